@@ -1,0 +1,437 @@
+package record
+
+import "time"
+
+// Schema names the format of Run.
+const Schema = "lastack.run/v1"
+
+// The kinds of run.
+const (
+	KindRun = "run"
+)
+
+// Run is one finished run.
+type Run struct {
+	Schema   string    `json:"schema"`
+	Version  string    `json:"version"`
+	Kind     string    `json:"kind"`
+	Started  time.Time `json:"started"`
+	ElapsedS float64   `json:"elapsed_s"`
+	// Interrupted is set when a signal ended the run before its time.
+	Interrupted bool    `json:"interrupted,omitempty"`
+	Plan        Plan    `json:"plan"`
+	Shard       *Shard  `json:"shard,omitempty"`
+	Hosts       []Host  `json:"hosts"`
+	Sandbox     Sandbox `json:"sandbox"`
+
+	Result
+	// Groups holds the result of each group of the plan, when there are several.
+	Groups []GroupResult `json:"groups,omitempty"`
+	// Warmup is what happened before the result began; none of it is in Result.
+	Warmup *Connections `json:"warmup,omitempty"`
+	// Server is the embedded server's own ledger.
+	Server *Server `json:"server,omitempty"`
+
+	TCPInfo  *TCPInfo         `json:"tcp_info,omitempty"`
+	States   States           `json:"states"`
+	TimeWait TimeWait         `json:"time_wait"`
+	Counters map[string]int64 `json:"counters"`
+	// CountersBySide splits Counters where client and server have a namespace each.
+	CountersBySide map[string]map[string]int64 `json:"counters_by_side,omitempty"`
+	Pressure       Pressure                    `json:"pressure"`
+	Observer       Observer                    `json:"observer"`
+	Timeline       []Interval                  `json:"timeline"`
+	Settle         *Settle                     `json:"settle,omitempty"`
+
+	Predicted Predicted `json:"predicted"`
+	// Accounting lists each statement that must hold between our counts, the
+	// prediction and the kernel's counters.
+	Accounting []Check           `json:"accounting"`
+	Thresholds []ThresholdResult `json:"thresholds,omitempty"`
+	Verdict    Verdict           `json:"verdict"`
+	Warnings   []string          `json:"warnings"`
+}
+
+// Result is what a load, or one group of it, came to.
+type Result struct {
+	Connections Connections        `json:"connections"`
+	Outcomes    map[string]int64   `json:"outcomes"`
+	Rate        Rate               `json:"rate"`
+	Latency     map[string]Latency `json:"latency"`
+	// LatencyAbsent says why a key of Latency is missing.
+	LatencyAbsent map[string]string `json:"latency_absent,omitempty"`
+	// Errnos counts the errno names behind the outcome "other".
+	Errnos map[string]int64 `json:"errnos,omitempty"`
+}
+
+// GroupResult is one group's Result.
+type GroupResult struct {
+	Name string `json:"name"`
+	Result
+}
+
+// Connections counts lifecycles: attempted = completed + failed + unfinished.
+type Connections struct {
+	// Scheduled is the number of arrivals of an open loop's schedule, 0 in closed loop.
+	Scheduled int64 `json:"scheduled,omitempty"`
+	Attempted int64 `json:"attempted"`
+	// Opened is the number of connections established.
+	Opened    int64 `json:"opened"`
+	Completed int64 `json:"completed"`
+	Failed    int64 `json:"failed"`
+	// Unfinished = interrupted + held.
+	Unfinished int64 `json:"unfinished"`
+	// Capped is the number of arrivals that had to wait for a slot.
+	Capped int64 `json:"capped,omitempty"`
+	// Requests is the number of exchanges completed.
+	Requests int64 `json:"requests,omitempty"`
+	// PeakOpen is the most lifecycles in flight at once.
+	PeakOpen int64 `json:"peak_open"`
+}
+
+// Rate is per second of the measured time.
+type Rate struct {
+	OpenedPerS    float64 `json:"opened_per_s"`
+	CompletedPerS float64 `json:"completed_per_s"`
+	RequestsPerS  float64 `json:"requests_per_s,omitempty"`
+	// TargetPerS is what the open loop's schedule asked for, 0 in closed loop.
+	TargetPerS float64 `json:"target_per_s"`
+}
+
+// Latency summarizes one histogram. Hdr is the whole of it: base64 of HdrHistogram
+// V2 compressed, nanoseconds, 1 ns to 1 h, 3 significant digits; it can be merged.
+type Latency struct {
+	Count  int64   `json:"count"`
+	MinUs  float64 `json:"min_us"`
+	MeanUs float64 `json:"mean_us"`
+	P50Us  float64 `json:"p50_us"`
+	P90Us  float64 `json:"p90_us"`
+	P99Us  float64 `json:"p99_us"`
+	P999Us float64 `json:"p999_us"`
+	MaxUs  float64 `json:"max_us"`
+	Hdr    string  `json:"hdr,omitempty"`
+}
+
+// Plan is what was asked for, in the words of the flags.
+type Plan struct {
+	Groups     []Group `json:"groups"`
+	DurationNs int64   `json:"duration_ns,omitempty"`
+	Count      int64   `json:"count,omitempty"`
+	WarmupNs   int64   `json:"warmup_ns,omitempty"`
+	RampNs     int64   `json:"ramp_ns,omitempty"`
+	Workers    int     `json:"workers"`
+	// Engine is the backend that did the work: epoll.
+	Engine string `json:"engine"`
+	// ServerWorkers is 0 where the target was not ours.
+	ServerWorkers int `json:"server_workers,omitempty"`
+	// Command is the command line as typed.
+	Command []string `json:"command,omitempty"`
+}
+
+// Group is one group of a plan: a load model, an exchange, a hold and a policy.
+type Group struct {
+	Name        string   `json:"name"`
+	Targets     []string `json:"targets"`
+	Connections int      `json:"connections,omitempty"`
+	RateFrom    float64  `json:"rate_from,omitempty"`
+	RateTo      float64  `json:"rate_to,omitempty"`
+	HoldNs      int64    `json:"hold_ns,omitempty"`
+	PlateauNs   int64    `json:"plateau_ns,omitempty"`
+	CloseRate   float64  `json:"close_rate,omitempty"`
+	Close       string   `json:"close"`
+	OnEOF       string   `json:"on_eof"`
+	Exchange    string   `json:"exchange"`
+	Requests    int      `json:"requests,omitempty"`
+	ThinkNs     int64    `json:"think_ns,omitempty"`
+	Headers     []string `json:"headers,omitempty"`
+
+	ConnectTimeoutNs int64    `json:"connect_timeout_ns,omitempty"`
+	RequestTimeoutNs int64    `json:"request_timeout_ns,omitempty"`
+	CloseTimeoutNs   int64    `json:"close_timeout_ns,omitempty"`
+	Sources          []string `json:"sources,omitempty"`
+	SourcePorts      string   `json:"source_ports,omitempty"`
+}
+
+// Shard is this process's part of a run spread over several.
+type Shard struct {
+	I int `json:"i"`
+	N int `json:"n"`
+}
+
+// Host is where the run took place.
+type Host struct {
+	Kernel        string            `json:"kernel"`
+	CPUs          int               `json:"cpus"`
+	GoMaxProcs    int               `json:"gomaxprocs"`
+	MemoryBytes   int64             `json:"memory_bytes"`
+	BootID        string            `json:"boot_id"`
+	NetNS         string            `json:"netns"`
+	ClockOffsetUs int64             `json:"clock_offset_us"`
+	NoFile        int64             `json:"nofile"`
+	Sysctls       map[string]string `json:"sysctls"`
+}
+
+// Sandbox says where the load took place.
+type Sandbox struct {
+	// Mode is off, root or user.
+	Mode     string `json:"mode"`
+	Topology string `json:"topology,omitempty"` // lo or veth
+	// Reason says why there is no sandbox, or what it could not do.
+	Reason  string            `json:"reason,omitempty"`
+	Sysctls map[string]string `json:"sysctls,omitempty"` // those asked for
+	Loss    string            `json:"loss,omitempty"`
+}
+
+// Server is the embedded server's own ledger.
+type Server struct {
+	Listeners int   `json:"listeners"`
+	Backlog   int   `json:"backlog"`
+	Accepted  int64 `json:"accepted"`
+	Requests  int64 `json:"requests"`
+	// Outcomes counts how connections ended as the server saw it: accepted = their sum.
+	Outcomes     map[string]int64 `json:"outcomes"`
+	AcceptErrors map[string]int64 `json:"accept_errors,omitempty"`
+}
+
+// TCPInfo summarizes TCP_INFO of the connections that were sampled just before they closed.
+type TCPInfo struct {
+	Sampled     int64    `json:"sampled"`
+	RTTUs       *Latency `json:"rtt_us,omitempty"`
+	MinRTTUs    *Latency `json:"min_rtt_us,omitempty"`
+	Retransmits int64    `json:"retransmits"`
+	Lost        int64    `json:"lost"`
+	SndMSS      int64    `json:"snd_mss"`  // median
+	SndCwnd     int64    `json:"snd_cwnd"` // median
+}
+
+// States is what was seen of the TCP states, by side and state name.
+type States struct {
+	// Source is the census that spoke: diag or proc; empty if none could.
+	Source string                    `json:"source"`
+	Peak   map[string]map[string]int `json:"peak"`
+	// Final is the last census, after settling where that was asked for.
+	Final map[string]map[string]int `json:"final,omitempty"`
+}
+
+// TimeWait is the build-up of TIME_WAIT.
+type TimeWait struct {
+	Peak       int            `json:"peak"` // census, both sides
+	PeakBySide map[string]int `json:"peak_by_side,omitempty"`
+	// Entered and EnteredShort are the growth of TcpExtTW and TcpExtTWKilled, which
+	// count at entry: timeouts above and up to 4 s.
+	Entered      int64 `json:"entered"`
+	EnteredShort int64 `json:"entered_short"`
+	// Overflow is TcpExtTCPTimeWaitOverflow: closed at once, tcp_max_tw_buckets being full.
+	Overflow int64 `json:"overflow"`
+	// ReusedByConnect is TcpExtTWRecycled: a connect took over the port of a TIME_WAIT socket.
+	ReusedByConnect  int64 `json:"reused_by_connect"`
+	FinWait2MiniPeak int   `json:"fin_wait2_mini_peak"`
+	OrphanPeak       int   `json:"orphan_peak"`
+	// MaxBuckets is net.ipv4.tcp_max_tw_buckets of the namespace that holds them.
+	MaxBuckets int `json:"max_buckets,omitempty"`
+	// LongestLeftS is the time that the youngest TIME_WAIT of the last census still has.
+	LongestLeftS float64 `json:"longest_left_s,omitempty"`
+}
+
+// Interval is one sample of the timeline. Counts are of the interval, states are at its end.
+type Interval struct {
+	TS    float64 `json:"t_s"`
+	Phase string  `json:"phase,omitempty"` // warmup, load, drain (no new lifecycles), settle
+
+	Started   int64 `json:"started"`
+	Opened    int64 `json:"opened"`
+	Completed int64 `json:"completed"`
+	Failed    int64 `json:"failed"`
+	Requests  int64 `json:"requests,omitempty"`
+	InFlight  int64 `json:"in_flight"`
+	// Failures splits Failed by outcome.
+	Failures map[string]int64 `json:"failures,omitempty"`
+	// Lifecycle latency of those that completed in the interval.
+	P50Us float64 `json:"p50_us,omitempty"`
+	P99Us float64 `json:"p99_us,omitempty"`
+	MaxUs float64 `json:"max_us,omitempty"`
+
+	Client map[string]int `json:"client,omitempty"`
+	Server map[string]int `json:"server,omitempty"`
+	// AcceptQueue is the listeners' queue length, NotAccepted the census's count of it.
+	AcceptQueue  int   `json:"accept_queue,omitempty"`
+	NotAccepted  int   `json:"not_accepted,omitempty"`
+	FinWait2Mini int   `json:"fin_wait2_mini,omitempty"`
+	Orphans      int   `json:"orphans,omitempty"`
+	PortsInUse   int   `json:"ports_in_use,omitempty"` // the fullest pair
+	Fds          int   `json:"fds,omitempty"`
+	MemBytes     int64 `json:"tcp_mem_bytes,omitempty"` // sockstat mem of the whole host
+	// Counters holds the growth of the counters worth a look in the interval: retransmissions, drops, overflows.
+	Counters map[string]int64 `json:"counters,omitempty"`
+}
+
+// Pressure is how close the run came to the limits around it.
+type Pressure struct {
+	Ports  Ports  `json:"ports"`
+	Fds    Fds    `json:"fds"`
+	Memory Memory `json:"memory"`
+	CPU    CPU    `json:"cpu"`
+	// AcceptQueue is the fullest that the listeners were seen.
+	AcceptQueuePeak int        `json:"accept_queue_peak"`
+	Backlog         int        `json:"backlog,omitempty"`
+	Orphans         Gauge      `json:"orphans"`
+	TWBuckets       Gauge      `json:"tw_buckets"`
+	Conntrack       *Gauge     `json:"conntrack,omitempty"`
+	PSI             *PSI       `json:"psi,omitempty"`
+	Files           Gauge      `json:"files"` // fs.file-nr of the whole host
+	Pairs           []PortPair `json:"port_pairs,omitempty"`
+}
+
+// Gauge is a peak against its limit; a limit of 0 is unknown.
+type Gauge struct {
+	Peak  int64 `json:"peak"`
+	Limit int64 `json:"limit"`
+}
+
+// Ports is the fullest source and destination pair against the ports that it may use.
+type Ports struct {
+	Range string `json:"range"` // "32768 60999"
+	// Available is the number of ports in the range less the reserved ones.
+	Available int `json:"available"`
+	PeakInUse int `json:"peak_in_use"`
+	// ExhaustedInS is the time from the start to exhaustion, extrapolated from the growth
+	// seen; 0 where the use was steady or falling.
+	ExhaustedInS float64 `json:"exhausted_in_s,omitempty"`
+}
+
+// PortPair is one source and destination pair.
+type PortPair struct {
+	Source      string `json:"source"`
+	Destination string `json:"destination"`
+	PeakInUse   int    `json:"peak_in_use"`
+}
+
+// Fds is this process's descriptors.
+type Fds struct {
+	Peak  int   `json:"peak"`
+	Limit int64 `json:"limit"`
+}
+
+// Memory of sockets and of this process.
+type Memory struct {
+	TCPPeakBytes  int64 `json:"tcp_peak_bytes"`  // sockstat "mem", buffers of the whole host
+	TCPLimitBytes int64 `json:"tcp_limit_bytes"` // tcp_mem, third value
+	// SlabPeakBytes is the growth of the slabs that sockets are made of; root only.
+	SlabPeakBytes int64 `json:"slab_peak_bytes,omitempty"`
+	RSSPeakBytes  int64 `json:"rss_peak_bytes"` // VmHWM
+}
+
+// CPU seconds over the measured time. On loopback the kernel charges the peer's
+// softirq work to whoever sends.
+type CPU struct {
+	CPUs       int     `json:"cpus"`
+	ElapsedS   float64 `json:"elapsed_s"`
+	GeneratorS float64 `json:"generator_s"` // the load's worker threads
+	ServerS    float64 `json:"server_s"`    // the embedded server's worker threads, or --server-pid
+	ObserverS  float64 `json:"observer_s"`  // the rest of this process
+	SystemS    float64 `json:"system_s"`    // the whole machine in the kernel, softirq included
+	UserS      float64 `json:"user_s"`      // the whole machine in user space
+	SoftirqS   float64 `json:"softirq_s"`   // the whole machine
+	StealS     float64 `json:"steal_s"`
+	IdleS      float64 `json:"idle_s"`
+	// GeneratorBusiest and ServerBusiest are the CPU share of the busiest worker thread, 0 to 1.
+	GeneratorBusiest float64 `json:"generator_busiest"`
+	ServerBusiest    float64 `json:"server_busiest"`
+}
+
+// PSI is the growth of the "some" totals of /proc/pressure over the run, in seconds.
+type PSI struct {
+	CPUSomeS    float64 `json:"cpu_some_s"`
+	MemorySomeS float64 `json:"memory_some_s"`
+	IOSomeS     float64 `json:"io_some_s"`
+}
+
+// Observer says who observed, and what it cost.
+type Observer struct {
+	Census       string `json:"census"` // diag, proc or off
+	CensusReason string `json:"census_reason,omitempty"`
+	Trace        string `json:"trace"` // off
+	TraceReason  string `json:"trace_reason,omitempty"`
+	Cost         Cost   `json:"cost"`
+}
+
+// Cost is the observers' own.
+type Cost struct {
+	Samples      int     `json:"samples"`
+	CPUS         float64 `json:"cpu_s"`
+	LongestMs    float64 `json:"longest_ms"` // the slowest sample
+	SocketsSeen  int64   `json:"sockets_seen"`
+	SkippedTicks int     `json:"skipped_ticks,omitempty"`
+}
+
+// Settle is the watch over the teardown after the load.
+type Settle struct {
+	ElapsedS float64 `json:"elapsed_s"`
+	// Done is set when no socket of the load but TIME_WAIT was left; with Quiet, none at all.
+	Done  bool `json:"done"`
+	Quiet bool `json:"quiet"`
+	// GoneAfterS is when the last socket was gone, from the end of the load; 0 if some are left.
+	GoneAfterS float64 `json:"gone_after_s,omitempty"`
+}
+
+// Range is an inclusive range of expected growth.
+type Range struct {
+	Min int64 `json:"min"`
+	Max int64 `json:"max"`
+}
+
+// Contains reports whether n lies in r.
+func (r Range) Contains(n int64) bool { return r.Min <= n && n <= r.Max }
+
+// Predicted is what the close policy should have brought, for the outcomes that were seen.
+type Predicted struct {
+	// Paths are the possible state paths of each side, by side name, in words.
+	Paths map[string][]string `json:"paths,omitempty"`
+	// TimeWait names the side that holds TIME_WAIT: client, server, both, either or none.
+	TimeWait string           `json:"time_wait,omitempty"`
+	Counters map[string]Range `json:"counters,omitempty"`
+	Notes    []string         `json:"notes,omitempty"`
+}
+
+// Check is one statement of the accounting: Got, by the kernel or by the other
+// ledger, must lie in Want.
+type Check struct {
+	Name string `json:"name"`
+	Want Range  `json:"want"`
+	Got  int64  `json:"got"`
+	OK   bool   `json:"ok"`
+	// Exact is unset where the counters may hold others' connections too (no sandbox).
+	Exact bool   `json:"exact"`
+	Note  string `json:"note,omitempty"`
+}
+
+// Verdict says what bound the result, and whether it is a statement about the target.
+type Verdict struct {
+	Valid bool `json:"valid"`
+	// LimitedBy is one of the Limit constants.
+	LimitedBy string `json:"limited_by"`
+	// Reasons explain both, with numbers; Advice says what would help.
+	Reasons []string `json:"reasons"`
+	Advice  []string `json:"advice,omitempty"`
+}
+
+// What bound a run.
+const (
+	LimitTarget       = "target_rate_met"
+	LimitGeneratorCPU = "generator_cpu"
+	LimitServerCPU    = "server_cpu"
+	LimitSoftirq      = "kernel_softirq"
+	LimitCPU          = "cpu"
+	LimitPorts        = "local_ports"
+	LimitFds          = "fd_limit"
+	LimitTWBuckets    = "tcp_max_tw_buckets"
+	LimitAcceptQueue  = "accept_queue"
+	LimitSYNDrops     = "syn_drops"
+	LimitConntrack    = "conntrack"
+	LimitMemory       = "memory"
+	LimitConnections  = "connections" // as many as were asked for: closed loop, waiting for the server
+	LimitServer       = "server"      // the server failed or refused
+	LimitNetwork      = "network"
+	LimitInterrupted  = "interrupted"
+	LimitUnknown      = "unknown"
+)

@@ -1,0 +1,65 @@
+package loadgen
+
+import (
+	"net/netip"
+	"time"
+
+	"lastack/sockstate/exchange"
+	"lastack/sockstate/teardown"
+)
+
+// Plan is a load. It marshals to JSON and back without loss.
+type Plan struct {
+	Groups []Group `json:"groups"`
+	// Duration is the time in which lifecycles start, from the end of the warm-up; those in flight then
+	// finish. 0 means until Count.
+	Duration time.Duration `json:"duration_ns,omitempty"`
+	// Count stops each group after so many lifecycles, warm-up not counted. 0 means until Duration.
+	Count int64 `json:"count,omitempty"`
+	// Warmup comes before the result: its lifecycles are counted apart.
+	Warmup time.Duration `json:"warmup_ns,omitempty"`
+	// Ramp raises the rate, or the number of connections, from 0 over its time, at the start.
+	Ramp time.Duration `json:"ramp_ns,omitempty"`
+	// Workers is the number of worker goroutines; 0 chooses.
+	Workers int `json:"workers"`
+}
+
+// Rate is an arrival rate in connections/s, rising or falling evenly from From to
+// To over the plan's duration. The zero value is closed loop.
+type Rate struct {
+	From, To float64
+}
+
+// Group is one population of connections.
+type Group struct {
+	Name    string           `json:"name"`
+	Targets []netip.AddrPort `json:"targets"` // connected to in turn
+	// Connections is the number of slots in closed loop, the cap in open loop (0: none but the descriptors).
+	Connections int     `json:"connections,omitempty"`
+	RateFrom    float64 `json:"rate_from,omitempty"`
+	RateTo      float64 `json:"rate_to,omitempty"`
+	// Hold is the time between the exchange and the close, kept by the side that closes first.
+	Hold time.Duration `json:"hold_ns,omitempty"`
+	// Plateau opens all Connections once, holds them until the last is open and so much longer, and then closes
+	// them, CloseRate a second (0: as fast as possible).
+	Plateau   time.Duration `json:"plateau_ns,omitempty"`
+	CloseRate float64       `json:"close_rate,omitempty"`
+
+	Close    teardown.Policy   `json:"close"`
+	OnEOF    teardown.Reaction `json:"on_eof"`
+	Exchange exchange.Spec     `json:"exchange"`
+	// Requests is the number of exchanges of a connection; 0 means 1.
+	Requests int `json:"requests,omitempty"`
+	// Think is the time between two exchanges of a connection.
+	Think   time.Duration `json:"think_ns,omitempty"`
+	Headers []string      `json:"headers,omitempty"`
+
+	ConnectTimeout time.Duration `json:"connect_timeout_ns,omitempty"`
+	RequestTimeout time.Duration `json:"request_timeout_ns,omitempty"`
+	CloseTimeout   time.Duration `json:"close_timeout_ns,omitempty"`
+
+	// Sources are the local addresses connected from, in turn; none leaves the choice to the kernel.
+	Sources []netip.Addr `json:"sources,omitempty"`
+	// SourcePorts narrows the local ports (IP_LOCAL_PORT_RANGE, Linux 6.3); zero: the namespace's range.
+	SourcePorts PortRange `json:"source_ports,omitzero"`
+}

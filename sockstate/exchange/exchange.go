@@ -1,0 +1,78 @@
+package exchange
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Kind is the protocol spoken.
+type Kind uint8
+
+// The protocols.
+const (
+	None Kind = iota
+	Echo
+	HTTP
+)
+
+// Spec is what a connection exchanges: the zero value is nothing.
+type Spec struct {
+	Kind Kind
+	// Request and Response are the bytes that the two ends of an echo send; at least 1 each.
+	Request, Response int
+	// Path is the request target of HTTP, starting with a slash.
+	Path string
+}
+
+// MaxEcho bounds the sizes of an echo, in bytes.
+const MaxEcho = 1 << 30
+
+// Help lists what Parse accepts.
+const Help = "none, echo:REQ,RESP (bytes, 1 to 1073741824) or http:/path"
+
+// Parse reads what Spec.String prints.
+func Parse(s string) (Spec, error) {
+	if s == "none" {
+		return Spec{}, nil
+	}
+	kind, arg, _ := strings.Cut(s, ":")
+	switch kind {
+	case "echo":
+		req, resp, ok := strings.Cut(arg, ",")
+		if !ok {
+			break
+		}
+		n, err1 := strconv.Atoi(req)
+		m, err2 := strconv.Atoi(resp)
+		if err1 != nil || err2 != nil || n < 1 || m < 1 || n > MaxEcho || m > MaxEcho {
+			break
+		}
+		return Spec{Kind: Echo, Request: n, Response: m}, nil
+	case "http":
+		if !strings.HasPrefix(arg, "/") || strings.ContainsFunc(arg, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+			break
+		}
+		return Spec{Kind: HTTP, Path: arg}, nil
+	}
+	return Spec{}, fmt.Errorf("unknown exchange %q: want %s", s, Help)
+}
+
+func (s Spec) String() string {
+	switch s.Kind {
+	case Echo:
+		return fmt.Sprintf("echo:%d,%d", s.Request, s.Response)
+	case HTTP:
+		return "http:" + s.Path
+	}
+	return "none"
+}
+
+// MarshalText implements encoding.TextMarshaler with String.
+func (s Spec) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler with Parse.
+func (s *Spec) UnmarshalText(b []byte) (err error) {
+	*s, err = Parse(string(b))
+	return err
+}

@@ -1,0 +1,219 @@
+package teardown
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"lastack/sockstate"
+)
+
+// Who closes first.
+type Who uint8
+
+// The closers.
+const (
+	ClientFirst Who = iota
+	ServerFirst
+	BothAtOnce
+	Nobody
+)
+
+var whoNames = [...]string{"client", "server", "both", "never"}
+
+func (w Who) String() string { return whoNames[w] }
+
+// How the active closer closes.
+type How uint8
+
+// The ways to close.
+const (
+	FIN    How = iota // close()
+	Half              // shutdown(SHUT_WR), read to EOF, close()
+	RST               // SO_LINGER {1,0}, close()
+	Linger            // SO_LINGER {1,n}, close()
+	Unread            // close() with received data unread
+)
+
+var howNames = [...]string{"fin", "half", "rst", "linger", "unread"}
+
+func (h How) String() string { return howNames[h] }
+
+// Policy is who closes first, and how. The zero value is client:fin.
+type Policy struct {
+	Who Who
+	How How
+	// Linger is l_linger for Linger, in whole seconds as the kernel takes it.
+	Linger time.Duration
+}
+
+// Never is the policy of a leak: nobody closes.
+var Never = Policy{Who: Nobody}
+
+// MaxLinger bounds linger=D.
+const MaxLinger = 5 * time.Minute
+
+// PolicyHelp lists what ParsePolicy accepts.
+const PolicyHelp = "client|server:fin|half|rst|linger=D|unread, both:fin, or never"
+
+// ParsePolicy reads WHO:HOW as String prints it.
+func ParsePolicy(s string) (Policy, error) {
+	if s == "never" {
+		return Never, nil
+	}
+	bad := func() (Policy, error) {
+		return Policy{}, fmt.Errorf("unknown close policy %q: want %s", s, PolicyHelp)
+	}
+	who, how, ok := strings.Cut(s, ":")
+	if !ok {
+		return bad()
+	}
+	var p Policy
+	switch who {
+	case "client":
+		p.Who = ClientFirst
+	case "server":
+		p.Who = ServerFirst
+	case "both":
+		if how != "fin" {
+			return bad()
+		}
+		p.Who = BothAtOnce
+		return p, nil
+	default:
+		return bad()
+	}
+	how, arg, hasArg := strings.Cut(how, "=")
+	switch how {
+	case "fin":
+		p.How = FIN
+	case "half":
+		p.How = Half
+	case "rst":
+		p.How = RST
+	case "unread":
+		p.How = Unread
+	case "linger":
+		p.How = Linger
+		d, err := time.ParseDuration(arg)
+		if err != nil || d < time.Second || d > MaxLinger || d%time.Second != 0 {
+			return Policy{}, fmt.Errorf("close policy %q: linger takes whole seconds from 1s to %v (SO_LINGER has no finer unit)", s, MaxLinger)
+		}
+		p.Linger = d
+		return p, nil
+	default:
+		return bad()
+	}
+	if hasArg {
+		return bad()
+	}
+	return p, nil
+}
+
+func (p Policy) String() string {
+	switch {
+	case p.Who == Nobody:
+		return "never"
+	case p.How == Linger:
+		return fmt.Sprintf("%s:linger=%s", p.Who, shortDuration(p.Linger))
+	}
+	return p.Who.String() + ":" + p.How.String()
+}
+
+// MarshalText implements encoding.TextMarshaler with String.
+func (p Policy) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler with ParsePolicy.
+func (p *Policy) UnmarshalText(b []byte) (err error) {
+	*p, err = ParsePolicy(string(b))
+	return err
+}
+
+// Active reports whether side closes first under p. Under both:fin both do.
+func (p Policy) Active(side sockstate.Side) bool {
+	switch p.Who {
+	case ClientFirst:
+		return side == sockstate.Client
+	case ServerFirst:
+		return side == sockstate.Server
+	case BothAtOnce:
+		return true
+	}
+	return false
+}
+
+// ReactionKind is what a passive closer does when it reads EOF.
+type ReactionKind uint8
+
+// The reactions.
+const (
+	ReactClose ReactionKind = iota // close() at once
+	ReactDelay                     // close() after a delay in CLOSE_WAIT
+	ReactNever                     // keep the socket in CLOSE_WAIT
+	ReactRST                       // SO_LINGER {1,0}, close()
+)
+
+// Reaction is the passive side's --on-eof. The zero value closes at once.
+type Reaction struct {
+	Kind  ReactionKind
+	Delay time.Duration
+}
+
+// ReactionHelp lists what ParseReaction accepts.
+const ReactionHelp = "close, delay=D, never or rst"
+
+// MaxDelay bounds delay=D.
+const MaxDelay = time.Hour
+
+// ParseReaction reads what Reaction.String prints.
+func ParseReaction(s string) (Reaction, error) {
+	switch s {
+	case "close":
+		return Reaction{}, nil
+	case "never":
+		return Reaction{Kind: ReactNever}, nil
+	case "rst":
+		return Reaction{Kind: ReactRST}, nil
+	}
+	if arg, ok := strings.CutPrefix(s, "delay="); ok {
+		d, err := time.ParseDuration(arg)
+		if err != nil || d <= 0 || d > MaxDelay {
+			return Reaction{}, fmt.Errorf("reaction to EOF %q: delay takes a duration above 0 and up to %v", s, MaxDelay)
+		}
+		return Reaction{Kind: ReactDelay, Delay: d}, nil
+	}
+	return Reaction{}, fmt.Errorf("unknown reaction to EOF %q: want %s", s, ReactionHelp)
+}
+
+func (r Reaction) String() string {
+	switch r.Kind {
+	case ReactDelay:
+		return "delay=" + shortDuration(r.Delay)
+	case ReactNever:
+		return "never"
+	case ReactRST:
+		return "rst"
+	}
+	return "close"
+}
+
+// MarshalText implements encoding.TextMarshaler with String.
+func (r Reaction) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler with ParseReaction.
+func (r *Reaction) UnmarshalText(b []byte) (err error) {
+	*r, err = ParseReaction(string(b))
+	return err
+}
+
+// shortDuration prints 2m0s as 2m.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

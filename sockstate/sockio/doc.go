@@ -6,13 +6,10 @@
 // [Handler], from which new operations may be queued. Nothing is performed, and no
 // handler called, outside Wait.
 //
-//	       queue: Socket, Connect, Send, Recv, Close ...
+//	       queue: Dial, Send, Recv, Close ...
 //	caller ------------------------------------------> Loop
 //	       <------------------------------------------
 //	         Wait: Handler.Complete(Completion), one by one
-//
-// Operations of one chain (each queued with link set but the last) run in order,
-// one after the other's success; when one fails, the rest complete with ECANCELED.
 //
 // The interface is shaped by io_uring, where an operation is an entry of a ring
 // and a slot is a direct descriptor; the epoll backend performs operations itself

@@ -1,6 +1,26 @@
 package sockio
 
-import "syscall"
+import (
+	"fmt"
+	"syscall"
+)
 
 // Errno is a kernel error number, 0 for success.
 type Errno = syscall.Errno
+
+// Error is a failed system call. It wraps the Errno, so that errors.Is(err,
+// unix.EADDRINUSE) works.
+type Error struct {
+	Call  string // as the manual names it: "bind"
+	On    string // the address or path it was made for; may be empty
+	Errno Errno
+}
+
+func (e *Error) Error() string {
+	if e.On == "" {
+		return fmt.Sprintf("%s: %v", e.Call, e.Errno)
+	}
+	return fmt.Sprintf("%s %s: %v", e.Call, e.On, e.Errno)
+}
+
+func (e *Error) Unwrap() error { return e.Errno }

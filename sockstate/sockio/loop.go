@@ -1,6 +1,7 @@
 package sockio
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 // chooses the slot of a socket that it opens, so that a chain can name a socket
 // that does not exist yet; the loop chooses the slot of a connection that it
 // accepts. A loop does one or the other. A slot is free again when its OpClose has
-// completed, or OpSocket has failed.
+// completed, or its OpSocket has failed.
 type Sock int32
 
 // Op tells what completed.
@@ -40,6 +41,18 @@ var opNames = [...]string{
 
 func (o Op) String() string { return opNames[o] }
 
+// Dial says how to open a connection. It is copied when it is queued; what it
+// points to must stay unchanged until the dial has completed.
+type Dial struct {
+	Remote *Addr
+	// Local is bound to first; nil leaves source and port to connect.
+	Local *Addr
+	// Opts are set before the bind.
+	Opts []Opt
+	// First is sent as soon as the connection is there.
+	First []byte
+}
+
 // Completion is the result of one operation.
 type Completion struct {
 	Op   Op
@@ -55,7 +68,8 @@ type Completion struct {
 	Data []byte
 }
 
-// Handler receives completions. Complete is called from Wait, on its goroutine.
+// Handler receives completions. Complete is called from Wait, on its goroutine;
+// c is valid until it returns.
 type Handler interface {
 	Complete(c *Completion)
 }
@@ -63,48 +77,50 @@ type Handler interface {
 // Loop is one worker's view of its sockets. It is not safe for concurrent use,
 // except Wake.
 //
-// Every operation completes exactly once, with this exception: closing a socket
-// drops its pending operations silently, and its OpClose completion is the last
-// that its slot sees. At most one recv or poll, and one connect or send, may be
-// pending on a socket at once.
+// Every operation completes once, but for these: Shutdown and SetLinger complete only when they fail;
+// Cancel and Close drop the pending operations of their socket silently, and OpClose
+// is the last completion that its slot sees. At most one recv or poll, and one dial
+// or send, may be pending on a socket at once.
 type Loop interface {
+	// Name is the backend, as --engine spells it.
+	Name() string
 	// Now is the time in nanoseconds since an arbitrary start, monotonic and the
 	// same for all loops of the process.
 	Now() int64
 
-	// Socket opens a non-blocking TCP socket (AF_INET, or AF_INET6 if v6) in slot s.
-	Socket(s Sock, v6, link bool)
-	// Setsockopt applies o, which must stay unchanged until Wait returns.
-	// A success completes only if o.Report is set.
-	Setsockopt(s Sock, o *Opt, link bool)
-	// Bind binds to a, which must stay unchanged until completion. Only a failure completes.
-	Bind(s Sock, a *Addr, link bool)
-	Connect(s Sock, a *Addr, link bool)
-	// Send sends all of p; p must stay unchanged until completion.
-	Send(s Sock, p []byte, link bool)
-	// Recv reads at most n bytes, at most the size of the loop's buffer.
+	// Dial opens a socket in slot s and connects it, as one chain: socket, setsockopt, bind,
+	// connect and, if there is something to send first, send. It completes as OpConnect
+	// and then, with First, as OpSend; where a step before fails, as that step alone,
+	// and where connect fails, as OpConnect alone. After a failed OpSocket the slot is
+	// free; after another failure the socket is still to be closed.
+	Dial(s Sock, d *Dial)
+	// Send sends all of p, which must stay unchanged until it has completed.
+	Send(s Sock, p []byte)
+	// Recv reads at most n bytes, and at most Config.Buffer.
 	Recv(s Sock, n int)
 	// Poll completes when s is readable: data, EOF or an error to read.
 	Poll(s Sock)
 	// Shutdown shuts down the sending half (SHUT_WR).
-	Shutdown(s Sock, link bool)
-	// Close closes s. Set lingers when SO_LINGER with a positive time was set: such a
-	// close blocks while data is unacknowledged, so it is performed apart.
+	Shutdown(s Sock)
+	// SetLinger sets SO_LINGER {1, seconds}.
+	SetLinger(s Sock, seconds int)
+	// Close closes s. lingers says that SO_LINGER with a positive time was set: such a
+	// close blocks while data is unacknowledged, non-blocking sockets included, so it is
+	// performed apart.
 	Close(s Sock, lingers bool)
-	// Cancel drops the pending recv, poll, connect or send of s without a completion.
+	// Cancel drops the pending operations of s without a completion.
 	Cancel(s Sock)
 
-	// Accept takes over a listening descriptor and accepts from it until StopAccept
-	// or Close. Each connection completes as OpAccept with its slot; a failure to accept
-	// (EMFILE and the like) completes with the errno, Sock -1, and is retried a little later.
-	// A listener may be shared by several loops. index comes back in Completion.N.
-	Accept(listener int, index int) error
-	// StopAccept stops accepting from all listeners; it does not close them.
+	// Accept starts accepting from a listening descriptor, which may be shared by several
+	// loops and stays its owner's. Each connection completes as OpAccept with its slot and,
+	// in N, index. A failure (EMFILE and the like) completes with Sock -1, and is retried
+	// a little later; the connection waits in the kernel's queue.
+	Accept(listener, index int) error
+	// StopAccept stops accepting from all listeners.
 	StopAccept()
 
-	// SetTimer makes OpTimeout complete for s at the time at, instead of the
-	// timer that s had. Timers never fire early; they fire late by at most
-	// 1/32 of their distance and the time until Wait is called again.
+	// SetTimer makes OpTimeout complete for s at the time at, in place of the timer
+	// that s had; never early, late by up to a tick of 16 us and the way to the next Wait.
 	// A timer belongs to the slot, not to the socket: it outlives a close.
 	SetTimer(s Sock, at int64)
 	StopTimer(s Sock)
@@ -114,14 +130,15 @@ type Loop interface {
 	// LocalAddr reads the address that s is bound to.
 	LocalAddr(s Sock) (netip.AddrPort, error)
 
-	// Wait performs what is queued and completes what is ready; if nothing was, it
-	// sleeps until something is, a timer fires, Wake is called, or the time until has come.
+	// Wait performs what is queued and completes what is ready; if there was nothing, it
+	// sleeps until there is, a timer fires, Wake is called, or the time until has come.
 	Wait(until int64) error
-	// Wake makes a Wait of another goroutine return; the handler sees one OpWake
+	// Wake makes a Wait of another goroutine return; the handler sees an OpWake
 	// with Sock -1 for one or more calls.
 	Wake()
-	// Close closes all sockets and the loop. Listeners stay open.
-	CloseAll() error
+	// CloseAll closes the sockets and then the loop itself: with abort by RST, otherwise as
+	// close() does. Listeners stay open. Nothing completes.
+	CloseAll(abort bool) error
 }
 
 // Config sizes a loop.
@@ -129,12 +146,21 @@ type Config struct {
 	// Slots is the number of sockets that can be open at once.
 	Slots int
 	// Buffer is the size of the receive buffer in bytes; 0 means 64 KiB.
-	Buffer  int
+	Buffer int
+	// Handler receives the completions.
 	Handler Handler
 }
 
 // Never is an until for Wait that does not come.
-const Never = int64(1)<<63 - 1
+const Never int64 = 1<<63 - 1
 
-// Duration converts a difference of two Loop.Now.
-func Duration(from, to int64) time.Duration { return time.Duration(to - from) }
+// ErrNeedsLinux is returned where another operating system is asked to measure.
+var ErrNeedsLinux = errors.New("measuring needs Linux: only saved runs can be shown here")
+
+var clockStart = time.Now()
+
+// Now is the clock of every Loop.
+func Now() int64 { return int64(time.Since(clockStart)) }
+
+// Wall converts a time of Now to the wall clock.
+func Wall(t int64) time.Time { return clockStart.Add(time.Duration(t)) }

@@ -1,0 +1,93 @@
+package sockio
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// Address families as Linux numbers them.
+const (
+	afInet  = 2
+	afInet6 = 10
+)
+
+// Addr is a socket address as the kernel takes it: struct sockaddr_in or
+// sockaddr_in6, made once for any number of calls.
+type Addr struct {
+	raw [28]byte
+	len uint32
+}
+
+// NewAddr converts ap. An IPv4-mapped IPv6 address becomes IPv4; a zone is dropped.
+func NewAddr(ap netip.AddrPort) *Addr {
+	a := new(Addr)
+	a.Set(ap)
+	return a
+}
+
+// Set makes a the address ap.
+func (a *Addr) Set(ap netip.AddrPort) {
+	*a = Addr{}
+	ip := ap.Addr().Unmap()
+	binary.BigEndian.PutUint16(a.raw[2:], ap.Port())
+	if ip.Is4() {
+		binary.NativeEndian.PutUint16(a.raw[:], afInet)
+		b := ip.As4()
+		copy(a.raw[4:], b[:])
+		a.len = 16
+		return
+	}
+	binary.NativeEndian.PutUint16(a.raw[:], afInet6)
+	b := ip.As16()
+	copy(a.raw[8:], b[:])
+	a.len = 28
+}
+
+// AddrPort converts back.
+func (a *Addr) AddrPort() netip.AddrPort {
+	port := binary.BigEndian.Uint16(a.raw[2:])
+	if a.len == 16 {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(a.raw[4:8])), port)
+	}
+	return netip.AddrPortFrom(netip.AddrFrom16([16]byte(a.raw[8:24])), port)
+}
+
+// Opt is a socket option with its value, made once for any number of calls.
+type Opt struct {
+	level, name int32
+	len         uint32
+	val         [8]byte
+}
+
+// NewOpt makes an option with an int value.
+func NewOpt(level, name, value int) Opt {
+	o := Opt{level: int32(level), name: int32(name), len: 4}
+	binary.NativeEndian.PutUint32(o.val[:], uint32(int32(value)))
+	return o
+}
+
+// NewLinger makes SO_LINGER {1, seconds}: with 0, close() aborts the connection by RST.
+func NewLinger(seconds int) Opt {
+	const solSocket, soLinger = 1, 13
+	o := Opt{level: solSocket, name: soLinger, len: 8}
+	binary.NativeEndian.PutUint32(o.val[:], 1)
+	binary.NativeEndian.PutUint32(o.val[4:], uint32(int32(seconds)))
+	return o
+}
+
+// NewBindNoPort makes IP_BIND_ADDRESS_NO_PORT: bind(addr, 0) then leaves the choice of a
+// port to connect, which needs it to be unique only for the destination
+// (__inet_hash_connect); without it the port is taken for all destinations.
+func NewBindNoPort() Opt {
+	const solIP, ipBindAddressNoPort = 0, 24
+	return NewOpt(solIP, ipBindAddressNoPort, 1)
+}
+
+// NewPortRange makes IP_LOCAL_PORT_RANGE (Linux 6.3): the ports that connect chooses from.
+func NewPortRange(lo, hi uint16) Opt {
+	const solIP, ipLocalPortRange = 0, 51
+	return NewOpt(solIP, ipLocalPortRange, int(uint32(hi)<<16|uint32(lo)))
+}
+
+// V6 reports whether a is an IPv6 address.
+func (a *Addr) V6() bool { return a.len == 28 }

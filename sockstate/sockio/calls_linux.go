@@ -1,0 +1,123 @@
+package sockio
+
+import (
+	"net/netip"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate"
+)
+
+// The calls below go through RawSyscall: they do not block, and telling the Go
+// scheduler of each would cost more than some of them do.
+
+func setsockopt(fd int32, o *Opt) Errno {
+	_, _, e := unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(o.level), uintptr(o.name), uintptr(unsafe.Pointer(&o.val)), uintptr(o.len), 0)
+	return e
+}
+
+func connect(fd int32, a *Addr) Errno {
+	_, _, e := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&a.raw)), uintptr(a.len))
+	return e
+}
+
+func send(fd int32, p []byte) (int, Errno) {
+	n, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
+	return int(n), e
+}
+
+func recv(fd int32, p []byte) (int, Errno) {
+	n, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
+	return int(n), e
+}
+
+func blockingClose(fd int) Errno {
+	_, _, e := unix.Syscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
+	return e
+}
+
+func (l *epoll) control(op, fd int, events, data, mark uint32) Errno {
+	ev := unix.EpollEvent{Events: events, Fd: int32(data), Pad: int32(mark)}
+	_, _, e := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(l.epfd), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
+	return e
+}
+
+// epollWait sleeps for so many nanoseconds; 0: only looks; Never: without end. It
+// takes epoll_pwait2 (Linux 5.11), whose timeout is not cut to milliseconds.
+func (l *epoll) epollWait(sleep int64) (int, Errno) {
+	events := uintptr(unsafe.Pointer(&l.events))
+	if sleep <= 0 {
+		n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epfd), events, uintptr(len(l.events)), 0, 0, 0)
+		return count(n, e), e
+	}
+	if !l.noPwait2 {
+		var ts *unix.Timespec
+		if sleep != Never {
+			t := unix.NsecToTimespec(sleep)
+			ts = &t
+		}
+		n, _, e := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(l.epfd), events, uintptr(len(l.events)), uintptr(unsafe.Pointer(ts)), 0, 0)
+		if e != unix.ENOSYS && e != unix.EPERM {
+			return count(n, e), e
+		}
+		l.noPwait2 = true
+	}
+	ms := -1
+	if sleep != Never {
+		ms = int(min((sleep+999999)/1e6, int64(time.Hour/time.Millisecond)))
+	}
+	n, _, e := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epfd), events, uintptr(len(l.events)), uintptr(ms), 0, 0)
+	return count(n, e), e
+}
+
+func count(n uintptr, e Errno) int {
+	if e != 0 {
+		return 0
+	}
+	return int(n)
+}
+
+func localAddr(fd int) (netip.AddrPort, error) {
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return netip.AddrPort{}, &Error{Call: "getsockname", Errno: err.(Errno)}
+	}
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)), nil
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port)), nil
+	}
+	return netip.AddrPort{}, &Error{Call: "getsockname", Errno: unix.EAFNOSUPPORT}
+}
+
+// tcpInfo reads TCP_INFO. Older kernels fill less of the structure; the rest stays zero.
+func tcpInfo(fd int, into *sockstate.TCPInfo) error {
+	var ti unix.TCPInfo
+	size := uint32(unsafe.Sizeof(ti))
+	_, _, e := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO, uintptr(unsafe.Pointer(&ti)), uintptr(unsafe.Pointer(&size)), 0)
+	if e != 0 {
+		return &Error{Call: "getsockopt TCP_INFO", Errno: e}
+	}
+	us := func(v uint32) time.Duration { return time.Duration(v) * time.Microsecond }
+	*into = sockstate.TCPInfo{
+		State:        sockstate.State(ti.State),
+		RTT:          us(ti.Rtt),
+		RTTVar:       us(ti.Rttvar),
+		MinRTT:       us(ti.Min_rtt),
+		RTO:          us(ti.Rto),
+		Retransmits:  ti.Total_retrans,
+		Lost:         ti.Lost,
+		SndMSS:       ti.Snd_mss,
+		SndCwnd:      ti.Snd_cwnd,
+		Unacked:      ti.Unacked,
+		SegsOut:      ti.Segs_out,
+		SegsIn:       ti.Segs_in,
+		BytesAcked:   ti.Bytes_acked,
+		BytesIn:      ti.Bytes_received,
+		DeliveryRate: ti.Delivery_rate,
+	}
+	return nil
+}

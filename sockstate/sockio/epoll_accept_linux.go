@@ -1,0 +1,82 @@
+package sockio
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+func (l *epoll) Accept(listener, index int) error {
+	if !l.accepts {
+		l.accepts = true
+		l.spare = make([]Sock, len(l.socks))
+		for i := range l.spare {
+			l.spare[i] = Sock(len(l.socks) - 1 - i)
+		}
+	}
+	// Level-triggered, so that a queue left after a batch is not forgotten; exclusive, so that
+	// one connection does not wake every loop that shares the listener.
+	e := l.control(unix.EPOLL_CTL_ADD, listener, unix.EPOLLIN|unix.EPOLLEXCLUSIVE, uint32(len(l.listeners)), acceptMark)
+	if e != 0 {
+		return &Error{Call: "epoll_ctl", On: "listener", Errno: e}
+	}
+	l.listeners = append(l.listeners, epollListener{listener, index})
+	return nil
+}
+
+func (l *epoll) StopAccept() {
+	l.pauseAccept()
+	l.listeners = nil
+	l.retryAt = 0
+}
+
+func (l *epoll) pauseAccept() {
+	for _, ln := range l.listeners {
+		_ = l.control(unix.EPOLL_CTL_DEL, ln.fd, 0, 0, 0) // it may be closed already
+	}
+}
+
+func (l *epoll) acceptAgain() {
+	for i, ln := range l.listeners {
+		_ = l.control(unix.EPOLL_CTL_ADD, ln.fd, unix.EPOLLIN|unix.EPOLLEXCLUSIVE, uint32(i), acceptMark)
+	}
+}
+
+// accept takes a batch of connections from listener i, and serves each as far as it
+// goes before the next: it is still in the caches.
+func (l *epoll) accept(i int) {
+	for range acceptBatch {
+		if i >= len(l.listeners) || l.retryAt != 0 {
+			return // a handler has stopped accepting
+		}
+		ln := l.listeners[i]
+		if len(l.spare) == 0 {
+			l.acceptFailed(ln, unix.EMFILE)
+			return
+		}
+		fd, _, e := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(ln.fd), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		switch e {
+		case 0:
+		case unix.EAGAIN:
+			return
+		case unix.EINTR, unix.ECONNABORTED:
+			continue
+		default:
+			l.acceptFailed(ln, e)
+			return
+		}
+		s := l.spare[len(l.spare)-1]
+		l.spare = l.spare[:len(l.spare)-1]
+		k := &l.socks[s]
+		k.fd, k.flag = int32(fd), sockFresh
+		k.gen = (k.gen + 1) & genMask
+		l.complete(OpAccept, s, 0, ln.index)
+		l.perform()
+	}
+}
+
+// acceptFailed pauses accepting: a level-triggered listener whose queue cannot be taken
+// would keep the loop from sleeping.
+func (l *epoll) acceptFailed(ln epollListener, e Errno) {
+	l.pauseAccept()
+	l.retryAt = Now() + acceptRetry
+	l.complete(OpAccept, -1, e, ln.index)
+}

@@ -1,0 +1,74 @@
+package sockio
+
+import "sync"
+
+// maxLingerers bounds the threads that block in close(); further closes wait their turn.
+const maxLingerers = 256
+
+// lingerer performs the closes that block: with SO_LINGER and a positive time, close()
+// waits for the peer to acknowledge data and FIN, on non-blocking sockets too
+// (inet_release, sk_stream_wait_close).
+type lingerer struct {
+	wake func()
+
+	mu      sync.Mutex
+	queue   []lingering
+	closed  []lingered
+	running int
+	over    bool
+}
+
+type lingering struct {
+	s  Sock
+	fd int
+}
+
+type lingered struct {
+	s     Sock
+	errno Errno
+	at    int64
+}
+
+func (l *lingerer) close(s Sock, fd int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.queue = append(l.queue, lingering{s, fd})
+	if l.running < maxLingerers {
+		l.running++
+		go l.run()
+	}
+}
+
+func (l *lingerer) run() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.queue) > 0 {
+		c := l.queue[0]
+		l.queue = l.queue[1:]
+		l.mu.Unlock()
+		errno := blockingClose(c.fd)
+		at := Now()
+		l.mu.Lock()
+		if !l.over {
+			l.closed = append(l.closed, lingered{c.s, errno, at})
+			l.wake()
+		}
+	}
+	l.running--
+}
+
+// take returns the closes that are over.
+func (l *lingerer) take(into []lingered) []lingered {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	into = append(into[:0], l.closed...)
+	l.closed = l.closed[:0]
+	return into
+}
+
+// finish lets the closes under way end unheard.
+func (l *lingerer) finish() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
+}

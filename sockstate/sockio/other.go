@@ -1,0 +1,26 @@
+//go:build !linux
+
+package sockio
+
+import "net/netip"
+
+// NewEpoll needs Linux.
+func NewEpoll(Config) (Loop, error) { return nil, ErrNeedsLinux }
+
+// Listener is a listening socket.
+type Listener struct {
+	FD   int
+	Addr netip.AddrPort
+}
+
+// ListenConfig says how to listen.
+type ListenConfig struct {
+	Backlog   int
+	ReusePort bool
+}
+
+// Listen needs Linux.
+func Listen(netip.AddrPort, ListenConfig) (*Listener, error) { return nil, ErrNeedsLinux }
+
+// Close needs Linux.
+func (l *Listener) Close() error { return ErrNeedsLinux }

@@ -49,7 +49,9 @@ type Run struct {
 	Accounting []Check           `json:"accounting"`
 	Thresholds []ThresholdResult `json:"thresholds,omitempty"`
 	Verdict    Verdict           `json:"verdict"`
-	Warnings   []string          `json:"warnings"`
+	// Warnings are doubts. One that concerns a part of the record starts with that part's
+	// path and a colon, so that it can be shown beside the number: "latency.lag: p99 is 40 ms: ...".
+	Warnings []string `json:"warnings"`
 }
 
 // Result is what a load, or one group of it, came to.

@@ -1,0 +1,257 @@
+package record
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// MaxSize bounds a record that Read accepts, in bytes: a day's timeline at one sample a
+// second takes about a quarter of it.
+const MaxSize = 256 << 20
+
+// Fault tells the ways in which a record cannot be read or written.
+type Fault uint8
+
+// The faults of a record.
+const (
+	FaultEmpty     Fault = 1 + iota // nothing but space
+	FaultTruncated                  // JSON that ends too early
+	FaultNotJSON                    // not JSON at all, or damaged
+	FaultNotRecord                  // JSON, but of another schema or none
+	FaultNewer                      // a later version of the schema
+	FaultDamaged                    // a key holds what it cannot hold
+	FaultTooLarge                   // more than MaxSize
+	FaultNotFinite                  // a number that JSON cannot hold (writing only)
+)
+
+// FormatError is what Read, Write and Validate return for a faulty record. Its text is
+// one sentence that says what to do; it names no file, which its caller knows.
+type FormatError struct {
+	Fault Fault
+	// Key is the path of the key at fault, "connections.failed", if there is one.
+	Key    string
+	detail string
+	err    error
+}
+
+func (e *FormatError) Error() string { return e.detail }
+
+// Unwrap returns the decoder's error, if there was one.
+func (e *FormatError) Unwrap() error { return e.err }
+
+// Write writes r as indented JSON. The same record always gives the same bytes. The
+// error is w's own, or a *FormatError with FaultNotFinite.
+func Write(w io.Writer, r *Run) error {
+	b, err := Marshal(r, " ")
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(b)
+	return err
+}
+
+// Marshal returns r as JSON with a newline at its end, indented by indent, or on
+// one line if that is empty.
+func Marshal(r *Run, indent string) ([]byte, error) {
+	// Looked for beforehand, as encoding/json does not say which key held it.
+	if err := walk(reflect.ValueOf(r), "", notFinite); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // thresholds are full of < and >
+	e.SetIndent("", indent)
+	if err := e.Encode(r); err != nil {
+		return nil, fmt.Errorf("encode the run record: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// Read reads one record and validates it. Unknown keys are ignored. The error is r's own,
+// wrapped, or a *FormatError.
+func Read(r io.Reader) (*Run, error) { return read(r, MaxSize) }
+
+func read(r io.Reader, limit int64) (*Run, error) {
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the run record: %w", err)
+	}
+	if int64(len(b)) > limit {
+		return nil, fault(FaultTooLarge, nil, "this is larger than any run record (%d MiB): give the file that \"lastack run -o FILE\" wrote", limit>>20)
+	}
+	if len(bytes.TrimSpace(b)) == 0 {
+		return nil, fault(FaultEmpty, nil, "the run record is empty: the run did not get to write it; repeat the run with -o FILE")
+	}
+	// The schema decides before anything else is looked at: a newer record may differ in every other key.
+	var head struct {
+		Schema *string `json:"schema"`
+	}
+	if err := json.Unmarshal(b, &head); err != nil {
+		return nil, decodeError(b, err)
+	}
+	if err := checkSchema(head.Schema); err != nil {
+		return nil, err
+	}
+	var run Run
+	if err := json.Unmarshal(b, &run); err != nil {
+		return nil, decodeError(b, err)
+	}
+	if err := run.Validate(); err != nil {
+		return nil, err
+	}
+	return &run, nil
+}
+
+func fault(f Fault, err error, format string, args ...any) *FormatError {
+	return &FormatError{Fault: f, err: err, detail: fmt.Sprintf(format, args...)}
+}
+
+const wantFile = `give the file that "lastack run -o FILE" wrote`
+
+func checkSchema(schema *string) error {
+	if schema == nil || *schema == "" {
+		return fault(FaultNotRecord, nil, "this JSON is not a run record (it has no key \"schema\"): %s", wantFile)
+	}
+	if *schema == Schema {
+		return nil
+	}
+	name, version, _ := strings.Cut(*schema, "/v")
+	mine, have, _ := strings.Cut(Schema, "/v")
+	n, err := strconv.ParseUint(version, 10, 31)
+	h, _ := strconv.ParseUint(have, 10, 31)
+	if name == mine && err == nil && n > h {
+		return fault(FaultNewer, nil, "this run record has the format %s, newer than the %s that this lastack reads: update lastack", *schema, Schema)
+	}
+	return fault(FaultNotRecord, nil, "this is not a run record: its schema is %.60q, expected %q; %s", *schema, Schema, wantFile)
+}
+
+func decodeError(b []byte, err error) error {
+	var syntax *json.SyntaxError
+	var typ *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &typ) && typ.Field == "":
+		return fault(FaultNotRecord, err, "this JSON is not a run record (a JSON %s, expected an object): %s", typ.Value, wantFile)
+	case errors.As(err, &typ):
+		key := strings.TrimPrefix(typ.Field, "Result.") // embedded: no key of its own
+		e := fault(FaultDamaged, err, "the run record is damaged: %s holds a JSON %s (byte %d); take another copy or repeat the run", key, typ.Value, typ.Offset)
+		e.Key = key
+		return e
+	case errors.As(err, &syntax) && syntax.Offset >= int64(len(b)) && strings.Contains(syntax.Error(), "unexpected end"):
+		return fault(FaultTruncated, err, "the run record ends in the middle (after %d bytes): it was cut while it was written or copied; take another copy or repeat the run", len(b))
+	case errors.As(err, &syntax) && strings.Contains(syntax.Error(), "after top-level value"):
+		return fault(FaultNotRecord, err, "this is more than one JSON value (byte %d; JSON Lines?), a run record is one: %s", syntax.Offset, wantFile)
+	case errors.As(err, &syntax):
+		return fault(FaultNotJSON, err, "this is not a run record, or a damaged one (no JSON from byte %d on: %v): %s", syntax.Offset, err, wantFile)
+	default:
+		return fault(FaultDamaged, err, "the run record is damaged (%v): take another copy or repeat the run", err)
+	}
+}
+
+// Validate reports the first key whose value no run can have: a negative count,
+// time or rate. Growth of kernel counters, limits (where -1 may stand for none),
+// CPU times and clock offsets may be negative. It does not judge whether the counts agree: that
+// is Accounting's, and shown. The error is a *FormatError.
+func (r *Run) Validate() error { return walk(reflect.ValueOf(r), "", negative) }
+
+func notFinite(v reflect.Value, key string) error {
+	if v.Kind() != reflect.Float64 || !(math.IsNaN(v.Float()) || math.IsInf(v.Float(), 0)) {
+		return nil
+	}
+	e := fault(FaultNotFinite, nil, "the run record cannot be written: %s is %v, which is a bug of lastack; please report it", key, v.Float())
+	e.Key = key
+	return e
+}
+
+func negative(v reflect.Value, key string) error {
+	var text string
+	switch {
+	case v.CanInt() && v.Int() < 0:
+		text = strconv.FormatInt(v.Int(), 10)
+	case v.CanFloat() && v.Float() < 0:
+		text = strconv.FormatFloat(v.Float(), 'g', 6, 64)
+	default:
+		return nil
+	}
+	if mayBeNegative(key) {
+		return nil
+	}
+	e := fault(FaultDamaged, nil, "the run record is damaged: %s is %s, which no run can have; take another copy or repeat the run", key, text)
+	e.Key = key
+	return e
+}
+
+func mayBeNegative(key string) bool {
+	for _, part := range strings.Split(key, ".") {
+		switch part {
+		case "counters", "counters_by_side", "cpu", "predicted", "accounting", "thresholds":
+			return true
+		}
+	}
+	for _, leaf := range []string{"limit", "nofile", "clock_offset_us", "t_s", "tcp_limit_bytes", "max_buckets"} {
+		if key == leaf || strings.HasSuffix(key, "."+leaf) {
+			return true
+		}
+	}
+	return false
+}
+
+// walk calls f for each number under v, with the path of its JSON key.
+func walk(v reflect.Value, key string, f func(reflect.Value, string) error) error {
+	join := func(name string) string {
+		if key == "" {
+			return name
+		}
+		return key + "." + name
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			return walk(v.Elem(), key, f)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			field := v.Type().Field(i)
+			if !field.IsExported() {
+				continue
+			}
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			path := key
+			if !field.Anonymous {
+				path = join(name)
+			}
+			if err := walk(v.Field(i), path, f); err != nil {
+				return err
+			}
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			if err := walk(v.Index(i), key+"["+strconv.Itoa(i)+"]", f); err != nil {
+				return err
+			}
+		}
+	case reflect.Map:
+		// In the order of the keys, so that the same record always gives the same error.
+		for _, k := range sortedKeys(v) {
+			if err := walk(v.MapIndex(k), join(k.String()), f); err != nil {
+				return err
+			}
+		}
+	case reflect.Int, reflect.Int64, reflect.Float64:
+		return f(v, key)
+	}
+	return nil
+}
+
+func sortedKeys(m reflect.Value) []reflect.Value {
+	keys := m.MapKeys()
+	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	return keys
+}

@@ -1,0 +1,214 @@
+package record
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func sample(t testing.TB) *Run {
+	h := NewHistogram()
+	for i := range int64(1000) {
+		if err := h.RecordValue(i * 1000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := NewLatency(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Run{
+		Schema: Schema, Version: "test", Kind: KindRun, Started: time.Unix(1764000000, 0).UTC(), ElapsedS: 10,
+		Result: Result{
+			Connections:   Connections{Attempted: 10, Opened: 9, Completed: 8, Failed: 1, Unfinished: 1},
+			Outcomes:      map[string]int64{OutcomeFIN: 8, OutcomeRefused: 1, OutcomeHeld: 1},
+			Rate:          Rate{OpenedPerS: 0.9, CompletedPerS: 0.8},
+			Latency:       map[string]Latency{"connect": l},
+			LatencyAbsent: map[string]string{"close": "the descriptor is gone"},
+		},
+		States:     States{Source: "diag"},
+		TimeWait:   TimeWait{Peak: 7, Entered: 8},
+		Counters:   map[string]int64{"TcpActiveOpens": 9},
+		Accounting: []Check{{Name: "a", OK: true}, {Name: "b"}},
+		Hosts:      []Host{{ClockOffsetUs: -5, NoFile: -1}},
+		Pressure:   Pressure{CPU: CPU{IdleS: -0.01}, Orphans: Gauge{Limit: -1}},
+		Warnings:   []string{"a <b>"},
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	want := sample(t)
+	var a, b bytes.Buffer
+	if err := Write(&a, want); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(&b, want); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(a.Bytes(), b.Bytes()) {
+		t.Error("the same record was written in two ways")
+	}
+	if strings.Contains(a.String(), `\u003c`) {
+		t.Error("< and > are escaped")
+	}
+	got, err := Read(iotest.OneByteReader(&a))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestReadUnknownKeys(t *testing.T) {
+	r, err := Read(strings.NewReader(`{"schema":"lastack.run/v1","kind":"drain","tomorrow":{"x":[-1]},"connections":{"attempted":3,"new":-1}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Connections.Attempted != 3 {
+		t.Errorf("attempted = %d, want 3", r.Connections.Attempted)
+	}
+}
+
+func TestReadFaults(t *testing.T) {
+	var whole bytes.Buffer
+	if err := Write(&whole, sample(t)); err != nil {
+		t.Fatal(err)
+	}
+	v1 := `{"schema":"lastack.run/v1",`
+	tests := []struct {
+		name, in string
+		fault    Fault
+		key      string
+		want     string // part of the text
+	}{
+		{"empty", "", FaultEmpty, "", "repeat the run with -o"},
+		{"blank", " \n\t ", FaultEmpty, "", "empty"},
+		{"truncated", whole.String()[:whole.Len()/2], FaultTruncated, "", "ends in the middle"},
+		{"one byte", "{", FaultTruncated, "", "after 1 bytes"},
+		{"text", "hello", FaultNotJSON, "", "no JSON from byte 1"},
+		{"binary", "\x7fELF\x00", FaultNotJSON, "", "give the file"},
+		{"garbled", strings.Replace(whole.String(), `"kind"`, `"kind`, 1), FaultNotJSON, "", "damaged"},
+		{"array", "[1]", FaultNotRecord, "", "JSON array"},
+		{"null", "null", FaultNotRecord, "", `no key "schema"`},
+		{"no schema", "{}", FaultNotRecord, "", `no key "schema"`},
+		{"JSON Lines", "{\"t_s\":1}\n{\"t_s\":2}\n", FaultNotRecord, "", "JSON Lines"},
+		{"another tool", `{"schema":"vegeta/v1"}`, FaultNotRecord, "", `"vegeta/v1"`},
+		{"bad version", `{"schema":"lastack.run/vX"}`, FaultNotRecord, "", "lastack.run/vX"},
+		{"version 0", `{"schema":"lastack.run/v0"}`, FaultNotRecord, "", "lastack.run/v0"},
+		{"newer", `{"schema":"lastack.run/v2","connections":[]}`, FaultNewer, "", "update lastack"},
+		{"schema of a wrong type", `{"schema":1}`, FaultDamaged, "schema", "JSON number"},
+		{"wrong type", v1 + `"connections":{"failed":"no"}}`, FaultDamaged, "connections.failed", "holds a JSON string"},
+		{"fraction", v1 + `"connections":{"failed":1.5}}`, FaultDamaged, "connections.failed", "1.5"},
+		{"overflow", v1 + `"elapsed_s":1e999}`, FaultDamaged, "elapsed_s", "1e999"},
+		{"bad time", v1 + `"started":"yesterday"}`, FaultDamaged, "", "yesterday"},
+		{"negative count", v1 + `"connections":{"failed":-1}}`, FaultDamaged, "connections.failed", "failed is -1"},
+		{"negative outcome", v1 + `"outcomes":{"fin":1,"held":-4}}`, FaultDamaged, "outcomes.held", "-4"},
+		{"negative latency", v1 + `"latency":{"connect":{"min_us":-0.5}}}`, FaultDamaged, "latency.connect.min_us", "-0.5"},
+		{"negative state", v1 + `"timeline":[{},{"client":{"TIME_WAIT":-2}}]}`, FaultDamaged, "timeline[1].client.TIME_WAIT", "-2"},
+		{"negative in a pointer", v1 + `"tcp_info":{"sampled":-2}}`, FaultDamaged, "tcp_info.sampled", "-2"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r, err := Read(strings.NewReader(tt.in))
+			var fe *FormatError
+			if !errors.As(err, &fe) {
+				t.Fatalf("got %v, %v, want a *FormatError", r, err)
+			}
+			if fe.Fault != tt.fault || fe.Key != tt.key || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got fault %d, key %q, %q; want %d, %q, %q", fe.Fault, fe.Key, err, tt.fault, tt.key, tt.want)
+			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("more than one line: %q", err)
+			}
+		})
+	}
+}
+
+type spaces struct{}
+
+func (spaces) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = ' '
+	}
+	return len(b), nil
+}
+
+func TestReadTooLarge(t *testing.T) {
+	_, err := read(spaces{}, 1<<20)
+	var fe *FormatError
+	if !errors.As(err, &fe) || fe.Fault != FaultTooLarge {
+		t.Errorf("got %v, want FaultTooLarge", err)
+	}
+}
+
+func TestReadIOError(t *testing.T) {
+	_, err := Read(iotest.ErrReader(io.ErrClosedPipe))
+	if !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("got %v, want the reader's error", err)
+	}
+}
+
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func TestWriteErrors(t *testing.T) {
+	if err := Write(brokenWriter{}, sample(t)); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("got %v, want the writer's error", err)
+	}
+	r := sample(t)
+	r.Latency["connect"] = Latency{MeanUs: math.NaN()}
+	err := Write(io.Discard, r)
+	var fe *FormatError
+	if !errors.As(err, &fe) || fe.Fault != FaultNotFinite || fe.Key != "latency.connect.mean_us" {
+		t.Errorf("got %v, want FaultNotFinite of latency.connect.mean_us", err)
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	seed := sample(f)
+	seed.Latency = nil // a histogram makes a seed too large to mutate well
+	whole, err := Marshal(seed, "")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add([]byte(`{"schema":"lastack.run/v1"}`))
+	f.Add([]byte(`{"schema":"lastack.run/v1","latency":{"connect":{"count":1,"hdr":"HISTFAAAAA=="}}}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := Read(bytes.NewReader(b))
+		if err != nil {
+			var fe *FormatError
+			if !errors.As(err, &fe) {
+				t.Fatalf("not a *FormatError: %v", err)
+			}
+			return
+		}
+		for _, l := range r.Latency {
+			_, _ = l.Histogram()
+		}
+		var out bytes.Buffer
+		if err := Write(&out, r); err != nil {
+			t.Fatal(err)
+		}
+		again, err := Read(&out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var a, b2 bytes.Buffer
+		if err := errors.Join(Write(&a, r), Write(&b2, again)); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(a.Bytes(), b2.Bytes()) {
+			t.Error("a record changed on its way through JSON")
+		}
+	})
+}

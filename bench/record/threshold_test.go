@@ -1,0 +1,163 @@
+package record
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestEvaluate(t *testing.T) {
+	full := sample(t)
+	bare := sample(t)
+	bare.States.Source, bare.Observer.CensusReason = "", "not permitted"
+	bare.Counters, bare.Accounting, bare.Connections.Attempted = nil, nil, 0
+	bare.Latency = map[string]Latency{"connect": {Count: 3, P50Us: 1}, "lag": {}}
+	tests := []struct {
+		r    *Run
+		expr string
+		want ThresholdResult
+	}{
+		{full, "connect.p99<5ms", ThresholdResult{Metric: "connect.p99", Got: 989.183, GotText: "989.2µs", Want: "<5ms", OK: true}},
+		{full, " connect.p99 >= 5ms ", ThresholdResult{Metric: "connect.p99", Got: 989.183, GotText: "989.2µs", Want: ">=5ms"}},
+		{full, "connect.p95<=949.759us", ThresholdResult{Metric: "connect.p95", Got: 949.247, GotText: "949.2µs", Want: "<=949.759us", OK: true}},
+		{full, "connect.p25<1ms", ThresholdResult{Metric: "connect.p25", Got: 249.087, GotText: "249.1µs", Want: "<1ms", OK: true}},
+		{full, "connect.count==1k", ThresholdResult{Metric: "connect.count", Got: 1000, GotText: "1000", Want: "==1k", OK: true}},
+		{full, "connect.min<1us", ThresholdResult{Metric: "connect.min", Got: 0, GotText: "0s", Want: "<1us", OK: true}},
+		{full, "close.p99<1ms", ThresholdResult{Metric: "close.p99", Want: "<1ms", Reason: "the close latency is absent: the descriptor is gone"}},
+		{full, "lag.p99<1ms", ThresholdResult{Metric: "lag.p99", Want: "<1ms", Reason: "the lag latency is absent"}},
+		{full, "rate.opened>12.5k/s", ThresholdResult{Metric: "rate.opened", Got: 0.9, GotText: "0.9/s", Want: ">12.5k/s"}},
+		{full, "connections.failed!=0", ThresholdResult{Metric: "connections.failed", Got: 1, GotText: "1", Want: "!=0", OK: true}},
+		{full, "outcomes.refused==1", ThresholdResult{Metric: "outcomes.refused", Got: 1, GotText: "1", Want: "==1", OK: true}},
+		{full, "outcomes.no_fd==0", ThresholdResult{Metric: "outcomes.no_fd", Got: 0, GotText: "0", Want: "==0", OK: true}},
+		{full, "failed_ratio<0.1%", ThresholdResult{Metric: "failed_ratio", Got: 0.1, GotText: "10%", Want: "<0.1%"}},
+		{full, "failed_ratio<=0.1", ThresholdResult{Metric: "failed_ratio", Got: 0.1, GotText: "10%", Want: "<=0.1", OK: true}},
+		{full, "time_wait.peak<1M", ThresholdResult{Metric: "time_wait.peak", Got: 7, GotText: "7", Want: "<1M", OK: true}},
+		{full, "time_wait.entered==8", ThresholdResult{Metric: "time_wait.entered", Got: 8, GotText: "8", Want: "==8", OK: true}},
+		{full, "counters.TcpActiveOpens>8", ThresholdResult{Metric: "counters.TcpActiveOpens", Got: 9, GotText: "9", Want: ">8", OK: true}},
+		{full, "counters.TcpExtTW<1", ThresholdResult{Metric: "counters.TcpExtTW", GotText: "0", Want: "<1", OK: true, Reason: "it did not grow, or this kernel has no counter of that name"}},
+		{full, "accounting.mismatches==0", ThresholdResult{Metric: "accounting.mismatches", Got: 1, GotText: "1", Want: "==0"}},
+		{bare, "time_wait.peak<1", ThresholdResult{Metric: "time_wait.peak", Want: "<1", Reason: "no census was taken: not permitted"}},
+		{bare, "time_wait.overflow<1", ThresholdResult{Metric: "time_wait.overflow", Want: "<1", Reason: noCounters}},
+		{bare, "counters.TcpExtTW<1", ThresholdResult{Metric: "counters.TcpExtTW", Want: "<1", Reason: noCounters}},
+		{bare, "accounting.mismatches==0", ThresholdResult{Metric: "accounting.mismatches", Want: "==0", Reason: "nothing could be held against the kernel's counters"}},
+		{bare, "failed_ratio<1", ThresholdResult{Metric: "failed_ratio", Want: "<1", Reason: "no connection was attempted"}},
+		{bare, "connect.p75<1s", ThresholdResult{Metric: "connect.p75", Want: "<1s", Reason: ErrNoHistogram.Error()}},
+		{bare, "connect.p50<1s", ThresholdResult{Metric: "connect.p50", Got: 1, GotText: "1µs", Want: "<1s", OK: true}},
+		{bare, "lag.max<1s", ThresholdResult{Metric: "lag.max", Want: "<1s", Reason: "the lag latency has no samples"}},
+		{&Run{}, "connect.p50<1s", ThresholdResult{Metric: "connect.p50", Want: "<1s", Reason: "the connect latency is absent"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.expr, func(t *testing.T) {
+			th, err := ParseThreshold(tt.expr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tt.want.Expr = tt.expr
+			if d := cmp.Diff(tt.want, th.Evaluate(tt.r)); d != "" {
+				t.Error(d)
+			}
+			if th.String() != tt.expr {
+				t.Errorf("String() = %q", th)
+			}
+		})
+	}
+}
+
+func TestParseThresholdErrors(t *testing.T) {
+	tests := []struct {
+		expr string
+		part ThresholdPart
+		want string
+	}{
+		{"", PartOperator, "accepted are < <="},
+		{"connect.p99", PartOperator, "no operator"},
+		{"connect.p99=5ms", PartOperator, `unknown operator "="`},
+		{"connect.p99=<5ms", PartOperator, `unknown operator "=<"`},
+		{"connect.p99<>5ms", PartOperator, `unknown operator "<>"`},
+		{"<5ms", PartMetric, `unknown metric ""`},
+		{"latency<5ms", PartMetric, "failed_ratio"},
+		{"connect<5ms", PartMetric, "lag|connect"},
+		{"connect.p101<5ms", PartMetric, "connect.p999"},
+		{"connect.p995<5ms", PartMetric, "connect.p999"},
+		{"connect.pp<5ms", PartMetric, "connect.mean"},
+		{"connect.p<5ms", PartMetric, "connect.mean"},
+		{"connect.p5.<5ms", PartMetric, "connect.mean"},
+		{"connect.median<5ms", PartMetric, `unknown metric "connect.median"`},
+		{"rate.p99<5", PartMetric, "rate.opened, rate.completed"},
+		{"outcomes.ECONNRESET<5", PartMetric, "outcomes.cut_in_request"},
+		{"counters.ActiveOpens<5", PartMetric, "as nstat prints it"},
+		{"time_wait.now<5", PartMetric, "time_wait.peak"},
+		{"accounting.ok<5", PartMetric, "accounting.mismatches"},
+		{"connect.p99<", PartValue, "there is no value"},
+		{"connect.p99<5", PartValue, "a time with its unit"},
+		{"connect.p99<-5ms", PartValue, "a time"},
+		{"connect.p99<1%", PartValue, "a time"},
+		{"connect.count<5ms", PartValue, "SI k and M"},
+		{"rate.opened<5ms", PartValue, "per second"},
+		{"connections.failed<-1", PartValue, "a number"},
+		{"connections.failed<1e9", PartValue, "a number"},
+		{"connections.failed<NaN", PartValue, "a number"},
+		{"connections.failed<k", PartValue, "a number"},
+		{"connections.failed<99999999999G", PartValue, "a number"},
+		{"failed_ratio<5", PartValue, "a percentage"},
+		{"failed_ratio<101%", PartValue, "a percentage"},
+		{"failed_ratio<1k", PartValue, "a percentage"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.expr, func(t *testing.T) {
+			_, err := ParseThreshold(tt.expr)
+			var te *ThresholdError
+			if !errors.As(err, &te) {
+				t.Fatalf("got %v, want a *ThresholdError", err)
+			}
+			if te.Part != tt.part || te.Expr != tt.expr || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %s, %q; want %s, %q", te.Part, err, tt.part, tt.want)
+			}
+		})
+	}
+}
+
+// The help names every metric that the parser knows, and no other.
+func TestThresholdHelp(t *testing.T) {
+	for _, f := range families() {
+		for _, l := range f.leaves {
+			if !strings.Contains(ThresholdHelp, f.name+".") || !strings.Contains(ThresholdHelp, l.name) {
+				t.Errorf("%s.%s is not in ThresholdHelp", f.name, l.name)
+			}
+		}
+	}
+}
+
+func TestPercentile(t *testing.T) {
+	for s, want := range map[string]float64{"p0": 0, "p5": 5, "p50": 50, "p99.9": 99.9, "p999": 99.9, "p9999": 99.99, "p100": 100, "p99.99": 99.99} {
+		if got, ok := parsePercentile(s); !ok || got != want {
+			t.Errorf("%s: got %v, %v, want %v", s, got, ok, want)
+		}
+	}
+}
+
+func FuzzParseThreshold(f *testing.F) {
+	for _, s := range []string{"connect.p99<5ms", "failed_ratio<0.1%", "rate.opened>=12.5k", "counters.TcpExtTW==0", "lag.p99.99!=1h", "outcomes.held <= 3"} {
+		f.Add(s)
+	}
+	r := sample(f)
+	f.Fuzz(func(t *testing.T, expr string) {
+		th, err := ParseThreshold(expr)
+		if err != nil {
+			var te *ThresholdError
+			if !errors.As(err, &te) {
+				t.Fatalf("not a *ThresholdError: %v", err)
+			}
+			return
+		}
+		res := th.Evaluate(r)
+		if res.OK && res.GotText == "" {
+			t.Errorf("met without a value: %+v", res)
+		}
+		if th.Evaluate(&Run{}).Metric == "" {
+			t.Error("no metric")
+		}
+	})
+}

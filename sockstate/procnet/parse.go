@@ -1,0 +1,302 @@
+// Package procnet takes a census from /proc/net/tcp and tcp6: the source that needs no
+// privilege and no kernel option, and the slowest (a line costs the kernel 2 to 3
+// microseconds, some ten times what parsing it does).
+package procnet
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"lastack/sockstate"
+)
+
+// BufferSize is the size of the buffer that Parse makes when it gets none.
+const BufferSize = 64 << 10
+
+// Errors that a ParseError wraps.
+var (
+	// ErrTruncated is input that ends within a line.
+	ErrTruncated = errors.New("ends before the line does")
+	// ErrNoHeader is input that does not begin with the table's header.
+	ErrNoHeader = errors.New("is not the header of /proc/net/tcp or tcp6")
+	// ErrTooLong is a line that does not fit into the buffer.
+	ErrTooLong = errors.New("is too long")
+	// ErrField is a field that is missing or not as the kernel prints it.
+	ErrField = errors.New("is malformed")
+)
+
+// ParseError is input that is not what tcp4_seq_show or tcp6_seq_show print.
+type ParseError struct {
+	// File is the path that was read, empty if Parse was called directly.
+	File string
+	// Line counts from 1, the header.
+	Line int
+	// Field is the name of the offending field in the table's header, or "line".
+	Field string
+	// Text is the beginning of the line.
+	Text string
+	// Err is one of the errors above.
+	Err error
+}
+
+func (e *ParseError) Error() string {
+	file := e.File
+	if file == "" {
+		file = "socket table"
+	}
+	return fmt.Sprintf("%s:%d: %s %v: %q", file, e.Line, e.Field, e.Err, e.Text)
+}
+
+func (e *ParseError) Unwrap() error { return e.Err }
+
+// Parse reads a table in the format of /proc/net/tcp or tcp6 to its end and calls
+// each for every socket, in a Socket that it reuses. IPv4-mapped addresses are
+// unmapped. Request sockets appear as SYN_RECV, as the kernel prints them; for a
+// listener the kernel prints the accept queue's length as rx_queue, and not the backlog.
+//
+// buf is memory to work in, at least as long as the longest line; if it is empty,
+// BufferSize bytes are made. Nothing else is allocated. On an error (a *ParseError,
+// or r's own) each has been called for the lines before it.
+func Parse(r io.Reader, buf []byte, each func(*sockstate.Socket)) error {
+	if len(buf) == 0 {
+		buf = make([]byte, BufferSize)
+	}
+	var p parser
+	have := 0 // bytes in buf
+	for idle := 0; ; {
+		n, err := r.Read(buf[have:])
+		have += n
+		rest, perr := p.lines(buf[:have], each)
+		if perr != nil {
+			return perr
+		}
+		have = copy(buf, rest)
+		switch {
+		case err == io.EOF && have > 0:
+			p.line++
+			return p.fail("line", ErrTruncated, buf[:have])
+		case err == io.EOF && p.line == 0:
+			p.line++
+			return p.fail("line", ErrNoHeader, nil)
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		case have == len(buf):
+			p.line++
+			return p.fail("line", ErrTooLong, buf)
+		case n > 0:
+			idle = 0
+		default:
+			if idle++; idle == 100 {
+				return io.ErrNoProgress
+			}
+		}
+	}
+}
+
+// parser is the state of one Parse.
+type parser struct {
+	line   int
+	socket sockstate.Socket
+}
+
+func (p *parser) fail(field string, err error, line []byte) error {
+	const enough = 160 // a whole line of tcp
+	return &ParseError{Line: p.line, Field: field, Text: string(line[:min(len(line), enough)]), Err: err}
+}
+
+// lines parses the complete lines of b and returns what follows them.
+func (p *parser) lines(b []byte, each func(*sockstate.Socket)) ([]byte, error) {
+	for {
+		end := bytes.IndexByte(b, '\n')
+		if end < 0 {
+			return b, nil
+		}
+		line := b[:end]
+		b = b[end+1:]
+		p.line++
+		if p.line == 1 {
+			if !isHeader(line) {
+				return nil, p.fail("line", ErrNoHeader, line)
+			}
+			continue
+		}
+		if field := parseLine(line, &p.socket); field != "" {
+			return nil, p.fail(field, ErrField, line)
+		}
+		each(&p.socket)
+	}
+}
+
+func isHeader(line []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(line, " "), []byte("sl ")) && bytes.Contains(line, []byte(" local_address "))
+}
+
+// userHz is the kernel's USER_HZ, in which it prints timers on every architecture
+// that Go supports (jiffies_delta_to_clock_t).
+const userHz = 100
+
+// timerTimeWait is the value of tr for a timewait_sock (get_timewait4_sock).
+const timerTimeWait = 3
+
+// parseLine parses one line into s and returns the name of the field that is wrong,
+// or "". The kernel's format (get_tcp4_sock):
+//
+//	sl: local:port rem:port st tx_queue:rx_queue tr:when retrnsmt uid timeout inode ...
+//
+// What follows the inode differs by kind of socket and is not looked at.
+func parseLine(line []byte, s *sockstate.Socket) string {
+	f := fields{b: line}
+	*s = sockstate.Socket{}
+
+	if f.decimal(); !f.byte(':') {
+		return "sl"
+	}
+	if s.Tuple.Local = f.address(); !f.space() {
+		return "local_address"
+	}
+	if s.Tuple.Remote = f.address(); !f.space() {
+		return "remote_address"
+	}
+	st := f.hex(2)
+	if !f.space() || st < uint64(sockstate.Established) || st > uint64(sockstate.NewSynRecv) {
+		return "st"
+	}
+	s.State = sockstate.State(st)
+	if f.hex(8); !f.byte(':') {
+		return "tx_queue"
+	}
+	queue := f.hex(8)
+	if !f.space() {
+		return "rx_queue"
+	}
+	timer := f.hex(2)
+	if !f.byte(':') {
+		return "tr"
+	}
+	when := f.hex(16)
+	if !f.space() {
+		return "tm->when"
+	}
+	if f.hex(8); !f.space() {
+		return "retrnsmt"
+	}
+	if f.decimal(); !f.space() {
+		return "uid"
+	}
+	if f.decimal(); !f.space() {
+		return "timeout"
+	}
+	if s.Inode = f.decimal(); f.bad || len(f.b) > 0 && f.b[0] != ' ' {
+		return "inode"
+	}
+
+	switch {
+	case s.State == sockstate.Listen:
+		s.AcceptQueue = int(queue)
+	case timer == timerTimeWait:
+		s.Mini = true
+		s.Left = time.Duration(min(when, maxWhen)) * (time.Second / userHz)
+	}
+	return ""
+}
+
+// maxWhen keeps Left from overflowing, whatever was printed.
+const maxWhen = uint64(1<<63-1) / uint64(time.Second/userHz)
+
+// fields reads a line from its start. Once a field was wrong, bad stays set.
+type fields struct {
+	b   []byte
+	bad bool
+}
+
+// byte skips c and reports whether all was well up to here.
+func (f *fields) byte(c byte) bool {
+	if f.bad || len(f.b) == 0 || f.b[0] != c {
+		f.bad = true
+		return false
+	}
+	f.b = f.b[1:]
+	return true
+}
+
+// space is byte for a space.
+func (f *fields) space() bool { return f.byte(' ') }
+
+// decimal reads a number after any number of spaces (the kernel pads %5u and the like).
+func (f *fields) decimal() uint64 {
+	for len(f.b) > 0 && f.b[0] == ' ' {
+		f.b = f.b[1:]
+	}
+	var v uint64
+	n := 0
+	for n < len(f.b) && '0' <= f.b[n] && f.b[n] <= '9' {
+		d := uint64(f.b[n] - '0')
+		if v > (1<<64-1-d)/10 {
+			f.bad = true
+			return 0
+		}
+		v = v*10 + d
+		n++
+	}
+	f.bad = f.bad || n == 0
+	f.b = f.b[n:]
+	return v
+}
+
+// hex reads 1 to most upper-case hexadecimal digits.
+func (f *fields) hex(most int) uint64 {
+	var v uint64
+	n := 0
+	for n < len(f.b) && n < most {
+		d := f.b[n] - '0'
+		if d > 9 {
+			if d = f.b[n] - 'A'; d > 5 {
+				break
+			}
+			d += 10
+		}
+		v = v<<4 | uint64(d)
+		n++
+	}
+	f.bad = f.bad || n == 0
+	f.b = f.b[n:]
+	return v
+}
+
+// address reads %08X:%04X, or four words and the port. The kernel prints each word of an
+// address as a number in its own byte order (the memory holds network order), and the
+// port in the reader's (ntohs).
+func (f *fields) address() netip.AddrPort {
+	for len(f.b) > 0 && f.b[0] == ' ' {
+		f.b = f.b[1:]
+	}
+	length := bytes.IndexByte(f.b, ':')
+	if length != 8 && length != 32 {
+		f.bad = true
+		return netip.AddrPort{}
+	}
+	var raw [16]byte
+	for word := 0; word < length/8; word++ {
+		before := len(f.b)
+		binary.NativeEndian.PutUint32(raw[word*4:], uint32(f.hex(8)))
+		f.bad = f.bad || before-len(f.b) != 8
+	}
+	f.byte(':')
+	before := len(f.b)
+	port := uint16(f.hex(4))
+	f.bad = f.bad || before-len(f.b) != 4
+	if f.bad {
+		return netip.AddrPort{}
+	}
+	if length == 8 {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(raw[:4])), port)
+	}
+	return netip.AddrPortFrom(netip.AddrFrom16(raw).Unmap(), port)
+}

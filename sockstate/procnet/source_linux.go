@@ -1,0 +1,110 @@
+package procnet
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+
+	"lastack/sockstate"
+	"lastack/sockstate/sockio"
+)
+
+var _ sockstate.Source = (*Source)(nil)
+
+// Source takes censuses of one network namespace from its socket tables. It is not
+// safe for concurrent use.
+type Source struct {
+	files []*os.File
+	buf   []byte
+	seen  int
+
+	// One closure for the life of the source, over these two.
+	filter *sockstate.Filter
+	census *sockstate.Census
+	add    func(*sockstate.Socket)
+}
+
+// Open opens the tables of a namespace, or of the calling thread's if ns is nil. It
+// needs no privilege beyond Namespace.Do's. A kernel without IPv6 has no tcp6, which
+// is no error; without tcp there is an *fs.PathError.
+//
+// The tables belong to the namespace from here on, whichever thread reads, and keep it
+// in existence until Close (seq_open_net holds a reference).
+func Open(ns *sockio.Namespace) (*Source, error) {
+	var s *Source
+	err := ns.Do(func() (err error) {
+		// thread-self: /proc/self/net would be the thread-group leader's.
+		s, err = open("/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6")
+		return err
+	})
+	return s, err
+}
+
+// open opens the first path, and the second if it exists.
+func open(tcp, tcp6 string) (*Source, error) {
+	f, err := os.Open(tcp)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{buf: make([]byte, BufferSize), files: []*os.File{f}}
+	switch f, err := os.Open(tcp6); {
+	case err == nil:
+		s.files = append(s.files, f)
+	case !errors.Is(err, fs.ErrNotExist):
+		_ = s.Close() // opened to read: nothing is lost
+		return nil, err
+	}
+	s.add = func(sock *sockstate.Socket) {
+		if side, ok := s.filter.Side(sock.Tuple); ok {
+			s.census.Add(side, sock)
+		}
+	}
+	return s, nil
+}
+
+// Name is "proc".
+func (s *Source) Name() string { return "proc" }
+
+// Census adds the load's sockets to c. After an error (an *fs.PathError, or a
+// *ParseError) c holds a part of them.
+func (s *Source) Census(f *sockstate.Filter, c *sockstate.Census) error {
+	s.filter, s.census = f, c
+	defer func() { s.filter, s.census = nil, nil }()
+	return s.Each(s.add)
+}
+
+// Each calls f for every TCP socket of the namespace, in a Socket that it reuses.
+func (s *Source) Each(f func(*sockstate.Socket)) error {
+	s.seen = 0
+	count := func(sock *sockstate.Socket) {
+		s.seen++
+		f(sock)
+	}
+	for _, file := range s.files {
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		if err := Parse(file, s.buf, count); err != nil {
+			if perr, ok := errors.AsType[*ParseError](err); ok {
+				perr.File = file.Name()
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// Seen is the number of sockets that the last Census or Each read, other loads'
+// included: the kernel prints them all.
+func (s *Source) Seen() int { return s.seen }
+
+// Close closes the tables.
+func (s *Source) Close() error {
+	var errs []error
+	for _, f := range s.files {
+		errs = append(errs, f.Close())
+	}
+	s.files = nil
+	return errors.Join(errs...)
+}

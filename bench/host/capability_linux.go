@@ -1,0 +1,26 @@
+package host
+
+// capabilities is the order of include/uapi/linux/capability.h, CAP_CHOWN being 0.
+func capabilities() []string {
+	return []string{
+		"chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid",
+		"setuid", "setpcap", "linux_immutable", "net_bind_service", "net_broadcast", "net_admin",
+		"net_raw", "ipc_lock", "ipc_owner", "sys_module", "sys_rawio", "sys_chroot", "sys_ptrace",
+		"sys_pacct", "sys_admin", "sys_boot", "sys_nice", "sys_resource", "sys_time",
+		"sys_tty_config", "mknod", "lease", "audit_write", "audit_control", "setfcap",
+		"mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read",
+		"perfmon", "bpf", "checkpoint_restore",
+	}
+}
+
+// capabilityNames names the bits of a set. A bit newer than this list is left out:
+// nothing here can need it.
+func capabilityNames(set uint64) []string {
+	names := []string{}
+	for i, n := range capabilities() {
+		if set&(1<<i) != 0 {
+			names = append(names, n)
+		}
+	}
+	return names
+}

@@ -1,0 +1,8 @@
+// Package host says what this host is and what it allows: its limits, sysctls,
+// privileges and kernel features, each feature tried for real, and what that means
+// for a load. Facts are read (Read), features are tried (Probe), and both are judged
+// by a pure function (Judge); Check does all three.
+//
+// Nothing here changes the host: what has to be written to be tried is written in a
+// network namespace made for it and gone afterwards.
+package host

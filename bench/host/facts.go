@@ -1,0 +1,159 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// ErrUnsupported is returned, wrapped, by everything here that needs Linux.
+var ErrUnsupported = errors.New("measuring needs Linux: connection states, sysctls and namespaces are the Linux kernel's")
+
+// ReadError is a fact that could not be read. It wraps the cause.
+type ReadError struct {
+	// What is the file or the system call.
+	What string
+	Err  error
+}
+
+func (e *ReadError) Error() string { return fmt.Sprintf("reading %s: %v", e.What, e.Err) }
+
+func (e *ReadError) Unwrap() error { return e.Err }
+
+// Facts is what this host is, as one moment saw it.
+type Facts struct {
+	Kernel string `json:"kernel"` // uname -r
+	Arch   string `json:"arch"`   // uname -m
+	CPUs   int    `json:"cpus"`   // those that this process may run on
+	// CPUQuota is the least cpu.max of the process's cgroup (v2) and those above it, in CPUs; 0 if none is set.
+	CPUQuota       float64 `json:"cpu_quota,omitempty"`
+	MemoryBytes    int64   `json:"memory_bytes"`
+	AvailableBytes int64   `json:"available_bytes"` // MemAvailable
+	// CgroupMemoryBytes is the least memory.max likewise; 0 if none is set. Kernel memory of sockets counts to it.
+	CgroupMemoryBytes int64  `json:"cgroup_memory_bytes,omitempty"`
+	PageBytes         int64  `json:"page_bytes"`
+	BootID            string `json:"boot_id"`
+	NetNS             string `json:"netns"` // "net:[4026531840]", of the process
+	UID               int    `json:"uid"`   // effective
+	// Capabilities is the effective set by name, without CAP_ in lower case, in the kernel's order.
+	Capabilities []string `json:"capabilities"`
+	// InitialUserNS is unset in a user namespace, where capabilities count for less (rootless containers).
+	InitialUserNS bool `json:"initial_user_ns"`
+	// Seccomp is set when a filter of system calls is on (prctl PR_GET_SECCOMP).
+	Seccomp bool `json:"seccomp"`
+	// NoFileSoft and NoFileHard are RLIMIT_NOFILE. The Go runtime raises soft to hard at start.
+	NoFileSoft uint64 `json:"nofile_soft"`
+	NoFileHard uint64 `json:"nofile_hard"`
+	// Clock is the kernel's clock source, ClockNs the cost of one reading, best of many.
+	Clock   string `json:"clock"`
+	ClockNs int64  `json:"clock_ns"`
+	// Sysctls holds the sysctls of Names as the kernel prints them; one that is absent or may not be read
+	// is left out.
+	Sysctls map[string]string `json:"sysctls"`
+	Usage   Usage             `json:"usage"`
+}
+
+// Usage is how much of the limits is taken already.
+type Usage struct {
+	Files     int64 `json:"files"`     // fs.file-nr, allocated: whole host
+	Orphans   int64 `json:"orphans"`   // sockstat "orphan": whole host
+	TCPPages  int64 `json:"tcp_pages"` // sockstat "mem": whole host
+	TimeWait  int64 `json:"time_wait"` // sockstat "tw": this namespace, FIN_WAIT_2 minisockets included
+	Conntrack int64 `json:"conntrack"` // nf_conntrack_count: this namespace
+}
+
+// Names lists the sysctls that bear on a load of connections.
+func Names() []string {
+	return []string{
+		"net.ipv4.ip_local_port_range",
+		"net.ipv4.ip_local_reserved_ports",
+		"net.ipv4.tcp_tw_reuse",
+		"net.ipv4.tcp_tw_reuse_delay",
+		"net.ipv4.tcp_fin_timeout",
+		"net.ipv4.tcp_max_tw_buckets",
+		"net.ipv4.tcp_max_orphans",
+		"net.ipv4.tcp_mem",
+		"net.ipv4.tcp_max_syn_backlog",
+		"net.ipv4.tcp_syncookies",
+		"net.ipv4.tcp_timestamps",
+		"net.ipv4.tcp_abort_on_overflow",
+		"net.ipv4.tcp_migrate_req",
+		"net.ipv4.tcp_rfc1337",
+		"net.core.somaxconn",
+		"net.netfilter.nf_conntrack_max",
+		"fs.file-max",
+		"fs.nr_open",
+		"kernel.io_uring_disabled",
+		"kernel.unprivileged_bpf_disabled",
+		"kernel.unprivileged_userns_clone",
+		"kernel.apparmor_restrict_unprivileged_userns",
+		"user.max_user_namespaces",
+		"user.max_net_namespaces",
+	}
+}
+
+// Sysctl returns a sysctl that is one integer; ok is false if it is absent or not one.
+func (f *Facts) Sysctl(name string) (n int64, ok bool) {
+	n, err := strconv.ParseInt(f.Sysctls[name], 10, 64)
+	return n, err == nil
+}
+
+// Can reports whether a capability, named as in Capabilities, is in effect.
+func (f *Facts) Can(capability string) bool {
+	for _, c := range f.Capabilities {
+		if c == capability {
+			return true
+		}
+	}
+	return false
+}
+
+// LocalPorts is net.ipv4.ip_local_port_range, and the number of its ports that are
+// not reserved: what one source address can open to one destination. ok is false
+// if the range could not be read.
+func (f *Facts) LocalPorts() (lo, hi, free int, ok bool) {
+	fields := strings.Fields(f.Sysctls["net.ipv4.ip_local_port_range"])
+	if len(fields) != 2 {
+		return 0, 0, 0, false
+	}
+	lo, err1 := strconv.Atoi(fields[0])
+	hi, err2 := strconv.Atoi(fields[1])
+	if err1 != nil || err2 != nil || lo > hi {
+		return 0, 0, 0, false
+	}
+	return lo, hi, hi - lo + 1 - reserved(f.Sysctls["net.ipv4.ip_local_reserved_ports"], lo, hi), true
+}
+
+// reserved counts the ports from lo to hi in a list like "8080,9000-9010", the
+// format of proc_do_large_bitmap. The kernel prints it sorted and without overlap.
+func reserved(list string, lo, hi int) int {
+	n := 0
+	for part := range strings.SplitSeq(strings.TrimSpace(list), ",") {
+		first, last, isRange := strings.Cut(part, "-")
+		a, err := strconv.Atoi(first)
+		if err != nil {
+			continue
+		}
+		b := a
+		if isRange {
+			if b, err = strconv.Atoi(last); err != nil {
+				continue
+			}
+		}
+		if a, b = max(a, lo), min(b, hi); a <= b {
+			n += b - a + 1
+		}
+	}
+	return n
+}
+
+// TCPMemoryPages is the third value of tcp_mem: above it the kernel drops TCP data.
+func (f *Facts) TCPMemoryPages() (int64, bool) {
+	fields := strings.Fields(f.Sysctls["net.ipv4.tcp_mem"])
+	if len(fields) != 3 {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(fields[2], 10, 64)
+	return n, err == nil
+}

@@ -1,0 +1,181 @@
+package host
+
+import (
+	"errors"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/sockio"
+)
+
+// Read reads the facts of the process's own namespaces. It needs no privilege and
+// changes nothing. A fact that this kernel does not have stays zero; an error is a
+// *ReadError and means that /proc is missing or restricted.
+func Read() (*Facts, error) {
+	f := &Facts{
+		CPUs:      runtime.NumCPU(),
+		PageBytes: int64(os.Getpagesize()),
+		UID:       os.Geteuid(),
+		Sysctls:   make(map[string]string),
+		Clock:     readWord("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+		BootID:    readWord("/proc/sys/kernel/random/boot_id"),
+		ClockNs:   clockCost(),
+	}
+	var uts unix.Utsname
+	if err := unix.Uname(&uts); err != nil {
+		return nil, &ReadError{What: "uname", Err: err}
+	}
+	f.Kernel = unix.ByteSliceToString(uts.Release[:])
+	f.Arch = unix.ByteSliceToString(uts.Machine[:])
+
+	var lim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return nil, &ReadError{What: "RLIMIT_NOFILE", Err: err}
+	}
+	f.NoFileSoft, f.NoFileHard = lim.Cur, lim.Max
+
+	ns, err := sockio.CurrentNamespace()
+	if err != nil {
+		return nil, &ReadError{What: "the network namespace", Err: err}
+	}
+	f.NetNS = ns.ID()
+	_ = ns.Close() // only the name was wanted
+
+	for _, name := range Names() {
+		b, err := os.ReadFile(sysctlPath(name))
+		if err == nil {
+			f.Sysctls[name] = strings.Join(strings.Fields(string(b)), " ")
+		} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+			return nil, &ReadError{What: name, Err: err}
+		}
+	}
+	if err := f.readProc(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// sysctlPath maps the dots of a sysctl's name to its file. None of Names has a dot
+// inside a part.
+func sysctlPath(name string) string {
+	return "/proc/sys/" + strings.ReplaceAll(name, ".", "/")
+}
+
+// readProc fills in what procfs parses.
+func (f *Facts) readProc() error {
+	proc, err := procfs.NewDefaultFS()
+	if err != nil {
+		return &ReadError{What: "/proc", Err: err}
+	}
+	mem, err := proc.Meminfo()
+	if err != nil {
+		return &ReadError{What: "/proc/meminfo", Err: err}
+	}
+	f.MemoryBytes, f.AvailableBytes = value(mem.MemTotalBytes), value(mem.MemAvailableBytes)
+
+	stat, err := proc.NetSockstat()
+	if err != nil {
+		return &ReadError{What: "/proc/net/sockstat", Err: err}
+	}
+	for _, p := range stat.Protocols {
+		if p.Protocol == "TCP" {
+			f.Usage.Orphans, f.Usage.TimeWait, f.Usage.TCPPages = value(p.Orphan), value(p.TW), value(p.Mem)
+		}
+	}
+	files, _, _ := strings.Cut(readWord(sysctlPath("fs.file-nr")), "\t")
+	f.Usage.Files, _ = strconv.ParseInt(files, 10, 64)
+	f.Usage.Conntrack, _ = strconv.ParseInt(readWord(sysctlPath("net.netfilter.nf_conntrack_count")), 10, 64)
+
+	self, err := proc.Self()
+	if err != nil {
+		return &ReadError{What: "/proc/self", Err: err}
+	}
+	status, err := self.NewStatus()
+	if err != nil {
+		return &ReadError{What: "/proc/self/status", Err: err}
+	}
+	f.Capabilities = capabilityNames(status.CapEff)
+	// user_namespaces(7): the initial one maps every ID onto itself.
+	f.InitialUserNS = strings.Join(strings.Fields(readWord("/proc/self/uid_map")), " ") == "0 0 4294967295"
+	// A filter that forbids the question is a filter.
+	mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
+	f.Seccomp = mode == unix.SECCOMP_MODE_FILTER || errors.Is(err, unix.EPERM)
+
+	groups, err := self.Cgroups()
+	if err != nil {
+		return &ReadError{What: "/proc/self/cgroup", Err: err}
+	}
+	for _, g := range groups {
+		if g.HierarchyID == 0 {
+			f.CgroupMemoryBytes, f.CPUQuota = cgroupLimits(os.DirFS("/sys/fs/cgroup"), g.Path)
+		}
+	}
+	return nil
+}
+
+// cgroupLimits is the least memory.max and cpu.max from a group up to the root;
+// 0 where no group sets one. root is the mounted cgroup v2 hierarchy.
+func cgroupLimits(root fs.FS, group string) (memory int64, cpus float64) {
+	for dir := strings.TrimPrefix(filepath.Clean(group), "/"); ; dir = filepath.Dir(dir) {
+		if dir == "" {
+			dir = "."
+		}
+		if b, err := fs.ReadFile(root, filepath.Join(dir, "memory.max")); err == nil {
+			n, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64) // "max" is no limit
+			if err == nil && (memory == 0 || n < memory) {
+				memory = n
+			}
+		}
+		if b, err := fs.ReadFile(root, filepath.Join(dir, "cpu.max")); err == nil {
+			var quota, period float64
+			if w := strings.Fields(string(b)); len(w) == 2 {
+				quota, _ = strconv.ParseFloat(w[0], 64)
+				period, _ = strconv.ParseFloat(w[1], 64)
+			}
+			if quota > 0 && period > 0 && (cpus == 0 || quota/period < cpus) {
+				cpus = quota / period
+			}
+		}
+		if dir == "." {
+			return memory, cpus
+		}
+	}
+}
+
+// value is *p as an int64, 0 for nil.
+func value[T int | uint64](p *T) int64 {
+	if p == nil {
+		return 0
+	}
+	return int64(*p)
+}
+
+// readWord is the content of a file of one line, empty if it cannot be read.
+func readWord(path string) string {
+	b, _ := os.ReadFile(path)
+	return strings.TrimSpace(string(b))
+}
+
+// clockCost is the best time of a reading of the clock. The best of several batches
+// is what the clock costs; the rest is what else the machine did.
+func clockCost() int64 {
+	const batches, readings = 20, 100
+	best := int64(math.MaxInt64)
+	for range batches {
+		start := time.Now()
+		for range readings {
+			_ = time.Now()
+		}
+		best = min(best, time.Since(start).Nanoseconds()/readings)
+	}
+	return best
+}

@@ -1,0 +1,24 @@
+//go:build !linux
+
+package host
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+)
+
+func unsupported() error { return fmt.Errorf("%w (this is %s)", ErrUnsupported, runtime.GOOS) }
+
+// Read needs Linux.
+func Read() (*Facts, error) { return nil, unsupported() }
+
+// Probe needs Linux.
+func Probe(context.Context, Options) (*Features, error) { return nil, unsupported() }
+
+// Proof needs Linux.
+func Proof(w io.Writer) int {
+	fmt.Fprintln(w, unsupported())
+	return 1
+}

@@ -1,0 +1,250 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+const (
+	// socketBytes is the kernel memory of an idle socket: 2.8 kB measured on Linux 6.18, over two
+	// million sockets (struct tcp_sock, the inode, the file, epoll's item and the bind buckets).
+	socketBytes = 2800
+	// timeWaitSeconds is TCP_TIMEWAIT_LEN (include/net/tcp.h), which no sysctl changes.
+	timeWaitSeconds = 60
+	// ownFiles is what lastack itself keeps open, generously: epoll sets, observers, output.
+	ownFiles = 100
+
+	fewFiles     = 65536
+	fewPorts     = 16384
+	fewBuckets   = 10000
+	fewBacklog   = 1024
+	fewOrphans   = 8192
+	fewConntrack = 65536
+	littleMemory = 1 << 30
+	slowClockNs  = 400 // a system call; a clock read in user space (vDSO) is below 100
+
+	// opFixedFDInstall is IORING_OP_FIXED_FD_INSTALL, Linux 6.8: the newest operation that DESIGN's ring needs.
+	opFixedFDInstall = 54
+)
+
+// Check reads, probes and judges. The error is *ReadError, ErrUnsupported or ctx's.
+func Check(ctx context.Context, o Options) ([]Line, error) {
+	facts, err := Read()
+	if err != nil {
+		return nil, err
+	}
+	features, err := Probe(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return Judge(facts, features), nil
+}
+
+// Judge says what the facts and features mean for a load. It is pure.
+func Judge(f *Facts, k *Features) []Line {
+	j := &judge{facts: f, features: k}
+	j.limits()
+	j.network()
+	j.kernel()
+	return j.lines
+}
+
+type judge struct {
+	facts    *Facts
+	features *Features
+	group    string
+	lines    []Line
+}
+
+func (j *judge) say(subject string, s Status, detail, remedy string) {
+	if s == OK {
+		remedy = ""
+	}
+	j.lines = append(j.lines, Line{Group: j.group, Subject: subject, Status: s, Detail: detail, Remedy: remedy})
+}
+
+// degradedIf is Degraded when bad, else OK.
+func degradedIf(bad bool) Status {
+	if bad {
+		return Degraded
+	}
+	return OK
+}
+
+// limits judges what this process and this machine bear, whatever the network.
+func (j *judge) limits() {
+	f := j.facts
+	j.group = GroupLimits
+
+	cpus := fmt.Sprintf("%d, shared by load, embedded server and observers", f.CPUs)
+	few := f.CPUs < 2
+	if f.CPUQuota > 0 && f.CPUQuota < float64(f.CPUs) {
+		cpus = fmt.Sprintf("%.1f of %d by cgroup quota (cpu.max), shared by load, embedded server and observers", f.CPUQuota, f.CPUs)
+		few = true
+	}
+	j.say("CPUs", degradedIf(few), cpus,
+		"latencies hold waits for the CPU: give it at least 2 whole CPUs and no quota, or load a server elsewhere")
+
+	memory := f.AvailableBytes
+	of := "of " + Bytes(f.MemoryBytes)
+	if c := f.CgroupMemoryBytes; c > 0 && c < memory {
+		memory, of = c, "by cgroup limit (memory.max)"
+	}
+	j.say("memory", degradedIf(memory < littleMemory),
+		fmt.Sprintf("%s available %s: room for about %s idle connections with both ends here (%.1f kB each)",
+			Bytes(memory), of, Count(twoDigits(memory/(2*socketBytes))), 2.0*socketBytes/1000),
+		"keep -c well below that: a host short of memory kills processes")
+
+	hard := int64(min(f.NoFileHard, 1<<62))
+	j.say("descriptors", degradedIf(hard < fewFiles),
+		fmt.Sprintf("%s (RLIMIT_NOFILE): %s connections at once with the embedded server, %s to a target",
+			Count(hard), Count(max(0, hard-ownFiles)/2), Count(max(0, hard-ownFiles))),
+		"raise the hard limit: LimitNOFILE= in a systemd unit, --ulimit nofile= for a container, hard nofile in limits.conf for a login"+
+			j.atMost("fs.nr_open"))
+
+	if limit, ok := f.Sysctl("fs.file-max"); ok {
+		detail, low := fmt.Sprintf("%s open on the whole host, no limit worth the name (fs.file-max)", Count(f.Usage.Files)), false
+		if limit < 1<<40 {
+			left := limit - f.Usage.Files
+			detail = fmt.Sprintf("%s of %s open on the whole host (fs.file-max)", Count(f.Usage.Files), Count(limit))
+			low = left < 2*min(hard, fewFiles)
+		}
+		j.say("open files", degradedIf(low), detail, "raise fs.file-max")
+	}
+
+	j.say("clock", degradedIf(f.ClockNs >= slowClockNs),
+		fmt.Sprintf("%s, %d ns a reading", orUnknown(f.Clock), f.ClockNs),
+		"every reading is a system call: switch /sys/devices/system/clocksource/clocksource0/current_clocksource to tsc or the hypervisor's clock if available_clocksource lists it")
+
+	j.say("privileges", OK, j.privileges(), "")
+}
+
+func (j *judge) atMost(sysctl string) string {
+	if n, ok := j.facts.Sysctl(sysctl); ok {
+		return fmt.Sprintf(" (at most %s = %s)", sysctl, Count(n))
+	}
+	return ""
+}
+
+func (j *judge) privileges() string {
+	f := j.facts
+	who := fmt.Sprintf("uid %d", f.UID)
+	if f.UID == 0 {
+		who = "root"
+	}
+	if !f.InitialUserNS {
+		who += " of a user namespace"
+	}
+	var has string
+	switch missing := missingCapabilities(f); {
+	case len(f.Capabilities) == 0:
+		has = "no capabilities"
+	case len(missing) == 0:
+		has = "all capabilities that lastack can use"
+	case len(missing) == len(usefulCapabilities()):
+		has = fmt.Sprintf("%s, none that lastack can use", countOf(len(f.Capabilities), "capability", "capabilities"))
+	default:
+		has = "lacks " + strings.Join(missing, ", ")
+	}
+	if f.Seccomp {
+		has += "; system calls are filtered (seccomp)"
+	}
+	return who + ", " + has
+}
+
+// usefulCapabilities are those that any feature asks for.
+func usefulCapabilities() []string {
+	return []string{"sys_admin", "net_admin", "net_raw", "sys_resource", "bpf", "perfmon"}
+}
+
+func missingCapabilities(f *Facts) (missing []string) {
+	for _, c := range usefulCapabilities() {
+		if !f.Can(c) {
+			missing = append(missing, "CAP_"+strings.ToUpper(c))
+		}
+	}
+	return missing
+}
+
+// network judges the limits of the network namespace, in the order in which a
+// connection's life meets them.
+func (j *judge) network() {
+	f := j.facts
+	j.group = GroupNetwork
+
+	if lo, hi, free, ok := f.LocalPorts(); ok {
+		j.say("local ports", degradedIf(free < fewPorts),
+			fmt.Sprintf("%s of %d-%d: so many connections at once from a source address to a target, %s/s sustained where the client keeps TIME_WAIT",
+				Count(int64(free)), lo, hi, Count(int64(free/timeWaitSeconds))),
+			`use more --source addresses, or widen the range: net.ipv4.ip_local_port_range="1024 65535", in a sandbox with --sysctl`)
+	}
+	if reuse, ok := f.Sysctl("net.ipv4.tcp_tw_reuse"); ok {
+		j.say("TIME_WAIT reuse", OK, j.reuse(reuse), "")
+	}
+	if buckets, ok := f.Sysctl("net.ipv4.tcp_max_tw_buckets"); ok {
+		j.say("TIME_WAIT sockets", degradedIf(buckets < fewBuckets),
+			fmt.Sprintf("%s of %s in use (tcp_max_tw_buckets): %s closes/s sustained, past that sockets skip TIME_WAIT",
+				Count(f.Usage.TimeWait), Count(buckets), Count(buckets/timeWaitSeconds)),
+			"raise net.ipv4.tcp_max_tw_buckets, in a sandbox with --sysctl")
+	}
+	if s, ok := f.Sysctl("net.ipv4.tcp_fin_timeout"); ok {
+		j.say("FIN_WAIT_2 timeout", OK,
+			fmt.Sprintf("%d s for a closed socket whose peer does not close (tcp_fin_timeout); TIME_WAIT is always %d s", s, timeWaitSeconds), "")
+	}
+	if backlog, ok := f.Sysctl("net.core.somaxconn"); ok {
+		j.say("accept queue", degradedIf(backlog < fewBacklog), j.acceptQueue(backlog),
+			"raise net.core.somaxconn, in a sandbox with --sysctl: a full queue drops SYNs, and clients wait a second to try again")
+	}
+	if limit, ok := f.Sysctl("net.ipv4.tcp_max_orphans"); ok {
+		j.say("orphans", degradedIf(limit-f.Usage.Orphans < fewOrphans),
+			fmt.Sprintf("%s of %s in use on the whole host (tcp_max_orphans); past that a close becomes a reset", Count(f.Usage.Orphans), Count(limit)),
+			"raise net.ipv4.tcp_max_orphans on the host: no sandbox isolates it")
+	}
+	if pages, ok := f.TCPMemoryPages(); ok {
+		used, limit := f.Usage.TCPPages*f.PageBytes, pages*f.PageBytes
+		j.say("TCP buffers", degradedIf(limit-used < littleMemory/8),
+			fmt.Sprintf("%s of %s in use on the whole host (tcp_mem)", Bytes(used), Bytes(limit)),
+			"raise the third value of net.ipv4.tcp_mem on the host: no sandbox isolates it")
+	}
+	if limit, ok := f.Sysctl("net.netfilter.nf_conntrack_max"); ok {
+		j.say("connection tracking", degradedIf(limit-f.Usage.Conntrack < fewConntrack),
+			fmt.Sprintf("%s of %s entries in use (nf_conntrack_max), TIME_WAITs included, where firewall rules track", Count(f.Usage.Conntrack), Count(limit)),
+			"raise net.netfilter.nf_conntrack_max, or run in a sandbox, which has no rules")
+	} else {
+		j.say("connection tracking", OK, "none in this namespace", "")
+	}
+}
+
+func (j *judge) reuse(mode int64) string {
+	const off = "connect() never takes over a port in TIME_WAIT"
+	if on, ok := j.facts.Sysctl("net.ipv4.tcp_timestamps"); ok && on == 0 {
+		return off + " (tcp_timestamps=0)"
+	}
+	after := "after 1 s"
+	if ms, ok := j.facts.Sysctl("net.ipv4.tcp_tw_reuse_delay"); ok {
+		after = fmt.Sprintf("after %s ms", Count(ms))
+	}
+	switch mode {
+	case 0:
+		return off + " (tcp_tw_reuse=0)"
+	case 1:
+		return "connect() takes over a port in TIME_WAIT " + after + " (tcp_tw_reuse=1)"
+	default:
+		return "connect() takes over a port in TIME_WAIT " + after + " on loopback, never elsewhere (tcp_tw_reuse=2)"
+	}
+}
+
+func (j *judge) acceptQueue(backlog int64) string {
+	s := fmt.Sprintf("backlogs up to %s (somaxconn)", Count(backlog))
+	if n, ok := j.facts.Sysctl("net.ipv4.tcp_max_syn_backlog"); ok {
+		s += fmt.Sprintf(", %s handshakes under way (tcp_max_syn_backlog)", Count(n))
+	}
+	if n, ok := j.facts.Sysctl("net.ipv4.tcp_syncookies"); ok {
+		s += map[int64]string{0: ", no SYN cookies", 2: ", always SYN cookies"}[n]
+	}
+	if n, _ := j.facts.Sysctl("net.ipv4.tcp_abort_on_overflow"); n == 1 {
+		s += ", a full queue resets (tcp_abort_on_overflow=1)"
+	}
+	return s
+}

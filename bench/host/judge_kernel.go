@@ -1,0 +1,148 @@
+package host
+
+import "fmt"
+
+// notYet marks what is tried and reported for the versions to come.
+const notYet = "; not used by this version"
+
+// kernel judges what the kernel allows this process.
+func (j *judge) kernel() {
+	k := j.features
+	j.group = GroupFeatures
+	j.sandbox()
+
+	j.feature("sock_diag", k.SockDiag, Degraded, "censuses of TCP states over netlink",
+		"--census falls back to /proc/net/tcp, several times slower",
+		needs{denied: "a security policy forbids it", unsupported: "build or load the kernel modules inet_diag and tcp_diag"})
+
+	// Inside a sandbox the process is root of its network and may both.
+	inside := j.hasSandbox()
+	destroy, loss := k.SockDestroy, k.NFTables
+	const decided = "needs CAP_NET_ADMIN, which a sandbox gives"
+	if inside && destroy.Answer == Denied {
+		j.say("SOCK_DESTROY", OK, decided, "")
+	} else {
+		j.feature("SOCK_DESTROY", destroy, Degraded, "a sandbox can end its last sockets at once",
+			"sockets still retransmitting outlive a sandbox by up to minutes",
+			needs{denied: "run as root or with CAP_NET_ADMIN", unsupported: "a kernel with CONFIG_INET_DIAG_DESTROY"})
+	}
+	if inside && loss.Answer == Denied {
+		j.say("nf_tables", OK, decided, "")
+	} else {
+		j.feature("nf_tables", loss, Blocked, "--loss can drop packets in a sandbox", "no --loss",
+			needs{denied: "run as root or with CAP_NET_ADMIN", unsupported: "build or load the kernel module nf_tables"})
+	}
+
+	j.feature("IP_LOCAL_PORT_RANGE", k.LocalPortRange, Blocked, "--source-ports narrows the local ports of a load", "no --source-ports",
+		needs{unsupported: "Linux 6.3 or newer; in a sandbox --sysctl net.ipv4.ip_local_port_range does the same"})
+	j.feature("IP_BIND_ADDRESS_NO_PORT", k.BindNoPort, Degraded, "--source leaves the port to connect()",
+		"--source takes each local port for all targets at once", needs{unsupported: "Linux 4.2 or newer"})
+	info := fmt.Sprintf("round-trip times and retransmissions of sampled connections (%d bytes)", k.TCPInfo.N)
+	j.feature("TCP_INFO", k.TCPInfo, Degraded, info, "no round-trip times and retransmissions", needs{})
+	j.feature("epoll_pwait2", k.EpollPwait2, Degraded, "waits with nanosecond timeouts",
+		"waits are whole milliseconds: pacing is coarser", needs{unsupported: "Linux 5.11 or newer"})
+	j.feature("pressure figures", k.PSI, Degraded, "/proc/pressure: stalls for CPU, memory and I/O",
+		"stalls for CPU and memory go unseen", needs{unsupported: "a kernel with CONFIG_PSI, booted with psi=1", denied: "run as root"})
+	j.feature("slab figures", k.Slabinfo, Degraded, "/proc/slabinfo: the memory of the socket structures",
+		"the memory of the socket structures goes unseen", needs{denied: "run as root", unsupported: "a kernel with CONFIG_SLUB_DEBUG"})
+
+	ring := k.IOUring
+	if ring.Answer == Supported && ring.N < opFixedFDInstall {
+		j.say("io_uring", Degraded, fmt.Sprintf("allowed, but old: its last operation is %d, wanted %d%s", ring.N, opFixedFDInstall, notYet),
+			"Linux 6.8 or newer")
+	} else {
+		j.feature("io_uring", ring, Degraded, fmt.Sprintf("allowed, operations up to %d%s", ring.N, notYet), "epoll does the work"+notYet,
+			needs{denied: j.ringRemedy(), unsupported: "a kernel with CONFIG_IO_URING"})
+	}
+	j.feature("eBPF", k.BPF, Degraded, "tracing programs load"+notYet, "no trace of state changes"+notYet,
+		needs{denied: j.bpfRemedy(), unsupported: "a kernel with CONFIG_BPF_SYSCALL and CONFIG_BPF_EVENTS"})
+	j.feature("packet sockets", k.Packet, Degraded, "packets can be captured"+notYet, "no capture of packets"+notYet,
+		needs{denied: "run as root or with CAP_NET_RAW", unsupported: "build or load the kernel module af_packet"})
+}
+
+// needs is the remedy for each answer that is not Supported.
+type needs struct{ denied, unsupported string }
+
+// feature says that a feature works, or what follows where it does not.
+func (j *judge) feature(subject string, f Feature, otherwise Status, works, without string, n needs) {
+	switch f.Answer {
+	case Supported:
+		j.say(subject, OK, works, "")
+		return
+	case Denied:
+		j.say(subject, otherwise, fmt.Sprintf("denied (%s): %s", f.Why, without), j.withSeccomp(n.denied))
+	case Unsupported:
+		j.say(subject, otherwise, fmt.Sprintf("not in this kernel (%s): %s", f.Why, without), j.withSeccomp(n.unsupported))
+	default:
+		j.say(subject, otherwise, fmt.Sprintf("could not be tried (%s): %s", f.Why, without), "")
+	}
+}
+
+// withSeccomp adds what else may be the reason: filters answer EPERM or ENOSYS.
+func (j *judge) withSeccomp(remedy string) string {
+	if !j.facts.Seccomp {
+		return remedy
+	}
+	const filter = "allow it in the container's seccomp profile"
+	if remedy == "" {
+		return filter
+	}
+	return remedy + "; or " + filter
+}
+
+func (j *judge) hasSandbox() bool {
+	return j.features.NetNS.Answer == Supported || j.features.UserNS.Answer == Supported
+}
+
+func (j *judge) sandbox() {
+	k := j.features
+	const proved = "lo came up, a sysctl was written, a socket listened"
+	switch {
+	case k.NetNS.Answer == Supported:
+		j.say("sandbox", OK, "network namespaces, as root: "+proved, "")
+	case k.UserNS.Answer == Supported:
+		j.say("sandbox", OK, "user and network namespaces, no privilege needed: "+proved, "")
+	default:
+		why := k.UserNS.Why
+		if j.facts.Can("sys_admin") {
+			why = k.NetNS.Why
+		}
+		j.say("sandbox", Blocked, fmt.Sprintf("no network namespace (%s): runs share the host's ports, sysctls and counters; no --sysctl, --loss, --topology veth", why),
+			j.sandboxRemedy())
+	}
+}
+
+// sandboxRemedy names the switch that is off, as far as it can be told.
+func (j *judge) sandboxRemedy() string {
+	f := j.facts
+	switch {
+	case f.Sysctls["kernel.apparmor_restrict_unprivileged_userns"] == "1" && !f.Can("sys_admin"):
+		return "AppArmor restricts user namespaces: run as root, give lastack a profile with userns, or set kernel.apparmor_restrict_unprivileged_userns=0"
+	case f.Sysctls["kernel.unprivileged_userns_clone"] == "0" && !f.Can("sys_admin"):
+		return "run as root, or set kernel.unprivileged_userns_clone=1"
+	case f.Sysctls["user.max_user_namespaces"] == "0" && !f.Can("sys_admin"):
+		return "run as root, or raise user.max_user_namespaces, which is 0"
+	case f.Sysctls["user.max_net_namespaces"] == "0":
+		return "raise user.max_net_namespaces, which is 0"
+	case f.Seccomp || f.Can("sys_admin"):
+		return "in a container: --privileged, or CAP_SYS_ADMIN with a seccomp profile that allows unshare, and a writable /proc/sys"
+	}
+	return "run as root"
+}
+
+func (j *judge) ringRemedy() string {
+	switch j.facts.Sysctls["kernel.io_uring_disabled"] {
+	case "1":
+		return "run as root, or set kernel.io_uring_disabled=0"
+	case "2":
+		return "set kernel.io_uring_disabled=0"
+	}
+	return "a security policy forbids it"
+}
+
+func (j *judge) bpfRemedy() string {
+	if j.facts.InitialUserNS && j.facts.Can("bpf") && j.facts.Can("perfmon") {
+		return "the kernel is locked down, or a security policy forbids it"
+	}
+	return "run as root of the host, or with CAP_BPF and CAP_PERFMON"
+}

@@ -1,0 +1,181 @@
+package host
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// goodHost is a host with nothing to complain of.
+func goodHost() (*Facts, *Features) {
+	yes := Feature{Answer: Supported}
+	return &Facts{
+			Kernel: "6.18.0", Arch: "x86_64", CPUs: 8, MemoryBytes: 32 << 30, AvailableBytes: 30 << 30, PageBytes: 4096,
+			NetNS: "net:[4026531840]", Capabilities: usefulCapabilities(), InitialUserNS: true,
+			NoFileSoft: 524288, NoFileHard: 524288, Clock: "tsc", ClockNs: 40,
+			Sysctls: map[string]string{
+				"net.ipv4.ip_local_port_range":     "32768 60999",
+				"net.ipv4.ip_local_reserved_ports": "",
+				"net.ipv4.tcp_tw_reuse":            "2",
+				"net.ipv4.tcp_tw_reuse_delay":      "1000",
+				"net.ipv4.tcp_fin_timeout":         "60",
+				"net.ipv4.tcp_max_tw_buckets":      "262144",
+				"net.ipv4.tcp_max_orphans":         "262144",
+				"net.ipv4.tcp_mem":                 "381399 508533 762798",
+				"net.ipv4.tcp_max_syn_backlog":     "2048",
+				"net.ipv4.tcp_syncookies":          "1",
+				"net.ipv4.tcp_timestamps":          "1",
+				"net.core.somaxconn":               "4096",
+				"net.netfilter.nf_conntrack_max":   "262144",
+				"fs.file-max":                      "9223372036854775807",
+				"fs.nr_open":                       "1048576",
+			},
+		}, &Features{
+			NetNS: yes, UserNS: yes, SockDiag: yes, SockDestroy: yes, IOUring: Feature{Answer: Supported, N: 62},
+			BPF: yes, LocalPortRange: yes, BindNoPort: yes, EpollPwait2: yes, Packet: yes, NFTables: yes,
+			TCPInfo: Feature{Answer: Supported, N: 280}, PSI: yes, Slabinfo: yes,
+		}
+}
+
+// refuse gives one feature after another the same answer.
+func refuse(f Feature, features ...*Feature) {
+	for _, p := range features {
+		*p = f
+	}
+}
+
+// TestJudge compares whole reports with testdata: what a host of each kind is told.
+func TestJudge(t *testing.T) {
+	eperm := Feature{Answer: Denied, Why: "clone: operation not permitted"}
+	for _, tt := range []struct {
+		name string
+		host func(*Facts, *Features)
+	}{
+		{"good", func(*Facts, *Features) {}},
+		{"unprivileged", func(f *Facts, k *Features) {
+			f.UID, f.Capabilities = 1000, nil
+			refuse(eperm, &k.NetNS, &k.SockDestroy, &k.BPF, &k.Packet, &k.NFTables, &k.Slabinfo)
+		}},
+		{"apparmor", func(f *Facts, k *Features) {
+			f.UID, f.Capabilities = 1000, nil
+			f.Sysctls["kernel.apparmor_restrict_unprivileged_userns"] = "1"
+			refuse(eperm, &k.NetNS, &k.SockDestroy, &k.BPF, &k.Packet, &k.NFTables, &k.Slabinfo)
+			k.UserNS = Feature{Answer: Denied, Why: "bringing lo up: operation not permitted"}
+		}},
+		{"container", func(f *Facts, k *Features) {
+			f.Capabilities, f.Seccomp = []string{"chown", "net_raw"}, true
+			f.CPUQuota, f.CgroupMemoryBytes = 1.5, 512<<20
+			f.NoFileHard = 1024
+			refuse(eperm, &k.NetNS, &k.UserNS, &k.SockDestroy, &k.BPF, &k.NFTables, &k.IOUring)
+		}},
+		{"old and small", func(f *Facts, k *Features) {
+			f.Kernel, f.CPUs, f.Clock, f.ClockNs = "4.14.0", 1, "acpi_pm", 900
+			absent := Feature{Answer: Unsupported, Why: "not implemented"}
+			refuse(absent, &k.SockDiag, &k.SockDestroy, &k.IOUring, &k.BPF, &k.LocalPortRange, &k.BindNoPort, &k.EpollPwait2, &k.PSI)
+			k.TCPInfo = Feature{Answer: Failed, Why: "socket: too many open files"}
+			for name, v := range map[string]string{
+				"net.ipv4.ip_local_port_range":     "40000 40999",
+				"net.ipv4.ip_local_reserved_ports": "40000-40099",
+				"net.ipv4.tcp_tw_reuse":            "0",
+				"net.ipv4.tcp_max_tw_buckets":      "4096",
+				"net.ipv4.tcp_max_orphans":         "4096",
+				"net.ipv4.tcp_mem":                 "100 200 300",
+				"net.ipv4.tcp_syncookies":          "0",
+				"net.ipv4.tcp_abort_on_overflow":   "1",
+				"net.core.somaxconn":               "128",
+				"net.netfilter.nf_conntrack_max":   "65536",
+				"fs.file-max":                      "100000",
+			} {
+				f.Sysctls[name] = v
+			}
+			f.Usage = Usage{Files: 90000, Orphans: 4000, TimeWait: 4096, TCPPages: 250, Conntrack: 60000}
+		}},
+		{"nothing readable", func(f *Facts, _ *Features) { f.Sysctls = nil }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f, k := goodHost()
+			tt.host(f, k)
+			var b strings.Builder
+			for _, l := range Judge(f, k) {
+				fmt.Fprintf(&b, "%s | %s | %s | %s\n", l.Group, l.Status, l.Subject, l.Detail)
+				if l.Remedy != "" {
+					fmt.Fprintf(&b, "    %s\n", l.Remedy)
+				}
+				if l.Status == OK && l.Remedy != "" {
+					t.Errorf("%s is ok and has a remedy", l.Subject)
+				}
+			}
+			golden(t, strings.ReplaceAll(tt.name, " ", "_")+".txt", b.String())
+		})
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", path, diff)
+	}
+}
+
+func TestReuse(t *testing.T) {
+	for _, tt := range []struct {
+		mode       int64
+		timestamps string
+		want       string
+	}{
+		{0, "1", "connect() never takes over a port in TIME_WAIT (tcp_tw_reuse=0)"},
+		{1, "1", "connect() takes over a port in TIME_WAIT after 1,000 ms (tcp_tw_reuse=1)"},
+		{2, "1", "connect() takes over a port in TIME_WAIT after 1,000 ms on loopback, never elsewhere (tcp_tw_reuse=2)"},
+		{1, "0", "connect() never takes over a port in TIME_WAIT (tcp_timestamps=0)"},
+	} {
+		f, k := goodHost()
+		f.Sysctls["net.ipv4.tcp_timestamps"] = tt.timestamps
+		j := &judge{facts: f, features: k}
+		if got := j.reuse(tt.mode); got != tt.want {
+			t.Errorf("tcp_tw_reuse=%d, tcp_timestamps=%s: %q, want %q", tt.mode, tt.timestamps, got, tt.want)
+		}
+	}
+}
+
+func TestTextOfEnums(t *testing.T) {
+	for a := Untried; a <= Failed; a++ {
+		var back Answer
+		text, _ := a.MarshalText()
+		if err := back.UnmarshalText(text); err != nil || back != a {
+			t.Errorf("%v came back as %v, %v", a, back, err)
+		}
+	}
+	for s := OK; s <= Blocked; s++ {
+		var back Status
+		text, _ := s.MarshalText()
+		if err := back.UnmarshalText(text); err != nil || back != s {
+			t.Errorf("%v came back as %v, %v", s, back, err)
+		}
+	}
+	var a Answer
+	if err := a.UnmarshalText([]byte("maybe")); err == nil {
+		t.Error(`"maybe" is an answer`)
+	}
+	var s Status
+	if err := s.UnmarshalText([]byte("fine")); err == nil {
+		t.Error(`"fine" is a status`)
+	}
+}

@@ -1,0 +1,114 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/sockio"
+)
+
+// proofTimeout bounds the child that tries a user namespace.
+const proofTimeout = 10 * time.Second
+
+// tryNetNS makes a network namespace on a thread of its own and uses it.
+func tryNetNS() Feature {
+	ns, err := sockio.NewNamespace()
+	if err != nil {
+		return answer(err, unix.EINVAL)
+	}
+	defer ns.Close()
+	return answer(ns.Do(useNamespace))
+}
+
+// useNamespace does what a sandbox must be able to do in the network namespace of
+// the calling thread, which must be a fresh one: to have been given a namespace is
+// not enough, AppArmor lets one be made and then denies everything inside.
+func useNamespace() error {
+	if err := upLoopback(); err != nil {
+		return step("bringing lo up", err)
+	}
+	// What is written is what was there: a namespace that is not fresh after all stays as it was.
+	const sysctl = "/proc/sys/net/ipv4/tcp_fin_timeout"
+	was, err := os.ReadFile(sysctl)
+	if err != nil {
+		return step("reading a sysctl inside", err)
+	}
+	if err := os.WriteFile(sysctl, was, 0); err != nil {
+		return step("writing a sysctl inside", err)
+	}
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return step("listening inside", err)
+	}
+	return l.Close()
+}
+
+func upLoopback() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	ifr, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	ifr.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr)
+}
+
+// tryUserNS starts program as ProofArg in a new user and network namespace, with
+// the caller as root of it. unshare(CLONE_NEWUSER) would fail here: it takes a
+// process of one thread, and a Go process has several.
+func tryUserNS(ctx context.Context, program string) Feature {
+	if program == "" {
+		return Feature{Answer: Untried, Why: "no program given to try it in"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
+	defer cancel()
+
+	var out bytes.Buffer
+	cmd := exec.CommandContext(ctx, program)
+	cmd.Args = []string{ProofArg}
+	cmd.Env = []string{}
+	cmd.Stdout = &out
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}},
+		Pdeathsig:   unix.SIGKILL,
+	}
+	// Pdeathsig follows the thread that forked, so it has to last as long as the child.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := cmd.Start(); err != nil {
+		return answer(fmt.Errorf("clone(CLONE_NEWUSER|CLONE_NEWNET): %w", err), unix.EINVAL)
+	}
+	waitErr := cmd.Wait()
+	var f Feature
+	if err := json.Unmarshal(out.Bytes(), &f); err != nil {
+		return Feature{Answer: Failed, Why: fmt.Sprintf("the child in the namespace did not answer: %v", waitErr)}
+	}
+	return f
+}
+
+// Proof uses the network namespace that the process was started in, writes how that
+// went to w, for Probe to read, and returns the exit code. It is the whole of the
+// child's work; see ProofArg.
+func Proof(w io.Writer) int {
+	if err := json.NewEncoder(w).Encode(answer(useNamespace())); err != nil {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,213 @@
+package host
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"net"
+	"os"
+	"runtime"
+	"unsafe"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Probe tries every feature. It needs no privilege: what is refused is an answer.
+// Like ss and nft it may make the kernel load the modules behind sock_diag and
+// nf_tables. The error is ctx's.
+func Probe(ctx context.Context, o Options) (*Features, error) {
+	f := &Features{
+		NetNS:          tryNetNS(),
+		UserNS:         tryUserNS(ctx, o.Child),
+		SockDiag:       answer(trySockDiag(), unix.ENOENT),
+		SockDestroy:    answer(trySockDestroy(ctx)),
+		IOUring:        tryIOUring(),
+		BPF:            answer(tryBPF(), unix.EINVAL),
+		LocalPortRange: answer(trySockopt("IP_LOCAL_PORT_RANGE", unix.IP_LOCAL_PORT_RANGE, 40999<<16|40000)),
+		BindNoPort:     answer(trySockopt("IP_BIND_ADDRESS_NO_PORT", unix.IP_BIND_ADDRESS_NO_PORT, 1)),
+		EpollPwait2:    answer(tryEpollPwait2()),
+		Packet:         answer(tryPacket()),
+		NFTables:       answer(tryNFTables(), unix.EINVAL),
+		TCPInfo:        tryTCPInfo(),
+		PSI:            answer(tryRead("/proc/pressure/cpu"), unix.ENOENT),
+		Slabinfo:       answer(tryRead("/proc/slabinfo"), unix.ENOENT),
+	}
+	return f, ctx.Err()
+}
+
+// diagRequest is struct inet_diag_req_v2 (include/uapi/linux/inet_diag.h) for
+// IPv4 TCP. A cookie of all ones is INET_DIAG_NOCOOKIE.
+func diagRequest(states uint32, local *net.TCPAddr) []byte {
+	b := make([]byte, 56)
+	b[0], b[1] = unix.AF_INET, unix.IPPROTO_TCP
+	binary.NativeEndian.PutUint32(b[4:], states)
+	if local != nil {
+		binary.BigEndian.PutUint16(b[8:], uint16(local.Port))
+		copy(b[12:16], local.IP.To4())
+	}
+	binary.NativeEndian.PutUint64(b[48:], ^uint64(0))
+	return b
+}
+
+// execute sends one netlink request and waits for the answer.
+func execute(family int, m netlink.Message) error {
+	c, err := netlink.Dial(family, nil)
+	if err != nil {
+		return step("socket", err)
+	}
+	defer c.Close()
+	_, err = c.Execute(m)
+	return step("request", err)
+}
+
+func trySockDiag() error {
+	// Listeners alone: a dump of other states walks the whole hash of connections.
+	const listen = 1 << 10
+	return execute(unix.NETLINK_SOCK_DIAG, netlink.Message{
+		Header: netlink.Header{Type: unix.SOCK_DIAG_BY_FAMILY, Flags: netlink.Request | netlink.Dump},
+		Data:   diagRequest(listen, nil),
+	})
+}
+
+// trySockDestroy destroys a listener of our own: sock_diag_destroy asks for the
+// privilege only after it has found the socket.
+func trySockDestroy(ctx context.Context) error {
+	// The subflow of a Multipath TCP listener, Go's default, cannot be destroyed: EINVAL.
+	var config net.ListenConfig
+	config.SetMultipathTCP(false)
+	l, err := config.Listen(ctx, "tcp4", "127.0.0.1:0")
+	if err != nil {
+		return step("listen", err)
+	}
+	defer l.Close()
+	return execute(unix.NETLINK_SOCK_DIAG, netlink.Message{
+		Header: netlink.Header{Type: unix.SOCK_DESTROY, Flags: netlink.Request | netlink.Acknowledge},
+		Data:   diagRequest(^uint32(0), l.Addr().(*net.TCPAddr)),
+	})
+}
+
+func tryNFTables() error {
+	return execute(unix.NETLINK_NETFILTER, netlink.Message{
+		Header: netlink.Header{
+			Type:  unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETGEN,
+			Flags: netlink.Request,
+		},
+		Data: make([]byte, 4), // struct nfgenmsg
+	})
+}
+
+func tryIOUring() Feature {
+	var params [120]byte // struct io_uring_params
+	fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, 2, uintptr(unsafe.Pointer(&params)), 0)
+	if errno != 0 {
+		return answer(step("io_uring_setup", errno))
+	}
+	defer unix.Close(int(fd))
+
+	const registerProbe, ops = 8, 256
+	var probe [16 + ops*8]byte // struct io_uring_probe and its struct io_uring_probe_op
+	_, _, errno = unix.Syscall6(unix.SYS_IO_URING_REGISTER, fd, registerProbe,
+		uintptr(unsafe.Pointer(&probe)), ops, 0, 0)
+	if errno != 0 {
+		return answer(step("io_uring_register(IORING_REGISTER_PROBE)", errno), unix.EINVAL)
+	}
+	return Feature{Answer: Supported, N: int(probe[0])} // last_op
+}
+
+// tryBPF loads "return 0" as a raw tracepoint program, the kind that observes
+// state changes.
+func tryBPF() error {
+	insns := [2]uint64{0x00b7, 0x0095} // mov64 r0, 0; exit
+	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
+		insns = [2]uint64{0xb7 << 56, 0x95 << 56}
+	}
+	license := [4]byte{'M', 'I', 'T'}
+	// The pointers travel inside a struct, where the garbage collector does not see them.
+	var pin runtime.Pinner
+	pin.Pin(&insns)
+	pin.Pin(&license)
+	defer pin.Unpin()
+	attr := struct { // union bpf_attr for BPF_PROG_LOAD
+		progType, insnCount           uint32
+		insns, license                uint64
+		logLevel, logSize             uint32
+		logBuf                        uint64
+		kernelVersion, programOptions uint32
+	}{
+		progType:  unix.BPF_PROG_TYPE_RAW_TRACEPOINT,
+		insnCount: uint32(len(insns)),
+		insns:     uint64(uintptr(unsafe.Pointer(&insns))),
+		license:   uint64(uintptr(unsafe.Pointer(&license))),
+	}
+	fd, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_LOAD, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	if errno != 0 {
+		return step("bpf(BPF_PROG_LOAD)", errno)
+	}
+	return unix.Close(int(fd))
+}
+
+// withTCPSocket calls f with a TCP socket that is neither bound nor connected.
+func withTCPSocket(f func(fd int) error) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return step("socket", err)
+	}
+	return errors.Join(f(fd), step("close", unix.Close(fd)))
+}
+
+func trySockopt(name string, option, value int) error {
+	return withTCPSocket(func(fd int) error {
+		return step("setsockopt("+name+")", unix.SetsockoptInt(fd, unix.IPPROTO_IP, option, value))
+	})
+}
+
+// tryTCPInfo asks for the length that the kernel fills in, which
+// unix.GetsockoptTCPInfo does not return.
+func tryTCPInfo() Feature {
+	var buf [1024]byte
+	size := uint32(len(buf))
+	err := withTCPSocket(func(fd int) error {
+		_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO,
+			uintptr(unsafe.Pointer(&buf)), uintptr(unsafe.Pointer(&size)), 0)
+		if errno != 0 {
+			return step("getsockopt(TCP_INFO)", errno)
+		}
+		return nil
+	})
+	f := answer(err)
+	if f.Answer == Supported {
+		f.N = int(size)
+	}
+	return f
+}
+
+func tryEpollPwait2() error {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return step("epoll_create1", err)
+	}
+	defer unix.Close(fd)
+	var event unix.EpollEvent
+	var atOnce unix.Timespec
+	_, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(fd), uintptr(unsafe.Pointer(&event)), 1,
+		uintptr(unsafe.Pointer(&atOnce)), 0, 0)
+	if errno != 0 {
+		return step("epoll_pwait2", errno)
+	}
+	return nil
+}
+
+// tryPacket opens a packet socket of protocol 0, which receives nothing.
+func tryPacket() error {
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return step("socket(AF_PACKET)", err)
+	}
+	return unix.Close(fd)
+}
+
+func tryRead(path string) error {
+	_, err := os.ReadFile(path)
+	return err
+}

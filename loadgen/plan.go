@@ -1,7 +1,10 @@
 package loadgen
 
 import (
+	"fmt"
 	"net/netip"
+	"strconv"
+	"strings"
 	"time"
 
 	"lastack/sockstate/exchange"
@@ -24,20 +27,15 @@ type Plan struct {
 	Workers int `json:"workers"`
 }
 
-// Rate is an arrival rate in connections/s, rising or falling evenly from From to
-// To over the plan's duration. The zero value is closed loop.
-type Rate struct {
-	From, To float64
-}
-
 // Group is one population of connections.
 type Group struct {
 	Name    string           `json:"name"`
 	Targets []netip.AddrPort `json:"targets"` // connected to in turn
 	// Connections is the number of slots in closed loop, the cap in open loop (0: none but the descriptors).
-	Connections int     `json:"connections,omitempty"`
-	RateFrom    float64 `json:"rate_from,omitempty"`
-	RateTo      float64 `json:"rate_to,omitempty"`
+	Connections int `json:"connections,omitempty"`
+	// RateFrom and RateTo are the arrivals a second, rising or falling evenly over the duration. 0: closed loop.
+	RateFrom float64 `json:"rate_from,omitempty"`
+	RateTo   float64 `json:"rate_to,omitempty"`
 	// Hold is the time between the exchange and the close, kept by the side that closes first.
 	Hold time.Duration `json:"hold_ns,omitempty"`
 	// Plateau opens all Connections once, holds them until the last is open and so much longer, and then closes
@@ -51,8 +49,10 @@ type Group struct {
 	// Requests is the number of exchanges of a connection; 0 means 1.
 	Requests int `json:"requests,omitempty"`
 	// Think is the time between two exchanges of a connection.
-	Think   time.Duration `json:"think_ns,omitempty"`
-	Headers []string      `json:"headers,omitempty"`
+	Think time.Duration `json:"think_ns,omitempty"`
+	// Host is what HTTP's Host header says; empty: the first target's address.
+	Host    string   `json:"host,omitempty"`
+	Headers []string `json:"headers,omitempty"`
 
 	ConnectTimeout time.Duration `json:"connect_timeout_ns,omitempty"`
 	RequestTimeout time.Duration `json:"request_timeout_ns,omitempty"`
@@ -62,4 +62,52 @@ type Group struct {
 	Sources []netip.Addr `json:"sources,omitempty"`
 	// SourcePorts narrows the local ports (IP_LOCAL_PORT_RANGE, Linux 6.3); zero: the namespace's range.
 	SourcePorts PortRange `json:"source_ports,omitzero"`
+}
+
+// OpenLoop reports whether arrivals follow a schedule, rather than a free slot.
+func (g *Group) OpenLoop() bool { return g.RateFrom > 0 || g.RateTo > 0 }
+
+// Exchanges is the number of exchanges of a connection.
+func (g *Group) Exchanges() int {
+	if g.Exchange.Kind == exchange.None {
+		return 0
+	}
+	return max(g.Requests, 1)
+}
+
+func (g *Group) host() string {
+	if g.Host != "" {
+		return g.Host
+	}
+	return g.Targets[0].String()
+}
+
+// PortRange is an inclusive range of local ports. The zero value is the namespace's.
+type PortRange struct {
+	Lo, Hi uint16
+}
+
+// IsZero reports whether r is the zero value.
+func (r PortRange) IsZero() bool { return r == PortRange{} }
+
+func (r PortRange) String() string { return fmt.Sprintf("%d-%d", r.Lo, r.Hi) }
+
+// MarshalText implements encoding.TextMarshaler with String.
+func (r PortRange) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler with ParsePortRange.
+func (r *PortRange) UnmarshalText(b []byte) (err error) {
+	*r, err = ParsePortRange(string(b))
+	return err
+}
+
+// ParsePortRange reads LO-HI.
+func ParsePortRange(s string) (PortRange, error) {
+	lo, hi, ok := strings.Cut(s, "-")
+	l, err1 := strconv.ParseUint(lo, 10, 16)
+	h, err2 := strconv.ParseUint(hi, 10, 16)
+	if !ok || err1 != nil || err2 != nil || l < 1 || l > h {
+		return PortRange{}, fmt.Errorf("port range %q: want LO-HI, from 1-1 to 65535-65535", s)
+	}
+	return PortRange{uint16(l), uint16(h)}, nil
 }

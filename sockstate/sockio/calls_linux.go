@@ -121,3 +121,6 @@ func tcpInfo(fd int, into *sockstate.TCPInfo) error {
 	}
 	return nil
 }
+
+// ThreadID is the calling thread's, as /proc/self/task names it.
+func ThreadID() int { return unix.Gettid() }

@@ -246,7 +246,7 @@ func (l *epoll) do(r *request) {
 		l.register(k, r.s, false)
 	case OpPoll:
 		if k.flag&(sockReadable|sockHup) != 0 {
-			l.complete(OpPoll, r.s, 0, 0)
+			l.polled(k, r.s)
 			return
 		}
 		k.flag |= pendPoll
@@ -292,6 +292,10 @@ func (l *epoll) dial(k *epollSock, r *request) {
 	}
 	e = connect(k.fd, r.remote)
 	at := Now()
+	taken := 0
+	if e == unix.EINPROGRESS {
+		taken = 1
+	}
 	if e == unix.EINPROGRESS && l.early.worthwhile() {
 		if r.p != nil {
 			n, se := send(k.fd, r.p)
@@ -311,7 +315,7 @@ func (l *epoll) dial(k *epollSock, r *request) {
 		k.flag |= pendConnect
 		l.register(k, r.s, true)
 	case e != 0:
-		l.completeAt(OpConnect, r.s, e, 0, at)
+		l.completeAt(OpConnect, r.s, e, taken, at)
 	default:
 		l.completeAt(OpConnect, r.s, 0, 0, at)
 		if r.p != nil && l.socks[r.s].fd >= 0 {
@@ -323,7 +327,7 @@ func (l *epoll) dial(k *epollSock, r *request) {
 // firstSent reports a send that was tried before the connect was known to be over.
 func (l *epoll) firstSent(k *epollSock, r *request, n int, e Errno, at int64) {
 	if e != 0 && e != unix.EPIPE && e != unix.ECONNRESET {
-		l.completeAt(OpConnect, r.s, e, 0, at) // the connect's error: ECONNREFUSED, EHOSTUNREACH
+		l.completeAt(OpConnect, r.s, e, 1, at) // the connect's error: ECONNREFUSED, EHOSTUNREACH
 		return
 	}
 	gen := k.gen
@@ -366,6 +370,14 @@ func (l *epoll) send(k *epollSock, s Sock, b blockedSend) {
 			return
 		}
 	}
+}
+
+func (l *epoll) polled(k *epollSock, s Sock) {
+	n := 1
+	if k.flag&sockHup != 0 {
+		n = 0
+	}
+	l.complete(OpPoll, s, 0, n)
 }
 
 // recv reads what k.want asks for, or leaves the recv pending.
@@ -448,7 +460,7 @@ func (l *epoll) fail(k *epollSock, s Sock, e Errno) {
 	l.Cancel(s)
 	switch {
 	case flag&pendConnect != 0:
-		l.complete(OpConnect, s, e, 0)
+		l.complete(OpConnect, s, e, 1)
 	case flag&pendSend != 0:
 		l.complete(OpSend, s, e, 0)
 	}
@@ -509,7 +521,7 @@ func (l *epoll) event(ev *unix.EpollEvent) {
 		l.recv(k, s)
 	case k.flag&pendPoll != 0:
 		k.flag &^= pendPoll
-		l.complete(OpPoll, s, 0, 0)
+		l.polled(k, s)
 	}
 }
 
@@ -535,7 +547,7 @@ func (l *epoll) connected(k *epollSock, s Sock, events uint32) {
 			e = err.(Errno)
 		}
 		if e = l.afterHandshake(k, e); e != 0 {
-			l.complete(OpConnect, s, e, 0)
+			l.complete(OpConnect, s, e, 1)
 			return
 		}
 	}

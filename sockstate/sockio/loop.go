@@ -59,8 +59,10 @@ type Completion struct {
 	Sock Sock
 	// Errno is 0 when the operation succeeded.
 	Errno Errno
-	// N is the number of bytes moved by send or recv (0 from recv: EOF), and the
-	// listener's index for accept.
+	// N is the number of bytes moved by send or recv (0 from recv: EOF); the listener's
+	// index for accept; for poll 1 if there is nothing but data to read, 0 if EOF or an error is
+	// behind it; for a failed connect 1 if the kernel had taken it up (tcp_connect: a SYN
+	// was sent, ActiveOpens counted), 0 if it refused at once.
 	N int
 	// At is when the operation was known to be complete, on the clock of Loop.Now.
 	At int64

@@ -24,3 +24,6 @@ func Listen(netip.AddrPort, ListenConfig) (*Listener, error) { return nil, ErrNe
 
 // Close needs Linux.
 func (l *Listener) Close() error { return ErrNeedsLinux }
+
+// ThreadID is 0 where it is not known.
+func ThreadID() int { return 0 }

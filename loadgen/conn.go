@@ -1,0 +1,409 @@
+package loadgen
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate"
+	"lastack/sockstate/exchange"
+	"lastack/sockstate/sockio"
+	"lastack/sockstate/teardown"
+)
+
+// conn is one lifecycle, in the slot of its socket.
+//
+//	free > dialing > asking > reading > thinking
+//	          |        ^         |          |
+//	          |        +---------+----------+   (--requests)
+//	          |                  v
+//	          +-------------> holding > closing > free
+//
+// It has no pointers, so the garbage collector does not look at it.
+type conn struct {
+	sched int64 // when the lifecycle should have started
+	mark  int64 // when the phase that is being timed began
+	held  int64 // how long it was held
+	left  int32 // exchanges to come after this one
+	errno uint16
+	group uint8
+	phase phase
+	// outcome is set when it is known before the socket is closed.
+	outcome Outcome
+	flags   uint8
+	tear    teardown.Conn
+	talk    exchange.ClientConn
+}
+
+type phase uint8
+
+const (
+	free phase = iota
+	dialing
+	asking
+	reading
+	thinking
+	holding
+	closing
+)
+
+const (
+	inWarmup uint8 = 1 << iota
+	isOpen
+	isHeld
+)
+
+// infoEvery is how many connections share one look at TCP_INFO, which costs a system call.
+const infoEvery = 64
+
+// start begins a lifecycle in slot s.
+func (w *worker) start(g *group, s sockio.Sock, sched, now int64) {
+	k := &w.conns[s]
+	*k = conn{group: g.index, phase: dialing, sched: sched, mark: now, left: g.exchanges - 1}
+	l := &g.ledger
+	if sched < w.measureFrom {
+		k.flags = inWarmup
+		l = &g.warmup
+	} else {
+		record(g.latency[Lag], now-sched)
+	}
+	l.Attempted++
+	g.open++
+	g.peak = max(g.peak, g.open)
+	g.nextAddrs()
+	g.dial.First = nil
+	if g.exchanges > 0 {
+		g.dial.First = g.asker.Start(&k.talk, k.left == 0)
+	}
+	w.loop.SetTimer(s, now+int64(g.ConnectTimeout))
+	w.loop.Dial(s, &g.dial)
+}
+
+func (k *conn) ledger(g *group) *Ledger {
+	if k.flags&inWarmup != 0 {
+		return &g.warmup
+	}
+	return &g.ledger
+}
+
+// sample adds a latency, unless it belongs to the warm-up.
+func (k *conn) sample(g *group, m Metric, ns int64) {
+	if k.flags&inWarmup == 0 {
+		record(g.latency[m], ns)
+	}
+}
+
+// Complete implements sockio.Handler.
+func (w *worker) Complete(c *sockio.Completion) {
+	if c.Sock < 0 {
+		return
+	}
+	k := &w.conns[c.Sock]
+	g := w.groups[k.group]
+	switch k.phase {
+	case dialing:
+		w.dialed(g, k, c)
+	case asking:
+		w.asked(g, k, c)
+	case reading:
+		w.read(g, k, c)
+	case thinking, holding:
+		w.idled(g, k, c)
+	case closing:
+		w.closing(g, k, c)
+	case free:
+	}
+}
+
+func (w *worker) dialed(g *group, k *conn, c *sockio.Completion) {
+	switch {
+	case c.Op == sockio.OpTimeout:
+		w.give(g, k, c.Sock, ConnectTimeout, 0)
+	case c.Errno != 0:
+		if c.Op != sockio.OpConnect || c.N == 0 {
+			k.ledger(g).NoSYN++
+		}
+		o := dialOutcome(c.Op, c.Errno)
+		if c.Op == sockio.OpSocket {
+			// There is no socket to close.
+			k.outcome, k.errno = o, uint16(c.Errno)
+			w.finish(g, k, c.Sock, c.At)
+			return
+		}
+		w.give(g, k, c.Sock, o, c.Errno)
+	default:
+		k.flags |= isOpen
+		k.ledger(g).Opened++
+		k.sample(g, Connect, c.At-k.mark)
+		k.mark = c.At
+		w.opened(g)
+		if g.exchanges == 0 {
+			w.exchanged(g, k, c.Sock, c.At)
+			return
+		}
+		k.phase = asking
+		w.loop.SetTimer(c.Sock, c.At+int64(g.RequestTimeout))
+	}
+}
+
+func (w *worker) asked(g *group, k *conn, c *sockio.Completion) {
+	switch {
+	case c.Op == sockio.OpTimeout:
+		w.give(g, k, c.Sock, RequestTimeout, 0)
+	case c.Errno != 0:
+		w.cut(g, k, c)
+	case !g.asker.Sent(w.loop, c.Sock, &k.talk):
+	case k.left == 0 && g.leavesUnread:
+		w.exchanged(g, k, c.Sock, c.At)
+	default:
+		k.phase = reading
+		w.loop.Recv(c.Sock, recvSize)
+	}
+}
+
+// recvSize asks for more than a reply, so that a short read tells that the socket is drained.
+const recvSize = 64 << 10
+
+func (w *worker) read(g *group, k *conn, c *sockio.Completion) {
+	if c.Op == sockio.OpTimeout {
+		w.give(g, k, c.Sock, RequestTimeout, 0)
+		return
+	}
+	if c.Errno != 0 {
+		w.cut(g, k, c)
+		return
+	}
+	var whole bool
+	var err error
+	eof := c.N == 0
+	if eof {
+		whole, err = g.asker.EOF(&k.talk)
+	} else {
+		whole, err = g.asker.Received(&k.talk, c.Data)
+	}
+	switch {
+	case errors.Is(err, exchange.ErrStatus):
+		w.give(g, k, c.Sock, HTTPStatus, 0)
+		return
+	case err != nil:
+		w.give(g, k, c.Sock, Other, unix.EBADMSG)
+		return
+	case !whole && eof:
+		w.cut(g, k, c)
+		return
+	case !whole:
+		w.loop.Recv(c.Sock, recvSize)
+		return
+	}
+	k.sample(g, Exchange, c.At-k.mark)
+	k.ledger(g).Requests++
+	switch {
+	case k.left > 0 && (eof || !g.asker.KeepAlive(&k.talk)):
+		w.give(g, k, c.Sock, ClosedEarly, 0)
+	case k.left > 0:
+		k.left--
+		if g.Think > 0 {
+			k.phase = thinking
+			w.loop.SetTimer(c.Sock, c.At+int64(g.Think))
+			w.loop.Recv(c.Sock, recvSize)
+			return
+		}
+		w.ask(g, k, c.Sock, c.At)
+	case eof:
+		w.peerEnded(g, k, c)
+	default:
+		w.exchanged(g, k, c.Sock, c.At)
+	}
+}
+
+// ask sends the next request of an open connection.
+func (w *worker) ask(g *group, k *conn, s sockio.Sock, now int64) {
+	k.phase, k.mark = asking, now
+	w.loop.SetTimer(s, now+int64(g.RequestTimeout))
+	w.loop.Send(s, g.asker.Start(&k.talk, k.left == 0))
+}
+
+// cut ends a lifecycle whose peer ended the connection before the whole reply.
+func (w *worker) cut(g *group, k *conn, c *sockio.Completion) {
+	if g.leftUnread && k.left == 0 && (c.Errno == unix.ECONNRESET || c.Errno == unix.EPIPE) {
+		// As the policy has it: the server aborts instead of reading the last request.
+		k.phase = closing
+		w.sampleInfo(g, c.Sock)
+		k.sample(g, Close, c.At-k.mark-int64(g.Hold))
+		k.held = int64(g.Hold)
+		g.closer.PeerReset(w.loop, c.Sock, &k.tear)
+		return
+	}
+	w.give(g, k, c.Sock, CutInRequest, c.Errno)
+}
+
+// exchanged goes on after the last exchange.
+func (w *worker) exchanged(g *group, k *conn, s sockio.Sock, now int64) {
+	k.mark = now
+	if g.Plateau > 0 || (g.Hold > 0 && g.closesFirst) {
+		k.phase = holding
+		w.loop.StopTimer(s)
+		if g.Plateau == 0 {
+			w.loop.SetTimer(s, now+int64(g.Hold))
+		}
+		if !g.leavesUnread {
+			w.loop.Recv(s, recvSize)
+		}
+		return
+	}
+	w.begin(g, k, s, now)
+}
+
+// idled takes a completion of a connection that waits for its own time.
+func (w *worker) idled(g *group, k *conn, c *sockio.Completion) {
+	s := c.Sock
+	switch {
+	case c.Op == sockio.OpTimeout && k.phase == thinking:
+		w.loop.Cancel(s)
+		w.ask(g, k, s, w.loop.Now())
+	case c.Op == sockio.OpTimeout:
+		w.release(g, k, s, w.loop.Now())
+	case c.Op != sockio.OpRecv:
+	case c.Errno == 0 && c.N > 0:
+		w.loop.Recv(s, recvSize)
+	case k.phase == holding && g.Close.Who == teardown.BothAtOnce && c.Errno == 0:
+		w.release(g, k, s, c.At)
+	default:
+		w.give(g, k, s, ClosedEarly, c.Errno)
+	}
+}
+
+// release ends a hold.
+func (w *worker) release(g *group, k *conn, s sockio.Sock, now int64) {
+	w.loop.Cancel(s)
+	k.held = now - k.mark
+	w.begin(g, k, s, now)
+}
+
+// begin starts the teardown.
+func (w *worker) begin(g *group, k *conn, s sockio.Sock, now int64) {
+	k.phase = closing
+	if g.closesFirst {
+		k.mark = now
+		w.sampleInfo(g, s)
+	} else {
+		k.held = int64(g.Hold)
+	}
+	if g.Close.Who == teardown.Nobody {
+		w.loop.StopTimer(s)
+		w.hold(g, k)
+	} else if g.waitsForPeer {
+		w.loop.SetTimer(s, now+int64(g.CloseTimeout)+k.held)
+	}
+	g.closer.Begin(w.loop, s, &k.tear)
+}
+
+// peerEnded goes on when the peer's EOF came together with the end of the reply.
+func (w *worker) peerEnded(g *group, k *conn, c *sockio.Completion) {
+	if g.Close.Active(sockstate.Client) && g.Close.Who != teardown.BothAtOnce {
+		w.give(g, k, c.Sock, ClosedEarly, 0)
+		return
+	}
+	k.mark = c.At
+	w.begin(g, k, c.Sock, c.At)
+}
+
+func (w *worker) closing(g *group, k *conn, c *sockio.Completion) {
+	step := g.closer.Complete(w.loop, &k.tear, c)
+	if step.PeerEnded && k.outcome == NoOutcome {
+		if !g.closesFirst {
+			w.sampleInfo(g, c.Sock)
+		}
+		if g.waitsForPeer {
+			k.sample(g, Close, step.At-k.mark-g.serverHold)
+		}
+	}
+	if step.Held {
+		w.loop.StopTimer(c.Sock)
+		w.hold(g, k)
+	}
+	if step.TimedOut {
+		w.give(g, k, c.Sock, CloseTimeout, 0)
+	}
+	if step.Gone {
+		w.finish(g, k, c.Sock, step.At)
+	}
+}
+
+// hold counts a connection that stays open until the run ends.
+func (w *worker) hold(g *group, k *conn) {
+	k.flags |= isHeld
+	g.heldOpen++
+}
+
+// give up: close the socket and end the lifecycle with o.
+func (w *worker) give(g *group, k *conn, s sockio.Sock, o Outcome, e sockio.Errno) {
+	k.phase, k.outcome, k.errno = closing, o, uint16(e)
+	g.closer.Abandon(w.loop, s, &k.tear)
+}
+
+// finish accounts for a lifecycle whose socket is closed, and frees the slot.
+func (w *worker) finish(g *group, k *conn, s sockio.Sock, at int64) {
+	w.loop.StopTimer(s)
+	l := k.ledger(g)
+	o := k.outcome
+	if o == NoOutcome {
+		o = g.outcomeOf(k, l)
+	}
+	l.Outcomes[o]++
+	if o == Other {
+		g.errnos[sockio.Errno(k.errno)]++
+	}
+	if o == FIN || o == RSTSent || o == RSTReceived && g.predictsRST {
+		took := at - k.sched - k.held
+		k.sample(g, Lifecycle, took)
+		record(w.interval, took)
+	}
+	if k.flags&isOpen == 0 {
+		w.opened(g) // the plateau does not wait for what will not open
+	}
+	if k.flags&isHeld != 0 {
+		g.heldOpen--
+	}
+	k.phase = free
+	g.open--
+	w.free = append(w.free, s)
+	if !w.stopping {
+		w.refill(g, at)
+	}
+}
+
+func (g *group) outcomeOf(k *conn, l *Ledger) Outcome {
+	switch k.tear.End() {
+	case teardown.EndRSTSent:
+		return RSTSent
+	case teardown.EndRSTReceived:
+		if !g.predictsRST {
+			l.Unexpected++
+		}
+		return RSTReceived
+	case teardown.EndEarly:
+		return ClosedEarly
+	default:
+		return FIN
+	}
+}
+
+// sampleInfo looks at TCP_INFO of one connection in infoEvery.
+func (w *worker) sampleInfo(g *group, s sockio.Sock) {
+	if g.sinceInfo++; g.sinceInfo < infoEvery && g.info.Sampled > 0 {
+		return
+	}
+	g.sinceInfo = 0
+	if w.loop.Info(s, &w.tcpInfo) != nil {
+		return // a sample less
+	}
+	i := &g.info
+	i.Sampled++
+	record(i.RTT, int64(w.tcpInfo.RTT))
+	record(i.MinRTT, int64(w.tcpInfo.MinRTT))
+	_ = i.SndMSS.RecordValue(int64(w.tcpInfo.SndMSS))   // in range: at most 64 KiB
+	_ = i.SndCwnd.RecordValue(int64(w.tcpInfo.SndCwnd)) // in range: the kernel caps it
+	i.Retransmits += int64(w.tcpInfo.Retransmits)
+	i.Lost += int64(w.tcpInfo.Lost)
+}

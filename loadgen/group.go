@@ -1,0 +1,175 @@
+package loadgen
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+
+	"lastack/sockstate"
+	"lastack/sockstate/exchange"
+	"lastack/sockstate/sockio"
+	"lastack/sockstate/teardown"
+)
+
+// shared is what the workers of a group have in common.
+type shared struct {
+	// left is how many lifecycles may still start, where the plan has a count.
+	left atomic.Int64
+	// settled counts the plateau's connections that are open or never will be.
+	settled atomic.Int64
+	// closeFrom is when the plateau's end begins, on the clock of sockio.Now; 0: not yet.
+	closeFrom atomic.Int64
+	// all is how many connections a plateau waits for.
+	all int64
+	// wake wakes the other workers.
+	wake func()
+}
+
+// group is one worker's part of a Group.
+type group struct {
+	*Group
+	index  uint8
+	shared *shared
+
+	exchanges    int32
+	asker        *exchange.Client
+	closer       teardown.Closer
+	closesFirst  bool
+	leavesUnread bool  // client:unread: the last reply is not read
+	leftUnread   bool  // server:unread: the last request is not read
+	waitsForPeer bool  // the close has a part of the peer's to wait for
+	predictsRST  bool  // the peer's RST is an end as the policy has it
+	serverHold   int64 // the part of the close that is the server's hold
+
+	targets, sources       []*sockio.Addr
+	nextTarget, nextSource int
+	dial                   sockio.Dial
+
+	share int // slots in closed loop, cap in open loop (0: none)
+	pacer Pacer
+	next  int64 // the next arrival of this worker
+	step  int64
+	// cappedAt is the last arrival that was counted as capped.
+	cappedAt int64
+
+	open, peak, heldOpen int64
+	ledger, warmup       Ledger
+	latency              Latencies
+	capped, dropped      int64
+	errnos               map[sockio.Errno]int64
+	info                 InfoSample
+	sinceInfo            int
+
+	closed int // plateau connections whose close has begun
+	scan   int // the slot to look at next for one to close
+}
+
+func newGroup(p *Plan, i int, sh *shared, id, workers int) *group {
+	spec := &p.Groups[i]
+	who, how := spec.Close.Who, spec.Close.How
+	g := &group{
+		Group:     spec,
+		index:     uint8(i),
+		shared:    sh,
+		exchanges: int32(spec.Exchanges()),
+		closer:    teardown.Closer{Side: sockstate.Client, Policy: spec.Close, Reaction: spec.OnEOF},
+
+		closesFirst:  spec.Close.Active(sockstate.Client),
+		leavesUnread: who == teardown.ClientFirst && how == teardown.Unread,
+		leftUnread:   who == teardown.ServerFirst && how == teardown.Unread,
+		waitsForPeer: who == teardown.ServerFirst || who == teardown.ClientFirst && (how == teardown.Half || how == teardown.Unread),
+		predictsRST: who == teardown.ServerFirst && (how == teardown.RST || how == teardown.Unread) ||
+			who == teardown.ClientFirst && how == teardown.Half && spec.OnEOF.Kind == teardown.ReactRST,
+
+		step:     int64(workers),
+		next:     int64(id),
+		cappedAt: -1,
+		latency:  newLatencies(),
+		errnos:   make(map[sockio.Errno]int64),
+		info:     newInfoSample(),
+	}
+	if who == teardown.ServerFirst {
+		g.serverHold = int64(spec.Hold)
+	}
+	if g.exchanges > 0 {
+		g.asker = exchange.NewClient(exchange.ClientConfig{
+			Spec:       spec.Exchange,
+			Host:       spec.host(),
+			Headers:    spec.Headers,
+			PeerCloses: who == teardown.ServerFirst,
+		})
+	}
+	for _, t := range spec.Targets {
+		g.targets = append(g.targets, sockio.NewAddr(t))
+	}
+	g.nextTarget = id % len(g.targets)
+	for _, a := range spec.Sources {
+		g.sources = append(g.sources, sockio.NewAddr(addrPort(a)))
+	}
+	if len(g.sources) > 0 {
+		g.nextSource = id * len(g.sources) / workers
+		g.dial.Opts = append(g.dial.Opts, sockio.NewBindNoPort())
+	}
+	if !spec.SourcePorts.IsZero() {
+		g.dial.Opts = append(g.dial.Opts, sockio.NewPortRange(spec.SourcePorts.Lo, spec.SourcePorts.Hi))
+	}
+	g.share = part(spec.Connections, id, workers)
+	if spec.OpenLoop() {
+		g.pacer = p.pacer(spec)
+	}
+	return g
+}
+
+// part is worker id's share of n things.
+func part(n, id, workers int) int {
+	k := n / workers
+	if id < n%workers {
+		k++
+	}
+	return k
+}
+
+// pacer is the schedule of an open loop, warm-up included.
+func (p *Plan) pacer(g *Group) Pacer {
+	switch {
+	case g.Plateau > 0:
+		// The rate opens the connections and then stops by itself.
+		n := float64(g.Connections)
+		return NewPacer(Slope{time.Duration(n / g.RateFrom * 1e9), g.RateFrom, g.RateFrom})
+	case p.Duration == 0:
+		n := float64(p.Count) + g.RateFrom*(p.Warmup.Seconds()+p.Ramp.Seconds())
+		return NewPacer(
+			Slope{p.Ramp, 0, g.RateFrom},
+			Slope{time.Duration(min(n/g.RateFrom, math.MaxInt32) * 1e9), g.RateFrom, g.RateFrom})
+	case p.Ramp > 0:
+		return NewPacer(
+			Slope{p.Ramp, 0, g.RateFrom},
+			Slope{p.Warmup + p.Duration - p.Ramp, g.RateFrom, g.RateFrom})
+	}
+	return NewPacer(
+		Slope{p.Warmup, g.RateFrom, g.RateFrom},
+		Slope{p.Duration, g.RateFrom, g.RateTo})
+}
+
+// nextAddrs puts the next pair of addresses into the dial: all targets from a
+// source, then the next source, so that every pair comes up.
+func (g *group) nextAddrs() {
+	g.dial.Remote = g.targets[g.nextTarget]
+	if len(g.sources) > 0 {
+		g.dial.Local = g.sources[g.nextSource]
+	}
+	if g.nextTarget++; g.nextTarget == len(g.targets) {
+		g.nextTarget = 0
+		if g.nextSource++; g.nextSource >= len(g.sources) {
+			g.nextSource = 0
+		}
+	}
+}
+
+// claim takes one lifecycle out of the count.
+func (g *group) claim(p *Plan, measured bool) bool {
+	if p.Count == 0 || !measured {
+		return true
+	}
+	return g.shared.left.Add(-1) >= 0
+}

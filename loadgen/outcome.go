@@ -1,0 +1,71 @@
+package loadgen
+
+import (
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/sockio"
+)
+
+// Outcome is how a lifecycle ended: a small closed set.
+type Outcome uint8
+
+// The outcomes. FIN, RSTSent and RSTReceived are ends as the policy wants them; Held and
+// Interrupted are unfinished; the rest are failures. RSTReceived is a failure where the policy does
+// not predict it.
+const (
+	NoOutcome      Outcome = iota
+	FIN                    // closed by FIN
+	RSTSent                // aborted by this side, as asked
+	RSTReceived            // aborted by the peer
+	Held                   // never closed, by policy
+	Refused                // RST in answer to the SYN
+	ConnectTimeout         // no answer to the SYN in time
+	NoLocalPort            // EADDRNOTAVAIL: every local port of the pair is taken
+	NoFd                   // EMFILE, ENFILE
+	NoMemory               // ENOMEM, ENOBUFS
+	Unreachable            // EHOSTUNREACH, ENETUNREACH and their like
+	CutInRequest           // RST or EOF before the whole reply
+	ClosedEarly            // the peer closed before its turn
+	HTTPStatus             // 5xx
+	RequestTimeout         // no whole reply in time
+	CloseTimeout           // the peer's part of the close did not come in time
+	Other                  // anything else, counted by errno
+	Interrupted            // open when the run was stopped
+
+	NumOutcomes = int(Interrupted) + 1
+)
+
+var outcomeNames = [NumOutcomes]string{
+	"", "fin", "rst_sent", "rst_received", "held", "refused", "connect_timeout", "no_local_port", "no_fd",
+	"no_memory", "unreachable", "cut_in_request", "closed_early", "http_status", "request_timeout",
+	"close_timeout", "other", "interrupted",
+}
+
+func (o Outcome) String() string { return outcomeNames[o] }
+
+// Failed reports whether o is a failure in itself; see Ledger.Failed for RSTReceived.
+func (o Outcome) Failed() bool { return o >= Refused && o <= Other }
+
+// dialOutcome classifies a failed step of a dial.
+func dialOutcome(op sockio.Op, e sockio.Errno) Outcome {
+	switch e {
+	case unix.ECONNREFUSED:
+		return Refused
+	case unix.ETIMEDOUT:
+		return ConnectTimeout
+	case unix.EADDRNOTAVAIL:
+		// From bind it means an address that is not local.
+		if op == sockio.OpConnect {
+			return NoLocalPort
+		}
+	case unix.EADDRINUSE:
+		return NoLocalPort
+	case unix.EMFILE, unix.ENFILE:
+		return NoFd
+	case unix.ENOMEM, unix.ENOBUFS:
+		return NoMemory
+	case unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENETDOWN:
+		return Unreachable
+	}
+	return Other
+}

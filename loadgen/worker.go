@@ -1,0 +1,293 @@
+package loadgen
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"lastack/sockstate"
+	"lastack/sockstate/sockio"
+)
+
+// worker is one goroutine, locked to its thread, with a loop and slots of its own. It
+// shares nothing with the others on the way but the counters of shared.
+type worker struct {
+	id       int
+	plan     *Plan
+	loop     sockio.Loop
+	groups   []*group
+	conns    []conn
+	free     []sockio.Sock
+	interval *hdrhistogram.Histogram // lifecycles of this interval, warm-up included
+	tcpInfo  sockstate.TCPInfo
+	thread   int
+
+	start0      int64 // when the schedule starts
+	measureFrom int64
+	end         int64 // no lifecycle starts after it
+	stopping    bool
+
+	stop atomic.Bool
+	// ask is a request for a snapshot; the worker takes it and answers.
+	request atomic.Pointer[snapshotRequest]
+}
+
+type snapshotRequest struct {
+	fresh *hdrhistogram.Histogram
+	reply chan snapshot
+}
+
+type snapshot struct {
+	ledger   Ledger
+	open     int64
+	interval *hdrhistogram.Histogram
+	warm     bool
+}
+
+// overdue is how long after the end arrivals are still started that were due before it: the
+// generator's own lag must not cut the schedule.
+const overdue = int64(time.Second)
+
+// idle bounds a sleep, so that nothing depends on a wake-up alone.
+const idle = int64(100 * time.Millisecond)
+
+func newWorker(cfg *Config, id, workers, slots int, sh []*shared) *worker {
+	w := &worker{
+		id:       id,
+		plan:     &cfg.Plan,
+		conns:    make([]conn, slots),
+		free:     make([]sockio.Sock, slots),
+		interval: NewHistogram(),
+	}
+	for i := range w.free {
+		w.free[i] = sockio.Sock(slots - 1 - i)
+	}
+	for i := range cfg.Plan.Groups {
+		w.groups = append(w.groups, newGroup(&cfg.Plan, i, sh[i], id, workers))
+	}
+	return w
+}
+
+// open makes the loop, on the worker's own thread.
+func (w *worker) open(cfg *Config) (err error) {
+	runtime.LockOSThread() // for good: the thread may be in another namespace
+	if err := cfg.Namespace.Enter(); err != nil {
+		return err
+	}
+	w.thread = sockio.ThreadID()
+	w.loop, err = cfg.NewLoop(sockio.Config{Slots: len(w.conns), Handler: w})
+	return err
+}
+
+// run generates the load, from start on.
+func (w *worker) run(start int64) error {
+	p := w.plan
+	w.start0 = start
+	w.measureFrom = start + int64(p.Warmup)
+	w.end = sockio.Never
+	if p.Duration > 0 {
+		w.end = w.measureFrom + int64(p.Duration)
+	}
+	for {
+		if r := w.request.Swap(nil); r != nil {
+			w.answer(r)
+		}
+		if w.stop.Load() {
+			w.interrupt()
+			return nil
+		}
+		now := w.loop.Now()
+		until := now + idle
+		for _, g := range w.groups {
+			until = min(until, w.refill(g, now), w.closePlateau(g, now))
+		}
+		if w.done(now) {
+			return nil
+		}
+		if err := w.loop.Wait(until); err != nil {
+			w.interrupt()
+			return err
+		}
+	}
+}
+
+// refill starts what may start now, and returns when to look again.
+func (w *worker) refill(g *group, now int64) int64 {
+	if g.OpenLoop() {
+		return w.arrivals(g, now)
+	}
+	if now < w.start0 {
+		return w.start0
+	}
+	want, until := w.slots(g, now)
+	for int(g.open) < want && w.mayStart(g, now) {
+		w.start(g, w.take(), now, now)
+	}
+	return until
+}
+
+func (w *worker) take() sockio.Sock {
+	s := w.free[len(w.free)-1]
+	w.free = w.free[:len(w.free)-1]
+	return s
+}
+
+// mayStart takes a lifecycle of a closed loop out of the count.
+func (w *worker) mayStart(g *group, now int64) bool {
+	if now >= w.end || len(w.free) == 0 {
+		return false
+	}
+	if g.Plateau > 0 && g.ledger.Attempted+g.warmup.Attempted >= int64(g.share) {
+		return false
+	}
+	return g.claim(w.plan, now >= w.measureFrom)
+}
+
+// slots is how many connections a closed loop has open at once at now, and when that changes.
+func (w *worker) slots(g *group, now int64) (int, int64) {
+	elapsed, ramp := now-w.start0, int64(w.plan.Ramp)
+	if elapsed >= ramp {
+		return g.share, sockio.Never
+	}
+	// Slot i opens at i/share of the ramp.
+	n := int(float64(elapsed) / float64(ramp) * float64(g.share))
+	return n + 1, w.start0 + int64(float64(n+1)/float64(g.share)*float64(ramp)) + 1
+}
+
+// arrivals starts what an open loop's schedule has due, and returns when the next is.
+func (w *worker) arrivals(g *group, now int64) int64 {
+	for g.next < g.pacer.Total() {
+		due := w.start0 + int64(g.pacer.At(g.next))
+		switch {
+		case due > now:
+			return due
+		case now > w.end+overdue || now > w.end && g.cappedAt == g.next:
+			g.dropped++
+		case len(w.free) == 0 || g.share > 0 && int(g.open) >= g.share:
+			if g.cappedAt != g.next {
+				g.cappedAt = g.next
+				g.capped++
+			}
+			if now <= w.end {
+				return min(w.end+1, now+idle)
+			}
+			g.dropped++
+		case !g.claim(w.plan, due >= w.measureFrom):
+			g.next = g.pacer.Total()
+			return sockio.Never
+		default:
+			w.start(g, w.take(), due, now)
+		}
+		g.next += g.step
+	}
+	return sockio.Never
+}
+
+// opened counts a connection of a plateau that is open, or never will be; the last one
+// starts the plateau's time.
+func (w *worker) opened(g *group) {
+	if g.Plateau == 0 || g.shared.settled.Add(1) != g.shared.all {
+		return
+	}
+	g.shared.closeFrom.Store(w.loop.Now() + int64(g.Plateau))
+	g.shared.wake()
+}
+
+// closePlateau closes what the plateau's end has due, and returns when the next is.
+func (w *worker) closePlateau(g *group, now int64) int64 {
+	from := g.shared.closeFrom.Load()
+	if g.Plateau == 0 || from == 0 {
+		return sockio.Never
+	}
+	for ; g.scan < len(w.conns); g.scan++ {
+		k := &w.conns[g.scan]
+		if k.phase != holding || k.group != g.index {
+			continue
+		}
+		due := from
+		if g.CloseRate > 0 {
+			n := int64(g.closed)*g.step + int64(w.id)
+			due += int64(float64(n) / g.CloseRate * 1e9)
+		}
+		if due > now {
+			return due
+		}
+		g.closed++
+		w.release(g, k, sockio.Sock(g.scan), now)
+	}
+	return sockio.Never
+}
+
+// done reports whether nothing will happen any more.
+func (w *worker) done(now int64) bool {
+	for _, g := range w.groups {
+		if g.open > g.heldOpen {
+			return false
+		}
+		if g.heldOpen > 0 && now < w.end && w.end != sockio.Never {
+			return false
+		}
+		switch {
+		case now >= w.end && !g.OpenLoop():
+		case g.OpenLoop() && g.next >= g.pacer.Total():
+		case g.OpenLoop():
+			return false
+		case w.plan.Count > 0 && g.shared.left.Load() <= 0 && now >= w.measureFrom:
+		case g.Plateau > 0 && g.ledger.Attempted+g.warmup.Attempted >= int64(g.share):
+		case g.share == 0 || int(g.heldOpen) == g.share && w.end == sockio.Never:
+		default:
+			return false
+		}
+	}
+	w.settle(Held)
+	return true
+}
+
+// interrupt accounts for what is open when the run is stopped.
+func (w *worker) interrupt() {
+	w.stopping = true
+	for _, g := range w.groups {
+		if g.OpenLoop() {
+			for ; g.next < g.pacer.Total(); g.next += g.step {
+				g.dropped++
+			}
+		}
+	}
+	w.settle(Interrupted)
+}
+
+// settle gives every connection that is still open its outcome: Held if it is, else o. The
+// sockets stay open until close, so that the kernel's counters can be read first.
+func (w *worker) settle(o Outcome) {
+	for i := range w.conns {
+		k := &w.conns[i]
+		if k.phase == free {
+			continue
+		}
+		g := w.groups[k.group]
+		l := k.ledger(g)
+		switch {
+		case k.flags&isHeld != 0:
+			l.Outcomes[Held]++
+		case k.outcome != NoOutcome:
+			l.Outcomes[k.outcome]++
+		default:
+			l.Outcomes[o]++
+		}
+		k.phase = free
+		g.open--
+	}
+}
+
+func (w *worker) answer(r *snapshotRequest) {
+	s := snapshot{interval: w.interval, warm: w.loop.Now() < w.measureFrom}
+	w.interval = r.fresh
+	for _, g := range w.groups {
+		s.ledger.Add(&g.ledger)
+		s.ledger.Add(&g.warmup)
+		s.open += g.open
+	}
+	r.reply <- s
+}

@@ -1,0 +1,88 @@
+package server
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"lastack/sockstate/exchange"
+	"lastack/sockstate/sockio"
+	"lastack/sockstate/teardown"
+)
+
+// Config says what to serve and how.
+type Config struct {
+	// Addrs are listened on. Port 0 takes a free port.
+	Addrs []netip.AddrPort
+	// Listeners is the number of listening sockets of each address, sharing it by SO_REUSEPORT, each with an
+	// accept queue of its own. 0 means 1.
+	Listeners int
+	// Backlog is listen()'s; the accept queue holds one more. 0 means 4096; net.core.somaxconn caps it.
+	Backlog int
+	// Workers is the number of worker goroutines; 0 means 1.
+	Workers int
+
+	// Close and OnEOF are the policy of the load that the server faces.
+	Close teardown.Policy
+	OnEOF teardown.Reaction
+	// Exchange is what the server answers; with None it reads and discards.
+	Exchange exchange.Spec
+	// Requests is the number of exchanges after which a server that closes first does so. 0 means 1;
+	// with HTTP, until the client says "Connection: close".
+	Requests int
+	// Hold is how long a server that closes first waits before it does.
+	Hold time.Duration
+	// Delay is how long it thinks about each answer.
+	Delay time.Duration
+
+	// Namespace is where the sockets are; nil: the process's own.
+	Namespace *sockio.Namespace
+	// NewLoop makes a worker's loop; nil: sockio.NewEpoll.
+	NewLoop func(sockio.Config) (sockio.Loop, error)
+	// Slots bounds the connections open at once, over all workers; 0 means 1024.
+	Slots int
+}
+
+// DefaultBacklog is the backlog where none is given.
+const DefaultBacklog = 4096
+
+// ConfigError is a configuration that cannot be served.
+type ConfigError struct {
+	// Field is the flag's name without dashes.
+	Field, Value, Want string
+}
+
+func (e *ConfigError) Error() string { return fmt.Sprintf("--%s %s: %s", e.Field, e.Value, e.Want) }
+
+func (c *Config) setDefaults() {
+	c.Listeners = max(c.Listeners, 1)
+	c.Workers = max(c.Workers, 1)
+	if c.Backlog == 0 {
+		c.Backlog = DefaultBacklog
+	}
+	if c.Slots == 0 {
+		c.Slots = 1024
+	}
+	if c.NewLoop == nil {
+		c.NewLoop = sockio.NewEpoll
+	}
+}
+
+// Validate returns a *ConfigError for the first thing wrong.
+func (c *Config) Validate() error {
+	switch {
+	case len(c.Addrs) == 0:
+		return &ConfigError{"listen", `""`, "want at least one address"}
+	case c.Listeners < 0 || c.Listeners > 1024:
+		return &ConfigError{"listeners", fmt.Sprint(c.Listeners), "want 1 to 1024"}
+	case c.Backlog < 0 || c.Backlog > 1<<20:
+		return &ConfigError{"backlog", fmt.Sprint(c.Backlog), "want 1 to 1048576"}
+	case c.Workers < 0 || c.Workers > 1024:
+		return &ConfigError{"workers", fmt.Sprint(c.Workers), "want 0 (automatic) to 1024"}
+	case c.Delay < 0 || c.Delay > time.Hour:
+		return &ConfigError{"delay", c.Delay.String(), "want 0s to 1h"}
+	case c.Close.How == teardown.Unread && c.Exchange.Kind == exchange.None && c.Close.Who != teardown.Nobody:
+		return &ConfigError{"close", c.Close.String(), "needs an --exchange of echo or http: without data nothing is left unread"}
+	}
+	return nil
+}

@@ -1,0 +1,271 @@
+package server
+
+import (
+	"lastack/sockstate"
+	"lastack/sockstate/exchange"
+	"lastack/sockstate/sockio"
+	"lastack/sockstate/teardown"
+)
+
+// conn is one accepted connection, in the slot of its socket.
+//
+//	free > reading > delaying > replying > holding > closing > free
+//	          ^                    |
+//	          +--------------------+   (the next request)
+type conn struct {
+	left    int32 // exchanges to come after this one, where the server closes first
+	phase   phase
+	outcome Outcome
+	flags   uint8
+	tear    teardown.Conn
+	talk    exchange.ServerConn
+}
+
+type phase uint8
+
+const (
+	free phase = iota
+	reading
+	delaying
+	replying
+	holding
+	closing
+)
+
+const (
+	closesAfter uint8 = 1 << iota // the reply under way is the last
+	isHeld
+	hasRest // pipelined bytes wait in worker.rest
+)
+
+const recvSize = 64 << 10
+
+// Complete implements sockio.Handler.
+func (w *worker) Complete(c *sockio.Completion) {
+	if c.Op == sockio.OpAccept {
+		w.accepted(c)
+		return
+	}
+	if c.Sock < 0 {
+		return
+	}
+	k := &w.conns[c.Sock]
+	switch k.phase {
+	case reading:
+		w.read(k, c)
+	case delaying:
+		if c.Op == sockio.OpTimeout {
+			w.reply(k, c.Sock)
+		}
+	case replying:
+		w.replied(k, c)
+	case holding:
+		w.held(k, c)
+	case closing:
+		w.closing(k, c)
+	case free:
+	}
+}
+
+func (w *worker) accepted(c *sockio.Completion) {
+	if c.Sock < 0 {
+		w.stats.AcceptErrors[c.Errno]++
+		return
+	}
+	w.stats.Accepted++
+	w.stats.Open++
+	k := &w.conns[c.Sock]
+	*k = conn{phase: reading, left: w.exchanges - 1}
+	w.talk.Expect(&k.talk)
+	switch {
+	case w.closesFirst && w.cfg.Exchange.Kind == exchange.None:
+		w.finishing(k, c.Sock)
+	case w.leavesUnread && k.left == 0:
+		w.finishing(k, c.Sock)
+	default:
+		w.loop.Recv(c.Sock, recvSize)
+	}
+}
+
+func (w *worker) read(k *conn, c *sockio.Completion) {
+	switch {
+	case c.Op != sockio.OpRecv:
+	case c.Errno != 0:
+		if !w.talk.Idle(&k.talk) {
+			k.outcome = CutInRequest
+		}
+		k.phase = closing
+		w.closer.PeerReset(w.loop, c.Sock, &k.tear)
+	case c.N == 0:
+		w.peerClosed(k, c.Sock)
+	default:
+		w.take(k, c.Sock, c.Data)
+	}
+}
+
+// take uses bytes of a request; what is behind it waits until it is answered.
+func (w *worker) take(k *conn, s sockio.Sock, p []byte) {
+	used, whole, err := w.talk.Received(&k.talk, p)
+	switch {
+	case err != nil:
+		w.give(k, s, BadRequest)
+	case !whole:
+		w.loop.Recv(s, recvSize)
+	default:
+		if used < len(p) {
+			w.rest[s] = append([]byte(nil), p[used:]...)
+			k.flags |= hasRest
+		}
+		if w.cfg.Delay > 0 {
+			k.phase = delaying
+			w.loop.SetTimer(s, w.loop.Now()+int64(w.cfg.Delay))
+			return
+		}
+		w.reply(k, s)
+	}
+}
+
+// peerClosed reacts to the client's EOF between or inside requests.
+func (w *worker) peerClosed(k *conn, s sockio.Sock) {
+	switch {
+	case !w.talk.Idle(&k.talk):
+		w.give(k, s, CutInRequest)
+	case w.closesFirst && w.cfg.Close.Who == teardown.ServerFirst && !w.servesHTTP:
+		w.give(k, s, ClosedEarly)
+	default:
+		k.phase = closing
+		w.hold(k, w.closer.PeerClosed(w.loop, s, &k.tear))
+	}
+}
+
+func (w *worker) reply(k *conn, s sockio.Sock) {
+	k.phase = replying
+	last := w.closesFirst && w.exchanges > 0 && k.left == 0 || w.draining
+	if w.talk.Reply(w.loop, s, &k.talk, last) {
+		k.flags |= closesAfter
+	}
+}
+
+func (w *worker) replied(k *conn, c *sockio.Completion) {
+	s := c.Sock
+	switch {
+	case c.Op != sockio.OpSend:
+		return
+	case c.Errno != 0:
+		k.phase, k.outcome = closing, CutInRequest
+		w.closer.PeerReset(w.loop, s, &k.tear)
+		return
+	case !w.talk.Sent(w.loop, s, &k.talk):
+		return
+	}
+	w.stats.Requests++
+	if k.flags&closesAfter != 0 || w.draining {
+		w.finishing(k, s)
+		return
+	}
+	if k.left > 0 {
+		k.left--
+	}
+	k.phase = reading
+	w.talk.Expect(&k.talk)
+	if w.leavesUnread && k.left == 0 {
+		w.finishing(k, s)
+		return
+	}
+	if k.flags&hasRest != 0 {
+		p := w.rest[s]
+		delete(w.rest, s)
+		k.flags &^= hasRest
+		w.take(k, s, p)
+		return
+	}
+	w.loop.Recv(s, recvSize)
+}
+
+// finishing holds, where the server closes first, and then tears down.
+func (w *worker) finishing(k *conn, s sockio.Sock) {
+	if w.cfg.Hold > 0 && w.closesFirst && !w.draining {
+		k.phase = holding
+		w.loop.SetTimer(s, w.loop.Now()+int64(w.cfg.Hold))
+		if !w.leavesUnread {
+			w.loop.Recv(s, recvSize)
+		}
+		return
+	}
+	w.begin(k, s)
+}
+
+func (w *worker) begin(k *conn, s sockio.Sock) {
+	k.phase = closing
+	closer := &w.closer
+	if !w.closesFirst {
+		closer = &w.httpCloser // HTTP's "Connection: close", against the policy
+	}
+	closer.Begin(w.loop, s, &k.tear)
+}
+
+func (w *worker) held(k *conn, c *sockio.Completion) {
+	s := c.Sock
+	switch {
+	case c.Op == sockio.OpTimeout:
+		w.loop.Cancel(s)
+		w.begin(k, s)
+	case c.Op != sockio.OpRecv:
+	case c.Errno == 0 && c.N > 0:
+		w.loop.Recv(s, recvSize)
+	case c.Errno == 0 && w.cfg.Close.Who == teardown.BothAtOnce:
+		w.begin(k, s)
+	case c.Errno != 0:
+		k.phase, k.outcome = closing, ClosedEarly
+		w.closer.PeerReset(w.loop, s, &k.tear)
+	default:
+		w.give(k, s, ClosedEarly)
+	}
+}
+
+func (w *worker) closing(k *conn, c *sockio.Completion) {
+	step := w.closer.Complete(w.loop, &k.tear, c)
+	w.hold(k, step.Held)
+	if step.Gone {
+		w.gone(k, c.Sock)
+	}
+}
+
+func (w *worker) hold(k *conn, held bool) {
+	if held {
+		k.flags |= isHeld
+	}
+}
+
+// give closes with the outcome o, whatever the connection was about.
+func (w *worker) give(k *conn, s sockio.Sock, o Outcome) {
+	k.phase, k.outcome = closing, o
+	w.closer.Abandon(w.loop, s, &k.tear)
+}
+
+func (w *worker) gone(k *conn, s sockio.Sock) {
+	w.loop.StopTimer(s)
+	o := k.outcome
+	if o == NoOutcome {
+		switch k.tear.End() {
+		case teardown.EndRSTSent:
+			o = RSTSent
+		case teardown.EndRSTReceived:
+			o = RSTReceived
+		case teardown.EndEarly:
+			o = ClosedEarly
+		default:
+			o = FIN
+		}
+	}
+	if k.flags&hasRest != 0 {
+		delete(w.rest, s)
+	}
+	w.stats.Outcomes[o]++
+	w.stats.Open--
+	k.phase = free
+}
+
+func serverSide(p teardown.Policy, r teardown.Reaction) teardown.Closer {
+	return teardown.Closer{Side: sockstate.Server, Policy: p, Reaction: r}
+}

@@ -1,0 +1,202 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"lastack/sockstate/sockio"
+)
+
+// Server is a server at work.
+type Server struct {
+	cfg       Config
+	listeners [][]*sockio.Listener // by address
+	workers   []*worker
+	running   sync.WaitGroup
+	mu        sync.Mutex // one message at a time
+	final     Stats
+	stopped   bool
+	failed    chan error
+}
+
+// Start listens and serves. Its errors are *ConfigError, or wrap a *sockio.Error.
+func Start(cfg Config) (*Server, error) {
+	cfg.setDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, failed: make(chan error, cfg.Workers)}
+	if err := cfg.Namespace.Do(s.listen); err != nil {
+		s.closeListeners()
+		return nil, err
+	}
+	opened := make(chan error, cfg.Workers)
+	begin := make(chan bool)
+	for id := range cfg.Workers {
+		w := newWorker(&s.cfg, id)
+		s.workers = append(s.workers, w)
+		s.running.Add(1)
+		go func() {
+			defer s.running.Done()
+			err := w.open(s.listenersOf(id))
+			opened <- err
+			if err != nil {
+				return
+			}
+			if <-begin {
+				if err := w.run(); err != nil {
+					s.failed <- fmt.Errorf("server worker %d: %w", id, err)
+					w.answerUntilStopped()
+				}
+			}
+			if err := w.loop.CloseAll(true); err != nil {
+				s.failed <- err
+			}
+		}()
+	}
+	var errs []error
+	for range cfg.Workers {
+		errs = append(errs, <-opened)
+	}
+	err := errors.Join(errs...)
+	for _, e := range errs {
+		if e == nil {
+			begin <- err == nil
+		}
+	}
+	if err != nil {
+		s.running.Wait()
+		s.closeListeners()
+		return nil, fmt.Errorf("start the server's workers: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Server) listen() error {
+	for _, a := range s.cfg.Addrs {
+		var same []*sockio.Listener
+		for range s.cfg.Listeners {
+			ln, err := sockio.Listen(a, sockio.ListenConfig{Backlog: s.cfg.Backlog, ReusePort: s.cfg.Listeners > 1})
+			if err != nil {
+				return fmt.Errorf("listen: %w", err)
+			}
+			a = ln.Addr // the others share the port that port 0 became
+			same = append(same, ln)
+			if len(same) == 1 {
+				s.listeners = append(s.listeners, nil)
+			}
+			s.listeners[len(s.listeners)-1] = same
+		}
+	}
+	return nil
+}
+
+// listenersOf deals an address's listeners out to the workers; where there are fewer
+// of them than workers, workers share one.
+func (s *Server) listenersOf(id int) (mine []*sockio.Listener) {
+	for _, same := range s.listeners {
+		if len(same) <= s.cfg.Workers {
+			mine = append(mine, same[id%len(same)])
+			continue
+		}
+		for i := id; i < len(same); i += s.cfg.Workers {
+			mine = append(mine, same[i])
+		}
+	}
+	return mine
+}
+
+func (s *Server) closeListeners() {
+	for _, same := range s.listeners {
+		for _, ln := range same {
+			_ = ln.Close() // nothing depends on it any more
+		}
+	}
+	s.listeners = nil
+}
+
+// Addrs are the addresses listened on, with their ports.
+func (s *Server) Addrs() []netip.AddrPort {
+	var addrs []netip.AddrPort
+	for _, same := range s.listeners {
+		addrs = append(addrs, same[0].Addr)
+	}
+	return addrs
+}
+
+// Threads lists the thread ids of the workers.
+func (s *Server) Threads() []int {
+	var ids []int
+	for _, w := range s.workers {
+		ids = append(ids, w.thread)
+	}
+	return ids
+}
+
+// Failed delivers the error of a worker that could not go on.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+// say sends a message to every worker and sums the answers.
+func (s *Server) say(kind messageKind, stall time.Duration) Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return s.final.clone()
+	}
+	answers := make(chan Stats, len(s.workers))
+	for _, w := range s.workers {
+		w.message.Store(&message{kind: kind, stall: stall, done: answers})
+		w.loop.Wake()
+	}
+	var sum Stats
+	for range s.workers {
+		one := <-answers
+		sum.add(&one)
+	}
+	if kind == sayStop {
+		s.stopped = true
+		s.final = sum
+		return sum.clone()
+	}
+	return sum
+}
+
+// Stats is the ledger so far.
+func (s *Server) Stats() Stats { return s.say(sayStats, 0) }
+
+// Stall makes every worker do nothing for d: a server that hangs.
+func (s *Server) Stall(d time.Duration) { s.say(sayStall, d) }
+
+// Shutdown drains: it stops listening, which resets what is still in the accept
+// queue, closes idle connections, lets the others have their reply, and waits until all
+// are gone or ctx is done. Stop must follow.
+func (s *Server) Shutdown(ctx context.Context) (drained bool) {
+	st := s.say(sayDrain, 0)
+	s.closeListeners()
+	for st.Open > 0 {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(5 * time.Millisecond):
+		}
+		st = s.Stats()
+	}
+	return true
+}
+
+// Stop ends the server: open connections are reset. It returns the final ledger.
+func (s *Server) Stop() (Stats, error) {
+	st := s.say(sayStop, 0)
+	s.closeListeners()
+	s.running.Wait()
+	select {
+	case err := <-s.failed:
+		return st, err
+	default:
+		return st, nil
+	}
+}

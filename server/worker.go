@@ -1,0 +1,166 @@
+package server
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"lastack/sockstate/exchange"
+	"lastack/sockstate/sockio"
+	"lastack/sockstate/teardown"
+)
+
+// worker is one goroutine, locked to its thread, with a loop and slots of its own.
+type worker struct {
+	id     int
+	cfg    *Config
+	loop   sockio.Loop
+	conns  []conn
+	rest   map[sockio.Sock][]byte
+	stats  Stats
+	thread int
+
+	talk         *exchange.Server
+	closer       teardown.Closer
+	httpCloser   teardown.Closer
+	closesFirst  bool
+	leavesUnread bool // server:unread: the last request is not read
+	servesHTTP   bool
+	exchanges    int32 // before the server closes; 0: the client says
+	draining     bool
+
+	message atomic.Pointer[message]
+}
+
+// message is what the Server asks of a worker; each is answered once on done.
+type message struct {
+	kind  messageKind
+	stall time.Duration
+	done  chan Stats
+}
+
+type messageKind uint8
+
+const (
+	sayStats messageKind = iota
+	sayDrain
+	sayStall
+	sayStop
+)
+
+const idle = int64(100 * time.Millisecond)
+
+func newWorker(cfg *Config, id int) *worker {
+	slots := cfg.Slots / cfg.Workers
+	if id < cfg.Slots%cfg.Workers {
+		slots++
+	}
+	w := &worker{
+		id:           id,
+		cfg:          cfg,
+		conns:        make([]conn, max(slots, 1)),
+		rest:         make(map[sockio.Sock][]byte),
+		stats:        Stats{AcceptErrors: make(map[sockio.Errno]int64)},
+		talk:         exchange.NewServer(cfg.Exchange),
+		closer:       serverSide(cfg.Close, cfg.OnEOF),
+		httpCloser:   serverSide(teardown.Policy{Who: teardown.ServerFirst}, cfg.OnEOF),
+		closesFirst:  cfg.Close.Who == teardown.ServerFirst || cfg.Close.Who == teardown.BothAtOnce,
+		leavesUnread: cfg.Close.Who == teardown.ServerFirst && cfg.Close.How == teardown.Unread,
+		servesHTTP:   cfg.Exchange.Kind == exchange.HTTP,
+		exchanges:    int32(cfg.Requests),
+	}
+	if w.exchanges == 0 && (!w.servesHTTP || w.leavesUnread) {
+		w.exchanges = 1
+	}
+	return w
+}
+
+// open makes the loop, on the worker's own thread.
+func (w *worker) open(listeners []*sockio.Listener) (err error) {
+	runtime.LockOSThread() // for good: the thread may be in another namespace
+	if err := w.cfg.Namespace.Enter(); err != nil {
+		return err
+	}
+	w.thread = sockio.ThreadID()
+	w.loop, err = w.cfg.NewLoop(sockio.Config{Slots: len(w.conns), Handler: w})
+	if err != nil {
+		return err
+	}
+	for i, ln := range listeners {
+		if err := w.loop.Accept(ln.FD, i); err != nil {
+			_ = w.loop.CloseAll(true) // the error above is the one to tell
+			return err
+		}
+	}
+	return nil
+}
+
+// run serves until it is told to stop.
+func (w *worker) run() error {
+	for {
+		if m := w.message.Swap(nil); m != nil {
+			switch m.kind {
+			case sayStats:
+			case sayDrain:
+				w.drain()
+			case sayStall:
+				time.Sleep(m.stall)
+			case sayStop:
+				w.settle()
+				m.done <- w.stats.clone()
+				return nil
+			}
+			m.done <- w.stats.clone()
+		}
+		if err := w.loop.Wait(sockio.Now() + idle); err != nil {
+			return err
+		}
+	}
+}
+
+// answerUntilStopped keeps a worker whose loop has failed from leaving its Server waiting.
+func (w *worker) answerUntilStopped() {
+	for {
+		if m := w.message.Swap(nil); m != nil {
+			if m.kind == sayStop {
+				w.settle()
+			}
+			m.done <- w.stats.clone()
+			if m.kind == sayStop {
+				return
+			}
+		}
+		time.Sleep(time.Duration(idle) / 10)
+	}
+}
+
+// drain stops accepting and closes the connections that nothing is due on; the others
+// close when they have had their reply.
+func (w *worker) drain() {
+	w.draining = true
+	w.loop.StopAccept()
+	for i := range w.conns {
+		k := &w.conns[i]
+		if k.phase == holding || k.phase == reading && w.talk.Idle(&k.talk) {
+			w.loop.StopTimer(sockio.Sock(i))
+			w.give(k, sockio.Sock(i), Drained)
+		}
+	}
+}
+
+// settle gives every open connection its outcome. The sockets are closed with the loop.
+func (w *worker) settle() {
+	for i := range w.conns {
+		k := &w.conns[i]
+		switch {
+		case k.phase == free:
+			continue
+		case k.flags&isHeld != 0 || w.cfg.Close.Who == teardown.Nobody:
+			w.stats.Outcomes[Held]++
+		default:
+			w.stats.Outcomes[Aborted]++
+		}
+		w.stats.Open--
+		k.phase = free
+	}
+}

@@ -1,0 +1,118 @@
+package exchange
+
+import (
+	"errors"
+
+	"lastack/sockstate/sockio"
+)
+
+// What a reply can come to.
+var (
+	// ErrStatus is a reply with a 5xx status.
+	ErrStatus = errors.New("HTTP status 5xx")
+)
+
+// Client is the asking end of an exchange: what all connections of a group share.
+type Client struct {
+	spec Spec
+	// ask is what a request consists of, and last the request that ends a connection. An
+	// echo longer than the buffer sends it repeatedly.
+	ask, last []byte
+}
+
+// ClientConfig says what a Client asks.
+type ClientConfig struct {
+	Spec    Spec
+	Host    string   // of HTTP's Host header
+	Headers []string // "Name: value", validated by ParseHeader
+	// PeerCloses makes the last request of a connection say "Connection: close".
+	PeerCloses bool
+}
+
+// echoChunk bounds what one send of an echo takes.
+const echoChunk = 64 << 10
+
+// NewClient prepares the bytes to send.
+func NewClient(cfg ClientConfig) *Client {
+	c := &Client{spec: cfg.Spec}
+	switch cfg.Spec.Kind {
+	case Echo:
+		c.ask = make([]byte, min(cfg.Spec.Request, echoChunk))
+		for i := range c.ask {
+			c.ask[i] = 'x'
+		}
+		c.last = c.ask
+	case HTTP:
+		c.ask = AppendRequest(nil, cfg.Host, cfg.Spec.Path, cfg.Headers, false)
+		c.last = AppendRequest(nil, cfg.Host, cfg.Spec.Path, cfg.Headers, cfg.PeerCloses)
+	}
+	return c
+}
+
+// ClientConn is one connection's exchange: a value without pointers.
+type ClientConn struct {
+	send  int32 // bytes of the request not yet handed to a send
+	need  int32 // bytes of the echo's reply not yet read
+	reply ReplyParser
+}
+
+// Start prepares a request, the connection's last or not, and returns the first bytes to send.
+func (x *Client) Start(c *ClientConn, last bool) []byte {
+	switch x.spec.Kind {
+	case Echo:
+		c.need = int32(x.spec.Response)
+		c.send = int32(x.spec.Request - len(x.ask))
+	case HTTP:
+		c.reply.Reset()
+		c.send = 0
+		if last {
+			return x.last
+		}
+	}
+	return x.ask
+}
+
+// Sent goes on after a send has completed: it sends the rest of the request, and
+// reports false, or the request is out.
+func (x *Client) Sent(l sockio.Loop, s sockio.Sock, c *ClientConn) (out bool) {
+	if c.send == 0 {
+		return true
+	}
+	n := min(c.send, int32(len(x.ask)))
+	c.send -= n
+	l.Send(s, x.ask[:n])
+	return false
+}
+
+// Received takes what recv read and reports whether the reply is whole. An error
+// means that it is not what was asked for; ErrStatus comes with a whole reply.
+func (x *Client) Received(c *ClientConn, p []byte) (whole bool, err error) {
+	switch x.spec.Kind {
+	case Echo:
+		c.need -= int32(len(p))
+		return c.need <= 0, nil
+	case HTTP:
+		_, done, err := c.reply.Feed(p)
+		if done && err == nil && c.reply.Status() >= 500 {
+			err = ErrStatus
+		}
+		return done, err
+	}
+	return false, nil
+}
+
+// EOF reports whether the peer's EOF ends the reply properly: HTTP without a length.
+func (x *Client) EOF(c *ClientConn) (whole bool, err error) {
+	if x.spec.Kind != HTTP || !c.reply.EOF() {
+		return false, nil
+	}
+	if c.reply.Status() >= 500 {
+		return true, ErrStatus
+	}
+	return true, nil
+}
+
+// KeepAlive reports whether the peer will take another request after this reply.
+func (x *Client) KeepAlive(c *ClientConn) bool {
+	return x.spec.Kind != HTTP || c.reply.KeepAlive()
+}

@@ -1,0 +1,103 @@
+package exchange
+
+import "lastack/sockstate/sockio"
+
+// Server is the answering end of an exchange: what all connections share.
+type Server struct {
+	spec        Spec
+	chunk       []byte // what an echo's reply is sent from
+	keep, close []byte // HTTP replies
+	headKeep    []byte
+	headClose   []byte
+}
+
+// body is what the HTTP server answers with.
+const body = "lastack\n"
+
+// NewServer prepares the bytes to answer with.
+func NewServer(spec Spec) *Server {
+	x := &Server{spec: spec}
+	switch spec.Kind {
+	case Echo:
+		x.chunk = make([]byte, min(spec.Response, echoChunk))
+		for i := range x.chunk {
+			x.chunk[i] = 'y'
+		}
+	case HTTP:
+		x.keep = AppendReply(nil, 200, []byte(body), false)
+		x.close = AppendReply(nil, 200, []byte(body), true)
+		x.headKeep = x.keep[:len(x.keep)-len(body)]
+		x.headClose = x.close[:len(x.close)-len(body)]
+	}
+	return x
+}
+
+// ServerConn is one connection's exchange: a value without pointers.
+type ServerConn struct {
+	send    int32 // bytes of the echo's reply not yet handed to a send
+	need    int32 // bytes of the echo's request not yet read
+	request RequestParser
+}
+
+// Expect prepares for the next request.
+func (x *Server) Expect(c *ServerConn) {
+	c.need = int32(x.spec.Request)
+	c.request.Reset()
+}
+
+// Received takes what recv read: used bytes of it belong to the request, which is whole or not. The
+// rest is the next request's. An error means that it is not a request.
+func (x *Server) Received(c *ServerConn, p []byte) (used int, whole bool, err error) {
+	switch x.spec.Kind {
+	case Echo:
+		used = min(len(p), int(c.need))
+		c.need -= int32(used)
+		return used, c.need == 0, nil
+	case HTTP:
+		return c.request.Feed(p)
+	}
+	return len(p), false, nil
+}
+
+// Idle reports whether no part of a request has been read.
+func (x *Server) Idle(c *ServerConn) bool {
+	if x.spec.Kind == HTTP {
+		return c.request.Idle()
+	}
+	return c.need == int32(x.spec.Request)
+}
+
+// Reply sends the answer to the request just received; with last, HTTP says that the
+// connection will close. It reports whether the connection is to close after it.
+func (x *Server) Reply(l sockio.Loop, s sockio.Sock, c *ServerConn, last bool) (closes bool) {
+	if x.spec.Kind == Echo {
+		c.send = int32(x.spec.Response - len(x.chunk))
+		l.Send(s, x.chunk)
+		return last
+	}
+	closes = last || !c.request.KeepAlive()
+	p := x.keep
+	switch {
+	case c.request.Head() && closes:
+		p = x.headClose
+	case c.request.Head():
+		p = x.headKeep
+	case closes:
+		p = x.close
+	}
+	c.send = 0
+	l.Send(s, p)
+	return closes
+}
+
+// Sent goes on after a send has completed: it sends the rest of the reply, and
+// reports false, or the reply is out.
+func (x *Server) Sent(l sockio.Loop, s sockio.Sock, c *ServerConn) (out bool) {
+	if c.send == 0 {
+		return true
+	}
+	n := min(c.send, int32(len(x.chunk)))
+	c.send -= n
+	l.Send(s, x.chunk[:n])
+	return false
+}

@@ -1,0 +1,200 @@
+package teardown
+
+import (
+	"time"
+
+	"lastack/sockstate"
+	"lastack/sockstate/sockio"
+)
+
+// End is how a connection ended, as one side saw it.
+type End uint8
+
+// The ends.
+const (
+	Open           End = iota // not over
+	EndFIN                    // closed by FIN
+	EndRSTSent                // aborted by this side
+	EndRSTReceived            // aborted by the peer
+	EndEarly                  // the peer closed before its turn
+	EndOther                  // a system call failed: see Step.Errno
+)
+
+// Conn is the teardown of one connection: a small value without pointers, to be
+// embedded in a slot. The zero value is a connection whose teardown has not begun.
+type Conn struct {
+	phase phase
+	end   End
+}
+
+// End is how the connection ended, or is about to.
+func (c *Conn) End() End { return c.end }
+
+type phase uint8
+
+const (
+	phaseNone     phase = iota
+	phaseReadable       // active, unread: waiting for data to leave unread
+	phaseHalf           // active, half: FIN sent, reading to EOF
+	phaseAwait          // passive: reading to EOF
+	phaseDelay          // passive: in CLOSE_WAIT, until the timer
+	phaseStuck          // passive: in CLOSE_WAIT for good
+	phaseHeld           // never: open for good
+	phaseClosing        // close() is under way
+)
+
+// Step is what a completion came to.
+type Step struct {
+	// Gone is set when the descriptor is closed and the slot is free.
+	Gone bool
+	// PeerEnded is set when this completion brought the peer's FIN or RST, at At.
+	PeerEnded bool
+	At        int64
+	// Held is set when nothing more will happen by itself.
+	Held bool
+	// TimedOut is set when the timer was not this side's own delay.
+	TimedOut bool
+	Errno    sockio.Errno
+}
+
+// Closer performs one side's part of a teardown:
+//
+//	active   fin              close
+//	         half             shutdown > read to EOF > close
+//	         rst, linger      SO_LINGER > close
+//	         unread           wait until readable > close
+//	passive  read to EOF > [delay] > close, or RST, or stay in CLOSE_WAIT
+//	never    stay open, and watch the peer
+type Closer struct {
+	Side     sockstate.Side
+	Policy   Policy
+	Reaction Reaction
+}
+
+// Begin starts this side's part, when the exchange and the hold are over. No operation
+// may be pending on s.
+func (m *Closer) Begin(l sockio.Loop, s sockio.Sock, c *Conn) {
+	if !m.Policy.Active(m.Side) {
+		c.phase = phaseAwait
+		if m.Policy.Who == Nobody {
+			c.phase = phaseHeld
+		}
+		l.Recv(s, discard)
+		return
+	}
+	switch m.Policy.How {
+	case FIN:
+		m.close(l, s, c, EndFIN, false)
+	case RST:
+		l.SetLinger(s, 0)
+		m.close(l, s, c, EndRSTSent, false)
+	case Linger:
+		l.SetLinger(s, int(m.Policy.Linger/time.Second))
+		m.close(l, s, c, EndFIN, true)
+	case Half:
+		c.phase = phaseHalf
+		// Fails where the peer has reset the connection; the recv says so too.
+		l.Shutdown(s)
+		l.Recv(s, discard)
+	case Unread:
+		c.phase = phaseReadable
+		l.Poll(s)
+	}
+}
+
+// discard is how much a side that waits for EOF reads at once.
+const discard = 64 << 10
+
+// PeerClosed makes a side that has read EOF, in its exchange or waiting for it, react.
+func (m *Closer) PeerClosed(l sockio.Loop, s sockio.Sock, c *Conn) (held bool) {
+	switch m.Reaction.Kind {
+	case ReactDelay:
+		c.phase = phaseDelay
+		l.SetTimer(s, l.Now()+int64(m.Reaction.Delay))
+	case ReactNever:
+		c.phase = phaseStuck
+		return true
+	case ReactRST:
+		l.SetLinger(s, 0)
+		m.close(l, s, c, EndRSTSent, false)
+	case ReactClose:
+		m.close(l, s, c, EndFIN, false)
+	}
+	return false
+}
+
+// PeerReset closes after the peer's RST.
+func (m *Closer) PeerReset(l sockio.Loop, s sockio.Sock, c *Conn) {
+	m.close(l, s, c, EndRSTReceived, false)
+}
+
+// Abandon closes with close(), whatever state the connection is in.
+func (m *Closer) Abandon(l sockio.Loop, s sockio.Sock, c *Conn) {
+	m.close(l, s, c, EndOther, false)
+}
+
+func (m *Closer) close(l sockio.Loop, s sockio.Sock, c *Conn, end End, lingers bool) {
+	c.phase, c.end = phaseClosing, end
+	l.StopTimer(s)
+	l.Close(s, lingers)
+}
+
+// Closing reports whether close() is queued or under way.
+func (c *Conn) Closing() bool { return c.phase == phaseClosing }
+
+// Begun reports whether the teardown has begun.
+func (c *Conn) Begun() bool { return c.phase != phaseNone }
+
+// Held reports whether the connection stays as it is until somebody abandons it.
+func (c *Conn) Held() bool { return c.phase == phaseHeld || c.phase == phaseStuck }
+
+// Complete takes a completion of a connection whose teardown has begun.
+func (m *Closer) Complete(l sockio.Loop, c *Conn, done *sockio.Completion) Step {
+	s := done.Sock
+	switch done.Op {
+	case sockio.OpClose:
+		return Step{Gone: true, At: done.At, Errno: done.Errno}
+	case sockio.OpTimeout:
+		if c.phase != phaseDelay {
+			return Step{TimedOut: c.phase != phaseClosing}
+		}
+		m.close(l, s, c, EndFIN, false)
+	case sockio.OpPoll:
+		if done.Errno != 0 || done.N == 0 {
+			// EOF or a reset came instead of data, or behind it: reading tells which.
+			l.Recv(s, 1)
+			return Step{}
+		}
+		m.close(l, s, c, EndRSTSent, false)
+	case sockio.OpRecv:
+		return m.received(l, c, done)
+	}
+	return Step{}
+}
+
+func (m *Closer) received(l sockio.Loop, c *Conn, done *sockio.Completion) Step {
+	s := done.Sock
+	switch {
+	case c.phase == phaseClosing:
+	case done.Errno != 0:
+		m.PeerReset(l, s, c)
+		return Step{PeerEnded: true, At: done.At, Errno: done.Errno}
+	case done.N == 0:
+		step := Step{PeerEnded: true, At: done.At}
+		switch c.phase {
+		case phaseHalf:
+			m.close(l, s, c, EndFIN, false)
+		case phaseReadable, phaseHeld:
+			m.close(l, s, c, EndEarly, false)
+		default:
+			step.Held = m.PeerClosed(l, s, c)
+		}
+		return step
+	case c.phase == phaseReadable:
+		// Data before the peer's EOF, and more of it unread or not: the close says.
+		m.close(l, s, c, EndRSTSent, false)
+	default:
+		l.Recv(s, discard)
+	}
+	return Step{}
+}

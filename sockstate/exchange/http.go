@@ -1,0 +1,128 @@
+package exchange
+
+// ReplyParser finds the end of an HTTP/1.1 response (RFC 9112) in bytes that
+// arrive in pieces, and keeps no byte of it: 16 bytes without a pointer, so that
+// every connection can have one in a flat array. The zero value is ready for the
+// reply to a GET.
+//
+// It reads a subset of what net/http's ReadResponse reads, to the same byte, and
+// refuses the rest with a [FramingError] rather than guess where a message ends:
+// both Content-Length and Transfer-Encoding, more than one Content-Length, folded
+// header lines, spaces before a colon, transfer codings other than chunked, bare LF
+// in a chunked body, 101 Switching Protocols. A bare LF ends a header line.
+type ReplyParser struct{ f framer }
+
+// Feed consumes from p what belongs to the response: n bytes. Interim responses
+// (1xx) are read and skipped. done says that the response is complete; p[n:]
+// then belongs to whatever follows, and Feed consumes nothing until Reset. A body
+// that ends with the connection is never done, see EOF. An error is a
+// FramingError, and stays until Reset; n then has no meaning.
+func (r *ReplyParser) Feed(p []byte) (n int, done bool, err error) {
+	if r.f.state == stStart {
+		r.f.state = stVersion
+	}
+	return r.f.feed(p)
+}
+
+// EOF tells the parser that the connection ended, and reports whether the response
+// is complete: it was already, or its body ends with the connection.
+func (r *ReplyParser) EOF() (complete bool) { return r.f.eof() }
+
+// Started reports whether a byte of the response has been consumed.
+func (r *ReplyParser) Started() bool { return r.f.head > 0 }
+
+// Status is the status code, valid when the response is complete.
+func (r *ReplyParser) Status() int { return int(r.f.status) }
+
+// KeepAlive reports whether the server leaves the connection open for another
+// request; valid when the response is complete.
+func (r *ReplyParser) KeepAlive() bool { return r.f.keepAlive() }
+
+// Reset makes the parser ready for the next reply to a GET.
+func (r *ReplyParser) Reset() { r.f = framer{} }
+
+// ResetHead makes the parser ready for the reply to a HEAD, which has no body
+// whatever its header says.
+func (r *ReplyParser) ResetHead() { r.f = framer{flags: flagNoBody} }
+
+// RequestParser finds the end of an HTTP/1.1 request, as [ReplyParser] does for a
+// response; the zero value is ready. It reads a subset of what net/http's
+// ReadRequest reads, but does not look into the target, and refuses an HTTP/1.1
+// request without Host (RFC 9112, section 3.2).
+type RequestParser struct{ f framer }
+
+// Feed consumes from p what belongs to the request; see [ReplyParser.Feed].
+func (r *RequestParser) Feed(p []byte) (n int, done bool, err error) {
+	if r.f.state == stStart {
+		r.f.state, r.f.flags = stMethod, flagRequest
+	}
+	return r.f.feed(p)
+}
+
+// Idle reports whether no byte of the request has been consumed: the client may
+// end the connection here without cutting a request.
+func (r *RequestParser) Idle() bool { return r.f.head == 0 }
+
+// Head reports whether the method is HEAD: the reply must have no body.
+func (r *RequestParser) Head() bool { return r.f.flags&flagHead != 0 }
+
+// KeepAlive reports whether the client wants to send another request on the
+// connection; valid when the request is complete.
+func (r *RequestParser) KeepAlive() bool { return r.f.keepAlive() }
+
+// AwaitsContinue reports whether the client asked for "100 Continue" (RFC 9110,
+// section 10.1.1) and none of its body has come yet. A server may ignore it, as
+// clients send their body after a while all the same, or answer with [Continue].
+func (r *RequestParser) AwaitsContinue() bool {
+	return r.f.flags&flagExpect != 0 && r.f.flags&flagHTTP10 == 0 && r.f.state >= stBody
+}
+
+// Reset makes the parser ready for the next request.
+func (r *RequestParser) Reset() { r.f = framer{} }
+
+// MaxHeader bounds the bytes of a message's header section: start line, header and
+// trailer fields, those of interim responses, and chunk extensions four times.
+const MaxHeader = 64<<10 - 1
+
+// FramingError says why a message was refused. The values are constants, so that
+// refusing does not allocate.
+type FramingError uint8
+
+// Why a message was refused.
+const (
+	ErrHeaderTooLarge FramingError = 1 + iota
+	ErrStartLine
+	ErrVersion
+	ErrStatusCode
+	ErrUpgrade
+	ErrField
+	ErrFolded
+	ErrLineEnd
+	ErrLength
+	ErrLengthRepeated
+	ErrLengthAndCoding
+	ErrCoding
+	ErrTrailer
+	ErrHost
+	ErrChunk
+)
+
+var framingErrors = [...]string{
+	ErrHeaderTooLarge:  "HTTP header section longer than 64 KiB",
+	ErrStartLine:       "malformed HTTP start line",
+	ErrVersion:         "not HTTP/1.1 or HTTP/1.0",
+	ErrStatusCode:      "malformed HTTP status code",
+	ErrUpgrade:         "101 Switching Protocols, which was not asked for",
+	ErrField:           "malformed HTTP header field",
+	ErrFolded:          "folded HTTP header field",
+	ErrLineEnd:         "CR without LF, or LF without CR, in an HTTP message",
+	ErrLength:          "malformed Content-Length",
+	ErrLengthRepeated:  "more than one Content-Length",
+	ErrLengthAndCoding: "both Content-Length and Transfer-Encoding",
+	ErrCoding:          "Transfer-Encoding other than a single chunked, or in HTTP/1.0",
+	ErrTrailer:         "Trailer names a field that frames the message",
+	ErrHost:            "no Host, or more than one",
+	ErrChunk:           "malformed chunk",
+}
+
+func (e FramingError) Error() string { return framingErrors[e] }

@@ -1,0 +1,103 @@
+package exchange
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestAppendRequest(t *testing.T) {
+	tests := []struct {
+		name    string
+		headers []string
+		close   bool
+		want    string
+	}{
+		{"plain", nil, false, "GET /a HTTP/1.1\r\nHost: 10.0.0.1:80\r\nUser-Agent: lastack\r\nConnection: keep-alive\r\n\r\n"},
+		{"closing", nil, true, "GET /a HTTP/1.1\r\nHost: 10.0.0.1:80\r\nUser-Agent: lastack\r\nConnection: close\r\n\r\n"},
+		{"own", []string{"host: example.org", "X: y", "User-Agent: me"}, false, "GET /a HTTP/1.1\r\nhost: example.org\r\nX: y\r\nUser-Agent: me\r\nConnection: keep-alive\r\n\r\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := AppendRequest([]byte("before"), "10.0.0.1:80", "/a", tt.headers, tt.close)
+			if diff := cmp.Diff("before"+tt.want, string(got)); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+			v := readRequest(t, got[len("before"):], whole)
+			if diff := cmp.Diff(verdict{Complete: true, Consumed: len(tt.want), Keep: !tt.close}, v); diff != "" {
+				t.Errorf("parsed: -want +got:\n%s", diff)
+			}
+			req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(got[len("before"):])))
+			if err != nil || req.Close != tt.close {
+				t.Errorf("ReadRequest: close %v, error %v", req.Close, err)
+			}
+		})
+	}
+}
+
+func TestAppendReply(t *testing.T) {
+	const head = "HTTP/1.1 200 OK\r\nServer: lastack\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\n"
+	if diff := cmp.Diff(head+"hello", string(AppendReply(nil, 200, []byte("hello"), false))); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if diff := cmp.Diff(head, string(AppendReplyHead(nil, 200, 5, false))); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	for _, status := range []int{200, 204, 304, 400, 404, 418, 500, 503} {
+		for _, close := range []bool{false, true} {
+			msg := AppendReply(nil, status, []byte("hello"), close)
+			want := verdict{Complete: true, Consumed: len(msg), Status: status, Keep: !close}
+			if diff := cmp.Diff(want, readReply(t, msg, false, whole)); diff != "" {
+				t.Errorf("%d: -want +got:\n%s", status, diff)
+			}
+			resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(msg)), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			if want := bodiless(status); err != nil || (len(body) == 0) != want || resp.Close != close {
+				t.Errorf("%d: ReadResponse: body %q, close %v, error %v", status, body, resp.Close, err)
+			}
+		}
+	}
+}
+
+func TestParseHeader(t *testing.T) {
+	for _, s := range []string{"A: b", "A:", "X-Y_z: a\tb: c", "Host: example.org", "accept: \u00e9"} {
+		if err := ParseHeader(s); err != nil {
+			t.Errorf("%q: %v", s, err)
+		}
+	}
+	for _, s := range []string{
+		"", "A", ": b", "A : b", " A: b", "A b: c", "A: b\r\nC: d", "A: b\n", "A: \x00", "A: \x7f",
+		"Content-Length: 1", "transfer-encoding: chunked", "CONNECTION: close", "Upgrade: h2c", "Trailer: A", "Expect: 100-continue", "Keep-Alive: timeout=5",
+	} {
+		he, ok := errors.AsType[*HeaderError](ParseHeader(s))
+		if !ok || he.Header != s {
+			t.Errorf("%q: %v, want a HeaderError", s, ParseHeader(s))
+		}
+	}
+}
+
+// What passes ParseHeader can break neither the request nor its framing.
+func FuzzParseHeader(f *testing.F) {
+	f.Add("A: b")
+	f.Add("Host: x")
+	f.Add("Content-Length: 5")
+	f.Add("A: b\r\n\r\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		if ParseHeader(s) != nil || len(s) > 4096 {
+			return
+		}
+		req := AppendRequest(nil, "x", "/", []string{s}, false)
+		want := verdict{Complete: true, Consumed: len(req), Keep: true}
+		if diff := cmp.Diff(want, readRequest(t, req, whole)); diff != "" {
+			t.Errorf("%q: -want +got:\n%s", s, diff)
+		}
+	})
+}

@@ -1,0 +1,588 @@
+package exchange
+
+// framer is the state of both parsers.
+//
+//	reply    Version > Space > Code > AfterCode > Reason ─┐
+//	request  Method > Target > Version > LineEnd ─────────┤
+//	                                                      v
+//	         ┌──────────────────────────────────────> LineStart ── empty line ──> finish
+//	         │ LF                                         │ name
+//	         └── LineEnd <── Value, Length*, List* <── Name
+//
+//	finish: interim reply > Version;  no body > Done;  Content-Length > Body > Done;
+//	        chunked > ChunkSize > ChunkData > ChunkSize ... last > trailers (LineStart) > Done;
+//	        otherwise, a reply's body ends with the connection > UntilEOF
+//
+// One byte-wise machine reads everything: a second, faster path over whole lines
+// would have to agree with it on every malformed message.
+type framer struct {
+	left   uint64 // bytes left of the body or chunk, or the number being read
+	head   uint16 // header bytes consumed, at most MaxHeader
+	status uint16
+	flags  uint16
+	state  uint8
+	// word is the progress inside a word: a matcher (see words) in names and lists, a
+	// count of bytes in start lines and chunk lines, the error in Failed.
+	word uint8
+}
+
+// The states. Those up to stHeaderEnd are charged to MaxHeader.
+const (
+	stStart uint8 = iota
+	stVersion
+	stMinor
+	stSpace
+	stCode
+	stAfterCode
+	stReason
+	stMethod
+	stTarget
+	stLineStart
+	stName
+	stValue
+	stLengthStart
+	stLength
+	stLengthTail
+	stListStart
+	stListItem
+	stListTail
+	stLineEnd  // CR seen
+	stHeaderLF // CR of the empty line seen
+	stHeaderEnd
+	stBody
+	stUntilEOF
+	stChunkSize
+	stChunkPad
+	stChunkExt
+	stChunkLF
+	stChunkData
+	stChunkDataCR
+	stChunkDataLF
+	stDone
+	stFailed
+)
+
+const (
+	flagRequest uint16 = 1 << iota
+	flagNoBody         // reply to HEAD
+	flagHead           // request with the method HEAD
+	flagHTTP10
+	flagClose
+	flagKeepAlive
+	flagLength
+	flagChunked
+	flagHost
+	flagExpect
+	flagTrailers // reading the trailer section
+	flagUntilEOF
+
+	fieldShift = 13 // the list field being read, an index of fields, in the top bits
+)
+
+const (
+	classToken uint8 = 1 << iota // RFC 9110, section 5.6.2
+	classValue                   // field-vchar, SP, HTAB: section 5.5
+)
+
+var class = func() (t [256]uint8) {
+	for c := range t {
+		if c >= ' ' && c != 0x7f || c == '\t' {
+			t[c] |= classValue
+		}
+		if c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' {
+			t[c] |= classToken
+		}
+	}
+	for _, c := range "!#$%&'*+-.^_`|~" {
+		t[c] |= classToken
+	}
+	return t
+}()
+
+const (
+	protocol = "HTTP/1."
+	maxChunk = 1 << 59 // four more bits keep a chunk's size inside an int64
+	// net/http ends a chunked body with too much overhead; chunk lines of at most
+	// 16 bytes and extensions charged four times stay below its bounds.
+	maxChunkDigits    = 16
+	maxChunkLine      = 250
+	chunkExtensionFee = 4
+)
+
+func (f *framer) keepAlive() bool {
+	if f.flags&(flagClose|flagUntilEOF) != 0 {
+		return false
+	}
+	return f.flags&flagHTTP10 == 0 || f.flags&flagKeepAlive != 0
+}
+
+func (f *framer) fail(e FramingError) {
+	f.state, f.word = stFailed, uint8(e)
+}
+
+func (f *framer) eof() bool {
+	if f.state == stUntilEOF {
+		f.state = stDone
+	}
+	return f.state == stDone
+}
+
+func (f *framer) feed(p []byte) (n int, done bool, err error) {
+	for {
+		switch {
+		case f.state == stDone:
+			return n, true, nil
+		case f.state == stFailed:
+			return n, false, FramingError(f.word)
+		case n == len(p):
+			return n, false, nil
+		case f.state < stHeaderEnd:
+			room := MaxHeader - int(f.head)
+			if room == 0 {
+				f.fail(ErrHeaderTooLarge)
+				continue
+			}
+			k := f.header(p[n:min(len(p), n+room)])
+			f.head += uint16(k)
+			n += k
+		default:
+			f.flags &^= flagExpect
+			n += f.body(p[n:])
+		}
+	}
+}
+
+// header consumes bytes of the header section until it ends.
+func (f *framer) header(p []byte) int {
+	i := 0
+	for i < len(p) {
+		c := p[i]
+		switch f.state {
+		case stVersion:
+			if c != protocol[f.word] {
+				f.fail(ErrVersion)
+				return i
+			}
+			if f.word++; int(f.word) == len(protocol) {
+				f.state = stMinor
+			}
+		case stMinor:
+			switch {
+			case c == '0':
+				f.flags |= flagHTTP10
+			case c != '1':
+				f.fail(ErrVersion)
+				return i
+			}
+			f.state, f.word = stSpace, 0
+		case stSpace:
+			if f.flags&flagRequest != 0 {
+				if !f.endLine(c) {
+					f.fail(ErrStartLine)
+					return i
+				}
+				break
+			}
+			if c != ' ' {
+				f.fail(ErrStartLine)
+				return i
+			}
+			f.state, f.status = stCode, 0
+		case stCode:
+			if c < '0' || c > '9' || c == '0' && f.word == 0 {
+				f.fail(ErrStatusCode)
+				return i
+			}
+			f.status = f.status*10 + uint16(c-'0')
+			if f.word++; f.word == 3 {
+				f.state = stAfterCode
+			}
+		case stAfterCode:
+			if c == ' ' {
+				f.state = stReason
+			} else if !f.endLine(c) {
+				f.fail(ErrStatusCode)
+				return i
+			}
+		case stReason, stValue:
+			for class[c]&classValue != 0 {
+				if i++; i == len(p) {
+					return i
+				}
+				c = p[i]
+			}
+			if !f.endLine(c) {
+				f.fail(ErrField)
+				return i
+			}
+		case stMethod:
+			const head = "HEAD"
+			switch {
+			case class[c]&classToken != 0:
+				if int(f.word) < len(head) && c == head[f.word] {
+					f.word++
+				} else {
+					f.word = noWord
+				}
+			case c == ' ' && f.word != 0:
+				if int(f.word) == len(head) {
+					f.flags |= flagHead
+				}
+				f.state, f.word = stTarget, 0
+			default:
+				f.fail(ErrStartLine)
+				return i
+			}
+		case stTarget:
+			switch {
+			case c == ' ' && f.word != 0:
+				f.state, f.word = stVersion, 0
+			case c > ' ' && c != 0x7f:
+				f.word = 1
+			default:
+				f.fail(ErrStartLine)
+				return i
+			}
+		case stLineStart:
+			switch {
+			case c == '\r':
+				f.state = stHeaderLF
+			case c == '\n' && f.flags&flagTrailers == 0:
+				f.finish()
+				return i + 1
+			case class[c]&classToken != 0:
+				f.state, f.word = stName, fields.next(0, c)
+			case c == ' ' || c == '\t':
+				f.fail(ErrFolded)
+				return i
+			case c == '\n':
+				f.fail(ErrLineEnd)
+				return i
+			default:
+				f.fail(ErrField)
+				return i
+			}
+		case stName:
+			for f.word == noWord && class[c]&classToken != 0 {
+				if i++; i == len(p) {
+					return i
+				}
+				c = p[i]
+			}
+			switch {
+			case class[c]&classToken != 0:
+				f.word = fields.next(f.word, c)
+			case c == ':':
+				f.field()
+				if f.state == stFailed {
+					return i
+				}
+			default:
+				f.fail(ErrField)
+				return i
+			}
+		case stLengthStart, stLength:
+			switch {
+			case c >= '0' && c <= '9':
+				d := uint64(c - '0')
+				if f.left > (1<<63-1-d)/10 {
+					f.fail(ErrLength)
+					return i
+				}
+				f.left = f.left*10 + d
+				f.state = stLength
+			case c == ' ' || c == '\t':
+				if f.state == stLength {
+					f.state = stLengthTail
+				}
+			default:
+				if f.state == stLengthStart || !f.endLine(c) {
+					f.fail(ErrLength)
+					return i
+				}
+			}
+		case stLengthTail:
+			if c != ' ' && c != '\t' && !f.endLine(c) {
+				f.fail(ErrLength)
+				return i
+			}
+		case stListStart, stListItem, stListTail:
+			f.list(c)
+			if f.state == stFailed {
+				return i
+			}
+		case stLineEnd:
+			if c != '\n' {
+				f.fail(ErrLineEnd)
+				return i
+			}
+			f.state = stLineStart
+		case stHeaderLF:
+			if c != '\n' {
+				f.fail(ErrLineEnd)
+				return i
+			}
+			f.finish()
+			return i + 1
+		}
+		i++
+		// What ended the line may have failed (a bare LF among trailers).
+		if f.state == stFailed {
+			return i
+		}
+	}
+	return i
+}
+
+// endLine leaves a line if c ends it.
+func (f *framer) endLine(c byte) bool {
+	switch c {
+	case '\r':
+		f.state = stLineEnd
+	case '\n':
+		f.state = stLineStart
+		if f.flags&flagTrailers != 0 {
+			f.fail(ErrLineEnd)
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// field begins the value of the field whose name has ended.
+func (f *framer) field() {
+	name := fields.match(f.word)
+	f.state, f.word = stValue, 0
+	if f.flags&flagTrailers != 0 {
+		return
+	}
+	switch name {
+	case fieldContentLength:
+		if f.flags&flagLength != 0 {
+			f.fail(ErrLengthRepeated)
+			return
+		}
+		f.flags |= flagLength
+		f.state = stLengthStart
+	case fieldHost:
+		if f.flags&(flagRequest|flagHost) == flagRequest|flagHost {
+			f.fail(ErrHost)
+			return
+		}
+		f.flags |= flagHost
+	case fieldTransferEncoding:
+		if f.flags&flagChunked != 0 {
+			f.fail(ErrCoding)
+			return
+		}
+		fallthrough
+	case fieldConnection, fieldExpect, fieldTrailer:
+		f.flags = f.flags&(1<<fieldShift-1) | uint16(name)<<fieldShift
+		f.state = stListStart
+	}
+}
+
+// list reads one byte of a comma-separated list.
+func (f *framer) list(c byte) {
+	switch {
+	case c == ',':
+		f.item()
+		if f.state != stFailed {
+			f.state, f.word = stListStart, 0
+		}
+	case c == ' ' || c == '\t':
+		if f.state == stListItem {
+			f.state = stListTail
+		}
+	case class[c]&classValue != 0:
+		if f.state == stListTail {
+			f.word = noWord
+		} else {
+			f.word = items.next(f.word, c)
+		}
+		f.state = stListItem
+	default:
+		f.item()
+		if f.state != stFailed && !f.endLine(c) {
+			f.fail(ErrField)
+		}
+	}
+}
+
+// item takes notice of a list's element that has ended.
+func (f *framer) item() {
+	it := items.match(f.word)
+	switch f.flags >> fieldShift {
+	case fieldConnection:
+		switch it {
+		case itemClose:
+			f.flags |= flagClose
+		case itemKeepAlive:
+			f.flags |= flagKeepAlive
+		}
+	case fieldExpect:
+		if it == itemContinue {
+			f.flags |= flagExpect
+		}
+	case fieldTransferEncoding:
+		if it != itemChunked || f.flags&flagChunked != 0 {
+			f.fail(ErrCoding)
+			return
+		}
+		f.flags |= flagChunked
+	case fieldTrailer:
+		if it == itemContentLength || it == itemTrailer || it == itemTransferEncoding {
+			f.fail(ErrTrailer)
+		}
+	}
+}
+
+// finish decides how the body is framed: RFC 9112, section 6.3.
+func (f *framer) finish() {
+	length, chunked := f.flags&flagLength != 0, f.flags&flagChunked != 0
+	request := f.flags&flagRequest != 0
+	switch {
+	case f.flags&flagTrailers != 0:
+		f.state = stDone
+		return
+	case chunked && length:
+		f.fail(ErrLengthAndCoding)
+		return
+	case chunked && f.flags&flagHTTP10 != 0:
+		f.fail(ErrCoding)
+		return
+	case request && f.flags&(flagHTTP10|flagHost) == 0:
+		f.fail(ErrHost)
+		return
+	case f.status == 101:
+		f.fail(ErrUpgrade)
+		return
+	case f.status/100 == 1:
+		f.state, f.word, f.left = stVersion, 0, 0
+		f.flags &= flagNoBody
+		return
+	}
+	f.word = 0
+	switch {
+	case f.flags&flagNoBody != 0, f.status == 204, f.status == 304:
+		f.state = stDone
+	case chunked:
+		f.state, f.left = stChunkSize, 0
+	case length && f.left > 0:
+		f.state = stBody
+	case length, request:
+		f.state = stDone
+	default:
+		f.state = stUntilEOF
+		f.flags |= flagUntilEOF
+	}
+}
+
+// body consumes bytes of the body until a chunk or the body ends.
+func (f *framer) body(p []byte) int {
+	switch f.state {
+	case stUntilEOF:
+		return len(p)
+	case stBody, stChunkData:
+		k := len(p)
+		if uint64(k) >= f.left {
+			k = int(f.left)
+			f.state++ // ChunkData > ChunkDataCR
+			if f.state == stBody+1 {
+				f.state = stDone
+			}
+		}
+		f.left -= uint64(k)
+		return k
+	}
+	for i, c := range p {
+		switch f.state {
+		case stChunkSize:
+			if d := hexDigit(c); d < 16 && f.left < maxChunk && f.word < maxChunkDigits {
+				f.left = f.left<<4 | uint64(d)
+				break
+			}
+			if f.word == 0 {
+				f.fail(ErrChunk)
+				return i
+			}
+			f.chunkLine(c)
+		case stChunkPad, stChunkExt:
+			f.chunkLine(c)
+		case stChunkLF:
+			if c != '\n' {
+				f.fail(ErrChunk)
+				return i
+			}
+			f.word = 0
+			if f.left > 0 {
+				f.state = stChunkData
+			} else {
+				f.state = stLineStart
+				f.flags |= flagTrailers
+			}
+			return i + 1
+		case stChunkDataCR:
+			if c != '\r' {
+				f.fail(ErrChunk)
+				return i
+			}
+			f.state = stChunkDataLF
+			continue
+		case stChunkDataLF:
+			if c != '\n' {
+				f.fail(ErrChunk)
+				return i
+			}
+			f.state = stChunkSize
+			continue
+		}
+		if f.state == stFailed {
+			return i
+		}
+		f.word++
+	}
+	return len(p)
+}
+
+// chunkLine reads what follows a chunk's size: padding, or an extension, to CR.
+func (f *framer) chunkLine(c byte) {
+	switch {
+	case c == '\r':
+		f.state = stChunkLF
+	case f.state == stChunkExt:
+		f.chunkExtension(c)
+	case c == ';' && f.state == stChunkSize:
+		f.state = stChunkExt
+		f.chunkExtension(c)
+	case (c == ' ' || c == '\t') && f.word < maxChunkDigits:
+		f.state = stChunkPad
+	default:
+		f.fail(ErrChunk)
+	}
+}
+
+func (f *framer) chunkExtension(c byte) {
+	switch {
+	case c == '\n' || f.word >= maxChunkLine:
+		f.fail(ErrChunk)
+	case int(f.head)+chunkExtensionFee > MaxHeader:
+		f.fail(ErrHeaderTooLarge)
+	default:
+		f.head += chunkExtensionFee
+	}
+}
+
+// hexDigit is the value of c, or 16.
+func hexDigit(c byte) uint8 {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
+	case c >= 'A' && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 16
+}

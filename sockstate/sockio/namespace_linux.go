@@ -101,12 +101,21 @@ var errNoReturn = errors.New("function in a network namespace ended its goroutin
 // onDyingThread runs f on a thread that nothing runs on afterwards: the runtime
 // ends a thread whose goroutine ends while locked to it. Going back to the first
 // namespace instead could fail, and then the thread could not be given back.
+//
+// It is never the main thread: that one cannot end, and /proc/self/net and
+// /proc/PID/ns/net show its namespace as the process's.
 func onDyingThread(f func() error) error {
 	err := errNoReturn
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			// While this goroutine holds the main thread, another cannot get it.
+			defer runtime.UnlockOSThread()
+			err = onDyingThread(f)
+			return
+		}
 		err = f()
 	}()
 	<-done

@@ -117,6 +117,29 @@ func TestNamespaceDoesNotLeak(t *testing.T) {
 	wg.Wait()
 }
 
+// The process as /proc shows it stays where it is.
+func TestNamespaceSparesTheMainThread(t *testing.T) {
+	home, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ns := newTestNamespace(t)
+	for range 100 {
+		err := ns.Do(func() error {
+			if tid, pid := syscall.Gettid(), syscall.Getpid(); tid == pid {
+				return fmt.Errorf("runs on the main thread %d", tid)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if here, err := os.Readlink("/proc/self/ns/net"); err != nil || here != home {
+		t.Errorf("the process is in %s (%v), want %s", here, err, home)
+	}
+}
+
 // A socket stays in the namespace that it was opened in.
 func TestNamespaceSocketStays(t *testing.T) {
 	ns := newTestNamespace(t)

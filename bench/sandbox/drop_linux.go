@@ -1,0 +1,174 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate"
+)
+
+// Packets are dropped where they arrive (the input hook), not where they leave: a
+// packet dropped on output is an error to the sending TCP (tcp_write_xmit stops and
+// tries again), where a lost one is not.
+
+const (
+	tableName = "lastack"
+	lossChain = "loss"
+)
+
+// addLoss makes every end drop a share of the TCP packets that arrive:
+//
+//	iifname "lo" meta l4proto tcp counter numgen random mod 1000000 < N counter drop
+func (s *Sandbox) addLoss(l Loss) error {
+	for _, e := range s.ends {
+		err := e.withTables(func(c *nftables.Conn, t *nftables.Table) error {
+			chain := inputChain(c, t, lossChain)
+			exprs := append(arrivesOn(e.link),
+				&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
+				&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_TCP}},
+				&expr.Counter{},
+				&expr.Numgen{Register: 1, Type: unix.NFT_NG_RANDOM, Modulus: lossModulus},
+				// The comparison is of bytes, first to last.
+				&expr.Byteorder{SourceRegister: 1, DestRegister: 1, Op: expr.ByteorderHton, Len: 4, Size: 4},
+				&expr.Cmp{Op: expr.CmpOpLt, Register: 1, Data: binaryutil.BigEndian.PutUint32(l.threshold())},
+				&expr.Counter{},
+				&expr.Verdict{Kind: expr.VerdictDrop},
+			)
+			c.AddRule(&nftables.Rule{Table: t, Chain: chain, Exprs: exprs})
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// LossCounts reads what the rules of Spec.Loss counted so far, both ends together;
+// zero without loss.
+func (s *Sandbox) LossCounts() (Packets, error) {
+	var p Packets
+	if s.Status.Loss == "" {
+		return p, nil
+	}
+	for _, e := range s.ends {
+		err := e.withTables(func(c *nftables.Conn, t *nftables.Table) error {
+			rules, err := c.GetRules(t, &nftables.Chain{Name: lossChain, Table: t})
+			if err != nil {
+				return err
+			}
+			for _, r := range rules {
+				var counts []uint64
+				for _, x := range r.Exprs {
+					if n, ok := x.(*expr.Counter); ok {
+						counts = append(counts, n.Packets)
+					}
+				}
+				if len(counts) != 2 {
+					return fmt.Errorf("rule of %s has %d counters, want 2", lossChain, len(counts))
+				}
+				p.Arrived += counts[0]
+				p.Dropped += counts[1]
+			}
+			return nil
+		})
+		if err != nil {
+			return Packets{}, &Error{Step: StepLoss, Mode: s.Mode, Err: err}
+		}
+	}
+	return p, nil
+}
+
+// Blackhole drops every packet that arrives at the given sides, at both if none is
+// given, until lift is called: what is sent meanwhile is lost, and sent again by its
+// timers. lift may be called more than once. Sides can be told apart with Veth only.
+// It needs nftables in the kernel.
+//
+// A simultaneous close, step by step: Blackhole each side, close both ends (both are
+// in FIN_WAIT_1), lift the server's: the client's FIN comes again, and the server is in
+// CLOSING until the client's is lifted too.
+func (s *Sandbox) Blackhole(at ...sockstate.Side) (lift func() error, err error) {
+	ends := s.ends
+	if len(at) > 0 && s.Topology != Veth {
+		return nil, &Error{Step: StepLoss, Mode: s.Mode, Err: errors.New("one link carries both sides with topology lo, so it cannot drop for one of them")}
+	}
+	if len(at) > 0 {
+		ends = nil
+		for _, side := range at {
+			ends = append(ends, s.ends[side])
+		}
+	}
+	s.mu.Lock()
+	s.blackholes++
+	name := fmt.Sprintf("blackhole%d", s.blackholes)
+	s.mu.Unlock()
+
+	lift = sync.OnceValue(func() error {
+		var errs []error
+		for _, e := range ends {
+			errs = append(errs, e.withTables(func(c *nftables.Conn, t *nftables.Table) error {
+				chain := &nftables.Chain{Name: name, Table: t}
+				c.FlushChain(chain)
+				c.DelChain(chain)
+				return nil
+			}))
+		}
+		if err := errors.Join(errs...); err != nil {
+			return &Error{Step: StepLoss, Mode: s.Mode, Err: err}
+		}
+		return nil
+	})
+	for _, e := range ends {
+		err := e.withTables(func(c *nftables.Conn, t *nftables.Table) error {
+			c.AddRule(&nftables.Rule{
+				Table: t, Chain: inputChain(c, t, name),
+				Exprs: append(arrivesOn(e.link), &expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop}),
+			})
+			return nil
+		})
+		if err != nil {
+			_ = lift() // what is there of it; err is what matters
+			return nil, &Error{Step: StepLoss, Mode: s.Mode, Err: err}
+		}
+	}
+	return lift, nil
+}
+
+// withTables runs f with nftables of the end's namespace and our table, which is made
+// if need be, and then commits what f queued, all or nothing.
+func (e end) withTables(f func(*nftables.Conn, *nftables.Table) error) error {
+	return e.ns.Do(func() error {
+		c, err := nftables.New(nftables.AsLasting())
+		if err != nil {
+			return err
+		}
+		err = f(c, c.AddTable(&nftables.Table{Name: tableName, Family: nftables.TableFamilyINet}))
+		if err == nil {
+			err = c.Flush()
+		}
+		return errors.Join(err, c.CloseLasting())
+	})
+}
+
+func inputChain(c *nftables.Conn, t *nftables.Table, name string) *nftables.Chain {
+	return c.AddChain(&nftables.Chain{
+		Name: name, Table: t, Type: nftables.ChainTypeFilter,
+		Hooknum: nftables.ChainHookInput, Priority: nftables.ChainPriorityFilter,
+	})
+}
+
+// arrivesOn matches packets that came in by link.
+func arrivesOn(link string) []expr.Any {
+	name := make([]byte, unix.IFNAMSIZ)
+	copy(name, link)
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: name},
+	}
+}

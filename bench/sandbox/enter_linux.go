@@ -1,0 +1,196 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"lastack/bench/record"
+	"lastack/sockstate/sockio"
+)
+
+// Enter sets the sandbox up, in a process for which Inside holds, and reports to the
+// parent. It is called once. When it fails, the parent has the error and kills this
+// process: the caller returns at once and prints nothing.
+//
+// The process is in the background of its terminal, where reading fails with EIO and
+// writing works whatever stty tostop says.
+func Enter() (*Sandbox, error) {
+	h, ok := readHandoff()
+	if !ok {
+		return nil, &Error{Step: StepStart, Err: errors.New("this process was not started as a sandbox")}
+	}
+	unix.CloseOnExec(h.Report)
+	pipe := os.NewFile(uintptr(h.Report), "report")
+	if pipe == nil {
+		return nil, &Error{Step: StepStart, Mode: h.Mode, Err: fmt.Errorf("descriptor %d of the report is invalid", h.Report)}
+	}
+	defer pipe.Close()
+	signal.Ignore(syscall.SIGTTIN, syscall.SIGTTOU)
+
+	s, err := setUp(h)
+	r := report{On: err == nil}
+	if err != nil {
+		r.Failure = newFailure(err)
+	} else {
+		r.Status = s.Status
+	}
+	if werr := json.NewEncoder(pipe).Encode(r); werr != nil && err == nil {
+		err = &Error{Step: StepStart, Mode: h.Mode, Err: werr}
+		_ = s.Close() // the parent is gone, and so is this process soon
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// setUp does everything in the order in which one step needs the other. The proof
+// comes before the sysctls and the loss that were asked for: those may well break it.
+func setUp(h handoff) (s *Sandbox, err error) {
+	spec := h.Spec
+	s = &Sandbox{Mode: h.Mode, Topology: spec.topology()}
+	defer func() {
+		if err != nil {
+			_ = s.Close() // err is what matters
+		}
+	}()
+	at := func(step Step, err error) error {
+		var se *SysctlError
+		if err == nil || errors.As(err, &se) {
+			return err
+		}
+		return &Error{Step: step, Mode: h.Mode, Err: err}
+	}
+
+	if s.Client, err = sockio.CurrentNamespace(); err != nil {
+		return s, at(StepFresh, err)
+	}
+	s.Server = s.Client
+	if err := checkFresh(h, s.Client); err != nil {
+		return s, at(StepFresh, err)
+	}
+	if s.Topology == Veth {
+		if s.Server, err = sockio.NewNamespace(); err != nil {
+			return s, at(StepNamespaces, err)
+		}
+	}
+	for _, ns := range s.namespaces() {
+		if err := ns.Do(loopbackUp); err != nil {
+			return s, at(StepLoopback, err)
+		}
+		for _, c := range spec.Sysctls {
+			if c.perDefault() {
+				if err := ns.Do(func() error { return applySysctl(c, h.Mode) }); err != nil {
+					return s, at(StepSysctl, err)
+				}
+			}
+		}
+	}
+	switch s.Topology {
+	case Lo:
+		s.useLoopback()
+	case Veth:
+		if err := s.joinByVeth(); err != nil {
+			return s, at(StepVeth, err)
+		}
+	}
+	if err := s.addSources(spec.Sources); err != nil {
+		return s, at(StepSources, err)
+	}
+	for _, ns := range s.namespaces() {
+		if err := ns.Do(proveWritable); err != nil {
+			return s, at(StepWrite, err)
+		}
+	}
+	if err := s.proveConnected(); err != nil {
+		return s, at(StepConnect, err)
+	}
+	for _, ns := range s.namespaces() {
+		for _, c := range spec.Sysctls {
+			if c.perDefault() {
+				continue
+			}
+			if err := ns.Do(func() error { return applySysctl(c, h.Mode) }); err != nil {
+				return s, at(StepSysctl, err)
+			}
+		}
+	}
+	if spec.Loss > 0 {
+		if err := s.addLoss(spec.Loss); err != nil {
+			return s, at(StepLoss, err)
+		}
+	}
+	s.Status = status(h.Mode, spec)
+	return s, nil
+}
+
+func status(mode Mode, spec Spec) record.Sandbox {
+	r := record.Sandbox{Mode: string(mode), Topology: string(spec.topology())}
+	if len(spec.Sysctls) > 0 {
+		r.Sysctls = make(map[string]string, len(spec.Sysctls))
+		for _, c := range spec.Sysctls {
+			r.Sysctls[c.Key] = c.Value
+		}
+	}
+	if spec.Loss > 0 {
+		r.Loss = spec.Loss.String()
+	}
+	return r
+}
+
+// namespaces lists Client and, if it is another, Server.
+func (s *Sandbox) namespaces() []*sockio.Namespace {
+	if s.Server == s.Client {
+		return []*sockio.Namespace{s.Client}
+	}
+	return []*sockio.Namespace{s.Client, s.Server}
+}
+
+// checkFresh makes sure that nothing is done to a namespace in use, whatever the
+// environment says: in a new one lo is the only link that could be up, and is not.
+func checkFresh(h handoff, ns *sockio.Namespace) error {
+	if ns.ID() == h.Host {
+		return fmt.Errorf("this is the host's network namespace %s", h.Host)
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	if lo.Attrs().RawFlags&unix.IFF_UP != 0 {
+		return errors.New("lo is up already")
+	}
+	return nil
+}
+
+// loopbackUp brings lo of the calling thread's namespace up; 127.0.0.1 and ::1 come with it.
+func loopbackUp() error {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	lo, err := h.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	return h.LinkSetUp(lo)
+}
+
+// useLoopback sets the addresses of the topology lo.
+func (s *Sandbox) useLoopback() {
+	v4 := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	s.ServerAddr4, s.ClientAddr4 = v4, v4
+	s.ClientRange4 = netip.PrefixFrom(v4, 8).Masked()
+	if hasIPv6("lo") {
+		s.ServerAddr6, s.ClientAddr6 = netip.IPv6Loopback(), netip.IPv6Loopback()
+	}
+	s.ends = []end{{s.Client, "lo"}}
+}

@@ -1,0 +1,91 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+)
+
+// Step is what the kernel was asked to do when it refused.
+type Step string
+
+// The steps, in order.
+const (
+	StepSpec       Step = "check what is wanted"
+	StepNamespaces Step = "make the namespaces"
+	StepStart      Step = "start inside"
+	StepFresh      Step = "check that the namespace is new"
+	StepLoopback   Step = "bring lo up"
+	StepVeth       Step = "join client and server by a veth pair"
+	StepSources    Step = "make the source addresses local"
+	StepWrite      Step = "write a sysctl"
+	StepConnect    Step = "connect inside"
+	StepSysctl     Step = "apply the sysctls"
+	StepLoss       Step = "drop packets with nftables"
+)
+
+// Error says why there is no sandbox. It wraps the errno, where there was one.
+type Error struct {
+	Step Step
+	// Mode is the one that was tried.
+	Mode Mode
+	Err  error
+	// Cause is the likely reason and the remedy; empty if unknown.
+	Cause string
+}
+
+func (e *Error) Error() string {
+	s := fmt.Sprintf("no sandbox: could not %s", e.Step)
+	if e.Mode != "" {
+		s += fmt.Sprintf(" (as %s)", e.Mode)
+	}
+	s += fmt.Sprintf(": %v", e.Err)
+	if e.Cause != "" {
+		s += ": " + e.Cause
+	}
+	return s
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// SysctlError is a sysctl that a sandbox does not take: a mistake in what was
+// asked for, not in the sandbox. It wraps the errno of a refusal.
+type SysctlError struct {
+	Sysctl Sysctl
+	// Mode is that of the sandbox.
+	Mode Mode
+	// HostWide is set for a key that exists on the host but not in a namespace.
+	HostWide bool
+	// Held is what the kernel holds after a write that it accepted and changed; Err is nil then.
+	Held string
+	Err  error
+}
+
+func (e *SysctlError) Error() string {
+	switch {
+	case e.Err == nil:
+		return fmt.Sprintf("sysctl %s: the kernel took %q and holds %q", e.Sysctl.Key, e.Sysctl.Value, e.Held)
+	case e.HostWide:
+		return fmt.Sprintf("sysctl %s: not per network namespace, so a sandbox cannot have its own, and the host's is never written", e.Sysctl.Key)
+	case errors.Is(e.Err, syscall.ENOENT):
+		return fmt.Sprintf("sysctl %s: this kernel has none of that name", e.Sysctl.Key)
+	case errors.Is(e.Err, syscall.EINVAL), errors.Is(e.Err, syscall.ERANGE):
+		return fmt.Sprintf("sysctl %s: the kernel does not accept the value %q: %v", e.Sysctl.Key, e.Sysctl.Value, e.Err)
+	case errors.Is(e.Err, syscall.EPERM), errors.Is(e.Err, syscall.EACCES):
+		s := fmt.Sprintf("sysctl %s: the kernel refuses to set %q in a sandbox: %v", e.Sysctl.Key, e.Sysctl.Value, e.Err)
+		if e.Mode == User {
+			s += "; as root it may allow it"
+		}
+		return s
+	}
+	return fmt.Sprintf("sysctl %s: could not set %q: %v", e.Sysctl.Key, e.Sysctl.Value, e.Err)
+}
+
+func (e *SysctlError) Unwrap() error { return e.Err }
+
+// errnoOf finds the errno at the bottom of err, 0 if there is none.
+func errnoOf(err error) syscall.Errno {
+	var errno syscall.Errno
+	errors.As(err, &errno)
+	return errno
+}

@@ -1,0 +1,112 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+	"syscall"
+
+	"lastack/bench/record"
+)
+
+// envName carries the handoff from parent to child.
+const envName = "LASTACK_SANDBOX"
+
+// handoff is what the child needs to know.
+type handoff struct {
+	// Parent is the parent's process ID: processes further down inherit the
+	// environment, but they have another parent.
+	Parent int `json:"parent"`
+	// Report is the pipe's descriptor.
+	Report int `json:"report"`
+	// Host is the ID of the network namespace that must not be touched.
+	Host string `json:"host"`
+	Mode Mode   `json:"mode"`
+	Spec Spec   `json:"spec"`
+}
+
+// report is what the child tells once: On, or a Failure.
+type report struct {
+	On      bool           `json:"on"`
+	Status  record.Sandbox `json:"status"`
+	Failure *failure       `json:"failure,omitempty"`
+}
+
+// failure is an *Error or *SysctlError on its way through the pipe.
+type failure struct {
+	Step   Step          `json:"step"`
+	Errno  syscall.Errno `json:"errno,omitempty"`
+	Text   string        `json:"text"`
+	Sysctl *Sysctl       `json:"sysctl,omitempty"`
+	Held   string        `json:"held,omitempty"`
+}
+
+func newFailure(err error) *failure {
+	f := &failure{Step: StepStart, Errno: errnoOf(err), Text: err.Error()}
+	var se *SysctlError
+	var e *Error
+	switch {
+	case errors.As(err, &se):
+		f.Step, f.Sysctl, f.Held = StepSysctl, &se.Sysctl, se.Held
+	case errors.As(err, &e):
+		f.Step, f.Text = e.Step, e.Err.Error()
+	}
+	return f
+}
+
+// error rebuilds what the child had.
+func (f *failure) error(mode Mode) error {
+	if f.Sysctl != nil {
+		e := &SysctlError{Sysctl: *f.Sysctl, Mode: mode, Held: f.Held}
+		if f.Errno != 0 {
+			e.Err = f.Errno
+		}
+		return e
+	}
+	return &Error{Step: f.Step, Mode: mode, Err: &remoteError{text: f.Text, errno: f.Errno}}
+}
+
+// remoteError is an error of the other process: its words and its errno.
+type remoteError struct {
+	text  string
+	errno syscall.Errno
+}
+
+func (e *remoteError) Error() string { return e.text }
+
+func (e *remoteError) Unwrap() error {
+	if e.errno == 0 {
+		return nil
+	}
+	return e.errno
+}
+
+// Inside reports whether this process was started by Run, to be the sandbox.
+func Inside() bool {
+	_, ok := readHandoff()
+	return ok
+}
+
+func readHandoff() (h handoff, ok bool) {
+	s, ok := os.LookupEnv(envName)
+	if !ok || json.Unmarshal([]byte(s), &h) != nil {
+		return handoff{}, false
+	}
+	return h, h.Parent == os.Getppid()
+}
+
+// withHandoff returns env with h instead of any other.
+func withHandoff(env []string, h handoff) ([]string, error) {
+	b, err := json.Marshal(h)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]string, 0, len(env)+1)
+	for _, kv := range env {
+		if !strings.HasPrefix(kv, envName+"=") {
+			out = append(out, kv)
+		}
+	}
+	return append(out, envName+"="+string(b)), nil
+}

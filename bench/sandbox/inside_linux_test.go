@@ -1,0 +1,283 @@
+package sandbox
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+
+	"lastack/bench/record"
+	"lastack/sockstate"
+	"lastack/sockstate/sockio"
+)
+
+// A test starts this binary as a driver, which calls Run, which starts it once more
+// as the inside: the same three levels as a shell, lastack and lastack in a sandbox.
+const (
+	envDrive  = "SANDBOX_TEST_DRIVE"  // a Spec, in the driver
+	envAction = "SANDBOX_TEST_ACTION" // a key of actions, inside
+)
+
+func TestMain(m *testing.M) {
+	switch {
+	case Inside():
+		os.Exit(inside())
+	case os.Getenv(envDrive) != "":
+		os.Exit(drive())
+	}
+	os.Exit(m.Run())
+}
+
+// driven is what Run returned, as the driver prints it last.
+type driven struct {
+	Exit    int
+	Status  record.Sandbox
+	Err     string
+	Step    Step
+	Errno   syscall.Errno
+	Cause   string
+	Sysctl  *SysctlError
+	NetNS   string // the driver's own, afterwards
+	Refused bool   // Err is an *Error
+}
+
+func drive() int {
+	var spec Spec
+	if err := json.Unmarshal([]byte(os.Getenv(envDrive)), &spec); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	var d driven
+	var err error
+	d.Exit, d.Status, err = Run(context.Background(), spec)
+	if err != nil {
+		d.Err, d.Errno = err.Error(), errnoOf(err)
+	}
+	switch e := err.(type) {
+	case *Error:
+		d.Refused, d.Step, d.Cause = true, e.Step, e.Cause
+	case *SysctlError:
+		d.Sysctl = &SysctlError{Sysctl: e.Sysctl, Mode: e.Mode, HostWide: e.HostWide, Held: e.Held}
+	}
+	d.NetNS, _ = os.Readlink("/proc/self/ns/net")
+	if err := json.NewEncoder(os.Stdout).Encode(d); err != nil {
+		return 1
+	}
+	return d.Exit
+}
+
+func inside() int {
+	action := os.Getenv(envAction)
+	if action == "desert" {
+		return 3
+	}
+	s, err := Enter()
+	if err != nil {
+		return 1
+	}
+	defer s.Close()
+	f, ok := actions[action]
+	if !ok {
+		fmt.Fprintf(os.Stderr, "unknown action %q\n", action)
+		return 1
+	}
+	code, err := f(s)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "inside:", err)
+		return 1
+	}
+	return code
+}
+
+var actions = map[string]func(*Sandbox) (int, error){
+	"exit7":     func(*Sandbox) (int, error) { return 7, nil },
+	"abort":     func(*Sandbox) (int, error) { return 0, syscall.Kill(os.Getpid(), syscall.SIGKILL) },
+	"facts":     printFacts,
+	"signals":   printSignals,
+	"wait":      waitForever,
+	"carry":     carry,
+	"lose":      lose,
+	"blackhole": simultaneousClose,
+}
+
+// facts is what a sandbox looks like from inside.
+type facts struct {
+	ClientNS, ServerNS     string
+	ProcessNS              string
+	Links                  map[string][]string // by side
+	Sysctls                map[string][]string // by key: client's, server's
+	Neighbours, Unresolved int
+}
+
+func printFacts(s *Sandbox) (int, error) {
+	f := facts{
+		ClientNS: s.Client.ID(), ServerNS: s.Server.ID(),
+		Links: map[string][]string{}, Sysctls: map[string][]string{},
+	}
+	f.ProcessNS, _ = os.Readlink("/proc/self/ns/net")
+	for side, ns := range []*sockio.Namespace{s.Client, s.Server} {
+		err := ns.Do(func() error {
+			links, err := net.Interfaces()
+			if err != nil {
+				return err
+			}
+			for _, l := range links {
+				name := sockstate.Side(side).String()
+				addrs, err := l.Addrs()
+				if err != nil {
+					return err
+				}
+				f.Links[name] = append(f.Links[name], fmt.Sprint(l.Name, " ", l.Flags&net.FlagUp, " ", addrs))
+			}
+			for _, c := range []string{"net.ipv4.tcp_fin_timeout", "net.ipv4.ip_local_port_range", "net.ipv4.conf.default.rp_filter"} {
+				f.Sysctls[c] = append(f.Sysctls[c], readTrimmed(procSys(c)))
+			}
+			return withLinks(func(h *netlink.Handle) error {
+				all, err := h.NeighList(0, 0)
+				for _, n := range all {
+					if n.State&netlink.NUD_PERMANENT != 0 {
+						f.Neighbours++
+					} else if n.State&netlink.NUD_NOARP == 0 {
+						f.Unresolved++
+					}
+				}
+				return err
+			})
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return 0, json.NewEncoder(os.Stdout).Encode(f)
+}
+
+// printSignals tells each signal as it comes, and ends at the second.
+func printSignals(*Sandbox) (int, error) {
+	ch := make(chan os.Signal, 16)
+	signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)
+	fmt.Println("ready")
+	for range 2 {
+		fmt.Println(<-ch)
+	}
+	return 42, nil
+}
+
+func waitForever(*Sandbox) (int, error) {
+	fmt.Println("ready")
+	_, err := io.Copy(io.Discard, os.Stdin) // the test never closes it
+	return 9, err
+}
+
+// carry connects from each source of SANDBOX_TEST_SOURCES and prints what the server saw.
+func carry(s *Sandbox) (int, error) {
+	for text := range strings.FieldsSeq(os.Getenv("SANDBOX_TEST_SOURCES")) {
+		source := netip.MustParseAddr(text)
+		server := s.ServerAddr4
+		if source.Is6() {
+			server = s.ServerAddr6
+		}
+		seen, err := carryFrom(s, source, server)
+		if err != nil {
+			return 0, fmt.Errorf("from %s: %w", source, err)
+		}
+		fmt.Println(seen)
+	}
+	return 0, nil
+}
+
+func carryFrom(s *Sandbox, source, server netip.Addr) (seen netip.Addr, err error) {
+	client, peer, err := s.connect(source, server)
+	if err != nil {
+		return seen, err
+	}
+	defer client.Close()
+	defer peer.Close()
+	if _, err := client.Write([]byte("x")); err != nil {
+		return seen, err
+	}
+	if _, err := io.ReadFull(peer, make([]byte, 1)); err != nil {
+		return seen, err
+	}
+	return peer.RemoteAddr().(*net.TCPAddr).AddrPort().Addr(), nil
+}
+
+// connect opens a connection across the sandbox. A connection that net opens stays
+// on the goroutine's thread until its socket exists, for an address without a name.
+func (s *Sandbox) connect(source, server netip.Addr) (client, peer *net.TCPConn, err error) {
+	var l *net.TCPListener
+	err = s.Server.Do(func() (err error) {
+		l, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(server, 0)))
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer l.Close()
+	var local *net.TCPAddr
+	if source.IsValid() {
+		local = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
+	}
+	err = s.Client.Do(func() (err error) {
+		client, err = net.DialTCP("tcp", local, l.Addr().(*net.TCPAddr))
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	peer, err = l.AcceptTCP()
+	return client, peer, err
+}
+
+// lose sends one byte at a time, each a packet of its own and answered by one.
+func lose(s *Sandbox) (int, error) {
+	client, peer, err := s.connect(netip.Addr{}, s.ServerAddr4)
+	if err != nil {
+		return 0, err
+	}
+	defer client.Close()
+	defer peer.Close()
+	b := make([]byte, 1)
+	for range 100 {
+		if _, err := client.Write(b); err != nil {
+			return 0, err
+		}
+		if _, err := io.ReadFull(peer, b); err != nil {
+			return 0, err
+		}
+		if _, err := peer.Write(b); err != nil {
+			return 0, err
+		}
+		if _, err := io.ReadFull(client, b); err != nil {
+			return 0, err
+		}
+	}
+	p, err := s.LossCounts()
+	if err != nil {
+		return 0, err
+	}
+	return 0, json.NewEncoder(os.Stdout).Encode(p)
+}
+
+// readSockstat reads one number of the calling thread's /proc/net/sockstat.
+func readSockstat(line, key string) string {
+	for l := range strings.Lines(readTrimmed("/proc/thread-self/net/sockstat")) {
+		if rest, ok := strings.CutPrefix(l, line); ok {
+			f := strings.Fields(rest)
+			for i := 0; i+1 < len(f); i += 2 {
+				if f[i] == key {
+					return f[i+1]
+				}
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,36 @@
+//go:build !linux
+
+package sandbox
+
+import (
+	"context"
+	"errors"
+
+	"lastack/bench/record"
+	"lastack/sockstate"
+)
+
+// ErrUnsupported is what everything returns elsewhere.
+var ErrUnsupported = errors.New("network namespaces need Linux")
+
+// Run needs Linux.
+func Run(_ context.Context, _ Spec) (exit int, status record.Sandbox, err error) {
+	err = &Error{Step: StepNamespaces, Err: ErrUnsupported}
+	return 1, record.Sandbox{Mode: string(Off), Reason: err.Error()}, err
+}
+
+// Enter needs Linux.
+func Enter() (*Sandbox, error) { return nil, &Error{Step: StepNamespaces, Err: ErrUnsupported} }
+
+// Close does nothing.
+func (s *Sandbox) Close() error { return nil }
+
+// LossCounts needs Linux.
+func (s *Sandbox) LossCounts() (Packets, error) {
+	return Packets{}, &Error{Step: StepLoss, Err: ErrUnsupported}
+}
+
+// Blackhole needs Linux.
+func (s *Sandbox) Blackhole(_ ...sockstate.Side) (lift func() error, err error) {
+	return nil, &Error{Step: StepLoss, Err: ErrUnsupported}
+}

@@ -1,0 +1,270 @@
+package sandbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/bench/record"
+	"lastack/sockstate/sockio"
+)
+
+// setupTimeout bounds the time until the child's report; making namespaces waits for
+// locks that the whole host shares.
+const setupTimeout = 30 * time.Second
+
+// reportLimit bounds the report's size in bytes.
+const reportLimit = 1 << 20
+
+// Run executes this program once more, with the same arguments, inside a new
+// sandbox, and returns its exit code when it has ended: 128+N if signal N ended it.
+// The child shares stdin, stdout and stderr. It has a process group of its own, so
+// that a key like Ctrl-C reaches the parent alone: the child gets SIGINT, SIGTERM,
+// SIGQUIT, SIGHUP and SIGWINCH from here, each exactly as often as the parent does.
+// Stopping and continuing (Ctrl-Z) counts for both. SIGKILL of the parent kills the child.
+//
+// Where the sandbox does not come about, the error is a *SysctlError (the caller's
+// user asked for something that cannot be) or an *Error (this host allows no sandbox),
+// the status holds the reason, and nothing is left of it. ctx bounds the time until the
+// sandbox is on, no longer: signals end what runs inside. If a signal comes
+// before that, Run ends the child and returns 128+N and no error.
+//
+// Run needs no privilege. It duplicates a descriptor without close-on-exec for a
+// moment, so the caller forks nothing else meanwhile.
+func Run(ctx context.Context, spec Spec) (exit int, status record.Sandbox, err error) {
+	mode := spec.Mode
+	if mode == "" {
+		mode = bestMode()
+	}
+	off := func(err error) (int, record.Sandbox, error) {
+		return 1, record.Sandbox{Mode: string(Off), Reason: err.Error()}, err
+	}
+	if err := spec.validate(); err != nil {
+		return off(&Error{Step: StepSpec, Err: err})
+	}
+
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, forwarded()...)
+	defer signal.Stop(signals)
+
+	c, err := start(spec, mode)
+	if err != nil {
+		return off(explain(err, mode))
+	}
+	defer c.reports.Close()
+
+	status, err = c.awaitReport(ctx, signals)
+	if err != nil {
+		c.kill()
+		<-c.ended
+		if c.interrupted != 0 {
+			return 128 + int(c.interrupted), record.Sandbox{Mode: string(Off), Reason: "interrupted"}, nil
+		}
+		return off(explain(err, mode))
+	}
+	for {
+		select {
+		case s := <-signals:
+			c.forward(s)
+		case <-c.ended:
+			return exitCode(c.state), status, nil
+		}
+	}
+}
+
+// awaitReport returns the status if the sandbox is on.
+func (c *child) awaitReport(ctx context.Context, signals <-chan os.Signal) (record.Sandbox, error) {
+	fail := func(err error) (record.Sandbox, error) {
+		return record.Sandbox{}, &Error{Step: StepStart, Mode: c.mode, Err: err}
+	}
+	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
+	defer cancel()
+	reported := c.readReport()
+	for {
+		select {
+		case s := <-signals:
+			c.forward(s)
+			switch s := s.(syscall.Signal); s {
+			case syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP:
+				c.interrupted = s
+			}
+		case <-ctx.Done():
+			return fail(ctx.Err())
+		case r := <-reported:
+			switch {
+			case errors.Is(r.err, io.EOF):
+				select {
+				case <-c.ended: // now or soon: the pipe ends with the process
+				case <-ctx.Done():
+					return fail(ctx.Err())
+				}
+				return fail(fmt.Errorf("the program ended before its sandbox was on (%v)", c.state))
+			case r.err != nil:
+				return fail(r.err)
+			case r.Failure != nil:
+				return record.Sandbox{}, r.Failure.error(c.mode)
+			case !r.On:
+				return fail(errors.New("the program did not say whether its sandbox is on"))
+			}
+			return r.Status, nil
+		}
+	}
+}
+
+// child is the sandbox's process, seen from the parent.
+type child struct {
+	cmd     *exec.Cmd
+	mode    Mode
+	reports *os.File
+	// interrupted is the signal that was to end the child before its report, or 0.
+	interrupted syscall.Signal
+	ended       chan struct{}
+	state       *os.ProcessState // valid when ended is closed
+}
+
+// start forks from a thread that lives as long as the child: the kernel sends
+// PDEATHSIG when the forking thread ends (forget_original_parent), not the process.
+func start(spec Spec, mode Mode) (*child, error) {
+	fail := func(err error) (*child, error) { return nil, &Error{Step: StepNamespaces, Mode: mode, Err: err} }
+	host, err := sockio.CurrentNamespace()
+	if err != nil {
+		return fail(err)
+	}
+	defer host.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		return fail(err)
+	}
+	defer w.Close()
+	// ExtraFiles would put the pipe at 3, over what a shell may have put there (-o /dev/fd/3).
+	inherited, err := unix.FcntlInt(w.Fd(), unix.F_DUPFD, 10)
+	if err != nil {
+		_ = r.Close()
+		return fail(os.NewSyscallError("fcntl", err))
+	}
+	defer unix.Close(inherited)
+
+	c := &child{mode: mode, reports: r, ended: make(chan struct{}), cmd: &exec.Cmd{
+		Path:   "/proc/self/exe",
+		Args:   os.Args,
+		Stdin:  os.Stdin,
+		Stdout: os.Stdout,
+		Stderr: os.Stderr,
+		SysProcAttr: &syscall.SysProcAttr{
+			Cloneflags: syscall.CLONE_NEWNET,
+			Pdeathsig:  syscall.SIGKILL,
+			Setpgid:    true,
+		},
+	}}
+	if mode == User {
+		attr := c.cmd.SysProcAttr
+		attr.Cloneflags |= syscall.CLONE_NEWUSER
+		// Capabilities survive exec for the user that is 0 inside.
+		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+	}
+	c.cmd.Env, err = withHandoff(os.Environ(), handoff{
+		Parent: os.Getpid(), Report: inherited, Host: host.ID(), Mode: mode, Spec: spec,
+	})
+	if err != nil {
+		_ = r.Close()
+		return fail(err)
+	}
+
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := c.cmd.Start()
+		started <- err
+		if err != nil {
+			return
+		}
+		_ = c.cmd.Wait() // what it says is in ProcessState
+		c.state = c.cmd.ProcessState
+		close(c.ended)
+	}()
+	if err := <-started; err != nil {
+		_ = r.Close()
+		return fail(err)
+	}
+	return c, nil
+}
+
+type reportOrError struct {
+	report
+	err error
+}
+
+func (c *child) readReport() <-chan reportOrError {
+	ch := make(chan reportOrError, 1)
+	go func() {
+		var r reportOrError
+		r.err = json.NewDecoder(io.LimitReader(c.reports, reportLimit)).Decode(&r.report)
+		ch <- r
+	}()
+	return ch
+}
+
+func (c *child) kill() { _ = c.cmd.Process.Kill() }
+
+// explain adds to err what the host's settings tell.
+func explain(err error, mode Mode) error {
+	var se *SysctlError
+	if errors.As(err, &se) {
+		if errors.Is(se.Err, unix.ENOENT) {
+			_, statErr := os.Stat(procSys(se.Sysctl.Key))
+			se.HostWide = statErr == nil
+		}
+		return err
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		e.Cause = likelyCause(e.Step, mode, errnoOf(e.Err), readTrimmed)
+	}
+	return err
+}
+
+func readTrimmed(path string) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// initialUserNS is PROC_USER_INIT_INO, include/linux/proc_ns.h.
+const initialUserNS = "user:[4026531837]"
+
+// bestMode is Root for whoever is root and has CAP_SYS_ADMIN in the initial user
+// namespace. A user with that capability alone would lose it, or PDEATHSIG, at exec.
+func bestMode() Mode {
+	ns, err := os.Readlink("/proc/self/ns/user")
+	if err != nil || ns != initialUserNS || os.Geteuid() != 0 {
+		return User
+	}
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var caps [2]unix.CapUserData
+	if err := unix.Capget(&hdr, &caps[0]); err != nil || caps[0].Effective&(1<<unix.CAP_SYS_ADMIN) == 0 {
+		return User
+	}
+	return Root
+}
+
+func exitCode(s *os.ProcessState) int {
+	if ws, ok := s.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return 128 + int(ws.Signal())
+	}
+	return s.ExitCode()
+}

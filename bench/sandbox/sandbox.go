@@ -1,0 +1,47 @@
+package sandbox
+
+import (
+	"net/netip"
+	"sync"
+
+	"lastack/bench/record"
+	"lastack/sockstate/sockio"
+)
+
+// Sandbox is the inside of a sandbox that has proved itself.
+type Sandbox struct {
+	Mode     Mode
+	Topology Topology
+	// Client is the namespace of this process. Server is the same value with Lo,
+	// another namespace with Veth. Both are closed by Close.
+	Client, Server *sockio.Namespace
+	// ServerAddr4 and ServerAddr6 are the server's addresses; a listener on the
+	// unspecified address has them too. ServerAddr6 is invalid where the kernel has no IPv6.
+	ServerAddr4, ServerAddr6 netip.Addr
+	// ClientAddr4 and ClientAddr6 are what the kernel chooses as source.
+	ClientAddr4, ClientAddr6 netip.Addr
+	// ClientRange4 can be bound to at the client, every address of it.
+	ClientRange4 netip.Prefix
+	// Status is what the run record says about the sandbox.
+	Status record.Sandbox
+
+	// ends are the links that packets arrive on: one with Lo; with Veth two, by sockstate.Side.
+	ends []end
+
+	mu         sync.Mutex
+	blackholes int
+	closed     bool
+}
+
+// end is a link of the sandbox, in its namespace.
+type end struct {
+	ns   *sockio.Namespace
+	link string
+}
+
+// Packets counts TCP packets that arrived at either end. A packet is what one stack
+// handed to the other: with offloads, up to 64 KiB of segments.
+type Packets struct {
+	Arrived uint64 // dropped ones included
+	Dropped uint64
+}

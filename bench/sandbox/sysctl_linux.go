@@ -1,0 +1,71 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// /proc/sys/net shows the namespace of the thread that looks (net_ctl_header_lookup),
+// so no mount of its own is needed, only the right thread.
+
+// applySysctl writes c in the calling thread's namespace and reads it back: the kernel
+// rounds and clamps some values without a word.
+func applySysctl(c Sysctl, mode Mode) error {
+	path := procSys(c.Key)
+	if err := writeFile(path, c.Value); err != nil {
+		return &SysctlError{Sysctl: c, Mode: mode, Err: err}
+	}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
+		return nil // some keys are triggers, which can only be written
+	}
+	if err != nil {
+		return &SysctlError{Sysctl: c, Mode: mode, Err: err}
+	}
+	if held := strings.TrimSpace(string(b)); !sameValue(c.Value, held) {
+		return &SysctlError{Sysctl: c, Mode: mode, Held: held}
+	}
+	return nil
+}
+
+// writeFile writes in one call, as the sysctl handlers want it, and never creates.
+func writeFile(path, value string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(value)
+	return errors.Join(err, f.Close())
+}
+
+// proveWritable changes a harmless sysctl of the calling thread's namespace and
+// restores it.
+func proveWritable() error {
+	path := procSys("net.ipv4.tcp_fin_timeout")
+	before, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	const probe = "59"
+	if err := writeFile(path, probe); err != nil {
+		return err
+	}
+	held, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if !sameValue(probe, string(held)) {
+		return fmt.Errorf("%s: wrote %s, read %q", path, probe, held)
+	}
+	return writeFile(path, string(before))
+}
+
+// hasIPv6 reports whether link of the calling thread's namespace can have IPv6 addresses.
+func hasIPv6(link string) bool {
+	b, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + link + "/disable_ipv6")
+	return err == nil && strings.TrimSpace(string(b)) == "0"
+}

@@ -17,31 +17,31 @@ var update = flag.Bool("update", false, "write the golden files")
 func goodHost() (*Facts, *Features) {
 	yes := Feature{Answer: Supported}
 	return &Facts{
-			Kernel: "6.18.0", Arch: "x86_64", CPUs: 8, MemoryBytes: 32 << 30, AvailableBytes: 30 << 30, PageBytes: 4096,
-			NetNS: "net:[4026531840]", Capabilities: usefulCapabilities(), InitialUserNS: true,
-			NoFileSoft: 524288, NoFileHard: 524288, Clock: "tsc", ClockNs: 40,
-			Sysctls: map[string]string{
-				"net.ipv4.ip_local_port_range":     "32768 60999",
-				"net.ipv4.ip_local_reserved_ports": "",
-				"net.ipv4.tcp_tw_reuse":            "2",
-				"net.ipv4.tcp_tw_reuse_delay":      "1000",
-				"net.ipv4.tcp_fin_timeout":         "60",
-				"net.ipv4.tcp_max_tw_buckets":      "262144",
-				"net.ipv4.tcp_max_orphans":         "262144",
-				"net.ipv4.tcp_mem":                 "381399 508533 762798",
-				"net.ipv4.tcp_max_syn_backlog":     "2048",
-				"net.ipv4.tcp_syncookies":          "1",
-				"net.ipv4.tcp_timestamps":          "1",
-				"net.core.somaxconn":               "4096",
-				"net.netfilter.nf_conntrack_max":   "262144",
-				"fs.file-max":                      "9223372036854775807",
-				"fs.nr_open":                       "1048576",
-			},
-		}, &Features{
-			NetNS: yes, UserNS: yes, SockDiag: yes, SockDestroy: yes, IOUring: Feature{Answer: Supported, N: 62},
-			BPF: yes, LocalPortRange: yes, BindNoPort: yes, EpollPwait2: yes, Packet: yes, NFTables: yes,
-			TCPInfo: Feature{Answer: Supported, N: 280}, PSI: yes, Slabinfo: yes,
-		}
+		Kernel: "6.18.0", Arch: "x86_64", CPUs: 8, MemoryBytes: 32 << 30, AvailableBytes: 30 << 30, PageBytes: 4096,
+		NetNS: "net:[4026531840]", Capabilities: usefulCapabilities(), InitialUserNS: true,
+		NoFileSoft: 524288, NoFileHard: 524288, Clock: "tsc", ClockNs: 40,
+		Sysctls: map[string]string{
+			"net.ipv4.ip_local_port_range":     "32768 60999",
+			"net.ipv4.ip_local_reserved_ports": "",
+			"net.ipv4.tcp_tw_reuse":            "2",
+			"net.ipv4.tcp_tw_reuse_delay":      "1000",
+			"net.ipv4.tcp_fin_timeout":         "60",
+			"net.ipv4.tcp_max_tw_buckets":      "262144",
+			"net.ipv4.tcp_max_orphans":         "262144",
+			"net.ipv4.tcp_mem":                 "381399 508533 762798",
+			"net.ipv4.tcp_max_syn_backlog":     "2048",
+			"net.ipv4.tcp_syncookies":          "1",
+			"net.ipv4.tcp_timestamps":          "1",
+			"net.core.somaxconn":               "4096",
+			"net.netfilter.nf_conntrack_max":   "262144",
+			"fs.file-max":                      "9223372036854775807",
+			"fs.nr_open":                       "1048576",
+		},
+	}, &Features{
+		NetNS: yes, UserNS: yes, SockDiag: yes, SockDestroy: yes, IOUring: Feature{Answer: Supported, N: 62},
+		BPF: yes, LocalPortRange: yes, BindNoPort: yes, EpollPwait2: yes, Packet: yes, NFTables: yes,
+		TCPInfo: Feature{Answer: Supported, N: 280}, PSI: yes, Slabinfo: yes,
+	}
 }
 
 // refuse gives one feature after another the same answer.

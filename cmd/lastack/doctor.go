@@ -1,0 +1,125 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"lastack/bench/host"
+)
+
+// doctorSchema names the format of doctor --format json.
+const doctorSchema = "lastack.doctor/v1"
+
+// doctorReport is what doctor found.
+type doctorReport struct {
+	Schema   string         `json:"schema"`
+	Version  string         `json:"version"`
+	Host     *host.Facts    `json:"host"`
+	Features *host.Features `json:"features"`
+	Lines    []host.Line    `json:"lines"`
+}
+
+func newDoctor() *cobra.Command {
+	format := newChoice("text", "json")
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what this host allows: limits, sysctls, privileges, kernel features",
+		Long: `doctor says what will work on this host and how far. Each line is
+
+  ok        nothing to do
+  degraded  works, with less or at a cost
+  blocked   something of lastack does not work here
+
+and what is not ok comes with its remedy. Features of the kernel are tried for
+real; nothing on the host is changed. Findings are no errors: the exit code is 0.`,
+		Example: `  lastack doctor
+  lastack doctor --format json`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			facts, err := host.Read()
+			if err != nil {
+				return err
+			}
+			features, err := host.Probe(cmd.Context(), host.Options{Child: "/proc/self/exe"})
+			if err != nil {
+				return err
+			}
+			r := &doctorReport{
+				Schema: doctorSchema, Version: versionString(),
+				Host: facts, Features: features, Lines: host.Judge(facts, features),
+			}
+			if format.value == "json" {
+				e := json.NewEncoder(cmd.OutOrStdout())
+				e.SetIndent("", "  ")
+				e.SetEscapeHTML(false)
+				return e.Encode(r)
+			}
+			return r.writeText(cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().Var(format, "format", "how to print")
+	return cmd
+}
+
+// noArguments refuses arguments in one sentence.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%s takes no argument, but was given %q", cmd.Name(), args[0])
+	}
+	return nil
+}
+
+// textWidth is where lines of text are broken.
+const textWidth = 100
+
+func (r *doctorReport) writeText(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "lastack %s on Linux %s %s, %s\n", r.Version, r.Host.Kernel, r.Host.Arch, r.Host.NetNS)
+
+	subject := 0
+	for _, l := range r.Lines {
+		subject = max(subject, len(l.Subject))
+	}
+	group, count := "", map[host.Status]int{}
+	for _, l := range r.Lines {
+		if l.Group != group {
+			group = l.Group
+			fmt.Fprintf(&b, "\n%s\n", group)
+		}
+		count[l.Status]++
+		head := fmt.Sprintf("  %-8s  %-*s  ", l.Status, subject, l.Subject)
+		writeWrapped(&b, head, l.Detail)
+		if l.Remedy != "" {
+			writeWrapped(&b, strings.Repeat(" ", len(head))+"-> ", l.Remedy)
+		}
+	}
+	fmt.Fprintf(&b, "\n%d ok, %d degraded, %d blocked\n", count[host.OK], count[host.Degraded], count[host.Blocked])
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// writeWrapped writes head and text, broken between words and indented under the
+// text's start.
+func writeWrapped(b *strings.Builder, head, text string) {
+	indent := strings.Repeat(" ", len(head))
+	b.WriteString(head)
+	column := len(head)
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i == 0:
+		case column+1+len(word) > textWidth:
+			b.WriteString("\n" + indent)
+			column = len(indent)
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += len(word)
+	}
+	b.WriteByte('\n')
+}

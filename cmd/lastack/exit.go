@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The exit codes.
+const (
+	exitOK          = 0
+	exitError       = 1
+	exitUsage       = 2
+	exitInvalid     = 3  // the result is not valid as a statement about the target
+	exitThreshold   = 99 // a threshold was missed
+	exitInterrupted = 130
+)
+
+// codeError is an error with its exit code. Without an error of its own it ends the
+// program without a word, for a command that has said everything in its result.
+type codeError struct {
+	code int
+	err  error
+}
+
+func (e *codeError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *codeError) Unwrap() error { return e.err }
+
+// exitWith wraps err with its exit code; err may be nil.
+func exitWith(code int, err error) error {
+	if code == exitOK && err == nil {
+		return nil
+	}
+	return &codeError{code: code, err: err}
+}
+
+// usagef is a mistake in the command line: one sentence that names the flag, the
+// value, and what is accepted.
+func usagef(format string, args ...any) error {
+	return &codeError{code: exitUsage, err: fmt.Errorf(format, args...)}
+}
+
+// codeOf finds an error's exit code. What fails before a command runs is cobra's
+// reading of the command line, so usage.
+func codeOf(err error, running bool) int {
+	if e, ok := errors.AsType[*codeError](err); ok {
+		return e.code
+	}
+	if running {
+		return exitError
+	}
+	return exitUsage
+}
+
+// worst picks the code that a command ends with when several apply.
+func worst(codes ...int) int {
+	for _, c := range [...]int{exitUsage, exitInterrupted, exitError, exitInvalid, exitThreshold} {
+		for _, have := range codes {
+			if have == c {
+				return c
+			}
+		}
+	}
+	return exitOK
+}

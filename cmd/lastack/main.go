@@ -1,0 +1,39 @@
+// Command lastack load-tests the life of TCP connections: it opens and closes them
+// in great numbers, chooses who closes first and how, and reports every state of
+// the teardown on both ends. See lastack help.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"lastack/bench/host"
+)
+
+func main() {
+	if os.Args[0] == host.ProofArg {
+		os.Exit(host.Proof(os.Stdout))
+	}
+	os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// Main runs the command line args, the program's name not included, and returns
+// the exit code. A failure is one sentence on stderr.
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root, running := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(context.Background())
+	if err == nil {
+		return exitOK
+	}
+	code := codeOf(err, *running)
+	if text := err.Error(); text != "" {
+		fmt.Fprintf(stderr, "lastack: %s\n", text)
+	}
+	return code
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"lastack/bench/host"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"lastack": main,
+		// The child in which doctor tries a namespace is /proc/self/exe under this name: here, the test binary.
+		host.ProofArg: main,
+	})
+}
+
+// TestScripts runs the command line as a shell would: testdata/script/*.txtar.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		RequireExplicitExec: true,
+	})
+}
+
+// commandsOf lists every command of the tree.
+func commandsOf(c *cobra.Command) []*cobra.Command {
+	all := []*cobra.Command{c}
+	for _, sub := range c.Commands() {
+		all = append(all, commandsOf(sub)...)
+	}
+	return all
+}
+
+// TestHelpExamples reads every example of every help text as a command line that
+// must be accepted. The scripts run those that do not take long.
+func TestHelpExamples(t *testing.T) {
+	tree, _ := newRoot()
+	for _, c := range commandsOf(tree) {
+		for line := range strings.Lines(c.Example) {
+			line = strings.TrimSpace(line)
+			if line == "" || strings.HasPrefix(line, "#") {
+				continue
+			}
+			t.Run(line, func(t *testing.T) {
+				words, err := splitShell(line)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if words[0] != "lastack" {
+					t.Fatalf("starts with %q, want lastack", words[0])
+				}
+				root, _ := newRoot()
+				cmd, args, err := root.Find(words[1:])
+				if err != nil {
+					t.Fatal(err)
+				}
+				if cmd.CommandPath() != c.CommandPath() {
+					t.Errorf("an example of %s among those of %s", cmd.CommandPath(), c.CommandPath())
+				}
+				if err := cmd.ParseFlags(args); err != nil {
+					t.Fatal(err)
+				}
+				if err := cmd.ValidateArgs(cmd.Flags().Args()); err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
+	}
+}
+
+// splitShell splits a line into words like a shell, as far as the examples go:
+// quotes, and an end at a pipe or redirection.
+func splitShell(line string) ([]string, error) {
+	var words []string
+	var word strings.Builder
+	quote, inWord := rune(0), false
+	for _, r := range line {
+		switch {
+		case quote != 0 && r == quote:
+			quote = 0
+		case quote != 0:
+			word.WriteRune(r)
+		case r == '\'' || r == '"':
+			quote, inWord = r, true
+		case r == ' ':
+			if inWord {
+				words = append(words, word.String())
+				word.Reset()
+			}
+			inWord = false
+		case strings.ContainsRune("|>&;", r):
+			return words, nil
+		default:
+			inWord = true
+			word.WriteRune(r)
+		}
+	}
+	if quote != 0 {
+		return nil, fmt.Errorf("a quote is not closed in %s", line)
+	}
+	if inWord {
+		words = append(words, word.String())
+	}
+	return words, nil
+}
+
+// TestHelp holds every command to what a help text owes its reader.
+func TestHelp(t *testing.T) {
+	root, _ := newRoot()
+	for _, c := range commandsOf(root) {
+		if c == root || c.Name() == "help" || c.Name() == "completion" {
+			continue
+		}
+		if c.Long == "" || c.Example == "" || strings.HasSuffix(c.Short, ".") {
+			t.Errorf("%s wants a long text, an example, and a short one without full stop", c.CommandPath())
+		}
+		for line := range strings.Lines(c.Long) {
+			if len(strings.TrimSuffix(line, "\n")) > textWidth {
+				t.Errorf("%s: a line of its help is longer than %d: %s", c.CommandPath(), textWidth, line)
+			}
+		}
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Usage == "" {
+				t.Errorf("%s: --%s is not explained", c.CommandPath(), f.Name)
+			}
+		})
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	plain := errors.New("plain")
+	for _, tt := range []struct {
+		err     error
+		running bool
+		want    int
+	}{
+		{plain, true, exitError},
+		{plain, false, exitUsage},
+		{usagef("bad %q", "x"), true, exitUsage},
+		{fmt.Errorf("more: %w", usagef("bad")), true, exitUsage},
+		{exitWith(exitThreshold, nil), true, exitThreshold},
+		{exitWith(exitInvalid, plain), true, exitInvalid},
+	} {
+		if got := codeOf(tt.err, tt.running); got != tt.want {
+			t.Errorf("codeOf(%v, %t) = %d, want %d", tt.err, tt.running, got, tt.want)
+		}
+	}
+	if err := exitWith(exitOK, nil); err != nil {
+		t.Errorf("exitWith(0, nil) = %v", err)
+	}
+	if !errors.Is(exitWith(exitInvalid, plain), plain) {
+		t.Error("exitWith hides its error")
+	}
+}
+
+func TestWorst(t *testing.T) {
+	for _, tt := range []struct {
+		codes []int
+		want  int
+	}{
+		{nil, exitOK},
+		{[]int{exitOK, exitThreshold}, exitThreshold},
+		{[]int{exitThreshold, exitInvalid}, exitInvalid},
+		{[]int{exitInvalid, exitError, exitThreshold}, exitError},
+		{[]int{exitError, exitInterrupted, exitInvalid}, exitInterrupted},
+	} {
+		if got := worst(tt.codes...); got != tt.want {
+			t.Errorf("worst(%v) = %d, want %d", tt.codes, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParseCount(t *testing.T) {
+	for s, want := range map[string]int64{
+		"0": 0, "1": 1, "500": 500, "5k": 5000, "1.5M": 1500000, "1.1M": 1100000, "0.001k": 1, "007": 7, "1.0": 1, ".5k": 500,
+		"1000000000000000": 1e15,
+	} {
+		if got, err := parseCount(s); err != nil || got != want {
+			t.Errorf("parseCount(%q) = %d, %v, want %d", s, got, err, want)
+		}
+	}
+	for s, want := range map[string]string{
+		"":                 `"" is not a count`,
+		"-1":               `"-1" is not a count`,
+		"+1":               `"+1" is not a count`,
+		"1.5":              `"1.5" is not a count`,
+		"1.2345k":          `"1.2345k" is not a count`,
+		"5K":               `"5K" is not a count`,
+		"5 k":              `"5 k" is not a count`,
+		"k":                `"k" is not a count`,
+		".":                `"." is not a count`,
+		"1..2":             `"1..2" is not a count`,
+		"1e3":              `"1e3" is not a count`,
+		"0x10":             `"0x10" is not a count`,
+		"inf":              `"inf" is not a count`,
+		"1_000":            `"1_000" is not a count`,
+		"1000000000000001": `"1000000000000001" is too large: want at most 1000000000000000`,
+		"9999999999M":      `"9999999999M" is too large`,
+	} {
+		if got, err := parseCount(s); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("parseCount(%q) = %d, %v, want %q", s, got, err, want)
+		}
+	}
+}
+
+func TestParseRate(t *testing.T) {
+	for s, want := range map[string]rateFlag{
+		"0": {}, "500": {500, 500}, "5k": {5000, 5000}, "0.5": {0.5, 0.5}, "1k..20k": {1000, 20000}, "20k..1k": {20000, 1000}, "0..1k": {0, 1000},
+	} {
+		if got, err := parseRate(s); err != nil || got != want {
+			t.Errorf("parseRate(%q) = %+v, %v, want %+v", s, got, err, want)
+		}
+	}
+	for s, want := range map[string]string{
+		"":        `"" is not a rate`,
+		"-5":      `"-5" is not a rate`,
+		"5k/s":    `"5k/s" is not a rate`,
+		"1k..":    `"1k.." is not a rate`,
+		"1..2..3": `"1..2..3" is not a rate`,
+		"1k-2k":   `"1k-2k" is not a rate`,
+		"0..0":    `"0..0" never starts a connection`,
+		"2000M":   `"2000M" is too fast: want at most 1000M`,
+	} {
+		if got, err := parseRate(s); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("parseRate(%q) = %+v, %v, want %q", s, got, err, want)
+		}
+	}
+}
+
+func FuzzParseCount(f *testing.F) {
+	for _, s := range []string{"0", "64", "5k", "1.5M", "-1", "1e9", "k", "999999999999999999999", "."} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		n, err := parseCount(s)
+		if err != nil {
+			return
+		}
+		if n < 0 || n > maxCount {
+			t.Fatalf("parseCount(%q) = %d", s, n)
+		}
+		if back, err := parseCount(formatCount(n)); err != nil || back != n {
+			t.Fatalf("%q is %d, printed %q, which is %d, %v", s, n, formatCount(n), back, err)
+		}
+	})
+}
+
+func FuzzParseRate(f *testing.F) {
+	for _, s := range []string{"0", "500", "1k..20k", "0.001", "..", "1..", "1e9", "0..0", "0.3k"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		r, err := parseRate(s)
+		if err != nil {
+			return
+		}
+		if r.from < 0 || r.to < 0 || r.from > maxRate || r.to > maxRate {
+			t.Fatalf("parseRate(%q) = %+v", s, r)
+		}
+		if back, err := parseRate(formatRate(r)); err != nil || back != r {
+			t.Fatalf("%q is %+v, printed %q, which is %+v, %v", s, r, formatRate(r), back, err)
+		}
+	})
+}

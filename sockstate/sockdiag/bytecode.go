@@ -1,0 +1,87 @@
+package sockdiag
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+)
+
+// Codes of struct inet_diag_bc_op (include/uapi/linux/inet_diag.h).
+const (
+	bcJmp = 1 // INET_DIAG_BC_JMP
+	bcSGe = 2 // INET_DIAG_BC_S_GE: source port >= n
+	bcSLe = 3 // INET_DIAG_BC_S_LE
+	bcDGe = 4 // INET_DIAG_BC_D_GE: destination port >= n
+	bcDLe = 5 // INET_DIAG_BC_D_LE
+)
+
+// portRange is lo to hi, both included.
+type portRange struct{ lo, hi uint16 }
+
+// maxRanges bounds the program, which runs for every socket of the namespace.
+const maxRanges = 32
+
+// portRanges are the servers' ports, adjacent ones joined. Where there would be too many
+// ranges it is a single one around them all: the kernel's filter may let more through than
+// asked for, since Filter.Side decides in the end, but never less.
+func portRanges(servers []netip.AddrPort) []portRange {
+	ports := make([]uint16, 0, len(servers))
+	for _, s := range servers {
+		ports = append(ports, s.Port())
+	}
+	slices.Sort(ports)
+	var rs []portRange
+	for _, p := range ports {
+		if n := len(rs); n > 0 && uint32(p) <= uint32(rs[n-1].hi)+1 {
+			rs[n-1].hi = p
+			continue
+		}
+		rs = append(rs, portRange{p, p})
+	}
+	if len(rs) > maxRanges {
+		rs = []portRange{{rs[0].lo, rs[len(rs)-1].hi}}
+	}
+	return rs
+}
+
+// portBytecode is the program (INET_DIAG_REQ_BYTECODE) that accepts a socket with its
+// source or destination port in one of the ranges. An instruction is
+//
+//	struct inet_diag_bc_op { unsigned char code; unsigned char yes; unsigned short no; };
+//
+// where yes and no are distances in bytes; a comparison is followed by a second one that
+// carries the port in no. Going exactly to the end accepts, 4 beyond it rejects. Only no
+// can jump far, so each range and direction becomes
+//
+//	GE lo   yes: next   no: next block, or reject
+//	LE hi   yes: next   no: next block, or reject
+//	JMP     no: accept
+//
+// and the yes chain runs through every instruction, as inet_diag_bc_audit demands.
+func portBytecode(rs []portRange) []byte {
+	const (
+		op    = 4
+		block = 5 * op
+	)
+	size := 2 * len(rs) * block
+	b := make([]byte, 0, size)
+	emit := func(code, yes byte, no int) {
+		b = append(b, code, yes)
+		b = binary.NativeEndian.AppendUint16(b, uint16(no))
+	}
+	for _, r := range rs {
+		for _, code := range [][2]byte{{bcSGe, bcSLe}, {bcDGe, bcDLe}} {
+			left := size - len(b)
+			next := block
+			if left == block {
+				next = left + op
+			}
+			emit(code[0], 2*op, next)
+			emit(0, 0, int(r.lo))
+			emit(code[1], 2*op, next-2*op)
+			emit(0, 0, int(r.hi))
+			emit(bcJmp, op, left-4*op)
+		}
+	}
+	return b
+}

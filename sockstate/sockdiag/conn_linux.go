@@ -1,0 +1,276 @@
+package sockdiag
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate"
+	"lastack/sockstate/sockio"
+)
+
+var _ sockstate.Source = (*Conn)(nil)
+
+// bufferSize holds what one receive call can return: the kernel builds at most 32 KiB of a
+// dump at a time (netlink_recvmsg bounds nlk->max_recvmsg_len).
+const bufferSize = 64 << 10
+
+// patience is how long an answer may take. The kernel builds it within the call that asks
+// for it, so waiting at all means that something is wrong.
+const patience = 30 // seconds
+
+// allStates selects ESTABLISHED to NEW_SYN_RECV (1 << state). BOUND_INACTIVE, the bit
+// above, would add sockets that are bound and not connected, which /proc/net/tcp does not show.
+const allStates = 1<<sockstate.NumStates - 2
+
+// Conn speaks sock_diag for one network namespace. It is not safe for concurrent use.
+type Conn struct {
+	// Two sockets, because destroying goes on while a dump does.
+	dump, destroy socket
+	buf, ackBuf   []byte
+	// compat is set if one dump can tell of both address families.
+	compat bool
+	seen   int
+
+	request []byte
+	// The filter that request's bytecode was made for.
+	ports []portRange
+
+	// One closure for the life of the conn, over these two.
+	filter *sockstate.Filter
+	census *sockstate.Census
+	add    func(*Socket)
+}
+
+// Open opens sock_diag in a namespace, or in the calling thread's if ns is nil, and proves
+// that a dump works there. It needs no privilege beyond Namespace.Do's. The error is an
+// *Error: EPROTONOSUPPORT, EPERM or EACCES of the socket, or ENOENT of the dump, mean
+// that this kernel or container has no sock_diag to offer.
+//
+// The sockets belong to the namespace from here on and keep it in existence until Close.
+func Open(ns *sockio.Namespace) (*Conn, error) {
+	c := &Conn{
+		dump: socket{fd: -1}, destroy: socket{fd: -1},
+		buf: make([]byte, bufferSize), ackBuf: make([]byte, bufferSize),
+	}
+	err := ns.Do(func() error {
+		if err := c.dump.open(); err != nil {
+			return err
+		}
+		return c.destroy.open()
+	})
+	if err == nil {
+		err = c.probe()
+	}
+	if err != nil {
+		_ = c.Close() // the failure to report is the first
+		return nil, err
+	}
+	c.add = func(s *Socket) {
+		if side, ok := c.filter.Side(s.Tuple); ok {
+			c.census.Add(side, &s.Socket)
+		}
+	}
+	return c, nil
+}
+
+// probe chooses the request. TCPDIAG_GETSOCK, the first version of the interface, dumps
+// all address families in one walk of the hash table (inet_diag_dump_compat sets AF_UNSPEC),
+// where SOCK_DIAG_BY_FAMILY walks it once for each. Asking for listeners alone does not
+// walk the table of connections.
+func (c *Conn) probe() error {
+	const listeners = 1 << sockstate.Listen
+	c.compat = true
+	if c.walk(afInet, listeners, nil, nil) == nil {
+		return nil
+	}
+	c.compat = false
+	return c.walk(afInet, listeners, nil, nil)
+}
+
+// Name is "diag".
+func (c *Conn) Name() string { return "diag" }
+
+// Census adds the load's sockets to c. After an error (an *Error or a *ParseError) it
+// holds a part of them.
+func (c *Conn) Census(f *sockstate.Filter, into *sockstate.Census) error {
+	c.filter, c.census = f, into
+	defer func() { c.filter, c.census = nil, nil }()
+	c.seen = 0
+	if len(f.Servers) == 0 {
+		return nil
+	}
+	return c.sockets(f, allStates, c.add)
+}
+
+// Each calls each for every TCP socket of the namespace, in a Socket that it reuses. With
+// a filter it is for the sockets that have one of its ports at either end, in which the
+// load's are contained.
+func (c *Conn) Each(f *sockstate.Filter, each func(*Socket)) error {
+	c.seen = 0
+	return c.sockets(f, allStates, each)
+}
+
+// Seen is the number of sockets that the last Census or Each received: those with a
+// server's port, of any load.
+func (c *Conn) Seen() int { return c.seen }
+
+// Close closes the connection.
+func (c *Conn) Close() error { return errors.Join(c.dump.close(), c.destroy.close()) }
+
+func (c *Conn) sockets(f *sockstate.Filter, states uint32, each func(*Socket)) error {
+	c.ports = c.ports[:0]
+	if f != nil {
+		c.ports = append(c.ports, portRanges(f.Servers)...)
+	}
+	if err := c.walk(afInet, states, c.ports, each); err != nil || c.compat {
+		return err
+	}
+	// Without IPv6 in the kernel there is no handler for its sockets, nor are there any.
+	err := c.walk(afInet6, states, c.ports, each)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return err
+}
+
+// walk dumps once. The kernel's answer is always read to its end, whatever goes wrong, so
+// that the next dump finds the socket idle.
+func (c *Conn) walk(family uint8, states uint32, ports []portRange, each func(*Socket)) error {
+	c.dump.seq++
+	c.request = dumpRequest(c.request[:0], c.compat, c.dump.seq, family, states, ports)
+	if err := c.dump.send(c.request); err != nil {
+		return err
+	}
+	var failure error
+	r := reply{
+		seq: c.dump.seq, last: c.dump.seq,
+		entry: func(s *Socket) {
+			c.seen++
+			if each != nil {
+				each(s)
+			}
+		},
+		failed: func(_ uint32, errno syscall.Errno) {
+			failure = &Error{Op: "dump", Err: errno}
+		},
+	}
+	for !r.done {
+		n, err := c.dump.receive(c.buf)
+		if err != nil {
+			return errors.Join(failure, err)
+		}
+		if err := r.messages(c.buf[:n]); err != nil && failure == nil {
+			failure = err
+		}
+	}
+	return failure
+}
+
+// dumpRequest appends a request for the sockets of a family (with compat: of all) in the
+// states, that have a port in one of the ranges if there are any.
+//
+//	struct inet_diag_req    { u8 family, src_len, dst_len, ext; sockid id; u32 states, dbs; }   compat
+//	struct inet_diag_req_v2 { u8 family, protocol, ext, pad; u32 states; sockid id; }
+func dumpRequest(b []byte, compat bool, seq uint32, family uint8, states uint32, ports []portRange) []byte {
+	typ := uint16(typeByFamily)
+	if compat {
+		typ = typeGetSock
+	}
+	b = header(b, typ, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, seq)
+	b = append(b, family, 0, 0, 0)
+	if compat {
+		b = append(b, make([]byte, sizeofSockID)...)
+		b = binary.NativeEndian.AppendUint32(b, states)
+		b = append(b, 0, 0, 0, 0)
+	} else {
+		b[len(b)-3] = unix.IPPROTO_TCP
+		b = binary.NativeEndian.AppendUint32(b, states)
+		b = append(b, make([]byte, sizeofSockID)...)
+	}
+	if len(ports) > 0 {
+		const reqBytecode = 1 // INET_DIAG_REQ_BYTECODE
+		code := portBytecode(ports)
+		b = binary.NativeEndian.AppendUint16(b, uint16(4+len(code))) // nlattr { u16 len, type }
+		b = binary.NativeEndian.AppendUint16(b, reqBytecode)
+		b = append(b, code...)
+	}
+	binary.NativeEndian.PutUint32(b, uint32(len(b)))
+	return b
+}
+
+// header appends a struct nlmsghdr, its length to be filled in.
+func header(b []byte, typ, flags uint16, seq uint32) []byte {
+	b = append(b, 0, 0, 0, 0)
+	b = binary.NativeEndian.AppendUint16(b, typ)
+	b = binary.NativeEndian.AppendUint16(b, flags)
+	b = binary.NativeEndian.AppendUint32(b, seq)
+	return append(b, 0, 0, 0, 0)
+}
+
+// socket is a netlink socket, connected to the kernel: nobody else can send to it
+// (netlink_getsockbyportid).
+type socket struct {
+	fd  int
+	seq uint32
+}
+
+func (s *socket) open() error {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
+	if err != nil {
+		return &Error{Op: "socket", Err: err}
+	}
+	s.fd = fd
+	if err := unix.Connect(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return &Error{Op: "connect", Err: err}
+	}
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: patience}); err != nil {
+		return &Error{Op: "setsockopt", Err: err}
+	}
+	return nil
+}
+
+func (s *socket) close() error {
+	if s.fd < 0 {
+		return nil
+	}
+	err := unix.Close(s.fd)
+	s.fd = -1
+	return os.NewSyscallError("close", err)
+}
+
+func (s *socket) send(b []byte) error {
+	for {
+		_, err := unix.Write(s.fd, b)
+		if err == nil {
+			return nil
+		}
+		if err != unix.EINTR {
+			return &Error{Op: "send", Err: err}
+		}
+	}
+}
+
+// receive is recv(2) with MSG_TRUNC, which returns the length of the whole datagram.
+// unix.Recvfrom would allocate the sender's address each time.
+func (s *socket) receive(b []byte) (int, error) {
+	for {
+		n, _, errno := unix.Syscall6(unix.SYS_RECVFROM, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_TRUNC, 0, 0)
+		runtime.KeepAlive(b)
+		switch {
+		case errno == unix.EINTR:
+		case errno != 0:
+			return 0, &Error{Op: "receive", Err: errno}
+		case int(n) > len(b):
+			return 0, &ParseError{len(b), "cut: " + strconv.Itoa(int(n)) + " bytes were sent"}
+		default:
+			return int(n), nil
+		}
+	}
+}

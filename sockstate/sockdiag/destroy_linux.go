@@ -1,0 +1,129 @@
+package sockdiag
+
+import (
+	"encoding/binary"
+	"errors"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate"
+)
+
+// Destroy ends a socket that a dump of this Conn told of (SOCK_DESTROY): its peer gets an
+// RST, its holder ECONNABORTED; of a TIME_WAIT nothing remains. It needs CAP_NET_ADMIN in the
+// user namespace that owns the network namespace, also at Open. The error is an *Error:
+// EPERM, EOPNOTSUPP (a kernel without CONFIG_INET_DIAG_DESTROY), or ENOENT when the
+// socket is gone already; another that has its addresses since is told apart by the cookie.
+//
+// It may be called from within Each.
+func (c *Conn) Destroy(s *Socket) error {
+	b := batch{conn: c}
+	b.add(s)
+	if err := b.flush(); err != nil {
+		return err
+	}
+	if b.destroyed == 0 {
+		return &Error{Op: "destroy", Tuple: s.Tuple, Err: unix.ENOENT}
+	}
+	return nil
+}
+
+// maxPasses bounds DestroyAll.
+const maxPasses = 8
+
+// DestroyAll destroys the load's sockets for which pick returns true, all of them but the
+// listeners if pick is nil, and returns how many it destroyed. An RST takes the peer of a
+// connection with it, which then does not count. It dumps again until nothing is left to
+// destroy, since a dump loses its place where sockets disappear; what is still there after
+// 8 passes stays: the sockets of a load that goes on, and orphans on kernels whose tcp_abort
+// leaves them alone. Errors are Destroy's, and the dump's.
+func (c *Conn) DestroyAll(f *sockstate.Filter, pick func(*Socket) bool) (int, error) {
+	total := 0
+	for range maxPasses {
+		b := batch{conn: c}
+		var failure error
+		err := c.Each(f, func(s *Socket) {
+			if failure != nil {
+				return
+			}
+			if _, ok := f.Side(s.Tuple); !ok {
+				return
+			}
+			if pick == nil && s.State == sockstate.Listen || pick != nil && !pick(s) {
+				return
+			}
+			if b.add(s); b.full() {
+				failure = b.flush()
+			}
+		})
+		if failure == nil {
+			failure = b.flush()
+		}
+		total += b.destroyed
+		if err := errors.Join(failure, err); err != nil || b.destroyed == 0 {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// batch sends several SOCK_DESTROY at once. The kernel answers each that fails, and the
+// last one, which asks for it.
+type batch struct {
+	conn      *Conn
+	request   []byte
+	sockets   []sockstate.Tuple
+	lastAt    int // of the last request in request
+	destroyed int
+}
+
+// A batch is small enough for its answers to fit into the socket's receive buffer.
+func (b *batch) full() bool { return len(b.sockets) == 64 }
+
+// add appends struct inet_diag_req_v2 of s.
+func (b *batch) add(s *Socket) {
+	b.lastAt = len(b.request)
+	b.request = header(b.request, typeDestroy, unix.NLM_F_REQUEST, b.conn.destroy.seq+1+uint32(len(b.sockets)))
+	b.request = append(b.request, s.family, unix.IPPROTO_TCP, 0, 0)
+	b.request = binary.NativeEndian.AppendUint32(b.request, 1<<s.State)
+	b.request = append(b.request, s.id[:]...)
+	binary.NativeEndian.PutUint32(b.request[b.lastAt:], uint32(len(b.request)-b.lastAt))
+	b.sockets = append(b.sockets, s.Tuple)
+}
+
+func (b *batch) flush() error {
+	n := len(b.sockets)
+	if n == 0 {
+		return nil
+	}
+	binary.NativeEndian.PutUint16(b.request[b.lastAt+6:], unix.NLM_F_REQUEST|unix.NLM_F_ACK)
+	conn := &b.conn.destroy
+	first := conn.seq + 1
+	conn.seq += uint32(n)
+	if err := conn.send(b.request); err != nil {
+		return err
+	}
+	b.destroyed += n
+	var failure error
+	r := reply{
+		seq: first, last: conn.seq,
+		failed: func(seq uint32, errno syscall.Errno) {
+			b.destroyed--
+			if errno != unix.ENOENT && failure == nil {
+				failure = &Error{Op: "destroy", Tuple: b.sockets[seq-first], Err: errno}
+			}
+		},
+	}
+	for !r.done {
+		n, err := conn.receive(b.conn.ackBuf)
+		if err != nil {
+			return err
+		}
+		if err := r.messages(b.conn.ackBuf[:n]); err != nil {
+			return err
+		}
+	}
+	b.request, b.sockets = b.request[:0], b.sockets[:0]
+	return failure
+}

@@ -1,0 +1,174 @@
+package sockdiag
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"lastack/sockstate"
+)
+
+// Socket is one entry of a dump.
+type Socket struct {
+	sockstate.Socket
+
+	// What Destroy needs to name the very same socket: the address family, and struct
+	// inet_diag_sockid as the kernel sent it, with its cookie.
+	family uint8
+	id     [sizeofSockID]byte
+}
+
+// Sizes and offsets of the structs in include/uapi/linux/netlink.h and inet_diag.h.
+const (
+	sizeofHeader = 16 // nlmsghdr { u32 len; u16 type, flags; u32 seq, pid }
+	sizeofSockID = 48 // inet_diag_sockid { be16 sport, dport; be32 src[4], dst[4]; u32 if, cookie[2] }
+	sizeofMsg    = 72 // inet_diag_msg { u8 family, state, timer, retrans; id; u32 expires, rqueue, wqueue, uid, inode }
+
+	offID      = 4
+	offExpires = offID + sizeofSockID
+	offRqueue  = offExpires + 4
+	offWqueue  = offExpires + 8
+	offInode   = offExpires + 16
+)
+
+// Message types (include/uapi/linux/netlink.h, sock_diag.h, inet_diag.h).
+const (
+	typeNoop     = 1  // NLMSG_NOOP
+	typeError    = 2  // NLMSG_ERROR
+	typeDone     = 3  // NLMSG_DONE
+	typeGetSock  = 18 // TCPDIAG_GETSOCK
+	typeByFamily = 20 // SOCK_DIAG_BY_FAMILY
+	typeDestroy  = 21 // SOCK_DESTROY
+)
+
+// Address families and idiag_timer as the kernel numbers them.
+const (
+	afInet        = 2
+	afInet6       = 10
+	timerTimeWait = 3 // inet_twsk_diag_fill
+)
+
+// ParseError is a message that is not as the kernel builds them.
+type ParseError struct {
+	// Offset counts bytes from the start of what was received at once.
+	Offset int
+	What   string
+}
+
+func (e *ParseError) Error() string {
+	return fmt.Sprintf("sock_diag message at byte %d: %s", e.Offset, e.What)
+}
+
+// reply is where the messages of one answer go. entry and ended are called as they come.
+type reply struct {
+	// seq is what answers carry; messages with another are left from a dump that was
+	// given up, and are skipped.
+	seq uint32
+	// last is the sequence number of the request whose answer is the last, seq or later.
+	last   uint32
+	socket Socket
+	entry  func(*Socket)
+	// failed is told about each request that the kernel refused.
+	failed func(seq uint32, errno syscall.Errno)
+	// done is set when the last answer has come.
+	done bool
+}
+
+// messages parses what one receive call returned.
+func (r *reply) messages(b []byte) error {
+	at := 0
+	for len(b)-at > 0 {
+		m := b[at:]
+		if len(m) < sizeofHeader {
+			return &ParseError{at, fmt.Sprintf("%d bytes are too few for a header", len(m))}
+		}
+		length := binary.NativeEndian.Uint32(m)
+		if length < sizeofHeader || uint64(length) > uint64(len(m)) {
+			return &ParseError{at, fmt.Sprintf("length %d, of %d bytes left", length, len(m))}
+		}
+		typ := binary.NativeEndian.Uint16(m[4:])
+		seq := binary.NativeEndian.Uint32(m[8:])
+		if seq-r.seq <= r.last-r.seq {
+			if what := r.message(typ, seq, m[sizeofHeader:length]); what != "" {
+				return &ParseError{at, what}
+			}
+		}
+		at += min(align4(int(length)), len(m))
+	}
+	return nil
+}
+
+// align4 is NLMSG_ALIGN: (len + NLMSG_ALIGNTO - 1) & ~(NLMSG_ALIGNTO - 1).
+func align4(n int) int { return (n + 3) &^ 3 }
+
+// message handles one message and says what is wrong with it.
+func (r *reply) message(typ uint16, seq uint32, payload []byte) string {
+	switch typ {
+	case typeNoop:
+	case typeGetSock, typeByFamily:
+		if what := parseSocket(payload, &r.socket); what != "" {
+			return what
+		}
+		if r.entry != nil {
+			r.entry(&r.socket)
+		}
+	case typeError, typeDone:
+		// Both carry a negative errno or 0; a DONE of Linux before 4.16 may be empty.
+		var code int32
+		switch {
+		case len(payload) >= 4:
+			code = int32(binary.NativeEndian.Uint32(payload))
+		case typ == typeError:
+			return "an error without a code"
+		}
+		// A positive number in DONE is a length (the last return value of the dump).
+		if code < 0 && r.failed != nil {
+			r.failed(seq, syscall.Errno(-int64(code)))
+		}
+		r.done = r.done || seq == r.last
+	default:
+		return fmt.Sprintf("unexpected type %d", typ)
+	}
+	return ""
+}
+
+// parseSocket parses struct inet_diag_msg; the attributes that follow it are not needed.
+func parseSocket(b []byte, s *Socket) string {
+	if len(b) < sizeofMsg {
+		return fmt.Sprintf("a socket of %d bytes, which needs %d", len(b), sizeofMsg)
+	}
+	state := sockstate.State(b[1])
+	if state < sockstate.Established || state > sockstate.NewSynRecv {
+		return fmt.Sprintf("socket state %d", state)
+	}
+	s.family = b[0]
+	s.id = [sizeofSockID]byte(b[offID:])
+	var local, remote netip.Addr
+	switch s.family {
+	case afInet:
+		local, remote = netip.AddrFrom4([4]byte(s.id[4:])), netip.AddrFrom4([4]byte(s.id[20:]))
+	case afInet6:
+		local, remote = netip.AddrFrom16([16]byte(s.id[4:])).Unmap(), netip.AddrFrom16([16]byte(s.id[20:])).Unmap()
+	default:
+		return fmt.Sprintf("address family %d", s.family)
+	}
+	s.Socket = sockstate.Socket{
+		Tuple: sockstate.Tuple{
+			Local:  netip.AddrPortFrom(local, binary.BigEndian.Uint16(s.id[0:])),
+			Remote: netip.AddrPortFrom(remote, binary.BigEndian.Uint16(s.id[2:])),
+		},
+		State: state,
+		Inode: uint64(binary.NativeEndian.Uint32(b[offInode:])),
+	}
+	switch {
+	case state == sockstate.Listen:
+		s.AcceptQueue = int(binary.NativeEndian.Uint32(b[offRqueue:]))
+		s.Backlog = int(binary.NativeEndian.Uint32(b[offWqueue:]))
+	case b[2] == timerTimeWait:
+		s.Mini = true
+		s.Left = time.Duration(binary.NativeEndian.Uint32(b[offExpires:])) * time.Millisecond
+	}
+	return ""
+}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Topology is how client and server are connected.
@@ -130,8 +131,8 @@ func NewSysctl(key, value string) (Sysctl, error) {
 	if c.Value == "" {
 		return Sysctl{}, fmt.Errorf("sysctl %q: the value is empty", key)
 	}
-	if strings.ContainsAny(c.Value, "\x00\n") {
-		return Sysctl{}, fmt.Errorf("sysctl %q: the value must be one line", key)
+	if strings.ContainsAny(c.Value, "\x00\n") || !utf8.ValidString(c.String()) {
+		return Sysctl{}, fmt.Errorf("sysctl %q: the value must be one line of text", key)
 	}
 	return c, nil
 }

@@ -1,0 +1,87 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+)
+
+func TestLikelyCause(t *testing.T) {
+	tests := []struct {
+		name  string
+		step  Step
+		mode  Mode
+		errno syscall.Errno
+		files map[string]string
+		want  string
+	}{
+		{"Debian's switch", StepNamespaces, User, syscall.EPERM, map[string]string{"/proc/sys/kernel/unprivileged_userns_clone": "0"}, "kernel.unprivileged_userns_clone is 0"},
+		{"switch on", StepNamespaces, User, syscall.EPERM, map[string]string{"/proc/sys/kernel/unprivileged_userns_clone": "1"}, ""},
+		{"AppArmor, late", StepLoopback, User, syscall.EPERM, map[string]string{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1"}, "kernel.apparmor_restrict_unprivileged_userns is 1: AppArmor denies it to programs without a profile that allows userns"},
+		{"not root's concern", StepNamespaces, Root, syscall.EPERM, map[string]string{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1"}, ""},
+		{"seccomp", StepNamespaces, Root, syscall.EPERM, map[string]string{"/proc/self/status": "Name:\tx\nSeccomp:\t2\nSeccomp_filters:\t1"}, "a seccomp filter is in effect, as in most containers"},
+		{"two suspects", StepNamespaces, User, syscall.EPERM, map[string]string{"/proc/sys/kernel/unprivileged_userns_clone": "0", "/proc/self/status": "Seccomp:\t2\n"}, "one of: kernel.unprivileged_userns_clone is 0; a seccomp filter is in effect, as in most containers"},
+		{"none allowed", StepNamespaces, User, syscall.ENOSPC, map[string]string{"/proc/sys/user/max_user_namespaces": "0"}, "user.max_user_namespaces is 0"},
+		{"no more allowed", StepNamespaces, User, syscall.ENOSPC, map[string]string{"/proc/sys/user/max_user_namespaces": "100", "/proc/sys/user/max_net_namespaces": "100"}, "user.max_user_namespaces or user.max_net_namespaces is reached"},
+		{"nested", StepNamespaces, User, syscall.EUSERS, nil, "user namespaces are nested too deeply here"},
+		{"container", StepWrite, Root, syscall.EROFS, nil, "/proc/sys is mounted read-only, as in most containers"},
+		{"old kernel", StepNamespaces, User, syscall.EINVAL, nil, "this kernel is built without user or network namespaces"},
+		{"no nftables", StepLoss, User, syscall.EOPNOTSUPP, nil, "this kernel has no nftables (CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET, CONFIG_NFT_NUMGEN)"},
+		{"no veth", StepVeth, User, syscall.EOPNOTSUPP, nil, "this kernel has no veth (CONFIG_VETH)"},
+		{"no errno", StepStart, User, 0, nil, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := likelyCause(tt.step, tt.mode, tt.errno, func(path string) string { return tt.files[path] })
+			if got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// What the child had is what the parent gets, errno and words.
+func TestFailureRoundTrip(t *testing.T) {
+	key := Sysctl{"net.ipv4.tcp_mem", "1 2 3"}
+	tests := []struct {
+		in   error
+		want string
+	}{
+		{&Error{Step: StepVeth, Mode: User, Err: fmt.Errorf("add address: %w", os.NewSyscallError("bind", syscall.EPERM))}, "no sandbox: could not join client and server by a veth pair (as user): add address: bind: operation not permitted"},
+		{&Error{Step: StepFresh, Mode: User, Err: errors.New("lo is up already")}, "no sandbox: could not check that the namespace is new (as user): lo is up already"},
+		{&SysctlError{Sysctl: key, Mode: User, Err: &os.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}}, "sysctl net.ipv4.tcp_mem: this kernel has none of that name"},
+		{&SysctlError{Sysctl: key, Mode: User, Err: syscall.EACCES}, `sysctl net.ipv4.tcp_mem: the kernel refuses to set "1 2 3" in a sandbox: permission denied; as root it may allow it`},
+		{&SysctlError{Sysctl: key, Mode: User, Err: syscall.EINVAL}, `sysctl net.ipv4.tcp_mem: the kernel does not accept the value "1 2 3": invalid argument`},
+		{&SysctlError{Sysctl: key, Mode: User, Held: "4 5 6"}, `sysctl net.ipv4.tcp_mem: the kernel took "1 2 3" and holds "4 5 6"`},
+	}
+	for _, tt := range tests {
+		got := newFailure(tt.in).error(User)
+		if got.Error() != tt.want {
+			t.Errorf("%s\nwant %s", got, tt.want)
+		}
+		if errnoOf(got) != errnoOf(tt.in) {
+			t.Errorf("%v: errno %v, want %v", tt.in, errnoOf(got), errnoOf(tt.in))
+		}
+	}
+	hostWide := &SysctlError{Sysctl: key, HostWide: true, Err: syscall.ENOENT}
+	if want := "sysctl net.ipv4.tcp_mem: not per network namespace, so a sandbox cannot have its own, and the host's is never written"; hostWide.Error() != want {
+		t.Errorf("%s\nwant %s", hostWide, want)
+	}
+}
+
+func TestInsideNeedsTheRightParent(t *testing.T) {
+	for value, want := range map[string]bool{
+		"":              false,
+		"garbage":       false,
+		`{"parent": 0}`: false,
+		fmt.Sprintf(`{"parent": %d}`, os.Getpid()):  false,
+		fmt.Sprintf(`{"parent": %d}`, os.Getppid()): true,
+	} {
+		t.Setenv(envName, value)
+		if got := Inside(); got != want {
+			t.Errorf("Inside with %q: %t, want %t", value, got, want)
+		}
+	}
+}

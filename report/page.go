@@ -1,0 +1,205 @@
+package report
+
+import (
+	"bytes"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// columns is the width that no line of text exceeds.
+const columns = 100
+
+// page is text under construction. All that is written passes through line, which
+// keeps the width and lets nothing through that could move a terminal's cursor: records come from
+// elsewhere too.
+type page struct {
+	b bytes.Buffer
+}
+
+func (p *page) line(s string) {
+	s = strings.TrimRight(clean(s), " ")
+	if utf8.RuneCountInString(s) > columns {
+		s = cut(s, columns)
+	}
+	p.b.WriteString(s)
+	p.b.WriteByte('\n')
+}
+
+func (p *page) blank() { p.b.WriteByte('\n') }
+
+// section starts a section. The aside stands beside its title.
+func (p *page) section(title, aside string) {
+	p.blank()
+	p.hang(pad(title, 11), aside)
+}
+
+// hang writes text after lead, its further lines indented to where the text began.
+func (p *page) hang(lead, text string) {
+	lead = clean(lead)
+	if text == "" {
+		p.line(lead)
+		return
+	}
+	if !strings.HasSuffix(lead, " ") {
+		lead += " "
+	}
+	if utf8.RuneCountInString(lead) > columns/2 {
+		p.line(lead)
+		lead = "    "
+	}
+	n := utf8.RuneCountInString(lead)
+	for _, l := range wrap(clean(text), columns-n) {
+		p.line(lead + l)
+		lead = strings.Repeat(" ", n)
+	}
+}
+
+// items writes each text under one lead that ends in a bullet.
+func (p *page) items(lead string, texts []string) {
+	for _, t := range texts {
+		p.hang(lead, t)
+		lead = padLeft("- ", utf8.RuneCountInString(lead))
+	}
+}
+
+// clean replaces what is not printable.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t' || r == '\r':
+			return ' '
+		case r == utf8.RuneError || !unicode.IsPrint(r):
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// wrap breaks text at spaces; a word longer than width is broken anywhere.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		for {
+			room := width
+			if line != "" {
+				room -= utf8.RuneCountInString(line) + 1
+			}
+			if utf8.RuneCountInString(word) <= room {
+				if line != "" {
+					line += " "
+				}
+				line += word
+				break
+			}
+			if line != "" {
+				lines = append(lines, line)
+				line = ""
+				continue
+			}
+			r := []rune(word)
+			lines = append(lines, string(r[:width]))
+			word = string(r[width:])
+		}
+	}
+	if line != "" || len(lines) == 0 {
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// cut shortens s to width and shows that it did.
+func cut(s string, width int) string {
+	if utf8.RuneCountInString(s) <= width {
+		return s
+	}
+	return string([]rune(s)[:width-1]) + "…"
+}
+
+func pad(s string, width int) string {
+	return s + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(s)))
+}
+
+func padLeft(s string, width int) string {
+	return strings.Repeat(" ", max(0, width-utf8.RuneCountInString(s))) + s
+}
+
+// table aligns cells in columns: the first is text, the others are numbers, set to the right, and the
+// last is a note, wrapped, where notes is set.
+type table struct {
+	// indent stands before each row.
+	indent string
+	// first is the least width of the first column, cell that of each other.
+	first, cell int
+	notes       bool
+	rows        [][]string
+}
+
+func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
+
+// nameWidth bounds the first column: names of groups and counters may be of any length.
+const nameWidth = 44
+
+func (t *table) write(p *page) {
+	var widths []int
+	for _, row := range t.rows {
+		for i, c := range row {
+			if i == len(widths) {
+				widths = append(widths, t.cell)
+				if i == 0 {
+					widths[0] = t.first
+				}
+			}
+			if !(t.notes && i == len(row)-1) {
+				widths[i] = max(widths[i], utf8.RuneCountInString(c))
+			}
+		}
+	}
+	for _, row := range t.rows {
+		line := t.indent
+		for i, c := range row {
+			switch {
+			case i == 0:
+				w := min(widths[0], nameWidth)
+				if utf8.RuneCountInString(c) > w {
+					// On a line of its own rather than cut: names matter.
+					p.hang(t.indent, c)
+					c = ""
+				}
+				line += pad(clean(c), w)
+			case t.notes && i == len(row)-1:
+				line += "  "
+			default:
+				line += "  " + padLeft(clean(c), widths[i])
+			}
+		}
+		if t.notes && len(row) > 1 {
+			note := row[len(row)-1]
+			if note == "" {
+				p.line(line)
+			} else if utf8.RuneCountInString(line) > columns/2+20 && utf8.RuneCountInString(line)+utf8.RuneCountInString(note) > columns {
+				p.line(line)
+				p.hang(t.indent+"    ", note)
+			} else {
+				p.hangAt(line, note)
+			}
+			continue
+		}
+		p.line(line)
+	}
+}
+
+// hangAt is hang for a lead of any width below the page's.
+func (p *page) hangAt(lead, text string) {
+	n := utf8.RuneCountInString(lead)
+	if n > columns-10 {
+		p.line(lead)
+		p.line("    " + text)
+		return
+	}
+	for _, l := range wrap(clean(text), columns-n) {
+		p.line(lead + l)
+		lead = strings.Repeat(" ", n)
+	}
+}

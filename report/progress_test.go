@@ -1,0 +1,82 @@
+package report
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"lastack/bench/record"
+)
+
+func progressOf(t *testing.T, c ProgressConfig, intervals []record.Interval) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	p := NewProgress(&b, c)
+	for i := range intervals {
+		if err := p.Interval(&intervals[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b.Bytes()
+}
+
+func TestProgress(t *testing.T) {
+	local := closedLoop(t).Timeline
+	local[0].Phase = "warmup"
+	golden(t, "progress.txt", progressOf(t, ProgressConfig{Server: true}, local))
+	golden(t, "progress-narrow.txt", progressOf(t, ProgressConfig{Server: true, Width: 80, Every: 5}, local))
+	golden(t, "progress-remote.txt", progressOf(t, ProgressConfig{}, remote(t).Timeline))
+}
+
+// Rows and headers are of one width, whatever the numbers.
+func TestProgressWidth(t *testing.T) {
+	numbers := []float64{0, 1, 9, 99, 999, 1000, 9999, 10_000, 99_999, 100_000, 999_499, 999_999, 1e6, 12_345_678, 1e9, 1e12, 1e15, 1e18}
+	var intervals []record.Interval
+	for _, n := range numbers {
+		states := map[string]int{}
+		for _, s := range stateOrder() {
+			states[s] = int(n)
+		}
+		intervals = append(intervals, record.Interval{
+			TS: n, Phase: "settle", Opened: int64(n), Failed: int64(n), InFlight: int64(n), P50Us: n, P99Us: n * 1.234, Client: states, Server: states,
+			Fds: int(n), PortsInUse: int(n),
+		})
+	}
+	intervals = append(
+		intervals,
+		record.Interval{}, record.Interval{TS: -5}, record.Interval{TS: math.Inf(1), P50Us: math.NaN(), P99Us: math.Inf(1)},
+		record.Interval{Phase: "\x1b[2J", Opened: math.MaxInt64, Client: map[string]int{"ESTABLISHED": -3}},
+	)
+	for _, c := range []ProgressConfig{{}, {Server: true}, {Server: true, Width: 80}, {Width: 1}} {
+		out := string(progressOf(t, c, intervals))
+		want := width(NewProgress(io.Discard, c).groups)
+		if c.Width >= 80 && want > c.Width {
+			t.Errorf("%+v: %d columns", c, want)
+		}
+		for _, l := range strings.Split(strings.TrimSuffix(out, "\n"), "\n") {
+			if utf8.RuneCountInString(l) != want {
+				t.Errorf("%+v: %d columns, want %d: %q", c, utf8.RuneCountInString(l), want, l)
+			}
+			if strings.ContainsAny(l, "\x1b…") {
+				t.Errorf("a number was cut, or an escape got through: %q", l)
+			}
+		}
+	}
+}
+
+func TestProgressHeader(t *testing.T) {
+	out := string(progressOf(t, ProgressConfig{}, make([]record.Interval, 45)))
+	if n := strings.Count(out, "conn/s"); n != 3 {
+		t.Errorf("%d headers for 45 rows, want 3", n)
+	}
+}
+
+func TestProgressWriteError(t *testing.T) {
+	if err := NewProgress(brokenWriter{}, ProgressConfig{}).Interval(&record.Interval{}); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("got %v, want the writer's error", err)
+	}
+}

@@ -1,0 +1,90 @@
+package report
+
+import (
+	"bytes"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"time"
+
+	"lastack/bench/record"
+)
+
+// fill sets v to something random that the codec lets through, the extremes and the names
+// that mean something included.
+func fill(rng *rand.Rand, v reflect.Value) {
+	words := []string{
+		"", "client", "server", "ESTABLISHED", "TIME_WAIT", "connect", "lag", "lifecycle", "close", "fin", "held", "other", "rst_received", "no_local_port", "load",
+		"settle", "TcpRetransSegs", "TcpExtTW + TcpExtTWKilled", "diag", "root", "user", "veth", "off", "none", "never", "connect: slow", "pressure.cpu: hot",
+		"connections: x", "verdict", "40000 40999", "\x1b[31mred", "日本語 \u202e", "a-very-long-word-without-any-space-in-it-that-goes-on-and-on-and-on-and-on-and-on-and-on-and-on-and-on-and-on",
+	}
+	switch v.Kind() {
+	case reflect.Bool:
+		v.SetBool(rng.IntN(2) == 0)
+	case reflect.String:
+		v.SetString(words[rng.IntN(len(words))])
+	case reflect.Int, reflect.Int64:
+		v.SetInt([]int64{0, 0, 1, 3, 999, 1000, 123_456, 987_654_321, math.MaxInt64}[rng.IntN(9)])
+	case reflect.Float64:
+		v.SetFloat([]float64{0, 0, 1e-9, 0.5, 1, 999.9999, 123456.789, 1e12, math.MaxFloat64}[rng.IntN(9)])
+	case reflect.Pointer:
+		if rng.IntN(2) == 0 {
+			v.Set(reflect.New(v.Type().Elem()))
+			fill(rng, v.Elem())
+		}
+	case reflect.Slice:
+		n := rng.IntN(4)
+		if v.Type().Elem() == reflect.TypeFor[record.Interval]() {
+			n = rng.IntN(150)
+		}
+		s := reflect.MakeSlice(v.Type(), n, n)
+		for i := range n {
+			fill(rng, s.Index(i))
+		}
+		v.Set(s)
+	case reflect.Map:
+		if rng.IntN(4) == 0 {
+			return
+		}
+		m := reflect.MakeMap(v.Type())
+		for range rng.IntN(5) {
+			key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+			fill(rng, key)
+			fill(rng, value)
+			m.SetMapIndex(key, value)
+		}
+		v.Set(m)
+	case reflect.Struct:
+		if t, ok := v.Addr().Interface().(*time.Time); ok {
+			*t = time.Unix(rng.Int64N(4e9), 0).UTC()
+			return
+		}
+		for i := range v.NumField() {
+			if rng.IntN(5) > 0 {
+				fill(rng, v.Field(i))
+			}
+		}
+	}
+}
+
+// Whatever a record says, it is shown on a whole page, and the same way twice.
+func FuzzRandomRecord(f *testing.F) {
+	for seed := range uint64(300) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		var run record.Run
+		fill(rand.New(rand.NewPCG(seed, 1)), reflect.ValueOf(&run).Elem())
+		page := render(t, "text", &run)
+		checkPage(t, page)
+		if again := render(t, "text", &run); !bytes.Equal(page, again) {
+			t.Error("two renderings differ")
+		}
+		render(t, "json", &run)
+		render(t, "jsonl", &run)
+		if err := NewProgress(&bytes.Buffer{}, ProgressConfig{Server: true}).Interval(&record.Interval{}); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

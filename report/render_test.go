@@ -1,0 +1,227 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lastack/bench/record"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(string(got), "\n")); d != "" {
+		t.Errorf("%s differs (-update rewrites it):\n%s", path, d)
+	}
+}
+
+func render(t testing.TB, format string, r *record.Run) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Render(&b, format, r); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestText(t *testing.T) {
+	all := samples(t)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		t.Run(name, func(t *testing.T) {
+			got := render(t, "text", all[name])
+			checkPage(t, got)
+			golden(t, name+".txt", got)
+			for _, w := range all[name].Warnings {
+				_, text := record.SplitWarning(w)
+				last := strings.Fields(text)
+				if !strings.Contains(string(got), last[len(last)-1]) {
+					t.Errorf("the warning %q is not shown", w)
+				}
+			}
+		})
+	}
+}
+
+// A saved record shows exactly as the live one.
+func TestSavedRendersAlike(t *testing.T) {
+	for name, r := range samples(t) {
+		var b bytes.Buffer
+		if err := record.Write(&b, r); err != nil {
+			t.Fatal(err)
+		}
+		saved, err := record.Read(&b)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, f := range FormatNames() {
+			if d := cmp.Diff(string(render(t, f, r)), string(render(t, f, saved))); d != "" {
+				t.Errorf("%s, %s: %s", name, f, d)
+			}
+		}
+	}
+}
+
+// checkPage holds what every page must keep.
+func checkPage(t testing.TB, page []byte) {
+	t.Helper()
+	if !utf8.Valid(page) || !bytes.HasSuffix(page, []byte("\n")) {
+		t.Error("not valid UTF-8 that ends in a newline")
+	}
+	for i, l := range strings.Split(string(page), "\n") {
+		if utf8.RuneCountInString(l) > columns {
+			t.Errorf("line %d is wider than %d columns: %q", i+1, columns, l)
+		}
+		if strings.TrimRight(l, " ") != l {
+			t.Errorf("line %d ends in a space: %q", i+1, l)
+		}
+		if strings.ContainsFunc(l, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			t.Errorf("line %d holds a control character: %q", i+1, l)
+		}
+	}
+}
+
+func TestJSON(t *testing.T) {
+	// The keys are a contract: this golden changes by additions only.
+	golden(t, "port-exhaustion.json", render(t, "json", portExhaustion(t)))
+}
+
+func TestJSONL(t *testing.T) {
+	r := portExhaustion(t)
+	lines := bytes.Split(bytes.TrimSuffix(render(t, "jsonl", r), []byte("\n")), []byte("\n"))
+	if len(lines) != len(r.Timeline)+1 {
+		t.Fatalf("%d lines, want %d intervals and the result", len(lines), len(r.Timeline))
+	}
+	for i, iv := range r.Timeline {
+		var got record.Interval
+		if err := json.Unmarshal(lines[i], &got); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(iv, got); d != "" {
+			t.Errorf("line %d: %s", i+1, d)
+		}
+	}
+	rest, err := record.Read(bytes.NewReader(lines[len(lines)-1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := *r
+	want.Timeline = nil
+	if d := cmp.Diff(&want, rest, cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) })); d != "" {
+		t.Error(d)
+	}
+	if len(r.Timeline) == 0 {
+		t.Error("the caller's record lost its timeline")
+	}
+}
+
+func TestUnknownFormat(t *testing.T) {
+	for _, err := range []error{Render(io.Discard, "pdf", &record.Run{}), CheckFormat("pdf")} {
+		var ufe *UnknownFormatError
+		if !errors.As(err, &ufe) || err.Error() != `unknown format "pdf", accepted are text, json, jsonl` {
+			t.Errorf("got %v", err)
+		}
+	}
+	if err := CheckFormat("text"); err != nil {
+		t.Error(err)
+	}
+}
+
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func TestWriteError(t *testing.T) {
+	for _, f := range FormatNames() {
+		if err := Render(brokenWriter{}, f, &record.Run{}); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("%s: got %v, want the writer's error", f, err)
+		}
+	}
+}
+
+// A record from elsewhere must not be able to drive the terminal.
+func TestEscapes(t *testing.T) {
+	r := closedLoop(t)
+	evil := "\x1b[2J\u202e\x00\nroot# \xff" + strings.Repeat("x", 300)
+	r.Warnings = []string{evil, "latency: " + evil}
+	r.Plan.Command = []string{evil}
+	r.Outcomes[evil] = 1
+	r.Counters[evil] = 1
+	r.States.Peak[evil] = map[string]int{evil: 3}
+	r.Timeline[0].Client[evil] = 1 << 20
+	r.Timeline[0].Phase = evil
+	r.LatencyAbsent[evil] = evil
+	r.Predicted.Paths[evil] = []string{evil}
+	r.Accounting[0].Name = evil
+	r.Groups = []record.GroupResult{{Name: evil}}
+	r.Server.Outcomes[evil] = 2
+	r.Pressure.Pairs[0].Source = evil
+	page := render(t, "text", r)
+	checkPage(t, page)
+	if bytes.ContainsAny(page, "\x1b\u202e") {
+		t.Error("an escape got through")
+	}
+}
+
+func TestText_mutatesNothing(t *testing.T) {
+	r := closedLoop(t)
+	render(t, "text", r)
+	if d := cmp.Diff(closedLoop(t), r); d != "" {
+		t.Error(d)
+	}
+}
+
+// FuzzText renders whatever the codec lets through.
+func FuzzText(f *testing.F) {
+	for _, r := range samples(f) {
+		b, err := record.Marshal(r, "")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Add([]byte(`{"schema":"lastack.run/v1","connections":{"attempted":9223372036854775807,"completed":1},"outcomes":{"x":9223372036854775807}}`))
+	f.Add([]byte(`{"schema":"lastack.run/v1","elapsed_s":1e308,"latency":{"connect":{"count":1,"max_us":1e308}},"timeline":[{"t_s":-1e308},{"t_s":1e308,"opened":5,"p99_us":1e308}]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := record.Read(bytes.NewReader(b))
+		if err != nil {
+			return
+		}
+		for _, name := range FormatNames() {
+			page := render(t, name, r)
+			if name == "text" {
+				checkPage(t, page)
+			}
+		}
+		p := NewProgress(io.Discard, ProgressConfig{Server: true})
+		for i := range r.Timeline {
+			if err := p.Interval(&r.Timeline[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

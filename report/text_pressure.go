@@ -1,0 +1,109 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"lastack/bench/record"
+)
+
+// pressure is how close the run came to the limits around it.
+func (t *text) pressure() {
+	p := t.run.Pressure
+	tab := table{indent: "  ", first: 20, cell: 10, notes: true}
+	tab.row("", "peak", "limit", "used", "")
+	gauge := func(name string, peak, limit int64, print func(int64) string, note string) {
+		if peak <= 0 {
+			return
+		}
+		if limit <= 0 {
+			tab.row(name, print(peak), "", "", note)
+			return
+		}
+		tab.row(name, print(peak), print(limit), usage(float64(peak), float64(limit)), note)
+	}
+	note := strings.Join(strings.Fields(p.Ports.Range), "-")
+	if p.Ports.ExhaustedInS > 0 && p.Ports.PeakInUse < p.Ports.Available {
+		note = join("; ", note, "growing so, full after "+seconds(p.Ports.ExhaustedInS))
+	} else if p.Ports.ExhaustedInS > 0 {
+		note = join("; ", note, "full after "+seconds(p.Ports.ExhaustedInS))
+	}
+	gauge("local ports", int64(p.Ports.PeakInUse), int64(p.Ports.Available), thousands, note)
+	if len(p.Pairs) > 0 {
+		byUse := func(a, b record.PortPair) int { return cmp.Compare(a.PeakInUse, b.PeakInUse) }
+		fullest := slices.MaxFunc(p.Pairs, byUse)
+		note := fullest.Source + " > " + fullest.Destination
+		if n := len(p.Pairs); n > 1 {
+			note = fmt.Sprintf("fullest of %d pairs: %s; the emptiest had %s", n, note, thousands(int64(slices.MinFunc(p.Pairs, byUse).PeakInUse)))
+		}
+		tab.row("  "+note, "", "", "", "")
+	}
+	gauge("descriptors", int64(p.Fds.Peak), p.Fds.Limit, thousands, "of this process")
+	gauge("open files", p.Files.Peak, p.Files.Limit, thousands, "of the whole host")
+	gauge("accept queue", int64(p.AcceptQueuePeak), int64(p.Backlog), thousands, "")
+	gauge("TIME_WAIT buckets", p.TWBuckets.Peak, p.TWBuckets.Limit, thousands, "")
+	gauge("orphans", p.Orphans.Peak, p.Orphans.Limit, thousands, "of the whole host")
+	if p.Conntrack != nil {
+		gauge("conntrack", p.Conntrack.Peak, p.Conntrack.Limit, thousands, "")
+	}
+	gauge("TCP buffers", p.Memory.TCPPeakBytes, p.Memory.TCPLimitBytes, size, "of the whole host, limit is tcp_mem")
+	gauge("socket slabs", p.Memory.SlabPeakBytes, 0, size, "growth over the run")
+	gauge("this process", p.Memory.RSSPeakBytes, 0, size, "resident, peak")
+	parts := []string{
+		"pressure.ports", "pressure.port_pairs", "pressure.fds", "pressure.memory", "pressure.accept_queue_peak", "pressure.backlog",
+		"pressure.orphans", "pressure.tw_buckets", "pressure.conntrack", "pressure.files",
+	}
+	if len(tab.rows) > 1 || t.concerns(parts...) {
+		t.section("PRESSURE", "")
+	}
+	if len(tab.rows) > 1 {
+		tab.write(&t.page)
+	}
+	t.beside(parts...)
+}
+
+// cpu splits the CPU time of the machine and of this process.
+func (t *text) cpu() {
+	c := t.run.Pressure.CPU
+	psi := t.run.Pressure.PSI
+	parts := []string{"pressure.cpu", "pressure.psi", "pressure"}
+	if c == (record.CPU{}) && psi == nil {
+		t.beside(parts...)
+		return
+	}
+	total := float64(c.CPUs) * c.ElapsedS
+	aside := ""
+	if total > 0 {
+		aside = fmt.Sprintf("%s x %d %s = %s of CPU time", seconds(c.ElapsedS), c.CPUs, plural(c.CPUs, "CPU", "CPUs"), seconds(total))
+	}
+	t.section("CPU", aside)
+	tab := table{indent: "  ", first: 22, cell: 10, notes: true}
+	row := func(name string, s, busiest float64, note string) {
+		if s <= 0 {
+			return
+		}
+		if busiest > 0 {
+			note = join("; ", note, "busiest thread "+usage(busiest, 1))
+		}
+		tab.row(name, seconds(s), usage(s, total), note)
+	}
+	row("load's workers", c.GeneratorS, c.GeneratorBusiest, "")
+	row("server's workers", c.ServerS, c.ServerBusiest, "")
+	row("rest of this process", c.ObserverS, 0, "the observers and the runtime")
+	row("machine, kernel", c.SystemS, 0, "softirq included")
+	row("  of it softirq", c.SoftirqS, 0, "")
+	row("machine, user", c.UserS, 0, "")
+	row("stolen", c.StealS, 0, "by the hypervisor: these were not ours to use")
+	row("idle", c.IdleS, 0, "")
+	tab.write(&t.page)
+	if t.run.Sandbox.Topology != "" || t.run.Server != nil {
+		t.hang("  ", "Both ends are on this host: the kernel runs the receiver's softirq work in whoever sends, so the split "+
+			"between load and server shows who ran it, not whose work it was.")
+	}
+	if psi != nil && (psi.CPUSomeS > 0 || psi.MemorySomeS > 0 || psi.IOSomeS > 0) {
+		t.hang("  ", "stalls of the whole host (PSI, some): CPU "+seconds(psi.CPUSomeS)+", memory "+seconds(psi.MemorySomeS)+", I/O "+seconds(psi.IOSomeS))
+	}
+	t.beside(parts...)
+}

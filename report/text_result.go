@@ -1,0 +1,293 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"lastack/bench/record"
+)
+
+// connections is the ledger: every lifecycle stands in it exactly once.
+func (t *text) connections() {
+	c := t.run.Connections
+	t.section("CONNECTIONS", "")
+	if c.Attempted == 0 && len(t.run.Outcomes) == 0 {
+		t.line("  none was attempted")
+		t.beside("connections", "outcomes", "errnos", "warmup")
+		return
+	}
+	tab := table{indent: "  ", first: 20, cell: 10, notes: true}
+	if c.Scheduled > 0 {
+		note := ""
+		if c.Scheduled != c.Attempted {
+			note = thousands(c.Scheduled-c.Attempted) + " arrivals never started"
+		}
+		tab.row("scheduled", thousands(c.Scheduled), "", note)
+	}
+	tab.row("attempted", thousands(c.Attempted), "", "")
+	t.ledger(&tab, t.run.Result, "")
+	tab.write(&t.page)
+
+	var facts []string
+	facts = append(facts, "opened "+thousands(c.Opened))
+	if c.Requests > 0 {
+		facts = append(facts, "exchanges completed "+thousands(c.Requests))
+	}
+	if c.PeakOpen > 0 {
+		facts = append(facts, "most at once "+thousands(c.PeakOpen))
+	}
+	if c.Capped > 0 {
+		facts = append(facts, "arrivals that waited at the cap "+thousands(c.Capped))
+	}
+	t.hang("  ", strings.Join(facts, ";  "))
+	for _, doubt := range doubts(t.run.Result) {
+		t.hang("  ! ", doubt)
+	}
+	t.beside("connections", "outcomes", "errnos", "warmup")
+}
+
+// doubts says where a ledger does not add up.
+func doubts(r record.Result) []string {
+	var out []string
+	c := r.Connections
+	if sum := c.Completed + c.Failed + c.Unfinished; sum != c.Attempted {
+		out = append(out, "completed + failed + unfinished = "+thousands(sum)+", not the "+thousands(c.Attempted)+" attempted: "+
+			thousands(c.Attempted-sum)+" unaccounted for")
+	}
+	var sum int64
+	for _, n := range r.Outcomes {
+		sum += n
+	}
+	if sum != c.Attempted {
+		out = append(out, "the outcomes add up to "+thousands(sum)+", not the "+thousands(c.Attempted)+" attempted")
+	}
+	return out
+}
+
+// ledger adds the rows completed, failed and unfinished with the outcomes under each.
+func (t *text) ledger(tab *table, r record.Result, indent string) {
+	c := r.Connections
+	share := func(n int64) string { return percent(float64(n), float64(c.Attempted)) }
+	outcome := func(name string, n int64, note string) {
+		if n <= 0 {
+			return
+		}
+		if w := outcomeWords(name); w != "" && note != "" {
+			note = w + "; " + note
+		} else {
+			note = w + note
+		}
+		tab.row(indent+"  "+name, thousands(n), share(n), note)
+	}
+	endFailed, endCompleted := splitResets(r)
+
+	tab.row(indent+"completed", thousands(c.Completed), share(c.Completed), "")
+	for _, name := range record.EndOutcomes() {
+		n := r.Outcomes[name]
+		if name == record.OutcomeRSTReceived {
+			n = endCompleted
+		}
+		outcome(name, n, "")
+	}
+	if c.Failed > 0 {
+		tab.row(indent+"failed", thousands(c.Failed), share(c.Failed), "")
+		outcome(record.OutcomeRSTReceived, endFailed, "not what the policy predicts")
+		for _, name := range record.FailureOutcomes() {
+			note := t.span(name)
+			if name == record.OutcomeOther {
+				note = join("; ", errnos(r.Errnos), note)
+			}
+			outcome(name, r.Outcomes[name], note)
+		}
+	}
+	if c.Unfinished > 0 {
+		tab.row(indent+"unfinished", thousands(c.Unfinished), share(c.Unfinished), "")
+		for _, name := range record.UnfinishedOutcomes() {
+			outcome(name, r.Outcomes[name], "")
+		}
+	}
+	for _, name := range keys(r.Outcomes) {
+		if record.ClassOf(name) == record.ClassUnknown {
+			outcome(name, r.Outcomes[name], "unknown to this version of lastack")
+		}
+	}
+}
+
+// splitResets tells the received resets that failed from those that completed: what the
+// other outcomes leave of failed and of completed.
+func splitResets(r record.Result) (failed, completed int64) {
+	all := r.Outcomes[record.OutcomeRSTReceived]
+	failed = r.Connections.Failed
+	for _, name := range record.FailureOutcomes() {
+		failed -= r.Outcomes[name]
+	}
+	failed = max(0, min(failed, all))
+	return failed, all - failed
+}
+
+func join(sep string, parts ...string) string {
+	var some []string
+	for _, p := range parts {
+		if p != "" {
+			some = append(some, p)
+		}
+	}
+	return strings.Join(some, sep)
+}
+
+func errnos(m map[string]int64) string {
+	var parts []string
+	for _, k := range keys(m) {
+		parts = append(parts, k+" "+thousands(m[k]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// span says between which samples of the timeline an outcome was seen.
+func (t *text) span(outcome string) string {
+	first, last := -1, -1
+	for i, iv := range t.run.Timeline {
+		if iv.Failures[outcome] > 0 {
+			if first < 0 {
+				first = i
+			}
+			last = i
+		}
+	}
+	if first < 0 {
+		return ""
+	}
+	from := 0.0
+	if first > 0 {
+		from = t.run.Timeline[first-1].TS
+	}
+	return strings.TrimSuffix(clock(from), " s") + "-" + clock(t.run.Timeline[last].TS)
+}
+
+// clock is a point of the timeline.
+func clock(s float64) string {
+	if math.Abs(s) >= 1e9 {
+		return fmt.Sprintf("%.1e s", s)
+	}
+	return fmt.Sprintf("%.1f s", s)
+}
+
+func (t *text) rates() {
+	r := t.run.Rate
+	if r == (record.Rate{}) && !t.concerns("rate") {
+		return
+	}
+	t.section("RATES", "")
+	tab := table{indent: "  ", first: 20, cell: 10, notes: true}
+	if r.TargetPerS > 0 {
+		tab.row("asked for", rate(r.TargetPerS)+"/s", "", "")
+	}
+	share := func(v float64) string { return percent(v, r.TargetPerS) }
+	tab.row("opened", rate(r.OpenedPerS)+"/s", share(r.OpenedPerS), "")
+	tab.row("completed", rate(r.CompletedPerS)+"/s", share(r.CompletedPerS), "")
+	if r.RequestsPerS > 0 {
+		tab.row("exchanges", rate(r.RequestsPerS)+"/s", "", "")
+	}
+	tab.write(&t.page)
+	t.beside("rate")
+}
+
+func (t *text) latencies() {
+	r := t.run.Result
+	if len(r.Latency) == 0 && len(r.LatencyAbsent) == 0 && !t.concerns("latency", "latency_absent") {
+		return
+	}
+	t.section("LATENCY", "")
+	t.latencyTable("  ", r)
+	thin := int64(math.MaxInt64)
+	for _, l := range r.Latency {
+		if l.Count > 0 {
+			thin = min(thin, l.Count)
+		}
+	}
+	if _, ok := r.Latency["lag"]; ok {
+		t.hang("  ", "lag: from the scheduled to the actual start, the generator's own delay; lifecycle: from the scheduled start to the end, less the hold")
+	}
+	if thin < 10_000 {
+		t.hang("  ", "few samples: p99.9 rests on fewer than 10 values where the count is below 10,000, p99 below 1,000")
+	}
+	t.beside("latency", "latency_absent")
+}
+
+// latencyTable writes a row for each latency of r, and why the others are absent.
+func (t *text) latencyTable(indent string, r record.Result) {
+	rows := latencyRows(indent)
+	for _, name := range latencyOrder(r.Latency) {
+		if l := r.Latency[name]; l.Count > 0 {
+			latencyRow(&rows, name, l)
+		}
+	}
+	if len(rows.rows) > 1 {
+		rows.write(&t.page)
+	}
+	for _, name := range latencyOrder(r.Latency) {
+		if r.Latency[name].Count == 0 && r.LatencyAbsent[name] == "" {
+			t.hang(indent+pad(name, 9), "  no samples")
+		}
+	}
+	for _, name := range latencyOrder(r.LatencyAbsent) {
+		t.hang(indent+pad(name, 11), "not measured: "+r.LatencyAbsent[name])
+	}
+}
+
+func latencyRows(indent string) table {
+	tab := table{indent: indent, first: 9, cell: 8}
+	tab.row("", "count", "min   ", "mean   ", "p50   ", "p90   ", "p99   ", "p99.9   ", "max   ")
+	return tab
+}
+
+func latencyRow(tab *table, name string, l record.Latency) {
+	tab.row(name, thousands(l.Count), cell(l.MinUs), cell(l.MeanUs), cell(l.P50Us), cell(l.P90Us), cell(l.P99Us), cell(l.P999Us), cell(l.MaxUs))
+}
+
+// latencyOrder lists m's keys, the known ones in the order of a connection's life.
+func latencyOrder[V any](m map[string]V) []string {
+	var order []string
+	for _, n := range record.LatencyNames() {
+		if _, ok := m[n]; ok {
+			order = append(order, n)
+		}
+	}
+	for _, n := range keys(m) {
+		if !contains(order, n) {
+			order = append(order, n)
+		}
+	}
+	return order
+}
+
+// groups shows each group's own result, where there are several.
+func (t *text) groups() {
+	groups := t.run.Groups
+	if len(groups) == 0 {
+		return
+	}
+	t.section("GROUPS", "")
+	for i, g := range groups {
+		if i > 0 {
+			t.blank()
+		}
+		about := ""
+		for _, p := range t.run.Plan.Groups {
+			if p.Name == g.Name {
+				about = describe(p, 0, 0)
+			}
+		}
+		t.hang("  "+g.Name+":", about)
+		tab := table{indent: "    ", first: 20, cell: 10, notes: true}
+		tab.row("attempted", thousands(g.Connections.Attempted), "", "opened "+rate(g.Rate.OpenedPerS)+"/s, completed "+rate(g.Rate.CompletedPerS)+"/s")
+		(&text{run: &record.Run{}}).ledger(&tab, g.Result, "")
+		tab.write(&t.page)
+		for _, doubt := range doubts(g.Result) {
+			t.hang("    ! ", doubt)
+		}
+		t.latencyTable("    ", g.Result)
+	}
+	t.beside("groups")
+}

@@ -1,0 +1,147 @@
+package report
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"lastack/bench/record"
+)
+
+func keys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
+
+// limitWords says what a limit means. An unknown one stands for itself.
+func limitWords(limit string) string {
+	switch limit {
+	case record.LimitTarget:
+		return "the asked rate was met, nothing else bound it"
+	case record.LimitGeneratorCPU:
+		return "limited by the generator's CPU"
+	case record.LimitServerCPU:
+		return "limited by the server's CPU"
+	case record.LimitSoftirq:
+		return "limited by the kernel's network work (softirq)"
+	case record.LimitCPU:
+		return "limited by the CPUs of this host"
+	case record.LimitPorts:
+		return "limited by local ports"
+	case record.LimitFds:
+		return "limited by file descriptors"
+	case record.LimitTWBuckets:
+		return "limited by TIME_WAIT buckets"
+	case record.LimitAcceptQueue:
+		return "limited by the accept queue"
+	case record.LimitSYNDrops:
+		return "limited by dropped SYNs"
+	case record.LimitConntrack:
+		return "limited by connection tracking"
+	case record.LimitMemory:
+		return "limited by memory"
+	case record.LimitConnections:
+		return "limited by the number of connections asked for"
+	case record.LimitServer:
+		return "limited by the server"
+	case record.LimitNetwork:
+		return "limited by the network"
+	case record.LimitInterrupted:
+		return "stopped by a signal"
+	case record.LimitUnknown:
+		return "what limited it is unknown"
+	}
+	return "limited by " + limit
+}
+
+// outcomeWords says what an outcome means, in the words of the calls behind it.
+func outcomeWords(outcome string) string {
+	switch outcome {
+	case record.OutcomeFIN:
+		return "closed in order, FINs both ways"
+	case record.OutcomeRSTSent:
+		return "reset by this side, as asked"
+	case record.OutcomeRSTReceived:
+		return "reset by the peer"
+	case record.OutcomeRefused:
+		return "RST to the SYN (ECONNREFUSED)"
+	case record.OutcomeConnectTimeout:
+		return "no answer to the SYN in time"
+	case record.OutcomeNoLocalPort:
+		return "all local ports taken (EADDRNOTAVAIL)"
+	case record.OutcomeNoFD:
+		return "no descriptor left (EMFILE, ENFILE)"
+	case record.OutcomeNoMemory:
+		return "no memory for a socket (ENOMEM, ENOBUFS)"
+	case record.OutcomeUnreachable:
+		return "no route (EHOSTUNREACH, ENETUNREACH)"
+	case record.OutcomeCutInRequest:
+		return "reset or EOF before the whole reply"
+	case record.OutcomeClosedEarly:
+		return "the peer closed before its turn"
+	case record.OutcomeHTTPStatus:
+		return "a whole reply, but a 5xx"
+	case record.OutcomeRequestTimeout:
+		return "no whole reply in time"
+	case record.OutcomeCloseTimeout:
+		return "the peer did not close in time"
+	case record.OutcomeHeld:
+		return "never closed, by policy"
+	case record.OutcomeInterrupted:
+		return "open when the run was stopped"
+	}
+	return ""
+}
+
+// counterWord is one kernel counter worth a look, and what its growth means.
+type counterWord struct{ name, words string }
+
+// counterWords lists them by what they concern: loss, listeners, resets, TIME_WAIT, memory.
+func counterWords() []counterWord {
+	return []counterWord{
+		{"TcpRetransSegs", "segments sent again"},
+		{"TcpExtTCPSynRetrans", "SYNs or SYN-ACKs sent again, after 1 s or more each"},
+		{"TcpExtTCPTimeouts", "retransmission timers that ran out"},
+		{"TcpExtTCPLostRetransmit", "retransmissions lost too"},
+		{"TcpExtTCPSpuriousRTOs", "retransmission timers that ran out too early"},
+		{"TcpExtListenOverflows", "accept queue full"},
+		{"TcpExtListenDrops", "SYNs or final ACKs dropped at a listener, for any reason"},
+		{"TcpExtTCPReqQFullDrop", "SYN queue full, SYN dropped"},
+		{"TcpExtTCPReqQFullDoCookies", "SYN queue full, SYN cookie sent"},
+		{"TcpExtSyncookiesSent", "SYN cookies sent"},
+		{"TcpExtSyncookiesFailed", "SYN cookies that came back wrong"},
+		{"TcpAttemptFails", "handshakes that failed"},
+		{"TcpEstabResets", "established connections reset, by either side"},
+		{"TcpOutRsts", "RSTs sent"},
+		{"TcpInErrs", "broken segments received"},
+		{"TcpExtTCPAbortOnData", "RST: closed with SO_LINGER 0, or data came after the close"},
+		{"TcpExtTCPAbortOnClose", "RST: closed with data unread"},
+		{"TcpExtTCPAbortOnMemory", "RST: out of memory or too many orphans"},
+		{"TcpExtTCPAbortOnTimeout", "given up: retransmissions ran out"},
+		{"TcpExtTCPAbortOnLinger", "RST: closed with TCP_LINGER2 below 0"},
+		{"TcpExtTCPAbortFailed", "RST that could not be sent"},
+		{"TcpExtTCPTimeWaitOverflow", "closed without TIME_WAIT, the buckets being full"},
+		{"TcpExtTWRecycled", "TIME_WAIT sockets whose port a connect took over"},
+		{"TcpExtPAWSTimewait", "segments refused by a TIME_WAIT for an old timestamp"},
+		{"TcpExtPAWSActive", "SYN-ACKs refused for an old timestamp"},
+		{"TcpExtPAWSEstab", "segments refused for an old timestamp"},
+		{"TcpExtTCPACKSkippedTimeWait", "duplicate ACKs of TIME_WAIT held back"},
+		{"TcpExtTCPChallengeACK", "challenge ACKs sent"},
+		{"TcpExtTCPMigrateReqSuccess", "queued connections moved to another listener"},
+		{"TcpExtTCPMigrateReqFailure", "queued connections that could not be moved"},
+		{"TcpExtTCPBacklogDrop", "segments dropped, the socket's backlog being full"},
+		{"TcpExtTCPRcvQDrop", "segments dropped, the receive queue being full"},
+		{"TcpExtTCPZeroWindowDrop", "segments dropped at a zero window"},
+		{"TcpExtPruneCalled", "receive queues pruned for want of memory"},
+		{"TcpExtTCPMemoryPressures", "times that TCP ran into memory pressure"},
+		{"TcpExtTCPFromZeroWindowAdv", "windows opened again from zero"},
+		{"IpOutNoRoutes", "packets without a route"},
+		{"IpInDiscards", "packets discarded on the way in"},
+		{"IpOutDiscards", "packets discarded on the way out"},
+	}
+}
+
+// stateOrder lists the states in the order of a connection's life.
+func stateOrder() []string {
+	return []string{
+		"LISTEN", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT_1", "FIN_WAIT_2", "CLOSING", "TIME_WAIT",
+		"CLOSE_WAIT", "LAST_ACK", "CLOSED",
+	}
+}

@@ -126,7 +126,7 @@ func padLeft(s string, width int) string {
 }
 
 // table aligns cells in columns: the first is text, the others are numbers, set to the right, and the
-// last is a note, wrapped, where notes is set.
+// last is a note, wrapped, where notes is set. A row of one cell goes across all columns.
 type table struct {
 	// indent stands before each row.
 	indent string
@@ -139,11 +139,14 @@ type table struct {
 func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
 
 // nameWidth bounds the first column: names of groups and counters may be of any length.
-const nameWidth = 44
+const nameWidth = 52
 
 func (t *table) write(p *page) {
 	var widths []int
 	for _, row := range t.rows {
+		if len(row) == 1 {
+			continue
+		}
 		for i, c := range row {
 			if i == len(widths) {
 				widths = append(widths, t.cell)
@@ -157,6 +160,11 @@ func (t *table) write(p *page) {
 		}
 	}
 	for _, row := range t.rows {
+		if len(row) == 1 {
+			lead := len(row[0]) - len(strings.TrimLeft(row[0], " "))
+			p.hang(t.indent+row[0][:lead], row[0][lead:])
+			continue
+		}
 		line := t.indent
 		for i, c := range row {
 			switch {
@@ -174,7 +182,7 @@ func (t *table) write(p *page) {
 				line += "  " + padLeft(clean(c), widths[i])
 			}
 		}
-		if t.notes && len(row) > 1 {
+		if t.notes {
 			note := row[len(row)-1]
 			if note == "" {
 				p.line(line)

@@ -79,10 +79,18 @@ func renderJSONL(b *bytes.Buffer, run *record.Run) error {
 			return err
 		}
 	}
+	return WriteRest(b, run)
+}
+
+// WriteRest writes the last line of the jsonl format: the record without its timeline.
+func WriteRest(w io.Writer, run *record.Run) error {
 	rest := *run
 	rest.Timeline = nil
 	line, err := record.Marshal(&rest, "")
-	b.Write(line)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(line)
 	return err
 }
 

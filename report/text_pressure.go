@@ -12,7 +12,7 @@ import (
 // pressure is how close the run came to the limits around it.
 func (t *text) pressure() {
 	p := t.run.Pressure
-	tab := table{indent: "  ", first: 20, cell: 10, notes: true}
+	tab := table{indent: "  ", first: 17, cell: 9, notes: true}
 	tab.row("", "peak", "limit", "used", "")
 	gauge := func(name string, peak, limit int64, print func(int64) string, note string) {
 		if peak <= 0 {
@@ -38,7 +38,7 @@ func (t *text) pressure() {
 		if n := len(p.Pairs); n > 1 {
 			note = fmt.Sprintf("fullest of %d pairs: %s; the emptiest had %s", n, note, thousands(int64(slices.MinFunc(p.Pairs, byUse).PeakInUse)))
 		}
-		tab.row("  "+note, "", "", "", "")
+		tab.row("  " + note)
 	}
 	gauge("descriptors", int64(p.Fds.Peak), p.Fds.Limit, thousands, "of this process")
 	gauge("open files", p.Files.Peak, p.Files.Limit, thousands, "of the whole host")

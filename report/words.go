@@ -90,6 +90,29 @@ func outcomeWords(outcome string) string {
 	return ""
 }
 
+// serverWords says what an outcome means in the server's own ledger.
+func serverWords(outcome string) string {
+	switch outcome {
+	case "fin":
+		return "closed in order"
+	case "rst_sent":
+		return "reset by the server, as asked"
+	case "rst_received":
+		return "reset by the client"
+	case "cut_in_request":
+		return "ended by the client before its reply was sent"
+	case "closed_early":
+		return "closed by the client before the server's turn"
+	case "bad_request":
+		return "what came was not a request"
+	case "drained":
+		return "closed by the server because it stops"
+	case "aborted":
+		return "reset by the server because its grace was over"
+	}
+	return outcomeWords(outcome)
+}
+
 // counterWord is one kernel counter worth a look, and what its growth means.
 type counterWord struct{ name, words string }
 

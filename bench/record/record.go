@@ -145,6 +145,7 @@ type Group struct {
 	Exchange    string   `json:"exchange"`
 	Requests    int      `json:"requests,omitempty"`
 	ThinkNs     int64    `json:"think_ns,omitempty"`
+	Host        string   `json:"host,omitempty"`
 	Headers     []string `json:"headers,omitempty"`
 
 	ConnectTimeoutNs int64    `json:"connect_timeout_ns,omitempty"`
@@ -190,7 +191,10 @@ type Server struct {
 	Backlog   int   `json:"backlog"`
 	Accepted  int64 `json:"accepted"`
 	Requests  int64 `json:"requests"`
-	// Outcomes counts how connections ended as the server saw it: accepted = their sum.
+	// Open is the number still open when the ledger was closed.
+	Open int64 `json:"open,omitempty"`
+	// Outcomes counts how connections ended as the server saw it, in the server's own words:
+	// accepted = open + their sum.
 	Outcomes     map[string]int64 `json:"outcomes"`
 	AcceptErrors map[string]int64 `json:"accept_errors,omitempty"`
 }

@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "write the golden files")
 // goodHost is a host with nothing to complain of.
 func goodHost() (*Facts, *Features) {
 	yes := Feature{Answer: Supported}
-	return &Facts{
+	f := &Facts{
 		Kernel: "6.18.0", Arch: "x86_64", CPUs: 8, MemoryBytes: 32 << 30, AvailableBytes: 30 << 30, PageBytes: 4096,
 		NetNS: "net:[4026531840]", Capabilities: usefulCapabilities(), InitialUserNS: true,
 		NoFileSoft: 524288, NoFileHard: 524288, Clock: "tsc", ClockNs: 40,
@@ -37,11 +37,13 @@ func goodHost() (*Facts, *Features) {
 			"fs.file-max":                      "9223372036854775807",
 			"fs.nr_open":                       "1048576",
 		},
-	}, &Features{
+	}
+	k := &Features{
 		NetNS: yes, UserNS: yes, SockDiag: yes, SockDestroy: yes, IOUring: Feature{Answer: Supported, N: 62},
 		BPF: yes, LocalPortRange: yes, BindNoPort: yes, EpollPwait2: yes, Packet: yes, NFTables: yes,
 		TCPInfo: Feature{Answer: Supported, N: 280}, PSI: yes, Slabinfo: yes,
 	}
+	return f, k
 }
 
 // refuse gives one feature after another the same answer.

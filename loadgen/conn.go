@@ -64,7 +64,7 @@ func (w *worker) start(g *group, s sockio.Sock, sched, now int64) {
 	if sched < w.measureFrom {
 		k.flags = inWarmup
 		l = &g.warmup
-	} else {
+	} else if g.OpenLoop() {
 		record(g.latency[Lag], now-sched)
 	}
 	l.Attempted++

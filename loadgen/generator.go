@@ -68,8 +68,8 @@ type Snapshot struct {
 	// Interval holds the lifecycle times since the last snapshot.
 	Interval *hdrhistogram.Histogram
 	Warmup   bool
-	// Done is set when every lifecycle is over.
-	Done bool
+	// Closing is set when no lifecycle starts any more, Done when every one is over.
+	Closing, Done bool
 }
 
 // Generator is a load under way.
@@ -78,9 +78,11 @@ type Generator struct {
 	workers []*worker
 	last    []snapshot
 	spare   []*hdrhistogram.Histogram
+	begin   chan int64    // hands each worker the start
 	done    chan struct{} // closed when every worker has finished
 	release chan struct{} // closed to let the workers close their sockets
-	closed  sync.WaitGroup
+	running sync.WaitGroup // until the lifecycles are over
+	closed  sync.WaitGroup // until the sockets are closed
 	mu      sync.Mutex
 	over    bool // every worker has finished: no wake-up may come any more
 	err     error
@@ -88,9 +90,9 @@ type Generator struct {
 	stop    func() bool
 }
 
-// Start validates the plan, opens the workers' loops and starts the load. When ctx is
-// cancelled the load stops at once and accounts for what is open as interrupted.
-func Start(ctx context.Context, cfg Config) (*Generator, error) {
+// New validates the plan and opens the workers' loops: after it nothing is missing that
+// the load needs. Close must follow.
+func New(cfg Config) (*Generator, error) {
 	if err := cfg.Plan.Validate(); err != nil {
 		return nil, err
 	}
@@ -98,7 +100,10 @@ func Start(ctx context.Context, cfg Config) (*Generator, error) {
 		cfg.NewLoop = sockio.NewEpoll
 	}
 	n := max(cfg.Plan.Workers, 1)
-	g := &Generator{cfg: cfg, done: make(chan struct{}), release: make(chan struct{}), last: make([]snapshot, n)}
+	g := &Generator{
+		cfg: cfg, begin: make(chan int64), done: make(chan struct{}), release: make(chan struct{}),
+		last: make([]snapshot, n), stop: func() bool { return true },
+	}
 	sh := make([]*shared, len(cfg.Plan.Groups))
 	for i := range sh {
 		sh[i] = &shared{all: int64(cfg.Plan.Groups[i].Connections), wake: g.wake}
@@ -108,7 +113,10 @@ func Start(ctx context.Context, cfg Config) (*Generator, error) {
 		g.workers = append(g.workers, newWorker(&cfg, id, n, cfg.slots(id, n), sh))
 		g.spare = append(g.spare, NewHistogram())
 	}
-	return g, g.launch(ctx)
+	if err := g.open(); err != nil {
+		return nil, err
+	}
+	return g, nil
 }
 
 // slots is how many sockets worker id may have open at once.
@@ -128,63 +136,65 @@ func (c *Config) slots(id, workers int) int {
 	return min(planned, max(budget, 1))
 }
 
-func (g *Generator) launch(ctx context.Context) error {
+// open starts the workers' goroutines, which wait for Start.
+func (g *Generator) open() error {
 	opened := make(chan error, len(g.workers))
-	begin := make(chan int64)
-	failed := make(chan struct{})
-	var running sync.WaitGroup
+	g.running.Add(len(g.workers))
 	for _, w := range g.workers {
-		running.Add(1)
-		g.closed.Add(1)
-		go func() {
-			defer g.closed.Done()
-			err := w.open(&g.cfg)
-			opened <- err
-			if err != nil {
-				running.Done()
-				return
-			}
-			select {
-			case start := <-begin:
-				if err := w.run(start); err != nil {
-					g.fail(fmt.Errorf("load worker %d: %w", w.id, err))
-				}
-			case <-failed:
-			}
-			running.Done()
-			<-g.release
-			if err := w.loop.CloseAll(true); err != nil {
-				g.fail(err)
-			}
-		}()
+		g.closed.Go(func() { g.work(w, opened) })
 	}
 	var errs []error
 	for range g.workers {
 		errs = append(errs, <-opened)
 	}
 	if err := errors.Join(errs...); err != nil {
-		close(failed)
-		close(g.release)
-		g.closed.Wait()
+		_ = g.Close() // the error above is the one to tell
 		return fmt.Errorf("start the load's workers: %w", err)
 	}
+	g.result.Engine = g.workers[0].loop.Name()
+	return nil
+}
+
+func (g *Generator) work(w *worker, opened chan<- error) {
+	err := w.open(&g.cfg)
+	opened <- err
+	if err != nil {
+		g.running.Done()
+		return
+	}
+	select {
+	case start := <-g.begin:
+		if err := w.run(start); err != nil {
+			g.fail(fmt.Errorf("load worker %d: %w", w.id, err))
+		}
+		g.running.Done()
+		<-g.release
+	case <-g.release:
+		g.running.Done()
+	}
+	if err := w.loop.CloseAll(true); err != nil {
+		g.fail(err)
+	}
+}
+
+// Start starts the load. When ctx is cancelled the load stops at once, and accounts for
+// what is open as interrupted. It is called once.
+func (g *Generator) Start(ctx context.Context) {
 	start := sockio.Now()
 	g.result.Started = start
 	g.result.MeasuredFrom = start + int64(g.cfg.Plan.Warmup)
-	g.result.Engine = g.workers[0].loop.Name()
 	for range g.workers {
-		begin <- start
+		g.begin <- start
 	}
-	g.stop = context.AfterFunc(ctx, g.interrupt)
+	g.stop = context.AfterFunc(ctx, g.Interrupt)
 	go func() {
-		running.Wait()
+		g.running.Wait()
 		g.mu.Lock()
 		g.over = true
 		g.result.Ended = sockio.Now()
 		g.mu.Unlock()
 		close(g.done)
 	}()
-	return nil
 }
 
 func (g *Generator) wake() {
@@ -193,8 +203,8 @@ func (g *Generator) wake() {
 	}
 }
 
-// interrupt stops the workers, unless they have finished.
-func (g *Generator) interrupt() {
+// Interrupt stops the load, unless it has finished.
+func (g *Generator) Interrupt() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.over {
@@ -203,7 +213,9 @@ func (g *Generator) interrupt() {
 	g.result.Interrupted = true
 	for _, w := range g.workers {
 		w.stop.Store(true)
-		w.loop.Wake()
+		if w.loop != nil { // it could not be opened
+			w.loop.Wake()
+		}
 	}
 }
 
@@ -255,6 +267,7 @@ func (g *Generator) Snapshot() Snapshot {
 		s.Ledger.Add(&g.last[i].ledger)
 		s.Open += g.last[i].open
 		s.Warmup = s.Warmup || g.last[i].warm
+		s.Closing = s.Closing || g.last[i].late
 	}
 	return s
 }
@@ -286,8 +299,11 @@ func (g *Generator) Wait() (*Result, error) {
 	return &r, g.err
 }
 
-// Close closes what is still open, by RST, and ends the workers.
+// Close closes what is still open, by RST, and ends the workers. A load that is still
+// under way is interrupted.
 func (g *Generator) Close() error {
+	g.stop()
+	g.Interrupt()
 	close(g.release)
 	g.closed.Wait()
 	g.mu.Lock()

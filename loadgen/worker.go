@@ -43,7 +43,8 @@ type snapshot struct {
 	ledger   Ledger
 	open     int64
 	interval *hdrhistogram.Histogram
-	warm     bool
+	warm     bool // in the warm-up
+	late     bool // after the end
 }
 
 // overdue is how long after the end arrivals are still started that were due before it: the
@@ -282,7 +283,8 @@ func (w *worker) settle(o Outcome) {
 }
 
 func (w *worker) answer(r *snapshotRequest) {
-	s := snapshot{interval: w.interval, warm: w.loop.Now() < w.measureFrom}
+	now := w.loop.Now()
+	s := snapshot{interval: w.interval, warm: now < w.measureFrom, late: now >= w.end}
 	w.interval = r.fresh
 	for _, g := range w.groups {
 		s.ledger.Add(&g.ledger)

@@ -121,6 +121,9 @@ func newHelp() *cobra.Command {
 // commands lists the subcommands.
 func commands() []*cobra.Command {
 	return []*cobra.Command{
+		newRun(),
+		newServe(),
+		newReport(),
 		newDoctor(),
 	}
 }

@@ -1,0 +1,134 @@
+package bench
+
+import (
+	"lastack/bench/record"
+	"lastack/loadgen"
+	"lastack/server"
+	"lastack/sockstate"
+	"lastack/sockstate/teardown"
+)
+
+// books is what the accounting compares: our own ledgers, the kernel's counters, and what
+// the policies predict.
+type books struct {
+	plan    *loadgen.Plan
+	groups  []loadgen.GroupResult
+	server  *server.Stats // nil: not ours
+	grown   sockstate.Counters
+	env     teardown.Env
+	exact   bool // a namespace of our own: nobody else counts there
+	settled bool
+	lossy   bool
+}
+
+// predict says what the plan's policies bring, for the outcomes that were seen.
+func (b *books) predict() record.Predicted {
+	p := record.Predicted{Counters: make(map[string]record.Range)}
+	for i := range b.plan.Groups {
+		one := b.prediction(i)
+		if i == 0 {
+			p.Paths = one.Describe()
+			p.TimeWait = one.TimeWait.String()
+		} else if p.TimeWait != one.TimeWait.String() {
+			p.TimeWait = teardown.HeldByEither.String()
+		}
+		p.Notes = append(p.Notes, one.Notes...)
+		for name, r := range b.expect(i, &one) {
+			sum := p.Counters[name]
+			p.Counters[name] = record.Range{Min: sum.Min + r.Min, Max: sum.Max + r.Max}
+		}
+	}
+	return p
+}
+
+func (b *books) prediction(i int) teardown.Prediction {
+	g := &b.plan.Groups[i]
+	env := b.env
+	env.Lifecycles = int(b.ledger(i).Attempted)
+	env.Lossy = b.lossy
+	return teardown.Predict(g.Close, g.OnEOF, g.Exchange, env)
+}
+
+// ledger is a group's, warm-up included: the kernel does not tell them apart.
+func (b *books) ledger(i int) loadgen.Ledger {
+	l := b.groups[i].Ledger
+	l.Add(&b.groups[i].Warmup)
+	return l
+}
+
+// expect is how far each counter should have moved for what a group came to: as predicted
+// for the lifecycles that ended as they should, anything that a close can do for
+// those that were opened and did not.
+func (b *books) expect(i int, one *teardown.Prediction) map[string]record.Range {
+	l := b.ledger(i)
+	expected := make(map[string]record.Range)
+	held := l.Outcomes[loadgen.Held]
+	done := l.Completed()
+	if b.plan.Groups[i].Close.Who == teardown.Nobody {
+		done, held = held, 0
+	} else if b.plan.Groups[i].OnEOF.Kind == teardown.ReactNever {
+		// Held in CLOSE_WAIT: the other side's part of the teardown is over.
+		done, held = done+held, 0
+	}
+	astray := l.Failed() - l.NoSYN + l.Outcomes[loadgen.Interrupted] + held
+	for name, r := range one.Counters(done) {
+		r.Max += 2 * max(astray, 0) // at most one entry or abort at each end
+		expected[name] = record.Range{Min: r.Min, Max: r.Max}
+	}
+	return expected
+}
+
+// checks lists the statements that must hold.
+func (b *books) checks(p *record.Predicted) []record.Check {
+	var total loadgen.Ledger
+	for i := range b.groups {
+		l := b.ledger(i)
+		total.Add(&l)
+	}
+	var sum int64
+	for _, n := range total.Outcomes {
+		sum += n
+	}
+	checks := []record.Check{check("sum of outcomes = attempted", one(total.Attempted), sum, true, "")}
+	note := ""
+	if !b.exact {
+		note = "others' connections count in this namespace too"
+	}
+	checks = append(checks, check("TcpActiveOpens = attempted less failed before a SYN", one(total.Attempted-total.NoSYN), b.grown["TcpActiveOpens"], b.exact, note))
+	if b.server != nil {
+		ended := b.server.Open
+		for _, n := range b.server.ByName() {
+			ended += n
+		}
+		checks = append(checks,
+			check("server: sum of outcomes and open = accepted", one(b.server.Accepted), ended, true, ""),
+			check("server: accepted = TcpPassiveOpens", one(b.grown["TcpPassiveOpens"]), b.server.Accepted, b.exact, note),
+			check("server: accepted = opened by the client", record.Range{Min: total.Opened - b.lostHandshakes(), Max: total.Attempted - total.NoSYN}, b.server.Accepted, b.exact, note))
+	}
+	seen := teardown.Observed(b.grown)
+	// A reset is in flight or not yet noticed, and a minisocket not yet made, until the teardown has settled.
+	settled := ""
+	if !b.settled {
+		settled = "the teardown had not settled when the counters were read"
+	}
+	for _, name := range []string{teardown.CounterTimeWaits, teardown.CounterAbortOnData, teardown.CounterAbortOnClose} {
+		n := note
+		if n == "" {
+			n = settled
+		}
+		checks = append(checks, check(name, p.Counters[name], seen[name], b.exact && b.settled && b.server != nil, n))
+	}
+	return checks
+}
+
+// lostHandshakes is how many connections the client may hold for open that the listener
+// dropped with its queue full: the client's last ACK of the handshake was ignored.
+func (b *books) lostHandshakes() int64 {
+	return b.grown["TcpExtListenDrops"] + b.grown["TcpExtListenOverflows"]
+}
+
+func one(n int64) record.Range { return record.Range{Min: n, Max: n} }
+
+func check(name string, want record.Range, got int64, exact bool, note string) record.Check {
+	return record.Check{Name: name, Want: want, Got: got, OK: want.Contains(got), Exact: exact, Note: note}
+}

@@ -1,0 +1,218 @@
+package bench
+
+import (
+	"runtime"
+	"slices"
+	"strings"
+
+	"lastack/bench/record"
+	"lastack/sockstate"
+	"lastack/sockstate/observe"
+	"lastack/sockstate/teardown"
+)
+
+// stuck is the reaction that leaves a socket in CLOSE_WAIT.
+const stuck = teardown.ReactNever
+
+// assemble fills the record.
+func (e *experiment) assemble() (*record.Run, error) {
+	r := &record.Run{
+		Schema: record.Schema, Version: e.cfg.Version, Kind: record.KindRun,
+		Started:     e.started,
+		ElapsedS:    e.result.Measured().Seconds(),
+		Interrupted: e.result.Interrupted,
+		Sandbox:     e.cfg.Status,
+		Timeline:    e.sampler.timeline,
+		Settle:      e.settle,
+		Warnings:    []string{},
+	}
+	if r.Sandbox.Mode == "" {
+		r.Sandbox.Mode = "off"
+	}
+	if err := e.addResults(r); err != nil {
+		return nil, err
+	}
+	if err := e.addPlan(r); err != nil {
+		return nil, err
+	}
+	e.addHost(r)
+	e.addStates(r)
+	e.addPressure(r)
+	e.addObserver(r)
+	e.addBooks(r)
+	r.Verdict = judge(r)
+	for _, t := range e.cfg.Thresholds {
+		r.Thresholds = append(r.Thresholds, t.Evaluate(r))
+	}
+	return r, nil
+}
+
+func (e *experiment) addResults(r *record.Run) (err error) {
+	total := e.result.Total()
+	groups := e.cfg.Plan.Groups
+	if r.Result, err = result(&total, r.ElapsedS, groups); err != nil {
+		return err
+	}
+	for i := range groups {
+		g := &groups[i]
+		if g.OpenLoop() && e.cfg.Plan.Duration > 0 && g.Plateau == 0 {
+			r.Rate.TargetPerS += (g.RateFrom + g.RateTo) / 2
+		}
+	}
+	if len(groups) > 1 {
+		for i := range e.result.Groups {
+			one, err := result(&e.result.Groups[i], r.ElapsedS, groups[i:i+1])
+			if err != nil {
+				return err
+			}
+			r.Groups = append(r.Groups, record.GroupResult{Name: groups[i].Name, Result: one})
+		}
+	}
+	if w := &total.Warmup; w.Attempted > 0 {
+		r.Warmup = &record.Connections{
+			Attempted: w.Attempted, Opened: w.Opened, Completed: w.Completed(), Failed: w.Failed(),
+			Unfinished: w.Unfinished(), Requests: w.Requests,
+		}
+	}
+	if i := &total.Info; i.Sampled > 0 {
+		r.TCPInfo = &record.TCPInfo{
+			Sampled: i.Sampled, RTTUs: summary(i.RTT), MinRTTUs: summary(i.MinRTT),
+			Retransmits: i.Retransmits, Lost: i.Lost,
+			SndMSS: i.SndMSS.ValueAtQuantile(50), SndCwnd: i.SndCwnd.ValueAtQuantile(50),
+		}
+	}
+	return nil
+}
+
+func (e *experiment) addPlan(r *record.Run) (err error) {
+	if r.Plan, err = recordPlan(&e.cfg.Plan); err != nil {
+		return err
+	}
+	r.Plan.Engine = e.result.Engine
+	r.Plan.Command = e.cfg.Command
+	for i := range r.Plan.Groups {
+		// As typed: a prefix may stand for thousands of addresses.
+		if len(r.Plan.Groups[i].Sources) > 0 && e.cfg.Sources != "" {
+			r.Plan.Groups[i].Sources = strings.Split(e.cfg.Sources, ",")
+		}
+	}
+	if s := e.cfg.Server; s != nil {
+		r.Plan.ServerWorkers = s.Workers
+		st := e.ended
+		r.Server = &record.Server{
+			Listeners: max(s.Listeners, 1), Backlog: s.Backlog,
+			Accepted: st.Accepted, Requests: st.Requests, Open: st.Open, Outcomes: st.ByName(),
+		}
+		for errno, n := range st.AcceptErrors {
+			if r.Server.AcceptErrors == nil {
+				r.Server.AcceptErrors = make(map[string]int64)
+			}
+			r.Server.AcceptErrors[errnoName(errno)] += n
+		}
+	}
+	return nil
+}
+
+func (e *experiment) addHost(r *record.Run) {
+	f := e.facts
+	r.Hosts = []record.Host{{
+		Kernel: f.Kernel, CPUs: f.CPUs, GoMaxProcs: runtime.GOMAXPROCS(0), MemoryBytes: f.MemoryBytes,
+		BootID: f.BootID, NetNS: f.NetNS, NoFile: int64(f.NoFileSoft), Sysctls: f.Sysctls,
+	}}
+}
+
+func (e *experiment) addStates(r *record.Run) {
+	s := e.sampler
+	name, _ := e.watch.Source()
+	if name == observe.CensusOff {
+		name = ""
+	}
+	r.States = record.States{Source: name, Peak: bySide(&s.peak), Final: bySide(&s.sample.Census.Count)}
+	_, grown := e.after.grown(&e.before)
+	r.Counters = grown
+	if by, _ := e.after.grown(&e.before); e.split() {
+		r.CountersBySide = map[string]map[string]int64{
+			sockstate.Client.String(): by[0],
+			sockstate.Server.String(): by[1],
+		}
+	}
+	longest := max(s.sample.Census.TimeWaitLeft[sockstate.Client].Max, s.sample.Census.TimeWaitLeft[sockstate.Server].Max)
+	r.TimeWait = record.TimeWait{
+		Peak:             s.peakTW,
+		PeakBySide:       make(map[string]int),
+		Entered:          grown["TcpExtTW"],
+		EnteredShort:     grown["TcpExtTWKilled"],
+		Overflow:         grown["TcpExtTCPTimeWaitOverflow"],
+		ReusedByConnect:  grown["TcpExtTWRecycled"],
+		FinWait2MiniPeak: s.peakMini,
+		OrphanPeak:       s.peakOrphan,
+		LongestLeftS:     longest.Seconds(),
+	}
+	for side := range sockstate.Side(sockstate.NumSides) {
+		if n := s.peak[side][sockstate.TimeWait]; n > 0 {
+			r.TimeWait.PeakBySide[side.String()] = n
+		}
+	}
+	if n := e.namespaceLimits(sockstate.Client).MaxTimeWait; n > 0 {
+		r.TimeWait.MaxBuckets = int(n)
+	}
+}
+
+func (e *experiment) namespaceLimits(side sockstate.Side) observe.NamespaceLimits {
+	all := e.limits.Namespaces
+	return all[min(int(side), len(all)-1)]
+}
+
+func bySide(count *[sockstate.NumSides][sockstate.NumStates]int) map[string]map[string]int {
+	m := make(map[string]map[string]int)
+	for side := range count {
+		if s := states(&count[side]); len(s) > 0 {
+			m[sockstate.Side(side).String()] = s
+		}
+	}
+	return m
+}
+
+func (e *experiment) addObserver(r *record.Run) {
+	name, reason := e.watch.Source()
+	r.Observer = record.Observer{
+		Census: name, CensusReason: reason,
+		Trace: "off", TraceReason: "this version observes by census and counters only",
+		Cost: e.sampler.cost,
+	}
+	r.Warnings = append(r.Warnings, e.sampler.warnings...)
+	if !r.Settle.Done {
+		r.Warnings = append(r.Warnings, "settle: sockets of the load were still changing state when the counters were read")
+	}
+}
+
+func (e *experiment) addBooks(r *record.Run) {
+	_, grown := e.after.grown(&e.before)
+	b := &books{
+		plan: &e.cfg.Plan, groups: e.result.Groups, grown: grown,
+		env:     teardown.Env{FinTimeout: e.finTimeout(), MaxTWBuckets: int(max(e.namespaceLimits(sockstate.Client).MaxTimeWait, 0))},
+		exact:   e.cfg.Sandbox != nil,
+		settled: r.Settle.Done,
+		lossy:   e.cfg.Lossy,
+	}
+	if e.server != nil {
+		b.server = &e.ended
+	}
+	r.Predicted = b.predict()
+	r.Accounting = b.checks(&r.Predicted)
+}
+
+// pairs lists the pairs by use, the fullest first.
+func (s *sampler) pairs() []record.PortPair {
+	var all []record.PortPair
+	for p, n := range s.peakPair {
+		all = append(all, record.PortPair{Source: p.Source.String(), Destination: p.Destination.String(), PeakInUse: n})
+	}
+	slices.SortFunc(all, func(a, b record.PortPair) int {
+		if a.PeakInUse != b.PeakInUse {
+			return b.PeakInUse - a.PeakInUse
+		}
+		return strings.Compare(a.Source+a.Destination, b.Source+b.Destination)
+	})
+	return all
+}

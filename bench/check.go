@@ -1,0 +1,76 @@
+package bench
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+
+	"lastack/bench/host"
+)
+
+// Check says what of an experiment cannot be carried out as asked, without opening a
+// socket of the load: a *RefusedError, *loadgen.PlanError or *server.ConfigError.
+func Check(c Config) error {
+	f := c.Host
+	if f == nil {
+		var err error
+		if f, err = host.Read(); err != nil {
+			return err
+		}
+	}
+	if c.Server != nil {
+		s := c.Server.Config
+		s.Addrs = []netip.AddrPort{anyLoopback(c.Server.V6)}
+		if err := s.Validate(); err != nil {
+			return err
+		}
+		c.Plan.Groups = append(c.Plan.Groups[:0:0], c.Plan.Groups...)
+		for i := range c.Plan.Groups {
+			c.Plan.Groups[i].Targets = s.Addrs
+		}
+	}
+	if err := c.Plan.Validate(); err != nil {
+		return err
+	}
+	if _, _, err := c.divideFds(int64(f.NoFileSoft)); err != nil {
+		return err
+	}
+	if c.Server == nil {
+		return c.checkSources()
+	}
+	return nil
+}
+
+// anyLoopback stands for the embedded server's address, which is not known yet.
+func anyLoopback(v6 bool) netip.AddrPort {
+	if v6 {
+		return netip.AddrPortFrom(netip.IPv6Loopback(), 1)
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 1)
+}
+
+// checkSources tries the first and the last source of each group: binding tells what no list
+// of interfaces does, as local routes make whole ranges local.
+func (c *Config) checkSources() error {
+	for i := range c.Plan.Groups {
+		s := c.Plan.Groups[i].Sources
+		if len(s) == 0 {
+			continue
+		}
+		for _, a := range []netip.Addr{s[0], s[len(s)-1]} {
+			if err := bindable(a); err != nil {
+				return &RefusedError{"source", a.String(), fmt.Sprintf("is not an address of this host (%v): want one that is, or add it (ip addr add, ip route add local)", err)}
+			}
+		}
+	}
+	return nil
+}
+
+// bindable reports whether a is local. A UDP socket asks: it sends nothing, and takes no TCP port.
+func bindable(a netip.Addr) error {
+	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}

@@ -1,0 +1,69 @@
+package bench
+
+import (
+	"fmt"
+	"time"
+
+	"lastack/bench/host"
+	"lastack/bench/record"
+	"lastack/bench/sandbox"
+	"lastack/loadgen"
+	"lastack/server"
+)
+
+// Config is one experiment.
+type Config struct {
+	Plan loadgen.Plan
+	// Server is the embedded server; nil where the plan's targets are somebody else's. With it,
+	// the groups' targets are filled in.
+	Server *ServerConfig
+	// Sandbox is what the process is inside of, nil if nothing. Status says it to the record.
+	Sandbox *sandbox.Sandbox
+	Status  record.Sandbox
+	// Lossy is set where the sandbox drops packets.
+	Lossy bool
+
+	Census string // auto, diag or proc
+	// Interval is the time between two samples; 0 means 1 s.
+	Interval time.Duration
+	// Settle is how long the teardown is watched after the load, until no socket of it is left;
+	// 0: only until all is settled but TIME_WAIT, at most settleAtMost.
+	Settle time.Duration
+	// ServerPID is the process of a local target, 0 if unknown.
+	ServerPID  int
+	Thresholds []record.Threshold
+	// OnInterval sees each interval as it ends, on the goroutine of Run. It may be nil.
+	OnInterval func(*record.Interval)
+
+	Version string
+	Command []string
+	// Host is what the host's own namespaces hold, for what a sandbox cannot read (tcp_mem,
+	// tcp_max_orphans); nil: read here.
+	Host *host.Facts
+	// Sources is --source as it was typed, for the record.
+	Sources string
+}
+
+// ServerConfig is an embedded server.
+type ServerConfig struct {
+	server.Config
+	// V6 has it listen on IPv6.
+	V6 bool
+}
+
+// RefusedError is an experiment that cannot be made as asked, found before a
+// socket of the load opened.
+type RefusedError struct {
+	// Flag is the flag's name without dashes.
+	Flag, Value, Why string
+}
+
+func (e *RefusedError) Error() string { return fmt.Sprintf("--%s %s: %s", e.Flag, e.Value, e.Why) }
+
+const (
+	defaultInterval = time.Second
+	// settleAtMost bounds the wait for what is on its way to a state where it stays.
+	settleAtMost = 3 * time.Second
+	// reservedFds stay free for everything that is not a connection of the load.
+	reservedFds = 64
+)

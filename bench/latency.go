@@ -1,0 +1,87 @@
+package bench
+
+import (
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"lastack/bench/record"
+	"lastack/loadgen"
+	"lastack/sockstate/exchange"
+	"lastack/sockstate/teardown"
+)
+
+// result converts what a load, or a group, came to.
+func result(g *loadgen.GroupResult, measured float64, spec []loadgen.Group) (record.Result, error) {
+	l := &g.Ledger
+	r := record.Result{
+		Connections: record.Connections{
+			Scheduled: g.Scheduled, Attempted: l.Attempted, Opened: l.Opened, Completed: l.Completed(), Failed: l.Failed(),
+			Unfinished: l.Unfinished(), Capped: g.Capped, Requests: l.Requests, PeakOpen: g.PeakOpen,
+		},
+		Outcomes:      make(map[string]int64),
+		Latency:       make(map[string]record.Latency),
+		LatencyAbsent: make(map[string]string),
+	}
+	for o, n := range l.Outcomes {
+		if n > 0 {
+			r.Outcomes[loadgen.Outcome(o).String()] = n
+		}
+	}
+	for e, n := range g.Errnos {
+		if r.Errnos == nil {
+			r.Errnos = make(map[string]int64)
+		}
+		r.Errnos[errnoName(e)] += n
+	}
+	if measured > 0 {
+		r.Rate.OpenedPerS = float64(l.Opened) / measured
+		r.Rate.CompletedPerS = float64(l.Completed()) / measured
+		r.Rate.RequestsPerS = float64(l.Requests) / measured
+	}
+	for m, h := range g.Latency {
+		name := loadgen.Metric(m).String()
+		if h.TotalCount() == 0 {
+			r.LatencyAbsent[name] = whyAbsent(loadgen.Metric(m), spec)
+			continue
+		}
+		lat, err := record.NewLatency(h)
+		if err != nil {
+			return r, err
+		}
+		r.Latency[name] = lat
+	}
+	return r, nil
+}
+
+// whyAbsent says why a latency has no samples.
+func whyAbsent(m loadgen.Metric, spec []loadgen.Group) string {
+	if len(spec) != 1 {
+		return "no sample: no lifecycle came so far"
+	}
+	g := &spec[0]
+	switch {
+	case m == loadgen.Lag && !g.OpenLoop():
+		return "closed loop: a lifecycle starts when its slot is free, there is no schedule to be late for"
+	case m == loadgen.Exchange && g.Exchange.Kind == exchange.None:
+		return "no exchange was asked for"
+	case m == loadgen.Exchange && g.Close.How == teardown.Unread:
+		return "the last exchange is left unread, by policy"
+	case m == loadgen.Close && g.Close.Who == teardown.Nobody, m == loadgen.Lifecycle && g.Close.Who == teardown.Nobody:
+		return "nobody closes, by policy"
+	case m == loadgen.Close && g.Close.Active(0) && g.Close.How != teardown.Half:
+		return "the client closes its descriptor and sees nothing of what follows: the kernel's trace would"
+	}
+	return "no sample: no lifecycle came so far"
+}
+
+// summary is a Latency without the histogram, for what is not part of the five.
+func summary(h *hdrhistogram.Histogram) *record.Latency {
+	if h.TotalCount() == 0 {
+		return nil
+	}
+	us := func(ns int64) float64 { return float64(ns) / 1e3 }
+	return &record.Latency{
+		Count: h.TotalCount(), MinUs: us(h.Min()), MeanUs: h.Mean() / 1e3,
+		P50Us: us(h.ValueAtQuantile(50)), P90Us: us(h.ValueAtQuantile(90)), P99Us: us(h.ValueAtQuantile(99)),
+		P999Us: us(h.ValueAtQuantile(99.9)), MaxUs: us(h.Max()),
+	}
+}

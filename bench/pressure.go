@@ -1,0 +1,120 @@
+package bench
+
+import (
+	"fmt"
+	"time"
+
+	"lastack/bench/record"
+	"lastack/sockstate"
+	"lastack/sockstate/observe"
+)
+
+// maxPairs bounds the pairs that a record lists.
+const maxPairs = 16
+
+// known is a gauge or limit for the record, where 0 stands for unknown.
+func known(n int64) int64 { return max(n, 0) }
+
+func (e *experiment) addPressure(r *record.Run) {
+	s, l := e.sampler, e.limits
+	ns := e.namespaceLimits(sockstate.Client)
+	g := &s.gauges
+	p := &r.Pressure
+	pairs := s.pairs()
+	p.Ports = record.Ports{Available: max(ns.Ports, 0)}
+	if ns.PortLow >= 0 {
+		p.Ports.Range = fmt.Sprintf("%d %d", ns.PortLow, ns.PortHigh)
+	}
+	if sp := e.cfg.Plan.Groups[0].SourcePorts; !sp.IsZero() {
+		p.Ports.Range = fmt.Sprintf("%d %d", sp.Lo, sp.Hi)
+		p.Ports.Available = int(sp.Hi) - int(sp.Lo) + 1
+	}
+	if len(pairs) > 0 {
+		p.Ports.PeakInUse = pairs[0].PeakInUse
+	}
+	p.Ports.ExhaustedInS = s.exhaustion(p.Ports.Available)
+	p.Pairs = pairs[:min(len(pairs), maxPairs)]
+	if len(pairs) > maxPairs {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("pressure.port_pairs: the %d fullest of %d pairs are listed", maxPairs, len(pairs)))
+	}
+	p.Fds = record.Fds{Peak: int(known(g.Fds)), Limit: known(l.NoFile)}
+	p.Memory = record.Memory{
+		TCPPeakBytes: known(g.TCPMem), TCPLimitBytes: known(e.hostLimit(l.TCPMem, e.tcpMem)),
+		SlabPeakBytes: known(s.slabPeak), RSSPeakBytes: known(g.RSSPeak),
+	}
+	p.AcceptQueuePeak, p.Backlog = s.peakQueue, s.backlog
+	p.Orphans = record.Gauge{Peak: known(g.Orphans), Limit: known(e.hostLimit(l.MaxOrphans, e.maxOrphans))}
+	p.TWBuckets = record.Gauge{Peak: known(g.TimeWait), Limit: known(ns.MaxTimeWait)}
+	p.Files = record.Gauge{Peak: known(g.Files), Limit: known(l.Files)}
+	if ns.Conntrack > 0 {
+		p.Conntrack = &record.Gauge{Peak: known(g.Conntrack), Limit: ns.Conntrack}
+	}
+	if a, b := e.after.psi, e.before.psi; a != nil && b != nil {
+		p.PSI = &record.PSI{
+			CPUSomeS: (a.CPU - b.CPU).Seconds(), MemorySomeS: (a.Memory - b.Memory).Seconds(), IOSomeS: (a.IO - b.IO).Seconds(),
+		}
+	}
+	e.addCPU(r)
+}
+
+// hostLimit is a limit of the whole host, which a sandbox cannot read itself.
+func (e *experiment) hostLimit(here int64, outside func() int64) int64 {
+	if here != observe.Unknown || e.cfg.Host == nil {
+		return here
+	}
+	return outside()
+}
+
+func (e *experiment) tcpMem() int64 {
+	pages, _ := e.cfg.Host.TCPMemoryPages()
+	return pages * e.cfg.Host.PageBytes
+}
+
+func (e *experiment) maxOrphans() int64 {
+	n, _ := e.cfg.Host.Sysctl("net.ipv4.tcp_max_orphans")
+	return n
+}
+
+func (e *experiment) addCPU(r *record.Run) {
+	s := e.sampler
+	r.Pressure.CPU = record.CPU{CPUs: e.facts.CPUs}
+	if !s.measuring {
+		return
+	}
+	u := s.cpuTo.Since(&s.cpuFrom)
+	c := &r.Pressure.CPU
+	c.ElapsedS = u.Elapsed.Seconds()
+	c.GeneratorS = u.Generator.Seconds()
+	c.ServerS = max(u.Server, 0).Seconds()
+	c.ObserverS = u.Rest.Seconds()
+	c.SystemS, c.UserS = u.System.Seconds(), u.User.Seconds()
+	c.SoftirqS, c.StealS, c.IdleS = u.Softirq.Seconds(), u.Steal.Seconds(), u.Idle.Seconds()
+	c.GeneratorBusiest, c.ServerBusiest = u.GeneratorBusiest, u.ServerBusiest
+}
+
+// exhaustion extrapolates when the fullest pair would have no port left, in seconds from
+// the start: from the growth over the second half of the load. 0 if it does not grow.
+func (s *sampler) exhaustion(available int) float64 {
+	n := len(s.fullest)
+	if n < 3 || available == 0 {
+		return 0
+	}
+	for _, f := range s.fullest {
+		if f.n >= available {
+			return f.t
+		}
+	}
+	mid, last := s.fullest[n/2], s.fullest[n-1]
+	grown, took := last.n-mid.n, last.t-mid.t
+	// Below a hundredth of the range it is noise.
+	if took <= 0 || grown*100 < available {
+		return 0
+	}
+	return last.t + float64(available-last.n)/(float64(grown)/took)
+}
+
+// finTimeout is tcp_fin_timeout of the namespace of the run.
+func (e *experiment) finTimeout() time.Duration {
+	n, _ := e.facts.Sysctl("net.ipv4.tcp_fin_timeout")
+	return time.Duration(n) * time.Second
+}

@@ -1,0 +1,260 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/bench/host"
+	"lastack/bench/record"
+	"lastack/loadgen"
+	"lastack/server"
+	"lastack/sockstate"
+	"lastack/sockstate/observe"
+	"lastack/sockstate/sockio"
+)
+
+// experiment is a Config being carried out.
+type experiment struct {
+	cfg    Config
+	facts  *host.Facts
+	limits *observe.Limits
+	watch  *observe.Observer
+
+	server *server.Server
+	load   *loadgen.Generator
+
+	sampler *sampler
+	before  reading
+	after   reading
+	ended   server.Stats // the server's ledger once all had settled
+	result  *loadgen.Result
+	settle  *record.Settle
+	started time.Time
+}
+
+// Run carries out an experiment. A *RefusedError, *loadgen.PlanError or *server.ConfigError
+// says what cannot be done as asked. When ctx is cancelled the load stops, and what was
+// measured until then is returned. A record may come together with an error: what could be
+// saved of an experiment that broke.
+func Run(ctx context.Context, cfg Config) (*record.Run, error) {
+	if cfg.Interval <= 0 {
+		cfg.Interval = defaultInterval
+	}
+	e := &experiment{cfg: cfg}
+	defer e.close()
+	if err := e.prepare(); err != nil {
+		return nil, err
+	}
+	if err := e.measure(ctx); err != nil && e.result == nil {
+		return nil, err
+	} else if err != nil {
+		run, aerr := e.assemble()
+		return run, errors.Join(err, aerr)
+	}
+	return e.assemble()
+}
+
+// prepare checks what can be checked before a socket opens, and opens the observers.
+func (e *experiment) prepare() (err error) {
+	c := &e.cfg
+	if e.facts, err = host.Read(); err != nil {
+		return err
+	}
+	load, srv, err := c.divideFds(int64(e.facts.NoFileSoft))
+	if err != nil {
+		return err
+	}
+	if c.Server != nil {
+		c.Server.Slots = srv
+		if err := e.serve(); err != nil {
+			return err
+		}
+	}
+	if err := c.Plan.Validate(); err != nil {
+		return err
+	}
+	procs := c.Plan.Workers + 2
+	if c.Server != nil {
+		procs += c.Server.Workers
+	}
+	// With fewer, workers in system calls keep the observers from running.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), procs))
+
+	e.watch, err = observe.New(observe.Config{
+		Namespaces: e.namespaces(),
+		Filter:     sockstate.Filter{Servers: e.targets()},
+		Census:     c.Census,
+		ServerPID:  c.ServerPID,
+	})
+	if err != nil {
+		return err
+	}
+	limits, err := e.watch.Limits()
+	if err != nil {
+		return err
+	}
+	e.limits = &limits
+	e.before, err = e.read()
+	if err != nil {
+		return err
+	}
+	e.load, err = loadgen.New(loadgen.Config{Plan: c.Plan, Namespace: e.clientNS(), Slots: load})
+	return err
+}
+
+// targets are the addresses that the load connects to, each once.
+func (e *experiment) targets() []netip.AddrPort {
+	var all []netip.AddrPort
+	seen := make(map[netip.AddrPort]bool)
+	for i := range e.cfg.Plan.Groups {
+		for _, t := range e.cfg.Plan.Groups[i].Targets {
+			if !seen[t] {
+				seen[t] = true
+				all = append(all, t)
+			}
+		}
+	}
+	return all
+}
+
+func (e *experiment) clientNS() *sockio.Namespace {
+	if e.cfg.Sandbox == nil {
+		return nil
+	}
+	return e.cfg.Sandbox.Client
+}
+
+func (e *experiment) serverNS() *sockio.Namespace {
+	if e.cfg.Sandbox == nil {
+		return nil
+	}
+	return e.cfg.Sandbox.Server
+}
+
+// split reports whether client and server have a namespace each.
+func (e *experiment) split() bool {
+	return e.cfg.Sandbox != nil && e.cfg.Sandbox.Client != e.cfg.Sandbox.Server
+}
+
+// namespaces are those to observe: the client's first.
+func (e *experiment) namespaces() []*sockio.Namespace {
+	if e.split() {
+		return []*sockio.Namespace{e.clientNS(), e.serverNS()}
+	}
+	return []*sockio.Namespace{e.clientNS()}
+}
+
+// serve starts the embedded server and points the load at it.
+func (e *experiment) serve() error {
+	c := &e.cfg
+	c.Server.Namespace = e.serverNS()
+	var last error
+	for _, port := range serverPorts(e.facts) {
+		c.Server.Addrs = []netip.AddrPort{netip.AddrPortFrom(e.serverAddr(), port)}
+		s, err := server.Start(c.Server.Config)
+		if err == nil {
+			e.server = s
+			for i := range c.Plan.Groups {
+				c.Plan.Groups[i].Targets = s.Addrs()
+			}
+			return nil
+		}
+		last = err
+		if !errors.Is(err, unix.EADDRINUSE) {
+			break
+		}
+	}
+	return fmt.Errorf("start the embedded server: %w", last)
+}
+
+func (e *experiment) serverAddr() netip.Addr {
+	sb, v6 := e.cfg.Sandbox, e.cfg.Server.V6
+	switch {
+	case sb != nil && v6:
+		return sb.ServerAddr6
+	case sb != nil:
+		return sb.ServerAddr4
+	case v6:
+		return netip.IPv6Loopback()
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+}
+
+// serverPorts are ports to try for the embedded server, outside the local port range: inside
+// it a client's connection could have taken the port, or would find it missing.
+func serverPorts(f *host.Facts) []uint16 {
+	lo, hi, _, ok := f.LocalPorts()
+	if !ok {
+		lo, hi = 32768, 60999
+	}
+	var ports []uint16
+	for _, p := range []int{7777, 7778, 17777, 27777, lo - 1, hi + 1, lo - 2, hi + 2, 80, 443, 777} {
+		if p > 0 && p < 1<<16 && (p < lo || p > hi) {
+			ports = append(ports, uint16(p))
+		}
+	}
+	return append(ports, 7777)
+}
+
+// measure runs the load and watches it.
+func (e *experiment) measure(ctx context.Context) error {
+	e.started = time.Now()
+	e.sampler = newSampler(e)
+	e.load.Start(ctx)
+	if e.cfg.Plan.Warmup == 0 {
+		e.sampler.beginCPU()
+	}
+	tick := time.NewTicker(e.cfg.Interval)
+	defer tick.Stop()
+	var failed error
+	for over := false; !over; {
+		select {
+		case <-tick.C:
+			e.sampler.interval("")
+		case <-e.load.Done():
+			over = true
+		case failed = <-e.serverFailed():
+			over = true
+		}
+	}
+	if failed != nil {
+		e.load.Interrupt()
+	}
+	result, err := e.load.Wait()
+	e.result = result
+	e.sampler.interval("")
+	e.sampler.endCPU()
+	e.settleDown(ctx)
+	after, rerr := e.read()
+	e.after = after
+	if e.server != nil {
+		e.ended = e.server.Stats()
+	}
+	return errors.Join(failed, err, rerr)
+}
+
+func (e *experiment) serverFailed() <-chan error {
+	if e.server == nil {
+		return nil
+	}
+	return e.server.Failed()
+}
+
+// close ends what is still open, the load's connections by RST first.
+func (e *experiment) close() {
+	if e.load != nil {
+		_ = e.load.Close() // its error came with Wait
+	}
+	if e.server != nil {
+		_, _ = e.server.Stop() // its ledger was taken when all had settled
+	}
+	if e.watch != nil {
+		_ = e.watch.Close()
+	}
+}

@@ -1,0 +1,288 @@
+package bench
+
+import (
+	"maps"
+	"strings"
+	"time"
+
+	"lastack/bench/record"
+	"lastack/loadgen"
+	"lastack/sockstate"
+	"lastack/sockstate/observe"
+)
+
+// sampler turns what the load and the observers say into the timeline, and keeps the peaks.
+type sampler struct {
+	e        *experiment
+	sample   observe.Sample
+	last     loadgen.Snapshot
+	counters sockstate.Counters
+	timeline []record.Interval
+	warnings []string
+
+	cpuFrom, cpuTo observe.CPU
+	measuring      bool
+
+	peak       [sockstate.NumSides][sockstate.NumStates]int
+	peakTW     int
+	peakMini   int
+	peakOrphan int
+	peakQueue  int
+	backlog    int
+	peakPair   map[sockstate.Pair]int
+	fullest    []fullness // of the fullest pair, over time
+	gauges     observe.Gauges
+	cost       record.Cost
+	// slabs is what sockets' slabs held before the load, and slabPeak their most since; Unknown but for root.
+	slabs, slabPeak int64
+}
+
+type fullness struct {
+	t float64
+	n int
+}
+
+func newSampler(e *experiment) *sampler {
+	s := &sampler{e: e, counters: sum(e.before.counters), slabs: slabBytes(e.watch), peakPair: make(map[sockstate.Pair]int)}
+	s.gauges = observe.Gauges{
+		TimeWait: observe.Unknown, InUse: observe.Unknown, Orphans: observe.Unknown, TCPMem: observe.Unknown,
+		Conntrack: observe.Unknown, Fds: observe.Unknown, Files: observe.Unknown, RSSPeak: observe.Unknown,
+		ServerFds: observe.Unknown, ServerRSS: observe.Unknown,
+	}
+	return s
+}
+
+func sum(by []sockstate.Counters) sockstate.Counters {
+	all := make(sockstate.Counters)
+	for _, c := range by {
+		all.Add(c)
+	}
+	return all
+}
+
+// slabBytes sums the slabs that sockets are made of.
+func slabBytes(w *observe.Observer) int64 {
+	slabs := w.Slabs()
+	if slabs == nil {
+		return observe.Unknown
+	}
+	n := int64(0)
+	for _, b := range slabs {
+		n += b
+	}
+	return n
+}
+
+// threads are the workers of both sides.
+func (e *experiment) threads() observe.Threads {
+	t := observe.Threads{Generator: e.load.Threads()}
+	if e.server != nil {
+		t.Server = e.server.Threads()
+	}
+	return t
+}
+
+// beginCPU marks the start of the time that the CPU account covers.
+func (s *sampler) beginCPU() {
+	s.cpuFrom = s.readCPU()
+	s.measuring = true
+}
+
+func (s *sampler) endCPU() {
+	if s.measuring {
+		s.cpuTo = s.readCPU()
+	}
+}
+
+func (s *sampler) readCPU() observe.CPU {
+	c, err := s.e.watch.CPU(s.e.threads())
+	if err != nil {
+		s.warn("pressure.cpu: " + err.Error())
+	}
+	return c
+}
+
+// warn keeps each warning once.
+func (s *sampler) warn(w string) {
+	for _, have := range s.warnings {
+		if have == w {
+			return
+		}
+	}
+	s.warnings = append(s.warnings, w)
+}
+
+// interval ends an interval of the timeline; phase is empty while the load decides.
+func (s *sampler) interval(phase string) {
+	e := s.e
+	snap := e.load.Snapshot()
+	if !s.measuring && !snap.Warmup {
+		s.beginCPU()
+	}
+	iv := record.Interval{TS: time.Since(e.started).Seconds()}
+	iv.Phase = phase
+	if phase == "" {
+		iv.Phase = s.phase(&snap)
+	}
+	s.addLoad(&iv, &snap)
+	if s.observe() {
+		s.addCensus(&iv)
+	}
+	if s.slabs != observe.Unknown {
+		s.slabPeak = max(s.slabPeak, slabBytes(e.watch)-s.slabs)
+	}
+	s.addCounters(&iv)
+	s.timeline = append(s.timeline, iv)
+	if e.cfg.OnInterval != nil {
+		e.cfg.OnInterval(&iv)
+	}
+}
+
+func (s *sampler) phase(snap *loadgen.Snapshot) string {
+	switch {
+	case snap.Warmup:
+		return "warmup"
+	case snap.Closing:
+		return "drain"
+	}
+	return "load"
+}
+
+func (s *sampler) addLoad(iv *record.Interval, snap *loadgen.Snapshot) {
+	now, was := &snap.Ledger, &s.last.Ledger
+	iv.Started = now.Attempted - was.Attempted
+	iv.Opened = now.Opened - was.Opened
+	iv.Completed = now.Completed() - was.Completed()
+	iv.Failed = now.Failed() - was.Failed()
+	iv.Requests = now.Requests - was.Requests
+	iv.InFlight = snap.Open
+	for o := range now.Outcomes {
+		outcome := loadgen.Outcome(o)
+		n := now.Outcomes[o] - was.Outcomes[o]
+		if outcome == loadgen.RSTReceived {
+			n = now.Unexpected - was.Unexpected
+		} else if !outcome.Failed() {
+			continue
+		}
+		if n > 0 {
+			if iv.Failures == nil {
+				iv.Failures = make(map[string]int64)
+			}
+			iv.Failures[outcome.String()] = n
+		}
+	}
+	if h := snap.Interval; h != nil && h.TotalCount() > 0 {
+		iv.P50Us = float64(h.ValueAtQuantile(50)) / 1e3
+		iv.P99Us = float64(h.ValueAtQuantile(99)) / 1e3
+		iv.MaxUs = float64(h.Max()) / 1e3
+	}
+	s.last = *snap
+	s.last.Interval = nil
+}
+
+// observe takes a census and the gauges.
+func (s *sampler) observe() bool {
+	s.sample.Census.Reset()
+	if err := s.e.watch.Sample(&s.sample); err != nil {
+		s.warn("observer: " + err.Error())
+		return false
+	}
+	c := &s.cost
+	c.Samples++
+	c.CPUS += s.sample.CPU.Seconds()
+	c.LongestMs = max(c.LongestMs, float64(s.sample.Took)/1e6)
+	c.SocketsSeen += int64(s.sample.Seen)
+
+	census := &s.sample.Census
+	tw, mini, orphans := 0, 0, 0
+	for side := range sockstate.NumSides {
+		for state, n := range census.Count[side] {
+			s.peak[side][state] = max(s.peak[side][state], n)
+		}
+		tw += census.Count[side][sockstate.TimeWait]
+		mini += census.FinWait2Mini[side]
+		orphans += census.Orphans[side]
+	}
+	s.peakTW = max(s.peakTW, tw)
+	s.peakMini = max(s.peakMini, mini)
+	s.peakOrphan = max(s.peakOrphan, orphans)
+	s.peakQueue = max(s.peakQueue, census.AcceptQueue, census.NotAccepted)
+	s.backlog = max(s.backlog, census.Backlog)
+	for p, n := range census.Ports {
+		s.peakPair[p] = max(s.peakPair[p], n)
+	}
+	s.peakGauges(&s.sample.Gauges)
+	return true
+}
+
+func (s *sampler) peakGauges(g *observe.Gauges) {
+	p := &s.gauges
+	for _, x := range []struct {
+		peak *int64
+		now  int64
+	}{
+		{&p.TimeWait, g.TimeWait}, {&p.InUse, g.InUse}, {&p.Orphans, g.Orphans}, {&p.TCPMem, g.TCPMem},
+		{&p.Conntrack, g.Conntrack}, {&p.Fds, g.Fds}, {&p.Files, g.Files}, {&p.RSSPeak, g.RSSPeak},
+		{&p.ServerFds, g.ServerFds}, {&p.ServerRSS, g.ServerRSS},
+	} {
+		*x.peak = max(*x.peak, x.now)
+	}
+}
+
+func (s *sampler) addCensus(iv *record.Interval) {
+	c := &s.sample.Census
+	iv.Client = states(&c.Count[sockstate.Client])
+	iv.Server = states(&c.Count[sockstate.Server])
+	iv.AcceptQueue = c.AcceptQueue
+	iv.NotAccepted = c.NotAccepted
+	for side := range sockstate.NumSides {
+		iv.FinWait2Mini += c.FinWait2Mini[side]
+		iv.Orphans += c.Orphans[side]
+	}
+	for _, n := range c.Ports {
+		iv.PortsInUse = max(iv.PortsInUse, n)
+	}
+	s.fullest = append(s.fullest, fullness{iv.TS, iv.PortsInUse})
+	iv.Fds = int(max(s.sample.Gauges.Fds, 0))
+	iv.MemBytes = max(s.sample.Gauges.TCPMem, 0)
+}
+
+// states names the states that have sockets.
+func states(count *[sockstate.NumStates]int) map[string]int {
+	m := make(map[string]int)
+	for st, n := range count {
+		if n > 0 {
+			m[sockstate.State(st).String()] += n
+		}
+	}
+	return m
+}
+
+// addCounters adds the growth of the counters that tell of trouble.
+func (s *sampler) addCounters(iv *record.Interval) {
+	by, err := s.e.watch.Counters()
+	if err != nil {
+		s.warn("counters: " + err.Error())
+		return
+	}
+	now := sum(by)
+	for name, n := range now.Since(s.counters) {
+		if troubling(name) {
+			if iv.Counters == nil {
+				iv.Counters = make(map[string]int64)
+			}
+			iv.Counters[name] = n
+		}
+	}
+	s.counters = maps.Clone(now)
+}
+
+// troubling picks the counters worth a look in each interval.
+func troubling(name string) bool {
+	for _, part := range []string{"Retrans", "Drop", "Overflow", "Cookie", "Timeout", "PAWS", "Abort", "Pressure", "Fail"} {
+		if strings.Contains(name, part) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,107 @@
+package bench
+
+import (
+	"context"
+	"time"
+
+	"lastack/bench/record"
+	"lastack/sockstate"
+)
+
+const settlePoll = 10 * time.Millisecond
+
+// settleDown waits until what the load left behind is where it stays, so that the
+// counters can be compared, and then, where that was asked for, until it is gone.
+func (e *experiment) settleDown(ctx context.Context) {
+	s, from := e.sampler, time.Now()
+	limit := settleAtMost
+	interrupted := ctx.Err() != nil
+	st := &record.Settle{}
+	e.settle = st
+	next := from.Add(e.cfg.Interval)
+	for {
+		if !s.observe() {
+			return // the sampler has warned
+		}
+		since := time.Since(from)
+		left := e.left()
+		st.ElapsedS = since.Seconds()
+		if left.moving == 0 && e.serverIdle() {
+			st.Done = true
+		}
+		if left.any == 0 {
+			st.Quiet = true
+			st.GoneAfterS = since.Seconds()
+		}
+		watching := e.cfg.Settle > 0 && !interrupted && ctx.Err() == nil && since < e.cfg.Settle && !st.Quiet
+		if !watching && (st.Done || since >= limit) {
+			return
+		}
+		pause := settlePoll
+		if st.Done {
+			pause = min(e.cfg.Interval, time.Until(next))
+		}
+		select {
+		case <-time.After(max(pause, time.Millisecond)):
+		case <-ctx.Done():
+			if !interrupted {
+				// Watch no longer, but let the counters settle.
+				interrupted = true
+			} else {
+				time.Sleep(settlePoll)
+			}
+		}
+		if e.cfg.Settle > 0 && time.Now().After(next) {
+			s.interval("settle")
+			next = next.Add(e.cfg.Interval)
+		}
+	}
+}
+
+type leftovers struct {
+	any    int // sockets that are not listeners
+	moving int // of those, the ones that are on their way to another state by themselves
+}
+
+// left counts what the last census saw, less what the load still holds open itself.
+func (e *experiment) left() leftovers {
+	c := &e.sampler.sample.Census
+	var l leftovers
+	held := 0
+	for i := range e.result.Groups {
+		g := &e.result.Groups[i]
+		held += int(g.Ledger.Unfinished() + g.Warmup.Unfinished())
+	}
+	for side := range sockstate.Side(sockstate.NumSides) {
+		total := c.Total(side)
+		l.any += total
+		still := c.Count[side][sockstate.TimeWait] + c.FinWait2Mini[side] + c.Count[side][sockstate.Closed]
+		if held > 0 {
+			still += c.Count[side][sockstate.Established] + c.Count[side][sockstate.CloseWait] + c.Count[side][sockstate.FinWait2] - c.FinWait2Mini[side]
+		}
+		if e.serverSticks() && side == sockstate.Server {
+			still += c.Count[side][sockstate.CloseWait]
+		}
+		l.moving += max(total-still, 0)
+	}
+	return l
+}
+
+// serverSticks reports whether the server's end stays in CLOSE_WAIT, by policy.
+func (e *experiment) serverSticks() bool {
+	return e.cfg.Server != nil && e.cfg.Server.OnEOF.Kind == stuck
+}
+
+// serverIdle reports whether the embedded server has seen the end of every connection that
+// will end.
+func (e *experiment) serverIdle() bool {
+	if e.server == nil || e.serverSticks() {
+		return true
+	}
+	held := int64(0)
+	for i := range e.result.Groups {
+		g := &e.result.Groups[i]
+		held += g.Ledger.Unfinished() + g.Warmup.Unfinished()
+	}
+	return e.server.Stats().Open <= held
+}

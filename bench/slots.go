@@ -1,0 +1,42 @@
+package bench
+
+import (
+	"fmt"
+
+	"lastack/bench/host"
+)
+
+// divideFds says how many connections the load and the server may have open: each has
+// a descriptor for its end.
+func (c *Config) divideFds(limit int64) (load, server int, err error) {
+	budget := int(min(limit, 1<<30)) - reservedFds
+	planned, uncapped := 0, false
+	for i := range c.Plan.Groups {
+		n := c.Plan.Groups[i].Connections
+		planned += n
+		uncapped = uncapped || n == 0
+	}
+	ends := 1
+	if c.Server != nil {
+		ends = 2
+	}
+	if planned*ends > budget {
+		why := "a descriptor each"
+		if ends == 2 {
+			why = "a descriptor at each end, both in this process"
+		}
+		return 0, 0, &RefusedError{
+			"connections", host.Count(int64(planned)),
+			fmt.Sprintf("needs %s descriptors (%s), and RLIMIT_NOFILE leaves %s of %s: raise it (ulimit -n), or ask for at most %s",
+				host.Count(int64(planned*ends)), why, host.Count(int64(max(budget, 0))), host.Count(limit), host.Count(int64(max(budget/ends, 0)))),
+		}
+	}
+	if c.Server == nil {
+		return budget, 0, nil
+	}
+	if uncapped {
+		return budget / 2, budget - budget/2, nil
+	}
+	// A server's end may outlive the client's; what the client cannot use is there for that.
+	return planned, budget - planned, nil
+}

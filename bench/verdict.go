@@ -1,0 +1,353 @@
+package bench
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"lastack/bench/host"
+	"lastack/bench/record"
+)
+
+const (
+	// busy is the share of CPU from which a thread, or the machine, counts as full.
+	busy = 0.9
+	// lateP99 is how late an open loop may start its arrivals before the result says more about the generator.
+	lateP99Us = 10_000
+	// twSeconds is TCP_TIMEWAIT_LEN.
+	twSeconds = 60
+	// rateMet is the share of the scheduled rate that counts as met.
+	rateMet = 0.99
+)
+
+// judge says what bound a run and whether it is a statement about the target. It is a
+// pure function of the record.
+func judge(r *record.Run) record.Verdict {
+	v := record.Verdict{Valid: true, Reasons: []string{}}
+	j := &judgement{r: r, v: &v}
+	for _, rule := range []func() bool{
+		j.nothing, j.ports, j.descriptors, j.memory, j.conntrack, j.lateness, j.capped, j.buckets, j.queues,
+		j.failures, j.cpu, j.rate, j.held, j.slots,
+	} {
+		if rule() {
+			break
+		}
+	}
+	j.accounting()
+	if r.Interrupted {
+		v.LimitedBy = record.LimitInterrupted
+		v.Reasons = append([]string{fmt.Sprintf("stopped by a signal after %s: what follows is the part until then", seconds(r.ElapsedS))}, v.Reasons...)
+	}
+	return v
+}
+
+type judgement struct {
+	r *record.Run
+	v *record.Verdict
+}
+
+// limit names what bound the run; only the first rule that applies does.
+func (j *judgement) limit(by string, valid bool, format string, args ...any) bool {
+	j.v.LimitedBy = by
+	j.v.Valid = j.v.Valid && valid
+	j.because(format, args...)
+	return true
+}
+
+func (j *judgement) because(format string, args ...any) {
+	j.v.Reasons = append(j.v.Reasons, fmt.Sprintf(format, args...))
+}
+
+func (j *judgement) advise(format string, args ...any) {
+	j.v.Advice = append(j.v.Advice, fmt.Sprintf(format, args...))
+}
+
+func (j *judgement) openLoop() bool { return j.r.Rate.TargetPerS > 0 }
+
+// shared reports whether generator and server have the same CPUs.
+func (j *judgement) shared() bool { return j.r.Server != nil }
+
+func (j *judgement) nothing() bool {
+	if j.r.Connections.Attempted > 0 {
+		return false
+	}
+	return j.limit(record.LimitUnknown, false, "no lifecycle was attempted in the measured time")
+}
+
+// ports: every local port of a pair was taken.
+func (j *judgement) ports() bool {
+	r := j.r
+	n := r.Outcomes[record.OutcomeNoLocalPort]
+	if n == 0 {
+		return false
+	}
+	p := r.Pressure.Ports
+	pairs := max(len(r.Pressure.Pairs), 1)
+	ports := p.Available * pairs
+	j.limit(record.LimitPorts, false, "%s of %s attempts found no free local port (EADDRNOTAVAIL): %s ports for each of %d source and destination pairs, %s in use at the fullest",
+		host.Count(n), host.Count(r.Connections.Attempted), host.Count(int64(p.Available)), pairs, host.Count(int64(p.PeakInUse)))
+	asked := j.asked()
+	j.because("a closed connection keeps its port for the %d s of TIME_WAIT where the client closes first: %s ports / %d s = %.0f connections/s sustained, against %.0f/s asked for",
+		twSeconds, host.Count(int64(ports)), twSeconds, float64(ports)/twSeconds, asked)
+	if p.Available > 0 {
+		need := int(math.Ceil(asked * twSeconds / float64(p.Available)))
+		if need > pairs {
+			j.advise("more addresses: %.0f/s for 60 s each need %s pairs of %s ports: --source with %s addresses, or that many targets",
+				asked, host.Count(int64(need)), host.Count(int64(p.Available)), host.Count(int64(need)))
+		}
+	}
+	if p.Available < 64000 {
+		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, %.0f/s with as many pairs`, 64512*float64(pairs)/twSeconds)
+	}
+	j.advise("reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1 s (tcp_tw_reuse_delay), up to %.0f/s here; 2, the default, does so on loopback only", float64(ports))
+	j.advise("no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port")
+	return true
+}
+
+// asked is the rate of lifecycles that was asked for, or tried.
+func (j *judgement) asked() float64 {
+	if j.openLoop() {
+		return j.r.Rate.TargetPerS
+	}
+	if j.r.ElapsedS <= 0 {
+		return 0
+	}
+	return float64(j.r.Connections.Attempted) / j.r.ElapsedS
+}
+
+func (j *judgement) descriptors() bool {
+	n := j.r.Outcomes[record.OutcomeNoFD]
+	if n == 0 {
+		return false
+	}
+	f := j.r.Pressure.Fds
+	j.limit(record.LimitFds, false, "%s attempts found no free descriptor: %s in use of %s (RLIMIT_NOFILE)", host.Count(n), host.Count(int64(f.Peak)), host.Count(f.Limit))
+	j.advise("raise the limit: ulimit -n, LimitNOFILE= of systemd, or nofile of the container; or bound the load with --connections")
+	return true
+}
+
+func (j *judgement) memory() bool {
+	n := j.r.Outcomes[record.OutcomeNoMemory]
+	m := j.r.Pressure.Memory
+	full := m.TCPLimitBytes > 0 && m.TCPPeakBytes >= m.TCPLimitBytes
+	if n == 0 && !full {
+		return false
+	}
+	j.limit(record.LimitMemory, false, "TCP's buffers held %s of the %s that tcp_mem allows; %s attempts failed with ENOBUFS or ENOMEM",
+		host.Bytes(m.TCPPeakBytes), host.Bytes(m.TCPLimitBytes), host.Count(n))
+	j.advise("raise net.ipv4.tcp_mem (pages, of the whole host), or hold fewer connections")
+	return true
+}
+
+func (j *judgement) conntrack() bool {
+	c := j.r.Pressure.Conntrack
+	if c == nil || c.Limit == 0 || c.Peak < c.Limit*99/100 {
+		return false
+	}
+	j.limit(record.LimitConntrack, false, "connection tracking was full: %s of %s entries", host.Count(c.Peak), host.Count(c.Limit))
+	j.advise("raise net.netfilter.nf_conntrack_max, or exempt the load with a notrack rule")
+	return true
+}
+
+// lateness: an open loop that could not keep its own schedule.
+func (j *judgement) lateness() bool {
+	lag, ok := j.r.Latency["lag"]
+	if !j.openLoop() || !ok || lag.P99Us <= lateP99Us {
+		return false
+	}
+	if j.r.Connections.Capped > 0 {
+		return false // the cap's doing
+	}
+	c := j.r.Pressure.CPU
+	by := record.LimitGeneratorCPU
+	if j.idle() < 1-busy {
+		by = record.LimitCPU
+	}
+	if c.GeneratorBusiest < busy && j.idle() >= 1-busy {
+		by = record.LimitUnknown
+	}
+	j.limit(by, false, "the generator started 1 %% of the arrivals more than %s late (lag p99): it could not keep %s/s", micros(lag.P99Us), host.Count(int64(j.r.Rate.TargetPerS)))
+	j.cpuReason()
+	j.advise("a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less")
+	return true
+}
+
+func (j *judgement) capped() bool {
+	c := j.r.Connections
+	if c.Capped == 0 {
+		return false
+	}
+	started := c.Scheduled - c.Attempted
+	j.limit(record.LimitConnections, false, "%s of %s arrivals had to wait for a free slot, %s were never started: the cap of --connections, or of the descriptors, bound the rate",
+		host.Count(c.Capped), host.Count(c.Scheduled), host.Count(max(started, 0)))
+	j.advise("raise --connections above rate x lifecycle (%s in flight at most), or shorten --hold", host.Count(c.PeakOpen))
+	return true
+}
+
+func (j *judgement) buckets() bool {
+	n := j.r.TimeWait.Overflow
+	if n == 0 {
+		return false
+	}
+	j.limit(record.LimitTWBuckets, true, "%s closed connections skipped TIME_WAIT: tcp_max_tw_buckets is %s, which lasts for %.0f closes/s",
+		host.Count(n), host.Count(int64(j.r.TimeWait.MaxBuckets)), float64(j.r.TimeWait.MaxBuckets)/twSeconds)
+	j.advise("raise net.ipv4.tcp_max_tw_buckets (256 to 768 B each), or accept it: TIME_WAIT's protection is lost for those")
+	return true
+}
+
+func (j *judgement) queues() bool {
+	c := j.r.Counters
+	overflow, drops := c["TcpExtListenOverflows"], c["TcpExtListenDrops"]
+	syn := c["TcpExtTCPReqQFullDrop"] + c["TcpExtTCPReqQFullDoCookies"]
+	switch {
+	case overflow > 0:
+		j.limit(record.LimitAcceptQueue, true, "the accept queue overflowed %s times (backlog %s): clients that were dropped retry their SYN after 1 s", host.Count(overflow), host.Count(int64(j.r.Pressure.Backlog)))
+		j.advise("a larger --backlog (net.core.somaxconn caps it), more --listeners, or a server that accepts faster")
+	case syn > 0:
+		j.limit(record.LimitSYNDrops, true, "the SYN queue was full %s times", host.Count(syn))
+		j.advise("raise net.ipv4.tcp_max_syn_backlog and the listener's backlog")
+	case drops > 0:
+		j.limit(record.LimitSYNDrops, true, "the listeners dropped %s SYNs", host.Count(drops))
+	default:
+		return false
+	}
+	return true
+}
+
+// failures: most of the load failed at the target.
+func (j *judgement) failures() bool {
+	c := j.r.Connections
+	if c.Failed*2 < c.Attempted {
+		return false
+	}
+	worst, n := "", int64(0)
+	for _, o := range record.FailureOutcomes() {
+		if k := j.r.Outcomes[o]; k > n {
+			worst, n = o, k
+		}
+	}
+	return j.limit(record.LimitServer, true, "%s of %s lifecycles failed, most as %s (%s)", host.Count(c.Failed), host.Count(c.Attempted), worst, host.Count(n))
+}
+
+// idle is the share of the machine's CPU time that was idle.
+func (j *judgement) idle() float64 {
+	c := j.r.Pressure.CPU
+	if c.ElapsedS <= 0 || c.CPUs == 0 {
+		return 1
+	}
+	return c.IdleS / (c.ElapsedS * float64(c.CPUs))
+}
+
+func (j *judgement) cpu() bool {
+	c := j.r.Pressure.CPU
+	full := j.idle() < 1-busy
+	if j.openLoop() && j.met() {
+		return false
+	}
+	switch {
+	case c.GeneratorBusiest >= busy && !full:
+		j.limit(record.LimitGeneratorCPU, j.shared(), "a load worker used %.0f %% of a CPU", 100*c.GeneratorBusiest)
+		j.advise("more --workers")
+	case c.ServerBusiest >= busy && !full:
+		j.limit(record.LimitServerCPU, true, "a server worker used %.0f %% of a CPU", 100*c.ServerBusiest)
+	case full && c.SoftirqS > 0.5*(c.SystemS+c.UserS):
+		j.limit(record.LimitSoftirq, j.shared(), "the machine was full, mostly of softirq work")
+	case full:
+		valid := j.shared() || c.GeneratorS < 0.5*c.ElapsedS*float64(c.CPUs)
+		j.limit(record.LimitCPU, valid, "the machine's %d CPUs were full (%.0f %% idle)", c.CPUs, 100*j.idle())
+	default:
+		return false
+	}
+	j.cpuReason()
+	if j.shared() {
+		j.because("client and server share these CPUs: this is what the host can do with both ends on it")
+	}
+	return true
+}
+
+func (j *judgement) cpuReason() {
+	c := j.r.Pressure.CPU
+	if c.ElapsedS <= 0 {
+		return
+	}
+	all := c.ElapsedS * float64(c.CPUs)
+	j.because("CPU of %d: generator %.0f %%, server %.0f %%, rest %.0f %%, idle %.0f %%",
+		c.CPUs, 100*c.GeneratorS/all, 100*c.ServerS/all,
+		100*max(all-c.GeneratorS-c.ServerS-c.IdleS, 0)/all, 100*c.IdleS/all)
+}
+
+// met reports whether an open loop's rate was reached.
+func (j *judgement) met() bool {
+	r := j.r
+	return r.Connections.Scheduled > 0 && float64(r.Connections.Attempted) >= rateMet*float64(r.Connections.Scheduled)
+}
+
+func (j *judgement) rate() bool {
+	if !j.openLoop() {
+		return false
+	}
+	c := j.r.Connections
+	if j.met() {
+		lag := j.r.Latency["lag"]
+		return j.limit(record.LimitTarget, true, "all %s arrivals of the schedule were started, lag p99 %s", host.Count(c.Attempted), micros(lag.P99Us))
+	}
+	return j.limit(record.LimitUnknown, false, "%s of %s arrivals of the schedule were started", host.Count(c.Attempted), host.Count(c.Scheduled))
+}
+
+func (j *judgement) held() bool {
+	c := j.r.Connections
+	if c.Unfinished == 0 || c.Completed > 0 || j.r.Interrupted {
+		return false
+	}
+	return j.limit(record.LimitConnections, true, "%s connections were opened and held", host.Count(c.Unfinished))
+}
+
+func (j *judgement) slots() bool {
+	for i := range j.r.Plan.Groups {
+		if g := &j.r.Plan.Groups[i]; g.PlateauNs > 0 {
+			return j.limit(record.LimitConnections, true, "%s connections were open at once, as asked for", host.Count(j.r.Connections.PeakOpen))
+		}
+	}
+	if j.r.Plan.Count > 0 && j.r.Pressure.CPU.ElapsedS < 1 {
+		return j.limit(record.LimitConnections, true, "the run was over too soon to say what bound it")
+	}
+	return j.limit(record.LimitConnections, true, "%s connections at once, each waiting for the other side most of the time: %s", host.Count(j.r.Connections.PeakOpen), j.waiting())
+}
+
+func (j *judgement) waiting() string {
+	l, ok := j.r.Latency["lifecycle"]
+	if !ok {
+		return "more would give more"
+	}
+	return fmt.Sprintf("a lifecycle took %s on average; more connections would give more", micros(l.MeanUs))
+}
+
+// accounting: a ledger that does not close makes every number doubtful.
+func (j *judgement) accounting() {
+	for _, c := range j.r.Accounting {
+		if !c.OK && c.Exact {
+			j.v.Valid = false
+			j.because("the accounting does not close: %s should be %s, and is %s", c.Name, rangeText(c.Want), host.Count(c.Got))
+		}
+	}
+}
+
+func rangeText(r record.Range) string {
+	if r.Min == r.Max {
+		return host.Count(r.Min)
+	}
+	return host.Count(r.Min) + " to " + host.Count(r.Max)
+}
+
+func seconds(s float64) string { return time.Duration(s * 1e9).Round(time.Millisecond).String() }
+
+func micros(us float64) string {
+	d := time.Duration(us * 1e3)
+	switch {
+	case d >= time.Second:
+		return d.Round(time.Millisecond).String()
+	case d >= time.Millisecond:
+		return d.Round(10 * time.Microsecond).String()
+	}
+	return d.Round(100 * time.Nanosecond).String()
+}

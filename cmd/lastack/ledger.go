@@ -1,0 +1,31 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"lastack/bench/host"
+	"lastack/server"
+)
+
+// ledgerText is what serve says at its end.
+func ledgerText(s *server.Stats, drained bool) string {
+	var b strings.Builder
+	row := func(name string, n int64) { fmt.Fprintf(&b, "  %-16s %12s\n", name, host.Count(n)) }
+	b.WriteString("server's ledger\n")
+	row("accepted", s.Accepted)
+	row("requests", s.Requests)
+	outcomes := s.ByName()
+	for _, name := range slices.Sorted(maps.Keys(outcomes)) {
+		row(name, outcomes[name])
+	}
+	for _, e := range slices.Sorted(maps.Keys(s.AcceptErrors)) {
+		fmt.Fprintf(&b, "  accept failed %s times: %v\n", host.Count(s.AcceptErrors[e]), e)
+	}
+	if !drained {
+		b.WriteString("  connections were still open when the server ended: they were reset\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"lastack/bench/record"
+	"lastack/report"
+)
+
+func newReport() *cobra.Command {
+	format := newChoice(report.FormatNames()...)
+	cmd := &cobra.Command{
+		Use:   "report FILE",
+		Short: "Show a saved run",
+		Long: `report shows a record that a run has saved with --output, exactly as the run itself
+would, on any operating system. FILE may be - for standard input.`,
+		Example: `  lastack report run.json
+  lastack report --format jsonl run.json`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("report takes one FILE, but was given %d arguments", len(args))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			run, err := readRecord(cmd.InOrStdin(), args[0])
+			if err != nil {
+				return err
+			}
+			return report.Render(cmd.OutOrStdout(), format.value, run)
+		},
+	}
+	cmd.Flags().Var(format, "format", "how to show it")
+	return cmd
+}
+
+func readRecord(stdin io.Reader, path string) (*record.Run, error) {
+	in := stdin
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, usagef("%w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	run, err := record.Read(bufio.NewReader(in))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return run, nil
+}

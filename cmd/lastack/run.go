@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"lastack/bench"
+	"lastack/bench/record"
+	"lastack/bench/sandbox"
+	"lastack/loadgen"
+	"lastack/report"
+	"lastack/server"
+)
+
+func newRun() *cobra.Command {
+	o := newRunOptions()
+	cmd := &cobra.Command{
+		Use:   "run [TARGET...]",
+		Short: "Generate a load of connections and account for every one",
+		Long: `run opens and closes connections, and reports how long each step took, every state of
+the teardown on both ends, how TIME_WAIT built up, what pressure the host was under, and
+what bound the result.
+
+Without a TARGET it starts a server of its own and puts both into a sandbox: network
+namespaces of their own, with their own ports, counters and sysctls, gone when the run
+ends. No privilege is needed. With TARGETs (HOST:PORT) the load goes to those.
+
+Closed loop (-c): so many connections at once, each followed by the next. Open loop (-R):
+arrivals on a schedule that does not wait for anybody, so that a server that stalls is
+charged for all who would have come.`,
+		Example: `  lastack run
+  lastack run -c 256 -d 30s --close server:fin
+  lastack run -R 2k -d 10s --close client:rst --threshold 'lifecycle.p99<20ms'
+  lastack run --topology veth --sysctl net.ipv4.tcp_tw_reuse=1 -R 1k..5k -d 20s
+  lastack run -c 5k --plateau 10s --exchange none
+  lastack run 10.0.0.5:80 --exchange http:/ --close server:fin -o run.json`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.complete(cmd, args); err != nil {
+				return err
+			}
+			return o.execute(cmd)
+		},
+	}
+	o.register(cmd.Flags())
+	return cmd
+}
+
+// execute runs the load where it belongs: in a sandbox, through a child of this
+// process, or here.
+func (o *runOptions) execute(cmd *cobra.Command) error {
+	if !o.sandboxed() {
+		return o.measure(cmd, nil, o.unboxed)
+	}
+	if sandbox.Inside() {
+		sb, err := sandbox.Enter()
+		if err != nil {
+			return exitWith(exitError, nil) // the parent has it, and says it
+		}
+		return errors.Join(o.measure(cmd, sb, sb.Status), sb.Close())
+	}
+	code, status, err := sandbox.Run(cmd.Context(), o.spec)
+	switch sysctl, isSysctl := errors.AsType[*sandbox.SysctlError](err); {
+	case err == nil:
+		return exitWith(code, nil)
+	case isSysctl:
+		return usagef("--sysctl %w", sysctl)
+	case o.needsSandbox != "":
+		return fmt.Errorf("%s needs a sandbox: %w", o.needsSandbox, err)
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "lastack: no sandbox here, so the run takes place in this host's namespace: %v\n", err)
+	return o.measure(cmd, nil, status)
+}
+
+// measure runs the load in this process and shows the result.
+func (o *runOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status record.Sandbox) error {
+	out, err := openOutput(o.output)
+	if err != nil {
+		return err
+	}
+	defer out.discard()
+
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second signal ends the program at once.
+	defer context.AfterFunc(ctx, stop)()
+
+	live := o.live(cmd.OutOrStdout(), cmd.ErrOrStderr())
+	cfg := o.config(sb, status, live)
+	run, err := bench.Run(ctx, cfg)
+	if run == nil {
+		return asUsage(err)
+	}
+	code := exitError
+	if err == nil {
+		code = codeOfRun(run)
+	}
+	var werr error
+	if o.format.value == "jsonl" {
+		werr = report.WriteRest(cmd.OutOrStdout(), run)
+	} else {
+		werr = report.Render(cmd.OutOrStdout(), o.format.value, run)
+	}
+	if werr == nil {
+		werr = out.write(run)
+	} else {
+		werr = errors.Join(werr, out.write(run))
+	}
+	if err := errors.Join(err, werr); err != nil {
+		return exitWith(worst(code, exitError), err)
+	}
+	return exitWith(code, nil)
+}
+
+// codeOfRun is what a finished run ends the program with.
+func codeOfRun(r *record.Run) int {
+	code := exitOK
+	for _, t := range r.Thresholds {
+		if !t.OK {
+			code = exitThreshold
+		}
+	}
+	if !r.Verdict.Valid {
+		code = worst(code, exitInvalid)
+	}
+	if r.Interrupted {
+		code = worst(code, exitInterrupted)
+	}
+	return code
+}
+
+// live shows the run as it goes: rows on stderr, and on stdout the lines of jsonl.
+func (o *runOptions) live(stdout, stderr io.Writer) func(*record.Interval) {
+	var rows *report.Progress
+	if !o.quiet {
+		rows = report.NewProgress(stderr, report.ProgressConfig{Server: len(o.targets) == 0, Width: progressWidth(stderr)})
+	}
+	return func(iv *record.Interval) {
+		if rows != nil {
+			_ = rows.Interval(iv) // a progress row that nobody reads is no reason to end the load
+		}
+		if o.format.value == "jsonl" {
+			_ = report.WriteInterval(stdout, iv) // the result's own error will tell
+		}
+	}
+}
+
+// asUsage turns what bench refuses before a socket opens into a usage error.
+func asUsage(err error) error {
+	_, refused := errors.AsType[*bench.RefusedError](err)
+	_, plan := errors.AsType[*loadgen.PlanError](err)
+	_, config := errors.AsType[*server.ConfigError](err)
+	if refused || plan || config {
+		return usagef("%w", err)
+	}
+	return err
+}

@@ -1,0 +1,423 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"lastack/bench"
+	"lastack/bench/host"
+	"lastack/bench/record"
+	"lastack/bench/sandbox"
+	"lastack/loadgen"
+	"lastack/report"
+	"lastack/server"
+	"lastack/sockstate/exchange"
+	"lastack/sockstate/teardown"
+)
+
+// runOptions is run's command line.
+type runOptions struct {
+	traffic
+	connections countFlag
+	rate        rateFlag
+	duration    time.Duration
+	count       countFlag
+	warmup      time.Duration
+	ramp        time.Duration
+	plateau     time.Duration
+	closeRate   rateFlag
+	workers     int
+	think       time.Duration
+	headers     []string
+
+	connectTimeout, requestTimeout, closeTimeout time.Duration
+
+	sources     sources
+	sourcePorts portsFlag
+	serverPID   int
+	backlog     countFlag
+	listeners   int
+	delay       time.Duration
+	v6          bool
+
+	engine, census *choice
+	interval       time.Duration
+	sandbox        bool
+	topology       *choice
+	sysctls        []string
+	loss           string
+	settle         settleFlag
+
+	output      string
+	format      *choice
+	quiet       bool
+	thresholds  []string
+	allowPublic bool
+
+	// What complete makes of it.
+	plan    loadgen.Plan
+	targets []target
+	spec    sandbox.Spec
+	bounds  []record.Threshold
+	// needsSandbox is the flag without which the host's namespace would do.
+	needsSandbox string
+	// unboxed is what the record says where there is no sandbox.
+	unboxed record.Sandbox
+	host    *host.Facts
+	command []string
+}
+
+func newRunOptions() *runOptions {
+	return &runOptions{
+		connections: 64, duration: 10 * time.Second, backlog: server.DefaultBacklog,
+		connectTimeout: 5 * time.Second, requestTimeout: 10 * time.Second, closeTimeout: 5 * time.Second,
+		engine: newChoice("auto", "epoll"), census: newChoice("auto", "diag", "proc"),
+		topology: newChoice("lo", "veth"), format: newChoice(report.FormatNames()...),
+		interval: time.Second,
+		traffic:  traffic{exchange: exchangeFlag{exchange.Spec{Kind: exchange.Echo, Request: 1, Response: 1}}},
+	}
+}
+
+func (o *runOptions) register(f *pflag.FlagSet) {
+	f.SortFlags = false
+	f.VarP(&o.connections, "connections", "c", "slots in closed loop; cap in open loop (none unless given)")
+	f.VarP(&o.rate, "rate", "R", "open loop: new connections/s, or LO..HI (0 = closed loop)")
+	f.DurationVarP(&o.duration, "duration", "d", o.duration, "how long lifecycles start; those in flight then finish")
+	f.VarP(&o.count, "count", "n", "stop after so many lifecycles (without -d: only then)")
+	f.DurationVar(&o.warmup, "warmup", 0, "time before the result begins")
+	f.DurationVar(&o.ramp, "ramp", 0, "raise the connections, or the rate, over this time")
+	f.DurationVar(&o.plateau, "plateau", 0, "open all connections, hold them so long once the last is open, close them all")
+	f.Var(&o.closeRate, "close-rate", "closes/s at the plateau's end (0 = as fast as possible)")
+	f.IntVarP(&o.workers, "workers", "w", 0, "load worker threads (0 = one a CPU)")
+	o.traffic.register(f)
+	f.DurationVar(&o.think, "think", 0, "time between two exchanges of a connection")
+	f.StringArrayVarP(&o.headers, "header", "H", nil, "HTTP header, 'Name: value' (repeatable)")
+	f.DurationVar(&o.connectTimeout, "connect-timeout", o.connectTimeout, "from connect() to established")
+	f.DurationVar(&o.requestTimeout, "request-timeout", o.requestTimeout, "from a request to its whole reply")
+	f.DurationVar(&o.closeTimeout, "close-timeout", o.closeTimeout, "for the other side's part of the close")
+	f.Var(&o.sources, "source", "addresses to connect from, in turn: A, A-B or A/N, comma-separated")
+	f.Var(&o.sourcePorts, "source-ports", "local ports to connect from, LO-HI (Linux 6.3)")
+	f.IntVar(&o.serverPID, "server-pid", 0, "process of a local TARGET, for its CPU, descriptors and memory")
+	f.Var(&o.backlog, "backlog", "embedded server: length of the accept queue")
+	f.IntVar(&o.listeners, "listeners", 0, "embedded server: listening sockets, with a queue each (one for each worker)")
+	f.DurationVar(&o.delay, "delay", 0, "embedded server: how long it thinks about each answer")
+	f.BoolVarP(&o.v6, "ipv6", "6", false, "embedded server: on IPv6")
+	f.Var(o.engine, "engine", "how sockets are driven")
+	f.Var(o.census, "census", "who counts the sockets: sock_diag or /proc/net/tcp")
+	f.DurationVar(&o.interval, "interval", o.interval, "time between two samples")
+	f.BoolVar(&o.sandbox, "sandbox", false, "insist on network namespaces of the run's own")
+	f.Var(o.topology, "topology", "in the sandbox: both ends on loopback, or joined by a veth pair")
+	f.StringArrayVar(&o.sysctls, "sysctl", nil, "in the sandbox: net.ipv4.KEY=VALUE (repeatable)")
+	f.StringVar(&o.loss, "loss", "", "in the sandbox: share of TCP packets to lose, like 1%")
+	f.Var(&o.settle, "settle", "watch the teardown drain after the load, D at most; auto: until all is gone")
+	f.StringVarP(&o.output, "output", "o", "", "save the run record to this file")
+	f.Var(o.format, "format", "how to print the result")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress rows on stderr")
+	f.StringArrayVar(&o.thresholds, "threshold", nil, "a bound like 'connect.p99<5ms': exit 99 if missed (repeatable)")
+	f.BoolVar(&o.allowPublic, "allow-public", false, "allow targets outside private and loopback ranges")
+}
+
+// sandboxed reports whether the run is to take place in a sandbox.
+func (o *runOptions) sandboxed() bool { return len(o.targets) == 0 }
+
+// complete checks the whole command line, before a socket opens.
+func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
+	o.command = append([]string{"lastack"}, os.Args[1:]...)
+	given := func(name string) bool { return cmd.Flags().Changed(name) }
+	for _, a := range args {
+		t, err := parseTarget(cmd.Context(), a)
+		if err != nil {
+			return err
+		}
+		o.targets = append(o.targets, t)
+	}
+	if !o.allowPublic {
+		if err := refusePublic(o.targets); err != nil {
+			return err
+		}
+	}
+	if err := o.completeSandbox(given); err != nil {
+		return err
+	}
+	if err := o.completeTraffic(given); err != nil {
+		return err
+	}
+	if err := o.completePlan(given); err != nil {
+		return err
+	}
+	for _, expr := range o.thresholds {
+		t, err := record.ParseThreshold(expr)
+		if err != nil {
+			return usagef("--threshold %w", err)
+		}
+		o.bounds = append(o.bounds, t)
+	}
+	if o.interval < 10*time.Millisecond || o.interval > time.Hour {
+		return usagef("--interval %v: want 10ms to 1h", o.interval)
+	}
+	facts, err := host.Read()
+	if err != nil {
+		return err
+	}
+	o.host = hostFacts(facts)
+	if err := o.checkPID(); err != nil {
+		return err
+	}
+	out, err := openOutput(o.output)
+	if err != nil {
+		return err
+	}
+	out.discard()
+	return asUsage(bench.Check(o.config(nil, record.Sandbox{}, nil)))
+}
+
+func (o *runOptions) completeSandbox(given func(string) bool) error {
+	for _, name := range []string{"sandbox", "topology", "sysctl", "loss"} {
+		if !given(name) {
+			continue
+		}
+		if len(o.targets) > 0 {
+			return usagef("--%s: a sandbox holds both ends, so it takes no TARGET: leave out %s, or the flag", name, o.targets[0].name)
+		}
+		if name == "sandbox" && !o.sandbox {
+			return usagef("--sandbox=false: leave the flag out; without a TARGET the host's namespace is used only where there can be no sandbox")
+		}
+		o.needsSandbox = "--" + name
+	}
+	o.spec.Topology = sandbox.Topology(o.topology.value)
+	for _, s := range o.sysctls {
+		c, err := sandbox.ParseSysctl(s)
+		if err != nil {
+			return usagef("--sysctl %w", err)
+		}
+		o.spec.Sysctls = append(o.spec.Sysctls, c)
+	}
+	if given("loss") {
+		l, err := sandbox.ParseLoss(o.loss)
+		if err != nil {
+			return usagef("--loss %w", err)
+		}
+		o.spec.Loss = l
+	}
+	if len(o.targets) > 0 {
+		o.unboxed = record.Sandbox{Mode: "off", Reason: "the target is outside"}
+		for _, name := range []string{"backlog", "listeners", "delay", "ipv6"} {
+			if given(name) {
+				return usagef("--%s is of the embedded server, which a run with a TARGET has not", name)
+			}
+		}
+		return nil
+	}
+	if o.serverPID != 0 {
+		return usagef("--server-pid %d: only with a TARGET; the embedded server is this process", o.serverPID)
+	}
+	return o.sandboxSources()
+}
+
+// sandboxSources has the sandbox make the sources local that are not so by themselves.
+func (o *runOptions) sandboxSources() error {
+	loopback := netip.MustParsePrefix("127.0.0.0/8")
+	for _, p := range o.sources.prefixes {
+		local := loopback.Contains(p.Addr())
+		if local && o.spec.Topology == sandbox.Veth {
+			return usagef("--source %v: a loopback address reaches no server across a veth pair", p)
+		}
+		if !local {
+			o.spec.Sources = append(o.spec.Sources, p)
+		}
+	}
+	return nil
+}
+
+func (o *runOptions) completeTraffic(given func(string) bool) error {
+	foreign := len(o.targets) > 0
+	who := o.close.Who
+	if foreign && !given("exchange") {
+		o.exchange.Spec = exchange.Spec{}
+	}
+	if given("on-eof") {
+		switch {
+		case foreign && who == teardown.ClientFirst:
+			return usagef("--on-eof %s: with --close %s it is the server's reaction, and a TARGET has its own: want it with --close server:*, or without a TARGET", o.onEOF, o.close)
+		case who == teardown.BothAtOnce, who == teardown.Nobody:
+			return usagef("--on-eof %s: with --close %s no side reads EOF and reacts: want --close client:* or server:*", o.onEOF, o.close)
+		}
+	}
+	if o.hold < 0 {
+		return usagef("--hold %v: want a duration of 0s or more", o.hold)
+	}
+	if foreign && o.hold > 0 && who == teardown.ServerFirst {
+		return usagef("--hold %v: it is kept by the side that closes first, with --close %s the target itself: want --close client:*", o.hold, o.close)
+	}
+	if given("requests") && o.requests == 0 {
+		return usagef("--requests 0: want at least 1")
+	}
+	return nil
+}
+
+func (o *runOptions) completePlan(given func(string) bool) error {
+	open := o.rate.from > 0 || o.rate.to > 0
+	switch {
+	case given("connections") && o.connections == 0:
+		return usagef("--connections 0: want at least 1")
+	case given("count") && o.count == 0:
+		return usagef("--count 0: want at least 1")
+	case given("duration") && o.duration <= 0:
+		return usagef("--duration %v: want a duration above 0", o.duration)
+	case given("duration") && o.plateau > 0:
+		return usagef("--duration %v: not with --plateau, which ends when all connections are closed", o.duration)
+	case given("count") && o.plateau > 0:
+		return usagef("--count %v: not with --plateau, which opens --connections once", &o.count)
+	case o.closeRate.from != o.closeRate.to:
+		return usagef("--close-rate %v: want one rate", &o.closeRate)
+	case o.settle.d < 0:
+		return usagef("--settle %v: want a duration of 0s or more, or auto", &o.settle)
+	}
+	if given("count") && !given("duration") || o.plateau > 0 {
+		o.duration = 0
+	}
+	if open && !given("connections") {
+		o.connections = 0
+	}
+	if o.connections > loadgen.MaxConnections {
+		return usagef("--connections %v: want 1 to %d", &o.connections, loadgen.MaxConnections)
+	}
+	if o.requests > loadgen.MaxRequests {
+		return usagef("--requests %v: want 1 to %d", &o.requests, loadgen.MaxRequests)
+	}
+	g := loadgen.Group{
+		Name:        "run",
+		Connections: int(o.connections), RateFrom: o.rate.from, RateTo: o.rate.to,
+		Hold: o.hold, Plateau: o.plateau, CloseRate: o.closeRate.from,
+		Close: o.close.Policy, OnEOF: o.onEOF.Reaction, Exchange: o.exchange.Spec,
+		Requests: int(o.requests), Think: o.think, Headers: o.headers,
+		ConnectTimeout: o.connectTimeout, RequestTimeout: o.requestTimeout, CloseTimeout: o.closeTimeout,
+		Sources: o.sources.addrs, SourcePorts: o.sourcePorts.PortRange,
+	}
+	for _, t := range o.targets {
+		g.Targets = append(g.Targets, t.addr)
+	}
+	if len(o.targets) > 0 {
+		g.Host = o.targets[0].name
+	}
+	o.plan = loadgen.Plan{
+		Groups: []loadgen.Group{g}, Duration: o.duration, Count: int64(o.count),
+		Warmup: o.warmup, Ramp: o.ramp, Workers: o.workers,
+	}
+	if o.workers == 0 {
+		o.plan.Workers = runtime.NumCPU()
+		if o.connections > 0 {
+			o.plan.Workers = min(o.plan.Workers, int(o.connections))
+		}
+	}
+	return nil
+}
+
+func (o *runOptions) checkPID() error {
+	switch {
+	case o.serverPID < 0:
+		return usagef("--server-pid %d: want a process id", o.serverPID)
+	case o.serverPID > 0:
+		if _, err := os.Stat(fmt.Sprintf("/proc/%d", o.serverPID)); err != nil {
+			return usagef("--server-pid %d: there is no such process", o.serverPID)
+		}
+	}
+	return nil
+}
+
+// config is the experiment.
+func (o *runOptions) config(sb *sandbox.Sandbox, status record.Sandbox, live func(*record.Interval)) bench.Config {
+	cfg := bench.Config{
+		Plan: o.plan, Sandbox: sb, Status: status, Lossy: o.spec.Loss > 0,
+		Census: o.census.value, Interval: o.interval, Settle: o.settle.d, ServerPID: o.serverPID,
+		Thresholds: o.bounds, OnInterval: live, Host: o.host,
+		Version: versionString(), Command: o.command, Sources: o.sources.text,
+	}
+	if len(o.targets) == 0 {
+		workers := runtime.NumCPU()
+		if o.workers > 0 {
+			workers = o.workers
+		}
+		listeners := o.listeners
+		if listeners == 0 {
+			listeners = workers
+		}
+		cfg.Server = &bench.ServerConfig{V6: o.v6, Config: server.Config{
+			Listeners: listeners, Backlog: int(o.backlog), Workers: workers,
+			Close: o.close.Policy, OnEOF: o.onEOF.Reaction, Exchange: o.exchange.Spec,
+			Requests: int(o.requests), Hold: o.hold, Delay: o.delay,
+		}}
+	}
+	return cfg
+}
+
+// progressWidth is the width of the terminal that w is, 0 if it is none.
+func progressWidth(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	return terminalWidth(f)
+}
+
+// portsFlag adapts loadgen.PortRange to pflag.Value.
+type portsFlag struct{ loadgen.PortRange }
+
+// Set implements pflag.Value.
+func (p *portsFlag) Set(s string) (err error) {
+	p.PortRange, err = loadgen.ParsePortRange(s)
+	return err
+}
+
+func (p *portsFlag) String() string {
+	if p.IsZero() {
+		return ""
+	}
+	return p.PortRange.String()
+}
+
+// Type implements pflag.Value.
+func (p *portsFlag) Type() string { return "LO-HI" }
+
+// settleFlag is --settle: a time, or auto.
+type settleFlag struct {
+	d    time.Duration
+	auto bool
+}
+
+// settleAuto is longer than TIME_WAIT lasts after a FIN_WAIT_2 of the default length.
+const settleAuto = 130 * time.Second
+
+// Set implements pflag.Value.
+func (s *settleFlag) Set(v string) error {
+	if v == "auto" {
+		*s = settleFlag{settleAuto, true}
+		return nil
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil || d < 0 {
+		return fmt.Errorf("want a duration, or auto")
+	}
+	*s = settleFlag{d: d}
+	return nil
+}
+
+func (s *settleFlag) String() string {
+	switch {
+	case s.auto:
+		return "auto"
+	case s.d == 0:
+		return ""
+	}
+	return s.d.String()
+}
+
+// Type implements pflag.Value.
+func (s *settleFlag) Type() string { return "D|auto" }

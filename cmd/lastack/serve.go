@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lastack/bench/host"
+	"lastack/server"
+)
+
+type serveOptions struct {
+	traffic
+	listen    []string
+	backlog   countFlag
+	listeners int
+	workers   int
+	delay     time.Duration
+	grace     time.Duration
+}
+
+func newServe() *cobra.Command {
+	o := &serveOptions{backlog: server.DefaultBacklog}
+	o.onEOF.Reaction, o.close.Policy = server.Config{}.OnEOF, server.Config{}.Close
+	_ = o.exchange.Set("echo:1,1") // a literal that parses
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Be the target: accept, answer and close as told",
+		Long: `serve is the server that run starts for itself, as a program of its own. --close,
+--on-eof and --exchange are in the words of the load that it faces: under client:fin it
+waits for the client to close, under server:rst it resets each connection after the exchange.
+
+SIGTERM or SIGINT stops accepting, closes idle connections and lets the others have
+their reply within --grace; a second one ends the server at once. Its ledger goes to stdout.`,
+		Example: `  lastack serve --listen 127.0.0.1:8080 --exchange http:/
+  lastack serve --listen [::1]:9000 --close server:fin --delay 5ms
+  lastack serve --listen 127.0.0.1:9000 --on-eof delay=2s --backlog 16`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := o.config()
+			if err != nil {
+				return err
+			}
+			return o.serve(cmd, cfg)
+		},
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&o.listen, "listen", []string{"127.0.0.1:9000"}, "addresses to listen on, HOST:PORT; port 0 takes a free one")
+	o.register(f)
+	f.Var(&o.backlog, "backlog", "length of the accept queue, capped by net.core.somaxconn")
+	f.IntVar(&o.listeners, "listeners", 0, "listening sockets of an address (SO_REUSEPORT), each with a queue of its own (one for each worker)")
+	f.IntVarP(&o.workers, "workers", "w", 0, "worker threads (one a CPU)")
+	f.DurationVar(&o.delay, "delay", 0, "how long to think about each answer")
+	f.DurationVar(&o.grace, "grace", 10*time.Second, "how long connections may take to finish after the first signal")
+	return cmd
+}
+
+func (o *serveOptions) config() (server.Config, error) {
+	cfg := server.Config{
+		Listeners: o.listeners, Backlog: int(o.backlog), Workers: o.workers,
+		Close: o.close.Policy, OnEOF: o.onEOF.Reaction, Exchange: o.exchange.Spec,
+		Requests: int(o.requests), Hold: o.hold, Delay: o.delay,
+	}
+	if o.backlog == 0 {
+		return cfg, usagef("--backlog 0: want at least 1")
+	}
+	if o.grace < 0 || o.hold < 0 {
+		return cfg, usagef("--grace and --hold want a duration of 0s or more")
+	}
+	for _, s := range o.listen {
+		a, err := listenAddr(s)
+		if err != nil {
+			return cfg, err
+		}
+		cfg.Addrs = append(cfg.Addrs, a)
+	}
+	if cfg.Workers == 0 {
+		cfg.Workers = runtime.NumCPU()
+	}
+	if cfg.Listeners == 0 {
+		cfg.Listeners = cfg.Workers
+	}
+	if err := cfg.Validate(); err != nil {
+		return cfg, usagef("%w", err)
+	}
+	return cfg, nil
+}
+
+func listenAddr(s string) (netip.AddrPort, error) {
+	host, port, err := net.SplitHostPort(s)
+	n, perr := strconv.ParseUint(port, 10, 16)
+	if err != nil || perr != nil {
+		return netip.AddrPort{}, usagef("--listen %s: want ADDRESS:PORT, like 127.0.0.1:9000, [::]:9000 or :9000", s)
+	}
+	if host == "" {
+		host = "::"
+	}
+	ip, err := netip.ParseAddr(strings.Replace(host, "localhost", "127.0.0.1", 1))
+	if err != nil {
+		return netip.AddrPort{}, usagef("--listen %s: want an IP address, like 127.0.0.1:9000, [::]:9000 or :9000", s)
+	}
+	return netip.AddrPortFrom(ip, uint16(n)), nil
+}
+
+// reservedFds stay free for everything that is not a connection.
+const reservedFds = 64
+
+func (o *serveOptions) serve(cmd *cobra.Command, cfg server.Config) error {
+	facts, err := host.Read()
+	if err != nil {
+		return err
+	}
+	cfg.Slots = max(int(min(facts.NoFileSoft, 1<<20))-reservedFds, 1)
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), cfg.Workers+2))
+
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	s, err := server.Start(cfg)
+	if err != nil {
+		return fmt.Errorf("%w: choose another --listen, or end who has it", err)
+	}
+	for _, a := range s.Addrs() {
+		fmt.Fprintf(cmd.ErrOrStderr(), "listening on %v, %s, exchange %s\n", a, cfg.Close, cfg.Exchange)
+	}
+	var failed error
+	select {
+	case <-ctx.Done():
+	case failed = <-s.Failed():
+	}
+	stop()
+	second, stopSecond := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stopSecond()
+	grace, cancel := context.WithTimeout(second, o.grace)
+	defer cancel()
+	drained := failed == nil && s.Shutdown(grace)
+	st, err := s.Stop()
+	fmt.Fprint(cmd.OutOrStdout(), ledgerText(&st, drained))
+	return errors.Join(failed, err)
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"go4.org/netipx"
+)
+
+// maxSources bounds the source addresses of a run.
+const maxSources = 1 << 18
+
+// sources is --source: addresses to connect from.
+type sources struct {
+	text  string
+	addrs []netip.Addr
+	// prefixes cover the addresses.
+	prefixes []netip.Prefix
+}
+
+func (s *sources) String() string { return s.text }
+
+// Type implements pflag.Value.
+func (s *sources) Type() string { return "CIDR|A-B,..." }
+
+// Set implements pflag.Value: it reads addresses, ranges A-B and prefixes A/N, separated by
+// commas. An IPv4 prefix's first and last address are left out, as on a network.
+func (s *sources) Set(text string) error {
+	v := sources{text: text}
+	for part := range strings.SplitSeq(text, ",") {
+		r, err := parseAddrRange(part)
+		if err != nil {
+			return err
+		}
+		v.prefixes = append(v.prefixes, r.Prefixes()...)
+		for a := r.From(); ; a = a.Next() {
+			if len(v.addrs) == maxSources {
+				return fmt.Errorf("want at most %d addresses", maxSources)
+			}
+			v.addrs = append(v.addrs, a)
+			if a == r.To() {
+				break
+			}
+		}
+	}
+	*s = v
+	return nil
+}
+
+func parseAddrRange(s string) (netipx.IPRange, error) {
+	s = strings.TrimSpace(s)
+	var r netipx.IPRange
+	switch {
+	case strings.Contains(s, "/"):
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return r, badSource(s)
+		}
+		r = netipx.RangeOfPrefix(p.Masked())
+		if p.Addr().Is4() && p.Bits() < 31 {
+			r = netipx.IPRangeFrom(r.From().Next(), r.To().Prev())
+		}
+	case strings.Contains(s, "-"):
+		var err error
+		if r, err = netipx.ParseIPRange(s); err != nil {
+			return r, badSource(s)
+		}
+	default:
+		a, err := netip.ParseAddr(s)
+		if err != nil {
+			return r, badSource(s)
+		}
+		r = netipx.IPRangeFrom(a, a)
+	}
+	if !r.IsValid() || r.From().IsMulticast() || r.From().IsUnspecified() || r.From().Zone() != "" {
+		return r, badSource(s)
+	}
+	return r, nil
+}
+
+func badSource(s string) error {
+	return fmt.Errorf("%q is not a source: want an address, a range like 10.0.0.1-10.0.0.9 or a prefix like 10.0.0.0/24", s)
+}

@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
+	"lastack/sockstate/sockdiag"
 )
 
 // simultaneousClose prints the states that both ends go through when neither FIN
@@ -74,13 +74,69 @@ func simultaneousClose(s *Sandbox) (int, error) {
 // from 200 ms on.
 func reach(c *net.TCPConn, want sockstate.State) error {
 	deadline := time.Now().Add(time.Minute)
+	poll := time.NewTicker(2 * time.Millisecond)
+	defer poll.Stop()
 	for tcpState(c) != want {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("%s, want %s", tcpState(c), want)
 		}
-		runtime.Gosched()
+		<-poll.C
 	}
 	return nil
+}
+
+// leaveOrphans prints the number of orphans of each side, before Close and after it.
+func leaveOrphans(s *Sandbox) (int, error) {
+	var diags []*sockdiag.Conn
+	for _, ns := range s.namespaces() {
+		c, err := sockdiag.Open(ns)
+		if err != nil {
+			return 0, err
+		}
+		defer c.Close()
+		diags = append(diags, c)
+	}
+	count := func() error {
+		var n []any
+		for _, c := range diags {
+			orphans := 0
+			err := c.Each(nil, func(s *sockdiag.Socket) {
+				if isOrphan(&s.Socket) {
+					orphans++
+				}
+			})
+			if err != nil {
+				return err
+			}
+			n = append(n, orphans)
+		}
+		fmt.Println(n...)
+		return nil
+	}
+
+	var conns []*net.TCPConn
+	for range 100 {
+		client, peer, err := s.connect(netip.Addr{}, s.ServerAddr4)
+		if err != nil {
+			return 0, err
+		}
+		conns = append(conns, client, peer)
+	}
+	if _, err := s.Blackhole(); err != nil {
+		return 0, err
+	}
+	for _, c := range conns {
+		if err := c.Close(); err != nil {
+			return 0, err
+		}
+	}
+	if err := count(); err != nil {
+		return 0, err
+	}
+	if err := s.Close(); err != nil {
+		return 0, err
+	}
+	return 0, count()
 }
 
 func tcpState(c *net.TCPConn) (state sockstate.State) {

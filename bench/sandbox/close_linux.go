@@ -1,9 +1,20 @@
 package sandbox
 
-import "errors"
+import (
+	"errors"
+	"fmt"
 
-// Close ends the sandbox in good order. Sockets still open keep their namespace alive,
-// so it comes after they are closed. It may be called more than once.
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate"
+	"lastack/sockstate/sockdiag"
+	"lastack/sockstate/sockio"
+)
+
+// Close ends the sandbox in good order: it destroys the sockets that no process holds
+// any more and whose packets still wait for an answer, because they would outlive the
+// process, and lets go of the namespaces. Sockets still open keep their namespace
+// alive, so it comes after they are closed. It may be called more than once.
 func (s *Sandbox) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -13,7 +24,54 @@ func (s *Sandbox) Close() error {
 	s.closed = true
 	var errs []error
 	for _, ns := range s.namespaces() {
+		// A sandbox that never was on has no load, and may have no right to look.
+		if s.Status.Mode != "" {
+			if err := destroyOrphans(ns); err != nil {
+				errs = append(errs, fmt.Errorf("sockets without a process may outlive the sandbox for some minutes: %w", err))
+			}
+		}
 		errs = append(errs, ns.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// orphanPasses bounds destroyOrphans: a dump loses its place where sockets disappear.
+const orphanPasses = 8
+
+func destroyOrphans(ns *sockio.Namespace) error {
+	c, err := sockdiag.Open(ns)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for range orphanPasses {
+		var found []sockdiag.Socket
+		err := c.Each(nil, func(s *sockdiag.Socket) {
+			if isOrphan(&s.Socket) {
+				found = append(found, *s)
+			}
+		})
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		for i := range found {
+			if err := c.Destroy(&found[i]); err != nil && !errors.Is(err, unix.ENOENT) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// isOrphan tells full sockets that were closed and still retransmit or wait; minisockets
+// go with their namespace (inet_twsk_purge).
+func isOrphan(s *sockstate.Socket) bool {
+	if s.Mini || s.Inode != 0 {
+		return false
+	}
+	switch s.State {
+	case sockstate.FinWait1, sockstate.FinWait2, sockstate.Closing, sockstate.LastAck:
+		return true
+	}
+	return false
 }

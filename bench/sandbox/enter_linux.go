@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/vishvananda/netlink"
@@ -34,6 +35,8 @@ func Enter() (*Sandbox, error) {
 	}
 	defer pipe.Close()
 	signal.Ignore(syscall.SIGTTIN, syscall.SIGTTOU)
+	// The kernel named the process after /proc/self/exe; ps and pgrep shall find it.
+	_ = writeFile("/proc/self/comm", filepath.Base(os.Args[0]))
 
 	s, err := setUp(h)
 	r := report{On: err == nil}

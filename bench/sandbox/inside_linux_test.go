@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -107,6 +108,7 @@ var actions = map[string]func(*Sandbox) (int, error){
 	"carry":     carry,
 	"lose":      lose,
 	"blackhole": simultaneousClose,
+	"orphans":   leaveOrphans,
 }
 
 // facts is what a sandbox looks like from inside.
@@ -237,34 +239,46 @@ func (s *Sandbox) connect(source, server netip.Addr) (client, peer *net.TCPConn,
 	return client, peer, err
 }
 
-// lose sends one byte at a time, each a packet of its own and answered by one.
+// lose sends a byte and back on many short connections side by side, so that their
+// retransmission timers run at the same time: a second loss on the same connection
+// would cost seconds, once a lost handshake packet has spoilt its estimate of the RTT.
 func lose(s *Sandbox) (int, error) {
-	client, peer, err := s.connect(netip.Addr{}, s.ServerAddr4)
-	if err != nil {
-		return 0, err
+	const conns = 100
+	errs := make(chan error, conns)
+	for range conns {
+		go func() { errs <- s.pingPong() }()
 	}
-	defer client.Close()
-	defer peer.Close()
-	b := make([]byte, 1)
-	for range 100 {
-		if _, err := client.Write(b); err != nil {
-			return 0, err
-		}
-		if _, err := io.ReadFull(peer, b); err != nil {
-			return 0, err
-		}
-		if _, err := peer.Write(b); err != nil {
-			return 0, err
-		}
-		if _, err := io.ReadFull(client, b); err != nil {
-			return 0, err
-		}
+	var all []error
+	for range conns {
+		all = append(all, <-errs)
+	}
+	if err := errors.Join(all...); err != nil {
+		return 0, err
 	}
 	p, err := s.LossCounts()
 	if err != nil {
 		return 0, err
 	}
 	return 0, json.NewEncoder(os.Stdout).Encode(p)
+}
+
+func (s *Sandbox) pingPong() error {
+	client, peer, err := s.connect(netip.Addr{}, s.ServerAddr4)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	defer peer.Close()
+	b := make([]byte, 1)
+	for _, p := range [][2]*net.TCPConn{{client, peer}, {peer, client}} {
+		if _, err := p[0].Write(b); err != nil {
+			return err
+		}
+		if _, err := io.ReadFull(p[1], b); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readSockstat reads one number of the calling thread's /proc/net/sockstat.

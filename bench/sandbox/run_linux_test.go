@@ -180,7 +180,7 @@ func TestSources(t *testing.T) {
 	}{
 		{Lo, nil, "127.0.0.1 127.99.3.4 ::1"},
 		{Lo, []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00:1::/64")}, "10.1.255.255 10.1.0.1 fd00:1::77"},
-		{Veth, nil, "198.18.0.1 198.18.77.5 198.18.127.254 fd6c:6173:7461:1::1"},
+		{Veth, nil, "198.18.0.1 198.18.77.5 198.18.0.0 198.18.255.255 fd6c:6173:7461:1::1"},
 		{Veth, []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00:1::/64"), netip.MustParsePrefix("fd6c:6173:7461:1::/112")}, "10.1.2.3 fd00:1::77 fd6c:6173:7461:1::99"},
 	}
 	for _, w := range everyone {
@@ -246,23 +246,23 @@ func TestLoss(t *testing.T) {
 		for _, topology := range []Topology{Lo, Veth} {
 			t.Run(string(w)+"/"+string(topology), func(t *testing.T) {
 				t.Parallel()
-				d, lines := run(t, driver(t, w, "lose", Spec{Topology: topology, Loss: 0.08}))
+				d, lines := run(t, driver(t, w, "lose", Spec{Topology: topology, Loss: 0.04}))
 				if d.Errno == syscall.EOPNOTSUPP || d.Errno == syscall.EPROTONOSUPPORT {
 					t.Skip(d.Err)
 				}
 				if d.Err != "" || d.Exit != 0 {
 					t.Fatalf("exit %d: %s", d.Exit, d.Err)
 				}
-				if d.Status.Loss != "8%" {
-					t.Errorf("status says loss %q, want 8%%", d.Status.Loss)
+				if d.Status.Loss != "4%" {
+					t.Errorf("status says loss %q, want 4%%", d.Status.Loss)
 				}
 				var p Packets
 				if err := json.Unmarshal([]byte(strings.Join(lines, "")), &p); err != nil {
 					t.Fatal(err)
 				}
-				// Of 200 packets none is lost with a chance of 6e-8, a quarter with less.
-				if p.Arrived < 200 || p.Dropped == 0 || p.Dropped > p.Arrived/4 {
-					t.Errorf("%+v, want about 8 %% of at least 200 dropped", p)
+				// A connection takes five packets at least; of 500 none is lost with a chance of 1e-9, a fifth with less.
+				if p.Arrived < 500 || p.Dropped == 0 || p.Dropped > p.Arrived/5 {
+					t.Errorf("%+v, want about 4 %% of at least 500 dropped", p)
 				}
 			})
 		}
@@ -282,6 +282,22 @@ func TestBlackhole(t *testing.T) {
 				t.Errorf("states and TIME_WAITs (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestCloseDestroysOrphans(t *testing.T) {
+	for _, w := range everyone {
+		for topology, want := range map[Topology][]string{Lo: {"200", "0"}, Veth: {"100 100", "0 0"}} {
+			t.Run(string(w)+"/"+string(topology), func(t *testing.T) {
+				d, lines := run(t, driver(t, w, "orphans", Spec{Topology: topology}))
+				if d.Err != "" || d.Exit != 0 {
+					t.Fatalf("exit %d: %s", d.Exit, d.Err)
+				}
+				if diff := cmp.Diff(want, lines); diff != "" {
+					t.Errorf("orphans before and after Close (-want +got):\n%s", diff)
+				}
+			})
+		}
 	}
 }
 

@@ -1,0 +1,119 @@
+package observe
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// CPU reads the times of the workers, of the processes and of the machine. A worker that has
+// ended keeps its last reading, so one is due before they end; one never read is an error.
+func (o *Observer) CPU(t Threads) (CPU, error) {
+	c := CPU{At: time.Now(), ServerPID: Unknown}
+	var errs []error
+	times := func(tids []int) []ThreadTime {
+		all := make([]ThreadTime, len(tids))
+		for i, tid := range tids {
+			var err error
+			all[i], err = o.threadTime(tid)
+			errs = append(errs, err)
+		}
+		return all
+	}
+	c.Generator, c.Server = times(t.Generator), times(t.Server)
+
+	var ru unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &ru); err != nil {
+		errs = append(errs, os.NewSyscallError("getrusage", err))
+	}
+	c.Process = time.Duration(ru.Utime.Nano() + ru.Stime.Nano())
+	if o.server != 0 {
+		c.ServerPID = o.processTime()
+	}
+
+	stat, err := o.proc.Stat()
+	if err != nil {
+		return c, errors.Join(append(errs, err)...)
+	}
+	all := stat.CPUTotal
+	c.User = seconds(all.User + all.Nice)
+	c.System = seconds(all.System + all.IRQ + all.SoftIRQ)
+	c.Softirq = seconds(all.SoftIRQ)
+	c.Steal = seconds(all.Steal)
+	c.Idle = seconds(all.Idle + all.Iowait)
+	return c, errors.Join(errs...)
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+func (o *Observer) threadTime(tid int) (ThreadTime, error) {
+	p, err := o.proc.Thread(o.self.PID, tid)
+	if err != nil {
+		return ThreadTime{}, err
+	}
+	stat, err := p.Schedstat()
+	if err == nil {
+		t := ThreadTime{On: time.Duration(stat.RunningNanoseconds), Wait: time.Duration(stat.WaitingNanoseconds)}
+		o.threads[tid] = t
+		return t, nil
+	}
+	if t, ok := o.threads[tid]; ok && gone(err) {
+		return t, nil
+	}
+	return ThreadTime{}, fmt.Errorf("CPU time of thread %d: %w", tid, err)
+}
+
+func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) }
+
+// processTime is the time of the server's processes. With the children that each has
+// waited for it does not fall when one of them ends.
+func (o *Observer) processTime() time.Duration {
+	const userHz = 100
+	ticks, alive := int64(0), false
+	for _, pid := range tree(o.server) {
+		p, err := o.proc.Proc(pid)
+		if err != nil {
+			continue // it ended
+		}
+		if stat, err := p.Stat(); err == nil {
+			ticks += int64(stat.UTime) + int64(stat.STime) + int64(stat.CUTime) + int64(stat.CSTime)
+			alive = true
+		}
+	}
+	if !alive {
+		return Unknown
+	}
+	return time.Duration(ticks) * (time.Second / userHz)
+}
+
+// maxTree bounds the processes of a server.
+const maxTree = 4096
+
+// tree is a process and its descendants, from /proc/PID/task/TID/children; on a kernel without
+// that file (CONFIG_PROC_CHILDREN) it is the process alone.
+func tree(pid int) []int {
+	pids := []int{pid}
+	for i := 0; i < len(pids) && len(pids) < maxTree; i++ {
+		files, _ := filepath.Glob("/proc/" + strconv.Itoa(pids[i]) + "/task/*/children") // the pattern is well-formed
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				continue // the thread ended
+			}
+			for field := range strings.FieldsSeq(string(b)) {
+				if child, err := strconv.Atoi(field); err == nil && !slices.Contains(pids, child) {
+					pids = append(pids, child)
+				}
+			}
+		}
+	}
+	return pids
+}

@@ -1,0 +1,90 @@
+package observe
+
+import (
+	"errors"
+	"os"
+)
+
+// gauges reads all of them.
+func (o *Observer) gauges(g *Gauges) error {
+	*g = Gauges{
+		TimeWait: Unknown, InUse: Unknown, Orphans: Unknown, TCPMem: Unknown, Conntrack: Unknown,
+		Fds: Unknown, Files: Unknown, RSSPeak: Unknown, ServerFds: Unknown, ServerRSS: Unknown,
+	}
+	var errs []error
+	for _, n := range o.namespaces {
+		errs = append(errs, o.netGauges(n, g))
+	}
+	if fds, err := o.self.FileDescriptorsLen(); err == nil {
+		g.Fds = int64(fds)
+	}
+	if nr, err := o.proc.SysctlInts("fs.file-nr"); err == nil && len(nr) > 0 {
+		g.Files = int64(nr[0])
+	}
+	if status, err := o.self.NewStatus(); err == nil && status.VmHWM > 0 {
+		g.RSSPeak = int64(status.VmHWM)
+	}
+	if o.server != 0 {
+		o.serverGauges(g)
+	}
+	return errors.Join(errs...)
+}
+
+// netGauges adds what one namespace has, and sets what is the whole host's.
+func (o *Observer) netGauges(n *namespace, g *Gauges) error {
+	s := sockstat{Unknown, Unknown, Unknown, Unknown, Unknown}
+	var errs []error
+	for _, f := range []*os.File{n.sockstat, n.sockstat6} {
+		if f != nil {
+			errs = append(errs, o.parse(f, func(r *reader) error { return parseSockstat(r, &s) }))
+		}
+	}
+	add(&g.TimeWait, s.tw)
+	add(&g.InUse, s.inuse)
+	add(&g.InUse, s.inuse6)
+	g.Orphans = s.orphan
+	if s.mem != Unknown {
+		g.TCPMem = s.mem * int64(os.Getpagesize())
+	}
+	if n.conntrack != nil {
+		count, err := o.readInt(n.conntrack)
+		errs = append(errs, err)
+		add(&g.Conntrack, count)
+	}
+	return errors.Join(errs...)
+}
+
+// add sums what is known.
+func add(sum *int64, v int64) {
+	switch {
+	case v == Unknown:
+	case *sum == Unknown:
+		*sum = v
+	default:
+		*sum += v
+	}
+}
+
+// serverGauges sums over the server's processes; the descriptors are Unknown if those of
+// one of them are.
+func (o *Observer) serverGauges(g *Gauges) {
+	hidden := false
+	for _, pid := range tree(o.server) {
+		p, err := o.proc.Proc(pid)
+		if err != nil {
+			continue // it ended
+		}
+		if stat, err := p.Stat(); err == nil {
+			add(&g.ServerRSS, int64(stat.ResidentMemory()))
+		}
+		switch fds, err := p.FileDescriptorsLen(); {
+		case err == nil:
+			add(&g.ServerFds, int64(fds))
+		case errors.Is(err, os.ErrPermission):
+			hidden = true
+		}
+	}
+	if hidden {
+		g.ServerFds = Unknown
+	}
+}

@@ -1,0 +1,99 @@
+package observe
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"strconv"
+
+	"lastack/sockstate/sockio"
+)
+
+// namespace holds the files of one network namespace, opened inside it.
+type namespace struct {
+	id string
+	// Every kernel has these.
+	snmp, netstat, sockstat *os.File
+	// These are nil where the kernel has no IPv6, or no connection tracking.
+	sockstat6, conntrack *os.File
+	limits               NamespaceLimits
+}
+
+func openNamespace(ns *sockio.Namespace) (*namespace, error) {
+	n := &namespace{}
+	err := ns.Do(func() error {
+		here, err := sockio.CurrentNamespace()
+		if err != nil {
+			return err
+		}
+		n.id = here.ID()
+		if err := here.Close(); err != nil {
+			return err
+		}
+		// thread-self: /proc/self/net would be the thread-group leader's.
+		const net = "/proc/thread-self/net/"
+		for _, f := range []struct {
+			into     **os.File
+			path     string
+			optional bool
+		}{
+			{&n.snmp, net + "snmp", false},
+			{&n.netstat, net + "netstat", false},
+			{&n.sockstat, net + "sockstat", false},
+			{&n.sockstat6, net + "sockstat6", true},
+			// What a thread finds under /proc/sys/net is its own namespace's.
+			{&n.conntrack, "/proc/sys/net/netfilter/nf_conntrack_count", true},
+		} {
+			file, err := os.Open(f.path)
+			if err != nil && !f.optional {
+				return err
+			}
+			if err == nil {
+				*f.into = file
+			}
+		}
+		n.limits, err = readNamespaceLimits(n.id)
+		return err
+	})
+	if err != nil {
+		_ = n.close() // opened to read: nothing is lost
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *namespace) close() error {
+	var errs []error
+	for _, f := range []*os.File{n.snmp, n.netstat, n.sockstat, n.sockstat6, n.conntrack} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// reader is a file read once more from its start.
+type reader = io.SectionReader
+
+// parse reads f from its start; a *ParseError gets its name.
+func (o *Observer) parse(f *os.File, parse func(*reader) error) error {
+	err := parse(io.NewSectionReader(f, 0, 1<<62))
+	if perr, ok := errors.AsType[*ParseError](err); ok {
+		perr.File = f.Name()
+	}
+	return err
+}
+
+// readInt reads a file that holds one number.
+func (o *Observer) readInt(f *os.File) (int64, error) {
+	n, err := f.ReadAt(o.buf, 0)
+	if err != nil && err != io.EOF {
+		return Unknown, err
+	}
+	v, err := strconv.ParseInt(string(bytes.TrimSpace(o.buf[:n])), 10, 64)
+	if err != nil {
+		return Unknown, &ParseError{File: f.Name(), Line: 1, What: "no number"}
+	}
+	return v, nil
+}

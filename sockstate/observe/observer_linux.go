@@ -1,0 +1,206 @@
+package observe
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate"
+	"lastack/sockstate/procnet"
+	"lastack/sockstate/sockdiag"
+	"lastack/sockstate/sockio"
+)
+
+// source is what procnet and sockdiag both are.
+type source interface {
+	sockstate.Source
+	Seen() int
+}
+
+// Observer watches one load. It is not safe for concurrent use.
+type Observer struct {
+	filter       sockstate.Filter
+	namespaces   []*namespace
+	sources      []source
+	name, reason string
+
+	proc procfs.FS
+	self procfs.Proc
+	// server is Config.ServerPID.
+	server int
+	// threads remembers the last reading of each, for those that ended.
+	threads map[int]ThreadTime
+	buf     []byte
+}
+
+// New opens what it will read: the census's sources and each namespace's files. Errors are
+// *CensusError, *NamespaceTwiceError, *sockio.NamespaceError, or an *fs.PathError where /proc
+// lacks what any kernel has.
+func New(cfg Config) (*Observer, error) {
+	o := &Observer{
+		filter:  plain(cfg.Filter),
+		server:  cfg.ServerPID,
+		threads: make(map[int]ThreadTime),
+		buf:     make([]byte, procnet.BufferSize),
+	}
+	if err := o.open(cfg); err != nil {
+		_ = o.Close() // the failure to report is the first
+		return nil, err
+	}
+	return o, nil
+}
+
+func (o *Observer) open(cfg Config) (err error) {
+	if o.proc, err = procfs.NewDefaultFS(); err != nil {
+		return err
+	}
+	if o.self, err = o.proc.Self(); err != nil {
+		return err
+	}
+	if o.server != 0 {
+		if _, err := o.proc.Proc(o.server); err != nil {
+			return fmt.Errorf("no process has the pid %d of the server: %w", o.server, err)
+		}
+	}
+	spaces := cfg.Namespaces
+	if len(spaces) == 0 {
+		spaces = []*sockio.Namespace{nil}
+	}
+	for _, ns := range spaces {
+		n, err := openNamespace(ns)
+		if err != nil {
+			return err
+		}
+		o.namespaces = append(o.namespaces, n)
+		for _, other := range o.namespaces[:len(o.namespaces)-1] {
+			if other.id == n.id {
+				return &NamespaceTwiceError{n.id}
+			}
+		}
+	}
+	return o.choose(cfg.Census, spaces,
+		func(ns *sockio.Namespace) (source, error) { return sockdiag.Open(ns) },
+		func(ns *sockio.Namespace) (source, error) { return procnet.Open(ns) })
+}
+
+// opener opens one kind of source.
+type opener func(*sockio.Namespace) (source, error)
+
+// choose opens the census's source in every namespace: one source for all, since their
+// counts are added.
+func (o *Observer) choose(census string, spaces []*sockio.Namespace, diag, proc opener) error {
+	use := func(name, reason string, open opener) error {
+		err := o.openSources(spaces, open)
+		if err == nil {
+			o.name, o.reason = name, reason
+		}
+		return err
+	}
+	var err error
+	switch census {
+	case "", CensusAuto:
+		derr := use(CensusDiag, "the kernel picks out the load's sockets itself", diag)
+		if derr == nil {
+			return nil
+		}
+		if perr := use(CensusProc, fmt.Sprintf("sock_diag does not work here: %v", derr), proc); perr != nil {
+			o.name, o.reason = CensusOff, fmt.Sprintf("neither sock_diag nor /proc works here: %v; %v", derr, perr)
+		}
+		return nil
+	case CensusDiag:
+		err = use(CensusDiag, "asked for", diag)
+	case CensusProc:
+		err = use(CensusProc, "asked for", proc)
+	default:
+		return &CensusError{Census: census}
+	}
+	if err != nil {
+		return &CensusError{Census: census, Err: err}
+	}
+	return nil
+}
+
+func (o *Observer) openSources(spaces []*sockio.Namespace, open opener) error {
+	for _, ns := range spaces {
+		s, err := open(ns)
+		if err != nil {
+			return errors.Join(err, o.closeSources())
+		}
+		o.sources = append(o.sources, s)
+	}
+	return nil
+}
+
+func (o *Observer) closeSources() error {
+	var errs []error
+	for _, s := range o.sources {
+		errs = append(errs, s.Close())
+	}
+	o.sources = nil
+	return errors.Join(errs...)
+}
+
+// Source is the census that speaks (diag, proc or off), and why this one.
+func (o *Observer) Source() (name, reason string) { return o.name, o.reason }
+
+// Sample fills s: the census of all namespaces together, and the gauges. If a census
+// fails, s holds a part of it, and the gauges; a gauge that cannot be read is Unknown,
+// and an error only when its file is there and not in its format (*ParseError).
+func (o *Observer) Sample(s *Sample) error {
+	// The thread's CPU clock is this goroutine's only while it stays.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	s.At = time.Now()
+	cpu := threadCPU()
+
+	var errs []error
+	s.Census.Reset()
+	s.Seen = 0
+	for i, src := range o.sources {
+		if err := src.Census(&o.filter, &s.Census); err != nil {
+			errs = append(errs, fmt.Errorf("census of %s: %w", o.namespaces[i].id, err))
+		}
+		s.Seen += src.Seen()
+	}
+	errs = append(errs, o.gauges(&s.Gauges))
+
+	s.CPU = threadCPU() - cpu
+	s.Took = time.Since(s.At)
+	return errors.Join(errs...)
+}
+
+func threadCPU() time.Duration {
+	var ts unix.Timespec
+	// It cannot fail with a clock that exists and memory that is ours.
+	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts)
+	return time.Duration(ts.Nano())
+}
+
+// Counters are each namespace's, in the order of Config.Namespaces.
+func (o *Observer) Counters() ([]sockstate.Counters, error) {
+	all := make([]sockstate.Counters, len(o.namespaces))
+	for i, n := range o.namespaces {
+		all[i] = make(sockstate.Counters, 200)
+		for _, f := range []*os.File{n.snmp, n.netstat} {
+			if err := o.parse(f, func(r *reader) error { return parseCounters(r, all[i]) }); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return all, nil
+}
+
+// Close closes what New opened.
+func (o *Observer) Close() error {
+	errs := []error{o.closeSources()}
+	for _, n := range o.namespaces {
+		errs = append(errs, n.close())
+	}
+	o.namespaces = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,619 @@
+package observe
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate"
+	"lastack/sockstate/sockio"
+)
+
+func newObserver(t testing.TB, cfg Config) *Observer {
+	t.Helper()
+	o, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = o.Close() })
+	return o
+}
+
+// until samples until ok, within some seconds.
+func until(t testing.TB, o *Observer, ok func(*Sample) bool) *Sample {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		var s Sample
+		if err := o.Sample(&s); err != nil {
+			t.Fatal(err)
+		}
+		if ok(&s) {
+			return &s
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("gave up waiting at %+v", s)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// How many connections of each kind makeStates makes; no two alike, so that nothing can be
+// taken for another.
+const (
+	nEstablished = 1 + iota
+	nQueued
+	nHalfClosed // full FIN_WAIT_2 and CLOSE_WAIT
+	nOrphaned   // FIN_WAIT_2 minisocket and CLOSE_WAIT
+	nClientTimeWait
+	nServerTimeWait
+	nQueuedClosed // not accepted, CLOSE_WAIT, and FIN_WAIT_2 minisocket
+	nDeferred     // SYN_RECV and ESTABLISHED
+)
+
+var cmpAddr = cmp.Options{
+	cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }),
+	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+}
+
+// makeStates makes connections in each state that can be held on loopback without loss,
+// and returns the census that they should give, but for the time left.
+func makeStates(tg, deferred *target) sockstate.Census {
+	tg.pairs(nEstablished)
+	c, _ := tg.pairs(nHalfClosed)
+	for _, c := range c {
+		_ = c.CloseWrite()
+	}
+	c, _ = tg.pairs(nOrphaned)
+	closeAll(c)
+	c, s := tg.pairs(nClientTimeWait)
+	closeAll(c)
+	closeAll(s)
+	c, s = tg.pairs(nServerTimeWait)
+	closeAll(s)
+	closeAll(c)
+	tg.dial(nQueued)
+	closeAll(tg.dial(nQueuedClosed))
+	deferred.dial(nDeferred)
+
+	var want sockstate.Census
+	want.Count[sockstate.Client] = states{
+		sockstate.Established: nEstablished + nQueued + nDeferred,
+		sockstate.FinWait2:    nHalfClosed + nOrphaned + nQueuedClosed,
+		sockstate.TimeWait:    nClientTimeWait,
+	}.array()
+	want.Count[sockstate.Server] = states{
+		sockstate.Established: nEstablished + nQueued,
+		sockstate.CloseWait:   nHalfClosed + nOrphaned + nQueuedClosed,
+		sockstate.TimeWait:    nServerTimeWait,
+		sockstate.SynRecv:     nDeferred,
+		sockstate.Listen:      2,
+	}.array()
+	want.FinWait2Mini[sockstate.Client] = nOrphaned + nQueuedClosed
+	want.NotAccepted = nQueued + nQueuedClosed
+	want.AcceptQueue = nQueued + nQueuedClosed
+	want.TimeWaitLeft[sockstate.Client].N = nClientTimeWait
+	want.TimeWaitLeft[sockstate.Server].N = nServerTimeWait
+	want.Ports = map[sockstate.Pair]int{
+		{Source: tg.addr.Addr(), Destination: tg.addr}:       nEstablished + nQueued + nHalfClosed + nOrphaned + nQueuedClosed + nClientTimeWait,
+		{Source: tg.addr.Addr(), Destination: deferred.addr}: nDeferred,
+	}
+	return want
+}
+
+// timeLeft takes the time left out of a census, having looked at it.
+func timeLeft(t *testing.T, c sockstate.Census) sockstate.Census {
+	t.Helper()
+	c.Ports = maps.Clone(c.Ports)
+	for side := range c.TimeWaitLeft {
+		l := &c.TimeWaitLeft[side]
+		if l.N > 0 && (l.Min <= 0 || l.Max < l.Min || l.Max > 60*time.Second || l.Sum < l.Min*time.Duration(l.N) || l.Sum > l.Max*time.Duration(l.N)) {
+			t.Errorf("%v: time left %+v", sockstate.Side(side), *l)
+		}
+		l.Min, l.Max, l.Sum = 0, 0, 0
+	}
+	return c
+}
+
+// Both sources see exactly what was made, and nothing of another load in the same namespace.
+func TestCensus(t *testing.T) {
+	ns := newNamespace(t)
+	for _, tt := range []struct{ name, addr string }{
+		{"v4", "127.0.0.1:0"}, {"v6", "[::1]:0"}, {"v4-mapped", ":0"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tg, deferred := listen(t, ns, tt.addr, false), listen(t, ns, tt.addr, true)
+			f := sockstate.Filter{Servers: []netip.AddrPort{tg.addr, deferred.addr}}
+			diag := newObserver(t, Config{Namespaces: []*sockio.Namespace{ns}, Filter: f, Census: CensusDiag})
+			proc := newObserver(t, Config{Namespaces: []*sockio.Namespace{ns}, Filter: f, Census: CensusProc})
+			listen(t, ns, tt.addr, false).pairs(3)
+
+			want := makeStates(tg, deferred)
+			// An orphan is a full socket for an instant after its state has become FIN_WAIT_2.
+			settled := func(s *Sample) bool {
+				return s.Census.Count == want.Count && s.Census.FinWait2Mini == want.FinWait2Mini
+			}
+			d := until(t, diag, settled)
+			p := until(t, proc, settled)
+			if diff := cmp.Diff(want, timeLeft(t, p.Census), cmpAddr); diff != "" {
+				t.Errorf("proc: -want +got\n%s", diff)
+			}
+			want.Backlog = 2 * 4096 // net.core.somaxconn of a new namespace, which Go asks for
+			if diff := cmp.Diff(want, timeLeft(t, d.Census), cmpAddr); diff != "" {
+				t.Errorf("diag: -want +got\n%s", diff)
+			}
+			load := want.Total(sockstate.Client) + want.Total(sockstate.Server) + 2
+			if d.Seen != load {
+				t.Errorf("diag saw %d sockets, want %d", d.Seen, load)
+			}
+			if p.Seen < load+7 {
+				t.Errorf("proc saw %d sockets, want at least the other load's too, %d", p.Seen, load+7)
+			}
+			// They tell the same time, but for what passed between them and a step of 10 ms.
+			for side := range p.Census.TimeWaitLeft {
+				a, b := d.Census.TimeWaitLeft[side], p.Census.TimeWaitLeft[side]
+				if late := a.Max - b.Max; late < -10*time.Millisecond || late > p.At.Sub(d.At)+p.Took+10*time.Millisecond {
+					t.Errorf("%v: diag says %v left, proc %v, %v later", sockstate.Side(side), a.Max, b.Max, p.At.Sub(d.At))
+				}
+			}
+		})
+	}
+}
+
+// A reused Sample holds nothing of the one before.
+func TestSampleReuse(t *testing.T) {
+	tg := listen(t, newNamespace(t), "127.0.0.1:0", false)
+	o := newObserver(t, Config{Namespaces: []*sockio.Namespace{tg.ns}, Filter: sockstate.Filter{Servers: []netip.AddrPort{tg.addr}}})
+	tg.pairs(2)
+	var s Sample
+	for range 3 {
+		if err := o.Sample(&s); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.Census.Total(sockstate.Client); n != 2 || s.Seen != 5 {
+			t.Errorf("%d at the client, %d seen; want 2, 5", n, s.Seen)
+		}
+		if s.At.IsZero() || s.Took <= 0 || s.CPU <= 0 || s.CPU > s.Took+time.Second {
+			t.Errorf("at %v, took %v, CPU %v", s.At, s.Took, s.CPU)
+		}
+	}
+}
+
+// Two namespaces: the census adds them up, the counters stay apart and are exact, and the
+// process's own namespace is in neither.
+func TestNamespaces(t *testing.T) {
+	a, b := newNamespace(t), newNamespace(t)
+	const port = ":8080"
+	ta, tb := listen(t, a, "127.0.0.1"+port, false), listen(t, b, "127.0.0.1"+port, false)
+	for _, census := range []string{CensusDiag, CensusProc} {
+		t.Run(census, func(t *testing.T) {
+			o := newObserver(t, Config{Namespaces: []*sockio.Namespace{a, b}, Filter: sockstate.Filter{Servers: []netip.AddrPort{ta.addr}}, Census: census})
+			if name, reason := o.Source(); name != census || reason != "asked for" {
+				t.Errorf("source %s, %s", name, reason)
+			}
+			before, err := o.Counters()
+			if err != nil {
+				t.Fatal(err)
+			}
+			count := until(t, o, func(*Sample) bool { return true }).Census.Count[sockstate.Client][sockstate.TimeWait]
+
+			ca, sa := ta.pairs(3)
+			cb, sb := tb.pairs(5)
+			listen(t, nil, "127.0.0.1:0", false).pairs(2)
+			closeAll(ca)
+			closeAll(sa)
+			closeAll(cb)
+			closeAll(sb)
+			s := until(t, o, func(s *Sample) bool {
+				return s.Census.Count[sockstate.Client][sockstate.TimeWait] == count+8
+			})
+			if n := s.Census.Count[sockstate.Server][sockstate.Listen]; n != 2 {
+				t.Errorf("%d listeners, want 2", n)
+			}
+			if s.Gauges.TimeWait != int64(count)+8 || s.Gauges.InUse != 2 {
+				t.Errorf("sockstat: %d in TIME_WAIT, %d in use; want %d and 2", s.Gauges.TimeWait, s.Gauges.InUse, count+8)
+			}
+			after, err := o.Counters()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, want := range []int64{3, 5} {
+				got := after[i].Since(before[i])
+				for _, name := range []string{"TcpActiveOpens", "TcpPassiveOpens", "TcpExtTW"} {
+					if got[name] != want {
+						t.Errorf("namespace %d: %s grew by %d, want %d", i, name, got[name], want)
+					}
+				}
+			}
+			if _, ok := after[0]["TcpCurrEstab"]; ok {
+				t.Error("CurrEstab is among the counters, which it does not count")
+			}
+		})
+	}
+}
+
+func TestGauges(t *testing.T) {
+	tg := listen(t, newNamespace(t), "[::1]:0", false)
+	o := newObserver(t, Config{Namespaces: []*sockio.Namespace{tg.ns}})
+	g := until(t, o, func(*Sample) bool { return true }).Gauges
+	before := g.Fds
+	if g.InUse != 1 || g.TimeWait != 0 {
+		t.Errorf("%d in use, %d in TIME_WAIT; want 1, 0", g.InUse, g.TimeWait)
+	}
+	if g.Files < before || g.RSSPeak < 1<<20 || g.Orphans < 0 || g.TCPMem < 0 {
+		t.Errorf("files %d, peak %d bytes, %d orphans, %d bytes of TCP; want them known", g.Files, g.RSSPeak, g.Orphans, g.TCPMem)
+	}
+	if g.ServerFds != Unknown || g.ServerRSS != Unknown {
+		t.Errorf("no server: %d fds, %d bytes; want Unknown", g.ServerFds, g.ServerRSS)
+	}
+	_, err := os.Stat("/proc/sys/net/netfilter/nf_conntrack_count")
+	if known := g.Conntrack != Unknown; known != (err == nil) || known && g.Conntrack != 0 {
+		t.Errorf("conntrack %d, and its sysctl: %v", g.Conntrack, err)
+	}
+	tg.pairs(4)
+	g = until(t, o, func(*Sample) bool { return true }).Gauges
+	if g.Fds != before+8 || g.InUse != 9 {
+		t.Errorf("%d fds, %d in use; want %d, 9", g.Fds, g.InUse, before+8)
+	}
+	if g.Conntrack > 0 {
+		t.Errorf("%d conntrack entries in a namespace without rules, want 0", g.Conntrack)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	ns := newNamespace(t)
+	err := ns.Do(func() error {
+		for name, value := range map[string]string{
+			"ip_local_port_range":     "40000 40999",
+			"ip_local_reserved_ports": "40010-40019,50000",
+			"tcp_max_tw_buckets":      "1234",
+		} {
+			if err := os.WriteFile("/proc/sys/net/ipv4/"+name, []byte(value), 0); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := newObserver(t, Config{Namespaces: []*sockio.Namespace{ns, nil}})
+	l, err := o.Limits()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := l.Namespaces[0]
+	got.Conntrack = 0
+	if d := cmp.Diff(NamespaceLimits{ID: ns.ID(), PortLow: 40000, PortHigh: 40999, Ports: 990, MaxTimeWait: 1234}, got); d != "" {
+		t.Errorf("-want +got\n%s", d)
+	}
+	here, err := sockio.CurrentNamespace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer here.Close()
+	if own := l.Namespaces[1]; own.ID != here.ID() || own.Ports <= 0 || own.MaxTimeWait <= 0 {
+		t.Errorf("own namespace: %+v", own)
+	}
+	var rlim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &rlim); err != nil {
+		t.Fatal(err)
+	}
+	if l.NoFile != int64(rlim.Cur) || l.Files <= 0 || l.Memory <= 0 {
+		t.Errorf("%+v", l)
+	}
+	for _, s := range []struct {
+		path string
+		got  int64
+	}{{"tcp_mem", l.TCPMem}, {"tcp_max_orphans", l.MaxOrphans}} {
+		b, err := os.ReadFile("/proc/sys/net/ipv4/" + s.path)
+		if errors.Is(err, fs.ErrNotExist) {
+			if s.got != Unknown {
+				t.Errorf("%s is %d, where there is none", s.path, s.got)
+			}
+			continue
+		}
+		fields := strings.Fields(string(b))
+		want, _ := strconv.ParseInt(fields[len(fields)-1], 10, 64)
+		if s.path == "tcp_mem" {
+			want *= int64(os.Getpagesize())
+		}
+		if s.got != want {
+			t.Errorf("%s is %d, want %d", s.path, s.got, want)
+		}
+	}
+}
+
+func TestNewErrors(t *testing.T) {
+	_, err := New(Config{Census: "tcpdump"})
+	if cerr, ok := errors.AsType[*CensusError](err); !ok || cerr.Census != "tcpdump" || err.Error() != `census "tcpdump": want auto, diag or proc` {
+		t.Errorf("unknown census: %v", err)
+	}
+	_, err = New(Config{Namespaces: []*sockio.Namespace{nil, nil}})
+	if _, ok := errors.AsType[*NamespaceTwiceError](err); !ok {
+		t.Errorf("a namespace twice: %v", err)
+	}
+	_, err = New(Config{ServerPID: 1 << 30})
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no such pid: %v, want %v", err, fs.ErrNotExist)
+	}
+	ns := newNamespace(t)
+	_ = ns.Close()
+	_, err = New(Config{Namespaces: []*sockio.Namespace{ns}})
+	if _, ok := errors.AsType[*sockio.NamespaceError](err); !ok {
+		t.Errorf("a closed namespace: %v", err)
+	}
+}
+
+// fakeSource is a source that counts how often it was closed.
+type fakeSource struct {
+	source
+	closed *int
+}
+
+func (f fakeSource) Close() error { *f.closed++; return nil }
+
+func TestChoose(t *testing.T) {
+	denied := errors.New("denied")
+	tests := []struct {
+		census      string
+		diag, proc  error
+		name        string
+		reasonHas   string
+		err, unwrap string
+	}{
+		{census: "", name: "diag", reasonHas: "picks out"},
+		{census: "auto", diag: denied, name: "proc", reasonHas: "sock_diag does not work here: denied"},
+		{census: "auto", diag: denied, proc: denied, name: "off", reasonHas: "neither sock_diag nor /proc works here"},
+		{census: "diag", name: "diag", reasonHas: "asked for"},
+		{census: "diag", diag: denied, err: "census diag does not work here (auto takes another): denied"},
+		{census: "proc", name: "proc", reasonHas: "asked for"},
+		{census: "proc", proc: denied, err: "census proc does not work here (auto takes another): denied"},
+		{census: "bpf", err: `census "bpf": want auto, diag or proc`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.census+"/"+tt.name, func(t *testing.T) {
+			// The first namespace works, the second does not: what was opened must be closed.
+			opened, closed := 0, 0
+			open := func(fail error) opener {
+				n := 0
+				return func(*sockio.Namespace) (source, error) {
+					if n++; n == 2 && fail != nil {
+						return nil, fail
+					}
+					opened++
+					return fakeSource{closed: &closed}, nil
+				}
+			}
+			o := &Observer{}
+			err := o.choose(tt.census, []*sockio.Namespace{nil, nil}, open(tt.diag), open(tt.proc))
+			name, reason := o.Source()
+			if name != tt.name || !strings.Contains(reason, tt.reasonHas) {
+				t.Errorf("source %q, %q; want %q, %q", name, reason, tt.name, tt.reasonHas)
+			}
+			if tt.err == "" && err != nil || tt.err != "" && (err == nil || err.Error() != tt.err) {
+				t.Errorf("error %v, want %q", err, tt.err)
+			}
+			if _, ok := errors.AsType[*CensusError](err); err != nil && !ok {
+				t.Errorf("error %v, want a *CensusError", err)
+			}
+			if opened-closed != len(o.sources) {
+				t.Errorf("%d opened, %d closed, %d in use", opened, closed, len(o.sources))
+			}
+		})
+	}
+}
+
+// A worker that burns CPU time on its thread, and reads its own clock.
+func TestThreadCPU(t *testing.T) {
+	o := newObserver(t, Config{})
+	type step struct {
+		tid  int
+		used time.Duration
+	}
+	steps, next := make(chan step), make(chan struct{})
+	work := func() {
+		for range 2 {
+			start := threadCPU()
+			for threadCPU()-start < 30*time.Millisecond {
+			}
+			steps <- step{unix.Gettid(), threadCPU()}
+			<-next
+		}
+	}
+	go func() {
+		runtime.LockOSThread() // the thread ends with the goroutine
+		if unix.Gettid() != os.Getpid() {
+			work()
+			return
+		}
+		// Except the first thread, which must be kept from being the second one's too.
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			runtime.LockOSThread()
+			work()
+		}()
+		<-done
+	}()
+	first := <-steps
+	threads := Threads{Generator: []int{first.tid}}
+	a, err := o.CPU(threads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next <- struct{}{}
+	second := <-steps
+	b, err := o.CPU(threads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := b.Generator[0].On; got < second.used {
+		t.Errorf("%v on the CPU, the thread itself says %v", got, second.used)
+	}
+	u := b.Since(&a)
+	if u.Generator < 30*time.Millisecond-(a.Generator[0].On-first.used) || u.GeneratorBusiest <= 0 || u.Rest < 0 {
+		t.Errorf("%+v", u)
+	}
+	if b.Process < b.Generator[0].On/2 || u.Elapsed <= 0 || b.Idle+b.User+b.System == 0 || u.Server != Unknown {
+		t.Errorf("%+v: %+v", b, u)
+	}
+	close(next)
+
+	// Once the thread has ended, what was last read stays.
+	deadline := time.Now().Add(20 * time.Second)
+	for unix.Tgkill(os.Getpid(), first.tid, 0) == nil && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond)
+	}
+	c, err := o.CPU(threads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Generator[0].On < b.Generator[0].On {
+		t.Errorf("%v after the end, %v before", c.Generator[0].On, b.Generator[0].On)
+	}
+	if _, err := newObserver(t, Config{}).CPU(threads); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a thread that was never read: %v, want %v", err, fs.ErrNotExist)
+	}
+}
+
+// A server of two processes, the second of which is not its own.
+func TestServerProcess(t *testing.T) {
+	cmd := exec.Command("sh", "-c", "sleep 600 & echo ready; wait")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := cmd.Process.Pid
+	t.Cleanup(func() {
+		_ = syscall.Kill(-pid, syscall.SIGKILL)
+		_ = cmd.Wait()
+	})
+	if _, err := out.Read(make([]byte, 16)); err != nil {
+		t.Fatal(err)
+	}
+	o := newObserver(t, Config{ServerPID: pid})
+	_, err = os.Stat("/proc/thread-self/children")
+	if pids := tree(pid); pids[0] != pid || len(pids) != 2 && err == nil {
+		t.Errorf("processes %v, want %d and its child", pids, pid)
+	}
+	g := until(t, o, func(*Sample) bool { return true }).Gauges
+	if g.ServerFds < 6 || g.ServerRSS <= 0 {
+		t.Errorf("%d fds, %d bytes; want at least 3 of each process", g.ServerFds, g.ServerRSS)
+	}
+	a, err := o.CPU(Threads{})
+	if err != nil || a.ServerPID == Unknown {
+		t.Errorf("CPU time %v, error %v; want it known", a.ServerPID, err)
+	}
+	if err := syscall.Kill(-pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // killed
+	b, err := o.CPU(Threads{})
+	if err != nil || b.ServerPID != Unknown || b.Since(&a).Server != Unknown {
+		t.Errorf("once it is gone: %v, error %v; want Unknown", b.ServerPID, err)
+	}
+	g = until(t, o, func(*Sample) bool { return true }).Gauges
+	if g.ServerFds != Unknown || g.ServerRSS != Unknown {
+		t.Errorf("once it is gone: %d fds, %d bytes; want Unknown", g.ServerFds, g.ServerRSS)
+	}
+}
+
+func TestPSI(t *testing.T) {
+	p := newObserver(t, Config{}).PSI()
+	_, err := os.ReadFile("/proc/pressure/cpu")
+	if (p != nil) != (err == nil) {
+		t.Errorf("%v, and the file: %v", p, err)
+	}
+	if p != nil && (p.CPU <= 0 || p.Memory < 0 || p.IO < 0) {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestSlabs(t *testing.T) {
+	o := newObserver(t, Config{})
+	before := o.Slabs()
+	if _, err := os.ReadFile("/proc/slabinfo"); err != nil {
+		if before != nil {
+			t.Errorf("%v, and the file: %v", before, err)
+		}
+		return
+	}
+	if before["TCP"] <= 0 || before["sock_inode_cache"] <= 0 {
+		t.Errorf("%v, want at least TCP and sock_inode_cache", slices.Collect(maps.Keys(before)))
+	}
+}
+
+// BenchmarkSample takes a census of 20,000 sockets: 8,000 connections, and TIME_WAIT.
+func BenchmarkSample(b *testing.B) {
+	ns := newNamespace(b)
+	err := ns.Do(func() error { return os.WriteFile("/proc/sys/net/ipv4/tcp_tw_reuse", []byte("0"), 0) })
+	if err != nil {
+		b.Fatal(err)
+	}
+	tg := listen(b, ns, "127.0.0.1:0", false)
+	server := make(chan *net.TCPConn, 100)
+	go func() {
+		defer close(server)
+		for {
+			c, err := tg.l.AcceptTCP()
+			if err != nil {
+				return
+			}
+			server <- c
+		}
+	}()
+	accepted := func(n int) (cs []*net.TCPConn) {
+		for range n {
+			cs = append(cs, <-server)
+		}
+		b.Cleanup(func() { closeAll(cs) })
+		return cs
+	}
+	const batch = 100
+	for range 4000 / batch {
+		c := tg.dial(batch)
+		s := accepted(batch)
+		closeAll(c)
+		closeAll(s)
+	}
+	for range 8000 / batch {
+		tg.dial(batch)
+		accepted(batch)
+	}
+	f := sockstate.Filter{Servers: []netip.AddrPort{tg.addr}}
+	for _, census := range []string{CensusDiag, CensusProc} {
+		b.Run(census, func(b *testing.B) {
+			o := newObserver(b, Config{Namespaces: []*sockio.Namespace{tg.ns}, Filter: f, Census: census})
+			var s Sample
+			var cpu time.Duration
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := o.Sample(&s); err != nil {
+					b.Fatal(err)
+				}
+				cpu += s.CPU
+			}
+			b.ReportMetric(float64(s.Seen), "sockets")
+			b.ReportMetric(float64(cpu.Nanoseconds())/float64(b.N)/float64(s.Seen), "cpu-ns/socket")
+		})
+	}
+}

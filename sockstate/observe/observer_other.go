@@ -1,0 +1,42 @@
+//go:build !linux
+
+package observe
+
+import (
+	"errors"
+
+	"lastack/sockstate"
+)
+
+// ErrUnsupported is what New returns elsewhere.
+var ErrUnsupported = errors.New("observing a load needs Linux: only saved runs can be shown here")
+
+// Observer is the Linux version's.
+type Observer struct{}
+
+// New needs Linux.
+func New(Config) (*Observer, error) { return nil, ErrUnsupported }
+
+// Source is off.
+func (*Observer) Source() (name, reason string) { return CensusOff, ErrUnsupported.Error() }
+
+// Sample needs Linux.
+func (*Observer) Sample(*Sample) error { return ErrUnsupported }
+
+// Counters needs Linux.
+func (*Observer) Counters() ([]sockstate.Counters, error) { return nil, ErrUnsupported }
+
+// CPU needs Linux.
+func (*Observer) CPU(Threads) (CPU, error) { return CPU{}, ErrUnsupported }
+
+// Limits needs Linux.
+func (*Observer) Limits() (Limits, error) { return Limits{}, ErrUnsupported }
+
+// PSI is nil.
+func (*Observer) PSI() *PSI { return nil }
+
+// Slabs is nil.
+func (*Observer) Slabs() map[string]int64 { return nil }
+
+// Close does nothing.
+func (*Observer) Close() error { return nil }

@@ -426,16 +426,17 @@ func TestKilledParentTakesTheChildAlong(t *testing.T) {
 // A kill at any moment of the setup leaves nothing either.
 func TestKilledDuringSetup(t *testing.T) {
 	for _, w := range everyone {
-		for delay := time.Duration(0); delay <= 20*time.Millisecond; delay += time.Millisecond {
-			s := startSession(t, driver(t, w, "wait", Spec{Topology: Veth}))
-			timer := time.NewTimer(delay)
-			<-timer.C
-			if err := s.cmd.Process.Kill(); err != nil {
-				t.Fatal(err)
+		t.Run(string(w), func(t *testing.T) {
+			for delay := time.Duration(0); delay <= 20*time.Millisecond; delay += time.Millisecond {
+				s := startSession(t, driver(t, w, "wait", Spec{Topology: Veth}))
+				<-time.After(delay)
+				if err := s.cmd.Process.Kill(); err != nil {
+					t.Fatal(err)
+				}
+				_ = s.cmd.Wait() // signal: killed
+				s.awaitGone()
 			}
-			_ = s.cmd.Wait() // signal: killed
-			s.awaitGone()
-		}
+		})
 	}
 }
 

@@ -440,6 +440,31 @@ func TestKilledDuringSetup(t *testing.T) {
 	}
 }
 
+// An interrupt at any moment ends both, and never looks like a refusal.
+func TestInterruptedDuringSetup(t *testing.T) {
+	for delay := time.Duration(0); delay <= 30*time.Millisecond; delay += time.Millisecond {
+		s := startSession(t, driver(t, asUser, "wait", Spec{Topology: Veth}))
+		<-time.After(delay)
+		if err := s.cmd.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		out, err := io.ReadAll(s.out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = s.cmd.Wait() // the status is looked at below
+		s.awaitGone()
+		status := s.cmd.ProcessState.Sys().(syscall.WaitStatus)
+		if status.Signaled() && status.Signal() == syscall.SIGINT {
+			continue // before Run
+		}
+		d, _ := parseDriven(t, strings.TrimPrefix(string(out), "ready\n"), s.stderr.String(), s.cmd)
+		if d.Exit != 128+int(syscall.SIGINT) || d.Err != "" {
+			t.Errorf("after %v: exit %d, error %q; want 130 and none", delay, d.Exit, d.Err)
+		}
+	}
+}
+
 func TestSignalsArriveOnce(t *testing.T) {
 	for _, w := range everyone {
 		t.Run(string(w), func(t *testing.T) {

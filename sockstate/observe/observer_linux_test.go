@@ -163,10 +163,10 @@ func TestCensus(t *testing.T) {
 			if p.Seen < load+7 {
 				t.Errorf("proc saw %d sockets, want at least the other load's too, %d", p.Seen, load+7)
 			}
-			// They tell the same time, but for what passed between them and a step of 10 ms.
+			// They tell the same time, but for what passed between them, a step of 10 ms and a jiffy.
 			for side := range p.Census.TimeWaitLeft {
 				a, b := d.Census.TimeWaitLeft[side], p.Census.TimeWaitLeft[side]
-				if late := a.Max - b.Max; late < -10*time.Millisecond || late > p.At.Sub(d.At)+p.Took+10*time.Millisecond {
+				if late := a.Max - b.Max; late < -20*time.Millisecond || late > p.At.Sub(d.At)+p.Took+20*time.Millisecond {
 					t.Errorf("%v: diag says %v left, proc %v, %v later", sockstate.Side(side), a.Max, b.Max, p.At.Sub(d.At))
 				}
 			}
@@ -462,11 +462,13 @@ func TestThreadCPU(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := b.Generator[0].On; got < second.used {
+	// The kernel charges a thread that runs at each tick; this one may not have gone to sleep yet.
+	const tick = 10 * time.Millisecond
+	if got := b.Generator[0].On; got < second.used-tick {
 		t.Errorf("%v on the CPU, the thread itself says %v", got, second.used)
 	}
 	u := b.Since(&a)
-	if u.Generator < 30*time.Millisecond-(a.Generator[0].On-first.used) || u.GeneratorBusiest <= 0 || u.Rest < 0 {
+	if u.Generator < 30*time.Millisecond-tick-(a.Generator[0].On-first.used) || u.GeneratorBusiest <= 0 || u.Rest < 0 {
 		t.Errorf("%+v", u)
 	}
 	if b.Process < b.Generator[0].On/2 || u.Elapsed <= 0 || b.Idle+b.User+b.System == 0 || u.Server != Unknown {

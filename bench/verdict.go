@@ -87,19 +87,19 @@ func (j *judgement) ports() bool {
 	j.limit(record.LimitPorts, false, "%s of %s attempts found no free local port (EADDRNOTAVAIL): %s ports for each of %d source and destination pairs, %s in use at the fullest",
 		host.Count(n), host.Count(r.Connections.Attempted), host.Count(int64(p.Available)), pairs, host.Count(int64(p.PeakInUse)))
 	asked := j.asked()
-	j.because("a closed connection keeps its port for the %d s of TIME_WAIT where the client closes first: %s ports / %d s = %.0f connections/s sustained, against %.0f/s asked for",
-		twSeconds, host.Count(int64(ports)), twSeconds, float64(ports)/twSeconds, asked)
+	j.because("a closed connection keeps its port for the %d s of TIME_WAIT where the client closes first: %s ports / %d s = %.0f connections/s sustained, against %s/s attempted",
+		twSeconds, host.Count(int64(ports)), twSeconds, float64(ports)/twSeconds, host.Count(int64(asked)))
 	if p.Available > 0 {
 		need := int(math.Ceil(asked * twSeconds / float64(p.Available)))
 		if need > pairs {
-			j.advise("more addresses: %.0f/s for 60 s each need %s pairs of %s ports: --source with %s addresses, or that many targets",
-				asked, host.Count(int64(need)), host.Count(int64(p.Available)), host.Count(int64(need)))
+			j.advise("more addresses: %s/s for 60 s each need %s pairs of %s ports: --source with %s addresses, or that many targets",
+				host.Count(int64(asked)), host.Count(int64(need)), host.Count(int64(p.Available)), host.Count(int64(need)))
 		}
 	}
 	if p.Available < 64000 {
-		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, %.0f/s with as many pairs`, 64512*float64(pairs)/twSeconds)
+		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, %s/s with as many pairs`, host.Count(int64(64512*pairs/twSeconds)))
 	}
-	j.advise("reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1 s (tcp_tw_reuse_delay), up to %.0f/s here; 2, the default, does so on loopback only", float64(ports))
+	j.advise("reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1 s (tcp_tw_reuse_delay), up to %s/s here; 2, the default, does so on loopback only", host.Count(int64(ports)))
 	j.advise("no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port")
 	return true
 }

@@ -18,6 +18,8 @@ import (
 //	          |        +---------+----------+   (--requests)
 //	          |                  v
 //	          +-------------> holding > closing > free
+//	          |
+//	          +-> pausing > free   (closed loop, refused by this host itself)
 //
 // It has no pointers, so the garbage collector does not look at it.
 type conn struct {
@@ -45,7 +47,13 @@ const (
 	thinking
 	holding
 	closing
+	pausing
 )
+
+// pause is how long a slot of a closed loop rests after this host refused it a connection
+// for want of a port, a descriptor or memory: asking again at once would take the CPU from
+// the connections that could free one.
+const pause = int64(10e6)
 
 const (
 	inWarmup uint8 = 1 << iota
@@ -111,6 +119,8 @@ func (w *worker) Complete(c *sockio.Completion) {
 		w.idled(g, k, c)
 	case closing:
 		w.closing(g, k, c)
+	case pausing:
+		w.rested(g, k, c)
 	case free:
 	}
 }
@@ -365,11 +375,34 @@ func (w *worker) finish(g *group, k *conn, s sockio.Sock, at int64) {
 	if k.flags&isHeld != 0 {
 		g.heldOpen--
 	}
-	k.phase = free
 	g.open--
+	if starved(o) && !g.OpenLoop() && at < w.end {
+		k.phase = pausing
+		g.paused++
+		w.loop.SetTimer(s, at+pause)
+		return
+	}
+	w.vacate(g, k, s, at)
+}
+
+// starved reports whether this host had nothing to make a connection with.
+func starved(o Outcome) bool {
+	return o == NoLocalPort || o == NoFd || o == NoMemory || o == Unreachable
+}
+
+func (w *worker) rested(g *group, k *conn, c *sockio.Completion) {
+	if c.Op == sockio.OpTimeout {
+		g.paused--
+		w.vacate(g, k, c.Sock, c.At)
+	}
+}
+
+// vacate frees a slot for the next lifecycle.
+func (w *worker) vacate(g *group, k *conn, s sockio.Sock, now int64) {
+	k.phase = free
 	w.free = append(w.free, s)
 	if !w.stopping {
-		w.refill(g, at)
+		w.refill(g, now)
 	}
 }
 

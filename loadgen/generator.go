@@ -78,9 +78,9 @@ type Generator struct {
 	workers []*worker
 	last    []snapshot
 	spare   []*hdrhistogram.Histogram
-	begin   chan int64    // hands each worker the start
-	done    chan struct{} // closed when every worker has finished
-	release chan struct{} // closed to let the workers close their sockets
+	begin   chan int64     // hands each worker the start
+	done    chan struct{}  // closed when every worker has finished
+	release chan struct{}  // closed to let the workers close their sockets
 	running sync.WaitGroup // until the lifecycles are over
 	closed  sync.WaitGroup // until the sockets are closed
 	mu      sync.Mutex

@@ -53,6 +53,7 @@ type group struct {
 	cappedAt int64
 
 	open, peak, heldOpen int64
+	paused               int64 // slots that rest
 	ledger, warmup       Ledger
 	latency              Latencies
 	capped, dropped      int64

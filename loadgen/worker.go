@@ -123,7 +123,7 @@ func (w *worker) refill(g *group, now int64) int64 {
 		return w.start0
 	}
 	want, until := w.slots(g, now)
-	for int(g.open) < want && w.mayStart(g, now) {
+	for int(g.open+g.paused) < want && w.mayStart(g, now) {
 		w.start(g, w.take(), now, now)
 	}
 	return until
@@ -264,7 +264,7 @@ func (w *worker) interrupt() {
 func (w *worker) settle(o Outcome) {
 	for i := range w.conns {
 		k := &w.conns[i]
-		if k.phase == free {
+		if k.phase == free || k.phase == pausing {
 			continue
 		}
 		g := w.groups[k.group]

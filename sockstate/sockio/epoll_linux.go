@@ -86,7 +86,7 @@ type epollListener struct{ fd, index int }
 const (
 	acceptBatch   = 64
 	acceptRetry   = int64(10e6)
-	performBudget = 1 << 12 // operations before epoll is asked again
+	performBudget = 256 // operations before epoll is asked again
 
 	// What an event stands for: the high half of its data is a generation or one of these.
 	wakeMark   = ^uint32(0)

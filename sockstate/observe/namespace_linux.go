@@ -88,7 +88,7 @@ func (o *Observer) parse(f *os.File, parse func(*reader) error) error {
 // readInt reads a file that holds one number.
 func (o *Observer) readInt(f *os.File) (int64, error) {
 	n, err := f.ReadAt(o.buf, 0)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return Unknown, err
 	}
 	v, err := strconv.ParseInt(string(bytes.TrimSpace(o.buf[:n])), 10, 64)

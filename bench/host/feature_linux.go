@@ -40,9 +40,12 @@ func answer(err error, missing ...unix.Errno) Feature {
 		return f
 	}
 	switch errno {
-	case unix.EPERM, unix.EACCES, unix.EROFS, unix.ENOSPC:
-		// ENOSPC is how unshare and clone say that user.max_*_namespaces is reached.
+	case unix.EPERM, unix.EACCES, unix.EROFS:
 		f.Answer = Denied
+	case unix.ENOSPC:
+		// So unshare and clone say that user.max_*_namespaces is reached.
+		f.Answer = Denied
+		f.Why += ": the limit of namespaces is reached"
 	case unix.ENOSYS, unix.EOPNOTSUPP, unix.ENOPROTOOPT, unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT:
 		f.Answer = Unsupported
 	default:

@@ -140,6 +140,8 @@ func (j *judge) privileges() string {
 	switch missing := missingCapabilities(f); {
 	case len(f.Capabilities) == 0:
 		has = "no capabilities"
+	case len(missing) == 0 && !f.InitialUserNS:
+		has = "all capabilities, but over the namespace alone"
 	case len(missing) == 0:
 		has = "all capabilities that lastack can use"
 	case len(missing) == len(usefulCapabilities()):

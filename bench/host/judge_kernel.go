@@ -24,13 +24,13 @@ func (j *judge) kernel() {
 	} else {
 		j.feature("SOCK_DESTROY", destroy, Degraded, "a sandbox can end its last sockets at once",
 			"sockets still retransmitting outlive a sandbox by up to minutes",
-			needs{denied: "run as root or with CAP_NET_ADMIN", unsupported: "a kernel with CONFIG_INET_DIAG_DESTROY"})
+			needs{denied: j.privilege("CAP_NET_ADMIN"), unsupported: "a kernel with CONFIG_INET_DIAG_DESTROY"})
 	}
 	if inside && loss.Answer == Denied {
 		j.say("nf_tables", OK, decided, "")
 	} else {
 		j.feature("nf_tables", loss, Blocked, "--loss can drop packets in a sandbox", "no --loss",
-			needs{denied: "run as root or with CAP_NET_ADMIN", unsupported: "build or load the kernel module nf_tables"})
+			needs{denied: j.privilege("CAP_NET_ADMIN"), unsupported: "build or load the kernel module nf_tables"})
 	}
 
 	j.feature("IP_LOCAL_PORT_RANGE", k.LocalPortRange, Blocked, "--source-ports narrows the local ports of a load", "no --source-ports",
@@ -57,7 +57,7 @@ func (j *judge) kernel() {
 	j.feature("eBPF", k.BPF, Degraded, "tracing programs load"+notYet, "no trace of state changes"+notYet,
 		needs{denied: j.bpfRemedy(), unsupported: "a kernel with CONFIG_BPF_SYSCALL and CONFIG_BPF_EVENTS"})
 	j.feature("packet sockets", k.Packet, Degraded, "packets can be captured"+notYet, "no capture of packets"+notYet,
-		needs{denied: "run as root or with CAP_NET_RAW", unsupported: "build or load the kernel module af_packet"})
+		needs{denied: j.privilege("CAP_NET_RAW"), unsupported: "build or load the kernel module af_packet"})
 }
 
 // needs is the remedy for each answer that is not Supported.
@@ -76,6 +76,14 @@ func (j *judge) feature(subject string, f Feature, otherwise Status, works, with
 	default:
 		j.say(subject, otherwise, fmt.Sprintf("could not be tried (%s): %s", f.Why, without), "")
 	}
+}
+
+// privilege is the remedy for want of a capability over the network namespace.
+func (j *judge) privilege(capability string) string {
+	if !j.facts.InitialUserNS {
+		return "run outside this user namespace, as root or with " + capability
+	}
+	return "run as root or with " + capability
 }
 
 // withSeccomp adds what else may be the reason: filters answer EPERM or ENOSYS.

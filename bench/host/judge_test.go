@@ -77,6 +77,11 @@ func TestJudge(t *testing.T) {
 			f.NoFileHard = 1024
 			refuse(eperm, &k.NetNS, &k.UserNS, &k.SockDestroy, &k.BPF, &k.NFTables, &k.IOUring)
 		}},
+		{"root of a user namespace", func(f *Facts, k *Features) {
+			f.InitialUserNS = false
+			f.Sysctls["user.max_net_namespaces"] = "0"
+			refuse(eperm, &k.NetNS, &k.UserNS, &k.SockDestroy, &k.BPF, &k.NFTables, &k.Packet, &k.Slabinfo)
+		}},
 		{"old and small", func(f *Facts, k *Features) {
 			f.Kernel, f.CPUs, f.Clock, f.ClockNs = "4.14.0", 1, "acpi_pm", 900
 			absent := Feature{Answer: Unsupported, Why: "not implemented"}

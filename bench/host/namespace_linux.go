@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -25,6 +26,9 @@ const proofTimeout = 10 * time.Second
 func tryNetNS() Feature {
 	ns, err := sockio.NewNamespace()
 	if err != nil {
+		if e, ok := errors.AsType[*sockio.NamespaceError](err); ok {
+			err = step(e.Call+"(CLONE_NEWNET)", e.Err)
+		}
 		return answer(err, unix.EINVAL)
 	}
 	defer ns.Close()
@@ -93,7 +97,10 @@ func tryUserNS(ctx context.Context, program string) Feature {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := cmd.Start(); err != nil {
-		return answer(fmt.Errorf("clone(CLONE_NEWUSER|CLONE_NEWNET): %w", err), unix.EINVAL)
+		if e, ok := errors.AsType[*os.PathError](err); ok {
+			err = e.Err // its path is that of the program
+		}
+		return answer(step("clone(CLONE_NEWUSER|CLONE_NEWNET)", err), unix.EINVAL)
 	}
 	waitErr := cmd.Wait()
 	var f Feature

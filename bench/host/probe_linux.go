@@ -50,21 +50,24 @@ func diagRequest(states uint32, local *net.TCPAddr) []byte {
 	return b
 }
 
-// execute sends one netlink request and waits for the answer.
-func execute(family int, m netlink.Message) error {
+// execute sends one netlink request, which name names, and waits for the answer.
+func execute(name string, family int, m netlink.Message) error {
 	c, err := netlink.Dial(family, nil)
-	if err != nil {
-		return step("socket", err)
+	if err == nil {
+		defer c.Close()
+		_, err = c.Execute(m)
 	}
-	defer c.Close()
-	_, err = c.Execute(m)
-	return step("request", err)
+	// The request says more than the library's own operations: dial, receive.
+	if op, ok := errors.AsType[*netlink.OpError](err); ok {
+		err = op.Err
+	}
+	return step(name, err)
 }
 
 func trySockDiag() error {
 	// Listeners alone: a dump of other states walks the whole hash of connections.
 	const listen = 1 << 10
-	return execute(unix.NETLINK_SOCK_DIAG, netlink.Message{
+	return execute("SOCK_DIAG_BY_FAMILY", unix.NETLINK_SOCK_DIAG, netlink.Message{
 		Header: netlink.Header{Type: unix.SOCK_DIAG_BY_FAMILY, Flags: netlink.Request | netlink.Dump},
 		Data:   diagRequest(listen, nil),
 	})
@@ -81,14 +84,14 @@ func trySockDestroy(ctx context.Context) error {
 		return step("listen", err)
 	}
 	defer l.Close()
-	return execute(unix.NETLINK_SOCK_DIAG, netlink.Message{
+	return execute("SOCK_DESTROY", unix.NETLINK_SOCK_DIAG, netlink.Message{
 		Header: netlink.Header{Type: unix.SOCK_DESTROY, Flags: netlink.Request | netlink.Acknowledge},
 		Data:   diagRequest(^uint32(0), l.Addr().(*net.TCPAddr)),
 	})
 }
 
 func tryNFTables() error {
-	return execute(unix.NETLINK_NETFILTER, netlink.Message{
+	return execute("NFT_MSG_GETGEN", unix.NETLINK_NETFILTER, netlink.Message{
 		Header: netlink.Header{
 			Type:  unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETGEN,
 			Flags: netlink.Request,

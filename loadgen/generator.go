@@ -141,7 +141,10 @@ func (g *Generator) open() error {
 	opened := make(chan error, len(g.workers))
 	g.running.Add(len(g.workers))
 	for _, w := range g.workers {
-		g.closed.Go(func() { g.work(w, opened) })
+		g.closed.Go(func() {
+			// Its errors go to opened and fail.
+			_ = sockio.OnOwnThread(func() error { g.work(w, opened); return nil })
+		})
 	}
 	var errs []error
 	for range g.workers {

@@ -3,6 +3,8 @@ package loadgen
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
+	"strings"
 	"time"
 
 	"lastack/sockstate/exchange"
@@ -136,7 +138,7 @@ func (g *Group) validate() error {
 	}
 	for _, h := range g.Headers {
 		if err := exchange.ParseHeader(h); err != nil {
-			return &PlanError{"header", h, err.Error()}
+			return &PlanError{"header", strconv.Quote(h), strings.TrimPrefix(err.Error(), fmt.Sprintf("header %q: ", h))}
 		}
 	}
 	if err := g.validatePlateau(); err != nil {

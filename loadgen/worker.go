@@ -1,7 +1,6 @@
 package loadgen
 
 import (
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -71,9 +70,8 @@ func newWorker(cfg *Config, id, workers, slots int, sh []*shared) *worker {
 	return w
 }
 
-// open makes the loop, on the worker's own thread.
+// open enters the namespace and makes the loop, on the worker's own thread.
 func (w *worker) open(cfg *Config) (err error) {
-	runtime.LockOSThread() // for good: the thread may be in another namespace
 	if err := cfg.Namespace.Enter(); err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func Start(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, failed: make(chan error, cfg.Workers)}
+	s := &Server{cfg: cfg, failed: make(chan error, 2*cfg.Workers)}
 	if err := cfg.Namespace.Do(s.listen); err != nil {
 		s.closeListeners()
 		return nil, err
@@ -39,24 +39,10 @@ func Start(cfg Config) (*Server, error) {
 	for id := range cfg.Workers {
 		w := newWorker(&s.cfg, id)
 		s.workers = append(s.workers, w)
-		s.running.Add(1)
-		go func() {
-			defer s.running.Done()
-			err := w.open(s.listenersOf(id))
-			opened <- err
-			if err != nil {
-				return
-			}
-			if <-begin {
-				if err := w.run(); err != nil {
-					s.failed <- fmt.Errorf("server worker %d: %w", id, err)
-					w.answerUntilStopped()
-				}
-			}
-			if err := w.loop.CloseAll(true); err != nil {
-				s.failed <- err
-			}
-		}()
+		s.running.Go(func() {
+			// Its errors go to opened and failed.
+			_ = sockio.OnOwnThread(func() error { s.work(w, opened, begin); return nil })
+		})
 	}
 	var errs []error
 	for range cfg.Workers {
@@ -74,6 +60,23 @@ func Start(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("start the server's workers: %w", err)
 	}
 	return s, nil
+}
+
+func (s *Server) work(w *worker, opened chan<- error, begin <-chan bool) {
+	err := w.open(s.listenersOf(w.id))
+	opened <- err
+	if err != nil {
+		return
+	}
+	if <-begin {
+		if err := w.run(); err != nil {
+			s.failed <- fmt.Errorf("server worker %d: %w", w.id, err)
+			w.answerUntilStopped()
+		}
+	}
+	if err := w.loop.CloseAll(true); err != nil {
+		s.failed <- err
+	}
 }
 
 func (s *Server) listen() error {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -75,9 +74,8 @@ func newWorker(cfg *Config, id int) *worker {
 	return w
 }
 
-// open makes the loop, on the worker's own thread.
+// open enters the namespace and makes the loop, on the worker's own thread.
 func (w *worker) open(listeners []*sockio.Listener) (err error) {
-	runtime.LockOSThread() // for good: the thread may be in another namespace
 	if err := w.cfg.Namespace.Enter(); err != nil {
 		return err
 	}

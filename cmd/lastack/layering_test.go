@@ -35,7 +35,7 @@ var layers = []struct {
 
 	{"bench/record", nil},
 	{"bench/host", []string{"sockstate", "sockstate/..."}},
-	{"bench/sandbox", []string{"sockstate", "sockstate/sockio"}},
+	{"bench/sandbox", []string{"sockstate", "sockstate/sockio", "sockstate/sockdiag", "bench/record"}},
 	{"bench", []string{"loadgen", "server", "sockstate", "sockstate/...", "bench/record", "bench/host", "bench/sandbox"}},
 
 	{"report", []string{"bench/record"}},

@@ -1,13 +1,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -70,7 +66,7 @@ func (o *runOptions) execute(cmd *cobra.Command) error {
 	case err == nil:
 		return exitWith(code, nil)
 	case isSysctl:
-		return usagef("--sysctl %w", sysctl)
+		return usagef("--%w", sysctl)
 	case o.needsSandbox != "":
 		return fmt.Errorf("%s needs a sandbox: %w", o.needsSandbox, err)
 	}
@@ -86,11 +82,8 @@ func (o *runOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status rec
 	}
 	defer out.discard()
 
-	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(cmd.Context(), quit)
 	defer stop()
-	// A second signal ends the program at once.
-	defer context.AfterFunc(ctx, stop)()
-
 	live := o.live(cmd.OutOrStdout(), cmd.ErrOrStderr())
 	cfg := o.config(sb, status, live)
 	run, err := bench.Run(ctx, cfg)

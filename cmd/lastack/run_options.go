@@ -155,7 +155,7 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	for _, expr := range o.thresholds {
 		t, err := record.ParseThreshold(expr)
 		if err != nil {
-			return usagef("--threshold %w", err)
+			return usagef("--%w", err)
 		}
 		o.bounds = append(o.bounds, t)
 	}
@@ -195,14 +195,14 @@ func (o *runOptions) completeSandbox(given func(string) bool) error {
 	for _, s := range o.sysctls {
 		c, err := sandbox.ParseSysctl(s)
 		if err != nil {
-			return usagef("--sysctl %w", err)
+			return usagef("--%w", err)
 		}
 		o.spec.Sysctls = append(o.spec.Sysctls, c)
 	}
 	if given("loss") {
 		l, err := sandbox.ParseLoss(o.loss)
 		if err != nil {
-			return usagef("--loss %w", err)
+			return usagef("--%w", err)
 		}
 		o.spec.Loss = l
 	}
@@ -275,6 +275,8 @@ func (o *runOptions) completePlan(given func(string) bool) error {
 		return usagef("--duration %v: not with --plateau, which ends when all connections are closed", o.duration)
 	case given("count") && o.plateau > 0:
 		return usagef("--count %v: not with --plateau, which opens --connections once", &o.count)
+	case o.workers < 0 || o.workers > loadgen.MaxWorkers:
+		return usagef("--workers %d: want 0 (one a CPU) to %d", o.workers, loadgen.MaxWorkers)
 	case o.closeRate.from != o.closeRate.to:
 		return usagef("--close-rate %v: want one rate", &o.closeRate)
 	case o.settle.d < 0:

@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"os/signal"
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -124,7 +121,9 @@ func (o *serveOptions) serve(cmd *cobra.Command, cfg server.Config) error {
 	cfg.Slots = max(int(min(facts.NoFileSoft, 1<<20))-reservedFds, 1)
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), cfg.Workers+2))
 
-	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	atOnce, now := context.WithCancel(cmd.Context())
+	defer now()
+	ctx, stop := interruptible(cmd.Context(), now)
 	defer stop()
 	s, err := server.Start(cfg)
 	if err != nil {
@@ -138,10 +137,7 @@ func (o *serveOptions) serve(cmd *cobra.Command, cfg server.Config) error {
 	case <-ctx.Done():
 	case failed = <-s.Failed():
 	}
-	stop()
-	second, stopSecond := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-	defer stopSecond()
-	grace, cancel := context.WithTimeout(second, o.grace)
+	grace, cancel := context.WithTimeout(atOnce, o.grace)
 	defer cancel()
 	drained := failed == nil && s.Shutdown(grace)
 	st, err := s.Stop()

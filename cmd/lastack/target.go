@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
@@ -39,6 +38,9 @@ func parseTarget(ctx context.Context, s string) (target, error) {
 		ip = found[0]
 	}
 	ip = ip.Unmap()
+	if ip.Zone() != "" || ip.Is6() && ip.IsLinkLocalUnicast() {
+		return target{}, usagef("target %q: link-local IPv6 addresses are not supported: want another address of that host", s)
+	}
 	if ip.IsUnspecified() || ip.IsMulticast() {
 		return target{}, usagef("target %q: want an address of one host", s)
 	}
@@ -68,6 +70,3 @@ func refusePublic(targets []target) error {
 	}
 	return nil
 }
-
-// hostHeader is what HTTP's Host header says for a target.
-func (t target) hostHeader() string { return fmt.Sprint(t.name) }

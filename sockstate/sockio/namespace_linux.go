@@ -45,7 +45,7 @@ func CurrentNamespace() (*Namespace, error) {
 // The namespace has the kernel's default sysctls, and its lo is down.
 func NewNamespace() (*Namespace, error) {
 	var ns *Namespace
-	err := onDyingThread(func() error {
+	err := OnOwnThread(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return &NamespaceError{Call: "unshare", Err: err}
 		}
@@ -86,7 +86,7 @@ func (ns *Namespace) Do(f func() error) error {
 	if ns == nil {
 		return f()
 	}
-	return onDyingThread(func() error {
+	return OnOwnThread(func() error {
 		if err := ns.Enter(); err != nil {
 			return err
 		}
@@ -98,13 +98,13 @@ func (ns *Namespace) Do(f func() error) error {
 // (runtime.Goexit, which testing's FailNow calls).
 var errNoReturn = errors.New("function in a network namespace ended its goroutine without returning")
 
-// onDyingThread runs f on a thread that nothing runs on afterwards: the runtime
+// OnOwnThread runs f on a thread that nothing else runs on, then or afterwards: the runtime
 // ends a thread whose goroutine ends while locked to it. Going back to the first
 // namespace instead could fail, and then the thread could not be given back.
 //
 // It is never the main thread: that one cannot end, and /proc/self/net and
 // /proc/PID/ns/net show its namespace as the process's.
-func onDyingThread(f func() error) error {
+func OnOwnThread(f func() error) error {
 	err := errNoReturn
 	done := make(chan struct{})
 	go func() {
@@ -113,7 +113,7 @@ func onDyingThread(f func() error) error {
 		if unix.Gettid() == unix.Getpid() {
 			// While this goroutine holds the main thread, another cannot get it.
 			defer runtime.UnlockOSThread()
-			err = onDyingThread(f)
+			err = OnOwnThread(f)
 			return
 		}
 		err = f()

@@ -27,3 +27,6 @@ func (l *Listener) Close() error { return ErrNeedsLinux }
 
 // ThreadID is 0 where it is not known.
 func ThreadID() int { return 0 }
+
+// OnOwnThread calls f.
+func OnOwnThread(f func() error) error { return f() }

@@ -181,6 +181,11 @@ func (e *experiment) addObserver(r *record.Run) {
 		Cost: e.sampler.cost,
 	}
 	r.Warnings = append(r.Warnings, e.sampler.warnings...)
+	if e.cfg.Host != nil {
+		if w := e.cfg.orphanWarning(e.cfg.Host); w != "" {
+			r.Warnings = append(r.Warnings, w)
+		}
+	}
 	if !r.Settle.Done {
 		r.Warnings = append(r.Warnings, "settle: sockets of the load were still changing state when the counters were read")
 	}

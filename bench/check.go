@@ -35,6 +35,9 @@ func Check(c Config) error {
 	if _, _, err := c.divideFds(int64(f.NoFileSoft)); err != nil {
 		return err
 	}
+	if err := c.preflight(f); err != nil {
+		return err
+	}
 	if c.Server == nil {
 		return c.checkSources()
 	}

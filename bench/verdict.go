@@ -271,8 +271,12 @@ func (j *judgement) cpuReason() {
 		return
 	}
 	all := c.ElapsedS * float64(c.CPUs)
-	j.because("CPU of %d: generator %.0f %%, server %.0f %%, rest %.0f %%, idle %.0f %%",
-		c.CPUs, 100*c.GeneratorS/all, 100*c.ServerS/all,
+	server := ""
+	if c.ServerS > 0 {
+		server = fmt.Sprintf("server %.0f %%, ", 100*c.ServerS/all)
+	}
+	j.because("CPU of %d: generator %.0f %%, %srest %.0f %%, idle %.0f %%",
+		c.CPUs, 100*c.GeneratorS/all, server,
 		100*max(all-c.GeneratorS-c.ServerS-c.IdleS, 0)/all, 100*c.IdleS/all)
 }
 

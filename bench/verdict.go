@@ -27,7 +27,7 @@ func judge(r *record.Run) record.Verdict {
 	j := &judgement{r: r, v: &v}
 	for _, rule := range []func() bool{
 		j.nothing, j.ports, j.descriptors, j.memory, j.conntrack, j.lateness, j.capped, j.buckets, j.queues,
-		j.failures, j.cpu, j.rate, j.held, j.slots,
+		j.failures, j.plateau, j.cpu, j.rate, j.held, j.slots,
 	} {
 		if rule() {
 			break
@@ -229,6 +229,15 @@ func (j *judgement) failures() bool {
 	return j.limit(record.LimitServer, true, "%s of %s lifecycles failed, most as %s (%s)", host.Count(c.Failed), host.Count(c.Attempted), worst, host.Count(n))
 }
 
+func (j *judgement) plateau() bool {
+	for i := range j.r.Plan.Groups {
+		if g := &j.r.Plan.Groups[i]; g.PlateauNs > 0 {
+			return j.limit(record.LimitConnections, true, "%s connections were open at once, of %s asked for", host.Count(j.r.Connections.PeakOpen), host.Count(int64(g.Connections)))
+		}
+	}
+	return false
+}
+
 // idle is the share of the machine's CPU time that was idle.
 func (j *judgement) idle() float64 {
 	c := j.r.Pressure.CPU
@@ -307,11 +316,6 @@ func (j *judgement) held() bool {
 }
 
 func (j *judgement) slots() bool {
-	for i := range j.r.Plan.Groups {
-		if g := &j.r.Plan.Groups[i]; g.PlateauNs > 0 {
-			return j.limit(record.LimitConnections, true, "%s connections were open at once, as asked for", host.Count(j.r.Connections.PeakOpen))
-		}
-	}
 	if j.r.Plan.Count > 0 && j.r.Pressure.CPU.ElapsedS < 1 {
 		return j.limit(record.LimitConnections, true, "the run was over too soon to say what bound it")
 	}

@@ -72,8 +72,6 @@ func (w *worker) start(g *group, s sockio.Sock, sched, now int64) {
 	if sched < w.measureFrom {
 		k.flags = inWarmup
 		l = &g.warmup
-	} else if g.OpenLoop() {
-		record(g.latency[Lag], now-sched)
 	}
 	l.Attempted++
 	g.open++
@@ -92,6 +90,13 @@ func (k *conn) ledger(g *group) *Ledger {
 		return &g.warmup
 	}
 	return &g.ledger
+}
+
+// started adds how late the lifecycle started.
+func (k *conn) started(g *group, at int64) {
+	if g.OpenLoop() {
+		k.sample(g, Lag, at-k.sched)
+	}
 }
 
 // sample adds a latency, unless it belongs to the warm-up.
@@ -128,8 +133,10 @@ func (w *worker) Complete(c *sockio.Completion) {
 func (w *worker) dialed(g *group, k *conn, c *sockio.Completion) {
 	switch {
 	case c.Op == sockio.OpTimeout:
+		k.started(g, k.mark)
 		w.give(g, k, c.Sock, ConnectTimeout, 0)
 	case c.Errno != 0:
+		k.started(g, max(k.mark, c.Began))
 		if c.Op != sockio.OpConnect || c.N == 0 {
 			k.ledger(g).NoSYN++
 		}
@@ -144,7 +151,8 @@ func (w *worker) dialed(g *group, k *conn, c *sockio.Completion) {
 	default:
 		k.flags |= isOpen
 		k.ledger(g).Opened++
-		k.sample(g, Connect, c.At-k.mark)
+		k.started(g, c.Began)
+		k.sample(g, Connect, c.At-c.Began)
 		k.mark = c.At
 		w.opened(g)
 		if g.exchanges == 0 {

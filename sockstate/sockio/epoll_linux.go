@@ -44,10 +44,11 @@ type epoll struct {
 
 // epollSock is one slot.
 type epollSock struct {
-	fd   int32
-	gen  uint32 // tells the events of a slot's successive sockets apart
-	want int32  // bytes of the pending recv
-	flag uint16
+	began int64 // when connect was called
+	fd    int32
+	gen   uint32 // tells the events of a slot's successive sockets apart
+	want  int32  // bytes of the pending recv
+	flag  uint16
 }
 
 const (
@@ -173,6 +174,9 @@ func (l *epoll) complete(op Op, s Sock, errno Errno, n int) {
 func (l *epoll) completeAt(op Op, s Sock, errno Errno, n int, at int64) {
 	l.delivered++
 	l.c = Completion{Op: op, Sock: s, Errno: errno, N: n, At: at}
+	if op == OpConnect {
+		l.c.Began = l.socks[s].began
+	}
 	l.handler.Complete(&l.c)
 }
 
@@ -290,6 +294,7 @@ func (l *epoll) dial(k *epollSock, r *request) {
 			return
 		}
 	}
+	k.began = Now()
 	e = connect(k.fd, r.remote)
 	at := Now()
 	taken := 0

@@ -66,6 +66,8 @@ type Completion struct {
 	N int
 	// At is when the operation was known to be complete, on the clock of Loop.Now.
 	At int64
+	// Began is when connect was called; for OpConnect only.
+	Began int64
 	// Data is what recv read, valid until Complete returns.
 	Data []byte
 }

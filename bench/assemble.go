@@ -8,6 +8,7 @@ import (
 	"lastack/bench/record"
 	"lastack/sockstate"
 	"lastack/sockstate/observe"
+	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
 )
 
@@ -107,7 +108,7 @@ func (e *experiment) addPlan(r *record.Run) (err error) {
 			if r.Server.AcceptErrors == nil {
 				r.Server.AcceptErrors = make(map[string]int64)
 			}
-			r.Server.AcceptErrors[errnoName(errno)] += n
+			r.Server.AcceptErrors[sockio.ErrnoName(errno)] += n
 		}
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"lastack/bench/record"
 	"lastack/loadgen"
 	"lastack/sockstate/exchange"
+	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
 )
 
@@ -30,7 +31,7 @@ func result(g *loadgen.GroupResult, measured float64, spec []loadgen.Group) (rec
 		if r.Errnos == nil {
 			r.Errnos = make(map[string]int64)
 		}
-		r.Errnos[errnoName(e)] += n
+		r.Errnos[sockio.ErrnoName(e)] += n
 	}
 	if measured > 0 {
 		r.Rate.OpenedPerS = float64(l.Opened) / measured

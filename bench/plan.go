@@ -4,11 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"golang.org/x/sys/unix"
-
 	"lastack/bench/record"
 	"lastack/loadgen"
-	"lastack/sockstate/sockio"
 )
 
 // recordPlan converts a plan: the record's type has the same keys, so that JSON does it.
@@ -22,12 +19,4 @@ func recordPlan(p *loadgen.Plan) (record.Plan, error) {
 		return record.Plan{}, fmt.Errorf("encode the plan: %w", err)
 	}
 	return r, nil
-}
-
-// errnoName is "ECONNRESET", or a number.
-func errnoName(e sockio.Errno) string {
-	if name := unix.ErrnoName(e); name != "" {
-		return name
-	}
-	return fmt.Sprintf("errno %d", int(e))
 }

@@ -8,8 +8,6 @@ import (
 	"runtime"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"lastack/bench/host"
 	"lastack/bench/record"
 	"lastack/loadgen"
@@ -166,7 +164,7 @@ func (e *experiment) serve() error {
 			return nil
 		}
 		last = err
-		if !errors.Is(err, unix.EADDRINUSE) {
+		if !sockio.IsAddrInUse(err) {
 			break
 		}
 	}

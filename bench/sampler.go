@@ -221,9 +221,16 @@ func (s *sampler) peakGauges(g *observe.Gauges) {
 		peak *int64
 		now  int64
 	}{
-		{&p.TimeWait, g.TimeWait}, {&p.InUse, g.InUse}, {&p.Orphans, g.Orphans}, {&p.TCPMem, g.TCPMem},
-		{&p.Conntrack, g.Conntrack}, {&p.Fds, g.Fds}, {&p.Files, g.Files}, {&p.RSSPeak, g.RSSPeak},
-		{&p.ServerFds, g.ServerFds}, {&p.ServerRSS, g.ServerRSS},
+		{&p.TimeWait, g.TimeWait},
+		{&p.InUse, g.InUse},
+		{&p.Orphans, g.Orphans},
+		{&p.TCPMem, g.TCPMem},
+		{&p.Conntrack, g.Conntrack},
+		{&p.Fds, g.Fds},
+		{&p.Files, g.Files},
+		{&p.RSSPeak, g.RSSPeak},
+		{&p.ServerFds, g.ServerFds},
+		{&p.ServerRSS, g.ServerRSS},
 	} {
 		*x.peak = max(*x.peak, x.now)
 	}

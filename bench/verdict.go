@@ -349,13 +349,13 @@ func rangeText(r record.Range) string {
 
 func seconds(s float64) string { return time.Duration(s * 1e9).Round(time.Millisecond).String() }
 
+// micros prints a time with three digits, as the report does.
 func micros(us float64) string {
-	d := time.Duration(us * 1e3)
 	switch {
-	case d >= time.Second:
-		return d.Round(time.Millisecond).String()
-	case d >= time.Millisecond:
-		return d.Round(10 * time.Microsecond).String()
+	case us >= 1e6:
+		return fmt.Sprintf("%.3g s", us/1e6)
+	case us >= 1e3:
+		return fmt.Sprintf("%.3g ms", us/1e3)
 	}
-	return d.Round(100 * time.Nanosecond).String()
+	return fmt.Sprintf("%.3g µs", us)
 }

@@ -139,9 +139,10 @@ func (l *epoll) Dial(s Sock, d *Dial) {
 }
 
 func (l *epoll) Send(s Sock, p []byte) { l.queue = append(l.queue, request{op: OpSend, s: s, p: p}) }
-func (l *epoll) Recv(s Sock, n int)    { l.queue = append(l.queue, request{op: OpRecv, s: s, n: n}) }
-func (l *epoll) Poll(s Sock)           { l.queue = append(l.queue, request{op: OpPoll, s: s}) }
-func (l *epoll) Shutdown(s Sock)       { l.queue = append(l.queue, request{op: OpShutdown, s: s}) }
+
+func (l *epoll) Recv(s Sock, n int) { l.queue = append(l.queue, request{op: OpRecv, s: s, n: n}) }
+func (l *epoll) Poll(s Sock)        { l.queue = append(l.queue, request{op: OpPoll, s: s}) }
+func (l *epoll) Shutdown(s Sock)    { l.queue = append(l.queue, request{op: OpShutdown, s: s}) }
 
 func (l *epoll) SetLinger(s Sock, seconds int) {
 	l.queue = append(l.queue, request{op: OpSetsockopt, s: s, n: seconds})

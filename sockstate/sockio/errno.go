@@ -1,8 +1,11 @@
 package sockio
 
 import (
+	"errors"
 	"fmt"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Errno is a kernel error number, 0 for success.
@@ -24,3 +27,14 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Errno }
+
+// ErrnoName is "ECONNRESET", or the number of an errno without a name.
+func ErrnoName(e Errno) string {
+	if name := unix.ErrnoName(e); name != "" {
+		return name
+	}
+	return fmt.Sprintf("errno %d", int(e))
+}
+
+// IsAddrInUse reports whether somebody else has the address that err was about.
+func IsAddrInUse(err error) bool { return errors.Is(err, unix.EADDRINUSE) }

@@ -1,0 +1,156 @@
+package bench
+
+import (
+	"fmt"
+	"testing"
+
+	"lastack/bench/sandbox"
+	"lastack/sockstate"
+	"lastack/sockstate/teardown"
+)
+
+// policyCell is a close policy and an exchange where nothing races, and what it comes to for
+// every lifecycle.
+type policyCell struct {
+	closes, exchange string
+	outcome          string
+	// timeWaits, abortOnData and abortOnClose are the kernel's counters for each lifecycle,
+	// holder who has the TIME_WAIT.
+	timeWaits, abortOnData, abortOnClose int64
+	holder                               sockstate.Side
+}
+
+func policyCells() []policyCell {
+	const client, server = sockstate.Client, sockstate.Server
+	var cells []policyCell
+	for _, exch := range []string{"none", "echo:1,1"} {
+		cells = append(cells,
+			policyCell{"client:fin", exch, "fin", 1, 0, 0, client},
+			policyCell{"server:fin", exch, "fin", 1, 0, 0, server},
+			policyCell{"client:half", exch, "fin", 1, 0, 0, client},
+			policyCell{"server:half", exch, "fin", 1, 0, 0, server},
+			policyCell{"client:rst", exch, "rst_sent", 0, 1, 0, 0},
+			policyCell{"server:rst", exch, "rst_received", 0, 1, 0, 0},
+		)
+	}
+	return append(cells,
+		policyCell{"client:unread", "echo:1,1", "rst_sent", 0, 0, 1, 0},
+		policyCell{"server:unread", "echo:1,1", "rst_received", 0, 0, 1, 0},
+	)
+}
+
+// Every connection is accounted for, by us and by the kernel, to the last one.
+func TestEveryPolicyIsAccountedFor(t *testing.T) {
+	settings := []struct {
+		mode     string
+		topology sandbox.Topology
+		n, short int64
+	}{
+		{"root", sandbox.Lo, 20_000, 1_000},
+		{"root", sandbox.Veth, 2_000, 500},
+		{"nobody", sandbox.Lo, 2_000, 500},
+		{"user", sandbox.Veth, 1_000, 200},
+	}
+	for _, set := range settings {
+		for _, cell := range policyCells() {
+			n := set.n
+			if testing.Short() {
+				n = set.short
+			}
+			t.Run(fmt.Sprintf("%s/%s/%s,%s", set.mode, set.topology, cell.closes, cell.exchange), func(t *testing.T) {
+				f := carryOut(t, set.mode, trial{
+					Spec: sandbox.Spec{Topology: set.topology},
+					Plan: counted(t, n, cell.closes, "close", cell.exchange),
+				})
+				cell.compare(t, &f, n)
+			})
+		}
+	}
+}
+
+func (c *policyCell) compare(t *testing.T, f *finding, n int64) {
+	t.Helper()
+	r := f.Run
+	if got := r.Connections; got.Attempted != n || got.Completed != n || got.Opened != n {
+		t.Errorf("attempted %d, opened %d, completed %d, want %d each; outcomes %v, errnos %v", got.Attempted, got.Opened, got.Completed, n, r.Outcomes, r.Errnos)
+	}
+	if r.Outcomes[c.outcome] != n {
+		t.Errorf("outcomes %v, want %s for all", r.Outcomes, c.outcome)
+	}
+	want := map[string]int64{
+		teardown.CounterTimeWaits:    c.timeWaits * n,
+		teardown.CounterAbortOnData:  c.abortOnData * n,
+		teardown.CounterAbortOnClose: c.abortOnClose * n,
+	}
+	for name, k := range want {
+		ck := f.check(t, name)
+		if ck.Want.Min != k || ck.Want.Max != k || ck.Got != k {
+			t.Errorf("%s: predicted %d to %d, counted %d, want %d", name, ck.Want.Min, ck.Want.Max, ck.Got, k)
+		}
+	}
+	for _, ck := range r.Accounting {
+		if !ck.Exact {
+			t.Errorf("%s is not exact: %s", ck.Name, ck.Note)
+		}
+	}
+	// By /proc alone.
+	if k := f.grown("TcpActiveOpens"); k != n {
+		t.Errorf("ActiveOpens %d, want %d", k, n)
+	}
+	if k := f.grown("TcpExtTW", "TcpExtTWKilled", "TcpExtTCPTimeWaitOverflow"); k != c.timeWaits*n {
+		t.Errorf("TW + TWKilled + TCPTimeWaitOverflow %d, want %d", k, c.timeWaits*n)
+	}
+	if k := f.grown("TcpExtTCPAbortOnData"); k != c.abortOnData*n {
+		t.Errorf("TCPAbortOnData %d, want %d", k, c.abortOnData*n)
+	}
+	if k := f.grown("TcpExtTCPAbortOnClose"); k != c.abortOnClose*n {
+		t.Errorf("TCPAbortOnClose %d, want %d", k, c.abortOnClose*n)
+	}
+	f.mustCountAlike(t)
+	c.compareTimeWaits(t, f, n)
+}
+
+// compareTimeWaits looks where the TIME_WAITs stand: in the closing side's namespace and
+// nowhere else.
+func (c *policyCell) compareTimeWaits(t *testing.T, f *finding, n int64) {
+	t.Helper()
+	r := f.Run
+	all := 0
+	for _, states := range f.Left {
+		for state, k := range states {
+			if state != "TIME_WAIT" {
+				t.Errorf("%d sockets left in %s", k, state)
+			}
+			all += k
+		}
+	}
+	if c.timeWaits == 0 {
+		if all != 0 {
+			t.Errorf("%d TIME_WAITs left, want none", all)
+		}
+		return
+	}
+	// A delayed ACK that one CPU sends can arrive behind the FIN that another sends: TIME_WAIT
+	// answers it, the peer is gone and resets, and TIME_WAIT dies of that (RFC 1337). Nothing
+	// else resets under these policies.
+	killed := f.grown("TcpOutRsts")
+	// Loopback takes the client's TIME_WAIT ports over by itself (tcp_tw_reuse=2). The server's are
+	// reopened by a SYN from the same port, on any link, and the kernel does not count that.
+	reused := f.grown("TcpExtTWRecycled")
+	if total := int64(all) + killed + reused; total > n || total < n && c.holder == sockstate.Client || total < n/2 {
+		t.Errorf("%d TIME_WAITs, %d killed and %d taken over, want %d in all", all, killed, reused, n)
+	}
+	if len(f.Left) == 1 {
+		return
+	}
+	got := f.left(c.holder, "TIME_WAIT")
+	if got := f.left(c.holder.Other(), "TIME_WAIT"); got != 0 {
+		t.Errorf("%d TIME_WAITs in the namespace of the %s, which did not close first", got, c.holder.Other())
+	}
+	if census := r.States.Final[c.holder.String()]["TIME_WAIT"]; census != got {
+		t.Errorf("the record's last census has %d TIME_WAITs of the %s, /proc %d", census, c.holder, got)
+	}
+	if r.Predicted.TimeWait != c.holder.String() {
+		t.Errorf("TIME_WAIT was predicted on %q, want %s", r.Predicted.TimeWait, c.holder)
+	}
+}

@@ -1,0 +1,430 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"lastack/bench/host"
+	"lastack/bench/record"
+	"lastack/bench/sandbox"
+	"lastack/loadgen"
+	"lastack/server"
+	"lastack/sockstate"
+	"lastack/sockstate/exchange"
+	"lastack/sockstate/sockio"
+	"lastack/sockstate/teardown"
+)
+
+// A test starts this binary as a driver, which calls sandbox.Run, which starts it once
+// more as the inside: that carries the trial out and prints what it found.
+const envTrial = "BENCH_TEST_TRIAL"
+
+func TestMain(m *testing.M) {
+	switch {
+	case sandbox.Inside():
+		os.Exit(inside())
+	case os.Getenv(envTrial) != "":
+		os.Exit(drive())
+	}
+	os.Exit(m.Run())
+}
+
+// trial is an experiment to be made in a sandbox.
+type trial struct {
+	Spec sandbox.Spec
+	Plan loadgen.Plan
+	// The embedded server's own settings; the rest is the first group's.
+	Backlog int
+	Delay   time.Duration
+	V6      bool
+
+	Census   string
+	Interval time.Duration
+	Settle   time.Duration
+	// InterruptAt ends the run when that many lifecycles have started, at the end of an interval; 0: never.
+	InterruptAt int64
+	// Simultaneous makes the one close of simultaneousClose instead of a run.
+	Simultaneous bool
+	// Nofile lowers RLIMIT_NOFILE, where it is not 0.
+	Nofile uint64
+}
+
+// finding is what the inside saw of a trial. All but Run and Err are read by code that the
+// product does not share.
+type finding struct {
+	Run *record.Run
+	Err string
+	// Refused says why this host allows no sandbox.
+	Refused string
+	// Grown is the growth of the counters over the whole of bench.Run, by namespace: client's
+	// and, where it has one of its own, server's.
+	Grown []map[string]int64
+	// Left counts the sockets that bench.Run left behind, by namespace and state.
+	Left []map[string]int
+	// Seen is the same at the end of each interval of the timeline.
+	Seen [][]map[string]int
+	// Steps are the censuses of a simultaneous close.
+	Steps []step
+}
+
+func drive() int {
+	fail := func(f finding) int {
+		_ = json.NewEncoder(os.Stdout).Encode(f)
+		return 0
+	}
+	var tr trial
+	if err := json.Unmarshal([]byte(os.Getenv(envTrial)), &tr); err != nil {
+		return fail(finding{Err: err.Error()})
+	}
+	code, _, err := sandbox.Run(context.Background(), tr.Spec)
+	var se *sandbox.Error
+	switch {
+	case errors.As(err, &se) && se.Cause != "" && (errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.ENOSPC)):
+		return fail(finding{Refused: err.Error()})
+	case err != nil:
+		return fail(finding{Err: err.Error()})
+	}
+	return code
+}
+
+func inside() int {
+	s, err := sandbox.Enter()
+	if err != nil {
+		return 1
+	}
+	defer s.Close()
+	var f finding
+	var tr trial
+	if err = json.Unmarshal([]byte(os.Getenv(envTrial)), &tr); err == nil {
+		err = tr.carryOut(s, &f)
+	}
+	if err != nil {
+		f.Err = err.Error()
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(f); err != nil {
+		return 1
+	}
+	return 0
+}
+
+func (tr *trial) carryOut(s *sandbox.Sandbox, f *finding) error {
+	if tr.Simultaneous {
+		return simultaneousClose(s, f)
+	}
+	if tr.Nofile > 0 {
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: tr.Nofile, Max: tr.Nofile}); err != nil {
+			return err
+		}
+	}
+	spaces := []*sockio.Namespace{s.Client}
+	if s.Server != s.Client {
+		spaces = append(spaces, s.Server)
+	}
+	before, err := inEach(spaces, readCounters)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	cfg := tr.config(s)
+	started := int64(0)
+	cfg.OnInterval = func(iv *record.Interval) {
+		now, err := inEach(spaces, readStates)
+		if err != nil {
+			f.Err = err.Error()
+		}
+		f.Seen = append(f.Seen, now)
+		if started += iv.Started; tr.InterruptAt > 0 && started >= tr.InterruptAt {
+			cancel()
+		}
+	}
+	if f.Run, err = Run(ctx, cfg); err != nil {
+		return err
+	}
+	after, err := inEach(spaces, readCounters)
+	if err != nil {
+		return err
+	}
+	for i := range after {
+		grown := make(map[string]int64)
+		for name, n := range after[i] {
+			if n != before[i][name] {
+				grown[name] = n - before[i][name]
+			}
+		}
+		f.Grown = append(f.Grown, grown)
+	}
+	f.Left, err = inEach(spaces, readStates)
+	return err
+}
+
+func (tr *trial) config(s *sandbox.Sandbox) Config {
+	g := &tr.Plan.Groups[0]
+	return Config{
+		Plan: tr.Plan,
+		Server: &ServerConfig{V6: tr.V6, Config: server.Config{
+			Listeners: 2, Workers: 2, Backlog: tr.Backlog, Delay: tr.Delay,
+			Close: g.Close, OnEOF: g.OnEOF, Exchange: g.Exchange, Requests: g.Requests, Hold: g.Hold,
+		}},
+		Sandbox: s, Status: s.Status, Lossy: tr.Spec.Loss > 0,
+		Census: tr.Census, Interval: tr.Interval, Settle: tr.Settle,
+		Version: "test", Command: []string{"bench.test"},
+	}
+}
+
+func inEach[T any](spaces []*sockio.Namespace, read func() (T, error)) (all []T, err error) {
+	for _, ns := range spaces {
+		err := ns.Do(func() error {
+			one, err := read()
+			all = append(all, one)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// readCounters reads the calling thread's namespace: a line of names, then one of values.
+func readCounters() (map[string]int64, error) {
+	all := make(map[string]int64)
+	for _, file := range []string{"snmp", "netstat"} {
+		b, err := os.ReadFile("/proc/thread-self/net/" + file)
+		if err != nil {
+			return nil, err
+		}
+		lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+		for i := 0; i+1 < len(lines); i += 2 {
+			names, values := strings.Fields(lines[i]), strings.Fields(lines[i+1])
+			for j := 1; j < len(names); j++ {
+				var n int64
+				if _, err := fmt.Sscan(values[j], &n); err != nil {
+					return nil, err
+				}
+				all[strings.TrimSuffix(names[0], ":")+names[j]] = n
+			}
+		}
+	}
+	return all, nil
+}
+
+// readStates counts the sockets of the calling thread's namespace by the state's number
+// (include/net/tcp_states.h), listeners left out.
+func readStates() (map[string]int, error) {
+	names := map[string]string{
+		"01": "ESTABLISHED", "02": "SYN_SENT", "03": "SYN_RECV", "04": "FIN_WAIT_1", "05": "FIN_WAIT_2", "06": "TIME_WAIT",
+		"07": "CLOSED", "08": "CLOSE_WAIT", "09": "LAST_ACK", "0A": "LISTEN", "0B": "CLOSING", "0C": "SYN_RECV",
+	}
+	count := make(map[string]int)
+	for _, file := range []string{"tcp", "tcp6"} {
+		b, err := os.ReadFile("/proc/thread-self/net/" + file)
+		if err != nil {
+			return nil, err
+		}
+		for line := range strings.Lines(string(b)) {
+			f := strings.Fields(line)
+			if f[0] == "sl" || names[f[3]] == "LISTEN" {
+				continue
+			}
+			count[names[f[3]]]++
+		}
+	}
+	return count, nil
+}
+
+// carryOut starts the trial in a sandbox and returns what was found. mode is root, user
+// (whoever runs the tests, with a user namespace) or nobody (root becomes somebody without
+// capabilities).
+func carryOut(t *testing.T, mode string, tr trial) finding {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
+	switch mode {
+	case "root":
+		tr.Spec.Mode = sandbox.Root
+		if f, err := host.Read(); err != nil {
+			t.Fatal(err)
+		} else if os.Geteuid() != 0 || !f.Can("sys_admin") || !f.InitialUserNS {
+			t.Skipf("no sandbox of root: euid %d, capabilities %v, in the initial user namespace: %v", os.Geteuid(), f.Capabilities, f.InitialUserNS)
+		}
+	case "user":
+		tr.Spec.Mode = sandbox.User
+	case "nobody":
+		tr.Spec.Mode = sandbox.User
+		if os.Geteuid() != 0 {
+			t.Skipf("only root can become somebody else: euid %d", os.Geteuid())
+		}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		cmd.Dir = "/"
+	}
+	b, err := json.Marshal(tr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Env = append(os.Environ(), envTrial+"="+string(b))
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v\nstdout: %.2000s\nstderr: %.8000s", err, &stdout, &stderr)
+	}
+	if stderr.Len() > 0 {
+		t.Errorf("stderr: %.4000s", &stderr)
+	}
+	var f finding
+	if err := json.Unmarshal(stdout.Bytes(), &f); err != nil {
+		t.Fatalf("%v in %.2000q", err, &stdout)
+	}
+	switch {
+	case f.Refused != "":
+		t.Skip(f.Refused)
+	case f.Err != "":
+		t.Fatal(f.Err)
+	}
+	if f.Run != nil {
+		f.mustBeSound(t)
+	}
+	return f
+}
+
+// mustBeSound checks what holds for every record, whatever the run was.
+func (f *finding) mustBeSound(t *testing.T) {
+	t.Helper()
+	r := f.Run
+	if err := r.Validate(); err != nil {
+		t.Errorf("the record is not valid: %v", err)
+	}
+	sum := int64(0)
+	for name, n := range r.Outcomes {
+		sum += n
+		if record.ClassOf(name) == record.ClassUnknown {
+			t.Errorf("outcome %q is outside the closed set", name)
+		}
+	}
+	c := r.Connections
+	if c.Attempted != sum || c.Attempted != c.Completed+c.Failed+c.Unfinished {
+		t.Errorf("%d attempted, sum of outcomes %d, completed %d + failed %d + unfinished %d", c.Attempted, sum, c.Completed, c.Failed, c.Unfinished)
+	}
+	for name, l := range r.Latency {
+		if _, err := l.Histogram(); err != nil {
+			t.Errorf("latency.%s: %v", name, err)
+		}
+		if l.Count == 0 || l.Count > c.Attempted && name != "exchange" {
+			t.Errorf("latency.%s: %d samples of %d lifecycles", name, l.Count, c.Attempted)
+		}
+	}
+	for _, name := range []string{"lag", "connect", "exchange", "close", "lifecycle"} {
+		if _, have := r.Latency[name]; have == (r.LatencyAbsent[name] != "") {
+			t.Errorf("latency.%s: present %v, and absent because %q", name, have, r.LatencyAbsent[name])
+		}
+	}
+	if l, ok := r.Latency["lifecycle"]; ok && l.Count != c.Completed {
+		t.Errorf("%d samples of lifecycle, %d completed: failures are no latency, and none may be lost", l.Count, c.Completed)
+	}
+	for _, ck := range r.Accounting {
+		if !ck.OK {
+			t.Errorf("accounting: %s is %d, want %d to %d (exact: %v, note: %q)", ck.Name, ck.Got, ck.Want.Min, ck.Want.Max, ck.Exact, ck.Note)
+		}
+	}
+	if r.Verdict.LimitedBy == "" || len(r.Verdict.Reasons) == 0 {
+		t.Errorf("the verdict says nothing: %+v", r.Verdict)
+	}
+	var started, warm int64
+	for i := range r.Timeline {
+		started += r.Timeline[i].Started
+	}
+	if r.Warmup != nil {
+		warm = r.Warmup.Attempted
+	}
+	if started != c.Attempted+warm {
+		t.Errorf("the timeline has %d starts, the result %d and the warm-up %d", started, c.Attempted, warm)
+	}
+}
+
+// group is a group of a plan with timeouts that a slow machine does not meet.
+func group(t *testing.T, closes, onEOF, exch string) loadgen.Group {
+	t.Helper()
+	g := loadgen.Group{Name: "run", Connections: 64, ConnectTimeout: time.Minute, RequestTimeout: time.Minute, CloseTimeout: time.Minute}
+	var err error
+	if g.Close, err = teardown.ParsePolicy(closes); err != nil {
+		t.Fatal(err)
+	}
+	if g.OnEOF, err = teardown.ParseReaction(onEOF); err != nil {
+		t.Fatal(err)
+	}
+	if g.Exchange, err = exchange.Parse(exch); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func counted(t *testing.T, n int64, closes, onEOF, exch string) loadgen.Plan {
+	t.Helper()
+	return loadgen.Plan{Groups: []loadgen.Group{group(t, closes, onEOF, exch)}, Count: n, Workers: 2}
+}
+
+func sysctls(t *testing.T, pairs ...string) (all []sandbox.Sysctl) {
+	t.Helper()
+	for _, p := range pairs {
+		c, err := sandbox.ParseSysctl(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// grown is a counter's growth in all namespaces.
+func (f *finding) grown(names ...string) (n int64) {
+	for _, g := range f.Grown {
+		for _, name := range names {
+			n += g[name]
+		}
+	}
+	return n
+}
+
+// left counts sockets that stand in a side's namespace.
+func (f *finding) left(side sockstate.Side, state string) int {
+	return f.Left[min(int(side), len(f.Left)-1)][state]
+}
+
+// check finds a statement of the accounting.
+func (f *finding) check(t *testing.T, name string) record.Check {
+	t.Helper()
+	for _, c := range f.Run.Accounting {
+		if c.Name == name {
+			return c
+		}
+	}
+	t.Fatalf("the accounting has no statement %q", name)
+	return record.Check{}
+}
+
+// mustCountAlike compares the record's counters with those that were read apart from it, for
+// a run that left nothing to close behind.
+func (f *finding) mustCountAlike(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{
+		"TcpActiveOpens", "TcpPassiveOpens", "TcpAttemptFails", "TcpEstabResets", "TcpExtTW", "TcpExtTWKilled", "TcpExtTCPTimeWaitOverflow",
+		"TcpExtTCPAbortOnData", "TcpExtTCPAbortOnClose", "TcpExtListenDrops", "TcpExtListenOverflows",
+	} {
+		if got, want := f.Run.Counters[name], f.grown(name); got != want {
+			t.Errorf("the record has %s %d, /proc says %d", name, got, want)
+		}
+		for i, side := range []string{"client", "server"} {
+			if len(f.Grown) == 2 && f.Run.CountersBySide[side][name] != f.Grown[i][name] {
+				t.Errorf("the record has %s of the %s's namespace %d, /proc says %d", name, side, f.Run.CountersBySide[side][name], f.Grown[i][name])
+			}
+		}
+	}
+}

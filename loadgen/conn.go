@@ -154,7 +154,7 @@ func (w *worker) dialed(g *group, k *conn, c *sockio.Completion) {
 		k.started(g, c.Began)
 		k.sample(g, Connect, c.At-c.Began)
 		k.mark = c.At
-		w.opened(g)
+		w.opened(g, 1)
 		if g.exchanges == 0 {
 			w.exchanged(g, k, c.Sock, c.At)
 			return
@@ -263,6 +263,9 @@ func (w *worker) exchanged(g *group, k *conn, s sockio.Sock, now int64) {
 		w.loop.StopTimer(s)
 		if g.Plateau == 0 {
 			w.loop.SetTimer(s, now+int64(g.Hold))
+		} else if int(s) < g.scan {
+			w.begin(g, k, s, now) // its turn to close came while it was still busy
+			return
 		}
 		if !g.leavesUnread {
 			w.loop.Recv(s, recvSize)
@@ -378,7 +381,7 @@ func (w *worker) finish(g *group, k *conn, s sockio.Sock, at int64) {
 		record(w.interval, took)
 	}
 	if k.flags&isOpen == 0 {
-		w.opened(g) // the plateau does not wait for what will not open
+		w.opened(g, 1) // the plateau does not wait for what will not open
 	}
 	if k.flags&isHeld != 0 {
 		g.heldOpen--

@@ -76,7 +76,6 @@ type Snapshot struct {
 type Generator struct {
 	cfg     Config
 	workers []*worker
-	last    []snapshot
 	spare   []*hdrhistogram.Histogram
 	begin   chan int64     // hands each worker the start
 	done    chan struct{}  // closed when every worker has finished
@@ -84,7 +83,9 @@ type Generator struct {
 	running sync.WaitGroup // until the lifecycles are over
 	closed  sync.WaitGroup // until the sockets are closed
 	mu      sync.Mutex
+	started bool
 	over    bool // every worker has finished: no wake-up may come any more
+	ended   bool // release is closed
 	err     error
 	result  Result
 	stop    func() bool
@@ -99,10 +100,13 @@ func New(cfg Config) (*Generator, error) {
 	if cfg.NewLoop == nil {
 		cfg.NewLoop = sockio.NewEpoll
 	}
+	if err := cfg.checkPlateaus(); err != nil {
+		return nil, err
+	}
 	n := max(cfg.Plan.Workers, 1)
 	g := &Generator{
 		cfg: cfg, begin: make(chan int64), done: make(chan struct{}), release: make(chan struct{}),
-		last: make([]snapshot, n), stop: func() bool { return true },
+		stop: func() bool { return true },
 	}
 	sh := make([]*shared, len(cfg.Plan.Groups))
 	for i := range sh {
@@ -117,6 +121,20 @@ func New(cfg Config) (*Generator, error) {
 		return nil, err
 	}
 	return g, nil
+}
+
+// checkPlateaus refuses a plateau that would wait for connections for which there is no slot.
+func (c *Config) checkPlateaus() error {
+	planned := 0
+	for i := range c.Plan.Groups {
+		planned += c.Plan.Groups[i].Connections
+	}
+	for i := range c.Plan.Groups {
+		if g := &c.Plan.Groups[i]; g.Plateau > 0 && c.Slots > 0 && c.Slots < planned {
+			return &PlanError{"connections", fmt.Sprint(planned), fmt.Sprintf("a --plateau holds them all at once, and there is room for %d", c.Slots)}
+		}
+	}
+	return nil
 }
 
 // slots is how many sockets worker id may have open at once.
@@ -169,10 +187,13 @@ func (g *Generator) work(w *worker, opened chan<- error) {
 	case start := <-g.begin:
 		if err := w.run(start); err != nil {
 			g.fail(fmt.Errorf("load worker %d: %w", w.id, err))
+			g.halt(false) // the others alone are not the load that was asked for
 		}
+		close(w.finished)
 		g.running.Done()
 		<-g.release
 	case <-g.release:
+		close(w.finished)
 		g.running.Done()
 	}
 	if err := w.loop.CloseAll(true); err != nil {
@@ -181,8 +202,14 @@ func (g *Generator) work(w *worker, opened chan<- error) {
 }
 
 // Start starts the load. When ctx is cancelled the load stops at once, and accounts for
-// what is open as interrupted. It is called once.
+// what is open as interrupted. It is called once, and does nothing after Close.
 func (g *Generator) Start(ctx context.Context) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.started || g.over {
+		return
+	}
+	g.started = true
 	start := sockio.Now()
 	g.result.Started = start
 	g.result.MeasuredFrom = start + int64(g.cfg.Plan.Warmup)
@@ -206,14 +233,17 @@ func (g *Generator) wake() {
 	}
 }
 
-// Interrupt stops the load, unless it has finished.
-func (g *Generator) Interrupt() {
+// Interrupt stops the load, unless it has finished; one that has not begun ends as it
+// starts.
+func (g *Generator) Interrupt() { g.halt(true) }
+
+func (g *Generator) halt(asked bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.over {
 		return
 	}
-	g.result.Interrupted = true
+	g.result.Interrupted = g.result.Interrupted || asked
 	for _, w := range g.workers {
 		w.stop.Store(true)
 		if w.loop != nil { // it could not be opened
@@ -237,40 +267,38 @@ func (g *Generator) Threads() []int {
 	return ids
 }
 
-// Done is closed when every lifecycle is over.
+// Done is closed when every lifecycle is over, or by Close where none began.
 func (g *Generator) Done() <-chan struct{} { return g.done }
 
-// Snapshot asks the workers how far they are. It is for one goroutine.
+// Snapshot asks the workers how far they are; before Start the answer is empty. It is for one
+// goroutine, and not while Close is at work.
 func (g *Generator) Snapshot() Snapshot {
-	s := Snapshot{Interval: NewHistogram()}
-	reply := make([]chan snapshot, len(g.workers))
+	g.mu.Lock()
+	began := g.started || g.over
+	g.mu.Unlock()
+	if !began {
+		return Snapshot{Interval: NewHistogram(), Warmup: g.cfg.Plan.Warmup > 0}
+	}
+	s := Snapshot{Interval: NewHistogram(), Closing: true}
+	select {
+	case <-g.done:
+		s.Done = true
+	default:
+	}
+	requests := make([]*snapshotRequest, len(g.workers))
 	for i, w := range g.workers {
-		reply[i] = make(chan snapshot, 1)
-		w.request.Store(&snapshotRequest{fresh: g.spare[i], reply: reply[i]})
-		w.loop.Wake()
+		requests[i] = &snapshotRequest{fresh: g.spare[i], reply: make(chan snapshot, 1)}
+		w.requested(requests[i])
 	}
 	for i, w := range g.workers {
-		select {
-		case g.last[i] = <-reply[i]:
-			s.Interval.Merge(g.last[i].interval)
-			g.last[i].interval.Reset()
-			g.spare[i] = g.last[i].interval
-		case <-g.done:
-			s.Done = true
-			if w.request.Swap(nil) == nil {
-				// It was answered in the same moment.
-				g.last[i] = <-reply[i]
-			}
-			fresh := &snapshotRequest{fresh: NewHistogram(), reply: make(chan snapshot, 1)}
-			w.answer(fresh)
-			last := <-fresh.reply
-			s.Interval.Merge(last.interval)
-			g.last[i] = last
-		}
-		s.Ledger.Add(&g.last[i].ledger)
-		s.Open += g.last[i].open
-		s.Warmup = s.Warmup || g.last[i].warm
-		s.Closing = s.Closing || g.last[i].late
+		last := w.answered(requests[i])
+		s.Interval.Merge(last.interval)
+		last.interval.Reset()
+		g.spare[i] = last.interval
+		s.Ledger.Add(&last.ledger)
+		s.Open += last.open
+		s.Warmup = s.Warmup || last.warm
+		s.Closing = s.Closing && last.late
 	}
 	return s
 }
@@ -296,6 +324,11 @@ func (g *Generator) Wait() (*Result, error) {
 		}
 		if p.Groups[i].OpenLoop() {
 			t.Scheduled = t.Ledger.Attempted + t.Dropped
+			if p.Count > 0 && t.Scheduled > p.Count {
+				// The schedule has some to spare for the ramp.
+				t.Scheduled = p.Count
+				t.Dropped = t.Scheduled - t.Ledger.Attempted
+			}
 		}
 		r.Groups = append(r.Groups, t)
 	}
@@ -305,9 +338,22 @@ func (g *Generator) Wait() (*Result, error) {
 // Close closes what is still open, by RST, and ends the workers. A load that is still
 // under way is interrupted.
 func (g *Generator) Close() error {
-	g.stop()
 	g.Interrupt()
-	close(g.release)
+	g.mu.Lock()
+	g.stop()
+	if !g.started && !g.over {
+		g.over = true
+		close(g.done)
+	}
+	g.mu.Unlock()
+	// The loops must not go before the last that could wake one.
+	<-g.done
+	g.mu.Lock()
+	if !g.ended {
+		g.ended = true
+		close(g.release)
+	}
+	g.mu.Unlock()
 	g.closed.Wait()
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -61,8 +61,9 @@ type group struct {
 	info                 InfoSample
 	sinceInfo            int
 
-	closed int // plateau connections whose close has begun
-	scan   int // the slot to look at next for one to close
+	closed int  // plateau connections whose close has begun
+	scan   int  // the slot to look at next for one to close
+	gaveUp bool // what the plateau will never open is settled
 }
 
 func newGroup(p *Plan, i int, sh *shared, id, workers int) *group {
@@ -83,7 +84,6 @@ func newGroup(p *Plan, i int, sh *shared, id, workers int) *group {
 			who == teardown.ClientFirst && how == teardown.Half && spec.OnEOF.Kind == teardown.ReactRST,
 
 		step:     int64(workers),
-		next:     int64(id),
 		cappedAt: -1,
 		latency:  newLatencies(),
 		errnos:   make(map[sockio.Errno]int64),
@@ -117,6 +117,14 @@ func newGroup(p *Plan, i int, sh *shared, id, workers int) *group {
 	g.share = part(spec.Connections, id, workers)
 	if spec.OpenLoop() {
 		g.pacer = p.pacer(spec)
+		g.next = int64(id)
+		if c := spec.Connections; c > 0 && c < workers {
+			// The schedule is for those who may have a connection.
+			g.step = int64(c)
+			if id >= c {
+				g.next = g.pacer.Total()
+			}
+		}
 	}
 	return g
 }
@@ -166,6 +174,9 @@ func (g *group) nextAddrs() {
 		}
 	}
 }
+
+// attempted is the number of lifecycles started, warm-up included.
+func (g *group) attempted() int64 { return g.ledger.Attempted + g.warmup.Attempted }
 
 // claim takes one lifecycle out of the count.
 func (g *group) claim(p *Plan, measured bool) bool {

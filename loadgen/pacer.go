@@ -64,6 +64,9 @@ func (p *Pacer) At(n int64) time.Duration {
 
 // invert solves r0 u + (r1 - r0) u^2 / 2T = h for u.
 func (s *segment) invert(h float64) float64 {
+	if h <= 0 {
+		return 0 // where a rate begins at 0, the forms below are 0/0
+	}
 	a := (s.to - s.from) / (2 * s.length)
 	if math.Abs(a) < 1e-12 {
 		return min(h/s.from, s.length)

@@ -28,7 +28,8 @@ type worker struct {
 	end         int64 // no lifecycle starts after it
 	stopping    bool
 
-	stop atomic.Bool
+	stop     atomic.Bool
+	finished chan struct{} // closed when the lifecycles are over, and the worker's state at rest
 	// ask is a request for a snapshot; the worker takes it and answers.
 	request atomic.Pointer[snapshotRequest]
 }
@@ -43,7 +44,7 @@ type snapshot struct {
 	open     int64
 	interval *hdrhistogram.Histogram
 	warm     bool // in the warm-up
-	late     bool // after the end
+	late     bool // no lifecycle starts any more
 }
 
 // overdue is how long after the end arrivals are still started that were due before it: the
@@ -60,6 +61,7 @@ func newWorker(cfg *Config, id, workers, slots int, sh []*shared) *worker {
 		conns:    make([]conn, slots),
 		free:     make([]sockio.Sock, slots),
 		interval: NewHistogram(),
+		finished: make(chan struct{}),
 	}
 	for i := range w.free {
 		w.free[i] = sockio.Sock(slots - 1 - i)
@@ -76,8 +78,22 @@ func (w *worker) open(cfg *Config) (err error) {
 		return err
 	}
 	w.thread = sockio.ThreadID()
+	if !w.onSchedule() {
+		sockio.YieldToOthers()
+	}
 	w.loop, err = cfg.NewLoop(sockio.Config{Slots: len(w.conns), Handler: w})
 	return err
+}
+
+// onSchedule reports whether a group follows a schedule, for which the worker must be on
+// time rather than thrifty.
+func (w *worker) onSchedule() bool {
+	for _, g := range w.groups {
+		if g.OpenLoop() || g.CloseRate > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // run generates the load, from start on.
@@ -138,7 +154,7 @@ func (w *worker) mayStart(g *group, now int64) bool {
 	if now >= w.end || len(w.free) == 0 {
 		return false
 	}
-	if g.Plateau > 0 && g.ledger.Attempted+g.warmup.Attempted >= int64(g.share) {
+	if g.Plateau > 0 && g.attempted() >= int64(g.share) {
 		return false
 	}
 	return g.claim(w.plan, now >= w.measureFrom)
@@ -147,7 +163,7 @@ func (w *worker) mayStart(g *group, now int64) bool {
 // slots is how many connections a closed loop has open at once at now, and when that changes.
 func (w *worker) slots(g *group, now int64) (int, int64) {
 	elapsed, ramp := now-w.start0, int64(w.plan.Ramp)
-	if elapsed >= ramp {
+	if elapsed >= ramp || g.share == 0 {
 		return g.share, sockio.Never
 	}
 	// Slot i opens at i/share of the ramp.
@@ -162,17 +178,24 @@ func (w *worker) arrivals(g *group, now int64) int64 {
 		switch {
 		case due > now:
 			return due
-		case now > w.end+overdue || now > w.end && g.cappedAt == g.next:
-			g.dropped++
+		case w.end != sockio.Never && now > w.end+overdue:
+			w.drop(g)
+			return sockio.Never
+		case now > w.end && g.cappedAt == g.next:
+			g.dropped += w.measured(due)
 		case len(w.free) == 0 || g.share > 0 && int(g.open) >= g.share:
 			if g.cappedAt != g.next {
 				g.cappedAt = g.next
-				g.capped++
+				g.capped += w.measured(due)
 			}
-			if now <= w.end {
-				return min(w.end+1, now+idle)
+			switch {
+			case w.end == sockio.Never && g.heldOpen > 0 && g.heldOpen == g.open:
+				w.drop(g) // nothing will make room
+				return sockio.Never
+			case now <= w.end:
+				return min(w.end, now+idle)
 			}
-			g.dropped++
+			g.dropped += w.measured(due)
 		case !g.claim(w.plan, due >= w.measureFrom):
 			g.next = g.pacer.Total()
 			return sockio.Never
@@ -184,10 +207,44 @@ func (w *worker) arrivals(g *group, now int64) int64 {
 	return sockio.Never
 }
 
-// opened counts a connection of a plateau that is open, or never will be; the last one
+// measured is 1 for an arrival that was due after the warm-up, else 0.
+func (w *worker) measured(due int64) int64 {
+	if due < w.measureFrom {
+		return 0
+	}
+	return 1
+}
+
+// drop gives up the rest of an open loop's schedule.
+func (w *worker) drop(g *group) {
+	total, from := g.pacer.Total(), g.next
+	// By count, not one by one: a long schedule has billions.
+	if ahead := g.pacer.Before(w.plan.Warmup) - from; ahead > 0 {
+		from += (ahead + g.step - 1) / g.step * g.step
+	}
+	if from < total {
+		g.dropped += (total - from + g.step - 1) / g.step
+	}
+	g.next = max(g.next, total)
+}
+
+// exhausted reports whether no lifecycle of g will start any more.
+func (w *worker) exhausted(g *group, now int64) bool {
+	switch {
+	case g.OpenLoop():
+		return g.next >= g.pacer.Total()
+	case now >= w.end || g.share == 0:
+		return true
+	case w.plan.Count > 0 && g.shared.left.Load() <= 0 && now >= w.measureFrom:
+		return true
+	}
+	return g.Plateau > 0 && g.attempted() >= int64(g.share)
+}
+
+// opened counts n connections of a plateau that are open, or never will be; the last one
 // starts the plateau's time.
-func (w *worker) opened(g *group) {
-	if g.Plateau == 0 || g.shared.settled.Add(1) != g.shared.all {
+func (w *worker) opened(g *group, n int64) {
+	if g.Plateau == 0 || g.shared.settled.Add(n) != g.shared.all {
 		return
 	}
 	g.shared.closeFrom.Store(w.loop.Now() + int64(g.Plateau))
@@ -196,15 +253,18 @@ func (w *worker) opened(g *group) {
 
 // closePlateau closes what the plateau's end has due, and returns when the next is.
 func (w *worker) closePlateau(g *group, now int64) int64 {
+	if g.Plateau == 0 {
+		return sockio.Never
+	}
+	if missing := int64(g.share) - g.attempted(); missing > 0 && !g.gaveUp && w.exhausted(g, now) {
+		g.gaveUp = true
+		w.opened(g, missing)
+	}
 	from := g.shared.closeFrom.Load()
-	if g.Plateau == 0 || from == 0 {
+	if from == 0 {
 		return sockio.Never
 	}
 	for ; g.scan < len(w.conns); g.scan++ {
-		k := &w.conns[g.scan]
-		if k.phase != holding || k.group != g.index {
-			continue
-		}
 		due := from
 		if g.CloseRate > 0 {
 			n := int64(g.closed)*g.step + int64(w.id)
@@ -212,6 +272,10 @@ func (w *worker) closePlateau(g *group, now int64) int64 {
 		}
 		if due > now {
 			return due
+		}
+		k := &w.conns[g.scan]
+		if k.phase != holding || k.group != g.index {
+			continue // what is still busy closes when it is done
 		}
 		g.closed++
 		w.release(g, k, sockio.Sock(g.scan), now)
@@ -228,15 +292,8 @@ func (w *worker) done(now int64) bool {
 		if g.heldOpen > 0 && now < w.end && w.end != sockio.Never {
 			return false
 		}
-		switch {
-		case now >= w.end && !g.OpenLoop():
-		case g.OpenLoop() && g.next >= g.pacer.Total():
-		case g.OpenLoop():
-			return false
-		case w.plan.Count > 0 && g.shared.left.Load() <= 0 && now >= w.measureFrom:
-		case g.Plateau > 0 && g.ledger.Attempted+g.warmup.Attempted >= int64(g.share):
-		case g.share == 0 || int(g.heldOpen) == g.share && w.end == sockio.Never:
-		default:
+		full := !g.OpenLoop() && int(g.heldOpen) == g.share && w.end == sockio.Never
+		if !full && !w.exhausted(g, now) {
 			return false
 		}
 	}
@@ -249,9 +306,7 @@ func (w *worker) interrupt() {
 	w.stopping = true
 	for _, g := range w.groups {
 		if g.OpenLoop() {
-			for ; g.next < g.pacer.Total(); g.next += g.step {
-				g.dropped++
-			}
+			w.drop(g)
 		}
 	}
 	w.settle(Interrupted)
@@ -268,10 +323,13 @@ func (w *worker) settle(o Outcome) {
 		g := w.groups[k.group]
 		l := k.ledger(g)
 		switch {
-		case k.flags&isHeld != 0:
-			l.Outcomes[Held]++
 		case k.outcome != NoOutcome:
 			l.Outcomes[k.outcome]++
+			if k.outcome == Other {
+				g.errnos[sockio.Errno(k.errno)]++
+			}
+		case k.flags&isHeld != 0:
+			l.Outcomes[Held]++
 		default:
 			l.Outcomes[o]++
 		}
@@ -280,11 +338,36 @@ func (w *worker) settle(o Outcome) {
 	}
 }
 
+// requested leaves a request for the worker. It is for another goroutine.
+func (w *worker) requested(r *snapshotRequest) {
+	w.request.Store(r)
+	select {
+	case <-w.finished: // and its loop may be closed
+	default:
+		w.loop.Wake()
+	}
+}
+
+// answered waits for the answer to r. A worker that has finished does not give one any
+// more, while others may work on for long: then it is taken.
+func (w *worker) answered(r *snapshotRequest) snapshot {
+	select {
+	case s := <-r.reply:
+		return s
+	case <-w.finished:
+	}
+	if w.request.Swap(nil) != nil {
+		w.answer(r)
+	}
+	return <-r.reply
+}
+
 func (w *worker) answer(r *snapshotRequest) {
-	now := w.loop.Now()
-	s := snapshot{interval: w.interval, warm: now < w.measureFrom, late: now >= w.end}
+	now := sockio.Now()
+	s := snapshot{interval: w.interval, warm: now < w.measureFrom, late: true}
 	w.interval = r.fresh
 	for _, g := range w.groups {
+		s.late = s.late && w.exhausted(g, now)
 		s.ledger.Add(&g.ledger)
 		s.ledger.Add(&g.warmup)
 		s.open += g.open

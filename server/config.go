@@ -46,6 +46,9 @@ type Config struct {
 // DefaultBacklog is the backlog where none is given.
 const DefaultBacklog = 4096
 
+// maxHold is what a load may ask for: loadgen.MaxTime.
+const maxHold = 30 * 24 * time.Hour
+
 // ConfigError is a configuration that cannot be served.
 type ConfigError struct {
 	// Field is the flag's name without dashes.
@@ -79,10 +82,21 @@ func (c *Config) Validate() error {
 		return &ConfigError{"backlog", fmt.Sprint(c.Backlog), "want 1 to 1048576"}
 	case c.Workers < 0 || c.Workers > 1024:
 		return &ConfigError{"workers", fmt.Sprint(c.Workers), "want 0 (automatic) to 1024"}
+	case c.Requests < 0 || c.Requests > 1<<30:
+		return &ConfigError{"requests", fmt.Sprint(c.Requests), "want 1 to 1073741824"}
+	case c.Slots < 0:
+		return &ConfigError{"connections", fmt.Sprint(c.Slots), "want room for at least 1"}
+	case c.Hold < 0 || c.Hold > maxHold:
+		return &ConfigError{"hold", c.Hold.String(), fmt.Sprintf("want 0s to %v", maxHold)}
 	case c.Delay < 0 || c.Delay > time.Hour:
 		return &ConfigError{"delay", c.Delay.String(), "want 0s to 1h"}
 	case c.Close.How == teardown.Unread && c.Exchange.Kind == exchange.None && c.Close.Who != teardown.Nobody:
 		return &ConfigError{"close", c.Close.String(), "needs an --exchange of echo or http: without data nothing is left unread"}
+	}
+	for _, a := range c.Addrs {
+		if !a.IsValid() || a.Addr().IsMulticast() {
+			return &ConfigError{"listen", a.String(), "want an address of this host and a port"}
+		}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +16,8 @@ import (
 type Server struct {
 	cfg       Config
 	listeners [][]*sockio.Listener // by address
+	closing   sync.Mutex           // of listeners: a Stop may overtake a Shutdown
+	addrs     []netip.AddrPort
 	workers   []*worker
 	running   sync.WaitGroup
 	mu        sync.Mutex // one message at a time
@@ -25,10 +28,10 @@ type Server struct {
 
 // Start listens and serves. Its errors are *ConfigError, or wrap a *sockio.Error.
 func Start(cfg Config) (*Server, error) {
-	cfg.setDefaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	cfg.setDefaults()
 	s := &Server{cfg: cfg, failed: make(chan error, 2*cfg.Workers)}
 	if err := cfg.Namespace.Do(s.listen); err != nil {
 		s.closeListeners()
@@ -91,6 +94,7 @@ func (s *Server) listen() error {
 			same = append(same, ln)
 			if len(same) == 1 {
 				s.listeners = append(s.listeners, nil)
+				s.addrs = append(s.addrs, ln.Addr)
 			}
 			s.listeners[len(s.listeners)-1] = same
 		}
@@ -114,6 +118,8 @@ func (s *Server) listenersOf(id int) (mine []*sockio.Listener) {
 }
 
 func (s *Server) closeListeners() {
+	s.closing.Lock()
+	defer s.closing.Unlock()
 	for _, same := range s.listeners {
 		for _, ln := range same {
 			_ = ln.Close() // nothing depends on it any more
@@ -123,13 +129,7 @@ func (s *Server) closeListeners() {
 }
 
 // Addrs are the addresses listened on, with their ports.
-func (s *Server) Addrs() []netip.AddrPort {
-	var addrs []netip.AddrPort
-	for _, same := range s.listeners {
-		addrs = append(addrs, same[0].Addr)
-	}
-	return addrs
-}
+func (s *Server) Addrs() []netip.AddrPort { return slices.Clone(s.addrs) }
 
 // Threads lists the thread ids of the workers.
 func (s *Server) Threads() []int {
@@ -176,7 +176,7 @@ func (s *Server) Stall(d time.Duration) { s.say(sayStall, d) }
 
 // Shutdown drains: it stops listening, which resets what is still in the accept
 // queue, closes idle connections, lets the others have their reply, and waits until all
-// are gone or ctx is done. Stop must follow.
+// are gone or ctx is done. Stop must follow, and may come before it returns.
 func (s *Server) Shutdown(ctx context.Context) (drained bool) {
 	st := s.say(sayDrain, 0)
 	s.closeListeners()

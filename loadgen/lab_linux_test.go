@@ -1,0 +1,400 @@
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+
+	"lastack/server"
+	"lastack/sockstate/sockio"
+)
+
+// inUserNS marks the test binary that runs inside a user namespace of its own.
+const inUserNS = "LASTACK_TEST_IN_USER_NAMESPACE"
+
+// TestMain gives an ordinary user the capabilities that network namespaces take, by
+// running the tests again inside a user namespace. Where that is refused they run as they are, and
+// those that need a namespace skip.
+func TestMain(m *testing.M) {
+	if os.Geteuid() != 0 && os.Getenv(inUserNS) == "" {
+		cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+		cmd.Env = append(os.Environ(), inUserNS+"=1")
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+		cmd.SysProcAttr = &syscall.SysProcAttr{
+			Cloneflags:  syscall.CLONE_NEWUSER,
+			UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}},
+		}
+		err := cmd.Start()
+		if err == nil {
+			_ = cmd.Wait() // its state is the answer
+			os.Exit(cmd.ProcessState.ExitCode())
+		}
+		fmt.Fprintf(os.Stderr, "no user namespace for the tests: %v\n", err)
+	}
+	os.Exit(m.Run())
+}
+
+// lab is a fresh network namespace with lo up: its counters and ports are the test's alone.
+type lab struct {
+	t  *testing.T
+	ns *sockio.Namespace
+}
+
+// newLab also sees to it that the test leaves neither goroutines nor descriptors behind.
+func newLab(t *testing.T, sysctls ...string) *lab {
+	t.Helper()
+	guard(t)
+	ns, err := sockio.NewNamespace()
+	if errors.Is(err, unix.EPERM) && !capable(t) {
+		t.Skipf("CAP_SYS_ADMIN is not in effect: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ns.Close() })
+	l := &lab{t, ns}
+	l.do(func() error {
+		lo, err := netlink.LinkByName("lo")
+		if err != nil {
+			return err
+		}
+		if err := netlink.LinkSetUp(lo); err != nil {
+			return err
+		}
+		for _, s := range sysctls {
+			name, value, _ := strings.Cut(s, "=")
+			path := filepath.Join("/proc/sys", strings.ReplaceAll(name, ".", "/"))
+			if err := os.WriteFile(path, []byte(value), 0); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return l
+}
+
+// capable reports whether CAP_SYS_ADMIN is in effect.
+func capable(t *testing.T) bool {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), "CapEff:")
+	line, _, _ := strings.Cut(rest, "\n")
+	caps, err := strconv.ParseUint(strings.TrimSpace(line), 16, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return caps&(1<<unix.CAP_SYS_ADMIN) != 0
+}
+
+// guard compares goroutines and descriptors after the test, and what it cleans up, with
+// those before.
+func guard(t *testing.T) {
+	t.Helper()
+	// The runtime's poller opens its descriptors once, with the first that it watches.
+	if r, w, err := os.Pipe(); err == nil {
+		_, _ = r.Close(), w.Close()
+	}
+	before := openFds(t)
+	ignore := goleak.IgnoreCurrent()
+	t.Cleanup(func() {
+		if t.Failed() {
+			return // what failed may have left something, and is the thing to tell
+		}
+		goleak.VerifyNone(t, ignore)
+		if after := openFds(t); len(after) > len(before) {
+			t.Errorf("descriptors before: %v\nafter: %v", before, after)
+		}
+	})
+}
+
+func openFds(t *testing.T) []string {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fds []string
+	for _, e := range entries {
+		to, err := os.Readlink("/proc/self/fd/" + e.Name())
+		if err != nil {
+			continue // the directory's own
+		}
+		fds = append(fds, e.Name()+":"+to)
+	}
+	return fds
+}
+
+func (l *lab) do(f func() error) {
+	l.t.Helper()
+	if err := l.ns.Do(f); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// counter reads one of the namespace's counters, "TcpActiveOpens".
+func (l *lab) counter(name string) int64 {
+	l.t.Helper()
+	n := int64(-1)
+	l.do(func() error {
+		for _, file := range []string{"snmp", "netstat"} {
+			b, err := os.ReadFile("/proc/thread-self/net/" + file)
+			if err != nil {
+				return err
+			}
+			lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+			for i := 0; i+1 < len(lines); i += 2 {
+				names, values := strings.Fields(lines[i]), strings.Fields(lines[i+1])
+				group := strings.TrimSuffix(names[0], ":")
+				for j := 1; j < len(names); j++ {
+					if group+names[j] != name {
+						continue
+					}
+					if n, err = strconv.ParseInt(values[j], 10, 64); err != nil {
+						return err
+					}
+				}
+			}
+		}
+		return nil
+	})
+	if n < 0 {
+		l.t.Fatalf("no counter %s", name)
+	}
+	return n
+}
+
+// listen opens a listener that does nothing, with the given backlog: connections stay in its queue.
+func (l *lab) listen(addr string, backlog int) netip.AddrPort {
+	l.t.Helper()
+	var ln *sockio.Listener
+	l.do(func() (err error) {
+		ln, err = sockio.Listen(netip.MustParseAddrPort(addr), sockio.ListenConfig{Backlog: backlog})
+		return err
+	})
+	l.t.Cleanup(func() { _ = ln.Close() })
+	return ln.Addr
+}
+
+// nobody is an address at which nothing listens.
+func (l *lab) nobody() netip.AddrPort { return netip.MustParseAddrPort("127.0.0.1:9") }
+
+// peer is a server written out by hand: it serves each connection on a goroutine with
+// serve, and closes it afterwards.
+func (l *lab) peer(serve func(c *net.TCPConn)) netip.AddrPort { return l.peerAt("127.0.0.1:0", serve) }
+
+func (l *lab) peerAt(addr string, serve func(c *net.TCPConn)) netip.AddrPort {
+	l.t.Helper()
+	var ln net.Listener
+	l.do(func() (err error) {
+		ln, err = net.Listen("tcp", addr)
+		return err
+	})
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	open := make(map[*net.TCPConn]bool)
+	wg.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			tc := c.(*net.TCPConn)
+			mu.Lock()
+			open[tc] = true
+			mu.Unlock()
+			wg.Go(func() {
+				serve(tc)
+				_ = tc.Close()
+				mu.Lock()
+				delete(open, tc)
+				mu.Unlock()
+			})
+		}
+	})
+	l.t.Cleanup(func() {
+		_ = ln.Close()
+		mu.Lock()
+		for c := range open {
+			_ = c.Close()
+		}
+		mu.Unlock()
+		wg.Wait()
+	})
+	return netip.MustParseAddrPort(ln.Addr().String())
+}
+
+// serve starts the package server in the lab.
+func (l *lab) serve(cfg server.Config) *server.Server {
+	l.t.Helper()
+	if cfg.Addrs == nil {
+		cfg.Addrs = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
+	}
+	cfg.Namespace = l.ns
+	s, err := server.Start(cfg)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() {
+		st, err := s.Stop()
+		if err != nil {
+			l.t.Errorf("server: %v", err)
+		}
+		var ends int64
+		for _, n := range st.Outcomes {
+			ends += n
+		}
+		if st.Accepted != st.Open+ends {
+			l.t.Errorf("server: accepted %d, open %d, ended %d: %v", st.Accepted, st.Open, ends, st.ByName())
+		}
+	})
+	return s
+}
+
+// bound is how long a load of these tests may take on a busy machine before it counts as hanging.
+const bound = time.Minute
+
+// start begins a load; it ends with the test.
+func (l *lab) start(ctx context.Context, p Plan) *Generator {
+	l.t.Helper()
+	g, err := New(Config{Plan: p, Namespace: l.ns, Slots: 2000})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() {
+		if err := g.Close(); err != nil {
+			l.t.Errorf("close the load: %v", err)
+		}
+	})
+	g.Start(ctx)
+	return g
+}
+
+// finish waits for a load and checks what holds for each.
+func finish(t *testing.T, g *Generator) *Result {
+	t.Helper()
+	select {
+	case <-g.Done():
+	case <-time.After(bound):
+		s := g.Snapshot()
+		g.Interrupt()
+		t.Fatalf("the load hangs: %+v", s)
+	}
+	r, err := g.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkLedgers(t, r)
+	return r
+}
+
+// checkLedgers checks that every connection is accounted for.
+func checkLedgers(t *testing.T, r *Result) {
+	t.Helper()
+	for i := range r.Groups {
+		g := &r.Groups[i]
+		for _, l := range []*Ledger{&g.Ledger, &g.Warmup} {
+			var sum int64
+			for _, n := range l.Outcomes {
+				sum += n
+			}
+			if l.Attempted != sum {
+				t.Errorf("group %q: attempted %d, but the outcomes are %d: %v", g.Name, l.Attempted, sum, outcomes(l))
+			}
+			if l.Outcomes[NoOutcome] != 0 {
+				t.Errorf("group %q: %d lifecycles without an outcome", g.Name, l.Outcomes[NoOutcome])
+			}
+			if n := l.Completed() + l.Failed() + l.Unfinished(); n != l.Attempted {
+				t.Errorf("group %q: attempted %d, but completed, failed and unfinished are %d", g.Name, l.Attempted, n)
+			}
+		}
+		if g.Scheduled != 0 && g.Scheduled-g.Dropped != g.Ledger.Attempted {
+			t.Errorf("group %q: scheduled %d, dropped %d, attempted %d", g.Name, g.Scheduled, g.Dropped, g.Ledger.Attempted)
+		}
+		if n, done := g.Latency[Lifecycle].TotalCount(), g.Ledger.Completed(); n != done {
+			t.Errorf("group %q: %d lifecycle times of %d completed", g.Name, n, done)
+		}
+		if n, opened := g.Latency[Connect].TotalCount(), g.Ledger.Opened; n != opened {
+			t.Errorf("group %q: %d connect times of %d opened", g.Name, n, opened)
+		}
+		var others int64
+		for _, n := range g.Errnos {
+			others += n
+		}
+		if want := g.Ledger.Outcomes[Other] + g.Warmup.Outcomes[Other]; others != want {
+			t.Errorf("group %q: %d errnos of %d others: %v", g.Name, others, want, g.Errnos)
+		}
+	}
+}
+
+// run carries a plan out and checks its ledger and the kernel's count of it.
+func (l *lab) run(p Plan) *Result {
+	l.t.Helper()
+	before := l.counter("TcpActiveOpens")
+	r := finish(l.t, l.start(context.Background(), p))
+	l.checkOpens(r, before)
+	return r
+}
+
+func (l *lab) checkOpens(r *Result, before int64) {
+	l.t.Helper()
+	total := r.Total()
+	all := total.Ledger
+	all.Add(&total.Warmup)
+	if got, want := l.counter("TcpActiveOpens")-before, all.Attempted-all.NoSYN; got != want {
+		l.t.Errorf("the kernel counts %d active opens; attempted %d, of which %d sent no SYN", got, all.Attempted, all.NoSYN)
+	}
+}
+
+// outcomes lists the outcomes that occurred.
+func outcomes(l *Ledger) map[string]int64 {
+	m := make(map[string]int64)
+	for o, n := range l.Outcomes {
+		if n > 0 {
+			m[Outcome(o).String()] = n
+		}
+	}
+	return m
+}
+
+// loadOf is a closed loop of count lifecycles, two at a time, on target.
+func loadOf(count int64, target netip.AddrPort) Plan {
+	p := validPlan()
+	p.Duration, p.Count, p.Workers = 0, count, 1
+	p.Groups[0].Targets = []netip.AddrPort{target}
+	p.Groups[0].Connections = 2
+	return p
+}
+
+// until waits for a state of the load that is sure to come.
+func until(t *testing.T, g *Generator, reached func(s *Snapshot) bool) {
+	t.Helper()
+	for end := time.Now().Add(bound); ; {
+		s := g.Snapshot()
+		if reached(&s) {
+			return
+		}
+		if s.Done || time.Now().After(end) {
+			t.Fatalf("not reached: %+v", s)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}

@@ -1,0 +1,369 @@
+package loadgen
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/teardown"
+)
+
+// reset closes by RST.
+func reset(c *net.TCPConn) {
+	_ = c.SetLinger(0)
+	_ = c.Close()
+}
+
+// toEOF reads what there is.
+func toEOF(c *net.TCPConn) { _, _ = io.Copy(io.Discard, c) }
+
+// stall does nothing until the test ends.
+func stall(c *net.TCPConn) {
+	if raw, err := c.SyscallConn(); err == nil {
+		_ = raw.Read(func(uintptr) bool { return false })
+	}
+}
+
+// answer reads one byte and writes one.
+func answer(c *net.TCPConn) bool {
+	var b [1]byte
+	if _, err := c.Read(b[:]); err != nil {
+		return false
+	}
+	_, err := c.Write(b[:])
+	return err == nil
+}
+
+// reads waits for an HTTP request and writes p.
+func reads(p string, then func(c *net.TCPConn)) func(c *net.TCPConn) {
+	return func(c *net.TCPConn) {
+		r := bufio.NewReader(c)
+		if _, err := http.ReadRequest(r); err != nil {
+			return
+		}
+		if _, err := io.WriteString(c, p); err != nil {
+			return
+		}
+		if then != nil {
+			then(c)
+		}
+	}
+}
+
+const okReply = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+// Each outcome of the closed set, made by a peer that behaves so.
+func TestOutcomes(t *testing.T) {
+	const n = 6
+	type counts = map[string]int64
+	for _, tc := range []struct {
+		name   string
+		peer   func(c *net.TCPConn)
+		change func(p *Plan, g *Group)
+		want   counts
+		// completed and opened are as many as attempted, or none.
+		completed, opened bool
+		errnos            map[unix.Errno]int64
+	}{
+		{name: "fin, nothing exchanged", peer: toEOF, change: func(_ *Plan, g *Group) {
+			g.Exchange = mustExchange("none")
+		}, want: counts{"fin": n}, completed: true, opened: true},
+		{name: "fin, the client first", peer: func(c *net.TCPConn) { answer(c); toEOF(c) }, want: counts{"fin": n}, completed: true, opened: true},
+		{name: "fin, the client half", peer: func(c *net.TCPConn) { answer(c); toEOF(c) }, change: func(_ *Plan, g *Group) {
+			g.Close = mustPolicy("client:half")
+		}, want: counts{"fin": n}, completed: true, opened: true},
+		{name: "fin, the server first", peer: func(c *net.TCPConn) { answer(c); _ = c.CloseWrite(); toEOF(c) }, change: func(_ *Plan, g *Group) {
+			g.Close = mustPolicy("server:fin")
+		}, want: counts{"fin": n}, completed: true, opened: true},
+		{name: "fin after a delay in CLOSE_WAIT", peer: func(c *net.TCPConn) { answer(c); _ = c.CloseWrite(); toEOF(c) }, change: func(_ *Plan, g *Group) {
+			// Longer than the close timeout, which is the peer's.
+			g.Close, g.OnEOF, g.CloseTimeout = mustPolicy("server:fin"), mustReaction("delay=300ms"), 200*time.Millisecond
+		}, want: counts{"fin": n}, completed: true, opened: true},
+		{name: "fin, lingering", peer: func(c *net.TCPConn) { answer(c); toEOF(c) }, change: func(_ *Plan, g *Group) {
+			g.Close = mustPolicy("client:linger=1s")
+		}, want: counts{"fin": n}, completed: true, opened: true},
+		{name: "fin, HTTP to the end of the connection", peer: reads("HTTP/1.0 200 OK\r\n\r\nwhatever", nil), change: func(_ *Plan, g *Group) {
+			g.Exchange, g.Close = mustExchange("http:/"), mustPolicy("server:fin")
+		}, want: counts{"fin": n}, completed: true, opened: true},
+
+		{name: "rst_sent", peer: func(c *net.TCPConn) { answer(c); toEOF(c) }, change: func(_ *Plan, g *Group) {
+			g.Close = mustPolicy("client:rst")
+		}, want: counts{"rst_sent": n}, completed: true, opened: true},
+		{name: "rst_sent, with data unread", peer: func(c *net.TCPConn) { answer(c); toEOF(c) }, change: func(_ *Plan, g *Group) {
+			g.Close = mustPolicy("client:unread")
+		}, want: counts{"rst_sent": n}, completed: true, opened: true},
+		{name: "rst_sent, in answer to EOF", peer: func(c *net.TCPConn) { answer(c); _ = c.CloseWrite(); toEOF(c) }, change: func(_ *Plan, g *Group) {
+			g.Close, g.OnEOF = mustPolicy("server:fin"), mustReaction("rst")
+		}, want: counts{"rst_sent": n}, completed: true, opened: true},
+
+		{name: "rst_received as predicted", peer: func(c *net.TCPConn) { answer(c); reset(c) }, change: func(_ *Plan, g *Group) {
+			g.Close = mustPolicy("server:rst")
+		}, want: counts{"rst_received": n}, completed: true, opened: true},
+		{name: "rst_received as predicted, nothing exchanged", peer: reset, change: func(_ *Plan, g *Group) {
+			g.Close, g.Exchange = mustPolicy("server:rst"), mustExchange("none")
+		}, want: counts{"rst_received": n}, completed: true, opened: true},
+		{name: "rst_received instead of a reply, as predicted", peer: func(c *net.TCPConn) { _ = c.Close() }, change: func(_ *Plan, g *Group) {
+			g.Close, g.Exchange = mustPolicy("server:unread"), mustExchange("echo:100,1")
+		}, want: counts{"rst_received": n}, completed: true, opened: true},
+		{name: "rst_received that nobody predicted", peer: reset, change: func(_ *Plan, g *Group) {
+			g.Close, g.Exchange = mustPolicy("server:fin"), mustExchange("none")
+		}, want: counts{"rst_received": n}, opened: true},
+
+		{name: "held", peer: toEOF, change: func(_ *Plan, g *Group) {
+			g.Close, g.Exchange, g.Connections = teardown.Never, mustExchange("none"), n
+		}, want: counts{"held": n}, opened: true},
+		{name: "held in CLOSE_WAIT", peer: func(c *net.TCPConn) { answer(c); _ = c.CloseWrite(); toEOF(c) }, change: func(_ *Plan, g *Group) {
+			g.Close, g.OnEOF, g.Connections = mustPolicy("server:fin"), mustReaction("never"), n
+		}, want: counts{"held": n}, opened: true},
+
+		{name: "cut_in_request, reset when accepted", peer: reset, want: counts{"cut_in_request": n}, opened: true},
+		{name: "cut_in_request, reset before the reply", peer: func(c *net.TCPConn) {
+			_, _ = c.Read(make([]byte, 1))
+			reset(c)
+		}, want: counts{"cut_in_request": n}, opened: true},
+		{name: "cut_in_request, closed before the reply", peer: func(c *net.TCPConn) {
+			_, _ = c.Read(make([]byte, 1))
+		}, want: counts{"cut_in_request": n}, opened: true},
+		{name: "cut_in_request, closed in the reply", peer: func(c *net.TCPConn) { answer(c) }, change: func(_ *Plan, g *Group) {
+			g.Exchange = mustExchange("echo:1,10")
+		}, want: counts{"cut_in_request": n}, opened: true},
+		{name: "cut_in_request, reset in the reply", peer: func(c *net.TCPConn) { answer(c); reset(c) }, change: func(_ *Plan, g *Group) {
+			g.Exchange = mustExchange("echo:1,10")
+		}, want: counts{"cut_in_request": n}, opened: true},
+		{name: "cut_in_request, reset in the request", peer: func(c *net.TCPConn) {
+			_, _ = io.CopyN(io.Discard, c, 100_000)
+			reset(c)
+		}, change: func(_ *Plan, g *Group) {
+			g.Exchange = mustExchange("echo:50000000,1")
+		}, want: counts{"cut_in_request": n}, opened: true},
+		{name: "cut_in_request, closed in an HTTP body", peer: reads("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nok", nil), change: func(_ *Plan, g *Group) {
+			g.Exchange = mustExchange("http:/")
+		}, want: counts{"cut_in_request": n}, opened: true},
+		{name: "cut_in_request, closed in an HTTP header", peer: reads("HTTP/1.1 200 OK\r\nContent-Le", nil), change: func(_ *Plan, g *Group) {
+			g.Exchange = mustExchange("http:/")
+		}, want: counts{"cut_in_request": n}, opened: true},
+		{name: "cut_in_request, in a second request", peer: func(c *net.TCPConn) {
+			answer(c)
+			_, _ = c.Read(make([]byte, 1))
+		}, change: func(_ *Plan, g *Group) { g.Requests = 2 }, want: counts{"cut_in_request": n}, opened: true},
+
+		{name: "closed_early, in the hold", peer: func(c *net.TCPConn) { answer(c) }, change: func(_ *Plan, g *Group) {
+			g.Hold = bound
+		}, want: counts{"closed_early": n}, opened: true},
+		{name: "closed_early, reset in the hold", peer: reset, change: func(_ *Plan, g *Group) {
+			g.Hold, g.Exchange = bound, mustExchange("none")
+		}, want: counts{"closed_early": n}, opened: true},
+		{name: "closed_early, in the think time", peer: func(c *net.TCPConn) { answer(c) }, change: func(_ *Plan, g *Group) {
+			g.Requests, g.Think = 2, bound
+		}, want: counts{"closed_early": n}, opened: true},
+		{name: "closed_early, HTTP close between requests", peer: reads("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", toEOF), change: func(_ *Plan, g *Group) {
+			g.Requests, g.Exchange = 2, mustExchange("http:/")
+		}, want: counts{"closed_early": n}, opened: true},
+		{name: "closed_early, with the end of the reply", peer: reads("HTTP/1.0 200 OK\r\n\r\nwhatever", nil), change: func(_ *Plan, g *Group) {
+			g.Exchange = mustExchange("http:/")
+		}, want: counts{"closed_early": n}, opened: true},
+		{name: "closed_early, where nobody should close", peer: func(c *net.TCPConn) { answer(c) }, change: func(_ *Plan, g *Group) {
+			g.Close = teardown.Never
+		}, want: counts{"closed_early": n}, opened: true},
+		{name: "closed_early, instead of data to leave unread", peer: func(c *net.TCPConn) { _, _ = c.Read(make([]byte, 1)) }, change: func(_ *Plan, g *Group) {
+			g.Close = mustPolicy("client:unread")
+		}, want: counts{"closed_early": n}, opened: true},
+		{name: "closed_early, in the plateau", peer: func(c *net.TCPConn) { answer(c) }, change: func(p *Plan, g *Group) {
+			p.Count, g.Connections, g.Plateau = 0, n, bound
+		}, want: counts{"closed_early": n}, opened: true},
+
+		{name: "http_status", peer: reads("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", toEOF), change: func(_ *Plan, g *Group) {
+			g.Exchange = mustExchange("http:/")
+		}, want: counts{"http_status": n}, opened: true},
+		{name: "http_status, to the end of the connection", peer: reads("HTTP/1.0 500 No\r\n\r\nwhatever", nil), change: func(_ *Plan, g *Group) {
+			g.Exchange = mustExchange("http:/")
+		}, want: counts{"http_status": n}, opened: true},
+		{name: "a 404 is an answer", peer: reads("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", toEOF), change: func(_ *Plan, g *Group) {
+			g.Exchange = mustExchange("http:/")
+		}, want: counts{"fin": n}, completed: true, opened: true},
+
+		{name: "request_timeout", peer: toEOF, change: func(_ *Plan, g *Group) {
+			g.RequestTimeout = 50 * time.Millisecond
+		}, want: counts{"request_timeout": n}, opened: true},
+		{name: "request_timeout, in the reply", peer: reads("HTTP/1.1 200 OK\r\n", toEOF), change: func(_ *Plan, g *Group) {
+			g.RequestTimeout, g.Exchange = 50*time.Millisecond, mustExchange("http:/")
+		}, want: counts{"request_timeout": n}, opened: true},
+		{name: "request_timeout, in the request", peer: func(c *net.TCPConn) {
+			_ = c.SetReadBuffer(4096)
+			_, _ = c.Read(make([]byte, 1))
+			stall(c)
+		}, change: func(_ *Plan, g *Group) {
+			g.RequestTimeout, g.Exchange = 50*time.Millisecond, mustExchange("echo:50000000,1")
+		}, want: counts{"request_timeout": n}, opened: true},
+
+		{name: "close_timeout of the client's half close", peer: func(c *net.TCPConn) { answer(c); stall(c) }, change: func(_ *Plan, g *Group) {
+			g.Close, g.CloseTimeout = mustPolicy("client:half"), 50*time.Millisecond
+		}, want: counts{"close_timeout": n}, opened: true},
+		{name: "close_timeout of the server's close", peer: func(c *net.TCPConn) { answer(c); toEOF(c) }, change: func(_ *Plan, g *Group) {
+			g.Close, g.CloseTimeout = mustPolicy("server:fin"), 50*time.Millisecond
+		}, want: counts{"close_timeout": n}, opened: true},
+		{name: "close_timeout, nothing to leave unread", peer: toEOF, change: func(_ *Plan, g *Group) {
+			g.Close, g.CloseTimeout = mustPolicy("client:unread"), 50*time.Millisecond
+		}, want: counts{"close_timeout": n}, opened: true},
+
+		{name: "other, not HTTP", peer: reads("SSH-2.0-OpenSSH_9.9\r\n", toEOF), change: func(_ *Plan, g *Group) {
+			g.Exchange = mustExchange("http:/")
+		}, want: counts{"other": n}, opened: true, errnos: map[unix.Errno]int64{unix.EBADMSG: n}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := newLab(t)
+			p := loadOf(n, l.peer(tc.peer))
+			if tc.change != nil {
+				tc.change(&p, &p.Groups[0])
+			}
+			r := l.run(p)
+			got := &r.Groups[0].Ledger
+			if d := cmp.Diff(tc.want, outcomes(got)); d != "" {
+				t.Errorf("outcomes (-want +got):\n%s", d)
+			}
+			if want := times(n, tc.completed); got.Completed() != want {
+				t.Errorf("completed %d, want %d", got.Completed(), want)
+			}
+			if want := times(n, tc.opened); got.Opened != want {
+				t.Errorf("opened %d, want %d", got.Opened, want)
+			}
+			if tc.errnos == nil {
+				tc.errnos = map[unix.Errno]int64{}
+			}
+			if d := cmp.Diff(tc.errnos, r.Groups[0].Errnos); d != "" {
+				t.Errorf("errnos (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+func times(n int64, yes bool) int64 {
+	if yes {
+		return n
+	}
+	return 0
+}
+
+// fillQueue makes a listener whose accept queue is full: it drops SYNs.
+func (l *lab) fillQueue() netip.AddrPort {
+	l.t.Helper()
+	addr := l.listen("127.0.0.1:0", 0)
+	l.do(func() error {
+		// backlog+1 connections fit (sk_acceptq_is_full).
+		c, err := net.DialTimeout("tcp", addr.String(), bound)
+		if err == nil {
+			l.t.Cleanup(func() { _ = c.Close() })
+		}
+		return err
+	})
+	return addr
+}
+
+func TestOutcomesOfTheDial(t *testing.T) {
+	const n = 6
+	for _, tc := range []struct {
+		name    string
+		sysctls []string
+		target  func(l *lab) netip.AddrPort
+		change  func(p *Plan, g *Group)
+		want    map[string]int64
+		noSYN   int64
+	}{
+		{name: "refused", target: (*lab).nobody, want: map[string]int64{"refused": n}},
+		{name: "refused, nothing exchanged", target: (*lab).nobody, change: func(_ *Plan, g *Group) {
+			g.Exchange = mustExchange("none")
+		}, want: map[string]int64{"refused": n}},
+		{name: "connect_timeout", target: (*lab).fillQueue, change: func(_ *Plan, g *Group) {
+			g.ConnectTimeout = 50 * time.Millisecond
+		}, want: map[string]int64{"connect_timeout": n}},
+		{name: "no_local_port of the group's", sysctls: []string{"net.ipv4.tcp_tw_reuse=0"}, target: func(l *lab) netip.AddrPort {
+			return l.peer(func(c *net.TCPConn) { answer(c); toEOF(c) })
+		}, change: func(_ *Plan, g *Group) {
+			g.SourcePorts = PortRange{40_000, 40_003}
+		}, want: map[string]int64{"fin": 4, "no_local_port": n - 4}, noSYN: n - 4},
+		{name: "no_local_port of the namespace's", sysctls: []string{
+			"net.ipv4.tcp_tw_reuse=0", "net.ipv4.ip_local_port_range=40000 40003",
+		}, target: func(l *lab) netip.AddrPort {
+			return l.peerAt("127.0.0.1:9000", func(c *net.TCPConn) { answer(c); toEOF(c) })
+		}, want: map[string]int64{"fin": 4, "no_local_port": n - 4}, noSYN: n - 4},
+		{name: "a second source has the same ports again", sysctls: []string{"net.ipv4.tcp_tw_reuse=0"}, target: func(l *lab) netip.AddrPort {
+			return l.peer(func(c *net.TCPConn) { answer(c); toEOF(c) })
+		}, change: func(_ *Plan, g *Group) {
+			g.SourcePorts = PortRange{40_000, 40_003}
+			g.Sources = []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3")}
+		}, want: map[string]int64{"fin": n}},
+		{name: "unreachable", target: func(*lab) netip.AddrPort { return netip.MustParseAddrPort("10.9.8.7:80") },
+			want: map[string]int64{"unreachable": n}, noSYN: n},
+		{name: "unreachable over IPv6", target: func(*lab) netip.AddrPort { return netip.MustParseAddrPort("[fd00::7]:80") },
+			want: map[string]int64{"unreachable": n}, noSYN: n},
+		{name: "other, a source that is not local", target: (*lab).nobody, change: func(_ *Plan, g *Group) {
+			g.Sources = []netip.Addr{netip.MustParseAddr("10.9.8.7")}
+		}, want: map[string]int64{"other": n}, noSYN: n},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l := newLab(t, tc.sysctls...)
+			p := loadOf(n, tc.target(l))
+			if tc.change != nil {
+				tc.change(&p, &p.Groups[0])
+			}
+			r := l.run(p)
+			got := &r.Groups[0].Ledger
+			if d := cmp.Diff(tc.want, outcomes(got)); d != "" {
+				t.Errorf("outcomes (-want +got):\n%s", d)
+			}
+			if got.NoSYN != tc.noSYN {
+				t.Errorf("%d attempts sent no SYN, want %d", got.NoSYN, tc.noSYN)
+			}
+		})
+	}
+}
+
+// Descriptors run out: the load goes on with those that it has.
+func TestOutcomeNoFd(t *testing.T) {
+	const n = 50
+	l := newLab(t)
+	addr := l.listen("127.0.0.1:0", 4096) // its connections take no descriptor
+	p := loadOf(n, addr)
+	p.Groups[0].Exchange, p.Groups[0].Close, p.Groups[0].Connections = mustExchange("none"), teardown.Never, n
+	before := l.counter("TcpActiveOpens")
+	g, err := New(Config{Plan: p, Namespace: l.ns})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.Close() })
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	// The probe has the lowest number that is free.
+	probe, err := unix.Dup(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = unix.Close(probe)
+	low := old
+	low.Cur = uint64(probe) + 20
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	g.Start(context.Background())
+	<-g.Done()
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	r := finish(t, g)
+	l.checkOpens(r, before)
+	got := &r.Groups[0].Ledger
+	held, failed := got.Outcomes[Held], got.Outcomes[NoFd]
+	if held == 0 || failed == 0 || held+failed != n || got.NoSYN != failed {
+		t.Errorf("%v, %d without a SYN: want some held, the others no_fd without a SYN", outcomes(got), got.NoSYN)
+	}
+}

@@ -204,6 +204,7 @@ func (e *experiment) addBooks(r *record.Run) {
 	if e.server != nil {
 		b.server = &e.ended
 	}
+	r.TimeWait.Simultaneous = b.simultaneous()
 	r.Predicted = b.predict()
 	r.Accounting = b.checks(&r.Predicted)
 }

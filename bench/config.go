@@ -64,6 +64,8 @@ const (
 	defaultInterval = time.Second
 	// settleAtMost bounds the wait for what is on its way to a state where it stays.
 	settleAtMost = 3 * time.Second
+	// lateAtMost bounds what a server's delay adds to that.
+	lateAtMost = time.Minute
 	// reservedFds stay free for everything that is not a connection of the load.
 	reservedFds = 64
 )

@@ -29,6 +29,7 @@ func (e *experiment) addPressure(r *record.Run) {
 		p.Ports.Range = fmt.Sprintf("%d %d", sp.Lo, sp.Hi)
 		p.Ports.Available = int(sp.Hi) - int(sp.Lo) + 1
 	}
+	p.Ports.Pairs = len(pairs)
 	if len(pairs) > 0 {
 		p.Ports.PeakInUse = pairs[0].PeakInUse
 	}

@@ -6,6 +6,7 @@ import (
 
 	"lastack/bench/record"
 	"lastack/sockstate"
+	"lastack/sockstate/teardown"
 )
 
 const settlePoll = 10 * time.Millisecond
@@ -14,7 +15,7 @@ const settlePoll = 10 * time.Millisecond
 // counters can be compared, and then, where that was asked for, until it is gone.
 func (e *experiment) settleDown(ctx context.Context) {
 	s, from := e.sampler, time.Now()
-	limit := settleAtMost
+	limit := settleAtMost + e.reactsLate()
 	interrupted := ctx.Err() != nil
 	st := &record.Settle{}
 	e.settle = st
@@ -56,6 +57,15 @@ func (e *experiment) settleDown(ctx context.Context) {
 			next = next.Add(e.cfg.Interval)
 		}
 	}
+}
+
+// reactsLate is how long the server stays in CLOSE_WAIT, by policy, after the client's lifecycle
+// is over.
+func (e *experiment) reactsLate() time.Duration {
+	if s := e.cfg.Server; s != nil && s.Close.Who == teardown.ClientFirst && s.OnEOF.Kind == teardown.ReactDelay {
+		return min(s.OnEOF.Delay, lateAtMost)
+	}
+	return 0
 }
 
 type leftovers struct {

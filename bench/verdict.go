@@ -3,10 +3,11 @@ package bench
 import (
 	"fmt"
 	"math"
-	"time"
 
 	"lastack/bench/host"
 	"lastack/bench/record"
+	"lastack/sockstate"
+	"lastack/sockstate/teardown"
 )
 
 const (
@@ -82,38 +83,83 @@ func (j *judgement) ports() bool {
 		return false
 	}
 	p := r.Pressure.Ports
-	pairs := max(len(r.Pressure.Pairs), 1)
-	ports := p.Available * pairs
-	j.limit(record.LimitPorts, false, "%s of %s attempts found no free local port (EADDRNOTAVAIL): %s ports for each of %d source and destination pairs, %s in use at the fullest",
-		host.Count(n), host.Count(r.Connections.Attempted), host.Count(int64(p.Available)), pairs, host.Count(int64(p.PeakInUse)))
-	asked := j.asked()
-	j.because("a closed connection keeps its port for the %d s of TIME_WAIT where the client closes first: %s ports / %d s = %.0f connections/s sustained, against %s/s attempted",
-		twSeconds, host.Count(int64(ports)), twSeconds, float64(ports)/twSeconds, host.Count(int64(asked)))
-	if p.Available > 0 {
-		need := int(math.Ceil(asked * twSeconds / float64(p.Available)))
-		if need > pairs {
-			j.advise("more addresses: %s/s for 60 s each need %s pairs of %s ports: --source with %s addresses, or that many targets",
-				host.Count(int64(asked)), host.Count(int64(need)), host.Count(int64(p.Available)), host.Count(int64(need)))
-		}
+	pairs := max(p.Pairs, len(r.Pressure.Pairs), 1)
+	where := "the 1 source and destination pair"
+	if pairs > 1 {
+		where = fmt.Sprintf("each of %s source and destination pairs", host.Count(int64(pairs)))
 	}
-	if p.Available < 64000 {
-		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, %s/s with as many pairs`, host.Count(int64(64512*pairs/twSeconds)))
+	j.limit(record.LimitPorts, false, "%s of %s attempts found no free local port (EADDRNOTAVAIL): %s ports for %s, %s in use at the fullest",
+		host.Count(n), host.Count(r.Connections.Attempted), host.Count(int64(p.Available)), where, host.Count(int64(p.PeakInUse)))
+	if r.Predicted.TimeWait == sockstate.Server.String() || r.Predicted.TimeWait == teardown.HeldByNone.String() {
+		j.portsOfOpen(pairs)
+	} else {
+		j.portsOfTimeWait(pairs)
 	}
-	j.advise("reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1 s (tcp_tw_reuse_delay), up to %s/s here; 2, the default, does so on loopback only", host.Count(int64(ports)))
-	j.advise("no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port")
 	return true
 }
 
-// asked is the rate of lifecycles that was asked for, or tried.
+const (
+	// mostPorts is what ip_local_port_range="1024 65535" gives; widenBelow is where that is worth advising.
+	mostPorts  = 64512
+	widenBelow = 64000
+)
+
+// portsOfTimeWait: it was the client's own closed connections that held the ports.
+func (j *judgement) portsOfTimeWait(pairs int) {
+	available := j.r.Pressure.Ports.Available
+	ports := int64(available) * int64(pairs)
+	rate := j.asked()
+	against := "it opened up to"
+	if j.openLoop() {
+		against = "it was asked for"
+	}
+	j.because("the client closes first, so each connection keeps its port for the %d s of TIME_WAIT: %s ports / %d s = %s connections/s sustained; %s %s/s",
+		twSeconds, host.Count(ports), twSeconds, perSecond(float64(ports)/twSeconds), against, perSecond(rate))
+	if available > 0 {
+		if need := int64(math.Ceil(rate * twSeconds / float64(available))); need > int64(pairs) {
+			j.advise("more addresses: %s connections/s for %d s each need %s pairs of %s ports: --source with %s addresses, or that many targets",
+				perSecond(rate), twSeconds, host.Count(need), host.Count(int64(available)), host.Count(need))
+		}
+	}
+	if available < widenBelow {
+		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives %s for each pair, %s connections/s with as many pairs`,
+			host.Count(mostPorts), perSecond(float64(mostPorts*pairs)/twSeconds))
+	}
+	j.advise("reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1 s (tcp_tw_reuse_delay), up to %s connections/s here; 2, the default, does so on loopback only", host.Count(ports))
+	j.advise("no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port")
+}
+
+// portsOfOpen: the client keeps no TIME_WAIT, so it was open connections that held the ports.
+func (j *judgement) portsOfOpen(pairs int) {
+	available := j.r.Pressure.Ports.Available
+	j.because("no TIME_WAIT stays with the client here, so it was connections still open that held the ports: up to %s at once", host.Count(j.r.Connections.PeakOpen))
+	j.advise("more addresses: --source with more of them, or more targets: each pair has %s ports of its own", host.Count(int64(available)))
+	if available < widenBelow {
+		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives %s for each pair, %s in all`, host.Count(mostPorts), host.Count(mostPorts*int64(pairs)))
+	}
+	j.advise("fewer connections at once: a smaller --connections or --rate, or a shorter --hold")
+}
+
+// asked is the rate of lifecycles that was asked for; in closed loop, which asks for none, the most
+// that an interval opened: how fast the load is while it has what it needs.
 func (j *judgement) asked() float64 {
 	if j.openLoop() {
 		return j.r.Rate.TargetPerS
 	}
-	if j.r.ElapsedS <= 0 {
-		return 0
+	best, from := j.r.Rate.OpenedPerS, 0.0
+	for i := range j.r.Timeline {
+		iv := &j.r.Timeline[i]
+		// A short interval, as the last one may be, says little.
+		if took := iv.TS - from; took > shortestS {
+			best = max(best, float64(iv.Opened)/took)
+		}
+		from = iv.TS
 	}
-	return float64(j.r.Connections.Attempted) / j.r.ElapsedS
+	return best
 }
+
+// shortestS is the shortest interval whose rate is looked at, in seconds.
+const shortestS = 0.05
 
 func (j *judgement) descriptors() bool {
 	n := j.r.Outcomes[record.OutcomeNoFD]
@@ -166,7 +212,7 @@ func (j *judgement) lateness() bool {
 	if c.GeneratorBusiest < busy && j.idle() >= 1-busy {
 		by = record.LimitUnknown
 	}
-	j.limit(by, false, "the generator started 1 %% of the arrivals more than %s late (lag p99): it could not keep %s/s", micros(lag.P99Us), host.Count(int64(j.r.Rate.TargetPerS)))
+	j.limit(by, false, "the generator started 1 %% of the arrivals more than %s late (lag p99): it could not keep %s/s", micros(lag.P99Us), perSecond(j.r.Rate.TargetPerS))
 	j.cpuReason()
 	j.advise("a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less")
 	return true
@@ -201,7 +247,7 @@ func (j *judgement) queues() bool {
 	syn := c["TcpExtTCPReqQFullDrop"] + c["TcpExtTCPReqQFullDoCookies"]
 	switch {
 	case overflow > 0:
-		j.limit(record.LimitAcceptQueue, true, "the accept queue overflowed %s times (backlog %s): clients that were dropped retry their SYN after 1 s", host.Count(overflow), host.Count(int64(j.r.Pressure.Backlog)))
+		j.limit(record.LimitAcceptQueue, true, "the accept queue overflowed %s times (%s): clients that were dropped retry their SYN after 1 s", host.Count(overflow), j.backlog())
 		j.advise("a larger --backlog (net.core.somaxconn caps it), more --listeners, or a server that accepts faster")
 	case syn > 0:
 		j.limit(record.LimitSYNDrops, true, "the SYN queue was full %s times", host.Count(syn))
@@ -212,6 +258,18 @@ func (j *judgement) queues() bool {
 		return false
 	}
 	return true
+}
+
+// backlog is "backlog 4,096", of each listener where their number is known.
+func (j *judgement) backlog() string {
+	sum := j.r.Pressure.Backlog
+	if s := j.r.Server; s != nil && s.Listeners > 1 {
+		return fmt.Sprintf("backlog %s of each of %s listeners", host.Count(int64(sum/s.Listeners)), host.Count(int64(s.Listeners)))
+	}
+	if sum == 0 {
+		return "backlog unknown"
+	}
+	return "backlog " + host.Count(int64(sum))
 }
 
 // failures: most of the load failed at the target.
@@ -301,8 +359,11 @@ func (j *judgement) rate() bool {
 	}
 	c := j.r.Connections
 	if j.met() {
-		lag := j.r.Latency["lag"]
-		return j.limit(record.LimitTarget, true, "all %s arrivals of the schedule were started, lag p99 %s", host.Count(c.Attempted), micros(lag.P99Us))
+		all := "all " + host.Count(c.Attempted)
+		if c.Attempted != c.Scheduled {
+			all = host.Count(c.Attempted) + " of " + host.Count(c.Scheduled)
+		}
+		return j.limit(record.LimitTarget, true, "%s arrivals of the schedule were started, lag p99 %s", all, micros(j.r.Latency["lag"].P99Us))
 	}
 	return j.limit(record.LimitUnknown, false, "%s of %s arrivals of the schedule were started", host.Count(c.Attempted), host.Count(c.Scheduled))
 }
@@ -347,15 +408,25 @@ func rangeText(r record.Range) string {
 	return host.Count(r.Min) + " to " + host.Count(r.Max)
 }
 
-func seconds(s float64) string { return time.Duration(s * 1e9).Round(time.Millisecond).String() }
-
-// micros prints a time with three digits, as the report does.
-func micros(us float64) string {
-	switch {
-	case us >= 1e6:
-		return fmt.Sprintf("%.3g s", us/1e6)
-	case us >= 1e3:
-		return fmt.Sprintf("%.3g ms", us/1e3)
+// perSecond is a rate: whole from 10 on, so that 16.7 does not become 16.
+func perSecond(r float64) string {
+	if r < 10 {
+		return fmt.Sprintf("%.1f", r)
 	}
-	return fmt.Sprintf("%.3g µs", us)
+	return host.Count(int64(math.Round(r)))
+}
+
+func seconds(s float64) string { return micros(s * 1e6) }
+
+// micros is a time in the unit that suits it, to three digits.
+func micros(us float64) string {
+	for _, u := range []struct {
+		us   float64
+		name string
+	}{{1e6, "s"}, {1e3, "ms"}, {1, "µs"}} {
+		if v := us / u.us; v >= 1 {
+			return fmt.Sprintf("%.*f %s", max(0, 2-int(math.Log10(v))), v, u.name)
+		}
+	}
+	return fmt.Sprintf("%.0f ns", us*1e3)
 }

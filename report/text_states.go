@@ -259,6 +259,9 @@ func (t *text) timeWait() {
 		}
 		tab.row("entered", thousands(entered), note)
 	}
+	if n := tw.Simultaneous; n != nil {
+		tab.row("simultaneous", thousands(*n), percent(float64(*n), float64(entered+tw.Overflow-*n))+" of the connections: the FINs crossed, and both ends entered it")
+	}
 	if tw.Peak > 0 {
 		var parts []string
 		for _, side := range keys(tw.PeakBySide) {

@@ -229,6 +229,10 @@ type TimeWait struct {
 	EnteredShort int64 `json:"entered_short"`
 	// Overflow is TcpExtTCPTimeWaitOverflow: closed at once, tcp_max_tw_buckets being full.
 	Overflow int64 `json:"overflow"`
+	// Simultaneous is the number of connections whose FINs crossed, so that both ends entered
+	// TIME_WAIT: entries less connections. Set only where it says that: under both:fin, in a
+	// namespace of the load's own, with every connection completed.
+	Simultaneous *int64 `json:"simultaneous,omitempty"`
 	// ReusedByConnect is TcpExtTWRecycled: a connect took over the port of a TIME_WAIT socket.
 	ReusedByConnect  int64 `json:"reused_by_connect"`
 	FinWait2MiniPeak int   `json:"fin_wait2_mini_peak"`
@@ -300,6 +304,8 @@ type Ports struct {
 	// Available is the number of ports in the range less the reserved ones.
 	Available int `json:"available"`
 	PeakInUse int `json:"peak_in_use"`
+	// Pairs is the number of pairs that the load used; Pressure.Pairs lists the fullest.
+	Pairs int `json:"pairs,omitempty"`
 	// ExhaustedInS is the time from the start to exhaustion, extrapolated from the growth
 	// seen; 0 where the use was steady or falling.
 	ExhaustedInS float64 `json:"exhausted_in_s,omitempty"`

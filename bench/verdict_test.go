@@ -1,0 +1,481 @@
+package bench
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lastack/bench/record"
+)
+
+// closedLoop is a run that nothing but its number of connections bound.
+func closedLoop() record.Run {
+	return record.Run{
+		ElapsedS: 10,
+		Plan:     record.Plan{Groups: []record.Group{{Name: "run", Connections: 64, Close: "client:fin"}}},
+		Result: record.Result{
+			Connections: record.Connections{Attempted: 80_000, Opened: 80_000, Completed: 80_000, PeakOpen: 64},
+			Outcomes:    map[string]int64{record.OutcomeFIN: 80_000},
+			Latency:     map[string]record.Latency{"lifecycle": {Count: 80_000, MeanUs: 8123.4}},
+		},
+		Server: &record.Server{Listeners: 2, Backlog: 4096},
+		Pressure: record.Pressure{
+			Ports: record.Ports{Range: "32768 60999", Available: 28_232, PeakInUse: 100, Pairs: 1},
+			CPU:   record.CPU{CPUs: 2, ElapsedS: 10, GeneratorS: 4, ServerS: 3, SystemS: 8, UserS: 1, IdleS: 8, GeneratorBusiest: 0.4, ServerBusiest: 0.3},
+		},
+		Predicted:  record.Predicted{TimeWait: "client"},
+		Accounting: []record.Check{{Name: "sum of outcomes = attempted", Want: record.Range{Min: 80_000, Max: 80_000}, Got: 80_000, OK: true, Exact: true}},
+	}
+}
+
+// openLoop is a run that met its rate.
+func openLoop() record.Run {
+	r := closedLoop()
+	r.Connections.Scheduled = 80_000
+	r.Rate.TargetPerS = 8000
+	r.Latency["lag"] = record.Latency{Count: 80_000, P99Us: 412.7}
+	return r
+}
+
+func fails(outcome string, n int64) func(*record.Run) {
+	return func(r *record.Run) {
+		r.Outcomes[outcome] += n
+		r.Outcomes[record.OutcomeFIN] -= n
+		r.Connections.Completed -= n
+		r.Connections.Failed += n
+	}
+}
+
+// busyWith takes the machine's idle time; softirq is a part of the system's time.
+func busyWith(generator, server, softirq float64) func(*record.Run) {
+	return func(r *record.Run) {
+		c := &r.Pressure.CPU
+		c.IdleS, c.GeneratorS, c.ServerS, c.SoftirqS = 0.1, generator, server, softirq
+		c.SystemS, c.UserS = 18, 1.9
+	}
+}
+
+func outOfPorts(r *record.Run) {
+	fails(record.OutcomeNoLocalPort, 79_000)(r)
+	r.Connections.Opened = 1000
+	r.Pressure.Ports = record.Ports{Range: "40000 40999", Available: 1000, PeakInUse: 1000, Pairs: 1}
+	r.Timeline = []record.Interval{{TS: 1, Opened: 1000}, {TS: 2}, {TS: 2.00001, Opened: 1}}
+}
+
+func TestVerdict(t *testing.T) {
+	tests := []struct {
+		name string
+		base func() record.Run
+		with []func(*record.Run)
+		want record.Verdict
+	}{
+		{
+			"nothing attempted", closedLoop,
+			[]func(*record.Run){func(r *record.Run) { r.Connections = record.Connections{} }},
+			record.Verdict{LimitedBy: record.LimitUnknown, Reasons: []string{"no lifecycle was attempted in the measured time"}},
+		},
+		{
+			"local ports, closed loop", closedLoop,
+			[]func(*record.Run){outOfPorts},
+			record.Verdict{
+				LimitedBy: record.LimitPorts,
+				Reasons: []string{
+					"79,000 of 80,000 attempts found no free local port (EADDRNOTAVAIL): 1,000 ports for the 1 source and destination pair, 1,000 in use at the fullest",
+					"the client closes first, so each connection keeps its port for the 60 s of TIME_WAIT: 1,000 ports / 60 s = 17 connections/s sustained; it opened up to 1,000/s",
+				},
+				Advice: []string{
+					"more addresses: 1,000 connections/s for 60 s each need 60 pairs of 1,000 ports: --source with 60 addresses, or that many targets",
+					`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, 1,075 connections/s with as many pairs`,
+					"reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1 s (tcp_tw_reuse_delay), up to 1,000 connections/s here; 2, the default, does so on loopback only",
+					"no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port",
+				},
+			},
+		},
+		{
+			"local ports, open loop from many addresses", openLoop,
+			[]func(*record.Run){outOfPorts, func(r *record.Run) {
+				r.Pressure.Ports = record.Ports{Available: 64_512, PeakInUse: 64_512, Pairs: 20}
+				r.Pressure.Pairs = make([]record.PortPair, 16) // the fullest
+				r.Rate.TargetPerS = 25_000
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitPorts,
+				Reasons: []string{
+					"79,000 of 80,000 attempts found no free local port (EADDRNOTAVAIL): 64,512 ports for each of 20 source and destination pairs, 64,512 in use at the fullest",
+					"the client closes first, so each connection keeps its port for the 60 s of TIME_WAIT: 1,290,240 ports / 60 s = 21,504 connections/s sustained; it was asked for 25,000/s",
+				},
+				Advice: []string{
+					"more addresses: 25,000 connections/s for 60 s each need 24 pairs of 64,512 ports: --source with 24 addresses, or that many targets",
+					"reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1 s (tcp_tw_reuse_delay), up to 1,290,240 connections/s here; 2, the default, does so on loopback only",
+					"no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port",
+				},
+			},
+		},
+		{
+			"local ports, taken by open connections", closedLoop,
+			[]func(*record.Run){outOfPorts, func(r *record.Run) {
+				r.Predicted.TimeWait = "none"
+				r.Connections.PeakOpen = 5000
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitPorts,
+				Reasons: []string{
+					"79,000 of 80,000 attempts found no free local port (EADDRNOTAVAIL): 1,000 ports for the 1 source and destination pair, 1,000 in use at the fullest",
+					"no TIME_WAIT stays with the client here, so it was connections still open that held the ports: up to 5,000 at once",
+				},
+				Advice: []string{
+					"more addresses: --source with more of them, or more targets: each pair has 1,000 ports of its own",
+					`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, 64,512 in all`,
+					"fewer connections at once: a smaller --connections or --rate, or a shorter --hold",
+				},
+			},
+		},
+		{
+			"descriptors", closedLoop,
+			[]func(*record.Run){fails(record.OutcomeNoFD, 1234), func(r *record.Run) { r.Pressure.Fds = record.Fds{Peak: 20_000, Limit: 20_000} }},
+			record.Verdict{
+				LimitedBy: record.LimitFds,
+				Reasons:   []string{"1,234 attempts found no free descriptor: 20,000 in use of 20,000 (RLIMIT_NOFILE)"},
+				Advice:    []string{"raise the limit: ulimit -n, LimitNOFILE= of systemd, or nofile of the container; or bound the load with --connections"},
+			},
+		},
+		{
+			"memory", closedLoop,
+			[]func(*record.Run){fails(record.OutcomeNoMemory, 3), func(r *record.Run) {
+				r.Pressure.Memory = record.Memory{TCPPeakBytes: 2 << 30, TCPLimitBytes: 2 << 30}
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitMemory,
+				Reasons:   []string{"TCP's buffers held 2.0 GiB of the 2.0 GiB that tcp_mem allows; 3 attempts failed with ENOBUFS or ENOMEM"},
+				Advice:    []string{"raise net.ipv4.tcp_mem (pages, of the whole host), or hold fewer connections"},
+			},
+		},
+		{
+			"connection tracking", closedLoop,
+			[]func(*record.Run){func(r *record.Run) { r.Pressure.Conntrack = &record.Gauge{Peak: 262_144, Limit: 262_144} }},
+			record.Verdict{
+				LimitedBy: record.LimitConntrack,
+				Reasons:   []string{"connection tracking was full: 262,144 of 262,144 entries"},
+				Advice:    []string{"raise net.netfilter.nf_conntrack_max, or exempt the load with a notrack rule"},
+			},
+		},
+		{
+			"late by the machine", openLoop,
+			[]func(*record.Run){busyWith(11, 6, 2), func(r *record.Run) { r.Latency["lag"] = record.Latency{P99Us: 45_678} }},
+			record.Verdict{
+				LimitedBy: record.LimitCPU,
+				Reasons: []string{
+					"the generator started 1 % of the arrivals more than 45.7 ms late (lag p99): it could not keep 8,000/s",
+					"CPU of 2: generator 55 %, server 30 %, rest 14 %, idle 0 %",
+				},
+				Advice: []string{"a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less"},
+			},
+		},
+		{
+			"late by its own thread", openLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				r.Latency["lag"] = record.Latency{P99Us: 1_234_567}
+				r.Pressure.CPU.GeneratorBusiest = 0.99
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitGeneratorCPU,
+				Reasons: []string{
+					"the generator started 1 % of the arrivals more than 1.23 s late (lag p99): it could not keep 8,000/s",
+					"CPU of 2: generator 20 %, server 15 %, rest 25 %, idle 40 %",
+				},
+				Advice: []string{"a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less"},
+			},
+		},
+		{
+			"capped", openLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				r.Connections.Scheduled = 90_000
+				r.Connections.Capped = 30_000
+				r.Connections.PeakOpen = 1500
+				r.Latency["lag"] = record.Latency{P99Us: 900_000} // the cap's doing
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitConnections,
+				Reasons:   []string{"30,000 of 90,000 arrivals had to wait for a free slot, 10,000 were never started: the cap of --connections, or of the descriptors, bound the rate"},
+				Advice:    []string{"raise --connections above rate x lifecycle (1,500 in flight at most), or shorten --hold"},
+			},
+		},
+		{
+			"TIME_WAIT buckets", closedLoop,
+			[]func(*record.Run){func(r *record.Run) { r.TimeWait = record.TimeWait{Overflow: 47_232, MaxBuckets: 32_768} }},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitTWBuckets,
+				Reasons: []string{"47,232 closed connections skipped TIME_WAIT: tcp_max_tw_buckets is 32,768, which lasts for 546 closes/s"},
+				Advice:  []string{"raise net.ipv4.tcp_max_tw_buckets (256 to 768 B each), or accept it: TIME_WAIT's protection is lost for those"},
+			},
+		},
+		{
+			"accept queue", closedLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				r.Counters = map[string]int64{"TcpExtListenOverflows": 1342, "TcpExtListenDrops": 1342, "TcpExtTCPReqQFullDoCookies": 56}
+				r.Pressure.Backlog = 8192
+			}},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitAcceptQueue,
+				Reasons: []string{"the accept queue overflowed 1,342 times (backlog 4,096 of each of 2 listeners): clients that were dropped retry their SYN after 1 s"},
+				Advice:  []string{"a larger --backlog (net.core.somaxconn caps it), more --listeners, or a server that accepts faster"},
+			},
+		},
+		{
+			"SYN queue", closedLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				r.Counters = map[string]int64{"TcpExtTCPReqQFullDrop": 1000, "TcpExtTCPReqQFullDoCookies": 56, "TcpExtListenDrops": 2000}
+			}},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitSYNDrops,
+				Reasons: []string{"the SYN queue was full 1,056 times"},
+				Advice:  []string{"raise net.ipv4.tcp_max_syn_backlog and the listener's backlog"},
+			},
+		},
+		{
+			"SYNs dropped otherwise", closedLoop,
+			[]func(*record.Run){func(r *record.Run) { r.Counters = map[string]int64{"TcpExtListenDrops": 2000} }},
+			record.Verdict{Valid: true, LimitedBy: record.LimitSYNDrops, Reasons: []string{"the listeners dropped 2,000 SYNs"}},
+		},
+		{
+			"the target fails", closedLoop,
+			[]func(*record.Run){fails(record.OutcomeRefused, 50_000), fails(record.OutcomeCutInRequest, 10_000)},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitServer,
+				Reasons: []string{"60,000 of 80,000 lifecycles failed, most as refused (50,000)"},
+			},
+		},
+		{
+			"the machine's CPUs, both ends on it", closedLoop,
+			[]func(*record.Run){busyWith(11, 6, 2)},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitCPU,
+				Reasons: []string{
+					"the machine's 2 CPUs were full (0 % idle)",
+					"CPU of 2: generator 55 %, server 30 %, rest 14 %, idle 0 %",
+					"client and server share these CPUs: this is what the host can do with both ends on it",
+				},
+			},
+		},
+		{
+			"the machine's CPUs, by the generator alone", closedLoop,
+			[]func(*record.Run){busyWith(19, 0, 2), func(r *record.Run) { r.Server = nil }},
+			record.Verdict{
+				LimitedBy: record.LimitCPU,
+				Reasons: []string{
+					"the machine's 2 CPUs were full (0 % idle)",
+					"CPU of 2: generator 95 %, rest 4 %, idle 0 %",
+				},
+			},
+		},
+		{
+			"softirq", closedLoop,
+			[]func(*record.Run){busyWith(4, 3, 12)},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitSoftirq,
+				Reasons: []string{
+					"the machine was full, mostly of softirq work",
+					"CPU of 2: generator 20 %, server 15 %, rest 64 %, idle 0 %",
+					"client and server share these CPUs: this is what the host can do with both ends on it",
+				},
+			},
+		},
+		{
+			"a load worker", closedLoop,
+			[]func(*record.Run){func(r *record.Run) { r.Server, r.Pressure.CPU.ServerS, r.Pressure.CPU.GeneratorBusiest = nil, 0, 0.97 }},
+			record.Verdict{
+				LimitedBy: record.LimitGeneratorCPU,
+				Reasons: []string{
+					"a load worker used 97 % of a CPU",
+					"CPU of 2: generator 20 %, rest 40 %, idle 40 %",
+				},
+				Advice: []string{"more --workers"},
+			},
+		},
+		{
+			"a server worker", closedLoop,
+			[]func(*record.Run){func(r *record.Run) { r.Pressure.CPU.ServerBusiest = 0.97 }},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitServerCPU,
+				Reasons: []string{
+					"a server worker used 97 % of a CPU",
+					"CPU of 2: generator 20 %, server 15 %, rest 25 %, idle 40 %",
+					"client and server share these CPUs: this is what the host can do with both ends on it",
+				},
+			},
+		},
+		{
+			"rate met", openLoop, nil,
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitTarget,
+				Reasons: []string{"all 80,000 arrivals of the schedule were started, lag p99 413 µs"},
+			},
+		},
+		{
+			"rate met on a full machine", openLoop,
+			[]func(*record.Run){busyWith(11, 6, 2)},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitTarget,
+				Reasons: []string{"all 80,000 arrivals of the schedule were started, lag p99 413 µs"},
+			},
+		},
+		{
+			"rate met but for a few", openLoop,
+			[]func(*record.Run){func(r *record.Run) { r.Connections.Scheduled = 80_500 }},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitTarget,
+				Reasons: []string{"80,000 of 80,500 arrivals of the schedule were started, lag p99 413 µs"},
+			},
+		},
+		{
+			"rate not met", openLoop,
+			[]func(*record.Run){func(r *record.Run) { r.Connections.Scheduled = 100_000 }},
+			record.Verdict{
+				LimitedBy: record.LimitUnknown,
+				Reasons:   []string{"80,000 of 100,000 arrivals of the schedule were started"},
+			},
+		},
+		{
+			"held", closedLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				r.Connections = record.Connections{Attempted: 1000, Opened: 1000, Unfinished: 1000, PeakOpen: 1000}
+				r.Outcomes = map[string]int64{record.OutcomeHeld: 1000}
+			}},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitConnections,
+				Reasons: []string{"1,000 connections were opened and held"},
+			},
+		},
+		{
+			"plateau", closedLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				g := &r.Plan.Groups[0]
+				g.PlateauNs, g.Connections, r.Connections.PeakOpen = 10e9, 6000, 5000
+			}},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitConnections,
+				Reasons: []string{"5,000 connections were open at once, of 6,000 asked for"},
+			},
+		},
+		{
+			"too short", closedLoop,
+			[]func(*record.Run){func(r *record.Run) { r.Plan.Count, r.Pressure.CPU.ElapsedS, r.Pressure.CPU.IdleS = 100, 0.1, 0.1 }},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitConnections,
+				Reasons: []string{"the run was over too soon to say what bound it"},
+			},
+		},
+		{
+			"slots", closedLoop, nil,
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitConnections,
+				Reasons: []string{"64 connections at once, each waiting for the other side most of the time: a lifecycle took 8.12 ms on average; more connections would give more"},
+			},
+		},
+		{
+			"accounting that does not close", openLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				r.Accounting = append(
+					r.Accounting,
+					record.Check{Name: "TcpActiveOpens = attempted less failed before a SYN", Want: record.Range{Min: 80_000, Max: 80_000}, Got: 79_999, Exact: true},
+					record.Check{Name: "TcpExtTCPAbortOnData", Want: record.Range{Min: 1000, Max: 2000}, Got: 12, Exact: true},
+					record.Check{Name: "TcpExtTCPAbortOnClose", Got: 12}, // others' connections may be among them
+				)
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitTarget,
+				Reasons: []string{
+					"all 80,000 arrivals of the schedule were started, lag p99 413 µs",
+					"the accounting does not close: TcpActiveOpens = attempted less failed before a SYN should be 80,000, and is 79,999",
+					"the accounting does not close: TcpExtTCPAbortOnData should be 1,000 to 2,000, and is 12",
+				},
+			},
+		},
+		{
+			"interrupted", closedLoop,
+			[]func(*record.Run){func(r *record.Run) { r.Interrupted, r.ElapsedS = true, 3.4567 }},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitInterrupted,
+				Reasons: []string{
+					"stopped by a signal after 3.46 s: what follows is the part until then",
+					"64 connections at once, each waiting for the other side most of the time: a lifecycle took 8.12 ms on average; more connections would give more",
+				},
+			},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := tt.base()
+			for _, f := range tt.with {
+				f(&r)
+			}
+			if diff := cmp.Diff(tt.want, judge(&r)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// What comes first in a connection's life, and then what spoils the numbers most, names the limit.
+func TestVerdictOrder(t *testing.T) {
+	causes := []struct {
+		limit string
+		f     func(*record.Run)
+	}{
+		{record.LimitPorts, fails(record.OutcomeNoLocalPort, 1000)},
+		{record.LimitFds, fails(record.OutcomeNoFD, 1000)},
+		{record.LimitMemory, fails(record.OutcomeNoMemory, 1000)},
+		{record.LimitConntrack, func(r *record.Run) { r.Pressure.Conntrack = &record.Gauge{Peak: 100, Limit: 100} }},
+		{record.LimitCPU, func(r *record.Run) { r.Latency["lag"] = record.Latency{P99Us: 1e6} }},
+		{record.LimitTWBuckets, func(r *record.Run) { r.TimeWait.Overflow = 1 }},
+		{record.LimitAcceptQueue, func(r *record.Run) { r.Counters["TcpExtListenOverflows"] = 1 }},
+		{record.LimitSYNDrops, func(r *record.Run) { r.Counters["TcpExtListenDrops"] = 1 }},
+		{record.LimitServer, fails(record.OutcomeRefused, 60_000)},
+		{record.LimitCPU, func(r *record.Run) { r.Connections.Scheduled = 1e6 }},
+	}
+	for i, c := range causes {
+		t.Run(c.limit, func(t *testing.T) {
+			r := openLoop()
+			r.Counters = make(map[string]int64)
+			busyWith(11, 6, 2)(&r)
+			for _, worse := range slices.Backward(causes[i:]) {
+				worse.f(&r)
+			}
+			if got := judge(&r).LimitedBy; got != c.limit {
+				t.Errorf("limited by %s, want %s", got, c.limit)
+			}
+		})
+	}
+}
+
+// The verdict does not change what it judges.
+func TestVerdictIsPure(t *testing.T) {
+	a, b := openLoop(), openLoop()
+	first := judge(&a)
+	if diff := cmp.Diff(b, a); diff != "" {
+		t.Errorf("judging changed the record (-before +after):\n%s", diff)
+	}
+	if diff := cmp.Diff(first, judge(&a)); diff != "" {
+		t.Errorf("judging twice (-first +second):\n%s", diff)
+	}
+	if got := slices.Sorted(maps.Keys(a.Outcomes)); len(got) != 1 {
+		t.Errorf("outcomes %v", got)
+	}
+}
+
+func TestTimesAreReadable(t *testing.T) {
+	for us, want := range map[float64]string{
+		0: "0 ns", 0.45: "450 ns", 1: "1.00 µs", 12.345: "12.3 µs", 412.7: "413 µs", 8123.4: "8.12 ms", 45_678: "45.7 ms", 999_000: "999 ms", 1.5e6: "1.50 s", 754e6: "754 s",
+	} {
+		if got := micros(us); got != want {
+			t.Errorf("%v µs: %q, want %q", us, got, want)
+		}
+	}
+	for r, want := range map[float64]string{0.5: "0.5", 9.96: "10.0", 16.7: "17", 1075.2: "1,075"} {
+		if got := perSecond(r); got != want {
+			t.Errorf("%v/s: %q, want %q", r, got, want)
+		}
+	}
+}

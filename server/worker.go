@@ -80,6 +80,7 @@ func (w *worker) open(listeners []*sockio.Listener) (err error) {
 		return err
 	}
 	w.thread = sockio.ThreadID()
+	sockio.YieldToOthers()
 	w.loop, err = w.cfg.NewLoop(sockio.Config{Slots: len(w.conns), Handler: w})
 	if err != nil {
 		return err

@@ -32,6 +32,16 @@ func stall(c *net.TCPConn) {
 	}
 }
 
+// peek waits for data and leaves it unread.
+func peek(c *net.TCPConn) {
+	if raw, err := c.SyscallConn(); err == nil {
+		_ = raw.Read(func(fd uintptr) bool {
+			_, _, err := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK)
+			return err != unix.EAGAIN
+		})
+	}
+}
+
 // answer reads one byte and writes one.
 func answer(c *net.TCPConn) bool {
 	var b [1]byte
@@ -110,7 +120,7 @@ func TestOutcomes(t *testing.T) {
 		{name: "rst_received as predicted, nothing exchanged", peer: reset, change: func(_ *Plan, g *Group) {
 			g.Close, g.Exchange = mustPolicy("server:rst"), mustExchange("none")
 		}, want: counts{"rst_received": n}, completed: true, opened: true},
-		{name: "rst_received instead of a reply, as predicted", peer: func(c *net.TCPConn) { _ = c.Close() }, change: func(_ *Plan, g *Group) {
+		{name: "rst_received instead of a reply, as predicted", peer: peek, change: func(_ *Plan, g *Group) {
 			g.Close, g.Exchange = mustPolicy("server:unread"), mustExchange("echo:100,1")
 		}, want: counts{"rst_received": n}, completed: true, opened: true},
 		{name: "rst_received that nobody predicted", peer: reset, change: func(_ *Plan, g *Group) {
@@ -170,8 +180,9 @@ func TestOutcomes(t *testing.T) {
 		{name: "closed_early, with the end of the reply", peer: reads("HTTP/1.0 200 OK\r\n\r\nwhatever", nil), change: func(_ *Plan, g *Group) {
 			g.Exchange = mustExchange("http:/")
 		}, want: counts{"closed_early": n}, opened: true},
-		{name: "closed_early, where nobody should close", peer: func(c *net.TCPConn) { answer(c) }, change: func(_ *Plan, g *Group) {
-			g.Close = teardown.Never
+		{name: "closed_early, where nobody should close", peer: func(c *net.TCPConn) { answer(c) }, change: func(p *Plan, g *Group) {
+			// The load is over before only if nothing is held.
+			g.Close, p.Duration = teardown.Never, bound/2
 		}, want: counts{"closed_early": n}, opened: true},
 		{name: "closed_early, instead of data to leave unread", peer: func(c *net.TCPConn) { _, _ = c.Read(make([]byte, 1)) }, change: func(_ *Plan, g *Group) {
 			g.Close = mustPolicy("client:unread")

@@ -335,7 +335,7 @@ func (w *worker) closing(g *group, k *conn, c *sockio.Completion) {
 		if !g.closesFirst {
 			w.sampleInfo(g, c.Sock)
 		}
-		if g.waitsForPeer {
+		if g.waitsForPeer && g.endsWell(k) {
 			k.sample(g, Close, step.At-k.mark-g.serverHold)
 		}
 	}
@@ -414,6 +414,18 @@ func (w *worker) vacate(g *group, k *conn, s sockio.Sock, now int64) {
 	w.free = append(w.free, s)
 	if !w.stopping {
 		w.refill(g, now)
+	}
+}
+
+// endsWell reports whether the peer's end of the connection was one that the policy predicts.
+func (g *group) endsWell(k *conn) bool {
+	switch k.tear.End() {
+	case teardown.EndEarly:
+		return false
+	case teardown.EndRSTReceived:
+		return g.predictsRST
+	default:
+		return true
 	}
 }
 

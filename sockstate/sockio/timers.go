@@ -17,7 +17,7 @@ type timers struct {
 }
 
 type timerNode struct {
-	at         int64 // tick
+	at         int64 // tick; may be beyond the wheel's reach
 	next, prev int32 // -1: none
 	place      int16 // level<<8 | bucket; -1: not set
 }
@@ -46,19 +46,24 @@ func newTimers(slots int, now int64) *timers {
 // set arms slot s for the time at, rounded up to a tick.
 func (t *timers) set(s Sock, at int64) {
 	t.stop(s)
-	tick := (at + 1<<tickShift - 1) >> tickShift
+	tick := at >> tickShift
+	if at&(1<<tickShift-1) != 0 {
+		tick++
+	}
 	t.link(int32(s), max(tick, t.cur+1))
 }
 
+// link puts s into the bucket of its tick. A tick out of reach goes as far as the wheel
+// does, and is dealt out anew from there.
 func (t *timers) link(s int32, tick int64) {
 	ahead := min(tick-t.cur, maxTicks)
-	tick = t.cur + ahead
+	near := t.cur + ahead
 	level := 0
 	for ahead >= wheelSize {
 		ahead >>= wheelBits
 		level++
 	}
-	bucket := int(tick>>(level*wheelBits)) & (wheelSize - 1)
+	bucket := int(near>>(level*wheelBits)) & (wheelSize - 1)
 	n := &t.nodes[s]
 	head := t.heads[level][bucket]
 	*n = timerNode{at: tick, next: head, prev: -1, place: int16(level<<wheelBits | bucket)}

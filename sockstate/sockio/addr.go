@@ -83,7 +83,9 @@ func NewBindNoPort() Opt {
 	return NewOpt(solIP, ipBindAddressNoPort, 1)
 }
 
-// NewPortRange makes IP_LOCAL_PORT_RANGE (Linux 6.3): the ports that connect chooses from.
+// NewPortRange makes IP_LOCAL_PORT_RANGE (Linux 6.3; ENOPROTOOPT before): the ports that
+// connect chooses from. A bound outside net.ipv4.ip_local_port_range is ignored
+// (inet_sk_get_local_port_range).
 func NewPortRange(lo, hi uint16) Opt {
 	const solIP, ipLocalPortRange = 0, 51
 	return NewOpt(solIP, ipLocalPortRange, int(uint32(hi)<<16|uint32(lo)))

@@ -36,20 +36,28 @@ func (l *epoll) pauseAccept() {
 
 func (l *epoll) acceptAgain() {
 	for i, ln := range l.listeners {
-		_ = l.control(unix.EPOLL_CTL_ADD, ln.fd, unix.EPOLLIN|unix.EPOLLEXCLUSIVE, uint32(i), acceptMark)
+		e := l.control(unix.EPOLL_CTL_ADD, ln.fd, unix.EPOLLIN|unix.EPOLLEXCLUSIVE, uint32(i), acceptMark)
+		if e != 0 {
+			l.acceptFailed(ln, e)
+			return
+		}
 	}
 }
 
 // accept takes a batch of connections from listener i, and serves each as far as it
 // goes before the next: it is still in the caches.
 func (l *epoll) accept(i int) {
-	for range acceptBatch {
+	for n := range acceptBatch {
 		if i >= len(l.listeners) || l.retryAt != 0 {
 			return // a handler has stopped accepting
 		}
 		ln := l.listeners[i]
 		if len(l.spare) == 0 {
-			l.acceptFailed(ln, unix.EMFILE)
+			// Only the event, not the end of a batch, tells that one more connection is there.
+			if n == 0 {
+				l.starved = true
+				l.acceptFailed(ln, unix.EMFILE)
+			}
 			return
 		}
 		fd, _, e := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(ln.fd), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
@@ -71,6 +79,19 @@ func (l *epoll) accept(i int) {
 		l.complete(OpAccept, s, 0, ln.index)
 		l.perform()
 	}
+}
+
+// free makes s available for another connection, and accepts again if that is what was
+// missing: under as many connections as slots, each new one would wait for acceptRetry.
+func (l *epoll) free(s Sock) {
+	if !l.accepts {
+		return
+	}
+	l.spare = append(l.spare, s)
+	if l.starved && l.retryAt != 0 {
+		l.retryAt = Now()
+	}
+	l.starved = false
 }
 
 // acceptFailed pauses accepting: a level-triggered listener whose queue cannot be taken

@@ -20,10 +20,11 @@ import (
 type epoll struct {
 	handler Handler
 	epfd    int
-	wakefd  int
+	waker   waker
 	socks   []epollSock
 	spare   []Sock // free slots for accepted connections, a stack
 	queue   []request
+	head    int // of queue: what is before it is done
 	buf     []byte
 	timers  *timers
 	// sends holds what blocked sends still have to send, and what is to be sent first on a
@@ -32,6 +33,7 @@ type epoll struct {
 	accepts   bool // slots are given out by accept
 	listeners []epollListener
 	retryAt   int64 // when to accept again after a failure; 0: accepting
+	starved   bool  // the failure was that there is no slot
 	events    [128]unix.EpollEvent
 	delivered int // completions since Wait began
 	c         Completion
@@ -49,12 +51,13 @@ type epollSock struct {
 	gen   uint32 // tells the events of a slot's successive sockets apart
 	want  int32  // bytes of the pending recv
 	flag  uint16
+	epoch uint16 // counts cancels: what was queued before one is not done after it
 }
 
 const (
 	sockRegistered uint16 = 1 << iota // in the epoll set
 	sockOut                           // registered for EPOLLOUT too
-	sockReadable                      // an edge said so, and no short read since
+	sockReadable                      // an edge said so, and no short read since: there may be data
 	sockHup                           // EOF or an error is queued: always readable
 	sockFresh                         // accepted, not yet read
 	sockReset                         // SO_ERROR told of a reset, which nobody was told yet
@@ -69,6 +72,7 @@ const (
 type request struct {
 	op     Op
 	flag   bool
+	epoch  uint16
 	s      Sock
 	n      int
 	p      []byte
@@ -112,7 +116,7 @@ func NewEpoll(cfg Config) (Loop, error) {
 	l := &epoll{
 		handler: cfg.Handler,
 		epfd:    epfd,
-		wakefd:  wakefd,
+		waker:   waker{fd: wakefd},
 		socks:   make([]epollSock, cfg.Slots),
 		buf:     make([]byte, cfg.Buffer),
 		timers:  newTimers(cfg.Slots, Now()),
@@ -122,7 +126,7 @@ func NewEpoll(cfg Config) (Loop, error) {
 		l.socks[i].fd = -1
 	}
 	l.fire = func(s Sock) { l.complete(OpTimeout, s, 0, 0) }
-	l.linger.wake = l.Wake
+	l.linger.wake = l.waker.wake
 	if e := l.control(unix.EPOLL_CTL_ADD, wakefd, unix.EPOLLIN|unix.EPOLLET, 0, wakeMark); e != 0 {
 		_ = unix.Close(epfd)
 		_ = unix.Close(wakefd)
@@ -134,22 +138,27 @@ func NewEpoll(cfg Config) (Loop, error) {
 func (l *epoll) Name() string { return "epoll" }
 func (l *epoll) Now() int64   { return Now() }
 
-func (l *epoll) Dial(s Sock, d *Dial) {
-	l.queue = append(l.queue, request{op: OpConnect, s: s, remote: d.Remote, local: d.Local, opts: d.Opts, p: d.First})
+func (l *epoll) submit(r request) {
+	r.epoch = l.socks[r.s].epoch
+	l.queue = append(l.queue, r)
 }
 
-func (l *epoll) Send(s Sock, p []byte) { l.queue = append(l.queue, request{op: OpSend, s: s, p: p}) }
+func (l *epoll) Dial(s Sock, d *Dial) {
+	l.submit(request{op: OpConnect, s: s, remote: d.Remote, local: d.Local, opts: d.Opts, p: d.First})
+}
 
-func (l *epoll) Recv(s Sock, n int) { l.queue = append(l.queue, request{op: OpRecv, s: s, n: n}) }
-func (l *epoll) Poll(s Sock)        { l.queue = append(l.queue, request{op: OpPoll, s: s}) }
-func (l *epoll) Shutdown(s Sock)    { l.queue = append(l.queue, request{op: OpShutdown, s: s}) }
+func (l *epoll) Send(s Sock, p []byte) { l.submit(request{op: OpSend, s: s, p: p}) }
+func (l *epoll) Recv(s Sock, n int)    { l.submit(request{op: OpRecv, s: s, n: n}) }
+func (l *epoll) Poll(s Sock)           { l.submit(request{op: OpPoll, s: s}) }
+func (l *epoll) Shutdown(s Sock)       { l.submit(request{op: OpShutdown, s: s}) }
 
 func (l *epoll) SetLinger(s Sock, seconds int) {
-	l.queue = append(l.queue, request{op: OpSetsockopt, s: s, n: seconds})
+	l.submit(request{op: OpSetsockopt, s: s, n: seconds})
 }
 
 func (l *epoll) Close(s Sock, lingers bool) {
-	l.queue = append(l.queue, request{op: OpClose, s: s, flag: lingers})
+	l.Cancel(s)
+	l.submit(request{op: OpClose, s: s, flag: lingers})
 }
 
 func (l *epoll) SetTimer(s Sock, at int64) { l.timers.set(s, at) }
@@ -161,11 +170,12 @@ func (l *epoll) Cancel(s Sock) {
 		delete(l.sends, s)
 	}
 	k.flag &^= pending
+	k.epoch++
 }
 
 func (l *epoll) Wake() {
-	one := [8]byte{1}
-	_, _ = unix.Write(l.wakefd, one[:]) // EAGAIN: a wake is pending already
+	l.waker.asked.Store(true)
+	l.waker.wake()
 }
 
 func (l *epoll) complete(op Op, s Sock, errno Errno, n int) {
@@ -184,8 +194,8 @@ func (l *epoll) completeAt(op Op, s Sock, errno Errno, n int, at int64) {
 // Wait implements Loop.
 func (l *epoll) Wait(until int64) error {
 	l.delivered = 0
-	l.perform()
 	for {
+		l.perform()
 		now := Now()
 		if l.timers.expire(now, l.fire) > 0 {
 			l.perform()
@@ -195,12 +205,12 @@ func (l *epoll) Wait(until int64) error {
 			l.acceptAgain()
 		}
 		sleep := int64(0)
-		if l.delivered == 0 && len(l.queue) == 0 {
+		if l.delivered == 0 && l.head == len(l.queue) {
 			next := min(until, l.timers.next())
 			if l.retryAt != 0 {
 				next = min(next, l.retryAt)
 			}
-			sleep = next - now
+			sleep = max(next, now) - now
 			if next == Never {
 				sleep = Never
 			}
@@ -222,20 +232,26 @@ func (l *epoll) Wait(until int64) error {
 // perform does what is queued, and what that queues in turn, within bounds: a peer that
 // always has more must not keep the loop from its other sockets.
 func (l *epoll) perform() {
-	for i := 0; i < len(l.queue); i++ {
-		if i == performBudget {
-			rest := copy(l.queue, l.queue[i:])
-			l.queue = l.queue[:rest]
-			return
-		}
-		r := l.queue[i] // a copy: handlers append to the queue, which may move it
+	for i := 0; i < performBudget && l.head < len(l.queue); i++ {
+		r := l.queue[l.head] // a copy: handlers append to the queue, which may move it
+		l.head++
 		l.do(&r)
 	}
-	l.queue = l.queue[:0]
+	// To move the rest down only when half is done moves each request once on average.
+	if l.head >= len(l.queue)/2 {
+		l.queue = l.queue[:copy(l.queue, l.queue[l.head:])]
+		l.head = 0
+	}
 }
 
 func (l *epoll) do(r *request) {
 	k := &l.socks[r.s]
+	switch r.op {
+	case OpConnect, OpSend, OpRecv, OpPoll:
+		if r.epoch != k.epoch {
+			return
+		}
+	}
 	switch r.op {
 	case OpConnect:
 		l.dial(k, r)
@@ -250,11 +266,11 @@ func (l *epoll) do(r *request) {
 		k.flag |= pendRecv
 		l.register(k, r.s, false)
 	case OpPoll:
-		if k.flag&(sockReadable|sockHup) != 0 {
+		if k.flag&sockHup != 0 || k.flag&sockReadable != 0 && unread(k.fd) {
 			l.polled(k, r.s)
 			return
 		}
-		k.flag |= pendPoll
+		k.flag = k.flag&^sockReadable | pendPoll
 		l.register(k, r.s, false)
 	case OpShutdown:
 		if _, _, e := unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(k.fd), unix.SHUT_WR, 0); e != 0 {
@@ -324,8 +340,8 @@ func (l *epoll) dial(k *epollSock, r *request) {
 		l.completeAt(OpConnect, r.s, e, taken, at)
 	default:
 		l.completeAt(OpConnect, r.s, 0, 0, at)
-		if r.p != nil && l.socks[r.s].fd >= 0 {
-			l.send(&l.socks[r.s], r.s, blockedSend{p: r.p})
+		if r.p != nil && k.epoch == r.epoch {
+			l.send(k, r.s, blockedSend{p: r.p})
 		}
 	}
 }
@@ -336,12 +352,9 @@ func (l *epoll) firstSent(k *epollSock, r *request, n int, e Errno, at int64) {
 		l.completeAt(OpConnect, r.s, e, 1, at) // the connect's error: ECONNREFUSED, EHOSTUNREACH
 		return
 	}
-	gen := k.gen
 	l.completeAt(OpConnect, r.s, 0, 0, at)
-	if k.gen != gen || k.fd < 0 {
-		return
-	}
 	switch {
+	case k.epoch != r.epoch: // the handler has cancelled or closed
 	case e != 0:
 		l.complete(OpSend, r.s, e, 0)
 	case n < len(r.p):
@@ -419,7 +432,10 @@ func (l *epoll) recv(k *epollSock, s Sock) {
 }
 
 func (l *epoll) close(k *epollSock, s Sock, lingers bool) {
-	l.Cancel(s)
+	if k.fd < 0 {
+		l.complete(OpClose, s, unix.ECANCELED, 0)
+		return
+	}
 	fd := int(k.fd)
 	k.fd = -1
 	k.gen = (k.gen + 1) & genMask
@@ -432,9 +448,7 @@ func (l *epoll) close(k *epollSock, s Sock, lingers bool) {
 }
 
 func (l *epoll) closed(s Sock, e Errno) {
-	if l.accepts {
-		l.spare = append(l.spare, s)
-	}
+	l.free(s)
 	l.complete(OpClose, s, e, 0)
 }
 
@@ -449,31 +463,31 @@ func (l *epoll) register(k *epollSock, s Sock, out bool) {
 		op = unix.EPOLL_CTL_MOD
 	}
 	events := uint32(unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET)
-	k.flag |= sockRegistered
+	flag := sockRegistered
 	if out {
 		events |= unix.EPOLLOUT
-		k.flag |= sockOut
+		flag |= sockOut
 	}
 	if e := l.control(op, int(k.fd), events, uint32(s), k.gen); e != 0 {
 		l.fail(k, s, e)
+		return
 	}
+	k.flag |= flag
 }
 
 // fail completes whatever is pending on s with e.
 func (l *epoll) fail(k *epollSock, s Sock, e Errno) {
 	flag := k.flag
-	gen := k.gen
 	l.Cancel(s)
+	epoch := k.epoch
 	switch {
 	case flag&pendConnect != 0:
 		l.complete(OpConnect, s, e, 1)
 	case flag&pendSend != 0:
 		l.complete(OpSend, s, e, 0)
 	}
-	if k.gen != gen {
-		return
-	}
 	switch {
+	case k.epoch != epoch: // the handler has cancelled or closed
 	case flag&pendRecv != 0:
 		l.complete(OpRecv, s, e, 0)
 	case flag&pendPoll != 0:
@@ -485,10 +499,11 @@ func (l *epoll) event(ev *unix.EpollEvent) {
 	mark, s := uint32(ev.Pad), Sock(ev.Fd)
 	switch mark {
 	case wakeMark:
-		var b [8]byte
-		_, _ = unix.Read(l.wakefd, b[:])
+		l.waker.reset()
 		l.lingered()
-		l.complete(OpWake, -1, 0, 0)
+		if l.waker.asked.Swap(false) {
+			l.complete(OpWake, -1, 0, 0)
+		}
 		return
 	case acceptMark:
 		l.accept(int(s))
@@ -513,9 +528,6 @@ func (l *epoll) event(ev *unix.EpollEvent) {
 			b := l.sends[s]
 			delete(l.sends, s)
 			l.send(k, s, b)
-		}
-		if k.gen != mark {
-			return
 		}
 	}
 	if k.flag&(sockReadable|sockHup) == 0 {
@@ -557,9 +569,9 @@ func (l *epoll) connected(k *epollSock, s Sock, events uint32) {
 			return
 		}
 	}
-	gen := k.gen
+	epoch := k.epoch
 	l.complete(OpConnect, s, 0, 0)
-	if first && k.gen == gen && k.fd >= 0 {
+	if first && k.epoch == epoch {
 		l.send(k, s, b)
 	}
 }
@@ -568,9 +580,7 @@ func (l *epoll) connected(k *epollSock, s Sock, events uint32) {
 func (l *epoll) lingered() {
 	l.back = l.linger.take(l.back)
 	for _, c := range l.back {
-		if l.accepts {
-			l.spare = append(l.spare, c.s)
-		}
+		l.free(c.s)
 		l.completeAt(OpClose, c.s, c.errno, 0, c.at)
 	}
 }
@@ -596,8 +606,8 @@ func (l *epoll) CloseAll(abort bool) error {
 		_ = unix.Close(int(k.fd))
 		k.fd = -1
 	}
-	l.linger.finish()
-	_ = unix.Close(l.wakefd)
+	l.linger.finish(abort)
+	l.waker.close()
 	if err := unix.Close(l.epfd); err != nil {
 		return &Error{Call: "close", Errno: err.(Errno)}
 	}

@@ -66,9 +66,17 @@ func (l *lingerer) take(into []lingered) []lingered {
 	return into
 }
 
-// finish lets the closes under way end unheard.
-func (l *lingerer) finish() {
+// finish lets the closes under way end unheard; with abort, those that still wait their
+// turn reset their connections.
+func (l *lingerer) finish(abort bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.over = true
+	if !abort {
+		return
+	}
+	reset := NewLinger(0)
+	for _, c := range l.queue {
+		_ = setsockopt(int32(c.fd), &reset) // the close is what counts
+	}
 }

@@ -82,9 +82,9 @@ type Handler interface {
 // except Wake.
 //
 // Every operation completes once, but for these: Shutdown and SetLinger complete only when they fail;
-// Cancel and Close drop the pending operations of their socket silently, and OpClose
-// is the last completion that its slot sees. At most one recv or poll, and one dial
-// or send, may be pending on a socket at once.
+// Cancel and Close drop the pending operations of their socket silently, those still queued
+// too, but for Shutdown and SetLinger; OpClose is the last completion that its slot sees.
+// At most one recv or poll, and one dial or send, may be pending on a socket at once.
 type Loop interface {
 	// Name is the backend, as --engine spells it.
 	Name() string
@@ -100,7 +100,7 @@ type Loop interface {
 	Dial(s Sock, d *Dial)
 	// Send sends all of p, which must stay unchanged until it has completed.
 	Send(s Sock, p []byte)
-	// Recv reads at most n bytes, and at most Config.Buffer.
+	// Recv reads at most n bytes, n being at least 1, and at most Config.Buffer.
 	Recv(s Sock, n int)
 	// Poll completes when s is readable: data, EOF or an error to read.
 	Poll(s Sock)
@@ -110,7 +110,8 @@ type Loop interface {
 	SetLinger(s Sock, seconds int)
 	// Close closes s. lingers says that SO_LINGER with a positive time was set: such a
 	// close blocks while data is unacknowledged, non-blocking sockets included, so it is
-	// performed apart.
+	// performed apart. It completes with ECANCELED where the dial had not begun: there is no
+	// socket then, and no SYN was sent.
 	Close(s Sock, lingers bool)
 	// Cancel drops the pending operations of s without a completion.
 	Cancel(s Sock)
@@ -120,7 +121,7 @@ type Loop interface {
 	// in N, index. A failure (EMFILE and the like) completes with Sock -1, and is retried
 	// a little later; the connection waits in the kernel's queue.
 	Accept(listener, index int) error
-	// StopAccept stops accepting from all listeners.
+	// StopAccept stops accepting from all listeners. They are to be closed after it.
 	StopAccept()
 
 	// SetTimer makes OpTimeout complete for s at the time at, in place of the timer
@@ -138,7 +139,7 @@ type Loop interface {
 	// sleeps until there is, a timer fires, Wake is called, or the time until has come.
 	Wait(until int64) error
 	// Wake makes a Wait of another goroutine return; the handler sees an OpWake
-	// with Sock -1 for one or more calls.
+	// with Sock -1 for one or more calls. After CloseAll it does nothing.
 	Wake()
 	// CloseAll closes the sockets and then the loop itself: with abort by RST, otherwise as
 	// close() does. Listeners stay open. Nothing completes.

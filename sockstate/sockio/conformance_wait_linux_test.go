@@ -1,0 +1,315 @@
+package sockio
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+)
+
+func testCancel(t *testing.T, f newLoop) {
+	t.Run("recv", func(t *testing.T) {
+		r, peer := pair(t, f)
+		r.loop.Recv(0, 1)
+		r.wait(Now())
+		r.loop.Cancel(0)
+		write(t, peer, "xy")
+		r.quiet()
+		if got := string(r.recv(0, 2)); got != "xy" {
+			t.Errorf("read %q", got)
+		}
+	})
+	t.Run("poll", func(t *testing.T) {
+		r, peer := pair(t, f)
+		r.loop.Poll(0)
+		r.wait(Now())
+		r.loop.Cancel(0)
+		write(t, peer, "x")
+		r.quiet()
+	})
+	t.Run("send", func(t *testing.T) {
+		r, peer := pair(t, f)
+		r.loop.Send(0, make([]byte, 32<<20))
+		r.quiet()
+		r.loop.Cancel(0)
+		go func() {
+			b := make([]byte, 1<<20)
+			for _, err := peer.Read(b); err == nil; _, err = peer.Read(b) {
+			}
+		}()
+		r.quiet()
+		r.close(0)
+		r.quiet()
+	})
+	t.Run("what is only queued", func(t *testing.T) {
+		r, peer := pair(t, f)
+		write(t, peer, "x")
+		r.loop.Send(0, []byte("dropped"))
+		r.loop.Recv(0, 1)
+		r.loop.Cancel(0)
+		r.loop.Poll(0)
+		if c := r.want(OpPoll, 0, 0); c.N != 1 {
+			t.Errorf("N is %d", c.N)
+		}
+		r.quiet()
+		r.loop.Send(0, []byte("sent"))
+		r.want(OpSend, 0, 0)
+		if got := read(t, peer, 4); got != "sent" {
+			t.Errorf("the peer read %q", got)
+		}
+	})
+	t.Run("shutdown is not", func(t *testing.T) {
+		r, peer := pair(t, f)
+		r.loop.Shutdown(0)
+		r.loop.Cancel(0)
+		r.wait(Now())
+		if _, err := peer.Read(make([]byte, 1)); err == nil {
+			t.Error("the peer read no EOF")
+		}
+	})
+}
+
+func testWait(t *testing.T, f newLoop) {
+	t.Run("until the past", func(t *testing.T) {
+		r, peer := pair(t, f)
+		for _, until := range []int64{math.MinInt64, -1, 0, Now() - 1, Now()} {
+			r.wait(until)
+		}
+		if len(r.got) > 0 {
+			t.Fatalf("completed %v", words(r.got[0]))
+		}
+		// It looks all the same.
+		write(t, peer, "x")
+		r.loop.Recv(0, 1)
+		waitFor(t, "recv, by waits that do not sleep", func() bool { r.wait(0); return len(r.got) > 0 })
+		r.want(OpRecv, 0, 0)
+	})
+	t.Run("until a time", func(t *testing.T) {
+		r := newRig(t, f, 1)
+		for range 20 {
+			end := Now() + int64(2*time.Millisecond)
+			r.wait(end)
+			if now := Now(); now < end {
+				t.Errorf("returned %d ns early", end-now)
+			}
+		}
+	})
+	t.Run("wake", func(t *testing.T) { testWake(t, f) })
+	t.Run("much is queued", func(t *testing.T) { testManyQueued(t, f) })
+	t.Run("timers", func(t *testing.T) { testTimers(t, f) })
+	t.Run("nothing outside", func(t *testing.T) {
+		p := newPeer(t, loopbacks["IPv4"])
+		r := newRig(t, f, 1)
+		r.loop.Dial(0, &Dial{Remote: NewAddr(p.addr)})
+		r.loop.SetTimer(0, Now())
+		if len(r.got) > 0 {
+			t.Errorf("completed %v before Wait", words(r.got[0]))
+		}
+		until(t, func() bool { return len(r.got) == 2 }, r)
+	})
+}
+
+func testWake(t *testing.T, f newLoop) {
+	r := newRig(t, f, 1)
+	for range 100 {
+		go r.loop.Wake()
+		r.wait(Never)
+		r.want(OpWake, -1, 0)
+	}
+	// Several may be heard as one, but the last is heard.
+	const n = 8
+	done := make(chan struct{})
+	l := r.loop
+	for range n {
+		go func() {
+			for range 100 {
+				l.Wake()
+			}
+			done <- struct{}{}
+		}()
+	}
+	heard, ended := 0, 0
+	until(t, func() bool {
+		select {
+		case <-done:
+			ended++
+		default:
+		}
+		return ended == n
+	}, r)
+	l.Wake()
+	until(t, func() bool {
+		heard = 0
+		for _, c := range r.got {
+			if c.Op != OpWake || c.Sock != -1 {
+				t.Fatalf("completed %v", words(c))
+			}
+			heard++
+		}
+		return heard > 0
+	}, r)
+	r.wait(Now() + 5e6)
+	r.got = nil
+	r.quiet()
+	if heard > n*100+1 {
+		t.Errorf("heard %d of %d wakes", heard, n*100+1)
+	}
+}
+
+// Operations that do not complete at once do not keep others from being performed,
+// however many are queued.
+func testManyQueued(t *testing.T, f newLoop) {
+	const n = 1000
+	ln := listen(t, loopbacks["IPv4"], ListenConfig{Backlog: n})
+	r := newRig(t, f, n)
+	for s := range Sock(n) {
+		r.loop.Dial(s, &Dial{Remote: NewAddr(ln.Addr)})
+	}
+	connected := 0
+	r.on = func(c *Completion) {
+		if c.Op == OpConnect && c.Errno == 0 {
+			connected++
+		}
+	}
+	until(t, func() bool { return connected == n }, r)
+	r.got = nil
+	// All but the last wait for ever; Wait is called once.
+	for s := range Sock(n - 1) {
+		r.loop.Recv(s, 1)
+	}
+	r.loop.Send(n-1, []byte("x"))
+	r.wait(Now() + int64(hung))
+	r.want(OpSend, n-1, 0)
+	drained := make(chan struct{})
+	go func() { drain(t, ln); close(drained) }()
+	<-drained
+}
+
+func testTimers(t *testing.T, f newLoop) {
+	t.Run("order", func(t *testing.T) {
+		r := newRig(t, f, 5)
+		now := Now()
+		after := []time.Duration{9 * time.Millisecond, 0, 5 * time.Millisecond, -time.Hour, 7 * time.Millisecond}
+		for s, d := range after {
+			r.loop.SetTimer(Sock(s), now+int64(d))
+		}
+		var order []Sock
+		for range after {
+			c := r.next()
+			if c.Op != OpTimeout || c.Errno != 0 {
+				t.Fatalf("completed %v", words(c))
+			}
+			if early := now + int64(after[c.Sock]) - c.At; early > 0 {
+				t.Errorf("timer %d is %d ns early", c.Sock, early)
+			}
+			order = append(order, c.Sock)
+		}
+		slices.Sort(order[:2]) // both were due
+		if want := []Sock{1, 3, 2, 4, 0}; !slices.Equal(order, want) {
+			t.Errorf("fired %v; want %v", order, want)
+		}
+		r.quiet()
+	})
+	t.Run("set again and stopped", func(t *testing.T) {
+		r := newRig(t, f, 2)
+		end := Now() + 5e6
+		r.loop.SetTimer(0, Now()+1e6)
+		r.loop.SetTimer(0, end)
+		r.loop.SetTimer(1, Now()+1e6)
+		r.loop.StopTimer(1)
+		r.loop.StopTimer(1)
+		if c := r.want(OpTimeout, 0, 0); c.At < end {
+			t.Errorf("%d ns early", end-c.At)
+		}
+		r.quiet()
+	})
+	t.Run("far", func(t *testing.T) {
+		r := newRig(t, f, 2)
+		r.loop.SetTimer(0, Never)
+		r.loop.SetTimer(1, Now()+int64(1000*time.Hour))
+		r.quiet()
+	})
+	t.Run("from the handler", func(t *testing.T) {
+		r := newRig(t, f, 3)
+		fired := 0
+		r.on = func(c *Completion) {
+			switch {
+			case c.Sock == 0 && fired < 5:
+				fired++
+				r.loop.SetTimer(0, c.At) // due: comes again, but lets the loop live
+				r.loop.SetTimer(1, c.At+1e6)
+			case c.Sock == 1:
+				r.loop.StopTimer(2)
+			}
+		}
+		now := Now()
+		r.loop.SetTimer(0, now)
+		r.loop.SetTimer(2, now+3600e9)
+		for range 6 {
+			r.want(OpTimeout, 0, 0)
+		}
+		r.want(OpTimeout, 1, 0)
+		r.quiet()
+	})
+	t.Run("one stops another that is due", func(t *testing.T) {
+		r := newRig(t, f, 2)
+		r.on = func(c *Completion) { r.loop.StopTimer(1 - c.Sock) }
+		at := Now()
+		r.loop.SetTimer(0, at)
+		r.loop.SetTimer(1, at)
+		if c := r.next(); c.Op != OpTimeout {
+			t.Errorf("completed %v", words(c))
+		}
+		r.quiet()
+	})
+	t.Run("outlives a close", func(t *testing.T) {
+		p := newPeer(t, loopbacks["IPv4"])
+		r := newRig(t, f, 1)
+		r.dial(0, p.addr)
+		reset(p.accept())
+		r.loop.SetTimer(0, Now()+5e6)
+		r.close(0)
+		r.want(OpTimeout, 0, 0)
+	})
+	t.Run("while sockets are busy", func(t *testing.T) {
+		r, peer := pair(t, f)
+		echoed := 0
+		r.on = func(c *Completion) {
+			switch c.Op {
+			case OpRecv:
+				echoed++
+				r.loop.Recv(0, 1)
+			case OpTimeout:
+				r.loop.Cancel(0)
+			}
+		}
+		stop := make(chan struct{})
+		go func() {
+			defer close(stop)
+			for {
+				if _, err := peer.Write([]byte("xxxxxxxx")); err != nil {
+					return
+				}
+			}
+		}()
+		at := Now() + 20e6
+		r.loop.Recv(0, 1)
+		r.loop.SetTimer(0, at)
+		c := r.next()
+		for c.Op == OpRecv && c.Errno == 0 {
+			c = r.next()
+		}
+		if c.Op != OpTimeout || c.At < at {
+			t.Errorf("completed %v at %d; want timeout, from %d on", words(c), c.At, at)
+		}
+		r.on = nil
+		r.loop.SetLinger(0, 0)
+		r.loop.Close(0, false)
+		for r.next().Op != OpClose {
+		}
+		<-stop
+		if echoed == 0 {
+			t.Error("nothing was read before the timeout")
+		}
+	})
+}

@@ -161,8 +161,8 @@ func (m *Closer) Complete(l sockio.Loop, c *Conn, done *sockio.Completion) Step 
 		m.close(l, s, c, EndFIN, false)
 	case sockio.OpPoll:
 		if done.Errno != 0 || done.N == 0 {
-			// EOF or a reset came instead of data, or behind it: reading tells which.
-			l.Recv(s, 1)
+			// The peer has ended, by FIN or RST, maybe behind data: reading to it tells which.
+			l.Recv(s, discard)
 			return Step{}
 		}
 		m.close(l, s, c, EndRSTSent, false)
@@ -190,9 +190,6 @@ func (m *Closer) received(l sockio.Loop, c *Conn, done *sockio.Completion) Step 
 			step.Held = m.PeerClosed(l, s, c)
 		}
 		return step
-	case c.phase == phaseReadable:
-		// Data before the peer's EOF, and more of it unread or not: the close says.
-		m.close(l, s, c, EndRSTSent, false)
 	default:
 		l.Recv(s, discard)
 	}

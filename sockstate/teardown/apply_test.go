@@ -1,0 +1,160 @@
+package teardown
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lastack/sockstate"
+	"lastack/sockstate/sockio"
+)
+
+// script is a Loop that performs nothing and keeps what it was asked for.
+type script struct {
+	sockio.Loop
+	calls []string
+}
+
+func (l *script) say(format string, args ...any) {
+	l.calls = append(l.calls, fmt.Sprintf(format, args...))
+}
+
+func (l *script) Now() int64                       { return 1000 }
+func (l *script) Recv(sockio.Sock, int)            { l.say("recv") }
+func (l *script) Poll(sockio.Sock)                 { l.say("poll") }
+func (l *script) Shutdown(sockio.Sock)             { l.say("shutdown") }
+func (l *script) SetLinger(_ sockio.Sock, n int)   { l.say("linger %d", n) }
+func (l *script) SetTimer(_ sockio.Sock, at int64) { l.say("timer %v", time.Duration(at-1000)) }
+func (l *script) StopTimer(sockio.Sock)            { l.say("stop") }
+
+func (l *script) Close(_ sockio.Sock, lingers bool) {
+	if lingers {
+		l.say("close, lingering")
+		return
+	}
+	l.say("close")
+}
+
+// Completions by name.
+var (
+	data     = sockio.Completion{Op: sockio.OpRecv, N: 3}
+	eof      = sockio.Completion{Op: sockio.OpRecv}
+	rst      = sockio.Completion{Op: sockio.OpRecv, Errno: syscall.ECONNRESET}
+	readable = sockio.Completion{Op: sockio.OpPoll, N: 1}
+	ended    = sockio.Completion{Op: sockio.OpPoll}
+	timeout  = sockio.Completion{Op: sockio.OpTimeout}
+	gone     = sockio.Completion{Op: sockio.OpClose}
+	late     = sockio.Completion{Op: sockio.OpSend}
+	refused  = sockio.Completion{Op: sockio.OpShutdown, Errno: syscall.ENOTCONN}
+)
+
+// Each policy and reaction on both sides, completion by completion: what is asked of
+// the loop, and what it comes to.
+func TestCloser(t *testing.T) {
+	const client, server = sockstate.Client, sockstate.Server
+	type step struct {
+		done  sockio.Completion
+		calls []string
+		want  Step
+	}
+	closing := []string{"stop", "close"}
+	abort := []string{"linger 0", "stop", "close"}
+	out := step{gone, nil, Step{Gone: true}}
+	tests := []struct {
+		policy   string
+		reaction string
+		side     sockstate.Side
+		name     string
+		begin    []string
+		steps    []step
+		end      End
+	}{
+		{"client:fin", "close", client, "", closing, []step{out}, EndFIN},
+		{"client:fin", "close", client, "what was pending completes late", closing, []step{{late, nil, Step{}}, {timeout, nil, Step{}}, {rst, nil, Step{}}, {data, nil, Step{}}, out}, EndFIN},
+		{"client:fin", "close", server, "", []string{"recv"}, []step{{data, []string{"recv"}, Step{}}, {eof, closing, Step{PeerEnded: true}}, out}, EndFIN},
+		{"client:fin", "close", server, "reset", []string{"recv"}, []step{{rst, closing, Step{PeerEnded: true, Errno: syscall.ECONNRESET}}, out}, EndRSTReceived},
+		{"client:fin", "close", server, "the peer is too slow", []string{"recv"}, []step{{timeout, nil, Step{TimedOut: true}}}, Open},
+		{"client:fin", "delay=2s", server, "", []string{"recv"}, []step{{eof, []string{"timer 2s"}, Step{PeerEnded: true}}, {timeout, closing, Step{}}, out}, EndFIN},
+		{"client:fin", "never", server, "", []string{"recv"}, []step{{eof, nil, Step{PeerEnded: true, Held: true}}}, Open},
+		{"client:fin", "rst", server, "", []string{"recv"}, []step{{eof, abort, Step{PeerEnded: true}}, out}, EndRSTSent},
+		{"client:half", "close", client, "", []string{"shutdown", "recv"}, []step{{data, []string{"recv"}, Step{}}, {eof, closing, Step{PeerEnded: true}}, out}, EndFIN},
+		{"client:half", "rst", client, "", []string{"shutdown", "recv"}, []step{{rst, closing, Step{PeerEnded: true, Errno: syscall.ECONNRESET}}, out}, EndRSTReceived},
+		{"client:half", "close", client, "reset before", []string{"shutdown", "recv"}, []step{{refused, nil, Step{}}, {rst, closing, Step{PeerEnded: true, Errno: syscall.ECONNRESET}}, out}, EndRSTReceived},
+		{"client:half", "never", client, "", []string{"shutdown", "recv"}, []step{{timeout, nil, Step{TimedOut: true}}}, Open},
+		{"client:rst", "close", client, "", abort, []step{out}, EndRSTSent},
+		{"client:linger=2s", "close", client, "", []string{"linger 2", "stop", "close, lingering"}, []step{out}, EndFIN},
+		{"client:unread", "close", client, "", []string{"poll"}, []step{{readable, closing, Step{}}, out}, EndRSTSent},
+		{"client:unread", "close", client, "EOF instead of data", []string{"poll"}, []step{{ended, []string{"recv"}, Step{}}, {eof, closing, Step{PeerEnded: true}}, out}, EndEarly},
+		{"client:unread", "close", client, "EOF behind data", []string{"poll"}, []step{{ended, []string{"recv"}, Step{}}, {data, []string{"recv"}, Step{}}, {eof, closing, Step{PeerEnded: true}}, out}, EndEarly},
+		{"client:unread", "close", client, "reset instead of data", []string{"poll"}, []step{{ended, []string{"recv"}, Step{}}, {rst, closing, Step{PeerEnded: true, Errno: syscall.ECONNRESET}}, out}, EndRSTReceived},
+		{"client:unread", "close", client, "no data", []string{"poll"}, []step{{timeout, nil, Step{TimedOut: true}}}, Open},
+		{"server:fin", "close", server, "", closing, []step{out}, EndFIN},
+		{"server:fin", "rst", client, "", []string{"recv"}, []step{{eof, abort, Step{PeerEnded: true}}, out}, EndRSTSent},
+		{"server:unread", "close", server, "", []string{"poll"}, []step{{readable, closing, Step{}}, out}, EndRSTSent},
+		{"both:fin", "never", client, "", closing, []step{out}, EndFIN},
+		{"both:fin", "never", server, "", closing, []step{out}, EndFIN},
+		{"never", "close", client, "", []string{"recv"}, []step{{data, []string{"recv"}, Step{}}}, Open},
+		{"never", "close", client, "the peer closes", []string{"recv"}, []step{{eof, closing, Step{PeerEnded: true}}, out}, EndEarly},
+		{"never", "close", server, "the peer resets", []string{"recv"}, []step{{rst, closing, Step{PeerEnded: true, Errno: syscall.ECONNRESET}}, out}, EndRSTReceived},
+	}
+	for _, test := range tests {
+		name := fmt.Sprintf("%s on-eof %s, %v %s", test.policy, test.reaction, test.side, test.name)
+		t.Run(name, func(t *testing.T) {
+			m := Closer{Side: test.side}
+			var err error
+			if m.Policy, err = ParsePolicy(test.policy); err != nil {
+				t.Fatal(err)
+			}
+			if m.Reaction, err = ParseReaction(test.reaction); err != nil {
+				t.Fatal(err)
+			}
+			l, c := &script{}, Conn{}
+			if c.Begun() {
+				t.Error("begun before it has")
+			}
+			m.Begin(l, 0, &c)
+			if !c.Begun() {
+				t.Error("not begun after it has")
+			}
+			if diff := cmp.Diff(test.begin, l.calls); diff != "" {
+				t.Errorf("begin: -want +got:\n%s", diff)
+			}
+			for i, s := range test.steps {
+				l.calls = nil
+				done := s.done
+				got := m.Complete(l, &c, &done)
+				if diff := cmp.Diff(s.want, got); diff != "" {
+					t.Errorf("step %d: -want +got:\n%s", i, diff)
+				}
+				if diff := cmp.Diff(s.calls, l.calls); diff != "" {
+					t.Errorf("step %d: -want +got:\n%s", i, diff)
+				}
+			}
+			if c.End() != test.end {
+				t.Errorf("ended as %d; want %d", c.End(), test.end)
+			}
+			if want := test.end != Open; c.Closing() != want {
+				t.Errorf("closing: %v", c.Closing())
+			}
+			if want := test.policy == "never" && test.end == Open || test.reaction == "never" && test.side == server && test.end == Open; c.Held() != want {
+				t.Errorf("held: %v; want %v", c.Held(), want)
+			}
+		})
+	}
+}
+
+func TestCloserAbandon(t *testing.T) {
+	l, c := &script{}, Conn{}
+	m := Closer{Policy: Never}
+	m.Begin(l, 0, &c)
+	m.Abandon(l, 0, &c)
+	if diff := cmp.Diff([]string{"recv", "stop", "close"}, l.calls); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if c.End() != EndOther || !c.Closing() || c.Held() {
+		t.Errorf("after it: %+v", c)
+	}
+}

@@ -332,6 +332,9 @@ func (w *worker) settle(o Outcome) {
 			l.Outcomes[Held]++
 		default:
 			l.Outcomes[o]++
+			if k.phase == dialing && !w.dialled(sockio.Sock(i)) {
+				l.NoSYN++
+			}
 		}
 		k.phase = free
 		g.open--
@@ -360,6 +363,13 @@ func (w *worker) answered(r *snapshotRequest) snapshot {
 		w.answer(r)
 	}
 	return <-r.reply
+}
+
+// dialled reports whether the dial of a slot got as far as a socket, rather than being queued
+// still: a socket has been connected in the same step.
+func (w *worker) dialled(s sockio.Sock) bool {
+	_, err := w.loop.LocalAddr(s)
+	return err == nil
 }
 
 func (w *worker) answer(r *snapshotRequest) {

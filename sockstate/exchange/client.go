@@ -6,10 +6,12 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// What a reply can come to.
+// What a whole reply can be besides good; a malformed one is a [FramingError].
 var (
 	// ErrStatus is a reply with a 5xx status.
 	ErrStatus = errors.New("HTTP status 5xx")
+	// ErrSurplus is a reply with more bytes behind it than were asked for.
+	ErrSurplus = errors.New("more bytes than the reply has")
 )
 
 // Client is the asking end of an exchange: what all connections of a group share.
@@ -85,20 +87,26 @@ func (x *Client) Sent(l sockio.Loop, s sockio.Sock, c *ClientConn) (out bool) {
 }
 
 // Received takes what recv read and reports whether the reply is whole. An error
-// means that it is not what was asked for; ErrStatus comes with a whole reply.
+// means that it is not what was asked for.
 func (x *Client) Received(c *ClientConn, p []byte) (whole bool, err error) {
+	var used int
 	switch x.spec.Kind {
 	case Echo:
-		c.need -= int32(len(p))
-		return c.need <= 0, nil
+		used = min(len(p), int(c.need))
+		c.need -= int32(used)
+		whole = c.need == 0
 	case HTTP:
-		_, done, err := c.reply.Feed(p)
-		if done && err == nil && c.reply.Status() >= 500 {
-			err = ErrStatus
+		if used, whole, err = c.reply.Feed(p); err != nil {
+			return false, err
 		}
-		return done, err
+		if whole && c.reply.Status() >= 500 {
+			return true, ErrStatus
+		}
 	}
-	return false, nil
+	if whole && used < len(p) {
+		return true, ErrSurplus
+	}
+	return whole, nil
 }
 
 // EOF reports whether the peer's EOF ends the reply properly: HTTP without a length.

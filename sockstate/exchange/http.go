@@ -28,9 +28,6 @@ func (r *ReplyParser) Feed(p []byte) (n int, done bool, err error) {
 // is complete: it was already, or its body ends with the connection.
 func (r *ReplyParser) EOF() (complete bool) { return r.f.eof() }
 
-// Started reports whether a byte of the response has been consumed.
-func (r *ReplyParser) Started() bool { return r.f.head > 0 }
-
 // Status is the status code, valid when the response is complete.
 func (r *ReplyParser) Status() int { return int(r.f.status) }
 
@@ -48,7 +45,8 @@ func (r *ReplyParser) ResetHead() { r.f = framer{flags: flagNoBody} }
 // RequestParser finds the end of an HTTP/1.1 request, as [ReplyParser] does for a
 // response; the zero value is ready. It reads a subset of what net/http's
 // ReadRequest reads, but does not look into the target, and refuses an HTTP/1.1
-// request without Host (RFC 9112, section 3.2).
+// request without Host (RFC 9112, section 3.2). Of "Expect: 100-continue" it does not tell:
+// clients send their body after a while all the same (RFC 9110, section 10.1.1).
 type RequestParser struct{ f framer }
 
 // Feed consumes from p what belongs to the request; see [ReplyParser.Feed].
@@ -69,13 +67,6 @@ func (r *RequestParser) Head() bool { return r.f.flags&flagHead != 0 }
 // KeepAlive reports whether the client wants to send another request on the
 // connection; valid when the request is complete.
 func (r *RequestParser) KeepAlive() bool { return r.f.keepAlive() }
-
-// AwaitsContinue reports whether the client asked for "100 Continue" (RFC 9110,
-// section 10.1.1) and none of its body has come yet. A server may ignore it, as
-// clients send their body after a while all the same, or answer with [Continue].
-func (r *RequestParser) AwaitsContinue() bool {
-	return r.f.flags&flagExpect != 0 && r.f.flags&flagHTTP10 == 0 && r.f.state >= stBody
-}
 
 // Reset makes the parser ready for the next request.
 func (r *RequestParser) Reset() { r.f = framer{} }

@@ -6,9 +6,6 @@ import (
 	"strings"
 )
 
-// Continue is the interim response to a request that awaits it.
-const Continue = "HTTP/1.1 100 Continue\r\n\r\n"
-
 const agent = "lastack"
 
 // AppendRequest appends a GET for path to dst. host is the authority of the target

@@ -72,7 +72,6 @@ const (
 	flagLength
 	flagChunked
 	flagHost
-	flagExpect
 	flagTrailers // reading the trailer section
 	flagUntilEOF
 
@@ -146,7 +145,6 @@ func (f *framer) feed(p []byte) (n int, done bool, err error) {
 			f.head += uint16(k)
 			n += k
 		default:
-			f.flags &^= flagExpect
 			n += f.body(p[n:])
 		}
 	}
@@ -377,7 +375,7 @@ func (f *framer) field() {
 			return
 		}
 		fallthrough
-	case fieldConnection, fieldExpect, fieldTrailer:
+	case fieldConnection, fieldTrailer:
 		f.flags = f.flags&(1<<fieldShift-1) | uint16(name)<<fieldShift
 		f.state = stListStart
 	}
@@ -420,10 +418,6 @@ func (f *framer) item() {
 			f.flags |= flagClose
 		case itemKeepAlive:
 			f.flags |= flagKeepAlive
-		}
-	case fieldExpect:
-		if it == itemContinue {
-			f.flags |= flagExpect
 		}
 	case fieldTransferEncoding:
 		if it != itemChunked || f.flags&flagChunked != 0 {

@@ -298,25 +298,24 @@ func TestRequestRefused(t *testing.T) {
 	}
 }
 
-func TestRequestIdleAndContinue(t *testing.T) {
+func TestRequestIdle(t *testing.T) {
 	var p RequestParser
-	step := func(in string, idle, awaits, done bool) {
+	step := func(in string, idle, done bool) {
 		t.Helper()
 		if _, got, err := p.Feed([]byte(in)); got != done || err != nil {
 			t.Errorf("after %q: done %v, error %v", in, got, err)
 		}
-		if p.Idle() != idle || p.AwaitsContinue() != awaits {
-			t.Errorf("after %q: idle %v, awaits %v", in, p.Idle(), p.AwaitsContinue())
+		if p.Idle() != idle {
+			t.Errorf("after %q: idle %v", in, p.Idle())
 		}
 	}
-	step("", true, false, false)
-	step("P", false, false, false)
-	step("UT / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n", false, false, false)
-	step("\r\n", false, true, false)
-	step("x", false, false, false)
-	step("y", false, false, true)
+	step("", true, false)
+	step("P", false, false)
+	step("UT / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n", false, false)
+	step("x", false, false)
+	step("y", false, true)
 	p.Reset()
-	step("", true, false, false)
+	step("", true, false)
 }
 
 // againstReadResponse fails where the parser completes what ReadResponse does not,

@@ -50,7 +50,6 @@ func (w words) match(m byte) int {
 const (
 	fieldConnection = iota
 	fieldContentLength
-	fieldExpect
 	fieldHost
 	fieldTrailer
 	fieldTransferEncoding
@@ -59,15 +58,13 @@ const (
 var fields = words{
 	fieldConnection:       "connection",
 	fieldContentLength:    "content-length",
-	fieldExpect:           "expect",
 	fieldHost:             "host",
 	fieldTrailer:          "trailer",
 	fieldTransferEncoding: "transfer-encoding",
 }
 
 const (
-	itemContinue = iota
-	itemChunked
+	itemChunked = iota
 	itemClose
 	itemContentLength
 	itemKeepAlive
@@ -76,7 +73,6 @@ const (
 )
 
 var items = words{
-	itemContinue:         "100-continue",
 	itemChunked:          "chunked",
 	itemClose:            "close",
 	itemContentLength:    "content-length",

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -47,6 +48,8 @@ func TestMain(m *testing.M) {
 		}
 		fmt.Fprintf(os.Stderr, "no user namespace for the tests: %v\n", err)
 	}
+	// Workers in system calls keep a processor: without some to spare, what looks on starves.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 8))
 	os.Exit(m.Run())
 }
 
@@ -275,6 +278,14 @@ const bound = time.Minute
 // start begins a load; it ends with the test.
 func (l *lab) start(ctx context.Context, p Plan) *Generator {
 	l.t.Helper()
+	g := l.newLoad(p)
+	g.Start(ctx)
+	return g
+}
+
+// newLoad makes a load that is yet to be started.
+func (l *lab) newLoad(p Plan) *Generator {
+	l.t.Helper()
 	g, err := New(Config{Plan: p, Namespace: l.ns, Slots: 2000})
 	if err != nil {
 		l.t.Fatal(err)
@@ -284,7 +295,6 @@ func (l *lab) start(ctx context.Context, p Plan) *Generator {
 			l.t.Errorf("close the load: %v", err)
 		}
 	})
-	g.Start(ctx)
 	return g
 }
 

@@ -1,0 +1,83 @@
+package loadgen
+
+import (
+	"context"
+	"net/netip"
+	"runtime"
+	"testing"
+
+	"lastack/server"
+)
+
+// What a whole run allocates beside its lifecycles: the start, snapshots, the runtime itself.
+const allowedMallocs = 1000
+
+// In the steady state a lifecycle allocates nothing, at neither end.
+func TestLifecycleAllocatesNothing(t *testing.T) {
+	const n = 20_000
+	for _, x := range []string{"none", "echo:1,1"} {
+		for _, policy := range []string{"client:rst", "server:fin"} {
+			t.Run(x+" "+policy, func(t *testing.T) {
+				l := newLab(t)
+				p := loadOf(n, netip.AddrPort{})
+				g := &p.Groups[0]
+				g.Connections, g.Exchange, g.Close = 64, mustExchange(x), mustPolicy(policy)
+				g.Targets = l.serve(server.Config{Exchange: g.Exchange, Close: g.Close}).Addrs()
+				load := l.newLoad(p)
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				load.Start(context.Background())
+				<-load.Done()
+				runtime.ReadMemStats(&after)
+				if got := finish(t, load).Groups[0].Ledger; got.Completed() != n {
+					t.Fatalf("outcomes %v", outcomes(&got))
+				}
+				if mallocs := after.Mallocs - before.Mallocs; mallocs > allowedMallocs {
+					t.Errorf("%d allocations in %d lifecycles, want at most %d", mallocs, n, allowedMallocs)
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkLifecycle(b *testing.B) {
+	for _, bc := range []struct{ exchange, policy string }{
+		{"echo:1,1", "client:rst"}, {"echo:1,1", "client:fin"}, {"none", "client:rst"}, {"http:/", "server:fin"},
+	} {
+		b.Run(bc.exchange+" "+bc.policy, func(b *testing.B) {
+			p := loadOf(int64(b.N), netip.AddrPort{})
+			p.Workers = 2
+			g := &p.Groups[0]
+			g.Connections, g.Exchange, g.Close = 64, mustExchange(bc.exchange), mustPolicy(bc.policy)
+			s, err := server.Start(server.Config{
+				Addrs:    []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
+				Exchange: g.Exchange, Close: g.Close, Workers: 2, Listeners: 2,
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Stop()
+			g.Targets = s.Addrs()
+			load, err := New(Config{Plan: p})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer load.Close()
+			b.ReportAllocs()
+			b.ResetTimer()
+			load.Start(context.Background())
+			<-load.Done()
+			b.StopTimer()
+			r, err := load.Wait()
+			if err != nil {
+				b.Fatal(err)
+			}
+			l := &r.Groups[0].Ledger
+			if l.Attempted != int64(b.N) {
+				b.Fatalf("attempted %d of %d", l.Attempted, b.N)
+			}
+			b.ReportMetric(float64(l.Completed())/b.Elapsed().Seconds(), "conn/s")
+			b.ReportMetric(float64(l.Failed()), "failed")
+		})
+	}
+}

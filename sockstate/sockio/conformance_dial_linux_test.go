@@ -2,6 +2,7 @@ package sockio
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"testing"
@@ -20,6 +21,7 @@ func testDial(t *testing.T, f newLoop) {
 	t.Run("full backlog that empties", func(t *testing.T) { testDialLate(t, f) })
 	t.Run("reset at once", func(t *testing.T) { testDialReset(t, f) })
 	t.Run("slots again", func(t *testing.T) { testDialAgain(t, f) })
+	t.Run("slots again, within a wait", func(t *testing.T) { testDialStale(t, f) })
 	t.Run("closed by the handler", func(t *testing.T) { testDialHandlerCloses(t, f) })
 	t.Run("closed before it began", func(t *testing.T) { testDialNotBegun(t, f) })
 }
@@ -358,6 +360,54 @@ func testDialAgain(t *testing.T, f newLoop) {
 		}
 		reset(peer)
 		r.close(0)
+	}
+}
+
+// Of two sockets that became readable together, the handler of the first closes the
+// other and dials again in its slot: the new socket is not taken to be readable.
+func testDialStale(t *testing.T, f newLoop) {
+	p := newPeer(t, loopbacks["IPv4"])
+	r := newRig(t, f, 2)
+	for range 50 {
+		peers := make([]net.Conn, 2)
+		for s := range Sock(2) {
+			r.dial(s, p.addr)
+			peers[s] = p.accept()
+			r.loop.Recv(s, 8)
+		}
+		r.wait(Now())
+		other := Sock(-1)
+		r.on = func(c *Completion) {
+			switch {
+			case c.Op == OpRecv && other < 0:
+				other = 1 - c.Sock
+				r.loop.Close(other, false)
+			case c.Op == OpClose && c.Sock == other:
+				r.loop.Dial(other, &Dial{Remote: NewAddr(p.addr)})
+			case c.Op == OpConnect:
+				r.loop.Poll(other)
+			}
+		}
+		for s := range peers {
+			write(t, peers[s], "x")
+			reset(peers[s].(*net.TCPConn))
+		}
+		first := r.next()
+		r.want(OpClose, other, 0)
+		r.want(OpConnect, other, 0)
+		r.on = nil
+		peer := p.accept()
+		r.wait(Now())
+		if len(r.got) > 0 {
+			t.Fatalf("completed %v: an event of the socket before", words(r.got[0]))
+		}
+		write(t, peer, "y")
+		if c := r.want(OpPoll, other, 0); c.N != 1 {
+			t.Fatalf("poll's N is %d: an event of the socket before", c.N)
+		}
+		reset(peer)
+		r.close(first.Sock)
+		r.close(other)
 	}
 }
 

@@ -20,7 +20,7 @@ func (c *choice) String() string { return c.value }
 // Set implements pflag.Value.
 func (c *choice) Set(s string) error {
 	if !slices.Contains(c.of, s) {
-		return fmt.Errorf("want %s", strings.Join(c.of, ", "))
+		return fmt.Errorf("%q is unknown: want %s", s, strings.Join(c.of, ", "))
 	}
 	c.value = s
 	return nil

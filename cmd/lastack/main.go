@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"lastack/bench/host"
 )
@@ -33,7 +34,8 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	code := codeOf(err, *running)
 	if text := err.Error(); text != "" {
-		fmt.Fprintf(stderr, "lastack: %s\n", text)
+		// Errors that were joined stand on a line each.
+		fmt.Fprintf(stderr, "lastack: %s\n", strings.ReplaceAll(text, "\n", "; "))
 	}
 	return code
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,7 +24,7 @@ would, on any operating system. FILE may be - for standard input.`,
   lastack report --format jsonl run.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usagef("report takes one FILE, but was given %d arguments", len(args))
+				return usagef("report takes one FILE (- for standard input), but was given %d arguments", len(args))
 			}
 			return nil
 		},
@@ -44,9 +45,12 @@ func readRecord(stdin io.Reader, path string) (*record.Run, error) {
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, usagef("%w", err)
+			return nil, usagef("the record %s cannot be opened (%w): want a file that lastack run -o FILE wrote, or - for standard input", path, errors.Unwrap(err))
 		}
 		defer f.Close()
+		if st, err := f.Stat(); err == nil && st.IsDir() {
+			return nil, usagef("%s is a directory: want a file that lastack run -o FILE wrote, or - for standard input", path)
+		}
 		in = f
 	}
 	run, err := record.Read(bufio.NewReader(in))

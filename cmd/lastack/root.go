@@ -69,9 +69,7 @@ statement about the target, 99 a threshold was missed, 130 interrupted.`,
 	root.SetVersionTemplate("lastack {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SuggestionsMinimumDistance = 2
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%w (see %s --help)", err, cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
 	for _, c := range commands() {
 		root.AddCommand(c)
 	}

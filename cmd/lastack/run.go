@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -64,14 +67,35 @@ func (o *runOptions) execute(cmd *cobra.Command) error {
 	code, status, err := sandbox.Run(cmd.Context(), o.spec)
 	switch sysctl, isSysctl := errors.AsType[*sandbox.SysctlError](err); {
 	case err == nil:
-		return exitWith(code, nil)
+		return ofChild(code)
 	case isSysctl:
 		return usagef("--%w", sysctl)
-	case o.needsSandbox != "":
-		return fmt.Errorf("%s needs a sandbox: %w", o.needsSandbox, err)
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "lastack: no sandbox here, so the run takes place in this host's namespace: %v\n", err)
+	why := refusal(err)
+	if o.needsSandbox != "" {
+		return fmt.Errorf("%s needs a sandbox, and this host allows none: %s; lastack doctor knows the remedy, and without the flag the run needs no sandbox", o.needsSandbox, why)
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "lastack: the run takes place in this host's network namespace, as it allows no sandbox: %s\n", why)
+	status.Reason = why
 	return o.measure(cmd, nil, status)
+}
+
+// refusal is err without the words that say that there is no sandbox.
+func refusal(err error) string { return strings.TrimPrefix(err.Error(), "no sandbox: ") }
+
+// ofChild turns the code that the sandbox's process ended with into the program's own: a signal
+// may have ended it before it was ready for one, or without anybody's asking.
+func ofChild(code int) error {
+	switch sig := syscall.Signal(code - 128); {
+	case code <= 128, sig == syscall.SIGPIPE:
+		return exitWith(code, nil)
+	case sig == syscall.SIGINT, sig == syscall.SIGTERM, sig == syscall.SIGHUP:
+		return exitWith(exitInterrupted, nil)
+	case sig == syscall.SIGKILL:
+		return errors.New("the run was killed before its end: if nobody did so, the kernel was out of memory (dmesg tells), so ask for fewer --connections")
+	default:
+		return fmt.Errorf("the run was ended by signal %d (%v)", int(sig), sig)
+	}
 }
 
 // measure runs the load in this process and shows the result.
@@ -82,7 +106,11 @@ func (o *runOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status rec
 	}
 	defer out.discard()
 
-	ctx, stop := interruptible(cmd.Context(), quit)
+	// Whoever asks twice does not want to wait for the result.
+	ctx, stop := interruptible(cmd.Context(), func() {
+		out.discard()
+		os.Exit(exitInterrupted)
+	})
 	defer stop()
 	live := o.live(cmd.OutOrStdout(), cmd.ErrOrStderr())
 	cfg := o.config(sb, status, live)
@@ -90,25 +118,27 @@ func (o *runOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status rec
 	if run == nil {
 		return asUsage(err)
 	}
-	code := exitError
-	if err == nil {
-		code = codeOfRun(run)
+	code := codeOfRun(run)
+	// Saved first: where stdout is a pipe that nobody reads to its end, printing ends the program.
+	err = errors.Join(err, out.write(run), o.print(cmd.OutOrStdout(), run))
+	if err != nil {
+		code = worst(code, exitError)
 	}
-	var werr error
+	return exitWith(code, err)
+}
+
+// print shows the result, or what of it jsonl has not shown yet.
+func (o *runOptions) print(w io.Writer, run *record.Run) error {
+	var err error
 	if o.format.value == "jsonl" {
-		werr = report.WriteRest(cmd.OutOrStdout(), run)
+		err = report.WriteRest(w, run)
 	} else {
-		werr = report.Render(cmd.OutOrStdout(), o.format.value, run)
+		err = report.Render(w, o.format.value, run)
 	}
-	if werr == nil {
-		werr = out.write(run)
-	} else {
-		werr = errors.Join(werr, out.write(run))
+	if err != nil {
+		return fmt.Errorf("the result could not be printed: %w", err)
 	}
-	if err := errors.Join(err, werr); err != nil {
-		return exitWith(worst(code, exitError), err)
-	}
-	return exitWith(code, nil)
+	return nil
 }
 
 // codeOfRun is what a finished run ends the program with.

@@ -170,11 +170,11 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	if err := o.checkPID(); err != nil {
 		return err
 	}
-	out, err := openOutput(o.output)
-	if err != nil {
-		return err
+	if given("output") {
+		if err := checkOutput(o.output); err != nil {
+			return err
+		}
 	}
-	out.discard()
 	return asUsage(bench.Check(o.config(nil, record.Sandbox{}, nil)))
 }
 
@@ -210,7 +210,7 @@ func (o *runOptions) completeSandbox(given func(string) bool) error {
 		o.unboxed = record.Sandbox{Mode: "off", Reason: "the target is outside"}
 		for _, name := range []string{"backlog", "listeners", "delay", "ipv6"} {
 			if given(name) {
-				return usagef("--%s is of the embedded server, which a run with a TARGET has not", name)
+				return usagef("--%s: it is the embedded server's, and a run with a TARGET (%s) has none: leave it out", name, o.targets[0].name)
 			}
 		}
 		return nil
@@ -225,12 +225,19 @@ func (o *runOptions) completeSandbox(given func(string) bool) error {
 func (o *runOptions) sandboxSources() error {
 	loopback := netip.MustParsePrefix("127.0.0.0/8")
 	for _, p := range o.sources.prefixes {
+		switch {
+		case p.Addr().Is4() && o.v6:
+			return usagef("--source %s: with --ipv6 the embedded server takes no IPv4: want IPv6 addresses", o.sources.text)
+		case p.Addr().Is6() && !o.v6:
+			return usagef("--source %s: the embedded server is on IPv4: want IPv4 addresses, or --ipv6", o.sources.text)
+		}
 		local := loopback.Contains(p.Addr())
 		if local && o.spec.Topology == sandbox.Veth {
-			return usagef("--source %v: a loopback address reaches no server across a veth pair", p)
+			return usagef("--source %s: a loopback address reaches no server across a veth pair: want others, or --topology lo", o.sources.text)
 		}
 		if !local {
 			o.spec.Sources = append(o.spec.Sources, p)
+			o.needsSandbox = "--source"
 		}
 	}
 	return nil
@@ -242,13 +249,11 @@ func (o *runOptions) completeTraffic(given func(string) bool) error {
 	if foreign && !given("exchange") {
 		o.exchange.Spec = exchange.Spec{}
 	}
-	if given("on-eof") {
-		switch {
-		case foreign && who == teardown.ClientFirst:
-			return usagef("--on-eof %s: with --close %s it is the server's reaction, and a TARGET has its own: want it with --close server:*, or without a TARGET", o.onEOF, o.close)
-		case who == teardown.BothAtOnce, who == teardown.Nobody:
-			return usagef("--on-eof %s: with --close %s no side reads EOF and reacts: want --close client:* or server:*", o.onEOF, o.close)
-		}
+	if given("on-eof") && foreign && who == teardown.ClientFirst {
+		return usagef("--on-eof %s: with --close %s it is the server's reaction, and a TARGET has its own: want it with --close server:*, or without a TARGET", o.onEOF, o.close)
+	}
+	if err := o.checkReaction(given("on-eof")); err != nil {
+		return err
 	}
 	if o.hold < 0 {
 		return usagef("--hold %v: want a duration of 0s or more", o.hold)
@@ -269,6 +274,10 @@ func (o *runOptions) completePlan(given func(string) bool) error {
 		return usagef("--connections 0: want at least 1")
 	case given("count") && o.count == 0:
 		return usagef("--count 0: want at least 1")
+	case given("backlog") && o.backlog == 0:
+		return usagef("--backlog 0: want at least 1")
+	case o.listeners < 0 || o.listeners > maxServeThreads:
+		return usagef("--listeners %d: want 0 (one for each worker) to %d", o.listeners, maxServeThreads)
 	case given("duration") && o.duration <= 0:
 		return usagef("--duration %v: want a duration above 0", o.duration)
 	case given("duration") && o.plateau > 0:
@@ -279,8 +288,6 @@ func (o *runOptions) completePlan(given func(string) bool) error {
 		return usagef("--workers %d: want 0 (one a CPU) to %d", o.workers, loadgen.MaxWorkers)
 	case o.closeRate.from != o.closeRate.to:
 		return usagef("--close-rate %v: want one rate", &o.closeRate)
-	case o.settle.d < 0:
-		return usagef("--settle %v: want a duration of 0s or more, or auto", &o.settle)
 	}
 	if given("count") && !given("duration") || o.plateau > 0 {
 		o.duration = 0
@@ -293,6 +300,9 @@ func (o *runOptions) completePlan(given func(string) bool) error {
 	}
 	if o.requests > loadgen.MaxRequests {
 		return usagef("--requests %v: want 1 to %d", &o.requests, loadgen.MaxRequests)
+	}
+	if who := o.close.Who; who == teardown.Nobody && !open && int64(o.count) > int64(o.connections) {
+		return usagef("--count %v: with --close never no connection makes room for the next: want at most the --connections, %v", &o.count, &o.connections)
 	}
 	g := loadgen.Group{
 		Name:        "run",
@@ -374,8 +384,10 @@ type portsFlag struct{ loadgen.PortRange }
 
 // Set implements pflag.Value.
 func (p *portsFlag) Set(s string) (err error) {
-	p.PortRange, err = loadgen.ParsePortRange(s)
-	return err
+	if p.PortRange, err = loadgen.ParsePortRange(s); err != nil {
+		return fmt.Errorf("%q is not a range of ports: want LO-HI, like 20000-29999, within 1 to 65535", s)
+	}
+	return nil
 }
 
 func (p *portsFlag) String() string {
@@ -404,8 +416,11 @@ func (s *settleFlag) Set(v string) error {
 		return nil
 	}
 	d, err := time.ParseDuration(v)
+	if err == nil && d > loadgen.MaxTime {
+		return fmt.Errorf("%q is too long: want at most %v, or auto", v, loadgen.MaxTime)
+	}
 	if err != nil || d < 0 {
-		return fmt.Errorf("want a duration, or auto")
+		return fmt.Errorf("%q is not a time to settle: want a duration of 0s or more, like 30s, or auto", v)
 	}
 	*s = settleFlag{d: d}
 	return nil

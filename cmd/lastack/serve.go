@@ -8,7 +8,7 @@ import (
 	"net/netip"
 	"runtime"
 	"strconv"
-	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +16,9 @@ import (
 	"lastack/bench/host"
 	"lastack/server"
 )
+
+// maxServeThreads bounds workers and listeners.
+const maxServeThreads = 1024
 
 type serveOptions struct {
 	traffic
@@ -45,7 +48,7 @@ their reply within --grace; a second one ends the server at once. Its ledger goe
   lastack serve --listen 127.0.0.1:9000 --on-eof delay=2s --backlog 16`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := o.config()
+			cfg, err := o.config(cmd.Flags().Changed)
 			if err != nil {
 				return err
 			}
@@ -63,17 +66,26 @@ their reply within --grace; a second one ends the server at once. Its ledger goe
 	return cmd
 }
 
-func (o *serveOptions) config() (server.Config, error) {
+func (o *serveOptions) config(given func(string) bool) (server.Config, error) {
 	cfg := server.Config{
 		Listeners: o.listeners, Backlog: int(o.backlog), Workers: o.workers,
 		Close: o.close.Policy, OnEOF: o.onEOF.Reaction, Exchange: o.exchange.Spec,
 		Requests: int(o.requests), Hold: o.hold, Delay: o.delay,
 	}
-	if o.backlog == 0 {
+	switch {
+	case o.backlog == 0:
 		return cfg, usagef("--backlog 0: want at least 1")
+	case given("requests") && o.requests == 0:
+		return cfg, usagef("--requests 0: want at least 1")
+	case o.grace < 0:
+		return cfg, usagef("--grace %v: want a duration of 0s or more", o.grace)
+	case o.workers < 0 || o.workers > maxServeThreads:
+		return cfg, usagef("--workers %d: want 0 (one a CPU) to %d", o.workers, maxServeThreads)
+	case o.listeners < 0 || o.listeners > maxServeThreads:
+		return cfg, usagef("--listeners %d: want 0 (one for each worker) to %d", o.listeners, maxServeThreads)
 	}
-	if o.grace < 0 || o.hold < 0 {
-		return cfg, usagef("--grace and --hold want a duration of 0s or more")
+	if err := o.checkReaction(given("on-eof")); err != nil {
+		return cfg, err
 	}
 	for _, s := range o.listen {
 		a, err := listenAddr(s)
@@ -103,11 +115,27 @@ func listenAddr(s string) (netip.AddrPort, error) {
 	if host == "" {
 		host = "::"
 	}
-	ip, err := netip.ParseAddr(strings.Replace(host, "localhost", "127.0.0.1", 1))
-	if err != nil {
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil || ip.Zone() != "" || ip.IsMulticast() {
 		return netip.AddrPort{}, usagef("--listen %s: want an IP address, like 127.0.0.1:9000, [::]:9000 or :9000", s)
 	}
 	return netip.AddrPortFrom(ip, uint16(n)), nil
+}
+
+// cannotListen adds to err what would help.
+func cannotListen(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w: want another port with --listen (0 takes a free one), or end who has it (ss -ltnp)", err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w: want an address of this host with --listen (ip address shows them)", err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w: want a port with --listen that needs no privilege (net.ipv4.ip_unprivileged_port_start or above)", err)
+	}
+	return err
 }
 
 // reservedFds stay free for everything that is not a connection.
@@ -127,7 +155,7 @@ func (o *serveOptions) serve(cmd *cobra.Command, cfg server.Config) error {
 	defer stop()
 	s, err := server.Start(cfg)
 	if err != nil {
-		return fmt.Errorf("%w: choose another --listen, or end who has it", err)
+		return cannotListen(err)
 	}
 	for _, a := range s.Addrs() {
 		fmt.Fprintf(cmd.ErrOrStderr(), "listening on %v, %s, exchange %s\n", a, cfg.Close, cfg.Exchange)

@@ -12,37 +12,37 @@ import (
 // them, reach a process twice, by itself and by its group.
 const sameSignal = 300 * time.Millisecond
 
-// quit ends the program as if the signal had never been caught: whoever asks twice does
-// not want to wait for the result.
-func quit() { os.Exit(exitInterrupted) }
-
 // interruptible returns a context that SIGINT and SIGTERM cancel, and calls again for
-// the signal after that.
-func interruptible(parent context.Context, again func()) (context.Context, func()) {
+// the signal after that. stop gives the signals their default meaning back.
+func interruptible(parent context.Context, again func()) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(parent)
 	c := make(chan os.Signal, 4)
 	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
 	over := make(chan struct{})
-	go func() {
-		var first time.Time
-		for {
-			select {
-			case <-over:
-				return
-			case <-c:
-			}
-			switch {
-			case first.IsZero():
-				first = time.Now()
-				cancel()
-			case time.Since(first) > sameSignal:
-				again()
-			}
-		}
-	}()
+	go heed(c, over, cancel, again)
 	return ctx, func() {
 		signal.Stop(c)
 		close(over)
 		cancel()
+	}
+}
+
+// heed calls first for the first signal and again for each that comes later than
+// sameSignal after it, until over is closed.
+func heed(c <-chan os.Signal, over <-chan struct{}, first, again func()) {
+	var began time.Time
+	for {
+		select {
+		case <-over:
+			return
+		case <-c:
+		}
+		switch {
+		case began.IsZero():
+			began = time.Now()
+			first()
+		case time.Since(began) > sameSignal:
+			again()
+		}
 	}
 }

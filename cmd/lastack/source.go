@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"go4.org/netipx"
@@ -25,9 +26,13 @@ func (s *sources) String() string { return s.text }
 func (s *sources) Type() string { return "CIDR|A-B,..." }
 
 // Set implements pflag.Value: it reads addresses, ranges A-B and prefixes A/N, separated by
-// commas. An IPv4 prefix's first and last address are left out, as on a network.
+// commas, and adds them to those that it has: the flag may be given several times. An IPv4
+// prefix's first and last address are left out, as on a network.
 func (s *sources) Set(text string) error {
-	v := sources{text: text}
+	v := sources{text: text, addrs: slices.Clip(s.addrs), prefixes: slices.Clip(s.prefixes)}
+	if s.text != "" {
+		v.text = s.text + "," + text
+	}
 	for part := range strings.SplitSeq(text, ",") {
 		r, err := parseAddrRange(part)
 		if err != nil {
@@ -36,7 +41,7 @@ func (s *sources) Set(text string) error {
 		v.prefixes = append(v.prefixes, r.Prefixes()...)
 		for a := r.From(); ; a = a.Next() {
 			if len(v.addrs) == maxSources {
-				return fmt.Errorf("want at most %d addresses", maxSources)
+				return fmt.Errorf("%q holds too many addresses: want at most %d", text, maxSources)
 			}
 			v.addrs = append(v.addrs, a)
 			if a == r.To() {
@@ -68,12 +73,13 @@ func parseAddrRange(s string) (netipx.IPRange, error) {
 		}
 	default:
 		a, err := netip.ParseAddr(s)
-		if err != nil {
+		if err != nil || a.Zone() != "" {
 			return r, badSource(s)
 		}
 		r = netipx.IPRangeFrom(a, a)
 	}
-	if !r.IsValid() || r.From().IsMulticast() || r.From().IsUnspecified() || r.From().Zone() != "" {
+	switch a := r.From(); {
+	case !r.IsValid(), a.IsMulticast(), a.IsUnspecified(), a.Is4In6():
 		return r, badSource(s)
 	}
 	return r, nil

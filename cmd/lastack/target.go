@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
@@ -20,7 +21,7 @@ const resolveTimeout = 5 * time.Second
 // parseTarget reads HOST:PORT. Of a name's addresses the first counts.
 func parseTarget(ctx context.Context, s string) (target, error) {
 	host, portText, err := net.SplitHostPort(s)
-	if err != nil {
+	if err != nil || host == "" {
 		return target{}, usagef("target %q: want HOST:PORT, like 10.0.0.5:80 or [fd00::5]:80", s)
 	}
 	port, err := strconv.ParseUint(portText, 10, 16)
@@ -42,7 +43,7 @@ func parseTarget(ctx context.Context, s string) (target, error) {
 		return target{}, usagef("target %q: link-local IPv6 addresses are not supported: want another address of that host", s)
 	}
 	if ip.IsUnspecified() || ip.IsMulticast() {
-		return target{}, usagef("target %q: want an address of one host", s)
+		return target{}, usagef("target %q: want an address of one host, like 10.0.0.5:80", s)
 	}
 	return target{netip.AddrPortFrom(ip, uint16(port)), s}, nil
 }
@@ -64,8 +65,11 @@ func isPublic(ip netip.Addr) bool {
 func refusePublic(targets []target) error {
 	for _, t := range targets {
 		if isPublic(t.addr.Addr()) {
-			return usagef("target %s (%v) is a public address: load on others' hosts needs their consent; --allow-public says that you have it",
-				t.name, t.addr.Addr())
+			is := "it is a public address"
+			if host, _, err := net.SplitHostPort(t.name); err == nil && host != t.addr.Addr().String() {
+				is = fmt.Sprintf("%v is a public address", t.addr.Addr())
+			}
+			return usagef("target %q: %s: want a private or loopback one, or --allow-public where the owner consents to the load", t.name, is)
 		}
 	}
 	return nil

@@ -26,6 +26,14 @@ func (t *traffic) register(f *pflag.FlagSet) {
 	f.DurationVar(&t.hold, "hold", 0, "how long the side that closes first waits before it does")
 }
 
+// checkReaction refuses --on-eof where nobody reacts.
+func (t *traffic) checkReaction(given bool) error {
+	if who := t.close.Who; given && (who == teardown.BothAtOnce || who == teardown.Nobody) {
+		return usagef("--on-eof %s: with --close %s no side reads EOF and reacts: want --close client:* or server:*", t.onEOF, t.close)
+	}
+	return nil
+}
+
 // policyFlag adapts teardown.Policy to pflag.Value.
 type policyFlag struct{ teardown.Policy }
 

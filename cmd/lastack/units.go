@@ -5,12 +5,14 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"lastack/loadgen"
 )
 
 // What counts and rates may be at most: more than any host can do, and exact in a float64.
 const (
 	maxCount = int64(1e15)
-	maxRate  = 1e9
+	maxRate  = float64(loadgen.MaxRate)
 )
 
 const (

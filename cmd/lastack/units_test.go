@@ -54,7 +54,7 @@ func TestParseRate(t *testing.T) {
 		"1..2..3": `"1..2..3" is not a rate`,
 		"1k-2k":   `"1k-2k" is not a rate`,
 		"0..0":    `"0..0" never starts a connection`,
-		"2000M":   `"2000M" is too fast: want at most 1000M`,
+		"2000M":   `"2000M" is too fast: want at most 100M`,
 	} {
 		if got, err := parseRate(s); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("parseRate(%q) = %+v, %v, want %q", s, got, err, want)

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// badInput is a file of command lines ("$ run -c 0"), each with the answer on the line after it.
+const badInput = "testdata/bad_input.txt"
+
+// TestBadInput gives every command line of the file to the program, which must refuse it
+// in one sentence, with nothing on stdout and no file made or changed.
+func TestBadInput(t *testing.T) {
+	b, err := os.ReadFile(badInput)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "dir"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	kept := filepath.Join(dir, "kept.json")
+	if err := os.WriteFile(kept, []byte("kept"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+
+	var got strings.Builder
+	answered := false
+	for line := range strings.Lines(string(b)) {
+		command, isCommand := strings.CutPrefix(line, "$ ")
+		if !isCommand {
+			if !answered || strings.TrimSpace(line) == "" {
+				got.WriteString(line)
+			}
+			answered = false
+			continue
+		}
+		args, err := splitShell(strings.TrimSpace(command))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := runIn(t, dir, "lastack", args...)
+		answered = true
+		fmt.Fprintf(&got, "%s%s", line, strings.TrimPrefix(e.stderr, "lastack: "))
+		if e.code != exitUsage {
+			t.Errorf("lastack %s: exit code %d, want %d", strings.TrimSpace(command), e.code, exitUsage)
+		}
+		if e.stdout != "" {
+			t.Errorf("lastack %s: on stdout: %.200s", strings.TrimSpace(command), e.stdout)
+		}
+		if !oneSentence.MatchString(e.stderr) {
+			t.Errorf("lastack %s: is not one sentence: %.500s", strings.TrimSpace(command), e.stderr)
+		}
+	}
+	if *update {
+		if err := os.WriteFile(badInput, []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if diff := cmp.Diff(string(b), got.String()); diff != "" {
+		t.Errorf("answers changed (-file +program), -update accepts them:\n%s", diff)
+	}
+
+	if b, err := os.ReadFile(kept); err != nil || string(b) != "kept" {
+		t.Errorf("kept.json holds %q, %v", b, err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) != 2 {
+		t.Errorf("files were left behind: %v", entries)
+	}
+}
+
+// oneSentence is what an error looks like: one line, without a full stop.
+var oneSentence = regexp.MustCompile(`^lastack: [^\n]*[^\n.]\n$`)
+
+// TestBadInputOpensNoSocket watches the system calls of a few mistakes, those found last among them.
+func TestBadInputOpensNoSocket(t *testing.T) {
+	if _, err := exec.LookPath("strace"); err != nil {
+		t.Skipf("system calls cannot be watched: %v", err)
+	}
+	if e := runIn(t, "", "strace", "-o", os.DevNull, "true"); e.code != 0 {
+		t.Skipf("strace does not work here: %s", e.stderr)
+	}
+	for _, tt := range []struct {
+		args []string
+		want []string // the calls allowed
+	}{
+		{[]string{"run", "-d", "0s"}, nil},
+		{[]string{"run", "-c", "90M"}, nil},
+		{[]string{"run", "-c", "2", "--output", "/"}, nil},
+		{[]string{"run", "--close", "client:unread", "--exchange", "none"}, nil},
+		{[]string{"run", "--threshold", "foo<1"}, nil},
+		{[]string{"run", "--sysctl", "kernel.pid_max=5"}, nil},
+		{[]string{"run", "--sandbox", "127.0.0.1:9"}, nil},
+		{[]string{"run", "192.0.2.1:80"}, nil},
+		{[]string{"serve", "--backlog", "0"}, nil},
+		// Binding is the only way to ask whether an address is local.
+		{[]string{"run", "--source", "198.51.100.7", "127.0.0.1:9"}, []string{"socket(AF_INET, SOCK_DGRAM", "setsockopt(", "bind("}},
+	} {
+		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
+			trace := filepath.Join(t.TempDir(), "trace")
+			args := append([]string{"-f", "-qq", "-e", "trace=network,io_uring_setup", "-o", trace, "lastack"}, tt.args...)
+			if e := runIn(t, "", "strace", args...); e.code != exitUsage {
+				t.Errorf("exit code %d: %s", e.code, e.stderr)
+			}
+			b, err := os.ReadFile(trace)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var calls []string
+			for line := range strings.Lines(string(b)) {
+				if call := systemCall.FindString(line); call != "" {
+					calls = append(calls, line)
+				}
+			}
+			for i, call := range calls {
+				if i >= len(tt.want) || !strings.Contains(call, tt.want[i]) {
+					t.Errorf("the program called %s", call)
+				}
+			}
+		})
+	}
+}
+
+// systemCall is a call in strace's output, and neither a signal nor an end.
+var systemCall = regexp.MustCompile(`^\d+ +[a-z_0-9]+\(`)

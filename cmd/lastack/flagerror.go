@@ -1,0 +1,30 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// flagError says in one sentence what is wrong with a flag. The values of flags name
+// themselves in their errors, as pflag's own types do not.
+func flagError(cmd *cobra.Command, err error) error {
+	if e, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
+		return usagef("--%s: want a value after it (see %s --help)", e.GetFlag().Name, cmd.CommandPath())
+	}
+	e, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return usagef("%w (see %s --help)", err, cmd.CommandPath())
+	}
+	name := e.GetFlag().Name
+	switch e.GetFlag().Value.Type() {
+	case "duration":
+		return usagef("--%s: %q is not a duration: want one like 500ms, 10s or 1m30s", name, e.GetValue())
+	case "int":
+		return usagef("--%s: %q is not a whole number: want one like 4", name, e.GetValue())
+	case "bool":
+		return usagef("--%s: %q is neither true nor false: want one of them, or the flag alone", name, e.GetValue())
+	}
+	return usagef("--%s: %w", name, e.Unwrap())
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+
+	"lastack/sockstate/teardown"
+)
+
+// TestTrafficFlags checks that what a flag of the traffic prints is what it reads.
+func TestTrafficFlags(t *testing.T) {
+	for _, tt := range []struct {
+		flag pflag.Value
+		good []string
+		bad  map[string]string
+	}{
+		{
+			new(policyFlag),
+			[]string{
+				"client:fin", "server:fin", "client:half", "server:half", "both:fin", "client:rst", "server:rst",
+				"client:linger=2s", "server:linger=5m", "client:unread", "server:unread", "never",
+			},
+			map[string]string{"": `unknown close policy ""`, "both:half": `unknown close policy "both:half"`, "client:linger=1500ms": `close policy "client:linger=1500ms"`},
+		},
+		{
+			new(reactionFlag),
+			[]string{"close", "delay=50ms", "never", "rst"},
+			map[string]string{"": `unknown reaction to EOF ""`, "delay=0s": `reaction to EOF "delay=0s"`},
+		},
+		{
+			new(exchangeFlag),
+			[]string{"none", "echo:1,1", "echo:100,20000", "http:/", "http:/a?b=c"},
+			map[string]string{"": `unknown exchange ""`, "http": `unknown exchange "http"`},
+		},
+	} {
+		name := tt.flag.Type()
+		for _, s := range tt.good {
+			if err := tt.flag.Set(s); err != nil || tt.flag.String() != s {
+				t.Errorf("%s %q: %v, prints %q", name, s, err, tt.flag.String())
+			}
+		}
+		for s, want := range tt.bad {
+			if err := tt.flag.Set(s); err == nil || !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("%s %q: %v, want %q", name, s, err, want)
+			}
+		}
+	}
+}
+
+func TestCheckReaction(t *testing.T) {
+	for policy, want := range map[string]string{
+		"client:fin": "", "server:rst": "",
+		"never":    "--on-eof rst: with --close never no side reads EOF",
+		"both:fin": "--on-eof rst: with --close both:fin no side reads EOF",
+	} {
+		var tr traffic
+		if err := tr.close.Set(policy); err != nil {
+			t.Fatal(err)
+		}
+		tr.onEOF.Reaction = teardown.Reaction{Kind: teardown.ReactRST}
+		if err := tr.checkReaction(false); err != nil {
+			t.Errorf("--close %s alone: %v", policy, err)
+		}
+		err := tr.checkReaction(true)
+		if want == "" && err == nil {
+			continue
+		}
+		if err == nil || want == "" || !strings.HasPrefix(err.Error(), want) || codeOf(err, true) != exitUsage {
+			t.Errorf("--close %s --on-eof rst: %v, want %q", policy, err, want)
+		}
+	}
+}

@@ -254,6 +254,9 @@ func (t *text) timeWait() {
 		if tw.EnteredShort > 0 {
 			note = thousands(tw.EnteredShort) + " of them for 4 s or less (TcpExtTWKilled)"
 		}
+		if tw.Peak == 0 && tw.FinWait2MiniPeak > 0 {
+			note = join("; ", note, "as FIN_WAIT_2 minisockets, which the kernel counts alike")
+		}
 		if !t.alone() {
 			note = join("; ", note, "everybody's in this namespace")
 		}
@@ -302,10 +305,27 @@ func (t *text) settle() {
 			aside += " " + seconds(s.GoneAfterS) + " after the end of the load"
 		}
 	case s.Done:
-		aside = "watched " + seconds(s.ElapsedS) + ": nothing but TIME_WAIT was left"
+		aside = "watched " + seconds(s.ElapsedS) + ": " + t.atRest()
 	default:
 		aside = "watched " + seconds(s.ElapsedS) + ": sockets that are not in TIME_WAIT were still left"
 	}
 	t.section("SETTLE", aside)
 	t.beside("settle")
+}
+
+// atRest says what a teardown that has settled left behind.
+func (t *text) atRest() string {
+	var kept []string
+	for _, side := range sideOrder(t.run.States) {
+		final := t.run.States.Final[side]
+		for _, st := range stateKeys(final) {
+			if n := final[st]; n > 0 && st != "TIME_WAIT" && st != "LISTEN" {
+				kept = append(kept, side+" "+st+" "+thousands(int64(n)))
+			}
+		}
+	}
+	if len(kept) == 0 {
+		return "nothing but TIME_WAIT was left"
+	}
+	return "nothing moved any more; beside TIME_WAIT: " + strings.Join(kept, ", ")
 }

@@ -190,7 +190,8 @@ func negative(v reflect.Value, key string) error {
 
 func mayBeNegative(key string) bool {
 	for _, part := range strings.Split(key, ".") {
-		switch part {
+		name, _, _ := strings.Cut(part, "[")
+		switch name {
 		case "counters", "counters_by_side", "cpu", "predicted", "accounting", "thresholds":
 			return true
 		}

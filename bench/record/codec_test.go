@@ -132,6 +132,23 @@ func TestReadFaults(t *testing.T) {
 	}
 }
 
+// What compares numbers shows them as they came, and a counter may be written over.
+func TestReadNegative(t *testing.T) {
+	const v1 = `{"schema":"lastack.run/v1",`
+	for _, in := range []string{
+		`"accounting":[{"want":{"min":-597,"max":-1},"got":-2}]}`,
+		`"thresholds":[{"value":-1.5}]}`,
+		`"counters":{"TcpExtTW":-3}}`,
+		`"timeline":[{"counters":{"TcpExtTW":-3}}]}`,
+		`"pressure":{"cpu":{"idle_s":-0.01},"orphans":{"limit":-1}}}`,
+		`"hosts":[{"nofile":-1,"clock_offset_us":-20}]}`,
+	} {
+		if _, err := Read(strings.NewReader(v1 + in)); err != nil {
+			t.Errorf("%s: %v", in, err)
+		}
+	}
+}
+
 type spaces struct{}
 
 func (spaces) Read(b []byte) (int, error) {

@@ -103,7 +103,7 @@ func (b *books) checks(p *record.Predicted) []record.Check {
 		checks = append(checks,
 			check("server: sum of outcomes and open = accepted", one(b.server.Accepted), ended, true, ""),
 			check("server: accepted = TcpPassiveOpens", record.Range{Min: max(b.grown["TcpPassiveOpens"]-b.doubleHandshakes(), 0), Max: b.grown["TcpPassiveOpens"]}, b.server.Accepted, b.exact, note),
-			check("server: accepted = opened by the client", record.Range{Min: total.Opened - b.lostHandshakes(), Max: total.Attempted - total.NoSYN}, b.server.Accepted, b.exact, note))
+			check("server: accepted = opened by the client", record.Range{Min: max(total.Opened-b.lostHandshakes(), 0), Max: total.Attempted - total.NoSYN}, b.server.Accepted, b.exact, note))
 	}
 	seen := teardown.Observed(b.grown)
 	// A reset is in flight or not yet noticed, and a minisocket not yet made, until the teardown has settled.

@@ -13,7 +13,7 @@ func (c *Config) divideFds(limit int64) (load, server int, err error) {
 	planned, uncapped := 0, false
 	for i := range c.Plan.Groups {
 		n := c.Plan.Groups[i].Connections
-		planned += n
+		planned += max(n, 1)
 		uncapped = uncapped || n == 0
 	}
 	ends := 1

@@ -13,6 +13,8 @@ import (
 const (
 	// busy is the share of CPU from which a thread, or the machine, counts as full.
 	busy = 0.9
+	// noisy is the share of the CPUs from which other processes are worth a word.
+	noisy = 0.1
 	// lateP99 is how late an open loop may start its arrivals before the result says more about the generator.
 	lateP99Us = 10_000
 	// twSeconds is TCP_TIMEWAIT_LEN.
@@ -28,7 +30,7 @@ func judge(r *record.Run) record.Verdict {
 	j := &judgement{r: r, v: &v}
 	for _, rule := range []func() bool{
 		j.nothing, j.ports, j.descriptors, j.memory, j.conntrack, j.lateness, j.capped, j.buckets, j.queues,
-		j.failures, j.plateau, j.cpu, j.rate, j.held, j.slots,
+		j.failures, j.plateau, j.held, j.cpu, j.rate, j.slots,
 	} {
 		if rule() {
 			break
@@ -345,6 +347,21 @@ func (j *judgement) cpuReason() {
 	j.because("CPU of %d: generator %.0f %%, %srest %.0f %%, idle %.0f %%",
 		c.CPUs, 100*c.GeneratorS/all, server,
 		100*max(all-c.GeneratorS-c.ServerS-c.IdleS, 0)/all, 100*c.IdleS/all)
+	if share := j.others() / all; share >= noisy {
+		target := ""
+		if !j.shared() {
+			target = " (the target among them, if it is here)"
+		}
+		j.because("other processes of this host%s used at least %.0f %% of the CPUs: without them there may be more", target, 100*share)
+	}
+}
+
+// others is the CPU time that the machine spent on other processes, in seconds: at least. Whether softirq
+// work is charged to whom it interrupts is the kernel's choice (CONFIG_IRQ_TIME_ACCOUNTING), so all of
+// it is taken for the load's.
+func (j *judgement) others() float64 {
+	c := j.r.Pressure.CPU
+	return max(c.SystemS-c.SoftirqS+c.UserS-c.GeneratorS-c.ServerS-c.ObserverS, 0)
 }
 
 // met reports whether an open loop's rate was reached.

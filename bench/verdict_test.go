@@ -23,7 +23,7 @@ func closedLoop() record.Run {
 		Server: &record.Server{Listeners: 2, Backlog: 4096},
 		Pressure: record.Pressure{
 			Ports: record.Ports{Range: "32768 60999", Available: 28_232, PeakInUse: 100, Pairs: 1},
-			CPU:   record.CPU{CPUs: 2, ElapsedS: 10, GeneratorS: 4, ServerS: 3, SystemS: 8, UserS: 1, IdleS: 8, GeneratorBusiest: 0.4, ServerBusiest: 0.3},
+			CPU:   record.CPU{CPUs: 2, ElapsedS: 10, GeneratorS: 4, ServerS: 3, SystemS: 6, UserS: 1, IdleS: 8, GeneratorBusiest: 0.4, ServerBusiest: 0.3},
 		},
 		Predicted:  record.Predicted{TimeWait: "client"},
 		Accounting: []record.Check{{Name: "sum of outcomes = attempted", Want: record.Range{Min: 80_000, Max: 80_000}, Got: 80_000, OK: true, Exact: true}},
@@ -290,6 +290,7 @@ func TestVerdict(t *testing.T) {
 				Reasons: []string{
 					"a load worker used 97 % of a CPU",
 					"CPU of 2: generator 20 %, rest 40 %, idle 40 %",
+					"other processes of this host (the target among them, if it is here) used at least 15 % of the CPUs: without them there may be more",
 				},
 				Advice: []string{"more --workers"},
 			},
@@ -335,6 +336,29 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitUnknown,
 				Reasons:   []string{"80,000 of 100,000 arrivals of the schedule were started"},
+			},
+		},
+		{
+			"the machine's CPUs, most of them others'", closedLoop,
+			[]func(*record.Run){busyWith(3, 2, 1)},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitCPU,
+				Reasons: []string{
+					"the machine's 2 CPUs were full (0 % idle)",
+					"CPU of 2: generator 15 %, server 10 %, rest 74 %, idle 0 %",
+					"other processes of this host used at least 70 % of the CPUs: without them there may be more",
+					"client and server share these CPUs: this is what the host can do with both ends on it",
+				},
+			},
+		},
+		{
+			"held, on a full machine", closedLoop,
+			[]func(*record.Run){busyWith(11, 6, 2), func(r *record.Run) {
+				r.Connections = record.Connections{Attempted: 1000, Opened: 1000, Unfinished: 1000, PeakOpen: 1000}
+			}},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitConnections,
+				Reasons: []string{"1,000 connections were opened and held"},
 			},
 		},
 		{

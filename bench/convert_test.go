@@ -1,0 +1,232 @@
+package bench
+
+import (
+	"encoding/json"
+	"errors"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lastack/bench/host"
+	"lastack/bench/record"
+	"lastack/loadgen"
+	"lastack/server"
+	"lastack/sockstate/exchange"
+	"lastack/sockstate/teardown"
+)
+
+// A plan with every field set comes into the record with every one of its keys.
+func TestRecordPlanLosesNothing(t *testing.T) {
+	p := loadgen.Plan{
+		Groups: []loadgen.Group{{
+			Name: "run", Targets: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.5:80"), netip.MustParseAddrPort("[fd00::1]:443")},
+			Connections: 1, RateFrom: 2.5, RateTo: 3.5, Hold: 4, Plateau: 5, CloseRate: 6.5,
+			Close: teardown.Policy{Who: teardown.ServerFirst, How: teardown.Linger, Linger: 2 * time.Second},
+			OnEOF: teardown.Reaction{Kind: teardown.ReactDelay, Delay: 200 * time.Millisecond}, Exchange: exchange.Spec{Kind: exchange.HTTP, Path: "/x"},
+			Requests: 7, Think: 8, Host: "example.org", Headers: []string{"A: b"},
+			ConnectTimeout: 9, RequestTimeout: 10, CloseTimeout: 11,
+			Sources: []netip.Addr{netip.MustParseAddr("10.0.0.1")}, SourcePorts: loadgen.PortRange{Lo: 1000, Hi: 2000},
+		}},
+		Duration: 12, Count: 13, Warmup: 14, Ramp: 15, Workers: 16,
+	}
+	mustBeFull(t, reflect.ValueOf(p), "plan")
+	r, err := recordPlan(&p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, got := keysOf(t, p), keysOf(t, r)
+	delete(got, "engine") // known when the run is over
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the plan in the record (-want +got):\n%s", diff)
+	}
+}
+
+// mustBeFull makes sure that the test keeps up with the plan's fields.
+func mustBeFull(t *testing.T, v reflect.Value, path string) {
+	t.Helper()
+	switch v.Kind() {
+	case reflect.Struct:
+		if _, ok := v.Interface().(json.Marshaler); ok || v.Type().PkgPath() != reflect.TypeFor[loadgen.Plan]().PkgPath() {
+			break
+		}
+		for i := range v.NumField() {
+			mustBeFull(t, v.Field(i), path+"."+v.Type().Field(i).Name)
+		}
+	case reflect.Slice:
+		if v.Len() > 0 {
+			mustBeFull(t, v.Index(0), path+"[0]")
+		}
+	}
+	if v.IsZero() {
+		t.Errorf("%s is not set by this test", path)
+	}
+}
+
+func keysOf(t *testing.T, v any) (m map[string]any) {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// loadgen and record name the outcomes, each without the other.
+func TestOutcomesAreNamedAlike(t *testing.T) {
+	var names []string
+	for o := range loadgen.NumOutcomes {
+		outcome := loadgen.Outcome(o)
+		if outcome == loadgen.NoOutcome {
+			continue
+		}
+		names = append(names, outcome.String())
+		failed := record.ClassOf(outcome.String()) == record.ClassFailure
+		if failed != outcome.Failed() {
+			t.Errorf("%s is a failure: loadgen says %v, record %v", outcome, outcome.Failed(), failed)
+		}
+	}
+	want := record.OutcomeNames()
+	slices.Sort(names)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Errorf("outcomes of record and loadgen (-record +loadgen):\n%s", diff)
+	}
+}
+
+func TestHistogramsAreAlike(t *testing.T) {
+	mine, theirs := loadgen.NewHistogram(), record.NewHistogram()
+	if mine.LowestTrackableValue() != theirs.LowestTrackableValue() || mine.HighestTrackableValue() != theirs.HighestTrackableValue() || mine.SignificantFigures() != theirs.SignificantFigures() {
+		t.Errorf("loadgen's %d to %d with %d digits, record's %d to %d with %d", mine.LowestTrackableValue(), mine.HighestTrackableValue(), mine.SignificantFigures(),
+			theirs.LowestTrackableValue(), theirs.HighestTrackableValue(), theirs.SignificantFigures())
+	}
+	for i := range int64(1000) {
+		if err := mine.RecordValue(1 + i*i*i*3600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := record.NewLatency(mine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if dropped := theirs.Merge(mine); dropped != 0 || l.Count != theirs.TotalCount() {
+		t.Errorf("%d dropped, %d counted of %d", dropped, theirs.TotalCount(), l.Count)
+	}
+}
+
+func TestDivideDescriptors(t *testing.T) {
+	group := func(n int) loadgen.Group { return loadgen.Group{Connections: n} }
+	tests := []struct {
+		name         string
+		groups       []loadgen.Group
+		embedded     bool
+		limit        int64
+		load, server int
+		err          string
+	}{
+		{"both ends here", []loadgen.Group{group(100)}, true, 1024, 100, 860, ""},
+		{"to the last one", []loadgen.Group{group(480)}, true, 1024, 480, 480, ""},
+		{
+			"one too many", []loadgen.Group{group(481)}, true, 1024, 0, 0,
+			"--connections 481: needs 962 descriptors (a descriptor at each end, both in this process), and RLIMIT_NOFILE leaves 960 of 1,024: raise it (ulimit -n), or ask for at most 480",
+		},
+		{"a target elsewhere", []loadgen.Group{group(960)}, false, 1024, 960, 0, ""},
+		{
+			"groups add up", []loadgen.Group{group(500), group(461)}, false, 1024, 0, 0,
+			"--connections 961: needs 961 descriptors (a descriptor each), and RLIMIT_NOFILE leaves 960 of 1,024: raise it (ulimit -n), or ask for at most 960",
+		},
+		{"open loop without a cap", []loadgen.Group{group(0)}, true, 1024, 480, 480, ""},
+		{"open loop to a target elsewhere", []loadgen.Group{group(0)}, false, 1024, 960, 0, ""},
+		{"no limit", []loadgen.Group{group(1_000_000)}, true, 1<<63 - 1, 1_000_000, 1<<30 - reservedFds - 1_000_000, ""},
+		{
+			"hardly any", []loadgen.Group{group(1)}, true, 60, 0, 0,
+			"--connections 1: needs 2 descriptors (a descriptor at each end, both in this process), and RLIMIT_NOFILE leaves 0 of 60: raise it (ulimit -n), or ask for at most 0",
+		},
+		{
+			"none for an open loop", []loadgen.Group{group(0)}, true, 60, 0, 0,
+			"--connections 1: needs 2 descriptors (a descriptor at each end, both in this process), and RLIMIT_NOFILE leaves 0 of 60: raise it (ulimit -n), or ask for at most 0",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := Config{Plan: loadgen.Plan{Groups: tt.groups}}
+			if tt.embedded {
+				c.Server = new(ServerConfig)
+			}
+			load, srv, err := c.divideFds(tt.limit)
+			text := ""
+			if err != nil {
+				var refused *RefusedError
+				if !errors.As(err, &refused) {
+					t.Errorf("%T, want a *RefusedError", err)
+				}
+				text = err.Error()
+			}
+			if load != tt.load || srv != tt.server || text != tt.err {
+				t.Errorf("load %d, server %d, error %q\nwant %d, %d, %q", load, srv, text, tt.load, tt.server, tt.err)
+			}
+		})
+	}
+}
+
+// What cannot be carried out is refused before a socket opens.
+func TestCheck(t *testing.T) {
+	plan := func(change func(*loadgen.Plan, *loadgen.Group)) Config {
+		c := Config{
+			Plan: loadgen.Plan{Duration: time.Second, Workers: 1, Groups: []loadgen.Group{{
+				Name: "run", Connections: 10, Targets: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9")},
+				ConnectTimeout: time.Second, RequestTimeout: time.Second, CloseTimeout: time.Second,
+			}}},
+			Host: &host.Facts{NoFileSoft: 1024, AvailableBytes: 1 << 30, Sysctls: map[string]string{"fs.file-max": "5000"}, Usage: host.Usage{Files: 4990}},
+		}
+		change(&c.Plan, &c.Plan.Groups[0])
+		return c
+	}
+	embedded := func(c Config, s server.Config) Config {
+		c.Server = &ServerConfig{Config: s}
+		return c
+	}
+	none := func(*loadgen.Plan, *loadgen.Group) {}
+	tests := []struct {
+		name string
+		c    Config
+		want error
+		text string
+	}{
+		{"as asked", plan(none), nil, ""},
+		{"a plan", plan(func(_ *loadgen.Plan, g *loadgen.Group) { g.Connections = -1 }), &loadgen.PlanError{}, "--connections -1: want 1 to 100000000"},
+		{"a server", embedded(plan(none), server.Config{Backlog: -1}), &server.ConfigError{}, "--backlog -1: want 1 to 1048576"},
+		{"no target needed with a server of our own", embedded(plan(func(_ *loadgen.Plan, g *loadgen.Group) { g.Targets, g.Connections = nil, 5 }), server.Config{}), nil, ""},
+		{
+			"descriptors", plan(func(_ *loadgen.Plan, g *loadgen.Group) { g.Connections = 961 }), &RefusedError{},
+			"--connections 961: needs 961 descriptors (a descriptor each), and RLIMIT_NOFILE leaves 960 of 1,024: raise it (ulimit -n), or ask for at most 960",
+		},
+		{
+			"open files of the host", embedded(plan(none), server.Config{}), &RefusedError{},
+			"--connections 10: needs 20 open files, and the whole host may have 5,000 (fs.file-max), of which 4,990 are taken: raise it, or ask for fewer",
+		},
+		{
+			"a source elsewhere", plan(func(_ *loadgen.Plan, g *loadgen.Group) {
+				g.Sources = []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.0.2.1")}
+			}), &RefusedError{}, "--source 192.0.2.1: is not an address of this host",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := Check(tt.c)
+			if reflect.TypeOf(err) != reflect.TypeOf(tt.want) {
+				t.Fatalf("%T %v, want a %T", err, err, tt.want)
+			}
+			if err != nil && !strings.HasPrefix(err.Error(), tt.text) {
+				t.Errorf("%v\nwant %s", err, tt.text)
+			}
+		})
+	}
+}

@@ -1,0 +1,168 @@
+package bench
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"lastack/bench/record"
+	"lastack/bench/sandbox"
+	"lastack/sockstate"
+	"lastack/sockstate/teardown"
+)
+
+// mustSay wants each part in one of the lines.
+func mustSay(t *testing.T, what string, lines []string, parts ...string) {
+	t.Helper()
+	text := strings.Join(lines, "\n")
+	for _, p := range parts {
+		if !strings.Contains(text, p) {
+			t.Errorf("%s do not say %q:\n%s", what, p, text)
+		}
+	}
+}
+
+// With every local port in TIME_WAIT the run goes on, and says what would help.
+func TestPortExhaustion(t *testing.T) {
+	for _, mode := range []string{"root", "nobody"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			f := carryOut(t, mode, trial{
+				Spec: sandbox.Spec{Topology: sandbox.Veth, Sysctls: sysctls(t,
+					"net.ipv4.ip_local_port_range=40000 40999", "net.ipv4.tcp_tw_reuse=0")},
+				Plan:     lasting(t, 2*time.Second, "client:fin", "close", "echo:1,1"),
+				Interval: 250 * time.Millisecond,
+			})
+			r := f.Run
+			// A TIME_WAIT that a reset kills gives its port back (compareTimeWaits).
+			ports := 1000 + f.grown("TcpOutRsts")
+			if c := r.Connections; c.Completed != ports || c.Failed != r.Outcomes["no_local_port"] || c.Failed == 0 {
+				t.Errorf("completed %d, want the %d that there are ports for; failed %d, of these no_local_port %d", c.Completed, ports, c.Failed, r.Outcomes["no_local_port"])
+			}
+			if n := f.grown("TcpActiveOpens"); n != ports || r.Counters["TcpActiveOpens"] != ports {
+				t.Errorf("ActiveOpens %d, in the record %d, want %d", n, r.Counters["TcpActiveOpens"], ports)
+			}
+			if r.ElapsedS < 2 {
+				t.Errorf("over after %v s, want the 2 s asked for", r.ElapsedS)
+			}
+			if n := f.left(sockstate.Client, "TIME_WAIT"); n != 1000 {
+				t.Errorf("%d TIME_WAITs, want 1,000", n)
+			}
+			p := r.Pressure.Ports
+			if p.Available != 1000 || p.PeakInUse != 1000 || p.Range != "40000 40999" || p.ExhaustedInS <= 0 || p.ExhaustedInS > 2 {
+				t.Errorf("ports %+v", p)
+			}
+			v := r.Verdict
+			if v.LimitedBy != record.LimitPorts || v.Valid {
+				t.Errorf("limited by %s, valid %v", v.LimitedBy, v.Valid)
+			}
+			mustSay(t, "the reasons", v.Reasons, "found no free local port", "1,000 ports", "60 s", "17 connections/s sustained")
+			mustSay(t, "the advice", v.Advice, "--source with", "pairs of 1,000 ports", `ip_local_port_range="1024 65535"`, "1,075 connections/s",
+				"tcp_tw_reuse=1", "up to 1,000 connections/s", "client:rst", "server:fin")
+			f.mustCountAlike(t)
+		})
+	}
+}
+
+// More addresses do help, as the advice says: each pair has the whole range.
+func TestSourcesMultiplyPorts(t *testing.T) {
+	t.Parallel()
+	tr := trial{
+		Spec: sandbox.Spec{Topology: sandbox.Veth, Sysctls: sysctls(t,
+			"net.ipv4.ip_local_port_range=40000 40099", "net.ipv4.tcp_tw_reuse=0")},
+		Plan: lasting(t, time.Second, "client:fin", "close", "none"),
+	}
+	g := &tr.Plan.Groups[0]
+	for i := range 20 {
+		g.Sources = append(g.Sources, sourceOf(i))
+	}
+	f := carryOut(t, "user", tr)
+	r := f.Run
+	// A TIME_WAIT that a reset kills gives its port back (compareTimeWaits).
+	if r.Connections.Completed != 2000+f.grown("TcpOutRsts") || r.Pressure.Ports.Pairs != 20 || len(r.Pressure.Pairs) != 16 {
+		t.Errorf("completed %d with 20 addresses of 100 ports, want 2,000; %d pairs, %d listed", r.Connections.Completed, r.Pressure.Ports.Pairs, len(r.Pressure.Pairs))
+	}
+	mustSay(t, "the reasons", r.Verdict.Reasons, "100 ports for each of 20 source and destination pairs", "2,000 ports / 60 s = 33 connections/s")
+}
+
+// Above tcp_max_tw_buckets the kernel closes without TIME_WAIT, and counts.
+func TestTimeWaitBuckets(t *testing.T) {
+	for _, topology := range []sandbox.Topology{sandbox.Lo, sandbox.Veth} {
+		for _, closes := range []string{"client:fin", "server:fin"} {
+			t.Run(string(topology)+"/"+closes, func(t *testing.T) {
+				t.Parallel()
+				const n = 5000
+				f := carryOut(t, "user", trial{
+					Spec: sandbox.Spec{Topology: topology, Sysctls: sysctls(t, "net.ipv4.tcp_max_tw_buckets=1000")},
+					Plan: counted(t, n, closes, "close", "none"),
+				})
+				r := f.Run
+				if r.Connections.Completed != n {
+					t.Errorf("completed %d, want %d", r.Connections.Completed, n)
+				}
+				if over := f.grown("TcpExtTCPTimeWaitOverflow"); over < n/2 || r.TimeWait.Overflow != over || r.TimeWait.Entered+r.TimeWait.EnteredShort+over != n {
+					t.Errorf("%+v; /proc says %d overflowed", r.TimeWait, over)
+				}
+				if ck := f.check(t, teardown.CounterTimeWaits); ck.Got != n || ck.Want.Min != n || ck.Want.Max != n || !ck.Exact {
+					t.Errorf("%+v, want exactly %d", ck, n)
+				}
+				if v := r.Verdict; v.LimitedBy != record.LimitTWBuckets || !v.Valid {
+					t.Errorf("limited by %s, valid %v", v.LimitedBy, v.Valid)
+				}
+				mustSay(t, "the reasons", r.Verdict.Reasons, "skipped TIME_WAIT", "tcp_max_tw_buckets is 1,000", "17 closes/s")
+				f.mustCountAlike(t)
+			})
+		}
+	}
+}
+
+// More connections at once than the listeners' queues hold.
+func TestAcceptQueueOverflow(t *testing.T) {
+	t.Parallel()
+	tr := trial{Plan: counted(t, 1500, "client:fin", "close", "echo:1,1"), Backlog: 1, Delay: 5 * time.Millisecond}
+	g := &tr.Plan.Groups[0]
+	g.Connections = 500
+	// A client whose last ACK was dropped is open, and its server is not.
+	g.ConnectTimeout, g.RequestTimeout = 2*time.Second, 2*time.Second
+	f := carryOut(t, "user", tr)
+	r := f.Run
+	if over := f.grown("TcpExtListenOverflows"); over == 0 || r.Counters["TcpExtListenOverflows"] == 0 || r.Counters["TcpExtListenDrops"] < r.Counters["TcpExtListenOverflows"] {
+		t.Fatalf("%d overflows by /proc; the record has %v", over, r.Counters)
+	}
+	for name := range r.Outcomes {
+		switch name {
+		case "fin", "connect_timeout", "request_timeout", "cut_in_request":
+		default:
+			t.Errorf("outcomes %v, want none but %s", r.Outcomes, name)
+		}
+	}
+	if r.Outcomes["fin"] == 0 {
+		t.Errorf("outcomes %v", r.Outcomes)
+	}
+	if v := r.Verdict; v.LimitedBy != record.LimitAcceptQueue || !v.Valid {
+		t.Errorf("verdict %+v", v)
+	}
+	mustSay(t, "the reasons", r.Verdict.Reasons, "the accept queue overflowed", "backlog 1 of each of 2 listeners", "retry their SYN after 1 s")
+	mustSay(t, "the advice", r.Verdict.Advice, "--backlog", "somaxconn", "--listeners")
+	if r.Pressure.Backlog != 2 {
+		t.Errorf("the listeners' backlogs add up to %d, want 2", r.Pressure.Backlog)
+	}
+}
+
+// An open loop without a cap is bound by the descriptors, which the server shares.
+func TestDescriptorsBoundAnOpenLoop(t *testing.T) {
+	t.Parallel()
+	tr := trial{Plan: lasting(t, time.Second, "client:rst", "close", "none"), Nofile: 400}
+	g := &tr.Plan.Groups[0]
+	g.Connections, g.RateFrom, g.RateTo, g.Hold = 0, 1000, 1000, 2*time.Second
+	f := carryOut(t, "user", tr)
+	r := f.Run
+	const slots = (400 - reservedFds) / 2
+	if c := r.Connections; c.Scheduled != 1000 || c.Attempted != slots || c.Completed != slots || c.Capped == 0 || c.PeakOpen != slots {
+		t.Errorf("%+v, want %d attempted of 1,000 scheduled", c, slots)
+	}
+	if v := r.Verdict; v.Valid || v.LimitedBy != record.LimitConnections {
+		t.Errorf("verdict %+v", v)
+	}
+	mustSay(t, "the reasons", r.Verdict.Reasons, "of 1,000 arrivals had to wait for a free slot, 832 were never started")
+}

@@ -20,6 +20,7 @@ func (e *experiment) settleDown(ctx context.Context) {
 	st := &record.Settle{}
 	e.settle = st
 	next := from.Add(e.cfg.Interval)
+	minis := -1 // of the census before
 	for {
 		if !s.observe() {
 			return // the sampler has warned
@@ -27,9 +28,12 @@ func (e *experiment) settleDown(ctx context.Context) {
 		since := time.Since(from)
 		left := e.left()
 		st.ElapsedS = since.Seconds()
-		if left.moving == 0 && e.serverIdle() {
+		// A FIN_WAIT_2 minisocket may wait for a FIN that never comes, or for one under way that the
+		// census of the other end came too late to see: then there are fewer the next time.
+		if left.moving == 0 && e.serverIdle() && (left.minis == 0 || left.minis == minis) {
 			st.Done = true
 		}
+		minis = left.minis
 		if left.any == 0 {
 			st.Quiet = true
 			st.GoneAfterS = since.Seconds()
@@ -70,6 +74,7 @@ func (e *experiment) reactsLate() time.Duration {
 
 type leftovers struct {
 	any    int // sockets that are not listeners
+	minis  int // of those, FIN_WAIT_2 minisockets
 	moving int // of those, the ones that are on their way to another state by themselves
 }
 
@@ -85,6 +90,7 @@ func (e *experiment) left() leftovers {
 	for side := range sockstate.Side(sockstate.NumSides) {
 		total := c.Total(side)
 		l.any += total
+		l.minis += c.FinWait2Mini[side]
 		still := c.Count[side][sockstate.TimeWait] + c.FinWait2Mini[side] + c.Count[side][sockstate.Closed]
 		if held > 0 {
 			still += c.Count[side][sockstate.Established] + c.Count[side][sockstate.CloseWait] + c.Count[side][sockstate.FinWait2] - c.FinWait2Mini[side]

@@ -1,11 +1,14 @@
 package server
 
 import (
+	"errors"
+	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -52,7 +55,6 @@ func TestOutcomes(t *testing.T) {
 		{name: "server:half", policy: "server:half", client: func(c *client) { c.say("x"); c.hear(1); c.eof() }, want: counts{"fin": 1}, asked: 1},
 		{name: "server:half, aborted", policy: "server:half", client: func(c *client) { c.say("x"); c.hear(1); c.eof(); c.abort() }, want: counts{"rst_received": 1}, asked: 1},
 		{name: "server:rst", policy: "server:rst", client: func(c *client) { c.say("x"); c.hear(1); c.aborted() }, want: counts{"rst_sent": 1}, asked: 1},
-		{name: "server:rst, nothing exchanged", policy: "server:rst", x: "none", client: (*client).aborted, want: counts{"rst_sent": 1}},
 		{name: "server:unread", policy: "server:unread", client: func(c *client) { c.say("x"); c.aborted() }, want: counts{"rst_sent": 1}},
 		{name: "server:unread, the client closes first", policy: "server:unread", client: func(c *client) { _ = c.CloseWrite(); c.eof() }, want: counts{"closed_early": 1}},
 		{name: "server:linger", policy: "server:linger=1s", client: func(c *client) { c.say("x"); c.hear(1); c.eof() }, want: counts{"fin": 1}, asked: 1},
@@ -216,6 +218,23 @@ func TestOutcomes(t *testing.T) {
 				t.Errorf("%d requests answered, want %d", st.Requests, tc.asked)
 			}
 		})
+	}
+}
+
+// The reset may come before the client's connect has returned.
+func TestResetAtOnce(t *testing.T) {
+	guard(t)
+	s := start(t, config("server:rst", "close", "none"))
+	c, err := net.Dial("tcp", s.Addrs()[0].String())
+	if err == nil {
+		_, err = c.Read(make([]byte, 1))
+		_ = c.Close()
+	}
+	if !errors.Is(err, unix.ECONNRESET) {
+		t.Errorf("connect and read: %v, want %v", err, unix.ECONNRESET)
+	}
+	if st := settled(t, s, 1, 0); st.Outcomes[RSTSent] != 1 {
+		t.Errorf("outcomes %v", st.ByName())
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 func testData(t *testing.T, f newLoop) {
 	t.Run("large sends", func(t *testing.T) { testLargeSends(t, f) })
+	t.Run("large first send", func(t *testing.T) { testLargeFirst(t, f) })
 	t.Run("recv limits", func(t *testing.T) { testRecvLimits(t, f) })
 	t.Run("EOF behind data", func(t *testing.T) { testEOFBehindData(t, f) })
 	t.Run("send and recv at once", func(t *testing.T) { testBothWays(t, f) })
@@ -46,6 +47,27 @@ func testLargeSends(t *testing.T, f newLoop) {
 		}
 	}
 	if !bytes.Equal(<-got, bytes.Repeat(want, sends)) {
+		t.Error("the peer read something else")
+	}
+}
+
+func testLargeFirst(t *testing.T, f newLoop) {
+	p := newPeer(t, loopbacks["IPv4"])
+	r := newRig(t, f, 1)
+	want := pattern(16 << 20)
+	r.loop.Dial(0, &Dial{Remote: NewAddr(p.addr), First: want})
+	r.want(OpConnect, 0, 0)
+	peer := p.accept()
+	got := make(chan []byte)
+	go func() {
+		b := make([]byte, len(want))
+		n, _ := io.ReadFull(peer, b)
+		got <- b[:n]
+	}()
+	if c := r.want(OpSend, 0, 0); c.N != len(want) {
+		t.Errorf("sent %d bytes", c.N)
+	}
+	if !bytes.Equal(<-got, want) {
 		t.Error("the peer read something else")
 	}
 }

@@ -273,11 +273,9 @@ func testTimers(t *testing.T, f newLoop) {
 	})
 	t.Run("while sockets are busy", func(t *testing.T) {
 		r, peer := pair(t, f)
-		echoed := 0
 		r.on = func(c *Completion) {
 			switch c.Op {
 			case OpRecv:
-				echoed++
 				r.loop.Recv(0, 1)
 			case OpTimeout:
 				r.loop.Cancel(0)
@@ -292,8 +290,9 @@ func testTimers(t *testing.T, f newLoop) {
 				}
 			}
 		}()
-		at := Now() + 20e6
 		r.loop.Recv(0, 1)
+		r.want(OpRecv, 0, 0)
+		at := Now() + 20e6
 		r.loop.SetTimer(0, at)
 		c := r.next()
 		for c.Op == OpRecv && c.Errno == 0 {
@@ -308,8 +307,5 @@ func testTimers(t *testing.T, f newLoop) {
 		for r.next().Op != OpClose {
 		}
 		<-stop
-		if echoed == 0 {
-			t.Error("nothing was read before the timeout")
-		}
 	})
 }

@@ -88,6 +88,23 @@ func TestEpollWithoutDescriptors(t *testing.T) {
 	})
 }
 
+// A slot that becomes free ends the pause of a loop that had none, whenever that was to end.
+func TestEpollAcceptsInFreedSlot(t *testing.T) {
+	ln := listen(t, loopbacks["IPv4"], ListenConfig{Backlog: 8})
+	r := newRig(t, NewEpoll, 1)
+	if err := r.loop.Accept(ln.FD, 0); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		_ = dialPeer(t, ln.Addr)
+	}
+	r.want(OpAccept, 0, 0)
+	r.want(OpAccept, -1, unix.EMFILE)
+	r.loop.(*epoll).retryAt = Never
+	r.close(0)
+	r.want(OpAccept, 0, 0)
+}
+
 // A socket that epoll does not take (ENOSPC at fs.epoll.max_user_watches, ENOMEM)
 // fails the operation that has to wait, and no other.
 func TestEpollRefusesToWatch(t *testing.T) {
@@ -128,7 +145,7 @@ func TestEpollCloseAllLingering(t *testing.T) {
 		r.loop.SetLinger(s, int(hung/time.Second))
 		r.loop.Close(s, true)
 	}
-	r.wait(Now())
+	r.quiet() // all are under way
 	r.closeAll(true)
 	for _, c := range r.got {
 		t.Errorf("completed %v", words(c))

@@ -247,8 +247,8 @@ func readStates() (map[string]int, error) {
 }
 
 // carryOut starts the trial in a sandbox and returns what was found. mode is root, user
-// (whoever runs the tests, with a user namespace) or nobody (root becomes somebody without
-// capabilities).
+// (whoever runs the tests, with a user namespace) or nobody (not root: who is, becomes
+// somebody without capabilities).
 func carryOut(t *testing.T, mode string, tr trial) finding {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
@@ -264,11 +264,10 @@ func carryOut(t *testing.T, mode string, tr trial) finding {
 		tr.Spec.Mode = sandbox.User
 	case "nobody":
 		tr.Spec.Mode = sandbox.User
-		if os.Geteuid() != 0 {
-			t.Skipf("only root can become somebody else: euid %d", os.Geteuid())
+		if os.Geteuid() == 0 {
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+			cmd.Dir = "/"
 		}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		cmd.Dir = "/"
 	}
 	b, err := json.Marshal(tr)
 	if err != nil {

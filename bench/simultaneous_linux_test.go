@@ -50,7 +50,6 @@ func TestSimultaneousClose(t *testing.T) {
 type end struct {
 	ns   *sockio.Namespace
 	link string
-	mac  net.HardwareAddr
 	fd   int
 	// tap sees what arrives on the link, dropped later on or not; send injects.
 	tap int

@@ -56,7 +56,7 @@ func BenchmarkLifecycle(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			defer s.Stop()
+			defer func() { _, _ = s.Stop() }()
 			g.Targets = s.Addrs()
 			load, err := New(Config{Plan: p})
 			if err != nil {

@@ -72,12 +72,22 @@ func (l *fakeLoop) Now() int64   { return sockio.Now() }
 func (l *fakeLoop) Dial(s sockio.Sock, d *sockio.Dial) {
 	l.add(call{op: sockio.OpConnect, s: s, first: d.First != nil, remote: d.Remote.AddrPort()})
 }
-func (l *fakeLoop) Send(s sockio.Sock, _ []byte)               { l.add(call{op: sockio.OpSend, s: s}) }
-func (l *fakeLoop) Recv(s sockio.Sock, _ int)                  { l.add(call{op: sockio.OpRecv, s: s}) }
-func (l *fakeLoop) Poll(s sockio.Sock)                         { l.add(call{op: sockio.OpPoll, s: s}) }
-func (l *fakeLoop) Shutdown(s sockio.Sock)                     { l.add(call{op: sockio.OpShutdown, s: s}) }
-func (l *fakeLoop) SetLinger(s sockio.Sock, _ int)             { l.add(call{op: sockio.OpSetsockopt, s: s}) }
-func (l *fakeLoop) Close(s sockio.Sock, _ bool)                { l.drop(s); l.add(call{op: sockio.OpClose, s: s}) }
+
+func (l *fakeLoop) Send(s sockio.Sock, _ []byte) { l.add(call{op: sockio.OpSend, s: s}) }
+
+func (l *fakeLoop) Recv(s sockio.Sock, _ int) { l.add(call{op: sockio.OpRecv, s: s}) }
+
+func (l *fakeLoop) Poll(s sockio.Sock) { l.add(call{op: sockio.OpPoll, s: s}) }
+
+func (l *fakeLoop) Shutdown(s sockio.Sock) { l.add(call{op: sockio.OpShutdown, s: s}) }
+
+func (l *fakeLoop) SetLinger(s sockio.Sock, _ int) { l.add(call{op: sockio.OpSetsockopt, s: s}) }
+
+func (l *fakeLoop) Close(s sockio.Sock, _ bool) {
+	l.drop(s)
+	l.add(call{op: sockio.OpClose, s: s})
+}
+
 func (l *fakeLoop) Cancel(s sockio.Sock)                       { l.drop(s) }
 func (l *fakeLoop) Accept(int, int) error                      { return errors.New("a load does not accept") }
 func (l *fakeLoop) StopAccept()                                {}

@@ -260,14 +260,14 @@ func TestOrderOfCalls(t *testing.T) {
 	cancel()
 	type step = func(g *Generator)
 	var (
-		start     step = func(g *Generator) { g.Start(ctx) }
-		startDead step = func(g *Generator) { g.Start(cancelled) }
-		snapshot  step = func(g *Generator) { g.Snapshot() }
-		interrupt step = (*Generator).Interrupt
-		closes    step = func(g *Generator) { _ = g.Close() }
-		done      step = func(g *Generator) { <-g.Done() }
-		waits     step = func(g *Generator) { _, _ = g.Wait() }
-		threads   step = func(g *Generator) { g.Threads() }
+		start     = func(g *Generator) { g.Start(ctx) }
+		startDead = func(g *Generator) { g.Start(cancelled) }
+		snapshot  = func(g *Generator) { g.Snapshot() }
+		interrupt = (*Generator).Interrupt
+		closes    = func(g *Generator) { _ = g.Close() }
+		done      = func(g *Generator) { <-g.Done() }
+		waits     = func(g *Generator) { _, _ = g.Wait() }
+		threads   = func(g *Generator) { g.Threads() }
 	)
 	for name, steps := range map[string][]step{
 		"New without Start":         {closes},

@@ -68,8 +68,6 @@ func reads(p string, then func(c *net.TCPConn)) func(c *net.TCPConn) {
 	}
 }
 
-const okReply = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
 // Each outcome of the closed set, made by a peer that behaves so.
 func TestOutcomes(t *testing.T) {
 	const n = 6
@@ -311,10 +309,14 @@ func TestOutcomesOfTheDial(t *testing.T) {
 			g.SourcePorts = PortRange{40_000, 40_003}
 			g.Sources = []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3")}
 		}, want: map[string]int64{"fin": n}},
-		{name: "unreachable", target: func(*lab) netip.AddrPort { return netip.MustParseAddrPort("10.9.8.7:80") },
-			want: map[string]int64{"unreachable": n}, noSYN: n},
-		{name: "unreachable over IPv6", target: func(*lab) netip.AddrPort { return netip.MustParseAddrPort("[fd00::7]:80") },
-			want: map[string]int64{"unreachable": n}, noSYN: n},
+		{
+			name: "unreachable", target: func(*lab) netip.AddrPort { return netip.MustParseAddrPort("10.9.8.7:80") },
+			want: map[string]int64{"unreachable": n}, noSYN: n,
+		},
+		{
+			name: "unreachable over IPv6", target: func(*lab) netip.AddrPort { return netip.MustParseAddrPort("[fd00::7]:80") },
+			want: map[string]int64{"unreachable": n}, noSYN: n,
+		},
 		{name: "other, a source that is not local", target: (*lab).nobody, change: func(_ *Plan, g *Group) {
 			g.Sources = []netip.Addr{netip.MustParseAddr("10.9.8.7")}
 		}, want: map[string]int64{"other": n}, noSYN: n},

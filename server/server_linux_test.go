@@ -310,18 +310,18 @@ func TestOrderOfCalls(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), bound)
 	defer cancel()
 	var (
-		stop     step = func(_ *testing.T, s *Server) { _, _ = s.Stop() }
-		shutdown step = func(t *testing.T, s *Server) {
+		stop     = func(_ *testing.T, s *Server) { _, _ = s.Stop() }
+		shutdown = func(t *testing.T, s *Server) {
 			if !s.Shutdown(ctx) {
 				t.Error("not drained")
 			}
 		}
-		stats step = func(t *testing.T, s *Server) {
+		stats = func(t *testing.T, s *Server) {
 			st := s.Stats()
 			checkLedger(t, &st)
 		}
-		stall step = func(_ *testing.T, s *Server) { s.Stall(time.Millisecond) }
-		addrs step = func(t *testing.T, s *Server) {
+		stall = func(_ *testing.T, s *Server) { s.Stall(time.Millisecond) }
+		addrs = func(t *testing.T, s *Server) {
 			if len(s.Addrs()) != 1 {
 				t.Error("the address is gone")
 			}

@@ -52,9 +52,12 @@ func TestEveryPolicyIsAccountedFor(t *testing.T) {
 		{"user", sandbox.Veth, 1_000, 200},
 	}
 	for _, set := range settings {
-		for _, cell := range policyCells() {
+		for i, cell := range policyCells() {
 			n := set.n
 			if testing.Short() {
+				if (set.mode != "root" || set.topology != sandbox.Lo) && i%5 != 0 {
+					continue // the race detector takes its time at each start of a process
+				}
 				n = set.short
 			}
 			t.Run(fmt.Sprintf("%s/%s/%s,%s", set.mode, set.topology, cell.closes, cell.exchange), func(t *testing.T) {

@@ -260,9 +260,6 @@ func TestLoss(t *testing.T) {
 			if again := f.grown("TcpRetransSegs"); again == 0 || r.Counters["TcpRetransSegs"] == 0 || r.Counters["TcpRetransSegs"] > again {
 				t.Errorf("%d segments sent again, the record has %d", again, r.Counters["TcpRetransSegs"])
 			}
-			if !r.Verdict.Valid {
-				t.Errorf("verdict %+v", r.Verdict)
-			}
 		})
 	}
 }

@@ -36,9 +36,8 @@ type pair struct {
 }
 
 type asking struct {
-	talk  ClientConn
-	left  int
-	reads bool
+	talk ClientConn
+	left int
 }
 
 type answering struct {
@@ -285,7 +284,8 @@ func TestServerPipelined(t *testing.T) {
 	}{
 		{"echo", Spec{Kind: Echo, Request: 3, Response: 2}, "aaabbbccc", "yyyyyy"},
 		{
-			"http", Spec{Kind: HTTP, Path: "/"},
+			"http",
+			Spec{Kind: HTTP, Path: "/"},
 			get + "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n" + "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n12345" + strings.Replace(get, "keep-alive", "close", 1),
 			string(AppendReply(nil, 200, []byte(body), false)) +
 				string(AppendReplyHead(nil, 200, len(body), false)) +

@@ -51,18 +51,13 @@ func (e *experiment) assemble() (*record.Run, error) {
 func (e *experiment) addResults(r *record.Run) (err error) {
 	total := e.result.Total()
 	groups := e.cfg.Plan.Groups
-	if r.Result, err = result(&total, r.ElapsedS, groups); err != nil {
+	r.LoadS = e.result.Loading(&e.cfg.Plan).Seconds()
+	if r.Result, err = result(&total, r.LoadS, groups); err != nil {
 		return err
-	}
-	for i := range groups {
-		g := &groups[i]
-		if g.OpenLoop() && e.cfg.Plan.Duration > 0 && g.Plateau == 0 {
-			r.Rate.TargetPerS += (g.RateFrom + g.RateTo) / 2
-		}
 	}
 	if len(groups) > 1 {
 		for i := range e.result.Groups {
-			one, err := result(&e.result.Groups[i], r.ElapsedS, groups[i:i+1])
+			one, err := result(&e.result.Groups[i], r.LoadS, groups[i:i+1])
 			if err != nil {
 				return err
 			}
@@ -131,7 +126,7 @@ func (e *experiment) addStates(r *record.Run) {
 	r.States = record.States{Source: name, Peak: bySide(&s.peak), Final: bySide(&s.sample.Census.Count)}
 	_, grown := e.after.grown(&e.before)
 	r.Counters = grown
-	if by, _ := e.after.grown(&e.before); e.split() {
+	if by, _ := e.after.grown(&e.before); e.split() && len(by) == sockstate.NumSides {
 		r.CountersBySide = map[string]map[string]int64{
 			sockstate.Client.String(): by[0],
 			sockstate.Server.String(): by[1],

@@ -39,7 +39,23 @@ func Check(c Config) error {
 		return err
 	}
 	if c.Server == nil {
-		return c.checkSources()
+		if err := c.checkSources(); err != nil {
+			return err
+		}
+		return c.checkSourcePorts(f)
+	}
+	return nil
+}
+
+// checkSourcePorts refuses ports outside the namespace's range, where the kernel takes no
+// notice of IP_LOCAL_PORT_RANGE (inet_sk_get_local_port_range).
+func (c *Config) checkSourcePorts(f *host.Facts) error {
+	lo, hi, _, ok := f.LocalPorts()
+	for i := range c.Plan.Groups {
+		p := c.Plan.Groups[i].SourcePorts
+		if ok && !p.IsZero() && (int(p.Lo) < lo || int(p.Hi) > hi) {
+			return &RefusedError{"source-ports", p.String(), fmt.Sprintf("lies outside net.ipv4.ip_local_port_range (%d to %d), where the kernel ignores it: want ports inside, or widen the range", lo, hi)}
+		}
 	}
 	return nil
 }
@@ -62,7 +78,7 @@ func (c *Config) checkSources() error {
 		}
 		for _, a := range []netip.Addr{s[0], s[len(s)-1]} {
 			if err := bindable(a); err != nil {
-				return &RefusedError{"source", a.String(), fmt.Sprintf("is not an address of this host (%v): want one that is, or add it (ip addr add, ip route add local)", err)}
+				return &RefusedError{"source", a.String(), "is not an address of this host: want one that is, or add it (ip addr add, ip route add local)"}
 			}
 		}
 	}

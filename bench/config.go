@@ -68,4 +68,6 @@ const (
 	lateAtMost = time.Minute
 	// reservedFds stay free for everything that is not a connection of the load.
 	reservedFds = 64
+	// fdsOfWorker are a loop's own.
+	fdsOfWorker = 2
 )

@@ -153,13 +153,13 @@ func TestDivideDescriptors(t *testing.T) {
 			"hardly any",
 			[]loadgen.Group{group(1)},
 			true, 60, 0, 0,
-			"--connections 1: needs 2 descriptors (a descriptor at each end, both in this process), and RLIMIT_NOFILE leaves 0 of 60: raise it (ulimit -n), or ask for at most 0",
+			"--connections 1: needs 2 descriptors (a descriptor at each end, both in this process), and RLIMIT_NOFILE leaves 0 of 60: raise it (ulimit -n)",
 		},
 		{
 			"none for an open loop",
 			[]loadgen.Group{group(0)},
 			true, 60, 0, 0,
-			"--connections 1: needs 2 descriptors (a descriptor at each end, both in this process), and RLIMIT_NOFILE leaves 0 of 60: raise it (ulimit -n), or ask for at most 0",
+			"--connections 1: needs 2 descriptors (a descriptor at each end, both in this process), and RLIMIT_NOFILE leaves 0 of 60: raise it (ulimit -n)",
 		},
 	}
 	for _, tt := range tests {
@@ -192,7 +192,7 @@ func TestCheck(t *testing.T) {
 				Name: "run", Connections: 10, Targets: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9")},
 				ConnectTimeout: time.Second, RequestTimeout: time.Second, CloseTimeout: time.Second,
 			}}},
-			Host: &host.Facts{NoFileSoft: 1024, AvailableBytes: 1 << 30, Sysctls: map[string]string{"fs.file-max": "5000"}, Usage: host.Usage{Files: 4990}},
+			Host: &host.Facts{NoFileSoft: 1024, AvailableBytes: 1 << 30, Sysctls: map[string]string{"fs.file-max": "5000", "net.ipv4.ip_local_port_range": "32768\t60999"}, Usage: host.Usage{Files: 4990}},
 		}
 		change(&c.Plan, &c.Plan.Groups[0])
 		return c
@@ -214,7 +214,7 @@ func TestCheck(t *testing.T) {
 		{"no target needed with a server of our own", embedded(plan(func(_ *loadgen.Plan, g *loadgen.Group) { g.Targets, g.Connections = nil, 5 }), server.Config{}), nil, ""},
 		{
 			"descriptors", plan(func(_ *loadgen.Plan, g *loadgen.Group) { g.Connections = 961 }), &RefusedError{},
-			"--connections 961: needs 961 descriptors (a descriptor each), and RLIMIT_NOFILE leaves 960 of 1,024: raise it (ulimit -n), or ask for at most 960",
+			"--connections 961: needs 961 descriptors (a descriptor each), and RLIMIT_NOFILE leaves 958 of 1,024: raise it (ulimit -n), or ask for at most 958",
 		},
 		{
 			"open files of the host", embedded(plan(none), server.Config{}), &RefusedError{},
@@ -224,6 +224,10 @@ func TestCheck(t *testing.T) {
 			"a source elsewhere", plan(func(_ *loadgen.Plan, g *loadgen.Group) {
 				g.Sources = []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.0.2.1")}
 			}), &RefusedError{}, "--source 192.0.2.1: is not an address of this host",
+		},
+		{
+			"source ports elsewhere", plan(func(_ *loadgen.Plan, g *loadgen.Group) { g.SourcePorts = loadgen.PortRange{Lo: 30_000, Hi: 40_000} }), &RefusedError{},
+			"--source-ports 30000-40000: lies outside net.ipv4.ip_local_port_range (32768 to 60999), where the kernel ignores it: want ports inside, or widen the range",
 		},
 	}
 	for _, tt := range tests {

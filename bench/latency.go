@@ -11,7 +11,7 @@ import (
 )
 
 // result converts what a load, or a group, came to.
-func result(g *loadgen.GroupResult, measured float64, spec []loadgen.Group) (record.Result, error) {
+func result(g *loadgen.GroupResult, loading float64, spec []loadgen.Group) (record.Result, error) {
 	l := &g.Ledger
 	r := record.Result{
 		Connections: record.Connections{
@@ -33,10 +33,15 @@ func result(g *loadgen.GroupResult, measured float64, spec []loadgen.Group) (rec
 		}
 		r.Errnos[sockio.ErrnoName(e)] += n
 	}
-	if measured > 0 {
-		r.Rate.OpenedPerS = float64(l.Opened) / measured
-		r.Rate.CompletedPerS = float64(l.Completed()) / measured
-		r.Rate.RequestsPerS = float64(l.Requests) / measured
+	if loading > 0 {
+		r.Rate.OpenedPerS = float64(l.Opened) / loading
+		r.Rate.CompletedPerS = float64(g.CompletedInTime) / loading
+		r.Rate.RequestsPerS = float64(g.RequestsInTime) / loading
+		for i := range spec {
+			if spec[i].OpenLoop() && spec[i].Plateau == 0 {
+				r.Rate.TargetPerS = float64(g.Scheduled) / loading
+			}
+		}
 	}
 	for m, h := range g.Latency {
 		name := loadgen.Metric(m).String()

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -157,12 +158,12 @@ func TestDescriptorsBoundAnOpenLoop(t *testing.T) {
 	g.Connections, g.RateFrom, g.RateTo, g.Hold = 0, 1000, 1000, 2*time.Second
 	f := carryOut(t, "user", tr)
 	r := f.Run
-	const slots = (400 - reservedFds) / 2
-	if c := r.Connections; c.Scheduled != 1000 || c.Attempted != slots || c.Completed != slots || c.Capped == 0 || c.PeakOpen != slots {
-		t.Errorf("%+v, want %d attempted of 1,000 scheduled", c, slots)
+	slots := r.Connections.Attempted
+	if c := r.Connections; c.Scheduled != 1000 || c.Completed != slots || c.PeakOpen != slots || c.Capped < 1000-slots || slots < 150 || slots > (400-reservedFds)/2 {
+		t.Errorf("%+v, want as many as half of 400 descriptors allow, of 1,000 scheduled", c)
 	}
-	if v := r.Verdict; v.Valid || v.LimitedBy != record.LimitConnections {
+	if v := r.Verdict; v.Valid || v.LimitedBy != record.LimitFds {
 		t.Errorf("verdict %+v", v)
 	}
-	mustSay(t, "the reasons", r.Verdict.Reasons, "of 1,000 arrivals had to wait for a free slot, 832 were never started")
+	mustSay(t, "the reasons", r.Verdict.Reasons, "of 1,000 arrivals had to wait for a free slot", fmt.Sprintf("%d were never started: the 400 descriptors", 1000-slots))
 }

@@ -29,7 +29,7 @@ func (e *experiment) addPressure(r *record.Run) {
 		p.Ports.Range = fmt.Sprintf("%d %d", sp.Lo, sp.Hi)
 		p.Ports.Available = int(sp.Hi) - int(sp.Lo) + 1
 	}
-	p.Ports.Pairs = len(pairs)
+	p.Ports.Pairs = e.plannedPairs()
 	if len(pairs) > 0 {
 		p.Ports.PeakInUse = pairs[0].PeakInUse
 	}
@@ -56,6 +56,17 @@ func (e *experiment) addPressure(r *record.Run) {
 		}
 	}
 	e.addCPU(r)
+}
+
+// plannedPairs is how many source and destination pairs the plan spreads over. Without
+// sources the kernel takes one for each destination.
+func (e *experiment) plannedPairs() int {
+	n := 0
+	for i := range e.cfg.Plan.Groups {
+		g := &e.cfg.Plan.Groups[i]
+		n += max(len(g.Sources), 1) * len(g.Targets)
+	}
+	return n
 }
 
 // hostLimit is a limit of the whole host, which a sandbox cannot read itself.

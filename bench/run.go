@@ -77,6 +77,9 @@ func (e *experiment) prepare() (err error) {
 	if err := c.Plan.Validate(); err != nil {
 		return err
 	}
+	if err := c.checkSourcePorts(e.facts); err != nil {
+		return err
+	}
 	procs := c.Plan.Workers + 2
 	if c.Server != nil {
 		procs += c.Server.Workers
@@ -86,7 +89,7 @@ func (e *experiment) prepare() (err error) {
 
 	e.watch, err = observe.New(observe.Config{
 		Namespaces: e.namespaces(),
-		Filter:     sockstate.Filter{Servers: e.targets()},
+		Filter:     sockstate.Filter{Servers: e.targets(), Since: time.Now()},
 		Census:     c.Census,
 		ServerPID:  c.ServerPID,
 	})
@@ -222,7 +225,7 @@ func (e *experiment) measure(ctx context.Context) error {
 		}
 	}
 	if failed != nil {
-		e.load.Interrupt()
+		e.load.Stop()
 	}
 	result, err := e.load.Wait()
 	e.result = result

@@ -249,7 +249,9 @@ func (s *sampler) addCensus(iv *record.Interval) {
 	for _, n := range c.Ports {
 		iv.PortsInUse = max(iv.PortsInUse, n)
 	}
-	s.fullest = append(s.fullest, fullness{iv.TS, iv.PortsInUse})
+	if iv.Phase != "settle" {
+		s.fullest = append(s.fullest, fullness{iv.TS, iv.PortsInUse})
+	}
 	iv.Fds = int(max(s.sample.Gauges.Fds, 0))
 	iv.MemBytes = max(s.sample.Gauges.TCPMem, 0)
 }

@@ -9,7 +9,10 @@ import (
 // divideFds says how many connections the load and the server may have open: each has
 // a descriptor for its end.
 func (c *Config) divideFds(limit int64) (load, server int, err error) {
-	budget := int(min(limit, 1<<30)) - reservedFds
+	budget := int(min(limit, 1<<30)) - reservedFds - fdsOfWorker*c.Plan.Workers
+	if c.Server != nil {
+		budget -= fdsOfWorker*c.Server.Workers + c.Server.Listeners
+	}
 	planned, uncapped := 0, false
 	for i := range c.Plan.Groups {
 		n := c.Plan.Groups[i].Connections
@@ -25,10 +28,14 @@ func (c *Config) divideFds(limit int64) (load, server int, err error) {
 		if ends == 2 {
 			why = "a descriptor at each end, both in this process"
 		}
+		remedy := "raise it (ulimit -n)"
+		if budget >= ends {
+			remedy += ", or ask for at most " + host.Count(int64(budget/ends))
+		}
 		return 0, 0, &RefusedError{
 			"connections", host.Count(int64(planned)),
-			fmt.Sprintf("needs %s descriptors (%s), and RLIMIT_NOFILE leaves %s of %s: raise it (ulimit -n), or ask for at most %s",
-				host.Count(int64(planned*ends)), why, host.Count(int64(max(budget, 0))), host.Count(limit), host.Count(int64(max(budget/ends, 0)))),
+			fmt.Sprintf("needs %s descriptors (%s), and RLIMIT_NOFILE leaves %s of %s: %s",
+				host.Count(int64(planned*ends)), why, host.Count(int64(max(budget, 0))), host.Count(limit), remedy),
 		}
 	}
 	if c.Server == nil {

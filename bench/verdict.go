@@ -165,6 +165,12 @@ const shortestS = 0.05
 
 func (j *judgement) descriptors() bool {
 	n := j.r.Outcomes[record.OutcomeNoFD]
+	if s := j.r.Server; n == 0 && s != nil && s.AcceptErrors["EMFILE"]+s.AcceptErrors["ENFILE"] > 0 {
+		j.limit(record.LimitFds, false, "the embedded server had no descriptor for a connection %s times (RLIMIT_NOFILE %s): those waited in the accept queue",
+			host.Count(s.AcceptErrors["EMFILE"]+s.AcceptErrors["ENFILE"]), host.Count(j.r.Pressure.Fds.Limit))
+		j.advise("raise the limit (ulimit -n), or ask for fewer --connections: each takes a descriptor at both ends")
+		return true
+	}
 	if n == 0 {
 		return false
 	}
@@ -214,8 +220,12 @@ func (j *judgement) lateness() bool {
 	if c.GeneratorBusiest < busy && j.idle() >= 1-busy {
 		by = record.LimitUnknown
 	}
-	j.limit(by, false, "the generator started 1 %% of the arrivals more than %s late (lag p99): it could not keep %s/s", micros(lag.P99Us), perSecond(j.r.Rate.TargetPerS))
+	if j.crowded() {
+		by = record.LimitPorts
+	}
+	j.limit(by, false, "the generator started 1 %% of the arrivals more than %s late (lag p99) at %s/s", micros(lag.P99Us), perSecond(j.r.Rate.TargetPerS))
 	j.cpuReason()
+	j.crowdedReason()
 	j.advise("a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less")
 	return true
 }
@@ -225,11 +235,31 @@ func (j *judgement) capped() bool {
 	if c.Capped == 0 {
 		return false
 	}
-	started := c.Scheduled - c.Attempted
-	j.limit(record.LimitConnections, false, "%s of %s arrivals had to wait for a free slot, %s were never started: the cap of --connections, or of the descriptors, bound the rate",
-		host.Count(c.Capped), host.Count(c.Scheduled), host.Count(max(started, 0)))
-	j.advise("raise --connections above rate x lifecycle (%s in flight at most), or shorten --hold", host.Count(c.PeakOpen))
+	by, what := record.LimitConnections, "the cap of --connections"
+	if !j.hasCap() {
+		by, what = record.LimitFds, fmt.Sprintf("the %s descriptors that this process may have (RLIMIT_NOFILE)", host.Count(j.r.Pressure.Fds.Limit))
+	}
+	j.limit(by, false, "%s of %s arrivals had to wait for a free slot, %s were never started: %s bound the rate",
+		host.Count(c.Capped), host.Count(c.Scheduled), host.Count(max(c.Scheduled-c.Attempted, 0)), what)
+	if j.idle() < 1-busy {
+		j.cpuReason()
+	}
+	more := "--connections"
+	if by == record.LimitFds {
+		more = "the limit (ulimit -n)"
+	}
+	j.advise("raise %s above rate x lifecycle (%s were open at once), or shorten --hold", more, host.Count(c.PeakOpen))
 	return true
+}
+
+// hasCap reports whether --connections capped an open loop.
+func (j *judgement) hasCap() bool {
+	for i := range j.r.Plan.Groups {
+		if j.r.Plan.Groups[i].Connections > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (j *judgement) buckets() bool {
@@ -245,6 +275,11 @@ func (j *judgement) buckets() bool {
 
 func (j *judgement) queues() bool {
 	c := j.r.Counters
+	p := j.r.Pressure
+	if j.r.Sandbox.Mode == "off" && (p.Backlog == 0 || p.AcceptQueuePeak < p.Backlog) {
+		// These counters are of a namespace that others listen in too, and the target's queue was not full.
+		return false
+	}
 	overflow, drops := c["TcpExtListenOverflows"], c["TcpExtListenDrops"]
 	syn := c["TcpExtTCPReqQFullDrop"] + c["TcpExtTCPReqQFullDoCookies"]
 	switch {
@@ -286,7 +321,7 @@ func (j *judgement) failures() bool {
 			worst, n = o, k
 		}
 	}
-	return j.limit(record.LimitServer, true, "%s of %s lifecycles failed, most as %s (%s)", host.Count(c.Failed), host.Count(c.Attempted), worst, host.Count(n))
+	return j.limit(record.LimitServer, c.Completed > 0, "%s of %s lifecycles failed, most as %s (%s)", host.Count(c.Failed), host.Count(c.Attempted), worst, host.Count(n))
 }
 
 func (j *judgement) plateau() bool {
@@ -321,6 +356,11 @@ func (j *judgement) cpu() bool {
 		j.limit(record.LimitServerCPU, true, "a server worker used %.0f %% of a CPU", 100*c.ServerBusiest)
 	case full && c.SoftirqS > 0.5*(c.SystemS+c.UserS):
 		j.limit(record.LimitSoftirq, j.shared(), "the machine was full, mostly of softirq work")
+	case full && j.others() > ours(c):
+		j.limit(record.LimitCPU, !j.shared() && c.GeneratorS < 0.5*c.ElapsedS*float64(c.CPUs), "the machine's %d CPUs were full (%.0f %% idle), and more of it with other processes than with this run", c.CPUs, 100*j.idle())
+		j.cpuReason()
+		j.advise("run it again on a quiet machine")
+		return true
 	case full:
 		valid := j.shared() || c.GeneratorS < 0.5*c.ElapsedS*float64(c.CPUs)
 		j.limit(record.LimitCPU, valid, "the machine's %d CPUs were full (%.0f %% idle)", c.CPUs, 100*j.idle())
@@ -328,10 +368,32 @@ func (j *judgement) cpu() bool {
 		return false
 	}
 	j.cpuReason()
+	j.crowdedReason()
 	if j.shared() {
 		j.because("client and server share these CPUs: this is what the host can do with both ends on it")
 	}
 	return true
+}
+
+// crowded reports the cliff at half the ports: connect tries the ports of one parity first, and
+// when TIME_WAIT has them all it walks past every one of them each time (__inet_hash_connect).
+func (j *judgement) crowded() bool {
+	p := j.r.Pressure.Ports
+	c := j.r.Latency["connect"]
+	return p.Available > 0 && p.PeakInUse*2 >= p.Available*99/100 && c.P99Us >= crowdedUs
+}
+
+// crowdedUs is a connect that takes long for a host or a network nearby.
+const crowdedUs = 1000
+
+func (j *judgement) crowdedReason() {
+	if !j.crowded() {
+		return
+	}
+	p := j.r.Pressure.Ports
+	j.because("half the local ports of a pair were taken (%s of %s): connect then searches past all of them, and 1 %% took more than %s",
+		host.Count(int64(p.PeakInUse)), host.Count(int64(p.Available)), micros(j.r.Latency["connect"].P99Us))
+	j.advise("more --source addresses, a wider ip_local_port_range, tcp_tw_reuse=1, or a --close that leaves no TIME_WAIT at the client")
 }
 
 func (j *judgement) cpuReason() {
@@ -354,6 +416,11 @@ func (j *judgement) cpuReason() {
 		}
 		j.because("other processes of this host%s used at least %.0f %% of the CPUs: without them there may be more", target, 100*share)
 	}
+}
+
+// ours is the CPU time of this run, in seconds, with all softirq work.
+func ours(c record.CPU) float64 {
+	return c.GeneratorS + c.ServerS + c.ObserverS + c.SoftirqS
 }
 
 // others is the CPU time that the machine spent on other processes, in seconds: at least. Whether softirq

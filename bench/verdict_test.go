@@ -142,6 +142,18 @@ func TestVerdict(t *testing.T) {
 			},
 		},
 		{
+			"descriptors of the server", closedLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				r.Server.AcceptErrors = map[string]int64{"EMFILE": 1200, "ENFILE": 34, "ENOBUFS": 5}
+				r.Pressure.Fds = record.Fds{Peak: 20_000, Limit: 20_000}
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitFds,
+				Reasons:   []string{"the embedded server had no descriptor for a connection 1,234 times (RLIMIT_NOFILE 20,000): those waited in the accept queue"},
+				Advice:    []string{"raise the limit (ulimit -n), or ask for fewer --connections: each takes a descriptor at both ends"},
+			},
+		},
+		{
 			"memory", closedLoop,
 			[]func(*record.Run){fails(record.OutcomeNoMemory, 3), func(r *record.Run) {
 				r.Pressure.Memory = record.Memory{TCPPeakBytes: 2 << 30, TCPLimitBytes: 2 << 30}
@@ -167,7 +179,7 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitCPU,
 				Reasons: []string{
-					"the generator started 1 % of the arrivals more than 45.7 ms late (lag p99): it could not keep 8,000/s",
+					"the generator started 1 % of the arrivals more than 45.7 ms late (lag p99) at 8,000/s",
 					"CPU of 2: generator 55 %, server 30 %, rest 14 %, idle 0 %",
 				},
 				Advice: []string{"a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less"},
@@ -182,7 +194,7 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitGeneratorCPU,
 				Reasons: []string{
-					"the generator started 1 % of the arrivals more than 1.23 s late (lag p99): it could not keep 8,000/s",
+					"the generator started 1 % of the arrivals more than 1.23 s late (lag p99) at 8,000/s",
 					"CPU of 2: generator 20 %, server 15 %, rest 25 %, idle 40 %",
 				},
 				Advice: []string{"a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less"},
@@ -198,8 +210,43 @@ func TestVerdict(t *testing.T) {
 			}},
 			record.Verdict{
 				LimitedBy: record.LimitConnections,
-				Reasons:   []string{"30,000 of 90,000 arrivals had to wait for a free slot, 10,000 were never started: the cap of --connections, or of the descriptors, bound the rate"},
-				Advice:    []string{"raise --connections above rate x lifecycle (1,500 in flight at most), or shorten --hold"},
+				Reasons:   []string{"30,000 of 90,000 arrivals had to wait for a free slot, 10,000 were never started: the cap of --connections bound the rate"},
+				Advice:    []string{"raise --connections above rate x lifecycle (1,500 were open at once), or shorten --hold"},
+			},
+		},
+		{
+			"capped by the descriptors", openLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				r.Plan.Groups[0].Connections = 0
+				r.Connections.Scheduled = 90_000
+				r.Connections.Capped = 30_000
+				r.Connections.PeakOpen = 9900
+				r.Pressure.Fds.Limit = 20_000
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitFds,
+				Reasons:   []string{"30,000 of 90,000 arrivals had to wait for a free slot, 10,000 were never started: the 20,000 descriptors that this process may have (RLIMIT_NOFILE) bound the rate"},
+				Advice:    []string{"raise the limit (ulimit -n) above rate x lifecycle (9,900 were open at once), or shorten --hold"},
+			},
+		},
+		{
+			"late by crowded ports", openLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				r.Latency["lag"] = record.Latency{P99Us: 20_000}
+				r.Latency["connect"] = record.Latency{P99Us: 2345}
+				r.Pressure.Ports.PeakInUse = 14_116
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitPorts,
+				Reasons: []string{
+					"the generator started 1 % of the arrivals more than 20.0 ms late (lag p99) at 8,000/s",
+					"CPU of 2: generator 20 %, server 15 %, rest 25 %, idle 40 %",
+					"half the local ports of a pair were taken (14,116 of 28,232): connect then searches past all of them, and 1 % took more than 2.35 ms",
+				},
+				Advice: []string{
+					"more --source addresses, a wider ip_local_port_range, tcp_tw_reuse=1, or a --close that leaves no TIME_WAIT at the client",
+					"a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less",
+				},
 			},
 		},
 		{
@@ -220,6 +267,31 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				Valid: true, LimitedBy: record.LimitAcceptQueue,
 				Reasons: []string{"the accept queue overflowed 1,342 times (backlog 4,096 of each of 2 listeners): clients that were dropped retry their SYN after 1 s"},
+				Advice:  []string{"a larger --backlog (net.core.somaxconn caps it), more --listeners, or a server that accepts faster"},
+			},
+		},
+		{
+			"somebody else's accept queue", closedLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				r.Sandbox.Mode = "off"
+				r.Counters = map[string]int64{"TcpExtListenOverflows": 1342, "TcpExtListenDrops": 1342}
+				r.Pressure.Backlog, r.Pressure.AcceptQueuePeak = 4096, 4000
+			}},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitConnections,
+				Reasons: []string{"64 connections at once, each waiting for the other side most of the time: a lifecycle took 8.12 ms on average; more connections would give more"},
+			},
+		},
+		{
+			"the target's accept queue", closedLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				r.Sandbox.Mode, r.Server = "off", nil
+				r.Counters = map[string]int64{"TcpExtListenOverflows": 1342, "TcpExtListenDrops": 1342}
+				r.Pressure.Backlog, r.Pressure.AcceptQueuePeak = 511, 512
+			}},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitAcceptQueue,
+				Reasons: []string{"the accept queue overflowed 1,342 times (backlog 511): clients that were dropped retry their SYN after 1 s"},
 				Advice:  []string{"a larger --backlog (net.core.somaxconn caps it), more --listeners, or a server that accepts faster"},
 			},
 		},
@@ -245,6 +317,14 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				Valid: true, LimitedBy: record.LimitServer,
 				Reasons: []string{"60,000 of 80,000 lifecycles failed, most as refused (50,000)"},
+			},
+		},
+		{
+			"there is no target", closedLoop,
+			[]func(*record.Run){fails(record.OutcomeRefused, 80_000)},
+			record.Verdict{
+				LimitedBy: record.LimitServer,
+				Reasons:   []string{"80,000 of 80,000 lifecycles failed, most as refused (80,000)"},
 			},
 		},
 		{
@@ -342,13 +422,13 @@ func TestVerdict(t *testing.T) {
 			"the machine's CPUs, most of them others'", closedLoop,
 			[]func(*record.Run){busyWith(3, 2, 1)},
 			record.Verdict{
-				Valid: true, LimitedBy: record.LimitCPU,
+				LimitedBy: record.LimitCPU,
 				Reasons: []string{
-					"the machine's 2 CPUs were full (0 % idle)",
+					"the machine's 2 CPUs were full (0 % idle), and more of it with other processes than with this run",
 					"CPU of 2: generator 15 %, server 10 %, rest 74 %, idle 0 %",
 					"other processes of this host used at least 70 % of the CPUs: without them there may be more",
-					"client and server share these CPUs: this is what the host can do with both ends on it",
 				},
+				Advice: []string{"run it again on a quiet machine"},
 			},
 		},
 		{

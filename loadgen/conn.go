@@ -75,7 +75,6 @@ func (w *worker) start(g *group, s sockio.Sock, sched, now int64) {
 	}
 	l.Attempted++
 	g.open++
-	g.peak = max(g.peak, g.open)
 	g.nextAddrs()
 	g.dial.First = nil
 	if g.exchanges > 0 {
@@ -150,6 +149,8 @@ func (w *worker) dialed(g *group, k *conn, c *sockio.Completion) {
 		w.give(g, k, c.Sock, o, c.Errno)
 	default:
 		k.flags |= isOpen
+		g.established++
+		g.peak = max(g.peak, g.established)
 		k.ledger(g).Opened++
 		k.started(g, c.Began)
 		k.sample(g, Connect, c.At-c.Began)
@@ -160,7 +161,7 @@ func (w *worker) dialed(g *group, k *conn, c *sockio.Completion) {
 			return
 		}
 		k.phase = asking
-		w.loop.SetTimer(c.Sock, c.At+int64(g.RequestTimeout))
+		w.loop.SetTimer(c.Sock, c.At+g.replyTime(k))
 	}
 }
 
@@ -215,6 +216,9 @@ func (w *worker) read(g *group, k *conn, c *sockio.Completion) {
 	}
 	k.sample(g, Exchange, c.At-k.mark)
 	k.ledger(g).Requests++
+	if c.At <= w.end && k.flags&inWarmup == 0 {
+		g.requestsInTime++
+	}
 	switch {
 	case k.left > 0 && (eof || !g.asker.KeepAlive(&k.talk)):
 		w.give(g, k, c.Sock, ClosedEarly, 0)
@@ -234,10 +238,20 @@ func (w *worker) read(g *group, k *conn, c *sockio.Completion) {
 	}
 }
 
+// replyTime is how long a reply may take: a server that leaves the last request unread
+// holds before it aborts.
+func (g *group) replyTime(k *conn) int64 {
+	t := int64(g.RequestTimeout)
+	if g.leftUnread && k.left == 0 {
+		t += g.serverHold
+	}
+	return t
+}
+
 // ask sends the next request of an open connection.
 func (w *worker) ask(g *group, k *conn, s sockio.Sock, now int64) {
 	k.phase, k.mark = asking, now
-	w.loop.SetTimer(s, now+int64(g.RequestTimeout))
+	w.loop.SetTimer(s, now+g.replyTime(k))
 	w.loop.Send(s, g.asker.Start(&k.talk, k.left == 0))
 }
 
@@ -247,7 +261,7 @@ func (w *worker) cut(g *group, k *conn, c *sockio.Completion) {
 		// As the policy has it: the server aborts instead of reading the last request.
 		k.phase = closing
 		w.sampleInfo(g, c.Sock)
-		k.sample(g, Close, c.At-k.mark-int64(g.Hold))
+		k.sample(g, Close, c.At-k.mark)
 		k.held = int64(g.Hold)
 		g.closer.PeerReset(w.loop, c.Sock, &k.tear)
 		return
@@ -314,7 +328,7 @@ func (w *worker) begin(g *group, k *conn, s sockio.Sock, now int64) {
 		w.loop.StopTimer(s)
 		w.hold(g, k)
 	} else if g.waitsForPeer {
-		w.loop.SetTimer(s, now+int64(g.CloseTimeout)+k.held)
+		w.loop.SetTimer(s, now+int64(g.CloseTimeout)+g.serverHold)
 	}
 	g.closer.Begin(w.loop, s, &k.tear)
 }
@@ -336,7 +350,7 @@ func (w *worker) closing(g *group, k *conn, c *sockio.Completion) {
 			w.sampleInfo(g, c.Sock)
 		}
 		if g.waitsForPeer && g.endsWell(k) {
-			k.sample(g, Close, step.At-k.mark-g.serverHold)
+			k.sample(g, Close, step.At-k.mark)
 		}
 	}
 	if step.Held {
@@ -346,7 +360,13 @@ func (w *worker) closing(g *group, k *conn, c *sockio.Completion) {
 	if step.TimedOut {
 		w.give(g, k, c.Sock, CloseTimeout, 0)
 	}
+	if step.Errno != 0 && k.outcome == NoOutcome && k.tear.End() == teardown.EndOther {
+		k.outcome, k.errno = Other, uint16(step.Errno)
+	}
 	if step.Gone {
+		if step.Errno == unix.ECANCELED {
+			k.ledger(g).NoSYN++ // given up before its dial began
+		}
 		w.finish(g, k, c.Sock, step.At)
 	}
 }
@@ -355,6 +375,7 @@ func (w *worker) closing(g *group, k *conn, c *sockio.Completion) {
 func (w *worker) hold(g *group, k *conn) {
 	k.flags |= isHeld
 	g.heldOpen++
+	g.shared.held.Add(1)
 }
 
 // give up: close the socket and end the lifecycle with o.
@@ -379,14 +400,21 @@ func (w *worker) finish(g *group, k *conn, s sockio.Sock, at int64) {
 		took := at - k.sched - k.held
 		k.sample(g, Lifecycle, took)
 		record(w.interval, took)
+		if at <= w.end && k.flags&inWarmup == 0 {
+			g.completedInTime++
+		}
 	}
-	if k.flags&isOpen == 0 {
+	if k.flags&isOpen != 0 {
+		g.established--
+	} else {
 		w.opened(g, 1) // the plateau does not wait for what will not open
 	}
 	if k.flags&isHeld != 0 {
 		g.heldOpen--
+		g.shared.held.Add(-1)
 	}
 	g.open--
+	g.leave()
 	if starved(o) && !g.OpenLoop() && at < w.end {
 		k.phase = pausing
 		g.paused++
@@ -413,7 +441,7 @@ func (w *worker) vacate(g *group, k *conn, s sockio.Sock, now int64) {
 	k.phase = free
 	w.free = append(w.free, s)
 	if !w.stopping {
-		w.refill(g, now)
+		w.refill(g, now, 1)
 	}
 }
 

@@ -38,6 +38,14 @@ type Result struct {
 // Measured is the time from the end of the warm-up.
 func (r *Result) Measured() time.Duration { return time.Duration(max(r.Ended-r.MeasuredFrom, 0)) }
 
+// Loading is the part of Measured in which lifecycles could start.
+func (r *Result) Loading(p *Plan) time.Duration {
+	if p.Duration == 0 {
+		return r.Measured()
+	}
+	return min(r.Measured(), p.Duration)
+}
+
 // Total sums the groups.
 func (r *Result) Total() GroupResult {
 	t := GroupResult{Latency: newLatencies(), Info: newInfoSample(), Errnos: make(map[sockio.Errno]int64)}
@@ -56,6 +64,8 @@ func (r *GroupResult) add(o *GroupResult) {
 	r.Capped += o.Capped
 	r.Dropped += o.Dropped
 	r.PeakOpen += o.PeakOpen
+	r.CompletedInTime += o.CompletedInTime
+	r.RequestsInTime += o.RequestsInTime
 	for e, n := range o.Errnos {
 		r.Errnos[e] += n
 	}
@@ -137,21 +147,28 @@ func (c *Config) checkPlateaus() error {
 	return nil
 }
 
-// slots is how many sockets worker id may have open at once.
+// slots is how many sockets worker id may have open at once. A cap of an open loop is
+// shared by the workers, so each has the slots for all of it.
 func (c *Config) slots(id, workers int) int {
-	planned, uncapped := 0, false
+	planned, mine, uncapped := 0, 0, false
 	for i := range c.Plan.Groups {
-		planned += part(c.Plan.Groups[i].Connections, id, workers)
-		uncapped = uncapped || c.Plan.Groups[i].Connections == 0
+		g := &c.Plan.Groups[i]
+		planned += g.Connections
+		if g.OpenLoop() && g.Plateau == 0 {
+			mine += g.Connections
+		} else {
+			mine += part(g.Connections, id, workers)
+		}
+		uncapped = uncapped || g.Connections == 0
 	}
-	if !uncapped && c.Slots == 0 {
-		return planned
+	budget := max(part(c.Slots, id, workers), 1)
+	switch {
+	case uncapped:
+		return max(budget, mine)
+	case c.Slots == 0 || c.Slots >= planned:
+		return mine
 	}
-	budget := part(c.Slots, id, workers)
-	if uncapped {
-		return max(budget, 1)
-	}
-	return min(planned, max(budget, 1))
+	return min(mine, budget)
 }
 
 // open starts the workers' goroutines, which wait for Start.
@@ -237,6 +254,9 @@ func (g *Generator) wake() {
 // starts.
 func (g *Generator) Interrupt() { g.halt(true) }
 
+// Stop ends the load as Interrupt does, for a reason that is not the user's wish.
+func (g *Generator) Stop() { g.halt(false) }
+
 func (g *Generator) halt(asked bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -320,6 +340,7 @@ func (g *Generator) Wait() (*Result, error) {
 			t.add(&GroupResult{
 				Ledger: gw.ledger, Warmup: gw.warmup, Latency: gw.latency, Info: gw.info, Errnos: gw.errnos,
 				Capped: gw.capped, Dropped: gw.dropped, PeakOpen: gw.peak,
+				CompletedInTime: gw.completedInTime, RequestsInTime: gw.requestsInTime,
 			})
 		}
 		if p.Groups[i].OpenLoop() {

@@ -17,6 +17,8 @@ type shared struct {
 	left atomic.Int64
 	// settled counts the plateau's connections that are open or never will be.
 	settled atomic.Int64
+	// open counts the lifecycles in flight of an open loop with a cap, held those that stay open.
+	open, held atomic.Int64
 	// closeFrom is when the plateau's end begins, on the clock of sockio.Now; 0: not yet.
 	closeFrom atomic.Int64
 	// all is how many connections a plateau waits for.
@@ -52,14 +54,16 @@ type group struct {
 	// cappedAt is the last arrival that was counted as capped.
 	cappedAt int64
 
-	open, peak, heldOpen int64
-	paused               int64 // slots that rest
-	ledger, warmup       Ledger
-	latency              Latencies
-	capped, dropped      int64
-	errnos               map[sockio.Errno]int64
-	info                 InfoSample
-	sinceInfo            int
+	// open counts lifecycles in flight, established those of them with a connection.
+	open, established, peak, heldOpen int64
+	paused                            int64 // slots that rest
+	ledger, warmup                    Ledger
+	latency                           Latencies
+	capped, dropped                   int64
+	completedInTime, requestsInTime   int64
+	errnos                            map[sockio.Errno]int64
+	info                              InfoSample
+	sinceInfo                         int
 
 	closed int  // plateau connections whose close has begun
 	scan   int  // the slot to look at next for one to close
@@ -185,3 +189,32 @@ func (g *group) claim(p *Plan, measured bool) bool {
 	}
 	return g.shared.left.Add(-1) >= 0
 }
+
+// enter takes a place under an open loop's cap, which all workers share.
+func (g *group) enter() bool {
+	if !g.hasCap() {
+		return true
+	}
+	if g.shared.open.Add(1) > int64(g.Connections) {
+		g.shared.open.Add(-1)
+		return false
+	}
+	return true
+}
+
+// leave gives the place back.
+func (g *group) leave() {
+	if g.hasCap() {
+		g.shared.open.Add(-1)
+	}
+}
+
+// full reports whether nothing will make room any more: all that is open is held.
+func (g *group) full() bool {
+	if g.hasCap() {
+		return g.shared.held.Load() >= int64(g.Connections)
+	}
+	return g.heldOpen > 0 && g.heldOpen == g.open
+}
+
+func (g *group) hasCap() bool { return g.OpenLoop() && g.Connections > 0 && g.Plateau == 0 }

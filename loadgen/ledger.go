@@ -106,9 +106,13 @@ type GroupResult struct {
 	// Capped is the number of arrivals that had to wait for a slot, Dropped of those that the end
 	// of the run overtook: Scheduled - Dropped = Ledger.Attempted.
 	Capped, Dropped int64
-	PeakOpen        int64
-	Errnos          map[sockio.Errno]int64
-	Info            InfoSample
+	// PeakOpen is the most connections established at once, the workers' peaks summed.
+	PeakOpen int64
+	// CompletedInTime and RequestsInTime are the parts of the ledger that were done before the end of
+	// the duration.
+	CompletedInTime, RequestsInTime int64
+	Errnos                          map[sockio.Errno]int64
+	Info                            InfoSample
 }
 
 // InfoSample sums TCP_INFO of the connections that were sampled just before they closed.

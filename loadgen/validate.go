@@ -58,6 +58,8 @@ func (p *Plan) Validate() error {
 			return err
 		}
 		switch {
+		case g.Plateau > 0 && p.Warmup > 0:
+			return &PlanError{"warmup", p.Warmup.String(), "not with --plateau, which opens each connection once"}
 		case p.Duration == 0 && p.Count == 0 && g.Plateau == 0:
 			return &PlanError{"duration", "0s", "want a duration above 0, or a --count"}
 		case p.Ramp > p.Duration+p.Warmup && p.Duration > 0:

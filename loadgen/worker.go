@@ -116,7 +116,7 @@ func (w *worker) run(start int64) error {
 		now := w.loop.Now()
 		until := now + idle
 		for _, g := range w.groups {
-			until = min(until, w.refill(g, now), w.closePlateau(g, now))
+			until = min(until, w.refill(g, now, burst), w.closePlateau(g, now))
 		}
 		if w.done(now) {
 			return nil
@@ -128,10 +128,17 @@ func (w *worker) run(start int64) error {
 	}
 }
 
-// refill starts what may start now, and returns when to look again.
-func (w *worker) refill(g *group, now int64) int64 {
+// burst is how many lifecycles start before the loop is asked again: with more, replies
+// would lie unread behind connects that were queued all at once.
+const burst = 16
+
+// capPoll is how often an open loop at its cap looks whether another worker made room.
+const capPoll = int64(time.Millisecond)
+
+// refill starts what may start now, at most so many, and returns when to look again.
+func (w *worker) refill(g *group, now int64, most int) int64 {
 	if g.OpenLoop() {
-		return w.arrivals(g, now)
+		return w.arrivals(g, now, most)
 	}
 	if now < w.start0 {
 		return w.start0
@@ -139,6 +146,9 @@ func (w *worker) refill(g *group, now int64) int64 {
 	want, until := w.slots(g, now)
 	for int(g.open+g.paused) < want && w.mayStart(g, now) {
 		w.start(g, w.take(), now, now)
+		if most--; most == 0 {
+			return now
+		}
 	}
 	return until
 }
@@ -172,7 +182,7 @@ func (w *worker) slots(g *group, now int64) (int, int64) {
 }
 
 // arrivals starts what an open loop's schedule has due, and returns when the next is.
-func (w *worker) arrivals(g *group, now int64) int64 {
+func (w *worker) arrivals(g *group, now int64, most int) int64 {
 	for g.next < g.pacer.Total() {
 		due := w.start0 + int64(g.pacer.At(g.next))
 		switch {
@@ -183,24 +193,28 @@ func (w *worker) arrivals(g *group, now int64) int64 {
 			return sockio.Never
 		case now > w.end && g.cappedAt == g.next:
 			g.dropped += w.measured(due)
-		case len(w.free) == 0 || g.share > 0 && int(g.open) >= g.share:
+		case most == 0:
+			return now
+		case len(w.free) == 0 || !g.enter():
 			if g.cappedAt != g.next {
 				g.cappedAt = g.next
 				g.capped += w.measured(due)
 			}
 			switch {
-			case w.end == sockio.Never && g.heldOpen > 0 && g.heldOpen == g.open:
+			case w.end == sockio.Never && g.full():
 				w.drop(g) // nothing will make room
 				return sockio.Never
 			case now <= w.end:
-				return min(w.end, now+idle)
+				return min(w.end, now+capPoll)
 			}
 			g.dropped += w.measured(due)
 		case !g.claim(w.plan, due >= w.measureFrom):
+			g.leave()
 			g.next = g.pacer.Total()
 			return sockio.Never
 		default:
 			w.start(g, w.take(), due, now)
+			most--
 		}
 		g.next += g.step
 	}

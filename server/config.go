@@ -39,7 +39,7 @@ type Config struct {
 	Namespace *sockio.Namespace
 	// NewLoop makes a worker's loop; nil: sockio.NewEpoll.
 	NewLoop func(sockio.Config) (sockio.Loop, error)
-	// Slots bounds the connections open at once, over all workers; 0 means 1024.
+	// Slots bounds the connections open at once at each worker: SO_REUSEPORT deals them out unevenly. 0 means 1024.
 	Slots int
 }
 

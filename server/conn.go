@@ -90,6 +90,8 @@ func (w *worker) accepted(c *sockio.Completion) {
 func (w *worker) read(k *conn, c *sockio.Completion) {
 	switch {
 	case c.Op != sockio.OpRecv:
+	case c.Errno != 0 && !teardown.IsReset(c.Errno):
+		w.give(k, c.Sock, Other)
 	case c.Errno != 0:
 		if !w.talk.Idle(&k.talk) {
 			k.outcome = CutInRequest
@@ -150,6 +152,9 @@ func (w *worker) replied(k *conn, c *sockio.Completion) {
 	s := c.Sock
 	switch {
 	case c.Op != sockio.OpSend:
+		return
+	case c.Errno != 0 && !teardown.IsReset(c.Errno):
+		w.give(k, s, Other)
 		return
 	case c.Errno != 0:
 		k.phase, k.outcome = closing, CutInRequest

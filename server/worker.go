@@ -50,14 +50,10 @@ const (
 const idle = int64(100 * time.Millisecond)
 
 func newWorker(cfg *Config, id int) *worker {
-	slots := cfg.Slots / cfg.Workers
-	if id < cfg.Slots%cfg.Workers {
-		slots++
-	}
 	w := &worker{
 		id:           id,
 		cfg:          cfg,
-		conns:        make([]conn, max(slots, 1)),
+		conns:        make([]conn, cfg.Slots),
 		rest:         make(map[sockio.Sock][]byte),
 		stats:        Stats{AcceptErrors: make(map[sockio.Errno]int64)},
 		talk:         exchange.NewServer(cfg.Exchange),

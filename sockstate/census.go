@@ -22,6 +22,25 @@ type Pair struct {
 type Filter struct {
 	// Servers lists the addresses that the load connects to.
 	Servers []netip.AddrPort
+	// Since is when the load began: a TIME_WAIT that was entered before it is another's. The zero
+	// time takes all.
+	Since time.Time
+}
+
+const (
+	// timeWaitLength is TCP_TIMEWAIT_LEN.
+	timeWaitLength = 60 * time.Second
+	// timeWaitSlack is how far off a TIME_WAIT's time left may be: its timer may fire late.
+	timeWaitSlack = 100 * time.Millisecond
+)
+
+// Match tells which end of the load's connections s is, as Side does, and leaves out what
+// is older than the load.
+func (f *Filter) Match(s *Socket) (side Side, ok bool) {
+	if s.State == TimeWait && !f.Since.IsZero() && timeWaitLength-s.Left > time.Since(f.Since)+timeWaitSlack {
+		return 0, false
+	}
+	return f.Side(s.Tuple)
 }
 
 // Side tells which end of the load's connections a socket is. Listeners

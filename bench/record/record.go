@@ -17,6 +17,9 @@ type Run struct {
 	Kind     string    `json:"kind"`
 	Started  time.Time `json:"started"`
 	ElapsedS float64   `json:"elapsed_s"`
+	// LoadS is the part of ElapsedS in which lifecycles could start: what rates are of. The rest is
+	// the end of those in flight.
+	LoadS float64 `json:"load_s"`
 	// Interrupted is set when a signal ended the run before its time.
 	Interrupted bool    `json:"interrupted,omitempty"`
 	Plan        Plan    `json:"plan"`
@@ -87,11 +90,11 @@ type Connections struct {
 	Capped int64 `json:"capped,omitempty"`
 	// Requests is the number of exchanges completed.
 	Requests int64 `json:"requests,omitempty"`
-	// PeakOpen is the most lifecycles in flight at once.
+	// PeakOpen is the most connections established at once, at most: the sum of the workers' peaks.
 	PeakOpen int64 `json:"peak_open"`
 }
 
-// Rate is per second of the measured time.
+// Rate is per second of LoadS, and counts what was completed within it.
 type Rate struct {
 	OpenedPerS    float64 `json:"opened_per_s"`
 	CompletedPerS float64 `json:"completed_per_s"`

@@ -56,7 +56,7 @@ func open(tcp, tcp6 string) (*Source, error) {
 		return nil, err
 	}
 	s.add = func(sock *sockstate.Socket) {
-		if side, ok := s.filter.Side(sock.Tuple); ok {
+		if side, ok := s.filter.Match(sock); ok {
 			s.census.Add(side, sock)
 		}
 	}

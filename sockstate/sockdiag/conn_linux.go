@@ -73,7 +73,7 @@ func Open(ns *sockio.Namespace) (*Conn, error) {
 		return nil, err
 	}
 	c.add = func(s *Socket) {
-		if side, ok := c.filter.Side(s.Tuple); ok {
+		if side, ok := c.filter.Match(&s.Socket); ok {
 			c.census.Add(side, &s.Socket)
 		}
 	}

@@ -48,8 +48,8 @@ func (l *epoll) acceptAgain() {
 // goes before the next: it is still in the caches.
 func (l *epoll) accept(i int) {
 	for n := range acceptBatch {
-		if i >= len(l.listeners) || l.retryAt != 0 {
-			return // a handler has stopped accepting
+		if i >= len(l.listeners) || l.retryAt != 0 || l.budget <= 0 {
+			return // a handler has stopped accepting, or it is for the next Wait
 		}
 		ln := l.listeners[i]
 		if len(l.spare) == 0 {

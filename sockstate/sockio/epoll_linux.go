@@ -36,6 +36,7 @@ type epoll struct {
 	starved   bool  // the failure was that there is no slot
 	events    [128]unix.EpollEvent
 	delivered int // completions since Wait began
+	budget    int // operations that this Wait may still perform
 	c         Completion
 	fire      func(Sock)
 	noPwait2  bool
@@ -91,7 +92,7 @@ type epollListener struct{ fd, index int }
 const (
 	acceptBatch   = 64
 	acceptRetry   = int64(10e6)
-	performBudget = 256 // operations before epoll is asked again
+	performBudget = 512 // operations of one Wait
 
 	// What an event stands for: the high half of its data is a generation or one of these.
 	wakeMark   = ^uint32(0)
@@ -195,6 +196,7 @@ func (l *epoll) completeAt(op Op, s Sock, errno Errno, n int, at int64) {
 func (l *epoll) Wait(until int64) error {
 	l.delivered = 0
 	for {
+		l.budget = performBudget // again where nothing completed, or this would spin
 		l.perform()
 		now := Now()
 		if l.timers.expire(now, l.fire) > 0 {
@@ -229,10 +231,10 @@ func (l *epoll) Wait(until int64) error {
 	}
 }
 
-// perform does what is queued, and what that queues in turn, within bounds: a peer that
-// always has more must not keep the loop from its other sockets.
+// perform does what is queued, and what that queues in turn, within this Wait's budget: a
+// peer that always has more must not keep the caller from its other duties.
 func (l *epoll) perform() {
-	for i := 0; i < performBudget && l.head < len(l.queue); i++ {
+	for ; l.budget > 0 && l.head < len(l.queue); l.budget-- {
 		r := l.queue[l.head] // a copy: handlers append to the queue, which may move it
 		l.head++
 		l.do(&r)

@@ -3,6 +3,8 @@ package teardown
 import (
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lastack/sockstate"
 	"lastack/sockstate/sockio"
 )
@@ -128,6 +130,9 @@ func (m *Closer) PeerReset(l sockio.Loop, s sockio.Sock, c *Conn) {
 	m.close(l, s, c, EndRSTReceived, false)
 }
 
+// IsReset tells the peer's RST from a connection that failed otherwise (ETIMEDOUT, EHOSTUNREACH).
+func IsReset(e sockio.Errno) bool { return e == unix.ECONNRESET || e == unix.EPIPE }
+
 // Abandon closes with close(), whatever state the connection is in.
 func (m *Closer) Abandon(l sockio.Loop, s sockio.Sock, c *Conn) {
 	m.close(l, s, c, EndOther, false)
@@ -176,9 +181,12 @@ func (m *Closer) received(l sockio.Loop, c *Conn, done *sockio.Completion) Step 
 	s := done.Sock
 	switch {
 	case c.phase == phaseClosing:
-	case done.Errno != 0:
+	case IsReset(done.Errno):
 		m.PeerReset(l, s, c)
-		return Step{PeerEnded: true, At: done.At, Errno: done.Errno}
+		return Step{PeerEnded: true, At: done.At}
+	case done.Errno != 0:
+		m.Abandon(l, s, c)
+		return Step{Errno: done.Errno}
 	case done.N == 0:
 		step := Step{PeerEnded: true, At: done.At}
 		switch c.phase {

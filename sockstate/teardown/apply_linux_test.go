@@ -22,11 +22,10 @@ type fate struct {
 	gone      bool
 	held      bool
 	peerEnded bool
-	errno     sockio.Errno // that came with the peer's end
 }
 
 func (f fate) String() string {
-	return fmt.Sprintf("end %d, gone %v, held %v, peer ended %v, errno %d", f.end, f.gone, f.held, f.peerEnded, int(f.errno))
+	return fmt.Sprintf("end %d, gone %v, held %v, peer ended %v", f.end, f.gone, f.held, f.peerEnded)
 }
 
 // actor is one side of one connection: a byte there, a byte back, and the teardown.
@@ -53,7 +52,7 @@ func (a *actor) Complete(c *sockio.Completion) {
 		if a.side != sockstate.Client || c.Errno != unix.ECONNRESET {
 			a.t.Errorf("%v: %v came to errno %d", a.side, c.Op, int(c.Errno))
 		}
-		a.fate.peerEnded, a.fate.errno = true, c.Errno
+		a.fate.peerEnded = true
 		a.closer.PeerReset(a.loop, s, &a.tear)
 	case a.silent:
 		a.begin(s)
@@ -74,9 +73,8 @@ func (a *actor) begin(s sockio.Sock) {
 }
 
 func (a *actor) take(step Step) {
-	if step.PeerEnded {
-		a.fate.peerEnded, a.fate.errno = true, step.Errno
-	} else if step.Errno != 0 {
+	a.fate.peerEnded = a.fate.peerEnded || step.PeerEnded
+	if step.Errno != 0 {
 		a.t.Errorf("%v: errno %d", a.side, int(step.Errno))
 	}
 	a.fate.held = a.fate.held || step.Held
@@ -158,7 +156,7 @@ func TestTeardown(t *testing.T) {
 					if how == Linger {
 						p.Linger = 5 * time.Second
 					}
-					t.Run(fmt.Sprintf("%v on-eof %v %v", p, r, e), func(t *testing.T) {
+					ok := t.Run(fmt.Sprintf("%v on-eof %v %v", p, r, e), func(t *testing.T) {
 						active, passive := fates(p, r)
 						want := [sockstate.NumSides]fate{active, passive}
 						if who == ServerFirst {
@@ -173,6 +171,9 @@ func TestTeardown(t *testing.T) {
 							t.Errorf("closed %v after the peer began; want %v in CLOSE_WAIT", dwelt, delay)
 						}
 					})
+					if !ok {
+						return // each of the others may take as long to fail
+					}
 				}
 			}
 		}
@@ -182,7 +183,7 @@ func TestTeardown(t *testing.T) {
 // fates is what the two sides come to.
 func fates(p Policy, r Reaction) (active, passive fate) {
 	if p.How == RST || p.How == Unread {
-		return fate{end: EndRSTSent, gone: true}, fate{end: EndRSTReceived, gone: true, peerEnded: true, errno: unix.ECONNRESET}
+		return fate{end: EndRSTSent, gone: true}, fate{end: EndRSTReceived, gone: true, peerEnded: true}
 	}
 	active = fate{end: EndFIN, gone: true, peerEnded: p.How == Half}
 	passive = fate{end: EndFIN, gone: true, peerEnded: true}
@@ -195,7 +196,7 @@ func fates(p Policy, r Reaction) (active, passive fate) {
 	case ReactRST:
 		passive.end = EndRSTSent
 		if p.How == Half {
-			active.end, active.errno = EndRSTReceived, unix.ECONNRESET
+			active.end = EndRSTReceived
 		}
 	}
 	return active, passive

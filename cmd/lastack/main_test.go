@@ -15,19 +15,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// Under the race detector a program would wait a second before each exit.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){
 		"lastack": main,
 		// The child in which doctor tries a namespace is /proc/self/exe under this name: here, the test binary.
 		host.ProofArg: main,
-	})
-}
-
-// TestScripts runs the command line as a shell would: testdata/script/*.txtar.
-func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
-		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
-		RequireExplicitExec: true,
 	})
 }
 

@@ -1,0 +1,250 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"lastack/bench/record"
+)
+
+// running is a run of the program that has not ended.
+type running struct {
+	cmd    *exec.Cmd
+	stdout bytes.Buffer // to be read when it has ended
+	stderr rows
+}
+
+// rows collects what a process writes, to be looked at meanwhile.
+type rows struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (r *rows) Write(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(b)
+}
+
+func (r *rows) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.String()
+}
+
+// begin starts the program in dir, by way of the command as if that is not empty, and has it
+// killed when the test ends.
+func begin(t *testing.T, dir string, as []string, args ...string) *running {
+	t.Helper()
+	words := slices.Concat(as, []string{"lastack"}, args)
+	r := &running{cmd: exec.CommandContext(t.Context(), words[0], words[1:]...)}
+	r.cmd.Dir, r.cmd.Stdout, r.cmd.Stderr = dir, &r.stdout, &r.stderr
+	if as != nil {
+		r.cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "HOME="+dir)
+	}
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// What the program started may hold the pipes open; no test waits for that for ever.
+	r.cmd.WaitDelay = atMost
+	return r
+}
+
+// await waits until stderr matches.
+func (r *running) await(t *testing.T, pattern string) {
+	t.Helper()
+	want := regexp.MustCompile(pattern)
+	until(t, pattern+" on stderr", func() bool { return want.MatchString(r.stderr.String()) })
+}
+
+func (r *running) send(t *testing.T, signals ...syscall.Signal) {
+	t.Helper()
+	for _, s := range signals {
+		if err := r.cmd.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// end waits for the program and returns its exit code.
+func (r *running) end(t *testing.T) int {
+	t.Helper()
+	err := r.cmd.Wait()
+	if _, isExit := errors.AsType[*exec.ExitError](err); err != nil && !isExit {
+		t.Fatal(err)
+	}
+	return r.cmd.ProcessState.ExitCode()
+}
+
+// children are the processes that the program has started.
+func (r *running) children(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("/proc/" + strconv.Itoa(r.cmd.Process.Pid) + "/task/*/children")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pids []string
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a thread that has ended
+			t.Fatal(err)
+		}
+		pids = append(pids, strings.Fields(string(b))...)
+	}
+	return pids
+}
+
+func until(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(atMost); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %v for %s", atMost, what)
+		}
+	}
+}
+
+// users are who a run may be: this one, and an ordinary one where this is root.
+func users(t *testing.T, f func(t *testing.T, dir string, as []string)) {
+	t.Run("self", func(t *testing.T) { f(t, t.TempDir(), nil) })
+	t.Run("nobody", func(t *testing.T) {
+		dir, err := nobodysDir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		if out, err := exec.CommandContext(t.Context(), asNobody[0], append(asNobody[1:], "true")...).CombinedOutput(); err != nil {
+			t.Skipf("no way to become an ordinary user: %v: %s", err, out)
+		}
+		f(t, dir, asNobody)
+	})
+}
+
+const (
+	loadRow  = `(?m) load *$`  // the load has begun
+	drainRow = `(?m) drain *$` // it is over
+)
+
+// TestInterrupt ends a run in the middle: it prints and saves what it has, and accounts for every connection.
+func TestInterrupt(t *testing.T) {
+	for name, signals := range map[string][]syscall.Signal{
+		"SIGINT":  {syscall.SIGINT},
+		"SIGTERM": {syscall.SIGTERM},
+		// As timeout(1) sends it: to the process, and to its group.
+		"doubled": {syscall.SIGINT, syscall.SIGINT},
+	} {
+		t.Run(name, func(t *testing.T) {
+			users(t, func(t *testing.T, dir string, as []string) {
+				r := begin(t, dir, as, "run", "-d", "10m", "-c", "8", "--hold", "5ms", "--interval", "100ms", "-o", "run.json")
+				r.await(t, loadRow)
+				children := r.children(t)
+				r.send(t, signals...)
+				if code := r.end(t); code != exitInterrupted {
+					t.Errorf("exit code %d, want %d; %s", code, exitInterrupted, r.stderr.String())
+				}
+				for _, want := range []string{"VERDICT    valid; stopped by a signal (interrupted)", "open when the run was stopped"} {
+					if !strings.Contains(r.stdout.String(), want) {
+						t.Errorf("the result lacks %q:\n%s", want, r.stdout.String())
+					}
+				}
+				f, err := os.Open(filepath.Join(dir, "run.json"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer f.Close()
+				saved, err := record.Read(f)
+				if err != nil {
+					t.Fatal(err)
+				}
+				sum := int64(0)
+				for _, n := range saved.Outcomes {
+					sum += n
+				}
+				if !saved.Interrupted || saved.Outcomes["interrupted"] == 0 || sum != saved.Connections.Attempted {
+					t.Errorf("interrupted %t, outcomes %v of %d attempted", saved.Interrupted, saved.Outcomes, saved.Connections.Attempted)
+				}
+				for _, pid := range children {
+					until(t, "the end of process "+pid, func() bool { return !alive(pid) })
+				}
+			})
+		})
+	}
+}
+
+// TestInterruptTwice has a run that would take its time to end, and is asked again: it ends at once,
+// and leaves no empty file.
+func TestInterruptTwice(t *testing.T) {
+	dir := t.TempDir()
+	// The server's ends stay in CLOSE_WAIT, and the observers wait for them.
+	r := begin(t, dir, nil, "run", "-R", "200", "-d", "10m", "--on-eof", "delay=1m", "--interval", "100ms", "-o", "run.json")
+	r.await(t, loadRow)
+	r.send(t, syscall.SIGINT)
+	r.await(t, drainRow)
+	time.Sleep(2 * sameSignal) // closer together, signals count as one
+	r.send(t, syscall.SIGTERM)
+	if code := r.end(t); code != exitInterrupted {
+		t.Errorf("exit code %d, want %d; %s", code, exitInterrupted, r.stderr.String())
+	}
+	if r.stdout.Len() > 0 {
+		t.Errorf("there was a result:\n%s", r.stdout.String())
+	}
+	if _, err := os.Stat(filepath.Join(dir, "run.json")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("run.json: %v, want none", err)
+	}
+}
+
+// TestKilled takes the program away from its sandbox: the kernel ends what is inside.
+func TestKilled(t *testing.T) {
+	users(t, func(t *testing.T, dir string, as []string) {
+		r := begin(t, dir, as, "run", "-d", "10m", "-c", "8", "--interval", "100ms")
+		r.await(t, loadRow)
+		children := r.children(t)
+		if len(children) == 0 {
+			t.Skip("the run takes place in this process: " + strings.SplitN(r.stderr.String(), "\n", 2)[0])
+		}
+		r.send(t, syscall.SIGKILL)
+		if code := r.end(t); code != -1 {
+			t.Errorf("exit code %d, want none", code)
+		}
+		for _, pid := range children {
+			until(t, "the end of process "+pid, func() bool { return !alive(pid) })
+		}
+	})
+}
+
+// TestSandboxKilled takes the sandbox away from the program, as an out-of-memory killer would.
+func TestSandboxKilled(t *testing.T) {
+	dir := t.TempDir()
+	r := begin(t, dir, nil, "run", "-d", "10m", "-c", "8", "--interval", "100ms")
+	r.await(t, loadRow)
+	children := r.children(t)
+	if len(children) == 0 {
+		t.Skip("the run takes place in this process: " + strings.SplitN(r.stderr.String(), "\n", 2)[0])
+	}
+	for _, pid := range children {
+		n, err := strconv.Atoi(pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(n, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code := r.end(t); code != exitError {
+		t.Errorf("exit code %d, want %d", code, exitError)
+	}
+	if want := "lastack: the run was killed before its end: "; !strings.Contains(r.stderr.String(), want) {
+		t.Errorf("stderr lacks %q: %s", want, r.stderr.String())
+	}
+}

@@ -55,12 +55,16 @@ func (e *experiment) addResults(r *record.Run) (err error) {
 	if r.Result, err = result(&total, r.LoadS, groups); err != nil {
 		return err
 	}
+	for i := range groups {
+		r.Rate.TargetPerS += target(&e.cfg.Plan, &groups[i], e.result.Groups[i].Scheduled)
+	}
 	if len(groups) > 1 {
 		for i := range e.result.Groups {
 			one, err := result(&e.result.Groups[i], r.LoadS, groups[i:i+1])
 			if err != nil {
 				return err
 			}
+			one.Rate.TargetPerS = target(&e.cfg.Plan, &groups[i], e.result.Groups[i].Scheduled)
 			r.Groups = append(r.Groups, record.GroupResult{Name: groups[i].Name, Result: one})
 		}
 	}

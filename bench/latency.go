@@ -37,11 +37,6 @@ func result(g *loadgen.GroupResult, loading float64, spec []loadgen.Group) (reco
 		r.Rate.OpenedPerS = float64(l.Opened) / loading
 		r.Rate.CompletedPerS = float64(g.CompletedInTime) / loading
 		r.Rate.RequestsPerS = float64(g.RequestsInTime) / loading
-		for i := range spec {
-			if spec[i].OpenLoop() && spec[i].Plateau == 0 {
-				r.Rate.TargetPerS = float64(g.Scheduled) / loading
-			}
-		}
 	}
 	for m, h := range g.Latency {
 		name := loadgen.Metric(m).String()
@@ -56,6 +51,19 @@ func result(g *loadgen.GroupResult, loading float64, spec []loadgen.Group) (reco
 		r.Latency[name] = lat
 	}
 	return r, nil
+}
+
+// target is the rate that a group's schedule has over the measured time, 0 in closed loop.
+func target(p *loadgen.Plan, g *loadgen.Group, scheduled int64) float64 {
+	switch {
+	case !g.OpenLoop() || g.Plateau > 0:
+		return 0
+	case p.Duration == 0 || p.Count > 0:
+		// It may have ended before the schedule does.
+		return (g.RateFrom + g.RateTo) / 2
+	}
+	// Not of the time that passed, which an interrupt shortens.
+	return float64(scheduled) / p.Duration.Seconds()
 }
 
 // whyAbsent says why a latency has no samples.

@@ -118,10 +118,20 @@ func (c *policyCell) compare(t *testing.T, f *finding, n int64) {
 func (c *policyCell) compareTimeWaits(t *testing.T, f *finding, n int64) {
 	t.Helper()
 	r := f.Run
-	all := 0
+	// Nothing resets under a policy that leaves TIME_WAITs, but for two races of CPUs:
+	//   - A delayed ACK that one CPU sends arrives behind the FIN that another sends. TIME_WAIT
+	//     answers it, the peer is gone and resets, and TIME_WAIT dies of that (RFC 1337).
+	//   - A FIN is looked up while its socket is replaced by a minisocket that cannot be held yet
+	//     (inet_twsk_hashdance_schedule). It is answered by a reset, and the minisocket stays in FIN_WAIT_2.
+	resets := f.grown("TcpOutRsts")
+	all, waiting := 0, 0
 	for _, states := range f.Left {
 		for state, k := range states {
-			if state != "TIME_WAIT" {
+			switch state {
+			case "TIME_WAIT":
+			case "FIN_WAIT_2":
+				waiting += k
+			default:
 				t.Errorf("%d sockets left in %s", k, state)
 			}
 			all += k
@@ -129,19 +139,21 @@ func (c *policyCell) compareTimeWaits(t *testing.T, f *finding, n int64) {
 	}
 	if c.timeWaits == 0 {
 		if all != 0 {
-			t.Errorf("%d TIME_WAITs left, want none", all)
+			t.Errorf("%d sockets left, want none", all)
 		}
 		return
 	}
-	// A delayed ACK that one CPU sends can arrive behind the FIN that another sends: TIME_WAIT
-	// answers it, the peer is gone and resets, and TIME_WAIT dies of that (RFC 1337). Nothing
-	// else resets under these policies.
-	killed := f.grown("TcpOutRsts")
+	if int64(waiting) > resets {
+		t.Errorf("%d sockets left in FIN_WAIT_2, %d resets sent", waiting, resets)
+	}
 	// Loopback takes the client's TIME_WAIT ports over by itself (tcp_tw_reuse=2). The server's are
 	// reopened by a SYN from the same port, on any link, and the kernel does not count that.
-	reused := f.grown("TcpExtTWRecycled")
-	if total := int64(all) + killed + reused; total > n || total < n && c.holder == sockstate.Client || total < n/2 {
-		t.Errorf("%d TIME_WAITs, %d killed and %d taken over, want %d in all", all, killed, reused, n)
+	total, least := int64(all)+f.grown("TcpExtTWRecycled"), n-resets
+	if c.holder == sockstate.Server {
+		least = n / 2
+	}
+	if total < least || total > n {
+		t.Errorf("%d TIME_WAITs and minisockets, taken over ones included, want %d to %d", total, least, n)
 	}
 	if len(f.Left) == 1 {
 		return

@@ -295,6 +295,18 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// An interrupt shortens the run, not what was asked for.
+func TestInterruptedOpenLoop(t *testing.T) {
+	t.Parallel()
+	tr := trial{Plan: lasting(t, time.Minute, "client:rst", "close", "none"), Interval: 20 * time.Millisecond, InterruptAt: 100}
+	g := &tr.Plan.Groups[0]
+	g.Connections, g.RateFrom, g.RateTo = 0, 1000, 1000
+	f := carryOut(t, "user", tr)
+	if c := f.Run.Connections; !f.Run.Interrupted || c.Scheduled != 60_000 || c.Attempted < 100 || c.Attempted == c.Scheduled || f.Run.Rate.TargetPerS != 1000 {
+		t.Errorf("interrupted %v, target %v/s, %+v", f.Run.Interrupted, f.Run.Rate.TargetPerS, c)
+	}
+}
+
 // The kernel counts the warm-up too; the result does not.
 func TestWarmup(t *testing.T) {
 	for _, rate := range []float64{0, 1000} {

@@ -175,6 +175,7 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
+	o.widenPorts()
 	return asUsage(bench.Check(o.config(nil, record.Sandbox{}, nil)))
 }
 
@@ -241,6 +242,21 @@ func (o *runOptions) sandboxSources() error {
 		}
 	}
 	return nil
+}
+
+// widenPorts gives a sandbox the range of --source-ports: outside the namespace's range the
+// kernel would ignore it. A range that was asked for by --sysctl stays.
+func (o *runOptions) widenPorts() {
+	const key = "net.ipv4.ip_local_port_range"
+	if o.sourcePorts.IsZero() || !o.sandboxed() {
+		return
+	}
+	for _, s := range o.spec.Sysctls {
+		if s.Key == key {
+			return
+		}
+	}
+	o.spec.Sysctls = append(o.spec.Sysctls, sandbox.Sysctl{Key: key, Value: fmt.Sprintf("%d %d", o.sourcePorts.Lo, o.sourcePorts.Hi)})
 }
 
 func (o *runOptions) completeTraffic(given func(string) bool) error {

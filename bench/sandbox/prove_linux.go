@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -92,8 +93,12 @@ func proveConnection(client, server *sockio.Namespace, a netip.Addr) error {
 	if err := await(peer, unix.POLLIN); err != nil {
 		return fmt.Errorf("read on %s: %w", a, err)
 	}
-	if n, err := unix.Read(peer, make([]byte, 1)); err != unix.ECONNRESET {
-		return fmt.Errorf("read on %s after a reset: %d bytes, %v", a, n, err)
+	n, err := unix.Read(peer, make([]byte, 1))
+	switch {
+	case err == nil:
+		return fmt.Errorf("read on %s after a reset: %d bytes instead of an error", a, n)
+	case !errors.Is(err, unix.ECONNRESET):
+		return fmt.Errorf("read on %s after a reset: %w", a, err)
 	}
 	return nil
 }

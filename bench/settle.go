@@ -42,12 +42,15 @@ func (e *experiment) settleDown(ctx context.Context) {
 			st.GoneAfterS = since.Seconds()
 		}
 		watching := e.cfg.Settle > 0 && !interrupted && ctx.Err() == nil && since < e.cfg.Settle && !st.Quiet
+		if interrupted {
+			limit = settleAtMost
+		}
 		if !watching && (st.Done || since >= limit) {
 			return
 		}
 		pause := settlePoll
 		if st.Done {
-			pause = min(e.cfg.Interval, time.Until(next))
+			pause = min(e.cfg.Interval, time.Until(next), e.cfg.Settle-since)
 		}
 		select {
 		case <-time.After(max(pause, time.Millisecond)):

@@ -189,7 +189,7 @@ func (t *text) target(groups []record.Group) string {
 		s = "embedded server, " + s
 	}
 	if len(sources) > 0 {
-		s += fmt.Sprintf(" from %d source %s (%s)", len(sources), plural(len(sources), "address", "addresses"), some(sources, 2))
+		s += " from " + some(sources, 2)
 	}
 	if len(groups) == 1 && groups[0].SourcePorts != "" && groups[0].SourcePorts != "0-0" {
 		s += ", source ports " + groups[0].SourcePorts

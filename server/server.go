@@ -84,6 +84,9 @@ func (s *Server) work(w *worker, opened chan<- error, begin <-chan bool) {
 
 func (s *Server) listen() error {
 	for _, a := range s.cfg.Addrs {
+		if err := s.vacant(a); err != nil {
+			return fmt.Errorf("listen: %w", err)
+		}
 		var same []*sockio.Listener
 		for range s.cfg.Listeners {
 			ln, err := sockio.Listen(a, sockio.ListenConfig{Backlog: s.cfg.Backlog, ReusePort: s.cfg.Listeners > 1})
@@ -100,6 +103,20 @@ func (s *Server) listen() error {
 		}
 	}
 	return nil
+}
+
+// vacant returns an error if somebody listens on a. With SO_REUSEPORT the kernel would let
+// every process of the same user in (inet_csk_bind_conflict), and a server that was
+// forgotten would get its share of the connections without a word.
+func (s *Server) vacant(a netip.AddrPort) error {
+	if s.cfg.Listeners < 2 || a.Port() == 0 {
+		return nil
+	}
+	ln, err := sockio.Listen(a, sockio.ListenConfig{Backlog: 1})
+	if err != nil {
+		return err
+	}
+	return ln.Close()
 }
 
 // listenersOf deals an address's listeners out to the workers; where there are fewer

@@ -200,7 +200,7 @@ func (u unit) format(v float64) string {
 	case micros:
 		return roundDuration(time.Duration(math.Min(v*1e3, math.MaxInt64/2))).String()
 	case share:
-		return strconv.FormatFloat(v*100, 'f', -1, 64) + "%"
+		return strconv.FormatFloat(v*100, 'g', 4, 64) + "%"
 	case perSecond:
 		return strconv.FormatFloat(v, 'f', 1, 64) + "/s"
 	default:

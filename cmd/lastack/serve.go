@@ -125,25 +125,6 @@ func listenAddr(s string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(ip, uint16(n)), nil
 }
 
-// vacant returns an error if somebody listens on one of addrs. Listening alone does not tell:
-// with SO_REUSEPORT the kernel lets every process of the same user in (inet_csk_bind_conflict), and
-// a server that was forgotten would get its share of the connections without a word.
-func vacant(ctx context.Context, addrs []netip.AddrPort) error {
-	for _, a := range addrs {
-		if a.Port() == 0 {
-			continue
-		}
-		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", a.String())
-		if err != nil {
-			return err
-		}
-		if err := ln.Close(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // cannotListen adds to err what would help.
 func cannotListen(err error) error {
 	switch {
@@ -172,9 +153,6 @@ func (o *serveOptions) serve(cmd *cobra.Command, cfg server.Config) error {
 	defer now()
 	ctx, stop := interruptible(cmd.Context(), now)
 	defer stop()
-	if err := vacant(cmd.Context(), cfg.Addrs); err != nil {
-		return cannotListen(err)
-	}
 	s, err := server.Start(cfg)
 	if err != nil {
 		return cannotListen(err)

@@ -29,7 +29,8 @@ what bound the result.
 
 Without a TARGET it starts a server of its own and puts both into a sandbox: network
 namespaces of their own, with their own ports, counters and sysctls, gone when the run
-ends. No privilege is needed. With TARGETs (HOST:PORT) the load goes to those.
+ends. No privilege is needed. With TARGETs (HOST:PORT) the load goes to those, and
+nothing is exchanged unless --exchange says so.
 
 Closed loop (-c): so many connections at once, each followed by the next. Open loop (-R):
 arrivals on a schedule that does not wait for anybody, so that a server that stalls is

@@ -132,10 +132,21 @@ func (s *sampler) interval(phase string) {
 		s.slabPeak = max(s.slabPeak, slabBytes(e.watch)-s.slabs)
 	}
 	s.addCounters(&iv)
+	if s.nothingNew(&iv) {
+		return
+	}
 	s.timeline = append(s.timeline, iv)
 	if e.cfg.OnInterval != nil {
 		e.cfg.OnInterval(&iv)
 	}
+}
+
+// nothingNew reports whether iv, right behind the interval before, has nothing to add to it: the end of
+// the load and the tick may fall together.
+func (s *sampler) nothingNew(iv *record.Interval) bool {
+	n := len(s.timeline)
+	return n > 0 && iv.TS-s.timeline[n-1].TS < s.e.cfg.Interval.Seconds()/20 &&
+		iv.Started+iv.Opened+iv.Completed+iv.Failed+iv.Requests == 0 && iv.InFlight == s.timeline[n-1].InFlight
 }
 
 func (s *sampler) phase(snap *loadgen.Snapshot) string {

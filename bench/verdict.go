@@ -393,7 +393,11 @@ func (j *judgement) crowdedReason() {
 	p := j.r.Pressure.Ports
 	j.because("half the local ports of a pair were taken (%s of %s): connect then searches past all of them, and 1 %% took more than %s",
 		host.Count(int64(p.PeakInUse)), host.Count(int64(p.Available)), micros(j.r.Latency["connect"].P99Us))
-	j.advise("more --source addresses, a wider ip_local_port_range, tcp_tw_reuse=1, or a --close that leaves no TIME_WAIT at the client")
+	reuse := " tcp_tw_reuse=1,"
+	if j.r.TimeWait.ReusedByConnect > 0 {
+		reuse = ""
+	}
+	j.advise("more --source addresses, a wider ip_local_port_range,%s or a --close that leaves no TIME_WAIT at the client", reuse)
 }
 
 func (j *judgement) cpuReason() {

@@ -107,7 +107,33 @@ func read(r io.Reader, limit int64) (*Run, error) {
 	if err := run.Validate(); err != nil {
 		return nil, err
 	}
+	if err := run.undamaged(); err != nil {
+		return nil, err
+	}
 	return &run, nil
+}
+
+// undamaged checks what a whole record holds together: its ledger
+// adds up, and its histograms can be read.
+func (r *Run) undamaged() error {
+	damaged := func(key string, err error, format string, args ...any) error {
+		f := fault(FaultDamaged, err, "this run record is damaged at %q ("+format+"): %s", append(append([]any{key}, args...), wantFile)...)
+		f.Key = key
+		return f
+	}
+	c := &r.Connections
+	if sum := c.Completed + c.Failed + c.Unfinished; sum != c.Attempted {
+		return damaged("connections.attempted", nil, "%d, but its parts add up to %d", c.Attempted, sum)
+	}
+	for name, l := range r.Latency {
+		if l.Hdr == "" {
+			continue
+		}
+		if _, err := l.Histogram(); err != nil {
+			return damaged("latency."+name, err, "%v", err)
+		}
+	}
+	return nil
 }
 
 func fault(f Fault, err error, format string, args ...any) *FormatError {

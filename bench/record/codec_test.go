@@ -68,7 +68,7 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestReadUnknownKeys(t *testing.T) {
-	r, err := Read(strings.NewReader(`{"schema":"lastack.run/v1","kind":"drain","tomorrow":{"x":[-1]},"connections":{"attempted":3,"new":-1}}`))
+	r, err := Read(strings.NewReader(`{"schema":"lastack.run/v1","kind":"drain","tomorrow":{"x":[-1]},"connections":{"attempted":3,"completed":3,"new":-1}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,4 +228,20 @@ func FuzzRead(f *testing.F) {
 			t.Error("a record changed on its way through JSON")
 		}
 	})
+}
+
+func TestReadDamagedWhole(t *testing.T) {
+	tests := []struct{ name, record, key string }{
+		{"ledger", `{"schema":"lastack.run/v1","connections":{"attempted":10,"completed":7,"failed":2}}`, "connections.attempted"},
+		{"histogram", `{"schema":"lastack.run/v1","latency":{"connect":{"count":1,"hdr":"garbage"}}}`, "latency.connect"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Read(strings.NewReader(tt.record))
+			f, ok := errors.AsType[*FormatError](err)
+			if !ok || f.Fault != FaultDamaged || f.Key != tt.key {
+				t.Errorf("Read: %v; want damage at %s", err, tt.key)
+			}
+		})
+	}
 }

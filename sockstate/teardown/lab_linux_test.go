@@ -293,7 +293,8 @@ func (l *lab) run(d drill, n int, concurrent bool) *outcome {
 		wg.Add(2)
 		go func() {
 			defer wg.Done()
-			d.client(o, fd, l.addr)
+			addr := *l.addr // its own: Connect writes into it
+			d.client(o, fd, &addr)
 		}()
 		go func() {
 			defer wg.Done()

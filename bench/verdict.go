@@ -127,7 +127,9 @@ func (j *judgement) portsOfTimeWait(pairs int) {
 		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives %s for each pair, %s connections/s with as many pairs`,
 			host.Count(mostPorts), perSecond(float64(mostPorts*pairs)/twSeconds))
 	}
-	j.advise("reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1 s (tcp_tw_reuse_delay), up to %s connections/s here; 2, the default, does so on loopback only", host.Count(ports))
+	if !j.reuses() {
+		j.advise("reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1 s (tcp_tw_reuse_delay), up to %s connections/s here; 2, the default, does so on loopback only", host.Count(ports))
+	}
 	j.advise("no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port")
 }
 
@@ -386,6 +388,16 @@ func (j *judgement) crowded() bool {
 // crowdedUs is a connect that takes long for a host or a network nearby.
 const crowdedUs = 1000
 
+// reuses reports whether connect may take over ports in TIME_WAIT already: tcp_tw_reuse 1, or
+// 2, which is on for loopback.
+func (j *judgement) reuses() bool {
+	if len(j.r.Hosts) == 0 {
+		return false
+	}
+	v := j.r.Hosts[0].Sysctls["net.ipv4.tcp_tw_reuse"]
+	return v == "1" || v == "2" && j.r.Sandbox.Topology == "lo"
+}
+
 func (j *judgement) crowdedReason() {
 	if !j.crowded() {
 		return
@@ -394,7 +406,7 @@ func (j *judgement) crowdedReason() {
 	j.because("half the local ports of a pair were taken (%s of %s): connect then searches past all of them, and 1 %% took more than %s",
 		host.Count(int64(p.PeakInUse)), host.Count(int64(p.Available)), micros(j.r.Latency["connect"].P99Us))
 	reuse := " tcp_tw_reuse=1,"
-	if j.r.TimeWait.ReusedByConnect > 0 {
+	if j.reuses() {
 		reuse = ""
 	}
 	j.advise("more --source addresses, a wider ip_local_port_range,%s or a --close that leaves no TIME_WAIT at the client", reuse)

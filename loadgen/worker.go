@@ -30,7 +30,7 @@ type worker struct {
 
 	stop     atomic.Bool
 	finished chan struct{} // closed when the lifecycles are over, and the worker's state at rest
-	// ask is a request for a snapshot; the worker takes it and answers.
+	// request asks for a snapshot; the worker takes it and answers.
 	request atomic.Pointer[snapshotRequest]
 }
 

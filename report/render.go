@@ -44,16 +44,6 @@ func (e *UnknownFormatError) Error() string {
 	return fmt.Sprintf("unknown format %q, accepted are %s", e.Name, strings.Join(FormatNames(), ", "))
 }
 
-// CheckFormat returns an *UnknownFormatError if there is no format of that name.
-func CheckFormat(name string) error {
-	for _, f := range Formats() {
-		if f.Name == name {
-			return nil
-		}
-	}
-	return &UnknownFormatError{Name: name}
-}
-
 // Render writes run to w in the format of that name. Nothing is written unless all
 // could be rendered. The error is an *UnknownFormatError, a *record.FormatError, or w's own.
 func Render(w io.Writer, format string, run *record.Run) error {

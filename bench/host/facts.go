@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"lastack/sockstate/observe"
 )
 
 // ErrUnsupported is returned, wrapped, by everything here that needs Linux.
@@ -122,30 +124,8 @@ func (f *Facts) LocalPorts() (lo, hi, free int, ok bool) {
 	if err1 != nil || err2 != nil || lo > hi {
 		return 0, 0, 0, false
 	}
-	return lo, hi, hi - lo + 1 - reserved(f.Sysctls["net.ipv4.ip_local_reserved_ports"], lo, hi), true
-}
-
-// reserved counts the ports from lo to hi in a list like "8080,9000-9010", the
-// format of proc_do_large_bitmap. The kernel prints it sorted and without overlap.
-func reserved(list string, lo, hi int) int {
-	n := 0
-	for part := range strings.SplitSeq(strings.TrimSpace(list), ",") {
-		first, last, isRange := strings.Cut(part, "-")
-		a, err := strconv.Atoi(first)
-		if err != nil {
-			continue
-		}
-		b := a
-		if isRange {
-			if b, err = strconv.Atoi(last); err != nil {
-				continue
-			}
-		}
-		if a, b = max(a, lo), min(b, hi); a <= b {
-			n += b - a + 1
-		}
-	}
-	return n
+	free, err := observe.UsablePorts(lo, hi, f.Sysctls["net.ipv4.ip_local_reserved_ports"])
+	return lo, hi, free, err == nil
 }
 
 // TCPMemoryPages is the third value of tcp_mem: above it the kernel drops TCP data.

@@ -38,20 +38,6 @@ func TestLocalPorts(t *testing.T) {
 	}
 }
 
-func FuzzReserved(f *testing.F) {
-	for _, s := range []string{"", "8080", "8080,9000-9010", "1-", "-1", "65535-1", ","} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if n := reserved(s, 1, 0); n != 0 {
-			t.Errorf("%d reserved ports in an empty range", n)
-		}
-		if n := reserved(s, 32768, 60999); n < 0 {
-			t.Errorf("%d reserved ports", n)
-		}
-	})
-}
-
 func TestSysctl(t *testing.T) {
 	f := &Facts{Sysctls: map[string]string{"a": "7", "b": "1 2 3", "net.ipv4.tcp_mem": "1 2 300"}}
 	if n, ok := f.Sysctl("a"); n != 7 || !ok {

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"context"
 	"fmt"
 	"strings"
 )
@@ -27,19 +26,6 @@ const (
 	// opFixedFDInstall is IORING_OP_FIXED_FD_INSTALL, Linux 6.8: the newest operation that DESIGN's ring needs.
 	opFixedFDInstall = 54
 )
-
-// Check reads, probes and judges. The error is *ReadError, ErrUnsupported or ctx's.
-func Check(ctx context.Context, o Options) ([]Line, error) {
-	facts, err := Read()
-	if err != nil {
-		return nil, err
-	}
-	features, err := Probe(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	return Judge(facts, features), nil
-}
 
 // Judge says what the facts and features mean for a load. It is pure.
 func Judge(f *Facts, k *Features) []Line {

@@ -37,8 +37,9 @@ type PSI struct {
 	CPU, Memory, IO time.Duration
 }
 
-// usablePorts counts the ports of a range that a list like "8080,9000-9010" leaves.
-func usablePorts(low, high int, reserved string) (int, error) {
+// UsablePorts counts the ports of a range (ip_local_port_range) that a list like "8080,9000-9010" (ip_local_reserved_ports,
+// printed by proc_do_large_bitmap) leaves. A list that is in another format is an error.
+func UsablePorts(low, high int, reserved string) (int, error) {
 	if low < 0 || high > 65535 || low > high {
 		return 0, fmt.Errorf("%d to %d is no range of ports", low, high)
 	}

@@ -64,7 +64,7 @@ func readNamespaceLimits(id string) (NamespaceLimits, error) {
 		if err != nil {
 			return l, err
 		}
-		if l.Ports, err = usablePorts(l.PortLow, l.PortHigh, reserved); err != nil {
+		if l.Ports, err = UsablePorts(l.PortLow, l.PortHigh, reserved); err != nil {
 			return l, err
 		}
 	}

@@ -181,7 +181,7 @@ func TestUsablePorts(t *testing.T) {
 		{1, 2, "1-65536", 0, `reserved ports "1-65536": "1-65536" is no range`},
 	}
 	for _, tt := range tests {
-		got, err := usablePorts(tt.low, tt.high, tt.reserved)
+		got, err := UsablePorts(tt.low, tt.high, tt.reserved)
 		msg := ""
 		if err != nil {
 			msg = err.Error()
@@ -245,4 +245,16 @@ func testdata(t testing.TB, name string) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+func FuzzUsablePorts(f *testing.F) {
+	for _, s := range []string{"", "8080", "8080,9000-9010", "1-", "-1", "65535-1", ","} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		const low, high = 32768, 60999
+		if n, err := UsablePorts(low, high, s); err == nil && (n < 0 || n > high-low+1) {
+			t.Errorf("%d usable ports of %d", n, high-low+1)
+		}
+	})
 }

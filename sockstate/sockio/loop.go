@@ -166,6 +166,3 @@ var clockStart = time.Now()
 
 // Now is the clock of every Loop.
 func Now() int64 { return int64(time.Since(clockStart)) }
-
-// Wall converts a time of Now to the wall clock.
-func Wall(t int64) time.Time { return clockStart.Add(time.Duration(t)) }

@@ -21,7 +21,7 @@ func (e *experiment) settleDown(ctx context.Context) {
 	st := &record.Settle{}
 	e.settle = st
 	next := from.Add(e.cfg.Interval)
-	minis := -1 // of the census before
+	minis := -1 // of the census before, if nothing else moved in it
 	for {
 		if !s.observe() {
 			return // the sampler has warned
@@ -30,11 +30,14 @@ func (e *experiment) settleDown(ctx context.Context) {
 		left := e.left()
 		st.ElapsedS = since.Seconds()
 		// A FIN_WAIT_2 minisocket may wait for a FIN that never comes, or for one under way that the
-		// census of the other end came too late to see: then there are fewer the next time.
-		if left.moving == 0 && e.serverIdle() && (left.minis == 0 || left.minis == minis) {
-			st.Done = true
+		// census of the other end came too late to see: then, with nothing else on its way, there are
+		// fewer the next time.
+		if left.moving > 0 || !e.serverIdle() {
+			minis = -1
+		} else {
+			st.Done = st.Done || left.minis == 0 || left.minis == minis
+			minis = left.minis
 		}
-		minis = left.minis
 		if name, _ := e.watch.Source(); name == observe.CensusOff {
 			st.Done = since >= limit // nobody can tell
 		} else if left.any == 0 {

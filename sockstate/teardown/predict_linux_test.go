@@ -2,6 +2,7 @@ package teardown
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -266,22 +267,26 @@ func checkStates(t *testing.T, q *Prediction, seen census) {
 
 func checkHolder(t *testing.T, q *Prediction, final census, n int, env Env) {
 	t.Helper()
+	most := n
 	if env.Lifecycles > env.MaxTWBuckets {
-		n = env.MaxTWBuckets
+		// The kernel looks at the count before it raises it (inet_twsk_alloc), so each CPU may go one
+		// above the limit, and its softirq another.
+		n, most = env.MaxTWBuckets, env.MaxTWBuckets+2*runtime.NumCPU()
 	}
+	within := func(got int) bool { return got >= n && got <= most }
 	got := [sockstate.NumSides]int{final[0][tw], final[1][tw]}
 	ok := false
 	switch q.TimeWait {
 	case HeldByNone:
 		ok = got[0] == 0 && got[1] == 0
 	case HeldByClient:
-		ok = got[0] == n && got[1] == 0
+		ok = within(got[0]) && got[1] == 0
 	case HeldByServer:
-		ok = got[0] == 0 && got[1] == n
+		ok = got[0] == 0 && within(got[1])
 	case HeldByEither:
-		ok = got[0]+got[1] > 0 && got[0]+got[1] <= 2*n
+		ok = got[0]+got[1] > 0 && got[0]+got[1] <= 2*most
 	}
 	if !ok {
-		t.Errorf("TIME_WAIT of %d connections: client %d, server %d, predicted on %v", n, got[0], got[1], q.TimeWait)
+		t.Errorf("TIME_WAIT of %d to %d connections: client %d, server %d, predicted on %v", n, most, got[0], got[1], q.TimeWait)
 	}
 }

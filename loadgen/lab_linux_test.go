@@ -2,13 +2,11 @@ package loadgen
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -17,12 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
-	"go.uber.org/goleak"
-	"golang.org/x/sys/unix"
-
 	"lastack/server"
 	"lastack/sockstate/sockio"
+	"lastack/sockstate/socktest"
 )
 
 // inUserNS marks the test binary that runs inside a user namespace of its own.
@@ -62,88 +57,8 @@ type lab struct {
 // newLab also sees to it that the test leaves neither goroutines nor descriptors behind.
 func newLab(t *testing.T, sysctls ...string) *lab {
 	t.Helper()
-	guard(t)
-	ns, err := sockio.NewNamespace()
-	if errors.Is(err, unix.EPERM) && !capable(t) {
-		t.Skipf("CAP_SYS_ADMIN is not in effect: %v", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ns.Close() })
-	l := &lab{t, ns}
-	l.do(func() error {
-		lo, err := netlink.LinkByName("lo")
-		if err != nil {
-			return err
-		}
-		if err := netlink.LinkSetUp(lo); err != nil {
-			return err
-		}
-		for _, s := range sysctls {
-			name, value, _ := strings.Cut(s, "=")
-			path := filepath.Join("/proc/sys", strings.ReplaceAll(name, ".", "/"))
-			if err := os.WriteFile(path, []byte(value), 0); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return l
-}
-
-// capable reports whether CAP_SYS_ADMIN is in effect.
-func capable(t *testing.T) bool {
-	t.Helper()
-	b, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(b), "CapEff:")
-	line, _, _ := strings.Cut(rest, "\n")
-	caps, err := strconv.ParseUint(strings.TrimSpace(line), 16, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return caps&(1<<unix.CAP_SYS_ADMIN) != 0
-}
-
-// guard compares goroutines and descriptors after the test, and what it cleans up, with
-// those before.
-func guard(t *testing.T) {
-	t.Helper()
-	// The runtime's poller opens its descriptors once, with the first that it watches.
-	if r, w, err := os.Pipe(); err == nil {
-		_, _ = r.Close(), w.Close()
-	}
-	before := openFds(t)
-	ignore := goleak.IgnoreCurrent()
-	t.Cleanup(func() {
-		if t.Failed() {
-			return // what failed may have left something, and is the thing to tell
-		}
-		goleak.VerifyNone(t, ignore)
-		if after := openFds(t); len(after) > len(before) {
-			t.Errorf("descriptors before: %v\nafter: %v", before, after)
-		}
-	})
-}
-
-func openFds(t *testing.T) []string {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var fds []string
-	for _, e := range entries {
-		to, err := os.Readlink("/proc/self/fd/" + e.Name())
-		if err != nil {
-			continue // the directory's own
-		}
-		fds = append(fds, e.Name()+":"+to)
-	}
-	return fds
+	socktest.Guard(t)
+	return &lab{t, socktest.NewNamespace(t, sysctls...)}
 }
 
 func (l *lab) do(f func() error) {

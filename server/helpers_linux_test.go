@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate/exchange"
@@ -26,42 +25,6 @@ func TestMain(m *testing.M) {
 	// Workers in system calls keep a processor: without some to spare, the clients starve.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 8))
 	os.Exit(m.Run())
-}
-
-// guard compares goroutines and descriptors after the test, and what it cleans up, with
-// those before.
-func guard(t *testing.T) {
-	t.Helper()
-	// The runtime's poller opens its descriptors once, with the first that it watches.
-	if r, w, err := os.Pipe(); err == nil {
-		_, _ = r.Close(), w.Close()
-	}
-	before := openFds(t)
-	ignore := goleak.IgnoreCurrent()
-	t.Cleanup(func() {
-		if t.Failed() {
-			return // what failed may have left something, and is the thing to tell
-		}
-		goleak.VerifyNone(t, ignore)
-		if after := openFds(t); len(after) > len(before) {
-			t.Errorf("descriptors before: %v\nafter: %v", before, after)
-		}
-	})
-}
-
-func openFds(t *testing.T) []string {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var fds []string
-	for _, e := range entries {
-		if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil { // not the directory's own
-			fds = append(fds, e.Name()+":"+to)
-		}
-	}
-	return fds
 }
 
 // config reads a configuration as the command line spells it.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/socktest"
 )
 
 const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -188,7 +190,7 @@ func TestOutcomes(t *testing.T) {
 		}, want: counts{"fin": 1}, asked: 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			guard(t)
+			socktest.Guard(t)
 			or := func(s, otherwise string) string {
 				if s == "" {
 					return otherwise
@@ -223,7 +225,7 @@ func TestOutcomes(t *testing.T) {
 
 // The reset may come before the client's connect has returned.
 func TestResetAtOnce(t *testing.T) {
-	guard(t)
+	socktest.Guard(t)
 	s := start(t, config("server:rst", "close", "none"))
 	c, err := net.Dial("tcp", s.Addrs()[0].String())
 	if err == nil {
@@ -247,7 +249,7 @@ func TestHeldAtTheEnd(t *testing.T) {
 		{"client:fin", "never", "held"},
 		{"never", "close", "held"},
 	} {
-		guard(t)
+		socktest.Guard(t)
 		s := start(t, config(tc.policy, tc.onEOF, "echo:1,1"))
 		c := dial(t, s)
 		c.say("x")

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate/sockio"
+	"lastack/sockstate/socktest"
 	"lastack/sockstate/teardown"
 )
 
@@ -63,7 +64,7 @@ func TestValidate(t *testing.T) {
 }
 
 func TestAddressInUse(t *testing.T) {
-	guard(t)
+	socktest.Guard(t)
 	s := start(t, config("client:fin", "close", "none"))
 	cfg := config("client:fin", "close", "none")
 	cfg.Addrs = append(cfg.Addrs, s.Addrs()...)
@@ -86,7 +87,7 @@ func TestListeners(t *testing.T) {
 	for _, tc := range []struct{ listeners, workers, addrs int }{
 		{0, 0, 1}, {1, 3, 1}, {3, 1, 1}, {2, 2, 1}, {3, 2, 1}, {2, 3, 2}, {4, 2, 3},
 	} {
-		guard(t)
+		socktest.Guard(t)
 		cfg := config("client:half", "close", "echo:1,1")
 		cfg.Listeners, cfg.Workers = tc.listeners, tc.workers
 		for len(cfg.Addrs) < tc.addrs {
@@ -131,7 +132,7 @@ func TestListeners(t *testing.T) {
 // A server without a free slot leaves connections in the kernel's queue, which holds one more than
 // the backlog, and takes them when it can.
 func TestBacklogAndSlots(t *testing.T) {
-	guard(t)
+	socktest.Guard(t)
 	cfg := config("client:fin", "close", "echo:1,1")
 	cfg.Slots, cfg.Backlog = 1, 1
 	s := start(t, cfg)
@@ -157,7 +158,7 @@ func TestBacklogAndSlots(t *testing.T) {
 }
 
 func TestHTTPClientsKeepAlive(t *testing.T) {
-	guard(t)
+	socktest.Guard(t)
 	cfg := config("client:fin", "close", "http:/")
 	cfg.Workers = 2
 	s := start(t, cfg)
@@ -192,7 +193,7 @@ func TestHTTPClientsKeepAlive(t *testing.T) {
 
 // http.Client retries nothing here: a server that closes after each reply says so.
 func TestHTTPClientsWithAServerThatCloses(t *testing.T) {
-	guard(t)
+	socktest.Guard(t)
 	cfg := config("server:fin", "close", "http:/")
 	cfg.Requests = 1
 	s := start(t, cfg)
@@ -215,7 +216,7 @@ func TestHTTPClientsWithAServerThatCloses(t *testing.T) {
 }
 
 func TestShutdownDrains(t *testing.T) {
-	guard(t)
+	socktest.Guard(t)
 	cfg := config("client:fin", "close", "http:/")
 	cfg.Delay, cfg.Workers = 300*time.Millisecond, 2
 	s := start(t, cfg)
@@ -255,7 +256,7 @@ func TestShutdownDrains(t *testing.T) {
 }
 
 func TestShutdownWhileHolding(t *testing.T) {
-	guard(t)
+	socktest.Guard(t)
 	cfg := config("server:fin", "close", "echo:1,1")
 	cfg.Hold = time.Hour
 	s := start(t, cfg)
@@ -276,7 +277,7 @@ func TestShutdownWhileHolding(t *testing.T) {
 
 // What has not ended within the grace is reset by Stop.
 func TestShutdownGivesUp(t *testing.T) {
-	guard(t)
+	socktest.Guard(t)
 	s := start(t, config("client:fin", "never", "echo:2,1"))
 	half, stuck := dial(t, s), dial(t, s)
 	half.say("x")
@@ -337,7 +338,7 @@ func TestOrderOfCalls(t *testing.T) {
 		"address after shutdown": {addrs, shutdown, addrs, stop, addrs},
 	} {
 		t.Run(name, func(t *testing.T) {
-			guard(t)
+			socktest.Guard(t)
 			s := start(t, config("client:fin", "close", "none"))
 			dial(t, s)
 			settled(t, s, 1, 1)
@@ -355,7 +356,7 @@ func TestOrderOfCalls(t *testing.T) {
 
 // A second signal: Stop while Shutdown still waits.
 func TestStopOvertakesShutdown(t *testing.T) {
-	guard(t)
+	socktest.Guard(t)
 	s := start(t, config("client:fin", "close", "echo:2,1"))
 	c := dial(t, s)
 	c.say("x")
@@ -380,7 +381,7 @@ func TestStopOvertakesShutdown(t *testing.T) {
 }
 
 func TestStall(t *testing.T) {
-	guard(t)
+	socktest.Guard(t)
 	cfg := config("client:fin", "close", "echo:1,1")
 	cfg.Workers = 2
 	s := start(t, cfg)
@@ -410,7 +411,7 @@ func (l brokenLoop) Wait(until int64) error {
 }
 
 func TestWorkerThatFails(t *testing.T) {
-	guard(t)
+	socktest.Guard(t)
 	var broken atomic.Bool
 	cfg := config("client:fin", "close", "echo:1,1")
 	cfg.NewLoop = func(c sockio.Config) (sockio.Loop, error) {
@@ -448,7 +449,7 @@ func TestWorkerThatFails(t *testing.T) {
 
 // The error of a worker that nobody has asked about comes with Stop.
 func TestStopTellsOfAFailure(t *testing.T) {
-	guard(t)
+	socktest.Guard(t)
 	var broken atomic.Bool
 	cfg := config("client:fin", "close", "none")
 	cfg.Workers = 3
@@ -470,7 +471,7 @@ func TestStopTellsOfAFailure(t *testing.T) {
 }
 
 func TestWorkerThatCannotStart(t *testing.T) {
-	guard(t)
+	socktest.Guard(t)
 	want := &sockio.Error{Call: "epoll_create1", Errno: unix.EMFILE}
 	var n atomic.Int32
 	cfg := config("client:fin", "close", "none")

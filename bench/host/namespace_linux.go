@@ -39,7 +39,7 @@ func tryNetNS() Feature {
 // the calling thread, which must be a fresh one: to have been given a namespace is
 // not enough, AppArmor lets one be made and then denies everything inside.
 func useNamespace() error {
-	if err := upLoopback(); err != nil {
+	if err := sockio.LoopbackUp(); err != nil {
 		return step("bringing lo up", err)
 	}
 	// What is written is what was there: a namespace that is not fresh after all stays as it was.
@@ -56,20 +56,6 @@ func useNamespace() error {
 		return step("listening inside", err)
 	}
 	return l.Close()
-}
-
-func upLoopback() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	ifr, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	ifr.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr)
 }
 
 // tryUserNS starts program as ProofArg in a new user and network namespace, with

@@ -24,6 +24,7 @@ var layers = []struct {
 }{
 	{"sockstate", nil},
 	{"sockstate/sockio", []string{"sockstate"}},
+	{"sockstate/socktest", []string{"sockstate/sockio"}},
 	{"sockstate/exchange", []string{"sockstate", "sockstate/sockio"}},
 	{"sockstate/teardown", []string{"sockstate", "sockstate/sockio", "sockstate/exchange"}},
 	{"sockstate/procnet", []string{"sockstate", "sockstate/sockio"}},

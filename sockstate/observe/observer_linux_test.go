@@ -21,6 +21,7 @@ import (
 
 	"lastack/sockstate"
 	"lastack/sockstate/sockio"
+	"lastack/sockstate/socktest"
 )
 
 func newObserver(t testing.TB, cfg Config) *Observer {
@@ -72,23 +73,23 @@ var cmpAddr = cmp.Options{
 
 // makeStates makes connections in each state that can be held on loopback without loss,
 // and returns the census that they should give, but for the time left.
-func makeStates(tg, deferred *target) sockstate.Census {
-	tg.pairs(nEstablished)
-	c, _ := tg.pairs(nHalfClosed)
+func makeStates(tg, deferred *socktest.Target) sockstate.Census {
+	tg.Pairs(nEstablished)
+	c, _ := tg.Pairs(nHalfClosed)
 	for _, c := range c {
 		_ = c.CloseWrite()
 	}
-	c, _ = tg.pairs(nOrphaned)
-	closeAll(c)
-	c, s := tg.pairs(nClientTimeWait)
-	closeAll(c)
-	closeAll(s)
-	c, s = tg.pairs(nServerTimeWait)
-	closeAll(s)
-	closeAll(c)
-	tg.dial(nQueued)
-	closeAll(tg.dial(nQueuedClosed))
-	deferred.dial(nDeferred)
+	c, _ = tg.Pairs(nOrphaned)
+	socktest.CloseAll(c)
+	c, s := tg.Pairs(nClientTimeWait)
+	socktest.CloseAll(c)
+	socktest.CloseAll(s)
+	c, s = tg.Pairs(nServerTimeWait)
+	socktest.CloseAll(s)
+	socktest.CloseAll(c)
+	tg.Dial(nQueued)
+	socktest.CloseAll(tg.Dial(nQueuedClosed))
+	deferred.Dial(nDeferred)
 
 	var want sockstate.Census
 	want.Count[sockstate.Client] = states{
@@ -109,8 +110,8 @@ func makeStates(tg, deferred *target) sockstate.Census {
 	want.TimeWaitLeft[sockstate.Client].N = nClientTimeWait
 	want.TimeWaitLeft[sockstate.Server].N = nServerTimeWait
 	want.Ports = map[sockstate.Pair]int{
-		{Source: tg.addr.Addr(), Destination: tg.addr}:       nEstablished + nQueued + nHalfClosed + nOrphaned + nQueuedClosed + nClientTimeWait,
-		{Source: tg.addr.Addr(), Destination: deferred.addr}: nDeferred,
+		{Source: tg.Addr.Addr(), Destination: tg.Addr}:       nEstablished + nQueued + nHalfClosed + nOrphaned + nQueuedClosed + nClientTimeWait,
+		{Source: tg.Addr.Addr(), Destination: deferred.Addr}: nDeferred,
 	}
 	return want
 }
@@ -131,16 +132,16 @@ func timeLeft(t *testing.T, c sockstate.Census) sockstate.Census {
 
 // Both sources see exactly what was made, and nothing of another load in the same namespace.
 func TestCensus(t *testing.T) {
-	ns := newNamespace(t)
+	ns := socktest.NewNamespace(t)
 	for _, tt := range []struct{ name, addr string }{
 		{"v4", "127.0.0.1:0"}, {"v6", "[::1]:0"}, {"v4-mapped", ":0"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tg, deferred := listen(t, ns, tt.addr, false), listen(t, ns, tt.addr, true)
-			f := sockstate.Filter{Servers: []netip.AddrPort{tg.addr, deferred.addr}}
+			tg, deferred := socktest.Listen(t, ns, tt.addr, false), socktest.Listen(t, ns, tt.addr, true)
+			f := sockstate.Filter{Servers: []netip.AddrPort{tg.Addr, deferred.Addr}}
 			diag := newObserver(t, Config{Namespaces: []*sockio.Namespace{ns}, Filter: f, Census: CensusDiag})
 			proc := newObserver(t, Config{Namespaces: []*sockio.Namespace{ns}, Filter: f, Census: CensusProc})
-			listen(t, ns, tt.addr, false).pairs(3)
+			socktest.Listen(t, ns, tt.addr, false).Pairs(3)
 
 			want := makeStates(tg, deferred)
 			// An orphan is a full socket for an instant after its state has become FIN_WAIT_2.
@@ -176,9 +177,9 @@ func TestCensus(t *testing.T) {
 
 // A reused Sample holds nothing of the one before.
 func TestSampleReuse(t *testing.T) {
-	tg := listen(t, newNamespace(t), "127.0.0.1:0", false)
-	o := newObserver(t, Config{Namespaces: []*sockio.Namespace{tg.ns}, Filter: sockstate.Filter{Servers: []netip.AddrPort{tg.addr}}})
-	tg.pairs(2)
+	tg := socktest.Listen(t, socktest.NewNamespace(t), "127.0.0.1:0", false)
+	o := newObserver(t, Config{Namespaces: []*sockio.Namespace{tg.Namespace}, Filter: sockstate.Filter{Servers: []netip.AddrPort{tg.Addr}}})
+	tg.Pairs(2)
 	var s Sample
 	for range 3 {
 		if err := o.Sample(&s); err != nil {
@@ -196,12 +197,12 @@ func TestSampleReuse(t *testing.T) {
 // Two namespaces: the census adds them up, the counters stay apart and are exact, and the
 // process's own namespace is in neither.
 func TestNamespaces(t *testing.T) {
-	a, b := newNamespace(t), newNamespace(t)
+	a, b := socktest.NewNamespace(t), socktest.NewNamespace(t)
 	const port = ":8080"
-	ta, tb := listen(t, a, "127.0.0.1"+port, false), listen(t, b, "127.0.0.1"+port, false)
+	ta, tb := socktest.Listen(t, a, "127.0.0.1"+port, false), socktest.Listen(t, b, "127.0.0.1"+port, false)
 	for _, census := range []string{CensusDiag, CensusProc} {
 		t.Run(census, func(t *testing.T) {
-			o := newObserver(t, Config{Namespaces: []*sockio.Namespace{a, b}, Filter: sockstate.Filter{Servers: []netip.AddrPort{ta.addr}}, Census: census})
+			o := newObserver(t, Config{Namespaces: []*sockio.Namespace{a, b}, Filter: sockstate.Filter{Servers: []netip.AddrPort{ta.Addr}}, Census: census})
 			if name, reason := o.Source(); name != census || reason != "asked for" {
 				t.Errorf("source %s, %s", name, reason)
 			}
@@ -211,13 +212,13 @@ func TestNamespaces(t *testing.T) {
 			}
 			count := until(t, o, func(*Sample) bool { return true }).Census.Count[sockstate.Client][sockstate.TimeWait]
 
-			ca, sa := ta.pairs(3)
-			cb, sb := tb.pairs(5)
-			listen(t, nil, "127.0.0.1:0", false).pairs(2)
-			closeAll(ca)
-			closeAll(sa)
-			closeAll(cb)
-			closeAll(sb)
+			ca, sa := ta.Pairs(3)
+			cb, sb := tb.Pairs(5)
+			socktest.Listen(t, nil, "127.0.0.1:0", false).Pairs(2)
+			socktest.CloseAll(ca)
+			socktest.CloseAll(sa)
+			socktest.CloseAll(cb)
+			socktest.CloseAll(sb)
 			s := until(t, o, func(s *Sample) bool {
 				return s.Census.Count[sockstate.Client][sockstate.TimeWait] == count+8
 			})
@@ -247,8 +248,8 @@ func TestNamespaces(t *testing.T) {
 }
 
 func TestGauges(t *testing.T) {
-	tg := listen(t, newNamespace(t), "[::1]:0", false)
-	o := newObserver(t, Config{Namespaces: []*sockio.Namespace{tg.ns}})
+	tg := socktest.Listen(t, socktest.NewNamespace(t), "[::1]:0", false)
+	o := newObserver(t, Config{Namespaces: []*sockio.Namespace{tg.Namespace}})
 	g := until(t, o, func(*Sample) bool { return true }).Gauges
 	before := g.Fds
 	if g.InUse != 1 || g.TimeWait != 0 {
@@ -264,7 +265,7 @@ func TestGauges(t *testing.T) {
 	if known := g.Conntrack != Unknown; known != (err == nil) || known && g.Conntrack != 0 {
 		t.Errorf("conntrack %d, and its sysctl: %v", g.Conntrack, err)
 	}
-	tg.pairs(4)
+	tg.Pairs(4)
 	g = until(t, o, func(*Sample) bool { return true }).Gauges
 	if g.Fds != before+8 || g.InUse != 9 {
 		t.Errorf("%d fds, %d in use; want %d, 9", g.Fds, g.InUse, before+8)
@@ -275,7 +276,7 @@ func TestGauges(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	ns := newNamespace(t)
+	ns := socktest.NewNamespace(t)
 	err := ns.Do(func() error {
 		for name, value := range map[string]string{
 			"ip_local_port_range":     "40000 40999",
@@ -351,7 +352,7 @@ func TestNewErrors(t *testing.T) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no such pid: %v, want %v", err, fs.ErrNotExist)
 	}
-	ns := newNamespace(t)
+	ns := socktest.NewNamespace(t)
 	_ = ns.Close()
 	_, err = New(Config{Namespaces: []*sockio.Namespace{ns}})
 	if _, ok := errors.AsType[*sockio.NamespaceError](err); !ok {
@@ -566,17 +567,17 @@ func TestSlabs(t *testing.T) {
 
 // BenchmarkSample takes a census of 20,000 sockets: 8,000 connections, and TIME_WAIT.
 func BenchmarkSample(b *testing.B) {
-	ns := newNamespace(b)
+	ns := socktest.NewNamespace(b)
 	err := ns.Do(func() error { return os.WriteFile("/proc/sys/net/ipv4/tcp_tw_reuse", []byte("0"), 0) })
 	if err != nil {
 		b.Fatal(err)
 	}
-	tg := listen(b, ns, "127.0.0.1:0", false)
+	tg := socktest.Listen(b, ns, "127.0.0.1:0", false)
 	server := make(chan *net.TCPConn, 100)
 	go func() {
 		defer close(server)
 		for {
-			c, err := tg.l.AcceptTCP()
+			c, err := tg.Listener.AcceptTCP()
 			if err != nil {
 				return
 			}
@@ -587,24 +588,24 @@ func BenchmarkSample(b *testing.B) {
 		for range n {
 			cs = append(cs, <-server)
 		}
-		b.Cleanup(func() { closeAll(cs) })
+		b.Cleanup(func() { socktest.CloseAll(cs) })
 		return cs
 	}
 	const batch = 100
 	for range 4000 / batch {
-		c := tg.dial(batch)
+		c := tg.Dial(batch)
 		s := accepted(batch)
-		closeAll(c)
-		closeAll(s)
+		socktest.CloseAll(c)
+		socktest.CloseAll(s)
 	}
 	for range 8000 / batch {
-		tg.dial(batch)
+		tg.Dial(batch)
 		accepted(batch)
 	}
-	f := sockstate.Filter{Servers: []netip.AddrPort{tg.addr}}
+	f := sockstate.Filter{Servers: []netip.AddrPort{tg.Addr}}
 	for _, census := range []string{CensusDiag, CensusProc} {
 		b.Run(census, func(b *testing.B) {
-			o := newObserver(b, Config{Namespaces: []*sockio.Namespace{tg.ns}, Filter: f, Census: census})
+			o := newObserver(b, Config{Namespaces: []*sockio.Namespace{tg.Namespace}, Filter: f, Census: census})
 			var s Sample
 			var cpu time.Duration
 			b.ReportAllocs()

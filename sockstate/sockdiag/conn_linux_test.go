@@ -3,7 +3,6 @@ package sockdiag
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"runtime"
@@ -18,116 +17,8 @@ import (
 
 	"lastack/sockstate"
 	"lastack/sockstate/sockio"
+	"lastack/sockstate/socktest"
 )
-
-// newNamespace makes a namespace with lo up, or skips if the kernel refuses one for a
-// want of privilege.
-func newNamespace(t testing.TB) *sockio.Namespace {
-	t.Helper()
-	ns, err := sockio.NewNamespace()
-	if errors.Is(err, unix.EPERM) && !capable(t, unix.CAP_SYS_ADMIN) {
-		t.Skipf("CAP_SYS_ADMIN is not in effect: %v", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ns.Close() })
-	err = ns.Do(func() error {
-		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(fd)
-		ifr, err := unix.NewIfreq("lo")
-		if err != nil {
-			return err
-		}
-		ifr.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-		return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ns
-}
-
-// capable reads the effective set from /proc.
-func capable(t testing.TB, c int) bool {
-	t.Helper()
-	b, err := os.ReadFile("/proc/thread-self/status")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var caps uint64
-	for line := range strings.Lines(string(b)) {
-		if _, err := fmt.Sscanf(line, "CapEff: %x", &caps); err == nil {
-			break
-		}
-	}
-	return caps&(1<<c) != 0
-}
-
-// target is a listener in a namespace.
-type target struct {
-	t    testing.TB
-	ns   *sockio.Namespace
-	l    *net.TCPListener
-	addr netip.AddrPort
-}
-
-// listen listens on an address; with deferred, a connection stays SYN_RECV until data
-// comes (TCP_DEFER_ACCEPT).
-func listen(t testing.TB, ns *sockio.Namespace, addr string, deferred bool) *target {
-	t.Helper()
-	tg := &target{t: t, ns: ns}
-	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
-		if deferred {
-			_ = c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 60) })
-		}
-		return err
-	}}
-	err := ns.Do(func() error {
-		l, err := lc.Listen(t.Context(), "tcp", addr)
-		if err == nil {
-			tg.l = l.(*net.TCPListener)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = tg.l.Close() })
-	tg.addr = netip.MustParseAddrPort(tg.l.Addr().String())
-	if tg.addr.Addr().IsUnspecified() {
-		tg.addr = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), tg.addr.Port())
-	}
-	return tg
-}
-
-func (tg *target) dial() *net.TCPConn {
-	tg.t.Helper()
-	var c net.Conn
-	err := tg.ns.Do(func() (err error) {
-		c, err = net.Dial("tcp", tg.addr.String())
-		return err
-	})
-	if err != nil {
-		tg.t.Fatal(err)
-	}
-	tg.t.Cleanup(func() { _ = c.Close() })
-	return c.(*net.TCPConn)
-}
-
-func (tg *target) pair() (client, server *net.TCPConn) {
-	tg.t.Helper()
-	client = tg.dial()
-	server, err := tg.l.AcceptTCP()
-	if err != nil {
-		tg.t.Fatal(err)
-	}
-	tg.t.Cleanup(func() { _ = server.Close() })
-	return client, server
-}
 
 func openConn(t testing.TB, ns *sockio.Namespace) *Conn {
 	t.Helper()
@@ -169,26 +60,26 @@ func states(of map[sockstate.State]int) (a [sockstate.NumStates]int) {
 // request sockets and listeners; and nothing that has the port at either end is lost.
 // Both request formats tell the same.
 func TestKernelFilters(t *testing.T) {
-	ns := newNamespace(t)
+	ns := socktest.NewNamespace(t)
 	for _, addr := range []string{"127.0.0.1:0", "[::1]:0", ":0"} {
 		t.Run(addr, func(t *testing.T) {
 			// Of each kind one for the filter, one that it must keep out.
-			var mine, deferred *target
+			var mine, deferred *socktest.Target
 			for range 2 {
-				mine, deferred = listen(t, ns, addr, false), listen(t, ns, addr, true)
-				mine.pair()
-				c, s := mine.pair()
+				mine, deferred = socktest.Listen(t, ns, addr, false), socktest.Listen(t, ns, addr, true)
+				mine.Pair()
+				c, s := mine.Pair()
 				_ = c.Close()
 				_ = s.Close()
-				c, s = mine.pair()
+				c, s = mine.Pair()
 				_ = s.Close()
 				_ = c.Close()
-				c, _ = mine.pair()
+				c, _ = mine.Pair()
 				_ = c.Close()
-				deferred.dial()
+				deferred.Dial(1)
 			}
 			conn := openConn(t, ns)
-			f := sockstate.Filter{Servers: []netip.AddrPort{mine.addr, deferred.addr}}
+			f := sockstate.Filter{Servers: []netip.AddrPort{mine.Addr, deferred.Addr}}
 			got := until(t, conn, &f, func(c *sockstate.Census) bool {
 				return c.Count[sockstate.Client][sockstate.TimeWait]+c.Count[sockstate.Server][sockstate.TimeWait] == 2 && c.FinWait2Mini[sockstate.Client] == 1
 			})
@@ -208,7 +99,7 @@ func TestKernelFilters(t *testing.T) {
 				}
 				filtered := list(t, conn, &f)
 				want := slices.DeleteFunc(slices.Clone(all), func(s string) bool {
-					return !strings.Contains(s, fmt.Sprintf(":%d ", mine.addr.Port())) && !strings.Contains(s, fmt.Sprintf(":%d ", deferred.addr.Port()))
+					return !strings.Contains(s, fmt.Sprintf(":%d ", mine.Addr.Port())) && !strings.Contains(s, fmt.Sprintf(":%d ", deferred.Addr.Port()))
 				})
 				if d := cmp.Diff(want, filtered); d != "" {
 					t.Errorf("compat %v: -want +got\n%s", compat, d)
@@ -236,12 +127,10 @@ func list(t *testing.T, c *Conn, f *sockstate.Filter) []string {
 }
 
 func TestListenerQueue(t *testing.T) {
-	tg := listen(t, newNamespace(t), "[::1]:0", false)
-	for range 3 {
-		tg.dial()
-	}
-	conn := openConn(t, tg.ns)
-	f := sockstate.Filter{Servers: []netip.AddrPort{tg.addr}}
+	tg := socktest.Listen(t, socktest.NewNamespace(t), "[::1]:0", false)
+	tg.Dial(3)
+	conn := openConn(t, tg.Namespace)
+	f := sockstate.Filter{Servers: []netip.AddrPort{tg.Addr}}
 	got := until(t, conn, &f, func(c *sockstate.Census) bool { return c.NotAccepted == 3 })
 	// Go asks for the backlog that net.core.somaxconn allows, in a new namespace 4096.
 	if got.AcceptQueue != 3 || got.Backlog != 4096 {
@@ -250,12 +139,12 @@ func TestListenerQueue(t *testing.T) {
 }
 
 func TestTimeLeft(t *testing.T) {
-	tg := listen(t, newNamespace(t), "127.0.0.1:0", false)
-	c, s := tg.pair()
+	tg := socktest.Listen(t, socktest.NewNamespace(t), "127.0.0.1:0", false)
+	c, s := tg.Pair()
 	_ = c.Close()
 	_ = s.Close()
-	conn := openConn(t, tg.ns)
-	f := sockstate.Filter{Servers: []netip.AddrPort{tg.addr}}
+	conn := openConn(t, tg.Namespace)
+	f := sockstate.Filter{Servers: []netip.AddrPort{tg.Addr}}
 	got := until(t, conn, &f, func(c *sockstate.Census) bool { return c.Count[sockstate.Client][sockstate.TimeWait] == 1 })
 	left := got.TimeWaitLeft[sockstate.Client]
 	if left.N != 1 || left.Sum <= 30*time.Second || left.Sum > 60*time.Second {
@@ -272,9 +161,9 @@ func TestEmptyFilter(t *testing.T) {
 }
 
 func TestDestroy(t *testing.T) {
-	tg := listen(t, newNamespace(t), "127.0.0.1:0", false)
-	conn := openConn(t, tg.ns)
-	client, server := tg.pair()
+	tg := socktest.Listen(t, socktest.NewNamespace(t), "127.0.0.1:0", false)
+	conn := openConn(t, tg.Namespace)
+	client, server := tg.Pair()
 	var found []Socket
 	err := conn.Each(nil, func(s *Socket) {
 		if s.Tuple.Local.String() == client.LocalAddr().String() {
@@ -303,21 +192,21 @@ func TestDestroy(t *testing.T) {
 // Of a load in all states, on a listener of both families, nothing but the listener remains;
 // another load is not touched.
 func TestDestroyAll(t *testing.T) {
-	ns := newNamespace(t)
-	tg, other, deferred := listen(t, ns, ":0", false), listen(t, ns, ":0", false), listen(t, ns, ":0", true)
-	other.pair()
+	ns := socktest.NewNamespace(t)
+	tg, other, deferred := socktest.Listen(t, ns, ":0", false), socktest.Listen(t, ns, ":0", false), socktest.Listen(t, ns, ":0", true)
+	other.Pair()
 	const each = 100 // more than a batch
 	for range each {
-		tg.pair()
-		c, s := tg.pair()
+		tg.Pair()
+		c, s := tg.Pair()
 		_ = c.Close()
 		_ = s.Close()
-		c, _ = tg.pair()
+		c, _ = tg.Pair()
 		_ = c.Close() // an orphan, then a minisocket
 	}
-	deferred.dial()
+	deferred.Dial(1)
 	conn := openConn(t, ns)
-	f := sockstate.Filter{Servers: []netip.AddrPort{tg.addr, deferred.addr}}
+	f := sockstate.Filter{Servers: []netip.AddrPort{tg.Addr, deferred.Addr}}
 	n, err := conn.DestroyAll(&f, func(s *Socket) bool { return s.State == sockstate.TimeWait })
 	if err != nil {
 		t.Fatal(err)
@@ -338,7 +227,7 @@ func TestDestroyAll(t *testing.T) {
 	if d := cmp.Diff(want, got.Count); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
-	of := sockstate.Filter{Servers: []netip.AddrPort{other.addr}}
+	of := sockstate.Filter{Servers: []netip.AddrPort{other.Addr}}
 	if got := until(t, conn, &of, func(*sockstate.Census) bool { return true }); got.Total(sockstate.Client) != 1 || got.Total(sockstate.Server) != 1 {
 		t.Errorf("the other load: %+v, want it as it was", got.Count)
 	}
@@ -346,8 +235,8 @@ func TestDestroyAll(t *testing.T) {
 
 // Without CAP_NET_ADMIN a dump works and destroying is EPERM, for the socket alone.
 func TestDestroyDenied(t *testing.T) {
-	tg := listen(t, nil, "127.0.0.1:0", false)
-	tg.pair()
+	tg := socktest.Listen(t, nil, "127.0.0.1:0", false)
+	tg.Pair()
 	err := make(chan error)
 	go func() {
 		// Capabilities are the thread's, which ends with this goroutine.
@@ -363,7 +252,7 @@ func TestDestroyDenied(t *testing.T) {
 				return err
 			}
 			defer conn.Close()
-			f := sockstate.Filter{Servers: []netip.AddrPort{tg.addr}}
+			f := sockstate.Filter{Servers: []netip.AddrPort{tg.Addr}}
 			n, err := conn.DestroyAll(&f, nil)
 			if n != 0 {
 				t.Errorf("%d sockets destroyed", n)
@@ -378,7 +267,7 @@ func TestDestroyDenied(t *testing.T) {
 }
 
 func TestOpenOutside(t *testing.T) {
-	ns := newNamespace(t)
+	ns := socktest.NewNamespace(t)
 	if err := ns.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -388,9 +277,9 @@ func TestOpenOutside(t *testing.T) {
 }
 
 func TestCensusDoesNotAllocate(t *testing.T) {
-	tg := listen(t, newNamespace(t), "127.0.0.1:0", false)
-	conn := openConn(t, tg.ns)
-	f := sockstate.Filter{Servers: []netip.AddrPort{tg.addr}}
+	tg := socktest.Listen(t, socktest.NewNamespace(t), "127.0.0.1:0", false)
+	conn := openConn(t, tg.Namespace)
+	f := sockstate.Filter{Servers: []netip.AddrPort{tg.Addr}}
 	var c sockstate.Census
 	perRun := func() float64 {
 		return testing.AllocsPerRun(20, func() {
@@ -402,7 +291,7 @@ func TestCensusDoesNotAllocate(t *testing.T) {
 	}
 	few := perRun()
 	for range 500 {
-		tg.pair()
+		tg.Pair()
 	}
 	if many := perRun(); many > few+2 { // the map of port pairs is Census's
 		t.Errorf("%v allocations for 1 socket, %v for 1001", few, many)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ import (
 
 	"lastack/sockstate"
 	"lastack/sockstate/sockio"
+	"lastack/sockstate/socktest"
 )
 
 // lab is a network namespace with a listener: connections are made, used and torn
@@ -28,35 +28,17 @@ type lab struct {
 	addr     *unix.SockaddrInet4
 }
 
-func newLab(t *testing.T, sysctls map[string]string) *lab {
+func newLab(t *testing.T, sysctls ...string) *lab {
 	t.Helper()
-	ns, err := sockio.NewNamespace()
-	if errors.Is(err, unix.EPERM) && os.Geteuid() != 0 {
-		t.Skipf("a network namespace needs CAP_SYS_ADMIN: %v", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &lab{t: t, ns: ns, listener: -1}
+	// Without it an RST ends a TIME_WAIT before it can be looked for.
+	sysctls = append(sysctls, "net.ipv4.tcp_rfc1337=1")
+	l := &lab{t: t, ns: socktest.NewNamespace(t, sysctls...), listener: -1}
 	t.Cleanup(func() {
 		if l.listener >= 0 {
 			_ = unix.Close(l.listener)
 		}
-		_ = ns.Close()
 	})
-	err = ns.Do(func() error {
-		if err := linkUp("lo"); err != nil {
-			return err
-		}
-		// Without it an RST ends a TIME_WAIT before it can be looked for.
-		if err := setSysctl("net.ipv4.tcp_rfc1337", "1"); err != nil {
-			return err
-		}
-		for k, v := range sysctls {
-			if err := setSysctl(k, v); err != nil {
-				return err
-			}
-		}
+	err := l.ns.Do(func() (err error) {
 		l.listener, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return err
@@ -78,28 +60,6 @@ func newLab(t *testing.T, sysctls map[string]string) *lab {
 		t.Fatal(err)
 	}
 	return l
-}
-
-// setSysctl sets a sysctl of the calling thread's namespace.
-func setSysctl(name, value string) error {
-	return os.WriteFile(filepath.Join("/proc/sys", strings.ReplaceAll(name, ".", "/")), []byte(value), 0)
-}
-
-func linkUp(name string) error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	ifr, err := unix.NewIfreq(name)
-	if err != nil {
-		return err
-	}
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, ifr); err != nil {
-		return err
-	}
-	ifr.SetUint16(ifr.Uint16() | unix.IFF_UP)
-	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr)
 }
 
 // counters reads what Observed looks at.

@@ -28,7 +28,7 @@ func TestPredictAgainstTheKernel(t *testing.T) {
 							n = 20 // each waits for the delay, or for a delayed ACK
 						}
 						d := drill{mustPolicy(t, policy), mustReaction(t, reaction), size}
-						against(t, newLab(t, nil), d, n, concurrent, Env{})
+						against(t, newLab(t), d, n, concurrent, Env{})
 					})
 				}
 			}
@@ -43,7 +43,7 @@ func TestPredictAgainstLargeExchanges(t *testing.T) {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()
 			d := drill{mustPolicy(t, policy), Reaction{}, 1 << 20}
-			against(t, newLab(t, nil), d, 20, true, Env{})
+			against(t, newLab(t), d, 20, true, Env{})
 		})
 	}
 }
@@ -54,7 +54,7 @@ func TestPredictAgainstReleasedLeaks(t *testing.T) {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()
 			const n = 50
-			l := newLab(t, nil)
+			l := newLab(t)
 			d := drill{mustPolicy(t, policy), Reaction{Kind: ReactNever}, 1}
 			before := l.counters()
 			o := l.run(d, n, true)
@@ -86,7 +86,7 @@ func TestPredictAgainstReleasedLeaks(t *testing.T) {
 
 // Both FINs are held back until both are sent, so that they cross for sure.
 func TestPredictAgainstASimultaneousClose(t *testing.T) {
-	l := newLab(t, nil)
+	l := newLab(t)
 	before := l.counters()
 	var pair [sockstate.NumSides]int
 	err := l.ns.Do(func() (err error) {
@@ -175,19 +175,19 @@ func TestPredictAgainstSysctls(t *testing.T) {
 		t.Run(fmt.Sprintf("%s,%s,fin_timeout=%d,tw_buckets=%d", tt.policy, tt.reaction, tt.finTimeout, tt.buckets), func(t *testing.T) {
 			t.Parallel()
 			const n = 50
-			sysctls := make(map[string]string)
+			var sysctls []string
 			env := Env{FinTimeout: time.Duration(tt.finTimeout) * time.Second}
 			if tt.finTimeout < 0 {
-				sysctls["net.ipv4.tcp_fin_timeout"], env.FinTimeout = "0", time.Nanosecond
+				sysctls, env.FinTimeout = append(sysctls, "net.ipv4.tcp_fin_timeout=0"), time.Nanosecond
 			} else if tt.finTimeout > 0 {
-				sysctls["net.ipv4.tcp_fin_timeout"] = fmt.Sprint(tt.finTimeout)
+				sysctls = append(sysctls, fmt.Sprintf("net.ipv4.tcp_fin_timeout=%d", tt.finTimeout))
 			}
 			if tt.buckets > 0 {
-				sysctls["net.ipv4.tcp_max_tw_buckets"] = fmt.Sprint(tt.buckets)
+				sysctls = append(sysctls, fmt.Sprintf("net.ipv4.tcp_max_tw_buckets=%d", tt.buckets))
 				env.Lifecycles, env.MaxTWBuckets = n, tt.buckets
 			}
 			d := drill{mustPolicy(t, tt.policy), mustReaction(t, tt.reaction), 1}
-			if got := against(t, newLab(t, sysctls), d, n, true, env).TimeWait; got != tt.want {
+			if got := against(t, newLab(t, sysctls...), d, n, true, env).TimeWait; got != tt.want {
 				t.Errorf("TIME_WAIT is predicted on %v, want %v", got, tt.want)
 			}
 		})

@@ -30,7 +30,7 @@ func (o *Observer) gauges(g *Gauges) error {
 	return errors.Join(errs...)
 }
 
-// netGauges adds what one namespace has, and sets what is the whole host's.
+// netGauges raises g to what one namespace has, and sets what is the whole host's.
 func (o *Observer) netGauges(n *namespace, g *Gauges) error {
 	s := sockstat{Unknown, Unknown, Unknown, Unknown, Unknown}
 	var errs []error
@@ -39,7 +39,7 @@ func (o *Observer) netGauges(n *namespace, g *Gauges) error {
 			errs = append(errs, o.parse(f, func(r *reader) error { return parseSockstat(r, &s) }))
 		}
 	}
-	add(&g.TimeWait, s.tw)
+	g.TimeWait = max(g.TimeWait, s.tw)
 	add(&g.InUse, s.inuse)
 	add(&g.InUse, s.inuse6)
 	g.Orphans = s.orphan
@@ -49,7 +49,7 @@ func (o *Observer) netGauges(n *namespace, g *Gauges) error {
 	if n.conntrack != nil {
 		count, err := o.readInt(n.conntrack)
 		errs = append(errs, err)
-		add(&g.Conntrack, count)
+		g.Conntrack = max(g.Conntrack, count)
 	}
 	return errors.Join(errs...)
 }

@@ -194,12 +194,13 @@ func TestSampleReuse(t *testing.T) {
 	}
 }
 
-// Two namespaces: the census adds them up, the counters stay apart and are exact, and the
-// process's own namespace is in neither.
+// Two namespaces: the census adds them up, of TIME_WAIT the fuller one's count is the gauge, the
+// counters stay apart and are exact, and the process's own namespace is in none.
 func TestNamespaces(t *testing.T) {
 	a, b := socktest.NewNamespace(t), socktest.NewNamespace(t)
 	const port = ":8080"
 	ta, tb := socktest.Listen(t, a, "127.0.0.1"+port, false), socktest.Listen(t, b, "127.0.0.1"+port, false)
+	fuller := int64(0) // how many of b's are in TIME_WAIT
 	for _, census := range []string{CensusDiag, CensusProc} {
 		t.Run(census, func(t *testing.T) {
 			o := newObserver(t, Config{Namespaces: []*sockio.Namespace{a, b}, Filter: sockstate.Filter{Servers: []netip.AddrPort{ta.Addr}}, Census: census})
@@ -225,8 +226,9 @@ func TestNamespaces(t *testing.T) {
 			if n := s.Census.Count[sockstate.Server][sockstate.Listen]; n != 2 {
 				t.Errorf("%d listeners, want 2", n)
 			}
-			if s.Gauges.TimeWait != int64(count)+8 || s.Gauges.InUse != 2 {
-				t.Errorf("sockstat: %d in TIME_WAIT, %d in use; want %d and 2", s.Gauges.TimeWait, s.Gauges.InUse, count+8)
+			fuller += 5
+			if s.Gauges.TimeWait != fuller || s.Gauges.InUse != 2 {
+				t.Errorf("sockstat: %d in TIME_WAIT, %d in use; want %d and 2", s.Gauges.TimeWait, s.Gauges.InUse, fuller)
 			}
 			after, err := o.Counters()
 			if err != nil {
@@ -244,6 +246,39 @@ func TestNamespaces(t *testing.T) {
 				t.Error("CurrEstab is among the counters, which it does not count")
 			}
 		})
+	}
+}
+
+// What has a limit in each namespace is the fuller namespace's, whichever comes first.
+func TestGaugesOfTheFullerNamespace(t *testing.T) {
+	file := func(content string) *os.File {
+		f, err := os.Create(t.TempDir() + "/file")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = f.Close() })
+		if _, err := f.WriteString(content); err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	namespaces := []*namespace{
+		{sockstat: file("TCP: inuse 2 orphan 4 tw 900 alloc 5 mem 6\n"), conntrack: file("30\n")},
+		{sockstat: file("TCP: inuse 2 orphan 4 tw 1000 alloc 5 mem 6\n"), conntrack: file("20\n")},
+		{sockstat: file("UDP: inuse 2 mem 0\n")}, // neither of the two is known
+	}
+	o := newObserver(t, Config{})
+	for range 2 {
+		g := Gauges{TimeWait: Unknown, Conntrack: Unknown}
+		for _, n := range namespaces {
+			if err := o.netGauges(n, &g); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if g.TimeWait != 1000 || g.Conntrack != 30 {
+			t.Errorf("%d in TIME_WAIT, %d tracked; want 1000, 30", g.TimeWait, g.Conntrack)
+		}
+		slices.Reverse(namespaces)
 	}
 }
 

@@ -24,8 +24,9 @@ type Sample struct {
 
 // Gauges are levels, each Unknown where it cannot be read.
 type Gauges struct {
-	// TimeWait counts the minisockets of the namespaces, IPv4 and IPv6, those of FIN_WAIT_2
-	// included, of any load (sockstat "TCP: tw").
+	// TimeWait counts the minisockets of the namespace that has the most, IPv4 and IPv6, those
+	// of FIN_WAIT_2 included, of any load (sockstat "TCP: tw"). A sum over namespaces would have
+	// no limit to stand against: the kernel holds tcp_max_tw_buckets against each one's own.
 	TimeWait int64
 	// InUse counts the sockets of the namespaces that are in the kernel's tables, listeners
 	// included, minisockets not (sockstat "TCP: inuse" and sockstat6 "TCP6: inuse").
@@ -35,7 +36,8 @@ type Gauges struct {
 	// TCPMem is the whole host's memory in socket buffers, in bytes ("TCP: mem", which
 	// the kernel accounts in pages and in batches for each CPU).
 	TCPMem int64
-	// Conntrack counts the namespaces' entries (nf_conntrack_count).
+	// Conntrack counts the entries of the namespace that has the most (nf_conntrack_count), for
+	// nf_conntrack_max is each one's own too.
 	Conntrack int64
 	// Fds are open in this process, Files on the whole host (fs.file-nr).
 	Fds, Files int64

@@ -30,8 +30,8 @@ type sampler struct {
 	peakQueue  int
 	backlog    int
 	peakPair   map[sockstate.Pair]int
-	fullest    []fullness // of the fullest pair, over time
-	gauges     observe.Gauges
+	fullest    []fullness     // of the fullest pair, over time
+	gauges     observe.Gauges // the most of each
 	cost       record.Cost
 	// slabs is what sockets' slabs held before the load, and slabPeak their most since; Unknown but for root.
 	slabs, slabPeak int64
@@ -43,13 +43,7 @@ type fullness struct {
 }
 
 func newSampler(e *experiment) *sampler {
-	s := &sampler{e: e, counters: sum(e.before.counters), slabs: slabBytes(e.watch), peakPair: make(map[sockstate.Pair]int)}
-	s.gauges = observe.Gauges{
-		TimeWait: observe.Unknown, InUse: observe.Unknown, Orphans: observe.Unknown, TCPMem: observe.Unknown,
-		Conntrack: observe.Unknown, Fds: observe.Unknown, Files: observe.Unknown, RSSPeak: observe.Unknown,
-		ServerFds: observe.Unknown, ServerRSS: observe.Unknown,
-	}
-	return s
+	return &sampler{e: e, counters: sum(e.before.counters), slabs: slabBytes(e.watch), peakPair: make(map[sockstate.Pair]int)}
 }
 
 func sum(by []sockstate.Counters) sockstate.Counters {
@@ -193,7 +187,6 @@ func (s *sampler) addLoad(iv *record.Interval, snap *loadgen.Snapshot) {
 
 // observe takes a census and the gauges.
 func (s *sampler) observe() bool {
-	s.sample.Census.Reset()
 	if err := s.e.watch.Sample(&s.sample); err != nil {
 		s.warn("observer: " + err.Error())
 		return false

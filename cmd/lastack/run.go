@@ -63,7 +63,7 @@ func (o *runOptions) execute(cmd *cobra.Command) error {
 		if err != nil {
 			return exitWith(exitError, nil) // the parent has it, and says it
 		}
-		return errors.Join(o.measure(cmd, sb, sb.Status), sb.Close())
+		return alsoFailed(o.measure(cmd, sb, sb.Status), sb.Close())
 	}
 	code, status, err := sandbox.Run(cmd.Context(), o.spec)
 	switch sysctl, isSysctl := errors.AsType[*sandbox.SysctlError](err); {

@@ -170,9 +170,9 @@ func (c *Census) Total(side Side) int {
 
 // Source takes a census. Implementations: procnet, sockdiag.
 type Source interface {
-	// Name is the layer that speaks, as --census spells it: proc or diag.
-	Name() string
 	// Census adds the load's sockets to c. It is not safe for concurrent use.
 	Census(f *Filter, c *Census) error
+	// Seen is the number of sockets that the last Census received from the kernel, of any load.
+	Seen() int
 	Close() error
 }

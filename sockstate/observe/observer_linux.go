@@ -16,17 +16,11 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// source is what procnet and sockdiag both are.
-type source interface {
-	sockstate.Source
-	Seen() int
-}
-
 // Observer watches one load. It is not safe for concurrent use.
 type Observer struct {
 	filter       sockstate.Filter
 	namespaces   []*namespace
-	sources      []source
+	sources      []sockstate.Source
 	name, reason string
 
 	proc procfs.FS
@@ -84,12 +78,12 @@ func (o *Observer) open(cfg Config) (err error) {
 		}
 	}
 	return o.choose(cfg.Census, spaces,
-		func(ns *sockio.Namespace) (source, error) { return sockdiag.Open(ns) },
-		func(ns *sockio.Namespace) (source, error) { return procnet.Open(ns) })
+		func(ns *sockio.Namespace) (sockstate.Source, error) { return sockdiag.Open(ns) },
+		func(ns *sockio.Namespace) (sockstate.Source, error) { return procnet.Open(ns) })
 }
 
 // opener opens one kind of source.
-type opener func(*sockio.Namespace) (source, error)
+type opener func(*sockio.Namespace) (sockstate.Source, error)
 
 // choose opens the census's source in every namespace: one source for all, since their
 // counts are added.

@@ -397,7 +397,7 @@ func TestNewErrors(t *testing.T) {
 
 // fakeSource is a source that counts how often it was closed.
 type fakeSource struct {
-	source
+	sockstate.Source
 	closed *int
 }
 
@@ -427,7 +427,7 @@ func TestChoose(t *testing.T) {
 			opened, closed := 0, 0
 			open := func(fail error) opener {
 				n := 0
-				return func(*sockio.Namespace) (source, error) {
+				return func(*sockio.Namespace) (sockstate.Source, error) {
 					if n++; n == 2 && fail != nil {
 						return nil, fail
 					}

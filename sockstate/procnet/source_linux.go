@@ -63,9 +63,6 @@ func open(tcp, tcp6 string) (*Source, error) {
 	return s, nil
 }
 
-// Name is "proc".
-func (s *Source) Name() string { return "proc" }
-
 // Census adds the load's sockets to c. After an error (an *fs.PathError, or a
 // *ParseError) c holds a part of them.
 func (s *Source) Census(f *sockstate.Filter, c *sockstate.Census) error {

@@ -18,9 +18,6 @@ type Source struct{}
 // Open needs Linux.
 func Open(*sockio.Namespace) (*Source, error) { return nil, ErrUnsupported }
 
-// Name is "proc".
-func (*Source) Name() string { return "proc" }
-
 // Census needs Linux.
 func (*Source) Census(*sockstate.Filter, *sockstate.Census) error { return ErrUnsupported }
 

@@ -94,9 +94,6 @@ func (c *Conn) probe() error {
 	return c.walk(afInet, listeners, nil, nil)
 }
 
-// Name is "diag".
-func (c *Conn) Name() string { return "diag" }
-
 // Census adds the load's sockets to c. After an error (an *Error or a *ParseError) it
 // holds a part of them.
 func (c *Conn) Census(f *sockstate.Filter, into *sockstate.Census) error {

@@ -18,9 +18,6 @@ type Conn struct{}
 // Open needs Linux.
 func Open(*sockio.Namespace) (*Conn, error) { return nil, ErrUnsupported }
 
-// Name is "diag".
-func (*Conn) Name() string { return "diag" }
-
 // Census needs Linux.
 func (*Conn) Census(*sockstate.Filter, *sockstate.Census) error { return ErrUnsupported }
 

@@ -98,37 +98,42 @@ func (j *judge) withSeccomp(remedy string) string {
 	return remedy + "; or " + filter
 }
 
-func (j *judge) hasSandbox() bool {
-	return j.features.NetNS.Answer == Supported || j.features.UserNS.Answer == Supported
+// rootSandbox reports whether run makes its namespaces as root. It takes one way and falls
+// back to no other, so the other's trial says nothing (bestMode of package sandbox).
+func (f *Facts) rootSandbox() bool { return f.UID == 0 && f.InitialUserNS && f.Can("sys_admin") }
+
+// sandboxTrial is how the namespaces that run would make came about.
+func (j *judge) sandboxTrial() Feature {
+	if j.facts.rootSandbox() {
+		return j.features.NetNS
+	}
+	return j.features.UserNS
 }
 
+func (j *judge) hasSandbox() bool { return j.sandboxTrial().Answer == Supported }
+
 func (j *judge) sandbox() {
-	k := j.features
-	const proved = "lo came up, a sysctl was written, a socket listened"
-	switch {
-	case k.NetNS.Answer == Supported:
-		j.say("sandbox", OK, "network namespaces, as root: "+proved, "")
-	case k.UserNS.Answer == Supported:
-		j.say("sandbox", OK, "user and network namespaces, no privilege needed: "+proved, "")
-	default:
-		why := k.UserNS.Why
-		if j.facts.Can("sys_admin") {
-			why = k.NetNS.Why
-		}
-		j.say("sandbox", Blocked, fmt.Sprintf("no network namespace (%s): runs share the host's ports, sysctls and counters; no --sysctl, --loss, --topology veth", why),
+	if !j.hasSandbox() {
+		j.say("sandbox", Blocked, fmt.Sprintf("no network namespace (%s): runs share the host's ports, sysctls and counters; no --sysctl, --loss, --topology veth", j.sandboxTrial().Why),
 			j.sandboxRemedy())
+		return
 	}
+	how := "user and network namespaces, no privilege needed"
+	if j.facts.rootSandbox() {
+		how = "network namespaces, as root"
+	}
+	j.say("sandbox", OK, how+": lo came up, a sysctl was written, a socket listened", "")
 }
 
 // sandboxRemedy names the switch that is off, as far as it can be told.
 func (j *judge) sandboxRemedy() string {
 	f := j.facts
 	switch {
-	case f.Sysctls["kernel.apparmor_restrict_unprivileged_userns"] == "1" && !f.Can("sys_admin"):
+	case f.Sysctls["kernel.apparmor_restrict_unprivileged_userns"] == "1" && !f.rootSandbox():
 		return "AppArmor restricts user namespaces: run as root, give lastack a profile with userns, or set kernel.apparmor_restrict_unprivileged_userns=0"
-	case f.Sysctls["kernel.unprivileged_userns_clone"] == "0" && !f.Can("sys_admin"):
+	case f.Sysctls["kernel.unprivileged_userns_clone"] == "0" && !f.rootSandbox():
 		return "run as root, or set kernel.unprivileged_userns_clone=1"
-	case f.Sysctls["user.max_user_namespaces"] == "0" && !f.Can("sys_admin"):
+	case f.Sysctls["user.max_user_namespaces"] == "0" && !f.rootSandbox():
 		return "run as root, or raise user.max_user_namespaces, which is 0"
 	case f.Sysctls["user.max_net_namespaces"] == "0":
 		return "raise user.max_net_namespaces, which is 0"

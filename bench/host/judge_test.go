@@ -142,6 +142,47 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
+// TestSandboxIsJudgedAsRunMakesIt gives the way that run does not take the opposite answer.
+func TestSandboxIsJudgedAsRunMakesIt(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		uid           int
+		initialUserNS bool
+		capabilities  []string
+		root          bool
+	}{
+		{"root", 0, true, usefulCapabilities(), true},
+		{"root without CAP_SYS_ADMIN", 0, true, []string{"net_admin"}, false},
+		{"root of a user namespace", 0, false, usefulCapabilities(), false},
+		{"a user with CAP_SYS_ADMIN", 1000, true, []string{"sys_admin"}, false},
+		{"a user", 1000, true, nil, false},
+	} {
+		for _, works := range []bool{true, false} {
+			f, k := goodHost()
+			f.UID, f.InitialUserNS, f.Capabilities = tt.uid, tt.initialUserNS, tt.capabilities
+			k.NetNS = Feature{Answer: Denied, Why: "netns"}
+			if tt.root == works {
+				k.NetNS, k.UserNS = k.UserNS, Feature{Answer: Denied, Why: "userns"}
+			}
+			j := &judge{facts: f, features: k}
+			j.sandbox()
+			want, detail := OK, "user and network namespaces, "
+			switch {
+			case works && tt.root:
+				detail = "network namespaces, as root"
+			case !works && tt.root:
+				want, detail = Blocked, "no network namespace (netns)"
+			case !works:
+				want, detail = Blocked, "no network namespace (userns)"
+			}
+			got := j.lines[0]
+			if got.Status != want || !strings.HasPrefix(got.Detail, detail) || j.hasSandbox() != works {
+				t.Errorf("%s, its way works: %v: %s %q, want %s %q", tt.name, works, got.Status, got.Detail, want, detail)
+			}
+		}
+	}
+}
+
 func TestReuse(t *testing.T) {
 	for _, tt := range []struct {
 		mode       int64

@@ -7,10 +7,6 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-// socketBytes is what an established socket takes in the kernel, with its file, inode and
-// epoll entry, as measured on Linux 6.18 (slabinfo).
-const socketBytes = 2800
-
 // preflight checks what a sandbox does not isolate, and a large run could take from the whole
 // host: memory, open files, orphans.
 func (c *Config) preflight(f *host.Facts) error {
@@ -25,13 +21,13 @@ func (c *Config) preflight(f *host.Facts) error {
 	refuse := func(format string, args ...any) error {
 		return &RefusedError{"connections", host.Count(int64(planned)), fmt.Sprintf(format, args...)}
 	}
-	need, have := sockets*socketBytes, f.AvailableBytes
+	need, have := sockets*host.SocketBytes, f.AvailableBytes
 	if f.CgroupMemoryBytes > 0 {
 		have = min(have, f.CgroupMemoryBytes)
 	}
 	if have > 0 && need > have*9/10 {
 		return refuse("needs about %s of kernel memory (%s for each of %s sockets), and %s are available: ask for at most %s",
-			host.Bytes(need), host.Bytes(socketBytes), host.Count(sockets), host.Bytes(have), host.Count(int64(planned)*(have*9/10)/need))
+			host.Bytes(need), host.Bytes(host.SocketBytes), host.Count(sockets), host.Bytes(have), host.Count(int64(planned)*(have*9/10)/need))
 	}
 	if files, ok := f.Sysctl("fs.file-max"); ok && sockets+f.Usage.Files > files {
 		return refuse("needs %s open files, and the whole host may have %s (fs.file-max), of which %s are taken: raise it, or ask for fewer",

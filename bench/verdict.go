@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"lastack/bench/host"
 	"lastack/bench/record"
@@ -17,8 +18,7 @@ const (
 	noisy = 0.1
 	// lateP99 is how late an open loop may start its arrivals before the result says more about the generator.
 	lateP99Us = 10_000
-	// twSeconds is TCP_TIMEWAIT_LEN.
-	twSeconds = 60
+	twSeconds = float64(sockstate.TimeWaitLength) / float64(time.Second)
 	// rateMet is the share of the scheduled rate that counts as met.
 	rateMet = 0.99
 )
@@ -115,11 +115,11 @@ func (j *judgement) portsOfTimeWait(pairs int) {
 	if j.openLoop() {
 		against = "it was asked for"
 	}
-	j.because("the client closes first, so each connection keeps its port for the %d s of TIME_WAIT: %s ports / %d s = %s connections/s sustained; %s %s/s",
+	j.because("the client closes first, so each connection keeps its port for the %.0f s of TIME_WAIT: %s ports / %.0f s = %s connections/s sustained; %s %s/s",
 		twSeconds, host.Count(ports), twSeconds, perSecond(float64(ports)/twSeconds), against, perSecond(rate))
 	if available > 0 {
 		if need := int64(math.Ceil(rate * twSeconds / float64(available))); need > int64(pairs) {
-			j.advise("more addresses: %s connections/s for %d s each need %s pairs of %s ports: --source with %s addresses, or that many targets",
+			j.advise("more addresses: %s connections/s for %.0f s each need %s pairs of %s ports: --source with %s addresses, or that many targets",
 				perSecond(rate), twSeconds, host.Count(need), host.Count(int64(available)), host.Count(need))
 		}
 	}

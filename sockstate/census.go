@@ -27,17 +27,17 @@ type Filter struct {
 	Since time.Time
 }
 
-const (
-	// timeWaitLength is TCP_TIMEWAIT_LEN.
-	timeWaitLength = 60 * time.Second
-	// timeWaitSlack is how far off a TIME_WAIT's time left may be: its timer may fire late.
-	timeWaitSlack = 100 * time.Millisecond
-)
+// TimeWaitLength is TCP_TIMEWAIT_LEN (include/net/tcp.h): how long a socket stays in TIME_WAIT, which
+// no sysctl changes.
+const TimeWaitLength = 60 * time.Second
+
+// timeWaitSlack is how far off a TIME_WAIT's time left may be: its timer may fire late.
+const timeWaitSlack = 100 * time.Millisecond
 
 // Match tells which end of the load's connections s is, as Side does, and leaves out what
 // is older than the load.
 func (f *Filter) Match(s *Socket) (side Side, ok bool) {
-	if s.State == TimeWait && !f.Since.IsZero() && timeWaitLength-s.Left > time.Since(f.Since)+timeWaitSlack {
+	if s.State == TimeWait && !f.Since.IsZero() && TimeWaitLength-s.Left > time.Since(f.Since)+timeWaitSlack {
 		return 0, false
 	}
 	return f.Side(s.Tuple)

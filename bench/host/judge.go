@@ -3,14 +3,17 @@ package host
 import (
 	"fmt"
 	"strings"
+	"time"
+
+	"lastack/sockstate"
 )
 
+// SocketBytes is the kernel memory of an idle socket: 2.8 kB measured on Linux 6.18, over two
+// million sockets (struct tcp_sock, the inode, the file, epoll's item and the bind buckets).
+const SocketBytes = 2800
+
 const (
-	// socketBytes is the kernel memory of an idle socket: 2.8 kB measured on Linux 6.18, over two
-	// million sockets (struct tcp_sock, the inode, the file, epoll's item and the bind buckets).
-	socketBytes = 2800
-	// timeWaitSeconds is TCP_TIMEWAIT_LEN (include/net/tcp.h), which no sysctl changes.
-	timeWaitSeconds = 60
+	timeWaitSeconds = int64(sockstate.TimeWaitLength / time.Second)
 	// ownFiles is what lastack itself keeps open, generously: epoll sets, observers, output.
 	ownFiles = 100
 
@@ -79,7 +82,7 @@ func (j *judge) limits() {
 	}
 	j.say("memory", degradedIf(memory < littleMemory),
 		fmt.Sprintf("%s available %s: room for about %s idle connections with both ends here (%.1f kB each)",
-			Bytes(memory), of, Count(twoDigits(memory/(2*socketBytes))), 2.0*socketBytes/1000),
+			Bytes(memory), of, Count(twoDigits(memory/(2*SocketBytes))), 2.0*SocketBytes/1000),
 		"keep -c well below that: a host short of memory kills processes")
 
 	hard := int64(min(f.NoFileHard, 1<<62))
@@ -164,7 +167,7 @@ func (j *judge) network() {
 	if lo, hi, free, ok := f.LocalPorts(); ok {
 		j.say("local ports", degradedIf(free < fewPorts),
 			fmt.Sprintf("%s of %d-%d: so many connections at once from a source address to a target, %s/s sustained where the client keeps TIME_WAIT",
-				Count(int64(free)), lo, hi, Count(int64(free/timeWaitSeconds))),
+				Count(int64(free)), lo, hi, Count(int64(free)/timeWaitSeconds)),
 			`use more --source addresses, or widen the range: net.ipv4.ip_local_port_range="1024 65535", in a sandbox with --sysctl`)
 	}
 	if reuse, ok := f.Sysctl("net.ipv4.tcp_tw_reuse"); ok {

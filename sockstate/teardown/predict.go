@@ -342,8 +342,8 @@ func (q *Prediction) neverClosed(active, passive sockstate.Side, half bool, env 
 	q.Paths[active] = []Path{{est, fw1, fw2, shut}}
 	q.note("The orphan in FIN_WAIT_2 is given up after " + shortDuration(orphanTime(env)) + " (tcp_fin_timeout); a FIN that comes earlier, as when the run ends, turns it into a TIME_WAIT that is not counted again.")
 	q.fullOrphan(passive)
-	if t := finTimeout(env); t > timeWaitLen {
-		q.note("With tcp_fin_timeout above 60 s the orphan becomes a minisocket, and counts, only after " + shortDuration(t-timeWaitLen) + ".")
+	if t := finTimeout(env); t > sockstate.TimeWaitLength {
+		q.note("With tcp_fin_timeout above 60 s the orphan becomes a minisocket, and counts, only after " + shortDuration(t-sockstate.TimeWaitLength) + ".")
 	}
 }
 
@@ -383,15 +383,12 @@ func (q *Prediction) overflow(env Env, sides ...sockstate.Side) {
 	q.note("Above tcp_max_tw_buckets a socket goes to CLOSED instead of TIME_WAIT or a FIN_WAIT_2 minisocket, and counts as TCPTimeWaitOverflow.")
 }
 
-const (
-	timeWaitLen = 60 * time.Second // TCP_TIMEWAIT_LEN
-	// minOrphan is 3.5 times the smallest RTO (tcp_fin_time).
-	minOrphan = 700 * time.Millisecond
-)
+// minOrphan is 3.5 times the smallest RTO (tcp_fin_time).
+const minOrphan = 700 * time.Millisecond
 
 func finTimeout(env Env) time.Duration {
 	if env.FinTimeout <= 0 {
-		return timeWaitLen
+		return sockstate.TimeWaitLength
 	}
 	return env.FinTimeout
 }
@@ -401,8 +398,8 @@ func finTimeout(env Env) time.Duration {
 // (tcp_keepalive_timer).
 func orphanTime(env Env) time.Duration {
 	t := finTimeout(env)
-	if t > timeWaitLen {
-		return 2 * (t - timeWaitLen)
+	if t > sockstate.TimeWaitLength {
+		return 2 * (t - sockstate.TimeWaitLength)
 	}
 	return max(t, minOrphan)
 }

@@ -143,15 +143,18 @@ const (
 func (u unit) accepts() string {
 	switch u {
 	case perSecond:
-		return "a number per second, SI k and M allowed (500, 12.5k)"
+		return "a number per second, SI k, M and G allowed (500, 12.5k)"
 	case share:
 		return "a percentage (0.1%) or a fraction from 0 to 1 (0.001)"
 	case micros:
 		return "a time with its unit (800us, 5ms, 1.5s)"
 	default:
-		return "a number, SI k and M allowed (0, 20k)"
+		return "a number, SI k, M and G allowed (0, 20k)"
 	}
 }
+
+// maxBound bounds what a rate or a count is held against: more than any run comes to.
+const maxBound = 1e18
 
 func (u unit) parse(s string) (float64, bool) {
 	switch u {
@@ -159,40 +162,18 @@ func (u unit) parse(s string) (float64, bool) {
 		d, err := time.ParseDuration(s)
 		return float64(d) / 1e3, err == nil && d >= 0
 	case share:
-		percent := strings.HasSuffix(s, "%")
-		v, ok := parseNumber(strings.TrimSuffix(s, "%"), false)
-		if percent {
-			v /= 100
+		v, ok := parseDecimal(s, "")
+		if digits, percent := strings.CutSuffix(s, "%"); percent {
+			v, ok = parseDecimal(digits, "e-2")
 		}
 		return v, ok && v <= 1
-	case perSecond:
-		return parseNumber(strings.TrimSuffix(s, "/s"), true)
 	default:
-		return parseNumber(s, true)
-	}
-}
-
-// parseNumber reads a decimal number of at most 1e18, no signs or exponents.
-func parseNumber(s string, si bool) (float64, bool) {
-	factor := 1.0
-	if si && s != "" {
-		switch s[len(s)-1] {
-		case 'k':
-			factor = 1e3
-		case 'M':
-			factor = 1e6
-		case 'G':
-			factor = 1e9
+		if u == perSecond {
+			s = strings.TrimSuffix(s, "/s")
 		}
-		if factor != 1 {
-			s = s[:len(s)-1]
-		}
+		v, ok := ParseSI(s)
+		return v, ok && v <= maxBound
 	}
-	if s == "" || strings.Trim(s, "0123456789.") != "" {
-		return 0, false
-	}
-	v, err := strconv.ParseFloat(s, 64)
-	return v * factor, err == nil && v*factor <= 1e18
 }
 
 func (u unit) format(v float64) string {

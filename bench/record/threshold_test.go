@@ -65,6 +65,22 @@ func TestEvaluate(t *testing.T) {
 	}
 }
 
+// TestBoundExact holds a metric against its own value, as a person would write it.
+func TestBoundExact(t *testing.T) {
+	r := &Run{}
+	r.Connections.Attempted, r.Connections.Failed, r.Connections.Requests = 1000, 7, 16100
+	r.Rate.OpenedPerS = 1100
+	for _, expr := range []string{"failed_ratio==0.7%", "failed_ratio<=0.7%", "failed_ratio==0.007", "connections.requests==16.1k", "rate.opened==1.1k/s"} {
+		th, err := ParseThreshold(expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res := th.Evaluate(r); !res.OK {
+			t.Errorf("%s is missed by %v", expr, res.Got)
+		}
+	}
+}
+
 func TestParseThresholdErrors(t *testing.T) {
 	tests := []struct {
 		expr string
@@ -94,7 +110,7 @@ func TestParseThresholdErrors(t *testing.T) {
 		{"connect.p99<5", PartValue, "a time with its unit"},
 		{"connect.p99<-5ms", PartValue, "a time"},
 		{"connect.p99<1%", PartValue, "a time"},
-		{"connect.count<5ms", PartValue, "SI k and M"},
+		{"connect.count<5ms", PartValue, "SI k, M and G"},
 		{"rate.opened<5ms", PartValue, "per second"},
 		{"connections.failed<-1", PartValue, "a number"},
 		{"connections.failed<1e9", PartValue, "a number"},

@@ -50,7 +50,7 @@ func newRoot() (root *cobra.Command, running *bool) {
 kernel, chooses who closes first and how, watches every state of the teardown on
 both ends, and says what the host could bear and why.
 
-Durations are Go's (500ms, 10s, 1m30s); counts and rates take k and M (5k, 1.5M).
+Durations are Go's (500ms, 10s, 1m30s); counts and rates take k, M and G (5k, 1.5M).
 Results go to stdout, progress and errors to stderr.
 
 Exit codes: 0 done, 1 error, 2 wrong usage, 3 the result is not valid as a

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"lastack/bench/record"
 	"lastack/loadgen"
 )
 
@@ -16,31 +17,13 @@ const (
 )
 
 const (
-	countHelp = "want a whole number, k and M allowed: 500, 5k, 1.5M"
-	rateHelp  = "want connections/s, k and M allowed: 500, 5k, or 1k..20k for a rate that changes evenly"
+	countHelp = "want a whole number (k, M and G allowed): 500, 5k, 1.5M"
+	rateHelp  = "want connections/s (k, M and G allowed): 500, 5k, or 1k..20k for a rate that changes evenly"
 )
-
-// parseSI reads a decimal number with an optional k or M.
-func parseSI(s string) (float64, bool) {
-	digits, exponent := s, ""
-	switch {
-	case strings.HasSuffix(s, "k"):
-		digits, exponent = s[:len(s)-1], "e3"
-	case strings.HasSuffix(s, "M"):
-		digits, exponent = s[:len(s)-1], "e6"
-	}
-	// ParseFloat knows more than a number here may be: signs, exponents, hexadecimal, infinity.
-	if strings.Trim(digits, "0123456789.") != "" || !strings.ContainsAny(digits, "0123456789") {
-		return 0, false
-	}
-	// Given the exponent it rounds once, where a multiplication would round again.
-	v, err := strconv.ParseFloat(digits+exponent, 64)
-	return v, err == nil
-}
 
 // parseCount reads a count: a whole number, 0 to 10^15.
 func parseCount(s string) (int64, error) {
-	v, ok := parseSI(s)
+	v, ok := record.ParseSI(s)
 	if !ok || v != math.Trunc(v) {
 		return 0, fmt.Errorf("%q is not a count: %s", s, countHelp)
 	}
@@ -67,8 +50,8 @@ func parseRate(s string) (rateFlag, error) {
 	if !changes {
 		to = from
 	}
-	lo, ok1 := parseSI(from)
-	hi, ok2 := parseSI(to)
+	lo, ok1 := record.ParseSI(from)
+	hi, ok2 := record.ParseSI(to)
 	if !ok1 || !ok2 {
 		return rateFlag{}, fmt.Errorf("%q is not a rate: %s", s, rateHelp)
 	}

@@ -87,15 +87,11 @@ func whyAbsent(m loadgen.Metric, spec []loadgen.Group) string {
 	return "no sample: no lifecycle came so far"
 }
 
-// summary is a Latency without the histogram, for what is not part of the five.
+// summary is what is not part of the five, so without its histogram; nil where there is no sample.
 func summary(h *hdrhistogram.Histogram) *record.Latency {
 	if h.TotalCount() == 0 {
 		return nil
 	}
-	us := func(ns int64) float64 { return float64(ns) / 1e3 }
-	return &record.Latency{
-		Count: h.TotalCount(), MinUs: us(h.Min()), MeanUs: h.Mean() / 1e3,
-		P50Us: us(h.ValueAtQuantile(50)), P90Us: us(h.ValueAtQuantile(90)), P99Us: us(h.ValueAtQuantile(99)),
-		P999Us: us(h.ValueAtQuantile(99.9)), MaxUs: us(h.Max()),
-	}
+	l := record.Summarize(h)
+	return &l
 }

@@ -32,19 +32,24 @@ func NewLatency(h *hdr.Histogram) (Latency, error) {
 	if err != nil {
 		return Latency{}, fmt.Errorf("encode a latency histogram: %w", err)
 	}
-	l := Latency{Count: h.TotalCount(), Hdr: string(encoded)}
-	if l.Count == 0 {
-		return l, nil
+	l := Summarize(h)
+	l.Hdr = string(encoded)
+	return l, nil
+}
+
+// Summarize is NewLatency without the histogram, for what nobody merges or asks for other
+// percentiles of: h, of nanoseconds, may be of any range and precision. An empty one makes
+// the zero Latency.
+func Summarize(h *hdr.Histogram) Latency {
+	if h.TotalCount() == 0 {
+		return Latency{}
 	}
 	us := func(ns int64) float64 { return float64(ns) / 1e3 }
-	l.MinUs = us(h.Min())
-	l.MeanUs = h.Mean() / 1e3
-	l.P50Us = us(h.ValueAtPercentile(50))
-	l.P90Us = us(h.ValueAtPercentile(90))
-	l.P99Us = us(h.ValueAtPercentile(99))
-	l.P999Us = us(h.ValueAtPercentile(99.9))
-	l.MaxUs = us(h.Max())
-	return l, nil
+	return Latency{
+		Count: h.TotalCount(), MinUs: us(h.Min()), MeanUs: h.Mean() / 1e3,
+		P50Us: us(h.ValueAtPercentile(50)), P90Us: us(h.ValueAtPercentile(90)), P99Us: us(h.ValueAtPercentile(99)),
+		P999Us: us(h.ValueAtPercentile(99.9)), MaxUs: us(h.Max()),
+	}
 }
 
 // Histogram decodes l's histogram of nanoseconds. The error is ErrNoHistogram, or tells how

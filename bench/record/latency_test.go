@@ -115,3 +115,27 @@ func FuzzLatencyHistogram(f *testing.F) {
 		}
 	})
 }
+
+// Summarize says what NewLatency says, of histograms of another range too.
+func TestSummarize(t *testing.T) {
+	h, other := NewHistogram(), hdr.New(1, 1000, 3)
+	if got := Summarize(h); got != (Latency{}) {
+		t.Errorf("of nothing: %+v", got)
+	}
+	for v := range int64(1000) {
+		if err := errors.Join(h.RecordValue(v+1), other.RecordValue(v+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := NewLatency(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.Hdr = ""
+	if got := Summarize(h); got != want || got.P999Us != 0.999 {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got := Summarize(other); got != want {
+		t.Errorf("of a histogram up to 1000: %+v, want %+v", got, want)
+	}
+}

@@ -86,7 +86,7 @@ func setUp(h handoff) (s *Sandbox, err error) {
 		}
 	}
 	for _, ns := range s.namespaces() {
-		if err := ns.Do(loopbackUp); err != nil {
+		if err := ns.Do(sockio.LoopbackUp); err != nil {
 			return s, at(StepLoopback, err)
 		}
 		for _, c := range spec.Sysctls {
@@ -171,20 +171,6 @@ func checkFresh(h handoff, ns *sockio.Namespace) error {
 		return errors.New("lo is up already")
 	}
 	return nil
-}
-
-// loopbackUp brings lo of the calling thread's namespace up; 127.0.0.1 and ::1 come with it.
-func loopbackUp() error {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	lo, err := h.LinkByName("lo")
-	if err != nil {
-		return err
-	}
-	return h.LinkSetUp(lo)
 }
 
 // useLoopback sets the addresses of the topology lo.

@@ -66,6 +66,5 @@ func proveWritable() error {
 
 // hasIPv6 reports whether link of the calling thread's namespace can have IPv6 addresses.
 func hasIPv6(link string) bool {
-	b, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + link + "/disable_ipv6")
-	return err == nil && strings.TrimSpace(string(b)) == "0"
+	return readTrimmed("/proc/sys/net/ipv6/conf/"+link+"/disable_ipv6") == "0"
 }

@@ -56,6 +56,7 @@ func open(tcp, tcp6 string) (*Source, error) {
 		return nil, err
 	}
 	s.add = func(sock *sockstate.Socket) {
+		s.seen++
 		if side, ok := s.filter.Match(sock); ok {
 			s.census.Add(side, sock)
 		}
@@ -68,21 +69,12 @@ func open(tcp, tcp6 string) (*Source, error) {
 func (s *Source) Census(f *sockstate.Filter, c *sockstate.Census) error {
 	s.filter, s.census = f, c
 	defer func() { s.filter, s.census = nil, nil }()
-	return s.Each(s.add)
-}
-
-// Each calls f for every TCP socket of the namespace, in a Socket that it reuses.
-func (s *Source) Each(f func(*sockstate.Socket)) error {
 	s.seen = 0
-	count := func(sock *sockstate.Socket) {
-		s.seen++
-		f(sock)
-	}
 	for _, file := range s.files {
 		if _, err := file.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
-		if err := Parse(file, s.buf, count); err != nil {
+		if err := Parse(file, s.buf, s.add); err != nil {
 			if perr, ok := errors.AsType[*ParseError](err); ok {
 				perr.File = file.Name()
 			}
@@ -92,7 +84,7 @@ func (s *Source) Each(f func(*sockstate.Socket)) error {
 	return nil
 }
 
-// Seen is the number of sockets that the last Census or Each read, other loads'
+// Seen is the number of sockets that the last Census read, other loads'
 // included: the kernel prints them all.
 func (s *Source) Seen() int { return s.seen }
 

@@ -65,9 +65,10 @@ func TestOpenTables(t *testing.T) {
 	if err != nil {
 		t.Fatalf("without IPv6: %v", err)
 	}
-	n := 0
-	if err := s.Each(func(*sockstate.Socket) { n++ }); err != nil || n != 23 || s.Seen() != 23 {
-		t.Errorf("without IPv6: %d sockets, %d seen, error %v; want 23", n, s.Seen(), err)
+	var none sockstate.Filter
+	var c sockstate.Census
+	if err := s.Census(&none, &c); err != nil || s.Seen() != 23 || c.Total(sockstate.Client) != 0 {
+		t.Errorf("without IPv6: %d sockets seen, error %v, census %+v; want 23, of no load", s.Seen(), err, c)
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
@@ -86,7 +87,7 @@ func TestOpenTables(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	perr, ok := errors.AsType[*ParseError](s.Each(func(*sockstate.Socket) {}))
+	perr, ok := errors.AsType[*ParseError](s.Census(&none, &c))
 	if !ok || perr.File != garbage || perr.Line != 2 {
 		t.Errorf("garbage: %v, want a *ParseError at %s:2", perr, garbage)
 	}

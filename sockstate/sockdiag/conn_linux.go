@@ -39,8 +39,6 @@ type Conn struct {
 	seen   int
 
 	request []byte
-	// The filter that request's bytecode was made for.
-	ports []portRange
 
 	// One closure for the life of the conn, over these two.
 	filter *sockstate.Filter
@@ -103,7 +101,7 @@ func (c *Conn) Census(f *sockstate.Filter, into *sockstate.Census) error {
 	if len(f.Servers) == 0 {
 		return nil
 	}
-	return c.sockets(f, allStates, c.add)
+	return c.sockets(f, c.add)
 }
 
 // Each calls each for every TCP socket of the namespace, in a Socket that it reuses. With
@@ -111,7 +109,7 @@ func (c *Conn) Census(f *sockstate.Filter, into *sockstate.Census) error {
 // load's are contained.
 func (c *Conn) Each(f *sockstate.Filter, each func(*Socket)) error {
 	c.seen = 0
-	return c.sockets(f, allStates, each)
+	return c.sockets(f, each)
 }
 
 // Seen is the number of sockets that the last Census or Each received: those with a
@@ -121,16 +119,16 @@ func (c *Conn) Seen() int { return c.seen }
 // Close closes the connection.
 func (c *Conn) Close() error { return errors.Join(c.dump.close(), c.destroy.close()) }
 
-func (c *Conn) sockets(f *sockstate.Filter, states uint32, each func(*Socket)) error {
-	c.ports = c.ports[:0]
+func (c *Conn) sockets(f *sockstate.Filter, each func(*Socket)) error {
+	var ports []portRange
 	if f != nil {
-		c.ports = append(c.ports, portRanges(f.Servers)...)
+		ports = portRanges(f.Servers)
 	}
-	if err := c.walk(afInet, states, c.ports, each); err != nil || c.compat {
+	if err := c.walk(afInet, allStates, ports, each); err != nil || c.compat {
 		return err
 	}
 	// Without IPv6 in the kernel there is no handler for its sockets, nor are there any.
-	err := c.walk(afInet6, states, c.ports, each)
+	err := c.walk(afInet6, allStates, ports, each)
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}

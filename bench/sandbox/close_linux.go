@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/sys/unix"
-
 	"lastack/sockstate"
 	"lastack/sockstate/sockdiag"
 	"lastack/sockstate/sockio"
@@ -35,32 +33,14 @@ func (s *Sandbox) Close() error {
 	return errors.Join(errs...)
 }
 
-// orphanPasses bounds destroyOrphans: a dump loses its place where sockets disappear.
-const orphanPasses = 8
-
 func destroyOrphans(ns *sockio.Namespace) error {
 	c, err := sockdiag.Open(ns)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	for range orphanPasses {
-		var found []sockdiag.Socket
-		err := c.Each(nil, func(s *sockdiag.Socket) {
-			if isOrphan(&s.Socket) {
-				found = append(found, *s)
-			}
-		})
-		if err != nil || len(found) == 0 {
-			return err
-		}
-		for i := range found {
-			if err := c.Destroy(&found[i]); err != nil && !errors.Is(err, unix.ENOENT) {
-				return err
-			}
-		}
-	}
-	return nil
+	_, err = c.DestroyAll(nil, func(s *sockdiag.Socket) bool { return isOrphan(&s.Socket) })
+	return err
 }
 
 // isOrphan tells full sockets that were closed and still retransmit or wait; minisockets

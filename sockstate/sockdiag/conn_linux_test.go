@@ -3,6 +3,7 @@ package sockdiag
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"runtime"
@@ -160,21 +161,19 @@ func TestEmptyFilter(t *testing.T) {
 	}
 }
 
-func TestDestroy(t *testing.T) {
+// localTo picks the socket at an address.
+func localTo(addr net.Addr) func(*Socket) bool {
+	return func(s *Socket) bool { return s.Tuple.Local.String() == addr.String() }
+}
+
+func TestDestroyOne(t *testing.T) {
 	tg := socktest.Listen(t, socktest.NewNamespace(t), "127.0.0.1:0", false)
 	conn := openConn(t, tg.Namespace)
 	client, server := tg.Pair()
-	var found []Socket
-	err := conn.Each(nil, func(s *Socket) {
-		if s.Tuple.Local.String() == client.LocalAddr().String() {
-			found = append(found, *s)
-		}
-	})
-	if err != nil || len(found) != 1 {
-		t.Fatalf("error %v, %d sockets; want the client's", err, len(found))
-	}
-	if err := conn.Destroy(&found[0]); err != nil {
-		t.Fatal(err)
+	bystander, _ := tg.Pair()
+	pick := localTo(client.LocalAddr())
+	if n, err := conn.DestroyAll(nil, pick); err != nil || n != 1 {
+		t.Fatalf("%d destroyed, error %v; want the client's socket alone", n, err)
 	}
 	if _, err := client.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNABORTED) {
 		t.Errorf("read of the destroyed socket: %v, want ECONNABORTED", err)
@@ -182,11 +181,57 @@ func TestDestroy(t *testing.T) {
 	if _, err := server.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("read of its peer: %v, want ECONNRESET", err)
 	}
-	err = conn.Destroy(&found[0])
-	derr, ok := errors.AsType[*Error](err)
-	if !ok || derr.Op != "destroy" || derr.Tuple != found[0].Tuple || !errors.Is(err, syscall.ENOENT) {
-		t.Errorf("destroyed again: %v, want an *Error of destroy: ENOENT", err)
+	if n, err := conn.DestroyAll(nil, pick); err != nil || n != 0 {
+		t.Errorf("%d destroyed again, error %v; want none", n, err)
 	}
+	if _, err := bystander.Write([]byte{1}); err != nil {
+		t.Errorf("another connection of the same listener: %v", err)
+	}
+}
+
+// A socket that ends after the dump told of it does not count, nor fail the others; and
+// one that has its addresses by then is not taken for it.
+func TestDestroyGone(t *testing.T) {
+	tg := socktest.Listen(t, socktest.NewNamespace(t), "127.0.0.1:0", false)
+	conn := openConn(t, tg.Namespace)
+	client, server := tg.Pair()
+	other, _ := tg.Pair()
+	var heir net.Conn
+	n, err := conn.DestroyAll(nil, func(s *Socket) bool {
+		if localTo(other.LocalAddr())(s) {
+			return true
+		}
+		if heir != nil || !localTo(client.LocalAddr())(s) {
+			return false
+		}
+		_ = client.SetLinger(0)
+		_ = client.Close()
+		_ = server.Close() // reset by now, and gone with this
+		heir = redial(t, tg, client.LocalAddr())
+		return true
+	})
+	if err != nil || n != 1 || heir == nil {
+		t.Fatalf("%d destroyed, error %v, new connection %v; want 1 and no error", n, err, heir)
+	}
+	if _, err := heir.Write([]byte{1}); err != nil {
+		t.Errorf("the connection that has the addresses since: %v", err)
+	}
+}
+
+// redial connects to the target from an address.
+func redial(t *testing.T, tg *socktest.Target, from net.Addr) net.Conn {
+	t.Helper()
+	var c net.Conn
+	err := tg.Namespace.Do(func() (err error) {
+		d := net.Dialer{LocalAddr: from}
+		c, err = d.DialContext(t.Context(), "tcp", tg.Addr.String())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
 }
 
 // Of a load in all states, on a listener of both families, nothing but the listener remains;

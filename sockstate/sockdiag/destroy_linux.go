@@ -10,34 +10,22 @@ import (
 	"lastack/sockstate"
 )
 
-// Destroy ends a socket that a dump of this Conn told of (SOCK_DESTROY): its peer gets an
-// RST, its holder ECONNABORTED; of a TIME_WAIT nothing remains. It needs CAP_NET_ADMIN in the
-// user namespace that owns the network namespace, also at Open. The error is an *Error:
-// EPERM, EOPNOTSUPP (a kernel without CONFIG_INET_DIAG_DESTROY), or ENOENT when the
-// socket is gone already; another that has its addresses since is told apart by the cookie.
-//
-// It may be called from within Each.
-func (c *Conn) Destroy(s *Socket) error {
-	b := batch{conn: c}
-	b.add(s)
-	if err := b.flush(); err != nil {
-		return err
-	}
-	if b.destroyed == 0 {
-		return &Error{Op: "destroy", Tuple: s.Tuple, Err: unix.ENOENT}
-	}
-	return nil
-}
-
 // maxPasses bounds DestroyAll.
 const maxPasses = 8
 
-// DestroyAll destroys the load's sockets for which pick returns true, all of them but the
-// listeners if pick is nil, and returns how many it destroyed. An RST takes the peer of a
-// connection with it, which then does not count. It dumps again until nothing is left to
-// destroy, since a dump loses its place where sockets disappear; what is still there after
-// 8 passes stays: the sockets of a load that goes on, and orphans on kernels whose tcp_abort
-// leaves them alone. Errors are Destroy's, and the dump's.
+// DestroyAll destroys (SOCK_DESTROY) the load's sockets, or the namespace's if f is nil, for
+// which pick returns true, all of them but the listeners if pick is nil, and returns how many it
+// destroyed. Their peers get an RST, their holders ECONNABORTED; of a TIME_WAIT nothing
+// remains. The peer that an RST takes with it does not count, nor does a socket that is gone
+// when its turn comes; another that has its addresses since is told apart by the cookie.
+//
+// It dumps again until nothing is left to destroy, since a dump loses its place where
+// sockets disappear; what is still there after 8 passes stays: the sockets of a load that goes
+// on, and orphans on kernels whose tcp_abort leaves them alone.
+//
+// It needs CAP_NET_ADMIN in the user namespace that owns the network namespace, also at
+// Open. The error is an *Error: EPERM, EOPNOTSUPP (a kernel without
+// CONFIG_INET_DIAG_DESTROY), or what ended the dump, which may be a *ParseError too.
 func (c *Conn) DestroyAll(f *sockstate.Filter, pick func(*Socket) bool) (int, error) {
 	total := 0
 	for range maxPasses {
@@ -47,8 +35,10 @@ func (c *Conn) DestroyAll(f *sockstate.Filter, pick func(*Socket) bool) (int, er
 			if failure != nil {
 				return
 			}
-			if _, ok := f.Side(s.Tuple); !ok {
-				return
+			if f != nil {
+				if _, ok := f.Side(s.Tuple); !ok {
+					return
+				}
 			}
 			if pick == nil && s.State == sockstate.Listen || pick != nil && !pick(s) {
 				return

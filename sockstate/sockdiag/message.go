@@ -14,7 +14,7 @@ import (
 type Socket struct {
 	sockstate.Socket
 
-	// What Destroy needs to name the very same socket: the address family, and struct
+	// What DestroyAll needs to name the very same socket: the address family, and struct
 	// inet_diag_sockid as the kernel sent it, with its cookie.
 	family uint8
 	id     [sizeofSockID]byte

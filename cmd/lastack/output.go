@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -75,11 +74,7 @@ func (o *output) save(r *record.Run) error {
 			return err
 		}
 	}
-	w := bufio.NewWriter(o.file)
-	if err := record.Write(w, r); err != nil {
-		return err
-	}
-	return w.Flush()
+	return record.Write(o.file, r)
 }
 
 // discard closes a file that was not written, and removes it if it was not there before.

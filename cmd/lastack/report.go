@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -53,7 +52,7 @@ func readRecord(stdin io.Reader, path string) (*record.Run, error) {
 		}
 		in = f
 	}
-	run, err := record.Read(bufio.NewReader(in))
+	run, err := record.Read(in)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

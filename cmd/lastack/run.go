@@ -142,7 +142,8 @@ func (o *runOptions) print(w io.Writer, run *record.Run) error {
 	return nil
 }
 
-// codeOfRun is what a finished run ends the program with.
+// codeOfRun is what a finished run ends the program with: the checks stand in the order of worst,
+// the mildest first.
 func codeOfRun(r *record.Run) int {
 	code := exitOK
 	for _, t := range r.Thresholds {
@@ -151,10 +152,10 @@ func codeOfRun(r *record.Run) int {
 		}
 	}
 	if !r.Verdict.Valid {
-		code = worst(code, exitInvalid)
+		code = exitInvalid
 	}
 	if r.Interrupted {
-		code = worst(code, exitInterrupted)
+		code = exitInterrupted
 	}
 	return code
 }

@@ -39,11 +39,9 @@ func Enter() (*Sandbox, error) {
 	_ = writeFile("/proc/self/comm", filepath.Base(os.Args[0]))
 
 	s, err := setUp(h)
-	r := report{On: err == nil}
+	r := report{Status: s.Status}
 	if err != nil {
 		r.Failure = newFailure(err)
-	} else {
-		r.Status = s.Status
 	}
 	if werr := json.NewEncoder(pipe).Encode(r); werr != nil && err == nil {
 		err = &Error{Step: StepStart, Mode: h.Mode, Err: werr}
@@ -176,7 +174,7 @@ func checkFresh(h handoff, ns *sockio.Namespace) error {
 // useLoopback sets the addresses of the topology lo.
 func (s *Sandbox) useLoopback() {
 	v4 := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	s.ServerAddr4, s.ClientAddr4 = v4, v4
+	s.ServerAddr4 = v4
 	s.ClientRange4 = netip.PrefixFrom(v4, 8).Masked()
 	if hasIPv6("lo") {
 		s.ServerAddr6, s.ClientAddr6 = netip.IPv6Loopback(), netip.IPv6Loopback()

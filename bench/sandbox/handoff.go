@@ -26,9 +26,8 @@ type handoff struct {
 	Spec Spec   `json:"spec"`
 }
 
-// report is what the child tells once: On, or a Failure.
+// report is what the child tells once: its sandbox's Status, or a Failure.
 type report struct {
-	On      bool           `json:"on"`
 	Status  record.Sandbox `json:"status"`
 	Failure *failure       `json:"failure,omitempty"`
 }

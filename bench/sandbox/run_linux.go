@@ -114,8 +114,6 @@ func (c *child) awaitReport(ctx context.Context, signals <-chan os.Signal) (reco
 				return fail(r.err)
 			case r.Failure != nil:
 				return record.Sandbox{}, r.Failure.error(c.mode)
-			case !r.On:
-				return fail(errors.New("the program did not say whether its sandbox is on"))
 			}
 			return r.Status, nil
 		}

@@ -18,8 +18,8 @@ type Sandbox struct {
 	// ServerAddr4 and ServerAddr6 are the server's addresses; a listener on the
 	// unspecified address has them too. ServerAddr6 is invalid where the kernel has no IPv6.
 	ServerAddr4, ServerAddr6 netip.Addr
-	// ClientAddr4 and ClientAddr6 are what the kernel chooses as source.
-	ClientAddr4, ClientAddr6 netip.Addr
+	// ClientAddr6 is what the kernel chooses as source; invalid where it has no IPv6.
+	ClientAddr6 netip.Addr
 	// ClientRange4 can be bound to at the client, every address of it.
 	ClientRange4 netip.Prefix
 	// Status is what the run record says about the sandbox.

@@ -80,7 +80,7 @@ func (s *Sandbox) joinByVeth() error {
 			return err
 		}
 	}
-	s.ClientAddr4, s.ServerAddr4 = c.v4.Addr(), sv.v4.Addr()
+	s.ServerAddr4 = sv.v4.Addr()
 	s.ClientRange4 = c.range4
 	if v6 {
 		s.ClientAddr6, s.ServerAddr6 = c.v6.Addr(), sv.v6.Addr()

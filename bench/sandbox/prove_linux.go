@@ -1,8 +1,10 @@
 package sandbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"time"
 
@@ -44,56 +46,31 @@ func (s *Sandbox) proveConnected() error {
 
 // proveConnection listens at a in one namespace, connects from another, and resets
 // the connection. It returns when the reset has arrived, so that nothing moves a
-// counter later on.
+// counter later on. The errors of net say which call failed, and where.
 func proveConnection(client, server *sockio.Namespace, a netip.Addr) error {
-	listener, err := tcpSocket(server, a)
+	listener, err := listenIn(server, a)
 	if err != nil {
 		return err
 	}
-	defer unix.Close(listener)
-	if err := unix.Bind(listener, sockaddr(netip.AddrPortFrom(a, 0))); err != nil {
-		return fmt.Errorf("bind %s: %w", a, err)
-	}
-	if err := unix.Listen(listener, 1); err != nil {
-		return fmt.Errorf("listen on %s: %w", a, err)
-	}
-	at, err := unix.Getsockname(listener)
-	if err != nil {
-		return fmt.Errorf("getsockname: %w", err)
-	}
-
-	conn, err := tcpSocket(client, a)
+	defer listener.Close()
+	conn, err := dialIn(client, listener.Addr())
 	if err != nil {
 		return err
 	}
-	open := true
-	defer func() {
-		if open {
-			_ = unix.Close(conn)
-		}
-	}()
-	if err := unix.SetsockoptLinger(conn, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
-		return fmt.Errorf("setsockopt SO_LINGER: %w", err)
+	defer conn.Close() // closed already, unless something fails
+	deadline := time.Now().Add(proveTimeout)
+	if err := listener.SetDeadline(deadline); err != nil {
+		return err
 	}
-	if err := unix.Connect(conn, at); err != nil && err != unix.EINPROGRESS {
-		return fmt.Errorf("connect to %s: %w", a, err)
-	}
-	if err := await(listener, unix.POLLIN); err != nil {
-		return fmt.Errorf("connect to %s: %w", a, err)
-	}
-	peer, _, err := unix.Accept4(listener, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
+	peer, err := listener.Accept()
 	if err != nil {
-		return fmt.Errorf("accept on %s: %w", a, err)
+		return err
 	}
-	defer unix.Close(peer)
-	open = false
-	if err := unix.Close(conn); err != nil {
-		return fmt.Errorf("close: %w", err)
+	defer peer.Close()
+	if err := errors.Join(conn.SetLinger(0), conn.Close(), peer.SetReadDeadline(deadline)); err != nil {
+		return err
 	}
-	if err := await(peer, unix.POLLIN); err != nil {
-		return fmt.Errorf("read on %s: %w", a, err)
-	}
-	n, err := unix.Read(peer, make([]byte, 1))
+	n, err := peer.Read(make([]byte, 1))
 	switch {
 	case err == nil:
 		return fmt.Errorf("read on %s after a reset: %d bytes instead of an error", a, n)
@@ -103,44 +80,34 @@ func proveConnection(client, server *sockio.Namespace, a netip.Addr) error {
 	return nil
 }
 
-// await waits for events on fd. Non-blocking sockets and poll, because a blocking
-// call with a timeout fails with EINTR at each of the runtime's signals.
-func await(fd int, events int16) error {
-	deadline := time.Now().Add(proveTimeout)
-	for {
-		fds := []unix.PollFd{{Fd: int32(fd), Events: events}}
-		n, err := unix.Poll(fds, int(max(0, time.Until(deadline)).Milliseconds()))
-		switch {
-		case err == unix.EINTR:
-		case err != nil:
-			return err
-		case n == 0:
-			return unix.ETIMEDOUT
-		default:
-			return nil
-		}
-	}
-}
-
-// tcpSocket opens a non-blocking socket of a's family in ns.
-func tcpSocket(ns *sockio.Namespace, a netip.Addr) (fd int, err error) {
-	family := unix.AF_INET
-	if a.Is6() {
-		family = unix.AF_INET6
-	}
-	err = ns.Do(func() (err error) {
-		fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+// listenIn opens a listener at a in ns: for an address without a name, net stays on its
+// caller's thread until the socket exists, here and in dialIn. Multipath TCP, its default
+// for listeners, is not what a load uses.
+func listenIn(ns *sockio.Namespace, a netip.Addr) (*net.TCPListener, error) {
+	var l net.Listener
+	err := ns.Do(func() (err error) {
+		var config net.ListenConfig
+		config.SetMultipathTCP(false)
+		l, err = config.Listen(context.Background(), "tcp", netip.AddrPortFrom(a, 0).String())
 		return err
 	})
 	if err != nil {
-		return -1, fmt.Errorf("socket: %w", err)
+		return nil, err
 	}
-	return fd, nil
+	return l.(*net.TCPListener), nil
 }
 
-func sockaddr(a netip.AddrPort) unix.Sockaddr {
-	if a.Addr().Is6() {
-		return &unix.SockaddrInet6{Addr: a.Addr().As16(), Port: int(a.Port())}
+// dialIn connects from ns within proveTimeout.
+func dialIn(ns *sockio.Namespace, to net.Addr) (*net.TCPConn, error) {
+	var c net.Conn
+	err := ns.Do(func() (err error) {
+		dialer := net.Dialer{Timeout: proveTimeout}
+		dialer.SetMultipathTCP(false)
+		c, err = dialer.Dial("tcp", to.String())
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	return &unix.SockaddrInet4{Addr: a.Addr().As4(), Port: int(a.Port())}
+	return c.(*net.TCPConn), nil
 }

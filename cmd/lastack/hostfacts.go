@@ -12,17 +12,22 @@ import (
 // read it there.
 const hostEnv = "LASTACK_HOST_FACTS"
 
-// hostFacts are the host's own: here, or as the parent handed them down.
-func hostFacts(here *host.Facts) *host.Facts {
-	if sandbox.Inside() {
+// hostFacts are the host's own: in the sandbox as the parent handed them down, else as read
+// here. The error is host.Read's.
+func hostFacts() (*host.Facts, error) {
+	inside := sandbox.Inside()
+	if inside {
 		var f host.Facts
 		if json.Unmarshal([]byte(os.Getenv(hostEnv)), &f) == nil {
-			return &f
+			return &f, nil
 		}
-		return here
+	}
+	here, err := host.Read()
+	if err != nil || inside {
+		return here, err
 	}
 	if b, err := json.Marshal(here); err == nil {
 		_ = os.Setenv(hostEnv, string(b)) // without it, the record knows a little less
 	}
-	return here
+	return here, nil
 }

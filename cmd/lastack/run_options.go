@@ -81,7 +81,7 @@ func newRunOptions() *runOptions {
 		engine: newChoice("auto", "epoll"), census: newChoice("auto", "diag", "proc"),
 		topology: newChoice("lo", "veth"), format: newChoice(report.FormatNames()...),
 		interval: time.Second,
-		traffic:  traffic{exchange: exchangeFlag{exchange.Spec{Kind: exchange.Echo, Request: 1, Response: 1}}},
+		traffic:  newTraffic(),
 	}
 }
 
@@ -162,11 +162,11 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	if o.interval < 10*time.Millisecond || o.interval > time.Hour {
 		return usagef("--interval %v: want 10ms to 1h", o.interval)
 	}
-	facts, err := host.Read()
+	facts, err := hostFacts()
 	if err != nil {
 		return err
 	}
-	o.host = hostFacts(facts)
+	o.host = facts
 	if err := o.checkPID(); err != nil {
 		return err
 	}

@@ -31,9 +31,7 @@ type serveOptions struct {
 }
 
 func newServe() *cobra.Command {
-	o := &serveOptions{backlog: server.DefaultBacklog}
-	o.onEOF.Reaction, o.close.Policy = server.Config{}.OnEOF, server.Config{}.Close
-	_ = o.exchange.Set("echo:1,1") // a literal that parses
+	o := &serveOptions{traffic: newTraffic(), backlog: server.DefaultBacklog}
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Be the target: accept, answer and close as told",

@@ -18,6 +18,11 @@ type traffic struct {
 	hold     time.Duration
 }
 
+// newTraffic is what both do unless told otherwise: the client closes in order after an echo.
+func newTraffic() traffic {
+	return traffic{exchange: exchangeFlag{exchange.Spec{Kind: exchange.Echo, Request: 1, Response: 1}}}
+}
+
 func (t *traffic) register(f *pflag.FlagSet) {
 	f.Var(&t.close, "close", "who closes first, and how: "+teardown.PolicyHelp)
 	f.Var(&t.onEOF, "on-eof", "what the other side does when it reads EOF: "+teardown.ReactionHelp)

@@ -1,42 +1,17 @@
 package host
 
-import "fmt"
-
 // Answer is what the kernel said to a feature that was tried.
-type Answer uint8
+type Answer string
 
 // The answers. Denied can be changed by whoever runs the host, Unsupported only by
 // another kernel; Failed is neither, and says nothing about the feature.
 const (
-	Untried Answer = iota
-	Supported
-	Denied
-	Unsupported
-	Failed
+	Untried     Answer = "untried"
+	Supported   Answer = "supported"
+	Denied      Answer = "denied"
+	Unsupported Answer = "unsupported"
+	Failed      Answer = "failed"
 )
-
-var answerNames = [...]string{"untried", "supported", "denied", "unsupported", "failed"}
-
-func (a Answer) String() string {
-	if int(a) < len(answerNames) {
-		return answerNames[a]
-	}
-	return fmt.Sprintf("Answer(%d)", uint8(a))
-}
-
-// MarshalText implements encoding.TextMarshaler with String.
-func (a Answer) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
-
-// UnmarshalText implements encoding.TextUnmarshaler for what String prints.
-func (a *Answer) UnmarshalText(b []byte) error {
-	for i, n := range answerNames {
-		if n == string(b) {
-			*a = Answer(i)
-			return nil
-		}
-	}
-	return fmt.Errorf("unknown answer %q", b)
-}
 
 // Feature is one trial.
 type Feature struct {

@@ -215,6 +215,28 @@ func TestUserNSOfADumbChild(t *testing.T) {
 	}
 }
 
+func TestParseProof(t *testing.T) {
+	for _, want := range []Feature{
+		{Answer: Supported},
+		{Answer: Denied, Why: "bringing lo up: operation not permitted"},
+		{Answer: Unsupported, Why: "why"},
+		{Answer: Failed, Why: "why"},
+	} {
+		b, err := json.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := parseProof(b); !ok || got != want {
+			t.Errorf("%s is read as %+v, %v", b, got, ok)
+		}
+	}
+	for _, text := range []string{"", "{}", `{"answer":""}`, `{"answer":"maybe"}`, `{"answer":"untried"}`, `{"answer":1}`} {
+		if got, ok := parseProof([]byte(text)); ok {
+			t.Errorf("%q is taken for %+v", text, got)
+		}
+	}
+}
+
 func TestAnswer(t *testing.T) {
 	for _, tt := range []struct {
 		err     error

@@ -202,28 +202,3 @@ func TestReuse(t *testing.T) {
 		}
 	}
 }
-
-func TestTextOfEnums(t *testing.T) {
-	for a := Untried; a <= Failed; a++ {
-		var back Answer
-		text, _ := a.MarshalText()
-		if err := back.UnmarshalText(text); err != nil || back != a {
-			t.Errorf("%v came back as %v, %v", a, back, err)
-		}
-	}
-	for s := OK; s <= Blocked; s++ {
-		var back Status
-		text, _ := s.MarshalText()
-		if err := back.UnmarshalText(text); err != nil || back != s {
-			t.Errorf("%v came back as %v, %v", s, back, err)
-		}
-	}
-	var a Answer
-	if err := a.UnmarshalText([]byte("maybe")); err == nil {
-		t.Error(`"maybe" is an answer`)
-	}
-	var s Status
-	if err := s.UnmarshalText([]byte("fine")); err == nil {
-		t.Error(`"fine" is a status`)
-	}
-}

@@ -1,40 +1,15 @@
 package host
 
-import "fmt"
-
 // Status says what a finding means for a load.
-type Status uint8
+type Status string
 
 // OK needs nothing; Degraded works, with less or at a cost; Blocked is a function of
 // lastack that does not work here.
 const (
-	OK Status = iota
-	Degraded
-	Blocked
+	OK       Status = "ok"
+	Degraded Status = "degraded"
+	Blocked  Status = "blocked"
 )
-
-var statusNames = [...]string{"ok", "degraded", "blocked"}
-
-func (s Status) String() string {
-	if int(s) < len(statusNames) {
-		return statusNames[s]
-	}
-	return fmt.Sprintf("Status(%d)", uint8(s))
-}
-
-// MarshalText implements encoding.TextMarshaler with String.
-func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// UnmarshalText implements encoding.TextUnmarshaler for what String prints.
-func (s *Status) UnmarshalText(b []byte) error {
-	for i, n := range statusNames {
-		if n == string(b) {
-			*s = Status(i)
-			return nil
-		}
-	}
-	return fmt.Errorf("unknown status %q", b)
-}
 
 // The groups of lines.
 const (

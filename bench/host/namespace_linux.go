@@ -89,11 +89,23 @@ func tryUserNS(ctx context.Context, program string) Feature {
 		return answer(step("clone(CLONE_NEWUSER|CLONE_NEWNET)", err), unix.EINVAL)
 	}
 	waitErr := cmd.Wait()
-	var f Feature
-	if err := json.Unmarshal(out.Bytes(), &f); err != nil {
+	f, ok := parseProof(out.Bytes())
+	if !ok {
 		return Feature{Answer: Failed, Why: fmt.Sprintf("the child in the namespace did not answer: %v", waitErr)}
 	}
 	return f
+}
+
+// parseProof reads what Proof wrote; ok is false if it is not one of Proof's answers.
+func parseProof(b []byte) (f Feature, ok bool) {
+	if err := json.Unmarshal(b, &f); err != nil {
+		return Feature{}, false
+	}
+	switch f.Answer {
+	case Supported, Denied, Unsupported, Failed:
+		return f, true
+	}
+	return Feature{}, false
 }
 
 // Proof uses the network namespace that the process was started in, writes how that

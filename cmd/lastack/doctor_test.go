@@ -16,7 +16,7 @@ func TestDoctorText(t *testing.T) {
 		Version: "v1.2.3",
 		Host:    &host.Facts{Kernel: "6.18.0", Arch: "x86_64", NetNS: "net:[1]"},
 		Lines: []host.Line{
-			{Group: "limits", Subject: "CPUs", Detail: "2"},
+			{Group: "limits", Subject: "CPUs", Status: host.OK, Detail: "2"},
 			{
 				Group: "limits", Subject: "descriptors", Status: host.Degraded,
 				Detail: "1,024 (RLIMIT_NOFILE): 462 connections at once with the embedded server, 924 to a target",

@@ -38,10 +38,10 @@ func (e *experiment) addPressure(r *record.Run) {
 	if len(pairs) > maxPairs {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("pressure.port_pairs: the %d fullest of %d pairs are listed", maxPairs, len(pairs)))
 	}
-	p.Fds = record.Fds{Peak: int(known(g.Fds)), Limit: known(l.NoFile)}
+	p.Fds = record.Fds{Peak: int(known(g.Fds)), Limit: known(l.NoFile), ServerPeak: int(known(g.ServerFds))}
 	p.Memory = record.Memory{
 		TCPPeakBytes: known(g.TCPMem), TCPLimitBytes: known(e.hostLimit(l.TCPMem, e.tcpMem)),
-		SlabPeakBytes: known(s.slabPeak), RSSPeakBytes: known(g.RSSPeak),
+		SlabPeakBytes: known(s.slabPeak), RSSPeakBytes: known(g.RSSPeak), ServerRSSPeakBytes: known(g.ServerRSS),
 	}
 	p.AcceptQueuePeak, p.Backlog = s.peakQueue, s.backlog
 	p.Orphans = record.Gauge{Peak: known(g.Orphans), Limit: known(e.hostLimit(l.MaxOrphans, e.maxOrphans))}

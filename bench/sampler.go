@@ -226,7 +226,6 @@ func (s *sampler) peakGauges(g *observe.Gauges) {
 		now  int64
 	}{
 		{&p.TimeWait, g.TimeWait},
-		{&p.InUse, g.InUse},
 		{&p.Orphans, g.Orphans},
 		{&p.TCPMem, g.TCPMem},
 		{&p.Conntrack, g.Conntrack},

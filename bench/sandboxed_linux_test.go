@@ -56,6 +56,8 @@ type trial struct {
 	Watch bool
 	// Simultaneous makes the one close of simultaneousClose instead of a run.
 	Simultaneous bool
+	// OwnPID has this process observed as a server's is.
+	OwnPID bool
 	// Nofile lowers RLIMIT_NOFILE, where it is not 0.
 	Nofile uint64
 }
@@ -138,6 +140,9 @@ func (tr *trial) carryOut(s *sandbox.Sandbox, f *finding) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	cfg := tr.config(s)
+	if tr.OwnPID {
+		cfg.ServerPID = os.Getpid()
+	}
 	started := int64(0)
 	cfg.OnInterval = func(iv *record.Interval) {
 		if tr.Watch {

@@ -445,3 +445,13 @@ func TestCensusByProc(t *testing.T) {
 		t.Errorf("source %q, at the end %v, settle %+v; /proc has %v", r.States.Source, r.States.Final, r.Settle, f.Left)
 	}
 }
+
+// What the process of --server-pid takes stands beside what this one takes: here they are the same.
+func TestServerProcess(t *testing.T) {
+	t.Parallel()
+	f := carryOut(t, "user", trial{Plan: counted(t, 100, "client:rst", "close", "none"), OwnPID: true})
+	fds, mem := f.Run.Pressure.Fds, f.Run.Pressure.Memory
+	if fds.ServerPeak < fds.Peak/2 || mem.ServerRSSPeakBytes < 1<<20 || mem.ServerRSSPeakBytes > mem.RSSPeakBytes*5/4 {
+		t.Errorf("descriptors %+v, memory %+v", fds, mem)
+	}
+}

@@ -41,6 +41,7 @@ func (t *text) pressure() {
 		tab.row("  " + note)
 	}
 	gauge("descriptors", int64(p.Fds.Peak), p.Fds.Limit, thousands, "of this process")
+	gauge("descriptors", int64(p.Fds.ServerPeak), 0, thousands, "of the server")
 	gauge("open files", p.Files.Peak, p.Files.Limit, thousands, "of the whole host")
 	gauge("accept queue", int64(p.AcceptQueuePeak), int64(p.Backlog), thousands, "")
 	gauge("TIME_WAIT buckets", p.TWBuckets.Peak, p.TWBuckets.Limit, thousands, "")
@@ -51,6 +52,7 @@ func (t *text) pressure() {
 	gauge("TCP buffers", p.Memory.TCPPeakBytes, p.Memory.TCPLimitBytes, size, "of the whole host, limit is tcp_mem")
 	gauge("socket slabs", p.Memory.SlabPeakBytes, 0, size, "growth over the run")
 	gauge("this process", p.Memory.RSSPeakBytes, 0, size, "resident, peak")
+	gauge("the server", p.Memory.ServerRSSPeakBytes, 0, size, "resident, peak")
 	parts := []string{
 		"pressure.ports", "pressure.port_pairs", "pressure.fds", "pressure.memory", "pressure.accept_queue_peak", "pressure.backlog",
 		"pressure.orphans", "pressure.tw_buckets", "pressure.conntrack", "pressure.files",

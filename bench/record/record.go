@@ -325,15 +325,21 @@ type PortPair struct {
 type Fds struct {
 	Peak  int   `json:"peak"`
 	Limit int64 `json:"limit"`
+	// ServerPeak is those of --server-pid and its descendants, the most that a census found; 0 without
+	// one, and where they are another user's.
+	ServerPeak int `json:"server_peak,omitempty"`
 }
 
-// Memory of sockets and of this process.
+// Memory of sockets and of processes.
 type Memory struct {
 	TCPPeakBytes  int64 `json:"tcp_peak_bytes"`  // sockstat "mem", buffers of the whole host
 	TCPLimitBytes int64 `json:"tcp_limit_bytes"` // tcp_mem, third value
 	// SlabPeakBytes is the growth of the slabs that sockets are made of; root only.
 	SlabPeakBytes int64 `json:"slab_peak_bytes,omitempty"`
-	RSSPeakBytes  int64 `json:"rss_peak_bytes"` // VmHWM
+	RSSPeakBytes  int64 `json:"rss_peak_bytes"` // VmHWM of this process
+	// ServerRSSPeakBytes is what --server-pid and its descendants had resident, the most that a census
+	// found, a page that they share counted for each; 0 without one.
+	ServerRSSPeakBytes int64 `json:"server_rss_peak_bytes,omitempty"`
 }
 
 // CPU seconds over the measured time. On loopback the kernel charges the peer's

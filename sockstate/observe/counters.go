@@ -120,43 +120,38 @@ func parseInt(s string) (int64, error) {
 	return strconv.ParseInt(s, 10, 64)
 }
 
-// sockstat is the TCP lines of /proc/net/sockstat and sockstat6, Unknown where a file has none.
+// sockstat is of the TCP line of /proc/net/sockstat, Unknown where that has none.
 type sockstat struct {
-	inuse, inuse6, orphan, tw, mem int64
+	orphan, tw, mem int64
 }
 
-// parseSockstat reads either file (sockstat_seq_show):
+// parseSockstat reads that file (sockstat_seq_show):
 //
 //	TCP: inuse 17 orphan 0 tw 9 alloc 33 mem 196
-//	TCP6: inuse 15
 func parseSockstat(r io.Reader, s *sockstat) error {
 	return scanLines(r, func(line []byte) string {
 		proto, rest, ok := strings.Cut(string(line), ":")
 		if !ok {
 			return "no protocol"
 		}
-		if proto != "TCP" && proto != "TCP6" {
+		if proto != "TCP" {
 			return ""
 		}
 		f := strings.Fields(rest)
 		if len(f)%2 != 0 {
-			return proto + " has a key without a value"
+			return "TCP has a key without a value"
 		}
 		for i := 0; i < len(f); i += 2 {
 			v, err := strconv.ParseInt(f[i+1], 10, 64)
 			if err != nil {
-				return fmt.Sprintf("%s %s is %q, no number", proto, f[i], f[i+1])
+				return fmt.Sprintf("TCP %s is %q, no number", f[i], f[i+1])
 			}
-			switch proto + " " + f[i] {
-			case "TCP inuse":
-				s.inuse = v
-			case "TCP6 inuse":
-				s.inuse6 = v
-			case "TCP orphan":
+			switch f[i] {
+			case "orphan":
 				s.orphan = v
-			case "TCP tw":
+			case "tw":
 				s.tw = v
-			case "TCP mem":
+			case "mem":
 				s.mem = v
 			}
 		}

@@ -8,7 +8,7 @@ import (
 // gauges reads all of them.
 func (o *Observer) gauges(g *Gauges) error {
 	*g = Gauges{
-		TimeWait: Unknown, InUse: Unknown, Orphans: Unknown, TCPMem: Unknown, Conntrack: Unknown,
+		TimeWait: Unknown, Orphans: Unknown, TCPMem: Unknown, Conntrack: Unknown,
 		Fds: Unknown, Files: Unknown, RSSPeak: Unknown, ServerFds: Unknown, ServerRSS: Unknown,
 	}
 	var errs []error
@@ -32,16 +32,9 @@ func (o *Observer) gauges(g *Gauges) error {
 
 // netGauges raises g to what one namespace has, and sets what is the whole host's.
 func (o *Observer) netGauges(n *namespace, g *Gauges) error {
-	s := sockstat{Unknown, Unknown, Unknown, Unknown, Unknown}
-	var errs []error
-	for _, f := range []*os.File{n.sockstat, n.sockstat6} {
-		if f != nil {
-			errs = append(errs, o.parse(f, func(r *reader) error { return parseSockstat(r, &s) }))
-		}
-	}
+	s := sockstat{Unknown, Unknown, Unknown}
+	errs := []error{o.parse(n.sockstat, func(r *reader) error { return parseSockstat(r, &s) })}
 	g.TimeWait = max(g.TimeWait, s.tw)
-	add(&g.InUse, s.inuse)
-	add(&g.InUse, s.inuse6)
 	g.Orphans = s.orphan
 	if s.mem != Unknown {
 		g.TCPMem = s.mem * int64(os.Getpagesize())

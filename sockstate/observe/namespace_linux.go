@@ -15,9 +15,9 @@ type namespace struct {
 	id string
 	// Every kernel has these.
 	snmp, netstat, sockstat *os.File
-	// These are nil where the kernel has no IPv6, or no connection tracking.
-	sockstat6, conntrack *os.File
-	limits               NamespaceLimits
+	// conntrack is nil where the kernel has no connection tracking.
+	conntrack *os.File
+	limits    NamespaceLimits
 }
 
 func openNamespace(ns *sockio.Namespace) (*namespace, error) {
@@ -41,7 +41,6 @@ func openNamespace(ns *sockio.Namespace) (*namespace, error) {
 			{&n.snmp, net + "snmp", false},
 			{&n.netstat, net + "netstat", false},
 			{&n.sockstat, net + "sockstat", false},
-			{&n.sockstat6, net + "sockstat6", true},
 			// What a thread finds under /proc/sys/net is its own namespace's.
 			{&n.conntrack, "/proc/sys/net/netfilter/nf_conntrack_count", true},
 		} {
@@ -65,7 +64,7 @@ func openNamespace(ns *sockio.Namespace) (*namespace, error) {
 
 func (n *namespace) close() error {
 	var errs []error
-	for _, f := range []*os.File{n.snmp, n.netstat, n.sockstat, n.sockstat6, n.conntrack} {
+	for _, f := range []*os.File{n.snmp, n.netstat, n.sockstat, n.conntrack} {
 		if f != nil {
 			errs = append(errs, f.Close())
 		}

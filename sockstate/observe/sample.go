@@ -28,9 +28,6 @@ type Gauges struct {
 	// of FIN_WAIT_2 included, of any load (sockstat "TCP: tw"). A sum over namespaces would have
 	// no limit to stand against: the kernel holds tcp_max_tw_buckets against each one's own.
 	TimeWait int64
-	// InUse counts the sockets of the namespaces that are in the kernel's tables, listeners
-	// included, minisockets not (sockstat "TCP: inuse" and sockstat6 "TCP6: inuse").
-	InUse int64
 	// Orphans counts the whole host's ("TCP: orphan").
 	Orphans int64
 	// TCPMem is the whole host's memory in socket buffers, in bytes ("TCP: mem", which

@@ -18,11 +18,7 @@ type page struct {
 }
 
 func (p *page) line(s string) {
-	s = strings.TrimRight(clean(s), " ")
-	if utf8.RuneCountInString(s) > columns {
-		s = cut(s, columns)
-	}
-	p.b.WriteString(s)
+	p.b.WriteString(cut(strings.TrimRight(clean(s), " "), columns))
 	p.b.WriteByte('\n')
 }
 
@@ -48,11 +44,7 @@ func (p *page) hang(lead, text string) {
 		p.line(lead)
 		lead = "    "
 	}
-	n := utf8.RuneCountInString(lead)
-	for _, l := range wrap(clean(text), columns-n) {
-		p.line(lead + l)
-		lead = strings.Repeat(" ", n)
-	}
+	p.hangAt(lead, text)
 }
 
 // items writes each text under one lead that ends in a bullet.

@@ -1,6 +1,9 @@
 package report
 
-import "strings"
+import (
+	"math"
+	"strings"
+)
 
 // sparkWidth is the most columns of a sparkline.
 const sparkWidth = 48
@@ -22,7 +25,7 @@ func spark(values []float64) string {
 	}
 	blocks := []rune("▁▂▃▄▅▆▇█")
 	var b strings.Builder
-	for _, v := range resample(values, func(a, b float64) float64 { return max(a, b) }) {
+	for _, v := range resample(values, math.Max) {
 		r := '·'
 		if v > 0 && top > 0 {
 			// v/top is in (0, 1]: the last block is for the top alone, but for rounding.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -175,7 +176,7 @@ func (t *text) target(groups []record.Group) string {
 	var targets, sources []string
 	add := func(list, more []string) []string {
 		for _, m := range more {
-			if !contains(list, m) {
+			if !slices.Contains(list, m) {
 				list = append(list, m)
 			}
 		}
@@ -195,15 +196,6 @@ func (t *text) target(groups []record.Group) string {
 		s += ", source ports " + groups[0].SourcePorts
 	}
 	return s
-}
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
 }
 
 // some lists the first few.
@@ -424,7 +416,7 @@ func (t *text) beside(parts ...string) {
 			continue
 		}
 		for _, p := range parts {
-			if key != p && !strings.HasPrefix(key, p+".") {
+			if !under(key, p) {
 				continue
 			}
 			if rest := strings.TrimPrefix(strings.TrimPrefix(key, p), "."); rest != "" {
@@ -442,13 +434,17 @@ func (t *text) concerns(parts ...string) bool {
 	for i, w := range t.run.Warnings {
 		key, _ := record.SplitWarning(w)
 		for _, p := range parts {
-			if !t.warned[i] && (key == p || strings.HasPrefix(key, p+".")) {
+			if !t.warned[i] && under(key, p) {
 				return true
 			}
 		}
 	}
 	return false
 }
+
+// under reports whether a warning's key names a part of the record or something in it: "latency.connect"
+// is under "latency".
+func under(key, part string) bool { return key == part || strings.HasPrefix(key, part+".") }
 
 // finite keeps sums of absurd records printable.
 func finite(v float64) float64 {

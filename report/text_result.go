@@ -26,7 +26,7 @@ func (t *text) connections() {
 		tab.row("scheduled", thousands(c.Scheduled), "", note)
 	}
 	tab.row("attempted", thousands(c.Attempted), "", "")
-	t.ledger(&tab, t.run.Result, "")
+	ledger(&tab, t.run.Result, t.run.Timeline)
 	tab.write(&t.page)
 
 	var facts []string
@@ -65,8 +65,9 @@ func doubts(r record.Result) []string {
 	return out
 }
 
-// ledger adds the rows completed, failed and unfinished with the outcomes under each.
-func (t *text) ledger(tab *table, r record.Result, indent string) {
+// ledger adds the rows completed, failed and unfinished with the outcomes under each, and where in
+// the timeline, if there is one, the failures were.
+func ledger(tab *table, r record.Result, timeline []record.Interval) {
 	c := r.Connections
 	share := func(n int64) string { return percent(float64(n), float64(c.Attempted)) }
 	outcome := func(name string, n int64, note string) {
@@ -78,11 +79,11 @@ func (t *text) ledger(tab *table, r record.Result, indent string) {
 		} else {
 			note = w + note
 		}
-		tab.row(indent+"  "+name, thousands(n), share(n), note)
+		tab.row("  "+name, thousands(n), share(n), note)
 	}
 	endFailed, endCompleted := splitResets(r)
 
-	tab.row(indent+"completed", thousands(c.Completed), share(c.Completed), "")
+	tab.row("completed", thousands(c.Completed), share(c.Completed), "")
 	for _, name := range record.EndOutcomes() {
 		n := r.Outcomes[name]
 		if name == record.OutcomeRSTReceived {
@@ -91,10 +92,10 @@ func (t *text) ledger(tab *table, r record.Result, indent string) {
 		outcome(name, n, "")
 	}
 	if c.Failed > 0 {
-		tab.row(indent+"failed", thousands(c.Failed), share(c.Failed), "")
+		tab.row("failed", thousands(c.Failed), share(c.Failed), "")
 		outcome(record.OutcomeRSTReceived, endFailed, "not what the policy predicts")
 		for _, name := range record.FailureOutcomes() {
-			note := t.span(name)
+			note := span(timeline, name)
 			if name == record.OutcomeOther {
 				note = join("; ", errnos(r.Errnos), note)
 			}
@@ -102,7 +103,7 @@ func (t *text) ledger(tab *table, r record.Result, indent string) {
 		}
 	}
 	if c.Unfinished > 0 {
-		tab.row(indent+"unfinished", thousands(c.Unfinished), share(c.Unfinished), "")
+		tab.row("unfinished", thousands(c.Unfinished), share(c.Unfinished), "")
 		for _, name := range record.UnfinishedOutcomes() {
 			outcome(name, r.Outcomes[name], "")
 		}
@@ -145,9 +146,9 @@ func errnos(m map[string]int64) string {
 }
 
 // span says between which samples of the timeline an outcome was seen.
-func (t *text) span(outcome string) string {
+func span(timeline []record.Interval, outcome string) string {
 	first, last := -1, -1
-	for i, iv := range t.run.Timeline {
+	for i, iv := range timeline {
 		if iv.Failures[outcome] > 0 {
 			if first < 0 {
 				first = i
@@ -160,9 +161,9 @@ func (t *text) span(outcome string) string {
 	}
 	from := 0.0
 	if first > 0 {
-		from = t.run.Timeline[first-1].TS
+		from = timeline[first-1].TS
 	}
-	return strings.TrimSuffix(clock(from), " s") + "-" + clock(t.run.Timeline[last].TS)
+	return strings.TrimSuffix(clock(from), " s") + "-" + clock(timeline[last].TS)
 }
 
 // clock is a point of the timeline.
@@ -218,7 +219,7 @@ func (t *text) latencies() {
 // latencyTable writes a row for each latency of r, and why the others are absent.
 func (t *text) latencyTable(indent string, r record.Result) {
 	rows := latencyRows(indent)
-	for _, name := range latencyOrder(r.Latency) {
+	for _, name := range ordered(r.Latency, record.LatencyNames()) {
 		if l := r.Latency[name]; l.Count > 0 {
 			latencyRow(&rows, name, l)
 		}
@@ -226,12 +227,12 @@ func (t *text) latencyTable(indent string, r record.Result) {
 	if len(rows.rows) > 1 {
 		rows.write(&t.page)
 	}
-	for _, name := range latencyOrder(r.Latency) {
+	for _, name := range ordered(r.Latency, record.LatencyNames()) {
 		if r.Latency[name].Count == 0 && r.LatencyAbsent[name] == "" {
 			t.hang(indent+pad(name, 9), "  no samples")
 		}
 	}
-	for _, name := range latencyOrder(r.LatencyAbsent) {
+	for _, name := range ordered(r.LatencyAbsent, record.LatencyNames()) {
 		t.hang(indent+pad(name, 11), "not measured: "+r.LatencyAbsent[name])
 	}
 }
@@ -244,22 +245,6 @@ func latencyRows(indent string) table {
 
 func latencyRow(tab *table, name string, l record.Latency) {
 	tab.row(name, thousands(l.Count), cell(l.MinUs), cell(l.MeanUs), cell(l.P50Us), cell(l.P90Us), cell(l.P99Us), cell(l.P999Us), cell(l.MaxUs))
-}
-
-// latencyOrder lists m's keys, the known ones in the order of a connection's life.
-func latencyOrder[V any](m map[string]V) []string {
-	var order []string
-	for _, n := range record.LatencyNames() {
-		if _, ok := m[n]; ok {
-			order = append(order, n)
-		}
-	}
-	for _, n := range keys(m) {
-		if !contains(order, n) {
-			order = append(order, n)
-		}
-	}
-	return order
 }
 
 // groups shows each group's own result, where there are several.
@@ -282,7 +267,7 @@ func (t *text) groups() {
 		t.hang("  "+g.Name+":", about)
 		tab := table{indent: "    ", first: 20, cell: 10, notes: true}
 		tab.row("attempted", thousands(g.Connections.Attempted), "", "opened "+rate(g.Rate.OpenedPerS)+"/s, completed "+rate(g.Rate.CompletedPerS)+"/s")
-		(&text{run: &record.Run{}}).ledger(&tab, g.Result, "")
+		ledger(&tab, g.Result, nil)
 		tab.write(&t.page)
 		for _, doubt := range doubts(g.Result) {
 			t.hang("    ! ", doubt)

@@ -2,8 +2,8 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"lastack/bench/record"
 )
@@ -33,9 +33,6 @@ func (t *text) timeline() {
 		line := "  " + pad(cut(name, 19), 19) + "  " + spark(values) + "  peak " + format(top)
 		if final {
 			line += ", end " + format(max(0, values[len(values)-1]))
-		}
-		if utf8.RuneCountInString(line) > columns {
-			line = cut(line, columns)
 		}
 		t.line(line)
 	}
@@ -97,20 +94,7 @@ func notable(tl []record.Interval, of func(*record.Interval) map[string]int) []s
 }
 
 // stateKeys lists m's keys, the known states in order.
-func stateKeys[V any](m map[string]V) []string {
-	var out []string
-	for _, s := range stateOrder() {
-		if _, ok := m[s]; ok {
-			out = append(out, s)
-		}
-	}
-	for _, s := range keys(m) {
-		if !contains(out, s) {
-			out = append(out, s)
-		}
-	}
-	return out
-}
+func stateKeys[V any](m map[string]V) []string { return ordered(m, stateOrder()) }
 
 // phaseRow draws the phase of each column by its letter; empty if there was but one.
 func phaseRow(tl []record.Interval) (row, legend string) {
@@ -121,7 +105,7 @@ func phaseRow(tl []record.Interval) (row, legend string) {
 		if iv.Phase != "" {
 			letters[i] = []rune(clean(iv.Phase))[0]
 		}
-		if iv.Phase != "" && !contains(seen, iv.Phase) {
+		if iv.Phase != "" && !slices.Contains(seen, iv.Phase) {
 			seen = append(seen, iv.Phase)
 		}
 	}
@@ -208,19 +192,9 @@ func sideOrder(s record.States) []string {
 	for side := range s.Final {
 		all[side] = true
 	}
-	var out []string
-	for _, side := range []string{"client", "server"} {
-		if all[side] {
-			out = append(out, side)
-		}
-	}
-	for _, side := range keys(all) {
-		// Two sides fit the page; a record has no more.
-		if !contains(out, side) && len(out) < 3 {
-			out = append(out, side)
-		}
-	}
-	return out
+	sides := ordered(all, []string{"client", "server"})
+	// Three fit the page; a record has two.
+	return sides[:min(len(sides), 3)]
 }
 
 func censusWords(source string) string {

@@ -10,6 +10,22 @@ import (
 
 func keys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 
+// ordered lists m's keys: those of first that it has, in that order, then the others, sorted.
+func ordered[V any](m map[string]V, first []string) []string {
+	var out []string
+	for _, k := range first {
+		if _, ok := m[k]; ok {
+			out = append(out, k)
+		}
+	}
+	for _, k := range keys(m) {
+		if !slices.Contains(first, k) {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
 // limitWords says what a limit means. An unknown one stands for itself.
 func limitWords(limit string) string {
 	switch limit {

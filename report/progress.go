@@ -2,6 +2,7 @@ package report
 
 import (
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -16,8 +17,6 @@ type ProgressConfig struct {
 	// Width drops column groups from the right until a row fits: the limits, the server's states,
 	// the client's. 0 drops none.
 	Width int
-	// Every is the number of rows between two headers. 0 is 20.
-	Every int
 }
 
 // Progress shows a run as it goes: one row of fixed width for each interval, plain text for a terminal
@@ -25,7 +24,6 @@ type ProgressConfig struct {
 type Progress struct {
 	w      io.Writer
 	groups []progressGroup
-	every  int
 	rows   int
 	// last is the end of the interval before, by which counts become rates.
 	last float64
@@ -56,12 +54,11 @@ func NewProgress(w io.Writer, c ProgressConfig) *Progress {
 	for len(groups) > 1 && c.Width > 0 && width(groups) > c.Width {
 		groups = groups[:len(groups)-1]
 	}
-	every := c.Every
-	if every <= 0 {
-		every = 20
-	}
-	return &Progress{w: w, groups: groups, every: every}
+	return &Progress{w: w, groups: groups}
 }
+
+// headerEvery is the number of rows between two headers: one is always in sight on a terminal of 24 lines.
+const headerEvery = 20
 
 func clientStates(iv *record.Interval) map[string]int { return iv.Client }
 func serverStates(iv *record.Interval) map[string]int { return iv.Server }
@@ -88,7 +85,7 @@ func loadColumns() progressGroup {
 			}
 			v := float64(n(iv)) / length
 			if v >= 100 {
-				v = float64(int64(min(v, 1e18) + 0.5))
+				v = math.Round(v)
 			}
 			return short(v, 5)
 		}
@@ -155,10 +152,10 @@ func elapsed(s float64) string {
 	return "long"
 }
 
-// Interval writes the row of one interval, and the header before every so many. The error is w's.
+// Interval writes the row of one interval, and the header before every headerEvery of them. The error is w's.
 func (p *Progress) Interval(iv *record.Interval) error {
 	var b strings.Builder
-	if p.rows%p.every == 0 {
+	if p.rows%headerEvery == 0 {
 		p.header(&b)
 	}
 	p.rows++

@@ -28,7 +28,7 @@ func TestProgress(t *testing.T) {
 	local := closedLoop(t).Timeline
 	local[0].Phase = "warmup"
 	golden(t, "progress.txt", progressOf(t, ProgressConfig{Server: true}, local))
-	golden(t, "progress-narrow.txt", progressOf(t, ProgressConfig{Server: true, Width: 80, Every: 5}, local))
+	golden(t, "progress-narrow.txt", progressOf(t, ProgressConfig{Server: true, Width: 80}, local))
 	golden(t, "progress-remote.txt", progressOf(t, ProgressConfig{}, remote(t).Timeline))
 }
 

@@ -10,45 +10,38 @@ import (
 	"lastack/bench/record"
 )
 
-// Format is a way to show a whole run.
-type Format struct {
-	// Name is what --format takes.
-	Name string
-	// About is one clause for the help.
-	About  string
+// format is a way to show a whole run.
+type format struct {
+	// name is what --format takes.
+	name   string
 	render func(*bytes.Buffer, *record.Run) error
 }
 
-// Formats lists the formats, the default one first.
-func Formats() []Format {
-	return []Format{
-		{"text", "for people, 100 columns", renderText},
-		{"json", "the run record, indented", renderJSON},
-		{"jsonl", "a line for each interval of the timeline, then one with the rest of the record", renderJSONL},
+// formats lists the formats, the default one first.
+func formats() []format {
+	return []format{
+		{"text", renderText},
+		{"json", renderJSON},
+		{"jsonl", renderJSONL},
 	}
 }
 
-// FormatNames lists the names of Formats.
+// FormatNames lists what Render takes, the default one first: text is for people, 100 columns wide;
+// json is the run record, indented; jsonl has a line for each interval of the timeline, then one
+// with the rest of the record.
 func FormatNames() []string {
 	var names []string
-	for _, f := range Formats() {
-		names = append(names, f.Name)
+	for _, f := range formats() {
+		names = append(names, f.name)
 	}
 	return names
 }
 
-// UnknownFormatError is returned for a name that is not in Formats.
-type UnknownFormatError struct{ Name string }
-
-func (e *UnknownFormatError) Error() string {
-	return fmt.Sprintf("unknown format %q, accepted are %s", e.Name, strings.Join(FormatNames(), ", "))
-}
-
-// Render writes run to w in the format of that name. Nothing is written unless all
-// could be rendered. The error is an *UnknownFormatError, a *record.FormatError, or w's own.
-func Render(w io.Writer, format string, run *record.Run) error {
-	for _, f := range Formats() {
-		if f.Name != format {
+// Render writes run to w in the format of that name, one of FormatNames. Nothing is written
+// unless all could be rendered. The error tells the names, or is a *record.FormatError or w's own.
+func Render(w io.Writer, name string, run *record.Run) error {
+	for _, f := range formats() {
+		if f.name != name {
 			continue
 		}
 		var b bytes.Buffer
@@ -58,7 +51,7 @@ func Render(w io.Writer, format string, run *record.Run) error {
 		_, err := w.Write(b.Bytes())
 		return err
 	}
-	return &UnknownFormatError{Name: format}
+	return fmt.Errorf("unknown format %q, accepted are %s", name, strings.Join(FormatNames(), ", "))
 }
 
 func renderJSON(b *bytes.Buffer, run *record.Run) error { return record.Write(b, run) }

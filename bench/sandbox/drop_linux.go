@@ -50,41 +50,6 @@ func (s *Sandbox) addLoss(l Loss) error {
 	return nil
 }
 
-// LossCounts reads what the rules of Spec.Loss counted so far, both ends together;
-// zero without loss.
-func (s *Sandbox) LossCounts() (Packets, error) {
-	var p Packets
-	if s.Status.Loss == "" {
-		return p, nil
-	}
-	for _, e := range s.ends {
-		err := e.withTables(func(c *nftables.Conn, t *nftables.Table) error {
-			rules, err := c.GetRules(t, &nftables.Chain{Name: lossChain, Table: t})
-			if err != nil {
-				return err
-			}
-			for _, r := range rules {
-				var counts []uint64
-				for _, x := range r.Exprs {
-					if n, ok := x.(*expr.Counter); ok {
-						counts = append(counts, n.Packets)
-					}
-				}
-				if len(counts) != 2 {
-					return fmt.Errorf("rule of %s has %d counters, want 2", lossChain, len(counts))
-				}
-				p.Arrived += counts[0]
-				p.Dropped += counts[1]
-			}
-			return nil
-		})
-		if err != nil {
-			return Packets{}, &Error{Step: StepLoss, Mode: s.Mode, Err: err}
-		}
-	}
-	return p, nil
-}
-
 // Blackhole drops every packet that arrives at the given sides, at both if none is
 // given, until lift is called: what is sent meanwhile is lost, and sent again by its
 // timers. lift may be called more than once. Sides can be told apart with Veth only.

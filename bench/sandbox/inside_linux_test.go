@@ -3,7 +3,6 @@ package sandbox
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -237,48 +236,6 @@ func (s *Sandbox) connect(source, server netip.Addr) (client, peer *net.TCPConn,
 	}
 	peer, err = l.AcceptTCP()
 	return client, peer, err
-}
-
-// lose sends a byte and back on many short connections side by side, so that their
-// retransmission timers run at the same time: a second loss on the same connection
-// would cost seconds, once a lost handshake packet has spoilt its estimate of the RTT.
-func lose(s *Sandbox) (int, error) {
-	const conns = 100
-	errs := make(chan error, conns)
-	for range conns {
-		go func() { errs <- s.pingPong() }()
-	}
-	var all []error
-	for range conns {
-		all = append(all, <-errs)
-	}
-	if err := errors.Join(all...); err != nil {
-		return 0, err
-	}
-	p, err := s.LossCounts()
-	if err != nil {
-		return 0, err
-	}
-	return 0, json.NewEncoder(os.Stdout).Encode(p)
-}
-
-func (s *Sandbox) pingPong() error {
-	client, peer, err := s.connect(netip.Addr{}, s.ServerAddr4)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	defer peer.Close()
-	b := make([]byte, 1)
-	for _, p := range [][2]*net.TCPConn{{client, peer}, {peer, client}} {
-		if _, err := p[0].Write(b); err != nil {
-			return err
-		}
-		if _, err := io.ReadFull(p[1], b); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // readSockstat reads one number of the calling thread's /proc/net/sockstat.

@@ -25,11 +25,6 @@ func Enter() (*Sandbox, error) { return nil, &Error{Step: StepNamespaces, Err: E
 // Close does nothing.
 func (s *Sandbox) Close() error { return nil }
 
-// LossCounts needs Linux.
-func (s *Sandbox) LossCounts() (Packets, error) {
-	return Packets{}, &Error{Step: StepLoss, Err: ErrUnsupported}
-}
-
 // Blackhole needs Linux.
 func (s *Sandbox) Blackhole(_ ...sockstate.Side) (lift func() error, err error) {
 	return nil, &Error{Step: StepLoss, Err: ErrUnsupported}

@@ -256,7 +256,7 @@ func TestLoss(t *testing.T) {
 				if d.Status.Loss != "4%" {
 					t.Errorf("status says loss %q, want 4%%", d.Status.Loss)
 				}
-				var p Packets
+				var p packets
 				if err := json.Unmarshal([]byte(strings.Join(lines, "")), &p); err != nil {
 					t.Fatal(err)
 				}

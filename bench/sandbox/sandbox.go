@@ -38,10 +38,3 @@ type end struct {
 	ns   *sockio.Namespace
 	link string
 }
-
-// Packets counts TCP packets that arrived at either end. A packet is what one stack
-// handed to the other: with offloads, up to 64 KiB of segments.
-type Packets struct {
-	Arrived uint64 // dropped ones included
-	Dropped uint64
-}

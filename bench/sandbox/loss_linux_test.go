@@ -1,0 +1,94 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+)
+
+// lose sends a byte and back on many short connections side by side, so that their
+// retransmission timers run at the same time: a second loss on the same connection
+// would cost seconds, once a lost handshake packet has spoilt its estimate of the RTT.
+func lose(s *Sandbox) (int, error) {
+	const conns = 100
+	errs := make(chan error, conns)
+	for range conns {
+		go func() { errs <- s.pingPong() }()
+	}
+	var all []error
+	for range conns {
+		all = append(all, <-errs)
+	}
+	if err := errors.Join(all...); err != nil {
+		return 0, err
+	}
+	p, err := lossCounts(s)
+	if err != nil {
+		return 0, err
+	}
+	return 0, json.NewEncoder(os.Stdout).Encode(p)
+}
+
+func (s *Sandbox) pingPong() error {
+	client, peer, err := s.connect(netip.Addr{}, s.ServerAddr4)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	defer peer.Close()
+	b := make([]byte, 1)
+	for _, p := range [][2]*net.TCPConn{{client, peer}, {peer, client}} {
+		if _, err := p[0].Write(b); err != nil {
+			return err
+		}
+		if _, err := io.ReadFull(p[1], b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// packets counts TCP packets that arrived at either end. A packet is what one stack
+// handed to the other: with offloads, up to 64 KiB of segments.
+type packets struct {
+	Arrived uint64 // dropped ones included
+	Dropped uint64
+}
+
+// lossCounts reads what the rules of Spec.Loss counted so far, both ends together.
+func lossCounts(s *Sandbox) (packets, error) {
+	var p packets
+	for _, e := range s.ends {
+		err := e.withTables(func(c *nftables.Conn, t *nftables.Table) error {
+			rules, err := c.GetRules(t, &nftables.Chain{Name: lossChain, Table: t})
+			if err != nil {
+				return err
+			}
+			for _, r := range rules {
+				var counts []uint64
+				for _, x := range r.Exprs {
+					if n, ok := x.(*expr.Counter); ok {
+						counts = append(counts, n.Packets)
+					}
+				}
+				if len(counts) != 2 {
+					return fmt.Errorf("rule of %s has %d counters, want 2", lossChain, len(counts))
+				}
+				p.Arrived += counts[0]
+				p.Dropped += counts[1]
+			}
+			return nil
+		})
+		if err != nil {
+			return packets{}, err
+		}
+	}
+	return p, nil
+}

@@ -6,6 +6,9 @@ import (
 	"lastack/bench/host"
 )
 
+// slotsAtMost bounds what no plan asks for, where RLIMIT_NOFILE is as good as none.
+const slotsAtMost = 1 << 20
+
 // divideFds says how many connections the load and the server may have open: each has
 // a descriptor for its end.
 func (c *Config) divideFds(limit int64) (load, server int, err error) {
@@ -38,12 +41,13 @@ func (c *Config) divideFds(limit int64) (load, server int, err error) {
 				host.Count(int64(planned*ends)), why, host.Count(int64(max(budget, 0))), host.Count(limit), remedy),
 		}
 	}
+	most := max(planned, slotsAtMost)
 	if c.Server == nil {
-		return budget, 0, nil
+		return min(budget, most), 0, nil
 	}
 	if uncapped {
-		return budget / 2, budget - budget/2, nil
+		return min(budget/2, most), min(budget-budget/2, most), nil
 	}
 	// A server's end may outlive the client's; what the client cannot use is there for that.
-	return planned, budget - planned, nil
+	return planned, min(budget-planned, most), nil
 }

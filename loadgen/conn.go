@@ -5,7 +5,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
@@ -257,7 +256,7 @@ func (w *worker) ask(g *group, k *conn, s sockio.Sock, now int64) {
 
 // cut ends a lifecycle whose peer ended the connection before the whole reply.
 func (w *worker) cut(g *group, k *conn, c *sockio.Completion) {
-	if g.leftUnread && k.left == 0 && (c.Errno == unix.ECONNRESET || c.Errno == unix.EPIPE) {
+	if g.leftUnread && k.left == 0 && sockio.IsReset(c.Errno) {
 		// As the policy has it: the server aborts instead of reading the last request.
 		k.phase = closing
 		w.sampleInfo(g, c.Sock)
@@ -266,7 +265,16 @@ func (w *worker) cut(g *group, k *conn, c *sockio.Completion) {
 		g.closer.PeerReset(w.loop, c.Sock, &k.tear)
 		return
 	}
-	w.give(g, k, c.Sock, CutInRequest, c.Errno)
+	w.give(g, k, c.Sock, byPeer(CutInRequest, c.Errno), c.Errno)
+}
+
+// byPeer is o for what the peer did, by EOF or RST, and Other for a connection that failed
+// otherwise.
+func byPeer(o Outcome, e sockio.Errno) Outcome {
+	if e != 0 && !sockio.IsReset(e) {
+		return Other
+	}
+	return o
 }
 
 // exchanged goes on after the last exchange.
@@ -304,7 +312,7 @@ func (w *worker) idled(g *group, k *conn, c *sockio.Completion) {
 	case k.phase == holding && g.Close.Who == teardown.BothAtOnce && c.Errno == 0:
 		w.release(g, k, s, c.At)
 	default:
-		w.give(g, k, s, ClosedEarly, c.Errno)
+		w.give(g, k, s, byPeer(ClosedEarly, c.Errno), c.Errno)
 	}
 }
 
@@ -335,7 +343,7 @@ func (w *worker) begin(g *group, k *conn, s sockio.Sock, now int64) {
 
 // peerEnded goes on when the peer's EOF came together with the end of the reply.
 func (w *worker) peerEnded(g *group, k *conn, c *sockio.Completion) {
-	if g.Close.Active(sockstate.Client) && g.Close.Who != teardown.BothAtOnce {
+	if g.closesFirst && g.Close.Who != teardown.BothAtOnce {
 		w.give(g, k, c.Sock, ClosedEarly, 0)
 		return
 	}
@@ -392,10 +400,7 @@ func (w *worker) finish(g *group, k *conn, s sockio.Sock, at int64) {
 	if o == NoOutcome {
 		o = g.outcomeOf(k, l)
 	}
-	l.Outcomes[o]++
-	if o == Other {
-		g.errnos[sockio.Errno(k.errno)]++
-	}
+	g.count(l, o, k)
 	if o == FIN || o == RSTSent || o == RSTReceived && g.predictsRST {
 		took := at - k.sched - k.held
 		k.sample(g, Lifecycle, took)
@@ -439,10 +444,8 @@ func (w *worker) rested(g *group, k *conn, c *sockio.Completion) {
 // vacate frees a slot for the next lifecycle.
 func (w *worker) vacate(g *group, k *conn, s sockio.Sock, now int64) {
 	k.phase = free
-	w.free = append(w.free, s)
-	if !w.stopping {
-		w.refill(g, now, 1)
-	}
+	w.free.Free(s)
+	w.refill(g, now, 1)
 }
 
 // endsWell reports whether the peer's end of the connection was one that the policy predicts.
@@ -454,6 +457,14 @@ func (g *group) endsWell(k *conn) bool {
 		return g.predictsRST
 	default:
 		return true
+	}
+}
+
+// count counts the end of a lifecycle.
+func (g *group) count(l *Ledger, o Outcome, k *conn) {
+	l.Outcomes[o]++
+	if o == Other {
+		g.errnos[sockio.Errno(k.errno)]++
 	}
 }
 

@@ -120,7 +120,7 @@ func New(cfg Config) (*Generator, error) {
 	}
 	sh := make([]*shared, len(cfg.Plan.Groups))
 	for i := range sh {
-		sh[i] = &shared{all: int64(cfg.Plan.Groups[i].Connections), wake: g.wake}
+		sh[i] = &shared{wake: g.wake}
 		sh[i].left.Store(cfg.Plan.Count)
 	}
 	for id := range n {

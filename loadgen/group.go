@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"math"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -21,8 +22,6 @@ type shared struct {
 	open, held atomic.Int64
 	// closeFrom is when the plateau's end begins, on the clock of sockio.Now; 0: not yet.
 	closeFrom atomic.Int64
-	// all is how many connections a plateau waits for.
-	all int64
 	// wake wakes the other workers.
 	wake func()
 }
@@ -109,7 +108,7 @@ func newGroup(p *Plan, i int, sh *shared, id, workers int) *group {
 	}
 	g.nextTarget = id % len(g.targets)
 	for _, a := range spec.Sources {
-		g.sources = append(g.sources, sockio.NewAddr(addrPort(a)))
+		g.sources = append(g.sources, sockio.NewAddr(netip.AddrPortFrom(a, 0)))
 	}
 	if len(g.sources) > 0 {
 		g.nextSource = id * len(g.sources) / workers

@@ -98,15 +98,16 @@ func TestOddCompletions(t *testing.T) {
 				return
 			}
 			wellBehaved(l, c)
-		}, want: CutInRequest, closes: n},
-		{name: "recv: EHOSTUNREACH", on: fail(sockio.OpRecv, sockio.OpRecv, unix.EHOSTUNREACH, 0), want: CutInRequest, closes: n},
+		}, want: Other, closes: n, errno: unix.ETIMEDOUT},
+		{name: "recv: EHOSTUNREACH", on: fail(sockio.OpRecv, sockio.OpRecv, unix.EHOSTUNREACH, 0), want: Other, closes: n, errno: unix.EHOSTUNREACH},
+		{name: "recv: ECONNRESET", on: fail(sockio.OpRecv, sockio.OpRecv, unix.ECONNRESET, 0), want: CutInRequest, closes: n},
 		{name: "recv: EIO in the hold", on: func(l *fakeLoop, c call) {
 			if c.op == sockio.OpRecv && l.calls[sockio.OpRecv]%2 == 0 {
 				l.complete(sockio.OpRecv, c.s, unix.EIO, 0)
 				return
 			}
 			wellBehaved(l, c)
-		}, change: func(_ *Plan, g *Group) { g.Hold, g.Connections = time.Minute, 1 }, want: ClosedEarly, closes: n},
+		}, change: func(_ *Plan, g *Group) { g.Hold, g.Connections = time.Minute, 1 }, want: Other, closes: n, errno: unix.EIO},
 		{name: "close: EIO", on: fail(sockio.OpClose, sockio.OpClose, unix.EIO, 0), want: FIN, closes: n},
 		{name: "setsockopt SO_LINGER: EINVAL", on: func(l *fakeLoop, c call) {
 			if c.op == sockio.OpSetsockopt {

@@ -1,10 +1,9 @@
 package loadgen
 
 import (
+	"errors"
 	"fmt"
-	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 
 	"lastack/sockstate/exchange"
@@ -64,6 +63,8 @@ func (p *Plan) Validate() error {
 			return &PlanError{"duration", "0s", "want a duration above 0, or a --count"}
 		case p.Ramp > p.Duration+p.Warmup && p.Duration > 0:
 			return &PlanError{"ramp", p.Ramp.String(), fmt.Sprintf("want at most the warm-up and the duration, %v", p.Warmup+p.Duration)}
+		case p.Ramp > 0 && g.Plateau > 0 && g.OpenLoop():
+			return &PlanError{"ramp", p.Ramp.String(), "not with a --rate under --plateau: the connections open at that rate"}
 		case p.Ramp > 0 && g.RateFrom != g.RateTo:
 			return &PlanError{"ramp", p.Ramp.String(), "not with a --rate that changes: LO..HI is a ramp already"}
 		case p.Duration == 0 && g.RateFrom != g.RateTo:
@@ -135,12 +136,12 @@ func (g *Group) validate() error {
 		return &PlanError{"think", g.Think.String(), "needs --requests above 1, between which it is"}
 	case len(g.Headers) > 0 && g.Exchange.Kind != exchange.HTTP:
 		return &PlanError{"header", g.Headers[0], "needs an --exchange of http"}
-	case g.Close.How == teardown.Unread && g.Exchange.Kind == exchange.None && g.Close.Who != teardown.Nobody:
+	case g.Close.NeedsExchange() && g.Exchange.Kind == exchange.None:
 		return &PlanError{"close", g.Close.String(), "needs an --exchange of echo or http: without data nothing is left unread"}
 	}
 	for _, h := range g.Headers {
-		if err := exchange.ParseHeader(h); err != nil {
-			return &PlanError{"header", strconv.Quote(h), strings.TrimPrefix(err.Error(), fmt.Sprintf("header %q: ", h))}
+		if e, ok := errors.AsType[*exchange.HeaderError](exchange.ParseHeader(h)); ok {
+			return &PlanError{"header", strconv.Quote(h), e.Reason}
 		}
 	}
 	if err := g.validatePlateau(); err != nil {
@@ -177,5 +178,3 @@ func (g *Group) validateSources() error {
 	}
 	return nil
 }
-
-func addrPort(a netip.Addr) netip.AddrPort { return netip.AddrPortFrom(a, 0) }

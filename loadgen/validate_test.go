@@ -70,6 +70,9 @@ func TestValidateRefuses(t *testing.T) {
 		{"negative workers", func(p *Plan, _ *Group) { p.Workers = -1 }, "workers", "-1", "to 1024"},
 		{"absurd workers", func(p *Plan, _ *Group) { p.Workers = 1025 }, "workers", "1025", "to 1024"},
 		{"ramp beyond the end", func(p *Plan, _ *Group) { p.Ramp = 2 * time.Second }, "ramp", "2s", "at most"},
+		{"ramp to a plateau's rate", func(p *Plan, g *Group) {
+			p.Ramp, g.Plateau, g.RateFrom, g.RateTo = time.Second/2, time.Second, 10, 10
+		}, "ramp", "500ms", "under --plateau"},
 		{"ramp of lo..hi", func(p *Plan, g *Group) { p.Ramp, g.RateFrom, g.RateTo = time.Second/2, 1, 2 }, "ramp", "500ms", "LO..HI"},
 		{"lo..hi without a duration", func(p *Plan, g *Group) { p.Duration, p.Count, g.RateFrom, g.RateTo = 0, 9, 1, 2 }, "rate", "1..2", "--duration"},
 

@@ -18,7 +18,7 @@ type worker struct {
 	loop     sockio.Loop
 	groups   []*group
 	conns    []conn
-	free     []sockio.Sock
+	free     sockio.Slots
 	interval *hdrhistogram.Histogram // lifecycles of this interval, warm-up included
 	tcpInfo  sockstate.TCPInfo
 	thread   int
@@ -26,7 +26,6 @@ type worker struct {
 	start0      int64 // when the schedule starts
 	measureFrom int64
 	end         int64 // no lifecycle starts after it
-	stopping    bool
 
 	stop     atomic.Bool
 	finished chan struct{} // closed when the lifecycles are over, and the worker's state at rest
@@ -59,12 +58,9 @@ func newWorker(cfg *Config, id, workers, slots int, sh []*shared) *worker {
 		id:       id,
 		plan:     &cfg.Plan,
 		conns:    make([]conn, slots),
-		free:     make([]sockio.Sock, slots),
+		free:     sockio.NewSlots(slots),
 		interval: NewHistogram(),
 		finished: make(chan struct{}),
-	}
-	for i := range w.free {
-		w.free[i] = sockio.Sock(slots - 1 - i)
 	}
 	for i := range cfg.Plan.Groups {
 		w.groups = append(w.groups, newGroup(&cfg.Plan, i, sh[i], id, workers))
@@ -154,14 +150,13 @@ func (w *worker) refill(g *group, now int64, most int) int64 {
 }
 
 func (w *worker) take() sockio.Sock {
-	s := w.free[len(w.free)-1]
-	w.free = w.free[:len(w.free)-1]
+	s := w.free.Take()
 	return s
 }
 
 // mayStart takes a lifecycle of a closed loop out of the count.
 func (w *worker) mayStart(g *group, now int64) bool {
-	if now >= w.end || len(w.free) == 0 {
+	if now >= w.end || w.free.Left() == 0 {
 		return false
 	}
 	if g.Plateau > 0 && g.attempted() >= int64(g.share) {
@@ -195,7 +190,7 @@ func (w *worker) arrivals(g *group, now int64, most int) int64 {
 			g.dropped += w.measured(due)
 		case most == 0:
 			return now
-		case len(w.free) == 0 || !g.enter():
+		case w.free.Left() == 0 || !g.enter():
 			if g.cappedAt != g.next {
 				g.cappedAt = g.next
 				g.capped += w.measured(due)
@@ -258,7 +253,7 @@ func (w *worker) exhausted(g *group, now int64) bool {
 // opened counts n connections of a plateau that are open, or never will be; the last one
 // starts the plateau's time.
 func (w *worker) opened(g *group, n int64) {
-	if g.Plateau == 0 || g.shared.settled.Add(n) != g.shared.all {
+	if g.Plateau == 0 || g.shared.settled.Add(n) != int64(g.Connections) {
 		return
 	}
 	g.shared.closeFrom.Store(w.loop.Now() + int64(g.Plateau))
@@ -317,7 +312,6 @@ func (w *worker) done(now int64) bool {
 
 // interrupt accounts for what is open when the run is stopped.
 func (w *worker) interrupt() {
-	w.stopping = true
 	for _, g := range w.groups {
 		if g.OpenLoop() {
 			w.drop(g)
@@ -338,10 +332,7 @@ func (w *worker) settle(o Outcome) {
 		l := k.ledger(g)
 		switch {
 		case k.outcome != NoOutcome:
-			l.Outcomes[k.outcome]++
-			if k.outcome == Other {
-				g.errnos[sockio.Errno(k.errno)]++
-			}
+			g.count(l, k.outcome, k)
 		case k.flags&isHeld != 0:
 			l.Outcomes[Held]++
 		default:

@@ -90,7 +90,7 @@ func (c *Config) Validate() error {
 		return &ConfigError{"hold", c.Hold.String(), fmt.Sprintf("want 0s to %v", maxHold)}
 	case c.Delay < 0 || c.Delay > time.Hour:
 		return &ConfigError{"delay", c.Delay.String(), "want 0s to 1h"}
-	case c.Close.How == teardown.Unread && c.Exchange.Kind == exchange.None && c.Close.Who != teardown.Nobody:
+	case c.Close.NeedsExchange() && c.Exchange.Kind == exchange.None:
 		return &ConfigError{"close", c.Close.String(), "needs an --exchange of echo or http: without data nothing is left unread"}
 	}
 	for _, a := range c.Addrs {

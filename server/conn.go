@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
@@ -34,8 +35,7 @@ const (
 
 const (
 	closesAfter uint8 = 1 << iota // the reply under way is the last
-	isHeld
-	hasRest // pipelined bytes wait in worker.rest
+	hasRest                       // pipelined bytes wait in worker.rest
 )
 
 const recvSize = 64 << 10
@@ -90,7 +90,7 @@ func (w *worker) accepted(c *sockio.Completion) {
 func (w *worker) read(k *conn, c *sockio.Completion) {
 	switch {
 	case c.Op != sockio.OpRecv:
-	case c.Errno != 0 && !teardown.IsReset(c.Errno):
+	case c.Errno != 0 && !sockio.IsReset(c.Errno):
 		w.give(k, c.Sock, Other)
 	case c.Errno != 0:
 		if !w.talk.Idle(&k.talk) {
@@ -115,7 +115,7 @@ func (w *worker) take(k *conn, s sockio.Sock, p []byte) {
 		w.loop.Recv(s, recvSize)
 	default:
 		if used < len(p) {
-			w.rest[s] = append([]byte(nil), p[used:]...)
+			w.rest[s] = bytes.Clone(p[used:])
 			k.flags |= hasRest
 		}
 		if w.cfg.Delay > 0 {
@@ -132,11 +132,13 @@ func (w *worker) peerClosed(k *conn, s sockio.Sock) {
 	switch {
 	case !w.talk.Idle(&k.talk):
 		w.give(k, s, CutInRequest)
-	case w.closesFirst && w.cfg.Close.Who == teardown.ServerFirst && !w.servesHTTP:
+	case w.cfg.Close.Who == teardown.ServerFirst && !w.servesHTTP:
 		w.give(k, s, ClosedEarly)
 	default:
 		k.phase = closing
-		w.hold(k, w.closer.PeerClosed(w.loop, s, &k.tear))
+		if w.closer.PeerClosed(w.loop, s, &k.tear) {
+			w.stats.Stuck++
+		}
 	}
 }
 
@@ -153,7 +155,7 @@ func (w *worker) replied(k *conn, c *sockio.Completion) {
 	switch {
 	case c.Op != sockio.OpSend:
 		return
-	case c.Errno != 0 && !teardown.IsReset(c.Errno):
+	case c.Errno != 0 && !sockio.IsReset(c.Errno):
 		w.give(k, s, Other)
 		return
 	case c.Errno != 0:
@@ -220,6 +222,8 @@ func (w *worker) held(k *conn, c *sockio.Completion) {
 		w.loop.Recv(s, recvSize)
 	case c.Errno == 0 && w.cfg.Close.Who == teardown.BothAtOnce:
 		w.begin(k, s)
+	case c.Errno != 0 && !sockio.IsReset(c.Errno):
+		w.give(k, s, Other)
 	case c.Errno != 0:
 		k.phase, k.outcome = closing, ClosedEarly
 		w.closer.PeerReset(w.loop, s, &k.tear)
@@ -229,16 +233,11 @@ func (w *worker) held(k *conn, c *sockio.Completion) {
 }
 
 func (w *worker) closing(k *conn, c *sockio.Completion) {
-	step := w.closer.Complete(w.loop, &k.tear, c)
-	w.hold(k, step.Held)
-	if step.Gone {
+	switch step := w.closer.Complete(w.loop, &k.tear, c); {
+	case step.Held:
+		w.stats.Stuck++
+	case step.Gone:
 		w.gone(k, c.Sock)
-	}
-}
-
-func (w *worker) hold(k *conn, held bool) {
-	if held {
-		k.flags |= isHeld
 	}
 }
 

@@ -87,20 +87,17 @@ func (s *Server) listen() error {
 		if err := s.vacant(a); err != nil {
 			return fmt.Errorf("listen: %w", err)
 		}
-		var same []*sockio.Listener
+		i := len(s.listeners)
+		s.listeners = append(s.listeners, nil)
 		for range s.cfg.Listeners {
 			ln, err := sockio.Listen(a, sockio.ListenConfig{Backlog: s.cfg.Backlog, ReusePort: s.cfg.Listeners > 1})
 			if err != nil {
 				return fmt.Errorf("listen: %w", err)
 			}
 			a = ln.Addr // the others share the port that port 0 became
-			same = append(same, ln)
-			if len(same) == 1 {
-				s.listeners = append(s.listeners, nil)
-				s.addrs = append(s.addrs, ln.Addr)
-			}
-			s.listeners[len(s.listeners)-1] = same
+			s.listeners[i] = append(s.listeners[i], ln)
 		}
+		s.addrs = append(s.addrs, a)
 	}
 	return nil
 }
@@ -193,11 +190,11 @@ func (s *Server) Stall(d time.Duration) { s.say(sayStall, d) }
 
 // Shutdown drains: it stops listening, which resets what is still in the accept
 // queue, closes idle connections, lets the others have their reply, and waits until all
-// are gone or ctx is done. Stop must follow, and may come before it returns.
+// are gone, but for those that stay by policy, or ctx is done. Stop must follow, and may come before it returns.
 func (s *Server) Shutdown(ctx context.Context) (drained bool) {
 	st := s.say(sayDrain, 0)
 	s.closeListeners()
-	for st.Open > 0 {
+	for st.Open > st.Stuck {
 		select {
 		case <-ctx.Done():
 			return false

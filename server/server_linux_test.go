@@ -275,6 +275,33 @@ func TestShutdownWhileHolding(t *testing.T) {
 	}
 }
 
+// A connection that stays in CLOSE_WAIT by policy is not waited for.
+func TestShutdownLeavesStuckConnections(t *testing.T) {
+	socktest.Guard(t)
+	s := start(t, config("client:fin", "never", "echo:1,1"))
+	c := dial(t, s)
+	c.say("x")
+	c.hear(1)
+	_ = c.CloseWrite()
+	for deadline := time.Now().Add(bound); s.Stats().Stuck != 1; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the server does not notice the client's FIN")
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), bound)
+	defer cancel()
+	if !s.Shutdown(ctx) {
+		t.Error("not drained")
+	}
+	st, err := s.Stop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.Outcomes[Held] != 1 || st.Stuck != 0 || st.Open != 0 {
+		t.Errorf("%+v, want one held", st)
+	}
+}
+
 // What has not ended within the grace is reset by Stop.
 func TestShutdownGivesUp(t *testing.T) {
 	socktest.Guard(t)

@@ -33,6 +33,8 @@ func (o Outcome) String() string { return outcomeNames[o] }
 type Stats struct {
 	Accepted int64
 	Open     int64
+	// Stuck are those of Open that the policy leaves in CLOSE_WAIT until the server ends.
+	Stuck int64
 	// Requests is the number of requests answered.
 	Requests int64
 	Outcomes [numOutcomes]int64
@@ -54,6 +56,7 @@ func (s *Stats) ByName() map[string]int64 {
 func (s *Stats) add(o *Stats) {
 	s.Accepted += o.Accepted
 	s.Open += o.Open
+	s.Stuck += o.Stuck
 	s.Requests += o.Requests
 	for i := range s.Outcomes {
 		s.Outcomes[i] += o.Outcomes[i]

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
@@ -59,7 +60,7 @@ func newWorker(cfg *Config, id int) *worker {
 		talk:         exchange.NewServer(cfg.Exchange),
 		closer:       serverSide(cfg.Close, cfg.OnEOF),
 		httpCloser:   serverSide(teardown.Policy{Who: teardown.ServerFirst}, cfg.OnEOF),
-		closesFirst:  cfg.Close.Who == teardown.ServerFirst || cfg.Close.Who == teardown.BothAtOnce,
+		closesFirst:  cfg.Close.Active(sockstate.Server),
 		leavesUnread: cfg.Close.Who == teardown.ServerFirst && cfg.Close.How == teardown.Unread,
 		servesHTTP:   cfg.Exchange.Kind == exchange.HTTP,
 		exchanges:    int32(cfg.Requests),
@@ -150,7 +151,7 @@ func (w *worker) settle() {
 		switch {
 		case k.phase == free:
 			continue
-		case k.flags&isHeld != 0 || w.cfg.Close.Who == teardown.Nobody:
+		case k.tear.Held() || w.cfg.Close.Who == teardown.Nobody:
 			w.stats.Outcomes[Held]++
 		default:
 			w.stats.Outcomes[Aborted]++
@@ -158,4 +159,5 @@ func (w *worker) settle() {
 		w.stats.Open--
 		k.phase = free
 	}
+	w.stats.Stuck = 0
 }

@@ -18,6 +18,11 @@ func setsockopt(fd int32, o *Opt) Errno {
 	return e
 }
 
+func bind(fd int32, a *Addr) Errno {
+	_, _, e := unix.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&a.raw)), uintptr(a.len))
+	return e
+}
+
 func connect(fd int32, a *Addr) Errno {
 	_, _, e := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&a.raw)), uintptr(a.len))
 	return e

@@ -7,10 +7,7 @@ import (
 func (l *epoll) Accept(listener, index int) error {
 	if !l.accepts {
 		l.accepts = true
-		l.spare = make([]Sock, len(l.socks))
-		for i := range l.spare {
-			l.spare[i] = Sock(len(l.socks) - 1 - i)
-		}
+		l.slots = NewSlots(len(l.socks))
 	}
 	// Level-triggered, so that a queue left after a batch is not forgotten; exclusive, so that
 	// one connection does not wake every loop that shares the listener.
@@ -52,7 +49,7 @@ func (l *epoll) accept(i int) {
 			return // a handler has stopped accepting, or it is for the next Wait
 		}
 		ln := l.listeners[i]
-		if len(l.spare) == 0 {
+		if l.slots.Left() == 0 {
 			// Only the event, not the end of a batch, tells that one more connection is there.
 			if n == 0 {
 				l.starved = true
@@ -71,11 +68,9 @@ func (l *epoll) accept(i int) {
 			l.acceptFailed(ln, e)
 			return
 		}
-		s := l.spare[len(l.spare)-1]
-		l.spare = l.spare[:len(l.spare)-1]
+		s := l.slots.Take()
 		k := &l.socks[s]
-		k.fd, k.flag = int32(fd), sockFresh
-		k.gen = (k.gen + 1) & genMask
+		k.opened(fd, sockFresh)
 		l.complete(OpAccept, s, 0, ln.index)
 		l.perform()
 	}
@@ -87,7 +82,7 @@ func (l *epoll) free(s Sock) {
 	if !l.accepts {
 		return
 	}
-	l.spare = append(l.spare, s)
+	l.slots.Free(s)
 	if l.starved && l.retryAt != 0 {
 		l.retryAt = Now()
 	}

@@ -2,7 +2,6 @@ package sockio
 
 import (
 	"net/netip"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -22,7 +21,7 @@ type epoll struct {
 	epfd    int
 	waker   waker
 	socks   []epollSock
-	spare   []Sock // free slots for accepted connections, a stack
+	slots   Slots // for accepted connections
 	queue   []request
 	head    int // of queue: what is before it is done
 	buf     []byte
@@ -45,14 +44,30 @@ type epoll struct {
 	back      []lingered
 }
 
-// epollSock is one slot.
+// epollSock is one slot. Zero is one without a socket, so that slots nobody uses cost no memory.
 type epollSock struct {
-	began int64 // when connect was called
-	fd    int32
+	began int64  // when connect was called
+	file  int32  // the descriptor plus 1
 	gen   uint32 // tells the events of a slot's successive sockets apart
 	want  int32  // bytes of the pending recv
 	flag  uint16
 	epoch uint16 // counts cancels: what was queued before one is not done after it
+}
+
+// fd is the descriptor, -1 if there is none.
+func (k *epollSock) fd() int32 { return k.file - 1 }
+
+func (k *epollSock) opened(fd uintptr, flag uint16) {
+	k.file, k.flag = int32(fd)+1, flag
+	k.gen = (k.gen + 1) & genMask
+}
+
+// forget takes the descriptor out of the slot, to be closed.
+func (k *epollSock) forget() int {
+	fd := int(k.fd())
+	k.file = 0
+	k.gen = (k.gen + 1) & genMask
+	return fd
 }
 
 const (
@@ -122,9 +137,6 @@ func NewEpoll(cfg Config) (Loop, error) {
 		buf:     make([]byte, cfg.Buffer),
 		timers:  newTimers(cfg.Slots, Now()),
 		sends:   make(map[Sock]blockedSend),
-	}
-	for i := range l.socks {
-		l.socks[i].fd = -1
 	}
 	l.fire = func(s Sock) { l.complete(OpTimeout, s, 0, 0) }
 	l.linger.wake = l.waker.wake
@@ -268,19 +280,19 @@ func (l *epoll) do(r *request) {
 		k.flag |= pendRecv
 		l.register(k, r.s, false)
 	case OpPoll:
-		if k.flag&sockHup != 0 || k.flag&sockReadable != 0 && unread(k.fd) {
+		if k.flag&sockHup != 0 || k.flag&sockReadable != 0 && unread(k.fd()) {
 			l.polled(k, r.s)
 			return
 		}
 		k.flag = k.flag&^sockReadable | pendPoll
 		l.register(k, r.s, false)
 	case OpShutdown:
-		if _, _, e := unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(k.fd), unix.SHUT_WR, 0); e != 0 {
+		if _, _, e := unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(k.fd()), unix.SHUT_WR, 0); e != 0 {
 			l.complete(OpShutdown, r.s, e, 0)
 		}
 	case OpSetsockopt:
 		o := NewLinger(r.n)
-		if e := setsockopt(k.fd, &o); e != 0 {
+		if e := setsockopt(k.fd(), &o); e != 0 {
 			l.complete(OpSetsockopt, r.s, e, 0)
 		}
 	case OpClose:
@@ -298,23 +310,21 @@ func (l *epoll) dial(k *epollSock, r *request) {
 		l.complete(OpSocket, r.s, e, 0)
 		return
 	}
-	k.fd, k.flag = int32(fd), 0
-	k.gen = (k.gen + 1) & genMask
+	k.opened(fd, 0)
 	for i := range r.opts {
-		if e := setsockopt(k.fd, &r.opts[i]); e != 0 {
+		if e := setsockopt(k.fd(), &r.opts[i]); e != 0 {
 			l.complete(OpSetsockopt, r.s, e, 0)
 			return
 		}
 	}
 	if r.local != nil {
-		_, _, e := unix.RawSyscall(unix.SYS_BIND, fd, uintptr(unsafe.Pointer(&r.local.raw)), uintptr(r.local.len))
-		if e != 0 {
+		if e := bind(k.fd(), r.local); e != 0 {
 			l.complete(OpBind, r.s, e, 0)
 			return
 		}
 	}
 	k.began = Now()
-	e = connect(k.fd, r.remote)
+	e = connect(k.fd(), r.remote)
 	at := Now()
 	taken := 0
 	if e == unix.EINPROGRESS {
@@ -322,12 +332,12 @@ func (l *epoll) dial(k *epollSock, r *request) {
 	}
 	if e == unix.EINPROGRESS && l.early.worthwhile() {
 		if r.p != nil {
-			n, se := send(k.fd, r.p)
+			n, se := send(k.fd(), r.p)
 			if l.early.note(se != unix.EAGAIN) {
 				l.firstSent(k, r, n, se, at)
 				return
 			}
-		} else if e = connect(k.fd, r.remote); !l.early.note(e != unix.EALREADY) {
+		} else if e = connect(k.fd(), r.remote); !l.early.note(e != unix.EALREADY) {
 			e = unix.EINPROGRESS
 		}
 	}
@@ -350,7 +360,7 @@ func (l *epoll) dial(k *epollSock, r *request) {
 
 // firstSent reports a send that was tried before the connect was known to be over.
 func (l *epoll) firstSent(k *epollSock, r *request, n int, e Errno, at int64) {
-	if e != 0 && e != unix.EPIPE && e != unix.ECONNRESET {
+	if e != 0 && !IsReset(e) {
 		l.completeAt(OpConnect, r.s, e, 1, at) // the connect's error: ECONNREFUSED, EHOSTUNREACH
 		return
 	}
@@ -372,7 +382,7 @@ func (l *epoll) send(k *epollSock, s Sock, b blockedSend) {
 		return
 	}
 	for {
-		n, e := send(k.fd, b.p[b.sent:])
+		n, e := send(k.fd(), b.p[b.sent:])
 		switch {
 		case e == unix.EINTR:
 			continue
@@ -409,7 +419,7 @@ func (l *epoll) recv(k *epollSock, s Sock) {
 		return
 	}
 	for {
-		n, e := recv(k.fd, l.buf[:k.want])
+		n, e := recv(k.fd(), l.buf[:k.want])
 		switch {
 		case e == unix.EINTR:
 			continue
@@ -434,13 +444,11 @@ func (l *epoll) recv(k *epollSock, s Sock) {
 }
 
 func (l *epoll) close(k *epollSock, s Sock, lingers bool) {
-	if k.fd < 0 {
+	if k.file == 0 {
 		l.complete(OpClose, s, unix.ECANCELED, 0)
 		return
 	}
-	fd := int(k.fd)
-	k.fd = -1
-	k.gen = (k.gen + 1) & genMask
+	fd := k.forget()
 	if lingers {
 		l.linger.close(s, fd)
 		return
@@ -470,7 +478,7 @@ func (l *epoll) register(k *epollSock, s Sock, out bool) {
 		events |= unix.EPOLLOUT
 		flag |= sockOut
 	}
-	if e := l.control(op, int(k.fd), events, uint32(s), k.gen); e != 0 {
+	if e := l.control(op, int(k.fd()), events, uint32(s), k.gen); e != 0 {
 		l.fail(k, s, e)
 		return
 	}
@@ -549,7 +557,7 @@ func (l *epoll) event(ev *unix.EpollEvent) {
 // operation that follows, as if connect had not taken it: a reset before the
 // handshake is ECONNREFUSED (tcp_reset).
 func (l *epoll) afterHandshake(k *epollSock, e Errno) Errno {
-	if e == unix.ECONNRESET || e == unix.EPIPE {
+	if IsReset(e) {
 		k.flag |= sockReset | sockHup
 		return 0
 	}
@@ -561,7 +569,7 @@ func (l *epoll) connected(k *epollSock, s Sock, events uint32) {
 	b, first := l.sends[s]
 	delete(l.sends, s)
 	if events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
-		v, err := unix.GetsockoptInt(int(k.fd), unix.SOL_SOCKET, unix.SO_ERROR)
+		v, err := unix.GetsockoptInt(int(k.fd()), unix.SOL_SOCKET, unix.SO_ERROR)
 		e := Errno(v)
 		if err != nil {
 			e = err.(Errno)
@@ -588,25 +596,24 @@ func (l *epoll) lingered() {
 }
 
 func (l *epoll) Info(s Sock, into *sockstate.TCPInfo) error {
-	return tcpInfo(int(l.socks[s].fd), into)
+	return tcpInfo(int(l.socks[s].fd()), into)
 }
 
 func (l *epoll) LocalAddr(s Sock) (netip.AddrPort, error) {
-	return localAddr(int(l.socks[s].fd))
+	return localAddr(int(l.socks[s].fd()))
 }
 
 func (l *epoll) CloseAll(abort bool) error {
 	o := NewLinger(0)
 	for i := range l.socks {
 		k := &l.socks[i]
-		if k.fd < 0 {
+		if k.file == 0 {
 			continue
 		}
 		if abort {
-			_ = setsockopt(k.fd, &o) // the close below is what counts
+			_ = setsockopt(k.fd(), &o) // the close below is what counts
 		}
-		_ = unix.Close(int(k.fd))
-		k.fd = -1
+		_ = unix.Close(k.forget())
 	}
 	l.linger.finish(abort)
 	l.waker.close()

@@ -38,3 +38,6 @@ func ErrnoName(e Errno) string {
 
 // IsAddrInUse reports whether somebody else has the address that err was about.
 func IsAddrInUse(err error) bool { return errors.Is(err, unix.EADDRINUSE) }
+
+// IsReset tells the peer's RST from a connection that failed otherwise (ETIMEDOUT, EHOSTUNREACH).
+func IsReset(e Errno) bool { return e == unix.ECONNRESET || e == unix.EPIPE }

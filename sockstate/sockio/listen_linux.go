@@ -47,7 +47,12 @@ func Listen(addr netip.AddrPort, cfg ListenConfig) (*Listener, error) {
 			}
 			return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 		}},
-		{"bind", func() error { return bind(fd, a) }},
+		{"bind", func() error {
+			if e := bind(int32(fd), a); e != 0 {
+				return e
+			}
+			return nil
+		}},
 		{"listen", func() error { return unix.Listen(fd, cfg.Backlog) }},
 	}
 	for _, s := range steps {
@@ -62,14 +67,6 @@ func Listen(addr netip.AddrPort, cfg ListenConfig) (*Listener, error) {
 		return nil, err
 	}
 	return &Listener{FD: fd, Addr: at}, nil
-}
-
-func bind(fd int, a *Addr) error {
-	ap := a.AddrPort()
-	if a.V6() {
-		return unix.Bind(fd, &unix.SockaddrInet6{Port: int(ap.Port()), Addr: ap.Addr().As16()})
-	}
-	return unix.Bind(fd, &unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()})
 }
 
 // Close closes the listener. Connections in its accept queue are reset

@@ -298,8 +298,8 @@ func unused(t testing.TB, ip netip.Addr) netip.AddrPort {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = unix.Close(fd) })
-	if err := bind(fd, a); err != nil {
-		t.Fatal(err)
+	if e := bind(int32(fd), a); e != 0 {
+		t.Fatal(e)
 	}
 	at, err := localAddr(fd)
 	if err != nil {

@@ -19,7 +19,7 @@ type timers struct {
 type timerNode struct {
 	at         int64 // tick; may be beyond the wheel's reach
 	next, prev int32 // -1: none
-	place      int16 // level<<8 | bucket; -1: not set
+	place      int16 // 1 + (level<<8 | bucket); 0: not set, so that slots nobody uses cost no memory
 }
 
 const (
@@ -36,9 +36,6 @@ func newTimers(slots int, now int64) *timers {
 		for b := range t.heads[l] {
 			t.heads[l][b] = -1
 		}
-	}
-	for i := range t.nodes {
-		t.nodes[i].place = -1
 	}
 	return t
 }
@@ -66,7 +63,7 @@ func (t *timers) link(s int32, tick int64) {
 	bucket := int(near>>(level*wheelBits)) & (wheelSize - 1)
 	n := &t.nodes[s]
 	head := t.heads[level][bucket]
-	*n = timerNode{at: tick, next: head, prev: -1, place: int16(level<<wheelBits | bucket)}
+	*n = timerNode{at: tick, next: head, prev: -1, place: int16(1 + (level<<wheelBits | bucket))}
 	if head >= 0 {
 		t.nodes[head].prev = s
 	}
@@ -76,10 +73,11 @@ func (t *timers) link(s int32, tick int64) {
 
 func (t *timers) stop(s Sock) {
 	n := &t.nodes[s]
-	if n.place < 0 {
+	if n.place == 0 {
 		return
 	}
-	level, bucket := int(n.place)>>wheelBits, int(n.place)&(wheelSize-1)
+	place := int(n.place) - 1
+	level, bucket := place>>wheelBits, place&(wheelSize-1)
 	if n.next >= 0 {
 		t.nodes[n.next].prev = n.prev
 	}
@@ -91,7 +89,7 @@ func (t *timers) stop(s Sock) {
 			t.used[level][bucket/64] &^= 1 << (bucket % 64)
 		}
 	}
-	n.place = -1
+	n.place = 0
 }
 
 // next is the time at which expire has something to do: a timer to fire or a

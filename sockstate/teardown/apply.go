@@ -3,8 +3,6 @@ package teardown
 import (
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"lastack/sockstate"
 	"lastack/sockstate/sockio"
 )
@@ -130,9 +128,6 @@ func (m *Closer) PeerReset(l sockio.Loop, s sockio.Sock, c *Conn) {
 	m.close(l, s, c, EndRSTReceived, false)
 }
 
-// IsReset tells the peer's RST from a connection that failed otherwise (ETIMEDOUT, EHOSTUNREACH).
-func IsReset(e sockio.Errno) bool { return e == unix.ECONNRESET || e == unix.EPIPE }
-
 // Abandon closes with close(), whatever state the connection is in.
 func (m *Closer) Abandon(l sockio.Loop, s sockio.Sock, c *Conn) {
 	m.close(l, s, c, EndOther, false)
@@ -143,12 +138,6 @@ func (m *Closer) close(l sockio.Loop, s sockio.Sock, c *Conn, end End, lingers b
 	l.StopTimer(s)
 	l.Close(s, lingers)
 }
-
-// Closing reports whether close() is queued or under way.
-func (c *Conn) Closing() bool { return c.phase == phaseClosing }
-
-// Begun reports whether the teardown has begun.
-func (c *Conn) Begun() bool { return c.phase != phaseNone }
 
 // Held reports whether the connection stays as it is until somebody abandons it.
 func (c *Conn) Held() bool { return c.phase == phaseHeld || c.phase == phaseStuck }
@@ -181,7 +170,7 @@ func (m *Closer) received(l sockio.Loop, c *Conn, done *sockio.Completion) Step 
 	s := done.Sock
 	switch {
 	case c.phase == phaseClosing:
-	case IsReset(done.Errno):
+	case sockio.IsReset(done.Errno):
 		m.PeerReset(l, s, c)
 		return Step{PeerEnded: true, At: done.At}
 	case done.Errno != 0:

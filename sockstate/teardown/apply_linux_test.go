@@ -45,7 +45,7 @@ func (a *actor) Complete(c *sockio.Completion) {
 	s := c.Sock
 	unread := a.closer.Policy.How == Unread && a.closer.Policy.Active(a.side)
 	switch {
-	case a.tear.Begun():
+	case a.tear.phase != phaseNone:
 		a.take(a.closer.Complete(a.loop, &a.tear, c))
 	case c.Errno != 0:
 		// Server's unread: the client meets the reset in its exchange.

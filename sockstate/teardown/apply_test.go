@@ -114,11 +114,11 @@ func TestCloser(t *testing.T) {
 				t.Fatal(err)
 			}
 			l, c := &script{}, Conn{}
-			if c.Begun() {
+			if c.phase != phaseNone {
 				t.Error("begun before it has")
 			}
 			m.Begin(l, 0, &c)
-			if !c.Begun() {
+			if c.phase == phaseNone {
 				t.Error("not begun after it has")
 			}
 			if diff := cmp.Diff(test.begin, l.calls); diff != "" {
@@ -138,8 +138,8 @@ func TestCloser(t *testing.T) {
 			if c.End() != test.end {
 				t.Errorf("ended as %d; want %d", c.End(), test.end)
 			}
-			if want := test.end != Open; c.Closing() != want {
-				t.Errorf("closing: %v", c.Closing())
+			if want := test.end != Open; (c.phase == phaseClosing) != want {
+				t.Errorf("closing: %v", c.phase == phaseClosing)
 			}
 			if want := test.policy == "never" && test.end == Open || test.reaction == "never" && test.side == server && test.end == Open; c.Held() != want {
 				t.Errorf("held: %v; want %v", c.Held(), want)
@@ -156,7 +156,7 @@ func TestCloserAbandon(t *testing.T) {
 	if diff := cmp.Diff([]string{"recv", "stop", "close"}, l.calls); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if c.End() != EndOther || !c.Closing() || c.Held() {
+	if c.End() != EndOther || c.phase != phaseClosing || c.Held() {
 		t.Errorf("after it: %+v", c)
 	}
 }

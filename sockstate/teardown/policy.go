@@ -129,6 +129,10 @@ func (p *Policy) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
+// NeedsExchange reports whether p is about received data, so that without an exchange there
+// is nothing to leave unread.
+func (p Policy) NeedsExchange() bool { return p.How == Unread && p.Who != Nobody }
+
 // Active reports whether side closes first under p. Under both:fin both do.
 func (p Policy) Active(side sockstate.Side) bool {
 	switch p.Who {

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bytes"
 	"errors"
 
 	"lastack/sockstate/sockio"
@@ -39,10 +40,7 @@ func NewClient(cfg ClientConfig) *Client {
 	c := &Client{spec: cfg.Spec}
 	switch cfg.Spec.Kind {
 	case Echo:
-		c.ask = make([]byte, min(cfg.Spec.Request, echoChunk))
-		for i := range c.ask {
-			c.ask[i] = 'x'
-		}
+		c.ask = bytes.Repeat([]byte("x"), min(cfg.Spec.Request, echoChunk))
 		c.last = c.ask
 	case HTTP:
 		c.ask = AppendRequest(nil, cfg.Host, cfg.Spec.Path, cfg.Headers, false)
@@ -77,12 +75,17 @@ func (x *Client) Start(c *ClientConn, last bool) []byte {
 // Sent goes on after a send has completed: it sends the rest of the request, and
 // reports false, or the request is out.
 func (x *Client) Sent(l sockio.Loop, s sockio.Sock, c *ClientConn) (out bool) {
-	if c.send == 0 {
+	return sendRest(l, s, x.ask, &c.send)
+}
+
+// sendRest sends as much of what is left as chunk has, and reports false, or nothing is left.
+func sendRest(l sockio.Loop, s sockio.Sock, chunk []byte, left *int32) (out bool) {
+	if *left == 0 {
 		return true
 	}
-	n := min(c.send, int32(len(x.ask)))
-	c.send -= n
-	l.Send(s, x.ask[:n])
+	n := min(*left, int32(len(chunk)))
+	*left -= n
+	l.Send(s, chunk[:n])
 	return false
 }
 

@@ -38,10 +38,6 @@ func (r *ReplyParser) KeepAlive() bool { return r.f.keepAlive() }
 // Reset makes the parser ready for the next reply to a GET.
 func (r *ReplyParser) Reset() { r.f = framer{} }
 
-// ResetHead makes the parser ready for the reply to a HEAD, which has no body
-// whatever its header says.
-func (r *ReplyParser) ResetHead() { r.f = framer{flags: flagNoBody} }
-
 // RequestParser finds the end of an HTTP/1.1 request, as [ReplyParser] does for a
 // response; the zero value is ready. It reads a subset of what net/http's
 // ReadRequest reads, but does not look into the target, and refuses an HTTP/1.1

@@ -31,31 +31,11 @@ func AppendRequest(dst []byte, host, path string, headers []string, close bool) 
 	return appendConnection(dst, close)
 }
 
-// AppendReply appends a reply with body to dst; a status that has no body (1xx,
-// 204, 304) gets none.
-func AppendReply(dst []byte, status int, body []byte, close bool) []byte {
-	dst = AppendReplyHead(dst, status, len(body), close)
-	if !bodiless(status) {
-		dst = append(dst, body...)
-	}
-	return dst
-}
-
-// AppendReplyHead appends the header section of a reply whose body has the given
-// length: the whole reply to a HEAD. It has no Date: the bytes of a reply are
-// built once, and lastack stands for a server without a clock (RFC 9110, section 6.6.1).
-func AppendReplyHead(dst []byte, status, length int, close bool) []byte {
-	dst = append(dst, "HTTP/1.1 "...)
-	dst = strconv.AppendInt(dst, int64(status), 10)
-	dst = append(dst, ' ')
-	dst = append(dst, reason(status)...)
-	dst = append(dst, "\r\nServer: "+agent+"\r\n"...)
-	if !bodiless(status) {
-		dst = append(dst, "Content-Type: text/plain\r\nContent-Length: "...)
-		dst = strconv.AppendInt(dst, int64(length), 10)
-		dst = append(dst, "\r\n"...)
-	}
-	return appendConnection(dst, close)
+// httpReply is what the server answers to everything, to a HEAD without the body. It has
+// no Date: its bytes are built once, and lastack stands for a server without a clock (RFC 9110, section 6.6.1).
+func httpReply(close bool) []byte {
+	head := "HTTP/1.1 200 OK\r\nServer: " + agent + "\r\nContent-Type: text/plain\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n"
+	return append(appendConnection([]byte(head), close), body...)
 }
 
 func appendConnection(dst []byte, close bool) []byte {
@@ -63,28 +43,6 @@ func appendConnection(dst []byte, close bool) []byte {
 		return append(dst, "Connection: close\r\n\r\n"...)
 	}
 	return append(dst, "Connection: keep-alive\r\n\r\n"...)
-}
-
-func bodiless(status int) bool { return status/100 == 1 || status == 204 || status == 304 }
-
-// reason is the phrase for the statuses that lastack's server sends; RFC 9112,
-// section 4, allows an empty one.
-func reason(status int) string {
-	switch status {
-	case 200:
-		return "OK"
-	case 204:
-		return "No Content"
-	case 400:
-		return "Bad Request"
-	case 404:
-		return "Not Found"
-	case 500:
-		return "Internal Server Error"
-	case 503:
-		return "Service Unavailable"
-	}
-	return ""
 }
 
 func hasField(headers []string, name string) bool {

@@ -40,29 +40,24 @@ func TestAppendRequest(t *testing.T) {
 	}
 }
 
-func TestAppendReply(t *testing.T) {
-	const head = "HTTP/1.1 200 OK\r\nServer: lastack\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\n"
-	if diff := cmp.Diff(head+"hello", string(AppendReply(nil, 200, []byte("hello"), false))); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
-	}
-	if diff := cmp.Diff(head, string(AppendReplyHead(nil, 200, 5, false))); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
-	}
-	for _, status := range []int{200, 204, 304, 400, 404, 418, 500, 503} {
-		for _, close := range []bool{false, true} {
-			msg := AppendReply(nil, status, []byte("hello"), close)
-			want := verdict{Complete: true, Consumed: len(msg), Status: status, Keep: !close}
-			if diff := cmp.Diff(want, readReply(t, msg, false, whole)); diff != "" {
-				t.Errorf("%d: -want +got:\n%s", status, diff)
-			}
-			resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(msg)), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, err := io.ReadAll(resp.Body)
-			if want := bodiless(status); err != nil || (len(body) == 0) != want || resp.Close != close {
-				t.Errorf("%d: ReadResponse: body %q, close %v, error %v", status, body, resp.Close, err)
-			}
+func TestReplyBytes(t *testing.T) {
+	for _, close := range []bool{false, true} {
+		connection := map[bool]string{false: "keep-alive", true: "close"}[close]
+		msg := httpReply(close)
+		want := "HTTP/1.1 200 OK\r\nServer: lastack\r\nContent-Type: text/plain\r\nContent-Length: 8\r\nConnection: " + connection + "\r\n\r\nlastack\n"
+		if diff := cmp.Diff(want, string(msg)); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		if diff := cmp.Diff(verdict{Complete: true, Consumed: len(msg), Status: 200, Keep: !close}, readReply(t, msg, whole)); diff != "" {
+			t.Errorf("%s: parsed: -want +got:\n%s", connection, diff)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(msg)), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		if err != nil || string(got) != body || resp.Close != close {
+			t.Errorf("%s: ReadResponse: body %q, close %v, error %v", connection, got, resp.Close, err)
 		}
 	}
 }

@@ -64,7 +64,6 @@ const (
 
 const (
 	flagRequest uint16 = 1 << iota
-	flagNoBody         // reply to HEAD
 	flagHead           // request with the method HEAD
 	flagHTTP10
 	flagClose
@@ -454,12 +453,12 @@ func (f *framer) finish() {
 		return
 	case f.status/100 == 1:
 		f.state, f.word, f.left = stVersion, 0, 0
-		f.flags &= flagNoBody
+		f.flags = 0
 		return
 	}
 	f.word = 0
 	switch {
-	case f.flags&flagNoBody != 0, f.status == 204, f.status == 304:
+	case f.status == 204, f.status == 304:
 		f.state = stDone
 	case chunked:
 		f.state, f.left = stChunkSize, 0

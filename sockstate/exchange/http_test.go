@@ -61,12 +61,9 @@ func whole(n int) int { return n }
 
 func bytewise(int) int { return 1 }
 
-func readReply(t testing.TB, data []byte, head bool, cut func(int) int) verdict {
+func readReply(t testing.TB, data []byte, cut func(int) int) verdict {
 	t.Helper()
 	var p ReplyParser
-	if head {
-		p.ResetHead()
-	}
 	v := feed(t, &p, data, cut)
 	if v.Err == nil {
 		v.Complete = p.EOF()
@@ -94,7 +91,6 @@ func TestReply(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\n"
 	tests := []struct {
 		name, data, rest string
-		head             bool
 		want             verdict // Consumed is len(data)
 	}{
 		{name: "length", data: ok + "Content-Length: 5\r\n\r\nhello", rest: "HTTP", want: verdict{Status: 200, Keep: true}},
@@ -113,8 +109,6 @@ func TestReply(t *testing.T) {
 		{name: "until EOF, empty", data: ok + "Connection: keep-alive\r\n\r\n", want: verdict{Status: 200}},
 		{name: "204", data: "HTTP/1.1 204 No Content\r\n\r\n", rest: "x", want: verdict{Status: 204, Keep: true}},
 		{name: "304 with length", data: "HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n", rest: "x", want: verdict{Status: 304, Keep: true}},
-		{name: "HEAD", head: true, data: ok + "Content-Length: 7\r\n\r\n", rest: "x", want: verdict{Status: 200, Keep: true}},
-		{name: "HEAD chunked", head: true, data: ok + "Transfer-Encoding: chunked\r\n\r\n", rest: "x", want: verdict{Status: 200, Keep: true}},
 		{name: "interim", data: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\nConnection: close\r\n\r\n" + ok + "Content-Length: 1\r\n\r\nx", rest: "x", want: verdict{Status: 200, Keep: true}},
 		{name: "chunked", data: ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0A\r\n0123456789\r\n0\r\n\r\n", rest: "x", want: verdict{Status: 200, Keep: true}},
 		{name: "chunked, case", data: ok + "transfer-encoding:CHUNKED \r\n\r\n0\r\n\r\n", rest: "x", want: verdict{Status: 200, Keep: true}},
@@ -135,11 +129,11 @@ func TestReply(t *testing.T) {
 			tt.want.Consumed = len(tt.data)
 			data := []byte(tt.data + tt.rest)
 			for _, cut := range []func(int) int{whole, bytewise} {
-				if diff := cmp.Diff(tt.want, readReply(t, data, tt.head, cut)); diff != "" {
+				if diff := cmp.Diff(tt.want, readReply(t, data, cut)); diff != "" {
 					t.Errorf("-want +got:\n%s", diff)
 				}
 			}
-			againstReadResponse(t, data, tt.head)
+			againstReadResponse(t, data)
 		})
 	}
 }
@@ -214,7 +208,7 @@ func TestReplyRefused(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, cut := range []func(int) int{whole, bytewise} {
-				if v := readReply(t, []byte(tt.data), false, cut); v.Err != tt.want {
+				if v := readReply(t, []byte(tt.data), cut); v.Err != tt.want {
 					t.Errorf("got %v, want %v", v.Err, tt.want)
 				}
 			}
@@ -226,11 +220,11 @@ func TestReplyRefused(t *testing.T) {
 func TestHeaderBound(t *testing.T) {
 	const begin, end = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nA: ", "\r\n\r\n"
 	fits := begin + strings.Repeat("b", MaxHeader-len(begin)-len(end)) + end
-	if v := readReply(t, []byte(fits), false, whole); !v.Complete || v.Consumed != MaxHeader {
+	if v := readReply(t, []byte(fits), whole); !v.Complete || v.Consumed != MaxHeader {
 		t.Errorf("%d bytes: %+v", len(fits), v)
 	}
 	longer := begin + "b" + fits[len(begin):]
-	if v := readReply(t, []byte(longer), false, whole); v.Err != ErrHeaderTooLarge {
+	if v := readReply(t, []byte(longer), whole); v.Err != ErrHeaderTooLarge {
 		t.Errorf("%d bytes: %v, want %v", len(longer), v.Err, ErrHeaderTooLarge)
 	}
 }
@@ -320,21 +314,17 @@ func TestRequestIdle(t *testing.T) {
 
 // againstReadResponse fails where the parser completes what ReadResponse does not,
 // or elsewhere, or does not complete what it accepts.
-func againstReadResponse(t testing.TB, data []byte, head bool) {
+func againstReadResponse(t testing.TB, data []byte) {
 	t.Helper()
-	got := readReply(t, data, head, whole)
+	got := readReply(t, data, whole)
 	if got.Err != nil {
 		return
-	}
-	method := http.MethodGet
-	if head {
-		method = http.MethodHead
 	}
 	src := bytes.NewReader(data)
 	r := bufio.NewReaderSize(src, 1<<17)
 	var want verdict
 	for {
-		resp, err := http.ReadResponse(r, &http.Request{Method: method})
+		resp, err := http.ReadResponse(r, nil)
 		if err == nil && resp.StatusCode/100 == 1 {
 			continue
 		}
@@ -423,10 +413,9 @@ func TestAgainstTheStandardLibrary(t *testing.T) {
 		}
 		data := []byte(msg)
 		if kind == 0 {
-			head := r.IntN(5) == 0
-			againstReadResponse(t, data, head)
-			v := readReply(t, data, head, whole)
-			if diff := cmp.Diff(v, readReply(t, data, head, randomly(r.Uint64()))); diff != "" {
+			againstReadResponse(t, data)
+			v := readReply(t, data, whole)
+			if diff := cmp.Diff(v, readReply(t, data, randomly(r.Uint64()))); diff != "" {
 				t.Errorf("%q: -whole +in pieces:\n%s", data, diff)
 			}
 			if v.Complete {
@@ -458,14 +447,13 @@ func FuzzReply(f *testing.F) {
 		ok + "Content-Length: 1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\nTrailer: Content-Length\r\n\r\nx",
 		ok + "Connection: close\r\nContent-Length : 1\r\nfoo: bar\r\n baz\r\n\r\nx",
 	} {
-		f.Add([]byte(s), false, uint64(1))
-		f.Add([]byte(s), true, uint64(2))
+		f.Add([]byte(s), uint64(1))
 	}
-	f.Fuzz(func(t *testing.T, data []byte, head bool, seed uint64) {
-		againstReadResponse(t, data, head)
-		want := readReply(t, data, head, whole)
+	f.Fuzz(func(t *testing.T, data []byte, seed uint64) {
+		againstReadResponse(t, data)
+		want := readReply(t, data, whole)
 		for _, cut := range []func(int) int{bytewise, randomly(seed)} {
-			if diff := cmp.Diff(want, readReply(t, data, head, cut)); diff != "" {
+			if diff := cmp.Diff(want, readReply(t, data, cut)); diff != "" {
 				t.Errorf("%q: -whole +in pieces:\n%s", data, diff)
 			}
 		}

@@ -1,6 +1,10 @@
 package exchange
 
-import "lastack/sockstate/sockio"
+import (
+	"bytes"
+
+	"lastack/sockstate/sockio"
+)
 
 // Server is the answering end of an exchange: what all connections share.
 type Server struct {
@@ -19,13 +23,10 @@ func NewServer(spec Spec) *Server {
 	x := &Server{spec: spec}
 	switch spec.Kind {
 	case Echo:
-		x.chunk = make([]byte, min(spec.Response, echoChunk))
-		for i := range x.chunk {
-			x.chunk[i] = 'y'
-		}
+		x.chunk = bytes.Repeat([]byte("y"), min(spec.Response, echoChunk))
 	case HTTP:
-		x.keep = AppendReply(nil, 200, []byte(body), false)
-		x.close = AppendReply(nil, 200, []byte(body), true)
+		x.keep = httpReply(false)
+		x.close = httpReply(true)
 		x.headKeep = x.keep[:len(x.keep)-len(body)]
 		x.headClose = x.close[:len(x.close)-len(body)]
 	}
@@ -93,11 +94,5 @@ func (x *Server) Reply(l sockio.Loop, s sockio.Sock, c *ServerConn, last bool) (
 // Sent goes on after a send has completed: it sends the rest of the reply, and
 // reports false, or the reply is out.
 func (x *Server) Sent(l sockio.Loop, s sockio.Sock, c *ServerConn) (out bool) {
-	if c.send == 0 {
-		return true
-	}
-	n := min(c.send, int32(len(x.chunk)))
-	c.send -= n
-	l.Send(s, x.chunk[:n])
-	return false
+	return sendRest(l, s, x.chunk, &c.send)
 }

@@ -287,10 +287,10 @@ func TestServerPipelined(t *testing.T) {
 			"http",
 			Spec{Kind: HTTP, Path: "/"},
 			get + "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n" + "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n12345" + strings.Replace(get, "keep-alive", "close", 1),
-			string(AppendReply(nil, 200, []byte(body), false)) +
-				string(AppendReplyHead(nil, 200, len(body), false)) +
-				string(AppendReply(nil, 200, []byte(body), false)) +
-				string(AppendReply(nil, 200, []byte(body), true)),
+			string(httpReply(false)) +
+				strings.TrimSuffix(string(httpReply(false)), body) +
+				string(httpReply(false)) +
+				string(httpReply(true)),
 		},
 	}
 	for _, test := range tests {

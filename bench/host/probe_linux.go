@@ -5,12 +5,16 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"unsafe"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"lastack/sockstate"
+	"lastack/sockstate/sockdiag"
 )
 
 // Probe tries every feature. It needs no privilege: what is refused is an answer.
@@ -36,41 +40,13 @@ func Probe(ctx context.Context, o Options) (*Features, error) {
 	return f, ctx.Err()
 }
 
-// diagRequest is struct inet_diag_req_v2 (include/uapi/linux/inet_diag.h) for
-// IPv4 TCP. A cookie of all ones is INET_DIAG_NOCOOKIE.
-func diagRequest(states uint32, local *net.TCPAddr) []byte {
-	b := make([]byte, 56)
-	b[0], b[1] = unix.AF_INET, unix.IPPROTO_TCP
-	binary.NativeEndian.PutUint32(b[4:], states)
-	if local != nil {
-		binary.BigEndian.PutUint16(b[8:], uint16(local.Port))
-		copy(b[12:16], local.IP.To4())
-	}
-	binary.NativeEndian.PutUint64(b[48:], ^uint64(0))
-	return b
-}
-
-// execute sends one netlink request, which name names, and waits for the answer.
-func execute(name string, family int, m netlink.Message) error {
-	c, err := netlink.Dial(family, nil)
-	if err == nil {
-		defer c.Close()
-		_, err = c.Execute(m)
-	}
-	// The request says more than the library's own operations: dial, receive.
-	if op, ok := errors.AsType[*netlink.OpError](err); ok {
-		err = op.Err
-	}
-	return step(name, err)
-}
-
+// trySockDiag opens sock_diag, which proves itself with a dump of the listeners.
 func trySockDiag() error {
-	// Listeners alone: a dump of other states walks the whole hash of connections.
-	const listen = 1 << 10
-	return execute("SOCK_DIAG_BY_FAMILY", unix.NETLINK_SOCK_DIAG, netlink.Message{
-		Header: netlink.Header{Type: unix.SOCK_DIAG_BY_FAMILY, Flags: netlink.Request | netlink.Dump},
-		Data:   diagRequest(listen, nil),
-	})
+	c, err := sockdiag.Open(nil)
+	if err != nil {
+		return diagStep(err)
+	}
+	return c.Close()
 }
 
 // trySockDestroy destroys a listener of our own: sock_diag_destroy asks for the
@@ -84,20 +60,45 @@ func trySockDestroy(ctx context.Context) error {
 		return step("listen", err)
 	}
 	defer l.Close()
-	return execute("SOCK_DESTROY", unix.NETLINK_SOCK_DIAG, netlink.Message{
-		Header: netlink.Header{Type: unix.SOCK_DESTROY, Flags: netlink.Request | netlink.Acknowledge},
-		Data:   diagRequest(^uint32(0), l.Addr().(*net.TCPAddr)),
-	})
+	c, err := sockdiag.Open(nil)
+	if err != nil {
+		return diagStep(err)
+	}
+	defer c.Close()
+	own := sockstate.Filter{Servers: []netip.AddrPort{l.Addr().(*net.TCPAddr).AddrPort()}}
+	n, err := c.DestroyAll(&own, func(s *sockdiag.Socket) bool { return s.State == sockstate.Listen })
+	if err == nil && n == 0 {
+		err = &sockdiag.Error{Op: "destroy", Err: unix.ENOENT} // the dump missed it: nothing was tried
+	}
+	return diagStep(err)
+}
+
+// diagStep names the operation that failed and drops what sockdiag's message has beyond it: the
+// listener's port, of no use to anyone, and a remedy, which the judge gives.
+func diagStep(err error) error {
+	if e, ok := errors.AsType[*sockdiag.Error](err); ok {
+		return step("sock_diag "+e.Op, e.Err)
+	}
+	return step("sock_diag", err)
 }
 
 func tryNFTables() error {
-	return execute("NFT_MSG_GETGEN", unix.NETLINK_NETFILTER, netlink.Message{
-		Header: netlink.Header{
-			Type:  unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETGEN,
-			Flags: netlink.Request,
-		},
-		Data: make([]byte, 4), // struct nfgenmsg
-	})
+	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err == nil {
+		defer c.Close()
+		_, err = c.Execute(netlink.Message{
+			Header: netlink.Header{
+				Type:  unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETGEN,
+				Flags: netlink.Request,
+			},
+			Data: make([]byte, 4), // struct nfgenmsg
+		})
+	}
+	// The request says more than the library's own operations: dial, receive.
+	if op, ok := errors.AsType[*netlink.OpError](err); ok {
+		err = op.Err
+	}
+	return step("NFT_MSG_GETGEN", err)
 }
 
 func tryIOUring() Feature {

@@ -153,14 +153,7 @@ func (e *experiment) addStates(r *record.Run) {
 			r.TimeWait.PeakBySide[side.String()] = n
 		}
 	}
-	if n := e.namespaceLimits(sockstate.Client).MaxTimeWait; n > 0 {
-		r.TimeWait.MaxBuckets = int(n)
-	}
-}
-
-func (e *experiment) namespaceLimits(side sockstate.Side) observe.NamespaceLimits {
-	all := e.limits.Namespaces
-	return all[min(int(side), len(all)-1)]
+	r.TimeWait.MaxBuckets = int(e.limit("net.ipv4.tcp_max_tw_buckets"))
 }
 
 func bySide(count *[sockstate.NumSides][sockstate.NumStates]int) map[string]map[string]int {
@@ -195,7 +188,7 @@ func (e *experiment) addBooks(r *record.Run) {
 	_, grown := e.after.grown(&e.before)
 	b := &books{
 		plan: &e.cfg.Plan, groups: e.result.Groups, grown: grown,
-		env:     teardown.Env{FinTimeout: e.finTimeout(), MaxTWBuckets: int(max(e.namespaceLimits(sockstate.Client).MaxTimeWait, 0))},
+		env:     teardown.Env{FinTimeout: e.finTimeout(), MaxTWBuckets: int(e.limit("net.ipv4.tcp_max_tw_buckets"))},
 		exact:   e.cfg.Sandbox != nil,
 		settled: r.Settle.Done,
 		lossy:   e.cfg.Lossy,

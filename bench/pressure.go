@@ -2,28 +2,29 @@ package bench
 
 import (
 	"fmt"
+	"math"
 	"time"
 
+	"lastack/bench/host"
 	"lastack/bench/record"
-	"lastack/sockstate"
-	"lastack/sockstate/observe"
 )
 
 // maxPairs bounds the pairs that a record lists.
 const maxPairs = 16
 
-// known is a gauge or limit for the record, where 0 stands for unknown.
+// known is a gauge for the record, where 0 stands for unknown.
 func known(n int64) int64 { return max(n, 0) }
 
 func (e *experiment) addPressure(r *record.Run) {
-	s, l := e.sampler, e.limits
-	ns := e.namespaceLimits(sockstate.Client)
+	s := e.sampler
 	g := &s.gauges
 	p := &r.Pressure
 	pairs := s.pairs()
-	p.Ports = record.Ports{Available: max(ns.Ports, 0)}
-	if ns.PortLow >= 0 {
-		p.Ports.Range = fmt.Sprintf("%d %d", ns.PortLow, ns.PortHigh)
+	// Where only the list of reserved ports cannot be read, the range stands alone.
+	lo, hi, free, _ := e.facts.LocalPorts()
+	p.Ports = record.Ports{Available: free}
+	if hi > 0 {
+		p.Ports.Range = fmt.Sprintf("%d %d", lo, hi)
 	}
 	if sp := e.cfg.Plan.Groups[0].SourcePorts; !sp.IsZero() {
 		p.Ports.Range = fmt.Sprintf("%d %d", sp.Lo, sp.Hi)
@@ -38,17 +39,17 @@ func (e *experiment) addPressure(r *record.Run) {
 	if len(pairs) > maxPairs {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("pressure.port_pairs: the %d fullest of %d pairs are listed", maxPairs, len(pairs)))
 	}
-	p.Fds = record.Fds{Peak: int(known(g.Fds)), Limit: known(l.NoFile), ServerPeak: int(known(g.ServerFds))}
+	p.Fds = record.Fds{Peak: int(known(g.Fds)), Limit: int64(min(e.facts.NoFileSoft, math.MaxInt64)), ServerPeak: int(known(g.ServerFds))}
 	p.Memory = record.Memory{
-		TCPPeakBytes: known(g.TCPMem), TCPLimitBytes: known(e.hostLimit(l.TCPMem, e.tcpMem)),
+		TCPPeakBytes: known(g.TCPMem), TCPLimitBytes: e.hostLimit(tcpMem),
 		SlabPeakBytes: known(s.slabPeak), RSSPeakBytes: known(g.RSSPeak), ServerRSSPeakBytes: known(g.ServerRSS),
 	}
 	p.AcceptQueuePeak, p.Backlog = s.peakQueue, s.backlog
-	p.Orphans = record.Gauge{Peak: known(g.Orphans), Limit: known(e.hostLimit(l.MaxOrphans, e.maxOrphans))}
-	p.TWBuckets = record.Gauge{Peak: known(g.TimeWait), Limit: known(ns.MaxTimeWait)}
-	p.Files = record.Gauge{Peak: known(g.Files), Limit: known(l.Files)}
-	if ns.Conntrack > 0 {
-		p.Conntrack = &record.Gauge{Peak: known(g.Conntrack), Limit: ns.Conntrack}
+	p.Orphans = record.Gauge{Peak: known(g.Orphans), Limit: e.hostLimit(maxOrphans)}
+	p.TWBuckets = record.Gauge{Peak: known(g.TimeWait), Limit: e.limit("net.ipv4.tcp_max_tw_buckets")}
+	p.Files = record.Gauge{Peak: known(g.Files), Limit: e.limit("fs.file-max")}
+	if limit := e.limit("net.netfilter.nf_conntrack_max"); limit > 0 {
+		p.Conntrack = &record.Gauge{Peak: known(g.Conntrack), Limit: limit}
 	}
 	if a, b := e.after.psi, e.before.psi; a != nil && b != nil {
 		p.PSI = &record.PSI{
@@ -69,23 +70,27 @@ func (e *experiment) plannedPairs() int {
 	return n
 }
 
-// hostLimit is a limit of the whole host, which a sandbox cannot read itself.
-func (e *experiment) hostLimit(here int64, outside func() int64) int64 {
-	if here != observe.Unknown || e.cfg.Host == nil {
-		return here
+// limit is a sysctl that bounds the run, 0 if unknown: of the client's namespace if it is a namespace's.
+func (e *experiment) limit(sysctl string) int64 {
+	n, _ := e.facts.Sysctl(sysctl)
+	return max(n, 0)
+}
+
+// hostLimit is a limit of the whole host, which a sandbox cannot read itself; 0 if unknown.
+func (e *experiment) hostLimit(of func(*host.Facts) (int64, bool)) int64 {
+	n, ok := of(e.facts)
+	if !ok && e.cfg.Host != nil {
+		n, _ = of(e.cfg.Host)
 	}
-	return outside()
+	return max(n, 0)
 }
 
-func (e *experiment) tcpMem() int64 {
-	pages, _ := e.cfg.Host.TCPMemoryPages()
-	return pages * e.cfg.Host.PageBytes
+func tcpMem(f *host.Facts) (int64, bool) {
+	pages, ok := f.TCPMemoryPages()
+	return pages * f.PageBytes, ok
 }
 
-func (e *experiment) maxOrphans() int64 {
-	n, _ := e.cfg.Host.Sysctl("net.ipv4.tcp_max_orphans")
-	return n
-}
+func maxOrphans(f *host.Facts) (int64, bool) { return f.Sysctl("net.ipv4.tcp_max_orphans") }
 
 func (e *experiment) addCPU(r *record.Run) {
 	s := e.sampler

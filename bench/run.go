@@ -19,10 +19,9 @@ import (
 
 // experiment is a Config being carried out.
 type experiment struct {
-	cfg    Config
-	facts  *host.Facts
-	limits *observe.Limits
-	watch  *observe.Observer
+	cfg   Config
+	facts *host.Facts // the client's namespace is this process's
+	watch *observe.Observer
 
 	server *server.Server
 	load   *loadgen.Generator
@@ -96,11 +95,6 @@ func (e *experiment) prepare() (err error) {
 	if err != nil {
 		return err
 	}
-	limits, err := e.watch.Limits()
-	if err != nil {
-		return err
-	}
-	e.limits = &limits
 	e.before, err = e.read()
 	if err != nil {
 		return err

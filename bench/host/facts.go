@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	"lastack/sockstate/observe"
 )
 
 // ErrUnsupported is returned, wrapped, by everything here that needs Linux.
@@ -124,7 +122,7 @@ func (f *Facts) LocalPorts() (lo, hi, free int, ok bool) {
 	if err1 != nil || err2 != nil || lo > hi {
 		return 0, 0, 0, false
 	}
-	free, err := observe.UsablePorts(lo, hi, f.Sysctls["net.ipv4.ip_local_reserved_ports"])
+	free, err := usablePorts(lo, hi, f.Sysctls["net.ipv4.ip_local_reserved_ports"])
 	return lo, hi, free, err == nil
 }
 

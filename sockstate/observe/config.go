@@ -8,7 +8,7 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// Unknown is the value of a gauge or limit that this kernel or namespace does not have, or
+// Unknown is the value of a gauge that this kernel or namespace does not have, or
 // does not show to this user. It is never a measured value.
 const Unknown = -1
 

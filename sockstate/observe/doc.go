@@ -1,13 +1,12 @@
 // Package observe watches a load from outside: it chooses the source of the census, and
-// reads the kernel's counters, gauges and limits, the CPU time of those who take part, and
-// what all this costs.
+// reads the kernel's counters and gauges, the CPU time of those who take part, and what all
+// this costs.
 //
 //	            New: which source works in these namespaces?
 //	                 |
 //	Sample ----------+-- census: sock_diag, or /proc/net/tcp     every interval
 //	                 +-- gauges: sockstat, fds, conntrack ...
 //	Counters, CPU, PSI, Slabs: cumulative, read before and after
-//	Limits: what there is to run out of
 //
 // What belongs to a network namespace is read through descriptors opened inside it, so
 // that it is the right namespace's whichever thread reads.

@@ -17,7 +17,6 @@ type namespace struct {
 	snmp, netstat, sockstat *os.File
 	// conntrack is nil where the kernel has no connection tracking.
 	conntrack *os.File
-	limits    NamespaceLimits
 }
 
 func openNamespace(ns *sockio.Namespace) (*namespace, error) {
@@ -52,8 +51,7 @@ func openNamespace(ns *sockio.Namespace) (*namespace, error) {
 				*f.into = file
 			}
 		}
-		n.limits, err = readNamespaceLimits(n.id)
-		return err
+		return nil
 	})
 	if err != nil {
 		_ = n.close() // opened to read: nothing is lost

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -307,70 +306,6 @@ func TestGauges(t *testing.T) {
 	}
 	if g.Conntrack > 0 {
 		t.Errorf("%d conntrack entries in a namespace without rules, want 0", g.Conntrack)
-	}
-}
-
-func TestLimits(t *testing.T) {
-	ns := socktest.NewNamespace(t)
-	err := ns.Do(func() error {
-		for name, value := range map[string]string{
-			"ip_local_port_range":     "40000 40999",
-			"ip_local_reserved_ports": "40010-40019,50000",
-			"tcp_max_tw_buckets":      "1234",
-		} {
-			if err := os.WriteFile("/proc/sys/net/ipv4/"+name, []byte(value), 0); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := newObserver(t, Config{Namespaces: []*sockio.Namespace{ns, nil}})
-	l, err := o.Limits()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := l.Namespaces[0]
-	got.Conntrack = 0
-	if d := cmp.Diff(NamespaceLimits{ID: ns.ID(), PortLow: 40000, PortHigh: 40999, Ports: 990, MaxTimeWait: 1234}, got); d != "" {
-		t.Errorf("-want +got\n%s", d)
-	}
-	here, err := sockio.CurrentNamespace()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer here.Close()
-	if own := l.Namespaces[1]; own.ID != here.ID() || own.Ports <= 0 || own.MaxTimeWait <= 0 {
-		t.Errorf("own namespace: %+v", own)
-	}
-	var rlim unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &rlim); err != nil {
-		t.Fatal(err)
-	}
-	if l.NoFile != int64(rlim.Cur) || l.Files <= 0 || l.Memory <= 0 {
-		t.Errorf("%+v", l)
-	}
-	for _, s := range []struct {
-		path string
-		got  int64
-	}{{"tcp_mem", l.TCPMem}, {"tcp_max_orphans", l.MaxOrphans}} {
-		b, err := os.ReadFile("/proc/sys/net/ipv4/" + s.path)
-		if errors.Is(err, fs.ErrNotExist) {
-			if s.got != Unknown {
-				t.Errorf("%s is %d, where there is none", s.path, s.got)
-			}
-			continue
-		}
-		fields := strings.Fields(string(b))
-		want, _ := strconv.ParseInt(fields[len(fields)-1], 10, 64)
-		if s.path == "tcp_mem" {
-			want *= int64(os.Getpagesize())
-		}
-		if s.got != want {
-			t.Errorf("%s is %d, want %d", s.path, s.got, want)
-		}
 	}
 }
 

@@ -29,9 +29,6 @@ func (*Observer) Counters() ([]sockstate.Counters, error) { return nil, ErrUnsup
 // CPU needs Linux.
 func (*Observer) CPU(Threads) (CPU, error) { return CPU{}, ErrUnsupported }
 
-// Limits needs Linux.
-func (*Observer) Limits() (Limits, error) { return Limits{}, ErrUnsupported }
-
 // PSI is nil.
 func (*Observer) PSI() *PSI { return nil }
 

@@ -1,0 +1,45 @@
+package host
+
+import "testing"
+
+func TestUsablePorts(t *testing.T) {
+	tests := []struct {
+		low, high int
+		reserved  string
+		want      int
+		err       string
+	}{
+		{32768, 60999, "", 28232, ""},
+		{40000, 40999, "40010-40019,50000", 990, ""},
+		{40000, 40999, "39990-40009,40005,40990-65535\n", 980, ""},
+		{1, 65535, "1-65535", 0, ""},
+		{7, 7, "", 1, ""},
+		{7, 6, "", 0, "7 to 6 is no range of ports"},
+		{0, 65536, "", 0, "0 to 65536 is no range of ports"},
+		{1, 2, "x", 0, `reserved ports "x": "x" is no port`},
+		{1, 2, "9-8", 0, `reserved ports "9-8": "9-8" is no range`},
+		{1, 2, "1-65536", 0, `reserved ports "1-65536": "1-65536" is no range`},
+	}
+	for _, tt := range tests {
+		got, err := usablePorts(tt.low, tt.high, tt.reserved)
+		msg := ""
+		if err != nil {
+			msg = err.Error()
+		}
+		if got != tt.want || msg != tt.err {
+			t.Errorf("%d to %d less %q: %d, %q; want %d, %q", tt.low, tt.high, tt.reserved, got, msg, tt.want, tt.err)
+		}
+	}
+}
+
+func FuzzUsablePorts(f *testing.F) {
+	for _, s := range []string{"", "8080", "8080,9000-9010", "1-", "-1", "65535-1", ","} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		const low, high = 32768, 60999
+		if n, err := usablePorts(low, high, s); err == nil && (n < 0 || n > high-low+1) {
+			t.Errorf("%d usable ports of %d", n, high-low+1)
+		}
+	})
+}

@@ -1,0 +1,19 @@
+package observe
+
+import "time"
+
+// PSI reads the pressure totals, nil on a kernel that has none (CONFIG_PSI, psi=1).
+func (o *Observer) PSI() *PSI {
+	var p PSI
+	for _, r := range []struct {
+		name string
+		into *time.Duration
+	}{{"cpu", &p.CPU}, {"memory", &p.Memory}, {"io", &p.IO}} {
+		stats, err := o.proc.PSIStatsForResource(r.name)
+		if err != nil || stats.Some == nil {
+			return nil
+		}
+		*r.into = time.Duration(stats.Some.Total) * time.Microsecond
+	}
+	return &p
+}

@@ -21,10 +21,8 @@ func (c *Config) preflight(f *host.Facts) error {
 	refuse := func(format string, args ...any) error {
 		return &RefusedError{"connections", host.Count(int64(planned)), fmt.Sprintf(format, args...)}
 	}
-	need, have := sockets*host.SocketBytes, f.AvailableBytes
-	if f.CgroupMemoryBytes > 0 {
-		have = min(have, f.CgroupMemoryBytes)
-	}
+	need := sockets * host.SocketBytes
+	have, _ := f.UsableMemory()
 	if have > 0 && need > have*9/10 {
 		return refuse("needs about %s of kernel memory (%s for each of %s sockets), and %s are available: ask for at most %s",
 			host.Bytes(need), host.Bytes(host.SocketBytes), host.Count(sockets), host.Bytes(have), host.Count(int64(planned)*(have*9/10)/need))

@@ -109,6 +109,15 @@ func (f *Facts) Can(capability string) bool {
 	return false
 }
 
+// UsableMemory bounds in bytes what this process may take: what the host has available, or the
+// limit of the cgroup if that is less, which byCgroup tells. It is 0 if unknown.
+func (f *Facts) UsableMemory() (bytes int64, byCgroup bool) {
+	if c := f.CgroupMemoryBytes; c > 0 && c < f.AvailableBytes {
+		return c, true
+	}
+	return f.AvailableBytes, false
+}
+
 // LocalPorts is net.ipv4.ip_local_port_range, and the number of its ports that are
 // not reserved: what one source address can open to one destination. ok is false
 // if the range could not be read.

@@ -75,10 +75,10 @@ func (j *judge) limits() {
 	j.say("CPUs", degradedIf(few), cpus,
 		"latencies hold waits for the CPU: give it at least 2 whole CPUs and no quota, or load a server elsewhere")
 
-	memory := f.AvailableBytes
+	memory, byCgroup := f.UsableMemory()
 	of := "of " + Bytes(f.MemoryBytes)
-	if c := f.CgroupMemoryBytes; c > 0 && c < memory {
-		memory, of = c, "by cgroup limit (memory.max)"
+	if byCgroup {
+		of = "by cgroup limit (memory.max)"
 	}
 	j.say("memory", degradedIf(memory < littleMemory),
 		fmt.Sprintf("%s available %s: room for about %s idle connections with both ends here (%.1f kB each)",

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"lastack/bench/host"
+	"lastack/bench/quantity"
 	"lastack/sockstate/teardown"
 )
 
@@ -19,17 +20,17 @@ func (c *Config) preflight(f *host.Facts) error {
 		sockets *= 2
 	}
 	refuse := func(format string, args ...any) error {
-		return &RefusedError{"connections", host.Count(int64(planned)), fmt.Sprintf(format, args...)}
+		return &RefusedError{"connections", quantity.Count(int64(planned)), fmt.Sprintf(format, args...)}
 	}
 	need := sockets * host.SocketBytes
 	have, _ := f.UsableMemory()
 	if have > 0 && need > have*9/10 {
 		return refuse("needs about %s of kernel memory (%s for each of %s sockets), and %s are available: ask for at most %s",
-			host.Bytes(need), host.Bytes(host.SocketBytes), host.Count(sockets), host.Bytes(have), host.Count(int64(planned)*(have*9/10)/need))
+			quantity.Bytes(need), quantity.Bytes(host.SocketBytes), quantity.Count(sockets), quantity.Bytes(have), quantity.Count(int64(planned)*(have*9/10)/need))
 	}
 	if files, ok := f.Sysctl("fs.file-max"); ok && sockets+f.Usage.Files > files {
 		return refuse("needs %s open files, and the whole host may have %s (fs.file-max), of which %s are taken: raise it, or ask for fewer",
-			host.Count(sockets), host.Count(files), host.Count(f.Usage.Files))
+			quantity.Count(sockets), quantity.Count(files), quantity.Count(f.Usage.Files))
 	}
 	return nil
 }
@@ -42,7 +43,7 @@ func (c *Config) orphanWarning(f *host.Facts) string {
 		g := &c.Plan.Groups[i]
 		if ok && g.Plateau > 0 && g.Close.How != teardown.RST && int64(g.Connections) > limit/2 {
 			return fmt.Sprintf("pressure.orphans: %s connections closed at once may exceed tcp_max_orphans (%s for the whole host, counted double under pressure): the kernel then resets instead of closing; --close-rate paces it",
-				host.Count(int64(g.Connections)), host.Count(limit))
+				quantity.Count(int64(g.Connections)), quantity.Count(limit))
 		}
 	}
 	return ""

@@ -3,7 +3,7 @@ package bench
 import (
 	"fmt"
 
-	"lastack/bench/host"
+	"lastack/bench/quantity"
 )
 
 // slotsAtMost bounds what no plan asks for, where RLIMIT_NOFILE is as good as none.
@@ -33,12 +33,12 @@ func (c *Config) divideFds(limit int64) (load, server int, err error) {
 		}
 		remedy := "raise it (ulimit -n)"
 		if budget >= ends {
-			remedy += ", or ask for at most " + host.Count(int64(budget/ends))
+			remedy += ", or ask for at most " + quantity.Count(int64(budget/ends))
 		}
 		return 0, 0, &RefusedError{
-			"connections", host.Count(int64(planned)),
+			"connections", quantity.Count(int64(planned)),
 			fmt.Sprintf("needs %s descriptors (%s), and RLIMIT_NOFILE leaves %s of %s: %s",
-				host.Count(int64(planned*ends)), why, host.Count(int64(max(budget, 0))), host.Count(limit), remedy),
+				quantity.Count(int64(planned*ends)), why, quantity.Count(int64(max(budget, 0))), quantity.Count(limit), remedy),
 		}
 	}
 	most := max(planned, slotsAtMost)

@@ -5,7 +5,7 @@ import (
 	"math"
 	"time"
 
-	"lastack/bench/host"
+	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/sockstate"
 	"lastack/sockstate/teardown"
@@ -39,7 +39,7 @@ func judge(r *record.Run) record.Verdict {
 	j.accounting()
 	if r.Interrupted {
 		v.LimitedBy = record.LimitInterrupted
-		v.Reasons = append([]string{fmt.Sprintf("stopped by a signal after %s: what follows is the part until then", seconds(r.ElapsedS))}, v.Reasons...)
+		v.Reasons = append([]string{fmt.Sprintf("stopped by a signal after %s: what follows is the part until then", quantity.Seconds(r.ElapsedS))}, v.Reasons...)
 	}
 	return v
 }
@@ -88,10 +88,10 @@ func (j *judgement) ports() bool {
 	pairs := max(p.Pairs, len(r.Pressure.Pairs), 1)
 	where := "the 1 source and destination pair"
 	if pairs > 1 {
-		where = fmt.Sprintf("each of %s source and destination pairs", host.Count(int64(pairs)))
+		where = fmt.Sprintf("each of %s source and destination pairs", quantity.Count(int64(pairs)))
 	}
 	j.limit(record.LimitPorts, false, "%s of %s attempts found no free local port (EADDRNOTAVAIL): %s ports for %s, %s in use at the fullest",
-		host.Count(n), host.Count(r.Connections.Attempted), host.Count(int64(p.Available)), where, host.Count(int64(p.PeakInUse)))
+		quantity.Count(n), quantity.Count(r.Connections.Attempted), quantity.Count(int64(p.Available)), where, quantity.Count(int64(p.PeakInUse)))
 	if r.Predicted.TimeWait == sockstate.Server.String() || r.Predicted.TimeWait == teardown.HeldByNone.String() {
 		j.portsOfOpen(pairs)
 	} else {
@@ -116,19 +116,19 @@ func (j *judgement) portsOfTimeWait(pairs int) {
 		against = "it was asked for"
 	}
 	j.because("the client closes first, so each connection keeps its port for the %.0f s of TIME_WAIT: %s ports / %.0f s = %s connections/s sustained; %s %s/s",
-		twSeconds, host.Count(ports), twSeconds, perSecond(float64(ports)/twSeconds), against, perSecond(rate))
+		twSeconds, quantity.Count(ports), twSeconds, quantity.PerSecond(float64(ports)/twSeconds), against, quantity.PerSecond(rate))
 	if available > 0 {
 		if need := int64(math.Ceil(rate * twSeconds / float64(available))); need > int64(pairs) {
 			j.advise("more addresses: %s connections/s for %.0f s each need %s pairs of %s ports: --source with %s addresses, or that many targets",
-				perSecond(rate), twSeconds, host.Count(need), host.Count(int64(available)), host.Count(need))
+				quantity.PerSecond(rate), twSeconds, quantity.Count(need), quantity.Count(int64(available)), quantity.Count(need))
 		}
 	}
 	if available < widenBelow {
 		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives %s for each pair, %s connections/s with as many pairs`,
-			host.Count(mostPorts), perSecond(float64(mostPorts*pairs)/twSeconds))
+			quantity.Count(mostPorts), quantity.PerSecond(float64(mostPorts*pairs)/twSeconds))
 	}
 	if !j.reuses() {
-		j.advise("reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1 s (tcp_tw_reuse_delay), up to %s connections/s here; 2, the default, does so on loopback only", host.Count(ports))
+		j.advise("reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1 s (tcp_tw_reuse_delay), up to %s connections/s here; 2, the default, does so on loopback only", quantity.Count(ports))
 	}
 	j.advise("no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port")
 }
@@ -136,10 +136,10 @@ func (j *judgement) portsOfTimeWait(pairs int) {
 // portsOfOpen: the client keeps no TIME_WAIT, so it was open connections that held the ports.
 func (j *judgement) portsOfOpen(pairs int) {
 	available := j.r.Pressure.Ports.Available
-	j.because("no TIME_WAIT stays with the client here, so it was connections still open that held the ports: up to %s at once", host.Count(j.r.Connections.PeakOpen))
-	j.advise("more addresses: --source with more of them, or more targets: each pair has %s ports of its own", host.Count(int64(available)))
+	j.because("no TIME_WAIT stays with the client here, so it was connections still open that held the ports: up to %s at once", quantity.Count(j.r.Connections.PeakOpen))
+	j.advise("more addresses: --source with more of them, or more targets: each pair has %s ports of its own", quantity.Count(int64(available)))
 	if available < widenBelow {
-		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives %s for each pair, %s in all`, host.Count(mostPorts), host.Count(mostPorts*int64(pairs)))
+		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives %s for each pair, %s in all`, quantity.Count(mostPorts), quantity.Count(mostPorts*int64(pairs)))
 	}
 	j.advise("fewer connections at once: a smaller --connections or --rate, or a shorter --hold")
 }
@@ -169,7 +169,7 @@ func (j *judgement) descriptors() bool {
 	n := j.r.Outcomes[record.OutcomeNoFD]
 	if s := j.r.Server; n == 0 && s != nil && s.AcceptErrors["EMFILE"]+s.AcceptErrors["ENFILE"] > 0 {
 		j.limit(record.LimitFds, false, "the embedded server had no descriptor for a connection %s times (RLIMIT_NOFILE %s): those waited in the accept queue",
-			host.Count(s.AcceptErrors["EMFILE"]+s.AcceptErrors["ENFILE"]), host.Count(j.r.Pressure.Fds.Limit))
+			quantity.Count(s.AcceptErrors["EMFILE"]+s.AcceptErrors["ENFILE"]), quantity.Count(j.r.Pressure.Fds.Limit))
 		j.advise("raise the limit (ulimit -n), or ask for fewer --connections: each takes a descriptor at both ends")
 		return true
 	}
@@ -177,7 +177,7 @@ func (j *judgement) descriptors() bool {
 		return false
 	}
 	f := j.r.Pressure.Fds
-	j.limit(record.LimitFds, false, "%s attempts found no free descriptor: %s in use of %s (RLIMIT_NOFILE)", host.Count(n), host.Count(int64(f.Peak)), host.Count(f.Limit))
+	j.limit(record.LimitFds, false, "%s attempts found no free descriptor: %s in use of %s (RLIMIT_NOFILE)", quantity.Count(n), quantity.Count(int64(f.Peak)), quantity.Count(f.Limit))
 	j.advise("raise the limit: ulimit -n, LimitNOFILE= of systemd, or nofile of the container; or bound the load with --connections")
 	return true
 }
@@ -190,7 +190,7 @@ func (j *judgement) memory() bool {
 		return false
 	}
 	j.limit(record.LimitMemory, false, "TCP's buffers held %s of the %s that tcp_mem allows; %s attempts failed with ENOBUFS or ENOMEM",
-		host.Bytes(m.TCPPeakBytes), host.Bytes(m.TCPLimitBytes), host.Count(n))
+		quantity.Bytes(m.TCPPeakBytes), quantity.Bytes(m.TCPLimitBytes), quantity.Count(n))
 	j.advise("raise net.ipv4.tcp_mem (pages, of the whole host), or hold fewer connections")
 	return true
 }
@@ -200,7 +200,7 @@ func (j *judgement) conntrack() bool {
 	if c == nil || c.Limit == 0 || c.Peak < c.Limit*99/100 {
 		return false
 	}
-	j.limit(record.LimitConntrack, false, "connection tracking was full: %s of %s entries", host.Count(c.Peak), host.Count(c.Limit))
+	j.limit(record.LimitConntrack, false, "connection tracking was full: %s of %s entries", quantity.Count(c.Peak), quantity.Count(c.Limit))
 	j.advise("raise net.netfilter.nf_conntrack_max, or exempt the load with a notrack rule")
 	return true
 }
@@ -225,7 +225,7 @@ func (j *judgement) lateness() bool {
 	if j.crowded() {
 		by = record.LimitPorts
 	}
-	j.limit(by, false, "the generator started 1 %% of the arrivals more than %s late (lag p99) at %s/s", micros(lag.P99Us), perSecond(j.r.Rate.TargetPerS))
+	j.limit(by, false, "the generator started 1 %% of the arrivals more than %s late (lag p99) at %s/s", quantity.Micros(lag.P99Us), quantity.PerSecond(j.r.Rate.TargetPerS))
 	j.cpuReason()
 	j.crowdedReason()
 	j.advise("a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less")
@@ -239,10 +239,10 @@ func (j *judgement) capped() bool {
 	}
 	by, what := record.LimitConnections, "the cap of --connections"
 	if !j.hasCap() {
-		by, what = record.LimitFds, fmt.Sprintf("the %s descriptors that this process may have (RLIMIT_NOFILE)", host.Count(j.r.Pressure.Fds.Limit))
+		by, what = record.LimitFds, fmt.Sprintf("the %s descriptors that this process may have (RLIMIT_NOFILE)", quantity.Count(j.r.Pressure.Fds.Limit))
 	}
 	j.limit(by, false, "%s of %s arrivals had to wait for a free slot, %s were never started: %s bound the rate",
-		host.Count(c.Capped), host.Count(c.Scheduled), host.Count(max(c.Scheduled-c.Attempted, 0)), what)
+		quantity.Count(c.Capped), quantity.Count(c.Scheduled), quantity.Count(max(c.Scheduled-c.Attempted, 0)), what)
 	if j.idle() < 1-busy {
 		j.cpuReason()
 	}
@@ -250,7 +250,7 @@ func (j *judgement) capped() bool {
 	if by == record.LimitFds {
 		more = "the limit (ulimit -n)"
 	}
-	j.advise("raise %s above rate x lifecycle (%s were open at once), or shorten --hold", more, host.Count(c.PeakOpen))
+	j.advise("raise %s above rate x lifecycle (%s were open at once), or shorten --hold", more, quantity.Count(c.PeakOpen))
 	return true
 }
 
@@ -269,8 +269,8 @@ func (j *judgement) buckets() bool {
 	if n == 0 {
 		return false
 	}
-	j.limit(record.LimitTWBuckets, true, "%s closed connections skipped TIME_WAIT: tcp_max_tw_buckets is %s, which lasts for %.0f closes/s",
-		host.Count(n), host.Count(int64(j.r.TimeWait.MaxBuckets)), float64(j.r.TimeWait.MaxBuckets)/twSeconds)
+	j.limit(record.LimitTWBuckets, true, "%s closed connections skipped TIME_WAIT: tcp_max_tw_buckets is %s, which lasts for %s closes/s",
+		quantity.Count(n), quantity.Count(int64(j.r.TimeWait.MaxBuckets)), quantity.PerSecond(float64(j.r.TimeWait.MaxBuckets)/twSeconds))
 	j.advise("raise net.ipv4.tcp_max_tw_buckets (256 to 768 B each), or accept it: TIME_WAIT's protection is lost for those")
 	return true
 }
@@ -286,13 +286,13 @@ func (j *judgement) queues() bool {
 	syn := c["TcpExtTCPReqQFullDrop"] + c["TcpExtTCPReqQFullDoCookies"]
 	switch {
 	case overflow > 0:
-		j.limit(record.LimitAcceptQueue, true, "the accept queue overflowed %s times (%s): clients that were dropped retry their SYN after 1 s", host.Count(overflow), j.backlog())
+		j.limit(record.LimitAcceptQueue, true, "the accept queue overflowed %s times (%s): clients that were dropped retry their SYN after 1 s", quantity.Count(overflow), j.backlog())
 		j.advise("a larger --backlog (net.core.somaxconn caps it), more --listeners, or a server that accepts faster")
 	case syn > 0:
-		j.limit(record.LimitSYNDrops, true, "the SYN queue was full %s times", host.Count(syn))
+		j.limit(record.LimitSYNDrops, true, "the SYN queue was full %s times", quantity.Count(syn))
 		j.advise("raise net.ipv4.tcp_max_syn_backlog and the listener's backlog")
 	case drops > 0:
-		j.limit(record.LimitSYNDrops, true, "the listeners dropped %s SYNs", host.Count(drops))
+		j.limit(record.LimitSYNDrops, true, "the listeners dropped %s SYNs", quantity.Count(drops))
 	default:
 		return false
 	}
@@ -303,12 +303,12 @@ func (j *judgement) queues() bool {
 func (j *judgement) backlog() string {
 	sum := j.r.Pressure.Backlog
 	if s := j.r.Server; s != nil && s.Listeners > 1 {
-		return fmt.Sprintf("backlog %s of each of %s listeners", host.Count(int64(sum/s.Listeners)), host.Count(int64(s.Listeners)))
+		return fmt.Sprintf("backlog %s of each of %s listeners", quantity.Count(int64(sum/s.Listeners)), quantity.Count(int64(s.Listeners)))
 	}
 	if sum == 0 {
 		return "backlog unknown"
 	}
-	return "backlog " + host.Count(int64(sum))
+	return "backlog " + quantity.Count(int64(sum))
 }
 
 // failures: most of the load failed at the target.
@@ -323,13 +323,13 @@ func (j *judgement) failures() bool {
 			worst, n = o, k
 		}
 	}
-	return j.limit(record.LimitServer, c.Completed > 0, "%s of %s lifecycles failed, most as %s (%s)", host.Count(c.Failed), host.Count(c.Attempted), worst, host.Count(n))
+	return j.limit(record.LimitServer, c.Completed > 0, "%s of %s lifecycles failed, most as %s (%s)", quantity.Count(c.Failed), quantity.Count(c.Attempted), worst, quantity.Count(n))
 }
 
 func (j *judgement) plateau() bool {
 	for i := range j.r.Plan.Groups {
 		if g := &j.r.Plan.Groups[i]; g.PlateauNs > 0 {
-			return j.limit(record.LimitConnections, true, "%s connections were open at once, of %s asked for", host.Count(j.r.Connections.PeakOpen), host.Count(int64(g.Connections)))
+			return j.limit(record.LimitConnections, true, "%s connections were open at once, of %s asked for", quantity.Count(j.r.Connections.PeakOpen), quantity.Count(int64(g.Connections)))
 		}
 	}
 	return false
@@ -404,7 +404,7 @@ func (j *judgement) crowdedReason() {
 	}
 	p := j.r.Pressure.Ports
 	j.because("half the local ports of a pair were taken (%s of %s): connect then searches past all of them, and 1 %% took more than %s",
-		host.Count(int64(p.PeakInUse)), host.Count(int64(p.Available)), micros(j.r.Latency["connect"].P99Us))
+		quantity.Count(int64(p.PeakInUse)), quantity.Count(int64(p.Available)), quantity.Micros(j.r.Latency["connect"].P99Us))
 	reuse := " tcp_tw_reuse=1,"
 	if j.reuses() {
 		reuse = ""
@@ -459,13 +459,13 @@ func (j *judgement) rate() bool {
 	}
 	c := j.r.Connections
 	if j.met() {
-		all := "all " + host.Count(c.Attempted)
+		all := "all " + quantity.Count(c.Attempted)
 		if c.Attempted != c.Scheduled {
-			all = host.Count(c.Attempted) + " of " + host.Count(c.Scheduled)
+			all = quantity.Count(c.Attempted) + " of " + quantity.Count(c.Scheduled)
 		}
-		return j.limit(record.LimitTarget, true, "%s arrivals of the schedule were started, lag p99 %s", all, micros(j.r.Latency["lag"].P99Us))
+		return j.limit(record.LimitTarget, true, "%s arrivals of the schedule were started, lag p99 %s", all, quantity.Micros(j.r.Latency["lag"].P99Us))
 	}
-	return j.limit(record.LimitUnknown, false, "%s of %s arrivals of the schedule were started", host.Count(c.Attempted), host.Count(c.Scheduled))
+	return j.limit(record.LimitUnknown, false, "%s of %s arrivals of the schedule were started", quantity.Count(c.Attempted), quantity.Count(c.Scheduled))
 }
 
 func (j *judgement) held() bool {
@@ -473,14 +473,14 @@ func (j *judgement) held() bool {
 	if c.Unfinished == 0 || c.Completed > 0 || j.r.Interrupted {
 		return false
 	}
-	return j.limit(record.LimitConnections, true, "%s connections were opened and held", host.Count(c.Unfinished))
+	return j.limit(record.LimitConnections, true, "%s connections were opened and held", quantity.Count(c.Unfinished))
 }
 
 func (j *judgement) slots() bool {
 	if j.r.Plan.Count > 0 && j.r.Pressure.CPU.ElapsedS < 1 {
 		return j.limit(record.LimitConnections, true, "the run was over too soon to say what bound it")
 	}
-	return j.limit(record.LimitConnections, true, "%s connections at once, each waiting for the other side most of the time: %s", host.Count(j.r.Connections.PeakOpen), j.waiting())
+	return j.limit(record.LimitConnections, true, "%s connections at once, each waiting for the other side most of the time: %s", quantity.Count(j.r.Connections.PeakOpen), j.waiting())
 }
 
 func (j *judgement) waiting() string {
@@ -488,7 +488,7 @@ func (j *judgement) waiting() string {
 	if !ok {
 		return "more would give more"
 	}
-	return fmt.Sprintf("a lifecycle took %s on average; more connections would give more", micros(l.MeanUs))
+	return fmt.Sprintf("a lifecycle took %s on average; more connections would give more", quantity.Micros(l.MeanUs))
 }
 
 // accounting: a ledger that does not close makes every number doubtful.
@@ -496,37 +496,7 @@ func (j *judgement) accounting() {
 	for _, c := range j.r.Accounting {
 		if !c.OK && c.Exact {
 			j.v.Valid = false
-			j.because("the accounting does not close: %s should be %s, and is %s", c.Name, rangeText(c.Want), host.Count(c.Got))
+			j.because("the accounting does not close: %s should be %s, and is %s", c.Name, c.Want, quantity.Count(c.Got))
 		}
 	}
-}
-
-func rangeText(r record.Range) string {
-	if r.Min == r.Max {
-		return host.Count(r.Min)
-	}
-	return host.Count(r.Min) + " to " + host.Count(r.Max)
-}
-
-// perSecond is a rate: whole from 10 on, so that 16.7 does not become 16.
-func perSecond(r float64) string {
-	if r < 10 {
-		return fmt.Sprintf("%.1f", r)
-	}
-	return host.Count(int64(math.Round(r)))
-}
-
-func seconds(s float64) string { return micros(s * 1e6) }
-
-// micros is a time in the unit that suits it, to three digits.
-func micros(us float64) string {
-	for _, u := range []struct {
-		us   float64
-		name string
-	}{{1e6, "s"}, {1e3, "ms"}, {1, "µs"}} {
-		if v := us / u.us; v >= 1 {
-			return fmt.Sprintf("%.*f %s", max(0, 2-int(math.Log10(v))), v, u.name)
-		}
-	}
-	return fmt.Sprintf("%.0f ns", us*1e3)
 }

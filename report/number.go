@@ -5,35 +5,16 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"lastack/bench/quantity"
 )
-
-// thousands prints n with separators: 12,345.
-func thousands(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	sign := ""
-	if strings.HasPrefix(s, "-") {
-		sign, s = "-", s[1:]
-	}
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return sign + s
-}
-
-// rate prints a number per second: one decimal below a thousand, where it still tells something.
-func rate(v float64) string {
-	if v >= 1000 && v < math.MaxInt64/2 {
-		return thousands(int64(math.Round(v)))
-	}
-	return strconv.FormatFloat(v, 'f', 1, 64)
-}
 
 // askedRate prints a rate as it was asked for.
 func askedRate(v float64) string {
 	if v != math.Trunc(v) || v > math.MaxInt64/2 {
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	}
-	return thousands(int64(v))
+	return quantity.Count(int64(v))
 }
 
 // percent prints the share of n in d. It says 0 and 100 only where they are exact.
@@ -72,81 +53,22 @@ func usage(n, d float64) string {
 	return strconv.FormatFloat(p, 'f', 1, 64) + " %"
 }
 
-// significant prints v, 0 <= v < 1000, with three digits.
-func significant(v float64) string {
-	switch {
-	case v < 9.995:
-		return strconv.FormatFloat(v, 'f', 2, 64)
-	case v < 99.95:
-		return strconv.FormatFloat(v, 'f', 1, 64)
-	default:
-		return strconv.FormatFloat(v, 'f', 0, 64)
-	}
-}
-
-// scale splits a time in microseconds into three digits and a unit.
-func scale(us float64) (number, unit string) {
-	switch {
-	case us == 0:
-		return "0", "s"
-	case us < 0.9995:
-		return strconv.FormatFloat(us*1e3, 'f', 0, 64), "ns"
-	case us < 999.5:
-		return significant(us), "µs"
-	case us < 999.5e3:
-		return significant(us / 1e3), "ms"
-	case us < 999.5e6:
-		return significant(us / 1e6), "s"
-	case us < 1e15:
-		return thousands(int64(math.Round(us / 1e6))), "s"
-	default:
-		return strconv.FormatFloat(us/1e6, 'e', 1, 64), "s"
-	}
-}
-
-// micros prints a time: 1.24 ms.
-func micros(us float64) string {
-	n, u := scale(us)
-	return n + " " + u
-}
-
-// cell is micros with the unit in two columns, so that numbers align in a table.
+// cell is quantity.Micros with the unit in two columns, so that numbers align in a table.
 func cell(us float64) string {
-	n, u := scale(us)
-	if u == "s" {
-		u = "s "
+	s := quantity.Micros(us)
+	if strings.HasSuffix(s, " s") {
+		s += " "
 	}
-	return n + " " + u
+	return s
 }
-
-func seconds(s float64) string { return micros(s * 1e6) }
 
 // asked prints a time as it was asked for, without zeros at its end: 10 s.
 func asked(ns int64) string {
-	n, u := scale(float64(ns) / 1e3)
+	n, unit, _ := strings.Cut(quantity.Micros(float64(ns)/1e3), " ")
 	if strings.Contains(n, ".") {
 		n = strings.TrimRight(strings.TrimRight(n, "0"), ".")
 	}
-	return n + " " + u
-}
-
-// size prints bytes.
-func size(n int64) string {
-	if n < 1024 {
-		return thousands(n) + " B"
-	}
-	v := float64(n)
-	for _, u := range []string{"KiB", "MiB", "GiB"} {
-		v /= 1024
-		if v < 999.5 {
-			return significant(v) + " " + u
-		}
-	}
-	v /= 1024
-	if v < 999.5 {
-		return significant(v) + " TiB"
-	}
-	return thousands(int64(v)) + " TiB"
+	return n + " " + unit
 }
 
 // short prints v in at most width columns, SI-shortened: 12.3k. width is at least 4.

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"math"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -9,11 +8,6 @@ import (
 
 func TestNumbers(t *testing.T) {
 	tests := []struct{ got, want string }{
-		{thousands(0), "0"},
-		{thousands(999), "999"},
-		{thousands(1000), "1,000"},
-		{thousands(-1234567), "-1,234,567"},
-		{thousands(math.MinInt64), "-9,223,372,036,854,775,808"},
 		{percent(0, 10), "0 %"},
 		{percent(10, 10), "100 %"},
 		{percent(1, 0), ""},
@@ -24,28 +18,11 @@ func TestNumbers(t *testing.T) {
 		{usage(1, 1e6), "< 0.1 %"},
 		{usage(99_999, 100_000), "99.9 %"},
 		{usage(129, 128), "100.8 %"},
-		{rate(0), "0.0"},
-		{rate(999.94), "999.9"},
-		{rate(12345.6), "12,346"},
 		{askedRate(500), "500"},
 		{askedRate(0.25), "0.25"},
-		{micros(0), "0 s"},
-		{micros(0.001), "1 ns"},
-		{micros(0.9994), "999 ns"},
-		{micros(0.9996), "1.00 µs"},
-		{micros(9.996), "10.0 µs"},
-		{micros(999.4), "999 µs"},
-		{micros(999.6), "1.00 ms"},
-		{micros(59_949_999), "59.9 s"},
-		{micros(3.6e9), "3,600 s"},
-		{micros(1e300), "1.0e+294 s"},
 		{asked(10e9), "10 s"},
 		{asked(1500e6), "1.5 s"},
 		{asked(300e9), "300 s"},
-		{size(0), "0 B"},
-		{size(1023), "1,023 B"},
-		{size(1 << 20), "1.00 MiB"},
-		{size(math.MaxInt64), "8,388,608 TiB"},
 		{short(12_345, 5), "12345"},
 		{short(123_456, 5), "123k"},
 		{short(12_345, 4), "12k"},

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"lastack/bench/quantity"
 	"lastack/bench/record"
 )
 
@@ -53,7 +54,7 @@ func (t *text) headline() {
 	}
 	t.hang(join(" ", "lastack", r.Version, kind)+":", t.what())
 	if r.Interrupted {
-		t.line("INTERRUPTED after " + seconds(r.ElapsedS) + ": all numbers are of that part")
+		t.line("INTERRUPTED after " + quantity.Seconds(r.ElapsedS) + ": all numbers are of that part")
 	}
 	if groups := r.Plan.Groups; len(groups) > 0 {
 		t.hang("  target    ", t.target(groups))
@@ -112,18 +113,18 @@ func (t *text) what() string {
 func extent(durationNs, count int64) string {
 	switch {
 	case durationNs > 0 && count > 0:
-		return "for " + asked(durationNs) + " or " + thousands(count) + " lifecycles"
+		return "for " + asked(durationNs) + " or " + quantity.Count(count) + " lifecycles"
 	case durationNs > 0:
 		return "for " + asked(durationNs)
 	case count > 0:
-		return "for " + thousands(count) + " lifecycles"
+		return "for " + quantity.Count(count) + " lifecycles"
 	}
 	return ""
 }
 
 // describe puts one group of a plan in words.
 func describe(g record.Group, durationNs, count int64) string {
-	n := thousands(int64(g.Connections))
+	n := quantity.Count(int64(g.Connections))
 	var s string
 	switch {
 	case g.PlateauNs > 0 && g.Close == "never":
@@ -161,7 +162,7 @@ func describe(g record.Group, durationNs, count int64) string {
 		s += ", exchange " + g.Exchange
 	}
 	if g.Requests > 1 {
-		s += " x " + thousands(int64(g.Requests))
+		s += " x " + quantity.Count(int64(g.Requests))
 	}
 	if g.ThinkNs > 0 {
 		s += ", " + asked(g.ThinkNs) + " apart"
@@ -291,10 +292,10 @@ func host(h record.Host) string {
 		parts = append(parts, s)
 	}
 	if h.MemoryBytes > 0 {
-		parts = append(parts, size(h.MemoryBytes)+" memory")
+		parts = append(parts, quantity.Bytes(h.MemoryBytes)+" memory")
 	}
 	if h.NoFile > 0 {
-		parts = append(parts, "at most "+thousands(h.NoFile)+" descriptors")
+		parts = append(parts, "at most "+quantity.Count(h.NoFile)+" descriptors")
 	}
 	if len(parts) == 0 {
 		return "not recorded"
@@ -308,11 +309,11 @@ func (t *text) when() string {
 	if !r.Started.IsZero() {
 		parts = append(parts, moment(r.Started))
 	}
-	s := seconds(r.ElapsedS) + " measured"
+	s := quantity.Seconds(r.ElapsedS) + " measured"
 	if r.Plan.WarmupNs > 0 {
 		s += " after " + asked(r.Plan.WarmupNs) + " of warm-up"
 		if r.Warmup != nil {
-			s += " (" + thousands(r.Warmup.Attempted) + " lifecycles, not in the result)"
+			s += " (" + quantity.Count(r.Warmup.Attempted) + " lifecycles, not in the result)"
 		}
 	}
 	if r.Plan.RampNs > 0 {

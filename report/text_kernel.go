@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"lastack/bench/quantity"
 	"lastack/bench/record"
 )
 
@@ -38,11 +39,11 @@ func (t *text) predicted() {
 		}
 		want := p.Counters[name]
 		if len(t.run.Counters) == 0 {
-			tab.row(shortNames(name), between(want), "not read", "", "")
+			tab.row(shortNames(name), want.String(), "not read", "", "")
 			continue
 		}
 		got := lookup(t.run.Counters, name)
-		tab.row(shortNames(name), between(want), thousands(got), agreement(want.Contains(got), t.alone()), "")
+		tab.row(shortNames(name), want.String(), quantity.Count(got), agreement(want.Contains(got), t.alone()), "")
 	}
 	if len(tab.rows) > 1 {
 		tab.write(&t.page)
@@ -117,23 +118,16 @@ func (t *text) timeWaitSeen() string {
 	var seen []string
 	for _, side := range keys(tw.PeakBySide) {
 		if tw.PeakBySide[side] > 0 {
-			seen = append(seen, "the "+side+" (peak "+thousands(int64(tw.PeakBySide[side]))+")")
+			seen = append(seen, "the "+side+" (peak "+quantity.Count(int64(tw.PeakBySide[side]))+")")
 		}
 	}
 	switch {
 	case len(seen) > 0:
 		return "; seen on " + strings.Join(seen, " and ")
 	case tw.Peak > 0:
-		return "; seen (peak " + thousands(int64(tw.Peak)) + ")"
+		return "; seen (peak " + quantity.Count(int64(tw.Peak)) + ")"
 	}
 	return "; none seen"
-}
-
-func between(r record.Range) string {
-	if r.Min == r.Max {
-		return thousands(r.Min)
-	}
-	return thousands(r.Min) + " to " + thousands(r.Max)
 }
 
 // lookup finds a counter, or the sum of several as "TW + TWKilled", with or without
@@ -178,7 +172,7 @@ func (t *text) accounting() {
 	tab := table{indent: "  ", first: 36, cell: 8, notes: true}
 	tab.row("", "expected", "counted", "", "")
 	for _, c := range checks {
-		tab.row(shortNames(c.Name), between(c.Want), thousands(c.Got), agreement(c.OK, c.Exact), c.Note)
+		tab.row(shortNames(c.Name), c.Want.String(), quantity.Count(c.Got), agreement(c.OK, c.Exact), c.Note)
 	}
 	tab.write(&t.page)
 	t.beside("accounting")
@@ -200,9 +194,9 @@ func (t *text) counters() {
 		if all[c.name] == 0 {
 			continue
 		}
-		row := []string{c.name, thousands(all[c.name])}
+		row := []string{c.name, quantity.Count(all[c.name])}
 		for _, side := range split {
-			row = append(row, thousands(t.run.CountersBySide[side][c.name]))
+			row = append(row, quantity.Count(t.run.CountersBySide[side][c.name]))
 		}
 		words := c.words
 		if want, ok := t.run.Predicted.Counters[c.name]; ok && want.Contains(all[c.name]) {
@@ -232,7 +226,7 @@ func (t *text) tcpInfo() {
 		t.beside("tcp_info")
 		return
 	}
-	t.section("TCP_INFO", "of "+thousands(ti.Sampled)+" connections sampled just before they closed")
+	t.section("TCP_INFO", "of "+quantity.Count(ti.Sampled)+" connections sampled just before they closed")
 	rows := latencyRows("  ")
 	if ti.RTTUs != nil && ti.RTTUs.Count > 0 {
 		latencyRow(&rows, "rtt", *ti.RTTUs)
@@ -243,12 +237,12 @@ func (t *text) tcpInfo() {
 	if len(rows.rows) > 1 {
 		rows.write(&t.page)
 	}
-	facts := []string{"segments sent again " + thousands(ti.Retransmits), "lost " + thousands(ti.Lost)}
+	facts := []string{"segments sent again " + quantity.Count(ti.Retransmits), "lost " + quantity.Count(ti.Lost)}
 	if ti.SndMSS > 0 {
-		facts = append(facts, "median MSS "+thousands(ti.SndMSS)+" B")
+		facts = append(facts, "median MSS "+quantity.Count(ti.SndMSS)+" B")
 	}
 	if ti.SndCwnd > 0 {
-		facts = append(facts, "median cwnd "+thousands(ti.SndCwnd)+" segments")
+		facts = append(facts, "median cwnd "+quantity.Count(ti.SndCwnd)+" segments")
 	}
 	t.hang("  ", strings.Join(facts, ";  "))
 	t.beside("tcp_info")
@@ -261,10 +255,10 @@ func (t *text) server() {
 		t.beside("server")
 		return
 	}
-	aside := fmt.Sprintf("its own ledger: %d %s, backlog %s", s.Listeners, plural(s.Listeners, "listener", "listeners"), thousands(int64(s.Backlog)))
+	aside := fmt.Sprintf("its own ledger: %d %s, backlog %s", s.Listeners, plural(s.Listeners, "listener", "listeners"), quantity.Count(int64(s.Backlog)))
 	t.section("SERVER", aside)
 	tab := table{indent: "  ", first: 22, cell: 10, notes: true}
-	tab.row("accepted", thousands(s.Accepted), "", "")
+	tab.row("accepted", quantity.Count(s.Accepted), "", "")
 	share := func(n int64) string { return percent(float64(n), float64(s.Accepted)) }
 	sum := s.Open
 	for _, name := range append(record.OutcomeNames(), unknownOutcomes(s.Outcomes)...) {
@@ -273,22 +267,22 @@ func (t *text) server() {
 			continue
 		}
 		sum += n
-		tab.row("  "+name, thousands(n), share(n), serverWords(name))
+		tab.row("  "+name, quantity.Count(n), share(n), serverWords(name))
 	}
 	if s.Open > 0 {
-		tab.row("  still open", thousands(s.Open), share(s.Open), "")
+		tab.row("  still open", quantity.Count(s.Open), share(s.Open), "")
 	}
 	if s.Requests > 0 {
-		tab.row("exchanges", thousands(s.Requests), "", "")
+		tab.row("exchanges", quantity.Count(s.Requests), "", "")
 	}
 	for _, name := range keys(s.AcceptErrors) {
 		if s.AcceptErrors[name] > 0 {
-			tab.row("accept errors, "+name, thousands(s.AcceptErrors[name]), "", "")
+			tab.row("accept errors, "+name, quantity.Count(s.AcceptErrors[name]), "", "")
 		}
 	}
 	tab.write(&t.page)
 	if sum != s.Accepted {
-		t.hang("  ! ", "these add up to "+thousands(sum)+", not the "+thousands(s.Accepted)+" accepted")
+		t.hang("  ! ", "these add up to "+quantity.Count(sum)+", not the "+quantity.Count(s.Accepted)+" accepted")
 	}
 	t.beside("server")
 }
@@ -326,9 +320,9 @@ func (t *text) observer() {
 			share = " (" + usage(c.CPUS, float64(cpu.CPUs)*cpu.ElapsedS) + " of the machine)"
 		}
 		s := fmt.Sprintf("%s %s, %s CPU in all%s, the slowest took %s; %s sockets looked at",
-			thousands(int64(c.Samples)), plural(c.Samples, "sample", "samples"), seconds(c.CPUS), share, micros(c.LongestMs*1e3), thousands(c.SocketsSeen))
+			quantity.Count(int64(c.Samples)), plural(c.Samples, "sample", "samples"), quantity.Seconds(c.CPUS), share, quantity.Micros(c.LongestMs*1e3), quantity.Count(c.SocketsSeen))
 		if c.SkippedTicks > 0 {
-			s += "; " + thousands(int64(c.SkippedTicks)) + " skipped, the one before being late"
+			s += "; " + quantity.Count(int64(c.SkippedTicks)) + " skipped, the one before being late"
 		}
 		t.hang("  "+pad("cost", 9), s)
 	}

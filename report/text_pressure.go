@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"lastack/bench/quantity"
 	"lastack/bench/record"
 )
 
@@ -26,33 +27,33 @@ func (t *text) pressure() {
 	}
 	note := strings.Join(strings.Fields(p.Ports.Range), "-")
 	if p.Ports.ExhaustedInS > 0 && p.Ports.PeakInUse < p.Ports.Available {
-		note = join("; ", note, "growing so, full after "+seconds(p.Ports.ExhaustedInS))
+		note = join("; ", note, "growing so, full after "+quantity.Seconds(p.Ports.ExhaustedInS))
 	} else if p.Ports.ExhaustedInS > 0 {
-		note = join("; ", note, "full after "+seconds(p.Ports.ExhaustedInS))
+		note = join("; ", note, "full after "+quantity.Seconds(p.Ports.ExhaustedInS))
 	}
-	gauge("local ports", int64(p.Ports.PeakInUse), int64(p.Ports.Available), thousands, note)
+	gauge("local ports", int64(p.Ports.PeakInUse), int64(p.Ports.Available), quantity.Count, note)
 	if len(p.Pairs) > 0 {
 		byUse := func(a, b record.PortPair) int { return cmp.Compare(a.PeakInUse, b.PeakInUse) }
 		fullest := slices.MaxFunc(p.Pairs, byUse)
 		note := fullest.Source + " > " + fullest.Destination
 		if n := len(p.Pairs); n > 1 {
-			note = fmt.Sprintf("fullest of %d pairs: %s; the emptiest had %s", n, note, thousands(int64(slices.MinFunc(p.Pairs, byUse).PeakInUse)))
+			note = fmt.Sprintf("fullest of %d pairs: %s; the emptiest had %s", n, note, quantity.Count(int64(slices.MinFunc(p.Pairs, byUse).PeakInUse)))
 		}
 		tab.row("  " + note)
 	}
-	gauge("descriptors", int64(p.Fds.Peak), p.Fds.Limit, thousands, "of this process")
-	gauge("descriptors", int64(p.Fds.ServerPeak), 0, thousands, "of the server")
-	gauge("open files", p.Files.Peak, p.Files.Limit, thousands, "of the whole host")
-	gauge("accept queue", int64(p.AcceptQueuePeak), int64(p.Backlog), thousands, "")
-	gauge("TIME_WAIT buckets", p.TWBuckets.Peak, p.TWBuckets.Limit, thousands, "")
-	gauge("orphans", p.Orphans.Peak, p.Orphans.Limit, thousands, "of the whole host")
+	gauge("descriptors", int64(p.Fds.Peak), p.Fds.Limit, quantity.Count, "of this process")
+	gauge("descriptors", int64(p.Fds.ServerPeak), 0, quantity.Count, "of the server")
+	gauge("open files", p.Files.Peak, p.Files.Limit, quantity.Count, "of the whole host")
+	gauge("accept queue", int64(p.AcceptQueuePeak), int64(p.Backlog), quantity.Count, "")
+	gauge("TIME_WAIT buckets", p.TWBuckets.Peak, p.TWBuckets.Limit, quantity.Count, "")
+	gauge("orphans", p.Orphans.Peak, p.Orphans.Limit, quantity.Count, "of the whole host")
 	if p.Conntrack != nil {
-		gauge("conntrack", p.Conntrack.Peak, p.Conntrack.Limit, thousands, "")
+		gauge("conntrack", p.Conntrack.Peak, p.Conntrack.Limit, quantity.Count, "")
 	}
-	gauge("TCP buffers", p.Memory.TCPPeakBytes, p.Memory.TCPLimitBytes, size, "of the whole host, limit is tcp_mem")
-	gauge("socket slabs", p.Memory.SlabPeakBytes, 0, size, "growth over the run")
-	gauge("this process", p.Memory.RSSPeakBytes, 0, size, "resident, peak")
-	gauge("the server", p.Memory.ServerRSSPeakBytes, 0, size, "resident, peak")
+	gauge("TCP buffers", p.Memory.TCPPeakBytes, p.Memory.TCPLimitBytes, quantity.Bytes, "of the whole host, limit is tcp_mem")
+	gauge("socket slabs", p.Memory.SlabPeakBytes, 0, quantity.Bytes, "growth over the run")
+	gauge("this process", p.Memory.RSSPeakBytes, 0, quantity.Bytes, "resident, peak")
+	gauge("the server", p.Memory.ServerRSSPeakBytes, 0, quantity.Bytes, "resident, peak")
 	parts := []string{
 		"pressure.ports", "pressure.port_pairs", "pressure.fds", "pressure.memory", "pressure.accept_queue_peak", "pressure.backlog",
 		"pressure.orphans", "pressure.tw_buckets", "pressure.conntrack", "pressure.files",
@@ -78,7 +79,7 @@ func (t *text) cpu() {
 	total := float64(c.CPUs) * c.ElapsedS
 	aside := ""
 	if total > 0 {
-		aside = fmt.Sprintf("%s x %d %s = %s of CPU time", seconds(c.ElapsedS), c.CPUs, plural(c.CPUs, "CPU", "CPUs"), seconds(total))
+		aside = fmt.Sprintf("%s x %d %s = %s of CPU time", quantity.Seconds(c.ElapsedS), c.CPUs, plural(c.CPUs, "CPU", "CPUs"), quantity.Seconds(total))
 	}
 	t.section("CPU", aside)
 	tab := table{indent: "  ", first: 22, cell: 10, notes: true}
@@ -89,7 +90,7 @@ func (t *text) cpu() {
 		if busiest > 0 {
 			note = join("; ", note, "busiest thread "+usage(busiest, 1))
 		}
-		tab.row(name, seconds(s), usage(s, total), note)
+		tab.row(name, quantity.Seconds(s), usage(s, total), note)
 	}
 	row("load's workers", c.GeneratorS, c.GeneratorBusiest, "")
 	row("server's workers", c.ServerS, c.ServerBusiest, "")
@@ -105,7 +106,7 @@ func (t *text) cpu() {
 			"between load and server shows who ran it, not whose work it was.")
 	}
 	if psi != nil && (psi.CPUSomeS > 0 || psi.MemorySomeS > 0 || psi.IOSomeS > 0) {
-		t.hang("  ", "stalls of the whole host (PSI, some): CPU "+seconds(psi.CPUSomeS)+", memory "+seconds(psi.MemorySomeS)+", I/O "+seconds(psi.IOSomeS))
+		t.hang("  ", "stalls of the whole host (PSI, some): CPU "+quantity.Seconds(psi.CPUSomeS)+", memory "+quantity.Seconds(psi.MemorySomeS)+", I/O "+quantity.Seconds(psi.IOSomeS))
 	}
 	t.beside(parts...)
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 
+	"lastack/bench/quantity"
 	"lastack/bench/record"
 )
 
@@ -21,24 +22,24 @@ func (t *text) connections() {
 	if c.Scheduled > 0 {
 		note := ""
 		if c.Scheduled != c.Attempted {
-			note = thousands(c.Scheduled-c.Attempted) + " arrivals never started"
+			note = quantity.Count(c.Scheduled-c.Attempted) + " arrivals never started"
 		}
-		tab.row("scheduled", thousands(c.Scheduled), "", note)
+		tab.row("scheduled", quantity.Count(c.Scheduled), "", note)
 	}
-	tab.row("attempted", thousands(c.Attempted), "", "")
+	tab.row("attempted", quantity.Count(c.Attempted), "", "")
 	ledger(&tab, t.run.Result, t.run.Timeline)
 	tab.write(&t.page)
 
 	var facts []string
-	facts = append(facts, "opened "+thousands(c.Opened))
+	facts = append(facts, "opened "+quantity.Count(c.Opened))
 	if c.Requests > 0 {
-		facts = append(facts, "exchanges completed "+thousands(c.Requests))
+		facts = append(facts, "exchanges completed "+quantity.Count(c.Requests))
 	}
 	if c.PeakOpen > 0 {
-		facts = append(facts, "most at once "+thousands(c.PeakOpen))
+		facts = append(facts, "most at once "+quantity.Count(c.PeakOpen))
 	}
 	if c.Capped > 0 {
-		facts = append(facts, "arrivals that waited at the cap "+thousands(c.Capped))
+		facts = append(facts, "arrivals that waited at the cap "+quantity.Count(c.Capped))
 	}
 	t.hang("  ", strings.Join(facts, ";  "))
 	for _, doubt := range doubts(t.run.Result) {
@@ -52,15 +53,15 @@ func doubts(r record.Result) []string {
 	var out []string
 	c := r.Connections
 	if sum := c.Completed + c.Failed + c.Unfinished; sum != c.Attempted {
-		out = append(out, "completed + failed + unfinished = "+thousands(sum)+", not the "+thousands(c.Attempted)+" attempted: "+
-			thousands(c.Attempted-sum)+" unaccounted for")
+		out = append(out, "completed + failed + unfinished = "+quantity.Count(sum)+", not the "+quantity.Count(c.Attempted)+" attempted: "+
+			quantity.Count(c.Attempted-sum)+" unaccounted for")
 	}
 	var sum int64
 	for _, n := range r.Outcomes {
 		sum += n
 	}
 	if sum != c.Attempted {
-		out = append(out, "the outcomes add up to "+thousands(sum)+", not the "+thousands(c.Attempted)+" attempted")
+		out = append(out, "the outcomes add up to "+quantity.Count(sum)+", not the "+quantity.Count(c.Attempted)+" attempted")
 	}
 	return out
 }
@@ -79,11 +80,11 @@ func ledger(tab *table, r record.Result, timeline []record.Interval) {
 		} else {
 			note = w + note
 		}
-		tab.row("  "+name, thousands(n), share(n), note)
+		tab.row("  "+name, quantity.Count(n), share(n), note)
 	}
 	endFailed, endCompleted := splitResets(r)
 
-	tab.row("completed", thousands(c.Completed), share(c.Completed), "")
+	tab.row("completed", quantity.Count(c.Completed), share(c.Completed), "")
 	for _, name := range record.EndOutcomes() {
 		n := r.Outcomes[name]
 		if name == record.OutcomeRSTReceived {
@@ -92,7 +93,7 @@ func ledger(tab *table, r record.Result, timeline []record.Interval) {
 		outcome(name, n, "")
 	}
 	if c.Failed > 0 {
-		tab.row("failed", thousands(c.Failed), share(c.Failed), "")
+		tab.row("failed", quantity.Count(c.Failed), share(c.Failed), "")
 		outcome(record.OutcomeRSTReceived, endFailed, "not what the policy predicts")
 		for _, name := range record.FailureOutcomes() {
 			note := span(timeline, name)
@@ -103,7 +104,7 @@ func ledger(tab *table, r record.Result, timeline []record.Interval) {
 		}
 	}
 	if c.Unfinished > 0 {
-		tab.row("unfinished", thousands(c.Unfinished), share(c.Unfinished), "")
+		tab.row("unfinished", quantity.Count(c.Unfinished), share(c.Unfinished), "")
 		for _, name := range record.UnfinishedOutcomes() {
 			outcome(name, r.Outcomes[name], "")
 		}
@@ -140,7 +141,7 @@ func join(sep string, parts ...string) string {
 func errnos(m map[string]int64) string {
 	var parts []string
 	for _, k := range keys(m) {
-		parts = append(parts, k+" "+thousands(m[k]))
+		parts = append(parts, k+" "+quantity.Count(m[k]))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -182,13 +183,13 @@ func (t *text) rates() {
 	t.section("RATES", "")
 	tab := table{indent: "  ", first: 20, cell: 10, notes: true}
 	if r.TargetPerS > 0 {
-		tab.row("asked for", rate(r.TargetPerS)+"/s", "", "")
+		tab.row("asked for", quantity.PerSecond(r.TargetPerS)+"/s", "", "")
 	}
 	share := func(v float64) string { return percent(v, r.TargetPerS) }
-	tab.row("opened", rate(r.OpenedPerS)+"/s", share(r.OpenedPerS), "")
-	tab.row("completed", rate(r.CompletedPerS)+"/s", share(r.CompletedPerS), "")
+	tab.row("opened", quantity.PerSecond(r.OpenedPerS)+"/s", share(r.OpenedPerS), "")
+	tab.row("completed", quantity.PerSecond(r.CompletedPerS)+"/s", share(r.CompletedPerS), "")
 	if r.RequestsPerS > 0 {
-		tab.row("exchanges", rate(r.RequestsPerS)+"/s", "", "")
+		tab.row("exchanges", quantity.PerSecond(r.RequestsPerS)+"/s", "", "")
 	}
 	tab.write(&t.page)
 	t.beside("rate")
@@ -244,7 +245,7 @@ func latencyRows(indent string) table {
 }
 
 func latencyRow(tab *table, name string, l record.Latency) {
-	tab.row(name, thousands(l.Count), cell(l.MinUs), cell(l.MeanUs), cell(l.P50Us), cell(l.P90Us), cell(l.P99Us), cell(l.P999Us), cell(l.MaxUs))
+	tab.row(name, quantity.Count(l.Count), cell(l.MinUs), cell(l.MeanUs), cell(l.P50Us), cell(l.P90Us), cell(l.P99Us), cell(l.P999Us), cell(l.MaxUs))
 }
 
 // groups shows each group's own result, where there are several.
@@ -266,7 +267,7 @@ func (t *text) groups() {
 		}
 		t.hang("  "+g.Name+":", about)
 		tab := table{indent: "    ", first: 20, cell: 10, notes: true}
-		tab.row("attempted", thousands(g.Connections.Attempted), "", "opened "+rate(g.Rate.OpenedPerS)+"/s, completed "+rate(g.Rate.CompletedPerS)+"/s")
+		tab.row("attempted", quantity.Count(g.Connections.Attempted), "", "opened "+quantity.PerSecond(g.Rate.OpenedPerS)+"/s, completed "+quantity.PerSecond(g.Rate.CompletedPerS)+"/s")
 		ledger(&tab, g.Result, nil)
 		tab.write(&t.page)
 		for _, doubt := range doubts(g.Result) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"lastack/bench/quantity"
 	"lastack/bench/record"
 )
 
@@ -48,12 +49,12 @@ func (t *text) timeline() {
 			return float64(n(&tl[i])) / d
 		}
 	}
-	perS := func(v float64) string { return rate(v) + "/s" }
-	number := func(v float64) string { return thousands(int64(min(v, 1e18))) }
+	perS := func(v float64) string { return quantity.PerSecond(v) + "/s" }
+	number := func(v float64) string { return quantity.Count(int64(min(v, 1e18))) }
 	series("opened/s", perS, false, perSecond(func(iv *record.Interval) int64 { return iv.Opened }))
 	series("failed/s", perS, false, perSecond(func(iv *record.Interval) int64 { return iv.Failed }))
 	series("in flight", number, true, func(i int) float64 { return float64(tl[i].InFlight) })
-	series("lifecycle p99", micros, false, func(i int) float64 { return tl[i].P99Us })
+	series("lifecycle p99", quantity.Micros, false, func(i int) float64 { return tl[i].P99Us })
 	for _, side := range []string{"client", "server"} {
 		of := func(iv *record.Interval) map[string]int {
 			if side == "client" {
@@ -152,7 +153,7 @@ func (t *text) states() {
 		if n == 0 {
 			return "-"
 		}
-		return thousands(int64(n))
+		return quantity.Count(int64(n))
 	}
 	for _, st := range stateKeys(all) {
 		// Listeners are no connections.
@@ -176,10 +177,10 @@ func (t *text) states() {
 	}
 	tw := t.run.TimeWait
 	if tw.FinWait2MiniPeak > 0 {
-		t.hang("  ", "of FIN_WAIT_2, minisockets (closed, waiting for the peer's FIN under tcp_fin_timeout): peak "+thousands(int64(tw.FinWait2MiniPeak)))
+		t.hang("  ", "of FIN_WAIT_2, minisockets (closed, waiting for the peer's FIN under tcp_fin_timeout): peak "+quantity.Count(int64(tw.FinWait2MiniPeak)))
 	}
 	if tw.OrphanPeak > 0 {
-		t.hang("  ", "orphans (closed by their process, not yet done): peak "+thousands(int64(tw.OrphanPeak)))
+		t.hang("  ", "orphans (closed by their process, not yet done): peak "+quantity.Count(int64(tw.OrphanPeak)))
 	}
 	t.beside("states")
 }
@@ -226,7 +227,7 @@ func (t *text) timeWait() {
 	if entered > 0 {
 		note := ""
 		if tw.EnteredShort > 0 {
-			note = thousands(tw.EnteredShort) + " of them for 4 s or less (TcpExtTWKilled)"
+			note = quantity.Count(tw.EnteredShort) + " of them for 4 s or less (TcpExtTWKilled)"
 		}
 		if tw.Peak == 0 && tw.FinWait2MiniPeak > 0 {
 			note = join("; ", note, "as FIN_WAIT_2 minisockets, which the kernel counts alike")
@@ -234,32 +235,32 @@ func (t *text) timeWait() {
 		if !t.alone() {
 			note = join("; ", note, "everybody's in this namespace")
 		}
-		tab.row("entered", thousands(entered), note)
+		tab.row("entered", quantity.Count(entered), note)
 	}
 	if n := tw.Simultaneous; n != nil {
-		tab.row("simultaneous", thousands(*n), percent(float64(*n), float64(entered+tw.Overflow-*n))+" of the connections: the FINs crossed, and both ends entered it")
+		tab.row("simultaneous", quantity.Count(*n), percent(float64(*n), float64(entered+tw.Overflow-*n))+" of the connections: the FINs crossed, and both ends entered it")
 	}
 	if tw.Peak > 0 {
 		var parts []string
 		for _, side := range keys(tw.PeakBySide) {
 			if n := tw.PeakBySide[side]; n > 0 {
-				parts = append(parts, side+" "+thousands(int64(n)))
+				parts = append(parts, side+" "+quantity.Count(int64(n)))
 			}
 		}
 		note := strings.Join(parts, ", ")
 		if tw.MaxBuckets > 0 {
-			note = join("; ", note, usage(float64(tw.Peak), float64(tw.MaxBuckets))+" of "+thousands(int64(tw.MaxBuckets))+" buckets")
+			note = join("; ", note, usage(float64(tw.Peak), float64(tw.MaxBuckets))+" of "+quantity.Count(int64(tw.MaxBuckets))+" buckets")
 		}
-		tab.row("peak", thousands(int64(tw.Peak)), note)
+		tab.row("peak", quantity.Count(int64(tw.Peak)), note)
 	}
 	if tw.ReusedByConnect > 0 {
-		tab.row("reused by connect", thousands(tw.ReusedByConnect), "ports taken over before the 60 s were over (tcp_tw_reuse)")
+		tab.row("reused by connect", quantity.Count(tw.ReusedByConnect), "ports taken over before the 60 s were over (tcp_tw_reuse)")
 	}
 	if tw.Overflow > 0 {
-		tab.row("overflow", thousands(tw.Overflow), "closed without TIME_WAIT, the buckets being full")
+		tab.row("overflow", quantity.Count(tw.Overflow), "closed without TIME_WAIT, the buckets being full")
 	}
 	if tw.LongestLeftS > 0 {
-		tab.row("last one gone in", seconds(tw.LongestLeftS), "from the last census on")
+		tab.row("last one gone in", quantity.Seconds(tw.LongestLeftS), "from the last census on")
 	}
 	tab.write(&t.page)
 	t.beside("time_wait")
@@ -276,12 +277,12 @@ func (t *text) settle() {
 	case s.Quiet:
 		aside = "every socket of the load was gone"
 		if s.GoneAfterS > 0 {
-			aside += " " + seconds(s.GoneAfterS) + " after the end of the load"
+			aside += " " + quantity.Seconds(s.GoneAfterS) + " after the end of the load"
 		}
 	case s.Done:
-		aside = "watched " + seconds(s.ElapsedS) + ": " + t.atRest()
+		aside = "watched " + quantity.Seconds(s.ElapsedS) + ": " + t.atRest()
 	default:
-		aside = "watched " + seconds(s.ElapsedS) + ": sockets that are not in TIME_WAIT were still left"
+		aside = "watched " + quantity.Seconds(s.ElapsedS) + ": sockets that are not in TIME_WAIT were still left"
 	}
 	t.section("SETTLE", aside)
 	t.beside("settle")
@@ -294,7 +295,7 @@ func (t *text) atRest() string {
 		final := t.run.States.Final[side]
 		for _, st := range stateKeys(final) {
 			if n := final[st]; n > 0 && st != "TIME_WAIT" && st != "LISTEN" {
-				kept = append(kept, side+" "+st+" "+thousands(int64(n)))
+				kept = append(kept, side+" "+st+" "+quantity.Count(int64(n)))
 			}
 		}
 	}

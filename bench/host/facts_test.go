@@ -53,21 +53,7 @@ func TestSysctl(t *testing.T) {
 	}
 }
 
-func TestFormat(t *testing.T) {
-	for n, want := range map[int64]string{
-		0: "0", 999: "999", 1000: "1,000", 28232: "28,232", 1234567: "1,234,567", -1000: "-1,000", -100: "-100",
-	} {
-		if got := Count(n); got != want {
-			t.Errorf("Count(%d) = %q, want %q", n, got, want)
-		}
-	}
-	for n, want := range map[int64]string{
-		0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 25276514304: "23.5 GiB", 1 << 62: "4096.0 PiB",
-	} {
-		if got := Bytes(n); got != want {
-			t.Errorf("Bytes(%d) = %q, want %q", n, got, want)
-		}
-	}
+func TestTwoDigits(t *testing.T) {
 	for n, want := range map[int64]int64{0: 0, 99: 99, 101: 100, 4407935: 4400000} {
 		if got := twoDigits(n); got != want {
 			t.Errorf("twoDigits(%d) = %d, want %d", n, got, want)

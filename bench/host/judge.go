@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"lastack/bench/quantity"
 	"lastack/sockstate"
 )
 
@@ -76,27 +77,27 @@ func (j *judge) limits() {
 		"latencies hold waits for the CPU: give it at least 2 whole CPUs and no quota, or load a server elsewhere")
 
 	memory, byCgroup := f.UsableMemory()
-	of := "of " + Bytes(f.MemoryBytes)
+	of := "of " + quantity.Bytes(f.MemoryBytes)
 	if byCgroup {
 		of = "by cgroup limit (memory.max)"
 	}
 	j.say("memory", degradedIf(memory < littleMemory),
 		fmt.Sprintf("%s available %s: room for about %s idle connections with both ends here (%.1f kB each)",
-			Bytes(memory), of, Count(twoDigits(memory/(2*SocketBytes))), 2.0*SocketBytes/1000),
+			quantity.Bytes(memory), of, quantity.Count(twoDigits(memory/(2*SocketBytes))), 2.0*SocketBytes/1000),
 		"keep -c well below that: a host short of memory kills processes")
 
 	hard := int64(min(f.NoFileHard, 1<<62))
 	j.say("descriptors", degradedIf(hard < fewFiles),
 		fmt.Sprintf("%s (RLIMIT_NOFILE): %s connections at once with the embedded server, %s to a target",
-			Count(hard), Count(max(0, hard-ownFiles)/2), Count(max(0, hard-ownFiles))),
+			quantity.Count(hard), quantity.Count(max(0, hard-ownFiles)/2), quantity.Count(max(0, hard-ownFiles))),
 		"raise the hard limit: LimitNOFILE= in a systemd unit, --ulimit nofile= for a container, hard nofile in limits.conf for a login"+
 			j.atMost("fs.nr_open"))
 
 	if limit, ok := f.Sysctl("fs.file-max"); ok {
-		detail, low := fmt.Sprintf("%s open on the whole host, no limit worth the name (fs.file-max)", Count(f.Usage.Files)), false
+		detail, low := fmt.Sprintf("%s open on the whole host, no limit worth the name (fs.file-max)", quantity.Count(f.Usage.Files)), false
 		if limit < 1<<40 {
 			left := limit - f.Usage.Files
-			detail = fmt.Sprintf("%s of %s open on the whole host (fs.file-max)", Count(f.Usage.Files), Count(limit))
+			detail = fmt.Sprintf("%s of %s open on the whole host (fs.file-max)", quantity.Count(f.Usage.Files), quantity.Count(limit))
 			low = left < 2*min(hard, fewFiles)
 		}
 		j.say("open files", degradedIf(low), detail, "raise fs.file-max")
@@ -111,7 +112,7 @@ func (j *judge) limits() {
 
 func (j *judge) atMost(sysctl string) string {
 	if n, ok := j.facts.Sysctl(sysctl); ok {
-		return fmt.Sprintf(" (at most %s = %s)", sysctl, Count(n))
+		return fmt.Sprintf(" (at most %s = %s)", sysctl, quantity.Count(n))
 	}
 	return ""
 }
@@ -167,7 +168,7 @@ func (j *judge) network() {
 	if lo, hi, free, ok := f.LocalPorts(); ok {
 		j.say("local ports", degradedIf(free < fewPorts),
 			fmt.Sprintf("%s of %d-%d: so many connections at once from a source address to a target, %s/s sustained where the client keeps TIME_WAIT",
-				Count(int64(free)), lo, hi, Count(int64(free)/timeWaitSeconds)),
+				quantity.Count(int64(free)), lo, hi, quantity.Count(int64(free)/timeWaitSeconds)),
 			`use more --source addresses, or widen the range: net.ipv4.ip_local_port_range="1024 65535", in a sandbox with --sysctl`)
 	}
 	if reuse, ok := f.Sysctl("net.ipv4.tcp_tw_reuse"); ok {
@@ -176,7 +177,7 @@ func (j *judge) network() {
 	if buckets, ok := f.Sysctl("net.ipv4.tcp_max_tw_buckets"); ok {
 		j.say("TIME_WAIT sockets", degradedIf(buckets < fewBuckets),
 			fmt.Sprintf("%s of %s in use (tcp_max_tw_buckets): %s closes/s sustained, past that sockets skip TIME_WAIT",
-				Count(f.Usage.TimeWait), Count(buckets), Count(buckets/timeWaitSeconds)),
+				quantity.Count(f.Usage.TimeWait), quantity.Count(buckets), quantity.Count(buckets/timeWaitSeconds)),
 			"raise net.ipv4.tcp_max_tw_buckets, in a sandbox with --sysctl")
 	}
 	if s, ok := f.Sysctl("net.ipv4.tcp_fin_timeout"); ok {
@@ -189,18 +190,18 @@ func (j *judge) network() {
 	}
 	if limit, ok := f.Sysctl("net.ipv4.tcp_max_orphans"); ok {
 		j.say("orphans", degradedIf(limit-f.Usage.Orphans < fewOrphans),
-			fmt.Sprintf("%s of %s in use on the whole host (tcp_max_orphans); past that a close becomes a reset", Count(f.Usage.Orphans), Count(limit)),
+			fmt.Sprintf("%s of %s in use on the whole host (tcp_max_orphans); past that a close becomes a reset", quantity.Count(f.Usage.Orphans), quantity.Count(limit)),
 			"raise net.ipv4.tcp_max_orphans on the host: no sandbox isolates it")
 	}
 	if pages, ok := f.TCPMemoryPages(); ok {
 		used, limit := f.Usage.TCPPages*f.PageBytes, pages*f.PageBytes
 		j.say("TCP buffers", degradedIf(limit-used < littleMemory/8),
-			fmt.Sprintf("%s of %s in use on the whole host (tcp_mem)", Bytes(used), Bytes(limit)),
+			fmt.Sprintf("%s of %s in use on the whole host (tcp_mem)", quantity.Bytes(used), quantity.Bytes(limit)),
 			"raise the third value of net.ipv4.tcp_mem on the host: no sandbox isolates it")
 	}
 	if limit, ok := f.Sysctl("net.netfilter.nf_conntrack_max"); ok {
 		j.say("connection tracking", degradedIf(limit-f.Usage.Conntrack < fewConntrack),
-			fmt.Sprintf("%s of %s entries in use (nf_conntrack_max), TIME_WAITs included, where firewall rules track", Count(f.Usage.Conntrack), Count(limit)),
+			fmt.Sprintf("%s of %s entries in use (nf_conntrack_max), TIME_WAITs included, where firewall rules track", quantity.Count(f.Usage.Conntrack), quantity.Count(limit)),
 			"raise net.netfilter.nf_conntrack_max, or run in a sandbox, which has no rules")
 	} else {
 		j.say("connection tracking", OK, "none in this namespace", "")
@@ -214,7 +215,7 @@ func (j *judge) reuse(mode int64) string {
 	}
 	after := "after 1 s"
 	if ms, ok := j.facts.Sysctl("net.ipv4.tcp_tw_reuse_delay"); ok {
-		after = fmt.Sprintf("after %s ms", Count(ms))
+		after = fmt.Sprintf("after %s ms", quantity.Count(ms))
 	}
 	switch mode {
 	case 0:
@@ -227,9 +228,9 @@ func (j *judge) reuse(mode int64) string {
 }
 
 func (j *judge) acceptQueue(backlog int64) string {
-	s := fmt.Sprintf("backlogs up to %s (somaxconn)", Count(backlog))
+	s := fmt.Sprintf("backlogs up to %s (somaxconn)", quantity.Count(backlog))
 	if n, ok := j.facts.Sysctl("net.ipv4.tcp_max_syn_backlog"); ok {
-		s += fmt.Sprintf(", %s handshakes under way (tcp_max_syn_backlog)", Count(n))
+		s += fmt.Sprintf(", %s handshakes under way (tcp_max_syn_backlog)", quantity.Count(n))
 	}
 	if n, ok := j.facts.Sysctl("net.ipv4.tcp_syncookies"); ok {
 		s += map[int64]string{0: ", no SYN cookies", 2: ", always SYN cookies"}[n]

@@ -1,6 +1,10 @@
 package record
 
-import "time"
+import (
+	"time"
+
+	"lastack/bench/quantity"
+)
 
 // Schema names the format of Run.
 const Schema = "lastack.run/v1"
@@ -399,6 +403,14 @@ type Settle struct {
 type Range struct {
 	Min int64 `json:"min"`
 	Max int64 `json:"max"`
+}
+
+// String is "1,000", or "1,000 to 2,000".
+func (r Range) String() string {
+	if r.Min == r.Max {
+		return quantity.Count(r.Min)
+	}
+	return quantity.Count(r.Min) + " to " + quantity.Count(r.Max)
 }
 
 // Contains reports whether n lies in r.

@@ -34,14 +34,15 @@ var layers = []struct {
 	{"server", []string{"sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange"}},
 	{"loadgen", []string{"sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange"}},
 
-	{"bench/record", nil},
-	{"bench/host", []string{"sockstate", "sockstate/..."}},
+	{"bench/quantity", nil},
+	{"bench/record", []string{"bench/quantity"}},
+	{"bench/host", []string{"sockstate", "sockstate/...", "bench/quantity"}},
 	{"bench/sandbox", []string{"sockstate", "sockstate/sockio", "sockstate/sockdiag", "bench/record"}},
-	{"bench", []string{"loadgen", "server", "sockstate", "sockstate/...", "bench/record", "bench/host", "bench/sandbox"}},
+	{"bench", []string{"loadgen", "server", "sockstate", "sockstate/...", "bench/quantity", "bench/record", "bench/host", "bench/sandbox"}},
 
-	{"report", []string{"bench/record"}},
+	{"report", []string{"bench/quantity", "bench/record"}},
 	{"cmd/lastack", []string{
-		"report", "bench", "bench/record", "bench/host", "bench/sandbox",
+		"report", "bench", "bench/quantity", "bench/record", "bench/host", "bench/sandbox",
 		// The values that flags hold.
 		"loadgen", "server", "sockstate/teardown", "sockstate/exchange",
 	}},

@@ -6,14 +6,14 @@ import (
 	"slices"
 	"strings"
 
-	"lastack/bench/host"
+	"lastack/bench/quantity"
 	"lastack/server"
 )
 
 // ledgerText is what serve says at its end.
 func ledgerText(s *server.Stats, drained bool) string {
 	var b strings.Builder
-	row := func(name string, n int64) { fmt.Fprintf(&b, "  %-16s %12s\n", name, host.Count(n)) }
+	row := func(name string, n int64) { fmt.Fprintf(&b, "  %-16s %12s\n", name, quantity.Count(n)) }
 	b.WriteString("server's ledger\n")
 	row("accepted", s.Accepted)
 	row("requests", s.Requests)
@@ -22,7 +22,7 @@ func ledgerText(s *server.Stats, drained bool) string {
 		row(name, outcomes[name])
 	}
 	for _, e := range slices.Sorted(maps.Keys(s.AcceptErrors)) {
-		fmt.Fprintf(&b, "  accept failed %s times: %v\n", host.Count(s.AcceptErrors[e]), e)
+		fmt.Fprintf(&b, "  accept failed %s times: %v\n", quantity.Count(s.AcceptErrors[e]), e)
 	}
 	if !drained {
 		b.WriteString("  connections were still open when the server ended: they were reset\n")

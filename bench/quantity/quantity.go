@@ -1,0 +1,85 @@
+// Package quantity prints counts, rates, times and bytes for people, so that a report, a verdict
+// and the host's limits show one number alike.
+package quantity
+
+import (
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Count prints n with commas between the thousands: 12,345.
+func Count(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	sign := ""
+	if strings.HasPrefix(s, "-") {
+		sign, s = "-", s[1:]
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return sign + s
+}
+
+// PerSecond prints a rate without its unit: one decimal below a thousand, where it still tells
+// something, and like a Count above.
+func PerSecond(v float64) string {
+	if v >= 999.95 && v < math.MaxInt64/2 {
+		return Count(int64(math.Round(v)))
+	}
+	return strconv.FormatFloat(v, 'f', 1, 64)
+}
+
+// Micros prints a time given in microseconds, with three digits in the unit that suits it, ns to s: 1.24 ms.
+func Micros(us float64) string {
+	switch {
+	case us == 0:
+		return "0 s"
+	case us < 0.9995:
+		return strconv.FormatFloat(us*1e3, 'f', 0, 64) + " ns"
+	case us < 999.5:
+		return significant(us) + " µs"
+	case us < 999.5e3:
+		return significant(us/1e3) + " ms"
+	case us < 999.5e6:
+		return significant(us/1e6) + " s"
+	case us < 1e15:
+		return Count(int64(math.Round(us/1e6))) + " s"
+	default:
+		return strconv.FormatFloat(us/1e6, 'e', 1, 64) + " s"
+	}
+}
+
+// Seconds is Micros of a time given in seconds.
+func Seconds(s float64) string { return Micros(s * 1e6) }
+
+// Bytes prints n with three digits in a binary unit, up to TiB: 34.0 MiB.
+func Bytes(n int64) string {
+	if n < 1024 {
+		return Count(n) + " B"
+	}
+	v := float64(n)
+	for _, u := range []string{"KiB", "MiB", "GiB"} {
+		v /= 1024
+		if v < 999.5 {
+			return significant(v) + " " + u
+		}
+	}
+	v /= 1024
+	if v < 999.5 {
+		return significant(v) + " TiB"
+	}
+	return Count(int64(v)) + " TiB"
+}
+
+// significant prints v, 0 <= v < 999.5, with three digits.
+func significant(v float64) string {
+	switch {
+	case v < 9.995:
+		return strconv.FormatFloat(v, 'f', 2, 64)
+	case v < 99.95:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	default:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+}

@@ -136,7 +136,6 @@ func (e *experiment) addStates(r *record.Run) {
 			sockstate.Server.String(): by[1],
 		}
 	}
-	longest := max(s.sample.Census.TimeWaitLeft[sockstate.Client].Max, s.sample.Census.TimeWaitLeft[sockstate.Server].Max)
 	r.TimeWait = record.TimeWait{
 		Peak:             s.peakTW,
 		PeakBySide:       make(map[string]int),
@@ -146,7 +145,7 @@ func (e *experiment) addStates(r *record.Run) {
 		ReusedByConnect:  grown["TcpExtTWRecycled"],
 		FinWait2MiniPeak: s.peakMini,
 		OrphanPeak:       s.peakOrphan,
-		LongestLeftS:     longest.Seconds(),
+		LongestLeftS:     s.sample.Census.LongestLeft.Seconds(),
 	}
 	for side := range sockstate.Side(sockstate.NumSides) {
 		if n := s.peak[side][sockstate.TimeWait]; n > 0 {

@@ -43,7 +43,7 @@ type fullness struct {
 }
 
 func newSampler(e *experiment) *sampler {
-	return &sampler{e: e, counters: sum(e.before.counters), slabs: slabBytes(e.watch), peakPair: make(map[sockstate.Pair]int)}
+	return &sampler{e: e, counters: sum(e.before.counters), slabs: e.watch.Slabs(), peakPair: make(map[sockstate.Pair]int)}
 }
 
 func sum(by []sockstate.Counters) sockstate.Counters {
@@ -52,19 +52,6 @@ func sum(by []sockstate.Counters) sockstate.Counters {
 		all.Add(c)
 	}
 	return all
-}
-
-// slabBytes sums the slabs that sockets are made of.
-func slabBytes(w *observe.Observer) int64 {
-	slabs := w.Slabs()
-	if slabs == nil {
-		return observe.Unknown
-	}
-	n := int64(0)
-	for _, b := range slabs {
-		n += b
-	}
-	return n
 }
 
 // threads are the workers of both sides.
@@ -123,7 +110,7 @@ func (s *sampler) interval(phase string) {
 		s.addCensus(&iv)
 	}
 	if s.slabs != observe.Unknown {
-		s.slabPeak = max(s.slabPeak, slabBytes(e.watch)-s.slabs)
+		s.slabPeak = max(s.slabPeak, e.watch.Slabs()-s.slabs)
 	}
 	s.addCounters(&iv)
 	if s.nothingNew(&iv) {

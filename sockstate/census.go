@@ -81,29 +81,12 @@ type Census struct {
 	// AcceptQueue and Backlog are the listeners' sums of sk_ack_backlog and
 	// sk_max_ack_backlog, where the source reports them (sock_diag does).
 	AcceptQueue, Backlog int
-	// TimeWaitLeft tells how long the TIME_WAIT sockets still have.
-	TimeWaitLeft [NumSides]TimeLeft
+	// LongestLeft is the time that the youngest TIME_WAIT still has, to the resolution of the source
+	// (10 ms for /proc/net/tcp, 1 ms for sock_diag); 0 without one.
+	LongestLeft time.Duration
 	// Ports counts the client's sockets of each pair: local ports in use, TIME_WAIT
 	// included. Nil until the first client socket is added.
 	Ports map[Pair]int
-}
-
-// TimeLeft summarizes the remaining time of sockets in TIME_WAIT, to the
-// resolution of the source (10 ms for /proc/net/tcp, 1 ms for sock_diag).
-type TimeLeft struct {
-	N        int
-	Min, Max time.Duration
-	Sum      time.Duration
-}
-
-// Add counts one more socket.
-func (l *TimeLeft) Add(d time.Duration) {
-	if l.N == 0 || d < l.Min {
-		l.Min = d
-	}
-	l.Max = max(l.Max, d)
-	l.N++
-	l.Sum += d
 }
 
 // Socket is one line of an observer, reduced to what a census needs.
@@ -133,7 +116,7 @@ func (c *Census) Add(side Side, s *Socket) {
 		c.Backlog += s.Backlog
 		return
 	case state == TimeWait:
-		c.TimeWaitLeft[side].Add(s.Left)
+		c.LongestLeft = max(c.LongestLeft, s.Left)
 	case state == FinWait2 && s.Mini:
 		c.FinWait2Mini[side]++
 	case s.Inode != 0 || state == SynRecv || state == SynSent:

@@ -10,8 +10,10 @@ type Threads struct {
 // CPU is cumulative CPU time: two of them make a Usage.
 type CPU struct {
 	At time.Time
-	// Generator and Server are those of the workers, in the order of Threads.
-	Generator, Server []ThreadTime
+	// Generator and Server are the times of the workers on a CPU, in the order of Threads, each up
+	// to its last scheduler tick if it runs (/proc/PID/task/TID/schedstat): in user space and in
+	// the kernel, with the softirqs that it was charged for.
+	Generator, Server []time.Duration
 	// Process is the whole of this process, threads that ended included (getrusage).
 	Process time.Duration
 	// ServerPID is the time of Config.ServerPID, its descendants, and those of them that
@@ -22,23 +24,12 @@ type CPU struct {
 	User, System, Softirq, Steal, Idle time.Duration
 }
 
-// ThreadTime is the time of one thread (/proc/PID/task/TID/schedstat), up to its last
-// scheduler tick if it runs.
-type ThreadTime struct {
-	// On is the time on a CPU, in user space and in the kernel, with the softirqs that it was
-	// charged for. Wait is the time that it could have run but for others on its CPU.
-	On, Wait time.Duration
-}
-
 // Usage is CPU time between two readings.
 type Usage struct {
 	Elapsed time.Duration
 	// Generator and Server are the sums over the workers. Without server workers, Server
 	// is the time of Config.ServerPID, and Unknown if there is none.
 	Generator, Server time.Duration
-	// GeneratorWait and ServerWait are what workers waited for a CPU: a generator that waits
-	// starts its connections late.
-	GeneratorWait, ServerWait time.Duration
 	// GeneratorBusiest and ServerBusiest are the share of Elapsed that the busiest
 	// worker was on a CPU, from 0 to 1.
 	GeneratorBusiest, ServerBusiest float64
@@ -58,8 +49,8 @@ func (c *CPU) Since(before *CPU) Usage {
 		Steal:   c.Steal - before.Steal,
 		Idle:    c.Idle - before.Idle,
 	}
-	u.Generator, u.GeneratorWait, u.GeneratorBusiest = sum(c.Generator, before.Generator, u.Elapsed)
-	u.Server, u.ServerWait, u.ServerBusiest = sum(c.Server, before.Server, u.Elapsed)
+	u.Generator, u.GeneratorBusiest = sum(c.Generator, before.Generator, u.Elapsed)
+	u.Server, u.ServerBusiest = sum(c.Server, before.Server, u.Elapsed)
 	u.Rest = max(0, c.Process-before.Process-u.Generator-u.Server)
 	if len(c.Server) == 0 {
 		u.Server = Unknown
@@ -70,19 +61,17 @@ func (c *CPU) Since(before *CPU) Usage {
 	return u
 }
 
-func sum(now, before []ThreadTime, elapsed time.Duration) (on, wait time.Duration, busiest float64) {
+func sum(now, before []time.Duration, elapsed time.Duration) (on time.Duration, busiest float64) {
 	var most time.Duration
 	for i, t := range now {
-		var b ThreadTime
 		if i < len(before) {
-			b = before[i]
+			t -= before[i]
 		}
-		on += t.On - b.On
-		wait += t.Wait - b.Wait
-		most = max(most, t.On-b.On)
+		on += t
+		most = max(most, t)
 	}
 	if elapsed > 0 {
 		busiest = min(1, most.Seconds()/elapsed.Seconds())
 	}
-	return on, wait, busiest
+	return on, busiest
 }

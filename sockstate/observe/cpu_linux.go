@@ -19,8 +19,8 @@ import (
 func (o *Observer) CPU(t Threads) (CPU, error) {
 	c := CPU{At: time.Now(), ServerPID: Unknown}
 	var errs []error
-	times := func(tids []int) []ThreadTime {
-		all := make([]ThreadTime, len(tids))
+	times := func(tids []int) []time.Duration {
+		all := make([]time.Duration, len(tids))
 		for i, tid := range tids {
 			var err error
 			all[i], err = o.threadTime(tid)
@@ -54,21 +54,21 @@ func (o *Observer) CPU(t Threads) (CPU, error) {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-func (o *Observer) threadTime(tid int) (ThreadTime, error) {
+func (o *Observer) threadTime(tid int) (time.Duration, error) {
 	p, err := o.proc.Thread(o.self.PID, tid)
 	if err != nil {
-		return ThreadTime{}, err
+		return 0, err
 	}
 	stat, err := p.Schedstat()
 	if err == nil {
-		t := ThreadTime{On: time.Duration(stat.RunningNanoseconds), Wait: time.Duration(stat.WaitingNanoseconds)}
+		t := time.Duration(stat.RunningNanoseconds)
 		o.threads[tid] = t
 		return t, nil
 	}
 	if t, ok := o.threads[tid]; ok && gone(err) {
 		return t, nil
 	}
-	return ThreadTime{}, fmt.Errorf("CPU time of thread %d: %w", tid, err)
+	return 0, fmt.Errorf("CPU time of thread %d: %w", tid, err)
 }
 
 func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) }

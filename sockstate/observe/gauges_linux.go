@@ -13,7 +13,7 @@ func (o *Observer) gauges(g *Gauges) error {
 	}
 	var errs []error
 	for _, n := range o.namespaces {
-		errs = append(errs, o.netGauges(n, g))
+		errs = append(errs, n.gauges(g))
 	}
 	if fds, err := o.self.FileDescriptorsLen(); err == nil {
 		g.Fds = int64(fds)
@@ -30,17 +30,17 @@ func (o *Observer) gauges(g *Gauges) error {
 	return errors.Join(errs...)
 }
 
-// netGauges raises g to what one namespace has, and sets what is the whole host's.
-func (o *Observer) netGauges(n *namespace, g *Gauges) error {
+// gauges raises g to what one namespace has, and sets what is the whole host's.
+func (n *namespace) gauges(g *Gauges) error {
 	s := sockstat{Unknown, Unknown, Unknown}
-	errs := []error{o.parse(n.sockstat, func(r *reader) error { return parseSockstat(r, &s) })}
+	errs := []error{parseFile(n.sockstat, func(r *reader) error { return parseSockstat(r, &s) })}
 	g.TimeWait = max(g.TimeWait, s.tw)
 	g.Orphans = s.orphan
 	if s.mem != Unknown {
 		g.TCPMem = s.mem * int64(os.Getpagesize())
 	}
 	if n.conntrack != nil {
-		count, err := o.readInt(n.conntrack)
+		count, err := readInt(n.conntrack)
 		errs = append(errs, err)
 		g.Conntrack = max(g.Conntrack, count)
 	}

@@ -73,8 +73,8 @@ func (n *namespace) close() error {
 // reader is a file read once more from its start.
 type reader = io.SectionReader
 
-// parse reads f from its start; a *ParseError gets its name.
-func (o *Observer) parse(f *os.File, parse func(*reader) error) error {
+// parseFile reads f from its start; a *ParseError gets its name.
+func parseFile(f *os.File, parse func(*reader) error) error {
 	err := parse(io.NewSectionReader(f, 0, 1<<62))
 	if perr, ok := errors.AsType[*ParseError](err); ok {
 		perr.File = f.Name()
@@ -83,12 +83,13 @@ func (o *Observer) parse(f *os.File, parse func(*reader) error) error {
 }
 
 // readInt reads a file that holds one number.
-func (o *Observer) readInt(f *os.File) (int64, error) {
-	n, err := f.ReadAt(o.buf, 0)
+func readInt(f *os.File) (int64, error) {
+	var buf [32]byte
+	n, err := f.ReadAt(buf[:], 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return Unknown, err
 	}
-	v, err := strconv.ParseInt(string(bytes.TrimSpace(o.buf[:n])), 10, 64)
+	v, err := strconv.ParseInt(string(bytes.TrimSpace(buf[:n])), 10, 64)
 	if err != nil {
 		return Unknown, &ParseError{File: f.Name(), Line: 1, What: "no number"}
 	}

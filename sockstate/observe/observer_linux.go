@@ -28,8 +28,7 @@ type Observer struct {
 	// server is Config.ServerPID.
 	server int
 	// threads remembers the last reading of each, for those that ended.
-	threads map[int]ThreadTime
-	buf     []byte
+	threads map[int]time.Duration
 }
 
 // New opens what it will read: the census's sources and each namespace's files. Errors are
@@ -39,8 +38,7 @@ func New(cfg Config) (*Observer, error) {
 	o := &Observer{
 		filter:  plain(cfg.Filter),
 		server:  cfg.ServerPID,
-		threads: make(map[int]ThreadTime),
-		buf:     make([]byte, procnet.BufferSize),
+		threads: make(map[int]time.Duration),
 	}
 	if err := o.open(cfg); err != nil {
 		_ = o.Close() // the failure to report is the first
@@ -181,7 +179,7 @@ func (o *Observer) Counters() ([]sockstate.Counters, error) {
 	for i, n := range o.namespaces {
 		all[i] = make(sockstate.Counters, 200)
 		for _, f := range []*os.File{n.snmp, n.netstat} {
-			if err := o.parse(f, func(r *reader) error { return parseCounters(r, all[i]) }); err != nil {
+			if err := parseFile(f, func(r *reader) error { return parseCounters(r, all[i]) }); err != nil {
 				return nil, err
 			}
 		}

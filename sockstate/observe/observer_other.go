@@ -32,8 +32,8 @@ func (*Observer) CPU(Threads) (CPU, error) { return CPU{}, ErrUnsupported }
 // PSI is nil.
 func (*Observer) PSI() *PSI { return nil }
 
-// Slabs is nil.
-func (*Observer) Slabs() map[string]int64 { return nil }
+// Slabs is Unknown.
+func (*Observer) Slabs() int64 { return Unknown }
 
 // Close does nothing.
 func (*Observer) Close() error { return nil }

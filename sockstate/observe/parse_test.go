@@ -165,16 +165,16 @@ func TestUsage(t *testing.T) {
 	const s = time.Second
 	at := time.Now()
 	before := CPU{
-		At: at, Generator: []ThreadTime{{1 * s, s}}, Process: 2 * s, ServerPID: Unknown,
+		At: at, Generator: []time.Duration{1 * s}, Process: 2 * s, ServerPID: Unknown,
 		User: 10 * s, System: 20 * s, Softirq: 5 * s, Steal: 1 * s, Idle: 100 * s,
 	}
 	after := CPU{
-		At: at.Add(10 * s), Generator: []ThreadTime{{6 * s, 2 * s}, {8 * s, 1 * s}}, Server: []ThreadTime{{3 * s, 0}},
+		At: at.Add(10 * s), Generator: []time.Duration{6 * s, 8 * s}, Server: []time.Duration{3 * s},
 		Process: 20 * s, ServerPID: Unknown,
 		User: 11 * s, System: 30 * s, Softirq: 7 * s, Steal: 2 * s, Idle: 105 * s,
 	}
 	want := Usage{
-		Elapsed: 10 * s, Generator: 13 * s, Server: 3 * s, GeneratorWait: 2 * s,
+		Elapsed: 10 * s, Generator: 13 * s, Server: 3 * s,
 		GeneratorBusiest: 0.8, ServerBusiest: 0.3, Rest: 2 * s,
 		User: 1 * s, System: 10 * s, Softirq: 2 * s, Steal: 1 * s, Idle: 5 * s,
 	}

@@ -15,8 +15,8 @@ import (
 	"lastack/sockstate"
 )
 
-// BufferSize is the size of the buffer that Parse makes when it gets none.
-const BufferSize = 64 << 10
+// bufferSize is the size of the buffer that Parse makes when it gets none.
+const bufferSize = 64 << 10
 
 // Errors that a ParseError wraps.
 var (
@@ -60,11 +60,11 @@ func (e *ParseError) Unwrap() error { return e.Err }
 // listener the kernel prints the accept queue's length as rx_queue, and not the backlog.
 //
 // buf is memory to work in, at least as long as the longest line; if it is empty,
-// BufferSize bytes are made. Nothing else is allocated. On an error (a *ParseError,
+// 64 KiB are made. Nothing else is allocated. On an error (a *ParseError,
 // or r's own) each has been called for the lines before it.
 func Parse(r io.Reader, buf []byte, each func(*sockstate.Socket)) error {
 	if len(buf) == 0 {
-		buf = make([]byte, BufferSize)
+		buf = make([]byte, bufferSize)
 	}
 	var p parser
 	have := 0 // bytes in buf

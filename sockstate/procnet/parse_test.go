@@ -152,7 +152,7 @@ func TestParseErrors(t *testing.T) {
 		{"a long timer", header4 + strings.Replace(good, " 00:00000000", " 00:00000000000000000", 1) + "\n", ParseError{Line: 2, Field: "tm->when", Err: ErrField}},
 		{"cut before the inode", header4 + beforeInode + " \n", ParseError{Line: 2, Field: "inode", Err: ErrField}},
 		{"a large inode", header4 + beforeInode + " 99999999999999999999\n", ParseError{Line: 2, Field: "inode", Err: ErrField}},
-		{"a long line", header4 + strings.Repeat("x", BufferSize), ParseError{Line: 2, Field: "line", Err: ErrTooLong}},
+		{"a long line", header4 + strings.Repeat("x", bufferSize), ParseError{Line: 2, Field: "line", Err: ErrTooLong}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -216,10 +216,7 @@ func TestParseTables(t *testing.T) {
 		AcceptQueue:  2,
 		NotAccepted:  2,
 		FinWait2Mini: [sockstate.NumSides]int{sockstate.Client: 2},
-		TimeWaitLeft: [sockstate.NumSides]sockstate.TimeLeft{
-			sockstate.Client: {N: 2, Min: 59730 * time.Millisecond, Max: 59840 * time.Millisecond, Sum: 119570 * time.Millisecond},
-			sockstate.Server: {N: 2, Min: 59780 * time.Millisecond, Max: 59880 * time.Millisecond, Sum: 119660 * time.Millisecond},
-		},
+		LongestLeft:  59880 * time.Millisecond,
 		Ports: map[sockstate.Pair]int{
 			{Source: netip.MustParseAddr("127.0.0.1"), Destination: f.Servers[0]}: 4,
 			{Source: netip.MustParseAddr("::1"), Destination: f.Servers[1]}:       6,
@@ -248,7 +245,7 @@ func table(n int) []byte {
 }
 
 func TestParseDoesNotAllocate(t *testing.T) {
-	buf := make([]byte, BufferSize)
+	buf := make([]byte, bufferSize)
 	n := 0
 	each := func(*sockstate.Socket) { n++ }
 	perRun := func(lines int) float64 {
@@ -271,7 +268,7 @@ func TestParseDoesNotAllocate(t *testing.T) {
 
 func BenchmarkParse(b *testing.B) {
 	const lines = 10000
-	buf := make([]byte, BufferSize)
+	buf := make([]byte, bufferSize)
 	for _, name := range []string{"tcp", "tcp6"} {
 		in := table(lines)
 		if name == "tcp6" {

@@ -47,7 +47,7 @@ func open(tcp, tcp6 string) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{buf: make([]byte, BufferSize), files: []*os.File{f}}
+	s := &Source{buf: make([]byte, bufferSize), files: []*os.File{f}}
 	switch f, err := os.Open(tcp6); {
 	case err == nil:
 		s.files = append(s.files, f)

@@ -115,21 +115,13 @@ func tcpInfo(fd int, into *sockstate.TCPInfo) error {
 	}
 	us := func(v uint32) time.Duration { return time.Duration(v) * time.Microsecond }
 	*into = sockstate.TCPInfo{
-		State:        sockstate.State(ti.State),
-		RTT:          us(ti.Rtt),
-		RTTVar:       us(ti.Rttvar),
-		MinRTT:       us(ti.Min_rtt),
-		RTO:          us(ti.Rto),
-		Retransmits:  ti.Total_retrans,
-		Lost:         ti.Lost,
-		SndMSS:       ti.Snd_mss,
-		SndCwnd:      ti.Snd_cwnd,
-		Unacked:      ti.Unacked,
-		SegsOut:      ti.Segs_out,
-		SegsIn:       ti.Segs_in,
-		BytesAcked:   ti.Bytes_acked,
-		BytesIn:      ti.Bytes_received,
-		DeliveryRate: ti.Delivery_rate,
+		State:       sockstate.State(ti.State),
+		RTT:         us(ti.Rtt),
+		MinRTT:      us(ti.Min_rtt),
+		Retransmits: ti.Total_retrans,
+		Lost:        ti.Lost,
+		SndMSS:      ti.Snd_mss,
+		SndCwnd:     ti.Snd_cwnd,
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func TestSourcesMultiplyPorts(t *testing.T) {
 	if r.Connections.Completed != 2000+f.grown("TcpOutRsts") || r.Pressure.Ports.Pairs != 20 || len(r.Pressure.Pairs) != 16 {
 		t.Errorf("completed %d with 20 addresses of 100 ports, want 2,000; %d pairs, %d listed", r.Connections.Completed, r.Pressure.Ports.Pairs, len(r.Pressure.Pairs))
 	}
-	mustSay(t, "the reasons", r.Verdict.Reasons, "100 ports for each of 20 source and destination pairs", "2,000 ports / 60 s = 33 connections/s")
+	mustSay(t, "the reasons", r.Verdict.Reasons, "100 ports for each of 20 source and destination pairs", "2,000 ports / 60 s = 33.3 connections/s")
 }
 
 // Above tcp_max_tw_buckets the kernel closes without TIME_WAIT, and counts.

@@ -249,7 +249,14 @@ func (t *text) timeWait() {
 		}
 		note := strings.Join(parts, ", ")
 		if tw.MaxBuckets > 0 {
-			note = join("; ", note, usage(float64(tw.Peak), float64(tw.MaxBuckets))+" of "+quantity.Count(int64(tw.MaxBuckets))+" buckets")
+			most := tw.Peak
+			if t.run.Sandbox.Topology == "veth" {
+				most = 0 // each side's namespace has buckets of its own
+				for _, n := range tw.PeakBySide {
+					most = max(most, n)
+				}
+			}
+			note = join("; ", note, usage(float64(most), float64(tw.MaxBuckets))+" of "+quantity.Count(int64(tw.MaxBuckets))+" buckets")
 		}
 		tab.row("peak", quantity.Count(int64(tw.Peak)), note)
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+
 	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"

@@ -242,14 +242,10 @@ func readTrimmed(path string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// initialUserNS is PROC_USER_INIT_INO, include/linux/proc_ns.h.
-const initialUserNS = "user:[4026531837]"
-
 // bestMode is Root for whoever is root and has CAP_SYS_ADMIN in the initial user
 // namespace. A user with that capability alone would lose it, or PDEATHSIG, at exec.
 func bestMode() Mode {
-	ns, err := os.Readlink("/proc/self/ns/user")
-	if err != nil || ns != initialUserNS || os.Geteuid() != 0 {
+	if !sockio.InInitialUserNamespace() || os.Geteuid() != 0 {
 		return User
 	}
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}

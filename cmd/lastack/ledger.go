@@ -11,7 +11,7 @@ import (
 )
 
 // ledgerText is what serve says at its end.
-func ledgerText(s *server.Stats, drained bool) string {
+func ledgerText(s *server.Stats) string {
 	var b strings.Builder
 	row := func(name string, n int64) { fmt.Fprintf(&b, "  %-16s %12s\n", name, quantity.Count(n)) }
 	b.WriteString("server's ledger\n")
@@ -24,7 +24,7 @@ func ledgerText(s *server.Stats, drained bool) string {
 	for _, e := range slices.Sorted(maps.Keys(s.AcceptErrors)) {
 		fmt.Fprintf(&b, "  accept failed %s times: %v\n", quantity.Count(s.AcceptErrors[e]), e)
 	}
-	if !drained {
+	if s.Outcomes[server.Aborted] > 0 {
 		b.WriteString("  connections were still open when the server ended: they were reset\n")
 	}
 	return b.String()

@@ -165,8 +165,10 @@ func (o *serveOptions) serve(cmd *cobra.Command, cfg server.Config) error {
 	}
 	grace, cancel := context.WithTimeout(atOnce, o.grace)
 	defer cancel()
-	drained := failed == nil && s.Shutdown(grace)
+	if failed == nil {
+		s.Shutdown(grace)
+	}
 	st, err := s.Stop()
-	fmt.Fprint(cmd.OutOrStdout(), ledgerText(&st, drained))
+	fmt.Fprint(cmd.OutOrStdout(), ledgerText(&st))
 	return errors.Join(failed, err)
 }

@@ -122,6 +122,14 @@ func OnOwnThread(f func() error) error {
 	return err
 }
 
+// InInitialUserNamespace reports whether the process is in the user namespace that the kernel
+// started with: capabilities in another one count for less.
+func InInitialUserNamespace() bool {
+	const procUserInitIno = "user:[4026531837]" // include/linux/proc_ns.h
+	ns, err := os.Readlink("/proc/self/ns/user")
+	return err == nil && ns == procUserInitIno
+}
+
 // ID is the namespace's name as the link in /proc shows it, like
 // "net:[4026531840]"; two namespaces are the same if their IDs are equal while both
 // are open. It is empty for a nil Namespace.

@@ -12,9 +12,6 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-// stuck is the reaction that leaves a socket in CLOSE_WAIT.
-const stuck = teardown.ReactNever
-
 // assemble fills the record.
 func (e *experiment) assemble() (*record.Run, error) {
 	r := &record.Run{
@@ -128,9 +125,9 @@ func (e *experiment) addStates(r *record.Run) {
 		name = ""
 	}
 	r.States = record.States{Source: name, Peak: bySide(&s.peak), Final: bySide(&s.sample.Census.Count)}
-	_, grown := e.after.grown(&e.before)
+	by, grown := e.after.grown(&e.before)
 	r.Counters = grown
-	if by, _ := e.after.grown(&e.before); e.split() && len(by) == sockstate.NumSides {
+	if e.split() && len(by) == sockstate.NumSides {
 		r.CountersBySide = map[string]map[string]int64{
 			sockstate.Client.String(): by[0],
 			sockstate.Server.String(): by[1],
@@ -184,13 +181,12 @@ func (e *experiment) addObserver(r *record.Run) {
 }
 
 func (e *experiment) addBooks(r *record.Run) {
-	_, grown := e.after.grown(&e.before)
 	b := &books{
-		plan: &e.cfg.Plan, groups: e.result.Groups, grown: grown,
+		plan: &e.cfg.Plan, groups: e.result.Groups, grown: r.Counters,
 		env:     teardown.Env{FinTimeout: e.finTimeout(), MaxTWBuckets: int(e.limit("net.ipv4.tcp_max_tw_buckets"))},
 		exact:   e.cfg.Sandbox != nil,
 		settled: r.Settle.Done,
-		lossy:   e.cfg.Lossy,
+		lossy:   e.cfg.Status.Loss != "",
 	}
 	if e.server != nil {
 		b.server = &e.ended

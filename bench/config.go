@@ -20,8 +20,6 @@ type Config struct {
 	// Sandbox is what the process is inside of, nil if nothing. Status says it to the record.
 	Sandbox *sandbox.Sandbox
 	Status  record.Sandbox
-	// Lossy is set where the sandbox drops packets.
-	Lossy bool
 
 	Census string // auto, diag or proc
 	// Interval is the time between two samples; 0 means 1 s.

@@ -28,7 +28,7 @@ func (e *experiment) addPressure(r *record.Run) {
 	}
 	if sp := e.cfg.Plan.Groups[0].SourcePorts; !sp.IsZero() {
 		p.Ports.Range = fmt.Sprintf("%d %d", sp.Lo, sp.Hi)
-		p.Ports.Available = int(sp.Hi) - int(sp.Lo) + 1
+		p.Ports.Available, _ = e.facts.UsablePorts(int(sp.Lo), int(sp.Hi))
 	}
 	p.Ports.Pairs = e.plannedPairs()
 	if len(pairs) > 0 {

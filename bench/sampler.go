@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"maps"
 	"strings"
 	"time"
 
@@ -93,8 +92,9 @@ func (s *sampler) warn(w string) {
 	s.warnings = append(s.warnings, w)
 }
 
-// interval ends an interval of the timeline; phase is empty while the load decides.
-func (s *sampler) interval(phase string) {
+// interval ends an interval of the timeline, and returns what observe does; phase is empty
+// while the load decides.
+func (s *sampler) interval(phase string) (observed bool) {
 	e := s.e
 	snap := e.load.Snapshot()
 	if !s.measuring && !snap.Warmup {
@@ -106,7 +106,7 @@ func (s *sampler) interval(phase string) {
 		iv.Phase = s.phase(&snap)
 	}
 	s.addLoad(&iv, &snap)
-	if s.observe() {
+	if observed = s.observe(); observed {
 		s.addCensus(&iv)
 	}
 	if s.slabs != observe.Unknown {
@@ -114,12 +114,13 @@ func (s *sampler) interval(phase string) {
 	}
 	s.addCounters(&iv)
 	if s.nothingNew(&iv) {
-		return
+		return observed
 	}
 	s.timeline = append(s.timeline, iv)
 	if e.cfg.OnInterval != nil {
 		e.cfg.OnInterval(&iv)
 	}
+	return observed
 }
 
 // nothingNew reports whether iv, right behind the interval before, has nothing to add to it: the end of
@@ -273,7 +274,7 @@ func (s *sampler) addCounters(iv *record.Interval) {
 			iv.Counters[name] = n
 		}
 	}
-	s.counters = maps.Clone(now)
+	s.counters = now
 }
 
 // troubling picks the counters worth a look in each interval.

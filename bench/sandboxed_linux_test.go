@@ -184,7 +184,7 @@ func (tr *trial) config(s *sandbox.Sandbox) Config {
 			Listeners: 2, Workers: 2, Backlog: tr.Backlog, Delay: tr.Delay,
 			Close: g.Close, OnEOF: g.OnEOF, Exchange: g.Exchange, Requests: g.Requests, Hold: g.Hold,
 		}},
-		Sandbox: s, Status: s.Status, Lossy: tr.Spec.Loss > 0,
+		Sandbox: s, Status: s.Status,
 		Census: tr.Census, Interval: tr.Interval, Settle: tr.Settle,
 		Version: "test", Command: []string{"bench.test"},
 	}

@@ -21,11 +21,8 @@ func (e *experiment) settleDown(ctx context.Context) {
 	st := &record.Settle{}
 	e.settle = st
 	next := from.Add(e.cfg.Interval)
-	minis := -1 // of the census before, if nothing else moved in it
-	for {
-		if !s.observe() {
-			return // the sampler has warned
-		}
+	minis := -1                              // of the census before, if nothing else moved in it
+	for observed := s.observe(); observed; { // where it is not, the sampler has warned
 		since := time.Since(from)
 		left := e.left()
 		st.ElapsedS = since.Seconds()
@@ -66,8 +63,10 @@ func (e *experiment) settleDown(ctx context.Context) {
 			}
 		}
 		if e.cfg.Settle > 0 && time.Now().After(next) {
-			s.interval("settle")
+			observed = s.interval("settle")
 			next = next.Add(e.cfg.Interval)
+		} else {
+			observed = s.observe()
 		}
 	}
 }
@@ -91,11 +90,7 @@ type leftovers struct {
 func (e *experiment) left() leftovers {
 	c := &e.sampler.sample.Census
 	var l leftovers
-	held := 0
-	for i := range e.result.Groups {
-		g := &e.result.Groups[i]
-		held += int(g.Ledger.Unfinished() + g.Warmup.Unfinished())
-	}
+	held := e.unfinished()
 	for side := range sockstate.Side(sockstate.NumSides) {
 		total := c.Total(side)
 		l.any += total
@@ -114,7 +109,7 @@ func (e *experiment) left() leftovers {
 
 // serverSticks reports whether the server's end stays in CLOSE_WAIT, by policy.
 func (e *experiment) serverSticks() bool {
-	return e.cfg.Server != nil && e.cfg.Server.OnEOF.Kind == stuck
+	return e.cfg.Server != nil && e.cfg.Server.OnEOF.Kind == teardown.ReactNever
 }
 
 // serverIdle reports whether the embedded server has seen the end of every connection that
@@ -123,10 +118,14 @@ func (e *experiment) serverIdle() bool {
 	if e.server == nil || e.serverSticks() {
 		return true
 	}
-	held := int64(0)
+	return e.server.Stats().Open <= e.unfinished()
+}
+
+// unfinished is how many connections the load left open.
+func (e *experiment) unfinished() (n int64) {
 	for i := range e.result.Groups {
 		g := &e.result.Groups[i]
-		held += g.Ledger.Unfinished() + g.Warmup.Unfinished()
+		n += g.Ledger.Unfinished() + g.Warmup.Unfinished()
 	}
-	return e.server.Stats().Open <= held
+	return n
 }

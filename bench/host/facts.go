@@ -131,8 +131,13 @@ func (f *Facts) LocalPorts() (lo, hi, free int, ok bool) {
 	if err1 != nil || err2 != nil || lo > hi {
 		return 0, 0, 0, false
 	}
-	free, err := usablePorts(lo, hi, f.Sysctls["net.ipv4.ip_local_reserved_ports"])
+	free, err := f.UsablePorts(lo, hi)
 	return lo, hi, free, err == nil
+}
+
+// UsablePorts counts the ports from lo to hi that are not reserved (ip_local_reserved_ports).
+func (f *Facts) UsablePorts(lo, hi int) (int, error) {
+	return usablePorts(lo, hi, f.Sysctls["net.ipv4.ip_local_reserved_ports"])
 }
 
 // TCPMemoryPages is the third value of tcp_mem: above it the kernel drops TCP data.

@@ -363,7 +363,7 @@ func (o *runOptions) checkPID() error {
 // config is the experiment.
 func (o *runOptions) config(sb *sandbox.Sandbox, status record.Sandbox, live func(*record.Interval)) bench.Config {
 	cfg := bench.Config{
-		Plan: o.plan, Sandbox: sb, Status: status, Lossy: o.spec.Loss > 0,
+		Plan: o.plan, Sandbox: sb, Status: status,
 		Census: o.census.value, Interval: o.interval, Settle: o.settle.d, ServerPID: o.serverPID,
 		Thresholds: o.bounds, OnInterval: live, Host: o.host,
 		Version: versionString(), Command: o.command, Sources: o.sources.text,

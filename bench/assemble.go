@@ -85,7 +85,7 @@ func (e *experiment) addPlan(r *record.Run) (err error) {
 	if r.Plan, err = recordPlan(&e.cfg.Plan); err != nil {
 		return err
 	}
-	r.Plan.Engine = e.result.Engine
+	r.Plan.Engine, r.Plan.EngineReason = e.result.Engine, e.why
 	r.Plan.Command = e.cfg.Command
 	for i := range r.Plan.Groups {
 		// As typed: a prefix may stand for thousands of addresses.

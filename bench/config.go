@@ -21,6 +21,7 @@ type Config struct {
 	Sandbox *sandbox.Sandbox
 	Status  record.Sandbox
 
+	Engine string // as sockio.Choose takes it
 	Census string // auto, diag or proc
 	// Interval is the time between two samples; 0 means 1 s.
 	Interval time.Duration

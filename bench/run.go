@@ -21,7 +21,10 @@ import (
 type experiment struct {
 	cfg   Config
 	facts *host.Facts // the client's namespace is this process's
-	watch *observe.Observer
+	// backend drives the sockets of both ends; why is the reason that it is not a better one.
+	backend sockio.Backend
+	why     string
+	watch   *observe.Observer
 
 	server *server.Server
 	load   *loadgen.Generator
@@ -63,12 +66,15 @@ func (e *experiment) prepare() (err error) {
 	if e.facts, err = host.Read(); err != nil {
 		return err
 	}
+	if e.backend, e.why, err = sockio.Choose(c.Engine); err != nil {
+		return &RefusedError{"engine", c.Engine, err.Error()}
+	}
 	load, srv, err := c.divideFds(int64(e.facts.NoFileSoft))
 	if err != nil {
 		return err
 	}
 	if c.Server != nil {
-		c.Server.Slots = srv
+		c.Server.Slots, c.Server.Backend = srv, e.backend
 		if err := e.serve(); err != nil {
 			return err
 		}
@@ -99,7 +105,7 @@ func (e *experiment) prepare() (err error) {
 	if err != nil {
 		return err
 	}
-	e.load, err = loadgen.New(loadgen.Config{Plan: c.Plan, Namespace: e.clientNS(), Slots: load})
+	e.load, err = loadgen.New(loadgen.Config{Plan: c.Plan, Namespace: e.clientNS(), Slots: load, Backend: e.backend})
 	return err
 }
 

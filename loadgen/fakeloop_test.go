@@ -31,7 +31,7 @@ type call struct {
 	remote netip.AddrPort
 }
 
-// fakeLoops makes a Config.NewLoop and keeps what it made.
+// fakeLoops makes a Backend.New and keeps what it made.
 type fakeLoops struct {
 	on   func(l *fakeLoop, c call)
 	err  func(n int) error // why the n-th loop cannot be made

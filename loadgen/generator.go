@@ -17,8 +17,8 @@ type Config struct {
 	Plan Plan
 	// Namespace is where the client's sockets are; nil: the process's own.
 	Namespace *sockio.Namespace
-	// NewLoop makes a worker's loop; nil: sockio.NewEpoll.
-	NewLoop func(sockio.Config) (sockio.Loop, error)
+	// Backend makes the workers' loops; zero: epoll.
+	Backend sockio.Backend
 	// Slots bounds the connections open at once, over all workers: what the
 	// descriptors allow. Open loop without a cap needs it; 0 means the plan's connections.
 	Slots int
@@ -107,8 +107,8 @@ func New(cfg Config) (*Generator, error) {
 	if err := cfg.Plan.Validate(); err != nil {
 		return nil, err
 	}
-	if cfg.NewLoop == nil {
-		cfg.NewLoop = sockio.NewEpoll
+	if cfg.Backend.New == nil {
+		cfg.Backend.New = sockio.NewEpoll
 	}
 	if err := cfg.checkPlateaus(); err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ func fakePlan(count int64) Plan {
 // runFake carries a plan out without a kernel.
 func runFake(t *testing.T, p Plan, loops *fakeLoops) *Result {
 	t.Helper()
-	g, err := New(Config{Plan: p, NewLoop: loops.new, Slots: 16})
+	g, err := New(Config{Plan: p, Backend: sockio.Backend{New: loops.new}, Slots: 16})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func TestWorkerThatCannotStart(t *testing.T) {
 			}
 			return nil
 		}}
-		_, err := New(Config{Plan: p, NewLoop: loops.new})
+		_, err := New(Config{Plan: p, Backend: sockio.Backend{New: loops.new}})
 		if !errors.Is(err, unix.EMFILE) || !strings.Contains(err.Error(), "epoll_create1") {
 			t.Errorf("New() = %v, want %v", err, want)
 		}
@@ -226,7 +226,7 @@ func TestLoopThatFails(t *testing.T) {
 				}
 				wellBehaved(l, c)
 			}
-			g, err := New(Config{Plan: p, NewLoop: loops.new})
+			g, err := New(Config{Plan: p, Backend: sockio.Backend{New: loops.new}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -290,7 +290,7 @@ func TestOrderOfCalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := validPlan()
 			p.Duration, p.Workers = time.Hour, 3
-			g, err := New(Config{Plan: p, NewLoop: (&fakeLoops{on: wellBehaved}).new})
+			g, err := New(Config{Plan: p, Backend: sockio.Backend{New: (&fakeLoops{on: wellBehaved}).new}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -315,7 +315,7 @@ func TestOrderOfCalls(t *testing.T) {
 func TestSnapshotOfIdleWorkers(t *testing.T) {
 	p := fakePlan(0)
 	p.Duration, p.Count, p.Workers = time.Hour, 0, 4
-	g, err := New(Config{Plan: p, NewLoop: (&fakeLoops{on: wellBehaved}).new})
+	g, err := New(Config{Plan: p, Backend: sockio.Backend{New: (&fakeLoops{on: wellBehaved}).new}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,7 +353,7 @@ func TestSnapshotOfIdleWorkers(t *testing.T) {
 func TestIntervalsAddUp(t *testing.T) {
 	p := fakePlan(0)
 	p.Duration, p.Count, p.Warmup, p.Workers = 50*time.Millisecond, 0, 20*time.Millisecond, 2
-	g, err := New(Config{Plan: p, NewLoop: (&fakeLoops{on: wellBehaved}).new})
+	g, err := New(Config{Plan: p, Backend: sockio.Backend{New: (&fakeLoops{on: wellBehaved}).new}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,10 +74,11 @@ func (w *worker) open(cfg *Config) (err error) {
 		return err
 	}
 	w.thread = sockio.ThreadID()
-	if !w.onSchedule() {
+	thrifty := !w.onSchedule()
+	if thrifty {
 		sockio.YieldToOthers()
 	}
-	w.loop, err = cfg.NewLoop(sockio.Config{Slots: len(w.conns), Handler: w})
+	w.loop, err = cfg.Backend.New(sockio.Config{Slots: len(w.conns), Handler: w, GivesWay: thrifty})
 	return err
 }
 

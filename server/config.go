@@ -37,8 +37,8 @@ type Config struct {
 
 	// Namespace is where the sockets are; nil: the process's own.
 	Namespace *sockio.Namespace
-	// NewLoop makes a worker's loop; nil: sockio.NewEpoll.
-	NewLoop func(sockio.Config) (sockio.Loop, error)
+	// Backend makes the workers' loops; zero: epoll.
+	Backend sockio.Backend
 	// Slots bounds the connections open at once at each worker: SO_REUSEPORT deals them out unevenly. 0 means 1024.
 	Slots int
 }
@@ -66,8 +66,8 @@ func (c *Config) setDefaults() {
 	if c.Slots == 0 {
 		c.Slots = 1024
 	}
-	if c.NewLoop == nil {
-		c.NewLoop = sockio.NewEpoll
+	if c.Backend.New == nil {
+		c.Backend.New = sockio.NewEpoll
 	}
 }
 

@@ -441,7 +441,7 @@ func TestWorkerThatFails(t *testing.T) {
 	socktest.Guard(t)
 	var broken atomic.Bool
 	cfg := config("client:fin", "close", "echo:1,1")
-	cfg.NewLoop = func(c sockio.Config) (sockio.Loop, error) {
+	cfg.Backend.New = func(c sockio.Config) (sockio.Loop, error) {
 		l, err := sockio.NewEpoll(c)
 		return brokenLoop{l, &broken}, err
 	}
@@ -480,7 +480,7 @@ func TestStopTellsOfAFailure(t *testing.T) {
 	var broken atomic.Bool
 	cfg := config("client:fin", "close", "none")
 	cfg.Workers = 3
-	cfg.NewLoop = func(c sockio.Config) (sockio.Loop, error) {
+	cfg.Backend.New = func(c sockio.Config) (sockio.Loop, error) {
 		l, err := sockio.NewEpoll(c)
 		return brokenLoop{l, &broken}, err
 	}
@@ -503,7 +503,7 @@ func TestWorkerThatCannotStart(t *testing.T) {
 	var n atomic.Int32
 	cfg := config("client:fin", "close", "none")
 	cfg.Workers = 3
-	cfg.NewLoop = func(c sockio.Config) (sockio.Loop, error) {
+	cfg.Backend.New = func(c sockio.Config) (sockio.Loop, error) {
 		if n.Add(1) == 2 {
 			return nil, want
 		}

@@ -78,7 +78,7 @@ func (w *worker) open(listeners []*sockio.Listener) (err error) {
 	}
 	w.thread = sockio.ThreadID()
 	sockio.YieldToOthers()
-	w.loop, err = w.cfg.NewLoop(sockio.Config{Slots: len(w.conns), Handler: w})
+	w.loop, err = w.cfg.Backend.New(sockio.Config{Slots: len(w.conns), Handler: w, GivesWay: true})
 	if err != nil {
 		return err
 	}

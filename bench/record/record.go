@@ -129,8 +129,10 @@ type Plan struct {
 	WarmupNs   int64   `json:"warmup_ns,omitempty"`
 	RampNs     int64   `json:"ramp_ns,omitempty"`
 	Workers    int     `json:"workers"`
-	// Engine is the backend that did the work: epoll.
-	Engine string `json:"engine"`
+	// Engine is the backend that did the work: uring or epoll. EngineReason is why it is not a better
+	// one, where that was left to choose.
+	Engine       string `json:"engine"`
+	EngineReason string `json:"engine_reason,omitempty"`
 	// ServerWorkers is 0 where the target was not ours.
 	ServerWorkers int `json:"server_workers,omitempty"`
 	// Command is the command line as typed.

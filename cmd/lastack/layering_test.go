@@ -44,7 +44,7 @@ var layers = []struct {
 	{"cmd/lastack", []string{
 		"report", "bench", "bench/quantity", "bench/record", "bench/host", "bench/sandbox",
 		// The values that flags hold.
-		"loadgen", "server", "sockstate/teardown", "sockstate/exchange",
+		"loadgen", "server", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange",
 	}},
 }
 

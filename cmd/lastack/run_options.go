@@ -19,6 +19,7 @@ import (
 	"lastack/report"
 	"lastack/server"
 	"lastack/sockstate/exchange"
+	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
 )
 
@@ -78,7 +79,7 @@ func newRunOptions() *runOptions {
 	return &runOptions{
 		connections: 64, duration: 10 * time.Second, backlog: server.DefaultBacklog,
 		connectTimeout: 5 * time.Second, requestTimeout: 10 * time.Second, closeTimeout: 5 * time.Second,
-		engine: newChoice("auto", "epoll"), census: newChoice("auto", "diag", "proc"),
+		engine: newChoice(sockio.BackendNames()...), census: newChoice("auto", "diag", "proc"),
 		topology: newChoice("lo", "veth"), format: newChoice(report.FormatNames()...),
 		interval: time.Second,
 		traffic:  newTraffic(),
@@ -364,7 +365,7 @@ func (o *runOptions) checkPID() error {
 func (o *runOptions) config(sb *sandbox.Sandbox, status record.Sandbox, live func(*record.Interval)) bench.Config {
 	cfg := bench.Config{
 		Plan: o.plan, Sandbox: sb, Status: status,
-		Census: o.census.value, Interval: o.interval, Settle: o.settle.d, ServerPID: o.serverPID,
+		Engine: o.engine.value, Census: o.census.value, Interval: o.interval, Settle: o.settle.d, ServerPID: o.serverPID,
 		Thresholds: o.bounds, OnInterval: live, Host: o.host,
 		Version: versionString(), Command: o.command, Sources: o.sources.text,
 	}

@@ -154,6 +154,10 @@ type Config struct {
 	Buffer int
 	// Handler receives the completions.
 	Handler Handler
+	// GivesWay has a loop let other threads of its CPU run (sched_yield) before it waits for
+	// data: where both ends share the CPUs, the data is there when it comes back. It is
+	// not for a thread that has to be on time.
+	GivesWay bool
 }
 
 // Never is an until for Wait that does not come.

@@ -1,0 +1,53 @@
+package sockio
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+func (l *epoll) close(k *epollSock, s Sock, lingers bool) {
+	if k.file == 0 {
+		l.complete(OpClose, s, unix.ECANCELED, 0)
+		return
+	}
+	fd := k.forget()
+	if lingers {
+		l.linger.close(s, fd)
+		return
+	}
+	_, _, e := unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
+	l.closed(s, e)
+}
+
+func (l *epoll) closed(s Sock, e Errno) {
+	l.free(s)
+	l.complete(OpClose, s, e, 0)
+}
+
+// lingered reports the closes that have come back.
+func (l *epoll) lingered() {
+	l.back = l.linger.take(l.back)
+	for _, c := range l.back {
+		l.free(c.s)
+		l.completeAt(OpClose, c.s, c.errno, 0, c.at)
+	}
+}
+
+func (l *epoll) CloseAll(abort bool) error {
+	o := NewLinger(0)
+	for i := range l.socks {
+		k := &l.socks[i]
+		if k.file == 0 {
+			continue
+		}
+		if abort {
+			_ = setsockopt(k.fd(), &o) // the close below is what counts
+		}
+		_ = unix.Close(k.forget())
+	}
+	l.linger.finish(abort)
+	l.waker.close()
+	if err := unix.Close(l.epfd); err != nil {
+		return &Error{Call: "close", Errno: err.(Errno)}
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package sockio
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+func (l *epoll) send(k *epollSock, s Sock, b blockedSend) {
+	if k.flag&sockReset != 0 {
+		l.complete(OpSend, s, unix.ECONNRESET, 0)
+		return
+	}
+	for {
+		n, e := send(k.fd(), b.p[b.sent:])
+		switch {
+		case e == unix.EINTR:
+			continue
+		case e == unix.EAGAIN:
+			l.sends[s] = b
+			k.flag |= pendSend
+			l.register(k, s, true)
+			return
+		case e != 0:
+			l.complete(OpSend, s, e, b.sent)
+			return
+		}
+		b.sent += n
+		if b.sent == len(b.p) {
+			l.complete(OpSend, s, 0, b.sent)
+			return
+		}
+	}
+}
+
+// recv reads what k.want asks for, or leaves the recv pending.
+func (l *epoll) recv(k *epollSock, s Sock) {
+	k.flag &^= sockFresh
+	if k.flag&sockReset != 0 {
+		l.complete(OpRecv, s, unix.ECONNRESET, 0)
+		return
+	}
+	for {
+		n, e := recv(k.fd(), l.buf[:k.want])
+		switch {
+		case e == unix.EINTR:
+			continue
+		case e == unix.EAGAIN:
+			k.flag = k.flag&^sockReadable | pendRecv
+			l.register(k, s, false)
+			return
+		case e != 0:
+			l.complete(OpRecv, s, e, 0)
+			return
+		}
+		if n < int(k.want) {
+			// What comes later makes a new edge; a FIN that is there already does not, but
+			// then EPOLLRDHUP stood beside this one.
+			k.flag &^= sockReadable
+		}
+		l.delivered++
+		l.c = Completion{Op: OpRecv, Sock: s, N: n, At: Now(), Data: l.buf[:n]}
+		l.handler.Complete(&l.c)
+		return
+	}
+}
+
+func (l *epoll) polled(k *epollSock, s Sock) {
+	n := 1
+	if k.flag&sockHup != 0 {
+		n = 0
+	}
+	l.complete(OpPoll, s, 0, n)
+}

@@ -1,0 +1,114 @@
+package sockio
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+func (l *epoll) dial(k *epollSock, r *request) {
+	family := uintptr(unix.AF_INET)
+	if r.remote.V6() {
+		family = unix.AF_INET6
+	}
+	fd, _, e := unix.RawSyscall(unix.SYS_SOCKET, family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if e != 0 {
+		l.complete(OpSocket, r.s, e, 0)
+		return
+	}
+	k.opened(fd, 0)
+	for i := range r.opts {
+		if e := setsockopt(k.fd(), &r.opts[i]); e != 0 {
+			l.complete(OpSetsockopt, r.s, e, 0)
+			return
+		}
+	}
+	if r.local != nil {
+		if e := bind(k.fd(), r.local); e != 0 {
+			l.complete(OpBind, r.s, e, 0)
+			return
+		}
+	}
+	k.began = Now()
+	e = connect(k.fd(), r.remote)
+	at := Now()
+	taken := 0
+	if e == unix.EINPROGRESS {
+		taken = 1
+	}
+	if e == unix.EINPROGRESS && l.early.worthwhile() {
+		if r.p != nil {
+			n, se := send(k.fd(), r.p)
+			if l.early.note(se != unix.EAGAIN) {
+				l.firstSent(k, r, n, se, at)
+				return
+			}
+		} else if e = connect(k.fd(), r.remote); !l.early.note(e != unix.EALREADY) {
+			e = unix.EINPROGRESS
+		}
+	}
+	switch e = l.afterHandshake(k, e); {
+	case e == unix.EINPROGRESS:
+		if r.p != nil {
+			l.sends[r.s] = blockedSend{p: r.p}
+		}
+		k.flag |= pendConnect
+		l.register(k, r.s, true)
+	case e != 0:
+		l.completeAt(OpConnect, r.s, e, taken, at)
+	default:
+		l.completeAt(OpConnect, r.s, 0, 0, at)
+		if r.p != nil && k.epoch == r.epoch {
+			l.send(k, r.s, blockedSend{p: r.p})
+		}
+	}
+}
+
+// firstSent reports a send that was tried before the connect was known to be over.
+func (l *epoll) firstSent(k *epollSock, r *request, n int, e Errno, at int64) {
+	if e != 0 && !IsReset(e) {
+		l.completeAt(OpConnect, r.s, e, 1, at) // the connect's error: ECONNREFUSED, EHOSTUNREACH
+		return
+	}
+	l.completeAt(OpConnect, r.s, 0, 0, at)
+	switch {
+	case k.epoch != r.epoch: // the handler has cancelled or closed
+	case e != 0:
+		l.complete(OpSend, r.s, e, 0)
+	case n < len(r.p):
+		l.send(k, r.s, blockedSend{p: r.p, sent: n})
+	default:
+		l.complete(OpSend, r.s, 0, n)
+	}
+}
+
+// afterHandshake keeps an error of connect that came after the handshake for the
+// operation that follows, as if connect had not taken it: a reset before the
+// handshake is ECONNREFUSED (tcp_reset).
+func (l *epoll) afterHandshake(k *epollSock, e Errno) Errno {
+	if IsReset(e) {
+		k.flag |= sockReset | sockHup
+		return 0
+	}
+	return e
+}
+
+func (l *epoll) connected(k *epollSock, s Sock, events uint32) {
+	k.flag &^= pendConnect
+	b, first := l.sends[s]
+	delete(l.sends, s)
+	if events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+		v, err := unix.GetsockoptInt(int(k.fd()), unix.SOL_SOCKET, unix.SO_ERROR)
+		e := Errno(v)
+		if err != nil {
+			e = err.(Errno)
+		}
+		if e = l.afterHandshake(k, e); e != 0 {
+			l.complete(OpConnect, s, e, 1)
+			return
+		}
+	}
+	epoch := k.epoch
+	l.complete(OpConnect, s, 0, 0)
+	if first && k.epoch == epoch {
+		l.send(k, s, b)
+	}
+}

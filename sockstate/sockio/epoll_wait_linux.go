@@ -1,0 +1,101 @@
+package sockio
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// Wait implements Loop.
+func (l *epoll) Wait(until int64) error {
+	l.delivered = 0
+	for {
+		l.budget = performBudget // again where nothing completed, or this would spin
+		l.perform()
+		now := Now()
+		if l.timers.expire(now, l.fire) > 0 {
+			l.perform()
+		}
+		if l.retryAt != 0 && now >= l.retryAt {
+			l.retryAt = 0
+			l.acceptAgain()
+		}
+		sleep := int64(0)
+		if l.delivered == 0 && l.head == len(l.queue) {
+			next := min(until, l.timers.next())
+			if l.retryAt != 0 {
+				next = min(next, l.retryAt)
+			}
+			sleep = max(next, now) - now
+			if next == Never {
+				sleep = Never
+			}
+		}
+		n, errno := l.epollWait(sleep)
+		if errno != 0 && errno != unix.EINTR {
+			return &Error{Call: "epoll_wait", Errno: errno}
+		}
+		for i := range n {
+			l.event(&l.events[i])
+			l.perform()
+		}
+		if l.delivered > 0 || Now() >= until {
+			return nil
+		}
+	}
+}
+
+// perform does what is queued, and what that queues in turn, within this Wait's budget: a
+// peer that always has more must not keep the caller from its other duties.
+func (l *epoll) perform() {
+	for ; l.budget > 0 && l.head < len(l.queue); l.budget-- {
+		r := l.queue[l.head] // a copy: handlers append to the queue, which may move it
+		l.head++
+		l.do(&r)
+	}
+	// To move the rest down only when half is done moves each request once on average.
+	if l.head >= len(l.queue)/2 {
+		l.queue = l.queue[:copy(l.queue, l.queue[l.head:])]
+		l.head = 0
+	}
+}
+
+func (l *epoll) do(r *request) {
+	k := &l.socks[r.s]
+	switch r.op {
+	case OpConnect, OpSend, OpRecv, OpPoll:
+		if r.epoch != k.epoch {
+			return
+		}
+	}
+	switch r.op {
+	case OpConnect:
+		l.dial(k, r)
+	case OpSend:
+		l.send(k, r.s, blockedSend{p: r.p})
+	case OpRecv:
+		k.want = int32(min(r.n, len(l.buf)))
+		if k.flag&(sockReadable|sockHup|sockFresh) != 0 {
+			l.recv(k, r.s)
+			return
+		}
+		k.flag |= pendRecv
+		l.register(k, r.s, false)
+	case OpPoll:
+		if k.flag&sockHup != 0 || k.flag&sockReadable != 0 && unread(k.fd()) {
+			l.polled(k, r.s)
+			return
+		}
+		k.flag = k.flag&^sockReadable | pendPoll
+		l.register(k, r.s, false)
+	case OpShutdown:
+		if _, _, e := unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(k.fd()), unix.SHUT_WR, 0); e != 0 {
+			l.complete(OpShutdown, r.s, e, 0)
+		}
+	case OpSetsockopt:
+		o := NewLinger(r.n)
+		if e := setsockopt(k.fd(), &o); e != 0 {
+			l.complete(OpSetsockopt, r.s, e, 0)
+		}
+	case OpClose:
+		l.close(k, r.s, r.flag)
+	}
+}

@@ -192,6 +192,9 @@ type Sandbox struct {
 	Reason  string            `json:"reason,omitempty"`
 	Sysctls map[string]string `json:"sysctls,omitempty"` // those asked for
 	Loss    string            `json:"loss,omitempty"`
+	// EhashEntries is the size of the connection hash, where each namespace has one of its own: it then
+	// keeps half as many TIME_WAIT sockets. 0: they share the host's.
+	EhashEntries int `json:"ehash_entries,omitempty"`
 }
 
 // Server is the embedded server's own ledger.

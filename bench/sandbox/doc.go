@@ -12,6 +12,9 @@
 //	  | -- SIGINT, SIGTERM, ... -----------> | the run, with a *Sandbox
 //	  | <------------- exit code ----------- |
 //
+// Where a larger connection hash is wanted, Enter executes the program once more in the same process, in a
+// namespace inside of the first (Spec.EhashEntries).
+//
 // Everything goes with the child: no file, link or process is left, whichever of the
 // two is killed. Only orphaned sockets whose packets are dropped linger in the kernel,
 // for seconds to minutes; Sandbox.Close destroys them.

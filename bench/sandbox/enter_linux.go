@@ -19,7 +19,8 @@ import (
 
 // Enter sets the sandbox up, in a process for which Inside holds, and reports to the
 // parent. It is called once. When it fails, the parent has the error and kills this
-// process: the caller returns at once and prints nothing.
+// process: the caller returns at once and prints nothing. With a Spec.EhashEntries it starts the program over:
+// what ran before it is as if it had not been.
 //
 // The process is in the background of its terminal, where reading fails with EIO and
 // writing works whatever stty tostop says.
@@ -27,6 +28,10 @@ func Enter() (*Sandbox, error) {
 	h, ok := readHandoff()
 	if !ok {
 		return nil, &Error{Step: StepStart, Err: errors.New("this process was not started as a sandbox")}
+	}
+	var noHash error
+	if h.Spec.EhashEntries > 0 && h.Outer == "" {
+		noHash = nest(h) // does not return but for a refusal
 	}
 	unix.CloseOnExec(h.Report)
 	pipe := os.NewFile(uintptr(h.Report), "report")
@@ -38,7 +43,7 @@ func Enter() (*Sandbox, error) {
 	// The kernel named the process after /proc/self/exe; ps and pgrep shall find it.
 	_ = writeFile("/proc/self/comm", filepath.Base(os.Args[0]))
 
-	s, err := setUp(h)
+	s, err := setUp(h, noHash)
 	r := report{Status: s.Status}
 	if err != nil {
 		r.Failure = newFailure(err)
@@ -54,8 +59,9 @@ func Enter() (*Sandbox, error) {
 }
 
 // setUp does everything in the order in which one step needs the other. The proof
-// comes before the sysctls and the loss that were asked for: those may well break it.
-func setUp(h handoff) (s *Sandbox, err error) {
+// comes before the sysctls and the loss that were asked for: those may well break it. noHash is why
+// the namespace has no connection hash of its own.
+func setUp(h handoff, noHash error) (s *Sandbox, err error) {
 	spec := h.Spec
 	s = &Sandbox{Mode: h.Mode, Topology: spec.topology()}
 	defer func() {
@@ -79,6 +85,9 @@ func setUp(h handoff) (s *Sandbox, err error) {
 		return s, at(StepFresh, err)
 	}
 	if s.Topology == Veth {
+		if spec.EhashEntries > 0 && noHash == nil {
+			noHash = askForHash(spec.EhashEntries)
+		}
 		if s.Server, err = sockio.NewNamespace(); err != nil {
 			return s, at(StepNamespaces, err)
 		}
@@ -130,6 +139,16 @@ func setUp(h handoff) (s *Sandbox, err error) {
 		}
 	}
 	s.Status = status(h.Mode, spec)
+	if spec.EhashEntries > 0 {
+		entries, err := s.checkHash(spec.EhashEntries)
+		s.Status.EhashEntries = entries
+		if noHash == nil {
+			noHash = err
+		}
+		if noHash != nil {
+			s.Status.Reason = fmt.Sprintf("no larger connection hash: %v", noHash)
+		}
+	}
 	return s, nil
 }
 
@@ -158,8 +177,11 @@ func (s *Sandbox) namespaces() []*sockio.Namespace {
 // checkFresh makes sure that nothing is done to a namespace in use, whatever the
 // environment says: in a new one lo is the only link that could be up, and is not.
 func checkFresh(h handoff, ns *sockio.Namespace) error {
-	if ns.ID() == h.Host {
+	switch ns.ID() {
+	case h.Host:
 		return fmt.Errorf("this is the host's network namespace %s", h.Host)
+	case h.Outer:
+		return fmt.Errorf("this is the outer network namespace %s", h.Outer)
 	}
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {

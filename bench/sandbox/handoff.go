@@ -22,8 +22,11 @@ type handoff struct {
 	Report int `json:"report"`
 	// Host is the ID of the network namespace that must not be touched.
 	Host string `json:"host"`
-	Mode Mode   `json:"mode"`
-	Spec Spec   `json:"spec"`
+	// Outer is the ID of the namespace that the process was in before it went into one inside of that
+	// (nest); empty if it is still where it was started.
+	Outer string `json:"outer,omitempty"`
+	Mode  Mode   `json:"mode"`
+	Spec  Spec   `json:"spec"`
 }
 
 // report is what the child tells once: its sandbox's Status, or a Failure.

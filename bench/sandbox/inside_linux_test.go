@@ -102,6 +102,7 @@ var actions = map[string]func(*Sandbox) (int, error){
 	"exit7":     func(*Sandbox) (int, error) { return 7, nil },
 	"abort":     func(*Sandbox) (int, error) { return 0, syscall.Kill(os.Getpid(), syscall.SIGKILL) },
 	"facts":     printFacts,
+	"hash":      printHash,
 	"signals":   printSignals,
 	"wait":      waitForever,
 	"carry":     carry,
@@ -153,6 +154,34 @@ func printFacts(s *Sandbox) (int, error) {
 				}
 				return err
 			})
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return 0, json.NewEncoder(os.Stdout).Encode(f)
+}
+
+// hashFacts is what a sandbox with a connection hash of its own looks like from inside: each sysctl by
+// namespace, client's and, with Veth, server's.
+type hashFacts struct {
+	Entries, Buckets []string
+	// Parent is the process that the kernel says started this one, and Handoff the one that did.
+	Parent, Handoff int
+	Group           bool // leads a process group of its own
+	Comm            string
+	NetAdmin        bool
+}
+
+func printHash(s *Sandbox) (int, error) {
+	h, _ := readHandoff()
+	f := hashFacts{Parent: os.Getppid(), Handoff: h.Parent, Group: syscall.Getpgrp() == os.Getpid(), Comm: readTrimmed("/proc/self/comm")}
+	for _, ns := range s.namespaces() {
+		err := ns.Do(func() error {
+			f.Entries = append(f.Entries, readTrimmed(procSys("net.ipv4.tcp_ehash_entries")))
+			f.Buckets = append(f.Buckets, readTrimmed(procSys("net.ipv4.tcp_max_tw_buckets")))
+			f.NetAdmin = sockio.LoopbackUp() == nil
+			return nil
 		})
 		if err != nil {
 			return 0, err

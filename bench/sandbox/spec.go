@@ -43,6 +43,9 @@ const (
 	User Mode = "user"
 )
 
+// MaxEhashEntries is the most that the kernel gives a namespace (tcp_child_ehash_entries_max).
+const MaxEhashEntries = 16 << 20
+
 // Spec is what a sandbox is to be. The zero value is a plain loopback.
 type Spec struct {
 	// Topology is Lo if empty.
@@ -56,6 +59,11 @@ type Spec struct {
 	// sets net.ipv6.ip_nonlocal_bind, without which the kernel binds to whole
 	// addresses only.
 	Sources []netip.Prefix `json:"sources,omitempty"`
+	// EhashEntries is the size that the connection hash of each namespace should have, a power of two up to
+	// MaxEhashEntries: the namespace then keeps half as many TIME_WAIT sockets (tcp_max_tw_buckets). 0
+	// leaves the hash that all share. It costs 8 bytes an entry, and a second execution of the program. A
+	// kernel that has or allows none (before Linux 6.1) does not prevent the sandbox: Status.Reason says so.
+	EhashEntries int `json:"ehash_entries,omitempty"`
 	// Mode forces Root or User; if empty it is Root where possible, else User.
 	Mode Mode `json:"mode,omitempty"`
 }
@@ -79,6 +87,9 @@ func (s Spec) validate() error {
 	}
 	if !(s.Loss >= 0 && s.Loss <= 1) {
 		return fmt.Errorf("loss of %v: want a share from 0 to 1", float64(s.Loss))
+	}
+	if n := s.EhashEntries; n < 0 || n > MaxEhashEntries || n&(n-1) != 0 {
+		return fmt.Errorf("connection hash of %d entries: want a power of two up to %d", n, MaxEhashEntries)
 	}
 	for _, p := range s.Sources {
 		if !p.IsValid() || p != p.Masked() || p.Addr().Is4In6() {

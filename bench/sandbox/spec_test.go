@@ -53,6 +53,14 @@ func TestParseSysctl(t *testing.T) {
 	}
 }
 
+func TestEhashEntriesValid(t *testing.T) {
+	for n, ok := range map[int]bool{0: true, 1: true, 4194304: true, MaxEhashEntries: true, -1: false, 3: false, 2 * MaxEhashEntries: false} {
+		if err := (Spec{EhashEntries: n}).validate(); (err == nil) != ok {
+			t.Errorf("%d entries: %v", n, err)
+		}
+	}
+}
+
 func FuzzParseSysctl(f *testing.F) {
 	for _, s := range []string{"net.ipv4.x=1", "net/ipv4/conf/a.b/x=1 2", "net.//=", "net/../x=1"} {
 		f.Add(s)

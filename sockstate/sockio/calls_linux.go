@@ -38,11 +38,15 @@ func recv(fd int32, p []byte) (int, Errno) {
 	return int(n), e
 }
 
-// unread reports whether data waits to be read; a FIN is none (tcp_inq).
-func unread(fd int32) bool {
-	var n int32
-	_, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCINQ, uintptr(unsafe.Pointer(&n)))
-	return e == 0 && n > 0
+// pollNow is what can be read, as poll(2) spells it; 0: nothing yet.
+func pollNow(fd int32) int16 {
+	p := unix.PollFd{Fd: fd, Events: unix.POLLIN | unix.POLLRDHUP}
+	var zero unix.Timespec
+	_, _, e := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&zero)), 0, 0, 0)
+	if e != 0 {
+		return 0
+	}
+	return p.Revents
 }
 
 func blockingClose(fd int) Errno {

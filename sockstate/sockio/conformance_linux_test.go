@@ -31,3 +31,11 @@ func testLoop(t *testing.T, f newLoop) {
 		})
 	}
 }
+
+// givesWay is f with Config.GivesWay set.
+func givesWay(f newLoop) newLoop {
+	return func(cfg Config) (Loop, error) {
+		cfg.GivesWay = true
+		return f(cfg)
+	}
+}

@@ -1,8 +1,9 @@
 package sockio
 
-// earliness decides whether to look for the end of a handshake right after connect.
-// On loopback it is over by then; across a network it is not, and looking would cost a
-// system call a connection. After a run of misses it looks only now and then.
+// earliness decides whether to look for something before epoll tells of it: for the end of a
+// handshake right after connect, for an answer right after the peer's turn. On loopback it is
+// there by then; across a network it is not, and looking would cost a system call a
+// connection. After a run of misses it looks only now and then.
 type earliness struct {
 	misses int
 	skips  int
@@ -21,12 +22,12 @@ func (e *earliness) worthwhile() bool {
 	return e.skips%earlySkips == 0
 }
 
-// note counts a look and returns whether the handshake was over.
-func (e *earliness) note(over bool) bool {
-	if over {
+// note counts a look and returns whether it found something.
+func (e *earliness) note(found bool) bool {
+	if found {
 		e.misses = 0
 	} else {
 		e.misses = min(e.misses+1, earlyMisses)
 	}
-	return over
+	return found
 }

@@ -1,8 +1,6 @@
 package sockio
 
-import (
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 func (l *epoll) Accept(listener, index int) error {
 	if !l.accepts {

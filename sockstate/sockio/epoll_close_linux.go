@@ -1,8 +1,6 @@
 package sockio
 
-import (
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 func (l *epoll) close(k *epollSock, s Sock, lingers bool) {
 	if k.file == 0 {

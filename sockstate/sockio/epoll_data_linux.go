@@ -1,8 +1,6 @@
 package sockio
 
-import (
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 func (l *epoll) send(k *epollSock, s Sock, b blockedSend) {
 	if k.flag&sockReset != 0 {
@@ -31,12 +29,13 @@ func (l *epoll) send(k *epollSock, s Sock, b blockedSend) {
 	}
 }
 
-// recv reads what k.want asks for, or leaves the recv pending.
-func (l *epoll) recv(k *epollSock, s Sock) {
-	k.flag &^= sockFresh
+// recv reads what k.want asks for, and reports false if there is nothing to read.
+func (l *epoll) recv(k *epollSock, s Sock) (done bool) {
+	pended := k.flag & pendRecv
+	k.flag &^= sockFresh | pendRecv
 	if k.flag&sockReset != 0 {
 		l.complete(OpRecv, s, unix.ECONNRESET, 0)
-		return
+		return true
 	}
 	for {
 		n, e := recv(k.fd(), l.buf[:k.want])
@@ -44,29 +43,44 @@ func (l *epoll) recv(k *epollSock, s Sock) {
 		case e == unix.EINTR:
 			continue
 		case e == unix.EAGAIN:
-			k.flag = k.flag&^sockReadable | pendRecv
-			l.register(k, s, false)
-			return
+			k.flag = k.flag&^sockReadable | pended
+			return false
 		case e != 0:
 			l.complete(OpRecv, s, e, 0)
-			return
+			return true
 		}
 		if n < int(k.want) {
 			// What comes later makes a new edge; a FIN that is there already does not, but
 			// then EPOLLRDHUP stood beside this one.
 			k.flag &^= sockReadable
+		} else {
+			k.flag |= sockReadable
 		}
 		l.delivered++
 		l.c = Completion{Op: OpRecv, Sock: s, N: n, At: Now(), Data: l.buf[:n]}
 		l.handler.Complete(&l.c)
-		return
+		return true
 	}
 }
 
-func (l *epoll) polled(k *epollSock, s Sock) {
+// polled completes a poll of s if it is readable, and reports false if it is not. It asks, for what
+// an edge or a short read told is not enough to know whether EOF is behind the data.
+func (l *epoll) polled(k *epollSock, s Sock) (done bool) {
+	if k.flag&sockHup == 0 {
+		ready := pollNow(k.fd())
+		if ready == 0 {
+			return false
+		}
+		k.flag |= sockReadable
+		if ready&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0 {
+			k.flag |= sockHup
+		}
+	}
+	k.flag &^= pendPoll
 	n := 1
 	if k.flag&sockHup != 0 {
 		n = 0
 	}
 	l.complete(OpPoll, s, 0, n)
+	return true
 }

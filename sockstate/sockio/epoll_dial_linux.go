@@ -1,8 +1,6 @@
 package sockio
 
-import (
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 func (l *epoll) dial(k *epollSock, r *request) {
 	family := uintptr(unix.AF_INET)

@@ -1,8 +1,6 @@
 package sockio
 
-import (
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // register puts s into the epoll set when it first has to wait. Adding reports
 // what is ready already, so no edge is lost.
@@ -67,10 +65,8 @@ func (l *epoll) event(ev *unix.EpollEvent) {
 	}
 	switch {
 	case k.flag&pendRecv != 0:
-		k.flag &^= pendRecv
-		l.recv(k, s)
+		l.recv(k, s) // registered as it is, a later edge tells where this one was stale
 	case k.flag&pendPoll != 0:
-		k.flag &^= pendPoll
 		l.polled(k, s)
 	}
 }

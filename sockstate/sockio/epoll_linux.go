@@ -15,7 +15,17 @@ import (
 // where, as on loopback, the handshake was over before it returned (__inet_stream_connect
 // looks before the backlog is processed); so the first send, or a second connect, is tried at
 // once. A connection is registered when it first has to wait, and an accepted one is
-// read before that, for the request is mostly there.
+// read before that, for the request is mostly there. With Config.GivesWay, what has to
+// wait is looked at once more before that, after the peer has had its turn (see lookLate).
+//
+// Two client and two server workers on two CPUs, medians of paired runs of 1 s, with that look to without it:
+//
+//	echo:1,1  client:rst 1.30  client:fin 1.34  client:half 1.24  server:fin 1.03
+//	none      client:rst 1.06
+//
+// What did not pay: client worker i and server worker i on CPU i, with listeners of that
+// CPU's own (SO_INCOMING_CPU): 18,356 lifecycles/s against 18,339 without, 19,764 against
+// 18,947, 19,245 against 18,491, 18,717 against 19,242.
 type epoll struct {
 	handler Handler
 	epfd    int
@@ -40,6 +50,9 @@ type epoll struct {
 	fire      func(Sock)
 	noPwait2  bool
 	early     earliness
+	late      earliness
+	givesWay  bool
+	later     []Sock // what lookLate is to look at
 	linger    lingerer
 	back      []lingered
 }
@@ -130,13 +143,14 @@ func NewEpoll(cfg Config) (Loop, error) {
 		return nil, &Error{Call: "eventfd", Errno: err.(Errno)}
 	}
 	l := &epoll{
-		handler: cfg.Handler,
-		epfd:    epfd,
-		waker:   waker{fd: wakefd},
-		socks:   make([]epollSock, cfg.Slots),
-		buf:     make([]byte, cfg.Buffer),
-		timers:  newTimers(cfg.Slots, Now()),
-		sends:   make(map[Sock]blockedSend),
+		handler:  cfg.Handler,
+		epfd:     epfd,
+		waker:    waker{fd: wakefd},
+		socks:    make([]epollSock, cfg.Slots),
+		buf:      make([]byte, cfg.Buffer),
+		timers:   newTimers(cfg.Slots, Now()),
+		sends:    make(map[Sock]blockedSend),
+		givesWay: cfg.GivesWay,
 	}
 	l.fire = func(s Sock) { l.complete(OpTimeout, s, 0, 0) }
 	l.linger.wake = l.waker.wake

@@ -10,7 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestEpoll(t *testing.T) { testLoop(t, NewEpoll) }
+func TestEpoll(t *testing.T) {
+	t.Run("on time", func(t *testing.T) { testLoop(t, NewEpoll) })
+	t.Run("gives way", func(t *testing.T) { testLoop(t, givesWay(NewEpoll)) })
+}
 
 // noDescriptors takes all descriptors from this process until the test ends, or the
 // function that it returns is called.

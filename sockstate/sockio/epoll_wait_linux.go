@@ -1,8 +1,6 @@
 package sockio
 
-import (
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // Wait implements Loop.
 func (l *epoll) Wait(until int64) error {
@@ -10,6 +8,7 @@ func (l *epoll) Wait(until int64) error {
 	for {
 		l.budget = performBudget // again where nothing completed, or this would spin
 		l.perform()
+		l.lookLate()
 		now := Now()
 		if l.timers.expire(now, l.fire) > 0 {
 			l.perform()
@@ -19,7 +18,7 @@ func (l *epoll) Wait(until int64) error {
 			l.acceptAgain()
 		}
 		sleep := int64(0)
-		if l.delivered == 0 && l.head == len(l.queue) {
+		if l.delivered == 0 && l.head == len(l.queue) && len(l.later) == 0 {
 			next := min(until, l.timers.next())
 			if l.retryAt != 0 {
 				next = min(next, l.retryAt)
@@ -73,19 +72,17 @@ func (l *epoll) do(r *request) {
 		l.send(k, r.s, blockedSend{p: r.p})
 	case OpRecv:
 		k.want = int32(min(r.n, len(l.buf)))
-		if k.flag&(sockReadable|sockHup|sockFresh) != 0 {
-			l.recv(k, r.s)
+		if k.flag&(sockReadable|sockHup|sockFresh) != 0 && l.recv(k, r.s) {
 			return
 		}
 		k.flag |= pendRecv
-		l.register(k, r.s, false)
+		l.await(k, r.s)
 	case OpPoll:
-		if k.flag&sockHup != 0 || k.flag&sockReadable != 0 && unread(k.fd()) {
-			l.polled(k, r.s)
+		if k.flag&(sockReadable|sockHup) != 0 && l.polled(k, r.s) {
 			return
 		}
 		k.flag = k.flag&^sockReadable | pendPoll
-		l.register(k, r.s, false)
+		l.await(k, r.s)
 	case OpShutdown:
 		if _, _, e := unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(k.fd()), unix.SHUT_WR, 0); e != 0 {
 			l.complete(OpShutdown, r.s, e, 0)

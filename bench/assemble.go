@@ -22,6 +22,7 @@ func (e *experiment) assemble() (*record.Run, error) {
 		Sandbox:     e.cfg.Status,
 		Timeline:    e.sampler.timeline,
 		Settle:      e.settle,
+		Needs:       &e.needs,
 		Warnings:    []string{},
 	}
 	if r.Sandbox.Mode == "" {
@@ -91,6 +92,7 @@ func (e *experiment) addPlan(r *record.Run) (err error) {
 		// As typed: a prefix may stand for thousands of addresses.
 		if len(r.Plan.Groups[i].Sources) > 0 && e.cfg.Sources != "" {
 			r.Plan.Groups[i].Sources = strings.Split(e.cfg.Sources, ",")
+			r.Plan.Groups[i].SourcesChosen = e.cfg.chosen
 		}
 	}
 	if s := e.cfg.Server; s != nil {
@@ -171,9 +173,10 @@ func (e *experiment) addObserver(r *record.Run) {
 	}
 	r.Warnings = append(r.Warnings, e.sampler.warnings...)
 	if e.cfg.Host != nil {
-		if w := e.cfg.orphanWarning(e.cfg.Host); w != "" {
-			r.Warnings = append(r.Warnings, w)
-		}
+		r.Warnings = append(r.Warnings, e.cfg.hostWarnings(e.cfg.Host, &e.needs)...)
+	}
+	if w := e.cfg.bucketWarning(e.facts, &e.needs); w != "" {
+		r.Warnings = append(r.Warnings, w)
 	}
 	if !r.Settle.Done {
 		r.Warnings = append(r.Warnings, "settle: sockets of the load were still changing state when the counters were read")

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"lastack/bench/host"
+	"lastack/sockstate/sockio"
 )
 
 // Check says what of an experiment cannot be carried out as asked, without opening a
@@ -32,10 +33,20 @@ func Check(c Config) error {
 	if err := c.Plan.Validate(); err != nil {
 		return err
 	}
-	if _, _, err := c.divideFds(int64(f.NoFileSoft)); err != nil {
+	if err := c.chooseBackend(); err != nil {
 		return err
 	}
-	if err := c.preflight(f); err != nil {
+	if _, _, err := c.divide(c.Backend, int64(f.NoFileSoft)); err != nil {
+		return err
+	}
+	inside := c.presumed(f)
+	c.presuming = c.Server != nil && c.Sandbox == nil
+	c.spread(inside)
+	needs := c.needs(inside)
+	if err := c.preflight(f, &needs); err != nil {
+		return err
+	}
+	if err := c.checkPorts(inside); err != nil {
 		return err
 	}
 	if c.Server == nil {
@@ -44,6 +55,19 @@ func Check(c Config) error {
 		}
 		return c.checkSourcePorts(f)
 	}
+	return nil
+}
+
+// chooseBackend fills in Backend, unless the caller has.
+func (c *Config) chooseBackend() error {
+	if c.Backend.New != nil {
+		return nil
+	}
+	b, why, err := sockio.Choose(c.Engine)
+	if err != nil {
+		return &RefusedError{"engine", c.Engine, err.Error()}
+	}
+	c.Backend, c.BackendReason = b, why
 	return nil
 }
 

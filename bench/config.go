@@ -9,6 +9,7 @@ import (
 	"lastack/bench/sandbox"
 	"lastack/loadgen"
 	"lastack/server"
+	"lastack/sockstate/sockio"
 )
 
 // Config is one experiment.
@@ -22,7 +23,10 @@ type Config struct {
 	Status  record.Sandbox
 
 	Engine string // as sockio.Choose takes it
-	Census string // auto, diag or proc
+	// Backend is what was chosen for Engine, and BackendReason why it is not a better one; zero: chosen here.
+	Backend       sockio.Backend
+	BackendReason string
+	Census        string // auto, diag or proc
 	// Interval is the time between two samples; 0 means 1 s.
 	Interval time.Duration
 	// Settle is how long the teardown is watched after the load, until no socket of it is left;
@@ -33,6 +37,8 @@ type Config struct {
 	Thresholds []record.Threshold
 	// OnInterval sees each interval as it ends, on the goroutine of Run. It may be nil.
 	OnInterval func(*record.Interval)
+	// OnNeeds is told what the run will take, before its first socket opens. It may be nil.
+	OnNeeds func(*record.Needs)
 
 	Version string
 	Command []string
@@ -41,6 +47,11 @@ type Config struct {
 	Host *host.Facts
 	// Sources is --source as it was typed, for the record.
 	Sources string
+
+	// chosen is the number of source addresses that the experiment gave the plan by itself.
+	chosen int
+	// presuming is set where the sandbox is not made yet.
+	presuming bool
 }
 
 // ServerConfig is an embedded server.

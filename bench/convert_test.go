@@ -218,7 +218,7 @@ func TestCheck(t *testing.T) {
 		},
 		{
 			"open files of the host", embedded(plan(none), server.Config{}), &RefusedError{},
-			"--connections 10: needs 20 open files, and the whole host may have 5,000 (fs.file-max), of which 4,990 are taken: raise it, or ask for fewer",
+			"--connections 10: needs 20 open files, and the whole host may have 5,000 (fs.file-max), of which 4,990 are taken: raise it, or ask for at most 5",
 		},
 		{
 			"a source elsewhere", plan(func(_ *loadgen.Plan, g *loadgen.Group) {

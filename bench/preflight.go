@@ -5,34 +5,62 @@ import (
 
 	"lastack/bench/host"
 	"lastack/bench/quantity"
+	"lastack/bench/record"
 	"lastack/sockstate/teardown"
 )
 
+// usableTenths is how much of what is there a load may take, in tenths.
+const usableTenths = 9
+
 // preflight checks what a sandbox does not isolate, and a large run could take from the whole
-// host: memory, open files, orphans.
-func (c *Config) preflight(f *host.Facts) error {
-	planned := 0
-	for i := range c.Plan.Groups {
-		planned += c.Plan.Groups[i].Connections
-	}
-	sockets := int64(planned)
-	if c.Server != nil {
-		sockets *= 2
+// host: memory and open files. f is the host's, n what the plan takes.
+func (c *Config) preflight(f *host.Facts, n *record.Needs) error {
+	if n.Connections == 0 {
+		return nil // an open loop without a cap: what it piles up is not planned
 	}
 	refuse := func(format string, args ...any) error {
-		return &RefusedError{"connections", quantity.Count(int64(planned)), fmt.Sprintf(format, args...)}
+		flag, value := "connections", quantity.Count(n.Connections)
+		if planned, uncapped := c.planned(); uncapped && int64(planned) < n.Connections {
+			flag, value = "hold", c.Plan.Groups[0].Hold.String()
+		}
+		return &RefusedError{flag, value, fmt.Sprintf(format, args...)}
 	}
-	need := sockets * host.SocketBytes
-	have, _ := f.UsableMemory()
-	if have > 0 && need > have*9/10 {
-		return refuse("needs about %s of kernel memory (%s for each of %s sockets), and %s are available: ask for at most %s",
-			quantity.Bytes(need), quantity.Bytes(host.SocketBytes), quantity.Count(sockets), quantity.Bytes(have), quantity.Count(int64(planned)*(have*9/10)/need))
+	need := n.KernelBytes + n.ProcessBytes
+	have, byCgroup := f.UsableMemory()
+	if usable := have / 10 * usableTenths; have > 0 && need > usable {
+		tw := ""
+		if k := n.TimeWaits.Client + n.TimeWaits.Server; k > 0 {
+			tw = fmt.Sprintf(" and their %s TIME_WAITs", quantity.Count(k))
+		}
+		limit := "MemAvailable"
+		if byCgroup {
+			limit = "the cgroup's memory.max"
+		}
+		return refuse("needs about %s of memory (%s of the kernel's for %s sockets%s, %s of this process's), and of the %s that there are (%s) a load may take %s: ask for at most %s connections",
+			quantity.Bytes(need), quantity.Bytes(n.KernelBytes), quantity.Count(n.Sockets), tw, quantity.Bytes(n.ProcessBytes),
+			quantity.Bytes(have), limit, quantity.Bytes(usable), quantity.Count(max(fraction(n.Connections, usable-ownMemory, need-ownMemory), 0)))
 	}
-	if files, ok := f.Sysctl("fs.file-max"); ok && sockets+f.Usage.Files > files {
-		return refuse("needs %s open files, and the whole host may have %s (fs.file-max), of which %s are taken: raise it, or ask for fewer",
-			quantity.Count(sockets), quantity.Count(files), quantity.Count(f.Usage.Files))
+	if files, ok := f.Sysctl("fs.file-max"); ok && n.Sockets+f.Usage.Files > files {
+		return refuse("needs %s open files, and the whole host may have %s (fs.file-max), of which %s are taken: raise it, or ask for at most %s connections",
+			quantity.Count(n.Sockets), quantity.Count(files), quantity.Count(f.Usage.Files), quantity.Count(max(files-f.Usage.Files, 0)/c.ends()))
 	}
 	return nil
+}
+
+// fraction is n * part / whole without overflow.
+func fraction(n, part, whole int64) int64 {
+	return int64(float64(n) * (float64(part) / float64(whole)))
+}
+
+// hostWarnings are what a run does all the same, and may not do as asked for want of something that the whole host shares.
+func (c *Config) hostWarnings(f *host.Facts, n *record.Needs) []string {
+	var all []string
+	for _, w := range []string{c.orphanWarning(f), c.bufferWarning(f, n)} {
+		if w != "" {
+			all = append(all, w)
+		}
+	}
+	return all
 }
 
 // orphanWarning is for a mass close that leaves more orphans than the host keeps: beyond
@@ -41,10 +69,41 @@ func (c *Config) orphanWarning(f *host.Facts) string {
 	limit, ok := f.Sysctl("net.ipv4.tcp_max_orphans")
 	for i := range c.Plan.Groups {
 		g := &c.Plan.Groups[i]
-		if ok && g.Plateau > 0 && g.Close.How != teardown.RST && int64(g.Connections) > limit/2 {
+		if ok && g.Plateau > 0 && g.Close.Who != teardown.Nobody && g.Close.How != teardown.RST && int64(g.Connections) > limit/2 {
 			return fmt.Sprintf("pressure.orphans: %s connections closed at once may exceed tcp_max_orphans (%s for the whole host, counted double under pressure): the kernel then resets instead of closing; --close-rate paces it",
 				quantity.Count(int64(g.Connections)), quantity.Count(limit))
 		}
 	}
 	return ""
+}
+
+// bufferWarning is for exchanges that could fill the buffers of the whole host: above tcp_mem the kernel drops data
+// (tcp_try_rmem_schedule).
+func (c *Config) bufferWarning(f *host.Facts, n *record.Needs) string {
+	limit, ok := tcpMem(f)
+	left := limit - f.Usage.TCPPages*f.PageBytes
+	if !ok || n.ExchangeBytes == 0 || n.ExchangeBytes <= left {
+		return ""
+	}
+	return fmt.Sprintf("pressure.memory: the exchanges of %s connections may have %s in TCP's buffers at once, and tcp_mem leaves %s of %s for the whole host, above which the kernel drops data: %s connections fit for sure",
+		quantity.Count(n.Connections), quantity.Bytes(n.ExchangeBytes), quantity.Bytes(max(left, 0)), quantity.Bytes(limit), quantity.Count(max(fraction(n.Connections, left, n.ExchangeBytes), 0)))
+}
+
+// bucketWarning is for a plan that leaves more TIME_WAITs than the namespace keeps. f is the client's namespace.
+func (c *Config) bucketWarning(f *host.Facts, n *record.Needs) string {
+	const key = "net.ipv4.tcp_max_tw_buckets"
+	limit, ok := f.Sysctl(key)
+	_, asked := c.Status.Sysctls[key]
+	most := n.TimeWaits.Client + n.TimeWaits.Server
+	if c.Sandbox != nil && c.Sandbox.Client != c.Sandbox.Server {
+		most = max(n.TimeWaits.Client, n.TimeWaits.Server)
+	}
+	if c.Server == nil {
+		most = n.TimeWaits.Client
+	}
+	if !ok || asked || most <= limit {
+		return ""
+	}
+	return fmt.Sprintf("time_wait: the plan leaves about %s TIME_WAITs within 60 s, and tcp_max_tw_buckets is %s: about %s closes will skip TIME_WAIT",
+		quantity.Count(most), quantity.Count(limit), quantity.Count(most-limit))
 }

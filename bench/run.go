@@ -24,6 +24,7 @@ type experiment struct {
 	// backend drives the sockets of both ends; why is the reason that it is not a better one.
 	backend sockio.Backend
 	why     string
+	needs   record.Needs
 	watch   *observe.Observer
 
 	server *server.Server
@@ -66,12 +67,21 @@ func (e *experiment) prepare() (err error) {
 	if e.facts, err = host.Read(); err != nil {
 		return err
 	}
-	if e.backend, e.why, err = sockio.Choose(c.Engine); err != nil {
-		return &RefusedError{"engine", c.Engine, err.Error()}
+	if err := c.chooseBackend(); err != nil {
+		return err
 	}
-	load, srv, err := c.divideFds(int64(e.facts.NoFileSoft))
+	e.backend, e.why = c.Backend, c.BackendReason
+	load, srv, err := c.divide(e.backend, int64(e.facts.NoFileSoft))
 	if err != nil {
 		return err
+	}
+	c.spread(e.facts)
+	e.needs = c.needs(e.facts)
+	if err := c.checkPorts(e.facts); err != nil {
+		return err
+	}
+	if c.OnNeeds != nil {
+		c.OnNeeds(&e.needs)
 	}
 	if c.Server != nil {
 		c.Server.Slots, c.Server.Backend = srv, e.backend

@@ -32,7 +32,7 @@ type sampler struct {
 	fullest    []fullness     // of the fullest pair, over time
 	gauges     observe.Gauges // the most of each
 	cost       record.Cost
-	// slabs is what sockets' slabs held before the load, and slabPeak their most since; Unknown but for root.
+	// slabs is what sockets' slabs held before the load, and slabPeak the most that they have grown since.
 	slabs, slabPeak int64
 }
 

@@ -2,30 +2,49 @@ package bench
 
 import (
 	"fmt"
+	"math"
 
 	"lastack/bench/quantity"
+	"lastack/loadgen"
+	"lastack/sockstate/sockio"
+	"lastack/sockstate/teardown"
 )
 
 // slotsAtMost bounds what no plan asks for, where RLIMIT_NOFILE is as good as none.
 const slotsAtMost = 1 << 20
 
-// divideFds says how many connections the load and the server may have open: each has
-// a descriptor for its end.
-func (c *Config) divideFds(limit int64) (load, server int, err error) {
-	budget := int(min(limit, 1<<30)) - reservedFds - fdsOfWorker*c.Plan.Workers
-	if c.Server != nil {
-		budget -= fdsOfWorker*c.Server.Workers + c.Server.Listeners
+// divide says how many connections the load, and each worker of the server, may have open. limit is RLIMIT_NOFILE.
+func (c *Config) divide(b sockio.Backend, limit int64) (load, server int, err error) {
+	if b.Descriptors {
+		return c.divideFds(limit)
 	}
-	planned, uncapped := 0, false
+	return c.divideRings(limit)
+}
+
+// planned is the sum of what the groups ask for; uncapped is set where one of them leaves it open.
+func (c *Config) planned() (n int, uncapped bool) {
 	for i := range c.Plan.Groups {
-		n := c.Plan.Groups[i].Connections
-		planned += max(n, 1)
-		uncapped = uncapped || n == 0
+		k := c.Plan.Groups[i].Connections
+		n += max(k, 1)
+		uncapped = uncapped || k == 0
 	}
-	ends := 1
+	return n, uncapped
+}
+
+// freeFds is what RLIMIT_NOFILE leaves when everything but connections has its descriptors.
+func (c *Config) freeFds(limit int64) int {
+	n := int(min(limit, 1<<30)) - reservedFds - fdsOfWorker*c.Plan.Workers
 	if c.Server != nil {
-		ends = 2
+		n -= fdsOfWorker*c.Server.Workers + c.Server.Listeners
 	}
+	return n
+}
+
+// divideFds is divide where each end of a connection has a descriptor.
+func (c *Config) divideFds(limit int64) (load, server int, err error) {
+	budget := c.freeFds(limit)
+	planned, uncapped := c.planned()
+	ends := int(c.ends())
 	if planned*ends > budget {
 		why := "a descriptor each"
 		if ends == 2 {
@@ -50,4 +69,83 @@ func (c *Config) divideFds(limit int64) (load, server int, err error) {
 	}
 	// A server's end may outlive the client's; what the client cannot use is there for that.
 	return planned, min(budget-planned, most), nil
+}
+
+// divideRings is divide where sockets are places in the tables of rings: a ring is one descriptor, and its
+// table holds as many sockets as RLIMIT_NOFILE allows. A loop makes its rings as it needs them, and a slot that
+// nobody uses takes no memory, so there may be more of them than connections.
+func (c *Config) divideRings(limit int64) (load, server int, err error) {
+	rings := c.freeFds(limit)
+	table := int(min(max(limit, 1), slotsAtMost))
+	planned, uncapped := c.planned()
+	workers := max(c.Plan.Workers, 1) // the last ring of each is not full
+	if c.Server != nil {
+		workers += max(c.Server.Workers, 1)
+	}
+	most := max(rings-workers, 0) * table / int(c.ends())
+	if planned > most && (rings < workers || planned > table) {
+		remedy := "raise it (ulimit -n)"
+		if most > 0 {
+			remedy += ", or ask for at most " + quantity.Count(int64(most))
+		}
+		return 0, 0, &RefusedError{
+			"connections", quantity.Count(int64(planned)),
+			fmt.Sprintf("needs %s rings of %s sockets (a descriptor each), and RLIMIT_NOFILE leaves %s of %s: %s",
+				quantity.Count(int64((planned*int(c.ends())+table-1)/table+workers)), quantity.Count(int64(table)),
+				quantity.Count(int64(max(rings, 0))), quantity.Count(limit), remedy),
+		}
+	}
+	load = planned
+	if uncapped {
+		load = min(max(c.reach(), planned), max(planned, slotsAtMost), max(most, table))
+	}
+	if c.Server == nil {
+		return load, 0, nil
+	}
+	return load, c.serverSlots(load), nil
+}
+
+// reach is the most that the schedules without a cap could pile up: nothing that the target does keeps
+// a connection longer than its timeouts.
+func (c *Config) reach() int {
+	sum := 0.0
+	for i := range c.Plan.Groups {
+		g := &c.Plan.Groups[i]
+		if g.Connections > 0 {
+			sum += float64(g.Connections)
+			continue
+		}
+		exchanges := float64(g.Exchanges())
+		lasts := g.ConnectTimeout.Seconds() + g.Hold.Seconds() + g.CloseTimeout.Seconds() +
+			exchanges*(g.RequestTimeout.Seconds()+g.Think.Seconds())
+		n := max(g.RateFrom, g.RateTo) * lasts
+		if d := c.Plan.Warmup + c.Plan.Duration; c.Plan.Duration > 0 {
+			n = min(n, max(g.RateFrom, g.RateTo)*d.Seconds())
+		}
+		if c.Plan.Count > 0 {
+			n = min(n, float64(c.Plan.Count)+max(g.RateFrom, g.RateTo)*c.Plan.Warmup.Seconds())
+		}
+		sum += n
+	}
+	return int(min(math.Ceil(sum), loadgen.MaxConnections))
+}
+
+// slack is what a server's worker has beyond its share: ends that it has not yet seen closed.
+const slack = 4096
+
+// serverSlots is what a worker of the server may have open, for so many connections. SO_REUSEPORT deals them out by hash,
+// to within some hundreds of a million; a listener that workers share may give all of them to one.
+func (c *Config) serverSlots(connections int) int {
+	s := c.Server
+	workers, listeners := max(s.Workers, 1), max(s.Listeners, 1)
+	share := connections
+	if listeners >= workers {
+		share = (connections*((listeners+workers-1)/workers) + listeners - 1) / listeners
+	}
+	n := share + share/4 + slack
+	// By policy, or by its slowness, an end can outlive the client's any number of times.
+	if s.Delay > 0 || s.OnEOF.Kind == teardown.ReactDelay || s.OnEOF.Kind == teardown.ReactNever {
+		n = max(n, slotsAtMost)
+	}
+	return n
 }

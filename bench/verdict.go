@@ -329,10 +329,20 @@ func (j *judgement) failures() bool {
 func (j *judgement) plateau() bool {
 	for i := range j.r.Plan.Groups {
 		if g := &j.r.Plan.Groups[i]; g.PlateauNs > 0 {
-			return j.limit(record.LimitConnections, true, "%s connections were open at once, of %s asked for", quantity.Count(j.r.Connections.PeakOpen), quantity.Count(int64(g.Connections)))
+			return j.limit(record.LimitConnections, true, "%s connections were open at once, of %s asked for%s", quantity.Count(j.r.Connections.PeakOpen), quantity.Count(int64(g.Connections)), j.seenOpen())
 		}
 	}
 	return false
+}
+
+// seenOpen says when a sample first found the most connections open; empty if none did.
+func (j *judgement) seenOpen() string {
+	for i := range j.r.Timeline {
+		if iv := &j.r.Timeline[i]; iv.InFlight > 0 && iv.InFlight >= j.r.Connections.PeakOpen {
+			return "; a sample found them after " + quantity.Seconds(iv.TS)
+		}
+	}
+	return ""
 }
 
 // idle is the share of the machine's CPU time that was idle.

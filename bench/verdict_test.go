@@ -464,6 +464,18 @@ func TestVerdict(t *testing.T) {
 			},
 		},
 		{
+			"plateau, seen", closedLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				g := &r.Plan.Groups[0]
+				g.PlateauNs, g.Connections, r.Connections.PeakOpen = 10e9, 5000, 5000
+				r.Timeline = []record.Interval{{TS: 1, InFlight: 4999}, {TS: 2.04, InFlight: 5000}, {TS: 3, InFlight: 5000}}
+			}},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitConnections,
+				Reasons: []string{"5,000 connections were open at once, of 5,000 asked for; a sample found them after 2.04 s"},
+			},
+		},
+		{
 			"too short", closedLoop,
 			[]func(*record.Run){func(r *record.Run) { r.Plan.Count, r.Pressure.CPU.ElapsedS, r.Pressure.CPU.IdleS = 100, 0.1, 0.1 }},
 			record.Verdict{

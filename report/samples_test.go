@@ -19,6 +19,7 @@ func samples(t testing.TB) map[string]*record.Run {
 		"groups":          severalGroups(t),
 		"not-valid":       notValid(t),
 		"reset":           reset(t),
+		"million":         million(t),
 		"minimal":         {Schema: record.Schema, Kind: record.KindRun},
 	}
 }
@@ -516,5 +517,43 @@ func reset(t testing.TB) *record.Run {
 	}
 	r.Server = &record.Server{Listeners: 1, Backlog: 128, Accepted: n, Requests: n, Outcomes: map[string]int64{record.OutcomeRSTReceived: n - 1}, AcceptErrors: map[string]int64{"ECONNABORTED": 4}}
 	r.Verdict = record.Verdict{Valid: true, LimitedBy: record.LimitConnections, Reasons: []string{"64 connections were always open: the rate is 64 / lifecycle"}}
+	return r
+}
+
+// million is a plateau of a million connections, whose needs were reckoned.
+func million(t testing.TB) *record.Run {
+	r := base()
+	const n = 1_000_000
+	r.Plan = record.Plan{
+		Groups: []record.Group{{
+			Name: "run", Targets: []string{"198.19.0.1:7777"}, Connections: n, PlateauNs: 10e9, Close: "client:fin", OnEOF: "close", Exchange: "none",
+			Sources: []string{"198.18.1.1-198.18.1.71"}, SourcesChosen: 71,
+		}},
+		Workers: 2, ServerWorkers: 2, Engine: "uring",
+	}
+	r.Sandbox = record.Sandbox{Mode: "user", Topology: "veth", EhashEntries: 4 << 20}
+	r.Result = record.Result{
+		Connections: record.Connections{Attempted: n, Opened: n, Completed: n, PeakOpen: n},
+		Outcomes:    map[string]int64{record.OutcomeFIN: n},
+		Rate:        record.Rate{OpenedPerS: 21_413, CompletedPerS: 21_413},
+		Latency:     map[string]record.Latency{"connect": latency(t, n, 212, 0.4), "lifecycle": latency(t, n, 9_100_000, 0.3)},
+	}
+	r.TimeWait = record.TimeWait{Peak: n, PeakBySide: map[string]int{"client": n}, Entered: n, MaxBuckets: 2 << 20}
+	r.Needs = &record.Needs{
+		Connections: n, Sockets: 2 * n, TimeWaits: record.NeedsBySide{Client: n}, SourceAddresses: 71, PortsEach: 28_232,
+		KernelBytes: 6_112_000_000, ProcessBytes: 204_971_520,
+	}
+	r.Pressure = record.Pressure{
+		Ports: record.Ports{Range: "32768 60999", Available: 28_232, PeakInUse: 14_085, Pairs: 71}, Fds: record.Fds{Peak: 131, Limit: 20_000},
+		Memory: record.Memory{SlabPeakBytes: 5_912_000_000, RSSPeakBytes: 203_000_000}, TWBuckets: record.Gauge{Peak: n, Limit: 2 << 20},
+		Files: record.Gauge{Peak: 2_000_512, Limit: 2_466_193},
+	}
+	r.Timeline = timeline(40, func(i int, iv *record.Interval) {
+		open := int64(min((i+1)*n/25, n))
+		iv.Opened, iv.InFlight = max(0, open-int64(i*n/25)), open
+		iv.Client = map[string]int{"ESTABLISHED": int(open)}
+		iv.Server = map[string]int{"ESTABLISHED": int(open)}
+	})
+	r.Verdict = record.Verdict{Valid: true, LimitedBy: record.LimitConnections, Reasons: []string{"1,000,000 connections were open at once, of 1,000,000 asked for"}}
 	return r
 }

@@ -192,6 +192,9 @@ func (t *text) target(groups []record.Group) string {
 	}
 	if len(sources) > 0 {
 		s += " from " + some(sources, 2)
+		if n := groups[0].SourcesChosen; n > 0 {
+			s += fmt.Sprintf(" (%s addresses, for their ports)", quantity.Count(int64(n)))
+		}
 	}
 	if len(groups) == 1 && groups[0].SourcePorts != "" && groups[0].SourcePorts != "0-0" {
 		s += ", source ports " + groups[0].SourcePorts
@@ -237,6 +240,12 @@ func where(s record.Sandbox) string {
 		out = "this host's network namespace, no sandbox"
 	default:
 		out = "not recorded"
+	}
+	if s.EhashEntries > 0 {
+		out += fmt.Sprintf(", a connection hash of %s entries", quantity.Count(int64(s.EhashEntries)))
+		if s.Topology == "veth" {
+			out += " each"
+		}
 	}
 	if s.Loss != "" && s.Loss != "0" && s.Loss != "0%" {
 		out += ", " + s.Loss + " of packets dropped on purpose"

@@ -51,8 +51,13 @@ func (t *text) pressure() {
 		gauge("conntrack", p.Conntrack.Peak, p.Conntrack.Limit, quantity.Count, "")
 	}
 	gauge("TCP buffers", p.Memory.TCPPeakBytes, p.Memory.TCPLimitBytes, quantity.Bytes, "of the whole host, limit is tcp_mem")
-	gauge("socket slabs", p.Memory.SlabPeakBytes, 0, quantity.Bytes, "growth over the run")
-	gauge("this process", p.Memory.RSSPeakBytes, 0, quantity.Bytes, "resident, peak")
+	slabs, process := "growth over the run", "resident, peak"
+	if n := t.run.Needs; n != nil && n.Connections >= manyConnections {
+		slabs += "; " + quantity.Bytes(n.KernelBytes) + " expected"
+		process += "; " + quantity.Bytes(n.ProcessBytes) + " expected"
+	}
+	gauge("socket slabs", p.Memory.SlabPeakBytes, 0, quantity.Bytes, slabs)
+	gauge("this process", p.Memory.RSSPeakBytes, 0, quantity.Bytes, process)
 	gauge("the server", p.Memory.ServerRSSPeakBytes, 0, quantity.Bytes, "resident, peak")
 	parts := []string{
 		"pressure.ports", "pressure.port_pairs", "pressure.fds", "pressure.memory", "pressure.accept_queue_peak", "pressure.backlog",

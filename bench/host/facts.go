@@ -72,6 +72,7 @@ func Names() []string {
 		"net.ipv4.tcp_tw_reuse_delay",
 		"net.ipv4.tcp_fin_timeout",
 		"net.ipv4.tcp_max_tw_buckets",
+		"net.ipv4.tcp_ehash_entries",
 		"net.ipv4.tcp_max_orphans",
 		"net.ipv4.tcp_mem",
 		"net.ipv4.tcp_max_syn_backlog",

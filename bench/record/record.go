@@ -46,9 +46,11 @@ type Run struct {
 	// CountersBySide splits Counters where client and server have a namespace each.
 	CountersBySide map[string]map[string]int64 `json:"counters_by_side,omitempty"`
 	Pressure       Pressure                    `json:"pressure"`
-	Observer       Observer                    `json:"observer"`
-	Timeline       []Interval                  `json:"timeline"`
-	Settle         *Settle                     `json:"settle,omitempty"`
+	// Needs is what the plan was expected to take, reckoned before the first socket opened.
+	Needs    *Needs     `json:"needs,omitempty"`
+	Observer Observer   `json:"observer"`
+	Timeline []Interval `json:"timeline"`
+	Settle   *Settle    `json:"settle,omitempty"`
 
 	Predicted Predicted `json:"predicted"`
 	// Accounting lists each statement that must hold between our counts, the
@@ -161,7 +163,9 @@ type Group struct {
 	RequestTimeoutNs int64    `json:"request_timeout_ns,omitempty"`
 	CloseTimeoutNs   int64    `json:"close_timeout_ns,omitempty"`
 	Sources          []string `json:"sources,omitempty"`
-	SourcePorts      string   `json:"source_ports,omitempty"`
+	// SourcesChosen is the number of Sources where the run took them by itself, for their ports.
+	SourcesChosen int    `json:"sources_chosen,omitempty"`
+	SourcePorts   string `json:"source_ports,omitempty"`
 }
 
 // Shard is this process's part of a run spread over several.
@@ -304,6 +308,29 @@ type Pressure struct {
 	Pairs           []PortPair `json:"port_pairs,omitempty"`
 }
 
+// Needs is what a plan takes, by arithmetic alone.
+type Needs struct {
+	// Connections and Sockets are open at once; a connection has both its ends here with the embedded server.
+	Connections int64 `json:"connections"`
+	Sockets     int64 `json:"sockets"`
+	// TimeWaits are those that the plan leaves within 60 s, at least.
+	TimeWaits NeedsBySide `json:"time_waits"`
+	// SourceAddresses have PortsEach local ports to each target.
+	SourceAddresses int `json:"source_addresses"`
+	PortsEach       int `json:"ports_each"`
+	// KernelBytes is the kernel's memory for sockets and TIME_WAITs, ProcessBytes this process's.
+	KernelBytes  int64 `json:"kernel_bytes"`
+	ProcessBytes int64 `json:"process_bytes"`
+	// ExchangeBytes is what the exchanges may have in socket buffers, if all are under way at once.
+	ExchangeBytes int64 `json:"exchange_bytes,omitempty"`
+}
+
+// NeedsBySide splits a number by the side that holds it.
+type NeedsBySide struct {
+	Client int64 `json:"client"`
+	Server int64 `json:"server"`
+}
+
 // Gauge is a peak against its limit; a limit of 0 is unknown.
 type Gauge struct {
 	Peak  int64 `json:"peak"`
@@ -343,7 +370,8 @@ type Fds struct {
 type Memory struct {
 	TCPPeakBytes  int64 `json:"tcp_peak_bytes"`  // sockstat "mem", buffers of the whole host
 	TCPLimitBytes int64 `json:"tcp_limit_bytes"` // tcp_mem, third value
-	// SlabPeakBytes is the growth of the slabs that sockets are made of; root only.
+	// SlabPeakBytes is the growth of the slabs that sockets are made of; of all slabs where the run was not
+	// root's, who alone may tell them apart.
 	SlabPeakBytes int64 `json:"slab_peak_bytes,omitempty"`
 	RSSPeakBytes  int64 `json:"rss_peak_bytes"` // VmHWM of this process
 	// ServerRSSPeakBytes is what --server-pid and its descendants had resident, the most that a census

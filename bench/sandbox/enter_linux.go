@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/vishvananda/netlink"
@@ -114,6 +115,9 @@ func setUp(h handoff, noHash error) (s *Sandbox, err error) {
 	}
 	if err := s.addSources(spec.Sources); err != nil {
 		return s, at(StepSources, err)
+	}
+	if slices.Contains(spec.Sources, Range6()) {
+		s.ClientRange6 = Range6()
 	}
 	for _, ns := range s.namespaces() {
 		if err := ns.Do(proveWritable); err != nil {

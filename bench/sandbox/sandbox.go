@@ -22,6 +22,8 @@ type Sandbox struct {
 	ClientAddr6 netip.Addr
 	// ClientRange4 can be bound to at the client, every address of it.
 	ClientRange4 netip.Prefix
+	// ClientRange6 likewise, invalid unless Range6 was among the Sources asked for.
+	ClientRange6 netip.Prefix
 	// Status is what the run record says about the sandbox.
 	Status record.Sandbox
 

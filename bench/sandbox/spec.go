@@ -68,6 +68,9 @@ type Spec struct {
 	Mode Mode `json:"mode,omitempty"`
 }
 
+// Range6 is a prefix for Spec.Sources, of IPv6 addresses that no end of a sandbox has: ClientRange6 then is it.
+func Range6() netip.Prefix { return netip.MustParsePrefix("fd6c:6173:7461:3::/112") }
+
 func (s Spec) topology() Topology {
 	if s.Topology == "" {
 		return Lo

@@ -115,6 +115,11 @@ func (o *runOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status rec
 	defer stop()
 	live := o.live(cmd.OutOrStdout(), cmd.ErrOrStderr())
 	cfg := o.config(sb, status, live)
+	cfg.OnNeeds = func(n *record.Needs) {
+		if line := report.NeedsLine(n); line != "" && !o.quiet {
+			fmt.Fprintf(cmd.ErrOrStderr(), "lastack: %s\n", line)
+		}
+	}
 	run, err := bench.Run(ctx, cfg)
 	if run == nil {
 		return asUsage(err)

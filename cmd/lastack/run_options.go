@@ -72,7 +72,10 @@ type runOptions struct {
 	// unboxed is what the record says where there is no sandbox.
 	unboxed record.Sandbox
 	host    *host.Facts
-	command []string
+	// backend is what --engine chose, and backendReason why it is not a better one.
+	backend       sockio.Backend
+	backendReason string
+	command       []string
 }
 
 func newRunOptions() *runOptions {
@@ -177,7 +180,27 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 		}
 	}
 	o.widenPorts()
-	return asUsage(bench.Check(o.config(nil, record.Sandbox{}, nil)))
+	if o.backend, o.backendReason, err = sockio.Choose(o.engine.value); err != nil {
+		return usagef("--engine %s: %w", o.engine.value, err)
+	}
+	cfg := o.config(nil, o.wanted(), nil)
+	if err := bench.Check(cfg); err != nil {
+		return asUsage(err)
+	}
+	o.spec.EhashEntries = bench.EhashEntries(cfg)
+	if o.v6 && bench.NeedsSources(cfg) {
+		o.spec.Sources = append(o.spec.Sources, sandbox.Range6())
+	}
+	return nil
+}
+
+// wanted is what the sandbox will be, if there can be one.
+func (o *runOptions) wanted() record.Sandbox {
+	s := record.Sandbox{Topology: string(o.spec.Topology), Sysctls: make(map[string]string)}
+	for _, c := range o.spec.Sysctls {
+		s.Sysctls[c.Key] = c.Value
+	}
+	return s
 }
 
 func (o *runOptions) completeSandbox(given func(string) bool) error {
@@ -365,7 +388,7 @@ func (o *runOptions) checkPID() error {
 func (o *runOptions) config(sb *sandbox.Sandbox, status record.Sandbox, live func(*record.Interval)) bench.Config {
 	cfg := bench.Config{
 		Plan: o.plan, Sandbox: sb, Status: status,
-		Engine: o.engine.value, Census: o.census.value, Interval: o.interval, Settle: o.settle.d, ServerPID: o.serverPID,
+		Engine: o.engine.value, Backend: o.backend, BackendReason: o.backendReason, Census: o.census.value, Interval: o.interval, Settle: o.settle.d, ServerPID: o.serverPID,
 		Thresholds: o.bounds, OnInterval: live, Host: o.host,
 		Version: versionString(), Command: o.command, Sources: o.sources.text,
 	}

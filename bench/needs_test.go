@@ -1,0 +1,350 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lastack/bench/host"
+	"lastack/bench/record"
+	"lastack/bench/sandbox"
+	"lastack/loadgen"
+	"lastack/server"
+	"lastack/sockstate/exchange"
+	"lastack/sockstate/sockio"
+	"lastack/sockstate/teardown"
+)
+
+// roomy is a host that has enough of everything but what a test changes.
+func roomy() *host.Facts {
+	return &host.Facts{
+		NoFileSoft: 20_000, AvailableBytes: 16 << 30, PageBytes: 4096,
+		Sysctls: map[string]string{
+			"net.ipv4.ip_local_port_range": "32768 60999", "net.ipv4.tcp_ehash_entries": "262144", "net.ipv4.tcp_max_tw_buckets": "131072",
+			"net.ipv4.tcp_mem": "1 2 575802", "net.ipv4.tcp_max_orphans": "131072", "fs.file-max": "2466193",
+		},
+	}
+}
+
+// planOf is what run makes of its flags, with the embedded server.
+func planOf(connections int, change func(c *Config, g *loadgen.Group)) Config {
+	c := Config{
+		Host:   roomy(),
+		Status: record.Sandbox{Topology: "lo", Sysctls: map[string]string{}},
+		Server: &ServerConfig{Config: server.Config{Workers: 2, Listeners: 2}},
+		Plan: loadgen.Plan{Workers: 2, Duration: 10 * time.Second, Groups: []loadgen.Group{{
+			Name: "run", Connections: connections,
+			ConnectTimeout: 5 * time.Second, RequestTimeout: 10 * time.Second, CloseTimeout: 5 * time.Second,
+		}}},
+	}
+	if change != nil {
+		change(&c, &c.Plan.Groups[0])
+	}
+	return c
+}
+
+func plateau(c *Config, g *loadgen.Group) { g.Plateau, c.Plan.Duration = 10*time.Second, 0 }
+
+func counting(n int64) func(*Config, *loadgen.Group) {
+	return func(c *Config, _ *loadgen.Group) { c.Plan.Count, c.Plan.Duration = n, 0 }
+}
+
+func all(changes ...func(*Config, *loadgen.Group)) func(*Config, *loadgen.Group) {
+	return func(c *Config, g *loadgen.Group) {
+		for _, f := range changes {
+			f(c, g)
+		}
+	}
+}
+
+func closing(policy string) func(*Config, *loadgen.Group) {
+	return func(_ *Config, g *loadgen.Group) {
+		p, err := teardown.ParsePolicy(policy)
+		if err != nil {
+			panic(err)
+		}
+		g.Close = p
+	}
+}
+
+func sysctl(key, value string) func(*Config, *loadgen.Group) {
+	return func(c *Config, _ *loadgen.Group) { c.Status.Sysctls[key] = value }
+}
+
+func atRate(r float64) func(*Config, *loadgen.Group) {
+	return func(_ *Config, g *loadgen.Group) { g.RateFrom, g.RateTo = r, r }
+}
+
+func from(n int) func(*Config, *loadgen.Group) {
+	return func(_ *Config, g *loadgen.Group) {
+		for i := range n {
+			g.Sources = append(g.Sources, netip.AddrFrom4([4]byte{127, 2, byte(i >> 8), byte(i)}))
+		}
+	}
+}
+
+func veth(c *Config, _ *loadgen.Group) { c.Status.Topology = "veth" }
+
+func elsewhere(c *Config, g *loadgen.Group) {
+	c.Server = nil
+	g.Targets = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9")}
+}
+
+// What is taken: addresses, TIME_WAITs on each side and room for them.
+func TestNeeds(t *testing.T) {
+	for _, tt := range []struct {
+		name           string
+		c              Config
+		sources        int
+		client, server int64
+		entries        int
+	}{
+		{"the default", planOf(64, nil), 1, 64, 0, 0},
+		{"a small plateau", planOf(9000, plateau), 1, 9000, 0, 0},
+		{"the most that is comfortable", planOf(14_116, plateau), 1, 14_116, 0, 0},
+		{"one more", planOf(14_117, plateau), 2, 14_117, 0, 0},
+		{"a hundred thousand", planOf(100_000, plateau), 8, 100_000, 0, 0},
+		{"a million", planOf(1_000_000, plateau), 71, 1_000_000, 0, 4 << 20},
+		{"a million, reset", planOf(1_000_000, all(plateau, closing("client:rst"))), 71, 0, 0, 0},
+		{"a million, never closed", planOf(1_000_000, all(plateau, closing("never"))), 71, 0, 0, 0},
+		{"a million, closed slowly", planOf(1_000_000, all(plateau, func(_ *Config, g *loadgen.Group) { g.CloseRate = 1000 })), 71, 60_000, 0, 0},
+		{"a million, over veth", planOf(1_000_000, all(plateau, veth)), 71, 1_000_000, 0, 4 << 20},
+		{"more than the hash may hold", planOf(20_000_000, plateau), 1417, 20_000_000, 0, 16 << 20},
+		{"the user's own buckets", planOf(1_000_000, all(plateau, sysctl("net.ipv4.tcp_max_tw_buckets", "1000"))), 71, 1_000_000, 0, 0},
+		{"a count", planOf(64, counting(40_000)), 3, 40_000, 0, 0},
+		{"a count with reuse on trial", planOf(64, all(counting(40_000), sysctl("net.ipv4.tcp_tw_reuse", "0"))), 1, 28_232, 0, 0},
+		{"a count, reset", planOf(64, all(counting(40_000), closing("client:rst"))), 1, 0, 0, 0},
+		{"a count, the server closes first", planOf(64, all(counting(400_000), closing("server:fin"))), 1, 0, 28_232, 0},
+		{"a large count", planOf(64, counting(200_000)), 15, 200_000, 0, 512 << 10},
+		{"both close: a TIME_WAIT at each end", planOf(64, all(counting(100_000), closing("both:fin"))), 8, 100_000, 100_000, 512 << 10},
+		{"both close, over veth: each end has its own", planOf(64, all(counting(100_000), closing("both:fin"), veth)), 8, 100_000, 100_000, 0},
+		{"a count at a rate: those of 60 s", planOf(0, all(counting(1_000_000), atRate(1000))), 5, 60_000, 0, 0},
+		{"a rate: its ports can run out", planOf(0, atRate(10_000)), 1, 28_232, 0, 0},
+		{"a rate with addresses", planOf(0, all(atRate(20_000), from(20))), 20, 200_000, 0, 512 << 10},
+		{"addresses as asked", planOf(50_000, all(plateau, from(2))), 2, 50_000, 0, 0},
+		{"ports as asked", planOf(500, all(plateau, func(_ *Config, g *loadgen.Group) { g.SourcePorts = loadgen.PortRange{Lo: 40000, Hi: 40999} })), 1, 500, 0, 0},
+		{"a range as asked", planOf(5000, all(counting(5000), sysctl(portRangeKey, "40000 40999"))), 1, 1000, 0, 0},
+		{"a target elsewhere", planOf(5000, all(plateau, elsewhere)), 1, 5000, 0, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			n := tt.c.needs(tt.c.presumed(tt.c.Host))
+			got := []any{n.SourceAddresses, n.TimeWaits.Client, n.TimeWaits.Server, EhashEntries(tt.c)}
+			if d := cmp.Diff([]any{tt.sources, tt.client, tt.server, tt.entries}, got); d != "" {
+				t.Error(d)
+			}
+			if chosen := tt.sources > 1 && len(tt.c.Plan.Groups[0].Sources) == 0; NeedsSources(tt.c) != chosen {
+				t.Errorf("NeedsSources is %v", !chosen)
+			}
+		})
+	}
+}
+
+func TestNeedsInBytes(t *testing.T) {
+	c := planOf(1_000_000, plateau)
+	got := c.needs(c.presumed(c.Host))
+	want := record.Needs{
+		Connections: 1_000_000, Sockets: 2_000_000, TimeWaits: record.NeedsBySide{Client: 1_000_000},
+		SourceAddresses: 71, PortsEach: 28_232,
+		KernelBytes: 2_000_000*2800 + 1_000_000*512, ProcessBytes: 20<<20 + 1_000_000*184,
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	// Held by a schedule without a cap.
+	c = planOf(0, all(atRate(1000), func(_ *Config, g *loadgen.Group) { g.Hold = 5 * time.Second }))
+	if n := c.needs(c.Host); n.Connections != 5000 || n.Sockets != 10_000 {
+		t.Errorf("%+v", n)
+	}
+	// Exchanges in a closed loop may all be under way, those of a plateau are not.
+	c = planOf(1000, func(_ *Config, g *loadgen.Group) {
+		g.Exchange = exchange.Spec{Kind: exchange.Echo, Request: 1, Response: 5000}
+	})
+	if n := c.needs(c.Host); n.ExchangeBytes != 1000*2*8192 {
+		t.Errorf("%d bytes in exchanges", n.ExchangeBytes)
+	}
+}
+
+// The addresses that a run takes by itself.
+func TestSpread(t *testing.T) {
+	lo := &sandbox.Sandbox{Topology: sandbox.Lo, ClientRange4: netip.MustParsePrefix("127.0.0.0/8"), ClientRange6: sandbox.Range6()}
+	pair := &sandbox.Sandbox{Topology: sandbox.Veth, ClientRange4: netip.MustParsePrefix("198.18.0.0/16")}
+	for _, tt := range []struct {
+		name  string
+		inBox *sandbox.Sandbox
+		v6    bool
+		c     Config
+		n     int
+		text  string
+	}{
+		{"none for a small run", lo, false, planOf(64, nil), 0, ""},
+		{"lo", lo, false, planOf(1_000_000, plateau), 71, "127.1.0.1-127.1.0.71"},
+		{"lo, many", lo, false, planOf(10_000_000, plateau), 709, "127.1.0.1-127.1.2.197"},
+		{"lo, IPv6", lo, true, planOf(100_000, plateau), 8, "fd6c:6173:7461:3::1-fd6c:6173:7461:3::8"},
+		{"veth", pair, false, planOf(100_000, plateau), 8, "198.18.1.1-198.18.1.8"},
+		{"veth, no IPv6 range", pair, true, planOf(100_000, plateau), 0, ""},
+		{"this host", nil, false, planOf(100_000, plateau), 8, "127.1.0.1-127.1.0.8"},
+		{"this host, IPv6", nil, true, planOf(100_000, plateau), 0, ""},
+		{"asked for", lo, false, planOf(100_000, all(plateau, from(2))), 2, ""},
+		{"a target elsewhere", nil, false, planOf(100_000, all(plateau, elsewhere)), 0, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.c.Sandbox = tt.inBox
+			if tt.c.Server != nil {
+				tt.c.Server.V6 = tt.v6
+			}
+			before := tt.c.Plan.Groups
+			tt.c.spread(roomy())
+			sources := tt.c.Plan.Groups[0].Sources
+			if len(sources) != tt.n || tt.c.Sources != tt.text {
+				t.Errorf("%d sources, %q; want %d, %q", len(sources), tt.c.Sources, tt.n, tt.text)
+			}
+			if tt.text != "" && (tt.c.chosen != tt.n || len(before[0].Sources) != 0 || fmt.Sprintf("%v-%v", sources[0], sources[tt.n-1]) != tt.text) {
+				t.Errorf("chosen %d, %v to %v; the caller's plan has %d", tt.c.chosen, sources[0], sources[tt.n-1], len(before[0].Sources))
+			}
+		})
+	}
+}
+
+// A plan that wants more than there is, is refused with what there is and what would do.
+func TestShortages(t *testing.T) {
+	facts := func(change func(f *host.Facts)) func(*Config, *loadgen.Group) {
+		return func(c *Config, _ *loadgen.Group) { change(c.Host) }
+	}
+	for _, tt := range []struct {
+		name string
+		c    Config
+		want string
+	}{
+		{"enough", planOf(1_000_000, plateau), ""},
+		{
+			"memory", planOf(1_000_000, all(plateau, facts(func(f *host.Facts) { f.AvailableBytes = 4 << 30 }))),
+			"--connections 1,000,000: needs about 5.88 GiB of memory (5.69 GiB of the kernel's for 2,000,000 sockets and their 1,000,000 TIME_WAITs, 195 MiB of this process's), and of the 4.00 GiB that there are (MemAvailable) a load may take 3.60 GiB: ask for at most 610,625 connections",
+		},
+		{
+			"the cgroup's memory", planOf(100_000, all(plateau, closing("client:rst"), facts(func(f *host.Facts) { f.CgroupMemoryBytes = 256 << 20 }))),
+			"--connections 100,000: needs about 572 MiB of memory (534 MiB of the kernel's for 200,000 sockets, 37.5 MiB of this process's), and of the 256 MiB that there are (the cgroup's memory.max) a load may take 230 MiB: ask for at most 38,143 connections",
+		},
+		{
+			"files", planOf(1_500_000, plateau),
+			"--connections 1,500,000: needs 3,000,000 open files, and the whole host may have 2,466,193 (fs.file-max), of which 0 are taken: raise it, or ask for at most 1,233,096 connections",
+		},
+		{
+			"a schedule that piles up", planOf(0, all(atRate(100_000), from(20), func(c *Config, g *loadgen.Group) {
+				g.Hold, c.Host.AvailableBytes = 20*time.Second, 1<<30
+			})),
+			"--hold 20s: needs about 3.33 GiB of memory (3.21 GiB of the kernel's for 1,129,280 sockets and their 564,640 TIME_WAITs, 119 MiB of this process's), and of the 1.00 GiB that there are (MemAvailable) a load may take 922 MiB: ask for at most 150,158 connections",
+		},
+		{
+			"addresses", planOf(100_000, all(plateau, from(2))),
+			"--connections 100,000: a --plateau holds them all at once, and 2 source addresses x 28,232 ports = 56,464: ask for at most so many, or do it with more --source addresses: 4, or none, and the run takes what it needs",
+		},
+		{
+			"source ports", planOf(500, all(plateau, func(_ *Config, g *loadgen.Group) { g.SourcePorts = loadgen.PortRange{Lo: 40000, Hi: 40099} })),
+			"--connections 500: a --plateau holds them all at once, and 1 source address x 100 ports = 100: ask for at most so many, or do it with more --source addresses: 5, or with more --source-ports",
+		},
+		{
+			"a range", planOf(500, all(plateau, sysctl(portRangeKey, "40000 40099"))),
+			"--connections 500: a --plateau holds them all at once, and 1 source address x 100 ports = 100: ask for at most so many, or do it with more --source addresses: 5, or with a wider net.ipv4.ip_local_port_range",
+		},
+		{"a range that runs out, no plateau", planOf(500, sysctl(portRangeKey, "40000 40099")), ""},
+		{
+			"targets", planOf(60_000, all(plateau, elsewhere, func(_ *Config, g *loadgen.Group) {
+				g.Targets = append(g.Targets, netip.MustParseAddrPort("127.0.0.1:10"))
+			})),
+			"--connections 60,000: a --plateau holds them all at once, and 1 source address x 28,232 ports x 2 targets = 56,464: ask for at most so many, or do it with more --source addresses: 2",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := tt.c
+			c.Backend = sockio.Backend{Name: "rings", New: sockio.NewEpoll}
+			err := Check(c)
+			if err == nil && tt.want == "" {
+				return
+			}
+			var refused *RefusedError
+			if !errors.As(err, &refused) {
+				t.Fatalf("%T %v, want a *RefusedError", err, err)
+			}
+			if got := err.Error(); got != tt.want {
+				t.Errorf("-want +got:\n%s", cmp.Diff(tt.want, got))
+			}
+		})
+	}
+}
+
+func TestHostWarnings(t *testing.T) {
+	big := func(_ *Config, g *loadgen.Group) {
+		g.Exchange = exchange.Spec{Kind: exchange.Echo, Request: 1, Response: 1 << 20}
+	}
+	for _, tt := range []struct {
+		name string
+		c    Config
+		want []string
+	}{
+		{"nothing", planOf(1000, nil), nil},
+		{"orphans", planOf(100_000, plateau), []string{"pressure.orphans: 100,000 connections closed at once may exceed tcp_max_orphans (131,072 for the whole host, counted double under pressure): the kernel then resets instead of closing; --close-rate paces it"}},
+		{"nobody closes", planOf(100_000, all(plateau, closing("never"))), nil},
+		{"buffers", planOf(10_000, big), []string{"pressure.memory: the exchanges of 10,000 connections may have 19.5 GiB in TCP's buffers at once, and tcp_mem leaves 2.20 GiB of 2.20 GiB for the whole host, above which the kernel drops data: 1,124 connections fit for sure"}},
+	} {
+		n := tt.c.needs(tt.c.Host)
+		if d := cmp.Diff(tt.want, tt.c.hostWarnings(tt.c.Host, &n)); d != "" {
+			t.Errorf("%s: -want +got:\n%s", tt.name, d)
+		}
+	}
+	c := planOf(200_000, plateau)
+	n := c.needs(c.Host)
+	const want = "time_wait: the plan leaves about 200,000 TIME_WAITs within 60 s, and tcp_max_tw_buckets is 131,072: about 68,928 closes will skip TIME_WAIT"
+	if got := c.bucketWarning(c.Host, &n); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	c.Status.Sysctls["net.ipv4.tcp_max_tw_buckets"] = "131072"
+	if got := c.bucketWarning(c.Host, &n); got != "" {
+		t.Errorf("asked for, and warned of: %q", got)
+	}
+}
+
+// With rings the descriptors bound only the rings.
+func TestDivideRings(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		c            Config
+		limit        int64
+		load, server int
+		err          string
+	}{
+		{"a few", planOf(64, nil), 20_000, 64, 32 + 8 + slack, ""},
+		{"a million under ulimit -n 20000", planOf(1_000_000, plateau), 20_000, 1_000_000, 625_000 + slack, ""},
+		{"under ulimit -n 1024", planOf(100_000, plateau), 1024, 100_000, 62_500 + slack, ""},
+		{"a target elsewhere", planOf(1_000_000, elsewhere), 20_000, 1_000_000, 0, ""},
+		{"workers share a listener", planOf(1000, func(c *Config, _ *loadgen.Group) { c.Server.Listeners = 1 }), 1024, 1000, 1250 + slack, ""},
+		{"listeners that cannot be dealt out evenly", planOf(3000, func(c *Config, _ *loadgen.Group) { c.Server.Listeners = 3 }), 1024, 3000, 2500 + slack, ""},
+		{"the server leaks", planOf(64, func(c *Config, _ *loadgen.Group) { c.Server.OnEOF.Kind = teardown.ReactNever }), 1024, 64, slotsAtMost, ""},
+		{"a schedule: no more than its timeouts allow", planOf(0, all(atRate(1000), func(c *Config, _ *loadgen.Group) { c.Plan.Duration = time.Hour })), 20_000, 10_000, 5000 + 1250 + slack, ""},
+		{"a schedule: no more than it starts", planOf(0, atRate(100)), 20_000, 1000, 500 + 125 + slack, ""},
+		{"a schedule until a count", planOf(0, all(atRate(1000), counting(50))), 20_000, 50, 25 + 6 + slack, ""},
+		{"a schedule without end", planOf(0, all(atRate(1e6), func(c *Config, _ *loadgen.Group) { c.Plan.Duration = time.Hour })), 20_000, slotsAtMost, slotsAtMost/2 + slotsAtMost/8 + slack, ""},
+		{
+			"too few descriptors for the rings", planOf(100_000, plateau), 256, 0, 0,
+			"--connections 100,000: needs 786 rings of 256 sockets (a descriptor each), and RLIMIT_NOFILE leaves 182 of 256: raise it (ulimit -n), or ask for at most 22,784",
+		},
+		{
+			"hardly any descriptors", planOf(100, nil), 60, 0, 0,
+			"--connections 100: needs 8 rings of 60 sockets (a descriptor each), and RLIMIT_NOFILE leaves 0 of 60: raise it (ulimit -n)",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			load, srv, err := tt.c.divide(sockio.Backend{Name: "rings"}, tt.limit)
+			text := ""
+			if err != nil {
+				text = err.Error()
+			}
+			if load != tt.load || srv != tt.server || text != tt.err {
+				t.Errorf("load %d, server %d, error %q\nwant %d, %d, %q", load, srv, text, tt.load, tt.server, tt.err)
+			}
+		})
+	}
+}

@@ -13,7 +13,7 @@ func (l *epoll) send(k *epollSock, s Sock, b blockedSend) {
 		case e == unix.EINTR:
 			continue
 		case e == unix.EAGAIN:
-			l.sends[s] = b
+			l.waits[s] = waiting{blockedSend: b}
 			k.flag |= pendSend
 			l.register(k, s, true)
 			return

@@ -25,7 +25,7 @@ func (l *epoll) dial(k *epollSock, r *request) {
 			return
 		}
 	}
-	k.began = Now()
+	began := Now()
 	e = connect(k.fd(), r.remote)
 	at := Now()
 	taken := 0
@@ -36,7 +36,7 @@ func (l *epoll) dial(k *epollSock, r *request) {
 		if r.p != nil {
 			n, se := send(k.fd(), r.p)
 			if l.early.note(se != unix.EAGAIN) {
-				l.firstSent(k, r, n, se, at)
+				l.firstSent(k, r, n, se, began, at)
 				return
 			}
 		} else if e = connect(k.fd(), r.remote); !l.early.note(e != unix.EALREADY) {
@@ -45,15 +45,13 @@ func (l *epoll) dial(k *epollSock, r *request) {
 	}
 	switch e = l.afterHandshake(k, e); {
 	case e == unix.EINPROGRESS:
-		if r.p != nil {
-			l.sends[r.s] = blockedSend{p: r.p}
-		}
+		l.waits[r.s] = waiting{began, blockedSend{p: r.p}}
 		k.flag |= pendConnect
 		l.register(k, r.s, true)
 	case e != 0:
-		l.completeAt(OpConnect, r.s, e, taken, at)
+		l.completeConnect(r.s, e, taken, began, at)
 	default:
-		l.completeAt(OpConnect, r.s, 0, 0, at)
+		l.completeConnect(r.s, 0, 0, began, at)
 		if r.p != nil && k.epoch == r.epoch {
 			l.send(k, r.s, blockedSend{p: r.p})
 		}
@@ -61,12 +59,12 @@ func (l *epoll) dial(k *epollSock, r *request) {
 }
 
 // firstSent reports a send that was tried before the connect was known to be over.
-func (l *epoll) firstSent(k *epollSock, r *request, n int, e Errno, at int64) {
+func (l *epoll) firstSent(k *epollSock, r *request, n int, e Errno, began, at int64) {
 	if e != 0 && !IsReset(e) {
-		l.completeAt(OpConnect, r.s, e, 1, at) // the connect's error: ECONNREFUSED, EHOSTUNREACH
+		l.completeConnect(r.s, e, 1, began, at) // the connect's error: ECONNREFUSED, EHOSTUNREACH
 		return
 	}
-	l.completeAt(OpConnect, r.s, 0, 0, at)
+	l.completeConnect(r.s, 0, 0, began, at)
 	switch {
 	case k.epoch != r.epoch: // the handler has cancelled or closed
 	case e != 0:
@@ -91,8 +89,8 @@ func (l *epoll) afterHandshake(k *epollSock, e Errno) Errno {
 
 func (l *epoll) connected(k *epollSock, s Sock, events uint32) {
 	k.flag &^= pendConnect
-	b, first := l.sends[s]
-	delete(l.sends, s)
+	w := l.waits[s]
+	delete(l.waits, s)
 	if events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 		v, err := unix.GetsockoptInt(int(k.fd()), unix.SOL_SOCKET, unix.SO_ERROR)
 		e := Errno(v)
@@ -100,13 +98,13 @@ func (l *epoll) connected(k *epollSock, s Sock, events uint32) {
 			e = err.(Errno)
 		}
 		if e = l.afterHandshake(k, e); e != 0 {
-			l.complete(OpConnect, s, e, 1)
+			l.completeConnect(s, e, 1, w.began, Now())
 			return
 		}
 	}
 	epoch := k.epoch
-	l.complete(OpConnect, s, 0, 0)
-	if first && k.epoch == epoch {
-		l.send(k, s, b)
+	l.completeConnect(s, 0, 0, w.began, Now())
+	if w.p != nil && k.epoch == epoch {
+		l.send(k, s, w.blockedSend)
 	}
 }

@@ -55,8 +55,8 @@ func (l *epoll) event(ev *unix.EpollEvent) {
 			l.connected(k, s, ev.Events)
 		case k.flag&pendSend != 0:
 			k.flag &^= pendSend
-			b := l.sends[s]
-			delete(l.sends, s)
+			b := l.waits[s].blockedSend
+			delete(l.waits, s)
 			l.send(k, s, b)
 		}
 	}
@@ -73,12 +73,12 @@ func (l *epoll) event(ev *unix.EpollEvent) {
 
 // fail completes whatever is pending on s with e.
 func (l *epoll) fail(k *epollSock, s Sock, e Errno) {
-	flag := k.flag
+	flag, began := k.flag, l.waits[s].began
 	l.Cancel(s)
 	epoch := k.epoch
 	switch {
 	case flag&pendConnect != 0:
-		l.complete(OpConnect, s, e, 1)
+		l.completeConnect(s, e, 1, began, Now())
 	case flag&pendSend != 0:
 		l.complete(OpSend, s, e, 0)
 	}

@@ -9,17 +9,23 @@ import "math/bits"
 // dealt out to the levels below when its time comes. So most timers, timeouts
 // that never fire, are touched twice: set and stopped. A heap costs a logarithm
 // for each; a wheel that rounds far timers up, like the kernel's, would stretch a hold.
+//
+// A slot costs four bytes, and a timer that is set a node. Connections that are held have
+// none, so a million of them need as many nodes as were busy at once.
 type timers struct {
-	cur   int64 // the last tick that was expired
-	heads [wheelLevels][wheelSize]int32
-	used  [wheelLevels][wheelSize / 64]uint64
-	nodes []timerNode
+	cur    int64 // the last tick that was expired
+	heads  [wheelLevels][wheelSize]int32
+	used   [wheelLevels][wheelSize / 64]uint64
+	nodeOf []int32 // by slot: 1 + the index of its node; 0: not set
+	nodes  []timerNode
+	free   int32 // the first of the nodes that are free, linked by next; -1: none
 }
 
 type timerNode struct {
 	at         int64 // tick; may be beyond the wheel's reach
-	next, prev int32 // -1: none
-	place      int16 // 1 + (level<<8 | bucket); 0: not set, so that slots nobody uses cost no memory
+	next, prev int32 // nodes; -1: none
+	slot       int32
+	place      int16 // level<<8 | bucket
 }
 
 const (
@@ -31,7 +37,11 @@ const (
 )
 
 func newTimers(slots int, now int64) *timers {
-	t := &timers{cur: now >> tickShift, nodes: make([]timerNode, slots)}
+	t := &timers{
+		cur: now >> tickShift, nodeOf: make([]int32, slots),
+		// Room for all, so that none moves: what is not used is not touched.
+		nodes: make([]timerNode, 0, slots), free: -1,
+	}
 	for l := range t.heads {
 		for b := range t.heads[l] {
 			t.heads[l][b] = -1
@@ -42,18 +52,49 @@ func newTimers(slots int, now int64) *timers {
 
 // set arms slot s for the time at, rounded up to a tick.
 func (t *timers) set(s Sock, at int64) {
-	t.stop(s)
 	tick := at >> tickShift
 	if at&(1<<tickShift-1) != 0 {
 		tick++
 	}
-	t.link(int32(s), max(tick, t.cur+1))
+	n := t.nodeOf[s] - 1
+	if n >= 0 {
+		t.unlink(n)
+	} else {
+		n = t.take()
+		t.nodeOf[s] = n + 1
+		t.nodes[n].slot = int32(s)
+	}
+	t.nodes[n].at = max(tick, t.cur+1)
+	t.link(n)
 }
 
-// link puts s into the bucket of its tick. A tick out of reach goes as far as the wheel
-// does, and is dealt out anew from there.
-func (t *timers) link(s int32, tick int64) {
-	ahead := min(tick-t.cur, maxTicks)
+func (t *timers) stop(s Sock) {
+	n := t.nodeOf[s] - 1
+	if n < 0 {
+		return
+	}
+	t.unlink(n)
+	t.nodeOf[s] = 0
+	t.nodes[n].next = t.free
+	t.free = n
+}
+
+// take returns a free node.
+func (t *timers) take() int32 {
+	n := t.free
+	if n < 0 {
+		t.nodes = append(t.nodes, timerNode{})
+		return int32(len(t.nodes) - 1)
+	}
+	t.free = t.nodes[n].next
+	return n
+}
+
+// link puts node n into the bucket of its tick. A tick out of reach goes as far as the
+// wheel does, and is dealt out anew from there.
+func (t *timers) link(n int32) {
+	node := &t.nodes[n]
+	ahead := min(node.at-t.cur, maxTicks)
 	near := t.cur + ahead
 	level := 0
 	for ahead >= wheelSize {
@@ -61,35 +102,29 @@ func (t *timers) link(s int32, tick int64) {
 		level++
 	}
 	bucket := int(near>>(level*wheelBits)) & (wheelSize - 1)
-	n := &t.nodes[s]
 	head := t.heads[level][bucket]
-	*n = timerNode{at: tick, next: head, prev: -1, place: int16(1 + (level<<wheelBits | bucket))}
+	node.next, node.prev, node.place = head, -1, int16(level<<wheelBits|bucket)
 	if head >= 0 {
-		t.nodes[head].prev = s
+		t.nodes[head].prev = n
 	}
-	t.heads[level][bucket] = s
+	t.heads[level][bucket] = n
 	t.used[level][bucket/64] |= 1 << (bucket % 64)
 }
 
-func (t *timers) stop(s Sock) {
-	n := &t.nodes[s]
-	if n.place == 0 {
+func (t *timers) unlink(n int32) {
+	node := &t.nodes[n]
+	level, bucket := int(node.place)>>wheelBits, int(node.place)&(wheelSize-1)
+	if node.next >= 0 {
+		t.nodes[node.next].prev = node.prev
+	}
+	if node.prev >= 0 {
+		t.nodes[node.prev].next = node.next
 		return
 	}
-	place := int(n.place) - 1
-	level, bucket := place>>wheelBits, place&(wheelSize-1)
-	if n.next >= 0 {
-		t.nodes[n.next].prev = n.prev
+	t.heads[level][bucket] = node.next
+	if node.next < 0 {
+		t.used[level][bucket/64] &^= 1 << (bucket % 64)
 	}
-	if n.prev >= 0 {
-		t.nodes[n.prev].next = n.next
-	} else {
-		t.heads[level][bucket] = n.next
-		if n.next < 0 {
-			t.used[level][bucket/64] &^= 1 << (bucket % 64)
-		}
-	}
-	n.place = 0
 }
 
 // next is the time at which expire has something to do: a timer to fire or a
@@ -145,7 +180,7 @@ func (t *timers) expire(now int64, fire func(Sock)) (fired int) {
 		}
 		bucket := int(tick) & (wheelSize - 1)
 		for t.heads[0][bucket] >= 0 {
-			s := Sock(t.heads[0][bucket])
+			s := Sock(t.nodes[t.heads[0][bucket]].slot)
 			t.stop(s)
 			fire(s)
 			fired++
@@ -156,9 +191,8 @@ func (t *timers) expire(now int64, fire func(Sock)) (fired int) {
 // deal moves a bucket's timers to the levels below; those due now into this tick's bucket.
 func (t *timers) deal(level, bucket int) {
 	for t.heads[level][bucket] >= 0 {
-		s := t.heads[level][bucket]
-		at := t.nodes[s].at
-		t.stop(Sock(s))
-		t.link(s, at)
+		n := t.heads[level][bucket]
+		t.unlink(n)
+		t.link(n)
 	}
 }

@@ -20,12 +20,11 @@ import (
 //	          |
 //	          +-> pausing > free   (closed loop, refused by this host itself)
 //
-// It has no pointers, so the garbage collector does not look at it.
+// It has no pointers, so the garbage collector does not look at it. There may be a million,
+// so what only some plans need stands apart, in memory that the others never touch.
 type conn struct {
-	sched int64 // when the lifecycle should have started
+	sched int64 // when the lifecycle should have started, moved on by what it was held
 	mark  int64 // when the phase that is being timed began
-	held  int64 // how long it was held
-	left  int32 // exchanges to come after this one
 	errno uint16
 	group uint8
 	phase phase
@@ -33,7 +32,12 @@ type conn struct {
 	outcome Outcome
 	flags   uint8
 	tear    teardown.Conn
-	talk    exchange.ClientConn
+}
+
+// talk is what the connection in the same slot of worker.conns says.
+type talk struct {
+	left int32 // exchanges to come after this one
+	exchange.ClientConn
 }
 
 type phase uint8
@@ -66,7 +70,7 @@ const infoEvery = 64
 // start begins a lifecycle in slot s.
 func (w *worker) start(g *group, s sockio.Sock, sched, now int64) {
 	k := &w.conns[s]
-	*k = conn{group: g.index, phase: dialing, sched: sched, mark: now, left: g.exchanges - 1}
+	*k = conn{group: g.index, phase: dialing, sched: sched, mark: now}
 	l := &g.ledger
 	if sched < w.measureFrom {
 		k.flags = inWarmup
@@ -77,7 +81,9 @@ func (w *worker) start(g *group, s sockio.Sock, sched, now int64) {
 	g.nextAddrs()
 	g.dial.First = nil
 	if g.exchanges > 0 {
-		g.dial.First = g.asker.Start(&k.talk, k.left == 0)
+		t := &w.talks[s]
+		t.left = g.exchanges - 1
+		g.dial.First = g.asker.Start(&t.ClientConn, t.left == 0)
 	}
 	w.loop.SetTimer(s, now+int64(g.ConnectTimeout))
 	w.loop.Dial(s, &g.dial)
@@ -160,18 +166,19 @@ func (w *worker) dialed(g *group, k *conn, c *sockio.Completion) {
 			return
 		}
 		k.phase = asking
-		w.loop.SetTimer(c.Sock, c.At+g.replyTime(k))
+		w.loop.SetTimer(c.Sock, c.At+g.replyTime(&w.talks[c.Sock]))
 	}
 }
 
 func (w *worker) asked(g *group, k *conn, c *sockio.Completion) {
+	t := &w.talks[c.Sock]
 	switch {
 	case c.Op == sockio.OpTimeout:
 		w.give(g, k, c.Sock, RequestTimeout, 0)
 	case c.Errno != 0:
 		w.cut(g, k, c)
-	case !g.asker.Sent(w.loop, c.Sock, &k.talk):
-	case k.left == 0 && g.leavesUnread:
+	case !g.asker.Sent(w.loop, c.Sock, &t.ClientConn):
+	case t.left == 0 && g.leavesUnread:
 		w.exchanged(g, k, c.Sock, c.At)
 	default:
 		k.phase = reading
@@ -191,13 +198,14 @@ func (w *worker) read(g *group, k *conn, c *sockio.Completion) {
 		w.cut(g, k, c)
 		return
 	}
+	t := &w.talks[c.Sock]
 	var whole bool
 	var err error
 	eof := c.N == 0
 	if eof {
-		whole, err = g.asker.EOF(&k.talk)
+		whole, err = g.asker.EOF(&t.ClientConn)
 	} else {
-		whole, err = g.asker.Received(&k.talk, c.Data)
+		whole, err = g.asker.Received(&t.ClientConn, c.Data)
 	}
 	switch {
 	case errors.Is(err, exchange.ErrStatus):
@@ -219,10 +227,10 @@ func (w *worker) read(g *group, k *conn, c *sockio.Completion) {
 		g.requestsInTime++
 	}
 	switch {
-	case k.left > 0 && (eof || !g.asker.KeepAlive(&k.talk)):
+	case t.left > 0 && (eof || !g.asker.KeepAlive(&t.ClientConn)):
 		w.give(g, k, c.Sock, ClosedEarly, 0)
-	case k.left > 0:
-		k.left--
+	case t.left > 0:
+		t.left--
 		if g.Think > 0 {
 			k.phase = thinking
 			w.loop.SetTimer(c.Sock, c.At+int64(g.Think))
@@ -239,29 +247,29 @@ func (w *worker) read(g *group, k *conn, c *sockio.Completion) {
 
 // replyTime is how long a reply may take: a server that leaves the last request unread
 // holds before it aborts.
-func (g *group) replyTime(k *conn) int64 {
-	t := int64(g.RequestTimeout)
-	if g.leftUnread && k.left == 0 {
-		t += g.serverHold
+func (g *group) replyTime(t *talk) int64 {
+	if g.leftUnread && t.left == 0 {
+		return int64(g.RequestTimeout) + g.serverHold
 	}
-	return t
+	return int64(g.RequestTimeout)
 }
 
 // ask sends the next request of an open connection.
 func (w *worker) ask(g *group, k *conn, s sockio.Sock, now int64) {
 	k.phase, k.mark = asking, now
-	w.loop.SetTimer(s, now+g.replyTime(k))
-	w.loop.Send(s, g.asker.Start(&k.talk, k.left == 0))
+	t := &w.talks[s]
+	w.loop.SetTimer(s, now+g.replyTime(t))
+	w.loop.Send(s, g.asker.Start(&t.ClientConn, t.left == 0))
 }
 
 // cut ends a lifecycle whose peer ended the connection before the whole reply.
 func (w *worker) cut(g *group, k *conn, c *sockio.Completion) {
-	if g.leftUnread && k.left == 0 && sockio.IsReset(c.Errno) {
+	if g.leftUnread && w.talks[c.Sock].left == 0 && sockio.IsReset(c.Errno) {
 		// As the policy has it: the server aborts instead of reading the last request.
 		k.phase = closing
 		w.sampleInfo(g, c.Sock)
 		k.sample(g, Close, c.At-k.mark)
-		k.held = int64(g.Hold)
+		k.sched += int64(g.Hold)
 		g.closer.PeerReset(w.loop, c.Sock, &k.tear)
 		return
 	}
@@ -319,7 +327,7 @@ func (w *worker) idled(g *group, k *conn, c *sockio.Completion) {
 // release ends a hold.
 func (w *worker) release(g *group, k *conn, s sockio.Sock, now int64) {
 	w.loop.Cancel(s)
-	k.held = now - k.mark
+	k.sched += now - k.mark
 	w.begin(g, k, s, now)
 }
 
@@ -330,7 +338,7 @@ func (w *worker) begin(g *group, k *conn, s sockio.Sock, now int64) {
 		k.mark = now
 		w.sampleInfo(g, s)
 	} else {
-		k.held = int64(g.Hold)
+		k.sched += int64(g.Hold)
 	}
 	if g.Close.Who == teardown.Nobody {
 		w.loop.StopTimer(s)
@@ -402,7 +410,7 @@ func (w *worker) finish(g *group, k *conn, s sockio.Sock, at int64) {
 	}
 	g.count(l, o, k)
 	if o == FIN || o == RSTSent || o == RSTReceived && g.predictsRST {
-		took := at - k.sched - k.held
+		took := at - k.sched
 		k.sample(g, Lifecycle, took)
 		record(w.interval, took)
 		if at <= w.end && k.flags&inWarmup == 0 {

@@ -18,6 +18,7 @@ type worker struct {
 	loop     sockio.Loop
 	groups   []*group
 	conns    []conn
+	talks    []talk
 	free     sockio.Slots
 	interval *hdrhistogram.Histogram // lifecycles of this interval, warm-up included
 	tcpInfo  sockstate.TCPInfo
@@ -58,6 +59,7 @@ func newWorker(cfg *Config, id, workers, slots int, sh []*shared) *worker {
 		id:       id,
 		plan:     &cfg.Plan,
 		conns:    make([]conn, slots),
+		talks:    make([]talk, slots),
 		free:     sockio.NewSlots(slots),
 		interval: NewHistogram(),
 		finished: make(chan struct{}),
@@ -113,7 +115,7 @@ func (w *worker) run(start int64) error {
 		now := w.loop.Now()
 		until := now + idle
 		for _, g := range w.groups {
-			until = min(until, w.refill(g, now, burst), w.closePlateau(g, now))
+			until = min(until, w.refill(g, now, burst), w.closePlateau(g, now, closeBurst))
 		}
 		if w.done(now) {
 			return nil
@@ -261,8 +263,12 @@ func (w *worker) opened(g *group, n int64) {
 	g.shared.wake()
 }
 
-// closePlateau closes what the plateau's end has due, and returns when the next is.
-func (w *worker) closePlateau(g *group, now int64) int64 {
+// closeBurst is how many closes of a plateau's end are queued before the loop is asked again:
+// what a million closes take to be queued at once would exceed all else that they take.
+const closeBurst = 256
+
+// closePlateau closes what the plateau's end has due, at most so many, and returns when to look again.
+func (w *worker) closePlateau(g *group, now int64, most int) int64 {
 	if g.Plateau == 0 {
 		return sockio.Never
 	}
@@ -287,6 +293,10 @@ func (w *worker) closePlateau(g *group, now int64) int64 {
 		if k.phase != holding || k.group != g.index {
 			continue // what is still busy closes when it is done
 		}
+		if most == 0 {
+			return now
+		}
+		most--
 		g.closed++
 		w.release(g, k, sockio.Sock(g.scan), now)
 	}

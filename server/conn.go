@@ -14,13 +14,20 @@ import (
 //	free > reading > delaying > replying > holding > closing > free
 //	          ^                    |
 //	          +--------------------+   (the next request)
+//
+// There may be a million, so what only an exchange needs stands apart, in memory that
+// others never touch.
 type conn struct {
-	left    int32 // exchanges to come after this one, where the server closes first
 	phase   phase
 	outcome Outcome
 	flags   uint8
 	tear    teardown.Conn
-	talk    exchange.ServerConn
+}
+
+// talk is what the connection in the same slot of worker.conns says.
+type talk struct {
+	left int32 // exchanges to come after this one, where the server closes first
+	exchange.ServerConn
 }
 
 type phase uint8
@@ -76,12 +83,15 @@ func (w *worker) accepted(c *sockio.Completion) {
 	w.stats.Accepted++
 	w.stats.Open++
 	k := &w.conns[c.Sock]
-	*k = conn{phase: reading, left: w.exchanges - 1}
-	w.talk.Expect(&k.talk)
+	*k = conn{phase: reading}
+	silent := w.cfg.Exchange.Kind == exchange.None
+	if !silent {
+		t := &w.talks[c.Sock]
+		t.left = w.exchanges - 1
+		w.answerer.Expect(&t.ServerConn)
+	}
 	switch {
-	case w.closesFirst && w.cfg.Exchange.Kind == exchange.None:
-		w.finishing(k, c.Sock)
-	case w.leavesUnread && k.left == 0:
+	case silent && w.closesFirst, w.leavesUnread && w.exchanges == 1:
 		w.finishing(k, c.Sock)
 	default:
 		w.loop.Recv(c.Sock, recvSize)
@@ -94,7 +104,7 @@ func (w *worker) read(k *conn, c *sockio.Completion) {
 	case c.Errno != 0 && !sockio.IsReset(c.Errno):
 		w.give(k, c.Sock, Other)
 	case c.Errno != 0:
-		if !w.talk.Idle(&k.talk) {
+		if !w.idle(c.Sock) {
 			k.outcome = CutInRequest
 		}
 		k.phase = closing
@@ -108,7 +118,7 @@ func (w *worker) read(k *conn, c *sockio.Completion) {
 
 // take uses bytes of a request; what is behind it waits until it is answered.
 func (w *worker) take(k *conn, s sockio.Sock, p []byte) {
-	used, whole, err := w.talk.Received(&k.talk, p)
+	used, whole, err := w.answerer.Received(&w.talks[s].ServerConn, p)
 	switch {
 	case err != nil:
 		w.give(k, s, BadRequest)
@@ -128,10 +138,13 @@ func (w *worker) take(k *conn, s sockio.Sock, p []byte) {
 	}
 }
 
+// idle reports whether no part of a request has been read on s.
+func (w *worker) idle(s sockio.Sock) bool { return w.answerer.Idle(&w.talks[s].ServerConn) }
+
 // peerClosed reacts to the client's EOF between or inside requests.
 func (w *worker) peerClosed(k *conn, s sockio.Sock) {
 	switch {
-	case !w.talk.Idle(&k.talk):
+	case !w.idle(s):
 		w.give(k, s, CutInRequest)
 	case w.cfg.Close.Who == teardown.ServerFirst && !w.servesHTTP:
 		w.give(k, s, ClosedEarly)
@@ -145,14 +158,16 @@ func (w *worker) peerClosed(k *conn, s sockio.Sock) {
 
 func (w *worker) reply(k *conn, s sockio.Sock) {
 	k.phase = replying
-	last := w.closesFirst && w.exchanges > 0 && k.left == 0 || w.draining
-	if w.talk.Reply(w.loop, s, &k.talk, last) {
+	t := &w.talks[s]
+	last := w.closesFirst && w.exchanges > 0 && t.left == 0 || w.draining
+	if w.answerer.Reply(w.loop, s, &t.ServerConn, last) {
 		k.flags |= closesAfter
 	}
 }
 
 func (w *worker) replied(k *conn, c *sockio.Completion) {
 	s := c.Sock
+	t := &w.talks[s]
 	switch {
 	case c.Op != sockio.OpSend:
 		return
@@ -163,7 +178,7 @@ func (w *worker) replied(k *conn, c *sockio.Completion) {
 		k.phase, k.outcome = closing, CutInRequest
 		w.closer.PeerReset(w.loop, s, &k.tear)
 		return
-	case !w.talk.Sent(w.loop, s, &k.talk):
+	case !w.answerer.Sent(w.loop, s, &t.ServerConn):
 		return
 	}
 	w.stats.Requests++
@@ -171,12 +186,12 @@ func (w *worker) replied(k *conn, c *sockio.Completion) {
 		w.finishing(k, s)
 		return
 	}
-	if k.left > 0 {
-		k.left--
+	if t.left > 0 {
+		t.left--
 	}
 	k.phase = reading
-	w.talk.Expect(&k.talk)
-	if w.leavesUnread && k.left == 0 {
+	w.answerer.Expect(&t.ServerConn)
+	if w.leavesUnread && t.left == 0 {
 		w.finishing(k, s)
 		return
 	}

@@ -16,11 +16,12 @@ type worker struct {
 	cfg    *Config
 	loop   sockio.Loop
 	conns  []conn
+	talks  []talk
 	rest   map[sockio.Sock][]byte
 	stats  Stats
 	thread int
 
-	talk         *exchange.Server
+	answerer     *exchange.Server
 	closer       teardown.Closer
 	httpCloser   teardown.Closer
 	closesFirst  bool
@@ -28,6 +29,7 @@ type worker struct {
 	servesHTTP   bool
 	exchanges    int32 // before the server closes; 0: the client says
 	draining     bool
+	drained      int // slots that drain has been at
 
 	message atomic.Pointer[message]
 }
@@ -48,16 +50,17 @@ const (
 	sayStop
 )
 
-const idle = int64(100 * time.Millisecond)
+const longest = int64(100 * time.Millisecond)
 
 func newWorker(cfg *Config, id int) *worker {
 	w := &worker{
 		id:           id,
 		cfg:          cfg,
 		conns:        make([]conn, cfg.Slots),
+		talks:        make([]talk, cfg.Slots),
 		rest:         make(map[sockio.Sock][]byte),
 		stats:        Stats{AcceptErrors: make(map[sockio.Errno]int64)},
-		talk:         exchange.NewServer(cfg.Exchange),
+		answerer:     exchange.NewServer(cfg.Exchange),
 		closer:       serverSide(cfg.Close, cfg.OnEOF),
 		httpCloser:   serverSide(teardown.Policy{Who: teardown.ServerFirst}, cfg.OnEOF),
 		closesFirst:  cfg.Close.Active(sockstate.Server),
@@ -98,7 +101,8 @@ func (w *worker) run() error {
 			switch m.kind {
 			case sayStats:
 			case sayDrain:
-				w.drain()
+				w.draining = true
+				w.loop.StopAccept()
 			case sayStall:
 				time.Sleep(m.stall)
 			case sayStop:
@@ -108,7 +112,12 @@ func (w *worker) run() error {
 			}
 			m.done <- w.stats.clone()
 		}
-		if err := w.loop.Wait(sockio.Now() + idle); err != nil {
+		until := sockio.Now() + longest
+		if w.draining && w.drained < len(w.conns) {
+			w.drain()
+			until = 0
+		}
+		if err := w.loop.Wait(until); err != nil {
 			return err
 		}
 	}
@@ -126,20 +135,24 @@ func (w *worker) answerUntilStopped() {
 				return
 			}
 		}
-		time.Sleep(time.Duration(idle) / 10)
+		time.Sleep(time.Duration(longest) / 10)
 	}
 }
 
-// drain stops accepting and closes the connections that nothing is due on; the others
-// close when they have had their reply.
+// drainBurst is how many closes are queued before the loop is asked again: what a million
+// closes take to be queued at once would exceed all else that they take.
+const drainBurst = 256
+
+// drain closes the connections that nothing is due on, so many at a time; the others close when they
+// have had their reply.
 func (w *worker) drain() {
-	w.draining = true
-	w.loop.StopAccept()
-	for i := range w.conns {
-		k := &w.conns[i]
-		if k.phase == holding || k.phase == reading && w.talk.Idle(&k.talk) {
-			w.loop.StopTimer(sockio.Sock(i))
-			w.give(k, sockio.Sock(i), Drained)
+	for most := drainBurst; most > 0 && w.drained < len(w.conns); w.drained++ {
+		s := sockio.Sock(w.drained)
+		k := &w.conns[s]
+		if k.phase == holding || k.phase == reading && w.idle(s) {
+			w.loop.StopTimer(s)
+			w.give(k, s, Drained)
+			most--
 		}
 	}
 }

@@ -18,7 +18,7 @@ type worker struct {
 	loop     sockio.Loop
 	groups   []*group
 	conns    []conn
-	talks    []talk
+	talks    []talk // none where no group exchanges anything
 	free     sockio.Slots
 	interval *hdrhistogram.Histogram // lifecycles of this interval, warm-up included
 	tcpInfo  sockstate.TCPInfo
@@ -59,13 +59,16 @@ func newWorker(cfg *Config, id, workers, slots int, sh []*shared) *worker {
 		id:       id,
 		plan:     &cfg.Plan,
 		conns:    make([]conn, slots),
-		talks:    make([]talk, slots),
 		free:     sockio.NewSlots(slots),
 		interval: NewHistogram(),
 		finished: make(chan struct{}),
 	}
 	for i := range cfg.Plan.Groups {
-		w.groups = append(w.groups, newGroup(&cfg.Plan, i, sh[i], id, workers))
+		g := newGroup(&cfg.Plan, i, sh[i], id, workers)
+		w.groups = append(w.groups, g)
+		if g.exchanges > 0 && w.talks == nil {
+			w.talks = make([]talk, slots)
+		}
 	}
 	return w
 }

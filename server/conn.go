@@ -30,6 +30,14 @@ type talk struct {
 	exchange.ServerConn
 }
 
+// talk is that of s. Connections that say nothing are all alike, and share one.
+func (w *worker) talk(s sockio.Sock) *talk {
+	if w.talks == nil {
+		return &w.silence
+	}
+	return &w.talks[s]
+}
+
 type phase uint8
 
 const (
@@ -84,14 +92,13 @@ func (w *worker) accepted(c *sockio.Completion) {
 	w.stats.Open++
 	k := &w.conns[c.Sock]
 	*k = conn{phase: reading}
-	silent := w.cfg.Exchange.Kind == exchange.None
-	if !silent {
-		t := &w.talks[c.Sock]
-		t.left = w.exchanges - 1
-		w.answerer.Expect(&t.ServerConn)
-	}
+	t := w.talk(c.Sock)
+	t.left = w.exchanges - 1
+	w.answerer.Expect(&t.ServerConn)
 	switch {
-	case silent && w.closesFirst, w.leavesUnread && w.exchanges == 1:
+	case w.closesFirst && w.cfg.Exchange.Kind == exchange.None:
+		w.finishing(k, c.Sock)
+	case w.leavesUnread && t.left == 0:
 		w.finishing(k, c.Sock)
 	default:
 		w.loop.Recv(c.Sock, recvSize)
@@ -118,7 +125,7 @@ func (w *worker) read(k *conn, c *sockio.Completion) {
 
 // take uses bytes of a request; what is behind it waits until it is answered.
 func (w *worker) take(k *conn, s sockio.Sock, p []byte) {
-	used, whole, err := w.answerer.Received(&w.talks[s].ServerConn, p)
+	used, whole, err := w.answerer.Received(&w.talk(s).ServerConn, p)
 	switch {
 	case err != nil:
 		w.give(k, s, BadRequest)
@@ -139,7 +146,7 @@ func (w *worker) take(k *conn, s sockio.Sock, p []byte) {
 }
 
 // idle reports whether no part of a request has been read on s.
-func (w *worker) idle(s sockio.Sock) bool { return w.answerer.Idle(&w.talks[s].ServerConn) }
+func (w *worker) idle(s sockio.Sock) bool { return w.answerer.Idle(&w.talk(s).ServerConn) }
 
 // peerClosed reacts to the client's EOF between or inside requests.
 func (w *worker) peerClosed(k *conn, s sockio.Sock) {
@@ -158,7 +165,7 @@ func (w *worker) peerClosed(k *conn, s sockio.Sock) {
 
 func (w *worker) reply(k *conn, s sockio.Sock) {
 	k.phase = replying
-	t := &w.talks[s]
+	t := w.talk(s)
 	last := w.closesFirst && w.exchanges > 0 && t.left == 0 || w.draining
 	if w.answerer.Reply(w.loop, s, &t.ServerConn, last) {
 		k.flags |= closesAfter
@@ -167,7 +174,7 @@ func (w *worker) reply(k *conn, s sockio.Sock) {
 
 func (w *worker) replied(k *conn, c *sockio.Completion) {
 	s := c.Sock
-	t := &w.talks[s]
+	t := w.talk(s)
 	switch {
 	case c.Op != sockio.OpSend:
 		return

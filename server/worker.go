@@ -16,12 +16,13 @@ type worker struct {
 	cfg    *Config
 	loop   sockio.Loop
 	conns  []conn
-	talks  []talk
+	talks  []talk // none where nothing is exchanged
 	rest   map[sockio.Sock][]byte
 	stats  Stats
 	thread int
 
 	answerer     *exchange.Server
+	silence      talk
 	closer       teardown.Closer
 	httpCloser   teardown.Closer
 	closesFirst  bool
@@ -57,7 +58,6 @@ func newWorker(cfg *Config, id int) *worker {
 		id:           id,
 		cfg:          cfg,
 		conns:        make([]conn, cfg.Slots),
-		talks:        make([]talk, cfg.Slots),
 		rest:         make(map[sockio.Sock][]byte),
 		stats:        Stats{AcceptErrors: make(map[sockio.Errno]int64)},
 		answerer:     exchange.NewServer(cfg.Exchange),
@@ -70,6 +70,9 @@ func newWorker(cfg *Config, id int) *worker {
 	}
 	if w.exchanges == 0 && (!w.servesHTTP || w.leavesUnread) {
 		w.exchanges = 1
+	}
+	if cfg.Exchange.Kind != exchange.None {
+		w.talks = make([]talk, cfg.Slots)
 	}
 	return w
 }

@@ -16,9 +16,10 @@ type timers struct {
 	cur    int64 // the last tick that was expired
 	heads  [wheelLevels][wheelSize]int32
 	used   [wheelLevels][wheelSize / 64]uint64
-	nodeOf []int32 // by slot: 1 + the index of its node; 0: not set
-	nodes  []timerNode
-	free   int32 // the first of the nodes that are free, linked by next; -1: none
+	nodeOf []int32                 // by slot: 1 + the index of its node; 0: not set
+	nodes  []*[nodeChunk]timerNode // by chunks, so that growing copies nothing
+	made   int32                   // nodes that were ever used
+	free   int32                   // the first of those that are free again, linked by next; -1: none
 }
 
 type timerNode struct {
@@ -34,14 +35,12 @@ const (
 	wheelSize   = 1 << wheelBits
 	wheelLevels = 4 // 256^4 ticks: 19 hours
 	maxTicks    = int64(1)<<(wheelBits*wheelLevels) - 1
+
+	nodeChunk = 1024 // 24 KiB
 )
 
 func newTimers(slots int, now int64) *timers {
-	t := &timers{
-		cur: now >> tickShift, nodeOf: make([]int32, slots),
-		// Room for all, so that none moves: what is not used is not touched.
-		nodes: make([]timerNode, 0, slots), free: -1,
-	}
+	t := &timers{cur: now >> tickShift, nodeOf: make([]int32, slots), free: -1}
 	for l := range t.heads {
 		for b := range t.heads[l] {
 			t.heads[l][b] = -1
@@ -62,9 +61,9 @@ func (t *timers) set(s Sock, at int64) {
 	} else {
 		n = t.take()
 		t.nodeOf[s] = n + 1
-		t.nodes[n].slot = int32(s)
+		t.node(n).slot = int32(s)
 	}
-	t.nodes[n].at = max(tick, t.cur+1)
+	t.node(n).at = max(tick, t.cur+1)
 	t.link(n)
 }
 
@@ -75,25 +74,32 @@ func (t *timers) stop(s Sock) {
 	}
 	t.unlink(n)
 	t.nodeOf[s] = 0
-	t.nodes[n].next = t.free
+	t.node(n).next = t.free
 	t.free = n
 }
 
 // take returns a free node.
 func (t *timers) take() int32 {
 	n := t.free
-	if n < 0 {
-		t.nodes = append(t.nodes, timerNode{})
-		return int32(len(t.nodes) - 1)
+	if n >= 0 {
+		t.free = t.node(n).next
+		return n
 	}
-	t.free = t.nodes[n].next
-	return n
+	if int(t.made) == len(t.nodes)*nodeChunk {
+		t.nodes = append(t.nodes, new([nodeChunk]timerNode))
+	}
+	t.made++
+	return t.made - 1
+}
+
+func (t *timers) node(n int32) *timerNode {
+	return &t.nodes[uint32(n)/nodeChunk][uint32(n)%nodeChunk] // unsigned, to become a shift and a mask
 }
 
 // link puts node n into the bucket of its tick. A tick out of reach goes as far as the
 // wheel does, and is dealt out anew from there.
 func (t *timers) link(n int32) {
-	node := &t.nodes[n]
+	node := t.node(n)
 	ahead := min(node.at-t.cur, maxTicks)
 	near := t.cur + ahead
 	level := 0
@@ -105,20 +111,20 @@ func (t *timers) link(n int32) {
 	head := t.heads[level][bucket]
 	node.next, node.prev, node.place = head, -1, int16(level<<wheelBits|bucket)
 	if head >= 0 {
-		t.nodes[head].prev = n
+		t.node(head).prev = n
 	}
 	t.heads[level][bucket] = n
 	t.used[level][bucket/64] |= 1 << (bucket % 64)
 }
 
 func (t *timers) unlink(n int32) {
-	node := &t.nodes[n]
+	node := t.node(n)
 	level, bucket := int(node.place)>>wheelBits, int(node.place)&(wheelSize-1)
 	if node.next >= 0 {
-		t.nodes[node.next].prev = node.prev
+		t.node(node.next).prev = node.prev
 	}
 	if node.prev >= 0 {
-		t.nodes[node.prev].next = node.next
+		t.node(node.prev).next = node.next
 		return
 	}
 	t.heads[level][bucket] = node.next
@@ -180,7 +186,7 @@ func (t *timers) expire(now int64, fire func(Sock)) (fired int) {
 		}
 		bucket := int(tick) & (wheelSize - 1)
 		for t.heads[0][bucket] >= 0 {
-			s := Sock(t.nodes[t.heads[0][bucket]].slot)
+			s := Sock(t.node(t.heads[0][bucket]).slot)
 			t.stop(s)
 			fire(s)
 			fired++

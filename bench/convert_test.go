@@ -201,6 +201,10 @@ func TestCheck(t *testing.T) {
 		c.Server = &ServerConfig{Config: s}
 		return c
 	}
+	by := func(engine string, c Config) Config {
+		c.Engine = engine
+		return c
+	}
 	none := func(*loadgen.Plan, *loadgen.Group) {}
 	tests := []struct {
 		name string
@@ -213,7 +217,7 @@ func TestCheck(t *testing.T) {
 		{"a server", embedded(plan(none), server.Config{Backlog: -1}), &server.ConfigError{}, "--backlog -1: want 1 to 1048576"},
 		{"no target needed with a server of our own", embedded(plan(func(_ *loadgen.Plan, g *loadgen.Group) { g.Targets, g.Connections = nil, 5 }), server.Config{}), nil, ""},
 		{
-			"descriptors", plan(func(_ *loadgen.Plan, g *loadgen.Group) { g.Connections = 961 }), &RefusedError{},
+			"descriptors", by("epoll", plan(func(_ *loadgen.Plan, g *loadgen.Group) { g.Connections = 961 })), &RefusedError{},
 			"--connections 961: needs 961 descriptors (a descriptor each), and RLIMIT_NOFILE leaves 958 of 1,024: raise it (ulimit -n), or ask for at most 958",
 		},
 		{

@@ -47,6 +47,7 @@ type trial struct {
 	Delay   time.Duration
 	V6      bool
 
+	Engine   string
 	Census   string
 	Interval time.Duration
 	Settle   time.Duration
@@ -185,7 +186,7 @@ func (tr *trial) config(s *sandbox.Sandbox) Config {
 			Close: g.Close, OnEOF: g.OnEOF, Exchange: g.Exchange, Requests: g.Requests, Hold: g.Hold,
 		}},
 		Sandbox: s, Status: s.Status,
-		Census: tr.Census, Interval: tr.Interval, Settle: tr.Settle,
+		Engine: tr.Engine, Census: tr.Census, Interval: tr.Interval, Settle: tr.Settle,
 		Version: "test", Command: []string{"bench.test"},
 	}
 }

@@ -124,7 +124,8 @@ func TestBadInputOpensNoSocket(t *testing.T) {
 			}
 			var calls []string
 			for line := range strings.Lines(string(b)) {
-				if call := systemCall.FindString(line); call != "" {
+				// A ring of 4 entries is the question whether there is io_uring.
+				if call := systemCall.FindString(line); call != "" && !strings.Contains(line, "io_uring_setup(4,") {
 					calls = append(calls, line)
 				}
 			}

@@ -23,7 +23,8 @@ var layers = []struct {
 	uses []string
 }{
 	{"sockstate", nil},
-	{"sockstate/sockio", []string{"sockstate"}},
+	{"sockstate/sockio/ring", nil},
+	{"sockstate/sockio", []string{"sockstate", "sockstate/sockio/ring"}},
 	{"sockstate/socktest", []string{"sockstate/sockio"}},
 	{"sockstate/exchange", []string{"sockstate", "sockstate/sockio"}},
 	{"sockstate/teardown", []string{"sockstate", "sockstate/sockio", "sockstate/exchange"}},

@@ -1,6 +1,9 @@
 package sockio
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Backend is a way of driving sockets.
 type Backend struct {
@@ -13,14 +16,26 @@ type Backend struct {
 }
 
 // BackendNames lists what Choose takes.
-func BackendNames() []string { return []string{"auto", "epoll"} }
+func BackendNames() []string { return []string{"auto", "uring", "epoll"} }
 
 // Choose returns the backend called name; auto takes the best that the kernel allows, and
-// says in reason why it is not a better one.
+// says in reason why it is not a better one. An error says why there is none of that name.
 func Choose(name string) (b Backend, reason string, err error) {
+	uring := Backend{Name: "uring", New: NewUring}
+	epoll := Backend{Name: "epoll", New: NewEpoll, Descriptors: true}
 	switch name {
-	case "", "auto", "epoll":
-		return Backend{Name: "epoll", New: NewEpoll, Descriptors: true}, "", nil
+	case "", "auto":
+		err := ProbeRing()
+		if errors.Is(err, ErrNeedsLinux) {
+			return Backend{}, "", err
+		} else if err != nil {
+			return epoll, err.Error(), nil
+		}
+		return uring, "", nil
+	case "uring":
+		return uring, "", ProbeRing()
+	case "epoll":
+		return epoll, "", nil
 	}
 	return Backend{}, "", fmt.Errorf("unknown engine %q", name)
 }

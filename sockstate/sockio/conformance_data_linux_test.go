@@ -74,12 +74,10 @@ func testLargeFirst(t *testing.T, f newLoop) {
 
 func testRecvLimits(t *testing.T, f newLoop) {
 	p := newPeer(t, loopbacks["IPv4"])
-	r := &rig{t: t}
-	var err error
-	if r.loop, err = f(Config{Slots: 1, Buffer: 1 << 10, Handler: r}); err != nil {
-		t.Fatal(err)
-	}
-	defer r.closeAll(true)
+	r := newRig(t, func(c Config) (Loop, error) {
+		c.Buffer = 1 << 10
+		return f(c)
+	}, 1)
 	r.dial(0, p.addr)
 	peer := p.accept()
 	sent := strings.Repeat("0123456789", 1000)

@@ -28,10 +28,14 @@ func testDial(t *testing.T, f newLoop) {
 
 func testDialFamily(t *testing.T, f newLoop, ip netip.Addr) {
 	p := newPeer(t, ip)
-	r := newRig(t, f, 4)
-	l := r.loop
+	// A subtest has a goroutine of its own, and a loop belongs to one.
+	newLoop := func(t *testing.T) (*rig, Loop) {
+		r := newRig(t, f, 4)
+		return r, r.loop
+	}
 
 	t.Run("connects", func(t *testing.T) {
+		r, l := newLoop(t)
 		before := Now()
 		l.Dial(0, &Dial{Remote: NewAddr(p.addr)})
 		c := r.want(OpConnect, 0, 0)
@@ -53,6 +57,7 @@ func testDialFamily(t *testing.T, f newLoop, ip netip.Addr) {
 	})
 
 	t.Run("sends first", func(t *testing.T) {
+		r, l := newLoop(t)
 		l.Dial(1, &Dial{Remote: NewAddr(p.addr), First: []byte("hello")})
 		r.want(OpConnect, 1, 0)
 		if c := r.want(OpSend, 1, 0); c.N != 5 {
@@ -66,6 +71,7 @@ func testDialFamily(t *testing.T, f newLoop, ip netip.Addr) {
 
 	for name, first := range map[string][]byte{"refused": nil, "refused with something to send": []byte("x")} {
 		t.Run(name, func(t *testing.T) {
+			r, l := newLoop(t)
 			l.Dial(2, &Dial{Remote: NewAddr(unused(t, ip)), First: first})
 			if c := r.want(OpConnect, 2, unix.ECONNREFUSED); c.N != 1 {
 				t.Error("N is 0, though a SYN was sent")
@@ -91,6 +97,7 @@ func testDialFamily(t *testing.T, f newLoop, ip netip.Addr) {
 		}
 		for _, test := range tests {
 			t.Run(test.name, func(t *testing.T) {
+				r, l := newLoop(t)
 				l.Dial(3, &Dial{Remote: NewAddr(p.addr), Local: NewAddr(test.local), Opts: test.opts, First: []byte("x")})
 				r.want(test.op, 3, test.errno)
 				if test.errno == 0 {
@@ -109,9 +116,10 @@ func testDialFamily(t *testing.T, f newLoop, ip netip.Addr) {
 		}
 	})
 
-	t.Run("port range", func(t *testing.T) { testPortRange(t, r, p, ip) })
+	t.Run("port range", func(t *testing.T) { testPortRange(t, newRig(t, f, 4), p, ip) })
 
 	t.Run("no address left", func(t *testing.T) {
+		r, l := newLoop(t)
 		// The one port that connect may choose leads to this peer already.
 		local := netip.AddrPortFrom(ip, 0)
 		l.Dial(0, &Dial{Remote: NewAddr(p.addr), Local: NewAddr(local)})

@@ -7,6 +7,12 @@ import "net/netip"
 // NewEpoll needs Linux.
 func NewEpoll(Config) (Loop, error) { return nil, ErrNeedsLinux }
 
+// NewUring needs Linux.
+func NewUring(Config) (Loop, error) { return nil, ErrNeedsLinux }
+
+// ProbeRing needs Linux.
+func ProbeRing() error { return ErrNeedsLinux }
+
 // Listener is a listening socket.
 type Listener struct {
 	FD   int

@@ -1,0 +1,198 @@
+package ring
+
+import (
+	"fmt"
+	"os"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Ring is one io_uring. It belongs to the thread that made it: any other's Enter fails
+// with EEXIST.
+type Ring struct {
+	fd       int
+	mem      []byte // both queues but for the entries to submit
+	entries  []SQE
+	sqTail   *uint32
+	sqHead   *uint32
+	sqFlags  *uint32
+	cqHead   *uint32
+	cqTail   *uint32
+	overflow *uint32 // completions that the kernel had no memory to keep
+	cqes     []CQE
+	queue    []SQE // not yet copied to entries
+	done     int   // of queue: what is before it is submitted
+	unsent   uint32
+
+	ts  unix.Timespec
+	arg getEventsArg
+}
+
+// New makes a ring that takes in entries requests at once and keeps completed completions, both
+// powers of two; more than that overflow into memory of the kernel's. It needs Linux 6.6 and fails
+// with an *os.SyscallError: EPERM and ENOSYS where io_uring is forbidden, ENOMEM without memory.
+func New(entries, completed uint32) (*Ring, error) {
+	p := params{
+		flags:     setupCQSize | setupSubmitAll | setupSingleIssuer | setupDeferTaskrun | setupTaskrunFlag | setupNoSQArray,
+		cqEntries: completed,
+	}
+	fd, _, e := unix.Syscall(unix.SYS_IO_URING_SETUP, uintptr(entries), uintptr(unsafe.Pointer(&p)), 0)
+	if e != 0 {
+		return nil, os.NewSyscallError("io_uring_setup", e)
+	}
+	r := &Ring{fd: int(fd)}
+	unix.CloseOnExec(r.fd)
+	if err := r.mapQueues(&p); err != nil {
+		_ = r.Close() // the error above is the one to tell
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Ring) mapQueues(p *params) (err error) {
+	size := int(p.cq.cqes + p.cqEntries*uint32(unsafe.Sizeof(CQE{})))
+	r.mem, err = unix.Mmap(r.fd, offRings, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
+	if err != nil {
+		return os.NewSyscallError("mmap", err)
+	}
+	sqes, err := unix.Mmap(r.fd, offSQEs, int(p.sqEntries)*int(unsafe.Sizeof(SQE{})), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
+	if err != nil {
+		return os.NewSyscallError("mmap", err)
+	}
+	word := func(offset uint32) *uint32 { return (*uint32)(unsafe.Pointer(&r.mem[offset])) }
+	r.entries = unsafe.Slice((*SQE)(unsafe.Pointer(unsafe.SliceData(sqes))), p.sqEntries)
+	r.cqes = unsafe.Slice((*CQE)(unsafe.Pointer(&r.mem[p.cq.cqes])), p.cqEntries)
+	r.sqHead, r.sqTail, r.sqFlags = word(p.sq.head), word(p.sq.tail), word(p.sq.flags)
+	r.cqHead, r.cqTail, r.overflow = word(p.cq.head), word(p.cq.tail), word(p.cq.overflow)
+	return nil
+}
+
+// FD is the ring's descriptor, which is readable while Pending would say true.
+func (r *Ring) FD() int { return r.fd }
+
+// Close gives the ring back. What is still registered or pending the kernel ends by itself,
+// a little later (io_ring_exit_work).
+func (r *Ring) Close() error {
+	if r.entries != nil {
+		p := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(r.entries))), len(r.entries)*int(unsafe.Sizeof(SQE{})))
+		_ = unix.Munmap(p) // it was mapped with this length
+	}
+	if r.mem != nil {
+		_ = unix.Munmap(r.mem) // it was mapped with this length
+	}
+	if err := unix.Close(r.fd); err != nil {
+		return os.NewSyscallError("close", err)
+	}
+	return nil
+}
+
+// Queue puts a request behind the others, to be submitted by Enter.
+func (r *Ring) Queue(e SQE) { r.queue = append(r.queue, e) }
+
+// Queued are the requests that Enter has not taken yet. They may be changed, into OpNop with
+// CQESkipSuccess for one that is not wanted any more.
+func (r *Ring) Queued() []SQE { return r.queue[r.done:] }
+
+// fill copies queued requests to the shared queue, as many as there is room for.
+func (r *Ring) fill() {
+	tail := atomic.LoadUint32(r.sqTail)
+	room := uint32(len(r.entries)) - (tail - atomic.LoadUint32(r.sqHead))
+	mask := uint32(len(r.entries) - 1)
+	for ; room > 0 && r.done < len(r.queue); room-- {
+		r.entries[tail&mask] = r.queue[r.done]
+		r.done++
+		tail++
+		r.unsent++
+	}
+	if r.done == len(r.queue) {
+		r.queue, r.done = r.queue[:0], 0
+	}
+	atomic.StoreUint32(r.sqTail, tail)
+}
+
+// Forever is a sleep for Enter that only a completion ends.
+const Forever = int64(-1)
+
+// Enter submits what is queued, as many requests as the ring takes in at once, and does
+// what is left to do for those that are to complete. Where sleep (in nanoseconds, or Forever) is
+// not 0, it then waits for a completion. It returns early for a signal.
+func (r *Ring) Enter(sleep int64) unix.Errno {
+	r.fill()
+	flags, least := uintptr(enterGetEvents), uintptr(0)
+	var arg unsafe.Pointer
+	var size uintptr
+	if sleep != 0 {
+		least = 1
+	}
+	if sleep > 0 {
+		r.ts = unix.NsecToTimespec(sleep)
+		r.arg.ts = uint64(uintptr(unsafe.Pointer(&r.ts)))
+		arg, size = unsafe.Pointer(&r.arg), unsafe.Sizeof(r.arg)
+		flags |= enterExtArg
+	}
+	// Not RawSyscall: a batch takes as long as its operations, and the sleep longer.
+	n, _, e := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(r.unsent), least, flags, uintptr(arg), size)
+	switch e {
+	case 0:
+		r.unsent -= min(uint32(n), r.unsent)
+		return 0
+	case unix.EINTR, unix.ETIME, unix.EAGAIN, unix.EBUSY:
+		// Interrupted, slept enough, or short of memory or room for completions until those that are
+		// there have been taken: what was not submitted still is in the queue.
+		r.unsent = atomic.LoadUint32(r.sqTail) - atomic.LoadUint32(r.sqHead)
+		return 0
+	}
+	return e
+}
+
+// Do submits one request alone, ahead of what is queued, and returns its result; other
+// completions stay where they are. The request must be one that completes at once.
+func (r *Ring) Do(e SQE) (int32, error) {
+	mask := uint32(len(r.entries) - 1)
+	tail := atomic.LoadUint32(r.sqTail)
+	if r.unsent != 0 {
+		return 0, fmt.Errorf("%d requests are waiting to be submitted: %w", r.unsent, unix.EBUSY)
+	}
+	r.entries[tail&mask] = e
+	atomic.StoreUint32(r.sqTail, tail+1)
+	if _, _, errno := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), 1, 0, 0, 0, 0); errno != 0 {
+		r.unsent = atomic.LoadUint32(r.sqTail) - atomic.LoadUint32(r.sqHead)
+		return 0, os.NewSyscallError("io_uring_enter", errno)
+	}
+	cqMask := uint32(len(r.cqes) - 1)
+	head := atomic.LoadUint32(r.cqHead)
+	for i, end := head, atomic.LoadUint32(r.cqTail); i != end; i++ {
+		if c := &r.cqes[i&cqMask]; c.UserData == e.UserData {
+			c.UserData = 0
+			if i == head {
+				atomic.StoreUint32(r.cqHead, head+1)
+			}
+			return c.Res, nil
+		}
+	}
+	return 0, os.NewSyscallError("io_uring_enter", unix.EOVERFLOW)
+}
+
+// Next takes the oldest completion; a zero UserData is one of nobody's interest.
+func (r *Ring) Next(into *CQE) bool {
+	head := atomic.LoadUint32(r.cqHead)
+	if head == atomic.LoadUint32(r.cqTail) {
+		return false
+	}
+	*into = r.cqes[head&uint32(len(r.cqes)-1)]
+	atomic.StoreUint32(r.cqHead, head+1)
+	return true
+}
+
+// Pending reports whether Enter has something to do: to submit, to complete, or to fetch
+// completions that found no room.
+func (r *Ring) Pending() bool {
+	return len(r.queue) > 0 || r.unsent > 0 || atomic.LoadUint32(r.sqFlags)&(sqTaskrun|sqCQOverflow) != 0 ||
+		atomic.LoadUint32(r.cqHead) != atomic.LoadUint32(r.cqTail)
+}
+
+// Lost is the number of completions that the kernel had no memory to keep: whoever waits
+// for one waits for ever.
+func (r *Ring) Lost() uint32 { return atomic.LoadUint32(r.overflow) }

@@ -1,0 +1,268 @@
+package sockio
+
+import (
+	"bytes"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/sockio/ring"
+)
+
+// reap takes the completions that a ring has.
+func (l *uring) reap(r *uringRing) error {
+	l.now = Now()
+	var c ring.CQE
+	for r.Next(&c) {
+		l.completed(r, &c)
+	}
+	if lost := r.Lost(); lost != r.lost {
+		return lostError(lost - r.lost)
+	}
+	return nil
+}
+
+func (l *uring) completed(r *uringRing, c *ring.CQE) {
+	mark, s := uint8(c.UserData>>56), Sock(uint32(c.UserData))
+	switch mark {
+	case 0:
+		return
+	case markWake:
+		if c.Flags&ring.CQEMore == 0 {
+			l.watchWaker()
+		}
+		l.woken()
+		return
+	case markAccept:
+		l.acceptCompleted(r, int(s), c)
+		return
+	case markListen:
+		l.listenReadable(int(s), c)
+		return
+	}
+	k := &l.socks[s]
+	var e Errno
+	if c.Res < 0 {
+		e = Errno(-c.Res)
+	}
+	switch mark {
+	case markSocket, markLinger, markShutdown, markInstall:
+	default:
+		k.inflight--
+	}
+	gen, epoch := uint16(c.UserData>>44)&ringCountMask, uint16(c.UserData>>32)&ringCountMask
+	if gen != k.gen&ringCountMask {
+		l.recycle(r, c)
+		return
+	}
+	if mark != markClose && mark != markLinger && mark != markShutdown && epoch != k.epoch&ringCountMask {
+		l.stale(r, k, s, mark, e, c)
+		l.closed(s, 0)
+		return
+	}
+	switch mark {
+	case markSocket:
+		k.flag &^= ringOpen | ringConnect
+		k.epoch++ // what was queued behind it fails too
+		delete(l.sends, s)
+		l.complete(OpSocket, s, e, 0)
+	case markOpt:
+		l.dialFailed(k, s, OpSetsockopt, e)
+	case markBind:
+		l.dialFailed(k, s, OpBind, e)
+	case markConnect:
+		l.connected(k, s, e)
+	case markSend:
+		l.sent(k, s, e, int(c.Res))
+	case markRecv:
+		l.received(r, k, s, e, c)
+	case markPoll:
+		k.flag &^= ringPoll
+		n := 0
+		if e == 0 && c.Res&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) == 0 {
+			n = 1
+		}
+		l.complete(OpPoll, s, e, n)
+	case markLinger:
+		l.complete(OpSetsockopt, s, e, 0)
+	case markShutdown:
+		l.complete(OpShutdown, s, e, 0)
+	case markClose:
+		if k.flag&ringLingers == 0 {
+			k.flag |= ringClosed
+		}
+		l.closed(s, e)
+	}
+}
+
+func (l *uring) dialFailed(k *uringSock, s Sock, op Op, e Errno) {
+	k.flag &^= ringConnect
+	delete(l.sends, s)
+	l.complete(op, s, e, 0)
+}
+
+func (l *uring) connected(k *uringSock, s Sock, e Errno) {
+	k.flag &^= ringConnect
+	if IsReset(e) {
+		// The reset came after the handshake: one before it is ECONNREFUSED (tcp_reset).
+		k.flag |= ringReset
+		e = 0
+	}
+	b, first := l.sends[s]
+	epoch := k.epoch
+	l.delivered++
+	l.c = Completion{Op: OpConnect, Sock: s, Errno: e, At: l.now, Began: k.began}
+	if e != 0 {
+		delete(l.sends, s)
+		if taken(e) || l.rings[int(s)/l.table].entered != k.began && unreachable(e) {
+			l.c.N = 1
+		}
+	}
+	l.handler.Complete(&l.c)
+	switch {
+	case e != 0 || !first || k.epoch != epoch:
+	case k.flag&ringReset != 0:
+		delete(l.sends, s)
+		k.flag |= ringSend
+		l.locally(Completion{Op: OpSend, Sock: s, Errno: unix.ECONNRESET})
+	default:
+		l.send(k, s, b)
+	}
+}
+
+// taken tells the errors of a connect whose SYN was sent from those with which the kernel refuses at
+// once (tcp_v4_connect).
+func taken(e Errno) bool {
+	return e == unix.ECONNREFUSED || e == unix.ETIMEDOUT || e == unix.ECONNABORTED
+}
+
+// unreachable are the errors that can be either: this host has no route, or a router said
+// later that it has none (tcp_v4_err). The first comes back with the batch.
+func unreachable(e Errno) bool { return e == unix.EHOSTUNREACH || e == unix.ENETUNREACH }
+
+func (l *uring) sent(k *uringSock, s Sock, e Errno, n int) {
+	b := l.sends[s]
+	if e == 0 {
+		b.sent += n
+	}
+	if e == unix.EINTR || e == 0 && b.sent < len(b.p) {
+		l.send(k, s, b)
+		return
+	}
+	k.flag &^= ringSend
+	delete(l.sends, s)
+	l.complete(OpSend, s, e, b.sent)
+}
+
+func (l *uring) received(r *uringRing, k *uringSock, s Sock, e Errno, c *ring.CQE) {
+	if e == unix.ENOBUFS || e == unix.EINTR {
+		// A batch brought more than there are buffers, which are free again when it is done.
+		n, less := l.least[s]
+		if !less {
+			n = l.buffers.Size()
+		}
+		l.later = append(l.later, laterRecv{s, n, k.gen, k.epoch})
+		return
+	}
+	if len(l.least) > 0 {
+		delete(l.least, s)
+	}
+	k.flag &^= ringRecv
+	l.delivered++
+	l.c = Completion{Op: OpRecv, Sock: s, Errno: e, At: l.now}
+	if e == 0 {
+		l.c.N = int(c.Res)
+	}
+	if c.Flags&ring.CQEBuffer == 0 {
+		l.handler.Complete(&l.c)
+		return
+	}
+	l.c.Data = l.buffers.Data(c.Buffer(), c.Res)
+	l.handler.Complete(&l.c)
+	r.group.Return(l.buffers, c.Buffer())
+}
+
+// stale takes the completion of what was cancelled too late: what it brought is the next one's.
+func (l *uring) stale(r *uringRing, k *uringSock, s Sock, mark uint8, e Errno, c *ring.CQE) {
+	if k.flag&ringClosing == 0 {
+		switch {
+		case mark == markRecv && c.Res > 0 && c.Flags&ring.CQEBuffer != 0:
+			l.stash[s] = append(l.stash[s], bytes.Clone(l.buffers.Data(c.Buffer(), c.Res))...)
+		case (mark == markRecv || mark == markSend) && IsReset(e):
+			k.flag |= ringReset
+		}
+	}
+	l.recycle(r, c)
+}
+
+// recycle gives back the buffer of a completion that nobody wants.
+func (l *uring) recycle(r *uringRing, c *ring.CQE) {
+	if c.Flags&ring.CQEBuffer != 0 {
+		r.group.Return(l.buffers, c.Buffer())
+	}
+}
+
+// closed completes the close of a socket, when the kernel has no request for it any more.
+func (l *uring) closed(s Sock, e Errno) {
+	k := &l.socks[s]
+	if k.flag&ringClosed == 0 || k.inflight > 0 {
+		return
+	}
+	if k.flag&ringUndialled != 0 {
+		e = unix.ECANCELED
+	}
+	l.free(k, s)
+	l.complete(OpClose, s, e, 0)
+}
+
+// free makes s a slot without a socket.
+func (l *uring) free(k *uringSock, s Sock) {
+	k.flag = 0
+	k.gen++
+	delete(l.sends, s)
+	delete(l.stash, s)
+	if l.acceptor.on {
+		r, _ := l.at(s)
+		l.vacated(r)
+	}
+}
+
+// wantedFlag is the flag of an operation that Cancel drops.
+func wantedFlag(op Op) uint16 {
+	switch op {
+	case OpSocket:
+		return ringConnect
+	case OpSend:
+		return ringSend
+	case OpRecv:
+		return ringRecv
+	case OpPoll:
+		return ringPoll
+	}
+	return 0
+}
+
+// deliverLocal completes what nothing was asked of the kernel for.
+func (l *uring) deliverLocal() {
+	for ; l.localHead < len(l.local); l.localHead++ {
+		q := l.local[l.localHead]
+		k := &l.socks[q.Sock]
+		if flag := wantedFlag(q.Op); flag != 0 {
+			if k.flag&flag == 0 || k.epoch != q.epoch {
+				continue
+			}
+			k.flag &^= flag
+		}
+		if data, ok := l.stash[q.Sock]; ok && q.Op == OpRecv {
+			n := min(q.N, len(data))
+			q.N, q.Data = n, data[:n]
+			if delete(l.stash, q.Sock); n < len(data) {
+				l.stash[q.Sock] = data[n:]
+			}
+		}
+		l.delivered++
+		l.c = q.Completion
+		l.c.At = l.now
+		l.handler.Complete(&l.c)
+	}
+	l.local, l.localHead = l.local[:0], 0
+}

@@ -1,0 +1,299 @@
+package sockio
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate"
+	"lastack/sockstate/sockio/ring"
+)
+
+// uring is the Loop whose operations are requests to io_uring, performed by the kernel in the order
+// in which they were queued, a batch in a system call. Sockets are direct descriptors, places in a
+// ring's table, not descriptors of the process.
+//
+// RLIMIT_NOFILE bounds each ring's table, so a loop has as many rings as its slots need, made when the
+// first slot of theirs is used. Slot s is place s%table of ring s/table.
+type uring struct {
+	handler  Handler
+	table    int // places of a ring
+	rings    []*uringRing
+	socks    []uringSock
+	buffers  *ring.Buffers
+	timers   *timers
+	waker    waker
+	linger   lingerer
+	back     []lingered
+	givesWay bool
+
+	// later are the recvs that are asked for when the others have had their turn.
+	later []laterRecv
+	// lingering are the closes that block, and wait for what was queued before them.
+	lingering []Sock
+	// local are completions that no ring will give: nothing was asked of the kernel for them.
+	local     []localCompletion
+	localHead int
+	// sends holds what is being sent, or is to be on a connection that is not there yet; the kernel reads
+	// it, unseen by the garbage collector, until its request has completed.
+	sends map[Sock]sending
+	// stash holds what a recv had read when it was cancelled.
+	stash map[Sock][]byte
+	// least are the recvs that asked for less than a buffer.
+	least map[Sock]int
+	// keep is what requests point to that are queued.
+	keep  []any
+	abort Opt // SO_LINGER {1, 0}
+
+	acceptor  acceptor
+	epfd      int // watches the rings where there are several; -1: not yet
+	events    [64]unix.EpollEvent
+	now       int64 // when the last batch came back
+	waiting   bool  // in Wait
+	delivered int
+	c         Completion
+	fire      func(Sock)
+}
+
+type uringRing struct {
+	*ring.Ring
+	group *ring.Group
+	index int
+	open  int    // accepted sockets in its table
+	lost  uint32 // completions, as last seen
+	// entered is when the last batch was submitted.
+	entered int64
+	// singles are the accepts under way that take one connection each.
+	singles int
+	slots   int // places that the loop has slots for
+}
+
+// uringSock is one slot. Zero is one without a socket.
+type uringSock struct {
+	began    int64  // when connect was called
+	gen      uint16 // tells a slot's successive sockets apart
+	epoch    uint16 // counts cancels: what was asked for before one is not wanted after it
+	flag     uint16
+	inflight uint8 // requests in the kernel that will complete
+}
+
+const (
+	ringOpen      uint16 = 1 << iota // there is a socket, or will be when the queue is submitted
+	ringClosing                      // OpClose is due
+	ringClosed                       // the kernel has closed it
+	ringFresh                        // accepted, not yet read
+	ringReset                        // a reset is known of, which nobody was told yet
+	ringUndialled                    // the connect was withdrawn before it was submitted
+	ringLingers                      // a thread closes it
+	ringConnect                      // wanted and not yet complete, from here on
+	ringSend
+	ringRecv
+	ringPoll
+
+	ringWanted = ringConnect | ringSend | ringRecv | ringPoll
+)
+
+// What a request is for, in its user data. Zero is nobody's.
+const (
+	markSocket uint8 = iota + 1
+	markOpt          // of a dial
+	markBind
+	markConnect
+	markSend
+	markRecv
+	markPoll
+	markLinger
+	markShutdown
+	markClose
+	markAccept // the slot is the listener's number, as for the next
+	markListen // poll of a listener for which there is no room
+	markWake
+	markInstall
+)
+
+// user data: mark 8 bits, generation 12, epoch 12, slot 32.
+const (
+	ringCountBits = 12
+	ringCountMask = 1<<ringCountBits - 1
+)
+
+func (k *uringSock) data(mark uint8, s Sock) uint64 {
+	return uint64(mark)<<56 | uint64(k.gen&ringCountMask)<<44 | uint64(k.epoch&ringCountMask)<<32 | uint64(uint32(s))
+}
+
+// NewUring makes an io_uring loop for the calling thread, which alone may use it but for
+// Wake. It fails with an *Error where the kernel refuses: see Choose.
+func NewUring(cfg Config) (Loop, error) {
+	if cfg.Buffer <= 0 {
+		cfg.Buffer = uringBuffer
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return nil, &Error{Call: "getrlimit", Errno: err.(Errno)}
+	}
+	wakefd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, &Error{Call: "eventfd", Errno: err.(Errno)}
+	}
+	l := &uring{
+		handler:  cfg.Handler,
+		table:    int(min(limit.Cur, maxTable, uint64(max(cfg.Slots, 1)))),
+		socks:    make([]uringSock, cfg.Slots),
+		timers:   newTimers(cfg.Slots, Now()),
+		waker:    waker{fd: wakefd},
+		givesWay: cfg.GivesWay,
+		sends:    make(map[Sock]sending),
+		stash:    make(map[Sock][]byte),
+		least:    make(map[Sock]int),
+		abort:    NewLinger(0),
+		epfd:     -1,
+	}
+	l.fire = func(s Sock) { l.complete(OpTimeout, s, 0, 0) }
+	l.linger.wake = l.waker.wake
+	if l.buffers, err = ring.NewBuffers(uringBuffers, cfg.Buffer); err == nil {
+		err = l.grow()
+	}
+	if err != nil {
+		l.release()
+		return nil, ringError(err)
+	}
+	l.watchWaker()
+	return l, nil
+}
+
+// ringError makes what package ring returns an *Error.
+func ringError(err error) error {
+	var e *os.SyscallError
+	if !errors.As(err, &e) {
+		return err
+	}
+	return &Error{Call: e.Syscall, Errno: errnoOf(err)}
+}
+
+func errnoOf(err error) Errno {
+	var e Errno
+	if !errors.As(err, &e) {
+		return unix.EIO
+	}
+	return e
+}
+
+func (l *uring) Name() string { return "uring" }
+func (l *uring) Now() int64   { return Now() }
+
+func (l *uring) SetTimer(s Sock, at int64) { l.timers.set(s, at) }
+func (l *uring) StopTimer(s Sock)          { l.timers.stop(s) }
+
+func (l *uring) Wake() {
+	l.waker.asked.Store(true)
+	l.waker.wake()
+}
+
+// at is the ring and the place of a slot.
+func (l *uring) at(s Sock) (*uringRing, int32) {
+	return l.rings[int(s)/l.table], int32(int(s) % l.table)
+}
+
+func (l *uring) complete(op Op, s Sock, errno Errno, n int) {
+	l.delivered++
+	l.c = Completion{Op: op, Sock: s, Errno: errno, N: n, At: l.now}
+	l.handler.Complete(&l.c)
+}
+
+// localCompletion is one that is dropped if its operation is cancelled first.
+type localCompletion struct {
+	Completion
+	epoch uint16
+}
+
+// locally has Wait deliver a completion for which nothing is asked of the kernel.
+func (l *uring) locally(c Completion) {
+	l.local = append(l.local, localCompletion{c, l.socks[c.Sock].epoch})
+}
+
+// withPlain calls f with a plain descriptor of a socket: some of what a socket can be asked has no
+// request of its own.
+func (l *uring) withPlain(s Sock, f func(fd int) error) error {
+	fd, err := l.install(s)
+	if err != nil {
+		return err
+	}
+	err = f(fd)
+	if e := unix.Close(fd); err == nil && e != nil {
+		return &Error{Call: "close", Errno: e.(Errno)}
+	}
+	return err
+}
+
+// install gives a socket a plain descriptor beside its place in the table.
+func (l *uring) install(s Sock) (int, error) {
+	k := &l.socks[s]
+	if k.flag&ringOpen == 0 || l.unsubmitted(s, markSocket) {
+		return -1, &Error{Call: "io_uring install", Errno: unix.EBADF}
+	}
+	r, place := l.at(s)
+	res, err := r.Do(ring.SQE{Op: ring.OpFixedFdInstall, Flags: ring.FixedFile, FD: place, UserData: k.data(markInstall, s)})
+	if err != nil {
+		return -1, ringError(err)
+	}
+	if res < 0 {
+		return -1, &Error{Call: "io_uring install", Errno: Errno(-res)}
+	}
+	return int(res), nil
+}
+
+func (l *uring) Info(s Sock, into *sockstate.TCPInfo) error {
+	return l.withPlain(s, func(fd int) error { return tcpInfo(fd, into) })
+}
+
+func (l *uring) LocalAddr(s Sock) (at netip.AddrPort, err error) {
+	err = l.withPlain(s, func(fd int) (err error) {
+		at, err = localAddr(fd)
+		return err
+	})
+	return at, err
+}
+
+// unsubmitted reports whether a request of s is still queued.
+func (l *uring) unsubmitted(s Sock, mark uint8) bool {
+	const anyEpoch = uint64(ringCountMask) << 32
+	k := &l.socks[s]
+	r, _ := l.at(s)
+	for _, e := range r.Queued() {
+		if e.UserData|anyEpoch == k.data(mark, s)|anyEpoch {
+			return true
+		}
+	}
+	return false
+}
+
+// watchWaker has ring 0 say when the loop is woken.
+func (l *uring) watchWaker() {
+	l.rings[0].Queue(ring.SQE{
+		Op: ring.OpPollAdd, FD: int32(l.waker.fd), Len: ring.PollMultishot, OpFlags: unix.POLLIN,
+		UserData: uint64(markWake) << 56,
+	})
+}
+
+// woken hears of a wake: Loop.Wake's, or of closes that have come back.
+func (l *uring) woken() {
+	l.waker.reset()
+	l.back = l.linger.take(l.back)
+	for _, c := range l.back {
+		l.now = c.at
+		l.socks[c.s].flag |= ringClosed
+		l.closed(c.s, c.errno)
+	}
+	l.now = Now()
+	if l.waker.asked.Swap(false) {
+		l.complete(OpWake, -1, 0, 0)
+	}
+}
+
+// lostError is a ring whose completions the kernel could not keep.
+func lostError(n uint32) error {
+	return &Error{Call: fmt.Sprintf("io_uring_enter (%d completions lost)", n), Errno: unix.ENOMEM}
+}

@@ -1,0 +1,103 @@
+package sockio
+
+import (
+	"math/bits"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/sockio/ring"
+)
+
+const (
+	// uringBatch is how many requests one system call takes.
+	uringBatch = 128
+	// Completions that a ring keeps. Their number also sizes the table in which the kernel looks for a
+	// request to be cancelled (io_uring_ctx_alloc: 128 lists for 4096), which a mass close does for
+	// each socket; more leave fewer places to multishot accept, see acceptor.
+	minCompletions, maxCompletions = 256, 4096
+	// maxTable is the most places that a ring's table may have (IORING_MAX_FIXED_FILES).
+	maxTable = 1 << 20
+
+	uringBuffer  = 16 << 10
+	uringBuffers = 256 // a power of two
+)
+
+// completions is how many completions a ring with so many places keeps.
+func completions(places int) uint32 {
+	n := uint32(1) << (bits.Len(uint(max(places/4, 1))) - 1)
+	return min(max(n, minCompletions), maxCompletions)
+}
+
+// grow adds a ring.
+func (l *uring) grow() error {
+	i := len(l.rings)
+	slots := min(max(len(l.socks)-i*l.table, 1), l.table)
+	rg, err := ring.New(uringBatch, completions(slots))
+	if err != nil {
+		return err
+	}
+	r := &uringRing{Ring: rg, index: i, slots: slots}
+	if err = r.RegisterTable(slots); err == nil {
+		r.group, err = r.RegisterBuffers(l.buffers)
+	}
+	if err == nil && i == 1 {
+		err = l.watchRing(l.rings[0])
+	}
+	if err == nil && i > 0 {
+		err = l.watchRing(r)
+	}
+	if err != nil {
+		r.free()
+		return err
+	}
+	l.rings = append(l.rings, r)
+	return nil
+}
+
+// reach makes the rings up to that of slot s.
+func (l *uring) reach(s Sock) error {
+	for int(s)/l.table >= len(l.rings) {
+		if err := l.grow(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// watchRing has the epoll set watch a ring: a loop with several sleeps on that.
+func (l *uring) watchRing(r *uringRing) error {
+	if l.epfd < 0 {
+		fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+		if err != nil {
+			return &Error{Call: "epoll_create1", Errno: err.(Errno)}
+		}
+		l.epfd = fd
+	}
+	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(r.index)}
+	if err := unix.EpollCtl(l.epfd, unix.EPOLL_CTL_ADD, r.FD(), &ev); err != nil {
+		return &Error{Call: "epoll_ctl", On: "ring", Errno: err.(Errno)}
+	}
+	return nil
+}
+
+func (r *uringRing) free() {
+	_ = r.Close() // nothing depends on it any more
+	if r.group != nil {
+		r.group.Free()
+	}
+}
+
+// release gives back what the loop has of the kernel.
+func (l *uring) release() {
+	for _, r := range l.rings {
+		r.free()
+	}
+	l.rings = nil
+	if l.buffers != nil {
+		l.buffers.Free()
+	}
+	l.waker.close()
+	if l.epfd >= 0 {
+		_ = unix.Close(l.epfd)
+	}
+}

@@ -1,0 +1,299 @@
+package sockio
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/sockio/ring"
+)
+
+// push queues a request that will complete.
+func (l *uring) push(s Sock, e ring.SQE) {
+	r, place := l.at(s)
+	if e.Flags&ring.FixedFile != 0 {
+		e.FD = place
+	}
+	l.socks[s].inflight++
+	r.Queue(e)
+}
+
+// Dial queues socket, setsockopt, bind and connect. None of them waits but connect, so they are
+// done one after the other in one submission; that connect depends on setsockopt and bind is what
+// the links are for. A step completes only if it fails.
+func (l *uring) Dial(s Sock, d *Dial) {
+	k := &l.socks[s]
+	k.gen++
+	k.epoch++
+	if err := l.reach(s); err != nil {
+		k.flag = ringConnect
+		l.locally(Completion{Op: OpSocket, Sock: s, Errno: errnoOf(err)})
+		return
+	}
+	k.flag = ringOpen | ringConnect
+	if d.First != nil {
+		l.sends[s] = sending{p: d.First}
+	}
+	r, place := l.at(s)
+	family := int32(unix.AF_INET)
+	if d.Remote.V6() {
+		family = unix.AF_INET6
+	}
+	r.Queue(ring.SQE{
+		Op: ring.OpSocket, Flags: ring.CQESkipSuccess, FD: family, Off: unix.SOCK_STREAM,
+		FileIndex: uint32(place) + 1, UserData: k.data(markSocket, s),
+	})
+	for i := range d.Opts {
+		l.setsockopt(s, &d.Opts[i], markOpt, ring.Link)
+	}
+	if d.Local != nil {
+		l.keep = append(l.keep, d.Local)
+		r.Queue(ring.SQE{
+			Op: ring.OpBind, Flags: ring.FixedFile | ring.CQESkipSuccess | ring.Link, FD: place,
+			Addr: pointer(&d.Local.raw), Off: uint64(d.Local.len), UserData: k.data(markBind, s),
+		})
+	}
+	l.keep = append(l.keep, d.Remote)
+	l.push(s, ring.SQE{
+		Op: ring.OpConnect, Flags: ring.FixedFile,
+		Addr: pointer(&d.Remote.raw), Off: uint64(d.Remote.len), UserData: k.data(markConnect, s),
+	})
+}
+
+func pointer[T any](p *T) uint64 { return uint64(uintptr(unsafe.Pointer(p))) }
+
+// setsockopt queues an option, which has to stay until it is submitted.
+func (l *uring) setsockopt(s Sock, o *Opt, mark, flags uint8) {
+	r, place := l.at(s)
+	l.keep = append(l.keep, o)
+	e := o.entry(place)
+	e.Flags |= ring.CQESkipSuccess | flags
+	e.UserData = l.socks[s].data(mark, s)
+	r.Queue(e)
+}
+
+// entry is the request to set o on the socket in a place.
+func (o *Opt) entry(place int32) ring.SQE {
+	return ring.SQE{
+		Op: ring.OpURingCmd, Flags: ring.FixedFile, FD: place,
+		Off: ring.CmdSetsockopt, Addr: uint64(uint32(o.level)) | uint64(uint32(o.name))<<32,
+		FileIndex: o.len, Addr3: pointer(&o.val),
+	}
+}
+
+func (l *uring) Send(s Sock, p []byte) {
+	k := &l.socks[s]
+	k.flag |= ringSend
+	if k.flag&ringReset != 0 {
+		l.locally(Completion{Op: OpSend, Sock: s, Errno: unix.ECONNRESET})
+		return
+	}
+	l.send(k, s, sending{p: p})
+}
+
+// sending is what of p is sent.
+type sending struct {
+	p    []byte
+	sent int
+}
+
+func (l *uring) send(k *uringSock, s Sock, b sending) {
+	k.flag |= ringSend
+	l.sends[s] = b
+	rest := b.p[b.sent:]
+	l.push(s, ring.SQE{
+		Op: ring.OpSend, Flags: ring.FixedFile, Addr: pointer(unsafe.SliceData(rest)), Len: uint32(len(rest)),
+		OpFlags: unix.MSG_NOSIGNAL, UserData: k.data(markSend, s),
+	})
+}
+
+func (l *uring) Recv(s Sock, n int) {
+	k := &l.socks[s]
+	k.flag |= ringRecv
+	_, stashed := l.stash[s]
+	switch {
+	case stashed:
+		l.locally(Completion{Op: OpRecv, Sock: s, N: n})
+	case k.flag&ringReset != 0:
+		l.locally(Completion{Op: OpRecv, Sock: s, Errno: unix.ECONNRESET})
+	case l.givesWay && k.flag&ringFresh == 0:
+		l.later = append(l.later, laterRecv{s, n, k.gen, k.epoch})
+	default:
+		k.flag &^= ringFresh
+		l.recv(k, s, n)
+	}
+}
+
+// laterRecv is a recv to be asked for when the others have had their turn.
+type laterRecv struct {
+	s          Sock
+	n          int
+	gen, epoch uint16
+}
+
+// lookNow asks for the recvs that were put off.
+func (l *uring) lookNow() {
+	for _, r := range l.later {
+		if k := &l.socks[r.s]; k.gen == r.gen && k.epoch == r.epoch {
+			l.recv(k, r.s, r.n)
+		}
+	}
+	l.later = l.later[:0]
+}
+
+func (l *uring) recv(k *uringSock, s Sock, n int) {
+	if n < l.buffers.Size() {
+		l.least[s] = n
+	}
+	l.push(s, ring.SQE{
+		Op: ring.OpRecv, Flags: ring.FixedFile | ring.BufferSelect, Len: uint32(n), UserData: k.data(markRecv, s),
+	})
+}
+
+func (l *uring) Poll(s Sock) {
+	k := &l.socks[s]
+	k.flag |= ringPoll
+	if _, stashed := l.stash[s]; stashed {
+		l.locally(Completion{Op: OpPoll, Sock: s, N: 1})
+		return
+	}
+	if k.flag&ringReset != 0 {
+		l.locally(Completion{Op: OpPoll, Sock: s})
+		return
+	}
+	l.push(s, ring.SQE{
+		Op: ring.OpPollAdd, Flags: ring.FixedFile, OpFlags: unix.POLLIN | unix.POLLRDHUP, UserData: k.data(markPoll, s),
+	})
+}
+
+// Shutdown takes three plain system calls, for the ring's own request always goes to a
+// kernel thread (io_shutdown_prep); that is for a shutdown that has to wait its turn.
+func (l *uring) Shutdown(s Sock) {
+	k := &l.socks[s]
+	if k.flag&(ringSend|ringConnect) != 0 {
+		r, place := l.at(s)
+		r.Queue(ring.SQE{
+			Op: ring.OpShutdown, Flags: ring.FixedFile | ring.CQESkipSuccess, FD: place, Len: unix.SHUT_WR,
+			UserData: k.data(markShutdown, s),
+		})
+		return
+	}
+	err := l.withPlain(s, func(fd int) error {
+		if err := unix.Shutdown(fd, unix.SHUT_WR); err != nil {
+			return &Error{Call: "shutdown", Errno: err.(Errno)}
+		}
+		return nil
+	})
+	if err != nil {
+		l.locally(Completion{Op: OpShutdown, Sock: s, Errno: errnoOf(err)})
+	}
+}
+
+func (l *uring) SetLinger(s Sock, seconds int) {
+	o := &l.abort
+	if seconds != 0 {
+		v := NewLinger(seconds)
+		o = &v
+	}
+	l.setsockopt(s, o, markLinger, 0)
+}
+
+// Cancel withdraws what is queued, and has the kernel cancel what is not.
+func (l *uring) Cancel(s Sock) {
+	k := &l.socks[s]
+	wanted := k.flag & ringWanted
+	k.flag &^= ringWanted
+	if wanted == 0 || k.inflight == 0 {
+		// What there is waits for later, or its completion is local.
+		k.epoch++
+		return
+	}
+	r, _ := l.at(s)
+	for i, q := 0, r.Queued(); i < len(q); i++ {
+		e := &q[i]
+		if e.UserData<<8 != k.data(0, s)<<8 || e.UserData>>56 == uint64(markLinger) || e.UserData>>56 == uint64(markShutdown) {
+			continue
+		}
+		switch uint8(e.UserData >> 56) {
+		case markSocket:
+			k.flag &^= ringOpen
+		case markConnect:
+			k.flag |= ringUndialled
+			wanted &^= ringConnect
+			k.inflight--
+		case markSend:
+			wanted &^= ringSend
+			k.inflight--
+		case markRecv:
+			wanted &^= ringRecv
+			k.inflight--
+		case markPoll:
+			wanted &^= ringPoll
+			k.inflight--
+		}
+		*e = ring.SQE{Op: ring.OpNop, Flags: ring.CQESkipSuccess}
+	}
+	for _, w := range [...]struct {
+		flag uint16
+		mark uint8
+	}{{ringConnect, markConnect}, {ringSend, markSend}, {ringRecv, markRecv}, {ringPoll, markPoll}} {
+		if wanted&w.flag != 0 {
+			r.Queue(ring.SQE{Op: ring.OpAsyncCancel, Flags: ring.CQESkipSuccess, Addr: k.data(w.mark, s)})
+		}
+	}
+	k.epoch++
+}
+
+func (l *uring) Close(s Sock, lingers bool) {
+	l.Cancel(s)
+	k := &l.socks[s]
+	if k.flag&ringOpen == 0 {
+		l.locally(Completion{Op: OpClose, Sock: s, Errno: unix.ECANCELED})
+		return
+	}
+	k.flag |= ringClosing
+	if lingers {
+		l.lingering = append(l.lingering, s)
+		return
+	}
+	l.closeDirect(k, s, 0)
+}
+
+func (l *uring) closeDirect(k *uringSock, s Sock, flags uint8) {
+	_, place := l.at(s)
+	l.push(s, ring.SQE{Op: ring.OpClose, Flags: flags, FileIndex: uint32(place) + 1, UserData: k.data(markClose, s)})
+}
+
+// startLingering hands the closes that block to threads that may, when what was queued
+// before them has been submitted: SO_LINGER itself.
+func (l *uring) startLingering() {
+	waiting := l.lingering[:0]
+	for _, s := range l.lingering {
+		k := &l.socks[s]
+		if k.inflight > 0 || l.unsubmitted(s, markLinger) {
+			waiting = append(waiting, s) // whoever drops the last reference is the one who blocks
+			continue
+		}
+		if fd, err := l.install(s); err != nil {
+			// Without a descriptor a kernel thread has to do it; that it is over is then told too early.
+			l.closeDirect(k, s, ring.Async)
+		} else if err := l.vacate(s); err != nil {
+			_ = unix.Close(fd) // blocks, but the place is not given up by itself
+			l.closeDirect(k, s, 0)
+		} else {
+			k.flag |= ringLingers
+			l.linger.close(s, fd)
+		}
+	}
+	l.lingering = waiting
+}
+
+// vacate takes a socket out of its ring's table at once.
+func (l *uring) vacate(s Sock) error {
+	r, place := l.at(s)
+	res, err := r.Do(ring.SQE{Op: ring.OpClose, FileIndex: uint32(place) + 1, UserData: l.socks[s].data(markInstall, s)})
+	if err == nil && res < 0 {
+		err = Errno(-res)
+	}
+	return err
+}

@@ -1,0 +1,178 @@
+package sockio
+
+import (
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/sockio/ring"
+)
+
+// Wait implements Loop.
+func (l *uring) Wait(until int64) error {
+	l.delivered = 0
+	l.waiting = true
+	defer func() { l.waiting = false }()
+	for {
+		if err := l.work(); err != nil {
+			return err
+		}
+		if len(l.later) > 0 {
+			giveWay()
+			l.lookNow()
+		} else if l.delivered > 0 {
+			return nil
+		}
+		now := Now()
+		var err error
+		if l.delivered == 0 && now < until && len(l.local) == 0 && len(l.lingering) == 0 {
+			err = l.sleep(l.idle(now, until))
+		} else {
+			err = l.enter()
+		}
+		if err != nil {
+			return err
+		}
+		if l.delivered > 0 || Now() >= until {
+			return nil
+		}
+	}
+}
+
+// giveWay lets who else is to run on this CPU do so.
+func giveWay() { _, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
+
+// work does what can be done without waiting.
+func (l *uring) work() error {
+	l.now = Now()
+	l.deliverLocal()
+	if err := l.enter(); err != nil {
+		return err
+	}
+	if len(l.lingering) > 0 {
+		l.startLingering()
+	}
+	l.now = Now()
+	l.timers.expire(l.now, l.fire)
+	if l.acceptor.retryAt != 0 && l.now >= l.acceptor.retryAt {
+		l.acceptor.retryAt = 0
+		l.armAll()
+	}
+	return nil
+}
+
+// pending reports whether a ring has something to do.
+func (l *uring) pending() bool {
+	for _, r := range l.rings {
+		if r.Pending() {
+			return true
+		}
+	}
+	return false
+}
+
+// enter submits what is queued and takes what is complete, of every ring that has something.
+func (l *uring) enter() error {
+	for i := 0; i < len(l.rings); i++ { // handlers may add rings
+		r := l.rings[i]
+		for n := 0; n < uringRounds && r.Pending(); n++ {
+			if err := l.submit(r, 0); err != nil {
+				return err
+			}
+			if err := l.reap(r); err != nil {
+				return err
+			}
+			if len(r.Queued()) == 0 || l.delivered > 0 {
+				break
+			}
+		}
+	}
+	if !l.queued() {
+		clear(l.keep)
+		l.keep = l.keep[:0]
+	}
+	return nil
+}
+
+// uringRounds bounds the batches of one ring in a Wait.
+const uringRounds = 8
+
+func (l *uring) queued() bool {
+	for _, r := range l.rings {
+		if len(r.Queued()) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// submit enters r, to sleep there if it is not 0.
+func (l *uring) submit(r *uringRing, sleep int64) error {
+	if q := r.Queued(); len(q) > 0 {
+		now := Now()
+		r.entered = now
+		for i := range min(len(q), uringBatch) {
+			if q[i].Op == ring.OpConnect {
+				l.socks[uint32(q[i].UserData)].began = now
+			}
+		}
+	}
+	if e := r.Enter(sleep); e != 0 {
+		return &Error{Call: "io_uring_enter", Errno: e}
+	}
+	return nil
+}
+
+// idle is how long there is nothing to do at now, in nanoseconds, or Never.
+func (l *uring) idle(now, until int64) int64 {
+	next := min(until, l.timers.next())
+	if l.acceptor.retryAt != 0 {
+		next = min(next, l.acceptor.retryAt)
+	}
+	if next == Never {
+		return Never
+	}
+	return max(next-now, 0)
+}
+
+// sleep submits what is queued and waits until something is complete.
+func (l *uring) sleep(d int64) error {
+	if len(l.rings) == 1 {
+		if d == Never {
+			d = ring.Forever
+		}
+		if err := l.submit(l.rings[0], d); err != nil {
+			return err
+		}
+		return l.reap(l.rings[0])
+	}
+	if err := l.enter(); err != nil || l.delivered > 0 || l.pending() {
+		return err
+	}
+	n, e := l.epollWait(d)
+	if e != 0 && e != unix.EINTR {
+		return &Error{Call: "epoll_pwait2", Errno: e}
+	}
+	for i := range n {
+		r := l.rings[l.events[i].Fd]
+		if err := l.submit(r, 0); err != nil {
+			return err
+		}
+		if err := l.reap(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// epollWait waits for one of several rings to have work.
+func (l *uring) epollWait(d int64) (int, Errno) {
+	var ts *unix.Timespec
+	if d != Never {
+		t := unix.NsecToTimespec(min(d, int64(time.Hour)))
+		ts = &t
+	}
+	n, _, e := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(l.epfd), uintptr(unsafe.Pointer(&l.events)), uintptr(len(l.events)), uintptr(unsafe.Pointer(ts)), 0, 0)
+	return count(n, e), e
+}

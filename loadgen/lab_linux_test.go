@@ -193,15 +193,16 @@ const bound = time.Minute
 // start begins a load; it ends with the test.
 func (l *lab) start(ctx context.Context, p Plan) *Generator {
 	l.t.Helper()
-	g := l.newLoad(p)
+	g := l.newLoad(Config{Plan: p})
 	g.Start(ctx)
 	return g
 }
 
 // newLoad makes a load that is yet to be started.
-func (l *lab) newLoad(p Plan) *Generator {
+func (l *lab) newLoad(cfg Config) *Generator {
 	l.t.Helper()
-	g, err := New(Config{Plan: p, Namespace: l.ns, Slots: 2000})
+	cfg.Namespace, cfg.Slots = l.ns, 2000
+	g, err := New(cfg)
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -187,7 +187,7 @@ func BenchmarkPacerAt(b *testing.B) {
 	p := NewPacer(Slope{10 * time.Second, 0, 20_000}, Slope{time.Hour, 20_000, 20_000})
 	b.ReportAllocs()
 	var sum time.Duration
-	for i := range b.N {
+	for i := 0; b.Loop(); i++ {
 		sum += p.At(int64(i) % p.Total())
 	}
 	if sum < 0 {
@@ -198,7 +198,7 @@ func BenchmarkPacerAt(b *testing.B) {
 func BenchmarkHistogramRecord(b *testing.B) {
 	h := NewHistogram()
 	b.ReportAllocs()
-	for i := range b.N {
+	for i := 0; b.Loop(); i++ {
 		record(h, int64(i)*977%10_000_000)
 	}
 }

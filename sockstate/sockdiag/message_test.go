@@ -1,6 +1,7 @@
 package sockdiag
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -244,6 +245,39 @@ func TestErrorSaysWhatToDo(t *testing.T) {
 			t.Errorf("got %q, want %q in it", got, tt.want)
 		}
 	}
+}
+
+// dump is what one receive call returns of a long answer: n entries.
+func dump(n int) []byte {
+	one := message(typeByFamily, 7, entry(afInet, 6, 3, 36824, 8002, "127.0.0.1", "127.0.0.2", 59681, 0, 0, 0))
+	return bytes.Repeat(one, n)
+}
+
+func TestMessagesDoNotAllocate(t *testing.T) {
+	in := dump(100)
+	n := 0
+	r := reply{seq: 7, last: 7, entry: func(*Socket) { n++ }}
+	allocs := testing.AllocsPerRun(10, func() {
+		if err := r.messages(in); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocs > 0 || n == 0 {
+		t.Errorf("%v allocations in %d entries, want none", allocs, n)
+	}
+}
+
+func BenchmarkMessages(b *testing.B) {
+	in := dump(100)
+	n := 0
+	r := reply{seq: 7, last: 7, entry: func(*Socket) { n++ }}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := r.messages(in); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/socket")
 }
 
 func FuzzMessages(f *testing.F) {

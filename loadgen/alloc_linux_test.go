@@ -46,24 +46,26 @@ func TestLifecycleAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkLifecycle(b *testing.B) {
-	for _, bc := range []struct{ exchange, policy string }{
-		{"echo:1,1", "client:rst"}, {"echo:1,1", "client:fin"}, {"none", "client:rst"}, {"http:/", "server:fin"},
+	for _, bc := range []struct{ exchange, policy, engine string }{
+		{"echo:1,1", "client:rst", "epoll"}, {"echo:1,1", "client:fin", "epoll"}, {"none", "client:rst", "epoll"}, {"http:/", "server:fin", "epoll"},
+		{"echo:1,1", "client:rst", "uring"}, {"echo:1,1", "client:fin", "uring"}, {"none", "client:rst", "uring"}, {"http:/", "server:fin", "uring"},
 	} {
-		b.Run(bc.exchange+" "+bc.policy, func(b *testing.B) {
+		b.Run(bc.engine+" "+bc.exchange+" "+bc.policy, func(b *testing.B) {
+			eng := engine(b, bc.engine)
 			p := loadOf(int64(b.N), netip.AddrPort{})
 			p.Workers = 2
 			g := &p.Groups[0]
 			g.Connections, g.Exchange, g.Close = 64, mustExchange(bc.exchange), mustPolicy(bc.policy)
 			s, err := server.Start(server.Config{
 				Addrs:    []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
-				Exchange: g.Exchange, Close: g.Close, Workers: 2, Listeners: 2,
+				Exchange: g.Exchange, Close: g.Close, Workers: 2, Listeners: 2, Backend: eng,
 			})
 			if err != nil {
 				b.Fatal(err)
 			}
 			defer func() { _, _ = s.Stop() }()
 			g.Targets = s.Addrs()
-			load, err := New(Config{Plan: p})
+			load, err := New(Config{Plan: p, Backend: eng})
 			if err != nil {
 				b.Fatal(err)
 			}

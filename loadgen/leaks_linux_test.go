@@ -15,19 +15,28 @@ import (
 )
 
 // engines are the backends that these tests run both ends on, as --engine names them.
-var engines = []string{"epoll"}
+var engines = []string{"epoll", "uring"}
 
 // eachEngine runs a test on each of engines.
 func eachEngine(t *testing.T, f func(t *testing.T, b sockio.Backend)) {
 	for _, name := range engines {
-		t.Run(name, func(t *testing.T) {
-			b, _, err := sockio.Choose(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			f(t, b)
-		})
+		t.Run(name, func(t *testing.T) { f(t, engine(t, name)) })
 	}
+}
+
+// engine is the backend called name. A test skips where the kernel does not have it, for the reason that a
+// run would be told.
+func engine(t testing.TB, name string) sockio.Backend {
+	t.Helper()
+	b, _, err := sockio.Choose(name)
+	if err == nil {
+		return b
+	}
+	if best, reason, _ := sockio.Choose("auto"); best.Name != name && reason != "" {
+		t.Skipf("no %s: %s", name, reason)
+	}
+	t.Fatal(err)
+	return b
 }
 
 // What the process may have more of after many runs than after a few: the runtime keeps

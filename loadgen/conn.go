@@ -293,7 +293,7 @@ func (w *worker) exchanged(g *group, k *conn, s sockio.Sock, now int64) {
 		w.loop.StopTimer(s)
 		if g.Plateau == 0 {
 			w.loop.SetTimer(s, now+int64(g.Hold))
-		} else if int(s) < g.scan {
+		} else if int(s) >= g.scan {
 			w.begin(g, k, s, now) // its turn to close came while it was still busy
 			return
 		}

@@ -64,8 +64,10 @@ type group struct {
 	info                              InfoSample
 	sinceInfo                         int
 
-	closed int  // plateau connections whose close has begun
-	scan   int  // the slot to look at next for one to close
+	closed int // plateau connections whose close has begun
+	// scan is how many slots are still to be looked at for one to close, the last first: io_uring
+	// keeps what waits in lists, youngest first, and a close has to find the connection's recv there.
+	scan   int
 	gaveUp bool // what the plateau will never open is settled
 }
 

@@ -65,6 +65,7 @@ func newWorker(cfg *Config, id, workers, slots int, sh []*shared) *worker {
 	}
 	for i := range cfg.Plan.Groups {
 		g := newGroup(&cfg.Plan, i, sh[i], id, workers)
+		g.scan = slots
 		w.groups = append(w.groups, g)
 		if g.exchanges > 0 && w.talks == nil {
 			w.talks = make([]talk, slots)
@@ -283,7 +284,7 @@ func (w *worker) closePlateau(g *group, now int64, most int) int64 {
 	if from == 0 {
 		return sockio.Never
 	}
-	for ; g.scan < len(w.conns); g.scan++ {
+	for ; g.scan > 0; g.scan-- {
 		due := from
 		if g.CloseRate > 0 {
 			n := int64(g.closed)*g.step + int64(w.id)
@@ -292,7 +293,8 @@ func (w *worker) closePlateau(g *group, now int64, most int) int64 {
 		if due > now {
 			return due
 		}
-		k := &w.conns[g.scan]
+		s := sockio.Sock(g.scan - 1)
+		k := &w.conns[s]
 		if k.phase != holding || k.group != g.index {
 			continue // what is still busy closes when it is done
 		}
@@ -301,7 +303,7 @@ func (w *worker) closePlateau(g *group, now int64, most int) int64 {
 		}
 		most--
 		g.closed++
-		w.release(g, k, sockio.Sock(g.scan), now)
+		w.release(g, k, s, now)
 	}
 	return sockio.Never
 }

@@ -88,6 +88,7 @@ const (
 	ringReset                        // a reset is known of, which nobody was told yet
 	ringUndialled                    // the connect was withdrawn before it was submitted
 	ringLingers                      // a thread closes it
+	ringQueued                       // a request of its is not submitted yet
 	ringConnect                      // wanted and not yet complete, from here on
 	ringSend
 	ringRecv
@@ -259,6 +260,9 @@ func (l *uring) LocalAddr(s Sock) (at netip.AddrPort, err error) {
 
 // unsubmitted reports whether a request of s is still queued.
 func (l *uring) unsubmitted(s Sock, mark uint8) bool {
+	if l.socks[s].flag&ringQueued == 0 && mark != markLinger {
+		return false
+	}
 	const anyEpoch = uint64(ringCountMask) << 32
 	k := &l.socks[s]
 	r, _ := l.at(s)

@@ -14,7 +14,9 @@ func (l *uring) push(s Sock, e ring.SQE) {
 	if e.Flags&ring.FixedFile != 0 {
 		e.FD = place
 	}
-	l.socks[s].inflight++
+	k := &l.socks[s]
+	k.inflight++
+	k.flag |= ringQueued
 	r.Queue(e)
 }
 
@@ -209,7 +211,11 @@ func (l *uring) Cancel(s Sock) {
 		return
 	}
 	r, _ := l.at(s)
-	for i, q := 0, r.Queued(); i < len(q); i++ {
+	q := r.Queued()
+	if k.flag&ringQueued == 0 {
+		q = nil
+	}
+	for i := range q {
 		e := &q[i]
 		if e.UserData<<8 != k.data(0, s)<<8 || e.UserData>>56 == uint64(markLinger) || e.UserData>>56 == uint64(markShutdown) {
 			continue

@@ -110,18 +110,33 @@ func (l *uring) queued() bool {
 // submit enters r, to sleep there if it is not 0.
 func (l *uring) submit(r *uringRing, sleep int64) error {
 	if q := r.Queued(); len(q) > 0 {
-		now := Now()
-		r.entered = now
-		for i := range min(len(q), uringBatch) {
-			if q[i].Op == ring.OpConnect {
-				l.socks[uint32(q[i].UserData)].began = now
-			}
-		}
+		r.entered = Now()
+		l.note(q, r.entered)
 	}
 	if e := r.Enter(sleep); e != 0 {
 		return &Error{Call: "io_uring_enter", Errno: e}
 	}
 	return nil
+}
+
+// note marks the sockets of which a request is about to be submitted, the first of q, or will be later.
+func (l *uring) note(q []ring.SQE, now int64) {
+	for i := range q {
+		e := &q[i]
+		switch uint8(e.UserData >> 56) {
+		case 0, markAccept, markListen, markWake:
+			continue
+		}
+		k := &l.socks[uint32(e.UserData)]
+		if i >= uringBatch {
+			k.flag |= ringQueued
+			continue
+		}
+		k.flag &^= ringQueued
+		if e.Op == ring.OpConnect {
+			k.began = now
+		}
+	}
 }
 
 // idle is how long there is nothing to do at now, in nanoseconds, or Never.

@@ -47,8 +47,14 @@ func TestLifecycleAllocatesNothing(t *testing.T) {
 
 func BenchmarkLifecycle(b *testing.B) {
 	for _, bc := range []struct{ exchange, policy, engine string }{
-		{"echo:1,1", "client:rst", "epoll"}, {"echo:1,1", "client:fin", "epoll"}, {"none", "client:rst", "epoll"}, {"http:/", "server:fin", "epoll"},
-		{"echo:1,1", "client:rst", "uring"}, {"echo:1,1", "client:fin", "uring"}, {"none", "client:rst", "uring"}, {"http:/", "server:fin", "uring"},
+		{"echo:1,1", "client:rst", "epoll"},
+		{"echo:1,1", "client:fin", "epoll"},
+		{"none", "client:rst", "epoll"},
+		{"http:/", "server:fin", "epoll"},
+		{"echo:1,1", "client:rst", "uring"},
+		{"echo:1,1", "client:fin", "uring"},
+		{"none", "client:rst", "uring"},
+		{"http:/", "server:fin", "uring"},
 	} {
 		b.Run(bc.engine+" "+bc.exchange+" "+bc.policy, func(b *testing.B) {
 			eng := engine(b, bc.engine)

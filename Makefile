@@ -1,8 +1,10 @@
 # build: a static binary in ./bin     test: everything, then once more with the race detector
-# lint:  format, linters, other systems     fuzz, bench: bounded by FUZZTIME and BENCHTIME
+# lint:  format, linters, other systems     fuzz, bench: bounded by FUZZTIME, BENCHTIME, PAIRS of RUNTIME seconds
 
 FUZZTIME  ?= 10s
 BENCHTIME ?= 1s
+PAIRS     ?= 5
+RUNTIME   ?= 2
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w $(if $(VERSION),-X main.version=$(VERSION))
@@ -47,8 +49,22 @@ fuzz:
 		done; \
 	done
 
-bench:
+# Micro-benchmarks, then lastack side by side with others: see bench/peers. Tools that no Debian
+# package brings take part where their paths are given: NEPER=tcp_crr NETPERF=netperf H1LOAD=h1load.
+# PEERS holds further flags: -workloads echo-rst, -o FILE.
+bench: build
 	go test -vet=off -p 1 -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem ./...
+	CGO_ENABLED=0 go build -trimpath -o bin/sidebyside ./bench/peers/sidebyside
+	@missing=; for tool in wrk:wrk ab:apache2-utils httperf:httperf hey:hey nginx:nginx; do \
+		PATH="$$PATH:/usr/sbin" command -v $${tool%:*} >/dev/null || missing="$$missing $${tool#*:}"; \
+	done; \
+	if [ -n "$$missing" ] && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing || true; \
+	elif [ -n "$$missing" ]; then \
+		echo "not installed, and left out (as root on Debian make bench installs them):$$missing"; \
+	fi
+	PATH="$$PATH:/usr/sbin" bin/sidebyside -lastack bin/lastack -pairs $(PAIRS) -seconds $(RUNTIME) \
+		$(if $(NEPER),-neper '$(NEPER)') $(if $(NETPERF),-netperf '$(NETPERF)') $(if $(H1LOAD),-h1load '$(H1LOAD)') $(PEERS)
 
 clean:
 	rm -rf bin

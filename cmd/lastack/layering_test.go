@@ -41,6 +41,10 @@ var layers = []struct {
 	{"bench/sandbox", []string{"sockstate", "sockstate/sockio", "sockstate/sockdiag", "bench/record"}},
 	{"bench", []string{"loadgen", "server", "sockstate", "sockstate/...", "bench/quantity", "bench/record", "bench/host", "bench/sandbox"}},
 
+	// Reads lastack's records, and is no part of lastack.
+	{"bench/peers", []string{"sockstate", "sockstate/sockio", "sockstate/sockdiag", "bench/quantity", "bench/record", "bench/host", "bench/sandbox"}},
+	{"bench/peers/sidebyside", []string{"bench/peers", "bench/quantity", "bench/sandbox"}},
+
 	{"report", []string{"bench/quantity", "bench/record"}},
 	{"cmd/lastack", []string{
 		"report", "bench", "bench/quantity", "bench/record", "bench/host", "bench/sandbox",
@@ -58,7 +62,7 @@ var onlyThirdParty = map[string][]string{
 
 // notThirdParty names foreign packages that stay out of all packages but those listed.
 var notThirdParty = map[string][]string{
-	"golang.org/x/sys/unix":   {"sockstate/...", "server", "loadgen", "bench", "bench/host", "bench/sandbox"},
+	"golang.org/x/sys/unix":   {"sockstate/...", "server", "loadgen", "bench", "bench/host", "bench/sandbox", "bench/peers"},
 	"github.com/spf13/cobra":  {"cmd/lastack"},
 	"github.com/mdlayher/...": {"sockstate/...", "bench/...", "bench"},
 }

@@ -1,0 +1,41 @@
+package peers
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+)
+
+// ab is the ApacheBench of apache2-utils, which has one thread.
+func ab(path string, l Load) Contender {
+	return Contender{
+		Name:   fmt.Sprintf("ab -c%d", l.Connections),
+		Family: "ab",
+		measure: func(ctx context.Context, t *Testbed) (Result, error) {
+			return t.client(ctx, command{path: path, args: []string{
+				"-q", "-t", strconv.Itoa(l.Seconds),
+				// -t alone means 50,000 requests at most; the memory for so many is asked for at once.
+				"-n", strconv.Itoa(200_000 * l.Seconds), "-c", strconv.Itoa(l.Connections),
+				"-H", "Connection: close", t.url(),
+			}, lasts: l.duration()}, parseAb)
+		},
+	}
+}
+
+var (
+	abComplete = regexp.MustCompile(`(?m)^Complete requests: *(\d+)`)
+	abTime     = regexp.MustCompile(`(?m)^Time taken for tests: *(\S+) seconds`)
+	abFailed   = regexp.MustCompile(`(?m)^(?:Failed requests|Non-2xx responses): *(\d+)`)
+)
+
+// parseAb reads the summary of ab 2.3.
+func parseAb(text string) (Result, error) {
+	o := output{tool: "ab", text: text}
+	failed := o.sum(abFailed, "Failed requests: N")
+	took := o.number(abTime, "Time taken for tests: T seconds")
+	r := Result{Connections: o.count(abComplete, "Complete requests: N") - failed, Failed: failed}
+	r.PerSecond = float64(r.Connections) / math.Max(took, 1e-3)
+	return r.checked(&o)
+}

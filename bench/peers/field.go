@@ -1,0 +1,102 @@
+package peers
+
+import (
+	"fmt"
+	"os/exec"
+)
+
+// Programs are the paths of what takes part. One that is empty is looked for in PATH, but
+// for those that no Debian package brings: they stay out.
+type Programs struct {
+	Lastack string
+	// Self is a program that runs Floor when it is called with FloorFlag.
+	Self string
+
+	Wrk, Ab, Httperf, Hey, Nginx string // Debian: wrk, apache2-utils, httperf, hey, nginx
+
+	Neper, Netperf, Netserver, H1load string
+}
+
+// Field is who takes part in a workload, and who does not.
+type Field struct {
+	Contenders []Contender
+	Absent     []Absence
+}
+
+// httperfRate is above what one nginx worker serves.
+const httperfRate = 20_000
+
+// NewField lists the contenders of a workload: lastack with either engine first, then the
+// floor or the other tools.
+func NewField(w Workload, p Programs, l Load) Field {
+	f := Field{Contenders: []Contender{lastack(p.Lastack, w, l, "uring"), lastack(p.Lastack, w, l, "epoll")}}
+	add := func(c ...Contender) { f.Contenders = append(f.Contenders, c...) }
+	threads := []int{1}
+	if l.CPUs > 1 {
+		threads = append(threads, 2)
+	}
+
+	if !w.HTTP {
+		add(floor(p.Self, w, l))
+		if w.Exchange == "none" {
+			return f
+		}
+		if f.given("neper tcp_crr", "NEPER", p.Neper) {
+			for _, n := range threads {
+				for _, flows := range []int{16, 64} {
+					add(neper(p.Neper, w, l, n, flows))
+				}
+			}
+		}
+		if w.fin() && f.given("netperf TCP_CRR", "NETPERF", p.Netperf) {
+			add(netperf(p.Netperf, p.Netserver, l))
+		}
+		return f
+	}
+	if path, ok := f.installed("wrk", p.Wrk, "wrk"); ok {
+		for _, n := range threads {
+			add(wrk(path, l, n))
+		}
+	}
+	if path, ok := f.installed("ab", p.Ab, "apache2-utils"); ok {
+		add(ab(path, l))
+	}
+	if path, ok := f.installed("httperf", p.Httperf, "httperf"); ok {
+		add(httperf(path, l, 0), httperf(path, l, httperfRate))
+	}
+	if path, ok := f.installed("hey", p.Hey, "hey"); ok {
+		add(hey(path, l))
+	}
+	if f.given("h1load", "H1LOAD", p.H1load) {
+		for _, n := range threads {
+			add(h1load(p.H1load, l, n))
+		}
+	}
+	return f
+}
+
+// given reports whether the path of a tool was named at all.
+func (f *Field) given(name, variable, path string) bool {
+	if path == "" {
+		f.Absent = append(f.Absent, Absence{name, fmt.Sprintf("no path to it was given (make bench %s=PATH)", variable)})
+		return false
+	}
+	return true
+}
+
+// installed finds a tool of a Debian package.
+func (f *Field) installed(name, path, debian string) (string, bool) {
+	found, err := find(name, path)
+	if err != nil {
+		f.Absent = append(f.Absent, Absence{name, fmt.Sprintf("%v (Debian: apt-get install %s)", err, debian)})
+	}
+	return found, err == nil
+}
+
+// find returns path, or where name is in PATH.
+func find(name, path string) (string, error) {
+	if path != "" {
+		name = path
+	}
+	return exec.LookPath(name)
+}

@@ -1,0 +1,45 @@
+package peers
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+)
+
+// hey has a goroutine a connection, on net/http.
+func hey(path string, l Load) Contender {
+	return Contender{
+		Name:   fmt.Sprintf("hey -c%d", l.Connections),
+		Family: "hey",
+		measure: func(ctx context.Context, t *Testbed) (Result, error) {
+			return t.client(ctx, command{path: path, args: []string{
+				"-z", strconv.Itoa(l.Seconds) + "s", "-c", strconv.Itoa(l.Connections), "-disable-keepalive", t.url(),
+			}, lasts: l.duration()}, parseHey)
+		},
+	}
+}
+
+var (
+	heyTotal  = regexp.MustCompile(`(?m)^ *Total:\t*(\S+) secs`)
+	heyGood   = regexp.MustCompile(`(?m)^ *\[[23]\d\d\]\t(\d+) responses`)
+	heyBad    = regexp.MustCompile(`(?m)^ *\[[145]\d\d\]\t(\d+) responses`)
+	heyErrors = regexp.MustCompile(`(?m)^ *\[(\d+)\]\t[A-Z]`)
+	heyStatus = regexp.MustCompile(`(?m)^(Status code distribution:)`)
+)
+
+// parseHey reads the summary of hey 0.1.4. Its Requests/sec counts errors too.
+func parseHey(text string) (Result, error) {
+	o := output{tool: "hey", text: text}
+	const status = "Status code distribution:"
+	if o.find(heyStatus) == "" {
+		return Result{}, &ParseError{Tool: o.tool, Want: status}
+	}
+	r := Result{
+		Connections: o.sum(heyGood, status),
+		Failed:      o.sum(heyBad, status) + o.sum(heyErrors, "Error distribution:"),
+	}
+	r.PerSecond = float64(r.Connections) / math.Max(o.number(heyTotal, "Total: T secs"), 1e-3)
+	return r.checked(&o)
+}

@@ -1,0 +1,42 @@
+package peers
+
+import (
+	"context"
+	"math"
+	"regexp"
+	"strconv"
+)
+
+// netperf is TCP_CRR of github.com/HewlettPackard/netperf: one connection at a time, closed
+// by FIN, the client first.
+func netperf(client, server string, l Load) Contender {
+	return Contender{
+		Name: "netperf TCP_CRR (1 at once)", Family: "netperf",
+		measure: func(ctx context.Context, t *Testbed) (Result, error) {
+			return t.pair(ctx,
+				// -f: the CPU time of children that nobody waits for would be lost.
+				service{
+					command: command{path: server, args: []string{"-D", "-f", "-4", "-L", testbedAddr, "-p", strconv.Itoa(netserverPort)}, lasts: l.duration()},
+					port:    netserverPort, endless: true,
+				},
+				command{path: client, args: []string{
+					"-4", "-H", testbedAddr, "-p", strconv.Itoa(netserverPort), "-t", "TCP_CRR", "-l", strconv.Itoa(l.Seconds), "-P", "0", "-v", "0",
+					"--", "-r", "1,1", "-k", "ELAPSED_TIME,TRANSACTION_RATE",
+				}, lasts: l.duration()}, parseNetperf)
+		},
+	}
+}
+
+var (
+	netperfRate = regexp.MustCompile(`(?m)^TRANSACTION_RATE=(.*)$`)
+	netperfTime = regexp.MustCompile(`(?m)^ELAPSED_TIME=(.*)$`)
+)
+
+// parseNetperf reads the keys that -k asks for. The count is what rate and time, of two
+// decimals, make of it; failures it does not count.
+func parseNetperf(text string) (Result, error) {
+	o := output{tool: "netperf", text: text}
+	r := Result{PerSecond: o.number(netperfRate, "TRANSACTION_RATE=R")}
+	r.Connections = int64(math.Round(math.Min(r.PerSecond*o.number(netperfTime, "ELAPSED_TIME=T"), maxCount)))
+	return r.checked(&o)
+}

@@ -1,0 +1,46 @@
+//go:build !linux
+
+package peers
+
+import (
+	"context"
+	"time"
+
+	"lastack/bench/sandbox"
+)
+
+// Testbed needs Linux.
+type Testbed struct {
+	dir   string
+	quiet time.Duration
+}
+
+// OpenTestbed needs Linux.
+func OpenTestbed(*sandbox.Sandbox, string, time.Duration) (*Testbed, error) {
+	return nil, ErrUnsupported
+}
+
+// Close does nothing.
+func (t *Testbed) Close() error { return nil }
+
+// SerialFloor needs Linux.
+func SerialFloor(FloorConfig) (FloorResult, error) { return FloorResult{}, ErrUnsupported }
+
+// ReadFacts needs Linux.
+func ReadFacts(context.Context, Programs, Load, int, string) (Facts, error) {
+	return Facts{}, ErrUnsupported
+}
+
+type child struct{}
+
+func (p *child) wait() (ended, error) { return ended{}, ErrUnsupported }
+func (p *child) end() (ended, error)  { return ended{}, ErrUnsupported }
+
+func (t *Testbed) run(context.Context, command) (ended, error)    { return ended{}, ErrUnsupported }
+func (t *Testbed) start(context.Context, service) (*child, error) { return nil, ErrUnsupported }
+func (t *Testbed) serve(context.Context, service) (func() error, error) {
+	return nil, ErrUnsupported
+}
+func (t *Testbed) serverCPU() (time.Duration, error)     { return 0, ErrUnsupported }
+func (t *Testbed) prepare(context.Context) (bool, error) { return false, ErrUnsupported }
+func (t *Testbed) remains() (Remains, error)             { return Remains{}, ErrUnsupported }

@@ -1,0 +1,36 @@
+package peers
+
+import (
+	"math"
+	"slices"
+)
+
+// Spread is what several rounds gave: Median lies between Min and Max. All are NaN if N is 0.
+type Spread struct {
+	Median, Min, Max float64
+	N                int
+}
+
+// spreadOf summarizes values; those that are NaN, runs without a figure, are left out. The median of an even
+// number is the mean of the two in the middle.
+func spreadOf(values []float64) Spread {
+	v := slices.DeleteFunc(slices.Clone(values), math.IsNaN)
+	n := len(v)
+	if n == 0 {
+		return Spread{math.NaN(), math.NaN(), math.NaN(), 0}
+	}
+	slices.Sort(v)
+	return Spread{Median: (v[(n-1)/2] + v[n/2]) / 2, Min: v[0], Max: v[n-1], N: n}
+}
+
+// ratios divides round by round; a round that lacks either figure gives NaN.
+func ratios(of, to []float64) []float64 {
+	r := make([]float64, min(len(of), len(to)))
+	for i := range r {
+		r[i] = math.NaN()
+		if to[i] > 0 { // false for NaN
+			r[i] = of[i] / to[i]
+		}
+	}
+	return r
+}

@@ -1,0 +1,91 @@
+package peers
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// runs makes one run of each rate; 0 is one that failed.
+func runs(cpu CPU, rates ...float64) []Run {
+	var rs []Run
+	for _, r := range rates {
+		run := Run{Result: Result{Connections: int64(2 * r), PerSecond: r, CPU: cpu}}
+		if r == 0 {
+			run = Run{Err: &RunError{Command: "wrk", Reason: "unable to connect", Err: errors.New("exit status 1")}}
+		}
+		rs = append(rs, run)
+	}
+	return rs
+}
+
+func row(name, family string, rs []Run) Row {
+	return Row{Contender: Contender{Name: name, Family: family}, Runs: rs}
+}
+
+func cpu(client, server, all time.Duration) CPU { return CPU{Client: client, Server: server, All: all} }
+
+func TestTable(t *testing.T) {
+	facts := Facts{
+		Kernel: "6.18.44", CPUModel: "Example CPU", CPUs: 2, MemoryBytes: 24 << 30, Go: "go1.26.8", Place: "the host's loopback, as asked",
+		Programs: []Version{{"lastack", "v1.0.0"}, {"hey", "tells no version"}},
+		Date:     time.Date(2026, 11, 23, 6, 14, 0, 0, time.UTC), Load: Load{Seconds: 2, Connections: 64, CPUs: 2}, Rounds: 3,
+	}
+	ws := Workloads()
+	echo := Measurement{
+		Workload: ws[0], Rounds: 3,
+		Rows: []Row{
+			row("lastack --engine uring", familyLastack, runs(cpu(time.Second, time.Second/2, 1700*time.Millisecond), 25_000, 20_000, 24_000)),
+			row("lastack --engine epoll", familyLastack, runs(cpu(time.Second, time.Second/2, 1700*time.Millisecond), 18_000, 16_000, 20_000)),
+			row("serial floor, 2 threads", familyFloor, runs(cpu(0, 0, 4*time.Second), 28_000, 24_000, 30_000)),
+			row("neper tcp_crr -T1 -F16", familyNeper, runs(cpu(2*time.Second, time.Second, 0), 12_000, 12_000, 12_000)),
+			row("neper tcp_crr -T2 -F64", familyNeper, runs(cpu(2*time.Second, time.Second, 0), 18_000, 16_000, 17_000)),
+		},
+		Doubts: []string{"before 2 of 15 runs the machine was not idle within 2s:\nsomething else ran on it"},
+	}
+	echo.Rows[1].Runs[2].Doubts = []string{"not valid by its own verdict: lag"}
+	echo.Rows[3].Runs[1].Left.Overflow = 12_345
+
+	wrk := row("wrk -t2 -c64", "wrk", runs(cpu(2*time.Second, time.Second, 0), 14_000, 0, 7_000))
+	wrk.Runs[0].Failed = 7
+	wrk.Runs[2].Left = Remains{ClientTimeWait: 700, ServerTimeWait: 13_300}
+	http := Measurement{
+		Workload: ws[4], Rounds: 3,
+		Rows: []Row{
+			row("lastack --engine epoll", familyLastack, runs(cpu(time.Second, time.Second, 0), 14_000, 15_000, 16_000)),
+			wrk,
+			row("ab -c64", "ab", runs(CPU{}, 0, 0, 0)),
+		},
+		Absent: []Absence{
+			{"lastack --engine uring", "no io_uring here"},
+			{"hey", `exec: "hey": executable file not found in $PATH (Debian: apt-get install hey)`},
+		},
+	}
+	empty := Measurement{Workload: ws[2], Rounds: 3, Doubts: []string{"not measured: interrupted"}}
+
+	var got bytes.Buffer
+	if err := Table(&got, facts, []Measurement{echo, http, empty}); err != nil {
+		t.Fatal(err)
+	}
+	golden := filepath.Join("testdata", "table.md")
+	if *update {
+		if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got.String()); diff != "" {
+		t.Errorf("(-want +got), -update if it is right:\n%s", diff)
+	}
+}

@@ -1,0 +1,160 @@
+package peers
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// open is a testbed on the host's loopback, which is left alone.
+func open(t *testing.T) *Testbed {
+	t.Helper()
+	b, err := OpenTestbed(nil, t.TempDir(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+func shell(script string) command {
+	return command{path: "/bin/sh", args: []string{"-c", script}, lasts: time.Second}
+}
+
+func TestRun(t *testing.T) {
+	b := open(t)
+	t.Run("output and code", func(t *testing.T) {
+		c := shell("echo out; echo err >&2; exit 3")
+		c.codes = []int{3}
+		e, err := b.run(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.stdout != "out\n" || e.stderr != "err\n" || e.code != 3 || e.cpu <= 0 {
+			t.Errorf("%+v", e)
+		}
+	})
+	t.Run("failure", func(t *testing.T) {
+		_, err := b.run(t.Context(), shell("echo first >&2; echo unable to connect >&2; exit 1"))
+		var re *RunError
+		var exit *exec.ExitError
+		if !errors.As(err, &re) || re.Reason != "unable to connect" || !errors.As(err, &exit) {
+			t.Errorf("%v, want a *RunError with the last line and the exit status", err)
+		}
+	})
+	t.Run("no program", func(t *testing.T) {
+		_, err := b.run(t.Context(), command{path: "/nonexistent/wrk"})
+		if !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%v, want ErrNotExist", err)
+		}
+	})
+	t.Run("interrupted when its time is over", func(t *testing.T) {
+		c := shell(`trap 'echo summary; exit 0' INT; while :; do sleep 0.01; done`)
+		c.lasts, c.interrupt = 200*time.Millisecond, true
+		e, err := b.run(t.Context(), c)
+		if err != nil || e.stdout != "summary\n" {
+			t.Errorf("%q, %v", e.stdout, err)
+		}
+	})
+	t.Run("cancelled", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		p, err := launch(ctx, shell("exec sleep 60"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if _, err := p.wait(); !errors.Is(err, context.Canceled) {
+			t.Errorf("%v, want Canceled", err)
+		}
+		if err := syscall.Kill(p.cmd.Process.Pid, 0); !errors.Is(err, syscall.ESRCH) {
+			t.Errorf("process %d is still there: %v", p.cmd.Process.Pid, err)
+		}
+	})
+	t.Run("too much output", func(t *testing.T) {
+		e, err := b.run(t.Context(), shell("head -c 5000000 /dev/zero"))
+		if err != nil || len(e.stdout) != outputLimit {
+			t.Errorf("%d bytes, %v", len(e.stdout), err)
+		}
+	})
+}
+
+// TestServerThatEnds: the reason is the server's, not that its client found nobody.
+func TestServerThatEnds(t *testing.T) {
+	b := open(t)
+	for name, tt := range map[string]struct{ script, want string }{
+		"with an error": {"echo address in use >&2; exit 1", "address in use"},
+		"without":       {"exit 0", "it ended before it listened"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := b.pair(t.Context(), service{command: shell(tt.script), port: 1, endless: true}, shell("exit 0"), parseNeper)
+			var re *RunError
+			if !errors.As(err, &re) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestMeasure: a contender's failure leaves a gap in its own row only; one that cannot
+// take part leaves the table.
+func TestMeasure(t *testing.T) {
+	b := open(t)
+	calls := make(map[string]int)
+	contender := func(name string, f func(round int) (Result, error)) Contender {
+		return Contender{Name: name, Family: name, measure: func(context.Context, *Testbed) (Result, error) {
+			calls[name]++
+			return f(calls[name] - 1)
+		}}
+	}
+	boom := &RunError{Command: "flaky", Reason: "boom"}
+	field := Field{
+		Contenders: []Contender{
+			contender("steady", func(int) (Result, error) { return Result{Connections: 10, PerSecond: 5}, nil }),
+			contender("flaky", func(round int) (Result, error) {
+				if round == 1 {
+					return Result{}, boom
+				}
+				return Result{Connections: 20, PerSecond: 10}, nil
+			}),
+			contender("absent", func(int) (Result, error) { return Result{}, &UnavailableError{Reason: "no such engine"} }),
+		},
+		Absent: []Absence{{"other", "no path"}},
+	}
+	told := 0
+	m, err := Measure(t.Context(), b, Workloads()[0], field, 3, func(int, *Row) { told++ })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]int{"steady": 3, "flaky": 3, "absent": 1}, calls); diff != "" {
+		t.Errorf("calls: %s", diff)
+	}
+	if diff := cmp.Diff([]Absence{{"other", "no path"}, {"absent", "no such engine"}}, m.Absent); diff != "" {
+		t.Error(diff)
+	}
+	if len(m.Rows) != 2 || m.Rows[0].completed() != 3 || m.Rows[1].completed() != 2 || told != 6 {
+		t.Fatalf("%d rows, told of %d runs: %+v", len(m.Rows), told, m.Rows)
+	}
+	if got := m.Rows[1].Runs[1].Err; got != error(boom) {
+		t.Errorf("%v, want %v", got, boom)
+	}
+	if m.Doubts != nil {
+		t.Errorf("doubts: %q", m.Doubts)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancelling := Field{Contenders: []Contender{contender("cancels", func(int) (Result, error) { cancel(); return Result{}, ctx.Err() })}}
+	if _, err := Measure(ctx, b, Workloads()[0], cancelling, 3, nil); !errors.Is(err, context.Canceled) || calls["cancels"] != 1 {
+		t.Errorf("%v after %d calls, want Canceled after 1", err, calls["cancels"])
+	}
+}

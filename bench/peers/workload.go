@@ -1,0 +1,81 @@
+package peers
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Workload is what each connection of a comparison does.
+type Workload struct {
+	// Name is how flags spell it.
+	Name string
+	// Exchange and Close are lastack's words for it.
+	Exchange, Close string
+	// HTTP is set where a server of neither side, nginx, is the target.
+	HTTP bool
+	// Title stands above the table.
+	Title string
+}
+
+// fin tells workloads that leave a TIME_WAIT at the client for each connection.
+func (w Workload) fin() bool { return w.Close == "client:fin" }
+
+// sources is how many addresses lastack and each thread of the floor connect from under
+// client:fin: with 28,232 ports each, 250 addresses stay nearly empty, so that neither runs out
+// of ports nor searches for a free one.
+const sources = 250
+
+// Workloads lists them in the order in which they are measured.
+func Workloads() []Workload {
+	fin := fmt.Sprintf("(lastack from %d source addresses, the floor from %d a thread, neper from %d)", sources, sources, neperSources)
+	return []Workload{
+		{
+			Name: "echo-rst", Exchange: "echo:1,1", Close: "client:rst",
+			Title: "`echo:1,1 client:rst`: connect, one byte each way, reset by the client",
+		},
+		{
+			Name: "echo-fin", Exchange: "echo:1,1", Close: "client:fin",
+			Title: "`echo:1,1 client:fin`: connect, one byte each way, FIN by the client first " + fin,
+		},
+		{
+			Name: "none-rst", Exchange: "none", Close: "client:rst",
+			Title: "`none client:rst`: connect, reset by the client",
+		},
+		{
+			Name: "none-fin", Exchange: "none", Close: "client:fin",
+			Title: "`none client:fin`: connect, FIN by the client first " + fin,
+		},
+		{
+			Name: "http", Exchange: "http:/", Close: "server:fin", HTTP: true,
+			Title: "HTTP without keep-alive: one request with `Connection: close`, a reply of 3 bytes, nginx closes first",
+		},
+	}
+}
+
+// ParseWorkloads reads names separated by commas; all stands for each of them.
+func ParseWorkloads(s string) ([]Workload, error) {
+	all := Workloads()
+	if s == "all" {
+		return all, nil
+	}
+	var picked []Workload
+	for name := range strings.SplitSeq(s, ",") {
+		w, err := workload(name)
+		if err != nil {
+			return nil, err
+		}
+		picked = append(picked, w)
+	}
+	return picked, nil
+}
+
+func workload(name string) (Workload, error) {
+	var names []string
+	for _, w := range Workloads() {
+		if w.Name == name {
+			return w, nil
+		}
+		names = append(names, w.Name)
+	}
+	return Workload{}, fmt.Errorf("unknown workload %q: want all, or some of %s", name, strings.Join(names, ","))
+}

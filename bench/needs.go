@@ -19,8 +19,9 @@ const (
 	// clientTimeWait and serverTimeWait are a TIME_WAIT's minisocket, and at the client two bind buckets (tw_sock_TCP,
 	// tcp_bind_bucket, tcp_bind2_bucket).
 	clientTimeWait, serverTimeWait = 512, 256
-	// clientSlot and serverSlot are this process's arrays: a connection, its timer and its socket.
-	clientSlot, serverSlot = 104, 80
+	// clientSlot and serverSlot are this process's: a connection, its timer and its socket, as measured with a
+	// hundred thousand; talkSlot is an exchange.
+	clientSlot, serverSlot, talkSlot = 64, 40, 32
 	// ownMemory is this process without a connection.
 	ownMemory = 20 << 20
 )
@@ -31,7 +32,7 @@ const parities = 2
 
 // needs reckons what the plan takes. f holds the local ports of the client's namespace.
 func (c *Config) needs(f *host.Facts) record.Needs {
-	n := record.Needs{}
+	n := record.Needs{ProcessBytes: ownMemory}
 	for i := range c.Plan.Groups {
 		g := &c.Plan.Groups[i]
 		sources := int64(max(len(g.Sources), 1))
@@ -50,6 +51,7 @@ func (c *Config) needs(f *host.Facts) record.Needs {
 		}
 		n.Connections += open
 		n.Sockets += open * c.ends()
+		n.ProcessBytes += open * c.slotBytes(g)
 		n.SourceAddresses = max(n.SourceAddresses, int(sources))
 		n.PortsEach = max(n.PortsEach, int(ports))
 		n.TimeWaits.Client += tw[sockstate.Client]
@@ -57,9 +59,17 @@ func (c *Config) needs(f *host.Facts) record.Needs {
 	}
 	n.ExchangeBytes = c.exchangeBytes()
 	n.KernelBytes = n.Sockets*host.SocketBytes + n.TimeWaits.Client*clientTimeWait + n.TimeWaits.Server*serverTimeWait
-	n.ProcessBytes = ownMemory + n.Connections*clientSlot
+	return n
+}
+
+// slotBytes is what a connection of the group takes of this process.
+func (c *Config) slotBytes(g *loadgen.Group) int64 {
+	n := int64(clientSlot)
 	if c.Server != nil {
-		n.ProcessBytes += n.Connections * serverSlot
+		n += serverSlot
+	}
+	if g.Exchange.Kind != exchange.None {
+		n += talkSlot * c.ends()
 	}
 	return n
 }

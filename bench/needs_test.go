@@ -149,7 +149,7 @@ func TestNeedsInBytes(t *testing.T) {
 	want := record.Needs{
 		Connections: 1_000_000, Sockets: 2_000_000, TimeWaits: record.NeedsBySide{Client: 1_000_000},
 		SourceAddresses: 71, PortsEach: 28_232,
-		KernelBytes: 2_000_000*2800 + 1_000_000*512, ProcessBytes: 20<<20 + 1_000_000*184,
+		KernelBytes: 2_000_000*3750 + 1_000_000*512, ProcessBytes: 20<<20 + 1_000_000*104,
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -222,11 +222,11 @@ func TestShortages(t *testing.T) {
 		{"enough", planOf(1_000_000, plateau), ""},
 		{
 			"memory", planOf(1_000_000, all(plateau, facts(func(f *host.Facts) { f.AvailableBytes = 4 << 30 }))),
-			"--connections 1,000,000: needs about 5.88 GiB of memory (5.69 GiB of the kernel's for 2,000,000 sockets and their 1,000,000 TIME_WAITs, 195 MiB of this process's), and of the 4.00 GiB that there are (MemAvailable) a load may take 3.60 GiB: ask for at most 610,625 connections",
+			"--connections 1,000,000: needs about 7.58 GiB of memory (7.46 GiB of the kernel's for 2,000,000 sockets and their 1,000,000 TIME_WAITs, 119 MiB of this process's), and of the 4.00 GiB that there are (MemAvailable) a load may take 3.60 GiB: ask for at most 473,693 connections",
 		},
 		{
 			"the cgroup's memory", planOf(100_000, all(plateau, closing("client:rst"), facts(func(f *host.Facts) { f.CgroupMemoryBytes = 256 << 20 }))),
-			"--connections 100,000: needs about 572 MiB of memory (534 MiB of the kernel's for 200,000 sockets, 37.5 MiB of this process's), and of the 256 MiB that there are (the cgroup's memory.max) a load may take 230 MiB: ask for at most 38,143 connections",
+			"--connections 100,000: needs about 745 MiB of memory (715 MiB of the kernel's for 200,000 sockets, 29.9 MiB of this process's), and of the 256 MiB that there are (the cgroup's memory.max) a load may take 230 MiB: ask for at most 29,013 connections",
 		},
 		{
 			"files", planOf(1_500_000, plateau),
@@ -236,7 +236,7 @@ func TestShortages(t *testing.T) {
 			"a schedule that piles up", planOf(0, all(atRate(100_000), from(20), func(c *Config, g *loadgen.Group) {
 				g.Hold, c.Host.AvailableBytes = 20*time.Second, 1<<30
 			})),
-			"--hold 20s: needs about 3.33 GiB of memory (3.21 GiB of the kernel's for 1,129,280 sockets and their 564,640 TIME_WAITs, 119 MiB of this process's), and of the 1.00 GiB that there are (MemAvailable) a load may take 922 MiB: ask for at most 150,158 connections",
+			"--hold 20s: needs about 4.29 GiB of memory (4.21 GiB of the kernel's for 1,129,280 sockets and their 564,640 TIME_WAITs, 76.0 MiB of this process's), and of the 1.00 GiB that there are (MemAvailable) a load may take 922 MiB: ask for at most 116,485 connections",
 		},
 		{
 			"addresses", planOf(100_000, all(plateau, from(2))),

@@ -322,7 +322,7 @@ func (t *text) observer() {
 		s := fmt.Sprintf("%s %s, %s CPU in all%s, the slowest took %s; %s sockets looked at",
 			quantity.Count(int64(c.Samples)), plural(c.Samples, "sample", "samples"), quantity.Seconds(c.CPUS), share, quantity.Micros(c.LongestMs*1e3), quantity.Count(c.SocketsSeen))
 		if c.SkippedTicks > 0 {
-			s += "; " + quantity.Count(int64(c.SkippedTicks)) + " skipped, the one before being late"
+			s += "; " + quantity.Count(int64(c.SkippedTicks)) + " intervals without, to leave the load its CPU"
 		}
 		t.hang("  "+pad("cost", 9), s)
 	}

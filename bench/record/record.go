@@ -415,11 +415,12 @@ type Observer struct {
 
 // Cost is the observers' own.
 type Cost struct {
-	Samples      int     `json:"samples"`
-	CPUS         float64 `json:"cpu_s"`
-	LongestMs    float64 `json:"longest_ms"` // the slowest sample
-	SocketsSeen  int64   `json:"sockets_seen"`
-	SkippedTicks int     `json:"skipped_ticks,omitempty"`
+	Samples     int     `json:"samples"`
+	CPUS        float64 `json:"cpu_s"`
+	LongestMs   float64 `json:"longest_ms"` // the slowest sample
+	SocketsSeen int64   `json:"sockets_seen"`
+	// SkippedTicks are intervals without a census, which would have taken too much of a CPU from the load.
+	SkippedTicks int `json:"skipped_ticks,omitempty"`
 }
 
 // Settle is the watch over the teardown after the load.

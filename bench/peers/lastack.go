@@ -91,7 +91,7 @@ func lastackResult(r *record.Run, w Workload, all, target time.Duration) (Result
 		res.CPU = CPU{Client: seconds(r.Pressure.CPU.GeneratorS), Server: seconds(r.Pressure.CPU.ServerS), All: all}
 	}
 	if !r.Verdict.Valid {
-		res.Doubts = append(res.Doubts, "not valid by its own verdict: "+strings.Join(r.Verdict.Reasons, "; "))
+		res.Doubts = append(res.Doubts, fmt.Sprintf("not valid by its own verdict, limited by %q", r.Verdict.LimitedBy))
 	}
 	if n := r.TimeWait.Overflow; n > 0 {
 		res.Doubts = append(res.Doubts, fmt.Sprintf("%d connections found no room in tcp_max_tw_buckets (%d)", n, r.TimeWait.MaxBuckets))

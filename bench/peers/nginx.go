@@ -10,7 +10,8 @@ import (
 
 // nginxConf makes nginx one process: with master_process off it is its own single worker,
 // which neither changes its user, so that it starts in a user namespace too, nor leaves
-// a child when it is killed. Every reply comes from memory.
+// a child when it is killed. Every reply comes from memory. As root it gives its directories to the user
+// named, and a user namespace knows no other than root.
 func nginxConf(dir, address string) string {
 	var paths strings.Builder
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
@@ -18,6 +19,7 @@ func nginxConf(dir, address string) string {
 	}
 	return fmt.Sprintf(`daemon off;
 master_process off;
+user root;
 worker_processes 1;
 pid %s;
 error_log /dev/stderr warn;

@@ -37,7 +37,7 @@ func (f *Facts) write(w io.Writer) {
 		versions = append(versions, p.Program+" "+p.Version)
 	}
 	fmt.Fprintf(w, "- programs: %s; built with %s\n", strings.Join(versions, ", "), f.Go)
-	fmt.Fprintf(w, "- %d connections at once; %d rounds, in each of which every contender runs once for %d s, in turn\n",
+	fmt.Fprintf(w, "- %d connections at once; rounds: %d, in each of which every contender runs once for %d s, in turn\n",
 		f.Load.Connections, f.Rounds, f.Load.Seconds)
 }
 

@@ -267,9 +267,10 @@ func (w *worker) opened(g *group, n int64) {
 	g.shared.wake()
 }
 
-// closeBurst is how many closes of a plateau's end are queued before the loop is asked again:
-// what a million closes take to be queued at once would exceed all else that they take.
-const closeBurst = 256
+// closeBurst is how many closes of a plateau's end are queued before the loop is asked again: no
+// more than it performs in one Wait, a close being up to three operations, or its queue
+// would grow with the connections.
+const closeBurst = 32
 
 // closePlateau closes what the plateau's end has due, at most so many, and returns when to look again.
 func (w *worker) closePlateau(g *group, now int64, most int) int64 {

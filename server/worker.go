@@ -142,9 +142,10 @@ func (w *worker) answerUntilStopped() {
 	}
 }
 
-// drainBurst is how many closes are queued before the loop is asked again: what a million
-// closes take to be queued at once would exceed all else that they take.
-const drainBurst = 256
+// drainBurst is how many closes are queued before the loop is asked again: no more than it
+// performs in one Wait, a close being up to three operations, or its queue would grow with
+// the connections.
+const drainBurst = 32
 
 // drain closes the connections that nothing is due on, so many at a time; the others close when they
 // have had their reply.

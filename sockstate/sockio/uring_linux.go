@@ -49,8 +49,7 @@ type uring struct {
 	abort Opt // SO_LINGER {1, 0}
 
 	acceptor  acceptor
-	epfd      int // watches the rings where there are several; -1: not yet
-	events    [64]unix.EpollEvent
+	bell      int   // an eventfd that several rings signal; -1: there is one ring
 	now       int64 // when the last batch came back
 	waiting   bool  // in Wait
 	delivered int
@@ -128,12 +127,17 @@ func (k *uringSock) data(mark uint8, s Sock) uint64 {
 // NewUring makes an io_uring loop for the calling thread, which alone may use it but for
 // Wake. It fails with an *Error where the kernel refuses: see Choose.
 func NewUring(cfg Config) (Loop, error) {
-	if cfg.Buffer <= 0 {
-		cfg.Buffer = uringBuffer
-	}
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return nil, &Error{Call: "getrlimit", Errno: err.(Errno)}
+	}
+	return newUring(cfg, int(min(limit.Cur, maxTable)))
+}
+
+// newUring makes a loop whose rings have a table of so many places each.
+func newUring(cfg Config, table int) (Loop, error) {
+	if cfg.Buffer <= 0 {
+		cfg.Buffer = uringBuffer
 	}
 	wakefd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
@@ -141,7 +145,7 @@ func NewUring(cfg Config) (Loop, error) {
 	}
 	l := &uring{
 		handler:  cfg.Handler,
-		table:    int(min(limit.Cur, maxTable, uint64(max(cfg.Slots, 1)))),
+		table:    min(table, max(cfg.Slots, 1)),
 		socks:    make([]uringSock, cfg.Slots),
 		timers:   newTimers(cfg.Slots, Now()),
 		waker:    waker{fd: wakefd},
@@ -150,7 +154,7 @@ func NewUring(cfg Config) (Loop, error) {
 		stash:    make(map[Sock][]byte),
 		least:    make(map[Sock]int),
 		abort:    NewLinger(0),
-		epfd:     -1,
+		bell:     -1,
 	}
 	l.fire = func(s Sock) { l.complete(OpTimeout, s, 0, 0) }
 	l.linger.wake = l.waker.wake

@@ -40,11 +40,8 @@ func (l *uring) grow() error {
 	if err = r.RegisterTable(slots); err == nil {
 		r.group, err = r.RegisterBuffers(l.buffers)
 	}
-	if err == nil && i == 1 {
-		err = l.watchRing(l.rings[0])
-	}
 	if err == nil && i > 0 {
-		err = l.watchRing(r)
+		err = l.listen(r)
 	}
 	if err != nil {
 		r.free()
@@ -64,19 +61,23 @@ func (l *uring) reach(s Sock) error {
 	return nil
 }
 
-// watchRing has the epoll set watch a ring: a loop with several sleeps on that.
-func (l *uring) watchRing(r *uringRing) error {
-	if l.epfd < 0 {
-		fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-		if err != nil {
-			return &Error{Call: "epoll_create1", Errno: err.(Errno)}
+// listen has the loop's rings, of which r is the newest, ring a bell when they have work: a loop with several
+// cannot sleep in one.
+func (l *uring) listen(r *uringRing) error {
+	if l.bell >= 0 {
+		return r.RegisterEventfd(l.bell)
+	}
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return &Error{Call: "eventfd", Errno: err.(Errno)}
+	}
+	for _, r := range []*uringRing{l.rings[0], r} {
+		if err := r.RegisterEventfd(fd); err != nil {
+			_ = unix.Close(fd)
+			return err
 		}
-		l.epfd = fd
 	}
-	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(r.index)}
-	if err := unix.EpollCtl(l.epfd, unix.EPOLL_CTL_ADD, r.FD(), &ev); err != nil {
-		return &Error{Call: "epoll_ctl", On: "ring", Errno: err.(Errno)}
-	}
+	l.bell = fd
 	return nil
 }
 
@@ -97,7 +98,7 @@ func (l *uring) release() {
 		l.buffers.Free()
 	}
 	l.waker.close()
-	if l.epfd >= 0 {
-		_ = unix.Close(l.epfd)
+	if l.bell >= 0 {
+		_ = unix.Close(l.bell)
 	}
 }

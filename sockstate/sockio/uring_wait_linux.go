@@ -1,7 +1,6 @@
 package sockio
 
 import (
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -165,29 +164,22 @@ func (l *uring) sleep(d int64) error {
 	if err := l.enter(); err != nil || l.delivered > 0 || l.pending() {
 		return err
 	}
-	n, e := l.epollWait(d)
-	if e != 0 && e != unix.EINTR {
-		return &Error{Call: "epoll_pwait2", Errno: e}
+	if e := l.awaitBell(d); e != 0 && e != unix.EINTR {
+		return &Error{Call: "ppoll", Errno: e}
 	}
-	for i := range n {
-		r := l.rings[l.events[i].Fd]
-		if err := l.submit(r, 0); err != nil {
-			return err
-		}
-		if err := l.reap(r); err != nil {
-			return err
-		}
-	}
-	return nil
+	return l.enter()
 }
 
-// epollWait waits for one of several rings to have work.
-func (l *uring) epollWait(d int64) (int, Errno) {
+// awaitBell waits for one of several rings to have work.
+func (l *uring) awaitBell(d int64) Errno {
 	var ts *unix.Timespec
 	if d != Never {
-		t := unix.NsecToTimespec(min(d, int64(time.Hour)))
+		t := unix.NsecToTimespec(d)
 		ts = &t
 	}
-	n, _, e := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(l.epfd), uintptr(unsafe.Pointer(&l.events)), uintptr(len(l.events)), uintptr(unsafe.Pointer(ts)), 0, 0)
-	return count(n, e), e
+	set := [1]unix.PollFd{{Fd: int32(l.bell), Events: unix.POLLIN}}
+	_, _, e := unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&set)), 1, uintptr(unsafe.Pointer(ts)), 0, 0, 0)
+	var b [8]byte
+	_, _ = unix.Read(l.bell, b[:]) // it has rung, or has not
+	return e
 }

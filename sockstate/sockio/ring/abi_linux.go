@@ -92,6 +92,7 @@ const (
 	offRings = 0
 	offSQEs  = 0x10000000
 
+	registerEventfd  = 4
 	registerProbe    = 8
 	registerFiles2   = 13
 	registerPbufRing = 22

@@ -23,6 +23,13 @@ func (r *Ring) RegisterTable(n int) error {
 	return r.register("io_uring_register files", registerFiles2, unsafe.Pointer(&p), unsafe.Sizeof(p))
 }
 
+// RegisterEventfd has the kernel signal an eventfd when the ring has work for Enter
+// (io_req_local_work_add). Being polled, the ring itself does not always tell.
+func (r *Ring) RegisterEventfd(fd int) error {
+	p := int32(fd)
+	return r.register("io_uring_register eventfd", registerEventfd, unsafe.Pointer(&p), 1)
+}
+
 // Supports tells which of ops the kernel knows.
 func (r *Ring) Supports(ops ...Op) (missing []Op, err error) {
 	p := new(probe)

@@ -69,9 +69,6 @@ func (r *Ring) mapQueues(p *params) (err error) {
 	return nil
 }
 
-// FD is the ring's descriptor, which is readable while Pending would say true.
-func (r *Ring) FD() int { return r.fd }
-
 // Close gives the ring back. What is still registered or pending the kernel ends by itself,
 // a little later (io_ring_exit_work).
 func (r *Ring) Close() error {

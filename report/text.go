@@ -68,6 +68,9 @@ func (t *text) headline() {
 		}
 	}
 	t.hang("  run       ", t.when())
+	if why := r.Plan.EngineReason; why != "" {
+		t.hang("  engine    ", r.Plan.Engine+", because "+why)
+	}
 	if r.Shard != nil {
 		t.line(fmt.Sprintf("  shard     %d of %d: all counts are of this part of the load", r.Shard.I, r.Shard.N))
 	}

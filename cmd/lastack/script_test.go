@@ -25,6 +25,7 @@ import (
 //	runs ARG...                             run the load; whether the result is valid depends on who
 //	                                        else is on this machine, so that exit code 3 will do, too
 //	nobody CODE PROGRAM [ARG...]            likewise, as an ordinary user in a directory of its own
+//	noring ERRNO PROGRAM [ARG...]           (a program) run it where io_uring_setup fails
 //	await FILE REGEXP [VAR]                 wait until FILE matches; VAR becomes the first group
 //	gone PIDFILE                            wait until the process is gone
 //

@@ -15,6 +15,7 @@ import (
 
 	"lastack/bench/host"
 	"lastack/server"
+	"lastack/sockstate/sockio"
 )
 
 // maxServeThreads bounds workers and listeners.
@@ -28,10 +29,11 @@ type serveOptions struct {
 	workers   int
 	delay     time.Duration
 	grace     time.Duration
+	engine    *choice
 }
 
 func newServe() *cobra.Command {
-	o := &serveOptions{traffic: newTraffic(), backlog: server.DefaultBacklog}
+	o := &serveOptions{traffic: newTraffic(), backlog: server.DefaultBacklog, engine: newChoice(sockio.BackendNames()...)}
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Be the target: accept, answer and close as told",
@@ -60,6 +62,7 @@ their reply within --grace; a second one ends the server at once. Its ledger goe
 	f.IntVar(&o.listeners, "listeners", 0, "listening sockets of an address (SO_REUSEPORT), each with a queue of its own (one for each worker)")
 	f.IntVarP(&o.workers, "workers", "w", 0, "worker threads (one a CPU)")
 	f.DurationVar(&o.delay, "delay", 0, "how long to think about each answer")
+	f.Var(o.engine, "engine", "how sockets are driven")
 	f.DurationVar(&o.grace, "grace", 10*time.Second, "how long connections may take to finish after the first signal")
 	return cmd
 }
@@ -101,6 +104,11 @@ func (o *serveOptions) config(given func(string) bool) (server.Config, error) {
 	if err := cfg.Validate(); err != nil {
 		return cfg, usagef("%w", err)
 	}
+	backend, _, err := sockio.Choose(o.engine.value)
+	if err != nil {
+		return cfg, usagef("--engine %s: %w", o.engine.value, err)
+	}
+	cfg.Backend = backend
 	return cfg, nil
 }
 
@@ -144,7 +152,9 @@ func (o *serveOptions) serve(cmd *cobra.Command, cfg server.Config) error {
 	if err != nil {
 		return err
 	}
-	cfg.Slots = max(int(min(facts.NoFileSoft, 1<<20))-reservedFds, 1)
+	if cfg.Slots = 1 << 20; cfg.Backend.Descriptors {
+		cfg.Slots = max(int(min(facts.NoFileSoft, 1<<20))-reservedFds, 1)
+	}
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), cfg.Workers+2))
 
 	atOnce, now := context.WithCancel(cmd.Context())

@@ -173,7 +173,7 @@ func (e *experiment) addObserver(r *record.Run) {
 	}
 	r.Warnings = append(r.Warnings, e.sampler.warnings...)
 	if e.cfg.Host != nil {
-		r.Warnings = append(r.Warnings, e.cfg.hostWarnings(e.cfg.Host, &e.needs)...)
+		r.Warnings = append(r.Warnings, e.cfg.hostWarnings(e.cfg.Host, &e.needs, r.Counters)...)
 	}
 	if w := e.cfg.bucketWarning(e.facts, &e.needs); w != "" {
 		r.Warnings = append(r.Warnings, w)

@@ -6,7 +6,7 @@ import (
 	"lastack/bench/host"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
-	"lastack/sockstate/teardown"
+	"lastack/sockstate"
 )
 
 // usableTenths is how much of what is there a load may take, in tenths.
@@ -53,9 +53,10 @@ func fraction(n, part, whole int64) int64 {
 }
 
 // hostWarnings are what a run does all the same, and may not do as asked for want of something that the whole host shares.
-func (c *Config) hostWarnings(f *host.Facts, n *record.Needs) []string {
+// grown are the kernel's counters.
+func (c *Config) hostWarnings(f *host.Facts, n *record.Needs, grown sockstate.Counters) []string {
 	var all []string
-	for _, w := range []string{c.orphanWarning(f), c.bufferWarning(f, n)} {
+	for _, w := range []string{c.orphanWarning(f, grown), c.bufferWarning(f, n)} {
 		if w != "" {
 			all = append(all, w)
 		}
@@ -63,18 +64,16 @@ func (c *Config) hostWarnings(f *host.Facts, n *record.Needs) []string {
 	return all
 }
 
-// orphanWarning is for a mass close that leaves more orphans than the host keeps: beyond
-// tcp_max_orphans the kernel resets them (tcp_check_oom), and the close is not what was asked for.
-func (c *Config) orphanWarning(f *host.Facts) string {
+// orphanWarning is for a mass close that left more orphans than the host keeps: beyond
+// tcp_max_orphans, or tcp_mem, the kernel resets them (tcp_check_oom), and the close is not what was asked for.
+func (c *Config) orphanWarning(f *host.Facts, grown sockstate.Counters) string {
+	n := grown["TcpExtTCPAbortOnMemory"]
 	limit, ok := f.Sysctl("net.ipv4.tcp_max_orphans")
-	for i := range c.Plan.Groups {
-		g := &c.Plan.Groups[i]
-		if ok && g.Plateau > 0 && g.Close.Who != teardown.Nobody && g.Close.How != teardown.RST && int64(g.Connections) > limit/2 {
-			return fmt.Sprintf("pressure.orphans: %s connections closed at once may exceed tcp_max_orphans (%s for the whole host, counted double under pressure): the kernel then resets instead of closing; --close-rate paces it",
-				quantity.Count(int64(g.Connections)), quantity.Count(limit))
-		}
+	if n == 0 || !ok {
+		return ""
 	}
-	return ""
+	return fmt.Sprintf("pressure.orphans: the kernel reset %s connections instead of closing them, for there were too many orphans at once (tcp_max_orphans is %s for the whole host, and a slow one counts double) or TCP's memory was full; --close-rate paces a mass close",
+		quantity.Count(n), quantity.Count(limit))
 }
 
 // bufferWarning is for exchanges that could fill the buffers of the whole host: above tcp_mem the kernel drops data

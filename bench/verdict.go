@@ -176,6 +176,12 @@ func (j *judgement) descriptors() bool {
 	if n == 0 {
 		return false
 	}
+	if g := j.r.Pressure.Files; g.Limit > 0 && g.Peak >= g.Limit/100*99 {
+		j.limit(record.LimitFds, false, "%s attempts found no free file, or no memory for one: %s were open on the whole host, which may have %s (fs.file-max)",
+			quantity.Count(n+j.r.Outcomes[record.OutcomeNoMemory]), quantity.Count(g.Peak), quantity.Count(g.Limit))
+		j.advise("raise fs.file-max, end what else holds files open, or bound the load with --connections: a socket is a file, a direct descriptor too")
+		return true
+	}
 	f := j.r.Pressure.Fds
 	j.limit(record.LimitFds, false, "%s attempts found no free descriptor: %s in use of %s (RLIMIT_NOFILE)", quantity.Count(n), quantity.Count(int64(f.Peak)), quantity.Count(f.Limit))
 	j.advise("raise the limit: ulimit -n, LimitNOFILE= of systemd, or nofile of the container; or bound the load with --connections")

@@ -142,6 +142,18 @@ func TestVerdict(t *testing.T) {
 			},
 		},
 		{
+			"files of the host", closedLoop,
+			[]func(*record.Run){fails(record.OutcomeNoFD, 1000), fails(record.OutcomeNoMemory, 234), func(r *record.Run) {
+				r.Pressure.Fds = record.Fds{Peak: 128, Limit: 20_000}
+				r.Pressure.Files = record.Gauge{Peak: 2_455_729, Limit: 2_466_193}
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitFds,
+				Reasons:   []string{"1,234 attempts found no free file, or no memory for one: 2,455,729 were open on the whole host, which may have 2,466,193 (fs.file-max)"},
+				Advice:    []string{"raise fs.file-max, end what else holds files open, or bound the load with --connections: a socket is a file, a direct descriptor too"},
+			},
+		},
+		{
 			"descriptors of the server", closedLoop,
 			[]func(*record.Run){func(r *record.Run) {
 				r.Server.AcceptErrors = map[string]int64{"EMFILE": 1200, "ENFILE": 34, "ENOBUFS": 5}

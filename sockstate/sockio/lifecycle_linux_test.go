@@ -96,10 +96,17 @@ func testAllocations(t *testing.T, f newLoop) {
 }
 
 func BenchmarkLifecycle(b *testing.B) {
-	c := newLifecycles(b, NewEpoll, 16)
-	c.run(1000)
-	b.ReportAllocs()
-	b.ResetTimer()
-	c.run(b.N)
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "lifecycles/s")
+	for name, f := range map[string]newLoop{"epoll": NewEpoll, "uring": NewUring} {
+		b.Run(name, func(b *testing.B) {
+			if name == "uring" {
+				needRing(b)
+			}
+			c := newLifecycles(b, f, 16)
+			c.run(1000)
+			b.ReportAllocs()
+			b.ResetTimer()
+			c.run(b.N)
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "lifecycles/s")
+		})
+	}
 }

@@ -15,8 +15,8 @@ const (
 	// request to be cancelled (io_uring_ctx_alloc: 128 lists for 4096), which a mass close does for
 	// each socket; more leave fewer places to multishot accept, see acceptor.
 	minCompletions, maxCompletions = 256, 4096
-	// maxTable is the most places that a ring's table may have (IORING_MAX_FIXED_FILES).
-	maxTable = 1 << 20
+	// maxTable bounds a ring's table where RLIMIT_NOFILE hardly does: the kernel fills it with zeros.
+	maxTable = 1 << 16
 
 	uringBuffer  = 16 << 10
 	uringBuffers = 256 // a power of two

@@ -112,10 +112,14 @@ func (l *uring) submit(r *uringRing, sleep int64) error {
 		r.entered = Now()
 		l.note(q, r.entered)
 	}
-	if e := r.Enter(sleep); e != 0 {
+	switch e := r.Enter(sleep); e {
+	case 0:
+		return nil
+	case unix.EBADR:
+		return lostError(r.Lost())
+	default:
 		return &Error{Call: "io_uring_enter", Errno: e}
 	}
-	return nil
 }
 
 // note marks the sockets of which a request is about to be submitted, the first of q, or will be later.

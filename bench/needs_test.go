@@ -289,7 +289,8 @@ func TestHostWarnings(t *testing.T) {
 	}{
 		{"nothing", planOf(1000, nil), nil, nil},
 		{
-			"orphans", planOf(100_000, plateau), sockstate.Counters{"TcpExtTCPAbortOnMemory": 5123},
+			"orphans", planOf(100_000, plateau),
+			sockstate.Counters{"TcpExtTCPAbortOnMemory": 5123},
 			[]string{"pressure.orphans: the kernel reset 5,123 connections instead of closing them, for there were too many orphans at once (tcp_max_orphans is 131,072 for the whole host, and a slow one counts double) or TCP's memory was full; --close-rate paces a mass close"},
 		},
 		{"a mass close that went well", planOf(100_000, plateau), nil, nil},

@@ -195,6 +195,12 @@ func (j *judgement) memory() bool {
 	if n == 0 && !full {
 		return false
 	}
+	if !full && j.r.Plan.Engine == "uring" {
+		// A ring's memory counts to the user's locked memory (io_create_region), but for CAP_IPC_LOCK.
+		j.limit(record.LimitMemory, false, "%s attempts failed with ENOBUFS or ENOMEM: the kernel had no memory for a socket, or for one more of io_uring's rings, which for anybody but root RLIMIT_MEMLOCK bounds", quantity.Count(n))
+		j.advise("raise the limit (ulimit -l), choose --engine epoll, or hold fewer connections")
+		return true
+	}
 	j.limit(record.LimitMemory, false, "TCP's buffers held %s of the %s that tcp_mem allows; %s attempts failed with ENOBUFS or ENOMEM",
 		quantity.Bytes(m.TCPPeakBytes), quantity.Bytes(m.TCPLimitBytes), quantity.Count(n))
 	j.advise("raise net.ipv4.tcp_mem (pages, of the whole host), or hold fewer connections")

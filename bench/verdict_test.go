@@ -177,6 +177,18 @@ func TestVerdict(t *testing.T) {
 			},
 		},
 		{
+			"memory for rings", closedLoop,
+			[]func(*record.Run){fails(record.OutcomeNoMemory, 3), func(r *record.Run) {
+				r.Plan.Engine = "uring"
+				r.Pressure.Memory = record.Memory{TCPPeakBytes: 1 << 30, TCPLimitBytes: 2 << 30}
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitMemory,
+				Reasons:   []string{"3 attempts failed with ENOBUFS or ENOMEM: the kernel had no memory for a socket, or for one more of io_uring's rings, which for anybody but root RLIMIT_MEMLOCK bounds"},
+				Advice:    []string{"raise the limit (ulimit -l), choose --engine epoll, or hold fewer connections"},
+			},
+		},
+		{
 			"connection tracking", closedLoop,
 			[]func(*record.Run){func(r *record.Run) { r.Pressure.Conntrack = &record.Gauge{Peak: 262_144, Limit: 262_144} }},
 			record.Verdict{

@@ -10,7 +10,12 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-const settlePoll = 10 * time.Millisecond
+const (
+	settlePoll = 10 * time.Millisecond
+	// settleCensuses is how many censuses there is time for at least, however long one takes: with a million
+	// connections it is seconds, and to see that nothing moves takes two.
+	settleCensuses = 4
+)
 
 // settleDown waits until what the load left behind is where it stays, so that the
 // counters can be compared, and then, where that was asked for, until it is gone.
@@ -24,6 +29,7 @@ func (e *experiment) settleDown(ctx context.Context) {
 	minis := -1                              // of the census before, if nothing else moved in it
 	for observed := s.observe(); observed; { // where it is not, the sampler has warned
 		since := time.Since(from)
+		limit = max(limit, settleCensuses*s.sample.Took)
 		left := e.left()
 		st.ElapsedS = since.Seconds()
 		// A FIN_WAIT_2 minisocket may wait for a FIN that never comes, or for one under way that the

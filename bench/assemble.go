@@ -96,7 +96,7 @@ func (e *experiment) addPlan(r *record.Run) (err error) {
 		}
 	}
 	if s := e.cfg.Server; s != nil {
-		r.Plan.ServerWorkers = s.Workers
+		r.Plan.ServerWorkers, r.Plan.CPUs = s.Workers, e.cpus
 		st := e.ended
 		r.Server = &record.Server{
 			Listeners: max(s.Listeners, 1), Backlog: s.Backlog,

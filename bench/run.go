@@ -24,6 +24,7 @@ type experiment struct {
 	// backend drives the sockets of both ends; why is the reason that it is not a better one.
 	backend sockio.Backend
 	why     string
+	cpus    []int // of the workers of each side; empty: the scheduler's choice
 	needs   record.Needs
 	watch   *observe.Observer
 
@@ -83,8 +84,9 @@ func (e *experiment) prepare() (err error) {
 	if c.OnNeeds != nil {
 		c.OnNeeds(&e.needs)
 	}
+	e.cpus = c.shareCPUs()
 	if c.Server != nil {
-		c.Server.Slots, c.Server.Backend = srv, e.backend
+		c.Server.Slots, c.Server.Backend, c.Server.CPUs = srv, e.backend, e.cpus
 		if err := e.serve(); err != nil {
 			return err
 		}
@@ -115,7 +117,7 @@ func (e *experiment) prepare() (err error) {
 	if err != nil {
 		return err
 	}
-	e.load, err = loadgen.New(loadgen.Config{Plan: c.Plan, Namespace: e.clientNS(), Slots: load, Backend: e.backend})
+	e.load, err = loadgen.New(loadgen.Config{Plan: c.Plan, Namespace: e.clientNS(), Slots: load, Backend: e.backend, CPUs: e.cpus})
 	return err
 }
 

@@ -19,6 +19,8 @@ type Config struct {
 	Namespace *sockio.Namespace
 	// Backend makes the workers' loops; zero: epoll.
 	Backend sockio.Backend
+	// CPUs keeps worker i on CPUs[i], where it is not empty.
+	CPUs []int
 	// Slots bounds the connections open at once, over all workers: what the
 	// descriptors allow. Open loop without a cap needs it; 0 means the plan's connections.
 	Slots int

@@ -80,6 +80,11 @@ func (w *worker) open(cfg *Config) (err error) {
 		return err
 	}
 	w.thread = sockio.ThreadID()
+	if len(cfg.CPUs) > 0 {
+		if err := sockio.RunOn(cfg.CPUs[w.id]); err != nil {
+			return err
+		}
+	}
 	thrifty := !w.onSchedule()
 	if thrifty {
 		sockio.YieldToOthers()

@@ -39,6 +39,9 @@ type Config struct {
 	Namespace *sockio.Namespace
 	// Backend makes the workers' loops; zero: epoll.
 	Backend sockio.Backend
+	// CPUs keeps worker i on CPUs[i], where it is not empty, and gives its listeners the connections that
+	// arrive there.
+	CPUs []int
 	// Slots bounds the connections open at once at each worker: SO_REUSEPORT deals them out unevenly. 0 means 1024.
 	Slots int
 }
@@ -84,6 +87,8 @@ func (c *Config) Validate() error {
 		return &ConfigError{"workers", fmt.Sprint(c.Workers), "want 0 (automatic) to 1024"}
 	case c.Requests < 0 || c.Requests > 1<<30:
 		return &ConfigError{"requests", fmt.Sprint(c.Requests), "want 1 to 1073741824"}
+	case len(c.CPUs) > 0 && len(c.CPUs) < c.Workers:
+		return &ConfigError{"workers", fmt.Sprint(c.Workers), fmt.Sprintf("there are CPUs for %d", len(c.CPUs))}
 	case c.Slots < 0:
 		return &ConfigError{"connections", fmt.Sprint(c.Slots), "want room for at least 1"}
 	case c.Hold < 0 || c.Hold > maxHold:

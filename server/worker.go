@@ -83,6 +83,9 @@ func (w *worker) open(listeners []*sockio.Listener) (err error) {
 		return err
 	}
 	w.thread = sockio.ThreadID()
+	if err := w.stay(listeners); err != nil {
+		return err
+	}
 	sockio.YieldToOthers()
 	w.loop, err = w.cfg.Backend.New(sockio.Config{Slots: len(w.conns), Handler: w, GivesWay: true})
 	if err != nil {
@@ -95,6 +98,20 @@ func (w *worker) open(listeners []*sockio.Listener) (err error) {
 		}
 	}
 	return nil
+}
+
+// stay keeps the worker on its CPU, if it has one, and has its listeners prefer it.
+func (w *worker) stay(listeners []*sockio.Listener) error {
+	if len(w.cfg.CPUs) == 0 {
+		return nil
+	}
+	cpu := w.cfg.CPUs[w.id]
+	for _, ln := range listeners {
+		if err := ln.PreferCPU(cpu); err != nil {
+			return err
+		}
+	}
+	return sockio.RunOn(cpu)
 }
 
 // run serves until it is told to stop.

@@ -137,6 +137,8 @@ type Plan struct {
 	EngineReason string `json:"engine_reason,omitempty"`
 	// ServerWorkers is 0 where the target was not ours.
 	ServerWorkers int `json:"server_workers,omitempty"`
+	// CPUs are those that worker i of either side stayed on, empty if the scheduler chose.
+	CPUs []int `json:"cpus,omitempty"`
 	// Command is the command line as typed.
 	Command []string `json:"command,omitempty"`
 }

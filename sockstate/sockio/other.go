@@ -31,6 +31,15 @@ func Listen(netip.AddrPort, ListenConfig) (*Listener, error) { return nil, ErrNe
 // Close needs Linux.
 func (l *Listener) Close() error { return ErrNeedsLinux }
 
+// PreferCPU needs Linux.
+func (l *Listener) PreferCPU(int) error { return ErrNeedsLinux }
+
+// AllowedCPUs needs Linux.
+func AllowedCPUs() ([]int, error) { return nil, ErrNeedsLinux }
+
+// RunOn needs Linux.
+func RunOn(int) error { return ErrNeedsLinux }
+
 // ThreadID is 0 where it is not known.
 func ThreadID() int { return 0 }
 

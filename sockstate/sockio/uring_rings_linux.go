@@ -12,9 +12,9 @@ const (
 	// uringBatch is how many requests one system call takes.
 	uringBatch = 128
 	// Completions that a ring keeps. Their number also sizes the table in which the kernel looks for a
-	// request to be cancelled (io_uring_ctx_alloc: 128 lists for 4096), which a mass close does for
+	// request to be cancelled (io_uring_ctx_alloc: 64 lists for 2048), which a mass close does for
 	// each socket; more leave fewer places to multishot accept, see acceptor.
-	minCompletions, maxCompletions = 256, 4096
+	minCompletions, maxCompletions = 256, 2048
 	// maxTable bounds a ring's table where RLIMIT_NOFILE hardly does: the kernel fills it with zeros.
 	maxTable = 1 << 16
 

@@ -1,0 +1,41 @@
+package sockio
+
+import (
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// AllowedCPUs lists the CPUs that this process may run on.
+func AllowedCPUs() ([]int, error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return nil, &Error{Call: "sched_getaffinity", Errno: err.(Errno)}
+	}
+	cpus := make([]int, 0, runtime.NumCPU())
+	for i := 0; len(cpus) < set.Count(); i++ {
+		if set.IsSet(i) {
+			cpus = append(cpus, i)
+		}
+	}
+	return cpus, nil
+}
+
+// RunOn keeps the calling thread on one CPU, for life.
+func RunOn(cpu int) error {
+	var set unix.CPUSet
+	set.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return &Error{Call: "sched_setaffinity", Errno: err.(Errno)}
+	}
+	return nil
+}
+
+// PreferCPU gives the listener, of those that share its address, the connections whose SYN is handled on
+// a CPU (SO_INCOMING_CPU; by reuseport_select_sock since Linux 6.2). Across loopback that is the CPU that connects.
+func (l *Listener) PreferCPU(cpu int) error {
+	if err := unix.SetsockoptInt(l.FD, unix.SOL_SOCKET, unix.SO_INCOMING_CPU, cpu); err != nil {
+		return &Error{Call: "setsockopt SO_INCOMING_CPU", On: l.Addr.String(), Errno: err.(Errno)}
+	}
+	return nil
+}

@@ -15,6 +15,7 @@ type sampler struct {
 	e        *experiment
 	sample   observe.Sample
 	observed time.Time // the end of the last census
+	held     bool      // a census was begun while a plateau held all
 	last     loadgen.Snapshot
 	counters sockstate.Counters
 	timeline []record.Interval
@@ -107,10 +108,12 @@ func (s *sampler) interval(phase string) (observed bool) {
 		iv.Phase = s.phase(&snap)
 	}
 	s.addLoad(&iv, &snap)
-	if phase == "" && !snap.Done && !s.censusIsDue() {
+	holding := snap.Holding && !s.held
+	if phase == "" && !snap.Done && !holding && !s.censusIsDue() {
 		s.cost.SkippedTicks++
 	} else if observed = s.observe(); observed {
 		s.addCensus(&iv)
+		s.held = s.held || holding
 	}
 	if s.slabs != observe.Unknown {
 		s.slabPeak = max(s.slabPeak, e.watch.Slabs()-s.slabs)
@@ -176,9 +179,9 @@ func (s *sampler) addLoad(iv *record.Interval, snap *loadgen.Snapshot) {
 	s.last.Interval = nil
 }
 
-// restsPerCensus bounds the census's share of a CPU to a quarter: with a million connections one takes seconds,
+// restsPerCensus bounds the census's share of a CPU to a tenth: with a million connections one takes seconds,
 // which the load on the same CPUs would miss.
-const restsPerCensus = 3
+const restsPerCensus = 9
 
 func (s *sampler) censusIsDue() bool {
 	return time.Since(s.observed) >= restsPerCensus*s.sample.CPU

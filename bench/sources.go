@@ -69,9 +69,14 @@ func (c *Config) sourceCount(f *host.Facts) int {
 			each = int64(c.portsOf(g, f)/parities) * int64(max(len(g.Targets), 1))
 		}
 	}
-	if each == 0 {
+	switch {
+	case each == 0:
 		return 0
+	case held <= each:
+		return min(int(held), 1)
 	}
+	// Half of them: the fuller an address is, the longer the search for a free port takes.
+	each = max(each/2, 1)
 	return int((held + each - 1) / each)
 }
 

@@ -80,6 +80,8 @@ type Snapshot struct {
 	// Interval holds the lifecycle times since the last snapshot.
 	Interval *hdrhistogram.Histogram
 	Warmup   bool
+	// Holding is set while a plateau holds all that it could open.
+	Holding bool
 	// Closing is set when no lifecycle starts any more, Done when every one is over.
 	Closing, Done bool
 }
@@ -321,6 +323,11 @@ func (g *Generator) Snapshot() Snapshot {
 		s.Open += last.open
 		s.Warmup = s.Warmup || last.warm
 		s.Closing = s.Closing && last.late
+	}
+	now := sockio.Now()
+	for _, g := range g.workers[0].groups {
+		from := g.shared.closeFrom.Load()
+		s.Holding = s.Holding || from != 0 && now < from
 	}
 	return s
 }

@@ -3,6 +3,9 @@ package bench
 import (
 	"fmt"
 	"math"
+	"os"
+	"slices"
+	"sort"
 
 	"lastack/bench/quantity"
 	"lastack/loadgen"
@@ -14,11 +17,20 @@ import (
 const slotsAtMost = 1 << 20
 
 // divide says how many connections the load, and each worker of the server, may have open. limit is RLIMIT_NOFILE.
+// Where b was chosen automatically and its rings find no memory, but descriptors suffice, it makes epoll the Backend.
 func (c *Config) divide(b sockio.Backend, limit int64) (load, server int, err error) {
 	if b.Descriptors {
 		return c.divideFds(limit)
 	}
-	return c.divideRings(limit)
+	load, server, err = c.divideRings(limit)
+	if err != nil || b.Name != ringsName {
+		return load, server, err
+	}
+	memory, bound, err := lockable()
+	if err != nil || !bound {
+		return load, server, err
+	}
+	return c.fitRings(load, server, limit, memory)
 }
 
 // planned is the sum of what the groups ask for; uncapped is set where one of them leaves it open.
@@ -148,4 +160,100 @@ func (c *Config) serverSlots(connections int) int {
 		n = max(n, slotsAtMost)
 	}
 	return n
+}
+
+const (
+	// ringsName is the backend whose rings are charged against RLIMIT_MEMLOCK.
+	ringsName = "uring"
+	// triedRings is what the ring by which the kernel was tried may still be charged with: it goes a little
+	// after it was closed.
+	triedRings = 16 << 10
+)
+
+// ringMemory is how many rings the load and the server have when so many connections are open at once, and what they
+// are charged with. load and server are what divide gives: slots that nobody uses have no ring.
+func (c *Config) ringMemory(connections, load, server int, limit int64) (rings int, bytes int64) {
+	nofile := int(min(limit, math.MaxInt32))
+	add := func(loops, slots, used int, accepts bool) {
+		n, b := sockio.RingMemory(slots, used, nofile, accepts)
+		rings += loops * n
+		bytes += int64(loops) * b
+	}
+	workers := max(c.Plan.Workers, 1)
+	each := (connections + workers - 1) / workers
+	slots := (load + workers - 1) / workers
+	for i := range c.Plan.Groups {
+		if c.Plan.Groups[i].OpenLoop() {
+			slots = load // each worker has room for all, and uses its share
+		}
+	}
+	add(workers, slots, each, false)
+	if c.Server == nil {
+		return rings, bytes
+	}
+	loops, listeners := max(c.Server.Workers, 1), max(c.Server.Listeners, 1)
+	if listeners < loops {
+		// Those that share a listener do not share evenly: all connections may come to one.
+		add(listeners, server, (connections+listeners-1)/listeners, true)
+		add(loops-listeners, server, 1, true)
+		return rings, bytes
+	}
+	add(loops, server, (connections*((listeners+loops-1)/loops)+listeners-1)/listeners, true)
+	return rings, bytes
+}
+
+// fitRings is divide where memory bounds the rings, in bytes: load and server are what the descriptors allow.
+func (c *Config) fitRings(load, server int, limit, memory int64) (int, int, error) {
+	left := memory - triedRings
+	connections := min(c.openAtOnce(), max(load, 1))
+	rings, bytes := c.ringMemory(connections, load, server, limit)
+	if bytes <= left {
+		return load, server, nil
+	}
+	lacks := fmt.Sprintf("needs %s %s of io_uring, charged with %s, and RLIMIT_MEMLOCK allows all processes of this user %s together",
+		quantity.Count(int64(rings)), plural(int64(rings), "ring", "rings"), quantity.Bytes(bytes), quantity.Bytes(memory))
+	page := int64(os.Getpagesize())
+	remedy := fmt.Sprintf("raise it (ulimit -l %d)", (bytes+triedRings+page-1)/page*page>>10)
+	fdLoad, fdServer, err := c.divideFds(limit)
+	if err == nil && slices.Contains([]string{"", "auto"}, c.Engine) {
+		c.Backend, _, err = sockio.Choose("epoll")
+		c.BackendReason = fmt.Sprintf("--connections %s %s: %s", quantity.Count(int64(connections)), lacks, remedy)
+		return fdLoad, fdServer, err
+	}
+	if err == nil {
+		remedy += ", take --engine auto"
+	}
+	most := sort.Search(connections, func(n int) bool {
+		slots, room := c.slotsFor(n + 1)
+		_, bytes := c.ringMemory(n+1, slots, room, limit)
+		return bytes > left
+	})
+	if err != nil && c.Engine != ringsName {
+		most = max(most, c.freeFds(limit)/int(c.ends())) // with epoll
+	}
+	if most > 0 {
+		remedy += ", or ask for at most " + quantity.Count(int64(most))
+	}
+	flag, value := "connections", quantity.Count(int64(connections))
+	if _, uncapped := c.planned(); uncapped {
+		flag, value = "hold", c.Plan.Groups[0].Hold.String()
+	}
+	return 0, 0, &RefusedError{flag, value, lacks + ": " + remedy}
+}
+
+// slotsFor is what divide would give a plan of so many connections.
+func (c *Config) slotsFor(connections int) (load, server int) {
+	if c.Server == nil {
+		return connections, 0
+	}
+	return connections, c.serverSlots(connections)
+}
+
+// openAtOnce is how many connections the plan has open at once, as far as it tells.
+func (c *Config) openAtOnce() int {
+	sum := int64(0)
+	for i := range c.Plan.Groups {
+		sum += max(c.open(&c.Plan.Groups[i]), 1)
+	}
+	return int(min(sum, math.MaxInt32))
 }

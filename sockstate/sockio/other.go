@@ -13,6 +13,9 @@ func NewUring(Config) (Loop, error) { return nil, ErrNeedsLinux }
 // ProbeRing needs Linux.
 func ProbeRing() error { return ErrNeedsLinux }
 
+// RingMemory is of no use: there are no rings.
+func RingMemory(int, int, int, bool) (rings int, bytes int64) { return 0, 0 }
+
 // Listener is a listening socket.
 type Listener struct {
 	FD   int
@@ -45,6 +48,9 @@ func ThreadID() int { return 0 }
 
 // OnOwnThread calls f.
 func OnOwnThread(f func() error) error { return f() }
+
+// BePrompt does nothing.
+func BePrompt() {}
 
 // YieldToOthers does nothing.
 func YieldToOthers() {}

@@ -2,6 +2,8 @@ package sockio
 
 import (
 	"math/bits"
+	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -26,6 +28,46 @@ const (
 func completions(places int) uint32 {
 	n := uint32(1) << (bits.Len(uint(max(places/4, 1))) - 1)
 	return min(max(n, minCompletions), maxCompletions)
+}
+
+// RingMemory is how many rings a loop of NewUring has once so many of its slots have been used at the
+// same time, and what they take of RLIMIT_MEMLOCK, in bytes. nofile is RLIMIT_NOFILE, which bounds a ring's table.
+// accepts is set for a loop that gives its slots out by accepting: it makes a ring
+// before the others are full (see acceptor).
+//
+// A ring is charged with its two queues and its list of buffers, in pages: 12 of them where its table has
+// 8192 places or more, at least 5. They count together for all rings of all processes of a user who lacks
+// CAP_IPC_LOCK over the first user namespace (io_uring_create, __io_account_mem); nobody else is charged. A ring that was closed
+// is charged until the kernel has taken it down, a little later.
+func RingMemory(slots, used, nofile int, accepts bool) (rings int, bytes int64) {
+	slots = max(slots, 1)
+	table := max(min(slots, nofile, maxTable), 1)
+	if used = min(max(used, 1), slots); accepts {
+		rings = used/max(table-int(completions(table))-1, 1) + 1
+	} else {
+		rings = (used + table - 1) / table
+	}
+	rings = min(rings, (slots+table-1)/table)
+	for i := range rings {
+		bytes += ringBytes(min(slots-i*table, table))
+	}
+	return rings, bytes
+}
+
+// ringBytes is what a ring with so many places is charged with.
+func ringBytes(places int) int64 {
+	const (
+		header = 64 // at least, before the completions (struct io_rings)
+		cqe    = int64(unsafe.Sizeof(ring.CQE{}))
+		sqe    = int64(unsafe.Sizeof(ring.SQE{}))
+		buffer = 16 // struct io_uring_buf
+	)
+	page := int64(os.Getpagesize())
+	sum := int64(0)
+	for _, size := range []int64{header + cqe*int64(completions(places)), sqe * uringBatch, buffer * uringBuffers} {
+		sum += (size + page - 1) / page * page
+	}
+	return sum
 }
 
 // grow adds a ring.

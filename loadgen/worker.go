@@ -88,6 +88,8 @@ func (w *worker) open(cfg *Config) (err error) {
 	thrifty := !w.onSchedule()
 	if thrifty {
 		sockio.YieldToOthers()
+	} else {
+		sockio.BePrompt()
 	}
 	w.loop, err = cfg.Backend.New(sockio.Config{Slots: len(w.conns), Handler: w, GivesWay: thrifty})
 	return err

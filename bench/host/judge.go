@@ -26,9 +26,6 @@ const (
 	fewConntrack = 65536
 	littleMemory = 1 << 30
 	slowClockNs  = 400 // a system call; a clock read in user space (vDSO) is below 100
-
-	// opFixedFDInstall is IORING_OP_FIXED_FD_INSTALL, Linux 6.8: the newest operation that DESIGN's ring needs.
-	opFixedFDInstall = 54
 )
 
 // Judge says what the facts and features mean for a load. It is pure.
@@ -86,19 +83,15 @@ func (j *judge) limits() {
 			quantity.Bytes(memory), of, quantity.Count(twoDigits(memory/(2*SocketBytes))), 2.0*SocketBytes/1000),
 		"keep -c well below that: a host short of memory kills processes")
 
-	hard := int64(min(f.NoFileHard, 1<<62))
-	j.say("descriptors", degradedIf(hard < fewFiles),
-		fmt.Sprintf("%s (RLIMIT_NOFILE): %s connections at once with the embedded server, %s to a target",
-			quantity.Count(hard), quantity.Count(max(0, hard-ownFiles)/2), quantity.Count(max(0, hard-ownFiles))),
-		"raise the hard limit: LimitNOFILE= in a systemd unit, --ulimit nofile= for a container, hard nofile in limits.conf for a login"+
-			j.atMost("fs.nr_open"))
+	j.descriptors()
+	j.rings()
 
 	if limit, ok := f.Sysctl("fs.file-max"); ok {
 		detail, low := fmt.Sprintf("%s open on the whole host, no limit worth the name (fs.file-max)", quantity.Count(f.Usage.Files)), false
 		if limit < 1<<40 {
 			left := limit - f.Usage.Files
 			detail = fmt.Sprintf("%s of %s open on the whole host (fs.file-max)", quantity.Count(f.Usage.Files), quantity.Count(limit))
-			low = left < 2*min(hard, fewFiles)
+			low = left < 2*min(int64(min(f.NoFileHard, 1<<62)), fewFiles)
 		}
 		j.say("open files", degradedIf(low), detail, "raise fs.file-max")
 	}

@@ -46,13 +46,12 @@ func (j *judge) kernel() {
 	j.feature("slab figures", k.Slabinfo, Degraded, "/proc/slabinfo: the memory of the socket structures",
 		"the memory of the socket structures goes unseen", needs{denied: "run as root", unsupported: "a kernel with CONFIG_SLUB_DEBUG"})
 
-	ring := k.IOUring
-	if ring.Answer == Supported && ring.N < opFixedFDInstall {
-		j.say("io_uring", Degraded, fmt.Sprintf("allowed, but old: its last operation is %d, wanted %d%s", ring.N, opFixedFDInstall, notYet),
-			"Linux 6.8 or newer")
+	const fallback = "epoll drives the sockets, slower, and each takes a descriptor"
+	if ring := k.IOUring; ring.Answer == Supported && !j.hasRings() {
+		j.say("io_uring", Degraded, fmt.Sprintf("too old, its last operation is %d, wanted %d: %s", ring.N, opBind, fallback), "Linux 6.11 or newer")
 	} else {
-		j.feature("io_uring", ring, Degraded, fmt.Sprintf("allowed, operations up to %d%s", ring.N, notYet), "epoll does the work"+notYet,
-			needs{denied: j.ringRemedy(), unsupported: "a kernel with CONFIG_IO_URING"})
+		j.feature("io_uring", ring, Degraded, fmt.Sprintf("drives the sockets (operations up to %d)", ring.N), fallback,
+			needs{denied: j.ringRemedy(), unsupported: "a kernel with CONFIG_IO_URING, Linux 6.11 or newer"})
 	}
 	j.feature("eBPF", k.BPF, Degraded, "tracing programs load"+notYet, "no trace of state changes"+notYet,
 		needs{denied: j.bpfRemedy(), unsupported: "a kernel with CONFIG_BPF_SYSCALL and CONFIG_BPF_EVENTS"})

@@ -104,6 +104,12 @@ func TestJudge(t *testing.T) {
 			}
 			f.Usage = Usage{Files: 90000, Orphans: 4000, TimeWait: 4096, TCPPages: 250, Conntrack: 60000}
 		}},
+		{"old io_uring", func(f *Facts, k *Features) {
+			f.Kernel, f.UID, f.Capabilities, f.NoFileHard = "6.8.0", 1000, nil, 20_000
+			k.IOUring.N = 54
+		}},
+		{"few places", func(f *Facts, _ *Features) { f.UID, f.Capabilities, f.NoFileHard = 1000, nil, 512 }},
+		{"no charge for rings", func(f *Facts, _ *Features) { f.Capabilities = append(f.Capabilities, "ipc_lock") }},
 		{"nothing readable", func(f *Facts, _ *Features) { f.Sysctls = nil }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

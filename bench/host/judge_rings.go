@@ -1,0 +1,75 @@
+package host
+
+import (
+	"fmt"
+	"math"
+	"sort"
+
+	"lastack/bench/quantity"
+	"lastack/sockstate/sockio"
+)
+
+const (
+	// opBind is IORING_OP_BIND, Linux 6.11: the newest operation that the engine needs (sockio.ProbeRing).
+	opBind = 56
+	// fewPlaces is a table so small that rings take more descriptors and memory than they should.
+	fewPlaces = 1024
+	// serverSlack is what the embedded server's loops have beyond their connections.
+	serverSlack = 4096
+)
+
+// hasRings reports whether --engine auto takes io_uring.
+func (j *judge) hasRings() bool {
+	return j.features.IOUring.Answer == Supported && j.features.IOUring.N >= opBind
+}
+
+// descriptors says what RLIMIT_NOFILE bears: with io_uring it bounds the table of each ring, not the
+// sockets of all together.
+func (j *judge) descriptors() {
+	hard := int64(min(j.facts.NoFileHard, 1<<62))
+	with, to := quantity.Count(max(0, hard-ownFiles)/2), quantity.Count(max(0, hard-ownFiles))
+	remedy := "raise the hard limit: LimitNOFILE= in a systemd unit, --ulimit nofile= for a container, hard nofile in limits.conf for a login" +
+		j.atMost("fs.nr_open")
+	if !j.hasRings() {
+		j.say("descriptors", degradedIf(hard < fewFiles),
+			fmt.Sprintf("%s (RLIMIT_NOFILE): %s connections at once with the embedded server, %s to a target", quantity.Count(hard), with, to), remedy)
+		return
+	}
+	j.say("descriptors", degradedIf(hard < fewPlaces),
+		fmt.Sprintf("%s (RLIMIT_NOFILE): bounds the table of each ring of io_uring, not the connections; with --engine epoll %s at once with the embedded server, %s to a target",
+			quantity.Count(hard), with, to), remedy)
+}
+
+// rings says what the queues of the rings are charged with.
+func (j *judge) rings() {
+	if !j.hasRings() {
+		return
+	}
+	f := j.facts
+	if f.InitialUserNS && f.Can("ipc_lock") {
+		j.say("ring memory", OK, "rings of io_uring are not charged against RLIMIT_MEMLOCK (CAP_IPC_LOCK): memory bounds the connections", "")
+		return
+	}
+	const memory = 1 << 20
+	places := int(min(f.NoFileHard, math.MaxInt32))
+	_, each := sockio.RingMemory(places, 1, places, false)
+	j.say("ring memory", OK,
+		fmt.Sprintf("a full ring takes %s of RLIMIT_MEMLOCK (ulimit -l), which all processes of a user share: %s bear about %s connections at once with the embedded server, %s to a target",
+			quantity.Bytes(each), quantity.Bytes(memory),
+			quantity.Count(twoDigits(mostInRings(places, f.CPUs, memory, true))), quantity.Count(twoDigits(mostInRings(places, f.CPUs, memory, false)))), "")
+}
+
+// mostInRings is how many connections the rings of so many loops hold in so many bytes of RLIMIT_MEMLOCK: the
+// load's, and with server as many loops of the embedded server. nofile bounds a ring's table.
+func mostInRings(nofile, loops int, memory int64, server bool) int64 {
+	loops = max(loops, 1)
+	return int64(sort.Search(1<<24, func(n int) bool {
+		each := n/loops + 1
+		_, bytes := sockio.RingMemory(each, each, nofile, false)
+		if server {
+			_, more := sockio.RingMemory(each+each/4+serverSlack, each, nofile, true)
+			bytes += more
+		}
+		return bytes*int64(loops) > memory
+	}))
+}

@@ -16,6 +16,8 @@ const (
 	fewPlaces = 1024
 	// serverSlack is what the embedded server's loops have beyond their connections.
 	serverSlack = 4096
+	// triedRings is what a ring by which the kernel was tried may still be charged with.
+	triedRings = 16 << 10
 )
 
 // hasRings reports whether --engine auto takes io_uring.
@@ -70,6 +72,6 @@ func mostInRings(nofile, loops int, memory int64, server bool) int64 {
 			_, more := sockio.RingMemory(each+each/4+serverSlack, each, nofile, true)
 			bytes += more
 		}
-		return bytes*int64(loops) > memory
+		return bytes*int64(loops) > memory-triedRings
 	}))
 }

@@ -16,8 +16,8 @@ const (
 	fewPlaces = 1024
 	// serverSlack is what the embedded server's loops have beyond their connections.
 	serverSlack = 4096
-	// triedRings is what a ring by which the kernel was tried may still be charged with.
-	triedRings = 16 << 10
+	// triedRings is what the rings by which the kernel was tried may still be charged with.
+	triedRings = 48 << 10
 )
 
 // hasRings reports whether --engine auto takes io_uring.

@@ -71,11 +71,11 @@ func (e *experiment) prepare() (err error) {
 	if err := c.chooseBackend(); err != nil {
 		return err
 	}
-	e.backend, e.why = c.Backend, c.BackendReason
-	load, srv, err := c.divide(e.backend, int64(e.facts.NoFileSoft))
+	load, srv, err := c.divide(c.Backend, int64(e.facts.NoFileSoft))
 	if err != nil {
 		return err
 	}
+	e.backend, e.why = c.Backend, c.BackendReason
 	c.spread(e.facts)
 	e.needs = c.needs(e.facts)
 	if err := c.checkPorts(e.facts); err != nil {

@@ -45,6 +45,8 @@ type Facts struct {
 	// NoFileSoft and NoFileHard are RLIMIT_NOFILE. The Go runtime raises soft to hard at start.
 	NoFileSoft uint64 `json:"nofile_soft"`
 	NoFileHard uint64 `json:"nofile_hard"`
+	// MemLock is RLIMIT_MEMLOCK, soft, in bytes: it bounds the rings of io_uring of a user without CAP_IPC_LOCK.
+	MemLock uint64 `json:"memlock"`
 	// Clock is the kernel's clock source, ClockNs the cost of one reading, best of many.
 	Clock   string `json:"clock"`
 	ClockNs int64  `json:"clock_ns"`

@@ -42,6 +42,10 @@ func Read() (*Facts, error) {
 		return nil, &ReadError{What: "RLIMIT_NOFILE", Err: err}
 	}
 	f.NoFileSoft, f.NoFileHard = lim.Cur, lim.Max
+	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &lim); err != nil {
+		return nil, &ReadError{What: "RLIMIT_MEMLOCK", Err: err}
+	}
+	f.MemLock = lim.Cur
 
 	ns, err := sockio.CurrentNamespace()
 	if err != nil {

@@ -14,6 +14,8 @@ const (
 	opBind = 56
 	// fewPlaces is a table so small that rings take more descriptors and memory than they should.
 	fewPlaces = 1024
+	// enoughInRings is a number of connections that most loads stay below.
+	enoughInRings = 100_000
 	// serverSlack is what the embedded server's loops have beyond their connections.
 	serverSlack = 4096
 	// triedRings is what the rings by which the kernel was tried may still be charged with.
@@ -52,13 +54,18 @@ func (j *judge) rings() {
 		j.say("ring memory", OK, "rings of io_uring are not charged against RLIMIT_MEMLOCK (CAP_IPC_LOCK): memory bounds the connections", "")
 		return
 	}
-	const memory = 1 << 20
 	places := int(min(f.NoFileHard, math.MaxInt32))
+	if f.MemLock >= math.MaxInt64 {
+		j.say("ring memory", OK, "RLIMIT_MEMLOCK is unlimited: memory bounds the connections", "")
+		return
+	}
+	memory := int64(f.MemLock)
 	_, each := sockio.RingMemory(places, 1, places, false)
-	j.say("ring memory", OK,
-		fmt.Sprintf("a full ring takes %s of RLIMIT_MEMLOCK (ulimit -l), which all processes of a user share: %s bear about %s connections at once with the embedded server, %s to a target",
-			quantity.Bytes(each), quantity.Bytes(memory),
-			quantity.Count(twoDigits(mostInRings(places, f.CPUs, memory, true))), quantity.Count(twoDigits(mostInRings(places, f.CPUs, memory, false)))), "")
+	with, to := mostInRings(places, f.CPUs, memory, true), mostInRings(places, f.CPUs, memory, false)
+	j.say("ring memory", degradedIf(with < enoughInRings),
+		fmt.Sprintf("%s (RLIMIT_MEMLOCK) for all processes of this user, %s a full ring: io_uring bears about %s connections at once with the embedded server, %s to a target",
+			quantity.Bytes(memory), quantity.Bytes(each), quantity.Count(twoDigits(with)), quantity.Count(twoDigits(to))),
+		"raise the limit (ulimit -l): LimitMEMLOCK= in a systemd unit, --ulimit memlock= for a container, memlock in limits.conf for a login; where it is too low --engine auto takes epoll, if the descriptors suffice")
 }
 
 // mostInRings is how many connections the rings of so many loops hold in so many bytes of RLIMIT_MEMLOCK: the

@@ -3,6 +3,7 @@ package host
 import (
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,7 +20,7 @@ func goodHost() (*Facts, *Features) {
 	f := &Facts{
 		Kernel: "6.18.0", Arch: "x86_64", CPUs: 8, MemoryBytes: 32 << 30, AvailableBytes: 30 << 30, PageBytes: 4096,
 		NetNS: "net:[4026531840]", Capabilities: usefulCapabilities(), InitialUserNS: true,
-		NoFileSoft: 524288, NoFileHard: 524288, Clock: "tsc", ClockNs: 40,
+		NoFileSoft: 524288, NoFileHard: 524288, MemLock: 8 << 20, Clock: "tsc", ClockNs: 40,
 		Sysctls: map[string]string{
 			"net.ipv4.ip_local_port_range":     "32768 60999",
 			"net.ipv4.ip_local_reserved_ports": "",
@@ -108,6 +109,8 @@ func TestJudge(t *testing.T) {
 			f.Kernel, f.UID, f.Capabilities, f.NoFileHard = "6.8.0", 1000, nil, 20_000
 			k.IOUring.N = 54
 		}},
+		{"little memory for rings", func(f *Facts, _ *Features) { f.UID, f.Capabilities, f.MemLock = 1000, nil, 64<<10 }},
+		{"any memory for rings", func(f *Facts, _ *Features) { f.UID, f.Capabilities, f.MemLock = 1000, nil, math.MaxUint64 }},
 		{"few places", func(f *Facts, _ *Features) { f.UID, f.Capabilities, f.NoFileHard = 1000, nil, 512 }},
 		{"no charge for rings", func(f *Facts, _ *Features) { f.Capabilities = append(f.Capabilities, "ipc_lock") }},
 		{"nothing readable", func(f *Facts, _ *Features) { f.Sysctls = nil }},

@@ -15,6 +15,7 @@ import (
 
 	"lastack/sockstate"
 	"lastack/sockstate/sockdiag"
+	"lastack/sockstate/sockio"
 )
 
 // Probe tries every feature. It needs no privilege: what is refused is an answer.
@@ -101,7 +102,15 @@ func tryNFTables() error {
 	return step("NFT_MSG_GETGEN", err)
 }
 
+// tryIOUring asks as --engine auto does, which has a sentence for each refusal.
 func tryIOUring() Feature {
+	if err := sockio.ProbeRing(); err != nil {
+		f := answer(err, unix.EINVAL)
+		if none, ok := errors.AsType[*sockio.NoRingError](err); ok && none.Err == nil {
+			f.Answer = Unsupported // operations are missing
+		}
+		return f
+	}
 	var params [120]byte // struct io_uring_params
 	fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, 2, uintptr(unsafe.Pointer(&params)), 0)
 	if errno != 0 {

@@ -18,6 +18,26 @@ import (
 //
 // RLIMIT_NOFILE bounds each ring's table, so a loop has as many rings as its slots need, made when the
 // first slot of theirs is used. Slot s is place s%table of ring s/table.
+//
+// Times are those of batches: Began is when the batch with the connect was submitted, At when the one
+// with its completion came back. Under a full load a batch is some tens of requests and takes as long as they do.
+//
+// Measured with two client and two server workers on two CPUs, 64 connections, echo:1,1, client:rst, a second each,
+// medians of 7 to 9 rounds against what is here; in brackets CPU time a lifecycle of both sides, here 64 to 68 us:
+//
+//	plain descriptors, epoll               0.78 (88)    io_uring to epoll 1.1 to 1.3 in most rounds
+//	recvs asked for without giving way     0.88 (72)    see lookNow
+//	not keeping a pair on one CPU          0.91 (68)    see bench: it pays here, not with epoll
+//	16, 32 and 512 requests a batch        0.87 (80), 0.91 (72), 0.91 (72)
+//	the socket linked to its connect       0.99 (69)    a link is started by task work, one more pass
+//	one worker of each side, four          0.68 (70), 0.98 (72)
+//	8, 16, 32 connections                  0.78 (90), 0.94 (78), 0.96 (68)
+//	128, 512, 4096 connections             1.00 (61), 0.92 (68), 0.88 (75)
+//	GOMAXPROCS of 24, not 6                1.00 (65)
+//	the serial floor                       1.04         what the kernel's work alone allows
+//
+// Of a profile 3 % is this package and the state machines above it, and 3 % the second look that
+// io_connect takes at each handshake; the rest is TCP's.
 type uring struct {
 	handler  Handler
 	table    int // places of a ring

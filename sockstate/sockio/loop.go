@@ -121,7 +121,8 @@ type Loop interface {
 	// in N, index. A failure (EMFILE and the like) completes with Sock -1, and is retried
 	// a little later; the connection waits in the kernel's queue.
 	Accept(listener, index int) error
-	// StopAccept stops accepting from all listeners. They are to be closed after it.
+	// StopAccept stops accepting from all listeners. They are to be closed after it. What the kernel had
+	// accepted by then may still complete.
 	StopAccept()
 
 	// SetTimer makes OpTimeout complete for s at the time at, in place of the timer
@@ -150,7 +151,8 @@ type Loop interface {
 type Config struct {
 	// Slots is the number of sockets that can be open at once.
 	Slots int
-	// Buffer is the size of the receive buffer in bytes; 0 means 64 KiB.
+	// Buffer is the size of a receive buffer in bytes; 0 means 64 KiB with epoll, which has one, and 16 KiB
+	// with io_uring, which has as many as may be full at once.
 	Buffer int
 	// Handler receives the completions.
 	Handler Handler

@@ -62,8 +62,10 @@ func (l *uring) StopAccept() {
 		n := &l.acceptor.listeners[i]
 		n.stopped = true
 		l.disarm(i)
-		if !l.waiting && n.state != acceptIdle {
-			_ = l.submit(l.rings[n.ring], 0) // Wait says what is wrong with the ring
+		if r := l.rings[n.ring]; !l.waiting && n.state != acceptIdle {
+			// Wait says what is wrong with the ring; and it shares its buffers with the next.
+			_ = l.submit(r, 0)
+			_ = l.reap(r)
 		}
 	}
 	l.acceptor.retryAt = 0
@@ -81,8 +83,17 @@ func (l *uring) disarm(i int) {
 	if n.state == acceptOne {
 		l.rings[n.ring].singles--
 	}
+	r := l.rings[n.ring]
+	for i2, q := 0, r.Queued(); i2 < len(q); i2++ {
+		if q[i2].UserData == n.data(mark, i) {
+			q[i2] = ring.SQE{Op: ring.OpNop, Flags: ring.CQESkipSuccess}
+			n.state = acceptIdle
+			return
+		}
+	}
 	n.state = acceptEnds
-	l.rings[n.ring].Queue(ring.SQE{Op: ring.OpAsyncCancel, Flags: ring.CQESkipSuccess, Addr: n.data(mark, i)})
+	// First of all: what is queued may take several submissions, and in each it would accept more.
+	r.QueueFirst(ring.SQE{Op: ring.OpAsyncCancel, Flags: ring.CQESkipSuccess, Addr: n.data(mark, i)})
 }
 
 func (l *uring) armAll() {
@@ -120,6 +131,7 @@ func (l *uring) arm(i int) {
 	}
 	e.UserData = n.data(mark, i)
 	r.Queue(e)
+	l.makeRoom(r)
 }
 
 // margin is how many connections multishot accept may take before anybody looks.
@@ -165,11 +177,21 @@ func (l *uring) acceptCompleted(r *uringRing, i int, c *ring.CQE) {
 			}
 		}
 	}
-	switch {
-	case n.state == acceptIdle:
+	l.makeRoom(r)
+	if n.state == acceptIdle {
 		l.arm(i)
-	case n.state == acceptMany && current && r.left() <= l.margin(r):
-		l.disarm(i)
+	}
+}
+
+// makeRoom ends multishot accept into a ring that has few places left.
+func (l *uring) makeRoom(r *uringRing) {
+	if r.left() > l.margin(r) {
+		return
+	}
+	for i := range l.acceptor.listeners {
+		if n := &l.acceptor.listeners[i]; n.state == acceptMany && n.ring == r.index {
+			l.disarm(i)
+		}
 	}
 }
 

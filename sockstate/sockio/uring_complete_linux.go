@@ -1,8 +1,6 @@
 package sockio
 
 import (
-	"bytes"
-
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate/sockio/ring"
@@ -12,8 +10,17 @@ import (
 func (l *uring) reap(r *uringRing) error {
 	l.now = Now()
 	var c ring.CQE
-	for r.Next(&c) {
-		l.completed(r, &c)
+	for {
+		for r.Next(&c) {
+			l.completed(r, &c)
+		}
+		// What found no room has buffers, too, and the next ring would take the same.
+		if !r.Overflowed() {
+			break
+		}
+		if e := r.Fetch(); e != 0 {
+			return &Error{Call: "io_uring_enter", Errno: e}
+		}
 	}
 	if lost := r.Lost(); lost != r.lost {
 		return lostError(lost - r.lost)
@@ -38,6 +45,11 @@ func (l *uring) completed(r *uringRing, c *ring.CQE) {
 	case markListen:
 		l.listenReadable(int(s), c)
 		return
+	case markInstall:
+		if c.Res >= 0 { // nobody waited for it any more
+			_ = unix.Close(int(c.Res))
+		}
+		return
 	}
 	k := &l.socks[s]
 	var e Errno
@@ -45,9 +57,12 @@ func (l *uring) completed(r *uringRing, c *ring.CQE) {
 		e = Errno(-c.Res)
 	}
 	switch mark {
-	case markSocket, markLinger, markShutdown, markInstall:
+	case markSocket, markLinger, markShutdown:
 	default:
 		k.inflight--
+	}
+	if mark == markSend && len(l.cancelled) > 0 {
+		delete(l.cancelled, c.UserData)
 	}
 	gen, epoch := uint16(c.UserData>>44)&ringCountMask, uint16(c.UserData>>32)&ringCountMask
 	if gen != k.gen&ringCountMask {
@@ -78,7 +93,11 @@ func (l *uring) completed(r *uringRing, c *ring.CQE) {
 	case markPoll:
 		k.flag &^= ringPoll
 		n := 0
-		if e == 0 && c.Res&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) == 0 {
+		if _, stashed := l.stash[s]; stashed {
+			n, e = 1, 0
+		} else if e == unix.ECANCELED {
+			e = 0 // see recallNext: a reset is known of
+		} else if e == 0 && c.Res&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) == 0 {
 			n = 1
 		}
 		l.complete(OpPoll, s, e, n)
@@ -108,25 +127,30 @@ func (l *uring) connected(k *uringSock, s Sock, e Errno) {
 		e = 0
 	}
 	b, first := l.sends[s]
-	epoch := k.epoch
-	l.delivered++
-	l.c = Completion{Op: OpConnect, Sock: s, Errno: e, At: l.now, Began: k.began}
-	if e != 0 {
-		delete(l.sends, s)
-		if taken(e) || l.rings[int(s)/l.table].entered != k.began && unreachable(e) {
-			l.c.N = 1
-		}
-	}
-	l.handler.Complete(&l.c)
+	n := 0
 	switch {
-	case e != 0 || !first || k.epoch != epoch:
-	case k.flag&ringReset != 0:
+	case e != 0:
 		delete(l.sends, s)
-		k.flag |= ringSend
-		l.locally(Completion{Op: OpSend, Sock: s, Errno: unix.ECONNRESET})
-	default:
-		l.send(k, s, b)
+		if taken(e) || unreachable(e) && l.sentSYN(s) {
+			n = 1
+		}
+	case first: // before the handler, which may have something to follow it
+		l.Send(s, b.p)
 	}
+	l.delivered++
+	l.c = Completion{Op: OpConnect, Sock: s, Errno: e, N: n, At: l.now, Began: k.began}
+	l.handler.Complete(&l.c)
+}
+
+// sentSYN reports whether a connect that failed had got as far as that.
+func (l *uring) sentSYN(s Sock) bool {
+	sent := false
+	_ = l.withPlain(s, func(fd int) error { // without a descriptor it is unknown
+		ti, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		sent = err == nil && ti.Segs_out > 0
+		return nil
+	})
+	return sent
 }
 
 // taken tells the errors of a connect whose SYN was sent from those with which the kernel refuses at
@@ -135,8 +159,8 @@ func taken(e Errno) bool {
 	return e == unix.ECONNREFUSED || e == unix.ETIMEDOUT || e == unix.ECONNABORTED
 }
 
-// unreachable are the errors that can be either: this host has no route, or a router said
-// later that it has none (tcp_v4_err). The first comes back with the batch.
+// unreachable are the errors that can be either: this host has no route, or a router or ARP said
+// later that there is none (tcp_v4_err).
 func unreachable(e Errno) bool { return e == unix.EHOSTUNREACH || e == unix.ENETUNREACH }
 
 func (l *uring) sent(k *uringSock, s Sock, e Errno, n int) {
@@ -155,6 +179,7 @@ func (l *uring) sent(k *uringSock, s Sock, e Errno, n int) {
 
 func (l *uring) received(r *uringRing, k *uringSock, s Sock, e Errno, c *ring.CQE) {
 	if e == unix.ENOBUFS || e == unix.EINTR {
+		l.recycle(r, c)
 		// A batch brought more than there are buffers, which are free again when it is done.
 		n, less := l.least[s]
 		if !less {
@@ -163,8 +188,20 @@ func (l *uring) received(r *uringRing, k *uringSock, s Sock, e Errno, c *ring.CQ
 		l.later = append(l.later, laterRecv{s, n, k.gen, k.epoch})
 		return
 	}
-	if len(l.least) > 0 {
+	most := l.buffers.Size()
+	if n, less := l.least[s]; less {
+		most = n
 		delete(l.least, s)
+	}
+	if e == unix.ECANCELED { // see recallNext: a reset is known of, or there is a stash
+		e = unix.ECONNRESET
+	}
+	if _, stashed := l.stash[s]; stashed {
+		// It was asked for before what came first was known.
+		l.keepForNext(k, s, e, c)
+		l.recycle(r, c)
+		l.locally(Completion{Op: OpRecv, Sock: s, N: most})
+		return
 	}
 	k.flag &^= ringRecv
 	l.delivered++
@@ -183,15 +220,32 @@ func (l *uring) received(r *uringRing, k *uringSock, s Sock, e Errno, c *ring.CQ
 
 // stale takes the completion of what was cancelled too late: what it brought is the next one's.
 func (l *uring) stale(r *uringRing, k *uringSock, s Sock, mark uint8, e Errno, c *ring.CQE) {
-	if k.flag&ringClosing == 0 {
-		switch {
-		case mark == markRecv && c.Res > 0 && c.Flags&ring.CQEBuffer != 0:
-			l.stash[s] = append(l.stash[s], bytes.Clone(l.buffers.Data(c.Buffer(), c.Res))...)
-		case (mark == markRecv || mark == markSend) && IsReset(e):
-			k.flag |= ringReset
+	if k.flag&ringClosing == 0 && (mark == markRecv || mark == markSend) {
+		l.keepForNext(k, s, e, c)
+		if _, stashed := l.stash[s]; stashed || k.flag&ringReset != 0 {
+			l.recallNext(r, k, s)
 		}
 	}
 	l.recycle(r, c)
+}
+
+// keepForNext keeps what a recv read, or that it heard of a reset, for the next one.
+func (l *uring) keepForNext(k *uringSock, s Sock, e Errno, c *ring.CQE) {
+	switch {
+	case c.Res > 0 && c.Flags&ring.CQEBuffer != 0:
+		l.stash[s] = append(l.stash[s], l.buffers.Data(c.Buffer(), c.Res)...)
+	case IsReset(e) && c.Res != -int32(unix.ECANCELED):
+		k.flag |= ringReset
+	}
+}
+
+// recallNext cancels the recv or poll that was asked for in the meantime: what it waits for is here.
+func (l *uring) recallNext(r *uringRing, k *uringSock, s Sock) {
+	for flag, mark := range map[uint16]uint8{ringRecv: markRecv, ringPoll: markPoll} {
+		if k.flag&flag != 0 {
+			r.Queue(ring.SQE{Op: ring.OpAsyncCancel, Flags: ring.CQESkipSuccess, Addr: k.data(mark, s)})
+		}
+	}
 }
 
 // recycle gives back the buffer of a completion that nobody wants.
@@ -207,7 +261,7 @@ func (l *uring) closed(s Sock, e Errno) {
 	if k.flag&ringClosed == 0 || k.inflight > 0 {
 		return
 	}
-	if k.flag&ringUndialled != 0 {
+	if k.flag&ringUndialled != 0 || e == unix.EBADF { // there never was a socket
 		e = unix.ECANCELED
 	}
 	l.free(k, s)
@@ -243,8 +297,9 @@ func wantedFlag(op Op) uint16 {
 
 // deliverLocal completes what nothing was asked of the kernel for.
 func (l *uring) deliverLocal() {
-	for ; l.localHead < len(l.local); l.localHead++ {
+	for range len(l.local) - l.localHead { // what handlers add is for the next Wait
 		q := l.local[l.localHead]
+		l.localHead++
 		k := &l.socks[q.Sock]
 		if flag := wantedFlag(q.Op); flag != 0 {
 			if k.flag&flag == 0 || k.epoch != q.epoch {
@@ -264,5 +319,5 @@ func (l *uring) deliverLocal() {
 		l.c.At = l.now
 		l.handler.Complete(&l.c)
 	}
-	l.local, l.localHead = l.local[:0], 0
+	l.local, l.localHead = l.local[:copy(l.local, l.local[l.localHead:])], 0
 }

@@ -12,6 +12,7 @@ func (l *uring) CloseAll(abort bool) (err error) {
 	l.handler = nobody{}
 	l.givesWay = false
 	l.StopAccept()
+	err = l.drain()
 	for i := range l.socks {
 		s, k := Sock(i), &l.socks[i]
 		if k.flag&ringOpen == 0 || k.flag&ringClosing != 0 {

@@ -64,12 +64,16 @@ type uring struct {
 	stash map[Sock][]byte
 	// least are the recvs that asked for less than a buffer.
 	least map[Sock]int
-	// keep is what requests point to that are queued.
-	keep  []any
-	abort Opt // SO_LINGER {1, 0}
+	// cancelled is what the kernel may still send, by the request's user data.
+	cancelled map[uint64]sending
+	// keep is what queued requests point to.
+	keep []*Addr
+	// opts are the options that were ever set, each once: a request may point to one for long.
+	opts  map[Opt]*Opt
+	abort *Opt // SO_LINGER {1, 0}
 
 	acceptor  acceptor
-	bell      int   // an eventfd that several rings signal; -1: there is one ring
+	bell      int   // an eventfd that the rings of a loop that may have several signal; -1: there is one
 	now       int64 // when the last batch came back
 	waiting   bool  // in Wait
 	delivered int
@@ -164,18 +168,20 @@ func newUring(cfg Config, table int) (Loop, error) {
 		return nil, &Error{Call: "eventfd", Errno: err.(Errno)}
 	}
 	l := &uring{
-		handler:  cfg.Handler,
-		table:    min(table, max(cfg.Slots, 1)),
-		socks:    make([]uringSock, cfg.Slots),
-		timers:   newTimers(cfg.Slots, Now()),
-		waker:    waker{fd: wakefd},
-		givesWay: cfg.GivesWay,
-		sends:    make(map[Sock]sending),
-		stash:    make(map[Sock][]byte),
-		least:    make(map[Sock]int),
-		abort:    NewLinger(0),
-		bell:     -1,
+		handler:   cfg.Handler,
+		table:     min(table, max(cfg.Slots, 1)),
+		socks:     make([]uringSock, cfg.Slots),
+		timers:    newTimers(cfg.Slots, Now()),
+		waker:     waker{fd: wakefd},
+		givesWay:  cfg.GivesWay,
+		sends:     make(map[Sock]sending),
+		stash:     make(map[Sock][]byte),
+		least:     make(map[Sock]int),
+		opts:      make(map[Opt]*Opt),
+		cancelled: make(map[uint64]sending),
+		bell:      -1,
 	}
+	l.abort = l.intern(NewLinger(0))
 	l.fire = func(s Sock) { l.complete(OpTimeout, s, 0, 0) }
 	l.linger.wake = l.waker.wake
 	if l.buffers, err = ring.NewBuffers(uringBuffers, cfg.Buffer); err == nil {
@@ -232,6 +238,17 @@ func (l *uring) complete(op Op, s Sock, errno Errno, n int) {
 type localCompletion struct {
 	Completion
 	epoch uint16
+}
+
+// intern returns the loop's own copy of an option.
+func (l *uring) intern(o Opt) *Opt {
+	if own := l.opts[o]; own != nil {
+		return own
+	}
+	own := new(Opt)
+	*own = o
+	l.opts[o] = own
+	return own
 }
 
 // locally has Wait deliver a completion for which nothing is asked of the kernel.
@@ -311,9 +328,10 @@ func (l *uring) woken() {
 	l.waker.reset()
 	l.back = l.linger.take(l.back)
 	for _, c := range l.back {
-		l.now = c.at
-		l.socks[c.s].flag |= ringClosed
-		l.closed(c.s, c.errno)
+		// Its place was kept, so that nobody else could take it.
+		k := &l.socks[c.s]
+		k.flag &^= ringLingers
+		l.closeDirect(k, c.s, 0)
 	}
 	l.now = Now()
 	if l.waker.asked.Swap(false) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -60,7 +61,7 @@ func ProbeRing() error {
 
 // trySocket makes a socket and sets an option of it.
 func trySocket(r *ring.Ring) error {
-	if err := r.RegisterTable(1); err != nil {
+	if err := r.RegisterTable(2); err != nil {
 		return noRing(err)
 	}
 	buffers, err := ring.NewBuffers(1, os.Getpagesize())
@@ -73,14 +74,17 @@ func trySocket(r *ring.Ring) error {
 		return noRing(err)
 	}
 	defer group.Free()
-	o := new(Opt)
-	*o = NewLinger(0)
+	// Memory of the buffers', for the kernel must find it where it was.
+	o := NewLinger(0)
+	value := buffers.Data(0, int32(copy(buffers.Data(0, int32(len(o.val))), o.val[:])))
+	setsockopt := o.entry(0)
+	setsockopt.Addr3 = pointer(unsafe.SliceData(value))
 	for _, step := range []struct {
 		call string
 		e    ring.SQE
 	}{
 		{"io_uring socket", ring.SQE{Op: ring.OpSocket, FD: unix.AF_INET, Off: unix.SOCK_STREAM, FileIndex: 1, UserData: 1}},
-		{"io_uring setsockopt", o.entry(0)},
+		{"io_uring setsockopt", setsockopt},
 		{"io_uring close", ring.SQE{Op: ring.OpClose, FileIndex: 1, UserData: 1}},
 	} {
 		step.e.UserData = 1
@@ -92,7 +96,40 @@ func trySocket(r *ring.Ring) error {
 			return noRing(err)
 		}
 	}
-	runtime.KeepAlive(o)
+	return tryClose(r)
+}
+
+// tryClose closes one of two sockets, while a recv waits on the other: before Linux 6.13 the first would stay
+// open until that is over (io_rsrc_node_ref_zero).
+func tryClose(r *ring.Ring) error {
+	var waits, closes [2]int
+	for _, p := range []*[2]int{&waits, &closes} {
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		if err != nil {
+			return noRing(os.NewSyscallError("socketpair", err))
+		}
+		defer unix.Close(fds[1])
+		*p = fds
+	}
+	var err error
+	for i, p := range [][2]int{waits, closes} {
+		err = errors.Join(err, r.Replace(int32(i), p[0]))
+		_ = unix.Close(p[0]) // the place in the table keeps it
+	}
+	if err != nil {
+		return noRing(err)
+	}
+	r.Queue(ring.SQE{Op: ring.OpPollAdd, Flags: ring.FixedFile, FD: 0, OpFlags: unix.POLLIN, UserData: 1})
+	if e := r.Enter(0); e != 0 {
+		return noRing(os.NewSyscallError("io_uring_enter", e))
+	}
+	if _, err := r.Do(ring.SQE{Op: ring.OpClose, FileIndex: 2, UserData: 2}); err != nil {
+		return noRing(err)
+	}
+	var b [1]byte
+	if n, err := unix.Read(closes[1], b[:]); n != 0 || err != nil {
+		return &NoRingError{Why: "the kernel's io_uring keeps a closed socket open while another waits: Linux 6.13 mends it"}
+	}
 	return nil
 }
 
@@ -107,7 +144,7 @@ func noRing(err error) error {
 	case e == unix.ENOSYS:
 		why = "there is no io_uring: the kernel was built without it, or a seccomp filter hides it"
 	case e == unix.EINVAL:
-		why = fmt.Sprintf("the kernel's io_uring is too old, Linux 6.11 is needed (%v)", err)
+		why = fmt.Sprintf("the kernel's io_uring is too old, Linux 6.13 is needed (%v)", err)
 	case e == unix.ENOMEM:
 		why = "the kernel has no memory for io_uring's queues (RLIMIT_MEMLOCK, or the control group's limit)"
 	}

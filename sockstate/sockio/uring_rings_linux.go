@@ -82,8 +82,8 @@ func (l *uring) grow() error {
 	if err = r.RegisterTable(slots); err == nil {
 		r.group, err = r.RegisterBuffers(l.buffers)
 	}
-	if err == nil && i > 0 {
-		err = l.listen(r)
+	if err == nil && len(l.socks) > l.table {
+		err = l.ringsBell(r)
 	}
 	if err != nil {
 		r.free()
@@ -103,24 +103,16 @@ func (l *uring) reach(s Sock) error {
 	return nil
 }
 
-// listen has the loop's rings, of which r is the newest, ring a bell when they have work: a loop with several
-// cannot sleep in one.
-func (l *uring) listen(r *uringRing) error {
-	if l.bell >= 0 {
-		return r.RegisterEventfd(l.bell)
-	}
-	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		return &Error{Call: "eventfd", Errno: err.(Errno)}
-	}
-	for _, r := range []*uringRing{l.rings[0], r} {
-		if err := r.RegisterEventfd(fd); err != nil {
-			_ = unix.Close(fd)
-			return err
+// ringsBell has a ring of several signal that it has work: a loop cannot sleep in all of them.
+func (l *uring) ringsBell(r *uringRing) error {
+	if l.bell < 0 {
+		fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+		if err != nil {
+			return &Error{Call: "eventfd", Errno: err.(Errno)}
 		}
+		l.bell = fd
 	}
-	l.bell = fd
-	return nil
+	return r.RegisterEventfd(l.bell)
 }
 
 func (r *uringRing) free() {

@@ -27,7 +27,12 @@ func (l *uring) Dial(s Sock, d *Dial) {
 	k := &l.socks[s]
 	k.gen++
 	k.epoch++
-	if err := l.reach(s); err != nil {
+	delete(l.sends, s)
+	err := l.reach(s)
+	if err == nil && len(d.Opts) > uringBatch/2 {
+		err = Errno(unix.E2BIG) // the chain must go in one submission
+	}
+	if err != nil {
 		k.flag = ringConnect
 		l.locally(Completion{Op: OpSocket, Sock: s, Errno: errnoOf(err)})
 		return
@@ -46,7 +51,7 @@ func (l *uring) Dial(s Sock, d *Dial) {
 		FileIndex: uint32(place) + 1, UserData: k.data(markSocket, s),
 	})
 	for i := range d.Opts {
-		l.setsockopt(s, &d.Opts[i], markOpt, ring.Link)
+		l.setsockopt(s, l.intern(d.Opts[i]), markOpt, ring.Link)
 	}
 	if d.Local != nil {
 		l.keep = append(l.keep, d.Local)
@@ -64,10 +69,9 @@ func (l *uring) Dial(s Sock, d *Dial) {
 
 func pointer[T any](p *T) uint64 { return uint64(uintptr(unsafe.Pointer(p))) }
 
-// setsockopt queues an option, which has to stay until it is submitted.
+// setsockopt queues an option, one of the loop's own.
 func (l *uring) setsockopt(s Sock, o *Opt, mark, flags uint8) {
 	r, place := l.at(s)
-	l.keep = append(l.keep, o)
 	e := o.entry(place)
 	e.Flags |= ring.CQESkipSuccess | flags
 	e.UserData = l.socks[s].data(mark, s)
@@ -112,17 +116,12 @@ func (l *uring) send(k *uringSock, s Sock, b sending) {
 func (l *uring) Recv(s Sock, n int) {
 	k := &l.socks[s]
 	k.flag |= ringRecv
-	_, stashed := l.stash[s]
 	switch {
-	case stashed:
-		l.locally(Completion{Op: OpRecv, Sock: s, N: n})
-	case k.flag&ringReset != 0:
-		l.locally(Completion{Op: OpRecv, Sock: s, Errno: unix.ECONNRESET})
-	case l.givesWay && k.flag&ringFresh == 0:
+	case l.givesWay && k.flag&ringFresh == 0, k.flag&ringConnect != 0:
 		l.later = append(l.later, laterRecv{s, n, k.gen, k.epoch})
 	default:
 		k.flag &^= ringFresh
-		l.recv(k, s, n)
+		l.look(k, s, n)
 	}
 }
 
@@ -133,14 +132,36 @@ type laterRecv struct {
 	gen, epoch uint16
 }
 
-// lookNow asks for the recvs that were put off.
+// isPoll is the n of a poll among the recvs for later.
+const isPoll = -1
+
+// lookNow asks for the recvs and polls that were put off, but for those of connections that are not there yet.
 func (l *uring) lookNow() {
+	early := l.later[:0]
 	for _, r := range l.later {
-		if k := &l.socks[r.s]; k.gen == r.gen && k.epoch == r.epoch {
-			l.recv(k, r.s, r.n)
+		k := &l.socks[r.s]
+		switch {
+		case k.gen != r.gen || k.epoch != r.epoch:
+		case k.flag&ringConnect != 0:
+			early = append(early, r)
+		case r.n == isPoll:
+			l.Poll(r.s)
+		default:
+			l.look(k, r.s, r.n)
 		}
 	}
-	l.later = l.later[:0]
+	l.later = early
+}
+
+// look asks for data, unless there is some already.
+func (l *uring) look(k *uringSock, s Sock, n int) {
+	if _, stashed := l.stash[s]; stashed {
+		l.locally(Completion{Op: OpRecv, Sock: s, N: n})
+	} else if k.flag&ringReset != 0 {
+		l.locally(Completion{Op: OpRecv, Sock: s, Errno: unix.ECONNRESET})
+	} else {
+		l.recv(k, s, n)
+	}
 }
 
 func (l *uring) recv(k *uringSock, s Sock, n int) {
@@ -155,6 +176,10 @@ func (l *uring) recv(k *uringSock, s Sock, n int) {
 func (l *uring) Poll(s Sock) {
 	k := &l.socks[s]
 	k.flag |= ringPoll
+	if k.flag&ringConnect != 0 {
+		l.later = append(l.later, laterRecv{s, isPoll, k.gen, k.epoch})
+		return
+	}
 	if _, stashed := l.stash[s]; stashed {
 		l.locally(Completion{Op: OpPoll, Sock: s, N: 1})
 		return
@@ -172,30 +197,27 @@ func (l *uring) Poll(s Sock) {
 // kernel thread (io_shutdown_prep); that is for a shutdown that has to wait its turn.
 func (l *uring) Shutdown(s Sock) {
 	k := &l.socks[s]
-	if k.flag&(ringSend|ringConnect) != 0 {
-		r, place := l.at(s)
-		r.Queue(ring.SQE{
-			Op: ring.OpShutdown, Flags: ring.FixedFile | ring.CQESkipSuccess, FD: place, Len: unix.SHUT_WR,
-			UserData: k.data(markShutdown, s),
-		})
-		return
-	}
-	err := l.withPlain(s, func(fd int) error {
-		if err := unix.Shutdown(fd, unix.SHUT_WR); err != nil {
-			return &Error{Call: "shutdown", Errno: err.(Errno)}
+	if k.flag&(ringSend|ringConnect) == 0 {
+		if fd, err := l.install(s); err == nil {
+			err = unix.Shutdown(fd, unix.SHUT_WR)
+			_ = unix.Close(fd) // the socket stays
+			if err != nil {
+				l.locally(Completion{Op: OpShutdown, Sock: s, Errno: errnoOf(err)})
+			}
+			return
 		}
-		return nil
-	})
-	if err != nil {
-		l.locally(Completion{Op: OpShutdown, Sock: s, Errno: errnoOf(err)})
 	}
+	r, place := l.at(s)
+	r.Queue(ring.SQE{
+		Op: ring.OpShutdown, Flags: ring.FixedFile | ring.CQESkipSuccess, FD: place, Len: unix.SHUT_WR,
+		UserData: k.data(markShutdown, s),
+	})
 }
 
 func (l *uring) SetLinger(s Sock, seconds int) {
-	o := &l.abort
+	o := l.abort
 	if seconds != 0 {
-		v := NewLinger(seconds)
-		o = &v
+		o = l.intern(NewLinger(seconds))
 	}
 	l.setsockopt(s, o, markLinger, 0)
 }
@@ -229,6 +251,7 @@ func (l *uring) Cancel(s Sock) {
 			k.inflight--
 		case markSend:
 			wanted &^= ringSend
+			delete(l.sends, s)
 			k.inflight--
 		case markRecv:
 			wanted &^= ringRecv
@@ -244,6 +267,9 @@ func (l *uring) Cancel(s Sock) {
 		mark uint8
 	}{{ringConnect, markConnect}, {ringSend, markSend}, {ringRecv, markRecv}, {ringPoll, markPoll}} {
 		if wanted&w.flag != 0 {
+			if w.mark == markSend {
+				l.cancelled[k.data(markSend, s)] = l.sends[s]
+			}
 			r.Queue(ring.SQE{Op: ring.OpAsyncCancel, Flags: ring.CQESkipSuccess, Addr: k.data(w.mark, s)})
 		}
 	}
@@ -254,6 +280,7 @@ func (l *uring) Close(s Sock, lingers bool) {
 	l.Cancel(s)
 	k := &l.socks[s]
 	if k.flag&ringOpen == 0 {
+		delete(l.sends, s)
 		l.locally(Completion{Op: OpClose, Sock: s, Errno: unix.ECANCELED})
 		return
 	}
@@ -283,23 +310,13 @@ func (l *uring) startLingering() {
 		if fd, err := l.install(s); err != nil {
 			// Without a descriptor a kernel thread has to do it; that it is over is then told too early.
 			l.closeDirect(k, s, ring.Async)
-		} else if err := l.vacate(s); err != nil {
-			_ = unix.Close(fd) // blocks, but the place is not given up by itself
-			l.closeDirect(k, s, 0)
+		} else if r, place := l.at(s); r.Replace(place, l.waker.fd) != nil {
+			_ = unix.Close(fd) // it is not the last reference
+			l.closeDirect(k, s, ring.Async)
 		} else {
 			k.flag |= ringLingers
 			l.linger.close(s, fd)
 		}
 	}
 	l.lingering = waiting
-}
-
-// vacate takes a socket out of its ring's table at once.
-func (l *uring) vacate(s Sock) error {
-	r, place := l.at(s)
-	res, err := r.Do(ring.SQE{Op: ring.OpClose, FileIndex: uint32(place) + 1, UserData: l.socks[s].data(markInstall, s)})
-	if err == nil && res < 0 {
-		err = Errno(-res)
-	}
-	return err
 }

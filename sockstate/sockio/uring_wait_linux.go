@@ -87,10 +87,6 @@ func (l *uring) enter() error {
 			}
 		}
 	}
-	if !l.queued() {
-		clear(l.keep)
-		l.keep = l.keep[:0]
-	}
 	return nil
 }
 
@@ -99,7 +95,7 @@ const uringRounds = 8
 
 func (l *uring) queued() bool {
 	for _, r := range l.rings {
-		if len(r.Queued()) > 0 {
+		if r.Unsubmitted() {
 			return true
 		}
 	}
@@ -110,10 +106,15 @@ func (l *uring) queued() bool {
 func (l *uring) submit(r *uringRing, sleep int64) error {
 	if q := r.Queued(); len(q) > 0 {
 		r.entered = Now()
-		l.note(q, r.entered)
+		l.note(q, r.Takes(), r.entered)
 	}
 	switch e := r.Enter(sleep); e {
 	case 0:
+		if len(l.keep) > 0 && !l.queued() {
+			// An address is copied when it is submitted (move_addr_to_kernel).
+			clear(l.keep)
+			l.keep = l.keep[:0]
+		}
 		return nil
 	case unix.EBADR:
 		return lostError(r.Lost())
@@ -123,7 +124,7 @@ func (l *uring) submit(r *uringRing, sleep int64) error {
 }
 
 // note marks the sockets of which a request is about to be submitted, the first of q, or will be later.
-func (l *uring) note(q []ring.SQE, now int64) {
+func (l *uring) note(q []ring.SQE, takes int, now int64) {
 	for i := range q {
 		e := &q[i]
 		switch uint8(e.UserData >> 56) {
@@ -131,7 +132,7 @@ func (l *uring) note(q []ring.SQE, now int64) {
 			continue
 		}
 		k := &l.socks[uint32(e.UserData)]
-		if i >= uringBatch {
+		if i >= takes {
 			k.flag |= ringQueued
 			continue
 		}
@@ -160,10 +161,14 @@ func (l *uring) sleep(d int64) error {
 		if d == Never {
 			d = ring.Forever
 		}
-		if err := l.submit(l.rings[0], d); err != nil {
+		r := l.rings[0]
+		if len(r.Queued()) > r.Takes() {
+			d = 0 // the rest is to be submitted, too
+		}
+		if err := l.submit(r, d); err != nil {
 			return err
 		}
-		return l.reap(l.rings[0])
+		return l.reap(r)
 	}
 	if err := l.enter(); err != nil || l.delivered > 0 || l.pending() {
 		return err

@@ -93,6 +93,7 @@ const (
 	offSQEs  = 0x10000000
 
 	registerEventfd  = 4
+	registerUpdate   = 6
 	registerProbe    = 8
 	registerFiles2   = 13
 	registerPbufRing = 22
@@ -131,6 +132,13 @@ type resourceRegister struct {
 	nr, flags  uint32
 	_          uint64
 	data, tags uint64
+}
+
+// filesUpdate is struct io_uring_files_update.
+type filesUpdate struct {
+	offset uint32
+	_      uint32
+	fds    uint64
 }
 
 // bufferRingRegister is struct io_uring_buf_reg.

@@ -17,7 +17,7 @@
 //
 // The queues are memory of the kernel's, mapped outside the Go heap. What an entry points
 // to is a number to the collector: whoever queues it keeps it reachable until the kernel
-// has read it, which for a socket address or an option is when Enter returns, and for a
-// buffer when its request has completed. Go's heap objects do not move; a stack's do, so nothing
+// has read it, which for a socket address is when it is submitted, for an option when it is set, which behind a
+// link may be a later Enter, and for a buffer when its request has completed. Go's heap objects do not move; a stack's do, so nothing
 // on a stack may be pointed to.
 package ring

@@ -23,6 +23,17 @@ func (r *Ring) RegisterTable(n int) error {
 	return r.register("io_uring_register files", registerFiles2, unsafe.Pointer(&p), unsafe.Sizeof(p))
 }
 
+// Replace puts a descriptor of the process in a place of the table and lets go of what was there, at once.
+func (r *Ring) Replace(place int32, fd int) error {
+	r.fd32 = int32(fd)
+	p := filesUpdate{offset: uint32(place), fds: uint64(uintptr(unsafe.Pointer(&r.fd32)))}
+	_, _, e := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), registerUpdate, uintptr(unsafe.Pointer(&p)), 1, 0, 0)
+	if e != 0 {
+		return os.NewSyscallError("io_uring_register files", e)
+	}
+	return nil
+}
+
 // RegisterEventfd has the kernel signal an eventfd when the ring has work for Enter
 // (io_req_local_work_add). Being polled, the ring itself does not always tell.
 func (r *Ring) RegisterEventfd(fd int) error {

@@ -3,6 +3,7 @@ package ring
 import (
 	"fmt"
 	"os"
+	"slices"
 	"sync/atomic"
 	"unsafe"
 
@@ -24,10 +25,12 @@ type Ring struct {
 	cqes     []CQE
 	queue    []SQE // not yet copied to entries
 	done     int   // of queue: what is before it is submitted
+	spilled  []CQE // completions taken out of the shared queue, to make room
 	unsent   uint32
 
-	ts  unix.Timespec
-	arg getEventsArg
+	fd32 int32 // what Replace points to
+	ts   unix.Timespec
+	arg  getEventsArg
 }
 
 // New makes a ring that takes in entries requests at once and keeps completed completions, both
@@ -92,12 +95,25 @@ func (r *Ring) Queue(e SQE) { r.queue = append(r.queue, e) }
 // CQESkipSuccess for one that is not wanted any more.
 func (r *Ring) Queued() []SQE { return r.queue[r.done:] }
 
-// fill copies queued requests to the shared queue, as many as there is room for.
+// QueueFirst puts a request before the others.
+func (r *Ring) QueueFirst(e SQE) { r.queue = slices.Insert(r.queue, r.done, e) }
+
+// Takes is how many of the queued requests the next Enter submits: as many as there is room for, but no part of a
+// chain, which the kernel takes for ended where a submission ends (io_submit_state_end).
+func (r *Ring) Takes() int {
+	room := len(r.entries) - int(atomic.LoadUint32(r.sqTail)-atomic.LoadUint32(r.sqHead))
+	n := min(room, len(r.queue)-r.done)
+	for n > 0 && r.queue[r.done+n-1].Flags&Link != 0 {
+		n--
+	}
+	return n
+}
+
+// fill copies queued requests to the shared queue.
 func (r *Ring) fill() {
 	tail := atomic.LoadUint32(r.sqTail)
-	room := uint32(len(r.entries)) - (tail - atomic.LoadUint32(r.sqHead))
 	mask := uint32(len(r.entries) - 1)
-	for ; room > 0 && r.done < len(r.queue); room-- {
+	for range r.Takes() {
 		r.entries[tail&mask] = r.queue[r.done]
 		r.done++
 		tail++
@@ -145,8 +161,17 @@ func (r *Ring) Enter(sleep int64) unix.Errno {
 	return e
 }
 
+// Fetch does what is left to do for requests that are to complete, and submits nothing.
+func (r *Ring) Fetch() unix.Errno {
+	_, _, e := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), 0, 0, enterGetEvents, 0, 0)
+	if e == unix.EINTR || e == unix.EBUSY {
+		return 0
+	}
+	return e
+}
+
 // Do submits one request alone, ahead of what is queued, and returns its result; other
-// completions stay where they are. The request must be one that completes at once.
+// completions are kept for Next. The request must be one that completes at once.
 func (r *Ring) Do(e SQE) (int32, error) {
 	mask := uint32(len(r.entries) - 1)
 	tail := atomic.LoadUint32(r.sqTail)
@@ -159,22 +184,55 @@ func (r *Ring) Do(e SQE) (int32, error) {
 		r.unsent = atomic.LoadUint32(r.sqTail) - atomic.LoadUint32(r.sqHead)
 		return 0, os.NewSyscallError("io_uring_enter", errno)
 	}
-	cqMask := uint32(len(r.cqes) - 1)
-	head := atomic.LoadUint32(r.cqHead)
-	for i, end := head, atomic.LoadUint32(r.cqTail); i != end; i++ {
-		if c := &r.cqes[i&cqMask]; c.UserData == e.UserData {
-			c.UserData = 0
-			if i == head {
-				atomic.StoreUint32(r.cqHead, head+1)
-			}
-			return c.Res, nil
+	if res, ok := r.find(e.UserData); ok {
+		return res, nil
+	}
+	// There was no room for it: it is behind all that overflowed before.
+	for range doRounds {
+		var c CQE
+		for r.next(&c) {
+			r.spilled = append(r.spilled, c)
+		}
+		if errno := r.Fetch(); errno != 0 {
+			return 0, os.NewSyscallError("io_uring_enter", errno)
+		}
+		if res, ok := r.find(e.UserData); ok {
+			return res, nil
 		}
 	}
 	return 0, os.NewSyscallError("io_uring_enter", unix.EOVERFLOW)
 }
 
+// doRounds bounds the search for a completion that found no room.
+const doRounds = 1000
+
+// find takes a completion out of the shared queue, out of turn.
+func (r *Ring) find(userData uint64) (int32, bool) {
+	mask := uint32(len(r.cqes) - 1)
+	head := atomic.LoadUint32(r.cqHead)
+	for i, end := head, atomic.LoadUint32(r.cqTail); i != end; i++ {
+		if c := &r.cqes[i&mask]; c.UserData == userData {
+			c.UserData = 0
+			if i == head {
+				atomic.StoreUint32(r.cqHead, head+1)
+			}
+			return c.Res, true
+		}
+	}
+	return 0, false
+}
+
 // Next takes the oldest completion; a zero UserData is one of nobody's interest.
 func (r *Ring) Next(into *CQE) bool {
+	if len(r.spilled) > 0 {
+		*into = r.spilled[0]
+		r.spilled = r.spilled[1:]
+		return true
+	}
+	return r.next(into)
+}
+
+func (r *Ring) next(into *CQE) bool {
 	head := atomic.LoadUint32(r.cqHead)
 	if head == atomic.LoadUint32(r.cqTail) {
 		return false
@@ -187,9 +245,15 @@ func (r *Ring) Next(into *CQE) bool {
 // Pending reports whether Enter has something to do: to submit, to complete, or to fetch
 // completions that found no room.
 func (r *Ring) Pending() bool {
-	return len(r.queue) > 0 || r.unsent > 0 || atomic.LoadUint32(r.sqFlags)&(sqTaskrun|sqCQOverflow) != 0 ||
+	return r.Unsubmitted() || len(r.spilled) > 0 || atomic.LoadUint32(r.sqFlags)&(sqTaskrun|sqCQOverflow) != 0 ||
 		atomic.LoadUint32(r.cqHead) != atomic.LoadUint32(r.cqTail)
 }
+
+// Unsubmitted reports whether a request is still to be submitted.
+func (r *Ring) Unsubmitted() bool { return len(r.queue) > 0 || r.unsent > 0 }
+
+// Overflowed reports whether there are completions that found no room, for Fetch.
+func (r *Ring) Overflowed() bool { return atomic.LoadUint32(r.sqFlags)&sqCQOverflow != 0 }
 
 // Lost is the number of completions that the kernel had no memory to keep: whoever waits
 // for one waits for ever.

@@ -30,7 +30,7 @@ func (l *uring) Dial(s Sock, d *Dial) {
 	delete(l.sends, s)
 	err := l.reach(s)
 	if err == nil && len(d.Opts) > uringBatch/2 {
-		err = Errno(unix.E2BIG) // the chain must go in one submission
+		err = unix.E2BIG // the chain must go in one submission
 	}
 	if err != nil {
 		k.flag = ringConnect

@@ -182,12 +182,12 @@ func TestSpread(t *testing.T) {
 		text  string
 	}{
 		{"none for a small run", lo, false, planOf(64, nil), 0, ""},
-		{"lo", lo, false, planOf(1_000_000, plateau), 142, "127.1.0.1-127.1.0.71"},
-		{"lo, many", lo, false, planOf(10_000_000, plateau), 709, "127.1.0.1-127.1.2.197"},
-		{"lo, IPv6", lo, true, planOf(100_000, plateau), 15, "fd6c:6173:7461:3::1-fd6c:6173:7461:3::8"},
-		{"veth", pair, false, planOf(100_000, plateau), 15, "198.18.1.1-198.18.1.8"},
+		{"lo", lo, false, planOf(1_000_000, plateau), 142, "127.1.0.1-127.1.0.142"},
+		{"lo, many", lo, false, planOf(10_000_000, plateau), 1417, "127.1.0.1-127.1.5.137"},
+		{"lo, IPv6", lo, true, planOf(100_000, plateau), 15, "fd6c:6173:7461:3::1-fd6c:6173:7461:3::f"},
+		{"veth", pair, false, planOf(100_000, plateau), 15, "198.18.1.1-198.18.1.15"},
 		{"veth, no IPv6 range", pair, true, planOf(100_000, plateau), 0, ""},
-		{"this host", nil, false, planOf(100_000, plateau), 15, "127.1.0.1-127.1.0.8"},
+		{"this host", nil, false, planOf(100_000, plateau), 15, "127.1.0.1-127.1.0.15"},
 		{"this host, IPv6", nil, true, planOf(100_000, plateau), 0, ""},
 		{"asked for", lo, false, planOf(100_000, all(plateau, from(2))), 2, ""},
 		{"a target elsewhere", nil, false, planOf(100_000, all(plateau, elsewhere)), 0, ""},

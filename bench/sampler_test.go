@@ -13,7 +13,7 @@ func TestCensusIsDue(t *testing.T) {
 	}{
 		{time.Second, 5 * time.Millisecond, true},
 		{time.Second, 2 * time.Second, false},
-		{7 * time.Second, 2 * time.Second, true},
+		{19 * time.Second, 2 * time.Second, true},
 		{0, time.Second, false},
 	} {
 		s := &sampler{observed: time.Now().Add(-tt.ago)}

@@ -99,23 +99,16 @@ func trySocket(r *ring.Ring) error {
 	return tryClose(r)
 }
 
-// tryClose closes one of two sockets, while a recv waits on the other: before Linux 6.13 the first would stay
-// open until that is over (io_rsrc_node_ref_zero).
+// tryClose closes one of two files, the writing end of a pipe, while a request waits on the other: before
+// Linux 6.13 the first would stay open until that is over (io_rsrc_node_ref_zero).
 func tryClose(r *ring.Ring) error {
-	var waits, closes [2]int
-	for _, p := range []*[2]int{&waits, &closes} {
-		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-		if err != nil {
-			return noRing(os.NewSyscallError("socketpair", err))
-		}
-		defer unix.Close(fds[1])
-		*p = fds
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return noRing(os.NewSyscallError("pipe2", err))
 	}
-	var err error
-	for i, p := range [][2]int{waits, closes} {
-		err = errors.Join(err, r.Replace(int32(i), p[0]))
-		_ = unix.Close(p[0]) // the place in the table keeps it
-	}
+	defer unix.Close(pipe[0])
+	err := errors.Join(r.Replace(0, pipe[0]), r.Replace(1, pipe[1]))
+	_ = unix.Close(pipe[1]) // its place in the table keeps it
 	if err != nil {
 		return noRing(err)
 	}
@@ -127,7 +120,7 @@ func tryClose(r *ring.Ring) error {
 		return noRing(err)
 	}
 	var b [1]byte
-	if n, err := unix.Read(closes[1], b[:]); n != 0 || err != nil {
+	if n, err := unix.Read(pipe[0], b[:]); n != 0 || err != nil {
 		return &NoRingError{Why: "the kernel's io_uring keeps a closed socket open while another waits: Linux 6.13 mends it"}
 	}
 	return nil

@@ -41,7 +41,7 @@ func ReadFacts(ctx context.Context, p Programs, l Load, rounds int, place string
 		{"httperf", p.Httperf, []string{"--version"}, regexp.MustCompile(`httperf-(\S+)`), ""},
 		{"hey", p.Hey, nil, nil, "hey"},
 		{"nginx", p.Nginx, []string{"-v"}, regexp.MustCompile(`nginx version: nginx/(\S+)`), ""},
-		{"neper", p.Neper, []string{"--version"}, regexp.MustCompile(`(?m)^(\d\S*)`), ""},
+		{"neper", p.Neper, []string{"--nolog", "--version"}, regexp.MustCompile(`(?m)^(\d\S*)`), ""},
 		{"netperf", p.Netperf, []string{"-V"}, regexp.MustCompile(`Netperf version (\S+)`), ""},
 		{"h1load", p.H1load, nil, nil, ""},
 	} {

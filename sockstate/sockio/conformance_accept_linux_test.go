@@ -1,6 +1,7 @@
 package sockio
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -17,7 +18,10 @@ func testAccept(t *testing.T, f newLoop) {
 	t.Run("several listeners", func(t *testing.T) { testAcceptSeveral(t, f) })
 	t.Run("shared listener", func(t *testing.T) { testAcceptShared(t, f) })
 	t.Run("closed by the handler", func(t *testing.T) { testAcceptHandlerCloses(t, f) })
+	t.Run("several listeners, slots exhausted", func(t *testing.T) { testAcceptSeveralExhausted(t, f) })
+	t.Run("lingering close", func(t *testing.T) { testAcceptLingering(t, f) })
 	t.Run("stop", func(t *testing.T) { testAcceptStop(t, f) })
+	t.Run("stop and close", func(t *testing.T) { testAcceptStopClose(t, f) })
 	t.Run("stopped by the handler", func(t *testing.T) { testAcceptHandlerStops(t, f) })
 	t.Run("not a listener", func(t *testing.T) {
 		r := newRig(t, f, 1)
@@ -224,6 +228,35 @@ func testAcceptStop(t *testing.T, f newLoop) {
 	if c := r.next(); c.Op != OpAccept || c.Errno != 0 || c.N != 5 {
 		t.Errorf("completed %v; want accept with index 5", words(c))
 	}
+}
+
+// A listener that is closed behind StopAccept is gone, however much was queued before.
+func testAcceptStopClose(t *testing.T, f newLoop) {
+	ln, err := Listen(netip.AddrPortFrom(loopbacks["IPv4"], 0), ListenConfig{Backlog: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, f, 4)
+	if err := r.loop.Accept(ln.FD, 0); err != nil {
+		t.Fatal(err)
+	}
+	_ = dialPeer(t, ln.Addr)
+	s := r.next().Sock
+	for range 300 {
+		r.loop.SetLinger(s, 0)
+	}
+	r.loop.StopAccept()
+	if err := ln.Close(); err != nil {
+		t.Error(err)
+	}
+	c, err := net.Dial("tcp", ln.Addr.String())
+	if err == nil {
+		_ = c.Close()
+	}
+	if !errors.Is(err, unix.ECONNREFUSED) {
+		t.Errorf("connecting to a closed listener: %v; want ECONNREFUSED", err)
+	}
+	r.close(s)
 }
 
 func testAcceptHandlerStops(t *testing.T, f newLoop) {

@@ -24,6 +24,12 @@ func testDial(t *testing.T, f newLoop) {
 	t.Run("slots again, within a wait", func(t *testing.T) { testDialStale(t, f) })
 	t.Run("closed by the handler", func(t *testing.T) { testDialHandlerCloses(t, f) })
 	t.Run("closed before it began", func(t *testing.T) { testDialNotBegun(t, f) })
+	t.Run("recv beside it", func(t *testing.T) { testDialBeside(t, f) })
+	t.Run("first send that is dropped", func(t *testing.T) { testDialFirstDropped(t, f) })
+	t.Run("shut down by the handler", func(t *testing.T) { testDialHandlerShutsDown(t, f) })
+	t.Run("again after each failure", func(t *testing.T) { testDialFailsAgain(t, f) })
+	t.Run("many at once", func(t *testing.T) { testDialMany(t, f) })
+	t.Run("many at once, closed", func(t *testing.T) { testDialManyClosed(t, f) })
 }
 
 func testDialFamily(t *testing.T, f newLoop, ip netip.Addr) {
@@ -237,9 +243,15 @@ func testDialPending(t *testing.T, f newLoop) {
 			// The slot is as good as new.
 			p := newPeer(t, loopbacks["IPv4"])
 			r.dial(s, p.addr)
-			write(t, p.accept(), "y")
+			peer := p.accept()
+			write(t, peer, "y")
 			if got := r.recv(s, 1); string(got) != "y" {
 				t.Errorf("read %q", got)
+			}
+			r.loop.Send(s, []byte("z"))
+			r.want(OpSend, s, 0)
+			if got := read(t, peer, 1); got != "z" {
+				t.Errorf("the peer read %q", got)
 			}
 		})
 	}

@@ -7,68 +7,6 @@ import (
 	"time"
 )
 
-func testCancel(t *testing.T, f newLoop) {
-	t.Run("recv", func(t *testing.T) {
-		r, peer := pair(t, f)
-		r.loop.Recv(0, 1)
-		r.wait(Now())
-		r.loop.Cancel(0)
-		write(t, peer, "xy")
-		r.quiet()
-		if got := string(r.recv(0, 2)); got != "xy" {
-			t.Errorf("read %q", got)
-		}
-	})
-	t.Run("poll", func(t *testing.T) {
-		r, peer := pair(t, f)
-		r.loop.Poll(0)
-		r.wait(Now())
-		r.loop.Cancel(0)
-		write(t, peer, "x")
-		r.quiet()
-	})
-	t.Run("send", func(t *testing.T) {
-		r, peer := pair(t, f)
-		r.loop.Send(0, make([]byte, 32<<20))
-		r.quiet()
-		r.loop.Cancel(0)
-		go func() {
-			b := make([]byte, 1<<20)
-			for _, err := peer.Read(b); err == nil; _, err = peer.Read(b) {
-			}
-		}()
-		r.quiet()
-		r.close(0)
-		r.quiet()
-	})
-	t.Run("what is only queued", func(t *testing.T) {
-		r, peer := pair(t, f)
-		write(t, peer, "x")
-		r.loop.Send(0, []byte("dropped"))
-		r.loop.Recv(0, 1)
-		r.loop.Cancel(0)
-		r.loop.Poll(0)
-		if c := r.want(OpPoll, 0, 0); c.N != 1 {
-			t.Errorf("N is %d", c.N)
-		}
-		r.quiet()
-		r.loop.Send(0, []byte("sent"))
-		r.want(OpSend, 0, 0)
-		if got := read(t, peer, 4); got != "sent" {
-			t.Errorf("the peer read %q", got)
-		}
-	})
-	t.Run("shutdown is not", func(t *testing.T) {
-		r, peer := pair(t, f)
-		r.loop.Shutdown(0)
-		r.loop.Cancel(0)
-		r.wait(Now())
-		if _, err := peer.Read(make([]byte, 1)); err == nil {
-			t.Error("the peer read no EOF")
-		}
-	})
-}
-
 func testWait(t *testing.T, f newLoop) {
 	t.Run("until the past", func(t *testing.T) {
 		r, peer := pair(t, f)
@@ -159,10 +97,13 @@ func testWake(t *testing.T, f newLoop) {
 // Operations that do not complete at once do not keep others from being performed,
 // however many are queued.
 func testManyQueued(t *testing.T, f newLoop) {
-	const n = 1000
+	const n, last = 1300, 1299
+	p := newPeer(t, loopbacks["IPv4"])
 	ln := listen(t, loopbacks["IPv4"], ListenConfig{Backlog: n})
 	r := newRig(t, f, n)
-	for s := range Sock(n) {
+	r.dial(last, p.addr)
+	write(t, p.accept(), "x")
+	for s := range Sock(last) {
 		r.loop.Dial(s, &Dial{Remote: NewAddr(ln.Addr)})
 	}
 	connected := 0
@@ -171,20 +112,29 @@ func testManyQueued(t *testing.T, f newLoop) {
 			connected++
 		}
 	}
-	until(t, func() bool { return connected == n }, r)
-	r.got = nil
+	until(t, func() bool { return connected == last }, r)
+	r.on, r.got = nil, nil
 	// All but the last wait for ever. A Wait may return early, but not work on nothing.
-	for s := range Sock(n - 1) {
-		r.loop.Recv(s, 1)
-	}
-	r.loop.Send(n-1, []byte("x"))
-	for end := Now() + int64(hung); len(r.got) == 0; {
-		r.wait(end)
-		if Now() >= end {
-			t.Fatal("a send behind recvs that wait was not performed")
+	for _, op := range []Op{OpRecv, OpSend} {
+		for s := range Sock(last) {
+			r.loop.Recv(s, 1)
+		}
+		if op == OpRecv {
+			r.loop.Recv(last, 1)
+		} else {
+			r.loop.Send(last, []byte("x"))
+		}
+		for end := Now() + int64(hung); len(r.got) == 0; {
+			r.wait(end)
+			if Now() >= end {
+				t.Fatalf("a %v behind recvs that wait was not performed", op)
+			}
+		}
+		r.want(op, last, 0)
+		for s := range Sock(last) {
+			r.loop.Cancel(s)
 		}
 	}
-	r.want(OpSend, n-1, 0)
 	drained := make(chan struct{})
 	go func() { drain(t, ln); close(drained) }()
 	<-drained

@@ -2,7 +2,6 @@ package sockio
 
 import (
 	"errors"
-	"net"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -26,102 +25,6 @@ func needRing(t testing.TB) {
 
 // severalRings makes loops whose rings have three places each.
 func severalRings(c Config) (Loop, error) { return newUring(c, 3) }
-
-// More completes at once than a ring has room for completions, or buffers for data.
-func TestUringOverflow(t *testing.T) {
-	needRing(t)
-	const n = 4 * uringBuffers
-	p := newPeer(t, loopbacks["IPv4"])
-	r := newRig(t, NewUring, n)
-	if room := completions(n); room >= n {
-		t.Fatalf("%d completions have room for %d", room, n)
-	}
-	var peers []*net.TCPConn
-	for s := range Sock(n) {
-		r.dial(s, p.addr)
-		peers = append(peers, p.accept())
-		r.loop.Recv(s, 2)
-	}
-	r.quiet()
-	for _, c := range peers {
-		write(t, c, "four")
-	}
-	read := make([]int, n)
-	until(t, func() bool {
-		for _, c := range r.got {
-			if c.Op != OpRecv || c.Errno != 0 || c.N != 2 {
-				t.Fatalf("completed %v; want a recv of 2", words(c))
-			}
-			if read[c.Sock] += c.N; read[c.Sock] < 4 {
-				r.loop.Recv(c.Sock, 2)
-			}
-		}
-		r.got = nil
-		for _, got := range read {
-			if got < 4 {
-				return false
-			}
-		}
-		return true
-	}, r)
-	for s := range Sock(n) {
-		r.loop.Close(s, false)
-	}
-	for range n {
-		if c := r.next(); c.Op != OpClose || c.Errno != 0 {
-			t.Fatalf("completed %v; want close", words(c))
-		}
-	}
-}
-
-// Multishot accept does not take more connections than there are places, whatever the
-// backlog: nobody would know of them.
-func TestUringAcceptsNoMoreThanFit(t *testing.T) {
-	needRing(t)
-	for _, slots := range []int{1, 5, 300, 700} {
-		ln := listen(t, loopbacks["IPv4"], ListenConfig{Backlog: 1000})
-		r := newRig(t, NewUring, slots)
-		client := newRig(t, NewUring, 1000)
-		for s := range Sock(1000) {
-			client.loop.Dial(s, &Dial{Remote: NewAddr(ln.Addr)})
-		}
-		until(t, func() bool { return len(client.got) == 1000 }, client)
-		client.got = nil
-		accepted := 0
-		r.on = func(c *Completion) {
-			switch {
-			case c.Op == OpAccept && c.Errno == 0:
-				accepted++
-				r.loop.SetLinger(c.Sock, 0)
-				r.loop.SetTimer(c.Sock, Now())
-			case c.Op == OpTimeout:
-				r.loop.Close(c.Sock, false)
-			case c.Op == OpClose && c.Errno == 0, c.Op == OpAccept && c.Errno == unix.EMFILE:
-			default:
-				t.Errorf("completed %v", words(*c))
-			}
-		}
-		if err := r.loop.Accept(ln.FD, 0); err != nil {
-			t.Fatal(err)
-		}
-		until(t, func() bool { return accepted == 1000 }, r)
-		// Each was reset by its close, none by the kernel for want of a place.
-		reset := 0
-		for s := range Sock(1000) {
-			client.loop.Recv(s, 1)
-		}
-		until(t, func() bool {
-			for _, c := range client.got {
-				if c.Op != OpRecv || c.Errno != unix.ECONNRESET {
-					t.Fatalf("completed %v; want a reset", words(c))
-				}
-				reset++
-			}
-			client.got = nil
-			return reset == 1000
-		}, r, client)
-	}
-}
 
 // A recv that has read when it is cancelled keeps what it read for the next one.
 func TestUringKeepsCancelledData(t *testing.T) {

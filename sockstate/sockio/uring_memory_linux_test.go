@@ -67,8 +67,8 @@ func TestUringKeepsNoAddresses(t *testing.T) {
 		on(d)
 		peak = max(peak, len(l.keep))
 	}
-	c.run(50 * slots)
-	if most := 10 * slots; peak > most {
+	c.run(15 * slots)
+	if most := 4 * slots; peak > most {
 		t.Errorf("%d dials at once, but up to %d addresses kept; want at most %d", slots, peak, most)
 	}
 	c.client.wait(Now())

@@ -48,7 +48,10 @@ func testWait(t *testing.T, f newLoop) {
 }
 
 func testWake(t *testing.T, f newLoop) {
-	r := newRig(t, f, 1)
+	const slots = 6
+	p := newPeer(t, loopbacks["IPv4"])
+	r := newRig(t, f, slots)
+	r.dial(slots-1, p.addr) // a loop that has several rings has made them
 	for range 100 {
 		go r.loop.Wake()
 		r.wait(Never)

@@ -193,7 +193,8 @@ func (l *uring) received(r *uringRing, k *uringSock, s Sock, e Errno, c *ring.CQ
 		most = n
 		delete(l.least, s)
 	}
-	if e == unix.ECANCELED { // see recallNext: a reset is known of, or there is a stash
+	if e == unix.ECANCELED || e == 0 && c.Res == 0 && k.flag&ringReset != 0 {
+		// See recallNext; or the cancelled recv has used up the error.
 		e = unix.ECONNRESET
 	}
 	if _, stashed := l.stash[s]; stashed {

@@ -66,8 +66,6 @@ type uring struct {
 	least map[Sock]int
 	// cancelled is what the kernel may still send, by the request's user data.
 	cancelled map[uint64]sending
-	// keep is what queued requests point to.
-	keep []*Addr
 	// opts are the options that were ever set, each once: a request may point to one for long.
 	opts  map[Opt]*Opt
 	abort *Opt // SO_LINGER {1, 0}

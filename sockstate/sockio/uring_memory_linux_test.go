@@ -55,24 +55,3 @@ func TestUringOwnsOptions(t *testing.T) {
 		t.Errorf("%d options kept; want 2", added)
 	}
 }
-
-// The addresses that queued dials point to are let go of when the kernel has read them.
-func TestUringKeepsNoAddresses(t *testing.T) {
-	needRing(t)
-	const slots = 200
-	c := newLifecycles(t, NewUring, slots)
-	l := c.client.loop.(*uring)
-	peak, on := 0, c.client.on
-	c.client.on = func(d *Completion) {
-		on(d)
-		peak = max(peak, len(l.keep))
-	}
-	c.run(15 * slots)
-	if most := 4 * slots; peak > most {
-		t.Errorf("%d dials at once, but up to %d addresses kept; want at most %d", slots, peak, most)
-	}
-	c.client.wait(Now())
-	if n := len(l.keep); n > 0 {
-		t.Errorf("%d addresses kept when nothing is queued", n)
-	}
-}

@@ -54,17 +54,18 @@ func (l *uring) Dial(s Sock, d *Dial) {
 		l.setsockopt(s, l.intern(d.Opts[i]), markOpt, ring.Link)
 	}
 	if d.Local != nil {
-		l.keep = append(l.keep, d.Local)
-		r.Queue(ring.SQE{
+		r.QueueWith(ring.SQE{
 			Op: ring.OpBind, Flags: ring.FixedFile | ring.CQESkipSuccess | ring.Link, FD: place,
 			Addr: pointer(&d.Local.raw), Off: uint64(d.Local.len), UserData: k.data(markBind, s),
-		})
+		}, unsafe.Pointer(d.Local))
 	}
-	l.keep = append(l.keep, d.Remote)
-	l.push(s, ring.SQE{
-		Op: ring.OpConnect, Flags: ring.FixedFile,
+	k.inflight++
+	k.flag |= ringQueued
+	// An address is copied when it is submitted (move_addr_to_kernel).
+	r.QueueWith(ring.SQE{
+		Op: ring.OpConnect, Flags: ring.FixedFile, FD: place,
 		Addr: pointer(&d.Remote.raw), Off: uint64(d.Remote.len), UserData: k.data(markConnect, s),
-	})
+	}, unsafe.Pointer(d.Remote))
 }
 
 func pointer[T any](p *T) uint64 { return uint64(uintptr(unsafe.Pointer(p))) }

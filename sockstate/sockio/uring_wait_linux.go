@@ -110,11 +110,6 @@ func (l *uring) submit(r *uringRing, sleep int64) error {
 	}
 	switch e := r.Enter(sleep); e {
 	case 0:
-		if len(l.keep) > 0 && !l.queued() {
-			// An address is copied when it is submitted (move_addr_to_kernel).
-			clear(l.keep)
-			l.keep = l.keep[:0]
-		}
 		return nil
 	case unix.EBADR:
 		return lostError(r.Lost())
@@ -179,16 +174,20 @@ func (l *uring) sleep(d int64) error {
 	return l.enter()
 }
 
-// awaitBell waits for one of several rings to have work.
+// awaitBell waits for one of several rings to have work, or for a wake: an eventfd that completes a poll does
+// not always ring another.
 func (l *uring) awaitBell(d int64) Errno {
 	var ts *unix.Timespec
 	if d != Never {
 		t := unix.NsecToTimespec(d)
 		ts = &t
 	}
-	set := [1]unix.PollFd{{Fd: int32(l.bell), Events: unix.POLLIN}}
-	_, _, e := unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&set)), 1, uintptr(unsafe.Pointer(ts)), 0, 0, 0)
+	set := [2]unix.PollFd{{Fd: int32(l.bell), Events: unix.POLLIN}, {Fd: int32(l.waker.fd), Events: unix.POLLIN}}
+	_, _, e := unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&set)), uintptr(len(set)), uintptr(unsafe.Pointer(ts)), 0, 0, 0)
 	var b [8]byte
 	_, _ = unix.Read(l.bell, b[:]) // it has rung, or has not
+	if e == 0 && set[1].Revents != 0 {
+		l.woken()
+	}
 	return e
 }

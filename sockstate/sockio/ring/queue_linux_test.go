@@ -272,3 +272,35 @@ func TestDoWhileFull(t *testing.T) {
 		}
 	}
 }
+
+// What requests point to is kept until they are submitted, and not longer.
+func TestQueueWith(t *testing.T) {
+	const n = 20
+	r := newRing(t, 8, 64)
+	kept := func() (n int) {
+		for _, p := range r.points {
+			if p != nil {
+				n++
+			}
+		}
+		return n + len(r.reading)
+	}
+	for range n {
+		r.QueueWith(SQE{Op: OpNop, Flags: CQESkipSuccess}, unsafe.Pointer(new(int)))
+		r.Queue(SQE{Op: OpNop, Flags: CQESkipSuccess})
+	}
+	r.QueueFirst(SQE{Op: OpNop, Flags: CQESkipSuccess})
+	for last := n; r.Unsubmitted(); {
+		if got := kept(); got > last || got < last-8 {
+			t.Fatalf("%d are kept after %d", got, last)
+		} else {
+			last = got
+		}
+		if e := r.Enter(0); e != 0 {
+			t.Fatal(e)
+		}
+	}
+	if got := kept(); got != 0 {
+		t.Errorf("%d are kept, and all is submitted", got)
+	}
+}

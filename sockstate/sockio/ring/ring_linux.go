@@ -23,9 +23,11 @@ type Ring struct {
 	cqTail   *uint32
 	overflow *uint32 // completions that the kernel had no memory to keep
 	cqes     []CQE
-	queue    []SQE // not yet copied to entries
-	done     int   // of queue: what is before it is submitted
-	spilled  []CQE // completions taken out of the shared queue, to make room
+	queue    []SQE            // not yet copied to entries
+	done     int              // of queue: what is before it is submitted
+	points   []unsafe.Pointer // what the requests of queue point to, one by one
+	reading  []unsafe.Pointer // what those point to that are being submitted
+	spilled  []CQE            // completions taken out of the shared queue, to make room
 	unsent   uint32
 
 	fd32 int32 // what Replace points to
@@ -89,14 +91,23 @@ func (r *Ring) Close() error {
 }
 
 // Queue puts a request behind the others, to be submitted by Enter.
-func (r *Ring) Queue(e SQE) { r.queue = append(r.queue, e) }
+func (r *Ring) Queue(e SQE) { r.QueueWith(e, nil) }
+
+// QueueWith keeps what the request points to reachable until it is submitted.
+func (r *Ring) QueueWith(e SQE, p unsafe.Pointer) {
+	r.queue = append(r.queue, e)
+	r.points = append(r.points, p)
+}
 
 // Queued are the requests that Enter has not taken yet. They may be changed, into OpNop with
 // CQESkipSuccess for one that is not wanted any more.
 func (r *Ring) Queued() []SQE { return r.queue[r.done:] }
 
 // QueueFirst puts a request before the others.
-func (r *Ring) QueueFirst(e SQE) { r.queue = slices.Insert(r.queue, r.done, e) }
+func (r *Ring) QueueFirst(e SQE) {
+	r.queue = slices.Insert(r.queue, r.done, e)
+	r.points = slices.Insert(r.points, r.done, nil)
+}
 
 // Takes is how many of the queued requests the next Enter submits: as many as there is room for, but no part of a
 // chain, which the kernel takes for ended where a submission ends (io_submit_state_end).
@@ -115,13 +126,20 @@ func (r *Ring) fill() {
 	mask := uint32(len(r.entries) - 1)
 	for range r.Takes() {
 		r.entries[tail&mask] = r.queue[r.done]
+		if p := r.points[r.done]; p != nil {
+			r.reading = append(r.reading, p)
+			r.points[r.done] = nil
+		}
 		r.done++
 		tail++
 		r.unsent++
 	}
 	// To move the rest down only when half is done moves each request once on average.
 	if r.done >= len(r.queue)/2 {
-		r.queue, r.done = r.queue[:copy(r.queue, r.queue[r.done:])], 0
+		r.queue = r.queue[:copy(r.queue, r.queue[r.done:])]
+		left := copy(r.points, r.points[r.done:])
+		clear(r.points[left:])
+		r.points, r.done = r.points[:left], 0
 	}
 	atomic.StoreUint32(r.sqTail, tail)
 }
@@ -151,6 +169,10 @@ func (r *Ring) Enter(sleep int64) unix.Errno {
 	switch e {
 	case 0:
 		r.unsent -= min(uint32(n), r.unsent)
+		if r.unsent == 0 {
+			clear(r.reading)
+			r.reading = r.reading[:0]
+		}
 		return 0
 	case unix.EINTR, unix.ETIME, unix.EAGAIN, unix.EBUSY:
 		// Interrupted, slept enough, or short of memory or room for completions until those that are

@@ -211,6 +211,9 @@ func (t *text) latencies() {
 	if _, ok := r.Latency["lag"]; ok {
 		t.hang("  ", "lag: from the scheduled to the actual start, the generator's own delay; lifecycle: from the scheduled start to the end, less the hold")
 	}
+	if _, ok := r.Latency["connect"]; ok && t.run.Plan.Engine == "uring" {
+		t.hang("  ", "connect: io_uring takes operations in batches, so under load it holds what stood in the same batch")
+	}
 	if thin < 10_000 {
 		t.hang("  ", "few samples: p99.9 rests on fewer than 10 values where the count is below 10,000, p99 below 1,000")
 	}

@@ -49,6 +49,9 @@ func pollNow(fd int32) int16 {
 	return p.Revents
 }
 
+// yield lets the other threads of this CPU have their turn.
+func yield() { _, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
+
 func blockingClose(fd int) Errno {
 	_, _, e := unix.Syscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
 	return e

@@ -1,7 +1,5 @@
 package sockio
 
-import "golang.org/x/sys/unix"
-
 // await has a recv or poll that found nothing wait: for a second look late in this Wait
 // where that is worthwhile, else for epoll.
 func (l *epoll) await(k *epollSock, s Sock) {
@@ -43,5 +41,3 @@ func (l *epoll) lookLate() {
 	l.late.note(found > 0)
 	l.perform()
 }
-
-func yield() { _, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }

@@ -242,10 +242,12 @@ func (l *uring) keepForNext(k *uringSock, s Sock, e Errno, c *ring.CQE) {
 
 // recallNext cancels the recv or poll that was asked for in the meantime: what it waits for is here.
 func (l *uring) recallNext(r *uringRing, k *uringSock, s Sock) {
-	for flag, mark := range map[uint16]uint8{ringRecv: markRecv, ringPoll: markPoll} {
-		if k.flag&flag != 0 {
-			r.Queue(ring.SQE{Op: ring.OpAsyncCancel, Flags: ring.CQESkipSuccess, Addr: k.data(mark, s)})
-		}
+	mark := markRecv
+	if k.flag&ringPoll != 0 {
+		mark = markPoll
+	}
+	if k.flag&(ringRecv|ringPoll) != 0 {
+		r.Queue(ring.SQE{Op: ring.OpAsyncCancel, Flags: ring.CQESkipSuccess, Addr: k.data(mark, s)})
 	}
 }
 

@@ -240,12 +240,13 @@ func (l *uring) Cancel(s Sock) {
 	}
 	for i := range q {
 		e := &q[i]
-		if e.UserData<<8 != k.data(0, s)<<8 || e.UserData>>56 == uint64(markLinger) || e.UserData>>56 == uint64(markShutdown) {
+		if e.UserData<<8 != k.data(0, s)<<8 {
 			continue
 		}
 		switch uint8(e.UserData >> 56) {
 		case markSocket:
 			k.flag &^= ringOpen
+		case markOpt, markBind:
 		case markConnect:
 			k.flag |= ringUndialled
 			wanted &^= ringConnect
@@ -260,6 +261,8 @@ func (l *uring) Cancel(s Sock) {
 		case markPoll:
 			wanted &^= ringPoll
 			k.inflight--
+		default: // what is not cancelled, and a listener's or the waker's, whose numbers are their own
+			continue
 		}
 		*e = ring.SQE{Op: ring.OpNop, Flags: ring.CQESkipSuccess}
 	}

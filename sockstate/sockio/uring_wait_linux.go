@@ -18,7 +18,7 @@ func (l *uring) Wait(until int64) error {
 			return err
 		}
 		if len(l.later) > 0 {
-			giveWay()
+			yield()
 			l.lookNow()
 		} else if l.delivered > 0 {
 			return nil
@@ -38,9 +38,6 @@ func (l *uring) Wait(until int64) error {
 		}
 	}
 }
-
-// giveWay lets who else is to run on this CPU do so.
-func giveWay() { _, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
 
 // work does what can be done without waiting.
 func (l *uring) work() error {

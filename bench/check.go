@@ -36,7 +36,7 @@ func Check(c Config) error {
 	if err := c.chooseBackend(); err != nil {
 		return err
 	}
-	if _, _, err := c.divide(c.Backend, int64(f.NoFileSoft)); err != nil {
+	if _, _, err := c.divide(c.Backend, f); err != nil {
 		return err
 	}
 	inside := c.presumed(f)

@@ -3,6 +3,7 @@ package bench
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -192,7 +193,7 @@ func TestCheck(t *testing.T) {
 				Name: "run", Connections: 10, Targets: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9")},
 				ConnectTimeout: time.Second, RequestTimeout: time.Second, CloseTimeout: time.Second,
 			}}},
-			Host: &host.Facts{NoFileSoft: 1024, AvailableBytes: 1 << 30, Sysctls: map[string]string{"fs.file-max": "5000", "net.ipv4.ip_local_port_range": "32768\t60999"}, Usage: host.Usage{Files: 4990}},
+			Host: &host.Facts{NoFileSoft: 1024, MemLock: math.MaxUint64, AvailableBytes: 1 << 30, Sysctls: map[string]string{"fs.file-max": "5000", "net.ipv4.ip_local_port_range": "32768\t60999"}, Usage: host.Usage{Files: 4990}},
 		}
 		change(&c.Plan, &c.Plan.Groups[0])
 		return c

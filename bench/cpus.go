@@ -13,7 +13,7 @@ func (c *Config) shareCPUs() []int {
 		return nil
 	}
 	for i := range c.Plan.Groups {
-		if g := &c.Plan.Groups[i]; g.OpenLoop() || g.CloseRate > 0 {
+		if c.Plan.Groups[i].OnSchedule() {
 			return nil
 		}
 	}

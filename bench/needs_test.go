@@ -3,6 +3,7 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"testing"
 	"time"
@@ -23,7 +24,7 @@ import (
 // roomy is a host that has enough of everything but what a test changes.
 func roomy() *host.Facts {
 	return &host.Facts{
-		NoFileSoft: 20_000, AvailableBytes: 16 << 30, PageBytes: 4096,
+		NoFileSoft: 20_000, MemLock: math.MaxUint64, AvailableBytes: 16 << 30, PageBytes: 4096,
 		Sysctls: map[string]string{
 			"net.ipv4.ip_local_port_range": "32768 60999", "net.ipv4.tcp_ehash_entries": "262144", "net.ipv4.tcp_max_tw_buckets": "131072",
 			"net.ipv4.tcp_mem": "1 2 575802", "net.ipv4.tcp_max_orphans": "131072", "fs.file-max": "2466193",
@@ -343,7 +344,7 @@ func TestDivideRings(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			load, srv, err := tt.c.divide(sockio.Backend{Name: "rings"}, tt.limit)
+			load, srv, err := tt.c.divide(sockio.Backend{Name: "rings"}, &host.Facts{NoFileSoft: uint64(tt.limit)})
 			text := ""
 			if err != nil {
 				text = err.Error()

@@ -79,9 +79,7 @@ func mustHaveRoom(t *testing.T, connections int64) {
 	if files, ok := f.Sysctl("fs.file-max"); ok && files-f.Usage.Files < 2*connections {
 		t.Skipf("needs %d open files, and fs.file-max is %d, of which %d are taken", 2*connections, files, f.Usage.Files)
 	}
-	if memory, bound, err := lockable(); err != nil {
-		t.Fatal(err)
-	} else if bound && memory < atLeast {
+	if memory, bound := f.LockableMemory(); bound && memory < atLeast {
 		t.Skipf("RLIMIT_MEMLOCK is %s, and the rings take 576 KiB", quantity.Bytes(memory))
 	}
 }

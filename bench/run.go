@@ -71,7 +71,7 @@ func (e *experiment) prepare() (err error) {
 	if err := c.chooseBackend(); err != nil {
 		return err
 	}
-	load, srv, err := c.divide(c.Backend, int64(e.facts.NoFileSoft))
+	load, srv, err := c.divide(c.Backend, e.facts)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 
+	"lastack/bench/host"
 	"lastack/bench/quantity"
 	"lastack/loadgen"
 	"lastack/sockstate/sockio"
@@ -16,9 +17,10 @@ import (
 // slotsAtMost bounds what no plan asks for, where RLIMIT_NOFILE is as good as none.
 const slotsAtMost = 1 << 20
 
-// divide says how many connections the load, and each worker of the server, may have open. limit is RLIMIT_NOFILE.
+// divide says how many connections the load, and each worker of the server, may have open.
 // Where b was chosen automatically and its rings find no memory, but descriptors suffice, it makes epoll the Backend.
-func (c *Config) divide(b sockio.Backend, limit int64) (load, server int, err error) {
+func (c *Config) divide(b sockio.Backend, f *host.Facts) (load, server int, err error) {
+	limit := int64(f.NoFileSoft)
 	if b.Descriptors {
 		return c.divideFds(limit)
 	}
@@ -26,8 +28,8 @@ func (c *Config) divide(b sockio.Backend, limit int64) (load, server int, err er
 	if err != nil || b.Name != ringsName {
 		return load, server, err
 	}
-	memory, bound, err := lockable()
-	if err != nil || !bound {
+	memory, bound := f.LockableMemory()
+	if !bound {
 		return load, server, err
 	}
 	return c.fitRings(load, server, limit, memory)

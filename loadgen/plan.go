@@ -67,6 +67,10 @@ type Group struct {
 // OpenLoop reports whether arrivals follow a schedule, rather than a free slot.
 func (g *Group) OpenLoop() bool { return g.RateFrom > 0 || g.RateTo > 0 }
 
+// OnSchedule reports whether a part of the group follows a schedule, for which its workers must be on time
+// rather than thrifty.
+func (g *Group) OnSchedule() bool { return g.OpenLoop() || g.CloseRate > 0 }
+
 // Exchanges is the number of exchanges of a connection.
 func (g *Group) Exchanges() int {
 	if g.Exchange.Kind == exchange.None {

@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -95,15 +96,9 @@ func (w *worker) open(cfg *Config) (err error) {
 	return err
 }
 
-// onSchedule reports whether a group follows a schedule, for which the worker must be on
-// time rather than thrifty.
+// onSchedule reports whether a group follows a schedule.
 func (w *worker) onSchedule() bool {
-	for _, g := range w.groups {
-		if g.OpenLoop() || g.CloseRate > 0 {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(w.groups, func(g *group) bool { return g.OnSchedule() })
 }
 
 // run generates the load, from start on.

@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -110,6 +111,13 @@ func (f *Facts) Can(capability string) bool {
 		}
 	}
 	return false
+}
+
+// LockableMemory is RLIMIT_MEMLOCK in bytes; bound is unset where it bounds no ring of io_uring: CAP_IPC_LOCK over the
+// first user namespace exempts (io_uring_create), and it can be unlimited.
+func (f *Facts) LockableMemory() (bytes int64, bound bool) {
+	exempt := f.InitialUserNS && f.Can("ipc_lock")
+	return int64(min(f.MemLock, math.MaxInt64)), !exempt && f.MemLock < math.MaxInt64
 }
 
 // UsableMemory bounds in bytes what this process may take: what the host has available, or the

@@ -50,16 +50,16 @@ func (j *judge) rings() {
 		return
 	}
 	f := j.facts
-	if f.InitialUserNS && f.Can("ipc_lock") {
-		j.say("ring memory", OK, "rings of io_uring are not charged against RLIMIT_MEMLOCK (CAP_IPC_LOCK): memory bounds the connections", "")
+	memory, bound := f.LockableMemory()
+	if !bound {
+		why := "RLIMIT_MEMLOCK is unlimited"
+		if memory < math.MaxInt64 {
+			why = "rings of io_uring are not charged against RLIMIT_MEMLOCK (CAP_IPC_LOCK)"
+		}
+		j.say("ring memory", OK, why+": memory bounds the connections", "")
 		return
 	}
 	places := int(min(f.NoFileHard, math.MaxInt32))
-	if f.MemLock >= math.MaxInt64 {
-		j.say("ring memory", OK, "RLIMIT_MEMLOCK is unlimited: memory bounds the connections", "")
-		return
-	}
-	memory := int64(f.MemLock)
 	_, each := sockio.RingMemory(places, 1, places, false)
 	with, to := mostInRings(places, f.CPUs, memory, true), mostInRings(places, f.CPUs, memory, false)
 	j.say("ring memory", degradedIf(with < enoughInRings),

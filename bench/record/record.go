@@ -11,7 +11,8 @@ const Schema = "lastack.run/v1"
 
 // The kinds of run.
 const (
-	KindRun = "run"
+	KindRun   = "run"
+	KindDrain = "drain"
 )
 
 // Run is one finished run.
@@ -38,6 +39,8 @@ type Run struct {
 	Warmup *Connections `json:"warmup,omitempty"`
 	// Server is the embedded server's own ledger.
 	Server *Server `json:"server,omitempty"`
+	// Drain is set for the kind drain; Result is then of all tries together.
+	Drain *Drain `json:"drain,omitempty"`
 
 	TCPInfo  *TCPInfo         `json:"tcp_info,omitempty"`
 	States   States           `json:"states"`

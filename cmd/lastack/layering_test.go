@@ -32,6 +32,8 @@ var layers = []struct {
 	{"sockstate/sockdiag", []string{"sockstate", "sockstate/sockio"}},
 	{"sockstate/observe", []string{"sockstate", "sockstate/sockio", "sockstate/procnet", "sockstate/sockdiag"}},
 
+	{"sockstate/wire", []string{"sockstate", "sockstate/sockio"}},
+
 	{"server", []string{"sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange"}},
 	{"loadgen", []string{"sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange"}},
 
@@ -41,13 +43,18 @@ var layers = []struct {
 	{"bench/sandbox", []string{"sockstate", "sockstate/sockio", "sockstate/sockdiag", "bench/record"}},
 	{"bench", []string{"loadgen", "server", "sockstate", "sockstate/...", "bench/quantity", "bench/record", "bench/host", "bench/sandbox"}},
 
-	// Reads lastack's records, and is no part of lastack.
+	{"bench/process", []string{"sockstate", "sockstate/sockio", "sockstate/sockdiag"}},
+	{"bench/drain", []string{"loadgen", "sockstate", "sockstate/...", "bench", "bench/quantity", "bench/record", "bench/host", "bench/sandbox", "bench/process"}},
+
+	// Read lastack's records, and are no part of lastack.
 	{"bench/peers", []string{"sockstate", "sockstate/sockio", "sockstate/sockdiag", "bench/quantity", "bench/record", "bench/host", "bench/sandbox"}},
 	{"bench/peers/sidebyside", []string{"bench/peers", "bench/quantity", "bench/sandbox"}},
 
+	{"bench/gallery", []string{"bench/quantity", "bench/record"}},
+
 	{"report", []string{"bench/quantity", "bench/record"}},
 	{"cmd/lastack", []string{
-		"report", "bench", "bench/quantity", "bench/record", "bench/host", "bench/sandbox",
+		"report", "bench", "bench/drain", "bench/process", "bench/quantity", "bench/record", "bench/host", "bench/sandbox",
 		// The values that flags hold.
 		"loadgen", "server", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange",
 	}},
@@ -62,7 +69,7 @@ var onlyThirdParty = map[string][]string{
 
 // notThirdParty names foreign packages that stay out of all packages but those listed.
 var notThirdParty = map[string][]string{
-	"golang.org/x/sys/unix":   {"sockstate/...", "server", "loadgen", "bench", "bench/host", "bench/sandbox", "bench/peers"},
+	"golang.org/x/sys/unix":   {"sockstate/...", "server", "loadgen", "bench", "bench/host", "bench/sandbox", "bench/process", "bench/drain", "bench/peers"},
 	"github.com/spf13/cobra":  {"cmd/lastack"},
 	"github.com/mdlayher/...": {"sockstate/...", "bench/...", "bench"},
 }

@@ -1,0 +1,92 @@
+package drain
+
+import (
+	"net/netip"
+	"syscall"
+	"time"
+
+	"lastack/bench/host"
+	"lastack/bench/process"
+	"lastack/bench/record"
+	"lastack/bench/sandbox"
+	"lastack/sockstate/exchange"
+	"lastack/sockstate/sockio"
+)
+
+// Config is one drain.
+type Config struct {
+	Target netip.AddrPort
+	Load   Load
+	Stop   Stop
+	// Repeat is the number of tries; 0 means 1. More need a server that can be started again: Stop.Exec, or a
+	// Stop.Restart.
+	Repeat int
+
+	// Sandbox is what the process is inside of, nil if nothing. Status says it to the record.
+	Sandbox *sandbox.Sandbox
+	Status  record.Sandbox
+
+	// Workers is the number of load workers; 0 chooses.
+	Workers int
+	// Backend drives the clients' sockets, chosen for --engine; Reason is why it is not a better one.
+	Backend       sockio.Backend
+	BackendReason string
+	Host          *host.Facts
+
+	Thresholds []record.Threshold
+	// OnPhase is told in a few words what goes on, on the goroutine of Run. It may be nil.
+	OnPhase func(try int, phase string)
+
+	Version string
+	Command []string
+}
+
+// Load is the plan of groups that are held at once; a group of 0 is left out.
+type Load struct {
+	// Idle clients keep a connection, after one request on it.
+	Idle int
+	// InFlight clients have a request under way all the time, Think apart.
+	InFlight int
+	// Partial clients have sent half a request.
+	Partial int
+	// Arrivals are new connections a second, one request each.
+	Arrivals float64
+	// Queued connections stand in the accept queue at the signal: the server is stopped (SIGSTOP) while they connect.
+	Queued int
+
+	// Exchange is what all speak; InFlightExchange what InFlight does instead, if it is not zero.
+	Exchange, InFlightExchange exchange.Spec
+	Host                       string // of HTTP's Host header; empty: the target
+	Headers                    []string
+	Think                      time.Duration
+	// Reconnect is how long a client that lost its connection waits before it connects again; refused, it
+	// waits twice as long each time. 0: it does not.
+	Reconnect time.Duration
+
+	ConnectTimeout, RequestTimeout time.Duration
+}
+
+// Stop says how the server is stopped: by the signal to PID or to what Exec started, or by Hook.
+type Stop struct {
+	PID  int
+	Exec []string
+	Hook string // given to /bin/sh -c
+
+	Signal syscall.Signal
+	// After is how long the load is held before.
+	After time.Duration
+	// Grace is how long the server may take; then Then is sent, unless it is 0.
+	Grace time.Duration
+	Then  syscall.Signal
+	// Watch is how long clients are watched when the server is gone, or has come back.
+	Watch time.Duration
+
+	// Restart brings the server back as soon as the old one is gone, or with Handover before the signal.
+	// It ends with the run.
+	Restart  []string
+	Handover bool
+	// Contain is how what was started is kept from outliving the run.
+	Contain process.Contain
+	// Ledger is the file to which the server writes its own ledger when it ends (lastack serve --ledger).
+	Ledger string
+}

@@ -1,0 +1,243 @@
+package record
+
+// Drain is what clients suffered while a server stopped, restarted or rolled.
+type Drain struct {
+	Stop DrainStop `json:"stop"`
+	// Tries are the repetitions, in order; at least one.
+	Tries []DrainTry `json:"tries"`
+}
+
+// DrainStop says how the server was stopped, in the words of the flags.
+type DrainStop struct {
+	// Way is pid, exec or hook.
+	Way     string   `json:"way"`
+	PID     int      `json:"pid,omitempty"`
+	Command []string `json:"command,omitempty"` // of exec; of hook, what a shell was given
+	Signal  string   `json:"signal,omitempty"`  // SIGTERM; none for a hook
+	Then    string   `json:"then,omitempty"`    // the signal after Grace
+	AfterS  float64  `json:"after_s"`
+	GraceS  float64  `json:"grace_s"`
+	// Restart is the command that brings the server back; Handover is set where it was started before the signal,
+	// so that both shared the port.
+	Restart  []string `json:"restart,omitempty"`
+	Handover bool     `json:"handover,omitempty"`
+}
+
+// The ways to stop a server.
+const (
+	DrainByPID  = "pid"
+	DrainByExec = "exec"
+	DrainByHook = "hook"
+)
+
+// DrainTry is one stop. All its times are seconds from the signal, or from the start of the hook; a
+// nil time is one that did not come, or could not be known: Unknown then says why.
+type DrainTry struct {
+	// Score is the try in one line.
+	Score string `json:"score"`
+	// SignalAtS is from the start of the load.
+	SignalAtS float64 `json:"signal_at_s"`
+	// WatchedS is how long clients were watched.
+	WatchedS float64    `json:"watched_s"`
+	Order    DrainOrder `json:"order"`
+
+	Server      DrainServer      `json:"server"`
+	Listener    DrainListener    `json:"listener"`
+	Connections DrainConnections `json:"connections"`
+	Requests    DrainRequests    `json:"requests"`
+	// Groups splits Connections and Requests by the groups of the plan, in its order.
+	Groups    []DrainGroup   `json:"groups"`
+	Queued    *DrainQueued   `json:"queued,omitempty"`
+	Reconnect DrainReconnect `json:"reconnect"`
+	Leftover  DrainLeftover  `json:"leftover"`
+	Port      DrainPort      `json:"port"`
+	// LastGoneS is when the last connection that was open at the signal was gone.
+	LastGoneS *float64 `json:"last_gone_s,omitempty"`
+
+	Moments []DrainMoment `json:"moments"`
+	Slices  []DrainSlice  `json:"slices"`
+
+	// Counters is the growth of the kernel's counters over the try.
+	Counters map[string]int64 `json:"counters,omitempty"`
+	// Accounting lists what must agree: each connection and each request has one fate, and, in a sandbox, the
+	// kernel counted the same.
+	Accounting []Check `json:"accounting"`
+	// Unknown says why something could not be known, by the path of its key: "server.exit_s".
+	Unknown  map[string]string `json:"unknown,omitempty"`
+	Warnings []string          `json:"warnings,omitempty"`
+}
+
+// DrainOrder says how well events before and after the signal are told apart.
+type DrainOrder struct {
+	// Source is packets (timestamps of SYN, FIN and RST by the kernel) or clients (when a loop saw it).
+	Source string `json:"source"`
+	// UncertaintyUs bounds the error of a time: with clients it is the measured lag of the load's loops.
+	UncertaintyUs float64 `json:"uncertainty_us"`
+	// Reason is why there are no packets.
+	Reason string `json:"reason,omitempty"`
+	// Dropped is the number of packets that the capture missed.
+	Dropped int64 `json:"dropped,omitempty"`
+}
+
+// DrainServer is the process that stopped.
+type DrainServer struct {
+	PID int `json:"pid,omitempty"`
+	// Contained says what keeps the server's children from outliving the run: pid_namespace, process_group, or
+	// nothing for a server that is not the run's own.
+	Contained       string   `json:"contained,omitempty"`
+	ContainedReason string   `json:"contained_reason,omitempty"` // why it is not a PID namespace
+	ExitS           *float64 `json:"exit_s,omitempty"`
+	// ExitCode is of a process that ended by itself, ExitSignal of one that a signal ended. Neither can be known
+	// of a process that is not the run's own.
+	ExitCode   *int   `json:"exit_code,omitempty"`
+	ExitSignal string `json:"exit_signal,omitempty"`
+	// ThenSent is set where the grace was over and the second signal was sent.
+	ThenSent bool `json:"then_sent,omitempty"`
+	// Stayed is set where the process goes on by design (a reload) or outlived even the second signal.
+	Stayed bool `json:"stayed,omitempty"`
+	// HookCode is the hook's exit code, HookS when it ended.
+	HookCode *int     `json:"hook_code,omitempty"`
+	HookS    *float64 `json:"hook_s,omitempty"`
+	// Said is the end of what the server, or the hook, wrote to stderr and stdout.
+	Said string `json:"said,omitempty"`
+	// Ledger is the server's own, where it wrote one (lastack serve --ledger).
+	Ledger map[string]int64 `json:"ledger,omitempty"`
+}
+
+// DrainListener is what happened to new connections.
+type DrainListener struct {
+	LastAcceptS   *float64 `json:"last_accept_s,omitempty"`   // the last handshake that the old server's kernel completed
+	FirstRefusalS *float64 `json:"first_refusal_s,omitempty"` // the first RST to a SYN
+	// AcceptsAgainS is the first handshake after the first refusal.
+	AcceptsAgainS *float64 `json:"accepts_again_s,omitempty"`
+	// RefusedWindowS is from the first refusal to AcceptsAgainS, or to the end of the watch where
+	// nothing accepted again; 0 without a refusal.
+	RefusedWindowS float64 `json:"refused_window_s"`
+	Attempts       int64   `json:"attempts"` // connects after the signal
+	Refused        int64   `json:"refused"`
+	TimedOut       int64   `json:"timed_out,omitempty"`
+	// SlowS is the longest that a connect took which succeeded after the signal: SYNs that
+	// were dropped come again after a second.
+	SlowestConnectS float64 `json:"slowest_connect_s,omitempty"`
+}
+
+// DrainConnections counts the fates of connections: opened = the sum of the others.
+type DrainConnections struct {
+	// Opened are those that were open at the signal, or opened after it.
+	Opened int64 `json:"opened"`
+	// FIN and RST were ended by the server between requests, or before any.
+	FIN int64 `json:"fin"`
+	RST int64 `json:"rst"`
+	// Cut were ended by the server in a request: see Requests.
+	Cut int64 `json:"cut"`
+	// Done were closed by the client, its requests answered.
+	Done int64 `json:"done"`
+	// Never were still open when the watch ended.
+	Never int64 `json:"never"`
+	// Other ended for another reason: a timeout, an error of this host.
+	Other int64 `json:"other,omitempty"`
+}
+
+// Sum is the number of connections with a fate.
+func (c *DrainConnections) Sum() int64 { return c.FIN + c.RST + c.Cut + c.Done + c.Never + c.Other }
+
+// DrainRequests counts the fates of requests: sent = the sum of completed to open.
+type DrainRequests struct {
+	// Sent are those under way at the signal, or sent after it, whole or in part.
+	Sent      int64 `json:"sent"`
+	Completed int64 `json:"completed"` // answered in whole, and the connection may be used on
+	// CompletedClose were answered in whole with "Connection: close".
+	CompletedClose int64 `json:"completed_close"`
+	Answered5xx    int64 `json:"answered_5xx"`
+	CutFIN         int64 `json:"cut_fin"`
+	CutRST         int64 `json:"cut_rst"`
+	TimedOut       int64 `json:"timed_out"`
+	// Partial were sent in part only, on purpose, and ended without a reply: no loss.
+	Partial int64 `json:"partial,omitempty"`
+	// Open were neither answered nor cut when the watch ended.
+	Open int64 `json:"open,omitempty"`
+	// Other are replies that were none.
+	Other int64 `json:"other,omitempty"`
+
+	// Raced are those of CutFIN and CutRST that were sent when the server had closed the connection already.
+	Raced int64 `json:"raced"`
+	// Safe and Unsafe split what was lost: a safe request was certainly not begun by the server, so that even
+	// one that is not idempotent may be sent again.
+	Safe   int64 `json:"safe"`
+	Unsafe int64 `json:"unsafe"`
+	// Total is the number of requests of the whole load, those before the signal too.
+	Total int64 `json:"total"`
+}
+
+// Lost is the number of requests sent in whole, and never answered in whole.
+func (r *DrainRequests) Lost() int64 { return r.CutFIN + r.CutRST + r.TimedOut + r.Other }
+
+// Sum is the number of requests with a fate.
+func (r *DrainRequests) Sum() int64 {
+	return r.Completed + r.CompletedClose + r.Answered5xx + r.Lost() + r.Partial + r.Open
+}
+
+// DrainGroup is what one group of clients saw.
+type DrainGroup struct {
+	// Name is idle, in-flight, arrivals, partial or queued.
+	Name        string           `json:"name"`
+	OpenAtStop  int64            `json:"open_at_stop"`
+	Connections DrainConnections `json:"connections"`
+	Requests    DrainRequests    `json:"requests"`
+	Refused     int64            `json:"refused"`
+	FirstEndS   *float64         `json:"first_end_s,omitempty"` // the first and the last of those open at the signal that the server ended
+	LastEndS    *float64         `json:"last_end_s,omitempty"`
+}
+
+// DrainQueued is what became of the connections that were in the accept queue at the signal.
+type DrainQueued struct {
+	Asked  int64 `json:"asked"`
+	Queued int64 `json:"queued"` // found in the queue by the kernel's count
+	Served int64 `json:"served"`
+	Reset  int64 `json:"reset"`
+	FIN    int64 `json:"fin"` // ended by FIN unserved
+	Never  int64 `json:"never,omitempty"`
+}
+
+// DrainReconnect is where clients went that had lost their connection.
+type DrainReconnect struct {
+	Clients int64 `json:"clients"` // that tried
+	// Landed counts those that got a connection again, by who has it: old, new, other or unknown.
+	Landed map[string]int64 `json:"landed,omitempty"`
+	Failed int64            `json:"failed"` // had none when the watch ended
+	FirstS *float64         `json:"first_s,omitempty"`
+	LastS  *float64         `json:"last_s,omitempty"`
+}
+
+// DrainLeftover counts what was left of the old server's sockets on its port when it was gone.
+type DrainLeftover struct {
+	Known        bool           `json:"known"`
+	States       map[string]int `json:"states,omitempty"` // at the server's end, by state
+	TimeWait     int            `json:"time_wait"`
+	FinWait2     int            `json:"fin_wait2"` // orphans
+	LongestLeftS float64        `json:"longest_left_s,omitempty"`
+}
+
+// DrainPort says whether the port could be bound at once when the server was gone.
+type DrainPort struct {
+	// Plain is without SO_REUSEADDR, Reuse with it: ok, or the errno's name. Empty where it was not tried.
+	Plain string `json:"plain,omitempty"`
+	Reuse string `json:"reuse,omitempty"`
+}
+
+// DrainMoment is an event of the timeline.
+type DrainMoment struct {
+	TS   float64 `json:"t_s"`
+	What string  `json:"what"`
+}
+
+// DrainSlice is a tenth of a second of the timeline.
+type DrainSlice struct {
+	TS        float64 `json:"t_s"` // its begin
+	Accepted  int64   `json:"accepted"`
+	Refused   int64   `json:"refused"`
+	Completed int64   `json:"completed"` // requests
+	Lost      int64   `json:"lost"`
+	FIN       int64   `json:"fin"` // connections that the server ended
+	RST       int64   `json:"rst"`
+}

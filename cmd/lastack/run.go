@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -52,51 +50,12 @@ charged for all who would have come.`,
 	return cmd
 }
 
-// execute runs the load where it belongs: in a sandbox, through a child of this
-// process, or here.
+// execute runs the load where it belongs.
 func (o *runOptions) execute(cmd *cobra.Command) error {
 	if !o.sandboxed() {
 		return o.measure(cmd, nil, o.unboxed)
 	}
-	if sandbox.Inside() {
-		sb, err := sandbox.Enter()
-		if err != nil {
-			return exitWith(exitError, nil) // the parent has it, and says it
-		}
-		return alsoFailed(o.measure(cmd, sb, sb.Status), sb.Close())
-	}
-	code, status, err := sandbox.Run(cmd.Context(), o.spec)
-	switch sysctl, isSysctl := errors.AsType[*sandbox.SysctlError](err); {
-	case err == nil:
-		return ofChild(code)
-	case isSysctl:
-		return usagef("--%w", sysctl)
-	}
-	why := refusal(err)
-	if o.needsSandbox != "" {
-		return fmt.Errorf("%s needs a sandbox, and this host allows none: %s; lastack doctor knows the remedy, and without the flag the run needs no sandbox", o.needsSandbox, why)
-	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "lastack: the run takes place in this host's network namespace, as it allows no sandbox: %s\n", why)
-	status.Reason = why
-	return o.measure(cmd, nil, status)
-}
-
-// refusal is err without the words that say that there is no sandbox.
-func refusal(err error) string { return strings.TrimPrefix(err.Error(), "no sandbox: ") }
-
-// ofChild turns the code that the sandbox's process ended with into the program's own: a signal
-// may have ended it before it was ready for one, or without anybody's asking.
-func ofChild(code int) error {
-	switch sig := syscall.Signal(code - 128); {
-	case code <= 128, sig == syscall.SIGPIPE:
-		return exitWith(code, nil)
-	case sig == syscall.SIGINT, sig == syscall.SIGTERM, sig == syscall.SIGHUP:
-		return exitWith(exitInterrupted, nil)
-	case sig == syscall.SIGKILL:
-		return errors.New("the run was killed before its end: if nobody did so, the kernel was out of memory (dmesg tells), so ask for fewer --connections")
-	default:
-		return fmt.Errorf("the run was ended by signal %d (%v)", int(sig), sig)
-	}
+	return inSandbox(cmd, o.spec, o.needsSandbox, o.measure)
 }
 
 // measure runs the load in this process and shows the result.
@@ -124,45 +83,7 @@ func (o *runOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status rec
 	if run == nil {
 		return asUsage(err)
 	}
-	code := codeOfRun(run)
-	// Saved first: where stdout is a pipe that nobody reads to its end, printing ends the program.
-	err = errors.Join(err, out.write(run), o.print(cmd.OutOrStdout(), run))
-	if err != nil {
-		code = worst(code, exitError)
-	}
-	return exitWith(code, err)
-}
-
-// print shows the result, or what of it jsonl has not shown yet.
-func (o *runOptions) print(w io.Writer, run *record.Run) error {
-	var err error
-	if o.format.value == "jsonl" {
-		err = report.WriteRest(w, run)
-	} else {
-		err = report.Render(w, o.format.value, run)
-	}
-	if err != nil {
-		return fmt.Errorf("the result could not be printed: %w", err)
-	}
-	return nil
-}
-
-// codeOfRun is what a finished run ends the program with: the checks stand in the order of worst,
-// the mildest first.
-func codeOfRun(r *record.Run) int {
-	code := exitOK
-	for _, t := range r.Thresholds {
-		if !t.OK {
-			code = exitThreshold
-		}
-	}
-	if !r.Verdict.Valid {
-		code = exitInvalid
-	}
-	if r.Interrupted {
-		code = exitInterrupted
-	}
-	return code
+	return o.finish(cmd.OutOrStdout(), out, run, err)
 }
 
 // live shows the run as it goes: rows on stderr, and on stdout the lines of jsonl.

@@ -16,7 +16,6 @@ import (
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
 	"lastack/loadgen"
-	"lastack/report"
 	"lastack/server"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
@@ -56,17 +55,13 @@ type runOptions struct {
 	loss           string
 	settle         settleFlag
 
-	output      string
-	format      *choice
-	quiet       bool
-	thresholds  []string
+	resultFlags
 	allowPublic bool
 
 	// What complete makes of it.
 	plan    loadgen.Plan
 	targets []target
 	spec    sandbox.Spec
-	bounds  []record.Threshold
 	// needsSandbox is the flag without which the host's namespace would do.
 	needsSandbox string
 	// unboxed is what the record says where there is no sandbox.
@@ -83,7 +78,7 @@ func newRunOptions() *runOptions {
 		connections: 64, duration: 10 * time.Second, backlog: server.DefaultBacklog,
 		connectTimeout: 5 * time.Second, requestTimeout: 10 * time.Second, closeTimeout: 5 * time.Second,
 		engine: newChoice(sockio.BackendNames()...), census: newChoice("auto", "diag", "proc"),
-		topology: newChoice("lo", "veth"), format: newChoice(report.FormatNames()...),
+		topology: newChoice("lo", "veth"), resultFlags: newResultFlags(),
 		interval: time.Second,
 		traffic:  newTraffic(),
 	}
@@ -121,10 +116,7 @@ func (o *runOptions) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.sysctls, "sysctl", nil, "in the sandbox: net.ipv4.KEY=VALUE (repeatable)")
 	f.StringVar(&o.loss, "loss", "", "in the sandbox: share of TCP packets to lose, like 1%")
 	f.Var(&o.settle, "settle", "watch the teardown drain after the load, D at most; auto: until all is gone")
-	f.StringVarP(&o.output, "output", "o", "", "save the run record to this file")
-	f.Var(o.format, "format", "how to print the result")
-	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress rows on stderr")
-	f.StringArrayVar(&o.thresholds, "threshold", nil, "a bound like 'connect.p99<5ms': exit 99 if missed (repeatable)")
+	o.resultFlags.register(f, "connect.p99<5ms")
 	f.BoolVar(&o.allowPublic, "allow-public", false, "allow targets outside private and loopback ranges")
 }
 
@@ -133,7 +125,7 @@ func (o *runOptions) sandboxed() bool { return len(o.targets) == 0 }
 
 // complete checks the whole command line, before a socket opens.
 func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
-	o.command = append([]string{"lastack"}, os.Args[1:]...)
+	o.command = commandLine()
 	given := func(name string) bool { return cmd.Flags().Changed(name) }
 	for _, a := range args {
 		t, err := parseTarget(cmd.Context(), a)
@@ -156,12 +148,8 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	if err := o.completePlan(given); err != nil {
 		return err
 	}
-	for _, expr := range o.thresholds {
-		t, err := record.ParseThreshold(expr)
-		if err != nil {
-			return usagef("--%w", err)
-		}
-		o.bounds = append(o.bounds, t)
+	if err := o.parseThresholds(record.ParseThreshold); err != nil {
+		return err
 	}
 	if o.interval < 10*time.Millisecond || o.interval > time.Hour {
 		return usagef("--interval %v: want 10ms to 1h", o.interval)
@@ -171,19 +159,19 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	o.host = facts
-	if err := o.checkPID(); err != nil {
-		return err
-	}
-	if given("output") {
-		if err := checkOutput(o.output); err != nil {
+	if given("server-pid") {
+		if err := checkPID("server-pid", o.serverPID); err != nil {
 			return err
 		}
+	}
+	if err := o.checkOutput(given); err != nil {
+		return err
 	}
 	o.widenPorts()
 	if o.backend, o.backendReason, err = sockio.Choose(o.engine.value); err != nil {
 		return usagef("--engine %s: %w", o.engine.value, err)
 	}
-	cfg := o.config(nil, o.wanted(), nil)
+	cfg := o.config(nil, wantedSandbox(o.spec), nil)
 	if err := bench.Check(cfg); err != nil {
 		return asUsage(err)
 	}
@@ -192,15 +180,6 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 		o.spec.Sources = append(o.spec.Sources, sandbox.Range6())
 	}
 	return nil
-}
-
-// wanted is what the sandbox will be, if there can be one.
-func (o *runOptions) wanted() record.Sandbox {
-	s := record.Sandbox{Topology: string(o.spec.Topology), Sysctls: make(map[string]string)}
-	for _, c := range o.spec.Sysctls {
-		s.Sysctls[c.Key] = c.Value
-	}
-	return s
 }
 
 func (o *runOptions) completeSandbox(given func(string) bool) error {
@@ -217,12 +196,9 @@ func (o *runOptions) completeSandbox(given func(string) bool) error {
 		o.needsSandbox = "--" + name
 	}
 	o.spec.Topology = sandbox.Topology(o.topology.value)
-	for _, s := range o.sysctls {
-		c, err := sandbox.ParseSysctl(s)
-		if err != nil {
-			return usagef("--%w", err)
-		}
-		o.spec.Sysctls = append(o.spec.Sysctls, c)
+	var err error
+	if o.spec.Sysctls, err = parseSysctls(o.sysctls); err != nil {
+		return err
 	}
 	if given("loss") {
 		l, err := sandbox.ParseLoss(o.loss)
@@ -370,18 +346,6 @@ func (o *runOptions) completePlan(given func(string) bool) error {
 		}
 		if o.connections > 0 {
 			o.plan.Workers = min(o.plan.Workers, int(o.connections))
-		}
-	}
-	return nil
-}
-
-func (o *runOptions) checkPID() error {
-	switch {
-	case o.serverPID < 0:
-		return usagef("--server-pid %d: want a process id", o.serverPID)
-	case o.serverPID > 0:
-		if _, err := os.Stat(fmt.Sprintf("/proc/%d", o.serverPID)); err != nil {
-			return usagef("--server-pid %d: there is no such process", o.serverPID)
 		}
 	}
 	return nil

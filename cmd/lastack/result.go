@@ -1,0 +1,94 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/pflag"
+
+	"lastack/bench/record"
+	"lastack/report"
+)
+
+// resultFlags say how a result is saved, shown and judged.
+type resultFlags struct {
+	output     string
+	format     *choice
+	quiet      bool
+	thresholds []string
+
+	bounds []record.Threshold
+}
+
+func newResultFlags() resultFlags { return resultFlags{format: newChoice(report.FormatNames()...)} }
+
+// register adds the flags; example is a threshold.
+func (f *resultFlags) register(fs *pflag.FlagSet, example string) {
+	fs.StringVarP(&f.output, "output", "o", "", "save the run record to this file")
+	fs.Var(f.format, "format", "how to print the result")
+	fs.BoolVarP(&f.quiet, "quiet", "q", false, "no progress rows on stderr")
+	fs.StringArrayVar(&f.thresholds, "threshold", nil, "a bound like '"+example+"': exit 99 if missed (repeatable)")
+}
+
+func (f *resultFlags) parseThresholds(parse func(string) (record.Threshold, error)) error {
+	for _, expr := range f.thresholds {
+		t, err := parse(expr)
+		if err != nil {
+			return usagef("--%w", err)
+		}
+		f.bounds = append(f.bounds, t)
+	}
+	return nil
+}
+
+// checkOutput tells before the load whether the record could be saved.
+func (f *resultFlags) checkOutput(given func(string) bool) error {
+	if !given("output") {
+		return nil
+	}
+	return checkOutput(f.output)
+}
+
+// finish saves and prints a record, whose run may have ended with err, and returns what the program ends with.
+func (f *resultFlags) finish(stdout io.Writer, out *output, run *record.Run, err error) error {
+	code := codeOfRun(run)
+	// Saved first: where stdout is a pipe that nobody reads to its end, printing ends the program.
+	err = errors.Join(err, out.write(run), f.print(stdout, run))
+	if err != nil {
+		code = worst(code, exitError)
+	}
+	return exitWith(code, err)
+}
+
+// print shows the result, or what of it jsonl has not shown yet.
+func (f *resultFlags) print(w io.Writer, run *record.Run) error {
+	var err error
+	if f.format.value == "jsonl" {
+		err = report.WriteRest(w, run)
+	} else {
+		err = report.Render(w, f.format.value, run)
+	}
+	if err != nil {
+		return fmt.Errorf("the result could not be printed: %w", err)
+	}
+	return nil
+}
+
+// codeOfRun is what a finished run ends the program with: the checks stand in the order of worst,
+// the mildest first.
+func codeOfRun(r *record.Run) int {
+	code := exitOK
+	for _, t := range r.Thresholds {
+		if !t.OK {
+			code = exitThreshold
+		}
+	}
+	if !r.Verdict.Valid {
+		code = exitInvalid
+	}
+	if r.Interrupted {
+		code = exitInterrupted
+	}
+	return code
+}

@@ -183,7 +183,7 @@ func decodeError(b []byte, err error) error {
 
 // Validate reports the first key whose value no run can have: a negative count,
 // time or rate. Growth of kernel counters, limits (where -1 may stand for none),
-// CPU times and clock offsets may be negative. It does not judge whether the counts agree: that
+// CPU times, clock offsets and times from a drain's signal may be negative. It does not judge whether the counts agree: that
 // is Accounting's, and shown. The error is a *FormatError.
 func (r *Run) Validate() error { return walk(reflect.ValueOf(r), "", negative) }
 
@@ -222,7 +222,11 @@ func mayBeNegative(key string) bool {
 			return true
 		}
 	}
-	for _, leaf := range []string{"limit", "nofile", "clock_offset_us", "t_s", "tcp_limit_bytes", "max_buckets"} {
+	for _, leaf := range []string{
+		"limit", "nofile", "clock_offset_us", "t_s", "tcp_limit_bytes", "max_buckets",
+		// Of a drain: points in time, from the signal on.
+		"last_accept_s", "first_refusal_s", "accepts_again_s", "first_end_s", "last_end_s", "last_gone_s", "exit_s", "hook_s", "first_s", "last_s",
+	} {
 		if key == leaf || strings.HasSuffix(key, "."+leaf) {
 			return true
 		}

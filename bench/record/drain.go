@@ -21,6 +21,8 @@ type DrainStop struct {
 	// so that both shared the port.
 	Restart  []string `json:"restart,omitempty"`
 	Handover bool     `json:"handover,omitempty"`
+	// Repeat is the number of tries asked for; Tries are fewer where the run was interrupted. 0 means 1.
+	Repeat int `json:"repeat,omitempty"`
 }
 
 // The ways to stop a server.
@@ -134,9 +136,15 @@ type DrainConnections struct {
 	Done int64 `json:"done"`
 	// Never were still open when the watch ended.
 	Never int64 `json:"never"`
+	// Kept are those of Never that were opened after the signal: with the server that came back, or that had
+	// the port handed over, and so no leak.
+	Kept int64 `json:"kept,omitempty"`
 	// Other ended for another reason: a timeout, an error of this host.
 	Other int64 `json:"other,omitempty"`
 }
+
+// Left is the number of those open at the signal that were open still when the watch ended.
+func (c *DrainConnections) Left() int64 { return c.Never - c.Kept }
 
 // Sum is the number of connections with a fate.
 func (c *DrainConnections) Sum() int64 { return c.FIN + c.RST + c.Cut + c.Done + c.Never + c.Other }
@@ -167,6 +175,10 @@ type DrainRequests struct {
 	Unsafe int64 `json:"unsafe"`
 	// Total is the number of requests of the whole load, those before the signal too.
 	Total int64 `json:"total"`
+	// SlowestS is the longest that a request of Sent took which was answered.
+	SlowestS *float64 `json:"slowest_s,omitempty"`
+	// GapS is the longest time after the signal without a reply to anybody, to the end of the watch where none came any more.
+	GapS *float64 `json:"gap_s,omitempty"`
 }
 
 // Lost is the number of requests sent in whole, and never answered in whole.
@@ -209,6 +221,15 @@ type DrainReconnect struct {
 	LastS  *float64         `json:"last_s,omitempty"`
 }
 
+// Reconnected is the number of clients that got a connection again.
+func (r *DrainReconnect) Reconnected() int64 {
+	var n int64
+	for _, l := range r.Landed {
+		n += l
+	}
+	return n
+}
+
 // DrainLeftover counts what was left of the old server's sockets on its port when it was gone.
 type DrainLeftover struct {
 	Known        bool           `json:"known"`
@@ -224,6 +245,9 @@ type DrainPort struct {
 	Plain string `json:"plain,omitempty"`
 	Reuse string `json:"reuse,omitempty"`
 }
+
+// DrainBound is what DrainPort holds where the port could be bound.
+const DrainBound = "ok"
 
 // DrainMoment is an event of the timeline.
 type DrainMoment struct {

@@ -12,6 +12,8 @@ import (
 type metric struct {
 	unit unit
 	get  getter
+	// try is set instead of get for what each try of a drain has.
+	try *drainMetric
 }
 
 // lookupMetric finds a metric; accepted lists the choices at the first part of name that is unknown.
@@ -24,28 +26,28 @@ func lookupMetric(name string) (m metric, accepted string, ok bool) {
 	}
 	switch {
 	case name == "failed_ratio":
-		return metric{share, failedRatio}, "", true
+		return metric{unit: share, get: failedRatio}, "", true
 	case !dotted:
 		return metric{}, all, false
 	case slices.Contains(LatencyNames(), family):
 		if leaf == "count" {
-			return metric{count, latencyValue(family, leaf)}, "", true
+			return metric{unit: count, get: latencyValue(family, leaf)}, "", true
 		}
 		if _, ok := parsePercentile(leaf); ok || slices.Contains([]string{"min", "mean", "max"}, leaf) {
-			return metric{micros, latencyValue(family, leaf)}, "", true
+			return metric{unit: micros, get: latencyValue(family, leaf)}, "", true
 		}
 		return metric{}, choice([]string{"min", "mean", "p50", "p90", "p99", "p999", "max", "count"}) + " and any percentile (p95, p99.99)", false
 	case family == "outcomes":
 		if ClassOf(leaf) == ClassUnknown {
 			return metric{}, choice(OutcomeNames()), false
 		}
-		return metric{count, outcome(leaf)}, "", true
+		return metric{unit: count, get: outcome(leaf)}, "", true
 	case family == "counters":
 		// The kernel's set differs by version, so that any well-formed name must do.
 		if !regexp.MustCompile(`^(Tcp|Ip|Icmp|Udp|MPTcp)[A-Za-z0-9]+$`).MatchString(leaf) {
 			return metric{}, "counters.NAME with the kernel's name as nstat prints it (TcpActiveOpens, TcpExtTCPSynRetrans)", false
 		}
-		return metric{count, counter(leaf)}, "", true
+		return metric{unit: count, get: counter(leaf)}, "", true
 	}
 	for _, f := range families() {
 		if f.name != family {
@@ -54,7 +56,7 @@ func lookupMetric(name string) (m metric, accepted string, ok bool) {
 		var names []string
 		for _, l := range f.leaves {
 			if l.name == leaf {
-				return metric{f.unit, l.get}, "", true
+				return metric{unit: f.unit, get: l.get}, "", true
 			}
 			names = append(names, l.name)
 		}

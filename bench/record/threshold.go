@@ -70,12 +70,16 @@ func (t Threshold) String() string { return t.expr }
 // durations, rates and counts by numbers with SI k, M or G, failed_ratio by a percentage or a
 // fraction. The error is a *ThresholdError.
 func ParseThreshold(expr string) (Threshold, error) {
+	return parseThreshold(expr, "connect.p99<5ms", lookupMetric)
+}
+
+func parseThreshold(expr, example string, lookup func(name string) (m metric, accepted string, ok bool)) (Threshold, error) {
 	fail := func(p ThresholdPart, format string, args ...any) (Threshold, error) {
 		return Threshold{}, &ThresholdError{Expr: expr, Part: p, detail: fmt.Sprintf(format, args...)}
 	}
 	i := strings.IndexAny(expr, "<>=!")
 	if i < 0 {
-		return fail(PartOperator, "there is no operator, accepted are < <= > >= == != (as in 'connect.p99<5ms')")
+		return fail(PartOperator, "there is no operator, accepted are < <= > >= == != (as in '%s')", example)
 	}
 	metric, rest := strings.TrimSpace(expr[:i]), expr[i:]
 	j := len(rest) - len(strings.TrimLeft(rest, "<>=!"))
@@ -83,7 +87,7 @@ func ParseThreshold(expr string) (Threshold, error) {
 	if !slices.Contains([]string{"<", "<=", ">", ">=", "==", "!="}, op) {
 		return fail(PartOperator, "unknown operator %q, accepted are < <= > >= == !=", op)
 	}
-	m, accepted, ok := lookupMetric(metric)
+	m, accepted, ok := lookup(metric)
 	if !ok {
 		return fail(PartMetric, "unknown metric %q, accepted are %s", metric, accepted)
 	}
@@ -100,8 +104,14 @@ func ParseThreshold(expr string) (Threshold, error) {
 // Evaluate holds r against t. A metric that the record does not have is a miss, with its reason.
 func (t Threshold) Evaluate(r *Run) ThresholdResult {
 	res := ThresholdResult{Expr: t.expr, Metric: t.metric, Want: t.op + t.value}
-	if t.m.get == nil {
+	switch {
+	case t.m.try != nil:
+		return t.evaluateTries(r, res)
+	case t.m.get == nil:
 		res.Reason = "the threshold is empty"
+		return res
+	case r.Kind == KindDrain && !drainHasLatency(t.family()):
+		res.Reason = "a drain does not measure it"
 		return res
 	}
 	got, reason, ok := t.m.get(r)
@@ -111,6 +121,11 @@ func (t Threshold) Evaluate(r *Run) ThresholdResult {
 	}
 	res.Got, res.GotText, res.OK = got, t.m.unit.format(got), compare(got, t.op, t.bound)
 	return res
+}
+
+func (t Threshold) family() string {
+	name, _, _ := strings.Cut(t.metric, ".")
+	return name
 }
 
 func compare(got float64, op string, bound float64) bool {

@@ -1,0 +1,189 @@
+package record
+
+import (
+	"slices"
+	"strings"
+
+	"lastack/bench/quantity"
+)
+
+// ScoreLine puts a try in one line, what is worst first: "12 of 20,000 requests lost, 3 unsafe to retry; 1,204
+// idle clients saw RST; 1.84 s of refusals". The requests are those under way at the signal, or sent
+// after it.
+func ScoreLine(t *DrainTry) string {
+	parts := []string{scoreRequests(t)}
+	for _, s := range []string{scoreIdle(t), scoreQueued(t), scoreRefusals(t), scoreServer(t)} {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+func scoreRequests(t *DrainTry) string {
+	r := &t.Requests
+	if r.Sent == 0 {
+		if _, unknown := t.unknown("requests"); unknown {
+			return "requests unknown"
+		}
+		return "no request was sent"
+	}
+	of := " of " + quantity.Count(r.Sent) + noun(r.Sent, " request", " requests")
+	lost := r.Lost()
+	s := "none" + of + " lost"
+	if lost > 0 {
+		s = quantity.Count(lost) + of + " lost, " + scoreRetry(r, lost)
+	}
+	if r.Answered5xx > 0 {
+		s += ", " + quantity.Count(r.Answered5xx) + " answered 5xx"
+	}
+	if r.Open > 0 {
+		s += ", " + quantity.Count(r.Open) + " still without a reply"
+	}
+	return s
+}
+
+func scoreRetry(r *DrainRequests, lost int64) string {
+	switch {
+	case r.Unsafe == lost && lost > 1:
+		return "all unsafe to retry"
+	case r.Unsafe > 0 || r.Safe == 0:
+		return quantity.Count(r.Unsafe) + " unsafe to retry"
+	case r.Safe == lost && lost > 1:
+		return "all safe to retry"
+	default:
+		return quantity.Count(r.Safe) + " safe to retry"
+	}
+}
+
+// scoreIdle is about idle clients; without any, about resets of others.
+func scoreIdle(t *DrainTry) string {
+	g := t.Group("idle")
+	if g == nil {
+		if n := t.Connections.RST; n > 0 {
+			return quantity.Count(n) + noun(n, " connection", " connections") + " reset"
+		}
+		return ""
+	}
+	c := &g.Connections
+	var s string
+	for _, f := range []struct {
+		n    int64
+		fate string
+	}{{c.RST, "saw RST"}, {c.FIN, "saw FIN"}, {c.Left(), "never closed"}} {
+		if f.n <= 0 {
+			continue
+		}
+		if s == "" {
+			s = quantity.Count(f.n) + noun(f.n, " idle client ", " idle clients ") + f.fate
+		} else {
+			s += ", " + quantity.Count(f.n) + " " + f.fate
+		}
+	}
+	return s
+}
+
+func scoreQueued(t *DrainTry) string {
+	q := t.Queued
+	switch {
+	case q == nil:
+		if _, unknown := t.unknown("queued"); unknown {
+			return "queued connections unknown"
+		}
+		return ""
+	case q.Queued == 0:
+		return "no connection was queued"
+	}
+	var fates []string
+	for _, f := range []struct {
+		n    int64
+		fate string
+	}{{q.Reset, "reset"}, {q.FIN, "ended unserved"}, {q.Never, "never served"}} {
+		if f.n > 0 {
+			fates = append(fates, quantity.Count(f.n)+" "+f.fate)
+		}
+	}
+	of := quantity.Count(q.Queued) + " queued" + noun(q.Queued, " connection", " connections")
+	if len(fates) == 0 {
+		return of + " served"
+	}
+	return "of " + of + " " + strings.Join(fates, ", ")
+}
+
+func scoreRefusals(t *DrainTry) string {
+	l := &t.Listener
+	_, unknown := t.unknown("listener.refused_window_s")
+	var s string
+	switch {
+	case l.RefusedWindowS > 0 && l.AcceptsAgainS == nil && l.FirstRefusalS != nil:
+		s = "refusals from " + after(*l.FirstRefusalS) + " on, to the end"
+	case l.RefusedWindowS > 0:
+		s = quantity.Seconds(l.RefusedWindowS) + " of refusals"
+	case l.Refused > 0:
+		s = quantity.Count(l.Refused) + noun(l.Refused, " connect", " connects") + " refused"
+	case unknown:
+		s = "refusals unknown"
+	case l.Attempts == 0:
+		s = "nothing connected after the signal"
+	default:
+		s = "no refusals"
+	}
+	if n := l.TimedOut; n > 0 {
+		s += ", " + quantity.Count(n) + noun(n, " connect", " connects") + " timed out"
+	}
+	return s
+}
+
+// after is a time from the signal.
+func after(s float64) string {
+	if s < 0 {
+		return "-" + quantity.Seconds(-s)
+	}
+	return quantity.Seconds(s)
+}
+
+func scoreServer(t *DrainTry) string {
+	s := &t.Server
+	switch {
+	case s.ThenSent && s.Stayed:
+		return "the server outlived even the second signal"
+	case s.ThenSent && s.ExitSignal == "SIGKILL":
+		return "the server did not end by itself and was killed"
+	case s.ThenSent:
+		return "the server needed a second signal"
+	case s.Stayed:
+		return "the server stayed"
+	}
+	return ""
+}
+
+func noun(n int64, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// WorstTry is the index of the try that clients suffered most from: by requests lost, then those unsafe to
+// retry, answered 5xx or not at all, then queued and idle connections reset, then refusals. -1 without tries.
+func WorstTry(tries []DrainTry) int {
+	worst := -1
+	for i := range tries {
+		if worst < 0 || slices.Compare(suffered(&tries[i]), suffered(&tries[worst])) > 0 {
+			worst = i
+		}
+	}
+	return worst
+}
+
+func suffered(t *DrainTry) []float64 {
+	var queued int64
+	if q := t.Queued; q != nil {
+		queued = q.Reset + q.FIN + q.Never
+	}
+	r := &t.Requests
+	return []float64{
+		float64(r.Lost()), float64(r.Unsafe), float64(r.Answered5xx), float64(r.Open),
+		float64(queued), float64(t.Connections.RST), t.Listener.RefusedWindowS, float64(t.Listener.Refused),
+	}
+}

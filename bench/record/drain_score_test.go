@@ -1,0 +1,96 @@
+package record
+
+import "testing"
+
+func at(s float64) *float64 { return &s }
+
+func TestScoreLine(t *testing.T) {
+	idle := func(opened, fin, rst, never, kept int64) []DrainGroup {
+		return []DrainGroup{{Name: "in-flight"}, {Name: "idle", Connections: DrainConnections{Opened: opened, FIN: fin, RST: rst, Never: never, Kept: kept}}}
+	}
+	tests := []struct {
+		name string
+		try  DrainTry
+		want string
+	}{
+		{
+			"issue",
+			DrainTry{
+				Requests: DrainRequests{Sent: 20_000, Completed: 19_988, CutFIN: 9, CutRST: 3, Safe: 9, Unsafe: 3},
+				Groups:   idle(1204, 0, 1204, 0, 0),
+				Listener: DrainListener{Attempts: 900, Refused: 368, FirstRefusalS: at(0.002), AcceptsAgainS: at(1.842), RefusedWindowS: 1.84},
+			},
+			"12 of 20,000 requests lost, 3 unsafe to retry; 1,204 idle clients saw RST; 1.84 s of refusals",
+		},
+		{
+			"graceful handover",
+			DrainTry{Requests: DrainRequests{Sent: 20_000, Completed: 20_000}, Groups: idle(2000, 1000, 0, 1000, 1000), Listener: DrainListener{Attempts: 900}},
+			"none of 20,000 requests lost; 1,000 idle clients saw FIN; no refusals",
+		},
+		{
+			"no restart",
+			DrainTry{
+				Requests: DrainRequests{Sent: 2, CutRST: 2, Unsafe: 2}, Groups: idle(1, 1, 0, 0, 0),
+				Listener: DrainListener{Attempts: 9, Refused: 9, FirstRefusalS: at(0.012), RefusedWindowS: 3},
+			},
+			"2 of 2 requests lost, all unsafe to retry; 1 idle client saw FIN; refusals from 12.0 ms on, to the end",
+		},
+		{
+			"mixed",
+			DrainTry{
+				Requests: DrainRequests{Sent: 100, CutRST: 1, TimedOut: 1, Safe: 2, Answered5xx: 4, Open: 2}, Groups: idle(30, 10, 12, 8, 0),
+				Listener: DrainListener{Attempts: 9, TimedOut: 1}, Queued: &DrainQueued{Asked: 20, Queued: 20, Served: 4, Reset: 13, FIN: 2, Never: 1},
+			},
+			"2 of 100 requests lost, all safe to retry, 4 answered 5xx, 2 still without a reply; 12 idle clients saw RST, 10 saw FIN, 8 never closed; " +
+				"of 20 queued connections 13 reset, 2 ended unserved, 1 never served; no refusals, 1 connect timed out",
+		},
+		{
+			"killed",
+			DrainTry{
+				Requests: DrainRequests{Sent: 1, CutRST: 1, Safe: 1}, Server: DrainServer{ThenSent: true, ExitSignal: "SIGKILL"},
+				Queued: &DrainQueued{Asked: 1, Queued: 1, Served: 1}, Connections: DrainConnections{RST: 1}, Listener: DrainListener{Attempts: 1, Refused: 1},
+			},
+			"1 of 1 request lost, 1 safe to retry; 1 connection reset; 1 queued connection served; 1 connect refused; the server did not end by itself and was killed",
+		},
+		{
+			"unknown",
+			DrainTry{
+				Unknown: map[string]string{"requests": "no clients", "listener": "no packets", "queued": "not producible: a hook stops it"},
+				Server:  DrainServer{Stayed: true},
+			},
+			"requests unknown; queued connections unknown; refusals unknown; the server stayed",
+		},
+		{"outlived", DrainTry{Server: DrainServer{ThenSent: true, Stayed: true}, Queued: &DrainQueued{Asked: 3}}, "no request was sent; no connection was queued; nothing connected after the signal; the server outlived even the second signal"},
+		{"terminated twice", DrainTry{Requests: DrainRequests{Sent: 1, Completed: 1}, Listener: DrainListener{Attempts: 1}, Server: DrainServer{ThenSent: true}}, "none of 1 request lost; no refusals; the server needed a second signal"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := ScoreLine(&tt.try); got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestWorstTry(t *testing.T) {
+	if got := WorstTry(nil); got != -1 {
+		t.Errorf("of none: %d", got)
+	}
+	calm := DrainTry{Requests: DrainRequests{Sent: 9, Completed: 9}}
+	lost := func(cut, unsafe int64) DrainTry {
+		return DrainTry{Requests: DrainRequests{CutRST: cut, Unsafe: unsafe}}
+	}
+	for _, tt := range []struct {
+		tries []DrainTry
+		want  int
+	}{
+		{[]DrainTry{calm, calm}, 0},
+		{[]DrainTry{calm, lost(1, 0), lost(2, 0), lost(2, 1)}, 3},
+		{[]DrainTry{calm, {Queued: &DrainQueued{Reset: 1}}, {Connections: DrainConnections{RST: 900}}}, 1},
+		{[]DrainTry{{Listener: DrainListener{RefusedWindowS: 1}}, {Listener: DrainListener{RefusedWindowS: 2}}}, 1},
+	} {
+		if got := WorstTry(tt.tries); got != tt.want {
+			t.Errorf("%+v: got %d", tt, got)
+		}
+	}
+}

@@ -78,9 +78,13 @@ func (w *worker) start(g *group, s sockio.Sock, sched, now int64) {
 	}
 	l.Attempted++
 	g.open++
+	w.log.begin(s, now)
 	g.nextAddrs()
 	g.dial.First = nil
-	if g.exchanges > 0 {
+	switch {
+	case g.Keep == KeepPartial:
+		g.dial.First = g.asker.StartPartial(&w.talks[s].ClientConn)
+	case g.exchanges > 0:
 		t := &w.talks[s]
 		t.left = g.exchanges - 1
 		g.dial.First = g.asker.Start(&t.ClientConn, t.left == 0)
@@ -117,6 +121,9 @@ func (w *worker) Complete(c *sockio.Completion) {
 	}
 	k := &w.conns[c.Sock]
 	g := w.groups[k.group]
+	if w.log != nil {
+		w.log.at = c.At
+	}
 	switch k.phase {
 	case dialing:
 		w.dialed(g, k, c)
@@ -160,6 +167,7 @@ func (w *worker) dialed(g *group, k *conn, c *sockio.Completion) {
 		k.started(g, c.Began)
 		k.sample(g, Connect, c.At-c.Began)
 		k.mark = c.At
+		w.log.opened(w.loop, c.Sock, c)
 		w.opened(g, 1)
 		if g.exchanges == 0 {
 			w.exchanged(g, k, c.Sock, c.At)
@@ -182,6 +190,9 @@ func (w *worker) asked(g *group, k *conn, c *sockio.Completion) {
 		w.exchanged(g, k, c.Sock, c.At)
 	default:
 		k.phase = reading
+		if g.Keep == KeepPartial {
+			w.loop.StopTimer(c.Sock)
+		}
 		w.loop.Recv(c.Sock, recvSize)
 	}
 }
@@ -205,10 +216,12 @@ func (w *worker) read(g *group, k *conn, c *sockio.Completion) {
 	if eof {
 		whole, err = g.asker.EOF(&t.ClientConn)
 	} else {
+		w.log.mark(c.Sock, touched)
 		whole, err = g.asker.Received(&t.ClientConn, c.Data)
 	}
 	switch {
 	case errors.Is(err, exchange.ErrStatus):
+		w.log.request(g, k, c.Sock, Answered5xx, c.At)
 		w.give(g, k, c.Sock, HTTPStatus, 0)
 		return
 	case err != nil:
@@ -226,8 +239,21 @@ func (w *worker) read(g *group, k *conn, c *sockio.Completion) {
 	if c.At <= w.end && k.flags&inWarmup == 0 {
 		g.requestsInTime++
 	}
+	closes := !g.asker.KeepAlive(&t.ClientConn)
+	if closes {
+		w.log.request(g, k, c.Sock, AnsweredClose, c.At)
+	} else {
+		w.log.request(g, k, c.Sock, Answered, c.At)
+	}
 	switch {
-	case t.left > 0 && (eof || !g.asker.KeepAlive(&t.ClientConn)):
+	case g.Keep != KeepNot && eof:
+		w.log.peerEnded(c.Sock, 0)
+		w.keptEnded(g, k, c)
+	case g.Keep != KeepNot && closes:
+		w.awaitEnd(g, k, c.Sock, c.At)
+	case g.Keep != KeepNot:
+		w.keep(g, k, c.Sock, c.At)
+	case t.left > 0 && (eof || closes):
 		w.give(g, k, c.Sock, ClosedEarly, 0)
 	case t.left > 0:
 		t.left--
@@ -264,6 +290,7 @@ func (w *worker) ask(g *group, k *conn, s sockio.Sock, now int64) {
 
 // cut ends a lifecycle whose peer ended the connection before the whole reply.
 func (w *worker) cut(g *group, k *conn, c *sockio.Completion) {
+	w.log.peerEnded(c.Sock, c.Errno)
 	if g.leftUnread && w.talks[c.Sock].left == 0 && sockio.IsReset(c.Errno) {
 		// As the policy has it: the server aborts instead of reading the last request.
 		k.phase = closing
@@ -288,6 +315,10 @@ func byPeer(o Outcome, e sockio.Errno) Outcome {
 // exchanged goes on after the last exchange.
 func (w *worker) exchanged(g *group, k *conn, s sockio.Sock, now int64) {
 	k.mark = now
+	if g.Keep != KeepNot {
+		w.keep(g, k, s, now)
+		return
+	}
 	if g.Plateau > 0 || (g.Hold > 0 && g.closesFirst) {
 		k.phase = holding
 		w.loop.StopTimer(s)
@@ -317,6 +348,9 @@ func (w *worker) idled(g *group, k *conn, c *sockio.Completion) {
 	case c.Op != sockio.OpRecv:
 	case c.Errno == 0 && c.N > 0:
 		w.loop.Recv(s, recvSize)
+	case g.Keep != KeepNot:
+		w.log.peerEnded(s, c.Errno)
+		w.keptEnded(g, k, c)
 	case k.phase == holding && g.Close.Who == teardown.BothAtOnce && c.Errno == 0:
 		w.release(g, k, s, c.At)
 	default:
@@ -396,6 +430,7 @@ func (w *worker) hold(g *group, k *conn) {
 
 // give up: close the socket and end the lifecycle with o.
 func (w *worker) give(g *group, k *conn, s sockio.Sock, o Outcome, e sockio.Errno) {
+	w.logLost(g, k, s, o, e)
 	k.phase, k.outcome, k.errno = closing, o, uint16(e)
 	g.closer.Abandon(w.loop, s, &k.tear)
 }
@@ -409,7 +444,8 @@ func (w *worker) finish(g *group, k *conn, s sockio.Sock, at int64) {
 		o = g.outcomeOf(k, l)
 	}
 	g.count(l, o, k)
-	if o == FIN || o == RSTSent || o == RSTReceived && g.predictsRST {
+	w.logEnd(g, k, s, o, at)
+	if g.Keep == KeepNot && (o == FIN || o == RSTSent || o == RSTReceived && g.predictsRST) {
 		took := at - k.sched
 		k.sample(g, Lifecycle, took)
 		record(w.interval, took)
@@ -428,7 +464,13 @@ func (w *worker) finish(g *group, k *conn, s sockio.Sock, at int64) {
 	}
 	g.open--
 	g.leave()
-	if starved(o) && !g.OpenLoop() && at < w.end {
+	if g.Keep != KeepNot && !w.gaveUp(g, at) {
+		k.phase = pausing
+		g.paused++
+		w.loop.SetTimer(s, at+w.backoff(g, s))
+		return
+	}
+	if starved(o) && g.Keep == KeepNot && !g.OpenLoop() && at < w.end {
 		k.phase = pausing
 		g.paused++
 		w.loop.SetTimer(s, at+pause)
@@ -443,15 +485,21 @@ func starved(o Outcome) bool {
 }
 
 func (w *worker) rested(g *group, k *conn, c *sockio.Completion) {
-	if c.Op == sockio.OpTimeout {
-		g.paused--
-		w.vacate(g, k, c.Sock, c.At)
+	if c.Op != sockio.OpTimeout {
+		return
 	}
+	g.paused--
+	if g.Keep != KeepNot && c.At < w.end {
+		w.start(g, c.Sock, c.At, c.At)
+		return
+	}
+	w.vacate(g, k, c.Sock, c.At)
 }
 
 // vacate frees a slot for the next lifecycle.
 func (w *worker) vacate(g *group, k *conn, s sockio.Sock, now int64) {
 	k.phase = free
+	w.log.leave(s)
 	w.free.Free(s)
 	w.refill(g, now, 1)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -21,6 +22,8 @@ type Config struct {
 	Backend sockio.Backend
 	// CPUs keeps worker i on CPUs[i], where it is not empty.
 	CPUs []int
+	// Journal has the result tell what became of single connections and requests.
+	Journal bool
 	// Slots bounds the connections open at once, over all workers: what the
 	// descriptors allow. Open loop without a cap needs it; 0 means the plan's connections.
 	Slots int
@@ -35,6 +38,8 @@ type Result struct {
 	Groups                       []GroupResult
 	// Engine names the backend.
 	Engine string
+	// Journal is nil unless it was asked for.
+	Journal *Journal
 }
 
 // Measured is the time from the end of the warm-up.
@@ -82,14 +87,28 @@ type Snapshot struct {
 	Warmup   bool
 	// Holding is set while a plateau holds all that it could open.
 	Holding bool
+	// Groups are in the order of the plan.
+	Groups []GroupSnapshot
 	// Closing is set when no lifecycle starts any more, Done when every one is over.
 	Closing, Done bool
+}
+
+// GroupSnapshot is the state of a group.
+type GroupSnapshot struct {
+	// Attempted and Failed count lifecycles.
+	Attempted, Failed int64
+	// Established is the number of connections open, Before the part of it that was so when the journal was armed.
+	Established, Before int64
+	// Requests is the number of exchanges completed.
+	Requests int64
 }
 
 // Generator is a load under way.
 type Generator struct {
 	cfg     Config
 	workers []*worker
+	shared  []*shared // by group
+	armed   atomic.Bool
 	spare   []*hdrhistogram.Histogram
 	begin   chan int64     // hands each worker the start
 	done    chan struct{}  // closed when every worker has finished
@@ -127,8 +146,13 @@ func New(cfg Config) (*Generator, error) {
 		sh[i] = &shared{wake: g.wake}
 		sh[i].left.Store(cfg.Plan.Count)
 	}
+	g.shared = sh
 	for id := range n {
-		g.workers = append(g.workers, newWorker(&cfg, id, n, cfg.slots(id, n), sh))
+		w := newWorker(&cfg, id, n, cfg.slots(id, n), sh)
+		if cfg.Journal {
+			w.log = newLog(&g.armed, id, len(w.conns))
+		}
+		g.workers = append(g.workers, w)
 		g.spare = append(g.spare, NewHistogram())
 	}
 	if err := g.open(); err != nil {
@@ -254,6 +278,36 @@ func (g *Generator) wake() {
 	}
 }
 
+// Begin lets a gated group start.
+func (g *Generator) Begin(group int) {
+	g.shared[group].begun.Store(true)
+	g.wakeIfRunning()
+}
+
+// Arm has the journal keep every connection and request that ends from now on, and counts the
+// connections that are open. It is for the goroutine that calls Snapshot.
+func (g *Generator) Arm() Snapshot {
+	g.armed.Store(true)
+	return g.Snapshot()
+}
+
+// Conclude ends the load in order: nothing starts any more, requests under way are answered, and clients
+// that keep their connection close it.
+func (g *Generator) Conclude() {
+	for _, w := range g.workers {
+		w.concluding.Store(true)
+	}
+	g.wakeIfRunning()
+}
+
+func (g *Generator) wakeIfRunning() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.started && !g.over {
+		g.wake()
+	}
+}
+
 // Interrupt stops the load, unless it has finished; one that has not begun ends as it
 // starts.
 func (g *Generator) Interrupt() { g.halt(true) }
@@ -274,6 +328,14 @@ func (g *Generator) halt(asked bool) {
 			w.loop.Wake()
 		}
 	}
+}
+
+func (s *GroupSnapshot) add(o *GroupSnapshot) {
+	s.Attempted += o.Attempted
+	s.Failed += o.Failed
+	s.Established += o.Established
+	s.Before += o.Before
+	s.Requests += o.Requests
 }
 
 func (g *Generator) fail(err error) {
@@ -321,6 +383,12 @@ func (g *Generator) Snapshot() Snapshot {
 		g.spare[i] = last.interval
 		s.Ledger.Add(&last.ledger)
 		s.Open += last.open
+		if s.Groups == nil {
+			s.Groups = make([]GroupSnapshot, len(last.groups))
+		}
+		for i := range last.groups {
+			s.Groups[i].add(&last.groups[i])
+		}
 		s.Warmup = s.Warmup || last.warm
 		s.Closing = s.Closing && last.late
 	}
@@ -361,6 +429,13 @@ func (g *Generator) Wait() (*Result, error) {
 			}
 		}
 		r.Groups = append(r.Groups, t)
+	}
+	if g.cfg.Journal {
+		var logs []*log
+		for _, w := range g.workers {
+			logs = append(logs, w.log)
+		}
+		r.Journal = merge(logs)
 	}
 	return &r, g.err
 }

@@ -20,6 +20,8 @@ type shared struct {
 	settled atomic.Int64
 	// open counts the lifecycles in flight of an open loop with a cap, held those that stay open.
 	open, held atomic.Int64
+	// begun is set when a gated group may start.
+	begun atomic.Bool
 	// closeFrom is when the plateau's end begins, on the clock of sockio.Now; 0: not yet.
 	closeFrom atomic.Int64
 	// wake wakes the other workers.
@@ -64,7 +66,9 @@ type group struct {
 	info                              InfoSample
 	sinceInfo                         int
 
-	closed int // plateau connections whose close has begun
+	clients int   // begun, of those that keep their connection
+	before  int64 // connections that were open when the journal was armed, and are
+	closed  int   // plateau connections whose close has begun
 	// scan is how many slots are still to be looked at for one to close, the last first: io_uring
 	// keeps what waits in lists, youngest first, and a close has to find the connection's recv there.
 	scan   int

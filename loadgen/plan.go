@@ -43,6 +43,14 @@ type Group struct {
 	Plateau   time.Duration `json:"plateau_ns,omitempty"`
 	CloseRate float64       `json:"close_rate,omitempty"`
 
+	// Keep is for clients that keep their connection; Connections is their number.
+	Keep Keep `json:"keep,omitzero"`
+	// Reconnect is how long such a client waits, when the server has ended its connection, before it
+	// connects again; refused, it waits twice as long each time. 0: it gives up.
+	Reconnect time.Duration `json:"reconnect_ns,omitempty"`
+	// Gated has the group wait for Generator.Begin.
+	Gated bool `json:"gated,omitempty"`
+
 	Close    teardown.Policy   `json:"close"`
 	OnEOF    teardown.Reaction `json:"on_eof"`
 	Exchange exchange.Spec     `json:"exchange"`

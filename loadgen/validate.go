@@ -147,6 +147,9 @@ func (g *Group) validate() error {
 	if err := g.validatePlateau(); err != nil {
 		return err
 	}
+	if err := g.validateKeep(); err != nil {
+		return err
+	}
 	return g.validateSources()
 }
 

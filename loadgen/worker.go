@@ -22,12 +22,17 @@ type worker struct {
 	talks    []talk // none where no group exchanges anything
 	free     sockio.Slots
 	interval *hdrhistogram.Histogram // lifecycles of this interval, warm-up included
+	log      *log                    // nil without a journal
 	tcpInfo  sockstate.TCPInfo
 	thread   int
 
 	start0      int64 // when the schedule starts
 	measureFrom int64
 	end         int64 // no lifecycle starts after it
+
+	// concluding ends the load in order; concluded is how many slots that has been at.
+	concluding atomic.Bool
+	concluded  int
 
 	stop     atomic.Bool
 	finished chan struct{} // closed when the lifecycles are over, and the worker's state at rest
@@ -42,6 +47,7 @@ type snapshotRequest struct {
 
 type snapshot struct {
 	ledger   Ledger
+	groups   []GroupSnapshot
 	open     int64
 	interval *hdrhistogram.Histogram
 	warm     bool // in the warm-up
@@ -111,6 +117,7 @@ func (w *worker) run(start int64) error {
 		w.end = w.measureFrom + int64(p.Duration)
 	}
 	for {
+		w.countOpen()
 		if r := w.request.Swap(nil); r != nil {
 			w.answer(r)
 		}
@@ -119,7 +126,13 @@ func (w *worker) run(start int64) error {
 			return nil
 		}
 		now := w.loop.Now()
-		until := now + idle
+		until := w.beat(now, now+idle)
+		if w.concluding.Load() && w.concluded < len(w.conns) {
+			w.closeSchedules(now)
+			if w.conclude(now, closeBurst) {
+				until = now
+			}
+		}
 		for _, g := range w.groups {
 			until = min(until, w.refill(g, now, burst), w.closePlateau(g, now, closeBurst))
 		}
@@ -142,6 +155,9 @@ const capPoll = int64(time.Millisecond)
 
 // refill starts what may start now, at most so many, and returns when to look again.
 func (w *worker) refill(g *group, now int64, most int) int64 {
+	if g.Gated && !g.shared.begun.Load() {
+		return sockio.Never
+	}
 	if g.OpenLoop() {
 		return w.arrivals(g, now, most)
 	}
@@ -170,6 +186,12 @@ func (w *worker) mayStart(g *group, now int64) bool {
 	}
 	if g.Plateau > 0 && g.attempted() >= int64(g.share) {
 		return false
+	}
+	if g.Keep != KeepNot {
+		if g.clients >= g.share {
+			return false // they connect again by themselves
+		}
+		g.clients++
 	}
 	return g.claim(w.plan, now >= w.measureFrom)
 }
@@ -256,7 +278,38 @@ func (w *worker) exhausted(g *group, now int64) bool {
 	case w.plan.Count > 0 && g.shared.left.Load() <= 0 && now >= w.measureFrom:
 		return true
 	}
+	if g.Keep != KeepNot {
+		return g.clients >= g.share && g.paused == 0
+	}
 	return g.Plateau > 0 && g.attempted() >= int64(g.share)
+}
+
+// closeSchedules lets nothing start from now on.
+func (w *worker) closeSchedules(now int64) {
+	if w.concluded > 0 || w.end <= now {
+		return
+	}
+	w.end = now
+	for _, g := range w.groups {
+		if g.OpenLoop() {
+			g.next = g.pacer.Total()
+		}
+	}
+}
+
+// beat notes how late the loop is, where there is a journal, and shortens a sleep until the next time.
+func (w *worker) beat(now, until int64) int64 {
+	j := w.log
+	if j == nil {
+		return until
+	}
+	if now >= j.nextBeat {
+		if j.nextBeat != 0 {
+			record(j.beats, now-j.nextBeat)
+		}
+		j.nextBeat = now + beat
+	}
+	return min(until, j.nextBeat)
 }
 
 // opened counts n connections of a plateau that are open, or never will be; the last one
@@ -349,6 +402,7 @@ func (w *worker) settle(o Outcome) {
 		}
 		g := w.groups[k.group]
 		l := k.ledger(g)
+		w.logOpen(g, k, sockio.Sock(i), o)
 		switch {
 		case k.outcome != NoOutcome:
 			g.count(l, k.outcome, k)
@@ -405,6 +459,11 @@ func (w *worker) answer(r *snapshotRequest) {
 		s.ledger.Add(&g.ledger)
 		s.ledger.Add(&g.warmup)
 		s.open += g.open
+		one := GroupSnapshot{
+			Attempted: g.attempted(), Failed: g.ledger.Failed() + g.warmup.Failed(),
+			Established: g.established, Before: g.before, Requests: g.ledger.Requests + g.warmup.Requests,
+		}
+		s.groups = append(s.groups, one)
 	}
 	r.reply <- s
 }

@@ -72,6 +72,13 @@ func (x *Client) Start(c *ClientConn, last bool) []byte {
 	return x.ask
 }
 
+// StartPartial prepares a request of which only the first half is sent, and returns that.
+func (x *Client) StartPartial(c *ClientConn) []byte {
+	p := x.Start(c, false)
+	c.send = 0
+	return p[:max(len(p)/2, 1)]
+}
+
 // Sent goes on after a send has completed: it sends the rest of the request, and
 // reports false, or the request is out.
 func (x *Client) Sent(l sockio.Loop, s sockio.Sock, c *ClientConn) (out bool) {

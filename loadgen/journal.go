@@ -1,0 +1,311 @@
+package loadgen
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"lastack/sockstate/sockio"
+)
+
+// Journal is what became of single connections and requests: an entry for each that ended after
+// Generator.Arm, or was lost before it.
+type Journal struct {
+	Conns    []ConnEntry    // in the order of Ended
+	Requests []RequestEntry // in the order of Ended
+	// Overflow is the number of entries for which there was no room any more.
+	Overflow int64
+	// Beat is by how much the workers' loops were late, in nanoseconds: an event may have been seen so much later than
+	// it came.
+	Beat *hdrhistogram.Histogram
+}
+
+// End is how a connection ended, as its client saw it.
+type End uint8
+
+// The ends.
+const (
+	EndOpen      End = iota // it was open when the load ended
+	EndByClient             // the client closed it
+	EndByFIN                // the server's EOF came first
+	EndByRST                // the server's RST came first
+	EndNotOpened            // there never was one: see Outcome
+)
+
+// ConnEntry is one connection, or one attempt. Times are on the clock of sockio.Now.
+type ConnEntry struct {
+	ID      ConnID
+	Group   uint8
+	End     End
+	Outcome Outcome
+	// Again is set for a client that had a connection before.
+	Again bool
+	// Began is when connect was called, Opened when it was established, 0 if never; Ended when the end was seen.
+	Began, Opened, Ended int64
+	// Requests is the number of requests answered on it.
+	Requests int32
+	port     uint16
+	addr     [16]byte
+}
+
+// ConnID names a connection: the worker's number and a serial number.
+type ConnID uint64
+
+// Local is the client's address; not valid where the connection was not established.
+func (e *ConnEntry) Local() netip.AddrPort {
+	if e.port == 0 {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(netip.AddrFrom16(e.addr).Unmap(), e.port)
+}
+
+// Fate is how a request ended.
+type Fate uint8
+
+// The fates of a request.
+const (
+	RequestOpen     Fate = iota // neither answered nor cut when the load ended
+	Answered                    // a whole reply, and the connection may be used on
+	AnsweredClose               // a whole reply, with "Connection: close"
+	Answered5xx                 // a whole reply with a status of 5xx
+	CutByFIN                    // EOF before the whole reply
+	CutByRST                    // RST before the whole reply
+	RequestTimedOut             // no whole reply in time
+	RequestBroken               // what came was not a reply, or a system call failed
+)
+
+// Lost reports whether the request never had a whole reply.
+func (f Fate) Lost() bool { return f >= CutByFIN }
+
+// RequestEntry is one request.
+type RequestEntry struct {
+	Conn  ConnID
+	Group uint8
+	Fate  Fate
+	// Partial is set for a request of which only a part was sent, on purpose.
+	Partial bool
+	// Touched is set where some of the reply had come.
+	Touched bool
+	// Nth is the number of requests answered on the connection before this one.
+	Nth int32
+	// Sent is when it was handed to the kernel at the earliest, Ended when its fate was seen.
+	Sent, Ended int64
+}
+
+// life is what the journal remembers of the connection in the same slot of worker.conns.
+type life struct {
+	id            ConnID
+	began, opened int64
+	ended         int64 // when its end was seen, 0 before
+	requests      int32
+	port          uint16
+	refusals      uint8 // in a row, of this client
+	flags         uint8
+	addr          [16]byte
+}
+
+const (
+	wasOpen   uint8 = 1 << iota // open when the journal was armed
+	again                       // its client had a connection before
+	touched                     // some of the reply under way has come
+	endsByFIN                   // the peer's end has been seen
+	endsByRST
+)
+
+// maxEntries bounds the entries of a worker: 64 MiB or so.
+const maxEntries = 1 << 20
+
+// beat is how often a worker with a journal looks whether it is late.
+const beat = int64(5e6)
+
+// log is a worker's journal.
+type log struct {
+	armed    *atomic.Bool // shared by the workers
+	serial   uint64
+	lives    []life
+	conns    []ConnEntry
+	requests []RequestEntry
+	overflow int64
+	beats    *hdrhistogram.Histogram
+	nextBeat int64
+	// at is when the completion being handled came.
+	at int64
+	// counted is set once the connections open at Arm have been counted.
+	counted bool
+}
+
+func newLog(armed *atomic.Bool, worker, slots int) *log {
+	return &log{armed: armed, serial: uint64(worker) << 48, lives: make([]life, slots), beats: NewHistogram()}
+}
+
+// begin is told of a connection about to be dialled. It keeps what is the client's.
+func (j *log) begin(s sockio.Sock, now int64) {
+	if j == nil {
+		return
+	}
+	l := &j.lives[s]
+	j.serial++
+	*l = life{id: ConnID(j.serial), began: now, refusals: l.refusals, flags: l.flags & again}
+}
+
+// leave forgets the client in a slot.
+func (j *log) leave(s sockio.Sock) {
+	if j != nil {
+		j.lives[s] = life{}
+	}
+}
+
+func (j *log) opened(loop sockio.Loop, s sockio.Sock, c *sockio.Completion) {
+	if j == nil {
+		return
+	}
+	l := &j.lives[s]
+	l.began, l.opened, l.refusals = max(l.began, c.Began), c.At, 0
+	if at, err := loop.LocalAddr(s); err == nil { // else the entry has no address
+		l.addr, l.port = at.Addr().As16(), at.Port()
+	}
+}
+
+// mark sets a flag of the connection in s.
+func (j *log) mark(s sockio.Sock, flag uint8) {
+	if j != nil {
+		j.lives[s].flags |= flag
+	}
+}
+
+// seen notes that the end of the connection in s, or of the attempt, has just been seen.
+func (j *log) seen(s sockio.Sock) {
+	if j != nil && j.lives[s].ended == 0 {
+		j.lives[s].ended = j.at
+	}
+}
+
+// peerEnded notes how the server ended the connection.
+func (j *log) peerEnded(s sockio.Sock, e sockio.Errno) {
+	j.seen(s)
+	switch {
+	case e == 0:
+		j.mark(s, endsByFIN)
+	case sockio.IsReset(e):
+		j.mark(s, endsByRST)
+	}
+}
+
+// request adds the fate of the request under way on s.
+func (j *log) request(g *group, k *conn, s sockio.Sock, f Fate, at int64) {
+	if j == nil {
+		return
+	}
+	l := &j.lives[s]
+	nth, t := l.requests, l.flags&touched != 0
+	l.flags &^= touched
+	if f == Answered || f == AnsweredClose || f == Answered5xx {
+		l.requests++
+		if !j.armed.Load() {
+			return
+		}
+	}
+	if len(j.requests) == maxEntries {
+		j.overflow++
+		return
+	}
+	j.requests = append(j.requests, RequestEntry{
+		Conn: l.id, Group: g.index, Fate: f, Partial: g.Keep == KeepPartial, Touched: t, Nth: nth, Sent: k.mark, Ended: at,
+	})
+}
+
+// end adds the end of the connection in s, or of the attempt.
+func (j *log) end(g *group, k *conn, s sockio.Sock, o Outcome, open bool, at int64) {
+	if j == nil {
+		return
+	}
+	l := &j.lives[s]
+	if l.ended != 0 {
+		at = l.ended
+	}
+	if l.flags&wasOpen != 0 {
+		g.before--
+	}
+	e := ConnEntry{
+		ID: l.id, Group: g.index, Outcome: o, Again: l.flags&again != 0,
+		Began: l.began, Opened: l.opened, Ended: at, Requests: l.requests, port: l.port, addr: l.addr,
+	}
+	switch {
+	case k.flags&isOpen == 0:
+		e.End = EndNotOpened
+	case l.flags&endsByFIN != 0:
+		e.End = EndByFIN
+	case l.flags&endsByRST != 0:
+		e.End = EndByRST
+	case !open:
+		e.End = EndByClient
+	}
+	l.flags |= again
+	if e.End == EndNotOpened && l.refusals < 8 {
+		l.refusals++
+	}
+	if !j.armed.Load() && (e.End == EndByClient || e.End == EndOpen) {
+		return
+	}
+	if len(j.conns) == maxEntries {
+		j.overflow++
+		return
+	}
+	j.conns = append(j.conns, e)
+}
+
+// logLost adds the request under way on s, which will not be answered.
+func (w *worker) logLost(g *group, k *conn, s sockio.Sock, o Outcome, e sockio.Errno) {
+	w.log.seen(s)
+	if w.log == nil || k.phase != asking && k.phase != reading {
+		return
+	}
+	f := RequestBroken
+	switch {
+	case o == HTTPStatus:
+		return // it was answered
+	case o == RequestTimeout:
+		f = RequestTimedOut
+	case o == CutInRequest && e == 0:
+		f = CutByFIN
+	case o == CutInRequest:
+		f = CutByRST
+	}
+	w.log.request(g, k, s, f, w.log.at)
+}
+
+// logEnd adds the end of the lifecycle in s, whose peer's end was seen before the socket was closed.
+func (w *worker) logEnd(g *group, k *conn, s sockio.Sock, o Outcome, at int64) {
+	if w.log != nil {
+		w.log.end(g, k, s, o, false, at)
+	}
+}
+
+// logOpen adds a lifecycle that was not over when the load ended.
+func (w *worker) logOpen(g *group, k *conn, s sockio.Sock, o Outcome) {
+	if w.log == nil {
+		return
+	}
+	now := sockio.Now()
+	if k.phase == asking || k.phase == reading {
+		w.log.request(g, k, s, RequestOpen, now)
+	}
+	w.log.end(g, k, s, o, k.flags&isOpen != 0, now)
+}
+
+// merge sorts the workers' journals into one.
+func merge(logs []*log) *Journal {
+	m := &Journal{Beat: NewHistogram()}
+	for _, j := range logs {
+		m.Conns = append(m.Conns, j.conns...)
+		m.Requests = append(m.Requests, j.requests...)
+		m.Overflow += j.overflow
+		m.Beat.Merge(j.beats)
+	}
+	slices.SortStableFunc(m.Conns, func(a, b ConnEntry) int { return cmp.Compare(a.Ended, b.Ended) })
+	slices.SortStableFunc(m.Requests, func(a, b RequestEntry) int { return cmp.Compare(a.Ended, b.Ended) })
+	return m
+}

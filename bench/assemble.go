@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"lastack/bench/host"
 	"lastack/bench/record"
 	"lastack/sockstate"
 	"lastack/sockstate/observe"
@@ -34,7 +35,7 @@ func (e *experiment) assemble() (*record.Run, error) {
 	if err := e.addPlan(r); err != nil {
 		return nil, err
 	}
-	e.addHost(r)
+	r.Hosts = []record.Host{RecordHost(e.facts)}
 	e.addStates(r)
 	e.addPressure(r)
 	e.addObserver(r)
@@ -50,7 +51,7 @@ func (e *experiment) addResults(r *record.Run) (err error) {
 	total := e.result.Total()
 	groups := e.cfg.Plan.Groups
 	r.LoadS = e.result.Loading(&e.cfg.Plan).Seconds()
-	if r.Result, err = result(&total, r.LoadS, groups); err != nil {
+	if r.Result, err = Result(&total, r.LoadS, groups); err != nil {
 		return err
 	}
 	for i := range groups {
@@ -58,7 +59,7 @@ func (e *experiment) addResults(r *record.Run) (err error) {
 	}
 	if len(groups) > 1 {
 		for i := range e.result.Groups {
-			one, err := result(&e.result.Groups[i], r.LoadS, groups[i:i+1])
+			one, err := Result(&e.result.Groups[i], r.LoadS, groups[i:i+1])
 			if err != nil {
 				return err
 			}
@@ -83,7 +84,7 @@ func (e *experiment) addResults(r *record.Run) (err error) {
 }
 
 func (e *experiment) addPlan(r *record.Run) (err error) {
-	if r.Plan, err = recordPlan(&e.cfg.Plan); err != nil {
+	if r.Plan, err = RecordPlan(&e.cfg.Plan); err != nil {
 		return err
 	}
 	r.Plan.Engine, r.Plan.EngineReason = e.result.Engine, e.why
@@ -112,12 +113,12 @@ func (e *experiment) addPlan(r *record.Run) (err error) {
 	return nil
 }
 
-func (e *experiment) addHost(r *record.Run) {
-	f := e.facts
-	r.Hosts = []record.Host{{
+// RecordHost converts what was read of a host.
+func RecordHost(f *host.Facts) record.Host {
+	return record.Host{
 		Kernel: f.Kernel, CPUs: f.CPUs, GoMaxProcs: runtime.GOMAXPROCS(0), MemoryBytes: f.MemoryBytes,
 		BootID: f.BootID, NetNS: f.NetNS, NoFile: int64(f.NoFileSoft), Sysctls: f.Sysctls,
-	}}
+	}
 }
 
 func (e *experiment) addStates(r *record.Run) {

@@ -36,7 +36,7 @@ func TestRecordPlanLosesNothing(t *testing.T) {
 		Duration: 12, Count: 13, Warmup: 14, Ramp: 15, Workers: 16,
 	}
 	mustBeFull(t, reflect.ValueOf(p), "plan")
-	r, err := recordPlan(&p)
+	r, err := RecordPlan(&p)
 	if err != nil {
 		t.Fatal(err)
 	}

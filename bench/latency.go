@@ -10,8 +10,8 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-// result converts what a load, or a group, came to.
-func result(g *loadgen.GroupResult, loading float64, spec []loadgen.Group) (record.Result, error) {
+// Result converts what a load, or a group, came to.
+func Result(g *loadgen.GroupResult, loading float64, spec []loadgen.Group) (record.Result, error) {
 	l := &g.Ledger
 	r := record.Result{
 		Connections: record.Connections{

@@ -35,6 +35,13 @@ func (c *Config) divide(b sockio.Backend, f *host.Facts) (load, server int, err 
 	return c.fitRings(load, server, limit, memory)
 }
 
+// LoadSlots is how many connections a load on somebody else's server may have open. Like Check it may make epoll
+// the Backend.
+func (c *Config) LoadSlots(f *host.Facts) (int, error) {
+	load, _, err := c.divide(c.Backend, f)
+	return load, err
+}
+
 // planned is the sum of what the groups ask for; uncapped is set where one of them leaves it open.
 func (c *Config) planned() (n int, uncapped bool) {
 	for i := range c.Plan.Groups {

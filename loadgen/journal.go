@@ -37,7 +37,9 @@ const (
 
 // ConnEntry is one connection, or one attempt. Times are on the clock of sockio.Now.
 type ConnEntry struct {
-	ID      ConnID
+	ID ConnID
+	// Client names the client, which may have several connections, one after the other.
+	Client  ClientID
 	Group   uint8
 	End     End
 	Outcome Outcome
@@ -53,6 +55,9 @@ type ConnEntry struct {
 
 // ConnID names a connection: the worker's number and a serial number.
 type ConnID uint64
+
+// ClientID names a client: the worker's number and its slot there.
+type ClientID uint64
 
 // Local is the client's address; not valid where the connection was not established.
 func (e *ConnEntry) Local() netip.AddrPort {
@@ -124,6 +129,7 @@ const beat = int64(5e6)
 // log is a worker's journal.
 type log struct {
 	armed    *atomic.Bool // shared by the workers
+	worker   uint64       // in the bits above those of slots and serial numbers
 	serial   uint64
 	lives    []life
 	conns    []ConnEntry
@@ -138,7 +144,7 @@ type log struct {
 }
 
 func newLog(armed *atomic.Bool, worker, slots int) *log {
-	return &log{armed: armed, serial: uint64(worker) << 48, lives: make([]life, slots), beats: NewHistogram()}
+	return &log{armed: armed, worker: uint64(worker) << 48, lives: make([]life, slots), beats: NewHistogram()}
 }
 
 // begin is told of a connection about to be dialled. It keeps what is the client's.
@@ -148,7 +154,7 @@ func (j *log) begin(s sockio.Sock, now int64) {
 	}
 	l := &j.lives[s]
 	j.serial++
-	*l = life{id: ConnID(j.serial), began: now, refusals: l.refusals, flags: l.flags & again}
+	*l = life{id: ConnID(j.worker | j.serial), began: now, refusals: l.refusals, flags: l.flags & again}
 }
 
 // leave forgets the client in a slot.
@@ -230,7 +236,7 @@ func (j *log) end(g *group, k *conn, s sockio.Sock, o Outcome, open bool, at int
 		g.before--
 	}
 	e := ConnEntry{
-		ID: l.id, Group: g.index, Outcome: o, Again: l.flags&again != 0,
+		ID: l.id, Client: ClientID(j.worker | uint64(s)), Group: g.index, Outcome: o, Again: l.flags&again != 0,
 		Began: l.began, Opened: l.opened, Ended: at, Requests: l.requests, port: l.port, addr: l.addr,
 	}
 	switch {

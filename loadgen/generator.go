@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -108,7 +107,6 @@ type Generator struct {
 	cfg     Config
 	workers []*worker
 	shared  []*shared // by group
-	armed   atomic.Bool
 	spare   []*hdrhistogram.Histogram
 	begin   chan int64     // hands each worker the start
 	done    chan struct{}  // closed when every worker has finished
@@ -150,7 +148,7 @@ func New(cfg Config) (*Generator, error) {
 	for id := range n {
 		w := newWorker(&cfg, id, n, cfg.slots(id, n), sh)
 		if cfg.Journal {
-			w.log = newLog(&g.armed, id, len(w.conns))
+			w.log = newLog(id, len(w.conns))
 		}
 		g.workers = append(g.workers, w)
 		g.spare = append(g.spare, NewHistogram())
@@ -285,11 +283,9 @@ func (g *Generator) Begin(group int) {
 }
 
 // Arm has the journal keep every connection and request that ends from now on, and counts the
-// connections that are open. It is for the goroutine that calls Snapshot.
-func (g *Generator) Arm() Snapshot {
-	g.armed.Store(true)
-	return g.Snapshot()
-}
+// connections that are open. It is for the goroutine that calls Snapshot. What the snapshot has counted and what the
+// journal holds are complements: no worker does anything between the two.
+func (g *Generator) Arm() Snapshot { return g.snapshot(true) }
 
 // Conclude ends the load in order: nothing starts any more, requests under way are answered, and clients
 // that keep their connection close it.
@@ -358,7 +354,9 @@ func (g *Generator) Done() <-chan struct{} { return g.done }
 
 // Snapshot asks the workers how far they are; before Start the answer is empty. It is for one
 // goroutine, and not while Close is at work.
-func (g *Generator) Snapshot() Snapshot {
+func (g *Generator) Snapshot() Snapshot { return g.snapshot(false) }
+
+func (g *Generator) snapshot(arm bool) Snapshot {
 	g.mu.Lock()
 	began := g.started || g.over
 	g.mu.Unlock()
@@ -373,7 +371,7 @@ func (g *Generator) Snapshot() Snapshot {
 	}
 	requests := make([]*snapshotRequest, len(g.workers))
 	for i, w := range g.workers {
-		requests[i] = &snapshotRequest{fresh: g.spare[i], reply: make(chan snapshot, 1)}
+		requests[i] = &snapshotRequest{arm: arm, fresh: g.spare[i], reply: make(chan snapshot, 1)}
 		w.requested(requests[i])
 	}
 	for i, w := range g.workers {

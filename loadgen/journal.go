@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
-	"sync/atomic"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
@@ -43,8 +42,8 @@ type ConnEntry struct {
 	Group   uint8
 	End     End
 	Outcome Outcome
-	// Again is set for a client that had a connection before.
-	Again bool
+	// Again is set for a client that had a connection before, Early for an end before Generator.Arm.
+	Again, Early bool
 	// Began is when connect was called, Opened when it was established, 0 if never; Ended when the end was seen.
 	Began, Opened, Ended int64
 	// Requests is the number of requests answered on it.
@@ -92,6 +91,8 @@ type RequestEntry struct {
 	Fate  Fate
 	// Partial is set for a request of which only a part was sent, on purpose.
 	Partial bool
+	// Early is set for an end before Generator.Arm.
+	Early bool
 	// Touched is set where some of the reply had come.
 	Touched bool
 	// Nth is the number of requests answered on the connection before this one.
@@ -128,8 +129,9 @@ const beat = int64(5e6)
 
 // log is a worker's journal.
 type log struct {
-	armed    *atomic.Bool // shared by the workers
-	worker   uint64       // in the bits above those of slots and serial numbers
+	// armed is set once the connections open at Arm have been counted.
+	armed    bool
+	worker   uint64 // in the bits above those of slots and serial numbers
 	serial   uint64
 	lives    []life
 	conns    []ConnEntry
@@ -139,12 +141,10 @@ type log struct {
 	nextBeat int64
 	// at is when the completion being handled came.
 	at int64
-	// counted is set once the connections open at Arm have been counted.
-	counted bool
 }
 
-func newLog(armed *atomic.Bool, worker, slots int) *log {
-	return &log{armed: armed, worker: uint64(worker) << 48, lives: make([]life, slots), beats: NewHistogram()}
+func newLog(worker, slots int) *log {
+	return &log{worker: uint64(worker) << 48, lives: make([]life, slots), beats: NewHistogram()}
 }
 
 // begin is told of a connection about to be dialled. It keeps what is the client's.
@@ -210,7 +210,7 @@ func (j *log) request(g *group, k *conn, s sockio.Sock, f Fate, at int64) {
 	l.flags &^= touched
 	if f == Answered || f == AnsweredClose || f == Answered5xx {
 		l.requests++
-		if !j.armed.Load() {
+		if !j.armed {
 			return
 		}
 	}
@@ -219,7 +219,7 @@ func (j *log) request(g *group, k *conn, s sockio.Sock, f Fate, at int64) {
 		return
 	}
 	j.requests = append(j.requests, RequestEntry{
-		Conn: l.id, Group: g.index, Fate: f, Partial: g.Keep == KeepPartial, Touched: t, Nth: nth, Sent: k.mark, Ended: at,
+		Conn: l.id, Group: g.index, Fate: f, Partial: g.Keep == KeepPartial, Early: !j.armed, Touched: t, Nth: nth, Sent: k.mark, Ended: at,
 	})
 }
 
@@ -236,7 +236,7 @@ func (j *log) end(g *group, k *conn, s sockio.Sock, o Outcome, open bool, at int
 		g.before--
 	}
 	e := ConnEntry{
-		ID: l.id, Client: ClientID(j.worker | uint64(s)), Group: g.index, Outcome: o, Again: l.flags&again != 0,
+		ID: l.id, Client: ClientID(j.worker | uint64(s)), Group: g.index, Outcome: o, Again: l.flags&again != 0, Early: !j.armed,
 		Began: l.began, Opened: l.opened, Ended: at, Requests: l.requests, port: l.port, addr: l.addr,
 	}
 	switch {
@@ -253,7 +253,7 @@ func (j *log) end(g *group, k *conn, s sockio.Sock, o Outcome, open bool, at int
 	if e.End == EndNotOpened && l.refusals < 8 {
 		l.refusals++
 	}
-	if !j.armed.Load() && (e.End == EndByClient || e.End == EndOpen) {
+	if !j.armed && (e.End == EndByClient || e.End == EndOpen) {
 		return
 	}
 	if len(j.conns) == maxEntries {

@@ -150,12 +150,12 @@ func (w *worker) conclude(now int64, most int) (more bool) {
 	return w.concluded < len(w.conns)
 }
 
-// countOpen marks the connections that are open now, once the journal is armed.
-func (w *worker) countOpen() {
-	if w.log == nil || w.log.counted || !w.log.armed.Load() {
+// arm arms the journal, and marks the connections that are open now.
+func (w *worker) arm() {
+	if w.log == nil || w.log.armed {
 		return
 	}
-	w.log.counted = true
+	w.log.armed = true
 	for i := range w.conns {
 		k := &w.conns[i]
 		if k.phase != free && k.flags&isOpen != 0 {

@@ -41,6 +41,7 @@ type worker struct {
 }
 
 type snapshotRequest struct {
+	arm   bool // the journal too
 	fresh *hdrhistogram.Histogram
 	reply chan snapshot
 }
@@ -117,7 +118,6 @@ func (w *worker) run(start int64) error {
 		w.end = w.measureFrom + int64(p.Duration)
 	}
 	for {
-		w.countOpen()
 		if r := w.request.Swap(nil); r != nil {
 			w.answer(r)
 		}
@@ -451,6 +451,9 @@ func (w *worker) dialled(s sockio.Sock) bool {
 }
 
 func (w *worker) answer(r *snapshotRequest) {
+	if r.arm {
+		w.arm()
+	}
 	now := sockio.Now()
 	s := snapshot{interval: w.interval, warm: now < w.measureFrom, late: true}
 	w.interval = r.fresh

@@ -27,8 +27,8 @@ func formats() []format {
 }
 
 // FormatNames lists what Render takes, the default one first: text is for people, 100 columns wide;
-// json is the run record, indented; jsonl has a line for each interval of the timeline, then one
-// with the rest of the record.
+// json is the run record, indented; jsonl has a line for each interval of the timeline, or for each try of
+// a drain, then one with the rest of the record.
 func FormatNames() []string {
 	var names []string
 	for _, f := range formats() {
@@ -62,13 +62,24 @@ func renderJSONL(b *bytes.Buffer, run *record.Run) error {
 			return err
 		}
 	}
+	if run.Drain != nil {
+		for i := range run.Drain.Tries {
+			if err := writeTry(b, i+1, &run.Drain.Tries[i]); err != nil {
+				return err
+			}
+		}
+	}
 	return WriteRest(b, run)
 }
 
-// WriteRest writes the last line of the jsonl format: the record without its timeline.
+// WriteRest writes the last line of the jsonl format: the record without its timeline, and without the tries of
+// a drain.
 func WriteRest(w io.Writer, run *record.Run) error {
 	rest := *run
 	rest.Timeline = nil
+	if run.Drain != nil {
+		rest.Drain = &record.Drain{Stop: run.Drain.Stop}
+	}
 	line, err := record.Marshal(&rest, "")
 	if err != nil {
 		return err
@@ -82,6 +93,19 @@ func WriteInterval(w io.Writer, iv *record.Interval) error {
 	line, err := json.Marshal(iv)
 	if err != nil {
 		return fmt.Errorf("encode an interval: %w", err)
+	}
+	_, err = w.Write(append(line, '\n'))
+	return err
+}
+
+// writeTry writes one line of the jsonl format: a try of a drain with its number, from 1.
+func writeTry(w io.Writer, n int, try *record.DrainTry) error {
+	line, err := json.Marshal(struct {
+		Try int `json:"try"`
+		*record.DrainTry
+	}{n, try})
+	if err != nil {
+		return fmt.Errorf("encode a try: %w", err)
 	}
 	_, err = w.Write(append(line, '\n'))
 	return err

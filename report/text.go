@@ -23,6 +23,10 @@ type text struct {
 // renderText writes the report that people read. Its order is that of a reader in a hurry: what was asked,
 // may I believe it, what came of it, and then why.
 func renderText(b *bytes.Buffer, run *record.Run) error {
+	if run.Kind == record.KindDrain {
+		renderDrain(b, run)
+		return nil
+	}
 	t := &text{run: run, warned: make([]bool, len(run.Warnings))}
 	sections := []func(){
 		t.connections, t.rates, t.latencies, t.groups,

@@ -148,9 +148,14 @@ func lookup(counters map[string]int64, name string) int64 {
 
 // accounting is every statement that must hold between our counts and the kernel's.
 func (t *text) accounting() {
+	t.checks("our counts beside the kernel's")
+	t.beside("accounting")
+}
+
+// checks writes the accounting; what says in a few words what is held against what.
+func (t *text) checks(what string) {
 	checks := t.run.Accounting
 	if len(checks) == 0 {
-		t.beside("accounting")
 		return
 	}
 	bad, differ := t.mismatches(), 0
@@ -159,14 +164,14 @@ func (t *text) accounting() {
 			differ++
 		}
 	}
-	aside := fmt.Sprintf("our counts beside the kernel's: all %d agree", len(checks))
+	aside := fmt.Sprintf("%s: all %d agree", what, len(checks))
 	switch {
 	case bad > 0:
-		aside = fmt.Sprintf("our counts beside the kernel's: %d of %d DO NOT AGREE", bad, len(checks))
+		aside = fmt.Sprintf("%s: %d of %d DO NOT AGREE", what, bad, len(checks))
 	case differ > 0:
-		aside = fmt.Sprintf("our counts beside the kernel's: %d of %d %s, where none had to agree exactly", differ, len(checks), plural(differ, "differs", "differ"))
+		aside = fmt.Sprintf("%s: %d of %d %s, where none had to agree exactly", what, differ, len(checks), plural(differ, "differs", "differ"))
 	case len(checks) == 1:
-		aside = "our counts beside the kernel's: they agree"
+		aside = what + ": they agree"
 	}
 	t.section("ACCOUNTING", aside)
 	tab := table{indent: "  ", first: 36, cell: 8, notes: true}
@@ -175,7 +180,6 @@ func (t *text) accounting() {
 		tab.row(shortNames(c.Name), c.Want.String(), quantity.Count(c.Got), agreement(c.OK, c.Exact), c.Note)
 	}
 	tab.write(&t.page)
-	t.beside("accounting")
 }
 
 // counters shows those that tell of trouble, where they grew.

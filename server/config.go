@@ -17,6 +17,9 @@ type Config struct {
 	// Listeners is the number of listening sockets of each address, sharing it by SO_REUSEPORT, each with an
 	// accept queue of its own. 0 means 1.
 	Listeners int
+	// ReusePort lets other processes of the same user share the addresses (SO_REUSEPORT), as in a handover: each
+	// new connection goes to one of them.
+	ReusePort bool
 	// Backlog is listen()'s; the accept queue holds one more. 0 means 4096; net.core.somaxconn caps it.
 	Backlog int
 	// Workers is the number of worker goroutines; 0 means 1.
@@ -34,6 +37,10 @@ type Config struct {
 	Hold time.Duration
 	// Delay is how long it thinks about each answer.
 	Delay time.Duration
+	// Slow takes the place of Delay for HTTP requests whose target begins with exchange.SlowPath. 0: it does not.
+	Slow time.Duration
+	// Shutdown is what Server.Shutdown does.
+	Shutdown Shutdown
 
 	// Namespace is where the sockets are; nil: the process's own.
 	Namespace *sockio.Namespace
@@ -95,6 +102,10 @@ func (c *Config) Validate() error {
 		return &ConfigError{"hold", c.Hold.String(), fmt.Sprintf("want 0s to %v", maxHold)}
 	case c.Delay < 0 || c.Delay > time.Hour:
 		return &ConfigError{"delay", c.Delay.String(), "want 0s to 1h"}
+	case c.Slow < 0 || c.Slow > time.Hour:
+		return &ConfigError{"slow", c.Slow.String(), "want 0s to 1h"}
+	case c.Slow > 0 && c.Exchange.Kind != exchange.HTTP:
+		return &ConfigError{"slow", c.Slow.String(), "needs --exchange http:/path: it is for requests of " + exchange.SlowPath}
 	case c.Close.NeedsExchange() && c.Exchange.Kind == exchange.None:
 		return &ConfigError{"close", c.Close.String(), "needs an --exchange of echo or http: without data nothing is left unread"}
 	}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -17,6 +16,8 @@ type Server struct {
 	cfg       Config
 	listeners [][]*sockio.Listener // by address
 	closing   sync.Mutex           // of listeners: a Stop may overtake a Shutdown
+	// queueReset counts connections that were never accepted. It goes with closing.
+	queueReset int64
 	addrs     []netip.AddrPort
 	workers   []*worker
 	running   sync.WaitGroup
@@ -90,7 +91,7 @@ func (s *Server) listen() error {
 		i := len(s.listeners)
 		s.listeners = append(s.listeners, nil)
 		for range s.cfg.Listeners {
-			ln, err := sockio.Listen(a, sockio.ListenConfig{Backlog: s.cfg.Backlog, ReusePort: s.cfg.Listeners > 1})
+			ln, err := sockio.Listen(a, sockio.ListenConfig{Backlog: s.cfg.Backlog, ReusePort: s.cfg.Listeners > 1 || s.cfg.ReusePort})
 			if err != nil {
 				return fmt.Errorf("listen: %w", err)
 			}
@@ -106,7 +107,7 @@ func (s *Server) listen() error {
 // every process of the same user in (inet_csk_bind_conflict), and a server that was
 // forgotten would get its share of the connections without a word.
 func (s *Server) vacant(a netip.AddrPort) error {
-	if s.cfg.Listeners < 2 || a.Port() == 0 {
+	if s.cfg.ReusePort || s.cfg.Listeners < 2 || a.Port() == 0 {
 		return nil
 	}
 	ln, err := sockio.Listen(a, sockio.ListenConfig{Backlog: 1})
@@ -131,17 +132,6 @@ func (s *Server) listenersOf(id int) (mine []*sockio.Listener) {
 	return mine
 }
 
-func (s *Server) closeListeners() {
-	s.closing.Lock()
-	defer s.closing.Unlock()
-	for _, same := range s.listeners {
-		for _, ln := range same {
-			_ = ln.Close() // nothing depends on it any more
-		}
-	}
-	s.listeners = nil
-}
-
 // Addrs are the addresses listened on, with their ports.
 func (s *Server) Addrs() []netip.AddrPort { return slices.Clone(s.addrs) }
 
@@ -158,62 +148,40 @@ func (s *Server) Threads() []int {
 func (s *Server) Failed() <-chan error { return s.failed }
 
 // say sends a message to every worker and sums the answers.
-func (s *Server) say(kind messageKind, stall time.Duration) Stats {
+func (s *Server) say(m message) Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
-		return s.final.clone()
+		return s.ledger(&s.final)
 	}
-	answers := make(chan Stats, len(s.workers))
+	m.done = make(chan Stats, len(s.workers))
 	for _, w := range s.workers {
-		w.message.Store(&message{kind: kind, stall: stall, done: answers})
+		w.message.Store(&m)
 		w.loop.Wake()
 	}
 	var sum Stats
 	for range s.workers {
-		one := <-answers
+		one := <-m.done
 		sum.add(&one)
 	}
-	if kind == sayStop {
+	if m.kind == sayStop {
 		s.stopped = true
 		s.final = sum
-		return sum.clone()
 	}
-	return sum
+	return s.ledger(&sum)
+}
+
+// ledger adds what the workers do not know.
+func (s *Server) ledger(sum *Stats) Stats {
+	st := sum.clone()
+	s.closing.Lock()
+	defer s.closing.Unlock()
+	st.QueueReset = s.queueReset
+	return st
 }
 
 // Stats is the ledger so far.
-func (s *Server) Stats() Stats { return s.say(sayStats, 0) }
+func (s *Server) Stats() Stats { return s.say(message{kind: sayStats}) }
 
 // Stall makes every worker do nothing for d: a server that hangs.
-func (s *Server) Stall(d time.Duration) { s.say(sayStall, d) }
-
-// Shutdown drains: it stops listening, which resets what is still in the accept
-// queue, closes idle connections, lets the others have their reply, and waits until all
-// are gone, but for those that stay by policy, or ctx is done. Stop must follow, and may come before it returns.
-func (s *Server) Shutdown(ctx context.Context) (drained bool) {
-	st := s.say(sayDrain, 0)
-	s.closeListeners()
-	for st.Open > st.Stuck {
-		select {
-		case <-ctx.Done():
-			return false
-		case <-time.After(5 * time.Millisecond):
-		}
-		st = s.Stats()
-	}
-	return true
-}
-
-// Stop ends the server: open connections are reset. It returns the final ledger.
-func (s *Server) Stop() (Stats, error) {
-	st := s.say(sayStop, 0)
-	s.closeListeners()
-	s.running.Wait()
-	select {
-	case err := <-s.failed:
-		return st, err
-	default:
-		return st, nil
-	}
-}
+func (s *Server) Stall(d time.Duration) { s.say(message{kind: sayStall, stall: d}) }

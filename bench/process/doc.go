@@ -1,15 +1,18 @@
 // Package process starts servers, signals them, knows who owns a listening socket, and leaves nothing behind.
+//
+// A server is the child of a reaper, which is this program executed once more (IsInit, RunInit). The reaper is the
+// subreaper of all that descends from the server (PR_SET_CHILD_SUBREAPER), so that a daemon that forks away
+// stays in reach, and ends it when this process ends, however that does:
+//
+//	this process --- reaper --- server --- its children           Group
+//	     |             `------- a daemon that forked away
+//	     |
+//	     `-- init --- reaper --- server ...                       PIDNamespace
+//	           `----- reaper --- another one (Spec.Beside)
+//
+// In a PID namespace the kernel ends what the reaper cannot: all goes with init, and init with the thread
+// that started it (PR_SET_PDEATHSIG). Init is no server's place, because signals without a handler are
+// ignored there (pid_namespaces(7)).
+//
+// Processes are held by pidfd: a signal never reaches another that has got the same number since.
 package process
-
-// Contain is how the descendants of a process are kept from outliving it.
-type Contain string
-
-// The ways to contain.
-const (
-	// Auto takes PIDNamespace where the host allows it, else Group.
-	Auto Contain = "auto"
-	// PIDNamespace ends with its init: the kernel kills all that is in it (pid_namespaces(7)).
-	PIDNamespace Contain = "pidns"
-	// Group is a process group of its own, and a child subreaper (PR_SET_CHILD_SUBREAPER) above it.
-	Group Contain = "group"
-)

@@ -49,7 +49,7 @@ type drainMetric struct {
 // get finds the metric in a try: in its unit, times in microseconds. Without ok, reason says why there is none.
 func (d *drainMetric) get(t *DrainTry) (v float64, reason string, ok bool) {
 	v, reason, ok = d.value(t)
-	why, unknown := t.unknown(d.path)
+	why, unknown := t.WhyUnknown(d.path)
 	// What did come is a fact, whatever else is unknown; a count of 0 may be for want of knowledge.
 	if unknown && (!ok || v == 0) {
 		return 0, "unknown: " + why, false
@@ -57,8 +57,8 @@ func (d *drainMetric) get(t *DrainTry) (v float64, reason string, ok bool) {
 	return v, reason, ok
 }
 
-// unknown looks the path up in Unknown, and what it is part of.
-func (t *DrainTry) unknown(path string) (why string, ok bool) {
+// WhyUnknown looks the path of a key up in Unknown, then what the key is part of.
+func (t *DrainTry) WhyUnknown(path string) (why string, ok bool) {
 	for path != "" {
 		if why, ok := t.Unknown[path]; ok {
 			return why, true

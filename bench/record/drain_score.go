@@ -23,7 +23,7 @@ func ScoreLine(t *DrainTry) string {
 func scoreRequests(t *DrainTry) string {
 	r := &t.Requests
 	if r.Sent == 0 {
-		if _, unknown := t.unknown("requests"); unknown {
+		if _, unknown := t.WhyUnknown("requests"); unknown {
 			return "requests unknown"
 		}
 		return "no request was sent"
@@ -87,7 +87,7 @@ func scoreQueued(t *DrainTry) string {
 	q := t.Queued
 	switch {
 	case q == nil:
-		if _, unknown := t.unknown("queued"); unknown {
+		if _, unknown := t.WhyUnknown("queued"); unknown {
 			return "queued connections unknown"
 		}
 		return ""
@@ -112,7 +112,7 @@ func scoreQueued(t *DrainTry) string {
 
 func scoreRefusals(t *DrainTry) string {
 	l := &t.Listener
-	_, unknown := t.unknown("listener.refused_window_s")
+	_, unknown := t.WhyUnknown("listener.refused_window_s")
 	var s string
 	switch {
 	case l.RefusedWindowS > 0 && l.AcceptsAgainS == nil && l.FirstRefusalS != nil:

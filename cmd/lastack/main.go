@@ -11,9 +11,13 @@ import (
 	"strings"
 
 	"lastack/bench/host"
+	"lastack/bench/process"
 )
 
 func main() {
+	if process.IsInit() {
+		os.Exit(process.RunInit())
+	}
 	if os.Args[0] == host.ProofArg {
 		os.Exit(host.Proof(os.Stdout))
 	}

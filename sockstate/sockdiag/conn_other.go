@@ -34,3 +34,6 @@ func (*Conn) Seen() int { return 0 }
 
 // Close does nothing.
 func (*Conn) Close() error { return nil }
+
+// Handshakes needs Linux.
+func (*Conn) Handshakes(*sockstate.Filter) (int, error) { return 0, ErrUnsupported }

@@ -1,0 +1,61 @@
+package drain
+
+import (
+	"fmt"
+	"time"
+
+	"lastack/bench/record"
+	"lastack/sockstate/wire"
+)
+
+// analyze says what clients suffered. What the server's host alone could know is not here: see server and leftovers.
+func (e *evidence) analyze(t *record.DrainTry) {
+	t.SignalAtS = float64(e.signal-e.begun) / 1e9
+	t.WatchedS = float64(max(e.concluded-e.signal, 0)) / 1e9
+	e.fates(t)
+	e.listener(t)
+	e.queue(t)
+	e.reconnects(t)
+	if at, all := e.lastGone(); all {
+		t.LastGoneS = e.since(at)
+	} else {
+		unknown(t, "last_gone_s", "connections that were open at the signal were open still when the watch ended")
+	}
+	e.moments(t)
+	e.slices(t)
+	e.books(t)
+	t.Counters = e.counters
+}
+
+// unknown notes why something could not be known.
+func unknown(t *record.DrainTry, path, why string) {
+	if t.Unknown == nil {
+		t.Unknown = make(map[string]string)
+	}
+	t.Unknown[path] = why
+}
+
+// beatQuantile is the share of the load's loops that was no later than what is called their lag.
+const beatQuantile = 99
+
+// order says how well events before and after the signal are told apart: took is how long the sending of the
+// signal took, refused why there are no packets.
+func (e *evidence) order(took time.Duration, trace *wire.Trace, refused error) record.DrainOrder {
+	lag := time.Duration(e.journal.Beat.ValueAtPercentile(beatQuantile))
+	switch {
+	case trace == nil:
+		o := record.DrainOrder{Source: "clients", UncertaintyUs: micros(lag + took)}
+		if refused != nil {
+			o.Reason = refused.Error()
+		}
+		return o
+	case trace.ClockStep != 0:
+		return record.DrainOrder{
+			Source: "clients", UncertaintyUs: micros(lag + took),
+			Reason: fmt.Sprintf("the wall clock was set by %v meanwhile, which the packets' times follow", trace.ClockStep),
+		}
+	}
+	return record.DrainOrder{Source: "packets", UncertaintyUs: micros(trace.ClockError + took), Dropped: trace.Dropped}
+}
+
+func micros(d time.Duration) float64 { return float64(d) / 1e3 }

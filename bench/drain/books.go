@@ -1,0 +1,125 @@
+package drain
+
+import (
+	"fmt"
+
+	"lastack/bench/quantity"
+	"lastack/bench/record"
+	"lastack/loadgen"
+	"lastack/sockstate/wire"
+)
+
+// books lists what must agree: the load's own counts with the fates of single connections and requests, and both
+// with the packets and the kernel's counters.
+func (e *evidence) books(t *record.DrainTry) {
+	add := func(name string, want, got int64, exact bool, note string) {
+		t.Accounting = append(t.Accounting, record.Check{
+			Name: name, Want: record.Range{Min: want, Max: want}, Got: got, OK: want == got || !exact, Exact: exact, Note: note,
+		})
+	}
+	whole := e.journal.Overflow == 0
+	note := ""
+	if !whole {
+		note = quantity.Count(e.journal.Overflow) + " entries of the journal found no room"
+	}
+
+	var ends, outcomes int64
+	for i := range e.journal.Conns {
+		if c := &e.journal.Conns[i]; !c.Early && c.Ended < e.signal && c.End != loadgen.EndNotOpened {
+			ends++ // between the count and the signal
+		}
+	}
+	open := e.atEnd.Ledger.Opened - e.atArm.Ledger.Opened
+	for i := range e.atArm.Groups {
+		open += e.atArm.Groups[i].Established
+	}
+	add("open at the signal, and opened since = fates of connections", open, t.Connections.Sum()+ends, whole, note)
+
+	var answered int64
+	for i := range e.journal.Requests {
+		if r := &e.journal.Requests[i]; !r.Early && (r.Fate == loadgen.Answered || r.Fate == loadgen.AnsweredClose) {
+			answered++
+		}
+	}
+	add("replies since the signal = requests with one", e.atEnd.Ledger.Requests-e.atArm.Ledger.Requests, answered, whole, note)
+	add("requests sent = fates of requests", t.Requests.Sent, t.Requests.Sum(), true, "")
+	add("requests lost = safe and unsafe to retry", t.Requests.Lost(), t.Requests.Safe+t.Requests.Unsafe, true, "")
+
+	l := &e.total.Ledger
+	for _, n := range l.Outcomes {
+		outcomes += n
+	}
+	add("attempted = sum of outcomes", l.Attempted, outcomes, true, "")
+	e.kernelBooks(add)
+	e.packetBooks(add)
+}
+
+type addCheck func(name string, want, got int64, exact bool, note string)
+
+// kernelBooks compares with the kernel's counters, which are the try's own in a sandbox only.
+func (e *evidence) kernelBooks(add addCheck) {
+	if len(e.counters) == 0 {
+		return
+	}
+	l := &e.total.Ledger
+	syns := l.Attempted - l.NoSYN
+	note, got := "", e.counters["TcpActiveOpens"]
+	if !e.own {
+		note = "others' connections count in this namespace too"
+	} else if n := got - syns; n > 0 && e.trace != nil && e.trace.Dropped == 0 && e.openings() == syns {
+		// A proxy's connections to its backends, for one.
+		note = fmt.Sprintf("and %s of the server's own, which went elsewhere", quantity.Count(n))
+		got = syns
+	}
+	add("TcpActiveOpens = attempted less failed before a SYN", syns, got, e.own, note)
+}
+
+// packetBooks compares with the packets.
+func (e *evidence) packetBooks(add addCheck) {
+	if e.trace == nil {
+		return
+	}
+	exact, note := true, ""
+	switch {
+	case e.trace.Dropped > 0:
+		exact, note = false, quantity.Count(e.trace.Dropped)+" packets were not captured"
+	case !e.own:
+		exact, note = false, "others may connect to the target too"
+	}
+	l := &e.total.Ledger
+	add("packets: first SYNs = attempted less failed before a SYN", l.Attempted-l.NoSYN, e.openings(), exact, note)
+
+	var refusals int64
+	d := e.refusals()
+	for i := range e.journal.Conns {
+		if e.journal.Conns[i].Outcome == loadgen.Refused {
+			refusals++
+		}
+	}
+	if e.journal.Overflow == 0 {
+		add("packets: RSTs to SYNs = connects refused", refusals, d, exact, note)
+	}
+}
+
+// openings is the number of SYNs from clients, those sent again not counted.
+func (e *evidence) openings() int64 {
+	type key struct {
+		addr [16]byte
+		port uint16
+		seq  uint32
+	}
+	seen := make(map[key]bool)
+	for i := range e.trace.Packets {
+		if p := &e.trace.Packets[i]; !p.FromServer && p.Flags.Has(wire.SYN) {
+			seen[key{p.Client, p.ClientPort, p.Seq}] = true
+		}
+	}
+	return int64(len(seen))
+}
+
+// refusals is the number of RSTs that answered a SYN, over the whole load.
+func (e *evidence) refusals() int64 {
+	whole := *e
+	whole.signal = 0
+	return int64(len(whole.doors().refused))
+}

@@ -1,0 +1,86 @@
+package drain
+
+import (
+	"net/netip"
+
+	"lastack/loadgen"
+	"lastack/sockstate"
+	"lastack/sockstate/wire"
+)
+
+// evidence is all that a try has brought to light. What a drain says is a pure function of it. Times are on
+// the clock of sockio.Now, 0 where something did not happen.
+type evidence struct {
+	groups  []groupKind
+	journal *loadgen.Journal
+	// trace holds the packets; nil where there could be none.
+	trace *wire.Trace
+
+	begun     int64 // the load
+	signal    int64 // just before the signal was sent, or the hook started
+	concluded int64 // when the watch ended
+	ended     int64 // the load
+
+	exited       int64 // the old server
+	thenSent     int64
+	hookEnded    int64
+	restarted    int64 // the restart's command was started
+	restartReady int64 // and listened
+
+	// atArm is the load as the journal was armed, atEnd when it was over.
+	atArm, atEnd loadgen.Snapshot
+	total        loadgen.GroupResult
+
+	// owners tells who had a client's connection when the watch ended; nil where that cannot be known.
+	owners map[netip.AddrPort]owner
+	// queued is the length of the accept queue at the signal, -1 if it is unknown.
+	queued int
+
+	// counters is the growth of the kernel's over the try; own is set where nobody but the load and its server counts there.
+	counters sockstate.Counters
+	own      bool
+}
+
+// groupKind is what a group is for.
+type groupKind struct {
+	name string
+	keep loadgen.Keep
+	// asked is the number of clients, 0 for arrivals.
+	asked int
+	// whole is set where a request is one segment, so that a server has read all of it or nothing.
+	whole bool
+}
+
+// The groups' names.
+const (
+	groupIdle     = "idle"
+	groupInFlight = "in-flight"
+	groupPartial  = "partial"
+	groupArrivals = "arrivals"
+	groupQueued   = "queued"
+)
+
+// owner is who has a connection.
+type owner string
+
+const (
+	ownerOld   owner = "old"
+	ownerNew   owner = "new"
+	ownerOther owner = "other"
+	ownerNone  owner = "unknown"
+)
+
+// since is a time as the record has it: in seconds from the signal, nil for one that did not come.
+func (e *evidence) since(at int64) *float64 {
+	if at == 0 {
+		return nil
+	}
+	s := e.seconds(at)
+	return &s
+}
+
+func (e *evidence) seconds(at int64) float64 { return float64(at-e.signal) / 1e9 }
+
+// concerns reports whether a connection, or an attempt, belongs to what the try reports: it was there at the
+// signal, or came after it.
+func (e *evidence) concerns(c *loadgen.ConnEntry) bool { return !c.Early && c.Ended >= e.signal }

@@ -1,0 +1,280 @@
+package drain
+
+import (
+	"lastack/bench/record"
+	"lastack/loadgen"
+	"lastack/sockstate/wire"
+)
+
+// serverEnd is how the server ended a connection, by its packets.
+type serverEnd struct {
+	fin, rst int64 // when the first of each was on the link, 0: none
+}
+
+// serverEnd finds it. ok is false without a trace, or without the connection's address.
+func (e *evidence) serverEnd(c *loadgen.ConnEntry) (end serverEnd, ok bool) {
+	if e.trace == nil || c == nil || !c.Local().IsValid() {
+		return end, false
+	}
+	// The port may be used again, but not at once: the client's own FIN or RST ends the connection too.
+	packets := e.trace.Find(c.Local(), c.Began, c.Ended+lateEnd)
+	for i := range packets {
+		p := &packets[i]
+		switch {
+		case i > 0 && !p.FromServer && p.Flags.Has(wire.SYN) && p.At > c.Opened:
+			return end, true // the next connection of this port
+		case !p.FromServer:
+		case p.Flags.Has(wire.FIN) && end.fin == 0:
+			end.fin = p.At
+		case p.Flags.Has(wire.RST) && end.rst == 0:
+			end.rst = p.At
+		}
+	}
+	return end, true
+}
+
+// lateEnd is how long after a client saw the end of a connection packets may still belong to it.
+const lateEnd = int64(100e6)
+
+// retry says of lost requests whether they may be sent again.
+type retry uint8
+
+const (
+	unsafeRetry retry = iota // the server may have begun it
+	safeRetry                // it was certainly not begun
+	racedRetry               // and was sent when the server had closed the connection already
+)
+
+// retry judges a lost request. A server that closes a socket sends FIN if it has read all that came, and RST if not
+// (tcp_close); one that has sent FIN answers data with RST (tcp_rcv_state_process). So
+//
+//	FIN before the request was sent, or FIN and then RST   it came after the close: raced
+//	RST alone, and nobody uses SO_LINGER 0                 it came, and was not read; or was never accepted
+//	FIN alone                                              it was read: the server may have begun it
+//
+// SO_LINGER 0 (TCPAbortOnData) makes RST say nothing. That counter grows for raced requests too, so they are taken off.
+func (e *evidence) retry(r *loadgen.RequestEntry, c *loadgen.ConnEntry, aborts bool) retry {
+	if r.Touched || r.Fate != loadgen.CutByFIN && r.Fate != loadgen.CutByRST {
+		return unsafeRetry
+	}
+	end, ok := e.serverEnd(c)
+	switch {
+	case !ok:
+		return unsafeRetry
+	case end.fin != 0 && (end.fin <= r.Sent || end.rst >= end.fin):
+		return racedRetry
+	case end.fin == 0 && end.rst != 0 && !aborts && e.groups[r.Group].whole:
+		return safeRetry
+	}
+	return unsafeRetry
+}
+
+// aborts reports whether somebody may have closed by SO_LINGER 0: more connections than those at which
+// data came after the server's FIN count so.
+func (e *evidence) aborts() bool {
+	if !e.own || e.trace == nil {
+		return true
+	}
+	late := int64(0)
+	for i := range e.journal.Conns {
+		if end, ok := e.serverEnd(&e.journal.Conns[i]); ok && end.fin != 0 && end.rst >= end.fin {
+			late++
+		}
+	}
+	return e.counters["TcpExtTCPAbortOnData"] > late
+}
+
+// connFate counts a connection that was open at the signal or opened after it.
+func (e *evidence) connFate(f *record.DrainConnections, c *loadgen.ConnEntry) {
+	f.Opened++
+	kind := &e.groups[c.Group]
+	switch cut := c.Outcome == loadgen.CutInRequest && kind.keep != loadgen.KeepPartial; {
+	case cut:
+		f.Cut++
+	case c.End == loadgen.EndByFIN:
+		f.FIN++
+	case c.End == loadgen.EndByRST:
+		f.RST++
+	case c.End == loadgen.EndOpen, kind.keep != loadgen.KeepNot && c.Ended >= e.concluded && e.concluded != 0:
+		f.Never++
+		if c.Opened > e.signal {
+			f.Kept++
+		}
+	case c.Outcome == loadgen.RequestTimeout, c.Outcome == loadgen.Other:
+		f.Other++
+	default:
+		f.Done++
+	}
+}
+
+// requestFate counts a request that was under way at the signal or sent after it.
+func requestFate(f *record.DrainRequests, r *loadgen.RequestEntry) {
+	f.Sent++
+	switch {
+	case r.Partial:
+		f.Partial++
+	case r.Fate == loadgen.Answered:
+		f.Completed++
+	case r.Fate == loadgen.AnsweredClose:
+		f.CompletedClose++
+	case r.Fate == loadgen.Answered5xx:
+		f.Answered5xx++
+	case r.Fate == loadgen.CutByFIN:
+		f.CutFIN++
+	case r.Fate == loadgen.CutByRST:
+		f.CutRST++
+	case r.Fate == loadgen.RequestTimedOut:
+		f.TimedOut++
+	case r.Fate == loadgen.RequestOpen:
+		f.Open++
+	default:
+		f.Other++
+	}
+}
+
+// fates gives every connection and request of the try one.
+func (e *evidence) fates(t *record.DrainTry) {
+	t.Groups = make([]record.DrainGroup, len(e.groups))
+	for i := range e.groups {
+		g := &t.Groups[i]
+		g.Name = e.groups[i].name
+		g.Requests.Total = e.atEnd.Groups[i].Requests
+	}
+	conns := make(map[loadgen.ConnID]*loadgen.ConnEntry, len(e.journal.Conns))
+	for i := range e.journal.Conns {
+		c := &e.journal.Conns[i]
+		conns[c.ID] = c
+		g := &t.Groups[c.Group]
+		switch {
+		case !e.concerns(c):
+		case c.End == loadgen.EndNotOpened:
+			if c.Outcome == loadgen.Refused {
+				g.Refused++
+			}
+		default:
+			e.connFate(&g.Connections, c)
+			if c.Opened <= e.signal {
+				g.OpenAtStop++
+				e.endOfOpen(g, t, c)
+			}
+		}
+	}
+	aborts := e.aborts()
+	replies := make([]int64, 0, len(e.journal.Requests))
+	for i := range e.journal.Requests {
+		r := &e.journal.Requests[i]
+		g := &t.Groups[r.Group]
+		if r.Fate.Lost() || r.Fate == loadgen.RequestOpen {
+			g.Requests.Total++ // the others are counted where they were answered
+		}
+		if r.Ended < e.signal {
+			continue
+		}
+		requestFate(&g.Requests, r)
+		if !r.Fate.Lost() {
+			if r.Fate != loadgen.RequestOpen {
+				replies = append(replies, r.Ended)
+				slowest(&g.Requests, float64(r.Ended-r.Sent)/1e9)
+			}
+			continue
+		}
+		if r.Partial {
+			continue
+		}
+		switch e.retry(r, conns[r.Conn], aborts) {
+		case racedRetry:
+			g.Requests.Raced++
+			g.Requests.Safe++
+		case safeRetry:
+			g.Requests.Safe++
+		case unsafeRetry:
+			g.Requests.Unsafe++
+		}
+	}
+	for i := range t.Groups {
+		addConnections(&t.Connections, &t.Groups[i].Connections)
+		addRequests(&t.Requests, &t.Groups[i].Requests)
+	}
+	if t.Requests.Sent > 0 {
+		t.Requests.GapS = e.gap(replies)
+	}
+}
+
+// endOfOpen notes when a connection ended that was open at the signal.
+func (e *evidence) endOfOpen(g *record.DrainGroup, t *record.DrainTry, c *loadgen.ConnEntry) {
+	if c.End != loadgen.EndByFIN && c.End != loadgen.EndByRST {
+		return
+	}
+	at := e.seconds(e.endedAt(c))
+	if g.FirstEndS == nil || at < *g.FirstEndS {
+		g.FirstEndS = new(at)
+	}
+	if g.LastEndS == nil || at > *g.LastEndS {
+		g.LastEndS = new(at)
+	}
+}
+
+// endedAt is when the server ended a connection: by its packet, or when the client saw it.
+func (e *evidence) endedAt(c *loadgen.ConnEntry) int64 {
+	end, ok := e.serverEnd(c)
+	switch {
+	case !ok:
+		return c.Ended
+	case end.fin != 0:
+		return end.fin
+	case end.rst != 0:
+		return end.rst
+	}
+	return c.Ended
+}
+
+// gap is the longest time without a reply, from the signal to the end of the watch.
+func (e *evidence) gap(replies []int64) *float64 {
+	last, longest := e.signal, int64(0)
+	for _, at := range replies {
+		longest = max(longest, at-last)
+		last = max(last, at)
+	}
+	if e.concluded > last {
+		longest = max(longest, e.concluded-last)
+	}
+	s := float64(longest) / 1e9
+	return &s
+}
+
+func slowest(r *record.DrainRequests, s float64) {
+	if r.SlowestS == nil || s > *r.SlowestS {
+		r.SlowestS = &s
+	}
+}
+
+func addConnections(sum, c *record.DrainConnections) {
+	sum.Opened += c.Opened
+	sum.FIN += c.FIN
+	sum.RST += c.RST
+	sum.Cut += c.Cut
+	sum.Done += c.Done
+	sum.Never += c.Never
+	sum.Kept += c.Kept
+	sum.Other += c.Other
+}
+
+func addRequests(sum, r *record.DrainRequests) {
+	sum.Sent += r.Sent
+	sum.Completed += r.Completed
+	sum.CompletedClose += r.CompletedClose
+	sum.Answered5xx += r.Answered5xx
+	sum.CutFIN += r.CutFIN
+	sum.CutRST += r.CutRST
+	sum.TimedOut += r.TimedOut
+	sum.Partial += r.Partial
+	sum.Open += r.Open
+	sum.Other += r.Other
+	sum.Raced += r.Raced
+	sum.Safe += r.Safe
+	sum.Unsafe += r.Unsafe
+	sum.Total += r.Total
+	if r.SlowestS != nil {
+		slowest(sum, *r.SlowestS)
+	}
+}

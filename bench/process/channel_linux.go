@@ -1,0 +1,141 @@
+package process
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// setupTimeout bounds the time until init and reaper answer.
+const setupTimeout = 30 * time.Second
+
+// request is what a reaper is to start. Init gets an empty one for each reaper, with the reaper's end of its channel
+// and the pipe for its output.
+type request struct {
+	Path string   `json:"path,omitempty"`
+	Args []string `json:"args,omitempty"`
+	Env  []string `json:"env,omitempty"`
+	Dir  string   `json:"dir,omitempty"`
+}
+
+// reply is one message of init or of a reaper. The fields exclude each other.
+type reply struct {
+	// Init says that init is up.
+	Init bool `json:"init,omitempty"`
+	// Started comes with the pidfd of what was started.
+	Started bool `json:"started,omitempty"`
+	// Call and Errno say why nothing was.
+	Call  string        `json:"call,omitempty"`
+	Errno syscall.Errno `json:"errno,omitempty"`
+	// Exit is the wait status of the server.
+	Exit *syscall.WaitStatus `json:"exit,omitempty"`
+	// Gone says that the reaper has no child left.
+	Gone bool `json:"gone,omitempty"`
+}
+
+// channel carries JSON values, and descriptors beside them (SCM_RIGHTS), in the order in which they were sent.
+type channel struct {
+	conn *net.UnixConn
+	dec  *json.Decoder
+	fds  []int
+}
+
+// newPair makes a channel and the file of its other end.
+func newPair() (*channel, *os.File, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	other := os.NewFile(uintptr(fds[1]), "channel")
+	ch, err := newChannel(fds[0])
+	if err != nil {
+		_ = other.Close()
+		return nil, nil, err
+	}
+	return ch, other, nil
+}
+
+// newChannel takes the descriptor over.
+func newChannel(fd int) (*channel, error) {
+	f := os.NewFile(uintptr(fd), "channel")
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	conn, ok := c.(*net.UnixConn)
+	if !ok {
+		_ = c.Close()
+		return nil, fmt.Errorf("descriptor %d is no Unix socket", fd)
+	}
+	ch := &channel{conn: conn}
+	ch.dec = json.NewDecoder(ch)
+	return ch, nil
+}
+
+// Read is for the decoder, and keeps the descriptors that came.
+func (ch *channel) Read(b []byte) (int, error) {
+	oob := make([]byte, unix.CmsgSpace(2*4))
+	n, oobn, _, _, err := ch.conn.ReadMsgUnix(b, oob)
+	if oobn > 0 {
+		messages, perr := unix.ParseSocketControlMessage(oob[:oobn])
+		err = errors.Join(err, perr)
+		for _, m := range messages {
+			fds, perr := unix.ParseUnixRights(&m)
+			err = errors.Join(err, perr)
+			ch.fds = append(ch.fds, fds...)
+		}
+	}
+	return n, err
+}
+
+// take returns the next n descriptors, nil if so many have not come.
+func (ch *channel) take(n int) []int {
+	if len(ch.fds) < n {
+		return nil
+	}
+	fds := ch.fds[:n]
+	ch.fds = ch.fds[n:]
+	return fds
+}
+
+func (ch *channel) send(v any, fds ...int) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	var oob []byte
+	if len(fds) > 0 {
+		oob = unix.UnixRights(fds...)
+	}
+	n, _, err := ch.conn.WriteMsgUnix(b, oob, nil)
+	if err == nil && n < len(b) {
+		_, err = ch.conn.Write(b[n:])
+	}
+	return err
+}
+
+func (ch *channel) receive(v any) error { return ch.dec.Decode(v) }
+
+// patience bounds what is sent and received from here on; 0: it is not bounded.
+func (ch *channel) patience(d time.Duration) {
+	var t time.Time
+	if d > 0 {
+		t = time.Now().Add(d)
+	}
+	_ = ch.conn.SetDeadline(t) // fails on a closed one only, and so will the next call
+}
+
+func (ch *channel) close() {
+	_ = ch.conn.Close()
+	for _, fd := range ch.fds {
+		_ = unix.Close(fd)
+	}
+	ch.fds = nil
+}

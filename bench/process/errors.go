@@ -1,0 +1,121 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+)
+
+// StartError is a program that did not start. It wraps the errno.
+type StartError struct {
+	Args []string
+	// Call is what failed: execve (ENOENT, EACCES, ENOEXEC, ...), chdir, clone, or what was done before.
+	Call string
+	Err  error
+}
+
+func (e *StartError) Error() string {
+	return fmt.Sprintf("cannot start %q: %s: %v%s", strings.Join(e.Args, " "), e.Call, e.Err, e.remedy())
+}
+
+func (e *StartError) remedy() string {
+	if e.Call != callExec || len(e.Args) == 0 {
+		return ""
+	}
+	name := e.Args[0]
+	switch {
+	case errors.Is(e.Err, syscall.ENOENT) && !strings.Contains(name, "/"):
+		return fmt.Sprintf(" (there is no %s in PATH)", name)
+	case errors.Is(e.Err, syscall.ENOENT):
+		return fmt.Sprintf(" (there is no %s, or not the interpreter that it names)", name)
+	case errors.Is(e.Err, syscall.EACCES):
+		return fmt.Sprintf(" (%s is no file that may be executed: chmod +x?)", name)
+	case errors.Is(e.Err, syscall.ENOEXEC):
+		return " (no program: a script needs #! in its first line)"
+	}
+	return ""
+}
+
+func (e *StartError) Unwrap() error { return e.Err }
+
+// callExec is StartError.Call where the program itself was refused.
+const callExec = "execve"
+
+// ContainError says why there is no PID namespace. It wraps the errno.
+type ContainError struct {
+	// Call is what the kernel refused.
+	Call string
+	Err  error
+	// Cause is the likely reason; empty if unknown.
+	Cause string
+}
+
+func (e *ContainError) Error() string {
+	s := "no PID namespace"
+	if e.Call != "" {
+		s += ": " + e.Call
+	}
+	if e.Err != nil {
+		s += fmt.Sprintf(": %v", e.Err)
+	}
+	if e.Cause != "" {
+		s += ": " + e.Cause
+	}
+	return s
+}
+
+func (e *ContainError) Unwrap() error { return e.Err }
+
+// AttachError is a process that cannot be held. It wraps the errno: ESRCH if there is none of that number.
+type AttachError struct {
+	PID int
+	Err error
+}
+
+func (e *AttachError) Error() string {
+	switch {
+	case errors.Is(e.Err, syscall.ESRCH), e.PID <= 0:
+		return fmt.Sprintf("there is no process %d", e.PID)
+	case errors.Is(e.Err, syscall.EINVAL), errors.Is(e.Err, syscall.ENOENT):
+		return fmt.Sprintf("%d is a thread, not a process: give the process's number (Tgid in /proc/%d/status)", e.PID, e.PID)
+	case errors.Is(e.Err, syscall.ENOSYS):
+		return fmt.Sprintf("process %d: pidfd_open: %v (it needs Linux 5.3, or a seccomp filter forbids it)", e.PID, e.Err)
+	}
+	return fmt.Sprintf("process %d: pidfd_open: %v", e.PID, e.Err)
+}
+
+func (e *AttachError) Unwrap() error { return e.Err }
+
+// SignalError is a signal that was not sent. It wraps the errno: EPERM if it is not allowed, ESRCH if the process
+// has ended.
+type SignalError struct {
+	PID    int
+	Signal syscall.Signal
+	Err    error
+}
+
+func (e *SignalError) Error() string {
+	switch {
+	case errors.Is(e.Err, syscall.EPERM):
+		return fmt.Sprintf("no permission to signal process %d: it belongs to another user (run as that user, or as root)", e.PID)
+	case errors.Is(e.Err, syscall.ESRCH):
+		return fmt.Sprintf("process %d has ended", e.PID)
+	}
+	return fmt.Sprintf("cannot send signal %d (%v) to process %d: %v", int(e.Signal), e.Signal, e.PID, e.Err)
+}
+
+func (e *SignalError) Unwrap() error { return e.Err }
+
+// EndError is what End could not end.
+type EndError struct {
+	// Left are the processes that live.
+	Left []int
+	Err  error
+}
+
+func (e *EndError) Error() string {
+	return fmt.Sprintf("processes are left behind: %v: %v", e.Left, e.Err)
+}
+
+func (e *EndError) Unwrap() error { return e.Err }

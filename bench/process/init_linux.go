@@ -1,0 +1,179 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// argv[0] of this program in the part of init and of a reaper. They are their names too, so at most 15 bytes.
+const (
+	initArg   = "lastack-init"
+	reaperArg = "lastack-reaper"
+)
+
+// channelFd is where they find their channel.
+const channelFd = 3
+
+// initEnv keeps them small: they do next to nothing.
+var initEnv = []string{"GOMAXPROCS=1", "GOGC=25"}
+
+// IsInit reports whether this process was executed by Start, to be an init or a reaper: main then calls
+// os.Exit(RunInit()) before it does anything else.
+func IsInit() bool { return os.Args[0] == initArg || os.Args[0] == reaperArg }
+
+// RunInit does the work of an init or a reaper, and returns the exit code. What it has to say goes to who started it.
+func RunInit() int {
+	// PDEATHSIG of what is forked follows the thread.
+	runtime.LockOSThread()
+	_ = os.WriteFile("/proc/self/comm", []byte(os.Args[0]), 0) // for ps; it does no harm if it stays "exe"
+	withstand()
+	ch, err := newChannel(channelFd)
+	if err != nil {
+		return fail(err)
+	}
+	defer ch.close()
+	if os.Args[0] == initArg {
+		return runInit(ch)
+	}
+	return runReaper(ch)
+}
+
+func fail(err error) int {
+	fmt.Fprintf(os.Stderr, "%s: %v\n", os.Args[0], err)
+	return 1
+}
+
+// withstand outlives signals that the server sends around: to its parent, or to all (kill(-1)). They are caught,
+// since what is ignored would be ignored by the server too (execve(2)).
+func withstand() {
+	caught := make(chan os.Signal, 1) // nobody reads: what does not fit is dropped
+	for s := syscall.Signal(1); s < 65; s++ {
+		switch s {
+		case unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGURG, unix.SIGPROF,
+			unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP, unix.SIGABRT:
+			continue
+		}
+		if !signal.Ignored(s) { // nohup is for the server too
+			signal.Notify(caught, s)
+		}
+	}
+}
+
+// runInit is PID 1 of a namespace: it starts reapers and reaps what they leave. It ends with the channel, and the
+// namespace with it.
+func runInit(ch *channel) int {
+	children := make(chan os.Signal, 1)
+	signal.Notify(children, unix.SIGCHLD)
+	go func() {
+		for range children {
+			for reapOne() {
+			}
+		}
+	}()
+	if err := ch.send(reply{Init: true}); err != nil {
+		return fail(err)
+	}
+	for {
+		var q request
+		if ch.receive(&q) != nil {
+			return 0
+		}
+		fds := ch.take(2)
+		if fds == nil {
+			return fail(errors.New("a request without descriptors"))
+		}
+		_, err := start(ch, "/proc/self/exe", []string{reaperArg}, &syscall.ProcAttr{
+			Env:   initEnv,
+			Files: []uintptr{0, uintptr(fds[1]), uintptr(fds[1]), uintptr(fds[0])},
+			Sys:   &syscall.SysProcAttr{Setsid: true},
+		})
+		for _, fd := range fds {
+			_ = unix.Close(fd)
+		}
+		if err != nil {
+			return fail(err)
+		}
+	}
+}
+
+// reapOne reports whether there was one.
+func reapOne() bool {
+	pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+	return pid > 0 || errors.Is(err, unix.EINTR)
+}
+
+// start starts a program, and replies its pidfd or why it did not. pid is 0 then.
+func start(ch *channel, path string, args []string, attr *syscall.ProcAttr) (pid int, err error) {
+	pidfd := -1
+	attr.Sys.PidFD = &pidfd
+	pid, err = syscall.ForkExec(path, args, attr)
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &errno):
+		return 0, ch.send(reply{Call: callExec, Errno: errno})
+	case err != nil:
+		return 0, err
+	case pidfd < 0:
+		_ = unix.Kill(pid, unix.SIGKILL)
+		return 0, ch.send(reply{Call: "clone(CLONE_PIDFD)", Errno: unix.ENOSYS})
+	}
+	defer unix.Close(pidfd)
+	return pid, ch.send(reply{Started: true}, pidfd)
+}
+
+// runReaper starts one server and waits for it, and for all that it leaves.
+func runReaper(ch *channel) int {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fail(os.NewSyscallError("prctl(PR_SET_CHILD_SUBREAPER)", err))
+	}
+	var q request
+	if ch.receive(&q) != nil {
+		return 0 // who wanted it has gone
+	}
+	server, err := start(ch, q.Path, q.Args, &syscall.ProcAttr{
+		Dir: q.Dir, Env: q.Env, Files: []uintptr{0, 1, 2},
+		// A session of its own: no terminal, and no key of one, reaches it.
+		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: unix.SIGKILL},
+	})
+	if err != nil {
+		return fail(err) // the server, if it runs, dies with this thread
+	}
+	if server == 0 {
+		return 0
+	}
+	go func() {
+		// Nothing more is asked: the channel ends, and so does what was started.
+		_ = ch.receive(&q)
+		endDescendants()
+	}()
+	for {
+		var status syscall.WaitStatus
+		switch pid, err := syscall.Wait4(-1, &status, 0, nil); {
+		case err == syscall.EINTR:
+		case err != nil: // ECHILD
+			_ = ch.send(reply{Gone: true}) // nobody may listen any more
+			return 0
+		case pid == server:
+			_ = ch.send(reply{Exit: &status})
+		}
+	}
+}
+
+// endDescendants kills until the process ends, which it does when it has reaped the last.
+func endDescendants() {
+	// What forks meanwhile is met the next time, and what cannot die yet (in a system call that is not
+	// interrupted) needs no second signal.
+	wait := time.Millisecond
+	for range 1000 {
+		killDescendants()
+		time.Sleep(wait)
+		wait = min(2*wait, 100*time.Millisecond)
+	}
+}

@@ -1,0 +1,104 @@
+package process
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// reapTimeout is how long a parent may take to reap: until then the kernel does not tell how a process ended.
+const reapTimeout = 100 * time.Millisecond
+
+// handle is a process held by a pidfd, in the runtime's poller.
+type handle struct {
+	file *os.File
+	pid  int
+}
+
+// newHandle takes the descriptor over.
+func newHandle(fd int) (*handle, error) {
+	h := &handle{}
+	b, err := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(fd))
+	if err == nil {
+		h.pid, err = parsePid(b)
+	}
+	if err == nil {
+		// Without it the runtime does not poll.
+		err = os.NewSyscallError("fcntl", unix.SetNonblock(fd, true))
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
+	h.file = os.NewFile(uintptr(fd), "pidfd")
+	return h, nil
+}
+
+// parsePid reads the number from a pidfd's fdinfo (pidfd_show_fdinfo): -1 if the process was reaped, 0 if it
+// is in no PID namespace that this procfs knows.
+func parsePid(b []byte) (int, error) {
+	for line := range bytes.Lines(b) {
+		if v, ok := bytes.CutPrefix(line, []byte("Pid:")); ok {
+			return strconv.Atoi(string(bytes.TrimSpace(v)))
+		}
+	}
+	return 0, fmt.Errorf("fdinfo of a pidfd has no Pid: %q", b)
+}
+
+// wait returns when the process has ended (a zombie has), or with an error when the handle is closed.
+func (h *handle) wait() error { return h.poll(unix.POLLIN) }
+
+// poll waits for one of the events.
+func (h *handle) poll(events int16) error {
+	conn, err := h.file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return conn.Read(func(fd uintptr) bool {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		_, _ = unix.Poll(p, 0) // interrupted or not, Revents tells
+		return p[0].Revents&events != 0
+	})
+}
+
+func (h *handle) signal(sig syscall.Signal) error {
+	conn, err := h.file.SyscallConn()
+	if err != nil {
+		return unix.ESRCH
+	}
+	errno := error(unix.ESRCH)
+	_ = conn.Control(func(fd uintptr) { errno = unix.PidfdSendSignal(int(fd), sig, nil, 0) }) // closed: ESRCH
+	return errno
+}
+
+// exit is how the process ended, when it has: the kernel keeps that for who holds a pidfd (pidfd_info since Linux
+// 6.15), once the parent has reaped it, which takes a moment.
+func (h *handle) exit() Exit {
+	conn, err := h.file.SyscallConn()
+	if err != nil {
+		return Exit{}
+	}
+	info := unix.PidfdInfo{Mask: unix.PIDFD_INFO_EXIT}
+	ask := func() {
+		if cerr := conn.Control(func(fd uintptr) { err = unix.IoctlPidfdInfo(int(fd), &info) }); cerr != nil {
+			err = cerr
+		}
+	}
+	if ask(); err == nil && info.Mask&unix.PIDFD_INFO_EXIT == 0 {
+		_ = h.file.SetReadDeadline(time.Now().Add(reapTimeout))
+		_ = h.poll(unix.POLLHUP) // if it does not come, there is no answer either
+		info = unix.PidfdInfo{Mask: unix.PIDFD_INFO_EXIT}
+		ask()
+	}
+	if err != nil || info.Mask&unix.PIDFD_INFO_EXIT == 0 {
+		return Exit{}
+	}
+	return exitOf(syscall.WaitStatus(info.Exit_code))
+}
+
+func (h *handle) close() error { return h.file.Close() }

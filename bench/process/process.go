@@ -1,0 +1,55 @@
+package process
+
+import (
+	"syscall"
+)
+
+// Contain is how the descendants of a process are kept from outliving it.
+type Contain string
+
+// The ways to contain.
+const (
+	// Auto takes PIDNamespace where the host allows it and the program works in it, else Group.
+	Auto Contain = "auto"
+	// PIDNamespace ends with its init: the kernel kills all that is in it (pid_namespaces(7)). It needs CAP_SYS_ADMIN,
+	// or a user namespace around it; root without that capability is refused the latter, where a server
+	// could not change its user any more. Processes in it have numbers of their own: a PID file is worth nothing
+	// outside, and a program that is to signal others by number has to be started beside them (Spec.Beside).
+	PIDNamespace Contain = "pidns"
+	// Group is a session of its own below a child subreaper (PR_SET_CHILD_SUBREAPER). It needs no privilege. Only
+	// what outlives a SIGKILL of the reaper itself, which nobody but a user sends, can escape.
+	Group Contain = "group"
+)
+
+// Spec is a program to start.
+type Spec struct {
+	// Args is the command. Args[0] is looked up in PATH unless it has a slash in it.
+	Args []string
+	// Contain is Auto if it is empty. A hook, which acts on processes that are not its own, wants Group: see Hook.
+	Contain Contain
+	// Beside, if it is not nil, is an own process whose PID namespace this one shares, so that both see each other's
+	// numbers: the second half of a rolling restart, "nginx -s reload". Contain is of no account then. The
+	// namespace lasts until both have been ended.
+	Beside *Process
+	// Dir is the working directory, and Env the environment, as KEY=VALUE; empty: this process's.
+	Dir string
+	Env []string
+}
+
+// Hook is what runs a command line by a shell to act on a server: one that was started beside it, or one that is not the
+// run's own if beside is nil.
+func Hook(command string, beside *Process) Spec {
+	return Spec{Args: []string{"/bin/sh", "-c", command}, Contain: Group, Beside: beside}
+}
+
+// Exit is how a process ended.
+type Exit struct {
+	// Known tells that Code and Signal are: those of a process that is not one's own can be read since Linux 6.15
+	// only (PIDFD_GET_INFO).
+	Known bool
+	// Code is the exit code of a process that ended by itself; 0 if Signal ended it.
+	Code   int
+	Signal syscall.Signal // 0: none
+	// At is when the end was seen, on the clock of sockio.Now.
+	At int64
+}

@@ -1,0 +1,263 @@
+package process
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/sockio"
+)
+
+// endTimeout bounds the time until what was killed has ended.
+const endTimeout = 10 * time.Second
+
+// Process is a server, one's own (Start) or another's (Attach). Its methods may be called concurrently.
+type Process struct {
+	own     bool
+	pid     int
+	reason  string
+	started int64
+	handle  *handle
+
+	exited, gone chan struct{}
+	exit         Exit // when exited is closed
+
+	// Of an own one:
+	space  *space   // nil: not in a PID namespace
+	ch     *channel // of its reaper
+	child  *child   // the reaper, without a space
+	reaper *handle  // the reaper, in a space
+	out    *output
+	told   chan struct{} // closed when the reaper has no more to say
+
+	ending sync.Once
+	endErr error
+}
+
+// PID is the process's number in this process's PID namespace.
+func (p *Process) PID() int { return p.pid }
+
+// Own tells that the process was started here.
+func (p *Process) Own() bool { return p.own }
+
+// Contained is how the process's descendants are kept from outliving it, empty for one that is not one's own,
+// and why that is not a PID namespace.
+func (p *Process) Contained() (by Contain, reason string) {
+	switch {
+	case !p.own:
+		return "", "it was not started by this run"
+	case p.space != nil:
+		return PIDNamespace, ""
+	}
+	return Group, p.reason
+}
+
+// Started is when the program was executed, on the clock of sockio.Now; 0 for one that is not one's own.
+func (p *Process) Started() int64 { return p.started }
+
+// Signal sends a signal to the process alone; 0 asks only whether that would be allowed. The error is a
+// *SignalError.
+func (p *Process) Signal(sig syscall.Signal) error {
+	if err := p.handle.signal(sig); err != nil {
+		return &SignalError{PID: p.pid, Signal: sig, Err: err}
+	}
+	return nil
+}
+
+// Exited is closed when the process has ended.
+func (p *Process) Exited() <-chan struct{} { return p.exited }
+
+// Exit is how it ended; it is zero until Exited is closed.
+func (p *Process) Exit() Exit {
+	select {
+	case <-p.exited:
+		return p.exit
+	default:
+		return Exit{}
+	}
+}
+
+// Gone is closed when the last descendant of an own process has ended too, daemons that forked away included. What
+// descends from another's is not followed: Gone is closed with Exited.
+func (p *Process) Gone() <-chan struct{} { return p.gone }
+
+// Said is the end (16 KiB at most) of what an own process and its descendants have written to stdout and stderr.
+func (p *Process) Said() string {
+	if p.out == nil {
+		return ""
+	}
+	return p.out.said()
+}
+
+// Tree lists the process and all its descendants that live, the process first, by their numbers in /proc. Daemons that
+// forked away from an own process are among them. It needs no privilege, unless /proc hides others' processes (hidepid).
+func (p *Process) Tree() ([]int, error) {
+	list, err := snapshot()
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	add := func(os []one) {
+		for _, o := range os {
+			if !slices.Contains(pids, o.pid) {
+				pids = append(pids, o.pid)
+			}
+		}
+	}
+	if p.running() {
+		add(slices.DeleteFunc(slices.Clone(list), func(o one) bool { return o.pid != p.pid }))
+		add(below(list, p.pid))
+	}
+	if r := p.reaperPID(); r != 0 {
+		add(below(list, r))
+	}
+	return pids, nil
+}
+
+// running tells that the number is still the process's.
+func (p *Process) running() bool {
+	select {
+	case <-p.exited:
+		return false
+	default:
+		return true
+	}
+}
+
+// reaperPID is 0 when the reaper has nothing left.
+func (p *Process) reaperPID() int {
+	if !p.own {
+		return 0
+	}
+	select {
+	case <-p.told:
+		return 0
+	default:
+	}
+	if p.child != nil {
+		return p.child.cmd.Process.Pid
+	}
+	return p.reaper.pid
+}
+
+// listen is told by the reaper and by the pidfd, which knows of the end first.
+func (p *Process) listen() {
+	defer close(p.told)
+	ended := make(chan struct{})
+	var at int64
+	go func() {
+		defer close(ended)
+		if p.handle.wait() == nil {
+			at = sockio.Now()
+		}
+	}()
+	finish := func(e Exit) {
+		<-ended
+		if e.At = at; at == 0 {
+			e.At = sockio.Now()
+		}
+		p.exit = e
+		close(p.exited)
+	}
+	exited := false
+	for {
+		var r reply
+		err := p.ch.receive(&r)
+		switch {
+		case r.Exit != nil && !exited:
+			exited = true
+			finish(exitOf(*r.Exit))
+			continue
+		case err == nil && !r.Gone:
+			continue
+		case err == nil:
+			close(p.gone)
+			return
+		}
+		// Somebody has killed the reaper. The server dies with it, what forked away may not.
+		if !exited {
+			finish(p.handle.exit())
+		}
+		return
+	}
+}
+
+func exitOf(s syscall.WaitStatus) Exit {
+	if s.Signaled() {
+		return Exit{Known: true, Signal: s.Signal()}
+	}
+	return Exit{Known: true, Code: s.ExitStatus()}
+}
+
+// End kills what is left of an own process and its descendants and waits until it is gone; Exited and Gone are closed
+// then. Of another's it lets go, and kills nothing. It may be called more than once; nothing can be asked of the process
+// afterwards but how it ended and what it said. The error is an *EndError: it comes when a process cannot die.
+func (p *Process) End() error {
+	p.ending.Do(func() { p.endErr = p.end() })
+	return p.endErr
+}
+
+func (p *Process) end() error {
+	if !p.own {
+		return p.handle.close()
+	}
+	// The reaper takes the end of what it is told for the order.
+	_ = p.ch.conn.CloseWrite() // it may be gone
+	err := within(endTimeout, p.told)
+	var left []int
+	if err != nil {
+		left, _ = p.Tree()
+	}
+	if p.child != nil && err == nil {
+		err = within(endTimeout, p.child.ended)
+	}
+	if p.space != nil {
+		err = errors.Join(err, p.space.leave())
+		_ = p.reaper.close()
+	}
+	p.ch.close()
+	_ = p.handle.close()
+	<-p.told
+	p.out.close()
+	select {
+	case <-p.gone:
+	default:
+		close(p.gone)
+	}
+	if err != nil {
+		return &EndError{Left: left, Err: err}
+	}
+	return nil
+}
+
+// Attach holds a process that was started by somebody else. The error is an *AttachError: ESRCH if there is
+// none. Whether it may be signalled Signal(0) tells. End lets go of it.
+func Attach(pid int) (*Process, error) {
+	if pid <= 0 {
+		return nil, &AttachError{PID: pid, Err: unix.ESRCH}
+	}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil, &AttachError{PID: pid, Err: err}
+	}
+	h, err := newHandle(fd)
+	if err != nil {
+		return nil, &AttachError{PID: pid, Err: err}
+	}
+	p := &Process{pid: pid, handle: h, exited: make(chan struct{}), gone: make(chan struct{})}
+	go func() {
+		if h.wait() != nil {
+			return // let go
+		}
+		at := sockio.Now()
+		p.exit = h.exit()
+		p.exit.At = at
+		close(p.exited)
+		close(p.gone)
+	}()
+	return p, nil
+}

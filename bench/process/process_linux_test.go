@@ -1,0 +1,13 @@
+package process
+
+import (
+	"os"
+	"testing"
+)
+
+func TestMain(m *testing.M) {
+	if IsInit() {
+		os.Exit(RunInit())
+	}
+	os.Exit(m.Run())
+}

@@ -1,0 +1,190 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/sockio"
+)
+
+// space is a PID namespace with its init, for the processes that share it.
+type space struct {
+	init *child
+
+	mu    sync.Mutex
+	ch    *channel
+	users int
+}
+
+// child is an own child of this program, seen by who started it.
+type child struct {
+	cmd   *exec.Cmd
+	ended chan struct{}
+}
+
+// spawn executes this program as init or reaper, with the file as its channel.
+func spawn(arg string, ch, out *os.File, attr *syscall.SysProcAttr) (*child, error) {
+	c := &child{ended: make(chan struct{}), cmd: &exec.Cmd{
+		Path: "/proc/self/exe", Args: []string{arg}, Env: initEnv,
+		ExtraFiles: []*os.File{ch}, SysProcAttr: attr,
+	}}
+	if out != nil {
+		c.cmd.Stdout, c.cmd.Stderr = out, out
+	}
+	started := make(chan error, 1)
+	go func() {
+		// The kernel sends PDEATHSIG when the thread that forked ends (forget_original_parent), so it waits.
+		var forked bool
+		_ = sockio.OnOwnThread(func() error {
+			err := c.cmd.Start()
+			forked = err == nil
+			started <- err
+			if forked {
+				_ = c.cmd.Wait() // how it ended is of no interest: its channel told, or did not
+			}
+			return nil
+		})
+		close(c.ended)
+	}()
+	if err := <-started; err != nil {
+		<-c.ended
+		return nil, err
+	}
+	return c, nil
+}
+
+// newSpace makes a PID namespace. The error is a *ContainError.
+func newSpace() (*space, error) {
+	s, err := trySpace(&syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID})
+	if !errors.Is(err, unix.EPERM) {
+		return s, err
+	}
+	if os.Geteuid() == 0 {
+		var e *ContainError
+		if errors.As(err, &e) {
+			e.Cause = "root without CAP_SYS_ADMIN, as in most containers"
+		}
+		return nil, err
+	}
+	return trySpace(&syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWUSER,
+		// Files and peers see the same user as without.
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: os.Geteuid(), HostID: os.Geteuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}},
+	})
+}
+
+func trySpace(attr *syscall.SysProcAttr) (*space, error) {
+	call := "clone(CLONE_NEWPID)"
+	if attr.Cloneflags&unix.CLONE_NEWUSER != 0 {
+		call = "clone(CLONE_NEWUSER|CLONE_NEWPID)"
+	}
+	attr.Pdeathsig, attr.Setsid = unix.SIGKILL, true
+	ch, other, err := newPair()
+	if err != nil {
+		return nil, &ContainError{Call: "socketpair", Err: err}
+	}
+	init, err := spawn(initArg, other, nil, attr)
+	_ = other.Close()
+	if err != nil {
+		ch.close()
+		var errno syscall.Errno
+		if errors.As(err, &errno) {
+			err = errno // the path around it is that of this program
+		}
+		return nil, &ContainError{Call: call, Err: err, Cause: likelyCause(err)}
+	}
+	s := &space{init: init, ch: ch, users: 1}
+	var r reply
+	ch.patience(setupTimeout)
+	if err := ch.receive(&r); err != nil || !r.Init {
+		_ = s.end() // err is what matters
+		return nil, &ContainError{Call: "start its init", Err: notUp(err)}
+	}
+	return s, nil
+}
+
+// notUp says why a channel ended before its first message.
+func notUp(err error) error {
+	return fmt.Errorf("the program that was executed did not answer (does its main call process.RunInit?): %w", err)
+}
+
+func likelyCause(err error) string {
+	switch {
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return "a sysctl, AppArmor or a seccomp filter denies it (lastack doctor tells more)"
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EUSERS):
+		return "user.max_pid_namespaces or user.max_user_namespaces is reached"
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS):
+		return "this kernel is built without PID or user namespaces"
+	}
+	return ""
+}
+
+// reaper has init start a reaper for the other end of a channel, and counts its user.
+func (s *space) reaper(ch, out *os.File) (*handle, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ch.patience(setupTimeout)
+	if err := s.ch.send(request{}, int(ch.Fd()), int(out.Fd())); err != nil {
+		return nil, err
+	}
+	var r reply
+	if err := s.ch.receive(&r); err != nil {
+		return nil, err
+	}
+	fds := s.ch.take(1)
+	if !r.Started || fds == nil {
+		return nil, os.NewSyscallError(r.Call, r.Errno)
+	}
+	return newHandle(fds[0])
+}
+
+// enter counts a user more; it is false if the last has left.
+func (s *space) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.users == 0 {
+		return false
+	}
+	s.users++
+	return true
+}
+
+// leave ends the namespace with its last user. The error is os.ErrDeadlineExceeded's.
+func (s *space) leave() error {
+	s.mu.Lock()
+	s.users--
+	last := s.users == 0
+	s.mu.Unlock()
+	if !last {
+		return nil
+	}
+	return s.end()
+}
+
+// end kills all in the namespace. Init is not reaped before they are (zap_pid_ns_processes).
+func (s *space) end() error {
+	defer s.ch.close()
+	_ = s.init.cmd.Process.Kill() // it may have ended
+	return within(endTimeout, s.init.ended)
+}
+
+// within waits for ended, and says so if it does not come.
+func within(limit time.Duration, ended <-chan struct{}) error {
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case <-ended:
+		return nil
+	case <-t.C:
+		return fmt.Errorf("not ended %v after SIGKILL: %w", limit, os.ErrDeadlineExceeded)
+	}
+}

@@ -1,0 +1,224 @@
+package process
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/sockio"
+)
+
+// Start starts a program. The error is a *StartError if the program could not be executed, and a *ContainError if
+// it was to be in a PID namespace and there is none.
+//
+// It has a session of its own, no terminal, /dev/null as its input, and this process's user, network namespace, limits
+// and environment otherwise. What it writes is read at all times: Said has the end of it. It is in the caller's hands until
+// End, which must be called, and should this process end before, however it does, it is killed with all its descendants.
+//
+// In a user namespace, which is what PIDNamespace means for an ordinary user, set-user-ID programs and file capabilities
+// are without effect (user_namespaces(7)): Auto does not take it for a program that has these itself, but cannot know
+// what a shell calls.
+func Start(spec Spec) (*Process, error) {
+	if IsInit() {
+		// main has not called RunInit, and would start itself for ever.
+		return nil, &StartError{Args: spec.Args, Call: "start its reaper", Err: errors.New("main must call process.RunInit where process.IsInit")}
+	}
+	path, err := lookUp(spec)
+	if err != nil {
+		return nil, err
+	}
+	s, reason, err := spec.space(path)
+	if err != nil {
+		return nil, err
+	}
+	p, err := launch(spec, path, s)
+	if err != nil {
+		if s != nil {
+			_ = s.leave() // err is what matters
+		}
+		return nil, err
+	}
+	p.reason = reason
+	return p, nil
+}
+
+// lookUp finds the program, and says what would fail without starting anything.
+func lookUp(spec Spec) (string, error) {
+	fail := func(call string, err error) (string, error) {
+		return "", &StartError{Args: spec.Args, Call: call, Err: err}
+	}
+	if len(spec.Args) == 0 || spec.Args[0] == "" {
+		return fail(callExec, unix.ENOENT)
+	}
+	for _, s := range append(append([]string{spec.Dir}, spec.Args...), spec.Env...) {
+		if strings.ContainsRune(s, 0) {
+			return fail(callExec, unix.EINVAL)
+		}
+	}
+	if spec.Dir != "" {
+		// ForkExec does not tell chdir's errno from that of execve.
+		info, err := os.Stat(spec.Dir)
+		if err == nil && !info.IsDir() {
+			err = unix.ENOTDIR
+		}
+		if err == nil {
+			err = unix.Access(spec.Dir, unix.X_OK)
+		}
+		if err != nil {
+			return fail("chdir", bare(err))
+		}
+	}
+	if strings.Contains(spec.Args[0], "/") {
+		return spec.Args[0], nil // execve tells
+	}
+	path, err := exec.LookPath(spec.Args[0])
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return fail(callExec, unix.ENOENT)
+	case err != nil:
+		return fail("look it up in PATH", err)
+	}
+	return path, nil
+}
+
+// bare is the errno in err, or err if there is none.
+func bare(err error) error {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return errno
+	}
+	return err
+}
+
+// space is the PID namespace for the program, which counts as entered; nil: none, and why.
+func (spec *Spec) space(path string) (s *space, reason string, err error) {
+	if b := spec.Beside; b != nil {
+		if b.space == nil {
+			return nil, b.reason, nil
+		}
+		if !b.space.enter() {
+			return nil, "", &ContainError{Call: "start beside another", Err: errors.New("that one has been ended")}
+		}
+		return b.space, "", nil
+	}
+	switch spec.Contain {
+	case Group:
+		return nil, "a process group was asked for", nil
+	case PIDNamespace:
+		s, err := newSpace()
+		return s, "", err
+	}
+	if why := needsInitialUser(path); why != "" {
+		return nil, why, nil
+	}
+	if s, err = newSpace(); err != nil {
+		return nil, err.Error(), nil
+	}
+	return s, "", nil
+}
+
+// needsInitialUser says why the program loses its worth in a user namespace, empty if it does not.
+func needsInitialUser(path string) string {
+	if os.Geteuid() == 0 {
+		return "" // newSpace makes no user namespace
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return ""
+	}
+	if info.Mode()&(os.ModeSetuid|os.ModeSetgid) != 0 {
+		return filepath.Base(path) + " is set-user-ID, which has no effect in a user namespace"
+	}
+	if n, err := unix.Getxattr(path, "security.capability", nil); err == nil && n > 0 {
+		return filepath.Base(path) + " has file capabilities, which have no effect in a user namespace"
+	}
+	return ""
+}
+
+// launch starts the reaper, in the space if it is not nil, and has it start the program.
+func launch(spec Spec, path string, s *space) (_ *Process, err error) {
+	fail := func(call string, err error) (*Process, error) {
+		return nil, &StartError{Args: spec.Args, Call: call, Err: bare(err)}
+	}
+	p := &Process{own: true, space: s, exited: make(chan struct{}), gone: make(chan struct{}), told: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			p.discard()
+		}
+	}()
+	ch, other, err := newPair()
+	if err != nil {
+		return fail("socketpair", err)
+	}
+	p.ch = ch
+	defer other.Close()
+	out, w, err := newOutput()
+	if err != nil {
+		return fail("pipe2", err)
+	}
+	p.out = out
+	defer w.Close()
+
+	if s != nil {
+		p.reaper, err = s.reaper(other, w)
+	} else {
+		p.child, err = spawn(reaperArg, other, w, &syscall.SysProcAttr{Setsid: true})
+	}
+	if err != nil {
+		return fail("start its reaper", err)
+	}
+	// The only other end is the reaper's: the channel ends with it.
+	_ = other.Close()
+
+	q := request{Path: path, Args: spec.Args, Env: spec.Env, Dir: spec.Dir}
+	if q.Env == nil {
+		q.Env = os.Environ()
+	}
+	ch.patience(setupTimeout)
+	if err := ch.send(q); err != nil {
+		return fail("start its reaper", err)
+	}
+	var r reply
+	if err := ch.receive(&r); err != nil {
+		return fail("start its reaper", notUp(err))
+	}
+	if !r.Started {
+		return fail(r.Call, r.Errno)
+	}
+	p.started = sockio.Now()
+	ch.patience(0)
+	fds := ch.take(1)
+	if fds == nil {
+		return fail("start its reaper", errors.New("no pidfd came"))
+	}
+	if p.handle, err = newHandle(fds[0]); err != nil {
+		return fail("read the pidfd", err)
+	}
+	p.pid = p.handle.pid
+	go p.listen()
+	return p, nil
+}
+
+// discard gives up what launch has made.
+func (p *Process) discard() {
+	if p.ch != nil {
+		p.ch.close() // the reaper ends what it has, and itself
+	}
+	if p.child != nil {
+		<-p.child.ended
+	}
+	if p.reaper != nil {
+		_ = p.reaper.wait() // it cannot be closed yet
+		_ = p.reaper.close()
+	}
+	if p.out != nil {
+		p.out.close()
+	}
+	if p.handle != nil {
+		_ = p.handle.close()
+	}
+}

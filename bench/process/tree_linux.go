@@ -1,0 +1,95 @@
+package process
+
+import (
+	"os"
+	"slices"
+	"strconv"
+
+	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
+)
+
+// kernelThread is PF_KTHREAD (include/linux/sched.h), in the flags of /proc/PID/stat.
+const kernelThread = 0x00200000
+
+// one is a process of a snapshot.
+type one struct {
+	pid, parent int
+	started     uint64
+	kernel      bool
+}
+
+// snapshot lists the processes that live, in the order of their numbers. Those that come and go meanwhile may be missing.
+func snapshot() ([]one, error) {
+	all, err := procfs.AllProcs()
+	if err != nil {
+		return nil, err
+	}
+	var list []one
+	for _, p := range all {
+		if o, ok := look(p); ok {
+			list = append(list, o)
+		}
+	}
+	slices.SortFunc(list, func(a, b one) int { return a.pid - b.pid })
+	return list, nil
+}
+
+// look reads one process; ok is false if it has ended.
+func look(p procfs.Proc) (o one, ok bool) {
+	s, err := p.Stat()
+	if err != nil || s.State == "Z" || s.State == "X" {
+		return one{}, false
+	}
+	return one{pid: p.PID, parent: s.PPID, started: s.Starttime, kernel: s.Flags&kernelThread != 0}, true
+}
+
+// below returns what descends from root, parents before children.
+func below(list []one, root int) []one {
+	children := make(map[int][]one)
+	for _, o := range list {
+		children[o.parent] = append(children[o.parent], o)
+	}
+	found := slices.Clone(children[root])
+	for i := 0; i < len(found); i++ {
+		found = append(found, children[found[i].pid]...)
+	}
+	return found
+}
+
+// killDescendants kills all below the calling process.
+func killDescendants() {
+	self, err := os.Readlink("/proc/self") // its number there, which in a PID namespace may not be its own
+	if err != nil {
+		return
+	}
+	root, err := strconv.Atoi(self)
+	if err != nil {
+		return
+	}
+	list, err := snapshot()
+	if err != nil {
+		return
+	}
+	for _, o := range below(list, root) {
+		kill(o)
+	}
+}
+
+// kill kills the very process, not one that has got its number since: a directory in /proc is a
+// handle of a process too (pidfd_send_signal(2)).
+func kill(o one) {
+	fd, err := unix.Open("/proc/"+strconv.Itoa(o.pid), unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	p, err := procfs.NewProc(o.pid)
+	if err != nil {
+		return
+	}
+	if now, ok := look(p); !ok || now.started != o.started {
+		return
+	}
+	_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) // it may have ended, or not be ours to kill
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -10,6 +11,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"mvdan.cc/sh/v3/expand"
+	"mvdan.cc/sh/v3/syntax"
 
 	"lastack/bench/host"
 )
@@ -41,7 +44,7 @@ func commandsOf(c *cobra.Command) []*cobra.Command {
 func TestHelpExamples(t *testing.T) {
 	tree, _ := newRoot()
 	for _, c := range commandsOf(tree) {
-		for line := range strings.Lines(c.Example) {
+		for line := range strings.Lines(strings.ReplaceAll(c.Example, "\\\n", "")) {
 			line = strings.TrimSpace(line)
 			if line == "" || strings.HasPrefix(line, "#") {
 				continue
@@ -73,40 +76,28 @@ func TestHelpExamples(t *testing.T) {
 	}
 }
 
-// splitShell splits a line into words like a shell, as far as the examples go:
-// quotes, and an end at a pipe or redirection.
+// splitShell splits a line into words as a shell does, up to a pipe or redirection. What $(...) would print is
+// the id of a process.
 func splitShell(line string) ([]string, error) {
-	var words []string
-	var word strings.Builder
-	quote, inWord := rune(0), false
-	for _, r := range line {
-		switch {
-		case quote != 0 && r == quote:
-			quote = 0
-		case quote != 0:
-			word.WriteRune(r)
-		case r == '\'' || r == '"':
-			quote, inWord = r, true
-		case r == ' ':
-			if inWord {
-				words = append(words, word.String())
-				word.Reset()
-			}
-			inWord = false
-		case strings.ContainsRune("|>&;", r):
-			return words, nil
-		default:
-			inWord = true
-			word.WriteRune(r)
+	file, err := syntax.NewParser().Parse(strings.NewReader(line), "")
+	if err != nil {
+		return nil, err
+	}
+	var first *syntax.CallExpr
+	syntax.Walk(file, func(n syntax.Node) bool {
+		if call, ok := n.(*syntax.CallExpr); ok && first == nil {
+			first = call
 		}
+		return first == nil
+	})
+	if first == nil {
+		return nil, fmt.Errorf("there is no command in %s", line)
 	}
-	if quote != 0 {
-		return nil, fmt.Errorf("a quote is not closed in %s", line)
+	pid := func(w io.Writer, _ *syntax.CmdSubst) error {
+		_, err := fmt.Fprint(w, os.Getpid())
+		return err
 	}
-	if inWord {
-		words = append(words, word.String())
-	}
-	return words, nil
+	return expand.Fields(&expand.Config{Env: expand.ListEnviron(os.Environ()...), CmdSubst: pid}, first.Args...)
 }
 
 // TestHelp holds every command to what a help text owes its reader.

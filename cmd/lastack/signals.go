@@ -12,12 +12,12 @@ import (
 // them, reach a process twice, by itself and by its group.
 const sameSignal = 300 * time.Millisecond
 
-// interruptible returns a context that SIGINT and SIGTERM cancel, and calls again for
+// interruptible returns a context that SIGINT, SIGTERM and those of more cancel, and calls again for
 // the signal after that. stop gives the signals their default meaning back.
-func interruptible(parent context.Context, again func()) (ctx context.Context, stop func()) {
+func interruptible(parent context.Context, again func(), more ...os.Signal) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(parent)
 	c := make(chan os.Signal, 4)
-	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(c, append(more, os.Interrupt, syscall.SIGTERM)...)
 	over := make(chan struct{})
 	go heed(c, over, cancel, again)
 	return ctx, func() {

@@ -64,7 +64,8 @@ func TestLoopback(t *testing.T) {
 	socktest.Guard(t)
 	ns := socktest.NewNamespace(t)
 	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
-		closes(t, addr, socktest.Listen(t, ns, addr, false), ns)
+		target := socktest.Listen(t, ns, addr, false)
+		closes(t, addr, target, ns, Config{Namespace: ns, Server: target.Addr})
 	}
 	t.Run("v4-mapped", func(t *testing.T) {
 		// An IPv6 socket that speaks IPv4; and a server's address that is written so.
@@ -80,8 +81,7 @@ func TestLoopback(t *testing.T) {
 }
 
 // closes goes through the ways to open and to end a connection.
-func closes(t *testing.T, name string, target *socktest.Target, clients *sockio.Namespace) {
-	cfg := Config{Namespace: clients, Server: target.Addr}
+func closes(t *testing.T, name string, target *socktest.Target, clients *sockio.Namespace, cfg Config) {
 	var client, server *net.TCPConn
 	address := func() netip.AddrPort { return local(client) }
 	open := func() { client, server = pair(t, target, clients) }

@@ -12,7 +12,7 @@ LDFLAGS := -s -w $(if $(VERSION),-X main.version=$(VERSION))
 # Linters have a go.mod of their own: they bring hundreds of modules.
 LINT := go tool -modfile=.tools/go.mod golangci-lint
 
-.PHONY: build test lint fmt fuzz bench clean
+.PHONY: build test lint fmt fuzz bench drain-gallery clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/lastack ./cmd/lastack
@@ -65,6 +65,21 @@ bench: build
 	fi
 	PATH="$$PATH:/usr/sbin" bin/sidebyside -lastack bin/lastack -pairs $(PAIRS) -seconds $(RUNTIME) \
 		$(if $(NEPER),-neper '$(NEPER)') $(if $(NETPERF),-netperf '$(NETPERF)') $(if $(H1LOAD),-h1load '$(H1LOAD)') $(PEERS)
+
+# Real servers, stopped under load: what their clients see beside what was to be expected. See bench/gallery.
+# GALLERY holds further flags: -only nginx,go -repeat 1 -o FILE -records DIR.
+drain-gallery: build
+	CGO_ENABLED=0 go build -trimpath -o bin/drain-gallery ./bench/gallery/drain-gallery
+	@missing=; for tool in nginx:nginx haproxy:haproxy apache2:apache2-bin lighttpd:lighttpd node:nodejs python3:python3 unshare:util-linux; do \
+		PATH="/usr/sbin:/usr/bin:$$PATH" command -v $${tool%:*} >/dev/null || missing="$$missing $${tool#*:}"; \
+	done; \
+	if [ -n "$$missing" ] && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -q; \
+		for package in $$missing; do DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$package || true; done; \
+	elif [ -n "$$missing" ]; then \
+		echo "not installed, and left out (as root on Debian make drain-gallery installs them):$$missing"; \
+	fi
+	bin/drain-gallery -lastack bin/lastack $(GALLERY)
 
 clean:
 	rm -rf bin

@@ -34,7 +34,7 @@ var layers = []struct {
 
 	{"sockstate/wire", []string{"sockstate", "sockstate/sockio"}},
 
-	{"server", []string{"sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange"}},
+	{"server", []string{"sockstate", "sockstate/sockio", "sockstate/sockdiag", "sockstate/teardown", "sockstate/exchange"}},
 	{"loadgen", []string{"sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange"}},
 
 	{"bench/quantity", nil},
@@ -51,6 +51,7 @@ var layers = []struct {
 	{"bench/peers/sidebyside", []string{"bench/peers", "bench/quantity", "bench/sandbox"}},
 
 	{"bench/gallery", []string{"bench/quantity", "bench/record"}},
+	{"bench/gallery/drain-gallery", []string{"bench/gallery", "bench/record"}},
 
 	{"report", []string{"bench/quantity", "bench/record"}},
 	{"cmd/lastack", []string{

@@ -1,0 +1,67 @@
+package gallery
+
+// Server is a program with a configuration.
+type Server struct {
+	// Name is for people; ID for files and flags.
+	Name, ID string
+	// Programs are the names under which it may be installed, the best first. Without one it is the gallery's own.
+	Programs []string
+	// Package is Debian's.
+	Package string
+	// Version is the argument with which it tells its version, to stdout or stderr.
+	Version string
+	// Files are written into the server's directory: their names, and the templates they are made of.
+	Files map[string]string
+	// Args are templates too.
+	Args []string
+	// Slow is the path of the slow reply, InFlight what it is to be in flight there.
+	Slow, InFlight string
+}
+
+// Entry is one way to stop a server.
+type Entry struct {
+	ID     string
+	Server *Server
+	// Mode is what Args may ask for: "graceful", or "default" for a program without a handler of the signal.
+	Mode string
+	// How is Mode for people, if it is not empty.
+	How    string
+	Signal string // without SIG
+	// Reload is set where the process goes on by design.
+	Reload bool
+
+	Expected Expected
+	// Sources are what Expected is taken from.
+	Sources     []string
+	Differences []Difference
+}
+
+// Column is what is compared.
+type Column uint8
+
+// The columns of the table.
+const (
+	Queued   Column = iota // connections in the accept queue
+	Idle                   // keep-alive connections
+	InFlight               // slow requests under way
+	Racing                 // requests sent on a connection that the server had closed
+	New                    // those who connect after the signal
+	Exit                   // the process
+	Port                   // can be bound at once
+	columns
+)
+
+var columnNames = [columns]string{"queued", "idle", "in flight", "raced", "new connections", "process", "port"}
+
+func (c Column) String() string { return columnNames[c] }
+
+// Expected holds the fates that the sources let one expect, by column: one of them, or a mixture.
+type Expected [columns][]Fate
+
+// Difference is a fate that was not expected and is explained.
+type Difference struct {
+	Column Column
+	Fates  []Fate // beside those expected
+	Why    string // one sentence or two
+	Source string // a function of the source, or a page of the documentation
+}

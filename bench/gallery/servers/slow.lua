@@ -1,0 +1,7 @@
+core.register_service("slow", "http", function(applet)
+	core.msleep({{.SlowMS}})
+	applet:set_status(200)
+	applet:add_header("content-length", "3")
+	applet:start_response()
+	applet:send("ok\n")
+end)

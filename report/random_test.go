@@ -17,7 +17,7 @@ func fill(rng *rand.Rand, v reflect.Value) {
 	words := []string{
 		"", "client", "server", "ESTABLISHED", "TIME_WAIT", "connect", "lag", "lifecycle", "close", "fin", "held", "other", "rst_received", "no_local_port", "load",
 		"settle", "TcpRetransSegs", "TcpExtTW + TcpExtTWKilled", "diag", "root", "user", "veth", "off", "none", "never", "connect: slow", "pressure.cpu: hot",
-		"connections: x", "verdict", "40000 40999", "\x1b[31mred", "日本語 \u202e", "a-very-long-word-without-any-space-in-it-that-goes-on-and-on-and-on-and-on-and-on-and-on-and-on-and-on-and-on",
+		"connections: x", "verdict", "drain", "idle", "arrivals", "pid", "hook", "exec", "packets", "clients", "SIGKILL", "server.exit_s", "listener", "ok", "new", "40000 40999", "\x1b[31mred", "日本語 \u202e", "a-very-long-word-without-any-space-in-it-that-goes-on-and-on-and-on-and-on-and-on-and-on-and-on-and-on-and-on",
 	}
 	switch v.Kind() {
 	case reflect.Bool:
@@ -35,7 +35,7 @@ func fill(rng *rand.Rand, v reflect.Value) {
 		}
 	case reflect.Slice:
 		n := rng.IntN(4)
-		if v.Type().Elem() == reflect.TypeFor[record.Interval]() {
+		if e := v.Type().Elem(); e == reflect.TypeFor[record.Interval]() || e == reflect.TypeFor[record.DrainSlice]() {
 			n = rng.IntN(150)
 		}
 		s := reflect.MakeSlice(v.Type(), n, n)
@@ -75,14 +75,21 @@ func FuzzRandomRecord(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		var run record.Run
-		fill(rand.New(rand.NewPCG(seed, 1)), reflect.ValueOf(&run).Elem())
-		page := render(t, "text", &run)
-		checkPage(t, page)
-		if again := render(t, "text", &run); !bytes.Equal(page, again) {
-			t.Error("two renderings differ")
+		rng := rand.New(rand.NewPCG(seed, 1))
+		fill(rng, reflect.ValueOf(&run).Elem())
+		for _, run.Kind = range []string{run.Kind, record.KindDrain} {
+			page := render(t, "text", &run)
+			checkPage(t, page)
+			if again := render(t, "text", &run); !bytes.Equal(page, again) {
+				t.Error("two renderings differ")
+			}
+			render(t, "json", &run)
+			render(t, "jsonl", &run)
+			if run.Drain == nil {
+				run.Drain = new(record.Drain)
+				fill(rng, reflect.ValueOf(run.Drain).Elem())
+			}
 		}
-		render(t, "json", &run)
-		render(t, "jsonl", &run)
 		if err := NewProgress(&bytes.Buffer{}, ProgressConfig{Server: true}).Interval(&record.Interval{}); err != nil {
 			t.Fatal(err)
 		}

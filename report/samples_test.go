@@ -1,6 +1,7 @@
 package report
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -11,7 +12,7 @@ import (
 
 // samples are runs as they could have been, by name of their golden.
 func samples(t testing.TB) map[string]*record.Run {
-	return map[string]*record.Run{
+	all := map[string]*record.Run{
 		"closed-loop":     closedLoop(t),
 		"port-exhaustion": portExhaustion(t),
 		"interrupted":     interrupted(t),
@@ -22,6 +23,8 @@ func samples(t testing.TB) map[string]*record.Run {
 		"million":         million(t),
 		"minimal":         {Schema: record.Schema, Kind: record.KindRun},
 	}
+	maps.Copy(all, drains(t))
+	return all
 }
 
 // latency draws n samples around a median in microseconds.

@@ -108,9 +108,9 @@ type DrainServer struct {
 
 // DrainListener is what happened to new connections.
 type DrainListener struct {
-	LastAcceptS   *float64 `json:"last_accept_s,omitempty"`   // the last handshake that the old server's kernel completed
+	LastAcceptS   *float64 `json:"last_accept_s,omitempty"`   // the last handshake before the refusals
 	FirstRefusalS *float64 `json:"first_refusal_s,omitempty"` // the first RST to a SYN
-	// AcceptsAgainS is the first handshake after the first refusal.
+	// AcceptsAgainS is the first handshake after the refusals.
 	AcceptsAgainS *float64 `json:"accepts_again_s,omitempty"`
 	// RefusedWindowS is from the first refusal to AcceptsAgainS, or to the end of the watch where
 	// nothing accepted again; 0 without a refusal.
@@ -118,7 +118,7 @@ type DrainListener struct {
 	Attempts       int64   `json:"attempts"` // connects after the signal
 	Refused        int64   `json:"refused"`
 	TimedOut       int64   `json:"timed_out,omitempty"`
-	// SlowS is the longest that a connect took which succeeded after the signal: SYNs that
+	// SlowestConnectS is the longest that a connect took which succeeded after the signal: SYNs that
 	// were dropped come again after a second.
 	SlowestConnectS float64 `json:"slowest_connect_s,omitempty"`
 }

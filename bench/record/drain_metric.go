@@ -9,7 +9,7 @@ import (
 const DrainThresholdHelp = `METRIC then < <= > >= == or != then VALUE, as 'lost==0' or 'refused_window<100ms'; every try must keep it. Metrics: ` +
 	`lost|lost_ratio|unsafe|safe|raced|requests|cut_fin|cut_rst|timed_out|answered_5xx|answered_close|slowest|answer_gap; ` +
 	`refused|refused_window|first_refusal|last_accept|accepts_again|connect_timed_out|connect_slowest; ` +
-	`idle_fin|idle_rst|idle_never; partial_fin|partial_rst|partial_cut|partial_never; queued_reset|queued_served; ` +
+	`idle_fin|idle_rst|idle_never; partial_fin|partial_rst|partial_never; queued_reset|queued_served; ` +
 	`reconnected|reconnect_failed|reconnect_last; exit_time|exit_code|then_sent|last_gone; ` +
 	`time_wait_left|fin_wait2_left|bind_plain|bind_reuse (1: ok, 0: refused); mismatches (of the accounting); ` +
 	`connect|exchange . min|mean|p50|p90|p99|p999|max|count (of all tries)`
@@ -52,7 +52,7 @@ func (d *drainMetric) get(t *DrainTry) (v float64, reason string, ok bool) {
 	why, unknown := t.WhyUnknown(d.path)
 	// What did come is a fact, whatever else is unknown; a count of 0 may be for want of knowledge.
 	if unknown && (!ok || v == 0) {
-		return 0, "unknown: " + why, false
+		return 0, why, false
 	}
 	return v, reason, ok
 }
@@ -179,7 +179,7 @@ func drainGroupMetrics() []drainMetric {
 	return []drainMetric{
 		fate("idle", "fin", fin), fate("idle", "rst", rst), fate("idle", "never", (*DrainConnections).Left),
 		fate("partial", "fin", fin), fate("partial", "rst", rst),
-		fate("partial", "cut", func(c *DrainConnections) int64 { return c.Cut }), fate("partial", "never", (*DrainConnections).Left),
+		fate("partial", "never", (*DrainConnections).Left),
 		queued("queued_reset", "reset", func(q *DrainQueued) int64 { return q.Reset }),
 		queued("queued_served", "served", func(q *DrainQueued) int64 { return q.Served }),
 		{"reconnected", count, "reconnect.landed", drainNumber(func(t *DrainTry) int64 { return t.Reconnect.Reconnected() })},

@@ -1,0 +1,163 @@
+package report
+
+import (
+	"strings"
+
+	"lastack/bench/quantity"
+	"lastack/bench/record"
+)
+
+// fateRow is one line of a table whose columns are the groups of clients.
+type fateRow struct {
+	name string
+	of   func(*record.DrainGroup) int64
+	// always shows the row even if it is 0 for all.
+	always bool
+}
+
+// groups lists the columns: each group, and all together where there is more than one.
+func (d *drainText) groups() []record.DrainGroup {
+	all := record.DrainGroup{Name: "all", Connections: d.try.Connections, Requests: d.try.Requests, Refused: d.try.Listener.Refused}
+	for _, g := range d.try.Groups {
+		all.OpenAtStop += g.OpenAtStop
+		if at := g.FirstEndS; at != nil && (all.FirstEndS == nil || *at < *all.FirstEndS) {
+			all.FirstEndS = at
+		}
+		if at := g.LastEndS; at != nil && (all.LastEndS == nil || *at > *all.LastEndS) {
+			all.LastEndS = at
+		}
+	}
+	if len(d.try.Groups) == 1 {
+		return d.try.Groups
+	}
+	return append(append([]record.DrainGroup{}, d.try.Groups...), all)
+}
+
+// fates writes rows by groups.
+func (d *drainText) fates(rows []fateRow, more func(*table, []record.DrainGroup)) {
+	groups := d.groups()
+	tab := table{indent: "  ", first: 32, cell: 9}
+	head := []string{""}
+	for _, g := range groups {
+		head = append(head, cut(clean(g.Name), 12))
+	}
+	tab.row(head...)
+	for _, r := range rows {
+		cells, some := []string{r.name}, r.always
+		for i := range groups {
+			n := r.of(&groups[i])
+			some = some || n != 0
+			cells = append(cells, quantity.Count(n))
+		}
+		if some {
+			tab.row(cells...)
+		}
+	}
+	if more != nil {
+		more(&tab, groups)
+	}
+	tab.write(&d.page)
+}
+
+// connections says how each connection ended.
+func (d *drainText) connections() {
+	conns := func(f func(*record.DrainConnections) int64) func(*record.DrainGroup) int64 {
+		return func(g *record.DrainGroup) int64 { return f(&g.Connections) }
+	}
+	d.section("CONNECTIONS", "each that was open when the stop began, or opened after it, and how it ended")
+	d.fates([]fateRow{
+		{"open when the stop began", func(g *record.DrainGroup) int64 { return g.OpenAtStop }, true},
+		{"opened after it", func(g *record.DrainGroup) int64 { return max(0, g.Connections.Opened-g.OpenAtStop) }, true},
+		{"ended by the server", conns(func(c *record.DrainConnections) int64 { return c.FIN + c.RST + c.Cut }), true},
+		{"  FIN, no whole request pending", conns(func(c *record.DrainConnections) int64 { return c.FIN }), true},
+		{"  RST, no whole request pending", conns(func(c *record.DrainConnections) int64 { return c.RST }), true},
+		{"  in a request (see REQUESTS)", conns(func(c *record.DrainConnections) int64 { return c.Cut }), true},
+		{"closed by the client, answered", conns(func(c *record.DrainConnections) int64 { return c.Done }), false},
+		{"open when the watch ended", conns(func(c *record.DrainConnections) int64 { return c.Never }), true},
+		{"  opened after the stop began", conns(func(c *record.DrainConnections) int64 { return c.Kept }), false},
+		{"ended otherwise (timeout, error)", conns(func(c *record.DrainConnections) int64 { return c.Other }), false},
+		{"connects refused", func(g *record.DrainGroup) int64 { return g.Refused }, false},
+	}, func(tab *table, groups []record.DrainGroup) {
+		first, last, some := []string{"first ended by the server"}, []string{"last ended by the server"}, false
+		show := func(s *float64) string {
+			if s == nil {
+				return "-"
+			}
+			some = true
+			return since(*s)
+		}
+		for _, g := range groups {
+			first, last = append(first, show(g.FirstEndS)), append(last, show(g.LastEndS))
+		}
+		if some {
+			tab.row(first...)
+			tab.row(last...)
+		}
+	})
+	if n := d.try.Connections.Opened - d.try.Connections.Sum(); n != 0 {
+		d.hang("  ! ", quantity.Count(n)+" connections have no fate, or one too many")
+	}
+	value, note := d.moment("last_gone_s", d.try.LastGoneS, "", "not while it was watched")
+	if d.try.LastGoneS == nil {
+		value = join(": ", strings.TrimPrefix(value, "-"), note)
+	}
+	d.hang("  ", "the last connection that was open when the stop began was gone: "+value)
+}
+
+// requests says what became of each request.
+func (d *drainText) requests() {
+	reqs := func(f func(*record.DrainRequests) int64) func(*record.DrainGroup) int64 {
+		return func(g *record.DrainGroup) int64 { return f(&g.Requests) }
+	}
+	d.section("REQUESTS", "each that was under way when the stop began, or sent after it, and what came of it")
+	d.fates([]fateRow{
+		{"sent", reqs(func(r *record.DrainRequests) int64 { return r.Sent }), true},
+		{"answered", reqs(func(r *record.DrainRequests) int64 { return r.Completed }), true},
+		{"answered with Connection: close", reqs(func(r *record.DrainRequests) int64 { return r.CompletedClose }), true},
+		{"answered with a 5xx", reqs(func(r *record.DrainRequests) int64 { return r.Answered5xx }), true},
+		{"LOST", reqs((*record.DrainRequests).Lost), true},
+		{"  cut by FIN", reqs(func(r *record.DrainRequests) int64 { return r.CutFIN }), true},
+		{"  cut by RST", reqs(func(r *record.DrainRequests) int64 { return r.CutRST }), true},
+		{"  no reply in time", reqs(func(r *record.DrainRequests) int64 { return r.TimedOut }), true},
+		{"  what came was no reply", reqs(func(r *record.DrainRequests) int64 { return r.Other }), false},
+		{"  of these, safe to retry", reqs(func(r *record.DrainRequests) int64 { return r.Safe }), false},
+		{"  of these, unsafe to retry", reqs(func(r *record.DrainRequests) int64 { return r.Unsafe }), false},
+		{"  of these, raced the close", reqs(func(r *record.DrainRequests) int64 { return r.Raced }), false},
+		{"sent in part only, on purpose", reqs(func(r *record.DrainRequests) int64 { return r.Partial }), false},
+		{"no reply when the watch ended", reqs(func(r *record.DrainRequests) int64 { return r.Open }), false},
+	}, nil)
+	r := &d.try.Requests
+	if n := r.Sent - r.Sum(); n != 0 {
+		d.hang("  ! ", quantity.Count(n)+" requests have no fate, or one too many")
+	}
+	var facts []string
+	if r.Total > 0 {
+		facts = append(facts, quantity.Count(r.Total)+" requests in the whole load")
+	}
+	if r.SlowestS != nil {
+		facts = append(facts, "the slowest reply took "+quantity.Seconds(max(0, *r.SlowestS)))
+	}
+	if r.GapS != nil {
+		facts = append(facts, "longest time without any reply "+quantity.Seconds(max(0, *r.GapS)))
+	}
+	if len(facts) > 0 {
+		d.hang("  ", strings.Join(facts, ";  "))
+	}
+	d.explain()
+}
+
+// explain says what the words about lost requests mean, where some were lost.
+func (d *drainText) explain() {
+	var lost, raced int64
+	for i := range d.drain.Tries {
+		r := &d.drain.Tries[i].Requests
+		lost, raced = max(lost, r.Lost()), max(raced, r.Raced)
+	}
+	if lost > 0 {
+		d.hang("  ", "lost: sent in whole, but never answered in whole. Safe to retry: the server certainly had not begun it. Unsafe: it may have, "+
+			"so that a client which sends it again may have a payment made twice")
+	}
+	if raced > 0 {
+		d.hang("  ", "raced the close: sent when the server had closed the connection already, which the client could not know yet")
+	}
+}

@@ -1,0 +1,168 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"lastack/bench/quantity"
+	"lastack/bench/record"
+)
+
+// momentsShown bounds the list of moments: enough for a rolling restart.
+const momentsShown = 30
+
+// timeline says what happened when, and how sure that is.
+func (d *drainText) timeline() {
+	zero := "the signal"
+	if d.drain.Stop.Way == record.DrainByHook {
+		zero = "the start of the hook"
+	}
+	d.section("TIMELINE", "times are from "+zero+" on, "+orderWords(d.try.Order))
+	if n := d.try.Order.Dropped; n > 0 {
+		d.hang("  ! ", "the capture missed "+quantity.Count(n)+plural(int(min(n, 2)), " packet", " packets")+": a time below may be of a later one")
+	}
+	moments := d.try.Moments
+	for i, m := range moments {
+		if i == momentsShown {
+			d.hang("  ", fmt.Sprintf("and %d more, in the record", len(moments)-i))
+			break
+		}
+		d.hang("  "+padLeft(since(m.TS), 10)+"  ", m.What)
+	}
+	d.slices()
+	if d.try.WatchedS > 0 {
+		d.hang("  ", "clients were watched for "+quantity.Seconds(d.try.WatchedS))
+	}
+}
+
+// orderWords says how well times are known.
+func orderWords(o record.DrainOrder) string {
+	within := "±" + quantity.Micros(o.UncertaintyUs)
+	switch o.Source {
+	case "packets":
+		return within + " by the kernel's timestamps of SYN, FIN and RST packets"
+	case "clients":
+		return join(": ", within+" by when a client saw it (the measured lag of the load's loops), as there are no packet timestamps", o.Reason)
+	}
+	return join(": ", "their uncertainty was not recorded", o.Reason)
+}
+
+// slices draws each tenth of a second.
+func (d *drainText) slices() {
+	sl := d.try.Slices
+	if len(sl) == 0 {
+		return
+	}
+	d.hang("  ", fmt.Sprintf("each 0.1 s from %s to %s; each row is scaled to its own peak, a dot is 0", since(sl[0].TS), since(sl[len(sl)-1].TS)))
+	if sl[0].TS < 0 {
+		d.line("  " + pad("", 18) + "  " + signalMark(sl) + "  ^ the stop begins")
+	}
+	for _, row := range []struct {
+		name string
+		of   func(*record.DrainSlice) int64
+	}{
+		{"new connections", func(s *record.DrainSlice) int64 { return s.Accepted }},
+		{"refused", func(s *record.DrainSlice) int64 { return s.Refused }},
+		{"requests answered", func(s *record.DrainSlice) int64 { return s.Completed }},
+		{"requests lost", func(s *record.DrainSlice) int64 { return s.Lost }},
+		{"ended by FIN", func(s *record.DrainSlice) int64 { return s.FIN }},
+		{"ended by RST", func(s *record.DrainSlice) int64 { return s.RST }},
+	} {
+		values := make([]float64, len(sl))
+		var peak, sum int64
+		for i := range sl {
+			n := row.of(&sl[i])
+			values[i], peak, sum = float64(n), max(peak, n), sum+n
+		}
+		aside := "none"
+		if peak > 0 {
+			aside = "peak " + quantity.Count(peak) + ", " + quantity.Count(sum) + " in all"
+		}
+		d.line("  " + pad(row.name, 18) + "  " + spark(values) + "  " + aside)
+	}
+}
+
+// signalMark is a row with a mark over the slice in which the stop begins, as wide as a sparkline.
+func signalMark(sl []record.DrainSlice) string {
+	at := -1
+	for i := range sl {
+		if sl[i].TS <= 0 {
+			at = i
+		}
+	}
+	marks := make([]bool, len(sl))
+	if at >= 0 {
+		marks[at] = true
+	}
+	columns := resample(marks, func(a, b bool) bool { return a || b })
+	row := []rune(strings.Repeat(" ", len(columns)))
+	if i := slices.Index(columns, true); i >= 0 {
+		row[i] = '^'
+	}
+	return string(row)
+}
+
+// since is a point of a drain's time.
+func since(s float64) string {
+	switch {
+	case s < 0:
+		return "-" + quantity.Seconds(-s)
+	case s > 0:
+		return "+" + quantity.Seconds(s)
+	}
+	return "0 s"
+}
+
+// moment is a point in time with what to say of it: note, or none where it did not come, or why it is unknown.
+func (d *drainText) moment(path string, s *float64, note, none string) (value, text string) {
+	if s != nil {
+		return since(*s), note
+	}
+	if why, unknown := d.try.WhyUnknown(path); unknown {
+		return "unknown", why
+	}
+	return "-", none
+}
+
+// listener is what happened to new connections.
+func (d *drainText) listener() {
+	l := &d.try.Listener
+	d.section("LISTENER", "connects after the stop began")
+	tab := table{indent: "  ", first: 24, cell: 10, notes: true}
+	row := func(name, path string, s *float64, note, none string) {
+		value, text := d.moment(path, s, note, none)
+		tab.row(name, value, text)
+	}
+	lastAccept := "no handshake was completed between the stop and the first refusal"
+	if l.FirstRefusalS == nil {
+		lastAccept = "it never ceased to accept, as far as was seen"
+	}
+	row("last accept", "listener.last_accept_s", l.LastAcceptS, "the last handshake before the refusals", lastAccept)
+	row("first refusal", "listener.first_refusal_s", l.FirstRefusalS, "the first connect that was answered with RST", "no connect was refused")
+	if l.FirstRefusalS != nil || l.AcceptsAgainS != nil {
+		row("accepts again", "listener.accepts_again_s", l.AcceptsAgainS, "the first handshake after the refusals", "nothing accepted until the watch ended")
+		window := "from the first refusal until something accepted again"
+		if l.AcceptsAgainS == nil {
+			window = "from the first refusal until the watch ended"
+		}
+		tab.row("refused window", quantity.Seconds(l.RefusedWindowS), window)
+	}
+	if why, unknown := d.try.WhyUnknown("listener.refused"); unknown && l.Attempts == 0 {
+		tab.row("connects", "unknown", why)
+	} else {
+		tab.row("connects", quantity.Count(l.Attempts), "")
+		tab.row("  refused", quantity.Count(l.Refused), "")
+		if l.TimedOut > 0 {
+			tab.row("  timed out", quantity.Count(l.TimedOut), "the SYNs were dropped, or nobody was there to answer")
+		}
+		if l.SlowestConnectS > 0 {
+			note := "of those that succeeded"
+			if l.SlowestConnectS > 0.9 {
+				note += "; a dropped SYN comes again after about 1 s"
+			}
+			tab.row("  slowest", quantity.Seconds(l.SlowestConnectS), note)
+		}
+	}
+	tab.write(&d.page)
+}

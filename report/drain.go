@@ -213,7 +213,7 @@ func (d *drainText) warnings() {
 		case n == 1:
 			texts = append(texts, fmt.Sprintf("%s (in try %d)", w, in[w][0]))
 		default:
-			texts = append(texts, fmt.Sprintf("%s (%d times in %d tries)", w, n, len(d.drain.Tries)))
+			texts = append(texts, fmt.Sprintf("%s (in %d of %d tries)", w, n, len(d.drain.Tries)))
 		}
 	}
 	if len(texts) == 0 {

@@ -62,7 +62,7 @@ func TestMetricWords(t *testing.T) {
 
 func TestDrainWarnings(t *testing.T) {
 	page := string(render(t, "text", repeatedDrain(t)))
-	for _, want := range []string{"(3 times in 20 tries)", "in try 4"} {
+	for _, want := range []string{"(in 3 of 20 tries)", "in try 4"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %q in\n%s", want, page)
 		}

@@ -109,9 +109,9 @@ func stopMetricWords(metric string) string {
 	case "fin_wait2_left":
 		return "FIN_WAIT_2 orphans left on the port"
 	case "bind_plain":
-		return "1: the port could be bound at once"
+		return "1: bound at once, without SO_REUSEADDR"
 	case "bind_reuse":
-		return "1: the same, with SO_REUSEADDR"
+		return "1: bound at once with SO_REUSEADDR"
 	case "mismatches":
 		return "of the accounting, what does not hold"
 	}

@@ -4,7 +4,10 @@ package process
 
 import (
 	"errors"
+	"net/netip"
 	"syscall"
+
+	"lastack/sockstate/sockdiag"
 )
 
 // ErrUnsupported is what starting and attaching return elsewhere.
@@ -57,3 +60,21 @@ func (*Process) Tree() ([]int, error) { return nil, ErrUnsupported }
 
 // End does nothing.
 func (*Process) End() error { return nil }
+
+// SignalAll needs Linux.
+func (*Process) SignalAll(syscall.Signal) error { return ErrUnsupported }
+
+// Owns needs Linux.
+func (*Process) Owns([]Listener) (Ownership, error) { return Ownership{}, ErrUnsupported }
+
+// Listening needs Linux.
+func Listening(*sockdiag.Conn, netip.AddrPort) ([]Listener, error) { return nil, ErrUnsupported }
+
+// Listeners needs Linux.
+func Listeners(*sockdiag.Conn, netip.AddrPort) ([]Listener, error) { return nil, ErrUnsupported }
+
+// Ports needs Linux.
+func Ports(*sockdiag.Conn, []int) ([]netip.AddrPort, error) { return nil, ErrUnsupported }
+
+// Owners finds none.
+func Owners([]int, []uint64) map[uint64]int { return nil }

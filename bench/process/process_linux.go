@@ -93,29 +93,44 @@ func (p *Process) Said() string {
 	return p.out.said()
 }
 
-// Tree lists the process and all its descendants that live, the process first, by their numbers in /proc. Daemons that
-// forked away from an own process are among them. It needs no privilege, unless /proc hides others' processes (hidepid).
+// Tree lists the process and all its descendants that live, parents before children, by their numbers in /proc. Daemons
+// that forked away from an own process are among them. It needs no privilege, unless /proc hides others' processes
+// (hidepid).
 func (p *Process) Tree() ([]int, error) {
-	list, err := snapshot()
+	tree, err := p.tree()
+	var pids []int
+	for _, o := range tree {
+		pids = append(pids, o.pid)
+	}
+	return pids, err
+}
+
+func (p *Process) tree() ([]one, error) {
+	all, err := snapshot()
 	if err != nil {
 		return nil, err
 	}
-	var pids []int
-	add := func(os []one) {
-		for _, o := range os {
-			if !slices.Contains(pids, o.pid) {
-				pids = append(pids, o.pid)
-			}
+	if r := p.reaperPID(); r != 0 {
+		return below(all, r), nil
+	}
+	i := slices.IndexFunc(all, func(o one) bool { return o.pid == p.pid })
+	if i < 0 || !p.running() {
+		return nil, nil
+	}
+	return append([]one{all[i]}, below(all, p.pid)...), nil
+}
+
+// SignalAll sends a signal to the process and all its descendants, parents before children. Those that have ended
+// meanwhile do not count. The error is a *SignalError for each that may not be signalled.
+func (p *Process) SignalAll(sig syscall.Signal) error {
+	tree, err := p.tree()
+	errs := []error{err}
+	for _, o := range tree {
+		if err := o.signal(sig); err != nil && !errors.Is(err, unix.ESRCH) {
+			errs = append(errs, &SignalError{PID: o.pid, Signal: sig, Err: err})
 		}
 	}
-	if p.running() {
-		add(slices.DeleteFunc(slices.Clone(list), func(o one) bool { return o.pid != p.pid }))
-		add(below(list, p.pid))
-	}
-	if r := p.reaperPID(); r != 0 {
-		add(below(list, r))
-	}
-	return pids, nil
+	return errors.Join(errs...)
 }
 
 // running tells that the number is still the process's.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"syscall"
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
@@ -72,24 +73,24 @@ func killDescendants() {
 		return
 	}
 	for _, o := range below(list, root) {
-		kill(o)
+		_ = o.signal(unix.SIGKILL) // it may have ended, or not be ours to kill
 	}
 }
 
-// kill kills the very process, not one that has got its number since: a directory in /proc is a
-// handle of a process too (pidfd_send_signal(2)).
-func kill(o one) {
+// signal reaches the very process, and not one that has got its number since: a directory in /proc is a
+// handle of a process too (pidfd_send_signal(2)). The error is ESRCH if it has ended.
+func (o *one) signal(sig syscall.Signal) error {
 	fd, err := unix.Open("/proc/"+strconv.Itoa(o.pid), unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return
+		return unix.ESRCH
 	}
 	defer unix.Close(fd)
 	p, err := procfs.NewProc(o.pid)
 	if err != nil {
-		return
+		return unix.ESRCH
 	}
 	if now, ok := look(p); !ok || now.started != o.started {
-		return
+		return unix.ESRCH
 	}
-	_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) // it may have ended, or not be ours to kill
+	return unix.PidfdSendSignal(fd, sig, nil, 0)
 }

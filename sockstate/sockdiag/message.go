@@ -13,6 +13,8 @@ import (
 // Socket is one entry of a dump.
 type Socket struct {
 	sockstate.Socket
+	// V6Only is set for a listener on IPv6 that takes no IPv4 connections (IPV6_V6ONLY).
+	V6Only bool
 
 	// What DestroyAll needs to name the very same socket: the address family, and struct
 	// inet_diag_sockid as the kernel sent it, with its cookie.
@@ -134,7 +136,7 @@ func (r *reply) message(typ uint16, seq uint32, payload []byte) string {
 	return ""
 }
 
-// parseSocket parses struct inet_diag_msg; the attributes that follow it are not needed.
+// parseSocket parses struct inet_diag_msg; of the attributes that follow it a listener's only matter.
 func parseSocket(b []byte, s *Socket) string {
 	if len(b) < sizeofMsg {
 		return fmt.Sprintf("a socket of %d bytes, which needs %d", len(b), sizeofMsg)
@@ -162,8 +164,10 @@ func parseSocket(b []byte, s *Socket) string {
 		State: state,
 		Inode: uint64(binary.NativeEndian.Uint32(b[offInode:])),
 	}
+	s.V6Only = false
 	switch {
 	case state == sockstate.Listen:
+		s.V6Only = s.family == afInet6 && isV6Only(b[sizeofMsg:])
 		s.AcceptQueue = int(binary.NativeEndian.Uint32(b[offRqueue:]))
 		s.Backlog = int(binary.NativeEndian.Uint32(b[offWqueue:]))
 	case b[2] == timerTimeWait:
@@ -171,4 +175,21 @@ func parseSocket(b []byte, s *Socket) string {
 		s.Left = time.Duration(binary.NativeEndian.Uint32(b[offExpires:])) * time.Millisecond
 	}
 	return ""
+}
+
+// isV6Only reads INET_DIAG_SKV6ONLY, which the kernel adds to each listener on IPv6 (inet_diag_msg_attrs_fill). What
+// follows a malformed attribute (struct nlattr { u16 len, type }) is not read.
+func isV6Only(attrs []byte) bool {
+	const skV6Only = 11
+	for len(attrs) >= 4 {
+		n := int(binary.NativeEndian.Uint16(attrs))
+		if n < 4 || n > len(attrs) {
+			return false
+		}
+		if binary.NativeEndian.Uint16(attrs[2:]) == skV6Only {
+			return n > 4 && attrs[4] != 0
+		}
+		attrs = attrs[min(align4(n), len(attrs)):]
+	}
+	return false
 }

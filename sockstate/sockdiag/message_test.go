@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -98,7 +99,7 @@ func TestParseSocket(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			// Attributes follow, and say nothing that is asked for.
+			// Attributes follow, of which a listener's only count: this is INET_DIAG_TOS.
 			in := append(append([]byte{}, tt.in...), 5, 0, 8, 0, 0, 0, 0, 0)
 			got := Socket{Socket: sockstate.Socket{AcceptQueue: 1, Backlog: 1, Mini: true, Left: 1}}
 			if what := parseSocket(in, &got); what != "" {
@@ -306,4 +307,38 @@ func FuzzMessages(f *testing.F) {
 			t.Errorf("%d sockets from %d bytes:\n%s", n, len(in), hex.Dump(in))
 		}
 	})
+}
+
+func TestV6Only(t *testing.T) {
+	attr := func(typ uint16, n int, payload ...byte) []byte {
+		b := binary.NativeEndian.AppendUint16(nil, uint16(n))
+		b = binary.NativeEndian.AppendUint16(b, typ)
+		b = append(b, payload...)
+		return append(b, make([]byte, align4(len(b))-len(b))...)
+	}
+	tests := []struct {
+		name  string
+		attrs []byte
+		want  bool
+	}{
+		{"none", nil, false},
+		{"after others", slices.Concat(attr(5, 5, 8), attr(6, 5, 0), attr(11, 5, 1)), true},
+		{"off", attr(11, 5, 0), false},
+		{"empty", attr(11, 4), false},
+		{"cut", attr(11, 5, 1)[:4], false},
+		{"of no length", attr(11, 0, 1), false},
+		{"behind one that is too long", slices.Concat(attr(5, 50, 8), attr(11, 5, 1)), false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := Socket{V6Only: !tt.want}
+			in := append(entry(afInet6, 10, 0, 80, 0, "::", "::", 0, 0, 1, 1), tt.attrs...)
+			if what := parseSocket(in, &got); what != "" {
+				t.Fatal(what)
+			}
+			if got.V6Only != tt.want {
+				t.Errorf("V6Only is %v", got.V6Only)
+			}
+		})
+	}
 }

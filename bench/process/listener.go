@@ -1,0 +1,133 @@
+package process
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// Listener is a socket that takes connections to an address.
+type Listener struct {
+	// Addr is what it is bound to: the address that was asked for, or a wildcard.
+	Addr  netip.AddrPort
+	Inode uint64
+	// AcceptQueue is how many connections wait in it to be accepted, Backlog its limit.
+	AcceptQueue, Backlog int
+	// Shadowed is set while the kernel prefers another listener, with a more specific address: this one takes its place
+	// when that is closed (__inet_lookup_listener, compute_score).
+	Shadowed bool
+	// Holders are the processes that have it among their descriptors, by their numbers in /proc, in that order.
+	// Connections are refused when the last of them has closed it.
+	Holders []int
+	// Unreadable is the number of processes whose descriptors could not be read (another user's: EACCES), each of
+	// which may be a holder too.
+	Unreadable int
+}
+
+// Owning is the answer to whether a process owns a listener.
+type Owning string
+
+// The answers.
+const (
+	// Owner is a process that holds it, or of which a descendant does.
+	Owner Owning = "owner"
+	// Shared is an owner that closes it in vain: somebody outside of its tree holds the very same socket, like init for one
+	// that systemd passed on, or the parent of a worker. Nobody is refused, nor are connections in the queue reset.
+	Shared Owning = "shared"
+	// NotOwner is one that certainly does not hold it.
+	NotOwner Owning = "not_owner"
+	// CannotTell is one whose descriptors, or a descendant's, may not be read.
+	CannotTell Owning = "cannot_tell"
+)
+
+// Ownership says whether a process owns the listener of an address, and with whom.
+type Ownership struct {
+	Owner Owning
+	// Holders are those of the process's tree that hold it: several after a fork.
+	Holders []int
+	// By are those outside of its tree that hold it: who shares it, or who has it instead. They may be unknown (Unreadable).
+	By []int
+	// Others are those outside that hold another listener which takes connections to the address now (SO_REUSEPORT), or
+	// when this one is closed (Listener.Shadowed): the port may go on with them.
+	Others []int
+	// Activated tells that a process of the tree was given sockets by a service manager, which keeps them (LISTEN_PID,
+	// sd_listen_fds(3)): an owner counts as Shared then.
+	Activated bool
+	// Unreadable is the number of processes, of those that may be among By and Others, that could not be read.
+	Unreadable int
+}
+
+// bound is a listener as the kernel lists it.
+type bound struct {
+	Listener
+	v6Only bool
+}
+
+// rank is how much the kernel prefers the listener for connections to addr; 0: it takes none.
+func (b *bound) rank(addr netip.AddrPort) int {
+	own, to := b.Addr.Addr(), addr.Addr().Unmap().WithZone("")
+	switch {
+	case b.Addr.Port() != addr.Port():
+		return 0
+	case own == to:
+		return 3
+	case own == netip.IPv4Unspecified() && to.Is4(), own == netip.IPv6Unspecified() && to.Is6():
+		return 2
+	case own == netip.IPv6Unspecified() && !b.v6Only:
+		return 1
+	}
+	return 0
+}
+
+// taking selects those that take connections to addr, the preferred first.
+func taking(all []bound, addr netip.AddrPort) []Listener {
+	slices.SortStableFunc(all, func(a, b bound) int { return b.rank(addr) - a.rank(addr) })
+	var ls []Listener
+	for i := range all {
+		r := all[i].rank(addr)
+		if r == 0 {
+			break
+		}
+		l := all[i].Listener
+		l.Shadowed = r < all[0].rank(addr)
+		ls = append(ls, l)
+	}
+	return ls
+}
+
+// judge is Owns with what was read: the process's tree, which of its processes hold which listener, and whether all of
+// them could be read.
+func judge(ls []Listener, tree []int, held map[uint64][]int, readable bool) Ownership {
+	add := func(to *[]int, pids []int) {
+		*to = append(*to, pids...)
+		slices.Sort(*to)
+		*to = slices.Compact(*to)
+	}
+	var o Ownership
+	var instead []int
+	for _, l := range ls {
+		o.Unreadable = max(o.Unreadable, l.Unreadable)
+		outside := slices.DeleteFunc(slices.Clone(l.Holders), func(pid int) bool { return slices.Contains(tree, pid) })
+		switch {
+		case l.Shadowed:
+			add(&o.Others, outside)
+		case len(held[l.Inode]) > 0:
+			add(&o.Holders, held[l.Inode])
+			add(&o.By, outside)
+		default:
+			add(&instead, outside)
+		}
+	}
+	switch {
+	case len(o.Holders) > 0:
+		o.Owner = Owner
+		if len(o.By) > 0 {
+			o.Owner = Shared
+		}
+		add(&o.Others, instead)
+	case !readable:
+		o.Owner, o.By = CannotTell, instead
+	default:
+		o.Owner, o.By = NotOwner, instead
+	}
+	return o
+}

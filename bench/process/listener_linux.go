@@ -1,0 +1,192 @@
+package process
+
+import (
+	"bytes"
+	"errors"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/sockdiag"
+)
+
+// Listening lists the sockets of a network namespace that take connections to an address, those that the kernel prefers
+// first. It needs no privilege, and costs a dump of all listeners. Holders and Unreadable are left out. The error
+// is a *sockdiag.Error or a *sockdiag.ParseError.
+func Listening(diag *sockdiag.Conn, addr netip.AddrPort) ([]Listener, error) {
+	all, err := allListeners(diag)
+	if err != nil {
+		return nil, err
+	}
+	return taking(all, addr), nil
+}
+
+// Listeners is Listening, and who holds them, for which it reads the descriptors of all processes, if there is a listener.
+// To see other users' it needs CAP_SYS_PTRACE.
+func Listeners(diag *sockdiag.Conn, addr netip.AddrPort) ([]Listener, error) {
+	ls, err := Listening(diag, addr)
+	if err != nil || len(ls) == 0 {
+		return nil, err
+	}
+	everybody, err := snapshot()
+	if err != nil {
+		return nil, err
+	}
+	found, unreadable := newFound(inodes(ls)), 0
+	for _, o := range everybody {
+		if !o.kernel && !found.in(o.pid) {
+			unreadable++
+		}
+	}
+	for i := range ls {
+		ls[i].Holders, ls[i].Unreadable = found.by[ls[i].Inode], unreadable
+	}
+	return ls, nil
+}
+
+func inodes(ls []Listener) []uint64 {
+	var list []uint64
+	for _, l := range ls {
+		list = append(list, l.Inode)
+	}
+	return list
+}
+
+// Owns says whether the process, or a descendant, owns the listener of an address, for which ls is what Listeners
+// returned.
+func (p *Process) Owns(ls []Listener) (Ownership, error) {
+	tree, err := p.Tree()
+	if err != nil {
+		return Ownership{}, err
+	}
+	// A process that is not in /proc is hidden (hidepid).
+	hidden := p.running() && !slices.Contains(tree, p.pid)
+	found, unreadable := newFound(inodes(ls)), 0
+	active := false
+	for _, pid := range tree {
+		if !found.in(pid) {
+			unreadable++
+		}
+		active = active || activated(pid)
+	}
+	o := judge(ls, tree, found.by, unreadable == 0 && !hidden)
+	o.Unreadable = max(0, o.Unreadable-unreadable)
+	o.Activated = active
+	if active && o.Owner == Owner {
+		o.Owner = Shared
+	}
+	return o, nil
+}
+
+// Ports lists the addresses of a network namespace on which the processes listen. Of processes whose descriptors may
+// not be read there are none.
+func Ports(diag *sockdiag.Conn, pids []int) ([]netip.AddrPort, error) {
+	all, err := allListeners(diag)
+	if err != nil {
+		return nil, err
+	}
+	found := newFound(nil)
+	for _, b := range all {
+		found.want[b.Inode] = true
+	}
+	for _, pid := range pids {
+		found.in(pid)
+	}
+	var addrs []netip.AddrPort
+	for _, b := range all {
+		if len(found.by[b.Inode]) > 0 {
+			addrs = append(addrs, b.Addr)
+		}
+	}
+	slices.SortFunc(addrs, netip.AddrPort.Compare)
+	return slices.Compact(addrs), nil
+}
+
+// Owners tells which of the processes has which socket among its descriptors, by inode: the one with the highest number
+// where several have. A socket that none of them has, or none that may be read, is missing.
+func Owners(pids []int, inodes []uint64) map[uint64]int {
+	found := newFound(inodes)
+	for _, pid := range pids {
+		found.in(pid)
+	}
+	by := make(map[uint64]int, len(found.by))
+	for inode, holders := range found.by {
+		by[inode] = slices.Max(holders)
+	}
+	return by
+}
+
+func allListeners(diag *sockdiag.Conn) ([]bound, error) {
+	var all []bound
+	err := diag.Listeners(func(s *sockdiag.Socket) {
+		all = append(all, bound{v6Only: s.V6Only, Listener: Listener{
+			Addr: s.Tuple.Local, Inode: s.Inode, AcceptQueue: s.AcceptQueue, Backlog: s.Backlog,
+		}})
+	})
+	return all, err
+}
+
+// found are the processes that have some sockets.
+type found struct {
+	want map[uint64]bool
+	by   map[uint64][]int
+}
+
+func newFound(want []uint64) *found {
+	f := &found{want: make(map[uint64]bool, len(want)), by: make(map[uint64][]int, len(want))}
+	for _, inode := range want {
+		f.want[inode] = true
+	}
+	return f
+}
+
+// in looks into a process. It is false if its descriptors may not be read; one that has ended has none.
+func (f *found) in(pid int) (readable bool) {
+	dir, err := os.Open("/proc/" + strconv.Itoa(pid) + "/fd")
+	if err != nil {
+		return !errors.Is(err, os.ErrPermission)
+	}
+	defer dir.Close()
+	fd := int(dir.Fd())
+	var target [64]byte
+	for {
+		names, err := dir.Readdirnames(1024)
+		for _, name := range names {
+			n, err := unix.Readlinkat(fd, name, target[:])
+			if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
+				return false // to list them takes less than to follow one (proc_fd_access_allowed)
+			}
+			inode, ok := parseSocketLink(target[:max(n, 0)])
+			if ok && f.want[inode] && !slices.Contains(f.by[inode], pid) {
+				f.by[inode] = append(f.by[inode], pid)
+			}
+		}
+		if err != nil {
+			return !errors.Is(err, os.ErrPermission)
+		}
+	}
+}
+
+// parseSocketLink reads "socket:[INODE]" (sockfs_dname).
+func parseSocketLink(b []byte) (inode uint64, ok bool) {
+	b, ok = bytes.CutPrefix(b, []byte("socket:["))
+	if !ok {
+		return 0, false
+	}
+	if b, ok = bytes.CutSuffix(b, []byte("]")); !ok {
+		return 0, false
+	}
+	inode, err := strconv.ParseUint(string(b), 10, 64)
+	return inode, err == nil
+}
+
+// activated tells that a service manager passed sockets to the very process (sd_listen_fds(3)): its children
+// inherit the variable, with another's number.
+func activated(pid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+	return err == nil && slices.Contains(strings.Split(string(b), "\x00"), "LISTEN_PID="+strconv.Itoa(pid))
+}

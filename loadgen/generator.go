@@ -56,12 +56,13 @@ func (r *Result) Loading(p *Plan) time.Duration {
 func (r *Result) Total() GroupResult {
 	t := GroupResult{Latency: newLatencies(), Info: newInfoSample(), Errnos: make(map[sockio.Errno]int64)}
 	for i := range r.Groups {
-		t.add(&r.Groups[i])
+		t.Add(&r.Groups[i])
 	}
 	return t
 }
 
-func (r *GroupResult) add(o *GroupResult) {
+// Add sums o into r.
+func (r *GroupResult) Add(o *GroupResult) {
 	r.Ledger.Add(&o.Ledger)
 	r.Warmup.Add(&o.Warmup)
 	r.Latency.merge(&o.Latency)
@@ -412,7 +413,7 @@ func (g *Generator) Wait() (*Result, error) {
 		t := GroupResult{Name: p.Groups[i].Name, Latency: newLatencies(), Info: newInfoSample(), Errnos: make(map[sockio.Errno]int64)}
 		for _, w := range g.workers {
 			gw := w.groups[i]
-			t.add(&GroupResult{
+			t.Add(&GroupResult{
 				Ledger: gw.ledger, Warmup: gw.warmup, Latency: gw.latency, Info: gw.info, Errnos: gw.errnos,
 				Capped: gw.capped, Dropped: gw.dropped, PeakOpen: gw.peak,
 				CompletedInTime: gw.completedInTime, RequestsInTime: gw.requestsInTime,

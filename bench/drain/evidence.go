@@ -16,6 +16,7 @@ type evidence struct {
 	// trace holds the packets; nil where there could be none.
 	trace *wire.Trace
 
+	byHook    bool  // the server was stopped by a command
 	begun     int64 // the load
 	signal    int64 // just before the signal was sent, or the hook started
 	concluded int64 // when the watch ended
@@ -64,10 +65,9 @@ const (
 type owner string
 
 const (
-	ownerOld   owner = "old"
-	ownerNew   owner = "new"
-	ownerOther owner = "other"
-	ownerNone  owner = "unknown"
+	ownerOld  owner = "old"
+	ownerNew  owner = "new"
+	ownerNone owner = "unknown"
 )
 
 // since is a time as the record has it: in seconds from the signal, nil for one that did not come.

@@ -17,6 +17,7 @@ func (e *evidence) moments(t *record.DrainTry) {
 			t.Moments = append(t.Moments, record.DrainMoment{TS: *at, What: fmt.Sprintf(format, args...)})
 		}
 	}
+	t.Moments = append(t.Moments, record.DrainMoment{What: e.stopWords()})
 	l := &t.Listener
 	add(l.LastAcceptS, "last connection accepted before the refusals")
 	add(l.FirstRefusalS, "first connection refused")
@@ -52,6 +53,14 @@ func (e *evidence) moments(t *record.DrainTry) {
 	add(e.since(e.restarted), "restart command started")
 	add(e.since(e.restartReady), "the restarted server listens")
 	slices.SortStableFunc(t.Moments, func(a, b record.DrainMoment) int { return cmp.Compare(a.TS, b.TS) })
+}
+
+// stopWords is what happened at 0.
+func (e *evidence) stopWords() string {
+	if e.byHook {
+		return "stop command started"
+	}
+	return "signal sent"
 }
 
 // sliceLength is that of record.DrainSlice, maxSlices bounds their number.

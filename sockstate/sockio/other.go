@@ -16,6 +16,9 @@ func ProbeRing() error { return ErrNeedsLinux }
 // RingMemory is of no use: there are no rings.
 func RingMemory(int, int, int, bool) (rings int, bytes int64) { return 0, 0 }
 
+// CanBind needs Linux.
+func CanBind(netip.AddrPort, bool) error { return ErrNeedsLinux }
+
 // Listener is a listening socket.
 type Listener struct {
 	FD   int

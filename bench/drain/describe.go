@@ -1,0 +1,136 @@
+package drain
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"lastack/bench/process"
+	"lastack/bench/record"
+)
+
+// describe says what this host knows of the server, and why it does not know the rest.
+func (t *try) describe() {
+	r, c := &t.rec, t.cfg
+	s := &r.Server
+	const hook = "the server was stopped by a command: only its own host knows"
+	switch p := t.target.proc; {
+	case p == nil:
+		unknown(r, "server.exit_s", hook)
+		if h := t.hook; h != nil {
+			s.Said = h.Said()
+			s.HookS = t.ev.since(t.ev.hookEnded)
+			if e := h.Exit(); t.ev.hookEnded != 0 && e.Known && e.Signal == 0 {
+				s.HookCode = new(e.Code)
+			}
+			if s.HookS == nil {
+				r.Warnings = append(r.Warnings, "server.hook: the stop command had not ended when the watch did")
+			} else if s.HookCode == nil || *s.HookCode != 0 {
+				r.Warnings = append(r.Warnings, fmt.Sprintf("server.hook: the stop command failed (%s)", exitWords(h.Exit())))
+			}
+		}
+	default:
+		t.describeProcess(p)
+	}
+	switch {
+	case !t.target.local():
+		const elsewhere = "the server's sockets are not of this host"
+		unknown(r, "leftover", elsewhere)
+		unknown(r, "port", elsewhere)
+	case t.ev.exited == 0 && t.target.proc == nil:
+		unknown(r, "leftover", hook)
+		unknown(r, "port", hook)
+	case t.ev.exited == 0:
+		const stayed = "the server did not end"
+		unknown(r, "leftover", stayed)
+		unknown(r, "port", stayed)
+	case c.Stop.Handover:
+		unknown(r, "port", "another server has it by then")
+	}
+	if t.failed != nil {
+		r.Warnings = append(r.Warnings, "restart: "+t.failed.Error())
+	} else if t.restart != nil && t.ev.restartReady == 0 {
+		if ports := t.target.elsewhere(t.restart); ports != "" {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("restart: it listens on %s, and not on the target %v", ports, c.Target))
+		} else {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("restart: nobody listened on %v again while clients were watched", c.Target))
+		}
+	}
+	if r.Order.Dropped > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("order: %d packets were not captured, so that times and the judgement of lost requests may be wrong for as many connections", r.Order.Dropped))
+	}
+	if t.ev.journal.Overflow > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("connections: %d entries found no room in the journal: fates are missing", t.ev.journal.Overflow))
+	}
+	t.ledger()
+}
+
+func (t *try) describeProcess(p *process.Process) {
+	s := &t.rec.Server
+	s.PID, s.Said = p.PID(), p.Said()
+	if t.target.main != nil {
+		s.Said = t.target.main.Said()
+		p = t.target.main
+	}
+	by, reason := p.Contained()
+	switch by {
+	case process.PIDNamespace:
+		s.Contained = "pid_namespace"
+	case process.Group:
+		s.Contained, s.ContainedReason = "process_group", reason
+	case process.Auto:
+	}
+	p = t.target.proc
+	s.ExitS = t.ev.since(t.ev.exited)
+	s.ThenSent = t.ev.thenSent != 0
+	if t.ev.exited == 0 {
+		s.Stayed = true
+		return
+	}
+	e := p.Exit()
+	switch {
+	case !e.Known:
+		unknown(&t.rec, "server.exit_code", "the process was not started by this run, and this kernel tells only its parent")
+	case e.Signal != 0:
+		s.ExitSignal = signalName(e.Signal)
+	default:
+		s.ExitCode = new(e.Code)
+	}
+}
+
+// ledger reads the server's own account, if it has left one.
+func (t *try) ledger() {
+	path := t.cfg.Stop.Ledger
+	if path == "" {
+		return
+	}
+	b, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(b, &t.rec.Server.Ledger)
+	}
+	if err != nil {
+		unknown(&t.rec, "server.ledger", fmt.Sprintf("the server's ledger could not be read: %v", err))
+		return
+	}
+	add := func(name string, want, got int64) {
+		t.rec.Accounting = append(t.rec.Accounting, record.Check{
+			Name: name, Want: record.Range{Min: want, Max: want}, Got: got, OK: want == got, Exact: true,
+		})
+	}
+	if n, ok := t.rec.Server.Ledger["accepted"]; ok && len(t.cfg.Stop.Restart) == 0 {
+		l := &t.ev.total.Ledger
+		reset := int64(0)
+		if t.rec.Queued != nil {
+			reset = t.rec.Queued.Reset
+		}
+		add("server's ledger: accepted = opened less reset in the queue", l.Opened-reset, n)
+	}
+}
+
+// own is the server, if it was started here.
+func (t *target) own() *process.Process {
+	if t.proc != nil && t.proc.Own() {
+		return t.proc
+	}
+	return t.main
+}

@@ -1,0 +1,64 @@
+package drain
+
+import (
+	"net/netip"
+	"time"
+
+	"lastack/loadgen"
+	"lastack/sockstate/exchange"
+	"lastack/sockstate/teardown"
+)
+
+// closeTimeout is how long a client waits for the end of a connection that the server said it would close.
+const closeTimeout = 5 * time.Second
+
+// plan makes the groups of a load, and says what each is for.
+func (c *Config) plan() (loadgen.Plan, []groupKind) {
+	l := &c.Load
+	p := loadgen.Plan{Duration: loadgen.MaxTime, Workers: c.Workers}
+	var kinds []groupKind
+	add := func(name string, clients int, set func(g *loadgen.Group)) {
+		g := loadgen.Group{
+			Name: name, Targets: []netip.AddrPort{c.Target}, Connections: clients,
+			Close: teardown.Policy{Who: teardown.ClientFirst, How: teardown.FIN}, Exchange: l.Exchange,
+			Host: l.Host, Headers: l.Headers,
+			ConnectTimeout: l.ConnectTimeout, RequestTimeout: l.RequestTimeout, CloseTimeout: closeTimeout,
+		}
+		set(&g)
+		p.Groups = append(p.Groups, g)
+		kinds = append(kinds, groupKind{name: name, keep: g.Keep, asked: clients, whole: wholeRequest(&g)})
+	}
+	if l.Idle > 0 {
+		add(groupIdle, l.Idle, func(g *loadgen.Group) { g.Keep, g.Reconnect = loadgen.KeepIdle, l.Reconnect })
+	}
+	if l.InFlight > 0 {
+		add(groupInFlight, l.InFlight, func(g *loadgen.Group) {
+			g.Keep, g.Reconnect, g.Think = loadgen.KeepAsking, l.Reconnect, l.Think
+			if l.InFlightExchange.Kind != exchange.None {
+				g.Exchange = l.InFlightExchange
+			}
+		})
+	}
+	if l.Partial > 0 {
+		add(groupPartial, l.Partial, func(g *loadgen.Group) { g.Keep = loadgen.KeepPartial })
+	}
+	if l.Arrivals > 0 {
+		add(groupArrivals, 0, func(g *loadgen.Group) { g.RateFrom, g.RateTo = l.Arrivals, l.Arrivals })
+	}
+	if l.Queued > 0 {
+		add(groupQueued, l.Queued, func(g *loadgen.Group) { g.Keep, g.Gated = loadgen.KeepIdle, true })
+	}
+	return p, kinds
+}
+
+// segment is less than what a segment carries on any path: a request of so many bytes is read whole or not at all.
+const segment = 1200
+
+// wholeRequest reports whether a request is one segment.
+func wholeRequest(g *loadgen.Group) bool {
+	n := g.Exchange.Request
+	if g.Exchange.Kind == exchange.HTTP {
+		n = len(exchange.AppendRequest(nil, g.Host, g.Exchange.Path, g.Headers, false))
+	}
+	return n <= segment
+}

@@ -1,0 +1,331 @@
+package drain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/bench/process"
+	"lastack/bench/record"
+	"lastack/sockstate/sockdiag"
+	"lastack/sockstate/sockio"
+)
+
+// target is the server under test, as far as this host can know it.
+type target struct {
+	addr netip.AddrPort
+	diag *sockdiag.Conn
+	// proc is the process to be signalled, nil for a hook; main is what was started, where that is another: a server
+	// that put itself into the background.
+	proc, main *process.Process
+	// listeners are those of the target's address on this host, before the signal; none where it is elsewhere.
+	listeners []process.Listener
+	// pids were the server's processes before the signal.
+	pids     []int
+	halted   bool
+	warnings []string
+}
+
+// startAtMost is how long a server may take until it listens.
+const startAtMost = 30 * time.Second
+
+// startPoll is how often is looked whether it does.
+const startPoll = 5 * time.Millisecond
+
+// StartError is a server that was started and did not come up.
+type StartError struct {
+	Command []string
+	Why     string
+	// Said is the end of what it wrote.
+	Said string
+}
+
+func (e *StartError) Error() string {
+	s := fmt.Sprintf("%q: %s", strings.Join(e.Command, " "), e.Why)
+	if said := strings.TrimSpace(e.Said); said != "" {
+		return s + "; it said:\n" + said
+	}
+	return s + "; it said nothing"
+}
+
+// openTarget starts the server, or finds it, and makes sure that it is the one.
+func openTarget(ctx context.Context, c *Config, back *target) (*target, error) {
+	diag, err := sockdiag.Open(nil)
+	if err != nil {
+		return nil, err
+	}
+	t := &target{addr: c.Target, diag: diag}
+	switch {
+	case back != nil:
+		t.proc, back.proc = back.proc, nil
+		err = t.await(ctx, t.proc, nil, c.Stop.Restart)
+	case len(c.Stop.Exec) > 0:
+		err = t.start(ctx, c)
+	case c.Stop.PID != 0:
+		err = t.attach(c.Stop.PID)
+	default:
+		t.listeners, err = process.Listeners(diag, c.Target)
+	}
+	if err != nil {
+		return nil, errors.Join(err, t.end())
+	}
+	if t.proc != nil {
+		if t.pids, err = t.proc.Tree(); err != nil {
+			return nil, errors.Join(err, t.end())
+		}
+	}
+	return t, nil
+}
+
+func (t *target) start(ctx context.Context, c *Config) error {
+	there, err := process.Listeners(t.diag, t.addr)
+	if err != nil {
+		return err
+	}
+	if len(there) > 0 {
+		return &RefusedError{"exec", strings.Join(c.Stop.Exec, " "), fmt.Sprintf("somebody listens on %v already (%s): end it, or drain it by --pid", t.addr, holders(there))}
+	}
+	if t.proc, err = process.Start(process.Spec{Args: c.Stop.Exec, Contain: c.Stop.Contain}); err != nil {
+		return err
+	}
+	return t.await(ctx, t.proc, nil, c.Stop.Exec)
+}
+
+// holders names who has the listeners.
+func holders(ls []process.Listener) string {
+	var pids []string
+	for _, l := range ls {
+		for _, pid := range l.Holders {
+			if s := fmt.Sprint(pid); !slices.Contains(pids, s) {
+				pids = append(pids, s)
+			}
+		}
+	}
+	if len(pids) == 0 {
+		return "whose process cannot be read"
+	}
+	return "process " + strings.Join(pids, ", ")
+}
+
+// await waits until p listens on the target's address with another socket than those of others.
+func (t *target) await(ctx context.Context, p *process.Process, others []process.Listener, command []string) error {
+	fail := func(why string) error { return &StartError{Command: command, Why: why, Said: p.Said()} }
+	tick := time.NewTicker(startPoll)
+	defer tick.Stop()
+	for limit := time.Now().Add(startAtMost); time.Now().Before(limit); {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+		own, err := t.listenersOf(p, others)
+		if err != nil {
+			return err
+		}
+		if len(own) > 0 {
+			t.listeners = own
+			return t.followFork(p)
+		}
+		select {
+		case <-p.Gone():
+			return fail(fmt.Sprintf("it ended (%s) before it listened on %v", exitWords(p.Exit()), t.addr))
+		default:
+		}
+	}
+	if ports := t.elsewhere(p); ports != "" {
+		return fail(fmt.Sprintf("it listens on %s, and not on the target %v", ports, t.addr))
+	}
+	return fail(fmt.Sprintf("it does not listen on the target %v after %v", t.addr, startAtMost))
+}
+
+// listenersOf are those of p on the target's address.
+func (t *target) listenersOf(p *process.Process, others []process.Listener) ([]process.Listener, error) {
+	all, err := process.Listeners(t.diag, t.addr)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(l process.Listener) bool {
+		return slices.ContainsFunc(others, func(o process.Listener) bool { return o.Inode == l.Inode })
+	})
+	if len(all) == 0 {
+		return nil, nil
+	}
+	own, err := p.Owns(all)
+	if err != nil || own.Owner != process.Owner && own.Owner != process.Shared {
+		return nil, err
+	}
+	return all, nil
+}
+
+// elsewhere lists the addresses that p listens on.
+func (t *target) elsewhere(p *process.Process) string {
+	pids, err := p.Tree()
+	if err != nil {
+		return ""
+	}
+	ports, err := process.Ports(t.diag, pids)
+	if err != nil {
+		return ""
+	}
+	var s []string
+	for _, a := range ports {
+		s = append(s, a.String())
+	}
+	return strings.Join(s, ", ")
+}
+
+// followFork finds the process to signal where the one that was started has put its server into the background.
+func (t *target) followFork(p *process.Process) error {
+	select {
+	case <-p.Exited():
+	default:
+		return nil
+	}
+	pids, err := p.Tree()
+	if err != nil {
+		return err
+	}
+	// The first that holds the listener is nearest to the root: a master before its workers.
+	for _, pid := range pids {
+		for _, l := range t.listeners {
+			if slices.Contains(l.Holders, pid) {
+				daemon, err := process.Attach(pid)
+				if err != nil {
+					return err
+				}
+				t.main, t.proc = p, daemon
+				t.warnings = append(t.warnings, fmt.Sprintf("server: the command put itself into the background; process %d, which listens, is signalled", pid))
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// attach makes sure that the process is there, may be signalled, and has the listener.
+func (t *target) attach(pid int) error {
+	refuse := func(why string) error { return &RefusedError{"pid", fmt.Sprint(pid), why} }
+	p, err := process.Attach(pid)
+	if err != nil {
+		return refuse(err.Error())
+	}
+	t.proc = p
+	if err := p.Signal(0); err != nil {
+		return refuse(err.Error())
+	}
+	if t.listeners, err = process.Listeners(t.diag, t.addr); err != nil {
+		return err
+	}
+	if len(t.listeners) == 0 {
+		return refuse(fmt.Sprintf("nobody listens on %v in this network namespace", t.addr))
+	}
+	own, err := p.Owns(t.listeners)
+	if err != nil {
+		return err
+	}
+	switch own.Owner {
+	case process.NotOwner:
+		return refuse(fmt.Sprintf("the process does not listen on %v, nor do its children: %s does", t.addr, holders(t.listeners)))
+	case process.CannotTell:
+		return refuse(fmt.Sprintf("whether the process listens on %v cannot be read: its descriptors belong to another user (run as that user, or as root)", t.addr))
+	case process.Shared:
+		t.warnings = append(t.warnings, sharedWarning(&own))
+	case process.Owner:
+	}
+	if len(own.Others) > 0 {
+		t.warnings = append(t.warnings, fmt.Sprintf("listener: process %v listens on the target too, or will when this one has closed it, so that connections may not be refused", own.Others))
+	}
+	return nil
+}
+
+// sharedWarning says why a listener's end may refuse nobody.
+func sharedWarning(own *process.Ownership) string {
+	who := "a service manager (socket activation)"
+	if len(own.By) > 0 {
+		who = fmt.Sprintf("process %v", own.By)
+	}
+	return fmt.Sprintf("listener: %s holds the listening socket too, so that nobody is refused when the server closes it: connections wait in its queue", who)
+}
+
+// local reports whether the server's sockets are of this host.
+func (t *target) local() bool { return len(t.listeners) > 0 }
+
+// halt stops all processes of the server (SIGSTOP), so that it accepts nothing until goOn.
+func (t *target) halt() error {
+	t.halted = true
+	return t.proc.SignalAll(haltSignal)
+}
+
+func (t *target) goOn() error {
+	if !t.halted {
+		return nil
+	}
+	t.halted = false
+	return t.proc.SignalAll(goOnSignal)
+}
+
+// queueLength is the number of connections in the accept queues.
+func (t *target) queueLength() int {
+	now, err := process.Listeners(t.diag, t.addr)
+	if err != nil {
+		return -1
+	}
+	n := 0
+	for _, l := range now {
+		if slices.ContainsFunc(t.listeners, func(o process.Listener) bool { return o.Inode == l.Inode }) {
+			n += l.AcceptQueue
+		}
+	}
+	return n
+}
+
+// bindable tries the port as a new server would.
+func (t *target) bindable() record.DrainPort {
+	try := func(reuse bool) string {
+		err := sockio.CanBind(t.addr, reuse)
+		var e *sockio.Error
+		switch {
+		case err == nil:
+			return record.DrainBound
+		case errors.As(err, &e):
+			return sockio.ErrnoName(e.Errno)
+		}
+		return err.Error()
+	}
+	return record.DrainPort{Plain: try(false), Reuse: try(true)}
+}
+
+// end lets go of the server; one that was started here is killed, with all that came of it.
+func (t *target) end() error {
+	errs := []error{t.goOn()}
+	for _, p := range []*process.Process{t.proc, t.main} {
+		if p != nil {
+			errs = append(errs, p.End())
+		}
+	}
+	return errors.Join(append(errs, t.diag.Close())...)
+}
+
+func signalName(s syscall.Signal) string {
+	if name := unix.SignalName(s); name != "" {
+		return name
+	}
+	return fmt.Sprintf("signal %d", int(s))
+}
+
+func exitWords(e process.Exit) string {
+	switch {
+	case !e.Known:
+		return "how is unknown"
+	case e.Signal != 0:
+		return "by " + signalName(e.Signal)
+	}
+	return fmt.Sprintf("exit code %d", e.Code)
+}

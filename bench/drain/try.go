@@ -1,0 +1,387 @@
+package drain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"time"
+
+	"lastack/bench/process"
+	"lastack/bench/record"
+	"lastack/loadgen"
+	"lastack/sockstate"
+	"lastack/sockstate/observe"
+	"lastack/sockstate/sockio"
+	"lastack/sockstate/wire"
+)
+
+// try is one stop of the server:
+//
+//	open      the server is there; packets are captured, counters read
+//	hold      all groups are open, for Stop.After
+//	fill      the server is halted while the queued group connects
+//	stop      the journal is armed, the signal sent
+//	watch     until the server is gone or back, and no old connection is left
+//	conclude  clients close what they have; what is left of the server is looked at
+type try struct {
+	x   *experiment
+	cfg *Config
+	n   int
+
+	kinds      []groupKind
+	target     *target
+	restart    *process.Process
+	hook       *process.Process
+	load       *loadgen.Generator
+	watch      *observe.Observer
+	capture    *wire.Capture
+	captureErr error
+	before     sockstate.Counters
+
+	ev       evidence
+	rec      record.DrainTry
+	sending  time.Duration // of the signal
+	trace    *wire.Trace
+	result   *loadgen.Result
+	failed   error // of a try that went on
+	handover []process.Listener
+}
+
+// pollEvery is how often the watch looks.
+const pollEvery = 5 * time.Millisecond
+
+// heldAtMost is how long the groups may take to open.
+const heldAtMost = 30 * time.Second
+
+// concludeAtMost is how long requests may still take when the watch is over.
+const concludeAtMost = 2 * time.Second
+
+// run makes the try. What it came to is in result, nil if there was no load.
+func (t *try) run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, t.close()) }()
+	t.x.phase(t.n, "starting")
+	if err := t.open(ctx); err != nil {
+		return err
+	}
+	t.load.Start(ctx)
+	t.ev.begun = sockio.Now()
+	steps := []struct {
+		phase string
+		do    func(context.Context) error
+	}{
+		{"connecting", t.hold}, {"filling the accept queue", t.fill}, {"stopping the server", t.stop}, {"watching", t.observe},
+	}
+	for _, s := range steps {
+		if s.phase == "filling the accept queue" && t.cfg.Load.Queued == 0 {
+			continue
+		}
+		t.x.phase(t.n, s.phase)
+		if err = s.do(ctx); err != nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return errors.Join(err, t.conclude(ctx))
+}
+
+// open finds or starts the server, and opens what observes it and loads it.
+func (t *try) open(ctx context.Context) (err error) {
+	c := t.cfg
+	plan, kinds := c.plan()
+	t.kinds = kinds
+	if c.Stop.Ledger != "" {
+		// Not the one of an earlier try, or of somebody else.
+		if err := os.Remove(c.Stop.Ledger); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return &RefusedError{"ledger", c.Stop.Ledger, err.Error()}
+		}
+	}
+	back := t.x.back
+	t.x.back = nil
+	if t.target, err = openTarget(ctx, c, back); err != nil {
+		return err
+	}
+	if t.watch, err = observe.New(observe.Config{Filter: sockstate.Filter{Servers: []netip.AddrPort{c.Target}}}); err != nil {
+		return err
+	}
+	if t.before, err = t.counters(); err != nil {
+		return err
+	}
+	t.capture, t.captureErr = wire.Open(wire.Config{Server: c.Target})
+	t.load, err = loadgen.New(loadgen.Config{Plan: plan, Backend: c.Backend, Slots: t.x.slots, Journal: true})
+	return err
+}
+
+func (t *try) counters() (sockstate.Counters, error) {
+	all, err := t.watch.Counters()
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
+}
+
+// tick calls each every so often until it is done, fails, or the time is over.
+func tick(ctx context.Context, atMost time.Duration, each func() (done bool, err error)) (done bool, err error) {
+	clock := time.NewTicker(pollEvery)
+	defer clock.Stop()
+	for limit := time.Now().Add(atMost); ; {
+		if done, err = each(); done || err != nil {
+			return done, err
+		}
+		select {
+		case <-ctx.Done():
+			return false, nil
+		case <-clock.C:
+		}
+		if !time.Now().Before(limit) {
+			return false, nil
+		}
+	}
+}
+
+// died is the error of a server that ended before it was to.
+func (t *try) died() error {
+	p := t.target.proc
+	if p == nil {
+		return nil
+	}
+	select {
+	case <-p.Exited():
+		return &StartError{Command: t.command(), Why: fmt.Sprintf("the server ended before the signal was sent (%s)", exitWords(p.Exit())), Said: p.Said()}
+	default:
+		return nil
+	}
+}
+
+func (t *try) command() []string {
+	if len(t.cfg.Stop.Exec) > 0 {
+		return t.cfg.Stop.Exec
+	}
+	return []string{fmt.Sprintf("process %d", t.target.proc.PID())}
+}
+
+// hold waits until the groups are open, and for Stop.After.
+func (t *try) hold(ctx context.Context) error {
+	open, err := tick(ctx, heldAtMost, func() (bool, error) {
+		s := t.load.Snapshot()
+		for i := range t.kinds {
+			if n := int64(t.kinds[i].asked); t.kinds[i].name != groupQueued && s.Groups[i].Established < n {
+				return false, t.died()
+			}
+		}
+		return true, nil
+	})
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	if !open {
+		if err := t.shortOf(); err != nil {
+			return err
+		}
+	}
+	t.x.phase(t.n, "holding")
+	_, err = tick(ctx, t.cfg.Stop.After, func() (bool, error) { return false, t.died() })
+	if err != nil || ctx.Err() != nil || !t.cfg.Stop.Handover {
+		return err
+	}
+	return t.takeOver(ctx)
+}
+
+// shortOf says which groups could not be opened.
+func (t *try) shortOf() error {
+	s := t.load.Snapshot()
+	any := false
+	for i := range t.kinds {
+		k := &t.kinds[i]
+		if n := s.Groups[i].Established; k.name != groupQueued && n < int64(k.asked) {
+			t.warn("groups: %s has %d of %d connections open after %v: the server, or what is before it, takes no more", k.name, n, k.asked, heldAtMost)
+		}
+		any = any || s.Groups[i].Established > 0 || s.Groups[i].Requests > 0
+	}
+	if !any {
+		return fmt.Errorf("%v takes no connection: want a server that accepts, or a longer --connect-timeout", t.cfg.Target)
+	}
+	return nil
+}
+
+func (t *try) warn(format string, args ...any) {
+	t.rec.Warnings = append(t.rec.Warnings, fmt.Sprintf(format, args...))
+}
+
+// takeOver starts the server that shares the port.
+func (t *try) takeOver(ctx context.Context) (err error) {
+	t.x.phase(t.n, "starting the server that takes over")
+	t.handover = t.target.listeners
+	if err := t.startAgain(); err != nil {
+		return err
+	}
+	old := t.target.listeners
+	if err := t.target.await(ctx, t.restart, old, t.cfg.Stop.Restart); err != nil {
+		return err
+	}
+	t.target.listeners = old
+	t.ev.restartReady = sockio.Now()
+	return nil
+}
+
+func (t *try) startAgain() (err error) {
+	spec := process.Spec{Args: t.cfg.Stop.Restart, Contain: t.cfg.Stop.Contain}
+	if p := t.target.own(); p != nil {
+		spec.Beside = p // so that both see each other's numbers, as on a host
+	}
+	t.ev.restarted = sockio.Now()
+	t.restart, err = process.Start(spec)
+	return err
+}
+
+// fill halts the server and has the queued group connect.
+func (t *try) fill(ctx context.Context) error {
+	if err := t.target.halt(); err != nil {
+		return err
+	}
+	want := int64(t.cfg.Load.Queued)
+	queued := len(t.kinds) - 1
+	t.load.Begin(queued)
+	full, err := tick(ctx, fillAtMost, func() (bool, error) {
+		return t.load.Snapshot().Groups[queued].Established >= want, nil
+	})
+	if err != nil || ctx.Err() != nil {
+		return errors.Join(err, t.target.goOn())
+	}
+	t.ev.queued = t.target.queueLength()
+	if !full {
+		t.warn("queued: %d of %d connections found room: the accept queue was full (the server's backlog, net.core.somaxconn)", t.load.Snapshot().Groups[queued].Established, want)
+	}
+	return nil
+}
+
+// fillAtMost is less than a second, after which a SYN that found the queue full comes again.
+const fillAtMost = 900 * time.Millisecond
+
+// stop arms the journal and sends the signal, or starts the hook.
+func (t *try) stop(context.Context) (err error) {
+	if err := t.died(); err != nil {
+		return err
+	}
+	t.ev.atArm = t.load.Arm()
+	t.ev.signal = sockio.Now()
+	if hook := t.cfg.Stop.Hook; hook != "" {
+		t.hook, err = process.Start(process.Hook(hook, nil))
+		t.sending = time.Duration(sockio.Now() - t.ev.signal)
+		return err
+	}
+	err = t.target.proc.Signal(t.cfg.Stop.Signal)
+	t.sending = time.Duration(sockio.Now() - t.ev.signal)
+	// A halted server acts on the signal only from now on.
+	return errors.Join(err, t.target.goOn())
+}
+
+// conclude ends the load in order, and looks at what is left.
+func (t *try) conclude(ctx context.Context) error {
+	t.ev.concluded = sockio.Now()
+	if t.ev.signal != 0 {
+		t.owners()
+	}
+	if ctx.Err() != nil {
+		t.load.Interrupt()
+	} else {
+		t.load.Conclude()
+		select {
+		case <-t.load.Done():
+		case <-ctx.Done():
+		case <-time.After(concludeAtMost):
+			t.load.Stop()
+		}
+	}
+	result, err := t.load.Wait()
+	t.ev.ended = sockio.Now()
+	if t.ev.signal == 0 {
+		return err // nothing to report: the server was never stopped
+	}
+	t.result = result
+	t.ev.atEnd = t.load.Snapshot()
+	t.settle(ctx)
+	after, cerr := t.counters()
+	if cerr == nil {
+		t.ev.counters = after.Since(t.before)
+	}
+	if t.capture != nil {
+		var terr error
+		if t.trace, terr = t.capture.Stop(); terr != nil {
+			t.captureErr, t.trace = terr, nil
+		}
+	}
+	return errors.Join(err, cerr)
+}
+
+// settleAtMost bounds the wait for sockets of the load that are still about to close.
+const settleAtMost = time.Second
+
+// settle waits until the kernel has nothing more to count: no socket of the load is on its way.
+func (t *try) settle(ctx context.Context) {
+	_, _ = tick(ctx, settleAtMost, func() (bool, error) {
+		var c sockstate.Census
+		if err := t.target.diag.Census(&sockstate.Filter{Servers: []netip.AddrPort{t.cfg.Target}}, &c); err != nil {
+			return true, nil
+		}
+		n := 0
+		for side := range sockstate.Side(sockstate.NumSides) {
+			for _, s := range []sockstate.State{sockstate.FinWait1, sockstate.Closing, sockstate.LastAck, sockstate.SynSent, sockstate.SynRecv} {
+				n += c.Count[side][s]
+			}
+		}
+		return n == 0, nil
+	})
+}
+
+// record says what the try came to.
+func (t *try) record() record.DrainTry {
+	e, r := &t.ev, &t.rec
+	e.groups, e.journal, e.trace = t.kinds, t.result.Journal, t.trace
+	if t.trace != nil && t.trace.ClockStep != 0 {
+		e.trace = nil
+	}
+	e.total = t.result.Total()
+	e.own, e.byHook = t.cfg.Sandbox != nil, t.hook != nil
+	r.Warnings = append(r.Warnings, t.target.warnings...)
+	r.Order = e.order(t.sending, t.trace, t.captureErr)
+	e.analyze(r)
+	t.describe()
+	r.Score = record.ScoreLine(r)
+	return *r
+}
+
+// close ends what the try has opened or started.
+func (t *try) close() error {
+	var errs []error
+	if t.load != nil {
+		_ = t.load.Close() // its error came with Wait
+	}
+	if t.capture != nil && t.trace == nil {
+		_, _ = t.capture.Stop() // nobody reads it
+	}
+	if t.watch != nil {
+		errs = append(errs, t.watch.Close())
+	}
+	if t.hook != nil {
+		errs = append(errs, t.hook.End())
+	}
+	if t.target != nil {
+		errs = append(errs, t.keepRestart(), t.target.end())
+	} else if t.restart != nil {
+		errs = append(errs, t.restart.End())
+	}
+	return errors.Join(errs...)
+}
+
+// keepRestart leaves the server that came back to the next try, if there is one that does not start its own.
+func (t *try) keepRestart() error {
+	switch {
+	case t.restart == nil:
+		return nil
+	case t.n+1 < t.cfg.Repeat && len(t.cfg.Stop.Exec) == 0 && t.result != nil && !t.x.stopped:
+		t.x.back = &target{proc: t.restart, addr: t.cfg.Target}
+		return nil
+	}
+	return t.restart.End()
+}

@@ -1,0 +1,34 @@
+package drain
+
+import (
+	"fmt"
+
+	"lastack/bench/record"
+)
+
+// verdict says whether the drain is a statement about the server.
+func verdict(r *record.Run) record.Verdict {
+	v := record.Verdict{Valid: true}
+	if r.Interrupted {
+		v.LimitedBy = record.LimitInterrupted
+	}
+	refuse := func(n int, format string, args ...any) {
+		v.Valid = false
+		v.Reasons = append(v.Reasons, fmt.Sprintf("try %d: ", n+1)+fmt.Sprintf(format, args...))
+	}
+	for n := range r.Drain.Tries {
+		t := &r.Drain.Tries[n]
+		for _, c := range t.Accounting {
+			if !c.OK {
+				refuse(n, "the accounts do not agree: %s: %s expected, %d counted", c.Name, c.Want, c.Got)
+			}
+		}
+		if t.Connections.Opened == 0 && t.Listener.Refused == 0 && t.Listener.TimedOut == 0 {
+			refuse(n, "no connection was open at the signal, and none came after it")
+		}
+	}
+	if v.Valid {
+		v.Reasons = append(v.Reasons, "every connection and every request has one fate, and the accounts agree")
+	}
+	return v
+}

@@ -1,0 +1,203 @@
+package drain
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"lastack/bench/process"
+	"lastack/sockstate"
+	"lastack/sockstate/sockdiag"
+	"lastack/sockstate/sockio"
+)
+
+// observe watches until the server is gone or back and no connection of before the signal is left, and
+// Stop.Watch longer; or until the grace is over.
+func (t *try) observe(ctx context.Context) error {
+	s := &t.cfg.Stop
+	limit := t.ev.signal + int64(s.Grace)
+	var quiet int64 // since when there is nothing to wait for
+	for poll := time.NewTicker(pollEvery); ; {
+		select {
+		case <-ctx.Done():
+			poll.Stop()
+			return nil
+		case <-poll.C:
+		case <-t.exits():
+		}
+		now := sockio.Now()
+		if err := t.seeServer(now); err != nil {
+			return err
+		}
+		if now >= limit && t.ev.thenSent == 0 && t.ev.exited == 0 && s.Then != 0 && t.target.proc != nil {
+			if err := t.target.proc.Signal(s.Then); err == nil {
+				t.ev.thenSent = now
+				limit = now + int64(thenAtMost)
+			}
+		}
+		switch {
+		case !t.over():
+			quiet = 0
+		case quiet == 0:
+			quiet = now
+		}
+		if quiet != 0 && now >= quiet+int64(s.Watch) || now >= limit+int64(s.Watch) {
+			poll.Stop()
+			return nil
+		}
+	}
+}
+
+// thenAtMost is how long a server may take to end after the second signal.
+const thenAtMost = 5 * time.Second
+
+// exits wakes the watch at once when the server ends; nil once it has.
+func (t *try) exits() <-chan struct{} {
+	if t.target.proc == nil || t.ev.exited != 0 {
+		return nil
+	}
+	return t.target.proc.Exited()
+}
+
+// seeServer notes what has become of the server, the hook and the restart.
+func (t *try) seeServer(now int64) error {
+	if h := t.hook; h != nil && t.ev.hookEnded == 0 {
+		select {
+		case <-h.Exited():
+			t.ev.hookEnded = h.Exit().At
+		default:
+		}
+	}
+	if p := t.target.proc; p != nil && t.ev.exited == 0 {
+		select {
+		case <-p.Exited():
+			t.ev.exited = p.Exit().At
+			return t.gone()
+		default:
+		}
+	}
+	if t.restart == nil && t.hook != nil && t.ev.hookEnded != 0 && len(t.cfg.Stop.Restart) > 0 {
+		return t.startAgain()
+	}
+	if t.restart == nil || t.ev.restartReady != 0 {
+		return nil
+	}
+	own, err := t.target.listenersOf(t.restart, t.handover)
+	if err != nil {
+		return err
+	}
+	if len(own) > 0 {
+		t.ev.restartReady = now
+		return nil
+	}
+	select {
+	case <-t.restart.Gone():
+		if t.failed == nil {
+			t.failed = &StartError{Command: t.cfg.Stop.Restart, Why: fmt.Sprintf("the restart ended (%s), and nobody listens on %v", exitWords(t.restart.Exit()), t.cfg.Target), Said: t.restart.Said()}
+		}
+	default:
+	}
+	return nil
+}
+
+// gone looks at what the server has left on its port, and brings it back.
+func (t *try) gone() error {
+	restart := len(t.cfg.Stop.Restart) > 0 && !t.cfg.Stop.Handover
+	if t.target.local() && !t.cfg.Stop.Handover {
+		// Nobody has taken the port yet.
+		t.rec.Port = t.target.bindable()
+	}
+	if restart {
+		if err := t.startAgain(); err != nil {
+			return err
+		}
+	}
+	return t.leftovers()
+}
+
+// leftovers counts the sockets on the server's port that no process has any more.
+func (t *try) leftovers() error {
+	l := &t.rec.Leftover
+	if !t.target.local() {
+		return nil
+	}
+	l.Known = true
+	l.States = make(map[string]int)
+	filter := sockstate.Filter{Servers: []netip.AddrPort{t.cfg.Target}}
+	return t.target.diag.Each(&filter, func(s *sockdiag.Socket) {
+		side, ok := filter.Side(s.Tuple)
+		if !ok || side != sockstate.Server || s.State == sockstate.Listen || s.Inode != 0 {
+			return
+		}
+		if s.State == sockstate.Established || s.State == sockstate.CloseWait {
+			return // in the accept queue of who took over
+		}
+		l.States[s.State.String()]++
+		switch s.State {
+		case sockstate.TimeWait:
+			l.TimeWait++
+			l.LongestLeftS = max(l.LongestLeftS, s.Left.Seconds())
+		case sockstate.FinWait2:
+			l.FinWait2++
+		default:
+		}
+	})
+}
+
+// over reports whether nothing more is to be waited for but what Stop.Watch is for.
+func (t *try) over() bool {
+	switch {
+	case t.target.proc != nil && t.ev.exited == 0:
+		return false
+	case t.hook != nil && t.ev.hookEnded == 0:
+		return false
+	case len(t.cfg.Stop.Restart) > 0 && t.ev.restartReady == 0 && t.failed == nil:
+		return false
+	}
+	for _, g := range t.load.Snapshot().Groups {
+		if g.Before > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// owners looks up who has the connections that are open at the end.
+func (t *try) owners() {
+	if !t.target.local() && t.restart == nil {
+		return
+	}
+	inodes := make(map[uint64]netip.AddrPort)
+	filter := sockstate.Filter{Servers: []netip.AddrPort{t.cfg.Target}}
+	err := t.target.diag.Each(&filter, func(s *sockdiag.Socket) {
+		if side, ok := filter.Side(s.Tuple); ok && side == sockstate.Server && s.State == sockstate.Established && s.Inode != 0 {
+			inodes[s.Inode] = s.Tuple.Remote
+		}
+	})
+	if err != nil || len(inodes) == 0 {
+		return
+	}
+	var fresh []int
+	if t.restart != nil {
+		fresh, _ = t.restart.Tree() // none: then they are not known to be new
+	}
+	var tree []int
+	if t.target.proc != nil {
+		tree, _ = t.target.proc.Tree() // likewise
+	}
+	who := process.Owners(slices.Concat(t.target.pids, tree, fresh), slices.Collect(maps.Keys(inodes)))
+	t.ev.owners = make(map[netip.AddrPort]owner, len(who))
+	for inode, pid := range who {
+		o := ownerNew // of the restart, or a reload's new worker
+		if !slices.Contains(fresh, pid) && slices.Contains(t.target.pids, pid) {
+			o = ownerOld
+		}
+		t.ev.owners[plainAddr(inodes[inode])] = o
+	}
+}
+
+// plainAddr is an address as the journal has it.
+func plainAddr(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }

@@ -18,6 +18,9 @@ const (
 	reaperArg = "lastack-reaper"
 )
 
+// inUserNamespace is init's argument where it has capabilities only to set the namespace up.
+const inUserNamespace = "userns"
+
 // channelFd is where they find their channel.
 const channelFd = 3
 
@@ -69,6 +72,12 @@ func withstand() {
 // runInit is PID 1 of a namespace: it starts reapers and reaps what they leave. It ends with the channel, and the
 // namespace with it.
 func runInit(ch *channel) int {
+	mountProc()
+	if len(os.Args) > 1 && os.Args[1] == inUserNamespace {
+		if err := dropCapabilities(); err != nil {
+			return fail(err)
+		}
+	}
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, unix.SIGCHLD)
 	go func() {
@@ -101,6 +110,23 @@ func runInit(ch *channel) int {
 			return fail(err)
 		}
 	}
+}
+
+// mountProc replaces /proc by one that shows the namespace's own numbers, which ps, pidof and what kills by name rely on.
+// Where that is refused, as in containers that hide parts of /proc (mount_too_revealing), the outer one stays.
+func mountProc() {
+	// No mount must get out, so it is this first.
+	if unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "") == nil {
+		_ = unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "") // see above
+	}
+}
+
+// dropCapabilities leaves none to what is executed by this thread. Losing the inheritable ones takes the ambient ones along
+// (capabilities(7)).
+func dropCapabilities() error {
+	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	return os.NewSyscallError("capset", unix.Capset(&h, &none[0]))
 }
 
 // reapOne reports whether there was one.

@@ -29,10 +29,10 @@ type child struct {
 	ended chan struct{}
 }
 
-// spawn executes this program as init or reaper, with the file as its channel.
-func spawn(arg string, ch, out *os.File, attr *syscall.SysProcAttr) (*child, error) {
+// spawn executes this program as init or reaper, as the arguments say, with the file as its channel.
+func spawn(args []string, ch, out *os.File, attr *syscall.SysProcAttr) (*child, error) {
 	c := &child{ended: make(chan struct{}), cmd: &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{arg}, Env: initEnv,
+		Path: "/proc/self/exe", Args: args, Env: initEnv,
 		ExtraFiles: []*os.File{ch}, SysProcAttr: attr,
 	}}
 	if out != nil {
@@ -60,46 +60,45 @@ func spawn(arg string, ch, out *os.File, attr *syscall.SysProcAttr) (*child, err
 	return c, nil
 }
 
-// newSpace makes a PID namespace. The error is a *ContainError.
+// newSpace makes a PID namespace, and a mount namespace for a /proc that shows its numbers. The error is
+// a *ContainError.
 func newSpace() (*space, error) {
-	s, err := trySpace(&syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID})
+	s, err := trySpace(&syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS})
 	if !errors.Is(err, unix.EPERM) {
 		return s, err
 	}
 	if os.Geteuid() == 0 {
-		var e *ContainError
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[*ContainError](err); ok {
 			e.Cause = "root without CAP_SYS_ADMIN, as in most containers"
 		}
 		return nil, err
 	}
 	return trySpace(&syscall.SysProcAttr{
-		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWUSER,
+		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUSER,
 		// Files and peers see the same user as without.
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: os.Geteuid(), HostID: os.Geteuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}},
+		// To mount: execve would take it from a user that is not 0. Init does not pass it on.
+		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN},
 	})
 }
 
 func trySpace(attr *syscall.SysProcAttr) (*space, error) {
-	call := "clone(CLONE_NEWPID)"
+	call, args := "clone(CLONE_NEWPID|CLONE_NEWNS)", []string{initArg}
 	if attr.Cloneflags&unix.CLONE_NEWUSER != 0 {
-		call = "clone(CLONE_NEWUSER|CLONE_NEWPID)"
+		args = append(args, inUserNamespace)
+		call = "clone(CLONE_NEWPID|CLONE_NEWNS|CLONE_NEWUSER)"
 	}
 	attr.Pdeathsig, attr.Setsid = unix.SIGKILL, true
 	ch, other, err := newPair()
 	if err != nil {
 		return nil, &ContainError{Call: "socketpair", Err: err}
 	}
-	init, err := spawn(initArg, other, nil, attr)
+	init, err := spawn(args, other, nil, attr)
 	_ = other.Close()
 	if err != nil {
 		ch.close()
-		var errno syscall.Errno
-		if errors.As(err, &errno) {
-			err = errno // the path around it is that of this program
-		}
-		return nil, &ContainError{Call: call, Err: err, Cause: likelyCause(err)}
+		return nil, &ContainError{Call: call, Err: bare(err), Cause: likelyCause(err)}
 	}
 	s := &space{init: init, ch: ch, users: 1}
 	var r reply
@@ -121,7 +120,7 @@ func likelyCause(err error) string {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		return "a sysctl, AppArmor or a seccomp filter denies it (lastack doctor tells more)"
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EUSERS):
-		return "user.max_pid_namespaces or user.max_user_namespaces is reached"
+		return "user.max_pid_namespaces, user.max_mnt_namespaces or user.max_user_namespaces is reached"
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS):
 		return "this kernel is built without PID or user namespaces"
 	}

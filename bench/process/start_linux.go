@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate/sockio"
@@ -126,6 +127,11 @@ func needsInitialUser(path string) string {
 	if os.Geteuid() == 0 {
 		return "" // newSpace makes no user namespace
 	}
+	if p, err := procfs.Self(); err == nil {
+		if s, err := p.NewStatus(); err == nil && s.CapAmb != 0 {
+			return "lastack was given ambient capabilities, which have no effect in a user namespace"
+		}
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return ""
@@ -166,7 +172,7 @@ func launch(spec Spec, path string, s *space) (_ *Process, err error) {
 	if s != nil {
 		p.reaper, err = s.reaper(other, w)
 	} else {
-		p.child, err = spawn(reaperArg, other, w, &syscall.SysProcAttr{Setsid: true})
+		p.child, err = spawn([]string{reaperArg}, other, w, &syscall.SysProcAttr{Setsid: true})
 	}
 	if err != nil {
 		return fail("start its reaper", err)

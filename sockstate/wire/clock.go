@@ -42,8 +42,8 @@ func (c *clock) measure(n int) (offset, bound int64) {
 	return offset, bound
 }
 
-// check follows a step of the wall clock. It is called every few milliseconds, so that all other packets keep
-// their true times.
+// check follows a step of the wall clock. It is called before packets are taken, every 20 ms: only those of the
+// last 20 ms before a step get a wrong time.
 func (c *clock) check() {
 	if offset, bound := c.measure(1); abs(offset-c.offset) <= bound+c.bound {
 		return

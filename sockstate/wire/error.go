@@ -8,8 +8,8 @@ import (
 
 // Error is a capture that the kernel refused, or that it ended. It wraps the errno.
 type Error struct {
-	// Call is what failed: socket, setsockopt, bind, mmap, route (the look-up of the server's link), link (it
-	// is, or went, down), clock or poll.
+	// Call is what failed: socket, setsockopt, getsockopt, bind, mmap, route (the look-up of the server's link) or
+	// link (it is not there, or is or went down).
 	Call string
 	// On is the option, the address or the link; it may be empty.
 	On  string

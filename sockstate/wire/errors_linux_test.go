@@ -79,7 +79,7 @@ func TestRootless(t *testing.T) {
 		t.Skip("all tests run in a user namespace already")
 	}
 	var out strings.Builder
-	cmd := userNamespace("-test.run=^(TestLoopback|TestVeth)$", "-test.v")
+	cmd := userNamespace("-test.run=^TestLoopback$", "-test.v")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, &out, &out
 	err := cmd.Start()
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EINVAL) {
@@ -88,7 +88,7 @@ func TestRootless(t *testing.T) {
 	if err == nil {
 		err = cmd.Wait()
 	}
-	if passed := regexp.MustCompile(`(?m)^--- PASS: `).FindAllString(out.String(), -1); err != nil || len(passed) != 2 {
+	if passed := regexp.MustCompile(`(?m)^--- PASS: `).FindAllString(out.String(), -1); err != nil || len(passed) != 1 {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 }

@@ -13,7 +13,7 @@ import (
 // receiving before it is bound.
 func openSocket(server netip.AddrPort, link *net.Interface) (fd int, err error) {
 	// With SOCK_DGRAM packets begin at the network header, whatever the link layer.
-	fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, &Error{"socket", "", err}
 	}
@@ -24,9 +24,6 @@ func openSocket(server netip.AddrPort, link *net.Interface) (fd int, err error) 
 	}()
 	if err := attachFilter(fd, server, link); err != nil {
 		return -1, err
-	}
-	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
-		return -1, &Error{"setsockopt", "SO_TIMESTAMPNS", err}
 	}
 	return fd, nil
 }

@@ -19,7 +19,7 @@ type Trace struct {
 	// ClockError bounds the error that Packet.At has from the reading of two clocks.
 	ClockError time.Duration
 	// ClockStep is by how much the wall clock was set during the capture, steps in both directions added up. If it is
-	// not 0, the packets of up to 10 ms around each step may be wrong by that.
+	// not 0, the packets of some 20 ms before each step may be wrong by that.
 	ClockStep time.Duration
 
 	// byClient holds the packets in the order of time for each client, at the span of its key.

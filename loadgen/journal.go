@@ -52,6 +52,12 @@ type ConnEntry struct {
 	addr     [16]byte
 }
 
+// NewConnEntry is e with its client's address.
+func NewConnEntry(e ConnEntry, local netip.AddrPort) ConnEntry {
+	e.addr, e.port = local.Addr().As16(), local.Port()
+	return e
+}
+
 // ConnID names a connection: the worker's number and a serial number.
 type ConnID uint64
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/sockstate/wire"
 )
@@ -38,24 +39,34 @@ func unknown(t *record.DrainTry, path, why string) {
 // beatQuantile is the share of the load's loops that was no later than what is called their lag.
 const beatQuantile = 99
 
-// order says how well events before and after the signal are told apart: took is how long the sending of the
-// signal took, refused why there are no packets.
-func (e *evidence) order(took time.Duration, trace *wire.Trace, refused error) record.DrainOrder {
-	lag := time.Duration(e.journal.Beat.ValueAtPercentile(beatQuantile))
+// usable is the trace, unless it cannot be relied on; why is the reason that there is none.
+func (e *evidence) usable(trace *wire.Trace, why error) (*wire.Trace, error) {
 	switch {
 	case trace == nil:
-		o := record.DrainOrder{Source: "clients", UncertaintyUs: micros(lag + took)}
-		if refused != nil {
-			o.Reason = refused.Error()
-		}
-		return o
+		return nil, why
 	case trace.ClockStep != 0:
-		return record.DrainOrder{
-			Source: "clients", UncertaintyUs: micros(lag + took),
-			Reason: fmt.Sprintf("the wall clock was set by %v meanwhile, which the packets' times follow", trace.ClockStep),
-		}
+		return nil, fmt.Errorf("the wall clock was set by %v meanwhile, which the packets' times follow", trace.ClockStep)
 	}
-	return record.DrainOrder{Source: "packets", UncertaintyUs: micros(trace.ClockError + took), Dropped: trace.Dropped}
+	e.trace = trace
+	if seen := e.openings(); e.total.Ledger.Opened > 0 && seen+trace.Dropped < e.total.Ledger.Opened {
+		return nil, fmt.Errorf("%s connections were opened, of which %s were seen on %s: packets bear other addresses there, or take another way",
+			quantity.Count(e.total.Ledger.Opened), quantity.Count(seen), trace.Link)
+	}
+	return trace, nil
+}
+
+// order says how well events before and after the signal are told apart: took is how long the sending of the
+// signal took, why is the reason that there are no packets.
+func (e *evidence) order(took time.Duration, why error) record.DrainOrder {
+	if e.trace != nil {
+		return record.DrainOrder{Source: "packets", UncertaintyUs: micros(e.trace.ClockError + took), Dropped: e.trace.Dropped}
+	}
+	lag := time.Duration(e.journal.Beat.ValueAtPercentile(beatQuantile))
+	o := record.DrainOrder{Source: "clients", UncertaintyUs: micros(lag + took)}
+	if why != nil {
+		o.Reason = why.Error()
+	}
+	return o
 }
 
 func micros(d time.Duration) float64 { return float64(d) / 1e3 }

@@ -337,14 +337,11 @@ func (t *try) settle(ctx context.Context) {
 // record says what the try came to.
 func (t *try) record() record.DrainTry {
 	e, r := &t.ev, &t.rec
-	e.groups, e.journal, e.trace = t.kinds, t.result.Journal, t.trace
-	if t.trace != nil && t.trace.ClockStep != 0 {
-		e.trace = nil
-	}
-	e.total = t.result.Total()
+	e.groups, e.journal, e.total = t.kinds, t.result.Journal, t.result.Total()
+	e.trace, t.captureErr = e.usable(t.trace, t.captureErr)
 	e.own, e.byHook = t.cfg.Sandbox != nil, t.hook != nil
 	r.Warnings = append(r.Warnings, t.target.warnings...)
-	r.Order = e.order(t.sending, t.trace, t.captureErr)
+	r.Order = e.order(t.sending, t.captureErr)
 	e.analyze(r)
 	t.describe()
 	r.Score = record.ScoreLine(r)

@@ -1,0 +1,252 @@
+package drain
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"lastack/bench/process"
+	"lastack/bench/record"
+	"lastack/bench/sandbox"
+	"lastack/server"
+	"lastack/sockstate/exchange"
+)
+
+// A test starts this binary as a driver, which calls sandbox.Run, which starts it once more as the inside:
+// that carries the drain out, of servers that are this binary too, and prints the record.
+const (
+	envTrial     = "DRAIN_TEST_TRIAL"
+	envReference = "DRAIN_TEST_REFERENCE"
+)
+
+func TestMain(m *testing.M) {
+	switch {
+	case process.IsInit():
+		os.Exit(process.RunInit())
+	case len(os.Args) == 3 && os.Args[1] == envReference:
+		os.Exit(serveReference(os.Args[2]))
+	case sandbox.Inside():
+		os.Exit(inside())
+	case os.Getenv(envTrial) != "":
+		os.Exit(drive())
+	}
+	os.Exit(m.Run())
+}
+
+// reference says how the reference server is.
+type reference struct {
+	Shutdown  string
+	Exchange  exchange.Spec
+	Delay     time.Duration
+	Addr      string
+	Ledger    string
+	ReusePort bool
+	Engine    string
+}
+
+// args is the command that starts it.
+func (r reference) args() []string {
+	b, err := json.Marshal(r)
+	if err != nil {
+		panic(err) // of strings and numbers
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	return []string{exe, envReference, string(b)}
+}
+
+func serveReference(spec string) int {
+	fail := func(err error) int {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	var r reference
+	if err := json.Unmarshal([]byte(spec), &r); err != nil {
+		return fail(err)
+	}
+	how, err := server.ParseShutdown(r.Shutdown)
+	if err != nil {
+		return fail(err)
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM)
+	s, err := server.Start(server.Config{
+		Addrs: []netip.AddrPort{netip.MustParseAddrPort(r.Addr)}, Shutdown: how, Exchange: r.Exchange, Delay: r.Delay,
+		Workers: 1, Slots: 20000, ReusePort: r.ReusePort,
+	})
+	if err != nil {
+		return fail(err)
+	}
+	<-signals
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	s.Shutdown(ctx)
+	st, err := s.Stop()
+	if err != nil {
+		return fail(err)
+	}
+	b, err := json.Marshal(st.Counts())
+	if err != nil {
+		return fail(err)
+	}
+	if r.Ledger == "" {
+		return 0
+	}
+	if err := os.WriteFile(r.Ledger, b, 0o600); err != nil {
+		return fail(err)
+	}
+	return 0
+}
+
+// trial is a drain to be made in a sandbox.
+type trial struct {
+	Load     Load
+	Stop     Stop
+	Repeat   int
+	Sysctls  []string
+	Nofile   uint64
+	CancelAt string // the phase in which the run is interrupted
+}
+
+// finding is what came of it.
+type finding struct {
+	Run *record.Run
+	Err string
+	// Refused says why this host allows no sandbox.
+	Refused string
+}
+
+// at is where all servers of these tests listen: each is alone in its sandbox.
+const at = "127.0.0.1:8080"
+
+func (tr *trial) config() Config {
+	c := Config{Target: netip.MustParseAddrPort(at), Load: tr.Load, Stop: tr.Stop, Repeat: tr.Repeat, Workers: 1}
+	if c.Load.Exchange.Kind == exchange.None {
+		c.Load.Exchange = exchange.Spec{Kind: exchange.HTTP, Path: "/"}
+	}
+	if c.Load.ConnectTimeout == 0 {
+		c.Load.ConnectTimeout, c.Load.RequestTimeout = 5*time.Second, 5*time.Second
+	}
+	if c.Stop.Signal == 0 {
+		c.Stop.Signal = syscall.SIGTERM
+	}
+	if c.Stop.Grace == 0 {
+		c.Stop.Grace = 10 * time.Second
+	}
+	return c
+}
+
+func drive() int {
+	fail := func(f finding) int {
+		_ = json.NewEncoder(os.Stdout).Encode(f)
+		return 0
+	}
+	var tr trial
+	if err := json.Unmarshal([]byte(os.Getenv(envTrial)), &tr); err != nil {
+		return fail(finding{Err: err.Error()})
+	}
+	var spec sandbox.Spec
+	for _, s := range tr.Sysctls {
+		c, err := sandbox.ParseSysctl(s)
+		if err != nil {
+			return fail(finding{Err: err.Error()})
+		}
+		spec.Sysctls = append(spec.Sysctls, c)
+	}
+	code, _, err := sandbox.Run(context.Background(), spec)
+	var se *sandbox.Error
+	switch {
+	case errors.As(err, &se) && se.Cause != "" && (errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.ENOSPC)):
+		return fail(finding{Refused: err.Error()})
+	case err != nil:
+		return fail(finding{Err: err.Error()})
+	}
+	return code
+}
+
+func inside() int {
+	sb, err := sandbox.Enter()
+	if err != nil {
+		return 1
+	}
+	defer sb.Close()
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 6))
+	var f finding
+	var tr trial
+	if err = json.Unmarshal([]byte(os.Getenv(envTrial)), &tr); err == nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		cfg := tr.config()
+		cfg.Sandbox, cfg.Status = sb, sb.Status
+		cfg.OnPhase = func(_ int, phase string) {
+			if phase == tr.CancelAt {
+				cancel()
+			}
+		}
+		f.Run, err = Run(ctx, cfg)
+	}
+	if err != nil {
+		f.Err = err.Error()
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(f); err != nil {
+		return 1
+	}
+	return 0
+}
+
+// carryOut makes the drain in a process and a sandbox of its own.
+func (tr *trial) carryOut(t *testing.T) finding {
+	t.Helper()
+	b, err := json.Marshal(tr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
+	cmd.Env = append(os.Environ(), envTrial+"="+string(b))
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, os.Stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("the driver: %v\n%s", err, out.String())
+	}
+	var f finding
+	if err := json.Unmarshal(out.Bytes(), &f); err != nil {
+		t.Fatalf("the driver's answer: %v\n%s", err, out.String())
+	}
+	if f.Refused != "" {
+		t.Skipf("no sandbox here: %s", f.Refused)
+	}
+	return f
+}
+
+// drained is carryOut for a drain that works; its accounts agree.
+func (tr *trial) drained(t *testing.T) *record.Run {
+	t.Helper()
+	f := tr.carryOut(t)
+	if f.Err != "" {
+		t.Fatal(f.Err)
+	}
+	for n := range f.Run.Drain.Tries {
+		try := &f.Run.Drain.Tries[n]
+		for _, c := range try.Accounting {
+			if !c.OK {
+				t.Errorf("try %d: %s: want %v, got %d (%s)", n, c.Name, c.Want, c.Got, c.Note)
+			}
+		}
+		if try.Order.Source != "packets" {
+			t.Errorf("try %d: the order is told by %s (%s), want packets", n, try.Order.Source, try.Order.Reason)
+		}
+	}
+	return f.Run
+}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"time"
 
 	"lastack/sockstate"
 	"lastack/sockstate/exchange"
@@ -26,7 +27,8 @@ type conn struct {
 
 // talk is what the connection in the same slot of worker.conns says.
 type talk struct {
-	left int32 // exchanges to come after this one, where the server closes first
+	left   int32  // exchanges to come after this one, where the server closes first
+	active uint32 // when it was accepted, or last answered: see activityShift
 	exchange.ServerConn
 }
 
@@ -52,12 +54,16 @@ const (
 const (
 	closesAfter uint8 = 1 << iota // the reply under way is the last
 	hasRest                       // pipelined bytes wait in worker.rest
+	unread                        // bytes came when nothing was answered any more
 )
 
 const recvSize = 64 << 10
 
 // Complete implements sockio.Handler.
 func (w *worker) Complete(c *sockio.Completion) {
+	if c.Op != sockio.OpWake {
+		w.heard++
+	}
 	if c.Op == sockio.OpAccept {
 		w.accepted(c)
 		return
@@ -95,18 +101,44 @@ func (w *worker) accepted(c *sockio.Completion) {
 	t := w.talk(c.Sock)
 	t.left = w.exchanges - 1
 	w.answerer.Expect(&t.ServerConn)
+	w.touch(t, c)
 	switch {
+	case w.silent:
+		w.loop.Recv(c.Sock, recvSize)
 	case w.closesFirst && w.cfg.Exchange.Kind == exchange.None:
 		w.finishing(k, c.Sock)
 	case w.leavesUnread && t.left == 0:
 		w.finishing(k, c.Sock)
 	default:
-		w.loop.Recv(c.Sock, recvSize)
+		w.await(k, c)
 	}
+}
+
+// touch notes that a connection is active.
+func (w *worker) touch(t *talk, c *sockio.Completion) {
+	if w.talks != nil {
+		t.active = uint32(c.At >> activityShift)
+	}
+}
+
+// await reads the next request. While the server drains it is awaited for a while only.
+func (w *worker) await(k *conn, c *sockio.Completion) {
+	s := c.Sock
+	switch {
+	case !w.draining || !w.idle(s):
+	case w.talks == nil:
+		w.give(k, s, Drained)
+		return
+	default:
+		w.giveChance(s, c.At)
+	}
+	w.loop.Recv(s, recvSize)
 }
 
 func (w *worker) read(k *conn, c *sockio.Completion) {
 	switch {
+	case c.Op == sockio.OpTimeout:
+		w.missedChance(k, c.Sock)
 	case c.Op != sockio.OpRecv:
 	case c.Errno != 0 && !sockio.IsReset(c.Errno):
 		w.give(k, c.Sock, Other)
@@ -118,6 +150,8 @@ func (w *worker) read(k *conn, c *sockio.Completion) {
 		w.closer.PeerReset(w.loop, c.Sock, &k.tear)
 	case c.N == 0:
 		w.peerClosed(k, c.Sock)
+	case w.silent:
+		w.unanswered(k, c.Sock, c.Data)
 	default:
 		w.take(k, c.Sock, c.Data)
 	}
@@ -136,13 +170,21 @@ func (w *worker) take(k *conn, s sockio.Sock, p []byte) {
 			w.rest[s] = bytes.Clone(p[used:])
 			k.flags |= hasRest
 		}
-		if w.cfg.Delay > 0 {
+		if d := w.delay(s); d > 0 {
 			k.phase = delaying
-			w.loop.SetTimer(s, w.loop.Now()+int64(w.cfg.Delay))
+			w.loop.SetTimer(s, w.loop.Now()+int64(d))
 			return
 		}
 		w.reply(k, s)
 	}
+}
+
+// delay is how long to think about the request just received.
+func (w *worker) delay(s sockio.Sock) time.Duration {
+	if w.cfg.Slow > 0 && w.talk(s).Slow() {
+		return w.cfg.Slow
+	}
+	return w.cfg.Delay
 }
 
 // idle reports whether no part of a request has been read on s.
@@ -166,10 +208,16 @@ func (w *worker) peerClosed(k *conn, s sockio.Sock) {
 func (w *worker) reply(k *conn, s sockio.Sock) {
 	k.phase = replying
 	t := w.talk(s)
-	last := w.closesFirst && w.exchanges > 0 && t.left == 0 || w.draining
+	last := w.closesFirst && w.exchanges > 0 && t.left == 0 || w.isLast(k)
 	if w.answerer.Reply(w.loop, s, &t.ServerConn, last) {
 		k.flags |= closesAfter
 	}
+}
+
+// isLast reports whether a reply is the last because the server stops: what was sent behind
+// the request is answered, too.
+func (w *worker) isLast(k *conn) bool {
+	return (w.draining || w.lameDuck && w.servesHTTP) && k.flags&hasRest == 0
 }
 
 func (w *worker) replied(k *conn, c *sockio.Completion) {
@@ -189,7 +237,14 @@ func (w *worker) replied(k *conn, c *sockio.Completion) {
 		return
 	}
 	w.stats.Requests++
-	if k.flags&closesAfter != 0 || w.draining {
+	if k.flags&closesAfter != 0 && w.servesHTTP {
+		w.stats.Closing++
+	}
+	switch {
+	case w.silent:
+		w.listen(k, s)
+		return
+	case k.flags&closesAfter != 0, !w.servesHTTP && w.draining && k.flags&hasRest == 0:
 		w.finishing(k, s)
 		return
 	}
@@ -198,6 +253,7 @@ func (w *worker) replied(k *conn, c *sockio.Completion) {
 	}
 	k.phase = reading
 	w.answerer.Expect(&t.ServerConn)
+	w.touch(t, c)
 	if w.leavesUnread && t.left == 0 {
 		w.finishing(k, s)
 		return
@@ -209,7 +265,7 @@ func (w *worker) replied(k *conn, c *sockio.Completion) {
 		w.take(k, s, p)
 		return
 	}
-	w.loop.Recv(s, recvSize)
+	w.await(k, c)
 }
 
 // finishing holds, where the server closes first, and then tears down.

@@ -18,13 +18,13 @@ type Server struct {
 	closing   sync.Mutex           // of listeners: a Stop may overtake a Shutdown
 	// queueReset counts connections that were never accepted. It goes with closing.
 	queueReset int64
-	addrs     []netip.AddrPort
-	workers   []*worker
-	running   sync.WaitGroup
-	mu        sync.Mutex // one message at a time
-	final     Stats
-	stopped   bool
-	failed    chan error
+	addrs      []netip.AddrPort
+	workers    []*worker
+	running    sync.WaitGroup
+	mu         sync.Mutex // one message at a time
+	final      Stats
+	stopped    bool
+	failed     chan error
 }
 
 // Start listens and serves. Its errors are *ConfigError, or wrap a *sockio.Error.

@@ -29,8 +29,12 @@ type worker struct {
 	leavesUnread bool // server:unread: the last request is not read
 	servesHTTP   bool
 	exchanges    int32 // before the server closes; 0: the client says
-	draining     bool
-	drained      int // slots that drain has been at
+
+	lameDuck bool // replies say that it is the last
+	draining bool // and idle connections are closed
+	drained  int  // slots that drain has been at
+	silent   bool // nothing is answered any more
+	heard    int  // completions
 
 	message atomic.Pointer[message]
 }
@@ -39,6 +43,7 @@ type worker struct {
 type message struct {
 	kind  messageKind
 	stall time.Duration
+	reset bool // for sayAbort: all by RST
 	done  chan Stats
 }
 
@@ -46,7 +51,12 @@ type messageKind uint8
 
 const (
 	sayStats messageKind = iota
+	sayLameDuck
+	sayStopAccept
 	sayDrain
+	sayHush
+	sayFreeze
+	sayAbort
 	sayStall
 	sayStop
 )
@@ -118,19 +128,11 @@ func (w *worker) stay(listeners []*sockio.Listener) error {
 func (w *worker) run() error {
 	for {
 		if m := w.message.Swap(nil); m != nil {
-			switch m.kind {
-			case sayStats:
-			case sayDrain:
-				w.draining = true
-				w.loop.StopAccept()
-			case sayStall:
-				time.Sleep(m.stall)
-			case sayStop:
-				w.settle()
-				m.done <- w.stats.clone()
-				return nil
-			}
+			err := w.obey(m)
 			m.done <- w.stats.clone()
+			if err != nil || m.kind == sayStop {
+				return err
+			}
 		}
 		until := sockio.Now() + longest
 		if w.draining && w.drained < len(w.conns) {
@@ -141,6 +143,29 @@ func (w *worker) run() error {
 			return err
 		}
 	}
+}
+
+func (w *worker) obey(m *message) error {
+	switch m.kind {
+	case sayStats:
+	case sayLameDuck:
+		w.lameDuck = true
+	case sayStopAccept:
+		w.loop.StopAccept()
+	case sayDrain:
+		w.lameDuck, w.draining = true, true
+	case sayHush:
+		w.hush()
+	case sayFreeze:
+		w.freeze()
+	case sayAbort:
+		return w.abort(m.reset)
+	case sayStall:
+		time.Sleep(m.stall)
+	case sayStop:
+		w.settle()
+	}
+	return nil
 }
 
 // answerUntilStopped keeps a worker whose loop has failed from leaving its Server waiting.
@@ -157,41 +182,4 @@ func (w *worker) answerUntilStopped() {
 		}
 		time.Sleep(time.Duration(longest) / 10)
 	}
-}
-
-// drainBurst is how many closes are queued before the loop is asked again: no more than it
-// performs in one Wait, a close being up to three operations, or its queue would grow with
-// the connections.
-const drainBurst = 32
-
-// drain closes the connections that nothing is due on, so many at a time; the others close when they
-// have had their reply.
-func (w *worker) drain() {
-	for most := drainBurst; most > 0 && w.drained < len(w.conns); w.drained++ {
-		s := sockio.Sock(w.drained)
-		k := &w.conns[s]
-		if k.phase == holding || k.phase == reading && w.idle(s) {
-			w.loop.StopTimer(s)
-			w.give(k, s, Drained)
-			most--
-		}
-	}
-}
-
-// settle gives every open connection its outcome. The sockets are closed with the loop.
-func (w *worker) settle() {
-	for i := range w.conns {
-		k := &w.conns[i]
-		switch {
-		case k.phase == free:
-			continue
-		case k.tear.Held() || w.cfg.Close.Who == teardown.Nobody:
-			w.stats.Outcomes[Held]++
-		default:
-			w.stats.Outcomes[Aborted]++
-		}
-		w.stats.Open--
-		k.phase = free
-	}
-	w.stats.Stuck = 0
 }

@@ -40,7 +40,7 @@ func (r *ReplyParser) Reset() { r.f = framer{} }
 
 // RequestParser finds the end of an HTTP/1.1 request, as [ReplyParser] does for a
 // response; the zero value is ready. It reads a subset of what net/http's
-// ReadRequest reads, but does not look into the target, and refuses an HTTP/1.1
+// ReadRequest reads, but looks no further into the target than whether it begins with [SlowPath], and refuses an HTTP/1.1
 // request without Host (RFC 9112, section 3.2). Of "Expect: 100-continue" it does not tell:
 // clients send their body after a while all the same (RFC 9110, section 10.1.1).
 type RequestParser struct{ f framer }
@@ -59,6 +59,12 @@ func (r *RequestParser) Idle() bool { return r.f.head == 0 }
 
 // Head reports whether the method is HEAD: the reply must have no body.
 func (r *RequestParser) Head() bool { return r.f.flags&flagHead != 0 }
+
+// SlowPath is what the target of a request begins with that a server may take its time for.
+const SlowPath = "/slow"
+
+// Slow reports whether the target begins with SlowPath; valid when the request is complete.
+func (r *RequestParser) Slow() bool { return r.f.flags&flagSlow != 0 }
 
 // KeepAlive reports whether the client wants to send another request on the
 // connection; valid when the request is complete.

@@ -73,6 +73,7 @@ const (
 	flagHost
 	flagTrailers // reading the trailer section
 	flagUntilEOF
+	flagSlow // request whose target begins with SlowPath
 
 	fieldShift = 13 // the list field being read, an index of fields, in the top bits
 )
@@ -235,7 +236,7 @@ func (f *framer) header(p []byte) int {
 			case c == ' ' && f.word != 0:
 				f.state, f.word = stVersion, 0
 			case c > ' ' && c != 0x7f:
-				f.word = 1
+				f.target(c)
 			default:
 				f.fail(ErrStartLine)
 				return i
@@ -329,6 +330,18 @@ func (f *framer) header(p []byte) int {
 		}
 	}
 	return i
+}
+
+// target takes a byte of the target, of which only the beginning matters.
+func (f *framer) target(c byte) {
+	if int(f.word) >= len(SlowPath) || c != SlowPath[f.word] {
+		f.word = noWord
+		return
+	}
+	if f.word++; int(f.word) == len(SlowPath) {
+		f.flags |= flagSlow
+		f.word = noWord
+	}
 }
 
 // endLine leaves a line if c ends it.

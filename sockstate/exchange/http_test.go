@@ -22,6 +22,7 @@ type verdict struct {
 	Consumed int
 	Status   int // or 1 for the method HEAD
 	Keep     bool
+	Slow     bool
 }
 
 // parser is what the tests need of both.
@@ -79,7 +80,7 @@ func readRequest(t testing.TB, data []byte, cut func(int) int) verdict {
 	var p RequestParser
 	v := feed(t, &p, data, cut)
 	if v.Complete {
-		v.Keep = p.KeepAlive()
+		v.Keep, v.Slow = p.KeepAlive(), p.Slow()
 		if p.Head() {
 			v.Status = 1
 		}
@@ -238,6 +239,10 @@ func TestRequest(t *testing.T) {
 		{name: "GET", data: get + "\r\n", rest: "GET", want: verdict{Keep: true}},
 		{name: "bare LF", data: "GET /a?b=%zz HTTP/1.1\nhost: x\n\n", rest: "x", want: verdict{Keep: true}},
 		{name: "absolute", data: "GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n", want: verdict{Keep: true}},
+		{name: "slow", data: "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n", want: verdict{Keep: true, Slow: true}},
+		{name: "slower", data: "GET /slower/x?y HTTP/1.1\r\nHost: x\r\n\r\n", want: verdict{Keep: true, Slow: true}},
+		{name: "almost slow", data: "GET /slo HTTP/1.1\r\nHost: x\r\n\r\n", want: verdict{Keep: true}},
+		{name: "slow elsewhere", data: "GET /x/slow HTTP/1.1\r\nHost: x\r\n\r\n", want: verdict{Keep: true}},
 		{name: "asterisk", data: "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", want: verdict{Keep: true}},
 		{name: "HEAD", data: "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", want: verdict{Status: 1, Keep: true}},
 		{name: "HEADER", data: "HEADER / HTTP/1.1\r\nHost: x\r\n\r\n", want: verdict{Keep: true}},
@@ -361,7 +366,7 @@ func againstReadRequest(t testing.TB, data []byte) {
 	}
 	var want verdict
 	if err == nil {
-		want = verdict{Complete: true, Consumed: len(data) - src.Len() - r.Buffered(), Keep: !req.Close}
+		want = verdict{Complete: true, Consumed: len(data) - src.Len() - r.Buffered(), Keep: !req.Close, Slow: strings.HasPrefix(req.RequestURI, SlowPath)}
 		if req.Method == http.MethodHead {
 			want.Status = 1
 		}
@@ -379,7 +384,7 @@ func againstReadRequest(t testing.TB, data []byte) {
 func TestAgainstTheStandardLibrary(t *testing.T) {
 	first := [2][]string{
 		{"HTTP/1.1 200 OK", "HTTP/1.0 200 OK", "HTTP/1.1 204 No Content", "HTTP/1.1 304", "HTTP/1.1 100 Continue", "HTTP/1.1 500 "},
-		{"GET / HTTP/1.1", "HEAD / HTTP/1.1", "POST /a HTTP/1.1", "POST / HTTP/1.0"},
+		{"GET / HTTP/1.1", "HEAD / HTTP/1.1", "POST /a HTTP/1.1", "POST / HTTP/1.0", "GET /slow HTTP/1.1", "GET /slo HTTP/1.0", "PUT /slower?x HTTP/1.1"},
 	}
 	fragments := []string{
 		"Host: x", "Content-Length: 5", "Content-Length: 0", "Content-Length:5 ", "content-length: 05", "Content-Length: 1_0",
@@ -466,6 +471,7 @@ func FuzzRequest(f *testing.F) {
 		"HEAD http://x/?a=%zz HTTP/1.0\nConnection: keep-alive\n\n",
 		"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
 		"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabcd",
+		"GET /slow/path HTTP/1.1\r\nHost: x\r\n\r\n",
 	} {
 		f.Add([]byte(s), uint64(1))
 	}

@@ -68,6 +68,9 @@ func (x *Server) Idle(c *ServerConn) bool {
 	return c.need == int32(x.spec.Request)
 }
 
+// Slow reports whether the HTTP request just received is one for [SlowPath].
+func (c *ServerConn) Slow() bool { return c.request.Slow() }
+
 // Reply sends the answer to the request just received; with last, HTTP says that the
 // connection will close. It reports whether the connection is to close after it.
 func (x *Server) Reply(l sockio.Loop, s sockio.Sock, c *ServerConn, last bool) (closes bool) {

@@ -1,0 +1,168 @@
+package server
+
+import (
+	"time"
+
+	"lastack/sockstate/sockio"
+	"lastack/sockstate/teardown"
+)
+
+// hush ends answering. What was to be answered is cut, and what comes is read only to be counted.
+func (w *worker) hush() {
+	if w.silent {
+		return
+	}
+	w.silent = true
+	for i := range w.conns {
+		if k := &w.conns[i]; k.phase == delaying {
+			w.loop.StopTimer(sockio.Sock(i))
+			w.cutOff(k, sockio.Sock(i))
+		}
+	}
+}
+
+// cutOff counts a request that is not answered, and those that were sent behind it.
+func (w *worker) cutOff(k *conn, s sockio.Sock) {
+	w.stats.Cut++
+	w.listen(k, s)
+}
+
+// listen reads on without answering.
+func (w *worker) listen(k *conn, s sockio.Sock) {
+	k.phase = reading
+	w.answerer.Expect(&w.talk(s).ServerConn)
+	w.countRest(k, s)
+	w.loop.Recv(s, recvSize)
+}
+
+// countRest counts the requests among the pipelined bytes, if there are any.
+func (w *worker) countRest(k *conn, s sockio.Sock) {
+	if k.flags&hasRest == 0 {
+		return
+	}
+	w.count(s, w.rest[s])
+	delete(w.rest, s)
+	k.flags &^= hasRest
+}
+
+// unanswered takes bytes that came when nothing was answered any more.
+func (w *worker) unanswered(k *conn, s sockio.Sock, p []byte) {
+	k.flags |= unread
+	w.count(s, p)
+	w.loop.Recv(s, recvSize)
+}
+
+// count counts the requests that end in p. One that does not, or is none, leaves the connection not idle.
+func (w *worker) count(s sockio.Sock, p []byte) {
+	t := w.talk(s)
+	for len(p) > 0 {
+		used, whole, err := w.answerer.Received(&t.ServerConn, p)
+		if err != nil || !whole {
+			return
+		}
+		w.stats.Cut++
+		w.answerer.Expect(&t.ServerConn)
+		p = p[used:]
+	}
+}
+
+// countCut counts what the connection's end cuts, but for what is counted already.
+func (w *worker) countCut(k *conn, s sockio.Sock) {
+	switch k.phase {
+	case delaying, replying:
+		w.stats.Cut++
+		w.answerer.Expect(&w.talk(s).ServerConn)
+		w.countRest(k, s)
+	case reading:
+	default:
+		return
+	}
+	if !w.idle(s) {
+		w.stats.Cut++
+	}
+}
+
+// freeze has the connections take no more data.
+func (w *worker) freeze() {
+	l, ok := w.loop.(sockio.Freezer)
+	if !ok {
+		return
+	}
+	for i := range w.conns {
+		if p := w.conns[i].phase; p != free && p != closing {
+			_ = l.Freeze(sockio.Sock(i)) // one that is gone by itself takes no more either
+		}
+	}
+}
+
+// abort looks at what has come, and closes everything: by RST where something was unread, or with reset everywhere.
+func (w *worker) abort(reset bool) error {
+	if err := w.lookAgain(reset); err != nil {
+		return err
+	}
+	for i := range w.conns {
+		if k := &w.conns[i]; k.phase == replying {
+			w.loop.Cancel(sockio.Sock(i))
+			w.cutOff(k, sockio.Sock(i))
+		}
+	}
+	if err := w.lookAgain(reset); err != nil {
+		return err
+	}
+	queued := 0
+	for i := range w.conns {
+		if !w.kill(&w.conns[i], sockio.Sock(i), reset) {
+			continue
+		}
+		if queued++; queued%drainBurst == 0 {
+			if err := w.loop.Wait(0); err != nil {
+				return err
+			}
+		}
+	}
+	err := w.lookAgain(false)
+	w.stats.Stuck = 0
+	return err
+}
+
+// kill closes a connection that is not being closed already.
+func (w *worker) kill(k *conn, s sockio.Sock, reset bool) bool {
+	if k.phase == free || k.phase == closing && k.tear.End() != teardown.Open {
+		return false
+	}
+	w.countCut(k, s)
+	switch {
+	case reset:
+		k.outcome = ShutdownRST
+		w.loop.SetLinger(s, 0)
+	case k.flags&unread != 0:
+		k.outcome = AbruptRST
+		w.loop.SetLinger(s, 0)
+	default:
+		k.outcome = AbruptFIN
+	}
+	k.phase = closing
+	w.closer.Abandon(w.loop, s, &k.tear)
+	return true
+}
+
+// lookAgain takes completions until there are no more, or, in a hurry, for a moment: clients that nobody
+// keeps from it may go on.
+func (w *worker) lookAgain(hurry bool) error {
+	atMost := time.Second
+	if hurry {
+		atMost = 2 * time.Millisecond
+	}
+	// A Wait performs, and hears of, some hundred at most; what it has heard of it may perform in the next.
+	enough := 4 + int(w.stats.Open)/64
+	for quiet, end := 0, sockio.Now()+int64(atMost); quiet < enough && sockio.Now() < end; quiet++ {
+		before := w.heard
+		if err := w.loop.Wait(0); err != nil {
+			return err
+		}
+		if w.heard != before {
+			quiet = 0
+		}
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+package server
+
+import (
+	"time"
+
+	"lastack/sockstate/exchange"
+	"lastack/sockstate/sockio"
+	"lastack/sockstate/teardown"
+)
+
+const (
+	// recently is how long ago a connection can have been active and still be given the chance to ask once more: its client
+	// may be about to.
+	recently = 250 * time.Millisecond
+	// chance is how long it has. It is longer by the time that a client on a busy host may be late.
+	chance = 500 * time.Millisecond
+
+	// activityShift makes nanoseconds milliseconds, about, which fit talk.active.
+	activityShift = 20
+)
+
+// drainBurst is how many closes are queued before the loop is asked again: no more than it
+// performs in one Wait, a close being up to three operations, or its queue would grow with
+// the connections.
+const drainBurst = 32
+
+// drain closes the connections that nothing is due on, so many at a time; the others close when they
+// have had their reply, or let their chance go by.
+func (w *worker) drain() {
+	now := w.loop.Now()
+	for most := drainBurst; most > 0 && w.drained < len(w.conns); w.drained++ {
+		s := sockio.Sock(w.drained)
+		k := &w.conns[s]
+		switch {
+		case k.phase == holding:
+			w.loop.StopTimer(s)
+			w.give(k, s, Drained)
+			most--
+		case k.phase == reading && w.idle(s):
+			if w.mayAsk(s, now) {
+				w.giveChance(s, now)
+				continue
+			}
+			w.give(k, s, Drained)
+			most--
+		}
+	}
+}
+
+// mayAsk reports whether a request may come on an idle connection any moment.
+func (w *worker) mayAsk(s sockio.Sock, now int64) bool {
+	if w.cfg.Exchange.Kind == exchange.None {
+		return false
+	}
+	since := uint32(now>>activityShift) - w.talk(s).active
+	return since <= uint32(int64(recently)>>activityShift)
+}
+
+// giveChance has an idle connection closed when its chance is over.
+func (w *worker) giveChance(s sockio.Sock, now int64) {
+	w.loop.SetTimer(s, now+int64(chance))
+}
+
+// missedChance closes a connection on which nothing was asked.
+func (w *worker) missedChance(k *conn, s sockio.Sock) {
+	if w.draining && w.idle(s) {
+		w.give(k, s, Drained)
+	}
+}
+
+// settle gives every open connection its outcome. The sockets are closed with the loop.
+func (w *worker) settle() {
+	for i := range w.conns {
+		k := &w.conns[i]
+		if k.phase == free {
+			continue
+		}
+		w.countCut(k, sockio.Sock(i))
+		if k.tear.Held() || w.cfg.Close.Who == teardown.Nobody {
+			w.stats.Outcomes[Held]++
+		} else {
+			w.stats.Outcomes[Aborted]++
+		}
+		w.stats.Open--
+		k.phase = free
+	}
+	w.stats.Stuck = 0
+}

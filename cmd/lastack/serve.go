@@ -15,6 +15,7 @@ import (
 
 	"lastack/bench/host"
 	"lastack/server"
+	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
 )
 
@@ -26,11 +27,27 @@ type serveOptions struct {
 	listen    []string
 	backlog   countFlag
 	listeners int
+	reusePort bool
 	workers   int
 	delay     time.Duration
+	slow      time.Duration
+	shutdown  shutdownFlag
 	grace     time.Duration
+	ledger    string
 	engine    *choice
 }
+
+// shutdownFlag adapts server.Shutdown to pflag.Value.
+type shutdownFlag struct{ server.Shutdown }
+
+// Set implements pflag.Value.
+func (f *shutdownFlag) Set(s string) (err error) {
+	f.Shutdown, err = server.ParseShutdown(s)
+	return err
+}
+
+// Type implements pflag.Value.
+func (f *shutdownFlag) Type() string { return "MODE" }
 
 func newServe() *cobra.Command {
 	o := &serveOptions{traffic: newTraffic(), backlog: server.DefaultBacklog, engine: newChoice(sockio.BackendNames()...)}
@@ -41,18 +58,35 @@ func newServe() *cobra.Command {
 --on-eof and --exchange are in the words of the load that it faces: under client:fin it
 waits for the client to close, under server:rst it resets each connection after the exchange.
 
-SIGTERM or SIGINT stops accepting, closes idle connections and lets the others have
-their reply within --grace; a second one ends the server at once. Its ledger goes to stdout.`,
+SIGTERM or SIGINT ends it, as --shutdown says:
+  graceful       HTTP replies say "Connection: close"; new connections are kept out without resetting
+                 one that is complete; then idle ones are closed by FIN, and requests under way answered
+  lame-duck=D    for D it goes on serving, with replies that say "Connection: close"; then graceful
+  abrupt         nothing is answered any more, everything is closed as a crash does: by FIN, or by RST
+                 where something was unread. The ledger says exactly how many requests that cut
+  rst            listeners closed, every connection reset
+  listener-last  a frequent mistake: it drains, but its listening sockets stay open to the end, and
+                 for 500ms at least: who connects meanwhile is never served, and reset then
+What has not ended within --grace is reset; a second signal ends the server at once. Its ledger goes
+to stdout, and to --ledger as JSON.
+
+With --exchange http:/ it answers every path alike, after --delay; paths that begin with /slow after --slow.`,
 		Example: `  lastack serve --listen 127.0.0.1:8080 --exchange http:/
   lastack serve --listen [::1]:9000 --close server:fin --delay 5ms
-  lastack serve --listen 127.0.0.1:9000 --on-eof delay=2s --backlog 16`,
+  lastack serve --listen 127.0.0.1:9000 --on-eof delay=2s --backlog 16
+  lastack serve --listen 127.0.0.1:8080 --exchange http:/ --slow 2s --shutdown lame-duck=5s --ledger ledger.json
+  lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port   # beside one that is about to end`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := o.config(cmd.Flags().Changed)
 			if err != nil {
 				return err
 			}
-			return o.serve(cmd, cfg)
+			ledger, err := openLedger(o.ledger, cmd.Flags().Changed("ledger"))
+			if err != nil {
+				return err
+			}
+			return o.serve(cmd, cfg, ledger)
 		},
 	}
 	f := cmd.Flags()
@@ -60,18 +94,22 @@ their reply within --grace; a second one ends the server at once. Its ledger goe
 	o.register(f)
 	f.Var(&o.backlog, "backlog", "length of the accept queue, capped by net.core.somaxconn")
 	f.IntVar(&o.listeners, "listeners", 0, "listening sockets of an address (SO_REUSEPORT), each with a queue of its own (one for each worker)")
+	f.BoolVar(&o.reusePort, "reuse-port", false, "share the addresses with other servers of this user (SO_REUSEPORT), for a handover")
 	f.IntVarP(&o.workers, "workers", "w", 0, "worker threads (one a CPU)")
 	f.DurationVar(&o.delay, "delay", 0, "how long to think about each answer")
+	f.DurationVar(&o.slow, "slow", 0, "the same for HTTP requests whose path begins with "+exchange.SlowPath+" (as --delay)")
 	f.Var(o.engine, "engine", "how sockets are driven")
-	f.DurationVar(&o.grace, "grace", 10*time.Second, "how long connections may take to finish after the first signal")
+	f.Var(&o.shutdown, "shutdown", "what the first signal does: "+server.ShutdownHelp)
+	f.DurationVar(&o.grace, "grace", 10*time.Second, "how long connections may take to finish after the first signal, and a lame duck's time")
+	f.StringVar(&o.ledger, "ledger", "", "file for the ledger, one JSON object of counts, when the server has ended")
 	return cmd
 }
 
 func (o *serveOptions) config(given func(string) bool) (server.Config, error) {
 	cfg := server.Config{
-		Listeners: o.listeners, Backlog: int(o.backlog), Workers: o.workers,
+		Listeners: o.listeners, ReusePort: o.reusePort, Backlog: int(o.backlog), Workers: o.workers,
 		Close: o.close.Policy, OnEOF: o.onEOF.Reaction, Exchange: o.exchange.Spec,
-		Requests: int(o.requests), Hold: o.hold, Delay: o.delay,
+		Requests: int(o.requests), Hold: o.hold, Delay: o.delay, Slow: o.slow, Shutdown: o.shutdown.Shutdown,
 	}
 	switch {
 	case o.backlog == 0:
@@ -147,7 +185,7 @@ func cannotListen(err error) error {
 // reservedFds stay free for everything that is not a connection.
 const reservedFds = 64
 
-func (o *serveOptions) serve(cmd *cobra.Command, cfg server.Config) error {
+func (o *serveOptions) serve(cmd *cobra.Command, cfg server.Config, ledger *ledgerFile) error {
 	facts, err := host.Read()
 	if err != nil {
 		return err
@@ -173,12 +211,12 @@ func (o *serveOptions) serve(cmd *cobra.Command, cfg server.Config) error {
 	case <-ctx.Done():
 	case failed = <-s.Failed():
 	}
-	grace, cancel := context.WithTimeout(atOnce, o.grace)
+	grace, cancel := context.WithTimeout(atOnce, cfg.Shutdown.LameDuck+o.grace)
 	defer cancel()
 	if failed == nil {
 		s.Shutdown(grace)
 	}
 	st, err := s.Stop()
 	fmt.Fprint(cmd.OutOrStdout(), ledgerText(&st))
-	return errors.Join(failed, err)
+	return errors.Join(failed, err, ledger.write(st.Counts()))
 }

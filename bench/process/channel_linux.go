@@ -92,7 +92,7 @@ func (ch *channel) Read(b []byte) (int, error) {
 			ch.fds = append(ch.fds, fds...)
 		}
 	}
-	return n, err
+	return max(n, 0), err // -1 with an error, which a Reader must not return
 }
 
 // take returns the next n descriptors, nil if so many have not come.

@@ -31,7 +31,8 @@ type Spec struct {
 	// numbers: the second half of a rolling restart, "nginx -s reload". Contain is of no account then. The
 	// namespace lasts until both have been ended.
 	Beside *Process
-	// Dir is the working directory, and Env the environment, as KEY=VALUE; empty: this process's.
+	// Dir is the working directory, and Env the environment, as KEY=VALUE, of which the last of a key counts, and PWD is
+	// set where Dir is; empty: this process's.
 	Dir string
 	Env []string
 }

@@ -1,13 +1,296 @@
 package process
 
 import (
+	"errors"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/sockio"
+	"lastack/sockstate/socktest"
 )
 
-func TestMain(m *testing.M) {
-	if IsInit() {
-		os.Exit(RunInit())
+var ignoreAt = cmpopts.IgnoreFields(Exit{}, "At")
+
+func TestExit(t *testing.T) {
+	tests := []struct {
+		program string
+		signal  syscall.Signal
+		want    Exit
+	}{
+		{"exit7", 0, Exit{Known: true, Code: 7}},
+		{"abort", 0, Exit{Known: true, Signal: unix.SIGHUP}},
+		{"wait", unix.SIGTERM, Exit{Known: true, Signal: unix.SIGTERM}},
+		{"wait", unix.SIGKILL, Exit{Known: true, Signal: unix.SIGKILL}},
+		// Not even a program that means it ends its reaper or init.
+		{"hostile", 0, Exit{Known: true, Code: 5}},
 	}
-	os.Exit(m.Run())
+	for _, tt := range tests {
+		t.Run(tt.program, func(t *testing.T) {
+			each(t, func(t *testing.T, r *rig, contain Contain) {
+				before := sockio.Now()
+				p := r.start(r.spec(contain, tt.program, ""))
+				if by, _ := p.Contained(); by != contain || !p.Own() {
+					t.Errorf("contained by %s, own %v", by, p.Own())
+				}
+				if tt.signal != 0 {
+					r.lines("ready")
+					if e := p.Exit(); e != (Exit{}) {
+						t.Errorf("exit before the end: %+v", e)
+					}
+					if err := p.Signal(tt.signal); err != nil {
+						t.Fatal(err)
+					}
+				}
+				await(t, "Exited", p.Exited())
+				await(t, "Gone", p.Gone())
+				if d := cmp.Diff(tt.want, p.Exit(), ignoreAt); d != "" {
+					t.Errorf("-want +got\n%s\nsaid %q", d, p.Said())
+				}
+				if at := p.Exit().At; p.Started() < before || at < before || at > sockio.Now() {
+					t.Errorf("started at %d, ended at %d, begun at %d", p.Started(), at, before)
+				}
+				var e *SignalError
+				if err := p.Signal(unix.SIGTERM); !errors.As(err, &e) || !errors.Is(err, unix.ESRCH) {
+					t.Errorf("a signal after the end: %v", err)
+				}
+				if pids := tree(t, p); len(pids) > 0 {
+					t.Errorf("left: %v", pids)
+				}
+			})
+		})
+	}
+}
+
+// TestDaemon follows a server that puts itself into the background.
+func TestDaemon(t *testing.T) {
+	each(t, func(t *testing.T, r *rig, contain Contain) {
+		p := r.start(r.spec(contain, "daemon", ""))
+		await(t, "Exited", p.Exited())
+		if d := cmp.Diff(Exit{Known: true}, p.Exit(), ignoreAt); d != "" {
+			t.Errorf("-want +got\n%s", d)
+		}
+		r.lines("ready")
+		pids := tree(t, p)
+		if len(pids) != 1 || pids[0] == p.PID() {
+			t.Fatalf("tree %v, of process %d", pids, p.PID())
+		}
+		select {
+		case <-p.Gone():
+			t.Error("gone before the daemon")
+		default:
+		}
+		daemon := watch(t, pids)
+		if err := daemon[0].Signal(unix.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		daemon.allGone(t)
+		await(t, "Gone", p.Gone())
+	})
+}
+
+func TestEnd(t *testing.T) {
+	each(t, func(t *testing.T, r *rig, contain Contain) {
+		p := r.start(r.spec(contain, "deaf", ""))
+		r.lines("deaf", "ready", "ready", "ready")
+		pids := tree(t, p)
+		if len(pids) != 4 || !slices.Contains(pids, p.PID()) {
+			t.Fatalf("tree %v, of process %d", pids, p.PID())
+		}
+		all := watch(t, pids)
+		if err := p.SignalAll(unix.SIGSTOP); err != nil {
+			t.Error(err) // what is stopped is ended all the same
+		}
+		if err := p.End(); err != nil {
+			t.Fatal(err)
+		}
+		all.allGone(t)
+		await(t, "Exited", p.Exited())
+		await(t, "Gone", p.Gone())
+		if d := cmp.Diff(Exit{Known: true, Signal: unix.SIGKILL}, p.Exit(), ignoreAt); d != "" {
+			t.Errorf("-want +got\n%s", d)
+		}
+		if err := p.End(); err != nil {
+			t.Errorf("the second time: %v", err)
+		}
+		if err := p.Signal(0); !errors.Is(err, unix.ESRCH) {
+			t.Errorf("a signal after End: %v", err)
+		}
+	})
+}
+
+// TestKilled ends the one who started a server, without a word.
+func TestKilled(t *testing.T) {
+	each(t, func(t *testing.T, r *rig, contain Contain) {
+		cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
+		cmd.Env = r.env("parent", string(contain))
+		cmd.Stderr = os.Stderr
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var started string
+		for range 5 {
+			if s, ok := strings.CutPrefix(r.line(), "started "); ok {
+				started = s
+			}
+		}
+		list, err := snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var pids []int
+		for _, o := range below(list, cmd.Process.Pid) {
+			pids = append(pids, o.pid)
+		}
+		// Reaper, server, two children, a daemon; and init.
+		if main, _ := strconv.Atoi(started); len(pids) < 5 || !slices.Contains(pids, main) {
+			t.Errorf("process %s is not among %v", started, pids)
+		}
+		all := watch(t, pids)
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // it was killed
+		all.allGone(t)
+	})
+}
+
+// TestReaperKilled ends the one that looks after the server.
+func TestReaperKilled(t *testing.T) {
+	each(t, func(t *testing.T, r *rig, contain Contain) {
+		p := r.start(r.spec(contain, "wait", ""))
+		r.lines("ready")
+		if err := watch(t, []int{p.reaperPID()})[0].Signal(unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "Exited", p.Exited())
+		if e := p.Exit(); e.Known && e.Signal != unix.SIGKILL {
+			t.Errorf("exit %+v", e)
+		}
+		if err := p.End(); err != nil {
+			t.Error(err)
+		}
+		await(t, "Gone", p.Gone())
+	})
+}
+
+func TestStartError(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	plain := write("plain", "#!/bin/sh\n", 0o644)
+	tests := []struct {
+		name string
+		spec Spec
+		call string
+		want error
+	}{
+		{"not in PATH", Spec{Args: []string{"lastack-nonesuch"}}, "execve", unix.ENOENT},
+		{"no file", Spec{Args: []string{filepath.Join(dir, "nonesuch"), "x"}}, "execve", unix.ENOENT},
+		{"no interpreter", Spec{Args: []string{write("script", "#!/nonesuch\n", 0o755)}}, "execve", unix.ENOENT},
+		{"not executable", Spec{Args: []string{plain}}, "execve", unix.EACCES},
+		{"a directory", Spec{Args: []string{dir}}, "execve", unix.EACCES},
+		{"no program", Spec{Args: []string{write("text", "hello", 0o755)}}, "execve", unix.ENOEXEC},
+		{"no command", Spec{}, "execve", unix.ENOENT},
+		{"a zero byte", Spec{Args: []string{"sh", "-c", "\x00"}}, "execve", unix.EINVAL},
+		{"no directory", Spec{Args: []string{"sh"}, Dir: filepath.Join(dir, "nonesuch")}, "chdir", unix.ENOENT},
+		{"a file as directory", Spec{Args: []string{"sh"}, Dir: plain}, "chdir", unix.ENOTDIR},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			each(t, func(t *testing.T, _ *rig, contain Contain) {
+				tt.spec.Contain = contain
+				p, err := Start(tt.spec)
+				if p != nil {
+					_ = p.End()
+				}
+				var e *StartError
+				if !errors.As(err, &e) || e.Call != tt.call || e.Err != tt.want {
+					t.Fatalf("%#v, want %s: %v", err, tt.call, tt.want)
+				}
+			})
+		})
+	}
+}
+
+func TestSaid(t *testing.T) {
+	each(t, func(t *testing.T, r *rig, contain Contain) {
+		p := r.start(r.spec(contain, "loud", ""))
+		await(t, "Exited", p.Exited())
+		said := p.Said()
+		if !strings.HasSuffix(said, "line 99998\nline 99999\nthe end") || len(said) != saidLimit {
+			t.Errorf("%d bytes, to %q", len(said), said[max(0, len(said)-100):])
+		}
+		if err := p.End(); err != nil {
+			t.Error(err)
+		}
+		if after := p.Said(); after != said {
+			t.Errorf("after End it said %q", after[max(0, len(after)-1000):])
+		}
+	})
+}
+
+func TestSpec(t *testing.T) {
+	each(t, func(t *testing.T, r *rig, contain Contain) {
+		dir := t.TempDir()
+		p := r.start(Spec{
+			Args: []string{"sh", "-c", `echo "$PWD" "$WORD" "${HOME-none}" && cat && ps -o sid= $$ && echo $$`}, Contain: contain,
+			Dir: dir, Env: []string{"WORD=w o r d", "PATH=" + os.Getenv("PATH")},
+		})
+		await(t, "Exited", p.Exited())
+		words := strings.Fields(p.Said())
+		want := append([]string{dir}, "w", "o", "r", "d", "none")
+		if len(words) != len(want)+2 || !slices.Equal(words[:len(want)], want) || words[len(want)] != words[len(want)+1] {
+			t.Errorf("said %q", p.Said())
+		}
+	})
+}
+
+func TestHook(t *testing.T) {
+	socktest.Guard(t)
+	r := newRig(t)
+	p := r.start(Hook("echo hooked >&2; exit 3", nil))
+	await(t, "Gone", p.Gone())
+	if d := cmp.Diff(Exit{Known: true, Code: 3}, p.Exit(), ignoreAt); d != "" || p.Said() != "hooked\n" {
+		t.Errorf("said %q, -want +got\n%s", p.Said(), d)
+	}
+	if by, why := p.Contained(); by != Group || why == "" {
+		t.Errorf("contained by %s, because %q", by, why)
+	}
+}
+
+func TestAuto(t *testing.T) {
+	socktest.Guard(t)
+	r := newRig(t)
+	p := r.start(r.spec("", "exit7", ""))
+	await(t, "Gone", p.Gone())
+	_, refused := newSpaceEnded(t)
+	switch by, why := p.Contained(); {
+	case refused == nil && by != PIDNamespace, refused != nil && (by != Group || why != refused.Error()):
+		t.Errorf("contained by %s, because %q; a PID namespace is refused for %v", by, why, refused)
+	}
+}
+
+// newSpaceEnded tries a namespace.
+func newSpaceEnded(t *testing.T) (ok bool, refused error) {
+	t.Helper()
+	s, err := newSpace()
+	if err != nil {
+		return false, err
+	}
+	return true, s.leave()
 }

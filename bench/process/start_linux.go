@@ -180,10 +180,8 @@ func launch(spec Spec, path string, s *space) (_ *Process, err error) {
 	// The only other end is the reaper's: the channel ends with it.
 	_ = other.Close()
 
-	q := request{Path: path, Args: spec.Args, Env: spec.Env, Dir: spec.Dir}
-	if q.Env == nil {
-		q.Env = os.Environ()
-	}
+	env := (&exec.Cmd{Env: spec.Env, Dir: spec.Dir}).Environ()
+	q := request{Path: path, Args: spec.Args, Env: env, Dir: spec.Dir}
 	ch.patience(setupTimeout)
 	if err := ch.send(q); err != nil {
 		return fail("start its reaper", err)

@@ -20,6 +20,7 @@ import (
 	"lastack/bench/sandbox"
 	"lastack/server"
 	"lastack/sockstate/exchange"
+	"lastack/sockstate/sockio"
 )
 
 // A test starts this binary as a driver, which calls sandbox.Run, which starts it once more as the inside:
@@ -51,7 +52,11 @@ type reference struct {
 	Addr      string
 	Ledger    string
 	ReusePort bool
-	Engine    string
+	// Deaf has it accept nothing, Stubborn ignore SIGTERM, Brief end by itself after that time.
+	Deaf, Stubborn bool
+	Brief          time.Duration
+	// Fork has it put itself into the background.
+	Fork bool
 }
 
 // args is the command that starts it.
@@ -76,12 +81,39 @@ func serveReference(spec string) int {
 	if err := json.Unmarshal([]byte(spec), &r); err != nil {
 		return fail(err)
 	}
+	if r.Fork {
+		r.Fork = false
+		args := r.args()
+		c := exec.Command(args[0], args[1:]...)
+		c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := c.Start(); err != nil {
+			return fail(err)
+		}
+		return 0
+	}
 	how, err := server.ParseShutdown(r.Shutdown)
 	if err != nil {
 		return fail(err)
 	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM)
+	if r.Brief > 0 {
+		time.AfterFunc(r.Brief, func() {
+			fmt.Fprintln(os.Stderr, "enough is enough")
+			os.Exit(7)
+		})
+	}
+	if r.Deaf {
+		ln, err := sockio.Listen(netip.MustParseAddrPort(r.Addr), sockio.ListenConfig{Backlog: 4096, ReusePort: r.ReusePort})
+		if err != nil {
+			return fail(err)
+		}
+		<-signals
+		if err := ln.Close(); err != nil {
+			return fail(err)
+		}
+		return 0
+	}
 	s, err := server.Start(server.Config{
 		Addrs: []netip.AddrPort{netip.MustParseAddrPort(r.Addr)}, Shutdown: how, Exchange: r.Exchange, Delay: r.Delay,
 		Workers: 1, Slots: 20000, ReusePort: r.ReusePort,
@@ -89,7 +121,9 @@ func serveReference(spec string) int {
 	if err != nil {
 		return fail(err)
 	}
-	<-signals
+	for <-signals; r.Stubborn; <-signals {
+		continue
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	s.Shutdown(ctx)
@@ -167,7 +201,10 @@ func drive() int {
 	}
 	code, _, err := sandbox.Run(context.Background(), spec)
 	var se *sandbox.Error
+	var sysctl *sandbox.SysctlError
 	switch {
+	case errors.As(err, &sysctl) && os.Geteuid() != 0:
+		return fail(finding{Refused: err.Error()})
 	case errors.As(err, &se) && se.Cause != "" && (errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.ENOSPC)):
 		return fail(finding{Refused: err.Error()})
 	case err != nil:
@@ -191,6 +228,9 @@ func inside() int {
 		cfg := tr.config()
 		cfg.Sandbox, cfg.Status = sb, sb.Status
 		cfg.OnPhase = func(_ int, phase string) {
+			if os.Getenv("DRAIN_TEST_VERBOSE") != "" {
+				fmt.Fprintln(os.Stderr, time.Now().Format("05.000"), phase)
+			}
 			if phase == tr.CancelAt {
 				cancel()
 			}

@@ -40,13 +40,15 @@ type try struct {
 	captureErr error
 	before     sockstate.Counters
 
-	ev       evidence
-	rec      record.DrainTry
-	sending  time.Duration // of the signal
-	trace    *wire.Trace
-	result   *loadgen.Result
-	failed   error // of a try that went on
-	handover []process.Listener
+	ev      evidence
+	rec     record.DrainTry
+	sending time.Duration // of the signal
+	trace   *wire.Trace
+	result  *loadgen.Result
+	failed  error // of a try that went on
+	// restartAt is where the restart listens, if that is not the target.
+	restartAt string
+	handover  []process.Listener
 }
 
 // pollEvery is how often the watch looks.
@@ -165,7 +167,10 @@ func (t *try) hold(ctx context.Context) error {
 	open, err := tick(ctx, heldAtMost, func() (bool, error) {
 		s := t.load.Snapshot()
 		for i := range t.kinds {
-			if n := int64(t.kinds[i].asked); t.kinds[i].name != groupQueued && s.Groups[i].Established < n {
+			k, g := &t.kinds[i], &s.Groups[i]
+			n := int64(k.asked)
+			// Idle is who has had a reply.
+			if k.name != groupQueued && (g.Established < n || k.keep == loadgen.KeepIdle && g.Requests < n) {
 				return false, t.died()
 			}
 		}
@@ -281,6 +286,9 @@ func (t *try) conclude(ctx context.Context) error {
 	t.ev.concluded = sockio.Now()
 	if t.ev.signal != 0 {
 		t.owners()
+		if t.restart != nil && t.ev.restartReady == 0 {
+			t.restartAt = t.target.elsewhere(t.restart)
+		}
 	}
 	if ctx.Err() != nil {
 		t.load.Interrupt()

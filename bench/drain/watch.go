@@ -200,4 +200,6 @@ func (t *try) owners() {
 }
 
 // plainAddr is an address as the journal has it.
-func plainAddr(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
+func plainAddr(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}

@@ -1,0 +1,153 @@
+package drain
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"lastack/bench/record"
+)
+
+// small is a load for what is not about the load.
+func small() Load {
+	return Load{Idle: 3, InFlight: 2, Arrivals: 100, Reconnect: 20 * time.Millisecond}
+}
+
+// TestRestart has the server come back, and the clients with it.
+func TestRestart(t *testing.T) {
+	ref := reference{Shutdown: "graceful", Exchange: http, Addr: at}
+	tr := trial{
+		Load: small(), Repeat: 2,
+		Stop: Stop{Exec: ref.args(), Restart: ref.args(), After: 20 * time.Millisecond, Watch: 400 * time.Millisecond},
+	}
+	for n, r := range tr.drained(t).Drain.Tries {
+		l := &r.Listener
+		if l.FirstRefusalS == nil || l.AcceptsAgainS == nil || l.RefusedWindowS <= 0 {
+			t.Errorf("try %d: listener %+v, want a window of refusals, and its end", n, l)
+		}
+		if c := &r.Reconnect; c.Clients != 5 || c.Landed[string(ownerNew)] != 5 || c.Failed != 0 {
+			t.Errorf("try %d: reconnect %+v, want all 5 clients with the new server", n, c)
+		}
+		if r.Port.Reuse != record.DrainBound {
+			t.Errorf("try %d: port %+v, want it to be free with SO_REUSEADDR", n, r.Port)
+		}
+		if r.Leftover.TimeWait == 0 || r.Port.Plain == record.DrainBound {
+			t.Errorf("try %d: left %+v, port %+v: the server closed first, so TIME_WAIT holds the port", n, r.Leftover, r.Port)
+		}
+	}
+}
+
+// TestThen has a server that never stops: the second signal ends it.
+func TestThen(t *testing.T) {
+	ref := reference{Shutdown: "graceful", Exchange: http, Addr: at, Stubborn: true}
+	tr := trial{
+		Load: small(),
+		Stop: Stop{Exec: ref.args(), After: 20 * time.Millisecond, Grace: 100 * time.Millisecond, Then: syscall.SIGKILL, Watch: 20 * time.Millisecond},
+	}
+	s := tr.drained(t).Drain.Tries[0].Server
+	if !s.ThenSent || s.ExitSignal != "SIGKILL" || s.Stayed || s.ExitS == nil {
+		t.Errorf("server %+v, want it killed after the grace", s)
+	}
+
+	tr.Stop.Then = 0
+	r := tr.drained(t).Drain.Tries[0]
+	if s := r.Server; s.ThenSent || !s.Stayed || s.ExitS != nil {
+		t.Errorf("server %+v, want it to stay", s)
+	}
+	if r.Connections.Never == 0 || r.Unknown["leftover"] == "" {
+		t.Errorf("connections %+v, unknown %v: want some that never ended, and what is left unknown", r.Connections, r.Unknown)
+	}
+}
+
+// TestFork drains a server that has put itself into the background.
+func TestFork(t *testing.T) {
+	ref := reference{Shutdown: "graceful", Exchange: http, Addr: at, Fork: true}
+	tr := trial{Load: small(), Stop: Stop{Exec: ref.args(), After: 20 * time.Millisecond, Watch: 20 * time.Millisecond}}
+	r := tr.drained(t).Drain.Tries[0]
+	if r.Server.ExitS == nil || r.Server.Stayed || r.Requests.Sent == 0 {
+		t.Errorf("server %+v, requests %+v: want the process signalled that listens", r.Server, r.Requests)
+	}
+	if !strings.Contains(strings.Join(r.Warnings, "\n"), "background") {
+		t.Errorf("warnings %q do not say that the server forked", r.Warnings)
+	}
+}
+
+// TestStartErrors has servers that do not come up, or not for long.
+func TestStartErrors(t *testing.T) {
+	port := "127.0.0.1:8081"
+	for _, tt := range []struct {
+		name string
+		stop Stop
+		want []string
+	}{
+		{"no such program", Stop{Exec: []string{"/nonexistent/server"}}, []string{"cannot start", "no such file"}},
+		{"ends at once", Stop{Exec: []string{"/bin/sh", "-c", "echo out of luck >&2; exit 3"}}, []string{"exit code 3", "before it listened", "out of luck"}},
+		{
+			"dies before the signal", Stop{Exec: reference{Exchange: http, Shutdown: "graceful", Addr: at, Brief: 300 * time.Millisecond}.args(), After: 5 * time.Second},
+			[]string{"before the signal was sent", "exit code 7", "enough is enough"},
+		},
+		{
+			"the restart ends", Stop{
+				Exec: reference{Exchange: http, Shutdown: "graceful", Addr: at}.args(), Watch: 10 * time.Millisecond,
+				Restart: []string{"/bin/sh", "-c", "echo no more >&2; exit 4"},
+			},
+			[]string{"restart", "exit code 4", "no more"},
+		},
+		{
+			"the restart is elsewhere", Stop{
+				Exec: reference{Exchange: http, Shutdown: "graceful", Addr: at}.args(), Grace: 1500 * time.Millisecond, Watch: 10 * time.Millisecond,
+				Restart: reference{Exchange: http, Shutdown: "graceful", Addr: port}.args(),
+			},
+			[]string{"restart", "listens on " + port, "not on the target"},
+		},
+		{"no such process", Stop{PID: 1 << 22}, []string{"--pid", "there is no process"}},
+		{"nobody listens", Stop{PID: 1}, []string{"--pid 1", "nobody listens on " + at}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tr := trial{Load: small(), Stop: tt.stop}
+			f := tr.carryOut(t)
+			said := f.Err
+			if f.Run != nil {
+				for _, r := range f.Run.Drain.Tries {
+					said += strings.Join(r.Warnings, "\n")
+				}
+			}
+			for _, w := range tt.want {
+				if !strings.Contains(said, w) {
+					t.Errorf("it says %q, want %q in it", said, w)
+				}
+			}
+		})
+	}
+}
+
+// TestInterrupt ends a drain in each of its phases: what was measured is returned, and the server is gone.
+func TestInterrupt(t *testing.T) {
+	for _, phase := range []string{"starting", "connecting", "holding", "filling the accept queue", "stopping the server", "watching"} {
+		t.Run(phase, func(t *testing.T) {
+			t.Parallel()
+			// The mark finds the server's process, whatever became of it.
+			mark := fmt.Sprintf("/tmp/%s-%d", strings.ReplaceAll(phase, " ", "-"), os.Getpid())
+			ref := reference{Shutdown: "graceful", Exchange: http, Addr: at, Stubborn: true, Ledger: mark}
+			l := small()
+			l.Queued = 2
+			tr := trial{Load: l, CancelAt: phase, Stop: Stop{Exec: ref.args(), After: 20 * time.Millisecond, Watch: time.Second}}
+			f := tr.carryOut(t)
+			if phase == "watching" {
+				if f.Run == nil || !f.Run.Interrupted || f.Err != "" {
+					t.Errorf("run %+v, error %q: want an interrupted record", f.Run, f.Err)
+				}
+			} else if f.Run != nil && !f.Run.Interrupted {
+				t.Errorf("the record does not say that it was interrupted")
+			}
+			if out, err := exec.Command("pgrep", "-f", mark).Output(); err == nil {
+				t.Errorf("processes are left: %s", out)
+			}
+		})
+	}
+}

@@ -52,7 +52,7 @@ func Run(ctx context.Context, cfg Config) (*record.Run, error) {
 	if x.back != nil {
 		err = errors.Join(err, x.back.end())
 	}
-	if len(x.tries) == 0 {
+	if x.total == nil {
 		if err == nil {
 			err = context.Cause(ctx)
 		}
@@ -99,7 +99,9 @@ func (x *experiment) try(ctx context.Context, n int) error {
 		return err
 	}
 	x.stopped = x.stopped || ctx.Err() != nil
-	x.tries = append(x.tries, t.record())
+	if t.ev.signal != 0 {
+		x.tries = append(x.tries, t.record())
+	}
 	x.engine = t.result.Engine
 	x.loading += t.result.Measured()
 	if x.total == nil {

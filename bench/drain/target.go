@@ -55,13 +55,16 @@ func (e *StartError) Error() string {
 	return s + "; it said nothing"
 }
 
-// openTarget starts the server, or finds it, and makes sure that it is the one.
-func openTarget(ctx context.Context, c *Config, back *target) (*target, error) {
+// openTarget starts the server, or finds it, and makes sure that it is the one. clear makes the port free for it.
+func openTarget(ctx context.Context, c *Config, back *target, clear func(*sockdiag.Conn) error) (*target, error) {
 	diag, err := sockdiag.Open(nil)
 	if err != nil {
 		return nil, err
 	}
 	t := &target{addr: c.Target, diag: diag}
+	if err := clear(diag); err != nil {
+		return nil, errors.Join(err, t.end())
+	}
 	switch {
 	case back != nil:
 		t.proc, back.proc = back.proc, nil

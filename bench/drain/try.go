@@ -13,6 +13,7 @@ import (
 	"lastack/loadgen"
 	"lastack/sockstate"
 	"lastack/sockstate/observe"
+	"lastack/sockstate/sockdiag"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/wire"
 )
@@ -100,7 +101,7 @@ func (t *try) open(ctx context.Context) (err error) {
 	}
 	back := t.x.back
 	t.x.back = nil
-	if t.target, err = openTarget(ctx, c, back); err != nil {
+	if t.target, err = openTarget(ctx, c, back, t.clear); err != nil {
 		return err
 	}
 	if t.watch, err = observe.New(observe.Config{Filter: sockstate.Filter{Servers: []netip.AddrPort{c.Target}}}); err != nil {
@@ -111,6 +112,18 @@ func (t *try) open(ctx context.Context) (err error) {
 	}
 	t.capture, t.captureErr = wire.Open(wire.Config{Server: c.Target})
 	t.load, err = loadgen.New(loadgen.Config{Plan: plan, Backend: c.Backend, Slots: t.x.slots, Journal: true})
+	return err
+}
+
+// clear removes what earlier tries have left on the port, in a sandbox: a server that does not set SO_REUSEADDR could not
+// bind otherwise.
+func (t *try) clear(diag *sockdiag.Conn) error {
+	if t.cfg.Sandbox == nil || t.n == 0 {
+		return nil
+	}
+	_, err := diag.DestroyAll(&sockstate.Filter{Servers: []netip.AddrPort{t.cfg.Target}}, func(s *sockdiag.Socket) bool {
+		return s.State != sockstate.Listen && s.Inode == 0
+	})
 	return err
 }
 
@@ -303,10 +316,10 @@ func (t *try) conclude(ctx context.Context) error {
 	}
 	result, err := t.load.Wait()
 	t.ev.ended = sockio.Now()
-	if t.ev.signal == 0 {
-		return err // nothing to report: the server was never stopped
-	}
 	t.result = result
+	if t.ev.signal == 0 {
+		return err // the server was never stopped
+	}
 	t.ev.atEnd = t.load.Snapshot()
 	t.settle(ctx)
 	after, cerr := t.counters()

@@ -27,6 +27,10 @@ func verdict(r *record.Run) record.Verdict {
 			refuse(n, "no connection was open at the signal, and none came after it")
 		}
 	}
+	if len(r.Drain.Tries) == 0 {
+		v.Valid = false
+		v.Reasons = append(v.Reasons, "the server was never stopped")
+	}
 	if v.Valid {
 		v.Reasons = append(v.Reasons, "every connection and every request has one fate, and the accounts agree")
 	}

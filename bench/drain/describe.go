@@ -37,9 +37,11 @@ func (t *try) describe() {
 		const elsewhere = "the server's sockets are not of this host"
 		unknown(r, "leftover", elsewhere)
 		unknown(r, "port", elsewhere)
-	case t.ev.exited == 0 && t.target.proc == nil:
-		unknown(r, "leftover", hook)
-		unknown(r, "port", hook)
+	case t.looked && !c.Stop.Handover:
+	case t.target.proc == nil:
+		const taken = "somebody listened on the port all the time"
+		unknown(r, "leftover", taken)
+		unknown(r, "port", taken)
 	case t.ev.exited == 0:
 		const stayed = "the server did not end"
 		unknown(r, "leftover", stayed)

@@ -151,3 +151,50 @@ func TestInterrupt(t *testing.T) {
 		})
 	}
 }
+
+// TestHook stops a server by a command, of which only the listener's end and the clients tell.
+func TestHook(t *testing.T) {
+	tr := trial{
+		Load: small(), Outside: &reference{Shutdown: "graceful", Exchange: http, Addr: at},
+		Stop: Stop{Hook: "echo stopping; kill -TERM $SERVER", After: 20 * time.Millisecond, Watch: 20 * time.Millisecond},
+	}
+	r := tr.drained(t).Drain.Tries[0]
+	s := &r.Server
+	if s.HookCode == nil || *s.HookCode != 0 || s.HookS == nil || !strings.Contains(s.Said, "stopping") {
+		t.Errorf("server %+v, want a stop command that succeeded", s)
+	}
+	if s.ExitS != nil || r.Unknown["server.exit_s"] == "" {
+		t.Errorf("exit %v, unknown %v: want the exit to be unknown", s.ExitS, r.Unknown)
+	}
+	if r.Port.Reuse != record.DrainBound || !r.Leftover.Known {
+		t.Errorf("port %+v, left %+v: want both, as the listener was here", r.Port, r.Leftover)
+	}
+	nothingLost(t, &r)
+
+	tr.Stop.Hook = "echo nothing to stop >&2; exit 5"
+	tr.Stop.Grace = 200 * time.Millisecond
+	r = tr.drained(t).Drain.Tries[0]
+	if s := &r.Server; s.HookCode == nil || *s.HookCode != 5 || r.Unknown["port"] == "" {
+		t.Errorf("server %+v, unknown %v: want the hook's failure, and the port unknown", s, r.Unknown)
+	}
+}
+
+// TestPID drains a server that the run did not start, and leaves alone what it was not told to end.
+func TestPID(t *testing.T) {
+	tr := trial{
+		Load: small(), Outside: &reference{Shutdown: "graceful", Exchange: http, Addr: at},
+		Stop: Stop{After: 20 * time.Millisecond, Watch: 20 * time.Millisecond},
+	}
+	r := tr.drained(t).Drain.Tries[0]
+	if s := &r.Server; s.ExitS == nil || s.Contained != "" || s.Said != "" {
+		t.Errorf("server %+v, want one that ended and was not contained", s)
+	}
+	nothingLost(t, &r)
+
+	tr.Outside.Stubborn = true
+	tr.Stop.Grace = 100 * time.Millisecond
+	f := tr.carryOut(t)
+	if f.Err != "" || !f.OutsideLives {
+		t.Errorf("error %q, the server lives: %v; want it to live", f.Err, f.OutsideLives)
+	}
+}

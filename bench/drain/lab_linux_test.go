@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -152,6 +153,8 @@ type trial struct {
 	Sysctls  []string
 	Nofile   uint64
 	CancelAt string // the phase in which the run is interrupted
+	// Outside is a server that is started before, and drained by its number, which a hook finds in $SERVER.
+	Outside *reference
 }
 
 // finding is what came of it.
@@ -160,6 +163,8 @@ type finding struct {
 	Err string
 	// Refused says why this host allows no sandbox.
 	Refused string
+	// OutsideLives is set where the server that was started before has not ended.
+	OutsideLives bool
 }
 
 // at is where all servers of these tests listen: each is alone in its sandbox.
@@ -235,7 +240,11 @@ func inside() int {
 				cancel()
 			}
 		}
-		f.Run, err = Run(ctx, cfg)
+		var end func() bool
+		if end, err = tr.startOutside(&cfg); err == nil {
+			f.Run, err = Run(ctx, cfg)
+			f.OutsideLives = end()
+		}
 	}
 	if err != nil {
 		f.Err = err.Error()
@@ -244,6 +253,50 @@ func inside() int {
 		return 1
 	}
 	return 0
+}
+
+// startOutside starts a server that the drain knows by its number only. end kills it, and tells whether it lived.
+func (tr *trial) startOutside(cfg *Config) (end func() (lived bool), err error) {
+	if tr.Outside == nil {
+		return func() bool { return false }, nil
+	}
+	runtime.LockOSThread() // for life: PDEATHSIG follows the thread
+	args := tr.Outside.args()
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	if cfg.Stop.Hook == "" {
+		cfg.Stop.PID = cmd.Process.Pid
+	}
+	if err := os.Setenv("SERVER", fmt.Sprint(cmd.Process.Pid)); err != nil {
+		return nil, err
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // how it ended does not matter
+		close(ended)
+	}()
+	for range 1000 {
+		c, err := net.Dial("tcp", tr.Outside.Addr)
+		if err == nil {
+			_ = c.Close()
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return func() bool {
+		select {
+		case <-ended:
+			return false
+		default:
+		}
+		_ = cmd.Process.Kill()
+		<-ended
+		return true
+	}, nil
 }
 
 // carryOut makes the drain in a process and a sandbox of its own.

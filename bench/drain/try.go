@@ -47,6 +47,8 @@ type try struct {
 	trace   *wire.Trace
 	result  *loadgen.Result
 	failed  error // of a try that went on
+	// looked is set when what the server has left was looked at.
+	looked bool
 	// restartAt is where the restart listens, if that is not the target.
 	restartAt string
 	handover  []process.Listener

@@ -71,6 +71,16 @@ func (t *try) seeServer(now int64) error {
 		default:
 		}
 	}
+	if t.hook != nil && t.target.local() && !t.looked {
+		// The listener's end is what can be seen of the server's.
+		there, err := process.Listening(t.target.diag, t.cfg.Target)
+		if err != nil {
+			return err
+		}
+		if len(there) == 0 && t.ev.hookEnded != 0 {
+			return t.gone()
+		}
+	}
 	if p := t.target.proc; p != nil && t.ev.exited == 0 {
 		select {
 		case <-p.Exited():
@@ -105,7 +115,8 @@ func (t *try) seeServer(now int64) error {
 
 // gone looks at what the server has left on its port, and brings it back.
 func (t *try) gone() error {
-	restart := len(t.cfg.Stop.Restart) > 0 && !t.cfg.Stop.Handover
+	t.looked = true
+	restart := len(t.cfg.Stop.Restart) > 0 && !t.cfg.Stop.Handover && t.restart == nil
 	if t.target.local() && !t.cfg.Stop.Handover {
 		// Nobody has taken the port yet.
 		t.rec.Port = t.target.bindable()

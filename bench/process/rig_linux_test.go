@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,6 +48,8 @@ var programs = map[string]func(arg string) int{
 	"exit7": func(string) int { return 7 },
 	"abort": func(string) int { _ = unix.Kill(os.Getpid(), unix.SIGHUP); select {} },
 	"wait":  func(string) int { tell("ready"); select {} },
+	// number is what its PID file would have.
+	"number": func(string) int { tell(strconv.Itoa(os.Getpid())); select {} },
 	// deaf ignores what ends others, and so do its children.
 	"deaf": func(string) int {
 		signal.Ignore(unix.SIGTERM, unix.SIGINT, unix.SIGHUP)

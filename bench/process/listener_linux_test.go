@@ -1,0 +1,218 @@
+package process
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate"
+	"lastack/sockstate/sockdiag"
+	"lastack/sockstate/socktest"
+)
+
+func openDiag(t *testing.T) *sockdiag.Conn {
+	t.Helper()
+	c, err := sockdiag.Open(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func listeners(t *testing.T, diag *sockdiag.Conn, addr string) []Listener {
+	t.Helper()
+	ls, err := Listeners(diag, netip.MustParseAddrPort(addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ls
+}
+
+func owns(t *testing.T, p *Process, ls []Listener) Ownership {
+	t.Helper()
+	o, err := p.Owns(ls)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// ignoreUnreadable leaves out what depends on who runs the test.
+var ignoreUnreadable = cmpopts.IgnoreFields(Ownership{}, "Unreadable")
+
+func TestOwns(t *testing.T) {
+	each(t, func(t *testing.T, r *rig, contain Contain) {
+		diag := openDiag(t)
+		p := r.start(r.spec(contain, "listen", "127.0.0.1:0"))
+		addr := r.line()
+		other := r.start(r.spec(contain, "wait", ""))
+		r.lines("ready")
+
+		ls := listeners(t, diag, addr)
+		if len(ls) != 1 || ls[0].Addr.String() != addr || ls[0].Backlog == 0 || !slices.Equal(ls[0].Holders, []int{p.PID()}) {
+			t.Fatalf("listeners %+v, of process %d", ls, p.PID())
+		}
+		if d := cmp.Diff(Ownership{Owner: Owner, Holders: []int{p.PID()}}, owns(t, p, ls), ignoreUnreadable); d != "" {
+			t.Errorf("the owner: -want +got\n%s", d)
+		}
+		if d := cmp.Diff(Ownership{Owner: NotOwner, By: []int{p.PID()}}, owns(t, other, ls), ignoreUnreadable); d != "" {
+			t.Errorf("another: -want +got\n%s", d)
+		}
+		ports, err := Ports(diag, tree(t, p))
+		if err != nil || len(ports) != 1 || ports[0].String() != addr {
+			t.Errorf("ports %v, error %v", ports, err)
+		}
+		if ports, err := Ports(diag, tree(t, other)); err != nil || len(ports) > 0 {
+			t.Errorf("another's ports %v, error %v", ports, err)
+		}
+
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		r.lines("accepted 1")
+		filter := sockstate.Filter{Servers: []netip.AddrPort{netip.MustParseAddrPort(addr)}}
+		var inodes []uint64
+		err = diag.Each(&filter, func(s *sockdiag.Socket) {
+			if s.State == sockstate.Established {
+				inodes = append(inodes, s.Inode)
+			}
+		})
+		if err != nil || len(inodes) != 2 {
+			t.Fatalf("inodes %v, error %v", inodes, err)
+		}
+		var pids []int
+		for _, pid := range Owners([]int{p.PID(), other.PID(), os.Getpid()}, inodes) {
+			pids = append(pids, pid)
+		}
+		slices.Sort(pids)
+		if want := []int{os.Getpid(), p.PID()}; !slices.Equal(pids, want) {
+			t.Errorf("ends owned by %v, want %v", pids, want)
+		}
+
+		if err := p.End(); err != nil {
+			t.Fatal(err)
+		}
+		if ls := listeners(t, diag, addr); len(ls) > 0 {
+			t.Errorf("listeners after the end: %+v", ls)
+		}
+	})
+}
+
+// TestShared passes a listener on, as systemd does.
+func TestShared(t *testing.T) {
+	socktest.Guard(t)
+	diag := openDiag(t)
+	r := newRig(t)
+	l := socktest.Listen(t, nil, "127.0.0.1:0", false)
+	f, err := l.Listener.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, activated := range []bool{false, true} {
+		cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
+		cmd.Env = r.env("hold", "")
+		if activated {
+			cmd = exec.CommandContext(t.Context(), "/bin/sh", "-c", "LISTEN_FDS=1 LISTEN_PID=$$ exec cat")
+			cmd.Env = r.env("hold", "")
+			in, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer in.Close()
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer out.Close()
+			cmd.ExtraFiles = []*os.File{f}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			// What it echoes, it has been executed for.
+			if _, err := in.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := out.Read(make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			cmd.ExtraFiles = []*os.File{f}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			r.lines("ready")
+		}
+		p := watch(t, []int{cmd.Process.Pid})[0]
+		want := Ownership{Owner: Shared, Holders: []int{p.PID()}, By: []int{os.Getpid()}, Activated: activated}
+		if d := cmp.Diff(want, owns(t, p, listeners(t, diag, l.Addr.String())), ignoreUnreadable); d != "" {
+			t.Errorf("activated %v: -want +got\n%s", activated, d)
+		}
+		if err := p.Signal(9); err != nil {
+			t.Error(err)
+		}
+		_ = cmd.Wait() // it was killed
+	}
+}
+
+// TestTaken is the kernel's choice among listeners that share a port.
+func TestTaken(t *testing.T) {
+	socktest.Guard(t)
+	diag := openDiag(t)
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		_ = c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+		return err
+	}}
+	listen := func(addr string) net.Listener {
+		l, err := lc.Listen(t.Context(), "tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		return l
+	}
+	_, port, _ := strings.Cut(listen("[::]:0").Addr().String(), "]:")
+	own := listen("127.0.0.2:" + port).Addr().String()
+	for _, tt := range []struct {
+		addr string
+		want []string // the shadowed last
+	}{
+		{"127.0.0.1:" + port, []string{"[::]:" + port}},
+		{"127.0.0.2:" + port, []string{"127.0.0.2:" + port, "[::]:" + port}},
+		{"[::1]:" + port, []string{"[::]:" + port}},
+	} {
+		var got []string
+		for i, l := range listeners(t, diag, tt.addr) {
+			if l.Shadowed != (i > 0) {
+				t.Errorf("%s: %+v", tt.addr, l)
+			}
+			got = append(got, l.Addr.String())
+		}
+		if d := cmp.Diff(tt.want, got); d != "" {
+			t.Errorf("%s: -want +got\n%s", tt.addr, d)
+		}
+	}
+	// It is the one that answers.
+	conn, err := net.Dial("tcp", own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, l := range listeners(t, diag, own) {
+		if got, want := l.AcceptQueue, map[bool]int{false: 1}[l.Shadowed]; got != want {
+			t.Errorf("%v: %d in its queue, want %d", l.Addr, got, want)
+		}
+	}
+}

@@ -245,7 +245,7 @@ func TestDenied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.End()
+	defer func() { _ = p.End() }()
 	var e *SignalError
 	if err := p.Signal(0); !errors.As(err, &e) || !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), "no permission") {
 		t.Errorf("signal: %v", err)

@@ -56,7 +56,7 @@ func (p *Process) Contained() (by Contain, reason string) {
 	return Group, p.reason
 }
 
-// Started is when the program was executed, on the clock of sockio.Now; 0 for one that is not one's own.
+// Started is when the program was seen to be executed, on the clock of sockio.Now; 0 for one that is not one's own.
 func (p *Process) Started() int64 { return p.started }
 
 // Signal sends a signal to the process alone; 0 asks only whether that would be allowed. The error is a
@@ -193,8 +193,10 @@ func (p *Process) listen() {
 			close(p.gone)
 			return
 		}
-		// Somebody has killed the reaper. The server dies with it, what forked away may not.
+		// Somebody has killed the reaper. The server dies with it (PDEATHSIG, which a set-user-ID program is without),
+		// what forked away may not.
 		if !exited {
+			_ = p.handle.signal(unix.SIGKILL) // it may have died already
 			finish(p.handle.exit())
 		}
 		return
@@ -224,7 +226,11 @@ func (p *Process) end() error {
 	_ = p.ch.conn.CloseWrite() // it may be gone
 	err := within(endTimeout, p.told)
 	var left []int
-	if err != nil {
+	if err != nil { // the reaper is stopped, or something cannot die
+		_ = p.SignalAll(unix.SIGKILL) // what is left is told below
+		if p.child != nil {
+			_ = p.child.cmd.Process.Kill() // likewise
+		}
 		left, _ = p.Tree()
 	}
 	if p.child != nil && err == nil {

@@ -15,12 +15,17 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 
 	"lastack/bench/host"
+	"lastack/bench/process"
 )
 
 func TestMain(m *testing.M) {
 	// Under the race detector a program would wait a second before each exit.
 	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil {
 		panic(err)
+	}
+	// What drain starts its servers below is /proc/self/exe too, under names of package process's own.
+	if process.IsInit() {
+		os.Exit(process.RunInit())
 	}
 	testscript.Main(m, map[string]func(){
 		"lastack": main,

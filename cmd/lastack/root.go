@@ -120,6 +120,7 @@ func newHelp() *cobra.Command {
 func commands() []*cobra.Command {
 	return []*cobra.Command{
 		newRun(),
+		newDrain(),
 		newServe(),
 		newReport(),
 		newDoctor(),

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lastack/bench"
+	"lastack/bench/drain"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
 	"lastack/loadgen"
@@ -107,7 +108,8 @@ func asUsage(err error) error {
 	_, refused := errors.AsType[*bench.RefusedError](err)
 	_, plan := errors.AsType[*loadgen.PlanError](err)
 	_, config := errors.AsType[*server.ConfigError](err)
-	if refused || plan || config {
+	_, drained := errors.AsType[*drain.RefusedError](err)
+	if refused || plan || config || drained {
 		return usagef("%w", err)
 	}
 	return err

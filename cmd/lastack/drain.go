@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lastack/bench/drain"
+	"lastack/bench/process"
+	"lastack/bench/record"
+	"lastack/bench/sandbox"
+	"lastack/report"
+)
+
+func newDrain() *cobra.Command {
+	o := newDrainOptions()
+	cmd := &cobra.Command{
+		Use:   "drain TARGET",
+		Short: "Hold load, stop the server, say what clients saw",
+		Long: `drain holds connections of several kinds at TARGET (HOST:PORT), stops the server, and says
+what became of each connection and each request: which were cut, which were reset, how long
+new ones were refused, and which of the lost requests may be sent again.
+
+Who is stopped: --pid, a process of this host that owns the listening socket; --exec, a
+command that lastack starts, waits for and ends; or --stop, a command that stops the server
+from outside (systemctl, kubectl, ssh), of which only clients' ends are then known.
+A second --exec, or --restart, brings the server back: a rolling restart, or with
+--handover one that shares the port with the old server for a while.
+
+What clients do: --idle keep a connection, --in-flight have a request under way, --partial
+have sent half of one, --arrivals connect anew, --queued wait in the accept queue.
+
+The commands of --exec and --restart are split into words as a shell does (quotes,
+backslashes, $VARIABLES), but no shell runs them. What lastack started is gone when it
+ends, however it ends, in a PID namespace where this host allows one; a server that it did
+not start gets --signal and, only if asked, --then.`,
+		Example: `  lastack drain 127.0.0.1:8080 --exec 'lastack serve --listen 127.0.0.1:8080 --exchange http:/'
+  lastack drain 127.0.0.1:80 --pid $(pidof -s nginx) --signal QUIT
+  lastack drain 10.0.0.5:80 --stop 'ssh web1 systemctl stop app' --threshold 'lost==0'
+
+  # A rolling restart, five times, as a gate of CI.
+  lastack drain 127.0.0.1:8080 --repeat 5 --threshold 'lost==0' --threshold 'refused_window<100ms' \
+    --exec 'lastack serve --listen 127.0.0.1:8080 --exchange http:/' \
+    --restart 'lastack serve --listen 127.0.0.1:8080 --exchange http:/'
+
+  # A crash with another server on the port: with tcp_migrate_req=1 the queued connections go to that one.
+  lastack drain 127.0.0.1:8080 --sysctl net.ipv4.tcp_migrate_req=1 --queued 20 --handover --signal KILL \
+    --exec 'lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port --engine epoll' \
+    --restart 'lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port'`,
+		Args: oneTarget,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.complete(cmd, args); err != nil {
+				return err
+			}
+			if o.needsSandbox != "" {
+				return inSandbox(cmd, o.spec, o.needsSandbox, o.measure)
+			}
+			return o.measure(cmd, nil, o.cfg.Status)
+		},
+	}
+	o.register(cmd.Flags())
+	return cmd
+}
+
+// cleanupLimit bounds how long whoever asks twice waits for the servers to be ended.
+const cleanupLimit = 10 * time.Second
+
+// measure carries out the drain in this process and shows the result.
+func (o *drainOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status record.Sandbox) error {
+	out, err := openOutput(o.output)
+	if err != nil {
+		return err
+	}
+	defer out.discard()
+
+	// Whoever asks twice does not want to wait for the result, but what was started must not stay.
+	var hurried atomic.Bool
+	ended := make(chan struct{})
+	ctx, stop := interruptible(cmd.Context(), func() {
+		hurried.Store(true)
+		select {
+		case <-ended:
+		case <-time.After(cleanupLimit):
+		}
+		out.discard()
+		os.Exit(exitInterrupted)
+	}, hangUp()...)
+	defer stop()
+
+	o.cfg.Sandbox, o.cfg.Status = sb, status
+	if !o.quiet {
+		progress := report.NewDrainProgress(cmd.ErrOrStderr())
+		o.cfg.OnPhase = func(try int, phase string) { progress.Phase(try+1, int(o.repeat), phase) }
+	}
+	run, err := o.run(ctx)
+	close(ended)
+	switch {
+	case hurried.Load():
+		return exitWith(exitInterrupted, nil)
+	case run == nil && ctx.Err() != nil:
+		return interruptedEarly(err)
+	case run == nil:
+		return notStarted(cmd.ErrOrStderr(), asUsage(err))
+	}
+	return o.finish(cmd.OutOrStdout(), out, run, err)
+}
+
+// interruptedEarly is a drain that was interrupted before there was anything to record.
+func interruptedEarly(err error) error {
+	if left, ok := errors.AsType[*process.EndError](err); ok {
+		return exitWith(exitInterrupted, left)
+	}
+	return exitWith(exitInterrupted, errors.New("interrupted before the server was stopped, so that there is no result; what was started has been ended"))
+}
+
+// notStarted shows what a server said that did not come up, on lines of its own.
+func notStarted(stderr io.Writer, err error) error {
+	e, ok := errors.AsType[*drain.StartError](err)
+	if !ok {
+		return err
+	}
+	command := strconv.Quote(strings.Join(e.Command, " "))
+	if said := strings.TrimSpace(e.Said); said != "" {
+		fmt.Fprintf(stderr, "lastack: what %s said:\n  %s\n", command, strings.ReplaceAll(said, "\n", "\n  "))
+	}
+	return fmt.Errorf("%s did not come up: %s", command, e.Why)
+}
+
+// run has the drain outlive whoever reads its progress: a broken pipe would end this process,
+// and leave its servers.
+func (o *drainOptions) run(ctx context.Context) (*record.Run, error) {
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE)
+	defer signal.Stop(pipe)
+	return drain.Run(ctx, o.cfg)
+}
+
+// hangUp are the signals beside the usual that would end this process, and leave its servers. One
+// that whoever started it wants ignored (nohup) stays so.
+func hangUp() []os.Signal {
+	list := []os.Signal{syscall.SIGQUIT}
+	if !signal.Ignored(syscall.SIGHUP) {
+		list = append(list, syscall.SIGHUP)
+	}
+	return list
+}

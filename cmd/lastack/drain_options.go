@@ -1,0 +1,290 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"lastack/bench/drain"
+	"lastack/bench/host"
+	"lastack/bench/process"
+	"lastack/bench/record"
+	"lastack/bench/sandbox"
+	"lastack/loadgen"
+	"lastack/sockstate/exchange"
+	"lastack/sockstate/sockio"
+)
+
+// drainOptions is drain's command line.
+type drainOptions struct {
+	pid     int
+	exec    []string
+	stop    string
+	restart string
+
+	signal              signalFlag
+	then                thenFlag
+	after, grace, watch time.Duration
+	handover            bool
+	repeat              countFlag
+	contain             *choice
+	ledger              string
+
+	idle, inFlight, partial, queued countFlag
+	arrivals                        rateFlag
+	exchange, inFlightExchange      exchangeFlag
+	think                           time.Duration
+	headers                         []string
+	reconnect                       reconnectFlag
+
+	connectTimeout, requestTimeout time.Duration
+
+	workers     int
+	engine      *choice
+	sandbox     bool
+	sysctls     []string
+	allowPublic bool
+	resultFlags
+
+	// What complete makes of it.
+	target target
+	cfg    drain.Config
+	spec   sandbox.Spec
+	// needsSandbox is the flag that asked for the sandbox, empty if none did.
+	needsSandbox string
+}
+
+// defaultReconnect is how long a client waits that has lost its connection.
+const defaultReconnect = 200 * time.Millisecond
+
+func newDrainOptions() *drainOptions {
+	o := &drainOptions{
+		after: 5 * time.Second, grace: 30 * time.Second, watch: 2 * time.Second, repeat: 1,
+		idle: 100, inFlight: 20, arrivals: rateFlag{200, 200},
+		exchange:       exchangeFlag{exchange.Spec{Kind: exchange.HTTP, Path: "/"}},
+		reconnect:      reconnectFlag{d: defaultReconnect},
+		connectTimeout: 5 * time.Second, requestTimeout: 10 * time.Second,
+		contain: newChoice(string(process.Auto), string(process.PIDNamespace), string(process.Group)),
+		engine:  newChoice(sockio.BackendNames()...), resultFlags: newResultFlags(),
+	}
+	o.signal.Signal = signalNames()["TERM"]
+	return o
+}
+
+func (o *drainOptions) register(f *pflag.FlagSet) {
+	f.SortFlags = false
+	f.IntVar(&o.pid, "pid", 0, "the server: a process of this host that runs already")
+	f.StringArrayVar(&o.exec, "exec", nil, "the server: a command to start, own and end, split into words as a shell would; a second one is --restart")
+	f.StringVar(&o.stop, "stop", "", "what stops the server: a command for /bin/sh -c, like 'ssh web1 systemctl stop app'")
+	f.Var(&o.signal, "signal", "what --pid or --exec is sent: a name or a number")
+	f.DurationVar(&o.after, "after", o.after, "how long the load is held before")
+	f.DurationVar(&o.grace, "grace", o.grace, "how long the server may take to end")
+	f.Var(&o.then, "then", "what it is sent after the grace (KILL with --exec, none with --pid)")
+	f.DurationVar(&o.watch, "watch", o.watch, "how long clients are watched once the server is gone, or back")
+	f.StringVar(&o.restart, "restart", "", "a command that brings the server back, started when the old one is gone; it ends with the run")
+	f.BoolVar(&o.handover, "handover", false, "start the restart before the signal, so that both share the port (SO_REUSEPORT)")
+	f.Var(&o.repeat, "repeat", "stop so often, and show the spread")
+	f.Var(o.contain, "contain", "what keeps the server's children from outliving the run: a PID namespace or a process group")
+	f.StringVar(&o.ledger, "ledger", "", "file where the server writes its own counts at its end (lastack serve --ledger)")
+	f.Var(&o.idle, "idle", "connections that are kept open, after a request on each")
+	f.Var(&o.inFlight, "in-flight", "clients with a request under way all the time")
+	f.Var(&o.partial, "partial", "clients that have sent half a request")
+	f.Var(&o.queued, "queued", "connections that stand in the accept queue at the signal (the server is stopped meanwhile, SIGSTOP)")
+	f.VarP(&o.arrivals, "arrivals", "R", "new connections/s, with a request on each")
+	f.Var(&o.exchange, "exchange", "what a request is: echo:REQ,RESP (bytes) or http:/path")
+	f.Var(&o.inFlightExchange, "in-flight-exchange", "what the clients of --in-flight ask for instead, like a path that takes its time")
+	f.DurationVar(&o.think, "think", 0, "time between two requests of a client of --in-flight")
+	f.StringArrayVarP(&o.headers, "header", "H", nil, "HTTP header, 'Name: value' (repeatable)")
+	f.Var(&o.reconnect, "reconnect", "how long a client that lost its connection waits before it connects again, doubled while refused")
+	f.DurationVar(&o.connectTimeout, "connect-timeout", o.connectTimeout, "from connect() to established")
+	f.DurationVar(&o.requestTimeout, "request-timeout", o.requestTimeout, "from a request to its whole reply")
+	f.BoolVar(&o.sandbox, "sandbox", false, "in a network namespace of the drain's own: TARGET is a loopback address there, the server is --exec")
+	f.StringArrayVar(&o.sysctls, "sysctl", nil, "in a sandbox: net.ipv4.KEY=VALUE (repeatable)")
+	f.IntVarP(&o.workers, "workers", "w", 0, "load worker threads (0 = automatic)")
+	f.Var(o.engine, "engine", "how sockets are driven")
+	o.resultFlags.register(f, "lost==0")
+	f.BoolVar(&o.allowPublic, "allow-public", false, "allow a target outside private and loopback ranges")
+}
+
+// oneTarget wants the one argument of drain.
+func oneTarget(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usagef("drain takes one TARGET (HOST:PORT), but was given %d arguments", len(args))
+	}
+	return nil
+}
+
+// complete checks the whole command line, before a socket opens.
+func (o *drainOptions) complete(cmd *cobra.Command, args []string) error {
+	given := func(name string) bool { return cmd.Flags().Changed(name) }
+	var err error
+	if o.target, err = parseTarget(cmd.Context(), args[0]); err != nil {
+		return err
+	}
+	if !o.allowPublic {
+		if err := refusePublic([]target{o.target}); err != nil {
+			return err
+		}
+	}
+	if o.cfg.Stop, err = o.stopConfig(given); err != nil {
+		return err
+	}
+	if o.cfg.Load, err = o.load(given); err != nil {
+		return err
+	}
+	if err := o.completeSandbox(); err != nil {
+		return err
+	}
+	if o.workers < 0 || o.workers > loadgen.MaxWorkers {
+		return usagef("--workers %d: want 0 (automatic) to %d", o.workers, loadgen.MaxWorkers)
+	}
+	if err := o.parseThresholds(record.ParseDrainThreshold); err != nil {
+		return err
+	}
+	if err := o.checkOutput(given); err != nil {
+		return err
+	}
+	facts, err := hostFacts()
+	if err != nil {
+		return err
+	}
+	return o.completeConfig(facts)
+}
+
+// completeConfig makes the experiment of what has been checked.
+func (o *drainOptions) completeConfig(facts *host.Facts) error {
+	backend, reason, err := sockio.Choose(o.engine.value)
+	if err != nil {
+		return usagef("--engine %s: %w", o.engine.value, err)
+	}
+	c := &o.cfg
+	c.Target, c.Repeat, c.Workers = o.target.addr, int(o.repeat), o.workers
+	c.Backend, c.BackendReason, c.Host = backend, reason, facts
+	c.Thresholds = o.bounds
+	c.Version, c.Command = versionString(), commandLine()
+	if o.needsSandbox != "" {
+		return nil // what is free, and whose, is known inside
+	}
+	c.Status = record.Sandbox{Mode: "off", Reason: "not asked for"}
+	return asUsage(drain.Check(*c))
+}
+
+func (o *drainOptions) completeSandbox() error {
+	switch {
+	case len(o.sysctls) > 0:
+		o.needsSandbox = "--sysctl"
+	case o.sandbox:
+		o.needsSandbox = "--sandbox"
+	default:
+		return nil
+	}
+	switch {
+	case len(o.exec) == 0:
+		return usagef("%s: a sandbox is a network namespace of its own, which only a server that lastack starts is in: want --exec", o.needsSandbox)
+	case !o.target.addr.Addr().IsLoopback():
+		return usagef("%s: a sandbox has loopback addresses only, and the target %q is none: want one like 127.0.0.1:8080", o.needsSandbox, o.target.name)
+	}
+	o.spec.Topology = sandbox.Lo
+	var err error
+	o.spec.Sysctls, err = parseSysctls(o.sysctls)
+	return err
+}
+
+// minRate is the slowest that arrivals may be, in connections/s.
+const minRate = 1e-3
+
+// load checks the groups.
+func (o *drainOptions) load(given func(string) bool) (drain.Load, error) {
+	l := drain.Load{
+		Idle: int(o.idle), InFlight: int(o.inFlight), Partial: int(o.partial), Queued: int(o.queued), Arrivals: o.arrivals.from,
+		Exchange: o.exchange.Spec, InFlightExchange: o.inFlightExchange.Spec,
+		Host: o.target.name, Headers: o.headers, Think: o.think, Reconnect: o.reconnect.d,
+		ConnectTimeout: o.connectTimeout, RequestTimeout: o.requestTimeout,
+	}
+	groups := []struct {
+		flag string
+		n    *countFlag
+	}{{"idle", &o.idle}, {"in-flight", &o.inFlight}, {"partial", &o.partial}, {"queued", &o.queued}}
+	for _, g := range groups {
+		if *g.n > loadgen.MaxConnections {
+			return l, usagef("--%s %v: want 0 (none) to %d", g.flag, g.n, loadgen.MaxConnections)
+		}
+	}
+	switch r := o.arrivals; {
+	case r.from != r.to:
+		return l, usagef("--arrivals %v: want one rate", &r)
+	case r.from > 0 && r.from < minRate:
+		return l, usagef("--arrivals %v: want 0 (none), or at least %v connections/s", &r, minRate)
+	case l.Idle+l.InFlight+l.Partial+l.Queued == 0 && r.from == 0:
+		return l, usagef("--idle 0 --in-flight 0 --partial 0 --queued 0 --arrivals 0: there is no client left to ask: want one of them above 0")
+	case l.Exchange.Kind == exchange.None:
+		return l, usagef("--exchange none: without a request none can be lost: want echo:REQ,RESP or http:/path")
+	case given("in-flight-exchange") && l.InFlightExchange.Kind != l.Exchange.Kind:
+		return l, usagef("--in-flight-exchange %v: the server speaks one protocol: want one of the kind of --exchange %v", l.InFlightExchange, l.Exchange)
+	case given("in-flight-exchange") && l.InFlight == 0:
+		return l, usagef("--in-flight-exchange %v: needs --in-flight above 0, whose it is", l.InFlightExchange)
+	case given("think") && l.InFlight == 0:
+		return l, usagef("--think %v: needs --in-flight above 0, between whose requests it is", o.think)
+	case len(o.headers) > 0 && l.Exchange.Kind != exchange.HTTP:
+		return l, usagef("--header %s: needs an --exchange of http", o.headers[0])
+	}
+	for _, h := range o.headers {
+		if err := exchange.ParseHeader(h); err != nil {
+			return l, usagef("--%w", err)
+		}
+	}
+	return l, checkDurations(
+		boundedDuration{"think", o.think, 0},
+		boundedDuration{"connect-timeout", o.connectTimeout, 1},
+		boundedDuration{"request-timeout", o.requestTimeout, 1},
+	)
+}
+
+// boundedDuration is a flag's time, which is min or more, and no more than a load may take.
+type boundedDuration struct {
+	flag string
+	d    time.Duration
+	min  time.Duration
+}
+
+func checkDurations(list ...boundedDuration) error {
+	for _, b := range list {
+		switch {
+		case b.d >= b.min && b.d <= loadgen.MaxTime:
+		case b.min > 0:
+			return usagef("--%s %v: want a duration above 0 and up to %v", b.flag, b.d, loadgen.MaxTime)
+		default:
+			return usagef("--%s %v: want a duration from 0s to %v", b.flag, b.d, loadgen.MaxTime)
+		}
+	}
+	return nil
+}
+
+// reconnectFlag is --reconnect: a time, or never.
+type reconnectFlag struct{ d time.Duration }
+
+// Set implements pflag.Value.
+func (r *reconnectFlag) Set(s string) error {
+	if s == "never" {
+		r.d = 0
+		return nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 || d > loadgen.MaxTime {
+		return fmt.Errorf("%q is not a time to wait: want a duration above 0 and up to %v, like 200ms, or never", s, loadgen.MaxTime)
+	}
+	r.d = d
+	return nil
+}
+
+func (r *reconnectFlag) String() string {
+	if r.d == 0 {
+		return "never"
+	}
+	return r.d.String()
+}
+
+// Type implements pflag.Value.
+func (r *reconnectFlag) Type() string { return "D|never" }

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"syscall"
+
+	"lastack/bench/drain"
+	"lastack/bench/process"
+)
+
+// maxTries bounds --repeat.
+const maxTries = 1000
+
+// stopConfig checks who is stopped, and how.
+func (o *drainOptions) stopConfig(given func(string) bool) (drain.Stop, error) {
+	s := drain.Stop{
+		PID: o.pid, Hook: o.stop, Signal: o.signal.Signal, After: o.after, Grace: o.grace, Then: o.then.Signal, Watch: o.watch,
+		Handover: o.handover, Contain: process.Contain(o.contain.value), Ledger: o.ledger,
+	}
+	if err := o.oneServer(given); err != nil {
+		return s, err
+	}
+	var err error
+	if given("exec") {
+		if s.Exec, err = commandWords("exec", o.exec[0]); err != nil {
+			return s, err
+		}
+		if o.then.Signal == 0 && !o.then.none {
+			s.Then = syscall.SIGKILL
+		}
+	}
+	switch {
+	case len(o.exec) == 2:
+		s.Restart, err = commandWords("exec", o.exec[1])
+	case given("restart"):
+		s.Restart, err = commandWords("restart", o.restart)
+	}
+	if err != nil {
+		return s, err
+	}
+	if given("pid") {
+		if err := checkPID("pid", o.pid); err != nil {
+			return s, err
+		}
+	}
+	return s, o.checkStop(given, &s)
+}
+
+// oneServer wants one way to stop one server.
+func (o *drainOptions) oneServer(given func(string) bool) error {
+	switch pid, execs, stop := given("pid"), given("exec"), given("stop"); {
+	case !pid && !execs && !stop:
+		return usagef("drain %s: who is to be stopped? Want one of --pid N, --exec 'CMD ...' and --stop 'CMD'", o.target.name)
+	case pid && execs:
+		return usagef("--pid %d: not with --exec, which starts the server itself: want one of them", o.pid)
+	case stop && (pid || execs):
+		return usagef("--stop %q: not with --pid or --exec, which name a process to signal: want one of them", o.stop)
+	case stop && o.stop == "":
+		return usagef("--stop \"\": want a command for /bin/sh -c")
+	case len(o.exec) > 2:
+		return usagef("--exec %q: want at most two, the server and what takes its place", o.exec[2])
+	case len(o.exec) == 2 && given("restart"):
+		return usagef("--restart %q: the second --exec is the restart already: want one of them", o.restart)
+	}
+	return nil
+}
+
+// checkStop finds what does not go together.
+func (o *drainOptions) checkStop(given func(string) bool, s *drain.Stop) error {
+	if given("stop") {
+		for _, name := range []string{"signal", "then"} {
+			if given(name) {
+				return usagef("--%s: with --stop the command stops the server, and lastack signals nobody: leave it out", name)
+			}
+		}
+		s.Signal = 0
+		if o.queued > 0 {
+			return usagef("--queued %v: not producible with --stop: the queue fills while the server is stopped (SIGSTOP), which needs a process of this host: want --pid or --exec", &o.queued)
+		}
+	}
+	restarts := len(s.Restart) > 0
+	switch {
+	case s.Handover && !restarts:
+		return usagef("--handover: needs a second --exec, or a --restart, to hand over to")
+	case o.repeat < 1 || o.repeat > maxTries:
+		return usagef("--repeat %v: want 1 to %d", &o.repeat, maxTries)
+	case o.repeat > 1 && !restarts && len(s.Exec) == 0:
+		return usagef("--repeat %v: the server is gone after the first: want --exec, or a --restart that brings it back", &o.repeat)
+	case given("contain") && given("pid") && !restarts:
+		return usagef("--contain %s: it is for what lastack starts, and with --pid that is nothing: leave it out", o.contain)
+	case given("ledger") && s.Ledger == "":
+		return usagef("--ledger \"\": want the file that the server writes at its end")
+	}
+	return checkDurations(
+		boundedDuration{"after", s.After, 0}, boundedDuration{"grace", s.Grace, 0}, boundedDuration{"watch", s.Watch, 0},
+	)
+}

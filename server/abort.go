@@ -82,16 +82,24 @@ func (w *worker) countCut(k *conn, s sockio.Sock) {
 	}
 }
 
-// freeze has the connections take no more data.
+// maxFilters bounds the kernel memory that filters take: see sockio.Freezer.
+const maxFilters = 10_000
+
+// freeze has the connections take no more data, but for those on which something is unread: they will be reset.
 func (w *worker) freeze() {
 	l, ok := w.loop.(sockio.Freezer)
 	if !ok {
 		return
 	}
+	w.frozen = true
+	n := 0
 	for i := range w.conns {
-		if p := w.conns[i].phase; p != free && p != closing {
-			_ = l.Freeze(sockio.Sock(i)) // one that is gone by itself takes no more either
+		k := &w.conns[i]
+		if k.phase == free || k.phase == closing || k.flags&unread != 0 {
+			continue
 		}
+		n++
+		_ = l.Freeze(sockio.Sock(i), n <= maxFilters) // one that is gone by itself takes no more either
 	}
 }
 

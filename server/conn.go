@@ -140,6 +140,7 @@ func (w *worker) read(k *conn, c *sockio.Completion) {
 	case c.Op == sockio.OpTimeout:
 		w.missedChance(k, c.Sock)
 	case c.Op != sockio.OpRecv:
+	case w.frozen && (c.Errno != 0 || c.N == 0): // by freeze; abort will close it
 	case c.Errno != 0 && !sockio.IsReset(c.Errno):
 		w.give(k, c.Sock, Other)
 	case c.Errno != 0:

@@ -20,14 +20,16 @@ const handshakesTake = time.Second
 // Shutdown stops serving, in the way of Config.Shutdown, and reports whether no connection is left but for those that stay by
 // policy; it returns earlier when ctx is over. Stop must follow, and may come before it returns.
 //
-// Graceful: from now on HTTP replies say "Connection: close". No SYN is answered any more, but what the kernel has completed, or
-// is about to, is still accepted: closing a listener resets its queue, and whatever comes between the last accept and
-// the close. When the queue has run empty the listeners are closed; some tens of ms have passed, and the clients whose SYN was
-// dropped are refused when they send it again, a second later. Then idle connections are closed, those at
-// once on which nothing has happened for recently; the others may ask once more within chance, for a
-// request that meets the close is lost. Requests under way are answered. What is left are clients that ask, after a
-// pause of more than recently, just when their connection is closed: HTTP/1.1 cannot help that. Echo has no
-// way of saying that it closes, so there the request after the last reply is lost.
+// Graceful: from now on HTTP replies say "Connection: close". New connections are refused, but what the kernel has completed, or
+// is about to, is still accepted (sockio.Listener.RefuseSYNs): closing a listener resets its queue, and whatever comes
+// between the last accept and the close. When the queue has run empty, some tens of ms later, the listeners
+// are closed. Then idle connections are closed, those at once on which nothing has happened for recently; the others may ask once more
+// within chance, for a request that meets the close is lost. Requests under way are answered. What is left are clients
+// that ask, after a pause of more than recently, just when their connection is closed: HTTP/1.1 cannot help that. Echo
+// has no way of saying that it closes, so there the request after the last reply is lost.
+//
+// Where another process shares the port (Config.ReusePort) SYNs are dropped rather than refused, and come again a
+// second later; without CAP_NET_ADMIN they are neither, and what comes between the last accept and the close is reset.
 //
 // LameDuck: for its time everything goes on, with replies that say "Connection: close"; then it is Graceful.
 //
@@ -35,7 +37,8 @@ const handshakesTake = time.Second
 // connections are frozen (sockio.Freezer), what they have received is counted, and they are closed as close()
 // does: by FIN, or by RST where something had come that was not read when the shutdown began. Stats.Cut is exact: a client whose
 // request ends without a reply finds it in the ledger if it was reset, or if any of the request was acknowledged
-// (tcpi_bytes_acked) when the FIN came; otherwise the request was never received.
+// (tcpi_bytes_acked) when the FIN came; otherwise the request was never received. Without CAP_NET_ADMIN, and beyond
+// maxFilters connections of a worker, a request that was never received may be reset, too: see sockio.Freezer.
 //
 // RST: the listeners are closed, which resets their queues, and then all connections reset. Stats.Cut misses what arrives
 // in the moment between the last look at a connection and its reset.
@@ -117,11 +120,13 @@ func (s *Server) awaitGone(ctx context.Context) bool {
 	}
 }
 
-// emptyQueues has new SYNs dropped, and waits until the handshakes under way are complete and the workers have accepted
+// emptyQueues keeps new connections out, and waits until the handshakes under way are complete and the workers have accepted
 // them all. It reports false if ctx was over before.
 func (s *Server) emptyQueues(ctx context.Context) bool {
 	s.eachListener(func(ln *sockio.Listener) {
-		_ = ln.DropSYNs() // where it is refused, what comes between the last accept and the close is reset
+		if ln.RefuseSYNs() != nil || s.cfg.ReusePort {
+			_ = ln.DropSYNs() // where that is refused, too, what comes between the last accept and the close is reset
+		}
 	})
 	awaitDelivery()
 	diag, err := sockdiag.Open(s.cfg.Namespace)

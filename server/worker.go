@@ -34,6 +34,7 @@ type worker struct {
 	draining bool // and idle connections are closed
 	drained  int  // slots that drain has been at
 	silent   bool // nothing is answered any more
+	frozen   bool // connections end by themselves no more, or only seem to
 	heard    int  // completions
 
 	message atomic.Pointer[message]

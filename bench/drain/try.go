@@ -246,8 +246,11 @@ func (t *try) takeOver(ctx context.Context) (err error) {
 
 func (t *try) startAgain() (err error) {
 	spec := process.Spec{Args: t.cfg.Stop.Restart, Contain: t.cfg.Stop.Contain}
-	if p := t.target.own(); p != nil {
+	switch p := t.target.own(); {
+	case p != nil:
 		spec.Beside = p // so that both see each other's numbers, as on a host
+	case spec.Contain == "" || spec.Contain == process.Auto:
+		spec.Contain = process.Group // it may signal a server that is outside, by its number
 	}
 	t.ev.restarted = sockio.Now()
 	t.restart, err = process.Start(spec)

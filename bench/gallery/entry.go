@@ -44,7 +44,7 @@ const (
 	Queued   Column = iota // connections in the accept queue
 	Idle                   // keep-alive connections
 	InFlight               // slow requests under way
-	Racing                 // requests sent on a connection that the server had closed
+	Racing                 // requests on kept connections that the server closed before it had read them
 	New                    // those who connect after the signal
 	Exit                   // the process
 	Port                   // can be bound at once

@@ -119,10 +119,10 @@ func idleFates(c *record.DrainConnections) Tally {
 	return tally(Count{FIN, c.FIN}, Count{RST, c.RST}, Count{Open, c.Never}, Count{Cut, c.Cut}, Count{other, c.Done + c.Other})
 }
 
-// requestFates leaves out those that raced the close: they were none when the server stopped.
+// requestFates leaves out those that the server had certainly not begun: they raced the close.
 func requestFates(r *record.DrainRequests) Tally {
 	return tally(
 		Count{Answered, r.Completed}, Count{AnsweredClose, r.CompletedClose}, Count{Answered5xx, r.Answered5xx},
-		Count{Cut, r.CutFIN + r.CutRST - r.Raced}, Count{TimedOut, r.TimedOut}, Count{Unanswered, r.Open}, Count{other, r.Other},
+		Count{Cut, r.CutFIN + r.CutRST - r.Safe}, Count{TimedOut, r.TimedOut}, Count{Unanswered, r.Open}, Count{other, r.Other},
 	)
 }

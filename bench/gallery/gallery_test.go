@@ -120,10 +120,9 @@ func try(exit float64, raced int64) record.DrainTry {
 	return record.DrainTry{
 		Server:   record.DrainServer{ExitS: at(exit), ExitCode: &code},
 		Listener: record.DrainListener{Attempts: 400, Refused: 380, FirstRefusalS: at(exit / 1000)},
-		Requests: record.DrainRequests{Sent: 40 + raced, Raced: raced},
-		Groups: []record.DrainGroup{
+				Groups: []record.DrainGroup{
 			{Name: "idle", Connections: record.DrainConnections{Opened: 200, FIN: 199, RST: 1}},
-			{Name: "in-flight", Requests: record.DrainRequests{Sent: 20 + raced, CompletedClose: 20, CutRST: raced, Raced: raced}},
+			{Name: "in-flight", Requests: record.DrainRequests{Sent: 20 + raced, CompletedClose: 20, CutRST: raced, Safe: raced}},
 			{Name: "arrivals", Requests: record.DrainRequests{Sent: 20, Completed: 18, CutRST: 2}},
 		},
 		Port: record.DrainPort{Plain: "EADDRINUSE", Reuse: "ok"},
@@ -149,7 +148,7 @@ func TestObserve(t *testing.T) {
 		Queued:   {Tally: Tally{{RST, 20}}},
 		Idle:     {Tally: Tally{{FIN, 597}, {RST, 3}}},
 		InFlight: {Tally: Tally{{AnsweredClose, 60}}},
-		Racing:   {Tally: Tally{{Raced, 3}}, Detail: "3 of 123 requests"},
+		Racing:   {Tally: Tally{{Raced, 3}}, Detail: "3 of 63 requests"},
 		New:      {Tally: Tally{{Refused, 3}}, Detail: "refused from 1.60 ms on"},
 		Exit:     {Tally: Tally{{ExitOK, 3}}, Detail: "exit 0 after 1.60 s"},
 		Port:     {Tally: Tally{{PortReuse, 3}}},

@@ -84,10 +84,12 @@ func (o *Observed) load(tries []record.DrainTry) {
 	add := func(c Column, t Tally) { o.Cells[c].Tally = o.Cells[c].Tally.add(t) }
 	for i := range tries {
 		t := &tries[i]
-		raced += t.Requests.Raced
-		sent += t.Requests.Sent
 		for j := range t.Groups {
 			g := &t.Groups[j]
+			if g.Name != "arrivals" {
+				raced += g.Requests.Safe
+				sent += g.Requests.Sent
+			}
 			switch g.Name {
 			case "idle":
 				add(Idle, idleFates(&g.Connections))
@@ -116,8 +118,8 @@ func (o *Observed) load(tries []record.DrainTry) {
 	}
 	o.Cells[New].detail(Refused, "refused from %s on", refusals)
 	o.Cells[New].detail(RefusedFor, "refused for %s", windows)
-	for _, f := range []Fate{ExitOK, BySignal} {
-		o.Cells[Exit].detail(f, string(f)+" after %s", exits)
+	if t := o.Cells[Exit].Tally; len(t) == 1 && len(exits) == len(tries) {
+		o.Cells[Exit].detail(t[0].Fate, string(t[0].Fate)+" after %s", exits)
 	}
 }
 

@@ -1,6 +1,7 @@
 package sockio
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"testing"
@@ -10,9 +11,12 @@ import (
 
 // What had come before a freeze can be read; what comes after it was never received, as the peer can tell from the FIN.
 func TestFreeze(t *testing.T) {
-	for _, name := range []string{"epoll", "uring"} {
-		t.Run(name, func(t *testing.T) {
-			b, _, err := Choose(name)
+	for _, tc := range []struct {
+		name   string
+		filter bool
+	}{{"epoll", true}, {"epoll", false}, {"uring", true}, {"uring", false}} {
+		t.Run(fmt.Sprintf("%s, filter %v", tc.name, tc.filter), func(t *testing.T) {
+			b, _, err := Choose(tc.name)
 			if err != nil {
 				t.Skip(err)
 			}
@@ -25,7 +29,7 @@ func TestFreeze(t *testing.T) {
 			}
 			none := acked(t, peer)
 			say("before")
-			if err := r.loop.(Freezer).Freeze(0); err != nil {
+			if err := r.loop.(Freezer).Freeze(0, tc.filter); err != nil {
 				t.Fatal(err)
 			}
 			say("after")
@@ -34,7 +38,15 @@ func TestFreeze(t *testing.T) {
 				t.Errorf("read %q, want what came before the freeze", c.Data)
 			}
 			r.loop.Recv(0, 100)
-			r.quiet()
+			for range 3 { // with a shutdown it ends, without data
+				r.wait(Now() + 1e6)
+			}
+			for _, c := range r.got {
+				if c.Op != OpRecv || len(c.Data) > 0 {
+					t.Errorf("completed %v, with %q", words(c), c.Data)
+				}
+			}
+			r.got = nil
 			r.close(0)
 			if got, err := io.ReadAll(peer); err != nil || len(got) != 0 {
 				t.Errorf("the peer read %q, error %v; want EOF", got, err)

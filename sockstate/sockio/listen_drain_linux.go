@@ -6,16 +6,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DropSYNs has the kernel drop every SYN that comes to the listener from now on (SO_ATTACH_FILTER, which
-// needs no privilege): its client sends it again after a second (TCP_TIMEOUT_INIT). Handshakes that have begun
-// end as ever, and what is complete can still be accepted, so that a listener whose queue has run empty can be
-// closed without a reset. It returns when no SYN is under way in the kernel any more that met the listener before.
+// RefuseSYNs has the kernel refuse new connections by RST, while those that are complete can still be accepted, and handshakes
+// that have begun end as ever: closing the listener would reset them all (inet_csk_listen_stop). It binds
+// the listener to a network device that there is not (SO_BINDTOIFINDEX), where no SYN finds it (inet_lhash2_lookup, compute_score);
+// of a connection the kernel keeps the device of its SYN (tcp_v4_syn_recv_sock). It needs no privilege since Linux 5.7, and
+// CAP_NET_RAW before. A listener that another process shares the port with still gets its part of the SYNs
+// (inet_lookup_reuseport looks at no device): see DropSYNs.
 //
-// The filter of a TCP socket sees a segment from its TCP header on (tcp_v4_rcv, tcp_filter). Accepted connections
-// inherit it (sk_clone), to which no peer sends a SYN.
+// Other ways lose connections, or do not stop them: shutdown() resets the queue as close() does, and a
+// backlog of 0 still takes one connection at a time.
+func (l *Listener) RefuseSYNs() error {
+	const nowhere = 1<<31 - 1
+	return l.fail("setsockopt SO_BINDTOIFINDEX", unix.SetsockoptInt(l.FD, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, nowhere))
+}
+
+// DropSYNs has the kernel drop every SYN that comes to the listener (SO_ATTACH_FILTER): its client sends it again
+// after a second (TCP_TIMEOUT_INIT), to whoever listens then. Otherwise it is like RefuseSYNs. Linux 6.18.44 wants CAP_NET_ADMIN for a filter
+// on a TCP socket (EPERM), earlier kernels nothing.
 //
-// The other ways lose connections, or do not stop them: shutdown() resets the queue as close() does
-// (inet_csk_listen_stop), and a backlog of 0 still takes one connection at a time.
+// The filter sees a segment from its TCP header on (tcp_v4_rcv, tcp_filter). Accepted connections inherit
+// it (sk_clone), to which no peer sends a SYN.
 func (l *Listener) DropSYNs() error {
 	const flags, synAck, syn = 13, 0x12, 0x02
 	return l.fail("setsockopt SO_ATTACH_FILTER", attachFilter(l.FD, []unix.SockFilter{

@@ -2,6 +2,9 @@
 
 package sockio
 
+// RefuseSYNs needs Linux.
+func (l *Listener) RefuseSYNs() error { return ErrNeedsLinux }
+
 // DropSYNs needs Linux.
 func (l *Listener) DropSYNs() error { return ErrNeedsLinux }
 
@@ -12,4 +15,6 @@ func (l *Listener) QueueLength() (int, error) { return 0, ErrNeedsLinux }
 func AwaitDelivery() error { return ErrNeedsLinux }
 
 // Freezer is a Loop that can have a socket take no more data.
-type Freezer interface{ Freeze(s Sock) error }
+type Freezer interface {
+	Freeze(s Sock, filter bool) error
+}

@@ -20,17 +20,21 @@ import (
 const (
 	idle, inFlight, arrivals, queued = 200, 20, 200, 20
 
-	after = 2 * time.Second
-	// grace is longer than the slowest reply, and than lighttpd's own patience of 8 s.
-	grace = 10 * time.Second
+	// after is no multiple of what a slow reply takes, so that the signal comes in the middle of one.
+	after = 2500 * time.Millisecond
+	// afterQueued is less: nothing is under way.
+	afterQueued = 500 * time.Millisecond
+	// grace is longer than the slowest reply.
+	grace = 6 * time.Second
 	// reloadWatch is how long the clients of a server are watched that goes on.
 	reloadWatch = 4 * time.Second
+	watch       = 500 * time.Millisecond
 )
 
 func loadText(repeat int) string {
 	return fmt.Sprintf("clients: %d idle connections, %d requests in flight, %d new connections a second, each with one request; "+
-		"the signal after %v; %d tries. Apart from that, %d connections in the accept queue, one try. Clients that lost their connection do not come back.",
-		idle, inFlight, arrivals, after, repeat, queued)
+		"the signal after %v. Apart from that, %d connections in the accept queue. %d tries of each. Clients that lost their connection do not come back.",
+		idle, inFlight, arrivals, after, queued, repeat)
 }
 
 // drain makes an entry's two records.
@@ -58,12 +62,12 @@ func (g *runner) drain(ctx context.Context, e *gallery.Entry, load, queue string
 	}
 	common := []string{
 		"drain", address.String(), "--sandbox", "--exec", strings.Join(command, " "), "--signal", e.Signal,
-		"--after", after.String(), "--reconnect", "never", "-q",
+		"--repeat", strconv.Itoa(g.repeat), "--watch", watch.String(), "--reconnect", "never", "-q",
 	}
 	if e.Reload {
-		common = append(common, "--grace", reloadWatch.String(), "--then", "none", "--watch", "1s")
+		common = append(common, "--grace", reloadWatch.String(), "--then", "none")
 	} else {
-		common = append(common, "--grace", grace.String(), "--watch", "1s")
+		common = append(common, "--grace", grace.String())
 	}
 	err = g.invoke(ctx, slices.Concat(common, []string{
 		"--idle", strconv.Itoa(idle), "--in-flight", strconv.Itoa(inFlight), "--arrivals", strconv.Itoa(arrivals),
@@ -74,7 +78,7 @@ func (g *runner) drain(ctx context.Context, e *gallery.Entry, load, queue string
 	}
 	return g.invoke(ctx, slices.Concat(common, []string{
 		"--idle", "0", "--in-flight", "0", "--arrivals", "0", "--queued", strconv.Itoa(queued),
-		"--exchange", "http:/", "-o", queue,
+		"--exchange", "http:/", "--after", afterQueued.String(), "-o", queue,
 	}), queue)
 }
 

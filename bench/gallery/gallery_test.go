@@ -120,7 +120,7 @@ func try(exit float64, raced int64) record.DrainTry {
 	return record.DrainTry{
 		Server:   record.DrainServer{ExitS: at(exit), ExitCode: &code},
 		Listener: record.DrainListener{Attempts: 400, Refused: 380, FirstRefusalS: at(exit / 1000)},
-				Groups: []record.DrainGroup{
+		Groups: []record.DrainGroup{
 			{Name: "idle", Connections: record.DrainConnections{Opened: 200, FIN: 199, RST: 1}},
 			{Name: "in-flight", Requests: record.DrainRequests{Sent: 20 + raced, CompletedClose: 20, CutRST: raced, Safe: raced}},
 			{Name: "arrivals", Requests: record.DrainRequests{Sent: 20, Completed: 18, CutRST: 2}},

@@ -132,7 +132,7 @@ func (g *Group) validate() error {
 		return &PlanError{"requests", fmt.Sprint(g.Requests), fmt.Sprintf("want 1 to %d", MaxRequests)}
 	case g.Requests > 1 && g.Exchange.Kind == exchange.None:
 		return &PlanError{"requests", fmt.Sprint(g.Requests), "needs an --exchange of echo or http"}
-	case g.Think > 0 && g.Exchanges() < 2:
+	case g.Think > 0 && g.Exchanges() < 2 && g.Keep != KeepAsking:
 		return &PlanError{"think", g.Think.String(), "needs --requests above 1, between which it is"}
 	case len(g.Headers) > 0 && g.Exchange.Kind != exchange.HTTP:
 		return &PlanError{"header", g.Headers[0], "needs an --exchange of http"}

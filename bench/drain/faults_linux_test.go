@@ -105,7 +105,7 @@ func TestStartErrors(t *testing.T) {
 			[]string{"restart", "listens on " + port, "not on the target"},
 		},
 		{"no such process", Stop{PID: 1 << 22}, []string{"--pid", "there is no process"}},
-		{"nobody listens", Stop{PID: 1}, []string{"--pid 1", "nobody listens on " + at}},
+		{"an ancestor", Stop{PID: 1}, []string{"--pid 1", "descends from it"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -196,5 +196,13 @@ func TestPID(t *testing.T) {
 	f := tr.carryOut(t)
 	if f.Err != "" || !f.OutsideLives {
 		t.Errorf("error %q, the server lives: %v; want it to live", f.Err, f.OutsideLives)
+	}
+}
+
+// TestNobodyListens attaches to a server that listens elsewhere than the target.
+func TestNobodyListens(t *testing.T) {
+	tr := trial{Load: small(), Outside: &reference{Shutdown: "graceful", Exchange: http, Addr: "127.0.0.1:8081"}}
+	if f := tr.carryOut(t); !strings.Contains(f.Err, "nobody listens on "+at) || !f.OutsideLives {
+		t.Errorf("error %q, the server lives: %v", f.Err, f.OutsideLives)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -220,6 +221,13 @@ func (t *target) attach(pid int) error {
 		return refuse(err.Error())
 	}
 	t.proc = p
+	tree, err := p.Tree()
+	if err != nil {
+		return err
+	}
+	if slices.Contains(tree, os.Getpid()) {
+		return refuse("this program descends from it, and would be drained too: want the server's own process")
+	}
 	if err := p.Signal(0); err != nil {
 		return refuse(err.Error())
 	}

@@ -262,6 +262,13 @@ func (t *try) fill(ctx context.Context) error {
 	if err := t.target.halt(); err != nil {
 		return err
 	}
+	// A server that has not acted on it yet would accept first, and only then see the signal.
+	switch halted, err := tick(ctx, haltAtMost, t.target.proc.Halted); {
+	case err != nil || ctx.Err() != nil:
+		return errors.Join(err, t.target.goOn())
+	case !halted:
+		t.warn("queued: the server was not halted (SIGSTOP) after %v: it may have accepted some", haltAtMost)
+	}
 	want := int64(t.cfg.Load.Queued)
 	queued := len(t.kinds) - 1
 	t.load.Begin(queued)
@@ -277,6 +284,9 @@ func (t *try) fill(ctx context.Context) error {
 	}
 	return nil
 }
+
+// haltAtMost is how long a server may take to act on SIGSTOP, on a machine that is busy.
+const haltAtMost = time.Second
 
 // fillAtMost is less than a second, after which a SYN that found the queue full comes again.
 const fillAtMost = 900 * time.Millisecond

@@ -64,6 +64,9 @@ func (*Process) End() error { return nil }
 // SignalAll needs Linux.
 func (*Process) SignalAll(syscall.Signal) error { return ErrUnsupported }
 
+// Halted needs Linux.
+func (*Process) Halted() (bool, error) { return false, ErrUnsupported }
+
 // Owns needs Linux.
 func (*Process) Owns([]Listener) (Ownership, error) { return Ownership{}, ErrUnsupported }
 

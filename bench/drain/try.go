@@ -300,7 +300,9 @@ func (t *try) stop(context.Context) (err error) {
 	t.ev.signal = sockio.Now()
 	if hook := t.cfg.Stop.Hook; hook != "" {
 		t.hook, err = process.Start(process.Hook(hook, nil))
-		t.sending = time.Duration(sockio.Now() - t.ev.signal)
+		if err == nil {
+			t.ev.signal = t.hook.Started()
+		}
 		return err
 	}
 	err = t.target.proc.Signal(t.cfg.Stop.Signal)

@@ -58,6 +58,9 @@ func (t *try) describe() {
 			r.Warnings = append(r.Warnings, fmt.Sprintf("restart: nobody listened on %v again while clients were watched", c.Target))
 		}
 	}
+	if !t.ev.own && r.Requests.Unsafe > 0 && r.Requests.CutRST > 0 {
+		r.Warnings = append(r.Warnings, "requests: outside a sandbox the kernel's counters are not the server's alone, so that a reset for data that nobody read cannot be told from one by SO_LINGER: requests cut by RST count as unsafe to retry")
+	}
 	if r.Order.Dropped > 0 {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("order: %d packets were not captured, so that times and the judgement of lost requests may be wrong for as many connections", r.Order.Dropped))
 	}

@@ -73,7 +73,7 @@ func (e *evidence) retry(r *loadgen.RequestEntry, c *loadgen.ConnEntry, aborts b
 // data came after the server's FIN count so.
 func (e *evidence) aborts() bool {
 	if !e.own || e.trace == nil {
-		return true
+		return true // not known, so it must be reckoned with
 	}
 	late := int64(0)
 	for i := range e.journal.Conns {

@@ -64,13 +64,12 @@ func (s *Server) Shutdown(ctx context.Context) (drained bool) {
 		s.say(message{kind: sayStopAccept})
 		stays := time.After(listenerLastStays)
 		s.say(message{kind: sayDrain})
-		drained = s.awaitGone(ctx)
+		s.awaitGone(ctx)
 		select {
 		case <-stays:
 		case <-ctx.Done():
 		}
 		s.closeListeners()
-		return drained
 	default:
 		s.say(message{kind: sayLameDuck})
 		if d := s.cfg.Shutdown.LameDuck; d > 0 {

@@ -19,6 +19,7 @@ func small() Load {
 
 // TestRestart has the server come back, and the clients with it.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	ref := reference{Shutdown: "graceful", Exchange: http, Addr: at}
 	tr := trial{
 		Load: small(), Repeat: 2,
@@ -43,6 +44,7 @@ func TestRestart(t *testing.T) {
 
 // TestThen has a server that never stops: the second signal ends it.
 func TestThen(t *testing.T) {
+	t.Parallel()
 	ref := reference{Shutdown: "graceful", Exchange: http, Addr: at, Stubborn: true}
 	tr := trial{
 		Load: small(),
@@ -65,6 +67,7 @@ func TestThen(t *testing.T) {
 
 // TestFork drains a server that has put itself into the background.
 func TestFork(t *testing.T) {
+	t.Parallel()
 	ref := reference{Shutdown: "graceful", Exchange: http, Addr: at, Fork: true}
 	tr := trial{Load: small(), Stop: Stop{Exec: ref.args(), After: 20 * time.Millisecond, Watch: 20 * time.Millisecond}}
 	r := tr.drained(t).Drain.Tries[0]
@@ -78,6 +81,7 @@ func TestFork(t *testing.T) {
 
 // TestStartErrors has servers that do not come up, or not for long.
 func TestStartErrors(t *testing.T) {
+	t.Parallel()
 	port := "127.0.0.1:8081"
 	for _, tt := range []struct {
 		name string
@@ -128,6 +132,7 @@ func TestStartErrors(t *testing.T) {
 
 // TestInterrupt ends a drain in each of its phases: what was measured is returned, and the server is gone.
 func TestInterrupt(t *testing.T) {
+	t.Parallel()
 	for _, phase := range []string{"starting", "connecting", "holding", "filling the accept queue", "stopping the server", "watching"} {
 		t.Run(phase, func(t *testing.T) {
 			t.Parallel()
@@ -154,6 +159,7 @@ func TestInterrupt(t *testing.T) {
 
 // TestHook stops a server by a command, of which only the listener's end and the clients tell.
 func TestHook(t *testing.T) {
+	t.Parallel()
 	tr := trial{
 		Load: small(), Outside: &reference{Shutdown: "graceful", Exchange: http, Addr: at},
 		Stop: Stop{Hook: "echo stopping; kill -TERM $SERVER", After: 20 * time.Millisecond, Watch: 20 * time.Millisecond},
@@ -181,6 +187,7 @@ func TestHook(t *testing.T) {
 
 // TestPID drains a server that the run did not start, and leaves alone what it was not told to end.
 func TestPID(t *testing.T) {
+	t.Parallel()
 	tr := trial{
 		Load: small(), Outside: &reference{Shutdown: "graceful", Exchange: http, Addr: at},
 		Stop: Stop{After: 20 * time.Millisecond, Watch: 20 * time.Millisecond},
@@ -201,6 +208,7 @@ func TestPID(t *testing.T) {
 
 // TestNobodyListens attaches to a server that listens elsewhere than the target.
 func TestNobodyListens(t *testing.T) {
+	t.Parallel()
 	tr := trial{Load: small(), Outside: &reference{Shutdown: "graceful", Exchange: http, Addr: "127.0.0.1:8081"}}
 	if f := tr.carryOut(t); !strings.Contains(f.Err, "nobody listens on "+at) || !f.OutsideLives {
 		t.Errorf("error %q, the server lives: %v", f.Err, f.OutsideLives)

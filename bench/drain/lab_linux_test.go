@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"net/netip"
@@ -31,6 +32,7 @@ const (
 	envReference = "DRAIN_TEST_REFERENCE"
 )
 
+// TestMain has several drains run at once: each waits for most of its time, and none is timed.
 func TestMain(m *testing.M) {
 	switch {
 	case process.IsInit():
@@ -41,6 +43,10 @@ func TestMain(m *testing.M) {
 		os.Exit(inside())
 	case os.Getenv(envTrial) != "":
 		os.Exit(drive())
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err) // package testing defines it
 	}
 	os.Exit(m.Run())
 }

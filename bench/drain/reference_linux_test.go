@@ -21,6 +21,7 @@ func tries() int {
 
 // TestReference drains the reference server in each of its ways, whose consequences are known.
 func TestReference(t *testing.T) {
+	t.Parallel()
 	const idle, inFlight = 20, 8
 	for _, tt := range []struct {
 		shutdown string
@@ -106,6 +107,7 @@ func nothingLost(t *testing.T, r *record.DrainTry) {
 
 // TestQueue fills the accept queue of a server that accepts nothing: what is in it is reset with the listener.
 func TestQueue(t *testing.T) {
+	t.Parallel()
 	ref := reference{Shutdown: "graceful", Addr: at, Deaf: true}
 	tr := trial{
 		Load:   Load{Queued: 12},
@@ -125,6 +127,7 @@ func TestQueue(t *testing.T) {
 // TestHandover hands a port over by SO_REUSEPORT: connections in the old listener's queue die with it, unless
 // tcp_migrate_req has them go to the new one (inet_csk_listen_stop).
 func TestHandover(t *testing.T) {
+	t.Parallel()
 	for _, migrate := range []string{"0", "1"} {
 		t.Run("tcp_migrate_req="+migrate, func(t *testing.T) {
 			old := reference{Shutdown: "graceful", Addr: at, Deaf: true, ReusePort: true}

@@ -95,10 +95,10 @@ func (x *experiment) phase(n int, what string) {
 func (x *experiment) try(ctx context.Context, n int) error {
 	t := &try{x: x, cfg: &x.cfg, n: n}
 	err := t.run(ctx)
+	x.stopped = x.stopped || ctx.Err() != nil
 	if t.result == nil {
 		return err
 	}
-	x.stopped = x.stopped || ctx.Err() != nil
 	if t.ev.signal != 0 {
 		x.tries = append(x.tries, t.record())
 	}

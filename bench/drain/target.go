@@ -37,6 +37,9 @@ type target struct {
 // startAtMost is how long a server may take until it listens.
 const startAtMost = 30 * time.Second
 
+// releasedAtMost is how long the listeners of a server that is gone may stay.
+const releasedAtMost = 2 * time.Second
+
 // startPoll is how often is looked whether it does.
 const startPoll = 5 * time.Millisecond
 
@@ -89,7 +92,12 @@ func openTarget(ctx context.Context, c *Config, back *target, clear func(*sockdi
 }
 
 func (t *target) start(ctx context.Context, c *Config) error {
-	there, err := process.Listeners(t.diag, t.addr)
+	// A listener without a process is that of one which is gone: its ring lets go of it a little later (io_ring_exit_work).
+	var there []process.Listener
+	_, err := tick(ctx, releasedAtMost, func() (free bool, err error) {
+		there, err = process.Listeners(t.diag, t.addr)
+		return !slices.ContainsFunc(there, func(l process.Listener) bool { return len(l.Holders) == 0 }), err
+	})
 	if err != nil {
 		return err
 	}

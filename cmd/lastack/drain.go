@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -104,36 +103,48 @@ func (o *drainOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status r
 	}
 	run, err := o.run(ctx)
 	close(ended)
+	interrupted := ctx.Err() != nil
+	if interrupted {
+		err = butCancelled(err)
+	}
 	switch {
-	case hurried.Load():
-		return exitWith(exitInterrupted, nil)
-	case run == nil && ctx.Err() != nil:
-		return interruptedEarly(err)
-	case run == nil:
-		return notStarted(cmd.ErrOrStderr(), asUsage(err))
+	case run != nil && !hurried.Load():
+		return o.finish(cmd.OutOrStdout(), out, run, saidFirst(cmd.ErrOrStderr(), err))
+	case !interrupted:
+		return saidFirst(cmd.ErrOrStderr(), asUsage(err))
+	case err == nil && run == nil:
+		err = errors.New("interrupted before the load had begun, so that there is no result")
 	}
-	return o.finish(cmd.OutOrStdout(), out, run, err)
+	return exitWith(exitInterrupted, err)
 }
 
-// interruptedEarly is a drain that was interrupted before there was anything to record.
-func interruptedEarly(err error) error {
-	if left, ok := errors.AsType[*process.EndError](err); ok {
-		return exitWith(exitInterrupted, left)
+// butCancelled is what else went wrong when a drain was cancelled: processes that could not be ended.
+func butCancelled(err error) error {
+	left, ok := errors.AsType[*process.EndError](err)
+	switch {
+	case ok:
+		return left
+	case errors.Is(err, context.Canceled):
+		return nil
 	}
-	return exitWith(exitInterrupted, errors.New("interrupted before the server was stopped, so that there is no result; what was started has been ended"))
+	return err
 }
 
-// notStarted shows what a server said that did not come up, on lines of its own.
-func notStarted(stderr io.Writer, err error) error {
+// saidFirst shows what a server said that ended too early, on lines of its own; the error that is left is one line.
+func saidFirst(stderr io.Writer, err error) error {
 	e, ok := errors.AsType[*drain.StartError](err)
 	if !ok {
 		return err
 	}
-	command := strconv.Quote(strings.Join(e.Command, " "))
+	command := strings.Join(e.Command, " ")
 	if said := strings.TrimSpace(e.Said); said != "" {
-		fmt.Fprintf(stderr, "lastack: what %s said:\n  %s\n", command, strings.ReplaceAll(said, "\n", "\n  "))
+		fmt.Fprintf(stderr, "lastack: %q said:\n  %s\n", command, strings.ReplaceAll(said, "\n", "\n  "))
 	}
-	return fmt.Errorf("%s did not come up: %s", command, e.Why)
+	early := fmt.Errorf("%q: %s", command, e.Why)
+	if left, ok := errors.AsType[*process.EndError](err); ok {
+		return errors.Join(early, left)
+	}
+	return early
 }
 
 // run has the drain outlive whoever reads its progress: a broken pipe would end this process,

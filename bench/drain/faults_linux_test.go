@@ -23,7 +23,7 @@ func TestRestart(t *testing.T) {
 	ref := reference{Shutdown: "graceful", Exchange: http, Addr: at}
 	tr := trial{
 		Load: small(), Repeat: 2,
-		Stop: Stop{Exec: ref.args(), Restart: ref.args(), After: 20 * time.Millisecond, Watch: 400 * time.Millisecond},
+		Stop: Stop{Exec: ref.args(), Restart: ref.args(), After: 20 * time.Millisecond, Watch: 2500 * time.Millisecond},
 	}
 	for n, r := range tr.drained(t).Drain.Tries {
 		l := &r.Listener

@@ -95,6 +95,7 @@ func (o *drainOptions) register(f *pflag.FlagSet) {
 	f.VarP(&o.arrivals, "arrivals", "R", "new connections/s, with a request on each")
 	f.Var(&o.exchange, "exchange", "what a request is: echo:REQ,RESP (bytes) or http:/path")
 	f.Var(&o.inFlightExchange, "in-flight-exchange", "what the clients of --in-flight ask for instead, like a path that takes its time")
+	f.Lookup("in-flight-exchange").DefValue = "" // not none: as --exchange
 	f.DurationVar(&o.think, "think", 0, "time between two requests of a client of --in-flight")
 	f.StringArrayVarP(&o.headers, "header", "H", nil, "HTTP header, 'Name: value' (repeatable)")
 	f.Var(&o.reconnect, "reconnect", "how long a client that lost its connection waits before it connects again, doubled while refused")

@@ -59,18 +59,20 @@ func newServe() *cobra.Command {
 waits for the client to close, under server:rst it resets each connection after the exchange.
 
 SIGTERM or SIGINT ends it, as --shutdown says:
-  graceful       HTTP replies say "Connection: close"; new connections are kept out without resetting
-                 one that is complete; then idle ones are closed by FIN, and requests under way answered
+  graceful       HTTP replies say "Connection: close"; new connections are kept out without
+                 resetting one that is complete; then idle ones are closed by FIN, and requests
+                 under way answered
   lame-duck=D    for D it goes on serving, with replies that say "Connection: close"; then graceful
-  abrupt         nothing is answered any more, everything is closed as a crash does: by FIN, or by RST
-                 where something was unread. The ledger says exactly how many requests that cut
+  abrupt         nothing is answered any more, everything is closed as a crash does: by FIN, or by
+                 RST where something was unread. The ledger says exactly how many requests that cut
   rst            listeners closed, every connection reset
   listener-last  a frequent mistake: it drains, but its listening sockets stay open to the end, and
                  for 500ms at least: who connects meanwhile is never served, and reset then
 What has not ended within --grace is reset; a second signal ends the server at once. Its ledger goes
 to stdout, and to --ledger as JSON.
 
-With --exchange http:/ it answers every path alike, after --delay; paths that begin with /slow after --slow.`,
+With --exchange http:/ it answers every path alike, after --delay; paths that begin with /slow
+after --slow.`,
 		Example: `  lastack serve --listen 127.0.0.1:8080 --exchange http:/
   lastack serve --listen [::1]:9000 --close server:fin --delay 5ms
   lastack serve --listen 127.0.0.1:9000 --on-eof delay=2s --backlog 16

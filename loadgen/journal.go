@@ -101,6 +101,9 @@ type RequestEntry struct {
 	Early bool
 	// Touched is set where some of the reply had come.
 	Touched bool
+	// Unacked is set where the server's kernel had not acknowledged the request when the server's FIN was seen: a
+	// FIN acknowledges all that came before the close, so it came later, or never.
+	Unacked bool
 	// Nth is the number of requests answered on the connection before this one.
 	Nth int32
 	// Sent is when it was handed to the kernel at the earliest, Ended when its fate was seen.
@@ -125,6 +128,7 @@ const (
 	touched                     // some of the reply under way has come
 	endsByFIN                   // the peer's end has been seen
 	endsByRST
+	unacked // what was sent last, as the peer's FIN came
 )
 
 // maxEntries bounds the entries of a worker: 64 MiB or so.
@@ -212,7 +216,7 @@ func (j *log) request(g *group, k *conn, s sockio.Sock, f Fate, at int64) {
 		return
 	}
 	l := &j.lives[s]
-	nth, t := l.requests, l.flags&touched != 0
+	nth, t, late := l.requests, l.flags&touched != 0, l.flags&unacked != 0
 	l.flags &^= touched
 	if f == Answered || f == AnsweredClose || f == Answered5xx {
 		l.requests++
@@ -225,7 +229,7 @@ func (j *log) request(g *group, k *conn, s sockio.Sock, f Fate, at int64) {
 		return
 	}
 	j.requests = append(j.requests, RequestEntry{
-		Conn: l.id, Group: g.index, Fate: f, Partial: g.Keep == KeepPartial, Early: !j.armed, Touched: t, Nth: nth, Sent: k.mark, Ended: at,
+		Conn: l.id, Group: g.index, Fate: f, Partial: g.Keep == KeepPartial, Early: !j.armed, Touched: t, Unacked: late, Nth: nth, Sent: k.mark, Ended: at,
 	})
 }
 
@@ -283,6 +287,9 @@ func (w *worker) logLost(g *group, k *conn, s sockio.Sock, o Outcome, e sockio.E
 		f = RequestTimedOut
 	case o == CutInRequest && e == 0:
 		f = CutByFIN
+		if w.loop.Info(s, &w.tcpInfo) == nil && w.tcpInfo.Unacked > 0 {
+			w.log.mark(s, unacked)
+		}
 	case o == CutInRequest:
 		f = CutByRST
 	}

@@ -13,4 +13,5 @@ type TCPInfo struct {
 	Lost        uint32        // tcpi_lost
 	SndMSS      uint32        // tcpi_snd_mss, bytes
 	SndCwnd     uint32        // tcpi_snd_cwnd, segments
+	Unacked     uint32        // tcpi_unacked, segments sent that the peer's kernel has not acknowledged
 }

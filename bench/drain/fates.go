@@ -49,6 +49,7 @@ const (
 // (tcp_close); one that has sent FIN answers data with RST (tcp_rcv_state_process). So
 //
 //	FIN before the request was sent, or FIN and then RST   it came after the close: raced
+//	FIN, and the request was not acknowledged by then      likewise: a FIN acknowledges what came before
 //	RST alone, and nobody uses SO_LINGER 0                 it came, and was not read; or was never accepted
 //	FIN alone                                              it was read: the server may have begun it
 //
@@ -59,6 +60,8 @@ func (e *evidence) retry(r *loadgen.RequestEntry, c *loadgen.ConnEntry, aborts b
 	}
 	end, ok := e.serverEnd(c)
 	switch {
+	case r.Unacked:
+		return racedRetry
 	case !ok:
 		return unsafeRetry
 	case end.fin != 0 && (end.fin <= r.Sent || end.rst >= end.fin):

@@ -34,8 +34,10 @@ func TestRetry(t *testing.T) {
 		touched bool
 		large   bool
 		aborts  bool
+		unacked bool
 		want    retry
 	}{
+		{name: "FIN, not acknowledged", blind: true, fate: loadgen.CutByFIN, unacked: true, want: racedRetry},
 		{name: "FIN after the request", packets: []wire.Packet{packet(110, true, wire.FIN|wire.ACK)}, fate: loadgen.CutByFIN, want: unsafeRetry},
 		{name: "FIN before the request", packets: []wire.Packet{packet(90, true, wire.FIN|wire.ACK)}, fate: loadgen.CutByFIN, want: racedRetry},
 		{name: "FIN, and RST for what came then", packets: []wire.Packet{packet(101, true, wire.FIN|wire.ACK), packet(102, true, wire.RST)}, fate: loadgen.CutByRST, want: racedRetry},
@@ -54,7 +56,7 @@ func TestRetry(t *testing.T) {
 			if !tt.blind {
 				e.trace = wire.NewTrace(append(append([]wire.Packet(nil), open...), tt.packets...))
 			}
-			r := loadgen.RequestEntry{Conn: 1, Fate: tt.fate, Touched: tt.touched, Sent: 100 * ms, Ended: 120 * ms}
+			r := loadgen.RequestEntry{Conn: 1, Fate: tt.fate, Touched: tt.touched, Unacked: tt.unacked, Sent: 100 * ms, Ended: 120 * ms}
 			if got := e.retry(&r, &conn, tt.aborts); got != tt.want {
 				t.Errorf("retry %d, want %d", got, tt.want)
 			}

@@ -91,18 +91,21 @@ func TestStartErrors(t *testing.T) {
 		{"no such program", Stop{Exec: []string{"/nonexistent/server"}}, []string{"cannot start", "no such file"}},
 		{"ends at once", Stop{Exec: []string{"/bin/sh", "-c", "echo out of luck >&2; exit 3"}}, []string{"exit code 3", "before it listened", "out of luck"}},
 		{
-			"dies before the signal", Stop{Exec: reference{Exchange: http, Shutdown: "graceful", Addr: at, Brief: 300 * time.Millisecond}.args(), After: 5 * time.Second},
+			"dies before the signal",
+			Stop{Exec: reference{Exchange: http, Shutdown: "graceful", Addr: at, Brief: 300 * time.Millisecond}.args(), After: 5 * time.Second},
 			[]string{"before the signal was sent", "exit code 7", "enough is enough"},
 		},
 		{
-			"the restart ends", Stop{
+			"the restart ends",
+			Stop{
 				Exec: reference{Exchange: http, Shutdown: "graceful", Addr: at}.args(), Watch: 10 * time.Millisecond,
 				Restart: []string{"/bin/sh", "-c", "echo no more >&2; exit 4"},
 			},
 			[]string{"restart", "exit code 4", "no more"},
 		},
 		{
-			"the restart is elsewhere", Stop{
+			"the restart is elsewhere",
+			Stop{
 				Exec: reference{Exchange: http, Shutdown: "graceful", Addr: at}.args(), Grace: 1500 * time.Millisecond, Watch: 10 * time.Millisecond,
 				Restart: reference{Exchange: http, Shutdown: "graceful", Addr: port}.args(),
 			},

@@ -54,7 +54,8 @@ func TestReference(t *testing.T) {
 			if g := r.Group(groupIdle).Connections; g.FIN != idle {
 				t.Errorf("idle: %+v, want FIN for all", g)
 			}
-			if r.Requests.Lost() != r.Server.Ledger["cut"] {
+			// Those that raced never came to the server, or came when it had closed the connection.
+			if r.Requests.Lost()-r.Requests.Raced != r.Server.Ledger["cut"] {
 				t.Errorf("%d requests lost (%+v), the server's ledger has %d: %v", r.Requests.Lost(), r.Requests, r.Server.Ledger["cut"], r.Server.Ledger)
 			}
 		}},

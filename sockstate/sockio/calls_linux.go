@@ -129,6 +129,7 @@ func tcpInfo(fd int, into *sockstate.TCPInfo) error {
 		Lost:        ti.Lost,
 		SndMSS:      ti.Snd_mss,
 		SndCwnd:     ti.Snd_cwnd,
+		Unacked:     ti.Unacked,
 	}
 	return nil
 }

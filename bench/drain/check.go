@@ -45,8 +45,6 @@ func Check(c Config) error {
 		return &RefusedError{"exchange", l.Exchange.String(), "want http:/path or echo:REQ,RESP: without requests nothing can be lost"}
 	case l.InFlightExchange.Kind != exchange.None && l.InFlightExchange.Kind != l.Exchange.Kind:
 		return &RefusedError{"in-flight-exchange", l.InFlightExchange.String(), fmt.Sprintf("want one of the same kind as --exchange %s", l.Exchange)}
-	case l.Think > 0 && l.InFlight == 0:
-		return &RefusedError{"think", l.Think.String(), "it is between the requests of --in-flight clients, and there are none"}
 	case l.Queued > 0 && s.Hook != "":
 		return &RefusedError{"queued", fmt.Sprint(l.Queued), "not producible with --stop: to fill the accept queue the server is halted (SIGSTOP), which needs --pid or --exec"}
 	case s.Handover && len(s.Restart) == 0:

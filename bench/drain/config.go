@@ -34,7 +34,7 @@ type Config struct {
 	Host          *host.Facts
 
 	Thresholds []record.Threshold
-	// OnPhase is told in a few words what goes on, on the goroutine of Run. It may be nil.
+	// OnPhase is told in a few words what goes on, on the goroutine of Run; try counts from 0. It may be nil.
 	OnPhase func(try int, phase string)
 
 	Version string
@@ -45,7 +45,7 @@ type Config struct {
 type Load struct {
 	// Idle clients keep a connection, after one request on it.
 	Idle int
-	// InFlight clients have a request under way all the time, Think apart.
+	// InFlight clients ask one request after the other, Think apart.
 	InFlight int
 	// Partial clients have sent half a request.
 	Partial int

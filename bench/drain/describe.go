@@ -13,24 +13,22 @@ import (
 func (t *try) describe() {
 	r, c := &t.rec, t.cfg
 	s := &r.Server
-	const hook = "the server was stopped by a command: only its own host knows"
-	switch p := t.target.proc; {
-	case p == nil:
-		unknown(r, "server.exit_s", hook)
-		if h := t.hook; h != nil {
-			s.Said = h.Said()
-			s.HookS = t.ev.since(t.ev.hookEnded)
-			if e := h.Exit(); t.ev.hookEnded != 0 && e.Known && e.Signal == 0 {
-				s.HookCode = new(e.Code)
-			}
-			if s.HookS == nil {
-				r.Warnings = append(r.Warnings, "server.hook: the stop command had not ended when the watch did")
-			} else if s.HookCode == nil || *s.HookCode != 0 {
-				r.Warnings = append(r.Warnings, fmt.Sprintf("server.hook: the stop command failed (%s)", exitWords(h.Exit())))
-			}
-		}
-	default:
+	if p := t.target.proc; p != nil {
 		t.describeProcess(p)
+	} else {
+		unknown(r, "server.exit_s", "the server was stopped by a command: only its own host knows")
+	}
+	if h := t.hook; h != nil {
+		s.Said = h.Said()
+		s.HookS = t.ev.since(t.ev.hookEnded)
+		if e := h.Exit(); t.ev.hookEnded != 0 && e.Known && e.Signal == 0 {
+			s.HookCode = new(e.Code)
+		}
+		if s.HookS == nil {
+			r.Warnings = append(r.Warnings, "server.hook: the stop command had not ended when the watch did")
+		} else if s.HookCode == nil || *s.HookCode != 0 {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("server.hook: the stop command failed (%s)", exitWords(h.Exit())))
+		}
 	}
 	switch {
 	case !t.target.local():
@@ -97,7 +95,7 @@ func (t *try) describeProcess(p *process.Process) {
 	case !e.Known:
 		unknown(&t.rec, "server.exit_code", "the process was not started by this run, and this kernel tells only its parent")
 	case e.Signal != 0:
-		s.ExitSignal = signalName(e.Signal)
+		s.ExitSignal = process.SignalName(e.Signal)
 	default:
 		s.ExitCode = new(e.Code)
 	}

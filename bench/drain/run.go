@@ -8,6 +8,7 @@ import (
 
 	"lastack/bench"
 	"lastack/bench/host"
+	"lastack/bench/process"
 	"lastack/bench/record"
 	"lastack/loadgen"
 	"lastack/sockstate/sockio"
@@ -170,9 +171,9 @@ func (c *Config) recordStop() record.DrainStop {
 		r.Way, r.Command = record.DrainByHook, []string{s.Hook}
 		return r
 	}
-	r.Signal = signalName(s.Signal)
+	r.Signal = process.SignalName(s.Signal)
 	if s.Then != 0 {
-		r.Then = signalName(s.Then)
+		r.Then = process.SignalName(s.Then)
 	}
 	return r
 }

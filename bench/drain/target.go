@@ -8,10 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"lastack/bench/process"
 	"lastack/bench/record"
@@ -332,19 +329,12 @@ func (t *target) end() error {
 	return errors.Join(append(errs, t.diag.Close())...)
 }
 
-func signalName(s syscall.Signal) string {
-	if name := unix.SignalName(s); name != "" {
-		return name
-	}
-	return fmt.Sprintf("signal %d", int(s))
-}
-
 func exitWords(e process.Exit) string {
 	switch {
 	case !e.Known:
 		return "how is unknown"
 	case e.Signal != 0:
-		return "by " + signalName(e.Signal)
+		return "by " + process.SignalName(e.Signal)
 	}
 	return fmt.Sprintf("exit code %d", e.Code)
 }

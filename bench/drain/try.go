@@ -278,7 +278,15 @@ func (t *try) fill(ctx context.Context) error {
 	if err != nil || ctx.Err() != nil {
 		return errors.Join(err, t.target.goOn())
 	}
-	t.ev.queued = t.target.queueLength()
+	// The client is connected before the server's end is in the queue, by a hair.
+	t.ev.queued = -1
+	if _, err := tick(ctx, queueAtMost, func() (bool, error) {
+		was := t.ev.queued
+		t.ev.queued = t.target.queueLength()
+		return t.ev.queued == was, nil
+	}); err != nil {
+		return err
+	}
 	if !full {
 		t.warn("queued: %d of %d connections found room: the accept queue was full (the server's backlog, net.core.somaxconn)", t.load.Snapshot().Groups[queued].Established, want)
 	}
@@ -287,6 +295,9 @@ func (t *try) fill(ctx context.Context) error {
 
 // haltAtMost is how long a server may take to act on SIGSTOP, on a machine that is busy.
 const haltAtMost = time.Second
+
+// queueAtMost bounds the wait for a queue that grows no more.
+const queueAtMost = 200 * time.Millisecond
 
 // fillAtMost is less than a second, after which a SYN that found the queue full comes again.
 const fillAtMost = 900 * time.Millisecond

@@ -23,6 +23,9 @@ func verdict(r *record.Run) record.Verdict {
 				refuse(n, "the accounts do not agree: %s: %s expected, %d counted", c.Name, c.Want, c.Got)
 			}
 		}
+		if s := &t.Server; s.HookS != nil && (s.HookCode == nil || *s.HookCode != 0) {
+			refuse(n, "the stop command failed, so that what clients saw may have nothing to do with a stop")
+		}
 		if t.Connections.Opened == 0 && t.Listener.Refused == 0 && t.Listener.TimedOut == 0 {
 			refuse(n, "no connection was open at the signal, and none came after it")
 		}

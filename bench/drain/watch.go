@@ -168,6 +168,9 @@ func (t *try) over() bool {
 	case len(t.cfg.Stop.Restart) > 0 && t.ev.restartReady == 0 && t.failed == nil:
 		return false
 	}
+	if t.ev.restartReady != 0 && t.cfg.Stop.Handover {
+		return true // what is left belongs to the server that took over
+	}
 	for _, g := range t.load.Snapshot().Groups {
 		if g.Before > 0 {
 			return false

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,6 +57,9 @@ type drainOptions struct {
 	needsSandbox string
 }
 
+// defaultThink keeps the clients in flight from taking all CPU where replies come at once.
+const defaultThink = 10 * time.Millisecond
+
 // defaultReconnect is how long a client waits that has lost its connection.
 const defaultReconnect = 200 * time.Millisecond
 
@@ -63,13 +67,13 @@ func newDrainOptions() *drainOptions {
 	o := &drainOptions{
 		after: 5 * time.Second, grace: 30 * time.Second, watch: 2 * time.Second, repeat: 1,
 		idle: 100, inFlight: 20, arrivals: rateFlag{200, 200},
-		exchange:       exchangeFlag{exchange.Spec{Kind: exchange.HTTP, Path: "/"}},
-		reconnect:      reconnectFlag{d: defaultReconnect},
+		exchange:  exchangeFlag{exchange.Spec{Kind: exchange.HTTP, Path: "/"}},
+		reconnect: reconnectFlag{d: defaultReconnect}, think: defaultThink,
 		connectTimeout: 5 * time.Second, requestTimeout: 10 * time.Second,
 		contain: newChoice(string(process.Auto), string(process.PIDNamespace), string(process.Group)),
 		engine:  newChoice(sockio.BackendNames()...), resultFlags: newResultFlags(),
 	}
-	o.signal.Signal = signalNames()["TERM"]
+	o.signal.Signal = syscall.SIGTERM
 	return o
 }
 
@@ -89,14 +93,14 @@ func (o *drainOptions) register(f *pflag.FlagSet) {
 	f.Var(o.contain, "contain", "what keeps the server's children from outliving the run: a PID namespace or a process group")
 	f.StringVar(&o.ledger, "ledger", "", "file where the server writes its own counts at its end (lastack serve --ledger)")
 	f.Var(&o.idle, "idle", "connections that are kept open, after a request on each")
-	f.Var(&o.inFlight, "in-flight", "clients with a request under way all the time")
+	f.Var(&o.inFlight, "in-flight", "clients that ask one request after the other, --think apart")
 	f.Var(&o.partial, "partial", "clients that have sent half a request")
 	f.Var(&o.queued, "queued", "connections that stand in the accept queue at the signal (the server is stopped meanwhile, SIGSTOP)")
 	f.VarP(&o.arrivals, "arrivals", "R", "new connections/s, with a request on each")
 	f.Var(&o.exchange, "exchange", "what a request is: echo:REQ,RESP (bytes) or http:/path")
 	f.Var(&o.inFlightExchange, "in-flight-exchange", "what the clients of --in-flight ask for instead, like a path that takes its time")
 	f.Lookup("in-flight-exchange").DefValue = "" // not none: as --exchange
-	f.DurationVar(&o.think, "think", 0, "time between two requests of a client of --in-flight")
+	f.DurationVar(&o.think, "think", o.think, "time between two requests of a client of --in-flight")
 	f.StringArrayVarP(&o.headers, "header", "H", nil, "HTTP header, 'Name: value' (repeatable)")
 	f.Var(&o.reconnect, "reconnect", "how long a client that lost its connection waits before it connects again, doubled while refused")
 	f.DurationVar(&o.connectTimeout, "connect-timeout", o.connectTimeout, "from connect() to established")

@@ -35,7 +35,7 @@ func TestDrainConfig(t *testing.T) {
 	}
 	defaultLoad := drain.Load{
 		Idle: 100, InFlight: 20, Arrivals: 200, Exchange: exchange.Spec{Kind: exchange.HTTP, Path: "/"}, Host: "127.0.0.1:9",
-		Reconnect: 200 * time.Millisecond, ConnectTimeout: 5 * time.Second, RequestTimeout: 10 * time.Second,
+		Think: 10 * time.Millisecond, Reconnect: 200 * time.Millisecond, ConnectTimeout: 5 * time.Second, RequestTimeout: 10 * time.Second,
 	}
 	for _, tt := range []struct {
 		args []string

@@ -1,0 +1,50 @@
+package process
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// MaxSignal is Linux's last realtime signal (SIGRTMAX, signal(7)).
+const MaxSignal = 64
+
+// signalNames are the signals that every system knows by name; golang.org/x/sys/unix has a table for each system only. The
+// others have numbers.
+func signalNames() map[string]syscall.Signal {
+	return map[string]syscall.Signal{
+		"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "QUIT": syscall.SIGQUIT, "ILL": syscall.SIGILL,
+		"TRAP": syscall.SIGTRAP, "ABRT": syscall.SIGABRT, "BUS": syscall.SIGBUS, "FPE": syscall.SIGFPE,
+		"KILL": syscall.SIGKILL, "USR1": syscall.SIGUSR1, "SEGV": syscall.SIGSEGV, "USR2": syscall.SIGUSR2,
+		"PIPE": syscall.SIGPIPE, "ALRM": syscall.SIGALRM, "TERM": syscall.SIGTERM, "CHLD": syscall.SIGCHLD,
+		"CONT": syscall.SIGCONT, "STOP": syscall.SIGSTOP, "TSTP": syscall.SIGTSTP, "TTIN": syscall.SIGTTIN,
+		"TTOU": syscall.SIGTTOU, "URG": syscall.SIGURG, "XCPU": syscall.SIGXCPU, "XFSZ": syscall.SIGXFSZ,
+		"VTALRM": syscall.SIGVTALRM, "PROF": syscall.SIGPROF, "WINCH": syscall.SIGWINCH, "IO": syscall.SIGIO,
+		"SYS": syscall.SIGSYS,
+	}
+}
+
+// ParseSignal reads TERM, SIGTERM (in either case) or 15.
+func ParseSignal(s string) (syscall.Signal, error) {
+	if n, err := strconv.Atoi(s); err == nil && n >= 1 && n <= MaxSignal {
+		return syscall.Signal(n), nil
+	}
+	if sig, ok := signalNames()[strings.TrimPrefix(strings.ToUpper(s), "SIG")]; ok {
+		return sig, nil
+	}
+	return 0, fmt.Errorf("%q is no signal: want a name like TERM, QUIT or SIGUSR1, or a number from 1 to %d", s, MaxSignal)
+}
+
+// SignalName is SIGTERM and the like, or the number of a signal that has no name everywhere; ParseSignal reads it.
+func SignalName(sig syscall.Signal) string {
+	names := signalNames()
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if names[name] == sig {
+			return "SIG" + name
+		}
+	}
+	return strconv.Itoa(int(sig))
+}

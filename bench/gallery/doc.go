@@ -8,7 +8,7 @@
 // connection ends by a timeout; its slow path takes one and a half to two seconds. What "in flight" means differs and is part of
 // the description: some have begun to reply, others have not.
 //
-// An [Entry] is one way to stop a server. Its [Difference] values are what is known to come
+// An [Entry] is one way to stop a server. A [Note] says what is known to come
 // otherwise than expected, and why. What is neither as expected nor explained is marked by [Table]:
 // either the server's version behaves differently, or lastack is wrong.
 package gallery

@@ -32,8 +32,8 @@ type Entry struct {
 
 	Expected Expected
 	// Sources are what Expected is taken from.
-	Sources     []string
-	Differences []Difference
+	Sources []string
+	Notes   []Note
 }
 
 // Column is what is compared.
@@ -58,8 +58,8 @@ func (c Column) String() string { return columnNames[c] }
 // Expected holds the fates that the sources let one expect, by column: one of them, or a mixture.
 type Expected [columns][]Fate
 
-// Difference is a fate that was not expected and is explained.
-type Difference struct {
+// Note explains fates that were not expected, or, with no fates, is a remark on what was.
+type Note struct {
 	Column Column
 	Fates  []Fate // beside those expected
 	Why    string // one sentence or two

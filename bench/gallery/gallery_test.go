@@ -35,9 +35,9 @@ func TestEntries(t *testing.T) {
 				t.Errorf("%s expects nothing of %s", e.ID, c)
 			}
 		}
-		for _, d := range e.Differences {
-			if len(d.Fates) == 0 || d.Why == "" || d.Source == "" {
-				t.Errorf("%s: a difference without fates, reason or source: %+v", e.ID, d)
+		for _, d := range e.Notes {
+			if d.Why == "" || d.Source == "" {
+				t.Errorf("%s: a note without reason or source: %+v", e.ID, d)
 			}
 			for _, f := range d.Fates {
 				if slices.Contains(e.Expected[d.Column], f) {
@@ -85,25 +85,27 @@ func TestPrepare(t *testing.T) {
 }
 
 func TestJudge(t *testing.T) {
-	slow := Difference{Column: InFlight, Fates: []Fate{Unanswered}, Why: "it waits", Source: "wait"}
-	cut := Difference{Column: InFlight, Fates: []Fate{Cut, Answered5xx}, Why: "it does not", Source: "exit"}
-	elsewhere := Difference{Column: Idle, Fates: []Fate{TimedOut}, Why: "-", Source: "-"}
-	e := Entry{Expected: drained.but(Port), Differences: []Difference{slow, cut, elsewhere}}
+	slow := Note{Column: InFlight, Fates: []Fate{Unanswered}, Why: "it waits", Source: "wait"}
+	cut := Note{Column: InFlight, Fates: []Fate{Cut, Answered5xx}, Why: "it does not", Source: "exit"}
+	remark := Note{Column: New, Why: "soon", Source: "close"}
+	elsewhere := Note{Column: Idle, Fates: []Fate{TimedOut}, Why: "-", Source: "-"}
+	e := Entry{Expected: drained.but(Port), Notes: []Note{slow, cut, elsewhere, remark}}
 	for _, tt := range []struct {
 		name   string
 		column Column
 		tally  Tally
 		want   Judgement
-		notes  []*Difference
+		notes  []*Note
 	}{
 		{"nothing observed", InFlight, nil, Unobserved, nil},
 		{"nothing expected", Port, Tally{{PortFree, 3}}, Unobserved, nil},
 		{"as expected", InFlight, Tally{{Answered, 50}, {AnsweredClose, 10}}, AsExpected, nil},
-		{"explained", InFlight, Tally{{Answered, 50}, {Cut, 10}}, Explained, []*Difference{&cut}},
-		{"explained twice", InFlight, Tally{{Cut, 50}, {Unanswered, 10}}, Explained, []*Difference{&slow, &cut}},
-		{"in part", InFlight, Tally{{Cut, 50}, {TimedOut, 1}}, Unexplained, []*Difference{&cut}},
+		{"explained", InFlight, Tally{{Answered, 50}, {Cut, 10}}, Explained, []*Note{&cut}},
+		{"explained twice", InFlight, Tally{{Cut, 50}, {Unanswered, 10}}, Explained, []*Note{&slow, &cut}},
+		{"in part", InFlight, Tally{{Cut, 50}, {TimedOut, 1}}, Unexplained, []*Note{&cut}},
 		{"explained elsewhere", InFlight, Tally{{TimedOut, 1}}, Unexplained, nil},
-		{"neither", New, Tally{{Accepted, 3}}, Unexplained, nil},
+		{"neither", New, Tally{{Accepted, 3}}, Unexplained, []*Note{&remark}},
+		{"with a remark", New, Tally{{Refused, 3}}, AsExpected, []*Note{&remark}},
 	} {
 		got, notes := e.Judge(tt.column, tt.tally)
 		if diff := cmp.Diff(tt.notes, notes); got != tt.want || diff != "" {
@@ -201,12 +203,12 @@ func TestObserveFates(t *testing.T) {
 }
 
 func TestTable(t *testing.T) {
-	why := Difference{Column: Idle, Fates: []Fate{RST}, Why: "A request that crosses the FIN meets a closed socket.", Source: "tcp_close"}
-	quit := Entry{ID: "nginx-quit", Server: nginx, Signal: "QUIT", Expected: drained, Sources: []string{"the manual", "the source"}, Differences: []Difference{why}}
+	why := Note{Column: Idle, Fates: []Fate{RST}, Why: "A request that crosses the FIN meets a closed socket.", Source: "tcp_close"}
+	quit := Entry{ID: "nginx-quit", Server: nginx, Signal: "QUIT", Expected: drained, Sources: []string{"the manual", "the source"}, Notes: []Note{why}}
 	term := Entry{ID: "nginx-term", Server: nginx, Signal: "TERM", Expected: gone, Sources: []string{"the manual"}}
 	stop := Entry{
 		ID: "go-shutdown", Server: goServer, Mode: ModeGraceful, How: "Shutdown", Signal: "TERM",
-		Expected: drained.but(Racing, None), Sources: []string{"the source"}, Differences: []Difference{why},
+		Expected: drained.but(Racing, None), Sources: []string{"the source"}, Notes: []Note{why},
 	}
 	var rows []Row
 	for _, r := range []struct {

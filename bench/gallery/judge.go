@@ -9,33 +9,33 @@ type Judgement uint8
 const (
 	Unobserved  Judgement = iota // nothing was, or nothing was expected
 	AsExpected                   // every fate is among those expected
-	Explained                    // every other fate has a Difference
+	Explained                    // every other fate has a Note
 	Unexplained                  // some fate is neither expected nor explained
 )
 
-// Judge judges one column. The differences are those that occurred.
-func (e *Entry) Judge(c Column, t Tally) (Judgement, []*Difference) {
-	known := e.Expected[c]
-	switch {
-	case len(t) == 0 || len(known) == 0:
+// Judge judges one column. The notes are those that belong to what occurred: remarks, and what explains it.
+func (e *Entry) Judge(c Column, t Tally) (Judgement, []*Note) {
+	known := slices.Clone(e.Expected[c])
+	if len(t) == 0 || len(known) == 0 {
 		return Unobserved, nil
-	case t.within(known):
-		return AsExpected, nil
 	}
-	known = slices.Clone(known)
-	var occurred []*Difference
-	for i := range e.Differences {
-		d := &e.Differences[i]
-		if d.Column != c {
+	asExpected := t.within(known)
+	var notes []*Note
+	for i := range e.Notes {
+		n := &e.Notes[i]
+		if n.Column != c {
 			continue
 		}
-		known = append(known, d.Fates...)
-		if slices.ContainsFunc(t, func(n Count) bool { return slices.Contains(d.Fates, n.Fate) }) {
-			occurred = append(occurred, d)
+		known = append(known, n.Fates...)
+		if len(n.Fates) == 0 || slices.ContainsFunc(t, func(c Count) bool { return slices.Contains(n.Fates, c.Fate) }) {
+			notes = append(notes, n)
 		}
 	}
-	if t.within(known) {
-		return Explained, occurred
+	switch {
+	case asExpected:
+		return AsExpected, notes
+	case t.within(known):
+		return Explained, notes
 	}
-	return Unexplained, occurred
+	return Unexplained, notes
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,11 +86,13 @@ func (r *Row) write(w io.Writer, n *notes) {
 	for c := range columns {
 		cell := &r.Observed.Cells[c]
 		text := cell.String()
-		switch judgement, ds := r.Entry.Judge(c, cell.Tally); judgement {
-		case Explained:
-			text = "**" + text + "** " + n.refer(ds)
-		case Unexplained:
-			text = "**" + text + "** " + n.refer(ds) + "(?)"
+		judgement, ns := r.Entry.Judge(c, cell.Tally)
+		if judgement == Explained || judgement == Unexplained {
+			text = "**" + text + "**"
+		}
+		text += n.refer(ns)
+		if judgement == Unexplained {
+			text += " (?)"
 		}
 		fmt.Fprintf(w, " %s |", text)
 	}
@@ -101,24 +104,19 @@ func (r *Row) write(w io.Writer, n *notes) {
 }
 
 // notes are the footnotes in the order of their first mention; entries that say the same share one.
-type notes []*Difference
+type notes []*Note
 
-func (n *notes) refer(ds []*Difference) string {
+func (n *notes) refer(ns []*Note) string {
 	var b strings.Builder
-	for _, d := range ds {
-		at := -1
-		for i, known := range *n {
-			if known.Why == d.Why {
-				at = i
-			}
-		}
+	for _, note := range ns {
+		at := slices.IndexFunc(*n, func(known *Note) bool { return known.Why == note.Why })
 		if at < 0 {
 			at = len(*n)
-			*n = append(*n, d)
+			*n = append(*n, note)
 		}
-		fmt.Fprintf(&b, "[%d] ", at+1)
+		fmt.Fprintf(&b, " [%d]", at+1)
 	}
-	return strings.TrimSuffix(b.String(), " ")
+	return b.String()
 }
 
 func (n notes) write(w io.Writer) {

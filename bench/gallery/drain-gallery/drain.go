@@ -71,7 +71,7 @@ func (g *runner) drain(ctx context.Context, e *gallery.Entry, load, queue string
 	}
 	err = g.invoke(ctx, slices.Concat(common, []string{
 		"--idle", strconv.Itoa(idle), "--in-flight", strconv.Itoa(inFlight), "--arrivals", strconv.Itoa(arrivals),
-		"--exchange", "http:/", "--in-flight-exchange", "http:" + e.Server.Slow, "--repeat", strconv.Itoa(g.repeat), "-o", load,
+		"--exchange", "http:/", "--in-flight-exchange", "http:" + e.Server.Slow, "--after", after.String(), "-o", load,
 	}), load)
 	if err != nil {
 		return err

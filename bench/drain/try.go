@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"lastack/bench/process"
@@ -316,10 +317,25 @@ func (t *try) stop(context.Context) (err error) {
 		}
 		return err
 	}
-	err = t.target.proc.Signal(t.cfg.Stop.Signal)
-	t.sending = time.Duration(sockio.Now() - t.ev.signal)
+	err = t.signal(t.cfg.Stop.Signal)
 	// A halted server acts on the signal only from now on.
 	return errors.Join(err, t.target.goOn())
+}
+
+// fresh is a sleep after which a thread has a claim to its CPU.
+const fresh = 300 * time.Microsecond
+
+// signal sends a signal and notes when. The server, which the signal wakes, must not take the CPU from the sender before
+// the time is read: a thread with short slices that has just slept keeps it.
+func (t *try) signal(sig syscall.Signal) error {
+	return sockio.OnOwnThread(func() error {
+		sockio.BePrompt()
+		time.Sleep(fresh)
+		t.ev.signal = sockio.Now()
+		err := t.target.proc.Signal(sig)
+		t.sending = time.Duration(sockio.Now() - t.ev.signal)
+		return err
+	})
 }
 
 // conclude ends the load in order, and looks at what is left.

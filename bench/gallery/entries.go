@@ -43,13 +43,18 @@ func elsewhere(who, source string) Note {
 	}
 }
 
+// keptTold remarks on a reply that has promised what does not come.
+func keptTold(source string) Note {
+	return Note{
+		Column: Racing, Source: source,
+		Why: "The header of the reply in flight was sent before the signal and promises keep-alive, and the connection is closed after the body all the same: a client that asks on at once loses that request. Of replies that begin later the header says \"Connection: close\".",
+	}
+}
+
 func nginxEntries() []Entry {
 	const control = "https://nginx.org/en/docs/control.html"
 	worker := elsewhere("a worker", "ngx_master_process_cycle, ngx_signal_worker_processes")
-	header := Note{
-		Column: Racing, Source: "ngx_http_header_filter, ngx_http_finalize_connection",
-		Why: "The header went out before the signal and says keep-alive; the worker closes after the reply all the same, and a client that asks on at once loses that request. A reply that has not begun says \"Connection: close\".",
-	}
+	header := keptTold("ngx_http_header_filter, ngx_http_finalize_connection")
 	return []Entry{
 		{
 			ID: "nginx-quit", Server: nginx, Signal: "QUIT", Expected: drained,
@@ -97,7 +102,7 @@ func apacheEntries() []Entry {
 		{
 			ID: "apache-winch", Server: apache, Signal: "WINCH", How: "graceful-stop", Expected: drained,
 			Sources: []string{stopping + "#gracefulstop", "event.c: listener_thread, process_keepalive_queue"},
-			Notes: []Note{child, {
+			Notes: []Note{child, keptTold("ap_set_keepalive; event.c: process_socket"), {
 				Column: InFlight, Fates: []Fate{Cut}, Source: "ap_start_lingering_close",
 				Why: "These are second requests: sent as soon as the reply was there, they crossed the FIN of a lingering close, which reads and drops what still comes. Without a reset a client cannot tell them from requests that were begun.",
 			}},

@@ -109,7 +109,7 @@ type notes []*Note
 func (n *notes) refer(ns []*Note) string {
 	var b strings.Builder
 	for _, note := range ns {
-		at := slices.IndexFunc(*n, func(known *Note) bool { return known.Why == note.Why })
+		at := slices.IndexFunc(*n, func(known *Note) bool { return known.Why == note.Why && known.Source == note.Source })
 		if at < 0 {
 			at = len(*n)
 			*n = append(*n, note)

@@ -32,7 +32,7 @@ const (
 )
 
 func loadText(repeat int) string {
-	return fmt.Sprintf("clients: %d idle connections, %d requests in flight, %d new connections a second, each with one request; "+
+	return fmt.Sprintf("clients: %d idle connections, %d with a request in flight, and the next one as soon as it is answered, %d new connections a second, each with one request; "+
 		"the signal after %v. Apart from that, %d connections in the accept queue. %d tries of each. Clients that lost their connection do not come back.",
 		idle, inFlight, arrivals, after, queued, repeat)
 }
@@ -71,7 +71,8 @@ func (g *runner) drain(ctx context.Context, e *gallery.Entry, load, queue string
 	}
 	err = g.invoke(ctx, slices.Concat(common, []string{
 		"--idle", strconv.Itoa(idle), "--in-flight", strconv.Itoa(inFlight), "--arrivals", strconv.Itoa(arrivals),
-		"--exchange", "http:/", "--in-flight-exchange", "http:" + e.Server.Slow, "--after", after.String(), "-o", load,
+		"--exchange", "http:/", "--in-flight-exchange", "http:" + e.Server.Slow, "--think", "0s",
+		"--after", after.String(), "-o", load,
 	}), load)
 	if err != nil {
 		return err

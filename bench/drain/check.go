@@ -12,57 +12,110 @@ import (
 
 // RefusedError is a drain that cannot be made as asked.
 type RefusedError struct {
-	// Flag is the flag's name without dashes; empty for the target.
+	// Flag is the flag's name without dashes; Value what it was given, empty where that does not matter.
 	Flag, Value, Why string
 }
 
 func (e *RefusedError) Error() string {
-	if e.Flag == "" {
-		return fmt.Sprintf("%s: %s", e.Value, e.Why)
+	if e.Value == "" {
+		return fmt.Sprintf("--%s: %s", e.Flag, e.Why)
 	}
 	return fmt.Sprintf("--%s %s: %s", e.Flag, e.Value, e.Why)
 }
 
-// maxTries bounds Config.Repeat.
-const maxTries = 1000
+// The bounds of a drain.
+const (
+	MaxTries = 1000
+	// MinRate is the slowest that arrivals may be, in connections/s.
+	MinRate = 1e-3
+)
 
-// Check says what of a drain cannot be carried out as asked, before anything is started or a socket opens: a
-// *RefusedError.
-func Check(c Config) error {
-	l, s := &c.Load, &c.Stop
+// Validate says what is wrong with a drain by itself, whatever the host: a *RefusedError for the first thing.
+func (c *Config) Validate() error {
+	if err := c.Load.validate(); err != nil {
+		return err
+	}
+	if err := c.validateStop(); err != nil {
+		return err
+	}
+	for _, t := range []struct {
+		flag string
+		d    time.Duration
+		min  time.Duration
+	}{
+		{"after", c.Stop.After, 0},
+		{"grace", c.Stop.Grace, 0},
+		{"watch", c.Stop.Watch, 0},
+		{"think", c.Load.Think, 0},
+		{"reconnect", c.Load.Reconnect, 0},
+		{"connect-timeout", c.Load.ConnectTimeout, 1},
+		{"request-timeout", c.Load.RequestTimeout, 1},
+	} {
+		switch {
+		case t.d >= t.min && t.d <= loadgen.MaxTime:
+		case t.min > 0:
+			return &RefusedError{t.flag, t.d.String(), fmt.Sprintf("want a duration above 0 and up to %v", loadgen.MaxTime)}
+		default:
+			return &RefusedError{t.flag, t.d.String(), fmt.Sprintf("want a duration from 0s to %v", loadgen.MaxTime)}
+		}
+	}
+	plan, _ := c.plan()
+	return asRefused(plan.Validate())
+}
+
+func (l *Load) validate() error {
+	for _, g := range []struct {
+		flag string
+		n    int
+	}{{"idle", l.Idle}, {"in-flight", l.InFlight}, {"partial", l.Partial}, {"queued", l.Queued}} {
+		if g.n < 0 || g.n > loadgen.MaxConnections {
+			return &RefusedError{g.flag, fmt.Sprint(g.n), fmt.Sprintf("want 0 (none) to %d", loadgen.MaxConnections)}
+		}
+	}
+	switch r := l.Arrivals; {
+	case r != 0 && !(r >= MinRate && r <= loadgen.MaxRate):
+		return &RefusedError{"arrivals", fmt.Sprint(r), fmt.Sprintf("want 0 (none), or %v to %d connections/s", MinRate, loadgen.MaxRate)}
+	case l.Idle+l.InFlight+l.Partial+l.Queued == 0 && r == 0:
+		return &RefusedError{"idle", "0 --in-flight 0 --partial 0 --queued 0 --arrivals 0", "there is no client left to ask: want one of them above 0"}
+	case l.Exchange.Kind == exchange.None:
+		return &RefusedError{"exchange", "none", "without a request none can be lost: want echo:REQ,RESP or http:/path"}
+	case l.InFlightExchange.Kind != exchange.None && l.InFlightExchange.Kind != l.Exchange.Kind:
+		return &RefusedError{"in-flight-exchange", l.InFlightExchange.String(), fmt.Sprintf("the server speaks one protocol: want one of the kind of --exchange %v", l.Exchange)}
+	}
+	return nil
+}
+
+func (c *Config) validateStop() error {
+	s := &c.Stop
 	ways := 0
 	for _, given := range []bool{s.PID != 0, len(s.Exec) > 0, s.Hook != ""} {
 		if given {
 			ways++
 		}
 	}
-	switch {
+	restarts := len(s.Restart) > 0
+	switch n := fmt.Sprint(c.Repeat); {
 	case ways != 1:
 		return &RefusedError{"pid", fmt.Sprint(s.PID), "want exactly one of --pid, --exec and --stop, to say how the server is stopped"}
-	case l.Idle+l.InFlight+l.Partial+l.Queued == 0 && l.Arrivals == 0:
-		return &RefusedError{"idle", "0", "want at least one of --idle, --in-flight, --partial, --arrivals and --queued above 0"}
-	case l.Exchange.Kind == exchange.None:
-		return &RefusedError{"exchange", l.Exchange.String(), "want http:/path or echo:REQ,RESP: without requests nothing can be lost"}
-	case l.InFlightExchange.Kind != exchange.None && l.InFlightExchange.Kind != l.Exchange.Kind:
-		return &RefusedError{"in-flight-exchange", l.InFlightExchange.String(), fmt.Sprintf("want one of the same kind as --exchange %s", l.Exchange)}
-	case l.Queued > 0 && s.Hook != "":
-		return &RefusedError{"queued", fmt.Sprint(l.Queued), "not producible with --stop: to fill the accept queue the server is halted (SIGSTOP), which needs --pid or --exec"}
-	case s.Handover && len(s.Restart) == 0:
-		return &RefusedError{"handover", "true", "want a --restart (or a second --exec), which takes the port over"}
-	case c.Repeat < 0 || c.Repeat > maxTries:
-		return &RefusedError{"repeat", fmt.Sprint(c.Repeat), fmt.Sprintf("want 1 to %d", maxTries)}
-	case c.Repeat > 1 && len(s.Exec) == 0 && len(s.Restart) == 0:
-		return &RefusedError{"repeat", fmt.Sprint(c.Repeat), "the server has to come back for each try: want --exec, or a --restart"}
+	case c.Load.Queued > 0 && s.Hook != "":
+		return &RefusedError{"queued", fmt.Sprint(c.Load.Queued), "not producible with --stop: the queue fills while the server is halted (SIGSTOP), which needs a process of this host: want --pid or --exec"}
+	case s.Handover && !restarts:
+		return &RefusedError{"handover", "", "needs a second --exec, or a --restart, to hand over to"}
+	case c.Repeat < 0 || c.Repeat > MaxTries:
+		return &RefusedError{"repeat", n, fmt.Sprintf("want 1 to %d", MaxTries)}
+	case c.Repeat > 1 && !restarts && len(s.Exec) == 0:
+		return &RefusedError{"repeat", n, "the server is gone after the first: want --exec, or a --restart that brings it back"}
 	case c.Repeat > 1 && s.PID != 0 && s.Handover:
-		return &RefusedError{"repeat", fmt.Sprint(c.Repeat), "with --handover want --exec: each try needs a server that has the port to itself"}
+		return &RefusedError{"repeat", n, "with --handover want --exec: each try needs a server that has the port to itself"}
 	}
-	for _, t := range []struct {
-		flag string
-		d    time.Duration
-	}{{"after", s.After}, {"grace", s.Grace}, {"watch", s.Watch}} {
-		if t.d < 0 || t.d > loadgen.MaxTime {
-			return &RefusedError{t.flag, t.d.String(), fmt.Sprintf("want 0s to %v", loadgen.MaxTime)}
-		}
+	return nil
+}
+
+// Check says what of a drain cannot be carried out as asked on this host, before anything is started or a socket
+// opens: a *RefusedError.
+func Check(c Config) error {
+	if err := c.Validate(); err != nil {
+		return err
 	}
 	plan, _ := c.plan()
 	return asRefused(bench.Check(bench.Config{Plan: plan, Backend: c.Backend, Host: c.Host}))

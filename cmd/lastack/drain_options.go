@@ -170,7 +170,7 @@ func (o *drainOptions) completeConfig(facts *host.Facts) error {
 	c.Thresholds = o.bounds
 	c.Version, c.Command = versionString(), commandLine()
 	if o.needsSandbox != "" {
-		return nil // what is free, and whose, is known inside
+		return asUsage(c.Validate()) // what is free, and whose, is known inside
 	}
 	c.Status = record.Sandbox{Mode: "off", Reason: "not asked for"}
 	return asUsage(drain.Check(*c))
@@ -197,10 +197,7 @@ func (o *drainOptions) completeSandbox() error {
 	return err
 }
 
-// minRate is the slowest that arrivals may be, in connections/s.
-const minRate = 1e-3
-
-// load checks the groups.
+// load is the clients; what is wrong with them by themselves, drain says.
 func (o *drainOptions) load(given func(string) bool) (drain.Load, error) {
 	l := drain.Load{
 		Idle: int(o.idle), InFlight: int(o.inFlight), Partial: int(o.partial), Queued: int(o.queued), Arrivals: o.arrivals.from,
@@ -208,63 +205,17 @@ func (o *drainOptions) load(given func(string) bool) (drain.Load, error) {
 		Host: o.target.name, Headers: o.headers, Think: o.think, Reconnect: o.reconnect.d,
 		ConnectTimeout: o.connectTimeout, RequestTimeout: o.requestTimeout,
 	}
-	groups := []struct {
-		flag string
-		n    *countFlag
-	}{{"idle", &o.idle}, {"in-flight", &o.inFlight}, {"partial", &o.partial}, {"queued", &o.queued}}
-	for _, g := range groups {
-		if *g.n > loadgen.MaxConnections {
-			return l, usagef("--%s %v: want 0 (none) to %d", g.flag, g.n, loadgen.MaxConnections)
-		}
-	}
 	switch r := o.arrivals; {
 	case r.from != r.to:
 		return l, usagef("--arrivals %v: want one rate", &r)
-	case r.from > 0 && r.from < minRate:
-		return l, usagef("--arrivals %v: want 0 (none), or at least %v connections/s", &r, minRate)
-	case l.Idle+l.InFlight+l.Partial+l.Queued == 0 && r.from == 0:
-		return l, usagef("--idle 0 --in-flight 0 --partial 0 --queued 0 --arrivals 0: there is no client left to ask: want one of them above 0")
-	case l.Exchange.Kind == exchange.None:
-		return l, usagef("--exchange none: without a request none can be lost: want echo:REQ,RESP or http:/path")
-	case given("in-flight-exchange") && l.InFlightExchange.Kind != l.Exchange.Kind:
-		return l, usagef("--in-flight-exchange %v: the server speaks one protocol: want one of the kind of --exchange %v", l.InFlightExchange, l.Exchange)
+	case given("in-flight-exchange") && l.InFlightExchange.Kind == exchange.None:
+		return l, usagef("--in-flight-exchange none: without a request none can be lost: want one of the kind of --exchange %v", l.Exchange)
 	case given("in-flight-exchange") && l.InFlight == 0:
 		return l, usagef("--in-flight-exchange %v: needs --in-flight above 0, whose it is", l.InFlightExchange)
 	case given("think") && l.InFlight == 0:
 		return l, usagef("--think %v: needs --in-flight above 0, between whose requests it is", o.think)
-	case len(o.headers) > 0 && l.Exchange.Kind != exchange.HTTP:
-		return l, usagef("--header %s: needs an --exchange of http", o.headers[0])
 	}
-	for _, h := range o.headers {
-		if err := exchange.ParseHeader(h); err != nil {
-			return l, usagef("--%w", err)
-		}
-	}
-	return l, checkDurations(
-		boundedDuration{"think", o.think, 0},
-		boundedDuration{"connect-timeout", o.connectTimeout, 1},
-		boundedDuration{"request-timeout", o.requestTimeout, 1},
-	)
-}
-
-// boundedDuration is a flag's time, which is min or more, and no more than a load may take.
-type boundedDuration struct {
-	flag string
-	d    time.Duration
-	min  time.Duration
-}
-
-func checkDurations(list ...boundedDuration) error {
-	for _, b := range list {
-		switch {
-		case b.d >= b.min && b.d <= loadgen.MaxTime:
-		case b.min > 0:
-			return usagef("--%s %v: want a duration above 0 and up to %v", b.flag, b.d, loadgen.MaxTime)
-		default:
-			return usagef("--%s %v: want a duration from 0s to %v", b.flag, b.d, loadgen.MaxTime)
-		}
-	}
-	return nil
+	return l, nil
 }
 
 // reconnectFlag is --reconnect: a time, or never.

@@ -92,7 +92,7 @@ func TestStartErrors(t *testing.T) {
 		{"ends at once", Stop{Exec: []string{"/bin/sh", "-c", "echo out of luck >&2; exit 3"}}, []string{"exit code 3", "before it listened", "out of luck"}},
 		{
 			"dies before the signal",
-			Stop{Exec: reference{Exchange: http, Shutdown: "graceful", Addr: at, Brief: 300 * time.Millisecond}.args(), After: 5 * time.Second},
+			Stop{Exec: reference{Exchange: http, Shutdown: "graceful", Addr: at, Brief: 3 * time.Second}.args(), After: time.Minute},
 			[]string{"before the signal was sent", "exit code 7", "enough is enough"},
 		},
 		{

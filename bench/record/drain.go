@@ -48,8 +48,10 @@ type DrainTry struct {
 	Connections DrainConnections `json:"connections"`
 	Requests    DrainRequests    `json:"requests"`
 	// Groups splits Connections and Requests by the groups of the plan, in its order.
-	Groups    []DrainGroup   `json:"groups"`
-	Queued    *DrainQueued   `json:"queued,omitempty"`
+	Groups []DrainGroup `json:"groups"`
+	Queued *DrainQueued `json:"queued,omitempty"`
+	// Restart is nil where none was asked for.
+	Restart   *DrainRestart  `json:"restart,omitempty"`
 	Reconnect DrainReconnect `json:"reconnect"`
 	Leftover  DrainLeftover  `json:"leftover"`
 	Port      DrainPort      `json:"port"`
@@ -95,8 +97,12 @@ type DrainServer struct {
 	ExitSignal string `json:"exit_signal,omitempty"`
 	// ThenSent is set where the grace was over and the second signal was sent.
 	ThenSent bool `json:"then_sent,omitempty"`
-	// Stayed is set where the process goes on by design (a reload) or outlived even the second signal.
+	// Stayed is set where the process was there still when the watch ended: after a reload, or because it does not
+	// end, or did not come to it before an interrupt.
 	Stayed bool `json:"stayed,omitempty"`
+	// StillListening are processes of the old server that had its listening socket still when the watch ended,
+	// though the process that was signalled was gone.
+	StillListening []int `json:"still_listening,omitempty"`
 	// HookCode is the hook's exit code, HookS when it ended.
 	HookCode *int     `json:"hook_code,omitempty"`
 	HookS    *float64 `json:"hook_s,omitempty"`
@@ -162,6 +168,8 @@ type DrainRequests struct {
 	TimedOut       int64 `json:"timed_out"`
 	// Partial were sent in part only, on purpose, and ended without a reply: no loss.
 	Partial int64 `json:"partial,omitempty"`
+	// UnderWay is the part of Sent that had been sent when the stop began.
+	UnderWay int64 `json:"under_way"`
 	// Open were neither answered nor cut when the watch ended.
 	Open int64 `json:"open,omitempty"`
 	// Other are replies that were none.
@@ -201,14 +209,26 @@ type DrainGroup struct {
 	LastEndS    *float64         `json:"last_end_s,omitempty"`
 }
 
-// DrainQueued is what became of the connections that were in the accept queue at the signal.
+// DrainQueued is what became of the connections that were in the accept queue at the signal: queued = the sum of the
+// fates. Those of other groups are among them, as they connect too while the server is halted.
 type DrainQueued struct {
 	Asked  int64 `json:"asked"`
-	Queued int64 `json:"queued"` // found in the queue by the kernel's count
-	Served int64 `json:"served"`
-	Reset  int64 `json:"reset"`
-	FIN    int64 `json:"fin"` // ended by FIN unserved
-	Never  int64 `json:"never,omitempty"`
+	Queued int64 `json:"queued"` // found by the kernel among the connections that nobody had accepted
+	// Elsewhere are those of Asked that were never in that queue: another listener of the port took them, or there was no room.
+	Elsewhere int64 `json:"elsewhere,omitempty"`
+	Served    int64 `json:"served"`
+	Reset     int64 `json:"reset"`
+	FIN       int64 `json:"fin"` // ended by FIN unserved
+	TimedOut  int64 `json:"timed_out,omitempty"`
+	Never     int64 `json:"never,omitempty"` // open still, and unserved, when the watch ended
+}
+
+// DrainRestart is the server that was to take the old one's place.
+type DrainRestart struct {
+	StartedS *float64 `json:"started_s,omitempty"` // before the stop (below 0) with a handover
+	ListensS *float64 `json:"listens_s,omitempty"` // nil: it never listened on the target
+	// Failed says why it did not come up.
+	Failed string `json:"failed,omitempty"`
 }
 
 // DrainReconnect is where clients went that had lost their connection.
@@ -232,7 +252,9 @@ func (r *DrainReconnect) Reconnected() int64 {
 
 // DrainLeftover counts what was left of the old server's sockets on its port when it was gone.
 type DrainLeftover struct {
-	Known        bool           `json:"known"`
+	Known bool `json:"known"`
+	// Earlier are TIME_WAITs on the port of connections that had ended before the stop began; they are in no other count.
+	Earlier      int            `json:"earlier,omitempty"`
 	States       map[string]int `json:"states,omitempty"` // at the server's end, by state
 	TimeWait     int            `json:"time_wait"`
 	FinWait2     int            `json:"fin_wait2"` // orphans

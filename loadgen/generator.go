@@ -95,12 +95,10 @@ type Snapshot struct {
 
 // GroupSnapshot is the state of a group.
 type GroupSnapshot struct {
-	// Attempted and Failed count lifecycles.
-	Attempted, Failed int64
+	// Ledger is of all lifecycles that have started, and the outcomes of those that are over.
+	Ledger Ledger
 	// Established is the number of connections open, Before the part of it that was so when the journal was armed.
 	Established, Before int64
-	// Requests is the number of exchanges completed.
-	Requests int64
 }
 
 // Generator is a load under way.
@@ -328,11 +326,9 @@ func (g *Generator) halt(asked bool) {
 }
 
 func (s *GroupSnapshot) add(o *GroupSnapshot) {
-	s.Attempted += o.Attempted
-	s.Failed += o.Failed
+	s.Ledger.Add(&o.Ledger)
 	s.Established += o.Established
 	s.Before += o.Before
-	s.Requests += o.Requests
 }
 
 func (g *Generator) fail(err error) {

@@ -158,7 +158,7 @@ func (w *worker) arm() {
 	w.log.armed = true
 	for i := range w.conns {
 		k := &w.conns[i]
-		if k.phase != free && k.flags&isOpen != 0 {
+		if k.phase != free && k.phase != pausing && k.flags&isOpen != 0 {
 			w.groups[k.group].before++
 			w.log.lives[i].flags |= wasOpen
 		}

@@ -103,7 +103,7 @@ func TestKeep(t *testing.T) {
 				<-armed
 				_, _ = c.Write([]byte("y"))
 				_, _ = io.Copy(io.Discard, c)
-			}, func(s *Snapshot) bool { return s.Groups[0].Requests == clients },
+			}, func(s *Snapshot) bool { return s.Groups[0].Ledger.Requests == clients },
 			// Each has asked again by then, and is not answered.
 			map[string]int{end(EndOpen, Interrupted): clients, request(Answered): clients, request(RequestOpen): clients},
 		},
@@ -126,7 +126,7 @@ func TestKeep(t *testing.T) {
 				g := l.newLoad(Config{Plan: p, Journal: true, Backend: backend})
 				g.Start(context.Background())
 				until(t, g, func(s *Snapshot) bool {
-					return s.Groups[0].Established == clients && (tt.keep != KeepIdle || s.Groups[0].Requests == clients)
+					return s.Groups[0].Established == clients && (tt.keep != KeepIdle || s.Groups[0].Ledger.Requests == clients)
 				})
 				if s := g.Arm(); s.Groups[0].Before != clients {
 					t.Fatalf("%d connections were open at Arm, want %d", s.Groups[0].Before, clients)
@@ -175,7 +175,7 @@ func TestReconnect(t *testing.T) {
 			until(t, g, func(s *Snapshot) bool { return s.Groups[0].Established == 2 })
 			g.Arm()
 			_ = ln.Close() // resets what nobody accepted
-			until(t, g, func(s *Snapshot) bool { return s.Groups[0].Failed >= 4 })
+			until(t, g, func(s *Snapshot) bool { return s.Groups[0].Ledger.Failed() >= 4 })
 			listen(addr)
 			until(t, g, func(s *Snapshot) bool { return s.Groups[0].Established == 2 })
 			g.Conclude()
@@ -210,8 +210,8 @@ func TestGate(t *testing.T) {
 	g := l.newLoad(Config{Plan: p, Journal: true})
 	g.Start(context.Background())
 	until(t, g, func(s *Snapshot) bool { return s.Groups[0].Established == 2 })
-	if s := g.Snapshot(); s.Groups[1].Attempted != 0 {
-		t.Errorf("%d attempts before Begin", s.Groups[1].Attempted)
+	if s := g.Snapshot(); s.Groups[1].Ledger.Attempted != 0 {
+		t.Errorf("%d attempts before Begin", s.Groups[1].Ledger.Attempted)
 	}
 	g.Begin(1)
 	until(t, g, func(s *Snapshot) bool { return s.Groups[1].Established == 2 })

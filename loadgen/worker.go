@@ -462,10 +462,8 @@ func (w *worker) answer(r *snapshotRequest) {
 		s.ledger.Add(&g.ledger)
 		s.ledger.Add(&g.warmup)
 		s.open += g.open
-		one := GroupSnapshot{
-			Attempted: g.attempted(), Failed: g.ledger.Failed() + g.warmup.Failed(),
-			Established: g.established, Before: g.before, Requests: g.ledger.Requests + g.warmup.Requests,
-		}
+		one := GroupSnapshot{Ledger: g.ledger, Established: g.established, Before: g.before}
+		one.Ledger.Add(&g.warmup)
 		s.groups = append(s.groups, one)
 	}
 	r.reply <- s

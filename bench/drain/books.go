@@ -33,7 +33,7 @@ func (e *evidence) books(t *record.DrainTry) {
 	for i := range e.atArm.Groups {
 		open += e.atArm.Groups[i].Established
 	}
-	add("open at the signal, and opened since = fates of connections", open, t.Connections.Sum()+ends, whole, note)
+	add("open or opened since the count before the stop = ended or left", open, t.Connections.Sum()+ends, whole, note)
 
 	var answered int64
 	for i := range e.journal.Requests {
@@ -41,7 +41,7 @@ func (e *evidence) books(t *record.DrainTry) {
 			answered++
 		}
 	}
-	add("replies since the signal = requests with one", e.atEnd.Ledger.Requests-e.atArm.Ledger.Requests, answered, whole, note)
+	add("replies since that count = requests with one", e.atEnd.Ledger.Requests-e.atArm.Ledger.Requests, answered, whole, note)
 	add("requests sent = fates of requests", t.Requests.Sent, t.Requests.Sum(), true, "")
 	add("requests lost = safe and unsafe to retry", t.Requests.Lost(), t.Requests.Safe+t.Requests.Unsafe, true, "")
 
@@ -50,6 +50,9 @@ func (e *evidence) books(t *record.DrainTry) {
 		outcomes += n
 	}
 	add("attempted = sum of outcomes", l.Attempted, outcomes, true, "")
+	if q := t.Queued; q != nil {
+		add("queued = served, ended or left", q.Queued, q.Served+q.Reset+q.FIN+q.TimedOut+q.Never, true, "")
+	}
 	e.kernelBooks(add)
 	e.packetBooks(add)
 }

@@ -9,29 +9,39 @@ import (
 
 func sortTimes(at []int64) { slices.Sort(at) }
 
-// queue says what became of the connections in the accept queue.
+// queue says what became of the connections in the accept queue: of whatever group, for all connect while the server
+// is halted.
 func (e *evidence) queue(t *record.DrainTry) {
 	for i := range e.groups {
 		if e.groups[i].name != groupQueued {
 			continue
 		}
-		q := &record.DrainQueued{Asked: int64(e.groups[i].asked), Queued: int64(max(e.queued, 0))}
+		q := &record.DrainQueued{Asked: int64(e.groups[i].asked), Queued: int64(len(e.queued))}
+		inQueue := int64(0)
 		for j := range e.journal.Conns {
 			c := &e.journal.Conns[j]
-			if int(c.Group) != i || c.Opened == 0 || c.Opened > e.signal {
+			if c.Early || c.Opened == 0 || c.Opened > e.signal || !e.queued[c.Local()] {
 				continue
+			}
+			if int(c.Group) == i {
+				inQueue++
 			}
 			switch {
 			case c.Requests > 0:
 				q.Served++
+			case e.late(c.Ended):
+				q.Never++
 			case c.End == loadgen.EndByRST:
 				q.Reset++
 			case c.End == loadgen.EndByFIN:
 				q.FIN++
+			case c.Outcome == loadgen.RequestTimeout:
+				q.TimedOut++
 			default:
 				q.Never++
 			}
 		}
+		q.Elsewhere = q.Asked - inQueue
 		t.Queued = q
 	}
 }
@@ -92,7 +102,7 @@ func (e *evidence) lastGone() (at int64, all bool) {
 		if c.Opened == 0 || c.Opened > e.signal || c.Ended < e.signal {
 			continue
 		}
-		if c.End == loadgen.EndOpen || c.End == loadgen.EndByClient && e.groups[c.Group].keep != loadgen.KeepNot && c.Ended >= e.concluded {
+		if c.End == loadgen.EndOpen || e.late(c.Ended) {
 			return 0, false
 		}
 		ended := c.Ended

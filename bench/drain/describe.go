@@ -7,6 +7,7 @@ import (
 
 	"lastack/bench/process"
 	"lastack/bench/record"
+	"lastack/loadgen"
 )
 
 // describe says what this host knows of the server, and why it does not know the rest.
@@ -47,17 +48,16 @@ func (t *try) describe() {
 	case c.Stop.Handover:
 		unknown(r, "port", "another server has it by then")
 	}
-	if t.failed != nil {
-		r.Warnings = append(r.Warnings, "restart: "+t.failed.Error())
-	} else if t.restart != nil && t.ev.restartReady == 0 {
-		if t.restartAt != "" {
-			r.Warnings = append(r.Warnings, fmt.Sprintf("restart: it listens on %s, and not on the target %v", t.restartAt, c.Target))
-		} else {
-			r.Warnings = append(r.Warnings, fmt.Sprintf("restart: nobody listened on %v again while clients were watched", c.Target))
-		}
-	}
+	t.describeLeft()
+	t.describeRestart()
 	if !t.ev.own && r.Requests.Unsafe > 0 && r.Requests.CutRST > 0 {
 		r.Warnings = append(r.Warnings, "requests: outside a sandbox the kernel's counters are not the server's alone, so that a reset for data that nobody read cannot be told from one by SO_LINGER: requests cut by RST count as unsafe to retry")
+	}
+	if c := &r.Connections; t.hook != nil && r.Listener.Refused == 0 && c.FIN+c.RST+c.Cut == 0 && c.Opened > 0 {
+		r.Warnings = append(r.Warnings, "server.hook: nothing that clients could see came of the stop command: no connection was ended, and none refused")
+	}
+	if r.Order.UncertaintyUs > 1000 {
+		r.Warnings = append(r.Warnings, "order: the signal, or the command, was not sent within a millisecond, as others had the CPU: what came so shortly after it may have come before")
 	}
 	if r.Order.Dropped > 0 {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("order: %d packets were not captured, so that times and the judgement of lost requests may be wrong for as many connections", r.Order.Dropped))
@@ -66,6 +66,25 @@ func (t *try) describe() {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("connections: %d entries found no room in the journal: fates are missing", t.ev.journal.Overflow))
 	}
 	t.ledger()
+}
+
+func (t *try) describeRestart() {
+	if len(t.cfg.Stop.Restart) == 0 {
+		return
+	}
+	r := &record.DrainRestart{StartedS: t.ev.since(t.ev.restarted), ListensS: t.ev.since(t.ev.restartReady)}
+	switch {
+	case t.ev.restartReady != 0:
+	case t.failed != nil:
+		r.Failed = t.failed.Error()
+	case t.restart == nil:
+		r.Failed = "it was not started, as the old server did not end"
+	case t.restartAt != "":
+		r.Failed = fmt.Sprintf("it listens on %s, and not on the target %v", t.restartAt, t.cfg.Target)
+	default:
+		r.Failed = fmt.Sprintf("it did not listen on %v while clients were watched", t.cfg.Target)
+	}
+	t.rec.Restart = r
 }
 
 func (t *try) describeProcess(p *process.Process) {
@@ -86,6 +105,7 @@ func (t *try) describeProcess(p *process.Process) {
 	p = t.target.proc
 	s.ExitS = t.ev.since(t.ev.exited)
 	s.ThenSent = t.ev.thenSent != 0
+	s.StillListening = t.listening
 	if t.ev.exited == 0 {
 		s.Stayed = true
 		return
@@ -118,7 +138,12 @@ func (t *try) ledger() {
 	if got, ok := t.rec.Server.Ledger["accepted"]; ok && len(t.cfg.Stop.Restart) == 0 {
 		// Those in the queue when the listener closed were reset, and never accepted.
 		opened := t.ev.total.Ledger.Opened
-		want := record.Range{Min: opened - t.rec.Connections.RST - t.rec.Requests.CutRST, Max: opened}
+		want := record.Range{Min: opened, Max: opened}
+		for i := range t.ev.journal.Conns {
+			if t.ev.journal.Conns[i].End == loadgen.EndByRST {
+				want.Min--
+			}
+		}
 		t.rec.Accounting = append(t.rec.Accounting, record.Check{
 			Name: "server's ledger: accepted = opened, less reset in the queue", Want: want, Got: got, OK: want.Contains(got), Exact: true,
 		})

@@ -22,7 +22,9 @@ type evidence struct {
 	concluded int64 // when the watch ended
 	ended     int64 // the load
 
-	exited       int64 // the old server
+	restart      bool  // a server is to take the old one's place
+	exited       int64 // the process that was signalled
+	gone         int64 // nobody of the old server listens any more
 	thenSent     int64
 	hookEnded    int64
 	restarted    int64 // the restart's command was started
@@ -34,8 +36,8 @@ type evidence struct {
 
 	// owners tells who had a client's connection when the watch ended; nil where that cannot be known.
 	owners map[netip.AddrPort]owner
-	// queued is the length of the accept queue at the signal, -1 if it is unknown.
-	queued int
+	// queued are the clients' addresses of the connections in the accept queue at the signal.
+	queued map[netip.AddrPort]bool
 
 	// counters is the growth of the kernel's over the try; own is set where nobody but the load and its server counts there.
 	counters sockstate.Counters

@@ -92,17 +92,17 @@ func (e *evidence) connFate(f *record.DrainConnections, c *loadgen.ConnEntry) {
 	f.Opened++
 	kind := &e.groups[c.Group]
 	switch cut := c.Outcome == loadgen.CutInRequest && kind.keep != loadgen.KeepPartial; {
+	case c.End == loadgen.EndOpen, e.late(c.Ended) && !(kind.keep == loadgen.KeepNot && c.Outcome == loadgen.FIN):
+		f.Never++
+		if c.Opened > e.signal {
+			f.Kept++
+		}
 	case cut:
 		f.Cut++
 	case c.End == loadgen.EndByFIN:
 		f.FIN++
 	case c.End == loadgen.EndByRST:
 		f.RST++
-	case c.End == loadgen.EndOpen, kind.keep != loadgen.KeepNot && c.Ended >= e.concluded && e.concluded != 0:
-		f.Never++
-		if c.Opened > e.signal {
-			f.Kept++
-		}
 	case c.Outcome == loadgen.RequestTimeout, c.Outcome == loadgen.Other:
 		f.Other++
 	default:
@@ -110,12 +110,20 @@ func (e *evidence) connFate(f *record.DrainConnections, c *loadgen.ConnEntry) {
 	}
 }
 
+// late reports whether something came after the watch had ended, while clients closed what they had: it is not told.
+func (e *evidence) late(at int64) bool { return e.concluded != 0 && at > e.concluded }
+
 // requestFate counts a request that was under way at the signal or sent after it.
-func requestFate(f *record.DrainRequests, r *loadgen.RequestEntry) {
+func (e *evidence) requestFate(f *record.DrainRequests, r *loadgen.RequestEntry) {
 	f.Sent++
+	if r.Sent <= e.signal {
+		f.UnderWay++
+	}
 	switch {
 	case r.Partial:
 		f.Partial++
+	case r.Fate.Lost() && e.late(r.Ended):
+		f.Open++
 	case r.Fate == loadgen.Answered:
 		f.Completed++
 	case r.Fate == loadgen.AnsweredClose:
@@ -141,7 +149,7 @@ func (e *evidence) fates(t *record.DrainTry) {
 	for i := range e.groups {
 		g := &t.Groups[i]
 		g.Name = e.groups[i].name
-		g.Requests.Total = e.atEnd.Groups[i].Requests
+		g.Requests.Total = e.atEnd.Groups[i].Ledger.Requests
 	}
 	conns := make(map[loadgen.ConnID]*loadgen.ConnEntry, len(e.journal.Conns))
 	for i := range e.journal.Conns {
@@ -173,9 +181,9 @@ func (e *evidence) fates(t *record.DrainTry) {
 		if r.Ended < e.signal {
 			continue
 		}
-		requestFate(&g.Requests, r)
-		if !r.Fate.Lost() {
-			if r.Fate != loadgen.RequestOpen {
+		e.requestFate(&g.Requests, r)
+		if !r.Fate.Lost() || e.late(r.Ended) {
+			if !r.Fate.Lost() && r.Fate != loadgen.RequestOpen && !e.late(r.Ended) {
 				replies = append(replies, r.Ended)
 				slowest(&g.Requests, float64(r.Ended-r.Sent)/1e9)
 			}
@@ -205,7 +213,7 @@ func (e *evidence) fates(t *record.DrainTry) {
 
 // endOfOpen notes when a connection ended that was open at the signal.
 func (e *evidence) endOfOpen(g *record.DrainGroup, t *record.DrainTry, c *loadgen.ConnEntry) {
-	if c.End != loadgen.EndByFIN && c.End != loadgen.EndByRST {
+	if c.End != loadgen.EndByFIN && c.End != loadgen.EndByRST || e.late(c.Ended) {
 		return
 	}
 	at := e.seconds(e.endedAt(c))
@@ -271,6 +279,7 @@ func addRequests(sum, r *record.DrainRequests) {
 	sum.CutRST += r.CutRST
 	sum.TimedOut += r.TimedOut
 	sum.Partial += r.Partial
+	sum.UnderWay += r.UnderWay
 	sum.Open += r.Open
 	sum.Other += r.Other
 	sum.Raced += r.Raced

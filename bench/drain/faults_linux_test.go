@@ -65,6 +65,48 @@ func TestThen(t *testing.T) {
 	}
 }
 
+// TestWrapper drains a shell around a server: the shell ends, and the server listens on.
+func TestWrapper(t *testing.T) {
+	t.Parallel()
+	args := reference{Shutdown: "graceful", Exchange: http, Addr: at}.args()
+	shell := []string{"/bin/sh", "-c", `"$0" "$@"; true`}
+	tr := trial{
+		Load: small(),
+		Stop: Stop{Exec: append(shell, args...), After: 20 * time.Millisecond, Grace: 300 * time.Millisecond, Watch: 20 * time.Millisecond},
+	}
+	run := tr.drained(t)
+	r := &run.Drain.Tries[0]
+	if r.Server.ExitS == nil || len(r.Server.StillListening) != 1 || run.Verdict.Valid {
+		t.Errorf("server %+v, verdict %+v: want a child that listens still, and no valid statement", r.Server, run.Verdict)
+	}
+
+	tr.Stop.Then = syscall.SIGKILL
+	run = tr.drained(t)
+	r = &run.Drain.Tries[0]
+	if !r.Server.ThenSent || len(r.Server.StillListening) != 0 || !r.Leftover.Known || !run.Verdict.Valid {
+		t.Errorf("server %+v, left %+v, verdict %+v: want the child killed after the grace", r.Server, r.Leftover, run.Verdict)
+	}
+}
+
+// TestNoKeepAlive has a server that ends each connection after the reply: there are no idle clients, and it is said.
+func TestNoKeepAlive(t *testing.T) {
+	t.Parallel()
+	l := small()
+	l.Arrivals = 50
+	tr := trial{
+		Load: l, Outside: &reference{Shutdown: "graceful", Exchange: http, Addr: at, Once: true},
+		Stop: Stop{After: 20 * time.Millisecond, Watch: 20 * time.Millisecond},
+	}
+	run := tr.drained(t)
+	r := &run.Drain.Tries[0]
+	if said := strings.Join(r.Warnings, "\n"); !strings.Contains(said, "does not keep connections alive") || run.Verdict.Valid {
+		t.Errorf("warnings %q, verdict %+v: want it said that there is no keep-alive", said, run.Verdict)
+	}
+	if r.LastGoneS == nil || r.WatchedS > 5 {
+		t.Errorf("watched for %v s, last gone %v: there was nothing to wait for", r.WatchedS, r.LastGoneS)
+	}
+}
+
 // TestFork drains a server that has put itself into the background.
 func TestFork(t *testing.T) {
 	t.Parallel()
@@ -122,6 +164,12 @@ func TestStartErrors(t *testing.T) {
 			if f.Run != nil {
 				for _, r := range f.Run.Drain.Tries {
 					said += strings.Join(r.Warnings, "\n")
+					if r.Restart != nil {
+						said += "restart: " + r.Restart.Failed
+						if r.Restart.Failed != "" && f.Run.Verdict.Valid {
+							t.Errorf("the verdict is valid, though the restart failed")
+						}
+					}
 				}
 			}
 			for _, w := range tt.want {

@@ -23,6 +23,7 @@ import (
 	"lastack/server"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
+	"lastack/sockstate/teardown"
 )
 
 // A test starts this binary as a driver, which calls sandbox.Run, which starts it once more as the inside:
@@ -59,6 +60,8 @@ type reference struct {
 	Addr      string
 	Ledger    string
 	ReusePort bool
+	// Once has it close each connection after a reply.
+	Once bool
 	// Deaf has it accept nothing, Stubborn ignore SIGTERM, Brief end by itself after that time.
 	Deaf, Stubborn bool
 	Brief          time.Duration
@@ -123,7 +126,7 @@ func serveReference(spec string) int {
 	}
 	s, err := server.Start(server.Config{
 		Addrs: []netip.AddrPort{netip.MustParseAddrPort(r.Addr)}, Shutdown: how, Exchange: r.Exchange, Delay: r.Delay,
-		Workers: 1, Slots: 20000, ReusePort: r.ReusePort,
+		Workers: 1, Slots: 20000, ReusePort: r.ReusePort, Close: closePolicy(r.Once), Requests: 1,
 	})
 	if err != nil {
 		return fail(err)
@@ -149,6 +152,13 @@ func serveReference(spec string) int {
 		return fail(err)
 	}
 	return 0
+}
+
+func closePolicy(once bool) teardown.Policy {
+	if once {
+		return teardown.Policy{Who: teardown.ServerFirst, How: teardown.FIN}
+	}
+	return teardown.Policy{}
 }
 
 // trial is a drain to be made in a sandbox.

@@ -67,8 +67,12 @@ func (e *evidence) listener(t *record.DrainTry) {
 	l := &t.Listener
 	for i := range e.journal.Conns {
 		c := &e.journal.Conns[i]
-		if c.Began < e.signal {
-			continue
+		decided := c.Opened
+		if decided == 0 {
+			decided = c.Ended
+		}
+		if decided < e.signal || c.Early || e.late(decided) {
+			continue // those under way at the signal count
 		}
 		l.Attempts++
 		switch {

@@ -146,9 +146,9 @@ func TestHandover(t *testing.T) {
 				t.Fatalf("queued %+v, want some at the old listener", q)
 			}
 			moved := r.Counters["TcpExtTCPMigrateReqSuccess"]
-			want := record.DrainQueued{Asked: 40, Queued: q.Queued, Served: 40 - q.Queued, Reset: q.Queued}
+			want := record.DrainQueued{Asked: 40, Queued: q.Queued, Elsewhere: 40 - q.Queued, Reset: q.Queued}
 			if migrate == "1" {
-				want.Served, want.Reset = 40, 0
+				want.Served, want.Reset = q.Queued, 0
 			}
 			if *q != want {
 				t.Errorf("%+v, want %+v", *q, want)

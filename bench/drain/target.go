@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"lastack/bench/process"
 	"lastack/bench/record"
+	"lastack/sockstate"
 	"lastack/sockstate/sockdiag"
 	"lastack/sockstate/sockio"
 )
@@ -27,7 +30,8 @@ type target struct {
 	listeners []process.Listener
 	// pids were the server's processes before the signal.
 	pids     []int
-	halted   bool
+	halted   []int
+	release  func() // ends the guard of a halted server
 	warnings []string
 }
 
@@ -107,20 +111,26 @@ func (t *target) start(ctx context.Context, c *Config) error {
 	return t.await(ctx, t.proc, nil, c.Stop.Exec)
 }
 
+// numbers lists processes.
+func numbers(pids []int) string {
+	var s []string
+	for _, pid := range pids {
+		s = append(s, fmt.Sprint(pid))
+	}
+	return strings.Join(s, ", ")
+}
+
 // holders names who has the listeners.
 func holders(ls []process.Listener) string {
-	var pids []string
+	var pids []int
 	for _, l := range ls {
-		for _, pid := range l.Holders {
-			if s := fmt.Sprint(pid); !slices.Contains(pids, s) {
-				pids = append(pids, s)
-			}
-		}
+		pids = append(pids, l.Holders...)
 	}
 	if len(pids) == 0 {
 		return "whose process cannot be read"
 	}
-	return "process " + strings.Join(pids, ", ")
+	slices.Sort(pids)
+	return "process " + numbers(slices.Compact(pids))
 }
 
 // await waits until p listens on the target's address with another socket than those of others.
@@ -167,9 +177,10 @@ func (t *target) listenersOf(p *process.Process, others []process.Listener) ([]p
 		return nil, nil
 	}
 	own, err := p.Owns(all)
-	if err != nil || own.Owner != process.Owner && own.Owner != process.Shared {
+	if err != nil || own.Owner == process.NotOwner {
 		return nil, err
 	}
+	// CannotTell is a server that has changed its user; nobody listened here before it was started.
 	return all, nil
 }
 
@@ -256,7 +267,7 @@ func (t *target) attach(pid int) error {
 	case process.Owner:
 	}
 	if len(own.Others) > 0 {
-		t.warnings = append(t.warnings, fmt.Sprintf("listener: process %v listens on the target too, or will when this one has closed it, so that connections may not be refused", own.Others))
+		t.warnings = append(t.warnings, fmt.Sprintf("listener: process %s listens on the target too, or will when this one has closed it, so that connections may not be refused", numbers(own.Others)))
 	}
 	return nil
 }
@@ -265,7 +276,7 @@ func (t *target) attach(pid int) error {
 func sharedWarning(own *process.Ownership) string {
 	who := "a service manager (socket activation)"
 	if len(own.By) > 0 {
-		who = fmt.Sprintf("process %v", own.By)
+		who = "process " + numbers(own.By)
 	}
 	return fmt.Sprintf("listener: %s holds the listening socket too, so that nobody is refused when the server closes it: connections wait in its queue", who)
 }
@@ -275,31 +286,107 @@ func (t *target) local() bool { return len(t.listeners) > 0 }
 
 // halt stops all processes of the server (SIGSTOP), so that it accepts nothing until goOn.
 func (t *target) halt() error {
-	t.halted = true
+	pids, err := t.proc.Tree()
+	if err != nil {
+		return err
+	}
+	t.halted = pids
+	if t.own() == nil {
+		if err := t.guard(); err != nil {
+			return err
+		}
+	}
 	return t.proc.SignalAll(haltSignal)
 }
 
+// goOn continues what was halted: those very processes, for their parent may have died meanwhile.
 func (t *target) goOn() error {
-	if !t.halted {
-		return nil
+	var errs []error
+	for _, pid := range t.halted {
+		if err := syscall.Kill(pid, goOnSignal); err != nil && !errors.Is(err, syscall.ESRCH) {
+			errs = append(errs, &process.SignalError{PID: pid, Signal: goOnSignal, Err: err})
+		}
 	}
-	t.halted = false
-	return t.proc.SignalAll(goOnSignal)
+	t.halted = nil
+	return errors.Join(errs...)
 }
 
-// queueLength is the number of connections in the accept queues.
-func (t *target) queueLength() int {
-	now, err := process.Listeners(t.diag, t.addr)
-	if err != nil {
-		return -1
+// guard has a server that is not ours go on if this process is killed while the server is halted: a shell waits
+// for the end of a pipe, which comes with this process's, and then sends SIGCONT.
+func (t *target) guard() error {
+	line := "read -r _; kill -CONT"
+	for _, pid := range t.halted {
+		line += fmt.Sprintf(" %d", pid)
 	}
-	n := 0
+	c := exec.Command("/bin/sh", "-c", line+" 2>/dev/null")
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal's signal reaches it
+	hold, err := c.StdinPipe()
+	if err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return fmt.Errorf("guard the server while it is halted: %w", err)
+	}
+	t.release = func() {
+		_ = hold.Close() // it sends one more SIGCONT, which does nothing
+		_ = c.Wait()
+	}
+	return nil
+}
+
+// queue lists the clients of the connections that nobody has accepted.
+func (t *target) queue() (map[netip.AddrPort]bool, error) {
+	clients := make(map[netip.AddrPort]bool)
+	filter := sockstate.Filter{Servers: []netip.AddrPort{t.addr}}
+	err := t.diag.Each(&filter, func(s *sockdiag.Socket) {
+		side, ok := filter.Side(s.Tuple)
+		if ok && side == sockstate.Server && s.Inode == 0 && (s.State == sockstate.Established || s.State == sockstate.CloseWait) {
+			clients[plainAddr(s.Tuple.Remote)] = true
+		}
+	})
+	return clients, err
+}
+
+// queueLength is the number of connections in the accept queues, as the listeners say.
+func (t *target) queueLength() (n int, err error) {
+	now, err := process.Listening(t.diag, t.addr)
+	if err != nil {
+		return 0, err
+	}
 	for _, l := range now {
 		if slices.ContainsFunc(t.listeners, func(o process.Listener) bool { return o.Inode == l.Inode }) {
 			n += l.AcceptQueue
 		}
 	}
-	return n
+	return n, nil
+}
+
+// listening lists the processes of the old server that hold one of its listeners.
+func (t *target) listening() ([]int, error) {
+	now, err := process.Listeners(t.diag, t.addr)
+	if err != nil || len(now) == 0 {
+		return nil, err
+	}
+	old := slices.Clone(t.pids)
+	if p := t.own(); p != nil {
+		tree, err := p.Tree()
+		if err != nil {
+			return nil, err
+		}
+		old = append(old, tree...)
+	}
+	var pids []int
+	for _, l := range now {
+		if !slices.ContainsFunc(t.listeners, func(o process.Listener) bool { return o.Inode == l.Inode }) {
+			continue
+		}
+		for _, pid := range l.Holders {
+			if slices.Contains(old, pid) && !slices.Contains(pids, pid) {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids, nil
 }
 
 // bindable tries the port as a new server would.
@@ -321,6 +408,9 @@ func (t *target) bindable() record.DrainPort {
 // end lets go of the server; one that was started here is killed, with all that came of it.
 func (t *target) end() error {
 	errs := []error{t.goOn()}
+	if t.release != nil {
+		t.release()
+	}
 	for _, p := range []*process.Process{t.proc, t.main} {
 		if p != nil {
 			errs = append(errs, p.End())

@@ -38,7 +38,7 @@ func (e *evidence) moments(t *record.DrainTry) {
 	if n := len(e.journal.Requests); n > 0 {
 		var last int64
 		for i := range e.journal.Requests {
-			if r := &e.journal.Requests[i]; !r.Fate.Lost() && r.Fate != loadgen.RequestOpen && r.Ended > e.signal {
+			if r := &e.journal.Requests[i]; !r.Fate.Lost() && r.Fate != loadgen.RequestOpen && r.Ended > e.signal && !e.late(r.Ended) {
 				last = max(last, r.Ended)
 			}
 		}
@@ -48,7 +48,12 @@ func (e *evidence) moments(t *record.DrainTry) {
 	}
 	add(t.LastGoneS, "last connection gone of those open at the signal")
 	add(e.since(e.thenSent), "grace over: second signal sent")
-	add(e.since(e.exited), "server gone")
+	if e.restart || e.exited == 0 || e.gone == e.exited {
+		add(e.since(e.exited), "the signalled process ended")
+	} else {
+		add(e.since(e.exited), "the signalled process ended, and others of the server listen on")
+		add(e.since(e.gone), "nobody of the old server listens any more")
+	}
 	add(e.since(e.hookEnded), "stop command ended")
 	add(e.since(e.restarted), "restart command started")
 	add(e.since(e.restartReady), "the restarted server listens")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -50,6 +51,10 @@ type try struct {
 	failed  error // of a try that went on
 	// looked is set when what the server has left was looked at.
 	looked bool
+	// listening are processes of the old server that listened still when the watch ended.
+	listening []int
+	// left are the sockets on the server's port, by their clients' addresses, when the server was gone.
+	left map[netip.AddrPort]sockdiag.Socket
 	// restartAt is where the restart listens, if that is not the target.
 	restartAt string
 	handover  []process.Listener
@@ -182,11 +187,14 @@ func (t *try) command() []string {
 func (t *try) hold(ctx context.Context) error {
 	open, err := tick(ctx, heldAtMost, func() (bool, error) {
 		s := t.load.Snapshot()
+		if t.hopeless(&s) {
+			return true, nil
+		}
 		for i := range t.kinds {
 			k, g := &t.kinds[i], &s.Groups[i]
 			n := int64(k.asked)
 			// Idle is who has had a reply.
-			if k.name != groupQueued && (g.Established < n || k.keep == loadgen.KeepIdle && g.Requests < n) {
+			if k.name != groupQueued && (g.Established < n || k.keep == loadgen.KeepIdle && g.Ledger.Requests < n) {
 				return false, t.died()
 			}
 		}
@@ -195,8 +203,8 @@ func (t *try) hold(ctx context.Context) error {
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
-	if !open {
-		if err := t.shortOf(); err != nil {
+	if s := t.load.Snapshot(); !open || t.hopeless(&s) {
+		if err := t.shortOf(&s); err != nil {
 			return err
 		}
 	}
@@ -208,21 +216,69 @@ func (t *try) hold(ctx context.Context) error {
 	return t.takeOver(ctx)
 }
 
-// shortOf says which groups could not be opened.
-func (t *try) shortOf() error {
-	s := t.load.Snapshot()
-	any := false
+// hopelessAfter is how many connections a client may have had, on the average, before it is clear that it cannot keep one.
+const hopelessAfter = 5
+
+// hopeless reports whether a group that is not open has tried often enough.
+func (t *try) hopeless(s *loadgen.Snapshot) bool {
 	for i := range t.kinds {
-		k := &t.kinds[i]
-		if n := s.Groups[i].Established; k.name != groupQueued && n < int64(k.asked) {
-			t.warn("groups: %s has %d of %d connections open after %v: the server, or what is before it, takes no more", k.name, n, k.asked, heldAtMost)
+		n, g := int64(t.kinds[i].asked), &s.Groups[i]
+		if n > 0 && g.Established < n && g.Ledger.Attempted >= hopelessAfter*n {
+			return true
 		}
-		any = any || s.Groups[i].Established > 0 || s.Groups[i].Requests > 0
 	}
-	if !any {
+	return false
+}
+
+// shortOf says which groups could not be opened, and why.
+func (t *try) shortOf(s *loadgen.Snapshot) error {
+	var replies, other int64
+	for i := range t.kinds {
+		k, l := &t.kinds[i], &s.Groups[i].Ledger
+		n := s.Groups[i].Established
+		replies += l.Requests
+		other += l.Opened
+		if k.name == groupQueued || n >= int64(k.asked) && (k.keep != loadgen.KeepIdle || l.Requests >= int64(k.asked)) {
+			continue
+		}
+		t.warn("groups: %s has %d of %d connections open: %s", k.name, n, k.asked, whyShort(l))
+	}
+	switch {
+	case other == 0:
 		return fmt.Errorf("%v takes no connection: want a server that accepts, or a longer --connect-timeout", t.cfg.Target)
+	case replies == 0:
+		return fmt.Errorf("%v gives no reply to %s that can be used (%s): want a server that speaks it", t.cfg.Target, t.cfg.Load.Exchange, outcomeWords(s))
 	}
 	return nil
+}
+
+// whyShort says in words why a group's clients do not have a connection each.
+func whyShort(l *loadgen.Ledger) string {
+	switch o := &l.Outcomes; {
+	case o[loadgen.HTTPStatus] > 0:
+		return fmt.Sprintf("%d requests were answered with a status of 5xx, after which clients close", o[loadgen.HTTPStatus])
+	case o[loadgen.FIN]+o[loadgen.RSTReceived] > 0:
+		return fmt.Sprintf("the server has ended %d of %d after a reply: it does not keep connections alive", o[loadgen.FIN]+o[loadgen.RSTReceived], l.Opened)
+	case o[loadgen.RequestTimeout] > 0:
+		return fmt.Sprintf("%d requests had no reply in time", o[loadgen.RequestTimeout])
+	case o[loadgen.Refused]+o[loadgen.ConnectTimeout] > 0:
+		return fmt.Sprintf("%d connects were refused, %d had no answer in time", o[loadgen.Refused], o[loadgen.ConnectTimeout])
+	}
+	return fmt.Sprintf("the rest of them had no answer after %v: the server, or its accept queue, takes no more at once", heldAtMost)
+}
+
+// outcomeWords lists what became of a load's lifecycles.
+func outcomeWords(s *loadgen.Snapshot) string {
+	var words []string
+	for o, n := range s.Ledger.Outcomes {
+		if n > 0 {
+			words = append(words, fmt.Sprintf("%s %d", loadgen.Outcome(o), n))
+		}
+	}
+	if len(words) == 0 {
+		return "none came"
+	}
+	return strings.Join(words, ", ")
 }
 
 func (t *try) warn(format string, args ...any) {
@@ -279,14 +335,10 @@ func (t *try) fill(ctx context.Context) error {
 	if err != nil || ctx.Err() != nil {
 		return errors.Join(err, t.target.goOn())
 	}
-	// The client is connected before the server's end is in the queue, by a hair.
-	t.ev.queued = -1
-	if _, err := tick(ctx, queueAtMost, func() (bool, error) {
-		was := t.ev.queued
-		t.ev.queued = t.target.queueLength()
-		return t.ev.queued == was, nil
-	}); err != nil {
+	if settled, err := tick(ctx, queueAtMost, t.seeQueue); err != nil {
 		return err
+	} else if !settled && ctx.Err() == nil {
+		t.warn("queued: connections went on coming and going while the server was halted, so that some may be of another listener's queue")
 	}
 	if !full {
 		t.warn("queued: %d of %d connections found room: the accept queue was full (the server's backlog, net.core.somaxconn)", t.load.Snapshot().Groups[queued].Established, want)
@@ -297,8 +349,18 @@ func (t *try) fill(ctx context.Context) error {
 // haltAtMost is how long a server may take to act on SIGSTOP, on a machine that is busy.
 const haltAtMost = time.Second
 
-// queueAtMost bounds the wait for a queue that grows no more.
-const queueAtMost = 200 * time.Millisecond
+// seeQueue lists what is in the queue, and reports whether the listeners count as many: a client is connected before the
+// server's end is in the queue, by a hair, and another listener of the port has a queue too, if not for long.
+func (t *try) seeQueue() (settled bool, err error) {
+	if t.ev.queued, err = t.target.queue(); err != nil {
+		return false, err
+	}
+	n, err := t.target.queueLength()
+	return n == len(t.ev.queued), err
+}
+
+// queueAtMost bounds the wait for a queue that is as the listeners say.
+const queueAtMost = time.Second
 
 // fillAtMost is less than a second, after which a SYN that found the queue full comes again.
 const fillAtMost = 900 * time.Millisecond
@@ -311,15 +373,12 @@ func (t *try) stop(context.Context) (err error) {
 	t.ev.atArm = t.load.Arm()
 	t.ev.signal = sockio.Now()
 	if hook := t.cfg.Stop.Hook; hook != "" {
+		// The command began somewhere in between.
 		t.hook, err = process.Start(process.Hook(hook, nil))
-		if err == nil {
-			t.ev.signal = t.hook.Started()
-		}
+		t.sending = time.Duration(sockio.Now() - t.ev.signal)
 		return err
 	}
-	err = t.signal(t.cfg.Stop.Signal)
-	// A halted server acts on the signal only from now on.
-	return errors.Join(err, t.target.goOn())
+	return t.signal(t.cfg.Stop.Signal)
 }
 
 // fresh is a sleep after which a thread has a claim to its CPU.
@@ -332,7 +391,8 @@ func (t *try) signal(sig syscall.Signal) error {
 		sockio.BePrompt()
 		time.Sleep(fresh)
 		t.ev.signal = sockio.Now()
-		err := t.target.proc.Signal(sig)
+		// A halted server acts on the signal only when it goes on.
+		err := errors.Join(t.target.proc.Signal(sig), t.target.goOn())
 		t.sending = time.Duration(sockio.Now() - t.ev.signal)
 		return err
 	})
@@ -343,6 +403,9 @@ func (t *try) conclude(ctx context.Context) error {
 	t.ev.concluded = sockio.Now()
 	if t.ev.signal != 0 {
 		t.owners()
+		if t.target.proc != nil && t.ev.exited != 0 && t.ev.gone == 0 {
+			t.listening, _ = t.target.listening() // none: then it is not known
+		}
 		if t.restart != nil && t.ev.restartReady == 0 {
 			t.restartAt = t.target.elsewhere(t.restart)
 		}
@@ -404,7 +467,7 @@ func (t *try) record() record.DrainTry {
 	e, r := &t.ev, &t.rec
 	e.groups, e.journal, e.total = t.kinds, t.result.Journal, t.result.Total()
 	e.trace, t.captureErr = e.usable(t.trace, t.captureErr)
-	e.own, e.byHook = t.cfg.Sandbox != nil, t.hook != nil
+	e.own, e.byHook, e.restart = t.cfg.Sandbox != nil, t.hook != nil, len(t.cfg.Stop.Restart) > 0
 	r.Warnings = append(r.Warnings, t.target.warnings...)
 	r.Order = e.order(t.sending, t.captureErr)
 	e.analyze(r)

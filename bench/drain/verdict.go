@@ -23,8 +23,21 @@ func verdict(r *record.Run) record.Verdict {
 				refuse(n, "the accounts do not agree: %s: %s expected, %d counted", c.Name, c.Want, c.Got)
 			}
 		}
-		if s := &t.Server; s.HookS != nil && (s.HookCode == nil || *s.HookCode != 0) {
+		switch s := &t.Server; {
+		case r.Drain.Stop.Way == record.DrainByHook && s.HookS == nil && !r.Interrupted:
+			refuse(n, "the stop command had not ended when the watch did: whether it stopped anything is not known")
+		case s.HookS != nil && (s.HookCode == nil || *s.HookCode != 0):
 			refuse(n, "the stop command failed, so that what clients saw may have nothing to do with a stop")
+		case len(s.StillListening) > 0:
+			refuse(n, "the process that was signalled ended, but others of the server listen still: it was not stopped (is the command a shell around the server?)")
+		}
+		if t.Restart != nil && t.Restart.ListensS == nil && !r.Interrupted {
+			refuse(n, "the restart: %s", t.Restart.Failed)
+		}
+		for i := range t.Groups {
+			if g := &t.Groups[i]; g.OpenAtStop == 0 && g.Name != groupArrivals && g.Name != groupQueued {
+				refuse(n, "no %s client had a connection when the stop began, so that nothing is said of them (see the warnings)", g.Name)
+			}
 		}
 		if t.Connections.Opened == 0 && t.Listener.Refused == 0 && t.Listener.TimedOut == 0 {
 			refuse(n, "no connection was open at the signal, and none came after it")

@@ -2,10 +2,12 @@ package drain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
+	"syscall"
 	"time"
 
 	"lastack/bench/process"
@@ -32,8 +34,8 @@ func (t *try) observe(ctx context.Context) error {
 		if err := t.seeServer(now); err != nil {
 			return err
 		}
-		if now >= limit && t.ev.thenSent == 0 && t.ev.exited == 0 && s.Then != 0 && t.target.proc != nil {
-			if err := t.target.proc.Signal(s.Then); err == nil {
+		if now >= limit && t.ev.thenSent == 0 && t.ev.gone == 0 && s.Then != 0 && t.target.proc != nil {
+			if err := t.sendThen(); err == nil {
 				t.ev.thenSent = now
 				limit = now + int64(thenAtMost)
 			}
@@ -50,6 +52,24 @@ func (t *try) observe(ctx context.Context) error {
 		}
 	}
 }
+
+// sendThen sends the second signal: to the process, or, where that has ended, to those of ours that it left behind.
+func (t *try) sendThen() error {
+	if t.ev.exited == 0 {
+		return t.target.proc.Signal(t.cfg.Stop.Then)
+	}
+	p := t.target.own()
+	if p == nil {
+		return errNotOurs
+	}
+	pids, err := p.Tree()
+	for _, pid := range pids {
+		err = errors.Join(err, syscall.Kill(pid, t.cfg.Stop.Then))
+	}
+	return err
+}
+
+var errNotOurs = errors.New("the process that was named has ended")
 
 // thenAtMost is how long a server may take to end after the second signal.
 const thenAtMost = 5 * time.Second
@@ -85,8 +105,21 @@ func (t *try) seeServer(now int64) error {
 		select {
 		case <-p.Exited():
 			t.ev.exited = p.Exit().At
-			return t.gone()
 		default:
+		}
+	}
+	if t.ev.exited != 0 && t.ev.gone == 0 {
+		// A shell around a server ends, or a parent of workers, and its children serve on.
+		listening, err := t.target.listening()
+		if err != nil {
+			return err
+		}
+		if len(listening) == 0 {
+			t.ev.gone = max(now, t.ev.exited)
+			if now-t.ev.exited < int64(2*pollEvery) {
+				t.ev.gone = t.ev.exited
+			}
+			return t.gone()
 		}
 	}
 	if t.restart == nil && t.hook != nil && t.ev.hookEnded != 0 && len(t.cfg.Stop.Restart) > 0 {
@@ -131,12 +164,10 @@ func (t *try) gone() error {
 
 // leftovers counts the sockets on the server's port that no process has any more.
 func (t *try) leftovers() error {
-	l := &t.rec.Leftover
 	if !t.target.local() {
 		return nil
 	}
-	l.Known = true
-	l.States = make(map[string]int)
+	t.left = make(map[netip.AddrPort]sockdiag.Socket)
 	filter := sockstate.Filter{Servers: []netip.AddrPort{t.cfg.Target}}
 	return t.target.diag.Each(&filter, func(s *sockdiag.Socket) {
 		side, ok := filter.Side(s.Tuple)
@@ -145,6 +176,30 @@ func (t *try) leftovers() error {
 		}
 		if s.State == sockstate.Established || s.State == sockstate.CloseWait {
 			return // in the accept queue of who took over
+		}
+		t.left[plainAddr(s.Tuple.Remote)] = *s
+	})
+}
+
+// describeLeft counts what was left, but for connections that had ended before the stop.
+func (t *try) describeLeft() {
+	if t.left == nil {
+		return
+	}
+	l := &t.rec.Leftover
+	l.Known, l.States = true, make(map[string]int)
+	mine := make(map[netip.AddrPort]bool)
+	for i := range t.ev.journal.Conns {
+		if c := &t.ev.journal.Conns[i]; t.ev.concerns(c) && c.Opened != 0 {
+			mine[c.Local()] = true
+		}
+	}
+	for client, s := range t.left {
+		if !mine[client] {
+			if s.State == sockstate.TimeWait {
+				l.Earlier++
+			}
+			continue
 		}
 		l.States[s.State.String()]++
 		switch s.State {
@@ -155,13 +210,13 @@ func (t *try) leftovers() error {
 			l.FinWait2++
 		default:
 		}
-	})
+	}
 }
 
 // over reports whether nothing more is to be waited for but what Stop.Watch is for.
 func (t *try) over() bool {
 	switch {
-	case t.target.proc != nil && t.ev.exited == 0:
+	case t.target.proc != nil && t.ev.gone == 0:
 		return false
 	case t.hook != nil && t.ev.hookEnded == 0:
 		return false

@@ -232,7 +232,7 @@ func exitTime(t *DrainTry) (float64, string, bool) {
 	case t.Server.ExitS != nil:
 		return *t.Server.ExitS * 1e6, "", true
 	case t.Server.Stayed:
-		return 0, "the server stayed", false
+		return 0, keptRunning, false
 	}
 	return 0, didNotHappen, false
 }
@@ -244,7 +244,7 @@ func exitCode(t *DrainTry) (float64, string, bool) {
 	case t.Server.ExitSignal != "":
 		return 0, t.Server.ExitSignal + " ended it, so that there is no code", false
 	case t.Server.Stayed:
-		return 0, "the server stayed", false
+		return 0, keptRunning, false
 	case t.Server.ExitS != nil:
 		return 0, "the exit code is not known", false
 	}

@@ -75,7 +75,7 @@ func TestEvaluateDrain(t *testing.T) {
 		{one(0), "queued_reset==0", ThresholdResult{GotText: "1"}},
 		{one(2), "queued_reset==0", ThresholdResult{Reason: "not producible: a hook stops the server"}},
 		{one(0), "reconnected==10", ThresholdResult{GotText: "10", OK: true}},
-		{all, "exit_time<1m", ThresholdResult{Reason: "try 3 of 3, the worst: the server stayed"}},
+		{all, "exit_time<1m", ThresholdResult{Reason: "try 3 of 3, the worst: the server kept running"}},
 		{one(1), "exit_time<30s", ThresholdResult{GotText: "30.01s"}},
 		{one(0), "exit_code==0", ThresholdResult{GotText: "0", OK: true}},
 		{one(1), "exit_code==0", ThresholdResult{Reason: "SIGKILL ended it, so that there is no code"}},
@@ -180,7 +180,7 @@ func TestSpread(t *testing.T) {
 	for _, want := range []MetricSpread{
 		{Metric: "lost", Unit: UnitCount, Max: 12, MinTry: 1, MaxTry: 2, Tries: 3},
 		{Metric: "lost_ratio", Unit: UnitShare, Max: 0.012, MinTry: 1, MaxTry: 2, Tries: 3},
-		{Metric: "exit_time", Unit: UnitMicros, Min: 0.5e6, Median: 15.255e6, Max: 30.01e6, MinTry: 1, MaxTry: 2, Tries: 2, Reason: "the server stayed"},
+		{Metric: "exit_time", Unit: UnitMicros, Min: 0.5e6, Median: 15.255e6, Max: 30.01e6, MinTry: 1, MaxTry: 2, Tries: 2, Reason: "the server kept running"},
 		{Metric: "first_refusal", Unit: UnitMicros, Min: 2000, Median: 2000, Max: 2000, MinTry: 2, MaxTry: 2, Tries: 1, Reason: didNotHappen},
 		{Metric: "bind_plain", Unit: UnitCount, MinTry: 1, MaxTry: 1, Tries: 2, Reason: "no bind on another host"},
 	} {

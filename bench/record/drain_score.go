@@ -2,6 +2,7 @@ package record
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"lastack/bench/quantity"
@@ -12,7 +13,7 @@ import (
 // after it.
 func ScoreLine(t *DrainTry) string {
 	parts := []string{scoreRequests(t)}
-	for _, s := range []string{scoreIdle(t), scoreQueued(t), scoreRefusals(t), scoreServer(t)} {
+	for _, s := range []string{scoreIdle(t), scoreQueued(t), scoreRefusals(t), scoreServer(t), scoreRestart(t)} {
 		if s != "" {
 			parts = append(parts, s)
 		}
@@ -92,22 +93,29 @@ func scoreQueued(t *DrainTry) string {
 		}
 		return ""
 	case q.Queued == 0:
-		return "no connection was queued"
+		return "no connection was queued" + scoreElsewhere(q)
 	}
 	var fates []string
 	for _, f := range []struct {
 		n    int64
 		fate string
-	}{{q.Reset, "reset"}, {q.FIN, "ended unserved"}, {q.Never, "never served"}} {
+	}{{q.Reset, "reset"}, {q.FIN, "ended unserved"}, {q.TimedOut, "timed out"}, {q.Never, "never served"}} {
 		if f.n > 0 {
 			fates = append(fates, quantity.Count(f.n)+" "+f.fate)
 		}
 	}
 	of := quantity.Count(q.Queued) + " queued" + noun(q.Queued, " connection", " connections")
 	if len(fates) == 0 {
-		return of + " served"
+		return of + " served" + scoreElsewhere(q)
 	}
-	return "of " + of + " " + strings.Join(fates, ", ")
+	return "of " + of + " " + strings.Join(fates, ", ") + scoreElsewhere(q)
+}
+
+func scoreElsewhere(q *DrainQueued) string {
+	if q.Elsewhere <= 0 {
+		return ""
+	}
+	return ", " + quantity.Count(q.Elsewhere) + " of " + quantity.Count(q.Asked) + " asked for never in the queue"
 }
 
 func scoreRefusals(t *DrainTry) string {
@@ -116,7 +124,7 @@ func scoreRefusals(t *DrainTry) string {
 	var s string
 	switch {
 	case l.RefusedWindowS > 0 && l.AcceptsAgainS == nil && l.FirstRefusalS != nil:
-		s = "refusals from " + after(*l.FirstRefusalS) + " on, to the end"
+		s = "refusals from " + after(*l.FirstRefusalS) + " on, to the end of the watch"
 	case l.RefusedWindowS > 0:
 		s = quantity.Seconds(l.RefusedWindowS) + " of refusals"
 	case l.Refused > 0:
@@ -144,17 +152,50 @@ func after(s float64) string {
 
 func scoreServer(t *DrainTry) string {
 	s := &t.Server
+	// Where the watch was cut short, that the server is still there says nothing of it.
+	_, cutShort := t.WhyUnknown("server.exit_s")
+	_, unknown := t.WhyUnknown("server.still_listening")
 	switch {
-	case s.ThenSent && s.Stayed:
+	case len(s.StillListening) > 0 && !unknown:
+		return "the server did not stop: " + ProcessNumbers(s.StillListening) + noun(int64(len(s.StillListening)), " still listens", " still listen")
+	case s.ThenSent && s.Stayed && !cutShort:
 		return "the server outlived even the second signal"
 	case s.ThenSent && s.ExitSignal == "SIGKILL":
 		return "the server did not end by itself and was killed"
 	case s.ThenSent:
 		return "the server needed a second signal"
-	case s.Stayed:
-		return "the server stayed"
+	case s.Stayed && !cutShort:
+		return keptRunning
 	}
 	return ""
+}
+
+const keptRunning = "the server kept running"
+
+func scoreRestart(t *DrainTry) string {
+	if t.Restart == nil || t.Restart.ListensS != nil {
+		return ""
+	}
+	if _, unknown := t.WhyUnknown("restart.listens_s"); unknown {
+		return ""
+	}
+	return "the restart never listened"
+}
+
+// processesNamed is the most processes that ProcessNumbers names.
+const processesNamed = 4
+
+// ProcessNumbers names processes for people: "process 17", "processes 17, 18"; of many the first few, and how many more.
+func ProcessNumbers(pids []int) string {
+	shown := make([]string, 0, processesNamed)
+	for _, pid := range pids[:min(len(pids), processesNamed)] {
+		shown = append(shown, strconv.Itoa(pid))
+	}
+	s := noun(int64(len(pids)), "process ", "processes ") + strings.Join(shown, ", ")
+	if more := len(pids) - len(shown); more > 0 {
+		s += " and " + quantity.Count(int64(more)) + " more"
+	}
+	return s
 }
 
 func noun(n int64, one, many string) string {
@@ -179,7 +220,7 @@ func WorstTry(tries []DrainTry) int {
 func suffered(t *DrainTry) []float64 {
 	var queued int64
 	if q := t.Queued; q != nil {
-		queued = q.Reset + q.FIN + q.Never
+		queued = q.Reset + q.FIN + q.TimedOut + q.Never
 	}
 	r := &t.Requests
 	return []float64{

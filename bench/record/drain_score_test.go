@@ -33,16 +33,16 @@ func TestScoreLine(t *testing.T) {
 				Requests: DrainRequests{Sent: 2, CutRST: 2, Unsafe: 2}, Groups: idle(1, 1, 0, 0, 0),
 				Listener: DrainListener{Attempts: 9, Refused: 9, FirstRefusalS: at(0.012), RefusedWindowS: 3},
 			},
-			"2 of 2 requests lost, all unsafe to retry; 1 idle client saw FIN; refusals from 12.0 ms on, to the end",
+			"2 of 2 requests lost, all unsafe to retry; 1 idle client saw FIN; refusals from 12.0 ms on, to the end of the watch",
 		},
 		{
 			"mixed",
 			DrainTry{
 				Requests: DrainRequests{Sent: 100, CutRST: 1, TimedOut: 1, Safe: 2, Answered5xx: 4, Open: 2}, Groups: idle(30, 10, 12, 8, 0),
-				Listener: DrainListener{Attempts: 9, TimedOut: 1}, Queued: &DrainQueued{Asked: 20, Queued: 20, Served: 4, Reset: 13, FIN: 2, Never: 1},
+				Listener: DrainListener{Attempts: 9, TimedOut: 1}, Queued: &DrainQueued{Asked: 20, Queued: 22, Served: 4, Reset: 13, FIN: 2, TimedOut: 2, Never: 1, Elsewhere: 3},
 			},
 			"2 of 100 requests lost, all safe to retry, 4 answered 5xx, 2 still without a reply; 12 idle clients saw RST, 10 saw FIN, 8 never closed; " +
-				"of 20 queued connections 13 reset, 2 ended unserved, 1 never served; no refusals, 1 connect timed out",
+				"of 22 queued connections 13 reset, 2 ended unserved, 2 timed out, 1 never served, 3 of 20 asked for never in the queue; no refusals, 1 connect timed out",
 		},
 		{
 			"killed",
@@ -58,10 +58,38 @@ func TestScoreLine(t *testing.T) {
 				Unknown: map[string]string{"requests": "no clients", "listener": "no packets", "queued": "not producible: a hook stops it"},
 				Server:  DrainServer{Stayed: true},
 			},
-			"requests unknown; queued connections unknown; refusals unknown; the server stayed",
+			"requests unknown; queued connections unknown; refusals unknown; the server kept running",
 		},
-		{"outlived", DrainTry{Server: DrainServer{ThenSent: true, Stayed: true}, Queued: &DrainQueued{Asked: 3}}, "no request was sent; no connection was queued; nothing connected after the signal; the server outlived even the second signal"},
+		{"outlived", DrainTry{Server: DrainServer{ThenSent: true, Stayed: true}, Queued: &DrainQueued{Asked: 3, Elsewhere: 3}}, "no request was sent; no connection was queued, 3 of 3 asked for never in the queue; nothing connected after the signal; the server outlived even the second signal"},
 		{"terminated twice", DrainTry{Requests: DrainRequests{Sent: 1, Completed: 1}, Listener: DrainListener{Attempts: 1}, Server: DrainServer{ThenSent: true}}, "none of 1 request lost; no refusals; the server needed a second signal"},
+		{
+			"interrupted",
+			DrainTry{
+				Server: DrainServer{ThenSent: true, Stayed: true}, Restart: &DrainRestart{},
+				Unknown: map[string]string{"server.exit_s": "the run was interrupted", "restart.listens_s": "the run was interrupted"},
+			},
+			"no request was sent; nothing connected after the signal; the server needed a second signal",
+		},
+		{
+			"interrupted early",
+			DrainTry{Server: DrainServer{Stayed: true}, Unknown: map[string]string{"server": "the run was interrupted"}},
+			"no request was sent; nothing connected after the signal",
+		},
+		{
+			"a worker listens on",
+			DrainTry{Server: DrainServer{ExitS: at(0.1), StillListening: []int{17}}, Restart: &DrainRestart{StartedS: at(0.2)}},
+			"no request was sent; nothing connected after the signal; the server did not stop: process 17 still listens; the restart never listened",
+		},
+		{
+			"workers listen on",
+			DrainTry{Server: DrainServer{ExitS: at(0.1), ThenSent: true, StillListening: []int{17, 18, 19, 20, 21, 22}}, Restart: &DrainRestart{ListensS: at(0.2)}},
+			"no request was sent; nothing connected after the signal; the server did not stop: processes 17, 18, 19, 20 and 2 more still listen",
+		},
+		{
+			"interrupted while workers listened",
+			DrainTry{Server: DrainServer{ExitS: at(0.1), StillListening: []int{17}}, Unknown: map[string]string{"server.still_listening": "the run was interrupted"}},
+			"no request was sent; nothing connected after the signal",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

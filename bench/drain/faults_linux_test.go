@@ -99,8 +99,8 @@ func TestNoKeepAlive(t *testing.T) {
 	}
 	run := tr.drained(t)
 	r := &run.Drain.Tries[0]
-	if said := strings.Join(r.Warnings, "\n"); !strings.Contains(said, "does not keep connections alive") || run.Verdict.Valid {
-		t.Errorf("warnings %q, verdict %+v: want it said that there is no keep-alive", said, run.Verdict)
+	if said := strings.Join(r.Warnings, "\n"); !strings.Contains(said, "does not keep connections alive") {
+		t.Errorf("warnings %q: want it said that there is no keep-alive", said)
 	}
 	if r.LastGoneS == nil || r.WatchedS > 5 {
 		t.Errorf("watched for %v s, last gone %v: there was nothing to wait for", r.WatchedS, r.LastGoneS)

@@ -191,10 +191,7 @@ func (t *try) hold(ctx context.Context) error {
 			return true, nil
 		}
 		for i := range t.kinds {
-			k, g := &t.kinds[i], &s.Groups[i]
-			n := int64(k.asked)
-			// Idle is who has had a reply.
-			if k.name != groupQueued && (g.Established < n || k.keep == loadgen.KeepIdle && g.Ledger.Requests < n) {
+			if !t.kinds[i].open(&s.Groups[i]) {
 				return false, t.died()
 			}
 		}
@@ -222,12 +219,30 @@ const hopelessAfter = 5
 // hopeless reports whether a group that is not open has tried often enough.
 func (t *try) hopeless(s *loadgen.Snapshot) bool {
 	for i := range t.kinds {
-		n, g := int64(t.kinds[i].asked), &s.Groups[i]
-		if n > 0 && g.Established < n && g.Ledger.Attempted >= hopelessAfter*n {
+		k, g := &t.kinds[i], &s.Groups[i]
+		if !k.open(g) && g.Ledger.Attempted >= hopelessAfter*int64(k.asked) {
 			return true
 		}
 	}
 	return false
+}
+
+// open reports whether a group's clients have a connection each, and idle ones their reply, for longer than the way to
+// that takes.
+func (k *groupKind) open(g *loadgen.GroupSnapshot) bool {
+	n := int64(k.asked)
+	switch {
+	case k.name == groupQueued:
+		return true // it begins later
+	case k.keep == loadgen.KeepIdle && (g.Ledger.Requests < n || ended(&g.Ledger) >= max(n, 1)):
+		return false
+	}
+	return g.Established >= n
+}
+
+// ended is how many connections of clients that keep them the server has ended.
+func ended(l *loadgen.Ledger) int64 {
+	return l.Outcomes[loadgen.FIN] + l.Outcomes[loadgen.RSTReceived]
 }
 
 // shortOf says which groups could not be opened, and why.
@@ -238,7 +253,7 @@ func (t *try) shortOf(s *loadgen.Snapshot) error {
 		n := s.Groups[i].Established
 		replies += l.Requests
 		other += l.Opened
-		if k.name == groupQueued || n >= int64(k.asked) && (k.keep != loadgen.KeepIdle || l.Requests >= int64(k.asked)) {
+		if k.open(&s.Groups[i]) {
 			continue
 		}
 		t.warn("groups: %s has %d of %d connections open: %s", k.name, n, k.asked, whyShort(l))
@@ -257,8 +272,8 @@ func whyShort(l *loadgen.Ledger) string {
 	switch o := &l.Outcomes; {
 	case o[loadgen.HTTPStatus] > 0:
 		return fmt.Sprintf("%d requests were answered with a status of 5xx, after which clients close", o[loadgen.HTTPStatus])
-	case o[loadgen.FIN]+o[loadgen.RSTReceived] > 0:
-		return fmt.Sprintf("the server has ended %d of %d after a reply: it does not keep connections alive", o[loadgen.FIN]+o[loadgen.RSTReceived], l.Opened)
+	case ended(l) > 0:
+		return fmt.Sprintf("the server has ended %d of %d after a reply: it does not keep connections alive", ended(l), l.Opened)
 	case o[loadgen.RequestTimeout] > 0:
 		return fmt.Sprintf("%d requests had no reply in time", o[loadgen.RequestTimeout])
 	case o[loadgen.Refused]+o[loadgen.ConnectTimeout] > 0:
@@ -371,6 +386,7 @@ func (t *try) stop(context.Context) (err error) {
 		return err
 	}
 	t.ev.atArm = t.load.Arm()
+	t.warnEnded()
 	t.ev.signal = sockio.Now()
 	if hook := t.cfg.Stop.Hook; hook != "" {
 		// The command began somewhere in between.
@@ -379,6 +395,15 @@ func (t *try) stop(context.Context) (err error) {
 		return err
 	}
 	return t.signal(t.cfg.Stop.Signal)
+}
+
+// warnEnded says where the server has ended idle connections by itself before the stop.
+func (t *try) warnEnded() {
+	for i := range t.kinds {
+		if n := ended(&t.ev.atArm.Groups[i].Ledger); t.kinds[i].keep == loadgen.KeepIdle && n > 0 {
+			t.warn("groups: the server ended %d connections of %s before the stop: its keep-alive timeout is shorter than --after, or it keeps none", n, t.kinds[i].name)
+		}
+	}
 }
 
 // fresh is a sleep after which a thread has a claim to its CPU.

@@ -36,7 +36,7 @@ func verdict(r *record.Run) record.Verdict {
 		}
 		for i := range t.Groups {
 			if g := &t.Groups[i]; g.OpenAtStop == 0 && g.Name != groupArrivals && g.Name != groupQueued {
-				refuse(n, "no %s client had a connection when the stop began, so that nothing is said of them (see the warnings)", g.Name)
+				refuse(n, "no client of %s had a connection when the stop began, so that nothing is said of them (see the warnings)", g.Name)
 			}
 		}
 		if t.Connections.Opened == 0 && t.Listener.Refused == 0 && t.Listener.TimedOut == 0 {

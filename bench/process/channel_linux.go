@@ -15,13 +15,15 @@ import (
 // setupTimeout bounds the time until init and reaper answer.
 const setupTimeout = 30 * time.Second
 
-// request is what a reaper is to start. Init gets an empty one for each reaper, with the reaper's end of its channel
-// and the pipe for its output.
+// request is what a reaper is to start, and later perhaps that it is to let go. Init gets an empty one for each reaper, with
+// the reaper's end of its channel and the pipe for its output.
 type request struct {
 	Path string   `json:"path,omitempty"`
 	Args []string `json:"args,omitempty"`
 	Env  []string `json:"env,omitempty"`
 	Dir  string   `json:"dir,omitempty"`
+	// LetGo ends the reaper, and nothing else.
+	LetGo bool `json:"let_go,omitempty"`
 }
 
 // reply is one message of init or of a reaper. The fields exclude each other.
@@ -37,6 +39,8 @@ type reply struct {
 	Exit *syscall.WaitStatus `json:"exit,omitempty"`
 	// Gone says that the reaper has no child left.
 	Gone bool `json:"gone,omitempty"`
+	// LetGo is the answer to request.LetGo: whatever lives is nobody's any more.
+	LetGo bool `json:"let_go,omitempty"`
 }
 
 // channel carries JSON values, and descriptors beside them (SCM_RIGHTS), in the order in which they were sent.

@@ -107,6 +107,12 @@ func (e *SignalError) Error() string {
 
 func (e *SignalError) Unwrap() error { return e.Err }
 
+// Why LetGo refuses.
+var (
+	ErrRunning     = errors.New("it has not exited, and only what has exited is let go: wait for it, or end it")
+	ErrInNamespace = errors.New("what it has left cannot outlive its PID namespace: start it with Contain Group")
+)
+
 // EndError is what End could not end.
 type EndError struct {
 	// Left are the processes that live.

@@ -174,18 +174,33 @@ func runReaper(ch *channel) int {
 	if server == 0 {
 		return 0
 	}
+	done := make(chan reply, 2)
 	go func() {
+		reapAll(ch, server)
+		done <- reply{Gone: true}
+	}()
+	go func() {
+		var q request
+		if ch.receive(&q) == nil && q.LetGo {
+			done <- reply{LetGo: true}
+			return
+		}
 		// Nothing more is asked: the channel ends, and so does what was started.
-		_ = ch.receive(&q)
 		endDescendants()
 	}()
+	// The server dies with this thread, which therefore waits.
+	_ = ch.send(<-done) // nobody may listen any more
+	return 0
+}
+
+// reapAll returns when there is no child left, and tells of the server's end.
+func reapAll(ch *channel, server int) {
 	for {
 		var status syscall.WaitStatus
 		switch pid, err := syscall.Wait4(-1, &status, 0, nil); {
 		case err == syscall.EINTR:
 		case err != nil: // ECHILD
-			_ = ch.send(reply{Gone: true}) // nobody may listen any more
-			return 0
+			return
 		case pid == server:
 			_ = ch.send(reply{Exit: &status})
 		}

@@ -61,6 +61,9 @@ func (*Process) Tree() ([]int, error) { return nil, ErrUnsupported }
 // End does nothing.
 func (*Process) End() error { return nil }
 
+// LetGo does nothing.
+func (*Process) LetGo() error { return nil }
+
 // SignalAll needs Linux.
 func (*Process) SignalAll(syscall.Signal) error { return ErrUnsupported }
 

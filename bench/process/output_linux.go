@@ -92,6 +92,14 @@ func (o *output) said() string {
 	return string(o.kept)
 }
 
+// release reads on for as long as somebody writes, who would be ended by SIGPIPE otherwise.
+func (o *output) release() {
+	go func() {
+		<-o.done
+		o.close()
+	}()
+}
+
 func (o *output) close() {
 	o.said()
 	o.mu.Lock()

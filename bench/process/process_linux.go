@@ -2,6 +2,7 @@ package process
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"syscall"
@@ -81,8 +82,8 @@ func (p *Process) Exit() Exit {
 	}
 }
 
-// Gone is closed when the last descendant of an own process has ended too, daemons that forked away included. What
-// descends from another's is not followed: Gone is closed with Exited.
+// Gone is closed when the last descendant of an own process has ended too, daemons that forked away included, or was let
+// go. What descends from another's is not followed: Gone is closed with Exited.
 func (p *Process) Gone() <-chan struct{} { return p.gone }
 
 // Said is the end (16 KiB at most) of what an own process and its descendants have written to stdout and stderr.
@@ -187,6 +188,8 @@ func (p *Process) listen() {
 			exited = true
 			finish(exitOf(*r.Exit))
 			continue
+		case r.LetGo:
+			return
 		case err == nil && !r.Gone:
 			continue
 		case err == nil:
@@ -244,15 +247,57 @@ func (p *Process) end() error {
 	_ = p.handle.close()
 	<-p.told
 	p.out.close()
+	p.closeGone()
+	if err != nil {
+		return &EndError{Left: left, Err: err}
+	}
+	return nil
+}
+
+// LetGo gives up an own process that has exited, and kills nothing: what it has left running, as a hook leaves the daemon that
+// it restarts, lives on as a child of init. What that writes to stdout and stderr is read for as long as this process
+// lives; afterwards it is refused (EPIPE, SIGPIPE). Gone is closed, and End has nothing left to do.
+//
+// The error is ErrRunning if the process has not exited, and ErrInNamespace if what is left cannot outlive its PID
+// namespace; nothing has been done then, and End is still to be called. It is an *EndError if the reaper did not end.
+// Another's process is let go at any time.
+func (p *Process) LetGo() error {
+	switch {
+	case !p.own:
+		return p.End()
+	case p.space != nil:
+		return fmt.Errorf("process %d: %w", p.pid, ErrInNamespace)
+	case p.running():
+		return fmt.Errorf("process %d: %w", p.pid, ErrRunning)
+	}
+	p.ending.Do(func() { p.endErr = p.letGo() })
+	return p.endErr
+}
+
+func (p *Process) letGo() error {
+	_ = p.ch.send(request{LetGo: true}) // the reaper may have gone
+	err := within(endTimeout, p.told)
+	if err == nil {
+		err = within(endTimeout, p.child.ended)
+	}
+	p.ch.close()
+	_ = p.handle.close()
+	<-p.told
+	p.out.release()
+	p.closeGone()
+	if err != nil {
+		return &EndError{Err: err}
+	}
+	return nil
+}
+
+// closeGone is for when nobody is left that could tell.
+func (p *Process) closeGone() {
 	select {
 	case <-p.gone:
 	default:
 		close(p.gone)
 	}
-	if err != nil {
-		return &EndError{Left: left, Err: err}
-	}
-	return nil
 }
 
 // Attach holds a process that was started by somebody else. The error is an *AttachError: ESRCH if there is

@@ -60,6 +60,18 @@ var programs = map[string]func(arg string) int{
 		tell("deaf")
 		select {}
 	},
+	// talkative leaves a daemon that writes when it is asked to.
+	"talkative": func(string) int { daemonize("talk"); return 0 },
+	"talk": func(string) int {
+		asked := make(chan os.Signal, 1)
+		signal.Notify(asked, unix.SIGUSR1)
+		tell("ready")
+		for range asked {
+			fmt.Println("well")
+			tell("talked")
+		}
+		return 0
+	},
 	"daemon": func(string) int { daemonize("wait"); return 0 },
 	// middle forks once more, so that its child belongs to nobody when it ends.
 	"middle": func(arg string) int { fork(arg); return 0 },

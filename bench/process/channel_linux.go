@@ -39,6 +39,8 @@ type reply struct {
 	Exit *syscall.WaitStatus `json:"exit,omitempty"`
 	// Gone says that the reaper has no child left.
 	Gone bool `json:"gone,omitempty"`
+	// Stuck says that something cannot be ended.
+	Stuck bool `json:"stuck,omitempty"`
 	// LetGo is the answer to request.LetGo: whatever lives is nobody's any more.
 	LetGo bool `json:"let_go,omitempty"`
 }

@@ -115,12 +115,15 @@ var (
 
 // EndError is what End could not end.
 type EndError struct {
-	// Left are the processes that live.
+	// Left are the processes that lived when it gave up; empty if it knows of none.
 	Left []int
 	Err  error
 }
 
 func (e *EndError) Error() string {
+	if len(e.Left) == 0 {
+		return e.Err.Error()
+	}
 	return fmt.Sprintf("processes are left behind: %v: %v", e.Left, e.Err)
 }
 

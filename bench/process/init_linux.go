@@ -7,7 +7,6 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -186,7 +185,9 @@ func runReaper(ch *channel) int {
 			return
 		}
 		// Nothing more is asked: the channel ends, and so does what was started.
-		endDescendants()
+		if !endDescendants() {
+			_ = ch.send(reply{Stuck: true})
+		}
 	}()
 	// The server dies with this thread, which therefore waits.
 	_ = ch.send(<-done) // nobody may listen any more
@@ -204,17 +205,5 @@ func reapAll(ch *channel, server int) {
 		case pid == server:
 			_ = ch.send(reply{Exit: &status})
 		}
-	}
-}
-
-// endDescendants kills until the process ends, which it does when it has reaped the last.
-func endDescendants() {
-	// What forks meanwhile is met the next time, and what cannot die yet (in a system call that is not
-	// interrupted) needs no second signal.
-	wait := time.Millisecond
-	for range 1000 {
-		killDescendants()
-		time.Sleep(wait)
-		wait = min(2*wait, 100*time.Millisecond)
 	}
 }

@@ -3,8 +3,10 @@ package process
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -34,9 +36,12 @@ type Process struct {
 	reaper *handle  // the reaper, in a space
 	out    *output
 	told   chan struct{} // closed when the reaper has no more to say
+	stuck  chan struct{} // closed when the reaper cannot end something
 
-	ending sync.Once
-	endErr error
+	given    atomic.Bool   // the channel ends because it was closed here
+	patience time.Duration // of End: first with the reaper, then with what it has left
+	ending   sync.Once
+	endErr   error
 }
 
 // PID is the process's number in this process's PID namespace.
@@ -99,11 +104,7 @@ func (p *Process) Said() string {
 // (hidepid).
 func (p *Process) Tree() ([]int, error) {
 	tree, err := p.tree()
-	var pids []int
-	for _, o := range tree {
-		pids = append(pids, o.pid)
-	}
-	return pids, err
+	return numbers(tree), err
 }
 
 func (p *Process) tree() ([]one, error) {
@@ -190,6 +191,9 @@ func (p *Process) listen() {
 			continue
 		case r.LetGo:
 			return
+		case r.Stuck:
+			close(p.stuck)
+			continue
 		case err == nil && !r.Gone:
 			continue
 		case err == nil:
@@ -198,8 +202,10 @@ func (p *Process) listen() {
 		}
 		// Somebody has killed the reaper. The server dies with it (PDEATHSIG, which a set-user-ID program is without),
 		// what forked away may not.
-		if !exited {
+		if !exited && !p.given.Load() {
 			_ = p.handle.signal(unix.SIGKILL) // it may have died already
+		}
+		if !exited {
 			finish(p.handle.exit())
 		}
 		return
@@ -227,30 +233,62 @@ func (p *Process) end() error {
 	}
 	// The reaper takes the end of what it is told for the order.
 	_ = p.ch.conn.CloseWrite() // it may be gone
-	err := within(endTimeout, p.told)
-	var left []int
-	if err != nil { // the reaper is stopped, or something cannot die
-		_ = p.SignalAll(unix.SIGKILL) // what is left is told below
-		if p.child != nil {
-			_ = p.child.cmd.Process.Kill() // likewise
-		}
-		left, _ = p.Tree()
+	var left []one
+	select {
+	case <-p.told:
+	case <-p.stuck:
+		left = p.endRest()
+	case <-time.After(p.patience): // the reaper is stopped
+		left = p.endRest()
 	}
-	if p.child != nil && err == nil {
-		err = within(endTimeout, p.child.ended)
-	}
+	var err error
 	if p.space != nil {
-		err = errors.Join(err, p.space.leave())
+		err = p.space.leave()
 		_ = p.reaper.close()
+		if now, terr := p.tree(); terr == nil {
+			left = now // the namespace takes it along, if this was its last user
+		}
+	} else if len(left) == 0 {
+		err = within(endTimeout, "the reaper", p.child.ended)
 	}
+	p.given.Store(true)
 	p.ch.close()
 	_ = p.handle.close()
 	<-p.told
 	p.out.close()
 	p.closeGone()
-	if err != nil {
-		return &EndError{Left: left, Err: err}
+	if len(left) > 0 {
+		err = errors.Join(fmt.Errorf("they live %v after SIGKILL: %w", p.patience, os.ErrDeadlineExceeded), err)
 	}
+	if err != nil {
+		return &EndError{Left: numbers(left), Err: err}
+	}
+	return nil
+}
+
+// endRest kills what the reaper has not ended, and then the reaper. It returns what lives still: the reaper is spared then, so
+// that it has not escaped.
+func (p *Process) endRest() []one {
+	for limit := time.Now().Add(p.patience); ; time.Sleep(time.Millisecond) {
+		left, err := p.tree()
+		if err == nil && len(left) == 0 {
+			break
+		}
+		if time.Now().After(limit) {
+			return left
+		}
+		for _, o := range left {
+			_ = o.signal(unix.SIGKILL) // what lives is returned
+		}
+	}
+	p.given.Store(true)
+	// Both fail only if it has ended.
+	if p.child != nil {
+		_ = p.child.cmd.Process.Kill()
+	} else {
+		_ = p.reaper.signal(unix.SIGKILL)
+	}
+	_ = within(endTimeout, "the reaper", p.told) // it had nothing left to tell
 	return nil
 }
 
@@ -276,10 +314,8 @@ func (p *Process) LetGo() error {
 
 func (p *Process) letGo() error {
 	_ = p.ch.send(request{LetGo: true}) // the reaper may have gone
-	err := within(endTimeout, p.told)
-	if err == nil {
-		err = within(endTimeout, p.child.ended)
-	}
+	err := within(p.patience, "the reaper", p.child.ended)
+	p.given.Store(true)
 	p.ch.close()
 	_ = p.handle.close()
 	<-p.told

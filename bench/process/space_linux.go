@@ -173,17 +173,17 @@ func (s *space) leave() error {
 func (s *space) end() error {
 	defer s.ch.close()
 	_ = s.init.cmd.Process.Kill() // it may have ended
-	return within(endTimeout, s.init.ended)
+	return within(endTimeout, "init of the PID namespace", s.init.ended)
 }
 
-// within waits for ended, and says so if it does not come.
-func within(limit time.Duration, ended <-chan struct{}) error {
+// within waits for the end of what was killed or told to end, and says so if it does not come.
+func within(limit time.Duration, what string, ended <-chan struct{}) error {
 	t := time.NewTimer(limit)
 	defer t.Stop()
 	select {
 	case <-ended:
 		return nil
 	case <-t.C:
-		return fmt.Errorf("not ended %v after SIGKILL: %w", limit, os.ErrDeadlineExceeded)
+		return fmt.Errorf("%s has not ended in %v: %w", what, limit, os.ErrDeadlineExceeded)
 	}
 }

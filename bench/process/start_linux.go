@@ -150,7 +150,7 @@ func launch(spec Spec, path string, s *space) (_ *Process, err error) {
 	fail := func(call string, err error) (*Process, error) {
 		return nil, &StartError{Args: spec.Args, Call: call, Err: bare(err)}
 	}
-	p := &Process{own: true, space: s, exited: make(chan struct{}), gone: make(chan struct{}), told: make(chan struct{})}
+	p := &Process{own: true, space: s, patience: endTimeout, exited: make(chan struct{}), gone: make(chan struct{}), told: make(chan struct{}), stuck: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			p.discard()

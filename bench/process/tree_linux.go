@@ -1,7 +1,6 @@
 package process
 
 import (
-	"os"
 	"slices"
 	"strconv"
 	"syscall"
@@ -58,23 +57,12 @@ func below(list []one, root int) []one {
 	return found
 }
 
-// killDescendants kills all below the calling process.
-func killDescendants() {
-	self, err := os.Readlink("/proc/self") // its number there, which in a PID namespace may not be its own
-	if err != nil {
-		return
+func numbers(list []one) []int {
+	var pids []int
+	for _, o := range list {
+		pids = append(pids, o.pid)
 	}
-	root, err := strconv.Atoi(self)
-	if err != nil {
-		return
-	}
-	list, err := snapshot()
-	if err != nil {
-		return
-	}
-	for _, o := range below(list, root) {
-		_ = o.signal(unix.SIGKILL) // it may have ended, or not be ours to kill
-	}
+	return pids
 }
 
 // signal reaches the very process, and not one that has got its number since: a directory in /proc is a

@@ -192,6 +192,11 @@ func (w *worker) asked(g *group, k *conn, c *sockio.Completion) {
 		k.phase = reading
 		if g.Keep == KeepPartial {
 			w.loop.StopTimer(c.Sock)
+			if c.At >= w.end {
+				w.log.request(g, k, c.Sock, RequestOpen, c.At)
+				w.begin(g, k, c.Sock, c.At)
+				return
+			}
 		}
 		w.loop.Recv(c.Sock, recvSize)
 	}

@@ -50,8 +50,8 @@ type groupKind struct {
 	keep loadgen.Keep
 	// asked is the number of clients, 0 for arrivals.
 	asked int
-	// whole is set where a request is one segment, so that a server has read all of it or nothing.
-	whole bool
+	// bytes is the length of a request.
+	bytes int
 }
 
 // The groups' names.

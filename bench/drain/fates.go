@@ -9,6 +9,8 @@ import (
 // serverEnd is how the server ended a connection, by its packets.
 type serverEnd struct {
 	fin, rst int64 // when the first of each was on the link, 0: none
+	// received is how much of what the client sent the server's kernel had when it sent the FIN, in bytes.
+	received uint32
 }
 
 // serverEnd finds it. ok is false without a trace, or without the connection's address.
@@ -18,19 +20,29 @@ func (e *evidence) serverEnd(c *loadgen.ConnEntry) (end serverEnd, ok bool) {
 	}
 	// The port may be used again, but not at once: the client's own FIN or RST ends the connection too.
 	packets := e.trace.Find(c.Local(), c.Began, c.Ended+lateEnd)
+	var first uint32 // the sequence number of the first byte that the client sends
+	begun := false
 	for i := range packets {
 		p := &packets[i]
 		switch {
-		case i > 0 && !p.FromServer && p.Flags.Has(wire.SYN) && p.At > c.Opened:
-			return end, true // the next connection of this port
+		case !p.FromServer && p.Flags.Has(wire.SYN):
+			if i > 0 && p.At > c.Opened {
+				return end, true // the next connection of this port
+			}
+			first, begun = p.Seq+1, true
 		case !p.FromServer:
 		case p.Flags.Has(wire.FIN) && end.fin == 0:
-			end.fin = p.At
+			end.fin, end.received = p.At, p.Acked-first
 		case p.Flags.Has(wire.RST) && end.rst == 0:
 			end.rst = p.At
 		}
 	}
-	return end, true
+	return end, begun
+}
+
+// received reports whether the server's kernel had the whole request when it sent its FIN.
+func (e *evidence) received(r *loadgen.RequestEntry, end serverEnd) bool {
+	return int64(end.received) >= (int64(r.Nth)+1)*int64(e.groups[r.Group].bytes)
 }
 
 // lateEnd is how long after a client saw the end of a connection packets may still belong to it.
@@ -41,46 +53,51 @@ type retry uint8
 
 const (
 	unsafeRetry retry = iota // the server may have begun it
-	safeRetry                // it was certainly not begun
+	safeRetry                // it has certainly not read it whole
 	racedRetry               // and was sent when the server had closed the connection already
 )
 
-// retry judges a lost request. A server that closes a socket sends FIN if it has read all that came, and RST if not
-// (tcp_close); one that has sent FIN answers data with RST (tcp_rcv_state_process). So
+// retry judges a lost request. A server that closes a socket sends FIN if the process has read all that came, and RST if
+// not (tcp_close); a FIN acknowledges all that came. So
 //
-//	FIN before the request was sent, or FIN and then RST   it came after the close: raced
-//	FIN, and the request was not acknowledged by then      likewise: a FIN acknowledges what came before
-//	RST alone, and nobody uses SO_LINGER 0                 it came, and was not read; or was never accepted
-//	FIN alone                                              it was read: the server may have begun it
+//	RST before the request was sent                it came after the close: raced
+//	FIN that does not acknowledge all of it        likewise
+//	FIN that does                                  it was read: the server may have begun it
+//	RST alone, and nobody uses SO_LINGER 0         it came and was not read whole; or the connection was never accepted
 //
-// SO_LINGER 0 (TCPAbortOnData) makes RST say nothing. That counter grows for raced requests too, so they are taken off.
+// SO_LINGER 0 (TCPAbortOnData) makes RST say nothing.
 func (e *evidence) retry(r *loadgen.RequestEntry, c *loadgen.ConnEntry, aborts bool) retry {
 	if r.Touched || r.Fate != loadgen.CutByFIN && r.Fate != loadgen.CutByRST {
 		return unsafeRetry
 	}
 	end, ok := e.serverEnd(c)
 	switch {
-	case r.Unacked:
+	case !ok && r.Unacked:
 		return racedRetry
 	case !ok:
 		return unsafeRetry
-	case end.fin != 0 && (end.fin <= r.Sent || end.rst >= end.fin):
+	case end.fin == 0 && end.rst != 0 && end.rst <= r.Sent, end.fin != 0 && !e.received(r, end):
 		return racedRetry
-	case end.fin == 0 && end.rst != 0 && !aborts && e.groups[r.Group].whole:
+	case end.fin == 0 && end.rst != 0 && !aborts:
 		return safeRetry
 	}
 	return unsafeRetry
 }
 
-// aborts reports whether somebody may have closed by SO_LINGER 0: more connections than those at which
-// data came after the server's FIN count so.
+// aborts reports whether somebody may have closed by SO_LINGER 0: TCPAbortOnData counts those, and connections at which
+// data came after the server's FIN.
 func (e *evidence) aborts() bool {
 	if !e.own || e.trace == nil {
 		return true // not known, so it must be reckoned with
 	}
-	late := int64(0)
+	conns := make(map[loadgen.ConnID]*loadgen.ConnEntry)
 	for i := range e.journal.Conns {
-		if end, ok := e.serverEnd(&e.journal.Conns[i]); ok && end.fin != 0 && end.rst >= end.fin {
+		conns[e.journal.Conns[i].ID] = &e.journal.Conns[i]
+	}
+	late := int64(0)
+	for i := range e.journal.Requests {
+		r := &e.journal.Requests[i]
+		if end, ok := e.serverEnd(conns[r.Conn]); ok && r.Fate.Lost() && end.fin != 0 && end.rst >= end.fin && !e.received(r, end) {
 			late++
 		}
 	}

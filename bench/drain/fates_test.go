@@ -9,7 +9,6 @@ import (
 	"lastack/bench/record"
 	"lastack/loadgen"
 	"lastack/sockstate"
-	"lastack/sockstate/exchange"
 	"lastack/sockstate/wire"
 )
 
@@ -23,40 +22,51 @@ func packet(at int64, fromServer bool, flags wire.Flags) wire.Packet {
 var client = netip.MustParseAddrPort("127.0.0.1:40000")
 
 func TestRetry(t *testing.T) {
-	// The connection was opened at 10 ms, its request sent at 100 ms, its end seen at 120 ms.
+	// The connection was opened at 10 ms, its request of 50 bytes sent at 100 ms, its end seen at 120 ms.
 	conn := loadgen.NewConnEntry(loadgen.ConnEntry{ID: 1, Began: 9 * ms, Opened: 10 * ms, Ended: 120 * ms}, client)
 	open := []wire.Packet{packet(9, false, wire.SYN), packet(10, true, wire.SYN|wire.ACK)}
+	open[0].Seq = 1<<32 - 21 // what is received wraps around
+	fin := func(at int64, received uint32) wire.Packet {
+		p := packet(at, true, wire.FIN|wire.ACK)
+		p.Acked = open[0].Seq + 1 + received
+		return p
+	}
 	for _, tt := range []struct {
 		name    string
 		packets []wire.Packet
 		blind   bool // without packets
 		fate    loadgen.Fate
+		nth     int32
 		touched bool
-		large   bool
 		aborts  bool
 		unacked bool
 		want    retry
 	}{
-		{name: "FIN, not acknowledged", blind: true, fate: loadgen.CutByFIN, unacked: true, want: racedRetry},
-		{name: "FIN after the request", packets: []wire.Packet{packet(110, true, wire.FIN|wire.ACK)}, fate: loadgen.CutByFIN, want: unsafeRetry},
-		{name: "FIN before the request", packets: []wire.Packet{packet(90, true, wire.FIN|wire.ACK)}, fate: loadgen.CutByFIN, want: racedRetry},
-		{name: "FIN, and RST for what came then", packets: []wire.Packet{packet(101, true, wire.FIN|wire.ACK), packet(102, true, wire.RST)}, fate: loadgen.CutByRST, want: racedRetry},
+		{name: "FIN, all received", packets: []wire.Packet{fin(110, 50)}, fate: loadgen.CutByFIN, want: unsafeRetry},
+		{name: "FIN, nothing received", packets: []wire.Packet{fin(110, 0)}, fate: loadgen.CutByFIN, want: racedRetry},
+		{name: "FIN, a part received", packets: []wire.Packet{fin(110, 49)}, fate: loadgen.CutByFIN, want: racedRetry},
+		{name: "FIN before the request", packets: []wire.Packet{fin(90, 0)}, fate: loadgen.CutByFIN, want: racedRetry},
+		{name: "FIN before the second request", packets: []wire.Packet{fin(90, 50)}, fate: loadgen.CutByFIN, nth: 1, want: racedRetry},
+		{name: "FIN after the second request", packets: []wire.Packet{fin(110, 100)}, fate: loadgen.CutByFIN, nth: 1, want: unsafeRetry},
+		{name: "FIN, and RST for what came then", packets: []wire.Packet{fin(101, 0), packet(102, true, wire.RST)}, fate: loadgen.CutByRST, want: racedRetry},
+		{name: "FIN for a request that was read, and RST later", packets: []wire.Packet{fin(101, 50), packet(102, true, wire.RST)}, fate: loadgen.CutByRST, want: unsafeRetry},
 		{name: "RST: not read", packets: []wire.Packet{packet(110, true, wire.RST|wire.ACK)}, fate: loadgen.CutByRST, want: safeRetry},
 		{name: "RST where some abort", packets: []wire.Packet{packet(110, true, wire.RST|wire.ACK)}, fate: loadgen.CutByRST, aborts: true, want: unsafeRetry},
-		{name: "RST in a long request", packets: []wire.Packet{packet(110, true, wire.RST|wire.ACK)}, fate: loadgen.CutByRST, large: true, want: unsafeRetry},
+		{name: "RST before the request", packets: []wire.Packet{packet(90, true, wire.RST|wire.ACK)}, fate: loadgen.CutByRST, aborts: true, want: racedRetry},
 		{name: "some of the reply had come", packets: []wire.Packet{packet(110, true, wire.RST|wire.ACK)}, fate: loadgen.CutByRST, touched: true, want: unsafeRetry},
 		{name: "timed out", packets: nil, fate: loadgen.RequestTimedOut, want: unsafeRetry},
 		{name: "no packets at all", blind: true, fate: loadgen.CutByRST, want: unsafeRetry},
+		{name: "no packets, not acknowledged", blind: true, fate: loadgen.CutByFIN, unacked: true, want: racedRetry},
 		{name: "the next connection of the port", packets: []wire.Packet{
-			packet(110, true, wire.FIN|wire.ACK), packet(125, false, wire.SYN), packet(126, true, wire.RST|wire.ACK),
+			fin(110, 50), packet(125, false, wire.SYN), packet(126, true, wire.RST|wire.ACK),
 		}, fate: loadgen.CutByFIN, want: unsafeRetry},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			e := evidence{groups: []groupKind{{whole: !tt.large}}}
+			e := evidence{groups: []groupKind{{bytes: 50}}}
 			if !tt.blind {
 				e.trace = wire.NewTrace(append(append([]wire.Packet(nil), open...), tt.packets...))
 			}
-			r := loadgen.RequestEntry{Conn: 1, Fate: tt.fate, Touched: tt.touched, Unacked: tt.unacked, Sent: 100 * ms, Ended: 120 * ms}
+			r := loadgen.RequestEntry{Conn: 1, Fate: tt.fate, Nth: tt.nth, Touched: tt.touched, Unacked: tt.unacked, Sent: 100 * ms, Ended: 120 * ms}
 			if got := e.retry(&r, &conn, tt.aborts); got != tt.want {
 				t.Errorf("retry %d, want %d", got, tt.want)
 			}
@@ -67,7 +77,9 @@ func TestRetry(t *testing.T) {
 // TestAborts tells resets by SO_LINGER 0 from those that late data brought.
 func TestAborts(t *testing.T) {
 	conn := loadgen.NewConnEntry(loadgen.ConnEntry{ID: 1, Began: 9 * ms, Opened: 10 * ms, Ended: 120 * ms}, client)
-	late := wire.NewTrace([]wire.Packet{packet(9, false, wire.SYN), packet(101, true, wire.FIN), packet(102, true, wire.RST)})
+	fin := packet(101, true, wire.FIN)
+	fin.Acked = 1 // the SYN, and nothing more
+	late := wire.NewTrace([]wire.Packet{packet(9, false, wire.SYN), fin, packet(102, true, wire.RST)})
 	for _, tt := range []struct {
 		name  string
 		trace *wire.Trace
@@ -82,7 +94,8 @@ func TestAborts(t *testing.T) {
 		{"no packets", nil, 0, true, true},
 	} {
 		e := evidence{
-			trace: tt.trace, own: tt.own, journal: &loadgen.Journal{Conns: []loadgen.ConnEntry{conn}},
+			groups: []groupKind{{bytes: 50}}, trace: tt.trace, own: tt.own,
+			journal:  &loadgen.Journal{Conns: []loadgen.ConnEntry{conn}, Requests: []loadgen.RequestEntry{{Conn: 1, Fate: loadgen.CutByRST}}},
 			counters: sockstate.Counters{"TcpExtTCPAbortOnData": tt.count},
 		}
 		if got := e.aborts(); got != tt.want {
@@ -182,25 +195,4 @@ func rounded(s *float64) float64 {
 		return -1
 	}
 	return float64(int64(*s*1000 + 0.5))
-}
-
-// TestWholeRequest keeps long requests from being called unread.
-func TestWholeRequest(t *testing.T) {
-	long := make([]byte, 2000)
-	for i := range long {
-		long[i] = 'x'
-	}
-	for _, tt := range []struct {
-		g    loadgen.Group
-		want bool
-	}{
-		{loadgen.Group{Exchange: exchange.Spec{Kind: exchange.HTTP, Path: "/"}}, true},
-		{loadgen.Group{Exchange: exchange.Spec{Kind: exchange.HTTP, Path: "/"}, Headers: []string{"X: " + string(long)}}, false},
-		{loadgen.Group{Exchange: exchange.Spec{Kind: exchange.Echo, Request: 1000, Response: 1}}, true},
-		{loadgen.Group{Exchange: exchange.Spec{Kind: exchange.Echo, Request: 5000, Response: 1}}, false},
-	} {
-		if got := wholeRequest(&tt.g); got != tt.want {
-			t.Errorf("%v: %v, want %v", tt.g.Exchange, got, tt.want)
-		}
-	}
 }

@@ -265,3 +265,40 @@ func TestNobodyListens(t *testing.T) {
 		t.Errorf("error %q, the server lives: %v", f.Err, f.OutsideLives)
 	}
 }
+
+// TestRollingPID rolls a server that was there before: what each try brings up is drained by the next.
+func TestRollingPID(t *testing.T) {
+	t.Parallel()
+	ref := reference{Shutdown: "graceful", Exchange: http, Addr: at}
+	tr := trial{
+		Load: small(), Repeat: 3, Outside: &ref,
+		Stop: Stop{Restart: ref.args(), After: 20 * time.Millisecond, Watch: 20 * time.Millisecond},
+	}
+	run := tr.drained(t)
+	if n := len(run.Drain.Tries); n != 3 || !run.Verdict.Valid {
+		t.Errorf("%d tries of 3, verdict %+v", n, run.Verdict)
+	}
+	tr.CancelAt = "watching"
+	if f := tr.carryOut(t); f.Err != "" || f.Run == nil || !f.Run.Interrupted {
+		t.Errorf("error %q, run %+v: want an interrupted record", f.Err, f.Run)
+	}
+}
+
+// TestHookRestarts stops a server by a command that brings it back: what the command leaves running is left alone.
+func TestHookRestarts(t *testing.T) {
+	t.Parallel()
+	ref := reference{Shutdown: "graceful", Exchange: http, Addr: at}
+	args := ref.args()
+	again := fmt.Sprintf("'%s' '%s' '%s'", args[0], args[1], args[2])
+	tr := trial{
+		Load: small(), Outside: &ref,
+		Stop: Stop{
+			Hook:  "kill -TERM $SERVER; while kill -0 $SERVER 2>/dev/null; do sleep 0.01; done; setsid " + again + " </dev/null >/dev/null 2>&1 & sleep 0.5",
+			After: 20 * time.Millisecond, Watch: 200 * time.Millisecond, Grace: 5 * time.Second,
+		},
+	}
+	r := tr.drained(t).Drain.Tries[0]
+	if r.Listener.AcceptsAgainS == nil || r.Server.HookCode == nil || *r.Server.HookCode != 0 {
+		t.Errorf("listener %+v, server %+v: want the command to have brought it back", r.Listener, r.Server)
+	}
+}

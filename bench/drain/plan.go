@@ -26,7 +26,7 @@ func (c *Config) plan() (loadgen.Plan, []groupKind) {
 		}
 		set(&g)
 		p.Groups = append(p.Groups, g)
-		kinds = append(kinds, groupKind{name: name, keep: g.Keep, asked: clients, whole: wholeRequest(&g)})
+		kinds = append(kinds, groupKind{name: name, keep: g.Keep, asked: clients, bytes: requestBytes(&g)})
 	}
 	if l.Idle > 0 {
 		add(groupIdle, l.Idle, func(g *loadgen.Group) { g.Keep, g.Reconnect = loadgen.KeepIdle, l.Reconnect })
@@ -51,14 +51,14 @@ func (c *Config) plan() (loadgen.Plan, []groupKind) {
 	return p, kinds
 }
 
-// segment is less than what a segment carries on any path: a request of so many bytes is read whole or not at all.
-const segment = 1200
-
-// wholeRequest reports whether a request is one segment.
-func wholeRequest(g *loadgen.Group) bool {
-	n := g.Exchange.Request
+// requestBytes is the length of a request.
+func requestBytes(g *loadgen.Group) int {
 	if g.Exchange.Kind == exchange.HTTP {
-		n = len(exchange.AppendRequest(nil, g.Host, g.Exchange.Path, g.Headers, false))
+		host := g.Host
+		if host == "" {
+			host = g.Targets[0].String()
+		}
+		return len(exchange.AppendRequest(nil, host, g.Exchange.Path, g.Headers, false))
 	}
-	return n <= segment
+	return g.Exchange.Request
 }

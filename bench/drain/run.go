@@ -26,7 +26,7 @@ type experiment struct {
 	engine  string
 	stopped bool // by the user
 	// back is the server that a restart brought, for the next try; nil where each try starts its own.
-	back *target
+	back *process.Process
 }
 
 // Run carries out a drain. A *RefusedError says what cannot be done as asked. When ctx is cancelled the try
@@ -51,7 +51,7 @@ func Run(ctx context.Context, cfg Config) (*record.Run, error) {
 		}
 	}
 	if x.back != nil {
-		err = errors.Join(err, x.back.end())
+		err = errors.Join(err, x.back.End())
 	}
 	if x.total == nil {
 		if err == nil {

@@ -61,7 +61,7 @@ func (e *StartError) Error() string {
 }
 
 // openTarget starts the server, or finds it, and makes sure that it is the one. clear makes the port free for it.
-func openTarget(ctx context.Context, c *Config, back *target, clear func(*sockdiag.Conn) error) (*target, error) {
+func openTarget(ctx context.Context, c *Config, back *process.Process, clear func(*sockdiag.Conn) error) (*target, error) {
 	diag, err := sockdiag.Open(nil)
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func openTarget(ctx context.Context, c *Config, back *target, clear func(*sockdi
 	}
 	switch {
 	case back != nil:
-		t.proc, back.proc = back.proc, nil
+		t.proc = back
 		err = t.await(ctx, t.proc, nil, c.Stop.Restart)
 	case len(c.Stop.Exec) > 0:
 		err = t.start(ctx, c)
@@ -359,6 +359,18 @@ func (t *target) queueLength() (n int, err error) {
 		}
 	}
 	return n, nil
+}
+
+// lingers reports whether a listener of the old server is there that no process has any more.
+func (t *target) lingers() bool {
+	now, err := process.Listeners(t.diag, t.addr)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(now, func(l process.Listener) bool {
+		return len(l.Holders) == 0 && l.Unreadable == 0 &&
+			slices.ContainsFunc(t.listeners, func(o process.Listener) bool { return o.Inode == l.Inode })
+	})
 }
 
 // listening lists the processes of the old server that hold one of its listeners.

@@ -425,7 +425,6 @@ func (t *try) signal(sig syscall.Signal) error {
 
 // conclude ends the load in order, and looks at what is left.
 func (t *try) conclude(ctx context.Context) error {
-	t.ev.concluded = sockio.Now()
 	if t.ev.signal != 0 {
 		t.owners()
 		if t.target.proc != nil && t.ev.exited != 0 && t.ev.gone == 0 {
@@ -435,6 +434,7 @@ func (t *try) conclude(ctx context.Context) error {
 			t.restartAt = t.target.elsewhere(t.restart)
 		}
 	}
+	t.ev.concluded = sockio.Now()
 	if ctx.Err() != nil {
 		t.load.Interrupt()
 	} else {
@@ -514,7 +514,7 @@ func (t *try) close() error {
 		errs = append(errs, t.watch.Close())
 	}
 	if t.hook != nil {
-		errs = append(errs, t.hook.End())
+		errs = append(errs, t.endHook())
 	}
 	if t.target != nil {
 		errs = append(errs, t.keepRestart(), t.target.end())
@@ -524,13 +524,24 @@ func (t *try) close() error {
 	return errors.Join(errs...)
 }
 
+// endHook ends a stop command that has not ended by itself. What one that has ended left behind lives on: it may be the
+// server that it has brought back.
+func (t *try) endHook() error {
+	if t.ev.hookEnded != 0 {
+		if err := t.hook.LetGo(); err != nil {
+			return err
+		}
+	}
+	return t.hook.End()
+}
+
 // keepRestart leaves the server that came back to the next try, if there is one that does not start its own.
 func (t *try) keepRestart() error {
 	switch {
 	case t.restart == nil:
 		return nil
 	case t.n+1 < t.cfg.Repeat && len(t.cfg.Stop.Exec) == 0 && t.result != nil && !t.x.stopped:
-		t.x.back = &target{proc: t.restart, addr: t.cfg.Target}
+		t.x.back = t.restart
 		return nil
 	}
 	return t.restart.End()

@@ -34,6 +34,9 @@ func (t *try) observe(ctx context.Context) error {
 		if err := t.seeServer(now); err != nil {
 			return err
 		}
+		if t.restart != nil && t.ev.restartReady == 0 && t.failed == nil {
+			limit = max(limit, t.ev.restarted+int64(startAtMost)) // it has its own time
+		}
 		if now >= limit && t.ev.thenSent == 0 && t.ev.gone == 0 && s.Then != 0 && t.target.proc != nil {
 			if err := t.sendThen(); err == nil {
 				t.ev.thenSent = now
@@ -52,6 +55,9 @@ func (t *try) observe(ctx context.Context) error {
 		}
 	}
 }
+
+// lingerAtMost bounds the wait for sockets of a process that has ended: a ring of io_uring lets go of them late.
+const lingerAtMost = 2 * time.Second
 
 // sendThen sends the second signal: to the process, or, where that has ended, to those of ours that it left behind.
 func (t *try) sendThen() error {
@@ -97,7 +103,7 @@ func (t *try) seeServer(now int64) error {
 		if err != nil {
 			return err
 		}
-		if len(there) == 0 && t.ev.hookEnded != 0 {
+		if len(there) == 0 {
 			return t.gone()
 		}
 	}
@@ -114,7 +120,7 @@ func (t *try) seeServer(now int64) error {
 		if err != nil {
 			return err
 		}
-		if len(listening) == 0 {
+		if len(listening) == 0 && !(t.target.lingers() && now-t.ev.exited < int64(lingerAtMost)) {
 			t.ev.gone = max(now, t.ev.exited)
 			if now-t.ev.exited < int64(2*pollEvery) {
 				t.ev.gone = t.ev.exited
@@ -122,8 +128,8 @@ func (t *try) seeServer(now int64) error {
 			return t.gone()
 		}
 	}
-	if t.restart == nil && t.hook != nil && t.ev.hookEnded != 0 && len(t.cfg.Stop.Restart) > 0 {
-		return t.startAgain()
+	if t.restart == nil && t.hook != nil && t.ev.hookEnded != 0 && len(t.cfg.Stop.Restart) > 0 && !t.target.local() {
+		return t.startAgain() // when the old one is gone cannot be seen
 	}
 	if t.restart == nil || t.ev.restartReady != 0 {
 		return nil
@@ -223,7 +229,7 @@ func (t *try) over() bool {
 	case len(t.cfg.Stop.Restart) > 0 && t.ev.restartReady == 0 && t.failed == nil:
 		return false
 	}
-	if t.ev.restartReady != 0 && t.cfg.Stop.Handover {
+	if t.ev.gone != 0 && t.cfg.Stop.Handover {
 		return true // what is left belongs to the server that took over
 	}
 	for _, g := range t.load.Snapshot().Groups {

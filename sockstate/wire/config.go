@@ -15,7 +15,7 @@ type Config struct {
 	// Link is the name of the link to listen on; empty is the one by which the route to Server leaves. It has to be
 	// given where not all packets take that: in the server's own namespace, or with routes by source address.
 	Link string
-	// Max bounds the packets that are kept, of 32 bytes each (64 with the index); what is beyond it is counted in
+	// Max bounds the packets that are kept, of 40 bytes each (80 with the index); what is beyond it is counted in
 	// Trace.Dropped. 0 is DefaultMax.
 	Max int
 }

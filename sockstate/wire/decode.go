@@ -9,7 +9,7 @@ import (
 type segment struct {
 	src, dst netip.AddrPort
 	flags    Flags
-	seq      uint32
+	seq, ack uint32
 }
 
 // maxHeaders is the most that decode reads: IPv4 with all options it can have, and TCP up to the flags.
@@ -54,6 +54,7 @@ func decode(b []byte) (s segment, ok bool) {
 		src:   netip.AddrPortFrom(src, binary.BigEndian.Uint16(tcp)),
 		dst:   netip.AddrPortFrom(dst, binary.BigEndian.Uint16(tcp[2:])),
 		seq:   binary.BigEndian.Uint32(tcp[4:]),
+		ack:   binary.BigEndian.Uint32(tcp[8:]),
 		flags: Flags(tcp[13]) & allFlags,
 	}, true
 }
@@ -68,6 +69,6 @@ func (s *segment) packet(server netip.AddrPort, at int64) (p Packet, ok bool) {
 	}
 	return Packet{
 		At: at, Client: client.Addr().As16(), ClientPort: client.Port(),
-		FromServer: s.dst != server, Flags: s.flags, Seq: s.seq,
+		FromServer: s.dst != server, Flags: s.flags, Seq: s.seq, Acked: s.ack,
 	}, true
 }

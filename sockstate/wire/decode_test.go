@@ -138,7 +138,7 @@ func TestDecodeCut(t *testing.T) {
 		}
 	}
 	s, _ := decode(build(client6, server6, 0xff, 7, 0))
-	want := segment{netip.MustParseAddrPort(client6), netip.MustParseAddrPort(server6), allFlags, 7}
+	want := segment{netip.MustParseAddrPort(client6), netip.MustParseAddrPort(server6), allFlags, 7, 0}
 	if d := cmp.Diff(want, s, compareAddr); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}

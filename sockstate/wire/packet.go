@@ -35,7 +35,7 @@ func (a Flags) String() string {
 	return strings.Join(set, "|")
 }
 
-// Packet is a segment. It holds no pointer, as there may be a million; it has 32 bytes.
+// Packet is a segment. It holds no pointer, as there may be a million; it has 40 bytes.
 type Packet struct {
 	// At is when it was on the link, by the clock of sockio.Now; see the package on what that means.
 	At int64
@@ -46,6 +46,8 @@ type Packet struct {
 	Flags      Flags
 	// Seq is the sequence number, by which a retransmission is known.
 	Seq uint32
+	// Acked is the acknowledgement number, where the flag ACK is set: the sender's kernel has received what is before it.
+	Acked uint32
 }
 
 // ClientAddr is the client's end of the connection.

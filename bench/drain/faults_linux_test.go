@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -289,11 +291,21 @@ func TestHookRestarts(t *testing.T) {
 	t.Parallel()
 	ref := reference{Shutdown: "graceful", Exchange: http, Addr: at}
 	args := ref.args()
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	t.Cleanup(func() {
+		b, err := os.ReadFile(pidFile)
+		pid, perr := strconv.Atoi(strings.TrimSpace(string(b)))
+		if err != nil || perr != nil {
+			t.Errorf("the server that came back cannot be found: %v, %v", err, perr)
+		} else if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Errorf("the server that came back does not live: %v", err)
+		}
+	})
 	again := fmt.Sprintf("'%s' '%s' '%s'", args[0], args[1], args[2])
 	tr := trial{
 		Load: small(), Outside: &ref,
 		Stop: Stop{
-			Hook:  "kill -TERM $SERVER; while kill -0 $SERVER 2>/dev/null; do sleep 0.01; done; setsid " + again + " </dev/null >/dev/null 2>&1 & sleep 0.5",
+			Hook:  "kill -TERM $SERVER; while kill -0 $SERVER 2>/dev/null; do sleep 0.01; done; setsid " + again + " </dev/null >/dev/null 2>&1 & echo $! >" + pidFile + "; sleep 0.5",
 			After: 20 * time.Millisecond, Watch: 200 * time.Millisecond, Grace: 5 * time.Second,
 		},
 	}

@@ -38,7 +38,7 @@ func renderDrain(b *bytes.Buffer, run *record.Run) {
 	d.run, d.warned = &shown, make([]bool, len(shown.Warnings))
 
 	if d.try != nil {
-		for _, s := range []func(){d.timeline, d.listener, d.connections, d.requests, d.queued, d.reconnect, d.server, d.leftBehind} {
+		for _, s := range []func(){d.timeline, d.listener, d.connections, d.requests, d.queued, d.reconnect, d.server, d.restart, d.leftBehind} {
 			s()
 		}
 	}
@@ -63,13 +63,13 @@ func renderDrain(b *bytes.Buffer, run *record.Run) {
 }
 
 // accountingOf has the statements about the whole run and about the shown try, and those of other tries that
-// do not hold.
+// do not hold though they must.
 func (d *drainText) accountingOf(whole []record.Check) []record.Check {
 	checks := slices.Clone(whole)
 	for i, try := range d.drain.Tries {
 		for _, c := range try.Accounting {
 			if i+1 != d.n {
-				if c.OK {
+				if c.OK || !c.Exact {
 					continue
 				}
 				c.Note = join("; ", fmt.Sprintf("in try %d", i+1), c.Note)
@@ -227,11 +227,19 @@ func (d *drainText) warnings() {
 
 // notKnown says what could not be known, and why.
 func (d *drainText) notKnown() {
-	if d.try == nil || len(d.try.Unknown) == 0 {
+	if d.try == nil {
+		return
+	}
+	unknown := keys(d.try.Unknown)
+	if d.try.Connections.Left() > 0 {
+		// That it did not come is known, and said beside the connections.
+		unknown = slices.DeleteFunc(unknown, func(key string) bool { return key == "last_gone_s" })
+	}
+	if len(unknown) == 0 {
 		return
 	}
 	d.section("NOT KNOWN", "")
-	for _, key := range keys(d.try.Unknown) {
+	for _, key := range unknown {
 		d.hang("  - "+unknownWords(key)+":", d.try.Unknown[key])
 	}
 }
@@ -291,7 +299,10 @@ func drainLoad(groups []record.Group) string {
 		case "idle":
 			s = n + " idle clients that keep a connection"
 		case "in-flight":
-			s = n + " with a request in flight"
+			s = n + plural(g.Connections, " that asks", " that ask") + " one request after the other"
+			if g.ThinkNs > 0 {
+				s += ", " + asked(g.ThinkNs) + " apart"
+			}
 		case "partial":
 			s = n + " with half a request sent"
 		case "queued":
@@ -311,7 +322,7 @@ func drainLoad(groups []record.Group) string {
 	if len(parts) == 0 {
 		return "not recorded"
 	}
-	s := strings.Join(parts, ", ")
+	s := strings.Join(parts, "; ")
 	if same && groups[0].Exchange != "" {
 		s += "; all speak " + groups[0].Exchange
 	}

@@ -97,11 +97,29 @@ func (d *drainText) connections() {
 	if n := d.try.Connections.Opened - d.try.Connections.Sum(); n != 0 {
 		d.hang("  ! ", quantity.Count(n)+" connections have no fate, or one too many")
 	}
-	value, note := d.moment("last_gone_s", d.try.LastGoneS, "", "not while it was watched")
-	if d.try.LastGoneS == nil {
-		value = join(": ", strings.TrimPrefix(value, "-"), note)
+	d.lastGone()
+}
+
+// lastGone says when none was left of the connections that were open when the stop began.
+func (d *drainText) lastGone() {
+	const gone = "the last connection that was open when the stop began was gone: "
+	open := int64(0)
+	for _, g := range d.try.Groups {
+		open += g.OpenAtStop
 	}
-	d.hang("  ", "the last connection that was open when the stop began was gone: "+value)
+	left := d.try.Connections.Left()
+	why, unknown := d.try.WhyUnknown("last_gone_s")
+	switch {
+	case d.try.LastGoneS != nil:
+		d.hang("  ", gone+since(*d.try.LastGoneS))
+	case open == 0 && len(d.try.Groups) > 0:
+	case left > 0:
+		d.hang("  ", gone+"not while clients were watched: "+quantity.Count(left)+plural(int(min(left, 2)), " was", " were")+" open still")
+	case unknown:
+		d.hang("  ", gone+"unknown: "+why)
+	default:
+		d.hang("  ", gone+"not while clients were watched")
+	}
 }
 
 // requests says what became of each request.
@@ -112,6 +130,7 @@ func (d *drainText) requests() {
 	d.section("REQUESTS", "each that was under way when the stop began, or sent after it, and what came of it")
 	d.fates([]fateRow{
 		{"sent", reqs(func(r *record.DrainRequests) int64 { return r.Sent }), true},
+		{"  under way when the stop began", reqs(func(r *record.DrainRequests) int64 { return r.UnderWay }), true},
 		{"answered", reqs(func(r *record.DrainRequests) int64 { return r.Completed }), true},
 		{"answered with Connection: close", reqs(func(r *record.DrainRequests) int64 { return r.CompletedClose }), true},
 		{"answered with a 5xx", reqs(func(r *record.DrainRequests) int64 { return r.Answered5xx }), true},

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"lastack/bench/record"
@@ -17,6 +18,9 @@ func drains(t testing.TB) map[string]*record.Run {
 		"drain-repeat":         repeatedDrain(t),
 		"drain-not-producible": notProducible(t),
 		"drain-interrupted":    interruptedDrain(t),
+		"drain-cut-short":      cutShortDrain(t),
+		"drain-not-stopped":    notStoppedDrain(t),
+		"drain-handover":       handoverDrain(t),
 		"drain-minimal":        {Schema: record.Schema, Kind: record.KindDrain},
 	}
 }
@@ -34,7 +38,7 @@ func aDrain(t testing.TB) *record.Run {
 	group := record.Group{Targets: []string{"127.0.0.1:8080"}, Exchange: "http:/"}
 	idle, inFlight, arrivals := group, group, group
 	idle.Name, idle.Connections = "idle", 1000
-	inFlight.Name, inFlight.Connections, inFlight.Exchange = "in-flight", 20, "http:/slow"
+	inFlight.Name, inFlight.Connections, inFlight.Exchange, inFlight.ThinkNs = "in-flight", 20, "http:/slow", 10e6
 	arrivals.Name, arrivals.RateFrom, arrivals.RateTo = "arrivals", 200, 200
 	r.Plan = record.Plan{
 		Groups: []record.Group{idle, inFlight, arrivals}, Workers: 2, Engine: "epoll",
@@ -42,7 +46,7 @@ func aDrain(t testing.TB) *record.Run {
 	}
 	r.Sandbox.Mode = "off"
 	r.Result = record.Result{
-		Latency: map[string]record.Latency{"connect": latency(t, 2_612, 91, 0.3), "exchange": latency(t, 20_300, 812, 0.5)},
+		Latency: map[string]record.Latency{"connect": latency(t, 2_612, 91, 0.3), "exchange": latency(t, 20_300, 812, 0.5), "lifecycle": latency(t, 1_592, 912, 0.5), "close": {}},
 	}
 	r.Drain = &record.Drain{Stop: record.DrainStop{
 		Way: record.DrainByExec, Command: []string{"./server", "-listen", ":8080"}, Signal: "SIGTERM", AfterS: 5, GraceS: 30, Then: "SIGKILL",
@@ -67,10 +71,10 @@ func graceful() record.DrainTry {
 	}
 	inFlight := record.DrainGroup{
 		Name: "in-flight", OpenAtStop: 20, Connections: record.DrainConnections{Opened: 20, FIN: 20}, FirstEndS: at(0.02), LastEndS: at(0.498),
-		Requests: record.DrainRequests{Sent: 20, CompletedClose: 20},
+		Requests: record.DrainRequests{Sent: 20, UnderWay: 20, CompletedClose: 20},
 	}
 	arrivals := record.DrainGroup{
-		Name: "arrivals", OpenAtStop: 1, Connections: record.DrainConnections{Opened: 2, Done: 2}, Requests: record.DrainRequests{Sent: 2, Completed: 2}, Refused: 496,
+		Name: "arrivals", OpenAtStop: 1, Connections: record.DrainConnections{Opened: 2, Done: 2}, Requests: record.DrainRequests{Sent: 2, UnderWay: 1, Completed: 2}, Refused: 496,
 	}
 	try := record.DrainTry{
 		SignalAtS: 5.01, WatchedS: 2.5, Order: record.DrainOrder{Source: "packets", UncertaintyUs: 31},
@@ -79,7 +83,7 @@ func graceful() record.DrainTry {
 			LastAcceptS: at(-0.0021), FirstRefusalS: at(0.0029), RefusedWindowS: 2.497, Attempts: 497, Refused: 496, SlowestConnectS: 0.000131,
 		},
 		Connections: record.DrainConnections{Opened: 1022, FIN: 1020, Done: 2},
-		Requests:    record.DrainRequests{Sent: 22, Completed: 2, CompletedClose: 20, Total: 20_300, SlowestS: at(0.5004), GapS: at(2.002)},
+		Requests:    record.DrainRequests{Sent: 22, UnderWay: 21, Completed: 2, CompletedClose: 20, Total: 20_300, SlowestS: at(0.5004), GapS: at(2.002)},
 		Groups:      []record.DrainGroup{idle, inFlight, arrivals},
 		Reconnect:   record.DrainReconnect{Clients: 1020, Failed: 1020},
 		Leftover:    record.DrainLeftover{Known: true, States: map[string]int{"TIME_WAIT": 1020, "FIN_WAIT_2": 2}, TimeWait: 1020, FinWait2: 2, LongestLeftS: 59.48},
@@ -92,7 +96,7 @@ func graceful() record.DrainTry {
 			{TS: 0.0029, What: "first connect refused"},
 			{TS: 0.0131, What: "last idle connection ended by FIN"},
 			{TS: 0.498, What: "last connection gone"},
-			{TS: 0.5012, What: "the server ended, exit code 0"},
+			{TS: 0.5012, What: "the signalled process ended"},
 		},
 		Slices: slicesOf(36, func(t float64, s *record.DrainSlice) {
 			switch {
@@ -131,18 +135,18 @@ func abrupt(cut int64) record.DrainTry {
 		},
 		{
 			Name: "in-flight", OpenAtStop: 20, Connections: record.DrainConnections{Opened: 20, FIN: 20 - cut, Cut: cut}, FirstEndS: at(0.0007), LastEndS: at(0.0093),
-			Requests: record.DrainRequests{Sent: 20, Completed: 20 - cut, CutFIN: cut - 3, CutRST: 3, Raced: 2, Safe: 2, Unsafe: cut - 2},
+			Requests: record.DrainRequests{Sent: 20, UnderWay: 18, Completed: 20 - cut, CutFIN: cut - 3, CutRST: 3, Raced: 2, Safe: 2, Unsafe: cut - 2},
 		},
 		{
-			Name: "partial", OpenAtStop: 10, Connections: record.DrainConnections{Opened: 10, RST: 10}, Requests: record.DrainRequests{Sent: 10, Partial: 10},
+			Name: "partial", OpenAtStop: 10, Connections: record.DrainConnections{Opened: 10, RST: 10}, Requests: record.DrainRequests{Sent: 10, UnderWay: 10, Partial: 10},
 			FirstEndS: at(0.0008), LastEndS: at(0.0011),
 		},
 	}
 	try.Connections = record.DrainConnections{Opened: 1030, FIN: 420 - cut, RST: 610, Cut: cut}
-	try.Requests = record.DrainRequests{Sent: 30, Completed: 20 - cut, CutFIN: cut - 3, CutRST: 3, Raced: 2, Safe: 2, Unsafe: cut - 2, Partial: 10, Total: 20_300}
+	try.Requests = record.DrainRequests{Sent: 30, UnderWay: 28, Completed: 20 - cut, CutFIN: cut - 3, CutRST: 3, Raced: 2, Safe: 2, Unsafe: cut - 2, Partial: 10, Total: 20_300}
 	try.Queued = &record.DrainQueued{Asked: 20, Queued: 20, Reset: 19, Served: 1}
 	try.LastGoneS = at(0.0093)
-	try.Moments = []record.DrainMoment{{TS: 0, What: "SIGTERM sent to 4711"}, {TS: 0.0012, What: "the server ended, by SIGTERM"}}
+	try.Moments = []record.DrainMoment{{TS: 0, What: "SIGTERM sent to 4711"}, {TS: 0.0012, What: "the signalled process ended"}}
 	try.Slices = slicesOf(30, func(t float64, s *record.DrainSlice) {
 		switch {
 		case t < 0:
@@ -181,16 +185,17 @@ func rollingDrain(t testing.TB) *record.Run {
 	r.Sandbox = record.Sandbox{Mode: "user", Topology: "lo", Sysctls: map[string]string{"net.ipv4.tcp_migrate_req": "1"}}
 	try := graceful()
 	try.Connections = record.DrainConnections{Opened: 2450, FIN: 1020, Done: 410, Never: 1020, Kept: 1020}
-	try.Requests = record.DrainRequests{Sent: 8_200, Completed: 8_167, CompletedClose: 20, Answered5xx: 12, CutRST: 1, Raced: 1, Safe: 1, Total: 30_100, SlowestS: at(0.61), GapS: at(0.113)}
+	try.Requests = record.DrainRequests{Sent: 8_200, UnderWay: 21, Completed: 8_167, CompletedClose: 20, Answered5xx: 12, CutRST: 1, Raced: 1, Safe: 1, Total: 30_100, SlowestS: at(0.61), GapS: at(0.113)}
 	try.Groups[0].Connections = record.DrainConnections{Opened: 2000, FIN: 1000, Never: 1000, Kept: 1000}
 	try.Groups[1].Connections = record.DrainConnections{Opened: 40, FIN: 20, Never: 20, Kept: 20}
-	try.Groups[1].Requests = record.DrainRequests{Sent: 7_790, Completed: 7_757, CompletedClose: 20, Answered5xx: 12, CutRST: 1, Raced: 1, Safe: 1}
+	try.Groups[1].Requests = record.DrainRequests{Sent: 7_790, UnderWay: 20, Completed: 7_757, CompletedClose: 20, Answered5xx: 12, CutRST: 1, Raced: 1, Safe: 1}
 	try.Groups[2].Connections = record.DrainConnections{Opened: 410, Done: 410}
-	try.Groups[2].Requests = record.DrainRequests{Sent: 410, Completed: 410}
+	try.Groups[2].Requests = record.DrainRequests{Sent: 410, UnderWay: 1, Completed: 410}
 	try.Groups[2].Refused = 23
 	try.Listener = record.DrainListener{
 		LastAcceptS: at(-0.0021), FirstRefusalS: at(0.0029), AcceptsAgainS: at(0.1129), RefusedWindowS: 0.11, Attempts: 1473, Refused: 43, TimedOut: 1, SlowestConnectS: 1.0312,
 	}
+	try.Restart = &record.DrainRestart{StartedS: at(0.0004), ListensS: at(0.1124)}
 	try.Reconnect = record.DrainReconnect{Clients: 1020, Landed: map[string]int64{"new": 1019, "unknown": 1}, FirstS: at(0.2), LastS: at(0.93)}
 	try.Slices = slicesOf(45, func(t float64, s *record.DrainSlice) {
 		s.Accepted, s.Completed = 20, 340
@@ -204,6 +209,7 @@ func rollingDrain(t testing.TB) *record.Run {
 	try.Counters = map[string]int64{"TcpOutRsts": 44, "TcpActiveOpens": 1473, "TcpExtTCPSynRetrans": 1}
 	try.Order.Dropped = 3
 	try.Accounting = []record.Check{check("connections with one fate", 2450), check("requests with one fate", 8_200), check("TcpActiveOpens", 1473)}
+	try.Leftover.Earlier = 2_631
 	try.Score = record.ScoreLine(&try)
 	r.Drain.Tries = []record.DrainTry{try}
 	return r
@@ -221,13 +227,13 @@ func remoteDrain(t testing.TB) *record.Run {
 	try.Server = record.DrainServer{HookS: at(1.2), HookCode: at(0), Said: "deployment.apps/web restarted"}
 	try.Listener = record.DrainListener{Attempts: 497, SlowestConnectS: 3.1}
 	try.Connections = record.DrainConnections{Opened: 1022, FIN: 1000, Done: 2, Never: 18, Other: 2}
-	try.Requests = record.DrainRequests{Sent: 22, Completed: 18, TimedOut: 3, Open: 1, Unsafe: 3, Total: 20_300}
+	try.Requests = record.DrainRequests{Sent: 22, UnderWay: 22, Completed: 18, TimedOut: 3, Open: 1, Unsafe: 3, Total: 20_300}
 	try.Groups, try.Leftover, try.Port, try.LastGoneS = nil, record.DrainLeftover{}, record.DrainPort{}, nil
 	try.Moments = []record.DrainMoment{{What: "the hook started"}, {TS: 1.2, What: "the hook ended, exit code 0"}}
 	try.Reconnect = record.DrainReconnect{Clients: 1000, Landed: map[string]int64{"unknown": 1000}}
 	try.Unknown = map[string]string{
 		"server.exit_s": far, "server.exit_code": far, "leftover": far, "port": far, "reconnect.landed": far, "queued": "not producible: a hook stops the server",
-		"listener.last_accept_s": "there are no packet timestamps", "last_gone_s": "18 were open when the watch ended",
+		"listener.last_accept_s": "there are no packet timestamps", "last_gone_s": "connections that were open at the signal were open still when the watch ended",
 	}
 	try.Score = record.ScoreLine(&try)
 	r.Drain.Tries = []record.DrainTry{try}
@@ -278,5 +284,56 @@ func interruptedDrain(t testing.TB) *record.Run {
 	r.Result = record.Result{LatencyAbsent: map[string]string{"connect": "the run was interrupted"}}
 	r.Verdict = record.Verdict{LimitedBy: record.LimitInterrupted, Reasons: []string{fmt.Sprintf("a signal stopped the drain %.1f s into it, before the server was stopped", 4.21)}}
 	r.Warnings = []string{"drain: nothing was measured"}
+	return r
+}
+
+// cutShortDrain is interrupted while the server is still there.
+func cutShortDrain(t testing.TB) *record.Run {
+	r := aDrain(t)
+	r.Interrupted, r.ElapsedS = true, 6.2
+	try := graceful()
+	try.Server = record.DrainServer{PID: 4711, Contained: "pid_namespace", Stayed: true}
+	try.Leftover, try.Port, try.LastGoneS = record.DrainLeftover{}, record.DrainPort{}, nil
+	try.Connections = record.DrainConnections{Opened: 1022, FIN: 1019, Done: 2, Never: 1}
+	try.Unknown = map[string]string{"server.exit_s": "the run was interrupted"}
+	try.Score = record.ScoreLine(&try)
+	r.Drain.Tries = []record.DrainTry{try}
+	r.Verdict.LimitedBy = record.LimitInterrupted
+	return r
+}
+
+// notStoppedDrain is of a shell around a server: it ends, and the server does not.
+func notStoppedDrain(t testing.TB) *record.Run {
+	r := aDrain(t)
+	r.Plan.Groups = r.Plan.Groups[:2]
+	r.Drain.Stop.Restart = []string{"./server", "-listen", ":8080"}
+	try := graceful()
+	try.Server.StillListening = []int{4712, 4713}
+	try.Server.Said = "ready\n" + strings.Repeat("worker: the address is in use\n", 8) + "\nworker: gave up " + strings.Repeat("again and ", 12) + "\n"
+	try.Listener = record.DrainListener{Attempts: 12, SlowestConnectS: 0.00021}
+	try.Restart = &record.DrainRestart{StartedS: at(0.502), Failed: "it did not listen on 127.0.0.1:8080 while clients were watched"}
+	try.Queued = &record.DrainQueued{Asked: 20, Queued: 17, Elsewhere: 4, Served: 9, Reset: 3, FIN: 2, TimedOut: 2, Never: 1}
+	try.Reconnect = record.DrainReconnect{Clients: 12, Landed: map[string]int64{"old": 10}, Failed: 2, FirstS: at(0.21), LastS: at(0.22)}
+	try.Leftover, try.Port = record.DrainLeftover{}, record.DrainPort{}
+	try.Accounting = append(try.Accounting, record.Check{
+		Name: "TcpActiveOpens", Want: record.Range{Min: 1_034, Max: 1_034}, Got: 1_051, OK: true, Note: "others' connections count in this namespace too",
+	})
+	try.Score = record.ScoreLine(&try)
+	r.Drain.Tries = []record.DrainTry{try}
+	return r
+}
+
+// handoverDrain has the next server share the port before the signal, and leaves sockets of each kind.
+func handoverDrain(t testing.TB) *record.Run {
+	r := aDrain(t)
+	r.Drain.Stop.Restart, r.Drain.Stop.Handover = []string{"./server", "-listen", ":8080"}, true
+	try := graceful()
+	try.Listener = record.DrainListener{Attempts: 497, SlowestConnectS: 0.000131}
+	try.Restart = &record.DrainRestart{StartedS: at(-0.31), ListensS: at(-0.29)}
+	try.Reconnect = record.DrainReconnect{Clients: 1020, Landed: map[string]int64{"new": 1020}, FirstS: at(0.2), LastS: at(0.21)}
+	try.Leftover.Earlier = 1
+	try.Leftover.States = map[string]int{"FIN_WAIT_1": 3, "CLOSING": 1, "LAST_ACK": 2, "SYN_RECV": 1, "FIN_WAIT_2": 2, "TIME_WAIT": 1020}
+	try.Score = record.ScoreLine(&try)
+	r.Drain.Tries = []record.DrainTry{try}
 	return r
 }

@@ -19,20 +19,19 @@ func (d *drainText) queued() {
 	}
 	d.section("QUEUED", "connections in the accept queue when the stop began: open for the client, not yet accepted by the server")
 	tab := table{indent: "  ", first: 24, cell: 10, notes: true}
-	note := "by the kernel's count"
-	if q.Asked != q.Queued {
-		note += ", " + quantity.Count(q.Asked) + " were asked for"
-	}
-	tab.row("queued", quantity.Count(q.Queued), note)
+	tab.row("queued", quantity.Count(q.Queued), "by the kernel's count, those of other groups too; "+quantity.Count(q.Asked)+" were asked for")
 	tab.row("  served", quantity.Count(q.Served), "accepted and answered after all")
 	tab.row("  reset", quantity.Count(q.Reset), "RST: their listener was closed")
-	if q.FIN > 0 {
-		tab.row("  ended by FIN", quantity.Count(q.FIN), "accepted, but never answered")
-	}
-	if q.Never > 0 {
-		tab.row("  still open", quantity.Count(q.Never), "when the watch ended")
+	tab.row("  ended by FIN", quantity.Count(q.FIN), "accepted, but never answered")
+	tab.row("  timed out", quantity.Count(q.TimedOut), "no reply in time")
+	tab.row("  open still", quantity.Count(q.Never), "when the watch ended, unanswered")
+	if q.Elsewhere > 0 {
+		tab.row("elsewhere", quantity.Count(q.Elsewhere), "of those asked for, never in this queue: another listener of the port took them, or it was full")
 	}
 	tab.write(&d.page)
+	if n := q.Queued - q.Served - q.Reset - q.FIN - q.TimedOut - q.Never; n != 0 {
+		d.hang("  ! ", quantity.Count(n)+" queued connections have no fate, or one too many")
+	}
 }
 
 // reconnect says where clients went that had lost their connection.
@@ -50,11 +49,22 @@ func (d *drainText) reconnect() {
 	tab.row("tried to connect again", quantity.Count(r.Clients), "")
 	for _, where := range ordered(r.Landed, []string{"new", "old", "other", "unknown"}) {
 		words := map[string]string{
-			"new": "the server that was started again", "old": "the server that stops", "other": "another process", "unknown": "whose socket it is could not be read",
+			"new": "processes that came after the stop began", "old": "processes that were there when the stop began", "other": "another process",
+			"unknown": "in an accept queue, or not to be read",
 		}[where]
+		if where == "new" && d.drain.Stop.Handover {
+			words = "the server that took over"
+		}
 		tab.row("  landed: "+where, quantity.Count(r.Landed[where]), words)
 	}
-	tab.row("  had none at the end", quantity.Count(r.Failed), "")
+	failed := ""
+	if r.Failed > 0 {
+		failed = "it never came, or was lost again"
+		if r.FirstS == nil {
+			failed = "it never came"
+		}
+	}
+	tab.row("  had none at the end", quantity.Count(r.Failed), failed)
 	if r.FirstS != nil {
 		tab.row("first back", since(*r.FirstS), "")
 	}
@@ -100,17 +110,47 @@ func (d *drainText) server() {
 		ledger = append(ledger, k+" "+quantity.Count(s.Ledger[k]))
 	}
 	say("ledger", join(": ", map[bool]string{true: "", false: "its own counts"}[len(ledger) == 0], strings.Join(ledger, ", ")))
-	lines := strings.Split(strings.TrimSpace(s.Said), "\n")
-	if n := len(lines); n > saidLines {
-		lines = append([]string{fmt.Sprintf("(%d lines before)", n-saidLines)}, lines[n-saidLines:]...)
-	}
 	lead := "said"
-	for _, l := range lines {
-		if strings.TrimSpace(l) != "" {
-			d.line("  " + pad(lead, 9) + "| " + l)
-			lead = ""
+	for _, l := range saidWords(s.Said, columns-13) {
+		d.line("  " + pad(lead, 9) + "| " + l)
+		lead = ""
+	}
+}
+
+// saidWords has the last lines of what a server wrote, each within width. What it repeats is there once.
+func saidWords(said string, width int) []string {
+	type line struct {
+		text  string
+		times int
+	}
+	var lines []line
+	for l := range strings.Lines(said) {
+		l = strings.TrimRight(clean(l), " ")
+		switch n := len(lines); {
+		case l == "":
+		case n > 0 && lines[n-1].text == l:
+			lines[n-1].times++
+		default:
+			lines = append(lines, line{l, 1})
 		}
 	}
+	var out []string
+	if n := len(lines) - saidLines; n > 0 {
+		before := 0
+		for _, l := range lines[:n] {
+			before += l.times
+		}
+		out = append(out, fmt.Sprintf("(%d %s before)", before, plural(before, "line", "lines")))
+		lines = lines[n:]
+	}
+	for _, l := range lines {
+		times := ""
+		if l.times > 1 {
+			times = fmt.Sprintf(" (%d times)", l.times)
+		}
+		out = append(out, cut(l.text, width-len(times))+times)
+	}
+	return out
 }
 
 func processWords(s *record.DrainServer) string {
@@ -144,12 +184,15 @@ func (d *drainText) ended() string {
 		}
 	}
 	switch {
+	case s.ExitS != nil && len(s.StillListening) > 0:
+		return since(*s.ExitS) + ", " + how + ", but " + record.ProcessNumbers(s.StillListening) + " still held its listening socket when " +
+			d.lastLook() + ": the server did not stop"
 	case s.ExitS != nil:
 		return since(*s.ExitS) + ", " + how
-	case s.Stayed && s.ThenSent:
+	case s.Stayed && s.ThenSent && !d.cutShort():
 		return "no: it outlived even the second signal"
 	case s.Stayed:
-		return "no: it stayed, as a server does that reloads"
+		return "no: it was still running when " + d.lastLook()
 	case s.ExitSignal != "" || s.ExitCode != nil:
 		return how + ", when is not known"
 	}
@@ -159,68 +202,38 @@ func (d *drainText) ended() string {
 	return "not while it was watched"
 }
 
-// leftBehind counts the sockets that outlived the server, and says whether its port could be taken at once.
-func (d *drainText) leftBehind() {
-	l, p := &d.try.Leftover, &d.try.Port
-	why, unknown := d.try.WhyUnknown("leftover")
-	switch {
-	case unknown:
-	case d.try.Server.Stayed:
-		why = "the server stayed"
-	default:
-		why = "it was not looked at"
+// cutShort reports whether the run was interrupted in the try that is shown.
+func (d *drainText) cutShort() bool { return d.run.Interrupted && d.n == len(d.drain.Tries) }
+
+// lastLook is when the server was looked at for the last time.
+func (d *drainText) lastLook() string {
+	if d.cutShort() {
+		return "the run was interrupted"
 	}
-	if !l.Known && *p == (record.DrainPort{}) {
-		d.section("LEFT BEHIND", "not known: "+why)
-		return
-	}
-	d.section("LEFT BEHIND", "on the server's port when it was gone")
-	tab := table{indent: "  ", first: 24, cell: 10, notes: true}
-	if l.Known {
-		tab.row("FIN_WAIT_2", quantity.Count(int64(l.FinWait2)), "orphans: closed by the server, their clients have not closed yet")
-		note := "the server closed first, so that its port remembers the connection for 60 s"
-		if l.LongestLeftS > 0 {
-			note = "the server closed first; the last of them is gone " + quantity.Seconds(l.LongestLeftS) + " later"
-		}
-		tab.row("TIME_WAIT", quantity.Count(int64(l.TimeWait)), note)
-		for _, state := range stateKeys(l.States) {
-			if n := l.States[state]; n > 0 && state != "FIN_WAIT_2" && state != "TIME_WAIT" {
-				tab.row(state, quantity.Count(int64(n)), "")
-			}
-		}
-	} else {
-		tab.row("sockets", "unknown", why)
-	}
-	bind := func(name, path, got, without string) {
-		switch got {
-		case "":
-			why, unknown := d.try.WhyUnknown(path)
-			if !unknown {
-				why = "it was not tried"
-			}
-			tab.row(name, "unknown", why)
-		case record.DrainBound:
-			tab.row(name, "ok", "a server that starts now gets the port"+without)
-		default:
-			tab.row(name, got, "a server that starts now does not get the port"+without)
-		}
-	}
-	bind("bind, plain", "port.plain", p.Plain, " without SO_REUSEADDR")
-	bind("bind, SO_REUSEADDR", "port.reuse", p.Reuse, "")
-	tab.write(&d.page)
+	return "the watch ended"
 }
 
-// latencies are of the whole load, in all tries.
-func (d *drainText) latencies() {
-	r := d.run.Result
-	if len(r.Latency) == 0 && len(r.LatencyAbsent) == 0 {
+// restart says what became of the server that was to take the old one's place.
+func (d *drainText) restart() {
+	r := d.try.Restart
+	if r == nil {
+		if why, unknown := d.try.WhyUnknown("restart"); unknown {
+			d.section("RESTART", "not known: "+why)
+		}
 		return
 	}
-	aside := "of the whole load, before the stop too"
-	if d.several() {
-		aside += ", in all tries"
+	d.section("RESTART", "the server that was to take the old one's place")
+	tab := table{indent: "  ", first: 24, cell: 10, notes: true}
+	started := ""
+	if r.StartedS != nil && *r.StartedS < 0 {
+		started = "before the stop, so that both shared the port"
 	}
-	d.section("LATENCY", aside)
-	d.latencyTable("  ", r)
-	d.beside("latency", "latency_absent")
+	value, note := d.moment("restart.started_s", r.StartedS, started, "it was not started")
+	tab.row("started", value, note)
+	value, note = d.moment("restart.listens_s", r.ListensS, "on the target", "not on the target when "+d.lastLook())
+	tab.row("listens", value, note)
+	if r.Failed != "" {
+		tab.row("failed", "yes", r.Failed)
+	}
+	tab.write(&d.page)
 }

@@ -99,3 +99,140 @@ func TestDrainProgress(t *testing.T) {
 	checkPage(t, b.Bytes())
 	NewDrainProgress(brokenWriter{}).Phase(1, 1, "nobody listens")
 }
+
+// What a page says of a try, and what it does not.
+func TestDrainSays(t *testing.T) {
+	tests := []struct {
+		name     string
+		change   func(*record.Run, *record.DrainTry)
+		want     []string
+		wantNone []string
+	}{
+		{"stayed", func(_ *record.Run, try *record.DrainTry) { try.Server = record.DrainServer{Stayed: true} }, []string{"ended no: it was still running when the watch ended"}, []string{"reloads"}},
+		{
+			"stayed, interrupted",
+			func(r *record.Run, try *record.DrainTry) {
+				r.Interrupted, try.Server = true, record.DrainServer{Stayed: true, ThenSent: true}
+			},
+			[]string{"ended no: it was still running when the run was interrupted"},
+			[]string{"outlived"},
+		},
+		{"one listens on", func(_ *record.Run, try *record.DrainTry) { try.Server.StillListening = []int{7} }, []string{"exit code 0, but process 7 still held its listening socket when the watch ended: the server did not stop"}, nil},
+		{"no restart was asked for", func(*record.Run, *record.DrainTry) {}, nil, []string{"RESTART"}},
+		{
+			"restart failed",
+			func(_ *record.Run, try *record.DrainTry) { try.Restart = &record.DrainRestart{Failed: "exit code 1"} },
+			[]string{"started - it was not started", "listens - not on the target when the watch ended", "failed yes exit code 1"},
+			nil,
+		},
+		{"think", func(*record.Run, *record.DrainTry) {}, []string{"20 that ask one request after the other, 10 ms apart (http:/slow);", "under way when the stop began 0 20 1 21"}, []string{"in flight"}},
+		{"no think", func(r *record.Run, _ *record.DrainTry) { r.Plan.Groups[1].ThinkNs = 0 }, []string{"20 that ask one request after the other (http:/slow);"}, nil},
+		{
+			"nobody came back",
+			func(_ *record.Run, try *record.DrainTry) {
+				try.Reconnect = record.DrainReconnect{Clients: 3, Failed: 3}
+			},
+			[]string{"had none at the end 3 it never came"},
+			[]string{"lost again"},
+		},
+		{
+			"came back and lost it",
+			func(_ *record.Run, try *record.DrainTry) {
+				try.Reconnect = record.DrainReconnect{Clients: 3, Failed: 1, Landed: map[string]int64{"new": 2}, FirstS: at(0.1)}
+			},
+			[]string{"landed: new 2 processes that came after the stop began", "had none at the end 1 it never came, or was lost again"},
+			nil,
+		},
+		{"arrivals", func(*record.Run, *record.DrainTry) {}, []string{"with arrivals at 200/s every 5.00 ms", "no property of the server"}, nil},
+		{"no arrivals", func(r *record.Run, _ *record.DrainTry) { r.Plan.Groups = r.Plan.Groups[:2] }, []string{"without arrivals, when clients that lost their connection connect again"}, []string{"every"}},
+		{
+			"queue that does not add up",
+			func(_ *record.Run, try *record.DrainTry) {
+				try.Queued = &record.DrainQueued{Asked: 9, Queued: 9, Served: 8}
+			},
+			[]string{"! 1 queued connections have no fate"},
+			[]string{"elsewhere"},
+		},
+		{
+			"none was open",
+			func(_ *record.Run, try *record.DrainTry) {
+				for i := range try.Groups {
+					try.Groups[i].OpenAtStop = 0
+				}
+				try.LastGoneS = nil
+			},
+			nil,
+			[]string{"the last connection that was open"},
+		},
+		{
+			"some are open still",
+			func(_ *record.Run, try *record.DrainTry) {
+				try.LastGoneS, try.Unknown = nil, map[string]string{"last_gone_s": "they were open still"}
+				try.Connections.Never, try.Connections.FIN = 12, try.Connections.FIN-12
+			},
+			[]string{"was gone: not while clients were watched: 12 were open still"},
+			[]string{"NOT KNOWN"},
+		},
+		{"no latency that says something", func(r *record.Run, _ *record.DrainTry) { delete(r.Latency, "connect"); delete(r.Latency, "exchange") }, nil, []string{"LATENCY", "lifecycle"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := gracefulDrain(t)
+			tt.change(r, &r.Drain.Tries[0])
+			page := render(t, "text", r)
+			checkPage(t, page)
+			words := strings.Join(strings.Fields(string(page)), " ")
+			for _, want := range tt.want {
+				if !strings.Contains(words, want) {
+					t.Errorf("no %q in\n%s", want, page)
+				}
+			}
+			for _, none := range tt.wantNone {
+				if strings.Contains(words, none) {
+					t.Errorf("%q in\n%s", none, page)
+				}
+			}
+		})
+	}
+}
+
+func TestSaidWords(t *testing.T) {
+	for _, tt := range []struct {
+		said string
+		want []string
+	}{
+		{"", nil},
+		{"\n \n", nil},
+		{"a\nb\n", []string{"a", "b"}},
+		{"a\n\na \nb\na", []string{"a (2 times)", "b", "a"}},
+		{"a\na\nb\nc\n1\n2\n3\n4\n5\n6\n7\n8\n8\n", []string{"(4 lines before)", "1", "2", "3", "4", "5", "6", "7", "8 (2 times)"}},
+		{strings.Repeat(strings.Repeat("x", 50)+"\n", 100), []string{strings.Repeat("x", 27) + "… (100 times)"}},
+	} {
+		if d := cmp.Diff(tt.want, saidWords(tt.said, 40)); d != "" {
+			t.Errorf("%q: %s", tt.said, d)
+		}
+	}
+}
+
+func TestAgreed(t *testing.T) {
+	ok, bad := check("a", 1), check("b", 1)
+	bad.Got, bad.OK = 2, false
+	off := record.Check{Want: record.Range{Min: 1, Max: 1}, Got: 2, OK: true}
+	near := record.Check{Want: record.Range{Min: 1, Max: 1}, Got: 1, OK: true}
+	for _, tt := range []struct {
+		checks []record.Check
+		want   string
+	}{
+		{[]record.Check{ok}, "they agree"},
+		{[]record.Check{ok, near}, "all 2 agree"},
+		{[]record.Check{ok, ok, off}, "2 agree, 1 cannot be compared"},
+		{[]record.Check{ok, off, off}, "1 agrees, 2 cannot be compared"},
+		{[]record.Check{ok, bad, off}, "1 of 2 DO NOT AGREE, 1 cannot be compared"},
+		{[]record.Check{off}, "it cannot be compared"},
+		{[]record.Check{off, off}, "none of them can be compared"},
+	} {
+		if got := agreed(tt.checks); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}

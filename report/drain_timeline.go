@@ -18,7 +18,7 @@ func (d *drainText) timeline() {
 	if d.drain.Stop.Way == record.DrainByHook {
 		zero = "the start of the hook"
 	}
-	d.section("TIMELINE", "times are from "+zero+" on, "+orderWords(d.try.Order))
+	d.section("TIMELINE", "times are from "+zero+" on; "+orderWords(d.try.Order))
 	if n := d.try.Order.Dropped; n > 0 {
 		d.hang("  ! ", "the capture missed "+quantity.Count(n)+plural(int(min(n, 2)), " packet", " packets")+": a time below may be of a later one")
 	}
@@ -41,9 +41,10 @@ func orderWords(o record.DrainOrder) string {
 	within := "±" + quantity.Micros(o.UncertaintyUs)
 	switch o.Source {
 	case "packets":
-		return within + " by the kernel's timestamps of SYN, FIN and RST packets"
+		return "begins and ends of connections " + within + ", by the kernel's timestamps of SYN, FIN and RST packets; replies, and ends of processes, " +
+			"as this program saw them"
 	case "clients":
-		return join(": ", within+" by when a client saw it (the measured lag of the load's loops), as there are no packet timestamps", o.Reason)
+		return join(": ", "all is as the load's loops saw it, "+within+" (their measured lag), as there are no packet timestamps", o.Reason)
 	}
 	return join(": ", "their uncertainty was not recorded", o.Reason)
 }
@@ -141,10 +142,10 @@ func (d *drainText) listener() {
 	row("last accept", "listener.last_accept_s", l.LastAcceptS, "the last handshake before the refusals", lastAccept)
 	row("first refusal", "listener.first_refusal_s", l.FirstRefusalS, "the first connect that was answered with RST", "no connect was refused")
 	if l.FirstRefusalS != nil || l.AcceptsAgainS != nil {
-		row("accepts again", "listener.accepts_again_s", l.AcceptsAgainS, "the first handshake after the refusals", "nothing accepted until the watch ended")
+		row("accepts again", "listener.accepts_again_s", l.AcceptsAgainS, "the first handshake after the refusals", "nothing accepted to the end of the watch")
 		window := "from the first refusal until something accepted again"
 		if l.AcceptsAgainS == nil {
-			window = "from the first refusal until the watch ended"
+			window = "from the first refusal to the end of the watch, which is the watch's length and no property of the server"
 		}
 		tab.row("refused window", quantity.Seconds(l.RefusedWindowS), window)
 	}
@@ -165,4 +166,18 @@ func (d *drainText) listener() {
 		}
 	}
 	tab.write(&d.page)
+	d.hang("  ", d.whenRefusalsShow())
+}
+
+// whenRefusalsShow says how finely refusals are told.
+func (d *drainText) whenRefusalsShow() string {
+	var rate float64
+	for _, g := range d.run.Plan.Groups {
+		rate += g.RateFrom
+	}
+	const seen = "a refusal is seen only when somebody connects: "
+	if rate <= 0 {
+		return seen + "without arrivals, when clients that lost their connection connect again"
+	}
+	return seen + "with arrivals at " + askedRate(rate) + "/s every " + quantity.Seconds(1/rate)
 }

@@ -97,7 +97,7 @@ func stopMetricWords(metric string) string {
 	case "reconnect_last":
 		return "the last client back"
 	case "exit_time":
-		return "the server's end"
+		return "the end of the server's process"
 	case "exit_code":
 		return "its exit code"
 	case "then_sent":
@@ -122,10 +122,13 @@ func stopMetricWords(metric string) string {
 func unknownWords(key string) string {
 	words := map[string]string{
 		"server":                   "the server's process",
-		"server.exit_s":            "when the server ended",
+		"server.exit_s":            "when the server's process ended",
 		"server.exit_code":         "the server's exit code",
 		"server.exit_signal":       "the signal that ended the server",
 		"server.ledger":            "the server's own ledger",
+		"server.still_listening":   "which processes of the server listen still",
+		"restart":                  "what became of the restart",
+		"restart.listens_s":        "when the restart listened",
 		"listener":                 "what happened to new connections",
 		"listener.last_accept_s":   "the last accept",
 		"listener.first_refusal_s": "the first refusal",

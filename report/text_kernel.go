@@ -43,7 +43,11 @@ func (t *text) predicted() {
 			continue
 		}
 		got := lookup(t.run.Counters, name)
-		tab.row(shortNames(name), want.String(), quantity.Count(got), agreement(want.Contains(got), t.alone()), "")
+		ok, note := want.Contains(got), ""
+		if !ok && !t.alone() {
+			note = notComparable("")
+		}
+		tab.row(shortNames(name), want.String(), quantity.Count(got), agreement(ok, t.alone()), note)
 	}
 	if len(tab.rows) > 1 {
 		tab.write(&t.page)
@@ -72,8 +76,19 @@ func agreement(ok, exact bool) string {
 	case exact:
 		return "MISMATCH"
 	}
-	return pad("differs", 8)
+	return pad("-", 8)
 }
+
+// notComparable says why two counts that differ say nothing.
+func notComparable(why string) string {
+	if why == "" {
+		why = "others' connections may count too"
+	}
+	return "not comparable: " + why
+}
+
+// incomparable reports whether a statement that is not met says nothing.
+func incomparable(c record.Check) bool { return !c.Exact && (!c.OK || !c.Want.Contains(c.Got)) }
 
 // shortNames takes the prefixes off the counters of a sum, which would not fit its column.
 func shortNames(name string) string {
@@ -158,28 +173,48 @@ func (t *text) checks(what string) {
 	if len(checks) == 0 {
 		return
 	}
-	bad, differ := t.mismatches(), 0
-	for _, c := range checks {
-		if !c.OK && !c.Exact {
-			differ++
-		}
-	}
-	aside := fmt.Sprintf("%s: all %d agree", what, len(checks))
-	switch {
-	case bad > 0:
-		aside = fmt.Sprintf("%s: %d of %d DO NOT AGREE", what, bad, len(checks))
-	case differ > 0:
-		aside = fmt.Sprintf("%s: %d of %d %s, where none had to agree exactly", what, differ, len(checks), plural(differ, "differs", "differ"))
-	case len(checks) == 1:
-		aside = what + ": they agree"
-	}
-	t.section("ACCOUNTING", aside)
+	t.section("ACCOUNTING", what+": "+agreed(checks))
 	tab := table{indent: "  ", first: 36, cell: 8, notes: true}
 	tab.row("", "expected", "counted", "", "")
 	for _, c := range checks {
-		tab.row(shortNames(c.Name), c.Want.String(), quantity.Count(c.Got), agreement(c.OK, c.Exact), c.Note)
+		ok, note := c.OK, c.Note
+		if incomparable(c) {
+			ok, note = false, notComparable(note)
+		}
+		tab.row(shortNames(c.Name), c.Want.String(), quantity.Count(c.Got), agreement(ok, c.Exact), note)
 	}
 	tab.write(&t.page)
+}
+
+// agreed sums statements up in a few words. Those that cannot be compared are in no other count.
+func agreed(checks []record.Check) string {
+	bad, out := 0, 0
+	for _, c := range checks {
+		switch {
+		case incomparable(c):
+			out++
+		case !c.OK:
+			bad++
+		}
+	}
+	n := len(checks) - out
+	var s string
+	switch {
+	case n == 0:
+		return plural(out, "it cannot be compared", "none of them can be compared")
+	case bad > 0:
+		s = fmt.Sprintf("%d of %d DO NOT AGREE", bad, n)
+	case out > 0:
+		s = fmt.Sprintf("%d %s", n, plural(n, "agrees", "agree"))
+	case n == 1:
+		s = "they agree"
+	default:
+		s = fmt.Sprintf("all %d agree", n)
+	}
+	if out > 0 {
+		s += fmt.Sprintf(", %d cannot be compared", out)
+	}
+	return s
 }
 
 // counters shows those that tell of trouble, where they grew.

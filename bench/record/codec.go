@@ -225,7 +225,7 @@ func mayBeNegative(key string) bool {
 	for _, leaf := range []string{
 		"limit", "nofile", "clock_offset_us", "t_s", "tcp_limit_bytes", "max_buckets",
 		// Of a drain: points in time, from the signal on.
-		"last_accept_s", "first_refusal_s", "accepts_again_s", "first_end_s", "last_end_s", "last_gone_s", "exit_s", "hook_s", "first_s", "last_s",
+		"last_accept_s", "first_refusal_s", "accepts_again_s", "first_end_s", "last_end_s", "last_gone_s", "exit_s", "hook_s", "first_s", "last_s", "started_s", "listens_s",
 	} {
 		if key == leaf || strings.HasSuffix(key, "."+leaf) {
 			return true

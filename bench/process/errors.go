@@ -113,6 +113,12 @@ var (
 	ErrInNamespace = errors.New("what it has left cannot outlive its PID namespace: start it with Contain Group")
 )
 
+// ErrReaperKilled is EndError.Err if somebody has killed the reaper (Contain Group). What could be told from other
+// processes has been killed: by its environment, and by the server's session if the server lived until then. What has left both
+// behind is not found.
+var ErrReaperKilled = errors.New("somebody has killed the server's reaper, so that processes of the server may have escaped: " +
+	"look for them with ps, and leave lastack-reaper alone")
+
 // EndError is what End could not end.
 type EndError struct {
 	// Left are the processes that lived when it gave up; empty if it knows of none.

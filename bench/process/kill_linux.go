@@ -90,7 +90,7 @@ func (k *killer) below(parent int) bool {
 
 // kill reports whether it was new.
 func (k *killer) kill(o one) bool {
-	o.parent = 0 // it may change
+	o.parent, o.session = 0, 0 // they may change
 	if k.killed[o] {
 		return false
 	}

@@ -17,7 +17,7 @@ const (
 	// outside, and a program that is to signal others by number has to be started beside them (Spec.Beside).
 	PIDNamespace Contain = "pidns"
 	// Group is a session of its own below a child subreaper (PR_SET_CHILD_SUBREAPER). It needs no privilege. Only
-	// what outlives a SIGKILL of the reaper itself, which nobody but a user sends, can escape.
+	// when the reaper itself gets a SIGKILL, which nobody but a user sends, can anything escape: see ErrReaperKilled.
 	Group Contain = "group"
 )
 
@@ -32,7 +32,7 @@ type Spec struct {
 	// namespace lasts until both have been ended.
 	Beside *Process
 	// Dir is the working directory, and Env the environment, as KEY=VALUE, of which the last of a key counts, and PWD is
-	// set where Dir is; empty: this process's.
+	// set where Dir is; empty: this process's. LASTACK_PROCESS is added, by which its descendants are known.
 	Dir string
 	Env []string
 }

@@ -37,6 +37,9 @@ type Process struct {
 	out    *output
 	told   chan struct{} // closed when the reaper has no more to say
 	stuck  chan struct{} // closed when the reaper cannot end something
+	mark   string        // in the environment of all that descends from it
+
+	orphaned error // when told is closed: what came of the reaper's death
 
 	given    atomic.Bool   // the channel ends because it was closed here
 	patience time.Duration // of End: first with the reaper, then with what it has left
@@ -205,6 +208,9 @@ func (p *Process) listen() {
 		if !exited && !p.given.Load() {
 			_ = p.handle.signal(unix.SIGKILL) // it may have died already
 		}
+		if p.space == nil && !p.given.Load() {
+			p.orphaned = p.endOrphans(!exited)
+		}
 		if !exited {
 			finish(p.handle.exit())
 		}
@@ -221,7 +227,8 @@ func exitOf(s syscall.WaitStatus) Exit {
 
 // End kills what is left of an own process and its descendants and waits until it is gone; Exited and Gone are closed
 // then. Of another's it lets go, and kills nothing. It may be called more than once; nothing can be asked of the process
-// afterwards but how it ended and what it said. The error is an *EndError: it comes when a process cannot die.
+// afterwards but how it ended and what it said. The error is an *EndError: it comes when a process cannot die, and as
+// ErrReaperKilled when some may have escaped.
 func (p *Process) End() error {
 	p.ending.Do(func() { p.endErr = p.end() })
 	return p.endErr
@@ -263,7 +270,7 @@ func (p *Process) end() error {
 	if err != nil {
 		return &EndError{Left: numbers(left), Err: err}
 	}
-	return nil
+	return p.orphaned
 }
 
 // endRest kills what the reaper has not ended, and then the reaper. It returns what lives still: the reaper is spared then, so
@@ -324,7 +331,7 @@ func (p *Process) letGo() error {
 	if err != nil {
 		return &EndError{Err: err}
 	}
-	return nil
+	return p.orphaned
 }
 
 // closeGone is for when nobody is left that could tell.

@@ -164,23 +164,42 @@ func TestKilled(t *testing.T) {
 	})
 }
 
-// TestReaperKilled ends the one that looks after the server.
+// TestReaperKilled ends the one that looks after the server: what the server has started goes too, though it has
+// changed its session or its environment.
 func TestReaperKilled(t *testing.T) {
-	each(t, func(t *testing.T, r *rig, contain Contain) {
-		p := r.start(r.spec(contain, "wait", ""))
-		r.lines("ready")
-		if err := watch(t, []int{p.reaperPID()})[0].Signal(unix.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
-		await(t, "Exited", p.Exited())
-		if e := p.Exit(); e.Known && e.Signal != unix.SIGKILL {
-			t.Errorf("exit %+v", e)
-		}
-		if err := p.End(); err != nil {
-			t.Error(err)
-		}
-		await(t, "Gone", p.Gone())
-	})
+	for _, name := range []string{"deaf", "forgetful"} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, r *rig, contain Contain) {
+				p, err := Start(r.spec(contain, name, ""))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range 4 {
+					if l := r.line(); l == "forgot" {
+						break
+					}
+				}
+				all := watch(t, append(tree(t, p), p.reaperPID()))
+				if err := all[len(all)-1].Signal(unix.SIGKILL); err != nil {
+					t.Fatal(err)
+				}
+				await(t, "Exited", p.Exited())
+				if e := p.Exit(); e.Known && e.Signal != unix.SIGKILL {
+					t.Errorf("exit %+v", e)
+				}
+				err = p.End()
+				var e *EndError
+				switch {
+				case contain == PIDNamespace && err != nil:
+					t.Error(err) // nothing escapes
+				case contain == Group && (!errors.As(err, &e) || !errors.Is(err, ErrReaperKilled) || len(e.Left) > 0):
+					t.Errorf("%v, want ErrReaperKilled", err)
+				}
+				all.allGone(t)
+				await(t, "Gone", p.Gone())
+			})
+		})
+	}
 }
 
 func TestStartError(t *testing.T) {

@@ -72,6 +72,15 @@ var programs = map[string]func(arg string) int{
 		}
 		return 0
 	},
+	// forgetful starts what knows of no environment.
+	"forgetful": func(string) int {
+		if err := (&exec.Cmd{Path: "/bin/sleep", Args: []string{"sleep", "600"}, Env: []string{"A=b"}}).Start(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 98
+		}
+		tell("forgot")
+		select {}
+	},
 	"daemon": func(string) int { daemonize("wait"); return 0 },
 	// middle forks once more, so that its child belongs to nobody when it ends.
 	"middle": func(arg string) int { fork(arg); return 0 },

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"crypto/rand"
 	"errors"
 	"os"
 	"os/exec"
@@ -180,7 +181,9 @@ func launch(spec Spec, path string, s *space) (_ *Process, err error) {
 	// The only other end is the reaper's: the channel ends with it.
 	_ = other.Close()
 
-	env := (&exec.Cmd{Env: spec.Env, Dir: spec.Dir}).Environ()
+	p.mark = markKey + "=" + rand.Text()
+	env := append((&exec.Cmd{Env: spec.Env, Dir: spec.Dir}).Environ(), p.mark)
+	env = (&exec.Cmd{Env: env}).Environ() // the outer lastack's mark, if there is one, does not count
 	q := request{Path: path, Args: spec.Args, Env: env, Dir: spec.Dir}
 	ch.patience(setupTimeout)
 	if err := ch.send(q); err != nil {

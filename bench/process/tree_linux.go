@@ -14,9 +14,9 @@ const kernelThread = 0x00200000
 
 // one is a process of a snapshot.
 type one struct {
-	pid, parent int
-	started     uint64
-	kernel      bool
+	pid, parent, session int
+	started              uint64
+	kernel               bool
 }
 
 // snapshot lists the processes that live, in the order of their numbers. Those that come and go meanwhile may be missing.
@@ -41,7 +41,7 @@ func look(p procfs.Proc) (o one, ok bool) {
 	if err != nil || s.State == "Z" || s.State == "X" {
 		return one{}, false
 	}
-	return one{pid: p.PID, parent: s.PPID, started: s.Starttime, kernel: s.Flags&kernelThread != 0}, true
+	return one{pid: p.PID, parent: s.PPID, session: s.Session, started: s.Starttime, kernel: s.Flags&kernelThread != 0}, true
 }
 
 // below returns what descends from root, parents before children.

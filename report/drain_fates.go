@@ -173,10 +173,10 @@ func (d *drainText) explain() {
 		lost, raced = max(lost, r.Lost()), max(raced, r.Raced)
 	}
 	if lost > 0 {
-		d.hang("  ", "lost: sent in whole, but never answered in whole. Safe to retry: the server certainly had not begun it. Unsafe: it may have, "+
+		d.hang("  ", "lost: sent in whole, but never answered in whole. Safe to retry: the server's process has certainly not read it whole. Unsafe: it may have, "+
 			"so that a client which sends it again may have a payment made twice")
 	}
 	if raced > 0 {
-		d.hang("  ", "raced the close: sent when the server had closed the connection already, which the client could not know yet")
+		d.hang("  ", "raced the close: it came to the server's host when the connection was closed there already, which the client could not know yet")
 	}
 }

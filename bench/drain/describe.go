@@ -87,6 +87,21 @@ func (t *try) describeRestart() {
 	t.rec.Restart = r
 }
 
+// describeInterrupted takes back what an interrupt leaves open.
+func (t *try) describeInterrupted() {
+	const why = "the run was interrupted"
+	r := &t.rec
+	if r.Server.Stayed {
+		unknown(r, "server.exit_s", why)
+	}
+	if len(r.Server.StillListening) > 0 {
+		unknown(r, "server.still_listening", why)
+	}
+	if r.Restart != nil && r.Restart.ListensS == nil {
+		unknown(r, "restart.listens_s", why)
+	}
+}
+
 func (t *try) describeProcess(p *process.Process) {
 	s := &t.rec.Server
 	s.PID, s.Said = p.PID(), p.Said()

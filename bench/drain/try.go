@@ -497,6 +497,9 @@ func (t *try) record() record.DrainTry {
 	r.Order = e.order(t.sending, t.captureErr)
 	e.analyze(r)
 	t.describe()
+	if t.x.stopped {
+		t.describeInterrupted()
+	}
 	r.Score = record.ScoreLine(r)
 	return *r
 }

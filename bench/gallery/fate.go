@@ -119,7 +119,7 @@ func idleFates(c *record.DrainConnections) Tally {
 	return tally(Count{FIN, c.FIN}, Count{RST, c.RST}, Count{Open, c.Never}, Count{Cut, c.Cut}, Count{other, c.Done + c.Other})
 }
 
-// requestFates leaves out those that the server had certainly not begun: they raced the close.
+// requestFates leaves out those that came when the server had closed the connection already: they raced the close.
 func requestFates(r *record.DrainRequests) Tally {
 	return tally(
 		Count{Answered, r.Completed}, Count{AnsweredClose, r.CompletedClose}, Count{Answered5xx, r.Answered5xx},

@@ -127,7 +127,7 @@ func (n notes) write(w io.Writer) {
 
 func legend(w io.Writer, rows []Row) {
 	fmt.Fprint(w, "\nWhat is bold came otherwise than expected; `(?)` stands where that is not explained. "+
-		"\"raced\" are requests that crossed the close of a kept connection: sent, and certainly not begun by the server, so that they may be sent again; "+
+		"\"raced\" are requests that crossed the close of a kept connection: they came when the server had closed it already, so that they may be sent again; "+
 		"they are no part of the columns before. A port that is free with SO_REUSEADDR only has TIME_WAIT sockets on it.\n")
 	seen := map[*Server]bool{}
 	for i := range rows {

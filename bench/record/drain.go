@@ -177,8 +177,8 @@ type DrainRequests struct {
 
 	// Raced are those of CutFIN and CutRST that were sent when the server had closed the connection already.
 	Raced int64 `json:"raced"`
-	// Safe and Unsafe split what was lost: a safe request was certainly not begun by the server, so that even
-	// one that is not idempotent may be sent again.
+	// Safe and Unsafe split what was lost: a safe request has certainly not been read whole by the server's process, so
+	// that even one that is not idempotent may be sent again.
 	Safe   int64 `json:"safe"`
 	Unsafe int64 `json:"unsafe"`
 	// Total is the number of requests of the whole load, those before the signal too.

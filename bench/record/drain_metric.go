@@ -98,10 +98,6 @@ func drainTime(f func(*DrainTry) *float64) func(*DrainTry) (float64, string, boo
 	}
 }
 
-func drainSpan(f func(*DrainTry) float64) func(*DrainTry) (float64, string, bool) {
-	return func(t *DrainTry) (float64, string, bool) { return f(t) * 1e6, "", true }
-}
-
 func drainRequestMetrics() []drainMetric {
 	number := func(name, key string, f func(*DrainRequests) int64) drainMetric {
 		return drainMetric{name, count, "requests." + key, drainNumber(func(t *DrainTry) int64 { return f(&t.Requests) })}
@@ -142,7 +138,7 @@ func drainListenerMetrics() []drainMetric {
 	}
 	return []drainMetric{
 		{"refused", count, "listener.refused", asked(drainNumber(func(t *DrainTry) int64 { return t.Listener.Refused }))},
-		{"refused_window", micros, "listener.refused_window_s", asked(drainSpan(func(t *DrainTry) float64 { return t.Listener.RefusedWindowS }))},
+		{"refused_window", micros, "listener.refused_window_s", asked(closedWindow)},
 		{"first_refusal", micros, "listener.first_refusal_s", drainTime(func(t *DrainTry) *float64 { return t.Listener.FirstRefusalS })},
 		{"last_accept", micros, "listener.last_accept_s", drainTime(func(t *DrainTry) *float64 { return t.Listener.LastAcceptS })},
 		{"accepts_again", micros, "listener.accepts_again_s", drainTime(func(t *DrainTry) *float64 { return t.Listener.AcceptsAgainS })},
@@ -154,6 +150,16 @@ func drainListenerMetrics() []drainMetric {
 			return t.Listener.SlowestConnectS * 1e6, "", true
 		}},
 	}
+}
+
+// closedWindow is the refused window, unless it was open still when the watch ended: its length is the watch's then, and
+// says nothing of the server.
+func closedWindow(t *DrainTry) (v float64, reason string, ok bool) {
+	l := &t.Listener
+	if l.FirstRefusalS != nil && l.AcceptsAgainS == nil {
+		return 0, "nothing accepted again while clients were watched, for " + after(l.RefusedWindowS), false
+	}
+	return l.RefusedWindowS * 1e6, "", true
 }
 
 func drainGroupMetrics() []drainMetric {

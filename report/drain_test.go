@@ -44,7 +44,7 @@ func TestDrainJSONL(t *testing.T) {
 // A reader of one page finds what is meant by the words of its score.
 func TestDrainExplains(t *testing.T) {
 	page := strings.Join(strings.Fields(string(render(t, "text", abruptDrain(t)))), " ")
-	for _, want := range []string{"Unsafe: it may have", "raced the close: sent when", "lost are those never answered in whole"} {
+	for _, want := range []string{"Unsafe: it may have", "raced the close: it came", "lost are those never answered in whole"} {
 		if strings.Count(page, want) != 1 {
 			t.Errorf("%q is there %d times", want, strings.Count(page, want))
 		}

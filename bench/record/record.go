@@ -156,13 +156,18 @@ type Group struct {
 	HoldNs      int64    `json:"hold_ns,omitempty"`
 	PlateauNs   int64    `json:"plateau_ns,omitempty"`
 	CloseRate   float64  `json:"close_rate,omitempty"`
-	Close       string   `json:"close"`
-	OnEOF       string   `json:"on_eof"`
-	Exchange    string   `json:"exchange"`
-	Requests    int      `json:"requests,omitempty"`
-	ThinkNs     int64    `json:"think_ns,omitempty"`
-	Host        string   `json:"host,omitempty"`
-	Headers     []string `json:"headers,omitempty"`
+	// Keep is idle, asking or partial for clients that keep their connection, ReconnectNs what they wait when they have lost it.
+	Keep        string `json:"keep,omitempty"`
+	ReconnectNs int64  `json:"reconnect_ns,omitempty"`
+	// Gated is set for a group that begins later than the others.
+	Gated    bool     `json:"gated,omitempty"`
+	Close    string   `json:"close"`
+	OnEOF    string   `json:"on_eof"`
+	Exchange string   `json:"exchange"`
+	Requests int      `json:"requests,omitempty"`
+	ThinkNs  int64    `json:"think_ns,omitempty"`
+	Host     string   `json:"host,omitempty"`
+	Headers  []string `json:"headers,omitempty"`
 
 	ConnectTimeoutNs int64    `json:"connect_timeout_ns,omitempty"`
 	RequestTimeoutNs int64    `json:"request_timeout_ns,omitempty"`

@@ -101,7 +101,8 @@ func TestNoKeepAlive(t *testing.T) {
 	}
 	run := tr.drained(t)
 	r := &run.Drain.Tries[0]
-	if said := strings.Join(r.Warnings, "\n"); !strings.Contains(said, "does not keep connections alive") {
+	// All may have a connection for a moment; then it is seen later that it does not last.
+	if said := strings.Join(r.Warnings, "\n"); !strings.Contains(said, "does not keep connections alive") && !strings.Contains(said, "or it keeps none") {
 		t.Errorf("warnings %q: want it said that there is no keep-alive", said)
 	}
 	if r.WatchedS > 5 {

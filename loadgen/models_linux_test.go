@@ -34,7 +34,14 @@ func (l *lab) served(p Plan) (*Result, server.Stats) {
 		p.Groups[i].Targets = s.Addrs()
 	}
 	r := l.run(p)
-	return r, s.Stats()
+	// A client may be done with a connection that the server has yet to accept.
+	total := r.Total()
+	opened := total.Ledger.Opened + total.Warmup.Opened
+	st := s.Stats()
+	for end := time.Now().Add(bound); st.Accepted < opened && time.Now().Before(end); st = s.Stats() {
+		time.Sleep(time.Millisecond)
+	}
+	return r, st
 }
 
 func wantOutcomes(t *testing.T, l *Ledger, want map[string]int64) {

@@ -20,7 +20,6 @@ type evidence struct {
 	begun     int64 // the load
 	signal    int64 // just before the signal was sent, or the hook started
 	concluded int64 // when the watch ended
-	ended     int64 // the load
 
 	restart      bool  // a server is to take the old one's place
 	exited       int64 // the process that was signalled

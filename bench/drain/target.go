@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"lastack/bench/process"
@@ -284,56 +282,6 @@ func sharedWarning(own *process.Ownership) string {
 // local reports whether the server's sockets are of this host.
 func (t *target) local() bool { return len(t.listeners) > 0 }
 
-// halt stops all processes of the server (SIGSTOP), so that it accepts nothing until goOn.
-func (t *target) halt() error {
-	pids, err := t.proc.Tree()
-	if err != nil {
-		return err
-	}
-	t.halted = pids
-	if t.own() == nil {
-		if err := t.guard(); err != nil {
-			return err
-		}
-	}
-	return t.proc.SignalAll(haltSignal)
-}
-
-// goOn continues what was halted: those very processes, for their parent may have died meanwhile.
-func (t *target) goOn() error {
-	var errs []error
-	for _, pid := range t.halted {
-		if err := syscall.Kill(pid, goOnSignal); err != nil && !errors.Is(err, syscall.ESRCH) {
-			errs = append(errs, &process.SignalError{PID: pid, Signal: goOnSignal, Err: err})
-		}
-	}
-	t.halted = nil
-	return errors.Join(errs...)
-}
-
-// guard has a server that is not ours go on if this process is killed while the server is halted: a shell waits
-// for the end of a pipe, which comes with this process's, and then sends SIGCONT.
-func (t *target) guard() error {
-	line := "read -r _; kill -CONT"
-	for _, pid := range t.halted {
-		line += fmt.Sprintf(" %d", pid)
-	}
-	c := exec.Command("/bin/sh", "-c", line+" 2>/dev/null")
-	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal's signal reaches it
-	hold, err := c.StdinPipe()
-	if err != nil {
-		return err
-	}
-	if err := c.Start(); err != nil {
-		return fmt.Errorf("guard the server while it is halted: %w", err)
-	}
-	t.release = func() {
-		_ = hold.Close() // it sends one more SIGCONT, which does nothing
-		_ = c.Wait()
-	}
-	return nil
-}
-
 // queue lists the clients of the connections that nobody has accepted.
 func (t *target) queue() (map[netip.AddrPort]bool, error) {
 	clients := make(map[netip.AddrPort]bool)
@@ -354,51 +302,51 @@ func (t *target) queueLength() (n int, err error) {
 		return 0, err
 	}
 	for _, l := range now {
-		if slices.ContainsFunc(t.listeners, func(o process.Listener) bool { return o.Inode == l.Inode }) {
+		if t.isOld(l) {
 			n += l.AcceptQueue
 		}
 	}
 	return n, nil
 }
 
-// lingers reports whether a listener of the old server is there that no process has any more.
-func (t *target) lingers() bool {
-	now, err := process.Listeners(t.diag, t.addr)
-	if err != nil {
-		return false
-	}
-	return slices.ContainsFunc(now, func(l process.Listener) bool {
-		return len(l.Holders) == 0 && l.Unreadable == 0 &&
-			slices.ContainsFunc(t.listeners, func(o process.Listener) bool { return o.Inode == l.Inode })
-	})
+// isOld reports whether a listener is one that the server had before the signal.
+func (t *target) isOld(l process.Listener) bool {
+	return slices.ContainsFunc(t.listeners, func(o process.Listener) bool { return o.Inode == l.Inode })
 }
 
-// listening lists the processes of the old server that hold one of its listeners.
-func (t *target) listening() ([]int, error) {
+// listens reports whether a listener of the old server is there still. It costs little, and does not know whose it is.
+func (t *target) listens() (bool, error) {
+	now, err := process.Listening(t.diag, t.addr)
+	return slices.ContainsFunc(now, t.isOld), err
+}
+
+// holders lists the processes of the old server that hold one of its listeners; unheld is set where one is there that
+// no process has any more. It reads the descriptors of all processes.
+func (t *target) holders() (pids []int, unheld bool, err error) {
 	now, err := process.Listeners(t.diag, t.addr)
-	if err != nil || len(now) == 0 {
-		return nil, err
+	if err != nil {
+		return nil, false, err
 	}
 	old := slices.Clone(t.pids)
 	if p := t.own(); p != nil {
 		tree, err := p.Tree()
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		old = append(old, tree...)
 	}
-	var pids []int
 	for _, l := range now {
-		if !slices.ContainsFunc(t.listeners, func(o process.Listener) bool { return o.Inode == l.Inode }) {
+		if !t.isOld(l) {
 			continue
 		}
+		unheld = unheld || len(l.Holders) == 0 && l.Unreadable == 0
 		for _, pid := range l.Holders {
 			if slices.Contains(old, pid) && !slices.Contains(pids, pid) {
 				pids = append(pids, pid)
 			}
 		}
 	}
-	return pids, nil
+	return pids, unheld, nil
 }
 
 // bindable tries the port as a new server would.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
@@ -51,6 +50,8 @@ type try struct {
 	failed  error // of a try that went on
 	// looked is set when what the server has left was looked at.
 	looked bool
+	// nextHolders is when to look next whose the old listeners are.
+	nextHolders int64
 	// listening are processes of the old server that listened still when the watch ended.
 	listening []int
 	// left are the sockets on the server's port, by their clients' addresses, when the server was gone.
@@ -62,9 +63,6 @@ type try struct {
 
 // pollEvery is how often the watch looks.
 const pollEvery = 5 * time.Millisecond
-
-// heldAtMost is how long the groups may take to open.
-const heldAtMost = 30 * time.Second
 
 // concludeAtMost is how long requests may still take when the watch is over.
 const concludeAtMost = 2 * time.Second
@@ -183,119 +181,6 @@ func (t *try) command() []string {
 	return []string{fmt.Sprintf("process %d", t.target.proc.PID())}
 }
 
-// hold waits until the groups are open, and for Stop.After.
-func (t *try) hold(ctx context.Context) error {
-	open, err := tick(ctx, heldAtMost, func() (bool, error) {
-		s := t.load.Snapshot()
-		if t.hopeless(&s) {
-			return true, nil
-		}
-		for i := range t.kinds {
-			if !t.kinds[i].open(&s.Groups[i]) {
-				return false, t.died()
-			}
-		}
-		return true, nil
-	})
-	if err != nil || ctx.Err() != nil {
-		return err
-	}
-	if s := t.load.Snapshot(); !open || t.hopeless(&s) {
-		if err := t.shortOf(&s); err != nil {
-			return err
-		}
-	}
-	t.x.phase(t.n, "holding")
-	_, err = tick(ctx, t.cfg.Stop.After, func() (bool, error) { return false, t.died() })
-	if err != nil || ctx.Err() != nil || !t.cfg.Stop.Handover {
-		return err
-	}
-	return t.takeOver(ctx)
-}
-
-// hopelessAfter is how many connections a client may have had, on the average, before it is clear that it cannot keep one.
-const hopelessAfter = 5
-
-// hopeless reports whether a group that is not open has tried often enough.
-func (t *try) hopeless(s *loadgen.Snapshot) bool {
-	for i := range t.kinds {
-		k, g := &t.kinds[i], &s.Groups[i]
-		if !k.open(g) && g.Ledger.Attempted >= hopelessAfter*int64(k.asked) {
-			return true
-		}
-	}
-	return false
-}
-
-// open reports whether a group's clients have a connection each, and idle ones their reply, for longer than the way to
-// that takes.
-func (k *groupKind) open(g *loadgen.GroupSnapshot) bool {
-	n := int64(k.asked)
-	switch {
-	case k.name == groupQueued:
-		return true // it begins later
-	case k.keep == loadgen.KeepIdle && (g.Ledger.Requests < n || ended(&g.Ledger) >= max(n, 1)):
-		return false
-	}
-	return g.Established >= n
-}
-
-// ended is how many connections of clients that keep them the server has ended.
-func ended(l *loadgen.Ledger) int64 {
-	return l.Outcomes[loadgen.FIN] + l.Outcomes[loadgen.RSTReceived]
-}
-
-// shortOf says which groups could not be opened, and why.
-func (t *try) shortOf(s *loadgen.Snapshot) error {
-	var replies, other int64
-	for i := range t.kinds {
-		k, l := &t.kinds[i], &s.Groups[i].Ledger
-		n := s.Groups[i].Established
-		replies += l.Requests
-		other += l.Opened
-		if k.open(&s.Groups[i]) {
-			continue
-		}
-		t.warn("groups: %s has %d of %d connections open: %s", k.name, n, k.asked, whyShort(l))
-	}
-	switch {
-	case other == 0:
-		return fmt.Errorf("%v takes no connection: want a server that accepts, or a longer --connect-timeout", t.cfg.Target)
-	case replies == 0:
-		return fmt.Errorf("%v gives no reply to %s that can be used (%s): want a server that speaks it", t.cfg.Target, t.cfg.Load.Exchange, outcomeWords(s))
-	}
-	return nil
-}
-
-// whyShort says in words why a group's clients do not have a connection each.
-func whyShort(l *loadgen.Ledger) string {
-	switch o := &l.Outcomes; {
-	case o[loadgen.HTTPStatus] > 0:
-		return fmt.Sprintf("%d requests were answered with a status of 5xx, after which clients close", o[loadgen.HTTPStatus])
-	case ended(l) > 0:
-		return fmt.Sprintf("the server has ended %d of %d after a reply: it does not keep connections alive", ended(l), l.Opened)
-	case o[loadgen.RequestTimeout] > 0:
-		return fmt.Sprintf("%d requests had no reply in time", o[loadgen.RequestTimeout])
-	case o[loadgen.Refused]+o[loadgen.ConnectTimeout] > 0:
-		return fmt.Sprintf("%d connects were refused, %d had no answer in time", o[loadgen.Refused], o[loadgen.ConnectTimeout])
-	}
-	return fmt.Sprintf("the rest of them had no answer after %v: the server, or its accept queue, takes no more at once", heldAtMost)
-}
-
-// outcomeWords lists what became of a load's lifecycles.
-func outcomeWords(s *loadgen.Snapshot) string {
-	var words []string
-	for o, n := range s.Ledger.Outcomes {
-		if n > 0 {
-			words = append(words, fmt.Sprintf("%s %d", loadgen.Outcome(o), n))
-		}
-	}
-	if len(words) == 0 {
-		return "none came"
-	}
-	return strings.Join(words, ", ")
-}
-
 func (t *try) warn(format string, args ...any) {
 	t.rec.Warnings = append(t.rec.Warnings, fmt.Sprintf(format, args...))
 }
@@ -329,57 +214,6 @@ func (t *try) startAgain() (err error) {
 	return err
 }
 
-// fill halts the server and has the queued group connect.
-func (t *try) fill(ctx context.Context) error {
-	if err := t.target.halt(); err != nil {
-		return err
-	}
-	// A server that has not acted on it yet would accept first, and only then see the signal.
-	switch halted, err := tick(ctx, haltAtMost, t.target.proc.Halted); {
-	case err != nil || ctx.Err() != nil:
-		return errors.Join(err, t.target.goOn())
-	case !halted:
-		t.warn("queued: the server was not halted (SIGSTOP) after %v: it may have accepted some", haltAtMost)
-	}
-	want := int64(t.cfg.Load.Queued)
-	queued := len(t.kinds) - 1
-	t.load.Begin(queued)
-	full, err := tick(ctx, fillAtMost, func() (bool, error) {
-		return t.load.Snapshot().Groups[queued].Established >= want, nil
-	})
-	if err != nil || ctx.Err() != nil {
-		return errors.Join(err, t.target.goOn())
-	}
-	if settled, err := tick(ctx, queueAtMost, t.seeQueue); err != nil {
-		return err
-	} else if !settled && ctx.Err() == nil {
-		t.warn("queued: connections went on coming and going while the server was halted, so that some may be of another listener's queue")
-	}
-	if !full {
-		t.warn("queued: %d of %d connections found room: the accept queue was full (the server's backlog, net.core.somaxconn)", t.load.Snapshot().Groups[queued].Established, want)
-	}
-	return nil
-}
-
-// haltAtMost is how long a server may take to act on SIGSTOP, on a machine that is busy.
-const haltAtMost = time.Second
-
-// seeQueue lists what is in the queue, and reports whether the listeners count as many: a client is connected before the
-// server's end is in the queue, by a hair, and another listener of the port has a queue too, if not for long.
-func (t *try) seeQueue() (settled bool, err error) {
-	if t.ev.queued, err = t.target.queue(); err != nil {
-		return false, err
-	}
-	n, err := t.target.queueLength()
-	return n == len(t.ev.queued), err
-}
-
-// queueAtMost bounds the wait for a queue that is as the listeners say.
-const queueAtMost = time.Second
-
-// fillAtMost is less than a second, after which a SYN that found the queue full comes again.
-const fillAtMost = 900 * time.Millisecond
-
 // stop arms the journal and sends the signal, or starts the hook.
 func (t *try) stop(context.Context) (err error) {
 	if err := t.died(); err != nil {
@@ -395,15 +229,6 @@ func (t *try) stop(context.Context) (err error) {
 		return err
 	}
 	return t.signal(t.cfg.Stop.Signal)
-}
-
-// warnEnded says where the server has ended idle connections by itself before the stop.
-func (t *try) warnEnded() {
-	for i := range t.kinds {
-		if n := ended(&t.ev.atArm.Groups[i].Ledger); t.kinds[i].keep == loadgen.KeepIdle && n > 0 {
-			t.warn("groups: the server ended %d connections of %s before the stop: its keep-alive timeout is shorter than --after, or it keeps none", n, t.kinds[i].name)
-		}
-	}
 }
 
 // fresh is a sleep after which a thread has a claim to its CPU.
@@ -428,7 +253,7 @@ func (t *try) conclude(ctx context.Context) error {
 	if t.ev.signal != 0 {
 		t.owners()
 		if t.target.proc != nil && t.ev.exited != 0 && t.ev.gone == 0 {
-			t.listening, _ = t.target.listening() // none: then it is not known
+			t.listening, _, _ = t.target.holders() // none: then it is not known
 		}
 		if t.restart != nil && t.ev.restartReady == 0 {
 			t.restartAt = t.target.elsewhere(t.restart)
@@ -447,7 +272,6 @@ func (t *try) conclude(ctx context.Context) error {
 		}
 	}
 	result, err := t.load.Wait()
-	t.ev.ended = sockio.Now()
 	t.result = result
 	if t.ev.signal == 0 {
 		return err // the server was never stopped

@@ -115,12 +115,11 @@ func (t *try) seeServer(now int64) error {
 		}
 	}
 	if t.ev.exited != 0 && t.ev.gone == 0 {
-		// A shell around a server ends, or a parent of workers, and its children serve on.
-		listening, err := t.target.listening()
+		gone, err := t.isGone(now)
 		if err != nil {
 			return err
 		}
-		if len(listening) == 0 && !(t.target.lingers() && now-t.ev.exited < int64(lingerAtMost)) {
+		if gone {
 			t.ev.gone = max(now, t.ev.exited)
 			if now-t.ev.exited < int64(2*pollEvery) {
 				t.ev.gone = t.ev.exited
@@ -151,6 +150,26 @@ func (t *try) seeServer(now int64) error {
 	}
 	return nil
 }
+
+// isGone reports whether nobody of the old server listens any more: a shell around a server ends, or a parent of workers, and
+// its children serve on. Who has a listener is looked up every holdersEvery only, as it takes milliseconds.
+func (t *try) isGone(now int64) (bool, error) {
+	listens, err := t.target.listens()
+	if err != nil || !listens {
+		return err == nil, err
+	}
+	if now < t.nextHolders {
+		return false, nil
+	}
+	t.nextHolders = now + int64(holdersEvery)
+	pids, unheld, err := t.target.holders()
+	if err != nil {
+		return false, err
+	}
+	return len(pids) == 0 && !(unheld && now-t.ev.exited < int64(lingerAtMost)), nil
+}
+
+const holdersEvery = 100 * time.Millisecond
 
 // gone looks at what the server has left on its port, and brings it back.
 func (t *try) gone() error {

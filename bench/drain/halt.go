@@ -1,0 +1,60 @@
+package drain
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"syscall"
+
+	"lastack/bench/process"
+)
+
+// halt stops all processes of the server (SIGSTOP), so that it accepts nothing until goOn.
+func (t *target) halt() error {
+	pids, err := t.proc.Tree()
+	if err != nil {
+		return err
+	}
+	t.halted = pids
+	if t.own() == nil {
+		if err := t.guard(); err != nil {
+			return err
+		}
+	}
+	return t.proc.SignalAll(haltSignal)
+}
+
+// goOn continues what was halted: those very processes, for their parent may have died meanwhile.
+func (t *target) goOn() error {
+	var errs []error
+	for _, pid := range t.halted {
+		if err := syscall.Kill(pid, goOnSignal); err != nil && !errors.Is(err, syscall.ESRCH) {
+			errs = append(errs, &process.SignalError{PID: pid, Signal: goOnSignal, Err: err})
+		}
+	}
+	t.halted = nil
+	return errors.Join(errs...)
+}
+
+// guard has a server that is not ours go on if this process is killed while the server is halted: a shell waits
+// for the end of a pipe, which comes with this process's, and then sends SIGCONT.
+func (t *target) guard() error {
+	line := "read -r _; kill -CONT"
+	for _, pid := range t.halted {
+		line += fmt.Sprintf(" %d", pid)
+	}
+	c := exec.Command("/bin/sh", "-c", line+" 2>/dev/null")
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal's signal reaches it
+	hold, err := c.StdinPipe()
+	if err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return fmt.Errorf("guard the server while it is halted: %w", err)
+	}
+	t.release = func() {
+		_ = hold.Close() // it sends one more SIGCONT, which does nothing
+		_ = c.Wait()
+	}
+	return nil
+}

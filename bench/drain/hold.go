@@ -1,0 +1,135 @@
+package drain
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"lastack/loadgen"
+)
+
+// heldAtMost is how long the groups may take to open.
+const heldAtMost = 30 * time.Second
+
+// hold waits until the groups are open, and for Stop.After.
+func (t *try) hold(ctx context.Context) error {
+	open, err := tick(ctx, heldAtMost, func() (bool, error) {
+		s := t.load.Snapshot()
+		if t.hopeless(&s) {
+			return true, nil
+		}
+		for i := range t.kinds {
+			if !t.kinds[i].open(&s.Groups[i]) {
+				return false, t.died()
+			}
+		}
+		return true, nil
+	})
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	if s := t.load.Snapshot(); !open || t.hopeless(&s) {
+		if err := t.shortOf(&s); err != nil {
+			return err
+		}
+	}
+	t.x.phase(t.n, "holding")
+	_, err = tick(ctx, t.cfg.Stop.After, func() (bool, error) { return false, t.died() })
+	if err != nil || ctx.Err() != nil || !t.cfg.Stop.Handover {
+		return err
+	}
+	return t.takeOver(ctx)
+}
+
+// hopelessAfter is how many connections a client may have had, on the average, before it is clear that it cannot keep one.
+const hopelessAfter = 5
+
+// hopeless reports whether a group that is not open has tried often enough.
+func (t *try) hopeless(s *loadgen.Snapshot) bool {
+	for i := range t.kinds {
+		k, g := &t.kinds[i], &s.Groups[i]
+		if !k.open(g) && g.Ledger.Attempted >= hopelessAfter*int64(k.asked) {
+			return true
+		}
+	}
+	return false
+}
+
+// open reports whether a group's clients have a connection each, and idle ones their reply, for longer than the way to
+// that takes.
+func (k *groupKind) open(g *loadgen.GroupSnapshot) bool {
+	n := int64(k.asked)
+	switch {
+	case k.name == groupQueued:
+		return true // it begins later
+	case k.keep == loadgen.KeepIdle && (g.Ledger.Requests < n || ended(&g.Ledger) >= max(n, 1)):
+		return false
+	}
+	return g.Established >= n
+}
+
+// ended is how many connections of clients that keep them the server has ended.
+func ended(l *loadgen.Ledger) int64 {
+	return l.Outcomes[loadgen.FIN] + l.Outcomes[loadgen.RSTReceived]
+}
+
+// shortOf says which groups could not be opened, and why.
+func (t *try) shortOf(s *loadgen.Snapshot) error {
+	var replies, other int64
+	for i := range t.kinds {
+		k, l := &t.kinds[i], &s.Groups[i].Ledger
+		n := s.Groups[i].Established
+		replies += l.Requests
+		other += l.Opened
+		if k.open(&s.Groups[i]) {
+			continue
+		}
+		t.warn("groups: %s has %d of %d connections open: %s", k.name, n, k.asked, whyShort(l))
+	}
+	switch {
+	case other == 0:
+		return fmt.Errorf("%v takes no connection: want a server that accepts, or a longer --connect-timeout", t.cfg.Target)
+	case replies == 0:
+		return fmt.Errorf("%v gives no reply to %s that can be used (%s): want a server that speaks it", t.cfg.Target, t.cfg.Load.Exchange, outcomeWords(s))
+	}
+	return nil
+}
+
+// whyShort says in words why a group's clients do not have a connection each.
+func whyShort(l *loadgen.Ledger) string {
+	switch o := &l.Outcomes; {
+	case o[loadgen.HTTPStatus] > 0:
+		return fmt.Sprintf("%d requests were answered with a status of 5xx, after which clients close", o[loadgen.HTTPStatus])
+	case ended(l) > 0:
+		return fmt.Sprintf("the server has ended %d of %d after a reply: it does not keep connections alive", ended(l), l.Opened)
+	case o[loadgen.RequestTimeout] > 0:
+		return fmt.Sprintf("%d requests had no reply in time", o[loadgen.RequestTimeout])
+	case o[loadgen.Refused]+o[loadgen.ConnectTimeout] > 0:
+		return fmt.Sprintf("%d connects were refused, %d had no answer in time", o[loadgen.Refused], o[loadgen.ConnectTimeout])
+	}
+	return fmt.Sprintf("the rest of them had no answer after %v: the server, or its accept queue, takes no more at once", heldAtMost)
+}
+
+// outcomeWords lists what became of a load's lifecycles.
+func outcomeWords(s *loadgen.Snapshot) string {
+	var words []string
+	for o, n := range s.Ledger.Outcomes {
+		if n > 0 {
+			words = append(words, fmt.Sprintf("%s %d", loadgen.Outcome(o), n))
+		}
+	}
+	if len(words) == 0 {
+		return "none came"
+	}
+	return strings.Join(words, ", ")
+}
+
+// warnEnded says where the server has ended idle connections by itself before the stop.
+func (t *try) warnEnded() {
+	for i := range t.kinds {
+		if n := ended(&t.ev.atArm.Groups[i].Ledger); t.kinds[i].keep == loadgen.KeepIdle && n > 0 {
+			t.warn("groups: the server ended %d connections of %s before the stop: its keep-alive timeout is shorter than --after, or it keeps none", n, t.kinds[i].name)
+		}
+	}
+}

@@ -16,6 +16,7 @@ import (
 
 	"lastack/bench/drain"
 	"lastack/bench/process"
+	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
 	"lastack/report"
@@ -138,7 +139,7 @@ func saidFirst(stderr io.Writer, err error) error {
 	}
 	command := strings.Join(e.Command, " ")
 	if said := strings.TrimSpace(e.Said); said != "" {
-		fmt.Fprintf(stderr, "lastack: %q said:\n  %s\n", command, strings.ReplaceAll(said, "\n", "\n  "))
+		fmt.Fprintf(stderr, "lastack: %q said:\n  %s\n", command, strings.ReplaceAll(quantity.Escape(said), "\n", "\n  "))
 	}
 	early := fmt.Errorf("%q: %s", command, e.Why)
 	if left, ok := errors.AsType[*process.EndError](err); ok {

@@ -12,6 +12,7 @@ import (
 
 	"lastack/bench/host"
 	"lastack/bench/process"
+	"lastack/bench/quantity"
 )
 
 func main() {
@@ -38,8 +39,8 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	code := codeOf(err, *running)
 	if text := err.Error(); text != "" {
-		// Errors that were joined stand on a line each.
-		fmt.Fprintf(stderr, "lastack: %s\n", strings.ReplaceAll(text, "\n", "; "))
+		// Errors that were joined stand on a line each. Names, and what others wrote, may be in them.
+		fmt.Fprintf(stderr, "lastack: %s\n", strings.ReplaceAll(quantity.Escape(text), "\n", "; "))
 	}
 	return code
 }

@@ -93,7 +93,7 @@ func TestDrainProgress(t *testing.T) {
 	p.Phase(1, 1, "the load is complete: 1,120 connections open")
 	p.Phase(3, 20, "SIGTERM\x1b[2J\n"+strings.Repeat("x", 200))
 	lines := strings.Split(b.String(), "\n")
-	if len(lines) != 3 || lines[0] != "the load is complete: 1,120 connections open" || !strings.HasPrefix(lines[1], "try  3 of 20: SIGTERM?[2J x") || !strings.HasSuffix(lines[1], "x…") {
+	if len(lines) != 3 || lines[0] != "the load is complete: 1,120 connections open" || !strings.HasPrefix(lines[1], "try  3 of 20: SIGTERM\\x1b[2J x") || !strings.HasSuffix(lines[1], "x…") {
 		t.Errorf("%q", lines)
 	}
 	checkPage(t, b.Bytes())

@@ -3,8 +3,9 @@ package report
 import (
 	"bytes"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"lastack/bench/quantity"
 )
 
 // columns is the width that no line of text exceeds.
@@ -55,17 +56,14 @@ func (p *page) items(lead string, texts []string) {
 	}
 }
 
-// clean replaces what is not printable.
+// clean makes text from elsewhere fit for a line: white space is a blank, what is not printable an escape.
 func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t' || r == '\r':
+	return quantity.Escape(strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || r == '\r' {
 			return ' '
-		case r == utf8.RuneError || !unicode.IsPrint(r):
-			return '?'
 		}
 		return r
-	}, s)
+	}, s))
 }
 
 // wrap breaks text at spaces; a word longer than width is broken anywhere.
@@ -128,7 +126,12 @@ type table struct {
 	rows        [][]string
 }
 
-func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
+func (t *table) row(cells ...string) {
+	for i, c := range cells {
+		cells[i] = clean(c)
+	}
+	t.rows = append(t.rows, cells)
+}
 
 // nameWidth bounds the first column: names of groups and counters may be of any length.
 const nameWidth = 52
@@ -167,11 +170,11 @@ func (t *table) write(p *page) {
 					p.hang(t.indent, c)
 					c = ""
 				}
-				line += pad(clean(c), w)
+				line += pad(c, w)
 			case t.notes && i == len(row)-1:
 				line += "  "
 			default:
-				line += "  " + padLeft(clean(c), widths[i])
+				line += "  " + padLeft(c, widths[i])
 			}
 		}
 		if t.notes {

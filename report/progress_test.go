@@ -49,7 +49,7 @@ func TestProgressWidth(t *testing.T) {
 	intervals = append(
 		intervals,
 		record.Interval{}, record.Interval{TS: -5}, record.Interval{TS: math.Inf(1), P50Us: math.NaN(), P99Us: math.Inf(1)},
-		record.Interval{Phase: "\x1b[2J", Opened: math.MaxInt64, Client: map[string]int{"ESTABLISHED": -3}},
+		record.Interval{Phase: "\x1b[J", Opened: math.MaxInt64, Client: map[string]int{"ESTABLISHED": -3}},
 	)
 	for _, c := range []ProgressConfig{{}, {Server: true}, {Server: true, Width: 80}, {Width: 1}} {
 		out := string(progressOf(t, c, intervals))

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"lastack/bench/quantity"
 	"lastack/bench/record"
 )
 
@@ -94,7 +95,7 @@ func WriteInterval(w io.Writer, iv *record.Interval) error {
 	if err != nil {
 		return fmt.Errorf("encode an interval: %w", err)
 	}
-	_, err = w.Write(append(line, '\n'))
+	_, err = w.Write(append(quantity.EscapeJSON(line), '\n'))
 	return err
 }
 
@@ -107,6 +108,6 @@ func writeTry(w io.Writer, n int, try *record.DrainTry) error {
 	if err != nil {
 		return fmt.Errorf("encode a try: %w", err)
 	}
-	_, err = w.Write(append(line, '\n'))
+	_, err = w.Write(append(quantity.EscapeJSON(line), '\n'))
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -115,8 +116,8 @@ func checkPage(t testing.TB, page []byte) {
 		if strings.TrimRight(l, " ") != l {
 			t.Errorf("line %d ends in a space: %q", i+1, l)
 		}
-		if strings.ContainsFunc(l, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			t.Errorf("line %d holds a control character: %q", i+1, l)
+		if strings.ContainsFunc(l, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("line %d holds a character that is not printable: %q", i+1, l)
 		}
 	}
 }
@@ -177,7 +178,7 @@ func TestWriteError(t *testing.T) {
 // A record from elsewhere must not be able to drive the terminal.
 func TestEscapes(t *testing.T) {
 	r := closedLoop(t)
-	evil := "\x1b[2J\u202e\x00\nroot# \xff" + strings.Repeat("x", 300)
+	evil := "\x1b[2J\u202e\x00\x7f\u009b31m\U000e0041\nroot# \xff" + strings.Repeat("x", 300)
 	r.Warnings = []string{evil, "latency: " + evil}
 	r.Plan.Command = []string{evil}
 	r.Outcomes[evil] = 1
@@ -191,10 +192,14 @@ func TestEscapes(t *testing.T) {
 	r.Groups = []record.GroupResult{{Name: evil}}
 	r.Server.Outcomes[evil] = 2
 	r.Pressure.Pairs[0].Source = evil
-	page := render(t, "text", r)
-	checkPage(t, page)
-	if bytes.ContainsAny(page, "\x1b\u202e") {
-		t.Error("an escape got through")
+	for _, format := range FormatNames() {
+		page := render(t, format, r)
+		if format == "text" {
+			checkPage(t, page)
+		}
+		if bytes.ContainsFunc(page, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) {
+			t.Errorf("%s: a character that is not printable got through", format)
+		}
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"lastack/bench/quantity"
 )
 
 // output picks figures out of what a tool printed. The first that is missing is kept in err.
@@ -75,5 +77,5 @@ func parseNumber(s string) (float64, bool) {
 func lastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	last := strings.TrimSpace(lines[len(lines)-1])
-	return strings.ToValidUTF8(last[:min(len(last), 200)], "")
+	return quantity.Escape(strings.ToValidUTF8(last[:min(len(last), 200)], ""))
 }

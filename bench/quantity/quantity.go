@@ -1,5 +1,5 @@
 // Package quantity prints counts, rates, times and bytes for people, so that a report, a verdict
-// and the host's limits show one number alike.
+// and the host's limits show one number alike, and text from elsewhere, so that it stays text.
 package quantity
 
 import (

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"lastack/bench/quantity"
 )
 
 // MaxSize bounds a record that Read accepts, in bytes: a day's timeline at one sample a
@@ -59,7 +61,7 @@ func Write(w io.Writer, r *Run) error {
 }
 
 // Marshal returns r as JSON with a newline at its end, indented by indent, or on
-// one line if that is empty.
+// one line if that is empty. It holds no character that moves a terminal's cursor: these are escaped.
 func Marshal(r *Run, indent string) ([]byte, error) {
 	// Looked for beforehand, as encoding/json does not say which key held it.
 	if err := walk(reflect.ValueOf(r), "", notFinite); err != nil {
@@ -72,7 +74,7 @@ func Marshal(r *Run, indent string) ([]byte, error) {
 	if err := e.Encode(r); err != nil {
 		return nil, fmt.Errorf("encode the run record: %w", err)
 	}
-	return b.Bytes(), nil
+	return quantity.EscapeJSON(b.Bytes()), nil
 }
 
 // Read reads one record and validates it. Unknown keys are ignored. The error is r's own,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lastack/bench/host"
+	"lastack/bench/quantity"
 )
 
 // doctorSchema names the format of doctor --format json.
@@ -53,10 +55,15 @@ real; nothing on the host is changed. Findings are no errors: the exit code is 0
 				Host: facts, Features: features, Lines: host.Judge(facts, features),
 			}
 			if format.value == "json" {
-				e := json.NewEncoder(cmd.OutOrStdout())
+				var b bytes.Buffer
+				e := json.NewEncoder(&b)
 				e.SetIndent("", "  ")
 				e.SetEscapeHTML(false)
-				return e.Encode(r)
+				if err := e.Encode(r); err != nil {
+					return err
+				}
+				_, err := cmd.OutOrStdout().Write(quantity.EscapeJSON(b.Bytes()))
+				return err
 			}
 			return r.writeText(cmd.OutOrStdout())
 		},
@@ -108,7 +115,7 @@ func writeWrapped(b *strings.Builder, head, text string) {
 	indent := strings.Repeat(" ", len(head))
 	b.WriteString(head)
 	column := len(head)
-	for i, word := range strings.Fields(text) {
+	for i, word := range strings.Fields(quantity.Escape(text)) {
 		switch {
 		case i == 0:
 		case column+1+len(word) > textWidth:

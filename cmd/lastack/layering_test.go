@@ -51,7 +51,7 @@ var layers = []struct {
 	{"bench/peers/sidebyside", []string{"bench/peers", "bench/quantity", "bench/sandbox"}},
 
 	{"bench/gallery", []string{"bench/quantity", "bench/record"}},
-	{"bench/gallery/drain-gallery", []string{"bench/gallery", "bench/record"}},
+	{"bench/gallery/drain-gallery", []string{"bench/gallery", "bench/quantity", "bench/record"}},
 
 	{"report", []string{"bench/quantity", "bench/record"}},
 	{"cmd/lastack", []string{

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
 )
@@ -37,7 +38,7 @@ func inSandbox(cmd *cobra.Command, spec sandbox.Spec, needs string, measure meas
 	if needs != "" {
 		return fmt.Errorf("%s needs a sandbox, and this host allows none: %s; lastack doctor knows the remedy, and without the flag the run needs no sandbox", needs, why)
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "lastack: the run takes place in this host's network namespace, as it allows no sandbox: %s\n", why)
+	fmt.Fprintf(cmd.ErrOrStderr(), "lastack: the run takes place in this host's network namespace, as it allows no sandbox: %s\n", quantity.Escape(why))
 	status.Reason = why
 	return measure(cmd, nil, status)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"lastack/bench/gallery"
+	"lastack/bench/quantity"
 )
 
 // The clients of each entry.
@@ -110,5 +111,5 @@ func (g *runner) invoke(ctx context.Context, args []string, file string) error {
 
 func lastLine(s string) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
-	return strings.TrimSpace(lines[len(lines)-1])
+	return quantity.Escape(strings.TrimSpace(lines[len(lines)-1]))
 }

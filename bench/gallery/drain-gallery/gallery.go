@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"lastack/bench/gallery"
+	"lastack/bench/quantity"
 	"lastack/bench/record"
 )
 
@@ -70,7 +71,7 @@ func (g *runner) all(ctx context.Context) error {
 }
 
 func (g *runner) leaveOut(name string, err error) {
-	fmt.Fprintf(g.stderr, "not run: %s: %v\n", name, err)
+	fmt.Fprintf(g.stderr, "not run: %s: %s\n", name, quantity.Escape(err.Error()))
 	g.absent = append(g.absent, gallery.Absence{Name: name, Reason: strings.TrimSuffix(err.Error(), ".")})
 }
 

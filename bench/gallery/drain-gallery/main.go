@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"lastack/bench/gallery"
+	"lastack/bench/quantity"
 )
 
 // Exit codes.
@@ -97,7 +98,7 @@ func ids(es []gallery.Entry) []string {
 // run is main with its arguments and streams. A failure is one sentence on stderr.
 func run(args []string, stdout, stderr io.Writer) int {
 	fail := func(code int, err error) int {
-		fmt.Fprintf(stderr, "drain-gallery: %v\n", err)
+		fmt.Fprintf(stderr, "drain-gallery: %s\n", quantity.Escape(err.Error()))
 		return code
 	}
 	if len(args) > 0 && args[0] == gallery.GoServerFlag {

@@ -104,7 +104,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 // run is main with its arguments and streams. A failure is one sentence on stderr.
 func run(args []string, stdout, stderr io.Writer) int {
 	fail := func(code int, err error) int {
-		fmt.Fprintf(stderr, "sidebyside: %v\n", err)
+		fmt.Fprintf(stderr, "sidebyside: %s\n", quantity.Escape(err.Error()))
 		return code
 	}
 	if len(args) > 0 && args[0] == peers.FloorFlag {
@@ -153,7 +153,7 @@ func finish(err error, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "sidebyside: interrupted; the table holds what was measured until then")
 		return exitInterrupted
 	}
-	fmt.Fprintf(stderr, "sidebyside: %v\n", err)
+	fmt.Fprintf(stderr, "sidebyside: %s\n", quantity.Escape(err.Error()))
 	return exitError
 }
 

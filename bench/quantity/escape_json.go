@@ -1,0 +1,33 @@
+package quantity
+
+import (
+	"fmt"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// EscapeJSON is Escape for encoded JSON: what encoding/json lets pass though it is not printable (DEL, C1 controls, bidi
+// overrides), stands as \u202e, which means the same to whoever decodes it. The line ends between values stay.
+func EscapeJSON(b []byte) []byte {
+	var out []byte
+	done := 0
+	for i := 0; i < len(b); {
+		r, n := utf8.DecodeRune(b[i:])
+		if r >= 0x7f && !unicode.IsPrint(r) {
+			out = append(out, b[done:i]...)
+			switch r1, r2 := utf16.EncodeRune(r); {
+			case r1 == unicode.ReplacementChar:
+				out = fmt.Appendf(out, `\u%04x`, r)
+			default:
+				out = fmt.Appendf(out, `\u%04x\u%04x`, r1, r2)
+			}
+			done = i + n
+		}
+		i += n
+	}
+	if done == 0 {
+		return b
+	}
+	return append(out, b[done:]...)
+}

@@ -24,11 +24,13 @@ func (e *experiment) addPressure(r *record.Run) {
 	lo, hi, free, _ := e.facts.LocalPorts()
 	p.Ports = record.Ports{Available: free}
 	if hi > 0 {
+		p.Ports.FirstPass, _ = e.facts.FirstPass(lo, hi)
 		p.Ports.Range = fmt.Sprintf("%d %d", lo, hi)
 	}
 	if sp := e.cfg.Plan.Groups[0].SourcePorts; !sp.IsZero() {
 		p.Ports.Range = fmt.Sprintf("%d %d", sp.Lo, sp.Hi)
 		p.Ports.Available, _ = e.facts.UsablePorts(int(sp.Lo), int(sp.Hi))
+		p.Ports.FirstPass = p.Ports.Available
 	}
 	p.Ports.Pairs = e.plannedPairs()
 	if len(pairs) > 0 {

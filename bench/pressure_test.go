@@ -32,7 +32,7 @@ func TestLimitsOfPressure(t *testing.T) {
 		want        record.Pressure
 	}{
 		{"in a sandbox", inside, outside, record.Pressure{
-			Ports: record.Ports{Range: "40000 40999", Available: 990}, Fds: record.Fds{Limit: math.MaxInt64},
+			Ports: record.Ports{Range: "40000 40999", Available: 990, FirstPass: 495}, Fds: record.Fds{Limit: math.MaxInt64},
 			Memory: record.Memory{TCPLimitBytes: 300 * 4096}, Orphans: record.Gauge{Limit: 400},
 			TWBuckets: record.Gauge{Limit: 1234}, Files: record.Gauge{Limit: 5000}, Conntrack: &record.Gauge{Limit: 600},
 		}},

@@ -2,13 +2,11 @@ package bench
 
 import (
 	"fmt"
-	"math"
 	"time"
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/sockstate"
-	"lastack/sockstate/teardown"
 )
 
 const (
@@ -30,7 +28,7 @@ func judge(r *record.Run) record.Verdict {
 	j := &judgement{r: r, v: &v}
 	for _, rule := range []func() bool{
 		j.nothing, j.ports, j.descriptors, j.memory, j.conntrack, j.lateness, j.capped, j.buckets, j.queues,
-		j.failures, j.plateau, j.held, j.cpu, j.rate, j.slots,
+		j.failures, j.plateau, j.held, j.portSearch, j.cpu, j.rate, j.slots,
 	} {
 		if rule() {
 			break
@@ -75,73 +73,6 @@ func (j *judgement) nothing() bool {
 		return false
 	}
 	return j.limit(record.LimitUnknown, false, "no lifecycle was attempted in the measured time")
-}
-
-// ports: every local port of a pair was taken.
-func (j *judgement) ports() bool {
-	r := j.r
-	n := r.Outcomes[record.OutcomeNoLocalPort]
-	if n == 0 {
-		return false
-	}
-	p := r.Pressure.Ports
-	pairs := max(p.Pairs, len(r.Pressure.Pairs), 1)
-	where := "the 1 source and destination pair"
-	if pairs > 1 {
-		where = fmt.Sprintf("each of %s source and destination pairs", quantity.Count(int64(pairs)))
-	}
-	j.limit(record.LimitPorts, false, "%s of %s attempts found no free local port (EADDRNOTAVAIL): %s ports for %s, %s in use at the fullest",
-		quantity.Count(n), quantity.Count(r.Connections.Attempted), quantity.Count(int64(p.Available)), where, quantity.Count(int64(p.PeakInUse)))
-	if r.Predicted.TimeWait == sockstate.Server.String() || r.Predicted.TimeWait == teardown.HeldByNone.String() {
-		j.portsOfOpen(pairs)
-	} else {
-		j.portsOfTimeWait(pairs)
-	}
-	return true
-}
-
-const (
-	// mostPorts is what ip_local_port_range="1024 65535" gives; widenBelow is where that is worth advising.
-	mostPorts  = 64512
-	widenBelow = 64000
-)
-
-// portsOfTimeWait: it was the client's own closed connections that held the ports.
-func (j *judgement) portsOfTimeWait(pairs int) {
-	available := j.r.Pressure.Ports.Available
-	ports := int64(available) * int64(pairs)
-	rate := j.asked()
-	against := "it opened up to"
-	if j.openLoop() {
-		against = "it was asked for"
-	}
-	j.because("the client closes first, so each connection keeps its port for the %.0f s of TIME_WAIT: %s ports / %.0f s = %s connections/s sustained; %s %s/s",
-		twSeconds, quantity.Count(ports), twSeconds, quantity.PerSecond(float64(ports)/twSeconds), against, quantity.PerSecond(rate))
-	if available > 0 {
-		if need := int64(math.Ceil(rate * twSeconds / float64(available))); need > int64(pairs) {
-			j.advise("more addresses: %s connections/s for %.0f s each need %s pairs of %s ports: --source with %s addresses, or that many targets",
-				quantity.PerSecond(rate), twSeconds, quantity.Count(need), quantity.Count(int64(available)), quantity.Count(need))
-		}
-	}
-	if available < widenBelow {
-		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives %s for each pair, %s connections/s with as many pairs`,
-			quantity.Count(mostPorts), quantity.PerSecond(float64(mostPorts*pairs)/twSeconds))
-	}
-	if !j.reuses() {
-		j.advise("reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1 s (tcp_tw_reuse_delay), up to %s connections/s here; 2, the default, does so on loopback only", quantity.Count(ports))
-	}
-	j.advise("no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port")
-}
-
-// portsOfOpen: the client keeps no TIME_WAIT, so it was open connections that held the ports.
-func (j *judgement) portsOfOpen(pairs int) {
-	available := j.r.Pressure.Ports.Available
-	j.because("no TIME_WAIT stays with the client here, so it was connections still open that held the ports: up to %s at once", quantity.Count(j.r.Connections.PeakOpen))
-	j.advise("more addresses: --source with more of them, or more targets: each pair has %s ports of its own", quantity.Count(int64(available)))
-	if available < widenBelow {
-		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives %s for each pair, %s in all`, quantity.Count(mostPorts), quantity.Count(mostPorts*int64(pairs)))
-	}
-	j.advise("fewer connections at once: a smaller --connections or --rate, or a shorter --hold")
 }
 
 // asked is the rate of lifecycles that was asked for; in closed loop, which asks for none, the most
@@ -234,12 +165,12 @@ func (j *judgement) lateness() bool {
 	if c.GeneratorBusiest < busy && j.idle() >= 1-busy {
 		by = record.LimitUnknown
 	}
-	if j.crowded() {
-		by = record.LimitPorts
+	if j.searchBinds() {
+		by = record.LimitPortSearch
 	}
 	j.limit(by, false, "the generator started 1 %% of the arrivals more than %s late (lag p99) at %s/s", quantity.Micros(lag.P99Us), quantity.PerSecond(j.r.Rate.TargetPerS))
 	j.cpuReason()
-	j.crowdedReason()
+	j.searchReasons()
 	j.advise("a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less")
 	return true
 }
@@ -392,46 +323,11 @@ func (j *judgement) cpu() bool {
 		return false
 	}
 	j.cpuReason()
-	j.crowdedReason()
+	j.searchReasons()
 	if j.shared() {
 		j.because("client and server share these CPUs: this is what the host can do with both ends on it")
 	}
 	return true
-}
-
-// crowded reports the cliff at half the ports: connect tries the ports of one parity first, and
-// when TIME_WAIT has them all it walks past every one of them each time (__inet_hash_connect).
-func (j *judgement) crowded() bool {
-	p := j.r.Pressure.Ports
-	c := j.r.Latency["connect"]
-	return p.Available > 0 && p.PeakInUse*2 >= p.Available*99/100 && c.P99Us >= crowdedUs
-}
-
-// crowdedUs is a connect that takes long for a host or a network nearby.
-const crowdedUs = 1000
-
-// reuses reports whether connect may take over ports in TIME_WAIT already: tcp_tw_reuse 1, or
-// 2, which is on for loopback.
-func (j *judgement) reuses() bool {
-	if len(j.r.Hosts) == 0 {
-		return false
-	}
-	v := j.r.Hosts[0].Sysctls["net.ipv4.tcp_tw_reuse"]
-	return v == "1" || v == "2" && j.r.Sandbox.Topology == "lo"
-}
-
-func (j *judgement) crowdedReason() {
-	if !j.crowded() {
-		return
-	}
-	p := j.r.Pressure.Ports
-	j.because("half the local ports of a pair were taken (%s of %s): connect then searches past all of them, and 1 %% took more than %s",
-		quantity.Count(int64(p.PeakInUse)), quantity.Count(int64(p.Available)), quantity.Micros(j.r.Latency["connect"].P99Us))
-	reuse := " tcp_tw_reuse=1,"
-	if j.reuses() {
-		reuse = ""
-	}
-	j.advise("more --source addresses, a wider ip_local_port_range,%s or a --close that leaves no TIME_WAIT at the client", reuse)
 }
 
 func (j *judgement) cpuReason() {

@@ -64,6 +64,39 @@ func outOfPorts(r *record.Run) {
 	r.Timeline = []record.Interval{{TS: 1, Opened: 1000}, {TS: 2}, {TS: 2.00001, Opened: 1}}
 }
 
+// walks is what 4 s across a veth pair came to: TIME_WAIT has the ports of one parity after 1 s.
+func walks(r *record.Run) {
+	r.Pressure.Ports = record.Ports{Range: "32768 60999", Available: 28_232, FirstPass: 14_116, PeakInUse: 16_084, Pairs: 1}
+	r.Pressure.CPU = record.CPU{CPUs: 2, ElapsedS: 4, GeneratorS: 6.8, ServerS: 0.58, ObserverS: 0.5, SystemS: 7.9, UserS: 0.09, SoftirqS: 0.6, IdleS: 0.03, GeneratorBusiest: 0.86}
+	r.Latency["connect"] = record.Latency{P50Us: 877, MeanUs: 13_911, P99Us: 136_708}
+	r.Timeline = []record.Interval{
+		{TS: 1.01, Phase: "load", Opened: 14_142, PortsInUse: 14_140}, {TS: 2.01, Phase: "load", Opened: 600, PortsInUse: 14_740},
+		{TS: 3.01, Phase: "load", Opened: 620, PortsInUse: 15_360}, {TS: 3.02, Phase: "drain", PortsInUse: 16_084},
+	}
+}
+
+// reuses is what 4 s on loopback came to, where ports come back after 1 s.
+func reuses(rate float64) func(*record.Run) {
+	return func(r *record.Run) {
+		r.Sandbox.Topology, r.Rate.OpenedPerS = "lo", rate
+		r.Hosts = []record.Host{{Sysctls: map[string]string{"net.ipv4.tcp_tw_reuse": "2", "net.ipv4.tcp_tw_reuse_delay": "1000", "net.ipv4.tcp_timestamps": "1"}}}
+		r.Pressure.Ports = record.Ports{Range: "32768 60999", Available: 28_232, FirstPass: 14_116, PeakInUse: 14_625, Pairs: 1}
+		r.Pressure.CPU = record.CPU{CPUs: 2, ElapsedS: 10, GeneratorS: 13.6, ServerS: 4, ObserverS: 1.2, SystemS: 19.5, UserS: 0.4, SoftirqS: 2, IdleS: 0.04, GeneratorBusiest: 0.7}
+		r.Latency["connect"] = record.Latency{P50Us: 813, MeanUs: 2679, P99Us: 54_919}
+		r.Latency["lifecycle"] = record.Latency{P50Us: 2390, MeanUs: 4517}
+	}
+}
+
+// walkAdvice is what helps with any range of 28,232 ports.
+func walkAdvice() []string {
+	return []string{
+		"more addresses: --source with several, or several targets: each pair has 14,116 ports for the first pass",
+		"no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin)",
+		"all ports in one pass: --source-ports 32768-60999 (IP_LOCAL_PORT_RANGE, Linux 6.3)",
+		`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 32,256 for the first pass`,
+	}
+}
+
 func TestVerdict(t *testing.T) {
 	tests := []struct {
 		name string
@@ -254,22 +287,91 @@ func TestVerdict(t *testing.T) {
 			},
 		},
 		{
-			"late by crowded ports", openLoop,
-			[]func(*record.Run){func(r *record.Run) {
-				r.Latency["lag"] = record.Latency{P99Us: 20_000}
-				r.Latency["connect"] = record.Latency{P99Us: 2345}
-				r.Pressure.Ports.PeakInUse = 14_116
-			}},
+			"late by the search for a port", openLoop,
+			[]func(*record.Run){walks, func(r *record.Run) { r.Latency["lag"] = record.Latency{P99Us: 20_000} }},
 			record.Verdict{
-				LimitedBy: record.LimitPorts,
+				LimitedBy: record.LimitPortSearch,
 				Reasons: []string{
 					"the generator started 1 % of the arrivals more than 20.0 ms late (lag p99) at 8,000/s",
-					"CPU of 2: generator 20 %, server 15 %, rest 25 %, idle 40 %",
-					"half the local ports of a pair were taken (14,116 of 28,232): connect then searches past all of them, and 1 % took more than 2.35 ms",
+					"CPU of 2: generator 85 %, server 7 %, rest 7 %, idle 0 %",
+					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and all of these were taken after 1.01 s: it opened 14,002/s until then, 610.0/s from then on",
+					"at least 1,968 times it walked past all 14,116 before it found one of the other parity; a connect took 877 µs at the median, 13.9 ms on average, 1 % more than 137 ms",
 				},
-				Advice: []string{
-					"more --source addresses, a wider ip_local_port_range, tcp_tw_reuse=1, or a --close that leaves no TIME_WAIT at the client",
-					"a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less",
+				Advice: append(walkAdvice(),
+					"reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a port that has been in TIME_WAIT for 1.00 s (tcp_tw_reuse_delay)",
+					"a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less"),
+			},
+		},
+		{
+			"the search for a port, without reuse", closedLoop,
+			[]func(*record.Run){walks},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitPortSearch,
+				Reasons: []string{
+					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and all of these were taken after 1.01 s: it opened 14,002/s until then, 610.0/s from then on",
+					"at least 1,968 times it walked past all 14,116 before it found one of the other parity; a connect took 877 µs at the median, 13.9 ms on average, 1 % more than 137 ms",
+					"CPU of 2: generator 85 %, server 7 %, rest 7 %, idle 0 %",
+				},
+				Advice: append(walkAdvice(), "reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a port that has been in TIME_WAIT for 1.00 s (tcp_tw_reuse_delay)"),
+			},
+		},
+		{
+			"the search for a port, with reuse", closedLoop,
+			[]func(*record.Run){reuses(14_271.75)},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitPortSearch,
+				Reasons: []string{
+					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and a port in TIME_WAIT may be taken over after 1.00 s (tcp_tw_reuse_delay): enough for 14,082 connections/s; it opened 14,272/s",
+					"at least 509 times it walked past all 14,116 before it found one of the other parity; a connect took 813 µs at the median, 2.68 ms on average, 1 % more than 54.9 ms",
+					"CPU of 2: generator 68 %, server 20 %, rest 12 %, idle 0 %",
+				},
+				Advice: append(walkAdvice(), "reuse sooner: a smaller net.ipv4.tcp_tw_reuse_delay (ms)"),
+			},
+		},
+		{
+			"the search for a port, at a target of somebody else's", closedLoop,
+			[]func(*record.Run){reuses(13_500), func(r *record.Run) {
+				r.Server, r.Sandbox.Topology, r.Plan.Groups[0].Targets = nil, "", []string{"127.0.0.1:8080"}
+				r.Pressure.CPU.GeneratorS, r.Pressure.CPU.ServerS = 14, 0
+				delete(r.Hosts[0].Sysctls, reuseDelayKey) // an older kernel
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitPortSearch,
+				Reasons: []string{
+					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and a port in TIME_WAIT may be taken over after 1.00 s (tcp_tw_reuse_delay): enough for 14,082 connections/s; it opened 13,500/s",
+					"at least 509 times it walked past all 14,116 before it found one of the other parity; a connect took 813 µs at the median, 2.68 ms on average, 1 % more than 54.9 ms",
+					"CPU of 2: generator 70 %, rest 30 %, idle 0 %",
+					"other processes of this host (the target among them, if it is here) used at least 13 % of the CPUs: without them there may be more",
+				},
+				Advice: walkAdvice(),
+			},
+		},
+		{
+			"half the ports of a pair in use, and each back in time", closedLoop,
+			[]func(*record.Run){reuses(10_000), func(r *record.Run) {
+				r.Pressure.Ports.PeakInUse = 14_116
+				r.Latency["connect"] = record.Latency{P50Us: 820, MeanUs: 1730, P99Us: 18_500}
+			}},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitCPU,
+				Reasons: []string{
+					"the machine's 2 CPUs were full (0 % idle)",
+					"CPU of 2: generator 68 %, server 20 %, rest 12 %, idle 0 %",
+					"client and server share these CPUs: this is what the host can do with both ends on it",
+				},
+			},
+		},
+		{
+			"ports of the plan's own, all in one pass", closedLoop,
+			[]func(*record.Run){reuses(17_388), func(r *record.Run) {
+				r.Pressure.Ports.FirstPass, r.Pressure.Ports.PeakInUse = 28_232, 28_073
+			}},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitCPU,
+				Reasons: []string{
+					"the machine's 2 CPUs were full (0 % idle)",
+					"CPU of 2: generator 68 %, server 20 %, rest 12 %, idle 0 %",
+					"client and server share these CPUs: this is what the host can do with both ends on it",
 				},
 			},
 		},

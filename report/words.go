@@ -41,6 +41,8 @@ func limitWords(limit string) string {
 		return "limited by the CPUs of this host"
 	case record.LimitPorts:
 		return "limited by local ports"
+	case record.LimitPortSearch:
+		return "limited by connect's search for a free local port"
 	case record.LimitFds:
 		return "limited by file descriptors"
 	case record.LimitTWBuckets:

@@ -148,7 +148,12 @@ func (f *Facts) LocalPorts() (lo, hi, free int, ok bool) {
 
 // UsablePorts counts the ports from lo to hi that are not reserved (ip_local_reserved_ports).
 func (f *Facts) UsablePorts(lo, hi int) (int, error) {
-	return usablePorts(lo, hi, f.Sysctls["net.ipv4.ip_local_reserved_ports"])
+	return usablePorts(lo, hi, 1, f.Sysctls["net.ipv4.ip_local_reserved_ports"])
+}
+
+// FirstPass counts those of them that connect() tries first: the ones of lo's parity (__inet_hash_connect).
+func (f *Facts) FirstPass(lo, hi int) (int, error) {
+	return usablePorts(lo, hi, 2, f.Sysctls["net.ipv4.ip_local_reserved_ports"])
 }
 
 // TCPMemoryPages is the third value of tcp_mem: above it the kernel drops TCP data.

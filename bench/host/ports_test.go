@@ -21,7 +21,7 @@ func TestUsablePorts(t *testing.T) {
 		{1, 2, "1-65536", 0, `reserved ports "1-65536": "1-65536" is no range`},
 	}
 	for _, tt := range tests {
-		got, err := usablePorts(tt.low, tt.high, tt.reserved)
+		got, err := usablePorts(tt.low, tt.high, 1, tt.reserved)
 		msg := ""
 		if err != nil {
 			msg = err.Error()
@@ -32,13 +32,34 @@ func TestUsablePorts(t *testing.T) {
 	}
 }
 
+// connect() tries the ports of the first one's parity, and then the others.
+func TestFirstPass(t *testing.T) {
+	tests := []struct {
+		low, high int
+		reserved  string
+		want      int
+	}{
+		{32768, 60999, "", 14116},
+		{1024, 65535, "", 32256},
+		{40000, 40999, "40000-40009,40011", 495},
+		{40001, 40010, "40000,40003", 4},
+		{7, 7, "", 1},
+	}
+	for _, tt := range tests {
+		f := Facts{Sysctls: map[string]string{"net.ipv4.ip_local_reserved_ports": tt.reserved}}
+		if got, err := f.FirstPass(tt.low, tt.high); got != tt.want || err != nil {
+			t.Errorf("%d to %d less %q: %d, %v; want %d", tt.low, tt.high, tt.reserved, got, err, tt.want)
+		}
+	}
+}
+
 func FuzzUsablePorts(f *testing.F) {
 	for _, s := range []string{"", "8080", "8080,9000-9010", "1-", "-1", "65535-1", ","} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		const low, high = 32768, 60999
-		if n, err := usablePorts(low, high, s); err == nil && (n < 0 || n > high-low+1) {
+		if n, err := usablePorts(low, high, 1, s); err == nil && (n < 0 || n > high-low+1) {
 			t.Errorf("%d usable ports of %d", n, high-low+1)
 		}
 	})

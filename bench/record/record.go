@@ -352,6 +352,9 @@ type Ports struct {
 	Range string `json:"range"` // "32768 60999"
 	// Available is the number of ports in the range less the reserved ones.
 	Available int `json:"available"`
+	// FirstPass is the number of those that connect() tries first: one parity, or all of them where the range is the
+	// socket's own (IP_LOCAL_PORT_RANGE). 0 is unknown.
+	FirstPass int `json:"first_pass,omitempty"`
 	PeakInUse int `json:"peak_in_use"`
 	// Pairs is the number of pairs that the load used; Pressure.Pairs lists the fullest.
 	Pairs int `json:"pairs,omitempty"`
@@ -500,6 +503,7 @@ const (
 	LimitSoftirq      = "kernel_softirq"
 	LimitCPU          = "cpu"
 	LimitPorts        = "local_ports"
+	LimitPortSearch   = "port_search" // connect() walking past local ports that are taken
 	LimitFds          = "fd_limit"
 	LimitTWBuckets    = "tcp_max_tw_buckets"
 	LimitAcceptQueue  = "accept_queue"

@@ -1,0 +1,310 @@
+package bench
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"lastack/bench/quantity"
+	"lastack/bench/record"
+	"lastack/sockstate"
+	"lastack/sockstate/teardown"
+)
+
+// ports: every local port of a pair was taken.
+func (j *judgement) ports() bool {
+	r := j.r
+	n := r.Outcomes[record.OutcomeNoLocalPort]
+	if n == 0 {
+		return false
+	}
+	p := r.Pressure.Ports
+	pairs := max(p.Pairs, len(r.Pressure.Pairs), 1)
+	where := "the 1 source and destination pair"
+	if pairs > 1 {
+		where = fmt.Sprintf("each of %s source and destination pairs", quantity.Count(int64(pairs)))
+	}
+	j.limit(record.LimitPorts, false, "%s of %s attempts found no free local port (EADDRNOTAVAIL): %s ports for %s, %s in use at the fullest",
+		quantity.Count(n), quantity.Count(r.Connections.Attempted), quantity.Count(int64(p.Available)), where, quantity.Count(int64(p.PeakInUse)))
+	if j.clientWaits() {
+		j.portsOfTimeWait(pairs)
+	} else {
+		j.portsOfOpen(pairs)
+	}
+	return true
+}
+
+const (
+	// mostPorts is what ip_local_port_range="1024 65535" gives; widenBelow is where that is worth advising.
+	mostPorts  = 64512
+	widenBelow = 64000
+)
+
+// portsOfTimeWait: it was the client's own closed connections that held the ports.
+func (j *judgement) portsOfTimeWait(pairs int) {
+	available := j.r.Pressure.Ports.Available
+	ports := int64(available) * int64(pairs)
+	rate := j.asked()
+	against := "it opened up to"
+	if j.openLoop() {
+		against = "it was asked for"
+	}
+	j.because("the client closes first, so each connection keeps its port for the %.0f s of TIME_WAIT: %s ports / %.0f s = %s connections/s sustained; %s %s/s",
+		twSeconds, quantity.Count(ports), twSeconds, quantity.PerSecond(float64(ports)/twSeconds), against, quantity.PerSecond(rate))
+	if available > 0 {
+		if need := int64(math.Ceil(rate * twSeconds / float64(available))); need > int64(pairs) {
+			j.advise("more addresses: %s connections/s for %.0f s each need %s pairs of %s ports: --source with %s addresses, or that many targets",
+				quantity.PerSecond(rate), twSeconds, quantity.Count(need), quantity.Count(int64(available)), quantity.Count(need))
+		}
+	}
+	if available < widenBelow {
+		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives %s for each pair, %s connections/s with as many pairs`,
+			quantity.Count(mostPorts), quantity.PerSecond(float64(mostPorts*pairs)/twSeconds))
+	}
+	if !j.reuses() {
+		j.advise("reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1 s (tcp_tw_reuse_delay), up to %s connections/s here; 2, the default, does so on loopback only", quantity.Count(ports))
+	}
+	j.advise("no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port")
+}
+
+// portsOfOpen: the client keeps no TIME_WAIT, so it was open connections that held the ports.
+func (j *judgement) portsOfOpen(pairs int) {
+	available := j.r.Pressure.Ports.Available
+	j.because("no TIME_WAIT stays with the client here, so it was connections still open that held the ports: up to %s at once", quantity.Count(j.r.Connections.PeakOpen))
+	j.advise("more addresses: --source with more of them, or more targets: each pair has %s ports of its own", quantity.Count(int64(available)))
+	if available < widenBelow {
+		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives %s for each pair, %s in all`, quantity.Count(mostPorts), quantity.Count(mostPorts*int64(pairs)))
+	}
+	j.advise("fewer connections at once: a smaller --connections or --rate, or a shorter --hold")
+}
+
+// portSearch is what is known of connect's search for a local port. connect tries the ports of one parity first
+// (__inet_hash_connect), each in turn from where the last search ended; when none of them is free, or in a TIME_WAIT that
+// may be taken over, it has walked past all of them, under a microsecond each, before it tries the first of the other parity.
+//
+//	first pass   half the ports of the range; all of them with IP_LOCAL_PORT_RANGE (--source-ports)
+//	bears        pairs x first pass / (tcp_tw_reuse_delay + the time that a connection is open)
+type portSearch struct {
+	first int
+	// beyond is how many ports were in use that a search finds only behind all of the first: at least so many
+	// searches walked past them.
+	beyond int64
+	// bears is the rate at which the ports of the first pass come back, 0 where they do not before TIME_WAIT is over.
+	bears float64
+}
+
+func (j *judgement) search() portSearch {
+	p := j.r.Pressure.Ports
+	s := portSearch{first: p.FirstPass}
+	if s.first == 0 {
+		s.first = p.Available / parities
+	}
+	if s.first == 0 || s.first >= p.Available {
+		return s
+	}
+	s.beyond = int64(max(p.PeakInUse-s.first, 0))
+	if len(j.r.Pressure.Pairs) > 0 {
+		s.beyond = 0
+		for i := range j.r.Pressure.Pairs {
+			s.beyond += int64(max(j.r.Pressure.Pairs[i].PeakInUse-s.first, 0))
+		}
+	}
+	if j.reuses() && j.clientWaits() {
+		s.bears = float64(s.first) * float64(max(p.Pairs, 1)) / (j.reuseDelay().Seconds() + j.openS())
+	}
+	return s
+}
+
+// openS is how long a connection is open, in seconds: as planned, and in closed loop what half of them took at most. An open
+// loop's lifecycles begin before their connections.
+func (j *judgement) openS() float64 {
+	open := 0.0
+	if g := j.r.Plan.Groups; len(g) > 0 {
+		open = float64(g[0].HoldNs) / 1e9
+	}
+	if !j.openLoop() {
+		open += j.r.Latency["lifecycle"].P50Us / 1e6
+	}
+	return open
+}
+
+const (
+	// nearRate is the share of the rate that the ports bear at which they are what bounds it, if searches went beyond them;
+	// fullRate is where they are in any case.
+	nearRate, fullRate = 0.9, 0.97
+	// walkS is what a walk past one port takes, in seconds, and walking the share of the generator's CPU time from which
+	// walks bound it. A walk took 0.1 to 0.25 µs.
+	walkS, walking = 100e-9, 0.1
+	// slowConnectUs is a connect that takes long for a host or a network nearby.
+	slowConnectUs = 1000
+)
+
+// searchBinds reports whether the search for a port is what bound a load that did not come as fast as it could.
+func (j *judgement) searchBinds() bool {
+	s := j.search()
+	rate := j.r.Rate.OpenedPerS
+	if s.bears > 0 {
+		return rate >= fullRate*s.bears || s.beyond > 0 && rate >= nearRate*s.bears
+	}
+	walked := float64(s.beyond) * float64(s.first) * walkS
+	return walked > 0 && walked >= walking*j.r.Pressure.CPU.GeneratorS && j.r.Latency["connect"].P99Us >= slowConnectUs
+}
+
+// portSearch: connect walked past taken ports for most of its time.
+func (j *judgement) portSearch() bool {
+	if j.openLoop() && j.met() || !j.searchBinds() {
+		return false
+	}
+	// Without reuse each search costs CPU time, and nothing else; with it the rate says enough.
+	if s := j.search(); s.bears == 0 && j.idle() >= 1-busy && j.r.Pressure.CPU.GeneratorBusiest < busy {
+		return false
+	}
+	j.v.LimitedBy = record.LimitPortSearch
+	j.v.Valid = j.v.Valid && j.shared()
+	j.searchReasons()
+	j.cpuReason()
+	return true
+}
+
+// searchReasons says what the search cost and what helps, if any search went beyond the first pass.
+func (j *judgement) searchReasons() {
+	s := j.search()
+	binds := j.searchBinds()
+	if s.beyond == 0 && !binds {
+		return
+	}
+	r := j.r
+	p, connect := r.Pressure.Ports, r.Latency["connect"]
+	first, pairs := quantity.Count(int64(s.first)), int64(max(p.Pairs, 1))
+	each := "the pair"
+	if pairs > 1 {
+		each = fmt.Sprintf("each of %s pairs", quantity.Count(pairs))
+	}
+	switch delay := j.reuseDelay(); {
+	case s.bears > 0:
+		j.because("connect tries one parity of the local ports first (%s of the %s of %s), and a port in TIME_WAIT may be taken over after %s (tcp_tw_reuse_delay): enough for %s connections/s; it opened %s/s",
+			first, quantity.Count(int64(p.Available)), each, quantity.Seconds(delay.Seconds()), quantity.PerSecond(s.bears), quantity.PerSecond(r.Rate.OpenedPerS))
+	default:
+		j.because("connect tries one parity of the local ports first (%s of the %s of %s), and all of these were taken%s",
+			first, quantity.Count(int64(p.Available)), each, j.beforeAndAfter(s.first))
+	}
+	if s.beyond > 0 {
+		j.because("at least %s times it walked past all %s before it found one of the other parity; a connect took %s at the median, %s on average, 1 %% more than %s",
+			quantity.Count(s.beyond), first, quantity.Micros(connect.P50Us), quantity.Micros(connect.MeanUs), quantity.Micros(connect.P99Us))
+	}
+	if binds {
+		j.searchAdvice(s)
+	}
+}
+
+// beforeAndAfter is how fast it went until the ports of the first pass were taken, and from then on; empty if that cannot be
+// told from the timeline.
+func (j *judgement) beforeAndAfter(first int) string {
+	var until, all float64
+	var before, after int64
+	from := 0.0
+	for i := range j.r.Timeline {
+		iv := &j.r.Timeline[i]
+		if iv.Phase != "" && iv.Phase != "load" && until == 0 {
+			from = iv.TS
+			continue
+		}
+		switch {
+		case until == 0:
+			before += iv.Opened
+			if iv.PortsInUse*100 >= first*99 {
+				until = iv.TS
+			}
+			all = iv.TS
+		case iv.Opened > 0:
+			after += iv.Opened
+			all = iv.TS
+		}
+	}
+	if until-from < shortestS || all-until < 0.5 {
+		return ""
+	}
+	return fmt.Sprintf(" after %s: it opened %s/s until then, %s/s from then on",
+		quantity.Seconds(until), quantity.PerSecond(float64(before)/(until-from)), quantity.PerSecond(float64(after)/(all-until)))
+}
+
+// searchAdvice is what keeps connect from walking.
+func (j *judgement) searchAdvice(s portSearch) {
+	p := j.r.Pressure.Ports
+	j.advise("more addresses: --source with several, or several targets: each pair has %s ports for the first pass", quantity.Count(int64(s.first)))
+	j.advise("no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin)")
+	if lo, hi, ok := strings.Cut(p.Range, " "); ok {
+		j.advise("all ports in one pass: --source-ports %s-%s (IP_LOCAL_PORT_RANGE, Linux 6.3)", lo, hi)
+	}
+	if p.Available < widenBelow {
+		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives %s for the first pass`, quantity.Count(mostPorts/parities))
+	}
+	switch {
+	case s.bears == 0 && j.clientWaits():
+		j.advise("reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a port that has been in TIME_WAIT for %s (tcp_tw_reuse_delay)", quantity.Seconds(j.reuseDelay().Seconds()))
+	case s.bears > 0 && j.sysctl(reuseDelayKey) != "":
+		j.advise("reuse sooner: a smaller net.ipv4.tcp_tw_reuse_delay (ms)")
+	}
+}
+
+// clientWaits reports whether the policy leaves TIME_WAIT at the client, where it holds a local port.
+func (j *judgement) clientWaits() bool {
+	h := j.r.Predicted.TimeWait
+	return h != sockstate.Server.String() && h != teardown.HeldByNone.String()
+}
+
+const reuseDelayKey = "net.ipv4.tcp_tw_reuse_delay"
+
+// reuseDelay is tcp_tw_reuse_delay; kernels that have no such sysctl wait up to 1 s.
+func (j *judgement) reuseDelay() time.Duration {
+	if ms, err := strconv.Atoi(j.sysctl(reuseDelayKey)); err == nil {
+		return time.Duration(ms) * time.Millisecond
+	}
+	return time.Second
+}
+
+// sysctl is one of the client's namespace, empty if unknown.
+func (j *judgement) sysctl(name string) string {
+	if len(j.r.Hosts) == 0 {
+		return ""
+	}
+	return j.r.Hosts[0].Sysctls[name]
+}
+
+// reuses reports whether connect may take over ports in TIME_WAIT: tcp_tw_reuse 1, or 2, which is on for loopback, and
+// timestamps, by which the peer tells the old connection's segments (tcp_twsk_unique).
+func (j *judgement) reuses() bool {
+	if j.sysctl("net.ipv4.tcp_timestamps") == "0" {
+		return false
+	}
+	return j.asksReuse()
+}
+
+// asksReuse reports whether tcp_tw_reuse is on for the load's addresses.
+func (j *judgement) asksReuse() bool {
+	switch j.sysctl("net.ipv4.tcp_tw_reuse") {
+	case "1":
+		return true
+	case "2":
+		return j.r.Sandbox.Topology == "lo" || j.onLoopback()
+	}
+	return false
+}
+
+// onLoopback reports whether all targets are loopback addresses.
+func (j *judgement) onLoopback() bool {
+	n := 0
+	for i := range j.r.Plan.Groups {
+		for _, t := range j.r.Plan.Groups[i].Targets {
+			a, err := netip.ParseAddrPort(t)
+			if err != nil || !a.Addr().Unmap().IsLoopback() {
+				return false
+			}
+			n++
+		}
+	}
+	return n > 0
+}

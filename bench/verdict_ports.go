@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -145,12 +146,31 @@ const (
 // searchBinds reports whether the search for a port is what bound a load that did not come as fast as it could.
 func (j *judgement) searchBinds() bool {
 	s := j.search()
-	rate := j.r.Rate.OpenedPerS
 	if s.bears > 0 {
+		rate := max(j.r.Rate.OpenedPerS, j.medianRate())
 		return rate >= fullRate*s.bears || s.beyond > 0 && rate >= nearRate*s.bears
 	}
 	walked := float64(s.beyond) * float64(s.first) * walkS
 	return walked > 0 && walked >= walking*j.r.Pressure.CPU.GeneratorS && j.r.Latency["connect"].P99Us >= slowConnectUs
+}
+
+// medianRate is the rate at which the half of the intervals opened connections, at least: what others do to the machine in one of
+// them is not in it. 0 if there are too few.
+func (j *judgement) medianRate() float64 {
+	var rates []float64
+	from := 0.0
+	for i := range j.r.Timeline {
+		iv := &j.r.Timeline[i]
+		if took := iv.TS - from; iv.Phase != "warmup" && iv.Started > 0 && took > shortestS {
+			rates = append(rates, float64(iv.Opened)/took)
+		}
+		from = iv.TS
+	}
+	if len(rates) < 3 {
+		return 0
+	}
+	slices.Sort(rates)
+	return rates[(len(rates)-1)/2]
 }
 
 // portSearch: connect walked past taken ports for most of its time.

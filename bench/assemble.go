@@ -77,7 +77,7 @@ func (e *experiment) addResults(r *record.Run) (err error) {
 		r.TCPInfo = &record.TCPInfo{
 			Sampled: i.Sampled, RTTUs: summary(i.RTT), MinRTTUs: summary(i.MinRTT),
 			Retransmits: i.Retransmits, Lost: i.Lost,
-			SndMSS: i.SndMSS.ValueAtQuantile(50), SndCwnd: i.SndCwnd.ValueAtQuantile(50),
+			SndMSS: record.Percentile(i.SndMSS, 50), SndCwnd: record.Percentile(i.SndCwnd, 50),
 		}
 	}
 	return nil

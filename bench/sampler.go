@@ -171,8 +171,8 @@ func (s *sampler) addLoad(iv *record.Interval, snap *loadgen.Snapshot) {
 		}
 	}
 	if h := snap.Interval; h != nil && h.TotalCount() > 0 {
-		iv.P50Us = float64(h.ValueAtQuantile(50)) / 1e3
-		iv.P99Us = float64(h.ValueAtQuantile(99)) / 1e3
+		iv.P50Us = float64(record.Percentile(h, 50)) / 1e3
+		iv.P99Us = float64(record.Percentile(h, 99)) / 1e3
 		iv.MaxUs = float64(h.Max()) / 1e3
 	}
 	s.last = *snap

@@ -72,7 +72,7 @@ func (e *evidence) order(took time.Duration, why error) record.DrainOrder {
 	if e.trace != nil {
 		return record.DrainOrder{Source: "packets", UncertaintyUs: micros(e.trace.ClockError + took), Dropped: e.trace.Dropped}
 	}
-	lag := time.Duration(e.journal.Beat.ValueAtPercentile(beatQuantile))
+	lag := time.Duration(record.Percentile(e.journal.Beat, beatQuantile))
 	o := record.DrainOrder{Source: "clients", UncertaintyUs: micros(lag + took)}
 	if why != nil {
 		o.Reason = why.Error()

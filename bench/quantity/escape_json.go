@@ -16,11 +16,8 @@ func EscapeJSON(b []byte) []byte {
 		r, n := utf8.DecodeRune(b[i:])
 		if r >= 0x7f && !unicode.IsPrint(r) {
 			out = append(out, b[done:i]...)
-			switch r1, r2 := utf16.EncodeRune(r); {
-			case r1 == unicode.ReplacementChar:
-				out = fmt.Appendf(out, `\u%04x`, r)
-			default:
-				out = fmt.Appendf(out, `\u%04x\u%04x`, r1, r2)
+			for _, unit := range utf16.AppendRune(nil, r) {
+				out = fmt.Appendf(out, `\u%04x`, unit)
 			}
 			done = i + n
 		}

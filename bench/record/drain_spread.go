@@ -1,7 +1,5 @@
 package record
 
-import "slices"
-
 // MetricSpread is a metric of ParseDrainThreshold over several tries.
 type MetricSpread struct {
 	Metric string `json:"metric"`
@@ -60,19 +58,8 @@ func Spread(tries []DrainTry) []MetricSpread {
 			}
 			values = append(values, v)
 		}
-		s.Tries, s.Median = len(values), median(values)
+		s.Tries, s.Median = len(values), Median(values)
 		all = append(all, s)
 	}
 	return all
-}
-
-// median sorts values.
-func median(values []float64) float64 {
-	n := len(values)
-	if n == 0 {
-		return 0
-	}
-	slices.Sort(values)
-	// Halved before they are added, as their sum may exceed a float64.
-	return values[(n-1)/2]/2 + values[n/2]/2
 }

@@ -47,8 +47,8 @@ func Summarize(h *hdr.Histogram) Latency {
 	us := func(ns int64) float64 { return float64(ns) / 1e3 }
 	return Latency{
 		Count: h.TotalCount(), MinUs: us(h.Min()), MeanUs: h.Mean() / 1e3,
-		P50Us: us(h.ValueAtPercentile(50)), P90Us: us(h.ValueAtPercentile(90)), P99Us: us(h.ValueAtPercentile(99)),
-		P999Us: us(h.ValueAtPercentile(99.9)), MaxUs: us(h.Max()),
+		P50Us: us(Percentile(h, 50)), P90Us: us(Percentile(h, 90)), P99Us: us(Percentile(h, 99)),
+		P999Us: us(Percentile(h, 99.9)), MaxUs: us(h.Max()),
 	}
 }
 

@@ -45,7 +45,7 @@ func TestLatencyRoundTrip(t *testing.T) {
 			if !back.Equals(h) {
 				t.Error("the histogram changed")
 			}
-			if l.Count != h.TotalCount() || l.P99Us != float64(h.ValueAtPercentile(99))/1e3 || l.MaxUs != float64(h.Max())/1e3 {
+			if l.Count != h.TotalCount() || l.P99Us != float64(Percentile(h, 99))/1e3 || l.MaxUs != float64(h.Max())/1e3 {
 				t.Errorf("the summary does not fit: %+v", l)
 			}
 			if l.MinUs > l.P50Us || l.P50Us > l.P90Us || l.P90Us > l.P99Us || l.P99Us > l.P999Us || l.P999Us > l.MaxUs {

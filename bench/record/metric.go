@@ -215,7 +215,7 @@ func latencyValue(name, what string) getter {
 		if err != nil {
 			return 0, err.Error(), false
 		}
-		return float64(h.ValueAtPercentile(p)) / 1e3, "", true
+		return float64(Percentile(h, p)) / 1e3, "", true
 	}
 }
 

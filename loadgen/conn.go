@@ -23,9 +23,9 @@ import (
 // It has no pointers, so the garbage collector does not look at it. There may be a million,
 // so what only some plans need stands apart, in memory that the others never touch.
 type conn struct {
-	sched int64 // when the lifecycle should have started, moved on by what it was held
-	mark  int64 // when the phase that is being timed began
-	errno uint16
+	sched int64  // when the lifecycle should have started, moved on by what it was held
+	mark  int64  // when the phase that is being timed began
+	errno uint16 // or a fault: see faultErrno
 	group uint8
 	phase phase
 	// outcome is set when it is known before the socket is closed.
@@ -218,19 +218,26 @@ func (w *worker) read(g *group, k *conn, c *sockio.Completion) {
 	var whole bool
 	var err error
 	eof := c.N == 0
+	seen := &k.ledger(g).Statuses
 	if eof {
-		whole, err = g.asker.EOF(&t.ClientConn)
+		whole, err = g.asker.EOF(&t.ClientConn, seen)
 	} else {
 		w.log.mark(c.Sock, touched)
-		whole, err = g.asker.Received(&t.ClientConn, c.Data)
+		whole, err = g.asker.Received(&t.ClientConn, c.Data, seen)
+	}
+	if whole {
+		w.log.replied(c.Sock, g.asker.Status(&t.ClientConn))
 	}
 	switch {
 	case errors.Is(err, exchange.ErrStatus):
 		w.log.request(g, k, c.Sock, Answered5xx, c.At)
 		w.give(g, k, c.Sock, HTTPStatus, 0)
 		return
+	case errors.Is(err, exchange.ErrSurplus) && (t.left > 0 || g.Keep == KeepAsking):
+		w.refuse(g, k, c.Sock, exchange.ErrEarly, c.Data)
+		return
 	case err != nil:
-		w.give(g, k, c.Sock, Other, unix.EBADMSG)
+		w.refuse(g, k, c.Sock, err, c.Data)
 		return
 	case !whole && eof:
 		w.cut(g, k, c)
@@ -351,8 +358,12 @@ func (w *worker) idled(g *group, k *conn, c *sockio.Completion) {
 	case c.Op == sockio.OpTimeout:
 		w.release(g, k, s, w.loop.Now())
 	case c.Op != sockio.OpRecv:
-	case c.Errno == 0 && c.N > 0:
+	case c.Errno == 0 && c.N > 0 && (g.exchanges == 0 || exchange.Farewell(c.Data)):
 		w.loop.Recv(s, recvSize)
+	case c.Errno == 0 && c.N > 0 && k.phase == thinking:
+		w.refuse(g, k, s, exchange.ErrEarly, c.Data)
+	case c.Errno == 0 && c.N > 0:
+		w.refuse(g, k, s, exchange.ErrSurplus, c.Data)
 	case g.Keep != KeepNot:
 		w.log.peerEnded(s, c.Errno)
 		w.keptEnded(g, k, c)
@@ -399,6 +410,11 @@ func (w *worker) peerEnded(g *group, k *conn, c *sockio.Completion) {
 }
 
 func (w *worker) closing(g *group, k *conn, c *sockio.Completion) {
+	if c.Op == sockio.OpRecv && c.N > 0 && k.outcome == NoOutcome && g.exchanges > 0 && !g.leavesUnread && !exchange.Farewell(c.Data) {
+		// It has the whole reply, and waits for the peer's end of the connection.
+		w.refuse(g, k, c.Sock, exchange.ErrSurplus, c.Data)
+		return
+	}
 	step := g.closer.Complete(w.loop, &k.tear, c)
 	if step.PeerEnded && k.outcome == NoOutcome {
 		if !g.closesFirst {
@@ -438,6 +454,18 @@ func (w *worker) give(g *group, k *conn, s sockio.Sock, o Outcome, e sockio.Errn
 	w.logLost(g, k, s, o, e)
 	k.phase, k.outcome, k.errno = closing, o, uint16(e)
 	g.closer.Abandon(w.loop, s, &k.tear)
+}
+
+// faultErrno is above every errno of the kernel's (MAX_ERRNO): a conn's errno from there on is a fault.
+const faultErrno = 4096
+
+// refuse gives up because of what came, p, which err says is not what was asked for.
+func (w *worker) refuse(g *group, k *conn, s sockio.Sock, err error, p []byte) {
+	f := exchange.FaultOf(err)
+	if g.examples[f] == "" {
+		g.examples[f] = exchange.Example(err, p)
+	}
+	w.give(g, k, s, Other, faultErrno+sockio.Errno(f))
 }
 
 // finish accounts for a lifecycle whose socket is closed, and frees the slot.
@@ -524,7 +552,11 @@ func (g *group) endsWell(k *conn) bool {
 // count counts the end of a lifecycle.
 func (g *group) count(l *Ledger, o Outcome, k *conn) {
 	l.Outcomes[o]++
-	if o == Other {
+	switch {
+	case o != Other:
+	case k.errno >= faultErrno:
+		l.Faults[k.errno-faultErrno]++
+	default:
 		g.errnos[sockio.Errno(k.errno)]++
 	}
 }

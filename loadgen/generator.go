@@ -76,6 +76,11 @@ func (r *GroupResult) Add(o *GroupResult) {
 	for e, n := range o.Errnos {
 		r.Errnos[e] += n
 	}
+	for i, s := range o.Examples {
+		if r.Examples[i] == "" {
+			r.Examples[i] = s
+		}
+	}
 }
 
 // Snapshot is the state of a load under way; counts are cumulative and include the warm-up.
@@ -410,7 +415,7 @@ func (g *Generator) Wait() (*Result, error) {
 		for _, w := range g.workers {
 			gw := w.groups[i]
 			t.Add(&GroupResult{
-				Ledger: gw.ledger, Warmup: gw.warmup, Latency: gw.latency, Info: gw.info, Errnos: gw.errnos,
+				Ledger: gw.ledger, Warmup: gw.warmup, Latency: gw.latency, Info: gw.info, Errnos: gw.errnos, Examples: gw.examples,
 				Capped: gw.capped, Dropped: gw.dropped, PeakOpen: gw.peak,
 				CompletedInTime: gw.completedInTime, RequestsInTime: gw.requestsInTime,
 			})

@@ -63,6 +63,7 @@ type group struct {
 	capped, dropped                   int64
 	completedInTime, requestsInTime   int64
 	errnos                            map[sockio.Errno]int64
+	examples                          [exchange.NumFaults]string
 	info                              InfoSample
 	sinceInfo                         int
 

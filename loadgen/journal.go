@@ -106,6 +106,8 @@ type RequestEntry struct {
 	Unacked bool
 	// Nth is the number of requests answered on the connection before this one.
 	Nth int32
+	// Status is the HTTP status code, 0 where no whole reply came or it has none.
+	Status uint16
 	// Sent is when it was handed to the kernel at the earliest, Ended when its fate was seen.
 	Sent, Ended int64
 }
@@ -117,7 +119,8 @@ type life struct {
 	ended         int64 // when its end was seen, 0 before
 	requests      int32
 	port          uint16
-	refusals      uint8 // in a row, of this client
+	status        uint16 // of the reply that was whole last
+	refusals      uint8  // in a row, of this client
 	flags         uint8
 	addr          [16]byte
 }
@@ -210,6 +213,13 @@ func (j *log) peerEnded(s sockio.Sock, e sockio.Errno) {
 	}
 }
 
+// replied is told the status of a reply that is whole.
+func (j *log) replied(s sockio.Sock, status int) {
+	if j != nil {
+		j.lives[s].status = uint16(status)
+	}
+}
+
 // request adds the fate of the request under way on s.
 func (j *log) request(g *group, k *conn, s sockio.Sock, f Fate, at int64) {
 	if j == nil {
@@ -218,8 +228,10 @@ func (j *log) request(g *group, k *conn, s sockio.Sock, f Fate, at int64) {
 	l := &j.lives[s]
 	nth, t, late := l.requests, l.flags&touched != 0, l.flags&unacked != 0
 	l.flags &^= touched
+	status := uint16(0)
 	if f == Answered || f == AnsweredClose || f == Answered5xx {
 		l.requests++
+		status = l.status
 		if !j.armed {
 			return
 		}
@@ -229,7 +241,7 @@ func (j *log) request(g *group, k *conn, s sockio.Sock, f Fate, at int64) {
 		return
 	}
 	j.requests = append(j.requests, RequestEntry{
-		Conn: l.id, Group: g.index, Fate: f, Partial: g.Keep == KeepPartial, Early: !j.armed, Touched: t, Unacked: late, Nth: nth, Sent: k.mark, Ended: at,
+		Conn: l.id, Group: g.index, Fate: f, Partial: g.Keep == KeepPartial, Early: !j.armed, Touched: t, Unacked: late, Nth: nth, Status: status, Sent: k.mark, Ended: at,
 	})
 }
 

@@ -266,6 +266,9 @@ func checkLedgers(t *testing.T, r *Result) {
 		for _, n := range g.Errnos {
 			others += n
 		}
+		for f := range g.Ledger.Faults {
+			others += g.Ledger.Faults[f] + g.Warmup.Faults[f]
+		}
 		if want := g.Ledger.Outcomes[Other] + g.Warmup.Outcomes[Other]; others != want {
 			t.Errorf("group %q: %d errnos of %d others: %v", g.Name, others, want, g.Errnos)
 		}

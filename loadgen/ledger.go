@@ -3,6 +3,7 @@ package loadgen
 import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
 )
 
@@ -18,6 +19,10 @@ type Ledger struct {
 	Unexpected int64
 	// Requests is the number of exchanges completed.
 	Requests int64
+	// Statuses counts HTTP replies by class, interim ones too.
+	Statuses exchange.Statuses
+	// Faults splits the part of the outcome Other that is not an errno's: what came was not a reply.
+	Faults [exchange.NumFaults]int64
 }
 
 // Add sums o into l.
@@ -27,8 +32,12 @@ func (l *Ledger) Add(o *Ledger) {
 	l.NoSYN += o.NoSYN
 	l.Unexpected += o.Unexpected
 	l.Requests += o.Requests
+	l.Statuses.Add(&o.Statuses)
 	for i := range l.Outcomes {
 		l.Outcomes[i] += o.Outcomes[i]
+	}
+	for i := range l.Faults {
+		l.Faults[i] += o.Faults[i]
 	}
 }
 
@@ -111,8 +120,11 @@ type GroupResult struct {
 	// CompletedInTime and RequestsInTime are the parts of the ledger that were done before the end of
 	// the duration.
 	CompletedInTime, RequestsInTime int64
-	Errnos                          map[sockio.Errno]int64
-	Info                            InfoSample
+	// Errnos splits the rest of the outcome Other, warm-up included.
+	Errnos map[sockio.Errno]int64
+	// Examples has a sentence about the first of each fault, empty where there was none.
+	Examples [exchange.NumFaults]string
+	Info     InfoSample
 }
 
 // InfoSample sums TCP_INFO of the connections that were sampled just before they closed.

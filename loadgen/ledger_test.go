@@ -38,6 +38,12 @@ func TestLedgerAdd(t *testing.T) {
 		for o := range l.Outcomes {
 			l.Outcomes[o] = int64(o) * by
 		}
+		for c := range l.Statuses {
+			l.Statuses[c] = int64(c) * by
+		}
+		for f := range l.Faults {
+			l.Faults[f] = int64(f) * by
+		}
 		return l
 	}
 	got, b := fill(1), fill(10)

@@ -29,7 +29,7 @@ const (
 	HTTPStatus             // 5xx
 	RequestTimeout         // no whole reply in time
 	CloseTimeout           // the peer's part of the close did not come in time
-	Other                  // anything else, counted by errno
+	Other                  // anything else, counted by errno, or by fault where what came was not a reply
 	Interrupted            // open when the run was stopped
 
 	NumOutcomes = int(Interrupted) + 1

@@ -7,12 +7,14 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"lastack/sockstate/exchange"
 	"lastack/sockstate/teardown"
 )
 
@@ -80,6 +82,7 @@ func TestOutcomes(t *testing.T) {
 		// completed and opened are as many as attempted, or none.
 		completed, opened bool
 		errnos            map[unix.Errno]int64
+		faults, statuses  counts
 	}{
 		{name: "fin, nothing exchanged", peer: toEOF, change: func(_ *Plan, g *Group) {
 			g.Exchange = mustExchange("none")
@@ -197,7 +200,13 @@ func TestOutcomes(t *testing.T) {
 		}, want: counts{"http_status": n}, opened: true},
 		{name: "a 404 is an answer", peer: reads("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", toEOF), change: func(_ *Plan, g *Group) {
 			g.Exchange = mustExchange("http:/")
-		}, want: counts{"fin": n}, completed: true, opened: true},
+		}, want: counts{"fin": n}, completed: true, opened: true, statuses: counts{"4xx": n}},
+		{name: "a redirect is an answer", peer: reads("HTTP/1.1 301 \r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", toEOF), change: func(_ *Plan, g *Group) {
+			g.Exchange = mustExchange("http:/")
+		}, want: counts{"fin": n}, completed: true, opened: true, statuses: counts{"3xx": n}},
+		{name: "interim replies", peer: reads("HTTP/1.1 103 \r\nLink: x\r\n\r\nHTTP/1.1 100 \r\n\r\nHTTP/1.1 204 \r\n\r\n", toEOF), change: func(_ *Plan, g *Group) {
+			g.Exchange = mustExchange("http:/")
+		}, want: counts{"fin": n}, completed: true, opened: true, statuses: counts{"1xx": 2 * n, "2xx": n}},
 
 		{name: "request_timeout", peer: toEOF, change: func(_ *Plan, g *Group) {
 			g.RequestTimeout = 50 * time.Millisecond
@@ -223,9 +232,43 @@ func TestOutcomes(t *testing.T) {
 			g.Close, g.CloseTimeout = mustPolicy("client:unread"), 50*time.Millisecond
 		}, want: counts{"close_timeout": n}, opened: true},
 
-		{name: "other, not HTTP", peer: reads("SSH-2.0-OpenSSH_9.9\r\n", toEOF), change: func(_ *Plan, g *Group) {
-			g.Exchange = mustExchange("http:/")
-		}, want: counts{"other": n}, opened: true, errnos: map[unix.Errno]int64{unix.EBADMSG: n}},
+		{name: "other, SSH", peer: reads("SSH-2.0-OpenSSH_9.9\r\n", toEOF), change: asksHTTP, want: counts{"other": n}, opened: true, faults: counts{"ssh": n}},
+		{name: "other, TLS", peer: reads("\x15\x03\x01\x00\x02\x02\x46", toEOF), change: asksHTTP, want: counts{"other": n}, opened: true, faults: counts{"tls": n}},
+		{name: "other, HTTP/2", peer: reads("\x00\x00\x12\x04\x00\x00\x00\x00\x00", toEOF), change: asksHTTP, want: counts{"other": n}, opened: true, faults: counts{"http2": n}},
+		{name: "other, not HTTP", peer: reads("220 mail ESMTP\r\n", toEOF), change: asksHTTP, want: counts{"other": n}, opened: true, faults: counts{"not_http": n}},
+		{name: "other, HTTP of another version", peer: reads("HTTP/2.0 200 OK\r\n", toEOF), change: asksHTTP, want: counts{"other": n}, opened: true, faults: counts{"bad_version": n}},
+		{name: "other, a status line without a code", peer: reads("HTTP/1.1 OK\r\n\r\n", toEOF), change: asksHTTP, want: counts{"other": n}, opened: true, faults: counts{"bad_status_line": n}},
+		{name: "other, a status of 999", peer: reads("HTTP/1.1 999 No\r\nContent-Length: 0\r\n\r\n", toEOF), change: asksHTTP, want: counts{"other": n}, opened: true, faults: counts{"bad_status": n}, statuses: counts{"invalid": n}},
+		{name: "other, 101", peer: reads("HTTP/1.1 101 \r\nUpgrade: x\r\n\r\n", toEOF), change: asksHTTP, want: counts{"other": n}, opened: true, faults: counts{"upgrade": n}},
+		{name: "other, a header of two lengths", peer: reads("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", toEOF), change: asksHTTP, want: counts{"other": n}, opened: true, faults: counts{"conflicting_length": n}},
+		{name: "other, a length that is none", peer: reads("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nab", toEOF), change: asksHTTP, want: counts{"other": n}, opened: true, faults: counts{"bad_length": n}},
+		{name: "other, a header of 70 kB", peer: reads("HTTP/1.1 200 OK\r\nA: "+strings.Repeat("b", 70_000)+"\r\nContent-Length: 0\r\n\r\n", toEOF), change: asksHTTP, want: counts{"other": n}, opened: true, faults: counts{"header_too_large": n}},
+		{name: "other, a header line that is none", peer: reads("HTTP/1.1 200 OK\r\nA\r\n\r\n", toEOF), change: asksHTTP, want: counts{"other": n}, opened: true, faults: counts{"bad_header": n}},
+		{name: "other, a coding", peer: reads("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", toEOF), change: asksHTTP, want: counts{"other": n}, opened: true, faults: counts{"bad_coding": n}},
+		{name: "other, a chunk that is none", peer: reads("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", toEOF), change: asksHTTP, want: counts{"other": n}, opened: true, faults: counts{"bad_chunk": n}},
+		{name: "other, more than the reply", peer: reads("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab", toEOF), change: asksHTTP, want: counts{"other": n}, opened: true, faults: counts{"surplus": n}, statuses: counts{"2xx": n}},
+		{name: "other, more than the reply, in the hold", peer: func(c *net.TCPConn) { answer(c); later(c); toEOF(c) }, change: func(_ *Plan, g *Group) {
+			g.Hold = bound
+		}, want: counts{"other": n}, opened: true, faults: counts{"surplus": n}},
+		{name: "other, more than the reply, before the server's close", peer: func(c *net.TCPConn) { answer(c); later(c); toEOF(c) }, change: func(_ *Plan, g *Group) {
+			g.Close, g.CloseTimeout = mustPolicy("server:fin"), bound
+		}, want: counts{"other": n}, opened: true, faults: counts{"surplus": n}},
+		{name: "other, a reply before the second request", peer: func(c *net.TCPConn) { answer(c); later(c); toEOF(c) }, change: func(_ *Plan, g *Group) {
+			g.Requests, g.Think = 2, bound
+		}, want: counts{"other": n}, opened: true, faults: counts{"early_reply": n}},
+		{name: "other, a reply before the second request, together with the first", peer: reads("HTTP/1.1 204 \r\n\r\nHTTP/1.1 204 \r\n\r\n", toEOF), change: func(_ *Plan, g *Group) {
+			g.Requests, g.Exchange = 2, mustExchange("http:/")
+		}, want: counts{"other": n}, opened: true, faults: counts{"early_reply": n}, statuses: counts{"2xx": n}},
+		{name: "closed_early, with a 408 in the think time", peer: func(c *net.TCPConn) {
+			reads("HTTP/1.1 204 \r\n\r\n", nil)(c)
+			time.Sleep(100 * time.Millisecond) // see later
+			_, _ = io.WriteString(c, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+		}, change: func(_ *Plan, g *Group) {
+			g.Requests, g.Think, g.Exchange = 2, bound, mustExchange("http:/")
+		}, want: counts{"closed_early": n}, opened: true, statuses: counts{"2xx": n}},
+		{name: "what comes where nothing is asked is nobody's reply", peer: func(c *net.TCPConn) { later(c); _ = c.CloseWrite(); toEOF(c) }, change: func(_ *Plan, g *Group) {
+			g.Exchange, g.Close = mustExchange("none"), mustPolicy("server:fin")
+		}, want: counts{"fin": n}, completed: true, opened: true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			l := newLab(t)
@@ -250,8 +293,63 @@ func TestOutcomes(t *testing.T) {
 			if d := cmp.Diff(tc.errnos, r.Groups[0].Errnos); d != "" {
 				t.Errorf("errnos (-want +got):\n%s", d)
 			}
+			if d := cmp.Diff(tc.faults, faults(got)); d != "" {
+				t.Errorf("faults (-want +got):\n%s", d)
+			}
+			for name, n := range tc.faults {
+				if s := exampleOf(&r.Groups[0], name); n > 0 && s == "" {
+					t.Errorf("no example of %s", name)
+				}
+			}
+			if d := cmp.Diff(tc.statuses, statuses(got)); tc.statuses != nil && d != "" {
+				t.Errorf("statuses (-want +got):\n%s", d)
+			}
 		})
 	}
+}
+
+func asksHTTP(_ *Plan, g *Group) { g.Exchange = mustExchange("http:/") }
+
+// later writes once more, when the client has had time to read what came before. Should both come in one piece after all,
+// it is an error as well, but maybe another one's: nothing that these tests could wait for tells that the client has read.
+func later(c *net.TCPConn) {
+	time.Sleep(100 * time.Millisecond)
+	_, _ = c.Write([]byte("z"))
+}
+
+// faults lists the faults that occurred.
+func faults(l *Ledger) (m map[string]int64) {
+	for f, n := range l.Faults {
+		if n > 0 {
+			if m == nil {
+				m = make(map[string]int64)
+			}
+			m[exchange.Fault(f).String()] = n
+		}
+	}
+	return m
+}
+
+func exampleOf(g *GroupResult, fault string) string {
+	for f, s := range g.Examples {
+		if exchange.Fault(f).String() == fault {
+			return s
+		}
+	}
+	return ""
+}
+
+// statuses lists the classes that occurred.
+func statuses(l *Ledger) (m map[string]int64) {
+	for c, n := range l.Statuses {
+		if n > 0 {
+			if m == nil {
+				m = make(map[string]int64)
+			}
+			m[exchange.StatusClass(c).String()] = n
+		}
+	}
+	return m
 }
 
 func times(n int64, yes bool) int64 {

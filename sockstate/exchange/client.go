@@ -13,7 +13,32 @@ var (
 	ErrStatus = errors.New("HTTP status 5xx")
 	// ErrSurplus is a reply with more bytes behind it than were asked for.
 	ErrSurplus = errors.New("more bytes than the reply has")
+	// ErrEarly is what comes on a connection between two requests.
+	ErrEarly = errors.New("bytes that came before the next request was sent")
 )
+
+// StatusClass is the first digit of a status code, or 0 for a code outside 100 to 599.
+type StatusClass uint8
+
+// Statuses counts replies by class. Interim responses are counted too, as 1xx.
+type Statuses [6]int64
+
+// InvalidStatus is the class of codes outside 100 to 599.
+const InvalidStatus StatusClass = 0
+
+func (c StatusClass) String() string {
+	if c == InvalidStatus {
+		return "invalid"
+	}
+	return string('0'+rune(c)) + "xx"
+}
+
+// Add sums o into s.
+func (s *Statuses) Add(o *Statuses) {
+	for i := range s {
+		s[i] += o[i]
+	}
+}
 
 // Client is the asking end of an exchange: what all connections of a group share.
 type Client struct {
@@ -96,9 +121,9 @@ func sendRest(l sockio.Loop, s sockio.Sock, chunk []byte, left *int32) (out bool
 	return false
 }
 
-// Received takes what recv read and reports whether the reply is whole. An error
+// Received takes what recv read, reports whether the reply is whole, and counts its status. An error
 // means that it is not what was asked for.
-func (x *Client) Received(c *ClientConn, p []byte) (whole bool, err error) {
+func (x *Client) Received(c *ClientConn, p []byte, seen *Statuses) (whole bool, err error) {
 	var used int
 	switch x.spec.Kind {
 	case Echo:
@@ -106,11 +131,26 @@ func (x *Client) Received(c *ClientConn, p []byte) (whole bool, err error) {
 		c.need -= int32(used)
 		whole = c.need == 0
 	case HTTP:
-		if used, whole, err = c.reply.Feed(p); err != nil {
-			return false, err
+		used, whole, err = c.reply.Feed(p)
+		for c.reply.Interim() {
+			seen[1]++
+			if used == len(p) {
+				return false, nil
+			}
+			var n int
+			n, whole, err = c.reply.Feed(p[used:])
+			used += n
 		}
-		if whole && c.reply.Status() >= 500 {
-			return true, ErrStatus
+		switch {
+		case err == ErrStatusRange:
+			seen[InvalidStatus]++
+			return false, err
+		case err != nil:
+			return false, err
+		case whole:
+			if err = c.status(seen); err != nil {
+				return true, err
+			}
 		}
 	}
 	if whole && used < len(p) {
@@ -119,15 +159,36 @@ func (x *Client) Received(c *ClientConn, p []byte) (whole bool, err error) {
 	return whole, nil
 }
 
-// EOF reports whether the peer's EOF ends the reply properly: HTTP without a length.
-func (x *Client) EOF(c *ClientConn) (whole bool, err error) {
+// status counts the status of a whole reply.
+func (c *ClientConn) status(seen *Statuses) error {
+	class := c.reply.Status() / 100
+	seen[class]++
+	if class == 5 {
+		return ErrStatus
+	}
+	return nil
+}
+
+// EOF reports whether the peer's EOF ends the reply properly, HTTP without a length, and counts its status.
+func (x *Client) EOF(c *ClientConn, seen *Statuses) (whole bool, err error) {
 	if x.spec.Kind != HTTP || !c.reply.EOF() {
 		return false, nil
 	}
-	if c.reply.Status() >= 500 {
-		return true, ErrStatus
+	return true, c.status(seen)
+}
+
+// Status is the status code of a whole HTTP reply, else 0.
+func (x *Client) Status(c *ClientConn) int {
+	if x.spec.Kind != HTTP {
+		return 0
 	}
-	return true, nil
+	return c.reply.Status()
+}
+
+// Farewell reports whether p, which nobody asked for, is a 408 (Request Timeout): a server may send it before it closes a
+// connection on which it waited for a request (RFC 9110, section 15.5.9).
+func Farewell(p []byte) bool {
+	return bytes.HasPrefix(p, []byte("HTTP/1.1 408 ")) || bytes.HasPrefix(p, []byte("HTTP/1.0 408 "))
 }
 
 // KeepAlive reports whether the peer will take another request after this reply.

@@ -12,8 +12,9 @@ package exchange
 // in a chunked body, 101 Switching Protocols. A bare LF ends a header line.
 type ReplyParser struct{ f framer }
 
-// Feed consumes from p what belongs to the response: n bytes. Interim responses
-// (1xx) are read and skipped. done says that the response is complete; p[n:]
+// Feed consumes from p what belongs to the response: n bytes. It returns where an
+// interim response (1xx) ends, see Interim; the rest is for another Feed. done says that
+// the response is complete; p[n:]
 // then belongs to whatever follows, and Feed consumes nothing until Reset. A body
 // that ends with the connection is never done, see EOF. An error is a
 // FramingError, and stays until Reset; n then has no meaning.
@@ -28,7 +29,10 @@ func (r *ReplyParser) Feed(p []byte) (n int, done bool, err error) {
 // is complete: it was already, or its body ends with the connection.
 func (r *ReplyParser) EOF() (complete bool) { return r.f.eof() }
 
-// Status is the status code, valid when the response is complete.
+// Interim reports whether what Feed consumed last was the end of an interim response.
+func (r *ReplyParser) Interim() bool { return r.f.flags&flagInterim != 0 && r.f.begins() }
+
+// Status is the status code, from 100 to 599, valid when the response is complete.
 func (r *ReplyParser) Status() int { return int(r.f.status) }
 
 // KeepAlive reports whether the server leaves the connection open for another
@@ -41,8 +45,7 @@ func (r *ReplyParser) Reset() { r.f = framer{} }
 // RequestParser finds the end of an HTTP/1.1 request, as [ReplyParser] does for a
 // response; the zero value is ready. It reads a subset of what net/http's
 // ReadRequest reads, but looks no further into the target than whether it begins with [SlowPath], and refuses an HTTP/1.1
-// request without Host (RFC 9112, section 3.2). Of "Expect: 100-continue" it does not tell:
-// clients send their body after a while all the same (RFC 9110, section 10.1.1).
+// request without Host (RFC 9112, section 3.2). Unlike ReadRequest it ignores empty lines before a request (section 2.2).
 type RequestParser struct{ f framer }
 
 // Feed consumes from p what belongs to the request; see [ReplyParser.Feed].
@@ -53,9 +56,21 @@ func (r *RequestParser) Feed(p []byte) (n int, done bool, err error) {
 	return r.f.feed(p)
 }
 
-// Idle reports whether no byte of the request has been consumed: the client may
+// Idle reports whether no byte of the request has been consumed, but for empty lines before it: the client may
 // end the connection here without cutting a request.
-func (r *RequestParser) Idle() bool { return r.f.head == 0 }
+func (r *RequestParser) Idle() bool {
+	return r.f.state == stStart || r.f.state == stBlank || r.f.begins()
+}
+
+// Awaited reports, once, whether the client waits for 100 (Continue) before it sends the body
+// (RFC 9110, section 10.1.1): it has said so, and sent none of it.
+func (r *RequestParser) Awaited() bool {
+	if r.f.flags&(flagExpect|flagHTTP10) != flagExpect || r.f.state != stBody && r.f.state != stChunkSize {
+		return false
+	}
+	r.f.flags &^= flagExpect
+	return true
+}
 
 // Head reports whether the method is HEAD: the reply must have no body.
 func (r *RequestParser) Head() bool { return r.f.flags&flagHead != 0 }
@@ -98,9 +113,17 @@ const (
 	ErrTrailer
 	ErrHost
 	ErrChunk
+	ErrTargetTooLarge
+	ErrStatusRange
+	ErrNotHTTP
+	ErrTLS
+	ErrSSH
+	ErrHTTP2
+
+	numFramingErrors = int(ErrHTTP2) + 1
 )
 
-var framingErrors = [...]string{
+var framingErrors = [numFramingErrors]string{
 	ErrHeaderTooLarge:  "HTTP header section longer than 64 KiB",
 	ErrStartLine:       "malformed HTTP start line",
 	ErrVersion:         "not HTTP/1.1 or HTTP/1.0",
@@ -116,6 +139,12 @@ var framingErrors = [...]string{
 	ErrTrailer:         "Trailer names a field that frames the message",
 	ErrHost:            "no Host, or more than one",
 	ErrChunk:           "malformed chunk",
+	ErrTargetTooLarge:  "HTTP request target longer than 64 KiB",
+	ErrStatusRange:     "HTTP status code outside 100 to 599",
+	ErrNotHTTP:         "not HTTP",
+	ErrTLS:             "TLS, not plain HTTP",
+	ErrSSH:             "SSH, not HTTP",
+	ErrHTTP2:           "an HTTP/2 frame, not HTTP/1.1",
 }
 
 func (e FramingError) Error() string { return framingErrors[e] }

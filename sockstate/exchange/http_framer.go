@@ -3,7 +3,8 @@ package exchange
 // framer is the state of both parsers.
 //
 //	reply    Version > Space > Code > AfterCode > Reason ─┐
-//	request  Method > Target > Version > LineEnd ─────────┤
+//	request  Method > Target > Version > LineEnd ─────────┤   (a TLS, SSH or HTTP/2 answer is told
+//	                                                      │    apart by its first bytes)
 //	                                                      v
 //	         ┌──────────────────────────────────────> LineStart ── empty line ──> finish
 //	         │ LF                                         │ name
@@ -30,6 +31,10 @@ type framer struct {
 const (
 	stStart uint8 = iota
 	stVersion
+	stTLS   // the first byte of a TLS record seen
+	stSSH   // the first bytes of "SSH-" seen
+	stFrame // the first bytes of an HTTP/2 frame seen
+	stBlank // CR of an empty line before a request
 	stMinor
 	stSpace
 	stCode
@@ -73,7 +78,9 @@ const (
 	flagHost
 	flagTrailers // reading the trailer section
 	flagUntilEOF
-	flagSlow // request whose target begins with SlowPath
+	flagSlow    // request whose target begins with SlowPath
+	flagExpect  // request whose body is to come when 100 (Continue) has gone
+	flagInterim // an interim response has just ended
 
 	fieldShift = 13 // the list field being read, an index of fields, in the top bits
 )
@@ -100,7 +107,8 @@ var class = func() (t [256]uint8) {
 
 const (
 	protocol = "HTTP/1."
-	maxChunk = 1 << 59 // four more bits keep a chunk's size inside an int64
+	majorAt  = len("HTTP/") // of the major version in protocol
+	maxChunk = 1 << 59      // four more bits keep a chunk's size inside an int64
 	// net/http ends a chunked body with too much overhead; chunk lines of at most
 	// 16 bytes and extensions charged four times stay below its bounds.
 	maxChunkDigits    = 16
@@ -114,6 +122,9 @@ func (f *framer) keepAlive() bool {
 	}
 	return f.flags&flagHTTP10 == 0 || f.flags&flagKeepAlive != 0
 }
+
+// begins reports whether no byte of a message has been read, but for what came before it.
+func (f *framer) begins() bool { return (f.state == stVersion || f.state == stMethod) && f.word == 0 }
 
 func (f *framer) fail(e FramingError) {
 	f.state, f.word = stFailed, uint8(e)
@@ -138,12 +149,19 @@ func (f *framer) feed(p []byte) (n int, done bool, err error) {
 		case f.state < stHeaderEnd:
 			room := MaxHeader - int(f.head)
 			if room == 0 {
-				f.fail(ErrHeaderTooLarge)
+				if f.state == stTarget {
+					f.fail(ErrTargetTooLarge)
+				} else {
+					f.fail(ErrHeaderTooLarge)
+				}
 				continue
 			}
 			k := f.header(p[n:min(len(p), n+room)])
 			f.head += uint16(k)
 			n += k
+			if f.flags&flagInterim != 0 && f.begins() {
+				return n, false, nil
+			}
 		default:
 			n += f.body(p[n:])
 		}
@@ -158,18 +176,33 @@ func (f *framer) header(p []byte) int {
 		switch f.state {
 		case stVersion:
 			if c != protocol[f.word] {
-				f.fail(ErrVersion)
-				return i
+				if f.notProtocol(c); f.state == stFailed {
+					return i
+				}
+				break
 			}
 			if f.word++; int(f.word) == len(protocol) {
 				f.state = stMinor
 			}
+		case stTLS, stSSH, stFrame:
+			if f.foreign(c); f.state == stFailed {
+				return i
+			}
+		case stBlank:
+			if c != '\n' {
+				f.fail(ErrStartLine)
+				return i
+			}
+			f.state = stMethod
 		case stMinor:
 			switch {
 			case c == '0':
 				f.flags |= flagHTTP10
-			case c != '1':
+			case c >= '2' && c <= '9':
 				f.fail(ErrVersion)
+				return i
+			case c != '1':
+				f.failStart()
 				return i
 			}
 			f.state, f.word = stSpace, 0
@@ -187,13 +220,17 @@ func (f *framer) header(p []byte) int {
 			}
 			f.state, f.status = stCode, 0
 		case stCode:
-			if c < '0' || c > '9' || c == '0' && f.word == 0 {
+			if c < '0' || c > '9' {
 				f.fail(ErrStatusCode)
 				return i
 			}
 			f.status = f.status*10 + uint16(c-'0')
 			if f.word++; f.word == 3 {
 				f.state = stAfterCode
+				if f.status < 100 || f.status > 599 {
+					f.fail(ErrStatusRange)
+					return i
+				}
 			}
 		case stAfterCode:
 			if c == ' ' {
@@ -227,6 +264,9 @@ func (f *framer) header(p []byte) int {
 					f.flags |= flagHead
 				}
 				f.state, f.word = stTarget, 0
+			case c == '\r' && f.word == 0: // RFC 9112, section 2.2: empty lines before a request are ignored
+				f.state = stBlank
+			case c == '\n' && f.word == 0:
 			default:
 				f.fail(ErrStartLine)
 				return i
@@ -332,6 +372,62 @@ func (f *framer) header(p []byte) int {
 	return i
 }
 
+// notProtocol takes a byte that is not the next of "HTTP/1.".
+func (f *framer) notProtocol(c byte) {
+	switch {
+	case int(f.word) == majorAt && c >= '0' && c <= '9':
+		f.fail(ErrVersion)
+	case f.flags&flagRequest != 0 || f.word > 0:
+		f.failStart()
+	case c == tlsAlert || c == tlsHandshake:
+		f.state = stTLS
+	case c == ssh[0]:
+		f.state, f.word = stSSH, 1
+	case c == 0:
+		f.state, f.word = stFrame, 1
+	default:
+		f.fail(ErrNotHTTP)
+	}
+}
+
+// failStart fails with what a start line is that has no version.
+func (f *framer) failStart() {
+	if f.flags&flagRequest != 0 {
+		f.fail(ErrStartLine)
+	} else {
+		f.fail(ErrNotHTTP)
+	}
+}
+
+const (
+	tlsAlert, tlsHandshake = 21, 22 // content types: RFC 8446, section 5.1
+	tlsMajor               = 3      // of every version since SSL 3.0
+	ssh                    = "SSH-" // RFC 4253, section 4.2
+	frameTypeAt            = 3      // behind the length: RFC 9113, section 4.1
+	frameSettings          = 4      // what a server sends first: section 3.4
+	frameGoAway            = 7
+)
+
+// foreign takes a byte of what may be another protocol's answer.
+func (f *framer) foreign(c byte) {
+	e := ErrNotHTTP
+	switch {
+	case f.state == stTLS && c == tlsMajor:
+		e = ErrTLS
+	case f.state == stSSH && c == ssh[f.word]:
+		if f.word++; int(f.word) < len(ssh) {
+			return
+		}
+		e = ErrSSH
+	case f.state == stFrame && f.word < frameTypeAt:
+		f.word++
+		return
+	case f.state == stFrame && (c == frameSettings || c == frameGoAway):
+		e = ErrHTTP2
+	}
+	f.fail(e)
+}
+
 // target takes a byte of the target, of which only the beginning matters.
 func (f *framer) target(c byte) {
 	if int(f.word) >= len(SlowPath) || c != SlowPath[f.word] {
@@ -387,7 +483,7 @@ func (f *framer) field() {
 			return
 		}
 		fallthrough
-	case fieldConnection, fieldTrailer:
+	case fieldConnection, fieldTrailer, fieldExpect:
 		f.flags = f.flags&(1<<fieldShift-1) | uint16(name)<<fieldShift
 		f.state = stListStart
 	}
@@ -431,6 +527,10 @@ func (f *framer) item() {
 		case itemKeepAlive:
 			f.flags |= flagKeepAlive
 		}
+	case fieldExpect:
+		if it == itemContinue {
+			f.flags |= flagExpect
+		}
 	case fieldTransferEncoding:
 		if it != itemChunked || f.flags&flagChunked != 0 {
 			f.fail(ErrCoding)
@@ -466,9 +566,10 @@ func (f *framer) finish() {
 		return
 	case f.status/100 == 1:
 		f.state, f.word, f.left = stVersion, 0, 0
-		f.flags = 0
+		f.flags = flagInterim
 		return
 	}
+	f.flags &^= flagInterim
 	f.word = 0
 	switch {
 	case f.status == 204, f.status == 304:
@@ -487,6 +588,7 @@ func (f *framer) finish() {
 
 // body consumes bytes of the body until a chunk or the body ends.
 func (f *framer) body(p []byte) int {
+	f.flags &^= flagExpect // the client has not waited
 	switch f.state {
 	case stUntilEOF:
 		return len(p)

@@ -23,6 +23,7 @@ type verdict struct {
 	Status   int // or 1 for the method HEAD
 	Keep     bool
 	Slow     bool
+	Interim  int
 }
 
 // parser is what the tests need of both.
@@ -37,6 +38,11 @@ func feed(t testing.TB, p parser, data []byte, cut func(rest int) int) (v verdic
 		rest := data[v.Consumed:]
 		piece := rest[:cut(len(rest))]
 		n, done, err := p.Feed(piece)
+		if r, ok := p.(*ReplyParser); ok && r.Interim() {
+			v.Interim++
+			v.Consumed += n
+			continue
+		}
 		if err != nil {
 			if _, again, err2 := p.Feed(piece); again || err2 != err {
 				t.Errorf("Feed after the error %v: %v, %v", err, again, err2)
@@ -44,6 +50,9 @@ func feed(t testing.TB, p parser, data []byte, cut func(rest int) int) (v verdic
 			return verdict{Err: err}
 		}
 		v.Consumed += n
+		if r, ok := p.(*RequestParser); ok {
+			r.Awaited() // which changes nothing of what follows
+		}
 		if done {
 			if n, done, err := p.Feed(rest); n != 0 || !done || err != nil {
 				t.Errorf("Feed after the end: %d, %v, %v", n, done, err)
@@ -110,7 +119,7 @@ func TestReply(t *testing.T) {
 		{name: "until EOF, empty", data: ok + "Connection: keep-alive\r\n\r\n", want: verdict{Status: 200}},
 		{name: "204", data: "HTTP/1.1 204 No Content\r\n\r\n", rest: "x", want: verdict{Status: 204, Keep: true}},
 		{name: "304 with length", data: "HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n", rest: "x", want: verdict{Status: 304, Keep: true}},
-		{name: "interim", data: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\nConnection: close\r\n\r\n" + ok + "Content-Length: 1\r\n\r\nx", rest: "x", want: verdict{Status: 200, Keep: true}},
+		{name: "interim", data: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\nConnection: close\r\n\r\n" + ok + "Content-Length: 1\r\n\r\nx", rest: "x", want: verdict{Status: 200, Keep: true, Interim: 2}},
 		{name: "chunked", data: ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0A\r\n0123456789\r\n0\r\n\r\n", rest: "x", want: verdict{Status: 200, Keep: true}},
 		{name: "chunked, case", data: ok + "transfer-encoding:CHUNKED \r\n\r\n0\r\n\r\n", rest: "x", want: verdict{Status: 200, Keep: true}},
 		{name: "padded chunk", data: ok + "Transfer-Encoding: chunked\r\n\r\n1   \r\nx\r\n000\r\n\r\n", rest: "x", want: verdict{Status: 200, Keep: true}},
@@ -146,16 +155,32 @@ func TestReplyRefused(t *testing.T) {
 		name, data string
 		want       FramingError
 	}{
-		{"SSH", "SSH-2.0-OpenSSH_9.6\r\n", ErrVersion},
+		{"SSH", "SSH-2.0-OpenSSH_9.6\r\n", ErrSSH},
+		{"almost SSH", "SSHD\r\n", ErrNotHTTP},
+		{"TLS alert", "\x15\x03\x01\x00\x02\x02\x46", ErrTLS},
+		{"TLS handshake", "\x16\x03\x03\x00\x7a\x02", ErrTLS},
+		{"almost TLS", "\x15\x04\x01", ErrNotHTTP},
+		{"HTTP/2 settings", "\x00\x00\x12\x04\x00\x00\x00\x00\x00", ErrHTTP2},
+		{"HTTP/2 goaway", "\x00\x00\x08\x07\x00\x00\x00\x00\x00", ErrHTTP2},
+		{"almost HTTP/2", "\x00\x00\x08\x01\x00\x00\x00\x00\x00", ErrNotHTTP},
+		{"SMTP", "220 mail ESMTP\r\n", ErrNotHTTP},
+		{"ICY", "ICY 200 OK\r\n", ErrNotHTTP},
+		{"RTSP", "RTSP/1.0 400 Bad Request\r\n", ErrNotHTTP},
+		{"HTTP alone", "HTTP\r\n", ErrNotHTTP},
+		{"HTTP/x", "HTTP/x 200\r\n", ErrNotHTTP},
+		{"HTTP/1.x", "HTTP/1.x 200\r\n", ErrNotHTTP},
 		{"HTTP/2", "HTTP/2.0 200 OK\r\n\r\n", ErrVersion},
 		{"HTTP/1.2", "HTTP/1.2 200 OK\r\n\r\n", ErrVersion},
-		{"lower case", "http/1.1 200 OK\r\n\r\n", ErrVersion},
-		{"empty line first", "\r\nHTTP/1.1 200 OK\r\n\r\n", ErrVersion},
+		{"lower case", "http/1.1 200 OK\r\n\r\n", ErrNotHTTP},
+		{"empty line first", "\r\nHTTP/1.1 200 OK\r\n\r\n", ErrNotHTTP},
 		{"no space", "HTTP/1.1200 OK\r\n\r\n", ErrStartLine},
 		{"two spaces", "HTTP/1.1  200 OK\r\n\r\n", ErrStatusCode},
 		{"two digits", "HTTP/1.1 20 OK\r\n\r\n", ErrStatusCode},
 		{"four digits", "HTTP/1.1 2000 OK\r\n\r\n", ErrStatusCode},
-		{"leading zero", "HTTP/1.1 099 OK\r\n\r\n", ErrStatusCode},
+		{"099", "HTTP/1.1 099 OK\r\n\r\n", ErrStatusRange},
+		{"000", "HTTP/1.1 000 OK\r\n\r\n", ErrStatusRange},
+		{"600", "HTTP/1.1 600 OK\r\n\r\n", ErrStatusRange},
+		{"999", "HTTP/1.1 999 OK\r\n\r\n", ErrStatusRange},
 		{"signed", "HTTP/1.1 +20 OK\r\n\r\n", ErrStatusCode},
 		{"101", "HTTP/1.1 101 Switching Protocols\r\n\r\n", ErrUpgrade},
 		{"control in the reason", "HTTP/1.1 200 \x01\r\n\r\n", ErrField},
@@ -249,6 +274,9 @@ func TestRequest(t *testing.T) {
 		{name: "close", data: get + "Connection: close\r\n\r\n", want: verdict{}},
 		{name: "HTTP/1.0", data: "GET / HTTP/1.0\r\n\r\n", want: verdict{}},
 		{name: "HTTP/1.0 kept", data: "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", want: verdict{Keep: true}},
+		{name: "empty lines first", data: "\r\n\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", rest: "\r\n", want: verdict{Keep: true}},
+		{name: "Expect", data: "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n\r\nab", want: verdict{Keep: true}},
+		{name: "Expect without a body", data: "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n", want: verdict{Keep: true}},
 		{name: "length", data: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello", rest: "x", want: verdict{Keep: true}},
 		{name: "chunked", data: "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: b\r\n\r\n", rest: "x", want: verdict{Keep: true}},
 	}
@@ -272,7 +300,20 @@ func TestRequestRefused(t *testing.T) {
 		name, data string
 		want       FramingError
 	}{
-		{"empty line first", "\r\nGET / HTTP/1.1\r\n", ErrStartLine},
+		{"CR first", "\rGET / HTTP/1.1\r\n", ErrStartLine},
+		{"not a version", "GET / FTP/1.1\r\n", ErrStartLine},
+		{"HTTP/x", "GET / HTTP/x\r\n", ErrStartLine},
+		{"HTTP/1.x", "GET / HTTP/1.x\r\n", ErrStartLine},
+		{"HTTP/3.0", "GET / HTTP/3.0\r\n\r\n", ErrVersion},
+		{"HTTP/1.2", "GET / HTTP/1.2\r\n\r\n", ErrVersion},
+		{"folded", "GET / HTTP/1.1\r\nHost: x\r\n y\r\n\r\n", ErrFolded},
+		{"bare CR", "GET / HTTP/1.1\r\nHost: x\rA: b\r\n\r\n", ErrLineEnd},
+		{"space before the colon", "GET / HTTP/1.1\r\nHost : x\r\n\r\n", ErrField},
+		{"two lengths", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", ErrLengthRepeated},
+		{"bad length", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", ErrLength},
+		{"target too large", "GET /" + strings.Repeat("a", 70_000), ErrTargetTooLarge},
+		{"header too large", "GET / HTTP/1.1\r\nA: " + strings.Repeat("a", 70_000), ErrHeaderTooLarge},
+		{"endless empty lines", strings.Repeat("\r\n", 40_000), ErrHeaderTooLarge},
 		{"no method", " / HTTP/1.1\r\n", ErrStartLine},
 		{"no target", "GET  HTTP/1.1\r\n", ErrStartLine},
 		{"HTTP/0.9", "GET /\r\n", ErrStartLine},
@@ -283,7 +324,7 @@ func TestRequestRefused(t *testing.T) {
 		{"two Hosts", "GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", ErrHost},
 		{"length and chunked", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", ErrLengthAndCoding},
 		{"chunked in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", ErrCoding},
-		{"endless target", "GET /" + strings.Repeat("a", 70000), ErrHeaderTooLarge},
+		{"endless target", "GET /" + strings.Repeat("a", 70000), ErrTargetTooLarge},
 		{"endless method", strings.Repeat("A", 70000), ErrHeaderTooLarge},
 	}
 	for _, tt := range tests {
@@ -317,6 +358,37 @@ func TestRequestIdle(t *testing.T) {
 	step("", true, false)
 }
 
+// A client that waits for 100 (Continue) is told once, and only one that waits.
+func TestRequestAwaited(t *testing.T) {
+	const post = "POST / HTTP/1.1\r\nHost: x\r\n"
+	for _, tt := range []struct {
+		name, data string
+		want       bool
+	}{
+		{"length", post + "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n", true},
+		{"chunked", post + "Transfer-Encoding: chunked\r\nExpect: 100-Continue\r\n\r\n", true},
+		{"in a list", post + "Expect: x, 100-continue\r\nContent-Length: 2\r\n\r\n", true},
+		{"not asked", post + "Content-Length: 2\r\n\r\n", false},
+		{"something else", post + "Expect: 101-continue\r\nContent-Length: 2\r\n\r\n", false},
+		{"header not over", post + "Expect: 100-continue\r\nContent-Length: 2\r\n", false},
+		{"some of the body has come", post + "Expect: 100-continue\r\nContent-Length: 2\r\n\r\na", false},
+		{"no body", post + "Expect: 100-continue\r\n\r\n", false},
+		{"empty body", post + "Expect: 100-continue\r\nContent-Length: 0\r\n\r\n", false},
+		{"HTTP/1.0", "POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n", false},
+	} {
+		var p RequestParser
+		if _, _, err := p.Feed([]byte(tt.data)); err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if got := p.Awaited(); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+		if p.Awaited() {
+			t.Errorf("%s: told twice", tt.name)
+		}
+	}
+}
+
 // againstReadResponse fails where the parser completes what ReadResponse does not,
 // or elsewhere, or does not complete what it accepts.
 func againstReadResponse(t testing.TB, data []byte) {
@@ -344,6 +416,7 @@ func againstReadResponse(t testing.TB, data []byte) {
 	if !got.Complete {
 		got = verdict{}
 	}
+	got.Interim = 0
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("%q: -ReadResponse +ReplyParser:\n%s", data, diff)
 	}
@@ -355,7 +428,8 @@ func againstReadRequest(t testing.TB, data []byte) {
 	if got.Err != nil {
 		return
 	}
-	src := bytes.NewReader(data)
+	blank := len(data) - len(bytes.TrimLeft(data, "\r\n")) // which ReadRequest does not ignore
+	src := bytes.NewReader(data[blank:])
 	r := bufio.NewReaderSize(src, 1<<17)
 	req, err := http.ReadRequest(r)
 	if _, target := errors.AsType[*url.Error](err); target {
@@ -390,7 +464,7 @@ func TestAgainstTheStandardLibrary(t *testing.T) {
 		"Host: x", "Content-Length: 5", "Content-Length: 0", "Content-Length:5 ", "content-length: 05", "Content-Length: 1_0",
 		"Content-Length", "Content-Lengthy: 3", "Transfer-Encoding: chunked", "Transfer-Encoding: x,chunked", "TRANSFER-ENCODING:  Chunked",
 		"Transfer-Encoding", "Connection: close", "Connection: keep-alive", "Connection: a, close", "Connection: close\t,b", "Connection:", "Connection: x close",
-		"Connection: keep-alive, x", "Trailer: A", "Trailer: B,content-length", "Expect: 100-continue", " folded", "\tfolded", "A : b", ": b", "A: b\r", "A: \x7f", "Con: x",
+		"Connection: keep-alive, x", "Trailer: A", "Trailer: B,content-length", "Expect: 100-continue", "Expect:", "EXPECT: x, 100-Continue", " folded", "\tfolded", "A : b", ": b", "A: b\r", "A: \x7f", "Con: x",
 	}
 	bodies := []string{
 		"", "hello", "5\r\nhello\r\n0\r\n\r\n", "5 \r\nhello\r\n0\r\nA: b\r\n\r\n", "5;x\r\nhello\r\n0;y\r\n\r\n", "5\nhello\n0\n\n", "0\r\n\r\n", "0\r\n",
@@ -451,6 +525,8 @@ func FuzzReply(f *testing.F) {
 		"HTTP/1.1 103 Early Hints\nLink: x\n\nHTTP/1.0 304 x\nConnection: keep-alive, close\nContent-Length: 5\n\n",
 		ok + "Content-Length: 1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\nTrailer: Content-Length\r\n\r\nx",
 		ok + "Connection: close\r\nContent-Length : 1\r\nfoo: bar\r\n baz\r\n\r\nx",
+		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 999 x\r\n\r\n",
+		"\x15\x03\x01\x00\x02\x02\x46", "SSH-2.0-OpenSSH_9.6\r\n", "\x00\x00\x12\x04\x00\x00\x00\x00\x00", "HTTP/2 200\r\n\r\n",
 	} {
 		f.Add([]byte(s), uint64(1))
 	}
@@ -472,6 +548,8 @@ func FuzzRequest(f *testing.F) {
 		"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
 		"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabcd",
 		"GET /slow/path HTTP/1.1\r\nHost: x\r\n\r\n",
+		"\r\n\nPOST /a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
+		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HTTP/x\r\n\r\n", "GET / HTTP/1.1\r\nExpect: \r\n\r\n",
 	} {
 		f.Add([]byte(s), uint64(1))
 	}

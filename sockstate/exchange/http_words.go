@@ -50,6 +50,7 @@ func (w words) match(m byte) int {
 const (
 	fieldConnection = iota
 	fieldContentLength
+	fieldExpect
 	fieldHost
 	fieldTrailer
 	fieldTransferEncoding
@@ -58,13 +59,15 @@ const (
 var fields = words{
 	fieldConnection:       "connection",
 	fieldContentLength:    "content-length",
+	fieldExpect:           "expect",
 	fieldHost:             "host",
 	fieldTrailer:          "trailer",
 	fieldTransferEncoding: "transfer-encoding",
 }
 
 const (
-	itemChunked = iota
+	itemContinue = iota
+	itemChunked
 	itemClose
 	itemContentLength
 	itemKeepAlive
@@ -73,6 +76,7 @@ const (
 )
 
 var items = words{
+	itemContinue:         "100-continue",
 	itemChunked:          "chunked",
 	itemClose:            "close",
 	itemContentLength:    "content-length",

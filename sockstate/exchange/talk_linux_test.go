@@ -32,6 +32,7 @@ type pair struct {
 	// What came of it.
 	replies, gone, todo int
 	early               int // connections that the server did not keep alive
+	seen                Statuses
 	err                 error
 }
 
@@ -102,12 +103,12 @@ func (p *pair) ask(c *sockio.Completion) {
 			p.client.Recv(c.Sock, 64<<10)
 		}
 	case c.Op == sockio.OpRecv && c.N == 0:
-		whole, err := p.asker.EOF(&k.talk)
+		whole, err := p.asker.EOF(&k.talk, &p.seen)
 		if err != nil || !whole {
 			p.fail(errors.Join(io.ErrUnexpectedEOF, err))
 		}
 	case c.Op == sockio.OpRecv:
-		whole, err := p.asker.Received(&k.talk, c.Data)
+		whole, err := p.asker.Received(&k.talk, c.Data, &p.seen)
 		switch {
 		case err != nil:
 			p.fail(err)
@@ -367,21 +368,28 @@ func TestClientReceived(t *testing.T) {
 		whole bool
 		keep  bool
 		err   error
+		seen  Statuses // invalid, 1xx, ... 5xx
 	}{
-		"echo":                        {echo, "yyyy", false, true, true, nil},
-		"echo, too short":             {echo, "yyy", true, false, true, nil},
-		"echo, too long":              {echo, "yyyyy", false, true, true, ErrSurplus},
-		"http":                        {web, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false, true, true, nil},
-		"http, close":                 {web, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", false, true, false, nil},
-		"http, not found":             {web, "HTTP/1.1 404 \r\nContent-Length: 2\r\n\r\nno", false, true, true, nil},
-		"http, 503":                   {web, "HTTP/1.1 503 \r\nContent-Length: 2\r\n\r\nno", false, true, true, ErrStatus},
-		"http, chunked":               {web, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", false, true, true, nil},
-		"http, until EOF":             {web, "HTTP/1.1 200 OK\r\n\r\nok", true, true, false, nil},
-		"http, 500 until EOF":         {web, "HTTP/1.1 500 \r\n\r\nno", true, true, false, ErrStatus},
-		"http, cut":                   {web, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", true, false, true, nil},
-		"http, more than its length":  {web, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nok", false, true, true, ErrSurplus},
-		"http, not HTTP":              {web, "SSH-2.0-x\r\n", false, false, true, ErrVersion},
-		"http, 503 that is malformed": {web, "HTTP/1.1 503\r\nContent-Length: x\r\n\r\n", false, false, true, ErrLength},
+		"echo":                        {echo, "yyyy", false, true, true, nil, Statuses{}},
+		"echo, too short":             {echo, "yyy", true, false, true, nil, Statuses{}},
+		"echo, too long":              {echo, "yyyyy", false, true, true, ErrSurplus, Statuses{}},
+		"http":                        {web, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false, true, true, nil, Statuses{0, 0, 1, 0, 0, 0}},
+		"http, close":                 {web, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", false, true, false, nil, Statuses{0, 0, 1, 0, 0, 0}},
+		"http, not found":             {web, "HTTP/1.1 404 \r\nContent-Length: 2\r\n\r\nno", false, true, true, nil, Statuses{0, 0, 0, 0, 1, 0}},
+		"http, 503":                   {web, "HTTP/1.1 503 \r\nContent-Length: 2\r\n\r\nno", false, true, true, ErrStatus, Statuses{0, 0, 0, 0, 0, 1}},
+		"http, chunked":               {web, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", false, true, true, nil, Statuses{0, 0, 1, 0, 0, 0}},
+		"http, until EOF":             {web, "HTTP/1.1 200 OK\r\n\r\nok", true, true, false, nil, Statuses{0, 0, 1, 0, 0, 0}},
+		"http, 500 until EOF":         {web, "HTTP/1.1 500 \r\n\r\nno", true, true, false, ErrStatus, Statuses{0, 0, 0, 0, 0, 1}},
+		"http, cut":                   {web, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", true, false, true, nil, Statuses{}},
+		"http, more than its length":  {web, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nok", false, true, true, ErrSurplus, Statuses{0, 0, 1, 0, 0, 0}},
+		"http, not HTTP":              {web, "SSH-2.0-x\r\n", false, false, true, ErrSSH, Statuses{}},
+		"http, moved":                 {web, "HTTP/1.1 301 \r\nContent-Length: 0\r\n\r\n", false, true, true, nil, Statuses{0, 0, 0, 1, 0, 0}},
+		"http, 999":                   {web, "HTTP/1.1 999 \r\nContent-Length: 0\r\n\r\n", false, false, true, ErrStatusRange, Statuses{1, 0, 0, 0, 0, 0}},
+		"http, 099":                   {web, "HTTP/1.1 099 \r\nContent-Length: 0\r\n\r\n", false, false, true, ErrStatusRange, Statuses{1, 0, 0, 0, 0, 0}},
+		"http, interim":               {web, "HTTP/1.1 100 \r\n\r\nHTTP/1.1 103 \r\nA: b\r\n\r\nHTTP/1.1 204 \r\n\r\n", false, true, true, nil, Statuses{0, 2, 1, 0, 0, 0}},
+		"http, interim, then nothing": {web, "HTTP/1.1 100 \r\n\r\n", true, false, true, nil, Statuses{0, 1, 0, 0, 0, 0}},
+		"http, interim, then TLS":     {web, "HTTP/1.1 100 \r\n\r\n\x15\x03\x01", false, false, true, ErrTLS, Statuses{0, 1, 0, 0, 0, 0}},
+		"http, 503 that is malformed": {web, "HTTP/1.1 503\r\nContent-Length: x\r\n\r\n", false, false, true, ErrLength, Statuses{}},
 	}
 	for name, test := range tests {
 		for size := 1; size <= len(test.in); size++ {
@@ -389,12 +397,13 @@ func TestClientReceived(t *testing.T) {
 			x.Start(&c, false)
 			var whole bool
 			var err error
+			var seen Statuses
 			in := test.in
 			for ; len(in) > 0 && !whole && err == nil; in = in[min(size, len(in)):] {
-				whole, err = x.Received(&c, []byte(in[:min(size, len(in))]))
+				whole, err = x.Received(&c, []byte(in[:min(size, len(in))]), &seen)
 			}
 			if test.eof && !whole && err == nil {
-				whole, err = x.EOF(&c)
+				whole, err = x.EOF(&c, &seen)
 			}
 			want := test.err
 			if errors.Is(want, ErrSurplus) && err == nil && whole && len(in) > 0 {
@@ -402,6 +411,9 @@ func TestClientReceived(t *testing.T) {
 			}
 			if whole != test.whole || !errors.Is(err, want) {
 				t.Errorf("%s in pieces of %d: whole %v, error %v; want %v, %v", name, size, whole, err, test.whole, want)
+			}
+			if seen != test.seen {
+				t.Errorf("%s in pieces of %d: statuses %v; want %v", name, size, seen, test.seen)
 			}
 			if test.whole && x.KeepAlive(&c) != test.keep {
 				t.Errorf("%s: keep-alive is %v", name, !test.keep)
@@ -448,7 +460,7 @@ func TestStandardLibrary(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if whole, err = x.Received(&c, b[:m]); err != nil {
+				if whole, err = x.Received(&c, b[:m], new(Statuses)); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -1,0 +1,54 @@
+package exchange
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+)
+
+func TestFaults(t *testing.T) {
+	seen := make(map[string]bool)
+	for f := NoFault + 1; int(f) < NumFaults; f++ {
+		if f.String() == "" || seen[f.String()] {
+			t.Errorf("fault %d is called %q", f, f)
+		}
+		seen[f.String()] = true
+	}
+	for e := ErrHeaderTooLarge; int(e) < numFramingErrors; e++ {
+		if e.Error() == "" || FaultOf(e) == NoFault {
+			t.Errorf("framing error %d: %q, fault %v", e, e, FaultOf(e))
+		}
+	}
+	for _, tt := range []struct {
+		err  error
+		want Fault
+	}{
+		{ErrSurplus, Surplus}, {ErrEarly, EarlyReply}, {ErrStatus, NoFault}, {io.EOF, NoFault}, {nil, NoFault},
+	} {
+		if got := FaultOf(tt.err); got != tt.want {
+			t.Errorf("FaultOf(%v) = %v, want %v", tt.err, got, tt.want)
+		}
+	}
+}
+
+func TestExample(t *testing.T) {
+	for _, tt := range []struct {
+		err      error
+		in, want string
+	}{
+		{ErrSSH, "SSH-2.0-OpenSSH_9.6\r\nmore", `SSH, not HTTP: it begins "SSH-2.0-OpenSSH_9.6"`},
+		{ErrTLS, "\x15\x03\x01\x00\x02\x02\x46", `TLS, not plain HTTP: it begins "\x15\x03\x01\x00\x02\x02F"`},
+		{ErrNotHTTP, "\x1b[31m\u202e\xff", `not HTTP: it begins "\x1b[31m\u202e\xff"`},
+		{ErrNotHTTP, "220 " + strings.Repeat("x", 100), `not HTTP: it begins "220 ` + strings.Repeat("x", 44) + `" and more`},
+		{ErrStatusRange, "HTTP/1.1 999 OK\r\nSet-Cookie: secret\r\n", `HTTP status code outside 100 to 599: it begins "HTTP/1.1 999 OK"`},
+		{ErrField, "HTTP/1.1 200 OK\r\nSet-Cookie: secret\x00\r\n", "malformed HTTP header field"},
+		{ErrLengthRepeated, "HTTP/1.1 200 OK", "more than one Content-Length"},
+		{ErrSurplus, "secret", "more bytes than the reply has"},
+		{errors.New("x"), "y", "x"},
+	} {
+		if got := Example(tt.err, []byte(tt.in)); got != tt.want {
+			t.Errorf("Example(%v, %q) = %s, want %s", tt.err, tt.in, got, tt.want)
+		}
+	}
+}

@@ -55,7 +55,8 @@ func (j *judge) kernel() {
 	}
 	j.feature("eBPF", k.BPF, Degraded, "tracing programs load"+notYet, "no trace of state changes"+notYet,
 		needs{denied: j.bpfRemedy(), unsupported: "a kernel with CONFIG_BPF_SYSCALL and CONFIG_BPF_EVENTS"})
-	j.feature("packet sockets", k.Packet, Degraded, "packets can be captured"+notYet, "no capture of packets"+notYet,
+	j.feature("packet sockets", k.Packet, Degraded, "drain orders events by the kernel's packet timestamps",
+		"drain orders events by when its clients saw them, with their loops' lag as uncertainty",
 		needs{denied: j.privilege("CAP_NET_RAW"), unsupported: "build or load the kernel module af_packet"})
 }
 

@@ -98,7 +98,7 @@ type SignalError struct {
 func (e *SignalError) Error() string {
 	switch {
 	case errors.Is(e.Err, syscall.EPERM):
-		return fmt.Sprintf("no permission to signal process %d: it belongs to another user (run as that user, or as root)", e.PID)
+		return fmt.Sprintf("no permission to signal process %d: it belongs to another user, or a seccomp filter forbids kill (run as that user, or as root)", e.PID)
 	case errors.Is(e.Err, syscall.ESRCH):
 		return fmt.Sprintf("process %d has ended", e.PID)
 	}

@@ -17,6 +17,16 @@ func (p *Process) Halted() (bool, error) {
 	return !slices.ContainsFunc(tree, one.runs), nil
 }
 
+// stopped reports whether a process is stopped by a signal.
+func stopped(pid int) bool {
+	p, err := procfs.NewProc(pid)
+	if err != nil {
+		return false
+	}
+	s, err := p.Stat()
+	return err == nil && s.State == "T"
+}
+
 // runs reports whether a thread of the process is not stopped; one that has ended has none.
 func (o one) runs() bool {
 	threads, err := procfs.AllThreads(o.pid)

@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -187,6 +188,9 @@ func runReaper(ch *channel) int {
 		// Nothing more is asked: the channel ends, and so does what was started.
 		if !endDescendants() {
 			_ = ch.send(reply{Stuck: true})
+			// Who started this has as long again to end it. Then the kernel kills the server (PDEATHSIG), which no filter denies.
+			time.Sleep(endTimeout)
+			done <- reply{}
 		}
 	}()
 	// The server dies with this thread, which therefore waits.

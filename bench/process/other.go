@@ -55,6 +55,9 @@ func (*Process) Gone() <-chan struct{} { return nil }
 // Said is empty.
 func (*Process) Said() string { return "" }
 
+// Trouble is empty.
+func (*Process) Trouble() string { return "" }
+
 // Tree needs Linux.
 func (*Process) Tree() ([]int, error) { return nil, ErrUnsupported }
 

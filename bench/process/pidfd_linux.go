@@ -2,9 +2,11 @@ package process
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -72,9 +74,41 @@ func (h *handle) signal(sig syscall.Signal) error {
 		return unix.ESRCH
 	}
 	errno := error(unix.ESRCH)
-	_ = conn.Control(func(fd uintptr) { errno = unix.PidfdSendSignal(int(fd), sig, nil, 0) }) // closed: ESRCH
+	_ = conn.Control(func(fd uintptr) { // closed: ESRCH
+		errno = unix.PidfdSendSignal(int(fd), sig, nil, 0)
+		if denied(errno) {
+			errno = byNumber(h.pid, sig, errno, func() bool {
+				p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+				n, err := unix.Poll(p, 0)
+				return err == nil && n == 0 // it has not ended
+			})
+		}
+	})
 	return errno
 }
+
+// denied reports whether a signal failed for another reason than the end of the process: a seccomp filter answers
+// pidfd_send_signal with EPERM, ENOSYS or what it likes, Linux before 5.1 with ENOSYS.
+func denied(err error) bool { return err != nil && !errors.Is(err, unix.ESRCH) }
+
+// byNumber sends a signal by kill(2), where pidfd_send_signal was refused with why. A number may become another's as soon as its
+// process was reaped, so that lives is asked just before: to hit a stranger, all numbers that there are would have to be given away in
+// between.
+func byNumber(pid int, sig syscall.Signal, why error, lives func() bool) error {
+	switch {
+	case pid <= 0 || !ownNumbers():
+		return why // kill means others by such a number
+	case !lives():
+		return unix.ESRCH
+	}
+	return unix.Kill(pid, sig)
+}
+
+// ownNumbers reports whether /proc shows the numbers of this PID namespace, which kill(2) takes.
+var ownNumbers = sync.OnceValue(func() bool {
+	self, err := os.Readlink("/proc/self")
+	return err == nil && self == strconv.Itoa(os.Getpid())
+})
 
 // exit is how the process ended, when it has: the kernel keeps that for who holds a pidfd (pidfd_info since Linux
 // 6.15), once the parent has reaped it, which takes a moment.

@@ -40,6 +40,7 @@ type Process struct {
 	mark   string        // in the environment of all that descends from it
 
 	orphaned error // when told is closed: what came of the reaper's death
+	trouble  atomic.Pointer[string]
 
 	given    atomic.Bool   // the channel ends because it was closed here
 	patience time.Duration // of End: first with the reaper, then with what it has left
@@ -175,14 +176,22 @@ func (p *Process) listen() {
 			at = sockio.Now()
 		}
 	}()
+	var once sync.Once
 	finish := func(e Exit) {
-		<-ended
-		if e.At = at; at == 0 {
-			e.At = sockio.Now()
-		}
-		p.exit = e
-		close(p.exited)
+		once.Do(func() {
+			<-ended
+			if e.At = at; at == 0 {
+				e.At = sockio.Now()
+			}
+			p.exit = e
+			close(p.exited)
+		})
 	}
+	go func() {
+		if <-ended; at != 0 {
+			p.mindReaper(finish)
+		}
+	}()
 	exited := false
 	for {
 		var r reply
@@ -225,6 +234,60 @@ func exitOf(s syscall.WaitStatus) Exit {
 	return Exit{Known: true, Code: s.ExitStatus()}
 }
 
+// A reaper says within a moment how the server ended. One that is stopped does not.
+const (
+	reaperPoll   = 100 * time.Millisecond
+	reaperAtMost = 5 * time.Second
+)
+
+// mindReaper sees to it that the end of a process, which its pidfd has told, is known soon, whatever its reaper does.
+func (p *Process) mindReaper(finish func(Exit)) {
+	clock := time.NewTicker(reaperPoll)
+	defer clock.Stop()
+	for limit := time.Now().Add(reaperAtMost); ; {
+		select {
+		case <-p.exited:
+			return
+		case <-p.told:
+			return
+		case <-clock.C:
+		}
+		p.wakeReaper()
+		if time.Now().After(limit) {
+			p.setTrouble("its reaper (process %d of lastack's own) did not say how it ended", p.reaperPID())
+			finish(Exit{})
+			return
+		}
+	}
+}
+
+// wakeReaper continues a reaper that somebody has stopped.
+func (p *Process) wakeReaper() {
+	pid := p.reaperPID()
+	if pid == 0 || !stopped(pid) {
+		return
+	}
+	p.setTrouble("somebody had stopped its reaper (process %d, of lastack's own) with SIGSTOP, without which its end is not known: it was continued, so that the end may be told late", pid)
+	// Both fail only if it has ended.
+	if p.child != nil {
+		_ = p.child.cmd.Process.Signal(unix.SIGCONT)
+	} else {
+		_ = p.reaper.signal(unix.SIGCONT)
+	}
+}
+
+func (p *Process) setTrouble(format string, args ...any) {
+	p.trouble.Store(new(fmt.Sprintf(format, args...)))
+}
+
+// Trouble is what kept this process from knowing about an own one in time, empty if nothing did.
+func (p *Process) Trouble() string {
+	if s := p.trouble.Load(); s != nil {
+		return *s
+	}
+	return ""
+}
+
 // End kills what is left of an own process and its descendants and waits until it is gone; Exited and Gone are closed
 // then. Of another's it lets go, and kills nothing. It may be called more than once; nothing can be asked of the process
 // afterwards but how it ended and what it said. The error is an *EndError: it comes when a process cannot die, and as
@@ -244,8 +307,16 @@ func (p *Process) end() error {
 	select {
 	case <-p.told:
 	case <-p.stuck:
+	case <-time.After(min(p.patience, reaperPoll)):
+		if p.patience > 0 {
+			p.wakeReaper()
+		}
+	}
+	select {
+	case <-p.told:
+	case <-p.stuck:
 		left = p.endRest()
-	case <-time.After(p.patience): // the reaper is stopped
+	case <-time.After(p.patience): // the reaper does nothing
 		left = p.endRest()
 	}
 	var err error
@@ -349,6 +420,7 @@ func Attach(pid int) (*Process, error) {
 	if pid <= 0 {
 		return nil, &AttachError{PID: pid, Err: unix.ESRCH}
 	}
+	seal()
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return nil, &AttachError{PID: pid, Err: err}

@@ -69,7 +69,7 @@ func newSpace() (*space, error) {
 	}
 	if os.Geteuid() == 0 {
 		if e, ok := errors.AsType[*ContainError](err); ok {
-			e.Cause = "root without CAP_SYS_ADMIN, as in most containers"
+			e.Cause = "root without CAP_SYS_ADMIN, or a seccomp filter, as in most containers"
 		}
 		return nil, err
 	}

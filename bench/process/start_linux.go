@@ -3,9 +3,12 @@ package process
 import (
 	"crypto/rand"
 	"errors"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -18,8 +21,8 @@ import (
 // Start starts a program. The error is a *StartError if the program could not be executed, and a *ContainError if
 // it was to be in a PID namespace and there is none.
 //
-// It has a session of its own, no terminal, /dev/null as its input, and this process's user, network namespace, limits
-// and environment otherwise. What it writes is read at all times: Said has the end of it. It is in the caller's hands until
+// It has a session of its own, no terminal, /dev/null as its input, no other descriptor, and this process's user, network
+// namespace, limits and environment (without LASTACK_*) otherwise. What it writes is read at all times: Said has the end of it. It is in the caller's hands until
 // End, which must be called, and should this process end before, however it does, it is killed with all its descendants.
 //
 // In a user namespace, which is what PIDNamespace means for an ordinary user, set-user-ID programs and file capabilities
@@ -34,6 +37,7 @@ func Start(spec Spec) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	seal()
 	s, reason, err := spec.space(path)
 	if err != nil {
 		return nil, err
@@ -47,6 +51,31 @@ func Start(spec Spec) (*Process, error) {
 	}
 	p.reason = reason
 	return p, nil
+}
+
+// cleanEnv leaves out what lastack tells its own children by: none of it is for a server, which may be another lastack.
+func cleanEnv(env []string) []string {
+	return slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, envPrefix) })
+}
+
+const envPrefix = "LASTACK_"
+
+// seal keeps the descriptors that this process has, and those that it was given without knowing, from what it starts: a server
+// that holds a pipe of somebody's shell open, or a listener, harms who waits for its end.
+func seal() {
+	if unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) == nil {
+		return
+	}
+	// Linux before 5.11, or a seccomp filter.
+	names, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		return
+	}
+	for _, name := range names {
+		if fd, err := strconv.Atoi(filepath.Base(name)); err == nil && fd > 2 {
+			_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFD, unix.FD_CLOEXEC) // it may be closed by now
+		}
+	}
 }
 
 // lookUp finds the program, and says what would fail without starting anything.
@@ -173,7 +202,8 @@ func launch(spec Spec, path string, s *space) (_ *Process, err error) {
 	if s != nil {
 		p.reaper, err = s.reaper(other, w)
 	} else {
-		p.child, err = spawn([]string{reaperArg}, other, w, &syscall.SysProcAttr{Setsid: true})
+		// When this process dies a reaper that somebody has stopped (SIGSTOP) goes on, and ends what it has.
+		p.child, err = spawn([]string{reaperArg}, other, w, &syscall.SysProcAttr{Setsid: true, Pdeathsig: unix.SIGCONT})
 	}
 	if err != nil {
 		return fail("start its reaper", err)
@@ -182,8 +212,7 @@ func launch(spec Spec, path string, s *space) (_ *Process, err error) {
 	_ = other.Close()
 
 	p.mark = markKey + "=" + rand.Text()
-	env := append((&exec.Cmd{Env: spec.Env, Dir: spec.Dir}).Environ(), p.mark)
-	env = (&exec.Cmd{Env: env}).Environ() // the outer lastack's mark, if there is one, does not count
+	env := append(cleanEnv((&exec.Cmd{Env: spec.Env, Dir: spec.Dir}).Environ()), p.mark)
 	q := request{Path: path, Args: spec.Args, Env: env, Dir: spec.Dir}
 	ch.patience(setupTimeout)
 	if err := ch.send(q); err != nil {

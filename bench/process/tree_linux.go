@@ -73,12 +73,22 @@ func (o *one) signal(sig syscall.Signal) error {
 		return unix.ESRCH
 	}
 	defer unix.Close(fd)
+	if !o.lives() {
+		return unix.ESRCH
+	}
+	err = unix.PidfdSendSignal(fd, sig, nil, 0)
+	if denied(err) {
+		return byNumber(o.pid, sig, err, o.lives)
+	}
+	return err
+}
+
+// lives reports whether the number is still the process's.
+func (o *one) lives() bool {
 	p, err := procfs.NewProc(o.pid)
 	if err != nil {
-		return unix.ESRCH
+		return false
 	}
-	if now, ok := look(p); !ok || now.started != o.started {
-		return unix.ESRCH
-	}
-	return unix.PidfdSendSignal(fd, sig, nil, 0)
+	now, ok := look(p)
+	return ok && now.started == o.started
 }

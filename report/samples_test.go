@@ -46,7 +46,7 @@ func latency(t testing.TB, n int64, median, spread float64) record.Latency {
 
 func aHost() record.Host {
 	return record.Host{
-		Kernel: "6.18.0", CPUs: 2, GoMaxProcs: 6, MemoryBytes: 8 << 30, NoFile: 20000,
+		Kernel: "6.18.0", CPUs: 2, GoMaxProcs: 6, MemoryBytes: 8 << 30, NoFile: 20000, HZ: 250, TimeWaitMinS: 60, TimeWaitMaxS: 62.048,
 		Sysctls: map[string]string{
 			"net.ipv4.ip_local_port_range": "32768\t60999", "net.ipv4.tcp_tw_reuse": "2", "net.ipv4.tcp_fin_timeout": "60", "net.ipv4.tcp_max_tw_buckets": "131072",
 			"net.core.somaxconn": "4096", "net.ipv4.tcp_timestamps": "1",
@@ -265,7 +265,7 @@ func portExhaustion(t testing.TB) *record.Run {
 		LimitedBy: record.LimitPorts,
 		Reasons: []string{
 			"19,000 of 20,000 connects found no local port: all 1,000 ports of 40000-40999 towards 10.99.0.2:15000 were taken, 1,000 of them in TIME_WAIT",
-			"ports / 60 s: 1,000 ports bear 16.7 connections/s while the client holds TIME_WAIT for 60 s; 2,000/s were asked for",
+			"ports / 61.0 s: 1,000 ports bear 16.4 connections/s while the client holds TIME_WAIT for 60 to 62.0 s; 2,000/s were asked for",
 		},
 		Advice: []string{
 			"the server closes first (--close server:fin): TIME_WAIT moves to its side and takes no port here",

@@ -31,6 +31,8 @@ func judge(r *record.Run) record.Verdict {
 			break
 		}
 	}
+	j.replies()
+	j.noReplies()
 	j.accounting()
 	if r.Interrupted {
 		v.LimitedBy = record.LimitInterrupted

@@ -722,6 +722,56 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+// Whatever bound a run, replies that are not 2xx and what was no reply are told.
+func TestVerdictOfReplies(t *testing.T) {
+	for _, tt := range []struct {
+		name           string
+		http, errors   map[string]int64
+		reason, advice string // the last ones
+	}{
+		{name: "no HTTP"},
+		{name: "all well", http: map[string]int64{"2xx": 100, "1xx": 300}},
+		{name: "half", http: map[string]int64{"2xx": 100, "4xx": 60, "5xx": 40}},
+		{
+			"most", map[string]int64{"2xx": 100, "4xx": 61, "5xx": 40}, nil,
+			"101 of 201 HTTP replies were not 2xx (4xx 61, 5xx 40): the numbers are mostly of those, not of the pages that users get",
+			"ask for a page that is there: --exchange http:/path, and -H 'Host: NAME' where it depends on the name (curl -i shows the reply)",
+		},
+		{
+			"redirects", map[string]int64{"3xx": 9640, "2xx": 2}, nil,
+			"9,640 of 9,642 HTTP replies were not 2xx (3xx 9,640): the numbers are mostly of those, not of the pages that users get",
+			"ask for the page that the redirect leads to: --exchange http:/path, and -H 'Host: NAME' where it depends on the name (curl -i shows where it leads)",
+		},
+		{
+			"invalid", map[string]int64{"invalid": 4}, nil,
+			"4 of 4 HTTP replies were not 2xx (invalid 4): the numbers are mostly of those, not of the pages that users get",
+			"look into the target's log: it answers with an error",
+		},
+		{
+			"TLS", nil, map[string]int64{record.ErrorTLS: 7, record.ErrorSurplus: 2},
+			"what came in 9 of 80,000 lifecycles was not the reply asked for (tls 7, surplus 2)",
+			"the target speaks TLS, and lastack plain HTTP: give it the port for plain HTTP, or put a proxy that ends TLS in front",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			plain, r := closedLoop(), closedLoop()
+			r.HTTP, r.ExchangeErrors = tt.http, tt.errors
+			want, got := judge(&plain), judge(&r)
+			if tt.reason != "" {
+				want.Reasons, want.Advice = append(want.Reasons, tt.reason), append(want.Advice, tt.advice)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	for _, kind := range record.ExchangeErrorNames() {
+		if noReplyAdvice(kind) == "" {
+			t.Errorf("no advice about %s", kind)
+		}
+	}
+}
+
 // What comes first in a connection's life, and then what spoils the numbers most, names the limit.
 func TestVerdictOrder(t *testing.T) {
 	causes := []struct {

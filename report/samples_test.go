@@ -21,6 +21,7 @@ func samples(t testing.TB) map[string]*record.Run {
 		"not-valid":       notValid(t),
 		"reset":           reset(t),
 		"million":         million(t),
+		"http-errors":     httpErrors(t),
 		"minimal":         {Schema: record.Schema, Kind: record.KindRun},
 	}
 	maps.Copy(all, drains(t))
@@ -325,6 +326,20 @@ func interrupted(t testing.TB) *record.Run {
 		"sandbox: the load ran in the host's namespace: its counters hold other programs' connections too",
 		"observer.census: /proc/net/tcp is read line by line, counts may be off by the sockets that moved meanwhile",
 	}
+	return r
+}
+
+// httpErrors is a load of a target that mostly answers with errors, and at times with what is no reply.
+func httpErrors(t testing.TB) *record.Run {
+	r := remote(t)
+	r.HTTP = map[string]int64{"1xx": 12, "2xx": 12_000, "3xx": 277, "4xx": 29_000, "5xx": 180, "invalid": 3}
+	r.Outcomes[record.OutcomeRequestTimeout], r.Outcomes[record.OutcomeOther] = 0, 7
+	r.Errnos = map[string]int64{"EPERM": 1}
+	r.ExchangeErrors = map[string]int64{record.ErrorTLS: 3, record.ErrorBadStatus: 3}
+	r.ExchangeExamples = map[string]string{
+		record.ErrorTLS: `TLS, not plain HTTP: it begins "\x15\x03\x01"`, record.ErrorBadStatus: "hostile \x1b[31m\u202e example",
+	}
+	r.Groups = []record.GroupResult{{Name: "a", Result: r.Result}, {Name: "b", Result: record.Result{HTTP: map[string]int64{"2xx": 5}}}}
 	return r
 }
 

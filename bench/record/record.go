@@ -74,8 +74,14 @@ type Result struct {
 	Latency     map[string]Latency `json:"latency"`
 	// LatencyAbsent says why a key of Latency is missing.
 	LatencyAbsent map[string]string `json:"latency_absent,omitempty"`
+	// HTTP counts replies by status class, see StatusClasses.
+	HTTP map[string]int64 `json:"http,omitempty"`
 	// Errnos counts the errno names behind the outcome "other".
 	Errnos map[string]int64 `json:"errnos,omitempty"`
+	// ExchangeErrors counts the rest of "other": what came was not a reply, by kind, see ExchangeErrorNames.
+	ExchangeErrors map[string]int64 `json:"exchange_errors,omitempty"`
+	// ExchangeExamples has a sentence about the first of each kind.
+	ExchangeExamples map[string]string `json:"exchange_examples,omitempty"`
 }
 
 // GroupResult is one group's Result.

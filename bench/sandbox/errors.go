@@ -56,6 +56,9 @@ type SysctlError struct {
 	Mode Mode
 	// HostWide is set for a key that exists on the host but not in a namespace.
 	HostWide bool
+	// Hidden is set where nobody can tell: only the first network namespace shows the keys of the whole host, and
+	// this process is in another, as in a container.
+	Hidden bool
 	// Held is what the kernel holds after a write that it accepted and changed; Err is nil then.
 	Held string
 	Err  error
@@ -67,6 +70,8 @@ func (e *SysctlError) Error() string {
 		return fmt.Sprintf("sysctl %s: the kernel took %q and holds %q", e.Sysctl.Key, e.Sysctl.Value, e.Held)
 	case e.HostWide:
 		return fmt.Sprintf("sysctl %s: not per network namespace, so a sandbox cannot have its own, and the host's is never written", e.Sysctl.Key)
+	case e.Hidden:
+		return fmt.Sprintf("sysctl %s: no network namespace has one of its own: either it is the whole host's, which a container does not see and lastack never writes, or this kernel has none of that name", e.Sysctl.Key)
 	case errors.Is(e.Err, syscall.ENOENT):
 		return fmt.Sprintf("sysctl %s: this kernel has none of that name", e.Sysctl.Key)
 	case errors.Is(e.Err, syscall.EINVAL), errors.Is(e.Err, syscall.ERANGE):

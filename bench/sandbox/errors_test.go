@@ -69,6 +69,10 @@ func TestFailureRoundTrip(t *testing.T) {
 	if want := "sysctl net.ipv4.tcp_mem: not per network namespace, so a sandbox cannot have its own, and the host's is never written"; hostWide.Error() != want {
 		t.Errorf("%s\nwant %s", hostWide, want)
 	}
+	hidden := &SysctlError{Sysctl: key, Hidden: true, Err: syscall.ENOENT}
+	if want := "sysctl net.ipv4.tcp_mem: no network namespace has one of its own: either it is the whole host's, which a container does not see and lastack never writes, or this kernel has none of that name"; hidden.Error() != want {
+		t.Errorf("%s\nwant %s", hidden, want)
+	}
 }
 
 func TestInsideNeedsTheRightParent(t *testing.T) {

@@ -66,7 +66,7 @@ func drive() int {
 	case *Error:
 		d.Refused, d.Step, d.Cause = true, e.Step, e.Cause
 	case *SysctlError:
-		d.Sysctl = &SysctlError{Sysctl: e.Sysctl, Mode: e.Mode, HostWide: e.HostWide, Held: e.Held}
+		d.Sysctl = &SysctlError{Sysctl: e.Sysctl, Mode: e.Mode, HostWide: e.HostWide, Hidden: e.Hidden, Held: e.Held}
 	}
 	d.NetNS, _ = os.Readlink("/proc/self/ns/net")
 	if err := json.NewEncoder(os.Stdout).Encode(d); err != nil {

@@ -222,8 +222,9 @@ func explain(err error, mode Mode) error {
 	var se *SysctlError
 	if errors.As(err, &se) {
 		if errors.Is(se.Err, unix.ENOENT) {
-			_, statErr := os.Stat(procSys(se.Sysctl.Key))
-			se.HostWide = statErr == nil
+			se.HostWide = visible(se.Sysctl.Key)
+			// tcp_mem is the whole host's: the first namespace shows it (ipv4_table), and no other.
+			se.Hidden = !se.HostWide && !visible("net.ipv4.tcp_mem")
 		}
 		return err
 	}
@@ -232,6 +233,12 @@ func explain(err error, mode Mode) error {
 		e.Cause = likelyCause(e.Step, mode, errnoOf(e.Err), readTrimmed)
 	}
 	return err
+}
+
+// visible reports whether the caller's network namespace has a sysctl, or shows the whole host's.
+func visible(key string) bool {
+	_, err := os.Stat(procSys(key))
+	return err == nil
 }
 
 func readTrimmed(path string) string {

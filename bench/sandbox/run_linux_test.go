@@ -27,6 +27,8 @@ const (
 	asRoot   who = "root"
 	asUser   who = "user"   // whoever runs the tests, with a user namespace
 	asNobody who = "nobody" // root becomes somebody without capabilities
+	// asContained is in a user and network namespace of its own, as in a container.
+	asContained who = "contained"
 )
 
 var everyone = []who{asRoot, asUser, asNobody}
@@ -49,6 +51,12 @@ func driver(t *testing.T, w who, action string, spec Spec, env ...string) *exec.
 		}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		cmd.Dir = "/"
+	case asContained:
+		cmd.SysProcAttr = &syscall.SysProcAttr{
+			Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
+			UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}},
+		}
 	}
 	b, err := json.Marshal(spec)
 	if err != nil {
@@ -213,9 +221,12 @@ func TestSysctlRefused(t *testing.T) {
 		{sysctl: Sysctl{"net.ipv4.tcp_available_congestion_control", "reno"}, errno: syscall.EACCES},
 		{sysctl: Sysctl{"net.ipv4.neigh.lo.base_reachable_time_ms", "30001"}, rounded: true},
 	}
-	for _, w := range everyone {
+	for _, w := range append(everyone, asContained) {
 		for _, tt := range tests {
 			t.Run(string(w)+"/"+tt.sysctl.String(), func(t *testing.T) {
+				// Only the first network namespace shows what is the whole host's.
+				contained := w == asContained || !visible("net.ipv4.tcp_mem")
+				hidden := contained && tt.errno == syscall.ENOENT
 				if tt.sysctl.Key == "net.ipv4.tcp_tw_reuse_delay" && readTrimmed(procSys(tt.sysctl.Key)) == "" {
 					t.Skipf("this kernel has no %s", tt.sysctl.Key)
 				}
@@ -227,7 +238,7 @@ func TestSysctlRefused(t *testing.T) {
 					t.Fatalf("exit %d, error %q, want a SysctlError", d.Exit, d.Err)
 				}
 				got := *d.Sysctl
-				if got.Sysctl != tt.sysctl || got.HostWide != tt.hostWide || (got.Held != "") != tt.rounded || d.Errno != tt.errno {
+				if got.Sysctl != tt.sysctl || got.HostWide != (tt.hostWide && !contained) || got.Hidden != hidden || (got.Held != "") != tt.rounded || d.Errno != tt.errno {
 					t.Errorf("%+v with errno %v, want %+v", got, d.Errno, tt)
 				}
 				if !strings.Contains(d.Err, tt.sysctl.Key) {

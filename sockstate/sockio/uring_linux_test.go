@@ -23,8 +23,12 @@ func needRing(t testing.TB) {
 	}
 }
 
-// severalRings makes loops whose rings have three places each.
-func severalRings(c Config) (Loop, error) { return newUring(c, 3) }
+// severalRings makes loops whose rings have three places each, or as many as make it mostRings: they all are charged
+// against RLIMIT_MEMLOCK, whose default is 8 MiB.
+func severalRings(c Config) (Loop, error) {
+	const mostRings = 40
+	return newUring(c, max(3, (c.Slots+mostRings-1)/mostRings))
+}
 
 // A recv that has read when it is cancelled keeps what it read for the next one.
 func TestUringKeepsCancelledData(t *testing.T) {

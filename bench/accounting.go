@@ -2,6 +2,7 @@ package bench
 
 import (
 	"math"
+	"strings"
 
 	"lastack/bench/record"
 	"lastack/loadgen"
@@ -21,6 +22,8 @@ type books struct {
 	exact   bool // a namespace of our own: nobody else counts there
 	settled bool
 	lossy   bool
+	// notRead says which of some counters were not read, empty if all were; nil: they were.
+	notRead func(names ...string) string
 }
 
 // predict says what the plan's policies bring, for the outcomes that were seen.
@@ -96,7 +99,7 @@ func (b *books) checks(p *record.Predicted) []record.Check {
 	if !b.exact {
 		note = "others' connections count in this namespace too"
 	}
-	checks = append(checks, check("TcpActiveOpens = attempted less failed before a SYN", one(total.Attempted-total.NoSYN), b.grown["TcpActiveOpens"], b.exact, note))
+	checks = append(checks, b.kernels(check("TcpActiveOpens = attempted less failed before a SYN", one(total.Attempted-total.NoSYN), b.grown["TcpActiveOpens"], b.exact, note), "TcpActiveOpens"))
 	if b.server != nil {
 		ended := b.server.Open
 		for _, n := range b.server.ByName() {
@@ -104,8 +107,8 @@ func (b *books) checks(p *record.Predicted) []record.Check {
 		}
 		checks = append(checks,
 			check("server: sum of outcomes and open = accepted", one(b.server.Accepted), ended, true, ""),
-			check("server: accepted = TcpPassiveOpens", record.Range{Min: max(b.grown["TcpPassiveOpens"]-b.doubleHandshakes(), 0), Max: b.grown["TcpPassiveOpens"]}, b.server.Accepted, b.exact, note),
-			check("server: accepted = opened by the client", record.Range{Min: max(total.Opened-b.lostHandshakes(), 0), Max: total.Attempted - total.NoSYN}, b.server.Accepted, b.exact, note))
+			b.kernels(check("server: accepted = TcpPassiveOpens", record.Range{Min: max(b.grown["TcpPassiveOpens"]-b.doubleHandshakes(), 0), Max: b.grown["TcpPassiveOpens"]}, b.server.Accepted, b.exact, note), "TcpPassiveOpens", "TcpRetransSegs", "TcpExtListenDrops"),
+			b.kernels(check("server: accepted = opened by the client", record.Range{Min: max(total.Opened-b.lostHandshakes(), 0), Max: total.Attempted - total.NoSYN}, b.server.Accepted, b.exact, note), "TcpExtListenDrops"))
 	}
 	seen := teardown.Observed(b.grown)
 	// A reset is in flight or not yet noticed, and a minisocket not yet made, until the teardown has settled.
@@ -118,9 +121,20 @@ func (b *books) checks(p *record.Predicted) []record.Check {
 		if n == "" {
 			n = settled
 		}
-		checks = append(checks, check(name, p.Counters[name], seen[name], b.exact && b.settled && b.server != nil, n))
+		checks = append(checks, b.kernels(check(name, p.Counters[name], seen[name], b.exact && b.settled && b.server != nil, n), strings.Split(name, "+")...))
 	}
 	return checks
+}
+
+// kernels is a check that needs counters of the kernel: without one of them there is nothing to compare.
+func (b *books) kernels(c record.Check, counters ...string) record.Check {
+	if b.notRead == nil {
+		return c
+	}
+	if why := b.notRead(counters...); why != "" {
+		c.Got, c.OK, c.Exact, c.Note, c.NotRead = 0, false, false, "", why
+	}
+	return c
 }
 
 // lostHandshakes is how many connections the client may hold for open that never were at the
@@ -143,7 +157,7 @@ func (b *books) doubleHandshakes() int64 {
 
 // simultaneous is how many connections' FINs crossed, nil where the counters do not tell.
 func (b *books) simultaneous() *int64 {
-	if !b.exact || !b.settled {
+	if !b.exact || !b.settled || b.notRead != nil && b.notRead(timeWaitCounters()...) != "" {
 		return nil
 	}
 	completed := int64(0)
@@ -157,6 +171,9 @@ func (b *books) simultaneous() *int64 {
 	n := max(teardown.Observed(b.grown)[teardown.CounterTimeWaits]-completed, 0)
 	return &n
 }
+
+// timeWaitCounters are those that count entries into TIME_WAIT, and what kept others from it.
+func timeWaitCounters() []string { return strings.Split(teardown.CounterTimeWaits, "+") }
 
 func one(n int64) record.Range { return record.Range{Min: n, Max: n} }
 

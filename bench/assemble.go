@@ -148,6 +148,7 @@ func (e *experiment) addStates(r *record.Run) {
 		FinWait2MiniPeak: s.peakMini,
 		OrphanPeak:       s.peakOrphan,
 		LongestLeftS:     s.sample.Census.LongestLeft.Seconds(),
+		NotRead:          e.after.notRead(&e.before, timeWaitCounters()...),
 	}
 	for side := range sockstate.Side(sockstate.NumSides) {
 		if n := s.peak[side][sockstate.TimeWait]; n > 0 {
@@ -174,6 +175,12 @@ func (e *experiment) addObserver(r *record.Run) {
 		Trace: "off", TraceReason: "this version observes by census and counters only",
 		Cost: e.sampler.cost,
 	}
+	r.Observer.Unread = slices.Concat(e.facts.Unread, e.watch.Unread())
+	slices.Sort(r.Observer.Unread)
+	r.Observer.Unread = slices.Compact(r.Observer.Unread)
+	for _, u := range r.Observer.Unread {
+		r.Warnings = append(r.Warnings, "observer.unread: not read: "+u)
+	}
 	r.Warnings = append(r.Warnings, e.sampler.warnings...)
 	if e.cfg.Host != nil {
 		r.Warnings = append(r.Warnings, e.cfg.hostWarnings(e.cfg.Host, &e.needs, r.Counters)...)
@@ -193,6 +200,7 @@ func (e *experiment) addBooks(r *record.Run) {
 		exact:   e.cfg.Sandbox != nil,
 		settled: r.Settle.Done,
 		lossy:   e.cfg.Status.Loss != "",
+		notRead: func(names ...string) string { return e.after.notRead(&e.before, names...) },
 	}
 	if e.server != nil {
 		b.server = &e.ended

@@ -105,6 +105,9 @@ func (e *experiment) addCPU(r *record.Run) {
 	c.ElapsedS = u.Elapsed.Seconds()
 	c.GeneratorS = u.Generator.Seconds()
 	c.ServerS = max(u.Server, 0).Seconds()
+	if !u.MachineRead {
+		c.NotRead = "/proc/stat was not read"
+	}
 	c.ObserverS = u.Rest.Seconds()
 	c.SystemS, c.UserS = u.System.Seconds(), u.User.Seconds()
 	c.SoftirqS, c.StealS, c.IdleS = u.Softirq.Seconds(), u.Steal.Seconds(), u.Idle.Seconds()

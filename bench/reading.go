@@ -11,12 +11,22 @@ type reading struct {
 	psi      *observe.PSI         // nil: this kernel has none
 }
 
-func (e *experiment) read() (r reading, err error) {
-	if r.counters, err = e.watch.Counters(); err != nil {
-		return r, err
+func (e *experiment) read() reading {
+	return reading{counters: e.watch.Counters(), psi: e.watch.PSI()}
+}
+
+// notRead says which of the counters could not be read in every namespace, at both times; empty if all were.
+func (r *reading) notRead(before *reading, names ...string) string {
+	for _, name := range names {
+		for i := range r.counters {
+			_, now := r.counters[i][name]
+			_, then := before.counters[i][name]
+			if !now || !then {
+				return "the kernel's counter " + name + " was not read"
+			}
+		}
 	}
-	r.psi = e.watch.PSI()
-	return r, nil
+	return ""
 }
 
 // grown is the counters' growth, of each namespace and of all.

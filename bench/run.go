@@ -113,10 +113,7 @@ func (e *experiment) prepare() (err error) {
 	if err != nil {
 		return err
 	}
-	e.before, err = e.read()
-	if err != nil {
-		return err
-	}
+	e.before = e.read()
 	e.load, err = loadgen.New(loadgen.Config{Plan: c.Plan, Namespace: e.clientNS(), Slots: load, Backend: e.backend, CPUs: e.cpus})
 	return err
 }
@@ -244,12 +241,11 @@ func (e *experiment) measure(ctx context.Context) error {
 	e.sampler.interval("")
 	e.sampler.endCPU()
 	e.settleDown(ctx)
-	after, rerr := e.read()
-	e.after = after
+	e.after = e.read()
 	if e.server != nil {
 		e.ended = e.server.Stats()
 	}
-	return errors.Join(failed, err, rerr)
+	return errors.Join(failed, err)
 }
 
 func (e *experiment) serverFailed() <-chan error {

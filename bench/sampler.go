@@ -275,12 +275,7 @@ func states(count *[sockstate.NumStates]int) map[string]int {
 
 // addCounters adds the growth of the counters that tell of trouble.
 func (s *sampler) addCounters(iv *record.Interval) {
-	by, err := s.e.watch.Counters()
-	if err != nil {
-		s.warn("counters: " + err.Error())
-		return
-	}
-	now := sum(by)
+	now := sum(s.e.watch.Counters())
 	for name, n := range now.Since(s.counters) {
 		if troubling(name) {
 			if iv.Counters == nil {

@@ -290,7 +290,7 @@ func (j *judgement) seenOpen() string {
 // idle is the share of the machine's CPU time that was idle.
 func (j *judgement) idle() float64 {
 	c := j.r.Pressure.CPU
-	if c.ElapsedS <= 0 || c.CPUs == 0 {
+	if c.ElapsedS <= 0 || c.CPUs == 0 || c.NotRead != "" {
 		return 1
 	}
 	return c.IdleS / (c.ElapsedS * float64(c.CPUs))
@@ -331,7 +331,7 @@ func (j *judgement) cpu() bool {
 
 func (j *judgement) cpuReason() {
 	c := j.r.Pressure.CPU
-	if c.ElapsedS <= 0 {
+	if c.ElapsedS <= 0 || c.NotRead != "" {
 		return
 	}
 	all := c.ElapsedS * float64(c.CPUs)

@@ -42,6 +42,10 @@ func (t *text) predicted() {
 			tab.row(shortNames(name), want.String(), "not read", "", "")
 			continue
 		}
+		if t.run.Unread(name) != "" {
+			tab.row(shortNames(name), want.String(), "-", "not read", "")
+			continue
+		}
 		got := lookup(t.run.Counters, name)
 		ok, note := want.Contains(got), ""
 		if !ok && !t.alone() {
@@ -88,7 +92,9 @@ func notComparable(why string) string {
 }
 
 // incomparable reports whether a statement that is not met says nothing.
-func incomparable(c record.Check) bool { return !c.Exact && (!c.OK || !c.Want.Contains(c.Got)) }
+func incomparable(c record.Check) bool {
+	return c.NotRead == "" && !c.Exact && (!c.OK || !c.Want.Contains(c.Got))
+}
 
 // shortNames takes the prefixes off the counters of a sum, which would not fit its column.
 func shortNames(name string) string {
@@ -181,30 +187,38 @@ func (t *text) checks(what string) {
 		if incomparable(c) {
 			ok, note = false, notComparable(note)
 		}
-		tab.row(shortNames(c.Name), c.Want.String(), quantity.Count(c.Got), agreement(ok, c.Exact), note)
+		got, word := quantity.Count(c.Got), agreement(ok, c.Exact)
+		if c.NotRead != "" {
+			got, word, note = "-", "not read", c.NotRead
+		}
+		tab.row(shortNames(c.Name), c.Want.String(), got, word, note)
 	}
 	tab.write(&t.page)
 }
 
 // agreed sums statements up in a few words. Those that cannot be compared are in no other count.
 func agreed(checks []record.Check) string {
-	bad, out := 0, 0
+	bad, out, unread := 0, 0, 0
 	for _, c := range checks {
 		switch {
+		case c.NotRead != "":
+			unread++
 		case incomparable(c):
 			out++
 		case !c.OK:
 			bad++
 		}
 	}
-	n := len(checks) - out
+	n := len(checks) - out - unread
 	var s string
 	switch {
+	case n == 0 && out == 0:
+		return "not read"
 	case n == 0:
 		return plural(out, "it cannot be compared", "none of them can be compared")
 	case bad > 0:
 		s = fmt.Sprintf("%d of %d DO NOT AGREE", bad, n)
-	case out > 0:
+	case out+unread > 0:
 		s = fmt.Sprintf("%d %s", n, plural(n, "agrees", "agree"))
 	case n == 1:
 		s = "they agree"
@@ -213,6 +227,9 @@ func agreed(checks []record.Check) string {
 	}
 	if out > 0 {
 		s += fmt.Sprintf(", %d cannot be compared", out)
+	}
+	if unread > 0 {
+		s += fmt.Sprintf(", %d not read", unread)
 	}
 	return s
 }
@@ -339,7 +356,7 @@ func unknownOutcomes(m map[string]int64) []string {
 // observer says who observed, and what it cost.
 func (t *text) observer() {
 	o := t.run.Observer
-	if o == (record.Observer{}) {
+	if o.Census == "" && o.Trace == "" {
 		t.beside("observer")
 		return
 	}

@@ -105,6 +105,9 @@ func (t *text) cpu() {
 	row("machine, user", c.UserS, 0, "")
 	row("stolen", c.StealS, 0, "by the hypervisor: these were not ours to use")
 	row("idle", c.IdleS, 0, "")
+	if c.NotRead != "" {
+		tab.row("machine", "not read", "", c.NotRead)
+	}
 	tab.write(&t.page)
 	if t.run.Sandbox.Topology != "" || t.run.Server != nil {
 		t.hang("  ", "Both ends are on this host: the kernel runs the receiver's softirq work in whoever sends, so the split "+

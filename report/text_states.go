@@ -213,6 +213,11 @@ func censusWords(source string) string {
 func (t *text) timeWait() {
 	tw := t.run.TimeWait
 	entered := tw.Entered + tw.EnteredShort
+	if tw.NotRead != "" {
+		t.section("TIME_WAIT", fmt.Sprintf("peak %s; how many entered it is not read: %s", quantity.Count(int64(tw.Peak)), tw.NotRead))
+		t.beside("time_wait")
+		return
+	}
 	if tw.Peak == 0 && entered == 0 && tw.Overflow == 0 && tw.ReusedByConnect == 0 {
 		if t.concerns("time_wait") {
 			t.section("TIME_WAIT", "")

@@ -5,12 +5,13 @@ package sockstate
 // /proc/net/netstat. Gauges (CurrEstab, the limits of Rto) are left out.
 type Counters map[string]int64
 
-// Since returns the counters' growth from before, with zero growth left out.
+// Since returns the counters' growth from before, with zero growth left out, and what was not read at both times:
+// its growth is not known.
 func (c Counters) Since(before Counters) Counters {
 	d := make(Counters)
 	for k, v := range c {
-		if g := v - before[k]; g != 0 {
-			d[k] = g
+		if was, read := before[k]; read && v != was {
+			d[k] = v - was
 		}
 	}
 	return d

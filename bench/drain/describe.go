@@ -59,6 +59,9 @@ func (t *try) describe() {
 	if r.Order.UncertaintyUs > 1000 {
 		r.Warnings = append(r.Warnings, "order: the signal, or the command, was not sent within a millisecond, as others had the CPU: what came so shortly after it may have come before")
 	}
+	for _, u := range t.ev.unread {
+		r.Warnings = append(r.Warnings, "accounting: not read: "+u)
+	}
 	if r.Order.Dropped > 0 {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("order: %d packets were not captured, so that times and the judgement of lost requests may be wrong for as many connections", r.Order.Dropped))
 	}

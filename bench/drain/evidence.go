@@ -40,7 +40,10 @@ type evidence struct {
 
 	// counters is the growth of the kernel's over the try; own is set where nobody but the load and its server counts there.
 	counters sockstate.Counters
-	own      bool
+	// read tells which of them were, and unread why others were not; nil: all.
+	read   func(counter string) bool
+	unread []string
+	own    bool
 }
 
 // groupKind is what a group is for.

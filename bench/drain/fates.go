@@ -87,7 +87,7 @@ func (e *evidence) retry(r *loadgen.RequestEntry, c *loadgen.ConnEntry, aborts b
 // aborts reports whether somebody may have closed by SO_LINGER 0: TCPAbortOnData counts those, and connections at which
 // data came after the server's FIN.
 func (e *evidence) aborts() bool {
-	if !e.own || e.trace == nil {
+	if !e.own || e.trace == nil || e.read != nil && !e.read("TcpExtTCPAbortOnData") {
 		return true // not known, so it must be reckoned with
 	}
 	conns := make(map[loadgen.ConnID]*loadgen.ConnEntry)

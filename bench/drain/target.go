@@ -20,7 +20,7 @@ import (
 // target is the server under test, as far as this host can know it.
 type target struct {
 	addr netip.AddrPort
-	diag *sockdiag.Conn
+	diag sockets
 	// proc is the process to be signalled, nil for a hook; main is what was started, where that is another: a server
 	// that put itself into the background.
 	proc, main *process.Process
@@ -59,12 +59,15 @@ func (e *StartError) Error() string {
 }
 
 // openTarget starts the server, or finds it, and makes sure that it is the one. clear makes the port free for it.
-func openTarget(ctx context.Context, c *Config, back *process.Process, clear func(*sockdiag.Conn) error) (*target, error) {
-	diag, err := sockdiag.Open(nil)
+func openTarget(ctx context.Context, c *Config, back *process.Process, clear func(sockets) error) (*target, error) {
+	diag, doubt, err := openSockets()
 	if err != nil {
 		return nil, err
 	}
 	t := &target{addr: c.Target, diag: diag}
+	if doubt != "" {
+		t.warnings = append(t.warnings, doubt)
+	}
 	if err := clear(diag); err != nil {
 		return nil, errors.Join(err, t.end())
 	}

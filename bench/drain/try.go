@@ -113,9 +113,7 @@ func (t *try) open(ctx context.Context) (err error) {
 	if t.watch, err = observe.New(observe.Config{Filter: sockstate.Filter{Servers: []netip.AddrPort{c.Target}}}); err != nil {
 		return err
 	}
-	if t.before, err = t.counters(); err != nil {
-		return err
-	}
+	t.before = t.watch.Counters()[0]
 	t.capture, t.captureErr = wire.Open(wire.Config{Server: c.Target})
 	t.load, err = loadgen.New(loadgen.Config{Plan: plan, Backend: c.Backend, Slots: t.x.slots, Journal: true})
 	return err
@@ -123,7 +121,7 @@ func (t *try) open(ctx context.Context) (err error) {
 
 // clear removes what earlier tries have left on the port, in a sandbox: a server that does not set SO_REUSEADDR could not
 // bind otherwise.
-func (t *try) clear(diag *sockdiag.Conn) error {
+func (t *try) clear(diag sockets) error {
 	if t.cfg.Sandbox == nil || t.n == 0 {
 		return nil
 	}
@@ -131,14 +129,6 @@ func (t *try) clear(diag *sockdiag.Conn) error {
 		return s.State != sockstate.Listen && s.Inode == 0
 	})
 	return err
-}
-
-func (t *try) counters() (sockstate.Counters, error) {
-	all, err := t.watch.Counters()
-	if err != nil {
-		return nil, err
-	}
-	return all[0], nil
 }
 
 // tick calls each every so often until it is done, fails, or the time is over.
@@ -278,17 +268,21 @@ func (t *try) conclude(ctx context.Context) error {
 	}
 	t.ev.atEnd = t.load.Snapshot()
 	t.settle(ctx)
-	after, cerr := t.counters()
-	if cerr == nil {
-		t.ev.counters = after.Since(t.before)
+	after := t.watch.Counters()[0]
+	t.ev.counters = after.Since(t.before)
+	t.ev.read = func(name string) bool {
+		_, now := after[name]
+		_, then := t.before[name]
+		return now && then
 	}
+	t.ev.unread = t.watch.Unread()
 	if t.capture != nil {
 		var terr error
 		if t.trace, terr = t.capture.Stop(); terr != nil {
 			t.captureErr, t.trace = terr, nil
 		}
 	}
-	return errors.Join(err, cerr)
+	return err
 }
 
 // settleAtMost bounds the wait for sockets of the load that are still about to close.

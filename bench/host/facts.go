@@ -57,6 +57,9 @@ type Facts struct {
 	// is left out.
 	Sysctls map[string]string `json:"sysctls"`
 	Usage   Usage             `json:"usage"`
+	// Unread names what could not be read, and why: "/proc/meminfo: permission denied". Its fields above are 0 or
+	// missing, as where the kernel has none.
+	Unread []string `json:"unread,omitempty"`
 }
 
 // Usage is how much of the limits is taken already.

@@ -18,8 +18,8 @@ import (
 )
 
 // Read reads the facts of the process's own namespaces. It needs no privilege and
-// changes nothing. A fact that this kernel does not have stays zero; an error is a
-// *ReadError and means that /proc is missing or restricted.
+// changes nothing. A fact that this kernel does not have, or that a container hides, stays zero, and Unread names
+// it; an error is a *ReadError and means that /proc is missing.
 func Read() (*Facts, error) {
 	f := &Facts{
 		CPUs:      runtime.NumCPU(),
@@ -60,7 +60,7 @@ func Read() (*Facts, error) {
 		if err == nil {
 			f.Sysctls[name] = strings.Join(strings.Fields(string(b)), " ")
 		} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
-			return nil, &ReadError{What: name, Err: err}
+			f.unread(name, err)
 		}
 	}
 	if err := f.readProc(); err != nil {
@@ -81,19 +81,19 @@ func (f *Facts) readProc() error {
 	if err != nil {
 		return &ReadError{What: "/proc", Err: err}
 	}
-	mem, err := proc.Meminfo()
-	if err != nil {
-		return &ReadError{What: "/proc/meminfo", Err: err}
+	if mem, err := proc.Meminfo(); err != nil {
+		f.unread("/proc/meminfo", err)
+	} else {
+		f.MemoryBytes, f.AvailableBytes = value(mem.MemTotalBytes), value(mem.MemAvailableBytes)
 	}
-	f.MemoryBytes, f.AvailableBytes = value(mem.MemTotalBytes), value(mem.MemAvailableBytes)
 
-	stat, err := proc.NetSockstat()
-	if err != nil {
-		return &ReadError{What: "/proc/net/sockstat", Err: err}
-	}
-	for _, p := range stat.Protocols {
-		if p.Protocol == "TCP" {
-			f.Usage.Orphans, f.Usage.TimeWait, f.Usage.TCPPages = value(p.Orphan), value(p.TW), value(p.Mem)
+	if stat, err := proc.NetSockstat(); err != nil {
+		f.unread("/proc/net/sockstat", err)
+	} else {
+		for _, p := range stat.Protocols {
+			if p.Protocol == "TCP" {
+				f.Usage.Orphans, f.Usage.TimeWait, f.Usage.TCPPages = value(p.Orphan), value(p.TW), value(p.Mem)
+			}
 		}
 	}
 	files, _, _ := strings.Cut(readWord(sysctlPath("fs.file-nr")), "\t")
@@ -104,11 +104,11 @@ func (f *Facts) readProc() error {
 	if err != nil {
 		return &ReadError{What: "/proc/self", Err: err}
 	}
-	status, err := self.NewStatus()
-	if err != nil {
-		return &ReadError{What: "/proc/self/status", Err: err}
+	if status, err := self.NewStatus(); err != nil {
+		f.unread("/proc/self/status", err)
+	} else {
+		f.Capabilities = capabilityNames(status.CapEff)
 	}
-	f.Capabilities = capabilityNames(status.CapEff)
 	f.InitialUserNS = sockio.InInitialUserNamespace()
 	// A filter that forbids the question is a filter.
 	mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
@@ -116,7 +116,7 @@ func (f *Facts) readProc() error {
 
 	groups, err := self.Cgroups()
 	if err != nil {
-		return &ReadError{What: "/proc/self/cgroup", Err: err}
+		f.unread("/proc/self/cgroup", err)
 	}
 	for _, g := range groups {
 		if g.HierarchyID == 0 {
@@ -124,6 +124,14 @@ func (f *Facts) readProc() error {
 		}
 	}
 	return nil
+}
+
+// unread notes a fact that could not be read.
+func (f *Facts) unread(what string, err error) {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err // its path is what, or says less
+	}
+	f.Unread = append(f.Unread, what+": "+err.Error())
 }
 
 // cgroupLimits is the least memory.max and cpu.max from a group up to the root;

@@ -76,10 +76,16 @@ func (j *judge) limits() {
 	if byCgroup {
 		of = "by cgroup limit (memory.max)"
 	}
-	j.say("memory", degradedIf(memory < littleMemory),
-		fmt.Sprintf("%s available %s: room for about %s idle connections with both ends here (%.1f kB each)",
-			quantity.Bytes(memory), of, quantity.Count(twoDigits(memory/(2*SocketBytes))), 2.0*SocketBytes/1000),
-		"keep -c well below that: a host short of memory kills processes")
+	if len(f.Unread) > 0 {
+		j.say("facts", Degraded, "not read: "+strings.Join(f.Unread, "; "),
+			"what rests on them is left out or not checked: show the whole of /proc to this process (a container may hide it)")
+	}
+	if memory > 0 {
+		j.say("memory", degradedIf(memory < littleMemory),
+			fmt.Sprintf("%s available %s: room for about %s idle connections with both ends here (%.1f kB each)",
+				quantity.Bytes(memory), of, quantity.Count(twoDigits(memory/(2*SocketBytes))), 2.0*SocketBytes/1000),
+			"keep -c well below that: a host short of memory kills processes")
+	}
 
 	j.descriptors()
 	j.rings()

@@ -3,7 +3,14 @@ package process
 import (
 	"net/netip"
 	"slices"
+
+	"lastack/sockstate/sockdiag"
 )
+
+// Sockets lists the listeners of a network namespace: *sockdiag.Conn does.
+type Sockets interface {
+	Listeners(each func(*sockdiag.Socket)) error
+}
 
 // Listener is a socket that takes connections to an address.
 type Listener struct {

@@ -17,7 +17,7 @@ import (
 // Listening lists the sockets of a network namespace that take connections to an address, those that the kernel prefers
 // first. It needs no privilege, and costs a dump of all listeners. Holders and Unreadable are left out. The error
 // is a *sockdiag.Error or a *sockdiag.ParseError.
-func Listening(diag *sockdiag.Conn, addr netip.AddrPort) ([]Listener, error) {
+func Listening(diag Sockets, addr netip.AddrPort) ([]Listener, error) {
 	all, err := allListeners(diag)
 	if err != nil {
 		return nil, err
@@ -27,7 +27,7 @@ func Listening(diag *sockdiag.Conn, addr netip.AddrPort) ([]Listener, error) {
 
 // Listeners is Listening, and who holds them, for which it reads the descriptors of all processes, if there is a listener.
 // To see other users' it needs CAP_SYS_PTRACE.
-func Listeners(diag *sockdiag.Conn, addr netip.AddrPort) ([]Listener, error) {
+func Listeners(diag Sockets, addr netip.AddrPort) ([]Listener, error) {
 	ls, err := Listening(diag, addr)
 	if err != nil || len(ls) == 0 {
 		return nil, err
@@ -84,7 +84,7 @@ func (p *Process) Owns(ls []Listener) (Ownership, error) {
 
 // Ports lists the addresses of a network namespace on which the processes listen. Of processes whose descriptors may
 // not be read there are none.
-func Ports(diag *sockdiag.Conn, pids []int) ([]netip.AddrPort, error) {
+func Ports(diag Sockets, pids []int) ([]netip.AddrPort, error) {
 	all, err := allListeners(diag)
 	if err != nil {
 		return nil, err
@@ -120,7 +120,7 @@ func Owners(pids []int, inodes []uint64) map[uint64]int {
 	return by
 }
 
-func allListeners(diag *sockdiag.Conn) ([]bound, error) {
+func allListeners(diag Sockets) ([]bound, error) {
 	var all []bound
 	err := diag.Listeners(func(s *sockdiag.Socket) {
 		all = append(all, bound{v6Only: s.V6Only, Listener: Listener{

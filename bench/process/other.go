@@ -6,8 +6,6 @@ import (
 	"errors"
 	"net/netip"
 	"syscall"
-
-	"lastack/sockstate/sockdiag"
 )
 
 // ErrUnsupported is what starting and attaching return elsewhere.
@@ -77,13 +75,13 @@ func (*Process) Halted() (bool, error) { return false, ErrUnsupported }
 func (*Process) Owns([]Listener) (Ownership, error) { return Ownership{}, ErrUnsupported }
 
 // Listening needs Linux.
-func Listening(*sockdiag.Conn, netip.AddrPort) ([]Listener, error) { return nil, ErrUnsupported }
+func Listening(Sockets, netip.AddrPort) ([]Listener, error) { return nil, ErrUnsupported }
 
 // Listeners needs Linux.
-func Listeners(*sockdiag.Conn, netip.AddrPort) ([]Listener, error) { return nil, ErrUnsupported }
+func Listeners(Sockets, netip.AddrPort) ([]Listener, error) { return nil, ErrUnsupported }
 
 // Ports needs Linux.
-func Ports(*sockdiag.Conn, []int) ([]netip.AddrPort, error) { return nil, ErrUnsupported }
+func Ports(Sockets, []int) ([]netip.AddrPort, error) { return nil, ErrUnsupported }
 
 // Owners finds none.
 func Owners([]int, []uint64) map[uint64]int { return nil }

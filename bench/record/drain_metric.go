@@ -263,7 +263,7 @@ func drainMismatches(t *DrainTry) (float64, string, bool) {
 	}
 	n := 0
 	for _, c := range t.Accounting {
-		if !c.OK {
+		if !c.OK && c.NotRead == "" {
 			n++
 		}
 	}

@@ -99,6 +99,9 @@ func families() []family {
 			if len(r.Counters) == 0 {
 				return 0, noCounters, false
 			}
+			if why := r.TimeWait.NotRead; why != "" {
+				return 0, why, false
+			}
 			return float64(f(r)), "", true
 		}
 	}
@@ -159,7 +162,7 @@ func mismatches(r *Run) (float64, string, bool) {
 	}
 	n := 0
 	for _, c := range r.Accounting {
-		if !c.OK {
+		if !c.OK && c.NotRead == "" {
 			n++
 		}
 	}
@@ -170,10 +173,27 @@ func outcome(name string) getter {
 	return func(r *Run) (float64, string, bool) { return float64(r.Outcomes[name]), "", true }
 }
 
+// Unread says why a counter of the kernel was not read, empty if it was or nothing is known of it.
+func (r *Run) Unread(counter string) string {
+	file := "/proc/net/snmp"
+	if strings.HasPrefix(counter, "TcpExt") {
+		file = "/proc/net/netstat"
+	}
+	for _, u := range r.Observer.Unread {
+		if strings.HasPrefix(u, file+":") {
+			return "not read: " + u
+		}
+	}
+	return ""
+}
+
 func counter(name string) getter {
 	return func(r *Run) (float64, string, bool) {
 		if len(r.Counters) == 0 {
 			return 0, noCounters, false
+		}
+		if why := r.Unread(name); why != "" {
+			return 0, why, false
 		}
 		n, ok := r.Counters[name]
 		if !ok {

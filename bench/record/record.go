@@ -1,6 +1,7 @@
 package record
 
 import (
+	"encoding/json"
 	"time"
 
 	"lastack/bench/quantity"
@@ -279,6 +280,25 @@ type TimeWait struct {
 	// LongestLeftS is the time that the youngest TIME_WAIT of the last census still has, by its timer, which the kernel rounds up:
 	// see Host.
 	LongestLeftS float64 `json:"longest_left_s,omitempty"`
+	// NotRead says why Entered, EnteredShort, Overflow and ReusedByConnect, the kernel's counters, are not known:
+	// JSON then lacks their keys.
+	NotRead string `json:"not_read,omitempty"`
+}
+
+// MarshalJSON leaves out what was not read.
+func (t TimeWait) MarshalJSON() ([]byte, error) {
+	type plain TimeWait // without this method
+	if t.NotRead == "" {
+		return json.Marshal(plain(t))
+	}
+	// The shallower of two fields of one name is the one that is encoded.
+	return json.Marshal(struct {
+		plain
+		Entered         int `json:"entered,omitempty"`
+		EnteredShort    int `json:"entered_short,omitempty"`
+		Overflow        int `json:"overflow,omitempty"`
+		ReusedByConnect int `json:"reused_by_connect,omitempty"`
+	}{plain: plain(t)})
 }
 
 // Interval is one sample of the timeline. Counts are of the interval, states are at its end.
@@ -420,6 +440,25 @@ type CPU struct {
 	// GeneratorBusiest and ServerBusiest are the CPU share of the busiest worker thread, 0 to 1.
 	GeneratorBusiest float64 `json:"generator_busiest"`
 	ServerBusiest    float64 `json:"server_busiest"`
+	// NotRead says why the times of the whole machine are not known: JSON then lacks their keys.
+	NotRead string `json:"not_read,omitempty"`
+}
+
+// MarshalJSON leaves out what was not read.
+func (c CPU) MarshalJSON() ([]byte, error) {
+	type plain CPU // without this method
+	if c.NotRead == "" {
+		return json.Marshal(plain(c))
+	}
+	// The shallower of two fields of one name is the one that is encoded.
+	return json.Marshal(struct {
+		plain
+		SystemS  int `json:"system_s,omitempty"`
+		UserS    int `json:"user_s,omitempty"`
+		SoftirqS int `json:"softirq_s,omitempty"`
+		StealS   int `json:"steal_s,omitempty"`
+		IdleS    int `json:"idle_s,omitempty"`
+	}{plain: plain(c)})
 }
 
 // PSI is the growth of the "some" totals of /proc/pressure over the run, in seconds.
@@ -435,7 +474,10 @@ type Observer struct {
 	CensusReason string `json:"census_reason,omitempty"`
 	Trace        string `json:"trace"` // off
 	TraceReason  string `json:"trace_reason,omitempty"`
-	Cost         Cost   `json:"cost"`
+	// Unread names what the kernel would tell and this process could not read, and why: "/proc/net/netstat:
+	// permission denied". What comes from there is missing from the record, not 0.
+	Unread []string `json:"unread,omitempty"`
+	Cost   Cost     `json:"cost"`
 }
 
 // Cost is the observers' own.
@@ -495,6 +537,8 @@ type Check struct {
 	// Exact is unset where the counters may hold others' connections too (no sandbox).
 	Exact bool   `json:"exact"`
 	Note  string `json:"note,omitempty"`
+	// NotRead says why there is nothing to compare: Got is not known, and OK and Exact are unset.
+	NotRead string `json:"not_read,omitempty"`
 }
 
 // Verdict says what bound the result, and whether it is a statement about the target.

@@ -88,6 +88,15 @@ func (e *SysctlError) Error() string {
 
 func (e *SysctlError) Unwrap() error { return e.Err }
 
+// LeftError says that a sandbox's orphans could not be destroyed at its end.
+type LeftError struct{ Err error }
+
+func (e *LeftError) Error() string {
+	return fmt.Sprintf("sockets without a process may outlive the sandbox for some minutes: %v", e.Err)
+}
+
+func (e *LeftError) Unwrap() error { return e.Err }
+
 // errnoOf finds the errno at the bottom of err, 0 if there is none.
 func errnoOf(err error) syscall.Errno {
 	var errno syscall.Errno

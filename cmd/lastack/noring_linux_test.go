@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,34 +16,64 @@ import (
 // noRing runs a program under a seccomp filter, as containers have one, that answers
 // io_uring_setup with an errno: noring ERRNO PROGRAM [ARG...].
 func noRing() {
-	fail := func(what string, err error) {
-		fmt.Fprintf(os.Stderr, "noring: %s: %v\n", what, err)
-		os.Exit(125)
-	}
 	if len(os.Args) < 3 {
-		fail("usage", unix.EINVAL)
+		cannotFilter("usage", unix.EINVAL)
 	}
 	errno, err := strconv.ParseUint(os.Args[1], 10, 16)
 	if err != nil {
-		fail("errno", err)
+		cannotFilter("errno", err)
 	}
-	path, err := exec.LookPath(os.Args[2])
-	if err != nil {
-		fail("program", err)
-	}
-	runtime.LockOSThread() // the filter is the thread's, and the thread becomes the program
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		fail("no_new_privs", err)
-	}
-	filter := []unix.SockFilter{
+	filtered(os.Args[2:], []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}, // the system call's number
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_IO_URING_SETUP, Jf: 1},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	})
+}
+
+// noDiag runs a program that gets no socket of NETLINK_SOCK_DIAG, as under a container's filter or on a kernel
+// without CONFIG_INET_DIAG: nodiag PROGRAM [ARG...].
+func noDiag() {
+	if len(os.Args) < 2 {
+		cannotFilter("usage", unix.EINVAL)
+	}
+	low := func(arg uint32) uint32 { // offset of an argument's lower half in struct seccomp_data
+		at := 16 + 8*arg
+		if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
+			at += 4
+		}
+		return at
+	}
+	filtered(os.Args[1:], []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_SOCKET, Jf: 5},
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: low(0)},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.AF_NETLINK, Jf: 3},
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: low(2)},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.NETLINK_SOCK_DIAG, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	})
+}
+
+func cannotFilter(what string, err error) {
+	fmt.Fprintf(os.Stderr, "%s: %s: %v\n", os.Args[0], what, err)
+	os.Exit(125)
+}
+
+// filtered becomes the program, under a filter.
+func filtered(args []string, filter []unix.SockFilter) {
+	path, err := exec.LookPath(args[0])
+	if err != nil {
+		cannotFilter("program", err)
+	}
+	runtime.LockOSThread() // the filter is the thread's, and the thread becomes the program
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		cannotFilter("no_new_privs", err)
 	}
 	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	if err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&prog)), 0, 0); err != nil {
-		fail("seccomp", err)
+		cannotFilter("seccomp", err)
 	}
-	fail("exec", syscall.Exec(path, os.Args[2:], os.Environ()))
+	cannotFilter("exec", syscall.Exec(path, args, os.Environ()))
 }

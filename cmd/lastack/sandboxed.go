@@ -25,7 +25,13 @@ func inSandbox(cmd *cobra.Command, spec sandbox.Spec, needs string, measure meas
 		if err != nil {
 			return exitWith(exitError, nil) // the parent has it, and says it
 		}
-		return alsoFailed(measure(cmd, sb, sb.Status), sb.Close())
+		err = measure(cmd, sb, sb.Status)
+		cerr := sb.Close()
+		if left, ok := errors.AsType[*sandbox.LeftError](cerr); ok {
+			fmt.Fprintf(cmd.ErrOrStderr(), "lastack: %v\n", left)
+			cerr = nil
+		}
+		return alsoFailed(err, cerr)
 	}
 	code, status, err := sandbox.Run(cmd.Context(), spec)
 	switch sysctl, isSysctl := errors.AsType[*sandbox.SysctlError](err); {

@@ -26,11 +26,12 @@ import (
 //	                                        else is on this machine, so that exit code 3 will do, too
 //	nobody CODE PROGRAM [ARG...]            likewise, as an ordinary user in a directory of its own
 //	noring ERRNO PROGRAM [ARG...]           (a program) run it where io_uring_setup fails
+//	nodiag PROGRAM [ARG...]                 (a program) run it where there is no sock_diag
 //	await FILE REGEXP [VAR]                 wait until FILE matches; VAR becomes the first group
 //	gone PIDFILE                            wait until the process is gone
 //
 // and the conditions [exists:FILE]; [netns], this user can make network namespaces; [userns], it can
-// make user namespaces, and forbid more of them inside; [nobody], this user can become an ordinary
+// make user namespaces, and forbid more of them inside; [subsetpid], it can mount a /proc of nothing but processes; [nobody], this user can become an ordinary
 // one who can do both.
 func TestScripts(t *testing.T) {
 	works := func(name string, args ...string) func() bool {
@@ -41,6 +42,7 @@ func TestScripts(t *testing.T) {
 	if os.Geteuid() == 0 {
 		netns = works("unshare", "--net", "true")
 	}
+	subsetpid := works("unshare", "-Urmpf", "--mount-proc", "mount", "-t", "proc", "-o", "subset=pid", "proc", "/proc")
 	userns := works(forbid[0], forbid[1:]...)
 	nobody := works(asNobody[0], append(asNobody[1:], forbid...)...)
 	testscript.Run(t, testscript.Params{
@@ -68,6 +70,8 @@ func TestScripts(t *testing.T) {
 			switch cond {
 			case "netns":
 				return netns(), nil
+			case "subsetpid":
+				return subsetpid(), nil
 			case "userns":
 				return userns(), nil
 			case "nobody":

@@ -63,7 +63,7 @@ const levels = " RtoAlgorithm RtoMin RtoMax MaxConn CurrEstab "
 //
 // The groups Tcp and TcpExt hold everything about TCP, over IPv6 too: /proc/net/snmp6 has no
 // TCP counters. Every name is kept, so that a newer kernel's are; prometheus/procfs would
-// keep those it knows.
+// keep those it knows. On an error c has the groups before it, and nothing of the one that is wrong.
 func parseCounters(r io.Reader, c sockstate.Counters) error {
 	var names []byte // the first line of a pair, or none
 	lines := 0
@@ -98,15 +98,17 @@ func parsePair(names, values []byte, c sockstate.Counters) (what string) {
 	if len(keys) != len(vals) {
 		return fmt.Sprintf("group %s has %d names and %d values", group, len(keys), len(vals))
 	}
+	numbers := make([]int64, len(vals))
 	for i, k := range keys {
-		v, err := parseInt(vals[i])
-		if err != nil {
+		var err error
+		if numbers[i], err = parseInt(vals[i]); err != nil {
 			return fmt.Sprintf("%s%s is %q, no number", group, k, vals[i])
 		}
-		if strings.Contains(levels, " "+k+" ") {
-			continue
+	}
+	for i, k := range keys {
+		if !strings.Contains(levels, " "+k+" ") {
+			c[string(group)+k] = numbers[i]
 		}
-		c[string(group)+k] = v
 	}
 	return ""
 }

@@ -22,6 +22,8 @@ type CPU struct {
 	// The whole machine, all CPUs, in steps of 10 ms (/proc/stat). System includes Softirq,
 	// and interrupts; Idle includes waiting for disks; Steal is what the hypervisor took.
 	User, System, Softirq, Steal, Idle time.Duration
+	// MachineRead is unset where those could not be read.
+	MachineRead bool
 }
 
 // Usage is CPU time between two readings.
@@ -36,6 +38,8 @@ type Usage struct {
 	// Rest is this process less the workers: observers, garbage collection, reports.
 	Rest                               time.Duration
 	User, System, Softirq, Steal, Idle time.Duration
+	// MachineRead is unset where the line above is not known.
+	MachineRead bool
 }
 
 // Since is the use between an earlier reading and c. A worker that the earlier one does not have
@@ -48,6 +52,8 @@ func (c *CPU) Since(before *CPU) Usage {
 		Softirq: c.Softirq - before.Softirq,
 		Steal:   c.Steal - before.Steal,
 		Idle:    c.Idle - before.Idle,
+
+		MachineRead: c.MachineRead && before.MachineRead,
 	}
 	u.Generator, u.GeneratorBusiest = sum(c.Generator, before.Generator, u.Elapsed)
 	u.Server, u.ServerBusiest = sum(c.Server, before.Server, u.Elapsed)

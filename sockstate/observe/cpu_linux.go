@@ -43,6 +43,7 @@ func (o *Observer) CPU(t Threads) (CPU, error) {
 	if err != nil {
 		return c, errors.Join(append(errs, err)...)
 	}
+	c.MachineRead = true
 	all := stat.CPUTotal
 	c.User = seconds(all.User + all.Nice)
 	c.System = seconds(all.System + all.IRQ + all.SoftIRQ)

@@ -6,14 +6,13 @@ import (
 )
 
 // gauges reads all of them.
-func (o *Observer) gauges(g *Gauges) error {
+func (o *Observer) gauges(g *Gauges) {
 	*g = Gauges{
 		TimeWait: Unknown, Orphans: Unknown, TCPMem: Unknown, Conntrack: Unknown,
 		Fds: Unknown, Files: Unknown, RSSPeak: Unknown, ServerFds: Unknown, ServerRSS: Unknown,
 	}
-	var errs []error
 	for _, n := range o.namespaces {
-		errs = append(errs, n.gauges(g))
+		n.gauges(g)
 	}
 	if fds, err := o.self.FileDescriptorsLen(); err == nil {
 		g.Fds = int64(fds)
@@ -27,24 +26,24 @@ func (o *Observer) gauges(g *Gauges) error {
 	if o.server != 0 {
 		o.serverGauges(g)
 	}
-	return errors.Join(errs...)
 }
 
 // gauges raises g to what one namespace has, and sets what is the whole host's.
-func (n *namespace) gauges(g *Gauges) error {
+func (n *namespace) gauges(g *Gauges) {
 	s := sockstat{Unknown, Unknown, Unknown}
-	errs := []error{parseFile(n.sockstat, func(r *reader) error { return parseSockstat(r, &s) })}
+	if n.sockstat != nil {
+		n.lacks(sockstatFile, parseFile(n.sockstat, func(r *reader) error { return parseSockstat(r, &s) }))
+	}
 	g.TimeWait = max(g.TimeWait, s.tw)
-	g.Orphans = s.orphan
+	g.Orphans = max(g.Orphans, s.orphan)
 	if s.mem != Unknown {
 		g.TCPMem = s.mem * int64(os.Getpagesize())
 	}
 	if n.conntrack != nil {
 		count, err := readInt(n.conntrack)
-		errs = append(errs, err)
+		n.lacks("net.netfilter.nf_conntrack_count", err)
 		g.Conntrack = max(g.Conntrack, count)
 	}
-	return errors.Join(errs...)
 }
 
 // add sums what is known.

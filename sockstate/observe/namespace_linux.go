@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 
@@ -13,10 +14,33 @@ import (
 // namespace holds the files of one network namespace, opened inside it.
 type namespace struct {
 	id string
-	// Every kernel has these.
+	// Every kernel has these, but a container may hide them: nil, and unread says so.
 	snmp, netstat, sockstat *os.File
 	// conntrack is nil where the kernel has no connection tracking.
 	conntrack *os.File
+	// unread says of each file that could not be read as it should why not, once.
+	unread map[string]string
+}
+
+// The files of a namespace, as unread names them.
+const (
+	snmpFile     = "/proc/net/snmp"
+	netstatFile  = "/proc/net/netstat"
+	sockstatFile = "/proc/net/sockstat"
+)
+
+// lacks notes that a file was not read; the first reason stays.
+func (n *namespace) lacks(file string, err error) {
+	if _, known := n.unread[file]; err == nil || known {
+		return
+	}
+	if n.unread == nil {
+		n.unread = make(map[string]string)
+	}
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err // its path has the thread's number
+	}
+	n.unread[file] = err.Error()
 }
 
 func openNamespace(ns *sockio.Namespace) (*namespace, error) {
@@ -33,22 +57,20 @@ func openNamespace(ns *sockio.Namespace) (*namespace, error) {
 		// thread-self: /proc/self/net would be the thread-group leader's.
 		const net = "/proc/thread-self/net/"
 		for _, f := range []struct {
-			into     **os.File
-			path     string
-			optional bool
+			into       **os.File
+			path, name string
 		}{
-			{&n.snmp, net + "snmp", false},
-			{&n.netstat, net + "netstat", false},
-			{&n.sockstat, net + "sockstat", false},
+			{&n.snmp, net + "snmp", snmpFile},
+			{&n.netstat, net + "netstat", netstatFile},
+			{&n.sockstat, net + "sockstat", sockstatFile},
 			// What a thread finds under /proc/sys/net is its own namespace's.
-			{&n.conntrack, "/proc/sys/net/netfilter/nf_conntrack_count", true},
+			{&n.conntrack, "/proc/sys/net/netfilter/nf_conntrack_count", ""},
 		} {
 			file, err := os.Open(f.path)
-			if err != nil && !f.optional {
-				return err
-			}
 			if err == nil {
 				*f.into = file
+			} else if f.name != "" {
+				n.lacks(f.name, err)
 			}
 		}
 		return nil

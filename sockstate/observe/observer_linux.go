@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/prometheus/procfs"
@@ -32,8 +33,8 @@ type Observer struct {
 }
 
 // New opens what it will read: the census's sources and each namespace's files. Errors are
-// *CensusError, *NamespaceTwiceError, *sockio.NamespaceError, or an *fs.PathError where /proc
-// lacks what any kernel has.
+// *CensusError, *NamespaceTwiceError, *sockio.NamespaceError, or an *fs.PathError where there is no /proc. A file
+// that is hidden is no error: Unread names it.
 func New(cfg Config) (*Observer, error) {
 	o := &Observer{
 		filter:  plain(cfg.Filter),
@@ -141,8 +142,7 @@ func (o *Observer) closeSources() error {
 func (o *Observer) Source() (name, reason string) { return o.name, o.reason }
 
 // Sample fills s: the census of all namespaces together, and the gauges. If a census
-// fails, s holds a part of it, and the gauges; a gauge that cannot be read is Unknown,
-// and an error only when its file is there and not in its format (*ParseError).
+// fails, s holds a part of it, and the gauges; a gauge that cannot be read is Unknown.
 func (o *Observer) Sample(s *Sample) error {
 	// The thread's CPU clock is this goroutine's only while it stays.
 	runtime.LockOSThread()
@@ -159,7 +159,7 @@ func (o *Observer) Sample(s *Sample) error {
 		}
 		s.Seen += src.Seen()
 	}
-	errs = append(errs, o.gauges(&s.Gauges))
+	o.gauges(&s.Gauges)
 
 	s.CPU = threadCPU() - cpu
 	s.Took = time.Since(s.At)
@@ -173,18 +173,36 @@ func threadCPU() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// Counters are each namespace's, in the order of Config.Namespaces.
-func (o *Observer) Counters() ([]sockstate.Counters, error) {
+// Counters are each namespace's, in the order of Config.Namespaces. What a file does not have, or could not
+// be read of it, is missing, not 0; Unread says why.
+func (o *Observer) Counters() []sockstate.Counters {
 	all := make([]sockstate.Counters, len(o.namespaces))
 	for i, n := range o.namespaces {
 		all[i] = make(sockstate.Counters, 200)
-		for _, f := range []*os.File{n.snmp, n.netstat} {
-			if err := parseFile(f, func(r *reader) error { return parseCounters(r, all[i]) }); err != nil {
-				return nil, err
+		for _, f := range []struct {
+			name string
+			file *os.File
+		}{{snmpFile, n.snmp}, {netstatFile, n.netstat}} {
+			if f.file != nil {
+				n.lacks(f.name, parseFile(f.file, func(r *reader) error { return parseCounters(r, all[i]) }))
 			}
 		}
 	}
-	return all, nil
+	return all
+}
+
+// Unread says of each file that an observer lacks why it was not read, sorted: "/proc/net/netstat: permission denied".
+func (o *Observer) Unread() []string {
+	var all []string
+	for _, n := range o.namespaces {
+		for file, why := range n.unread {
+			if line := file + ": " + why; !slices.Contains(all, line) {
+				all = append(all, line)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // Close closes what New opened.

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -199,10 +201,7 @@ func TestNamespaces(t *testing.T) {
 			if name, reason := o.Source(); name != census || reason != "asked for" {
 				t.Errorf("source %s, %s", name, reason)
 			}
-			before, err := o.Counters()
-			if err != nil {
-				t.Fatal(err)
-			}
+			before := o.Counters()
 			count := until(t, o, func(*Sample) bool { return true }).Census.Count[sockstate.Client][sockstate.TimeWait]
 
 			ca, sa := ta.Pairs(3)
@@ -222,10 +221,7 @@ func TestNamespaces(t *testing.T) {
 			if s.Gauges.TimeWait != fuller {
 				t.Errorf("sockstat: %d in TIME_WAIT, want %d", s.Gauges.TimeWait, fuller)
 			}
-			after, err := o.Counters()
-			if err != nil {
-				t.Fatal(err)
-			}
+			after := o.Counters()
 			for i, want := range []int64{3, 5} {
 				got := after[i].Since(before[i])
 				for _, name := range []string{"TcpActiveOpens", "TcpPassiveOpens", "TcpExtTW"} {
@@ -262,14 +258,67 @@ func TestGaugesOfTheFullerNamespace(t *testing.T) {
 	for range 2 {
 		g := Gauges{TimeWait: Unknown, Conntrack: Unknown}
 		for _, n := range namespaces {
-			if err := n.gauges(&g); err != nil {
-				t.Fatal(err)
-			}
+			n.gauges(&g)
 		}
 		if g.TimeWait != 1000 || g.Conntrack != 30 {
 			t.Errorf("%d in TIME_WAIT, %d tracked; want 1000, 30", g.TimeWait, g.Conntrack)
 		}
 		slices.Reverse(namespaces)
+	}
+}
+
+// What a file lacks is missing, not 0, and has not grown.
+func TestUnread(t *testing.T) {
+	file := func(name, content string) *os.File {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	const snmp, ext = "Ip: Forwarding\nIp: 1\nTcp: ActiveOpens\nTcp: 5\n", "TcpExt: TW TWKilled\nTcpExt: 70 8\n"
+	for _, tt := range []struct {
+		name          string
+		snmp, netstat *os.File
+		want          sockstate.Counters
+		unread        []string
+	}{
+		{"all there", file("snmp", snmp), file("netstat", ext), sockstate.Counters{"TcpActiveOpens": 5, "TcpExtTW": 70, "TcpExtTWKilled": 8}, nil},
+		{"names without values", file("snmp", snmp), file("netstat", ext+"IpExt: InNoRoutes\n"), sockstate.Counters{"TcpActiveOpens": 5, "TcpExtTW": 70, "TcpExtTWKilled": 8}, []string{"/proc/net/netstat: .*/netstat:3: names without values"}},
+		{"values without names", file("snmp", snmp), file("netstat", "TcpExt: TW\nTcpExt: 70 8\n"), sockstate.Counters{"TcpActiveOpens": 5}, []string{"/proc/net/netstat: .*/netstat:2: group TcpExt has 1 names and 2 values"}},
+		{"no number", file("snmp", snmp), file("netstat", "TcpExt: TW TWKilled\nTcpExt: 70 x\n"), sockstate.Counters{"TcpActiveOpens": 5}, []string{"/proc/net/netstat: .*/netstat:2: TcpExtTWKilled is \"x\", no number"}},
+		{"hidden", nil, file("netstat", ext), sockstate.Counters{"TcpExtTW": 70, "TcpExtTWKilled": 8}, []string{"/proc/net/snmp: permission denied"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			n := &namespace{snmp: tt.snmp, netstat: tt.netstat}
+			if tt.snmp == nil {
+				n.lacks(snmpFile, &fs.PathError{Op: "open", Path: "/proc/thread-self/net/snmp", Err: unix.EACCES})
+			}
+			o := &Observer{namespaces: []*namespace{n}}
+			t.Cleanup(func() { _ = n.close() })
+			for range 2 { // the reason is said once
+				if d := cmp.Diff(tt.want, o.Counters()[0]); d != "" {
+					t.Error(d)
+				}
+			}
+			got := o.Unread()
+			if len(got) != len(tt.unread) {
+				t.Fatalf("unread %q, want %q", got, tt.unread)
+			}
+			for i := range got {
+				if !regexp.MustCompile("^" + tt.unread[i] + "$").MatchString(got[i]) {
+					t.Errorf("unread %q, want %q", got[i], tt.unread[i])
+				}
+			}
+			// A file that could be read at one of the two times only tells of no growth.
+			if d := (sockstate.Counters{"TcpExtTW": 70, "TcpActiveOpens": 6}).Since(sockstate.Counters{"TcpActiveOpens": 5}); len(d) != 1 || d["TcpActiveOpens"] != 1 {
+				t.Errorf("growth %v, want that of TcpActiveOpens alone", d)
+			}
+		})
 	}
 }
 

@@ -23,8 +23,11 @@ func (*Observer) Source() (name, reason string) { return CensusOff, ErrUnsupport
 // Sample needs Linux.
 func (*Observer) Sample(*Sample) error { return ErrUnsupported }
 
-// Counters needs Linux.
-func (*Observer) Counters() ([]sockstate.Counters, error) { return nil, ErrUnsupported }
+// Counters is nil.
+func (*Observer) Counters() []sockstate.Counters { return nil }
+
+// Unread is empty.
+func (*Observer) Unread() []string { return nil }
 
 // CPU needs Linux.
 func (*Observer) CPU(Threads) (CPU, error) { return CPU{}, ErrUnsupported }

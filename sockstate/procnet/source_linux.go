@@ -69,12 +69,24 @@ func open(tcp, tcp6 string) (*Source, error) {
 func (s *Source) Census(f *sockstate.Filter, c *sockstate.Census) error {
 	s.filter, s.census = f, c
 	defer func() { s.filter, s.census = nil, nil }()
+	return s.read(s.add)
+}
+
+// Each calls each for every TCP socket of the namespace, in a Socket that it reuses. Its errors are Census's.
+func (s *Source) Each(each func(*sockstate.Socket)) error {
+	return s.read(func(sock *sockstate.Socket) {
+		s.seen++
+		each(sock)
+	})
+}
+
+func (s *Source) read(each func(*sockstate.Socket)) error {
 	s.seen = 0
 	for _, file := range s.files {
 		if _, err := file.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
-		if err := Parse(file, s.buf, s.add); err != nil {
+		if err := Parse(file, s.buf, each); err != nil {
 			if perr, ok := errors.AsType[*ParseError](err); ok {
 				perr.File = file.Name()
 			}
@@ -84,7 +96,7 @@ func (s *Source) Census(f *sockstate.Filter, c *sockstate.Census) error {
 	return nil
 }
 
-// Seen is the number of sockets that the last Census read, other loads'
+// Seen is the number of sockets that the last Census or Each read, other loads'
 // included: the kernel prints them all.
 func (s *Source) Seen() int { return s.seen }
 

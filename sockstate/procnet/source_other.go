@@ -21,6 +21,9 @@ func Open(*sockio.Namespace) (*Source, error) { return nil, ErrUnsupported }
 // Census needs Linux.
 func (*Source) Census(*sockstate.Filter, *sockstate.Census) error { return ErrUnsupported }
 
+// Each needs Linux.
+func (*Source) Each(func(*sockstate.Socket)) error { return ErrUnsupported }
+
 // Seen is 0.
 func (*Source) Seen() int { return 0 }
 

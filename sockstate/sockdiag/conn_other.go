@@ -24,6 +24,9 @@ func (*Conn) Census(*sockstate.Filter, *sockstate.Census) error { return ErrUnsu
 // Each needs Linux.
 func (*Conn) Each(*sockstate.Filter, func(*Socket)) error { return ErrUnsupported }
 
+// Listeners needs Linux.
+func (*Conn) Listeners(func(*Socket)) error { return ErrUnsupported }
+
 // DestroyAll needs Linux.
 func (*Conn) DestroyAll(*sockstate.Filter, func(*Socket) bool) (int, error) {
 	return 0, ErrUnsupported

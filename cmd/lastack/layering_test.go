@@ -40,7 +40,7 @@ var layers = []struct {
 	{"bench/quantity", nil},
 	{"bench/record", []string{"bench/quantity"}},
 	{"bench/host", []string{"sockstate", "sockstate/...", "bench/quantity"}},
-	{"bench/sandbox", []string{"sockstate", "sockstate/sockio", "sockstate/sockdiag", "bench/record"}},
+	{"bench/sandbox", []string{"sockstate", "sockstate/sockio", "sockstate/sockdiag", "sockstate/procnet", "bench/record"}},
 	{"bench", []string{"loadgen", "server", "sockstate", "sockstate/...", "bench/quantity", "bench/record", "bench/host", "bench/sandbox"}},
 
 	{"bench/process", []string{"sockstate", "sockstate/sockio", "sockstate/sockdiag"}},

@@ -184,6 +184,9 @@ func (w *worker) asked(g *group, k *conn, c *sockio.Completion) {
 	case c.Op == sockio.OpTimeout:
 		w.give(g, k, c.Sock, RequestTimeout, 0)
 	case c.Errno != 0:
+		if c.Op == sockio.OpSend {
+			w.log.mark(c.Sock, unsent)
+		}
 		w.cut(g, k, c)
 	case !g.asker.Sent(w.loop, c.Sock, &t.ClientConn):
 	case t.left == 0 && g.leavesUnread:

@@ -104,6 +104,8 @@ type RequestEntry struct {
 	// Unacked is set where the server's kernel had not acknowledged the request when the server's FIN was seen: a
 	// FIN acknowledges all that came before the close, so it came later, or never.
 	Unacked bool
+	// Unsent is set where the connection failed before all of the request had been handed to the kernel.
+	Unsent bool
 	// Nth is the number of requests answered on the connection before this one.
 	Nth int32
 	// Status is the HTTP status code, 0 where no whole reply came or it has none.
@@ -132,6 +134,7 @@ const (
 	endsByFIN                   // the peer's end has been seen
 	endsByRST
 	unacked // what was sent last, as the peer's FIN came
+	unsent  // not all of the request under way was handed to the kernel
 )
 
 // maxEntries bounds the entries of a worker: 64 MiB or so.
@@ -226,7 +229,7 @@ func (j *log) request(g *group, k *conn, s sockio.Sock, f Fate, at int64) {
 		return
 	}
 	l := &j.lives[s]
-	nth, t, late := l.requests, l.flags&touched != 0, l.flags&unacked != 0
+	nth, t, late, cut := l.requests, l.flags&touched != 0, l.flags&unacked != 0, l.flags&unsent != 0
 	l.flags &^= touched
 	status := uint16(0)
 	if f == Answered || f == AnsweredClose || f == Answered5xx {
@@ -241,7 +244,8 @@ func (j *log) request(g *group, k *conn, s sockio.Sock, f Fate, at int64) {
 		return
 	}
 	j.requests = append(j.requests, RequestEntry{
-		Conn: l.id, Group: g.index, Fate: f, Partial: g.Keep == KeepPartial, Early: !j.armed, Touched: t, Unacked: late, Nth: nth, Status: status, Sent: k.mark, Ended: at,
+		Conn: l.id, Group: g.index, Fate: f, Partial: g.Keep == KeepPartial, Early: !j.armed, Touched: t, Unacked: late, Unsent: cut,
+		Nth: nth, Status: status, Sent: k.mark, Ended: at,
 	})
 }
 

@@ -120,7 +120,7 @@ func (d *drainText) headline() {
 }
 
 // whatCounts explains the scores.
-const whatCounts = "requests that were under way when the stop began, or sent after it, count; lost are those never answered in whole"
+const whatCounts = "counted from the stop on. Failed: requests lost, unanswered or answered 5xx; connects refused or unanswered. Lost: never answered in whole"
 
 // fewTries is the most tries whose scores are all shown.
 const fewTries = 5
@@ -144,7 +144,7 @@ func (d *drainText) score() {
 	}
 	calm := 0
 	for i := range tries {
-		if tries[i].Requests.Lost() == 0 {
+		if r := &tries[i].Requests; r.Lost()+r.Open == 0 {
 			calm++
 		}
 	}
@@ -180,7 +180,11 @@ func (d *drainText) spread() {
 			continue
 		}
 		show := func(v float64) string { return spreadCell(m.Unit, v) }
-		tab.row(m.Metric, show(m.Min), show(m.Median), show(m.Max), quantity.Count(int64(m.Tries)), metricWords(m.Metric))
+		words := metricWords(m.Metric)
+		if m.AtLeast > 0 {
+			words += fmt.Sprintf("; at least, in %d", m.AtLeast)
+		}
+		tab.row(m.Metric, show(m.Min), show(m.Median), show(m.Max), quantity.Count(int64(m.Tries)), words)
 	}
 	tab.write(&d.page)
 }

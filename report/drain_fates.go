@@ -18,6 +18,7 @@ type fateRow struct {
 // groups lists the columns: each group, and all together where there is more than one.
 func (d *drainText) groups() []record.DrainGroup {
 	all := record.DrainGroup{Name: "all", Connections: d.try.Connections, Requests: d.try.Requests, Refused: d.try.Listener.Refused}
+	all.ConnectsUnanswered = d.try.Listener.TimedOut + d.try.Listener.Pending
 	for _, g := range d.try.Groups {
 		all.OpenAtStop += g.OpenAtStop
 		if at := g.FirstEndS; at != nil && (all.FirstEndS == nil || *at < *all.FirstEndS) {
@@ -77,6 +78,7 @@ func (d *drainText) connections() {
 		{"  opened after the stop began", conns(func(c *record.DrainConnections) int64 { return c.Kept }), false},
 		{"ended otherwise (timeout, error)", conns(func(c *record.DrainConnections) int64 { return c.Other }), false},
 		{"connects refused", func(g *record.DrainGroup) int64 { return g.Refused }, false},
+		{"connects without an answer", func(g *record.DrainGroup) int64 { return g.ConnectsUnanswered }, false},
 	}, func(tab *table, groups []record.DrainGroup) {
 		first, last, some := []string{"first ended by the server"}, []string{"last ended by the server"}, false
 		show := func(s *float64) string {
@@ -142,8 +144,9 @@ func (d *drainText) requests() {
 		{"  of these, safe to retry", reqs(func(r *record.DrainRequests) int64 { return r.Safe }), false},
 		{"  of these, unsafe to retry", reqs(func(r *record.DrainRequests) int64 { return r.Unsafe }), false},
 		{"  of these, raced the close", reqs(func(r *record.DrainRequests) int64 { return r.Raced }), false},
+		{"  of these, not received whole", reqs(func(r *record.DrainRequests) int64 { return r.Unreceived }), false},
 		{"sent in part only, on purpose", reqs(func(r *record.DrainRequests) int64 { return r.Partial }), false},
-		{"no reply when the watch ended", reqs(func(r *record.DrainRequests) int64 { return r.Open }), false},
+		{"no reply when the load ended", reqs(func(r *record.DrainRequests) int64 { return r.Open }), false},
 	}, nil)
 	r := &d.try.Requests
 	if n := r.Sent - r.Sum(); n != 0 {
@@ -154,10 +157,18 @@ func (d *drainText) requests() {
 		facts = append(facts, quantity.Count(r.Total)+" requests in the whole load")
 	}
 	if r.SlowestS != nil {
-		facts = append(facts, "the slowest reply took "+quantity.Seconds(max(0, *r.SlowestS)))
+		s := "the slowest reply took " + quantity.Seconds(max(0, *r.SlowestS))
+		if n := r.TimedOut + r.Open; n > 0 {
+			s += ", and " + quantity.Count(n) + plural(int(min(n, 2)), " request", " requests") + " had none"
+		}
+		facts = append(facts, s)
 	}
 	if r.GapS != nil {
-		facts = append(facts, "longest time without any reply "+quantity.Seconds(max(0, *r.GapS)))
+		s := "longest time without any reply " + quantity.Seconds(max(0, *r.GapS))
+		if r.GapOpen {
+			s = "no reply for the last " + quantity.Seconds(max(0, *r.GapS)) + " of the watch"
+		}
+		facts = append(facts, s)
 	}
 	if len(facts) > 0 {
 		d.hang("  ", strings.Join(facts, ";  "))
@@ -167,14 +178,17 @@ func (d *drainText) requests() {
 
 // explain says what the words about lost requests mean, where some were lost.
 func (d *drainText) explain() {
-	var lost, raced int64
+	var lost, raced, unreceived int64
 	for i := range d.drain.Tries {
 		r := &d.drain.Tries[i].Requests
-		lost, raced = max(lost, r.Lost()), max(raced, r.Raced)
+		lost, raced, unreceived = max(lost, r.Lost()), max(raced, r.Raced), max(unreceived, r.Unreceived)
 	}
 	if lost > 0 {
-		d.hang("  ", "lost: sent in whole, but never answered in whole. Safe to retry: the server's process has certainly not read it whole. Unsafe: it may have, "+
+		d.hang("  ", "safe to retry: the server's process has certainly not read it whole. Unsafe: it may have, "+
 			"so that a client which sends it again may have a payment made twice")
+	}
+	if unreceived > 0 {
+		d.hang("  ", "not received whole: the server's kernel said so when it reset the connection, or the client had not sent all of it yet")
 	}
 	if raced > 0 {
 		d.hang("  ", "raced the close: it came to the server's host when the connection was closed there already, which the client could not know yet")

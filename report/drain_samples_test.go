@@ -21,6 +21,8 @@ func drains(t testing.TB) map[string]*record.Run {
 		"drain-cut-short":      cutShortDrain(t),
 		"drain-not-stopped":    notStoppedDrain(t),
 		"drain-handover":       handoverDrain(t),
+		"drain-hung":           hungDrain(t),
+		"drain-not-signalled":  notSignalled(t),
 		"drain-minimal":        {Schema: record.Schema, Kind: record.KindDrain},
 	}
 }
@@ -80,10 +82,10 @@ func graceful() record.DrainTry {
 		SignalAtS: 5.01, WatchedS: 2.5, Order: record.DrainOrder{Source: "packets", UncertaintyUs: 31},
 		Server: record.DrainServer{PID: 4711, Contained: "pid_namespace", ExitS: at(0.5012), ExitCode: at(0), Said: "listening on :8080\nSIGTERM: no new connections\nall done\n"},
 		Listener: record.DrainListener{
-			LastAcceptS: at(-0.0021), FirstRefusalS: at(0.0029), RefusedWindowS: 2.497, Attempts: 497, Refused: 496, SlowestConnectS: 0.000131,
+			LastAcceptS: at(-0.0021), FirstRefusalS: at(0.0029), RefusedWindowS: 2.497, Attempts: 497, Opened: 1, Refused: 496, SlowestConnectS: 0.000131,
 		},
 		Connections: record.DrainConnections{Opened: 1022, FIN: 1020, Done: 2},
-		Requests:    record.DrainRequests{Sent: 22, UnderWay: 21, Completed: 2, CompletedClose: 20, Total: 20_300, SlowestS: at(0.5004), GapS: at(2.002)},
+		Requests:    record.DrainRequests{Sent: 22, UnderWay: 21, Completed: 2, CompletedClose: 20, Total: 20_300, SlowestS: at(0.5004), GapS: at(2.002), GapOpen: true},
 		Groups:      []record.DrainGroup{idle, inFlight, arrivals},
 		Reconnect:   record.DrainReconnect{Clients: 1020, Failed: 1020},
 		Leftover:    record.DrainLeftover{Known: true, States: map[string]int{"TIME_WAIT": 1020, "FIN_WAIT_2": 2}, TimeWait: 1020, FinWait2: 2, LongestLeftS: 59.48},
@@ -142,6 +144,7 @@ func abrupt(cut int64) record.DrainTry {
 			FirstEndS: at(0.0008), LastEndS: at(0.0011),
 		},
 	}
+	try.Groups[0].Refused, try.Groups[1].Refused = 400, 96
 	try.Connections = record.DrainConnections{Opened: 1030, FIN: 420 - cut, RST: 610, Cut: cut}
 	try.Requests = record.DrainRequests{Sent: 30, UnderWay: 28, Completed: 20 - cut, CutFIN: cut - 3, CutRST: 3, Raced: 2, Safe: 2, Unsafe: cut - 2, Partial: 10, Total: 20_300}
 	try.Queued = &record.DrainQueued{Asked: 20, Queued: 20, Reset: 19, Served: 1}
@@ -185,22 +188,23 @@ func rollingDrain(t testing.TB) *record.Run {
 	r.Sandbox = record.Sandbox{Mode: "user", Topology: "lo", Sysctls: map[string]string{"net.ipv4.tcp_migrate_req": "1"}}
 	try := graceful()
 	try.Connections = record.DrainConnections{Opened: 2450, FIN: 1020, Done: 410, Never: 1020, Kept: 1020}
-	try.Requests = record.DrainRequests{Sent: 8_200, UnderWay: 21, Completed: 8_167, CompletedClose: 20, Answered5xx: 12, CutRST: 1, Raced: 1, Safe: 1, Total: 30_100, SlowestS: at(0.61), GapS: at(0.113)}
+	try.Requests = record.DrainRequests{Sent: 8_200, UnderWay: 21, Completed: 8_166, CompletedClose: 20, Answered5xx: 12, CutRST: 2, Raced: 1, Unreceived: 1, Safe: 2, Total: 30_100, SlowestS: at(0.61), GapS: at(0.113)}
 	try.Groups[0].Connections = record.DrainConnections{Opened: 2000, FIN: 1000, Never: 1000, Kept: 1000}
 	try.Groups[1].Connections = record.DrainConnections{Opened: 40, FIN: 20, Never: 20, Kept: 20}
-	try.Groups[1].Requests = record.DrainRequests{Sent: 7_790, UnderWay: 20, Completed: 7_757, CompletedClose: 20, Answered5xx: 12, CutRST: 1, Raced: 1, Safe: 1}
+	try.Groups[1].Requests = record.DrainRequests{Sent: 7_790, UnderWay: 20, Completed: 7_756, CompletedClose: 20, Answered5xx: 12, CutRST: 2, Raced: 1, Unreceived: 1, Safe: 2}
 	try.Groups[2].Connections = record.DrainConnections{Opened: 410, Done: 410}
 	try.Groups[2].Requests = record.DrainRequests{Sent: 410, UnderWay: 1, Completed: 410}
-	try.Groups[2].Refused = 23
+	try.Groups[0].Refused, try.Groups[2].Refused, try.Groups[2].ConnectsUnanswered = 20, 23, 1
 	try.Listener = record.DrainListener{
-		LastAcceptS: at(-0.0021), FirstRefusalS: at(0.0029), AcceptsAgainS: at(0.1129), RefusedWindowS: 0.11, Attempts: 1473, Refused: 43, TimedOut: 1, SlowestConnectS: 1.0312,
+		LastAcceptS: at(-0.0021), FirstRefusalS: at(0.0029), AcceptsAgainS: at(0.1129), RefusedWindowS: 0.11, Attempts: 1473, Opened: 1429, Refused: 43, TimedOut: 1, SlowestConnectS: 1.0312,
 	}
+	try.WatchedS = 3.5
 	try.Restart = &record.DrainRestart{StartedS: at(0.0004), ListensS: at(0.1124)}
 	try.Reconnect = record.DrainReconnect{Clients: 1020, Landed: map[string]int64{"new": 1019, "unknown": 1}, FirstS: at(0.2), LastS: at(0.93)}
 	try.Slices = slicesOf(45, func(t float64, s *record.DrainSlice) {
 		s.Accepted, s.Completed = 20, 340
 		if t == 0 {
-			s.Accepted, s.Completed, s.FIN, s.Refused, s.Lost = 1, 5, 1020, 43, 1
+			s.Accepted, s.Completed, s.Answered5xx, s.FIN, s.Refused, s.Lost = 1, 5, 12, 1020, 43, 2
 		}
 		if t >= 0.2 && t < 0.7 {
 			s.Accepted = 220
@@ -215,6 +219,47 @@ func rollingDrain(t testing.TB) *record.Run {
 	return r
 }
 
+// hungDrain is of a server whose launcher keeps the listener: the kernel takes connections that no process accepts.
+func hungDrain(t testing.TB) *record.Run {
+	r := aDrain(t)
+	try := graceful()
+	try.Listener = record.DrainListener{Attempts: 404, Opened: 400, TimedOut: 1, Pending: 2, Failed: 1, Unserved: 399, UnservedFromS: at(0.0013), SlowestConnectS: 0.0021}
+	try.Groups[2].Connections = record.DrainConnections{Opened: 401, Done: 2, Other: 379, Never: 20, Kept: 20}
+	try.Groups[2].Requests = record.DrainRequests{Sent: 401, UnderWay: 1, Completed: 2, TimedOut: 379, Unsafe: 379, Open: 20}
+	try.Groups[2].Refused, try.Groups[2].ConnectsUnanswered = 0, 3
+	try.Connections = record.DrainConnections{Opened: 1421, FIN: 1020, Done: 2, Other: 379, Never: 20, Kept: 20}
+	try.Requests = record.DrainRequests{Sent: 421, UnderWay: 21, Completed: 2, CompletedClose: 20, TimedOut: 379, Unsafe: 379, Open: 20, Total: 20_699, SlowestS: at(0.5004), GapS: at(2.002), GapOpen: true}
+	try.Reconnect = record.DrainReconnect{Clients: 1020, Failed: 20, Landed: map[string]int64{"unknown": 1000}, FirstS: at(0.2), LastS: at(0.61)}
+	try.Slices = slicesOf(146, func(t float64, s *record.DrainSlice) {
+		switch {
+		case t < 0:
+			s.Accepted, s.Completed = 20, 340
+		case t < 2.5:
+			s.Accepted = 16
+		case t > 10:
+			s.Lost = 11
+		}
+	})
+	try.HaltedS = 3.2
+	try.Score = record.ScoreLine(&try)
+	r.Drain.Tries = []record.DrainTry{try}
+	r.Thresholds = []record.ThresholdResult{{Expr: "failed==0", Metric: "failed", Got: 403, GotText: "403", Want: "==0"}}
+	return r
+}
+
+// notSignalled is of a server that could not be signalled.
+func notSignalled(t testing.TB) *record.Run {
+	r := aDrain(t)
+	try := graceful()
+	try.Server = record.DrainServer{PID: 4711, Stayed: true, SignalFailed: "process 4711 could not be sent SIGTERM: operation not permitted"}
+	try.Moments = []record.DrainMoment{{What: "the signal could not be sent"}}
+	try.Leftover, try.Port, try.LastGoneS = record.DrainLeftover{}, record.DrainPort{}, nil
+	try.Score = record.ScoreLine(&try)
+	r.Drain.Tries = []record.DrainTry{try}
+	r.Verdict = record.Verdict{Reasons: []string{"try 1: " + try.Server.SignalFailed}}
+	return r
+}
+
 func remoteDrain(t testing.TB) *record.Run {
 	r := aDrain(t)
 	for i := range r.Plan.Groups {
@@ -225,7 +270,7 @@ func remoteDrain(t testing.TB) *record.Run {
 	const far = "the server is on another host"
 	try.Order = record.DrainOrder{Source: "clients", UncertaintyUs: 1240, Reason: "a packet socket needs CAP_NET_RAW"}
 	try.Server = record.DrainServer{HookS: at(1.2), HookCode: at(0), Said: "deployment.apps/web restarted"}
-	try.Listener = record.DrainListener{Attempts: 497, SlowestConnectS: 3.1}
+	try.Listener = record.DrainListener{Attempts: 497, Opened: 497, SlowestConnectS: 3.1}
 	try.Connections = record.DrainConnections{Opened: 1022, FIN: 1000, Done: 2, Never: 18, Other: 2}
 	try.Requests = record.DrainRequests{Sent: 22, UnderWay: 22, Completed: 18, TimedOut: 3, Open: 1, Unsafe: 3, Total: 20_300}
 	try.Groups, try.Leftover, try.Port, try.LastGoneS = nil, record.DrainLeftover{}, record.DrainPort{}, nil
@@ -310,7 +355,7 @@ func notStoppedDrain(t testing.TB) *record.Run {
 	try := graceful()
 	try.Server.StillListening = []int{4712, 4713}
 	try.Server.Said = "ready\n" + strings.Repeat("worker: the address is in use\n", 8) + "\nworker: gave up " + strings.Repeat("again and ", 12) + "\n"
-	try.Listener = record.DrainListener{Attempts: 12, SlowestConnectS: 0.00021}
+	try.Listener = record.DrainListener{Attempts: 12, Opened: 12, SlowestConnectS: 0.00021}
 	try.Restart = &record.DrainRestart{StartedS: at(0.502), Failed: "it did not listen on 127.0.0.1:8080 while clients were watched"}
 	try.Queued = &record.DrainQueued{Asked: 20, Queued: 17, Elsewhere: 4, Served: 9, Reset: 3, FIN: 2, TimedOut: 2, Never: 1}
 	try.Reconnect = record.DrainReconnect{Clients: 12, Landed: map[string]int64{"old": 10}, Failed: 2, FirstS: at(0.21), LastS: at(0.22)}
@@ -328,7 +373,7 @@ func handoverDrain(t testing.TB) *record.Run {
 	r := aDrain(t)
 	r.Drain.Stop.Restart, r.Drain.Stop.Handover = []string{"./server", "-listen", ":8080"}, true
 	try := graceful()
-	try.Listener = record.DrainListener{Attempts: 497, SlowestConnectS: 0.000131}
+	try.Listener = record.DrainListener{Attempts: 497, Opened: 497, SlowestConnectS: 0.000131}
 	try.Restart = &record.DrainRestart{StartedS: at(-0.31), ListensS: at(-0.29)}
 	try.Reconnect = record.DrainReconnect{Clients: 1020, Landed: map[string]int64{"new": 1020}, FirstS: at(0.2), LastS: at(0.21)}
 	try.Leftover.Earlier = 1

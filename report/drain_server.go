@@ -69,7 +69,11 @@ func (d *drainText) reconnect() {
 		tab.row("first back", since(*r.FirstS), "")
 	}
 	if r.LastS != nil {
-		tab.row("last back", since(*r.LastS), "")
+		note := ""
+		if r.Failed > 0 {
+			note = "of those that came back"
+		}
+		tab.row("last back", since(*r.LastS), note)
 	}
 	tab.write(&d.page)
 }
@@ -97,6 +101,7 @@ func (d *drainText) server() {
 		}
 		say("hook", strings.Join(parts, ", "))
 	}
+	say("signal", s.SignalFailed)
 	say("ended", d.ended())
 	if s.ThenSent {
 		signal := d.drain.Stop.Then

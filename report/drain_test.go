@@ -44,7 +44,7 @@ func TestDrainJSONL(t *testing.T) {
 // A reader of one page finds what is meant by the words of its score.
 func TestDrainExplains(t *testing.T) {
 	page := strings.Join(strings.Fields(string(render(t, "text", abruptDrain(t)))), " ")
-	for _, want := range []string{"Unsafe: it may have", "raced the close: it came", "lost are those never answered in whole"} {
+	for _, want := range []string{"Unsafe: it may have", "raced the close: it came", "Lost: never answered in whole"} {
 		if strings.Count(page, want) != 1 {
 			t.Errorf("%q is there %d times", want, strings.Count(page, want))
 		}
@@ -143,7 +143,7 @@ func TestDrainSays(t *testing.T) {
 			[]string{"landed: new 2 processes that came after the stop began", "had none at the end 1 it never came, or was lost again"},
 			nil,
 		},
-		{"arrivals", func(*record.Run, *record.DrainTry) {}, []string{"with arrivals at 200/s every 5.00 ms", "no property of the server"}, nil},
+		{"arrivals", func(*record.Run, *record.DrainTry) {}, []string{"with arrivals at 200/s every 5.00 ms", "2.50 s at least: from the first refusal", "no reply for the last 2.00 s of the watch"}, nil},
 		{"no arrivals", func(r *record.Run, _ *record.DrainTry) { r.Plan.Groups = r.Plan.Groups[:2] }, []string{"without arrivals, when clients that lost their connection connect again"}, []string{"every"}},
 		{
 			"queue that does not add up",
@@ -172,6 +172,44 @@ func TestDrainSays(t *testing.T) {
 			},
 			[]string{"was gone: not while clients were watched: 12 were open still"},
 			[]string{"NOT KNOWN"},
+		},
+		{
+			"nobody connected",
+			func(_ *record.Run, try *record.DrainTry) { try.Listener = record.DrainListener{} },
+			[]string{"last accept - nobody connected"},
+			[]string{"never ceased"},
+		},
+		{
+			"SYNs dropped",
+			func(_ *record.Run, try *record.DrainTry) {
+				try.Listener = record.DrainListener{Attempts: 9, TimedOut: 6, Pending: 3}
+			},
+			[]string{"last accept - no connect was answered", "no answer yet 3 when the load ended"},
+			[]string{"never ceased"},
+		},
+		{
+			"a launcher keeps the listener",
+			func(_ *record.Run, try *record.DrainTry) {
+				try.Listener = record.DrainListener{Attempts: 9, Opened: 9, Unserved: 9, UnservedFromS: at(0.001)}
+			},
+			[]string{"handshakes by the kernel; from +1.00 ms on no process was seen accepting", "not served 9 taken by the kernel"},
+			[]string{"never ceased"},
+		},
+		{
+			"some without a reply",
+			func(_ *record.Run, try *record.DrainTry) { try.Requests.TimedOut, try.Requests.Open = 2, 1 },
+			[]string{"the slowest reply took 500 ms, and 3 requests had none"},
+			nil,
+		},
+		{"5xx", func(_ *record.Run, try *record.DrainTry) { try.Slices[12].Answered5xx = 7 }, []string{"peak 7, 7 in all"}, nil},
+		{"no 5xx", func(*record.Run, *record.DrainTry) {}, nil, []string{"answered 5xx ·"}},
+		{
+			"a signal that could not be sent",
+			func(_ *record.Run, try *record.DrainTry) {
+				try.Server = record.DrainServer{Stayed: true, SignalFailed: "EPERM"}
+			},
+			[]string{"signal EPERM"},
+			nil,
 		},
 		{"no latency that says something", func(r *record.Run, _ *record.DrainTry) { delete(r.Latency, "connect"); delete(r.Latency, "exchange") }, nil, []string{"LATENCY", "lifecycle"}},
 	}

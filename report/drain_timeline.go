@@ -32,7 +32,11 @@ func (d *drainText) timeline() {
 	}
 	d.slices()
 	if d.try.WatchedS > 0 {
-		d.hang("  ", "clients were watched for "+quantity.Seconds(d.try.WatchedS))
+		s := "clients were watched for " + quantity.Seconds(d.try.WatchedS)
+		if sl := d.try.Slices; len(sl) > 0 && sl[len(sl)-1].TS > d.try.WatchedS {
+			s += "; what comes later is of requests and connects that were under way then"
+		}
+		d.hang("  ", s)
 	}
 }
 
@@ -55,7 +59,11 @@ func (d *drainText) slices() {
 	if len(sl) == 0 {
 		return
 	}
-	d.hang("  ", fmt.Sprintf("each 0.1 s from %s to %s; each row is scaled to its own peak, a dot is 0", since(sl[0].TS), since(sl[len(sl)-1].TS)))
+	each := 0.1
+	if len(sl) > 1 {
+		each = sl[1].TS - sl[0].TS
+	}
+	d.hang("  ", fmt.Sprintf("each %.1f s from %s to %s; each row is scaled to its own peak, a dot is 0", each, since(sl[0].TS), since(sl[len(sl)-1].TS)))
 	if sl[0].TS < 0 {
 		d.line("  " + pad("", 18) + "  " + signalMark(sl) + "  ^ the stop begins")
 	}
@@ -66,6 +74,7 @@ func (d *drainText) slices() {
 		{"new connections", func(s *record.DrainSlice) int64 { return s.Accepted }},
 		{"refused", func(s *record.DrainSlice) int64 { return s.Refused }},
 		{"requests answered", func(s *record.DrainSlice) int64 { return s.Completed }},
+		{"answered 5xx", func(s *record.DrainSlice) int64 { return s.Answered5xx }},
 		{"requests lost", func(s *record.DrainSlice) int64 { return s.Lost }},
 		{"ended by FIN", func(s *record.DrainSlice) int64 { return s.FIN }},
 		{"ended by RST", func(s *record.DrainSlice) int64 { return s.RST }},
@@ -75,6 +84,9 @@ func (d *drainText) slices() {
 		for i := range sl {
 			n := row.of(&sl[i])
 			values[i], peak, sum = float64(n), max(peak, n), sum+n
+		}
+		if row.name == "answered 5xx" && peak == 0 {
+			continue
 		}
 		aside := "none"
 		if peak > 0 {
@@ -136,7 +148,15 @@ func (d *drainText) listener() {
 		tab.row(name, value, text)
 	}
 	lastAccept := "no handshake was completed between the stop and the first refusal"
-	if l.FirstRefusalS == nil {
+	switch {
+	case l.FirstRefusalS != nil:
+	case l.Attempts == 0:
+		lastAccept = "nobody connected"
+	case l.UnservedFromS != nil:
+		lastAccept = "handshakes by the kernel; from " + since(*l.UnservedFromS) + " on no process was seen accepting"
+	case l.Attempts == l.TimedOut+l.Pending+l.Failed:
+		lastAccept = "no connect was answered"
+	default:
 		lastAccept = "it never ceased to accept, as far as was seen"
 	}
 	row("last accept", "listener.last_accept_s", l.LastAcceptS, "the last handshake before the refusals", lastAccept)
@@ -145,7 +165,7 @@ func (d *drainText) listener() {
 		row("accepts again", "listener.accepts_again_s", l.AcceptsAgainS, "the first handshake after the refusals", "nothing accepted to the end of the watch")
 		window := "from the first refusal until something accepted again"
 		if l.AcceptsAgainS == nil {
-			window = "from the first refusal to the end of the watch, which is the watch's length and no property of the server"
+			window = "at least: from the first refusal to the end of the watch, when nothing had accepted again"
 		}
 		tab.row("refused window", quantity.Seconds(l.RefusedWindowS), window)
 	}
@@ -157,8 +177,20 @@ func (d *drainText) listener() {
 		if l.TimedOut > 0 {
 			tab.row("  timed out", quantity.Count(l.TimedOut), "the SYNs were dropped, or nobody was there to answer")
 		}
+		if l.Pending > 0 {
+			tab.row("  no answer yet", quantity.Count(l.Pending), "when the load ended")
+		}
+		if l.Failed > 0 {
+			tab.row("  failed here", quantity.Count(l.Failed), "this host had no port, descriptor or memory for them")
+		}
+		if l.Unserved > 0 {
+			tab.row("  not served", quantity.Count(l.Unserved), "taken by the kernel; their requests were neither answered nor cut")
+		}
 		if l.SlowestConnectS > 0 {
 			note := "of those that succeeded"
+			if n := l.TimedOut + l.Pending; n > 0 {
+				note += ", " + quantity.Count(n) + plural(int(min(n, 2)), " other", " others") + " had no answer"
+			}
 			if l.SlowestConnectS > 0.9 {
 				note += "; a dropped SYN comes again after about 1 s"
 			}

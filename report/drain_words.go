@@ -28,8 +28,10 @@ func spreadCell(unit string, v float64) string {
 // metricWords says what a metric of a drain is.
 func metricWords(metric string) string {
 	switch metric {
+	case "failed":
+		return "requests and connects that failed"
 	case "lost":
-		return "requests sent, never answered in whole"
+		return "requests never answered in whole"
 	case "lost_ratio":
 		return "their share"
 	case "unsafe":
@@ -38,6 +40,8 @@ func metricWords(metric string) string {
 		return "of these, the server had not begun"
 	case "raced":
 		return "of these, sent after the server closed"
+	case "unreceived":
+		return "of these, not received whole"
 	case "requests":
 		return "under way at the stop, or sent later"
 	case "cut_fin":
@@ -46,6 +50,8 @@ func metricWords(metric string) string {
 		return "requests cut by RST"
 	case "timed_out":
 		return "requests without a reply in time"
+	case "unanswered":
+		return "requests without a reply at the end"
 	case "answered_5xx":
 		return "requests answered with a 5xx"
 	case "answered_close":
@@ -66,8 +72,14 @@ func metricWords(metric string) string {
 		return "the first handshake after a refusal"
 	case "connect_timed_out":
 		return "connects without an answer in time"
+	case "connect_pending":
+		return "connects without an answer at the end"
+	case "connect_failed":
+		return "connects that this host refused"
 	case "connect_slowest":
 		return "the slowest connect that succeeded"
+	case "unserved":
+		return "connections that no process served"
 	}
 	return stopMetricWords(metric)
 }

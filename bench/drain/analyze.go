@@ -13,6 +13,9 @@ import (
 func (e *evidence) analyze(t *record.DrainTry) {
 	t.SignalAtS = float64(e.signal-e.begun) / 1e9
 	t.WatchedS = float64(max(e.concluded-e.signal, 0)) / 1e9
+	if e.pace.longest >= haltedFrom {
+		t.HaltedS = float64(e.pace.longest) / 1e9
+	}
 	e.fates(t)
 	e.listener(t)
 	e.queue(t)

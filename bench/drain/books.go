@@ -97,15 +97,8 @@ func (e *evidence) packetBooks(add addCheck) {
 	l := &e.total.Ledger
 	add("packets: first SYNs = attempted less failed before a SYN", l.Attempted-l.NoSYN, e.openings(), exact, note)
 
-	var refusals int64
-	d := e.refusals()
-	for i := range e.journal.Conns {
-		if e.journal.Conns[i].Outcome == loadgen.Refused {
-			refusals++
-		}
-	}
-	if e.journal.Overflow == 0 {
-		add("packets: RSTs to SYNs = connects refused", refusals, d, exact, note)
+	if n := e.refusedEver(); n >= 0 {
+		add("packets: RSTs to SYNs = connects refused", n, int64(len(e.refusalPackets())), exact, note)
 	}
 }
 
@@ -123,11 +116,4 @@ func (e *evidence) openings() int64 {
 		}
 	}
 	return int64(len(seen))
-}
-
-// refusals is the number of RSTs that answered a SYN, over the whole load.
-func (e *evidence) refusals() int64 {
-	whole := *e
-	whole.signal = 0
-	return int64(len(whole.doors().refused))
 }

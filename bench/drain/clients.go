@@ -26,14 +26,12 @@ func (e *evidence) queue(t *record.DrainTry) {
 			if int(c.Group) == i {
 				inQueue++
 			}
-			switch {
+			switch f := e.fateOf(c); {
 			case c.Requests > 0:
 				q.Served++
-			case e.late(c.Ended):
-				q.Never++
-			case c.End == loadgen.EndByRST:
+			case f.byServer() && c.End == loadgen.EndByRST:
 				q.Reset++
-			case c.End == loadgen.EndByFIN:
+			case f.byServer():
 				q.FIN++
 			case c.Outcome == loadgen.RequestTimeout:
 				q.TimedOut++

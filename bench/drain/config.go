@@ -90,3 +90,6 @@ type Stop struct {
 	// Ledger is the file to which the server writes its own ledger when it ends (lastack serve --ledger).
 	Ledger string
 }
+
+// reloads reports whether the server is expected to stay: SIGHUP has it read its configuration again, and nothing follows.
+func (s *Stop) reloads() bool { return s.Signal == syscall.SIGHUP && s.Then == 0 }

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"lastack/bench/process"
+	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/loadgen"
 )
@@ -55,6 +56,9 @@ func (t *try) describe() {
 	}
 	if c := &r.Connections; t.hook != nil && r.Listener.Refused == 0 && c.FIN+c.RST+c.Cut == 0 && c.Opened > 0 {
 		r.Warnings = append(r.Warnings, "server.hook: nothing that clients could see came of the stop command: no connection was ended, and none refused")
+	}
+	if h := r.HaltedS; h > 0 && h <= haltedTooLong {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("order: this program did not run for %s after the signal, as others had the CPU: what clients saw then came late", quantity.Seconds(h)))
 	}
 	if r.Order.UncertaintyUs > 1000 {
 		r.Warnings = append(r.Warnings, "order: the signal, or the command, was not sent within a millisecond, as others had the CPU: what came so shortly after it may have come before")

@@ -2,9 +2,11 @@ package drain
 
 import (
 	"net/netip"
+	"time"
 
 	"lastack/loadgen"
 	"lastack/sockstate"
+	"lastack/sockstate/sockio"
 	"lastack/sockstate/wire"
 )
 
@@ -20,6 +22,7 @@ type evidence struct {
 	begun     int64 // the load
 	signal    int64 // just before the signal was sent, or the hook started
 	concluded int64 // when the watch ended
+	pace      pace  // of this program, from the signal on
 
 	restart      bool  // a server is to take the old one's place
 	exited       int64 // the process that was signalled
@@ -45,6 +48,43 @@ type evidence struct {
 	unread []string
 	own    bool
 }
+
+// pace finds when this program did not run: halted by a signal, or without a CPU. What clients saw of that time is not what
+// the server did.
+type pace struct{ last, longest int64 }
+
+// keep steps every pollEvery, from a time on and until stop is called, which returns when that has ended. It has a goroutine
+// of its own, as the watch may wait for the kernel.
+func (p *pace) keep(from int64) (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		clock := time.NewTicker(pollEvery)
+		defer clock.Stop()
+		for p.step(from); ; p.step(sockio.Now()) {
+			select {
+			case <-done:
+				return
+			case <-clock.C:
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-ended
+	}
+}
+
+// step notes a time at which this program ran.
+func (p *pace) step(now int64) {
+	if p.last != 0 {
+		p.longest = max(p.longest, now-p.last)
+	}
+	p.last = now
+}
+
+// haltedFrom is the shortest time without a step that is told of.
+const haltedFrom = int64(250e6)
 
 // groupKind is what a group is for.
 type groupKind struct {

@@ -9,8 +9,11 @@ import (
 // serverEnd is how the server ended a connection, by its packets.
 type serverEnd struct {
 	fin, rst int64 // when the first of each was on the link, 0: none
-	// received is how much of what the client sent the server's kernel had when it sent the FIN, in bytes.
+	// received is how much of what the client sent the server's kernel had when it sent the FIN, or else the RST, in
+	// bytes; known is set where that packet acknowledges something: a RST in answer to a segment does not
+	// (tcp_v4_send_reset), one for a socket that is closed does (tcp_send_active_reset).
 	received uint32
+	known    bool
 }
 
 // serverEnd finds it. ok is false without a trace, or without the connection's address.
@@ -32,15 +35,18 @@ func (e *evidence) serverEnd(c *loadgen.ConnEntry) (end serverEnd, ok bool) {
 			first, begun = p.Seq+1, true
 		case !p.FromServer:
 		case p.Flags.Has(wire.FIN) && end.fin == 0:
-			end.fin, end.received = p.At, p.Acked-first
+			end.fin, end.received, end.known = p.At, p.Acked-first, true
 		case p.Flags.Has(wire.RST) && end.rst == 0:
 			end.rst = p.At
+			if end.fin == 0 && p.Flags.Has(wire.ACK) {
+				end.received, end.known = p.Acked-first, true
+			}
 		}
 	}
 	return end, begun
 }
 
-// received reports whether the server's kernel had the whole request when it sent its FIN.
+// received reports whether the server's kernel had the whole request when it sent its FIN, or its RST.
 func (e *evidence) received(r *loadgen.RequestEntry, end serverEnd) bool {
 	return int64(end.received) >= (int64(r.Nth)+1)*int64(e.groups[r.Group].bytes)
 }
@@ -52,32 +58,35 @@ const lateEnd = int64(100e6)
 type retry uint8
 
 const (
-	unsafeRetry retry = iota // the server may have begun it
-	safeRetry                // it has certainly not read it whole
-	racedRetry               // and was sent when the server had closed the connection already
+	unsafeRetry     retry = iota // the server may have begun it
+	safeRetry                    // it has certainly not read it whole
+	unreceivedRetry              // nor had its kernel received it whole
+	racedRetry                   // and was sent when the server had closed the connection already
 )
 
 // retry judges a lost request. A server that closes a socket sends FIN if the process has read all that came, and RST if
-// not (tcp_close); a FIN acknowledges all that came. So
+// not (tcp_close); a FIN acknowledges all that came, and so does the RST of a close. So
 //
-//	RST before the request was sent                it came after the close: raced
-//	FIN that does not acknowledge all of it        likewise
-//	FIN that does                                  it was read: the server may have begun it
-//	RST alone, and nobody uses SO_LINGER 0         it came and was not read whole; or the connection was never accepted
+//	failed before all of it was handed to the kernel   it never left whole
+//	RST before the request was sent                    it came after the close: raced
+//	FIN that does not acknowledge all of it            likewise
+//	FIN that does                                      it was read: the server may have begun it
+//	RST alone that does not acknowledge all of it      it had not come whole
+//	RST alone that does, and nobody uses SO_LINGER 0   it came and was not read whole; or the connection was never accepted
 //
-// SO_LINGER 0 (TCPAbortOnData) makes RST say nothing.
+// SO_LINGER 0 (TCPAbortOnData) makes RST say nothing of what was read.
 func (e *evidence) retry(r *loadgen.RequestEntry, c *loadgen.ConnEntry, aborts bool) retry {
 	if r.Touched || r.Fate != loadgen.CutByFIN && r.Fate != loadgen.CutByRST {
 		return unsafeRetry
 	}
 	end, ok := e.serverEnd(c)
 	switch {
-	case !ok && r.Unacked:
+	case ok && end.fin == 0 && end.rst != 0 && end.rst <= r.Sent, ok && end.fin != 0 && !e.received(r, end), !ok && r.Unacked:
 		return racedRetry
+	case r.Unsent, ok && end.rst != 0 && end.known && !e.received(r, end):
+		return unreceivedRetry
 	case !ok:
 		return unsafeRetry
-	case end.fin == 0 && end.rst != 0 && end.rst <= r.Sent, end.fin != 0 && !e.received(r, end):
-		return racedRetry
 	case end.fin == 0 && end.rst != 0 && !aborts:
 		return safeRetry
 	}
@@ -104,30 +113,65 @@ func (e *evidence) aborts() bool {
 	return e.counters["TcpExtTCPAbortOnData"] > late
 }
 
-// connFate counts a connection that was open at the signal or opened after it.
+// fate is how a connection ended.
+type fate uint8
+
+const (
+	fateNever fate = iota // it did not, while clients were watched
+	fateFIN
+	fateRST
+	fateCut
+	fateDone
+	fateOther
+)
+
+// byServer reports whether the server ended the connection.
+func (f fate) byServer() bool { return f == fateFIN || f == fateRST || f == fateCut }
+
+// fateOf is that of a connection that was open at the signal or opened after it. After the watch clients close what they
+// keep, so that the end of a connection says nothing then, but for those whose request was still under way.
+func (e *evidence) fateOf(c *loadgen.ConnEntry) fate {
+	kind := &e.groups[c.Group]
+	switch {
+	case c.End == loadgen.EndOpen:
+		return fateNever
+	case c.Outcome == loadgen.CutInRequest && kind.keep != loadgen.KeepPartial:
+		return fateCut
+	case c.Outcome == loadgen.RequestTimeout, c.Outcome == loadgen.Other:
+		return fateOther
+	case e.late(c.Ended) && !(kind.keep == loadgen.KeepNot && c.End == loadgen.EndByClient):
+		return fateNever
+	case c.End == loadgen.EndByFIN:
+		return fateFIN
+	case c.End == loadgen.EndByRST:
+		return fateRST
+	}
+	return fateDone
+}
+
+// connFate counts it.
 func (e *evidence) connFate(f *record.DrainConnections, c *loadgen.ConnEntry) {
 	f.Opened++
-	kind := &e.groups[c.Group]
-	switch cut := c.Outcome == loadgen.CutInRequest && kind.keep != loadgen.KeepPartial; {
-	case c.End == loadgen.EndOpen, e.late(c.Ended) && !(kind.keep == loadgen.KeepNot && c.Outcome == loadgen.FIN):
+	switch e.fateOf(c) {
+	case fateNever:
 		f.Never++
 		if c.Opened > e.signal {
 			f.Kept++
 		}
-	case cut:
-		f.Cut++
-	case c.End == loadgen.EndByFIN:
+	case fateFIN:
 		f.FIN++
-	case c.End == loadgen.EndByRST:
+	case fateRST:
 		f.RST++
-	case c.Outcome == loadgen.RequestTimeout, c.Outcome == loadgen.Other:
+	case fateCut:
+		f.Cut++
+	case fateOther:
 		f.Other++
-	default:
+	case fateDone:
 		f.Done++
 	}
 }
 
-// late reports whether something came after the watch had ended, while clients closed what they had: it is not told.
+// late reports whether something came after the watch had ended, while clients closed what they had.
 func (e *evidence) late(at int64) bool { return e.concluded != 0 && at > e.concluded }
 
 // requestFate counts a request that was under way at the signal or sent after it.
@@ -139,8 +183,6 @@ func (e *evidence) requestFate(f *record.DrainRequests, r *loadgen.RequestEntry)
 	switch {
 	case r.Partial:
 		f.Partial++
-	case r.Fate.Lost() && e.late(r.Ended):
-		f.Open++
 	case r.Fate == loadgen.Answered:
 		f.Completed++
 	case r.Fate == loadgen.AnsweredClose:
@@ -176,14 +218,18 @@ func (e *evidence) fates(t *record.DrainTry) {
 		switch {
 		case !e.concerns(c):
 		case c.End == loadgen.EndNotOpened:
-			if c.Outcome == loadgen.Refused {
+			switch e.attemptOf(c) {
+			case attemptRefused:
 				g.Refused++
+			case attemptTimedOut, attemptPending:
+				g.ConnectsUnanswered++
+			case attemptOpened, attemptFailed:
 			}
 		default:
 			e.connFate(&g.Connections, c)
 			if c.Opened <= e.signal {
 				g.OpenAtStop++
-				e.endOfOpen(g, t, c)
+				e.endOfOpen(g, c)
 			}
 		}
 	}
@@ -199,19 +245,22 @@ func (e *evidence) fates(t *record.DrainTry) {
 			continue
 		}
 		e.requestFate(&g.Requests, r)
-		if !r.Fate.Lost() || e.late(r.Ended) {
-			if !r.Fate.Lost() && r.Fate != loadgen.RequestOpen && !e.late(r.Ended) {
-				replies = append(replies, r.Ended)
-				slowest(&g.Requests, float64(r.Ended-r.Sent)/1e9)
-			}
+		switch {
+		case r.Partial, r.Fate == loadgen.RequestOpen:
 			continue
-		}
-		if r.Partial {
+		case !r.Fate.Lost():
+			slowest(&g.Requests, float64(r.Ended-r.Sent)/1e9)
+			if !e.late(r.Ended) {
+				replies = append(replies, r.Ended)
+			}
 			continue
 		}
 		switch e.retry(r, conns[r.Conn], aborts) {
 		case racedRetry:
 			g.Requests.Raced++
+			g.Requests.Safe++
+		case unreceivedRetry:
+			g.Requests.Unreceived++
 			g.Requests.Safe++
 		case safeRetry:
 			g.Requests.Safe++
@@ -224,13 +273,13 @@ func (e *evidence) fates(t *record.DrainTry) {
 		addRequests(&t.Requests, &t.Groups[i].Requests)
 	}
 	if t.Requests.Sent > 0 {
-		t.Requests.GapS = e.gap(replies)
+		t.Requests.GapS, t.Requests.GapOpen = e.gap(replies)
 	}
 }
 
 // endOfOpen notes when a connection ended that was open at the signal.
-func (e *evidence) endOfOpen(g *record.DrainGroup, t *record.DrainTry, c *loadgen.ConnEntry) {
-	if c.End != loadgen.EndByFIN && c.End != loadgen.EndByRST || e.late(c.Ended) {
+func (e *evidence) endOfOpen(g *record.DrainGroup, c *loadgen.ConnEntry) {
+	if !e.fateOf(c).byServer() {
 		return
 	}
 	at := e.seconds(e.endedAt(c))
@@ -256,18 +305,18 @@ func (e *evidence) endedAt(c *loadgen.ConnEntry) int64 {
 	return c.Ended
 }
 
-// gap is the longest time without a reply, from the signal to the end of the watch.
-func (e *evidence) gap(replies []int64) *float64 {
+// gap is the longest time without a reply, from the signal to the end of the watch; open where the end of the watch
+// ended it, and no reply.
+func (e *evidence) gap(replies []int64) (s *float64, open bool) {
 	last, longest := e.signal, int64(0)
 	for _, at := range replies {
 		longest = max(longest, at-last)
 		last = max(last, at)
 	}
-	if e.concluded > last {
-		longest = max(longest, e.concluded-last)
+	if e.concluded-last > longest {
+		longest, open = e.concluded-last, true
 	}
-	s := float64(longest) / 1e9
-	return &s
+	return new(float64(longest) / 1e9), open
 }
 
 func slowest(r *record.DrainRequests, s float64) {
@@ -300,6 +349,7 @@ func addRequests(sum, r *record.DrainRequests) {
 	sum.Open += r.Open
 	sum.Other += r.Other
 	sum.Raced += r.Raced
+	sum.Unreceived += r.Unreceived
 	sum.Safe += r.Safe
 	sum.Unsafe += r.Unsafe
 	sum.Total += r.Total

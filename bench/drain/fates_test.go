@@ -31,6 +31,12 @@ func TestRetry(t *testing.T) {
 		p.Acked = open[0].Seq + 1 + received
 		return p
 	}
+	// rst is that of a close (tcp_send_active_reset), which acknowledges; one in answer to a segment does not.
+	rst := func(at int64, received uint32) wire.Packet {
+		p := packet(at, true, wire.RST|wire.ACK)
+		p.Acked = open[0].Seq + 1 + received
+		return p
+	}
 	for _, tt := range []struct {
 		name    string
 		packets []wire.Packet
@@ -40,6 +46,7 @@ func TestRetry(t *testing.T) {
 		touched bool
 		aborts  bool
 		unacked bool
+		unsent  bool
 		want    retry
 	}{
 		{name: "FIN, all received", packets: []wire.Packet{fin(110, 50)}, fate: loadgen.CutByFIN, want: unsafeRetry},
@@ -50,8 +57,15 @@ func TestRetry(t *testing.T) {
 		{name: "FIN after the second request", packets: []wire.Packet{fin(110, 100)}, fate: loadgen.CutByFIN, nth: 1, want: unsafeRetry},
 		{name: "FIN, and RST for what came then", packets: []wire.Packet{fin(101, 0), packet(102, true, wire.RST)}, fate: loadgen.CutByRST, want: racedRetry},
 		{name: "FIN for a request that was read, and RST later", packets: []wire.Packet{fin(101, 50), packet(102, true, wire.RST)}, fate: loadgen.CutByRST, want: unsafeRetry},
-		{name: "RST: not read", packets: []wire.Packet{packet(110, true, wire.RST|wire.ACK)}, fate: loadgen.CutByRST, want: safeRetry},
-		{name: "RST where some abort", packets: []wire.Packet{packet(110, true, wire.RST|wire.ACK)}, fate: loadgen.CutByRST, aborts: true, want: unsafeRetry},
+		{name: "RST: not read", packets: []wire.Packet{rst(110, 50)}, fate: loadgen.CutByRST, want: safeRetry},
+		{name: "RST where some abort", packets: []wire.Packet{rst(110, 50)}, fate: loadgen.CutByRST, aborts: true, want: unsafeRetry},
+		{name: "RST with ack 1: nothing received", packets: []wire.Packet{rst(110, 0)}, fate: loadgen.CutByRST, aborts: true, want: unreceivedRetry},
+		{name: "RST, a part received", packets: []wire.Packet{rst(110, 49)}, fate: loadgen.CutByRST, aborts: true, want: unreceivedRetry},
+		{name: "RST, the second request not received", packets: []wire.Packet{rst(110, 50)}, fate: loadgen.CutByRST, nth: 1, aborts: true, want: unreceivedRetry},
+		{name: "RST, the second request received", packets: []wire.Packet{rst(110, 100)}, fate: loadgen.CutByRST, nth: 1, aborts: true, want: unsafeRetry},
+		{name: "RST in answer to a segment", packets: []wire.Packet{packet(110, true, wire.RST)}, fate: loadgen.CutByRST, aborts: true, want: unsafeRetry},
+		{name: "never left", packets: []wire.Packet{packet(110, true, wire.RST)}, fate: loadgen.CutByRST, aborts: true, unsent: true, want: unreceivedRetry},
+		{name: "never left, without packets", blind: true, fate: loadgen.CutByRST, aborts: true, unsent: true, want: unreceivedRetry},
 		{name: "RST before the request", packets: []wire.Packet{packet(90, true, wire.RST|wire.ACK)}, fate: loadgen.CutByRST, aborts: true, want: racedRetry},
 		{name: "some of the reply had come", packets: []wire.Packet{packet(110, true, wire.RST|wire.ACK)}, fate: loadgen.CutByRST, touched: true, want: unsafeRetry},
 		{name: "timed out", packets: nil, fate: loadgen.RequestTimedOut, want: unsafeRetry},
@@ -66,7 +80,7 @@ func TestRetry(t *testing.T) {
 			if !tt.blind {
 				e.trace = wire.NewTrace(append(append([]wire.Packet(nil), open...), tt.packets...))
 			}
-			r := loadgen.RequestEntry{Conn: 1, Fate: tt.fate, Nth: tt.nth, Touched: tt.touched, Unacked: tt.unacked, Sent: 100 * ms, Ended: 120 * ms}
+			r := loadgen.RequestEntry{Conn: 1, Fate: tt.fate, Nth: tt.nth, Touched: tt.touched, Unacked: tt.unacked, Unsent: tt.unsent, Sent: 100 * ms, Ended: 120 * ms}
 			if got := e.retry(&r, &conn, tt.aborts); got != tt.want {
 				t.Errorf("retry %d, want %d", got, tt.want)
 			}
@@ -121,6 +135,10 @@ func TestFates(t *testing.T) {
 		{"never ended", loadgen.ConnEntry{Opened: 1, Ended: 201, End: loadgen.EndByClient, Outcome: loadgen.FIN}, record.DrainConnections{Opened: 1, Never: 1}},
 		{"kept by the new server", loadgen.ConnEntry{Opened: 150, Ended: 201, End: loadgen.EndByClient, Outcome: loadgen.FIN}, record.DrainConnections{Opened: 1, Never: 1, Kept: 1}},
 		{"interrupted", loadgen.ConnEntry{Opened: 1, Ended: 150, End: loadgen.EndOpen, Outcome: loadgen.Interrupted}, record.DrainConnections{Opened: 1, Never: 1}},
+		{"cut after the watch", loadgen.ConnEntry{Group: 1, Opened: 1, Ended: 205, End: loadgen.EndByRST, Outcome: loadgen.CutInRequest}, record.DrainConnections{Opened: 1, Cut: 1}},
+		{"timed out after the watch", loadgen.ConnEntry{Opened: 1, Ended: 205, End: loadgen.EndByClient, Outcome: loadgen.RequestTimeout}, record.DrainConnections{Opened: 1, Other: 1}},
+		{"answered after the watch", loadgen.ConnEntry{Group: 1, Opened: 1, Ended: 205, End: loadgen.EndByClient, Outcome: loadgen.FIN}, record.DrainConnections{Opened: 1, Done: 1}},
+		{"FIN after the watch", loadgen.ConnEntry{Opened: 1, Ended: 205, End: loadgen.EndByFIN, Outcome: loadgen.FIN}, record.DrainConnections{Opened: 1, Never: 1}},
 		{"its request timed out", loadgen.ConnEntry{Group: 1, Opened: 1, Ended: 150, End: loadgen.EndByClient, Outcome: loadgen.RequestTimeout}, record.DrainConnections{Opened: 1, Other: 1}},
 		{"before the signal", loadgen.ConnEntry{Opened: 1, Ended: 99, End: loadgen.EndByFIN, Outcome: loadgen.FIN}, record.DrainConnections{}},
 		{"before the journal was armed", loadgen.ConnEntry{Opened: 1, Ended: 110, Early: true, End: loadgen.EndByFIN, Outcome: loadgen.FIN}, record.DrainConnections{}},
@@ -185,6 +203,138 @@ func TestListener(t *testing.T) {
 			if l.Attempts != tt.attempts || l.Refused != tt.refusedBy {
 				t.Errorf("%s: %d attempts, %d refused, want %d and %d", tt.name, l.Attempts, l.Refused, tt.attempts, tt.refusedBy)
 			}
+		}
+	}
+}
+
+// TestUnserved tells connections that only the kernel took from those that a process accepted.
+func TestUnserved(t *testing.T) {
+	type conn struct {
+		at   int64 // ms; 0: refused or dropped
+		fate loadgen.Fate
+		end  loadgen.End
+		// outcome of an attempt that was not opened
+		outcome loadgen.Outcome
+		partial bool
+		touched bool
+	}
+	hung := func(at int64) conn { return conn{at: at, fate: loadgen.RequestTimedOut, end: loadgen.EndByClient} }
+	served := func(at int64) conn { return conn{at: at, fate: loadgen.Answered, end: loadgen.EndByClient} }
+	for _, tt := range []struct {
+		name     string
+		conns    []conn
+		unserved int64
+		from     float64 // ms after the signal, -1: nil
+		want     record.DrainListener
+	}{
+		{"all answered", []conn{served(110), served(120)}, 0, -1, record.DrainListener{Attempts: 2, Opened: 2}},
+		{"none answered", []conn{hung(110), {at: 120, end: loadgen.EndOpen}}, 2, 10, record.DrainListener{Attempts: 2, Opened: 2}},
+		{"from some time on", []conn{served(110), hung(120), hung(130)}, 2, 20, record.DrainListener{Attempts: 3, Opened: 3}},
+		{"one in between", []conn{hung(110), served(120)}, 1, -1, record.DrainListener{Attempts: 2, Opened: 2}},
+		{"a 5xx is served", []conn{hung(110), {at: 120, fate: loadgen.Answered5xx, end: loadgen.EndByClient}}, 1, -1, record.DrainListener{Attempts: 2, Opened: 2}},
+		{"half a reply is served", []conn{hung(110), {at: 120, fate: loadgen.RequestTimedOut, touched: true, end: loadgen.EndByClient}}, 1, -1, record.DrainListener{Attempts: 2, Opened: 2}},
+		{"FIN is a process's", []conn{hung(110), {at: 120, fate: loadgen.CutByFIN, end: loadgen.EndByFIN}}, 1, -1, record.DrainListener{Attempts: 2, Opened: 2}},
+		{"RST may be the queue's", []conn{hung(110), {at: 120, fate: loadgen.CutByRST, end: loadgen.EndByRST}}, 1, 10, record.DrainListener{Attempts: 2, Opened: 2}},
+		{"half a request wants no reply", []conn{{at: 110, fate: loadgen.RequestOpen, partial: true, end: loadgen.EndByClient}}, 0, -1, record.DrainListener{Attempts: 1, Opened: 1}},
+		{"before the signal", []conn{hung(90), served(95)}, 0, -1, record.DrainListener{}},
+		{"SYNs dropped", []conn{{outcome: loadgen.ConnectTimeout}, {outcome: loadgen.Interrupted}, {outcome: loadgen.NoLocalPort}, {outcome: loadgen.Refused}}, 0, -1,
+			record.DrainListener{Attempts: 4, TimedOut: 1, Pending: 1, Failed: 1, Refused: 1}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var j loadgen.Journal
+			for i, c := range tt.conns {
+				e := loadgen.ConnEntry{ID: loadgen.ConnID(i + 1), Began: c.at * ms, Opened: c.at * ms, Ended: 1200 * ms, End: c.end, Outcome: c.outcome}
+				if c.at == 0 {
+					e.Began, e.End = 150*ms, loadgen.EndNotOpened
+				} else {
+					j.Requests = append(j.Requests, loadgen.RequestEntry{Conn: e.ID, Fate: c.fate, Partial: c.partial, Touched: c.touched, Sent: c.at * ms, Ended: 1200 * ms})
+				}
+				if !c.fate.Lost() && c.fate != loadgen.RequestOpen {
+					e.Requests = 1
+				}
+				j.Conns = append(j.Conns, e)
+			}
+			// The connects that are pending end after the watch.
+			e := evidence{signal: 100 * ms, concluded: 1000 * ms, journal: &j}
+			var r record.DrainTry
+			e.listener(&r)
+			l := r.Listener
+			if l.Unserved != tt.unserved || rounded(l.UnservedFromS) != tt.from {
+				t.Errorf("%d unserved, from %v ms on, want %d from %v", l.Unserved, rounded(l.UnservedFromS), tt.unserved, tt.from)
+			}
+			got := record.DrainListener{Attempts: l.Attempts, Opened: l.Opened, Refused: l.Refused, TimedOut: l.TimedOut, Pending: l.Pending, Failed: l.Failed}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("connects (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestGap measures the longest time without a reply, and says where it had no end.
+func TestGap(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		replies []int64
+		want    float64
+		open    bool
+	}{
+		{"none", nil, 900, true},
+		{"to the end", []int64{110, 300}, 700, true},
+		{"closed", []int64{110, 800, 950}, 690, false},
+	} {
+		e := evidence{signal: 100 * ms, concluded: 1000 * ms}
+		var at []int64
+		for _, r := range tt.replies {
+			at = append(at, r*ms)
+		}
+		if got, open := e.gap(at); rounded(got) != tt.want || open != tt.open {
+			t.Errorf("%s: %v ms, open %v, want %v, %v", tt.name, rounded(got), open, tt.want, tt.open)
+		}
+	}
+}
+
+// TestPace finds the time in which the program did not run.
+func TestPace(t *testing.T) {
+	var p pace
+	for _, at := range []int64{1000, 1005, 1010, 4010, 4015} {
+		p.step(at * ms)
+	}
+	if p.longest != 3000*ms {
+		t.Errorf("longest %d ms, want 3000", p.longest/ms)
+	}
+}
+
+// TestVerdict says which tries are no statement about the server, and why.
+func TestVerdict(t *testing.T) {
+	sound := func() record.DrainTry {
+		return record.DrainTry{
+			Connections: record.DrainConnections{Opened: 3}, Listener: record.DrainListener{Attempts: 1, Opened: 1},
+			Groups: []record.DrainGroup{{Name: groupIdle, OpenAtStop: 2}},
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(*record.DrainTry)
+		want   string // the first reason
+		valid  bool
+	}{
+		{"sound", func(*record.DrainTry) {}, "every connection and every request has one fate, and the accounts agree", true},
+		{"the signal could not be sent", func(r *record.DrainTry) { r.Server.SignalFailed = "no permission to signal process 7" }, "try 1: no permission to signal process 7", false},
+		{"halted", func(r *record.DrainTry) { r.HaltedS = 3.2 },
+			"try 1: this program did not run for 3.20 s meanwhile (halted, or without a CPU): what clients saw then is not what the server did", false},
+		{"hardly halted", func(r *record.DrainTry) { r.HaltedS = 0.4 }, "every connection and every request has one fate, and the accounts agree", true},
+		{"nobody open, with a warning", func(r *record.DrainTry) {
+			r.Groups[0].OpenAtStop, r.Warnings = 0, []string{"groups: idle has 0 of 2 connections open: 5 connects were refused"}
+		}, "try 1: no client of idle had a connection when the stop began, so that nothing is said of them (see the warnings)", false},
+		{"nobody open, without", func(r *record.DrainTry) {
+			r.Groups[0].OpenAtStop, r.Warnings = 0, []string{"order: late"}
+		}, "try 1: no client of idle had a connection when the stop began, so that nothing is said of them: those that it had were ended before", false},
+	} {
+		r := sound()
+		tt.change(&r)
+		v := verdict(&record.Run{Drain: &record.Drain{Tries: []record.DrainTry{r}}})
+		if v.Valid != tt.valid || len(v.Reasons) == 0 || v.Reasons[0] != tt.want {
+			t.Errorf("%s: %+v, want valid %v, because %q", tt.name, v, tt.valid, tt.want)
 		}
 	}
 }

@@ -67,6 +67,94 @@ func TestThen(t *testing.T) {
 	}
 }
 
+// TestHung stops a server that goes on having its listener and answers nobody: every request is lost, and it is said that
+// the kernel alone took the connections.
+func TestHung(t *testing.T) {
+	t.Parallel()
+	l := small()
+	l.ConnectTimeout, l.RequestTimeout = time.Second, time.Second
+	tr := trial{
+		Load: l,
+		Stop: Stop{
+			Exec: reference{Shutdown: "graceful", Exchange: http, Addr: at}.args(), Signal: syscall.SIGSTOP,
+			After: 20 * time.Millisecond, Grace: 200 * time.Millisecond, Watch: 200 * time.Millisecond,
+		},
+	}
+	run := tr.drained(t)
+	r := &run.Drain.Tries[0]
+	if q := &r.Requests; q.Lost() == 0 || q.TimedOut != q.Lost() || q.Open != 0 || !q.GapOpen {
+		t.Errorf("requests %+v, want all that were not answered before it was halted to time out", q)
+	}
+	if l := &r.Listener; l.Unserved == 0 || l.UnservedFromS == nil || l.Sum() != l.Attempts {
+		t.Errorf("listener %+v, want connects to be taken by the kernel alone", l)
+	}
+	for _, d := range disagreements(r) {
+		t.Error(d)
+	}
+	kept(t, run, map[string]bool{"lost==0": false, "refused_window<100ms": false, "failed==0": false, "answer_gap<10s": false, "refused==0": true})
+
+	// With a short accept queue, SYNs are dropped when it is full: connects hang too.
+	tr.Sysctls = []string{"net.core.somaxconn=2"}
+	run = tr.drained(t)
+	r = &run.Drain.Tries[0]
+	if l := &r.Listener; l.TimedOut == 0 || l.Pending != 0 || l.Sum() != l.Attempts {
+		t.Errorf("listener %+v, want connects to time out", l)
+	}
+	for _, d := range disagreements(r) {
+		t.Error(d)
+	}
+	kept(t, run, map[string]bool{"lost==0": false, "connect_timed_out==0": false, "failed==0": false})
+}
+
+// kept holds thresholds against a record.
+func kept(t *testing.T, run *record.Run, want map[string]bool) {
+	t.Helper()
+	for expr, ok := range want {
+		th, err := record.ParseDrainThreshold(expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := th.Evaluate(run); got.OK != ok {
+			t.Errorf("%s: %+v, want it met: %v", expr, got, ok)
+		}
+	}
+}
+
+// TestHalted halts the drain itself while it watches: what it then saw is no statement about the server.
+func TestHalted(t *testing.T) {
+	t.Parallel()
+	tr := trial{
+		Load: small(), Outside: &reference{Shutdown: "graceful", Exchange: http, Addr: at},
+		Stop: Stop{Hook: "kill -STOP $DRAIN; kill -TERM $SERVER; sleep 1.5; kill -CONT $DRAIN", After: 20 * time.Millisecond, Watch: 20 * time.Millisecond},
+	}
+	run := tr.drained(t)
+	if h := run.Drain.Tries[0].HaltedS; h < 1.4 || run.Verdict.Valid || !strings.Contains(strings.Join(run.Verdict.Reasons, " "), "this program did not run for") {
+		t.Errorf("halted for %v s, verdict %+v: want it not valid, because this program did not run", h, run.Verdict)
+	}
+}
+
+// TestReload has a server reload by SIGHUP: it stays, and the watch does not wait for its end.
+func TestReload(t *testing.T) {
+	t.Parallel()
+	tr := trial{
+		Load: small(),
+		Stop: Stop{
+			Exec: reference{Shutdown: "graceful", Addr: at, Reloads: true}.args(), Signal: syscall.SIGHUP,
+			After: 20 * time.Millisecond, Grace: 30 * time.Second, Watch: 300 * time.Millisecond,
+		},
+	}
+	tr.Load.InFlight = 0 // those that are asking may keep their connection for good
+	run := tr.drained(t)
+	r := &run.Drain.Tries[0]
+	if s := &r.Server; !s.Stayed || s.ThenSent || r.WatchedS > 20 || !run.Verdict.Valid {
+		t.Errorf("server %+v, watched for %v s, verdict %+v: want it to stay, and the watch to end", s, r.WatchedS, run.Verdict)
+	}
+	if g := r.Group(groupIdle); g.Connections.FIN < 3 || g.Connections.Kept != 3 || r.Reconnect.Failed != 0 {
+		t.Errorf("idle %+v, reconnect %+v: want FIN for all, and all back", g.Connections, r.Reconnect)
+	}
+	kept(t, run, map[string]bool{"failed==0": true})
+}
+
 // TestWrapper drains a shell around a server: the shell ends, and the server listens on.
 func TestWrapper(t *testing.T) {
 	t.Parallel()

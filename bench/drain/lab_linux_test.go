@@ -8,11 +8,13 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	nethttp "net/http"
 	"net/netip"
 	"os"
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -67,6 +69,8 @@ type reference struct {
 	Brief          time.Duration
 	// Fork has it put itself into the background.
 	Fork bool
+	// Reloads has SIGHUP end the connections that it has, and nothing else: it accepts on.
+	Reloads bool
 }
 
 // args is the command that starts it.
@@ -107,6 +111,9 @@ func serveReference(spec string) int {
 	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM)
+	if r.Reloads {
+		return serveReloading(r.Addr, signals)
+	}
 	if r.Brief > 0 {
 		time.AfterFunc(r.Brief, func() {
 			fmt.Fprintln(os.Stderr, "enough is enough")
@@ -154,6 +161,43 @@ func serveReference(spec string) int {
 	return 0
 }
 
+// serveReloading answers each request, and on SIGHUP ends the connections that wait for one.
+func serveReloading(addr string, signals chan os.Signal) int {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	s := nethttp.Server{Handler: nethttp.HandlerFunc(func(nethttp.ResponseWriter, *nethttp.Request) {})}
+	var mu sync.Mutex
+	idle := make(map[net.Conn]bool)
+	s.ConnState = func(c net.Conn, st nethttp.ConnState) {
+		mu.Lock()
+		defer mu.Unlock()
+		delete(idle, c)
+		if st == nethttp.StateIdle {
+			idle[c] = true
+		}
+	}
+	go func() {
+		for range hup {
+			mu.Lock()
+			for c := range idle {
+				_ = c.Close()
+			}
+			mu.Unlock()
+		}
+	}()
+	go func() {
+		<-signals
+		_ = s.Close()
+	}()
+	_ = s.Serve(ln)
+	return 0
+}
+
 func closePolicy(once bool) teardown.Policy {
 	if once {
 		return teardown.Policy{Who: teardown.ServerFirst, How: teardown.FIN}
@@ -169,7 +213,8 @@ type trial struct {
 	Sysctls  []string
 	Nofile   uint64
 	CancelAt string // the phase in which the run is interrupted
-	// Outside is a server that is started before, and drained by its number, which a hook finds in $SERVER.
+	// Outside is a server that is started before, and drained by its number, which a hook finds in $SERVER; $DRAIN is the
+	// drain's.
 	Outside *reference
 }
 
@@ -287,7 +332,7 @@ func (tr *trial) startOutside(cfg *Config) (end func() (lived bool), err error) 
 	if cfg.Stop.Hook == "" {
 		cfg.Stop.PID = cmd.Process.Pid
 	}
-	if err := os.Setenv("SERVER", fmt.Sprint(cmd.Process.Pid)); err != nil {
+	if err := errors.Join(os.Setenv("SERVER", fmt.Sprint(cmd.Process.Pid)), os.Setenv("DRAIN", fmt.Sprint(os.Getpid()))); err != nil {
 		return nil, err
 	}
 	ended := make(chan struct{})

@@ -1,22 +1,110 @@
 package drain
 
 import (
+	"cmp"
+	"slices"
+
 	"lastack/bench/record"
 	"lastack/loadgen"
 	"lastack/sockstate/wire"
 )
 
-// doors are the answers to SYNs after the signal, in the order of time.
+// attempt is what became of a connect.
+type attempt uint8
+
+const (
+	attemptOpened attempt = iota
+	attemptRefused
+	attemptTimedOut
+	attemptPending // no answer yet when the load ended
+	attemptFailed  // by this host
+)
+
+func (e *evidence) attemptOf(c *loadgen.ConnEntry) attempt {
+	switch {
+	case c.Opened != 0:
+		return attemptOpened
+	case c.Outcome == loadgen.Refused:
+		return attemptRefused
+	case c.Outcome == loadgen.ConnectTimeout:
+		return attemptTimedOut
+	case c.Outcome == loadgen.Interrupted:
+		return attemptPending
+	}
+	return attemptFailed
+}
+
+// isAttempt reports whether a connect is one of those that the try counts: it was answered after the signal, or never.
+func (e *evidence) isAttempt(c *loadgen.ConnEntry) bool {
+	return e.concerns(c) && (c.Opened == 0 || c.Opened > e.signal)
+}
+
+// doors are the answers to the connects of isAttempt, in the order of time.
 type doors struct {
 	accepted, refused []int64
 }
 
-// doors are read off the packets, or else from what the clients saw.
+// doors counts what clients saw, so that it agrees with all other counts; the times are the packets' where there are any.
 func (e *evidence) doors() doors {
-	if e.trace == nil {
-		return e.doorsByClients()
-	}
 	var d doors
+	for i := range e.journal.Conns {
+		c := &e.journal.Conns[i]
+		if !e.isAttempt(c) {
+			continue
+		}
+		switch e.attemptOf(c) {
+		case attemptOpened:
+			d.accepted = append(d.accepted, e.openedAt(c))
+		case attemptRefused:
+			d.refused = append(d.refused, c.Ended)
+		case attemptTimedOut, attemptPending, attemptFailed:
+		}
+	}
+	if all := e.refusalPackets(); e.refusedEver() == int64(len(all)) {
+		// A refused connect has no address in the journal; those after the signal are the last ones.
+		copy(d.refused, all[len(all)-len(d.refused):])
+	}
+	for _, at := range [][]int64{d.accepted, d.refused} {
+		for i := range at {
+			at[i] = max(at[i], e.signal)
+		}
+		sortTimes(at)
+	}
+	return d
+}
+
+// openedAt is when the server's kernel answered the SYN of a connection, or when its client saw that.
+func (e *evidence) openedAt(c *loadgen.ConnEntry) int64 {
+	if e.trace == nil || !c.Local().IsValid() {
+		return c.Opened
+	}
+	at := c.Opened
+	for _, p := range e.trace.Find(c.Local(), c.Began, c.Opened) {
+		if p.FromServer && p.Flags.Has(wire.SYN) {
+			at = p.At
+		}
+	}
+	return at
+}
+
+// refusedEver is the number of connects refused over the whole load; -1 where the journal does not have them all.
+func (e *evidence) refusedEver() (n int64) {
+	if e.journal.Overflow > 0 {
+		return -1
+	}
+	for i := range e.journal.Conns {
+		if c := &e.journal.Conns[i]; c.Opened == 0 && c.Outcome == loadgen.Refused {
+			n++
+		}
+	}
+	return n
+}
+
+// refusalPackets are the RSTs that answered a SYN, over the whole load; none without a trace.
+func (e *evidence) refusalPackets() (refused []int64) {
+	if e.trace == nil {
+		return nil
+	}
 	// The last SYN of each client that has no answer yet.
 	type key struct {
 		addr [16]byte
@@ -31,35 +119,14 @@ func (e *evidence) doors() doors {
 			if p.Flags.Has(wire.SYN) {
 				waiting[k] = true
 			}
-		case p.At < e.signal:
-			delete(waiting, k)
 		case p.Flags.Has(wire.SYN):
-			if waiting[k] {
-				d.accepted = append(d.accepted, p.At)
-				delete(waiting, k)
-			}
+			delete(waiting, k)
 		case p.Flags.Has(wire.RST) && waiting[k]:
-			d.refused = append(d.refused, p.At)
+			refused = append(refused, p.At)
 			delete(waiting, k)
 		}
 	}
-	return d
-}
-
-func (e *evidence) doorsByClients() doors {
-	var d doors
-	for i := range e.journal.Conns {
-		c := &e.journal.Conns[i]
-		switch {
-		case c.Opened > e.signal:
-			d.accepted = append(d.accepted, c.Opened)
-		case c.Outcome == loadgen.Refused && c.Ended > e.signal:
-			d.refused = append(d.refused, c.Ended)
-		}
-	}
-	sortTimes(d.accepted)
-	sortTimes(d.refused)
-	return d
+	return refused
 }
 
 // listener says what happened to new connections.
@@ -67,23 +134,25 @@ func (e *evidence) listener(t *record.DrainTry) {
 	l := &t.Listener
 	for i := range e.journal.Conns {
 		c := &e.journal.Conns[i]
-		decided := c.Opened
-		if decided == 0 {
-			decided = c.Ended
-		}
-		if decided < e.signal || c.Early || e.late(decided) {
-			continue // those under way at the signal count
+		if !e.isAttempt(c) {
+			continue
 		}
 		l.Attempts++
-		switch {
-		case c.Outcome == loadgen.Refused:
-			l.Refused++
-		case c.Outcome == loadgen.ConnectTimeout:
-			l.TimedOut++
-		case c.Opened != 0:
+		switch e.attemptOf(c) {
+		case attemptOpened:
+			l.Opened++
 			l.SlowestConnectS = max(l.SlowestConnectS, float64(c.Opened-c.Began)/1e9)
+		case attemptRefused:
+			l.Refused++
+		case attemptTimedOut:
+			l.TimedOut++
+		case attemptPending:
+			l.Pending++
+		case attemptFailed:
+			l.Failed++
 		}
 	}
+	e.unserved(l)
 	d := e.doors()
 	if len(d.refused) == 0 {
 		return
@@ -101,4 +170,40 @@ func (e *evidence) listener(t *record.DrainTry) {
 		}
 	}
 	l.RefusedWindowS = float64(max(e.concluded, last)-first) / 1e9
+}
+
+// unserved finds the connections that the kernel took alone, as far as clients can tell: it completes handshakes while a
+// process has the listener, whether or not that accepts.
+func (e *evidence) unserved(l *record.DrainListener) {
+	// What came of the requests of each connection.
+	asked, heard := make(map[loadgen.ConnID]bool), make(map[loadgen.ConnID]bool)
+	for i := range e.journal.Requests {
+		switch r := &e.journal.Requests[i]; {
+		case r.Partial:
+		case r.Touched, r.Fate == loadgen.RequestBroken, !r.Fate.Lost() && r.Fate != loadgen.RequestOpen:
+			heard[r.Conn] = true
+		case r.Fate == loadgen.RequestTimedOut, r.Fate == loadgen.RequestOpen:
+			asked[r.Conn] = true
+		}
+	}
+	var opened []*loadgen.ConnEntry
+	for i := range e.journal.Conns {
+		if c := &e.journal.Conns[i]; c.Opened != 0 && e.isAttempt(c) {
+			opened = append(opened, c)
+		}
+	}
+	slices.SortFunc(opened, func(a, b *loadgen.ConnEntry) int { return cmp.Compare(a.Opened, b.Opened) })
+	var from int64
+	for _, c := range opened {
+		switch {
+		case heard[c.ID], c.Requests > 0, c.End == loadgen.EndByFIN:
+			from = 0 // a process has accepted it
+		case asked[c.ID]:
+			l.Unserved++
+			if from == 0 {
+				from = max(e.openedAt(c), e.signal)
+			}
+		}
+	}
+	l.UnservedFromS = e.since(from)
 }

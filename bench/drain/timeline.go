@@ -17,11 +17,16 @@ func (e *evidence) moments(t *record.DrainTry) {
 			t.Moments = append(t.Moments, record.DrainMoment{TS: *at, What: fmt.Sprintf(format, args...)})
 		}
 	}
-	t.Moments = append(t.Moments, record.DrainMoment{What: e.stopWords()})
+	stop := e.stopWords()
+	if t.Server.SignalFailed != "" && e.thenSent == 0 && e.exited == 0 {
+		stop = "the signal could not be sent"
+	}
+	t.Moments = append(t.Moments, record.DrainMoment{What: stop})
 	l := &t.Listener
 	add(l.LastAcceptS, "last connection accepted before the refusals")
 	add(l.FirstRefusalS, "first connection refused")
 	add(l.AcceptsAgainS, "connections accepted again")
+	add(l.UnservedFromS, "from here on handshakes by the kernel only: no process was seen accepting")
 	for i := range t.Groups {
 		g := &t.Groups[i]
 		n := g.OpenAtStop
@@ -68,52 +73,69 @@ func (e *evidence) stopWords() string {
 	return "signal sent"
 }
 
-// sliceLength is that of record.DrainSlice, maxSlices bounds their number.
+// sliceLength is that of record.DrainSlice, longer where there would be more than maxSlices.
 const (
 	sliceLength = int64(100e6)
 	maxSlices   = 6000
 )
 
-// slices counts what happened in each tenth of a second after the signal.
+// slices counts what happened in each tenth of a second after the signal: all that has a fate, those requests too that
+// were under way when the watch ended.
 func (e *evidence) slices(t *record.DrainTry) {
 	if e.concluded <= e.signal {
 		return
 	}
-	n := min((e.concluded-e.signal+sliceLength-1)/sliceLength, maxSlices)
-	t.Slices = make([]record.DrainSlice, n)
-	for i := range t.Slices {
-		t.Slices[i].TS = float64(int64(i)*sliceLength) / 1e9
-	}
-	in := func(at int64) *record.DrainSlice {
-		i := (at - e.signal) / sliceLength
-		if at < e.signal || i >= n {
-			return &record.DrainSlice{} // outside, counted nowhere
+	end := e.concluded
+	requests := func(do func(*loadgen.RequestEntry)) {
+		for i := range e.journal.Requests {
+			if r := &e.journal.Requests[i]; r.Ended >= e.signal && !r.Partial && r.Fate != loadgen.RequestOpen {
+				do(r)
+			}
 		}
-		return &t.Slices[i]
+	}
+	conns := func(do func(*loadgen.ConnEntry)) {
+		for i := range e.journal.Conns {
+			if c := &e.journal.Conns[i]; e.concerns(c) && c.Opened != 0 && e.fateOf(c).byServer() {
+				do(c)
+			}
+		}
 	}
 	d := e.doors()
+	for _, at := range [][]int64{d.accepted, d.refused} {
+		if n := len(at); n > 0 {
+			end = max(end, at[n-1])
+		}
+	}
+	requests(func(r *loadgen.RequestEntry) { end = max(end, r.Ended) })
+	conns(func(c *loadgen.ConnEntry) { end = max(end, e.endedAt(c)) })
+
+	length := sliceLength * (1 + (end-e.signal)/(maxSlices*sliceLength))
+	t.Slices = make([]record.DrainSlice, (end-e.signal)/length+1)
+	for i := range t.Slices {
+		t.Slices[i].TS = float64(int64(i)*length) / 1e9
+	}
+	in := func(at int64) *record.DrainSlice { return &t.Slices[max(at-e.signal, 0)/length] }
 	for _, at := range d.accepted {
 		in(at).Accepted++
 	}
 	for _, at := range d.refused {
 		in(at).Refused++
 	}
-	for i := range e.journal.Requests {
-		switch r := &e.journal.Requests[i]; {
-		case r.Partial || r.Fate == loadgen.RequestOpen:
+	requests(func(r *loadgen.RequestEntry) {
+		switch {
 		case r.Fate.Lost():
 			in(r.Ended).Lost++
+		case r.Fate == loadgen.Answered5xx:
+			in(r.Ended).Answered5xx++
 		default:
 			in(r.Ended).Completed++
 		}
-	}
-	for i := range e.journal.Conns {
-		switch c := &e.journal.Conns[i]; c.End {
-		case loadgen.EndByFIN:
-			in(e.endedAt(c)).FIN++
-		case loadgen.EndByRST:
+	})
+	conns(func(c *loadgen.ConnEntry) {
+		if c.End == loadgen.EndByRST {
 			in(e.endedAt(c)).RST++
-		case loadgen.EndOpen, loadgen.EndByClient, loadgen.EndNotOpened:
+		} else {
+			in(e.endedAt(c)).FIN++
 		}
-	}
+	})
 }

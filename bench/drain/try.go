@@ -54,6 +54,8 @@ type try struct {
 	nextHolders int64
 	// listening are processes of the old server that listened still when the watch ended.
 	listening []int
+	// pacing ends what looks whether this program runs.
+	pacing func()
 	// left are the sockets on the server's port, by their clients' addresses, when the server was gone.
 	left map[netip.AddrPort]sockdiag.Socket
 	// restartAt is where the restart listens, if that is not the target.
@@ -64,8 +66,12 @@ type try struct {
 // pollEvery is how often the watch looks.
 const pollEvery = 5 * time.Millisecond
 
-// concludeAtMost is how long requests may still take when the watch is over.
-const concludeAtMost = 2 * time.Second
+// concludeAtMost bounds the wait for what is under way when the watch is over, which is otherwise as long as requests and
+// connects may take: until then it is not known whether they are lost.
+const concludeAtMost = time.Minute
+
+// concludeSlack is how much later than its time a request's timeout may be seen.
+const concludeSlack = time.Second
 
 // run makes the try. What it came to is in result, nil if there was no load.
 func (t *try) run(ctx context.Context) (err error) {
@@ -218,7 +224,11 @@ func (t *try) stop(context.Context) (err error) {
 		t.sending = time.Duration(sockio.Now() - t.ev.signal)
 		return err
 	}
-	return t.signal(t.cfg.Stop.Signal)
+	if err := t.signal(t.cfg.Stop.Signal); err != nil {
+		t.rec.Server.SignalFailed = err.Error()
+		return err
+	}
+	return nil
 }
 
 // fresh is a sleep after which a thread has a claim to its CPU.
@@ -254,12 +264,11 @@ func (t *try) conclude(ctx context.Context) error {
 		t.load.Interrupt()
 	} else {
 		t.load.Conclude()
-		select {
-		case <-t.load.Done():
-		case <-ctx.Done():
-		case <-time.After(concludeAtMost):
-			t.load.Stop()
-		}
+		t.await(ctx)
+		t.load.Stop()
+	}
+	if t.pacing != nil {
+		t.pacing()
 	}
 	result, err := t.load.Wait()
 	t.result = result
@@ -283,6 +292,24 @@ func (t *try) conclude(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// await waits until what was under way when the watch ended is answered or lost, and says so where that takes long.
+func (t *try) await(ctx context.Context) {
+	limit := min(max(t.cfg.Load.RequestTimeout, t.cfg.Load.ConnectTimeout)+concludeSlack, concludeAtMost)
+	done := func() (bool, error) {
+		select {
+		case <-t.load.Done():
+			return true, nil
+		default:
+			return false, nil
+		}
+	}
+	if over, _ := tick(ctx, concludeSlack, done); over || ctx.Err() != nil {
+		return
+	}
+	t.x.phase(t.n, "waiting for requests without a reply")
+	_, _ = tick(ctx, limit-concludeSlack, done)
 }
 
 // settleAtMost bounds the wait for sockets of the load that are still about to close.

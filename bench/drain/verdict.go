@@ -2,9 +2,23 @@ package drain
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
+	"lastack/bench/quantity"
 	"lastack/bench/record"
 )
+
+// haltedTooLong is how long this program may not run, in seconds, before what it saw is not valid.
+const haltedTooLong = 1
+
+// seeWarnings points at the warnings that say why a group has no connection, if there are any.
+func seeWarnings(t *record.DrainTry) string {
+	if slices.ContainsFunc(t.Warnings, func(w string) bool { return strings.HasPrefix(w, "groups: ") }) {
+		return " (see the warnings)"
+	}
+	return ": those that it had were ended before"
+}
 
 // verdict says whether the drain is a statement about the server.
 func verdict(r *record.Run) record.Verdict {
@@ -23,7 +37,12 @@ func verdict(r *record.Run) record.Verdict {
 				refuse(n, "the accounts do not agree: %s: %s expected, %d counted", c.Name, c.Want, c.Got)
 			}
 		}
+		if h := t.HaltedS; h > haltedTooLong {
+			refuse(n, "this program did not run for %s meanwhile (halted, or without a CPU): what clients saw then is not what the server did", quantity.Seconds(h))
+		}
 		switch s := &t.Server; {
+		case s.SignalFailed != "":
+			refuse(n, "%s", s.SignalFailed)
 		case r.Drain.Stop.Way == record.DrainByHook && s.HookS == nil && !r.Interrupted:
 			refuse(n, "the stop command had not ended when the watch did: whether it stopped anything is not known")
 		case s.HookS != nil && (s.HookCode == nil || *s.HookCode != 0):
@@ -36,7 +55,7 @@ func verdict(r *record.Run) record.Verdict {
 		}
 		for i := range t.Groups {
 			if g := &t.Groups[i]; g.OpenAtStop == 0 && g.Name != groupArrivals && g.Name != groupQueued {
-				refuse(n, "no client of %s had a connection when the stop began, so that nothing is said of them (see the warnings)", g.Name)
+				refuse(n, "no client of %s had a connection when the stop began, so that nothing is said of them%s", g.Name, seeWarnings(t))
 			}
 		}
 		if t.Connections.Opened == 0 && t.Listener.Refused == 0 && t.Listener.TimedOut == 0 {

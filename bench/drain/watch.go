@@ -22,6 +22,7 @@ func (t *try) observe(ctx context.Context) error {
 	s := &t.cfg.Stop
 	limit := t.ev.signal + int64(s.Grace)
 	var quiet int64 // since when there is nothing to wait for
+	t.pacing = t.ev.pace.keep(t.ev.signal)
 	for poll := time.NewTicker(pollEvery); ; {
 		select {
 		case <-ctx.Done():
@@ -38,9 +39,12 @@ func (t *try) observe(ctx context.Context) error {
 			limit = max(limit, t.ev.restarted+int64(startAtMost)) // it has its own time
 		}
 		if now >= limit && t.ev.thenSent == 0 && t.ev.gone == 0 && s.Then != 0 && t.target.proc != nil {
-			if err := t.sendThen(); err == nil {
+			switch err := t.sendThen(); {
+			case err == nil:
 				t.ev.thenSent = now
 				limit = now + int64(thenAtMost)
+			case !errors.Is(err, errNotOurs) && !errors.Is(err, syscall.ESRCH):
+				t.rec.Server.SignalFailed = err.Error()
 			}
 		}
 		switch {
@@ -241,7 +245,7 @@ func (t *try) describeLeft() {
 // over reports whether nothing more is to be waited for but what Stop.Watch is for.
 func (t *try) over() bool {
 	switch {
-	case t.target.proc != nil && t.ev.gone == 0:
+	case t.target.proc != nil && t.ev.gone == 0 && !t.cfg.Stop.reloads():
 		return false
 	case t.hook != nil && t.ev.hookEnded == 0:
 		return false

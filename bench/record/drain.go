@@ -40,8 +40,11 @@ type DrainTry struct {
 	// SignalAtS is from the start of the load.
 	SignalAtS float64 `json:"signal_at_s"`
 	// WatchedS is how long clients were watched.
-	WatchedS float64    `json:"watched_s"`
-	Order    DrainOrder `json:"order"`
+	WatchedS float64 `json:"watched_s"`
+	// HaltedS is the longest time after the signal in which this program did not run, halted or without a CPU; 0 for
+	// less than a quarter of a second.
+	HaltedS float64    `json:"halted_s,omitempty"`
+	Order   DrainOrder `json:"order"`
 
 	Server      DrainServer      `json:"server"`
 	Listener    DrainListener    `json:"listener"`
@@ -97,6 +100,8 @@ type DrainServer struct {
 	ExitSignal string `json:"exit_signal,omitempty"`
 	// ThenSent is set where the grace was over and the second signal was sent.
 	ThenSent bool `json:"then_sent,omitempty"`
+	// SignalFailed says why the signal, or the second one, could not be sent.
+	SignalFailed string `json:"signal_failed,omitempty"`
 	// Stayed is set where the process was there still when the watch ended: after a reload, or because it does not
 	// end, or did not come to it before an interrupt.
 	Stayed bool `json:"stayed,omitempty"`
@@ -121,13 +126,33 @@ type DrainListener struct {
 	// RefusedWindowS is from the first refusal to AcceptsAgainS, or to the end of the watch where
 	// nothing accepted again; 0 without a refusal.
 	RefusedWindowS float64 `json:"refused_window_s"`
-	Attempts       int64   `json:"attempts"` // connects after the signal
-	Refused        int64   `json:"refused"`
-	TimedOut       int64   `json:"timed_out,omitempty"`
+	// Attempts are the connects after the signal, those whose answer was still to come at the signal too: Attempts =
+	// the sum of Opened to Failed.
+	Attempts int64 `json:"attempts"`
+	Opened   int64 `json:"opened"`
+	Refused  int64 `json:"refused"`
+	TimedOut int64 `json:"timed_out,omitempty"`
+	// Pending had no answer yet when the load ended.
+	Pending int64 `json:"pending,omitempty"`
+	// Failed are those that this host refused, for want of a port or a descriptor.
+	Failed int64 `json:"failed,omitempty"`
+	// Unserved is the part of Opened whose request was neither answered nor ended by the server. The kernel completes
+	// handshakes while a process holds the listening socket, whether or not it accepts.
+	Unserved int64 `json:"unserved,omitempty"`
+	// UnservedFromS is the first handshake of Unserved, where no process was seen accepting a connection opened later.
+	UnservedFromS *float64 `json:"unserved_from_s,omitempty"`
 	// SlowestConnectS is the longest that a connect took which succeeded after the signal: SYNs that
-	// were dropped come again after a second.
+	// were dropped come again after a second. With TimedOut or Pending above 0 the slowest took longer.
 	SlowestConnectS float64 `json:"slowest_connect_s,omitempty"`
 }
+
+// unanswered reports whether the server's host answered none of the connects.
+func (l *DrainListener) unanswered() bool {
+	return l.Attempts > 0 && l.TimedOut+l.Pending+l.Failed == l.Attempts
+}
+
+// Sum is the number of connects with a fate.
+func (l *DrainListener) Sum() int64 { return l.Opened + l.Refused + l.TimedOut + l.Pending + l.Failed }
 
 // DrainConnections counts the fates of connections: opened = the sum of the others.
 type DrainConnections struct {
@@ -170,7 +195,7 @@ type DrainRequests struct {
 	Partial int64 `json:"partial,omitempty"`
 	// UnderWay is the part of Sent that had been sent when the stop began.
 	UnderWay int64 `json:"under_way"`
-	// Open were neither answered nor cut when the watch ended.
+	// Open were neither answered nor cut when the load ended, nor had their time run out.
 	Open int64 `json:"open,omitempty"`
 	// Other are replies that were none.
 	Other int64 `json:"other,omitempty"`
@@ -181,15 +206,20 @@ type DrainRequests struct {
 	// that even one that is not idempotent may be sent again.
 	Safe   int64 `json:"safe"`
 	Unsafe int64 `json:"unsafe"`
+	// Unreceived is the part of Safe that the server's kernel had not received whole, by the acknowledgement in its RST,
+	// or that this host had not sent whole.
+	Unreceived int64 `json:"unreceived,omitempty"`
 	// Total is the number of requests of the whole load, those before the signal too.
 	Total int64 `json:"total"`
 	// SlowestS is the longest that a request of Sent took which was answered.
 	SlowestS *float64 `json:"slowest_s,omitempty"`
-	// GapS is the longest time after the signal without a reply to anybody, to the end of the watch where none came any more.
-	GapS *float64 `json:"gap_s,omitempty"`
+	// GapS is the longest time after the signal without a reply to anybody. GapOpen is set where no reply ended it before
+	// the watch did: it is a lower bound.
+	GapS    *float64 `json:"gap_s,omitempty"`
+	GapOpen bool     `json:"gap_open,omitempty"`
 }
 
-// Lost is the number of requests sent in whole, and never answered in whole.
+// Lost is the number of requests that were never answered in whole.
 func (r *DrainRequests) Lost() int64 { return r.CutFIN + r.CutRST + r.TimedOut + r.Other }
 
 // Sum is the number of requests with a fate.
@@ -205,8 +235,11 @@ type DrainGroup struct {
 	Connections DrainConnections `json:"connections"`
 	Requests    DrainRequests    `json:"requests"`
 	Refused     int64            `json:"refused"`
-	FirstEndS   *float64         `json:"first_end_s,omitempty"` // the first and the last of those open at the signal that the server ended
-	LastEndS    *float64         `json:"last_end_s,omitempty"`
+	// ConnectsUnanswered are those connects that timed out, or had no answer yet when the load ended.
+	ConnectsUnanswered int64 `json:"connects_unanswered,omitempty"`
+
+	FirstEndS *float64 `json:"first_end_s,omitempty"` // the first and the last of those open at the signal that the server ended
+	LastEndS  *float64 `json:"last_end_s,omitempty"`
 }
 
 // DrainQueued is what became of the connections that were in the accept queue at the signal: queued = the sum of the
@@ -282,8 +315,10 @@ type DrainSlice struct {
 	TS        float64 `json:"t_s"` // its begin
 	Accepted  int64   `json:"accepted"`
 	Refused   int64   `json:"refused"`
-	Completed int64   `json:"completed"` // requests
+	Completed int64   `json:"completed"` // requests, those of Answered5xx not among them
 	Lost      int64   `json:"lost"`
-	FIN       int64   `json:"fin"` // connections that the server ended
-	RST       int64   `json:"rst"`
+	// Answered5xx are the requests answered with a status of 5xx.
+	Answered5xx int64 `json:"answered_5xx,omitempty"`
+	FIN         int64 `json:"fin"` // connections that the server ended
+	RST         int64 `json:"rst"`
 }

@@ -3,12 +3,15 @@ package record
 import (
 	"slices"
 	"strings"
+
+	"lastack/bench/quantity"
 )
 
 // DrainThresholdHelp lists what ParseDrainThreshold accepts.
-const DrainThresholdHelp = `METRIC then < <= > >= == or != then VALUE, as 'lost==0' or 'refused_window<100ms'; every try must keep it. Metrics: ` +
-	`lost|lost_ratio|unsafe|safe|raced|requests|cut_fin|cut_rst|timed_out|answered_5xx|answered_close|slowest|answer_gap; ` +
-	`refused|refused_window|first_refusal|last_accept|accepts_again|connect_timed_out|connect_slowest; ` +
+const DrainThresholdHelp = `METRIC then < <= > >= == or != then VALUE, as 'failed==0' or 'refused_window<100ms'; every try must keep it. ` +
+	`failed sums requests lost, unanswered or answered 5xx, and connects refused, unanswered or failed. Metrics: ` +
+	`failed|lost|lost_ratio|unsafe|safe|raced|unreceived|requests|cut_fin|cut_rst|timed_out|unanswered|answered_5xx|answered_close|slowest|answer_gap; ` +
+	`refused|refused_window|first_refusal|last_accept|accepts_again|connect_timed_out|connect_pending|connect_failed|connect_slowest|unserved; ` +
 	`idle_fin|idle_rst|idle_never; partial_fin|partial_rst|partial_never; queued_reset|queued_served; ` +
 	`reconnected|reconnect_failed|reconnect_last; exit_time|exit_code|then_sent|last_gone; ` +
 	`time_wait_left|fin_wait2_left|bind_plain|bind_reuse (1: ok, 0: refused); mismatches (of the accounting); ` +
@@ -17,7 +20,7 @@ const DrainThresholdHelp = `METRIC then < <= > >= == or != then VALUE, as 'lost=
 // ParseDrainThreshold is ParseThreshold for a drain, see DrainThresholdHelp. A threshold that it returns
 // must be kept by every try.
 func ParseDrainThreshold(expr string) (Threshold, error) {
-	return parseThreshold(expr, "lost==0", lookupDrainMetric)
+	return parseThreshold(expr, "failed==0", lookupDrainMetric)
 }
 
 func lookupDrainMetric(name string) (m metric, accepted string, ok bool) {
@@ -44,6 +47,8 @@ type drainMetric struct {
 	path string
 	// value is found in a try that knows it. Without ok there is none, for the reason given.
 	value func(*DrainTry) (v float64, reason string, ok bool)
+	// atLeast says why the value is a lower bound only, empty where it is exact; nil: always exact.
+	atLeast func(*DrainTry) string
 }
 
 // get finds the metric in a try: in its unit, times in microseconds. Without ok, reason says why there is none.
@@ -55,6 +60,14 @@ func (d *drainMetric) get(t *DrainTry) (v float64, reason string, ok bool) {
 		return 0, why, false
 	}
 	return v, reason, ok
+}
+
+// lowerBound says why the metric is at least its value, and may be more; empty: it is exact.
+func (d *drainMetric) lowerBound(t *DrainTry) string {
+	if d.atLeast == nil {
+		return ""
+	}
+	return d.atLeast(t)
 }
 
 // WhyUnknown looks the path of a key up in Unknown, then what the key is part of.
@@ -100,23 +113,62 @@ func drainTime(f func(*DrainTry) *float64) func(*DrainTry) (float64, string, boo
 
 func drainRequestMetrics() []drainMetric {
 	number := func(name, key string, f func(*DrainRequests) int64) drainMetric {
-		return drainMetric{name, count, "requests." + key, drainNumber(func(t *DrainTry) int64 { return f(&t.Requests) })}
+		return drainMetric{name: name, unit: count, path: "requests." + key, value: drainNumber(func(t *DrainTry) int64 { return f(&t.Requests) })}
+	}
+	undecided := func(name, key string, f func(*DrainRequests) int64) drainMetric {
+		m := number(name, key, f)
+		m.atLeast = stillOpen
+		return m
 	}
 	return []drainMetric{
-		number("lost", "lost", (*DrainRequests).Lost),
-		{"lost_ratio", share, "requests.lost", lostRatio},
-		number("unsafe", "unsafe", func(r *DrainRequests) int64 { return r.Unsafe }),
+		{name: "failed", unit: count, path: "requests.lost", value: drainNumber((*DrainTry).Failed)},
+		undecided("lost", "lost", (*DrainRequests).Lost),
+		{name: "lost_ratio", unit: share, path: "requests.lost", value: lostRatio, atLeast: stillOpen},
+		undecided("unsafe", "unsafe", func(r *DrainRequests) int64 { return r.Unsafe }),
 		number("safe", "safe", func(r *DrainRequests) int64 { return r.Safe }),
 		number("raced", "raced", func(r *DrainRequests) int64 { return r.Raced }),
+		number("unreceived", "unreceived", func(r *DrainRequests) int64 { return r.Unreceived }),
 		number("requests", "sent", func(r *DrainRequests) int64 { return r.Sent }),
 		number("cut_fin", "cut_fin", func(r *DrainRequests) int64 { return r.CutFIN }),
 		number("cut_rst", "cut_rst", func(r *DrainRequests) int64 { return r.CutRST }),
 		number("timed_out", "timed_out", func(r *DrainRequests) int64 { return r.TimedOut }),
+		number("unanswered", "open", func(r *DrainRequests) int64 { return r.Open }),
 		number("answered_5xx", "answered_5xx", func(r *DrainRequests) int64 { return r.Answered5xx }),
 		number("answered_close", "completed_close", func(r *DrainRequests) int64 { return r.CompletedClose }),
-		{"slowest", micros, "requests.slowest_s", drainTime(func(t *DrainTry) *float64 { return t.Requests.SlowestS })},
-		{"answer_gap", micros, "requests.gap_s", drainTime(func(t *DrainTry) *float64 { return t.Requests.GapS })},
+		{name: "slowest", unit: micros, path: "requests.slowest_s", value: drainTime(func(t *DrainTry) *float64 { return t.Requests.SlowestS }), atLeast: unanswered},
+		{name: "answer_gap", unit: micros, path: "requests.gap_s", value: drainTime(func(t *DrainTry) *float64 { return t.Requests.GapS }), atLeast: openGap},
 	}
+}
+
+// stillOpen says that requests had no fate yet.
+func stillOpen(t *DrainTry) string {
+	n := t.Requests.Open
+	if n == 0 {
+		return ""
+	}
+	return quantity.Count(n) + noun(n, " request", " requests") + " had no reply yet when the load ended"
+}
+
+// unanswered says that requests had no reply, for however long they waited.
+func unanswered(t *DrainTry) string {
+	n := t.Requests.TimedOut + t.Requests.Open
+	if n == 0 {
+		return ""
+	}
+	return quantity.Count(n) + noun(n, " request", " requests") + " had none"
+}
+
+func openGap(t *DrainTry) string {
+	if !t.Requests.GapOpen {
+		return ""
+	}
+	return "no reply came any more while clients were watched"
+}
+
+// Failed is the number of requests and connects that did not come to what the client asked for.
+func (t *DrainTry) Failed() int64 {
+	r, l := &t.Requests, &t.Listener
+	return r.Lost() + r.Open + r.Answered5xx + l.Refused + l.TimedOut + l.Pending + l.Failed
 }
 
 func lostRatio(t *DrainTry) (float64, string, bool) {
@@ -137,34 +189,60 @@ func drainListenerMetrics() []drainMetric {
 		}
 	}
 	return []drainMetric{
-		{"refused", count, "listener.refused", asked(drainNumber(func(t *DrainTry) int64 { return t.Listener.Refused }))},
-		{"refused_window", micros, "listener.refused_window_s", asked(closedWindow)},
-		{"first_refusal", micros, "listener.first_refusal_s", drainTime(func(t *DrainTry) *float64 { return t.Listener.FirstRefusalS })},
-		{"last_accept", micros, "listener.last_accept_s", drainTime(func(t *DrainTry) *float64 { return t.Listener.LastAcceptS })},
-		{"accepts_again", micros, "listener.accepts_again_s", drainTime(func(t *DrainTry) *float64 { return t.Listener.AcceptsAgainS })},
-		{"connect_timed_out", count, "listener.timed_out", asked(drainNumber(func(t *DrainTry) int64 { return t.Listener.TimedOut }))},
-		{"connect_slowest", micros, "listener.slowest_connect_s", func(t *DrainTry) (float64, string, bool) {
+		{name: "refused", unit: count, path: "listener.refused", value: asked(drainNumber(func(t *DrainTry) int64 { return t.Listener.Refused }))},
+		{name: "refused_window", unit: micros, path: "listener.refused_window_s", value: asked(closedWindow)},
+		{name: "first_refusal", unit: micros, path: "listener.first_refusal_s", value: drainTime(func(t *DrainTry) *float64 { return t.Listener.FirstRefusalS })},
+		{name: "last_accept", unit: micros, path: "listener.last_accept_s", value: drainTime(func(t *DrainTry) *float64 { return t.Listener.LastAcceptS })},
+		{name: "accepts_again", unit: micros, path: "listener.accepts_again_s", value: drainTime(func(t *DrainTry) *float64 { return t.Listener.AcceptsAgainS })},
+		{name: "connect_timed_out", unit: count, path: "listener.timed_out", value: asked(drainNumber(func(t *DrainTry) int64 { return t.Listener.TimedOut })), atLeast: pendingConnects},
+		{name: "connect_pending", unit: count, path: "listener.pending", value: asked(drainNumber(func(t *DrainTry) int64 { return t.Listener.Pending }))},
+		{name: "connect_failed", unit: count, path: "listener.failed", value: asked(drainNumber(func(t *DrainTry) int64 { return t.Listener.Failed }))},
+		{name: "connect_slowest", unit: micros, path: "listener.slowest_connect_s", value: func(t *DrainTry) (float64, string, bool) {
 			if t.Listener.SlowestConnectS == 0 {
 				return 0, "no connect succeeded after the signal", false
 			}
 			return t.Listener.SlowestConnectS * 1e6, "", true
-		}},
+		}, atLeast: unansweredConnects},
+		{name: "unserved", unit: count, path: "listener.unserved", value: asked(drainNumber(func(t *DrainTry) int64 { return t.Listener.Unserved }))},
 	}
+}
+
+// pendingConnects says that connects had no fate yet.
+func pendingConnects(t *DrainTry) string {
+	n := t.Listener.Pending
+	if n == 0 {
+		return ""
+	}
+	return quantity.Count(n) + noun(n, " connect", " connects") + " had no answer yet when the load ended"
+}
+
+// unansweredConnects says that connects had no answer, for however long they waited.
+func unansweredConnects(t *DrainTry) string {
+	n := t.Listener.TimedOut + t.Listener.Pending
+	if n == 0 {
+		return ""
+	}
+	return quantity.Count(n) + noun(n, " connect", " connects") + " had no answer"
 }
 
 // closedWindow is the refused window, unless it was open still when the watch ended: its length is the watch's then, and
 // says nothing of the server.
 func closedWindow(t *DrainTry) (v float64, reason string, ok bool) {
 	l := &t.Listener
-	if l.FirstRefusalS != nil && l.AcceptsAgainS == nil {
+	switch {
+	case l.FirstRefusalS != nil && l.AcceptsAgainS == nil:
 		return 0, "nothing accepted again while clients were watched, for " + after(l.RefusedWindowS), false
+	case l.UnservedFromS != nil:
+		return 0, "handshakes by the kernel from " + after(*l.UnservedFromS) + " on: no process was seen accepting", false
+	case l.FirstRefusalS == nil && l.unanswered():
+		return 0, "no connect was answered", false
 	}
 	return l.RefusedWindowS * 1e6, "", true
 }
 
 func drainGroupMetrics() []drainMetric {
 	fate := func(group, name string, f func(*DrainConnections) int64) drainMetric {
-		return drainMetric{group + "_" + name, count, "groups." + group, func(t *DrainTry) (float64, string, bool) {
+		return drainMetric{name: group + "_" + name, unit: count, path: "groups." + group, value: func(t *DrainTry) (float64, string, bool) {
 			g := t.Group(group)
 			if g == nil {
 				return 0, "the load had no group of " + group + " clients", false
@@ -173,7 +251,7 @@ func drainGroupMetrics() []drainMetric {
 		}}
 	}
 	queued := func(name, key string, f func(*DrainQueued) int64) drainMetric {
-		return drainMetric{name, count, "queued." + key, func(t *DrainTry) (float64, string, bool) {
+		return drainMetric{name: name, unit: count, path: "queued." + key, value: func(t *DrainTry) (float64, string, bool) {
 			if t.Queued == nil {
 				return 0, "the load queued no connections", false
 			}
@@ -188,15 +266,24 @@ func drainGroupMetrics() []drainMetric {
 		fate("partial", "never", (*DrainConnections).Left),
 		queued("queued_reset", "reset", func(q *DrainQueued) int64 { return q.Reset }),
 		queued("queued_served", "served", func(q *DrainQueued) int64 { return q.Served }),
-		{"reconnected", count, "reconnect.landed", drainNumber(func(t *DrainTry) int64 { return t.Reconnect.Reconnected() })},
-		{"reconnect_failed", count, "reconnect.failed", drainNumber(func(t *DrainTry) int64 { return t.Reconnect.Failed })},
-		{"reconnect_last", micros, "reconnect.last_s", drainTime(func(t *DrainTry) *float64 { return t.Reconnect.LastS })},
+		{name: "reconnected", unit: count, path: "reconnect.landed", value: drainNumber(func(t *DrainTry) int64 { return t.Reconnect.Reconnected() })},
+		{name: "reconnect_failed", unit: count, path: "reconnect.failed", value: drainNumber(func(t *DrainTry) int64 { return t.Reconnect.Failed })},
+		{name: "reconnect_last", unit: micros, path: "reconnect.last_s", value: drainTime(func(t *DrainTry) *float64 { return t.Reconnect.LastS }), atLeast: notBack},
 	}
+}
+
+// notBack says that clients had no connection again.
+func notBack(t *DrainTry) string {
+	n := t.Reconnect.Failed
+	if n == 0 {
+		return ""
+	}
+	return quantity.Count(n) + noun(n, " client was", " clients were") + " not back when the watch ended"
 }
 
 func drainServerMetrics() []drainMetric {
 	left := func(name, key string, f func(*DrainLeftover) int) drainMetric {
-		return drainMetric{name, count, "leftover." + key, func(t *DrainTry) (float64, string, bool) {
+		return drainMetric{name: name, unit: count, path: "leftover." + key, value: func(t *DrainTry) (float64, string, bool) {
 			if !t.Leftover.Known {
 				return 0, "the sockets left on the port were not counted", false
 			}
@@ -204,7 +291,7 @@ func drainServerMetrics() []drainMetric {
 		}}
 	}
 	bind := func(name, key string, f func(*DrainPort) string) drainMetric {
-		return drainMetric{name, count, "port." + key, func(t *DrainTry) (float64, string, bool) {
+		return drainMetric{name: name, unit: count, path: "port." + key, value: func(t *DrainTry) (float64, string, bool) {
 			switch errno := f(&t.Port); errno {
 			case "":
 				return 0, "it was not tried", false
@@ -216,20 +303,20 @@ func drainServerMetrics() []drainMetric {
 		}}
 	}
 	return []drainMetric{
-		{"exit_time", micros, "server.exit_s", exitTime},
-		{"exit_code", count, "server.exit_code", exitCode},
-		{"then_sent", count, "server.then_sent", drainNumber(func(t *DrainTry) int64 {
+		{name: "exit_time", unit: micros, path: "server.exit_s", value: exitTime},
+		{name: "exit_code", unit: count, path: "server.exit_code", value: exitCode},
+		{name: "then_sent", unit: count, path: "server.then_sent", value: drainNumber(func(t *DrainTry) int64 {
 			if t.Server.ThenSent {
 				return 1
 			}
 			return 0
 		})},
-		{"last_gone", micros, "last_gone_s", drainTime(func(t *DrainTry) *float64 { return t.LastGoneS })},
+		{name: "last_gone", unit: micros, path: "last_gone_s", value: drainTime(func(t *DrainTry) *float64 { return t.LastGoneS })},
 		left("time_wait_left", "time_wait", func(l *DrainLeftover) int { return l.TimeWait }),
 		left("fin_wait2_left", "fin_wait2", func(l *DrainLeftover) int { return l.FinWait2 }),
 		bind("bind_plain", "plain", func(p *DrainPort) string { return p.Plain }),
 		bind("bind_reuse", "reuse", func(p *DrainPort) string { return p.Reuse }),
-		{"mismatches", count, "accounting", drainMismatches},
+		{name: "mismatches", unit: count, path: "accounting", value: drainMismatches},
 	}
 }
 

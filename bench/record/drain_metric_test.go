@@ -109,6 +109,77 @@ func TestEvaluateDrain(t *testing.T) {
 	}
 }
 
+// TestEvaluateUndecided holds thresholds against tries in which clients waited still: what is only a lower bound does not
+// meet an upper one.
+func TestEvaluateUndecided(t *testing.T) {
+	hung := DrainTry{
+		Requests: DrainRequests{Sent: 822, Open: 822, GapS: at(4.01), GapOpen: true},
+		Listener: DrainListener{Attempts: 802, Opened: 802, Unserved: 802, UnservedFromS: at(0.005), SlowestConnectS: 0.002},
+	}
+	some := DrainTry{
+		Requests:  DrainRequests{Sent: 30, Completed: 20, CutRST: 4, Unsafe: 4, Open: 6, SlowestS: at(0.2), GapS: at(0.1)},
+		Listener:  DrainListener{Attempts: 9, Opened: 5, Pending: 3, TimedOut: 1, SlowestConnectS: 0.3},
+		Reconnect: DrainReconnect{Clients: 9, Failed: 2, Landed: map[string]int64{"new": 7}, LastS: at(0.4)},
+	}
+	refused := DrainTry{
+		Requests: DrainRequests{Sent: 22, Completed: 22, SlowestS: at(0.2), GapS: at(0.1)},
+		Listener: DrainListener{Attempts: 940, Opened: 5, Refused: 935, FirstRefusalS: at(0.001), AcceptsAgainS: at(0.05), RefusedWindowS: 0.049},
+	}
+	silent := DrainTry{Listener: DrainListener{Attempts: 9, TimedOut: 6, Pending: 3}}
+	const open6 = "at least that: 6 requests had no reply yet when the load ended"
+	for _, tt := range []struct {
+		try  DrainTry
+		expr string
+		want ThresholdResult
+	}{
+		{hung, "lost==0", ThresholdResult{GotText: "0", Reason: "at least that: 822 requests had no reply yet when the load ended"}},
+		{hung, "lost_ratio<1%", ThresholdResult{GotText: "0%", Reason: "at least that: 822 requests had no reply yet when the load ended"}},
+		{hung, "unanswered==0", ThresholdResult{GotText: "822"}},
+		{hung, "unserved==0", ThresholdResult{GotText: "802"}},
+		{hung, "failed==0", ThresholdResult{GotText: "822"}},
+		{hung, "refused_window<100ms", ThresholdResult{Reason: "handshakes by the kernel from 5.00 ms on: no process was seen accepting"}},
+		{hung, "answer_gap<5s", ThresholdResult{GotText: "4.01s", Reason: "at least that: no reply came any more while clients were watched"}},
+		{some, "lost==4", ThresholdResult{GotText: "4", Reason: open6}},
+		{some, "lost<100", ThresholdResult{GotText: "4", Reason: open6}},
+		{some, "lost>=4", ThresholdResult{GotText: "4", OK: true, Reason: open6}},
+		{some, "lost!=3", ThresholdResult{GotText: "4", OK: true, Reason: open6}},
+		{some, "lost!=5", ThresholdResult{GotText: "4", Reason: open6}},
+		{some, "unsafe<=4", ThresholdResult{GotText: "4", Reason: open6}},
+		{some, "failed==14", ThresholdResult{GotText: "14", OK: true}},
+		{some, "slowest<1s", ThresholdResult{GotText: "200ms", Reason: "at least that: 6 requests had none"}},
+		{some, "answer_gap<1s", ThresholdResult{GotText: "100ms", OK: true}},
+		{some, "connect_slowest<1s", ThresholdResult{GotText: "300ms", Reason: "at least that: 4 connects had no answer"}},
+		{some, "connect_timed_out<=1", ThresholdResult{GotText: "1", Reason: "at least that: 3 connects had no answer yet when the load ended"}},
+		{some, "reconnect_last<1s", ThresholdResult{GotText: "400ms", Reason: "at least that: 2 clients were not back when the watch ended"}},
+		{refused, "lost==0", ThresholdResult{GotText: "0", OK: true}},
+		{refused, "failed==0", ThresholdResult{GotText: "935"}},
+		{silent, "refused_window<100ms", ThresholdResult{Reason: "no connect was answered"}},
+	} {
+		t.Run(tt.expr, func(t *testing.T) {
+			th, err := ParseDrainThreshold(tt.expr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := th.Evaluate(&Run{Kind: KindDrain, Drain: &Drain{Tries: []DrainTry{tt.try}}})
+			got = ThresholdResult{GotText: got.GotText, OK: got.OK, Reason: got.Reason}
+			if d := cmp.Diff(tt.want, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+	// Of two tries with the same value, the one that may have more is the worse.
+	th, err := ParseDrainThreshold("lost<=4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sure := some
+	sure.Requests.Open = 0
+	got := th.Evaluate(&Run{Kind: KindDrain, Drain: &Drain{Tries: []DrainTry{sure, some}}})
+	if want := "try 2 of 2, the worst: " + open6; got.OK || got.Reason != want {
+		t.Errorf("got %+v, want it missed: %s", got, want)
+	}
+}
+
 // What a run measures, a drain mostly does not.
 func TestRunThresholdOfDrain(t *testing.T) {
 	r := drainSample()
@@ -128,8 +199,8 @@ func TestRunThresholdOfDrain(t *testing.T) {
 
 func TestParseDrainThresholdErrors(t *testing.T) {
 	for expr, want := range map[string]string{
-		"lost":                 "'lost==0'",
-		"loss==0":              "lost|lost_ratio|unsafe",
+		"lost":                 "'failed==0'",
+		"loss==0":              "failed|lost|lost_ratio|unsafe",
 		"rate.opened>1":        "refused_window",
 		"lag.p99<1s":           "connect|exchange",
 		"connect.p995<1s":      "connect.p999",

@@ -8,17 +8,25 @@ import (
 	"lastack/bench/quantity"
 )
 
-// ScoreLine puts a try in one line, what is worst first: "12 of 20,000 requests lost, 3 unsafe to retry; 1,204
-// idle clients saw RST; 1.84 s of refusals". The requests are those under way at the signal, or sent
-// after it.
+// ScoreLine puts a try in one line, what is worst first: "380 failed: 12 of 20,000 requests lost, 3 unsafe to retry; 1,204
+// idle connections saw RST; 1.84 s of refusals (368 connects)". The requests are those under way at the signal, or sent
+// after it; DrainTry.Failed counts what failed.
 func ScoreLine(t *DrainTry) string {
-	parts := []string{scoreRequests(t)}
+	parts := []string{scoreFailed(t) + scoreRequests(t)}
 	for _, s := range []string{scoreIdle(t), scoreQueued(t), scoreRefusals(t), scoreServer(t), scoreRestart(t)} {
 		if s != "" {
 			parts = append(parts, s)
 		}
 	}
 	return strings.Join(parts, "; ")
+}
+
+func scoreFailed(t *DrainTry) string {
+	n := t.Failed()
+	if n == 0 {
+		return ""
+	}
+	return quantity.Count(n) + " failed: "
 }
 
 func scoreRequests(t *DrainTry) string {
@@ -33,13 +41,17 @@ func scoreRequests(t *DrainTry) string {
 	lost := r.Lost()
 	s := "none" + of + " lost"
 	if lost > 0 {
-		s = quantity.Count(lost) + of + " lost, " + scoreRetry(r, lost)
+		s = quantity.Count(lost) + of + " lost"
+		if r.TimedOut > 0 {
+			s += " (" + quantity.Count(r.TimedOut) + " without a reply in time)"
+		}
+		s += ", " + scoreRetry(r, lost)
 	}
 	if r.Answered5xx > 0 {
 		s += ", " + quantity.Count(r.Answered5xx) + " answered 5xx"
 	}
 	if r.Open > 0 {
-		s += ", " + quantity.Count(r.Open) + " still without a reply"
+		s += ", " + quantity.Count(r.Open) + " without a reply when the load ended"
 	}
 	return s
 }
@@ -57,7 +69,8 @@ func scoreRetry(r *DrainRequests, lost int64) string {
 	}
 }
 
-// scoreIdle is about idle clients; without any, about resets of others.
+// scoreIdle is about the connections of idle clients, of which one client may have had several; without any, about
+// resets of others.
 func scoreIdle(t *DrainTry) string {
 	g := t.Group("idle")
 	if g == nil {
@@ -76,7 +89,7 @@ func scoreIdle(t *DrainTry) string {
 			continue
 		}
 		if s == "" {
-			s = quantity.Count(f.n) + noun(f.n, " idle client ", " idle clients ") + f.fate
+			s = quantity.Count(f.n) + noun(f.n, " idle connection ", " idle connections ") + f.fate
 		} else {
 			s += ", " + quantity.Count(f.n) + " " + f.fate
 		}
@@ -124,22 +137,40 @@ func scoreRefusals(t *DrainTry) string {
 	var s string
 	switch {
 	case l.RefusedWindowS > 0 && l.AcceptsAgainS == nil && l.FirstRefusalS != nil:
-		s = "refusals from " + after(*l.FirstRefusalS) + " on, to the end of the watch"
+		s = "refusals from " + after(*l.FirstRefusalS) + " on, to the end of the watch" + scoreRefused(l)
 	case l.RefusedWindowS > 0:
-		s = quantity.Seconds(l.RefusedWindowS) + " of refusals"
+		s = quantity.Seconds(l.RefusedWindowS) + " of refusals" + scoreRefused(l)
 	case l.Refused > 0:
 		s = quantity.Count(l.Refused) + noun(l.Refused, " connect", " connects") + " refused"
 	case unknown:
 		s = "refusals unknown"
 	case l.Attempts == 0:
 		s = "nothing connected after the signal"
+	case l.unanswered():
+		s = "no connect was answered"
 	default:
 		s = "no refusals"
+	}
+	if l.UnservedFromS != nil {
+		s += ", but from " + after(*l.UnservedFromS) + " on handshakes by the kernel only: no process was seen accepting"
 	}
 	if n := l.TimedOut; n > 0 {
 		s += ", " + quantity.Count(n) + noun(n, " connect", " connects") + " timed out"
 	}
+	if n := l.Pending; n > 0 {
+		s += ", " + quantity.Count(n) + noun(n, " connect", " connects") + " still without an answer"
+	}
+	if n := l.Failed; n > 0 {
+		s += ", " + quantity.Count(n) + noun(n, " connect", " connects") + " failed on this host"
+	}
 	return s
+}
+
+func scoreRefused(l *DrainListener) string {
+	if l.Refused == 0 {
+		return ""
+	}
+	return " (" + quantity.Count(l.Refused) + noun(l.Refused, " connect", " connects") + ")"
 }
 
 // after is a time from the signal.
@@ -205,8 +236,8 @@ func noun(n int64, one, many string) string {
 	return many
 }
 
-// WorstTry is the index of the try that clients suffered most from: by requests lost, then those unsafe to
-// retry, answered 5xx or not at all, then queued and idle connections reset, then refusals. -1 without tries.
+// WorstTry is the index of the try that clients suffered most from: by requests lost or unanswered, then those unsafe to
+// retry, those answered 5xx, all that failed, then queued and idle connections reset, then refusals. -1 without tries.
 func WorstTry(tries []DrainTry) int {
 	worst := -1
 	for i := range tries {
@@ -224,7 +255,7 @@ func suffered(t *DrainTry) []float64 {
 	}
 	r := &t.Requests
 	return []float64{
-		float64(r.Lost()), float64(r.Unsafe), float64(r.Answered5xx), float64(r.Open),
+		float64(r.Lost() + r.Open), float64(r.Unsafe), float64(r.Answered5xx), float64(t.Failed()),
 		float64(queued), float64(t.Connections.RST), t.Listener.RefusedWindowS, float64(t.Listener.Refused),
 	}
 }

@@ -20,12 +20,12 @@ func TestScoreLine(t *testing.T) {
 				Groups:   idle(1204, 0, 1204, 0, 0),
 				Listener: DrainListener{Attempts: 900, Refused: 368, FirstRefusalS: at(0.002), AcceptsAgainS: at(1.842), RefusedWindowS: 1.84},
 			},
-			"12 of 20,000 requests lost, 3 unsafe to retry; 1,204 idle clients saw RST; 1.84 s of refusals",
+			"380 failed: 12 of 20,000 requests lost, 3 unsafe to retry; 1,204 idle connections saw RST; 1.84 s of refusals (368 connects)",
 		},
 		{
 			"graceful handover",
 			DrainTry{Requests: DrainRequests{Sent: 20_000, Completed: 20_000}, Groups: idle(2000, 1000, 0, 1000, 1000), Listener: DrainListener{Attempts: 900}},
-			"none of 20,000 requests lost; 1,000 idle clients saw FIN; no refusals",
+			"none of 20,000 requests lost; 1,000 idle connections saw FIN; no refusals",
 		},
 		{
 			"no restart",
@@ -33,7 +33,7 @@ func TestScoreLine(t *testing.T) {
 				Requests: DrainRequests{Sent: 2, CutRST: 2, Unsafe: 2}, Groups: idle(1, 1, 0, 0, 0),
 				Listener: DrainListener{Attempts: 9, Refused: 9, FirstRefusalS: at(0.012), RefusedWindowS: 3},
 			},
-			"2 of 2 requests lost, all unsafe to retry; 1 idle client saw FIN; refusals from 12.0 ms on, to the end of the watch",
+			"11 failed: 2 of 2 requests lost, all unsafe to retry; 1 idle connection saw FIN; refusals from 12.0 ms on, to the end of the watch (9 connects)",
 		},
 		{
 			"mixed",
@@ -41,7 +41,7 @@ func TestScoreLine(t *testing.T) {
 				Requests: DrainRequests{Sent: 100, CutRST: 1, TimedOut: 1, Safe: 2, Answered5xx: 4, Open: 2}, Groups: idle(30, 10, 12, 8, 0),
 				Listener: DrainListener{Attempts: 9, TimedOut: 1}, Queued: &DrainQueued{Asked: 20, Queued: 22, Served: 4, Reset: 13, FIN: 2, TimedOut: 2, Never: 1, Elsewhere: 3},
 			},
-			"2 of 100 requests lost, all safe to retry, 4 answered 5xx, 2 still without a reply; 12 idle clients saw RST, 10 saw FIN, 8 never closed; " +
+			"9 failed: 2 of 100 requests lost (1 without a reply in time), all safe to retry, 4 answered 5xx, 2 without a reply when the load ended; 12 idle connections saw RST, 10 saw FIN, 8 never closed; " +
 				"of 22 queued connections 13 reset, 2 ended unserved, 2 timed out, 1 never served, 3 of 20 asked for never in the queue; no refusals, 1 connect timed out",
 		},
 		{
@@ -50,7 +50,7 @@ func TestScoreLine(t *testing.T) {
 				Requests: DrainRequests{Sent: 1, CutRST: 1, Safe: 1}, Server: DrainServer{ThenSent: true, ExitSignal: "SIGKILL"},
 				Queued: &DrainQueued{Asked: 1, Queued: 1, Served: 1}, Connections: DrainConnections{RST: 1}, Listener: DrainListener{Attempts: 1, Refused: 1},
 			},
-			"1 of 1 request lost, 1 safe to retry; 1 connection reset; 1 queued connection served; 1 connect refused; the server did not end by itself and was killed",
+			"2 failed: 1 of 1 request lost, 1 safe to retry; 1 connection reset; 1 queued connection served; 1 connect refused; the server did not end by itself and was killed",
 		},
 		{
 			"unknown",
@@ -59,6 +59,20 @@ func TestScoreLine(t *testing.T) {
 				Server:  DrainServer{Stayed: true},
 			},
 			"requests unknown; queued connections unknown; refusals unknown; the server kept running",
+		},
+		{
+			"a launcher keeps the listener",
+			DrainTry{
+				Requests: DrainRequests{Sent: 822, TimedOut: 800, Unsafe: 800, Open: 22}, Groups: idle(100, 100, 0, 0, 0),
+				Listener: DrainListener{Attempts: 802, Opened: 802, Unserved: 802, UnservedFromS: at(0.005)},
+			},
+			"822 failed: 800 of 822 requests lost (800 without a reply in time), all unsafe to retry, 22 without a reply when the load ended; 100 idle connections saw FIN; " +
+				"no refusals, but from 5.00 ms on handshakes by the kernel only: no process was seen accepting",
+		},
+		{
+			"SYNs dropped",
+			DrainTry{Listener: DrainListener{Attempts: 9, TimedOut: 6, Pending: 2, Failed: 1}},
+			"9 failed: no request was sent; no connect was answered, 6 connects timed out, 2 connects still without an answer, 1 connect failed on this host",
 		},
 		{"outlived", DrainTry{Server: DrainServer{ThenSent: true, Stayed: true}, Queued: &DrainQueued{Asked: 3, Elsewhere: 3}}, "no request was sent; no connection was queued, 3 of 3 asked for never in the queue; nothing connected after the signal; the server outlived even the second signal"},
 		{"terminated twice", DrainTry{Requests: DrainRequests{Sent: 1, Completed: 1}, Listener: DrainListener{Attempts: 1}, Server: DrainServer{ThenSent: true}}, "none of 1 request lost; no refusals; the server needed a second signal"},

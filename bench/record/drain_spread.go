@@ -11,6 +11,8 @@ type MetricSpread struct {
 	// MinTry and MaxTry are the first tries, from 1, that had Min and Max.
 	MinTry int `json:"min_try"`
 	MaxTry int `json:"max_try"`
+	// AtLeast is the number of tries whose value is a lower bound: something had no end yet when clients were watched no more.
+	AtLeast int `json:"at_least,omitempty"`
 	// Tries is the number of tries that had the metric; Reason is why the first of the others had not. Where
 	// Tries is 0, so are the numbers.
 	Tries  int    `json:"tries"`
@@ -57,6 +59,9 @@ func Spread(tries []DrainTry) []MetricSpread {
 				s.Max, s.MaxTry = v, i+1
 			}
 			values = append(values, v)
+			if m.lowerBound(&tries[i]) != "" {
+				s.AtLeast++
+			}
 		}
 		s.Tries, s.Median = len(values), Median(values)
 		all = append(all, s)

@@ -19,15 +19,22 @@ func (t Threshold) evaluateTries(r *Run, res ThresholdResult) ThresholdResult {
 	worst, missed, differ := -1, 0, false
 	var got float64
 	var text string
-	known := true
+	known, kept := true, true
 	for i := range r.Drain.Tries {
-		v, reason, ok := t.m.try.get(&r.Drain.Tries[i])
-		if !ok || !compare(v, t.op, t.bound) {
+		try := &r.Drain.Tries[i]
+		v, reason, ok := t.m.try.get(try)
+		keeps := ok && compare(v, t.op, t.bound)
+		if why := t.m.try.lowerBound(try); ok && why != "" {
+			// What is at least v may still break what v keeps, unless the bound is below it.
+			reason = absent("at least that: "+why, reason)
+			keeps = keeps && (t.op == ">" || t.op == ">=" || t.op == "!=" && v > t.bound)
+		}
+		if !keeps {
 			missed++
 		}
-		differ = differ || worst >= 0 && (ok != known || v != got)
-		if worst < 0 || known && (!ok || t.worse(v, got)) {
-			worst, got, text, known = i, v, reason, ok
+		differ = differ || worst >= 0 && (ok != known || v != got || keeps != kept)
+		if worst < 0 || known && (!ok || t.worse(v, got) || kept && !keeps && !t.worse(got, v)) {
+			worst, got, text, known, kept = i, v, reason, ok, keeps
 		}
 	}
 	res.Reason = text

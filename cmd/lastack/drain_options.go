@@ -85,7 +85,7 @@ func (o *drainOptions) register(f *pflag.FlagSet) {
 	f.Var(&o.signal, "signal", "what --pid or --exec is sent: a name or a number")
 	f.DurationVar(&o.after, "after", o.after, "how long the load is held before")
 	f.DurationVar(&o.grace, "grace", o.grace, "how long the server may take to end")
-	f.Var(&o.then, "then", "what it is sent after the grace (KILL with --exec, none with --pid)")
+	f.Var(&o.then, "then", "what it is sent after the grace (KILL with --exec, none with --pid or --signal HUP)")
 	f.DurationVar(&o.watch, "watch", o.watch, "how long clients are watched once the server is gone, or back")
 	f.StringVar(&o.restart, "restart", "", "a command that brings the server back, started when the old one is gone; it ends with the run")
 	f.BoolVar(&o.handover, "handover", false, "start the restart before the signal, so that both share the port (SO_REUSEPORT)")
@@ -109,7 +109,7 @@ func (o *drainOptions) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.sysctls, "sysctl", nil, "in a sandbox: net.ipv4.KEY=VALUE (repeatable)")
 	f.IntVarP(&o.workers, "workers", "w", 0, "load worker threads (0 = automatic)")
 	f.Var(o.engine, "engine", "how sockets are driven")
-	o.resultFlags.register(f, "lost==0")
+	o.resultFlags.register(f, "failed==0")
 	f.BoolVar(&o.allowPublic, "allow-public", false, "allow a target outside private and loopback ranges")
 }
 

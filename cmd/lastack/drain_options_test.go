@@ -44,6 +44,12 @@ func TestDrainConfig(t *testing.T) {
 		{[]string{"--exec", "server -v"}, func(s *drain.Stop, _ *drain.Load) {
 			s.Exec, s.Then = []string{"server", "-v"}, syscall.SIGKILL
 		}},
+		{[]string{"--exec", "server", "--signal", "HUP"}, func(s *drain.Stop, _ *drain.Load) {
+			s.Exec, s.Signal = []string{"server"}, syscall.SIGHUP
+		}},
+		{[]string{"--exec", "server", "--signal", "HUP", "--then", "TERM"}, func(s *drain.Stop, _ *drain.Load) {
+			s.Exec, s.Signal, s.Then = []string{"server"}, syscall.SIGHUP, syscall.SIGTERM
+		}},
 		{[]string{"--exec", "server", "--then", "none"}, func(s *drain.Stop, _ *drain.Load) { s.Exec = []string{"server"} }},
 		{[]string{"--pid", "1", "--signal", "QUIT"}, func(s *drain.Stop, _ *drain.Load) { s.PID, s.Signal = 1, syscall.SIGQUIT }},
 		{[]string{"--pid", "1", "--then", "9"}, func(s *drain.Stop, _ *drain.Load) { s.PID, s.Then = 1, syscall.SIGKILL }},

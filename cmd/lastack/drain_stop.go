@@ -21,7 +21,8 @@ func (o *drainOptions) stopConfig(given func(string) bool) (drain.Stop, error) {
 		if s.Exec, err = commandWords("exec", o.exec[0]); err != nil {
 			return s, err
 		}
-		if o.then.Signal == 0 && !o.then.none {
+		// A server that is told to reload has to stay.
+		if o.then.Signal == 0 && !o.then.none && s.Signal != syscall.SIGHUP {
 			s.Then = syscall.SIGKILL
 		}
 	}

@@ -1,0 +1,259 @@
+package drain
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+
+	"lastack/bench/record"
+	"lastack/loadgen"
+	"lastack/sockstate/wire"
+)
+
+// world makes journals, with their packets, of loads as they could have been. Times are in ns; the signal is sent at
+// signalAt, the watch ends at watchedTo, the load at loadedTo.
+type world struct {
+	*rand.Rand
+	journal loadgen.Journal
+	packets []wire.Packet
+	port    uint16
+}
+
+const (
+	armedAt, signalAt, watchedTo, loadedTo = 990 * ms, 1000 * ms, 3000 * ms, 3400 * ms
+	requestSize                            = 50
+)
+
+var worldGroups = []groupKind{
+	{name: groupIdle, keep: loadgen.KeepIdle, bytes: requestSize},
+	{name: groupInFlight, keep: loadgen.KeepAsking, bytes: requestSize},
+	{name: groupArrivals, bytes: requestSize},
+	{name: groupPartial, keep: loadgen.KeepPartial, bytes: requestSize},
+}
+
+// near is a time that is often close to one of those at which something is counted apart.
+func (w *world) near() int64 {
+	at := []int64{armedAt, signalAt, watchedTo, loadedTo - ms}[w.IntN(4)]
+	if w.IntN(2) == 0 {
+		return w.Int64N(loadedTo)
+	}
+	return min(max(at+w.Int64N(4*ms)-2*ms, 0), loadedTo-1)
+}
+
+// conn adds a connection with all that its client saw of it.
+func (w *world) conn(id loadgen.ConnID) {
+	group := w.IntN(len(worldGroups))
+	kind := &worldGroups[group]
+	w.port++
+	local := netip.AddrPortFrom(client.Addr(), w.port)
+	c := loadgen.ConnEntry{ID: id, Client: loadgen.ClientID(id / 2), Again: id%2 == 1, Group: uint8(group), Began: w.near()}
+	send := func(at int64, fromServer bool, flags wire.Flags, acked uint32) {
+		w.packets = append(w.packets, wire.Packet{
+			At: at, Client: local.Addr().As16(), ClientPort: w.port, FromServer: fromServer, Flags: flags, Acked: acked,
+		})
+	}
+	send(c.Began, false, wire.SYN, 0)
+	answered := min(c.Began+w.Int64N(3*ms), loadedTo)
+	hair := min(answered-c.Began, w.Int64N(ms/2)) // by which the client sees it later
+	end := func(e loadgen.End, o loadgen.Outcome, at int64) {
+		c.End, c.Outcome, c.Ended, c.Early = e, o, at, at < armedAt
+		if c.Early && (e == loadgen.EndByClient || e == loadgen.EndOpen) {
+			return // not in the journal
+		}
+		w.journal.Conns = append(w.journal.Conns, c)
+	}
+	switch w.IntN(10) {
+	case 0:
+		send(answered-hair, true, wire.RST|wire.ACK, 1)
+		end(loadgen.EndNotOpened, loadgen.Refused, answered)
+		return
+	case 1:
+		end(loadgen.EndNotOpened, loadgen.ConnectTimeout, answered)
+		return
+	case 2:
+		end(loadgen.EndNotOpened, loadgen.Interrupted, loadedTo)
+		return
+	case 3:
+		end(loadgen.EndNotOpened, loadgen.NoLocalPort, answered)
+		return
+	}
+	send(answered-hair, true, wire.SYN|wire.ACK, 1)
+	c.Opened = answered
+	c = loadgen.NewConnEntry(c, local)
+	w.requests(&c, kind, send, end)
+}
+
+// requests goes on with an open connection, to its end.
+func (w *world) requests(c *loadgen.ConnEntry, kind *groupKind, send func(int64, bool, wire.Flags, uint32), end func(loadgen.End, loadgen.Outcome, int64)) {
+	request := func(f loadgen.Fate, sent, at int64) {
+		r := loadgen.RequestEntry{Conn: c.ID, Group: c.Group, Fate: f, Partial: kind.keep == loadgen.KeepPartial, Early: at < armedAt, Nth: c.Requests, Sent: sent, Ended: at}
+		if f == loadgen.Answered || f == loadgen.AnsweredClose || f == loadgen.Answered5xx {
+			c.Requests++
+			if r.Early {
+				return
+			}
+		}
+		r.Touched, r.Unsent = f.Lost() && w.IntN(4) == 0, f == loadgen.CutByRST && w.IntN(4) == 0
+		w.journal.Requests = append(w.journal.Requests, r)
+	}
+	byServer := func(at int64) (loadgen.End, loadgen.Fate) {
+		seen := at - min(at-c.Opened, w.Int64N(ms/2))
+		acked := 1 + uint32(w.IntN(3))*requestSize
+		if w.IntN(2) == 0 {
+			send(seen, true, wire.FIN|wire.ACK, acked)
+			return loadgen.EndByFIN, loadgen.CutByFIN
+		}
+		send(seen, true, wire.RST|wire.ACK, acked)
+		return loadgen.EndByRST, loadgen.CutByRST
+	}
+	for at := c.Opened; ; {
+		sent := at
+		at += 1 + w.Int64N(50*ms)
+		if near := w.near(); near > sent && w.IntN(3) == 0 {
+			at = near
+		}
+		if at >= loadedTo {
+			request(loadgen.RequestOpen, sent, loadedTo)
+			end(loadgen.EndOpen, loadgen.Interrupted, loadedTo)
+			return
+		}
+		if kind.keep == loadgen.KeepPartial {
+			if at > watchedTo {
+				request(loadgen.RequestOpen, sent, at)
+				end(loadgen.EndByClient, loadgen.FIN, at)
+				return
+			}
+			e, f := byServer(at)
+			request(f, sent, at)
+			end(e, loadgen.CutInRequest, at)
+			return
+		}
+		switch w.IntN(12) {
+		case 0:
+			e, f := byServer(at)
+			request(f, sent, at)
+			end(e, loadgen.CutInRequest, at)
+			return
+		case 1:
+			request(loadgen.RequestTimedOut, sent, at)
+			end(loadgen.EndByClient, loadgen.RequestTimeout, at)
+			return
+		case 2:
+			request(loadgen.RequestBroken, sent, at)
+			end(loadgen.EndByClient, loadgen.Other, at)
+			return
+		case 3:
+			request(loadgen.Answered5xx, sent, at)
+			end(loadgen.EndByClient, loadgen.HTTPStatus, at)
+			return
+		case 4, 5:
+			request(loadgen.AnsweredClose, sent, at)
+		default:
+			request(loadgen.Answered, sent, at)
+		}
+		switch {
+		case kind.keep == loadgen.KeepNot || at > watchedTo:
+			end(loadgen.EndByClient, loadgen.FIN, at)
+			return
+		case kind.keep == loadgen.KeepIdle || w.IntN(8) == 0:
+			at = min(max(at+1, w.near()), loadedTo-1)
+			if at > watchedTo && w.IntN(2) == 0 {
+				end(loadgen.EndByClient, loadgen.FIN, at)
+				return
+			}
+			e, _ := byServer(at)
+			o := loadgen.FIN
+			if e == loadgen.EndByRST {
+				o = loadgen.RSTReceived
+			}
+			end(e, o, at)
+			return
+		}
+	}
+}
+
+// TestTablesAgree makes tries of random journals: whatever is told in two places is the same in both.
+func TestTablesAgree(t *testing.T) {
+	for seed := range uint64(3000) {
+		w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), port: 1000}
+		for id := range loadgen.ConnID(w.IntN(40)) {
+			w.conn(id + 1)
+		}
+		e := evidence{
+			groups: worldGroups, journal: &w.journal, signal: signalAt, concluded: watchedTo,
+			atEnd: loadgen.Snapshot{Groups: make([]loadgen.GroupSnapshot, len(worldGroups))},
+		}
+		if w.IntN(3) > 0 {
+			e.trace = wire.NewTrace(w.packets)
+		}
+		var r record.DrainTry
+		e.fates(&r)
+		e.listener(&r)
+		e.reconnects(&r)
+		e.slices(&r)
+		for _, d := range disagreements(&r) {
+			t.Errorf("seed %d, packets %v: %s", seed, e.trace != nil, d)
+		}
+		if t.Failed() {
+			t.Fatalf("%+v", r)
+		}
+	}
+}
+
+// disagreements lists the figures of a try that are told twice and differ.
+func disagreements(r *record.DrainTry) (list []string) {
+	same := func(what string, a, b int64) {
+		if a != b {
+			list = append(list, fmt.Sprintf("%s: %d and %d", what, a, b))
+		}
+	}
+	var sum record.DrainGroup
+	for i := range r.Groups {
+		g := &r.Groups[i]
+		addConnections(&sum.Connections, &g.Connections)
+		addRequests(&sum.Requests, &g.Requests)
+		sum.OpenAtStop += g.OpenAtStop
+		sum.Refused += g.Refused
+		sum.ConnectsUnanswered += g.ConnectsUnanswered
+	}
+	var sl record.DrainSlice
+	for i := range r.Slices {
+		s := &r.Slices[i]
+		sl.Accepted += s.Accepted
+		sl.Refused += s.Refused
+		sl.Completed += s.Completed
+		sl.Answered5xx += s.Answered5xx
+		sl.Lost += s.Lost
+		sl.FIN += s.FIN
+		sl.RST += s.RST
+	}
+	l, c, q := &r.Listener, &r.Connections, &r.Requests
+	same("connects and their fates", l.Attempts, l.Sum())
+	same("connects that succeeded, connections opened after the stop", l.Opened, c.Opened-sum.OpenAtStop)
+	same("connects that succeeded, by the timeline", l.Opened, sl.Accepted)
+	same("connects refused, by groups", l.Refused, sum.Refused)
+	same("connects refused, by the timeline", l.Refused, sl.Refused)
+	same("connects without an answer, by groups", l.TimedOut+l.Pending, sum.ConnectsUnanswered)
+	same("connections and their fates", c.Opened, c.Sum())
+	same("connections, by groups", c.Opened, sum.Connections.Opened)
+	same("connections that the server ended, by the timeline", c.FIN+c.RST+c.Cut, sl.FIN+sl.RST)
+	same("connections cut in a request, requests cut", c.Cut, q.CutFIN+q.CutRST)
+	same("requests and their fates", q.Sent, q.Sum())
+	same("requests, by groups", q.Sent, sum.Requests.Sent)
+	same("requests lost, by the timeline", q.Lost(), sl.Lost)
+	same("requests answered, by the timeline", q.Completed+q.CompletedClose, sl.Completed)
+	same("requests answered 5xx, by the timeline", q.Answered5xx, sl.Answered5xx)
+	same("requests lost, safe and unsafe", q.Lost(), q.Safe+q.Unsafe)
+	same("clients that connected again", r.Reconnect.Clients, r.Reconnect.Reconnected()+r.Reconnect.Failed)
+	if q.Raced+q.Unreceived > q.Safe {
+		list = append(list, fmt.Sprintf("%d raced and %d not received, of %d safe to retry", q.Raced, q.Unreceived, q.Safe))
+	}
+	if l.Refused > 0 != (l.FirstRefusalS != nil) {
+		list = append(list, fmt.Sprintf("%d refused, the first at %v", l.Refused, l.FirstRefusalS))
+	}
+	if l.Unserved > l.Opened || l.UnservedFromS != nil && l.Unserved == 0 {
+		list = append(list, fmt.Sprintf("%d of %d unserved, from %v", l.Unserved, l.Opened, l.UnservedFromS))
+	}
+	return list
+}

@@ -103,6 +103,49 @@ func TestOutcomesAreNamedAlike(t *testing.T) {
 	}
 }
 
+// exchange and record name the status classes and exchange errors, each without the other.
+func TestExchangeErrorsAreNamedAlike(t *testing.T) {
+	var classes, kinds []string
+	for c := range (exchange.Statuses{}) {
+		classes = append(classes, exchange.StatusClass(c).String())
+	}
+	for f := exchange.NoFault + 1; int(f) < exchange.NumFaults; f++ {
+		kinds = append(kinds, f.String())
+	}
+	wantClasses := record.StatusClasses()
+	slices.Sort(classes)
+	slices.Sort(wantClasses)
+	if diff := cmp.Diff(wantClasses, classes); diff != "" {
+		t.Errorf("status classes of record and exchange (-record +exchange):\n%s", diff)
+	}
+	if diff := cmp.Diff(record.ExchangeErrorNames(), kinds); diff != "" {
+		t.Errorf("exchange errors of record and exchange (-record +exchange):\n%s", diff)
+	}
+}
+
+// Counts of HTTP and of what was no reply come into the record.
+func TestResultOfHTTP(t *testing.T) {
+	g := loadgen.GroupResult{Latency: loadgen.Latencies{}}
+	for i := range g.Latency {
+		g.Latency[i] = loadgen.NewHistogram()
+	}
+	g.Ledger.Statuses = exchange.Statuses{1, 2, 3, 4, 5, 0}
+	g.Ledger.Faults[exchange.TLS], g.Examples[exchange.TLS] = 7, "TLS, not plain HTTP"
+	r, err := Result(&g, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]int64{"invalid": 1, "1xx": 2, "2xx": 3, "3xx": 4, "4xx": 5}, r.HTTP); diff != "" {
+		t.Errorf("http (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]int64{"tls": 7}, r.ExchangeErrors); diff != "" {
+		t.Errorf("exchange_errors (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]string{"tls": "TLS, not plain HTTP"}, r.ExchangeExamples); diff != "" {
+		t.Errorf("exchange_examples (-want +got):\n%s", diff)
+	}
+}
+
 func TestHistogramsAreAlike(t *testing.T) {
 	mine, theirs := loadgen.NewHistogram(), record.NewHistogram()
 	if mine.LowestTrackableValue() != theirs.LowestTrackableValue() || mine.HighestTrackableValue() != theirs.HighestTrackableValue() || mine.SignificantFigures() != theirs.SignificantFigures() {

@@ -33,6 +33,23 @@ func Result(g *loadgen.GroupResult, loading float64, spec []loadgen.Group) (reco
 		}
 		r.Errnos[sockio.ErrnoName(e)] += n
 	}
+	for c, n := range l.Statuses {
+		if n > 0 {
+			if r.HTTP == nil {
+				r.HTTP = make(map[string]int64)
+			}
+			r.HTTP[exchange.StatusClass(c).String()] = n
+		}
+	}
+	for f, n := range l.Faults {
+		if n > 0 {
+			if r.ExchangeErrors == nil {
+				r.ExchangeErrors, r.ExchangeExamples = make(map[string]int64), make(map[string]string)
+			}
+			name := exchange.Fault(f).String()
+			r.ExchangeErrors[name], r.ExchangeExamples[name] = n, g.Examples[f]
+		}
+	}
 	if loading > 0 {
 		r.Rate.OpenedPerS = float64(l.Opened) / loading
 		r.Rate.CompletedPerS = float64(g.CompletedInTime) / loading

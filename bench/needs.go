@@ -40,7 +40,7 @@ func (c *Config) needs(f *host.Facts) record.Needs {
 			sources = max(sources, int64(c.sourceCount(f)))
 		}
 		ports := int64(c.portsOf(g, f))
-		open, tw := c.open(g), c.timeWaits(g)
+		open, tw := c.open(g), c.timeWaits(g, f.HZ)
 		if pairs := sources * ports * int64(max(len(g.Targets), 1)); pairs > 0 {
 			if g.Connections == 0 {
 				open = min(open, pairs)
@@ -105,14 +105,14 @@ func (c *Config) arrivals(g *loadgen.Group, within time.Duration) int64 {
 }
 
 // timeWaits is how many sockets a group leaves in TIME_WAIT, or in the minisocket before it, on each side of
-// this host: those closed within the 60 s that it lasts. How many a closed loop closes in a time
+// this host: those closed within the longest time that it lasts (hz is the kernel's): they end in bursts, and before one there are most. How many a closed loop closes in a time
 // nobody knows beforehand: it counts as it is, where a number of lifecycles does not say.
-func (c *Config) timeWaits(g *loadgen.Group) (n [sockstate.NumSides]int64) {
+func (c *Config) timeWaits(g *loadgen.Group, hz int) (n [sockstate.NumSides]int64) {
 	p := teardown.Predict(g.Close, g.OnEOF, g.Exchange, teardown.Env{})
 	if p.TimeWaits.Max == 0 {
 		return n
 	}
-	const lasts = sockstate.TimeWaitLength
+	lasts := sockstate.TimeWaitLasts(hz).Max
 	closed := int64(g.Connections)
 	switch {
 	case g.Plateau > 0 && g.CloseRate > 0:

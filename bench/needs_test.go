@@ -24,7 +24,7 @@ import (
 // roomy is a host that has enough of everything but what a test changes.
 func roomy() *host.Facts {
 	return &host.Facts{
-		NoFileSoft: 20_000, MemLock: math.MaxUint64, AvailableBytes: 16 << 30, PageBytes: 4096,
+		NoFileSoft: 20_000, MemLock: math.MaxUint64, AvailableBytes: 16 << 30, PageBytes: 4096, HZ: 250,
 		Sysctls: map[string]string{
 			"net.ipv4.ip_local_port_range": "32768 60999", "net.ipv4.tcp_ehash_entries": "262144", "net.ipv4.tcp_max_tw_buckets": "131072",
 			"net.ipv4.tcp_mem": "1 2 575802", "net.ipv4.tcp_max_orphans": "131072", "fs.file-max": "2466193",
@@ -113,7 +113,7 @@ func TestNeeds(t *testing.T) {
 		{"a million", planOf(1_000_000, plateau), 142, 1_000_000, 0, 4 << 20},
 		{"a million, reset", planOf(1_000_000, all(plateau, closing("client:rst"))), 142, 0, 0, 0},
 		{"a million, never closed", planOf(1_000_000, all(plateau, closing("never"))), 142, 0, 0, 0},
-		{"a million, closed slowly", planOf(1_000_000, all(plateau, func(_ *Config, g *loadgen.Group) { g.CloseRate = 1000 })), 142, 60_000, 0, 0},
+		{"a million, closed slowly", planOf(1_000_000, all(plateau, func(_ *Config, g *loadgen.Group) { g.CloseRate = 1000 })), 142, 62_048, 0, 0},
 		{"a million, over veth", planOf(1_000_000, all(plateau, veth)), 142, 1_000_000, 0, 4 << 20},
 		{"more than the hash may hold", planOf(20_000_000, plateau), 2834, 20_000_000, 0, 16 << 20},
 		{"the user's own buckets", planOf(1_000_000, all(plateau, sysctl("net.ipv4.tcp_max_tw_buckets", "1000"))), 142, 1_000_000, 0, 0},
@@ -124,7 +124,7 @@ func TestNeeds(t *testing.T) {
 		{"a large count", planOf(64, counting(200_000)), 29, 200_000, 0, 512 << 10},
 		{"both close: a TIME_WAIT at each end", planOf(64, all(counting(100_000), closing("both:fin"))), 15, 100_000, 100_000, 512 << 10},
 		{"both close, over veth: each end has its own", planOf(64, all(counting(100_000), closing("both:fin"), veth)), 15, 100_000, 100_000, 0},
-		{"a count at a rate: those of 60 s", planOf(0, all(counting(1_000_000), atRate(1000))), 9, 60_000, 0, 0},
+		{"a count at a rate: those of the longest TIME_WAIT", planOf(0, all(counting(1_000_000), atRate(1000))), 9, 62_048, 0, 0},
 		{"a rate: its ports can run out", planOf(0, atRate(10_000)), 1, 28_232, 0, 0},
 		{"a rate with addresses", planOf(0, all(atRate(20_000), from(20))), 20, 200_000, 0, 512 << 10},
 		{"addresses as asked", planOf(50_000, all(plateau, from(2))), 2, 50_000, 0, 0},
@@ -304,7 +304,7 @@ func TestHostWarnings(t *testing.T) {
 	}
 	c := planOf(200_000, plateau)
 	n := c.needs(c.Host)
-	const want = "time_wait: the plan leaves about 200,000 TIME_WAITs within 60 s, and tcp_max_tw_buckets is 131,072: about 68,928 closes will skip TIME_WAIT"
+	const want = "time_wait: the plan leaves up to 200,000 TIME_WAITs at once, which last 60 to 62.0 s each, and tcp_max_tw_buckets is 131,072: about 68,928 closes will skip TIME_WAIT"
 	if got := c.bucketWarning(c.Host, &n); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}

@@ -103,6 +103,6 @@ func (c *Config) bucketWarning(f *host.Facts, n *record.Needs) string {
 	if !ok || asked || most <= limit {
 		return ""
 	}
-	return fmt.Sprintf("time_wait: the plan leaves about %s TIME_WAITs within 60 s, and tcp_max_tw_buckets is %s: about %s closes will skip TIME_WAIT",
-		quantity.Count(most), quantity.Count(limit), quantity.Count(most-limit))
+	return fmt.Sprintf("time_wait: the plan leaves up to %s TIME_WAITs at once, which last %v each, and tcp_max_tw_buckets is %s: about %s closes will skip TIME_WAIT",
+		quantity.Count(most), sockstate.TimeWaitLasts(f.HZ), quantity.Count(limit), quantity.Count(most-limit))
 }

@@ -38,13 +38,13 @@ func (c *Config) portsOf(g *loadgen.Group, f *host.Facts) int {
 
 // portsHeld is how many ports the group has in use at once: by its open connections and, where the plan says how many
 // there will be, by the client's TIME_WAITs. A plateau's have the ports that its connections had.
-func (c *Config) portsHeld(g *loadgen.Group) int64 {
+func (c *Config) portsHeld(g *loadgen.Group, hz int) int64 {
 	n := c.open(g)
 	if g.Connections == 0 {
 		n = 0 // as many as there happen to be: that a schedule runs out of ports can be studied
 	}
 	if c.Plan.Count > 0 && g.Plateau == 0 && !c.studiesReuse() {
-		n = min(n+c.timeWaits(g)[sockstate.Client], c.Plan.Count)
+		n = min(n+c.timeWaits(g, hz)[sockstate.Client], c.Plan.Count)
 	}
 	return n
 }
@@ -65,7 +65,7 @@ func (c *Config) sourceCount(f *host.Facts) int {
 	held, each := int64(0), int64(0)
 	for i := range c.Plan.Groups {
 		if g := &c.Plan.Groups[i]; c.chooses(g) {
-			held += c.portsHeld(g)
+			held += c.portsHeld(g, f.HZ)
 			each = int64(c.portsOf(g, f)/parities) * int64(max(len(g.Targets), 1))
 		}
 	}

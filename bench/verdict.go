@@ -2,11 +2,9 @@ package bench
 
 import (
 	"fmt"
-	"time"
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
-	"lastack/sockstate"
 )
 
 const (
@@ -16,7 +14,6 @@ const (
 	noisy = 0.1
 	// lateP99 is how late an open loop may start its arrivals before the result says more about the generator.
 	lateP99Us = 10_000
-	twSeconds = float64(sockstate.TimeWaitLength) / float64(time.Second)
 	// rateMet is the share of the scheduled rate that counts as met.
 	rateMet = 0.99
 )
@@ -34,6 +31,8 @@ func judge(r *record.Run) record.Verdict {
 			break
 		}
 	}
+	j.replies()
+	j.noReplies()
 	j.accounting()
 	if r.Interrupted {
 		v.LimitedBy = record.LimitInterrupted
@@ -213,7 +212,7 @@ func (j *judgement) buckets() bool {
 		return false
 	}
 	j.limit(record.LimitTWBuckets, true, "%s closed connections skipped TIME_WAIT: tcp_max_tw_buckets is %s, which lasts for %s closes/s",
-		quantity.Count(n), quantity.Count(int64(j.r.TimeWait.MaxBuckets)), quantity.PerSecond(float64(j.r.TimeWait.MaxBuckets)/twSeconds))
+		quantity.Count(n), quantity.Count(int64(j.r.TimeWait.MaxBuckets)), quantity.PerSecond(float64(j.r.TimeWait.MaxBuckets)/j.timeWait().Mean().Seconds()))
 	j.advise("raise net.ipv4.tcp_max_tw_buckets (256 to 768 B each), or accept it: TIME_WAIT's protection is lost for those")
 	return true
 }

@@ -53,20 +53,36 @@ func (j *judgement) portsOfTimeWait(pairs int) {
 	if j.openLoop() {
 		against = "it was asked for"
 	}
-	j.because("the client closes first, so each connection keeps its port for the %.0f s of TIME_WAIT: %s ports / %.0f s = %s connections/s sustained; %s %s/s",
-		twSeconds, quantity.Count(ports), twSeconds, quantity.PerSecond(float64(ports)/twSeconds), against, quantity.PerSecond(rate))
+	lasts, keeps := j.timeWait().Mean(), fmt.Sprintf("%v", j.timeWait())
+	switch {
+	case j.reuses():
+		lasts = j.reuseDelay()
+		keeps = quantity.Seconds(lasts.Seconds()) + ", after which connect may take it over (tcp_tw_reuse_delay)"
+	case j.asksReuse():
+		j.because("tcp_tw_reuse=%s takes over no port here: it needs TCP timestamps, and they are off (tcp_timestamps=0)", j.sysctl(reuseKey))
+		j.advise("timestamps: net.ipv4.tcp_timestamps=1, without which tcp_tw_reuse does nothing")
+	}
+	each := lasts.Seconds() + j.holdS()
+	what := ""
+	if open := j.holdS(); open >= 0.1*lasts.Seconds() {
+		what = fmt.Sprintf(", and is open for %s before", quantity.Seconds(open))
+	}
+	j.because("the client closes first, so each connection keeps its port in TIME_WAIT for %s%s: %s ports / %s = %s connections/s sustained; %s %s/s",
+		keeps, what, quantity.Count(ports), quantity.Seconds(each), quantity.PerSecond(float64(ports)/each), against, quantity.PerSecond(rate))
 	if available > 0 {
-		if need := int64(math.Ceil(rate * twSeconds / float64(available))); need > int64(pairs) {
-			j.advise("more addresses: %s connections/s for %.0f s each need %s pairs of %s ports: --source with %s addresses, or that many targets",
-				quantity.PerSecond(rate), twSeconds, quantity.Count(need), quantity.Count(int64(available)), quantity.Count(need))
+		if need := int64(math.Ceil(rate * each / float64(available))); need > int64(pairs) {
+			j.advise("more addresses: %s connections/s for %s each need %s pairs of %s ports: --source with %s addresses, or that many targets",
+				quantity.PerSecond(rate), quantity.Seconds(each), quantity.Count(need), quantity.Count(int64(available)), quantity.Count(need))
 		}
 	}
 	if available < widenBelow {
 		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives %s for each pair, %s connections/s with as many pairs`,
-			quantity.Count(mostPorts), quantity.PerSecond(float64(mostPorts*pairs)/twSeconds))
+			quantity.Count(mostPorts), quantity.PerSecond(float64(mostPorts*pairs)/each))
 	}
-	if !j.reuses() {
-		j.advise("reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1 s (tcp_tw_reuse_delay), up to %s connections/s here; 2, the default, does so on loopback only", quantity.Count(ports))
+	if !j.asksReuse() {
+		delay := j.reuseDelay().Seconds()
+		j.advise("reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after %s (tcp_tw_reuse_delay), up to %s connections/s here; 2, the default, does so on loopback only",
+			quantity.Seconds(delay), quantity.PerSecond(float64(ports)/(delay+j.holdS())))
 	}
 	j.advise("no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port")
 }
@@ -119,17 +135,20 @@ func (j *judgement) search() portSearch {
 	return s
 }
 
-// openS is how long a connection is open, in seconds: as planned, and in closed loop what half of them took at most. An open
-// loop's lifecycles begin before their connections.
-func (j *judgement) openS() float64 {
-	open := 0.0
+// holdS is how long a connection is held open, in seconds: as planned.
+func (j *judgement) holdS() float64 {
 	if g := j.r.Plan.Groups; len(g) > 0 {
-		open = float64(g[0].HoldNs) / 1e9
+		return float64(g[0].HoldNs) / 1e9
 	}
-	if !j.openLoop() {
-		open += j.r.Latency["lifecycle"].P50Us / 1e6
+	return 0
+}
+
+// openS is holdS, and in closed loop what half of the lifecycles took at most. An open loop's begin before their connections.
+func (j *judgement) openS() float64 {
+	if j.openLoop() {
+		return j.holdS()
 	}
-	return open
+	return j.holdS() + j.r.Latency["lifecycle"].P50Us/1e6
 }
 
 const (
@@ -276,7 +295,18 @@ func (j *judgement) clientWaits() bool {
 	return h != sockstate.Server.String() && h != teardown.HeldByNone.String()
 }
 
-const reuseDelayKey = "net.ipv4.tcp_tw_reuse_delay"
+const (
+	reuseKey      = "net.ipv4.tcp_tw_reuse"
+	reuseDelayKey = "net.ipv4.tcp_tw_reuse_delay"
+)
+
+// timeWait is how long a TIME_WAIT lasts at the client.
+func (j *judgement) timeWait() sockstate.Span {
+	if len(j.r.Hosts) == 0 {
+		return sockstate.TimeWaitLasts(0)
+	}
+	return sockstate.TimeWaitLasts(j.r.Hosts[0].HZ)
+}
 
 // reuseDelay is tcp_tw_reuse_delay; kernels that have no such sysctl wait up to 1 s.
 func (j *judgement) reuseDelay() time.Duration {
@@ -305,7 +335,7 @@ func (j *judgement) reuses() bool {
 
 // asksReuse reports whether tcp_tw_reuse is on for the load's addresses.
 func (j *judgement) asksReuse() bool {
-	switch j.sysctl("net.ipv4.tcp_tw_reuse") {
+	switch j.sysctl(reuseKey) {
 	case "1":
 		return true
 	case "2":

@@ -62,6 +62,7 @@ func outOfPorts(r *record.Run) {
 	r.Connections.Opened = 1000
 	r.Pressure.Ports = record.Ports{Range: "40000 40999", Available: 1000, PeakInUse: 1000, Pairs: 1}
 	r.Timeline = []record.Interval{{TS: 1, Opened: 1000}, {TS: 2}, {TS: 2.00001, Opened: 1}}
+	r.Hosts = []record.Host{{HZ: 250, Sysctls: map[string]string{}}}
 }
 
 // walks is what 4 s across a veth pair came to: TIME_WAIT has the ports of one parity after 1 s.
@@ -116,12 +117,12 @@ func TestVerdict(t *testing.T) {
 				LimitedBy: record.LimitPorts,
 				Reasons: []string{
 					"79,000 of 80,000 attempts found no free local port (EADDRNOTAVAIL): 1,000 ports for the 1 source and destination pair, 1,000 in use at the fullest",
-					"the client closes first, so each connection keeps its port for the 60 s of TIME_WAIT: 1,000 ports / 60 s = 16.7 connections/s sustained; it opened up to 1,000/s",
+					"the client closes first, so each connection keeps its port in TIME_WAIT for 60 to 62.0 s: 1,000 ports / 61.0 s = 16.4 connections/s sustained; it opened up to 1,000/s",
 				},
 				Advice: []string{
-					"more addresses: 1,000 connections/s for 60 s each need 60 pairs of 1,000 ports: --source with 60 addresses, or that many targets",
-					`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, 1,075 connections/s with as many pairs`,
-					"reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1 s (tcp_tw_reuse_delay), up to 1,000 connections/s here; 2, the default, does so on loopback only",
+					"more addresses: 1,000 connections/s for 61.0 s each need 62 pairs of 1,000 ports: --source with 62 addresses, or that many targets",
+					`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, 1,057 connections/s with as many pairs`,
+					"reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1.00 s (tcp_tw_reuse_delay), up to 1,000 connections/s here; 2, the default, does so on loopback only",
 					"no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port",
 				},
 			},
@@ -132,16 +133,57 @@ func TestVerdict(t *testing.T) {
 				r.Pressure.Ports = record.Ports{Available: 64_512, PeakInUse: 64_512, Pairs: 20}
 				r.Pressure.Pairs = make([]record.PortPair, 16) // the fullest
 				r.Rate.TargetPerS = 25_000
+				r.Hosts = nil // how long TIME_WAIT lasts there is not known
 			}},
 			record.Verdict{
 				LimitedBy: record.LimitPorts,
 				Reasons: []string{
 					"79,000 of 80,000 attempts found no free local port (EADDRNOTAVAIL): 64,512 ports for each of 20 source and destination pairs, 64,512 in use at the fullest",
-					"the client closes first, so each connection keeps its port for the 60 s of TIME_WAIT: 1,290,240 ports / 60 s = 21,504 connections/s sustained; it was asked for 25,000/s",
+					"the client closes first, so each connection keeps its port in TIME_WAIT for 60 to 65.1 s: 1,290,240 ports / 62.6 s = 20,624 connections/s sustained; it was asked for 25,000/s",
 				},
 				Advice: []string{
-					"more addresses: 25,000 connections/s for 60 s each need 24 pairs of 64,512 ports: --source with 24 addresses, or that many targets",
-					"reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1 s (tcp_tw_reuse_delay), up to 1,290,240 connections/s here; 2, the default, does so on loopback only",
+					"more addresses: 25,000 connections/s for 62.6 s each need 25 pairs of 64,512 ports: --source with 25 addresses, or that many targets",
+					"reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1.00 s (tcp_tw_reuse_delay), up to 1,290,240 connections/s here; 2, the default, does so on loopback only",
+					"no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port",
+				},
+			},
+		},
+		{
+			"local ports, with reuse", openLoop,
+			[]func(*record.Run){outOfPorts, func(r *record.Run) {
+				r.Rate.TargetPerS = 1100
+				r.Plan.Groups[0].HoldNs = 5e8
+				r.Hosts[0].Sysctls = map[string]string{"net.ipv4.tcp_tw_reuse": "1", "net.ipv4.tcp_tw_reuse_delay": "1000", "net.ipv4.tcp_timestamps": "1"}
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitPorts,
+				Reasons: []string{
+					"79,000 of 80,000 attempts found no free local port (EADDRNOTAVAIL): 1,000 ports for the 1 source and destination pair, 1,000 in use at the fullest",
+					"the client closes first, so each connection keeps its port in TIME_WAIT for 1.00 s, after which connect may take it over (tcp_tw_reuse_delay), and is open for 500 ms before: 1,000 ports / 1.50 s = 666.7 connections/s sustained; it was asked for 1,100/s",
+				},
+				Advice: []string{
+					"more addresses: 1,100 connections/s for 1.50 s each need 2 pairs of 1,000 ports: --source with 2 addresses, or that many targets",
+					`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, 43,008 connections/s with as many pairs`,
+					"no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port",
+				},
+			},
+		},
+		{
+			"local ports, with reuse that timestamps are missing for", closedLoop,
+			[]func(*record.Run){outOfPorts, func(r *record.Run) {
+				r.Hosts[0].Sysctls = map[string]string{"net.ipv4.tcp_tw_reuse": "1", "net.ipv4.tcp_timestamps": "0"}
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitPorts,
+				Reasons: []string{
+					"79,000 of 80,000 attempts found no free local port (EADDRNOTAVAIL): 1,000 ports for the 1 source and destination pair, 1,000 in use at the fullest",
+					"tcp_tw_reuse=1 takes over no port here: it needs TCP timestamps, and they are off (tcp_timestamps=0)",
+					"the client closes first, so each connection keeps its port in TIME_WAIT for 60 to 62.0 s: 1,000 ports / 61.0 s = 16.4 connections/s sustained; it opened up to 1,000/s",
+				},
+				Advice: []string{
+					"timestamps: net.ipv4.tcp_timestamps=1, without which tcp_tw_reuse does nothing",
+					"more addresses: 1,000 connections/s for 61.0 s each need 62 pairs of 1,000 ports: --source with 62 addresses, or that many targets",
+					`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, 1,057 connections/s with as many pairs`,
 					"no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port",
 				},
 			},
@@ -394,10 +436,13 @@ func TestVerdict(t *testing.T) {
 		},
 		{
 			"TIME_WAIT buckets", closedLoop,
-			[]func(*record.Run){func(r *record.Run) { r.TimeWait = record.TimeWait{Overflow: 47_232, MaxBuckets: 32_768} }},
+			[]func(*record.Run){func(r *record.Run) {
+				r.TimeWait = record.TimeWait{Overflow: 47_232, MaxBuckets: 32_768}
+				r.Hosts = []record.Host{{HZ: 1000}}
+			}},
 			record.Verdict{
 				Valid: true, LimitedBy: record.LimitTWBuckets,
-				Reasons: []string{"47,232 closed connections skipped TIME_WAIT: tcp_max_tw_buckets is 32,768, which lasts for 546.1 closes/s"},
+				Reasons: []string{"47,232 closed connections skipped TIME_WAIT: tcp_max_tw_buckets is 32,768, which lasts for 528.1 closes/s"},
 				Advice:  []string{"raise net.ipv4.tcp_max_tw_buckets (256 to 768 B each), or accept it: TIME_WAIT's protection is lost for those"},
 			},
 		},
@@ -674,6 +719,56 @@ func TestVerdict(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Whatever bound a run, replies that are not 2xx and what was no reply are told.
+func TestVerdictOfReplies(t *testing.T) {
+	for _, tt := range []struct {
+		name           string
+		http, errors   map[string]int64
+		reason, advice string // the last ones
+	}{
+		{name: "no HTTP"},
+		{name: "all well", http: map[string]int64{"2xx": 100, "1xx": 300}},
+		{name: "half", http: map[string]int64{"2xx": 100, "4xx": 60, "5xx": 40}},
+		{
+			"most", map[string]int64{"2xx": 100, "4xx": 61, "5xx": 40}, nil,
+			"101 of 201 HTTP replies were not 2xx (4xx 61, 5xx 40): the numbers are mostly of those, not of the pages that users get",
+			"ask for a page that is there: --exchange http:/path, and -H 'Host: NAME' where it depends on the name (curl -i shows the reply)",
+		},
+		{
+			"redirects", map[string]int64{"3xx": 9640, "2xx": 2}, nil,
+			"9,640 of 9,642 HTTP replies were not 2xx (3xx 9,640): the numbers are mostly of those, not of the pages that users get",
+			"ask for the page that the redirect leads to: --exchange http:/path, and -H 'Host: NAME' where it depends on the name (curl -i shows where it leads)",
+		},
+		{
+			"invalid", map[string]int64{"invalid": 4}, nil,
+			"4 of 4 HTTP replies were not 2xx (invalid 4): the numbers are mostly of those, not of the pages that users get",
+			"look into the target's log: it answers with an error",
+		},
+		{
+			"TLS", nil, map[string]int64{record.ErrorTLS: 7, record.ErrorSurplus: 2},
+			"what came in 9 of 80,000 lifecycles was not the reply asked for (tls 7, surplus 2)",
+			"the target speaks TLS, and lastack plain HTTP: give it the port for plain HTTP, or put a proxy that ends TLS in front",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			plain, r := closedLoop(), closedLoop()
+			r.HTTP, r.ExchangeErrors = tt.http, tt.errors
+			want, got := judge(&plain), judge(&r)
+			if tt.reason != "" {
+				want.Reasons, want.Advice = append(want.Reasons, tt.reason), append(want.Advice, tt.advice)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	for _, kind := range record.ExchangeErrorNames() {
+		if noReplyAdvice(kind) == "" {
+			t.Errorf("no advice about %s", kind)
+		}
 	}
 }
 

@@ -26,9 +26,9 @@ func (d *drainText) leftBehind() {
 	tab := table{indent: "  ", first: 24, cell: 10, notes: true}
 	if l.Known {
 		tab.row("FIN_WAIT_2", quantity.Count(int64(l.FinWait2)), "orphans: closed by the server, their clients have not closed yet")
-		note := "the server closed first, so that its port remembers the connection for 60 s"
+		note := "the server closed first, so that its port remembers the connection for 60 s or a few more"
 		if l.LongestLeftS > 0 {
-			note = "the server closed first; the last of them is gone " + quantity.Seconds(l.LongestLeftS) + " later"
+			note = "the server closed first; the last of them is gone after " + quantity.Seconds(l.LongestLeftS) + roundedUp(d.run, l.LongestLeftS)
 		}
 		tab.row("TIME_WAIT", quantity.Count(int64(l.TimeWait)), note)
 		for _, state := range stateKeys(l.States) {

@@ -21,6 +21,7 @@ func samples(t testing.TB) map[string]*record.Run {
 		"not-valid":       notValid(t),
 		"reset":           reset(t),
 		"million":         million(t),
+		"http-errors":     httpErrors(t),
 		"minimal":         {Schema: record.Schema, Kind: record.KindRun},
 	}
 	maps.Copy(all, drains(t))
@@ -46,7 +47,7 @@ func latency(t testing.TB, n int64, median, spread float64) record.Latency {
 
 func aHost() record.Host {
 	return record.Host{
-		Kernel: "6.18.0", CPUs: 2, GoMaxProcs: 6, MemoryBytes: 8 << 30, NoFile: 20000,
+		Kernel: "6.18.0", CPUs: 2, GoMaxProcs: 6, MemoryBytes: 8 << 30, NoFile: 20000, HZ: 250, TimeWaitMinS: 60, TimeWaitMaxS: 62.048,
 		Sysctls: map[string]string{
 			"net.ipv4.ip_local_port_range": "32768\t60999", "net.ipv4.tcp_tw_reuse": "2", "net.ipv4.tcp_fin_timeout": "60", "net.ipv4.tcp_max_tw_buckets": "131072",
 			"net.core.somaxconn": "4096", "net.ipv4.tcp_timestamps": "1",
@@ -265,7 +266,7 @@ func portExhaustion(t testing.TB) *record.Run {
 		LimitedBy: record.LimitPorts,
 		Reasons: []string{
 			"19,000 of 20,000 connects found no local port: all 1,000 ports of 40000-40999 towards 10.99.0.2:15000 were taken, 1,000 of them in TIME_WAIT",
-			"ports / 60 s: 1,000 ports bear 16.7 connections/s while the client holds TIME_WAIT for 60 s; 2,000/s were asked for",
+			"ports / 61.0 s: 1,000 ports bear 16.4 connections/s while the client holds TIME_WAIT for 60 to 62.0 s; 2,000/s were asked for",
 		},
 		Advice: []string{
 			"the server closes first (--close server:fin): TIME_WAIT moves to its side and takes no port here",
@@ -325,6 +326,20 @@ func interrupted(t testing.TB) *record.Run {
 		"sandbox: the load ran in the host's namespace: its counters hold other programs' connections too",
 		"observer.census: /proc/net/tcp is read line by line, counts may be off by the sockets that moved meanwhile",
 	}
+	return r
+}
+
+// httpErrors is a load of a target that mostly answers with errors, and at times with what is no reply.
+func httpErrors(t testing.TB) *record.Run {
+	r := remote(t)
+	r.HTTP = map[string]int64{"1xx": 12, "2xx": 12_000, "3xx": 277, "4xx": 29_000, "5xx": 180, "invalid": 3}
+	r.Outcomes[record.OutcomeRequestTimeout], r.Outcomes[record.OutcomeOther] = 0, 7
+	r.Errnos = map[string]int64{"EPERM": 1}
+	r.ExchangeErrors = map[string]int64{record.ErrorTLS: 3, record.ErrorBadStatus: 3}
+	r.ExchangeExamples = map[string]string{
+		record.ErrorTLS: `TLS, not plain HTTP: it begins "\x15\x03\x01"`, record.ErrorBadStatus: "hostile \x1b[31m\u202e example",
+	}
+	r.Groups = []record.GroupResult{{Name: "a", Result: r.Result}, {Name: "b", Result: record.Result{HTTP: map[string]int64{"2xx": 5}}}}
 	return r
 }
 

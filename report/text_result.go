@@ -42,10 +42,34 @@ func (t *text) connections() {
 		facts = append(facts, "arrivals that waited at the cap "+quantity.Count(c.Capped))
 	}
 	t.hang("  ", strings.Join(facts, ";  "))
+	t.replies("  ", &t.run.Result)
 	for _, doubt := range doubts(t.run.Result) {
 		t.hang("  ! ", doubt)
 	}
-	t.beside("connections", "outcomes", "errnos", "warmup")
+	t.beside("connections", "outcomes", "errnos", "warmup", "http", "exchange_errors", "exchange_examples")
+}
+
+// replies shows the HTTP replies by status, where they are not all 2xx, and examples of what was no reply.
+func (t *text) replies(indent string, r *record.Result) {
+	all, other := r.Replies()
+	if other > 0 || r.HTTP["1xx"] > 0 {
+		var parts []string
+		for _, class := range ordered(r.HTTP, record.StatusClasses()) {
+			switch n := r.HTTP[class]; {
+			case n == 0:
+			case class == "1xx":
+				parts = append(parts, class+" (interim) "+quantity.Count(n))
+			default:
+				parts = append(parts, class+" "+quantity.Count(n)+" ("+percent(float64(n), float64(all))+")")
+			}
+		}
+		t.hang(indent+"HTTP replies: ", strings.Join(parts, ";  "))
+	}
+	for _, kind := range ordered(r.ExchangeErrors, record.ExchangeErrorNames()) {
+		if example := r.ExchangeExamples[kind]; example != "" {
+			t.hang(indent+"! ", kind+", the first: "+example)
+		}
+	}
 }
 
 // doubts says where a ledger does not add up.
@@ -98,7 +122,7 @@ func ledger(tab *table, r record.Result, timeline []record.Interval) {
 		for _, name := range record.FailureOutcomes() {
 			note := span(timeline, name)
 			if name == record.OutcomeOther {
-				note = join("; ", errnos(r.Errnos), note)
+				note = join("; ", join(", ", counts(r.ExchangeErrors), counts(r.Errnos)), note)
 			}
 			outcome(name, r.Outcomes[name], note)
 		}
@@ -138,7 +162,7 @@ func join(sep string, parts ...string) string {
 	return strings.Join(some, sep)
 }
 
-func errnos(m map[string]int64) string {
+func counts(m map[string]int64) string {
 	var parts []string
 	for _, k := range keys(m) {
 		parts = append(parts, k+" "+quantity.Count(m[k]))
@@ -273,6 +297,7 @@ func (t *text) groups() {
 		tab.row("attempted", quantity.Count(g.Connections.Attempted), "", "opened "+quantity.PerSecond(g.Rate.OpenedPerS)+"/s, completed "+quantity.PerSecond(g.Rate.CompletedPerS)+"/s")
 		ledger(&tab, g.Result, nil)
 		tab.write(&t.page)
+		t.replies("    ", &g.Result)
 		for _, doubt := range doubts(g.Result) {
 			t.hang("    ! ", doubt)
 		}

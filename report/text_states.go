@@ -266,16 +266,25 @@ func (t *text) timeWait() {
 		tab.row("peak", quantity.Count(int64(tw.Peak)), note)
 	}
 	if tw.ReusedByConnect > 0 {
-		tab.row("reused by connect", quantity.Count(tw.ReusedByConnect), "ports taken over before the 60 s were over (tcp_tw_reuse)")
+		tab.row("reused by connect", quantity.Count(tw.ReusedByConnect), "ports taken over before TIME_WAIT was over (tcp_tw_reuse)")
 	}
 	if tw.Overflow > 0 {
 		tab.row("overflow", quantity.Count(tw.Overflow), "closed without TIME_WAIT, the buckets being full")
 	}
 	if tw.LongestLeftS > 0 {
-		tab.row("last one gone in", quantity.Seconds(tw.LongestLeftS), "from the last census on")
+		tab.row("last one gone in", quantity.Seconds(tw.LongestLeftS), strings.TrimSpace(roundedUp(t.run, tw.LongestLeftS))+", from the last census on")
 	}
 	tab.write(&t.page)
 	t.beside("time_wait")
+}
+
+// roundedUp is what the kernel's timer wheel may add to a TIME_WAIT that has so many seconds left, as " to 62.0 s".
+func roundedUp(run *record.Run, leftS float64) string {
+	if len(run.Hosts) == 0 || run.Hosts[0].TimeWaitMaxS <= run.Hosts[0].TimeWaitMinS {
+		return " or a few more"
+	}
+	h := &run.Hosts[0]
+	return " to " + quantity.Seconds(leftS+h.TimeWaitMaxS-h.TimeWaitMinS)
 }
 
 func (t *text) settle() {

@@ -27,10 +27,6 @@ type Filter struct {
 	Since time.Time
 }
 
-// TimeWaitLength is TCP_TIMEWAIT_LEN (include/net/tcp.h): how long a socket stays in TIME_WAIT, which
-// no sysctl changes.
-const TimeWaitLength = 60 * time.Second
-
 // timeWaitSlack is how far off a TIME_WAIT's time left may be: its timer may fire late.
 const timeWaitSlack = 100 * time.Millisecond
 

@@ -14,7 +14,7 @@ import "fmt"
 //	          <------------------- FIN --- close()
 //	TIME_WAIT                              LAST_ACK
 //	          --- ACK ------------------->
-//	(60 s) CLOSED                          CLOSED
+//	(60 s, TimeWaitLasts) CLOSED           CLOSED
 //
 // When both FINs cross, each side goes FIN_WAIT_1 > CLOSING > TIME_WAIT.
 type State uint8

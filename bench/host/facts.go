@@ -27,6 +27,8 @@ type Facts struct {
 	Kernel string `json:"kernel"` // uname -r
 	Arch   string `json:"arch"`   // uname -m
 	CPUs   int    `json:"cpus"`   // those that this process may run on
+	// HZ is the kernel's CONFIG_HZ, 0 if unknown: how long TIME_WAIT lasts depends on it.
+	HZ int `json:"hz,omitempty"`
 	// CPUQuota is the least cpu.max of the process's cgroup (v2) and those above it, in CPUs; 0 if none is set.
 	CPUQuota       float64 `json:"cpu_quota,omitempty"`
 	MemoryBytes    int64   `json:"memory_bytes"`

@@ -29,6 +29,7 @@ func Read() (*Facts, error) {
 		Clock:     readWord("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
 		BootID:    readWord("/proc/sys/kernel/random/boot_id"),
 		ClockNs:   clockCost(),
+		HZ:        ticksPerSecond(),
 	}
 	var uts unix.Utsname
 	if err := unix.Uname(&uts); err != nil {
@@ -174,6 +175,16 @@ func value[T int | uint64](p *T) int64 {
 func readWord(path string) string {
 	b, _ := os.ReadFile(path)
 	return strings.TrimSpace(string(b))
+}
+
+// ticksPerSecond is CONFIG_HZ, 0 if it cannot be told. The coarse clock advances with the tick, and its resolution is one
+// (posix_get_coarse_res), so that no file of the kernel's configuration need be there.
+func ticksPerSecond() int {
+	var t unix.Timespec
+	if err := unix.ClockGetres(unix.CLOCK_MONOTONIC_COARSE, &t); err != nil || t.Sec != 0 || t.Nsec < 100_000 {
+		return 0
+	}
+	return int((1e9 + t.Nsec/2) / t.Nsec)
 }
 
 // clockCost is the best time of a reading of the clock. The best of several batches

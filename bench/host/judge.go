@@ -3,7 +3,6 @@ package host
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"lastack/bench/quantity"
 	"lastack/sockstate"
@@ -14,7 +13,6 @@ import (
 const SocketBytes = 3750
 
 const (
-	timeWaitSeconds = int64(sockstate.TimeWaitLength / time.Second)
 	// ownFiles is what lastack itself keeps open, generously: epoll sets, observers, output.
 	ownFiles = 100
 
@@ -163,11 +161,12 @@ func missingCapabilities(f *Facts) (missing []string) {
 func (j *judge) network() {
 	f := j.facts
 	j.group = GroupNetwork
+	lasts := sockstate.TimeWaitLasts(f.HZ)
 
 	if lo, hi, free, ok := f.LocalPorts(); ok {
 		j.say("local ports", degradedIf(free < fewPorts),
 			fmt.Sprintf("%s of %d-%d: so many connections at once from a source address to a target, %s/s sustained where the client keeps TIME_WAIT",
-				quantity.Count(int64(free)), lo, hi, quantity.Count(int64(free)/timeWaitSeconds)),
+				quantity.Count(int64(free)), lo, hi, sustained(int64(free), lasts)),
 			`use more --source addresses, or widen the range: net.ipv4.ip_local_port_range="1024 65535", in a sandbox with --sysctl`)
 	}
 	if reuse, ok := f.Sysctl("net.ipv4.tcp_tw_reuse"); ok {
@@ -176,12 +175,12 @@ func (j *judge) network() {
 	if buckets, ok := f.Sysctl("net.ipv4.tcp_max_tw_buckets"); ok {
 		j.say("TIME_WAIT sockets", degradedIf(buckets < fewBuckets),
 			fmt.Sprintf("%s of %s in use (tcp_max_tw_buckets): %s closes/s sustained, past that sockets skip TIME_WAIT",
-				quantity.Count(f.Usage.TimeWait), quantity.Count(buckets), quantity.Count(buckets/timeWaitSeconds)),
+				quantity.Count(f.Usage.TimeWait), quantity.Count(buckets), sustained(buckets, lasts)),
 			"raise net.ipv4.tcp_max_tw_buckets, in a sandbox with --sysctl")
 	}
 	if s, ok := f.Sysctl("net.ipv4.tcp_fin_timeout"); ok {
 		j.say("FIN_WAIT_2 timeout", OK,
-			fmt.Sprintf("%d s for a closed socket whose peer does not close (tcp_fin_timeout); TIME_WAIT is always %d s", s, timeWaitSeconds), "")
+			fmt.Sprintf("%d s for a closed socket whose peer does not close (tcp_fin_timeout); TIME_WAIT lasts %v, whatever it is", s, lasts), "")
 	}
 	if backlog, ok := f.Sysctl("net.core.somaxconn"); ok {
 		j.say("accept queue", degradedIf(backlog < fewBacklog), j.acceptQueue(backlog),
@@ -205,6 +204,11 @@ func (j *judge) network() {
 	} else {
 		j.say("connection tracking", OK, "none in this namespace", "")
 	}
+}
+
+// sustained is the rate, a second, at which so many places may be taken by TIME_WAITs for good.
+func sustained(places int64, lasts sockstate.Span) string {
+	return quantity.Count(int64(float64(places) / lasts.Mean().Seconds()))
 }
 
 func (j *judge) reuse(mode int64) string {

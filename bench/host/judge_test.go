@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "write the golden files")
 func goodHost() (*Facts, *Features) {
 	yes := Feature{Answer: Supported}
 	f := &Facts{
-		Kernel: "6.18.0", Arch: "x86_64", CPUs: 8, MemoryBytes: 32 << 30, AvailableBytes: 30 << 30, PageBytes: 4096,
+		Kernel: "6.18.0", Arch: "x86_64", CPUs: 8, MemoryBytes: 32 << 30, AvailableBytes: 30 << 30, PageBytes: 4096, HZ: 250,
 		NetNS: "net:[4026531840]", Capabilities: usefulCapabilities(), InitialUserNS: true,
 		NoFileSoft: 524288, NoFileHard: 524288, MemLock: 8 << 20, Clock: "tsc", ClockNs: 40,
 		Sysctls: map[string]string{

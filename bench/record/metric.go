@@ -24,6 +24,9 @@ func lookupMetric(name string) (m metric, accepted string, ok bool) {
 	choice := func(names []string) string {
 		return family + "." + strings.Join(names, ", "+family+".")
 	}
+	if m, ok := httpMetrics(name); ok {
+		return m, "", true
+	}
 	switch {
 	case name == "failed_ratio":
 		return metric{unit: share, get: failedRatio}, "", true
@@ -129,6 +132,7 @@ func families() []family {
 			{"fin_wait2_mini_peak", census(func(r *Run) int { return r.TimeWait.FinWait2MiniPeak })},
 			{"orphan_peak", census(func(r *Run) int { return r.TimeWait.OrphanPeak })},
 		}},
+		exchangeErrors(),
 		{"accounting", count, []leaf{{"mismatches", mismatches}}},
 	}
 }

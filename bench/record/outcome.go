@@ -21,7 +21,7 @@ const (
 	OutcomeHTTPStatus     = "http_status"     // a whole reply, but 5xx
 	OutcomeRequestTimeout = "request_timeout" // no whole reply in time
 	OutcomeCloseTimeout   = "close_timeout"   // the peer did not close in time
-	OutcomeOther          = "other"           // see Result.Errnos
+	OutcomeOther          = "other"           // see Result.Errnos and Result.ExchangeErrors
 
 	// Unfinished.
 	OutcomeHeld        = "held"        // never closed, by policy

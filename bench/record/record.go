@@ -75,8 +75,14 @@ type Result struct {
 	Latency     map[string]Latency `json:"latency"`
 	// LatencyAbsent says why a key of Latency is missing.
 	LatencyAbsent map[string]string `json:"latency_absent,omitempty"`
+	// HTTP counts replies by status class, see StatusClasses.
+	HTTP map[string]int64 `json:"http,omitempty"`
 	// Errnos counts the errno names behind the outcome "other".
 	Errnos map[string]int64 `json:"errnos,omitempty"`
+	// ExchangeErrors counts the rest of "other": what came was not a reply, by kind, see ExchangeErrorNames.
+	ExchangeErrors map[string]int64 `json:"exchange_errors,omitempty"`
+	// ExchangeExamples has a sentence about the first of each kind.
+	ExchangeExamples map[string]string `json:"exchange_examples,omitempty"`
 }
 
 // GroupResult is one group's Result.
@@ -187,15 +193,20 @@ type Shard struct {
 
 // Host is where the run took place.
 type Host struct {
-	Kernel        string            `json:"kernel"`
-	CPUs          int               `json:"cpus"`
-	GoMaxProcs    int               `json:"gomaxprocs"`
-	MemoryBytes   int64             `json:"memory_bytes"`
-	BootID        string            `json:"boot_id"`
-	NetNS         string            `json:"netns"`
-	ClockOffsetUs int64             `json:"clock_offset_us"`
-	NoFile        int64             `json:"nofile"`
-	Sysctls       map[string]string `json:"sysctls"`
+	Kernel        string `json:"kernel"`
+	CPUs          int    `json:"cpus"`
+	GoMaxProcs    int    `json:"gomaxprocs"`
+	MemoryBytes   int64  `json:"memory_bytes"`
+	BootID        string `json:"boot_id"`
+	NetNS         string `json:"netns"`
+	ClockOffsetUs int64  `json:"clock_offset_us"`
+	HZ            int    `json:"hz,omitempty"` // the kernel's CONFIG_HZ; 0 is unknown
+	// TimeWaitMinS and TimeWaitMaxS are how long a TIME_WAIT lasts here: its timer's time, and what the kernel's timer wheel
+	// rounds it up to. They end in bursts. 0 is unknown.
+	TimeWaitMinS float64           `json:"time_wait_min_s,omitempty"`
+	TimeWaitMaxS float64           `json:"time_wait_max_s,omitempty"`
+	NoFile       int64             `json:"nofile"`
+	Sysctls      map[string]string `json:"sysctls"`
 }
 
 // Sandbox says where the load took place.
@@ -266,7 +277,8 @@ type TimeWait struct {
 	OrphanPeak       int   `json:"orphan_peak"`
 	// MaxBuckets is net.ipv4.tcp_max_tw_buckets of the namespace that holds them.
 	MaxBuckets int `json:"max_buckets,omitempty"`
-	// LongestLeftS is the time that the youngest TIME_WAIT of the last census still has.
+	// LongestLeftS is the time that the youngest TIME_WAIT of the last census still has, by its timer, which the kernel rounds up:
+	// see Host.
 	LongestLeftS float64 `json:"longest_left_s,omitempty"`
 	// NotRead says why Entered, EnteredShort, Overflow and ReusedByConnect, the kernel's counters, are not known:
 	// JSON then lacks their keys.
@@ -343,7 +355,7 @@ type Needs struct {
 	// Connections and Sockets are open at once; a connection has both its ends here with the embedded server.
 	Connections int64 `json:"connections"`
 	Sockets     int64 `json:"sockets"`
-	// TimeWaits are those that the plan leaves within 60 s, at least.
+	// TimeWaits are those that the plan leaves at once, at least.
 	TimeWaits NeedsBySide `json:"time_waits"`
 	// SourceAddresses have PortsEach local ports to each target.
 	SourceAddresses int `json:"source_addresses"`

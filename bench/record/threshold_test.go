@@ -139,10 +139,59 @@ func TestParseThresholdErrors(t *testing.T) {
 func TestThresholdHelp(t *testing.T) {
 	for _, f := range families() {
 		for _, l := range f.leaves {
+			if f.name == "exchange_errors" {
+				l.name = "KIND" // sixteen of them
+			}
 			if !strings.Contains(ThresholdHelp, f.name+".") || !strings.Contains(ThresholdHelp, l.name) {
 				t.Errorf("%s.%s is not in ThresholdHelp", f.name, l.name)
 			}
 		}
+	}
+}
+
+func TestHTTPThresholds(t *testing.T) {
+	answered := Run{
+		Plan: Plan{Groups: []Group{{Exchange: "http:/x"}}},
+		Result: Result{
+			HTTP:           map[string]int64{"2xx": 10, "3xx": 2, "4xx": 9, "5xx": 4, "invalid": 1, "1xx": 3},
+			ExchangeErrors: map[string]int64{ErrorTLS: 6},
+		},
+	}
+	refused := Run{Plan: answered.Plan}
+	echo := Run{Plan: Plan{Groups: []Group{{Exchange: "echo:1,1"}}}}
+	for _, tt := range []struct {
+		run  Run
+		expr string
+		want ThresholdResult
+	}{
+		{answered, "http_4xx==0", ThresholdResult{Got: 9, GotText: "9", Want: "==0"}},
+		{answered, "http_2xx>=10", ThresholdResult{Got: 10, GotText: "10", Want: ">=10", OK: true}},
+		{answered, "http_3xx<3", ThresholdResult{Got: 2, GotText: "2", Want: "<3", OK: true}},
+		{answered, "http_5xx==0", ThresholdResult{Got: 4, GotText: "4", Want: "==0"}},
+		{answered, "http_1xx==3", ThresholdResult{Got: 3, GotText: "3", Want: "==3", OK: true}},
+		{answered, "http_invalid==0", ThresholdResult{Got: 1, GotText: "1", Want: "==0"}},
+		{answered, "exchange_errors.tls==0", ThresholdResult{Got: 6, GotText: "6", Want: "==0"}},
+		{answered, "exchange_errors.ssh==0", ThresholdResult{GotText: "0", Want: "==0", OK: true}},
+		{refused, "http_2xx>0", ThresholdResult{GotText: "0", Want: ">0", Reason: "no reply came"}},
+		{refused, "http_4xx==0", ThresholdResult{GotText: "0", Want: "==0", OK: true, Reason: "no reply came"}},
+		{echo, "http_4xx==0", ThresholdResult{Want: "==0", Reason: "no HTTP was asked for"}},
+	} {
+		th, err := ParseThreshold(tt.expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tt.want.Expr, tt.want.Metric = tt.expr, th.metric
+		if d := cmp.Diff(tt.want, th.Evaluate(&tt.run)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.expr, d)
+		}
+	}
+	for _, expr := range []string{"http_6xx==0", "http_==0", "http==0", "exchange_errors==0", "exchange_errors.x==0"} {
+		if _, err := ParseThreshold(expr); err == nil {
+			t.Errorf("%s was accepted", expr)
+		}
+	}
+	if all, other := answered.Replies(); all != 26 || other != 16 {
+		t.Errorf("replies %d, other than 2xx %d; want 26 and 16", all, other)
 	}
 }
 

@@ -418,7 +418,7 @@ type settleFlag struct {
 }
 
 // settleAuto is longer than TIME_WAIT lasts after a FIN_WAIT_2 of the default length.
-const settleAuto = 130 * time.Second
+const settleAuto = 135 * time.Second
 
 // Set implements pflag.Value.
 func (s *settleFlag) Set(v string) error {

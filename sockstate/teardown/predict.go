@@ -15,7 +15,7 @@ type Env struct {
 	// FinTimeout is net.ipv4.tcp_fin_timeout of the active side; 0 means the
 	// kernel's default of 60 s.
 	FinTimeout time.Duration
-	// Lifecycles is how many teardowns are expected within 60 s, and MaxTWBuckets
+	// Lifecycles is how many teardowns are expected within the time that TIME_WAIT lasts, and MaxTWBuckets
 	// net.ipv4.tcp_max_tw_buckets, which they are held against. 0 lifecycles means
 	// that the limit is not reached.
 	Lifecycles   int

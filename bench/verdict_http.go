@@ -1,0 +1,78 @@
+package bench
+
+import (
+	"strings"
+
+	"lastack/bench/quantity"
+	"lastack/bench/record"
+)
+
+// replies warns where most HTTP replies were not 2xx: then the load measured redirects and error pages.
+func (j *judgement) replies() {
+	all, other := j.r.Replies()
+	if other*2 <= all {
+		return
+	}
+	var parts []string
+	most, class := int64(0), ""
+	for _, c := range record.StatusClasses() {
+		n := j.r.HTTP[c]
+		if n == 0 || c == "1xx" || c == "2xx" {
+			continue
+		}
+		parts = append(parts, c+" "+quantity.Count(n))
+		if n > most {
+			most, class = n, c
+		}
+	}
+	j.because("%s of %s HTTP replies were not 2xx (%s): the numbers are mostly of those, not of the pages that users get",
+		quantity.Count(other), quantity.Count(all), strings.Join(parts, ", "))
+	switch class {
+	case "3xx":
+		j.advise("ask for the page that the redirect leads to: --exchange http:/path, and -H 'Host: NAME' where it depends on the name (curl -i shows where it leads)")
+	case "4xx":
+		j.advise("ask for a page that is there: --exchange http:/path, and -H 'Host: NAME' where it depends on the name (curl -i shows the reply)")
+	default:
+		j.advise("look into the target's log: it answers with an error")
+	}
+}
+
+// noReplies says what came where it was no reply.
+func (j *judgement) noReplies() {
+	var parts []string
+	total, most, worst := int64(0), int64(0), ""
+	for _, kind := range record.ExchangeErrorNames() {
+		n := j.r.ExchangeErrors[kind]
+		if n == 0 {
+			continue
+		}
+		parts = append(parts, kind+" "+quantity.Count(n))
+		total += n
+		if n > most {
+			most, worst = n, kind
+		}
+	}
+	if total == 0 {
+		return
+	}
+	j.because("what came in %s of %s lifecycles was not the reply asked for (%s)", quantity.Count(total), quantity.Count(j.r.Connections.Attempted), strings.Join(parts, ", "))
+	j.advise("%s", noReplyAdvice(worst))
+}
+
+func noReplyAdvice(kind string) string {
+	switch kind {
+	case record.ErrorTLS:
+		return "the target speaks TLS, and lastack plain HTTP: give it the port for plain HTTP, or put a proxy that ends TLS in front"
+	case record.ErrorSSH:
+		return "the target speaks SSH: check the port; --exchange none opens and closes connections to any server"
+	case record.ErrorHTTP2:
+		return "the target speaks HTTP/2, and lastack HTTP/1.1: switch that on there, or give another port"
+	case record.ErrorNotHTTP:
+		return "the target does not speak HTTP: check the port; --exchange none opens and closes connections to any server"
+	case record.ErrorBadVersion:
+		return "the target answers in a version of HTTP that lastack does not speak: it needs HTTP/1.1 or HTTP/1.0"
+	case record.ErrorSurplus, record.ErrorEarlyReply:
+		return "the target sends more than it was asked for: check its Content-Length, or for an echo that RESP of --exchange echo:REQ,RESP is what it answers with"
+	}
+	return "the target's replies are not HTTP/1.1 as RFC 9112 has it: look at one with curl -v, and at its example under CONNECTIONS"
+}

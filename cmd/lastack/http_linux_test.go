@@ -1,0 +1,160 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// speaker is a server on loopback that reads something and then says what it is told.
+func speaker(t *testing.T, says string) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() {
+				defer c.Close()
+				if _, err := c.Read(make([]byte, 4096)); err == nil {
+					_, _ = io.WriteString(c, says)
+					_, _ = io.Copy(io.Discard, c)
+				}
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = ln.Close()
+		all.Wait()
+	})
+	return ln.Addr().String()
+}
+
+// web is net/http's own server, answering as h does.
+func web(t *testing.T, h http.HandlerFunc) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: h}
+	go func() { _ = srv.Serve(ln) }()
+	t.Cleanup(func() { _ = srv.Close() })
+	return ln.Addr().String()
+}
+
+// saved is the part of a record that these tests look at.
+type saved struct {
+	Outcomes, HTTP   map[string]int64
+	Errnos           map[string]int64
+	ExchangeErrors   map[string]int64  `json:"exchange_errors"`
+	ExchangeExamples map[string]string `json:"exchange_examples"`
+	Verdict          struct{ Reasons, Advice []string }
+}
+
+// load runs n lifecycles of HTTP against target.
+func load(t *testing.T, target string, args ...string) (ended, saved) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "run.json")
+	got := lastack(t, append([]string{"run", target, "-c", "2", "-n", "50", "-q", "--exchange", "http:/x", "-o", file}, args...)...)
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatalf("%v; %s", err, got.stderr)
+	}
+	var r saved
+	if err := json.Unmarshal(b, &r); err != nil {
+		t.Fatal(err)
+	}
+	return got, r
+}
+
+// Replies other than 2xx are seen: in the record, on the page, in the verdict and by a threshold.
+func TestStatusesAreSeen(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		status int
+		class  string
+		advice string
+	}{
+		{"not found", 404, "4xx", "ask for a page that is there"},
+		{"moved", 301, "3xx", "ask for the page that the redirect leads to"},
+		{"failed", 503, "5xx", "look into the target's log"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			target := web(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(tt.status) })
+			got, r := load(t, target, "--threshold", "http_"+tt.class+"==0", "--threshold", "http_2xx==0")
+			if r.HTTP[tt.class] != 50 || len(r.HTTP) != 1 {
+				t.Errorf("http in the record: %v, want 50 %s", r.HTTP, tt.class)
+			}
+			if want := "HTTP replies: " + tt.class + " 50 (100 %)"; !strings.Contains(got.stdout, want) {
+				t.Errorf("the page does not say %q:\n%s", want, got.stdout)
+			}
+			if !strings.Contains(got.stdout, "MISSED   http_"+tt.class+"==0") || !strings.Contains(got.stdout, "met      http_2xx==0") {
+				t.Errorf("the thresholds:\n%s", got.stdout)
+			}
+			reasons, advice := strings.Join(r.Verdict.Reasons, "\n"), strings.Join(r.Verdict.Advice, "\n")
+			if !strings.Contains(reasons, "50 of 50 HTTP replies were not 2xx ("+tt.class+" 50)") || !strings.Contains(advice, tt.advice) {
+				t.Errorf("verdict: %q, advice %q", reasons, advice)
+			}
+		})
+	}
+	t.Run("2xx", func(t *testing.T) {
+		target := web(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })
+		got, r := load(t, target)
+		if r.HTTP["2xx"] != 50 || strings.Contains(got.stdout, "HTTP replies") {
+			t.Errorf("http %v, page:\n%s", r.HTTP, got.stdout)
+		}
+	})
+	t.Run("interim", func(t *testing.T) {
+		target := web(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Link", "</style.css>")
+			w.WriteHeader(http.StatusEarlyHints)
+			w.WriteHeader(200)
+		})
+		_, r := load(t, target)
+		if r.HTTP["2xx"] != 50 || r.HTTP["1xx"] != 50 {
+			t.Errorf("http %v, want 50 each of 1xx and 2xx", r.HTTP)
+		}
+	})
+}
+
+// What is not a reply has a kind instead of an errno that the kernel never gave, an example, and advice.
+func TestExchangeErrorsAreNamed(t *testing.T) {
+	for _, tt := range []struct{ kind, says, example, advice string }{
+		{"tls", "\x15\x03\x01\x00\x02\x02\x46", `TLS, not plain HTTP: it begins "\x15\x03\x01\x00\x02\x02F"`, "the target speaks TLS"},
+		{"ssh", "SSH-2.0-OpenSSH_9.9\r\n", `SSH, not HTTP: it begins "SSH-2.0-OpenSSH_9.9"`, "the target speaks SSH"},
+		{"http2", "\x00\x00\x12\x04\x00\x00\x00\x00\x00", `an HTTP/2 frame, not HTTP/1.1: it begins "\x00\x00\x12\x04\x00\x00\x00\x00\x00"`, "the target speaks HTTP/2"},
+		{"conflicting_length", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", "more than one Content-Length", "RFC 9112"},
+		{"header_too_large", "HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", 70_000) + "\r\n\r\n", "HTTP header section longer than 64 KiB", "RFC 9112"},
+		{"bad_status", "HTTP/1.1 999 x\r\nContent-Length: 0\r\n\r\n", `HTTP status code outside 100 to 599: it begins "HTTP/1.1 999 x"`, "RFC 9112"},
+		{"surplus", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab", "more bytes than the reply has", "sends more than it was asked for"},
+	} {
+		t.Run(tt.kind, func(t *testing.T) {
+			got, r := load(t, speaker(t, tt.says))
+			if r.Outcomes["other"] != 50 || r.ExchangeErrors[tt.kind] != 50 || len(r.ExchangeErrors) != 1 || len(r.Errnos) != 0 {
+				t.Errorf("outcomes %v, exchange_errors %v, errnos %v; want 50 other, all %s", r.Outcomes, r.ExchangeErrors, r.Errnos, tt.kind)
+			}
+			if got := r.ExchangeExamples[tt.kind]; got != tt.example {
+				t.Errorf("example %q, want %q", got, tt.example)
+			}
+			if !strings.Contains(got.stdout, tt.kind+" 50") || !strings.Contains(got.stdout, tt.kind+", the first: ") {
+				t.Errorf("the page does not name it:\n%s", got.stdout)
+			}
+			if !strings.Contains(strings.Join(r.Verdict.Advice, "\n"), tt.advice) {
+				t.Errorf("advice %q does not say %q", r.Verdict.Advice, tt.advice)
+			}
+		})
+	}
+}

@@ -56,8 +56,11 @@ type Ownership struct {
 	// Others are those outside that hold another listener which takes connections to the address now (SO_REUSEPORT), or
 	// when this one is closed (Listener.Shadowed): the port may go on with them.
 	Others []int
-	// Activated tells that a process of the tree was given sockets by a service manager, which keeps them (LISTEN_PID,
-	// sd_listen_fds(3)): an owner counts as Shared then.
+	// Master is the process above another's that holds the very same socket, and keeps it when this one ends: the master of a
+	// worker. 0: none is known. A service manager is none.
+	Master int
+	// Activated tells that a process of the tree says it was given sockets by a service manager (LISTEN_PID, sd_listen_fds(3)), which
+	// as a rule keeps them. Whether it does, By tells, unless that is Unreadable.
 	Activated bool
 	// Unreadable is the number of processes, of those that may be among By and Others, that could not be read.
 	Unreadable int

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate/sockdiag"
@@ -59,10 +60,11 @@ func inodes(ls []Listener) []uint64 {
 // Owns says whether the process, or a descendant, owns the listener of an address, for which ls is what Listeners
 // returned.
 func (p *Process) Owns(ls []Listener) (Ownership, error) {
-	tree, err := p.Tree()
+	all, err := snapshot()
 	if err != nil {
 		return Ownership{}, err
 	}
+	tree := numbers(p.within(all))
 	// A process that is not in /proc is hidden (hidepid).
 	hidden := p.running() && !slices.Contains(tree, p.pid)
 	found, unreadable := newFound(inodes(ls)), 0
@@ -76,10 +78,62 @@ func (p *Process) Owns(ls []Listener) (Ownership, error) {
 	o := judge(ls, tree, found.by, unreadable == 0 && !hidden)
 	o.Unreadable = max(0, o.Unreadable-unreadable)
 	o.Activated = active
-	if active && o.Owner == Owner {
-		o.Owner = Shared
+	if !p.own {
+		o.Master = master(all, p.pid, o.By)
 	}
 	return o, nil
+}
+
+// master is the last of the processes above pid that hold a socket of its, as by does.
+func master(all []one, pid int, by []int) int {
+	parents := make(map[int]int, len(all))
+	for _, o := range all {
+		parents[o.pid] = o.parent
+	}
+	found := 0
+	for slices.Contains(by, parents[pid]) && !activated(pid) && comm(parents[pid]) != "systemd" {
+		pid = parents[pid]
+		found = pid
+	}
+	return found
+}
+
+// comm is the name of a process, empty if it has ended.
+func comm(pid int) string {
+	p, err := procfs.NewProc(pid)
+	if err != nil {
+		return ""
+	}
+	name, err := p.Comm()
+	if err != nil {
+		return ""
+	}
+	return name
+}
+
+// Name is the process's own name as ps shows it, at most 15 bytes of anything; empty if it has ended.
+func Name(pid int) string { return comm(pid) }
+
+// Daemon finds the process that serves in the background for an own one: of those that hold one of the listeners the nearest to the
+// root, a master before its workers. It is 0 where the one that was started has them itself, or what it runs in its session, as a shell
+// does, and where nobody's descriptors can be read that has them. A daemon has left the session, or its parent has ended.
+func (p *Process) Daemon(ls []Listener) (int, error) {
+	tree, err := p.tree()
+	if err != nil {
+		return 0, err
+	}
+	found := newFound(inodes(ls))
+	for _, o := range tree {
+		if found.in(o.pid); len(found.by) == 0 {
+			continue
+		}
+		own := o.pid == p.pid || o.session == p.pid && slices.ContainsFunc(below(tree, p.pid), func(d one) bool { return d.pid == o.pid })
+		if own && p.running() {
+			return 0, nil
+		}
+		return o.pid, nil
+	}
+	return 0, nil
 }
 
 // Ports lists the addresses of a network namespace on which the processes listen. Of processes whose descriptors may

@@ -157,6 +157,9 @@ func TestShared(t *testing.T) {
 		}
 		p := watch(t, []int{cmd.Process.Pid})[0]
 		want := Ownership{Owner: Shared, Holders: []int{p.PID()}, By: []int{os.Getpid()}, Activated: activated}
+		if !activated {
+			want.Master = os.Getpid()
+		}
 		if d := cmp.Diff(want, owns(t, p, listeners(t, diag, l.Addr.String())), ignoreUnreadable); d != "" {
 			t.Errorf("activated %v: -want +got\n%s", activated, d)
 		}
@@ -165,6 +168,73 @@ func TestShared(t *testing.T) {
 		}
 		_ = cmd.Wait() // it was killed
 	}
+}
+
+// TestActivatedAlone has LISTEN_PID in a process whose socket nobody else holds: it owns that alone.
+func TestActivatedAlone(t *testing.T) {
+	socktest.Guard(t)
+	diag := openDiag(t)
+	r := newRig(t)
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := r.start(Spec{
+		Args: []string{"/bin/sh", "-c", "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\"", exe}, Contain: Group,
+		Env: r.env("listen", "127.0.0.1:0"),
+	})
+	addr := r.line()
+	want := Ownership{Owner: Owner, Holders: []int{p.PID()}, Activated: true}
+	if d := cmp.Diff(want, owns(t, p, listeners(t, diag, addr)), ignoreUnreadable); d != "" {
+		t.Errorf("-want +got\n%s", d)
+	}
+}
+
+// TestMaster has a worker, whose listener its parent keeps, and the parent.
+func TestMaster(t *testing.T) {
+	each(t, func(t *testing.T, r *rig, contain Contain) {
+		diag := openDiag(t)
+		p := r.start(r.spec(contain, "master", "127.0.0.1:0"))
+		addr := r.line()
+		r.lines("ready", "ready")
+		pids := tree(t, p)
+		ls := listeners(t, diag, addr)
+		for i, w := range watch(t, pids) {
+			o := owns(t, w, ls)
+			want := 0
+			if i > 0 {
+				want = p.PID()
+			}
+			if o.Master != want || len(pids) != 3 {
+				t.Errorf("process %d of %v: %+v, want master %d", w.PID(), pids, o, want)
+			}
+		}
+		if d, err := p.Daemon(ls); d != 0 || err != nil {
+			t.Errorf("the daemon of a server in the foreground is %d, %v", d, err)
+		}
+	})
+}
+
+// TestDaemonFound finds who serves for one that put itself into the background, before and after that has ended.
+func TestDaemonFound(t *testing.T) {
+	each(t, func(t *testing.T, r *rig, contain Contain) {
+		diag := openDiag(t)
+		p := r.start(r.spec(contain, "launcher", "127.0.0.1:0"))
+		addr := r.line()
+		ls := listeners(t, diag, addr)
+		if len(ls) != 1 || len(ls[0].Holders) != 1 {
+			t.Fatalf("listeners %+v", ls)
+		}
+		for range 2 {
+			if d, err := p.Daemon(ls); d != ls[0].Holders[0] || d == p.PID() || err != nil {
+				t.Errorf("the daemon is %d (%v), want %v", d, err, ls[0].Holders)
+			}
+			if err := p.Signal(unix.SIGKILL); err != nil {
+				return // it has ended, the second time
+			}
+			await(t, "Exited", p.Exited())
+		}
+	})
 }
 
 // TestTaken is the kernel's choice among listeners that share a port.

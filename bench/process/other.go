@@ -74,6 +74,12 @@ func (*Process) Halted() (bool, error) { return false, ErrUnsupported }
 // Owns needs Linux.
 func (*Process) Owns([]Listener) (Ownership, error) { return Ownership{}, ErrUnsupported }
 
+// Daemon needs Linux.
+func (*Process) Daemon([]Listener) (int, error) { return 0, ErrUnsupported }
+
+// Name is empty.
+func Name(int) string { return "" }
+
 // Listening needs Linux.
 func Listening(Sockets, netip.AddrPort) ([]Listener, error) { return nil, ErrUnsupported }
 

@@ -116,14 +116,19 @@ func (p *Process) tree() ([]one, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.within(all), nil
+}
+
+// within is the tree in a snapshot.
+func (p *Process) within(all []one) []one {
 	if r := p.reaperPID(); r != 0 {
-		return below(all, r), nil
+		return below(all, r)
 	}
 	i := slices.IndexFunc(all, func(o one) bool { return o.pid == p.pid })
 	if i < 0 || !p.running() {
-		return nil, nil
+		return nil
 	}
-	return append([]one{all[i]}, below(all, p.pid)...), nil
+	return append([]one{all[i]}, below(all, p.pid)...)
 }
 
 // SignalAll sends a signal to the process and all its descendants, parents before children. Those that have ended

@@ -92,6 +92,38 @@ var programs = map[string]func(arg string) int{
 		return 0
 	},
 	"listen": listen,
+	// master has two workers, that have its listener.
+	"master": func(addr string) int {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			return 98
+		}
+		f, err := l.(*net.TCPListener).File()
+		if err != nil {
+			return 97
+		}
+		tell(l.Addr().String())
+		for range 2 {
+			cmd := program("hold")
+			cmd.ExtraFiles = []*os.File{f}
+			if err := cmd.Start(); err != nil {
+				return 96
+			}
+		}
+		select {}
+	},
+	// launcher starts a server in the background, and stays.
+	"launcher": func(addr string) int {
+		if err := os.Setenv(envArg, addr); err != nil {
+			return 98
+		}
+		cmd := program("listen")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := cmd.Start(); err != nil {
+			return 97
+		}
+		select {}
+	},
 	// hold has a listener from its parent.
 	"hold":   func(string) int { tell("ready"); select {} },
 	"parent": parent,

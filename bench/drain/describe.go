@@ -111,10 +111,12 @@ func (t *try) describeInterrupted() {
 
 func (t *try) describeProcess(p *process.Process) {
 	s := &t.rec.Server
-	s.PID, s.Said = p.PID(), p.Said()
+	s.PID, s.Said = p.PID(), t.target.said()
 	if t.target.main != nil {
-		s.Said = t.target.main.Said()
 		p = t.target.main
+	}
+	if why := p.Trouble(); why != "" {
+		t.warn("server: %s", why)
 	}
 	by, reason := p.Contained()
 	switch by {

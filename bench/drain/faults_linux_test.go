@@ -198,17 +198,27 @@ func TestNoKeepAlive(t *testing.T) {
 	}
 }
 
-// TestFork drains a server that has put itself into the background.
+// TestFork drains a server that has put itself into the background: at once, while the load is held, or so late that whom it left
+// behind is there still when the signal comes.
 func TestFork(t *testing.T) {
 	t.Parallel()
-	ref := reference{Shutdown: "graceful", Exchange: http, Addr: at, Fork: true}
-	tr := trial{Load: small(), Stop: Stop{Exec: ref.args(), After: 20 * time.Millisecond, Watch: 20 * time.Millisecond}}
-	r := tr.drained(t).Drain.Tries[0]
-	if r.Server.ExitS == nil || r.Server.Stayed || r.Requests.Sent == 0 {
-		t.Errorf("server %+v, requests %+v: want the process signalled that listens", r.Server, r.Requests)
-	}
-	if !strings.Contains(strings.Join(r.Warnings, "\n"), "background") {
-		t.Errorf("warnings %q do not say that the server forked", r.Warnings)
+	for _, tt := range []struct{ linger, after time.Duration }{
+		{0, 20 * time.Millisecond}, {500 * time.Millisecond, time.Second}, {time.Minute, 20 * time.Millisecond},
+	} {
+		t.Run(fmt.Sprintf("the launcher stays for %v", tt.linger), func(t *testing.T) {
+			t.Parallel()
+			ref := reference{Shutdown: "graceful", Exchange: http, Addr: at, Fork: true, Linger: tt.linger}
+			tr := trial{Load: small(), Stop: Stop{Exec: ref.args(), After: tt.after, Watch: 20 * time.Millisecond}}
+			run := tr.drained(t)
+			r := run.Drain.Tries[0]
+			if s := r.Server; s.ExitS == nil || s.Stayed || len(s.StillListening) > 0 || r.Requests.Sent == 0 || !run.Verdict.Valid {
+				t.Errorf("server %+v, requests %+v, verdict %+v: want the process signalled that listens", s, r.Requests, run.Verdict)
+			}
+			if !strings.Contains(strings.Join(r.Warnings, "\n"), "background") {
+				t.Errorf("warnings %q do not say that the server forked", r.Warnings)
+			}
+			nothingLost(t, &r)
+		})
 	}
 }
 

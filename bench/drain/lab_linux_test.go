@@ -67,8 +67,9 @@ type reference struct {
 	// Deaf has it accept nothing, Stubborn ignore SIGTERM, Brief end by itself after that time.
 	Deaf, Stubborn bool
 	Brief          time.Duration
-	// Fork has it put itself into the background.
-	Fork bool
+	// Fork has it put itself into the background; the launcher stays for Linger.
+	Fork   bool
+	Linger time.Duration
 	// Reloads has SIGHUP end the connections that it has, and nothing else: it accepts on.
 	Reloads bool
 }
@@ -103,6 +104,7 @@ func serveReference(spec string) int {
 		if err := c.Start(); err != nil {
 			return fail(err)
 		}
+		time.Sleep(r.Linger)
 		return 0
 	}
 	how, err := server.ParseShutdown(r.Shutdown)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lastack/bench/process"
+	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/sockstate"
 	"lastack/sockstate/sockdiag"
@@ -26,6 +27,8 @@ type target struct {
 	proc, main *process.Process
 	// listeners are those of the target's address on this host, before the signal; none where it is elsewhere.
 	listeners []process.Listener
+	// sharing are processes that are not the server's and hold its listener too, as was said before the signal.
+	sharing []int
 	// pids were the server's processes before the signal.
 	pids     []int
 	halted   []int
@@ -82,13 +85,11 @@ func openTarget(ctx context.Context, c *Config, back *process.Process, clear fun
 	default:
 		t.listeners, err = process.Listeners(diag, c.Target)
 	}
+	if err == nil {
+		err = t.ready(false)
+	}
 	if err != nil {
 		return nil, errors.Join(err, t.end())
-	}
-	if t.proc != nil {
-		if t.pids, err = t.proc.Tree(); err != nil {
-			return nil, errors.Join(err, t.end())
-		}
 	}
 	return t, nil
 }
@@ -137,13 +138,13 @@ func holders(ls []process.Listener) string {
 // await waits until p listens on the target's address with another socket than those of others.
 func (t *target) await(ctx context.Context, p *process.Process, others []process.Listener, command []string) error {
 	fail := func(why string) error { return &StartError{Command: command, Why: why, Said: p.Said()} }
-	tick := time.NewTicker(startPoll)
-	defer tick.Stop()
+	clock := time.NewTicker(startPoll)
+	defer clock.Stop()
 	for limit := time.Now().Add(startAtMost); time.Now().Before(limit); {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-tick.C:
+		case <-clock.C:
 		}
 		own, err := t.listenersOf(p, others)
 		if err != nil {
@@ -151,11 +152,15 @@ func (t *target) await(ctx context.Context, p *process.Process, others []process
 		}
 		if len(own) > 0 {
 			t.listeners = own
-			return t.followFork(p)
+			return nil
 		}
 		select {
 		case <-p.Gone():
-			return fail(fmt.Sprintf("it ended (%s) before it listened on %v", exitWords(p.Exit()), t.addr))
+			why := fmt.Sprintf("it ended (%s) before it listened on %v", exitWords(p.Exit()), t.addr)
+			if all, err := process.Listeners(t.diag, t.addr); err == nil && len(all) > len(others) {
+				why += fmt.Sprintf(", where %s does, which it did not start itself: want a server that stays in the foreground (nginx: -g 'daemon off;'), or --pid", holders(all))
+			}
+			return fail(why)
 		default:
 		}
 	}
@@ -202,32 +207,77 @@ func (t *target) elsewhere(p *process.Process) string {
 	return strings.Join(s, ", ")
 }
 
-// followFork finds the process to signal where the one that was started has put its server into the background.
-func (t *target) followFork(p *process.Process) error {
-	select {
-	case <-p.Exited():
-	default:
+// ready finds out who is to be signalled, who listens, and whether a signal may be sent. Much may have changed since the server was
+// started: it is asked for the last time just before the signal, which takes some milliseconds.
+func (t *target) ready(signal bool) error {
+	if t.proc == nil {
 		return nil
 	}
-	pids, err := p.Tree()
+	if err := t.follow(signal); err != nil {
+		return err
+	}
+	now, err := process.Listeners(t.diag, t.addr)
 	if err != nil {
 		return err
 	}
-	// The first that holds the listener is nearest to the root: a master before its workers.
-	for _, pid := range pids {
-		for _, l := range t.listeners {
-			if slices.Contains(l.Holders, pid) {
-				daemon, err := process.Attach(pid)
-				if err != nil {
-					return err
-				}
-				t.main, t.proc = p, daemon
-				t.warnings = append(t.warnings, fmt.Sprintf("server: the command put itself into the background; process %d, which listens, is signalled", pid))
-				return nil
-			}
+	if len(now) > 0 {
+		t.listeners = now
+	}
+	if t.pids, err = t.proc.Tree(); err != nil {
+		return err
+	}
+	return t.proc.Signal(0)
+}
+
+// follow has the process signalled that listens, where the one that was started has put its server into the background. It may do
+// so at any time, so that this is asked again and again; while the process lives, only before the signal.
+func (t *target) follow(signal bool) error {
+	p := t.own()
+	if p == nil || t.main != nil && !hasEnded(t.proc) || !signal && !hasEnded(p) {
+		return nil
+	}
+	now, err := process.Listeners(t.diag, t.addr)
+	if err != nil {
+		return err
+	}
+	pid, err := p.Daemon(now)
+	if err != nil || pid == 0 {
+		return err
+	}
+	daemon, err := process.Attach(pid)
+	if err != nil {
+		return err
+	}
+	if t.main != nil {
+		_ = t.proc.End() // it lets go of one that has ended
+	} else {
+		t.warnings = append(t.warnings, fmt.Sprintf("server: the command put itself into the background; process %d, which listens, is signalled: started in the foreground (nginx: -g 'daemon off;') there is no doubt who the server is", pid))
+	}
+	t.main, t.proc = p, daemon
+	return nil
+}
+
+func hasEnded(p *process.Process) bool {
+	select {
+	case <-p.Exited():
+		return true
+	default:
+		return false
+	}
+}
+
+// died says how the server ended before it was to, empty if it lives.
+func (t *target) died() string {
+	if t.proc == nil || !hasEnded(t.proc) {
+		return ""
+	}
+	how := fmt.Sprintf("the server ended before the signal was sent (%s)", exitWords(t.proc.Exit()))
+	if p := t.own(); p != nil {
+		if pids, err := p.Tree(); err == nil && len(pids) > 0 {
+			how += fmt.Sprintf(": it left process %s behind, of which none can be seen to listen on %v: want a command that stays in the foreground (nginx: -g 'daemon off;')", numbers(pids), t.addr)
 		}
 	}
-	return nil
+	return how
 }
 
 // attach makes sure that the process is there, may be signalled, and has the listener.
@@ -264,8 +314,16 @@ func (t *target) attach(pid int) error {
 	case process.CannotTell:
 		return refuse(fmt.Sprintf("whether the process listens on %v cannot be read: its descriptors belong to another user (run as that user, or as root)", t.addr))
 	case process.Shared:
+		if m := own.Master; m != 0 {
+			return refuse(fmt.Sprintf("it is a worker: its master, process %d (%s), holds the listening socket too and would serve on: want --pid %d, or --stop 'kill -TERM %d' to see what clients suffer when a worker ends",
+				m, quantity.Escape(process.Name(m)), m, pid))
+		}
+		t.sharing = own.By
 		t.warnings = append(t.warnings, sharedWarning(&own))
 	case process.Owner:
+		if own.Activated && own.Unreadable > 0 {
+			t.warnings = append(t.warnings, fmt.Sprintf("listener: a service manager may have passed the listening socket on (LISTEN_PID); whether it keeps it, so that nobody is refused, is not known: the descriptors of %d processes cannot be read (run as root)", own.Unreadable))
+		}
 	}
 	if len(own.Others) > 0 {
 		t.warnings = append(t.warnings, fmt.Sprintf("listener: process %s listens on the target too, or will when this one has closed it, so that connections may not be refused", numbers(own.Others)))
@@ -275,11 +333,19 @@ func (t *target) attach(pid int) error {
 
 // sharedWarning says why a listener's end may refuse nobody.
 func sharedWarning(own *process.Ownership) string {
-	who := "a service manager (socket activation)"
-	if len(own.By) > 0 {
-		who = "process " + numbers(own.By)
+	who := "process " + numbers(own.By)
+	if own.Activated {
+		who += " (socket activation)"
 	}
 	return fmt.Sprintf("listener: %s holds the listening socket too, so that nobody is refused when the server closes it: connections wait in its queue", who)
+}
+
+// said is what a server that was started here has written.
+func (t *target) said() string {
+	if p := t.own(); p != nil {
+		return p.Said()
+	}
+	return ""
 }
 
 // local reports whether the server's sockets are of this host.
@@ -350,6 +416,23 @@ func (t *target) holders() (pids []int, unheld bool, err error) {
 		}
 	}
 	return pids, unheld, nil
+}
+
+// stillHeld lists the processes that are not the server's, and hold its listener when it has gone, other than those that were known to.
+func (t *target) stillHeld() []int {
+	now, err := process.Listeners(t.diag, t.addr)
+	if err != nil {
+		return nil // then it is not known
+	}
+	var pids []int
+	for _, l := range now {
+		for _, pid := range l.Holders {
+			if t.isOld(l) && !slices.Contains(t.sharing, pid) && !slices.Contains(pids, pid) {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
 }
 
 // bindable tries the port as a new server would.

@@ -158,16 +158,13 @@ func tick(ctx context.Context, atMost time.Duration, each func() (done bool, err
 
 // died is the error of a server that ended before it was to.
 func (t *try) died() error {
-	p := t.target.proc
-	if p == nil {
-		return nil
+	if err := t.target.follow(false); err != nil {
+		return err
 	}
-	select {
-	case <-p.Exited():
-		return &StartError{Command: t.command(), Why: fmt.Sprintf("the server ended before the signal was sent (%s)", exitWords(p.Exit())), Said: p.Said()}
-	default:
-		return nil
+	if why := t.target.died(); why != "" {
+		return &StartError{Command: t.command(), Why: why, Said: t.target.said()}
 	}
+	return nil
 }
 
 func (t *try) command() []string {
@@ -184,6 +181,9 @@ func (t *try) warn(format string, args ...any) {
 // takeOver starts the server that shares the port.
 func (t *try) takeOver(ctx context.Context) (err error) {
 	t.x.phase(t.n, "starting the server that takes over")
+	if err := t.target.ready(true); err != nil {
+		return err
+	}
 	t.handover = t.target.listeners
 	if err := t.startAgain(); err != nil {
 		return err
@@ -212,7 +212,10 @@ func (t *try) startAgain() (err error) {
 
 // stop arms the journal and sends the signal, or starts the hook.
 func (t *try) stop(context.Context) (err error) {
-	if err := t.died(); err != nil {
+	if t.restart == nil { // else its listeners are there too
+		err = t.target.ready(true)
+	}
+	if err := errors.Join(t.died(), err); err != nil {
 		return err
 	}
 	t.ev.atArm = t.load.Arm()
@@ -222,6 +225,9 @@ func (t *try) stop(context.Context) (err error) {
 		// The command began somewhere in between.
 		t.hook, err = process.Start(process.Hook(hook, nil))
 		t.sending = time.Duration(sockio.Now() - t.ev.signal)
+		if err != nil {
+			t.ev.signal = 0 // the server was not stopped
+		}
 		return err
 	}
 	if err := t.signal(t.cfg.Stop.Signal); err != nil {

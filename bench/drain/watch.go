@@ -72,11 +72,7 @@ func (t *try) sendThen() error {
 	if p == nil {
 		return errNotOurs
 	}
-	pids, err := p.Tree()
-	for _, pid := range pids {
-		err = errors.Join(err, syscall.Kill(pid, t.cfg.Stop.Then))
-	}
-	return err
+	return p.SignalAll(t.cfg.Stop.Then)
 }
 
 var errNotOurs = errors.New("the process that was named has ended")
@@ -178,6 +174,11 @@ const holdersEvery = 100 * time.Millisecond
 // gone looks at what the server has left on its port, and brings it back.
 func (t *try) gone() error {
 	t.looked = true
+	if t.target.proc != nil {
+		if pids := t.target.stillHeld(); len(pids) > 0 {
+			t.warn("listener: process %s holds the listening socket still, though the process that was signalled has ended, so that nobody is refused: it may serve on, or be an upgrade that inherits the socket", numbers(pids))
+		}
+	}
 	restart := len(t.cfg.Stop.Restart) > 0 && !t.cfg.Stop.Handover && t.restart == nil
 	if t.target.local() && !t.cfg.Stop.Handover {
 		// Nobody has taken the port yet.

@@ -135,7 +135,7 @@ func (g *Group) validate() error {
 	case g.Think > 0 && g.Exchanges() < 2 && g.Keep != KeepAsking:
 		return &PlanError{"think", g.Think.String(), "needs --requests above 1, between which it is"}
 	case len(g.Headers) > 0 && g.Exchange.Kind != exchange.HTTP:
-		return &PlanError{"header", g.Headers[0], "needs an --exchange of http"}
+		return &PlanError{"header", strconv.Quote(g.Headers[0]), "needs an --exchange of http"}
 	case g.Close.NeedsExchange() && g.Exchange.Kind == exchange.None:
 		return &PlanError{"close", g.Close.String(), "needs an --exchange of echo or http: without data nothing is left unread"}
 	}

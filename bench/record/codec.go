@@ -77,7 +77,7 @@ func Marshal(r *Run, indent string) ([]byte, error) {
 	return quantity.EscapeJSON(b.Bytes()), nil
 }
 
-// Read reads one record and validates it. Unknown keys are ignored. The error is r's own,
+// Read reads one record and validates it. Unknown keys are ignored, secrets that an older version has left in are taken out. The error is r's own,
 // wrapped, or a *FormatError.
 func Read(r io.Reader) (*Run, error) { return read(r, MaxSize) }
 
@@ -112,6 +112,7 @@ func read(r io.Reader, limit int64) (*Run, error) {
 	if err := run.undamaged(); err != nil {
 		return nil, err
 	}
+	run.Redact()
 	return &run, nil
 }
 

@@ -137,9 +137,9 @@ func saidFirst(stderr io.Writer, err error) error {
 	if !ok {
 		return err
 	}
-	command := strings.Join(e.Command, " ")
+	command := strings.Join(record.RedactCommand(e.Command), " ")
 	if said := strings.TrimSpace(e.Said); said != "" {
-		fmt.Fprintf(stderr, "lastack: %q said:\n  %s\n", command, strings.ReplaceAll(quantity.Escape(said), "\n", "\n  "))
+		fmt.Fprintf(stderr, "lastack: %q said:\n  %s\n", command, strings.ReplaceAll(quantity.Escape(record.RedactText(said)), "\n", "\n  "))
 	}
 	early := fmt.Errorf("%q: %s", command, e.Why)
 	if left, ok := errors.AsType[*process.EndError](err); ok {

@@ -13,6 +13,7 @@ import (
 	"lastack/bench/host"
 	"lastack/bench/process"
 	"lastack/bench/quantity"
+	"lastack/bench/record"
 )
 
 func main() {
@@ -40,7 +41,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	code := codeOf(err, *running)
 	if text := err.Error(); text != "" {
 		// Errors that were joined stand on a line each. Names, and what others wrote, may be in them.
-		fmt.Fprintf(stderr, "lastack: %s\n", strings.ReplaceAll(quantity.Escape(text), "\n", "; "))
+		fmt.Fprintf(stderr, "lastack: %s\n", strings.ReplaceAll(quantity.Escape(record.RedactText(text)), "\n", "; "))
 	}
 	return code
 }

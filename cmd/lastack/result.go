@@ -52,6 +52,7 @@ func (f *resultFlags) checkOutput(given func(string) bool) error {
 
 // finish saves and prints a record, whose run may have ended with err, and returns what the program ends with.
 func (f *resultFlags) finish(stdout io.Writer, out *output, run *record.Run, err error) error {
+	run.Redact()
 	code := codeOfRun(run)
 	// Saved first: where stdout is a pipe that nobody reads to its end, printing ends the program.
 	err = errors.Join(err, out.write(run), f.print(stdout, run))

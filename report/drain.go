@@ -66,6 +66,10 @@ func renderDrain(b *bytes.Buffer, run *record.Run) {
 // do not hold though they must.
 func (d *drainText) accountingOf(whole []record.Check) []record.Check {
 	checks := slices.Clone(whole)
+	seen := make(map[record.Check]bool)
+	for _, c := range checks {
+		seen[c] = true
+	}
 	for i, try := range d.drain.Tries {
 		for _, c := range try.Accounting {
 			if i+1 != d.n {
@@ -74,7 +78,8 @@ func (d *drainText) accountingOf(whole []record.Check) []record.Check {
 				}
 				c.Note = join("; ", fmt.Sprintf("in try %d", i+1), c.Note)
 			}
-			if !slices.Contains(checks, c) {
+			if !seen[c] {
+				seen[c] = true
 				checks = append(checks, c)
 			}
 		}
@@ -197,11 +202,15 @@ func (d *drainText) warnings() {
 			texts = append(texts, w)
 		}
 	}
+	of := make(map[string]bool)
+	for _, w := range d.run.Warnings {
+		of[w] = true
+	}
 	in := make(map[string][]int)
 	var order []string
 	for i, try := range d.drain.Tries {
 		for _, w := range try.Warnings {
-			if slices.Contains(d.run.Warnings, w) {
+			if of[w] {
 				continue
 			}
 			if in[w] == nil {

@@ -31,7 +31,8 @@ func (d *drainText) groups() []record.DrainGroup {
 	if len(d.try.Groups) == 1 {
 		return d.try.Groups
 	}
-	return append(append([]record.DrainGroup{}, d.try.Groups...), all)
+	// A drain has five. Of more, the first fit the page.
+	return append(append([]record.DrainGroup{}, d.try.Groups[:min(len(d.try.Groups), 8)]...), all)
 }
 
 // fates writes rows by groups.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -66,37 +67,52 @@ func clean(s string) string {
 	}, s))
 }
 
-// wrap breaks text at spaces; a word longer than width is broken anywhere.
+// longest is the most characters of a text that a page shows: a hundred lines.
+const longest = 10_000
+
+// wrap breaks text at spaces; a word longer than width is broken anywhere. Its time grows with the text's length only.
 func wrap(text string, width int) []string {
 	var lines []string
-	line := ""
-	for _, word := range strings.Fields(text) {
-		for {
-			room := width
-			if line != "" {
-				room -= utf8.RuneCountInString(line) + 1
-			}
-			if utf8.RuneCountInString(word) <= room {
-				if line != "" {
-					line += " "
-				}
-				line += word
-				break
-			}
-			if line != "" {
-				lines = append(lines, line)
-				line = ""
-				continue
-			}
-			r := []rune(word)
-			lines = append(lines, string(r[:width]))
-			word = string(r[width:])
+	line, used := "", 0
+	for _, word := range strings.Fields(shortened(text)) {
+		n := utf8.RuneCountInString(word)
+		if used > 0 && used+1+n <= width {
+			line, used = line+" "+word, used+1+n
+			continue
 		}
+		if used > 0 {
+			lines = append(lines, line)
+		}
+		for ; n > width; n -= width {
+			at := 0
+			for range width {
+				_, size := utf8.DecodeRuneInString(word[at:])
+				at += size
+			}
+			lines = append(lines, word[:at])
+			word = word[at:]
+		}
+		line, used = word, n
 	}
-	if line != "" || len(lines) == 0 {
+	if used > 0 || len(lines) == 0 {
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+// shortened says how much of an absurdly long text is not on the page.
+func shortened(text string) string {
+	if len(text) <= longest {
+		return text
+	}
+	n := 0
+	for at := range text {
+		if n == longest {
+			return text[:at] + fmt.Sprintf(" … (and %s more characters, in the record)", quantity.Count(int64(utf8.RuneCountInString(text[at:]))))
+		}
+		n++
+	}
+	return text
 }
 
 // cut shortens s to width and shows that it did.
@@ -104,7 +120,14 @@ func cut(s string, width int) string {
 	if utf8.RuneCountInString(s) <= width {
 		return s
 	}
-	return string([]rune(s)[:width-1]) + "…"
+	n := 0
+	for at := range s {
+		if n == width-1 {
+			return s[:at] + "…"
+		}
+		n++
+	}
+	return s
 }
 
 func pad(s string, width int) string {

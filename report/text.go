@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -182,16 +181,18 @@ func describe(g record.Group, durationNs, count int64) string {
 
 func (t *text) target(groups []record.Group) string {
 	var targets, sources []string
-	add := func(list, more []string) []string {
+	add := func(list []string, seen map[string]bool, more []string) []string {
 		for _, m := range more {
-			if !slices.Contains(list, m) {
+			if !seen[m] {
+				seen[m] = true
 				list = append(list, m)
 			}
 		}
 		return list
 	}
+	seenTargets, seenSources := make(map[string]bool), make(map[string]bool)
 	for _, g := range groups {
-		targets, sources = add(targets, g.Targets), add(sources, g.Sources)
+		targets, sources = add(targets, seenTargets, g.Targets), add(sources, seenSources, g.Sources)
 	}
 	s := some(targets, 4)
 	if t.run.Server != nil || t.run.Plan.ServerWorkers > 0 {

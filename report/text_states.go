@@ -2,8 +2,8 @@ package report
 
 import (
 	"fmt"
-	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
@@ -91,7 +91,8 @@ func notable(tl []record.Interval, of func(*record.Interval) map[string]int) []s
 			out = append(out, s)
 		}
 	}
-	return out
+	// TCP has eleven; whoever brings thousands gets a row for the first of them only.
+	return out[:min(len(out), 16)]
 }
 
 // stateKeys lists m's keys, the known states in order.
@@ -101,19 +102,21 @@ func stateKeys[V any](m map[string]V) []string { return ordered(m, stateOrder())
 func phaseRow(tl []record.Interval) (row, legend string) {
 	letters := make([]rune, len(tl))
 	var seen []string
+	known := make(map[string]bool)
 	for i, iv := range tl {
 		letters[i] = '?'
 		if iv.Phase != "" {
-			letters[i] = []rune(clean(iv.Phase))[0]
+			letters[i], _ = utf8.DecodeRuneInString(clean(cut(iv.Phase, phaseWidth)))
 		}
-		if iv.Phase != "" && !slices.Contains(seen, iv.Phase) {
+		if iv.Phase != "" && !known[iv.Phase] {
+			known[iv.Phase] = true
 			seen = append(seen, iv.Phase)
 		}
 	}
 	if len(seen) < 2 {
 		return "", ""
 	}
-	return string(resample(letters, func(a, _ rune) rune { return a })), strings.Join(seen, ", ")
+	return string(resample(letters, func(a, _ rune) rune { return a })), some(seen, 8)
 }
 
 func (t *text) states() {

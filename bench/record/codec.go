@@ -30,7 +30,7 @@ const (
 	FaultNotRecord                  // JSON, but of another schema or none
 	FaultNewer                      // a later version of the schema
 	FaultDamaged                    // a key holds what it cannot hold
-	FaultTooLarge                   // more than MaxSize
+	FaultTooLarge                   // more than MaxSize, or more values than a run makes
 	FaultNotFinite                  // a number that JSON cannot hold (writing only)
 )
 
@@ -64,7 +64,7 @@ func Write(w io.Writer, r *Run) error {
 // one line if that is empty. It holds no character that moves a terminal's cursor: these are escaped.
 func Marshal(r *Run, indent string) ([]byte, error) {
 	// Looked for beforehand, as encoding/json does not say which key held it.
-	if err := walk(reflect.ValueOf(r), "", notFinite); err != nil {
+	if err := walk(reflect.ValueOf(r), notFinite); err != nil {
 		return nil, err
 	}
 	var b bytes.Buffer
@@ -100,6 +100,9 @@ func read(r io.Reader, limit int64) (*Run, error) {
 		return nil, decodeError(b, err)
 	}
 	if err := checkSchema(head.Schema); err != nil {
+		return nil, err
+	}
+	if err := checkLimits(b); err != nil {
 		return nil, err
 	}
 	var run Run
@@ -140,7 +143,16 @@ func (r *Run) undamaged() error {
 }
 
 func fault(f Fault, err error, format string, args ...any) *FormatError {
-	return &FormatError{Fault: f, err: err, detail: fmt.Sprintf(format, args...)}
+	return &FormatError{Fault: f, err: err, detail: shorten(fmt.Sprintf(format, args...))}
+}
+
+// shorten takes the middle out of a sentence that a record's key or value has made absurdly long: its end says what to do.
+func shorten(s string) string {
+	const head, tail = 1000, 500
+	if len(s) <= head+tail {
+		return s
+	}
+	return strings.ToValidUTF8(s[:head], "") + " ... " + strings.ToValidUTF8(s[len(s)-tail:], "")
 }
 
 const wantFile = `give the file that "lastack run -o FILE" wrote`
@@ -188,18 +200,19 @@ func decodeError(b []byte, err error) error {
 // time or rate. Growth of kernel counters, limits (where -1 may stand for none),
 // CPU times, clock offsets and times from a drain's signal may be negative. It does not judge whether the counts agree: that
 // is Accounting's, and shown. The error is a *FormatError.
-func (r *Run) Validate() error { return walk(reflect.ValueOf(r), "", negative) }
+func (r *Run) Validate() error { return walk(reflect.ValueOf(r), negative) }
 
-func notFinite(v reflect.Value, key string) error {
+func notFinite(v reflect.Value, path func() string) error {
 	if v.Kind() != reflect.Float64 || !(math.IsNaN(v.Float()) || math.IsInf(v.Float(), 0)) {
 		return nil
 	}
+	key := path()
 	e := fault(FaultNotFinite, nil, "the run record cannot be written: %s is %v, which is a bug of lastack; please report it", key, v.Float())
 	e.Key = key
 	return e
 }
 
-func negative(v reflect.Value, key string) error {
+func negative(v reflect.Value, path func() string) error {
 	var text string
 	switch {
 	case v.CanInt() && v.Int() < 0:
@@ -209,6 +222,7 @@ func negative(v reflect.Value, key string) error {
 	default:
 		return nil
 	}
+	key := path()
 	if mayBeNegative(key) {
 		return nil
 	}
@@ -237,51 +251,116 @@ func mayBeNegative(key string) bool {
 	return false
 }
 
-// walk calls f for each number under v, with the path of its JSON key.
-func walk(v reflect.Value, key string, f func(reflect.Value, string) error) error {
-	join := func(name string) string {
-		if key == "" {
-			return name
+// walk calls f for each number under v. Its key is the path that JSON has to it, made on demand only: a long run has
+// millions of numbers.
+func walk(v reflect.Value, f func(v reflect.Value, key func() string) error) error {
+	w := walker{f: f, fields: make(map[reflect.Type][]field)}
+	return w.walk(v)
+}
+
+type walker struct {
+	f      func(v reflect.Value, key func() string) error
+	path   []step
+	fields map[reflect.Type][]field
+}
+
+// step is one part of a path: a key, or the index of an item.
+type step struct {
+	name  string
+	index int
+}
+
+// field is one of a struct's that JSON has; an embedded struct's has no name.
+type field struct {
+	i    int
+	name string
+}
+
+func (w *walker) key() string {
+	var b strings.Builder
+	for _, s := range w.path {
+		switch {
+		case s.index >= 0:
+			b.WriteString("[" + strconv.Itoa(s.index) + "]")
+		case b.Len() > 0:
+			b.WriteString("." + s.name)
+		default:
+			b.WriteString(s.name)
 		}
-		return key + "." + name
 	}
+	return b.String()
+}
+
+// under walks v, one step down.
+func (w *walker) under(s step, v reflect.Value) error {
+	w.path = append(w.path, s)
+	err := w.walk(v)
+	w.path = w.path[:len(w.path)-1]
+	return err
+}
+
+func (w *walker) walk(v reflect.Value) error {
 	switch v.Kind() {
 	case reflect.Pointer:
 		if !v.IsNil() {
-			return walk(v.Elem(), key, f)
+			return w.walk(v.Elem())
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			field := v.Type().Field(i)
-			if !field.IsExported() {
-				continue
+		for _, f := range w.of(v.Type()) {
+			var err error
+			if f.name == "" {
+				err = w.walk(v.Field(f.i))
+			} else {
+				err = w.under(step{f.name, -1}, v.Field(f.i))
 			}
-			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			path := key
-			if !field.Anonymous {
-				path = join(name)
-			}
-			if err := walk(v.Field(i), path, f); err != nil {
+			if err != nil {
 				return err
 			}
 		}
 	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.String {
+			return nil
+		}
 		for i := range v.Len() {
-			if err := walk(v.Index(i), key+"["+strconv.Itoa(i)+"]", f); err != nil {
+			if err := w.under(step{"", i}, v.Index(i)); err != nil {
 				return err
 			}
 		}
 	case reflect.Map:
+		if v.Type().Elem().Kind() == reflect.String {
+			return nil
+		}
 		// In the order of the keys, so that the same record always gives the same error.
 		for _, k := range sortedKeys(v) {
-			if err := walk(v.MapIndex(k), join(k.String()), f); err != nil {
+			if err := w.under(step{k.String(), -1}, v.MapIndex(k)); err != nil {
 				return err
 			}
 		}
 	case reflect.Int, reflect.Int64, reflect.Float64:
-		return f(v, key)
+		return w.f(v, w.key)
 	}
 	return nil
+}
+
+// of lists the fields of a struct type.
+func (w *walker) of(t reflect.Type) []field {
+	fields, known := w.fields[t]
+	if known {
+		return fields
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if !f.IsExported() {
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Anonymous {
+			name = ""
+		}
+		fields = append(fields, field{i, name})
+	}
+	w.fields[t] = fields
+	return fields
 }
 
 func sortedKeys(m reflect.Value) []reflect.Value {

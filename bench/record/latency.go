@@ -61,6 +61,9 @@ func (l Latency) Histogram() (*hdr.Histogram, error) {
 		}
 		return nil, ErrNoHistogram
 	}
+	if err := checkHistogram(l.Hdr); err != nil {
+		return nil, err
+	}
 	h, err := hdr.Decode([]byte(l.Hdr))
 	if err != nil {
 		return nil, fmt.Errorf("the latency histogram is damaged: %w", err)
@@ -78,9 +81,13 @@ func checkGeometry(h *hdr.Histogram) error {
 	if h == nil {
 		return errors.New("there is no latency histogram")
 	}
-	if h.LowestTrackableValue() != HistogramMin || h.HighestTrackableValue() != HistogramMax || h.SignificantFigures() != HistogramDigits {
+	return checkRange(h.LowestTrackableValue(), h.HighestTrackableValue(), h.SignificantFigures())
+}
+
+func checkRange(low, high, digits int64) error {
+	if low != HistogramMin || high != HistogramMax || digits != HistogramDigits {
 		return fmt.Errorf("the latency histogram covers %d to %d ns with %d digits, expected %d to %d with %d: it cannot be merged with others",
-			h.LowestTrackableValue(), h.HighestTrackableValue(), h.SignificantFigures(), HistogramMin, HistogramMax, HistogramDigits)
+			low, high, digits, HistogramMin, HistogramMax, HistogramDigits)
 	}
 	return nil
 }

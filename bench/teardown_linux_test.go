@@ -260,6 +260,10 @@ func TestLoss(t *testing.T) {
 			if again := f.grown("TcpRetransSegs"); again == 0 || r.Counters["TcpRetransSegs"] == 0 || r.Counters["TcpRetransSegs"] > again {
 				t.Errorf("%d segments sent again, the record has %d", again, r.Counters["TcpRetransSegs"])
 			}
+			if v := r.Verdict; v.LimitedBy != record.LimitNetwork || !v.Valid {
+				t.Errorf("verdict %+v", v)
+			}
+			mustSay(t, "the reasons", r.Verdict.Reasons, "--loss 1%", "had to be sent again")
 		})
 	}
 }

@@ -25,7 +25,7 @@ func judge(r *record.Run) record.Verdict {
 	j := &judgement{r: r, v: &v}
 	for _, rule := range []func() bool{
 		j.nothing, j.ports, j.descriptors, j.memory, j.conntrack, j.lateness, j.capped, j.buckets, j.queues,
-		j.failures, j.plateau, j.held, j.portSearch, j.cpu, j.rate, j.slots,
+		j.failures, j.plateau, j.held, j.portSearch, j.loss, j.cpu, j.rate, j.slots,
 	} {
 		if rule() {
 			break
@@ -33,6 +33,7 @@ func judge(r *record.Run) record.Verdict {
 	}
 	j.replies()
 	j.noReplies()
+	j.fewCompleted()
 	j.accounting()
 	if r.Interrupted {
 		v.LimitedBy = record.LimitInterrupted
@@ -156,12 +157,11 @@ func (j *judgement) lateness() bool {
 	if j.r.Connections.Capped > 0 {
 		return false // the cap's doing
 	}
-	c := j.r.Pressure.CPU
 	by := record.LimitGeneratorCPU
 	if j.idle() < 1-busy {
 		by = record.LimitCPU
 	}
-	if c.GeneratorBusiest < busy && j.idle() >= 1-busy {
+	if j.generatorBusiest() < busy && j.idle() >= 1-busy {
 		by = record.LimitUnknown
 	}
 	if j.searchBinds() {
@@ -244,13 +244,23 @@ func (j *judgement) queues() bool {
 // backlog is "backlog 4,096", of each listener where their number is known.
 func (j *judgement) backlog() string {
 	sum := j.r.Pressure.Backlog
-	if s := j.r.Server; s != nil && s.Listeners > 1 {
+	if s := j.r.Server; s != nil && s.Listeners > 1 && sum > 0 {
 		return fmt.Sprintf("backlog %s of each of %s listeners", quantity.Count(int64(sum/s.Listeners)), quantity.Count(int64(s.Listeners)))
 	}
 	if sum == 0 {
 		return "backlog unknown"
 	}
 	return "backlog " + quantity.Count(int64(sum))
+}
+
+// fewCompleted: rates and latencies of the few that did not fail say little of the others.
+func (j *judgement) fewCompleted() {
+	c := j.r.Connections
+	if c.Attempted == 0 || c.Failed*10 < c.Attempted*9 || !j.v.Valid {
+		return
+	}
+	j.v.Valid = false
+	j.because("rates and latencies are of the %s of %s lifecycles that did not fail: too few to speak for the target", quantity.Count(c.Attempted-c.Failed), quantity.Count(c.Attempted))
 }
 
 // failures: most of the load failed at the target.
@@ -265,7 +275,12 @@ func (j *judgement) failures() bool {
 			worst, n = o, k
 		}
 	}
-	return j.limit(record.LimitServer, c.Completed > 0, "%s of %s lifecycles failed, most as %s (%s)", quantity.Count(c.Failed), quantity.Count(c.Attempted), worst, quantity.Count(n))
+	by := record.LimitServer
+	if j.r.Sandbox.Loss != "" && j.waitsForLoss() {
+		by = record.LimitNetwork
+		defer func() { j.because("%s", j.lossWords()) }()
+	}
+	return j.limit(by, c.Completed > 0, "%s of %s lifecycles failed, most as %s (%s)", quantity.Count(c.Failed), quantity.Count(c.Attempted), worst, quantity.Count(n))
 }
 
 func (j *judgement) plateau() bool {
@@ -287,10 +302,28 @@ func (j *judgement) seenOpen() string {
 	return ""
 }
 
-// idle is the share of the machine's CPU time that was idle.
+// cpuAtLeastS is the shortest time over which CPU shares are judged, in seconds: the kernel counts the machine's in ticks of
+// 10 ms (USER_HZ), and reports threads' no finer, so that below they are off by a tenth and more.
+const cpuAtLeastS = 0.2
+
+// cpuKnown reports whether CPU times were read, over long enough to judge shares.
+func (j *judgement) cpuKnown() bool {
+	c := &j.r.Pressure.CPU
+	return c.NotRead == "" && c.ElapsedS >= cpuAtLeastS
+}
+
+// generatorBusiest is the share of a CPU that the busiest load worker used, 0 if unknown.
+func (j *judgement) generatorBusiest() float64 {
+	if !j.cpuKnown() {
+		return 0
+	}
+	return j.r.Pressure.CPU.GeneratorBusiest
+}
+
+// idle is the share of the machine's CPU time that was idle, 1 if unknown.
 func (j *judgement) idle() float64 {
 	c := j.r.Pressure.CPU
-	if c.ElapsedS <= 0 || c.CPUs == 0 || c.NotRead != "" {
+	if !j.cpuKnown() || c.CPUs == 0 {
 		return 1
 	}
 	return c.IdleS / (c.ElapsedS * float64(c.CPUs))
@@ -299,7 +332,7 @@ func (j *judgement) idle() float64 {
 func (j *judgement) cpu() bool {
 	c := j.r.Pressure.CPU
 	full := j.idle() < 1-busy
-	if j.openLoop() && j.met() {
+	if j.openLoop() && j.met() || !j.cpuKnown() {
 		return false
 	}
 	switch {
@@ -332,6 +365,10 @@ func (j *judgement) cpu() bool {
 func (j *judgement) cpuReason() {
 	c := j.r.Pressure.CPU
 	if c.ElapsedS <= 0 || c.NotRead != "" {
+		return
+	}
+	if !j.cpuKnown() {
+		j.because("%s", j.tooShort())
 		return
 	}
 	all := c.ElapsedS * float64(c.CPUs)
@@ -394,10 +431,14 @@ func (j *judgement) held() bool {
 }
 
 func (j *judgement) slots() bool {
-	if j.r.Plan.Count > 0 && j.r.Pressure.CPU.ElapsedS < 1 {
-		return j.limit(record.LimitConnections, true, "the run was over too soon to say what bound it")
+	if c := j.r.Pressure.CPU; c.ElapsedS > 0 && c.NotRead == "" && !j.cpuKnown() {
+		return j.limit(record.LimitUnknown, true, "%s", j.tooShort())
 	}
 	return j.limit(record.LimitConnections, true, "%s connections at once, each waiting for the other side most of the time: %s", quantity.Count(j.r.Connections.PeakOpen), j.waiting())
+}
+
+func (j *judgement) tooShort() string {
+	return fmt.Sprintf("%s are too short to judge the CPUs by, whose time the kernel counts in ticks of 10 ms: a longer run would tell", quantity.Seconds(j.r.Pressure.CPU.ElapsedS))
 }
 
 func (j *judgement) waiting() string {

@@ -167,7 +167,8 @@ func (j *judgement) searchBinds() bool {
 	s := j.search()
 	if s.bears > 0 {
 		rate := max(j.r.Rate.OpenedPerS, j.medianRate())
-		return rate >= fullRate*s.bears || s.beyond > 0 && rate >= nearRate*s.bears
+		taken := j.r.Pressure.Ports.PeakInUse*100 >= s.first*99
+		return taken && rate >= fullRate*s.bears || s.beyond > 0 && rate >= nearRate*s.bears
 	}
 	walked := float64(s.beyond) * float64(s.first) * walkS
 	return walked > 0 && walked >= walking*j.r.Pressure.CPU.GeneratorS && j.r.Latency["connect"].P99Us >= slowConnectUs
@@ -198,7 +199,7 @@ func (j *judgement) portSearch() bool {
 		return false
 	}
 	// Without reuse each search costs CPU time, and nothing else; with it the rate says enough.
-	if s := j.search(); s.bears == 0 && j.idle() >= 1-busy && j.r.Pressure.CPU.GeneratorBusiest < busy {
+	if s := j.search(); s.bears == 0 && j.idle() >= 1-busy && j.generatorBusiest() < busy {
 		return false
 	}
 	j.v.LimitedBy = record.LimitPortSearch
@@ -282,6 +283,8 @@ func (j *judgement) searchAdvice(s portSearch) {
 		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives %s for the first pass`, quantity.Count(mostPorts/parities))
 	}
 	switch {
+	case s.bears == 0 && j.asksReuse():
+		j.advise("reuse: net.ipv4.tcp_timestamps=1, without which tcp_tw_reuse=%s takes over no port", j.sysctl(reuseKey))
 	case s.bears == 0 && j.clientWaits():
 		j.advise("reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a port that has been in TIME_WAIT for %s (tcp_tw_reuse_delay)", quantity.Seconds(j.reuseDelay().Seconds()))
 	case s.bears > 0 && j.sysctl(reuseDelayKey) != "":

@@ -88,6 +88,15 @@ func reuses(rate float64) func(*record.Run) {
 	}
 }
 
+// loses is what 4 s with --loss 5% came to.
+func loses(r *record.Run) {
+	r.Sandbox = record.Sandbox{Mode: "root", Topology: "lo", Loss: "5%"}
+	r.Connections = record.Connections{Attempted: 2049, Opened: 2049, Completed: 2049, PeakOpen: 64}
+	r.Outcomes = map[string]int64{record.OutcomeFIN: 2049}
+	r.Counters = map[string]int64{"TcpExtTCPSynRetrans": 431, "TcpRetransSegs": 1087, "TcpExtTCPTimeouts": 383}
+	r.Latency["lifecycle"] = record.Latency{Count: 2049, P50Us: 435, MeanUs: 145_694}
+}
+
 // walkAdvice is what helps with any range of 28,232 ports.
 func walkAdvice() []string {
 	return []string{
@@ -667,8 +676,130 @@ func TestVerdict(t *testing.T) {
 			"too short", closedLoop,
 			[]func(*record.Run){func(r *record.Run) { r.Plan.Count, r.Pressure.CPU.ElapsedS, r.Pressure.CPU.IdleS = 100, 0.1, 0.1 }},
 			record.Verdict{
+				Valid: true, LimitedBy: record.LimitUnknown,
+				Reasons: []string{"100 ms are too short to judge the CPUs by, whose time the kernel counts in ticks of 10 ms: a longer run would tell"},
+			},
+		},
+		{
+			"7 ms, of which the ticks say that the machine was full", closedLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				r.Pressure.CPU = record.CPU{CPUs: 2, ElapsedS: 0.007, GeneratorS: 0.007, ServerS: 0.006, SystemS: 0.01, GeneratorBusiest: 0.99}
+			}},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitUnknown,
+				Reasons: []string{"7.00 ms are too short to judge the CPUs by, whose time the kernel counts in ticks of 10 ms: a longer run would tell"},
+			},
+		},
+		{
+			"late within 7 ms", openLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				r.Latency["lag"] = record.Latency{P99Us: 45_678}
+				r.Pressure.CPU = record.CPU{CPUs: 2, ElapsedS: 0.007, GeneratorS: 0.007, ServerS: 0.006, SystemS: 0.01, GeneratorBusiest: 0.99}
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitUnknown,
+				Reasons: []string{
+					"the generator started 1 % of the arrivals more than 45.7 ms late (lag p99) at 8,000/s",
+					"7.00 ms are too short to judge the CPUs by, whose time the kernel counts in ticks of 10 ms: a longer run would tell",
+				},
+				Advice: []string{"a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less"},
+			},
+		},
+		{
+			"fast, on ports that nobody used before", closedLoop,
+			[]func(*record.Run){reuses(31_000), func(r *record.Run) {
+				r.Pressure.Ports.PeakInUse = 9000 // 0.3 s
+			}},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitCPU,
+				Reasons: []string{
+					"the machine's 2 CPUs were full (0 % idle)",
+					"CPU of 2: generator 68 %, server 20 %, rest 12 %, idle 0 %",
+					"client and server share these CPUs: this is what the host can do with both ends on it",
+				},
+			},
+		},
+		{
+			"the search for a port, with reuse that timestamps are missing for", closedLoop,
+			[]func(*record.Run){walks, func(r *record.Run) {
+				r.Hosts = []record.Host{{Sysctls: map[string]string{"net.ipv4.tcp_tw_reuse": "1", "net.ipv4.tcp_timestamps": "0"}}}
+			}},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitPortSearch,
+				Reasons: []string{
+					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and all of these were taken after 1.01 s: it opened 14,002/s until then, 610.0/s from then on",
+					"at least 1,968 times it walked past all 14,116 before it found one of the other parity; a connect took 877 µs at the median, 13.9 ms on average, 1 % more than 137 ms",
+					"CPU of 2: generator 85 %, server 7 %, rest 7 %, idle 0 %",
+				},
+				Advice: append(walkAdvice(), "reuse: net.ipv4.tcp_timestamps=1, without which tcp_tw_reuse=1 takes over no port"),
+			},
+		},
+		{
+			"5 % loss", closedLoop,
+			[]func(*record.Run){loses},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitNetwork,
+				Reasons: []string{"packets were dropped on purpose (--loss 5%): 431 SYNs or their answers had to be sent again, after 1 s and more, and 656 other segments, after 200 ms where no probe was sooner: a lifecycle took 435 µs at the median, and 146 ms on average"},
+				Advice:  []string{"less --loss, or more --connections, which fill the wait"},
+			},
+		},
+		{
+			"loss on the way, on a machine that others keep busy", closedLoop,
+			[]func(*record.Run){busyWith(1, 1, 1), loses, func(r *record.Run) { r.Sandbox = record.Sandbox{Mode: "off"} }},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitNetwork,
+				Reasons: []string{"431 SYNs or their answers had to be sent again, after 1 s and more, and 656 other segments, after 200 ms where no probe was sooner (everybody's in this namespace): a lifecycle took 435 µs at the median, and 146 ms on average"},
+				Advice:  []string{"look for the place that drops packets: ip -s link, tc -s qdisc, a firewall's counters; more --connections fill the wait"},
+			},
+		},
+		{
+			"0.1 % loss, which costs little", closedLoop,
+			[]func(*record.Run){loses, func(r *record.Run) {
+				r.Sandbox.Loss = "0.1%"
+				r.Connections = record.Connections{Attempted: 30_422, Opened: 30_422, Completed: 30_422, PeakOpen: 64}
+				r.Counters = map[string]int64{"TcpExtTCPSynRetrans": 93, "TcpRetransSegs": 283}
+				r.Latency["lifecycle"] = record.Latency{Count: 30_422, P50Us: 2675, MeanUs: 8592}
+			}},
+			record.Verdict{
 				Valid: true, LimitedBy: record.LimitConnections,
-				Reasons: []string{"the run was over too soon to say what bound it"},
+				Reasons: []string{"64 connections at once, each waiting for the other side most of the time: a lifecycle took 8.59 ms on average; more connections would give more"},
+			},
+		},
+		{
+			"so much loss that most fails", closedLoop,
+			[]func(*record.Run){loses, fails(record.OutcomeConnectTimeout, 2000), func(r *record.Run) { r.Sandbox.Loss = "60%" }},
+			record.Verdict{
+				LimitedBy: record.LimitNetwork,
+				Reasons: []string{
+					"2,000 of 2,049 lifecycles failed, most as connect_timeout (2,000)",
+					"packets were dropped on purpose (--loss 60%): 431 SYNs or their answers had to be sent again, after 1 s and more, and 656 other segments, after 200 ms where no probe was sooner: a lifecycle took 435 µs at the median, and 146 ms on average",
+					"rates and latencies are of the 49 of 2,049 lifecycles that did not fail: too few to speak for the target",
+				},
+			},
+		},
+		{
+			"99 % failed", closedLoop,
+			[]func(*record.Run){fails(record.OutcomeRequestTimeout, 79_200)},
+			record.Verdict{
+				LimitedBy: record.LimitServer,
+				Reasons: []string{
+					"79,200 of 80,000 lifecycles failed, most as request_timeout (79,200)",
+					"rates and latencies are of the 800 of 80,000 lifecycles that did not fail: too few to speak for the target",
+				},
+			},
+		},
+		{
+			"99 % failed at a full accept queue", closedLoop,
+			[]func(*record.Run){fails(record.OutcomeConnectTimeout, 79_200), func(r *record.Run) {
+				r.Counters = map[string]int64{"TcpExtListenOverflows": 1342}
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitAcceptQueue,
+				Reasons: []string{
+					"the accept queue overflowed 1,342 times (backlog unknown): clients that were dropped retry their SYN after 1 s",
+					"rates and latencies are of the 800 of 80,000 lifecycles that did not fail: too few to speak for the target",
+				},
+				Advice: []string{"a larger --backlog (net.core.somaxconn caps it), more --listeners, or a server that accepts faster"},
 			},
 		},
 		{

@@ -418,6 +418,9 @@ func (w *worker) closing(g *group, k *conn, c *sockio.Completion) {
 		w.refuse(g, k, c.Sock, exchange.ErrSurplus, c.Data)
 		return
 	}
+	if c.Op == sockio.OpLook {
+		w.log.peerEnded(c.Sock, c.Errno)
+	}
 	step := g.closer.Complete(w.loop, &k.tear, c)
 	if step.PeerEnded && k.outcome == NoOutcome {
 		if !g.closesFirst {
@@ -574,6 +577,9 @@ func (g *group) outcomeOf(k *conn, l *Ledger) Outcome {
 		}
 		return RSTReceived
 	case teardown.EndEarly:
+		if g.Keep != KeepNot {
+			return FIN // as it may, between requests
+		}
 		return ClosedEarly
 	default:
 		return FIN

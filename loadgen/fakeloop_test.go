@@ -79,6 +79,8 @@ func (l *fakeLoop) Recv(s sockio.Sock, _ int) { l.add(call{op: sockio.OpRecv, s:
 
 func (l *fakeLoop) Poll(s sockio.Sock) { l.add(call{op: sockio.OpPoll, s: s}) }
 
+func (l *fakeLoop) Look(s sockio.Sock, _ bool) { l.add(call{op: sockio.OpLook, s: s}) }
+
 func (l *fakeLoop) Shutdown(s sockio.Sock) { l.add(call{op: sockio.OpShutdown, s: s}) }
 
 func (l *fakeLoop) SetLinger(s sockio.Sock, _ int) { l.add(call{op: sockio.OpSetsockopt, s: s}) }

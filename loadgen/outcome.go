@@ -14,7 +14,7 @@ type Outcome uint8
 // not predict it.
 const (
 	NoOutcome      Outcome = iota
-	FIN                    // closed by FIN
+	FIN                    // closed by FIN: under client:* but half by this side, which does not see the rest
 	RSTSent                // aborted by this side, as asked
 	RSTReceived            // aborted by the peer
 	Held                   // never closed, by policy

@@ -49,6 +49,35 @@ func pollNow(fd int32) int16 {
 	return p.Revents
 }
 
+// discardAtMost is more than a receive queue holds (tcp_rmem).
+const discardAtMost = 1 << 30
+
+// peerEnd tells whether the peer has ended a connection, and by which error if not by FIN. It discards what there is to
+// read (tcp(7), MSG_TRUNC), or leaves it all.
+func peerEnd(fd int32, keep bool) (e Errno, ended bool) {
+	if keep {
+		return endOf(pollNow(fd))
+	}
+	for range 2 { // data, and the end behind it
+		n, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), 0, discardAtMost, unix.MSG_TRUNC|unix.MSG_DONTWAIT, 0, 0)
+		if e == unix.EAGAIN || e == unix.EINTR {
+			return 0, false
+		}
+		if e != 0 || n == 0 {
+			return e, true
+		}
+	}
+	return 0, false
+}
+
+// endOf tells the peer's end from what poll(2) says of a socket with data (tcp_poll).
+func endOf(ready int16) (e Errno, ended bool) {
+	if ready&unix.POLLERR != 0 {
+		e = unix.ECONNRESET
+	}
+	return e, ready&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
+}
+
 // yield lets the other threads of this CPU have their turn.
 func yield() { _, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
 

@@ -16,6 +16,7 @@ func testLoop(t *testing.T, f newLoop) {
 		{"accept", testAccept},
 		{"data", testData},
 		{"close", testClose},
+		{"look", testLook},
 		{"cancel", testCancel},
 		{"wait", testWait},
 		{"echo", testEcho},

@@ -84,3 +84,13 @@ func (l *epoll) polled(k *epollSock, s Sock) (done bool) {
 	l.complete(OpPoll, s, 0, n)
 	return true
 }
+
+// look completes if the peer has ended the connection.
+func (l *epoll) look(k *epollSock, s Sock, keep bool) {
+	switch e, ended := peerEnd(k.fd(), keep); {
+	case k.flag&sockReset != 0:
+		l.complete(OpLook, s, unix.ECONNRESET, 0)
+	case ended:
+		l.complete(OpLook, s, e, 0)
+	}
+}

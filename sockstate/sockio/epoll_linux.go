@@ -180,7 +180,11 @@ func (l *epoll) Dial(s Sock, d *Dial) {
 func (l *epoll) Send(s Sock, p []byte) { l.submit(request{op: OpSend, s: s, p: p}) }
 func (l *epoll) Recv(s Sock, n int)    { l.submit(request{op: OpRecv, s: s, n: n}) }
 func (l *epoll) Poll(s Sock)           { l.submit(request{op: OpPoll, s: s}) }
-func (l *epoll) Shutdown(s Sock)       { l.submit(request{op: OpShutdown, s: s}) }
+func (l *epoll) Look(s Sock, keep bool) {
+	l.submit(request{op: OpLook, s: s, flag: keep})
+}
+
+func (l *epoll) Shutdown(s Sock) { l.submit(request{op: OpShutdown, s: s}) }
 
 func (l *epoll) SetLinger(s Sock, seconds int) {
 	l.submit(request{op: OpSetsockopt, s: s, n: seconds})

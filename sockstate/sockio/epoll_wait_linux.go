@@ -83,6 +83,8 @@ func (l *epoll) do(r *request) {
 		}
 		k.flag = k.flag&^sockReadable | pendPoll
 		l.await(k, r.s)
+	case OpLook:
+		l.look(k, r.s, r.flag)
 	case OpShutdown:
 		if _, _, e := unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(k.fd()), unix.SHUT_WR, 0); e != 0 {
 			l.complete(OpShutdown, r.s, e, 0)

@@ -69,7 +69,7 @@ func (l *uring) completed(r *uringRing, c *ring.CQE) {
 		l.recycle(r, c)
 		return
 	}
-	if mark != markClose && mark != markLinger && mark != markShutdown && epoch != k.epoch&ringCountMask {
+	if mark < markLook && epoch != k.epoch&ringCountMask {
 		l.stale(r, k, s, mark, e, c)
 		l.closed(s, 0)
 		return
@@ -101,6 +101,9 @@ func (l *uring) completed(r *uringRing, c *ring.CQE) {
 			n = 1
 		}
 		l.complete(OpPoll, s, e, n)
+	case markLook, markLookKeep:
+		l.looked(k, s, mark, e, c)
+		l.closed(s, 0)
 	case markLinger:
 		l.complete(OpSetsockopt, s, e, 0)
 	case markShutdown:
@@ -219,9 +222,32 @@ func (l *uring) received(r *uringRing, k *uringSock, s Sock, e Errno, c *ring.CQ
 	r.group.Return(l.buffers, c.Buffer())
 }
 
+// looked completes a Look that found the peer's end.
+func (l *uring) looked(k *uringSock, s Sock, mark uint8, e Errno, c *ring.CQE) {
+	ended := e != unix.EAGAIN && e != unix.EINTR
+	switch {
+	case k.flag&ringReset != 0: // another request has used up the error
+		e, ended = unix.ECONNRESET, true
+	case e != 0:
+	case mark == markLookKeep:
+		e, ended = endOf(int16(c.Res))
+	case c.Res > 0:
+		ended = c.Flags&ring.CQENonempty != 0 // a FIN is behind what was discarded (tcp_inq_hint)
+	}
+	if ended {
+		l.complete(OpLook, s, e, 0)
+	}
+}
+
 // stale takes the completion of what was cancelled too late: what it brought is the next one's.
 func (l *uring) stale(r *uringRing, k *uringSock, s Sock, mark uint8, e Errno, c *ring.CQE) {
-	if k.flag&ringClosing == 0 && (mark == markRecv || mark == markSend) {
+	switch {
+	case mark != markRecv && mark != markSend:
+	case k.flag&ringClosing != 0:
+		if IsReset(e) && c.Res != -int32(unix.ECANCELED) {
+			k.flag |= ringReset // for the Look that is behind it
+		}
+	default:
 		l.keepForNext(k, s, e, c)
 		if _, stashed := l.stash[s]; stashed || k.flag&ringReset != 0 {
 			l.recallNext(r, k, s)

@@ -127,6 +127,8 @@ const (
 	markSend
 	markRecv
 	markPoll
+	markLook
+	markLookKeep
 	markLinger
 	markShutdown
 	markClose

@@ -194,12 +194,30 @@ func (l *uring) Poll(s Sock) {
 	})
 }
 
-// Shutdown takes three plain system calls, for the ring's own request always goes to a
+// Look queues a request that never waits: it completes in the submission that it goes in, before the close behind it.
+func (l *uring) Look(s Sock, keep bool) {
+	k := &l.socks[s]
+	if keep {
+		// There is data, so it does not wait either.
+		l.push(s, ring.SQE{
+			Op: ring.OpPollAdd, Flags: ring.FixedFile, OpFlags: unix.POLLIN | unix.POLLRDHUP, UserData: k.data(markLookKeep, s),
+		})
+		return
+	}
+	l.push(s, ring.SQE{
+		Op: ring.OpRecv, Flags: ring.FixedFile, Len: discardAtMost, OpFlags: unix.MSG_DONTWAIT | unix.MSG_TRUNC, UserData: k.data(markLook, s),
+	})
+}
+
+// Shutdown takes three plain system calls, with a Look before it four, for the ring's own request always goes to a
 // kernel thread (io_shutdown_prep); that is for a shutdown that has to wait its turn.
 func (l *uring) Shutdown(s Sock) {
 	k := &l.socks[s]
 	if k.flag&(ringSend|ringConnect) == 0 {
 		if fd, err := l.install(s); err == nil {
+			if l.withdrawLook(k, s) {
+				l.lookPlain(fd, s)
+			}
 			err = unix.Shutdown(fd, unix.SHUT_WR)
 			_ = unix.Close(fd) // the socket stays
 			if err != nil {
@@ -213,6 +231,31 @@ func (l *uring) Shutdown(s Sock) {
 		Op: ring.OpShutdown, Flags: ring.FixedFile | ring.CQESkipSuccess, FD: place, Len: unix.SHUT_WR,
 		UserData: k.data(markShutdown, s),
 	})
+}
+
+// withdrawLook withdraws a Look that is not submitted yet.
+func (l *uring) withdrawLook(k *uringSock, s Sock) bool {
+	r, _ := l.at(s)
+	q := r.Queued()
+	for i := range q {
+		if q[i].UserData == k.data(markLook, s) {
+			q[i] = ring.SQE{Op: ring.OpNop, Flags: ring.CQESkipSuccess}
+			k.inflight--
+			return true
+		}
+	}
+	return false
+}
+
+// lookPlain is Look on a plain descriptor.
+func (l *uring) lookPlain(fd int, s Sock) {
+	e, ended := peerEnd(int32(fd), false)
+	if l.socks[s].flag&ringReset != 0 {
+		e, ended = unix.ECONNRESET, true
+	}
+	if ended {
+		l.locally(Completion{Op: OpLook, Sock: s, Errno: e})
+	}
 }
 
 func (l *uring) SetLinger(s Sock, seconds int) {

@@ -59,12 +59,15 @@ type Step struct {
 
 // Closer performs one side's part of a teardown:
 //
-//	active   fin              close
-//	         half             shutdown > read to EOF > close
-//	         rst, linger      SO_LINGER > close
-//	         unread           wait until readable > close
+//	active   fin              look > close
+//	         half             look > shutdown > read to EOF > close
+//	         rst, linger      look > SO_LINGER > close
+//	         unread           wait until readable > look > close
 //	passive  read to EOF > [delay] > close, or RST, or stay in CLOSE_WAIT
 //	never    stay open, and watch the peer
+//
+// A client that closes first looks just before, whether the server has ended the connection already: that is then
+// the end, whatever the close would have been. What comes after close() nobody sees.
 type Closer struct {
 	Side     sockstate.Side
 	Policy   Policy
@@ -84,16 +87,20 @@ func (m *Closer) Begin(l sockio.Loop, s sockio.Sock, c *Conn) {
 	}
 	switch m.Policy.How {
 	case FIN:
+		m.look(l, s, false)
 		m.close(l, s, c, EndFIN, false)
 	case RST:
+		m.look(l, s, false)
 		l.SetLinger(s, 0)
 		m.close(l, s, c, EndRSTSent, false)
 	case Linger:
+		m.look(l, s, false)
 		l.SetLinger(s, int(m.Policy.Linger/time.Second))
 		m.close(l, s, c, EndFIN, true)
 	case Half:
 		c.phase = phaseHalf
-		// Fails where the peer has reset the connection; the recv says so too.
+		m.look(l, s, false)
+		// Fails where the peer has reset the connection; the look says so too.
 		l.Shutdown(s)
 		l.Recv(s, discard)
 	case Unread:
@@ -133,8 +140,18 @@ func (m *Closer) Abandon(l sockio.Loop, s sockio.Sock, c *Conn) {
 	m.close(l, s, c, EndOther, false)
 }
 
+// look looks, where it matters who was first. Under both:fin it does not; a server learns of its clients by reading.
+func (m *Closer) look(l sockio.Loop, s sockio.Sock, keep bool) {
+	if m.Side == sockstate.Client && m.Policy.Who == ClientFirst {
+		l.Look(s, keep)
+	}
+}
+
 func (m *Closer) close(l sockio.Loop, s sockio.Sock, c *Conn, end End, lingers bool) {
-	c.phase, c.end = phaseClosing, end
+	c.phase = phaseClosing
+	if c.end == Open {
+		c.end = end
+	}
 	l.StopTimer(s)
 	l.Close(s, lingers)
 }
@@ -159,9 +176,26 @@ func (m *Closer) Complete(l sockio.Loop, c *Conn, done *sockio.Completion) Step 
 			l.Recv(s, discard)
 			return Step{}
 		}
+		m.look(l, s, true)
 		m.close(l, s, c, EndRSTSent, false)
+	case sockio.OpLook:
+		return m.looked(c, done)
 	case sockio.OpRecv:
 		return m.received(l, c, done)
+	}
+	return Step{}
+}
+
+// looked takes what the peer did before this side's close.
+func (m *Closer) looked(c *Conn, done *sockio.Completion) Step {
+	switch {
+	case done.Errno == 0:
+		c.end = EndEarly
+	case sockio.IsReset(done.Errno):
+		c.end = EndRSTReceived
+	default:
+		c.end = EndOther
+		return Step{Errno: done.Errno}
 	}
 	return Step{}
 }

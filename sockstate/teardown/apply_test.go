@@ -22,9 +22,17 @@ func (l *script) say(format string, args ...any) {
 	l.calls = append(l.calls, fmt.Sprintf(format, args...))
 }
 
-func (l *script) Now() int64                       { return 1000 }
-func (l *script) Recv(sockio.Sock, int)            { l.say("recv") }
-func (l *script) Poll(sockio.Sock)                 { l.say("poll") }
+func (l *script) Now() int64            { return 1000 }
+func (l *script) Recv(sockio.Sock, int) { l.say("recv") }
+func (l *script) Poll(sockio.Sock)      { l.say("poll") }
+func (l *script) Look(_ sockio.Sock, keep bool) {
+	if keep {
+		l.say("look, keeping")
+		return
+	}
+	l.say("look")
+}
+
 func (l *script) Shutdown(sockio.Sock)             { l.say("shutdown") }
 func (l *script) SetLinger(_ sockio.Sock, n int)   { l.say("linger %d", n) }
 func (l *script) SetTimer(_ sockio.Sock, at int64) { l.say("timer %v", time.Duration(at-1000)) }
@@ -48,6 +56,9 @@ var (
 	ended    = sockio.Completion{Op: sockio.OpPoll}
 	timeout  = sockio.Completion{Op: sockio.OpTimeout}
 	gone     = sockio.Completion{Op: sockio.OpClose}
+	sawEOF   = sockio.Completion{Op: sockio.OpLook}
+	sawRST   = sockio.Completion{Op: sockio.OpLook, Errno: syscall.ECONNRESET}
+	sawLost  = sockio.Completion{Op: sockio.OpLook, Errno: syscall.ETIMEDOUT}
 	late     = sockio.Completion{Op: sockio.OpSend}
 	refused  = sockio.Completion{Op: sockio.OpShutdown, Errno: syscall.ENOTCONN}
 )
@@ -63,6 +74,9 @@ func TestCloser(t *testing.T) {
 	}
 	closing := []string{"stop", "close"}
 	abort := []string{"linger 0", "stop", "close"}
+	first := []string{"look", "stop", "close"}
+	half := []string{"look", "shutdown", "recv"}
+	unread := []string{"look, keeping", "stop", "close"}
 	out := step{gone, nil, Step{Gone: true}}
 	tests := []struct {
 		policy   string
@@ -73,8 +87,11 @@ func TestCloser(t *testing.T) {
 		steps    []step
 		end      End
 	}{
-		{"client:fin", "close", client, "", closing, []step{out}, EndFIN},
-		{"client:fin", "close", client, "what was pending completes late", closing, []step{{late, nil, Step{}}, {timeout, nil, Step{}}, {rst, nil, Step{}}, {data, nil, Step{}}, out}, EndFIN},
+		{"client:fin", "close", client, "", first, []step{out}, EndFIN},
+		{"client:fin", "close", client, "the peer closed before", first, []step{{sawEOF, nil, Step{}}, out}, EndEarly},
+		{"client:fin", "close", client, "the peer reset before", first, []step{{sawRST, nil, Step{}}, out}, EndRSTReceived},
+		{"client:fin", "close", client, "given up by the kernel before", first, []step{{sawLost, nil, Step{Errno: syscall.ETIMEDOUT}}, out}, EndOther},
+		{"client:fin", "close", client, "what was pending completes late", first, []step{{late, nil, Step{}}, {timeout, nil, Step{}}, {rst, nil, Step{}}, {data, nil, Step{}}, out}, EndFIN},
 		{"client:fin", "close", server, "", []string{"recv"}, []step{{data, []string{"recv"}, Step{}}, {eof, closing, Step{PeerEnded: true}}, out}, EndFIN},
 		{"client:fin", "close", server, "reset", []string{"recv"}, []step{{rst, closing, Step{PeerEnded: true}}, out}, EndRSTReceived},
 		{"client:fin", "close", server, "given up by the kernel", []string{"recv"}, []step{{lost, closing, Step{Errno: syscall.ETIMEDOUT}}, out}, EndOther},
@@ -82,13 +99,19 @@ func TestCloser(t *testing.T) {
 		{"client:fin", "delay=2s", server, "", []string{"recv"}, []step{{eof, []string{"timer 2s"}, Step{PeerEnded: true}}, {timeout, closing, Step{}}, out}, EndFIN},
 		{"client:fin", "never", server, "", []string{"recv"}, []step{{eof, nil, Step{PeerEnded: true, Held: true}}}, Open},
 		{"client:fin", "rst", server, "", []string{"recv"}, []step{{eof, abort, Step{PeerEnded: true}}, out}, EndRSTSent},
-		{"client:half", "close", client, "", []string{"shutdown", "recv"}, []step{{data, []string{"recv"}, Step{}}, {eof, closing, Step{PeerEnded: true}}, out}, EndFIN},
-		{"client:half", "rst", client, "", []string{"shutdown", "recv"}, []step{{rst, closing, Step{PeerEnded: true}}, out}, EndRSTReceived},
-		{"client:half", "close", client, "reset before", []string{"shutdown", "recv"}, []step{{refused, nil, Step{}}, {rst, closing, Step{PeerEnded: true}}, out}, EndRSTReceived},
-		{"client:half", "never", client, "", []string{"shutdown", "recv"}, []step{{timeout, nil, Step{TimedOut: true}}}, Open},
-		{"client:rst", "close", client, "", abort, []step{out}, EndRSTSent},
-		{"client:linger=2s", "close", client, "", []string{"linger 2", "stop", "close, lingering"}, []step{out}, EndFIN},
-		{"client:unread", "close", client, "", []string{"poll"}, []step{{readable, closing, Step{}}, out}, EndRSTSent},
+		{"client:half", "close", client, "", half, []step{{data, []string{"recv"}, Step{}}, {eof, closing, Step{PeerEnded: true}}, out}, EndFIN},
+		{"client:half", "close", client, "the peer closed before", half, []step{{sawEOF, nil, Step{}}, {eof, closing, Step{PeerEnded: true}}, out}, EndEarly},
+		{"client:half", "close", client, "the peer reset before", half, []step{{sawRST, nil, Step{}}, {refused, nil, Step{}}, {eof, closing, Step{PeerEnded: true}}, out}, EndRSTReceived},
+		{"client:half", "rst", client, "", half, []step{{rst, closing, Step{PeerEnded: true}}, out}, EndRSTReceived},
+		{"client:half", "close", client, "reset before", half, []step{{refused, nil, Step{}}, {rst, closing, Step{PeerEnded: true}}, out}, EndRSTReceived},
+		{"client:half", "never", client, "", half, []step{{timeout, nil, Step{TimedOut: true}}}, Open},
+		{"client:rst", "close", client, "", append([]string{"look"}, abort...), []step{out}, EndRSTSent},
+		{"client:rst", "close", client, "the peer closed before", append([]string{"look"}, abort...), []step{{sawEOF, nil, Step{}}, out}, EndEarly},
+		{"client:rst", "close", client, "the peer reset before", append([]string{"look"}, abort...), []step{{sawRST, nil, Step{}}, out}, EndRSTReceived},
+		{"client:linger=2s", "close", client, "", []string{"look", "linger 2", "stop", "close, lingering"}, []step{out}, EndFIN},
+		{"client:linger=2s", "close", client, "the peer closed before", []string{"look", "linger 2", "stop", "close, lingering"}, []step{{sawEOF, nil, Step{}}, out}, EndEarly},
+		{"client:unread", "close", client, "", []string{"poll"}, []step{{readable, unread, Step{}}, out}, EndRSTSent},
+		{"client:unread", "close", client, "the peer reset since", []string{"poll"}, []step{{readable, unread, Step{}}, {sawRST, nil, Step{}}, out}, EndRSTReceived},
 		{"client:unread", "close", client, "EOF instead of data", []string{"poll"}, []step{{ended, []string{"recv"}, Step{}}, {eof, closing, Step{PeerEnded: true}}, out}, EndEarly},
 		{"client:unread", "close", client, "EOF behind data", []string{"poll"}, []step{{ended, []string{"recv"}, Step{}}, {data, []string{"recv"}, Step{}}, {eof, closing, Step{PeerEnded: true}}, out}, EndEarly},
 		{"client:unread", "close", client, "reset instead of data", []string{"poll"}, []step{{ended, []string{"recv"}, Step{}}, {rst, closing, Step{PeerEnded: true}}, out}, EndRSTReceived},

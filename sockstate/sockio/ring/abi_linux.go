@@ -33,6 +33,7 @@ const (
 const (
 	CQEBuffer   uint32 = 1 << 0 // the upper 16 bits name the buffer that was taken
 	CQEMore     uint32 = 1 << 1 // the request stays, and will complete again
+	CQENonempty uint32 = 1 << 2 // of a recv: there is more to read, or EOF
 	bufferShift        = 16
 )
 

@@ -117,11 +117,19 @@ func (b *books) checks(p *record.Predicted) []record.Check {
 		settled = "the teardown had not settled when the counters were read"
 	}
 	for _, name := range []string{teardown.CounterTimeWaits, teardown.CounterAbortOnData, teardown.CounterAbortOnClose} {
-		n := note
-		if n == "" {
+		n, few := note, seen[name] < p.Counters[name].Min
+		switch {
+		case n == "":
 			n = settled
+		case few && b.closer(teardown.ServerFirst):
+			n = "the target's side counts where the target is"
+		case few && b.settled && b.closer(teardown.ClientFirst):
+			n = "fewer than this side's closes: the rest ended otherwise, unseen by the client"
 		}
-		checks = append(checks, b.kernels(check(name, p.Counters[name], seen[name], b.exact && b.settled && b.server != nil, n), strings.Split(name, "+")...))
+		c := b.kernels(check(name, p.Counters[name], seen[name], b.exact && b.settled && b.server != nil, n), strings.Split(name, "+")...)
+		// A namespace that is ours settles by itself, and others add to the counters, nobody takes away.
+		c.Contradicts = few && b.settled && !c.Exact && c.NotRead == "" && !b.lossy && b.closer(teardown.ClientFirst)
+		checks = append(checks, c)
 	}
 	return checks
 }
@@ -135,6 +143,16 @@ func (b *books) kernels(c record.Check, counters ...string) record.Check {
 		c.Got, c.OK, c.Exact, c.Note, c.NotRead = 0, false, false, "", why
 	}
 	return c
+}
+
+// closer reports whether it is who that closes first, in every group.
+func (b *books) closer(who teardown.Who) bool {
+	for i := range b.plan.Groups {
+		if b.plan.Groups[i].Close.Who != who {
+			return false
+		}
+	}
+	return true
 }
 
 // lostHandshakes is how many connections the client may hold for open that never were at the

@@ -31,6 +31,7 @@ func judge(r *record.Run) record.Verdict {
 			break
 		}
 	}
+	j.closes()
 	j.replies()
 	j.noReplies()
 	j.fewCompleted()
@@ -269,7 +270,7 @@ func (j *judgement) failures() bool {
 	if c.Failed*2 < c.Attempted {
 		return false
 	}
-	worst, n := "", int64(0)
+	worst, n := record.OutcomeRSTReceived, unexpectedResets(&j.r.Result)
 	for _, o := range record.FailureOutcomes() {
 		if k := j.r.Outcomes[o]; k > n {
 			worst, n = o, k

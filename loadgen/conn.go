@@ -372,6 +372,10 @@ func (w *worker) idled(g *group, k *conn, c *sockio.Completion) {
 		w.keptEnded(g, k, c)
 	case k.phase == holding && g.Close.Who == teardown.BothAtOnce && c.Errno == 0:
 		w.release(g, k, s, c.At)
+	case k.phase == holding && g.Close.Who == teardown.ClientFirst && sockio.IsReset(c.Errno):
+		w.log.peerEnded(s, c.Errno)
+		k.phase = closing
+		g.closer.PeerReset(w.loop, s, &k.tear)
 	default:
 		w.give(g, k, s, byPeer(ClosedEarly, c.Errno), c.Errno)
 	}

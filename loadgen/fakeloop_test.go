@@ -104,7 +104,7 @@ func (l *fakeLoop) LocalAddr(sockio.Sock) (netip.AddrPort, error) {
 func (l *fakeLoop) drop(s sockio.Sock) {
 	kept := l.queue[:0]
 	for _, c := range l.queue {
-		if c.s != s {
+		if c.s != s || c.op == sockio.OpLook || c.op == sockio.OpShutdown || c.op == sockio.OpSetsockopt {
 			kept = append(kept, c)
 		}
 	}

@@ -108,6 +108,12 @@ func TestOddCompletions(t *testing.T) {
 			}
 			wellBehaved(l, c)
 		}, change: func(_ *Plan, g *Group) { g.Hold, g.Connections = time.Minute, 1 }, want: Other, closes: n, errno: unix.EIO},
+		{name: "EOF came before the close", on: fail(sockio.OpLook, sockio.OpLook, 0, 0), want: ClosedEarly, closes: n},
+		{name: "RST came before the close", on: fail(sockio.OpLook, sockio.OpLook, unix.ECONNRESET, 0), want: RSTReceived, closes: n},
+		{name: "RST came before the close by RST", on: fail(sockio.OpLook, sockio.OpLook, unix.ECONNRESET, 0), change: func(_ *Plan, g *Group) {
+			g.Close = mustPolicy("client:rst")
+		}, want: RSTReceived, closes: n},
+		{name: "the kernel gave up before the close", on: fail(sockio.OpLook, sockio.OpLook, unix.ETIMEDOUT, 0), want: Other, closes: n, errno: unix.ETIMEDOUT},
 		{name: "close: EIO", on: fail(sockio.OpClose, sockio.OpClose, unix.EIO, 0), want: FIN, closes: n},
 		{name: "setsockopt SO_LINGER: EINVAL", on: func(l *fakeLoop, c call) {
 			if c.op == sockio.OpSetsockopt {

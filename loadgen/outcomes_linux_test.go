@@ -44,6 +44,17 @@ func peek(c *net.TCPConn) {
 	}
 }
 
+// together has the reply and the FIN go in one segment.
+func together(c *net.TCPConn) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return
+	}
+	if err := raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_CORK, 1) }); err == nil {
+		answer(c)
+	}
+}
+
 // answer reads one byte and writes one.
 func answer(c *net.TCPConn) bool {
 	var b [1]byte
@@ -169,9 +180,9 @@ func TestOutcomes(t *testing.T) {
 		{name: "closed_early, in the hold", peer: func(c *net.TCPConn) { answer(c) }, change: func(_ *Plan, g *Group) {
 			g.Hold = bound
 		}, want: counts{"closed_early": n}, opened: true},
-		{name: "closed_early, reset in the hold", peer: reset, change: func(_ *Plan, g *Group) {
+		{name: "rst_received in the hold", peer: reset, change: func(_ *Plan, g *Group) {
 			g.Hold, g.Exchange = bound, mustExchange("none")
-		}, want: counts{"closed_early": n}, opened: true},
+		}, want: counts{"rst_received": n}, opened: true},
 		{name: "closed_early, in the think time", peer: func(c *net.TCPConn) { answer(c) }, change: func(_ *Plan, g *Group) {
 			g.Requests, g.Think = 2, bound
 		}, want: counts{"closed_early": n}, opened: true},
@@ -186,6 +197,19 @@ func TestOutcomes(t *testing.T) {
 			g.Close, p.Duration = teardown.Never, bound/2
 		}, want: counts{"closed_early": n}, opened: true},
 		{name: "closed_early, instead of data to leave unread", peer: func(c *net.TCPConn) { _, _ = c.Read(make([]byte, 1)) }, change: func(_ *Plan, g *Group) {
+			g.Close = mustPolicy("client:unread")
+		}, want: counts{"closed_early": n}, opened: true},
+		{name: "closed_early, the end in one segment with the reply", peer: together, want: counts{"closed_early": n}, opened: true},
+		{name: "closed_early, before the client's half close", peer: together, change: func(_ *Plan, g *Group) {
+			g.Close = mustPolicy("client:half")
+		}, want: counts{"closed_early": n}, opened: true},
+		{name: "closed_early, before the client's RST", peer: together, change: func(_ *Plan, g *Group) {
+			g.Close = mustPolicy("client:rst")
+		}, want: counts{"closed_early": n}, opened: true},
+		{name: "closed_early, before the client lingers", peer: together, change: func(_ *Plan, g *Group) {
+			g.Close = mustPolicy("client:linger=1s")
+		}, want: counts{"closed_early": n}, opened: true},
+		{name: "closed_early, before the client leaves the reply unread", peer: together, change: func(_ *Plan, g *Group) {
 			g.Close = mustPolicy("client:unread")
 		}, want: counts{"closed_early": n}, opened: true},
 		{name: "closed_early, in the plateau", peer: func(c *net.TCPConn) { answer(c) }, change: func(p *Plan, g *Group) {

@@ -83,6 +83,14 @@ func agreement(ok, exact bool) string {
 	return pad("-", 8)
 }
 
+// differs says why two counts differ where there may be others' connections.
+func differs(c record.Check) string {
+	if c.Contradicts {
+		return c.Note
+	}
+	return notComparable(c.Note)
+}
+
 // notComparable says why two counts that differ say nothing.
 func notComparable(why string) string {
 	if why == "" {
@@ -185,7 +193,7 @@ func (t *text) checks(what string) {
 	for _, c := range checks {
 		ok, note := c.OK, c.Note
 		if incomparable(c) {
-			ok, note = false, notComparable(note)
+			ok, note = false, differs(c)
 		}
 		got, word := quantity.Count(c.Got), agreement(ok, c.Exact)
 		if c.NotRead != "" {
@@ -203,7 +211,7 @@ func agreed(checks []record.Check) string {
 		switch {
 		case c.NotRead != "":
 			unread++
-		case incomparable(c):
+		case incomparable(c) && !c.Contradicts:
 			out++
 		case !c.OK:
 			bad++

@@ -27,7 +27,7 @@ func (t *text) connections() {
 		tab.row("scheduled", quantity.Count(c.Scheduled), "", note)
 	}
 	tab.row("attempted", quantity.Count(c.Attempted), "", "")
-	ledger(&tab, t.run.Result, t.run.Timeline)
+	ledger(&tab, t.run.Result, t.run.Timeline, t.run.Plan.Groups)
 	tab.write(&t.page)
 
 	var facts []string
@@ -91,15 +91,19 @@ func doubts(r record.Result) []string {
 }
 
 // ledger adds the rows completed, failed and unfinished with the outcomes under each, and where in
-// the timeline, if there is one, the failures were.
-func ledger(tab *table, r record.Result, timeline []record.Interval) {
+// the timeline, if there is one, the failures were. How far a client saw the end depends on the plan.
+func ledger(tab *table, r record.Result, timeline []record.Interval, plan []record.Group) {
 	c := r.Connections
 	share := func(n int64) string { return percent(float64(n), float64(c.Attempted)) }
 	outcome := func(name string, n int64, note string) {
 		if n <= 0 {
 			return
 		}
-		if w := outcomeWords(name); w != "" && note != "" {
+		w := outcomeWords(name)
+		if name == record.OutcomeFIN {
+			w = finWords(plan)
+		}
+		if w != "" && note != "" {
 			note = w + "; " + note
 		} else {
 			note = w + note
@@ -286,16 +290,16 @@ func (t *text) groups() {
 		if i > 0 {
 			t.blank()
 		}
-		about := ""
+		about, plan := "", t.run.Plan.Groups
 		for _, p := range t.run.Plan.Groups {
 			if p.Name == g.Name {
-				about = describe(p, 0, 0)
+				about, plan = describe(p, 0, 0), []record.Group{p}
 			}
 		}
 		t.hang("  "+g.Name+":", about)
 		tab := table{indent: "    ", first: 20, cell: 10, notes: true}
 		tab.row("attempted", quantity.Count(g.Connections.Attempted), "", "opened "+quantity.PerSecond(g.Rate.OpenedPerS)+"/s, completed "+quantity.PerSecond(g.Rate.CompletedPerS)+"/s")
-		ledger(&tab, g.Result, nil)
+		ledger(&tab, g.Result, nil, plan)
 		tab.write(&t.page)
 		t.replies("    ", &g.Result)
 		for _, doubt := range doubts(g.Result) {

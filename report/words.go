@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	"lastack/bench/record"
 )
@@ -73,7 +74,7 @@ func limitWords(limit string) string {
 func outcomeWords(outcome string) string {
 	switch outcome {
 	case record.OutcomeFIN:
-		return "closed in order, FINs both ways"
+		return "closed by FIN"
 	case record.OutcomeRSTSent:
 		return "reset by this side, as asked"
 	case record.OutcomeRSTReceived:
@@ -106,6 +107,28 @@ func outcomeWords(outcome string) string {
 		return "open when the run was stopped"
 	}
 	return ""
+}
+
+// finWords says what the client saw of the ends by FIN: both FINs only where it waits for the peer's.
+func finWords(plan []record.Group) string {
+	seen, unseen := false, false
+	for _, g := range plan {
+		who, how, _ := strings.Cut(g.Close, ":")
+		if g.Keep != "" {
+			seen, unseen = true, true // either may close
+		} else if who == "server" || who == "client" && how == "half" {
+			seen = true
+		} else {
+			unseen = true
+		}
+	}
+	switch {
+	case seen && unseen:
+		return outcomeWords(record.OutcomeFIN)
+	case seen:
+		return "closed in order, FINs both ways"
+	}
+	return "closed by this side; the rest not seen"
 }
 
 // serverWords says what an outcome means in the server's own ledger.

@@ -539,6 +539,8 @@ type Check struct {
 	Note  string `json:"note,omitempty"`
 	// NotRead says why there is nothing to compare: Got is not known, and OK and Exact are unset.
 	NotRead string `json:"not_read,omitempty"`
+	// Contradicts is set where there are fewer than Want, which others' connections, being more, do not explain.
+	Contradicts bool `json:"contradicts,omitempty"`
 }
 
 // Verdict says what bound the result, and whether it is a statement about the target.

@@ -1,0 +1,107 @@
+package bench
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lastack/bench/record"
+	"lastack/sockstate/teardown"
+)
+
+// A target that does not end its connections as it was asked to is named, with its share.
+func TestCloses(t *testing.T) {
+	policy := func(p string) func(*record.Run) {
+		return func(r *record.Run) { r.Plan.Groups[0].Close = p }
+	}
+	reset := func(n int64) func(*record.Run) {
+		return func(r *record.Run) {
+			fails(record.OutcomeRSTReceived, n)(r)
+		}
+	}
+	outside := func(r *record.Run) { r.Server = nil }
+	for _, tc := range []struct {
+		name    string
+		change  []func(*record.Run)
+		reasons []string
+		advice  []string
+	}{
+		{"nothing astray", nil, nil, nil},
+		{
+			"the target closes first",
+			[]func(*record.Run){outside, fails(record.OutcomeClosedEarly, 79_360)},
+			[]string{"the target closed first in 99.2 % of the connections (79,360 of 80,000), before the client's turn under client:fin"},
+			[]string{"--close server:fin, if the target is to close first: the client then waits for it"},
+		},
+		{
+			"the target closes between requests",
+			[]func(*record.Run){outside, fails(record.OutcomeClosedEarly, 8000), func(r *record.Run) { r.Plan.Groups[0].Requests = 10 }},
+			[]string{"the target closed first in 10 % of the connections (8,000 of 80,000), before the client's turn under client:fin"},
+			[]string{"--close server:fin, if the target is to close first, or fewer --requests, if it takes no more on a connection"},
+		},
+		{
+			"the target resets",
+			[]func(*record.Run){outside, reset(80_000)},
+			[]string{"the target reset 100 % of the connections (80,000 of 80,000), which client:fin does not ask for"},
+			nil,
+		},
+		{
+			"FINs under server:rst",
+			[]func(*record.Run){outside, policy("server:rst")},
+			[]string{"the target closed by FIN, not by RST, in 100 % of the connections (80,000 of 80,000): it does not follow server:rst"},
+			[]string{"--close server:fin, which is what the target does"},
+		},
+		{
+			"RSTs under server:rst",
+			[]func(*record.Run){outside, policy("server:rst"), func(r *record.Run) {
+				r.Outcomes = map[string]int64{record.OutcomeRSTReceived: 80_000}
+			}},
+			nil, nil,
+		},
+		{
+			"the target waits for the client",
+			[]func(*record.Run){outside, policy("server:fin"), fails(record.OutcomeCloseTimeout, 80_000)},
+			[]string{"the target did not close in 100 % of the connections (80,000 of 80,000): it does not follow server:fin, or takes longer than --close-timeout"},
+			[]string{"--close client:fin, if the target leaves it to the client to close first"},
+		},
+		{
+			"the kernel's counters contradict",
+			[]func(*record.Run){outside, func(r *record.Run) {
+				r.Accounting = append(r.Accounting, record.Check{Name: teardown.CounterTimeWaits, Want: record.Range{Min: 80_000, Max: 80_000}, Got: 8, Contradicts: true})
+				r.Counters = map[string]int64{teardown.CounterResets: 79_992}
+			}},
+			[]string{teardown.CounterTimeWaits + " is 8, and the client closed as it should in 80,000 or more: in the others the target's RST, or its close, came first unseen (TcpEstabResets grew by 79,992)"},
+			nil,
+		},
+		{
+			"the target never closes",
+			[]func(*record.Run){outside, func(r *record.Run) {
+				r.States.Final = map[string]map[string]int{"client": {"FIN_WAIT_2": 80_000}}
+			}},
+			[]string{"80,000 connections closed by the client were in FIN_WAIT_2 at the end: the target had acknowledged the close, and not closed its own side"},
+			nil,
+		},
+		{
+			"the embedded server never closes, as asked",
+			[]func(*record.Run){func(r *record.Run) {
+				r.States.Final = map[string]map[string]int{"client": {"FIN_WAIT_2": 80_000}}
+			}},
+			nil, nil,
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := closedLoop()
+			for _, f := range tc.change {
+				f(&r)
+			}
+			j := &judgement{r: &r, v: &record.Verdict{}}
+			j.closes()
+			if d := cmp.Diff(tc.reasons, j.v.Reasons); d != "" {
+				t.Errorf("reasons (-want +got):\n%s", d)
+			}
+			if d := cmp.Diff(tc.advice, j.v.Advice); d != "" {
+				t.Errorf("advice (-want +got):\n%s", d)
+			}
+		})
+	}
+}

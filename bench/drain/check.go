@@ -117,6 +117,11 @@ func Check(c Config) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
+	if c.Stop.Ledger != "" {
+		if _, err := lookAtLedger(c.Stop.Ledger); err != nil {
+			return err
+		}
+	}
 	plan, _ := c.plan()
 	return asRefused(bench.Check(bench.Config{Plan: plan, Backend: c.Backend, Host: c.Host}))
 }

@@ -1,14 +1,11 @@
 package drain
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 
 	"lastack/bench/process"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
-	"lastack/loadgen"
 )
 
 // describe says what this host knows of the server, and why it does not know the rest.
@@ -142,35 +139,6 @@ func (t *try) describeProcess(p *process.Process) {
 		s.ExitSignal = process.SignalName(e.Signal)
 	default:
 		s.ExitCode = new(e.Code)
-	}
-}
-
-// ledger reads the server's own account, if it has left one.
-func (t *try) ledger() {
-	path := t.cfg.Stop.Ledger
-	if path == "" {
-		return
-	}
-	b, err := os.ReadFile(path)
-	if err == nil {
-		err = json.Unmarshal(b, &t.rec.Server.Ledger)
-	}
-	if err != nil {
-		unknown(&t.rec, "server.ledger", fmt.Sprintf("the server's ledger could not be read: %v", err))
-		return
-	}
-	if got, ok := t.rec.Server.Ledger["accepted"]; ok && len(t.cfg.Stop.Restart) == 0 {
-		// Those in the queue when the listener closed were reset, and never accepted.
-		opened := t.ev.total.Ledger.Opened
-		want := record.Range{Min: opened, Max: opened}
-		for i := range t.ev.journal.Conns {
-			if t.ev.journal.Conns[i].End == loadgen.EndByRST {
-				want.Min--
-			}
-		}
-		t.rec.Accounting = append(t.rec.Accounting, record.Check{
-			Name: "server's ledger: accepted = opened, less reset in the queue", Want: want, Got: got, OK: want.Contains(got), Exact: true,
-		})
 	}
 }
 

@@ -42,6 +42,8 @@ type try struct {
 	captureErr error
 	before     sockstate.Counters
 
+	ledgerBefore os.FileInfo // what stood where the server writes its ledger
+
 	ev      evidence
 	rec     record.DrainTry
 	sending time.Duration // of the signal
@@ -106,9 +108,8 @@ func (t *try) open(ctx context.Context) (err error) {
 	plan, kinds := c.plan()
 	t.kinds = kinds
 	if c.Stop.Ledger != "" {
-		// Not the one of an earlier try, or of somebody else.
-		if err := os.Remove(c.Stop.Ledger); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return &RefusedError{"ledger", c.Stop.Ledger, err.Error()}
+		if t.ledgerBefore, err = lookAtLedger(c.Stop.Ledger); err != nil {
+			return err
 		}
 	}
 	back := t.x.back

@@ -26,15 +26,14 @@ import (
 // The process is in the background of its terminal, where reading fails with EIO and
 // writing works whatever stty tostop says.
 func Enter() (*Sandbox, error) {
-	h, ok := readHandoff()
-	if !ok {
+	h := received()
+	if h == nil {
 		return nil, &Error{Step: StepStart, Err: errors.New("this process was not started as a sandbox")}
 	}
 	var noHash error
 	if h.Spec.EhashEntries > 0 && h.Outer == "" {
 		noHash = nest(h) // does not return but for a refusal
 	}
-	unix.CloseOnExec(h.Report)
 	pipe := os.NewFile(uintptr(h.Report), "report")
 	if pipe == nil {
 		return nil, &Error{Step: StepStart, Mode: h.Mode, Err: fmt.Errorf("descriptor %d of the report is invalid", h.Report)}
@@ -62,7 +61,7 @@ func Enter() (*Sandbox, error) {
 // setUp does everything in the order in which one step needs the other. The proof
 // comes before the sysctls and the loss that were asked for: those may well break it. noHash is why
 // the namespace has no connection hash of its own.
-func setUp(h handoff, noHash error) (s *Sandbox, err error) {
+func setUp(h *handoff, noHash error) (s *Sandbox, err error) {
 	spec := h.Spec
 	s = &Sandbox{Mode: h.Mode, Topology: spec.topology()}
 	defer func() {
@@ -180,7 +179,7 @@ func (s *Sandbox) namespaces() []*sockio.Namespace {
 
 // checkFresh makes sure that nothing is done to a namespace in use, whatever the
 // environment says: in a new one lo is the only link that could be up, and is not.
-func checkFresh(h handoff, ns *sockio.Namespace) error {
+func checkFresh(h *handoff, ns *sockio.Namespace) error {
 	switch ns.ID() {
 	case h.Host:
 		return fmt.Errorf("this is the host's network namespace %s", h.Host)

@@ -48,6 +48,15 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// LostError is a sandbox that was on and has ended, but how cannot be told: the kernel does not say (waitid).
+type LostError struct{ Err error }
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("the run in the sandbox has ended, but the kernel does not tell how (%v): its result counts if it was printed whole", e.Err)
+}
+
+func (e *LostError) Unwrap() error { return e.Err }
+
 // SysctlError is a sysctl that a sandbox does not take: a mistake in what was
 // asked for, not in the sandbox. It wraps the errno of a refusal.
 type SysctlError struct {

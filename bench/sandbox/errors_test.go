@@ -74,18 +74,3 @@ func TestFailureRoundTrip(t *testing.T) {
 		t.Errorf("%s\nwant %s", hidden, want)
 	}
 }
-
-func TestInsideNeedsTheRightParent(t *testing.T) {
-	for value, want := range map[string]bool{
-		"":              false,
-		"garbage":       false,
-		`{"parent": 0}`: false,
-		fmt.Sprintf(`{"parent": %d}`, os.Getpid()):  false,
-		fmt.Sprintf(`{"parent": %d}`, os.Getppid()): true,
-	} {
-		t.Setenv(envName, value)
-		if got := Inside(); got != want {
-			t.Errorf("Inside with %q: %t, want %t", value, got, want)
-		}
-	}
-}

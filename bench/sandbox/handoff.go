@@ -1,25 +1,20 @@
 package sandbox
 
 import (
-	"encoding/json"
 	"errors"
-	"os"
-	"strings"
 	"syscall"
 
 	"lastack/bench/record"
 )
 
-// envName carries the handoff from parent to child.
-const envName = "LASTACK_SANDBOX"
-
 // handoff is what the child needs to know.
 type handoff struct {
-	// Parent is the parent's process ID: processes further down inherit the
-	// environment, but they have another parent.
+	// Parent is the parent's process ID.
 	Parent int `json:"parent"`
 	// Report is the pipe's descriptor.
 	Report int `json:"report"`
+	// Inherit are descriptors for the caller (Spec.Inherit).
+	Inherit []int `json:"inherit,omitempty"`
 	// Host is the ID of the network namespace that must not be touched.
 	Host string `json:"host"`
 	// Outer is the ID of the namespace that the process was in before it went into one inside of that
@@ -82,33 +77,4 @@ func (e *remoteError) Unwrap() error {
 		return nil
 	}
 	return e.errno
-}
-
-// Inside reports whether this process was started by Run, to be the sandbox.
-func Inside() bool {
-	_, ok := readHandoff()
-	return ok
-}
-
-func readHandoff() (h handoff, ok bool) {
-	s, ok := os.LookupEnv(envName)
-	if !ok || json.Unmarshal([]byte(s), &h) != nil {
-		return handoff{}, false
-	}
-	return h, h.Parent == os.Getppid()
-}
-
-// withHandoff returns env with h instead of any other.
-func withHandoff(env []string, h handoff) ([]string, error) {
-	b, err := json.Marshal(h)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]string, 0, len(env)+1)
-	for _, kv := range env {
-		if !strings.HasPrefix(kv, envName+"=") {
-			out = append(out, kv)
-		}
-	}
-	return append(out, envName+"="+string(b)), nil
 }

@@ -9,11 +9,13 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"lastack/bench/record"
 	"lastack/sockstate"
@@ -25,9 +27,12 @@ import (
 const (
 	envDrive  = "SANDBOX_TEST_DRIVE"  // a Spec, in the driver
 	envAction = "SANDBOX_TEST_ACTION" // a key of actions, inside
+	// envInherit is Spec.Inherit, which is not in the Spec's JSON.
+	envInherit = "SANDBOX_TEST_INHERIT"
 )
 
 func TestMain(m *testing.M) {
+	HideDescriptors()
 	switch {
 	case Inside():
 		os.Exit(inside())
@@ -55,6 +60,12 @@ func drive() int {
 	if err := json.Unmarshal([]byte(os.Getenv(envDrive)), &spec); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
+	}
+	if fds := os.Getenv(envInherit); fds != "" {
+		if err := json.Unmarshal([]byte(fds), &spec.Inherit); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
 	var d driven
 	var err error
@@ -109,6 +120,7 @@ var actions = map[string]func(*Sandbox) (int, error){
 	"lose":      lose,
 	"blackhole": simultaneousClose,
 	"orphans":   leaveOrphans,
+	"handed":    printHanded,
 }
 
 // facts is what a sandbox looks like from inside.
@@ -174,7 +186,7 @@ type hashFacts struct {
 }
 
 func printHash(s *Sandbox) (int, error) {
-	h, _ := readHandoff()
+	h := received()
 	f := hashFacts{Parent: os.Getppid(), Handoff: h.Parent, Group: syscall.Getpgrp() == os.Getpid(), Comm: readTrimmed("/proc/self/comm")}
 	for _, ns := range s.namespaces() {
 		err := ns.Do(func() error {
@@ -280,4 +292,38 @@ func readSockstat(line, key string) string {
 		}
 	}
 	return ""
+}
+
+// handed is what an inside got beside its sandbox, and what a child of its would get.
+type handed struct {
+	Extra json.RawMessage
+	// Env are its variables that begin with LASTACK_.
+	Env []string
+	// Open are the descriptors above 2 that a child would inherit.
+	Open []string
+	// Got is the descriptor of Spec.Inherit that is the file it was.
+	Got int
+}
+
+func printHanded(*Sandbox) (int, error) {
+	h := handed{Extra: Extra()}
+	for _, kv := range os.Environ() {
+		if strings.HasPrefix(kv, "LASTACK_") {
+			h.Env = append(h.Env, kv)
+		}
+	}
+	for fd := 3; fd < 64; fd++ {
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err != nil {
+			continue
+		}
+		link, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
+		if slices.Contains(received().Inherit, fd) && strings.HasSuffix(link, "/status") {
+			h.Got = fd
+		}
+		if flags&unix.FD_CLOEXEC == 0 {
+			h.Open = append(h.Open, fmt.Sprint(fd, " ", link))
+		}
+	}
+	return 0, json.NewEncoder(os.Stdout).Encode(h)
 }

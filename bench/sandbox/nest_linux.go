@@ -21,7 +21,7 @@ const ehashKey = "net.ipv4.tcp_child_ehash_entries"
 // The process stays the same to its parent: one thread moves, and the execve of a thread ends the
 // others and makes its namespace the process's (de_thread). A second clone would need a third process to
 // pass signals and the exit code on.
-func nest(h handoff) error {
+func nest(h *handoff) error {
 	return sockio.OnOwnThread(func() error {
 		outer, err := sockio.CurrentNamespace()
 		if err != nil {
@@ -31,11 +31,13 @@ func nest(h handoff) error {
 		if err := checkFresh(h, outer); err != nil {
 			return err
 		}
-		h.Outer = outer.ID()
-		env, err := withHandoff(os.Environ(), h)
+		again := *h
+		again.Outer = outer.ID()
+		file, err := again.file()
 		if err != nil {
 			return err
 		}
+		defer file.Close()
 		if err := askForHash(h.Spec.EhashEntries); err != nil {
 			return err
 		}
@@ -46,7 +48,18 @@ func nest(h handoff) error {
 		if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
 			return os.NewSyscallError("prctl", err)
 		}
-		return os.NewSyscallError("execve", unix.Exec("/proc/self/exe", os.Args, env))
+		// Where execve fails, they are this process's again.
+		kept := append([]int{int(file.Fd()), h.Report}, h.Inherit...)
+		for _, fd := range kept {
+			if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
+				return os.NewSyscallError("fcntl", err)
+			}
+		}
+		err = unix.Exec("/proc/self/exe", os.Args, envWith(os.Environ(), int(file.Fd())))
+		for _, fd := range kept {
+			unix.CloseOnExec(fd)
+		}
+		return os.NewSyscallError("execve", err)
 	})
 }
 

@@ -119,7 +119,7 @@ func TestNestIsForFreshNamespaces(t *testing.T) {
 		{Host: "net:[1]", Outer: host, Spec: Spec{EhashEntries: testEntries}},
 		{Host: "net:[1]", Spec: Spec{EhashEntries: testEntries}}, // lo is up
 	} {
-		if err := nest(h); err == nil {
+		if err := nest(&h); err == nil {
 			t.Fatalf("%+v: no error", h)
 		}
 	}

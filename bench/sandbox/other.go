@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 
 	"lastack/bench/record"
@@ -18,6 +19,15 @@ func Run(_ context.Context, _ Spec) (exit int, status record.Sandbox, err error)
 	err = &Error{Step: StepNamespaces, Err: ErrUnsupported}
 	return 1, record.Sandbox{Mode: string(Off), Reason: err.Error()}, err
 }
+
+// HideDescriptors does nothing.
+func HideDescriptors() {}
+
+// Inside is false.
+func Inside() bool { return false }
+
+// Extra is nothing.
+func Extra() json.RawMessage { return nil }
 
 // Enter needs Linux.
 func Enter() (*Sandbox, error) { return nil, &Error{Step: StepNamespaces, Err: ErrUnsupported} }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -40,8 +41,7 @@ const reportLimit = 1 << 20
 // sandbox is on, no longer: signals end what runs inside. If a signal comes
 // before that, Run ends the child and returns 128+N and no error.
 //
-// Run needs no privilege. It duplicates a descriptor without close-on-exec for a
-// moment, so the caller forks nothing else meanwhile.
+// Run needs no privilege.
 func Run(ctx context.Context, spec Spec) (exit int, status record.Sandbox, err error) {
 	mode := spec.Mode
 	if mode == "" {
@@ -57,6 +57,9 @@ func Run(ctx context.Context, spec Spec) (exit int, status record.Sandbox, err e
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, forwarded()...)
 	defer signal.Stop(signals)
+	if spec.OnSignals != nil {
+		spec.OnSignals()
+	}
 
 	c, err := start(spec, mode)
 	if err != nil {
@@ -68,6 +71,10 @@ func Run(ctx context.Context, spec Spec) (exit int, status record.Sandbox, err e
 	if err != nil {
 		c.kill()
 		<-c.ended
+		if died, ok := errors.AsType[*diedError](err); ok && died.code > 128 {
+			// A signal, not this host, is why there is no sandbox.
+			return died.code, record.Sandbox{Mode: string(Off), Reason: "interrupted"}, nil
+		}
 		if c.interrupted != 0 {
 			return 128 + int(c.interrupted), record.Sandbox{Mode: string(Off), Reason: "interrupted"}, nil
 		}
@@ -78,6 +85,9 @@ func Run(ctx context.Context, spec Spec) (exit int, status record.Sandbox, err e
 		case s := <-signals:
 			c.forward(s)
 		case <-c.ended:
+			if c.state == nil {
+				return 1, status, &LostError{Err: c.lost}
+			}
 			return exitCode(c.state), status, nil
 		}
 	}
@@ -96,7 +106,7 @@ func (c *child) awaitReport(ctx context.Context, signals <-chan os.Signal) (reco
 		case s := <-signals:
 			c.forward(s)
 			switch s := s.(syscall.Signal); s {
-			case syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP:
+			case syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGABRT, syscall.SIGXCPU:
 				c.interrupted = s
 			}
 		case <-ctx.Done():
@@ -109,7 +119,7 @@ func (c *child) awaitReport(ctx context.Context, signals <-chan os.Signal) (reco
 				case <-ctx.Done():
 					return fail(ctx.Err())
 				}
-				return fail(fmt.Errorf("the program ended before its sandbox was on (%v)", c.state))
+				return fail(c.died())
 			case r.err != nil:
 				return fail(r.err)
 			case r.Failure != nil:
@@ -128,8 +138,30 @@ type child struct {
 	// interrupted is the signal that was to end the child before its report, or 0.
 	interrupted syscall.Signal
 	ended       chan struct{}
-	state       *os.ProcessState // valid when ended is closed
+	// Valid when ended is closed: how it ended, or why that cannot be told.
+	state *os.ProcessState
+	lost  error
 }
+
+// awaitEnd waits for the end of a child that waitid(2) would not wait for: this thread's end would be the child's too.
+func (c *child) awaitEnd() {
+	for pid := c.cmd.Process.Pid; ; time.Sleep(lostPoll) {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			if errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
+				return
+			}
+			continue
+		}
+		// pid (name) state; the name may hold anything.
+		if _, state, ok := strings.Cut(string(b[strings.LastIndexByte(string(b), ')')+1:]), " "); !ok || strings.HasPrefix(state, "Z") || strings.HasPrefix(state, "X") {
+			return
+		}
+	}
+}
+
+// lostPoll is how often a lost child is looked for.
+const lostPoll = 20 * time.Millisecond
 
 // start forks from a thread that lives as long as the child: the kernel sends
 // PDEATHSIG when the forking thread ends (forget_original_parent), not the process.
@@ -145,20 +177,28 @@ func start(spec Spec, mode Mode) (*child, error) {
 		return fail(err)
 	}
 	defer w.Close()
-	// ExtraFiles would put the pipe at 3, over what a shell may have put there (-o /dev/fd/3).
-	inherited, err := unix.FcntlInt(w.Fd(), unix.F_DUPFD, 10)
+	extra, free, closeExtra, err := inherited(spec.Inherit)
 	if err != nil {
 		_ = r.Close()
-		return fail(os.NewSyscallError("fcntl", err))
+		return fail(err)
 	}
-	defer unix.Close(inherited)
+	defer closeExtra()
+	h := handoff{Parent: os.Getpid(), Report: free, Inherit: spec.Inherit, Host: host.ID(), Mode: mode, Spec: spec}
+	file, err := h.file()
+	if err != nil {
+		_ = r.Close()
+		return fail(err)
+	}
+	defer file.Close()
 
 	c := &child{mode: mode, reports: r, ended: make(chan struct{}), cmd: &exec.Cmd{
-		Path:   "/proc/self/exe",
-		Args:   os.Args,
-		Stdin:  os.Stdin,
-		Stdout: os.Stdout,
-		Stderr: os.Stderr,
+		Path:       "/proc/self/exe",
+		Args:       os.Args,
+		Env:        envWith(os.Environ(), free+1),
+		ExtraFiles: append(extra, w, file),
+		Stdin:      os.Stdin,
+		Stdout:     os.Stdout,
+		Stderr:     os.Stderr,
 		SysProcAttr: &syscall.SysProcAttr{
 			Cloneflags: syscall.CLONE_NEWNET,
 			Pdeathsig:  syscall.SIGKILL,
@@ -172,13 +212,6 @@ func start(spec Spec, mode Mode) (*child, error) {
 		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
 		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
 	}
-	c.cmd.Env, err = withHandoff(os.Environ(), handoff{
-		Parent: os.Getpid(), Report: inherited, Host: host.ID(), Mode: mode, Spec: spec,
-	})
-	if err != nil {
-		_ = r.Close()
-		return fail(err)
-	}
 
 	started := make(chan error)
 	go func() {
@@ -189,7 +222,10 @@ func start(spec Spec, mode Mode) (*child, error) {
 		if err != nil {
 			return
 		}
-		_ = c.cmd.Wait() // what it says is in ProcessState
+		if err := c.cmd.Wait(); c.cmd.ProcessState == nil {
+			c.lost = err
+			c.awaitEnd()
+		}
 		c.state = c.cmd.ProcessState
 		close(c.ended)
 	}()
@@ -198,6 +234,26 @@ func start(spec Spec, mode Mode) (*child, error) {
 		return fail(err)
 	}
 	return c, nil
+}
+
+// inherited makes the files of exec.Cmd.ExtraFiles, the first of which is descriptor 3, such that each of fds keeps its number. What
+// is put between them is closed. free is the number of what is appended.
+func inherited(fds []int) (files []*os.File, free int, closeAll func(), err error) {
+	files = make([]*os.File, slices.Max(append(fds, 2))-2)
+	closeAll = func() {
+		for _, f := range files {
+			_ = f.Close() // a copy, or nil
+		}
+	}
+	for _, fd := range fds {
+		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			closeAll()
+			return nil, 0, nil, os.NewSyscallError("fcntl", err)
+		}
+		files[fd-3] = os.NewFile(uintptr(dup), "inherited")
+	}
+	return files, 3 + len(files), closeAll, nil
 }
 
 type reportOrError struct {
@@ -213,6 +269,23 @@ func (c *child) readReport() <-chan reportOrError {
 		ch <- r
 	}()
 	return ch
+}
+
+// diedError is a child that ended before its report.
+type diedError struct {
+	how  string
+	code int // as Run returns it
+}
+
+func (e *diedError) Error() string {
+	return "the program ended before its sandbox was on (" + e.how + ")"
+}
+
+func (c *child) died() *diedError {
+	if c.state == nil {
+		return &diedError{how: c.lost.Error(), code: 1}
+	}
+	return &diedError{how: c.state.String(), code: exitCode(c.state)}
 }
 
 func (c *child) kill() { _ = c.cmd.Process.Kill() }

@@ -9,7 +9,7 @@ import (
 // forwarded lists the signals that Run takes care of. Those that whoever started us
 // wants ignored (nohup, a shell without job control) stay ignored.
 func forwarded() []os.Signal {
-	list := []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGWINCH, syscall.SIGCONT}
+	list := []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGXCPU, syscall.SIGWINCH, syscall.SIGCONT}
 	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGTSTP} {
 		if !signal.Ignored(s) {
 			list = append(list, s)

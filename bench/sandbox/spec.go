@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"net/netip"
@@ -66,6 +67,12 @@ type Spec struct {
 	EhashEntries int `json:"ehash_entries,omitempty"`
 	// Mode forces Root or User; if empty it is Root where possible, else User.
 	Mode Mode `json:"mode,omitempty"`
+	// Extra is handed to the inside, where the function Extra returns it. nil: nothing.
+	Extra json.RawMessage `json:"extra,omitempty"`
+	// Inherit lists descriptors above 2 that the inside has under the same numbers. It has no others of this process's.
+	Inherit []int `json:"-"`
+	// OnSignals is called when Run takes care of the signals, so that the caller need not any more. nil: nobody.
+	OnSignals func() `json:"-"`
 }
 
 // Range6 is a prefix for Spec.Sources, of IPv6 addresses that no end of a sandbox has: ClientRange6 then is it.

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,6 +61,7 @@ not start gets --signal and, only if asked, --then.`,
 				return err
 			}
 			if o.needsSandbox != "" {
+				o.spec.Inherit = o.inherit
 				return inSandbox(cmd, o.spec, o.needsSandbox, o.measure)
 			}
 			return o.measure(cmd, nil, o.cfg.Status)
@@ -77,12 +76,6 @@ const cleanupLimit = 10 * time.Second
 
 // measure carries out the drain in this process and shows the result.
 func (o *drainOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status record.Sandbox) error {
-	out, err := openOutput(o.output)
-	if err != nil {
-		return err
-	}
-	defer out.discard()
-
 	// Whoever asks twice does not want to wait for the result, but what was started must not stay.
 	var hurried atomic.Bool
 	ended := make(chan struct{})
@@ -92,17 +85,21 @@ func (o *drainOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status r
 		case <-ended:
 		case <-time.After(cleanupLimit):
 		}
-		out.discard()
 		os.Exit(exitInterrupted)
-	}, hangUp()...)
+	})
 	defer stop()
+	out, err := openOutput(ctx, o.output, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer out.close()
 
 	o.cfg.Sandbox, o.cfg.Status = sb, status
 	if !o.quiet {
 		progress := report.NewDrainProgress(cmd.ErrOrStderr())
 		o.cfg.OnPhase = func(try int, phase string) { progress.Phase(try+1, int(o.repeat), phase) }
 	}
-	run, err := o.run(ctx)
+	run, err := drain.Run(ctx, o.cfg)
 	close(ended)
 	interrupted := ctx.Err() != nil
 	if interrupted {
@@ -110,7 +107,7 @@ func (o *drainOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status r
 	}
 	switch {
 	case run != nil && !hurried.Load():
-		return o.finish(cmd.OutOrStdout(), out, run, saidFirst(cmd.ErrOrStderr(), err))
+		return o.finish(cmd, out, run, saidFirst(cmd.ErrOrStderr(), err))
 	case !interrupted:
 		return saidFirst(cmd.ErrOrStderr(), asUsage(err))
 	case err == nil && run == nil:
@@ -146,23 +143,4 @@ func saidFirst(stderr io.Writer, err error) error {
 		return errors.Join(early, left)
 	}
 	return early
-}
-
-// run has the drain outlive whoever reads its progress: a broken pipe would end this process,
-// and leave its servers.
-func (o *drainOptions) run(ctx context.Context) (*record.Run, error) {
-	pipe := make(chan os.Signal, 1)
-	signal.Notify(pipe, syscall.SIGPIPE)
-	defer signal.Stop(pipe)
-	return drain.Run(ctx, o.cfg)
-}
-
-// hangUp are the signals beside the usual that would end this process, and leave its servers. One
-// that whoever started it wants ignored (nohup) stays so.
-func hangUp() []os.Signal {
-	list := []os.Signal{syscall.SIGQUIT}
-	if !signal.Ignored(syscall.SIGHUP) {
-		list = append(list, syscall.SIGHUP)
-	}
-	return list
 }

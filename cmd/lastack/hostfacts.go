@@ -2,32 +2,33 @@ package main
 
 import (
 	"encoding/json"
-	"os"
+	"sync"
 
 	"lastack/bench/host"
 	"lastack/bench/sandbox"
 )
 
-// hostEnv hands what the host's namespaces hold to the child in the sandbox, which cannot
-// read it there.
-const hostEnv = "LASTACK_HOST_FACTS"
+// hostFacts are the host's own: in the sandbox, which cannot read all of them there, as the parent handed them down, else as
+// read here, once. The error is host.Read's.
+func hostFacts() (*host.Facts, error) { return readFacts() }
 
-// hostFacts are the host's own: in the sandbox as the parent handed them down, else as read
-// here. The error is host.Read's.
-func hostFacts() (*host.Facts, error) {
-	inside := sandbox.Inside()
-	if inside {
-		var f host.Facts
-		if json.Unmarshal([]byte(os.Getenv(hostEnv)), &f) == nil {
-			return &f, nil
-		}
+var readFacts = sync.OnceValues(func() (*host.Facts, error) {
+	var f host.Facts
+	if json.Unmarshal(sandbox.Extra(), &f) == nil {
+		return &f, nil
 	}
-	here, err := host.Read()
-	if err != nil || inside {
-		return here, err
+	return host.Read()
+})
+
+// factsForInside is what the parent hands down; without it, the record knows a little less.
+func factsForInside() json.RawMessage {
+	facts, err := hostFacts()
+	if err != nil {
+		return nil
 	}
-	if b, err := json.Marshal(here); err == nil {
-		_ = os.Setenv(hostEnv, string(b)) // without it, the record knows a little less
+	b, err := json.Marshal(facts)
+	if err != nil {
+		return nil
 	}
-	return here, nil
+	return b
 }

@@ -5,15 +5,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"syscall"
 
 	"lastack/bench/host"
 	"lastack/bench/process"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
+	"lastack/bench/sandbox"
 )
 
 func main() {
@@ -23,6 +26,10 @@ func main() {
 	if os.Args[0] == host.ProofArg {
 		os.Exit(host.Proof(os.Stdout))
 	}
+	sandbox.HideDescriptors()
+	sandbox.Inside() // takes the variable by which it is told out of the environment
+	early.begin()
+	outliveWriting()
 	os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -30,11 +37,12 @@ func main() {
 // the exit code. A failure is one sentence on stderr.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root, running := newRoot()
+	out := &checked{Writer: stdout}
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(context.Background())
+	err := out.of(root.ExecuteContext(context.Background()))
 	if err == nil {
 		return exitOK
 	}
@@ -44,4 +52,35 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "lastack: %s\n", strings.ReplaceAll(quantity.Escape(record.RedactText(text)), "\n", "; "))
 	}
 	return code
+}
+
+// checked is stdout. It keeps the first error of writing: not all who print tell (cobra's help does not).
+type checked struct {
+	io.Writer
+	err error
+}
+
+func (c *checked) Write(b []byte) (int, error) {
+	n, err := c.Writer.Write(b)
+	if c.err == nil {
+		c.err = err
+	}
+	return n, err
+}
+
+// of is the error that a command ended with, once stdout is looked at too. Whoever has stopped reading (EPIPE) has read enough:
+// that is no failure.
+func (c *checked) of(err error) error {
+	switch {
+	case c.err == nil:
+		return err
+	case errors.Is(c.err, syscall.EPIPE):
+		if _, more := errors.AsType[*codeError](err); !more && errors.Is(err, syscall.EPIPE) {
+			return nil
+		}
+		return err
+	case err == nil || err.Error() == c.err.Error():
+		return exitWith(exitError, fmt.Errorf("the output could not be written: %w", c.err))
+	}
+	return err
 }

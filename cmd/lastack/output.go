@@ -1,95 +1,370 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
-	"sync"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
 
 	"lastack/bench/record"
 )
 
-// output is the file of --output. It is opened before the load, so that a run is not
-// made that cannot be saved; an existing file keeps its content until the record is there.
-type output struct {
-	path    string
-	created bool
-
-	mu   sync.Mutex // a second signal discards from another goroutine
-	file *os.File   // nil once written or discarded
+// destination is a file that the user named for what a command has to say at its end (--output, --ledger). Nothing is lost
+// on the way there:
+//
+//	regular file, or none yet  written beside it, and renamed over it when complete: the old one stays until then, and
+//	                           whatever else happens. A symbolic link stays, and its target is replaced.
+//	own descriptor             /dev/stdout, /dev/fd/3, or a file that is stdout: written to the descriptor, after what
+//	                           stands there
+//	pipe, device               opened without truncation, and waited for until a signal comes
+//
+// It is opened before a socket is, so that a run is not made that cannot be saved, and leaves no trace until it is written.
+type destination struct {
+	flag, path string
+	// target is the regular file, as no symbolic link.
+	target string
+	// file is open already: an own descriptor, or a device. It is nil where target is not empty, and for a named pipe,
+	// whose reader would take a close for the end.
+	file *os.File
+	// fd is the number of an own descriptor, 0 if it is none.
+	fd int
 }
 
-// checkOutput tells before the load whether a record could be saved, and leaves
-// no trace.
-func checkOutput(path string) error {
-	switch path {
-	case "":
-		return usagef("--output \"\": want a file to save the run record to")
-	case "-":
-		return usagef("--output -: want a file; --format json prints the record to stdout")
+// openDestination finds out what path is and whether it could be written. The error is of the command line.
+func openDestination(flag, path string) (*destination, error) {
+	d := &destination{flag: flag, path: path}
+	if err := d.open(); err != nil {
+		if p, ok := errors.AsType[*fs.PathError](err); ok {
+			err = p.Err
+		}
+		return nil, usagef("--%s %s: cannot be written (%w): want a file in a directory that exists and may be written", flag, path, err)
 	}
-	// A pipe's reader would take the close for the end.
-	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() && !st.IsDir() {
+	return d, nil
+}
+
+func (d *destination) open() error {
+	st, err := os.Stat(d.path)
+	if fd, ok := ownDescriptor(d.path, st); ok {
+		return d.openOwn(fd)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return d.openBeside()
+	case err != nil:
+		return err
+	case st.Mode().IsRegular():
+		f, err := os.OpenFile(d.path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		_ = f.Close() // nothing was written
+		return d.openBeside()
+	case st.IsDir():
+		return syscall.EISDIR
+	case st.Mode()&os.ModeNamedPipe != 0:
+		return syscall.Access(d.path, 2 /* W_OK */)
+	case st.Mode()&os.ModeCharDevice != 0:
+		// Without O_NONBLOCK a terminal line may wait for its carrier.
+		d.file, err = os.OpenFile(d.path, os.O_WRONLY|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
+		return err
+	}
+	return errors.New("it is neither a file nor a pipe nor a character device")
+}
+
+// openBeside follows the links and makes sure that a file can be made beside the target.
+func (d *destination) openBeside() error {
+	var err error
+	if d.target, err = followLinks(d.path); err != nil {
+		return err
+	}
+	f, err := d.temporary(0o600)
+	if err != nil {
+		return err
+	}
+	_ = f.Close() // nothing was written
+	return os.Remove(f.Name())
+}
+
+func (d *destination) openOwn(fd int) error {
+	if _, err := syscall.Write(fd, nil); err != nil { // EBADF for one that is open for reading only
+		return err
+	}
+	// One of its own, as the file that holds it closes it.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	dup, err := syscall.Dup(fd)
+	if err != nil {
+		return os.NewSyscallError("dup", err)
+	}
+	syscall.CloseOnExec(dup)
+	d.file, d.fd = os.NewFile(uintptr(dup), d.path), fd
+	return nil
+}
+
+// ownDescriptor finds the descriptor of this process that path leads to: to open it anew would start at its beginning, and
+// to replace it would leave what was redirected to it nowhere. st is what os.Stat says of path, nil for nothing.
+func ownDescriptor(path string, st os.FileInfo) (fd int, ok bool) {
+	if st != nil && !st.IsDir() {
+		for i, f := range []*os.File{os.Stdout, os.Stderr} {
+			if own, err := f.Stat(); err == nil && os.SameFile(own, st) {
+				return 1 + i, true
+			}
+		}
+	}
+	dir, name := filepath.Split(path)
+	dir, err := filepath.EvalSymlinks(cmp.Or(dir, "."))
+	if err != nil {
+		return 0, false
+	}
+	if dir == "/dev" && strings.HasPrefix(name, "std") { // links to /proc/self/fd
+		if link, err := os.Readlink(path); err == nil && link != path {
+			return ownDescriptor(link, nil)
+		}
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return 0, false
+	}
+	self := "/proc/" + strconv.Itoa(os.Getpid())
+	if dir != self+"/fd" && !(strings.HasPrefix(dir, self+"/task/") && strings.HasSuffix(dir, "/fd")) && dir != "/dev/fd" {
+		return 0, false
+	}
+	fd, err = strconv.Atoi(name)
+	return fd, err == nil && fd >= 0
+}
+
+// maxLinks is the kernel's bound (MAXSYMLINKS).
+const maxLinks = 40
+
+// followLinks is the path that opening path for writing would make or change: filepath.EvalSymlinks wants it to exist.
+func followLinks(path string) (string, error) {
+	for range maxLinks {
+		dir, name := filepath.Split(path)
+		dir, err := filepath.EvalSymlinks(cmp.Or(dir, "."))
+		if err != nil {
+			return "", err
+		}
+		path = filepath.Join(dir, name)
+		link, err := os.Readlink(path)
+		if err != nil { // no link, or nothing
+			return path, nil
+		}
+		if !filepath.IsAbs(link) {
+			link = dir + "/" + link // not filepath.Join, which takes a/../b for b
+		}
+		path = link
+	}
+	return "", syscall.ELOOP
+}
+
+// temporary makes a file beside the target.
+func (d *destination) temporary(mode fs.FileMode) (*os.File, error) {
+	name := filepath.Join(filepath.Dir(d.target), ".lastack-"+rand.Text())
+	return os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+}
+
+// inherits lists the descriptors that this program, executed once more, needs under the same numbers.
+func (d *destination) inherits() []int {
+	if d == nil || d.fd <= 2 {
 		return nil
 	}
-	out, err := openOutput(path)
-	out.discard()
+	return []int{d.fd}
+}
+
+// waits tells that writing may wait for somebody who reads.
+func (d *destination) waits() bool { return d != nil && d.target == "" }
+
+// close lets go of a destination, written or not.
+func (d *destination) close() {
+	if d != nil && d.file != nil {
+		_ = d.file.Close() // what was written was checked
+	}
+}
+
+// write writes b. When ctx is over, it waits for a reader no longer than lastWait. say is told when it waits.
+func (d *destination) write(ctx context.Context, b []byte, say func(string)) error {
+	switch {
+	case d.target != "":
+		return d.replace(b)
+	case d.file != nil:
+		return writeTo(ctx, d.file, b)
+	}
+	f, err := d.awaitReader(ctx, say)
+	if err != nil {
+		return err
+	}
+	return errors.Join(writeTo(ctx, f, b), f.Close())
+}
+
+// lastWait is how long a pipe without a reader, or with one that does not read, is waited for once the command was told to end.
+const lastWait = time.Second
+
+// awaitReader opens a named pipe for writing, which open(2) would wait for, and no signal end.
+func (d *destination) awaitReader(ctx context.Context, say func(string)) (*os.File, error) {
+	const poll = 20 * time.Millisecond
+	for from, said := time.Now(), false; ; said = true {
+		f, err := os.OpenFile(d.path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		switch {
+		case !errors.Is(err, syscall.ENXIO):
+			return f, err
+		case ctx.Err() != nil && time.Since(from) > lastWait:
+			return nil, errors.New("nobody reads the pipe")
+		case !said:
+			say(fmt.Sprintf("waiting until somebody reads %s, or a signal (Ctrl-C)", d.path))
+		}
+		time.Sleep(poll)
+	}
+}
+
+func writeTo(ctx context.Context, f *os.File, b []byte) error {
+	// What cannot have a deadline does not wait for long, or until a second signal.
+	defer context.AfterFunc(ctx, func() { _ = f.SetWriteDeadline(time.Now().Add(lastWait)) })()
+	_, err := f.Write(b)
 	return err
 }
 
-// openOutput returns a nil output for an empty path.
-func openOutput(path string) (*output, error) {
+// replace puts a new file in the place of the target, with its mode and owner.
+func (d *destination) replace(b []byte) error {
+	old, err := os.Lstat(d.target)
+	mode := fs.FileMode(0o644)
+	if err == nil {
+		if !old.Mode().IsRegular() {
+			return fmt.Errorf("%s has become something else than a file", d.target)
+		}
+		mode = old.Mode().Perm()
+	}
+	f, err := d.temporary(mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err == nil && old != nil {
+		keepOwner(f, old)
+		err = f.Chmod(mode) // the umask had its say, and chown may have taken bits
+	}
+	if err == nil {
+		// Without it, a crash of the host soon afterwards leaves an empty file, where the file system does not order the two.
+		err = f.Sync()
+		if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
+			err = nil
+		}
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		if err = os.Rename(f.Name(), d.target); err == nil {
+			return nil
+		}
+	}
+	if errors.Is(err, syscall.EBUSY) { // a mount point, as a file that is passed into a container
+		err = overwrite(d.target, b)
+	}
+	_ = os.Remove(f.Name()) // best effort: the error above is the one to tell
+	return err
+}
+
+// overwrite changes a file where it is.
+func overwrite(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Truncate(int64(len(b)))
+	}
+	return errors.Join(err, f.Close())
+}
+
+// keepOwner gives f the owner and group of old, as far as that is allowed.
+func keepOwner(f *os.File, old os.FileInfo) {
+	st, ok := old.Sys().(*syscall.Stat_t)
+	if !ok {
+		return
+	}
+	if f.Chown(int(st.Uid), int(st.Gid)) != nil {
+		_ = f.Chown(-1, int(st.Gid)) // an ordinary user may give a file to a group of their own
+	}
+}
+
+// output is the destination of --output.
+type output struct {
+	*destination
+	ctx    context.Context
+	stderr io.Writer
+}
+
+// checkOutput tells before the load whether a record could be saved, and leaves no trace. It returns the descriptors that
+// the program needs to save it.
+func checkOutput(path string) (inherit []int, err error) {
+	switch path {
+	case "":
+		return nil, usagef("--output \"\": want a file to save the run record to")
+	case "-":
+		return nil, usagef("--output -: want a file; --format json prints the record to stdout")
+	}
+	d, err := openDestination("output", path)
+	d.close()
+	return d.inherits(), err
+}
+
+// openOutput returns a nil output for an empty path. ctx is over when the run was told to end.
+func openOutput(ctx context.Context, path string, stderr io.Writer) (*output, error) {
 	if path == "" {
 		return nil, nil
 	}
-	_, err := os.Stat(path)
-	created := errors.Is(err, fs.ErrNotExist)
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644)
+	d, err := openDestination("output", path)
 	if err != nil {
-		return nil, usagef("--output %s: cannot be written (%w): want a file in a directory that exists and may be written", path, errors.Unwrap(err))
+		return nil, err
 	}
-	return &output{path: path, created: created, file: f}, nil
+	return &output{destination: d, ctx: ctx, stderr: stderr}, nil
 }
 
-// write saves the record and closes the file.
+func (o *output) close() {
+	if o != nil {
+		o.destination.close()
+	}
+}
+
+func (o *output) waits() bool { return o != nil && o.destination.waits() }
+
+// write saves the record. Where that fails it goes to the directory of temporary files, since it is the only copy.
 func (o *output) write(r *record.Run) error {
 	if o == nil {
 		return nil
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if err := errors.Join(o.save(r), o.file.Close()); err != nil {
-		o.file = nil
-		return fmt.Errorf("the record could not be saved to %s: %w", o.path, err)
+	var b bytes.Buffer
+	if err := record.Write(&b, r); err != nil {
+		return fmt.Errorf("the record could not be written: %w", err)
 	}
-	o.file = nil
-	return nil
+	err := o.destination.write(o.ctx, b.Bytes(), func(s string) { fmt.Fprintf(o.stderr, "lastack: %s\n", s) })
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("the record could not be saved to %s: %w", o.path, err)
+	if path := rescue(b.Bytes()); path != "" {
+		return fmt.Errorf("%w; it is in %s instead", err, path)
+	}
+	return err
 }
 
-func (o *output) save(r *record.Run) error {
-	// Pipes and devices have nothing to truncate.
-	if st, err := o.file.Stat(); err == nil && st.Mode().IsRegular() {
-		if err := o.file.Truncate(0); err != nil {
-			return err
-		}
+// rescue returns the file that it wrote b to, empty if that failed too.
+func rescue(b []byte) string {
+	f, err := os.CreateTemp("", "lastack-*.json")
+	if err != nil {
+		return ""
 	}
-	return record.Write(o.file, r)
-}
-
-// discard closes a file that was not written, and removes it if it was not there before.
-func (o *output) discard() {
-	if o == nil {
-		return
+	_, err = f.Write(b)
+	if errors.Join(err, f.Close()) != nil {
+		_ = os.Remove(f.Name()) // it holds a part
+		return ""
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.file == nil {
-		return
-	}
-	_ = o.file.Close() // nothing was written
-	o.file = nil
-	if o.created {
-		_ = os.Remove(o.path) // best effort: it is empty
-	}
+	return f.Name()
 }

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"lastack/bench/record"
@@ -19,6 +21,8 @@ type resultFlags struct {
 	thresholds []string
 
 	bounds []record.Threshold
+	// inherit are descriptors that the output needs in a sandbox.
+	inherit []int
 }
 
 func newResultFlags() resultFlags { return resultFlags{format: newChoice(report.FormatNames()...)} }
@@ -47,22 +51,28 @@ func (f *resultFlags) checkOutput(given func(string) bool) error {
 	if !given("output") {
 		return nil
 	}
-	return checkOutput(f.output)
+	var err error
+	f.inherit, err = checkOutput(f.output)
+	return err
 }
 
 // finish saves and prints a record, whose run may have ended with err, and returns what the program ends with.
-func (f *resultFlags) finish(stdout io.Writer, out *output, run *record.Run, err error) error {
+func (f *resultFlags) finish(cmd *cobra.Command, out *output, run *record.Run, err error) error {
 	run.Redact()
 	code := codeOfRun(run)
-	// Saved first: where stdout is a pipe that nobody reads to its end, printing ends the program.
-	err = errors.Join(err, out.write(run), f.print(stdout, run))
+	// A file comes first: a reader of stdout may have stopped reading. What waits for a reader itself comes last.
+	if out.waits() {
+		err = errors.Join(err, f.print(cmd.OutOrStdout(), run), out.write(run))
+	} else {
+		err = errors.Join(err, out.write(run), f.print(cmd.OutOrStdout(), run))
+	}
 	if err != nil {
 		code = worst(code, exitError)
 	}
 	return exitWith(code, err)
 }
 
-// print shows the result, or what of it jsonl has not shown yet.
+// print shows the result, or what of it jsonl has not shown yet. Whoever has stopped reading has read enough.
 func (f *resultFlags) print(w io.Writer, run *record.Run) error {
 	var err error
 	if f.format.value == "jsonl" {
@@ -70,7 +80,7 @@ func (f *resultFlags) print(w io.Writer, run *record.Run) error {
 	} else {
 		err = report.Render(w, f.format.value, run)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, syscall.EPIPE) {
 		return fmt.Errorf("the result could not be printed: %w", err)
 	}
 	return nil

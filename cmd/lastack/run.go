@@ -56,23 +56,20 @@ func (o *runOptions) execute(cmd *cobra.Command) error {
 	if !o.sandboxed() {
 		return o.measure(cmd, nil, o.unboxed)
 	}
+	o.spec.Inherit = o.inherit
 	return inSandbox(cmd, o.spec, o.needsSandbox, o.measure)
 }
 
 // measure runs the load in this process and shows the result.
 func (o *runOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status record.Sandbox) error {
-	out, err := openOutput(o.output)
+	// Whoever asks twice does not want to wait for the result.
+	ctx, stop := interruptible(cmd.Context(), func() { os.Exit(exitInterrupted) })
+	defer stop()
+	out, err := openOutput(ctx, o.output, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
-	defer out.discard()
-
-	// Whoever asks twice does not want to wait for the result.
-	ctx, stop := interruptible(cmd.Context(), func() {
-		out.discard()
-		os.Exit(exitInterrupted)
-	})
-	defer stop()
+	defer out.close()
 	live := o.live(cmd.OutOrStdout(), cmd.ErrOrStderr())
 	cfg := o.config(sb, status, live)
 	cfg.OnNeeds = func(n *record.Needs) {
@@ -84,7 +81,7 @@ func (o *runOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status rec
 	if run == nil {
 		return asUsage(err)
 	}
-	return o.finish(cmd.OutOrStdout(), out, run, err)
+	return o.finish(cmd, out, run, err)
 }
 
 // live shows the run as it goes: rows on stderr, and on stdout the lines of jsonl.

@@ -47,7 +47,8 @@ func TestOfChild(t *testing.T) {
 		{exitInterrupted, exitInterrupted, true},
 		{128 + int(syscall.SIGTERM), exitInterrupted, true},
 		{128 + int(syscall.SIGHUP), exitInterrupted, true},
-		{128 + int(syscall.SIGPIPE), 128 + int(syscall.SIGPIPE), true},
+		{128 + int(syscall.SIGQUIT), exitInterrupted, true},
+		{128 + int(syscall.SIGABRT), exitInterrupted, true},
 		{128 + int(syscall.SIGKILL), exitError, false},
 		{128 + int(syscall.SIGSEGV), exitError, false},
 	} {

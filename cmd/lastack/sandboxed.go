@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -33,12 +35,18 @@ func inSandbox(cmd *cobra.Command, spec sandbox.Spec, needs string, measure meas
 		}
 		return alsoFailed(err, cerr)
 	}
+	spec.Extra, spec.OnSignals = factsForInside(), early.end
 	code, status, err := sandbox.Run(cmd.Context(), spec)
-	switch sysctl, isSysctl := errors.AsType[*sandbox.SysctlError](err); {
+	early.begin()
+	sysctl, isSysctl := errors.AsType[*sandbox.SysctlError](err)
+	lost, isLost := errors.AsType[*sandbox.LostError](err)
+	switch {
 	case err == nil:
 		return ofChild(code)
 	case isSysctl:
 		return usagef("--%w", sysctl)
+	case isLost:
+		return lost
 	}
 	why := refusal(err)
 	if needs != "" {
@@ -56,9 +64,9 @@ func refusal(err error) string { return strings.TrimPrefix(err.Error(), "no sand
 // may have ended it before it was ready for one, or without anybody's asking.
 func ofChild(code int) error {
 	switch sig := syscall.Signal(code - 128); {
-	case code <= 128, sig == syscall.SIGPIPE:
+	case code <= 128, code == exitInterrupted:
 		return exitWith(code, nil)
-	case sig == syscall.SIGINT, sig == syscall.SIGTERM, sig == syscall.SIGHUP:
+	case slices.Contains(endings(), os.Signal(sig)):
 		return exitWith(exitInterrupted, nil)
 	case sig == syscall.SIGKILL:
 		return errors.New("the run was killed before its end: if nobody did so, the kernel was out of memory (dmesg tells), so ask for fewer connections")

@@ -187,7 +187,7 @@ func cannotListen(err error) error {
 // reservedFds stay free for everything that is not a connection.
 const reservedFds = 64
 
-func (o *serveOptions) serve(cmd *cobra.Command, cfg server.Config, ledger *ledgerFile) error {
+func (o *serveOptions) serve(cmd *cobra.Command, cfg server.Config, ledger *destination) error {
 	facts, err := host.Read()
 	if err != nil {
 		return err
@@ -220,5 +220,5 @@ func (o *serveOptions) serve(cmd *cobra.Command, cfg server.Config, ledger *ledg
 	}
 	st, err := s.Stop()
 	fmt.Fprint(cmd.OutOrStdout(), ledgerText(&st))
-	return errors.Join(failed, err, ledger.write(st.Counts()))
+	return errors.Join(failed, err, writeLedger(atOnce, ledger, st.Counts(), cmd.ErrOrStderr()))
 }

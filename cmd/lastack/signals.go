@@ -12,12 +12,62 @@ import (
 // them, reach a process twice, by itself and by its group.
 const sameSignal = 300 * time.Millisecond
 
-// interruptible returns a context that SIGINT, SIGTERM and those of more cancel, and calls again for
-// the signal after that. stop gives the signals their default meaning back.
-func interruptible(parent context.Context, again func(), more ...os.Signal) (ctx context.Context, stop func()) {
+// endings are the signals that end a command in good order, with what it has until then. One that whoever
+// started it wants ignored (nohup) stays so.
+func endings() []os.Signal {
+	list := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGXCPU}
+	if !signal.Ignored(syscall.SIGHUP) {
+		list = append(list, syscall.SIGHUP)
+	}
+	return list
+}
+
+// earlySignals ends the program by a signal that comes before a command takes care of them itself: the runtime answers some with
+// a trace of all goroutines.
+type earlySignals struct {
+	c    chan os.Signal
+	done chan struct{}
+}
+
+// early is the process's: signals are too.
+var early earlySignals
+
+func (e *earlySignals) begin() {
+	e.c, e.done = make(chan os.Signal, 8), make(chan struct{})
+	signal.Notify(e.c, endings()...)
+	go func(c <-chan os.Signal, done chan<- struct{}) {
+		defer close(done)
+		for range c {
+			os.Exit(exitInterrupted)
+		}
+	}(e.c, e.done)
+}
+
+// end is called by whoever has their own channel from now on. A signal of before still ends the program.
+func (e *earlySignals) end() {
+	if e.c == nil {
+		return
+	}
+	signal.Stop(e.c)
+	close(e.c)
+	<-e.done
+	e.c = nil
+}
+
+// outliveWriting has a write that nobody reads, or that a limit forbids, be an error (EPIPE, EFBIG): by default SIGPIPE and SIGXFSZ
+// would end the program, and what it has measured would be lost. To ignore them would have the programs that
+// it starts ignore them too.
+func outliveWriting() {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGXFSZ) // nobody reads: what does not fit is dropped
+}
+
+// interruptible returns a context that the endings cancel, and calls again for the signal after that. stop gives
+// the signals their default meaning back.
+func interruptible(parent context.Context, again func()) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(parent)
 	c := make(chan os.Signal, 4)
-	signal.Notify(c, append(more, os.Interrupt, syscall.SIGTERM)...)
+	signal.Notify(c, endings()...)
+	early.end()
 	over := make(chan struct{})
 	go heed(c, over, cancel, again)
 	return ctx, func() {

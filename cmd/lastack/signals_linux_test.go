@@ -138,18 +138,43 @@ const (
 
 // TestInterrupt ends a run in the middle: it prints and saves what it has, and accounts for every connection.
 func TestInterrupt(t *testing.T) {
-	for name, signals := range map[string][]syscall.Signal{
-		"SIGINT":  {syscall.SIGINT},
-		"SIGTERM": {syscall.SIGTERM},
+	const (
+		parent = 1 << iota
+		child
+	)
+	for _, tt := range []struct {
+		name    string
+		signals []syscall.Signal
+		to      int
+	}{
+		{"SIGINT", []syscall.Signal{syscall.SIGINT}, parent},
+		{"SIGTERM", []syscall.Signal{syscall.SIGTERM}, parent},
+		{"SIGHUP", []syscall.Signal{syscall.SIGHUP}, parent},
+		{"SIGQUIT", []syscall.Signal{syscall.SIGQUIT}, parent},
+		{"SIGABRT", []syscall.Signal{syscall.SIGABRT}, parent},
+		{"SIGXCPU", []syscall.Signal{syscall.SIGXCPU}, parent},
+		{"SIGINT to the sandbox", []syscall.Signal{syscall.SIGINT}, child},
+		{"SIGABRT to the sandbox", []syscall.Signal{syscall.SIGABRT}, child},
+		{"SIGQUIT to both", []syscall.Signal{syscall.SIGQUIT}, parent | child},
 		// As timeout(1) sends it: to the process, and to its group.
-		"doubled": {syscall.SIGINT, syscall.SIGINT},
+		{"doubled", []syscall.Signal{syscall.SIGINT, syscall.SIGINT}, parent},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			users(t, func(t *testing.T, dir string, as []string) {
 				r := begin(t, dir, as, "run", "-d", "10m", "-c", "8", "--hold", "5ms", "--interval", "100ms", "-o", "run.json")
 				r.await(t, loadRow)
 				children := r.children(t)
-				r.send(t, signals...)
+				if tt.to&parent != 0 {
+					r.send(t, tt.signals...)
+				}
+				for _, pid := range children {
+					if n, err := strconv.Atoi(pid); tt.to&child != 0 && err == nil {
+						_ = syscall.Kill(n, tt.signals[0]) // the parent may have told it first
+					}
+				}
+				if tt.to == child && len(children) == 0 {
+					r.send(t, tt.signals...) // there is no sandbox here
+				}
 				if code := r.end(t); code != exitInterrupted {
 					t.Errorf("exit code %d, want %d; %s", code, exitInterrupted, r.stderr.String())
 				}
@@ -178,6 +203,71 @@ func TestInterrupt(t *testing.T) {
 					until(t, "the end of process "+pid, func() bool { return !alive(pid) })
 				}
 			})
+		})
+	}
+}
+
+// TestNobodyReads closes the reading end of stderr and of stdout under a run: it goes on, and its record is saved.
+func TestNobodyReads(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		command string
+		code    string
+	}{
+		{"progress", "lastack run -n 3k -c 2 -o run.json --interval 20ms 2>&1 >result | head -n 1", "0|3"},
+		{"result", "lastack run -n 3k -c 2 -q -o run.json | true", "0|3"},
+		{"both", "lastack run -n 3k -c 2 -o run.json --interval 20ms 2>&1 | head -n 1", "0|3"},
+		{"threshold", "lastack run -n 3k -c 2 -q --threshold 'connect.p99<1ns' -o run.json | true", "99|3"},
+		{"intervals", "lastack run -n 3k -c 2 -q --format jsonl --interval 20ms -o run.json | head -n 1", "0|3"},
+		{"in this namespace", "lastack serve --listen 127.0.0.1:0 >/dev/null 2>serve & s=$!; until A=$(sed -n 's/listening on \\([^,]*\\),.*/\\1/p' serve) && test \"$A\"; do :; done;" +
+			" lastack run $A -n 3k -c 2 -o run.json --interval 20ms 2>&1 | head -n 1; kill $s; wait", "0|3"},
+		{"report", "lastack run -n 20 -q -o run.json >/dev/null; lastack report run.json | true", "0"},
+		{"help", "echo '{}' >run.json; lastack run --help | true", "0"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			// The program's code is in a file, as a pipeline has that of its last command.
+			head, tail, _ := strings.Cut(tt.command, " | ")
+			if i := strings.LastIndex(head, "lastack "); i >= 0 {
+				head = head[:i] + "{ " + head[i:] + "; echo $? >code; }"
+			}
+			if e := runIn(t, dir, "sh", "-c", head+" | "+tail); strings.Contains(e.stderr, "panic") {
+				t.Errorf("stderr: %s", e.stderr)
+			}
+			code := strings.TrimSpace(content(t, filepath.Join(dir, "code")))
+			if !slices.Contains(strings.Split(tt.code, "|"), code) {
+				t.Errorf("exit code %s, want %s", code, tt.code)
+			}
+			if tt.name == "help" {
+				return
+			}
+			f, err := os.Open(filepath.Join(dir, "run.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if _, err := record.Read(f); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestCannotBePrinted has every kind of output meet a full disk.
+func TestCannotBePrinted(t *testing.T) {
+	for _, command := range []string{
+		"--help", "run --help", "help drain", "--version", "doctor", "doctor --format json", "completion bash", "run -n 20 -q",
+		"run -n 20 -q --format json", "serve --listen 127.0.0.1:0",
+	} {
+		t.Run(command, func(t *testing.T) {
+			script := "lastack " + command + " >/dev/full"
+			if strings.HasPrefix(command, "serve") {
+				script += " & sleep 0.3; kill $!; wait $!"
+			}
+			e := runIn(t, t.TempDir(), "sh", "-c", script)
+			if e.code != exitError || !strings.Contains(e.stderr, "lastack: the ") || !strings.Contains(e.stderr, "no space left on device") {
+				t.Errorf("exit code %d: %s", e.code, e.stderr)
+			}
 		})
 	}
 }

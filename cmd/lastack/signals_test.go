@@ -50,7 +50,7 @@ func TestInterruptible(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a process cannot signal itself here")
 	}
-	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+	for _, sig := range endings() {
 		t.Run(sig.String(), func(t *testing.T) {
 			ctx, stop := interruptible(t.Context(), func() { t.Error("one signal counted as two") })
 			defer stop()

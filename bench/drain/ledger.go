@@ -1,0 +1,100 @@
+package drain
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"lastack/bench/record"
+	"lastack/loadgen"
+)
+
+// ledgerLimit bounds what is read of a server's ledger, in bytes.
+const ledgerLimit = 1 << 20
+
+// lookAtLedger is what stands at the path where the server is to write its ledger, nil for nothing. The path is the user's: the
+// file that is there stays, and is told from a new one by what it is now. The error is a *RefusedError.
+func lookAtLedger(path string) (os.FileInfo, error) {
+	refuse := func(why string) (os.FileInfo, error) { return nil, &RefusedError{"ledger", path, why} }
+	st, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if dir, err := os.Stat(filepath.Dir(path)); err != nil || !dir.IsDir() {
+			return refuse("its directory is not there: want the file that the server writes at its end")
+		}
+		return nil, nil
+	case err != nil:
+		return refuse(fmt.Sprintf("cannot be looked at (%v): want the file that the server writes at its end", bare(err)))
+	case !st.Mode().IsRegular():
+		return refuse("is no regular file: want the file that the server writes at its end")
+	}
+	return st, nil
+}
+
+func bare(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// readLedger reads what has been written to path since before was there.
+func readLedger(path string, before os.FileInfo) (map[string]int64, error) {
+	now, err := lookAtLedger(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case now == nil:
+		return nil, errors.New("the server has not written it")
+	case before != nil && os.SameFile(before, now) && before.Size() == now.Size() && before.ModTime().Equal(now.ModTime()):
+		return nil, errors.New("the server has not written it; what stands there is older than this try")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, ledgerLimit+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > ledgerLimit {
+		return nil, fmt.Errorf("it is longer than %d bytes", ledgerLimit)
+	}
+	var counts map[string]int64
+	if err := json.Unmarshal(b, &counts); err != nil {
+		return nil, err
+	}
+	return counts, nil
+}
+
+// ledger reads the server's own account, if it has left one.
+func (t *try) ledger() {
+	path := t.cfg.Stop.Ledger
+	if path == "" {
+		return
+	}
+	counts, err := readLedger(path, t.ledgerBefore)
+	if err != nil {
+		unknown(&t.rec, "server.ledger", fmt.Sprintf("it could not be read: %v", err))
+		return
+	}
+	t.rec.Server.Ledger = counts
+	if got, ok := counts["accepted"]; ok && len(t.cfg.Stop.Restart) == 0 {
+		// Those in the queue when the listener closed were reset, and never accepted.
+		opened := t.ev.total.Ledger.Opened
+		want := record.Range{Min: opened, Max: opened}
+		for i := range t.ev.journal.Conns {
+			if t.ev.journal.Conns[i].End == loadgen.EndByRST {
+				want.Min--
+			}
+		}
+		t.rec.Accounting = append(t.rec.Accounting, record.Check{
+			Name: "server's ledger: accepted = opened, less reset in the queue", Want: want, Got: got, OK: want.Contains(got), Exact: true,
+		})
+	}
+}

@@ -1,0 +1,113 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestHandoffIsOurs has the environment name descriptors of all kinds: only a sealed file from the parent makes an inside.
+func TestHandoffIsOurs(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	ours := handoff{Parent: os.Getppid(), Report: int(w.Fd())}
+	sealed := func(h handoff) int {
+		f, err := h.file()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3) // receive closes it
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fd
+	}
+	plain := func(h handoff) int {
+		b, err := json.Marshal(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "handoff")
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = f.Close() })
+		return int(f.Fd())
+	}
+	for _, tt := range []struct {
+		name, value string
+		want        bool
+	}{
+		{"empty", "", false},
+		{"garbage", "garbage", false},
+		{"JSON in the variable", fmt.Sprintf(`{"parent":%d,"report":%d}`, os.Getppid(), ours.Report), false},
+		{"stdin", "0", false},
+		{"negative", "-1", false},
+		{"no such descriptor", "9999", false},
+		{"a pipe", fmt.Sprint(r.Fd()), false},
+		{"a file", fmt.Sprint(plain(ours)), false},
+		{"of another's parent", fmt.Sprint(sealed(handoff{Parent: os.Getpid(), Report: ours.Report})), false},
+		{"a report that is no pipe", fmt.Sprint(sealed(handoff{Parent: os.Getppid(), Report: plain(ours)})), false},
+		{"ours", fmt.Sprint(sealed(ours)), true},
+	} {
+		t.Setenv(envName, tt.value)
+		if got := receive() != nil; got != tt.want {
+			t.Errorf("%s: inside %t, want %t", tt.name, got, tt.want)
+		}
+		if v, ok := os.LookupEnv(envName); ok {
+			t.Errorf("%s: the variable is still set: %q", tt.name, v)
+		}
+	}
+}
+
+// TestInsideHandsNothingOn looks at what the inside got, and what a program that it started would get of it.
+func TestInsideHandsNothingOn(t *testing.T) {
+	stray, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stray.Close()
+	kept, err := os.Open("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.Close()
+	for _, entries := range []int{0, testEntries} {
+		t.Run(fmt.Sprint(entries), func(t *testing.T) {
+			// 3 is a stray one, 4 is not there, 5 is kept.
+			cmd := driver(t, asUser, "handed", Spec{EhashEntries: entries, Extra: json.RawMessage(`{"a":1}`)}, envInherit+"=[5]")
+			cmd.ExtraFiles = []*os.File{stray, nil, kept}
+			d, lines := run(t, cmd)
+			if d.Err != "" {
+				t.Fatal(d.Err)
+			}
+			var h handed
+			if err := json.Unmarshal([]byte(strings.Join(lines, "")), &h); err != nil {
+				t.Fatal(err)
+			}
+			if string(h.Extra) != `{"a":1}` {
+				t.Errorf("Extra is %s", h.Extra)
+			}
+			if len(h.Env) > 0 || len(h.Open) > 0 {
+				t.Errorf("a child would get %q and %q", h.Env, h.Open)
+			}
+			if h.Got != 5 {
+				t.Errorf("descriptor %d is the file that was to be kept, want 5", h.Got)
+			}
+		})
+	}
+}

@@ -154,12 +154,12 @@ func (p *Plan) pacer(g *Group) Pacer {
 	case g.Plateau > 0:
 		// The rate opens the connections and then stops by itself.
 		n := float64(g.Connections)
-		return NewPacer(Slope{time.Duration(n / g.RateFrom * 1e9), g.RateFrom, g.RateFrom})
+		return NewPacer(Slope{spread(n, g.RateFrom), g.RateFrom, g.RateFrom})
 	case p.Duration == 0:
 		n := float64(p.Count) + g.RateFrom*(p.Warmup.Seconds()+p.Ramp.Seconds())
 		return NewPacer(
 			Slope{p.Ramp, 0, g.RateFrom},
-			Slope{time.Duration(min(n/g.RateFrom, math.MaxInt32) * 1e9), g.RateFrom, g.RateFrom})
+			Slope{spread(n, g.RateFrom), g.RateFrom, g.RateFrom})
 	case p.Ramp > 0:
 		return NewPacer(
 			Slope{p.Ramp, 0, g.RateFrom},
@@ -169,6 +169,9 @@ func (p *Plan) pacer(g *Group) Pacer {
 		Slope{p.Warmup, g.RateFrom, g.RateFrom},
 		Slope{p.Duration, g.RateFrom, g.RateTo})
 }
+
+// spread is how long n things take at a rate, at most 68 years: what is longer must not come back as the past.
+func spread(n, rate float64) time.Duration { return time.Duration(min(n/rate, math.MaxInt32) * 1e9) }
 
 // nextAddrs puts the next pair of addresses into the dial: all targets from a
 // source, then the next source, so that every pair comes up.

@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -200,5 +201,33 @@ func BenchmarkHistogramRecord(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		record(h, int64(i)*977%10_000_000)
+	}
+}
+
+// A time that no clock holds stays in the future.
+func TestSpread(t *testing.T) {
+	for _, tt := range []struct {
+		n, rate float64
+		want    time.Duration
+	}{
+		{0, 1e-300, 0},
+		{10, 5, 2 * time.Second},
+		{1, 1e-3, 1000 * time.Second},
+		{1, 1e-300, math.MaxInt32 * time.Second},
+		{MaxConnections, 5e-4, math.MaxInt32 * time.Second},
+	} {
+		if got := spread(tt.n, tt.rate); got != tt.want {
+			t.Errorf("spread(%v, %v) = %v, want %v", tt.n, tt.rate, got, tt.want)
+		}
+	}
+	p := Plan{}
+	for _, g := range []Group{
+		{Connections: MaxConnections, RateFrom: 1e-3, RateTo: 1e-3, Plateau: time.Second},
+		{Connections: MaxConnections, RateFrom: 5e-4, RateTo: 5e-4, Plateau: time.Second},
+	} {
+		pacer := p.pacer(&g)
+		if pacer.Total() < 2 || pacer.At(1) < time.Second {
+			t.Errorf("a plateau that opens at %v/s: %d arrivals, the second after %v", g.RateFrom, pacer.Total(), pacer.At(1))
+		}
 	}
 }

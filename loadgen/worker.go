@@ -343,8 +343,7 @@ func (w *worker) closePlateau(g *group, now int64, most int) int64 {
 	for ; g.scan > 0; g.scan-- {
 		due := from
 		if g.CloseRate > 0 {
-			n := int64(g.closed)*g.step + int64(w.id)
-			due += int64(float64(n) / g.CloseRate * 1e9)
+			due += int64(spread(float64(int64(g.closed)*g.step+int64(w.id)), g.CloseRate))
 		}
 		if due > now {
 			return due

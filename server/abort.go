@@ -40,9 +40,9 @@ func (w *worker) countRest(k *conn, s sockio.Sock) {
 	if k.flags&hasRest == 0 {
 		return
 	}
-	w.count(s, w.rest[s])
-	delete(w.rest, s)
-	k.flags &^= hasRest
+	r := w.rest[s]
+	w.count(s, r.p[r.used:])
+	w.dropRest(k, s)
 }
 
 // unanswered takes bytes that came when nothing was answered any more.
@@ -73,7 +73,7 @@ func (w *worker) countCut(k *conn, s sockio.Sock) {
 		w.stats.Cut++
 		w.answerer.Expect(&w.talk(s).ServerConn)
 		w.countRest(k, s)
-	case reading:
+	case reading, continuing:
 	default:
 		return
 	}

@@ -30,8 +30,8 @@ type Config struct {
 	OnEOF teardown.Reaction
 	// Exchange is what the server answers; with None it reads and discards.
 	Exchange exchange.Spec
-	// Requests is the number of exchanges after which a server that closes first does so. 0 means 1;
-	// with HTTP, until the client says "Connection: close".
+	// Requests is the number of exchanges after which a server that closes first does so, or, with HTTP, sooner where
+	// the client says "Connection: close". 0 means 1.
 	Requests int
 	// Hold is how long a server that closes first waits before it does.
 	Hold time.Duration

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"time"
 
 	"lastack/sockstate"
@@ -13,8 +12,10 @@ import (
 // conn is one accepted connection, in the slot of its socket.
 //
 //	free > reading > delaying > replying > holding > closing > free
-//	          ^                    |
-//	          +--------------------+   (the next request)
+//	        ^  ^ |                 |                    ^
+//	        |  +-|-----------------+ (the next request) |
+//	        v    +--> refusing (not a request) ---------+
+//	    continuing (100)
 //
 // There may be a million, so what only an exchange needs stands apart, in memory that
 // others never touch.
@@ -45,8 +46,10 @@ type phase uint8
 const (
 	free phase = iota
 	reading
+	continuing
 	delaying
 	replying
+	refusing
 	holding
 	closing
 )
@@ -81,6 +84,10 @@ func (w *worker) Complete(c *sockio.Completion) {
 		}
 	case replying:
 		w.replied(k, c)
+	case continuing:
+		w.continued(k, c)
+	case refusing:
+		w.refused(k, c)
 	case holding:
 		w.held(k, c)
 	case closing:
@@ -161,22 +168,82 @@ func (w *worker) read(k *conn, c *sockio.Completion) {
 // take uses bytes of a request; what is behind it waits until it is answered.
 func (w *worker) take(k *conn, s sockio.Sock, p []byte) {
 	used, whole, err := w.answerer.Received(&w.talk(s).ServerConn, p)
+	if whole && used < len(p) {
+		w.keepRest(k, s, p[used:])
+	}
+	w.taken(k, s, whole, err)
+}
+
+// taken goes on with a request of which another part, or the whole, is here.
+func (w *worker) taken(k *conn, s sockio.Sock, whole bool, err error) {
+	t := w.talk(s)
 	switch {
 	case err != nil:
-		w.give(k, s, BadRequest)
-	case !whole:
-		w.loop.Recv(s, recvSize)
-	default:
-		if used < len(p) {
-			w.rest[s] = bytes.Clone(p[used:])
-			k.flags |= hasRest
-		}
+		w.refuse(k, s, err)
+	case whole:
 		if d := w.delay(s); d > 0 {
-			k.phase = delaying
-			w.loop.SetTimer(s, w.loop.Now()+int64(d))
+			w.think(k, s, d)
 			return
 		}
 		w.reply(k, s)
+	case w.answerer.Continue(w.loop, s, &t.ServerConn):
+		k.phase = continuing
+	default:
+		w.loop.Recv(s, recvSize)
+	}
+}
+
+func (w *worker) think(k *conn, s sockio.Sock, d time.Duration) {
+	k.phase = delaying
+	w.loop.SetTimer(s, w.loop.Now()+int64(d))
+}
+
+// continued reads the body of a request whose client has waited for 100 (Continue).
+func (w *worker) continued(k *conn, c *sockio.Completion) {
+	switch {
+	case c.Op != sockio.OpSend:
+	case c.Errno != 0:
+		w.cutSend(k, c)
+	case w.answerer.Sent(w.loop, c.Sock, &w.talk(c.Sock).ServerConn):
+		k.phase = reading
+		w.loop.Recv(c.Sock, recvSize)
+	}
+}
+
+// cutSend ends a connection on which nothing can be sent any more.
+func (w *worker) cutSend(k *conn, c *sockio.Completion) {
+	if !sockio.IsReset(c.Errno) {
+		w.give(k, c.Sock, Other)
+		return
+	}
+	k.phase, k.outcome = closing, CutInRequest
+	w.closer.PeerReset(w.loop, c.Sock, &k.tear)
+}
+
+// refuse says that what came is not a request, and why.
+func (w *worker) refuse(k *conn, s sockio.Sock, err error) {
+	w.dropRest(k, s)
+	if !w.answerer.Refuse(w.loop, s, &w.talk(s).ServerConn, err) {
+		w.give(k, s, BadRequest)
+		return
+	}
+	k.phase, k.outcome = refusing, BadRequest
+}
+
+// lingersFor is how long a connection is read from after a refusal: closed with something unread it would be
+// reset (tcp_close), and the reset may overtake the reply (RFC 9112, section 9.6).
+const lingersFor = 2 * time.Second
+
+// refused shuts down after the refusal, and reads on until the client has closed.
+func (w *worker) refused(k *conn, c *sockio.Completion) {
+	switch {
+	case c.Op != sockio.OpSend:
+	case c.Errno != 0:
+		w.give(k, c.Sock, BadRequest)
+	case w.answerer.Sent(w.loop, c.Sock, &w.talk(c.Sock).ServerConn):
+		k.phase = closing
+		w.lingerer.Begin(w.loop, c.Sock, &k.tear)
+		w.loop.SetTimer(c.Sock, w.loop.Now()+int64(lingersFor))
 	}
 }
 
@@ -209,7 +276,7 @@ func (w *worker) peerClosed(k *conn, s sockio.Sock) {
 func (w *worker) reply(k *conn, s sockio.Sock) {
 	k.phase = replying
 	t := w.talk(s)
-	last := w.closesFirst && w.exchanges > 0 && t.left == 0 || w.isLast(k)
+	last := w.closesFirst && t.left == 0 || w.isLast(k)
 	if w.answerer.Reply(w.loop, s, &t.ServerConn, last) {
 		k.flags |= closesAfter
 	}
@@ -227,12 +294,8 @@ func (w *worker) replied(k *conn, c *sockio.Completion) {
 	switch {
 	case c.Op != sockio.OpSend:
 		return
-	case c.Errno != 0 && !sockio.IsReset(c.Errno):
-		w.give(k, s, Other)
-		return
 	case c.Errno != 0:
-		k.phase, k.outcome = closing, CutInRequest
-		w.closer.PeerReset(w.loop, s, &k.tear)
+		w.cutSend(k, c)
 		return
 	case !w.answerer.Sent(w.loop, s, &t.ServerConn):
 		return
@@ -260,10 +323,7 @@ func (w *worker) replied(k *conn, c *sockio.Completion) {
 		return
 	}
 	if k.flags&hasRest != 0 {
-		p := w.rest[s]
-		delete(w.rest, s)
-		k.flags &^= hasRest
-		w.take(k, s, p)
+		w.takeRest(k, s)
 		return
 	}
 	w.await(k, c)
@@ -316,6 +376,8 @@ func (w *worker) closing(k *conn, c *sockio.Completion) {
 	switch step := w.closer.Complete(w.loop, &k.tear, c); {
 	case step.Held:
 		w.stats.Stuck++
+	case step.TimedOut && k.outcome == BadRequest: // lingersFor is over; drain's chance may be, too, and means nothing here
+		w.closer.Abandon(w.loop, c.Sock, &k.tear)
 	case step.Gone:
 		w.gone(k, c.Sock)
 	}
@@ -342,9 +404,7 @@ func (w *worker) gone(k *conn, s sockio.Sock) {
 			o = FIN
 		}
 	}
-	if k.flags&hasRest != 0 {
-		delete(w.rest, s)
-	}
+	w.dropRest(k, s)
 	w.stats.Outcomes[o]++
 	w.stats.Open--
 	k.phase = free

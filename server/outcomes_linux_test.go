@@ -160,7 +160,25 @@ func TestOutcomes(t *testing.T) {
 			c.eof()
 		}, want: counts{"fin": 1}, asked: 1},
 		{name: "HTTP/1.0", x: "http:/", client: func(c *client) { c.say("GET / HTTP/1.0\r\n\r\n"); c.reply("GET"); c.eof() }, want: counts{"fin": 1}, asked: 1},
-		{name: "HTTP, server:fin when asked", policy: "server:fin", x: "http:/", client: func(c *client) {
+		{name: "HTTP, server:fin after the first", policy: "server:fin", x: "http:/", client: func(c *client) {
+			c.say(get)
+			if r := c.reply("GET"); !r.Close {
+				c.t.Error("the reply does not say that it closes")
+			}
+			c.eof()
+		}, want: counts{"fin": 1}, asked: 1},
+		{name: "HTTP, server:rst after the first", policy: "server:rst", x: "http:/", client: func(c *client) {
+			c.say(get)
+			c.reply("GET")
+			c.aborted()
+		}, want: counts{"rst_sent": 1}, asked: 1},
+		{name: "HTTP, server:half after the first", policy: "server:half", x: "http:/", client: func(c *client) {
+			c.say(get)
+			c.reply("GET")
+			c.eof()
+			_ = c.CloseWrite()
+		}, want: counts{"fin": 1}, asked: 1},
+		{name: "HTTP, server:fin when asked", policy: "server:fin", x: "http:/", change: func(c *Config) { c.Requests = 9 }, client: func(c *client) {
 			c.say(get)
 			c.reply("GET")
 			c.say("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -182,7 +200,7 @@ func TestOutcomes(t *testing.T) {
 			}
 			c.eof()
 		}, want: counts{"fin": 1}, asked: 2},
-		{name: "HTTP, the client leaves between requests of server:fin", policy: "server:fin", x: "http:/", client: func(c *client) {
+		{name: "HTTP, the client leaves between requests of server:fin", policy: "server:fin", x: "http:/", change: func(c *Config) { c.Requests = 2 }, client: func(c *client) {
 			c.say(get)
 			c.reply("GET")
 			_ = c.CloseWrite()

@@ -17,7 +17,8 @@ type worker struct {
 	loop   sockio.Loop
 	conns  []conn
 	talks  []talk // none where nothing is exchanged
-	rest   map[sockio.Sock][]byte
+	rest   map[sockio.Sock]*rest
+	spare  []*rest
 	stats  Stats
 	thread int
 
@@ -25,10 +26,11 @@ type worker struct {
 	silence      talk
 	closer       teardown.Closer
 	httpCloser   teardown.Closer
+	lingerer     teardown.Closer // after a refusal
 	closesFirst  bool
 	leavesUnread bool // server:unread: the last request is not read
 	servesHTTP   bool
-	exchanges    int32 // before the server closes; 0: the client says
+	exchanges    int32 // before the server closes, where it closes first
 
 	lameDuck bool // replies say that it is the last
 	draining bool // and idle connections are closed
@@ -69,18 +71,16 @@ func newWorker(cfg *Config, id int) *worker {
 		id:           id,
 		cfg:          cfg,
 		conns:        make([]conn, cfg.Slots),
-		rest:         make(map[sockio.Sock][]byte),
+		rest:         make(map[sockio.Sock]*rest),
 		stats:        Stats{AcceptErrors: make(map[sockio.Errno]int64)},
 		answerer:     exchange.NewServer(cfg.Exchange),
 		closer:       serverSide(cfg.Close, cfg.OnEOF),
 		httpCloser:   serverSide(teardown.Policy{Who: teardown.ServerFirst}, cfg.OnEOF),
+		lingerer:     serverSide(teardown.Policy{Who: teardown.ServerFirst, How: teardown.Half}, teardown.Reaction{}),
 		closesFirst:  cfg.Close.Active(sockstate.Server),
 		leavesUnread: cfg.Close.Who == teardown.ServerFirst && cfg.Close.How == teardown.Unread,
 		servesHTTP:   cfg.Exchange.Kind == exchange.HTTP,
-		exchanges:    int32(cfg.Requests),
-	}
-	if w.exchanges == 0 && (!w.servesHTTP || w.leavesUnread) {
-		w.exchanges = 1
+		exchanges:    int32(max(cfg.Requests, 1)),
 	}
 	if cfg.Exchange.Kind != exchange.None {
 		w.talks = make([]talk, cfg.Slots)

@@ -22,6 +22,9 @@ import (
 // maxServeThreads bounds workers and listeners.
 const maxServeThreads = 1024
 
+// maxGrace keeps the time of a shutdown within a time.Duration, with a lame duck's before it.
+const maxGrace = 30 * 24 * time.Hour
+
 type serveOptions struct {
 	traffic
 	listen    []string
@@ -56,7 +59,8 @@ func newServe() *cobra.Command {
 		Short: "Be the target: accept, answer and close as told",
 		Long: `serve is the server that run starts for itself, as a program of its own. --close,
 --on-eof and --exchange are in the words of the load that it faces: under client:fin it
-waits for the client to close, under server:rst it resets each connection after the exchange.
+waits for the client to close, under server:rst it resets each connection after the exchange, or
+after as many as --requests says.
 
 SIGTERM or SIGINT ends it, as --shutdown says:
   graceful       HTTP replies say "Connection: close"; new connections are kept out without
@@ -72,7 +76,8 @@ What has not ended within --grace is reset; a second signal ends the server at o
 to stdout, and to --ledger as JSON.
 
 With --exchange http:/ it answers every path alike, after --delay; paths that begin with /slow
-after --slow.`,
+after --slow. What is no request of HTTP/1.1 or HTTP/1.0 it answers with 400, 414, 431 or 505,
+and then it closes the connection.`,
 		Example: `  lastack serve --listen 127.0.0.1:8080 --exchange http:/
   lastack serve --listen [::1]:9000 --close server:fin --delay 5ms
   lastack serve --listen 127.0.0.1:9000 --on-eof delay=2s --backlog 16
@@ -118,8 +123,8 @@ func (o *serveOptions) config(given func(string) bool) (server.Config, error) {
 		return cfg, usagef("--backlog 0: want at least 1")
 	case given("requests") && o.requests == 0:
 		return cfg, usagef("--requests 0: want at least 1")
-	case o.grace < 0:
-		return cfg, usagef("--grace %v: want a duration of 0s or more", o.grace)
+	case o.grace < 0 || o.grace > maxGrace:
+		return cfg, usagef("--grace %v: want a duration from 0s to %v", o.grace, maxGrace)
 	case o.workers < 0 || o.workers > maxServeThreads:
 		return cfg, usagef("--workers %d: want 0 (one a CPU) to %d", o.workers, maxServeThreads)
 	case o.listeners < 0 || o.listeners > maxServeThreads:

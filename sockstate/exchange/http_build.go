@@ -38,6 +38,24 @@ func httpReply(close bool) []byte {
 	return append(appendConnection([]byte(head), close), body...)
 }
 
+var continueReply = []byte("HTTP/1.1 100 Continue\r\n\r\n")
+
+// errorReply is what the server answers to what is not a request, or not one that it takes.
+func errorReply(e FramingError) []byte {
+	status := "400 Bad Request"
+	switch e {
+	case ErrHeaderTooLarge:
+		status = "431 Request Header Fields Too Large" // RFC 6585, section 5
+	case ErrTargetTooLarge:
+		status = "414 URI Too Long"
+	case ErrVersion:
+		status = "505 HTTP Version Not Supported"
+	}
+	why := e.Error() + "\n"
+	head := "HTTP/1.1 " + status + "\r\nServer: " + agent + "\r\nContent-Type: text/plain\r\nContent-Length: " + strconv.Itoa(len(why)) + "\r\n"
+	return append(appendConnection([]byte(head), true), why...)
+}
+
 func appendConnection(dst []byte, close bool) []byte {
 	if close {
 		return append(dst, "Connection: close\r\n\r\n"...)

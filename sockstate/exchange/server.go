@@ -13,6 +13,13 @@ type Server struct {
 	keep, close []byte // HTTP replies
 	headKeep    []byte
 	headClose   []byte
+	refusals    [numFramingErrors]refusal
+}
+
+// refusal is the reply to a request that is none; to a HEAD, its first head bytes.
+type refusal struct {
+	p    []byte
+	head int
 }
 
 // body is what the HTTP server answers with.
@@ -29,6 +36,10 @@ func NewServer(spec Spec) *Server {
 		x.close = httpReply(true)
 		x.headKeep = x.keep[:len(x.keep)-len(body)]
 		x.headClose = x.close[:len(x.close)-len(body)]
+		for e := ErrHeaderTooLarge; int(e) < numFramingErrors; e++ {
+			p := errorReply(e)
+			x.refusals[e] = refusal{p, bytes.Index(p, []byte("\r\n\r\n")) + 4}
+		}
 	}
 	return x
 }
@@ -92,6 +103,33 @@ func (x *Server) Reply(l sockio.Loop, s sockio.Sock, c *ServerConn, last bool) (
 	c.send = 0
 	l.Send(s, p)
 	return closes
+}
+
+// Continue sends 100 (Continue) to a client that waits for it before it sends the body of the request under
+// way, and reports whether there is one.
+func (x *Server) Continue(l sockio.Loop, s sockio.Sock, c *ServerConn) bool {
+	if x.spec.Kind != HTTP || !c.request.Awaited() {
+		return false
+	}
+	c.send = 0
+	l.Send(s, continueReply)
+	return true
+}
+
+// Refuse sends the answer to what Received said is not a request, after which the connection
+// is to close, and reports whether there is such an answer.
+func (x *Server) Refuse(l sockio.Loop, s sockio.Sock, c *ServerConn, err error) bool {
+	e, ok := err.(FramingError)
+	if !ok || x.spec.Kind != HTTP {
+		return false
+	}
+	p := x.refusals[e].p
+	if c.request.Head() {
+		p = p[:x.refusals[e].head]
+	}
+	c.send = 0
+	l.Send(s, p)
+	return true
 }
 
 // Sent goes on after a send has completed: it sends the rest of the reply, and

@@ -43,7 +43,7 @@ func (l *epoll) acceptAgain() {
 // goes before the next: it is still in the caches.
 func (l *epoll) accept(i int) {
 	for n := range acceptBatch {
-		if i >= len(l.listeners) || l.retryAt != 0 || l.budget <= 0 {
+		if i >= len(l.listeners) || l.retryAt != 0 || l.budget <= 0 && n >= acceptLeast {
 			return // a handler has stopped accepting, or it is for the next Wait
 		}
 		ln := l.listeners[i]

@@ -122,6 +122,7 @@ type epollListener struct{ fd, index int }
 
 const (
 	acceptBatch   = 64
+	acceptLeast   = 8 // also where the sockets that there are have used up the Wait's budget: they may always do so
 	acceptRetry   = int64(10e6)
 	performBudget = 512 // operations of one Wait
 

@@ -118,6 +118,7 @@ func RecordHost(f *host.Facts) record.Host {
 	lasts := sockstate.TimeWaitLasts(f.HZ)
 	return record.Host{
 		Kernel: f.Kernel, CPUs: f.CPUs, GoMaxProcs: runtime.GOMAXPROCS(0), MemoryBytes: f.MemoryBytes,
+		CPUQuota: f.CPUQuota, CgroupMemoryBytes: f.CgroupMemoryBytes,
 		BootID: f.BootID, NetNS: f.NetNS, NoFile: int64(f.NoFileSoft), Sysctls: f.Sysctls,
 		HZ: f.HZ, TimeWaitMinS: lasts.Min.Seconds(), TimeWaitMaxS: lasts.Max.Seconds(),
 	}

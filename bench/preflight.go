@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
 
 	"lastack/bench/host"
@@ -34,7 +35,7 @@ func (c *Config) preflight(f *host.Facts, n *record.Needs) error {
 		}
 		limit := "MemAvailable"
 		if byCgroup {
-			limit = "the cgroup's memory.max"
+			limit = "the cgroup's " + cmp.Or(f.CgroupMemoryFile, "memory.max")
 		}
 		return refuse("needs about %s of memory (%s of the kernel's for %s sockets%s, %s of this process's), and of the %s that there are (%s) a load may take %s: ask for at most %s connections",
 			quantity.Bytes(need), quantity.Bytes(n.KernelBytes), quantity.Count(n.Sockets), tw, quantity.Bytes(n.ProcessBytes),

@@ -58,7 +58,11 @@ func (e *experiment) addPressure(r *record.Run) {
 			CPUSomeS: (a.CPU - b.CPU).Seconds(), MemorySomeS: (a.Memory - b.Memory).Seconds(), IOSomeS: (a.IO - b.IO).Seconds(),
 		}
 	}
+	held := e.after.cgroup.Since(e.before.cgroup)
+	p.Memory.CgroupLimitBytes, p.Memory.CgroupHits, p.Memory.CgroupOOM = e.facts.CgroupMemoryBytes, held.MemoryHits, held.OOM
 	e.addCPU(r)
+	c := &p.CPU
+	c.Quota, c.QuotaPeriods, c.Throttled, c.ThrottledS = e.facts.CPUQuota, held.Periods, held.Throttled, held.Waited.Seconds()
 }
 
 // plannedPairs is how many source and destination pairs the plan spreads over. Without

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"lastack/bench/host"
 	"lastack/sockstate"
 	"lastack/sockstate/observe"
 )
@@ -9,10 +10,11 @@ import (
 type reading struct {
 	counters []sockstate.Counters // by namespace
 	psi      *observe.PSI         // nil: this kernel has none
+	cgroup   host.CgroupUse
 }
 
 func (e *experiment) read() reading {
-	return reading{counters: e.watch.Counters(), psi: e.watch.PSI()}
+	return reading{counters: e.watch.Counters(), psi: e.watch.PSI(), cgroup: host.ReadCgroupUse()}
 }
 
 // notRead says which of the counters could not be read in every namespace, at both times; empty if all were.

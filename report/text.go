@@ -303,13 +303,20 @@ func host(h record.Host) string {
 	}
 	if h.CPUs > 0 {
 		s := fmt.Sprintf("%d %s", h.CPUs, plural(h.CPUs, "CPU", "CPUs"))
+		if h.CPUQuota > 0 && h.CPUQuota < float64(h.CPUs) {
+			s += fmt.Sprintf(", %.3g by cgroup quota", h.CPUQuota)
+		}
 		if h.GoMaxProcs > 0 {
 			s += fmt.Sprintf(" (GOMAXPROCS %d)", h.GoMaxProcs)
 		}
 		parts = append(parts, s)
 	}
 	if h.MemoryBytes > 0 {
-		parts = append(parts, quantity.Bytes(h.MemoryBytes)+" memory")
+		s := quantity.Bytes(h.MemoryBytes) + " memory"
+		if c := h.CgroupMemoryBytes; c > 0 && c < h.MemoryBytes {
+			s += ", " + quantity.Bytes(c) + " by cgroup limit"
+		}
+		parts = append(parts, s)
 	}
 	if h.NoFile > 0 {
 		parts = append(parts, "at most "+quantity.Count(h.NoFile)+" descriptors")

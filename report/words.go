@@ -36,6 +36,8 @@ func limitWords(limit string) string {
 		return "limited by the generator's CPU"
 	case record.LimitServerCPU:
 		return "limited by the server's CPU"
+	case record.LimitCPUQuota:
+		return "limited by the CPU quota of a control group"
 	case record.LimitSoftirq:
 		return "limited by the kernel's network work (softirq)"
 	case record.LimitCPU:

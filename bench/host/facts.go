@@ -29,16 +29,21 @@ type Facts struct {
 	CPUs   int    `json:"cpus"`   // those that this process may run on
 	// HZ is the kernel's CONFIG_HZ, 0 if unknown: how long TIME_WAIT lasts depends on it.
 	HZ int `json:"hz,omitempty"`
-	// CPUQuota is the least cpu.max of the process's cgroup (v2) and those above it, in CPUs; 0 if none is set.
+	// CPUQuota is the least CPU quota of the process's control group and those above it, of either version, in CPUs, and
+	// CPUQuotaFile where it stands (cpu.max, cpu.cfs_quota_us); 0 if none is set.
 	CPUQuota       float64 `json:"cpu_quota,omitempty"`
+	CPUQuotaFile   string  `json:"cpu_quota_file,omitempty"`
 	MemoryBytes    int64   `json:"memory_bytes"`
 	AvailableBytes int64   `json:"available_bytes"` // MemAvailable
-	// CgroupMemoryBytes is the least memory.max likewise; 0 if none is set. Kernel memory of sockets counts to it.
-	CgroupMemoryBytes int64  `json:"cgroup_memory_bytes,omitempty"`
-	PageBytes         int64  `json:"page_bytes"`
-	BootID            string `json:"boot_id"`
-	NetNS             string `json:"netns"` // "net:[4026531840]", of the process
-	UID               int    `json:"uid"`   // effective
+	// CgroupMemoryBytes is the least memory limit likewise (memory.max, memory.limit_in_bytes), and CgroupAvailableBytes
+	// what the fullest of the limited groups has left; 0 if none is set. Kernel memory of sockets counts to it.
+	CgroupMemoryBytes    int64  `json:"cgroup_memory_bytes,omitempty"`
+	CgroupMemoryFile     string `json:"cgroup_memory_file,omitempty"`
+	CgroupAvailableBytes int64  `json:"cgroup_available_bytes,omitempty"`
+	PageBytes            int64  `json:"page_bytes"`
+	BootID               string `json:"boot_id"`
+	NetNS                string `json:"netns"` // "net:[4026531840]", of the process
+	UID                  int    `json:"uid"`   // effective
 	// Capabilities is the effective set by name, without CAP_ in lower case, in the kernel's order.
 	Capabilities []string `json:"capabilities"`
 	// InitialUserNS is unset in a user namespace, where capabilities count for less (rootless containers).
@@ -125,10 +130,23 @@ func (f *Facts) LockableMemory() (bytes int64, bound bool) {
 	return int64(min(f.MemLock, math.MaxInt64)), !exempt && f.MemLock < math.MaxInt64
 }
 
-// UsableMemory bounds in bytes what this process may take: what the host has available, or the
-// limit of the cgroup if that is less, which byCgroup tells. It is 0 if unknown.
+// UsableCPUs is how many CPUs' worth of work this process may do at once: those that it may run on, less where a
+// quota of its control group allows less.
+func (f *Facts) UsableCPUs() float64 {
+	if f.CPUQuota > 0 {
+		return min(f.CPUQuota, float64(f.CPUs))
+	}
+	return float64(f.CPUs)
+}
+
+// UsableMemory bounds in bytes what this process may take: what the host has available, or what the
+// limit of the cgroup leaves if that is less, which byCgroup tells. It is 0 if unknown.
 func (f *Facts) UsableMemory() (bytes int64, byCgroup bool) {
-	if c := f.CgroupMemoryBytes; c > 0 && c < f.AvailableBytes {
+	c := f.CgroupAvailableBytes
+	if c == 0 {
+		c = f.CgroupMemoryBytes // how much of it is taken is not known
+	}
+	if c > 0 && (c < f.AvailableBytes || f.AvailableBytes == 0) {
 		return c, true
 	}
 	return f.AvailableBytes, false

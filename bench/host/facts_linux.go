@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -114,14 +113,12 @@ func (f *Facts) readProc() error {
 	mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
 	f.Seccomp = mode == unix.SECCOMP_MODE_FILTER || errors.Is(err, unix.EPERM)
 
-	groups, err := self.Cgroups()
-	if err != nil {
-		f.unread("/proc/self/cgroup", err)
-	}
-	for _, g := range groups {
-		if g.HierarchyID == 0 {
-			f.CgroupMemoryBytes, f.CPUQuota = cgroupLimits(os.DirFS("/sys/fs/cgroup"), g.Path)
-		}
+	if groups, err := ownCgroups(); err != nil {
+		e, _ := errors.AsType[*ReadError](err)
+		f.unread(e.What, e.Err)
+	} else {
+		f.CPUQuota, f.CPUQuotaFile = groups.cpus()
+		f.CgroupMemoryBytes, f.CgroupAvailableBytes, f.CgroupMemoryFile = groups.memory()
 	}
 	return nil
 }
@@ -132,35 +129,6 @@ func (f *Facts) unread(what string, err error) {
 		err = e.Err // its path is what, or says less
 	}
 	f.Unread = append(f.Unread, what+": "+err.Error())
-}
-
-// cgroupLimits is the least memory.max and cpu.max from a group up to the root;
-// 0 where no group sets one. root is the mounted cgroup v2 hierarchy.
-func cgroupLimits(root fs.FS, group string) (memory int64, cpus float64) {
-	for dir := strings.TrimPrefix(filepath.Clean(group), "/"); ; dir = filepath.Dir(dir) {
-		if dir == "" {
-			dir = "."
-		}
-		if b, err := fs.ReadFile(root, filepath.Join(dir, "memory.max")); err == nil {
-			n, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64) // "max" is no limit
-			if err == nil && (memory == 0 || n < memory) {
-				memory = n
-			}
-		}
-		if b, err := fs.ReadFile(root, filepath.Join(dir, "cpu.max")); err == nil {
-			var quota, period float64
-			if w := strings.Fields(string(b)); len(w) == 2 {
-				quota, _ = strconv.ParseFloat(w[0], 64)
-				period, _ = strconv.ParseFloat(w[1], 64)
-			}
-			if quota > 0 && period > 0 && (cpus == 0 || quota/period < cpus) {
-				cpus = quota / period
-			}
-		}
-		if dir == "." {
-			return memory, cpus
-		}
-	}
 }
 
 // value is *p as an int64, 0 for nil.

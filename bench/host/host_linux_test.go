@@ -12,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -270,32 +269,5 @@ func TestCapabilityNames(t *testing.T) {
 	want := []string{"chown", "net_admin", "sys_admin", "bpf"}
 	if diff := cmp.Diff(want, capabilityNames(set)); diff != "" {
 		t.Error(diff)
-	}
-}
-
-func TestCgroupLimits(t *testing.T) {
-	file := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
-	fsys := fstest.MapFS{
-		"a/memory.max":   file("1000000\n"),
-		"a/cpu.max":      file("max 100000\n"),
-		"a/b/memory.max": file("max\n"),
-		"a/b/cpu.max":    file("150000 100000\n"),
-		"c/memory.max":   file("max\n"),
-	}
-	for _, tt := range []struct {
-		group  string
-		memory int64
-		cpus   float64
-	}{
-		{"/a/b", 1000000, 1.5},
-		{"/a", 1000000, 0},
-		{"/c", 0, 0},
-		{"/", 0, 0},
-		{"/../../gone", 0, 0},
-	} {
-		memory, cpus := cgroupLimits(fsys, tt.group)
-		if memory != tt.memory || cpus != tt.cpus {
-			t.Errorf("%s: %d bytes, %v CPUs, want %d, %v", tt.group, memory, cpus, tt.memory, tt.cpus)
-		}
 	}
 }

@@ -14,6 +14,12 @@ func unsupported() error { return fmt.Errorf("%w (this is %s)", ErrUnsupported, 
 // Read needs Linux.
 func Read() (*Facts, error) { return nil, unsupported() }
 
+// ReadCgroupUse reads nothing.
+func ReadCgroupUse() CgroupUse { return CgroupUse{} }
+
+// Workers is the number of CPUs.
+func Workers() int { return runtime.NumCPU() }
+
 // Probe needs Linux.
 func Probe(context.Context, Options) (*Features, error) { return nil, unsupported() }
 

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -65,7 +66,7 @@ func (j *judge) limits() {
 	cpus := fmt.Sprintf("%d, shared by load, embedded server and observers", f.CPUs)
 	few := f.CPUs < 2
 	if f.CPUQuota > 0 && f.CPUQuota < float64(f.CPUs) {
-		cpus = fmt.Sprintf("%.1f of %d by cgroup quota (cpu.max), shared by load, embedded server and observers", f.CPUQuota, f.CPUs)
+		cpus = fmt.Sprintf("%.1f of %d by cgroup quota (%s), shared by load, embedded server and observers", f.CPUQuota, f.CPUs, cmp.Or(f.CPUQuotaFile, "cpu.max"))
 		few = true
 	}
 	j.say("CPUs", degradedIf(few), cpus,
@@ -74,7 +75,7 @@ func (j *judge) limits() {
 	memory, byCgroup := f.UsableMemory()
 	of := "of " + quantity.Bytes(f.MemoryBytes)
 	if byCgroup {
-		of = "by cgroup limit (memory.max)"
+		of = fmt.Sprintf("of %s by cgroup limit (%s)", quantity.Bytes(f.CgroupMemoryBytes), cmp.Or(f.CgroupMemoryFile, "memory.max"))
 	}
 	if len(f.Unread) > 0 {
 		j.say("facts", Degraded, "not read: "+strings.Join(f.Unread, "; "),

@@ -193,14 +193,17 @@ type Shard struct {
 
 // Host is where the run took place.
 type Host struct {
-	Kernel        string `json:"kernel"`
-	CPUs          int    `json:"cpus"`
-	GoMaxProcs    int    `json:"gomaxprocs"`
-	MemoryBytes   int64  `json:"memory_bytes"`
-	BootID        string `json:"boot_id"`
-	NetNS         string `json:"netns"`
-	ClockOffsetUs int64  `json:"clock_offset_us"`
-	HZ            int    `json:"hz,omitempty"` // the kernel's CONFIG_HZ; 0 is unknown
+	Kernel      string `json:"kernel"`
+	CPUs        int    `json:"cpus"`
+	GoMaxProcs  int    `json:"gomaxprocs"`
+	MemoryBytes int64  `json:"memory_bytes"`
+	// CPUQuota and CgroupMemoryBytes are what control groups allow of both, in CPUs and bytes; 0 without a limit.
+	CPUQuota          float64 `json:"cpu_quota,omitempty"`
+	CgroupMemoryBytes int64   `json:"cgroup_memory_bytes,omitempty"`
+	BootID            string  `json:"boot_id"`
+	NetNS             string  `json:"netns"`
+	ClockOffsetUs     int64   `json:"clock_offset_us"`
+	HZ                int     `json:"hz,omitempty"` // the kernel's CONFIG_HZ; 0 is unknown
 	// TimeWaitMinS and TimeWaitMaxS are how long a TIME_WAIT lasts here: its timer's time, and what the kernel's timer wheel
 	// rounds it up to. They end in bursts. 0 is unknown.
 	TimeWaitMinS float64           `json:"time_wait_min_s,omitempty"`
@@ -419,6 +422,11 @@ type Memory struct {
 	// root's, who alone may tell them apart.
 	SlabPeakBytes int64 `json:"slab_peak_bytes,omitempty"`
 	RSSPeakBytes  int64 `json:"rss_peak_bytes"` // VmHWM of this process
+	// CgroupLimitBytes is the memory limit of this process's control group, 0 without one; CgroupHits is how often memory
+	// was wanted beyond it, page cache included, and CgroupOOM how often none could be found.
+	CgroupLimitBytes int64 `json:"cgroup_limit_bytes,omitempty"`
+	CgroupHits       int64 `json:"cgroup_hits,omitempty"`
+	CgroupOOM        int64 `json:"cgroup_oom,omitempty"`
 	// ServerRSSPeakBytes is what --server-pid and its descendants had resident, the most that a census
 	// found, a page that they share counted for each; 0 without one.
 	ServerRSSPeakBytes int64 `json:"server_rss_peak_bytes,omitempty"`
@@ -440,6 +448,12 @@ type CPU struct {
 	// GeneratorBusiest and ServerBusiest are the CPU share of the busiest worker thread, 0 to 1.
 	GeneratorBusiest float64 `json:"generator_busiest"`
 	ServerBusiest    float64 `json:"server_busiest"`
+	// Quota is the CPU quota of this process's control group, in CPUs, 0 without one; Throttled of its QuotaPeriods ended
+	// with threads that had to wait for the next, ThrottledS in all.
+	Quota        float64 `json:"quota,omitempty"`
+	QuotaPeriods int64   `json:"quota_periods,omitempty"`
+	Throttled    int64   `json:"throttled,omitempty"`
+	ThrottledS   float64 `json:"throttled_s,omitempty"`
 	// NotRead says why the times of the whole machine are not known: JSON then lacks their keys.
 	NotRead string `json:"not_read,omitempty"`
 }
@@ -558,6 +572,7 @@ const (
 	LimitTarget       = "target_rate_met"
 	LimitGeneratorCPU = "generator_cpu"
 	LimitServerCPU    = "server_cpu"
+	LimitCPUQuota     = "cpu_quota" // of the control group
 	LimitSoftirq      = "kernel_softirq"
 	LimitCPU          = "cpu"
 	LimitPorts        = "local_ports"

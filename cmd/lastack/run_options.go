@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -340,7 +339,7 @@ func (o *runOptions) completePlan(given func(string) bool) error {
 		Warmup: o.warmup, Ramp: o.ramp, Workers: o.workers,
 	}
 	if o.workers == 0 {
-		o.plan.Workers = runtime.NumCPU()
+		o.plan.Workers = host.Workers()
 		if open {
 			o.plan.Workers = min(o.plan.Workers, int(max(o.rate.from, o.rate.to)/ratePerWorker)+1)
 		}
@@ -364,7 +363,7 @@ func (o *runOptions) config(sb *sandbox.Sandbox, status record.Sandbox, live fun
 		Version: versionString(), Command: o.command, Sources: o.sources.text,
 	}
 	if len(o.targets) == 0 {
-		workers := runtime.NumCPU()
+		workers := host.Workers()
 		if o.workers > 0 {
 			workers = o.workers
 		}

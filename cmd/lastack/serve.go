@@ -141,7 +141,7 @@ func (o *serveOptions) config(given func(string) bool) (server.Config, error) {
 		cfg.Addrs = append(cfg.Addrs, a)
 	}
 	if cfg.Workers == 0 {
-		cfg.Workers = runtime.NumCPU()
+		cfg.Workers = host.Workers()
 	}
 	if cfg.Listeners == 0 {
 		cfg.Listeners = cfg.Workers

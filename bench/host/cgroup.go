@@ -1,0 +1,288 @@
+package host
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/procfs"
+)
+
+// Controllers of control groups that bound a load. The set of CPUs (cpuset) is not among them: the kernel holds it in
+// the affinity, where CPUs has it from.
+const (
+	cpuController    = "cpu"
+	memoryController = "memory"
+	pidsController   = "pids"
+)
+
+// level is the directory of a control group, or of one above it.
+type level struct {
+	dir string
+	v2  bool
+}
+
+// cgroups are the control groups that this process is in, each with those above it that can be seen, by controller. root
+// is the file system's.
+type cgroups struct {
+	root   fs.FS
+	levels map[string][]level
+}
+
+// findCgroups tells from /proc/self/cgroup and the mounts which directories bound this process. A host may have both
+// versions mounted, with each controller in one of them. A mount may show a part of the hierarchy only (a container's, or
+// that of a cgroup namespace): its root then is a group below the hierarchy's, and what is above it is not to be seen.
+func findCgroups(root fs.FS, groups []procfs.Cgroup, mounts []*procfs.MountInfo) *cgroups {
+	c := &cgroups{root: root, levels: make(map[string][]level)}
+	for _, controller := range []string{cpuController, memoryController, pidsController} {
+		for _, g := range groups {
+			v2 := g.HierarchyID == 0
+			if !v2 && !slices.Contains(g.Controllers, controller) {
+				continue
+			}
+			for _, m := range mounts {
+				_, has := m.SuperOptions[controller]
+				if v2 && m.FSType == "cgroup2" || !v2 && m.FSType == "cgroup" && has {
+					for _, dir := range above(m, g.Path) {
+						c.levels[controller] = append(c.levels[controller], level{dir, v2})
+					}
+					break
+				}
+			}
+		}
+	}
+	return c
+}
+
+// above lists the directories of a group and of those above it, up to the mount's root, relative to the file system's.
+func above(m *procfs.MountInfo, group string) []string {
+	mount, root := strings.Trim(m.MountPoint, "/"), path.Clean("/"+m.Root)
+	// A group outside the mount's root ("/../x": a namespace made elsewhere) leaves only the root to be seen.
+	inside := "/"
+	if rest, ok := strings.CutPrefix(path.Clean("/"+group), root); ok && (root == "/" || rest == "" || rest[0] == '/') && !strings.HasPrefix(group, "/..") {
+		inside = path.Clean("/" + rest)
+	}
+	var dirs []string
+	for {
+		dirs = append(dirs, path.Join(mount, inside))
+		if inside == "/" {
+			return dirs
+		}
+		inside = path.Dir(inside)
+	}
+}
+
+// number is one value of a group; ok is false where there is none, or no limit.
+func (c *cgroups) number(dir, file string) (n int64, ok bool) {
+	f, err := c.root.Open(path.Join(dir, file))
+	if err != nil {
+		return 0, false
+	}
+	defer f.Close()
+	n, err = parseLimit(f)
+	return n, err == nil && n < math.MaxInt64
+}
+
+// stat is a group's file of keys and values, nil if there is none.
+func (c *cgroups) stat(dir, file string) map[string]int64 {
+	f, err := c.root.Open(path.Join(dir, file))
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	m, err := parseStat(f)
+	if err != nil {
+		return nil
+	}
+	return m
+}
+
+// cpus is the least quota, in CPUs, and the file that sets it; 0 without one.
+func (c *cgroups) cpus() (cpus float64, file string) {
+	for _, l := range c.levels[cpuController] {
+		at, q := "cpu.max", 0.0
+		if l.v2 {
+			if f, err := c.root.Open(path.Join(l.dir, at)); err == nil {
+				q, _ = parseCPUMax(f) // 0 where it is in another format
+				_ = f.Close()
+			}
+		} else {
+			at = "cpu.cfs_quota_us"
+			quota, ok := c.number(l.dir, at)
+			period, ok2 := c.number(l.dir, "cpu.cfs_period_us")
+			if ok && ok2 && quota > 0 && period > 0 { // -1 is none
+				q = float64(quota) / float64(period)
+			}
+		}
+		if q > 0 && (cpus == 0 || q < cpus) {
+			cpus, file = q, at
+		}
+	}
+	return cpus, file
+}
+
+// memory is the least limit, in bytes, the file that sets it, and what the fullest of the limited groups has left, with
+// the page cache that the kernel would give up first; all 0 without a limit.
+func (c *cgroups) memory() (limit, left int64, file string) {
+	for _, l := range c.levels[memoryController] {
+		at, used, cache := "memory.max", "memory.current", "inactive_file"
+		if !l.v2 {
+			at, used, cache = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+		}
+		n, ok := c.number(l.dir, at)
+		// Version 1 prints "none" as PAGE_COUNTER_MAX pages.
+		if !ok || n >= math.MaxInt64/4096*4096 {
+			continue
+		}
+		if limit == 0 || n < limit {
+			limit, file = n, at
+		}
+		free := n
+		if u, ok := c.number(l.dir, used); ok {
+			free = max(n-max(u-c.stat(l.dir, "memory.stat")[cache], 0), 0)
+		}
+		if left == 0 || free < left {
+			left = max(free, 1)
+		}
+	}
+	return limit, left, file
+}
+
+// threads is how many more the groups allow, and the limit that is nearest; ok is false without one.
+func (c *cgroups) threads() (left, limit int64, ok bool) {
+	for _, l := range c.levels[pidsController] {
+		n, limited := c.number(l.dir, "pids.max")
+		if !limited {
+			continue
+		}
+		used, _ := c.number(l.dir, "pids.current")
+		if !ok || n-used < left {
+			left, limit, ok = n-used, n, true
+		}
+	}
+	return left, limit, ok
+}
+
+// CgroupUse is what the control groups of a process have held back, since they were made, by level. The zero value is
+// that of a process in none.
+type CgroupUse struct{ levels []cgroupUse }
+
+type cgroupUse struct {
+	dir                string
+	periods, throttled int64
+	waited             time.Duration
+	memoryHits, oom    int64
+}
+
+// CgroupHeld is what the control group that held back most did in a time.
+type CgroupHeld struct {
+	// Throttled of Periods of the CPU quota ended with threads waiting for the next, Waited in all (summed over the CPUs).
+	Periods, Throttled int64
+	Waited             time.Duration
+	// MemoryHits is how often memory was wanted beyond the limit, page cache included; OOM how often none could be found.
+	MemoryHits, OOM int64
+}
+
+func (c *cgroups) use() CgroupUse {
+	var u CgroupUse
+	for _, l := range c.levels[cpuController] {
+		s := c.stat(l.dir, "cpu.stat")
+		one := cgroupUse{dir: l.dir, periods: s["nr_periods"], throttled: s["nr_throttled"], waited: time.Duration(s["throttled_usec"]) * time.Microsecond}
+		if !l.v2 {
+			one.waited = time.Duration(s["throttled_time"])
+		}
+		u.levels = append(u.levels, one)
+	}
+	for _, l := range c.levels[memoryController] {
+		one := cgroupUse{dir: l.dir}
+		if l.v2 {
+			s := c.stat(l.dir, "memory.events")
+			one.memoryHits, one.oom = s["max"], s["oom"]
+		} else {
+			one.memoryHits, _ = c.number(l.dir, "memory.failcnt")
+			one.oom = c.stat(l.dir, "memory.oom_control")["oom_kill"]
+		}
+		u.levels = append(u.levels, one)
+	}
+	return u
+}
+
+// Since is what was held back from an earlier reading to u.
+func (u CgroupUse) Since(before CgroupUse) CgroupHeld {
+	var h CgroupHeld
+	for i, now := range u.levels {
+		if i >= len(before.levels) || before.levels[i].dir != now.dir {
+			continue // moved to another group meanwhile
+		}
+		was := before.levels[i]
+		if n := now.throttled - was.throttled; n > h.Throttled {
+			h.Throttled, h.Periods, h.Waited = n, now.periods-was.periods, now.waited-was.waited
+		}
+		h.MemoryHits = max(h.MemoryHits, now.memoryHits-was.memoryHits)
+		h.OOM = max(h.OOM, now.oom-was.oom)
+	}
+	return h
+}
+
+// parseLimit reads a file of one number; "max" is math.MaxInt64.
+func parseLimit(r io.Reader) (int64, error) {
+	b, err := io.ReadAll(io.LimitReader(r, 64))
+	if err != nil {
+		return 0, err
+	}
+	s := strings.TrimSpace(string(b))
+	if s == "max" {
+		return math.MaxInt64, nil
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%q is neither a number nor max", s)
+	}
+	return n, nil
+}
+
+// parseCPUMax reads cpu.max (cpu_max_show), "50000 100000" or "max 100000": the quota in CPUs, 0 for none.
+func parseCPUMax(r io.Reader) (float64, error) {
+	b, err := io.ReadAll(io.LimitReader(r, 64))
+	if err != nil {
+		return 0, err
+	}
+	f := strings.Fields(string(b))
+	if len(f) != 2 {
+		return 0, fmt.Errorf("%q is not a quota and a period", b)
+	}
+	period, err := strconv.ParseUint(f[1], 10, 63)
+	if err != nil || period == 0 {
+		return 0, fmt.Errorf("the period %q is no number of microseconds", f[1])
+	}
+	if f[0] == "max" {
+		return 0, nil
+	}
+	quota, err := strconv.ParseUint(f[0], 10, 63)
+	if err != nil {
+		return 0, fmt.Errorf("the quota %q is no number of microseconds", f[0])
+	}
+	return float64(quota) / float64(period), nil
+}
+
+// parseStat reads lines of a key and a number (cpu.stat, memory.events, memory.stat, memory.oom_control).
+func parseStat(r io.Reader) (map[string]int64, error) {
+	m := make(map[string]int64)
+	s := bufio.NewScanner(r)
+	for s.Scan() {
+		key, value, ok := strings.Cut(s.Text(), " ")
+		n, err := strconv.ParseInt(value, 10, 64)
+		if !ok || err != nil {
+			return nil, fmt.Errorf("%q is not a key and a number", s.Text())
+		}
+		m[key] = n
+	}
+	return m, s.Err()
+}

@@ -274,7 +274,11 @@ func stopWords(s record.DrainStop) string {
 	case record.DrainByExec:
 		out = sig + " to the server that \"" + shell(s.Command) + "\" started, " + strings.TrimPrefix(after, " ")
 	case record.DrainByHook:
-		out = "the server is stopped by the hook \"" + strings.Join(s.Command, " ") + "\"" + after
+		which := "the server"
+		if len(s.Exec) > 0 {
+			which += " that \"" + shell(s.Exec) + "\" started"
+		}
+		out = which + " is stopped by the hook \"" + strings.Join(s.Command, " ") + "\"" + after
 	default:
 		return "how the server was stopped was not recorded"
 	}
@@ -283,6 +287,9 @@ func stopWords(s record.DrainStop) string {
 		out += "; " + s.Then + " if it is still there " + askedSeconds(s.GraceS) + " later"
 	case s.GraceS > 0:
 		out += "; it has " + askedSeconds(s.GraceS) + " to end"
+	}
+	for _, a := range s.Also {
+		out += "; \"" + shell(a) + "\" runs beside it"
 	}
 	if len(s.Restart) > 0 {
 		by := "\"" + shell(s.Restart) + "\""

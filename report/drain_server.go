@@ -115,8 +115,30 @@ func (d *drainText) server() {
 		ledger = append(ledger, k+" "+quantity.Count(s.Ledger[k]))
 	}
 	say("ledger", join(": ", map[bool]string{true: "", false: "its own counts"}[len(ledger) == 0], strings.Join(ledger, ", ")))
-	lead := "said"
-	for _, l := range saidWords(s.Said, columns-13) {
+	d.said("said", s.Said)
+	d.said("hook said", s.HookSaid)
+	for _, a := range d.try.Also {
+		text := "\"" + shell(a.Command) + "\""
+		if a.PID != 0 {
+			text += fmt.Sprintf(", process %d", a.PID)
+		}
+		if len(a.Listens) > 0 {
+			text += ", listened on " + strings.Join(a.Listens, ", ")
+		}
+		if a.Ended != "" {
+			text += ", ENDED TOO (" + a.Ended + ")"
+			if a.EndedS != nil {
+				text += " " + since(*a.EndedS)
+			}
+		}
+		say("beside", text)
+		d.said("said", a.Said)
+	}
+}
+
+// said writes the last lines of somebody's output.
+func (d *drainText) said(lead, text string) {
+	for _, l := range saidWords(text, columns-13) {
 		d.line("  " + pad(lead, 9) + "| " + l)
 		lead = ""
 	}

@@ -3,6 +3,7 @@ package drain
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"lastack/bench"
@@ -95,10 +96,12 @@ func (c *Config) validateStop() error {
 	}
 	restarts := len(s.Restart) > 0
 	switch n := fmt.Sprint(c.Repeat); {
-	case ways != 1:
-		return &RefusedError{"pid", fmt.Sprint(s.PID), "want exactly one of --pid, --exec and --stop, to say how the server is stopped"}
+	case ways != 1 && !(ways == 2 && s.PID == 0):
+		return &RefusedError{"pid", fmt.Sprint(s.PID), "want exactly one of --pid, --exec and --stop, or --stop with --exec, to say how the server is stopped"}
+	case len(c.Also) > 0 && len(s.Exec) == 0:
+		return &RefusedError{"also", strings.Join(c.Also[0], " "), "runs beside a server that lastack starts: want --exec"}
 	case c.Load.Queued > 0 && s.Hook != "":
-		return &RefusedError{"queued", fmt.Sprint(c.Load.Queued), "not producible with --stop: the queue fills while the server is halted (SIGSTOP), which needs a process of this host: want --pid or --exec"}
+		return &RefusedError{"queued", fmt.Sprint(c.Load.Queued), "not producible with --stop: the queue fills while the server is halted (SIGSTOP), and it goes on when the signal has been sent, not when a command begins: want --pid or --exec without --stop"}
 	case s.Handover && !restarts:
 		return &RefusedError{"handover", "", "needs a second --exec, or a --restart, to hand over to"}
 	case c.Repeat < 0 || c.Repeat > MaxTries:

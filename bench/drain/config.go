@@ -18,6 +18,8 @@ type Config struct {
 	Target netip.AddrPort
 	Load   Load
 	Stop   Stop
+	// Also are programs that run beside a server that Stop.Exec starts: they are started before it, and ended after the last try.
+	Also [][]string
 	// Repeat is the number of tries; 0 means 1. More need a server that can be started again: Stop.Exec, or a
 	// Stop.Restart.
 	Repeat int
@@ -66,7 +68,7 @@ type Load struct {
 	ConnectTimeout, RequestTimeout time.Duration
 }
 
-// Stop says how the server is stopped: by the signal to PID or to what Exec started, or by Hook.
+// Stop says how the server is stopped: by the signal to PID or to what Exec started, or by Hook, which may go with Exec.
 type Stop struct {
 	PID  int
 	Exec []string

@@ -18,7 +18,11 @@ func (t *try) describe() {
 		unknown(r, "server.exit_s", "the server was stopped by a command: only its own host knows")
 	}
 	if h := t.hook; h != nil {
-		s.Said = h.Said()
+		if t.target.proc == nil {
+			s.Said = h.Said()
+		} else {
+			s.HookSaid = h.Said()
+		}
 		s.HookS = t.ev.since(t.ev.hookEnded)
 		if e := h.Exit(); t.ev.hookEnded != 0 && e.Known && e.Signal == 0 {
 			s.HookCode = new(e.Code)
@@ -30,6 +34,10 @@ func (t *try) describe() {
 		}
 	}
 	switch {
+	case t.target.behind:
+		const behind = "the server is behind what listens on the target"
+		unknown(r, "leftover", behind)
+		unknown(r, "port", behind)
 	case !t.target.local():
 		const elsewhere = "the server's sockets are not of this host"
 		unknown(r, "leftover", elsewhere)
@@ -48,8 +56,9 @@ func (t *try) describe() {
 	}
 	t.describeLeft()
 	t.describeRestart()
+	t.describeAlso()
 	if !t.ev.own && r.Requests.Unsafe > 0 && r.Requests.CutRST > 0 {
-		r.Warnings = append(r.Warnings, "requests: outside a sandbox the kernel's counters are not the server's alone, so that a reset for data that nobody read cannot be told from one by SO_LINGER: requests cut by RST count as unsafe to retry")
+		r.Warnings = append(r.Warnings, "requests: outside a sandbox, and with --also, the kernel's counters are not the server's alone, so that a reset for data that nobody read cannot be told from one by SO_LINGER: requests cut by RST count as unsafe to retry")
 	}
 	if c := &r.Connections; t.hook != nil && r.Listener.Refused == 0 && c.FIN+c.RST+c.Cut == 0 && c.Opened > 0 {
 		r.Warnings = append(r.Warnings, "server.hook: nothing that clients could see came of the stop command: no connection was ended, and none refused")
@@ -84,9 +93,9 @@ func (t *try) describeRestart() {
 	case t.restart == nil:
 		r.Failed = "it was not started, as the old server did not end"
 	case t.restartAt != "":
-		r.Failed = fmt.Sprintf("it listens on %s, and not on the target %v", t.restartAt, t.cfg.Target)
+		r.Failed = fmt.Sprintf("it listens on %s, and not on the target %v", t.restartAt, t.target.addr)
 	default:
-		r.Failed = fmt.Sprintf("it did not listen on %v while clients were watched", t.cfg.Target)
+		r.Failed = fmt.Sprintf("it did not listen on %v while clients were watched", t.target.addr)
 	}
 	t.rec.Restart = r
 }

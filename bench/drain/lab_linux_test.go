@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	nethttp "net/http"
 	"net/netip"
@@ -70,6 +71,8 @@ type reference struct {
 	// Fork has it put itself into the background; the launcher stays for Linger.
 	Fork   bool
 	Linger time.Duration
+	// Proxy has it pass all connections on to that address; PIDFile is where it writes its number.
+	Proxy, PIDFile string
 	// Reloads has SIGHUP end the connections that it has, and nothing else: it accepts on.
 	Reloads bool
 }
@@ -107,6 +110,20 @@ func serveReference(spec string) int {
 		time.Sleep(r.Linger)
 		return 0
 	}
+	if r.PIDFile != "" {
+		if err := os.WriteFile(r.PIDFile, []byte(fmt.Sprint(os.Getpid())), 0o600); err != nil {
+			return fail(err)
+		}
+	}
+	if r.Brief > 0 {
+		time.AfterFunc(r.Brief, func() {
+			fmt.Fprintln(os.Stderr, "enough is enough")
+			os.Exit(7)
+		})
+	}
+	if r.Proxy != "" {
+		return fail(pass(r.Addr, r.Proxy))
+	}
 	how, err := server.ParseShutdown(r.Shutdown)
 	if err != nil {
 		return fail(err)
@@ -115,12 +132,6 @@ func serveReference(spec string) int {
 	signal.Notify(signals, syscall.SIGTERM)
 	if r.Reloads {
 		return serveReloading(r.Addr, signals)
-	}
-	if r.Brief > 0 {
-		time.AfterFunc(r.Brief, func() {
-			fmt.Fprintln(os.Stderr, "enough is enough")
-			os.Exit(7)
-		})
 	}
 	if r.Deaf {
 		ln, err := sockio.Listen(netip.MustParseAddrPort(r.Addr), sockio.ListenConfig{Backlog: 4096, ReusePort: r.ReusePort})
@@ -200,6 +211,33 @@ func serveReloading(addr string, signals chan os.Signal) int {
 	return 0
 }
 
+// pass is a proxy, which ends with a signal.
+func pass(addr, to string) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	for {
+		front, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		go func() {
+			defer front.Close()
+			back, err := net.Dial("tcp", to)
+			if err != nil {
+				return
+			}
+			defer back.Close()
+			go func() {
+				_, _ = io.Copy(back, front)
+				_ = back.(*net.TCPConn).CloseWrite()
+			}()
+			_, _ = io.Copy(front, back)
+		}()
+	}
+}
+
 func closePolicy(once bool) teardown.Policy {
 	if once {
 		return teardown.Policy{Who: teardown.ServerFirst, How: teardown.FIN}
@@ -211,6 +249,7 @@ func closePolicy(once bool) teardown.Policy {
 type trial struct {
 	Load     Load
 	Stop     Stop
+	Also     [][]string
 	Repeat   int
 	Sysctls  []string
 	Nofile   uint64
@@ -234,7 +273,7 @@ type finding struct {
 const at = "127.0.0.1:8080"
 
 func (tr *trial) config() Config {
-	c := Config{Target: netip.MustParseAddrPort(at), Load: tr.Load, Stop: tr.Stop, Repeat: tr.Repeat, Workers: 1}
+	c := Config{Target: netip.MustParseAddrPort(at), Load: tr.Load, Stop: tr.Stop, Also: tr.Also, Repeat: tr.Repeat, Workers: 1}
 	if c.Load.Exchange.Kind == exchange.None {
 		c.Load.Exchange = exchange.Spec{Kind: exchange.HTTP, Path: "/"}
 	}

@@ -27,6 +27,7 @@ type experiment struct {
 	stopped bool // by the user
 	// back is the server that a restart brought, for the next try; nil where each try starts its own.
 	back *process.Process
+	also []*also
 }
 
 // Run carries out a drain. A *RefusedError says what cannot be done as asked. When ctx is cancelled the try
@@ -40,19 +41,18 @@ func Run(ctx context.Context, cfg Config) (*record.Run, error) {
 	if err := x.prepare(); err != nil {
 		return nil, err
 	}
-	var err error
-	for n := range max(cfg.Repeat, 1) {
+	err := x.startAlso(ctx)
+	for n := 0; err == nil && n < max(cfg.Repeat, 1); n++ {
 		if ctx.Err() != nil {
 			x.stopped = true
 			break
 		}
-		if err = x.try(ctx, n); err != nil {
-			break
-		}
+		err = x.try(ctx, n)
 	}
 	if x.back != nil {
 		err = errors.Join(err, x.back.End())
 	}
+	err = errors.Join(err, x.endAlso())
 	if x.total == nil {
 		if err == nil {
 			err = context.Cause(ctx)
@@ -164,12 +164,16 @@ func (c *Config) recordStop() record.DrainStop {
 		Way: record.DrainByPID, PID: s.PID, AfterS: s.After.Seconds(), GraceS: s.Grace.Seconds(),
 		Restart: s.Restart, Handover: s.Handover, Repeat: c.Repeat,
 	}
+	r.Also = c.Also
 	switch {
+	case s.Hook != "":
+		r.Way, r.Command, r.Exec = record.DrainByHook, []string{s.Hook}, s.Exec
+		if s.Then != 0 {
+			r.Then = process.SignalName(s.Then)
+		}
+		return r
 	case len(s.Exec) > 0:
 		r.Way, r.Command = record.DrainByExec, s.Exec
-	case s.Hook != "":
-		r.Way, r.Command = record.DrainByHook, []string{s.Hook}
-		return r
 	}
 	r.Signal = process.SignalName(s.Signal)
 	if s.Then != 0 {

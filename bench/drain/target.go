@@ -20,8 +20,10 @@ import (
 
 // target is the server under test, as far as this host can know it.
 type target struct {
-	addr netip.AddrPort
-	diag sockets
+	// addr is where it listens: the target, or another address, if it is behind what listens there (Config.Also).
+	addr   netip.AddrPort
+	behind bool
+	diag   sockets
 	// proc is the process to be signalled, nil for a hook; main is what was started, where that is another: a server
 	// that put itself into the background.
 	proc, main *process.Process
@@ -62,7 +64,8 @@ func (e *StartError) Error() string {
 }
 
 // openTarget starts the server, or finds it, and makes sure that it is the one. clear makes the port free for it.
-func openTarget(ctx context.Context, c *Config, back *process.Process, clear func(sockets) error) (*target, error) {
+func openTarget(ctx context.Context, x *experiment, back *process.Process, clear func(sockets) error) (*target, error) {
+	c := &x.cfg
 	diag, doubt, err := openSockets()
 	if err != nil {
 		return nil, err
@@ -79,7 +82,7 @@ func openTarget(ctx context.Context, c *Config, back *process.Process, clear fun
 		t.proc = back
 		err = t.await(ctx, t.proc, nil, c.Stop.Restart)
 	case len(c.Stop.Exec) > 0:
-		err = t.start(ctx, c)
+		err = t.start(ctx, x)
 	case c.Stop.PID != 0:
 		err = t.attach(c.Stop.PID)
 	default:
@@ -94,7 +97,8 @@ func openTarget(ctx context.Context, c *Config, back *process.Process, clear fun
 	return t, nil
 }
 
-func (t *target) start(ctx context.Context, c *Config) error {
+func (t *target) start(ctx context.Context, x *experiment) error {
+	c := &x.cfg
 	// A listener without a process is that of one which is gone: its ring lets go of it a little later (io_ring_exit_work).
 	var there []process.Listener
 	_, err := tick(ctx, releasedAtMost, func() (free bool, err error) {
@@ -104,10 +108,17 @@ func (t *target) start(ctx context.Context, c *Config) error {
 	if err != nil {
 		return err
 	}
-	if len(there) > 0 {
+	switch front := x.holdsAny(there); {
+	case len(there) == 0:
+	case len(front) > 0:
+		if c.Load.Queued > 0 {
+			return &RefusedError{"queued", fmt.Sprint(c.Load.Queued), fmt.Sprintf("%v is taken by what --also has started, process %s: its accept queue is not that of the server that is stopped", t.addr, numbers(front))}
+		}
+		t.behind, t.addr = true, netip.AddrPort{}
+	default:
 		return &RefusedError{"exec", strings.Join(c.Stop.Exec, " "), fmt.Sprintf("somebody listens on %v already (%s): end it, or drain it by --pid", t.addr, holders(there))}
 	}
-	if t.proc, err = process.Start(process.Spec{Args: c.Stop.Exec, Contain: c.Stop.Contain}); err != nil {
+	if t.proc, err = process.Start(process.Spec{Args: c.Stop.Exec, Contain: c.Stop.Contain, Beside: x.beside()}); err != nil {
 		return err
 	}
 	return t.await(ctx, t.proc, nil, c.Stop.Exec)
@@ -146,6 +157,9 @@ func (t *target) await(ctx context.Context, p *process.Process, others []process
 			return context.Cause(ctx)
 		case <-clock.C:
 		}
+		if err := t.find(p); err != nil {
+			return err
+		}
 		own, err := t.listenersOf(p, others)
 		if err != nil {
 			return err
@@ -156,7 +170,7 @@ func (t *target) await(ctx context.Context, p *process.Process, others []process
 		}
 		select {
 		case <-p.Gone():
-			why := fmt.Sprintf("it ended (%s) before it listened on %v", exitWords(p.Exit()), t.addr)
+			why := fmt.Sprintf("it ended (%s) before it listened on %s", exitWords(p.Exit()), t.where())
 			if all, err := process.Listeners(t.diag, t.addr); err == nil && len(all) > len(others) {
 				why += fmt.Sprintf(", where %s does, which it did not start itself: want a server that stays in the foreground (nginx: -g 'daemon off;'), or --pid", holders(all))
 			}
@@ -167,7 +181,33 @@ func (t *target) await(ctx context.Context, p *process.Process, others []process
 	if ports := t.elsewhere(p); ports != "" {
 		return fail(fmt.Sprintf("it listens on %s, and not on the target %v", ports, t.addr))
 	}
-	return fail(fmt.Sprintf("it does not listen on the target %v after %v", t.addr, startAtMost))
+	return fail(fmt.Sprintf("it does not listen on %s after %v", t.where(), startAtMost))
+}
+
+// where names the address on which the server is to listen.
+func (t *target) where() string {
+	if !t.addr.IsValid() {
+		return "a TCP port behind what --also has started"
+	}
+	return t.addr.String()
+}
+
+// find sees where a server listens that is behind the target.
+func (t *target) find(p *process.Process) error {
+	if t.addr.IsValid() {
+		return nil
+	}
+	pids, err := p.Tree()
+	if err != nil {
+		return err
+	}
+	ports, err := process.Ports(t.diag, pids)
+	if err != nil || len(ports) == 0 {
+		return err
+	}
+	t.addr = ports[0]
+	t.warnings = append(t.warnings, fmt.Sprintf("server: it listens on %s, and what --also has started on the target in front of it: clients see what that makes of the stop", t.elsewhere(p)))
+	return nil
 }
 
 // listenersOf are those of p on the target's address.

@@ -54,15 +54,23 @@ func (e *evidence) moments(t *record.DrainTry) {
 	add(t.LastGoneS, "last connection gone of those open at the signal")
 	add(e.since(e.thenSent), "grace over: second signal sent")
 	if e.restart || e.exited == 0 || e.gone == e.exited {
-		add(e.since(e.exited), "the signalled process ended")
+		add(e.since(e.exited), "%s ended", e.whose())
 	} else {
-		add(e.since(e.exited), "the signalled process ended, and others of the server listen on")
+		add(e.since(e.exited), "%s ended, and others of the server listen on", e.whose())
 		add(e.since(e.gone), "nobody of the old server listens any more")
 	}
 	add(e.since(e.hookEnded), "stop command ended")
 	add(e.since(e.restarted), "restart command started")
 	add(e.since(e.restartReady), "the restarted server listens")
 	slices.SortStableFunc(t.Moments, func(a, b record.DrainMoment) int { return cmp.Compare(a.TS, b.TS) })
+}
+
+// whose names the process that is watched.
+func (e *evidence) whose() string {
+	if e.byHook {
+		return "the server's process"
+	}
+	return "the signalled process"
 }
 
 // stopWords is what happened at 0.

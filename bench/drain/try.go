@@ -114,7 +114,7 @@ func (t *try) open(ctx context.Context) (err error) {
 	}
 	back := t.x.back
 	t.x.back = nil
-	if t.target, err = openTarget(ctx, c, back, t.clear); err != nil {
+	if t.target, err = openTarget(ctx, t.x, back, t.clear); err != nil {
 		return err
 	}
 	if t.watch, err = observe.New(observe.Config{Filter: sockstate.Filter{Servers: []netip.AddrPort{c.Target}}}); err != nil {
@@ -159,7 +159,7 @@ func tick(ctx context.Context, atMost time.Duration, each func() (done bool, err
 
 // died is the error of a server that ended before it was to.
 func (t *try) died() error {
-	if err := t.target.follow(false); err != nil {
+	if err := errors.Join(t.target.follow(false), t.x.alsoDied()); err != nil {
 		return err
 	}
 	if why := t.target.died(); why != "" {
@@ -224,7 +224,7 @@ func (t *try) stop(context.Context) (err error) {
 	t.ev.signal = sockio.Now()
 	if hook := t.cfg.Stop.Hook; hook != "" {
 		// The command began somewhere in between.
-		t.hook, err = process.Start(process.Hook(hook, nil))
+		t.hook, err = process.Start(process.Hook(hook, t.target.own()))
 		t.sending = time.Duration(sockio.Now() - t.ev.signal)
 		if err != nil {
 			t.ev.signal = 0 // the server was not stopped
@@ -344,7 +344,7 @@ func (t *try) record() record.DrainTry {
 	e, r := &t.ev, &t.rec
 	e.groups, e.journal, e.total = t.kinds, t.result.Journal, t.result.Total()
 	e.trace, t.captureErr = e.usable(t.trace, t.captureErr)
-	e.own, e.byHook, e.restart = t.cfg.Sandbox != nil, t.hook != nil, len(t.cfg.Stop.Restart) > 0
+	e.own, e.byHook, e.restart = t.cfg.Sandbox != nil && len(t.x.also) == 0, t.hook != nil, len(t.cfg.Stop.Restart) > 0
 	r.Warnings = append(r.Warnings, t.target.warnings...)
 	r.Order = e.order(t.sending, t.captureErr)
 	e.analyze(r)
@@ -382,7 +382,7 @@ func (t *try) close() error {
 // endHook ends a stop command that has not ended by itself. What one that has ended left behind lives on: it may be the
 // server that it has brought back.
 func (t *try) endHook() error {
-	if t.ev.hookEnded != 0 {
+	if t.ev.hookEnded != 0 && len(t.cfg.Stop.Exec) == 0 {
 		if err := t.hook.LetGo(); err != nil {
 			return err
 		}

@@ -50,6 +50,11 @@ func verdict(r *record.Run) record.Verdict {
 		case len(s.StillListening) > 0:
 			refuse(n, "the process that was signalled ended, but others of the server listen still: it was not stopped (is the command a shell around the server?)")
 		}
+		for _, a := range t.Also {
+			if a.Ended != "" {
+				refuse(n, "%q (--also), which ran beside the server, ended too (%s): what clients saw may come of that", strings.Join(a.Command, " "), a.Ended)
+			}
+		}
 		if t.Restart != nil && t.Restart.ListensS == nil && !r.Interrupted {
 			refuse(n, "the restart: %s", t.Restart.Failed)
 		}

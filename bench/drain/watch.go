@@ -97,7 +97,7 @@ func (t *try) seeServer(now int64) error {
 		default:
 		}
 	}
-	if t.hook != nil && t.target.local() && !t.looked {
+	if t.target.proc == nil && t.hook != nil && t.target.local() && !t.looked {
 		// The listener's end is what can be seen of the server's.
 		there, err := process.Listening(t.target.diag, t.cfg.Target)
 		if err != nil {
@@ -144,7 +144,7 @@ func (t *try) seeServer(now int64) error {
 	select {
 	case <-t.restart.Gone():
 		if t.failed == nil {
-			t.failed = &StartError{Command: t.cfg.Stop.Restart, Why: fmt.Sprintf("the restart ended (%s), and nobody listens on %v", exitWords(t.restart.Exit()), t.cfg.Target), Said: t.restart.Said()}
+			t.failed = &StartError{Command: t.cfg.Stop.Restart, Why: fmt.Sprintf("the restart ended (%s), and nobody listens on %v", exitWords(t.restart.Exit()), t.target.addr), Said: t.restart.Said()}
 		}
 	default:
 	}
@@ -180,7 +180,7 @@ func (t *try) gone() error {
 		}
 	}
 	restart := len(t.cfg.Stop.Restart) > 0 && !t.cfg.Stop.Handover && t.restart == nil
-	if t.target.local() && !t.cfg.Stop.Handover {
+	if t.target.local() && !t.cfg.Stop.Handover && !t.target.behind {
 		// Nobody has taken the port yet.
 		t.rec.Port = t.target.bindable()
 	}
@@ -194,7 +194,7 @@ func (t *try) gone() error {
 
 // leftovers counts the sockets on the server's port that no process has any more.
 func (t *try) leftovers() error {
-	if !t.target.local() {
+	if !t.target.local() || t.target.behind {
 		return nil
 	}
 	t.left = make(map[netip.AddrPort]sockdiag.Socket)
@@ -266,7 +266,7 @@ func (t *try) over() bool {
 
 // owners looks up who has the connections that are open at the end.
 func (t *try) owners() {
-	if !t.target.local() && t.restart == nil {
+	if !t.target.local() && t.restart == nil || t.target.behind {
 		return
 	}
 	inodes := make(map[uint64]netip.AddrPort)

@@ -13,10 +13,13 @@ type DrainStop struct {
 	Way     string   `json:"way"`
 	PID     int      `json:"pid,omitempty"`
 	Command []string `json:"command,omitempty"` // of exec; of hook, what a shell was given
-	Signal  string   `json:"signal,omitempty"`  // SIGTERM; none for a hook
-	Then    string   `json:"then,omitempty"`    // the signal after Grace
-	AfterS  float64  `json:"after_s"`
-	GraceS  float64  `json:"grace_s"`
+	// Exec is the command that started a server that the hook stops; Also are those that run beside a server.
+	Exec   []string   `json:"exec,omitempty"`
+	Also   [][]string `json:"also,omitempty"`
+	Signal string     `json:"signal,omitempty"` // SIGTERM; none for a hook
+	Then   string     `json:"then,omitempty"`   // the signal after Grace
+	AfterS float64    `json:"after_s"`
+	GraceS float64    `json:"grace_s"`
 	// Restart is the command that brings the server back; Handover is set where it was started before the signal,
 	// so that both shared the port.
 	Restart  []string `json:"restart,omitempty"`
@@ -47,6 +50,7 @@ type DrainTry struct {
 	Order   DrainOrder `json:"order"`
 
 	Server      DrainServer      `json:"server"`
+	Also        []DrainAlso      `json:"also,omitempty"`
 	Listener    DrainListener    `json:"listener"`
 	Connections DrainConnections `json:"connections"`
 	Requests    DrainRequests    `json:"requests"`
@@ -113,8 +117,22 @@ type DrainServer struct {
 	HookS    *float64 `json:"hook_s,omitempty"`
 	// Said is the end of what the server, or the hook, wrote to stderr and stdout.
 	Said string `json:"said,omitempty"`
+	// HookSaid is what the hook wrote where the server has words of its own.
+	HookSaid string `json:"hook_said,omitempty"`
 	// Ledger is the server's own, where it wrote one (lastack serve --ledger).
 	Ledger map[string]int64 `json:"ledger,omitempty"`
+}
+
+// DrainAlso is a program that ran beside the server.
+type DrainAlso struct {
+	Command []string `json:"command"`
+	PID     int      `json:"pid,omitempty"`
+	// Listens are the addresses on which it listened when the server was started.
+	Listens []string `json:"listens,omitempty"`
+	// EndedS, Ended and Said are when, how and with which last words one ended that was to live to the end.
+	EndedS *float64 `json:"ended_s,omitempty"`
+	Ended  string   `json:"ended,omitempty"`
+	Said   string   `json:"said,omitempty"`
 }
 
 // DrainListener is what happened to new connections.

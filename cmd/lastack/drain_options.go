@@ -22,6 +22,7 @@ import (
 type drainOptions struct {
 	pid     int
 	exec    []string
+	also    []string
 	stop    string
 	restart string
 
@@ -52,7 +53,9 @@ type drainOptions struct {
 	// What complete makes of it.
 	target target
 	cfg    drain.Config
-	spec   sandbox.Spec
+	// alsoWords are the commands of --also.
+	alsoWords [][]string
+	spec      sandbox.Spec
 	// needsSandbox is the flag that asked for the sandbox, empty if none did.
 	needsSandbox string
 }
@@ -81,7 +84,8 @@ func (o *drainOptions) register(f *pflag.FlagSet) {
 	f.SortFlags = false
 	f.IntVar(&o.pid, "pid", 0, "the server: a process of this host that runs already")
 	f.StringArrayVar(&o.exec, "exec", nil, "the server: a command to start, own and end, split into words as a shell would; a second one is --restart")
-	f.StringVar(&o.stop, "stop", "", "what stops the server: a command for /bin/sh -c, like 'ssh web1 systemctl stop app'")
+	f.StringArrayVar(&o.also, "also", nil, "a command that runs beside the server of --exec to the end, like a proxy in front of it or a backend behind it (repeatable)")
+	f.StringVar(&o.stop, "stop", "", "what stops the server: a command for /bin/sh -c, like 'ssh web1 systemctl stop app'; with --exec it stops that server")
 	f.Var(&o.signal, "signal", "what --pid or --exec is sent: a name or a number")
 	f.DurationVar(&o.after, "after", o.after, "how long the load is held before")
 	f.DurationVar(&o.grace, "grace", o.grace, "how long the server may take to end")
@@ -165,6 +169,7 @@ func (o *drainOptions) completeConfig(facts *host.Facts) error {
 		return usagef("--engine %s: %w", o.engine.value, err)
 	}
 	c := &o.cfg
+	c.Also = o.alsoWords
 	c.Target, c.Repeat, c.Workers = o.target.addr, int(o.repeat), o.workers
 	c.Backend, c.BackendReason, c.Host = backend, reason, facts
 	c.Thresholds = o.bounds

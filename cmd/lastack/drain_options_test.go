@@ -54,6 +54,12 @@ func TestDrainConfig(t *testing.T) {
 		{[]string{"--pid", "1", "--signal", "QUIT"}, func(s *drain.Stop, _ *drain.Load) { s.PID, s.Signal = 1, syscall.SIGQUIT }},
 		{[]string{"--pid", "1", "--then", "9"}, func(s *drain.Stop, _ *drain.Load) { s.PID, s.Then = 1, syscall.SIGKILL }},
 		{[]string{"--stop", "a | b"}, func(s *drain.Stop, _ *drain.Load) { s.Hook, s.Signal = "a | b", 0 }},
+		{[]string{"--exec", "server -v", "--stop", "server -s quit"}, func(s *drain.Stop, _ *drain.Load) {
+			s.Exec, s.Hook, s.Signal, s.Then = []string{"server", "-v"}, "server -s quit", 0, syscall.SIGKILL
+		}},
+		{[]string{"--exec", "server", "--stop", "stop", "--then", "none"}, func(s *drain.Stop, _ *drain.Load) {
+			s.Exec, s.Hook, s.Signal = []string{"server"}, "stop", 0
+		}},
 		{[]string{"--exec", "server", "--exec", "next 2", "--handover"}, func(s *drain.Stop, _ *drain.Load) {
 			s.Exec, s.Restart, s.Handover, s.Then = []string{"server"}, []string{"next", "2"}, true, syscall.SIGKILL
 		}},

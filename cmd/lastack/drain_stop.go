@@ -35,6 +35,13 @@ func (o *drainOptions) stopConfig(given func(string) bool) (drain.Stop, error) {
 	if err != nil {
 		return s, err
 	}
+	for _, command := range o.also {
+		words, err := commandWords("also", command)
+		if err != nil {
+			return s, err
+		}
+		o.alsoWords = append(o.alsoWords, words)
+	}
 	if given("pid") {
 		if err := checkPID("pid", o.pid); err != nil {
 			return s, err
@@ -50,8 +57,10 @@ func (o *drainOptions) oneServer(given func(string) bool) error {
 		return usagef("drain %s: who is to be stopped? Want one of --pid N, --exec 'CMD ...' and --stop 'CMD'", o.target.name)
 	case pid && execs:
 		return usagef("--pid %d: not with --exec, which starts the server itself: want one of them", o.pid)
-	case stop && (pid || execs):
-		return usagef("--stop %q: not with --pid or --exec, which name a process to signal: want one of them", o.stop)
+	case stop && pid:
+		return usagef("--stop %q: not with --pid, which names a process to signal: want one of them", o.stop)
+	case given("also") && !execs:
+		return usagef("--also %q: it runs beside a server that lastack starts: want --exec", o.also[0])
 	case stop && o.stop == "":
 		return usagef("--stop \"\": want a command for /bin/sh -c")
 	case len(o.exec) > 2:
@@ -65,10 +74,11 @@ func (o *drainOptions) oneServer(given func(string) bool) error {
 // checkStop finds what was given and does not go together.
 func (o *drainOptions) checkStop(given func(string) bool, s *drain.Stop) error {
 	if given("stop") {
-		for _, name := range []string{"signal", "then"} {
-			if given(name) {
-				return usagef("--%s: with --stop the command stops the server, and lastack signals nobody: leave it out", name)
-			}
+		if given("signal") {
+			return usagef("--signal: with --stop the command stops the server: leave it out")
+		}
+		if given("then") && !given("exec") {
+			return usagef("--then: with --stop the command stops the server, and lastack signals nobody: leave it out")
 		}
 		s.Signal = 0
 	}

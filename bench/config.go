@@ -64,11 +64,16 @@ type ServerConfig struct {
 // RefusedError is an experiment that cannot be made as asked, found before a
 // socket of the load opened.
 type RefusedError struct {
-	// Flag is the flag's name without dashes.
+	// Flag is the flag's name without dashes; empty where it was none, but the host.
 	Flag, Value, Why string
 }
 
-func (e *RefusedError) Error() string { return fmt.Sprintf("--%s %s: %s", e.Flag, e.Value, e.Why) }
+func (e *RefusedError) Error() string {
+	if e.Flag == "" {
+		return e.Why
+	}
+	return fmt.Sprintf("--%s %s: %s", e.Flag, e.Value, e.Why)
+}
 
 const (
 	defaultInterval = time.Second

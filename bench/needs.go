@@ -3,6 +3,7 @@ package bench
 import (
 	"math"
 	"math/bits"
+	"strconv"
 	"time"
 
 	"lastack/bench/host"
@@ -40,10 +41,15 @@ func (c *Config) needs(f *host.Facts) record.Needs {
 			sources = max(sources, int64(c.sourceCount(f)))
 		}
 		ports := int64(c.portsOf(g, f))
-		open, tw := c.open(g), c.timeWaits(g, f.HZ)
+		open, tw := c.open(g), c.timeWaits(g, f)
 		if pairs := sources * ports * int64(max(len(g.Targets), 1)); pairs > 0 {
 			if g.Connections == 0 {
 				open = min(open, pairs)
+			}
+			if tw[sockstate.Client] == 0 && g.SourcePorts.IsZero() && g.Plateau == 0 {
+				// The client's ports are free again at once, so that connect always finds one in its first pass, and the
+				// server's TIME_WAIT of an earlier connection from that port is reopened by the SYN (tcp_timewait_state_process).
+				tw[sockstate.Server] = min(tw[sockstate.Server], max(open, pairs/parities))
 			}
 			for side := range tw {
 				tw[side] = min(tw[side], pairs)
@@ -58,8 +64,25 @@ func (c *Config) needs(f *host.Facts) record.Needs {
 		n.TimeWaits.Server += tw[sockstate.Server]
 	}
 	n.ExchangeBytes = c.exchangeBytes()
-	n.KernelBytes = n.Sockets*host.SocketBytes + n.TimeWaits.Client*clientTimeWait + n.TimeWaits.Server*serverTimeWait
+	n.KernelBytes = n.Sockets*host.SocketBytes + c.timeWaitBytes(f, &n)
 	return n
+}
+
+// timeWaitBytes is the kernel's memory for the plan's TIME_WAITs: of those that tcp_max_tw_buckets lets be at once. f is the
+// client's namespace.
+func (c *Config) timeWaitBytes(f *host.Facts, n *record.Needs) int64 {
+	buckets := c.buckets(f)
+	return min(n.TimeWaits.Client, buckets)*clientTimeWait + min(n.TimeWaits.Server, buckets)*serverTimeWait
+}
+
+// buckets is how many TIME_WAITs a namespace of the experiment's keeps at once, at most.
+func (c *Config) buckets(f *host.Facts) int64 {
+	for _, v := range []string{c.Status.Sysctls[bucketsKey], f.Sysctls[bucketsKey]} {
+		if n, err := strconv.ParseInt(v, 10, 64); err == nil && n >= 0 {
+			return n
+		}
+	}
+	return sandbox.MaxEhashEntries / 2 // of a sandbox that is not there yet
 }
 
 // slotBytes is what a connection of the group takes of this process.
@@ -73,6 +96,13 @@ func (c *Config) slotBytes(g *loadgen.Group) int64 {
 	}
 	return n
 }
+
+const (
+	bucketsKey = "net.ipv4.tcp_max_tw_buckets"
+	// fastestPerCPU is more lifecycles a second than a CPU does with both ends on it, or a generator alone: 23,000 and 38,000
+	// were measured.
+	fastestPerCPU = 50_000
+)
 
 // ends is how many sockets of this host a connection has.
 func (c *Config) ends() int64 {
@@ -105,14 +135,14 @@ func (c *Config) arrivals(g *loadgen.Group, within time.Duration) int64 {
 }
 
 // timeWaits is how many sockets a group leaves in TIME_WAIT, or in the minisocket before it, on each side of
-// this host: those closed within the longest time that it lasts (hz is the kernel's): they end in bursts, and before one there are most. How many a closed loop closes in a time
-// nobody knows beforehand: it counts as it is, where a number of lifecycles does not say.
-func (c *Config) timeWaits(g *loadgen.Group, hz int) (n [sockstate.NumSides]int64) {
+// this host: those closed within the longest time that it lasts (f has the kernel's HZ): they end in bursts, and before one there are most. How many a closed loop closes in a time
+// nobody knows beforehand: it counts as it is, where a number of lifecycles does not say, of which the CPUs bound the pace.
+func (c *Config) timeWaits(g *loadgen.Group, f *host.Facts) (n [sockstate.NumSides]int64) {
 	p := teardown.Predict(g.Close, g.OnEOF, g.Exchange, teardown.Env{})
 	if p.TimeWaits.Max == 0 {
 		return n
 	}
-	lasts := sockstate.TimeWaitLasts(hz).Max
+	lasts := sockstate.TimeWaitLasts(f.HZ).Max
 	closed := int64(g.Connections)
 	switch {
 	case g.Plateau > 0 && g.CloseRate > 0:
@@ -125,6 +155,9 @@ func (c *Config) timeWaits(g *loadgen.Group, hz int) (n [sockstate.NumSides]int6
 		}
 	case c.Plan.Count > 0:
 		closed = c.Plan.Count
+		if f.CPUs > 0 {
+			closed = min(closed, int64(float64(f.CPUs)*fastestPerCPU*lasts.Seconds()))
+		}
 	}
 	for side := range sockstate.Side(sockstate.NumSides) {
 		if g.Close.Active(side) && (side == sockstate.Client || c.Server != nil) {
@@ -156,8 +189,7 @@ func (c *Config) exchangeBytes() int64 {
 // EhashEntries is the size of the connection hash that the experiment's sandbox needs for its TIME_WAITs, which
 // may be half as many; 0 if they fit where the namespaces share the host's, or if the user has set their number.
 func EhashEntries(c Config) int {
-	const key = "net.ipv4.tcp_max_tw_buckets"
-	if _, set := c.Status.Sysctls[key]; set || c.Server == nil || c.Host == nil {
+	if _, set := c.Status.Sysctls[bucketsKey]; set || c.Server == nil || c.Host == nil {
 		return 0
 	}
 	// A namespace starts with half of the hash that it has, or shares.

@@ -77,6 +77,10 @@ func sysctl(key, value string) func(*Config, *loadgen.Group) {
 	return func(c *Config, _ *loadgen.Group) { c.Status.Sysctls[key] = value }
 }
 
+func cpus(n int) func(*Config, *loadgen.Group) {
+	return func(c *Config, _ *loadgen.Group) { c.Host.CPUs = n }
+}
+
 func atRate(r float64) func(*Config, *loadgen.Group) {
 	return func(_ *Config, g *loadgen.Group) { g.RateFrom, g.RateTo = r, r }
 }
@@ -120,7 +124,8 @@ func TestNeeds(t *testing.T) {
 		{"a count", planOf(64, counting(40_000)), 6, 40_000, 0, 0},
 		{"a count with reuse on trial", planOf(64, all(counting(40_000), sysctl("net.ipv4.tcp_tw_reuse", "0"))), 1, 28_232, 0, 0},
 		{"a count, reset", planOf(64, all(counting(40_000), closing("client:rst"))), 1, 0, 0, 0},
-		{"a count, the server closes first", planOf(64, all(counting(400_000), closing("server:fin"))), 1, 0, 28_232, 0},
+		{"a count, the server closes first", planOf(64, all(counting(400_000), closing("server:fin"))), 1, 0, 14_116, 0}, // those of connect's first pass
+		{"a count that no CPU closes in the time", planOf(64, all(counting(45_000_000), cpus(2))), 880, 6_204_800, 0, 16 << 20},
 		{"a large count", planOf(64, counting(200_000)), 29, 200_000, 0, 512 << 10},
 		{"both close: a TIME_WAIT at each end", planOf(64, all(counting(100_000), closing("both:fin"))), 15, 100_000, 100_000, 512 << 10},
 		{"both close, over veth: each end has its own", planOf(64, all(counting(100_000), closing("both:fin"), veth)), 15, 100_000, 100_000, 0},
@@ -239,6 +244,32 @@ func TestShortages(t *testing.T) {
 				g.Hold, c.Host.AvailableBytes = 20*time.Second, 1<<30
 			})),
 			"--hold 20s: needs about 4.29 GiB of memory (4.21 GiB of the kernel's for 1,129,280 sockets and their 564,640 TIME_WAITs, 76.0 MiB of this process's), and of the 1.00 GiB that there are (MemAvailable) a load may take 922 MiB: ask for at most 116,485 connections",
+		},
+		{
+			"many lifecycles, of which few are left in TIME_WAIT at once", planOf(64, all(counting(45_000_000), cpus(2))), "",
+		},
+		{
+			"many lifecycles, and few buckets", planOf(64, all(counting(45_000_000), sysctl("net.ipv4.tcp_max_tw_buckets", "1000"), facts(func(f *host.Facts) { f.AvailableBytes = 128 << 20 }))), "",
+		},
+		{
+			"memory for TIME_WAITs", planOf(64, all(counting(45_000_000), cpus(2), facts(func(f *host.Facts) { f.AvailableBytes = 2 << 30 }))),
+			"--count 45,000,000: leaves up to 6,204,800 TIME_WAITs at once, for which the kernel needs about 2.96 GiB of memory, and a load may take 1.80 GiB: ask for at most 3,732,963 lifecycles, or let no TIME_WAIT be (--close client:rst)",
+		},
+		{
+			"memory for a rate's TIME_WAITs", planOf(100, all(atRate(50_000), from(200), func(c *Config, _ *loadgen.Group) { c.Plan.Duration, c.Host.AvailableBytes = time.Hour, 1<<30 })),
+			"--rate 50,000: leaves up to 3,102,400 TIME_WAITs at once, for which the kernel needs about 1.48 GiB of memory, and a load may take 922 MiB: ask for at most 29,735/s, or let no TIME_WAIT be (--close client:rst)",
+		},
+		{
+			"all ports reserved", planOf(64, sysctl("net.ipv4.ip_local_reserved_ports", "1024-65535")),
+			"--sysctl net.ipv4.ip_local_reserved_ports=1024-65535: all local ports from 32768 to 60999 (net.ipv4.ip_local_port_range) are reserved, and connect takes none of those: reserve fewer, or widen the range",
+		},
+		{
+			"all ports of the host reserved", planOf(64, all(elsewhere, facts(func(f *host.Facts) { f.Sysctls["net.ipv4.ip_local_reserved_ports"] = "32768-60999" }))),
+			"net.ipv4.ip_local_reserved_ports=32768-60999: all local ports from 32768 to 60999 (net.ipv4.ip_local_port_range) are reserved, and connect takes none of those: reserve fewer, or widen the range",
+		},
+		{
+			"all source ports reserved", planOf(64, all(sysctl("net.ipv4.ip_local_reserved_ports", "40000-40999"), func(_ *Config, g *loadgen.Group) { g.SourcePorts = loadgen.PortRange{Lo: 40000, Hi: 40099} })),
+			"--source-ports 40000-40099: all of them are reserved (net.ipv4.ip_local_reserved_ports=40000-40999), and connect takes none of those: want others, or reserve fewer",
 		},
 		{
 			"addresses", planOf(100_000, all(plateau, from(2))),

@@ -37,6 +37,9 @@ func (c *Config) preflight(f *host.Facts, n *record.Needs) error {
 		if byCgroup {
 			limit = "the cgroup's " + cmp.Or(f.CgroupMemoryFile, "memory.max")
 		}
+		if err := c.tooManyTimeWaits(f, n, usable); err != nil {
+			return err
+		}
 		return refuse("needs about %s of memory (%s of the kernel's for %s sockets%s, %s of this process's), and of the %s that there are (%s) a load may take %s: ask for at most %s connections",
 			quantity.Bytes(need), quantity.Bytes(n.KernelBytes), quantity.Count(n.Sockets), tw, quantity.Bytes(n.ProcessBytes),
 			quantity.Bytes(have), limit, quantity.Bytes(usable), quantity.Count(max(fraction(n.Connections, usable-ownMemory, need-ownMemory), 0)))
@@ -46,6 +49,28 @@ func (c *Config) preflight(f *host.Facts, n *record.Needs) error {
 			quantity.Count(n.Sockets), quantity.Count(files), quantity.Count(f.Usage.Files), quantity.Count(max(files-f.Usage.Files, 0)/c.ends()))
 	}
 	return nil
+}
+
+// tooManyTimeWaits is for a plan that fits in memory but for the TIME_WAITs that it leaves: fewer connections would leave as many.
+func (c *Config) tooManyTimeWaits(f *host.Facts, n *record.Needs, usable int64) error {
+	inside := c.presumed(f)
+	bytes, all := c.timeWaitBytes(inside, n), n.TimeWaits.Client+n.TimeWaits.Server
+	rest := n.KernelBytes + n.ProcessBytes - bytes
+	g := &c.Plan.Groups[0]
+	if bytes == 0 || rest > usable || g.Plateau > 0 {
+		return nil
+	}
+	fit := fraction(all, usable-rest, bytes)
+	flag, value, most := "count", quantity.Count(c.Plan.Count), quantity.Count(fit)+" lifecycles"
+	switch {
+	case g.OpenLoop():
+		flag, value = "rate", quantity.PerSecond(max(g.RateFrom, g.RateTo))
+		most = quantity.PerSecond(float64(fit)/sockstate.TimeWaitLasts(inside.HZ).Max.Seconds()) + "/s"
+	case c.Plan.Count == 0:
+		return nil
+	}
+	return &RefusedError{flag, value, fmt.Sprintf("leaves up to %s TIME_WAITs at once, for which the kernel needs about %s of memory, and a load may take %s: ask for at most %s, or let no TIME_WAIT be (--close client:rst)",
+		quantity.Count(all), quantity.Bytes(bytes), quantity.Bytes(usable), most)}
 }
 
 // fraction is n * part / whole without overflow.
@@ -91,9 +116,8 @@ func (c *Config) bufferWarning(f *host.Facts, n *record.Needs) string {
 
 // bucketWarning is for a plan that leaves more TIME_WAITs than the namespace keeps. f is the client's namespace.
 func (c *Config) bucketWarning(f *host.Facts, n *record.Needs) string {
-	const key = "net.ipv4.tcp_max_tw_buckets"
-	limit, ok := f.Sysctl(key)
-	_, asked := c.Status.Sysctls[key]
+	limit, ok := f.Sysctl(bucketsKey)
+	_, asked := c.Status.Sysctls[bucketsKey]
 	most := n.TimeWaits.Client + n.TimeWaits.Server
 	if c.Sandbox != nil && c.Sandbox.Client != c.Sandbox.Server {
 		most = max(n.TimeWaits.Client, n.TimeWaits.Server)

@@ -38,13 +38,13 @@ func (c *Config) portsOf(g *loadgen.Group, f *host.Facts) int {
 
 // portsHeld is how many ports the group has in use at once: by its open connections and, where the plan says how many
 // there will be, by the client's TIME_WAITs. A plateau's have the ports that its connections had.
-func (c *Config) portsHeld(g *loadgen.Group, hz int) int64 {
+func (c *Config) portsHeld(g *loadgen.Group, f *host.Facts) int64 {
 	n := c.open(g)
 	if g.Connections == 0 {
 		n = 0 // as many as there happen to be: that a schedule runs out of ports can be studied
 	}
 	if c.Plan.Count > 0 && g.Plateau == 0 && !c.studiesReuse() {
-		n = min(n+c.timeWaits(g, hz)[sockstate.Client], c.Plan.Count)
+		n = min(n+c.timeWaits(g, f)[sockstate.Client], c.Plan.Count)
 	}
 	return n
 }
@@ -65,7 +65,7 @@ func (c *Config) sourceCount(f *host.Facts) int {
 	held, each := int64(0), int64(0)
 	for i := range c.Plan.Groups {
 		if g := &c.Plan.Groups[i]; c.chooses(g) {
-			held += c.portsHeld(g, f.HZ)
+			held += c.portsHeld(g, f)
 			each = int64(c.portsOf(g, f)/parities) * int64(max(len(g.Targets), 1))
 		}
 	}
@@ -145,6 +145,9 @@ func afterFirst(p netip.Prefix) netip.Prefix {
 func (c *Config) checkPorts(f *host.Facts) error {
 	for i := range c.Plan.Groups {
 		g := &c.Plan.Groups[i]
+		if err := c.checkReserved(g, f); err != nil {
+			return err
+		}
 		ports := int64(c.portsOf(g, f))
 		if g.Plateau == 0 || ports == 0 {
 			continue
@@ -172,6 +175,27 @@ func (c *Config) checkPorts(f *host.Facts) error {
 			sum, quantity.Count(addresses*each), remedy)}
 	}
 	return nil
+}
+
+// checkReserved refuses a group whose local ports are all reserved: connect, which takes none of those, would find none.
+func (c *Config) checkReserved(g *loadgen.Group, f *host.Facts) error {
+	const key = "net.ipv4.ip_local_reserved_ports"
+	reserved := f.Sysctls[key]
+	if p := g.SourcePorts; !p.IsZero() {
+		if n, err := f.UsablePorts(int(p.Lo), int(p.Hi)); err == nil && n == 0 {
+			return &RefusedError{"source-ports", p.String(), fmt.Sprintf("all of them are reserved (%s=%s), and connect takes none of those: want others, or reserve fewer", key, reserved)}
+		}
+		return nil
+	}
+	lo, hi, n, ok := f.LocalPorts()
+	if !ok || n > 0 {
+		return nil
+	}
+	why := fmt.Sprintf("all local ports from %d to %d (%s) are reserved, and connect takes none of those: reserve fewer, or widen the range", lo, hi, portRangeKey)
+	if v, set := c.Status.Sysctls[key]; set {
+		return &RefusedError{"sysctl", key + "=" + v, why}
+	}
+	return &RefusedError{Why: key + "=" + reserved + ": " + why}
 }
 
 func plural(n int64, one, many string) string {

@@ -215,12 +215,28 @@ func (t *text) rates() {
 	}
 	share := func(v float64) string { return percent(v, r.TargetPerS) }
 	tab.row("opened", quantity.PerSecond(r.OpenedPerS)+"/s", share(r.OpenedPerS), "")
-	tab.row("completed", quantity.PerSecond(r.CompletedPerS)+"/s", share(r.CompletedPerS), "")
+	if n := t.completedLater(); n > 0 {
+		// Its share of the rate asked for would be no statement about the target.
+		tab.row("completed", quantity.PerSecond(r.CompletedPerS)+"/s", "", "while connections were opened; "+quantity.Count(n)+" more after that")
+	} else {
+		tab.row("completed", quantity.PerSecond(r.CompletedPerS)+"/s", share(r.CompletedPerS), "")
+	}
 	if r.RequestsPerS > 0 {
 		tab.row("exchanges", quantity.PerSecond(r.RequestsPerS)+"/s", "", "")
 	}
 	tab.write(&t.page)
 	t.beside("rate")
+}
+
+// completedLater is how many lifecycles of an open loop ended, as they should, when no more began: those that were still held.
+// 0 if they are too few to matter.
+func (t *text) completedLater() int64 {
+	run := t.run
+	later := run.Connections.Completed - int64(math.Round(run.Rate.CompletedPerS*run.LoadS))
+	if run.Rate.TargetPerS <= 0 || run.LoadS <= 0 || later*100 < run.Connections.Completed {
+		return 0
+	}
+	return later
 }
 
 func (t *text) latencies() {

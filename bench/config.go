@@ -37,6 +37,9 @@ type Config struct {
 	Thresholds []record.Threshold
 	// OnInterval sees each interval as it ends, on the goroutine of Run. It may be nil.
 	OnInterval func(*record.Interval)
+	// OnReady is called when all is open and the load is about to begin: what needs a privilege (another namespace, a listener, a
+	// ring) has been done, but for what the load itself does. It may be nil.
+	OnReady func()
 	// OnNeeds is told what the run will take, before its first socket opens. It may be nil.
 	OnNeeds func(*record.Needs)
 

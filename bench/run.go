@@ -216,6 +216,9 @@ func serverPorts(f *host.Facts) []uint16 {
 func (e *experiment) measure(ctx context.Context) error {
 	e.started = time.Now()
 	e.sampler = newSampler(e)
+	if e.cfg.OnReady != nil {
+		e.cfg.OnReady()
+	}
 	e.load.Start(ctx)
 	if e.cfg.Plan.Warmup == 0 {
 		e.sampler.beginCPU()

@@ -22,44 +22,57 @@ func (s *Sandbox) Close() error {
 	}
 	s.closed = true
 	var errs []error
-	for _, ns := range s.namespaces() {
-		// A sandbox that never was on has no load, and may have no right to look.
-		if s.Status.Mode != "" {
-			if err := destroyOrphans(ns); err != nil {
-				errs = append(errs, &LeftError{err})
-			}
+	// A sandbox that never was on has no load, and has opened nothing to look with.
+	for _, o := range s.orphans {
+		if err := o.end(); err != nil {
+			errs = append(errs, &LeftError{err})
 		}
+	}
+	for _, ns := range s.namespaces() {
 		errs = append(errs, ns.Close())
 	}
 	return errors.Join(errs...)
 }
 
-func destroyOrphans(ns *sockio.Namespace) error {
-	c, err := sockdiag.Open(ns)
-	if err != nil {
-		if n, perr := countOrphans(ns); perr == nil && n == 0 {
-			return nil
-		}
-		return err
-	}
-	defer c.Close()
-	_, err = c.DestroyAll(nil, func(s *sockdiag.Socket) bool { return isOrphan(&s.Socket) })
-	return err
+// orphanage looks for orphans in one namespace. It is opened before the load, since it takes CAP_SYS_ADMIN to get there, which
+// the load is without.
+type orphanage struct {
+	diag  *sockdiag.Conn
+	table *procnet.Source // where there is no sock_diag
+	err   error           // why
 }
 
-// countOrphans looks where sock_diag is not to be had.
-func countOrphans(ns *sockio.Namespace) (n int, err error) {
-	table, err := procnet.Open(ns)
-	if err != nil {
-		return 0, err
-	}
-	defer table.Close()
-	err = table.Each(func(s *sockstate.Socket) {
-		if isOrphan(s) {
-			n++
+func openOrphanage(ns *sockio.Namespace) *orphanage {
+	o := &orphanage{}
+	if o.diag, o.err = sockdiag.Open(ns); o.err != nil {
+		o.diag = nil
+		if t, err := procnet.Open(ns); err == nil {
+			o.table = t
 		}
-	})
-	return n, err
+	}
+	return o
+}
+
+// end destroys the orphans. The error is one of a namespace that may have some.
+func (o *orphanage) end() error {
+	if o.diag != nil {
+		defer o.diag.Close()
+		_, err := o.diag.DestroyAll(nil, func(s *sockdiag.Socket) bool { return isOrphan(&s.Socket) })
+		return err
+	}
+	if o.table != nil {
+		defer o.table.Close()
+		n := 0
+		err := o.table.Each(func(s *sockstate.Socket) {
+			if isOrphan(s) {
+				n++
+			}
+		})
+		if err == nil && n == 0 {
+			return nil
+		}
+	}
+	return o.err
 }
 
 // isOrphan tells full sockets that were closed and still retransmit or wait; minisockets

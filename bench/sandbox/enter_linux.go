@@ -141,6 +141,9 @@ func setUp(h *handoff, noHash error) (s *Sandbox, err error) {
 			return s, at(StepLoss, err)
 		}
 	}
+	for _, ns := range s.namespaces() {
+		s.orphans = append(s.orphans, openOrphanage(ns))
+	}
 	s.Status = status(h.Mode, spec)
 	if spec.EhashEntries > 0 {
 		entries, err := s.checkHash(spec.EhashEntries)

@@ -39,3 +39,5 @@ func (s *Sandbox) Close() error { return nil }
 func (s *Sandbox) Blackhole(_ ...sockstate.Side) (lift func() error, err error) {
 	return nil, &Error{Step: StepLoss, Err: ErrUnsupported}
 }
+
+type orphanage struct{}

@@ -80,6 +80,9 @@ func Run(ctx context.Context, spec Spec) (exit int, status record.Sandbox, err e
 		}
 		return off(explain(err, mode))
 	}
+	if spec.OnInside != nil {
+		spec.OnInside()
+	}
 	for {
 		select {
 		case s := <-signals:

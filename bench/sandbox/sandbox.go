@@ -30,6 +30,8 @@ type Sandbox struct {
 	// ends are the links that packets arrive on: one with Lo; with Veth two, by sockstate.Side.
 	ends []end
 
+	orphans []*orphanage // of each namespace
+
 	mu         sync.Mutex
 	blackholes int
 	closed     bool

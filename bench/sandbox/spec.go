@@ -73,6 +73,8 @@ type Spec struct {
 	Inherit []int `json:"-"`
 	// OnSignals is called when Run takes care of the signals, so that the caller need not any more. nil: nobody.
 	OnSignals func() `json:"-"`
+	// OnInside is called when the sandbox is on: from then on Run needs no privilege. nil: nobody.
+	OnInside func() `json:"-"`
 }
 
 // Range6 is a prefix for Spec.Sources, of IPv6 addresses that no end of a sandbox has: ClientRange6 then is it.

@@ -26,6 +26,10 @@ func main() {
 	if os.Args[0] == host.ProofArg {
 		os.Exit(host.Proof(os.Stdout))
 	}
+	if err := checkPrivileges(); err != nil {
+		fmt.Fprintf(os.Stderr, "lastack: %v\n", err)
+		os.Exit(exitError)
+	}
 	sandbox.HideDescriptors()
 	sandbox.Inside() // takes the variable by which it is told out of the environment
 	early.begin()

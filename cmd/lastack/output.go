@@ -333,6 +333,13 @@ func (o *output) close() {
 	}
 }
 
+func (o *output) capabilities() []int {
+	if o == nil {
+		return nil
+	}
+	return o.destination.capabilities()
+}
+
 func (o *output) waits() bool { return o != nil && o.destination.waits() }
 
 // write saves the record. Where that fails it goes to the directory of temporary files, since it is the only copy.

@@ -77,6 +77,14 @@ func (o *runOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status rec
 			fmt.Fprintf(cmd.ErrOrStderr(), "lastack: %s\n", line)
 		}
 	}
+	keep := [][]int{runCapabilities, out.capabilities()}
+	if sb != nil {
+		keep = append(keep, sandboxCapabilities)
+	}
+	if o.serverPID != 0 {
+		keep = append(keep, pidCapabilities)
+	}
+	cfg.OnReady = func() { keepCapabilities(keep...) }
 	run, err := bench.Run(ctx, cfg)
 	if run == nil {
 		return asUsage(err)

@@ -36,6 +36,7 @@ func inSandbox(cmd *cobra.Command, spec sandbox.Spec, needs string, measure meas
 		return alsoFailed(err, cerr)
 	}
 	spec.Extra, spec.OnSignals = factsForInside(), early.end
+	spec.OnInside = func() { keepCapabilities() }
 	code, status, err := sandbox.Run(cmd.Context(), spec)
 	early.begin()
 	sysctl, isSysctl := errors.AsType[*sandbox.SysctlError](err)

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/sockio"
+)
+
+// What needs a capability, and until when. Where a user is without, the first column is done without, or refused, and said.
+//
+//	namespaces, links, sysctls, loss of a sandbox   SYS_ADMIN, NET_ADMIN          until the load begins
+//	io_uring beyond RLIMIT_MEMLOCK                  IPC_LOCK                      to the end: rings may be added
+//	local ports below 1024                          NET_BIND_SERVICE              to the end
+//	orphans destroyed at a sandbox's end            NET_ADMIN                     to the end
+//	serve --shutdown: filters on sockets            NET_ADMIN, NET_RAW            to the end
+//	--server-pid of another user                    SYS_PTRACE                    to the end
+//	--output or --ledger where uid 0 alone may not  DAC_OVERRIDE, FOWNER, CHOWN   to the end
+//
+// The parent of a sandbox needs none once that is on. drain keeps what it has: it starts, reads and signals others' processes,
+// and opens packet sockets for each try.
+var (
+	runCapabilities     = []int{unix.CAP_IPC_LOCK, unix.CAP_NET_BIND_SERVICE}
+	sandboxCapabilities = []int{unix.CAP_NET_ADMIN}
+	serveCapabilities   = []int{unix.CAP_IPC_LOCK, unix.CAP_NET_ADMIN, unix.CAP_NET_RAW}
+	pidCapabilities     = []int{unix.CAP_SYS_PTRACE}
+	fileCapabilities    = []int{unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_CHOWN}
+)
+
+// harmless are the capabilities that a file may give lastack to whoever runs it: what they allow is a load.
+var harmless = []int{
+	unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_NET_BIND_SERVICE, unix.CAP_IPC_LOCK, unix.CAP_BPF, unix.CAP_PERFMON,
+}
+
+// checkPrivileges refuses to be set-user-ID and the like: who runs it chooses files that it writes and programs that it executes.
+func checkPrivileges() error {
+	const remedy = "want it without, started by who has the right (sudo)"
+	switch {
+	case os.Geteuid() != os.Getuid():
+		return fmt.Errorf("this program is set-user-ID, which would lend that user's rights to everybody: %s", remedy)
+	case os.Getegid() != os.Getgid():
+		return fmt.Errorf("this program is set-group-ID, which would lend that group's rights to everybody: %s", remedy)
+	}
+	if !secure() {
+		return nil
+	}
+	_, permitted, err := capabilities()
+	if err != nil || permitted&^set(harmless) == 0 {
+		return nil
+	}
+	return fmt.Errorf("this program's file capabilities would lend rights beyond the network's to everybody: %s, or with cap_net_admin, cap_net_raw and the like alone", remedy)
+}
+
+// secure tells that the kernel gave the program more than who executed it has (AT_SECURE, cap_bprm_creds_from_file).
+func secure() bool {
+	const atSecure = 23
+	auxv, err := unix.Auxv()
+	if err != nil {
+		return false
+	}
+	for _, e := range auxv {
+		if e[0] == atSecure {
+			return e[1] != 0
+		}
+	}
+	return false
+}
+
+func set(list []int) (s uint64) {
+	for _, c := range list {
+		s |= 1 << c
+	}
+	return s
+}
+
+func capabilities() (effective, permitted uint64, err error) {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&hdr, &data[0]); err != nil {
+		return 0, 0, os.NewSyscallError("capget", err)
+	}
+	return uint64(data[1].Effective)<<32 | uint64(data[0].Effective), uint64(data[1].Permitted)<<32 | uint64(data[0].Permitted), nil
+}
+
+// keepCapabilities gives all others up for good, on all threads, and executes none that would bring them back. It does what it
+// can: where the kernel refuses, nothing has become worse.
+func keepCapabilities(lists ...[]int) {
+	effective, permitted, err := capabilities()
+	if err != nil {
+		return
+	}
+	var keep uint64
+	for _, l := range lists {
+		keep |= set(l)
+	}
+	effective, permitted = effective&keep, permitted&keep
+	if _, _, errno := syscall.AllThreadsSyscall(syscall.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); errno != 0 {
+		return // ENOTSUP in a program with cgo
+	}
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	data := [2]unix.CapUserData{
+		{Effective: uint32(effective), Permitted: uint32(permitted)},
+		{Effective: uint32(effective >> 32), Permitted: uint32(permitted >> 32)},
+	}
+	// The inheritable set goes, and the ambient one with it (capabilities(7)).
+	_, _, _ = syscall.AllThreadsSyscall(syscall.SYS_CAPSET, uintptr(unsafe.Pointer(&hdr)), uintptr(unsafe.Pointer(&data[0])), 0)
+	runtime.KeepAlive(&data)
+}
+
+// capabilities lists what writing to d takes beyond the rights of the user alone.
+func (d *destination) capabilities() []int {
+	if d == nil || d.file != nil {
+		return nil
+	}
+	if st, err := os.Stat(d.path); err == nil {
+		if s, ok := st.Sys().(*syscall.Stat_t); ok && int(s.Uid) != os.Geteuid() {
+			return fileCapabilities // to keep its owner, and in a directory like /tmp to replace it
+		}
+	}
+	// A thread of its own tries, and ends with what it has given up.
+	err := sockio.OnOwnThread(func() error {
+		_, permitted, err := capabilities()
+		if err != nil {
+			return err
+		}
+		hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		data := [2]unix.CapUserData{{Permitted: uint32(permitted)}, {Permitted: uint32(permitted >> 32)}}
+		if err := unix.Capset(&hdr, &data[0]); err != nil {
+			return err
+		}
+		again := destination{flag: d.flag, path: d.path}
+		defer again.close()
+		return again.open()
+	})
+	if err != nil {
+		return fileCapabilities
+	}
+	return nil
+}

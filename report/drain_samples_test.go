@@ -189,9 +189,11 @@ func rollingDrain(t testing.TB) *record.Run {
 	try := graceful()
 	try.Connections = record.DrainConnections{Opened: 2450, FIN: 1020, Done: 410, Never: 1020, Kept: 1020}
 	try.Requests = record.DrainRequests{Sent: 8_200, UnderWay: 21, Completed: 8_166, CompletedClose: 20, Answered5xx: 12, CutRST: 2, Raced: 1, Unreceived: 1, Safe: 2, Total: 30_100, SlowestS: at(0.61), GapS: at(0.113)}
+	try.Requests.HTTP, try.Requests.HTTPBefore = map[string]int64{"2xx": 8_182, "4xx": 4, "5xx": 12}, map[string]int64{"2xx": 21_900}
 	try.Groups[0].Connections = record.DrainConnections{Opened: 2000, FIN: 1000, Never: 1000, Kept: 1000}
 	try.Groups[1].Connections = record.DrainConnections{Opened: 40, FIN: 20, Never: 20, Kept: 20}
 	try.Groups[1].Requests = record.DrainRequests{Sent: 7_790, UnderWay: 20, Completed: 7_756, CompletedClose: 20, Answered5xx: 12, CutRST: 2, Raced: 1, Unreceived: 1, Safe: 2}
+	try.Groups[1].Requests.HTTP = map[string]int64{"2xx": 7_772, "4xx": 4, "5xx": 12}
 	try.Groups[2].Connections = record.DrainConnections{Opened: 410, Done: 410}
 	try.Groups[2].Requests = record.DrainRequests{Sent: 410, UnderWay: 1, Completed: 410}
 	try.Groups[0].Refused, try.Groups[2].Refused, try.Groups[2].ConnectsUnanswered = 20, 23, 1

@@ -3,6 +3,7 @@ package report
 import (
 	"math"
 	"strconv"
+	"strings"
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
@@ -54,6 +55,12 @@ func metricWords(metric string) string {
 		return "requests without a reply at the end"
 	case "answered_5xx":
 		return "requests answered with a 5xx"
+	case "http_2xx", "http_3xx", "http_4xx", "http_5xx":
+		return "replies with a status of " + strings.TrimPrefix(metric, "http_")
+	case "http_invalid":
+		return "replies with a status that is no code"
+	case "http_3xx_before", "http_4xx_before", "http_5xx_before":
+		return "and before the stop"
 	case "answered_close":
 		return "answered with Connection: close"
 	case "slowest":

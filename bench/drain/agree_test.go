@@ -18,6 +18,8 @@ type world struct {
 	journal loadgen.Journal
 	packets []wire.Packet
 	port    uint16
+	// groups are the load's own counts.
+	groups []loadgen.GroupSnapshot
 }
 
 const (
@@ -88,8 +90,18 @@ func (w *world) conn(id loadgen.ConnID) {
 func (w *world) requests(c *loadgen.ConnEntry, kind *groupKind, send func(int64, bool, wire.Flags, uint32), end func(loadgen.End, loadgen.Outcome, int64)) {
 	request := func(f loadgen.Fate, sent, at int64) {
 		r := loadgen.RequestEntry{Conn: c.ID, Group: c.Group, Fate: f, Partial: kind.keep == loadgen.KeepPartial, Early: at < armedAt, Nth: c.Requests, Sent: sent, Ended: at}
-		if f == loadgen.Answered || f == loadgen.AnsweredClose || f == loadgen.Answered5xx {
+		l := &w.groups[c.Group].Ledger
+		switch f {
+		case loadgen.Answered5xx:
+			r.Status = 502
+			l.Outcomes[loadgen.HTTPStatus]++
+		case loadgen.Answered, loadgen.AnsweredClose:
+			r.Status = []uint16{200, 301, 404}[w.IntN(3)]
+			l.Requests++
+		}
+		if r.Status != 0 {
 			c.Requests++
+			l.Statuses[r.Status/100]++
 			if r.Early {
 				return
 			}
@@ -176,13 +188,13 @@ func (w *world) requests(c *loadgen.ConnEntry, kind *groupKind, send func(int64,
 // TestTablesAgree makes tries of random journals: whatever is told in two places is the same in both.
 func TestTablesAgree(t *testing.T) {
 	for seed := range uint64(3000) {
-		w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), port: 1000}
+		w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), port: 1000, groups: make([]loadgen.GroupSnapshot, len(worldGroups))}
 		for id := range loadgen.ConnID(w.IntN(40)) {
 			w.conn(id + 1)
 		}
 		e := evidence{
 			groups: worldGroups, journal: &w.journal, signal: signalAt, concluded: watchedTo,
-			atEnd: loadgen.Snapshot{Groups: make([]loadgen.GroupSnapshot, len(worldGroups))},
+			atArm: loadgen.Snapshot{Groups: make([]loadgen.GroupSnapshot, len(worldGroups))}, atEnd: loadgen.Snapshot{Groups: w.groups},
 		}
 		if w.IntN(3) > 0 {
 			e.trace = wire.NewTrace(w.packets)
@@ -192,6 +204,20 @@ func TestTablesAgree(t *testing.T) {
 		e.listener(&r)
 		e.reconnects(&r)
 		e.slices(&r)
+		var replies, sent int64 // whole replies of the load, and all requests
+		for i := range w.groups {
+			l := &w.groups[i].Ledger
+			replies += l.Requests + l.Outcomes[loadgen.HTTPStatus]
+		}
+		sent = replies
+		for i := range w.journal.Requests {
+			if q := &w.journal.Requests[i]; q.Fate.Lost() || q.Fate == loadgen.RequestOpen {
+				sent++
+			}
+		}
+		if q := &r.Requests; q.Total != sent || sumOf(q.HTTP)+sumOf(q.HTTPBefore) != replies {
+			t.Errorf("seed %d: %d requests in all, want %d; %v and before %v replies, want %d", seed, q.Total, sent, q.HTTP, q.HTTPBefore, replies)
+		}
 		for _, d := range disagreements(&r) {
 			t.Errorf("seed %d, packets %v: %s", seed, e.trace != nil, d)
 		}
@@ -244,6 +270,10 @@ func disagreements(r *record.DrainTry) (list []string) {
 	same("requests lost, by the timeline", q.Lost(), sl.Lost)
 	same("requests answered, by the timeline", q.Completed+q.CompletedClose, sl.Completed)
 	same("requests answered 5xx, by the timeline", q.Answered5xx, sl.Answered5xx)
+	if len(q.HTTP) > 0 {
+		same("replies, by status", q.Completed+q.CompletedClose+q.Answered5xx, sumOf(q.HTTP)-q.HTTP["invalid"])
+		same("replies of 5xx", q.Answered5xx, q.HTTP["5xx"])
+	}
 	same("requests lost, safe and unsafe", q.Lost(), q.Safe+q.Unsafe)
 	same("clients that connected again", r.Reconnect.Clients, r.Reconnect.Reconnected()+r.Reconnect.Failed)
 	if q.Raced+q.Unreceived > q.Safe {

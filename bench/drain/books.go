@@ -42,6 +42,18 @@ func (e *evidence) books(t *record.DrainTry) {
 		}
 	}
 	add("replies since that count = requests with one", e.atEnd.Ledger.Requests-e.atArm.Ledger.Requests, answered, whole, note)
+	var inJournal, counted int64
+	for i := range e.journal.Requests {
+		if r := &e.journal.Requests[i]; !r.Early && r.Status != 0 {
+			inJournal++
+		}
+	}
+	for c := 2; c < len(e.atEnd.Ledger.Statuses); c++ {
+		counted += e.atEnd.Ledger.Statuses[c] - e.atArm.Ledger.Statuses[c]
+	}
+	if inJournal+counted > 0 {
+		add("HTTP replies since that count, 5xx too = requests with a status", counted, inJournal, whole, note)
+	}
 	add("requests sent = fates of requests", t.Requests.Sent, t.Requests.Sum(), true, "")
 	add("requests lost = safe and unsafe to retry", t.Requests.Lost(), t.Requests.Safe+t.Requests.Unsafe, true, "")
 

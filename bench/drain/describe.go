@@ -2,6 +2,7 @@ package drain
 
 import (
 	"fmt"
+	"strings"
 
 	"lastack/bench/process"
 	"lastack/bench/quantity"
@@ -63,6 +64,10 @@ func (t *try) describe() {
 	if c := &r.Connections; t.hook != nil && r.Listener.Refused == 0 && c.FIN+c.RST+c.Cut == 0 && c.Opened > 0 {
 		r.Warnings = append(r.Warnings, "server.hook: nothing that clients could see came of the stop command: no connection was ended, and none refused")
 	}
+	if all, ok := sumOf(r.Requests.HTTPBefore), r.Requests.HTTPBefore["2xx"]; all > ok {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("http: %s of %s replies before the stop were not 2xx (%s): want an --exchange, or a -H 'Host: NAME', that the server has",
+			quantity.Count(all-ok), quantity.Count(all), classWords(r.Requests.HTTPBefore)))
+	}
 	if h := r.HaltedS; h > 0 && h <= haltedTooLong {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("order: this program did not run for %s after the signal, as others had the CPU: what clients saw then came late", quantity.Seconds(h)))
 	}
@@ -79,6 +84,17 @@ func (t *try) describe() {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("connections: %d entries found no room in the journal: fates are missing", t.ev.journal.Overflow))
 	}
 	t.ledger()
+}
+
+// classWords lists the classes of replies other than 2xx, like "4xx 3, 5xx 502".
+func classWords(by map[string]int64) string {
+	var words []string
+	for _, class := range record.StatusClasses() {
+		if n := by[class]; n > 0 && class != "2xx" {
+			words = append(words, class+" "+quantity.Count(n))
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 func (t *try) describeRestart() {

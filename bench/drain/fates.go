@@ -3,6 +3,7 @@ package drain
 import (
 	"lastack/bench/record"
 	"lastack/loadgen"
+	"lastack/sockstate/exchange"
 	"lastack/sockstate/wire"
 )
 
@@ -208,7 +209,11 @@ func (e *evidence) fates(t *record.DrainTry) {
 	for i := range e.groups {
 		g := &t.Groups[i]
 		g.Name = e.groups[i].name
-		g.Requests.Total = e.atEnd.Groups[i].Ledger.Requests
+		l := &e.atEnd.Groups[i].Ledger
+		g.Requests.Total = l.Requests + l.Outcomes[loadgen.HTTPStatus] // the latter are the 5xx
+		if len(e.atArm.Groups) > i {
+			e.statuses(&g.Requests, i)
+		}
 	}
 	conns := make(map[loadgen.ConnID]*loadgen.ConnEntry, len(e.journal.Conns))
 	for i := range e.journal.Conns {
@@ -239,7 +244,7 @@ func (e *evidence) fates(t *record.DrainTry) {
 		r := &e.journal.Requests[i]
 		g := &t.Groups[r.Group]
 		if r.Fate.Lost() || r.Fate == loadgen.RequestOpen {
-			g.Requests.Total++ // the others are counted where they were answered
+			g.Requests.Total++ // those with a reply are counted above
 		}
 		if r.Ended < e.signal {
 			continue
@@ -274,6 +279,35 @@ func (e *evidence) fates(t *record.DrainTry) {
 	}
 	if t.Requests.Sent > 0 {
 		t.Requests.GapS, t.Requests.GapOpen = e.gap(replies)
+	}
+}
+
+// statuses counts the replies of a group by status class.
+func (e *evidence) statuses(q *record.DrainRequests, group int) {
+	var after exchange.Statuses
+	for i := range e.journal.Requests {
+		if r := &e.journal.Requests[i]; int(r.Group) == group && r.Status != 0 && r.Ended >= e.signal {
+			after[r.Status/100]++
+		}
+	}
+	all, armed := e.atEnd.Groups[group].Ledger.Statuses, e.atArm.Groups[group].Ledger.Statuses
+	after[exchange.InvalidStatus] = all[exchange.InvalidStatus] - armed[exchange.InvalidStatus] // no whole reply, and so not in the journal
+	put := func(m *map[string]int64, c exchange.StatusClass, n int64) {
+		if n <= 0 {
+			return
+		}
+		if *m == nil {
+			*m = make(map[string]int64)
+		}
+		(*m)[c.String()] += n
+	}
+	for i := range all {
+		c := exchange.StatusClass(i)
+		if c == 1 {
+			continue // interim: another reply follows
+		}
+		put(&q.HTTP, c, after[i])
+		put(&q.HTTPBefore, c, all[i]-after[i])
 	}
 }
 
@@ -353,7 +387,19 @@ func addRequests(sum, r *record.DrainRequests) {
 	sum.Safe += r.Safe
 	sum.Unsafe += r.Unsafe
 	sum.Total += r.Total
+	sum.HTTP, sum.HTTPBefore = addCounts(sum.HTTP, r.HTTP), addCounts(sum.HTTPBefore, r.HTTPBefore)
 	if r.SlowestS != nil {
 		slowest(sum, *r.SlowestS)
 	}
+}
+
+// addCounts adds o to sum, which may be nil.
+func addCounts(sum, o map[string]int64) map[string]int64 {
+	for k, n := range o {
+		if sum == nil {
+			sum = make(map[string]int64)
+		}
+		sum[k] += n
+	}
+	return sum
 }

@@ -155,6 +155,53 @@ func TestReload(t *testing.T) {
 	kept(t, run, map[string]bool{"failed==0": true})
 }
 
+// TestStatuses has a server whose replies are not 2xx, all the time or from the signal on.
+func TestStatuses(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		ref   reference
+		valid bool
+		want  map[string]bool
+		after string // the class of most replies after the signal
+		says  string
+	}{
+		{"200, then 503", reference{AfterHUP: 503}, true, map[string]bool{"lost==0": true, "failed==0": false, "http_5xx==0": false, "http_5xx_before==0": true}, "5xx", ""},
+		{"503 all the time", reference{Status: 503}, false, map[string]bool{"failed==0": false, "http_5xx==0": false, "http_5xx_before==0": false}, "5xx", "replies before the stop were not 2xx (5xx"},
+		{"404 all the time", reference{Status: 404}, true, map[string]bool{"failed==0": true, "http_4xx==0": false, "http_4xx_before==0": false, "http_5xx==0": true}, "4xx", "replies before the stop were not 2xx (4xx"},
+		{"a status that is none", reference{AfterHUP: 999}, true, map[string]bool{"failed==0": false, "lost==0": false, "http_invalid==0": false, "http_5xx==0": true}, "invalid", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.ref.Shutdown, tt.ref.Addr, tt.ref.Reloads = "graceful", at, true
+			// Where all replies are 5xx, clients never keep a connection.
+			tr := trial{
+				Load: Load{Arrivals: 200},
+				Stop: Stop{Exec: tt.ref.args(), Signal: syscall.SIGHUP, After: 200 * time.Millisecond, Grace: 10 * time.Second, Watch: 300 * time.Millisecond},
+			}
+			run := tr.drained(t)
+			r := &run.Drain.Tries[0]
+			for _, d := range disagreements(r) {
+				t.Error(d)
+			}
+			kept(t, run, tt.want)
+			if run.Verdict.Valid != tt.valid || r.Requests.HTTP[tt.after] == 0 {
+				t.Errorf("verdict %+v, replies %v: want valid %v, %s", run.Verdict, r.Requests.HTTP, tt.valid, tt.after)
+			}
+			if said := strings.Join(r.Warnings, "\n"); tt.says != "" && !strings.Contains(said, tt.says) {
+				t.Errorf("warnings %q, want %q", said, tt.says)
+			}
+			var inTime int64
+			for i := range r.Slices {
+				inTime += r.Slices[i].Answered5xx
+			}
+			if inTime != r.Requests.HTTP["5xx"] {
+				t.Errorf("%d replies of 5xx in the timeline, want %d", inTime, r.Requests.HTTP["5xx"])
+			}
+		})
+	}
+}
+
 // TestWrapper drains a shell around a server: the shell ends, and the server listens on.
 func TestWrapper(t *testing.T) {
 	t.Parallel()

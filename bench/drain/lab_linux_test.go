@@ -2,6 +2,7 @@ package drain
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"os/signal"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -73,8 +75,10 @@ type reference struct {
 	Linger time.Duration
 	// Proxy has it pass all connections on to that address; PIDFile is where it writes its number.
 	Proxy, PIDFile string
-	// Reloads has SIGHUP end the connections that it has, and nothing else: it accepts on.
-	Reloads bool
+	// Reloads has SIGHUP end the connections that it has, and nothing else: it accepts on. Status is that of its replies,
+	// AfterHUP of those after it; 0: 200.
+	Reloads          bool
+	Status, AfterHUP int
 }
 
 // args is the command that starts it.
@@ -131,7 +135,7 @@ func serveReference(spec string) int {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM)
 	if r.Reloads {
-		return serveReloading(r.Addr, signals)
+		return serveReloading(&r, signals)
 	}
 	if r.Deaf {
 		ln, err := sockio.Listen(netip.MustParseAddrPort(r.Addr), sockio.ListenConfig{Backlog: 4096, ReusePort: r.ReusePort})
@@ -175,15 +179,17 @@ func serveReference(spec string) int {
 }
 
 // serveReloading answers each request, and on SIGHUP ends the connections that wait for one.
-func serveReloading(addr string, signals chan os.Signal) int {
+func serveReloading(r *reference, signals chan os.Signal) int {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
-	ln, err := net.Listen("tcp", addr)
+	ln, err := net.Listen("tcp", r.Addr)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	s := nethttp.Server{Handler: nethttp.HandlerFunc(func(nethttp.ResponseWriter, *nethttp.Request) {})}
+	var status atomic.Int64
+	status.Store(int64(cmp.Or(r.Status, 200)))
+	s := nethttp.Server{Handler: nethttp.HandlerFunc(func(w nethttp.ResponseWriter, _ *nethttp.Request) { w.WriteHeader(int(status.Load())) })}
 	var mu sync.Mutex
 	idle := make(map[net.Conn]bool)
 	s.ConnState = func(c net.Conn, st nethttp.ConnState) {
@@ -196,6 +202,7 @@ func serveReloading(addr string, signals chan os.Signal) int {
 	}
 	go func() {
 		for range hup {
+			status.Store(int64(cmp.Or(r.AfterHUP, r.Status, 200)))
 			mu.Lock()
 			for c := range idle {
 				_ = c.Close()

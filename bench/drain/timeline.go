@@ -40,6 +40,12 @@ func (e *evidence) moments(t *record.DrainTry) {
 		add(g.FirstEndS, "%s: first of %s open connections ended by the server", g.Name, quantity.Count(n))
 		add(g.LastEndS, "%s: last one that it ended", g.Name)
 	}
+	for i := range e.journal.Requests {
+		if r := &e.journal.Requests[i]; r.Fate == loadgen.Answered5xx && r.Ended >= e.signal {
+			add(e.since(r.Ended), "first reply with a 5xx (%d)", r.Status)
+			break
+		}
+	}
 	if n := len(e.journal.Requests); n > 0 {
 		var last int64
 		for i := range e.journal.Requests {

@@ -20,6 +20,14 @@ func seeWarnings(t *record.DrainTry) string {
 	return ": those that it had were ended before"
 }
 
+// sumOf is the number of replies of all classes.
+func sumOf(by map[string]int64) (n int64) {
+	for _, of := range by {
+		n += of
+	}
+	return n
+}
+
 // verdict says whether the drain is a statement about the server.
 func verdict(r *record.Run) record.Verdict {
 	v := record.Verdict{Valid: true}
@@ -54,6 +62,9 @@ func verdict(r *record.Run) record.Verdict {
 			if a.Ended != "" {
 				refuse(n, "%q (--also), which ran beside the server, ended too (%s): what clients saw may come of that", strings.Join(a.Command, " "), a.Ended)
 			}
+		}
+		if bad, all := t.Requests.HTTPBefore["5xx"], sumOf(t.Requests.HTTPBefore); 2*bad > all {
+			refuse(n, "%s of %s replies before the stop were 5xx: a server that does not work says nothing of its stop", quantity.Count(bad), quantity.Count(all))
 		}
 		if t.Restart != nil && t.Restart.ListensS == nil && !r.Interrupted {
 			refuse(n, "the restart: %s", t.Restart.Failed)

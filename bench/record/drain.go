@@ -227,6 +227,10 @@ type DrainRequests struct {
 	// Unreceived is the part of Safe that the server's kernel had not received whole, by the acknowledgement in its RST,
 	// or that this host had not sent whole.
 	Unreceived int64 `json:"unreceived,omitempty"`
+	// HTTP counts the whole replies by status class, those of Completed, CompletedClose and Answered5xx; and as invalid,
+	// replies that are among Other. HTTPBefore counts those before the signal.
+	HTTP       map[string]int64 `json:"http,omitempty"`
+	HTTPBefore map[string]int64 `json:"http_before,omitempty"`
 	// Total is the number of requests of the whole load, those before the signal too.
 	Total int64 `json:"total"`
 	// SlowestS is the longest that a request of Sent took which was answered.

@@ -11,6 +11,7 @@ import (
 const DrainThresholdHelp = `METRIC then < <= > >= == or != then VALUE, as 'failed==0' or 'refused_window<100ms'; every try must keep it. ` +
 	`failed sums requests lost, unanswered or answered 5xx, and connects refused, unanswered or failed. Metrics: ` +
 	`failed|lost|lost_ratio|unsafe|safe|raced|unreceived|requests|cut_fin|cut_rst|timed_out|unanswered|answered_5xx|answered_close|slowest|answer_gap; ` +
+	`http_2xx|http_3xx|http_4xx|http_5xx|http_invalid|http_3xx_before|http_4xx_before|http_5xx_before (replies by status, from the signal on or before); ` +
 	`refused|refused_window|first_refusal|last_accept|accepts_again|connect_timed_out|connect_pending|connect_failed|connect_slowest|unserved; ` +
 	`idle_fin|idle_rst|idle_never; partial_fin|partial_rst|partial_never; queued_reset|queued_served; ` +
 	`reconnected|reconnect_failed|reconnect_last; exit_time|exit_code|then_sent|last_gone; ` +
@@ -137,6 +138,14 @@ func drainRequestMetrics() []drainMetric {
 		number("answered_close", "completed_close", func(r *DrainRequests) int64 { return r.CompletedClose }),
 		{name: "slowest", unit: micros, path: "requests.slowest_s", value: drainTime(func(t *DrainTry) *float64 { return t.Requests.SlowestS }), atLeast: unanswered},
 		{name: "answer_gap", unit: micros, path: "requests.gap_s", value: drainTime(func(t *DrainTry) *float64 { return t.Requests.GapS }), atLeast: openGap},
+		number("http_2xx", "http", func(r *DrainRequests) int64 { return r.HTTP["2xx"] }),
+		number("http_3xx", "http", func(r *DrainRequests) int64 { return r.HTTP["3xx"] }),
+		number("http_4xx", "http", func(r *DrainRequests) int64 { return r.HTTP["4xx"] }),
+		number("http_5xx", "http", func(r *DrainRequests) int64 { return r.HTTP["5xx"] }),
+		number("http_invalid", "http", func(r *DrainRequests) int64 { return r.HTTP["invalid"] }),
+		number("http_3xx_before", "http_before", func(r *DrainRequests) int64 { return r.HTTPBefore["3xx"] }),
+		number("http_4xx_before", "http_before", func(r *DrainRequests) int64 { return r.HTTPBefore["4xx"] }),
+		number("http_5xx_before", "http_before", func(r *DrainRequests) int64 { return r.HTTPBefore["5xx"] }),
 	}
 }
 

@@ -50,6 +50,11 @@ func scoreRequests(t *DrainTry) string {
 	if r.Answered5xx > 0 {
 		s += ", " + quantity.Count(r.Answered5xx) + " answered 5xx"
 	}
+	for _, class := range []string{"4xx", "3xx"} {
+		if n := r.HTTP[class]; n > 0 {
+			s += ", " + quantity.Count(n) + " answered " + class
+		}
+	}
 	if r.Open > 0 {
 		s += ", " + quantity.Count(r.Open) + " without a reply when the load ended"
 	}

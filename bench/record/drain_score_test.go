@@ -70,6 +70,14 @@ func TestScoreLine(t *testing.T) {
 				"no refusals, but from 5.00 ms on handshakes by the kernel only: no process was seen accepting",
 		},
 		{
+			"statuses",
+			DrainTry{
+				Requests: DrainRequests{Sent: 100, Completed: 90, Answered5xx: 10, HTTP: map[string]int64{"2xx": 80, "3xx": 3, "4xx": 7, "5xx": 10}},
+				Listener: DrainListener{Attempts: 1, Opened: 1},
+			},
+			"10 failed: none of 100 requests lost, 10 answered 5xx, 7 answered 4xx, 3 answered 3xx; no refusals",
+		},
+		{
 			"SYNs dropped",
 			DrainTry{Listener: DrainListener{Attempts: 9, TimedOut: 6, Pending: 2, Failed: 1}},
 			"9 failed: no request was sent; no connect was answered, 6 connects timed out, 2 connects still without an answer, 1 connect failed on this host",

@@ -101,6 +101,9 @@ func (e *experiment) prepare() (err error) {
 	if c.Server != nil {
 		procs += c.Server.Workers
 	}
+	if err := host.CheckThreads(int64(procs)); err != nil {
+		return err
+	}
 	// With fewer, workers in system calls keep the observers from running.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), procs))
 

@@ -28,3 +28,6 @@ func Proof(w io.Writer) int {
 	fmt.Fprintln(w, unsupported())
 	return 1
 }
+
+// CheckThreads finds no limit.
+func CheckThreads(int64) error { return nil }

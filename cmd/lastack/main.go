@@ -32,10 +32,25 @@ func main() {
 	}
 	sandbox.HideDescriptors()
 	sandbox.Inside() // takes the variable by which it is told out of the environment
+	// Before the runtime needs them: it would end the program with a trace.
+	need := int64(host.RuntimeThreads)
+	if len(os.Args) > 1 && loads(os.Args[1]) {
+		need = host.LoadThreads
+	}
+	if sandbox.Inside() {
+		need = host.InsideThreads
+	}
+	if err := host.CheckThreads(need); err != nil {
+		fmt.Fprintf(os.Stderr, "lastack: %v\n", err)
+		os.Exit(exitError)
+	}
 	early.begin()
 	outliveWriting()
 	os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
+
+// loads reports whether a command has workers, and most often a sandbox.
+func loads(command string) bool { return command == "run" || command == "drain" || command == "serve" }
 
 // Main runs the command line args, the program's name not included, and returns
 // the exit code. A failure is one sentence on stderr.

@@ -1,0 +1,84 @@
+package host
+
+import (
+	"os"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/sockio"
+)
+
+// CheckThreads returns a *ThreadsError if fewer threads than need may be started, or an *AddressSpaceError if the Go
+// runtime is about to find no room. What cannot be read is no limit.
+func CheckThreads(need int64) error {
+	var as unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_AS, &as) == nil && as.Cur < leastAddressSpace {
+		return &AddressSpaceError{int64(as.Cur)}
+	}
+	if c, err := ownCgroups(); err == nil {
+		if left, limit, ok := c.threads(); ok && left < need {
+			return &ThreadsError{left, need, pidsMax, limit}
+		}
+	}
+	if limit, err := strconv.ParseInt(readWord(sysctlPath("kernel.threads-max")), 10, 64); err == nil {
+		if f, err := os.Open("/proc/loadavg"); err == nil {
+			tasks, ok := parseTasks(f)
+			_ = f.Close() // opened to read
+			if ok && limit-tasks < need {
+				return &ThreadsError{limit - tasks, need, threadsMax, limit}
+			}
+		}
+	}
+	if limit, bound := threadLimit(); bound {
+		if left := limit - threadsOfUser(); left < need {
+			return &ThreadsError{left, need, nproc, limit}
+		}
+	}
+	return nil
+}
+
+// mostToCount bounds the RLIMIT_NPROC for which it is worth the time to count what is taken of it.
+const mostToCount = 1 << 14
+
+// threadLimit is RLIMIT_NPROC; bound is unset for whom it does not bind (copy_process: the first namespace's root, and
+// who has CAP_SYS_RESOURCE or CAP_SYS_ADMIN there), and where it is far away.
+func threadLimit() (limit int64, bound bool) {
+	var lim unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NPROC, &lim) != nil || lim.Cur > mostToCount {
+		return 0, false
+	}
+	if sockio.InInitialUserNamespace() {
+		hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var caps [2]unix.CapUserData
+		if os.Getuid() == 0 || unix.Capget(&hdr, &caps[0]) == nil && caps[0].Effective&(1<<unix.CAP_SYS_RESOURCE|1<<unix.CAP_SYS_ADMIN) != 0 {
+			return 0, false
+		}
+	}
+	return int64(lim.Cur), true
+}
+
+// threadsOfUser counts those of all processes of this user.
+func threadsOfUser() (n int64) {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return 0
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1) // a part is better than nothing
+	for _, name := range names {
+		if name[0] < '0' || name[0] > '9' {
+			continue
+		}
+		var st syscall.Stat_t
+		if syscall.Stat("/proc/"+name, &st) != nil || int(st.Uid) != os.Getuid() {
+			continue
+		}
+		status, err := os.ReadFile("/proc/" + name + "/status")
+		if threads, ok := parseThreads(status); err == nil && ok {
+			n += threads
+		}
+	}
+	return n
+}

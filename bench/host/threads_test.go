@@ -1,0 +1,50 @@
+package host
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestThreadsError(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{&ThreadsError{12, 22, pidsMax, 16}, "12 more threads may be started here (pids.max of the control group is 16), and about 22 are needed: raise it to 26 or more (TasksMax= of a systemd unit, --pids-limit of a container)"},
+		{&ThreadsError{-3, 22, nproc, 100}, "0 more threads may be started here (RLIMIT_NPROC is 100), and about 22 are needed: raise it to 125 or more (ulimit -u, LimitNPROC= of a systemd unit)"},
+		{&ThreadsError{1, 8, threadsMax, 2000}, "1 more threads may be started here (kernel.threads-max is 2,000), and about 8 are needed: raise it to 2,007 or more"},
+		{&AddressSpaceError{1 << 30}, "this process may map 1.00 GiB of address space (RLIMIT_AS), of which a Go program reserves more than half before it does anything: raise it to 2.00 GiB or more (ulimit -v), or lift it"},
+	} {
+		if got := tt.err.Error(); got != tt.want {
+			t.Errorf("%s\nwant %s", got, tt.want)
+		}
+	}
+}
+
+func TestParseThreads(t *testing.T) {
+	for s, want := range map[string]int64{
+		"Name:\tx\nThreads:\t4\nSigQ:\t0/1\n": 4, "Name:\tThreads: 9\nThreads:\t12\n": 12, "Name:\tx\n": 0, "\nThreads:\tx\n": 0, "\nThreads:": 0, "": 0,
+	} {
+		if n, ok := parseThreads([]byte(s)); n != want && ok || ok != (want > 0) {
+			t.Errorf("%q: %d, %v, want %d", s, n, ok, want)
+		}
+	}
+	for s, want := range map[string]int64{"0.20 0.18 0.12 1/80 11206\n": 80, "0 0 0 80 1": 0, "0 0 0": 0, "0 0 0 1/x 1": 0} {
+		if n, ok := parseTasks(strings.NewReader(s)); n != want && ok || ok != (want > 0) {
+			t.Errorf("%q: %d, %v, want %d", s, n, ok, want)
+		}
+	}
+}
+
+func FuzzParseThreads(f *testing.F) {
+	f.Add("Name:\tx\nThreads:\t4\n")
+	f.Add("0.20 0.18 0.12 1/80 11206\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		if n, ok := parseThreads([]byte(s)); ok && n <= 0 {
+			t.Errorf("%d threads in %q", n, s)
+		}
+		if n, ok := parseTasks(strings.NewReader(s)); ok && n <= 0 {
+			t.Errorf("%d tasks in %q", n, s)
+		}
+	})
+}

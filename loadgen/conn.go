@@ -159,6 +159,11 @@ func (w *worker) dialed(g *group, k *conn, c *sockio.Completion) {
 			return
 		}
 		w.give(g, k, c.Sock, o, c.Errno)
+	case g.mayMeetItself && w.meetsItself(g, c.Sock):
+		// Nobody listened. An RST leaves no TIME_WAIT to keep the port from a server.
+		k.started(g, c.Began)
+		w.loop.SetLinger(c.Sock, 0)
+		w.give(g, k, c.Sock, Refused, unix.ECONNREFUSED)
 	default:
 		k.flags |= isOpen
 		g.established++

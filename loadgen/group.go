@@ -47,6 +47,8 @@ type group struct {
 	targets, sources       []*sockio.Addr
 	nextTarget, nextSource int
 	dial                   sockio.Dial
+	detour                 *detour // nil: any local port will do
+	mayMeetItself          bool    // a connection is looked at, whether it is one to itself
 
 	share int // slots in closed loop, cap in open loop (0: none)
 	pacer Pacer
@@ -177,6 +179,9 @@ func spread(n, rate float64) time.Duration { return time.Duration(min(n/rate, ma
 // source, then the next source, so that every pair comes up.
 func (g *group) nextAddrs() {
 	g.dial.Remote = g.targets[g.nextTarget]
+	if g.detour != nil {
+		g.dial.Opts = g.detour.next()
+	}
 	if len(g.sources) > 0 {
 		g.dial.Local = g.sources[g.nextSource]
 	}

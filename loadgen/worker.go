@@ -93,6 +93,7 @@ func (w *worker) open(cfg *Config) (err error) {
 			return err
 		}
 	}
+	w.avoidTargets()
 	thrifty := !w.onSchedule()
 	if thrifty {
 		sockio.YieldToOthers()

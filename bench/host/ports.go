@@ -2,8 +2,8 @@ package host
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
+
+	"lastack/sockstate/sockio"
 )
 
 // usablePorts counts the ports of a range (ip_local_port_range) that a list like "8080,9000-9010" (ip_local_reserved_ports,
@@ -13,26 +13,9 @@ func usablePorts(low, high, step int, reserved string) (int, error) {
 	if low < 0 || high > 65535 || low > high {
 		return 0, fmt.Errorf("%d to %d is no range of ports", low, high)
 	}
-	var taken [65536]bool
-	for item := range strings.SplitSeq(strings.TrimSpace(reserved), ",") {
-		if item == "" {
-			continue
-		}
-		first, last, isRange := strings.Cut(item, "-")
-		if !isRange {
-			last = first
-		}
-		lo, err := strconv.ParseUint(first, 10, 16)
-		if err != nil {
-			return 0, fmt.Errorf("reserved ports %q: %q is no port", reserved, first)
-		}
-		hi, err := strconv.ParseUint(last, 10, 16)
-		if err != nil || hi < lo {
-			return 0, fmt.Errorf("reserved ports %q: %q is no range", reserved, item)
-		}
-		for p := lo; p <= hi; p++ {
-			taken[p] = true
-		}
+	taken, err := sockio.ParsePorts(reserved)
+	if err != nil {
+		return 0, err
 	}
 	n := 0
 	for p := low; p <= high; p += step {

@@ -57,3 +57,12 @@ func BePrompt() {}
 
 // YieldToOthers does nothing.
 func YieldToOthers() {}
+
+// LocalPorts needs Linux.
+func LocalPorts() (ports *PortSet, lo, hi uint16, err error) { return nil, 0, 0, ErrNeedsLinux }
+
+// NarrowsPorts needs Linux.
+func NarrowsPorts() bool { return false }
+
+// IsLocal needs Linux.
+func IsLocal(netip.Addr) bool { return false }

@@ -1,0 +1,46 @@
+package sockio
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// PortSet is a set of ports.
+type PortSet [1 << 16]bool
+
+// Count is how many ports from lo to hi are in the set.
+func (s *PortSet) Count(lo, hi uint16) (n int) {
+	for p := int(lo); p <= int(hi); p++ {
+		if s[p] {
+			n++
+		}
+	}
+	return n
+}
+
+// ParsePorts reads a list like "8080,9000-9010", as proc_do_large_bitmap prints ip_local_reserved_ports.
+func ParsePorts(list string) (*PortSet, error) {
+	s := new(PortSet)
+	for item := range strings.SplitSeq(strings.TrimSpace(list), ",") {
+		if item == "" {
+			continue
+		}
+		first, last, isRange := strings.Cut(item, "-")
+		if !isRange {
+			last = first
+		}
+		lo, err := strconv.ParseUint(first, 10, 16)
+		if err != nil {
+			return nil, fmt.Errorf("reserved ports %q: %q is no port", list, first)
+		}
+		hi, err := strconv.ParseUint(last, 10, 16)
+		if err != nil || hi < lo {
+			return nil, fmt.Errorf("reserved ports %q: %q is no range", list, item)
+		}
+		for p := lo; p <= hi; p++ {
+			s[p] = true
+		}
+	}
+	return s, nil
+}

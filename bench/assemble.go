@@ -7,6 +7,7 @@ import (
 
 	"lastack/bench/host"
 	"lastack/bench/record"
+	"lastack/loadgen"
 	"lastack/sockstate"
 	"lastack/sockstate/observe"
 	"lastack/sockstate/sockio"
@@ -34,6 +35,9 @@ func (e *experiment) assemble() (*record.Run, error) {
 	}
 	if err := e.addPlan(r); err != nil {
 		return nil, err
+	}
+	if h := e.result.Halts; h != (loadgen.Halts{}) {
+		r.Generator = &record.Generator{Halts: h.Count, HaltedS: h.Total.Seconds(), LongestHaltS: h.Longest.Seconds(), SuspendedS: h.Suspended.Seconds()}
 	}
 	r.Hosts = []record.Host{RecordHost(e.facts)}
 	e.addStates(r)

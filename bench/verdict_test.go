@@ -778,6 +778,53 @@ func TestVerdict(t *testing.T) {
 			},
 		},
 		{
+			"halted", closedLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				r.Generator = &record.Generator{Halts: 2, HaltedS: 3, LongestHaltS: 2}
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitHalted,
+				Reasons:   []string{"the load stood still for 3.00 s of 10.0 s (2 times, the longest 2.00 s): this program was stopped, or others had the CPUs"},
+				Advice:    []string{"run it again, and let it run: rates and times hold the gap"},
+			},
+		},
+		{
+			"halted in open loop, which is then late", openLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				r.Generator = &record.Generator{Halts: 1, HaltedS: 1, LongestHaltS: 1}
+				r.Latency["lag"] = record.Latency{Count: 80_000, P99Us: 900_000}
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitHalted,
+				Reasons:   []string{"the load stood still for 1.00 s of 10.0 s (once): this program was stopped, or others had the CPUs"},
+				Advice:    []string{"run it again, and let it run: rates and times hold the gap"},
+			},
+		},
+		{
+			"suspended", closedLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				r.Generator = &record.Generator{SuspendedS: 3600}
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitHalted,
+				Reasons:   []string{"the machine was suspended for 3,600 s"},
+				Advice:    []string{"run it again, and let it run: rates and times hold the gap"},
+			},
+		},
+		{
+			"halted for a moment", openLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				r.ElapsedS, r.Generator = 60, &record.Generator{Halts: 1, HaltedS: 0.3, LongestHaltS: 0.3}
+			}},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitTarget,
+				Reasons: []string{
+					"all 80,000 arrivals of the schedule were started, lag p99 413 µs",
+					"the load stood still for 300 ms of 60.0 s (once): this program was stopped, or others had the CPUs: too little of the run to spoil its rates, but the slowest times may be from then",
+				},
+			},
+		},
+		{
 			"99 % failed", closedLoop,
 			[]func(*record.Run){fails(record.OutcomeRequestTimeout, 79_200)},
 			record.Verdict{

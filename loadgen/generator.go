@@ -35,6 +35,8 @@ type Result struct {
 	Started, MeasuredFrom, Ended int64
 	Interrupted                  bool
 	Groups                       []GroupResult
+	// Halts is zero where the workers ran all the time.
+	Halts Halts
 	// Engine names the backend.
 	Engine string
 	// Journal is nil unless it was asked for.
@@ -123,7 +125,9 @@ type Generator struct {
 	ended   bool // release is closed
 	err     error
 	result  Result
-	stop    func() bool
+	// suspended is how long the machine had been when the load started.
+	suspended time.Duration
+	stop      func() bool
 }
 
 // New validates the plan and opens the workers' loops: after it nothing is missing that
@@ -257,6 +261,7 @@ func (g *Generator) Start(ctx context.Context) {
 		return
 	}
 	g.started = true
+	g.suspended = sockio.Suspended()
 	start := sockio.Now()
 	g.result.Started = start
 	g.result.MeasuredFrom = start + int64(g.cfg.Plan.Warmup)
@@ -269,6 +274,7 @@ func (g *Generator) Start(ctx context.Context) {
 		g.mu.Lock()
 		g.over = true
 		g.result.Ended = sockio.Now()
+		g.result.Halts = g.halts()
 		g.mu.Unlock()
 		close(g.done)
 	}()

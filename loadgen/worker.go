@@ -25,6 +25,7 @@ type worker struct {
 	log      *log                    // nil without a journal
 	tcpInfo  sockstate.TCPInfo
 	thread   int
+	pace     pace
 
 	start0      int64 // when the schedule starts
 	measureFrom int64
@@ -70,6 +71,7 @@ func newWorker(cfg *Config, id, workers, slots int, sh []*shared) *worker {
 		free:     sockio.NewSlots(slots),
 		interval: NewHistogram(),
 		finished: make(chan struct{}),
+		pace:     pace{threads: sockio.ThreadCPU},
 	}
 	for i := range cfg.Plan.Groups {
 		g := newGroup(&cfg.Plan, i, sh[i], id, workers)
@@ -127,6 +129,7 @@ func (w *worker) run(start int64) error {
 			return nil
 		}
 		now := w.loop.Now()
+		w.pace.back(now)
 		until := w.beat(now, now+idle)
 		if w.concluding.Load() && w.concluded < len(w.conns) {
 			w.closeSchedules(now)
@@ -140,6 +143,7 @@ func (w *worker) run(start int64) error {
 		if w.done(now) {
 			return nil
 		}
+		w.pace.due = max(until, now)
 		if err := w.loop.Wait(until); err != nil {
 			w.interrupt()
 			return err

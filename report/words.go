@@ -66,6 +66,8 @@ func limitWords(limit string) string {
 		return "limited by the network"
 	case record.LimitInterrupted:
 		return "stopped by a signal"
+	case record.LimitHalted:
+		return "the load did not run all the time"
 	case record.LimitUnknown:
 		return "what limited it is unknown"
 	}

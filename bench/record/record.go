@@ -50,6 +50,8 @@ type Run struct {
 	// CountersBySide splits Counters where client and server have a namespace each.
 	CountersBySide map[string]map[string]int64 `json:"counters_by_side,omitempty"`
 	Pressure       Pressure                    `json:"pressure"`
+	// Generator is set where the load's own workers did not run all the time.
+	Generator *Generator `json:"generator,omitempty"`
 	// Needs is what the plan was expected to take, reckoned before the first socket opened.
 	Needs    *Needs     `json:"needs,omitempty"`
 	Observer Observer   `json:"observer"`
@@ -482,6 +484,16 @@ type PSI struct {
 	IOSomeS     float64 `json:"io_some_s"`
 }
 
+// Generator is the time in which the load's workers did not run though they had something to do: this program was
+// stopped, the machine suspended, or others had the CPUs.
+type Generator struct {
+	// Halts is the number of gaps of 250 ms or more of the worker that had the most, HaltedS their sum.
+	Halts        int     `json:"halts"`
+	HaltedS      float64 `json:"halted_s"`
+	LongestHaltS float64 `json:"longest_halt_s"`
+	SuspendedS   float64 `json:"suspended_s,omitempty"`
+}
+
 // Observer says who observed, and what it cost.
 type Observer struct {
 	Census       string `json:"census"` // diag, proc or off
@@ -586,6 +598,7 @@ const (
 	LimitConnections  = "connections" // as many as were asked for: closed loop, waiting for the server
 	LimitServer       = "server"      // the server failed or refused
 	LimitNetwork      = "network"
+	LimitHalted       = "generator_halted" // the load itself did not run for a part of the time
 	LimitInterrupted  = "interrupted"
 	LimitUnknown      = "unknown"
 )

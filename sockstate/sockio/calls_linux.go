@@ -166,6 +166,24 @@ func tcpInfo(fd int, into *sockstate.TCPInfo) error {
 // ThreadID is the calling thread's, as /proc/self/task names it.
 func ThreadID() int { return unix.Gettid() }
 
+// ThreadCPU is the CPU time of the calling thread, in nanoseconds.
+func ThreadCPU() int64 {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) != nil {
+		return 0
+	}
+	return t.Nano()
+}
+
+// Suspended is how long this machine has been suspended since it was booted.
+func Suspended() time.Duration {
+	var mono, boot unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &mono) != nil || unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot) != nil {
+		return 0
+	}
+	return time.Duration(boot.Nano() - mono.Nano())
+}
+
 // promptSlice is the shortest that the kernel takes (__setparam_fair).
 const promptSlice = 100_000
 

@@ -2,7 +2,10 @@
 
 package sockio
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // NewEpoll needs Linux.
 func NewEpoll(Config) (Loop, error) { return nil, ErrNeedsLinux }
@@ -66,3 +69,9 @@ func NarrowsPorts() bool { return false }
 
 // IsLocal needs Linux.
 func IsLocal(netip.Addr) bool { return false }
+
+// ThreadCPU is 0 where it is not known.
+func ThreadCPU() int64 { return 0 }
+
+// Suspended is 0 where it is not known.
+func Suspended() time.Duration { return 0 }

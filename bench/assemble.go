@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"lastack/bench/host"
 	"lastack/bench/record"
@@ -44,6 +45,8 @@ func (e *experiment) assemble() (*record.Run, error) {
 	e.addPressure(r)
 	e.addObserver(r)
 	e.addBooks(r)
+	before, at := e.sampler.fullAt(r.Pressure.Ports.Available)
+	outlook(r, before, at)
 	r.Verdict = judge(r)
 	for _, t := range e.cfg.Thresholds {
 		r.Thresholds = append(r.Thresholds, t.Evaluate(r))
@@ -160,7 +163,28 @@ func (e *experiment) addStates(r *record.Run) {
 			r.TimeWait.PeakBySide[side.String()] = n
 		}
 	}
-	r.TimeWait.MaxBuckets = int(e.limit("net.ipv4.tcp_max_tw_buckets"))
+	r.TimeWait.MaxBuckets = int(e.limit(bucketsKey))
+	if h := e.cfg.Host; h != nil && e.cfg.Sandbox != nil {
+		n, _ := h.Sysctl(bucketsKey)
+		r.TimeWait.HostBuckets = int(max(n, 0))
+	}
+	r.TimeWait.EndedEarly = e.endedEarly(&r.TimeWait)
+}
+
+// endedEarly is how many TIME_WAITs were gone before their time, and not taken over by a connect: what is missing of those that
+// were entered, as long as none is old enough to be over. 0 where others' count too, or it cannot be told.
+func (e *experiment) endedEarly(tw *record.TimeWait) int64 {
+	c := &e.sampler.sample.Census
+	name, _ := e.watch.Source()
+	if e.cfg.Sandbox == nil || tw.NotRead != "" || name == observe.CensusOff || e.finTimeout() < sockstate.TimeWaitLength || e.settle == nil || !e.settle.Done ||
+		time.Since(e.started) >= sockstate.TimeWaitLength {
+		return 0
+	}
+	left := int64(0)
+	for side := range sockstate.NumSides {
+		left += int64(c.Count[side][sockstate.TimeWait] + c.FinWait2Mini[side])
+	}
+	return max(tw.Entered+tw.EnteredShort-tw.ReusedByConnect-left, 0)
 }
 
 func bySide(count *[sockstate.NumSides][sockstate.NumStates]int) map[string]map[string]int {

@@ -165,3 +165,42 @@ func TestDescriptorsBoundAnOpenLoop(t *testing.T) {
 	}
 	mustSay(t, "the reasons", r.Verdict.Reasons, "of 1,000 arrivals had to wait for a free slot", fmt.Sprintf("%d were never started: the 400 descriptors", 1000-slots))
 }
+
+// A client whose ports are free at once comes round to them again before the server's TIME_WAITs are over, and its SYN reopens those:
+// no counter tells. They are never more than the ports that connect tries first.
+func TestReopenedTimeWaits(t *testing.T) {
+	t.Parallel()
+	f := carryOut(t, "user", trial{
+		Spec: sandbox.Spec{Topology: sandbox.Veth, Sysctls: sysctls(t, "net.ipv4.ip_local_port_range=40000 40999")},
+		Plan: counted(t, 4000, "server:fin", "close", "echo:1,1"),
+	})
+	r := f.Run
+	left := int64(f.left(sockstate.Server, "TIME_WAIT"))
+	if left == 0 || left > 500 {
+		t.Errorf("%d TIME_WAITs left, want some, and at most the 500 of one parity", left)
+	}
+	if n := r.TimeWait.EndedEarly; n != f.grown("TcpExtTW", "TcpExtTWKilled")-left || n < 3000 {
+		t.Errorf("ended early %d, want what is missing of %d entered: %d left", n, f.grown("TcpExtTW", "TcpExtTWKilled"), left)
+	}
+	if n := r.Needs.TimeWaits.Server; n != 500 {
+		t.Errorf("%d TIME_WAITs were expected at the server, want 500", n)
+	}
+}
+
+// A rate that uses its ports up in 5 s is no success after half a second.
+func TestRateThatDoesNotLast(t *testing.T) {
+	t.Parallel()
+	plan := lasting(t, 500*time.Millisecond, "client:fin", "close", "none")
+	g := &plan.Groups[0]
+	g.Connections, g.RateFrom, g.RateTo = 0, 200, 200
+	f := carryOut(t, "user", trial{
+		Spec: sandbox.Spec{Topology: sandbox.Veth, Sysctls: sysctls(t, "net.ipv4.ip_local_port_range=40000 40999")},
+		Plan: plan,
+	})
+	r := f.Run
+	if p := r.Pressure.Ports; p.ExhaustedInS != 5 || p.LevelsOffAt != 0 || r.Connections.Failed != 0 {
+		t.Errorf("ports %+v, want them full after 5 s; connections %+v", p, r.Connections)
+	}
+	mustSay(t, "the reasons", r.Verdict.Reasons, "this rate does not last, for local ports would run out", "there are 1,000", "finds none after 5.00 s")
+	mustSay(t, "the advice", r.Verdict.Advice, "more addresses: 200.0 connections/s")
+}

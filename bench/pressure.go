@@ -36,7 +36,6 @@ func (e *experiment) addPressure(r *record.Run) {
 	if len(pairs) > 0 {
 		p.Ports.PeakInUse = pairs[0].PeakInUse
 	}
-	p.Ports.ExhaustedInS = s.exhaustion(p.Ports.Available)
 	p.Pairs = pairs[:min(len(pairs), maxPairs)]
 	if len(pairs) > maxPairs {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("pressure.port_pairs: the %d fullest of %d pairs are listed", maxPairs, len(pairs)))
@@ -118,25 +117,16 @@ func (e *experiment) addCPU(r *record.Run) {
 	c.GeneratorBusiest, c.ServerBusiest = u.GeneratorBusiest, u.ServerBusiest
 }
 
-// exhaustion extrapolates when the fullest pair would have no port left, in seconds from
-// the start: from the growth over the second half of the load. 0 if it does not grow.
-func (s *sampler) exhaustion(available int) float64 {
-	n := len(s.fullest)
-	if n < 3 || available == 0 {
-		return 0
-	}
+// fullAt is when a census first found no port left of the fullest pair, and when the one before it was taken, in seconds from the
+// start; 0 if none did.
+func (s *sampler) fullAt(available int) (before, at float64) {
 	for _, f := range s.fullest {
-		if f.n >= available {
-			return f.t
+		if available > 0 && f.n >= available {
+			return before, f.t
 		}
+		before = f.t
 	}
-	mid, last := s.fullest[n/2], s.fullest[n-1]
-	grown, took := last.n-mid.n, last.t-mid.t
-	// Below a hundredth of the range it is noise.
-	if took <= 0 || grown*100 < available {
-		return 0
-	}
-	return last.t + float64(available-last.n)/(float64(grown)/took)
+	return 0, 0
 }
 
 // finTimeout is tcp_fin_timeout of the namespace of the run.

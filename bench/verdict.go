@@ -35,6 +35,7 @@ func judge(r *record.Run) record.Verdict {
 	j.closes()
 	j.replies()
 	j.noReplies()
+	j.outlasts()
 	j.fewCompleted()
 	j.accounting()
 	if r.Interrupted {

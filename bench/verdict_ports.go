@@ -69,6 +69,13 @@ func (j *judgement) portsOfTimeWait(pairs int) {
 	}
 	j.because("the client closes first, so each connection keeps its port in TIME_WAIT for %s%s: %s ports / %s = %s connections/s sustained; %s %s/s",
 		keeps, what, quantity.Count(ports), quantity.Seconds(each), quantity.PerSecond(float64(ports)/each), against, quantity.PerSecond(rate))
+	j.portAdvice(rate, each, pairs)
+}
+
+// portAdvice is what bears so many connections a second, each of which keeps its port for so many seconds, most in TIME_WAIT.
+func (j *judgement) portAdvice(rate, each float64, pairs int) {
+	available := j.r.Pressure.Ports.Available
+	ports := int64(available) * int64(pairs)
 	if available > 0 {
 		if need := int64(math.Ceil(rate * each / float64(available))); need > int64(pairs) {
 			j.advise("more addresses: %s connections/s for %s each need %s pairs of %s ports: --source with %s addresses, or that many targets",

@@ -27,9 +27,11 @@ func (t *text) pressure() {
 	}
 	note := strings.Join(strings.Fields(p.Ports.Range), "-")
 	if p.Ports.ExhaustedInS > 0 && p.Ports.PeakInUse < p.Ports.Available {
-		note = join("; ", note, "growing so, full after "+quantity.Seconds(p.Ports.ExhaustedInS))
+		note = join("; ", note, "at this rate full after "+quantity.Seconds(p.Ports.ExhaustedInS))
 	} else if p.Ports.ExhaustedInS > 0 {
 		note = join("; ", note, "full after "+quantity.Seconds(p.Ports.ExhaustedInS))
+	} else if p.Ports.LevelsOffAt > p.Ports.PeakInUse {
+		note = join("; ", note, "at this rate levels off at "+quantity.Count(int64(p.Ports.LevelsOffAt)))
 	}
 	gauge("local ports", int64(p.Ports.PeakInUse), int64(p.Ports.Available), quantity.Count, note)
 	if len(p.Pairs) > 0 {

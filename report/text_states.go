@@ -265,11 +265,17 @@ func (t *text) timeWait() {
 				}
 			}
 			note = join("; ", note, usage(float64(most), float64(tw.MaxBuckets))+" of "+quantity.Count(int64(tw.MaxBuckets))+" buckets")
+			if n := tw.HostBuckets; n > 0 && n < tw.MaxBuckets {
+				note += ", the sandbox's; the host has " + quantity.Count(int64(n))
+			}
 		}
 		tab.row("peak", quantity.Count(int64(tw.Peak)), note)
 	}
 	if tw.ReusedByConnect > 0 {
 		tab.row("reused by connect", quantity.Count(tw.ReusedByConnect), "ports taken over before TIME_WAIT was over (tcp_tw_reuse)")
+	}
+	if tw.EndedEarly > 0 {
+		tab.row("ended early", quantity.Count(tw.EndedEarly), "reopened by a SYN from the same port, or reset: no counter has these")
 	}
 	if tw.Overflow > 0 {
 		tab.row("overflow", quantity.Count(tw.Overflow), "closed without TIME_WAIT, the buckets being full")

@@ -31,7 +31,7 @@ func ordered[V any](m map[string]V, first []string) []string {
 func limitWords(limit string) string {
 	switch limit {
 	case record.LimitTarget:
-		return "the asked rate was met, nothing else bound it"
+		return "the asked rate was met"
 	case record.LimitGeneratorCPU:
 		return "limited by the generator's CPU"
 	case record.LimitServerCPU:

@@ -280,6 +280,11 @@ type TimeWait struct {
 	ReusedByConnect  int64 `json:"reused_by_connect"`
 	FinWait2MiniPeak int   `json:"fin_wait2_mini_peak"`
 	OrphanPeak       int   `json:"orphan_peak"`
+	// EndedEarly is the number that were gone before their time and not taken over by a connect: a SYN from the same port
+	// reopened them at the server, or a reset ended them. No counter has these. Set in a sandbox, by runs of less than a minute.
+	EndedEarly int64 `json:"ended_early,omitempty"`
+	// HostBuckets is net.ipv4.tcp_max_tw_buckets of the host's namespace, where the load was in a sandbox: it may have more.
+	HostBuckets int `json:"host_buckets,omitempty"`
 	// MaxBuckets is net.ipv4.tcp_max_tw_buckets of the namespace that holds them.
 	MaxBuckets int `json:"max_buckets,omitempty"`
 	// LongestLeftS is the time that the youngest TIME_WAIT of the last census still has, by its timer, which the kernel rounds up:
@@ -395,9 +400,11 @@ type Ports struct {
 	PeakInUse int `json:"peak_in_use"`
 	// Pairs is the number of pairs that the load used; Pressure.Pairs lists the fullest.
 	Pairs int `json:"pairs,omitempty"`
-	// ExhaustedInS is the time from the start to exhaustion, extrapolated from the growth
-	// seen; 0 where the use was steady or falling.
+	// ExhaustedInS is the time from the start to exhaustion: as found, or as the load's rate has it if it goes on. 0 if
+	// there are ports enough.
 	ExhaustedInS float64 `json:"exhausted_in_s,omitempty"`
+	// LevelsOffAt is how many ports of a pair the load comes to have in use for good, if it goes on and they suffice; 0 is unknown.
+	LevelsOffAt int `json:"levels_off_at,omitempty"`
 }
 
 // PortPair is one source and destination pair.

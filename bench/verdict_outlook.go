@@ -1,0 +1,210 @@
+package bench
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"lastack/bench/quantity"
+	"lastack/bench/record"
+	"lastack/sockstate"
+	"lastack/sockstate/teardown"
+)
+
+// outlook fills in what becomes of the local ports if the load goes on: until each connection has been open and its TIME_WAIT is
+// over, their number grows as arrivals do; from then on as many come back as are taken (Little's law).
+//
+//	in use   rate x (hold + TIME_WAIT), or with reuse rate x (hold + tcp_tw_reuse_delay)
+//	full     when pairs x ports connections have been opened, if that is less
+//
+// An extrapolation of what censuses found would have their noise. fullAt is when one found no port left, 0 if none did, and before
+// the time of the one before it.
+func outlook(r *record.Run, before, fullAt float64) {
+	j := &judgement{r: r}
+	p := &r.Pressure.Ports
+	p.ExhaustedInS, p.LevelsOffAt = fullAt, 0
+	pairs := max(p.Pairs, 1)
+	places := float64(p.Available * pairs)
+	keep := j.portKept()
+	if places == 0 || keep.Max == 0 {
+		return
+	}
+	if !j.openLoop() {
+		// Its rate is what it happens to be: the rest is filled as fast as it was of late.
+		rate := j.lateRate()
+		if fullAt > 0 || rate <= 0 || len(r.Timeline) == 0 {
+			return
+		}
+		if rate*keep.Max.Seconds() <= places {
+			p.LevelsOffAt = j.levelsOff(rate*keep.Max.Seconds(), pairs)
+		} else if now, left := j.loadEnd(), float64((p.Available-p.PeakInUse)*pairs); !j.reuses() {
+			p.ExhaustedInS = now + left/rate
+		}
+		return
+	}
+	rate, at := j.finalRate(), j.filledAt(places)
+	switch {
+	case rate*keep.Max.Seconds() <= places:
+		if fullAt == 0 {
+			p.LevelsOffAt = j.levelsOff(rate*keep.Max.Seconds(), pairs)
+		}
+	case fullAt == 0 && at > r.ElapsedS || fullAt > 0 && at > before && at <= fullAt:
+		p.ExhaustedInS = at
+	}
+}
+
+// levelsOff is how many ports of a pair are in use for good, of so many in all. Where connect may take over those in TIME_WAIT it
+// goes round and round its first pass, all of which then are.
+func (j *judgement) levelsOff(all float64, pairs int) int {
+	n := int(math.Ceil(all / float64(pairs)))
+	if !j.reuses() || !j.clientWaits() {
+		return n
+	}
+	first := j.search().first
+	return max(n, min(first, int(math.Ceil(j.finalRate()*(j.timeWait().Max.Seconds()+j.holdS())/float64(pairs)))))
+}
+
+// portKept is how long a connection keeps its local port: while it is open, and at the client's in TIME_WAIT; 0 if no time is
+// planned.
+func (j *judgement) portKept() sockstate.Span {
+	hold := time.Duration(j.holdS() * float64(time.Second))
+	switch {
+	case !j.clientWaits():
+		return sockstate.Span{Min: hold, Max: hold}
+	case j.reuses():
+		return sockstate.Span{Min: hold + j.reuseDelay(), Max: hold + j.reuseDelay()}
+	}
+	w := j.timeWait()
+	return sockstate.Span{Min: hold + w.Min, Max: hold + w.Max}
+}
+
+// finalRate is the rate of connections with which the load ends, a second.
+func (j *judgement) finalRate() float64 {
+	if !j.openLoop() {
+		return j.lateRate()
+	}
+	sum := 0.0
+	for i := range j.r.Plan.Groups {
+		sum += j.r.Plan.Groups[i].RateTo
+	}
+	if sum == 0 {
+		return j.r.Rate.TargetPerS
+	}
+	return sum
+}
+
+// filledAt is when an open loop has opened so many connections, in seconds from its start. It goes on at its final rate.
+func (j *judgement) filledAt(n float64) float64 {
+	from, rising, to, over := 0.0, 0.0, j.finalRate(), float64(j.r.Plan.DurationNs)/1e9
+	for i := range j.r.Plan.Groups {
+		from += j.r.Plan.Groups[i].RateFrom
+		rising += j.r.Plan.Groups[i].RateTo
+	}
+	if from == rising || over <= 0 {
+		return n / to
+	}
+	// from t + (to - from) t^2 / 2 over = n
+	if within := (from + to) / 2 * over; n > within {
+		return over + (n-within)/to
+	}
+	a := (to - from) / (2 * over)
+	return (math.Sqrt(from*from+4*a*n) - from) / (2 * a)
+}
+
+// loadEnd is the end of the last interval in which lifecycles began, in seconds from the start.
+func (j *judgement) loadEnd() float64 {
+	end := 0.0
+	for i := range j.r.Timeline {
+		if iv := &j.r.Timeline[i]; iv.Started > 0 {
+			end = iv.TS
+		}
+	}
+	return end
+}
+
+// lateRate is how many connections a closed loop opened a second in the second half of its time.
+func (j *judgement) lateRate() float64 {
+	end := j.loadEnd()
+	from, opened := 0.0, int64(0)
+	for i := range j.r.Timeline {
+		iv := &j.r.Timeline[i]
+		if iv.TS <= end/2 {
+			from = iv.TS
+		} else if iv.TS <= end {
+			opened += iv.Opened
+		}
+	}
+	if end-from < shortestS {
+		return 0
+	}
+	return float64(opened) / (end - from)
+}
+
+// outlasts says what would bind the load if it went on at its rate, though nothing did yet: a short run of a pattern that cannot be
+// kept up looks as good as any.
+func (j *judgement) outlasts() {
+	r := j.r
+	p := &r.Pressure.Ports
+	if !j.openLoop() || !j.met() || r.Outcomes[record.OutcomeNoLocalPort] > 0 {
+		return
+	}
+	rate := j.finalRate()
+	if at := p.ExhaustedInS; at > r.LoadS {
+		pairs := max(p.Pairs, 1)
+		keep := j.portKept()
+		j.notForLong("local ports", "%s connections/s that keep a port for %s each take %s, and there are %s (%s): the first connect finds none after %s",
+			quantity.PerSecond(rate), seconds(keep.Mean()), quantity.Count(int64(math.Ceil(rate*keep.Max.Seconds()))),
+			quantity.Count(int64(p.Available)*int64(pairs)), ofPairs(p.Available, pairs), quantity.Seconds(at))
+		if j.clientWaits() {
+			j.portAdvice(rate, keep.Mean().Seconds(), pairs)
+		} else {
+			j.advise("more addresses: --source with more of them, or more targets; or a shorter --hold")
+		}
+	}
+	j.bucketsLast(rate)
+	if c := r.Pressure.Conntrack; c != nil && c.Limit > 0 && c.Peak*2 > r.Connections.Opened {
+		// nf_conntrack_tcp_timeout_time_wait is 120 s unless somebody has changed it.
+		const trackedS = 120
+		if n := rate * (trackedS + j.holdS()); n > float64(c.Limit) {
+			j.notForLong("connection tracking", "%s connections/s that are tracked for %d s after they closed take %s entries, and nf_conntrack_max is %s: full after %s",
+				quantity.PerSecond(rate), trackedS, quantity.Count(int64(n)), quantity.Count(c.Limit), quantity.Seconds(float64(c.Limit)/rate))
+			j.advise("raise net.netfilter.nf_conntrack_max, or exempt the load with a notrack rule")
+		}
+	}
+}
+
+// bucketsLast says when tcp_max_tw_buckets would be full.
+func (j *judgement) bucketsLast(rate float64) {
+	tw := &j.r.TimeWait
+	n := rate * j.timeWait().Max.Seconds()
+	switch h := j.r.Predicted.TimeWait; {
+	case h == teardown.HeldByNone.String() || h == "" || tw.MaxBuckets == 0 || tw.Overflow > 0:
+		return
+	case h == sockstate.Server.String() && j.r.Server == nil:
+		return // of a host that this run knows nothing of
+	case h == sockstate.Server.String():
+		n = min(n, float64(j.search().first*max(j.r.Pressure.Ports.Pairs, 1)))
+	default:
+		n = min(n, float64(j.r.Pressure.Ports.Available*max(j.r.Pressure.Ports.Pairs, 1)))
+	}
+	if n <= float64(tw.MaxBuckets) {
+		return
+	}
+	j.notForLong("TIME_WAIT buckets", "%s closes/s leave up to %s TIME_WAITs, which last %v each, and tcp_max_tw_buckets is %s: full after %s",
+		quantity.PerSecond(rate), quantity.Count(int64(math.Ceil(n))), j.timeWait(), quantity.Count(int64(tw.MaxBuckets)), quantity.Seconds(float64(tw.MaxBuckets)/rate))
+	j.advise("raise net.ipv4.tcp_max_tw_buckets (256 to 768 B each), or accept it: TIME_WAIT's protection is lost for those")
+}
+
+func (j *judgement) notForLong(what, format string, args ...any) {
+	j.because("this rate does not last, for %s would run out: %s", what, fmt.Sprintf(format, args...))
+}
+
+func seconds(d time.Duration) string { return quantity.Seconds(d.Seconds()) }
+
+// ofPairs is "1,000 for each of 4 pairs".
+func ofPairs(ports, pairs int) string {
+	if pairs == 1 {
+		return "of the 1 pair"
+	}
+	return fmt.Sprintf("%s for each of %s pairs", quantity.Count(int64(ports)), quantity.Count(int64(pairs)))
+}

@@ -1,0 +1,125 @@
+package bench
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lastack/bench/record"
+)
+
+// paced is an open loop over so many pairs of 1,000 ports, none of which anything but TIME_WAIT gives back.
+func paced(rate float64, pairs int) record.Run {
+	r := openLoop()
+	n := int64(20 * rate)
+	r.ElapsedS, r.LoadS = 20, 20
+	r.Plan.DurationNs = 20e9
+	r.Plan.Groups[0].RateFrom, r.Plan.Groups[0].RateTo = rate, rate
+	r.Rate = record.Rate{TargetPerS: rate, OpenedPerS: rate}
+	r.Connections = record.Connections{Scheduled: n, Attempted: n, Opened: n, Completed: n, PeakOpen: 3}
+	r.Hosts = []record.Host{{HZ: 250, Sysctls: map[string]string{"net.ipv4.tcp_tw_reuse": "2", "net.ipv4.tcp_timestamps": "1"}}}
+	r.Sandbox.Topology = "veth"
+	r.Pressure.Ports = record.Ports{Range: "40000 40999", Available: 1000, FirstPass: 500, PeakInUse: int(n) / pairs, Pairs: pairs}
+	return r
+}
+
+func TestOutlook(t *testing.T) {
+	reuse := func(r *record.Run) {
+		r.Hosts[0].Sysctls["net.ipv4.tcp_tw_reuse"] = "1"
+		r.Hosts[0].Sysctls["net.ipv4.tcp_tw_reuse_delay"] = "1000"
+	}
+	for _, tt := range []struct {
+		name           string
+		run            record.Run
+		with           func(*record.Run)
+		before, fullAt float64
+		full           float64
+		level          int
+	}{
+		{"more than TIME_WAIT gives back", paced(72, 4), nil, 0, 0, 55.6, 0},
+		{"found full a sample later", paced(72, 4), nil, 55.5, 56.5, 55.6, 0},
+		{"found full before its time", paced(72, 4), nil, 30, 31, 31, 0},
+		{"what TIME_WAIT gives back", paced(60, 4), nil, 0, 0, 0, 931},
+		{"full but for the bursts", paced(65, 4), nil, 0, 0, 61.5, 0},
+		{"held before", paced(60, 4), func(r *record.Run) { r.Plan.Groups[0].HoldNs = 10e9 }, 0, 0, 66.7, 0},
+		{"reuse", paced(72, 4), reuse, 0, 0, 0, 500},
+		{"reuse, and a rate that never comes round", paced(10, 4), reuse, 0, 0, 0, 156},
+		{"reuse that timestamps are missing for", paced(72, 4), func(r *record.Run) { reuse(r); r.Hosts[0].Sysctls["net.ipv4.tcp_timestamps"] = "0" }, 0, 0, 55.6, 0},
+		{"the server keeps it", paced(72, 4), func(r *record.Run) { r.Predicted.TimeWait = "server" }, 0, 0, 0, 0},
+		{"the server keeps it, held", paced(72, 4), func(r *record.Run) { r.Predicted.TimeWait, r.Plan.Groups[0].HoldNs = "server", 60e9 }, 0, 0, 55.6, 0},
+		{"rising", paced(144, 4), func(r *record.Run) { r.Plan.Groups[0].RateFrom = 0 }, 0, 0, 37.8, 0},
+		{"rising, and full within", paced(144, 1), func(r *record.Run) { r.Plan.Groups[0].RateFrom, r.ElapsedS = 14, 10 }, 0, 0, 15.5, 0},
+		{"closed loop", paced(72, 4), func(r *record.Run) {
+			r.Rate.TargetPerS, r.Connections.Scheduled, r.Plan.Groups[0].RateFrom, r.Plan.Groups[0].RateTo = 0, 0, 0, 0
+			r.Timeline = []record.Interval{{TS: 5, Started: 1000, Opened: 1000}, {TS: 10, Started: 360, Opened: 360}, {TS: 15, Started: 40, Opened: 40}, {TS: 20, Started: 40, Opened: 40}, {TS: 20.1}}
+			r.Pressure.Ports.PeakInUse, r.Pressure.Ports.Available = 360, 200_000
+		}, 0, 0, 0, 125},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := tt.run
+			if tt.with != nil {
+				tt.with(&r)
+			}
+			outlook(&r, tt.before, tt.fullAt)
+			got := []any{math.Round(r.Pressure.Ports.ExhaustedInS*10) / 10, r.Pressure.Ports.LevelsOffAt}
+			if d := cmp.Diff([]any{tt.full, tt.level}, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+// A short run of a pattern that cannot be kept up is no certificate for it.
+func TestOutlasts(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		run     record.Run
+		with    func(*record.Run)
+		reasons []string
+		advice  string
+	}{
+		{"it lasts", paced(60, 4), nil, []string{"all 1,200 arrivals of the schedule were started, lag p99 413 µs"}, ""},
+		{
+			"local ports", paced(72, 4), nil,
+			[]string{
+				"all 1,440 arrivals of the schedule were started, lag p99 413 µs",
+				"this rate does not last, for local ports would run out: 72.0 connections/s that keep a port for 61.0 s each take 4,468, and there are 4,000 (1,000 for each of 4 pairs): the first connect finds none after 55.6 s",
+			},
+			"more addresses: 72.0 connections/s for 61.0 s each need 5 pairs of 1,000 ports",
+		},
+		{
+			"buckets", paced(60, 4), func(r *record.Run) { r.TimeWait.MaxBuckets = 2000 },
+			[]string{
+				"all 1,200 arrivals of the schedule were started, lag p99 413 µs",
+				"this rate does not last, for TIME_WAIT buckets would run out: 60.0 closes/s leave up to 3,723 TIME_WAITs, which last 60 to 62.0 s each, and tcp_max_tw_buckets is 2,000: full after 33.3 s",
+			},
+			"raise net.ipv4.tcp_max_tw_buckets",
+		},
+		{
+			"connection tracking", paced(60, 4), func(r *record.Run) { r.Pressure.Conntrack = &record.Gauge{Peak: 1200, Limit: 5000} },
+			[]string{
+				"all 1,200 arrivals of the schedule were started, lag p99 413 µs",
+				"this rate does not last, for connection tracking would run out: 60.0 connections/s that are tracked for 120 s after they closed take 7,200 entries, and nf_conntrack_max is 5,000: full after 83.3 s",
+			},
+			"raise net.netfilter.nf_conntrack_max",
+		},
+		{"connections that nothing tracks", paced(60, 4), func(r *record.Run) { r.Pressure.Conntrack = &record.Gauge{Peak: 12, Limit: 5000} }, []string{"all 1,200 arrivals of the schedule were started, lag p99 413 µs"}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := tt.run
+			if tt.with != nil {
+				tt.with(&r)
+			}
+			outlook(&r, 0, 0)
+			v := judge(&r)
+			if d := cmp.Diff(tt.reasons, v.Reasons); d != "" || !v.Valid || v.LimitedBy != record.LimitTarget {
+				t.Errorf("%s, valid %v: -want +got:\n%s", v.LimitedBy, v.Valid, d)
+			}
+			if !strings.Contains(strings.Join(v.Advice, "\n"), tt.advice) || tt.advice == "" && len(v.Advice) > 0 {
+				t.Errorf("the advice %q does not say %q", v.Advice, tt.advice)
+			}
+		})
+	}
+}

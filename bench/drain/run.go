@@ -41,7 +41,7 @@ func Run(ctx context.Context, cfg Config) (*record.Run, error) {
 	if err := x.prepare(); err != nil {
 		return nil, err
 	}
-	err := x.startAlso(ctx)
+	err := x.cfg.explain(x.startAlso(ctx), nil)
 	for n := 0; err == nil && n < max(cfg.Repeat, 1); n++ {
 		if ctx.Err() != nil {
 			x.stopped = true
@@ -96,6 +96,13 @@ func (x *experiment) phase(n int, what string) {
 func (x *experiment) try(ctx context.Context, n int) error {
 	t := &try{x: x, cfg: &x.cfg, n: n}
 	err := t.run(ctx)
+	if t.ev.signal == 0 {
+		var server *process.Process
+		if t.target != nil {
+			server = t.target.own()
+		}
+		err = x.cfg.explain(err, server)
+	}
 	x.stopped = x.stopped || ctx.Err() != nil
 	if t.result == nil {
 		return err

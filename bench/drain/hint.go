@@ -1,0 +1,41 @@
+package drain
+
+import (
+	"errors"
+	"regexp"
+
+	"lastack/bench/process"
+	"lastack/bench/sandbox"
+)
+
+// becomes matches the words of a server that cannot become another user, or give a file to one.
+var becomes = regexp.MustCompile(`(?i)\b(set(e|re|res)? ?[ug]id|initgroups|setgroups|f?chown(at)?)\b`)
+
+// hint says what to do about what a server said that did not come up, empty if that is not known. In the sandbox of an ordinary user
+// there is one user only, which is root there: the kernel refuses all others (user_namespaces(7)), and setgroups with them.
+func (c *Config) hint(said string) string {
+	if c.Status.Mode != string(sandbox.User) || !becomes.MatchString(said) {
+		return ""
+	}
+	return ": in a sandbox without root there is no other user that it could become: have it stay root there (nginx: user root; HAProxy: neither user nor group), or run lastack as root"
+}
+
+// explain adds to the error of servers that did not come up, or gave no reply, what they said and what helps.
+func (c *Config) explain(err error, server *process.Process) error {
+	if e, ok := errors.AsType[*StartError](err); ok {
+		e.Why += c.hint(e.Said)
+		return err
+	}
+	if err == nil || server == nil {
+		return err
+	}
+	if help := c.hint(server.Said()); help != "" {
+		left, _ := errors.AsType[*process.EndError](err)
+		e := error(&StartError{Command: c.Stop.Exec, Why: err.Error() + help, Said: server.Said()})
+		if left != nil {
+			e = errors.Join(e, left)
+		}
+		return e
+	}
+	return err
+}

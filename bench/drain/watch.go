@@ -253,8 +253,8 @@ func (t *try) over() bool {
 	case len(t.cfg.Stop.Restart) > 0 && t.ev.restartReady == 0 && t.failed == nil:
 		return false
 	}
-	if t.ev.gone != 0 && t.cfg.Stop.Handover {
-		return true // what is left belongs to the server that took over
+	if t.ev.gone != 0 && (t.cfg.Stop.Handover || t.target.behind) {
+		return true // what is left belongs to the server that took over, or to the one in front
 	}
 	for _, g := range t.load.Snapshot().Groups {
 		if g.Before > 0 {

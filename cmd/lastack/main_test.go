@@ -32,6 +32,8 @@ func TestMain(m *testing.M) {
 		// The child in which doctor tries a namespace is /proc/self/exe under this name: here, the test binary.
 		host.ProofArg: main,
 		"noring":      noRing,
+		"nosignal":    noSignal,
+		"nokill":      noKill,
 		"nodiag":      noDiag,
 	})
 }

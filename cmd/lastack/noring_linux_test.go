@@ -13,9 +13,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// noRing runs a program under a seccomp filter, as containers have one, that answers
-// io_uring_setup with an errno: noring ERRNO PROGRAM [ARG...].
-func noRing() {
+// noRing runs a program where io_uring_setup is answered with an errno: noring ERRNO PROGRAM [ARG...].
+func noRing() { denied(unix.SYS_IO_URING_SETUP, unix.SYS_IO_URING_SETUP) }
+
+// noSignal runs a program where pidfd_send_signal is answered with an errno: nosignal ERRNO PROGRAM [ARG...]; noKill one where kill is
+// too.
+func noSignal() { denied(unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_PIDFD_SEND_SIGNAL) }
+func noKill()   { denied(unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_KILL) }
+
+// denied runs a program under a seccomp filter, as containers have one, that answers two system calls with an errno.
+func denied(first, second uint32) {
 	if len(os.Args) < 3 {
 		cannotFilter("usage", unix.EINVAL)
 	}
@@ -25,7 +32,8 @@ func noRing() {
 	}
 	filtered(os.Args[2:], []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}, // the system call's number
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_IO_URING_SETUP, Jf: 1},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: first, Jt: 1},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: second, Jf: 1},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	})

@@ -26,6 +26,8 @@ import (
 //	                                        else is on this machine, so that exit code 3 will do, too
 //	nobody CODE PROGRAM [ARG...]            likewise, as an ordinary user in a directory of its own
 //	noring ERRNO PROGRAM [ARG...]           (a program) run it where io_uring_setup fails
+//	nosignal ERRNO PROGRAM [ARG...]         (a program) run it where pidfd_send_signal fails
+//	nokill ERRNO PROGRAM [ARG...]           (a program) run it where that and kill fail
 //	nodiag PROGRAM [ARG...]                 (a program) run it where there is no sock_diag
 //	await FILE REGEXP [VAR]                 wait until FILE matches; VAR becomes the first group
 //	gone PIDFILE                            wait until the process is gone

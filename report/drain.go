@@ -105,6 +105,7 @@ func (d *drainText) headline() {
 	d.hang("  load      ", drainLoad(r.Plan.Groups))
 	if len(r.Plan.Groups) > 0 {
 		d.hang("  target    ", d.target(r.Plan.Groups))
+		d.resolved()
 	}
 	d.hang("  where     ", where(r.Sandbox))
 	d.setSysctls()

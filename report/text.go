@@ -61,6 +61,10 @@ func (t *text) headline() {
 	}
 	if groups := r.Plan.Groups; len(groups) > 0 {
 		t.hang("  target    ", t.target(groups))
+		t.resolved()
+		if len(groups) == 1 && groups[0].Exchange == "none" && r.Server == nil && r.Plan.ServerWorkers == 0 {
+			t.hang("  exchange  ", "nothing is sent: connections are opened and closed only (--exchange http:/path or echo:REQ,RESP asks for more)")
+		}
 	}
 	t.hang("  where     ", where(r.Sandbox))
 	t.setSysctls()
@@ -81,6 +85,13 @@ func (t *text) headline() {
 		t.hang("  command   ", shell(r.Plan.Command))
 	}
 	t.beside("plan", "hosts", "sandbox", "shard", "started", "elapsed_s")
+}
+
+// resolved says which address of a name the load went to.
+func (t *text) resolved() {
+	for _, s := range t.run.Plan.Resolved {
+		t.hang("  resolved  ", s)
+	}
 }
 
 // shell quotes a command line, so that it can be pasted.

@@ -13,11 +13,15 @@ import (
 
 // RefusedError is a drain that cannot be made as asked.
 type RefusedError struct {
-	// Flag is the flag's name without dashes; Value what it was given, empty where that does not matter.
+	// Flag is the flag's name without dashes; Value what it was given, empty where that does not matter. What no single flag has
+	// asked for has no Flag, and Value says what it is.
 	Flag, Value, Why string
 }
 
 func (e *RefusedError) Error() string {
+	if e.Flag == "" {
+		return e.Value + ": " + e.Why
+	}
 	if e.Value == "" {
 		return fmt.Sprintf("--%s: %s", e.Flag, e.Why)
 	}
@@ -61,7 +65,24 @@ func (c *Config) Validate() error {
 		}
 	}
 	plan, _ := c.plan()
-	return asRefused(plan.Validate())
+	return c.Load.asRefused(plan.Validate())
+}
+
+// groups names the flags that ask for connections, with their values.
+func (l *Load) groups() string {
+	var parts []string
+	for _, g := range []struct {
+		flag string
+		n    int
+	}{{"idle", l.Idle}, {"in-flight", l.InFlight}, {"partial", l.Partial}, {"queued", l.Queued}} {
+		if g.n > 0 {
+			parts = append(parts, fmt.Sprintf("--%s %d", g.flag, g.n))
+		}
+	}
+	if l.Arrivals > 0 {
+		parts = append(parts, fmt.Sprintf("--arrivals %v", l.Arrivals))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (l *Load) validate() error {
@@ -126,12 +147,16 @@ func Check(c Config) error {
 		}
 	}
 	plan, _ := c.plan()
-	return asRefused(bench.Check(bench.Config{Plan: plan, Backend: c.Backend, Host: c.Host}))
+	return c.Load.asRefused(bench.Check(bench.Config{Plan: plan, Backend: c.Backend, Host: c.Host}))
 }
 
 // asRefused tells what bench or the load refuse by the flags of a drain.
-func asRefused(err error) error {
+func (l *Load) asRefused(err error) error {
 	if e, ok := errors.AsType[*bench.RefusedError](err); ok {
+		if e.Flag == "connections" {
+			// All groups together, which no flag has asked for.
+			return &RefusedError{"", e.Value + " connections (" + l.groups() + ")", e.Why}
+		}
 		return &RefusedError{drainFlag(e.Flag), e.Value, e.Why}
 	}
 	if e, ok := errors.AsType[*loadgen.PlanError](err); ok {

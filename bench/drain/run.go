@@ -75,7 +75,7 @@ func (x *experiment) prepare() (err error) {
 		}
 	}
 	if x.slots, err = c.LoadSlots(x.facts); err != nil {
-		return asRefused(err)
+		return x.cfg.Load.asRefused(err)
 	}
 	x.cfg.Backend = c.Backend
 	if c.BackendReason != "" {

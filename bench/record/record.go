@@ -153,6 +153,8 @@ type Plan struct {
 	CPUs []int `json:"cpus,omitempty"`
 	// Command is the command line as typed.
 	Command []string `json:"command,omitempty"`
+	// Resolved says of each target that is a name with several addresses which of them was taken, and why.
+	Resolved []string `json:"resolved,omitempty"`
 }
 
 // Group is one group of a plan: a load model, an exchange, a hold and a policy.

@@ -44,7 +44,7 @@ ends, however it ends, in a PID namespace where this host allows one; a server t
 not start gets --signal and, only if asked, --then.`,
 		Example: `  lastack drain 127.0.0.1:8080 --exec 'lastack serve --listen 127.0.0.1:8080 --exchange http:/'
   lastack drain 127.0.0.1:80 --pid $(pidof -s nginx) --signal QUIT
-  lastack drain 10.0.0.5:80 --stop 'ssh web1 systemctl stop app' --threshold 'lost==0'
+  lastack drain web.example:80 --stop 'ssh web.example systemctl stop app' --threshold 'lost==0'
 
   # A rolling restart, five times, as a gate of CI.
   lastack drain 127.0.0.1:8080 --repeat 5 --threshold 'lost==0' --threshold 'refused_window<100ms' \
@@ -107,9 +107,10 @@ func (o *drainOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status r
 	}
 	switch {
 	case run != nil && !hurried.Load():
+		run.Plan.Resolved = o.resolved
 		return o.finish(cmd, out, run, saidFirst(cmd.ErrOrStderr(), err))
 	case !interrupted:
-		return saidFirst(cmd.ErrOrStderr(), asUsage(err))
+		return saidFirst(cmd.ErrOrStderr(), asUsage(cmd, err))
 	case err == nil && run == nil:
 		err = errors.New("interrupted before the load had begun, so that there is no result")
 	}

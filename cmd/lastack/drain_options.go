@@ -58,6 +58,8 @@ type drainOptions struct {
 	spec      sandbox.Spec
 	// needsSandbox is the flag that asked for the sandbox, empty if none did.
 	needsSandbox string
+	// resolved says which address of a name is taken.
+	resolved []string
 }
 
 // defaultThink keeps the clients in flight from taking all CPU where replies come at once.
@@ -82,10 +84,10 @@ func newDrainOptions() *drainOptions {
 
 func (o *drainOptions) register(f *pflag.FlagSet) {
 	f.SortFlags = false
-	f.IntVar(&o.pid, "pid", 0, "the server: a process of this host that runs already")
+	f.Var(newDecimal(&o.pid, 0), "pid", "the server: a process of this host that runs already")
 	f.StringArrayVar(&o.exec, "exec", nil, "the server: a command to start, own and end, split into words as a shell would; a second one is --restart")
 	f.StringArrayVar(&o.also, "also", nil, "a command that runs beside the server of --exec to the end, like a proxy in front of it or a backend behind it (repeatable)")
-	f.StringVar(&o.stop, "stop", "", "what stops the server: a command for /bin/sh -c, like 'ssh web1 systemctl stop app'; with --exec it stops that server")
+	f.StringVar(&o.stop, "stop", "", "what stops the server: a command for /bin/sh -c, like 'ssh web.example systemctl stop app'; with --exec it stops that server")
 	f.Var(&o.signal, "signal", "what --pid or --exec is sent: a name or a number")
 	f.DurationVar(&o.after, "after", o.after, "how long the load is held before")
 	f.DurationVar(&o.grace, "grace", o.grace, "how long the server may take to end")
@@ -111,7 +113,7 @@ func (o *drainOptions) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.requestTimeout, "request-timeout", o.requestTimeout, "from a request to its whole reply")
 	f.BoolVar(&o.sandbox, "sandbox", false, "in a network namespace of the drain's own: TARGET is a loopback address there, the server is --exec")
 	f.StringArrayVar(&o.sysctls, "sysctl", nil, "in a sandbox: net.ipv4.KEY=VALUE (repeatable)")
-	f.IntVarP(&o.workers, "workers", "w", 0, "load worker threads (0 = automatic)")
+	f.VarP(newDecimal(&o.workers, 0), "workers", "w", "load worker threads (0 = automatic)")
 	f.Var(o.engine, "engine", "how sockets are driven")
 	o.resultFlags.register(f, "failed==0")
 	f.BoolVar(&o.allowPublic, "allow-public", false, "allow a target outside private and loopback ranges")
@@ -140,6 +142,13 @@ func (o *drainOptions) complete(cmd *cobra.Command, args []string) error {
 	if o.cfg.Stop, err = o.stopConfig(given); err != nil {
 		return err
 	}
+	fixed := ""
+	if given("exchange") {
+		fixed = "--exchange"
+	}
+	if err := o.target.sayTo(&o.exchange.Spec, fixed); err != nil {
+		return err
+	}
 	if o.cfg.Load, err = o.load(given); err != nil {
 		return err
 	}
@@ -159,26 +168,36 @@ func (o *drainOptions) complete(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	return o.completeConfig(facts)
+	return o.completeConfig(cmd, facts)
 }
 
 // completeConfig makes the experiment of what has been checked.
-func (o *drainOptions) completeConfig(facts *host.Facts) error {
+func (o *drainOptions) completeConfig(cmd *cobra.Command, facts *host.Facts) error {
 	backend, reason, err := sockio.Choose(o.engine.value)
 	if err != nil {
 		return usagef("--engine %s: %w", o.engine.value, err)
 	}
 	c := &o.cfg
 	c.Also = o.alsoWords
+	if said := o.target.unprobedIf(len(o.exec) > 0); said != "" {
+		o.resolved = []string{said}
+	}
 	c.Target, c.Repeat, c.Workers = o.target.addr, int(o.repeat), o.workers
 	c.Backend, c.BackendReason, c.Host = backend, reason, facts
 	c.Thresholds = o.bounds
 	c.Version, c.Command = versionString(), commandLine()
 	if o.needsSandbox != "" {
-		return asUsage(c.Validate()) // what is free, and whose, is known inside
+		return asUsage(cmd, c.Validate()) // what is free, and whose, is known inside
 	}
 	c.Status = record.Sandbox{Mode: "off", Reason: "not asked for"}
-	return asUsage(drain.Check(*c))
+	if err := asUsage(cmd, drain.Check(*c)); err != nil {
+		return err
+	}
+	if said := o.target.probe(cmd.Context()); said != "" {
+		o.resolved = []string{said}
+		c.Target = o.target.addr
+	}
+	return nil
 }
 
 func (o *drainOptions) completeSandbox() error {

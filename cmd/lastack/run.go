@@ -28,8 +28,9 @@ what bound the result.
 
 Without a TARGET it starts a server of its own and puts both into a sandbox: network
 namespaces of their own, with their own ports, counters and sysctls, gone when the run
-ends. No privilege is needed. With TARGETs (HOST:PORT) the load goes to those, and
-nothing is exchanged unless --exchange says so.
+ends. No privilege is needed. With TARGETs (HOST:PORT) the load goes to those, and nothing is
+exchanged unless --exchange says so, or the TARGET does (http://HOST:PORT/path). Of a name's
+addresses it goes to the first that answers, and says so.
 
 Closed loop (-c): so many connections at once, each followed by the next. Open loop (-R):
 arrivals on a schedule that does not wait for anybody, so that a server that stalls is
@@ -39,7 +40,7 @@ charged for all who would have come.`,
   lastack run -R 2k -d 10s --close client:rst --threshold 'lifecycle.p99<20ms'
   lastack run --topology veth --sysctl net.ipv4.tcp_tw_reuse=1 -R 1k..5k -d 20s
   lastack run -c 5k --plateau 10s --exchange none
-  lastack run 10.0.0.5:80 --exchange http:/ --close server:fin -o run.json`,
+  lastack run http://web.example:80/ --close server:fin -o run.json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.complete(cmd, args); err != nil {
 				return err
@@ -87,8 +88,9 @@ func (o *runOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status rec
 	cfg.OnReady = func() { keepCapabilities(keep...) }
 	run, err := bench.Run(ctx, cfg)
 	if run == nil {
-		return asUsage(err)
+		return asUsage(cmd, err)
 	}
+	run.Plan.Resolved = o.resolved
 	return o.finish(cmd, out, run, err)
 }
 
@@ -108,14 +110,31 @@ func (o *runOptions) live(stdout, stderr io.Writer) func(*record.Interval) {
 	}
 }
 
-// asUsage turns what bench refuses before a socket opens into a usage error.
-func asUsage(err error) error {
-	_, refused := errors.AsType[*bench.RefusedError](err)
-	_, plan := errors.AsType[*loadgen.PlanError](err)
-	_, config := errors.AsType[*server.ConfigError](err)
-	_, drained := errors.AsType[*drain.RefusedError](err)
-	if refused || plan || config || drained {
-		return usagef("%w", err)
+// asUsage turns what bench refuses before a socket opens into a usage error. A flag that was not given is not blamed: its value is
+// said to be the default, or lastack's choice.
+func asUsage(cmd *cobra.Command, err error) error {
+	var flag, value, why string
+	if e, ok := errors.AsType[*bench.RefusedError](err); ok {
+		flag, value, why = e.Flag, e.Value, e.Why
+	} else if e, ok := errors.AsType[*loadgen.PlanError](err); ok {
+		flag, value, why = e.Field, e.Value, e.Want
+	} else if e, ok := errors.AsType[*server.ConfigError](err); ok {
+		flag, value, why = e.Field, e.Value, e.Want
+	} else if e, ok := errors.AsType[*drain.RefusedError](err); ok {
+		flag, value, why = e.Flag, e.Value, e.Why
+	} else {
+		return err
 	}
-	return err
+	f := cmd.Flags().Lookup(flag)
+	switch {
+	case flag == "" || f != nil && f.Changed:
+		return usagef("%w", err)
+	case f == nil:
+		return usagef("%s %s: %s", flag, value, why)
+	case value == "":
+		return usagef("--%s (not given): %s", flag, why)
+	case value == f.DefValue:
+		return usagef("--%s %s (the default): %s", flag, value, why)
+	}
+	return usagef("--%s %s (not given, so that lastack chose): %s", flag, value, why)
 }

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/netip"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -70,6 +72,8 @@ type runOptions struct {
 	backend       sockio.Backend
 	backendReason string
 	command       []string
+	// resolved says which address of a name is taken.
+	resolved []string
 }
 
 func newRunOptions() *runOptions {
@@ -93,7 +97,7 @@ func (o *runOptions) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.ramp, "ramp", 0, "raise the connections, or the rate, over this time")
 	f.DurationVar(&o.plateau, "plateau", 0, "open all connections, hold them so long once the last is open, close them all")
 	f.Var(&o.closeRate, "close-rate", "closes/s at the plateau's end (0 = as fast as possible)")
-	f.IntVarP(&o.workers, "workers", "w", 0, "load worker threads (0 = one a CPU, and no more than one for each 12,000/s of a --rate)")
+	f.VarP(newDecimal(&o.workers, 0), "workers", "w", "load worker threads (0 = one a CPU, and no more than one for each 12,000/s of a --rate)")
 	o.traffic.register(f)
 	f.DurationVar(&o.think, "think", 0, "time between two exchanges of a connection")
 	f.StringArrayVarP(&o.headers, "header", "H", nil, "HTTP header, 'Name: value' (repeatable)")
@@ -102,9 +106,9 @@ func (o *runOptions) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.closeTimeout, "close-timeout", o.closeTimeout, "for the other side's part of the close")
 	f.Var(&o.sources, "source", "addresses to connect from, in turn: A, A-B or A/N, comma-separated")
 	f.Var(&o.sourcePorts, "source-ports", "local ports to connect from, LO-HI (Linux 6.3)")
-	f.IntVar(&o.serverPID, "server-pid", 0, "process of a local TARGET, for its CPU, descriptors and memory")
+	f.Var(newDecimal(&o.serverPID, 0), "server-pid", "process of a local TARGET, for its CPU, descriptors and memory")
 	f.Var(&o.backlog, "backlog", "embedded server: length of the accept queue")
-	f.IntVar(&o.listeners, "listeners", 0, "embedded server: listening sockets, with a queue each (one for each worker)")
+	f.Var(newDecimal(&o.listeners, 0), "listeners", "embedded server: listening sockets, with a queue each (one for each worker)")
 	f.DurationVar(&o.delay, "delay", 0, "embedded server: how long it thinks about each answer")
 	f.BoolVarP(&o.v6, "ipv6", "6", false, "embedded server: on IPv6")
 	f.Var(o.engine, "engine", "how sockets are driven")
@@ -138,6 +142,9 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
+	if err := o.sourceFamily(); err != nil {
+		return err
+	}
 	if err := o.completeSandbox(given); err != nil {
 		return err
 	}
@@ -166,19 +173,46 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	if err := o.checkOutput(given); err != nil {
 		return err
 	}
-	o.widenPorts()
+	if err := o.widenPorts(); err != nil {
+		return err
+	}
 	if o.backend, o.backendReason, err = sockio.Choose(o.engine.value); err != nil {
 		return usagef("--engine %s: %w", o.engine.value, err)
 	}
 	cfg := o.config(nil, wantedSandbox(o.spec), nil)
 	if err := bench.Check(cfg); err != nil {
-		return asUsage(err)
+		return asUsage(cmd, err)
 	}
 	o.spec.EhashEntries = bench.EhashEntries(cfg)
 	if o.v6 && bench.NeedsSources(cfg) {
 		o.spec.Sources = append(o.spec.Sources, sandbox.Range6())
 	}
+	o.probe(cmd.Context())
 	return nil
+}
+
+// sourceFamily leaves of a name's addresses those of the sources' family.
+func (o *runOptions) sourceFamily() error {
+	if len(o.sources.addrs) == 0 {
+		return nil
+	}
+	v4 := o.sources.addrs[0].Is4()
+	for i := range o.targets {
+		if !o.targets[i].only(func(a netip.Addr) bool { return a.Is4() == v4 }) {
+			return usagef("--source %s: is not of the target's address family (%v)", o.sources.text, o.targets[i].addr)
+		}
+	}
+	return nil
+}
+
+// probe finds out which of a name's addresses answers.
+func (o *runOptions) probe(ctx context.Context) {
+	for i := range o.targets {
+		if said := o.targets[i].probe(ctx); said != "" {
+			o.resolved = append(o.resolved, said)
+			o.plan.Groups[0].Targets[i] = o.targets[i].addr
+		}
+	}
 }
 
 func (o *runOptions) completeSandbox(given func(string) bool) error {
@@ -245,17 +279,28 @@ func (o *runOptions) sandboxSources() error {
 
 // widenPorts gives a sandbox the range of --source-ports: outside the namespace's range the
 // kernel would ignore it. A range that was asked for by --sysctl stays.
-func (o *runOptions) widenPorts() {
-	const key = "net.ipv4.ip_local_port_range"
+func (o *runOptions) widenPorts() error {
+	const key, privileged = "net.ipv4.ip_local_port_range", "net.ipv4.ip_unprivileged_port_start"
 	if o.sourcePorts.IsZero() || !o.sandboxed() {
-		return
+		return nil
 	}
+	first := 1024
 	for _, s := range o.spec.Sysctls {
-		if s.Key == key {
-			return
+		switch s.Key {
+		case key:
+			return nil
+		case privileged:
+			if n, err := strconv.Atoi(s.Value); err == nil {
+				first = n
+			}
 		}
 	}
+	// ipv4_local_port_range refuses a range that begins among the privileged ports.
+	if int(o.sourcePorts.Lo) < first {
+		return usagef("--source-ports %v: the kernel chooses no local port below %d (%s): want LO-HI from there on", &o.sourcePorts, first, privileged)
+	}
 	o.spec.Sysctls = append(o.spec.Sysctls, sandbox.Sysctl{Key: key, Value: fmt.Sprintf("%d %d", o.sourcePorts.Lo, o.sourcePorts.Hi)})
+	return nil
 }
 
 func (o *runOptions) completeTraffic(given func(string) bool) error {
@@ -263,6 +308,19 @@ func (o *runOptions) completeTraffic(given func(string) bool) error {
 	who := o.close.Who
 	if foreign && !given("exchange") {
 		o.exchange.Spec = exchange.Spec{}
+	}
+	fixed := ""
+	if given("exchange") {
+		fixed = "--exchange"
+	}
+	for i := range o.targets {
+		t := &o.targets[i]
+		if err := t.sayTo(&o.exchange.Spec, fixed); err != nil {
+			return err
+		}
+		if fixed == "" && t.exchange.Kind != exchange.None {
+			fixed = "target " + t.name
+		}
 	}
 	if given("on-eof") && foreign && who == teardown.ClientFirst {
 		return usagef("--on-eof %s: with --close %s it is the server's reaction, and a TARGET has its own: want it with --close server:*, or without a TARGET", o.onEOF, o.close)
@@ -295,6 +353,8 @@ func (o *runOptions) completePlan(given func(string) bool) error {
 		return usagef("--listeners %d: want 0 (one for each worker) to %d", o.listeners, maxServeThreads)
 	case given("duration") && o.duration <= 0:
 		return usagef("--duration %v: want a duration above 0", o.duration)
+	case given("plateau") && o.plateau <= 0:
+		return usagef("--plateau %v: want a duration above 0", o.plateau)
 	case given("duration") && o.plateau > 0:
 		return usagef("--duration %v: not with --plateau, which ends when all connections are closed", o.duration)
 	case given("count") && o.plateau > 0:

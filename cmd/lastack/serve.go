@@ -7,11 +7,13 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"go4.org/netipx"
 
 	"lastack/bench/host"
 	"lastack/server"
@@ -85,7 +87,7 @@ and then it closes the connection.`,
   lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port   # beside one that is about to end`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := o.config(cmd.Flags().Changed)
+			cfg, err := o.config(cmd)
 			if err != nil {
 				return err
 			}
@@ -100,9 +102,9 @@ and then it closes the connection.`,
 	f.StringSliceVar(&o.listen, "listen", []string{"127.0.0.1:9000"}, "addresses to listen on, HOST:PORT; port 0 takes a free one")
 	o.register(f)
 	f.Var(&o.backlog, "backlog", "length of the accept queue, capped by net.core.somaxconn")
-	f.IntVar(&o.listeners, "listeners", 0, "listening sockets of an address (SO_REUSEPORT), each with a queue of its own (one for each worker)")
+	f.Var(newDecimal(&o.listeners, 0), "listeners", "listening sockets of an address (SO_REUSEPORT), each with a queue of its own (one for each worker)")
 	f.BoolVar(&o.reusePort, "reuse-port", false, "share the addresses with other servers of this user (SO_REUSEPORT), for a handover")
-	f.IntVarP(&o.workers, "workers", "w", 0, "worker threads (one a CPU)")
+	f.VarP(newDecimal(&o.workers, 0), "workers", "w", "worker threads (one a CPU)")
 	f.DurationVar(&o.delay, "delay", 0, "how long to think about each answer")
 	f.DurationVar(&o.slow, "slow", 0, "the same for HTTP requests whose path begins with "+exchange.SlowPath+" (as --delay)")
 	f.Var(o.engine, "engine", "how sockets are driven")
@@ -112,7 +114,8 @@ and then it closes the connection.`,
 	return cmd
 }
 
-func (o *serveOptions) config(given func(string) bool) (server.Config, error) {
+func (o *serveOptions) config(cmd *cobra.Command) (server.Config, error) {
+	given := cmd.Flags().Changed
 	cfg := server.Config{
 		Listeners: o.listeners, ReusePort: o.reusePort, Backlog: int(o.backlog), Workers: o.workers,
 		Close: o.close.Policy, OnEOF: o.onEOF.Reaction, Exchange: o.exchange.Spec,
@@ -134,11 +137,11 @@ func (o *serveOptions) config(given func(string) bool) (server.Config, error) {
 		return cfg, err
 	}
 	for _, s := range o.listen {
-		a, err := listenAddr(s)
+		addrs, err := listenAddrs(s)
 		if err != nil {
 			return cfg, err
 		}
-		cfg.Addrs = append(cfg.Addrs, a)
+		cfg.Addrs = append(cfg.Addrs, addrs...)
 	}
 	if cfg.Workers == 0 {
 		cfg.Workers = host.Workers()
@@ -147,7 +150,7 @@ func (o *serveOptions) config(given func(string) bool) (server.Config, error) {
 		cfg.Listeners = cfg.Workers
 	}
 	if err := cfg.Validate(); err != nil {
-		return cfg, usagef("%w", err)
+		return cfg, asUsage(cmd, err)
 	}
 	backend, _, err := sockio.Choose(o.engine.value)
 	if err != nil {
@@ -157,23 +160,67 @@ func (o *serveOptions) config(given func(string) bool) (server.Config, error) {
 	return cfg, nil
 }
 
-func listenAddr(s string) (netip.AddrPort, error) {
+// listenAddrs reads ADDRESS:PORT; localhost is each loopback address that this host has, as its clients may try any of them.
+func listenAddrs(s string) ([]netip.AddrPort, error) {
 	host, port, err := net.SplitHostPort(s)
 	n, perr := strconv.ParseUint(port, 10, 16)
 	if err != nil || perr != nil {
-		return netip.AddrPort{}, usagef("--listen %s: want ADDRESS:PORT, like 127.0.0.1:9000, [::]:9000 or :9000", s)
+		return nil, usagef("--listen %s: want ADDRESS:PORT, like 127.0.0.1:9000, [::]:9000 or :9000", s)
 	}
-	if host == "" {
+	switch host {
+	case "":
 		host = "::"
-	}
-	if host == "localhost" {
-		host = "127.0.0.1"
+	case "localhost":
+		all := []netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(n))}
+		// With port 0 each address would have a port of its own.
+		if n != 0 && hasIPv6Loopback() {
+			all = append(all, netip.AddrPortFrom(netip.IPv6Loopback(), uint16(n)))
+		}
+		return all, nil
 	}
 	ip, err := netip.ParseAddr(host)
-	if err != nil || ip.Zone() != "" || ip.IsMulticast() {
-		return netip.AddrPort{}, usagef("--listen %s: want an IP address, like 127.0.0.1:9000, [::]:9000 or :9000", s)
+	if err != nil || ip.Zone() != "" {
+		return nil, usagef("--listen %s: want an IP address, like 127.0.0.1:9000, [::]:9000 or :9000", s)
 	}
-	return netip.AddrPortFrom(ip, uint16(n)), nil
+	if c := classOf(ip); !ip.IsUnspecified() && c.may == refusing || isBroadcast(ip) {
+		is := c.is
+		if c.may != refusing {
+			is = "the broadcast address of a network of this host"
+		}
+		return nil, usagef("--listen %s: %v is %s, to which no client can connect: want an address of this host, like 127.0.0.1:9000, [::]:9000 or :9000", s, ip, is)
+	}
+	return []netip.AddrPort{netip.AddrPortFrom(ip, uint16(n))}, nil
+}
+
+// hasIPv6Loopback reports whether ::1 is there: a host may be without IPv6.
+func hasIPv6Loopback() bool {
+	return slices.ContainsFunc(hostNetworks(), func(n netip.Prefix) bool { return n.Addr() == netip.IPv6Loopback() })
+}
+
+// isBroadcast reports whether ip is the last address of a network of this host: the kernel lets a server bind it
+// (inet_bind, RTN_BROADCAST), and no client connect.
+func isBroadcast(ip netip.Addr) bool {
+	return ip.Is4() && slices.ContainsFunc(hostNetworks(), func(n netip.Prefix) bool {
+		return n.Bits() < 31 && n.Contains(ip) && ip == netipx.RangeOfPrefix(n.Masked()).To()
+	})
+}
+
+// hostNetworks are the addresses of this host with their networks; none if they cannot be read.
+func hostNetworks() []netip.Prefix {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var all []netip.Prefix
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok {
+			if p, ok := netipx.FromStdIPNet(n); ok {
+				ip, _ := netip.AddrFromSlice(n.IP)
+				all = append(all, netip.PrefixFrom(ip.Unmap(), p.Bits()))
+			}
+		}
+	}
+	return all
 }
 
 // cannotListen adds to err what would help.

@@ -86,5 +86,5 @@ func parseAddrRange(s string) (netipx.IPRange, error) {
 }
 
 func badSource(s string) error {
-	return fmt.Errorf("%q is not a source: want an address, a range like 10.0.0.1-10.0.0.9 or a prefix like 10.0.0.0/24", s)
+	return fmt.Errorf("%q is not a source: want an address, a range like 127.0.0.2-127.0.0.9 or a prefix like 127.0.1.0/24", s)
 }

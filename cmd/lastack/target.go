@@ -5,72 +5,219 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
+	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
+
+	"lastack/sockstate/exchange"
 )
 
 // target is one TARGET: an address to connect to, and the name that it was given by.
 type target struct {
 	addr netip.AddrPort
 	name string
+	// more are the further addresses of a name, in the order in which they should be tried.
+	more []netip.AddrPort
+	// exchange is what a URL asks for, none without one.
+	exchange exchange.Spec
 }
 
-// resolveTimeout bounds a look-up of a target's name.
-const resolveTimeout = 5 * time.Second
+const (
+	// resolveTimeout bounds a look-up of a target's name.
+	resolveTimeout = 5 * time.Second
+	// probeTimeout bounds the connects that find out which of a name's addresses answers: an answer later than a second
+	// took a second SYN.
+	probeTimeout = time.Second
+	// maxAddresses bounds those of a name that are tried.
+	maxAddresses = 16
+)
 
-// parseTarget reads HOST:PORT. Of a name's addresses the first counts.
-func parseTarget(ctx context.Context, s string) (target, error) {
-	host, portText, err := net.SplitHostPort(s)
+// lookup finds the addresses of a name, the preferred first (RFC 6724).
+type lookup func(ctx context.Context, name string) ([]netip.Addr, error)
+
+func lookUp(ctx context.Context, name string) ([]netip.Addr, error) {
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+}
+
+// parseTarget reads HOST:PORT, or http://HOST[:PORT]/path.
+func parseTarget(ctx context.Context, s string) (target, error) { return parseTargetBy(ctx, s, lookUp) }
+
+func parseTargetBy(ctx context.Context, s string, find lookup) (target, error) {
+	t := target{name: s}
+	if scheme, _, isURL := strings.Cut(s, "://"); isURL {
+		if err := t.parseURL(scheme); err != nil {
+			return target{}, err
+		}
+	}
+	host, portText, err := net.SplitHostPort(t.name)
 	if err != nil || host == "" {
-		return target{}, usagef("target %q: want HOST:PORT, like 10.0.0.5:80 or [fd00::5]:80", s)
+		return target{}, usagef("target %q: want HOST:PORT, like 127.0.0.1:80 or [::1]:80, or http://HOST:PORT/path", s)
 	}
 	port, err := strconv.ParseUint(portText, 10, 16)
 	if err != nil || port == 0 {
 		return target{}, usagef("target %q: want a port from 1 to 65535", s)
 	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
+	ips := []netip.Addr{}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		ips = append(ips, ip)
+	} else {
 		ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 		defer cancel()
-		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-		if err != nil || len(found) == 0 {
+		if ips, err = find(ctx, host); err != nil || len(ips) == 0 {
 			return target{}, usagef("target %q: the name %q has no address here: want a name that resolves, or an address", s, host)
 		}
-		ip = found[0]
 	}
-	ip = ip.Unmap()
-	if ip.Zone() != "" || ip.Is6() && ip.IsLinkLocalUnicast() {
-		return target{}, usagef("target %q: link-local IPv6 addresses are not supported: want another address of that host", s)
+	for _, ip := range alternate(ips) {
+		c := classOf(ip)
+		if ip.Zone() != "" || c.may == refusing {
+			return target{}, usagef("target %q: %s is %s: want an address of one host, like 127.0.0.1:80", s, ip, c.is)
+		}
+		t.more = append(t.more, netip.AddrPortFrom(ip.Unmap(), uint16(port)))
 	}
-	if ip.IsUnspecified() || ip.IsMulticast() {
-		return target{}, usagef("target %q: want an address of one host, like 10.0.0.5:80", s)
-	}
-	return target{netip.AddrPortFrom(ip, uint16(port)), s}, nil
+	t.addr, t.more = t.more[0], t.more[1:]
+	return t, nil
 }
 
-// isPublic reports whether ip may be somebody else's: it is neither loopback, link-local, private
-// (RFC 1918, RFC 4193), shared (RFC 6598) nor for benchmarks (RFC 2544, RFC 5180).
-func isPublic(ip netip.Addr) bool {
-	if ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() {
-		return false
+// parseURL takes a URL apart: t.name becomes its HOST:PORT.
+func (t *target) parseURL(scheme string) error {
+	if strings.EqualFold(scheme, "https") {
+		return usagef("target %q: lastack speaks no TLS: want http://, or HOST:PORT with --exchange none for the connections alone", t.name)
 	}
-	for _, p := range [...]string{"100.64.0.0/10", "198.18.0.0/15", "2001:2::/48"} {
-		if netip.MustParsePrefix(p).Contains(ip) {
-			return false
+	u, err := url.Parse(t.name)
+	switch {
+	case !strings.EqualFold(scheme, "http"):
+		return usagef("target %q: want HOST:PORT, or http://HOST:PORT/path", t.name)
+	case err != nil || u.Hostname() == "" || u.Opaque != "":
+		return usagef("target %q: it is no URL: want http://HOST:PORT/path", t.name)
+	case u.User != nil:
+		return usagef("target %q: user and password are not sent: want them in an Authorization header (-H)", t.name)
+	case strings.Contains(t.name, "#"):
+		return usagef("target %q: what follows a # is not sent to a server: leave it out", t.name)
+	}
+	port := u.Port()
+	if port == "" {
+		port = "80"
+	}
+	if t.exchange, err = exchange.Parse("http:" + u.RequestURI()); err != nil {
+		return usagef("target %q: %w", t.name, err)
+	}
+	t.name = net.JoinHostPort(u.Hostname(), port)
+	return nil
+}
+
+// alternate orders addresses as RFC 8305 (section 4) has it: the families in turn, the first as it is, so that a family which does not
+// work costs one attempt.
+func alternate(ips []netip.Addr) []netip.Addr {
+	if len(ips) == 0 {
+		return nil
+	}
+	var first, second, out []netip.Addr
+	for _, ip := range ips {
+		if ip.Unmap().Is4() == ips[0].Unmap().Is4() {
+			first = append(first, ip)
+		} else {
+			second = append(second, ip)
 		}
 	}
+	for i := range max(len(first), len(second)) {
+		out = append(append(out, first[min(i, len(first)):min(i+1, len(first))]...), second[min(i, len(second)):min(i+1, len(second))]...)
+	}
+	return out[:min(len(out), maxAddresses)]
+}
+
+// only keeps the addresses of a name that pass; the error is for when none does.
+func (t *target) only(pass func(netip.Addr) bool) (left bool) {
+	all := append([]netip.AddrPort{t.addr}, t.more...)
+	all = slices.DeleteFunc(all, func(a netip.AddrPort) bool { return !pass(a.Addr()) })
+	if len(all) == 0 {
+		return false
+	}
+	t.addr, t.more = all[0], all[1:]
 	return true
+}
+
+// probe connects to each address of a name once and takes the first, in their order, that answers. It says which was taken; empty
+// for a target of one address.
+func (t *target) probe(ctx context.Context) string {
+	if len(t.more) == 0 {
+		return ""
+	}
+	all := append([]netip.AddrPort{t.addr}, t.more...)
+	answers := make([]bool, len(all))
+	var wg sync.WaitGroup
+	for i, a := range all {
+		wg.Go(func() {
+			d := net.Dialer{Timeout: probeTimeout}
+			if c, err := d.DialContext(ctx, "tcp", a.String()); err == nil {
+				answers[i] = true
+				_ = c.Close() // nothing was written
+			}
+		})
+	}
+	wg.Wait()
+	var silent []string
+	taken := -1
+	for i, a := range all {
+		switch {
+		case !answers[i]:
+			silent = append(silent, a.String())
+		case taken < 0:
+			taken = i
+		}
+	}
+	t.more = nil
+	said := fmt.Sprintf("%s has %d addresses, each was tried by one connection", t.name, len(all))
+	if taken < 0 {
+		return said + fmt.Sprintf(": none accepted it, so the first is taken, %v", t.addr)
+	}
+	t.addr = all[taken]
+	said += fmt.Sprintf(": the load goes to %v", t.addr)
+	if len(silent) > 0 {
+		said += "; no connection to " + strings.Join(silent, ", ")
+	}
+	return said
+}
+
+// unprobedIf takes an address of a name whose server is not there yet: of IPv4, where most servers listen, if it has one.
+func (t *target) unprobedIf(absent bool) string {
+	if !absent || len(t.more) == 0 {
+		return ""
+	}
+	n := 1 + len(t.more)
+	t.only(func(a netip.Addr) bool { return a.Is4() })
+	t.more = nil
+	return fmt.Sprintf("%s has %d addresses: the load goes to %v, as the server that would tell is not there yet", t.name, n, t.addr)
 }
 
 func refusePublic(targets []target) error {
 	for _, t := range targets {
-		if isPublic(t.addr.Addr()) {
-			is := "it is a public address"
-			if host, _, err := net.SplitHostPort(t.name); err == nil && host != t.addr.Addr().String() {
-				is = fmt.Sprintf("%v is a public address", t.addr.Addr())
+		for _, a := range append([]netip.AddrPort{t.addr}, t.more...) {
+			c := classOf(a.Addr())
+			if c.may == allowed {
+				continue
+			}
+			is := "it is " + c.is
+			if host, _, err := net.SplitHostPort(t.name); err == nil && host != a.Addr().String() {
+				is = fmt.Sprintf("%v is %s", a.Addr(), c.is)
 			}
 			return usagef("target %q: %s: want a private or loopback one, or --allow-public where the owner consents to the load", t.name, is)
 		}
+	}
+	return nil
+}
+
+// sayTo has a URL's path be what is exchanged. Where something else, fixed, has said that already, it must agree.
+func (t *target) sayTo(s *exchange.Spec, fixed string) error {
+	switch {
+	case t.exchange.Kind == exchange.None || *s == t.exchange:
+	case fixed == "":
+		*s = t.exchange
+	case t.exchange.Path == "/" && s.Kind == exchange.HTTP:
+	default:
+		return usagef("target %s: its URL asks for %v, and %s for %v: want one of them", t.name, t.exchange, fixed, *s)
 	}
 	return nil
 }

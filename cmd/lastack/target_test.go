@@ -1,11 +1,16 @@
 package main
 
 import (
+	"context"
+	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"lastack/sockstate/exchange"
 )
 
 func TestParseTarget(t *testing.T) {
@@ -18,7 +23,7 @@ func TestParseTarget(t *testing.T) {
 		"8.8.8.8:53":            "8.8.8.8:53",   // refused later
 	} {
 		got, err := parseTarget(t.Context(), s)
-		if err != nil || got != (target{netip.MustParseAddrPort(want), s}) {
+		if err != nil || got.addr != netip.MustParseAddrPort(want) || got.name != s || len(got.more) > 0 || got.exchange.Kind != exchange.None {
 			t.Errorf("parseTarget(%q) = %v, %v, want %s", s, got, err, want)
 		}
 	}
@@ -33,12 +38,12 @@ func TestParseTarget(t *testing.T) {
 		"127.0.0.1:-1":     `target "127.0.0.1:-1": want a port from 1 to 65535`,
 		"127.0.0.1:+80":    `target "127.0.0.1:+80": want a port from 1 to 65535`,
 		"127.0.0.1:65536":  `target "127.0.0.1:65536": want a port from 1 to 65535`,
-		"0.0.0.0:80":       `target "0.0.0.0:80": want an address of one host`,
-		"[::]:80":          `target "[::]:80": want an address of one host`,
-		"239.1.1.1:80":     `target "239.1.1.1:80": want an address of one host`,
-		"[ff02::1]:80":     `target "[ff02::1]:80": want an address of one host`,
-		"[fe80::1%lo]:80":  `target "[fe80::1%lo]:80": link-local IPv6 addresses are not supported`,
-		"[fe80::1]:80":     `target "[fe80::1]:80": link-local IPv6 addresses are not supported`,
+		"0.0.0.0:80":       `target "0.0.0.0:80": 0.0.0.0 is no host's address`,
+		"[::]:80":          `target "[::]:80": :: is no host's address`,
+		"239.1.1.1:80":     `target "239.1.1.1:80": 239.1.1.1 is a multicast address`,
+		"[ff02::1]:80":     `target "[ff02::1]:80": ff02::1 is a multicast address`,
+		"[fe80::1%lo]:80":  `target "[fe80::1%lo]:80": fe80::1%lo is a link-local address`,
+		"[fe80::1]:80":     `target "[fe80::1]:80": fe80::1 is a link-local address`,
 		"nobody.invalid:1": `target "nobody.invalid:1": the name "nobody.invalid" has no address here`,
 	} {
 		got, err := parseTarget(t.Context(), s)
@@ -56,33 +61,175 @@ func TestParseTargetName(t *testing.T) {
 	}
 }
 
-func TestIsPublic(t *testing.T) {
-	for a, want := range map[string]bool{
-		"127.0.0.1": false, "127.255.255.254": false, "::1": false,
-		"10.0.0.1": false, "172.16.0.1": false, "172.31.255.255": false, "192.168.1.1": false, "fd00::1": false, "fc00::1": false,
-		"169.254.169.254": false, "fe80::1": false,
-		"100.64.0.1": false, "100.127.255.255": false, "198.18.0.1": false, "198.19.255.255": false, "2001:2::1": false,
-
-		"8.8.8.8": true, "192.0.2.1": true, "255.255.255.255": true, "2001:db8::1": true, "2600::1": true,
-		"172.15.255.255": true, "172.32.0.0": true, "100.63.255.255": true, "100.128.0.0": true,
-		"198.17.255.255": true, "198.20.0.0": true, "2001:2:1::1": true, "fec0::1": true,
+// A load goes to loopback and private addresses, with consent to others, and never to what is no server's.
+func TestClassOf(t *testing.T) {
+	for may, addresses := range map[permission][]string{
+		allowed: {
+			"127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1",
+			"10.0.0.1", "10.255.255.255", "172.16.0.1", "172.31.255.255", "192.168.1.1", "fd00::1", "fc00::1", "fdff:ffff::1", "::ffff:10.0.0.5",
+			"198.18.0.1", "198.19.255.255", "2001:2::1", "64:ff9b::10.0.0.5", "2002:0a00:0005::1",
+		},
+		consent: {
+			"8.8.8.8", "2600::1", "172.15.255.255", "172.32.0.0", "198.17.255.255", "198.20.0.0", "2001:2:1::1",
+			"::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:0808:0808::1", "64:ff9b:1::1", "2001::1",
+			"169.254.169.254", "169.254.0.1", "::ffff:169.254.169.254", "64:ff9b::169.254.169.254", "fd00:ec2::254",
+			"100.64.0.1", "100.100.100.200", "100.127.255.255", "100.63.255.255", "100.128.0.0",
+			"192.0.2.1", "198.51.100.7", "203.0.113.5", "2001:db8::1", "3fff::1", "fec0::1",
+		},
+		refusing: {
+			"0.0.0.0", "0.1.2.3", "::", "255.255.255.255", "127.255.255.255", "240.0.0.1", "::ffff:255.255.255.255",
+			"224.0.0.1", "239.255.255.255", "ff02::1", "ff0e::1", "::ffff:224.0.0.1", "2002:e000:0001::1", "64:ff9b::0.0.0.0",
+			"fe80::1", "febf::1",
+		},
 	} {
-		if got := isPublic(netip.MustParseAddr(a)); got != want {
-			t.Errorf("isPublic(%s) = %t, want %t", a, got, want)
+		for _, a := range addresses {
+			if got := classOf(netip.MustParseAddr(a)); got.may != may || got.is == "" {
+				t.Errorf("classOf(%s): %d, %q, want %d", a, got.may, got.is, may)
+			}
+		}
+	}
+	// Of two blocks the narrower stands first.
+	for i, c := range addressClasses {
+		for _, before := range addressClasses[:i] {
+			if before.prefix.Overlaps(c.prefix) && before.prefix.Bits() <= c.prefix.Bits() {
+				t.Errorf("%v stands behind %v, which holds it", c.prefix, before.prefix)
+			}
 		}
 	}
 }
 
+// FuzzClassOf holds every address to what the standard library knows of it.
+func FuzzClassOf(f *testing.F) {
+	f.Add(netip.MustParseAddr("2002:e000:1::").AsSlice())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		ip, ok := netip.AddrFromSlice(b)
+		if !ok {
+			return
+		}
+		switch c, a := classOf(ip), ip.Unmap(); {
+		case (a.IsMulticast() || a.IsUnspecified()) && c.may != refusing:
+			t.Errorf("%v may be loaded: %q", ip, c.is)
+		case a.IsLinkLocalUnicast() && c.may == allowed:
+			t.Errorf("%v may be loaded without consent: %q", ip, c.is)
+		}
+	})
+}
+
+func TestParseURL(t *testing.T) {
+	for s, want := range map[string]struct{ addr, name, exchange string }{
+		"http://127.0.0.1:8080/":         {"127.0.0.1:8080", "127.0.0.1:8080", "http:/"},
+		"http://127.0.0.1:8080":          {"127.0.0.1:8080", "127.0.0.1:8080", "http:/"},
+		"HTTP://127.0.0.1/a/b?c=d&e":     {"127.0.0.1:80", "127.0.0.1:80", "http:/a/b?c=d&e"},
+		"http://[::1]:90/x":              {"[::1]:90", "[::1]:90", "http:/x"},
+		"http://web.example/x":           {"127.0.0.7:80", "web.example:80", "http:/x"},
+		"http://web.example:8080/%20?q=": {"127.0.0.7:8080", "web.example:8080", "http:/%20?q="},
+	} {
+		got, err := parseTargetBy(t.Context(), s, func(context.Context, string) ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr("127.0.0.7")}, nil
+		})
+		if err != nil || got.addr.String() != want.addr || got.name != want.name || got.exchange.String() != want.exchange {
+			t.Errorf("%s: %+v, %v, want %+v", s, got, err, want)
+		}
+	}
+	for s, want := range map[string]string{
+		"https://127.0.0.1/":            `lastack speaks no TLS: want http://`,
+		"HTTPS://127.0.0.1/":            `lastack speaks no TLS`,
+		"ftp://127.0.0.1/":              `want HOST:PORT, or http://HOST:PORT/path`,
+		"http://":                       `it is no URL`,
+		"http:///path":                  `it is no URL`,
+		"http://127.0.0.1:x/":           `it is no URL`,
+		"http://127.0.0.1:0/":           `want a port from 1 to 65535`,
+		"http://user:pw@127.0.0.1/":     `user and password are not sent`,
+		"http://127.0.0.1/#top":         `what follows a # is not sent`,
+		"http://127.0.0.1//web.example": `a server's address is no path`,
+		"http://224.0.0.1/":             `224.0.0.1 is a multicast address`,
+	} {
+		got, err := parseTarget(t.Context(), s)
+		if err == nil || !strings.Contains(err.Error(), want) || codeOf(err, true) != exitUsage {
+			t.Errorf("%s: %+v, %v, want a usage error %q", s, got, err, want)
+		}
+	}
+}
+
+// Of a name's addresses the first that answers is taken, the families in turn, and all are held to the classes.
+func TestProbe(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.3:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	port := l.Addr().(*net.TCPAddr).Port
+	named := func(addrs ...string) (target, error) {
+		return parseTargetBy(t.Context(), fmt.Sprintf("web.example:%d", port), func(context.Context, string) ([]netip.Addr, error) {
+			var ips []netip.Addr
+			for _, a := range addrs {
+				ips = append(ips, netip.MustParseAddr(a))
+			}
+			return ips, nil
+		})
+	}
+	for _, tt := range []struct {
+		addrs []string
+		taken string
+		said  []string
+	}{
+		{[]string{"127.0.0.3"}, "127.0.0.3", nil},
+		{[]string{"127.0.0.2", "127.0.0.3"}, "127.0.0.3", []string{"has 2 addresses", "the load goes to 127.0.0.3", "no connection to 127.0.0.2"}},
+		{[]string{"::1", "127.0.0.3", "127.0.0.2"}, "127.0.0.3", []string{"has 3 addresses", "the load goes to 127.0.0.3", "no connection to [::1]:", "127.0.0.2"}},
+		{[]string{"127.0.0.4", "127.0.0.2"}, "127.0.0.4", []string{"none accepted it, so the first is taken, 127.0.0.4"}},
+	} {
+		got, err := named(tt.addrs...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := got.probe(t.Context())
+		if got.addr.Addr().String() != tt.taken || len(got.more) > 0 || (said == "") != (tt.said == nil) {
+			t.Errorf("%v: %v, %q", tt.addrs, got.addr, said)
+		}
+		for _, want := range tt.said {
+			if !strings.Contains(said, want) {
+				t.Errorf("%v: %q has no %q", tt.addrs, said, want)
+			}
+		}
+	}
+	if got, err := named("::1", "127.0.0.2"); err != nil || !strings.Contains(got.unprobedIf(true), "127.0.0.2") || got.addr.Addr().String() != "127.0.0.2" {
+		t.Errorf("before its server is there: %v, %v", got, err)
+	}
+	if got, err := named("127.0.0.2", "8.8.8.8"); err != nil || refusePublic([]target{got}) == nil {
+		t.Errorf("a second address that is public: %v, %v", got, err)
+	}
+	if _, err := named("127.0.0.2", "224.0.0.1"); err == nil {
+		t.Error("a second address that is multicast is taken")
+	}
+	many := make([]string, 100)
+	for i := range many {
+		many[i] = fmt.Sprintf("127.0.1.%d", i+1)
+	}
+	if got, err := named(many...); err != nil || len(got.more) != maxAddresses-1 {
+		t.Errorf("of 100 addresses %d are tried, %v", len(got.more)+1, err)
+	}
+}
+
+func TestAlternate(t *testing.T) {
+	var in []netip.Addr
+	for _, a := range []string{"::1", "::2", "::3", "127.0.0.1", "::ffff:127.0.0.2"} {
+		in = append(in, netip.MustParseAddr(a))
+	}
+	if got, want := fmt.Sprint(alternate(in)), "[::1 127.0.0.1 ::2 ::ffff:127.0.0.2 ::3]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestRefusePublic(t *testing.T) {
-	private := target{netip.MustParseAddrPort("10.0.0.5:80"), "10.0.0.5:80"}
+	private := target{addr: netip.MustParseAddrPort("10.0.0.5:80"), name: "10.0.0.5:80"}
 	for _, tt := range []struct {
 		targets []target
 		want    string
 	}{
 		{nil, ""},
 		{[]target{private, private}, ""},
-		{[]target{private, {netip.MustParseAddrPort("192.0.2.1:80"), "192.0.2.1:80"}}, `target "192.0.2.1:80": it is a public address: `},
-		{[]target{{netip.MustParseAddrPort("[2001:db8::1]:80"), "www.example:80"}}, `target "www.example:80": 2001:db8::1 is a public address: `},
+		{[]target{private, {addr: netip.MustParseAddrPort("192.0.2.1:80"), name: "192.0.2.1:80"}}, `target "192.0.2.1:80": it is an address for documentation (RFC 5737, RFC 3849), which may be routed to anybody: `},
+		{[]target{{addr: netip.MustParseAddrPort("[2600::1]:80"), name: "www.example:80"}}, `target "www.example:80": 2600::1 is a public address: `},
 	} {
 		err := refusePublic(tt.targets)
 		got := ""

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
 )
 
 func TestParseCount(t *testing.T) {
@@ -96,4 +99,53 @@ func FuzzParseRate(f *testing.F) {
 			t.Fatalf("%q is %+v, printed %q, which is %+v, %v", s, r, formatRate(r), back, err)
 		}
 	})
+}
+
+// Every flag that holds a whole number reads it as people write it: 010 is ten.
+func TestDecimal(t *testing.T) {
+	var n int
+	for s, want := range map[string]int{"0": 0, "010": 10, "8": 8, "-3": -3, "123456789": 123456789} {
+		if err := newDecimal(&n, 7).Set(s); err != nil || n != want {
+			t.Errorf("%q: %d, %v, want %d", s, n, err, want)
+		}
+	}
+	for _, s := range []string{"", "0x10", "1_000", "0b11", "0o7", "+4", "1e3", " 4", "4 ", "99999999999999999999", "four"} {
+		if err := newDecimal(&n, 7).Set(s); err == nil || n != 7 {
+			t.Errorf("%q is read as %d", s, n)
+		}
+	}
+	root, _ := newRoot()
+	for _, c := range commandsOf(root) {
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if _, ok := f.Value.(decimal); !ok && strings.Contains(f.Value.Type(), "int") {
+				t.Errorf("%s --%s is pflag's %s, which takes 010 for 8", c.CommandPath(), f.Name, f.Value.Type())
+			}
+		})
+	}
+}
+
+func TestListenAddrs(t *testing.T) {
+	for s, want := range map[string]string{
+		"127.0.0.1:80": "[127.0.0.1:80]", ":80": "[[::]:80]", "0.0.0.0:80": "[0.0.0.0:80]", "[::]:0": "[[::]:0]", "10.0.0.5:1": "[10.0.0.5:1]",
+		"localhost:0": "[127.0.0.1:0]",
+	} {
+		if got, err := listenAddrs(s); err != nil || fmt.Sprint(got) != want {
+			t.Errorf("%s: %v, %v, want %s", s, got, err, want)
+		}
+	}
+	want := "[127.0.0.1:80]"
+	if hasIPv6Loopback() {
+		want = "[127.0.0.1:80 [::1]:80]"
+	}
+	if got, err := listenAddrs("localhost:80"); err != nil || fmt.Sprint(got) != want {
+		t.Errorf("localhost:80: %v, %v, want %s", got, err, want)
+	}
+	for s, want := range map[string]string{
+		"255.255.255.255:80": "the broadcast address, to which no client can connect", "127.255.255.255:80": "broadcast address", "239.1.1.1:80": "multicast",
+		"[ff02::1]:80": "multicast", "240.0.0.1:80": "reserved", "0.0.0.5:80": "no host's address", "web.example:80": "want an IP address", "[::ffff:224.0.0.1]:80": "multicast",
+	} {
+		if got, err := listenAddrs(s); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "--listen "+s) {
+			t.Errorf("%s: %v, %v, want %q", s, got, err, want)
+		}
+	}
 }

@@ -50,6 +50,12 @@ func Parse(s string) (Spec, error) {
 		}
 		return Spec{Kind: Echo, Request: n, Response: m}, nil
 	case "http":
+		switch {
+		case strings.HasPrefix(arg, "//"):
+			return Spec{}, fmt.Errorf("exchange %q: a server's address is no path: want http:/path, and the address as TARGET", s)
+		case strings.Contains(arg, "#"):
+			return Spec{}, fmt.Errorf("exchange %q: what follows a # is not sent to a server: leave it out", s)
+		}
 		if !strings.HasPrefix(arg, "/") || strings.ContainsFunc(arg, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
 			break
 		}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"net/netip"
+)
+
+// permission says whether a load may go to an address.
+type permission uint8
+
+const (
+	allowed  permission = iota
+	consent             // only with --allow-public: it may be somebody else's
+	refusing            // no load reaches a server there
+)
+
+// addressClass is a block of addresses, and whether a load may go there.
+type addressClass struct {
+	prefix netip.Prefix
+	may    permission
+	// is says what such an address is, after "it is".
+	is string
+	// embeds is where an IPv4 address begins in one of IPv6 that a gateway translates to it, in bytes; that address's class
+	// counts then. 0 if there is none.
+	embeds int
+}
+
+const (
+	aPublic        = "a public address"
+	aDocumentation = "an address for documentation (RFC 5737, RFC 3849), which may be routed to anybody"
+	aMetadata      = "a link-local address, where clouds have their metadata service (RFC 3927)"
+	aMulticast     = "a multicast address"
+)
+
+// addressClasses lists the special blocks (IANA's registries of special-purpose addresses), the narrower before the wider. What is
+// in none of them is public.
+var addressClasses = []addressClass{
+	{p("0.0.0.0/8"), refusing, "no host's address (RFC 1122)", 0},
+	{p("127.255.255.255/32"), refusing, "a broadcast address", 0},
+	{p("127.0.0.0/8"), allowed, "a loopback address", 0},
+	{p("10.0.0.0/8"), allowed, "a private address", 0},
+	{p("172.16.0.0/12"), allowed, "a private address", 0},
+	{p("192.168.0.0/16"), allowed, "a private address", 0},
+	{p("198.18.0.0/15"), allowed, "an address for benchmarks (RFC 2544)", 0},
+	{p("169.254.0.0/16"), consent, aMetadata, 0},
+	{p("100.64.0.0/10"), consent, "an address that a provider shares among customers (RFC 6598)", 0},
+	{p("192.0.2.0/24"), consent, aDocumentation, 0},
+	{p("198.51.100.0/24"), consent, aDocumentation, 0},
+	{p("203.0.113.0/24"), consent, aDocumentation, 0},
+	{p("224.0.0.0/4"), refusing, aMulticast, 0},
+	{p("255.255.255.255/32"), refusing, "the broadcast address", 0},
+	{p("240.0.0.0/4"), refusing, "a reserved address (RFC 1112)", 0},
+
+	{p("::/128"), refusing, "no host's address", 0},
+	{p("::1/128"), allowed, "a loopback address", 0},
+	{p("::ffff:0:0/96"), consent, "an IPv4 address, written at length", 12},
+	{p("64:ff9b::/96"), consent, "an IPv4 address behind NAT64 (RFC 6052)", 12},
+	{p("64:ff9b:1::/48"), consent, "an address behind a NAT64 (RFC 8215)", 0},
+	{p("2002::/16"), consent, "an IPv4 address behind 6to4 (RFC 3056)", 2},
+	{p("2001::/32"), consent, "an address behind Teredo (RFC 4380)", 0},
+	{p("2001:2::/48"), allowed, "an address for benchmarks (RFC 5180)", 0},
+	{p("2001:db8::/32"), consent, aDocumentation, 0},
+	{p("3fff::/20"), consent, aDocumentation, 0},
+	{p("fd00:ec2::/32"), consent, "an address of a cloud's metadata service", 0},
+	{p("fc00::/7"), allowed, "a private address (RFC 4193)", 0},
+	{p("fe80::/10"), refusing, "a link-local address, which lastack does not support", 0},
+	{p("fec0::/10"), consent, "a site-local address (RFC 3879)", 0},
+	{p("ff00::/8"), refusing, aMulticast, 0},
+}
+
+func p(s string) netip.Prefix { return netip.MustParsePrefix(s) }
+
+// classOf finds an address's class.
+func classOf(ip netip.Addr) addressClass {
+	ip = ip.WithZone("")
+	for _, c := range addressClasses {
+		if !c.prefix.Contains(ip) {
+			continue
+		}
+		if c.embeds > 0 {
+			b := ip.As16()
+			inner := classOf(netip.AddrFrom4([4]byte(b[c.embeds : c.embeds+4])))
+			c.may = inner.may
+			c.is += ", which is " + inner.is
+		}
+		return c
+	}
+	return addressClass{may: consent, is: aPublic}
+}

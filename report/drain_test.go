@@ -108,6 +108,12 @@ func TestDrainSays(t *testing.T) {
 		want     []string
 		wantNone []string
 	}{
+		{
+			"reload",
+			func(r *record.Run, _ *record.DrainTry) { r.Drain.Stop.Signal, r.Drain.Stop.Then = "SIGHUP", "" },
+			[]string{"after 5 s of load; a reload: it is to stay"},
+			[]string{"to end"},
+		},
 		{"stayed", func(_ *record.Run, try *record.DrainTry) { try.Server = record.DrainServer{Stayed: true} }, []string{"ended no: it was still running when the watch ended"}, []string{"reloads"}},
 		{
 			"stayed, interrupted",

@@ -33,12 +33,15 @@ func (d *drainText) timeline() {
 	d.slices()
 	if d.try.WatchedS > 0 {
 		s := "clients were watched for " + quantity.Seconds(d.try.WatchedS)
-		if sl := d.try.Slices; len(sl) > 0 && sl[len(sl)-1].TS > d.try.WatchedS {
+		if sl := d.try.Slices; len(sl) > 0 && sl[len(sl)-1].TS > d.try.WatchedS+awaited {
 			s += "; what comes later is of requests and connects that were under way then"
 		}
 		d.hang("  ", s)
 	}
 }
+
+// awaited is how much longer than the watch the timeline is, in seconds, where that is explained.
+const awaited = 0.5
 
 // orderWords says how well times are known.
 func orderWords(o record.DrainOrder) string {

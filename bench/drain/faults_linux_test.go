@@ -177,7 +177,7 @@ func TestStatuses(t *testing.T) {
 			// Where all replies are 5xx, clients never keep a connection.
 			tr := trial{
 				Load: Load{Arrivals: 200},
-				Stop: Stop{Exec: tt.ref.args(), Signal: syscall.SIGHUP, After: 200 * time.Millisecond, Grace: 10 * time.Second, Watch: 300 * time.Millisecond},
+				Stop: Stop{Exec: tt.ref.args(), Signal: syscall.SIGHUP, After: 1500 * time.Millisecond, Grace: 10 * time.Second, Watch: 300 * time.Millisecond},
 			}
 			run := tr.drained(t)
 			r := &run.Drain.Tries[0]

@@ -35,21 +35,26 @@ from outside (systemctl, kubectl, ssh), of which only clients' ends are then kno
 A second --exec, or --restart, brings the server back: a rolling restart, or with
 --handover one that shares the port with the old server for a while.
 
+With --signal HUP the server is to reload and to stay: nothing kills it, and the watch
+begins when the connections that it had are gone.
+
 What clients do: --idle keep a connection, --in-flight have a request under way, --partial
-have sent half of one, --arrivals connect anew, --queued wait in the accept queue.
+have sent half of one, --arrivals connect anew, --queued wait in the accept queue. When the
+watch ends, requests under way are awaited for up to --request-timeout.
 
 The commands of --exec and --restart are split into words as a shell does (quotes,
 backslashes, $VARIABLES), but no shell runs them. What lastack started is gone when it
 ends, however it ends, in a PID namespace where this host allows one; a server that it did
 not start gets --signal and, only if asked, --then.`,
 		Example: `  lastack drain 127.0.0.1:8080 --exec 'lastack serve --listen 127.0.0.1:8080 --exchange http:/'
-  lastack drain 127.0.0.1:80 --pid $(pidof -s nginx) --signal QUIT
-  lastack drain web.example:80 --stop 'ssh web.example systemctl stop app' --threshold 'lost==0'
+  lastack drain 127.0.0.1:80 --pid $(cat /run/nginx.pid) --signal QUIT
+  lastack drain 127.0.0.1:80 --pid $(cat /run/nginx.pid) --signal HUP --threshold 'failed==0'
+  lastack drain web.example:80 --stop 'ssh web.example systemctl reload app' --threshold 'failed==0'
 
-  # A rolling restart, five times, as a gate of CI.
-  lastack drain 127.0.0.1:8080 --repeat 5 --threshold 'lost==0' --threshold 'refused_window<100ms' \
-    --exec 'lastack serve --listen 127.0.0.1:8080 --exchange http:/' \
-    --restart 'lastack serve --listen 127.0.0.1:8080 --exchange http:/'
+  # A rolling restart, five times, as a gate of CI: no request lost, no connect refused.
+  lastack drain 127.0.0.1:8080 --sysctl net.ipv4.tcp_migrate_req=1 --repeat 5 --handover --threshold 'failed==0' \
+    --exec 'lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port' \
+    --restart 'lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port'
 
   # A crash with another server on the port: with tcp_migrate_req=1 the queued connections go to that one.
   lastack drain 127.0.0.1:8080 --sysctl net.ipv4.tcp_migrate_req=1 --queued 20 --handover --signal KILL \

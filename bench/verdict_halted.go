@@ -12,7 +12,7 @@ const haltedShare = 0.02
 
 // halted: this program was stopped, or kept from the CPUs, for a part of the run.
 func (j *judgement) halted() bool {
-	if !j.haltedLong() {
+	if !j.haltedLong() || j.heldBySearches() {
 		return false
 	}
 	j.limit(record.LimitHalted, false, "%s", j.haltedWords())
@@ -25,8 +25,22 @@ func (j *judgement) haltedLong() bool {
 	return g != nil && g.HaltedS+g.SuspendedS >= haltedShare*j.r.ElapsedS
 }
 
+// searchesHoldS is less than a worker's batch of connects takes, in seconds, when each walks past tens of thousands of ports and others
+// want the CPU too: tens of milliseconds of CPU time and more.
+const searchesHoldS = 1
+
+// heldBySearches reports whether gaps are short enough to be batches of connects that search for a port, drawn out by others.
+func (j *judgement) heldBySearches() bool {
+	g := j.r.Generator
+	return g != nil && g.Halts > 0 && g.SuspendedS == 0 && g.LongestHaltS < searchesHoldS && j.search().beyond > 0 && j.searchBinds()
+}
+
 // haltedBriefly says of gaps that take little of the run.
 func (j *judgement) haltedBriefly() {
+	if j.heldBySearches() {
+		j.because("%s; connect's searches made it so long, a batch of which holds a worker", j.haltedWords())
+		return
+	}
 	if j.r.Generator != nil && !j.haltedLong() {
 		j.because("%s: too little of the run to spoil its rates, but the slowest times may be from then", j.haltedWords())
 	}

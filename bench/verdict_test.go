@@ -735,6 +735,33 @@ func TestVerdict(t *testing.T) {
 			},
 		},
 		{
+			"the search for a port, each batch of which took long while others had the CPUs", closedLoop,
+			[]func(*record.Run){walks, func(r *record.Run) {
+				r.ElapsedS, r.Generator = 4.1, &record.Generator{Halts: 1, HaltedS: 0.292, LongestHaltS: 0.292}
+			}},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitPortSearch,
+				Reasons: []string{
+					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and all of these were taken after 1.01 s: it opened 14,002/s until then, 610.0/s from then on",
+					"at least 1,968 times it walked past all 14,116 before it found one of the other parity; a connect took 877 µs at the median, 13.9 ms on average, 1 % more than 137 ms",
+					"CPU of 2: generator 85 %, server 7 %, rest 7 %, idle 0 %",
+					"the load stood still for 292 ms of 4.10 s (once): this program was stopped, or others had the CPUs; connect's searches made it so long, a batch of which holds a worker",
+				},
+				Advice: append(walkAdvice(), "reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a port that has been in TIME_WAIT for 1.00 s (tcp_tw_reuse_delay)"),
+			},
+		},
+		{
+			"halted for long, and the search for a port", closedLoop,
+			[]func(*record.Run){walks, func(r *record.Run) {
+				r.ElapsedS, r.Generator = 5, &record.Generator{Halts: 1, HaltedS: 2.2, LongestHaltS: 2.2}
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitHalted,
+				Reasons:   []string{"the load stood still for 2.20 s of 5.00 s (once): this program was stopped, or others had the CPUs"},
+				Advice:    []string{"run it again, and let it run: rates and times hold the gap"},
+			},
+		},
+		{
 			"5 % loss", closedLoop,
 			[]func(*record.Run){loses},
 			record.Verdict{

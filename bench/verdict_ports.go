@@ -44,6 +44,10 @@ const (
 	widenBelow = 64000
 )
 
+// reserveListeners is for a range in which servers of this host listen: connect takes no port that one is bound to, and one that
+// starts later may find its port taken.
+const reserveListeners = "ip_local_reserved_ports keeps those that servers listen on"
+
 // portsOfTimeWait: it was the client's own closed connections that held the ports.
 func (j *judgement) portsOfTimeWait(pairs int) {
 	available := j.r.Pressure.Ports.Available
@@ -83,7 +87,7 @@ func (j *judgement) portAdvice(rate, each float64, pairs int) {
 		}
 	}
 	if available < widenBelow {
-		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives %s for each pair, %s connections/s with as many pairs`,
+		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives %s for each pair, %s connections/s with as many pairs; `+reserveListeners,
 			quantity.Count(mostPorts), quantity.PerSecond(float64(mostPorts*pairs)/each))
 	}
 	if !j.asksReuse() {
@@ -100,7 +104,7 @@ func (j *judgement) portsOfOpen(pairs int) {
 	j.because("no TIME_WAIT stays with the client here, so it was connections still open that held the ports: up to %s at once", quantity.Count(j.r.Connections.PeakOpen))
 	j.advise("more addresses: --source with more of them, or more targets: each pair has %s ports of its own", quantity.Count(int64(available)))
 	if available < widenBelow {
-		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives %s for each pair, %s in all`, quantity.Count(mostPorts), quantity.Count(mostPorts*int64(pairs)))
+		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives %s for each pair, %s in all; `+reserveListeners, quantity.Count(mostPorts), quantity.Count(mostPorts*int64(pairs)))
 	}
 	j.advise("fewer connections at once: a smaller --connections or --rate, or a shorter --hold")
 }
@@ -287,7 +291,7 @@ func (j *judgement) searchAdvice(s portSearch) {
 		j.advise("all ports in one pass: --source-ports %s-%s (IP_LOCAL_PORT_RANGE, Linux 6.3)", lo, hi)
 	}
 	if p.Available < widenBelow {
-		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives %s for the first pass`, quantity.Count(mostPorts/parities))
+		j.advise(`more ports: net.ipv4.ip_local_port_range="1024 65535" gives %s for the first pass; `+reserveListeners, quantity.Count(mostPorts/parities))
 	}
 	switch {
 	case s.bears == 0 && j.asksReuse():

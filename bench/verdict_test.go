@@ -103,7 +103,7 @@ func walkAdvice() []string {
 		"more addresses: --source with several, or several targets: each pair has 14,116 ports for the first pass",
 		"no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin)",
 		"all ports in one pass: --source-ports 32768-60999 (IP_LOCAL_PORT_RANGE, Linux 6.3)",
-		`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 32,256 for the first pass`,
+		`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 32,256 for the first pass; ip_local_reserved_ports keeps those that servers listen on`,
 	}
 }
 
@@ -130,7 +130,7 @@ func TestVerdict(t *testing.T) {
 				},
 				Advice: []string{
 					"more addresses: 1,000 connections/s for 61.0 s each need 62 pairs of 1,000 ports: --source with 62 addresses, or that many targets",
-					`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, 1,057 connections/s with as many pairs`,
+					`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, 1,057 connections/s with as many pairs; ip_local_reserved_ports keeps those that servers listen on`,
 					"reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1.00 s (tcp_tw_reuse_delay), up to 1,000 connections/s here; 2, the default, does so on loopback only",
 					"no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port",
 				},
@@ -172,7 +172,7 @@ func TestVerdict(t *testing.T) {
 				},
 				Advice: []string{
 					"more addresses: 1,100 connections/s for 1.50 s each need 2 pairs of 1,000 ports: --source with 2 addresses, or that many targets",
-					`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, 43,008 connections/s with as many pairs`,
+					`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, 43,008 connections/s with as many pairs; ip_local_reserved_ports keeps those that servers listen on`,
 					"no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port",
 				},
 			},
@@ -192,7 +192,7 @@ func TestVerdict(t *testing.T) {
 				Advice: []string{
 					"timestamps: net.ipv4.tcp_timestamps=1, without which tcp_tw_reuse does nothing",
 					"more addresses: 1,000 connections/s for 61.0 s each need 62 pairs of 1,000 ports: --source with 62 addresses, or that many targets",
-					`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, 1,057 connections/s with as many pairs`,
+					`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, 1,057 connections/s with as many pairs; ip_local_reserved_ports keeps those that servers listen on`,
 					"no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port",
 				},
 			},
@@ -211,7 +211,7 @@ func TestVerdict(t *testing.T) {
 				},
 				Advice: []string{
 					"more addresses: --source with more of them, or more targets: each pair has 1,000 ports of its own",
-					`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, 64,512 in all`,
+					`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, 64,512 in all; ip_local_reserved_ports keeps those that servers listen on`,
 					"fewer connections at once: a smaller --connections or --rate, or a shorter --hold",
 				},
 			},

@@ -7,51 +7,53 @@ import (
 	"lastack/bench/record"
 )
 
-// section cuts a section out of a page.
-func section(t *testing.T, r *record.Run, title string) string {
-	t.Helper()
-	_, rest, ok := strings.Cut(string(render(t, "text", r)), "\n"+title)
-	if !ok {
-		return ""
-	}
-	s, _, _ := strings.Cut(rest, "\n\n")
-	return strings.Join(strings.Fields(s), " ")
-}
-
-func TestSimultaneousCloses(t *testing.T) {
-	r := &record.Run{Schema: record.Schema, Sandbox: record.Sandbox{Mode: "user"}}
-	r.TimeWait = record.TimeWait{Peak: 10_500, Entered: 10_400, Overflow: 100}
-	if got := section(t, r, "TIME_WAIT"); strings.Contains(got, "simultaneous") {
-		t.Errorf("said without being known: %s", got)
-	}
-	for n, want := range map[int64]string{
-		500: "simultaneous 500 5.00 % of the connections: the FINs crossed, and both ends entered it",
-		0:   "simultaneous 0 0 % of the connections",
+// What is said of TIME_WAIT where it is not as on the host, or not as the counters have it.
+func TestTimeWaitNotes(t *testing.T) {
+	host := record.Host{TimeWaitMinS: 60, TimeWaitMaxS: 62.048}
+	for _, tt := range []struct {
+		name string
+		run  record.Run
+		want string
+	}{
+		{
+			"the last one, to the wheel's next step", record.Run{Hosts: []record.Host{host}, TimeWait: record.TimeWait{Peak: 1000, LongestLeftS: 59.98}},
+			"last one gone in 60.0 s to 62.0 s, from the last census on",
+		},
+		{
+			"the last one, on a kernel that was not recorded", record.Run{TimeWait: record.TimeWait{Peak: 1000, LongestLeftS: 59.98}},
+			"last one gone in 60.0 s or a few more, from the last census on",
+		},
+		{
+			"more buckets than the host", record.Run{TimeWait: record.TimeWait{Peak: 1000, PeakBySide: map[string]int{"client": 1000}, MaxBuckets: 8192, HostBuckets: 4096}},
+			"peak 1,000 client 1,000; 12.2 % of 8,192 buckets, the sandbox's; the host has 4,096",
+		},
+		{
+			"as many", record.Run{TimeWait: record.TimeWait{Peak: 1000, PeakBySide: map[string]int{"client": 1000}, MaxBuckets: 8192, HostBuckets: 8192}},
+			"peak 1,000 client 1,000; 12.2 % of 8,192 buckets",
+		},
+		{
+			"reopened", record.Run{TimeWait: record.TimeWait{Entered: 47_891, Peak: 34_693, EndedEarly: 13_198}},
+			"ended early 13,198 reopened by a SYN from the same port, or reset: no counter has these",
+		},
 	} {
-		r.TimeWait.Simultaneous = &n
-		if got := section(t, r, "TIME_WAIT"); !strings.Contains(got, want) {
-			t.Errorf("want %q in: %s", want, got)
+		x := text{run: &tt.run}
+		x.timeWait()
+		if got := strings.Join(strings.Fields(x.b.String()), " "); !strings.Contains(got, tt.want) {
+			t.Errorf("%s: want %q in %q", tt.name, tt.want, got)
 		}
 	}
-}
-
-func TestMinisocketsAreNoTimeWait(t *testing.T) {
-	r := &record.Run{Schema: record.Schema, Sandbox: record.Sandbox{Mode: "user"}}
-	r.TimeWait = record.TimeWait{Entered: 1000, FinWait2MiniPeak: 1000}
-	if got, want := section(t, r, "TIME_WAIT"), "entered 1,000 as FIN_WAIT_2 minisockets, which the kernel counts alike"; !strings.Contains(got, want) {
-		t.Errorf("want %q in: %s", want, got)
-	}
-}
-
-func TestSettledSaysWhatIsLeft(t *testing.T) {
-	r := &record.Run{Schema: record.Schema, Settle: &record.Settle{ElapsedS: 0.004, Done: true}}
-	r.States.Final = map[string]map[string]int{"client": {"TIME_WAIT": 12}, "server": {"LISTEN": 2}}
-	if got, want := section(t, r, "SETTLE"), "watched 4.00 ms: nothing but TIME_WAIT was left"; got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-	r.States.Final = map[string]map[string]int{"client": {"FIN_WAIT_2": 1000, "TIME_WAIT": 3}, "server": {"CLOSE_WAIT": 1000, "LISTEN": 2}}
-	want := "watched 4.00 ms: nothing moved any more; beside TIME_WAIT: client FIN_WAIT_2 1,000, server CLOSE_WAIT 1,000"
-	if got := section(t, r, "SETTLE"); got != want {
-		t.Errorf("%q, want %q", got, want)
+	full := record.Ports{Available: 1000, PeakInUse: 360, Range: "40000 40999"}
+	for want, change := range map[string]func(*record.Ports){
+		"40000-40999; at this rate full after 55.6 s":        func(p *record.Ports) { p.ExhaustedInS = 55.6 },
+		"40000-40999; at this rate levels off at 931":        func(p *record.Ports) { p.LevelsOffAt = 931 },
+		"1,000 1,000 100.0 % 40000-40999; full after 31.0 s": func(p *record.Ports) { p.PeakInUse, p.ExhaustedInS = 1000, 31 },
+	} {
+		run := record.Run{Pressure: record.Pressure{Ports: full}}
+		change(&run.Pressure.Ports)
+		x := text{run: &run}
+		x.pressure()
+		if got := strings.Join(strings.Fields(x.b.String()), " "); !strings.Contains(got, want) {
+			t.Errorf("want %q in %q", want, got)
+		}
 	}
 }

@@ -61,6 +61,18 @@ type trial struct {
 	OwnPID bool
 	// Nofile lowers RLIMIT_NOFILE, where it is not 0.
 	Nofile uint64
+	// Target is a server other than the embedded one, by its kind.
+	Target string
+	// Cgroups are files cgroup.procs of groups that the process enters.
+	Cgroups []string
+	// HaltAfter halts this process for a while.
+	HaltAfter time.Duration
+	// Burners are other processes that use the CPUs.
+	Burners int
+	// CheckOnly asks whether it would be refused.
+	CheckOnly bool
+	// ProbeConntrack tries to bound connection tracking.
+	ProbeConntrack bool
 }
 
 // finding is what the inside saw of a trial. All but Run and Err are read by code that the
@@ -77,6 +89,8 @@ type finding struct {
 	Left []map[string]int
 	// Seen is the same at the end of each interval of the timeline, with Watch.
 	Seen [][]map[string]int
+	// CheckErr and Probed are what CheckOnly and ProbeConntrack found.
+	CheckErr, Probed string
 	// Steps are the censuses of a simultaneous close.
 	Steps []step
 }
@@ -88,6 +102,9 @@ func drive() int {
 	}
 	var tr trial
 	if err := json.Unmarshal([]byte(os.Getenv(envTrial)), &tr); err != nil {
+		return fail(finding{Err: err.Error()})
+	}
+	if err := tr.enterCgroups(); err != nil {
 		return fail(finding{Err: err.Error()})
 	}
 	code, _, err := sandbox.Run(context.Background(), tr.Spec)
@@ -156,6 +173,22 @@ func (tr *trial) carryOut(s *sandbox.Sandbox, f *finding) error {
 		if started += iv.Started; tr.InterruptAt > 0 && started >= tr.InterruptAt {
 			cancel()
 		}
+	}
+	if tr.CheckOnly {
+		f.CheckErr = tr.check(cfg)
+		return nil
+	}
+	if tr.ProbeConntrack {
+		f.Probed = tr.probeConntrack()
+		return nil
+	}
+	if err := tr.toTarget(&cfg); err != nil {
+		return err
+	}
+	end, err := tr.prepare()
+	defer end()
+	if err != nil {
+		return err
 	}
 	if f.Run, err = Run(ctx, cfg); err != nil {
 		return err

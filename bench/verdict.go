@@ -237,11 +237,21 @@ func (j *judgement) queues() bool {
 		j.limit(record.LimitSYNDrops, true, "the SYN queue was full %s times", quantity.Count(syn))
 		j.advise("raise net.ipv4.tcp_max_syn_backlog and the listener's backlog")
 	case drops > 0:
-		j.limit(record.LimitSYNDrops, true, "the listeners dropped %s SYNs", quantity.Count(drops))
+		j.limit(record.LimitSYNDrops, true, "the listeners dropped %s SYNs%s", quantity.Count(drops), j.synQueue())
+		j.advise("raise net.ipv4.tcp_max_syn_backlog and the listener's backlog, or switch SYN cookies on (net.ipv4.tcp_syncookies=1)")
 	default:
 		return false
 	}
 	return true
+}
+
+// synQueue is why a listener without SYN cookies drops SYNs before its queue is full: it keeps a quarter of
+// tcp_max_syn_backlog for peers that it knows (tcp_conn_request).
+func (j *judgement) synQueue() string {
+	if j.sysctl("net.ipv4.tcp_syncookies") != "0" {
+		return ""
+	}
+	return fmt.Sprintf(": without SYN cookies (tcp_syncookies=0) three quarters of tcp_max_syn_backlog (%s) may wait for their handshake's last ACK", j.sysctl("net.ipv4.tcp_max_syn_backlog"))
 }
 
 // backlog is "backlog 4,096", of each listener where their number is known.

@@ -506,7 +506,22 @@ func TestVerdict(t *testing.T) {
 		{
 			"SYNs dropped otherwise", closedLoop,
 			[]func(*record.Run){func(r *record.Run) { r.Counters = map[string]int64{"TcpExtListenDrops": 2000} }},
-			record.Verdict{Valid: true, LimitedBy: record.LimitSYNDrops, Reasons: []string{"the listeners dropped 2,000 SYNs"}},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitSYNDrops, Reasons: []string{"the listeners dropped 2,000 SYNs"},
+				Advice: []string{"raise net.ipv4.tcp_max_syn_backlog and the listener's backlog, or switch SYN cookies on (net.ipv4.tcp_syncookies=1)"},
+			},
+		},
+		{
+			"SYNs dropped for want of cookies", closedLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				r.Counters = map[string]int64{"TcpExtListenDrops": 2000}
+				r.Hosts = []record.Host{{Sysctls: map[string]string{"net.ipv4.tcp_syncookies": "0", "net.ipv4.tcp_max_syn_backlog": "8"}}}
+			}},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitSYNDrops,
+				Reasons: []string{"the listeners dropped 2,000 SYNs: without SYN cookies (tcp_syncookies=0) three quarters of tcp_max_syn_backlog (8) may wait for their handshake's last ACK"},
+				Advice:  []string{"raise net.ipv4.tcp_max_syn_backlog and the listener's backlog, or switch SYN cookies on (net.ipv4.tcp_syncookies=1)"},
+			},
 		},
 		{
 			"the target fails", closedLoop,

@@ -12,6 +12,20 @@ LDFLAGS := -s -w $(if $(VERSION),-X main.version=$(VERSION))
 # Linters have a go.mod of their own: they bring hundreds of modules.
 LINT := go tool -modfile=.tools/go.mod golangci-lint
 
+# The end of a recipe that has put packages into missing. They are installed only if somebody says so: y at the terminal, or
+# INSTALL=1. Without an answer they are left out, and that is said. Tests need no package.
+define INSTALL_MISSING
+test -n "$$missing" || exit 0; \
+	answer=$(INSTALL); \
+	if ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ]; then answer=; \
+	elif [ -z "$$answer" ] && [ -t 0 ]; then printf 'Install%s (apt-get)? [y/N] ' "$$missing"; read -r answer || true; fi; \
+	case "$$answer" in \
+	1|y|Y|yes) apt-get update -q; for package in $$missing; do \
+		DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$package || true; done ;; \
+	*) echo "not installed, and left out (as root on Debian, INSTALL=1 installs them):$$missing" ;; \
+	esac
+endef
+
 .PHONY: build test lint fmt fuzz bench drain-gallery clean
 
 build:
@@ -58,11 +72,7 @@ bench: build
 	@missing=; for tool in wrk:wrk ab:apache2-utils httperf:httperf hey:hey nginx:nginx; do \
 		PATH="$$PATH:/usr/sbin" command -v $${tool%:*} >/dev/null || missing="$$missing $${tool#*:}"; \
 	done; \
-	if [ -n "$$missing" ] && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing || true; \
-	elif [ -n "$$missing" ]; then \
-		echo "not installed, and left out (as root on Debian make bench installs them):$$missing"; \
-	fi
+	$(INSTALL_MISSING)
 	PATH="$$PATH:/usr/sbin" bin/sidebyside -lastack bin/lastack -pairs $(PAIRS) -seconds $(RUNTIME) \
 		$(if $(NEPER),-neper '$(NEPER)') $(if $(NETPERF),-netperf '$(NETPERF)') $(if $(H1LOAD),-h1load '$(H1LOAD)') $(PEERS)
 
@@ -73,12 +83,7 @@ drain-gallery: build
 	@missing=; for tool in nginx:nginx haproxy:haproxy apache2:apache2-bin lighttpd:lighttpd node:nodejs python3:python3 unshare:util-linux; do \
 		PATH="/usr/sbin:/usr/bin:$$PATH" command -v $${tool%:*} >/dev/null || missing="$$missing $${tool#*:}"; \
 	done; \
-	if [ -n "$$missing" ] && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-		apt-get update -q; \
-		for package in $$missing; do DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$package || true; done; \
-	elif [ -n "$$missing" ]; then \
-		echo "not installed, and left out (as root on Debian make drain-gallery installs them):$$missing"; \
-	fi
+	$(INSTALL_MISSING)
 	bin/drain-gallery -lastack bin/lastack $(GALLERY)
 
 clean:

@@ -27,6 +27,9 @@ func signalNames() map[string]syscall.Signal {
 	}
 }
 
+// SignalNames lists the names that ParseSignal reads, without SIG, sorted.
+func SignalNames() []string { return slices.Sorted(maps.Keys(signalNames())) }
+
 // ParseSignal reads TERM, SIGTERM (in either case) or 15.
 func ParseSignal(s string) (syscall.Signal, error) {
 	if n, err := strconv.Atoi(s); err == nil && n >= 1 && n <= MaxSignal {

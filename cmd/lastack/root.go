@@ -71,6 +71,7 @@ statement about the target, 99 a threshold was missed, 130 interrupted.`,
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(flagError)
 	for _, c := range commands() {
+		completeFlags(c)
 		root.AddCommand(c)
 	}
 	return root, running

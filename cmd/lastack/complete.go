@@ -1,0 +1,103 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"lastack/bench/process"
+	"lastack/bench/record"
+	"lastack/server"
+	"lastack/sockstate/teardown"
+)
+
+// completeFlags has a shell complete the values of flags (lastack completion bash|zsh|fish prints the script).
+func completeFlags(cmd *cobra.Command) {
+	metrics := record.MetricNames
+	if cmd.Name() == "drain" {
+		metrics = record.DrainMetricNames
+	}
+	signals := func() []string { return process.SignalNames() }
+	values := map[string]func() []string{
+		"close":              closePolicies,
+		"on-eof":             words(teardown.ReactionHelp),
+		"exchange":           func() []string { return []string{"none", "echo:", "http:/"} },
+		"in-flight-exchange": func() []string { return []string{"echo:", "http:/"} },
+		"threshold":          metrics,
+		"sysctl":             sysctlKeys,
+		"signal":             signals,
+		"then":               func() []string { return append(signals(), "none") },
+		"settle":             func() []string { return []string{"auto"} },
+		"reconnect":          func() []string { return []string{"never"} },
+		"shutdown":           words(server.ShutdownHelp),
+	}
+	// Files, and commands, are the shell's own business.
+	ofShell := map[string]bool{"output": true, "ledger": true, "exec": true, "restart": true, "stop": true, "also": true, "help": true}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		list := values[f.Name]
+		if c, ok := f.Value.(*choice); ok {
+			list = func() []string { return c.of }
+		}
+		if list == nil && ofShell[f.Name] {
+			return
+		}
+		complete := func(_ *cobra.Command, _ []string, begin string) ([]string, cobra.ShellCompDirective) {
+			if list == nil {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			var found []string
+			directive := cobra.ShellCompDirectiveNoFileComp
+			for _, v := range list() {
+				if strings.HasPrefix(v, begin) {
+					found = append(found, v)
+				}
+				// What has more to come gets no space behind it.
+				if f.Name == "threshold" || f.Name == "sysctl" || strings.HasSuffix(v, ":") || strings.HasSuffix(v, "=") || strings.HasSuffix(v, "/") {
+					directive |= cobra.ShellCompDirectiveNoSpace
+				}
+			}
+			return found, directive
+		}
+		if err := cmd.RegisterFlagCompletionFunc(f.Name, complete); err != nil {
+			panic(err) // a flag that VisitAll has shown is there, and registered once
+		}
+	})
+}
+
+// words takes the words out of a help text like "close, delay=D, never or rst"; what takes a value ends in "=".
+func words(help string) func() []string {
+	return func() []string {
+		var list []string
+		for _, w := range strings.Fields(strings.NewReplacer(",", " ", " or ", " ").Replace(help)) {
+			list = append(list, strings.TrimSuffix(w, "D"))
+		}
+		return list
+	}
+}
+
+func closePolicies() []string {
+	list := []string{"both:fin", "never"}
+	for _, who := range []string{"client", "server"} {
+		for _, how := range []string{"fin", "half", "rst", "linger=", "unread"} {
+			list = append(list, who+":"+how)
+		}
+	}
+	return list
+}
+
+// sysctlKeys lists the keys that this kernel has, as --sysctl takes them; none where they cannot be read.
+func sysctlKeys() []string {
+	var list []string
+	for _, dir := range []string{"ipv4", "core"} {
+		files, _ := filepath.Glob("/proc/sys/net/" + dir + "/*")
+		for _, f := range files {
+			if st, err := os.Stat(f); err == nil && st.Mode().IsRegular() && st.Mode().Perm()&0o200 != 0 {
+				list = append(list, "net."+dir+"."+filepath.Base(f)+"=")
+			}
+		}
+	}
+	return list
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"lastack/bench/record"
+	"lastack/server"
+	"lastack/sockstate/teardown"
+)
+
+// What a shell offers, and that each of it is accepted.
+func TestCompletion(t *testing.T) {
+	offered := func(args ...string) []string {
+		t.Helper()
+		var out bytes.Buffer
+		if code := Main(append([]string{"__complete"}, args...), strings.NewReader(""), &out, &bytes.Buffer{}); code != exitOK {
+			t.Fatalf("%q: exit code %d", args, code)
+		}
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		return lines[:len(lines)-1] // the directive is last
+	}
+	for _, tt := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"run", "--close", "server:"}, []string{"server:fin", "server:half", "server:linger=", "server:rst", "server:unread"}},
+		{[]string{"run", "--close", "n"}, []string{"never"}},
+		{[]string{"run", "--on-eof", ""}, []string{"close", "delay=", "never", "rst"}},
+		{[]string{"run", "--exchange", ""}, []string{"echo:", "http:/", "none"}},
+		{[]string{"run", "--engine", "e"}, []string{"epoll"}},
+		{[]string{"run", "--census", ""}, []string{"auto", "diag", "proc"}},
+		{[]string{"run", "--topology", ""}, []string{"lo", "veth"}},
+		{[]string{"run", "--format", "js"}, []string{"json", "jsonl"}},
+		{[]string{"run", "--threshold", "connect.p9"}, []string{"connect.p90", "connect.p95", "connect.p99", "connect.p999"}},
+		{[]string{"run", "--settle", ""}, []string{"auto"}},
+		{[]string{"run", "--duration", ""}, nil},
+		{[]string{"report", "--format", "t"}, []string{"text"}},
+		{[]string{"serve", "--shutdown", ""}, []string{"abrupt", "graceful", "lame-duck=", "listener-last", "rst"}},
+		{[]string{"drain", "--signal", "Q"}, []string{"QUIT"}},
+		{[]string{"drain", "--then", "n"}, []string{"none"}},
+		{[]string{"drain", "--reconnect", ""}, []string{"never"}},
+		{[]string{"drain", "--threshold", "lost"}, []string{"lost", "lost_ratio"}},
+	} {
+		got := offered(tt.args...)
+		slices.Sort(got)
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%q offers %q, want %q", tt.args, got, tt.want)
+		}
+	}
+	for _, p := range closePolicies() {
+		if _, err := teardown.ParsePolicy(strings.Replace(p, "linger=", "linger=1s", 1)); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, w := range words(teardown.ReactionHelp)() {
+		if _, err := teardown.ParseReaction(strings.Replace(w, "=", "=1s", 1)); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, w := range words(server.ShutdownHelp)() {
+		if _, err := server.ParseShutdown(strings.Replace(w, "=", "=1s", 1)); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, m := range record.MetricNames() {
+		if _, err := record.ParseThreshold(m + "<1"); err != nil {
+			if _, err := record.ParseThreshold(m + "<1ms"); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for _, m := range record.DrainMetricNames() {
+		if _, err := record.ParseDrainThreshold(m + "<1"); err != nil {
+			if _, err := record.ParseDrainThreshold(m + "<1ms"); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if keys := sysctlKeys(); len(keys) > 0 && !slices.Contains(keys, "net.ipv4.tcp_fin_timeout=") {
+		t.Errorf("of %d sysctls none is tcp_fin_timeout", len(keys))
+	}
+}

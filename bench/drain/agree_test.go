@@ -202,6 +202,7 @@ func TestTablesAgree(t *testing.T) {
 		var r record.DrainTry
 		e.fates(&r)
 		e.listener(&r)
+		e.before(&r)
 		e.reconnects(&r)
 		e.slices(&r)
 		var replies, sent int64 // whole replies of the load, and all requests
@@ -217,6 +218,9 @@ func TestTablesAgree(t *testing.T) {
 		}
 		if q := &r.Requests; q.Total != sent || sumOf(q.HTTP)+sumOf(q.HTTPBefore) != replies {
 			t.Errorf("seed %d: %d requests in all, want %d; %v and before %v replies, want %d", seed, q.Total, sent, q.HTTP, q.HTTPBefore, replies)
+		}
+		if got, want := r.Before.Answered, sumOf(r.Requests.HTTPBefore); got != want {
+			t.Errorf("seed %d: %d answered before the stop, %d replies then", seed, got, want)
 		}
 		for _, d := range disagreements(&r) {
 			t.Errorf("seed %d, packets %v: %s", seed, e.trace != nil, d)

@@ -17,6 +17,7 @@ func (e *evidence) analyze(t *record.DrainTry) {
 		t.HaltedS = float64(e.pace.longest) / 1e9
 	}
 	e.fates(t)
+	e.before(t)
 	e.listener(t)
 	e.queue(t)
 	e.reconnects(t)

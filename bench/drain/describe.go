@@ -68,6 +68,10 @@ func (t *try) describe() {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("http: %s of %s replies before the stop were not 2xx (%s): want an --exchange, or a -H 'Host: NAME', that the server has",
 			quantity.Count(all-ok), quantity.Count(all), classWords(r.Requests.HTTPBefore)))
 	}
+	if b := r.Before; b.Lost+b.Connects > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("load: before the stop already %s requests were lost (%s without a reply in time), %s answered, and %s connects had no answer or were refused; they are in no other count",
+			quantity.Count(b.Lost), quantity.Count(b.TimedOut), quantity.Count(b.Answered), quantity.Count(b.Connects)))
+	}
 	if h := r.HaltedS; h > 0 && h <= haltedTooLong {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("order: this program did not run for %s after the signal, as others had the CPU: what clients saw then came late", quantity.Seconds(h)))
 	}

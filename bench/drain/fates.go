@@ -282,6 +282,32 @@ func (e *evidence) fates(t *record.DrainTry) {
 	}
 }
 
+// before counts what failed before the signal.
+func (e *evidence) before(t *record.DrainTry) {
+	b := &t.Before
+	b.Answered = t.Requests.Total - t.Requests.Sent
+	for i := range e.journal.Requests {
+		r := &e.journal.Requests[i]
+		if r.Ended >= e.signal || !r.Fate.Lost() {
+			continue
+		}
+		b.Answered--
+		if r.Partial {
+			continue
+		}
+		b.Lost++
+		if r.Fate == loadgen.RequestTimedOut {
+			b.TimedOut++
+		}
+	}
+	for i := range e.journal.Conns {
+		c := &e.journal.Conns[i]
+		if c.Ended < e.signal && c.Opened == 0 && (c.Outcome == loadgen.Refused || c.Outcome == loadgen.ConnectTimeout) {
+			b.Connects++
+		}
+	}
+}
+
 // statuses counts the replies of a group by status class.
 func (e *evidence) statuses(q *record.DrainRequests, group int) {
 	var after exchange.Statuses

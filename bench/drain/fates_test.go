@@ -322,6 +322,10 @@ func TestVerdict(t *testing.T) {
 		{"the signal could not be sent", func(r *record.DrainTry) { r.Server.SignalFailed = "no permission to signal process 7" }, "try 1: no permission to signal process 7", false},
 		{"halted", func(r *record.DrainTry) { r.HaltedS = 3.2 },
 			"try 1: this program did not run for 3.20 s meanwhile (halted, or without a CPU): what clients saw then is not what the server did", false},
+		{"lost before the stop", func(r *record.DrainTry) { r.Before = record.DrainBefore{Lost: 12, Answered: 3} },
+			"try 1: 12 requests were lost before the stop and 3 answered: a server that does not work says nothing of its stop", false},
+		{"some lost before the stop", func(r *record.DrainTry) { r.Before = record.DrainBefore{Lost: 12, Answered: 300} },
+			"every connection and every request has one fate, and the accounts agree", true},
 		{"hardly halted", func(r *record.DrainTry) { r.HaltedS = 0.4 }, "every connection and every request has one fate, and the accounts agree", true},
 		{"nobody open, with a warning", func(r *record.DrainTry) {
 			r.Groups[0].OpenAtStop, r.Warnings = 0, []string{"groups: idle has 0 of 2 connections open: 5 connects were refused"}

@@ -343,6 +343,8 @@ func (t *try) settle(ctx context.Context) {
 func (t *try) record() record.DrainTry {
 	e, r := &t.ev, &t.rec
 	e.groups, e.journal, e.total = t.kinds, t.result.Journal, t.result.Total()
+	// The clock of all times does not go on while the machine is suspended.
+	e.pace.longest = max(e.pace.longest, int64(t.result.Halts.Suspended))
 	e.trace, t.captureErr = e.usable(t.trace, t.captureErr)
 	e.own, e.byHook, e.restart = t.cfg.Sandbox != nil && len(t.x.also) == 0, t.hook != nil, len(t.cfg.Stop.Restart) > 0
 	r.Warnings = append(r.Warnings, t.target.warnings...)

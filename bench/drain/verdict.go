@@ -63,6 +63,9 @@ func verdict(r *record.Run) record.Verdict {
 				refuse(n, "%q (--also), which ran beside the server, ended too (%s): what clients saw may come of that", strings.Join(a.Command, " "), a.Ended)
 			}
 		}
+		if b := t.Before; b.Lost > b.Answered {
+			refuse(n, "%s requests were lost before the stop and %s answered: a server that does not work says nothing of its stop", quantity.Count(b.Lost), quantity.Count(b.Answered))
+		}
 		if bad, all := t.Requests.HTTPBefore["5xx"], sumOf(t.Requests.HTTPBefore); 2*bad > all {
 			refuse(n, "%s of %s replies before the stop were 5xx: a server that does not work says nothing of its stop", quantity.Count(bad), quantity.Count(all))
 		}

@@ -40,6 +40,8 @@ const (
 type DrainTry struct {
 	// Score is the try in one line.
 	Score string `json:"score"`
+	// Before is what failed before the signal, and is in no other count.
+	Before DrainBefore `json:"before,omitzero"`
 	// SignalAtS is from the start of the load.
 	SignalAtS float64 `json:"signal_at_s"`
 	// WatchedS is how long clients were watched.
@@ -76,6 +78,15 @@ type DrainTry struct {
 	// Unknown says why something could not be known, by the path of its key: "server.exit_s".
 	Unknown  map[string]string `json:"unknown,omitempty"`
 	Warnings []string          `json:"warnings,omitempty"`
+}
+
+// DrainBefore counts what failed while the load was held: by a server that did not work already.
+type DrainBefore struct {
+	Lost     int64 `json:"lost,omitempty"`      // requests never answered in whole
+	TimedOut int64 `json:"timed_out,omitempty"` // those of Lost without a reply in time
+	Answered int64 `json:"answered,omitempty"`
+	// Connects were refused, or had no answer in time.
+	Connects int64 `json:"connects,omitempty"`
 }
 
 // DrainOrder says how well events before and after the signal are told apart.

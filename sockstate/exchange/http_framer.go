@@ -289,7 +289,7 @@ func (f *framer) header(p []byte) int {
 				f.finish()
 				return i + 1
 			case class[c]&classToken != 0:
-				f.state, f.word = stName, fields.next(0, c)
+				f.state, f.word = stName, firstOfField[c]
 			case c == ' ' || c == '\t':
 				f.fail(ErrFolded)
 				return i

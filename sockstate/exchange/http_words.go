@@ -28,8 +28,8 @@ func (w words) next(m, c byte) byte {
 // turn looks for another word that begins like word i up to at and goes on with c.
 func (w words) turn(i, at int, c byte) byte {
 	begin := w[i][:at]
-	for i++; i < len(w) && len(w[i]) > at && w[i][at] <= c && w[i][:at] == begin; i++ {
-		if w[i][at] == c {
+	for i++; i < len(w) && len(w[i]) > at && w[i][at] <= c; i++ {
+		if w[i][at] == c && w[i][:at] == begin {
 			return byte(i<<wordShift | at + 1)
 		}
 	}
@@ -64,6 +64,14 @@ var fields = words{
 	fieldTrailer:          "trailer",
 	fieldTransferEncoding: "transfer-encoding",
 }
+
+// firstOfField is fields' matcher after a first byte: most names match no field, and this tells at once.
+var firstOfField = func() (t [256]byte) {
+	for c := range t {
+		t[c] = fields.next(0, byte(c))
+	}
+	return t
+}()
 
 const (
 	itemContinue = iota

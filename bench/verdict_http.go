@@ -31,7 +31,7 @@ func (j *judgement) replies() {
 	case "3xx":
 		j.advise("ask for the page that the redirect leads to: --exchange http:/path, and -H 'Host: NAME' where it depends on the name (curl -i shows where it leads)")
 	case "4xx":
-		j.advise("ask for a page that is there: --exchange http:/path, and -H 'Host: NAME' where it depends on the name (curl -i shows the reply)")
+		j.advise("ask for a page that is there: --exchange http:/path, and -H 'Host: NAME' where it depends on the name (curl -i shows the reply; a 400 may come from a port for TLS)")
 	default:
 		j.advise("look into the target's log: it answers with an error")
 	}

@@ -571,7 +571,7 @@ func (g *group) count(l *Ledger, o Outcome, k *conn) {
 	case o != Other:
 	case k.errno >= faultErrno:
 		l.Faults[k.errno-faultErrno]++
-	default:
+	case k.flags&inWarmup == 0:
 		g.errnos[sockio.Errno(k.errno)]++
 	}
 }

@@ -267,9 +267,9 @@ func checkLedgers(t *testing.T, r *Result) {
 			others += n
 		}
 		for f := range g.Ledger.Faults {
-			others += g.Ledger.Faults[f] + g.Warmup.Faults[f]
+			others += g.Ledger.Faults[f]
 		}
-		if want := g.Ledger.Outcomes[Other] + g.Warmup.Outcomes[Other]; others != want {
+		if want := g.Ledger.Outcomes[Other]; others != want {
 			t.Errorf("group %q: %d errnos of %d others: %v", g.Name, others, want, g.Errnos)
 		}
 	}

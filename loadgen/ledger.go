@@ -120,7 +120,7 @@ type GroupResult struct {
 	// CompletedInTime and RequestsInTime are the parts of the ledger that were done before the end of
 	// the duration.
 	CompletedInTime, RequestsInTime int64
-	// Errnos splits the rest of the outcome Other, warm-up included.
+	// Errnos splits the rest of the ledger's outcome Other.
 	Errnos map[sockio.Errno]int64
 	// Examples has a sentence about the first of each fault, empty where there was none.
 	Examples [exchange.NumFaults]string

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -523,6 +524,116 @@ func TestStandardLibrary(t *testing.T) {
 			if p.err != nil {
 				t.Fatal(p.err)
 			}
+		}
+	})
+}
+
+// FuzzClient gives a client any bytes for a reply. What it makes of them does not depend on how they are cut, but that bytes behind
+// a reply may be in a piece that nobody reads; and what it refuses has a kind and one line to say.
+func FuzzClient(f *testing.F) {
+	for _, s := range []string{
+		nginxReply, "HTTP/1.1 103 \r\n\r\nHTTP/1.1 404 \r\nContent-Length: 1\r\n\r\nxy", "HTTP/1.1 999 \r\n\r\n", "HTTP/1.0 503 \r\n\r\nno",
+		"\x15\x03\x01\x00\x02\x02\x46", "SSH-2.0-\x1b[31m\r\n", "\x00\x00\x12\x04\x00\x00\x00\x00\x00", "HTTP/2 200\r\n\r\n", "220 \xff\u202e",
+	} {
+		f.Add([]byte(s), uint64(1))
+	}
+	type came struct {
+		Whole bool
+		Err   error
+		Seen  Statuses
+		Code  int
+	}
+	f.Fuzz(func(t *testing.T, data []byte, seed uint64) {
+		read := func(cut func(int) int) (v came) {
+			x, c := NewClient(ClientConfig{Spec: Spec{Kind: HTTP, Path: "/"}, Host: "x"}), ClientConn{}
+			x.Start(&c, false)
+			for rest := data; len(rest) > 0 && !v.Whole && v.Err == nil; {
+				n := cut(len(rest))
+				v.Whole, v.Err = x.Received(&c, rest[:n], &v.Seen)
+				rest = rest[n:]
+			}
+			if !v.Whole && v.Err == nil {
+				v.Whole, v.Err = x.EOF(&c, &v.Seen)
+			}
+			if v.Whole {
+				v.Code = x.Status(&c)
+			}
+			if errors.Is(v.Err, ErrSurplus) {
+				v.Err = nil
+			}
+			return v
+		}
+		got := read(whole)
+		if again := read(randomly(seed)); again != got {
+			t.Errorf("%q: whole %+v, in pieces %+v", data, got, again)
+		}
+		var replies int64
+		for class, n := range got.Seen {
+			if class > 1 {
+				replies += n
+			}
+		}
+		if got.Whole != (replies == 1) || got.Whole && got.Seen[got.Code/100] != 1 {
+			t.Errorf("%q: %+v", data, got)
+		}
+		if got.Err == nil || errors.Is(got.Err, ErrStatus) {
+			return
+		}
+		if s := Example(got.Err, data); FaultOf(got.Err) == NoFault || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) || len(s) > 400 {
+			t.Errorf("%q: fault %v, example %q", data, FaultOf(got.Err), s)
+		}
+	})
+}
+
+// FuzzServer gives a server any bytes for requests: each is answered with something that net/http reads, or
+// the first that is none is refused so.
+func FuzzServer(f *testing.F) {
+	for _, s := range []string{
+		"\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\nHEAD / HTTP/1.0\r\n\r\n", "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab",
+		"HEAD / HTTP/1.1\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\x16\x03\x01\x02\x00", "GET / HTTP/1.1\r\nHost: x\r\n y\r\n\r\n",
+	} {
+		f.Add([]byte(s), uint64(1))
+	}
+	x := NewServer(Spec{Kind: HTTP, Path: "/"})
+	f.Fuzz(func(t *testing.T, data []byte, seed uint64) {
+		var c ServerConn
+		l, cut := &sends{}, randomly(seed)
+		x.Expect(&c)
+		hears := func(status int) {
+			method := http.MethodGet
+			if c.request.Head() && status != http.StatusContinue {
+				method = http.MethodHead
+			}
+			r, err := http.ReadResponse(bufio.NewReader(&l.out), &http.Request{Method: method})
+			if err != nil {
+				t.Fatalf("%q: %v", data, err)
+			}
+			b, err := io.ReadAll(r.Body)
+			if err != nil || status != 0 && r.StatusCode != status || status == 0 && (r.StatusCode < 400 || !r.Close || r.ContentLength < 1) {
+				t.Fatalf("%q: status %d, %d bytes, %v", data, r.StatusCode, len(b), err)
+			}
+			l.out.Reset()
+		}
+		for len(data) > 0 {
+			n := cut(len(data))
+			used, whole, err := x.Received(&c, data[:n])
+			switch {
+			case err != nil:
+				if !x.Refuse(l, 0, &c, err) {
+					t.Fatalf("%q: no answer to %v", data, err)
+				}
+				hears(0)
+				return
+			case whole:
+				x.Reply(l, 0, &c, false)
+				hears(200)
+				x.Expect(&c)
+			case used != n:
+				t.Fatalf("%d of %d bytes used", used, n)
+			case x.Continue(l, 0, &c):
+				hears(http.StatusContinue)
+			}
+			data = data[used:]
 		}
 	})
 }

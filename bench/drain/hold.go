@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lastack/loadgen"
+	"lastack/sockstate/exchange"
 )
 
 // heldAtMost is how long the groups may take to open.
@@ -117,6 +118,11 @@ func outcomeWords(s *loadgen.Snapshot) string {
 	for o, n := range s.Ledger.Outcomes {
 		if n > 0 {
 			words = append(words, fmt.Sprintf("%s %d", loadgen.Outcome(o), n))
+		}
+	}
+	for f, n := range s.Ledger.Faults {
+		if n > 0 {
+			words = append(words, fmt.Sprintf("of the others %s %d", exchange.Fault(f), n))
 		}
 	}
 	if len(words) == 0 {

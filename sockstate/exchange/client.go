@@ -142,10 +142,10 @@ func (x *Client) Received(c *ClientConn, p []byte, seen *Statuses) (whole bool, 
 			used += n
 		}
 		switch {
-		case err == ErrStatusRange:
-			seen[InvalidStatus]++
-			return false, err
 		case err != nil:
+			if errors.Is(err, ErrStatusRange) {
+				seen[InvalidStatus]++
+			}
 			return false, err
 		case whole:
 			if err = c.status(seen); err != nil {

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"bytes"
+	"errors"
 
 	"lastack/sockstate/sockio"
 )
@@ -119,7 +120,7 @@ func (x *Server) Continue(l sockio.Loop, s sockio.Sock, c *ServerConn) bool {
 // Refuse sends the answer to what Received said is not a request, after which the connection
 // is to close, and reports whether there is such an answer.
 func (x *Server) Refuse(l sockio.Loop, s sockio.Sock, c *ServerConn, err error) bool {
-	e, ok := err.(FramingError)
+	e, ok := errors.AsType[FramingError](err)
 	if !ok || x.spec.Kind != HTTP {
 		return false
 	}

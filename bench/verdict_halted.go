@@ -8,7 +8,7 @@ import (
 )
 
 // haltedShare is the share of a run that the load may not have run, before the result says more about that.
-const haltedShare = 0.02
+const haltedShare = 0.05
 
 // halted: this program was stopped, or kept from the CPUs, for a part of the run.
 func (j *judgement) halted() bool {

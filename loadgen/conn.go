@@ -143,6 +143,7 @@ func (w *worker) Complete(c *sockio.Completion) {
 
 func (w *worker) dialed(g *group, k *conn, c *sockio.Completion) {
 	switch {
+	case c.Op == sockio.OpTimeout && w.stillCalling(g, c):
 	case c.Op == sockio.OpTimeout:
 		k.started(g, k.mark)
 		w.give(g, k, c.Sock, ConnectTimeout, 0)
@@ -181,6 +182,20 @@ func (w *worker) dialed(g *group, k *conn, c *sockio.Completion) {
 		k.phase = asking
 		w.loop.SetTimer(c.Sock, c.At+g.replyTime(&w.talks[c.Sock]))
 	}
+}
+
+// stillCalling reports whether the connect timeout is due before the answer to the SYN is, and sets it anew: the dial is
+// queued still, or connect has taken long itself, as when it searches for a local port. That is this host's doing.
+func (w *worker) stillCalling(g *group, c *sockio.Completion) bool {
+	sent := w.loop.ConnectSent(c.Sock)
+	if sent == 0 {
+		sent = c.At
+	}
+	if c.At-sent >= int64(g.ConnectTimeout) {
+		return false
+	}
+	w.loop.SetTimer(c.Sock, sent+int64(g.ConnectTimeout))
+	return true
 }
 
 func (w *worker) asked(g *group, k *conn, c *sockio.Completion) {

@@ -17,6 +17,7 @@ type fakeLoop struct {
 	on      func(l *fakeLoop, c call)
 	queue   []call
 	timers  map[sockio.Sock]int64
+	sent    map[sockio.Sock]int64 // when connect had been called
 	calls   map[sockio.Op]int
 	wake    chan struct{}
 	mu      sync.Mutex
@@ -27,7 +28,8 @@ type fakeLoop struct {
 type call struct {
 	op     sockio.Op
 	s      sockio.Sock
-	first  bool // a dial with something to send
+	at     int64 // when it was asked for
+	first  bool  // a dial with something to send
 	remote netip.AddrPort
 }
 
@@ -44,7 +46,7 @@ func (f *fakeLoops) new(cfg sockio.Config) (sockio.Loop, error) {
 	defer f.mu.Unlock()
 	n := len(f.made)
 	l := &fakeLoop{
-		handler: cfg.Handler, on: f.on, timers: make(map[sockio.Sock]int64),
+		handler: cfg.Handler, on: f.on, timers: make(map[sockio.Sock]int64), sent: make(map[sockio.Sock]int64),
 		calls: make(map[sockio.Op]int), wake: make(chan struct{}, 1),
 	}
 	f.made = append(f.made, l)
@@ -63,6 +65,7 @@ func (l *fakeLoop) complete(op sockio.Op, s sockio.Sock, e sockio.Errno, n int) 
 
 func (l *fakeLoop) add(c call) {
 	l.calls[c.op]++
+	c.at = sockio.Now()
 	l.queue = append(l.queue, c)
 }
 
@@ -70,8 +73,11 @@ func (l *fakeLoop) Name() string { return "fake" }
 func (l *fakeLoop) Now() int64   { return sockio.Now() }
 
 func (l *fakeLoop) Dial(s sockio.Sock, d *sockio.Dial) {
+	delete(l.sent, s)
 	l.add(call{op: sockio.OpConnect, s: s, first: d.First != nil, remote: d.Remote.AddrPort()})
 }
+
+func (l *fakeLoop) ConnectSent(s sockio.Sock) int64 { return l.sent[s] }
 
 func (l *fakeLoop) Send(s sockio.Sock, _ []byte) { l.add(call{op: sockio.OpSend, s: s}) }
 
@@ -126,6 +132,9 @@ func (l *fakeLoop) Wait(until int64) error {
 	if len(l.queue) > 0 {
 		c := l.queue[0]
 		l.queue = l.queue[1:]
+		if c.op == sockio.OpConnect {
+			l.sent[c.s] = sockio.Now()
+		}
 		l.on(l, c)
 		return l.fail
 	}

@@ -91,6 +91,28 @@ func TestOddCompletions(t *testing.T) {
 				wellBehaved(l, c)
 			}
 		}, change: func(_ *Plan, g *Group) { g.ConnectTimeout = time.Millisecond }, want: ConnectTimeout, closes: n},
+		{name: "connect is called late", on: func(l *fakeLoop, c call) {
+			if c.op == sockio.OpConnect && sockio.Now()-c.at < int64(20*time.Millisecond) {
+				delete(l.sent, c.s) // its turn has not come
+				l.queue = append(l.queue, c)
+				return
+			}
+			wellBehaved(l, c)
+		}, change: func(_ *Plan, g *Group) { g.ConnectTimeout = 5 * time.Millisecond }, want: FIN, closes: n},
+		{name: "connect takes long itself", on: func(l *fakeLoop, c call) {
+			if c.op == sockio.OpConnect {
+				time.Sleep(10 * time.Millisecond)
+				l.sent[c.s] = sockio.Now()
+				l.queue = append(l.queue, call{op: sockio.OpPoll, s: c.s}) // the answer, next
+				return
+			}
+			if c.op == sockio.OpPoll {
+				l.complete(sockio.OpConnect, c.s, 0, 0)
+				l.complete(sockio.OpSend, c.s, 0, 1)
+				return
+			}
+			wellBehaved(l, c)
+		}, change: func(_ *Plan, g *Group) { g.ConnectTimeout, g.Connections = 5*time.Millisecond, 1 }, want: FIN, closes: n},
 		{name: "send: ETIMEDOUT", on: func(l *fakeLoop, c call) {
 			if c.op == sockio.OpConnect {
 				l.complete(sockio.OpConnect, c.s, 0, 0)

@@ -20,8 +20,12 @@ type Halts struct {
 // haltFrom is the shortest gap that counts: no scheduler makes a thread wait so long on a machine that is not far too busy.
 const haltFrom = int64(250 * time.Millisecond)
 
-// cpuEvery is how often a worker notes its CPU time.
-const cpuEvery = int64(50 * time.Millisecond)
+// cpuEvery is how often a worker notes its CPU time: what it used just before a gap must not be taken for the gap's.
+const cpuEvery = int64(10 * time.Millisecond)
+
+// busyShare is the part of a gap that a worker has used itself, of which so many make the gap, if that was work. On a
+// machine that others keep busy it is not given more.
+const busyShare = 20
 
 // suspendFrom is more than two clocks differ by that are read one after the other.
 const suspendFrom = 10 * time.Millisecond
@@ -39,7 +43,7 @@ type pace struct {
 func (p *pace) back(now int64) {
 	if late := now - p.due; late >= haltFrom && p.due != 0 {
 		// A batch of slow calls, as connect's search for a port, is no halt.
-		if cpu := p.threads(); cpu-p.cpu < late/2 {
+		if cpu := p.threads(); cpu-p.cpu < late/busyShare {
 			p.halts.Count++
 			p.halts.Total += time.Duration(late)
 			p.halts.Longest = max(p.halts.Longest, time.Duration(late))

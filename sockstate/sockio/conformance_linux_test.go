@@ -17,6 +17,7 @@ func testLoop(t *testing.T, f newLoop) {
 		{"data", testData},
 		{"close", testClose},
 		{"look", testLook},
+		{"connect sent", testConnectSent},
 		{"cancel", testCancel},
 		{"wait", testWait},
 		{"echo", testEcho},

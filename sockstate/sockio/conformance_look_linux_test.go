@@ -131,3 +131,25 @@ func (r *rig) wantAny(all ...Completion) {
 		}
 	}
 }
+
+// testConnectSent tells a dial that is queued from one whose SYN was sent.
+func testConnectSent(t *testing.T, f newLoop) {
+	r := newRig(t, f, 4)
+	ln := listen(t, loopbacks["IPv4"], ListenConfig{Backlog: 1})
+	for s := range Sock(2) { // the queue is full
+		r.dial(s, ln.Addr)
+	}
+	before := Now()
+	r.loop.Dial(2, &Dial{Remote: NewAddr(ln.Addr)})
+	if at := r.loop.ConnectSent(2); at != 0 {
+		t.Errorf("sent at %d, before it was performed", at)
+	}
+	r.quiet()
+	if at := r.loop.ConnectSent(2); at < before || at > Now() {
+		t.Errorf("sent at %d; want a time from %d on", at, before)
+	}
+	for s := range Sock(3) {
+		r.loop.Close(s, false)
+		r.want(OpClose, s, 0)
+	}
+}

@@ -45,7 +45,7 @@ func (l *epoll) dial(k *epollSock, r *request) {
 	}
 	switch e = l.afterHandshake(k, e); {
 	case e == unix.EINPROGRESS:
-		l.waits[r.s] = waiting{began, blockedSend{p: r.p}}
+		l.waits[r.s] = waiting{began, at, blockedSend{p: r.p}}
 		k.flag |= pendConnect
 		l.register(k, r.s, true)
 	case e != 0:
@@ -85,6 +85,14 @@ func (l *epoll) afterHandshake(k *epollSock, e Errno) Errno {
 		return 0
 	}
 	return e
+}
+
+// ConnectSent implements Loop.
+func (l *epoll) ConnectSent(s Sock) int64 {
+	if l.socks[s].flag&pendConnect == 0 {
+		return 0
+	}
+	return l.waits[s].sent
 }
 
 func (l *epoll) connected(k *epollSock, s Sock, events uint32) {

@@ -33,7 +33,8 @@ type epoll struct {
 	socks     []epollSock
 	slots     Slots // for accepted connections
 	queue     []request
-	head      int // of queue: what is before it is done
+	askedAt   int64 // when epoll was last asked
+	head      int   // of queue: what is before it is done
 	buf       []byte
 	timers    *timers
 	waits     map[Sock]waiting
@@ -66,7 +67,7 @@ type epollSock struct {
 
 // waiting is what a dial or send that has to wait needs besides its slot: few do at once.
 type waiting struct {
-	began       int64 // when connect was called
+	began, sent int64 // when connect was called, and came back
 	blockedSend       // for a dial what is to be sent first, if anything
 }
 

@@ -10,6 +10,13 @@ func (l *epoll) Wait(until int64) error {
 		l.perform()
 		l.lookLate()
 		now := Now()
+		if now-l.askedAt > stale && l.timers.next() <= now {
+			// What came while this loop was busy, or stopped, came in time.
+			if err := l.poll(0); err != nil {
+				return err
+			}
+			now = Now()
+		}
 		if l.timers.expire(now, l.fire) > 0 {
 			l.perform()
 		}
@@ -28,18 +35,30 @@ func (l *epoll) Wait(until int64) error {
 				sleep = Never
 			}
 		}
-		n, errno := l.epollWait(sleep)
-		if errno != 0 && errno != unix.EINTR {
-			return &Error{Call: "epoll_wait", Errno: errno}
-		}
-		for i := range n {
-			l.event(&l.events[i])
-			l.perform()
+		l.askedAt = now
+		if err := l.poll(sleep); err != nil {
+			return err
 		}
 		if l.delivered > 0 || Now() >= until {
 			return nil
 		}
 	}
+}
+
+// stale is how old epoll's last answer may be when a timer is due.
+const stale = int64(5e6)
+
+// poll takes the events that there are after so many nanoseconds.
+func (l *epoll) poll(sleep int64) error {
+	n, errno := l.epollWait(sleep)
+	if errno != 0 && errno != unix.EINTR {
+		return &Error{Call: "epoll_wait", Errno: errno}
+	}
+	for i := range n {
+		l.event(&l.events[i])
+		l.perform()
+	}
+	return nil
 }
 
 // perform does what is queued, and what that queues in turn, within this Wait's budget: a

@@ -101,6 +101,9 @@ type Loop interface {
 	// and where connect fails, as OpConnect alone. After a failed OpSocket the slot is
 	// free; after another failure the socket is still to be closed.
 	Dial(s Sock, d *Dial)
+	// ConnectSent is when the connect of a dial that has not completed had been called, and had come back: a SYN was sent
+	// by then. It is 0 while the dial is queued, and connect itself may take long to find a port.
+	ConnectSent(s Sock) int64
 	// Send sends all of p, which must stay unchanged until it has completed.
 	Send(s Sock, p []byte)
 	// Recv reads at most n bytes, n being at least 1, and at most Config.Buffer.

@@ -60,6 +60,10 @@ type uring struct {
 	// sends holds what is being sent, or is to be on a connection that is not there yet; the kernel reads
 	// it, unseen by the garbage collector, until its request has completed.
 	sends map[Sock]sending
+	// connects are those of the batch that was submitted last.
+	connects []Sock
+	// slow is when the batch of a connect came back, where that took long.
+	slow map[Sock]int64
 	// stash holds what a recv had read when it was cancelled.
 	stash map[Sock][]byte
 	// least are the recvs that asked for less than a buffer.
@@ -175,6 +179,8 @@ func newUring(cfg Config, table int) (Loop, error) {
 		waker:     waker{fd: wakefd},
 		givesWay:  cfg.GivesWay,
 		sends:     make(map[Sock]sending),
+		connects:  make([]Sock, 0, uringBatch),
+		slow:      make(map[Sock]int64, uringBatch),
 		stash:     make(map[Sock][]byte),
 		least:     make(map[Sock]int),
 		opts:      make(map[Opt]*Opt),

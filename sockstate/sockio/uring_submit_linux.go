@@ -28,6 +28,7 @@ func (l *uring) Dial(s Sock, d *Dial) {
 	k.gen++
 	k.epoch++
 	delete(l.sends, s)
+	delete(l.slow, s)
 	err := l.reach(s)
 	if err == nil && len(d.Opts) > uringBatch/2 {
 		err = unix.E2BIG // the chain must go in one submission

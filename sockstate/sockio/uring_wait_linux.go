@@ -101,11 +101,16 @@ func (l *uring) queued() bool {
 
 // submit enters r, to sleep there if it is not 0.
 func (l *uring) submit(r *uringRing, sleep int64) error {
+	l.connects = l.connects[:0]
 	if q := r.Queued(); len(q) > 0 {
 		r.entered = Now()
 		l.note(q, r.Takes(), r.entered)
 	}
-	switch e := r.Enter(sleep); e {
+	e := r.Enter(sleep)
+	if len(l.connects) > 0 && sleep == 0 {
+		l.tookLong(r.entered)
+	}
+	switch e {
 	case 0:
 		return nil
 	case unix.EBADR:
@@ -131,8 +136,35 @@ func (l *uring) note(q []ring.SQE, takes int, now int64) {
 		k.flag &^= ringQueued
 		if e.Op == ring.OpConnect {
 			k.began = now
+			l.connects = append(l.connects, Sock(uint32(e.UserData)))
 		}
 	}
+}
+
+// slowBatch is how long a batch takes whose connects had to search for their ports.
+const slowBatch = int64(10e6)
+
+// tookLong notes when the connects of a batch had been performed, if that took long.
+func (l *uring) tookLong(entered int64) {
+	now := Now()
+	if now-entered < slowBatch {
+		return
+	}
+	for _, s := range l.connects {
+		l.slow[s] = now
+	}
+}
+
+// ConnectSent implements Loop.
+func (l *uring) ConnectSent(s Sock) int64 {
+	k := &l.socks[s]
+	if k.flag&ringConnect == 0 || l.unsubmitted(s, markConnect) {
+		return 0
+	}
+	if at, slow := l.slow[s]; slow {
+		return at
+	}
+	return k.began
 }
 
 // idle is how long there is nothing to do at now, in nanoseconds, or Never.

@@ -139,7 +139,7 @@ func finWords(plan []record.Group) string {
 func serverWords(outcome string) string {
 	switch outcome {
 	case "fin":
-		return "closed in order"
+		return "closed by FIN"
 	case "rst_sent":
 		return "reset by the server, as asked"
 	case "rst_received":

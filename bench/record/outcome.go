@@ -5,7 +5,7 @@ import "slices"
 // The outcomes: how a lifecycle ended, a closed set. A record's Outcomes has no other keys.
 const (
 	// Ends.
-	OutcomeFIN         = "fin"          // orderly: FINs both ways
+	OutcomeFIN         = "fin"          // closed by FIN; the peer's was seen only where this side waits for it (client:half, server:*)
 	OutcomeRSTSent     = "rst_sent"     // reset by this side, as the policy asks
 	OutcomeRSTReceived = "rst_received" // reset by the peer: completed only where the policy predicts it, else failed
 

@@ -50,6 +50,7 @@ func startTarget(kind string) error {
 		for {
 			c, err := l.Accept()
 			if err != nil {
+				runtime.KeepAlive(kept)
 				return
 			}
 			kept = append(kept, c)

@@ -66,57 +66,75 @@ func TestCgroups(t *testing.T) {
 		{"none", nil, v2("/"), unified, limits{}},
 		{"not mounted", map[string]string{"sys/fs/cgroup/a/cpu.max": "1 1"}, v2("/a"), nil, limits{}},
 		{
-			"v2, nothing limited", map[string]string{"sys/fs/cgroup/a/cpu.max": "max 100000", "sys/fs/cgroup/a/memory.max": "max", "sys/fs/cgroup/a/pids.max": "max"},
-			v2("/a"), unified, limits{},
+			"v2, nothing limited",
+			map[string]string{"sys/fs/cgroup/a/cpu.max": "max 100000", "sys/fs/cgroup/a/memory.max": "max", "sys/fs/cgroup/a/pids.max": "max"},
+			v2("/a"), unified,
+			limits{},
 		},
 		{
-			"v2, the least of all above", map[string]string{
+			"v2, the least of all above",
+			map[string]string{
 				"sys/fs/cgroup/a/cpu.max": "150000 100000", "sys/fs/cgroup/a/b/cpu.max": "max 100000", "sys/fs/cgroup/a/b/c/cpu.max": "40000 20000",
 				"sys/fs/cgroup/a/memory.max": "1000000", "sys/fs/cgroup/a/memory.current": "900000", "sys/fs/cgroup/a/memory.stat": "anon 1\ninactive_file 500000\nfile 7",
 				"sys/fs/cgroup/a/b/memory.max": "800000", "sys/fs/cgroup/a/b/memory.current": "100000",
 				"sys/fs/cgroup/a/pids.max": "100", "sys/fs/cgroup/a/pids.current": "95", "sys/fs/cgroup/a/b/c/pids.max": "50", "sys/fs/cgroup/a/b/c/pids.current": "1",
 			},
-			v2("/a/b/c"), unified, limits{1.5, "cpu.max", 800000, 600000, "memory.max", 5, 100, true},
+			v2("/a/b/c"), unified,
+			limits{1.5, "cpu.max", 800000, 600000, "memory.max", 5, 100, true},
 		},
 		{
-			"v1", map[string]string{
+			"v1",
+			map[string]string{
 				"sys/fs/cgroup/cpu/d/cpu.cfs_quota_us": "50000", "sys/fs/cgroup/cpu/d/cpu.cfs_period_us": "100000",
 				"sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1", "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
 				"sys/fs/cgroup/memory/d/memory.limit_in_bytes": "2000000", "sys/fs/cgroup/memory/d/memory.usage_in_bytes": "500000", "sys/fs/cgroup/memory/d/memory.stat": "cache 7\ntotal_inactive_file 100000",
 				"sys/fs/cgroup/memory/memory.limit_in_bytes": none,
 				"sys/fs/cgroup/pids/d/pids.max":              "20", "sys/fs/cgroup/pids/d/pids.current": "21",
 			},
-			append(v1("/d", "/d", "/d"), v2("/x")...), split, limits{0.5, "cpu.cfs_quota_us", 2000000, 1600000, "memory.limit_in_bytes", -1, 20, true},
+			append(v1("/d", "/d", "/d"), v2("/x")...), split,
+			limits{0.5, "cpu.cfs_quota_us", 2000000, 1600000, "memory.limit_in_bytes", -1, 20, true},
 		},
 		{
-			"v1, no limit", map[string]string{
+			"v1, no limit",
+			map[string]string{
 				"sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1", "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000", "sys/fs/cgroup/memory/memory.limit_in_bytes": none, "sys/fs/cgroup/pids/pids.max": "max",
 			},
-			v1("/", "/", "/"), split, limits{},
+			v1("/", "/", "/"), split,
+			limits{},
 		},
 		{
-			"hybrid: memory in v2", map[string]string{
+			"hybrid: memory in v2",
+			map[string]string{
 				"sys/fs/cgroup/cpu/d/cpu.cfs_quota_us": "100000", "sys/fs/cgroup/cpu/d/cpu.cfs_period_us": "100000", "sys/fs/cgroup/unified/x/memory.max": "5000",
 			},
-			append(v1("/d", "/d", "/d")[2:], v2("/x/y")...), split, limits{1, "cpu.cfs_quota_us", 5000, 5000, "memory.max", 0, 0, false},
+			append(v1("/d", "/d", "/d")[2:], v2("/x/y")...), split,
+			limits{1, "cpu.cfs_quota_us", 5000, 5000, "memory.max", 0, 0, false},
 		},
 		{
-			"v1 in a container: the mount shows the group alone", map[string]string{
+			"v1 in a container: the mount shows the group alone",
+			map[string]string{
 				"sys/fs/cgroup/cpu/cpu.cfs_quota_us": "25000", "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
 			},
-			v1("/docker/abc", "/docker/abc", "/docker/abc"), mountsOf("cgroup /docker/abc /sys/fs/cgroup/cpu ro,cpu"), limits{CPUs: 0.25, CPUFile: "cpu.cfs_quota_us"},
+			v1("/docker/abc", "/docker/abc", "/docker/abc"), mountsOf("cgroup /docker/abc /sys/fs/cgroup/cpu ro,cpu"),
+			limits{CPUs: 0.25, CPUFile: "cpu.cfs_quota_us"},
 		},
 		{
-			"v2 below the mount's root", map[string]string{"sys/fs/cgroup/in/cpu.max": "30000 100000"},
-			v2("/docker/abc/in"), mountsOf("cgroup2 /docker/abc /sys/fs/cgroup rw"), limits{CPUs: 0.3, CPUFile: "cpu.max"},
+			"v2 below the mount's root",
+			map[string]string{"sys/fs/cgroup/in/cpu.max": "30000 100000"},
+			v2("/docker/abc/in"), mountsOf("cgroup2 /docker/abc /sys/fs/cgroup rw"),
+			limits{CPUs: 0.3, CPUFile: "cpu.max"},
 		},
 		{
-			"the mount is of another group with a like name", map[string]string{"sys/fs/cgroup/cpu.max": "30000 100000", "sys/fs/cgroup/c/cpu.max": "1 100000"},
-			v2("/docker/abc"), mountsOf("cgroup2 /docker/ab /sys/fs/cgroup rw"), limits{CPUs: 0.3, CPUFile: "cpu.max"},
+			"the mount is of another group with a like name",
+			map[string]string{"sys/fs/cgroup/cpu.max": "30000 100000", "sys/fs/cgroup/c/cpu.max": "1 100000"},
+			v2("/docker/abc"), mountsOf("cgroup2 /docker/ab /sys/fs/cgroup rw"),
+			limits{CPUs: 0.3, CPUFile: "cpu.max"},
 		},
 		{
-			"another namespace's group", map[string]string{"sys/fs/cgroup/cpu.max": "30000 100000", "sys/fs/cgroup/x/cpu.max": "1 100000"},
-			v2("/../x"), unified, limits{CPUs: 0.3, CPUFile: "cpu.max"},
+			"another namespace's group",
+			map[string]string{"sys/fs/cgroup/cpu.max": "30000 100000", "sys/fs/cgroup/x/cpu.max": "1 100000"},
+			v2("/../x"), unified,
+			limits{CPUs: 0.3, CPUFile: "cpu.max"},
 		},
 		{"malformed", map[string]string{"sys/fs/cgroup/cpu.max": "x y", "sys/fs/cgroup/memory.max": "-", "sys/fs/cgroup/pids.max": ""}, v2("/"), unified, limits{}},
 	} {

@@ -32,8 +32,10 @@ func TestTooFewThreads(t *testing.T) {
 	}
 	var tests []test
 	for _, n := range []int{9, 10, 12, 14, 16, 18, 20, 22} {
-		tests = append(tests, test{fmt.Sprintf("RLIMIT_NPROC %d", n), other("prlimit", fmt.Sprintf("--nproc=%d", n), program, "run", "-n", "10", "-q"),
-			fmt.Sprintf(`^lastack: \d+ more threads may be started here \(RLIMIT_NPROC is %d\), and about 22 are needed: raise it to \d+ or more \(ulimit -u, LimitNPROC= of a systemd unit\)\n$`, n)})
+		tests = append(tests, test{
+			fmt.Sprintf("RLIMIT_NPROC %d", n), other("prlimit", fmt.Sprintf("--nproc=%d", n), program, "run", "-n", "10", "-q"),
+			fmt.Sprintf(`^lastack: \d+ more threads may be started here \(RLIMIT_NPROC is %d\), and about 22 are needed: raise it to \d+ or more \(ulimit -u, LimitNPROC= of a systemd unit\)\n$`, n),
+		})
 	}
 	tests = append(tests,
 		test{"RLIMIT_AS", []string{"prlimit", "--as=2000000000", program, "run", "-n", "10", "-q"}, `^lastack: this process may map 1\.86 GiB of address space \(RLIMIT_AS\), .*: raise it to 2\.00 GiB or more \(ulimit -v\), or lift it\n$`},
@@ -43,8 +45,11 @@ func TestTooFewThreads(t *testing.T) {
 	} else {
 		for _, n := range []string{"9", "12", "16", "20", "24"} {
 			enter := fmt.Sprintf("echo %s >%s/pids.max && echo $$ >%s/cgroup.procs && exec \"$@\"", n, group, group)
-			tests = append(tests, test{"pids.max " + n, []string{"sh", "-c", enter, "sh", program, "run", "-n", "10", "-q"},
-				`^lastack: \d+ more threads may be started here \(pids\.max of the control group is ` + n + `\), and about 22 are needed: raise it to \d+ or more \(TasksMax= of a systemd unit, --pids-limit of a container\)\n$`})
+			tests = append(tests, test{
+				"pids.max " + n,
+				[]string{"sh", "-c", enter, "sh", program, "run", "-n", "10", "-q"},
+				`^lastack: \d+ more threads may be started here \(pids\.max of the control group is ` + n + `\), and about 22 are needed: raise it to \d+ or more \(TasksMax= of a systemd unit, --pids-limit of a container\)\n$`,
+			})
 		}
 	}
 	for _, tt := range tests {

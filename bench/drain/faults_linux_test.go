@@ -245,6 +245,22 @@ func TestNoKeepAlive(t *testing.T) {
 	}
 }
 
+// TestImpatient has a server that waits for the rest of a request for less than --after: why there are none is said.
+func TestImpatient(t *testing.T) {
+	t.Parallel()
+	tr := trial{
+		Load: Load{Idle: 2, Partial: 3},
+		Stop: Stop{Exec: reference{Addr: at, Impatient: 50 * time.Millisecond}.args(), After: 500 * time.Millisecond, Watch: 20 * time.Millisecond},
+	}
+	run := tr.drained(t)
+	if said := strings.Join(run.Drain.Tries[0].Warnings, "\n"); !strings.Contains(said, "ended 3 connections of partial before the stop: its timeout for a request's header") {
+		t.Errorf("warnings %q do not say why no partial client is left", said)
+	}
+	if said := strings.Join(run.Verdict.Reasons, "\n"); run.Verdict.Valid || !strings.Contains(said, "no client of partial had a connection when the stop began") || !strings.Contains(said, "see the warnings") {
+		t.Errorf("verdict %+v", run.Verdict)
+	}
+}
+
 // TestFork drains a server that has put itself into the background: at once, while the load is held, or so late that whom it left
 // behind is there still when the signal comes.
 func TestFork(t *testing.T) {

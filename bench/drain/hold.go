@@ -113,9 +113,11 @@ func whyShort(l *loadgen.Ledger) string {
 }
 
 // outcomeWords lists what became of a load's lifecycles.
-func outcomeWords(s *loadgen.Snapshot) string {
+func outcomeWords(s *loadgen.Snapshot) string { return outcomesOf(&s.Ledger) }
+
+func outcomesOf(l *loadgen.Ledger) string {
 	var words []string
-	for o, n := range s.Ledger.Outcomes {
+	for o, n := range l.Outcomes {
 		if n > 0 {
 			words = append(words, fmt.Sprintf("%s %d", loadgen.Outcome(o), n))
 		}
@@ -131,11 +133,19 @@ func outcomeWords(s *loadgen.Snapshot) string {
 	return strings.Join(words, ", ")
 }
 
-// warnEnded says where the server has ended idle connections by itself before the stop.
+// warnEnded says where the server has ended connections by itself before the stop, and why a group has none.
 func (t *try) warnEnded() {
 	for i := range t.kinds {
-		if n := ended(&t.ev.atArm.Groups[i].Ledger); t.kinds[i].keep == loadgen.KeepIdle && n > 0 {
-			t.warn("groups: the server ended %d connections of %s before the stop: its keep-alive timeout is shorter than --after, or it keeps none", n, t.kinds[i].name)
+		k, g := &t.kinds[i], &t.ev.atArm.Groups[i]
+		n := ended(&g.Ledger)
+		switch {
+		case k.keep == loadgen.KeepIdle && n > 0:
+			t.warn("groups: the server ended %d connections of %s before the stop: its keep-alive timeout is shorter than --after, or it keeps none", n, k.name)
+		case k.asked == 0 || k.name == groupQueued || g.Established > 0:
+		case k.keep == loadgen.KeepPartial && n > 0:
+			t.warn("groups: the server ended %d connections of %s before the stop: its timeout for a request's header is shorter than --after", n, k.name)
+		default:
+			t.warn("groups: no connection of %s is open when the stop begins: %s", k.name, outcomesOf(&g.Ledger))
 		}
 	}
 }

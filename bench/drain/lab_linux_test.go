@@ -73,6 +73,8 @@ type reference struct {
 	// Fork has it put itself into the background; the launcher stays for Linger.
 	Fork   bool
 	Linger time.Duration
+	// Impatient has it wait no longer than that for a request's header.
+	Impatient time.Duration
 	// Proxy has it pass all connections on to that address; PIDFile is where it writes its number.
 	Proxy, PIDFile string
 	// Reloads has SIGHUP end the connections that it has, and nothing else: it accepts on. Status is that of its replies,
@@ -124,6 +126,11 @@ func serveReference(spec string) int {
 			fmt.Fprintln(os.Stderr, "enough is enough")
 			os.Exit(7)
 		})
+	}
+	if r.Impatient > 0 {
+		ok := func(w nethttp.ResponseWriter, _ *nethttp.Request) { _, _ = io.WriteString(w, "ok") }
+		s := &nethttp.Server{Addr: r.Addr, ReadHeaderTimeout: r.Impatient, Handler: nethttp.HandlerFunc(ok)}
+		return fail(s.ListenAndServe()) // SIGTERM ends it
 	}
 	if r.Proxy != "" {
 		return fail(pass(r.Addr, r.Proxy))

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"lastack/bench/process"
@@ -266,8 +267,19 @@ func (t *target) ready(signal bool) error {
 	if t.pids, err = t.proc.Tree(); err != nil {
 		return err
 	}
-	return t.proc.Signal(0)
+	if err = t.proc.Signal(0); !errors.Is(err, syscall.ESRCH) {
+		return err
+	}
+	// It has ended just now: it may have put its server into the background.
+	select {
+	case <-t.proc.Exited():
+	case <-time.After(endKnownAtMost):
+	}
+	return t.follow(signal)
 }
+
+// endKnownAtMost is how long it may take until a process that has ended is known to have.
+const endKnownAtMost = 10 * time.Second
 
 // follow has the process signalled that listens, where the one that was started has put its server into the background. It may do
 // so at any time, so that this is asked again and again; while the process lives, only before the signal.

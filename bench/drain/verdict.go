@@ -13,8 +13,8 @@ import (
 const haltedTooLong = 1
 
 // seeWarnings points at the warnings that say why a group has no connection, if there are any.
-func seeWarnings(t *record.DrainTry) string {
-	if slices.ContainsFunc(t.Warnings, func(w string) bool { return strings.HasPrefix(w, "groups: ") }) {
+func seeWarnings(t *record.DrainTry, group string) string {
+	if slices.ContainsFunc(t.Warnings, func(w string) bool { return strings.HasPrefix(w, "groups: ") && strings.Contains(w, group) }) {
 		return " (see the warnings)"
 	}
 	return ": those that it had were ended before"
@@ -74,7 +74,7 @@ func verdict(r *record.Run) record.Verdict {
 		}
 		for i := range t.Groups {
 			if g := &t.Groups[i]; g.OpenAtStop == 0 && g.Name != groupArrivals && g.Name != groupQueued {
-				refuse(n, "no client of %s had a connection when the stop began, so that nothing is said of them%s", g.Name, seeWarnings(t))
+				refuse(n, "no client of %s had a connection when the stop began, so that nothing is said of them%s", g.Name, seeWarnings(t, g.Name))
 			}
 		}
 		if t.Connections.Opened == 0 && t.Listener.Refused == 0 && t.Listener.TimedOut == 0 {

@@ -31,7 +31,9 @@ new ones were refused, and which of the lost requests may be sent again.
 
 Who is stopped: --pid, a process of this host that owns the listening socket; --exec, a
 command that lastack starts, waits for and ends; or --stop, a command that stops the server
-from outside (systemctl, kubectl, ssh), of which only clients' ends are then known.
+from outside (systemctl, kubectl, ssh), of which only clients' ends are then known. With
+--exec, --stop is what stops that server, like nginx -s quit.
+A --pid is the master's, not a worker's: cat /run/nginx.pid, or pgrep -o nginx (the oldest).
 A second --exec, or --restart, brings the server back: a rolling restart, or with
 --handover one that shares the port with the old server for a while.
 
@@ -42,7 +44,11 @@ What clients do: --idle keep a connection, --in-flight have a request under way,
 have sent half of one, --arrivals connect anew, --queued wait in the accept queue. When the
 watch ends, requests under way are awaited for up to --request-timeout.
 
-The commands of --exec and --restart are split into words as a shell does (quotes,
+A server of --exec is best in the foreground (nginx: daemon off;); of one that goes into the
+background, whoever listens gets the signal. --also runs a proxy in front of the server, or a
+backend behind it. If it listens on TARGET, the server of --exec has a port of its own.
+
+The commands of --exec, --also and --restart are split into words as a shell does (quotes,
 backslashes, $VARIABLES), but no shell runs them. What lastack started is gone when it
 ends, however it ends, in a PID namespace where this host allows one; a server that it did
 not start gets --signal and, only if asked, --then.`,
@@ -50,6 +56,11 @@ not start gets --signal and, only if asked, --then.`,
   lastack drain 127.0.0.1:80 --pid $(cat /run/nginx.pid) --signal QUIT
   lastack drain 127.0.0.1:80 --pid $(cat /run/nginx.pid) --signal HUP --threshold 'failed==0'
   lastack drain web.example:80 --stop 'ssh web.example systemctl reload app' --threshold 'failed==0'
+
+  # By the server's own command; and a backend behind a proxy.
+  lastack drain 127.0.0.1:8080 --exec 'nginx -p . -c n.conf' --stop 'nginx -p . -c n.conf -s quit'
+  lastack drain 127.0.0.1:8080 --sandbox --also 'haproxy -db -f h.cfg' \
+    --exec 'lastack serve --listen 127.0.0.1:9001 --exchange http:/'
 
   # A rolling restart, five times, as a gate of CI: no request lost, no connect refused.
   lastack drain 127.0.0.1:8080 --sysctl net.ipv4.tcp_migrate_req=1 --repeat 5 --handover --threshold 'failed==0' \

@@ -92,13 +92,17 @@ func (e *AttachError) Unwrap() error { return e.Err }
 type SignalError struct {
 	PID    int
 	Signal syscall.Signal
-	Err    error
+	// Own is set where the process is seen to be this user's, so that it is not for its user that EPERM is said.
+	Own bool
+	Err error
 }
 
 func (e *SignalError) Error() string {
 	switch {
+	case errors.Is(e.Err, syscall.EPERM) && e.Own:
+		return fmt.Sprintf("no permission to signal process %d, though it is this user's: a seccomp filter or a security policy forbids kill", e.PID)
 	case errors.Is(e.Err, syscall.EPERM):
-		return fmt.Sprintf("no permission to signal process %d: it belongs to another user, or a seccomp filter forbids kill (run as that user, or as root)", e.PID)
+		return fmt.Sprintf("no permission to signal process %d: it belongs to another user (run as that user, or as root)", e.PID)
 	case errors.Is(e.Err, syscall.ESRCH):
 		return fmt.Sprintf("process %d has ended", e.PID)
 	}

@@ -73,9 +73,15 @@ func (p *Process) Started() int64 { return p.started }
 // *SignalError.
 func (p *Process) Signal(sig syscall.Signal) error {
 	if err := p.handle.signal(sig); err != nil {
-		return &SignalError{PID: p.pid, Signal: sig, Err: err}
+		return &SignalError{PID: p.pid, Signal: sig, Own: isOwn(p.pid), Err: err}
 	}
 	return nil
+}
+
+// isOwn reports whether a process is seen to have this one's user.
+func isOwn(pid int) bool {
+	var s unix.Stat_t
+	return unix.Stat(fmt.Sprintf("/proc/%d", pid), &s) == nil && int(s.Uid) == os.Geteuid()
 }
 
 // Exited is closed when the process has ended.

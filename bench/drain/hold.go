@@ -122,7 +122,7 @@ func outcomesOf(l *loadgen.Ledger) string {
 			words = append(words, fmt.Sprintf("%s %d", loadgen.Outcome(o), n))
 		}
 	}
-	for f, n := range s.Ledger.Faults {
+	for f, n := range l.Faults {
 		if n > 0 {
 			words = append(words, fmt.Sprintf("of the others %s %d", exchange.Fault(f), n))
 		}

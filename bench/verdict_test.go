@@ -71,8 +71,10 @@ func walks(r *record.Run) {
 	r.Pressure.CPU = record.CPU{CPUs: 2, ElapsedS: 4, GeneratorS: 6.8, ServerS: 0.58, ObserverS: 0.5, SystemS: 7.9, UserS: 0.09, SoftirqS: 0.6, IdleS: 0.03, GeneratorBusiest: 0.86}
 	r.Latency["connect"] = record.Latency{P50Us: 877, MeanUs: 13_911, P99Us: 136_708}
 	r.Timeline = []record.Interval{
-		{TS: 1.01, Phase: "load", Opened: 14_142, PortsInUse: 14_140}, {TS: 2.01, Phase: "load", Opened: 600, PortsInUse: 14_740},
-		{TS: 3.01, Phase: "load", Opened: 620, PortsInUse: 15_360}, {TS: 3.02, Phase: "drain", PortsInUse: 16_084},
+		{TS: 1.01, Phase: "load", Opened: 14_142, PortsInUse: 14_140},
+		{TS: 2.01, Phase: "load", Opened: 600, PortsInUse: 14_740},
+		{TS: 3.01, Phase: "load", Opened: 620, PortsInUse: 15_360},
+		{TS: 3.02, Phase: "drain", PortsInUse: 16_084},
 	}
 }
 
@@ -953,22 +955,29 @@ func TestVerdictOfReplies(t *testing.T) {
 		{name: "all well", http: map[string]int64{"2xx": 100, "1xx": 300}},
 		{name: "half", http: map[string]int64{"2xx": 100, "4xx": 60, "5xx": 40}},
 		{
-			"most", map[string]int64{"2xx": 100, "4xx": 61, "5xx": 40}, nil,
+			"most",
+			map[string]int64{"2xx": 100, "4xx": 61, "5xx": 40},
+			nil,
 			"101 of 201 HTTP replies were not 2xx (4xx 61, 5xx 40): the numbers are mostly of those, not of the pages that users get",
 			"ask for a page that is there: --exchange http:/path, and -H 'Host: NAME' where it depends on the name (curl -i shows the reply; a 400 may come from a port for TLS)",
 		},
 		{
-			"redirects", map[string]int64{"3xx": 9640, "2xx": 2}, nil,
+			"redirects",
+			map[string]int64{"3xx": 9640, "2xx": 2},
+			nil,
 			"9,640 of 9,642 HTTP replies were not 2xx (3xx 9,640): the numbers are mostly of those, not of the pages that users get",
 			"ask for the page that the redirect leads to: --exchange http:/path, and -H 'Host: NAME' where it depends on the name (curl -i shows where it leads)",
 		},
 		{
-			"invalid", map[string]int64{"invalid": 4}, nil,
+			"invalid",
+			map[string]int64{"invalid": 4},
+			nil,
 			"4 of 4 HTTP replies were not 2xx (invalid 4): the numbers are mostly of those, not of the pages that users get",
 			"look into the target's log: it answers with an error",
 		},
 		{
-			"TLS", nil, map[string]int64{record.ErrorTLS: 7, record.ErrorSurplus: 2},
+			"TLS", nil,
+			map[string]int64{record.ErrorTLS: 7, record.ErrorSurplus: 2},
 			"what came in 9 of 80,000 lifecycles was not the reply asked for (tls 7, surplus 2)",
 			"the target speaks TLS, and lastack plain HTTP: give it the port for plain HTTP, or put a proxy that ends TLS in front",
 		},

@@ -16,23 +16,28 @@ func TestTimeWaitNotes(t *testing.T) {
 		want string
 	}{
 		{
-			"the last one, to the wheel's next step", record.Run{Hosts: []record.Host{host}, TimeWait: record.TimeWait{Peak: 1000, LongestLeftS: 59.98}},
+			"the last one, to the wheel's next step",
+			record.Run{Hosts: []record.Host{host}, TimeWait: record.TimeWait{Peak: 1000, LongestLeftS: 59.98}},
 			"last one gone in 60.0 s to 62.0 s, from the last census on",
 		},
 		{
-			"the last one, on a kernel that was not recorded", record.Run{TimeWait: record.TimeWait{Peak: 1000, LongestLeftS: 59.98}},
+			"the last one, on a kernel that was not recorded",
+			record.Run{TimeWait: record.TimeWait{Peak: 1000, LongestLeftS: 59.98}},
 			"last one gone in 60.0 s or a few more, from the last census on",
 		},
 		{
-			"more buckets than the host", record.Run{TimeWait: record.TimeWait{Peak: 1000, PeakBySide: map[string]int{"client": 1000}, MaxBuckets: 8192, HostBuckets: 4096}},
+			"more buckets than the host",
+			record.Run{TimeWait: record.TimeWait{Peak: 1000, PeakBySide: map[string]int{"client": 1000}, MaxBuckets: 8192, HostBuckets: 4096}},
 			"peak 1,000 client 1,000; 12.2 % of 8,192 buckets, the sandbox's; the host has 4,096",
 		},
 		{
-			"as many", record.Run{TimeWait: record.TimeWait{Peak: 1000, PeakBySide: map[string]int{"client": 1000}, MaxBuckets: 8192, HostBuckets: 8192}},
+			"as many",
+			record.Run{TimeWait: record.TimeWait{Peak: 1000, PeakBySide: map[string]int{"client": 1000}, MaxBuckets: 8192, HostBuckets: 8192}},
 			"peak 1,000 client 1,000; 12.2 % of 8,192 buckets",
 		},
 		{
-			"reopened", record.Run{TimeWait: record.TimeWait{Entered: 47_891, Peak: 34_693, EndedEarly: 13_198}},
+			"reopened",
+			record.Run{TimeWait: record.TimeWait{Entered: 47_891, Peak: 34_693, EndedEarly: 13_198}},
 			"ended early 13,198 reopened by a SYN from the same port, or reset: no counter has these",
 		},
 	} {

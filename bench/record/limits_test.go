@@ -98,6 +98,23 @@ func TestReadAbsurd(t *testing.T) {
 	}
 }
 
+// endless is what has no end and is no JSON.
+type endless struct{ n int64 }
+
+func (e *endless) Read(b []byte) (int, error) {
+	clear(b)
+	e.n += int64(len(b))
+	return len(b), nil
+}
+
+func TestReadEndless(t *testing.T) {
+	var zeros endless
+	_, err := Read(&zeros)
+	if f, ok := errors.AsType[*FormatError](err); !ok || f.Fault != FaultNotJSON || zeros.n > 1<<20 {
+		t.Errorf("got %v after %d bytes", err, zeros.n)
+	}
+}
+
 // What a long run, many sources and a large drain bring is no absurdity.
 func TestReadLarge(t *testing.T) {
 	r := sample(t)

@@ -83,8 +83,8 @@ func (j *judgement) closesCounted() {
 	}
 	for _, c := range j.r.Accounting {
 		if c.Contradicts {
-			j.because("%s is %s, and the client closed as it should in %s or more: in the others the target's RST, or its close, came first unseen (TcpEstabResets grew by %s)",
-				c.Name, quantity.Count(c.Got), quantity.Count(c.Want.Min), quantity.Count(j.r.Counters[teardown.CounterResets]))
+			j.because("%s grew by %s, for %s closes by the client: of these at least %s ended otherwise, by the target's RST or close, unseen by the client (TcpEstabResets grew by %s)",
+				c.Name, quantity.Count(c.Got), quantity.Count(c.Want.Min), quantity.Count(c.Want.Min-c.Got), quantity.Count(j.r.Counters[teardown.CounterResets]))
 		}
 	}
 	if s := j.r.Server; s != nil {

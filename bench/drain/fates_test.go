@@ -237,8 +237,12 @@ func TestUnserved(t *testing.T) {
 		{"RST may be the queue's", []conn{hung(110), {at: 120, fate: loadgen.CutByRST, end: loadgen.EndByRST}}, 1, 10, record.DrainListener{Attempts: 2, Opened: 2}},
 		{"half a request wants no reply", []conn{{at: 110, fate: loadgen.RequestOpen, partial: true, end: loadgen.EndByClient}}, 0, -1, record.DrainListener{Attempts: 1, Opened: 1}},
 		{"before the signal", []conn{hung(90), served(95)}, 0, -1, record.DrainListener{}},
-		{"SYNs dropped", []conn{{outcome: loadgen.ConnectTimeout}, {outcome: loadgen.Interrupted}, {outcome: loadgen.NoLocalPort}, {outcome: loadgen.Refused}}, 0, -1,
-			record.DrainListener{Attempts: 4, TimedOut: 1, Pending: 1, Failed: 1, Refused: 1}},
+		{
+			"SYNs dropped",
+			[]conn{{outcome: loadgen.ConnectTimeout}, {outcome: loadgen.Interrupted}, {outcome: loadgen.NoLocalPort}, {outcome: loadgen.Refused}},
+			0, -1,
+			record.DrainListener{Attempts: 4, TimedOut: 1, Pending: 1, Failed: 1, Refused: 1},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var j loadgen.Journal
@@ -320,12 +324,24 @@ func TestVerdict(t *testing.T) {
 	}{
 		{"sound", func(*record.DrainTry) {}, "every connection and every request has one fate, and the accounts agree", true},
 		{"the signal could not be sent", func(r *record.DrainTry) { r.Server.SignalFailed = "no permission to signal process 7" }, "try 1: no permission to signal process 7", false},
-		{"halted", func(r *record.DrainTry) { r.HaltedS = 3.2 },
-			"try 1: this program did not run for 3.20 s meanwhile (halted, or without a CPU): what clients saw then is not what the server did", false},
-		{"lost before the stop", func(r *record.DrainTry) { r.Before = record.DrainBefore{Lost: 12, Answered: 3} },
-			"try 1: 12 requests were lost before the stop and 3 answered: a server that does not work says nothing of its stop", false},
-		{"some lost before the stop", func(r *record.DrainTry) { r.Before = record.DrainBefore{Lost: 12, Answered: 300} },
-			"every connection and every request has one fate, and the accounts agree", true},
+		{
+			"halted",
+			func(r *record.DrainTry) { r.HaltedS = 3.2 },
+			"try 1: this program did not run for 3.20 s meanwhile (halted, or without a CPU): what clients saw then is not what the server did",
+			false,
+		},
+		{
+			"lost before the stop",
+			func(r *record.DrainTry) { r.Before = record.DrainBefore{Lost: 12, Answered: 3} },
+			"try 1: 12 requests were lost before the stop and 3 answered: a server that does not work says nothing of its stop",
+			false,
+		},
+		{
+			"some lost before the stop",
+			func(r *record.DrainTry) { r.Before = record.DrainBefore{Lost: 12, Answered: 300} },
+			"every connection and every request has one fate, and the accounts agree",
+			true,
+		},
 		{"hardly halted", func(r *record.DrainTry) { r.HaltedS = 0.4 }, "every connection and every request has one fate, and the accounts agree", true},
 		{"nobody open, with a warning", func(r *record.DrainTry) {
 			r.Groups[0].OpenAtStop, r.Warnings = 0, []string{"groups: idle has 0 of 2 connections open: 5 connects were refused"}

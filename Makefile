@@ -1,5 +1,6 @@
 # build: a static binary in ./bin     test: everything, then once more with the race detector
 # lint:  format, linters, other systems     fuzz, bench: bounded by FUZZTIME, BENCHTIME, PAIRS of RUNTIME seconds
+# torture: every fault of the tables in cmd/lastack/torture_linux_test.go, as root; test has some of each
 
 FUZZTIME  ?= 10s
 BENCHTIME ?= 1s
@@ -26,7 +27,7 @@ test -n "$$missing" || exit 0; \
 	esac
 endef
 
-.PHONY: build test lint fmt fuzz bench drain-gallery clean
+.PHONY: build test torture lint fmt fuzz bench drain-gallery clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/lastack ./cmd/lastack
@@ -46,6 +47,10 @@ test:
 	else \
 		echo "no C compiler: without the race detector"; \
 	fi
+
+# The cases wait more than they work, so they run side by side. The last line counts them.
+torture:
+	LASTACK_TORTURE=all go test -vet=off -count 1 -timeout 20m -parallel 8 -run '^TestTorture$$' -v ./cmd/lastack | grep -vE '^ *(=== |--- PASS|    --- PASS)'
 
 lint:
 	$(LINT) run ./...

@@ -141,6 +141,8 @@ func (s *sampler) phase(snap *loadgen.Snapshot) string {
 	switch {
 	case snap.Warmup:
 		return "warmup"
+	case snap.Holding:
+		return "hold" // a plateau's, whose lifecycles have all begun
 	case snap.Closing:
 		return "drain"
 	}

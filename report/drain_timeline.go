@@ -2,7 +2,9 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"lastack/bench/quantity"
@@ -66,7 +68,7 @@ func (d *drainText) slices() {
 	if len(sl) > 1 {
 		each = sl[1].TS - sl[0].TS
 	}
-	d.hang("  ", fmt.Sprintf("each %.1f s from %s to %s; each row is scaled to its own peak, a dot is 0", each, since(sl[0].TS), since(sl[len(sl)-1].TS)))
+	d.hang("  ", fmt.Sprintf("each %.1f s from %s to %s; each row is scaled to its own peak, a dot is 0", each, around(sl[0].TS), around(sl[len(sl)-1].TS)))
 	if sl[0].TS < 0 {
 		d.line("  " + pad("", 18) + "  " + signalMark(sl) + "  ^ the stop begins")
 	}
@@ -119,8 +121,8 @@ func signalMark(sl []record.DrainSlice) string {
 	return string(row)
 }
 
-// since is a point of a drain's time.
-func since(s float64) string {
+// around is a point of a drain's time with three digits.
+func around(s float64) string {
 	switch {
 	case s < 0:
 		return "-" + quantity.Seconds(-s)
@@ -128,6 +130,21 @@ func since(s float64) string {
 		return "+" + quantity.Seconds(s)
 	}
 	return "0 s"
+}
+
+// since is one to the millisecond, however late: what happened after what is the question.
+func since(s float64) string {
+	text := quantity.Seconds(math.Abs(s))
+	if math.Abs(s) >= 0.9995 && math.Abs(s) < 1e6 {
+		text = strconv.FormatFloat(math.Abs(s), 'f', 3, 64) + " s"
+	}
+	switch {
+	case s < 0:
+		return "-" + text
+	case s > 0:
+		return "+" + text
+	}
+	return text
 }
 
 // moment is a point in time with what to say of it: note, or none where it did not come, or why it is unknown.

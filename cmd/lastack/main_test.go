@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 		"noring":      noRing,
 		"nosignal":    noSignal,
 		"nokill":      noKill,
+		"faulty":      faulty,
 		"nodiag":      noDiag,
 	})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -66,10 +67,25 @@ func (f *resultFlags) finish(cmd *cobra.Command, out *output, run *record.Run, e
 	} else {
 		err = errors.Join(err, out.write(run), f.print(cmd.OutOrStdout(), run))
 	}
+	sayMissed(cmd.ErrOrStderr(), run)
 	if err != nil {
 		code = worst(code, exitError)
 	}
 	return exitWith(code, err)
+}
+
+// sayMissed says why the program ends as it does, where stdout is data, or goes where nobody looks.
+func sayMissed(stderr io.Writer, run *record.Run) {
+	for _, t := range run.Thresholds {
+		if t.OK {
+			continue
+		}
+		why := "it is " + t.GotText
+		if t.GotText == "" {
+			why = cmp.Or(t.Reason, "it has no value")
+		}
+		fmt.Fprintf(stderr, "lastack: threshold missed: %s (%s)\n", t.Expr, why)
+	}
 }
 
 // print shows the result, or what of it jsonl has not shown yet. Whoever has stopped reading has read enough.

@@ -1,0 +1,690 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/bench/record"
+)
+
+// An injury is one fault, injected into one command.
+type injury struct {
+	name string
+	// script is what sh runs, with $L for the program, by way of what injects the fault. It is executed, so that its
+	// process is the program's, unless it says otherwise.
+	script string
+	env    []string
+	// A signal is sent when stderr matches at, or so long after the start.
+	at    string
+	after time.Duration
+	sig   syscall.Signal
+	to    string // "parent", "sandbox", "both", or the name of a process below: lastack-reaper, serve
+	// saves: the record must have been saved. Otherwise it may be the old one.
+	saves bool
+	// codes are the exit codes allowed; none: all documented ones. -1 is the end by a signal.
+	codes []int
+}
+
+const (
+	tortureRun   = "$L run -d 10m -c 3 --interval 50ms -o run.json"
+	tortureShort = "$L run -d 300ms -c 3 --interval 100ms --connect-timeout 1s --request-timeout 1s --close-timeout 1s -o run.json"
+	tortureDrain = "$L drain 127.0.0.1:8080 --sandbox --idle 5 --in-flight 2 -R 20 --request-timeout 1s --grace 3s --watch 200ms -o run.json --exec '$L serve --listen 127.0.0.1:8080 --exchange http:/'"
+	tortureServe = "$L serve --listen 127.0.0.1:0 --exchange http:/ --ledger ledger.json"
+)
+
+// injuries makes all cases of the tables.
+func injuries() []injury {
+	return slices.Concat(runSignals(), otherSignals(), failingCalls(), limits(), outputs(), missingFiles(), hostileRecords(), surroundings())
+}
+
+// Signals by what they do. That a signal kills is no fault of who is killed; all others end what they reach in good order, or nothing.
+var (
+	ending = []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGXCPU}
+	benign = []syscall.Signal{syscall.SIGPIPE, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH, syscall.SIGCONT, syscall.SIGSTOP, syscall.SIGALRM, syscall.SIGXFSZ, syscall.SIGCHLD, syscall.SIGURG}
+)
+
+func runSignals() []injury {
+	var all []injury
+	stages := []struct {
+		name, script, at string
+	}{
+		{"load", tortureRun, `(?m) load *$`},
+		{"load across veth", tortureRun + " --topology veth", `(?m) load *$`},
+		{"open loop", tortureRun + " -R 100 --engine epoll", `(?m) load *$`},
+		{"settle", "$L run -n 50 -c 3 --interval 50ms --settle 10m -o run.json", `(?m) settle *$`},
+		{"teardown", "$L run -n 50 -c 3 --on-eof delay=1m --interval 50ms -o run.json", `(?m) drain *$`},
+		{"saving", "mkfifo pipe; exec $L run -n 50 -c 3 --interval 50ms -o pipe", `waiting until somebody reads pipe`},
+		{"plateau", "$L run -c 20 --plateau 10m --exchange none --interval 50ms -o run.json", `(?m) hold *$`},
+	}
+	for _, s := range stages {
+		saves := s.name != "saving"
+		for _, to := range []string{"parent", "sandbox", "both"} {
+			for _, sig := range ending {
+				codes := []int{exitInterrupted}
+				switch s.name {
+				case "settle", "teardown": // all was measured
+					codes = []int{exitOK, exitInvalid, exitInterrupted}
+				case "saving":
+					codes = []int{exitError, exitInterrupted}
+				}
+				all = append(all, injury{name: fmt.Sprintf("%s/%v to %s", s.name, sig, to), script: s.script, at: s.at, sig: sig, to: to, saves: saves, codes: codes})
+			}
+		}
+		for _, sig := range benign {
+			// It goes on, and is ended by SIGINT.
+			codes := []int{exitOK, exitInvalid, exitInterrupted}
+			if s.name == "saving" {
+				codes = []int{exitError}
+			}
+			for _, to := range []string{"parent", "sandbox"} {
+				all = append(all, injury{name: fmt.Sprintf("%s/%v to %s", s.name, sig, to), script: s.script, at: s.at, sig: sig, to: to, saves: saves, codes: codes})
+			}
+		}
+		all = append(all,
+			injury{name: s.name + "/killed", script: s.script, at: s.at, sig: syscall.SIGKILL, to: "parent", codes: []int{-1}},
+			injury{name: s.name + "/sandbox killed", script: s.script, at: s.at, sig: syscall.SIGKILL, to: "sandbox", codes: []int{exitError}})
+	}
+	// Before the load: the process may have no say yet.
+	for _, after := range []time.Duration{0, 5, 15, 30, 50, 80, 120} {
+		for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGKILL} {
+			for _, script := range []string{tortureRun, tortureDrain} {
+				all = append(all, injury{name: fmt.Sprintf("%v after %d ms/%.9s", sig, after, script[3:]), script: script, after: after*time.Millisecond + 1, sig: sig, to: "parent",
+					codes: []int{exitInterrupted, -1}})
+			}
+		}
+	}
+	return all
+}
+
+func otherSignals() []injury {
+	var all []injury
+	for _, stage := range []struct{ at, name string }{{`(?m)^.*connecting`, "connecting"}, {`(?m)^.*watching`, "watching"}} {
+		script := tortureDrain
+		if stage.name == "watching" {
+			script = strings.Replace(script, "--watch 200ms", "--watch 10m", 1)
+		} else {
+			script += " --after 10m"
+		}
+		for _, to := range []string{"parent", "sandbox"} {
+			for _, sig := range ending {
+				all = append(all, injury{name: fmt.Sprintf("drain, %s/%v to %s", stage.name, sig, to), script: script, at: stage.at, sig: sig, to: to,
+					saves: stage.name == "watching", codes: []int{exitInterrupted}})
+			}
+			for _, sig := range benign {
+				all = append(all, injury{name: fmt.Sprintf("drain, %s/%v to %s", stage.name, sig, to), script: script, at: stage.at, sig: sig, to: to,
+					saves: stage.name == "watching", codes: []int{exitInterrupted}})
+			}
+			codes := []int{-1}
+			if to == "sandbox" {
+				codes = []int{exitError}
+			}
+			all = append(all, injury{name: fmt.Sprintf("drain, %s/%s killed", stage.name, to), script: script, at: stage.at, sig: syscall.SIGKILL, to: to, codes: codes})
+		}
+		for _, to := range []string{"lastack-init", "lastack-reaper", "serve"} {
+			for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGSTOP, syscall.SIGUSR1, syscall.SIGQUIT} {
+				all = append(all, injury{name: fmt.Sprintf("drain, %s/%v to %s", stage.name, sig, to), script: strings.ReplaceAll(strings.ReplaceAll(script, "10m", "1s"), "--grace 3s", "--grace 1s"),
+					at: stage.at, sig: sig, to: to})
+			}
+		}
+	}
+	for _, s := range []struct{ name, script, at string }{
+		{"serve", tortureServe, `listening on`},
+		{"serve, lame duck", tortureServe + " --shutdown lame-duck=10m --grace 10m", `listening on`},
+	} {
+		for _, sig := range slices.Concat(ending, benign) {
+			all = append(all, injury{name: fmt.Sprintf("%s/%v", s.name, sig), script: s.script, at: s.at, sig: sig, to: "parent", codes: []int{exitOK}})
+		}
+		all = append(all, injury{name: s.name + "/killed", script: s.script, at: s.at, sig: syscall.SIGKILL, to: "parent", codes: []int{-1}})
+	}
+	return all
+}
+
+// calls are system calls that fail, with what a kernel or a container's filter would answer.
+var calls = []struct {
+	name   string
+	nr     uintptr
+	errnos []syscall.Errno
+}{
+	{"io_uring_setup", unix.SYS_IO_URING_SETUP, []syscall.Errno{unix.EPERM, unix.ENOSYS, unix.ENOMEM, unix.EMFILE}},
+	{"io_uring_register", unix.SYS_IO_URING_REGISTER, []syscall.Errno{unix.EINVAL, unix.EPERM, unix.ENOMEM}},
+	{"io_uring_enter", unix.SYS_IO_URING_ENTER, []syscall.Errno{unix.EPERM, unix.EBUSY}},
+	{"socket", unix.SYS_SOCKET, []syscall.Errno{unix.EPERM, unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.EAFNOSUPPORT}},
+	{"bind", unix.SYS_BIND, []syscall.Errno{unix.EADDRINUSE, unix.EACCES}},
+	{"listen", unix.SYS_LISTEN, []syscall.Errno{unix.EADDRINUSE, unix.EOPNOTSUPP}},
+	{"connect", unix.SYS_CONNECT, []syscall.Errno{unix.ECONNREFUSED, unix.ENETUNREACH, unix.EPERM}},
+	{"accept4", unix.SYS_ACCEPT4, []syscall.Errno{unix.EMFILE, unix.ENOSYS}},
+	{"setsockopt", unix.SYS_SETSOCKOPT, []syscall.Errno{unix.EPERM, unix.ENOPROTOOPT}},
+	{"getsockopt", unix.SYS_GETSOCKOPT, []syscall.Errno{unix.ENOPROTOOPT}},
+	{"sendto", unix.SYS_SENDTO, []syscall.Errno{unix.EPERM, unix.ENOBUFS}},
+	{"recvfrom", unix.SYS_RECVFROM, []syscall.Errno{unix.ENOMEM}},
+	{"recvmsg", unix.SYS_RECVMSG, []syscall.Errno{unix.ENOMEM}},
+	{"sendmsg", unix.SYS_SENDMSG, []syscall.Errno{unix.EPERM}},
+	{"shutdown", unix.SYS_SHUTDOWN, []syscall.Errno{unix.ENOTCONN}},
+	{"prctl", unix.SYS_PRCTL, []syscall.Errno{unix.EINVAL}},
+	{"setns", unix.SYS_SETNS, []syscall.Errno{unix.EPERM, unix.ENOSYS}},
+	{"unshare", unix.SYS_UNSHARE, []syscall.Errno{unix.EPERM, unix.ENOSPC}},
+	{"mount", unix.SYS_MOUNT, []syscall.Errno{unix.EPERM}},
+	{"memfd_create", unix.SYS_MEMFD_CREATE, []syscall.Errno{unix.EPERM, unix.ENOSYS}},
+	{"close_range", unix.SYS_CLOSE_RANGE, []syscall.Errno{unix.ENOSYS, unix.EPERM}},
+	{"capset", unix.SYS_CAPSET, []syscall.Errno{unix.EPERM}},
+	{"capget", unix.SYS_CAPGET, []syscall.Errno{unix.EPERM, unix.ENOSYS}},
+	{"waitid", unix.SYS_WAITID, []syscall.Errno{unix.ECHILD, unix.ENOSYS}},
+	{"wait4", unix.SYS_WAIT4, []syscall.Errno{unix.ECHILD}},
+	{"pidfd_open", unix.SYS_PIDFD_OPEN, []syscall.Errno{unix.ENOSYS, unix.EPERM}},
+	{"pidfd_send_signal", unix.SYS_PIDFD_SEND_SIGNAL, []syscall.Errno{unix.ENOSYS, unix.EPERM}},
+	{"kill", unix.SYS_KILL, []syscall.Errno{unix.EPERM}},
+	{"sched_setaffinity", unix.SYS_SCHED_SETAFFINITY, []syscall.Errno{unix.EPERM, unix.EINVAL}},
+	{"sched_setattr", unix.SYS_SCHED_SETATTR, []syscall.Errno{unix.EPERM, unix.ENOSYS}},
+	{"sched_setscheduler", unix.SYS_SCHED_SETSCHEDULER, []syscall.Errno{unix.EPERM}},
+	{"epoll_pwait2", unix.SYS_EPOLL_PWAIT2, []syscall.Errno{unix.ENOSYS, unix.EPERM}},
+	{"setrlimit", unix.SYS_PRLIMIT64, []syscall.Errno{unix.EPERM}},
+	{"sysinfo", unix.SYS_SYSINFO, []syscall.Errno{unix.EPERM}},
+	{"uname", unix.SYS_UNAME, []syscall.Errno{unix.EPERM}},
+	{"statfs", unix.SYS_STATFS, []syscall.Errno{unix.ENOSYS}},
+	{"readlinkat", unix.SYS_READLINKAT, []syscall.Errno{unix.EACCES, unix.ENOENT}},
+	{"getdents64", unix.SYS_GETDENTS64, []syscall.Errno{unix.EACCES}},
+	{"newfstatat", unix.SYS_NEWFSTATAT, []syscall.Errno{unix.EACCES, unix.ENOENT}},
+	{"fstat", unix.SYS_FSTAT, []syscall.Errno{unix.ENOMEM}},
+	{"openat", unix.SYS_OPENAT, []syscall.Errno{unix.EACCES, unix.EMFILE, unix.ENOENT}},
+	{"pread64", unix.SYS_PREAD64, []syscall.Errno{unix.EIO}},
+	{"pipe2", unix.SYS_PIPE2, []syscall.Errno{unix.EMFILE}},
+	{"socketpair", unix.SYS_SOCKETPAIR, []syscall.Errno{unix.EMFILE}},
+	{"renameat", unix.SYS_RENAMEAT, []syscall.Errno{unix.EACCES, unix.EXDEV, unix.EBUSY}},
+	{"fsync", unix.SYS_FSYNC, []syscall.Errno{unix.EIO, unix.ENOSPC, unix.EDQUOT, unix.EINVAL}},
+	{"fchmod", unix.SYS_FCHMOD, []syscall.Errno{unix.EPERM}},
+	{"fchown", unix.SYS_FCHOWN, []syscall.Errno{unix.EPERM}},
+	{"unlinkat", unix.SYS_UNLINKAT, []syscall.Errno{unix.EPERM}},
+	{"setsid", unix.SYS_SETSID, []syscall.Errno{unix.EPERM}},
+	{"setpgid", unix.SYS_SETPGID, []syscall.Errno{unix.EPERM}},
+	{"clone3", unix.SYS_CLONE3, []syscall.Errno{unix.ENOSYS, unix.EPERM}},
+	{"getrandom", unix.SYS_GETRANDOM, []syscall.Errno{unix.ENOSYS}},
+	{"fcntl", unix.SYS_FCNTL, []syscall.Errno{unix.EMFILE}},
+	{"dup", unix.SYS_DUP, []syscall.Errno{unix.EMFILE}},
+	{"ioctl", unix.SYS_IOCTL, []syscall.Errno{unix.ENOTTY, unix.EPERM}},
+	{"eventfd2", unix.SYS_EVENTFD2, []syscall.Errno{unix.EMFILE}},
+	{"timerfd_create", unix.SYS_TIMERFD_CREATE, []syscall.Errno{unix.EMFILE}},
+	{"bpf", unix.SYS_BPF, []syscall.Errno{unix.EPERM}},
+	{"getrusage", unix.SYS_GETRUSAGE, []syscall.Errno{unix.EPERM}},
+	{"mlock", unix.SYS_MLOCK, []syscall.Errno{unix.EPERM}},
+	{"chdir", unix.SYS_CHDIR, []syscall.Errno{unix.ENOENT}},
+}
+
+// runtimeNeeds are calls without which no program of the Go runtime starts, or makes its poller.
+var runtimeNeeds = map[string]bool{"eventfd2": true, "fcntl": true}
+
+func failingCalls() []injury {
+	var all []injury
+	scripts := []struct{ name, script string }{
+		{"run", tortureShort}, {"run, epoll", tortureShort + " --engine epoll --topology veth"}, {"drain", tortureDrain + " --after 200ms"}, {"doctor", "$L doctor"},
+	}
+	for _, c := range calls {
+		if runtimeNeeds[c.name] {
+			continue
+		}
+		for _, e := range c.errnos {
+			for _, s := range scripts {
+				all = append(all, injury{name: fmt.Sprintf("%s %v/%s", c.name, unix.ErrnoName(e), s.name), script: fmt.Sprintf("faulty %d=%d %s", c.nr, int(e), s.script)})
+			}
+		}
+	}
+	return all
+}
+
+func limits() []injury {
+	var all []injury
+	add := func(limit string, values ...string) {
+		for _, v := range values {
+			for _, s := range []struct{ name, script string }{{"run", tortureShort}, {"drain", tortureDrain + " --after 200ms"}} {
+				all = append(all, injury{name: limit + " " + v + "/" + s.name, script: fmt.Sprintf("prlimit --%s=%s %s", limit, v, s.script)})
+			}
+		}
+	}
+	add("nofile", "12", "16", "20", "24", "32", "48", "64", "100")
+	add("fsize", "0", "1", "1000", "10000")
+	add("memlock", "0", "65536")
+	add("core", "0")
+	add("rss", "0")
+	add("stack", "65536", "unlimited")
+	add("cpu", "1")
+	add("sigpending", "0", "10")
+	add("nice", "0")
+	add("msgqueue", "0")
+	for _, kb := range []string{"16", "40", "64", "200"} {
+		all = append(all, injury{name: "disk of " + kb + " kB", script: fmt.Sprintf(
+			"exec unshare --mount sh -c 'mkdir disk && mount -t tmpfs -o size=%sk none disk && exec %s'", kb, strings.Replace(tortureShort, "run.json", "disk/run.json", 1))})
+	}
+	return all
+}
+
+func outputs() []injury {
+	var all []injury
+	commands := []struct{ name, script string }{
+		{"run", tortureShort}, {"run, jsonl", tortureShort + " --format jsonl"}, {"drain", tortureDrain + " --after 200ms"},
+		{"report", "$L report old.json"}, {"help", "$L run --help"}, {"doctor", "$L doctor"}, {"version", "$L --version"}, {"wrong", "$L run -c 0"},
+	}
+	for _, c := range commands {
+		for _, r := range []string{
+			"<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", ">/dev/full 2>/dev/full", "</dev/null",
+			"| true", "2>&1 | true", "| head -c 10", "2>&1 >/dev/null | true", ">/dev/null 2>&1",
+		} {
+			script := "exec " + c.script + " " + r
+			if strings.Contains(r, "|") {
+				script = "{ " + c.script + "; } " + r
+			}
+			all = append(all, injury{name: c.name + " " + r, script: script})
+		}
+	}
+	return all
+}
+
+func missingFiles() []injury {
+	var all []injury
+	for _, f := range []string{
+		"/proc/stat", "/proc/meminfo", "/proc/cpuinfo", "/proc/loadavg", "/proc/uptime", "/proc/slabinfo", "/proc/version", "/proc/filesystems", "/proc/mounts",
+		"/proc/sys/kernel/random/boot_id", "/proc/sys/kernel/osrelease", "/proc/sys/net/ipv4/ip_local_port_range", "/proc/sys/net/ipv4/tcp_max_tw_buckets",
+		"/proc/sys/net/ipv4/tcp_tw_reuse", "/proc/sys/net/core/somaxconn", "/proc/sys/net/ipv4/tcp_mem", "/proc/sys/fs/file-max", "/proc/sys/fs/nr_open",
+		"/proc/sys/net/ipv4/tcp_max_orphans", "/proc/pressure/cpu", "/sys/devices/system/cpu/online", "/sys/fs/cgroup/cgroup.controllers",
+	} {
+		if _, err := os.Stat(f); err != nil {
+			continue
+		}
+		for _, s := range []struct{ name, script string }{{"run", tortureShort}, {"doctor", "$L doctor"}} {
+			for _, with := range []string{"/dev/null", "garbage"} {
+				all = append(all, injury{name: fmt.Sprintf("%s is %s/%s", f, with, s.name), script: fmt.Sprintf(
+					"printf 'x y -1 99999999999999999999\\n\\377 \\n' >garbage; exec unshare --mount sh -c 'mount --bind %s %s && exec %s'", with, f, s.script)})
+			}
+		}
+	}
+	for _, d := range []string{"/proc/sys", "/proc/self/fd", "/sys", "/proc/net", "/dev", "/tmp", "/etc"} {
+		all = append(all, injury{name: d + " is empty", script: fmt.Sprintf("exec unshare --mount sh -c 'mkdir -p none && mount --bind none %s && exec %s'", d, tortureShort)})
+	}
+	all = append(all, injury{name: "no /proc", script: "exec unshare --mount sh -c 'mkdir none && mount --bind none /proc && exec " + tortureShort + "'"})
+	return all
+}
+
+func hostileRecords() []injury {
+	var all []injury
+	add := func(name, change string) {
+		for _, format := range []string{"text", "json", "jsonl"} {
+			all = append(all, injury{name: "report/" + name + "/" + format, script: change + "; exec $L report --format " + format + " bad.json", codes: []int{exitOK, exitError, exitUsage}})
+		}
+	}
+	for _, n := range []int{0, 1, 10, 100, 1000, 4000, 9000} {
+		add(fmt.Sprintf("cut at %d", n), fmt.Sprintf("head -c %d old.json >bad.json", n))
+	}
+	for _, c := range []struct{ name, sed string }{
+		{"negative", `s/: [0-9][0-9]*/: -7/g`}, {"huge", `s/: [0-9][0-9.]*/: 1e300/g`}, {"beyond", `s/: [0-9][0-9.]*/: 999999999999999999999999/g`},
+		{"strings", `s/: [0-9][0-9.]*/: "x"/g`}, {"nulls", `s/: [0-9][0-9.]*/: null/g`}, {"empty strings", `s/: "[^"]*"/: ""/g`},
+		{"control characters", `s/: "[^"]*"/: "\\u001b[2J\\u009b31m\\u202e"/g`}, {"objects", `s/: \[/: [{},/g`}, {"keys", `s/"\([a-z]\)[a-z_]*":/"\1":/g`},
+		{"large", `s/: [0-9][0-9]*/: 9007199254740993/g`}, {"zero", `s/: [0-9][0-9.]*/: 0/g`}, {"other kind", `s/"kind": "run"/"kind": "drain"/`}, {"a future schema", `s/run.v1/run\/v99/`},
+	} {
+		add(c.name, fmt.Sprintf("sed '/schema/b;%s' old.json >bad.json", strings.ReplaceAll(c.sed, "'", "")))
+	}
+	add("deep", `{ printf '{"schema":"lastack.run/v1","x":'; head -c 200000 /dev/zero | tr '\0' '['; } >bad.json`)
+	add("long", `{ printf '{"schema":"lastack.run/v1","kind":"run","version":"'; head -c 3000000 /dev/zero | tr '\0' 'x'; printf '"}'; } >bad.json`)
+	add("binary", `head -c 100000 /bin/sh >bad.json`)
+	add("directory", `mkdir bad.json`)
+	add("pipe", `mkfifo bad.json; cat old.json >bad.json & :`)
+	return all
+}
+
+func surroundings() []injury {
+	var all []injury
+	for _, e := range []string{
+		"LASTACK_SANDBOX=", "LASTACK_SANDBOX=0", "LASTACK_SANDBOX=1", "LASTACK_SANDBOX=3", "LASTACK_SANDBOX=999999", "LASTACK_SANDBOX=-1", `LASTACK_SANDBOX={"parent":1}`,
+		"LASTACK_HOST_FACTS={}", "LASTACK_PROCESS=x", "TMPDIR=/nowhere", "HOME=", "PATH=", "GOMAXPROCS=1", "GOGC=off", "GOTRACEBACK=crash", "COLUMNS=-1", "TERM=", "NO_COLOR=1", "TZ=/nowhere", "LANG=\xff",
+	} {
+		for _, s := range []struct{ name, script string }{{"run", tortureShort}, {"drain", tortureDrain + " --after 200ms"}} {
+			all = append(all, injury{name: "environment " + e + "/" + s.name, script: s.script, env: []string{e}, saves: true, codes: []int{exitOK, exitInvalid, exitThreshold, exitUsage}})
+		}
+	}
+	for _, s := range []struct{ name, script string }{
+		{"run", tortureShort}, {"drain, twice", tortureDrain + " --after 200ms --repeat 2"}, {"larger hash", tortureShort + " --topology veth"},
+	} {
+		own := strings.ReplaceAll(s.script, "$L", "b/lastack")
+		for name, change := range map[string]string{"deleted": "rm -f b/lastack", "replaced": "cp /bin/sh b/new && mv b/new b/lastack"} {
+			all = append(all, injury{name: "program " + name + "/" + s.name, script: "mkdir b && cp $L b/lastack && { (sleep 0.2; " + change + ") & exec " + own + "; }",
+				codes: []int{exitOK, exitError, exitInvalid}})
+		}
+	}
+	all = append(all,
+		injury{name: "record is a directory", script: "mkdir d; exec " + strings.Replace(tortureShort, "run.json", "d", 1), codes: []int{exitUsage}},
+		injury{name: "record is nowhere", script: strings.Replace(tortureShort, "run.json", "no/run.json", 1), codes: []int{exitUsage}},
+		injury{name: "record is a dangling link", script: "ln -s to link; " + strings.Replace(tortureShort, "run.json", "link", 1) + "; c=$?; test -L link && test -s to && exit $c; exit 77", codes: []int{exitOK, exitInvalid}},
+		injury{name: "record is stdout", script: "exec " + strings.Replace(tortureShort, "run.json", "/dev/stdout", 1), codes: []int{exitOK, exitInvalid}},
+		injury{name: "record is stderr", script: "exec " + strings.Replace(tortureShort, "run.json", "/dev/stderr", 1), codes: []int{exitOK, exitInvalid}},
+		injury{name: "record is full", script: "exec " + strings.Replace(tortureShort, "run.json", "/dev/full", 1), codes: []int{exitError}},
+		injury{name: "record is /dev/null", script: "exec " + strings.Replace(tortureShort, "run.json", "/dev/null", 1), codes: []int{exitOK, exitInvalid}},
+		injury{name: "working directory gone", script: "mkdir gone && cd gone && rmdir ../gone && exec " + strings.Replace(tortureShort, "-o run.json", "-o ../run.json", 1)},
+		injury{name: "ledger is a device", script: "exec " + tortureDrain + " --ledger /dev/null", codes: []int{exitUsage}},
+		injury{name: "ledger is not written", script: "exec " + tortureDrain + " --after 100ms --ledger old.json"},
+		injury{name: "server does not start", script: "exec $L drain 127.0.0.1:8080 --sandbox --exec false -o run.json", codes: []int{exitError}},
+		injury{name: "server listens elsewhere", script: "exec $L drain 127.0.0.1:8080 --sandbox --exec '$L serve --listen 127.0.0.1:8081 -w 0 --engine nothing' -o run.json", codes: []int{exitError}},
+		injury{name: "nobody listens", script: "exec $L run 127.0.0.1:1 -d 200ms -c 2 -o run.json", saves: true, codes: []int{exitInvalid, exitOK}},
+	)
+	return all
+}
+
+// TestTorture injects every fault of the tables (LASTACK_TORTURE=all), or some of each. A fault may fail a command, but in a
+// sentence and with a documented exit code; no record is lost, half or wrong, and nothing stays behind.
+func TestTorture(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts the program over and over")
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("faults are injected by mounts, limits and signals to all processes of the program, which takes root")
+	}
+	for _, tool := range []string{"prlimit", "unshare", "mount", "mkfifo", "head"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("faults are injected by %s: %v", tool, err)
+		}
+	}
+	all := injuries()
+	if os.Getenv("LASTACK_TORTURE") == "" {
+		const some = 40
+		var few []injury
+		for i := range some {
+			few = append(few, all[i*len(all)/some+(i*7)%(len(all)/some)])
+		}
+		all = few
+	}
+	names := make(map[string]int)
+	var failed, skipped atomic.Int64
+	old := oldRecord(t)
+	t.Run("cases", func(t *testing.T) {
+		for _, c := range all {
+			if names[c.name]++; names[c.name] > 1 {
+				c.name = fmt.Sprintf("%s #%d", c.name, names[c.name])
+			}
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				defer func() {
+					if t.Failed() {
+						failed.Add(1)
+					} else if t.Skipped() {
+						skipped.Add(1)
+					}
+				}()
+				c.inflict(t, old)
+			})
+		}
+	})
+	fmt.Printf("torture: %d cases, %d failures, %d skipped\n", len(all), failed.Load(), skipped.Load())
+}
+
+// oldRecord is what stands where the record goes: a good one, of before.
+func oldRecord(t *testing.T) []byte {
+	t.Helper()
+	dir := t.TempDir()
+	if e := runIn(t, dir, "lastack", "run", "-n", "50", "-c", "2", "-q", "-o", "old.json"); e.code != exitOK && e.code != exitInvalid {
+		t.Fatalf("exit code %d: %s", e.code, e.stderr)
+	}
+	return []byte(content(t, filepath.Join(dir, "old.json")))
+}
+
+// patience bounds a case: on a machine that is busy with others, none takes a quarter of it.
+const patience = 90 * time.Second
+
+func (c *injury) inflict(t *testing.T, old []byte) {
+	dir := t.TempDir()
+	tmp := t.TempDir()
+	for _, name := range []string{"run.json", "old.json"} {
+		if err := os.WriteFile(filepath.Join(dir, name), old, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	program, err := exec.LookPath("lastack")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := c.script
+	if strings.HasPrefix(script, "$L") || strings.HasPrefix(script, "faulty") || strings.HasPrefix(script, "prlimit") {
+		script = "exec " + script
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", "-c", strings.ReplaceAll(script, "$L", program))
+	var stdout bytes.Buffer
+	var stderr rows
+	// The program's streams are files where nothing else is asked for: a pipe would be held open by what it leaves behind.
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &stdout, &stderr
+	cmd.Env = append(append(os.Environ(), "TMPDIR="+tmp), c.env...)
+	cmd.WaitDelay = 2 * time.Second
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
+	var werr error
+	if c.sig != 0 {
+		werr = c.shoot(t, cmd.Process.Pid, &stderr, exited)
+	} else {
+		werr = <-exited
+	}
+	code := cmd.ProcessState.ExitCode()
+	said := stderr.String()
+	if errors.Is(werr, exec.ErrWaitDelay) {
+		t.Error("something that the program left holds its output open")
+	}
+	if ctx.Err() != nil {
+		t.Errorf("it hung, and was killed after %v", patience)
+	}
+	for _, trace := range []string{"goroutine ", "panic:", "runtime error", "fatal error", "SIGSEGV", "runtime: "} {
+		if strings.Contains(said, trace) || strings.Contains(stdout.String(), trace) {
+			t.Errorf("a trace (%q)", trace)
+			break
+		}
+	}
+	allowed := c.codes
+	if allowed == nil {
+		allowed = []int{exitOK, exitError, exitUsage, exitInvalid, exitThreshold, exitInterrupted}
+	}
+	if !slices.Contains(allowed, code) {
+		t.Errorf("exit code %d (%v), want one of %v", code, cmd.ProcessState, allowed)
+	}
+	c.checkRecord(t, dir, old, code, said)
+	c.checkLeft(t, dir)
+	if t.Failed() {
+		t.Logf("script: %s\nexit code %d\nstdout: %.600s\nstderr: %.3000s", script, code, stdout.String(), said)
+	}
+}
+
+// shoot sends the signal, and ends what a harmless one did not end.
+func (c *injury) shoot(t *testing.T, pid int, stderr *rows, exited chan error) error {
+	wait := func(done func() bool) (err error, ended bool) {
+		for limit := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
+			select {
+			case err := <-exited:
+				return err, true
+			default:
+			}
+			if done() {
+				return nil, false
+			}
+			if time.Now().After(limit) {
+				t.Errorf("waited %v for %s", patience, c.at)
+				return nil, false
+			}
+		}
+	}
+	if c.at != "" {
+		pattern := regexp.MustCompile(c.at)
+		if err, ended := wait(func() bool { return pattern.MatchString(stderr.String()) }); ended {
+			t.Error("it ended before the signal")
+			return err
+		}
+	} else {
+		time.Sleep(c.after) // any moment will do
+	}
+	targets := []int{pid}
+	if c.to != "parent" {
+		targets = c.targets(pid)
+		if err, ended := wait(func() bool { targets = c.targets(pid); return len(targets) > 0 }); ended {
+			return err
+		}
+	}
+	for _, p := range targets {
+		_ = syscall.Kill(p, c.sig) // it may have ended
+	}
+	if !slices.Contains(benign, c.sig) || c.to != "parent" && c.to != "sandbox" {
+		return c.patiently(t, pid, exited)
+	}
+	time.Sleep(100 * time.Millisecond) // so that something could go wrong
+	for _, p := range targets {
+		_ = syscall.Kill(p, syscall.SIGCONT)
+	}
+	_ = syscall.Kill(pid, syscall.SIGINT)
+	return c.patiently(t, pid, exited)
+}
+
+// patiently waits for the end, and asks again when it takes long: a second signal ends every wait.
+func (c *injury) patiently(t *testing.T, pid int, exited chan error) error {
+	select {
+	case err := <-exited:
+		return err
+	case <-time.After(patience / 3):
+		t.Errorf("it did not end within %v of the signal", patience/3)
+		_ = syscall.Kill(pid, syscall.SIGTERM)
+		return <-exited
+	}
+}
+
+// targets are the processes that the signal goes to.
+func (c *injury) targets(pid int) []int {
+	children := childrenOf(pid)
+	switch c.to {
+	case "sandbox":
+		return children
+	case "both":
+		return append(children, pid)
+	}
+	var found []int
+	for queue := children; len(queue) > 0; queue = queue[1:] {
+		queue = append(queue, childrenOf(queue[0])...)
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", queue[0]))
+		if err != nil {
+			continue
+		}
+		words := strings.Split(string(b), "\x00")
+		if words[0] == c.to || len(words) > 1 && words[1] == c.to {
+			found = append(found, queue[0])
+		}
+	}
+	return found
+}
+
+func childrenOf(pid int) []int {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	var pids []int
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			continue // a thread that has ended
+		}
+		for _, s := range strings.Fields(string(b)) {
+			if n, err := strconv.Atoi(s); err == nil {
+				pids = append(pids, n)
+			}
+		}
+	}
+	return pids
+}
+
+// checkRecord wants the old record or a whole new one, that adds up.
+func (c *injury) checkRecord(t *testing.T, dir string, old []byte, code int, said string) {
+	b, err := os.ReadFile(filepath.Join(dir, "run.json"))
+	if err != nil {
+		t.Errorf("the record is gone: %v", err)
+		return
+	}
+	if bytes.Equal(b, old) {
+		if c.saves && code != exitUsage {
+			t.Error("the record was not saved")
+		}
+		return
+	}
+	r, err := record.Read(bytes.NewReader(b))
+	if err != nil {
+		t.Errorf("the record of %d bytes is not whole: %v", len(b), err)
+		return
+	}
+	var sum int64
+	for _, n := range r.Outcomes {
+		sum += n
+	}
+	if sum != r.Connections.Attempted {
+		t.Errorf("%d connections were attempted, and have %d outcomes", r.Connections.Attempted, sum)
+	}
+	checks := slices.Clone(r.Accounting)
+	if r.Drain != nil {
+		for i := range r.Drain.Tries {
+			checks = append(checks, r.Drain.Tries[i].Accounting...)
+		}
+	}
+	for _, check := range checks {
+		if check.Exact && !check.OK && r.Verdict.Valid {
+			t.Errorf("the verdict is valid, and %q does not hold: %+v", check.Name, check)
+		}
+	}
+	if code == exitOK && !r.Verdict.Valid && !strings.Contains(c.script, "|") {
+		t.Error("exit code 0, and the record is not valid")
+	}
+}
+
+var leftovers sync.Mutex
+
+// checkLeft wants no process and no temporary file of the case's: what it started has its working directory.
+func (c *injury) checkLeft(t *testing.T, dir string) {
+	left := func() (found []string) {
+		procs, _ := filepath.Glob("/proc/[0-9]*")
+		for _, p := range procs {
+			cwd, err := os.Readlink(p + "/cwd")
+			if err != nil || cwd != dir && !strings.HasPrefix(cwd, dir+"/") {
+				continue
+			}
+			if !alive(filepath.Base(p)) {
+				continue
+			}
+			b, _ := os.ReadFile(p + "/cmdline")
+			found = append(found, filepath.Base(p)+" "+strings.ReplaceAll(string(b), "\x00", " "))
+		}
+		return found
+	}
+	leftovers.Lock() // one at a time: it reads all processes
+	defer leftovers.Unlock()
+	var found []string
+	for limit := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if found = left(); len(found) == 0 || time.Now().After(limit) {
+			break
+		}
+	}
+	for _, f := range found {
+		t.Errorf("a process is left: %s", f)
+		if pid, err := strconv.Atoi(strings.Fields(f)[0]); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // its working directory is the case's own
+		}
+	}
+	if c.sig == syscall.SIGKILL {
+		return
+	}
+	names, _ := filepath.Glob(filepath.Join(dir, ".lastack-*"))
+	for _, n := range names {
+		t.Errorf("a temporary file is left: %s", n)
+	}
+}

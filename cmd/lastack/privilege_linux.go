@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -91,7 +92,7 @@ func capabilities() (effective, permitted uint64, err error) {
 // can: where the kernel refuses, nothing has become worse.
 func keepCapabilities(lists ...[]int) {
 	effective, permitted, err := capabilities()
-	if err != nil {
+	if err != nil || !canSignalThreads() {
 		return
 	}
 	var keep uint64
@@ -110,6 +111,24 @@ func keepCapabilities(lists ...[]int) {
 	// The inheritable set goes, and the ambient one with it (capabilities(7)).
 	_, _, _ = syscall.AllThreadsSyscall(syscall.SYS_CAPSET, uintptr(unsafe.Pointer(&hdr)), uintptr(unsafe.Pointer(&data[0])), 0)
 	runtime.KeepAlive(&data)
+}
+
+// canSignalThreads tells that the runtime can have each thread make a call: it sends them a real-time signal, without end
+// where the user's queue of those is full (RLIMIT_SIGPENDING, EAGAIN of tgkill).
+func canSignalThreads() bool {
+	const room = 256 // more than there are threads
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(b)) {
+		if v, ok := strings.CutPrefix(line, "SigQ:"); ok {
+			var queued, limit uint64
+			n, _ := fmt.Sscanf(v, "%d/%d", &queued, &limit)
+			return n == 2 && limit > queued && limit-queued > room
+		}
+	}
+	return false
 }
 
 // capabilities lists what writing to d takes beyond the rights of the user alone.

@@ -52,13 +52,7 @@ func needsAllCapabilities(t *testing.T) {
 // TestCapabilitiesDropped looks at all threads while a load, and a server, are at work.
 func TestCapabilitiesDropped(t *testing.T) {
 	needsAllCapabilities(t)
-	// As it is shipped: the runtime of a program with cgo, as a test may be, cannot call the kernel on all threads.
-	bin := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(bin, "lastack"), ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Skipf("the program cannot be built here: %v: %s", err, out)
-	}
+	bin := filepath.Dir(shipped(t))
 	load := set(runCapabilities) | set(sandboxCapabilities)
 	others := filepath.Join(t.TempDir(), "others")
 	if err := os.WriteFile(others, nil, 0o644); err != nil {

@@ -26,7 +26,7 @@ func main() {
 	if os.Args[0] == host.ProofArg {
 		os.Exit(host.Proof(os.Stdout))
 	}
-	if err := checkPrivileges(); err != nil {
+	if err := host.CheckPrivileges(); err != nil {
 		fmt.Fprintf(os.Stderr, "lastack: %v\n", err)
 		os.Exit(exitError)
 	}

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"lastack/bench/host"
 	"lastack/bench/record"
 )
 
@@ -331,6 +332,27 @@ func (o *output) close() {
 	if o != nil {
 		o.destination.close()
 	}
+}
+
+// capabilities lists what writing to d takes beyond the rights of the user alone.
+func (d *destination) capabilities() []int {
+	if d == nil || d.file != nil {
+		return nil
+	}
+	if st, err := os.Stat(d.path); err == nil {
+		if s, ok := st.Sys().(*syscall.Stat_t); ok && int(s.Uid) != os.Geteuid() {
+			return host.FileCapabilities // to keep its owner, and in a directory like /tmp to replace it
+		}
+	}
+	err := host.WithoutCapabilities(func() error {
+		again := destination{flag: d.flag, path: d.path}
+		defer again.close()
+		return again.open()
+	})
+	if err != nil {
+		return host.FileCapabilities
+	}
+	return nil
 }
 
 func (o *output) capabilities() []int {

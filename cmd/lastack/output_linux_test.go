@@ -348,7 +348,7 @@ func TestOutputOwnDescriptor(t *testing.T) {
 				if err := os.WriteFile(log, []byte("before\n"), 0o644); err != nil {
 					t.Fatal(err)
 				}
-				command := fmt.Sprintf("%slog; read -r _ <&1; lastack run -n 20 -q -o %s", redirect, name)
+				var command string
 				if redirect == ">>" {
 					command = fmt.Sprintf("exec >>log; lastack run -n 20 -q -o %s", name)
 				} else {

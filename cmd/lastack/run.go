@@ -10,6 +10,7 @@ import (
 
 	"lastack/bench"
 	"lastack/bench/drain"
+	"lastack/bench/host"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
 	"lastack/loadgen"
@@ -78,14 +79,14 @@ func (o *runOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status rec
 			fmt.Fprintf(cmd.ErrOrStderr(), "lastack: %s\n", line)
 		}
 	}
-	keep := [][]int{runCapabilities, out.capabilities()}
+	keep := [][]int{host.RunCapabilities, out.capabilities()}
 	if sb != nil {
-		keep = append(keep, sandboxCapabilities)
+		keep = append(keep, host.SandboxCapabilities)
 	}
 	if o.serverPID != 0 {
-		keep = append(keep, pidCapabilities)
+		keep = append(keep, host.PIDCapabilities)
 	}
-	cfg.OnReady = func() { keepCapabilities(keep...) }
+	cfg.OnReady = func() { host.KeepCapabilities(keep...) }
 	run, err := bench.Run(ctx, cfg)
 	if run == nil {
 		return asUsage(cmd, err)

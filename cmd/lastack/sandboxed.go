@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lastack/bench/host"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
@@ -36,7 +37,7 @@ func inSandbox(cmd *cobra.Command, spec sandbox.Spec, needs string, measure meas
 		return alsoFailed(err, cerr)
 	}
 	spec.Extra, spec.OnSignals = factsForInside(), early.end
-	spec.OnInside = func() { keepCapabilities() }
+	spec.OnInside = func() { host.KeepCapabilities() }
 	code, status, err := sandbox.Run(cmd.Context(), spec)
 	early.begin()
 	sysctl, isSysctl := errors.AsType[*sandbox.SysctlError](err)

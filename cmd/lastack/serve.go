@@ -257,7 +257,7 @@ func (o *serveOptions) serve(cmd *cobra.Command, cfg server.Config, ledger *dest
 	if err != nil {
 		return cannotListen(err)
 	}
-	keepCapabilities(serveCapabilities, ledger.capabilities())
+	host.KeepCapabilities(host.ServeCapabilities, ledger.capabilities())
 	for _, a := range s.Addrs() {
 		fmt.Fprintf(cmd.ErrOrStderr(), "listening on %v, %s, exchange %s\n", a, cfg.Close, cfg.Exchange)
 	}

@@ -104,8 +104,10 @@ func runSignals() []injury {
 	for _, after := range []time.Duration{0, 15, 50, 120} {
 		for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGKILL} {
 			for _, script := range []string{tortureRun, tortureDrain} {
-				all = append(all, injury{name: fmt.Sprintf("%v after %d ms/%.9s", sig, after, script[3:]), script: script, after: after*time.Millisecond + 1, sig: sig, to: "parent",
-					codes: []int{exitInterrupted, -1}})
+				all = append(all, injury{
+					name: fmt.Sprintf("%v after %d ms/%.9s", sig, after, script[3:]), script: script, after: after*time.Millisecond + 1, sig: sig, to: "parent",
+					codes: []int{exitInterrupted, -1},
+				})
 			}
 		}
 	}
@@ -123,12 +125,16 @@ func otherSignals() []injury {
 		}
 		for _, to := range []string{"parent", "sandbox"} {
 			for _, sig := range ending {
-				all = append(all, injury{name: fmt.Sprintf("drain, %s/%v to %s", stage.name, sig, to), script: script, at: stage.at, sig: sig, to: to,
-					saves: stage.name == "watching", codes: []int{exitInterrupted}})
+				all = append(all, injury{
+					name: fmt.Sprintf("drain, %s/%v to %s", stage.name, sig, to), script: script, at: stage.at, sig: sig, to: to,
+					saves: stage.name == "watching", codes: []int{exitInterrupted},
+				})
 			}
 			for _, sig := range benign {
-				all = append(all, injury{name: fmt.Sprintf("drain, %s/%v to %s", stage.name, sig, to), script: script, at: stage.at, sig: sig, to: to,
-					saves: stage.name == "watching", codes: []int{exitInterrupted}})
+				all = append(all, injury{
+					name: fmt.Sprintf("drain, %s/%v to %s", stage.name, sig, to), script: script, at: stage.at, sig: sig, to: to,
+					saves: stage.name == "watching", codes: []int{exitInterrupted},
+				})
 			}
 			codes := []int{-1}
 			if to == "sandbox" {
@@ -138,8 +144,10 @@ func otherSignals() []injury {
 		}
 		for _, to := range []string{"lastack-init", "lastack-reaper", "serve"} {
 			for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGSTOP, syscall.SIGUSR1, syscall.SIGQUIT} {
-				all = append(all, injury{name: fmt.Sprintf("drain, %s/%v to %s", stage.name, sig, to), script: strings.ReplaceAll(strings.ReplaceAll(script, "10m", "1s"), "--grace 3s", "--grace 1s"),
-					at: stage.at, sig: sig, to: to})
+				all = append(all, injury{
+					name: fmt.Sprintf("drain, %s/%v to %s", stage.name, sig, to), script: strings.ReplaceAll(strings.ReplaceAll(script, "10m", "1s"), "--grace 3s", "--grace 1s"),
+					at: stage.at, sig: sig, to: to,
+				})
 			}
 		}
 	}
@@ -259,8 +267,10 @@ func failingOnce() []injury {
 	} {
 		call, errno, _ := strings.Cut(c, ":")
 		for _, n := range []string{"1", "2", "5", "20+20"} {
-			all = append(all, injury{name: fmt.Sprintf("%s %s, time %s", call, errno, n),
-				script: fmt.Sprintf("exec strace -f -qq -o /dev/null -e trace=%s -e inject=%[1]s:error=%s:when=%s %s", call, errno, n, tortureShort)})
+			all = append(all, injury{
+				name:   fmt.Sprintf("%s %s, time %s", call, errno, n),
+				script: fmt.Sprintf("exec strace -f -qq -o /dev/null -e trace=%s -e inject=%[1]s:error=%s:when=%s %s", call, errno, n, tortureShort),
+			})
 		}
 	}
 	return all
@@ -295,8 +305,14 @@ func limits() []injury {
 func outputs() []injury {
 	var all []injury
 	commands := []struct{ name, script string }{
-		{"run", tortureShort}, {"run, jsonl", tortureShort + " --format jsonl"}, {"drain", tortureDrain + " --after 200ms"},
-		{"report", "$L report old.json"}, {"help", "$L run --help"}, {"doctor", "$L doctor"}, {"version", "$L --version"}, {"wrong", "$L run -c 0"},
+		{"run", tortureShort},
+		{"run, jsonl", tortureShort + " --format jsonl"},
+		{"drain", tortureDrain + " --after 200ms"},
+		{"report", "$L report old.json"},
+		{"help", "$L run --help"},
+		{"doctor", "$L doctor"},
+		{"version", "$L --version"},
+		{"wrong", "$L run -c 0"},
 	}
 	for _, c := range commands {
 		for _, r := range []string{
@@ -347,10 +363,19 @@ func hostileRecords() []injury {
 		add(fmt.Sprintf("cut at %d", n), fmt.Sprintf("head -c %d old.json >bad.json", n))
 	}
 	for _, c := range []struct{ name, sed string }{
-		{"negative", `s/: [0-9][0-9]*/: -7/g`}, {"huge", `s/: [0-9][0-9.]*/: 1e300/g`}, {"beyond", `s/: [0-9][0-9.]*/: 999999999999999999999999/g`},
-		{"strings", `s/: [0-9][0-9.]*/: "x"/g`}, {"nulls", `s/: [0-9][0-9.]*/: null/g`}, {"empty strings", `s/: "[^"]*"/: ""/g`},
-		{"control characters", `s/: "[^"]*"/: "\\u001b[2J\\u009b31m\\u202e"/g`}, {"objects", `s/: \[/: [{},/g`}, {"keys", `s/"\([a-z]\)[a-z_]*":/"\1":/g`},
-		{"large", `s/: [0-9][0-9]*/: 9007199254740993/g`}, {"zero", `s/: [0-9][0-9.]*/: 0/g`}, {"other kind", `s/"kind": "run"/"kind": "drain"/`}, {"a future schema", `s/run.v1/run\/v99/`},
+		{"negative", `s/: [0-9][0-9]*/: -7/g`},
+		{"huge", `s/: [0-9][0-9.]*/: 1e300/g`},
+		{"beyond", `s/: [0-9][0-9.]*/: 999999999999999999999999/g`},
+		{"strings", `s/: [0-9][0-9.]*/: "x"/g`},
+		{"nulls", `s/: [0-9][0-9.]*/: null/g`},
+		{"empty strings", `s/: "[^"]*"/: ""/g`},
+		{"control characters", `s/: "[^"]*"/: "\\u001b[2J\\u009b31m\\u202e"/g`},
+		{"objects", `s/: \[/: [{},/g`},
+		{"keys", `s/"\([a-z]\)[a-z_]*":/"\1":/g`},
+		{"large", `s/: [0-9][0-9]*/: 9007199254740993/g`},
+		{"zero", `s/: [0-9][0-9.]*/: 0/g`},
+		{"other kind", `s/"kind": "run"/"kind": "drain"/`},
+		{"a future schema", `s/run.v1/run\/v99/`},
 	} {
 		add(c.name, fmt.Sprintf("sed '/schema/b;%s' old.json >bad.json", strings.ReplaceAll(c.sed, "'", "")))
 	}
@@ -377,8 +402,10 @@ func surroundings() []injury {
 	} {
 		own := strings.ReplaceAll(s.script, "$L", "b/lastack")
 		for name, change := range map[string]string{"deleted": "rm -f b/lastack", "replaced": "cp /bin/sh b/new && mv b/new b/lastack"} {
-			all = append(all, injury{name: "program " + name + "/" + s.name, script: "mkdir b && cp $L b/lastack && { (sleep 0.2; " + change + ") & exec " + own + "; }",
-				codes: []int{exitOK, exitError, exitInvalid}})
+			all = append(all, injury{
+				name: "program " + name + "/" + s.name, script: "mkdir b && cp $L b/lastack && { (sleep 0.2; " + change + ") & exec " + own + "; }",
+				codes: []int{exitOK, exitError, exitInvalid},
+			})
 		}
 	}
 	all = append(all,

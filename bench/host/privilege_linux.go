@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"fmt"
@@ -26,11 +26,11 @@ import (
 // The parent of a sandbox needs none once that is on. drain keeps what it has: it starts, reads and signals others' processes,
 // and opens packet sockets for each try.
 var (
-	runCapabilities     = []int{unix.CAP_IPC_LOCK, unix.CAP_NET_BIND_SERVICE}
-	sandboxCapabilities = []int{unix.CAP_NET_ADMIN}
-	serveCapabilities   = []int{unix.CAP_IPC_LOCK, unix.CAP_NET_ADMIN, unix.CAP_NET_RAW}
-	pidCapabilities     = []int{unix.CAP_SYS_PTRACE}
-	fileCapabilities    = []int{unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_CHOWN}
+	RunCapabilities     = []int{unix.CAP_IPC_LOCK, unix.CAP_NET_BIND_SERVICE}
+	SandboxCapabilities = []int{unix.CAP_NET_ADMIN}
+	ServeCapabilities   = []int{unix.CAP_IPC_LOCK, unix.CAP_NET_ADMIN, unix.CAP_NET_RAW}
+	PIDCapabilities     = []int{unix.CAP_SYS_PTRACE}
+	FileCapabilities    = []int{unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_CHOWN}
 )
 
 // harmless are the capabilities that a file may give lastack to whoever runs it: what they allow is a load.
@@ -38,8 +38,8 @@ var harmless = []int{
 	unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_NET_BIND_SERVICE, unix.CAP_IPC_LOCK, unix.CAP_BPF, unix.CAP_PERFMON,
 }
 
-// checkPrivileges refuses to be set-user-ID and the like: who runs it chooses files that it writes and programs that it executes.
-func checkPrivileges() error {
+// CheckPrivileges refuses to be set-user-ID and the like: who runs it chooses files that it writes and programs that it executes.
+func CheckPrivileges() error {
 	const remedy = "want it without, started by who has the right (sudo)"
 	switch {
 	case os.Geteuid() != os.Getuid():
@@ -50,8 +50,8 @@ func checkPrivileges() error {
 	if !secure() {
 		return nil
 	}
-	_, permitted, err := capabilities()
-	if err != nil || permitted&^set(harmless) == 0 {
+	_, permitted, err := effectiveCaps()
+	if err != nil || permitted&^setOf(harmless) == 0 {
 		return nil
 	}
 	return fmt.Errorf("this program's file capabilities would lend rights beyond the network's to everybody: %s, or with cap_net_admin, cap_net_raw and the like alone", remedy)
@@ -72,14 +72,14 @@ func secure() bool {
 	return false
 }
 
-func set(list []int) (s uint64) {
+func setOf(list []int) (s uint64) {
 	for _, c := range list {
 		s |= 1 << c
 	}
 	return s
 }
 
-func capabilities() (effective, permitted uint64, err error) {
+func effectiveCaps() (effective, permitted uint64, err error) {
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&hdr, &data[0]); err != nil {
@@ -88,16 +88,16 @@ func capabilities() (effective, permitted uint64, err error) {
 	return uint64(data[1].Effective)<<32 | uint64(data[0].Effective), uint64(data[1].Permitted)<<32 | uint64(data[0].Permitted), nil
 }
 
-// keepCapabilities gives all others up for good, on all threads, and executes none that would bring them back. It does what it
+// KeepCapabilities gives all others up for good, on all threads, and executes none that would bring them back. It does what it
 // can: where the kernel refuses, nothing has become worse.
-func keepCapabilities(lists ...[]int) {
-	effective, permitted, err := capabilities()
+func KeepCapabilities(lists ...[]int) {
+	effective, permitted, err := effectiveCaps()
 	if err != nil || !canSignalThreads() {
 		return
 	}
 	var keep uint64
 	for _, l := range lists {
-		keep |= set(l)
+		keep |= setOf(l)
 	}
 	effective, permitted = effective&keep, permitted&keep
 	if _, _, errno := syscall.AllThreadsSyscall(syscall.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); errno != 0 {
@@ -108,7 +108,7 @@ func keepCapabilities(lists ...[]int) {
 		{Effective: uint32(effective), Permitted: uint32(permitted)},
 		{Effective: uint32(effective >> 32), Permitted: uint32(permitted >> 32)},
 	}
-	// The inheritable set goes, and the ambient one with it (capabilities(7)).
+	// The inheritable set goes, and the ambient one with it (effectiveCaps(7)).
 	_, _, _ = syscall.AllThreadsSyscall(syscall.SYS_CAPSET, uintptr(unsafe.Pointer(&hdr)), uintptr(unsafe.Pointer(&data[0])), 0)
 	runtime.KeepAlive(&data)
 }
@@ -131,19 +131,10 @@ func canSignalThreads() bool {
 	return false
 }
 
-// capabilities lists what writing to d takes beyond the rights of the user alone.
-func (d *destination) capabilities() []int {
-	if d == nil || d.file != nil {
-		return nil
-	}
-	if st, err := os.Stat(d.path); err == nil {
-		if s, ok := st.Sys().(*syscall.Stat_t); ok && int(s.Uid) != os.Geteuid() {
-			return fileCapabilities // to keep its owner, and in a directory like /tmp to replace it
-		}
-	}
-	// A thread of its own tries, and ends with what it has given up.
-	err := sockio.OnOwnThread(func() error {
-		_, permitted, err := capabilities()
+// WithoutCapabilities calls f on a thread that has none in effect, and ends with it.
+func WithoutCapabilities(f func() error) error {
+	return sockio.OnOwnThread(func() error {
+		_, permitted, err := effectiveCaps()
 		if err != nil {
 			return err
 		}
@@ -152,12 +143,6 @@ func (d *destination) capabilities() []int {
 		if err := unix.Capset(&hdr, &data[0]); err != nil {
 			return err
 		}
-		again := destination{flag: d.flag, path: d.path}
-		defer again.close()
-		return again.open()
+		return f()
 	})
-	if err != nil {
-		return fileCapabilities
-	}
-	return nil
 }

@@ -10,10 +10,10 @@ import (
 // haltedShare is the share of a run that the load may not have run, before the result says more about that.
 const haltedShare = 0.05
 
-// halted: this program was stopped, or kept from the CPUs, for a part of the run.
+// halted: this program was stopped for a part of the run.
 func (j *judgement) halted() bool {
 	// No gap fills tcp_max_tw_buckets. In open loop it makes arrivals late, which is the generator's fault first.
-	if !j.haltedLong() || j.heldBySearches() || !j.openLoop() && j.r.TimeWait.Overflow > 0 {
+	if !j.haltedLong() || !j.openLoop() && j.r.TimeWait.Overflow > 0 {
 		return false
 	}
 	j.limit(record.LimitHalted, false, "%s", j.haltedWords())
@@ -26,22 +26,8 @@ func (j *judgement) haltedLong() bool {
 	return g != nil && g.HaltedS+g.SuspendedS >= haltedShare*j.r.ElapsedS
 }
 
-// searchesHoldS is less than a worker's batch of connects takes, in seconds, when each walks past tens of thousands of ports and others
-// want the CPU too: tens of milliseconds of CPU time and more.
-const searchesHoldS = 1
-
-// heldBySearches reports whether gaps are short enough to be batches of connects that search for a port, drawn out by others.
-func (j *judgement) heldBySearches() bool {
-	g := j.r.Generator
-	return g != nil && g.Halts > 0 && g.SuspendedS == 0 && g.LongestHaltS < searchesHoldS && j.search().beyond > 0 && j.searchBinds()
-}
-
 // haltedBriefly says of gaps that take little of the run.
 func (j *judgement) haltedBriefly() {
-	if j.heldBySearches() {
-		j.because("%s; connect's searches made it so long, a batch of which holds a worker", j.haltedWords())
-		return
-	}
 	if j.haltedLong() && j.v.LimitedBy != record.LimitHalted {
 		j.v.Valid = false
 		j.because("%s: rates and times hold the gap", j.haltedWords())
@@ -59,7 +45,7 @@ func (j *judgement) haltedWords() string {
 		if g.Halts > 1 {
 			times = fmt.Sprintf("%s times, the longest %s", quantity.Count(int64(g.Halts)), quantity.Seconds(g.LongestHaltS))
 		}
-		s = fmt.Sprintf("the load stood still for %s of %s (%s): this program was stopped, or others had the CPUs", quantity.Seconds(g.HaltedS), quantity.Seconds(j.r.ElapsedS), times)
+		s = fmt.Sprintf("the load stood still for %s of %s (%s): this program was stopped", quantity.Seconds(g.HaltedS), quantity.Seconds(j.r.ElapsedS), times)
 	}
 	if g.SuspendedS > 0 {
 		if s != "" {

@@ -752,22 +752,6 @@ func TestVerdict(t *testing.T) {
 			},
 		},
 		{
-			"the search for a port, each batch of which took long while others had the CPUs", closedLoop,
-			[]func(*record.Run){walks, func(r *record.Run) {
-				r.ElapsedS, r.Generator = 4.1, &record.Generator{Halts: 1, HaltedS: 0.292, LongestHaltS: 0.292}
-			}},
-			record.Verdict{
-				Valid: true, LimitedBy: record.LimitPortSearch,
-				Reasons: []string{
-					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and all of these were taken after 1.01 s: it opened 14,002/s until then, 610.0/s from then on",
-					"at least 1,968 times it walked past all 14,116 before it found one of the other parity; a connect took 877 µs at the median, 13.9 ms on average, 1 % more than 137 ms",
-					"CPU of 2: generator 85 %, server 7 %, rest 7 %, idle 0 %",
-					"the load stood still for 292 ms of 4.10 s (once): this program was stopped, or others had the CPUs; connect's searches made it so long, a batch of which holds a worker",
-				},
-				Advice: append(walkAdvice(), "reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a port that has been in TIME_WAIT for 1.00 s (tcp_tw_reuse_delay)"),
-			},
-		},
-		{
 			"halted for long, and TIME_WAIT buckets", closedLoop,
 			[]func(*record.Run){func(r *record.Run) {
 				r.TimeWait = record.TimeWait{Overflow: 47_232, MaxBuckets: 32_768}
@@ -778,7 +762,7 @@ func TestVerdict(t *testing.T) {
 				LimitedBy: record.LimitTWBuckets,
 				Reasons: []string{
 					"47,232 closed connections skipped TIME_WAIT: tcp_max_tw_buckets is 32,768, which lasts for 528.1 closes/s",
-					"the load stood still for 2.20 s of 5.00 s (once): this program was stopped, or others had the CPUs: rates and times hold the gap",
+					"the load stood still for 2.20 s of 5.00 s (once): this program was stopped: rates and times hold the gap",
 				},
 				Advice: []string{"raise net.ipv4.tcp_max_tw_buckets (256 to 768 B each), or accept it: TIME_WAIT's protection is lost for those"},
 			},
@@ -790,7 +774,7 @@ func TestVerdict(t *testing.T) {
 			}},
 			record.Verdict{
 				LimitedBy: record.LimitHalted,
-				Reasons:   []string{"the load stood still for 2.20 s of 5.00 s (once): this program was stopped, or others had the CPUs"},
+				Reasons:   []string{"the load stood still for 2.20 s of 5.00 s (once): this program was stopped"},
 				Advice:    []string{"run it again, and let it run: rates and times hold the gap"},
 			},
 		},
@@ -844,7 +828,7 @@ func TestVerdict(t *testing.T) {
 			}},
 			record.Verdict{
 				LimitedBy: record.LimitHalted,
-				Reasons:   []string{"the load stood still for 3.00 s of 10.0 s (2 times, the longest 2.00 s): this program was stopped, or others had the CPUs"},
+				Reasons:   []string{"the load stood still for 3.00 s of 10.0 s (2 times, the longest 2.00 s): this program was stopped"},
 				Advice:    []string{"run it again, and let it run: rates and times hold the gap"},
 			},
 		},
@@ -856,7 +840,7 @@ func TestVerdict(t *testing.T) {
 			}},
 			record.Verdict{
 				LimitedBy: record.LimitHalted,
-				Reasons:   []string{"the load stood still for 1.00 s of 10.0 s (once): this program was stopped, or others had the CPUs"},
+				Reasons:   []string{"the load stood still for 1.00 s of 10.0 s (once): this program was stopped"},
 				Advice:    []string{"run it again, and let it run: rates and times hold the gap"},
 			},
 		},
@@ -880,7 +864,7 @@ func TestVerdict(t *testing.T) {
 				Valid: true, LimitedBy: record.LimitTarget,
 				Reasons: []string{
 					"all 80,000 arrivals of the schedule were started, lag p99 413 µs",
-					"the load stood still for 300 ms of 60.0 s (once): this program was stopped, or others had the CPUs: too little of the run to spoil its rates, but the slowest times may be from then",
+					"the load stood still for 300 ms of 60.0 s (once): this program was stopped: too little of the run to spoil its rates, but the slowest times may be from then",
 				},
 			},
 		},

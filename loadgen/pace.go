@@ -6,8 +6,8 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// Halts is the time in which workers did not run though they had something to look at: the process was stopped, the
-// machine suspended, or others had the CPUs. What the load did then, and when it saw what, is not the target's doing.
+// Halts is the time in which workers did not run though they had something to look at, nor waited for a CPU: the process was
+// stopped, or the machine suspended. What the load did then, and when it saw what, is not the target's doing.
 type Halts struct {
 	// Count is the number of gaps of haltFrom or more, Total their sum and Longest the longest, of the worker that
 	// had the most.
@@ -17,15 +17,15 @@ type Halts struct {
 	Suspended time.Duration
 }
 
-// haltFrom is the shortest gap that counts: no scheduler makes a thread wait so long on a machine that is not far too busy.
+// haltFrom is the shortest gap that counts, less what of it the worker ran or waited for a CPU.
 const haltFrom = int64(250 * time.Millisecond)
 
-// cpuEvery is how often a worker notes its CPU time: what it used just before a gap must not be taken for the gap's.
-const cpuEvery = int64(10 * time.Millisecond)
+// noteEvery is how often a worker notes what it has run and waited: what was just before a gap must not be taken for the gap's.
+const noteEvery = int64(10 * time.Millisecond)
 
-// busyShare is the part of a gap that a worker has used itself, of which so many make the gap, if that was work. On a
-// machine that others keep busy it is not given more.
-const busyShare = 20
+// runShare is the share of a gap that a worker runs in it, one in so many, where it worked: all that can be told where the kernel
+// does not say how long it waited for a CPU that others had.
+const runShare = 20
 
 // suspendFrom is more than two clocks differ by that are read one after the other.
 const suspendFrom = 10 * time.Millisecond
@@ -33,9 +33,9 @@ const suspendFrom = 10 * time.Millisecond
 // pace notices gaps in a worker's loop.
 type pace struct {
 	due     int64 // when the loop was to be back at the latest, had it nothing to do
-	cpuDue  int64 // when the CPU time is to be noted
-	cpu     int64 // of this thread, when it was
-	threads func() int64
+	noteDue int64 // when to note again
+	noted   int64 // what this thread had run and waited then
+	threads func() (ran, waited int64, ok bool)
 	halts   Halts
 }
 
@@ -43,16 +43,25 @@ type pace struct {
 func (p *pace) back(now int64) {
 	if late := now - p.due; late >= haltFrom && p.due != 0 {
 		// A batch of slow calls, as connect's search for a port, is no halt.
-		if cpu := p.threads(); cpu-p.cpu < late/busyShare {
+		if rest := late - (p.own() - p.noted); rest >= haltFrom {
 			p.halts.Count++
-			p.halts.Total += time.Duration(late)
-			p.halts.Longest = max(p.halts.Longest, time.Duration(late))
+			p.halts.Total += time.Duration(rest)
+			p.halts.Longest = max(p.halts.Longest, time.Duration(rest))
 		}
-		p.cpuDue = 0
+		p.noteDue = 0
 	}
-	if now >= p.cpuDue {
-		p.cpuDue, p.cpu = now+cpuEvery, p.threads()
+	if now >= p.noteDue {
+		p.noteDue, p.noted = now+noteEvery, p.own()
 	}
+}
+
+// own is how long this thread has run or waited for a CPU.
+func (p *pace) own() int64 {
+	ran, waited, ok := p.threads()
+	if !ok {
+		return ran * runShare
+	}
+	return ran + waited
 }
 
 // halts sums up the workers.

@@ -9,25 +9,41 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// A gap counts as a halt where the loop was long overdue, and had not used the time itself.
+// A gap counts as a halt where the loop was long overdue, and had neither run in that time nor waited for a CPU.
 func TestPace(t *testing.T) {
 	const ms = int64(time.Millisecond)
+	second := Halts{Count: 1, Total: time.Second, Longest: time.Second}
 	for _, tc := range []struct {
 		name string
-		// The loop is back at each time, having used so much CPU in all, and due again 100 ms later.
-		times, cpu []int64
-		want       Halts
+		// The loop is back at each time, having run and waited so much in all, and due again 100 ms later.
+		times, ran, waited []int64
+		want               Halts
 	}{
-		{"on time", []int64{0, 100 * ms, 200 * ms}, []int64{0, 1, 2}, Halts{}},
-		{"a little late", []int64{0, 340 * ms}, []int64{0, 1}, Halts{}},
-		{"halted", []int64{0, 100 * ms, 1200 * ms, 1300 * ms}, []int64{0, 1, 2, 3}, Halts{Count: 1, Total: time.Second, Longest: time.Second}},
-		{"halted twice", []int64{0, 600 * ms, 1000 * ms, 1100 * ms}, []int64{0, 1, 2, 3}, Halts{Count: 2, Total: 800 * time.Millisecond, Longest: 500 * time.Millisecond}},
-		{"busy with slow calls", []int64{0, 1100 * ms}, []int64{0, 900 * ms}, Halts{}},
-		{"halted after busy times", []int64{0, 1100 * ms, 2200 * ms}, []int64{0, 900 * ms, 910 * ms}, Halts{Count: 1, Total: time.Second, Longest: time.Second}},
+		{"on time", []int64{0, 100 * ms, 200 * ms}, []int64{0, 0, 0}, []int64{0, 0, 0}, Halts{}},
+		{"a little late", []int64{0, 340 * ms}, []int64{0, 0}, []int64{0, 0}, Halts{}},
+		{"halted", []int64{0, 100 * ms, 1200 * ms, 1300 * ms}, []int64{0, 0, 0, 0}, []int64{0, 0, 0, 0}, second},
+		{
+			"halted twice", []int64{0, 600 * ms, 1000 * ms, 1100 * ms}, []int64{0, 0, 0, 0}, []int64{0, 0, 0, 0},
+			Halts{Count: 2, Total: 800 * time.Millisecond, Longest: 500 * time.Millisecond},
+		},
+		{"busy with slow calls", []int64{0, 1100 * ms}, []int64{0, 900 * ms}, []int64{0, 0}, Halts{}},
+		{"others had the CPUs", []int64{0, 1100 * ms}, []int64{0, 20 * ms}, []int64{0, 970 * ms}, Halts{}},
+		{"halted after busy times", []int64{0, 1100 * ms, 2200 * ms}, []int64{0, 900 * ms, 900 * ms}, []int64{0, 0, 0}, second},
+		{
+			"halted, and then others had the CPUs", []int64{0, 1100 * ms}, []int64{0, 0}, []int64{0, 400 * ms},
+			Halts{Count: 1, Total: 600 * time.Millisecond, Longest: 600 * time.Millisecond},
+		},
+		{"busy, where waiting is not counted", []int64{0, 1100 * ms}, []int64{0, 60 * ms}, nil, Halts{}},
+		{"halted, where waiting is not counted", []int64{0, 1100 * ms}, []int64{0, 0}, nil, second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			i := 0
-			p := pace{threads: func() int64 { return tc.cpu[i] }}
+			p := pace{threads: func() (int64, int64, bool) {
+				if tc.waited == nil {
+					return tc.ran[i], 0, false
+				}
+				return tc.ran[i], tc.waited[i], true
+			}}
 			for i = range tc.times {
 				now := tc.times[i] + 5 // 0 is no time
 				p.back(now)

@@ -493,8 +493,8 @@ type PSI struct {
 	IOSomeS     float64 `json:"io_some_s"`
 }
 
-// Generator is the time in which the load's workers did not run though they had something to do: this program was
-// stopped, the machine suspended, or others had the CPUs.
+// Generator is the time in which the load's workers did not run though they had something to do, nor waited for a CPU that
+// others had: this program was stopped, or the machine suspended.
 type Generator struct {
 	// Halts is the number of gaps of 250 ms or more of the worker that had the most, HaltedS their sum.
 	Halts        int     `json:"halts"`

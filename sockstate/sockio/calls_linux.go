@@ -175,6 +175,46 @@ func ThreadCPU() int64 {
 	return t.Nano()
 }
 
+// ThreadRun is how long the calling thread has run, and how long it has waited for a CPU while it could have run, in nanoseconds
+// (/proc/thread-self/schedstat, sched_info_arrive). ok is false where only the first is known: a kernel without
+// CONFIG_SCHED_INFO, no /proc, or no descriptor to read it with.
+func ThreadRun() (ran, waited int64, ok bool) {
+	fd, err := unix.Open("/proc/thread-self/schedstat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return ThreadCPU(), 0, false
+	}
+	var buf [64]byte
+	n, err := unix.Read(fd, buf[:])
+	_ = unix.Close(fd) // read only
+	if err != nil {
+		return ThreadCPU(), 0, false
+	}
+	if ran, waited, ok = parseSchedstat(buf[:n]); !ok {
+		ran = ThreadCPU()
+	}
+	return ran, waited, ok
+}
+
+// parseSchedstat reads "RAN WAITED TIMESLICES" (proc_pid_schedstat), which is "0 0 0" where nothing is counted.
+func parseSchedstat(p []byte) (ran, waited int64, ok bool) {
+	field := 0
+	for _, c := range p {
+		switch {
+		case c == ' ':
+			if field++; field == 2 {
+				return ran, waited, ran > 0
+			}
+		case c < '0' || c > '9':
+			return 0, 0, false
+		case field == 0:
+			ran = ran*10 + int64(c-'0')
+		default:
+			waited = waited*10 + int64(c-'0')
+		}
+	}
+	return 0, 0, false
+}
+
 // Suspended is how long this machine has been suspended since it was booted.
 func Suspended() time.Duration {
 	var mono, boot unix.Timespec

@@ -28,7 +28,7 @@ func TestExit(t *testing.T) {
 		want    Exit
 	}{
 		{"exit7", 0, Exit{Known: true, Code: 7}},
-		{"abort", 0, Exit{Known: true, Signal: unix.SIGHUP}},
+		{"abort", 0, Exit{Known: true, Signal: unix.SIGTERM}},
 		{"wait", unix.SIGTERM, Exit{Known: true, Signal: unix.SIGTERM}},
 		{"wait", unix.SIGKILL, Exit{Known: true, Signal: unix.SIGKILL}},
 		// Not even a program that means it ends its reaper or init.

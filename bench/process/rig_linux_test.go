@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 
 var programs = map[string]func(arg string) int{
 	"exit7": func(string) int { return 7 },
-	"abort": func(string) int { _ = unix.Kill(os.Getpid(), unix.SIGHUP); select {} },
+	"abort": func(string) int { _ = unix.Kill(os.Getpid(), unix.SIGTERM); select {} },
 	"wait":  func(string) int { tell("ready"); select {} },
 	// number is what its PID file would have.
 	"number": func(string) int { tell(strconv.Itoa(os.Getpid())); select {} },

@@ -27,15 +27,44 @@ const noteEvery = int64(10 * time.Millisecond)
 // does not say how long it waited for a CPU that others had.
 const runShare = 20
 
+// processShare is the share of a gap, one in so many, from which this process ran in it: then it was not stopped, but one worker
+// slept, as for its turn with the Go runtime behind a long system call.
+const processShare = 5
+
 // suspendFrom is more than two clocks differ by that are read one after the other.
 const suspendFrom = 10 * time.Millisecond
+
+// usage is what the kernel counts of a worker's thread, and of its whole process, in nanoseconds.
+type usage struct {
+	ran, waited, process int64
+	waits                bool // waited is counted
+}
+
+func readUsage() usage {
+	u := usage{process: sockio.ProcessCPU()}
+	u.ran, u.waited, u.waits = sockio.ThreadRun()
+	return u
+}
+
+// stood is how much of a gap was spent neither running nor waiting for a CPU, from what was before to what is behind it; 0 where the
+// process ran meanwhile.
+func stood(gap int64, before, behind usage) int64 {
+	if behind.process-before.process >= gap/processShare {
+		return 0
+	}
+	ran := behind.ran - before.ran
+	if !before.waits || !behind.waits {
+		return gap - ran*runShare
+	}
+	return gap - ran - (behind.waited - before.waited)
+}
 
 // pace notices gaps in a worker's loop.
 type pace struct {
 	due     int64 // when the loop was to be back at the latest, had it nothing to do
 	noteDue int64 // when to note again
-	noted   int64 // what this thread had run and waited then
-	threads func() (ran, waited int64, ok bool)
+	noted   usage
+	usage   func() usage
 	halts   Halts
 }
 
@@ -43,25 +72,16 @@ type pace struct {
 func (p *pace) back(now int64) {
 	if late := now - p.due; late >= haltFrom && p.due != 0 {
 		// A batch of slow calls, as connect's search for a port, is no halt.
-		if rest := late - (p.own() - p.noted); rest >= haltFrom {
+		if d := stood(late, p.noted, p.usage()); d >= haltFrom {
 			p.halts.Count++
-			p.halts.Total += time.Duration(rest)
-			p.halts.Longest = max(p.halts.Longest, time.Duration(rest))
+			p.halts.Total += time.Duration(d)
+			p.halts.Longest = max(p.halts.Longest, time.Duration(d))
 		}
 		p.noteDue = 0
 	}
 	if now >= p.noteDue {
-		p.noteDue, p.noted = now+noteEvery, p.own()
+		p.noteDue, p.noted = now+noteEvery, p.usage()
 	}
-}
-
-// own is how long this thread has run or waited for a CPU.
-func (p *pace) own() int64 {
-	ran, waited, ok := p.threads()
-	if !ok {
-		return ran * runShare
-	}
-	return ran + waited
 }
 
 // halts sums up the workers.

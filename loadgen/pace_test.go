@@ -12,38 +12,47 @@ import (
 // A gap counts as a halt where the loop was long overdue, and had neither run in that time nor waited for a CPU.
 func TestPace(t *testing.T) {
 	const ms = int64(time.Millisecond)
+	counted := usage{waits: true}
 	second := Halts{Count: 1, Total: time.Second, Longest: time.Second}
 	for _, tc := range []struct {
 		name string
-		// The loop is back at each time, having run and waited so much in all, and due again 100 ms later.
-		times, ran, waited []int64
-		want               Halts
+		// The loop is back at each time, with so much used in all, and due again 100 ms later.
+		times []int64
+		usage []usage
+		want  Halts
 	}{
-		{"on time", []int64{0, 100 * ms, 200 * ms}, []int64{0, 0, 0}, []int64{0, 0, 0}, Halts{}},
-		{"a little late", []int64{0, 340 * ms}, []int64{0, 0}, []int64{0, 0}, Halts{}},
-		{"halted", []int64{0, 100 * ms, 1200 * ms, 1300 * ms}, []int64{0, 0, 0, 0}, []int64{0, 0, 0, 0}, second},
+		{"on time", []int64{0, 100 * ms, 200 * ms}, []usage{counted, counted, counted}, Halts{}},
+		{"a little late", []int64{0, 340 * ms}, []usage{counted, counted}, Halts{}},
+		{"halted", []int64{0, 100 * ms, 1200 * ms, 1300 * ms}, []usage{counted, counted, counted, counted}, second},
 		{
-			"halted twice", []int64{0, 600 * ms, 1000 * ms, 1100 * ms}, []int64{0, 0, 0, 0}, []int64{0, 0, 0, 0},
+			"halted twice", []int64{0, 600 * ms, 1000 * ms, 1100 * ms}, []usage{counted, counted, counted, counted},
 			Halts{Count: 2, Total: 800 * time.Millisecond, Longest: 500 * time.Millisecond},
 		},
-		{"busy with slow calls", []int64{0, 1100 * ms}, []int64{0, 900 * ms}, []int64{0, 0}, Halts{}},
-		{"others had the CPUs", []int64{0, 1100 * ms}, []int64{0, 20 * ms}, []int64{0, 970 * ms}, Halts{}},
-		{"halted after busy times", []int64{0, 1100 * ms, 2200 * ms}, []int64{0, 900 * ms, 900 * ms}, []int64{0, 0, 0}, second},
+		{"busy with slow calls", []int64{0, 1100 * ms}, []usage{counted, {900 * ms, 0, 900 * ms, true}}, Halts{}},
+		{"others had the CPUs", []int64{0, 1100 * ms}, []usage{counted, {20 * ms, 970 * ms, 40 * ms, true}}, Halts{}},
+		{"asleep while others of the process ran", []int64{0, 1100 * ms}, []usage{counted, {0, 0, 900 * ms, true}}, Halts{}},
 		{
-			"halted, and then others had the CPUs", []int64{0, 1100 * ms}, []int64{0, 0}, []int64{0, 400 * ms},
+			"halted after busy times", []int64{0, 1100 * ms, 2200 * ms},
+			[]usage{counted, {900 * ms, 0, 900 * ms, true}, {900 * ms, 0, 900 * ms, true}}, second,
+		},
+		{
+			"halted, and then others had the CPUs", []int64{0, 1100 * ms}, []usage{counted, {0, 400 * ms, 0, true}},
 			Halts{Count: 1, Total: 600 * time.Millisecond, Longest: 600 * time.Millisecond},
 		},
-		{"busy, where waiting is not counted", []int64{0, 1100 * ms}, []int64{0, 60 * ms}, nil, Halts{}},
-		{"halted, where waiting is not counted", []int64{0, 1100 * ms}, []int64{0, 0}, nil, second},
+		{"busy, where waiting is not counted", []int64{0, 1100 * ms}, []usage{{}, {60 * ms, 0, 60 * ms, false}}, Halts{}},
+		{"halted, where waiting is not counted", []int64{0, 1100 * ms}, []usage{{}, {}}, second},
+		{
+			"busy, where waiting is counted no longer", []int64{0, 400 * ms},
+			[]usage{{5000 * ms, 800 * ms, 5000 * ms, true}, {5300 * ms, 0, 5300 * ms, false}}, Halts{},
+		},
+		{
+			"busy, where waiting is counted by now", []int64{0, 400 * ms},
+			[]usage{{5000 * ms, 0, 5000 * ms, false}, {5030 * ms, 1000 * ms, 5030 * ms, true}}, Halts{},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			i := 0
-			p := pace{threads: func() (int64, int64, bool) {
-				if tc.waited == nil {
-					return tc.ran[i], 0, false
-				}
-				return tc.ran[i], tc.waited[i], true
-			}}
+			p := pace{usage: func() usage { return tc.usage[i] }}
 			for i = range tc.times {
 				now := tc.times[i] + 5 // 0 is no time
 				p.back(now)

@@ -71,7 +71,7 @@ func newWorker(cfg *Config, id, workers, slots int, sh []*shared) *worker {
 		free:     sockio.NewSlots(slots),
 		interval: NewHistogram(),
 		finished: make(chan struct{}),
-		pace:     pace{threads: sockio.ThreadRun},
+		pace:     pace{usage: readUsage},
 	}
 	for i := range cfg.Plan.Groups {
 		g := newGroup(&cfg.Plan, i, sh[i], id, workers)

@@ -73,6 +73,9 @@ func IsLocal(netip.Addr) bool { return false }
 // ThreadCPU is 0 where it is not known.
 func ThreadCPU() int64 { return 0 }
 
+// ProcessCPU is 0 where it is not known.
+func ProcessCPU() int64 { return 0 }
+
 // ThreadRun is 0 where it is not known.
 func ThreadRun() (ran, waited int64, ok bool) { return 0, 0, false }
 

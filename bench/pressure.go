@@ -32,6 +32,10 @@ func (e *experiment) addPressure(r *record.Run) {
 		p.Ports.Available, _ = e.facts.UsablePorts(int(sp.Lo), int(sp.Hi))
 		p.Ports.FirstPass = p.Ports.Available
 	}
+	// A range of the socket's own has but one pass (__inet_hash_connect), as the one of SourcePorts.
+	if n := e.result.Groups[0].DetourPorts; n > 0 {
+		p.Ports.Available, p.Ports.FirstPass = n, n
+	}
 	p.Ports.Pairs = e.plannedPairs()
 	if len(pairs) > 0 {
 		p.Ports.PeakInUse = pairs[0].PeakInUse

@@ -29,21 +29,26 @@ func TestLimitsOfPressure(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
 		facts, host *host.Facts
+		detour      int
 		want        record.Pressure
 	}{
-		{"in a sandbox", inside, outside, record.Pressure{
+		{"in a sandbox", inside, outside, 0, record.Pressure{
 			Ports: record.Ports{Range: "40000 40999", Available: 990, FirstPass: 495}, Fds: record.Fds{Limit: math.MaxInt64},
 			Memory: record.Memory{TCPLimitBytes: 300 * 4096}, Orphans: record.Gauge{Limit: 400},
 			TWBuckets: record.Gauge{Limit: 1234}, Files: record.Gauge{Limit: 5000}, Conntrack: &record.Gauge{Limit: 600},
 		}},
-		{"in the host's namespace", initial, outside, record.Pressure{
+		{"around a target's port", &host.Facts{Sysctls: map[string]string{"net.ipv4.ip_local_port_range": "40000 40999"}}, nil, 999, record.Pressure{
+			Ports: record.Ports{Range: "40000 40999", Available: 999, FirstPass: 999},
+		}},
+		{"in the host's namespace", initial, outside, 0, record.Pressure{
 			Ports: record.Ports{Range: "40000 40999"}, Memory: record.Memory{TCPLimitBytes: 5 * 4096}, Orphans: record.Gauge{Limit: 6},
 		}},
-		{"nothing known", &host.Facts{}, nil, record.Pressure{}},
+		{"nothing known", &host.Facts{}, nil, 0, record.Pressure{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := &experiment{facts: tt.facts, cfg: Config{Host: tt.host}, sampler: &sampler{gauges: observe.Gauges{Fds: observe.Unknown}}}
 			e.cfg.Plan.Groups = make([]loadgen.Group, 1)
+			e.result = &loadgen.Result{Groups: []loadgen.GroupResult{{DetourPorts: tt.detour}}}
 			var r record.Run
 			e.addPressure(&r)
 			if d := cmp.Diff(tt.want, r.Pressure); d != "" {

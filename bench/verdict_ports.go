@@ -113,7 +113,7 @@ func (j *judgement) portsOfOpen(pairs int) {
 // (__inet_hash_connect), each in turn from where the last search ended; when none of them is free, or in a TIME_WAIT that
 // may be taken over, it has walked past all of them, under a microsecond each, before it tries the first of the other parity.
 //
-//	first pass   half the ports of the range; all of them with IP_LOCAL_PORT_RANGE (--source-ports)
+//	first pass   half the ports of the range; all of them with IP_LOCAL_PORT_RANGE (--source-ports, or a target's port among them)
 //	bears        pairs x first pass / (tcp_tw_reuse_delay + the time that a connection is open)
 type portSearch struct {
 	first int

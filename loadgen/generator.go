@@ -426,6 +426,9 @@ func (g *Generator) Wait() (*Result, error) {
 				CompletedInTime: gw.completedInTime, RequestsInTime: gw.requestsInTime,
 			})
 		}
+		if d := g.workers[0].groups[i].detour; d != nil {
+			t.DetourPorts = d.ports
+		}
 		if p.Groups[i].OpenLoop() {
 			t.Scheduled = t.Ledger.Attempted + t.Dropped
 			if p.Count > 0 && t.Scheduled > p.Count {

@@ -117,6 +117,9 @@ type GroupResult struct {
 	Capped, Dropped int64
 	// PeakOpen is the most connections established at once, the workers' peaks summed.
 	PeakOpen int64
+	// DetourPorts is the number of local ports that connect chose from where it went around the targets' own, each way
+	// with an IP_LOCAL_PORT_RANGE of its own; 0 where it did not.
+	DetourPorts int
 	// CompletedInTime and RequestsInTime are the parts of the ledger that were done before the end of
 	// the duration.
 	CompletedInTime, RequestsInTime int64

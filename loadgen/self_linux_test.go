@@ -69,5 +69,8 @@ func TestDetourTakesAllPorts(t *testing.T) {
 		if d := cmp.Diff(map[string]int64{"held": 3}, outcomes(&r.Groups[0].Ledger)); d != "" {
 			t.Errorf("outcomes (-want +got):\n%s", d)
 		}
+		if n := r.Groups[0].DetourPorts; n != 3 {
+			t.Errorf("%d ports on the way around, want 3", n)
+		}
 	})
 }

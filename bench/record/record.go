@@ -394,7 +394,8 @@ type Gauge struct {
 // Ports is the fullest source and destination pair against the ports that it may use.
 type Ports struct {
 	Range string `json:"range"` // "32768 60999"
-	// Available is the number of ports in the range less the reserved ones.
+	// Available is the number of ports in the range less the reserved ones, and less a target's port on this host, which no
+	// connection to it may come from.
 	Available int `json:"available"`
 	// FirstPass is the number of those that connect() tries first: one parity, or all of them where the range is the
 	// socket's own (IP_LOCAL_PORT_RANGE). 0 is unknown.

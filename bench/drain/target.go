@@ -270,12 +270,20 @@ func (t *target) ready(signal bool) error {
 	if err = t.proc.Signal(0); !errors.Is(err, syscall.ESRCH) {
 		return err
 	}
-	// It has ended just now: it may have put its server into the background.
+	_, err = t.followEnded()
+	return err
+}
+
+// followEnded is for when the process to be signalled has ended just now: it may have put its server into the background. It reports
+// whether there is another process to be signalled.
+func (t *target) followEnded() (bool, error) {
+	ended := t.proc
 	select {
-	case <-t.proc.Exited():
+	case <-ended.Exited():
 	case <-time.After(endKnownAtMost):
 	}
-	return t.follow(signal)
+	err := t.follow(false)
+	return t.proc != ended, err
 }
 
 // endKnownAtMost is how long it may take until a process that has ended is known to have.
@@ -285,19 +293,11 @@ const endKnownAtMost = 10 * time.Second
 // so at any time, so that this is asked again and again; while the process lives, only before the signal.
 func (t *target) follow(signal bool) error {
 	p := t.own()
-	if p == nil || t.main != nil && !hasEnded(t.proc) || !signal && !hasEnded(p) {
+	if p == nil || !hasEnded(t.proc) && (t.main != nil || !signal) {
 		return nil
 	}
-	now, err := process.Listeners(t.diag, t.addr)
-	if err != nil {
-		return err
-	}
-	pid, err := p.Daemon(now)
-	if err != nil || pid == 0 {
-		return err
-	}
-	daemon, err := process.Attach(pid)
-	if err != nil {
+	pid, daemon, err := t.background(p)
+	if err != nil || daemon == nil {
 		return err
 	}
 	if t.main != nil {
@@ -309,6 +309,33 @@ func (t *target) follow(signal bool) error {
 	return nil
 }
 
+// looksAtMost is how often background reads /proc.
+const looksAtMost = 3
+
+// background finds who listens for p in the background; nil: nobody. Who forks while /proc is read may be missing with its child, as
+// in a daemon's second fork, and who was found may have ended since: in both cases it looks again.
+func (t *target) background(p *process.Process) (pid int, daemon *process.Process, err error) {
+	for range looksAtMost {
+		var now []process.Listener
+		if now, err = process.Listeners(t.diag, t.addr); err != nil {
+			return 0, nil, err
+		}
+		if pid, err = p.Daemon(now); err != nil {
+			return 0, nil, err
+		}
+		if pid == 0 {
+			if len(now) == 0 || !hasEnded(t.proc) {
+				break
+			}
+			continue
+		}
+		if daemon, err = process.Attach(pid); !errors.Is(err, syscall.ESRCH) {
+			return pid, daemon, err
+		}
+	}
+	return 0, nil, nil
+}
+
 func hasEnded(p *process.Process) bool {
 	select {
 	case <-p.Exited():
@@ -318,10 +345,14 @@ func hasEnded(p *process.Process) bool {
 	}
 }
 
-// died says how the server ended before it was to, empty if it lives.
-func (t *target) died() string {
+// died says how the server ended before it was to, empty if it lives. Its end is read first: whom it left in the background is looked
+// for afterwards, so that it cannot end in between.
+func (t *target) died() (string, error) {
 	if t.proc == nil || !hasEnded(t.proc) {
-		return ""
+		return "", nil
+	}
+	if moved, err := t.followEnded(); moved || err != nil {
+		return "", err
 	}
 	how := fmt.Sprintf("the server ended before the signal was sent (%s)", exitWords(t.proc.Exit()))
 	if p := t.own(); p != nil {
@@ -329,7 +360,7 @@ func (t *target) died() string {
 			how += fmt.Sprintf(": it left process %s behind, of which none can be seen to listen on %v: want a command that stays in the foreground (nginx: -g 'daemon off;')", numbers(pids), t.addr)
 		}
 	}
-	return how
+	return how, nil
 }
 
 // attach makes sure that the process is there, may be signalled, and has the listener.

@@ -159,10 +159,11 @@ func tick(ctx context.Context, atMost time.Duration, each func() (done bool, err
 
 // died is the error of a server that ended before it was to.
 func (t *try) died() error {
-	if err := errors.Join(t.target.follow(false), t.x.alsoDied()); err != nil {
+	why, err := t.target.died()
+	if err = errors.Join(err, t.x.alsoDied()); err != nil {
 		return err
 	}
-	if why := t.target.died(); why != "" {
+	if why != "" {
 		return &StartError{Command: t.command(), Why: why, Said: t.target.said()}
 	}
 	return nil
@@ -232,6 +233,10 @@ func (t *try) stop(context.Context) (err error) {
 		return err
 	}
 	if err := t.signal(t.cfg.Stop.Signal); err != nil {
+		if died := t.died(); died != nil {
+			t.ev.signal = 0 // it ended before the signal
+			return died
+		}
 		t.rec.Server.SignalFailed = err.Error()
 		return err
 	}
@@ -246,11 +251,29 @@ const fresh = 300 * time.Microsecond
 func (t *try) signal(sig syscall.Signal) error {
 	return sockio.OnOwnThread(func() error {
 		sockio.BePrompt()
-		time.Sleep(fresh)
-		t.ev.signal = sockio.Now()
-		// A halted server acts on the signal only when it goes on.
-		err := errors.Join(t.target.proc.Signal(sig), t.target.goOn())
-		t.sending = time.Duration(sockio.Now() - t.ev.signal)
+		send := func() error {
+			time.Sleep(fresh)
+			t.ev.signal = sockio.Now()
+			err := t.target.proc.Signal(sig)
+			if !errors.Is(err, syscall.ESRCH) {
+				err = errors.Join(err, t.target.goOn()) // a halted server acts on the signal only when it goes on
+			}
+			t.sending = time.Duration(sockio.Now() - t.ev.signal)
+			return err
+		}
+		err := send()
+		for range looksAtMost {
+			if !errors.Is(err, syscall.ESRCH) {
+				break
+			}
+			// A launcher that ended since ready has looked: its server gets the signal.
+			moved, ferr := t.target.followEnded()
+			if ferr != nil || !moved {
+				err = errors.Join(err, ferr)
+				break
+			}
+			err = send()
+		}
 		return err
 	})
 }

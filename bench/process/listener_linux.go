@@ -123,17 +123,26 @@ func (p *Process) Daemon(ls []Listener) (int, error) {
 		return 0, err
 	}
 	found := newFound(inodes(ls))
-	for _, o := range tree {
-		if found.in(o.pid); len(found.by) == 0 {
-			continue
-		}
-		own := o.pid == p.pid || o.session == p.pid && slices.ContainsFunc(below(tree, p.pid), func(d one) bool { return d.pid == o.pid })
-		if own && p.running() {
-			return 0, nil
-		}
-		return o.pid, nil
+	holds := func(pid int) bool {
+		found.in(pid)
+		return len(found.by) > 0
 	}
-	return 0, nil
+	return daemonOf(p.pid, tree, holds, func() bool { return !p.handle.ended() }), nil
+}
+
+// daemonOf is Daemon with what was read: the tree of root, and who of it holds a listener. Whether root lives is asked last, as it may
+// have ended since.
+func daemonOf(root int, tree []one, holds func(pid int) bool, lives func() bool) int {
+	i := slices.IndexFunc(tree, func(o one) bool { return holds(o.pid) })
+	if i < 0 {
+		return 0
+	}
+	o := tree[i]
+	own := o.pid == root || o.session == root && slices.ContainsFunc(below(tree, root), func(d one) bool { return d.pid == o.pid })
+	if own && lives() {
+		return 0
+	}
+	return o.pid
 }
 
 // Ports lists the addresses of a network namespace on which the processes listen. Of processes whose descriptors may

@@ -237,6 +237,41 @@ func TestDaemonFound(t *testing.T) {
 	})
 }
 
+// TestDaemonOf has the decision who is to be signalled: by who holds the listener, in which session, and whether the launcher lives when
+// it is asked last.
+func TestDaemonOf(t *testing.T) {
+	const root = 10
+	launcher := one{pid: root, parent: 2, session: root}
+	for _, tt := range []struct {
+		name    string
+		tree    []one
+		holders []int
+		ended   bool
+		want    int
+	}{
+		{"the launcher serves", []one{launcher}, []int{root}, false, 0},
+		{"so does its worker, of another session", []one{launcher, {pid: 11, parent: root, session: 11}}, []int{root, 11}, false, 0},
+		{"a child of its session", []one{launcher, {pid: 11, parent: root, session: root}}, []int{11}, false, 0},
+		{"likewise, the launcher ends while /proc is read", []one{launcher, {pid: 11, parent: root, session: root}}, []int{11}, true, 11},
+		{"likewise, it has ended", []one{{pid: 11, parent: 2, session: root}}, []int{11}, true, 11},
+		{"a child of its session that left it", []one{launcher, {pid: 11, parent: 2, session: root}}, []int{11}, false, 11},
+		{"a child of another session", []one{launcher, {pid: 11, parent: root, session: 11}}, []int{11}, false, 11},
+		{"likewise, the launcher ends", []one{launcher, {pid: 11, parent: root, session: 11}}, []int{11}, true, 11},
+		{"a lower number", []one{{pid: 3, parent: 2, session: 3}, launcher}, []int{3}, false, 3},
+		{"a master and its workers", []one{{pid: 12, parent: 2, session: 12}, {pid: 13, parent: 12, session: 12}}, []int{12, 13}, true, 12},
+		{"workers without a master", []one{launcher, {pid: 12, parent: 2, session: 12}, {pid: 13, parent: 12, session: 12}}, []int{13}, false, 13},
+		{"nobody listens", []one{launcher, {pid: 11, parent: root, session: 11}}, nil, false, 0},
+		{"nobody is left", nil, nil, true, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			holds := func(pid int) bool { return slices.Contains(tt.holders, pid) }
+			if got := daemonOf(root, tt.tree, holds, func() bool { return !tt.ended }); got != tt.want {
+				t.Errorf("process %d, want %d", got, tt.want)
+			}
+		})
+	}
+}
+
 // TestTaken is the kernel's choice among listeners that share a port.
 func TestTaken(t *testing.T) {
 	socktest.Guard(t)

@@ -68,6 +68,24 @@ func (h *handle) poll(events int16) error {
 	})
 }
 
+// ended reports whether the process has ended: nobody may have reaped it yet. It needs no wait.
+func (h *handle) ended() bool {
+	conn, err := h.file.SyscallConn()
+	if err != nil {
+		return true // let go
+	}
+	ended := true
+	_ = conn.Control(func(fd uintptr) { ended = hasEnded(fd) })
+	return ended
+}
+
+func hasEnded(pidfd uintptr) bool {
+	p := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+	_, _ = unix.Poll(p, 0) // interrupted or not, Revents tells
+	return p[0].Revents != 0
+}
+
+// signal asks first whether the process has ended: a zombie takes every signal without an error (lock_task_sighand), and nobody acts on it.
 func (h *handle) signal(sig syscall.Signal) error {
 	conn, err := h.file.SyscallConn()
 	if err != nil {
@@ -75,13 +93,12 @@ func (h *handle) signal(sig syscall.Signal) error {
 	}
 	errno := error(unix.ESRCH)
 	_ = conn.Control(func(fd uintptr) { // closed: ESRCH
+		if hasEnded(fd) {
+			return
+		}
 		errno = unix.PidfdSendSignal(int(fd), sig, nil, 0)
 		if denied(errno) {
-			errno = byNumber(h.pid, sig, errno, func() bool {
-				p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-				n, err := unix.Poll(p, 0)
-				return err == nil && n == 0 // it has not ended
-			})
+			errno = byNumber(h.pid, sig, errno, func() bool { return !hasEnded(fd) })
 		}
 	})
 	return errno

@@ -144,7 +144,7 @@ func (p *Process) SignalAll(sig syscall.Signal) error {
 	errs := []error{err}
 	for _, o := range tree {
 		if err := o.signal(sig); err != nil && !errors.Is(err, unix.ESRCH) {
-			errs = append(errs, &SignalError{PID: o.pid, Signal: sig, Err: err})
+			errs = append(errs, &SignalError{PID: o.pid, Signal: sig, Own: isOwn(o.pid), Err: err})
 		}
 	}
 	return errors.Join(errs...)

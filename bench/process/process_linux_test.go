@@ -98,6 +98,49 @@ func TestDaemon(t *testing.T) {
 	})
 }
 
+// TestZombie signals a process that has ended and that its parent has not reaped: the kernel takes the signal, and nobody has it.
+func TestZombie(t *testing.T) {
+	cmd := exec.Command("/bin/sleep", "600")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Wait() }()
+	p, err := Attach(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.End() }()
+	if err := p.Signal(unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "Exited", p.Exited())
+	if err := unix.Kill(cmd.Process.Pid, unix.SIGTERM); err != nil {
+		t.Fatalf("it is no zombie: %v", err)
+	}
+	for _, sig := range []syscall.Signal{0, unix.SIGTERM} {
+		if err := p.Signal(sig); !errors.Is(err, unix.ESRCH) {
+			t.Errorf("signal %d: %v, want ESRCH", sig, err)
+		}
+	}
+}
+
+// TestRelook has a launcher that ends while the processes are listed, after its server, whose number is lower.
+func TestRelook(t *testing.T) {
+	list := []one{{pid: 2, parent: 0}, {pid: 3, parent: 10, started: 5}, {pid: 4, parent: 3}, {pid: 5, parent: 10, started: 5}, {pid: 6, parent: 10, started: 5}}
+	now := map[int]one{3: {pid: 3, parent: 2, started: 5}, 5: {pid: 5, parent: 2, started: 6}}
+	got := relook(list, func(o one) (one, bool) {
+		again, ok := now[o.pid]
+		return again, ok
+	})
+	want := []one{{pid: 2}, {pid: 3, parent: 2, started: 5}, {pid: 4, parent: 3}} // 5 is another by now, 6 has ended
+	if d := cmp.Diff(want, got, cmp.AllowUnexported(one{})); d != "" {
+		t.Errorf("-want +got\n%s", d)
+	}
+	if d := cmp.Diff([]int{3, 4}, numbers(below(got, 2))); d != "" {
+		t.Errorf("-want +got\n%s", d)
+	}
+}
+
 func TestEnd(t *testing.T) {
 	each(t, func(t *testing.T, r *rig, contain Contain) {
 		p := r.start(r.spec(contain, "deaf", ""))

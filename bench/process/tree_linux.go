@@ -32,7 +32,34 @@ func snapshot() ([]one, error) {
 		}
 	}
 	slices.SortFunc(list, func(a, b one) int { return a.pid - b.pid })
-	return list, nil
+	return relook(list, func(o one) (one, bool) {
+		p, err := procfs.NewProc(o.pid)
+		if err != nil {
+			return one{}, false
+		}
+		return look(p)
+	}), nil
+}
+
+// relook reads those again whose parent is not in the list: it ended while the list was read, and the kernel has given them another
+// (forget_original_parent), without which they would be below nobody.
+func relook(list []one, look func(one) (one, bool)) []one {
+	lives := make(map[int]bool, len(list))
+	for _, o := range list {
+		lives[o.pid] = true
+	}
+	var now []one
+	for _, o := range list {
+		if o.parent != 0 && !lives[o.parent] {
+			again, ok := look(o)
+			if !ok || again.started != o.started {
+				continue
+			}
+			o = again
+		}
+		now = append(now, o)
+	}
+	return now
 }
 
 // look reads one process; ok is false if it has ended.

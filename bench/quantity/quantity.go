@@ -1,5 +1,6 @@
 // Package quantity prints counts, rates, times and bytes for people, so that a report, a verdict
-// and the host's limits show one number alike, and text from elsewhere, so that it stays text.
+// and the host's limits show one number alike, and text from elsewhere, so that it stays text. It reads
+// the whole numbers of flags.
 package quantity
 
 import (

@@ -11,6 +11,7 @@ import (
 	"lastack/bench/drain"
 	"lastack/bench/host"
 	"lastack/bench/process"
+	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
 	"lastack/loadgen"
@@ -84,7 +85,7 @@ func newDrainOptions() *drainOptions {
 
 func (o *drainOptions) register(f *pflag.FlagSet) {
 	f.SortFlags = false
-	f.Var(newDecimal(&o.pid, 0), "pid", "the server: a process of this host that runs already")
+	f.Var(quantity.NewDecimal(&o.pid, 0), "pid", "the server: a process of this host that runs already")
 	f.StringArrayVar(&o.exec, "exec", nil, "the server: a command to start, own and end, split into words as a shell would; a second one is --restart")
 	f.StringArrayVar(&o.also, "also", nil, "a command that runs beside the server of --exec to the end, like a proxy in front of it or a backend behind it (repeatable)")
 	f.StringVar(&o.stop, "stop", "", "what stops the server: a command for /bin/sh -c, like 'ssh web.example systemctl stop app'; with --exec it stops that server")
@@ -113,7 +114,7 @@ func (o *drainOptions) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.requestTimeout, "request-timeout", o.requestTimeout, "from a request to its whole reply")
 	f.BoolVar(&o.sandbox, "sandbox", false, "in a network namespace of the drain's own: TARGET is a loopback address there, the server is --exec")
 	f.StringArrayVar(&o.sysctls, "sysctl", nil, "in a sandbox: net.ipv4.KEY=VALUE (repeatable)")
-	f.VarP(newDecimal(&o.workers, 0), "workers", "w", "load worker threads (0 = automatic)")
+	f.VarP(quantity.NewDecimal(&o.workers, 0), "workers", "w", "load worker threads (0 = automatic)")
 	f.Var(o.engine, "engine", "how sockets are driven")
 	o.resultFlags.register(f, "failed==0")
 	f.BoolVar(&o.allowPublic, "allow-public", false, "allow a target outside private and loopback ranges")

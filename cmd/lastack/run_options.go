@@ -14,6 +14,7 @@ import (
 
 	"lastack/bench"
 	"lastack/bench/host"
+	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
 	"lastack/loadgen"
@@ -97,7 +98,7 @@ func (o *runOptions) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.ramp, "ramp", 0, "raise the connections, or the rate, over this time")
 	f.DurationVar(&o.plateau, "plateau", 0, "open all connections, hold them so long once the last is open, close them all")
 	f.Var(&o.closeRate, "close-rate", "closes/s at the plateau's end (0 = as fast as possible)")
-	f.VarP(newDecimal(&o.workers, 0), "workers", "w", "load worker threads (0 = one a CPU, and no more than one for each 12,000/s of a --rate)")
+	f.VarP(quantity.NewDecimal(&o.workers, 0), "workers", "w", "load worker threads (0 = one a CPU, and no more than one for each 12,000/s of a --rate)")
 	o.traffic.register(f)
 	f.DurationVar(&o.think, "think", 0, "time between two exchanges of a connection")
 	f.StringArrayVarP(&o.headers, "header", "H", nil, "HTTP header, 'Name: value' (repeatable)")
@@ -106,9 +107,9 @@ func (o *runOptions) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.closeTimeout, "close-timeout", o.closeTimeout, "for the other side's part of the close")
 	f.Var(&o.sources, "source", "addresses to connect from, in turn: A, A-B or A/N, comma-separated")
 	f.Var(&o.sourcePorts, "source-ports", "local ports to connect from, LO-HI (Linux 6.3)")
-	f.Var(newDecimal(&o.serverPID, 0), "server-pid", "process of a local TARGET, for its CPU, descriptors and memory")
+	f.Var(quantity.NewDecimal(&o.serverPID, 0), "server-pid", "process of a local TARGET, for its CPU, descriptors and memory")
 	f.Var(&o.backlog, "backlog", "embedded server: length of the accept queue")
-	f.Var(newDecimal(&o.listeners, 0), "listeners", "embedded server: listening sockets, with a queue each (one for each worker)")
+	f.Var(quantity.NewDecimal(&o.listeners, 0), "listeners", "embedded server: listening sockets, with a queue each (one for each worker)")
 	f.DurationVar(&o.delay, "delay", 0, "embedded server: how long it thinks about each answer")
 	f.BoolVarP(&o.v6, "ipv6", "6", false, "embedded server: on IPv6")
 	f.Var(o.engine, "engine", "how sockets are driven")

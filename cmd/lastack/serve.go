@@ -16,6 +16,7 @@ import (
 	"go4.org/netipx"
 
 	"lastack/bench/host"
+	"lastack/bench/quantity"
 	"lastack/server"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
@@ -102,9 +103,9 @@ and then it closes the connection.`,
 	f.StringSliceVar(&o.listen, "listen", []string{"127.0.0.1:9000"}, "addresses to listen on, HOST:PORT; port 0 takes a free one")
 	o.register(f)
 	f.Var(&o.backlog, "backlog", "length of the accept queue, capped by net.core.somaxconn")
-	f.Var(newDecimal(&o.listeners, 0), "listeners", "listening sockets of an address (SO_REUSEPORT), each with a queue of its own (one for each worker)")
+	f.Var(quantity.NewDecimal(&o.listeners, 0), "listeners", "listening sockets of an address (SO_REUSEPORT), each with a queue of its own (one for each worker)")
 	f.BoolVar(&o.reusePort, "reuse-port", false, "share the addresses with other servers of this user (SO_REUSEPORT), for a handover")
-	f.VarP(newDecimal(&o.workers, 0), "workers", "w", "worker threads (one a CPU)")
+	f.VarP(quantity.NewDecimal(&o.workers, 0), "workers", "w", "worker threads (one a CPU)")
 	f.DurationVar(&o.delay, "delay", 0, "how long to think about each answer")
 	f.DurationVar(&o.slow, "slow", 0, "the same for HTTP requests whose path begins with "+exchange.SlowPath+" (as --delay)")
 	f.Var(o.engine, "engine", "how sockets are driven")

@@ -113,31 +113,3 @@ func (r *rateFlag) String() string { return formatRate(*r) }
 
 // Type implements pflag.Value.
 func (r *rateFlag) Type() string { return "R" }
-
-// decimal is a flag that holds a whole number. pflag's own takes 010 for 8, and 0x10 and 1_000 too.
-type decimal struct{ n *int }
-
-func newDecimal(n *int, value int) decimal {
-	*n = value
-	return decimal{n}
-}
-
-// Set implements pflag.Value.
-func (d decimal) Set(s string) error {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || int64(int(n)) != n || strings.HasPrefix(s, "+") {
-		return fmt.Errorf("%q is not a whole number: want one like 4", s)
-	}
-	*d.n = int(n)
-	return nil
-}
-
-func (d decimal) String() string {
-	if d.n == nil {
-		return "0"
-	}
-	return strconv.Itoa(*d.n)
-}
-
-// Type implements pflag.Value.
-func (d decimal) Type() string { return "int" }

@@ -47,7 +47,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	var only string
 	f.StringVar(&o.lastack, "lastack", "lastack", "path of lastack")
 	f.StringVar(&only, "only", "", "some of the entries, by the begin of their names, with commas between them: nginx,go-term")
-	f.IntVar(&o.repeat, "repeat", 3, "tries of each entry")
+	f.Var(quantity.NewDecimal(&o.repeat, 3), "repeat", "`N` tries of each entry")
 	f.StringVar(&o.output, "o", "", "write the Markdown to this file as well")
 	f.StringVar(&o.records, "records", "", "keep the run records in this directory")
 	f.BoolVar(&o.render, "render", false, "run nothing: make the table of what -records holds")

@@ -20,6 +20,8 @@ func TestUsage(t *testing.T) {
 		want string
 	}{
 		{[]string{"-repeat", "0"}, exitUsage, "-repeat: want 1 to 100, got 0"},
+		{[]string{"-repeat", "0101"}, exitUsage, "-repeat: want 1 to 100, got 101"},
+		{[]string{"-repeat", "0x3"}, exitUsage, `invalid value "0x3" for flag -repeat: "0x3" is not a whole number: want one like 4`},
 		{[]string{"-only", "nginx,iis"}, exitUsage, `-only: no entry begins with "iis": want some of nginx-quit,`},
 		{[]string{"-render"}, exitUsage, "-render needs -records DIR"},
 		{[]string{"127.0.0.1:80"}, exitUsage, `unexpected argument "127.0.0.1:80"`},

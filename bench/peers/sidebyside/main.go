@@ -46,9 +46,9 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f := flag.NewFlagSet("sidebyside", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	var workloads string
-	f.IntVar(&o.pairs, "pairs", 5, "rounds: every contender runs once in each")
-	f.IntVar(&o.load.Seconds, "seconds", 2, "duration of each run; several tools take whole seconds only")
-	f.IntVar(&o.load.Connections, "c", 64, "connections at once")
+	f.Var(quantity.NewDecimal(&o.pairs, 5), "pairs", "`N` rounds: every contender runs once in each")
+	f.Var(quantity.NewDecimal(&o.load.Seconds, 2), "seconds", "duration of each run in `seconds`; several tools take whole seconds only")
+	f.Var(quantity.NewDecimal(&o.load.Connections, 64), "c", "`N` connections at once")
 	f.StringVar(&workloads, "workloads", "all", "some of echo-rst,echo-fin,none-rst,none-fin,http")
 	f.StringVar(&o.output, "o", "", "write the Markdown to this file as well")
 	f.BoolVar(&o.host, "host", false, "on the host's loopback, not in a network namespace of its own")

@@ -25,6 +25,10 @@ func TestUsage(t *testing.T) {
 		{[]string{"-workloads", "echo-rst,ftp"}, `-workloads: unknown workload "ftp": want all, or some of echo-rst,echo-fin,none-rst,none-fin,http`},
 		{[]string{"127.0.0.1:80"}, `unexpected argument "127.0.0.1:80"`},
 		{[]string{"-seconds", "1.5"}, `invalid value "1.5" for flag -seconds`},
+		{[]string{"-pairs", "01001"}, "-pairs: want 1 to 1000, got 1001"},
+		{[]string{"-pairs", "0x5"}, `invalid value "0x5" for flag -pairs: "0x5" is not a whole number: want one like 4`},
+		{[]string{"-seconds", "0b1"}, `invalid value "0b1" for flag -seconds`},
+		{[]string{"-c", "1_000"}, `invalid value "1_000" for flag -c`},
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(tt.args, &stdout, &stderr); code != exitUsage || !strings.Contains(stderr.String(), tt.want) || stdout.Len() > 0 {

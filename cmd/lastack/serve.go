@@ -79,7 +79,7 @@ What has not ended within --grace is reset; a second signal ends the server at o
 to stdout, and to --ledger as JSON.
 
 With --exchange http:/ it answers every path alike, after --delay; paths that begin with /slow
-after --slow. What is no request of HTTP/1.1 or HTTP/1.0 it answers with 400, 414, 431 or 505,
+after --slow. What is no valid request of HTTP/1 it answers with 400, 414, 431 or 505,
 and then it closes the connection.`,
 		Example: `  lastack serve --listen 127.0.0.1:8080 --exchange http:/
   lastack serve --listen [::1]:9000 --close server:fin --delay 5ms

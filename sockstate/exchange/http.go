@@ -9,7 +9,8 @@ package exchange
 // refuses the rest with a [FramingError] rather than guess where a message ends:
 // both Content-Length and Transfer-Encoding, more than one Content-Length, folded
 // header lines, spaces before a colon, transfer codings other than chunked, bare LF
-// in a chunked body, 101 Switching Protocols. A bare LF ends a header line.
+// in a chunked body, 101 Switching Protocols. A bare LF ends a header line. HTTP/1.2 and above are read as HTTP/1.1
+// (RFC 9110, section 2.5).
 type ReplyParser struct{ f framer }
 
 // Feed consumes from p what belongs to the response: n bytes. It returns where an
@@ -45,7 +46,7 @@ func (r *ReplyParser) Reset() { r.f = framer{} }
 // RequestParser finds the end of an HTTP/1.1 request, as [ReplyParser] does for a
 // response; the zero value is ready. It reads a subset of what net/http's
 // ReadRequest reads, but looks no further into the target than whether it begins with [SlowPath], and refuses an HTTP/1.1
-// request without Host (RFC 9112, section 3.2). Unlike ReadRequest it ignores empty lines before a request (section 2.2).
+// request without a valid Host (RFC 9112, section 3.2). Unlike ReadRequest it ignores empty lines before a request (section 2.2).
 type RequestParser struct{ f framer }
 
 // Feed consumes from p what belongs to the request; see [ReplyParser.Feed].
@@ -126,7 +127,7 @@ const (
 var framingErrors = [numFramingErrors]string{
 	ErrHeaderTooLarge:  "HTTP header section longer than 64 KiB",
 	ErrStartLine:       "malformed HTTP start line",
-	ErrVersion:         "not HTTP/1.1 or HTTP/1.0",
+	ErrVersion:         "not HTTP/1",
 	ErrStatusCode:      "malformed HTTP status code",
 	ErrUpgrade:         "101 Switching Protocols, which was not asked for",
 	ErrField:           "malformed HTTP header field",
@@ -137,7 +138,7 @@ var framingErrors = [numFramingErrors]string{
 	ErrLengthAndCoding: "both Content-Length and Transfer-Encoding",
 	ErrCoding:          "Transfer-Encoding other than a single chunked, or in HTTP/1.0",
 	ErrTrailer:         "Trailer names a field that frames the message",
-	ErrHost:            "no Host, or more than one",
+	ErrHost:            "no valid Host, or more than one",
 	ErrChunk:           "malformed chunk",
 	ErrTargetTooLarge:  "HTTP request target longer than 64 KiB",
 	ErrStatusRange:     "HTTP status code outside 100 to 599",

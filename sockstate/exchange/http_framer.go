@@ -8,7 +8,7 @@ package exchange
 //	                                                      v
 //	         ┌──────────────────────────────────────> LineStart ── empty line ──> finish
 //	         │ LF                                         │ name
-//	         └── LineEnd <── Value, Length*, List* <── Name
+//	         └── LineEnd <── Value, Length*, Host*, List* <── Name
 //
 //	finish: interim reply > Version;  no body > Done;  Content-Length > Body > Done;
 //	        chunked > ChunkSize > ChunkData > ChunkSize ... last > trailers (LineStart) > Done;
@@ -48,6 +48,9 @@ const (
 	stLengthStart
 	stLength
 	stLengthTail
+	stHostStart
+	stHost
+	stHostTail
 	stListStart
 	stListItem
 	stListTail
@@ -88,6 +91,7 @@ const (
 const (
 	classToken uint8 = 1 << iota // RFC 9110, section 5.6.2
 	classValue                   // field-vchar, SP, HTAB: section 5.5
+	classHost                    // uri-host [ ":" port ], RFC 3986, section 3.2.2, but no comma: that is a second host
 )
 
 var class = func() (t [256]uint8) {
@@ -96,8 +100,11 @@ var class = func() (t [256]uint8) {
 			t[c] |= classValue
 		}
 		if c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' {
-			t[c] |= classToken
+			t[c] |= classToken | classHost
 		}
+	}
+	for _, c := range "-._~%!$&'()*+;=:[]" {
+		t[c] |= classHost
 	}
 	for _, c := range "!#$%&'*+-.^_`|~" {
 		t[c] |= classToken
@@ -198,10 +205,7 @@ func (f *framer) header(p []byte) int {
 			switch {
 			case c == '0':
 				f.flags |= flagHTTP10
-			case c >= '2' && c <= '9':
-				f.fail(ErrVersion)
-				return i
-			case c != '1':
+			case c < '1' || c > '9': // a higher minor version is read as the highest known: RFC 9110, section 2.5
 				f.failStart()
 				return i
 			}
@@ -344,6 +348,20 @@ func (f *framer) header(p []byte) int {
 				f.fail(ErrLength)
 				return i
 			}
+		case stHostStart, stHost, stHostTail:
+			switch {
+			case c == ' ' || c == '\t':
+				if f.state == stHost {
+					f.state = stHostTail
+				}
+			case class[c]&classHost != 0 && f.state != stHostTail:
+				f.state = stHost
+			default:
+				if !f.endLine(c) {
+					f.fail(ErrHost)
+					return i
+				}
+			}
 		case stListStart, stListItem, stListTail:
 			f.list(c)
 			if f.state == stFailed {
@@ -472,11 +490,15 @@ func (f *framer) field() {
 		f.flags |= flagLength
 		f.state = stLengthStart
 	case fieldHost:
-		if f.flags&(flagRequest|flagHost) == flagRequest|flagHost {
+		if f.flags&flagRequest == 0 {
+			return // it means nothing in a reply
+		}
+		if f.flags&flagHost != 0 {
 			f.fail(ErrHost)
 			return
 		}
 		f.flags |= flagHost
+		f.state = stHostStart
 	case fieldTransferEncoding:
 		if f.flags&flagChunked != 0 {
 			f.fail(ErrCoding)

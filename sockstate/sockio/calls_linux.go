@@ -182,16 +182,16 @@ func clock(id int32) int64 {
 
 // ThreadRun is how long the calling thread has run, and how long it has waited for a CPU while it could have run, in nanoseconds
 // (/proc/thread-self/schedstat, sched_info_arrive). ok is false where only the first is known: a kernel without
-// CONFIG_SCHED_INFO, no /proc, or no descriptor to read it with.
+// CONFIG_SCHED_INFO, no /proc, or no descriptor to read it with. It allocates nothing, unlike unix.Open.
 func ThreadRun() (ran, waited int64, ok bool) {
-	fd, err := unix.Open("/proc/thread-self/schedstat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
+	fd, _, e := unix.Syscall6(unix.SYS_OPENAT, schedstatDir, uintptr(unsafe.Pointer(&schedstatPath[0])), unix.O_RDONLY|unix.O_CLOEXEC, 0, 0, 0)
+	if e != 0 {
 		return ThreadCPU(), 0, false
 	}
 	var buf [64]byte
-	n, err := unix.Read(fd, buf[:])
-	_ = unix.Close(fd) // read only
-	if err != nil {
+	n, _, e := unix.Syscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&buf)), uintptr(len(buf)))
+	_, _, _ = unix.Syscall(unix.SYS_CLOSE, fd, 0, 0) // read only
+	if e != 0 {
 		return ThreadCPU(), 0, false
 	}
 	if ran, waited, ok = parseSchedstat(buf[:n]); !ok {
@@ -199,6 +199,11 @@ func ThreadRun() (ran, waited int64, ok bool) {
 	}
 	return ran, waited, ok
 }
+
+// schedstatDir is not looked at: the path is absolute.
+const schedstatDir = 0
+
+var schedstatPath = append([]byte("/proc/thread-self/schedstat"), 0)
 
 // parseSchedstat reads "RAN WAITED TIMESLICES" (proc_pid_schedstat), which is "0 0 0" where nothing is counted.
 func parseSchedstat(p []byte) (ran, waited int64, ok bool) {

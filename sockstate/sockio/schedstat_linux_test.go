@@ -44,4 +44,7 @@ func TestThreadRun(t *testing.T) {
 	if cpu := ThreadCPU(); cpu < ran {
 		t.Errorf("ran %d ns, which is more than the clock's %d", ran, cpu)
 	}
+	if n := testing.AllocsPerRun(100, func() { ThreadRun() }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
 }

@@ -72,12 +72,7 @@ func (t *try) describe() {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("load: before the stop already %s requests were lost (%s without a reply in time), %s answered, and %s connects had no answer or were refused; they are in no other count",
 			quantity.Count(b.Lost), quantity.Count(b.TimedOut), quantity.Count(b.Answered), quantity.Count(b.Connects)))
 	}
-	if h := r.HaltedS; h > 0 && h <= haltedTooLong {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("order: this program did not run for %s after the signal, as others had the CPU: what clients saw then came late", quantity.Seconds(h)))
-	}
-	if r.Order.UncertaintyUs > 1000 {
-		r.Warnings = append(r.Warnings, "order: the signal, or the command, was not sent within a millisecond, as others had the CPU: what came so shortly after it may have come before")
-	}
+	r.Warnings = append(r.Warnings, lateWarnings(r)...)
 	for _, u := range t.ev.unread {
 		r.Warnings = append(r.Warnings, "accounting: not read: "+u)
 	}
@@ -88,6 +83,19 @@ func (t *try) describe() {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("connections: %d entries found no room in the journal: fates are missing", t.ev.journal.Overflow))
 	}
 	t.ledger()
+}
+
+// lateWarnings say that this program saw, or did, something late. Why it did not run is not known: it may have been halted, or
+// others had the CPU.
+func lateWarnings(r *record.DrainTry) (warnings []string) {
+	if h := r.HaltedS; h > 0 && h <= haltedTooLong {
+		warnings = append(warnings, fmt.Sprintf("order: this program did not run for %s after the signal (halted, or without a CPU): what clients saw then came late", quantity.Seconds(h)))
+	}
+	if u := r.Order.UncertaintyUs; u > 1000 {
+		// Starting a command, or a client's loop, may take that long by itself.
+		warnings = append(warnings, fmt.Sprintf("order: events are told apart from the signal, or from the start of the command, to %s only: what came so shortly after it may have come before", quantity.Seconds(u/1e6)))
+	}
+	return warnings
 }
 
 // classWords lists the classes of replies other than 2xx, like "4xx 3, 5xx 502".

@@ -359,6 +359,24 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+// TestLateWarnings says that the program did not run, and guesses no reason.
+func TestLateWarnings(t *testing.T) {
+	for _, tt := range []struct {
+		r    record.DrainTry
+		want []string
+	}{
+		{record.DrainTry{}, nil},
+		{record.DrainTry{HaltedS: 0.708}, []string{"order: this program did not run for 708 ms after the signal (halted, or without a CPU): what clients saw then came late"}},
+		{record.DrainTry{HaltedS: 3}, nil}, // the verdict says it
+		{record.DrainTry{Order: record.DrainOrder{UncertaintyUs: 1000}}, nil},
+		{record.DrainTry{Order: record.DrainOrder{UncertaintyUs: 1004}}, []string{"order: events are told apart from the signal, or from the start of the command, to 1.00 ms only: what came so shortly after it may have come before"}},
+	} {
+		if diff := cmp.Diff(tt.want, lateWarnings(&tt.r)); diff != "" {
+			t.Errorf("halted for %v s, uncertain by %v us (-want +got):\n%s", tt.r.HaltedS, tt.r.Order.UncertaintyUs, diff)
+		}
+	}
+}
+
 // rounded is a time in whole ms, -1 for none.
 func rounded(s *float64) float64 {
 	if s == nil {

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -90,9 +91,9 @@ func valueLength(s string, begin, from int) int {
 	return len(value)
 }
 
-// Redact takes the secrets out of a record: it may be passed on, the credentials of a load may not.
+// Redact takes the secrets out of a record: it may be passed on, the credentials of a load may not. A command, or what it
+// said, may stand in any text, warnings and verdicts included, so that all are looked at.
 func (r *Run) Redact() {
-	r.Plan.Command = RedactCommand(r.Plan.Command)
 	for i := range r.Plan.Groups {
 		g := &r.Plan.Groups[i]
 		g.Headers = slices.Clone(g.Headers)
@@ -100,15 +101,49 @@ func (r *Run) Redact() {
 			g.Headers[j] = RedactHeader(h)
 		}
 	}
-	if r.Drain == nil {
-		return
-	}
-	r.Drain.Stop.Command, r.Drain.Stop.Restart = RedactCommand(r.Drain.Stop.Command), RedactCommand(r.Drain.Stop.Restart)
-	for i := range r.Drain.Tries {
-		t := &r.Drain.Tries[i]
-		t.Server.Said = RedactText(t.Server.Said)
-		if t.Restart != nil {
-			t.Restart.Failed = RedactText(t.Restart.Failed)
+	redactAll(reflect.ValueOf(r).Elem())
+}
+
+// redactAll takes the secrets out of all strings in v, which can be set. Lists of strings, which others may hold, and maps
+// are replaced.
+func redactAll(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(RedactText(v.String()))
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Field(i); f.CanSet() {
+				redactAll(f)
+			}
 		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			redactAll(v.Elem())
+		}
+	case reflect.Slice:
+		switch v.Type().Elem().Kind() {
+		case reflect.String:
+			if words, ok := v.Interface().([]string); ok && words != nil {
+				v.Set(reflect.ValueOf(RedactCommand(words)))
+			}
+		case reflect.Struct, reflect.Pointer, reflect.Slice, reflect.Map:
+			for i := range v.Len() {
+				redactAll(v.Index(i))
+			}
+		}
+	case reflect.Map:
+		if v.IsNil() {
+			return
+		}
+		clean := reflect.MakeMapWithSize(v.Type(), v.Len())
+		for key, value := range v.Seq2() {
+			k, e := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+			k.Set(key)
+			e.Set(value)
+			redactAll(k)
+			redactAll(e)
+			clean.SetMapIndex(k, e)
+		}
+		v.Set(clean)
 	}
 }

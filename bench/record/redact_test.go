@@ -1,6 +1,8 @@
 package record
 
 import (
+	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -68,6 +70,81 @@ func TestRedact(t *testing.T) {
 			t.Errorf("%q is gone from %s", want, b)
 		}
 	}
+}
+
+// TestRedactLeavesNone fills all strings of a record, those of keys that are still to come too.
+func TestRedactLeavesNone(t *testing.T) {
+	var r Run
+	n := 0
+	fill(t, reflect.ValueOf(&r).Elem(), &n)
+	if n < 100 {
+		t.Fatalf("only %d strings are filled", n)
+	}
+	r.Redact()
+	for _, at := range leaks(reflect.ValueOf(r), "Run") {
+		t.Errorf("a secret is left in %s", at)
+	}
+	b, err := json.Marshal(&r)
+	if err != nil || strings.Contains(string(b), "s3cret") {
+		t.Errorf("it is encoded, %v: %s", err, b)
+	}
+}
+
+// fill has all strings in v hold a secret, counts them in n, and has all lists, maps and pointers hold one element.
+func fill(t *testing.T, v reflect.Value, n *int) {
+	t.Helper()
+	switch v.Kind() {
+	case reflect.String:
+		*n++
+		v.SetString("x -H 'Authorization: s3cret'")
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Field(i); f.CanSet() {
+				fill(t, f, n)
+			}
+		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(t, v.Elem(), n)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(t, v.Index(0), n)
+	case reflect.Map:
+		key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+		fill(t, key, n)
+		fill(t, value, n)
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(key, value)
+	case reflect.Array, reflect.Interface:
+		t.Fatalf("%v is neither filled nor redacted", v.Type())
+	}
+}
+
+// leaks lists where in v a secret is.
+func leaks(v reflect.Value, at string) (all []string) {
+	switch v.Kind() {
+	case reflect.String:
+		if strings.Contains(v.String(), "s3cret") {
+			return []string{at}
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				all = append(all, leaks(v.Field(i), at+"."+v.Type().Field(i).Name)...)
+			}
+		}
+	case reflect.Pointer:
+		return leaks(v.Elem(), at)
+	case reflect.Slice:
+		for i := range v.Len() {
+			all = append(all, leaks(v.Index(i), at+"[]")...)
+		}
+	case reflect.Map:
+		for key, value := range v.Seq2() {
+			all = append(append(all, leaks(key, at+" (key)")...), leaks(value, at+"[]")...)
+		}
+	}
+	return all
 }
 
 func FuzzRedactText(f *testing.F) {

@@ -48,7 +48,7 @@ func outlook(r *record.Run, before, fullAt float64) {
 		if fullAt == 0 {
 			p.LevelsOffAt = j.levelsOff(rate*keep.Max.Seconds(), pairs)
 		}
-	case fullAt == 0 && at >= j.scheduleEnd() || fullAt > 0 && at > before && at <= fullAt:
+	case fullAt == 0 && at > r.ElapsedS || fullAt > 0 && at > before && at <= fullAt:
 		p.ExhaustedInS = at
 	}
 }
@@ -111,11 +111,6 @@ func (j *judgement) filledAt(n float64) float64 {
 	return (math.Sqrt(from*from+4*a*n) - from) / (2 * a)
 }
 
-// scheduleEnd is when an open loop's last lifecycle was to begin, in seconds from its start; what it holds then stays open for longer.
-func (j *judgement) scheduleEnd() float64 {
-	return min(j.r.LoadS, j.filledAt(float64(j.r.Connections.Scheduled)))
-}
-
 // loadEnd is the end of the last interval in which lifecycles began, in seconds from the start.
 func (j *judgement) loadEnd() float64 {
 	end := 0.0
@@ -154,7 +149,7 @@ func (j *judgement) outlasts() {
 		return
 	}
 	rate := j.finalRate()
-	if at := p.ExhaustedInS; at > 0 && at >= j.scheduleEnd() {
+	if at := p.ExhaustedInS; at > r.LoadS {
 		pairs := max(p.Pairs, 1)
 		keep := j.portKept()
 		j.notForLong("local ports", "%s connections/s that keep a port for %s each take %s, and there are %s (%s): the first connect finds none after %s",

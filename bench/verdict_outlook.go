@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"lastack/bench/quantity"
@@ -26,7 +27,7 @@ func outlook(r *record.Run, before, fullAt float64) {
 	pairs := max(p.Pairs, 1)
 	places := float64(p.Available * pairs)
 	keep := j.portKept()
-	if places == 0 || keep.Max == 0 {
+	if places == 0 || keep.Max == 0 || j.plateaus() {
 		return
 	}
 	if !j.openLoop() {
@@ -48,7 +49,7 @@ func outlook(r *record.Run, before, fullAt float64) {
 		if fullAt == 0 {
 			p.LevelsOffAt = j.levelsOff(rate*keep.Max.Seconds(), pairs)
 		}
-	case fullAt == 0 && at > r.ElapsedS || fullAt > 0 && at > before && at <= fullAt:
+	case fullAt == 0 && at >= j.scheduleEnd() || fullAt > 0 && at > before && at <= fullAt:
 		p.ExhaustedInS = at
 	}
 }
@@ -111,6 +112,16 @@ func (j *judgement) filledAt(n float64) float64 {
 	return (math.Sqrt(from*from+4*a*n) - from) / (2 * a)
 }
 
+// plateaus reports whether a group opens its connections once, so that no rate goes on.
+func (j *judgement) plateaus() bool {
+	return slices.ContainsFunc(j.r.Plan.Groups, func(g record.Group) bool { return g.PlateauNs > 0 })
+}
+
+// scheduleEnd is when an open loop's last lifecycle was to begin, in seconds from its start; what it holds then stays open for longer.
+func (j *judgement) scheduleEnd() float64 {
+	return min(j.r.LoadS, j.filledAt(float64(j.r.Connections.Scheduled)))
+}
+
 // loadEnd is the end of the last interval in which lifecycles began, in seconds from the start.
 func (j *judgement) loadEnd() float64 {
 	end := 0.0
@@ -145,11 +156,11 @@ func (j *judgement) lateRate() float64 {
 func (j *judgement) outlasts() {
 	r := j.r
 	p := &r.Pressure.Ports
-	if !j.openLoop() || !j.met() || r.Outcomes[record.OutcomeNoLocalPort] > 0 {
+	if !j.openLoop() || j.plateaus() || !j.met() || r.Outcomes[record.OutcomeNoLocalPort] > 0 {
 		return
 	}
 	rate := j.finalRate()
-	if at := p.ExhaustedInS; at > r.LoadS {
+	if at := p.ExhaustedInS; at > 0 && at >= j.scheduleEnd() {
 		pairs := max(p.Pairs, 1)
 		keep := j.portKept()
 		j.notForLong("local ports", "%s connections/s that keep a port for %s each take %s, and there are %s (%s): the first connect finds none after %s",

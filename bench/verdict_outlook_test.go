@@ -25,6 +25,17 @@ func paced(rate float64, pairs int) record.Run {
 	return r
 }
 
+// short has an open loop's load end after so many seconds, and what it holds so much later.
+func short(load, hold float64) func(*record.Run) {
+	return func(r *record.Run) {
+		n := int64(load * r.Rate.TargetPerS)
+		r.LoadS, r.ElapsedS, r.Plan.DurationNs = load, load+hold, int64(load*1e9)
+		r.Plan.Groups[0].HoldNs = int64(hold * 1e9)
+		r.Connections = record.Connections{Scheduled: n, Attempted: n, Opened: n, Completed: n, PeakOpen: n}
+		r.Pressure.Ports.PeakInUse = int(n) / r.Pressure.Ports.Pairs
+	}
+}
+
 func TestOutlook(t *testing.T) {
 	reuse := func(r *record.Run) {
 		r.Hosts[0].Sysctls["net.ipv4.tcp_tw_reuse"] = "1"
@@ -50,7 +61,21 @@ func TestOutlook(t *testing.T) {
 		{"the server keeps it", paced(72, 4), func(r *record.Run) { r.Predicted.TimeWait = "server" }, 0, 0, 0, 0},
 		{"the server keeps it, held", paced(72, 4), func(r *record.Run) { r.Predicted.TimeWait, r.Plan.Groups[0].HoldNs = "server", 60e9 }, 0, 0, 55.6, 0},
 		{"rising", paced(144, 4), func(r *record.Run) { r.Plan.Groups[0].RateFrom = 0 }, 0, 0, 37.8, 0},
-		{"rising, and full within", paced(144, 1), func(r *record.Run) { r.Plan.Groups[0].RateFrom, r.ElapsedS = 14, 10 }, 0, 0, 15.5, 0},
+		{"rising, and full within", paced(144, 1), func(r *record.Run) { r.Plan.Groups[0].RateFrom, r.ElapsedS, r.LoadS = 14, 10, 10 }, 0, 0, 15.5, 0},
+		{"full while the last are held", paced(400, 1), short(2, 3), 0, 0, 2.5, 0},
+		{"full while the last are held, by count", paced(400, 1), func(r *record.Run) {
+			short(2, 3)(r)
+			r.Plan.DurationNs, r.LoadS = 0, r.ElapsedS
+		}, 0, 0, 2.5, 0},
+		{"open connections alone", paced(300, 1), func(r *record.Run) {
+			short(3, 5)(r)
+			r.Predicted.TimeWait = "none"
+		}, 0, 0, 3.3, 0},
+		{"full to the last port", paced(500, 1), short(2, 3), 0, 0, 2, 0},
+		{"opened once", paced(400, 1), func(r *record.Run) {
+			short(2, 3)(r)
+			r.Plan.DurationNs, r.Plan.Groups[0].PlateauNs = 0, 3e9
+		}, 0, 0, 0, 0},
 		{"closed loop", paced(72, 4), func(r *record.Run) {
 			r.Rate.TargetPerS, r.Connections.Scheduled, r.Plan.Groups[0].RateFrom, r.Plan.Groups[0].RateTo = 0, 0, 0, 0
 			r.Timeline = []record.Interval{{TS: 5, Started: 1000, Opened: 1000}, {TS: 10, Started: 360, Opened: 360}, {TS: 15, Started: 40, Opened: 40}, {TS: 20, Started: 40, Opened: 40}, {TS: 20.1}}
@@ -88,6 +113,17 @@ func TestOutlasts(t *testing.T) {
 				"this rate does not last, for local ports would run out: 72.0 connections/s that keep a port for 61.0 s each take 4,468, and there are 4,000 (1,000 for each of 4 pairs): the first connect finds none after 55.6 s",
 			},
 			"more addresses: 72.0 connections/s for 61.0 s each need 5 pairs of 1,000 ports",
+		},
+		{
+			"local ports, while the last are held", paced(300, 1), func(r *record.Run) {
+				short(3, 5)(r)
+				r.Predicted.TimeWait = "none"
+			},
+			[]string{
+				"all 900 arrivals of the schedule were started, lag p99 413 µs",
+				"this rate does not last, for local ports would run out: 300.0 connections/s that keep a port for 5.00 s each take 1,500, and there are 1,000 (of the 1 pair): the first connect finds none after 3.33 s",
+			},
+			"more addresses: --source with more of them, or more targets; or a shorter --hold",
 		},
 		{
 			"buckets", paced(60, 4), func(r *record.Run) { r.TimeWait.MaxBuckets = 2000 },

@@ -214,6 +214,8 @@ func (d *drainText) ended() string {
 	case s.ExitS != nil && len(s.StillListening) > 0:
 		return since(*s.ExitS) + ", " + how + ", but " + record.ProcessNumbers(s.StillListening) + " still held its listening socket when " +
 			d.lastLook() + ": the server did not stop"
+	case s.ExitS != nil && len(s.ListenedOn) > 0:
+		return since(*s.ExitS) + ", " + how + ", but " + record.ProcessNumbers(s.ListenedOn) + " listened on until the grace was over: the server did not stop"
 	case s.ExitS != nil:
 		return since(*s.ExitS) + ", " + how
 	case s.Stayed && s.ThenSent && !d.cutShort():

@@ -163,7 +163,7 @@ func (t *try) describeProcess(p *process.Process) {
 	p = t.target.proc
 	s.ExitS = t.ev.since(t.ev.exited)
 	s.ThenSent = t.ev.thenSent != 0
-	s.StillListening = t.listening
+	s.StillListening, s.ListenedOn = t.listening, t.atGrace
 	if t.ev.exited == 0 {
 		s.Stayed = true
 		return

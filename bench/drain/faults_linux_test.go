@@ -220,9 +220,33 @@ func TestWrapper(t *testing.T) {
 	tr.Stop.Then = syscall.SIGKILL
 	run = tr.drained(t)
 	r = &run.Drain.Tries[0]
-	if !r.Server.ThenSent || len(r.Server.StillListening) != 0 || !r.Leftover.Known || !run.Verdict.Valid {
-		t.Errorf("server %+v, left %+v, verdict %+v: want the child killed after the grace", r.Server, r.Leftover, run.Verdict)
+	if !r.Server.ThenSent || len(r.Server.StillListening) != 0 || !r.Leftover.Known {
+		t.Errorf("server %+v, left %+v: want the child killed after the grace", r.Server, r.Leftover)
 	}
+	if said := strings.Join(run.Verdict.Reasons, "\n"); run.Verdict.Valid || !strings.Contains(said, "is the command a shell around the server?") {
+		t.Errorf("verdict %+v: want it not valid, as the signal never came to the server", run.Verdict)
+	}
+	if !strings.Contains(r.Score, "listened on until the grace was over") {
+		t.Errorf("score %q: want it said that the server did not stop", r.Score)
+	}
+}
+
+// TestMaster drains a server whose signalled process passes the signal on and ends, while its child, which has closed the
+// listener, has requests to finish until the grace is over: that is a stop.
+func TestMaster(t *testing.T) {
+	t.Parallel()
+	args := reference{Shutdown: "graceful", Exchange: http, Addr: at, Delay: 1500 * time.Millisecond}.args()
+	shell := []string{"/bin/sh", "-c", `"$0" "$@" & trap "kill -TERM $!; exit 0" TERM; wait`}
+	tr := trial{
+		Load: small(),
+		Stop: Stop{Exec: append(shell, args...), After: 20 * time.Millisecond, Grace: time.Second, Then: syscall.SIGKILL, Watch: 20 * time.Millisecond},
+	}
+	run := tr.drained(t)
+	r := &run.Drain.Tries[0]
+	if s := &r.Server; s.ThenSent || len(s.ListenedOn) > 0 || !run.Verdict.Valid {
+		t.Errorf("server %+v, verdict %+v: want a valid stop without a second signal", s, run.Verdict)
+	}
+	nothingLost(t, r)
 }
 
 // TestNoKeepAlive has a server that ends each connection after the reply: there are no idle clients, and it is said.

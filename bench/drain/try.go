@@ -56,6 +56,9 @@ type try struct {
 	nextHolders int64
 	// listening are processes of the old server that listened still when the watch ended.
 	listening []int
+	// atGrace are those that listened still when the grace was over; graceOver is set when that was looked up.
+	atGrace   []int
+	graceOver bool
 	// pacing ends what looks whether this program runs.
 	pacing func()
 	// left are the sockets on the server's port, by their clients' addresses, when the server was gone.

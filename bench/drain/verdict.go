@@ -28,6 +28,14 @@ func sumOf(by map[string]int64) (n int64) {
 	return n
 }
 
+// signalled names the process that was to stop.
+func signalled(r *record.Run) string {
+	if r.Drain.Stop.Way == record.DrainByHook {
+		return "the server's process"
+	}
+	return "the process that was signalled"
+}
+
 // verdict says whether the drain is a statement about the server.
 func verdict(r *record.Run) record.Verdict {
 	v := record.Verdict{Valid: true}
@@ -56,7 +64,9 @@ func verdict(r *record.Run) record.Verdict {
 		case s.HookS != nil && (s.HookCode == nil || *s.HookCode != 0):
 			refuse(n, "the stop command failed, so that what clients saw may have nothing to do with a stop")
 		case len(s.StillListening) > 0:
-			refuse(n, "the process that was signalled ended, but others of the server listen still: it was not stopped (is the command a shell around the server?)")
+			refuse(n, "%s ended, but others of the server listen still: it was not stopped (is the command a shell around the server?)", signalled(r))
+		case len(s.ListenedOn) > 0:
+			refuse(n, "%s ended, but others of the server listened on until the grace was over: it was not stopped (is the command a shell around the server?)", signalled(r))
 		}
 		for _, a := range t.Also {
 			if a.Ended != "" {

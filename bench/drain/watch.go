@@ -38,6 +38,12 @@ func (t *try) observe(ctx context.Context) error {
 		if t.restart != nil && t.ev.restartReady == 0 && t.failed == nil {
 			limit = max(limit, t.ev.restarted+int64(startAtMost)) // it has its own time
 		}
+		if !t.graceOver && now >= t.ev.signal+int64(s.Grace) {
+			t.graceOver = true
+			if t.ev.exited != 0 && t.ev.gone == 0 {
+				t.atGrace, _, _ = t.target.holders() // none: then it is not known
+			}
+		}
 		if now >= limit && t.ev.thenSent == 0 && t.ev.gone == 0 && s.Then != 0 && t.target.proc != nil {
 			switch err := t.sendThen(); {
 			case err == nil:

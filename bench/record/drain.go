@@ -123,6 +123,8 @@ type DrainServer struct {
 	// StillListening are processes of the old server that had its listening socket still when the watch ended,
 	// though the process that was signalled was gone.
 	StillListening []int `json:"still_listening,omitempty"`
+	// ListenedOn are those that had it still when the grace was over: the stop did not reach them.
+	ListenedOn []int `json:"listened_on,omitempty"`
 	// HookCode is the hook's exit code, HookS when it ended.
 	HookCode *int     `json:"hook_code,omitempty"`
 	HookS    *float64 `json:"hook_s,omitempty"`

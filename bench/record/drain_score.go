@@ -194,6 +194,8 @@ func scoreServer(t *DrainTry) string {
 	switch {
 	case len(s.StillListening) > 0 && !unknown:
 		return "the server did not stop: " + ProcessNumbers(s.StillListening) + noun(int64(len(s.StillListening)), " still listens", " still listen")
+	case len(s.ListenedOn) > 0:
+		return "the server did not stop: " + ProcessNumbers(s.ListenedOn) + " listened on until the grace was over"
 	case s.ThenSent && s.Stayed && !cutShort:
 		return "the server outlived even the second signal"
 	case s.ThenSent && s.ExitSignal == "SIGKILL":

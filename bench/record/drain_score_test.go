@@ -103,6 +103,11 @@ func TestScoreLine(t *testing.T) {
 			"no request was sent; nothing connected after the signal; the server did not stop: process 17 still listens; the restart never listened",
 		},
 		{
+			"a child listened on until it was killed",
+			DrainTry{Server: DrainServer{ExitS: at(0.1), ExitSignal: "SIGTERM", ThenSent: true, ListenedOn: []int{17}}},
+			"no request was sent; nothing connected after the signal; the server did not stop: process 17 listened on until the grace was over",
+		},
+		{
 			"workers listen on",
 			DrainTry{Server: DrainServer{ExitS: at(0.1), ThenSent: true, StillListening: []int{17, 18, 19, 20, 21, 22}}, Restart: &DrainRestart{ListensS: at(0.2)}},
 			"no request was sent; nothing connected after the signal; the server did not stop: processes 17, 18, 19, 20 and 2 more still listen",

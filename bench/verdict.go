@@ -315,14 +315,10 @@ func (j *judgement) seenOpen() string {
 	return ""
 }
 
-// cpuAtLeastS is the shortest time over which CPU shares are judged, in seconds: the kernel counts the machine's in ticks of
-// 10 ms (USER_HZ), and reports threads' no finer, so that below they are off by a tenth and more.
-const cpuAtLeastS = 0.2
-
 // cpuKnown reports whether CPU times were read, over long enough to judge shares.
 func (j *judgement) cpuKnown() bool {
 	c := &j.r.Pressure.CPU
-	return c.NotRead == "" && c.ElapsedS >= cpuAtLeastS
+	return c.NotRead == "" && c.SharesTell()
 }
 
 // generatorBusiest is the share of a CPU that the busiest load worker used, 0 if unknown.

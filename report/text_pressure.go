@@ -87,11 +87,18 @@ func (t *text) cpu() {
 	aside := ""
 	if total > 0 {
 		aside = fmt.Sprintf("%s x %d %s = %s of CPU time", quantity.Seconds(c.ElapsedS), c.CPUs, plural(c.CPUs, "CPU", "CPUs"), quantity.Seconds(total))
+		if !c.SharesTell() {
+			aside += ": too short to tell shares by ticks of 10 ms"
+		}
 	}
 	t.section("CPU", aside)
 	tab := table{indent: "  ", first: 22, cell: 10, notes: true}
 	row := func(name string, s, busiest float64, note string) {
 		if s <= 0 {
+			return
+		}
+		if !c.SharesTell() {
+			tab.row(name, quantity.Seconds(s), "", note)
 			return
 		}
 		if busiest > 0 {

@@ -470,6 +470,10 @@ type CPU struct {
 	NotRead string `json:"not_read,omitempty"`
 }
 
+// SharesTell reports whether the time was long enough to tell CPU shares: the kernel counts the machine's in ticks of 10 ms
+// (USER_HZ), and reports threads' no finer, so that over less than 0.2 s they are off by a tenth and more.
+func (c *CPU) SharesTell() bool { return c.ElapsedS >= 0.2 }
+
 // MarshalJSON leaves out what was not read.
 func (c CPU) MarshalJSON() ([]byte, error) {
 	type plain CPU // without this method

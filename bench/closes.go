@@ -45,6 +45,9 @@ func (j *judgement) closesOf(g *record.Group, r *record.Result) {
 	}
 	if reset > 0 && p.Who != teardown.BothAtOnce {
 		j.because("the target reset %s, which %s does not ask for", share(reset), p)
+		if p.How == teardown.FIN || p.How == teardown.Half {
+			j.advise("--close server:rst, if the target is to reset: the client then waits for it")
+		}
 	}
 	if p.Who != teardown.ServerFirst {
 		return

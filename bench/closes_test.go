@@ -43,6 +43,18 @@ func TestCloses(t *testing.T) {
 			"the target resets",
 			[]func(*record.Run){outside, reset(80_000)},
 			[]string{"the target reset 100 % of the connections (80,000 of 80,000), which client:fin does not ask for"},
+			[]string{"--close server:rst, if the target is to reset: the client then waits for it"},
+		},
+		{
+			"the target resets a half-closed connection",
+			[]func(*record.Run){outside, policy("client:half"), reset(80_000)},
+			[]string{"the target reset 100 % of the connections (80,000 of 80,000), which client:half does not ask for"},
+			[]string{"--close server:rst, if the target is to reset: the client then waits for it"},
+		},
+		{
+			"the target resets one that is to be reset",
+			[]func(*record.Run){outside, policy("client:rst"), reset(800)},
+			[]string{"the target reset 1 % of the connections (800 of 80,000), which client:rst does not ask for"},
 			nil,
 		},
 		{

@@ -32,8 +32,20 @@ func outlook(r *record.Run, before, fullAt float64) {
 	}
 	if !j.openLoop() {
 		// Its rate is what it happens to be: the rest is filled as fast as it was of late.
-		rate := j.lateRate()
+		rate, pastFirst := j.lateRate(), false
+		if first := j.search().first; !j.reuses() && first < p.Available && p.PeakInUse*100 >= first*99 {
+			// Each search walks past the first pass now. What was opened before says nothing of that.
+			pastFirst = true
+			_, _, rate, _ = j.aroundFirstPass(first)
+		}
 		if fullAt > 0 || rate <= 0 || len(r.Timeline) == 0 {
+			return
+		}
+		if pastFirst {
+			// Once the first TIME_WAITs are over their ports are found at once, and the rate is another.
+			if at := j.loadEnd() + float64((p.Available-p.PeakInUse)*pairs)/rate; at < keep.Min.Seconds() {
+				p.ExhaustedInS = at
+			}
 			return
 		}
 		if rate*keep.Max.Seconds() <= places {
@@ -164,10 +176,10 @@ func (j *judgement) outlasts() {
 		pairs := max(p.Pairs, 1)
 		keep := j.portKept()
 		j.notForLong("local ports", "%s connections/s that keep a port for %s each take %s, and there are %s (%s): the first connect finds none after %s",
-			quantity.PerSecond(rate), seconds(keep.Mean()), quantity.Count(int64(math.Ceil(rate*keep.Max.Seconds()))),
+			quantity.PerSecond(rate), atMost(keep), quantity.Count(int64(math.Ceil(rate*keep.Max.Seconds()))),
 			quantity.Count(int64(p.Available)*int64(pairs)), ofPairs(p.Available, pairs), quantity.Seconds(at))
 		if j.clientWaits() {
-			j.portAdvice(rate, keep.Mean().Seconds(), pairs)
+			j.portAdvice(rate, keep.Max.Seconds(), pairs)
 		} else {
 			j.advise("more addresses: --source with more of them, or more targets; or a shorter --hold")
 		}
@@ -210,7 +222,17 @@ func (j *judgement) notForLong(what, format string, args ...any) {
 	j.because("this rate does not last, for %s would run out: %s", what, fmt.Sprintf(format, args...))
 }
 
-func seconds(d time.Duration) string { return quantity.Seconds(d.Seconds()) }
+// atMost is the longest of a range, fine enough to multiply by a rate.
+func atMost(s sockstate.Span) string {
+	longest := quantity.Seconds(s.Max.Seconds())
+	if s.Max >= 10*time.Second {
+		longest = fmt.Sprintf("%.2f s", s.Max.Seconds())
+	}
+	if s.Min == s.Max {
+		return longest
+	}
+	return "up to " + longest
+}
 
 // ofPairs is "1,000 for each of 4 pairs".
 func ofPairs(ports, pairs int) string {

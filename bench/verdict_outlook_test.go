@@ -36,6 +36,22 @@ func short(load, hold float64) func(*record.Run) {
 	}
 }
 
+// pastFirstPass is a closed loop that has the ports of one parity of 57,758 after 2 s, and then opens so many a second.
+func pastFirstPass(r *record.Run, rate int64) {
+	closed := closedLoop()
+	closed.Hosts, closed.Sandbox = r.Hosts, r.Sandbox
+	*r = closed
+	r.LoadS, r.ElapsedS = 3, 3
+	r.Pressure.Ports = record.Ports{Range: "7778 65535", Available: 57_758, FirstPass: 28_879, PeakInUse: 29_411 + int(rate), Pairs: 1}
+	for i, n := range []int64{9000, 9000, 9000, 2411, rate / 2, rate - rate/2} {
+		ports := int64(0)
+		if i > 0 {
+			ports = int64(r.Timeline[i-1].PortsInUse)
+		}
+		r.Timeline = append(r.Timeline, record.Interval{TS: float64(i+1) / 2, Phase: "load", Started: n, Opened: n, PortsInUse: int(ports + n)})
+	}
+}
+
 func TestOutlook(t *testing.T) {
 	reuse := func(r *record.Run) {
 		r.Hosts[0].Sysctls["net.ipv4.tcp_tw_reuse"] = "1"
@@ -81,6 +97,16 @@ func TestOutlook(t *testing.T) {
 			r.Timeline = []record.Interval{{TS: 5, Started: 1000, Opened: 1000}, {TS: 10, Started: 360, Opened: 360}, {TS: 15, Started: 40, Opened: 40}, {TS: 20, Started: 40, Opened: 40}, {TS: 20.1}}
 			r.Pressure.Ports.PeakInUse, r.Pressure.Ports.Available = 360, 200_000
 		}, 0, 0, 0, 125},
+		{"closed loop past the first pass", paced(72, 1), func(r *record.Run) {
+			pastFirstPass(r, 169)
+		}, 0, 0, 0, 0}, // the first ports come back before
+		{"closed loop past the first pass, and full before a port comes back", paced(72, 1), func(r *record.Run) {
+			pastFirstPass(r, 1000)
+		}, 0, 0, 30.3, 0},
+		{"closed loop past the first pass, since when is not known", paced(72, 1), func(r *record.Run) {
+			pastFirstPass(r, 169)
+			r.Timeline = r.Timeline[:4]
+		}, 0, 0, 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := tt.run
@@ -110,9 +136,17 @@ func TestOutlasts(t *testing.T) {
 			"local ports", paced(72, 4), nil,
 			[]string{
 				"all 1,440 arrivals of the schedule were started, lag p99 413 µs",
-				"this rate does not last, for local ports would run out: 72.0 connections/s that keep a port for 61.0 s each take 4,468, and there are 4,000 (1,000 for each of 4 pairs): the first connect finds none after 55.6 s",
+				"this rate does not last, for local ports would run out: 72.0 connections/s that keep a port for up to 62.05 s each take 4,468, and there are 4,000 (1,000 for each of 4 pairs): the first connect finds none after 55.6 s",
 			},
-			"more addresses: 72.0 connections/s for 61.0 s each need 5 pairs of 1,000 ports",
+			"more addresses: 72.0 connections/s for up to 62.05 s each need 5 pairs of 1,000 ports",
+		},
+		{
+			"local ports, for want of a few", paced(65, 4), nil,
+			[]string{
+				"all 1,300 arrivals of the schedule were started, lag p99 413 µs",
+				"this rate does not last, for local ports would run out: 65.0 connections/s that keep a port for up to 62.05 s each take 4,034, and there are 4,000 (1,000 for each of 4 pairs): the first connect finds none after 61.5 s",
+			},
+			"more addresses: 65.0 connections/s for up to 62.05 s each need 5 pairs of 1,000 ports",
 		},
 		{
 			"local ports, while the last are held", paced(300, 1), func(r *record.Run) {

@@ -68,7 +68,7 @@ func (j *judgement) portsOfTimeWait(pairs int) {
 	}
 	each := lasts.Seconds() + j.holdS()
 	what := ""
-	if open := j.holdS(); open >= 0.1*lasts.Seconds() {
+	if open := j.holdS(); open > 0 {
 		what = fmt.Sprintf(", and is open for %s before", quantity.Seconds(open))
 	}
 	j.because("the client closes first, so each connection keeps its port in TIME_WAIT for %s%s: %s ports / %s = %s connections/s sustained; %s %s/s",
@@ -76,14 +76,16 @@ func (j *judgement) portsOfTimeWait(pairs int) {
 	j.portAdvice(rate, each, pairs)
 }
 
-// portAdvice is what bears so many connections a second, each of which keeps its port for so many seconds, most in TIME_WAIT.
+// portAdvice is what bears so many connections a second, each of which keeps its port for each seconds, most in TIME_WAIT.
 func (j *judgement) portAdvice(rate, each float64, pairs int) {
 	available := j.r.Pressure.Ports.Available
 	ports := int64(available) * int64(pairs)
 	if available > 0 {
-		if need := int64(math.Ceil(rate * each / float64(available))); need > int64(pairs) {
+		// TIME_WAITs end in bursts, so that at times there are as many as if each lasted longest.
+		keep := j.portKept()
+		if need := int64(math.Ceil(rate * keep.Max.Seconds() / float64(available))); need > int64(pairs) {
 			j.advise("more addresses: %s connections/s for %s each need %s pairs of %s ports: --source with %s addresses, or that many targets",
-				quantity.PerSecond(rate), quantity.Seconds(each), quantity.Count(need), quantity.Count(int64(available)), quantity.Count(need))
+				quantity.PerSecond(rate), atMost(keep), quantity.Count(need), quantity.Count(int64(available)), quantity.Count(need))
 		}
 	}
 	if available < widenBelow {
@@ -220,13 +222,12 @@ func (j *judgement) portSearch() bool {
 	return true
 }
 
-// searchReasons says what the search cost and what helps, if any search went beyond the first pass.
+// searchReasons says what the search for a port cost and what helps, where it is what bound the load.
 func (j *judgement) searchReasons() {
-	s := j.search()
-	binds := j.searchBinds()
-	if s.beyond == 0 && !binds {
+	if !j.searchBinds() {
 		return
 	}
+	s := j.search()
 	r := j.r
 	p, connect := r.Pressure.Ports, r.Latency["connect"]
 	first, pairs := quantity.Count(int64(s.first)), int64(max(p.Pairs, 1))
@@ -246,16 +247,24 @@ func (j *judgement) searchReasons() {
 		j.because("at least %s times it walked past all %s before it found one of the other parity; a connect took %s at the median, %s on average, 1 %% more than %s",
 			quantity.Count(s.beyond), first, quantity.Micros(connect.P50Us), quantity.Micros(connect.MeanUs), quantity.Micros(connect.P99Us))
 	}
-	if binds {
-		j.searchAdvice(s)
-	}
+	j.searchAdvice(s)
 }
 
 // beforeAndAfter is how fast it went until the ports of the first pass were taken, and from then on; empty if that cannot be
 // told from the timeline.
 func (j *judgement) beforeAndAfter(first int) string {
-	var until, all float64
-	var before, after int64
+	until, before, after, ok := j.aroundFirstPass(first)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf(" after %s: it opened %s/s until then, %s/s from then on", quantity.Seconds(until), quantity.PerSecond(before), quantity.PerSecond(after))
+}
+
+// aroundFirstPass is when the ports of the first pass were taken, in seconds from the start, and the connections opened a second
+// until then and from then on; all 0, and not ok, if the timeline does not tell.
+func (j *judgement) aroundFirstPass(first int) (until, before, after float64, ok bool) {
+	var all float64
+	var opened, later int64
 	from := 0.0
 	for i := range j.r.Timeline {
 		iv := &j.r.Timeline[i]
@@ -265,21 +274,20 @@ func (j *judgement) beforeAndAfter(first int) string {
 		}
 		switch {
 		case until == 0:
-			before += iv.Opened
+			opened += iv.Opened
 			if iv.PortsInUse*100 >= first*99 {
 				until = iv.TS
 			}
 			all = iv.TS
 		case iv.Opened > 0:
-			after += iv.Opened
+			later += iv.Opened
 			all = iv.TS
 		}
 	}
 	if until-from < shortestS || all-until < 0.5 {
-		return ""
+		return 0, 0, 0, false
 	}
-	return fmt.Sprintf(" after %s: it opened %s/s until then, %s/s from then on",
-		quantity.Seconds(until), quantity.PerSecond(float64(before)/(until-from)), quantity.PerSecond(float64(after)/(all-until)))
+	return until, float64(opened) / (until - from), float64(later) / (all - until), true
 }
 
 // searchAdvice is what keeps connect from walking.

@@ -131,7 +131,7 @@ func TestVerdict(t *testing.T) {
 					"the client closes first, so each connection keeps its port in TIME_WAIT for 60 to 62.0 s: 1,000 ports / 61.0 s = 16.4 connections/s sustained; it opened up to 1,000/s",
 				},
 				Advice: []string{
-					"more addresses: 1,000 connections/s for 61.0 s each need 62 pairs of 1,000 ports: --source with 62 addresses, or that many targets",
+					"more addresses: 1,000 connections/s for up to 62.05 s each need 63 pairs of 1,000 ports: --source with 63 addresses, or that many targets",
 					`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, 1,057 connections/s with as many pairs; ip_local_reserved_ports keeps those that servers listen on`,
 					"reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1.00 s (tcp_tw_reuse_delay), up to 1,000 connections/s here; 2, the default, does so on loopback only",
 					"no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port",
@@ -153,7 +153,7 @@ func TestVerdict(t *testing.T) {
 					"the client closes first, so each connection keeps its port in TIME_WAIT for 60 to 65.1 s: 1,290,240 ports / 62.6 s = 20,624 connections/s sustained; it was asked for 25,000/s",
 				},
 				Advice: []string{
-					"more addresses: 25,000 connections/s for 62.6 s each need 25 pairs of 64,512 ports: --source with 25 addresses, or that many targets",
+					"more addresses: 25,000 connections/s for up to 65.12 s each need 26 pairs of 64,512 ports: --source with 26 addresses, or that many targets",
 					"reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1.00 s (tcp_tw_reuse_delay), up to 1,290,240 connections/s here; 2, the default, does so on loopback only",
 					"no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port",
 				},
@@ -193,8 +193,25 @@ func TestVerdict(t *testing.T) {
 				},
 				Advice: []string{
 					"timestamps: net.ipv4.tcp_timestamps=1, without which tcp_tw_reuse does nothing",
-					"more addresses: 1,000 connections/s for 61.0 s each need 62 pairs of 1,000 ports: --source with 62 addresses, or that many targets",
+					"more addresses: 1,000 connections/s for up to 62.05 s each need 63 pairs of 1,000 ports: --source with 63 addresses, or that many targets",
 					`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, 1,057 connections/s with as many pairs; ip_local_reserved_ports keeps those that servers listen on`,
+					"no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port",
+				},
+			},
+		},
+		{
+			"local ports, held before", closedLoop,
+			[]func(*record.Run){outOfPorts, func(r *record.Run) { r.Plan.Groups[0].HoldNs = 3e9 }},
+			record.Verdict{
+				LimitedBy: record.LimitPorts,
+				Reasons: []string{
+					"79,000 of 80,000 attempts found no free local port (EADDRNOTAVAIL): 1,000 ports for the 1 source and destination pair, 1,000 in use at the fullest",
+					"the client closes first, so each connection keeps its port in TIME_WAIT for 60 to 62.0 s, and is open for 3.00 s before: 1,000 ports / 64.0 s = 15.6 connections/s sustained; it opened up to 1,000/s",
+				},
+				Advice: []string{
+					"more addresses: 1,000 connections/s for up to 65.05 s each need 66 pairs of 1,000 ports: --source with 66 addresses, or that many targets",
+					`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, 1,008 connections/s with as many pairs; ip_local_reserved_ports keeps those that servers listen on`,
+					"reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1.00 s (tcp_tw_reuse_delay), up to 250.0 connections/s here; 2, the default, does so on loopback only",
 					"no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port",
 				},
 			},
@@ -353,6 +370,23 @@ func TestVerdict(t *testing.T) {
 				Advice: append(walkAdvice(),
 					"reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a port that has been in TIME_WAIT for 1.00 s (tcp_tw_reuse_delay)",
 					"a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less"),
+			},
+		},
+		{
+			"late by the machine, past the first pass of a range that is soon walked", openLoop,
+			[]func(*record.Run){busyWith(11, 6, 2), func(r *record.Run) {
+				r.Latency["lag"] = record.Latency{P99Us: 45_678}
+				r.Pressure.Ports = record.Ports{Range: "40000 40999", Available: 1000, FirstPass: 500, PeakInUse: 900, Pairs: 1}
+				r.Latency["connect"] = record.Latency{P50Us: 187, MeanUs: 387, P99Us: 3810}
+				r.Timeline = []record.Interval{{TS: 2, Opened: 580, PortsInUse: 580}, {TS: 3, Opened: 320, PortsInUse: 900}}
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitCPU,
+				Reasons: []string{
+					"the generator started 1 % of the arrivals more than 45.7 ms late (lag p99) at 8,000/s",
+					"CPU of 2: generator 55 %, server 30 %, rest 14 %, idle 0 %",
+				},
+				Advice: []string{"a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less"},
 			},
 		},
 		{

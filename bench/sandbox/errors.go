@@ -12,6 +12,7 @@ type Step string
 // The steps, in order.
 const (
 	StepSpec       Step = "check what is wanted"
+	StepHandoff    Step = "prepare what the process inside is told"
 	StepNamespaces Step = "make the namespaces"
 	StepStart      Step = "start inside"
 	StepFresh      Step = "check that the namespace is new"

@@ -28,6 +28,8 @@ func TestLikelyCause(t *testing.T) {
 		{"nested", StepNamespaces, User, syscall.EUSERS, nil, "user namespaces are nested too deeply here"},
 		{"container", StepWrite, Root, syscall.EROFS, nil, "/proc/sys is mounted read-only, as in most containers"},
 		{"old kernel", StepNamespaces, User, syscall.EINVAL, nil, "this kernel is built without user or network namespaces"},
+		{"no memfd_create", StepHandoff, User, syscall.ENOSYS, nil, ""},
+		{"memfd_create filtered", StepHandoff, User, syscall.EPERM, map[string]string{"/proc/self/status": "Seccomp:\t2\n"}, "a seccomp filter is in effect, as in most containers"},
 		{"no nftables", StepLoss, User, syscall.EOPNOTSUPP, nil, "this kernel has no nftables (CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET, CONFIG_NFT_NUMGEN)"},
 		{"no veth", StepVeth, User, syscall.EOPNOTSUPP, nil, "this kernel has no veth (CONFIG_VETH)"},
 		{"no errno", StepStart, User, 0, nil, ""},

@@ -10,9 +10,11 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -27,6 +29,8 @@ import (
 const (
 	envDrive  = "SANDBOX_TEST_DRIVE"  // a Spec, in the driver
 	envAction = "SANDBOX_TEST_ACTION" // a key of actions, inside
+	// envSignal is the number of a signal that the inside sends the driver before its report.
+	envSignal = "SANDBOX_TEST_SIGNAL"
 	// envInherit is Spec.Inherit, which is not in the Spec's JSON.
 	envInherit = "SANDBOX_TEST_INHERIT"
 )
@@ -90,6 +94,11 @@ func inside() int {
 	action := os.Getenv(envAction)
 	if action == "desert" {
 		return 3
+	}
+	if n, err := strconv.Atoi(os.Getenv(envSignal)); err == nil {
+		_ = syscall.Kill(os.Getppid(), syscall.Signal(n))
+		time.Sleep(time.Minute) // it is ended, or the test has failed
+		return 1
 	}
 	s, err := Enter()
 	if err != nil {

@@ -32,7 +32,8 @@ const reportLimit = 1 << 20
 // sandbox, and returns its exit code when it has ended: 128+N if signal N ended it.
 // The child shares stdin, stdout and stderr. It has a process group of its own, so
 // that a key like Ctrl-C reaches the parent alone: the child gets SIGINT, SIGTERM,
-// SIGQUIT, SIGHUP and SIGWINCH from here, each exactly as often as the parent does.
+// SIGQUIT, SIGHUP and SIGWINCH from here, each exactly as often as the parent does; before the sandbox is on,
+// SIGTERM stands for those that end a program.
 // Stopping and continuing (Ctrl-Z) counts for both. SIGKILL of the parent kills the child.
 //
 // Where the sandbox does not come about, the error is a *SysctlError (the caller's
@@ -71,12 +72,12 @@ func Run(ctx context.Context, spec Spec) (exit int, status record.Sandbox, err e
 	if err != nil {
 		c.kill()
 		<-c.ended
+		if c.interrupted != 0 {
+			return 128 + int(c.interrupted), record.Sandbox{Mode: string(Off), Reason: "interrupted"}, nil
+		}
 		if died, ok := errors.AsType[*diedError](err); ok && died.code > 128 {
 			// A signal, not this host, is why there is no sandbox.
 			return died.code, record.Sandbox{Mode: string(Off), Reason: "interrupted"}, nil
-		}
-		if c.interrupted != 0 {
-			return 128 + int(c.interrupted), record.Sandbox{Mode: string(Off), Reason: "interrupted"}, nil
 		}
 		return off(explain(err, mode))
 	}
@@ -91,7 +92,11 @@ func Run(ctx context.Context, spec Spec) (exit int, status record.Sandbox, err e
 			if c.state == nil {
 				return 1, status, &LostError{Err: c.lost}
 			}
-			return exitCode(c.state), status, nil
+			code := exitCode(c.state)
+			if c.interrupted != 0 && code == 128+int(syscall.SIGTERM) { // it stood for that
+				code = 128 + int(c.interrupted)
+			}
+			return code, status, nil
 		}
 	}
 }
@@ -107,11 +112,13 @@ func (c *child) awaitReport(ctx context.Context, signals <-chan os.Signal) (reco
 	for {
 		select {
 		case s := <-signals:
-			c.forward(s)
-			switch s := s.(syscall.Signal); s {
+			switch sig := s.(syscall.Signal); sig {
 			case syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGABRT, syscall.SIGXCPU:
-				c.interrupted = s
+				c.interrupted = sig
+				// Until the child takes care of signals its runtime would answer some with a trace of all goroutines.
+				s = syscall.SIGTERM
 			}
+			c.forward(s)
 		case <-ctx.Done():
 			return fail(ctx.Err())
 		case r := <-reported:
@@ -169,7 +176,7 @@ const lostPoll = 20 * time.Millisecond
 // start forks from a thread that lives as long as the child: the kernel sends
 // PDEATHSIG when the forking thread ends (forget_original_parent), not the process.
 func start(spec Spec, mode Mode) (*child, error) {
-	fail := func(err error) (*child, error) { return nil, &Error{Step: StepNamespaces, Mode: mode, Err: err} }
+	fail := func(err error) (*child, error) { return nil, &Error{Step: StepHandoff, Mode: mode, Err: err} }
 	host, err := sockio.CurrentNamespace()
 	if err != nil {
 		return fail(err)
@@ -234,7 +241,7 @@ func start(spec Spec, mode Mode) (*child, error) {
 	}()
 	if err := <-started; err != nil {
 		_ = r.Close()
-		return fail(err)
+		return nil, &Error{Step: StepNamespaces, Mode: mode, Err: err}
 	}
 	return c, nil
 }

@@ -10,12 +10,16 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"golang.org/x/sys/unix"
 
 	"lastack/bench/record"
 )
@@ -473,6 +477,21 @@ func TestInterruptedDuringSetup(t *testing.T) {
 		if d.Exit != 128+int(syscall.SIGINT) || d.Err != "" {
 			t.Errorf("after %v: exit %d, error %q; want 130 and none", delay, d.Exit, d.Err)
 		}
+	}
+}
+
+// Whatever ends a program ends a child that does not take care of signals yet, without a trace of its goroutines.
+func TestInterruptedBeforeReport(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGXCPU, syscall.SIGHUP} {
+		if sig == syscall.SIGHUP && signal.Ignored(sig) {
+			continue // nohup: it ends nothing
+		}
+		t.Run(unix.SignalName(sig), func(t *testing.T) {
+			d, _ := run(t, driver(t, asUser, "wait", Spec{}, envSignal+"="+strconv.Itoa(int(sig))))
+			if d.Exit != 128+int(sig) || d.Err != "" {
+				t.Errorf("exit %d, error %q; want %d and none", d.Exit, d.Err, 128+int(sig))
+			}
+		})
 	}
 }
 

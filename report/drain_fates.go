@@ -18,7 +18,7 @@ type fateRow struct {
 // groups lists the columns: each group, and all together where there is more than one.
 func (d *drainText) groups() []record.DrainGroup {
 	all := record.DrainGroup{Name: "all", Connections: d.try.Connections, Requests: d.try.Requests, Refused: d.try.Listener.Refused}
-	all.ConnectsUnanswered = d.try.Listener.TimedOut + d.try.Listener.Pending
+	all.ConnectsUnanswered = d.try.Listener.Unanswered()
 	for _, g := range d.try.Groups {
 		all.OpenAtStop += g.OpenAtStop
 		if at := g.FirstEndS; at != nil && (all.FirstEndS == nil || *at < *all.FirstEndS) {

@@ -174,7 +174,7 @@ func (d *drainText) listener() {
 		lastAccept = "nobody connected"
 	case l.UnservedFromS != nil:
 		lastAccept = "handshakes by the kernel; from " + since(*l.UnservedFromS) + " on no process was seen accepting"
-	case l.Attempts == l.TimedOut+l.Pending+l.Failed:
+	case l.Attempts == l.Unanswered()+l.Failed:
 		lastAccept = "no connect was answered"
 	default:
 		lastAccept = "it never ceased to accept, as far as was seen"
@@ -200,15 +200,18 @@ func (d *drainText) listener() {
 		if l.Pending > 0 {
 			tab.row("  no answer yet", quantity.Count(l.Pending), "when the load ended")
 		}
+		if l.Unreachable > 0 {
+			tab.row("  unreachable", quantity.Count(l.Unreachable), "an ICMP error came, or there was no way to the address")
+		}
 		if l.Failed > 0 {
-			tab.row("  failed here", quantity.Count(l.Failed), "this host had no port, descriptor or memory for them")
+			tab.row("  failed here", quantity.Count(l.Failed), "no port, descriptor or memory here: not counted as failed")
 		}
 		if l.Unserved > 0 {
 			tab.row("  not served", quantity.Count(l.Unserved), "taken by the kernel; their requests were neither answered nor cut")
 		}
 		if l.SlowestConnectS > 0 {
 			note := "of those that succeeded"
-			if n := l.TimedOut + l.Pending; n > 0 {
+			if n := l.Unanswered(); n > 0 {
 				note += ", " + quantity.Count(n) + plural(int(min(n, 2)), " other", " others") + " had no answer"
 			}
 			if l.SlowestConnectS > 0.9 {

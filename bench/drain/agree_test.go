@@ -77,7 +77,7 @@ func (w *world) conn(id loadgen.ConnID) {
 		end(loadgen.EndNotOpened, loadgen.Interrupted, loadedTo)
 		return
 	case 3:
-		end(loadgen.EndNotOpened, loadgen.NoLocalPort, answered)
+		end(loadgen.EndNotOpened, []loadgen.Outcome{loadgen.NoLocalPort, loadgen.Unreachable}[w.IntN(2)], answered)
 		return
 	}
 	send(answered-hair, true, wire.SYN|wire.ACK, 1)
@@ -264,7 +264,7 @@ func disagreements(r *record.DrainTry) (list []string) {
 	same("connects that succeeded, by the timeline", l.Opened, sl.Accepted)
 	same("connects refused, by groups", l.Refused, sum.Refused)
 	same("connects refused, by the timeline", l.Refused, sl.Refused)
-	same("connects without an answer, by groups", l.TimedOut+l.Pending, sum.ConnectsUnanswered)
+	same("connects without an answer, by groups", l.Unanswered(), sum.ConnectsUnanswered)
 	same("connections and their fates", c.Opened, c.Sum())
 	same("connections, by groups", c.Opened, sum.Connections.Opened)
 	same("connections that the server ended, by the timeline", c.FIN+c.RST+c.Cut, sl.FIN+sl.RST)

@@ -72,6 +72,10 @@ func (t *try) describe() {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("load: before the stop already %s requests were lost (%s without a reply in time), %s answered, and %s connects had no answer or were refused; they are in no other count",
 			quantity.Count(b.Lost), quantity.Count(b.TimedOut), quantity.Count(b.Answered), quantity.Count(b.Connects)))
 	}
+	if l := &r.Listener; l.Failed > 0 && !l.FailedMostly() {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("load: %s of %s connects after the stop failed on this host, for want of a local port, a descriptor or memory: they say nothing of the server, and are not among what failed",
+			quantity.Count(l.Failed), quantity.Count(l.Attempts)))
+	}
 	r.Warnings = append(r.Warnings, lateWarnings(r)...)
 	for _, u := range t.ev.unread {
 		r.Warnings = append(r.Warnings, "accounting: not read: "+u)

@@ -226,7 +226,7 @@ func (e *evidence) fates(t *record.DrainTry) {
 			switch e.attemptOf(c) {
 			case attemptRefused:
 				g.Refused++
-			case attemptTimedOut, attemptPending:
+			case attemptTimedOut, attemptPending, attemptUnreachable:
 				g.ConnectsUnanswered++
 			case attemptOpened, attemptFailed:
 			}
@@ -302,7 +302,7 @@ func (e *evidence) before(t *record.DrainTry) {
 	}
 	for i := range e.journal.Conns {
 		c := &e.journal.Conns[i]
-		if c.Ended < e.signal && c.Opened == 0 && (c.Outcome == loadgen.Refused || c.Outcome == loadgen.ConnectTimeout) {
+		if c.Ended < e.signal && c.Opened == 0 && (c.Outcome == loadgen.Refused || c.Outcome == loadgen.ConnectTimeout || c.Outcome == loadgen.Unreachable) {
 			b.Connects++
 		}
 	}

@@ -239,9 +239,9 @@ func TestUnserved(t *testing.T) {
 		{"before the signal", []conn{hung(90), served(95)}, 0, -1, record.DrainListener{}},
 		{
 			"SYNs dropped",
-			[]conn{{outcome: loadgen.ConnectTimeout}, {outcome: loadgen.Interrupted}, {outcome: loadgen.NoLocalPort}, {outcome: loadgen.Refused}},
+			[]conn{{outcome: loadgen.ConnectTimeout}, {outcome: loadgen.Interrupted}, {outcome: loadgen.NoLocalPort}, {outcome: loadgen.Refused}, {outcome: loadgen.Unreachable}},
 			0, -1,
-			record.DrainListener{Attempts: 4, TimedOut: 1, Pending: 1, Failed: 1, Refused: 1},
+			record.DrainListener{Attempts: 5, TimedOut: 1, Pending: 1, Unreachable: 1, Failed: 1, Refused: 1},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -266,7 +266,7 @@ func TestUnserved(t *testing.T) {
 			if l.Unserved != tt.unserved || rounded(l.UnservedFromS) != tt.from {
 				t.Errorf("%d unserved, from %v ms on, want %d from %v", l.Unserved, rounded(l.UnservedFromS), tt.unserved, tt.from)
 			}
-			got := record.DrainListener{Attempts: l.Attempts, Opened: l.Opened, Refused: l.Refused, TimedOut: l.TimedOut, Pending: l.Pending, Failed: l.Failed}
+			got := record.DrainListener{Attempts: l.Attempts, Opened: l.Opened, Refused: l.Refused, TimedOut: l.TimedOut, Pending: l.Pending, Unreachable: l.Unreachable, Failed: l.Failed}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("connects (-want +got):\n%s", diff)
 			}
@@ -342,6 +342,18 @@ func TestVerdict(t *testing.T) {
 			"every connection and every request has one fate, and the accounts agree",
 			true,
 		},
+		{"most connects failed on this host", func(r *record.DrainTry) {
+			r.Listener = record.DrainListener{Attempts: 5, Opened: 2, Failed: 3}
+		}, "try 1: 3 of 5 connects after the stop failed on this host, for want of a local port, a descriptor or memory: what the server did to new connections is not known", false},
+		{"some connects failed on this host", func(r *record.DrainTry) {
+			r.Listener = record.DrainListener{Attempts: 6, Opened: 3, Failed: 3}
+		}, "every connection and every request has one fate, and the accounts agree", true},
+		{"the host is unreachable", func(r *record.DrainTry) {
+			r.Connections, r.Listener = record.DrainConnections{}, record.DrainListener{Attempts: 5, Unreachable: 5}
+		}, "every connection and every request has one fate, and the accounts agree", true},
+		{"a child listened on until the grace was over", func(r *record.DrainTry) {
+			r.Server = record.DrainServer{ThenSent: true, ListenedOn: []int{7}}
+		}, "try 1: the process that was signalled ended, but others of the server listened on until the grace was over: it was not stopped (is the command a shell around the server?)", false},
 		{"hardly halted", func(r *record.DrainTry) { r.HaltedS = 0.4 }, "every connection and every request has one fate, and the accounts agree", true},
 		{"nobody open, with a warning", func(r *record.DrainTry) {
 			r.Groups[0].OpenAtStop, r.Warnings = 0, []string{"groups: idle has 0 of 2 connections open: 5 connects were refused"}

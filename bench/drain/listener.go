@@ -16,8 +16,9 @@ const (
 	attemptOpened attempt = iota
 	attemptRefused
 	attemptTimedOut
-	attemptPending // no answer yet when the load ended
-	attemptFailed  // by this host
+	attemptPending     // no answer yet when the load ended
+	attemptUnreachable // an ICMP error, or no way to the address
+	attemptFailed      // by this host
 )
 
 func (e *evidence) attemptOf(c *loadgen.ConnEntry) attempt {
@@ -30,6 +31,8 @@ func (e *evidence) attemptOf(c *loadgen.ConnEntry) attempt {
 		return attemptTimedOut
 	case c.Outcome == loadgen.Interrupted:
 		return attemptPending
+	case c.Outcome == loadgen.Unreachable:
+		return attemptUnreachable
 	}
 	return attemptFailed
 }
@@ -57,7 +60,7 @@ func (e *evidence) doors() doors {
 			d.accepted = append(d.accepted, e.openedAt(c))
 		case attemptRefused:
 			d.refused = append(d.refused, c.Ended)
-		case attemptTimedOut, attemptPending, attemptFailed:
+		case attemptTimedOut, attemptPending, attemptUnreachable, attemptFailed:
 		}
 	}
 	if all := e.refusalPackets(); e.refusedEver() == int64(len(all)) {
@@ -148,6 +151,8 @@ func (e *evidence) listener(t *record.DrainTry) {
 			l.TimedOut++
 		case attemptPending:
 			l.Pending++
+		case attemptUnreachable:
+			l.Unreachable++
 		case attemptFailed:
 			l.Failed++
 		}

@@ -87,7 +87,10 @@ func verdict(r *record.Run) record.Verdict {
 				refuse(n, "no client of %s had a connection when the stop began, so that nothing is said of them%s", g.Name, seeWarnings(t, g.Name))
 			}
 		}
-		if t.Connections.Opened == 0 && t.Listener.Refused == 0 && t.Listener.TimedOut == 0 {
+		if l := &t.Listener; l.FailedMostly() {
+			refuse(n, "%s of %s connects after the stop failed on this host, for want of a local port, a descriptor or memory: what the server did to new connections is not known", quantity.Count(l.Failed), quantity.Count(l.Attempts))
+		}
+		if t.Connections.Opened == 0 && t.Listener.Refused == 0 && t.Listener.Unanswered() == 0 {
 			refuse(n, "no connection was open at the signal, and none came after it")
 		}
 	}

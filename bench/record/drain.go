@@ -165,7 +165,9 @@ type DrainListener struct {
 	TimedOut int64 `json:"timed_out,omitempty"`
 	// Pending had no answer yet when the load ended.
 	Pending int64 `json:"pending,omitempty"`
-	// Failed are those that this host refused, for want of a port or a descriptor.
+	// Unreachable were answered by an ICMP error, or had no way to the address (any more): as good as unanswered.
+	Unreachable int64 `json:"unreachable,omitempty"`
+	// Failed are those that this host refused, for want of a port or a descriptor: no word about the server.
 	Failed int64 `json:"failed,omitempty"`
 	// Unserved is the part of Opened whose request was neither answered nor ended by the server. The kernel completes
 	// handshakes while a process holds the listening socket, whether or not it accepts.
@@ -179,11 +181,18 @@ type DrainListener struct {
 
 // unanswered reports whether the server's host answered none of the connects.
 func (l *DrainListener) unanswered() bool {
-	return l.Attempts > 0 && l.TimedOut+l.Pending+l.Failed == l.Attempts
+	return l.Attempts > 0 && l.Unanswered()+l.Failed == l.Attempts
 }
 
+// Unanswered is the number of connects that the server's host neither took nor refused.
+func (l *DrainListener) Unanswered() int64 { return l.TimedOut + l.Pending + l.Unreachable }
+
+// FailedMostly reports whether more than half of the connects failed on the load's own host: then little is known of what
+// the server did to new connections.
+func (l *DrainListener) FailedMostly() bool { return 2*l.Failed > l.Attempts }
+
 // Sum is the number of connects with a fate.
-func (l *DrainListener) Sum() int64 { return l.Opened + l.Refused + l.TimedOut + l.Pending + l.Failed }
+func (l *DrainListener) Sum() int64 { return l.Opened + l.Refused + l.Unanswered() + l.Failed }
 
 // DrainConnections counts the fates of connections: opened = the sum of the others.
 type DrainConnections struct {
@@ -270,7 +279,7 @@ type DrainGroup struct {
 	Connections DrainConnections `json:"connections"`
 	Requests    DrainRequests    `json:"requests"`
 	Refused     int64            `json:"refused"`
-	// ConnectsUnanswered are those connects that timed out, or had no answer yet when the load ended.
+	// ConnectsUnanswered are those connects that timed out, were unreachable, or had no answer yet when the load ended.
 	ConnectsUnanswered int64 `json:"connects_unanswered,omitempty"`
 
 	FirstEndS *float64 `json:"first_end_s,omitempty"` // the first and the last of those open at the signal that the server ended

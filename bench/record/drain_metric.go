@@ -174,10 +174,11 @@ func openGap(t *DrainTry) string {
 	return "no reply came any more while clients were watched"
 }
 
-// Failed is the number of requests and connects that did not come to what the client asked for.
+// Failed sums what a client would call an outage: requests lost, unanswered or answered 5xx, and connects refused or
+// unanswered. What failed on the load's own host (DrainListener.Failed) is not the server's: the verdict or a warning tells it.
 func (t *DrainTry) Failed() int64 {
 	r, l := &t.Requests, &t.Listener
-	return r.Lost() + r.Open + r.Answered5xx + l.Refused + l.TimedOut + l.Pending + l.Failed
+	return r.Lost() + r.Open + r.Answered5xx + l.Refused + l.Unanswered()
 }
 
 func lostRatio(t *DrainTry) (float64, string, bool) {
@@ -227,7 +228,7 @@ func pendingConnects(t *DrainTry) string {
 
 // unansweredConnects says that connects had no answer, for however long they waited.
 func unansweredConnects(t *DrainTry) string {
-	n := t.Listener.TimedOut + t.Listener.Pending
+	n := t.Listener.Unanswered()
 	if n == 0 {
 		return ""
 	}

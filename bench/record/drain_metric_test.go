@@ -54,6 +54,8 @@ func TestEvaluateDrain(t *testing.T) {
 	}{
 		{all, "lost==0", ThresholdResult{GotText: "12", Reason: worst}},
 		{one(0), "lost==0", ThresholdResult{GotText: "0", OK: true}},
+		{&Run{Drain: &Drain{Tries: []DrainTry{{Listener: DrainListener{Attempts: 9, Opened: 5, Failed: 4}}}}}, "failed==0", ThresholdResult{GotText: "0", OK: true}},
+		{&Run{Drain: &Drain{Tries: []DrainTry{{Listener: DrainListener{Attempts: 9, Opened: 5, Unreachable: 4}}}}}, "failed==0", ThresholdResult{GotText: "4"}},
 		{all, "lost<=12", ThresholdResult{GotText: "12", OK: true, Reason: worst}},
 		{all, "lost_ratio<0.1%", ThresholdResult{GotText: "1.2%", Reason: worst}},
 		{all, "requests>=1k", ThresholdResult{GotText: "1000", OK: true, Reason: "in each of 3 tries"}},

@@ -165,6 +165,9 @@ func scoreRefusals(t *DrainTry) string {
 	if n := l.Pending; n > 0 {
 		s += ", " + quantity.Count(n) + noun(n, " connect", " connects") + " still without an answer"
 	}
+	if n := l.Unreachable; n > 0 {
+		s += ", " + quantity.Count(n) + noun(n, " connect", " connects") + " to an unreachable host"
+	}
 	if n := l.Failed; n > 0 {
 		s += ", " + quantity.Count(n) + noun(n, " connect", " connects") + " failed on this host"
 	}

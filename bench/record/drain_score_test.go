@@ -79,8 +79,13 @@ func TestScoreLine(t *testing.T) {
 		},
 		{
 			"SYNs dropped",
-			DrainTry{Listener: DrainListener{Attempts: 9, TimedOut: 6, Pending: 2, Failed: 1}},
-			"9 failed: no request was sent; no connect was answered, 6 connects timed out, 2 connects still without an answer, 1 connect failed on this host",
+			DrainTry{Listener: DrainListener{Attempts: 12, TimedOut: 6, Pending: 2, Unreachable: 3, Failed: 1}},
+			"11 failed: no request was sent; no connect was answered, 6 connects timed out, 2 connects still without an answer, 3 connects to an unreachable host, 1 connect failed on this host",
+		},
+		{
+			"this host had no ports",
+			DrainTry{Requests: DrainRequests{Sent: 5, Completed: 5}, Listener: DrainListener{Attempts: 9, Opened: 5, Failed: 4}},
+			"none of 5 requests lost; no refusals, 4 connects failed on this host",
 		},
 		{"outlived", DrainTry{Server: DrainServer{ThenSent: true, Stayed: true}, Queued: &DrainQueued{Asked: 3, Elsewhere: 3}}, "no request was sent; no connection was queued, 3 of 3 asked for never in the queue; nothing connected after the signal; the server outlived even the second signal"},
 		{"terminated twice", DrainTry{Requests: DrainRequests{Sent: 1, Completed: 1}, Listener: DrainListener{Attempts: 1}, Server: DrainServer{ThenSent: true}}, "none of 1 request lost; no refusals; the server needed a second signal"},

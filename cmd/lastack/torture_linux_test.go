@@ -33,8 +33,11 @@ type injury struct {
 	// A signal is sent when stderr matches at, or so long after the start.
 	at    string
 	after time.Duration
-	sig   syscall.Signal
-	to    string // "parent", "sandbox", "both", or the name of a process below: lastack-reaper, serve
+	// forked: the time counts from the program's first child on. Until then its runtime may have begun and main not, and nobody
+	// can take care of a signal.
+	forked bool
+	sig    syscall.Signal
+	to     string // "parent", "sandbox", "both", or the name of a process below: lastack-reaper, serve
 	// saves: the record must have been saved. Otherwise it may be the old one.
 	saves bool
 	// codes are the exit codes allowed; none: all documented ones. -1 is the end by a signal.
@@ -107,6 +110,17 @@ func runSignals() []injury {
 				all = append(all, injury{
 					name: fmt.Sprintf("%v after %d ms/%.9s", sig, after, script[3:]), script: script, after: after*time.Millisecond + 1, sig: sig, to: "parent",
 					codes: []int{exitInterrupted, -1},
+				})
+			}
+		}
+	}
+	// The runtime answers these with a trace of all goroutines, where neither the parent nor the child takes care of them.
+	for _, after := range []time.Duration{0, 5, 10, 15, 25} {
+		for _, sig := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGXCPU} {
+			for _, script := range []string{tortureRun, tortureDrain} {
+				all = append(all, injury{
+					name: fmt.Sprintf("%v %d ms after the fork/%.9s", sig, after, script[3:]), script: script, after: after * time.Millisecond, forked: true, sig: sig, to: "parent",
+					codes: []int{exitInterrupted},
 				})
 			}
 		}
@@ -552,7 +566,9 @@ func (c *injury) inflict(t *testing.T, program string, old []byte) {
 	if !slices.Contains(allowed, code) {
 		t.Errorf("exit code %d (%v), want one of %v", code, cmd.ProcessState, allowed)
 	}
-	c.checkRecord(t, dir, old, code, said)
+	for _, wrong := range c.checkRecord(dir, old, code, said) {
+		t.Error(wrong)
+	}
 	c.checkLeft(t, dir)
 	if t.Failed() {
 		t.Logf("script: %s\nexit code %d\nstdout: %.600s\nstderr: %.3000s", script, code, stdout.String(), said)
@@ -584,6 +600,12 @@ func (c *injury) shoot(t *testing.T, pid int, stderr *rows, exited chan error) e
 			return err
 		}
 	} else {
+		if c.forked {
+			if err, ended := wait(func() bool { return len(childrenOf(pid)) > 0 }); ended {
+				t.Error("it ended before the signal")
+				return err
+			}
+		}
 		time.Sleep(c.after) // any moment will do
 	}
 	targets := []int{pid}
@@ -660,30 +682,55 @@ func childrenOf(pid int) []int {
 	return pids
 }
 
-// checkRecord wants the old record or a whole new one, that adds up.
-func (c *injury) checkRecord(t *testing.T, dir string, old []byte, code int, said string) {
+// Where the program says that a record is.
+var (
+	savedNowhere = regexp.MustCompile(`the record could not be saved to `)
+	savedInstead = regexp.MustCompile(`; it is in (/\S+\.json) instead`)
+)
+
+// unwritable are the faults under which no file at all can be written.
+var unwritable = regexp.MustCompile(fmt.Sprintf(`prlimit --fsize=|faulty %d=|trace=(openat|write)\b`, unix.SYS_OPENAT))
+
+// checkRecord wants the old record or a whole new one, that adds up; where the program says that it could not save it, there is a
+// whole one where it says.
+func (c *injury) checkRecord(dir string, old []byte, code int, said string) []string {
 	b, err := os.ReadFile(filepath.Join(dir, "run.json"))
 	if err != nil {
-		t.Errorf("the record is gone: %v", err)
-		return
+		return []string{fmt.Sprintf("the record is gone: %v", err)}
 	}
-	if bytes.Equal(b, old) {
-		if c.saves && code != exitUsage {
-			t.Error("the record was not saved")
+	var wrong []string
+	switch m := savedInstead.FindStringSubmatch(said); {
+	case m != nil:
+		instead, err := os.ReadFile(m[1])
+		if err != nil {
+			wrong = append(wrong, fmt.Sprintf("the record is not where it is said to be: %v", err))
+		} else {
+			wrong = c.checkWhole(instead, code)
 		}
-		return
+	case savedNowhere.MatchString(said) && !unwritable.MatchString(c.script):
+		wrong = append(wrong, "the record was saved nowhere")
 	}
+	if !bytes.Equal(b, old) {
+		return append(wrong, c.checkWhole(b, code)...)
+	}
+	if c.saves && code != exitUsage {
+		wrong = append(wrong, "the record was not saved")
+	}
+	return wrong
+}
+
+// checkWhole wants a record to be whole, and to add up.
+func (c *injury) checkWhole(b []byte, code int) (wrong []string) {
 	r, err := record.Read(bytes.NewReader(b))
 	if err != nil {
-		t.Errorf("the record of %d bytes is not whole: %v", len(b), err)
-		return
+		return []string{fmt.Sprintf("the record of %d bytes is not whole: %v", len(b), err)}
 	}
 	var sum int64
 	for _, n := range r.Outcomes {
 		sum += n
 	}
 	if sum != r.Connections.Attempted {
-		t.Errorf("%d connections were attempted, and have %d outcomes", r.Connections.Attempted, sum)
+		wrong = append(wrong, fmt.Sprintf("%d connections were attempted, and have %d outcomes", r.Connections.Attempted, sum))
 	}
 	checks := slices.Clone(r.Accounting)
 	if r.Drain != nil {
@@ -693,11 +740,38 @@ func (c *injury) checkRecord(t *testing.T, dir string, old []byte, code int, sai
 	}
 	for _, check := range checks {
 		if check.Exact && !check.OK && r.Verdict.Valid {
-			t.Errorf("the verdict is valid, and %q does not hold: %+v", check.Name, check)
+			wrong = append(wrong, fmt.Sprintf("the verdict is valid, and %q does not hold: %+v", check.Name, check))
 		}
 	}
 	if code == exitOK && !r.Verdict.Valid && !strings.Contains(c.script, "|") {
-		t.Error("exit code 0, and the record is not valid")
+		wrong = append(wrong, "exit code 0, and the record is not valid")
+	}
+	return wrong
+}
+
+// TestTortureFindsLostRecords checks the check.
+func TestTortureFindsLostRecords(t *testing.T) {
+	dir := t.TempDir()
+	old, whole := []byte("old"), filepath.Join(dir, "whole.json")
+	for name, text := range map[string]string{"run.json": "old", "whole.json": written(t, sampleRun()), "half.json": "{"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const failed = "lastack: the record could not be saved to run.json: no space left on device"
+	for _, tt := range []struct{ name, script, said, want string }{
+		{"old", "", "", ""},
+		{"saved instead", "", failed + "; it is in " + whole + " instead", ""},
+		{"half of it instead", "", failed + "; it is in " + filepath.Join(dir, "half.json") + " instead", "the record of 1 bytes is not whole"},
+		{"not where it is said to be", "", failed + "; it is in /nowhere/x.json instead", "the record is not where it is said to be"},
+		{"nowhere", "", failed, "the record was saved nowhere"},
+		{"nowhere, as no file can be written", "prlimit --fsize=0 lastack", failed, ""},
+	} {
+		c := injury{script: tt.script}
+		got := strings.Join(c.checkRecord(dir, old, exitError, tt.said), "; ")
+		if got != tt.want && (tt.want == "" || !strings.HasPrefix(got, tt.want)) {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
 	}
 }
 

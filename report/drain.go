@@ -126,7 +126,7 @@ func (d *drainText) headline() {
 }
 
 // whatCounts explains the scores.
-const whatCounts = "counted from the stop on. Failed: requests lost, unanswered or answered 5xx; connects refused or unanswered. Lost: never answered in whole"
+const whatCounts = "counted from the stop on. Failed: requests lost or answered 5xx; connects refused or not answered in time. Lost: never answered in whole"
 
 // fewTries is the most tries whose scores are all shown.
 const fewTries = 5
@@ -148,17 +148,23 @@ func (d *drainText) score() {
 		d.hang("  ", whatCounts)
 		return
 	}
-	calm := 0
+	calm, undecided := 0, 0
 	for i := range tries {
-		if r := &tries[i].Requests; r.Lost()+r.Open == 0 {
+		switch r := &tries[i].Requests; {
+		case r.Lost() > 0:
+		case r.Open > 0:
+			undecided++
+		default:
 			calm++
 		}
 	}
 	aside := fmt.Sprintf("%d of %d tries lost no request", calm, len(tries))
-	switch calm {
-	case len(tries):
+	switch {
+	case undecided > 0:
+		aside += fmt.Sprintf("; of %d it is not known", undecided)
+	case calm == len(tries):
 		aside = fmt.Sprintf("none of %d tries lost a request", len(tries))
-	case 0:
+	case calm == 0:
 		aside = fmt.Sprintf("each of %d tries lost requests", len(tries))
 	}
 	d.section("SCORE", aside)

@@ -202,6 +202,32 @@ func TestDrainSays(t *testing.T) {
 			[]string{"never ceased"},
 		},
 		{
+			"cut off before any reply",
+			func(_ *record.Run, try *record.DrainTry) {
+				try.Listener = record.DrainListener{Attempts: 9, Opened: 9, Undecided: 9}
+			},
+			[]string{"whether a process accepted is not known", "not known 9 taken by the kernel"},
+			[]string{"never ceased", "not served", "no process was seen"},
+		},
+		{
+			"cut off after replies",
+			func(_ *record.Run, try *record.DrainTry) {
+				try.Listener = record.DrainListener{Attempts: 9, Opened: 9, Undecided: 2}
+			},
+			[]string{"it never ceased to accept, as far as was seen", "not known 2 taken by the kernel"},
+			[]string{"not served"},
+		},
+		{
+			"tries of which it is not known what they lost",
+			func(r *record.Run, try *record.DrainTry) {
+				lost, open := *try, *try
+				lost.Requests.CutRST, open.Requests.Open = 3, 14
+				r.Drain.Tries = []record.DrainTry{*try, open, lost}
+			},
+			[]string{"1 of 3 tries lost no request; of 1 it is not known", "the tables below are of try 3"},
+			nil,
+		},
+		{
 			"some without a reply",
 			func(_ *record.Run, try *record.DrainTry) { try.Requests.TimedOut, try.Requests.Open = 2, 1 },
 			[]string{"the slowest reply took 500 ms, and 3 requests had none"},

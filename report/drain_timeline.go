@@ -174,6 +174,8 @@ func (d *drainText) listener() {
 		lastAccept = "nobody connected"
 	case l.UnservedFromS != nil:
 		lastAccept = "handshakes by the kernel; from " + since(*l.UnservedFromS) + " on no process was seen accepting"
+	case l.Undecided > 0 && l.Unserved+l.Undecided == l.Opened:
+		lastAccept = "handshakes by the kernel; whether a process accepted is not known, as no reply had come yet"
 	case l.Attempts == l.Unanswered()+l.Failed:
 		lastAccept = "no connect was answered"
 	default:
@@ -208,6 +210,9 @@ func (d *drainText) listener() {
 		}
 		if l.Unserved > 0 {
 			tab.row("  not served", quantity.Count(l.Unserved), "taken by the kernel; their requests were neither answered nor cut")
+		}
+		if l.Undecided > 0 {
+			tab.row("  not known", quantity.Count(l.Undecided), "taken by the kernel; no reply had come yet when the load ended")
 		}
 		if l.SlowestConnectS > 0 {
 			note := "of those that succeeded"

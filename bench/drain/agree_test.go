@@ -286,7 +286,7 @@ func disagreements(r *record.DrainTry) (list []string) {
 	if l.Refused > 0 != (l.FirstRefusalS != nil) {
 		list = append(list, fmt.Sprintf("%d refused, the first at %v", l.Refused, l.FirstRefusalS))
 	}
-	if l.Unserved > l.Opened || l.UnservedFromS != nil && l.Unserved == 0 {
+	if l.Unserved+l.Undecided > l.Opened || l.Undecided > q.Open || l.UnservedFromS != nil && l.Unserved == 0 {
 		list = append(list, fmt.Sprintf("%d of %d unserved, from %v", l.Unserved, l.Opened, l.UnservedFromS))
 	}
 	return list

@@ -223,12 +223,14 @@ func TestUnserved(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		conns    []conn
-		unserved int64
+		unserved int64   // Undecided is in want
 		from     float64 // ms after the signal, -1: nil
 		want     record.DrainListener
 	}{
 		{"all answered", []conn{served(110), served(120)}, 0, -1, record.DrainListener{Attempts: 2, Opened: 2}},
-		{"none answered", []conn{hung(110), {at: 120, end: loadgen.EndOpen}}, 2, 10, record.DrainListener{Attempts: 2, Opened: 2}},
+		{"none answered", []conn{hung(110), {at: 120, end: loadgen.EndOpen}}, 1, 10, record.DrainListener{Attempts: 2, Opened: 2, Undecided: 1}},
+		{"cut off by an interrupt", []conn{served(110), {at: 120, end: loadgen.EndOpen}, {at: 130, end: loadgen.EndOpen}}, 0, -1, record.DrainListener{Attempts: 3, Opened: 3, Undecided: 2}},
+		{"cut off in the reply", []conn{{at: 120, touched: true, end: loadgen.EndOpen}}, 0, -1, record.DrainListener{Attempts: 1, Opened: 1}},
 		{"from some time on", []conn{served(110), hung(120), hung(130)}, 2, 20, record.DrainListener{Attempts: 3, Opened: 3}},
 		{"one in between", []conn{hung(110), served(120)}, 1, -1, record.DrainListener{Attempts: 2, Opened: 2}},
 		{"a 5xx is served", []conn{hung(110), {at: 120, fate: loadgen.Answered5xx, end: loadgen.EndByClient}}, 1, -1, record.DrainListener{Attempts: 2, Opened: 2}},
@@ -266,7 +268,7 @@ func TestUnserved(t *testing.T) {
 			if l.Unserved != tt.unserved || rounded(l.UnservedFromS) != tt.from {
 				t.Errorf("%d unserved, from %v ms on, want %d from %v", l.Unserved, rounded(l.UnservedFromS), tt.unserved, tt.from)
 			}
-			got := record.DrainListener{Attempts: l.Attempts, Opened: l.Opened, Refused: l.Refused, TimedOut: l.TimedOut, Pending: l.Pending, Unreachable: l.Unreachable, Failed: l.Failed}
+			got := record.DrainListener{Attempts: l.Attempts, Opened: l.Opened, Refused: l.Refused, TimedOut: l.TimedOut, Pending: l.Pending, Unreachable: l.Unreachable, Failed: l.Failed, Undecided: l.Undecided}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("connects (-want +got):\n%s", diff)
 			}

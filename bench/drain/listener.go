@@ -178,17 +178,20 @@ func (e *evidence) listener(t *record.DrainTry) {
 }
 
 // unserved finds the connections that the kernel took alone, as far as clients can tell: it completes handshakes while a
-// process has the listener, whether or not that accepts.
+// process has the listener, whether or not that accepts. A request that the end of the load cut off, by an interrupt or after
+// concludeAtMost, has not waited for its time, and proves nothing.
 func (e *evidence) unserved(l *record.DrainListener) {
 	// What came of the requests of each connection.
-	asked, heard := make(map[loadgen.ConnID]bool), make(map[loadgen.ConnID]bool)
+	asked, heard, cutOff := make(map[loadgen.ConnID]bool), make(map[loadgen.ConnID]bool), make(map[loadgen.ConnID]bool)
 	for i := range e.journal.Requests {
 		switch r := &e.journal.Requests[i]; {
 		case r.Partial:
 		case r.Touched, r.Fate == loadgen.RequestBroken, !r.Fate.Lost() && r.Fate != loadgen.RequestOpen:
 			heard[r.Conn] = true
-		case r.Fate == loadgen.RequestTimedOut, r.Fate == loadgen.RequestOpen:
+		case r.Fate == loadgen.RequestTimedOut:
 			asked[r.Conn] = true
+		case r.Fate == loadgen.RequestOpen:
+			cutOff[r.Conn] = true
 		}
 	}
 	var opened []*loadgen.ConnEntry
@@ -208,6 +211,8 @@ func (e *evidence) unserved(l *record.DrainListener) {
 			if from == 0 {
 				from = max(e.openedAt(c), e.signal)
 			}
+		case cutOff[c.ID]:
+			l.Undecided++
 		}
 	}
 	l.UnservedFromS = e.since(from)

@@ -169,9 +169,12 @@ type DrainListener struct {
 	Unreachable int64 `json:"unreachable,omitempty"`
 	// Failed are those that this host refused, for want of a port or a descriptor: no word about the server.
 	Failed int64 `json:"failed,omitempty"`
-	// Unserved is the part of Opened whose request was neither answered nor ended by the server. The kernel completes
+	// Unserved is the part of Opened whose request was neither answered in time nor ended by the server. The kernel completes
 	// handshakes while a process holds the listening socket, whether or not it accepts.
 	Unserved int64 `json:"unserved,omitempty"`
+	// Undecided is the part of Opened whose first request was under way when the load ended, without a byte of a reply:
+	// whether a process had accepted it is not known.
+	Undecided int64 `json:"undecided,omitempty"`
 	// UnservedFromS is the first handshake of Unserved, where no process was seen accepting a connection opened later.
 	UnservedFromS *float64 `json:"unserved_from_s,omitempty"`
 	// SlowestConnectS is the longest that a connect took which succeeded after the signal: SYNs that

@@ -9,7 +9,7 @@ import (
 
 // DrainThresholdHelp lists what ParseDrainThreshold accepts.
 const DrainThresholdHelp = `METRIC then < <= > >= == or != then VALUE, as 'failed==0' or 'refused_window<100ms'; every try must keep it. ` +
-	`failed sums requests lost, unanswered or answered 5xx, and connects refused, unanswered or failed. Metrics: ` +
+	`failed sums requests lost or answered 5xx, and connects refused or not answered in time. Metrics: ` +
 	`failed|lost|lost_ratio|unsafe|safe|raced|unreceived|requests|cut_fin|cut_rst|timed_out|unanswered|answered_5xx|answered_close|slowest|answer_gap; ` +
 	`http_2xx|http_3xx|http_4xx|http_5xx|http_invalid|http_3xx_before|http_4xx_before|http_5xx_before (replies by status, from the signal on or before); ` +
 	`refused|refused_window|first_refusal|last_accept|accepts_again|connect_timed_out|connect_pending|connect_failed|connect_slowest|unserved; ` +
@@ -122,7 +122,7 @@ func drainRequestMetrics() []drainMetric {
 		return m
 	}
 	return []drainMetric{
-		{name: "failed", unit: count, path: "requests.lost", value: drainNumber((*DrainTry).Failed)},
+		{name: "failed", unit: count, path: "requests.lost", value: drainNumber((*DrainTry).Failed), atLeast: undecidedAny},
 		undecided("lost", "lost", (*DrainRequests).Lost),
 		{name: "lost_ratio", unit: share, path: "requests.lost", value: lostRatio, atLeast: stillOpen},
 		undecided("unsafe", "unsafe", func(r *DrainRequests) int64 { return r.Unsafe }),
@@ -174,11 +174,20 @@ func openGap(t *DrainTry) string {
 	return "no reply came any more while clients were watched"
 }
 
-// Failed sums what a client would call an outage: requests lost, unanswered or answered 5xx, and connects refused or
-// unanswered. What failed on the load's own host (DrainListener.Failed) is not the server's: the verdict or a warning tells it.
+// undecidedAny says that requests or connects had no fate yet.
+func undecidedAny(t *DrainTry) string {
+	if s := stillOpen(t); s != "" {
+		return s
+	}
+	return pendingConnects(t)
+}
+
+// Failed sums what a client would call an outage: requests lost or answered 5xx, and connects refused or not answered in time.
+// What had no answer yet when the load ended is not among it: its time had not run out. What failed on the load's own host
+// (DrainListener.Failed) is not the server's: the verdict or a warning tells it.
 func (t *DrainTry) Failed() int64 {
 	r, l := &t.Requests, &t.Listener
-	return r.Lost() + r.Open + r.Answered5xx + l.Refused + l.Unanswered()
+	return r.Lost() + r.Answered5xx + l.Refused + l.TimedOut + l.Unreachable
 }
 
 func lostRatio(t *DrainTry) (float64, string, bool) {
@@ -200,7 +209,7 @@ func drainListenerMetrics() []drainMetric {
 	}
 	return []drainMetric{
 		{name: "refused", unit: count, path: "listener.refused", value: asked(drainNumber(func(t *DrainTry) int64 { return t.Listener.Refused }))},
-		{name: "refused_window", unit: micros, path: "listener.refused_window_s", value: asked(closedWindow)},
+		{name: "refused_window", unit: micros, path: "listener.refused_window_s", value: asked(closedWindow), atLeast: undecidedConnections},
 		{name: "first_refusal", unit: micros, path: "listener.first_refusal_s", value: drainTime(func(t *DrainTry) *float64 { return t.Listener.FirstRefusalS })},
 		{name: "last_accept", unit: micros, path: "listener.last_accept_s", value: drainTime(func(t *DrainTry) *float64 { return t.Listener.LastAcceptS })},
 		{name: "accepts_again", unit: micros, path: "listener.accepts_again_s", value: drainTime(func(t *DrainTry) *float64 { return t.Listener.AcceptsAgainS })},
@@ -213,7 +222,7 @@ func drainListenerMetrics() []drainMetric {
 			}
 			return t.Listener.SlowestConnectS * 1e6, "", true
 		}, atLeast: unansweredConnects},
-		{name: "unserved", unit: count, path: "listener.unserved", value: asked(drainNumber(func(t *DrainTry) int64 { return t.Listener.Unserved }))},
+		{name: "unserved", unit: count, path: "listener.unserved", value: asked(drainNumber(func(t *DrainTry) int64 { return t.Listener.Unserved })), atLeast: undecidedConnections},
 	}
 }
 
@@ -224,6 +233,15 @@ func pendingConnects(t *DrainTry) string {
 		return ""
 	}
 	return quantity.Count(n) + noun(n, " connect", " connects") + " had no answer yet when the load ended"
+}
+
+// undecidedConnections says that it is not known of connections whether a process had accepted them.
+func undecidedConnections(t *DrainTry) string {
+	n := t.Listener.Undecided
+	if n == 0 {
+		return ""
+	}
+	return "no reply had come yet on " + quantity.Count(n) + noun(n, " connection", " connections") + " when the load ended"
 }
 
 // unansweredConnects says that connects had no answer, for however long they waited.

@@ -116,8 +116,11 @@ func TestEvaluateDrain(t *testing.T) {
 func TestEvaluateUndecided(t *testing.T) {
 	hung := DrainTry{
 		Requests: DrainRequests{Sent: 822, Open: 822, GapS: at(4.01), GapOpen: true},
-		Listener: DrainListener{Attempts: 802, Opened: 802, Unserved: 802, UnservedFromS: at(0.005), SlowestConnectS: 0.002},
+		Listener: DrainListener{Attempts: 802, Opened: 802, Undecided: 802, SlowestConnectS: 0.002},
 	}
+	unserved := hung
+	unserved.Requests.TimedOut, unserved.Requests.Open = 822, 0
+	unserved.Listener.Unserved, unserved.Listener.UnservedFromS, unserved.Listener.Undecided = 802, at(0.005), 0
 	some := DrainTry{
 		Requests:  DrainRequests{Sent: 30, Completed: 20, CutRST: 4, Unsafe: 4, Open: 6, SlowestS: at(0.2), GapS: at(0.1)},
 		Listener:  DrainListener{Attempts: 9, Opened: 5, Pending: 3, TimedOut: 1, SlowestConnectS: 0.3},
@@ -128,6 +131,7 @@ func TestEvaluateUndecided(t *testing.T) {
 		Listener: DrainListener{Attempts: 940, Opened: 5, Refused: 935, FirstRefusalS: at(0.001), AcceptsAgainS: at(0.05), RefusedWindowS: 0.049},
 	}
 	silent := DrainTry{Listener: DrainListener{Attempts: 9, TimedOut: 6, Pending: 3}}
+	const open802 = "at least that: no reply had come yet on 802 connections when the load ended"
 	const open6 = "at least that: 6 requests had no reply yet when the load ended"
 	for _, tt := range []struct {
 		try  DrainTry
@@ -137,9 +141,12 @@ func TestEvaluateUndecided(t *testing.T) {
 		{hung, "lost==0", ThresholdResult{GotText: "0", Reason: "at least that: 822 requests had no reply yet when the load ended"}},
 		{hung, "lost_ratio<1%", ThresholdResult{GotText: "0%", Reason: "at least that: 822 requests had no reply yet when the load ended"}},
 		{hung, "unanswered==0", ThresholdResult{GotText: "822"}},
-		{hung, "unserved==0", ThresholdResult{GotText: "802"}},
-		{hung, "failed==0", ThresholdResult{GotText: "822"}},
-		{hung, "refused_window<100ms", ThresholdResult{Reason: "handshakes by the kernel from 5.00 ms on: no process was seen accepting"}},
+		{unserved, "unserved==0", ThresholdResult{GotText: "802"}},
+		{unserved, "failed==0", ThresholdResult{GotText: "822"}},
+		{hung, "unserved==0", ThresholdResult{GotText: "0", Reason: open802}},
+		{hung, "failed==0", ThresholdResult{GotText: "0", Reason: "at least that: 822 requests had no reply yet when the load ended"}},
+		{hung, "refused_window<100ms", ThresholdResult{GotText: "0s", Reason: open802}},
+		{unserved, "refused_window<100ms", ThresholdResult{Reason: "handshakes by the kernel from 5.00 ms on: no process was seen accepting"}},
 		{hung, "answer_gap<5s", ThresholdResult{GotText: "4.01s", Reason: "at least that: no reply came any more while clients were watched"}},
 		{some, "lost==4", ThresholdResult{GotText: "4", Reason: open6}},
 		{some, "lost<100", ThresholdResult{GotText: "4", Reason: open6}},
@@ -147,7 +154,9 @@ func TestEvaluateUndecided(t *testing.T) {
 		{some, "lost!=3", ThresholdResult{GotText: "4", OK: true, Reason: open6}},
 		{some, "lost!=5", ThresholdResult{GotText: "4", Reason: open6}},
 		{some, "unsafe<=4", ThresholdResult{GotText: "4", Reason: open6}},
-		{some, "failed==14", ThresholdResult{GotText: "14", OK: true}},
+		{some, "failed>=5", ThresholdResult{GotText: "5", OK: true, Reason: open6}},
+		{some, "failed<=5", ThresholdResult{GotText: "5", Reason: open6}},
+		{silent, "failed<=6", ThresholdResult{GotText: "6", Reason: "at least that: 3 connects had no answer yet when the load ended"}},
 		{some, "slowest<1s", ThresholdResult{GotText: "200ms", Reason: "at least that: 6 requests had none"}},
 		{some, "answer_gap<1s", ThresholdResult{GotText: "100ms", OK: true}},
 		{some, "connect_slowest<1s", ThresholdResult{GotText: "300ms", Reason: "at least that: 4 connects had no answer"}},

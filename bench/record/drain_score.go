@@ -89,7 +89,7 @@ func scoreIdle(t *DrainTry) string {
 	for _, f := range []struct {
 		n    int64
 		fate string
-	}{{c.RST, "saw RST"}, {c.FIN, "saw FIN"}, {c.Left(), "never closed"}} {
+	}{{c.RST, "saw RST"}, {c.FIN, "saw FIN"}, {c.Left(), "still open"}} {
 		if f.n <= 0 {
 			continue
 		}
@@ -117,7 +117,7 @@ func scoreQueued(t *DrainTry) string {
 	for _, f := range []struct {
 		n    int64
 		fate string
-	}{{q.Reset, "reset"}, {q.FIN, "ended unserved"}, {q.TimedOut, "timed out"}, {q.Never, "never served"}} {
+	}{{q.Reset, "reset"}, {q.FIN, "ended unserved"}, {q.TimedOut, "timed out"}, {q.Never, "still unserved"}} {
 		if f.n > 0 {
 			fates = append(fates, quantity.Count(f.n)+" "+f.fate)
 		}
@@ -246,8 +246,9 @@ func noun(n int64, one, many string) string {
 	return many
 }
 
-// WorstTry is the index of the try that clients suffered most from: by requests lost or unanswered, then those unsafe to
-// retry, those answered 5xx, all that failed, then queued and idle connections reset, then refusals. -1 without tries.
+// WorstTry is the index of the try that clients suffered most from: by requests lost, then those unsafe to retry, those
+// answered 5xx, all that failed, then queued and idle connections reset, then refusals, then what had no answer yet when the
+// load ended. -1 without tries.
 func WorstTry(tries []DrainTry) int {
 	worst := -1
 	for i := range tries {
@@ -261,11 +262,12 @@ func WorstTry(tries []DrainTry) int {
 func suffered(t *DrainTry) []float64 {
 	var queued int64
 	if q := t.Queued; q != nil {
-		queued = q.Reset + q.FIN + q.TimedOut + q.Never
+		queued = q.Reset + q.FIN + q.TimedOut
 	}
 	r := &t.Requests
 	return []float64{
-		float64(r.Lost() + r.Open), float64(r.Unsafe), float64(r.Answered5xx), float64(t.Failed()),
+		float64(r.Lost()), float64(r.Unsafe), float64(r.Answered5xx), float64(t.Failed()),
 		float64(queued), float64(t.Connections.RST), t.Listener.RefusedWindowS, float64(t.Listener.Refused),
+		float64(r.Open + t.Listener.Pending),
 	}
 }

@@ -41,8 +41,8 @@ func TestScoreLine(t *testing.T) {
 				Requests: DrainRequests{Sent: 100, CutRST: 1, TimedOut: 1, Safe: 2, Answered5xx: 4, Open: 2}, Groups: idle(30, 10, 12, 8, 0),
 				Listener: DrainListener{Attempts: 9, TimedOut: 1}, Queued: &DrainQueued{Asked: 20, Queued: 22, Served: 4, Reset: 13, FIN: 2, TimedOut: 2, Never: 1, Elsewhere: 3},
 			},
-			"9 failed: 2 of 100 requests lost (1 without a reply in time), all safe to retry, 4 answered 5xx, 2 without a reply when the load ended; 12 idle connections saw RST, 10 saw FIN, 8 never closed; " +
-				"of 22 queued connections 13 reset, 2 ended unserved, 2 timed out, 1 never served, 3 of 20 asked for never in the queue; no refusals, 1 connect timed out",
+			"7 failed: 2 of 100 requests lost (1 without a reply in time), all safe to retry, 4 answered 5xx, 2 without a reply when the load ended; 12 idle connections saw RST, 10 saw FIN, 8 still open; " +
+				"of 22 queued connections 13 reset, 2 ended unserved, 2 timed out, 1 still unserved, 3 of 20 asked for never in the queue; no refusals, 1 connect timed out",
 		},
 		{
 			"killed",
@@ -66,8 +66,16 @@ func TestScoreLine(t *testing.T) {
 				Requests: DrainRequests{Sent: 822, TimedOut: 800, Unsafe: 800, Open: 22}, Groups: idle(100, 100, 0, 0, 0),
 				Listener: DrainListener{Attempts: 802, Opened: 802, Unserved: 802, UnservedFromS: at(0.005)},
 			},
-			"822 failed: 800 of 822 requests lost (800 without a reply in time), all unsafe to retry, 22 without a reply when the load ended; 100 idle connections saw FIN; " +
+			"800 failed: 800 of 822 requests lost (800 without a reply in time), all unsafe to retry, 22 without a reply when the load ended; 100 idle connections saw FIN; " +
 				"no refusals, but from 5.00 ms on handshakes by the kernel only: no process was seen accepting",
+		},
+		{
+			"cut off by an interrupt",
+			DrainTry{
+				Requests: DrainRequests{Sent: 300, Completed: 286, Open: 14}, Groups: idle(5, 0, 0, 5, 0),
+				Listener: DrainListener{Attempts: 105, Opened: 105, Undecided: 9},
+			},
+			"none of 300 requests lost, 14 without a reply when the load ended; 5 idle connections still open; no refusals",
 		},
 		{
 			"statuses",
@@ -80,7 +88,7 @@ func TestScoreLine(t *testing.T) {
 		{
 			"SYNs dropped",
 			DrainTry{Listener: DrainListener{Attempts: 12, TimedOut: 6, Pending: 2, Unreachable: 3, Failed: 1}},
-			"11 failed: no request was sent; no connect was answered, 6 connects timed out, 2 connects still without an answer, 3 connects to an unreachable host, 1 connect failed on this host",
+			"9 failed: no request was sent; no connect was answered, 6 connects timed out, 2 connects still without an answer, 3 connects to an unreachable host, 1 connect failed on this host",
 		},
 		{
 			"this host had no ports",
@@ -147,6 +155,8 @@ func TestWorstTry(t *testing.T) {
 		{[]DrainTry{calm, calm}, 0},
 		{[]DrainTry{calm, lost(1, 0), lost(2, 0), lost(2, 1)}, 3},
 		{[]DrainTry{calm, {Queued: &DrainQueued{Reset: 1}}, {Connections: DrainConnections{RST: 900}}}, 1},
+		{[]DrainTry{calm, lost(1, 0), {Requests: DrainRequests{Open: 14}}}, 1},
+		{[]DrainTry{calm, {Requests: DrainRequests{Open: 14}}, calm}, 1},
 		{[]DrainTry{{Listener: DrainListener{RefusedWindowS: 1}}, {Listener: DrainListener{RefusedWindowS: 2}}}, 1},
 	} {
 		if got := WorstTry(tt.tries); got != tt.want {

@@ -106,7 +106,7 @@ func (d *drainText) server() {
 	if s.ThenSent {
 		signal := d.drain.Stop.Then
 		if signal == "" {
-			signal = "a second signal"
+			signal = s.ThenWords()
 		}
 		say("grace", "over after "+askedSeconds(d.drain.Stop.GraceS)+" with the server still there: "+signal+" was sent")
 	}
@@ -219,7 +219,7 @@ func (d *drainText) ended() string {
 	case s.ExitS != nil:
 		return since(*s.ExitS) + ", " + how
 	case s.Stayed && s.ThenSent && !d.cutShort():
-		return "no: it outlived even the second signal"
+		return "no: it outlived even " + s.ThenWords()
 	case s.Stayed:
 		return "no: it was still running when " + d.lastLook()
 	case s.ExitSignal != "" || s.ExitCode != nil:

@@ -120,7 +120,7 @@ func stopMetricWords(metric string) string {
 	case "exit_code":
 		return "its exit code"
 	case "then_sent":
-		return "1: it needed the second signal"
+		return "1: it needed a signal after the grace"
 	case "last_gone":
 		return "the last connection gone"
 	case "time_wait_left":

@@ -19,6 +19,7 @@ func (t *try) describe() {
 		unknown(r, "server.exit_s", "the server was stopped by a command: only its own host knows")
 	}
 	if h := t.hook; h != nil {
+		s.ByCommand = true
 		if t.target.proc == nil {
 			s.Said = h.Said()
 		} else {

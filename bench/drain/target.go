@@ -24,6 +24,7 @@ type target struct {
 	// addr is where it listens: the target, or another address, if it is behind what listens there (Config.Also).
 	addr   netip.AddrPort
 	behind bool
+	byHook bool // a command stops it, and no signal
 	diag   sockets
 	// proc is the process to be signalled, nil for a hook; main is what was started, where that is another: a server
 	// that put itself into the background.
@@ -71,7 +72,7 @@ func openTarget(ctx context.Context, x *experiment, back *process.Process, clear
 	if err != nil {
 		return nil, err
 	}
-	t := &target{addr: c.Target, diag: diag}
+	t := &target{addr: c.Target, diag: diag, byHook: c.Stop.Hook != ""}
 	if doubt != "" {
 		t.warnings = append(t.warnings, doubt)
 	}
@@ -302,7 +303,7 @@ func (t *target) follow(signal bool) error {
 	}
 	if t.main != nil {
 		_ = t.proc.End() // it lets go of one that has ended
-	} else {
+	} else if !t.byHook { // the command knows whom to stop
 		t.warnings = append(t.warnings, fmt.Sprintf("server: the command put itself into the background; process %d, which listens, is signalled: started in the foreground (nginx: -g 'daemon off;') there is no doubt who the server is", pid))
 	}
 	t.main, t.proc = p, daemon
@@ -354,7 +355,11 @@ func (t *target) died() (string, error) {
 	if moved, err := t.followEnded(); moved || err != nil {
 		return "", err
 	}
-	how := fmt.Sprintf("the server ended before the signal was sent (%s)", exitWords(t.proc.Exit()))
+	stop := "the signal was sent"
+	if t.byHook {
+		stop = "the stop command was started"
+	}
+	how := fmt.Sprintf("the server ended before %s (%s)", stop, exitWords(t.proc.Exit()))
 	if p := t.own(); p != nil {
 		if pids, err := p.Tree(); err == nil && len(pids) > 0 {
 			how += fmt.Sprintf(": it left process %s behind, of which none can be seen to listen on %v: want a command that stays in the foreground (nginx: -g 'daemon off;')", numbers(pids), t.addr)

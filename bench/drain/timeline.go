@@ -57,8 +57,13 @@ func (e *evidence) moments(t *record.DrainTry) {
 			add(e.since(last), "last reply")
 		}
 	}
-	add(t.LastGoneS, "last connection gone of those open at the signal")
-	add(e.since(e.thenSent), "grace over: second signal sent")
+	if e.byHook {
+		add(t.LastGoneS, "last connection gone of those open at the stop")
+		add(e.since(e.thenSent), "grace over: signal sent, as the stop command had not ended the server")
+	} else {
+		add(t.LastGoneS, "last connection gone of those open at the signal")
+		add(e.since(e.thenSent), "grace over: second signal sent")
+	}
 	if e.restart || e.exited == 0 || e.gone == e.exited {
 		add(e.since(e.exited), "%s ended", e.whose())
 	} else {

@@ -29,8 +29,8 @@ func sumOf(by map[string]int64) (n int64) {
 }
 
 // signalled names the process that was to stop.
-func signalled(r *record.Run) string {
-	if r.Drain.Stop.Way == record.DrainByHook {
+func signalled(byHook bool) string {
+	if byHook {
 		return "the server's process"
 	}
 	return "the process that was signalled"
@@ -64,9 +64,9 @@ func verdict(r *record.Run) record.Verdict {
 		case s.HookS != nil && (s.HookCode == nil || *s.HookCode != 0):
 			refuse(n, "the stop command failed, so that what clients saw may have nothing to do with a stop")
 		case len(s.StillListening) > 0:
-			refuse(n, "%s ended, but others of the server listen still: it was not stopped (is the command a shell around the server?)", signalled(r))
+			refuse(n, "%s ended, but others of the server listen still: it was not stopped (is the command a shell around the server?)", signalled(r.Drain.Stop.Way == record.DrainByHook))
 		case len(s.ListenedOn) > 0:
-			refuse(n, "%s ended, but others of the server listened on until the grace was over: it was not stopped (is the command a shell around the server?)", signalled(r))
+			refuse(n, "%s ended, but others of the server listened on until the grace was over: it was not stopped (is the command a shell around the server?)", signalled(r.Drain.Stop.Way == record.DrainByHook))
 		}
 		for _, a := range t.Also {
 			if a.Ended != "" {

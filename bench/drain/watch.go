@@ -182,7 +182,7 @@ func (t *try) gone() error {
 	t.looked = true
 	if t.target.proc != nil {
 		if pids := t.target.stillHeld(); len(pids) > 0 {
-			t.warn("listener: process %s holds the listening socket still, though the process that was signalled has ended, so that nobody is refused: it may serve on, or be an upgrade that inherits the socket", numbers(pids))
+			t.warn("listener: process %s holds the listening socket still, though %s has ended, so that nobody is refused: it may serve on, or be an upgrade that inherits the socket", numbers(pids), signalled(t.hook != nil))
 		}
 	}
 	restart := len(t.cfg.Stop.Restart) > 0 && !t.cfg.Stop.Handover && t.restart == nil

@@ -113,8 +113,10 @@ type DrainServer struct {
 	// of a process that is not the run's own.
 	ExitCode   *int   `json:"exit_code,omitempty"`
 	ExitSignal string `json:"exit_signal,omitempty"`
-	// ThenSent is set where the grace was over and the second signal was sent.
+	// ThenSent is set where the grace was over and the second signal was sent, or the first after a stop command.
 	ThenSent bool `json:"then_sent,omitempty"`
+	// ByCommand is set where a command was to stop the server, and not a signal.
+	ByCommand bool `json:"by_command,omitempty"`
 	// SignalFailed says why the signal, or the second one, could not be sent.
 	SignalFailed string `json:"signal_failed,omitempty"`
 	// Stayed is set where the process was there still when the watch ended: after a reload, or because it does not

@@ -200,15 +200,26 @@ func scoreServer(t *DrainTry) string {
 	case len(s.ListenedOn) > 0:
 		return "the server did not stop: " + ProcessNumbers(s.ListenedOn) + " listened on until the grace was over"
 	case s.ThenSent && s.Stayed && !cutShort:
-		return "the server outlived even the second signal"
+		return "the server outlived even " + s.ThenWords()
 	case s.ThenSent && s.ExitSignal == "SIGKILL":
 		return "the server did not end by itself and was killed"
 	case s.ThenSent:
+		if s.ByCommand {
+			return "the server needed a signal after the stop command"
+		}
 		return "the server needed a second signal"
 	case s.Stayed && !cutShort:
 		return keptRunning
 	}
 	return ""
+}
+
+// ThenWords names the signal after the grace.
+func (s *DrainServer) ThenWords() string {
+	if s.ByCommand {
+		return "the signal after the stop command"
+	}
+	return "the second signal"
 }
 
 const keptRunning = "the server kept running"

@@ -97,6 +97,8 @@ func TestScoreLine(t *testing.T) {
 		},
 		{"outlived", DrainTry{Server: DrainServer{ThenSent: true, Stayed: true}, Queued: &DrainQueued{Asked: 3, Elsewhere: 3}}, "no request was sent; no connection was queued, 3 of 3 asked for never in the queue; nothing connected after the signal; the server outlived even the second signal"},
 		{"terminated twice", DrainTry{Requests: DrainRequests{Sent: 1, Completed: 1}, Listener: DrainListener{Attempts: 1}, Server: DrainServer{ThenSent: true}}, "none of 1 request lost; no refusals; the server needed a second signal"},
+		{"stopped by a signal after the command", DrainTry{Server: DrainServer{ThenSent: true, ByCommand: true, ExitSignal: "SIGTERM"}}, "no request was sent; nothing connected after the signal; the server needed a signal after the stop command"},
+		{"outlived the command and the signal", DrainTry{Server: DrainServer{ThenSent: true, ByCommand: true, Stayed: true}}, "no request was sent; nothing connected after the signal; the server outlived even the signal after the stop command"},
 		{
 			"interrupted",
 			DrainTry{

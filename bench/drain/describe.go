@@ -168,7 +168,7 @@ func (t *try) describeProcess(p *process.Process) {
 	p = t.target.proc
 	s.ExitS = t.ev.since(t.ev.exited)
 	s.ThenSent = t.ev.thenSent != 0
-	s.StillListening, s.ListenedOn = t.listening, t.atGrace
+	s.StillListening, s.ListenedOn, s.EndedByReload = t.listening, t.atGrace, t.reloadEnded
 	if t.ev.exited == 0 {
 		s.Stayed = true
 		return

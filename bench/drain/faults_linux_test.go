@@ -149,10 +149,33 @@ func TestReload(t *testing.T) {
 	if s := &r.Server; !s.Stayed || s.ThenSent || r.WatchedS > 20 || !run.Verdict.Valid {
 		t.Errorf("server %+v, watched for %v s, verdict %+v: want it to stay, and the watch to end", s, r.WatchedS, run.Verdict)
 	}
+	if s := r.Server.ReloadWords(); s != "" {
+		t.Errorf("it is said that %s", s)
+	}
 	if g := r.Group(groupIdle); g.Connections.FIN < 3 || g.Connections.Kept != 3 || r.Reconnect.Failed != 0 {
 		t.Errorf("idle %+v, reconnect %+v: want FIN for all, and all back", g.Connections, r.Reconnect)
 	}
 	kept(t, run, map[string]bool{"failed==0": true})
+}
+
+// TestReloadKills has a server that knows no reload: SIGHUP ends it, which is told first.
+func TestReloadKills(t *testing.T) {
+	t.Parallel()
+	tr := trial{
+		Load: small(),
+		Stop: Stop{
+			Exec: reference{Shutdown: "graceful", Exchange: http, Addr: at}.args(), Signal: syscall.SIGHUP,
+			After: 20 * time.Millisecond, Watch: 100 * time.Millisecond,
+		},
+	}
+	run := tr.drained(t)
+	const want = "the server ended by the reload's signal"
+	if s := run.Drain.Tries[0].Score; !strings.HasPrefix(s, want) {
+		t.Errorf("score %q, want it to begin with %q", s, want)
+	}
+	if v := run.Verdict; !v.Valid || v.Reasons[0] != "try 1: "+want {
+		t.Errorf("verdict %+v, want it valid, and said that %s", v, want)
+	}
 }
 
 // TestStatuses has a server whose replies are not 2xx, all the time or from the signal on.

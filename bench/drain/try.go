@@ -59,6 +59,8 @@ type try struct {
 	// atGrace are those that listened still when the grace was over; graceOver is set when that was looked up.
 	atGrace   []int
 	graceOver bool
+	// reloadEnded is set when a server was gone that was to reload.
+	reloadEnded bool
 	// pacing ends what looks whether this program runs.
 	pacing func()
 	// left are the sockets on the server's port, by their clients' addresses, when the server was gone.

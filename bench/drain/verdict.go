@@ -99,6 +99,12 @@ func verdict(r *record.Run) record.Verdict {
 		v.Reasons = append(v.Reasons, "the server was never stopped")
 	}
 	if v.Valid {
+		for n := range r.Drain.Tries {
+			if words := r.Drain.Tries[n].Server.ReloadWords(); words != "" {
+				v.Reasons = append(v.Reasons, fmt.Sprintf("try %d: %s", n+1, words))
+				break
+			}
+		}
 		v.Reasons = append(v.Reasons, "every connection and every request has one fate, and the accounts agree")
 	}
 	return v

@@ -185,6 +185,11 @@ func (t *try) gone() error {
 			t.warn("listener: process %s holds the listening socket still, though %s has ended, so that nobody is refused: it may serve on, or be an upgrade that inherits the socket", numbers(pids), signalled(t.hook != nil))
 		}
 	}
+	if t.target.proc != nil && t.hook == nil && t.cfg.Stop.reloads() && len(t.cfg.Stop.Restart) == 0 {
+		// A server may reload by handing its port to a new process.
+		now, err := process.Listeners(t.target.diag, t.target.addr)
+		t.reloadEnded = err == nil && !slices.ContainsFunc(now, func(l process.Listener) bool { return len(l.Holders) > 0 || l.Unreadable > 0 })
+	}
 	restart := len(t.cfg.Stop.Restart) > 0 && !t.cfg.Stop.Handover && t.restart == nil
 	if t.target.local() && !t.cfg.Stop.Handover && !t.target.behind {
 		// Nobody has taken the port yet.

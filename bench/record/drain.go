@@ -117,6 +117,9 @@ type DrainServer struct {
 	ThenSent bool `json:"then_sent,omitempty"`
 	// ByCommand is set where a command was to stop the server, and not a signal.
 	ByCommand bool `json:"by_command,omitempty"`
+	// EndedByReload is set where the signal was a reload's, by which the server was to stay, and it ended, with nobody else
+	// on its port.
+	EndedByReload bool `json:"ended_by_reload,omitempty"`
 	// SignalFailed says why the signal, or the second one, could not be sent.
 	SignalFailed string `json:"signal_failed,omitempty"`
 	// Stayed is set where the process was there still when the watch ended: after a reload, or because it does not

@@ -12,7 +12,11 @@ import (
 // idle connections saw RST; 1.84 s of refusals (368 connects)". The requests are those under way at the signal, or sent
 // after it; DrainTry.Failed counts what failed.
 func ScoreLine(t *DrainTry) string {
-	parts := []string{scoreFailed(t) + scoreRequests(t)}
+	var parts []string
+	if s := t.Server.ReloadWords(); s != "" {
+		parts = append(parts, s)
+	}
+	parts = append(parts, scoreFailed(t)+scoreRequests(t))
 	for _, s := range []string{scoreIdle(t), scoreQueued(t), scoreRefusals(t), scoreServer(t), scoreRestart(t)} {
 		if s != "" {
 			parts = append(parts, s)
@@ -212,6 +216,17 @@ func scoreServer(t *DrainTry) string {
 		return keptRunning
 	}
 	return ""
+}
+
+// ReloadWords says that a server ended which was to reload; empty where it did not.
+func (s *DrainServer) ReloadWords() string {
+	switch {
+	case !s.EndedByReload:
+		return ""
+	case s.ExitSignal == "SIGHUP":
+		return "the server ended by the reload's signal"
+	}
+	return "the server ended after the reload's signal"
 }
 
 // ThenWords names the signal after the grace.

@@ -100,6 +100,16 @@ func TestScoreLine(t *testing.T) {
 		{"stopped by a signal after the command", DrainTry{Server: DrainServer{ThenSent: true, ByCommand: true, ExitSignal: "SIGTERM"}}, "no request was sent; nothing connected after the signal; the server needed a signal after the stop command"},
 		{"outlived the command and the signal", DrainTry{Server: DrainServer{ThenSent: true, ByCommand: true, Stayed: true}}, "no request was sent; nothing connected after the signal; the server outlived even the signal after the stop command"},
 		{
+			"killed by a reload",
+			DrainTry{Requests: DrainRequests{Sent: 2, CutRST: 2, Unsafe: 2}, Listener: DrainListener{Attempts: 1}, Server: DrainServer{EndedByReload: true, ExitSignal: "SIGHUP"}},
+			"the server ended by the reload's signal; 2 failed: 2 of 2 requests lost, all unsafe to retry; no refusals",
+		},
+		{
+			"ended after a reload",
+			DrainTry{Requests: DrainRequests{Sent: 2, Completed: 2}, Listener: DrainListener{Attempts: 1}, Server: DrainServer{EndedByReload: true, ExitCode: new(1)}},
+			"the server ended after the reload's signal; none of 2 requests lost; no refusals",
+		},
+		{
 			"interrupted",
 			DrainTry{
 				Server: DrainServer{ThenSent: true, Stayed: true}, Restart: &DrainRestart{},

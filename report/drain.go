@@ -126,7 +126,7 @@ func (d *drainText) headline() {
 }
 
 // whatCounts explains the scores.
-const whatCounts = "counted from the stop on. Failed: requests lost or answered 5xx; connects refused or not answered in time. Lost: never answered in whole"
+const whatCounts = "counted from the stop on. Failed: requests lost or answered 5xx; connects refused, unreachable or not answered in time. Lost: never answered in whole"
 
 // fewTries is the most tries whose scores are all shown.
 const fewTries = 5

@@ -9,7 +9,7 @@ import (
 
 // DrainThresholdHelp lists what ParseDrainThreshold accepts.
 const DrainThresholdHelp = `METRIC then < <= > >= == or != then VALUE, as 'failed==0' or 'refused_window<100ms'; every try must keep it. ` +
-	`failed sums requests lost or answered 5xx, and connects refused or not answered in time. Metrics: ` +
+	`failed sums requests lost or answered 5xx, and connects refused, unreachable or not answered in time. Metrics: ` +
 	`failed|lost|lost_ratio|unsafe|safe|raced|unreceived|requests|cut_fin|cut_rst|timed_out|unanswered|answered_5xx|answered_close|slowest|answer_gap; ` +
 	`http_2xx|http_3xx|http_4xx|http_5xx|http_invalid|http_3xx_before|http_4xx_before|http_5xx_before (replies by status, from the signal on or before); ` +
 	`refused|refused_window|first_refusal|last_accept|accepts_again|connect_timed_out|connect_pending|connect_failed|connect_slowest|unserved; ` +
@@ -182,8 +182,8 @@ func undecidedAny(t *DrainTry) string {
 	return pendingConnects(t)
 }
 
-// Failed sums what a client would call an outage: requests lost or answered 5xx, and connects refused or not answered in time.
-// What had no answer yet when the load ended is not among it: its time had not run out. What failed on the load's own host
+// Failed sums what a client would call an outage: requests lost or answered 5xx, and connects refused, unreachable
+// or not answered in time. What had no answer yet when the load ended is not among it: its time had not run out. What failed on the load's own host
 // (DrainListener.Failed) is not the server's: the verdict or a warning tells it.
 func (t *DrainTry) Failed() int64 {
 	r, l := &t.Requests, &t.Listener

@@ -44,8 +44,8 @@ What clients do: --idle keep a connection, --in-flight have a request under way,
 have sent half of one, --arrivals connect anew, --queued wait in the accept queue. When the
 watch ends, requests under way are awaited for up to --request-timeout.
 
-The metric failed sums requests lost, unanswered or answered 5xx, and connects refused or
-unanswered. Connects that fail on this host, as it has no local port, are not among them.
+The metric failed sums requests lost or answered 5xx, and connects refused, unreachable or not
+answered in time; but not connects that fail on this host, as it has no local port.
 
 A server of --exec is best in the foreground (nginx: daemon off;); of one that goes into the
 background, whoever listens gets the signal. --also runs a proxy in front of the server, or a

@@ -32,6 +32,8 @@ func (j *judgement) replies() {
 		j.advise("ask for the page that the redirect leads to: --exchange http:/path, and -H 'Host: NAME' where it depends on the name (curl -i shows where it leads)")
 	case "4xx":
 		j.advise("ask for a page that is there: --exchange http:/path, and -H 'Host: NAME' where it depends on the name (curl -i shows the reply; a 400 may come from a port for TLS)")
+	case "invalid":
+		j.advise("look at a reply with curl -i: its status line is invalid, as a status is a number from 100 to 599 (RFC 9110, section 15)")
 	default:
 		j.advise("look into the target's log: it answers with an error")
 	}

@@ -1007,7 +1007,7 @@ func TestVerdictOfReplies(t *testing.T) {
 			map[string]int64{"invalid": 4},
 			nil,
 			"4 of 4 HTTP replies were not 2xx (invalid 4): the numbers are mostly of those, not of the pages that users get",
-			"look into the target's log: it answers with an error",
+			"look at a reply with curl -i: its status line is invalid, as a status is a number from 100 to 599 (RFC 9110, section 15)",
 		},
 		{
 			"TLS", nil,

@@ -22,7 +22,8 @@ import (
 // it was to be in a PID namespace and there is none.
 //
 // It has a session of its own, no terminal, /dev/null as its input, no other descriptor, and this process's user, network
-// namespace, limits and environment (without LASTACK_*) otherwise. What it writes is read at all times: Said has the end of it. It is in the caller's hands until
+// namespace, limits and environment (without LASTACK_*, but with
+// LASTACK_PROCESS as its mark) otherwise. What it writes is read at all times: Said has the end of it. It is in the caller's hands until
 // End, which must be called, and should this process end before, however it does, it is killed with all its descendants.
 //
 // In a user namespace, which is what PIDNamespace means for an ordinary user, set-user-ID programs and file capabilities

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -27,7 +30,7 @@ func TestMain(m *testing.M) {
 	if process.IsInit() {
 		os.Exit(process.RunInit())
 	}
-	testscript.Main(m, map[string]func(){
+	commands := map[string]func(){
 		"lastack": main,
 		// The child in which doctor tries a namespace is /proc/self/exe under this name: here, the test binary.
 		host.ProofArg: main,
@@ -36,7 +39,12 @@ func TestMain(m *testing.M) {
 		"nokill":      noKill,
 		"faulty":      faulty,
 		"nodiag":      noDiag,
-	})
+	}
+	if _, isCommand := commands[filepath.Base(os.Args[0])]; !isCommand {
+		// Under nohup SIGHUP is ignored, and would be in all programs: what is caught here has its default meaning there.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
+	testscript.Main(m, commands)
 }
 
 // commandsOf lists every command of the tree.

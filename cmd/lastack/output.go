@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"lastack/bench/host"
+	"lastack/bench/quantity"
 	"lastack/bench/record"
 )
 
@@ -220,7 +221,7 @@ func (d *destination) awaitReader(ctx context.Context, say func(string)) (*os.Fi
 		case ctx.Err() != nil && time.Since(from) > lastWait:
 			return nil, errors.New("nobody reads the pipe")
 		case !said:
-			say(fmt.Sprintf("waiting until somebody reads %s, or a signal (Ctrl-C)", d.path))
+			say(fmt.Sprintf("waiting until somebody reads %s, or a signal (Ctrl-C)", quantity.Escape(d.path)))
 		}
 		time.Sleep(poll)
 	}

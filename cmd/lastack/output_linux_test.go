@@ -286,7 +286,7 @@ func TestOutputPipeNobodyReads(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			t.Setenv("TMPDIR", dir)
-			path := filepath.Join(dir, "pipe")
+			path := filepath.Join(dir, "pipe\x1b[2J")
 			if err := syscall.Mkfifo(path, 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -310,7 +310,7 @@ func TestOutputPipeNobodyReads(t *testing.T) {
 			if err == nil || !strings.HasPrefix(err.Error(), "the record could not be saved to "+path+": ") {
 				t.Fatalf("write = %v", err)
 			}
-			if want := "lastack: waiting until somebody reads " + path + ", or a signal (Ctrl-C)\n"; !reader && said.String() != want {
+			if want := "lastack: waiting until somebody reads " + filepath.Join(dir, `pipe\x1b[2J`) + ", or a signal (Ctrl-C)\n"; !reader && said.String() != want {
 				t.Errorf("said %q, want %q", said.String(), want)
 			}
 			_, instead, ok := strings.Cut(err.Error(), "; it is in ")

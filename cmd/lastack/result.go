@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/report"
 )
@@ -84,7 +85,7 @@ func sayMissed(stderr io.Writer, run *record.Run) {
 		if t.GotText == "" {
 			why = cmp.Or(t.Reason, "it has no value")
 		}
-		fmt.Fprintf(stderr, "lastack: threshold missed: %s (%s)\n", t.Expr, why)
+		fmt.Fprintf(stderr, "lastack: threshold missed: %s (%s)\n", quantity.Escape(t.Expr), quantity.Escape(why))
 	}
 }
 

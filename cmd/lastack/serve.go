@@ -185,7 +185,10 @@ func listenAddrs(s string) ([]netip.AddrPort, error) {
 	}
 	if c := classOf(ip); !ip.IsUnspecified() && c.may == refusing || isBroadcast(ip) {
 		is := c.is
-		if c.may != refusing {
+		switch {
+		case ip.IsLinkLocalUnicast(): // clients with a zone can connect
+			return nil, usagef("--listen %s: %v is %s: want another address of this host, like 127.0.0.1:9000, [::]:9000 or :9000", s, ip, is)
+		case c.may != refusing:
 			is = "the broadcast address of a network of this host"
 		}
 		return nil, usagef("--listen %s: %v is %s, to which no client can connect: want an address of this host, like 127.0.0.1:9000, [::]:9000 or :9000", s, ip, is)

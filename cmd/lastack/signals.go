@@ -32,7 +32,11 @@ type earlySignals struct {
 // early is the process's: signals are too.
 var early earlySignals
 
+// begin may be called again.
 func (e *earlySignals) begin() {
+	if e.c != nil {
+		return
+	}
 	e.c, e.done = make(chan os.Signal, 8), make(chan struct{})
 	signal.Notify(e.c, endings()...)
 	go func(c <-chan os.Signal, done chan<- struct{}) {

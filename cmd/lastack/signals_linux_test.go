@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -49,7 +50,10 @@ func (r *rows) String() string {
 func begin(t *testing.T, dir string, as []string, args ...string) *running {
 	t.Helper()
 	words := slices.Concat(as, []string{"lastack"}, args)
-	r := &running{cmd: exec.CommandContext(t.Context(), words[0], words[1:]...)}
+	// A run that a signal does not end fails its test, and keeps no other waiting.
+	ctx, cancel := context.WithTimeout(t.Context(), atMost)
+	t.Cleanup(cancel)
+	r := &running{cmd: exec.CommandContext(ctx, words[0], words[1:]...)}
 	r.cmd.Dir, r.cmd.Stdout, r.cmd.Stderr = dir, &r.stdout, &r.stderr
 	if as != nil {
 		r.cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "HOME="+dir)

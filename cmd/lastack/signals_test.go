@@ -10,6 +10,21 @@ import (
 	"time"
 )
 
+// TestEarlySignalsTwice begins twice, as where a sandbox was refused before it took the signals over, and leaves no goroutine.
+func TestEarlySignalsTwice(t *testing.T) {
+	var e earlySignals
+	e.begin()
+	first := e.done
+	e.begin()
+	e.end()
+	select {
+	case <-first:
+	default:
+		t.Error("the first goroutine waits for signals still")
+	}
+	e.end()
+}
+
 // TestHeed sends signals at set times, in the time of a synctest bubble.
 func TestHeed(t *testing.T) {
 	for _, tt := range []struct {

@@ -69,6 +69,9 @@ func parseTargetBy(ctx context.Context, s string, find lookup) (target, error) {
 		if ips, err = find(ctx, host); err != nil || len(ips) == 0 {
 			return target{}, usagef("target %q: the name %q has no address here: want a name that resolves, or an address", s, host)
 		}
+		for i := range ips {
+			ips[i] = ips[i].Unmap() // as the resolver writes an IPv4 address is nobody's wish
+		}
 	}
 	for _, ip := range alternate(ips) {
 		c := classOf(ip)

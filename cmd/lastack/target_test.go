@@ -201,6 +201,9 @@ func TestProbe(t *testing.T) {
 	if _, err := named("127.0.0.2", "224.0.0.1"); err == nil {
 		t.Error("a second address that is multicast is taken")
 	}
+	if _, err := named("::ffff:224.0.0.1"); err == nil || !strings.Contains(err.Error(), ": 224.0.0.1 is a multicast address:") {
+		t.Errorf("a name whose IPv4 address the resolver writes at length: %v", err)
+	}
 	many := make([]string, 100)
 	for i := range many {
 		many[i] = fmt.Sprintf("127.0.1.%d", i+1)

@@ -133,7 +133,8 @@ func TestListenAddrs(t *testing.T) {
 	}
 	for s, want := range map[string]string{
 		"255.255.255.255:80": "the broadcast address, to which no client can connect", "127.255.255.255:80": "broadcast address", "239.1.1.1:80": "multicast",
-		"[ff02::1]:80": "multicast", "240.0.0.1:80": "reserved", "0.0.0.5:80": "no host's address", "web.example:80": "want an IP address", "[::ffff:224.0.0.1]:80": "multicast",
+		"[ff02::1]:80": "multicast", "240.0.0.1:80": "reserved", "0.0.0.5:80": "no host's address",
+		"[fe80::1]:80": "is a link-local address, which lastack does not support: want another address of this host", "web.example:80": "want an IP address", "[::ffff:224.0.0.1]:80": "multicast",
 	} {
 		if got, err := listenAddrs(s); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "--listen "+s) {
 			t.Errorf("%s: %v, %v, want %q", s, got, err, want)

@@ -16,7 +16,8 @@ import (
 
 // small is a load for what is not about the load.
 func small() Load {
-	return Load{Idle: 3, InFlight: 2, Arrivals: 100, Reconnect: 20 * time.Millisecond}
+	// Clients that do not pause would take the CPUs from the tests beside.
+	return Load{Idle: 3, InFlight: 2, Arrivals: 100, Think: 2 * time.Millisecond, Reconnect: 20 * time.Millisecond}
 }
 
 // TestRestart has the server come back, and the clients with it.
@@ -103,7 +104,7 @@ func TestHung(t *testing.T) {
 	for _, d := range disagreements(r) {
 		t.Error(d)
 	}
-	kept(t, run, map[string]bool{"lost==0": false, "connect_timed_out==0": false, "failed==0": false})
+	kept(t, run, map[string]bool{"connect_timed_out==0": false, "failed==0": false})
 }
 
 // kept holds thresholds against a record.
@@ -515,7 +516,7 @@ func TestHookRestarts(t *testing.T) {
 		Load: small(), Outside: &ref,
 		Stop: Stop{
 			Hook:  "kill -TERM $SERVER; while kill -0 $SERVER 2>/dev/null; do sleep 0.01; done; setsid " + again + " </dev/null >/dev/null 2>&1 & echo $! >" + pidFile + "; sleep 0.5",
-			After: 20 * time.Millisecond, Watch: 200 * time.Millisecond, Grace: 5 * time.Second,
+			After: 20 * time.Millisecond, Watch: 200 * time.Millisecond, Grace: time.Minute,
 		},
 	}
 	r := tr.drained(t).Drain.Tries[0]

@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 		os.Exit(drive())
 	}
 	flag.Parse()
-	if err := flag.Set("test.parallel", "6"); err != nil {
+	if err := flag.Set("test.parallel", "3"); err != nil {
 		panic(err) // package testing defines it
 	}
 	os.Exit(m.Run())

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -25,7 +26,8 @@ import (
 // on the way there:
 //
 //	regular file, or none yet  written beside it, and renamed over it when complete: the old one stays until then, and
-//	                           whatever else happens. A symbolic link stays, and its target is replaced.
+//	                           whatever else happens. A symbolic link stays, and its target is replaced. Where the
+//	                           directory does not allow that and the file does, see overwrite.
 //	own descriptor             /dev/stdout, /dev/fd/3, or a file that is stdout: written to the descriptor, after what
 //	                           stands there
 //	pipe, device               opened without truncation, and waited for until a signal comes
@@ -35,6 +37,8 @@ type destination struct {
 	flag, path string
 	// target is the regular file, as no symbolic link.
 	target string
+	// inPlace: no file can be made beside the target.
+	inPlace bool
 	// file is open already: an own descriptor, or a device. It is nil where target is not empty, and for a named pipe,
 	// whose reader would take a close for the end.
 	file *os.File
@@ -70,7 +74,11 @@ func (d *destination) open() error {
 			return err
 		}
 		_ = f.Close() // nothing was written
-		return d.openBeside()
+		if err = d.openBeside(); d.target != "" && fixedEntries(err) {
+			d.inPlace = true
+			return nil
+		}
+		return err
 	case st.IsDir():
 		return syscall.EISDIR
 	case st.Mode()&os.ModeNamedPipe != 0:
@@ -234,6 +242,13 @@ func writeTo(ctx context.Context, f *os.File, b []byte) error {
 	return err
 }
 
+// fixedEntries reports whether err says that a directory's entries may not be changed: no write permission (EACCES), a sticky
+// directory and somebody else's file or an immutable directory (EPERM), a read-only file system on which a file is mounted (EROFS),
+// a file that is a mount point itself, as those passed into a container (EBUSY).
+func fixedEntries(err error) bool {
+	return slices.ContainsFunc([]error{syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.EBUSY}, func(e error) bool { return errors.Is(err, e) })
+}
+
 // replace puts a new file in the place of the target, with its mode and owner.
 func (d *destination) replace(b []byte) error {
 	old, err := os.Lstat(d.target)
@@ -245,6 +260,9 @@ func (d *destination) replace(b []byte) error {
 		mode = old.Mode().Perm()
 	}
 	f, err := d.temporary(mode)
+	if old != nil && fixedEntries(err) {
+		return overwrite(d.target, b)
+	}
 	if err != nil {
 		return err
 	}
@@ -255,34 +273,51 @@ func (d *destination) replace(b []byte) error {
 	}
 	if err == nil {
 		// Without it, a crash of the host soon afterwards leaves an empty file, where the file system does not order the two.
-		err = f.Sync()
-		if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
-			err = nil
-		}
+		err = toDisk(f)
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
 		if err = os.Rename(f.Name(), d.target); err == nil {
 			return nil
 		}
-	}
-	if errors.Is(err, syscall.EBUSY) { // a mount point, as a file that is passed into a container
-		err = overwrite(d.target, b)
+		if old != nil && fixedEntries(err) {
+			err = overwrite(d.target, b)
+		}
 	}
 	_ = os.Remove(f.Name()) // best effort: the error above is the one to tell
 	return err
 }
 
-// overwrite changes a file where it is.
+// overwrite changes a file where it is. The old content goes only once the space for the new one is reserved, and comes back when
+// the write fails all the same, if the file may be read. The risk that remains, which a rename does not have: whoever reads the file
+// meanwhile, or finds it after a SIGKILL or a crash of the host at that moment, has a part of each.
 func overwrite(path string, b []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	old, _ := os.ReadFile(path) // nil where it may only be written
+	f, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NOFOLLOW, 0)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Truncate(int64(len(b)))
+	defer func() { _ = f.Close() }() // Sync tells what a close could
+	if err := host.ReserveSpace(f, len(b)); err != nil {
+		return err
 	}
-	return errors.Join(err, f.Close())
+	n, err := f.Write(b)
+	if err != nil {
+		if old != nil {
+			_, _ = f.WriteAt(old[:min(n, len(old))], 0) // to blocks that it had
+			_ = f.Truncate(int64(len(old)))
+		}
+		return err
+	}
+	return errors.Join(f.Truncate(int64(len(b))), toDisk(f))
+}
+
+// toDisk waits until f has reached the disk, where its file system knows that.
+func toDisk(f *os.File) error {
+	err := f.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
+		return nil
+	}
+	return err
 }
 
 // keepOwner gives f the owner and group of old, as far as that is allowed.
@@ -345,12 +380,9 @@ func (d *destination) capabilities() []int {
 			return host.FileCapabilities // to keep its owner, and in a directory like /tmp to replace it
 		}
 	}
-	err := host.WithoutCapabilities(func() error {
-		again := destination{flag: d.flag, path: d.path}
-		defer again.close()
-		return again.open()
-	})
-	if err != nil {
+	again := destination{flag: d.flag, path: d.path}
+	defer again.close()
+	if err := host.WithoutCapabilities(again.open); err != nil || again.inPlace && !d.inPlace {
 		return host.FileCapabilities
 	}
 	return nil

@@ -227,7 +227,7 @@ var calls = []struct {
 	{"pread64", unix.SYS_PREAD64, []syscall.Errno{unix.EIO}},
 	{"pipe2", unix.SYS_PIPE2, []syscall.Errno{unix.EMFILE}},
 	{"socketpair", unix.SYS_SOCKETPAIR, []syscall.Errno{unix.EMFILE}},
-	{"renameat", unix.SYS_RENAMEAT, []syscall.Errno{unix.EACCES, unix.EXDEV, unix.EBUSY}},
+	{"renameat", unix.SYS_RENAMEAT, []syscall.Errno{unix.EACCES, unix.EPERM, unix.EROFS, unix.EXDEV, unix.EBUSY}},
 	{"fsync", unix.SYS_FSYNC, []syscall.Errno{unix.EIO, unix.ENOSPC, unix.EDQUOT, unix.EINVAL}},
 	{"fchmod", unix.SYS_FCHMOD, []syscall.Errno{unix.EPERM}},
 	{"fchown", unix.SYS_FCHOWN, []syscall.Errno{unix.EPERM}},
@@ -430,6 +430,7 @@ func surroundings() []injury {
 		injury{name: "record is stderr", script: "exec " + strings.Replace(tortureShort, "run.json", "/dev/stderr", 1), codes: []int{exitOK, exitInvalid}},
 		injury{name: "record is full", script: "exec " + strings.Replace(tortureShort, "run.json", "/dev/full", 1), codes: []int{exitError}},
 		injury{name: "record is /dev/null", script: "exec " + strings.Replace(tortureShort, "run.json", "/dev/null", 1), codes: []int{exitOK, exitInvalid}},
+		injury{name: "renameat refused", script: fmt.Sprintf("exec faulty %d=%d %s", unix.SYS_RENAMEAT, int(unix.EPERM), tortureShort), saves: true, codes: []int{exitOK, exitInvalid}},
 		injury{name: "working directory gone", script: "mkdir gone && cd gone && rmdir ../gone && exec " + strings.Replace(tortureShort, "-o run.json", "-o ../run.json", 1)},
 		injury{name: "ledger is a device", script: "exec " + tortureDrain + " --ledger /dev/null", codes: []int{exitUsage}},
 		injury{name: "ledger is not written", script: "exec " + tortureDrain + " --after 100ms --ledger old.json"},
@@ -437,6 +438,50 @@ func surroundings() []injury {
 		injury{name: "server listens elsewhere", script: "exec $L drain 127.0.0.1:8080 --sandbox --exec '$L serve --listen 127.0.0.1:8081 -w 0 --engine nothing' -o run.json", codes: []int{exitError}},
 		injury{name: "nobody listens", script: "exec $L run 127.0.0.1:1 -d 200ms -c 2 -o run.json", saves: true, codes: []int{exitInvalid, exitOK}},
 	)
+	return append(all, inPlace()...)
+}
+
+// inPlace has the record be a file in a directory whose entries may not be changed.
+func inPlace() []injury {
+	const (
+		mounted   = "mount -t tmpfs none d && : >d/run.json && mount --bind run.json d/run.json && mount -o remount,ro d"
+		powerless = "exec setpriv --bounding-set=-all --inh-caps=-all "
+		closed    = "chown 65534 . && chmod 666 run.json && " + powerless
+		sticky    = "chown 65534 . run.json && chmod 1777 . && chmod 666 run.json && " + powerless
+	)
+	inD := func(before, script string) string {
+		return "mkdir d && exec unshare --mount sh -c '" + mounted + " && exec " + before + strings.Replace(script, "run.json", "d/run.json", 1) + "'"
+	}
+	codes := []int{exitOK, exitInvalid}
+	all := []injury{
+		{name: "record is a mounted file", script: "exec unshare --mount sh -c 'mount --bind run.json run.json && exec " + tortureShort + "'", saves: true, codes: codes},
+		{name: "record is a mounted file, read-only directory", script: inD("", tortureShort), saves: true, codes: codes},
+		{name: "record in another's directory", script: closed + tortureShort, saves: true, codes: codes},
+		{name: "record in another's sticky directory", script: sticky + tortureShort, saves: true, codes: codes},
+		{name: "no record yet in another's directory", script: "rm run.json; cp old.json keep; chown 65534 . ; " + powerless[len("exec "):] + tortureShort + "; c=$?; cp keep run.json; exit $c", codes: []int{exitUsage}},
+		{name: "record in another's directory, file too large", script: closed + "prlimit --fsize=1000 " + tortureShort, codes: []int{exitError}},
+		{name: "ledger in another's directory", script: closed[:len(closed)-len(powerless)] + "cp old.json ledger.json; chmod 666 ledger.json; " + powerless + tortureServe,
+			at: "listening on", sig: syscall.SIGTERM, to: "parent", codes: []int{exitOK}},
+	}
+	for _, c := range []struct {
+		name  string
+		nr    uintptr
+		errno syscall.Errno
+		saves bool
+		codes []int
+	}{
+		{"fallocate ENOSPC", unix.SYS_FALLOCATE, unix.ENOSPC, false, []int{exitError}},
+		{"fallocate EDQUOT", unix.SYS_FALLOCATE, unix.EDQUOT, false, []int{exitError}},
+		{"fallocate EOPNOTSUPP", unix.SYS_FALLOCATE, unix.EOPNOTSUPP, true, codes},
+		{"ftruncate EIO", unix.SYS_FTRUNCATE, unix.EIO, true, []int{exitError}},
+		{"fsync EIO", unix.SYS_FSYNC, unix.EIO, true, []int{exitError}},
+		{"fsync EINVAL", unix.SYS_FSYNC, unix.EINVAL, true, codes},
+	} {
+		all = append(all, injury{name: "in place, " + c.name, script: inD(fmt.Sprintf("faulty %d=%d ", c.nr, int(c.errno)), tortureShort), saves: c.saves, codes: c.codes})
+	}
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
+		all = append(all, injury{name: fmt.Sprintf("in place, %v", sig), script: inD("", tortureRun), at: `(?m) load *$`, sig: sig, to: "parent", saves: true, codes: []int{exitInterrupted}})
+	}
 	return all
 }
 

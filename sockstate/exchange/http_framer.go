@@ -349,13 +349,18 @@ func (f *framer) header(p []byte) int {
 				return i
 			}
 		case stHostStart, stHost, stHostTail:
+			for class[c]&classHost != 0 && f.state != stHostTail {
+				f.state = stHost
+				if i++; i == len(p) {
+					return i
+				}
+				c = p[i]
+			}
 			switch {
 			case c == ' ' || c == '\t':
 				if f.state == stHost {
 					f.state = stHostTail
 				}
-			case class[c]&classHost != 0 && f.state != stHostTail:
-				f.state = stHost
 			default:
 				if !f.endLine(c) {
 					f.fail(ErrHost)
@@ -380,12 +385,10 @@ func (f *framer) header(p []byte) int {
 			}
 			f.finish()
 			return i + 1
-		}
-		i++
-		// What ended the line may have failed (a bare LF among trailers).
-		if f.state == stFailed {
+		case stFailed: // what ended the line before: a bare LF among trailers
 			return i
 		}
+		i++
 	}
 	return i
 }

@@ -62,6 +62,7 @@ const (
 	inWarmup uint8 = 1 << iota
 	isOpen
 	isHeld
+	isDismissed // the last reply said that the server would close
 )
 
 // infoEvery is how many connections share one look at TCP_INFO, which costs a system call.
@@ -276,6 +277,7 @@ func (w *worker) read(g *group, k *conn, c *sockio.Completion) {
 	}
 	closes := !g.asker.KeepAlive(&t.ClientConn)
 	if closes {
+		k.flags |= isDismissed
 		w.log.request(g, k, c.Sock, AnsweredClose, c.At)
 	} else {
 		w.log.request(g, k, c.Sock, Answered, c.At)
@@ -530,7 +532,7 @@ func (w *worker) finish(g *group, k *conn, s sockio.Sock, at int64) {
 	if g.Keep != KeepNot && !w.gaveUp(g, at) {
 		k.phase = pausing
 		g.paused++
-		w.loop.SetTimer(s, at+w.backoff(g, s))
+		w.loop.SetTimer(s, at+w.absence(g, k, s))
 		return
 	}
 	if starved(o) && g.Keep == KeepNot && !g.OpenLoop() && at < w.end {

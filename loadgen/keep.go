@@ -75,6 +75,15 @@ func (w *worker) backoff(g *group, s sockio.Sock) int64 {
 	return max(min(d, backoffAtMost), int64(g.Reconnect))
 }
 
+// absence is how long the client in s goes without a connection. One that asks on, and was told with a reply that the
+// connection ends with it, has lost nothing: its next request goes by a new one (RFC 9112, section 9.6).
+func (w *worker) absence(g *group, k *conn, s sockio.Sock) int64 {
+	if g.Keep == KeepAsking && k.flags&isDismissed != 0 {
+		return int64(g.Think)
+	}
+	return w.backoff(g, s)
+}
+
 // gaveUp reports whether the clients of g give up once its connection is over.
 func (w *worker) gaveUp(g *group, now int64) bool { return g.Reconnect == 0 || now >= w.end }
 

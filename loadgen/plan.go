@@ -46,7 +46,8 @@ type Group struct {
 	// Keep is for clients that keep their connection; Connections is their number.
 	Keep Keep `json:"keep,omitzero"`
 	// Reconnect is how long such a client waits, when the server has ended its connection, before it
-	// connects again; refused, it waits twice as long each time. 0: it gives up.
+	// connects again; refused, it waits twice as long each time. 0: it gives up. One that asks on, and was told with
+	// a reply that the connection ends with it, waits no longer than Think.
 	Reconnect time.Duration `json:"reconnect_ns,omitempty"`
 	// Gated has the group wait for Generator.Begin.
 	Gated bool `json:"gated,omitempty"`

@@ -62,7 +62,7 @@ type Load struct {
 	Headers                    []string
 	Think                      time.Duration
 	// Reconnect is how long a client that lost its connection waits before it connects again; refused, it
-	// waits twice as long each time. 0: it does not.
+	// waits twice as long each time. 0: it does not. See loadgen.Group.Reconnect for one that lost nothing.
 	Reconnect time.Duration
 
 	ConnectTimeout, RequestTimeout time.Duration

@@ -57,6 +57,12 @@ func (j *judgement) noReplies() {
 	if total == 0 {
 		return
 	}
+	if n := j.r.ExchangeErrors[record.ErrorSpokeFirst]; n > 0 {
+		j.v.Valid = false
+		j.because("the target speaks before it is asked: data came on %s of the connections before any request was sent; on the others such data counts as the reply if it looks like one",
+			quantity.Count(n))
+		worst = record.ErrorSpokeFirst
+	}
 	j.because("what came in %s of %s lifecycles was not the reply asked for (%s)", quantity.Count(total), quantity.Count(j.r.Connections.Attempted), strings.Join(parts, ", "))
 	j.advise("%s", noReplyAdvice(worst))
 }
@@ -73,6 +79,8 @@ func noReplyAdvice(kind string) string {
 		return "the target does not speak HTTP: check the port; --exchange none opens and closes connections to any server"
 	case record.ErrorBadVersion:
 		return "the target answers in a version of HTTP that lastack does not speak: it needs HTTP/1.1 or HTTP/1.0"
+	case record.ErrorSpokeFirst:
+		return "check the port, or have the target read the request before it answers; --exchange none opens and closes connections to any server"
 	case record.ErrorSurplus, record.ErrorEarlyReply:
 		return "the target sends more than it was asked for: check its Content-Length, or for an echo that RESP of --exchange echo:REQ,RESP is what it answers with"
 	}

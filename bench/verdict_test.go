@@ -1035,6 +1035,20 @@ func TestVerdictOfReplies(t *testing.T) {
 	}
 }
 
+// One connection on which the target spoke before it was asked is enough: what the others got tells nothing.
+func TestVerdictSpokeFirst(t *testing.T) {
+	r := closedLoop()
+	r.ExchangeErrors = map[string]int64{record.ErrorSpokeFirst: 1, record.ErrorSurplus: 5}
+	got := judge(&r)
+	if got.Valid || !slices.Contains(got.Advice, noReplyAdvice(record.ErrorSpokeFirst)) || slices.Contains(got.Advice, noReplyAdvice(record.ErrorSurplus)) {
+		t.Errorf("%+v", got)
+	}
+	const want = "the target speaks before it is asked: data came on 1 of the connections before any request was sent; on the others such data counts as the reply if it looks like one"
+	if !slices.Contains(got.Reasons, want) {
+		t.Errorf("reasons %q, want %q", got.Reasons, want)
+	}
+}
+
 // What comes first in a connection's life, and then what spoils the numbers most, names the limit.
 func TestVerdictOrder(t *testing.T) {
 	causes := []struct {

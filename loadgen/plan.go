@@ -27,6 +27,10 @@ type Plan struct {
 	Workers int `json:"workers"`
 }
 
+// ListenFor is a Listen that is long enough for a server to accept and to write its greeting, and hardly delays a load: that of one
+// connection for 10 s by 0.5 %, any other by less.
+const ListenFor = 50 * time.Millisecond
+
 // Group is one population of connections.
 type Group struct {
 	Name    string           `json:"name"`
@@ -59,6 +63,9 @@ type Group struct {
 	Requests int `json:"requests,omitempty"`
 	// Think is the time between two exchanges of a connection.
 	Think time.Duration `json:"think_ns,omitempty"`
+	// Listen is how long the first connection of each worker waits, beyond the round trip that its connect took, before it asks: for
+	// a server that speaks before it is asked, whose bytes would pass for a reply. Once one has, all later connections wait. 0: none.
+	Listen time.Duration `json:"listen_ns,omitempty"`
 	// Host is what HTTP's Host header says; empty: the first target's address.
 	Host    string   `json:"host,omitempty"`
 	Headers []string `json:"headers,omitempty"`

@@ -171,12 +171,14 @@ type Group struct {
 	Keep        string `json:"keep,omitempty"`
 	ReconnectNs int64  `json:"reconnect_ns,omitempty"`
 	// Gated is set for a group that begins later than the others.
-	Gated    bool     `json:"gated,omitempty"`
-	Close    string   `json:"close"`
-	OnEOF    string   `json:"on_eof"`
-	Exchange string   `json:"exchange"`
-	Requests int      `json:"requests,omitempty"`
-	ThinkNs  int64    `json:"think_ns,omitempty"`
+	Gated    bool   `json:"gated,omitempty"`
+	Close    string `json:"close"`
+	OnEOF    string `json:"on_eof"`
+	Exchange string `json:"exchange"`
+	Requests int    `json:"requests,omitempty"`
+	ThinkNs  int64  `json:"think_ns,omitempty"`
+	// ListenNs is how long the first connection of each worker waited, beyond the round trip, for bytes that nobody asked for.
+	ListenNs int64    `json:"listen_ns,omitempty"`
 	Host     string   `json:"host,omitempty"`
 	Headers  []string `json:"headers,omitempty"`
 

@@ -15,6 +15,12 @@ import (
 // speaker is a server on loopback that reads something and then says what it is told.
 func speaker(t *testing.T, says string) string {
 	t.Helper()
+	return talker(t, says, true)
+}
+
+// talker says it, whether it was asked or not.
+func talker(t *testing.T, says string, asked bool) string {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -28,10 +34,13 @@ func speaker(t *testing.T, says string) string {
 			}
 			all.Go(func() {
 				defer c.Close()
-				if _, err := c.Read(make([]byte, 4096)); err == nil {
-					_, _ = io.WriteString(c, says)
-					_, _ = io.Copy(io.Discard, c)
+				if asked {
+					if _, err := c.Read(make([]byte, 4096)); err != nil {
+						return
+					}
 				}
+				_, _ = io.WriteString(c, says)
+				_, _ = io.Copy(io.Discard, c)
 			})
 		}
 	})
@@ -61,7 +70,10 @@ type saved struct {
 	Errnos           map[string]int64
 	ExchangeErrors   map[string]int64  `json:"exchange_errors"`
 	ExchangeExamples map[string]string `json:"exchange_examples"`
-	Verdict          struct{ Reasons, Advice []string }
+	Verdict          struct {
+		Valid           bool
+		Reasons, Advice []string
+	}
 }
 
 // load runs n lifecycles of HTTP against target.
@@ -157,4 +169,51 @@ func TestExchangeErrorsAreNamed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A server that says as soon as it has accepted what looks like a reply is none that was measured.
+func TestSpeaksFirst(t *testing.T) {
+	const canned = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+	for _, tt := range []struct{ name, says, exchange, kind, begins string }{
+		{"http", canned, "http:/", "spoke_first", `"HTTP/1.1 200 OK"`},
+		{"echo", "x", "echo:1,1", "spoke_first", `"x"`},
+		{"echo of a greeting", "220 mail ESMTP\r\n", "echo:1,16", "spoke_first", `"220 mail ESMTP"`},
+		{"a greeting that is no HTTP", "220 mail ESMTP\r\n", "http:/", "not_http", `"220 mail ESMTP"`},
+	} {
+		for _, engine := range []string{"auto", "epoll"} {
+			t.Run(tt.name+"/"+engine, func(t *testing.T) {
+				got, r := load(t, talker(t, tt.says, false), "--exchange", tt.exchange, "--engine", engine)
+				// Each worker's first connection waits, and all that begin later.
+				if n := r.ExchangeErrors[tt.kind]; n < 40 || n != r.Outcomes["other"] || len(r.ExchangeErrors) != 1 {
+					t.Errorf("outcomes %v, exchange_errors %v", r.Outcomes, r.ExchangeErrors)
+				}
+				if e := r.ExchangeExamples[tt.kind]; !strings.Contains(e, "it begins "+tt.begins) {
+					t.Errorf("example %q", e)
+				}
+				if got.code != exitInvalid || r.Verdict.Valid {
+					t.Errorf("exit code %d, valid %v:\n%s", got.code, r.Verdict.Valid, got.stdout)
+				}
+				reasons := strings.Join(r.Verdict.Reasons, "\n")
+				if tt.kind == "spoke_first" && !strings.Contains(reasons, "the target speaks before it is asked: ") {
+					t.Errorf("reasons %q", reasons)
+				}
+			})
+		}
+	}
+	t.Run("asked for nothing", func(t *testing.T) {
+		if _, r := load(t, talker(t, canned, false), "--exchange", "none"); len(r.ExchangeErrors) != 0 || r.Outcomes["fin"] != 50 {
+			t.Errorf("outcomes %v, exchange_errors %v", r.Outcomes, r.ExchangeErrors)
+		}
+	})
+	t.Run("many at once", func(t *testing.T) { // all are under way before one has heard
+		if got, r := load(t, talker(t, canned, false), "-c", "50"); r.Verdict.Valid || r.ExchangeErrors["spoke_first"] == 0 {
+			t.Errorf("outcomes %v, exchange_errors %v:\n%s", r.Outcomes, r.ExchangeErrors, got.stdout)
+		}
+	})
+	t.Run("drain", func(t *testing.T) {
+		got := lastack(t, "drain", talker(t, canned, false), "--stop", "true", "--exchange", "http:/", "-q")
+		if got.code != exitError || !strings.Contains(got.stderr, "speaks before it is asked") {
+			t.Errorf("exit code %d: %s%s", got.code, got.stdout, got.stderr)
+		}
+	})
 }

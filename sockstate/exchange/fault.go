@@ -28,13 +28,14 @@ const (
 	BadChunk                // a chunk is malformed
 	Surplus                 // more bytes than the last reply has
 	EarlyReply              // bytes before the next request was sent
+	SpokeFirst              // bytes before the first request was sent
 
-	NumFaults = int(EarlyReply) + 1
+	NumFaults = int(SpokeFirst) + 1
 )
 
 var faultNames = [NumFaults]string{
 	"", "not_http", "tls", "ssh", "http2", "bad_version", "bad_status_line", "bad_status", "upgrade", "bad_header", "header_too_large",
-	"bad_length", "conflicting_length", "bad_coding", "bad_chunk", "surplus", "early_reply",
+	"bad_length", "conflicting_length", "bad_coding", "bad_chunk", "surplus", "early_reply", "spoke_first",
 }
 
 func (f Fault) String() string { return faultNames[f] }
@@ -73,6 +74,8 @@ func FaultOf(err error) Fault {
 		return Surplus
 	case errors.Is(err, ErrEarly):
 		return EarlyReply
+	case errors.Is(err, ErrSpokeFirst):
+		return SpokeFirst
 	}
 	return NoFault
 }
@@ -84,7 +87,7 @@ const exampleBytes = 48
 // no header fields: they may hold secrets.
 func Example(err error, p []byte) string {
 	switch FaultOf(err) {
-	case NotHTTP, TLS, SSH, HTTP2, BadVersion, BadStatusLine, BadStatus:
+	case NotHTTP, TLS, SSH, HTTP2, BadVersion, BadStatusLine, BadStatus, SpokeFirst:
 	default:
 		return err.Error()
 	}

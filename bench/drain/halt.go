@@ -44,7 +44,7 @@ func (t *target) guard() error {
 		line += fmt.Sprintf(" %d", pid)
 	}
 	c := exec.Command("/bin/sh", "-c", line+" 2>/dev/null")
-	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal's signal reaches it
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // no key of a terminal reaches it
 	hold, err := c.StdinPipe()
 	if err != nil {
 		return err

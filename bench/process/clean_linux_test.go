@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -71,6 +72,37 @@ func TestReaperStopped(t *testing.T) {
 		}
 		if err := p.End(); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestGroups has a server in a session of its own, and who looks after it in this one: what this process itself forks must not be in
+// a new task group before it has executed. No key of a terminal reaches either.
+func TestGroups(t *testing.T) {
+	each(t, func(t *testing.T, r *rig, contain Contain) {
+		p := r.start(r.spec(contain, "wait", ""))
+		r.lines("ready")
+		session, err := unix.Getsid(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[string][2]int{"server": {p.PID(), p.PID()}, "reaper": {session, p.reaperPID()}}
+		pids := map[string]int{"server": p.PID(), "reaper": p.reaperPID()}
+		if p.space != nil {
+			pids["init"] = p.space.init.cmd.Process.Pid
+			want["init"] = [2]int{session, pids["init"]}
+		}
+		got := make(map[string][2]int)
+		for name, pid := range pids {
+			sid, serr := unix.Getsid(pid)
+			pgid, perr := unix.Getpgid(pid)
+			if err := errors.Join(serr, perr); err != nil {
+				t.Fatal(err)
+			}
+			got[name] = [2]int{sid, pgid}
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("session and process group: -want +got\n%s", d)
 		}
 	})
 }

@@ -101,7 +101,7 @@ func runInit(ch *channel) int {
 		_, err := start(ch, "/proc/self/exe", []string{reaperArg}, &syscall.ProcAttr{
 			Env:   initEnv,
 			Files: []uintptr{0, uintptr(fds[1]), uintptr(fds[1]), uintptr(fds[0])},
-			Sys:   &syscall.SysProcAttr{Setsid: true},
+			Sys:   &syscall.SysProcAttr{Setpgid: true}, // as spawn does
 		})
 		for _, fd := range fds {
 			_ = unix.Close(fd)

@@ -30,7 +30,13 @@ type child struct {
 }
 
 // spawn executes this program as init or reaper, as the arguments say, with the file as its channel.
+//
+// It gets a process group, which keeps the keys of a terminal from it, but no session: that would be a task group of its own
+// (sched_autogroup_create_attach), which beside a busy one may get no CPU for seconds. This process would stand still with it. The
+// thread that forks sleeps until the child has executed (CLONE_VFORK) and keeps its P, so the next garbage collection waits for it,
+// and every goroutine for that.
 func spawn(args []string, ch, out *os.File, attr *syscall.SysProcAttr) (*child, error) {
+	attr.Setpgid = true
 	c := &child{ended: make(chan struct{}), cmd: &exec.Cmd{
 		Path: "/proc/self/exe", Args: args, Env: initEnv,
 		ExtraFiles: []*os.File{ch}, SysProcAttr: attr,
@@ -89,7 +95,7 @@ func trySpace(attr *syscall.SysProcAttr) (*space, error) {
 		args = append(args, inUserNamespace)
 		call = "clone(CLONE_NEWPID|CLONE_NEWNS|CLONE_NEWUSER)"
 	}
-	attr.Pdeathsig, attr.Setsid = unix.SIGKILL, true
+	attr.Pdeathsig = unix.SIGKILL
 	ch, other, err := newPair()
 	if err != nil {
 		return nil, &ContainError{Call: "socketpair", Err: err}

@@ -204,7 +204,7 @@ func launch(spec Spec, path string, s *space) (_ *Process, err error) {
 		p.reaper, err = s.reaper(other, w)
 	} else {
 		// When this process dies a reaper that somebody has stopped (SIGSTOP) goes on, and ends what it has.
-		p.child, err = spawn([]string{reaperArg}, other, w, &syscall.SysProcAttr{Setsid: true, Pdeathsig: unix.SIGCONT})
+		p.child, err = spawn([]string{reaperArg}, other, w, &syscall.SysProcAttr{Pdeathsig: unix.SIGCONT})
 	}
 	if err != nil {
 		return fail("start its reaper", err)

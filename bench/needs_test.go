@@ -51,6 +51,15 @@ func planOf(connections int, change func(c *Config, g *loadgen.Group)) Config {
 
 func plateau(c *Config, g *loadgen.Group) { g.Plateau, c.Plan.Duration = 10*time.Second, 0 }
 
+func to(targets ...string) func(*Config, *loadgen.Group) {
+	return func(_ *Config, g *loadgen.Group) {
+		g.Targets = nil
+		for _, t := range targets {
+			g.Targets = append(g.Targets, netip.MustParseAddrPort(t))
+		}
+	}
+}
+
 func counting(n int64) func(*Config, *loadgen.Group) {
 	return func(c *Config, _ *loadgen.Group) { c.Plan.Count, c.Plan.Duration = n, 0 }
 }
@@ -290,6 +299,20 @@ func TestShortages(t *testing.T) {
 			})),
 			"--connections 60,000: a --plateau holds them all at once, and 1 source address x 28,232 ports x 2 targets = 56,464: ask for at most so many, or do it with more --source addresses: 2",
 		},
+		{
+			"the target's own port in the range", planOf(28_232, all(plateau, elsewhere, to("127.0.0.1:40000"))),
+			"--connections 28,232: a --plateau holds them all at once, and 1 source address x 28,231 ports = 28,231: ask for at most so many, or do it with more --source addresses: 2",
+		},
+		{"all but the target's own port", planOf(28_231, all(plateau, elsewhere, to("127.0.0.1:40000"))), ""},
+		{
+			"the targets' own ports among the source ports", planOf(197, all(plateau, elsewhere, to("127.0.0.1:40000", "127.0.0.2:40000", "127.0.0.1:40099"), func(_ *Config, g *loadgen.Group) {
+				g.SourcePorts = loadgen.PortRange{Lo: 40_000, Hi: 40_064}
+			})),
+			"--connections 197: a --plateau holds them all at once, and 1 source address x 64 ports x 3 targets = 192: ask for at most so many, or do it with more --source addresses: 2, or with more --source-ports",
+		},
+		{"a target's port in the range, reserved", planOf(28_231, all(plateau, elsewhere, to("127.0.0.1:40000"), sysctl("net.ipv4.ip_local_reserved_ports", "40000"))), ""},
+		{"a target elsewhere with a port in the range", planOf(28_232, all(plateau, elsewhere, to("192.0.2.1:40000"))), ""},
+		{"a target outside the range", planOf(28_232, all(plateau, elsewhere, to("127.0.0.1:9"))), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := tt.c

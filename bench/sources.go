@@ -11,6 +11,7 @@ import (
 	"lastack/bench/sandbox"
 	"lastack/loadgen"
 	"lastack/sockstate"
+	"lastack/sockstate/sockio"
 )
 
 const portRangeKey = "net.ipv4.ip_local_port_range"
@@ -28,11 +29,28 @@ func (c *Config) portsAreAsked(g *loadgen.Group) bool {
 
 // portsOf is how many local ports an address of the group has, 0 if unknown.
 func (c *Config) portsOf(g *loadgen.Group, f *host.Facts) int {
+	lo, hi, n, _ := f.LocalPorts()
 	if p := g.SourcePorts; !p.IsZero() {
-		n, _ := f.UsablePorts(int(p.Lo), int(p.Hi))
-		return n
+		lo, hi = int(p.Lo), int(p.Hi)
+		n, _ = f.UsablePorts(lo, hi)
 	}
-	_, _, n, _ := f.LocalPorts()
+	return n - ownPorts(g, f, lo, hi)
+}
+
+// ownPorts is how many of the ports from lo to hi connect would choose but for a target on this host that has them: the load goes
+// around those.
+func ownPorts(g *loadgen.Group, f *host.Facts, lo, hi int) int {
+	n := 0
+	seen := make(map[uint16]bool)
+	for _, t := range g.Targets {
+		p := int(t.Port())
+		if p < lo || p > hi || seen[t.Port()] || !sockio.IsLocal(t.Addr()) {
+			continue
+		}
+		seen[t.Port()] = true
+		usable, _ := f.UsablePorts(p, p)
+		n += usable
+	}
 	return n
 }
 

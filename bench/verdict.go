@@ -293,7 +293,11 @@ func (j *judgement) failures() bool {
 		by = record.LimitNetwork
 		defer func() { j.because("%s", j.lossWords()) }()
 	}
-	return j.limit(by, c.Completed > 0, "%s of %s lifecycles failed, most as %s (%s)", quantity.Count(c.Failed), quantity.Count(c.Attempted), worst, quantity.Count(n))
+	j.limit(by, c.Completed > 0, "%s of %s lifecycles failed, most as %s (%s)", quantity.Count(c.Failed), quantity.Count(c.Attempted), worst, quantity.Count(n))
+	if worst == record.OutcomeCutInRequest && j.r.Latency["exchange"].Count == 0 && len(j.r.HTTP) == 0 && len(j.r.ExchangeErrors) == 0 {
+		j.advise("check what the target speaks: it ended each connection without a reply, as some servers do that await TLS or another protocol (curl -kv https://HOST:PORT/ tells TLS); then look into its log")
+	}
+	return true
 }
 
 func (j *judgement) plateau() bool {

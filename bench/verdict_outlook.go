@@ -48,6 +48,9 @@ func outlook(r *record.Run, before, fullAt float64) {
 			}
 			return
 		}
+		if j.slowerPastFirst(rate, min(rate*keep.Max.Seconds(), places)/float64(pairs)) {
+			return
+		}
 		if rate*keep.Max.Seconds() <= places {
 			p.LevelsOffAt = j.levelsOff(rate*keep.Max.Seconds(), pairs)
 		} else if now, left := j.loadEnd(), float64((p.Available-p.PeakInUse)*pairs); !j.reuses() {
@@ -64,6 +67,15 @@ func outlook(r *record.Run, before, fullAt float64) {
 	case fullAt == 0 && at >= j.scheduleEnd() || fullAt > 0 && at > before && at <= fullAt:
 		p.ExhaustedInS = at
 	}
+}
+
+// slowerPastFirst reports whether a closed loop that comes to have so many ports of a pair will be slower then, by nobody knows how
+// much: each search walks past all of the first pass, once that is taken.
+func (j *judgement) slowerPastFirst(rate, ports float64) bool {
+	// longWalkS is the longest that a walk past one port took.
+	const longWalkS = 250e-9
+	first := j.search().first
+	return !j.reuses() && first < j.r.Pressure.Ports.Available && ports > float64(first) && rate*float64(first)*longWalkS > walking
 }
 
 // levelsOff is how many ports of a pair are in use for good, of so many in all. Where connect may take over those in TIME_WAIT it

@@ -97,6 +97,38 @@ func TestOutlook(t *testing.T) {
 			r.Timeline = []record.Interval{{TS: 5, Started: 1000, Opened: 1000}, {TS: 10, Started: 360, Opened: 360}, {TS: 15, Started: 40, Opened: 40}, {TS: 20, Started: 40, Opened: 40}, {TS: 20.1}}
 			r.Pressure.Ports.PeakInUse, r.Pressure.Ports.Available = 360, 200_000
 		}, 0, 0, 0, 125},
+		{"groups that are held differently", paced(72, 4), func(r *record.Run) {
+			a, b := r.Plan.Groups[0], r.Plan.Groups[0]
+			a.RateTo, b.RateTo, b.HoldNs = 36, 36, 120e9
+			a.RateFrom, b.RateFrom = 36, 36
+			r.Predicted.TimeWait, r.Plan.Groups = "none", []record.Group{a, b}
+		}, 0, 0, 55.6, 0},
+		{"groups that are held differently, closed loop", paced(72, 4), func(r *record.Run) {
+			// 1,500 and 500 connections in 20 s, of which those are not held: 25/s that each keep a port for 10 s.
+			r.Rate.TargetPerS, r.Connections.Scheduled = 0, 0
+			a, b := record.Group{Close: "client:fin"}, record.Group{Close: "client:fin", HoldNs: 10e9}
+			r.Predicted.TimeWait, r.Plan.Groups = "none", []record.Group{a, b}
+			r.Groups = []record.GroupResult{{}, {}}
+			r.Groups[0].Connections.Opened, r.Groups[1].Connections.Opened = 1500, 500
+			r.Timeline = []record.Interval{{TS: 10, Started: 1000, Opened: 1000}, {TS: 20, Started: 1000, Opened: 1000}}
+			r.Pressure.Ports.PeakInUse = 63
+		}, 0, 0, 0, 63},
+		{"closed loop, fast, before the first pass is taken", paced(72, 1), func(r *record.Run) {
+			closed := closedLoop()
+			closed.Hosts, closed.Sandbox = r.Hosts, r.Sandbox
+			*r = closed
+			r.LoadS, r.ElapsedS = 1, 1
+			r.Pressure.Ports = record.Ports{Range: "32768 60999", Available: 28_232, FirstPass: 14_116, PeakInUse: 10_000, Pairs: 1}
+			r.Timeline = []record.Interval{{TS: 0.5, Phase: "load", Started: 5000, Opened: 5000, PortsInUse: 5000}, {TS: 1, Phase: "load", Started: 5000, Opened: 5000, PortsInUse: 10_000}}
+		}, 0, 0, 0, 0}, // it will be slower
+		{"closed loop, fast, with ports of one pass", paced(72, 1), func(r *record.Run) {
+			closed := closedLoop()
+			closed.Hosts, closed.Sandbox = r.Hosts, r.Sandbox
+			*r = closed
+			r.LoadS, r.ElapsedS = 1, 1
+			r.Pressure.Ports = record.Ports{Range: "32768 60999", Available: 28_232, FirstPass: 28_232, PeakInUse: 10_000, Pairs: 1}
+			r.Timeline = []record.Interval{{TS: 0.5, Phase: "load", Started: 5000, Opened: 5000, PortsInUse: 5000}, {TS: 1, Phase: "load", Started: 5000, Opened: 5000, PortsInUse: 10_000}}
+		}, 0, 0, 2.8, 0},
 		{"closed loop past the first pass", paced(72, 1), func(r *record.Run) {
 			pastFirstPass(r, 169)
 		}, 0, 0, 0, 0}, // the first ports come back before

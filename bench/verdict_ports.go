@@ -148,12 +148,30 @@ func (j *judgement) search() portSearch {
 	return s
 }
 
-// holdS is how long a connection is held open, in seconds: as planned.
+// holdS is how long a connection is held open, in seconds: as planned, on the average of the groups' connections.
 func (j *judgement) holdS() float64 {
-	if g := j.r.Plan.Groups; len(g) > 0 {
-		return float64(g[0].HoldNs) / 1e9
+	held, rate := 0.0, 0.0
+	for i := range j.r.Plan.Groups {
+		g := &j.r.Plan.Groups[i]
+		each := 1.0
+		switch {
+		case j.allScheduled():
+			each = g.RateTo
+		case len(j.r.Groups) == len(j.r.Plan.Groups):
+			each = float64(j.r.Groups[i].Connections.Opened)
+		}
+		held += each * float64(g.HoldNs) / 1e9
+		rate += each
 	}
-	return 0
+	if rate == 0 {
+		return 0
+	}
+	return held / rate
+}
+
+// allScheduled reports whether each group has a rate with which it ends.
+func (j *judgement) allScheduled() bool {
+	return !slices.ContainsFunc(j.r.Plan.Groups, func(g record.Group) bool { return g.RateTo == 0 })
 }
 
 // openS is holdS, and in closed loop what half of the lifecycles took at most. An open loop's begin before their connections.

@@ -1049,6 +1049,34 @@ func TestVerdictSpokeFirst(t *testing.T) {
 	}
 }
 
+// A server that ends every connection without a word may speak another protocol; one that answers some does not.
+func TestVerdictNoReplyAtAll(t *testing.T) {
+	const advice = "check what the target speaks: it ended each connection without a reply, as some servers do that await TLS or another protocol (curl -kv https://HOST:PORT/ tells TLS); then look into its log"
+	for _, tt := range []struct {
+		name string
+		with func(*record.Run)
+		want bool
+	}{
+		{"all cut", fails(record.OutcomeCutInRequest, 80_000), true},
+		{"all cut, after a reply", func(r *record.Run) {
+			fails(record.OutcomeCutInRequest, 80_000)(r)
+			r.Latency["exchange"] = record.Latency{Count: 7}
+		}, false},
+		{"all cut but a few with an error page", func(r *record.Run) {
+			fails(record.OutcomeCutInRequest, 79_000)(r)
+			fails(record.OutcomeHTTPStatus, 1000)(r)
+			r.HTTP = map[string]int64{"5xx": 1000}
+		}, false},
+		{"all refused", fails(record.OutcomeRefused, 80_000), false},
+	} {
+		r := closedLoop()
+		tt.with(&r)
+		if got := slices.Contains(judge(&r).Advice, advice); got != tt.want {
+			t.Errorf("%s: advised %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
 // What comes first in a connection's life, and then what spoils the numbers most, names the limit.
 func TestVerdictOrder(t *testing.T) {
 	causes := []struct {

@@ -164,7 +164,7 @@ func (w *worker) dialed(g *group, k *conn, c *sockio.Completion) {
 		if c.Op != sockio.OpConnect || c.N == 0 {
 			k.ledger(g).NoSYN++
 		}
-		o := dialOutcome(c.Op, c.Errno)
+		o := dialOutcome(c.Op, c.Errno, c.Op == sockio.OpConnect && c.N > 0)
 		if c.Op == sockio.OpSocket {
 			// There is no socket to close.
 			k.outcome, k.errno = o, uint16(c.Errno)

@@ -111,7 +111,7 @@ func TestDialOutcome(t *testing.T) {
 		{sockio.OpSocket, unix.EAFNOSUPPORT, Other},
 		{sockio.OpSetsockopt, unix.ENOPROTOOPT, Other},
 	} {
-		if got := dialOutcome(tc.op, tc.e); got != tc.want {
+		if got := dialOutcome(tc.op, tc.e, false); got != tc.want {
 			t.Errorf("%v fails with %v: %v, want %v", tc.op, tc.e, got, tc.want)
 		}
 	}

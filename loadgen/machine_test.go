@@ -85,7 +85,9 @@ func TestOddCompletions(t *testing.T) {
 		{name: "connect: EHOSTDOWN", on: dial(sockio.OpConnect, unix.EHOSTDOWN, 1), want: Unreachable, closes: n},
 		{name: "connect: ETIMEDOUT", on: dial(sockio.OpConnect, unix.ETIMEDOUT, 1), want: ConnectTimeout, closes: n},
 		{name: "connect: EPERM, as a firewall says", on: dial(sockio.OpConnect, unix.EPERM, 1), want: Other, closes: n, errno: unix.EPERM},
-		{name: "connect: EPROTO", on: dial(sockio.OpConnect, unix.EPROTO, 1), want: Other, closes: n, errno: unix.EPROTO},
+		{name: "connect: EPROTO, by ICMP", on: dial(sockio.OpConnect, unix.EPROTO, 1), want: Unreachable, closes: n},
+		{name: "connect: EACCES, by ICMP", on: dial(sockio.OpConnect, unix.EACCES, 1), want: Unreachable, closes: n},
+		{name: "connect: EACCES at once", on: dial(sockio.OpConnect, unix.EACCES, 0), want: Other, noSYN: n, closes: n, errno: unix.EACCES},
 		{name: "connect is silent", on: func(l *fakeLoop, c call) {
 			if c.op != sockio.OpConnect {
 				wellBehaved(l, c)

@@ -18,7 +18,7 @@ const (
 	RSTSent                // aborted by this side, as asked
 	RSTReceived            // aborted by the peer
 	Held                   // never closed, by policy
-	Refused                // RST in answer to the SYN
+	Refused                // RST or ICMP in answer to the SYN, or nobody but itself
 	ConnectTimeout         // no answer to the SYN in time
 	NoLocalPort            // EADDRNOTAVAIL: every local port of the pair is taken
 	NoFd                   // EMFILE, ENFILE
@@ -46,8 +46,9 @@ func (o Outcome) String() string { return outcomeNames[o] }
 // Failed reports whether o is a failure in itself; see Ledger.Failed for RSTReceived.
 func (o Outcome) Failed() bool { return o >= Refused && o <= Other }
 
-// dialOutcome classifies a failed step of a dial.
-func dialOutcome(op sockio.Op, e sockio.Errno) Outcome {
+// dialOutcome classifies a failed step of a dial. sent says that a SYN was sent, so that the error came from the network: as ICMP, or
+// its lack.
+func dialOutcome(op sockio.Op, e sockio.Errno, sent bool) Outcome {
 	switch e {
 	case unix.ECONNREFUSED:
 		return Refused
@@ -65,6 +66,9 @@ func dialOutcome(op sockio.Op, e sockio.Errno) Outcome {
 	case unix.ENOMEM, unix.ENOBUFS:
 		return NoMemory
 	case unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENETDOWN:
+		return Unreachable
+	}
+	if sent && sockio.MayBeICMP(e) {
 		return Unreachable
 	}
 	return Other

@@ -3,10 +3,12 @@ package loadgen
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate/exchange"
+	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
 )
 
@@ -486,6 +489,58 @@ func TestOutcomesOfTheDial(t *testing.T) {
 				t.Errorf("%d attempts sent no SYN, want %d", got.NoSYN, tc.noSYN)
 			}
 		})
+	}
+}
+
+// What the network answers to a SYN by ICMP is no failure of this host's.
+func TestDialOutcomeOfICMP(t *testing.T) {
+	for _, e := range []sockio.Errno{unix.ENETUNREACH, unix.EHOSTUNREACH, unix.EHOSTDOWN, unix.ENONET, unix.ENOPROTOOPT, unix.EOPNOTSUPP, unix.EPROTO, unix.EACCES} {
+		if got := dialOutcome(sockio.OpConnect, e, true); got != Unreachable {
+			t.Errorf("%v after a SYN: %v", e, got)
+		}
+	}
+}
+
+// A firewall's answers by ICMP are the network's, whatever their errno, and a SYN was sent.
+func TestOutcomesOfICMP(t *testing.T) {
+	if _, err := exec.LookPath("nft"); err != nil {
+		t.Skipf("the firewall is nft's: %v", err)
+	}
+	const n = 4
+	for _, tc := range []struct{ reject, target, exchange, want string }{
+		{"icmp type prot-unreachable", "127.0.0.1:80", "echo:1,1", "unreachable"}, // ENOPROTOOPT
+		{"icmp type port-unreachable", "127.0.0.1:80", "echo:1,1", "refused"},
+		{"icmp type port-unreachable", "127.0.0.1:80", "none", "refused"},
+		{"icmpv6 type admin-prohibited", "[::1]:80", "echo:1,1", "unreachable"}, // EACCES
+	} {
+		for _, name := range []string{"uring", "epoll"} {
+			t.Run(tc.reject+"/"+tc.exchange+"/"+name, func(t *testing.T) {
+				l := newLab(t)
+				l.do(func() error {
+					rules := "add table inet t; add chain inet t in { type filter hook input priority 0; }; add rule inet t in tcp dport 80 reject with " + tc.reject
+					if out, err := exec.CommandContext(t.Context(), "nft", rules).CombinedOutput(); err != nil {
+						return fmt.Errorf("nft: %w: %s", err, out)
+					}
+					return nil
+				})
+				b, _, err := sockio.Choose(name)
+				if err != nil {
+					t.Skip(err)
+				}
+				before := l.counter("TcpActiveOpens")
+				// While connect has the socket, the error is kept for later (tcp_v4_err): it counts with the SYN that comes again.
+				p := loadOf(n, netip.MustParseAddrPort(tc.target))
+				p.Groups[0].Connections, p.Groups[0].ConnectTimeout, p.Groups[0].Exchange = n, bound, mustExchange(tc.exchange)
+				g := l.newLoad(Config{Plan: p, Backend: b})
+				g.Start(context.Background())
+				r := finish(t, g)
+				l.checkOpens(r, before)
+				got := &r.Groups[0].Ledger
+				if d := cmp.Diff(map[string]int64{tc.want: n}, outcomes(got)); d != "" || got.NoSYN != 0 || got.Opened != 0 {
+					t.Errorf("%d opened, %d without a SYN, errnos %v, outcomes (-want +got):\n%s", got.Opened, got.NoSYN, r.Groups[0].Errnos, d)
+				}
+			})
+		}
 	}
 }
 

@@ -24,5 +24,11 @@ func TestCPUOfAShortRun(t *testing.T) {
 		if got := strings.Contains(out, "too short to tell shares"); got == tt.shares {
 			t.Errorf("%v s: called too short %v:\n%s", tt.elapsed, got, out)
 		}
+		r.Observer.Census, r.Observer.Cost = "diag", record.Cost{Samples: 2, CPUS: 0.0018, LongestMs: 2.8}
+		x = &text{run: &r}
+		x.observer()
+		if got := strings.Contains(x.b.String(), "of the machine"); got != tt.shares {
+			t.Errorf("%v s: the observer's share told %v, want %v:\n%s", tt.elapsed, got, tt.shares, x.b.String())
+		}
 	}
 }

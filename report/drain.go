@@ -292,7 +292,7 @@ func stopWords(s record.DrainStop) string {
 	switch {
 	case s.Then != "":
 		out += "; " + s.Then + " if it is still there " + askedSeconds(s.GraceS) + " later"
-	case s.Signal == "SIGHUP":
+	case s.Signal == "SIGHUP" || s.Signal == "SIGUSR2":
 		out += "; a reload: it is to stay"
 	case s.GraceS > 0:
 		out += "; it has " + askedSeconds(s.GraceS) + " to end"

@@ -114,6 +114,12 @@ func TestDrainSays(t *testing.T) {
 			[]string{"after 5 s of load; a reload: it is to stay"},
 			[]string{"to end"},
 		},
+		{
+			"upgrade",
+			func(r *record.Run, _ *record.DrainTry) { r.Drain.Stop.Signal, r.Drain.Stop.Then = "SIGUSR2", "" },
+			[]string{"after 5 s of load; a reload: it is to stay"},
+			[]string{"to end"},
+		},
 		{"stayed", func(_ *record.Run, try *record.DrainTry) { try.Server = record.DrainServer{Stayed: true} }, []string{"ended no: it was still running when the watch ended"}, []string{"reloads"}},
 		{
 			"stayed, interrupted",

@@ -182,7 +182,7 @@ func (d *drainText) listener() {
 		lastAccept = "it never ceased to accept, as far as was seen"
 	}
 	row("last accept", "listener.last_accept_s", l.LastAcceptS, "the last handshake before the refusals", lastAccept)
-	row("first refusal", "listener.first_refusal_s", l.FirstRefusalS, "the first connect that was answered with RST", "no connect was refused")
+	row("first refusal", "listener.first_refusal_s", l.FirstRefusalS, "the first connect that no server took", "no connect was refused")
 	if l.FirstRefusalS != nil || l.AcceptsAgainS != nil {
 		row("accepts again", "listener.accepts_again_s", l.AcceptsAgainS, "the first handshake after the refusals", "nothing accepted to the end of the watch")
 		window := "from the first refusal until something accepted again"

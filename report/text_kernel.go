@@ -380,7 +380,7 @@ func (t *text) observer() {
 	c := o.Cost
 	if c.Samples > 0 {
 		share := ""
-		if cpu := t.run.Pressure.CPU; cpu.CPUs > 0 && cpu.ElapsedS > 0 {
+		if cpu := t.run.Pressure.CPU; cpu.CPUs > 0 && cpu.SharesTell() {
 			share = " (" + usage(c.CPUS, float64(cpu.CPUs)*cpu.ElapsedS) + " of the machine)"
 		}
 		s := fmt.Sprintf("%s %s, %s CPU in all%s, the slowest took %s; %s sockets looked at",

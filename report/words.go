@@ -84,7 +84,7 @@ func outcomeWords(outcome string) string {
 	case record.OutcomeRSTReceived:
 		return "reset by the peer"
 	case record.OutcomeRefused:
-		return "RST to the SYN (ECONNREFUSED)"
+		return "no server took the SYN (ECONNREFUSED)"
 	case record.OutcomeConnectTimeout:
 		return "no answer to the SYN in time"
 	case record.OutcomeNoLocalPort:
@@ -94,7 +94,7 @@ func outcomeWords(outcome string) string {
 	case record.OutcomeNoMemory:
 		return "no memory for a socket (ENOMEM, ENOBUFS)"
 	case record.OutcomeUnreachable:
-		return "no route (EHOSTUNREACH, ENETUNREACH)"
+		return "no route, or ICMP in answer (EHOSTUNREACH and the like)"
 	case record.OutcomeCutInRequest:
 		return "reset or EOF before the whole reply"
 	case record.OutcomeClosedEarly:

@@ -93,5 +93,9 @@ type Stop struct {
 	Ledger string
 }
 
-// reloads reports whether the server is expected to stay: SIGHUP has it read its configuration again, and nothing follows.
-func (s *Stop) reloads() bool { return s.Signal == syscall.SIGHUP && s.Then == 0 }
+// Reloads reports whether s is a signal by which servers do not end: SIGHUP has them read their configuration again, SIGUSR2 start
+// their new program, or workers (nginx, HAProxy's master, gunicorn, Puma, php-fpm).
+func Reloads(s syscall.Signal) bool { return s == syscall.SIGHUP || s == syscall.SIGUSR2 }
+
+// reloads reports whether the server is expected to stay, and nothing follows.
+func (s *Stop) reloads() bool { return Reloads(s.Signal) && s.Then == 0 }

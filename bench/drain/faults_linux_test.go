@@ -134,13 +134,19 @@ func TestHalted(t *testing.T) {
 	}
 }
 
-// TestReload has a server reload by SIGHUP: it stays, and the watch does not wait for its end.
+// TestReload has a server reload by SIGHUP, or SIGUSR2: it stays, and the watch does not wait for its end.
 func TestReload(t *testing.T) {
 	t.Parallel()
+	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGUSR2} {
+		t.Run(sig.String(), func(t *testing.T) { reload(t, sig) })
+	}
+}
+
+func reload(t *testing.T, sig syscall.Signal) {
 	tr := trial{
 		Load: small(),
 		Stop: Stop{
-			Exec: reference{Shutdown: "graceful", Addr: at, Reloads: true}.args(), Signal: syscall.SIGHUP,
+			Exec: reference{Shutdown: "graceful", Addr: at, Reloads: true}.args(), Signal: sig,
 			After: 20 * time.Millisecond, Grace: 30 * time.Second, Watch: 300 * time.Millisecond,
 		},
 	}

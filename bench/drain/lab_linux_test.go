@@ -185,10 +185,10 @@ func serveReference(spec string) int {
 	return 0
 }
 
-// serveReloading answers each request, and on SIGHUP ends the connections that wait for one.
+// serveReloading answers each request, and on SIGHUP or SIGUSR2 ends the connections that wait for one.
 func serveReloading(r *reference, signals chan os.Signal) int {
 	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
+	signal.Notify(hup, syscall.SIGHUP, syscall.SIGUSR2)
 	ln, err := net.Listen("tcp", r.Addr)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -223,7 +223,7 @@ func (s *DrainServer) ReloadWords() string {
 	switch {
 	case !s.EndedByReload:
 		return ""
-	case s.ExitSignal == "SIGHUP":
+	case s.ExitSignal == "SIGHUP" || s.ExitSignal == "SIGUSR2":
 		return "the server ended by the reload's signal"
 	}
 	return "the server ended after the reload's signal"

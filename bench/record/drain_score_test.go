@@ -105,6 +105,11 @@ func TestScoreLine(t *testing.T) {
 			"the server ended by the reload's signal; 2 failed: 2 of 2 requests lost, all unsafe to retry; no refusals",
 		},
 		{
+			"killed by a reload, upgrade",
+			DrainTry{Requests: DrainRequests{Sent: 2, CutRST: 2, Unsafe: 2}, Listener: DrainListener{Attempts: 1}, Server: DrainServer{EndedByReload: true, ExitSignal: "SIGUSR2"}},
+			"the server ended by the reload's signal; 2 failed: 2 of 2 requests lost, all unsafe to retry; no refusals",
+		},
+		{
 			"ended after a reload",
 			DrainTry{Requests: DrainRequests{Sent: 2, Completed: 2}, Listener: DrainListener{Attempts: 1}, Server: DrainServer{EndedByReload: true, ExitCode: new(1)}},
 			"the server ended after the reload's signal; none of 2 requests lost; no refusals",

@@ -10,7 +10,7 @@ const (
 	OutcomeRSTReceived = "rst_received" // reset by the peer: completed only where the policy predicts it, else failed
 
 	// Failures.
-	OutcomeRefused        = "refused"         // RST to the SYN
+	OutcomeRefused        = "refused"         // RST or ICMP in answer to the SYN, or nobody but itself
 	OutcomeConnectTimeout = "connect_timeout" // no answer to the SYN in time
 	OutcomeNoLocalPort    = "no_local_port"   // EADDRNOTAVAIL: every local port of the pair is taken
 	OutcomeNoFD           = "no_fd"           // EMFILE, ENFILE

@@ -37,8 +37,8 @@ A --pid is the master's, not a worker's: cat /run/nginx.pid, or pgrep -o nginx (
 A second --exec, or --restart, brings the server back: a rolling restart, or with
 --handover one that shares the port with the old server for a while.
 
-With --signal HUP the server is to reload and to stay: nothing kills it, and the watch
-begins when the connections that it had are gone.
+With --signal HUP or USR2 the server is to reload and to stay: nothing kills it, and the
+watch begins when the connections that it had are gone.
 
 What clients do: --idle keep a connection, --in-flight have a request under way, --partial
 have sent half of one, --arrivals connect anew, --queued wait in the accept queue. When the

@@ -92,7 +92,7 @@ func (o *drainOptions) register(f *pflag.FlagSet) {
 	f.Var(&o.signal, "signal", "what --pid or --exec is sent: a name or a number")
 	f.DurationVar(&o.after, "after", o.after, "how long the load is held before")
 	f.DurationVar(&o.grace, "grace", o.grace, "how long the server may take to end")
-	f.Var(&o.then, "then", "what it is sent after the grace (KILL with --exec, none with --pid or --signal HUP)")
+	f.Var(&o.then, "then", "what it is sent after the grace (KILL with --exec, none with --pid, or --signal HUP or USR2)")
 	f.DurationVar(&o.watch, "watch", o.watch, "how long clients are watched once the server is gone, or back")
 	f.StringVar(&o.restart, "restart", "", "a command that brings the server back, started when the old one is gone; it ends with the run")
 	f.BoolVar(&o.handover, "handover", false, "start the restart before the signal, so that both share the port (SO_REUSEPORT)")

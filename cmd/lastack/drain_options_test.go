@@ -47,6 +47,15 @@ func TestDrainConfig(t *testing.T) {
 		{[]string{"--exec", "server", "--signal", "HUP"}, func(s *drain.Stop, _ *drain.Load) {
 			s.Exec, s.Signal = []string{"server"}, syscall.SIGHUP
 		}},
+		{[]string{"--exec", "server", "--signal", "USR2"}, func(s *drain.Stop, _ *drain.Load) {
+			s.Exec, s.Signal = []string{"server"}, syscall.SIGUSR2
+		}},
+		{[]string{"--exec", "server", "--signal", "USR2", "--then", "KILL"}, func(s *drain.Stop, _ *drain.Load) {
+			s.Exec, s.Signal, s.Then = []string{"server"}, syscall.SIGUSR2, syscall.SIGKILL
+		}},
+		{[]string{"--exec", "server", "--signal", "USR1"}, func(s *drain.Stop, _ *drain.Load) {
+			s.Exec, s.Signal, s.Then = []string{"server"}, syscall.SIGUSR1, syscall.SIGKILL
+		}},
 		{[]string{"--exec", "server", "--signal", "HUP", "--then", "TERM"}, func(s *drain.Stop, _ *drain.Load) {
 			s.Exec, s.Signal, s.Then = []string{"server"}, syscall.SIGHUP, syscall.SIGTERM
 		}},

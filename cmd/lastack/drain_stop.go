@@ -22,7 +22,7 @@ func (o *drainOptions) stopConfig(given func(string) bool) (drain.Stop, error) {
 			return s, err
 		}
 		// A server that is told to reload has to stay.
-		if o.then.Signal == 0 && !o.then.none && s.Signal != syscall.SIGHUP {
+		if o.then.Signal == 0 && !o.then.none && !drain.Reloads(s.Signal) {
 			s.Then = syscall.SIGKILL
 		}
 	}

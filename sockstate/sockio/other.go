@@ -67,6 +67,9 @@ func LocalPorts() (ports *PortSet, lo, hi uint16, err error) { return nil, 0, 0,
 // NarrowsPorts needs Linux.
 func NarrowsPorts() bool { return false }
 
+// MayBeICMP needs Linux.
+func MayBeICMP(Errno) bool { return false }
+
 // IsLocal needs Linux.
 func IsLocal(netip.Addr) bool { return false }
 

@@ -3,6 +3,7 @@ package sockio
 import (
 	"golang.org/x/sys/unix"
 
+	"lastack/sockstate"
 	"lastack/sockstate/sockio/ring"
 )
 
@@ -124,6 +125,9 @@ func (l *uring) dialFailed(k *uringSock, s Sock, op Op, e Errno) {
 
 func (l *uring) connected(k *uringSock, s Sock, e Errno) {
 	k.flag &^= ringConnect
+	if e == 0 && l.unproven > 0 {
+		e = l.provenOpen(s)
+	}
 	if IsReset(e) {
 		// The reset came after the handshake: one before it is ECONNREFUSED (tcp_reset).
 		k.flag |= ringReset
@@ -134,7 +138,7 @@ func (l *uring) connected(k *uringSock, s Sock, e Errno) {
 	switch {
 	case e != 0:
 		delete(l.sends, s)
-		if taken(e) || unreachable(e) && l.sentSYN(s) {
+		if taken(e) || MayBeICMP(e) && l.sentSYN(s) {
 			n = 1
 		}
 	case first: // before the handler, which may have something to follow it
@@ -143,6 +147,32 @@ func (l *uring) connected(k *uringSock, s Sock, e Errno) {
 	l.delivered++
 	l.c = Completion{Op: OpConnect, Sock: s, Errno: e, N: n, At: l.now, Began: k.began}
 	l.handler.Complete(&l.c)
+}
+
+const (
+	// checkedConnects is how many of a loop's first connects are checked, at three system calls each.
+	checkedConnects = 16
+	// always is an unproven that does not end.
+	always = 1 << 62
+)
+
+// provenOpen finds out whether a connect that completed without an error has one all the same. While connect has the socket locked,
+// as for all of the way on loopback, an ICMP error is kept for later (sk_err_soft), but queued for IP_RECVERR at once (tcp_v4_err):
+// io_connect takes the queue's EPOLLERR for the end of the handshake and finds no error, and the SYN is sent on. A firewall of this
+// host that rejects does that to every connection, so the first ones tell; once one has, all are asked.
+func (l *uring) provenOpen(s Sock) (e Errno) {
+	l.unproven--
+	_ = l.withPlain(s, func(fd int) error { // without a descriptor it is unknown
+		ti, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil || sockstate.State(ti.State) != sockstate.SynSent {
+			return err
+		}
+		l.unproven = always
+		v, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR) // the kept one too (sk_getsockopt)
+		e = Errno(v)
+		return err
+	})
+	return e
 }
 
 // sentSYN reports whether a connect that failed had got as far as that.
@@ -162,9 +192,15 @@ func taken(e Errno) bool {
 	return e == unix.ECONNREFUSED || e == unix.ETIMEDOUT || e == unix.ECONNABORTED
 }
 
-// unreachable are the errors that can be either: this host has no route, or a router or ARP said
-// later that there is none (tcp_v4_err).
-func unreachable(e Errno) bool { return e == unix.EHOSTUNREACH || e == unix.ENETUNREACH }
+// MayBeICMP are the errors of a connect that can be either: this host has no route, or may not use one, or a router, a firewall or
+// ARP said later that there is none (tcp_v4_err with icmp_err_convert, icmpv6_err_convert).
+func MayBeICMP(e Errno) bool {
+	switch e {
+	case unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENONET, unix.ENOPROTOOPT, unix.EOPNOTSUPP, unix.EPROTO, unix.EACCES:
+		return true
+	}
+	return false
+}
 
 func (l *uring) sent(k *uringSock, s Sock, e Errno, n int) {
 	b := l.sends[s]

@@ -62,6 +62,8 @@ type uring struct {
 	sends map[Sock]sending
 	// connects are those of the batch that was submitted last.
 	connects []Sock
+	// unproven is how many connects are still to be checked, see provenOpen.
+	unproven int
 	// slow is when the batch of a connect came back, where that took long.
 	slow map[Sock]int64
 	// stash holds what a recv had read when it was cancelled.
@@ -181,6 +183,7 @@ func newUring(cfg Config, table int) (Loop, error) {
 		sends:     make(map[Sock]sending),
 		connects:  make([]Sock, 0, uringBatch),
 		slow:      make(map[Sock]int64, uringBatch),
+		unproven:  checkedConnects,
 		stash:     make(map[Sock][]byte),
 		least:     make(map[Sock]int),
 		opts:      make(map[Opt]*Opt),

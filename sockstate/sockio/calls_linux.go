@@ -2,6 +2,7 @@ package sockio
 
 import (
 	"net/netip"
+	"runtime"
 	"time"
 	"unsafe"
 
@@ -81,7 +82,18 @@ func endOf(ready int16) (e Errno, ended bool) {
 // yield lets the other threads of this CPU have their turn.
 func yield() { _, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
 
+// blockingClose closes with all signals blocked. Any that is pending ends the wait of SO_LINGER (sk_stream_wait_close), and
+// the runtime sends SIGURG to preempt a goroutine.
 func blockingClose(fd int) Errno {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all, before unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^all.Val[i]
+	}
+	if unix.PthreadSigmask(unix.SIG_SETMASK, &all, &before) == nil {
+		defer func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) }()
+	}
 	_, _, e := unix.Syscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
 	return e
 }

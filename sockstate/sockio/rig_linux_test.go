@@ -32,8 +32,8 @@ type rig struct {
 
 type newLoop func(Config) (Loop, error)
 
-// newRig makes a loop that is closed with the test. The goroutine stays locked to its
-// thread until then.
+// newRig makes a loop that is closed with the test. The goroutine stays locked to its thread, which ends with it: the end of a
+// ring is still to come to the threads that used it (see ProbeRing).
 func newRig(t testing.TB, f newLoop, slots int) *rig {
 	t.Helper()
 	runtime.LockOSThread()
@@ -53,7 +53,6 @@ func newRig(t testing.TB, f newLoop, slots int) *rig {
 		if r.loop != nil {
 			r.closeAll(true)
 		}
-		runtime.UnlockOSThread()
 	})
 	return r
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 	"unsafe"
 
@@ -33,9 +32,12 @@ var neededOps = map[ring.Op]string{
 // ProbeRing returns nil where the kernel lets this process use io_uring as NewUring does, else a
 // *NoRingError. It tries what cannot be asked: a seccomp filter refuses calls, not
 // operations, and setsockopt hides behind another operation.
-func ProbeRing() error {
-	runtime.LockOSThread() // the ring is this thread's
-	defer runtime.UnlockOSThread()
+//
+// The thread ends with the ring. Some milliseconds after a ring was closed the kernel gives task work to every thread that used
+// it (io_ring_exit_work), which ends what that thread waits for as a signal does: the close of a socket that lingers, for one.
+func ProbeRing() error { return OnOwnThread(probeRing) }
+
+func probeRing() error {
 	r, err := ring.New(4, 8)
 	if err != nil {
 		return noRing(err)

@@ -23,8 +23,9 @@ import (
 //	--server-pid of another user                    SYS_PTRACE                    to the end
 //	--output or --ledger where uid 0 alone may not  DAC_OVERRIDE, FOWNER, CHOWN   to the end
 //
-// The parent of a sandbox needs none once that is on. drain keeps what it has: it starts, reads and signals others' processes,
-// and opens packet sockets for each try.
+// The parent of a sandbox needs none once that is on. drain keeps what it has: for each try it clones a PID namespace (SYS_ADMIN),
+// reads and signals others' processes (SYS_PTRACE, KILL) and opens packet sockets. Who has those three can have the rest, so that to
+// give that up would protect nobody; and what it starts must have what a shell would give it, which no_new_privs takes away.
 var (
 	RunCapabilities     = []int{unix.CAP_IPC_LOCK, unix.CAP_NET_BIND_SERVICE}
 	SandboxCapabilities = []int{unix.CAP_NET_ADMIN}

@@ -460,8 +460,10 @@ func inPlace() []injury {
 		{name: "record in another's sticky directory", script: sticky + tortureShort, saves: true, codes: codes},
 		{name: "no record yet in another's directory", script: "rm run.json; cp old.json keep; chown 65534 . ; " + powerless[len("exec "):] + tortureShort + "; c=$?; cp keep run.json; exit $c", codes: []int{exitUsage}},
 		{name: "record in another's directory, file too large", script: closed + "prlimit --fsize=1000 " + tortureShort, codes: []int{exitError}},
-		{name: "ledger in another's directory", script: closed[:len(closed)-len(powerless)] + "cp old.json ledger.json; chmod 666 ledger.json; " + powerless + tortureServe,
-			at: "listening on", sig: syscall.SIGTERM, to: "parent", codes: []int{exitOK}},
+		{
+			name: "ledger in another's directory", script: closed[:len(closed)-len(powerless)] + "cp old.json ledger.json; chmod 666 ledger.json; " + powerless + tortureServe,
+			at: "listening on", sig: syscall.SIGTERM, to: "parent", codes: []int{exitOK},
+		},
 	}
 	for _, c := range []struct {
 		name  string

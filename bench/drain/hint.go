@@ -11,11 +11,17 @@ import (
 // becomes matches the words of a server that cannot become another user, or give a file to one.
 var becomes = regexp.MustCompile(`(?i)\b(set(e|re|res)? ?[ug]id|initgroups|setgroups|f?chown(at)?)\b`)
 
+// refused matches the words of one that cannot give a file that is not its own to the only user that there is.
+var refused = regexp.MustCompile(`chown\("[^"]*", 0\) failed`)
+
 // hint says what to do about what a server said that did not come up, empty if that is not known. In the sandbox of an ordinary user
 // there is one user only, which is root there: the kernel refuses all others (user_namespaces(7)), and setgroups with them.
 func (c *Config) hint(said string) string {
 	if c.Status.Mode != string(sandbox.User) || !becomes.MatchString(said) {
 		return ""
+	}
+	if refused.MatchString(said) {
+		return ": in a sandbox without root it can give no file of another user away: have it use directories of its own (nginx: client_body_temp_path, proxy_temp_path and the like), or run lastack as root"
 	}
 	return ": in a sandbox without root there is no other user that it could become: have it stay root there (nginx: user root; HAProxy: neither user nor group), or run lastack as root"
 }

@@ -1,6 +1,7 @@
 package drain
 
 import (
+	"strings"
 	"testing"
 
 	"lastack/bench/record"
@@ -17,6 +18,7 @@ func TestHint(t *testing.T) {
 		{"user", "[emerg] 17#17: initgroups(www-data, 33) failed (1: Operation not permitted)", help},
 		{"user", "[ALERT] (17) : [haproxy.main()] Cannot set gid 1.", help},
 		{"user", "AH00545: setgroups: unable to set groups", help},
+		{"user", `[emerg] 15#15: chown("/var/lib/nginx/body", 0) failed (1: Operation not permitted)`, help},
 		{"root", "[emerg] 17#17: setgid(33) failed (22: Invalid argument)", !help},
 		{"off", "[emerg] 17#17: setgid(33) failed (22: Invalid argument)", !help},
 		{"user", "bind() to 0.0.0.0:80 failed (98: Address already in use)", !help},
@@ -25,6 +27,8 @@ func TestHint(t *testing.T) {
 		c := Config{Status: record.Sandbox{Mode: tt.mode}}
 		if got := c.hint(tt.said); (got != "") != tt.want {
 			t.Errorf("%s, %q: %q, want help %v", tt.mode, tt.said, got, tt.want)
+		} else if named := strings.Contains(got, "client_body_temp_path"); named != strings.Contains(tt.said, "/var/lib/nginx") {
+			t.Errorf("%q: %q", tt.said, got)
 		}
 	}
 }

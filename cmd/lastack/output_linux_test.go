@@ -393,7 +393,7 @@ func TestOutputDiskFull(t *testing.T) {
 	for _, tt := range []struct{ name, mount, later, why string }{
 		{"full", "-o size=64k", "head -c 60k /dev/zero >disk/fill", "no space left on device"},
 		{"no inodes", "-o nr_inodes=3", "touch disk/a disk/b", "no space left on device"},
-		{"read-only", "-o size=64k", "mount -o remount,ro disk", "read-only file system"},
+		{"read-only", "-o size=64k", "mount -o remount,bind,ro disk", "read-only file system"},
 		{"directory gone", "-o size=64k", "mv disk/sub disk/gone", "no such file or directory"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

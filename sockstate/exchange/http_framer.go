@@ -356,8 +356,8 @@ func (f *framer) header(p []byte) int {
 				}
 				c = p[i]
 			}
-			switch {
-			case c == ' ' || c == '\t':
+			switch c {
+			case ' ', '\t':
 				if f.state == stHost {
 					f.state = stHostTail
 				}

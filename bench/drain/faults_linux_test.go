@@ -518,11 +518,12 @@ func TestHookRestarts(t *testing.T) {
 		}
 	})
 	again := fmt.Sprintf("'%s' '%s' '%s'", args[0], args[1], args[2])
+	const listens = "i=0; until grep -q ':1F90 00000000:0000 0A' /proc/net/tcp || [ $((i+=1)) -gt 3000 ]; do sleep 0.01; done" // on port 8080
 	tr := trial{
 		Load: small(), Outside: &ref,
 		Stop: Stop{
-			Hook:  "kill -TERM $SERVER; while kill -0 $SERVER 2>/dev/null; do sleep 0.01; done; setsid " + again + " </dev/null >/dev/null 2>&1 & echo $! >" + pidFile + "; sleep 0.5",
-			After: 20 * time.Millisecond, Watch: 200 * time.Millisecond, Grace: time.Minute,
+			Hook:  "kill -TERM $SERVER; while kill -0 $SERVER 2>/dev/null; do sleep 0.01; done; setsid " + again + " </dev/null >/dev/null 2>&1 & echo $! >" + pidFile + "; " + listens,
+			After: 20 * time.Millisecond, Watch: time.Second, Grace: time.Minute,
 		},
 	}
 	r := tr.drained(t).Drain.Tries[0]

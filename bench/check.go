@@ -92,9 +92,11 @@ func anyLoopback(v6 bool) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 1)
 }
 
-// checkSources tries the first and the last source of each group: binding tells what no list
-// of interfaces does, as local routes make whole ranges local.
+// checkSources refuses what the load would not be sent from: broadcast addresses, which a socket takes and then does not
+// use (__inet_bind), among all sources of each group, and what is not local as its first or its last. Binding tells what
+// no list of interfaces does, as local routes make whole ranges local. It asks in the namespace that it is called in.
 func (c *Config) checkSources() error {
+	var all []netip.Addr
 	for i := range c.Plan.Groups {
 		s := c.Plan.Groups[i].Sources
 		if len(s) == 0 {
@@ -104,6 +106,16 @@ func (c *Config) checkSources() error {
 			if err := bindable(a); err != nil {
 				return &RefusedError{"source", a.String(), "is not an address of this host: want one that is, or add it (ip addr add, ip route add local)"}
 			}
+		}
+		all = append(all, s...)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	broadcasts := host.Broadcasts()
+	for _, a := range all {
+		if broadcasts.Contains(a) {
+			return &RefusedError{"source", a.String(), "is a broadcast address here, and the kernel would send from another one: want an address of one host, or a range without it"}
 		}
 	}
 	return nil

@@ -251,6 +251,13 @@ func TestCheck(t *testing.T) {
 		return c
 	}
 	none := func(*loadgen.Plan, *loadgen.Group) {}
+	sources := func(all ...string) Config {
+		return plan(func(_ *loadgen.Plan, g *loadgen.Group) {
+			for _, a := range all {
+				g.Sources = append(g.Sources, netip.MustParseAddr(a))
+			}
+		})
+	}
 	tests := []struct {
 		name string
 		c    Config
@@ -274,6 +281,19 @@ func TestCheck(t *testing.T) {
 				g.Sources = []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.0.2.1")}
 			}), &RefusedError{}, "--source 192.0.2.1: is not an address of this host",
 		},
+		{
+			"a multicast address among the sources", sources("127.0.0.1", "224.0.0.1", "127.0.0.2"), &loadgen.PlanError{}, "--source 224.0.0.1: want a unicast address of this host",
+		},
+		{
+			"any address among the sources", sources("127.0.0.1", "0.0.0.0", "127.0.0.2"), &loadgen.PlanError{}, "--source 0.0.0.0: want a unicast address of this host",
+		},
+		{
+			"the limited broadcast", sources("255.255.255.255"), &RefusedError{}, "--source 255.255.255.255: is a broadcast address here, and the kernel would send from another one",
+		},
+		{
+			"lo's broadcast among the sources", sources("127.0.0.1", "127.255.255.255", "127.0.0.2"), &RefusedError{}, "--source 127.255.255.255: is a broadcast address here",
+		},
+		{"the last address of a part of lo's network", sources("127.0.0.0", "127.0.0.255"), nil, ""},
 		{
 			"source ports elsewhere", plan(func(_ *loadgen.Plan, g *loadgen.Group) { g.SourcePorts = loadgen.PortRange{Lo: 30_000, Hi: 40_000} }), &RefusedError{},
 			"--source-ports 30000-40000: lies outside net.ipv4.ip_local_port_range (32768 to 60999), where the kernel ignores it: want ports inside, or widen the range",

@@ -81,6 +81,9 @@ func (e *experiment) prepare() (err error) {
 	if err := c.checkPorts(e.facts); err != nil {
 		return err
 	}
+	if err := e.clientNS().Do(c.checkSources); err != nil {
+		return err
+	}
 	if c.OnNeeds != nil {
 		c.OnNeeds(&e.needs)
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+
+	"go4.org/netipx"
 )
 
 func unsupported() error { return fmt.Errorf("%w (this is %s)", ErrUnsupported, runtime.GOOS) }
@@ -31,3 +33,6 @@ func Proof(w io.Writer) int {
 
 // CheckThreads finds no limit.
 func CheckThreads(int64) error { return nil }
+
+// Broadcasts are those that every host has.
+func Broadcasts() *netipx.IPSet { return broadcastsOf(nil) }

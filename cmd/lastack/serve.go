@@ -163,14 +163,14 @@ func (o *serveOptions) config(cmd *cobra.Command) (server.Config, error) {
 
 // listenAddrs reads ADDRESS:PORT; localhost is each loopback address that this host has, as its clients may try any of them.
 func listenAddrs(s string) ([]netip.AddrPort, error) {
-	host, port, err := net.SplitHostPort(s)
+	name, port, err := net.SplitHostPort(s)
 	n, perr := strconv.ParseUint(port, 10, 16)
 	if err != nil || perr != nil {
 		return nil, usagef("--listen %s: want ADDRESS:PORT, like 127.0.0.1:9000, [::]:9000 or :9000", s)
 	}
-	switch host {
+	switch name {
 	case "":
-		host = "::"
+		name = "::"
 	case "localhost":
 		all := []netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(n))}
 		// With port 0 each address would have a port of its own.
@@ -179,11 +179,11 @@ func listenAddrs(s string) ([]netip.AddrPort, error) {
 		}
 		return all, nil
 	}
-	ip, err := netip.ParseAddr(host)
+	ip, err := netip.ParseAddr(name)
 	if err != nil || ip.Zone() != "" {
 		return nil, usagef("--listen %s: want an IP address, like 127.0.0.1:9000, [::]:9000 or :9000", s)
 	}
-	if c := classOf(ip); !ip.IsUnspecified() && c.may == refusing || isBroadcast(ip) {
+	if c := classOf(ip); !ip.IsUnspecified() && (c.may == refusing || host.Broadcasts().Contains(ip.Unmap())) {
 		is := c.is
 		switch {
 		case ip.IsLinkLocalUnicast(): // clients with a zone can connect
@@ -199,14 +199,6 @@ func listenAddrs(s string) ([]netip.AddrPort, error) {
 // hasIPv6Loopback reports whether ::1 is there: a host may be without IPv6.
 func hasIPv6Loopback() bool {
 	return slices.ContainsFunc(hostNetworks(), func(n netip.Prefix) bool { return n.Addr() == netip.IPv6Loopback() })
-}
-
-// isBroadcast reports whether ip is the last address of a network of this host: the kernel lets a server bind it
-// (inet_bind, RTN_BROADCAST), and no client connect.
-func isBroadcast(ip netip.Addr) bool {
-	return ip.Is4() && slices.ContainsFunc(hostNetworks(), func(n netip.Prefix) bool {
-		return n.Bits() < 31 && n.Contains(ip) && ip == netipx.RangeOfPrefix(n.Masked()).To()
-	})
 }
 
 // hostNetworks are the addresses of this host with their networks; none if they cannot be read.

@@ -78,11 +78,25 @@ func parseAddrRange(s string) (netipx.IPRange, error) {
 		}
 		r = netipx.IPRangeFrom(a, a)
 	}
-	switch a := r.From(); {
-	case !r.IsValid(), a.IsMulticast(), a.IsUnspecified(), a.Is4In6():
+	if !r.IsValid() || r.From().Is4In6() {
 		return r, badSource(s)
 	}
+	for _, n := range noSources {
+		if lo := n.Masked().Addr(); r.Overlaps(netipx.RangeOfPrefix(n)) {
+			if r.Contains(lo) {
+				return r, fmt.Errorf("%q is not a source: %v is %s: want addresses of this host", s, lo, classOf(lo).is)
+			}
+			return r, fmt.Errorf("%q is not a source: %v is %s: want addresses of this host", s, r.From(), classOf(r.From()).is)
+		}
+	}
 	return r, nil
+}
+
+// noSources are those that no host has: a socket may be bound to some of them, and then sends from another address
+// (__inet_bind). The broadcast addresses of this host's networks are looked for when those are known.
+var noSources = []netip.Prefix{
+	p("0.0.0.0/8"), p("127.255.255.255/32"), p("224.0.0.0/4"), p("255.255.255.255/32"),
+	p("::/128"), p("ff00::/8"),
 }
 
 func badSource(s string) error {

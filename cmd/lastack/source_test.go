@@ -30,6 +30,8 @@ func TestSources(t *testing.T) {
 		// The network's address and its broadcast are nobody's.
 		{[]string{"10.0.0.0/30"}, []string{"10.0.0.1", "10.0.0.2"}, []string{"10.0.0.1/32", "10.0.0.2/32"}, "10.0.0.0/30"},
 		{[]string{"10.0.0.3/30"}, []string{"10.0.0.1", "10.0.0.2"}, []string{"10.0.0.1/32", "10.0.0.2/32"}, "10.0.0.3/30"},
+		// 127.0.0.255 is no broadcast address, as lo's network is a /8.
+		{[]string{"127.0.0.254-127.0.1.0"}, []string{"127.0.0.254", "127.0.0.255", "127.0.1.0"}, []string{"127.0.0.254/31", "127.0.1.0/32"}, "127.0.0.254-127.0.1.0"},
 		// RFC 3021: a point-to-point link has neither.
 		{[]string{"10.0.0.0/31"}, []string{"10.0.0.0", "10.0.0.1"}, []string{"10.0.0.0/31"}, "10.0.0.0/31"},
 		{[]string{"10.0.0.7/32"}, []string{"10.0.0.7"}, []string{"10.0.0.7/32"}, "10.0.0.7/32"},
@@ -57,25 +59,35 @@ func TestSources(t *testing.T) {
 
 func TestSourcesRefused(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                       `"" is not a source`,
-		"x":                      `"x" is not a source`,
-		"10.0.0.1,":              `"" is not a source`,
-		"10.0.0.1:80":            `"10.0.0.1:80" is not a source`,
-		"10.0.0.0/33":            `"10.0.0.0/33" is not a source`,
-		"10.0.0.0/-1":            `"10.0.0.0/-1" is not a source`,
-		"10.0.0.9-10.0.0.1":      `"10.0.0.9-10.0.0.1" is not a source`,
-		"10.0.0.1-::1":           `"10.0.0.1-::1" is not a source`,
-		"10.0.0.1-2":             `"10.0.0.1-2" is not a source`,
-		"0.0.0.0":                `"0.0.0.0" is not a source`,
-		"::":                     `"::" is not a source`,
-		"224.0.0.1":              `"224.0.0.1" is not a source`,
-		"ff02::1":                `"ff02::1" is not a source`,
-		"fe80::1%lo":             `"fe80::1%lo" is not a source`,
-		"::ffff:10.0.0.1":        `"::ffff:10.0.0.1" is not a source`,
-		"::ffff:10.0.0.0/120":    `"::ffff:10.0.0.0/120" is not a source`,
-		"10.0.0.0/8":             `"10.0.0.0/8" holds too many addresses: want at most 262144`,
-		"fd00::/64":              `"fd00::/64" holds too many addresses: want at most 262144`,
-		"10.0.0.1,fd00::-fd01::": `"10.0.0.1,fd00::-fd01::" holds too many addresses: want at most 262144`,
+		"":                                `"" is not a source`,
+		"x":                               `"x" is not a source`,
+		"10.0.0.1,":                       `"" is not a source`,
+		"10.0.0.1:80":                     `"10.0.0.1:80" is not a source`,
+		"10.0.0.0/33":                     `"10.0.0.0/33" is not a source`,
+		"10.0.0.0/-1":                     `"10.0.0.0/-1" is not a source`,
+		"10.0.0.9-10.0.0.1":               `"10.0.0.9-10.0.0.1" is not a source`,
+		"10.0.0.1-::1":                    `"10.0.0.1-::1" is not a source`,
+		"10.0.0.1-2":                      `"10.0.0.1-2" is not a source`,
+		"0.0.0.0":                         `"0.0.0.0" is not a source`,
+		"::":                              `"::" is not a source`,
+		"224.0.0.1":                       `"224.0.0.1" is not a source`,
+		"ff02::1":                         `"ff02::1" is not a source`,
+		"fe80::1%lo":                      `"fe80::1%lo" is not a source`,
+		"0.1.2.3":                         `"0.1.2.3" is not a source: 0.1.2.3 is no host's address (RFC 1122)`,
+		"255.255.255.255":                 `"255.255.255.255" is not a source: 255.255.255.255 is the broadcast address`,
+		"127.255.255.255":                 `"127.255.255.255" is not a source: 127.255.255.255 is a broadcast address`,
+		"127.0.0.1,127.255.255.254/31":    `"127.255.255.254/31" is not a source: 127.255.255.255 is a broadcast address`,
+		"127.255.255.250-128.0.0.9":       `"127.255.255.250-128.0.0.9" is not a source: 127.255.255.255 is a broadcast address`,
+		"223.255.255.255-224.0.0.9":       `"223.255.255.255-224.0.0.9" is not a source: 224.0.0.0 is a multicast address`,
+		"255.255.255.254-255.255.255.255": `"255.255.255.254-255.255.255.255" is not a source: 255.255.255.255 is the broadcast address`,
+		"::-::1":                          `"::-::1" is not a source: :: is no host's address`,
+		"::/127":                          `"::/127" is not a source: :: is no host's address`,
+		"ff02::1-ff02::2":                 `"ff02::1-ff02::2" is not a source: ff02::1 is a multicast address`,
+		"::ffff:10.0.0.1":                 `"::ffff:10.0.0.1" is not a source`,
+		"::ffff:10.0.0.0/120":             `"::ffff:10.0.0.0/120" is not a source`,
+		"10.0.0.0/8":                      `"10.0.0.0/8" holds too many addresses: want at most 262144`,
+		"fd00::/64":                       `"fd00::/64" holds too many addresses: want at most 262144`,
+		"10.0.0.1,fd00::-fd01::":          `"10.0.0.1,fd00::-fd01::" holds too many addresses: want at most 262144`,
 	} {
 		s := sources{text: "127.0.0.1", addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}}
 		if err := s.Set(text); err == nil || !strings.HasPrefix(err.Error(), want) {
@@ -101,12 +113,12 @@ func FuzzSources(f *testing.F) {
 			t.Fatalf("--source %q: %d addresses", text, len(s.addrs))
 		}
 		for _, a := range []netip.Addr{s.addrs[0], s.addrs[len(s.addrs)-1]} {
-			if !a.IsValid() || a.IsUnspecified() || a.Zone() != "" || a.Is4In6() {
+			if !a.IsValid() || a.IsUnspecified() || a.IsMulticast() || a == p("255.255.255.255/32").Addr() || a == p("127.255.255.255/32").Addr() || a.Zone() != "" || a.Is4In6() {
 				t.Fatalf("--source %q: %v", text, a)
 			}
 			covered := false
-			for _, p := range s.prefixes {
-				covered = covered || p.Contains(a)
+			for _, prefix := range s.prefixes {
+				covered = covered || prefix.Contains(a)
 			}
 			if !covered {
 				t.Fatalf("--source %q: no prefix of %v covers %v", text, s.prefixes, a)

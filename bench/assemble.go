@@ -43,6 +43,7 @@ func (e *experiment) assemble() (*record.Run, error) {
 	r.Hosts = []record.Host{RecordHost(e.facts)}
 	e.addStates(r)
 	e.addPressure(r)
+	e.addUnread(r)
 	e.addObserver(r)
 	e.addBooks(r)
 	before, at := e.sampler.fullAt(r.Pressure.Ports.Available)

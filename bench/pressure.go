@@ -68,6 +68,32 @@ func (e *experiment) addPressure(r *record.Run) {
 	c.Quota, c.QuotaPeriods, c.Throttled, c.ThrottledS = e.facts.CPUQuota, held.Periods, held.Throttled, held.Waited.Seconds()
 }
 
+// pressureCounters are those of segments sent again and of full queues.
+func pressureCounters() []string {
+	return []string{
+		"TcpRetransSegs", "TcpExtTCPSynRetrans", "TcpExtListenOverflows", "TcpExtListenDrops", "TcpExtTCPReqQFullDrop", "TcpExtTCPReqQFullDoCookies",
+	}
+}
+
+// addUnread lists what was not read of the pressures: its absence proves nothing.
+func (e *experiment) addUnread(r *record.Run) {
+	p := &r.Pressure
+	held := e.after.cgroup.Since(e.before.cgroup)
+	for _, u := range []struct {
+		name   string
+		unread bool
+	}{
+		{record.UnreadPorts, e.sampler.cost.Samples == 0 || r.States.Source == ""},
+		{record.UnreadCounters, e.after.notRead(&e.before, pressureCounters()...) != ""},
+		{record.UnreadMemory, p.Memory.TCPLimitBytes > 0 && !e.sampler.tcpMemRead},
+		{record.UnreadQuota, p.CPU.Quota > 0 && !held.Counted},
+	} {
+		if u.unread {
+			p.Unread = append(p.Unread, u.name)
+		}
+	}
+}
+
 // plannedPairs is how many source and destination pairs the plan spreads over. Without
 // sources the kernel takes one for each destination.
 func (e *experiment) plannedPairs() int {
@@ -110,11 +136,14 @@ func (e *experiment) addCPU(r *record.Run) {
 	u := s.cpuTo.Since(&s.cpuFrom)
 	c := &r.Pressure.CPU
 	c.ElapsedS = u.Elapsed.Seconds()
-	c.GeneratorS = u.Generator.Seconds()
-	c.ServerS = max(u.Server, 0).Seconds()
 	if !u.MachineRead {
 		c.NotRead = "/proc/stat was not read"
 	}
+	if !u.WorkersRead {
+		c.WorkersNotRead = "/proc/self/task/TID/schedstat was not read"
+		u.Generator, u.Server, u.Rest, u.GeneratorBusiest, u.ServerBusiest = 0, 0, 0, 0, 0
+	}
+	c.GeneratorS, c.ServerS = u.Generator.Seconds(), max(u.Server, 0).Seconds()
 	c.ObserverS = u.Rest.Seconds()
 	c.SystemS, c.UserS = u.System.Seconds(), u.User.Seconds()
 	c.SoftirqS, c.StealS, c.IdleS = u.Softirq.Seconds(), u.Steal.Seconds(), u.Idle.Seconds()

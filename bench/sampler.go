@@ -33,6 +33,7 @@ type sampler struct {
 	peakPair   map[sockstate.Pair]int
 	fullest    []fullness     // of the fullest pair, over time
 	gauges     observe.Gauges // the most of each
+	tcpMemRead bool           // at least once
 	cost       record.Cost
 	// slabs is what sockets' slabs held before the load, and slabPeak the most that they have grown since.
 	slabs, slabPeak int64
@@ -226,6 +227,7 @@ func (s *sampler) observe() bool {
 
 func (s *sampler) peakGauges(g *observe.Gauges) {
 	p := &s.gauges
+	s.tcpMemRead = s.tcpMemRead || g.TCPMem != observe.Unknown
 	for _, x := range []struct {
 		peak *int64
 		now  int64

@@ -2,6 +2,8 @@ package bench
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
@@ -188,7 +190,7 @@ func (j *judgement) capped() bool {
 	}
 	j.limit(by, false, "%s of %s arrivals had to wait for a free slot, %s were never started: %s bound the rate",
 		quantity.Count(c.Capped), quantity.Count(c.Scheduled), quantity.Count(max(c.Scheduled-c.Attempted, 0)), what)
-	if j.idle() < 1-busy {
+	if j.idle() < 1-busy || j.cpuUnread() != "" {
 		j.cpuReason()
 	}
 	more := "--connections"
@@ -321,8 +323,18 @@ func (j *judgement) seenOpen() string {
 
 // cpuKnown reports whether CPU times were read, over long enough to judge shares.
 func (j *judgement) cpuKnown() bool {
-	c := &j.r.Pressure.CPU
-	return c.NotRead == "" && c.SharesTell()
+	return j.cpuUnread() == "" && j.r.Pressure.CPU.SharesTell()
+}
+
+// cpuUnread says which CPU times were not read, empty if all were.
+func (j *judgement) cpuUnread() string {
+	switch c := &j.r.Pressure.CPU; {
+	case c.NotRead != "":
+		return "the CPUs were not read (/proc/stat)"
+	case c.WorkersNotRead != "":
+		return "the CPU time of this program's workers was not read (/proc/self/task/TID/schedstat)"
+	}
+	return ""
 }
 
 // generatorBusiest is the share of a CPU that the busiest load worker used, 0 if unknown.
@@ -377,7 +389,11 @@ func (j *judgement) cpu() bool {
 
 func (j *judgement) cpuReason() {
 	c := j.r.Pressure.CPU
-	if c.ElapsedS <= 0 || c.NotRead != "" {
+	if c.ElapsedS <= 0 {
+		return
+	}
+	if why := j.cpuUnread(); why != "" {
+		j.because("%s", why)
 		return
 	}
 	if !j.cpuKnown() {
@@ -443,11 +459,37 @@ func (j *judgement) held() bool {
 	return j.limit(record.LimitConnections, true, "%s connections were opened and held", quantity.Count(c.Unfinished))
 }
 
+// slots is what is left when nothing else was found, and says so only of what was looked at.
 func (j *judgement) slots() bool {
-	if c := j.r.Pressure.CPU; c.ElapsedS > 0 && c.NotRead == "" && !j.cpuKnown() {
+	if unread := j.unread(); len(unread) > 0 {
+		j.limit(record.LimitUnknown, true, "what bound the %s connections is not known: %s", quantity.Count(j.r.Connections.PeakOpen), strings.Join(unread, "; "))
+		j.searchReasons()
+		j.advise("let this user read these files of /proc and /sys (a container or a security module may hide them), and run it again")
+		return true
+	}
+	if c := j.r.Pressure.CPU; c.ElapsedS > 0 && !j.cpuKnown() {
 		return j.limit(record.LimitUnknown, true, "%s", j.tooShort())
 	}
 	return j.limit(record.LimitConnections, true, "%s connections at once, each waiting for the other side most of the time: %s", quantity.Count(j.r.Connections.PeakOpen), j.waiting())
+}
+
+// unread says what was not read of that which may have bound a closed loop.
+func (j *judgement) unread() (all []string) {
+	if why := j.cpuUnread(); why != "" {
+		all = append(all, why)
+	}
+	for _, u := range []struct{ name, why string }{
+		{record.UnreadPorts, "the local ports in use were not read (sock_diag, /proc/net/tcp)"},
+		{record.UnreadCounters, "the counters of lost segments and full queues were not read (/proc/net/snmp, /proc/net/netstat)"},
+		{record.UnreadMemory, "the memory of TCP's buffers was not read (/proc/net/sockstat)"},
+		{record.UnreadQuota, "whether the CPU quota of this process's control group was used up was not read (cpu.stat)"},
+	} {
+		// What leaves no TIME_WAIT at the client has few ports in use.
+		if slices.Contains(j.r.Pressure.Unread, u.name) && (u.name != record.UnreadPorts || j.clientWaits()) {
+			all = append(all, u.why)
+		}
+	}
+	return all
 }
 
 func (j *judgement) tooShort() string {

@@ -202,6 +202,9 @@ func (j *judgement) searchBinds() bool {
 		return taken && rate >= fullRate*s.bears || s.beyond > 0 && rate >= nearRate*s.bears
 	}
 	walked := float64(s.beyond) * float64(s.first) * walkS
+	if j.r.Pressure.CPU.WorkersNotRead != "" {
+		return false // a share of nobody knows what
+	}
 	return walked > 0 && walked >= walking*j.r.Pressure.CPU.GeneratorS && j.r.Latency["connect"].P99Us >= slowConnectUs
 }
 

@@ -3,6 +3,7 @@ package bench
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -1121,5 +1122,58 @@ func TestVerdictIsPure(t *testing.T) {
 	}
 	if got := slices.Sorted(maps.Keys(a.Outcomes)); len(got) != 1 {
 		t.Errorf("outcomes %v", got)
+	}
+}
+
+// A load that nothing was seen to bind is bound by its width only if everything was looked at.
+func TestUnreadBindsNothing(t *testing.T) {
+	unreadCPU := func(r *record.Run) {
+		c := &r.Pressure.CPU
+		c.NotRead, c.SystemS, c.UserS, c.SoftirqS, c.IdleS = "/proc/stat was not read", 0, 0, 0, 0
+	}
+	unreadWorkers := func(r *record.Run) {
+		c := &r.Pressure.CPU
+		c.WorkersNotRead, c.GeneratorS, c.ServerS, c.GeneratorBusiest, c.ServerBusiest = "/proc/self/task/TID/schedstat was not read", 0, 0, 0, 0
+	}
+	unread := func(what string) func(*record.Run) {
+		return func(r *record.Run) { r.Pressure.Unread = []string{what} }
+	}
+	late := func(r *record.Run) { r.Latency["lag"] = record.Latency{Count: 1000, P99Us: 80_000} }
+	for _, tt := range []struct {
+		name  string
+		run   record.Run
+		with  []func(*record.Run)
+		limit string
+		valid bool
+		says  string
+	}{
+		{"all was read", closedLoop(), nil, record.LimitConnections, true, "more connections would give more"},
+		{"the CPUs", closedLoop(), []func(*record.Run){unreadCPU}, record.LimitUnknown, true, "the CPUs were not read (/proc/stat)"},
+		{"the CPUs, ports walked past", closedLoop(), []func(*record.Run){walks, unreadCPU}, record.LimitUnknown, true, "it walked past all"},
+		{"the workers", closedLoop(), []func(*record.Run){unreadWorkers}, record.LimitUnknown, true, "this program's workers was not read"},
+		{"the workers of a full machine", closedLoop(), []func(*record.Run){busyWith(16, 3, 2), unreadWorkers}, record.LimitUnknown, true, "this program's workers was not read"},
+		{"the workers, ports walked past", closedLoop(), []func(*record.Run){walks, unreadWorkers}, record.LimitUnknown, true, "this program's workers was not read"},
+		{"the counters", closedLoop(), []func(*record.Run){unread(record.UnreadCounters)}, record.LimitUnknown, true, "/proc/net/netstat"},
+		{"TCP's memory", closedLoop(), []func(*record.Run){unread(record.UnreadMemory)}, record.LimitUnknown, true, "/proc/net/sockstat"},
+		{"the quota", closedLoop(), []func(*record.Run){unread(record.UnreadQuota)}, record.LimitUnknown, true, "cpu.stat"},
+		{"the ports", closedLoop(), []func(*record.Run){unread(record.UnreadPorts)}, record.LimitUnknown, true, "the local ports in use were not read"},
+		{"the ports, of which few are taken", closedLoop(), []func(*record.Run){unread(record.UnreadPorts), func(r *record.Run) { r.Predicted.TimeWait = "none" }}, record.LimitConnections, true, "more connections"},
+		{"the CPUs, of a rate that was met", openLoop(), []func(*record.Run){unreadCPU}, record.LimitTarget, true, "arrivals of the schedule were started"},
+		{"the CPUs, of a generator that was late", openLoop(), []func(*record.Run){late, unreadCPU}, record.LimitUnknown, false, "the CPUs were not read"},
+		{"the CPUs, of a capped rate", openLoop(), []func(*record.Run){unreadCPU, func(r *record.Run) { r.Connections.Capped = 10_000 }}, record.LimitConnections, false, "the CPUs were not read"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := tt.run
+			for _, with := range tt.with {
+				with(&r)
+			}
+			v := judge(&r)
+			if said := strings.Join(v.Reasons, "\n"); v.LimitedBy != tt.limit || v.Valid != tt.valid || !strings.Contains(said, tt.says) {
+				t.Errorf("limited by %s, valid %v: %q; want %s, %v, and %q in it", v.LimitedBy, v.Valid, v.Reasons, tt.limit, tt.valid, tt.says)
+			}
+			if tt.limit == record.LimitUnknown && strings.Contains(strings.Join(v.Reasons, "\n"), "more connections would") {
+				t.Errorf("the width is named all the same: %q", v.Reasons)
+			}
+		})
 	}
 }

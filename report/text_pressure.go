@@ -117,6 +117,9 @@ func (t *text) cpu() {
 	if c.NotRead != "" {
 		tab.row("machine", "not read", "", c.NotRead)
 	}
+	if c.WorkersNotRead != "" {
+		tab.row("workers", "not read", "", c.WorkersNotRead)
+	}
 	tab.write(&t.page)
 	if t.run.Sandbox.Topology != "" || t.run.Server != nil {
 		t.hang("  ", "Both ends are on this host: the kernel runs the receiver's softirq work in whoever sends, so the split "+

@@ -179,6 +179,7 @@ type cgroupUse struct {
 	periods, throttled int64
 	waited             time.Duration
 	memoryHits, oom    int64
+	counted            bool // periods were read
 }
 
 // CgroupHeld is what the control group that held back most did in a time.
@@ -186,6 +187,8 @@ type CgroupHeld struct {
 	// Throttled of Periods of the CPU quota ended with threads waiting for the next, Waited in all (summed over the CPUs).
 	Periods, Throttled int64
 	Waited             time.Duration
+	// Counted is set where those were read at both times, of one group at least: cpu.stat has them only with a quota.
+	Counted bool
 	// MemoryHits is how often memory was wanted beyond the limit, page cache included; OOM how often none could be found.
 	MemoryHits, OOM int64
 }
@@ -195,6 +198,7 @@ func (c *cgroups) use() CgroupUse {
 	for _, l := range c.levels[cpuController] {
 		s := c.stat(l.dir, "cpu.stat")
 		one := cgroupUse{dir: l.dir, periods: s["nr_periods"], throttled: s["nr_throttled"], waited: time.Duration(s["throttled_usec"]) * time.Microsecond}
+		_, one.counted = s["nr_periods"]
 		if !l.v2 {
 			one.waited = time.Duration(s["throttled_time"])
 		}
@@ -225,6 +229,7 @@ func (u CgroupUse) Since(before CgroupUse) CgroupHeld {
 		if n := now.throttled - was.throttled; n > h.Throttled {
 			h.Throttled, h.Periods, h.Waited = n, now.periods-was.periods, now.waited-was.waited
 		}
+		h.Counted = h.Counted || now.counted && was.counted
 		h.MemoryHits = max(h.MemoryHits, now.memoryHits-was.memoryHits)
 		h.OOM = max(h.OOM, now.oom-was.oom)
 	}

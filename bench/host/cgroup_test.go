@@ -160,7 +160,7 @@ func TestCgroupUse(t *testing.T) {
 	}
 	before := use("usage_usec 9\nnr_periods 100\nnr_throttled 10\nthrottled_usec 500", "low 0\nmax 3\noom 1", "nr_periods 7\nnr_throttled 7\nthrottled_usec 7")
 	after := use("usage_usec 9\nnr_periods 140\nnr_throttled 48\nthrottled_usec 1200500", "low 0\nmax 8\noom 1", "nr_periods 17\nnr_throttled 9\nthrottled_usec 9")
-	want := CgroupHeld{Periods: 40, Throttled: 38, Waited: 1200 * time.Millisecond, MemoryHits: 5}
+	want := CgroupHeld{Periods: 40, Throttled: 38, Waited: 1200 * time.Millisecond, Counted: true, MemoryHits: 5}
 	if d := cmp.Diff(want, after.Since(before)); d != "" {
 		t.Error(d)
 	}

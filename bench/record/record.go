@@ -362,7 +362,17 @@ type Pressure struct {
 	PSI             *PSI       `json:"psi,omitempty"`
 	Files           Gauge      `json:"files"` // fs.file-nr of the whole host
 	Pairs           []PortPair `json:"port_pairs,omitempty"`
+	// Unread are the pressures that nothing was read of, as the Unread names: that there was none is not known.
+	Unread []string `json:"unread,omitempty"`
 }
+
+// What Pressure.Unread lists.
+const (
+	UnreadPorts    = "ports"    // no census saw local ports in use
+	UnreadCounters = "counters" // the kernel's, of segments sent again and of full queues
+	UnreadMemory   = "memory"   // TCP's buffers
+	UnreadQuota    = "quota"    // how often the control group's CPU quota was used up
+)
 
 // Needs is what a plan takes, by arithmetic alone.
 type Needs struct {
@@ -470,6 +480,8 @@ type CPU struct {
 	ThrottledS   float64 `json:"throttled_s,omitempty"`
 	// NotRead says why the times of the whole machine are not known: JSON then lacks their keys.
 	NotRead string `json:"not_read,omitempty"`
+	// WorkersNotRead says why the times of the worker threads are not known; those that are 0 may not be.
+	WorkersNotRead string `json:"workers_not_read,omitempty"`
 }
 
 // SharesTell reports whether the time was long enough to tell CPU shares: the kernel counts the machine's in ticks of 10 ms

@@ -24,6 +24,8 @@ type CPU struct {
 	User, System, Softirq, Steal, Idle time.Duration
 	// MachineRead is unset where those could not be read.
 	MachineRead bool
+	// WorkersRead is unset where a worker's time could not be read, which is 0 then.
+	WorkersRead bool
 }
 
 // Usage is CPU time between two readings.
@@ -40,6 +42,8 @@ type Usage struct {
 	User, System, Softirq, Steal, Idle time.Duration
 	// MachineRead is unset where the line above is not known.
 	MachineRead bool
+	// WorkersRead is unset where the workers' times are not known.
+	WorkersRead bool
 }
 
 // Since is the use between an earlier reading and c. A worker that the earlier one does not have
@@ -54,6 +58,7 @@ func (c *CPU) Since(before *CPU) Usage {
 		Idle:    c.Idle - before.Idle,
 
 		MachineRead: c.MachineRead && before.MachineRead,
+		WorkersRead: c.WorkersRead && before.WorkersRead,
 	}
 	u.Generator, u.GeneratorBusiest = sum(c.Generator, before.Generator, u.Elapsed)
 	u.Server, u.ServerBusiest = sum(c.Server, before.Server, u.Elapsed)

@@ -29,6 +29,7 @@ func (o *Observer) CPU(t Threads) (CPU, error) {
 		return all
 	}
 	c.Generator, c.Server = times(t.Generator), times(t.Server)
+	c.WorkersRead = errors.Join(errs...) == nil
 
 	var ru unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &ru); err != nil {

@@ -181,6 +181,12 @@ func TestUsage(t *testing.T) {
 	if d := cmp.Diff(want, after.Since(&before)); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
+	for _, tt := range []struct{ before, after, want bool }{{true, true, true}, {true, false, false}, {false, true, false}} {
+		before.WorkersRead, after.WorkersRead = tt.before, tt.after
+		if u := after.Since(&before); u.WorkersRead != tt.want {
+			t.Errorf("workers read before %v, after %v: %v", tt.before, tt.after, u.WorkersRead)
+		}
+	}
 
 	// With a server elsewhere, its time is its processes', and not a part of this one's.
 	before.ServerPID, after.ServerPID, after.Server = 4*s, 9*s, nil

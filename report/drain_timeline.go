@@ -68,7 +68,7 @@ func (d *drainText) slices() {
 	if len(sl) > 1 {
 		each = sl[1].TS - sl[0].TS
 	}
-	d.hang("  ", fmt.Sprintf("each %.1f s from %s to %s; each row is scaled to its own peak, a dot is 0", each, around(sl[0].TS), around(sl[len(sl)-1].TS)))
+	d.hang("  ", fmt.Sprintf("from %s to %s, %s; each row is scaled to its own peak, a dot is 0", around(sl[0].TS), around(sl[len(sl)-1].TS+each), columnWords(len(sl), each)))
 	if sl[0].TS < 0 {
 		d.line("  " + pad("", 18) + "  " + signalMark(sl) + "  ^ the stop begins")
 	}
@@ -98,6 +98,18 @@ func (d *drainText) slices() {
 			aside = "peak " + quantity.Count(peak) + ", " + quantity.Count(sum) + " in all"
 		}
 		d.line("  " + pad(row.name, 18) + "  " + spark(values) + "  " + aside)
+	}
+}
+
+// columnWords says what a column of a sparkline of n slices is, which last each s.
+func columnWords(n int, each float64) string {
+	switch k := stretch(n); k {
+	case 0:
+		return fmt.Sprintf("a column is about %.2f s, of which the fullest %.1f s is drawn", float64(n)*each/sparkWidth, each)
+	case 1:
+		return fmt.Sprintf("a column is %.1f s", each)
+	default:
+		return fmt.Sprintf("%d columns are %.1f s", k, each)
 	}
 }
 

@@ -84,3 +84,26 @@ func TestShell(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// What is said of a column is what spark draws.
+func TestColumnWords(t *testing.T) {
+	for _, tt := range []struct {
+		n       int
+		columns int
+		want    string
+	}{
+		{1, 4, "4 columns are 0.1 s"},
+		{21, 42, "2 columns are 0.1 s"},
+		{35, 35, "a column is 0.1 s"},
+		{48, 48, "a column is 0.1 s"},
+		{49, 48, "a column is about 0.10 s, of which the fullest 0.1 s is drawn"},
+		{150, 48, "a column is about 0.31 s, of which the fullest 0.1 s is drawn"},
+	} {
+		if got := columnWords(tt.n, 0.1); got != tt.want {
+			t.Errorf("%d slices: %q, want %q", tt.n, got, tt.want)
+		}
+		if got := utf8.RuneCountInString(spark(make([]float64, tt.n))); got != tt.columns {
+			t.Errorf("%d slices are %d columns, want %d", tt.n, got, tt.columns)
+		}
+	}
+}

@@ -16,8 +16,12 @@ func (t *text) timeline() {
 		t.beside("timeline")
 		return
 	}
-	t.section("TIMELINE", fmt.Sprintf("%s to %s, %d samples; each row is scaled to its own peak, a dot is 0",
-		clock(tl[0].TS), clock(tl[len(tl)-1].TS), len(tl)))
+	gathered := ""
+	if stretch(len(tl)) == 0 {
+		gathered = fmt.Sprintf(", about %.1f a column, of which the largest is drawn", float64(len(tl))/sparkWidth)
+	}
+	t.section("TIMELINE", fmt.Sprintf("%s to %s, %d samples%s; each row is scaled to its own peak, a dot is 0",
+		clock(tl[0].TS), clock(tl[len(tl)-1].TS), len(tl), gathered))
 	if phases, legend := phaseRow(tl); phases != "" {
 		t.line("  " + pad("phase", 19) + "  " + phases + "  " + legend)
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"lastack/bench/record"
 )
@@ -114,11 +116,21 @@ func TestNestIsForFreshNamespaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := readTrimmed(procSys(ehashKey))
-	for _, h := range []handoff{
+	handoffs := []handoff{
 		{Host: host, Spec: Spec{EhashEntries: testEntries}},
 		{Host: "net:[1]", Outer: host, Spec: Spec{EhashEntries: testEntries}},
-		{Host: "net:[1]", Spec: Spec{EhashEntries: testEntries}}, // lo is up
-	} {
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lo.Attrs().RawFlags&unix.IFF_UP != 0 {
+		handoffs = append(handoffs, handoff{Host: "net:[1]", Spec: Spec{EhashEntries: testEntries}})
+	} else {
+		// nest would take this namespace for a fresh one, and start the tests over inside of it, without end.
+		t.Log("lo is down here: left out that nest minds a lo that is up")
+	}
+	for _, h := range handoffs {
 		if err := nest(&h); err == nil {
 			t.Fatalf("%+v: no error", h)
 		}

@@ -32,8 +32,8 @@ const reportLimit = 1 << 20
 // sandbox, and returns its exit code when it has ended: 128+N if signal N ended it.
 // The child shares stdin, stdout and stderr. It has a process group of its own, so
 // that a key like Ctrl-C reaches the parent alone: the child gets SIGINT, SIGTERM,
-// SIGQUIT, SIGHUP and SIGWINCH from here, each exactly as often as the parent does; before the sandbox is on,
-// SIGTERM stands for those that end a program.
+// SIGQUIT, SIGHUP and SIGWINCH from here, each exactly as often as the parent does; before it has reported that the
+// sandbox is on, SIGTERM stands for those that end a program.
 // Stopping and continuing (Ctrl-Z) counts for both. SIGKILL of the parent kills the child.
 //
 // Where the sandbox does not come about, the error is a *SysctlError (the caller's
@@ -103,41 +103,92 @@ func Run(ctx context.Context, spec Spec) (exit int, status record.Sandbox, err e
 
 // awaitReport returns the status if the sandbox is on.
 func (c *child) awaitReport(ctx context.Context, signals <-chan os.Signal) (record.Sandbox, error) {
-	fail := func(err error) (record.Sandbox, error) {
-		return record.Sandbox{}, &Error{Step: StepStart, Mode: c.mode, Err: err}
-	}
 	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
 	defer cancel()
-	reported := c.readReport()
+	arrived := c.awaitArrival()
+	// early came after the report was written and before it was read.
+	var early []syscall.Signal
 	for {
 		select {
 		case s := <-signals:
 			switch sig := s.(syscall.Signal); sig {
 			case syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGABRT, syscall.SIGXCPU:
+				if c.hasArrived() {
+					early = append(early, sig)
+					continue
+				}
 				c.interrupted = sig
 				// Until the child takes care of signals its runtime would answer some with a trace of all goroutines.
 				s = syscall.SIGTERM
 			}
 			c.forward(s)
 		case <-ctx.Done():
-			return fail(ctx.Err())
-		case r := <-reported:
-			switch {
-			case errors.Is(r.err, io.EOF):
-				select {
-				case <-c.ended: // now or soon: the pipe ends with the process
-				case <-ctx.Done():
-					return fail(ctx.Err())
+			return record.Sandbox{}, c.failed(ctx.Err())
+		case <-arrived:
+			status, err := c.readReport(ctx)
+			for _, s := range early {
+				if err != nil {
+					c.interrupted = s
+				} else {
+					c.forward(s)
 				}
-				return fail(c.died())
-			case r.err != nil:
-				return fail(r.err)
-			case r.Failure != nil:
-				return record.Sandbox{}, r.Failure.error(c.mode)
 			}
-			return r.Status, nil
+			return status, err
 		}
 	}
+}
+
+func (c *child) failed(err error) error { return &Error{Step: StepStart, Mode: c.mode, Err: err} }
+
+// awaitArrival closes the channel when there is something to read of the report, or when no more can come. It reads nothing, so
+// that hasArrived holds from then on.
+func (c *child) awaitArrival() <-chan struct{} {
+	arrived := make(chan struct{})
+	go func() {
+		if conn, err := c.reports.SyscallConn(); err == nil {
+			_ = conn.Read(readable) // what is wrong with the pipe, reading it tells
+		}
+		close(arrived)
+	}()
+	return arrived
+}
+
+// hasArrived holds if the child has written its report: it may take care of its signals by now.
+func (c *child) hasArrived() (yes bool) {
+	if conn, err := c.reports.SyscallConn(); err == nil {
+		_ = conn.Control(func(fd uintptr) { yes = readable(fd) }) // closed: no
+	}
+	return yes
+}
+
+func readable(fd uintptr) bool {
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+	return n > 0 && err == nil
+}
+
+// readReport reads what has arrived.
+func (c *child) readReport(ctx context.Context) (record.Sandbox, error) {
+	if at, ok := ctx.Deadline(); ok {
+		if err := c.reports.SetReadDeadline(at); err != nil {
+			return record.Sandbox{}, c.failed(err)
+		}
+	}
+	var r report
+	err := json.NewDecoder(io.LimitReader(c.reports, reportLimit)).Decode(&r)
+	switch {
+	case errors.Is(err, io.EOF):
+		select {
+		case <-c.ended: // now or soon: the pipe ends with the process
+		case <-ctx.Done():
+			return record.Sandbox{}, c.failed(ctx.Err())
+		}
+		return record.Sandbox{}, c.failed(c.died())
+	case err != nil:
+		return record.Sandbox{}, c.failed(err)
+	case r.Failure != nil:
+		return record.Sandbox{}, r.Failure.error(c.mode)
+	}
+	return r.Status, nil
 }
 
 // child is the sandbox's process, seen from the parent.
@@ -264,21 +315,6 @@ func inherited(fds []int) (files []*os.File, free int, closeAll func(), err erro
 		files[fd-3] = os.NewFile(uintptr(dup), "inherited")
 	}
 	return files, 3 + len(files), closeAll, nil
-}
-
-type reportOrError struct {
-	report
-	err error
-}
-
-func (c *child) readReport() <-chan reportOrError {
-	ch := make(chan reportOrError, 1)
-	go func() {
-		var r reportOrError
-		r.err = json.NewDecoder(io.LimitReader(c.reports, reportLimit)).Decode(&r.report)
-		ch <- r
-	}()
-	return ch
 }
 
 // diedError is a child that ended before its report.

@@ -494,6 +494,46 @@ func TestInterruptedBeforeReport(t *testing.T) {
 	}
 }
 
+// A signal that comes when the child has reported, and may take care of it already, arrives as itself, though the parent
+// has not read the report.
+func TestSignalAfterReport(t *testing.T) {
+	written, err := json.Marshal(report{Status: record.Sandbox{Mode: string(User)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT) // a child that inherits it ignored would not end by it
+	defer signal.Stop(signals)
+	for range 20 { // which of two that are ready select takes is up to chance
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(written); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(t.Context(), "sleep", "60")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		c := &child{cmd: cmd, reports: r, ended: make(chan struct{})}
+		signals <- syscall.SIGINT
+		status, err := c.awaitReport(t.Context(), signals)
+		if err != nil || status.Mode != string(User) {
+			t.Errorf("%v, status %+v", err, status)
+		}
+		for len(signals) > 0 { // as Run does
+			c.forward(<-signals)
+		}
+		_ = cmd.Wait() // by a signal
+		if got := cmd.ProcessState.Sys().(syscall.WaitStatus).Signal(); got != syscall.SIGINT {
+			t.Fatalf("the child got %v, want %v", got, syscall.SIGINT)
+		}
+		_ = r.Close()
+		_ = w.Close()
+	}
+}
+
 func TestSignalsArriveOnce(t *testing.T) {
 	for _, w := range everyone {
 		t.Run(string(w), func(t *testing.T) {

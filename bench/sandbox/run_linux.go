@@ -40,7 +40,7 @@ const reportLimit = 1 << 20
 // user asked for something that cannot be) or an *Error (this host allows no sandbox),
 // the status holds the reason, and nothing is left of it. ctx bounds the time until the
 // sandbox is on, no longer: signals end what runs inside. If a signal comes
-// before that, Run ends the child and returns 128+N and no error.
+// before that, Run ends the child and returns 128+N, the reason Interrupted and no error.
 //
 // Run needs no privilege.
 func Run(ctx context.Context, spec Spec) (exit int, status record.Sandbox, err error) {
@@ -73,11 +73,11 @@ func Run(ctx context.Context, spec Spec) (exit int, status record.Sandbox, err e
 		c.kill()
 		<-c.ended
 		if c.interrupted != 0 {
-			return 128 + int(c.interrupted), record.Sandbox{Mode: string(Off), Reason: "interrupted"}, nil
+			return 128 + int(c.interrupted), record.Sandbox{Mode: string(Off), Reason: Interrupted}, nil
 		}
 		if died, ok := errors.AsType[*diedError](err); ok && died.code > 128 {
 			// A signal, not this host, is why there is no sandbox.
-			return died.code, record.Sandbox{Mode: string(Off), Reason: "interrupted"}, nil
+			return died.code, record.Sandbox{Mode: string(Off), Reason: Interrupted}, nil
 		}
 		return off(explain(err, mode))
 	}
@@ -95,6 +95,7 @@ func Run(ctx context.Context, spec Spec) (exit int, status record.Sandbox, err e
 			code := exitCode(c.state)
 			if c.interrupted != 0 && code == 128+int(syscall.SIGTERM) { // it stood for that
 				code = 128 + int(c.interrupted)
+				status.Reason = Interrupted
 			}
 			return code, status, nil
 		}

@@ -207,3 +207,6 @@ func (l Loss) String() string {
 
 // threshold is the number below which a draw drops the packet.
 func (l Loss) threshold() uint32 { return uint32(math.Round(float64(l) * lossModulus)) }
+
+// Interrupted is the reason of a sandbox that a signal ended before anything ran in it.
+const Interrupted = "interrupted"

@@ -131,7 +131,7 @@ func (o *drainOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status r
 	case !interrupted:
 		return saidFirst(cmd.ErrOrStderr(), asUsage(cmd, err))
 	case err == nil && run == nil:
-		err = errors.New("interrupted before the load had begun, so that there is no result")
+		err = errors.New(noResult)
 	}
 	return exitWith(exitInterrupted, err)
 }

@@ -32,9 +32,13 @@ func main() {
 	}
 	sandbox.HideDescriptors()
 	sandbox.Inside() // takes the variable by which it is told out of the environment
+	command := ""
+	if len(os.Args) > 1 {
+		command = os.Args[1]
+	}
 	// Before the runtime needs them: it would end the program with a trace.
 	need := int64(host.RuntimeThreads)
-	if len(os.Args) > 1 && loads(os.Args[1]) {
+	if loads(command) {
 		need = host.LoadThreads
 	}
 	if sandbox.Inside() {
@@ -44,7 +48,11 @@ func main() {
 		fmt.Fprintf(os.Stderr, "lastack: %v\n", err)
 		os.Exit(exitError)
 	}
-	early.begin()
+	if sandbox.Inside() {
+		early.begin(beforeReady, "")
+	} else {
+		early.begin(exitInterrupted, earlyWords(command))
+	}
 	outliveWriting()
 	os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -29,6 +29,7 @@ func inSandbox(cmd *cobra.Command, spec sandbox.Spec, needs string, measure meas
 			return exitWith(exitError, nil) // the parent has it, and says it
 		}
 		err = measure(cmd, sb, sb.Status)
+		early.begin(exitInterrupted, "") // all has been said
 		cerr := sb.Close()
 		if left, ok := errors.AsType[*sandbox.LeftError](cerr); ok {
 			fmt.Fprintf(cmd.ErrOrStderr(), "lastack: %v\n", left)
@@ -39,10 +40,12 @@ func inSandbox(cmd *cobra.Command, spec sandbox.Spec, needs string, measure meas
 	spec.Extra, spec.OnSignals = factsForInside(), early.end
 	spec.OnInside = func() { host.KeepCapabilities() }
 	code, status, err := sandbox.Run(cmd.Context(), spec)
-	early.begin()
+	early.begin(exitInterrupted, "") // what there is to say, the child has said, or is said below
 	sysctl, isSysctl := errors.AsType[*sandbox.SysctlError](err)
 	lost, isLost := errors.AsType[*sandbox.LostError](err)
 	switch {
+	case err == nil && status.Reason == sandbox.Interrupted:
+		return exitWith(exitInterrupted, errors.New(noResult))
 	case err == nil:
 		return ofChild(code)
 	case isSysctl:
@@ -69,7 +72,7 @@ func ofChild(code int) error {
 	case code <= 128, code == exitInterrupted:
 		return exitWith(code, nil)
 	case slices.Contains(endings(), os.Signal(sig)):
-		return exitWith(exitInterrupted, nil)
+		return exitWith(exitInterrupted, errors.New(noResult))
 	case sig == syscall.SIGKILL:
 		return errors.New("the run was killed before its end: if nobody did so, the kernel was out of memory (dmesg tells), so ask for fewer connections")
 	default:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -29,11 +30,28 @@ type earlySignals struct {
 	done chan struct{}
 }
 
+// beforeReady is the code of a sandbox's process that a signal ended early: to its parent, which has the words, as if the signal had.
+const beforeReady = 128 + int(syscall.SIGTERM)
+
+// noResult is said of a run or a drain that a signal ended too early.
+const noResult = "interrupted before the load had begun, so that there is no result"
+
+// earlyWords are what an early signal ends a command with.
+func earlyWords(command string) string {
+	switch command {
+	case "run", "drain":
+		return noResult
+	case "serve":
+		return "interrupted before it listened"
+	}
+	return "interrupted"
+}
+
 // early is the process's: signals are too.
 var early earlySignals
 
-// begin may be called again.
-func (e *earlySignals) begin() {
+// begin has a signal end the program with code, and with words if there are any. It may be called again.
+func (e *earlySignals) begin(code int, words string) {
 	if e.c != nil {
 		return
 	}
@@ -42,7 +60,10 @@ func (e *earlySignals) begin() {
 	go func(c <-chan os.Signal, done chan<- struct{}) {
 		defer close(done)
 		for range c {
-			os.Exit(exitInterrupted)
+			if words != "" {
+				fmt.Fprintf(os.Stderr, "lastack: %s\n", words)
+			}
+			os.Exit(code)
 		}
 	}(e.c, e.done)
 }

@@ -13,9 +13,9 @@ import (
 // TestEarlySignalsTwice begins twice, as where a sandbox was refused before it took the signals over, and leaves no goroutine.
 func TestEarlySignalsTwice(t *testing.T) {
 	var e earlySignals
-	e.begin()
+	e.begin(exitInterrupted, "")
 	first := e.done
-	e.begin()
+	e.begin(exitInterrupted, "")
 	e.end()
 	select {
 	case <-first:

@@ -3,6 +3,7 @@ package drain
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,19 +69,26 @@ func (c *Config) Validate() error {
 	return c.Load.asRefused(plan.Validate())
 }
 
-// groups names the flags that ask for connections, with their values.
+// groups names the flags that ask for connections, with their values, and says which are the defaults.
 func (l *Load) groups() string {
 	var parts []string
+	add := func(flag string, value any) {
+		part := fmt.Sprintf("--%s %v", flag, value)
+		if slices.Contains(l.Defaults, flag) {
+			part += " (the default)"
+		}
+		parts = append(parts, part)
+	}
 	for _, g := range []struct {
 		flag string
 		n    int
 	}{{"idle", l.Idle}, {"in-flight", l.InFlight}, {"partial", l.Partial}, {"queued", l.Queued}} {
 		if g.n > 0 {
-			parts = append(parts, fmt.Sprintf("--%s %d", g.flag, g.n))
+			add(g.flag, g.n)
 		}
 	}
 	if l.Arrivals > 0 {
-		parts = append(parts, fmt.Sprintf("--arrivals %v", l.Arrivals))
+		add("arrivals", l.Arrivals)
 	}
 	return strings.Join(parts, ", ")
 }

@@ -66,6 +66,9 @@ type Load struct {
 	Reconnect time.Duration
 
 	ConnectTimeout, RequestTimeout time.Duration
+
+	// Defaults are the flags of the groups above that nobody gave: what is refused for them says so.
+	Defaults []string
 }
 
 // Stop says how the server is stopped: by the signal to PID or to what Exec started, or by Hook, which may go with Exec.

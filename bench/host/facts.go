@@ -42,7 +42,7 @@ type Facts struct {
 	CgroupAvailableBytes int64  `json:"cgroup_available_bytes,omitempty"`
 	PageBytes            int64  `json:"page_bytes"`
 	BootID               string `json:"boot_id"`
-	NetNS                string `json:"netns"` // "net:[4026531840]", of the process
+	NetNS                string `json:"netns"` // "net:[4026531840]", of the process; "not read" if it could not be
 	UID                  int    `json:"uid"`   // effective
 	// Capabilities is the effective set by name, without CAP_ in lower case, in the kernel's order.
 	Capabilities []string `json:"capabilities"`

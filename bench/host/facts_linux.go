@@ -47,12 +47,7 @@ func Read() (*Facts, error) {
 	}
 	f.MemLock = lim.Cur
 
-	ns, err := sockio.CurrentNamespace()
-	if err != nil {
-		return nil, &ReadError{What: "the network namespace", Err: err}
-	}
-	f.NetNS = ns.ID()
-	_ = ns.Close() // only the name was wanted
+	f.identify(sockio.CurrentNamespace)
 
 	for _, name := range Names() {
 		b, err := os.ReadFile(sysctlPath(name))
@@ -124,6 +119,21 @@ func (f *Facts) readProc() error {
 }
 
 // unread notes a fact that could not be read.
+// identify fills in NetNS.
+func (f *Facts) identify(current func() (*sockio.Namespace, error)) {
+	ns, err := current()
+	if err == nil {
+		f.NetNS = ns.ID()
+		_ = ns.Close() // only the name was wanted
+		return
+	}
+	f.NetNS = "not read"
+	if e, ok := errors.AsType[*sockio.NamespaceError](err); ok {
+		err = e.Err
+	}
+	f.unread(sockio.NamespaceFile, err)
+}
+
 func (f *Facts) unread(what string, err error) {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		err = e.Err // its path is what, or says less

@@ -100,14 +100,20 @@ type SignalError struct {
 func (e *SignalError) Error() string {
 	switch {
 	case errors.Is(e.Err, syscall.EPERM) && e.Own:
-		return fmt.Sprintf("no permission to signal process %d, though it is this user's: a seccomp filter or a security policy forbids kill", e.PID)
+		return fmt.Sprintf("no permission to signal process %d, though it is this user's: a seccomp filter or a security policy forbids kill: run outside of it, or stop the server by a command (--stop)", e.PID)
 	case errors.Is(e.Err, syscall.EPERM):
 		return fmt.Sprintf("no permission to signal process %d: it belongs to another user (run as that user, or as root)", e.PID)
 	case errors.Is(e.Err, syscall.ESRCH):
 		return fmt.Sprintf("process %d has ended", e.PID)
 	}
-	return fmt.Sprintf("cannot send signal %d (%v) to process %d: %v", int(e.Signal), e.Signal, e.PID, e.Err)
+	if e.Signal == 0 { // a question: whether it may be signalled
+		return fmt.Sprintf("whether process %d may be signalled could not be asked: %v: %s", e.PID, e.Err, allowKill)
+	}
+	return fmt.Sprintf("%s could not be sent to process %d: %v: %s", SignalName(e.Signal), e.PID, e.Err, allowKill)
 }
+
+// allowKill is what to do where the kernel refuses a signal for no reason of its own.
+const allowKill = "a seccomp filter or a security policy may forbid kill: run outside of it, or stop the server by a command (--stop)"
 
 func (e *SignalError) Unwrap() error { return e.Err }
 

@@ -85,7 +85,11 @@ const textWidth = 100
 
 func (r *doctorReport) writeText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "lastack %s on Linux %s %s, %s\n", r.Version, r.Host.Kernel, r.Host.Arch, r.Host.NetNS)
+	ns := r.Host.NetNS
+	if !strings.HasPrefix(ns, "net:") { // it has no name
+		ns = "network namespace " + ns
+	}
+	fmt.Fprintf(&b, "lastack %s on Linux %s %s, %s\n", r.Version, r.Host.Kernel, r.Host.Arch, ns)
 
 	subject := 0
 	for _, l := range r.Lines {

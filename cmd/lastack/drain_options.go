@@ -153,6 +153,11 @@ func (o *drainOptions) complete(cmd *cobra.Command, args []string) error {
 	if o.cfg.Load, err = o.load(given); err != nil {
 		return err
 	}
+	for _, flag := range []string{"idle", "in-flight", "partial", "queued", "arrivals"} {
+		if !given(flag) {
+			o.cfg.Load.Defaults = append(o.cfg.Load.Defaults, flag)
+		}
+	}
 	if err := o.completeSandbox(); err != nil {
 		return err
 	}

@@ -40,18 +40,16 @@ func (n *namespace) lacks(file string, err error) {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		err = e.Err // its path has the thread's number
 	}
+	if e, ok := errors.AsType[*sockio.NamespaceError](err); ok {
+		err = e.Err
+	}
 	n.unread[file] = err.Error()
 }
 
 func openNamespace(ns *sockio.Namespace) (*namespace, error) {
 	n := &namespace{}
 	err := ns.Do(func() error {
-		here, err := sockio.CurrentNamespace()
-		if err != nil {
-			return err
-		}
-		n.id = here.ID()
-		if err := here.Close(); err != nil {
+		if err := n.identify(ns, sockio.CurrentNamespace); err != nil {
 			return err
 		}
 		// thread-self: /proc/self/net would be the thread-group leader's.
@@ -80,6 +78,21 @@ func openNamespace(ns *sockio.Namespace) (*namespace, error) {
 		return nil, err
 	}
 	return n, nil
+}
+
+// identify fills in n's ID. Of a namespace that nobody has to enter again only the name is lacking where its file cannot be opened.
+func (n *namespace) identify(ns *sockio.Namespace, current func() (*sockio.Namespace, error)) error {
+	here, err := current()
+	switch {
+	case err == nil:
+		n.id = here.ID()
+		return here.Close()
+	case ns == nil:
+		n.id = "this network namespace"
+		n.lacks(sockio.NamespaceFile, err)
+		return nil
+	}
+	return err
 }
 
 func (n *namespace) close() error {

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// threadNetNS follows the calling thread; /proc/self/ns/net would follow the
-// thread-group leader.
-const threadNetNS = "/proc/thread-self/ns/net"
+// NamespaceFile is the calling thread's network namespace; /proc/self/ns/net would be the
+// thread-group leader's.
+const NamespaceFile = "/proc/thread-self/ns/net"
 
 // Namespace is a network namespace held open by a descriptor: it lives at least as
 // long as the descriptor does. All methods may be called concurrently, and on a nil
@@ -25,17 +25,17 @@ type Namespace struct {
 // privilege. A goroutine that is not locked to its thread gets the process's
 // namespace, as long as every thread that ever left that one is locked for life.
 func CurrentNamespace() (*Namespace, error) {
-	fd, err := unix.Open(threadNetNS, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(NamespaceFile, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, &NamespaceError{Call: "open", Namespace: threadNetNS, Err: err}
+		return nil, &NamespaceError{Call: "open", Namespace: NamespaceFile, Err: err}
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		_ = unix.Close(fd) // the failure to report is fstat's
-		return nil, &NamespaceError{Call: "fstat", Namespace: threadNetNS, Err: err}
+		return nil, &NamespaceError{Call: "fstat", Namespace: NamespaceFile, Err: err}
 	}
 	return &Namespace{
-		file: os.NewFile(uintptr(fd), threadNetNS),
+		file: os.NewFile(uintptr(fd), NamespaceFile),
 		id:   fmt.Sprintf("net:[%d]", st.Ino),
 	}, nil
 }

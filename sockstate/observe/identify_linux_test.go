@@ -1,0 +1,36 @@
+package observe
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/sockio"
+)
+
+// Where the namespace's file cannot be opened, the observer of this process's own lacks its name alone.
+func TestIdentify(t *testing.T) {
+	hidden := func() (*sockio.Namespace, error) {
+		return nil, &sockio.NamespaceError{Call: "open", Namespace: sockio.NamespaceFile, Err: unix.EACCES}
+	}
+	var n namespace
+	if err := n.identify(nil, hidden); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(map[string]string{sockio.NamespaceFile: "permission denied"}, n.unread); d != "" || n.id != "this network namespace" {
+		t.Errorf("%q, unread: %s", n.id, d)
+	}
+	if err := n.identify(&sockio.Namespace{}, hidden); !errors.Is(err, unix.EACCES) {
+		t.Errorf("a namespace that was entered: %v", err)
+	}
+	here, err := sockio.CurrentNamespace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer here.Close()
+	if err := n.identify(nil, sockio.CurrentNamespace); err != nil || n.id != here.ID() {
+		t.Errorf("%q, %v; want %s", n.id, err, here.ID())
+	}
+}

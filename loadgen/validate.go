@@ -137,13 +137,13 @@ func (g *Group) validate() error {
 	case g.Listen > 0 && (g.Exchange.Kind == exchange.None || g.Keep == KeepPartial):
 		return &PlanError{"listen", g.Listen.String(), "needs an exchange, whose first request it delays"}
 	case len(g.Headers) > 0 && g.Exchange.Kind != exchange.HTTP:
-		return &PlanError{"header", strconv.Quote(g.Headers[0]), "needs an --exchange of http"}
+		return &PlanError{"header", strconv.Quote(exchange.HeaderName(g.Headers[0])), "needs an --exchange of http"}
 	case g.Close.NeedsExchange() && g.Exchange.Kind == exchange.None:
 		return &PlanError{"close", g.Close.String(), "needs an --exchange of echo or http: without data nothing is left unread"}
 	}
 	for _, h := range g.Headers {
 		if e, ok := errors.AsType[*exchange.HeaderError](exchange.ParseHeader(h)); ok {
-			return &PlanError{"header", strconv.Quote(h), e.Reason}
+			return &PlanError{"header", strconv.Quote(e.Header), e.Reason}
 		}
 	}
 	if err := g.validatePlateau(); err != nil {

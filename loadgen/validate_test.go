@@ -98,11 +98,11 @@ func TestValidateRefuses(t *testing.T) {
 		{"negative requests", func(_ *Plan, g *Group) { g.Requests = -3 }, "requests", "-3", "1 to"},
 		{"absurd requests", func(_ *Plan, g *Group) { g.Requests = MaxRequests + 1 }, "requests", "1073741825", "1 to 1073741824"},
 		{"requests of nothing", func(_ *Plan, g *Group) { g.Requests, g.Exchange = 2, exchange.Spec{} }, "requests", "2", "--exchange"},
-		{"headers of an echo", func(_ *Plan, g *Group) { g.Headers = []string{"A: b"} }, "header", `"A: b"`, "http"},
+		{"headers of an echo", func(_ *Plan, g *Group) { g.Headers = []string{"A: b"} }, "header", `"A"`, "http"},
 		{"a header that frames", func(_ *Plan, g *Group) {
 			g.Exchange, g.Headers = mustExchange("http:/"), []string{"A: b", "Content-Length: 3"}
-		}, "header", `"Content-Length: 3"`, "lastack itself"},
-		{"a header that is none", func(_ *Plan, g *Group) { g.Exchange, g.Headers = mustExchange("http:/"), []string{"A\r\n"} }, "header", `"A\r\n"`, "Name: value"},
+		}, "header", `"Content-Length"`, "lastack itself"},
+		{"a header that is none", func(_ *Plan, g *Group) { g.Exchange, g.Headers = mustExchange("http:/"), []string{"A\r\n"} }, "header", `"A ..."`, "Name: value"},
 
 		{"client:unread of nothing", func(_ *Plan, g *Group) {
 			g.Close, g.Exchange = mustPolicy("client:unread"), exchange.Spec{}

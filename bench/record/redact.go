@@ -10,38 +10,80 @@ import (
 // redacted stands for a secret in what is written.
 const redacted = "REDACTED"
 
-// secretName is part of the names of headers whose values let others in: Authorization, Proxy-Authorization, Cookie, Set-Cookie,
-// X-Api-Key, X-Auth-Token, X-Amz-Security-Token and their like.
-const secretName = `[\w-]*(?:auth|cookie|api[-_]?key|token|secret|passw|credential|signature|session)[\w-]*`
+// harmless are the headers whose values are written: those that ask for a representation, tell the client or its path, or
+// bound a cache, which a reader of the record needs. A list of the secret ones would always lack one (X-Pin, DPoP).
+var harmless = regexp.MustCompile(`(?i)^(?:accept(?:-[a-z-]+)?|content-(?:type|encoding|language|length|range)|user-agent|host|date|` +
+	`connection|keep-alive|upgrade|transfer-encoding|te|trailer|expect|via|forwarded|x-forwarded-(?:for|host|port|proto)|x-real-ip|` +
+	`cache-control|pragma|age|expires|etag|last-modified|vary|range|if-(?:match|none-match|modified-since|unmodified-since|range)|` +
+	`referer|origin|priority|dnt|save-data|server|location|allow|retry-after|upgrade-insecure-requests|sec-fetch-[a-z]+|x-requested-with)$`)
 
+// A name says that its value is a secret if it holds one of secretParts, with what joins words left out, or one of
+// secretWords as a whole word: ping is no PIN.
 var (
-	secretHeader = regexp.MustCompile(`(?i)^\s*` + secretName + `\s*$`)
-	// headerFlag is -H, among other letters or alone, with its value or without.
-	headerFlag = regexp.MustCompile(`^(-[a-zA-Z0-9]*?H=?|--header=)(.*)$`)
-	// secretInText is a header in a longer text. Without a space after the colon it needs the flag before it: auth:80 is a target.
-	secretInText = regexp.MustCompile(`(?i)(?:(?:-H|--header)[\s=]*["'\\]*` + secretName + `[ \t]*:|\b` + secretName + `[ \t]*:[ \t])`)
-	userinfo     = regexp.MustCompile(`(://)[^/?#\s"'@]*(?:@[^/?#\s"'@]*)*@`)
+	secretParts = regexp.MustCompile(`auth|cookie|token|secret|passw|passphrase|passcode|credential|signature|session|apikey|accesskey|privatekey|clientcert|assertion|bearer|jwt|dpop`)
+	secretWords = regexp.MustCompile(`^(?:key|pass|pwd|pin|otp|totp|sso|sig|sid|cert|hmac)\d*$`)
+	// wordsOf splits names: apiKey, API_KEY, api-key, api.key.
+	wordsOf = regexp.MustCompile(`[A-Z]+(?:[a-z0-9]+|[0-9]*)|[a-z0-9]+`)
 )
 
-// RedactHeader replaces the value of a header, "Name: value", whose name says that it is a secret.
+// secret reports whether a name, of a variable, flag, parameter or header, says that its value is one.
+func secret(name string) bool {
+	words := wordsOf.FindAllString(name, -1)
+	for i := range words {
+		words[i] = strings.ToLower(words[i])
+	}
+	return secretParts.MatchString(strings.Join(words, "")) || slices.ContainsFunc(words, secretWords.MatchString)
+}
+
+var (
+	// headerFlag is -H, among other letters or alone, with its value or without.
+	headerFlag = regexp.MustCompile(`^(-[a-zA-Z0-9]*?H=?|--header=)(.*)$`)
+	// headerInText is a header in a longer text: behind the flag, or in a line of its own or of a log. Without a space after the colon it
+	// needs the flag before it: auth:80 is a target.
+	headerInText = regexp.MustCompile(`(?:(?:-H|--header)[\s=]*["'\\]*([\w-]+)[ \t]*:|\b([\w-]+)[ \t]*:[ \t])`)
+	userinfo     = regexp.MustCompile(`(://)[^/?#\s"'@]*(?:@[^/?#\s"'@]*)*@`)
+	// userFlag is how curl and others are told user:password.
+	userFlag = regexp.MustCompile(`((?:^|[\s"'])(?:-u|--user|--proxy-user)(?:[ \t=]+|)["']?[^\s:"'=]+:)[^\s"']+`)
+	// assignment is a word NAME=value or --flag=value, flag one that has its value in the next word.
+	assignment = regexp.MustCompile(`(?s)^(-{0,2}([\w.-]+)=)[^=].*$`)
+	flag       = regexp.MustCompile(`^--?([a-zA-Z][\w.-]*)$`)
+	// shellFlag is a flag whose value is a command of several words.
+	shellFlag = regexp.MustCompile(`^(?:--exec|--also|--stop|--restart|-[a-z]*c)$`)
+)
+
+// RedactHeader replaces the value of a header, "Name: value", unless it is one of the well-known ones that hold no secret.
 func RedactHeader(h string) string {
-	if name, _, ok := strings.Cut(h, ":"); ok && secretHeader.MatchString(name) {
+	if name, _, ok := strings.Cut(h, ":"); ok && !harmless.MatchString(strings.TrimSpace(name)) {
 		return name + ": " + redacted
 	}
 	return RedactText(h)
 }
 
-// RedactCommand returns the words of a command line without secrets: the values of such headers, however the flag is
-// written, and user:password@ in URLs.
+// RedactCommand returns the words of a command line without secrets: the values of headers, however the flag is written, but for
+// the well-known ones without secrets; user:password@ in URLs; and the values of variables, flags and parameters
+// of a URL's query whose names say that they are secret.
 func RedactCommand(words []string) []string {
 	out := slices.Clone(words)
 	for i, w := range out {
-		m := headerFlag.FindStringSubmatch(w)
+		before := ""
+		if i > 0 {
+			before = words[i-1]
+		}
+		m, set, named := headerFlag.FindStringSubmatch(w), assignment.FindStringSubmatch(w), flag.FindStringSubmatch(before)
 		switch {
-		case i > 0 && (words[i-1] == "--header" || strings.HasPrefix(words[i-1], "-") && headerFlag.ReplaceAllString(words[i-1], "$2") == ""):
+		case before == "--header" || strings.HasPrefix(before, "-") && headerFlag.ReplaceAllString(before, "$2") == "":
 			out[i] = RedactHeader(w)
 		case m != nil && m[2] != "":
 			out[i] = m[1] + RedactHeader(m[2])
+		case set != nil && secret(set[2]) && !shellFlag.MatchString(before):
+			out[i] = set[1] + redacted
+		case named != nil && secret(named[1]) && !strings.HasPrefix(w, "-"):
+			out[i] = redacted
+		case before == "-u" || before == "--user" || before == "--proxy-user":
+			user, _, hasPassword := strings.Cut(w, ":")
+			if out[i] = user; hasPassword {
+				out[i] += ":" + redacted
+			}
 		default:
 			out[i] = RedactText(w)
 		}
@@ -50,19 +92,137 @@ func RedactCommand(words []string) []string {
 }
 
 // RedactText is RedactCommand for a text in which a command or a header may stand. A header's value goes to the quote that
-// ends it, or to the end of the line.
+// ends it, or to the end of the line. Outside a command, where any word may stand before a colon, a header is redacted if its name says
+// that it is secret.
 func RedactText(s string) string {
-	s = userinfo.ReplaceAllString(s, "${1}"+redacted+"@")
+	if strings.Contains(s, "://") {
+		s = userinfo.ReplaceAllString(s, "${1}"+redacted+"@")
+	}
+	if strings.Contains(s, "-u") || strings.Contains(s, "-user") {
+		s = userFlag.ReplaceAllString(s, "${1}"+redacted)
+	}
 	var b strings.Builder
-	for {
-		m := secretInText.FindStringIndex(s)
+	for at := 0; ; {
+		m := headerInText.FindStringSubmatchIndex(s[at:])
 		if m == nil {
 			break
 		}
-		b.WriteString(strings.TrimRight(s[:m[1]], " \t") + " " + redacted)
-		s = s[m[1]+valueLength(s, m[0], m[1]):]
+		end := at + m[1]
+		if m[2] >= 0 && harmless.MatchString(s[at+m[2]:at+m[3]]) || m[4] >= 0 && !secretBeforeColon(s[at+m[4]:at+m[5]]) {
+			at = end
+			continue
+		}
+		b.WriteString(strings.TrimRight(s[:end], " \t") + " " + redacted)
+		s, at = s[end+valueLength(s, at+m[0], end):], 0
 	}
-	return b.String() + s
+	return redactValues(b.String() + s)
+}
+
+// secretBeforeColon is stricter than secret: "no such key: x" is a message.
+func secretBeforeColon(name string) bool {
+	return secret(name) && (strings.ContainsAny(name, "-_") || !secretWords.MatchString(strings.ToLower(name)))
+}
+
+// redactValues replaces the values of NAME=value, --flag value, ?parameter=value and "name": "value" whose names say that they are secret.
+func redactValues(s string) string {
+	var b strings.Builder
+	done := 0
+	quote := byte(0) // that s[i] stands in
+	for i := 0; i < len(s); {
+		if !inName(s[i]) {
+			switch c := s[i]; {
+			case c == '\n':
+				quote = 0
+			case c == '\\':
+				i++
+			case c == quote:
+				quote = 0
+			case quote == 0 && (c == '"' || c == '\''):
+				quote = c
+			}
+			i++
+			continue
+		}
+		begin := i
+		for i < len(s) && inName(s[i]) {
+			i++
+		}
+		from, end := valueAfter(s, begin, i, quote)
+		if from == end || !secret(s[begin:i]) {
+			continue
+		}
+		b.WriteString(s[done:from] + redacted)
+		i, done = end, end
+	}
+	return b.String() + s[done:]
+}
+
+// valueAfter finds the value of the name s[begin:end], which stands in a quote or in none (0); from is its end if there is none.
+func valueAfter(s string, begin, end int, quote byte) (from, to int) {
+	rest := s[end:]
+	switch {
+	case len(rest) > 1 && rest[0] == '=' && rest[1] != '=':
+		from = end + 1
+	case s[begin] == '-' && rest != "" && (rest[0] == ' ' || rest[0] == '\t'):
+		from = len(s) - len(strings.TrimLeft(rest, " \t"))
+		if from == len(s) || s[from] == '-' {
+			return end, end
+		}
+	case begin > 0 && s[begin-1] == '"' && strings.HasPrefix(strings.TrimPrefix(rest, `\`), `"`):
+		_, after, _ := strings.Cut(rest, `"`)
+		after = strings.TrimLeft(after, " \t")
+		if !strings.HasPrefix(after, ":") {
+			return end, end
+		}
+		after = strings.TrimLeft(after[1:], " \t")
+		if after == "" || after[0] != '"' && after[0] != '\\' && (after[0] < '0' || after[0] > '9') {
+			return end, end // a message about the quoted
+		}
+		from = len(s) - len(after)
+		quote = 0
+	default:
+		return end, end
+	}
+	alone := begin > 0 && (s[begin-1] == '"' || s[begin-1] == '\'') && s[begin-1] == quote // 'NAME=a value'
+	for to = from; to < len(s) && s[to] != '\n'; to++ {
+		switch c := s[to]; {
+		case c == '\\' && to+1 < len(s) && s[to+1] != '\n':
+			if to++; s[to] != '"' && s[to] != '\'' || to-1 == from {
+				continue
+			}
+			// A quote in a quote.
+			q := s[to-1 : to+1]
+			n := lengthTo(s[to+1:], q)
+			if n < 0 || strings.HasSuffix(s[:begin], q) {
+				return from, to - 1
+			}
+			to += 2 + n
+		case c == quote && quote != 0:
+			return from, to
+		case c == '"' || c == '\'':
+			n := lengthTo(s[to+1:], string(c))
+			if n < 0 {
+				return from, to
+			}
+			to += 1 + n
+		case !alone && strings.IndexByte(" \t\r&;,}", c) >= 0:
+			return from, to
+		}
+	}
+	return from, min(to, len(s))
+}
+
+// lengthTo is how far it is to the quote that ends what s begins with, -1 if the line ends before.
+func lengthTo(s, quote string) int {
+	n := strings.Index(s, quote)
+	if n >= 0 && strings.Contains(s[:n], "\n") {
+		return -1
+	}
+	return n
+}
+
+func inName(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c == '.'
 }
 
 // valueLength finds the end of a header's value that begins at from: the quote that stands before its name, at or after
@@ -73,14 +233,17 @@ func valueLength(s string, begin, from int) int {
 		quote = -1 // of another word
 	}
 	value := s[from:]
-	if end := strings.IndexByte(value, '\n'); end >= 0 {
-		value = value[:end]
-	}
 	if quote < 0 {
+		if end := strings.IndexByte(value, '\n'); end >= 0 {
+			return end
+		}
 		return len(value)
 	}
 	escaped := quote > 0 && s[quote-1] == '\\'
 	for i := range len(value) {
+		if value[i] == '\n' {
+			return i
+		}
 		if value[i] == s[quote] && (i > 0 && value[i-1] == '\\') == escaped {
 			if escaped {
 				return i - 1

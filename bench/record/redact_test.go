@@ -32,6 +32,31 @@ func TestRedactCommand(t *testing.T) {
 		{[]string{"--stop", `sh -c "curl -H \"Cookie: it's s3cret\" web.example"`}, []string{"--stop", `sh -c "curl -H \"Cookie: REDACTED\" web.example"`}},
 		{[]string{"--stop", `curl -H "Authorization: Digest u=\"x\", r=\"s3cret\"" web.example`}, []string{"--stop", `curl -H "Authorization: REDACTED" web.example`}},
 		{[]string{"--exec=app --header=Authorization:s3cret"}, []string{"--exec=app --header=Authorization: REDACTED"}},
+		// A list of secret headers would lack these.
+		{[]string{"-H", "X-JWT-Assertion: s3cret", "-H", "DPoP: s3cret", "-HX-Access-Key: s3cret"}, []string{"-H", "X-JWT-Assertion: REDACTED", "-H", "DPoP: REDACTED", "-HX-Access-Key: REDACTED"}},
+		{[]string{"-H", "X-Passphrase: s3cret", "-H", "X-OTP:s3cret", "--header=X-Pin: s3cret"}, []string{"-H", "X-Passphrase: REDACTED", "-H", "X-OTP: REDACTED", "--header=X-Pin: REDACTED"}},
+		{[]string{"-H", "X-SSO: s3cret", "-H", "X-Client-Cert: s3cret", "-H", "X-Our-Own: s3cret"}, []string{"-H", "X-SSO: REDACTED", "-H", "X-Client-Cert: REDACTED", "-H", "X-Our-Own: REDACTED"}},
+		{
+			[]string{"-H", "Host: web.example", "-H", "Range: bytes=0-9", "-H", "If-None-Match: \"x\"", "-H", "Referer: http://web.example/?token=s3cret&page=2"},
+			[]string{"-H", "Host: web.example", "-H", "Range: bytes=0-9", "-H", "If-None-Match: \"x\"", "-H", "Referer: http://web.example/?token=REDACTED&page=2"},
+		},
+		{[]string{"--stop", `curl -H "X-Our-Own: s3cret" -H 'Accept: text/html' web.example`}, []string{"--stop", `curl -H "X-Our-Own: REDACTED" -H 'Accept: text/html' web.example`}},
+		// Parameters of a query.
+		{[]string{"http://web.example/?token=s3cret"}, []string{"http://web.example/?token=REDACTED"}},
+		{[]string{"--exchange", "http:/a?page=2&api_key=s3cret&sig=s3cret#x"}, []string{"--exchange", "http:/a?page=2&api_key=REDACTED&sig=REDACTED"}},
+		{[]string{"--exchange=http:/a?X-Amz-Signature=s3cret&accessKey=s3cret&signal=9"}, []string{"--exchange=http:/a?X-Amz-Signature=REDACTED&accessKey=REDACTED&signal=9"}},
+		// Variables and flags of commands.
+		{[]string{"--exec", "env TOKEN=s3cret DB_PASSWORD='s3cret s3cret' PORT=80 app --password=s3cret --port=80"}, []string{"--exec", "env TOKEN=REDACTED DB_PASSWORD=REDACTED PORT=80 app --password=REDACTED --port=80"}},
+		{[]string{"--stop", `SECRET="s3cret" ./stop --auth-token s3cret --now`}, []string{"--stop", `SECRET=REDACTED ./stop --auth-token REDACTED --now`}},
+		// Whether the quoted is one value or a command cannot be told.
+		{[]string{"--exec", "sh -c 'API_KEY=s3cret exec app' -q"}, []string{"--exec", "sh -c 'API_KEY=REDACTED' -q"}},
+		{[]string{"--also", `sh -c "KEY=a\"s3cret\" exec app"`, "--restart=env 'PASS=s3cret s3cret' app"}, []string{"--also", `sh -c "KEY=REDACTED"`, "--restart=env 'PASS=REDACTED' app"}},
+		{[]string{"env", "TOKEN=s3cret s3cret;&\ns3cret", "app", "--token", "s3cret s3cret", "--sid=s3cret s3cret", "-password", "s3cret"}, []string{"env", "TOKEN=REDACTED", "app", "--token", "REDACTED", "--sid=REDACTED", "-password", "REDACTED"}},
+		{[]string{"app", "--session", "--port", "80", "--ping=3", "--pinned", "x", "monkey=2"}, []string{"app", "--session", "--port", "80", "--ping=3", "--pinned", "x", "monkey=2"}},
+		{[]string{"curl", "-u", "name:s3cret", "--stop", "curl -u name:s3cret web.example"}, []string{"curl", "-u", "name:REDACTED", "--stop", "curl -u name:REDACTED web.example"}},
+		{[]string{"curl", "-d", `{"user": "x", "token": "s3cret", "pin":"s3cret"}`}, []string{"curl", "-d", `{"user": "x", "token": REDACTED, "pin":REDACTED}`}},
+		// What is none.
+		{[]string{"lastack", "run", "--threshold", "failed==0", "--signal", "HUP", "--sysctl", "net.ipv4.tcp_tw_reuse=1"}, []string{"lastack", "run", "--threshold", "failed==0", "--signal", "HUP", "--sysctl", "net.ipv4.tcp_tw_reuse=1"}},
 	} {
 		in := slices.Clone(tt.in)
 		if got := RedactCommand(in); !slices.Equal(got, tt.want) {
@@ -68,6 +93,26 @@ func TestRedact(t *testing.T) {
 	for _, want := range []string{"Authorization: REDACTED", "Accept: */*", "Host: web.example", "it ended"} {
 		if !strings.Contains(string(b), want) {
 			t.Errorf("%q is gone from %s", want, b)
+		}
+	}
+}
+
+// What a server says is kept, but for lines that look like secret headers.
+func TestRedactKeepsMessages(t *testing.T) {
+	for _, s := range []string{
+		"listening on 127.0.0.1:80", "no such key: web", "tests pass: 3", "error: open /x: permission denied", "X-Our-Own: y", "HISTFAAAauth==", "tokens=", "a=b", `--header "X-Pin": needs`, `"token": it ended`,
+		`"lastack run -c 3": it ended`, "- key is missing", "--source with more addresses",
+	} {
+		if got := RedactText(s); got != s {
+			t.Errorf("%q became %q", s, got)
+		}
+	}
+	for s, want := range map[string]string{
+		"x-pin: 1\nnext": "x-pin: REDACTED\nnext", "DPoP: 1": "DPoP: REDACTED", `error: TOKEN=1, then`: `error: TOKEN=REDACTED, then`,
+		`"sh -c \"TOKEN=1 app\"": it ended`: `"sh -c \"TOKEN=REDACTED\"": it ended`, `{\"token\":\"1\",\"x\":2}`: `{\"token\":REDACTED\",\"x\":2}`,
+	} {
+		if got := RedactText(s); got != want {
+			t.Errorf("%q became %q, want %q", s, got, want)
 		}
 	}
 }
@@ -147,7 +192,18 @@ func leaks(v reflect.Value, at string) (all []string) {
 	return all
 }
 
+// TestRedactLinear has texts for which a search from each name to the end would take minutes.
+func TestRedactLinear(t *testing.T) {
+	for _, s := range []string{`key="`, `key='`, `key="` + "\n", `key=\"`, `key=a\"b`, `"key" : `, "--key ", "-key", "key=", "X-Key: ", "x: ", "Cookie:", "-H 'a: ", `"`, "://a@", "-u a:"} {
+		s = strings.Repeat(s, 1<<20/len(s))
+		if got := RedactText(s); len(got) > 4*len(s) {
+			t.Errorf("%.20q grew to %d bytes", s, len(got))
+		}
+	}
+}
+
 func FuzzRedactText(f *testing.F) {
+	f.Add(`env TOKEN='s3cret' "PASS=a b" app --key "x" -u a:b {"pin": "1"} http://x/?sig=1&a=2`)
 	f.Add(`sh -c "curl -H \"Cookie: it's s3cret\" http://a:b@c"` + "\nToken: x")
 	f.Fuzz(func(t *testing.T, s string) {
 		got := RedactText(s)

@@ -132,7 +132,7 @@ type Sysctl struct {
 func ParseSysctl(s string) (Sysctl, error) {
 	key, value, ok := strings.Cut(s, "=")
 	if !ok {
-		return Sysctl{}, fmt.Errorf("sysctl %q: want KEY=VALUE, like net.ipv4.tcp_fin_timeout=10", s)
+		return Sysctl{}, fmt.Errorf("sysctl %q: want NAME=VALUE, like net.ipv4.tcp_fin_timeout=10", s)
 	}
 	return NewSysctl(key, value)
 }

@@ -108,7 +108,7 @@ func (o *drainOptions) register(f *pflag.FlagSet) {
 	f.Var(&o.inFlightExchange, "in-flight-exchange", "what the clients of --in-flight ask for instead, like a path that takes its time")
 	f.Lookup("in-flight-exchange").DefValue = "" // not none: as --exchange
 	f.DurationVar(&o.think, "think", o.think, "time between two requests of a client of --in-flight")
-	f.StringArrayVarP(&o.headers, "header", "H", nil, "HTTP header, 'Name: value' (repeatable)")
+	f.StringArrayVarP(&o.headers, "header", "H", nil, "HTTP header, 'Name: value' (repeatable); records keep only well-known values")
 	f.Var(&o.reconnect, "reconnect", "how long a client that lost its connection waits before it connects again, doubled while refused (none after a reply with Connection: close)")
 	f.DurationVar(&o.connectTimeout, "connect-timeout", o.connectTimeout, "from connect() to established")
 	f.DurationVar(&o.requestTimeout, "request-timeout", o.requestTimeout, "from a request to its whole reply")

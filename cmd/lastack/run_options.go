@@ -101,7 +101,7 @@ func (o *runOptions) register(f *pflag.FlagSet) {
 	f.VarP(quantity.NewDecimal(&o.workers, 0), "workers", "w", "load worker threads (0 = one a CPU, and no more than one for each 12,000/s of a --rate)")
 	o.traffic.register(f)
 	f.DurationVar(&o.think, "think", 0, "time between two exchanges of a connection")
-	f.StringArrayVarP(&o.headers, "header", "H", nil, "HTTP header, 'Name: value' (repeatable)")
+	f.StringArrayVarP(&o.headers, "header", "H", nil, "HTTP header, 'Name: value' (repeatable); records keep only well-known values")
 	f.DurationVar(&o.connectTimeout, "connect-timeout", o.connectTimeout, "from connect() to established")
 	f.DurationVar(&o.requestTimeout, "request-timeout", o.requestTimeout, "from a request to its whole reply")
 	f.DurationVar(&o.closeTimeout, "close-timeout", o.closeTimeout, "for the other side's part of the close")

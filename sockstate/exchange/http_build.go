@@ -74,6 +74,7 @@ func hasField(headers []string, name string) bool {
 
 // HeaderError says what is wrong with a header given by a user.
 type HeaderError struct {
+	// Header is its name, or its first word: the rest may be a secret.
 	Header string
 	Reason string
 }
@@ -82,11 +83,26 @@ func (e *HeaderError) Error() string {
 	return fmt.Sprintf("header %q: %s", e.Header, e.Reason)
 }
 
+// longestName is that of a header's name without a colon: the longest of the common ones, and no credential of 128 bits.
+const longestName = 20
+
+// HeaderName is what may be printed of a header, right or wrong: its name, or its first word with "..." for the rest.
+func HeaderName(s string) string {
+	name, _, ok := strings.Cut(s, ":")
+	if i := strings.IndexAny(name, " \t=\r\n"); i >= 0 {
+		return name[:i] + " ..."
+	}
+	if !ok && len(name) > longestName {
+		return name[:longestName] + " ..."
+	}
+	return name
+}
+
 // ParseHeader checks a "Name: value" line (RFC 9110, section 5) for use in a
 // request. It refuses the fields that frame a message or rule the connection, as
 // they are lastack's own. The error is a *HeaderError.
 func ParseHeader(s string) error {
-	bad := func(reason string) error { return &HeaderError{Header: s, Reason: reason} }
+	bad := func(reason string) error { return &HeaderError{Header: HeaderName(s), Reason: reason} }
 	name, value, ok := strings.Cut(s, ":")
 	if !ok {
 		return bad(`want "Name: value"`)

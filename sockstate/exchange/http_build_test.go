@@ -73,8 +73,22 @@ func TestParseHeader(t *testing.T) {
 		"Content-Length: 1", "transfer-encoding: chunked", "CONNECTION: close", "Upgrade: h2c", "Trailer: A", "Expect: 100-continue", "Keep-Alive: timeout=5",
 	} {
 		he, ok := errors.AsType[*HeaderError](ParseHeader(s))
-		if !ok || he.Header != s {
+		if !ok || he.Header != HeaderName(s) {
 			t.Errorf("%q: %v, want a HeaderError", s, ParseHeader(s))
+		}
+	}
+}
+
+// Of a header that is refused the value is not printed, with or without a colon.
+func TestHeaderErrorKeepsSecrets(t *testing.T) {
+	for s, want := range map[string]string{
+		"Authorization Bearer s3cret": `header "Authorization ...": want "Name: value"`, "Authorization=s3cret": `header "Authorization ...": want "Name: value"`,
+		"Upgrade: s3cret": `header "Upgrade": Upgrade is set by lastack itself: it decides where messages and connections end`,
+		"X-Pin: s3cret\n": `header "X-Pin": a value has no control characters, line ends included`, "A": `header "A": want "Name: value"`,
+		"eyJhbGciOiJIUzI1NiJ9.s3cret": `header "eyJhbGciOiJIUzI1NiJ9 ...": want "Name: value"`,
+	} {
+		if err := ParseHeader(s); err == nil || err.Error() != want {
+			t.Errorf("%q: %v, want %s", s, err, want)
 		}
 	}
 }

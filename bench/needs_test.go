@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -407,5 +408,31 @@ func TestDivideRings(t *testing.T) {
 				t.Errorf("load %d, server %d, error %q\nwant %d, %d, %q", load, srv, text, tt.load, tt.server, tt.err)
 			}
 		})
+	}
+}
+
+// Clients that keep their connections need a local port each, of all groups together.
+func TestCheckKept(t *testing.T) {
+	facts := &host.Facts{Sysctls: map[string]string{"net.ipv4.ip_local_port_range": "40000 40099"}}
+	kept := func(n int) loadgen.Group {
+		return loadgen.Group{Connections: n, Keep: loadgen.KeepIdle, Targets: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:80")}}
+	}
+	arrivals := loadgen.Group{RateFrom: 10, RateTo: 10, Targets: kept(1).Targets}
+	for _, tt := range []struct {
+		name   string
+		groups []loadgen.Group
+		facts  *host.Facts
+		want   string // in the error; empty: none
+	}{
+		{"as many as there are", []loadgen.Group{kept(60), kept(40)}, facts, ""},
+		{"one more", []loadgen.Group{kept(60), kept(41)}, facts, "1 source address x 100 ports = 100: ask for at most 100"},
+		{"none left for the arrivals", []loadgen.Group{kept(60), kept(40), arrivals}, facts, "and the arrivals need one"},
+		{"arrivals alone", []loadgen.Group{arrivals}, facts, ""},
+		{"ports unknown", []loadgen.Group{kept(1000)}, &host.Facts{}, ""},
+	} {
+		err := (&Config{Plan: loadgen.Plan{Groups: tt.groups}}).CheckKept(tt.facts)
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
+		}
 	}
 }

@@ -195,6 +195,36 @@ func (c *Config) checkPorts(f *host.Facts) error {
 	return nil
 }
 
+// CheckKept refuses clients that keep their connections, of all groups together, where a source address has fewer local ports, and none
+// over for the arrivals. All groups have one target. f is the client's namespace.
+func (c *Config) CheckKept(f *host.Facts) error {
+	kept, arrivals := int64(0), int64(0)
+	for i := range c.Plan.Groups {
+		g := &c.Plan.Groups[i]
+		kept += int64(g.Connections)
+		if g.OpenLoop() {
+			arrivals = 1
+		}
+	}
+	if len(c.Plan.Groups) == 0 || kept == 0 {
+		return nil
+	}
+	ports := int64(c.portsOf(&c.Plan.Groups[0], f))
+	if ports <= 0 || kept+arrivals <= ports {
+		return nil
+	}
+	also := ""
+	if arrivals > 0 {
+		also = ", and the arrivals need one"
+	}
+	return &RefusedError{"connections", quantity.Count(kept), fmt.Sprintf(
+		"they are open at once%s, and 1 source address x %s ports = %s: ask for at most %s, or widen %s",
+		also, quantity.Count(ports), quantity.Count(ports), quantity.Count(ports-arrivals), portRangeKey)}
+}
+
+// LocalPorts is how many local ports a group has for each source address and target, 0 if unknown.
+func (c *Config) LocalPorts(g *loadgen.Group, f *host.Facts) int { return c.portsOf(g, f) }
+
 // checkReserved refuses a group whose local ports are all reserved: connect, which takes none of those, would find none.
 func (c *Config) checkReserved(g *loadgen.Group, f *host.Facts) error {
 	const key = "net.ipv4.ip_local_reserved_ports"

@@ -155,7 +155,11 @@ func Check(c Config) error {
 		}
 	}
 	plan, _ := c.plan()
-	return c.Load.asRefused(bench.Check(bench.Config{Plan: plan, Backend: c.Backend, Host: c.Host}))
+	b := bench.Config{Plan: plan, Backend: c.Backend, Host: c.Host}
+	if err := c.Load.asRefused(bench.Check(b)); err != nil || c.Host == nil || c.Sandbox != nil {
+		return err // a sandbox's ports are looked at inside, by prepare
+	}
+	return c.Load.asRefused(b.CheckKept(c.Host))
 }
 
 // asRefused tells what bench or the load refuse by the flags of a drain.

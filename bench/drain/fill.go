@@ -32,7 +32,9 @@ func (t *try) fill(ctx context.Context) error {
 	} else if !settled && ctx.Err() == nil {
 		t.warn("queued: connections went on coming and going while the server was halted, so that some may be of another listener's queue")
 	}
-	if !full {
+	if l := &t.load.Snapshot().Groups[queued].Ledger; !full && failedHere(l) != "" {
+		t.warn("queued: %d of %d connections are open: %s", t.load.Snapshot().Groups[queued].Established, want, failedHere(l))
+	} else if !full {
 		t.warn("queued: %d of %d connections found room: the accept queue was full (the server's backlog, net.core.somaxconn)", t.load.Snapshot().Groups[queued].Established, want)
 	}
 	return nil

@@ -99,6 +99,8 @@ func (t *try) shortOf(s *loadgen.Snapshot) error {
 	switch {
 	case spokeFirst(s):
 		return fmt.Errorf("%v speaks before it is asked, so that no reply of its tells what became of a request: check the port, or have the server read a request before it answers", t.cfg.Target)
+	case other == 0 && failedHere(&s.Ledger) != "":
+		return fmt.Errorf("no connection to %v could be opened: %s", t.cfg.Target, failedHere(&s.Ledger))
 	case other == 0:
 		return fmt.Errorf("%v takes no connection: want a server that accepts, or a longer --connect-timeout", t.cfg.Target)
 	case replies == 0:
@@ -110,6 +112,8 @@ func (t *try) shortOf(s *loadgen.Snapshot) error {
 // whyShort says in words why a group's clients do not have a connection each.
 func whyShort(l *loadgen.Ledger) string {
 	switch o := &l.Outcomes; {
+	case failedHere(l) != "":
+		return failedHere(l)
 	case o[loadgen.HTTPStatus] > 0:
 		return fmt.Sprintf("%d requests were answered with a status of 5xx, after which clients close", o[loadgen.HTTPStatus])
 	case ended(l) > 0:
@@ -120,6 +124,19 @@ func whyShort(l *loadgen.Ledger) string {
 		return fmt.Sprintf("%d connects were refused, %d had no answer in time", o[loadgen.Refused], o[loadgen.ConnectTimeout])
 	}
 	return fmt.Sprintf("the rest of them had no answer after %v: the server, or its accept queue, takes no more at once", heldAtMost)
+}
+
+// failedHere says for want of what of this host's connects failed, empty if none did: nothing of that is the server's.
+func failedHere(l *loadgen.Ledger) string {
+	switch o := &l.Outcomes; {
+	case o[loadgen.NoLocalPort] > 0:
+		return fmt.Sprintf("%d connects found no free local port on this host (EADDRNOTAVAIL): want fewer connections or --arrivals, or a wider net.ipv4.ip_local_port_range; TIME_WAITs of this load and of earlier ones hold ports too (ss -tan state time-wait)", o[loadgen.NoLocalPort])
+	case o[loadgen.NoFd] > 0:
+		return fmt.Sprintf("%d connects found no free descriptor on this host: raise the limit (ulimit -n, fs.file-max)", o[loadgen.NoFd])
+	case o[loadgen.NoMemory] > 0:
+		return fmt.Sprintf("%d connects found no memory on this host (ENOBUFS, ENOMEM): want fewer connections", o[loadgen.NoMemory])
+	}
+	return ""
 }
 
 // outcomeWords lists what became of a load's lifecycles.

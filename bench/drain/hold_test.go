@@ -1,8 +1,13 @@
 package drain
 
 import (
+	"net/netip"
+	"strings"
 	"testing"
+	"time"
 
+	"lastack/bench"
+	"lastack/bench/host"
 	"lastack/loadgen"
 	"lastack/sockstate/exchange"
 )
@@ -17,5 +22,60 @@ func TestOutcomeWords(t *testing.T) {
 	s.Ledger.Faults[exchange.TLS], s.Ledger.Faults[exchange.Surplus] = 4, 2
 	if got, want := outcomeWords(&s), "refused 2, other 7, of the others tls 4, of the others surplus 2"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// Connects that fail for want of something of this host are not the server's doing.
+func TestWhyShort(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		l    loadgen.Ledger
+		want string
+		not  string
+	}{
+		{"nothing", loadgen.Ledger{}, "its accept queue, takes no more", "local port"},
+		{"no port", loadgen.Ledger{Outcomes: outcomes(loadgen.NoLocalPort, 55)}, "55 connects found no free local port on this host", "server"},
+		{"no descriptor", loadgen.Ledger{Outcomes: outcomes(loadgen.NoFd, 3)}, "3 connects found no free descriptor on this host", "server"},
+		{"no memory", loadgen.Ledger{Outcomes: outcomes(loadgen.NoMemory, 3)}, "3 connects found no memory on this host", "server"},
+		{"refused", loadgen.Ledger{Outcomes: outcomes(loadgen.Refused, 2)}, "2 connects were refused", "local port"},
+	} {
+		if got := whyShort(&tt.l); !strings.Contains(got, tt.want) || strings.Contains(got, tt.not) {
+			t.Errorf("%s: %q, want %q in it, and not %q", tt.name, got, tt.want, tt.not)
+		}
+	}
+}
+
+func outcomes(o loadgen.Outcome, n int64) (all [loadgen.NumOutcomes]int64) {
+	all[o] = n
+	return all
+}
+
+// Arrivals that leave more TIME_WAITs than there are ports are told of; whether they do, who closes first decides.
+func TestPortDoubt(t *testing.T) {
+	of := func(reuse, timestamps string) *host.Facts {
+		return &host.Facts{HZ: 1000, Sysctls: map[string]string{
+			"net.ipv4.ip_local_port_range": "40000 40999", "net.ipv4.tcp_tw_reuse": reuse, "net.ipv4.tcp_timestamps": timestamps,
+		}}
+	}
+	for _, tt := range []struct {
+		name     string
+		target   string
+		arrivals float64
+		after    time.Duration
+		facts    *host.Facts
+		doubt    bool
+	}{
+		{"reused on loopback", "127.0.0.1:80", 200, 5 * time.Second, of("2", "1"), false},
+		{"more than are reused", "127.0.0.1:80", 1000, 5 * time.Second, of("2", "1"), true},
+		{"not reused elsewhere", "192.0.2.1:80", 200, 5 * time.Second, of("2", "1"), true},
+		{"no timestamps", "127.0.0.1:80", 200, 5 * time.Second, of("2", "0"), true},
+		{"not for long", "127.0.0.1:80", 200, time.Second, of("0", "1"), false},
+		{"no arrivals", "127.0.0.1:80", 0, 5 * time.Second, of("0", "1"), false},
+	} {
+		c := Config{Target: netip.MustParseAddrPort(tt.target), Load: Load{Idle: 100, Arrivals: tt.arrivals}, Stop: Stop{After: tt.after}}
+		plan, _ := c.plan()
+		if got := c.portDoubt(&bench.Config{Plan: plan}, tt.facts); (got != "") != tt.doubt {
+			t.Errorf("%s: %q", tt.name, got)
+		}
 	}
 }

@@ -25,6 +25,8 @@ type experiment struct {
 	loading time.Duration
 	engine  string
 	stopped bool // by the user
+	// fewPorts says that the load's own TIME_WAITs may use up the local ports, empty if not.
+	fewPorts string
 	// back is the server that a restart brought, for the next try; nil where each try starts its own.
 	back *process.Process
 	also []*also
@@ -74,6 +76,10 @@ func (x *experiment) prepare() (err error) {
 			return err
 		}
 	}
+	if err := x.cfg.Load.asRefused(c.CheckKept(x.facts)); err != nil {
+		return err
+	}
+	x.fewPorts = x.cfg.portDoubt(&c, x.facts)
 	if x.slots, err = c.LoadSlots(x.facts); err != nil {
 		return x.cfg.Load.asRefused(err)
 	}

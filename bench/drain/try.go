@@ -112,6 +112,9 @@ func (t *try) open(ctx context.Context) (err error) {
 	c := t.cfg
 	plan, kinds := c.plan()
 	t.kinds = kinds
+	if t.x.fewPorts != "" {
+		t.warn("%s", t.x.fewPorts)
+	}
 	if c.Stop.Ledger != "" {
 		if t.ledgerBefore, err = lookAtLedger(c.Stop.Ledger); err != nil {
 			return err

@@ -1,0 +1,49 @@
+package drain
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"lastack/bench"
+	"lastack/bench/host"
+	"lastack/bench/quantity"
+	"lastack/loadgen"
+	"lastack/sockstate"
+)
+
+// portDoubt says that the arrivals leave more TIME_WAITs than there are local ports, even before the stop; empty if they do not. It is no
+// refusal: a server that closes first keeps them.
+func (c *Config) portDoubt(b *bench.Config, f *host.Facts) string {
+	kept, arrivals := 0, 0.0
+	var first *loadgen.Group
+	for i := range b.Plan.Groups {
+		g := &b.Plan.Groups[i]
+		first = g
+		kept += g.Connections
+		arrivals += max(g.RateFrom, g.RateTo)
+	}
+	lasts := min(c.Stop.After, c.portKept(f))
+	need := int64(kept) + int64(arrivals*lasts.Seconds())
+	if arrivals == 0 || first == nil {
+		return ""
+	}
+	ports := int64(b.LocalPorts(first, f))
+	if ports <= 0 || need <= ports {
+		return ""
+	}
+	return fmt.Sprintf("ports: %s arrivals/s leave %s TIME_WAITs before the stop, beside %s connections, and this host has %s local ports: where it closes first, connects will find none (want fewer --arrivals, a shorter --after, or a wider net.ipv4.ip_local_port_range)",
+		quantity.PerSecond(arrivals), quantity.Count(need-int64(kept)), quantity.Count(int64(kept)), quantity.Count(ports))
+}
+
+// portKept is how long connect finds a port taken that is in TIME_WAIT, at least (tcp_twsk_unique).
+func (c *Config) portKept(f *host.Facts) time.Duration {
+	reuse := f.Sysctls["net.ipv4.tcp_tw_reuse"]
+	if f.Sysctls["net.ipv4.tcp_timestamps"] == "0" || reuse != "1" && !(reuse == "2" && c.Target.Addr().IsLoopback()) {
+		return sockstate.TimeWaitLasts(f.HZ).Min
+	}
+	if ms, err := strconv.Atoi(f.Sysctls["net.ipv4.tcp_tw_reuse_delay"]); err == nil {
+		return time.Duration(ms) * time.Millisecond
+	}
+	return time.Second
+}

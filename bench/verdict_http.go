@@ -81,6 +81,12 @@ func noReplyAdvice(kind string) string {
 		return "the target answers in a version of HTTP that lastack does not speak: it needs HTTP/1.1 or HTTP/1.0"
 	case record.ErrorSpokeFirst:
 		return "check the port, or have the target read the request before it answers; --exchange none opens and closes connections to any server"
+	case record.ErrorHeaderTooLarge:
+		return "the target sends more header than the 64 KiB of a reply that lastack reads, its own limit, for HTTP sets none: have it send less, most often by fewer or shorter cookies"
+	case record.ErrorBadCoding:
+		return "the target uses a Transfer-Encoding that lastack does not read, which is all but one chunked of HTTP/1.1: switch compression of transfers off there"
+	case record.ErrorBadChunk:
+		return "look at a reply with curl -v --raw: a chunk is malformed (RFC 9112, section 7.1), or its size line is longer than lastack reads (16 digits, 250 bytes)"
 	case record.ErrorSurplus, record.ErrorEarlyReply:
 		return "the target sends more than it was asked for: check its Content-Length, or for an echo that RESP of --exchange echo:REQ,RESP is what it answers with"
 	}

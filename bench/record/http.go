@@ -16,7 +16,7 @@ const (
 	ErrorSSH               = "ssh"                // it begins as SSH does
 	ErrorHTTP2             = "http2"              // it begins as HTTP/2 does
 	ErrorBadVersion        = "bad_version"        // HTTP, but neither 1.1 nor 1.0
-	ErrorBadStatusLine     = "bad_status_line"    // malformed
+	ErrorBadStatusLine     = "bad_status_line"    // malformed, or missing after an interim reply
 	ErrorBadStatus         = "bad_status"         // a status code outside 100 to 599
 	ErrorUpgrade           = "upgrade"            // 101, which was not asked for
 	ErrorBadHeader         = "bad_header"         // a header line is malformed, folded, or ends wrongly

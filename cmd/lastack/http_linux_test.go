@@ -149,7 +149,13 @@ func TestExchangeErrorsAreNamed(t *testing.T) {
 		{"ssh", "SSH-2.0-OpenSSH_9.9\r\n", `SSH, not HTTP: it begins "SSH-2.0-OpenSSH_9.9"`, "the target speaks SSH"},
 		{"http2", "\x00\x00\x12\x04\x00\x00\x00\x00\x00", `an HTTP/2 frame, not HTTP/1.1: it begins "\x00\x00\x12\x04\x00\x00\x00\x00\x00"`, "the target speaks HTTP/2"},
 		{"conflicting_length", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", "more than one Content-Length", "RFC 9112"},
-		{"header_too_large", "HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", 70_000) + "\r\n\r\n", "HTTP header section longer than 64 KiB", "RFC 9112"},
+		{"header_too_large", "HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", 70_000) + "\r\n\r\n", "HTTP header section longer than 64 KiB", "64 KiB of a reply that lastack reads, its own limit"},
+		{"bad_coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "Transfer-Encoding other than a single chunked, or in HTTP/1.0", "that lastack does not read"},
+		{"bad_chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;" + strings.Repeat("a", 300) + "\r\n", "malformed chunk", "or its size line is longer than lastack reads"},
+		{
+			"bad_status_line", "HTTP/1.1 100 X\r\nContent-Length: 5\r\n\r\nhello",
+			"what came after an interim reply (1xx) is no reply: an interim one has no body, and a final status is 200 or above", "RFC 9112",
+		},
 		{"bad_status", "HTTP/1.1 999 x\r\nContent-Length: 0\r\n\r\n", `HTTP status code outside 100 to 599: it begins "HTTP/1.1 999 x"`, "RFC 9112"},
 		{"surplus", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab", "more bytes than the reply has", "sends more than it was asked for"},
 	} {

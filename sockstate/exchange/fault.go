@@ -17,7 +17,7 @@ const (
 	SSH                     // as SSH does
 	HTTP2                   // as HTTP/2 does
 	BadVersion              // HTTP, but neither 1.1 nor 1.0
-	BadStatusLine           // the status line is malformed
+	BadStatusLine           // the status line is malformed, or missing after an interim reply
 	BadStatus               // the status code is outside 100 to 599
 	Upgrade                 // 101, which was not asked for
 	BadHeader               // a header line is malformed, folded, or ends wrongly
@@ -62,6 +62,7 @@ var framingFaults = [numFramingErrors]Fault{
 	ErrTLS:             TLS,
 	ErrSSH:             SSH,
 	ErrHTTP2:           HTTP2,
+	ErrAfterInterim:    BadStatusLine,
 }
 
 // FaultOf is what an error of Client.Received stands for; NoFault for ErrStatus, and for an error that is not this package's.
@@ -86,6 +87,9 @@ const exampleBytes = 48
 // Example is err's sentence and, where the reply's beginning tells what it is, that beginning, quoted. It quotes
 // no header fields: they may hold secrets.
 func Example(err error, p []byte) string {
+	if errors.Is(err, ErrAfterInterim) {
+		return err.Error() // p may begin with the interim one
+	}
 	switch FaultOf(err) {
 	case NotHTTP, TLS, SSH, HTTP2, BadVersion, BadStatusLine, BadStatus, SpokeFirst:
 	default:

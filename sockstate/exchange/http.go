@@ -120,8 +120,9 @@ const (
 	ErrTLS
 	ErrSSH
 	ErrHTTP2
+	ErrAfterInterim
 
-	numFramingErrors = int(ErrHTTP2) + 1
+	numFramingErrors = int(ErrAfterInterim) + 1
 )
 
 var framingErrors = [numFramingErrors]string{
@@ -146,6 +147,7 @@ var framingErrors = [numFramingErrors]string{
 	ErrTLS:             "TLS, not plain HTTP",
 	ErrSSH:             "SSH, not HTTP",
 	ErrHTTP2:           "an HTTP/2 frame, not HTTP/1.1",
+	ErrAfterInterim:    "what came after an interim reply (1xx) is no reply: an interim one has no body, and a final status is 200 or above",
 }
 
 func (e FramingError) Error() string { return framingErrors[e] }

@@ -398,7 +398,7 @@ func (f *framer) notProtocol(c byte) {
 	switch {
 	case int(f.word) == majorAt && c >= '0' && c <= '9':
 		f.fail(ErrVersion)
-	case f.flags&flagRequest != 0 || f.word > 0:
+	case f.flags&(flagRequest|flagInterim) != 0 || f.word > 0:
 		f.failStart()
 	case c == tlsAlert || c == tlsHandshake:
 		f.state = stTLS
@@ -413,9 +413,12 @@ func (f *framer) notProtocol(c byte) {
 
 // failStart fails with what a start line is that has no version.
 func (f *framer) failStart() {
-	if f.flags&flagRequest != 0 {
+	switch {
+	case f.flags&flagRequest != 0:
 		f.fail(ErrStartLine)
-	} else {
+	case f.flags&flagInterim != 0:
+		f.fail(ErrAfterInterim)
+	default:
 		f.fail(ErrNotHTTP)
 	}
 }

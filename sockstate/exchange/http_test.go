@@ -231,6 +231,10 @@ func TestReplyRefused(t *testing.T) {
 		{"bare LF in the trailers", chunked + "0\r\nA: b\n\r\n", ErrLineEnd},
 		{"folded trailer", chunked + "0\r\nA: b\r\n c\r\n\r\n", ErrFolded},
 		{"header too large", ok + strings.Repeat("A: "+strings.Repeat("b", 1000)+"\r\n", 70), ErrHeaderTooLarge},
+		{"100 with a body", "HTTP/1.1 100 X\r\nContent-Length: 5\r\n\r\nhello", ErrAfterInterim},
+		{"100 with a body of HTTP's first letter", "HTTP/1.1 100 X\r\n\r\nHello", ErrAfterInterim},
+		{"100 with a body like TLS", "HTTP/1.1 100 X\r\n\r\n\x15", ErrAfterInterim},
+		{"100, then another version", "HTTP/1.1 100 X\r\n\r\nHTTP/2.0 200 OK\r\n", ErrVersion},
 		{"endless interim replies", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 3000), ErrHeaderTooLarge},
 	}
 	for _, tt := range tests {

@@ -389,7 +389,7 @@ func TestClientReceived(t *testing.T) {
 		"http, 099":                   {web, "HTTP/1.1 099 \r\nContent-Length: 0\r\n\r\n", false, false, true, ErrStatusRange, Statuses{1, 0, 0, 0, 0, 0}},
 		"http, interim":               {web, "HTTP/1.1 100 \r\n\r\nHTTP/1.1 103 \r\nA: b\r\n\r\nHTTP/1.1 204 \r\n\r\n", false, true, true, nil, Statuses{0, 2, 1, 0, 0, 0}},
 		"http, interim, then nothing": {web, "HTTP/1.1 100 \r\n\r\n", true, false, true, nil, Statuses{0, 1, 0, 0, 0, 0}},
-		"http, interim, then TLS":     {web, "HTTP/1.1 100 \r\n\r\n\x15\x03\x01", false, false, true, ErrTLS, Statuses{0, 1, 0, 0, 0, 0}},
+		"http, interim, then TLS":     {web, "HTTP/1.1 100 \r\n\r\n\x15\x03\x01", false, false, true, ErrAfterInterim, Statuses{0, 1, 0, 0, 0, 0}},
 		"http, 503 that is malformed": {web, "HTTP/1.1 503\r\nContent-Length: x\r\n\r\n", false, false, true, ErrLength, Statuses{}},
 	}
 	for name, test := range tests {

@@ -22,6 +22,8 @@ type request struct {
 	Args []string `json:"args,omitempty"`
 	Env  []string `json:"env,omitempty"`
 	Dir  string   `json:"dir,omitempty"`
+	// Mark is the program's, see newMark; 0: none.
+	Mark uint64 `json:"mark,omitempty"`
 	// LetGo ends the reaper, and nothing else.
 	LetGo bool `json:"let_go,omitempty"`
 }

@@ -163,6 +163,10 @@ func runReaper(ch *channel) int {
 	if ch.receive(&q) != nil {
 		return 0 // who wanted it has gone
 	}
+	if q.Mark != 0 {
+		// Without it only what keeps its session is found should this reaper be killed.
+		_ = unix.Setrlimit(unix.RLIMIT_LOCKS, &unix.Rlimit{Cur: q.Mark, Max: q.Mark})
+	}
 	server, err := start(ch, q.Path, q.Args, &syscall.ProcAttr{
 		Dir: q.Dir, Env: q.Env, Files: []uintptr{0, 1, 2},
 		// A session of its own: no terminal, and no key of one, reaches it.

@@ -1,17 +1,27 @@
 package process
 
 import (
-	"bytes"
 	"fmt"
-	"os"
-	"strconv"
+	"math/rand/v2"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 )
 
-// markKey is the variable whose value is one process's and its descendants' alone.
-const markKey = "LASTACK_PROCESS"
+// newMark is a value of RLIMIT_LOCKS that is one process's and its descendants' alone. The kernel has not looked at that limit since
+// 2.4.25 (getrlimit(2)), fork and execve keep it, and everybody may read and lower it: a variable of the environment could be
+// seen by the user's command, and a program that clears its environment would be without. 0, which marks nothing, where
+// the limit is too low to choose one.
+func newMark() uint64 {
+	var lim unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_LOCKS, &lim) != nil || lim.Max < 1<<40 {
+		return 0
+	}
+	// Not negative for who reads it as a signed number.
+	top := min(lim.Max, 1<<62)
+	return top/2 + rand.Uint64N(top/2)
+}
 
 // endOrphans kills what the death of the reaper has left to init, as far as it is surely the process's. session tells
 // that the process lived when the reaper died: only then is its number surely not another session's by now. The
@@ -47,17 +57,12 @@ func (p *Process) endOrphans(session bool) error {
 	return e
 }
 
-// marked reports whether the process was started with the variable. What another user runs, or hides (prctl PR_SET_DUMPABLE),
-// cannot be read.
-func marked(pid int, variable string) bool {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+// marked reports whether the process has the mark, and so was started by who was given it.
+func marked(pid int, mark uint64) bool {
+	p, err := procfs.NewProc(pid)
 	if err != nil {
 		return false
 	}
-	for v := range bytes.SplitSeq(b, []byte{0}) {
-		if string(v) == variable {
-			return true
-		}
-	}
-	return false
+	lim, err := p.Limits()
+	return err == nil && mark != 0 && lim.FileLocks == mark
 }

@@ -32,7 +32,7 @@ type Spec struct {
 	// namespace lasts until both have been ended.
 	Beside *Process
 	// Dir is the working directory, and Env the environment, as KEY=VALUE, of which the last of a key counts, and PWD is
-	// set where Dir is; empty: this process's. LASTACK_PROCESS is added, by which its descendants are known.
+	// set where Dir is; empty: this process's. LASTACK_* are left out.
 	Dir string
 	Env []string
 }

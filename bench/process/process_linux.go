@@ -37,7 +37,7 @@ type Process struct {
 	out    *output
 	told   chan struct{} // closed when the reaper has no more to say
 	stuck  chan struct{} // closed when the reaper cannot end something
-	mark   string        // in the environment of all that descends from it
+	mark   uint64        // RLIMIT_LOCKS of all that descends from it, 0 in a PID namespace
 
 	orphaned error // when told is closed: what came of the reaper's death
 	trouble  atomic.Pointer[string]

@@ -1,7 +1,6 @@
 package process
 
 import (
-	"crypto/rand"
 	"errors"
 	"math"
 	"os"
@@ -22,8 +21,8 @@ import (
 // it was to be in a PID namespace and there is none.
 //
 // It has a session of its own, no terminal, /dev/null as its input, no other descriptor, and this process's user, network
-// namespace, limits and environment (without LASTACK_*, but with
-// LASTACK_PROCESS as its mark) otherwise. What it writes is read at all times: Said has the end of it. It is in the caller's hands until
+// namespace, limits (but for RLIMIT_LOCKS, see newMark) and environment
+// (without LASTACK_*) otherwise. What it writes is read at all times: Said has the end of it. It is in the caller's hands until
 // End, which must be called, and should this process end before, however it does, it is killed with all its descendants.
 //
 // In a user namespace, which is what PIDNamespace means for an ordinary user, set-user-ID programs and file capabilities
@@ -212,9 +211,11 @@ func launch(spec Spec, path string, s *space) (_ *Process, err error) {
 	// The only other end is the reaper's: the channel ends with it.
 	_ = other.Close()
 
-	p.mark = markKey + "=" + rand.Text()
-	env := append(cleanEnv((&exec.Cmd{Env: spec.Env, Dir: spec.Dir}).Environ()), p.mark)
-	q := request{Path: path, Args: spec.Args, Env: env, Dir: spec.Dir}
+	if s == nil {
+		p.mark = newMark()
+	}
+	env := cleanEnv((&exec.Cmd{Env: spec.Env, Dir: spec.Dir}).Environ())
+	q := request{Path: path, Args: spec.Args, Env: env, Dir: spec.Dir, Mark: p.mark}
 	ch.patience(setupTimeout)
 	if err := ch.send(q); err != nil {
 		return fail("start its reaper", err)

@@ -150,7 +150,7 @@ func TestSignalDenied(t *testing.T) {
 							}
 							await(t, fmt.Sprintf("the end of process %d", left[0].PID()), left[0].Exited())
 						}
-						if !strings.Contains(d.Signal, "could not be sent") || !strings.Contains(d.End, "left behind") {
+						if !strings.Contains(d.Signal, "a seccomp filter or a security policy") || !strings.Contains(d.End, "left behind") {
 							t.Errorf("signal: %s, end: %s: want both refused, and that said", d.Signal, d.End)
 						}
 						return

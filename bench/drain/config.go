@@ -16,6 +16,8 @@ import (
 // Config is one drain.
 type Config struct {
 	Target netip.AddrPort
+	// Others are the further addresses of the target's name: the one on which a server of Stop.Exec listens becomes Target.
+	Others []netip.AddrPort
 	Load   Load
 	Stop   Stop
 	// Also are programs that run beside a server that Stop.Exec starts: they are started before it, and ended after the last try.

@@ -22,7 +22,11 @@ import (
 // target is the server under test, as far as this host can know it.
 type target struct {
 	// addr is where it listens: the target, or another address, if it is behind what listens there (Config.Also).
-	addr   netip.AddrPort
+	addr netip.AddrPort
+	// choices are the addresses of the target's name, of which addr becomes the one on which the server listens; none once that is known.
+	choices []netip.AddrPort
+	// say tells what goes on meanwhile.
+	say    func(string)
 	behind bool
 	byHook bool // a command stops it, and no signal
 	diag   sockets
@@ -72,7 +76,7 @@ func openTarget(ctx context.Context, x *experiment, back *process.Process, clear
 	if err != nil {
 		return nil, err
 	}
-	t := &target{addr: c.Target, diag: diag, byHook: c.Stop.Hook != ""}
+	t := &target{addr: c.Target, diag: diag, byHook: c.Stop.Hook != "", say: func(what string) { x.phase(len(x.tries), what) }}
 	if doubt != "" {
 		t.warnings = append(t.warnings, doubt)
 	}
@@ -110,20 +114,41 @@ func (t *target) start(ctx context.Context, x *experiment) error {
 	if err != nil {
 		return err
 	}
+	var others []process.Listener // of the name's further addresses, not the server's
+	for _, a := range c.Others {
+		on, err := process.Listeners(t.diag, a)
+		if err != nil {
+			return err
+		}
+		if len(there) == 0 && len(x.holdsAny(on)) > 0 {
+			there, t.addr, c.Target = on, a, a
+			break
+		}
+		others = append(others, on...)
+	}
 	switch front := x.holdsAny(there); {
 	case len(there) == 0:
 	case len(front) > 0:
 		if c.Load.Queued > 0 {
 			return &RefusedError{"queued", fmt.Sprint(c.Load.Queued), fmt.Sprintf("%v is taken by what --also has started, process %s: its accept queue is not that of the server that is stopped", t.addr, numbers(front))}
 		}
-		t.behind, t.addr = true, netip.AddrPort{}
+		t.behind, t.addr, c.Others = true, netip.AddrPort{}, nil
 	default:
 		return &RefusedError{"exec", strings.Join(c.Stop.Exec, " "), fmt.Sprintf("somebody listens on %v already (%s): end it, or drain it by --pid", t.addr, holders(there))}
 	}
 	if t.proc, err = process.Start(process.Spec{Args: c.Stop.Exec, Contain: c.Stop.Contain, Beside: x.beside()}); err != nil {
 		return err
 	}
-	return t.await(ctx, t.proc, nil, c.Stop.Exec)
+	if len(c.Others) > 0 {
+		t.choices = append([]netip.AddrPort{c.Target}, c.Others...)
+	}
+	if err := t.await(ctx, t.proc, others, c.Stop.Exec); err != nil {
+		return err
+	}
+	if len(t.choices) > 0 {
+		c.Target, c.Others, t.choices = t.addr, nil, nil
+	}
+	return nil
 }
 
 // numbers lists processes.
@@ -153,6 +178,8 @@ func (t *target) await(ctx context.Context, p *process.Process, others []process
 	fail := func(why string) error { return &StartError{Command: command, Why: why, Said: p.Said()} }
 	clock := time.NewTicker(startPoll)
 	defer clock.Stop()
+	var look time.Time // when to look next whether it listens elsewhere
+	var astray wrongPlace
 	for limit := time.Now().Add(startAtMost); time.Now().Before(limit); {
 		select {
 		case <-ctx.Done():
@@ -162,13 +189,25 @@ func (t *target) await(ctx context.Context, p *process.Process, others []process
 		if err := t.find(p); err != nil {
 			return err
 		}
-		own, err := t.listenersOf(p, others)
-		if err != nil {
-			return err
+		for _, a := range t.candidates() {
+			own, err := t.listenersOf(p, a, others)
+			if err != nil {
+				return err
+			}
+			if len(own) > 0 {
+				t.listeners, t.addr = own, a
+				return nil
+			}
 		}
-		if len(own) > 0 {
-			t.listeners = own
-			return nil
+		if now := time.Now(); now.After(look) {
+			look = now.Add(elsewherePoll)
+			ports := t.ports(p)
+			if line := astray.see(now, ports, t.candidates()); line != "" {
+				t.say(line)
+			}
+			if astray.hopeless(now) {
+				return fail(fmt.Sprintf("it listens on %s, and not on the target %s", addresses(ports), t.where()))
+			}
 		}
 		select {
 		case <-p.Gone():
@@ -181,7 +220,7 @@ func (t *target) await(ctx context.Context, p *process.Process, others []process
 		}
 	}
 	if ports := t.elsewhere(p); ports != "" {
-		return fail(fmt.Sprintf("it listens on %s, and not on the target %v", ports, t.addr))
+		return fail(fmt.Sprintf("it listens on %s, and not on the target %s", ports, t.where()))
 	}
 	return fail(fmt.Sprintf("it does not listen on %s after %v", t.where(), startAtMost))
 }
@@ -191,7 +230,59 @@ func (t *target) where() string {
 	if !t.addr.IsValid() {
 		return "a TCP port behind what --also has started"
 	}
-	return t.addr.String()
+	var s []string
+	for _, a := range t.candidates() {
+		s = append(s, a.String())
+	}
+	return strings.Join(s, " or ")
+}
+
+// candidates are the addresses on which the server may listen.
+func (t *target) candidates() []netip.AddrPort {
+	if len(t.choices) > 0 {
+		return t.choices
+	}
+	return []netip.AddrPort{t.addr}
+}
+
+const (
+	// elsewherePoll is how often a server that does not listen on the target is asked where else, which reads its descriptors.
+	elsewherePoll = 250 * time.Millisecond
+	// sayAfter is how long it may listen elsewhere alone before that is said, and hopelessAt how long on the target's port of
+	// another address: whoever has that has the address wrong. On another port it may be a server that opens its main one late.
+	sayAfter, hopelessAt = time.Second, 3 * time.Second
+)
+
+// wrongPlace is a server that listens, and not where it should.
+type wrongPlace struct {
+	since, onPort time.Time // zero: it does not
+	said          bool
+}
+
+// see takes note of where a server listens. It returns what there is to say of that, once.
+func (w *wrongPlace) see(now time.Time, ports, want []netip.AddrPort) (line string) {
+	switch {
+	case len(ports) == 0:
+		*w = wrongPlace{said: w.said}
+		return ""
+	case w.since.IsZero():
+		w.since = now
+	}
+	switch same := slices.ContainsFunc(ports, func(a netip.AddrPort) bool { return a.Port() == want[0].Port() }); {
+	case !same:
+		w.onPort = time.Time{}
+	case w.onPort.IsZero():
+		w.onPort = now
+	}
+	if w.said || now.Sub(w.since) < sayAfter {
+		return ""
+	}
+	w.said = true
+	return fmt.Sprintf("waiting for the server, which listens on %s so far, and not on %s", addresses(ports), addresses(want))
+}
+
+func (w *wrongPlace) hopeless(now time.Time) bool {
+	return !w.onPort.IsZero() && now.Sub(w.onPort) >= hopelessAt
 }
 
 // find sees where a server listens that is behind the target.
@@ -212,9 +303,9 @@ func (t *target) find(p *process.Process) error {
 	return nil
 }
 
-// listenersOf are those of p on the target's address.
-func (t *target) listenersOf(p *process.Process, others []process.Listener) ([]process.Listener, error) {
-	all, err := process.Listeners(t.diag, t.addr)
+// listenersOf are those of p on an address.
+func (t *target) listenersOf(p *process.Process, on netip.AddrPort, others []process.Listener) ([]process.Listener, error) {
+	all, err := process.Listeners(t.diag, on)
 	if err != nil {
 		return nil, err
 	}
@@ -233,17 +324,24 @@ func (t *target) listenersOf(p *process.Process, others []process.Listener) ([]p
 }
 
 // elsewhere lists the addresses that p listens on.
-func (t *target) elsewhere(p *process.Process) string {
+func (t *target) elsewhere(p *process.Process) string { return addresses(t.ports(p)) }
+
+// ports are the addresses that p listens on, as far as they can be read.
+func (t *target) ports(p *process.Process) []netip.AddrPort {
 	pids, err := p.Tree()
 	if err != nil {
-		return ""
+		return nil
 	}
 	ports, err := process.Ports(t.diag, pids)
 	if err != nil {
-		return ""
+		return nil
 	}
+	return ports
+}
+
+func addresses(list []netip.AddrPort) string {
 	var s []string
-	for _, a := range ports {
+	for _, a := range list {
 		s = append(s, a.String())
 	}
 	return strings.Join(s, ", ")

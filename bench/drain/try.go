@@ -110,8 +110,6 @@ func (t *try) run(ctx context.Context) (err error) {
 // open finds or starts the server, and opens what observes it and loads it.
 func (t *try) open(ctx context.Context) (err error) {
 	c := t.cfg
-	plan, kinds := c.plan()
-	t.kinds = kinds
 	if t.x.fewPorts != "" {
 		t.warn("%s", t.x.fewPorts)
 	}
@@ -125,6 +123,8 @@ func (t *try) open(ctx context.Context) (err error) {
 	if t.target, err = openTarget(ctx, t.x, back, t.clear); err != nil {
 		return err
 	}
+	plan, kinds := c.plan() // of the address on which the server listens
+	t.kinds = kinds
 	if t.watch, err = observe.New(observe.Config{Filter: sockstate.Filter{Servers: []netip.AddrPort{c.Target}}}); err != nil {
 		return err
 	}

@@ -139,7 +139,7 @@ func (t *try) seeServer(now int64) error {
 	if t.restart == nil || t.ev.restartReady != 0 {
 		return nil
 	}
-	own, err := t.target.listenersOf(t.restart, t.handover)
+	own, err := t.target.listenersOf(t.restart, t.target.addr, t.handover)
 	if err != nil {
 		return err
 	}

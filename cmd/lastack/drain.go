@@ -127,6 +127,9 @@ func (o *drainOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status r
 	switch {
 	case run != nil && !hurried.Load():
 		run.Plan.Resolved = o.resolved
+		if o.addresses > 1 && len(run.Plan.Groups) > 0 {
+			run.Plan.Resolved = []string{fmt.Sprintf("%s has %d addresses: the load goes to %s, where the server listens", o.target.name, o.addresses, strings.Join(run.Plan.Groups[0].Targets, ", "))}
+		}
 		return o.finish(cmd, out, run, saidFirst(cmd.ErrOrStderr(), err))
 	case !interrupted:
 		return saidFirst(cmd.ErrOrStderr(), asUsage(cmd, err))

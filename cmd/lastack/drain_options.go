@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"syscall"
 	"time"
 
@@ -59,6 +60,8 @@ type drainOptions struct {
 	spec      sandbox.Spec
 	// needsSandbox is the flag that asked for the sandbox, empty if none did.
 	needsSandbox string
+	// addresses is the number of the target's, where the server that is to be started decides for one of them.
+	addresses int
 	// resolved says which address of a name is taken.
 	resolved []string
 }
@@ -185,8 +188,9 @@ func (o *drainOptions) completeConfig(cmd *cobra.Command, facts *host.Facts) err
 	}
 	c := &o.cfg
 	c.Also = o.alsoWords
-	if said := o.target.unprobedIf(len(o.exec) > 0); said != "" {
-		o.resolved = []string{said}
+	if len(o.exec) > 0 {
+		c.Others = o.target.unprobed()
+		o.addresses = 1 + len(c.Others)
 	}
 	c.Target, c.Repeat, c.Workers = o.target.addr, int(o.repeat), o.workers
 	c.Backend, c.BackendReason, c.Host = backend, reason, facts
@@ -221,6 +225,7 @@ func (o *drainOptions) completeSandbox() error {
 	case !o.target.addr.Addr().IsLoopback():
 		return usagef("%s: a sandbox has loopback addresses only, and the target %q is none: want one like 127.0.0.1:8080", o.needsSandbox, o.target.name)
 	}
+	o.target.only(netip.Addr.IsLoopback)
 	o.spec.Topology = sandbox.Lo
 	var err error
 	o.spec.Sysctls, err = parseSysctls(o.sysctls)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,7 +40,32 @@ const (
 type lookup func(ctx context.Context, name string) ([]netip.Addr, error)
 
 func lookUp(ctx context.Context, name string) ([]netip.Addr, error) {
-	return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+	if strings.EqualFold(name, "localhost") {
+		ips, err = bothLoopbacks(ips, knowsIPv6()), nil
+	}
+	return ips, err
+}
+
+// knowsIPv6 reports whether this kernel has IPv6. Whether ::1 is there is not asked: it may be in the sandbox that is yet to be made.
+func knowsIPv6() bool {
+	_, err := os.Stat("/proc/sys/net/ipv6")
+	return err == nil
+}
+
+// bothLoopbacks adds to what localhost is those loopback addresses of this host that it is by definition (RFC 6761, section 6.3), and that
+// a file of hosts may lack: servers listen on any of them, serve on all.
+func bothLoopbacks(ips []netip.Addr, v6 bool) []netip.Addr {
+	add := func(a netip.Addr) {
+		if !slices.ContainsFunc(ips, func(have netip.Addr) bool { return have.Unmap() == a }) {
+			ips = append(ips, a)
+		}
+	}
+	add(netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+	if v6 {
+		add(netip.IPv6Loopback())
+	}
+	return ips
 }
 
 // parseTarget reads HOST:PORT, or http://HOST[:PORT]/path.
@@ -184,15 +210,20 @@ func (t *target) probe(ctx context.Context) string {
 	return said
 }
 
-// unprobedIf takes an address of a name whose server is not there yet: of IPv4, where most servers listen, if it has one.
-func (t *target) unprobedIf(absent bool) string {
-	if !absent || len(t.more) == 0 {
-		return ""
-	}
-	n := 1 + len(t.more)
-	t.only(func(a netip.Addr) bool { return a.Is4() })
-	t.more = nil
-	return fmt.Sprintf("%s has %d addresses: the load goes to %v, as the server that would tell is not there yet", t.name, n, t.addr)
+// unprobed takes an address of a name whose server is not there yet, and returns the others: IPv4 comes first, where most servers listen.
+func (t *target) unprobed() (more []netip.AddrPort) {
+	all := append([]netip.AddrPort{t.addr}, t.more...)
+	slices.SortStableFunc(all, func(a, b netip.AddrPort) int {
+		switch {
+		case a.Addr().Is4() == b.Addr().Is4():
+			return 0
+		case a.Addr().Is4():
+			return -1
+		}
+		return 1
+	})
+	t.addr, t.more = all[0], nil
+	return all[1:]
 }
 
 func refusePublic(targets []target) error {

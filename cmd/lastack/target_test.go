@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -192,7 +193,7 @@ func TestProbe(t *testing.T) {
 			}
 		}
 	}
-	if got, err := named("::1", "127.0.0.2"); err != nil || !strings.Contains(got.unprobedIf(true), "127.0.0.2") || got.addr.Addr().String() != "127.0.0.2" {
+	if got, err := named("::1", "127.0.0.2"); err != nil || !slices.Equal(got.unprobed(), []netip.AddrPort{netip.AddrPortFrom(netip.IPv6Loopback(), got.addr.Port())}) || got.addr.Addr().String() != "127.0.0.2" {
 		t.Errorf("before its server is there: %v, %v", got, err)
 	}
 	if got, err := named("127.0.0.2", "8.8.8.8"); err != nil || refusePublic([]target{got}) == nil {
@@ -244,6 +245,27 @@ func TestRefusePublic(t *testing.T) {
 		}
 		if err != nil && codeOf(err, true) != exitUsage {
 			t.Errorf("refusePublic(%v): exit code %d", tt.targets, codeOf(err, true))
+		}
+	}
+}
+
+// localhost is each loopback address, whatever the file of hosts says.
+func TestBothLoopbacks(t *testing.T) {
+	v4, v6, other := netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback(), netip.MustParseAddr("127.0.0.2")
+	for _, tt := range []struct {
+		ips  []netip.Addr
+		v6   bool
+		want []netip.Addr
+	}{
+		{[]netip.Addr{v4}, true, []netip.Addr{v4, v6}},
+		{[]netip.Addr{v6, v4}, true, []netip.Addr{v6, v4}},
+		{[]netip.Addr{v4}, false, []netip.Addr{v4}},
+		{[]netip.Addr{netip.MustParseAddr("::ffff:127.0.0.1")}, false, []netip.Addr{netip.MustParseAddr("::ffff:127.0.0.1")}},
+		{nil, true, []netip.Addr{v4, v6}},
+		{[]netip.Addr{other}, true, []netip.Addr{other, v4, v6}},
+	} {
+		if got := bothLoopbacks(tt.ips, tt.v6); !slices.Equal(got, tt.want) {
+			t.Errorf("%v: %v, want %v", tt.ips, got, tt.want)
 		}
 	}
 }

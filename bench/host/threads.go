@@ -12,6 +12,12 @@ import (
 // Threads that a process may start before it runs out. The runtime needs some of any Go program (RuntimeThreads), a
 // load and its sandbox's parent have some twenty together (LoadThreads), and the sandbox's process, when the parent has
 // its own, the rest of them (InsideThreads). Where one is refused the Go runtime ends the program with a trace.
+//
+// Nothing in Go runs early enough for the least of limits: the runtime starts three threads (sysmon, and those that run the first
+// goroutines of its collector) and maps its arenas before any init function. With a pids.max of 3 or less (4: at times), or below about
+// 700 MiB of RLIMIT_AS, it ends with a trace and exit code 2. A program of one init function that
+// exits was tried: it needs as many threads, and 600 MiB are too little for it too. Only C code in
+// the binary, before the runtime, could tell.
 const (
 	RuntimeThreads = 8
 	InsideThreads  = 13

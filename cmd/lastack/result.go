@@ -31,10 +31,10 @@ func newResultFlags() resultFlags { return resultFlags{format: newChoice(report.
 
 // register adds the flags; example is a threshold.
 func (f *resultFlags) register(fs *pflag.FlagSet, example string) {
-	fs.StringVarP(&f.output, "output", "o", "", "save the run record to this file")
+	fs.StringVarP(&f.output, "output", "o", "", "save the run record to this `FILE`")
 	fs.Var(f.format, "format", "how to print the result")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "no progress rows on stderr")
-	fs.StringArrayVar(&f.thresholds, "threshold", nil, "a bound like '"+example+"': exit 99 if missed (repeatable)")
+	fs.StringArrayVar(&f.thresholds, "threshold", nil, "a `BOUND` like '"+example+"': exit 99 if missed (repeatable)")
 }
 
 func (f *resultFlags) parseThresholds(parse func(string) (record.Threshold, error)) error {

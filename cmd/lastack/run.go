@@ -31,8 +31,8 @@ Without a TARGET it starts a server of its own and puts both into a sandbox: net
 namespaces of their own, with their own ports, counters and sysctls, gone when the run
 ends. No privilege is needed. With TARGETs (HOST:PORT) the load goes to those, and nothing is
 exchanged unless --exchange says so, or the TARGET does (http://HOST:PORT/path). Of a name's
-addresses it goes to the first that answers, and says so. The first connection of each worker
-waits 50 ms before it asks: a server that speaks first is found so, and has answered nothing.
+addresses it goes to the first that answers, and says so. Each worker first listens for 50 ms,
+as what a server says before it is asked is no reply.
 
 Closed loop (-c): so many connections at once, each followed by the next. Open loop (-R):
 arrivals on a schedule that does not wait for anybody, so that a server that stalls is

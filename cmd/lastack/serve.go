@@ -100,18 +100,18 @@ and then it closes the connection.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&o.listen, "listen", []string{"127.0.0.1:9000"}, "addresses to listen on, HOST:PORT; port 0 takes a free one")
+	f.StringSliceVar(&o.listen, "listen", []string{"127.0.0.1:9000"}, "`ADDRESS:PORT` to listen on (repeatable); port 0 takes a free one")
 	o.register(f)
 	f.Var(&o.backlog, "backlog", "length of the accept queue, capped by net.core.somaxconn")
 	f.Var(quantity.NewDecimal(&o.listeners, 0), "listeners", "listening sockets of an address (SO_REUSEPORT), each with a queue of its own (one for each worker)")
 	f.BoolVar(&o.reusePort, "reuse-port", false, "share the addresses with other servers of this user (SO_REUSEPORT), for a handover")
-	f.VarP(quantity.NewDecimal(&o.workers, 0), "workers", "w", "worker threads (one a CPU)")
+	f.VarP(quantity.NewDecimal(&o.workers, 0), "workers", "w", "worker threads (0 = one a CPU)")
 	f.DurationVar(&o.delay, "delay", 0, "how long to think about each answer")
-	f.DurationVar(&o.slow, "slow", 0, "the same for HTTP requests whose path begins with "+exchange.SlowPath+" (as --delay)")
+	f.DurationVar(&o.slow, "slow", 0, "the same for HTTP requests whose path begins with "+exchange.SlowPath+" (--delay unless given)")
 	f.Var(o.engine, "engine", "how sockets are driven")
 	f.Var(&o.shutdown, "shutdown", "what the first signal does: "+server.ShutdownHelp)
 	f.DurationVar(&o.grace, "grace", 10*time.Second, "how long connections may take to finish after the first signal, and a lame duck's time")
-	f.StringVar(&o.ledger, "ledger", "", "file for the ledger, one JSON object of counts, when the server has ended")
+	f.StringVar(&o.ledger, "ledger", "", "`FILE` for the ledger, one JSON object of counts, when the server has ended")
 	return cmd
 }
 

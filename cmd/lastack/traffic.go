@@ -27,7 +27,7 @@ func (t *traffic) register(f *pflag.FlagSet) {
 	f.Var(&t.close, "close", "who closes first, and how: "+teardown.PolicyHelp)
 	f.Var(&t.onEOF, "on-eof", "what the other side does when it reads EOF: "+teardown.ReactionHelp)
 	f.Var(&t.exchange, "exchange", "what is said before the close: none, echo:REQ,RESP (bytes) or http:/path")
-	f.Var(&t.requests, "requests", "exchanges of a connection")
+	f.Var(&t.requests, "requests", "exchanges on each connection")
 	f.DurationVar(&t.hold, "hold", 0, "how long the side that closes first waits before it does")
 }
 

@@ -30,6 +30,11 @@ func (j *judgement) ports() bool {
 	}
 	j.limit(record.LimitPorts, false, "%s of %s attempts found no free local port (EADDRNOTAVAIL): %s ports for %s, %s in use at the fullest",
 		quantity.Count(n), quantity.Count(r.Connections.Attempted), quantity.Count(int64(p.Available)), where, quantity.Count(int64(p.PeakInUse)))
+	// The census leaves out what was there before the load (sockstate.Filter.Since), and connect does not.
+	if rest := p.Available - p.PeakInUse; rest*100 > p.Available && p.PeakInUse > 0 {
+		j.because("no sample saw the other %s in use by this load: sockets that are not of it may have them, such as TIME_WAITs of an earlier load on this target, which last for %v (ss -tan state time-wait lists them)",
+			quantity.Count(int64(rest)), j.timeWait())
+	}
 	if j.clientWaits() {
 		j.portsOfTimeWait(pairs)
 	} else {

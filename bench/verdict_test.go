@@ -1177,3 +1177,16 @@ func TestUnreadBindsNothing(t *testing.T) {
 		})
 	}
 }
+
+// Ports that an earlier load's TIME_WAITs have are not in this load's census: the page says who may have them.
+func TestPortsOfOthers(t *testing.T) {
+	for inUse, says := range map[int]bool{1000: false, 995: false, 884: true} {
+		r := closedLoop()
+		outOfPorts(&r)
+		r.Pressure.Ports.PeakInUse = inUse
+		v := judge(&r)
+		if said := strings.Contains(strings.Join(v.Reasons, "\n"), "no sample saw the other 116 in use by this load"); said != says || v.LimitedBy != record.LimitPorts {
+			t.Errorf("%d in use: limited by %s: %q", inUse, v.LimitedBy, v.Reasons)
+		}
+	}
+}

@@ -24,6 +24,8 @@ type request struct {
 	Dir  string   `json:"dir,omitempty"`
 	// Mark is the program's, see newMark; 0: none.
 	Mark uint64 `json:"mark,omitempty"`
+	// Patience is Spec's.
+	Patience time.Duration `json:"patience,omitempty"`
 	// LetGo ends the reaper, and nothing else.
 	LetGo bool `json:"let_go,omitempty"`
 }

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -178,6 +179,7 @@ func runReaper(ch *channel) int {
 	if server == 0 {
 		return 0
 	}
+	patience := cmp.Or(q.Patience, endTimeout)
 	done := make(chan reply, 2)
 	go func() {
 		reapAll(ch, server)
@@ -190,10 +192,10 @@ func runReaper(ch *channel) int {
 			return
 		}
 		// Nothing more is asked: the channel ends, and so does what was started.
-		if !endDescendants() {
+		if !endDescendants(patience) {
 			_ = ch.send(reply{Stuck: true})
 			// Who started this has as long again to end it. Then the kernel kills the server (PDEATHSIG), which no filter denies.
-			time.Sleep(endTimeout)
+			time.Sleep(patience)
 			done <- reply{}
 		}
 	}()

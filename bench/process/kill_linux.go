@@ -13,8 +13,8 @@ import (
 )
 
 // endDescendants kills until the process ends, which it does when it has reaped the last. It returns false if it
-// has not ended in time.
-func endDescendants() bool {
+// has not ended within patience.
+func endDescendants(patience time.Duration) bool {
 	self, err := os.Readlink("/proc/self") // its number there, which in a PID namespace may not be its own
 	if err != nil {
 		return false
@@ -24,7 +24,7 @@ func endDescendants() bool {
 		return false
 	}
 	k := killer{killed: make(map[one]bool)}
-	for limit := time.Now().Add(endTimeout); time.Now().Before(limit); {
+	for limit := time.Now().Add(patience); time.Now().Before(limit); {
 		// What forks and exits is gone before it is met a second time, so no time is lost while there is
 		// something new. What was killed and cannot die yet (in a system call that is not interrupted) needs no
 		// second signal.

@@ -2,6 +2,7 @@ package process
 
 import (
 	"syscall"
+	"time"
 )
 
 // Contain is how the descendants of a process are kept from outliving it.
@@ -35,6 +36,8 @@ type Spec struct {
 	// set where Dir is; empty: this process's. LASTACK_* are left out.
 	Dir string
 	Env []string
+	// patience is how long the reaper tries to end what it has, and waits to be ended after that; 0: endTimeout.
+	patience time.Duration
 }
 
 // Hook is what runs a command line by a shell to act on a server: one that was started beside it, or one that is not the

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -69,7 +70,7 @@ func init() {
 		if err := json.Unmarshal([]byte(arg), &d); err != nil {
 			return 97
 		}
-		p, err := Start(Spec{Args: []string{"/proc/self/exe"}, Contain: d.Contain, Env: append(os.Environ(), envProgram+"=family")})
+		p, err := Start(Spec{Args: []string{"/proc/self/exe"}, Contain: d.Contain, Env: append(os.Environ(), envProgram+"=family"), patience: 2 * time.Second})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 96
@@ -86,7 +87,7 @@ func init() {
 				}
 			}
 		}
-		p.patience /= 20 // where nothing can be killed, that is soon known
+		p.patience /= 20 // where nothing can be killed, that is known before the reaper gives up, and the server dies with it
 		d.Signal = fmt.Sprint(p.Signal(unix.SIGTERM))
 		if d.Signal == "<nil>" {
 			<-p.Exited()

@@ -215,7 +215,7 @@ func launch(spec Spec, path string, s *space) (_ *Process, err error) {
 		p.mark = newMark()
 	}
 	env := cleanEnv((&exec.Cmd{Env: spec.Env, Dir: spec.Dir}).Environ())
-	q := request{Path: path, Args: spec.Args, Env: env, Dir: spec.Dir, Mark: p.mark}
+	q := request{Path: path, Args: spec.Args, Env: env, Dir: spec.Dir, Mark: p.mark, Patience: spec.patience}
 	ch.patience(setupTimeout)
 	if err := ch.send(q); err != nil {
 		return fail("start its reaper", err)

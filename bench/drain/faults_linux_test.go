@@ -304,7 +304,7 @@ func TestImpatient(t *testing.T) {
 	t.Parallel()
 	tr := trial{
 		Load: Load{Idle: 2, Partial: 3},
-		Stop: Stop{Exec: reference{Addr: at, Impatient: 50 * time.Millisecond}.args(), After: 500 * time.Millisecond, Watch: 20 * time.Millisecond},
+		Stop: Stop{Exec: reference{Addr: at, Impatient: 200 * time.Millisecond}.args(), After: 500 * time.Millisecond, Watch: 20 * time.Millisecond},
 	}
 	run := tr.drained(t)
 	if said := strings.Join(run.Drain.Tries[0].Warnings, "\n"); !strings.Contains(said, "ended 3 connections of partial before the stop: its timeout for a request's header") {

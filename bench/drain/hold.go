@@ -66,7 +66,7 @@ func (t *try) hopeless(s *loadgen.Snapshot) bool {
 func spokeFirst(s *loadgen.Snapshot) bool { return s.Ledger.Faults[exchange.SpokeFirst] > 0 }
 
 // open reports whether a group's clients have a connection each, and idle ones their reply, for longer than the way to
-// that takes.
+// that takes. A partial client whose connection the server has ended has had it, and opens no other: warnEnded tells.
 func (k *groupKind) open(g *loadgen.GroupSnapshot) bool {
 	n := int64(k.asked)
 	switch {
@@ -74,6 +74,8 @@ func (k *groupKind) open(g *loadgen.GroupSnapshot) bool {
 		return true // it begins later
 	case k.keep == loadgen.KeepIdle && (g.Ledger.Requests < n || ended(&g.Ledger) >= max(n, 1)):
 		return false
+	case k.keep == loadgen.KeepPartial:
+		return g.Established+ended(&g.Ledger) >= n
 	}
 	return g.Established >= n
 }
@@ -168,9 +170,9 @@ func (t *try) warnEnded() {
 		switch {
 		case k.keep == loadgen.KeepIdle && n > 0:
 			t.warn("groups: the server ended %d connections of %s before the stop: its keep-alive timeout is shorter than --after, or it keeps none", n, k.name)
-		case k.asked == 0 || k.name == groupQueued || g.Established > 0:
 		case k.keep == loadgen.KeepPartial && n > 0:
 			t.warn("groups: the server ended %d connections of %s before the stop: its timeout for a request's header is shorter than --after", n, k.name)
+		case k.asked == 0 || k.name == groupQueued || g.Established > 0:
 		default:
 			t.warn("groups: no connection of %s is open when the stop begins: %s", k.name, outcomesOf(&g.Ledger))
 		}

@@ -79,3 +79,27 @@ func TestPortDoubt(t *testing.T) {
 		}
 	}
 }
+
+// A server that waits less for the rest of a request than the groups take to open has ended partial clients' connections by then: no
+// other is waited for.
+func TestOpen(t *testing.T) {
+	for _, tt := range []struct {
+		name               string
+		keep               loadgen.Keep
+		established, ended int64
+		want               bool
+	}{
+		{"partial, some to come", loadgen.KeepPartial, 2, 0, false},
+		{"partial, all", loadgen.KeepPartial, 3, 0, true},
+		{"partial, one ended", loadgen.KeepPartial, 2, 1, true},
+		{"partial, all ended", loadgen.KeepPartial, 0, 3, true},
+		{"asking, all ended", loadgen.KeepAsking, 0, 3, false},
+	} {
+		k := groupKind{name: tt.name, asked: 3, keep: tt.keep}
+		g := loadgen.GroupSnapshot{Established: tt.established}
+		g.Ledger.Outcomes[loadgen.FIN] = tt.ended
+		if got := k.open(&g); got != tt.want {
+			t.Errorf("%s: open %t, want %t", tt.name, got, tt.want)
+		}
+	}
+}

@@ -85,6 +85,8 @@ type Stop struct {
 	// Grace is how long the server may take; then Then is sent, unless it is 0.
 	Grace time.Duration
 	Then  syscall.Signal
+	// patience is how long a restarted server may take until it listens; 0: startAtMost.
+	patience time.Duration
 	// Watch is how long clients are watched when the server is gone, or has come back.
 	Watch time.Duration
 

@@ -267,7 +267,8 @@ type trial struct {
 	Repeat   int
 	Sysctls  []string
 	Nofile   uint64
-	CancelAt string // the phase in which the run is interrupted
+	Patience time.Duration // Stop's
+	CancelAt string        // the phase in which the run is interrupted
 	// Outside is a server that is started before, and drained by its number, which a hook finds in $SERVER; $DRAIN is the
 	// drain's.
 	Outside *reference
@@ -297,6 +298,7 @@ func (tr *trial) config() Config {
 	if c.Stop.Signal == 0 {
 		c.Stop.Signal = syscall.SIGTERM
 	}
+	c.Stop.patience = tr.Patience
 	if c.Stop.Grace == 0 {
 		c.Stop.Grace = 10 * time.Second
 	}

@@ -1,6 +1,7 @@
 package drain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +47,8 @@ type target struct {
 
 // startAtMost is how long a server may take until it listens.
 const startAtMost = 30 * time.Second
+
+func (s *Stop) startWithin() time.Duration { return cmp.Or(s.patience, startAtMost) }
 
 // releasedAtMost is how long the listeners of a server that is gone may stay.
 const releasedAtMost = 2 * time.Second

@@ -36,7 +36,7 @@ func (t *try) observe(ctx context.Context) error {
 			return err
 		}
 		if t.restart != nil && t.ev.restartReady == 0 && t.failed == nil {
-			limit = max(limit, t.ev.restarted+int64(startAtMost)) // it has its own time
+			limit = max(limit, t.ev.restarted+int64(s.startWithin())) // it has its own time
 		}
 		if !t.graceOver && now >= t.ev.signal+int64(s.Grace) {
 			t.graceOver = true

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -104,7 +103,7 @@ func (o *drainOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status r
 		case <-ended:
 		case <-time.After(cleanupLimit):
 		}
-		os.Exit(exitInterrupted)
+		exit(exitInterrupted)
 	})
 	defer stop()
 	out, err := openOutput(ctx, o.output, cmd.ErrOrStderr())

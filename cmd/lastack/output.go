@@ -39,6 +39,8 @@ type destination struct {
 	target string
 	// inPlace: no file can be made beside the target.
 	inPlace bool
+	// seen is the target as it was opened, nil if there was none.
+	seen os.FileInfo
 	// file is open already: an own descriptor, or a device. It is nil where target is not empty, and for a named pipe,
 	// whose reader would take a close for the end.
 	file *os.File
@@ -65,16 +67,23 @@ func (d *destination) open() error {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return d.openBeside()
+		_, err := d.openBeside()
+		return err
 	case err != nil:
 		return err
 	case st.Mode().IsRegular():
-		f, err := os.OpenFile(d.path, os.O_WRONLY, 0)
+		// A pipe that took its place meanwhile is not waited for.
+		f, err := os.OpenFile(d.path, os.O_WRONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 		if err != nil {
 			return err
 		}
-		_ = f.Close() // nothing was written
-		if err = d.openBeside(); d.target != "" && fixedEntries(err) {
+		d.seen, err = f.Stat() // not st: to open a file of an overlay's lower layer may have made another of it
+		_ = f.Close()          // nothing was written
+		if err != nil {
+			return err
+		}
+		made, err := d.openBeside()
+		if d.target != "" && !made && fixedEntries(err) {
 			d.inPlace = true
 			return nil
 		}
@@ -91,18 +100,22 @@ func (d *destination) open() error {
 	return errors.New("it is neither a file nor a pipe nor a character device")
 }
 
-// openBeside follows the links and makes sure that a file can be made beside the target.
-func (d *destination) openBeside() error {
-	var err error
+// openBeside follows the links and makes sure that a file can be made beside the target. In an append-only directory (chattr +a)
+// it is made and stays: that is an error whatever the errno.
+func (d *destination) openBeside() (made bool, err error) {
 	if d.target, err = followLinks(d.path); err != nil {
-		return err
+		return false, err
 	}
+	defer dontExit()()
 	f, err := d.temporary(0o600)
 	if err != nil {
-		return err
+		return false, err
 	}
 	_ = f.Close() // nothing was written
-	return os.Remove(f.Name())
+	if err := os.Remove(f.Name()); err != nil {
+		return true, fmt.Errorf("no file can be removed from its directory, and the empty %s is left: %w", f.Name(), reasonOf(err))
+	}
+	return true, nil
 }
 
 func (d *destination) openOwn(fd int) error {
@@ -204,9 +217,9 @@ func (d *destination) close() {
 func (d *destination) write(ctx context.Context, b []byte, say func(string)) error {
 	switch {
 	case d.target != "":
-		return d.replace(b)
+		return d.replace(b, say)
 	case d.file != nil:
-		return writeTo(ctx, d.file, b)
+		return errors.Join(writeTo(ctx, d.file, b), flush(d.file))
 	}
 	f, err := d.awaitReader(ctx, say)
 	if err != nil {
@@ -249,8 +262,9 @@ func fixedEntries(err error) bool {
 	return slices.ContainsFunc([]error{syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.EBUSY}, func(e error) bool { return errors.Is(err, e) })
 }
 
-// replace puts a new file in the place of the target, with its mode and owner.
-func (d *destination) replace(b []byte) error {
+// replace puts a new file in the place of the target, with its mode and owner. say is told what cannot be removed.
+func (d *destination) replace(b []byte, say func(string)) error {
+	defer dontExit()()
 	old, err := os.Lstat(d.target)
 	mode := fs.FileMode(0o644)
 	if err == nil {
@@ -261,7 +275,7 @@ func (d *destination) replace(b []byte) error {
 	}
 	f, err := d.temporary(mode)
 	if old != nil && fixedEntries(err) {
-		return overwrite(d.target, b)
+		return overwrite(d.target, d.seen, b)
 	}
 	if err != nil {
 		return err
@@ -275,40 +289,132 @@ func (d *destination) replace(b []byte) error {
 		// Without it, a crash of the host soon afterwards leaves an empty file, where the file system does not order the two.
 		err = toDisk(f)
 	}
+	entry := false // it is the directory's entry that may not be changed
 	if err = errors.Join(err, f.Close()); err == nil {
 		if err = os.Rename(f.Name(), d.target); err == nil {
 			return nil
 		}
-		if old != nil && fixedEntries(err) {
-			err = overwrite(d.target, b)
-		}
+		entry = old != nil && fixedEntries(err)
 	}
-	_ = os.Remove(f.Name()) // best effort: the error above is the one to tell
+	if err := os.Remove(f.Name()); err != nil {
+		say(fmt.Sprintf("%s is left, as it cannot be removed (%v): it can be deleted", quantity.Escape(f.Name()), reasonOf(err)))
+	}
+	if entry {
+		return overwrite(d.target, d.seen, b)
+	}
 	return err
 }
 
-// overwrite changes a file where it is. The old content goes only once the space for the new one is reserved, and comes back when
-// the write fails all the same, if the file may be read. The risk that remains, which a rename does not have: whoever reads the file
-// meanwhile, or finds it after a SIGKILL or a crash of the host at that moment, has a part of each.
-func overwrite(path string, b []byte) error {
-	old, _ := os.ReadFile(path) // nil where it may only be written
-	f, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NOFOLLOW, 0)
-	if err != nil {
+// overwrite changes the file that was seen, where it is. Another program that does so at the same time is an error (flock). Any
+// error puts the old content back, as long as it is not shorter yet than it was: that goes last, when the new content is
+// on the disk. What may only be written is lost by an error.
+//
+// The risk that remains, which a rename does not have: whoever reads the file meanwhile, or finds it after a SIGKILL or a crash of the
+// host at that moment, has a part of each. So has, where locks are not kept (some network file systems) or not asked for, whoever
+// finds what two programs wrote at once. Other signals wait for the end (see dontExit).
+func overwrite(path string, seen os.FileInfo, b []byte) (err error) {
+	// The directory may be somebody else's, who puts a pipe there, or a link to a file that only this user may write.
+	const how = syscall.O_NOFOLLOW | syscall.O_NONBLOCK | syscall.O_NOCTTY
+	f, err := os.OpenFile(path, os.O_RDWR|how, 0)
+	readable := err == nil
+	if errors.Is(err, syscall.EACCES) {
+		f, err = os.OpenFile(path, os.O_WRONLY|how, 0)
+	}
+	if err != nil && !errors.Is(err, syscall.ELOOP) {
 		return err
 	}
-	defer func() { _ = f.Close() }() // Sync tells what a close could
+	replaced := errors.New("another file has taken its place during the run, and its directory does not allow to replace that")
+	if err != nil {
+		return replaced
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	st, err := f.Stat()
+	switch {
+	case err != nil:
+		return err
+	case seen == nil || !st.Mode().IsRegular() || !os.SameFile(st, seen):
+		return replaced
+	case errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.EWOULDBLOCK):
+		return errors.New("another program holds a lock on it, and may be writing it")
+	}
+	if st, err = f.Stat(); err != nil { // whoever had the lock may have changed it
+		return err
+	}
+	size := st.Size()
+	old := make([]byte, min(size, int64(len(b))))
+	if readable {
+		if _, err := f.ReadAt(old, 0); err != nil {
+			return fmt.Errorf("its old content could not be put back if the write failed: %w", err)
+		}
+	}
+	n := 0
+	defer func() {
+		if err == nil {
+			return
+		}
+		if rerr := restore(f, size, n, old, readable || size == 0); rerr != nil {
+			err = fmt.Errorf("%w; the old content could not be put back, and the file may hold a part of each (%w)", err, rerr)
+		}
+	}()
 	if err := host.ReserveSpace(f, len(b)); err != nil {
 		return err
 	}
-	n, err := f.Write(b)
-	if err != nil {
-		if old != nil {
-			_, _ = f.WriteAt(old[:min(n, len(old))], 0) // to blocks that it had
-			_ = f.Truncate(int64(len(old)))
-		}
+	if n, err = f.Write(b); err != nil { // not WriteAt, which does not count what it wrote before an error
 		return err
 	}
-	return errors.Join(f.Truncate(int64(len(b))), toDisk(f))
+	// A network file system may find out only now that there is no space.
+	if err := errors.Join(toDisk(f), flush(f)); err != nil {
+		return err
+	}
+	if size <= int64(len(b)) {
+		return nil
+	}
+	if err := f.Truncate(int64(len(b))); err != nil {
+		return err
+	}
+	if err := toDisk(f); err != nil {
+		// Only the length may not have reached the disk.
+		size, n = int64(len(b)), 0
+		return err
+	}
+	return nil
+}
+
+// restore puts old back, of which n bytes may be overwritten in f, and its size.
+func restore(f *os.File, size int64, n int, old []byte, known bool) error {
+	var err error
+	switch {
+	case n > 0 && known:
+		_, err = f.WriteAt(old[:min(n, len(old))], 0) // to blocks that it had
+	case n > 0:
+		err = errors.New("it may not be read")
+	}
+	// It also gives back what was reserved past the end; that is worth trying, and no more.
+	if terr := f.Truncate(size); terr != nil {
+		if st, serr := f.Stat(); serr != nil || st.Size() != size {
+			err = errors.Join(err, terr)
+		}
+	}
+	if err == nil && n > 0 {
+		err = toDisk(f)
+	}
+	return err
+}
+
+// flush is what a close would say: a file system in user space that does not know fsync (fuse_fsync takes that for success) says
+// there that a write failed, as NFS does. Each close of a descriptor asks (filp_flush), so that f stays open to be mended.
+func flush(f *os.File) error {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var cerr error
+	err = c.Control(func(fd uintptr) {
+		if dup, err := syscall.Dup(int(fd)); err == nil { // else f's own close tells
+			cerr = os.NewSyscallError("close", syscall.Close(dup))
+		}
+	})
+	return errors.Join(err, cerr)
 }
 
 // toDisk waits until f has reached the disk, where its file system knows that.

@@ -8,10 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -236,6 +238,222 @@ func TestOutputInPlaceAsNobody(t *testing.T) {
 			t.Logf("no sandbox for an ordinary user: %s", r.stderr.String())
 		} else {
 			check("drain", code)
+		}
+	}
+}
+
+// TestOutputInPlaceMends has each step of the write fail, once or always: the file holds the old record or the new one, and
+// nothing between.
+func TestOutputInPlaceMends(t *testing.T) {
+	needsAllCapabilities(t)
+	if e := runIn(t, "", "strace", "-o", os.DevNull, "true"); e.code != 0 {
+		t.Skipf("strace does not work here: %s", e.stderr)
+	}
+	short, long := "old", strings.Repeat("0123456789", 1<<14)
+	for _, tt := range []struct {
+		name, inject, old, why string
+		mode                   os.FileMode
+		isNew                  bool // the file is not the old one
+	}{
+		{"fsync, once", "fsync:error=ENOSPC:when=1", short, "no space left on device", 0o666, false},
+		{"fsync, once, long", "fsync:error=EDQUOT:when=1", long, "disk quota exceeded", 0o666, false},
+		{"fsync, always", "fsync:error=EIO", long, "could not be put back", 0o666, false},
+		{"fsync of the length", "fsync:error=EIO:when=2", long, "input/output error", 0o666, true},
+		{"length, once", "ftruncate:error=EIO:when=1", long, "input/output error", 0o666, false},
+		{"length, always", "ftruncate:error=EIO", long, "input/output error", 0o666, false},
+		{"write, always", "write:error=EIO", long, "input/output error", 0o666, false},
+		{"close", "close:error=EIO", short, "close: input/output error", 0o666, false},
+		{"read", "pread64:error=EIO", long, "its old content could not be put back if the write failed", 0o666, false},
+		{"not readable, fsync", "fsync:error=EIO:when=1", long, "could not be put back, and the file may hold a part of each (it may not be read)", 0o222, true},
+		{"not readable, write", "write:error=EIO", long, "input/output error", 0o222, false},
+		{"locks not kept", "flock:error=ENOLCK", long, "", 0o666, true},
+		{"locked", "flock:error=EAGAIN", long, "another program holds a lock", 0o666, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir, err := nobodysDir()
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = os.RemoveAll(dir) })
+			file := filepath.Join(dir, "run.json")
+			if err := errors.Join(os.WriteFile(file, []byte(tt.old), 0o600), os.Chmod(file, tt.mode), os.Chmod(dir, 0o755)); err != nil {
+				t.Fatal(err)
+			}
+			call, _, _ := strings.Cut(tt.inject, ":")
+			words := slices.Concat(asNobody, []string{
+				"strace", "-f", "-qq", "-o", os.DevNull, "-P", file, "-e", "trace=" + call, "-e", "inject=" + tt.inject,
+				filepath.Join(dir, "lastack"), "run", "127.0.0.1:1", "-n", "1", "-c", "1", "-q", "-o", file,
+			})
+			t.Setenv("TMPDIR", "/tmp")
+			e := runIn(t, dir, words[0], words[1:]...)
+			if tt.why == "" && e.code == exitError || tt.why != "" && (e.code != exitError || !strings.Contains(e.stderr, tt.why)) {
+				t.Errorf("exit code %d, want %q: %s", e.code, tt.why, e.stderr)
+			}
+			if _, instead, ok := strings.Cut(e.stderr, "; it is in "); ok {
+				instead, _, _ = strings.Cut(instead, " instead")
+				defer os.Remove(instead)
+				if _, err := record.Read(strings.NewReader(content(t, instead))); err != nil {
+					t.Errorf("what was saved instead: %v", err)
+				}
+			} else if tt.why != "" {
+				t.Errorf("it is nowhere: %s", e.stderr)
+			}
+			got := content(t, file)
+			if (got != tt.old) != tt.isNew {
+				t.Errorf("it holds %.20q...%.20q, %d bytes", got, got[max(0, len(got)-20):], len(got))
+			}
+			if _, err := record.Read(strings.NewReader(got)); tt.isNew && tt.mode&0o444 != 0 && err != nil {
+				t.Errorf("it holds no record: %v", err)
+			}
+		})
+	}
+}
+
+// TestOutputInPlaceSwapped has whoever owns the directory put something else in the file's place during the load.
+func TestOutputInPlaceSwapped(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		swap func(path, victim string) error
+	}{
+		{"hard link", func(path, victim string) error { return os.Link(victim, path) }},
+		{"symbolic link", func(path, victim string) error { return os.Symlink(victim, path) }},
+		{"pipe", func(path, _ string) error { return syscall.Mkfifo(path, 0o600) }},
+		{"another file", func(path, _ string) error { return os.WriteFile(path, []byte("another"), 0o600) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			t.Setenv("TMPDIR", t.TempDir())
+			path, victim := filepath.Join(dir, "run.json"), filepath.Join(t.TempDir(), "victim")
+			if err := errors.Join(os.WriteFile(path, []byte("old"), 0o600), os.WriteFile(victim, []byte("precious"), 0o600), os.Chmod(dir, 0o555)); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = os.Chmod(dir, 0o700) }()
+			err := host.WithoutCapabilities(func() error {
+				out, err := openOutput(t.Context(), path, io.Discard)
+				if err != nil {
+					t.Error(err)
+					return nil
+				}
+				defer out.close()
+				seen := out.seen
+				if err := errors.Join(os.Chmod(dir, 0o700), os.Rename(path, path+".away"), tt.swap(path, victim), os.Chmod(dir, 0o555)); err != nil {
+					t.Error(err)
+				}
+				// As if it came between the look at it and the opening, too.
+				if err := overwrite(path, seen, []byte("new")); err == nil || !strings.Contains(err.Error(), "another file has taken its place") {
+					t.Errorf("overwrite = %v", err)
+				}
+				return out.write(sampleRun())
+			})
+			if err == nil || !strings.Contains(err.Error(), "; it is in ") {
+				t.Errorf("write = %v", err)
+			}
+			if got := content(t, victim) + content(t, path+".away"); got != "preciousold" {
+				t.Errorf("the files hold %q", got)
+			}
+		})
+	}
+}
+
+// TestOutputInPlaceLocked has another program write the file.
+func TestOutputInPlaceLocked(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", t.TempDir())
+	path := filepath.Join(dir, "run.json")
+	if err := errors.Join(os.WriteFile(path, []byte("old"), 0o600), os.Chmod(dir, 0o555)); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.Chmod(dir, 0o700) }()
+	other, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Flock(int(other.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	err = host.WithoutCapabilities(func() error { return save(path) })
+	if err == nil || !strings.Contains(err.Error(), "another program holds a lock on it, and may be writing it; it is in ") || content(t, path) != "old" {
+		t.Errorf("save = %v; %.40q", err, content(t, path))
+	}
+	_ = other.Close()
+	if err := host.WithoutCapabilities(func() error { return save(path) }); err != nil || content(t, path) != written(t, sampleRun()) {
+		t.Errorf("save = %v; %.40q", err, content(t, path))
+	}
+}
+
+// TestOutputInPlaceHurried sends a second signal between the two steps that make the file the record.
+func TestOutputInPlaceHurried(t *testing.T) {
+	needsAllCapabilities(t)
+	if e := runIn(t, "", "strace", "-o", os.DevNull, "true"); e.code != 0 {
+		t.Skipf("strace does not work here: %s", e.stderr)
+	}
+	dir, err := nobodysDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	file := filepath.Join(dir, "run.json")
+	if err := errors.Join(os.WriteFile(file, bytes.Repeat([]byte("x"), 1<<20), 0o600), os.Chmod(file, 0o666), os.Chmod(dir, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	s := begin(t, dir, nil, "serve", "--listen", "127.0.0.1:0")
+	s.await(t, `listening on \S+,`)
+	addr := regexp.MustCompile(`listening on (\S+),`).FindStringSubmatch(s.stderr.String())[1]
+	// -D: the process is the program's, and the one that traces its child.
+	as := slices.Concat(asNobody, []string{"strace", "-D", "-f", "-qq", "-o", os.DevNull, "-P", file, "-e", "trace=ftruncate", "-e", "inject=ftruncate:delay_enter=5000000"})
+	r := begin(t, dir, as, "run", addr, "-d", "10m", "-c", "1", "-R", "20", "--interval", "100ms", "-o", file)
+	r.await(t, `(?m) load *$`)
+	r.send(t, syscall.SIGINT)
+	first := time.Now()
+	until(t, "the record is being written", func() bool { return strings.HasPrefix(content(t, file), "{") && time.Since(first) > 2*sameSignal })
+	r.send(t, syscall.SIGINT)
+	if code := r.end(t); code != exitInterrupted {
+		t.Errorf("exit code %d: %s", code, r.stderr.String())
+	}
+	if _, err := record.Read(strings.NewReader(content(t, file))); err != nil {
+		t.Errorf("the record of %d bytes: %v", len(content(t, file)), err)
+	}
+	s.send(t, syscall.SIGTERM)
+	s.end(t)
+}
+
+// TestOutputAppendOnlyDirectory: what is made there cannot be removed.
+func TestOutputAppendOnlyDirectory(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "run.json")
+		if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		appendOnly := func() {
+			if out, err := exec.Command("chattr", "+a", dir).CombinedOutput(); err != nil {
+				t.Skipf("no directory can be made append-only: %v: %s", err, out)
+			}
+		}
+		t.Cleanup(func() { _ = exec.Command("chattr", "-a", dir).Run() })
+		if !late {
+			appendOnly()
+		}
+		var stderr bytes.Buffer
+		out, err := openOutput(t.Context(), path, &stderr)
+		if !late {
+			name := strings.TrimSuffix(files(t, dir), " run.json")
+			if codeOf(err, true) != exitUsage || !strings.Contains(err.Error(), filepath.Join(dir, name)+" is left: operation not permitted") || !strings.HasPrefix(name, ".lastack-") || strings.Contains(name, " ") {
+				t.Errorf("openOutput = %v; the directory has %s", err, files(t, dir))
+			}
+			if content(t, path) != "old" {
+				t.Errorf("the file holds %.40q", content(t, path))
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		appendOnly()
+		err = out.write(sampleRun())
+		name := strings.TrimSuffix(files(t, dir), " run.json")
+		if err != nil || content(t, path) != written(t, sampleRun()) || !strings.Contains(stderr.String(), filepath.Join(dir, name)+" is left, as it cannot be removed (operation not permitted)") {
+			t.Errorf("write = %v; the file holds %.40q; the directory has %s; %s", err, content(t, path), files(t, dir), stderr.String())
 		}
 	}
 }

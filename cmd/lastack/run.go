@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -66,7 +65,7 @@ func (o *runOptions) execute(cmd *cobra.Command) error {
 // measure runs the load in this process and shows the result.
 func (o *runOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status record.Sandbox) error {
 	// Whoever asks twice does not want to wait for the result.
-	ctx, stop := interruptible(cmd.Context(), func() { os.Exit(exitInterrupted) })
+	ctx, stop := interruptible(cmd.Context(), func() { exit(exitInterrupted) })
 	defer stop()
 	out, err := openOutput(ctx, o.output, cmd.ErrOrStderr())
 	if err != nil {

@@ -63,7 +63,7 @@ func (e *earlySignals) begin(code int, words string) {
 			if words != "" {
 				fmt.Fprintf(os.Stderr, "lastack: %s\n", words)
 			}
-			os.Exit(code)
+			exit(code)
 		}
 	}(e.c, e.done)
 }
@@ -77,6 +77,27 @@ func (e *earlySignals) end() {
 	close(e.c)
 	<-e.done
 	e.c = nil
+}
+
+// changingFiles is held while there is a file that is half written, or is to be removed.
+var changingFiles = make(chan struct{}, 1)
+
+// dontExit has exit wait until done is called. It is not for a wait for somebody.
+func dontExit() (done func()) {
+	changingFiles <- struct{}{}
+	return func() { <-changingFiles }
+}
+
+// changeLimit bounds how long exit waits for a file: a disk may not answer.
+const changeLimit = 10 * time.Second
+
+// exit ends the program, and leaves no file half written.
+func exit(code int) {
+	select {
+	case changingFiles <- struct{}{}: // and it stays so: no other change begins
+	case <-time.After(changeLimit):
+	}
+	os.Exit(code)
 }
 
 // outliveWriting has a write that nobody reads, or that a limit forbids, be an error (EPIPE, EFBIG): by default SIGPIPE and SIGXFSZ

@@ -475,8 +475,12 @@ func inPlace() []injury {
 		{"fallocate ENOSPC", unix.SYS_FALLOCATE, unix.ENOSPC, false, []int{exitError}},
 		{"fallocate EDQUOT", unix.SYS_FALLOCATE, unix.EDQUOT, false, []int{exitError}},
 		{"fallocate EOPNOTSUPP", unix.SYS_FALLOCATE, unix.EOPNOTSUPP, true, codes},
-		{"ftruncate EIO", unix.SYS_FTRUNCATE, unix.EIO, true, []int{exitError}},
-		{"fsync EIO", unix.SYS_FSYNC, unix.EIO, true, []int{exitError}},
+		{"ftruncate EIO", unix.SYS_FTRUNCATE, unix.EIO, false, append(codes, exitError)}, // it takes none where the old record is no longer
+		{"fsync EIO", unix.SYS_FSYNC, unix.EIO, false, []int{exitError}},
+		{"fsync ENOSPC", unix.SYS_FSYNC, unix.ENOSPC, false, []int{exitError}},
+		{"pread64 EIO", unix.SYS_PREAD64, unix.EIO, false, []int{exitError}},
+		{"flock EWOULDBLOCK", unix.SYS_FLOCK, unix.EWOULDBLOCK, false, []int{exitError}},
+		{"flock ENOLCK", unix.SYS_FLOCK, unix.ENOLCK, true, codes},
 		{"fsync EINVAL", unix.SYS_FSYNC, unix.EINVAL, true, codes},
 	} {
 		all = append(all, injury{name: "in place, " + c.name, script: inD(fmt.Sprintf("faulty %d=%d ", c.nr, int(c.errno)), tortureShort), saves: c.saves, codes: c.codes})

@@ -31,30 +31,8 @@ func outlook(r *record.Run, before, fullAt float64) {
 		return
 	}
 	if !j.openLoop() {
-		// Its rate is what it happens to be: the rest is filled as fast as it was of late.
-		rate, pastFirst := j.lateRate(), false
-		if first := j.search().first; !j.reuses() && first < p.Available && p.PeakInUse*100 >= first*99 {
-			// Each search walks past the first pass now. What was opened before says nothing of that.
-			pastFirst = true
-			_, _, rate, _ = j.aroundFirstPass(first)
-		}
-		if fullAt > 0 || rate <= 0 || len(r.Timeline) == 0 {
-			return
-		}
-		if pastFirst {
-			// Once the first TIME_WAITs are over their ports are found at once, and the rate is another.
-			if at := j.loadEnd() + float64((p.Available-p.PeakInUse)*pairs)/rate; at < keep.Min.Seconds() {
-				p.ExhaustedInS = at
-			}
-			return
-		}
-		if j.slowerPastFirst(rate, min(rate*keep.Max.Seconds(), places)/float64(pairs)) {
-			return
-		}
-		if rate*keep.Max.Seconds() <= places {
-			p.LevelsOffAt = j.levelsOff(rate*keep.Max.Seconds(), pairs)
-		} else if now, left := j.loadEnd(), float64((p.Available-p.PeakInUse)*pairs); !j.reuses() {
-			p.ExhaustedInS = now + left/rate
+		if fullAt == 0 {
+			j.outlookClosed(keep)
 		}
 		return
 	}
@@ -69,13 +47,105 @@ func outlook(r *record.Run, before, fullAt float64) {
 	}
 }
 
-// slowerPastFirst reports whether a closed loop that comes to have so many ports of a pair will be slower then, by nobody knows how
-// much: each search walks past all of the first pass, once that is taken.
-func (j *judgement) slowerPastFirst(rate, ports float64) bool {
-	// longWalkS is the longest that a walk past one port took.
-	const longWalkS = 250e-9
-	first := j.search().first
-	return !j.reuses() && first < j.r.Pressure.Ports.Available && ports > float64(first) && rate*float64(first)*longWalkS > walking
+// outlookClosed fills in the outlook of a closed loop, whose rate is what it happens to be: the rest is filled as fast as it was of
+// late, but for the search beyond the first pass.
+func (j *judgement) outlookClosed(keep sockstate.Span) {
+	p := &j.r.Pressure.Ports
+	pairs := float64(max(p.Pairs, 1))
+	rate, now := j.lateRate(), j.loadEnd()
+	if rate <= 0 {
+		return
+	}
+	first, s := j.search().first, steady(rate)
+	taken := p.PeakInUse*100 >= first*99
+	if !j.reuses() && first > 0 && first < p.Available && (taken || rate*keep.Max.Seconds() > float64(first)*pairs) {
+		s = j.beyondFirst(rate, first)
+		if _, _, after, ok := j.aroundFirstPass(first); ok && taken && s.slows {
+			// Each search walks past the first pass now: what was opened before says nothing of that. Once the first TIME_WAITs
+			// are over their ports are found at once, and the rate is another.
+			if at := now + float64(p.Available-p.PeakInUse)*pairs/after; after > 0 && at < keep.Min.Seconds() {
+				p.ExhaustedInS = at
+			}
+			return
+		}
+	}
+	if rate*keep.Max.Seconds() <= float64(p.Available)*pairs {
+		p.LevelsOffAt, p.MaySlow = j.levelsOff(rate*keep.Max.Seconds(), int(pairs)), s.slows
+		return
+	}
+	if j.reuses() {
+		return
+	}
+	now += float64(max(first-p.PeakInUse, 0)) * pairs / rate
+	rest := float64(p.Available-max(first, p.PeakInUse)) * pairs
+	if s.full && now+rest/s.least >= keep.Min.Seconds() {
+		return // ports may come back first, and suffice
+	}
+	p.ExhaustedInS, p.MaySlow = now+rest/s.most, s.slows
+}
+
+// pace is the rate of a closed loop, a second, once all ports of the first pass are taken.
+type pace struct {
+	least, most float64
+	slows       bool // it may be another than before
+	full        bool // the CPU time that was left may not suffice for the walks
+}
+
+func steady(rate float64) pace { return pace{least: rate, most: rate} }
+
+// beyondFirst is what a closed loop comes to that opens so many connections a second, once each search walks past all of the first
+// pass:
+//
+//	walk   rate x first x time to walk past a port, in CPU seconds a second
+//	most   what all workers open that do nothing but walk
+//	least  rate / (1 + walk / CPUs of the workers), if each walk delays the others of its worker
+//	slows  the walk, while the worker is as busy as it is then, takes a part of a slot's time (slots / rate) that matters
+func (j *judgement) beyondFirst(rate float64, first int) pace {
+	const (
+		// longWalkS is the longest that a walk past one port took: with 57,758 ports, whose buckets are not in the cache.
+		longWalkS = 400e-9
+		// matters is the share by which the rate may fall without a word.
+		matters = 0.05
+	)
+	workers, has, left, known := j.workersCPU()
+	slots := 0
+	for i := range j.r.Plan.Groups {
+		slots += j.r.Plan.Groups[i].Connections
+	}
+	walk := rate * float64(first) * longWalkS
+	p := pace{least: rate / (1 + walk/has), most: min(rate, workers/(float64(first)*walkS)), slows: true, full: walk >= left}
+	if known && !p.full && walk/float64(max(slots, 1))*workers/(left-walk) <= matters {
+		return steady(rate)
+	}
+	return p
+}
+
+// workersCPU is what the load's workers may use at most, in CPUs; what they have of it, with what the server leaves them as they get
+// slower; and what was left while the load ran. Not known, it is all.
+func (j *judgement) workersCPU() (most, has, left float64, known bool) {
+	c := &j.r.Pressure.CPU
+	cpus := float64(max(c.CPUs, 1))
+	most = cpus
+	if n := j.r.Plan.Workers; n > 0 {
+		most = min(most, float64(n))
+	}
+	if c.Quota > 0 {
+		most = min(most, c.Quota)
+	}
+	if !j.cpuKnown() {
+		return most, most, most, false
+	}
+	// All was used during the load: the rest of the time was for connections that were held, or still closing.
+	over := c.ElapsedS
+	if j.r.LoadS > 0 {
+		over = min(over, j.r.LoadS)
+	}
+	left = min(cpus-(c.ElapsedS*cpus-c.IdleS)/over, most-most*c.GeneratorBusiest*c.ElapsedS/over)
+	if c.Quota > 0 {
+		left = min(left, c.Quota-ours(*c)/over)
+	}
+	left = max(left, 0)
+	return most, min(most, left+(c.GeneratorS+c.ServerS)/over), left, true
 }
 
 // levelsOff is how many ports of a pair are in use for good, of so many in all. Where connect may take over those in TIME_WAIT it

@@ -52,6 +52,37 @@ func pastFirstPass(r *record.Run, rate int64) {
 	}
 }
 
+// thinks is a closed loop over 2,000 ports whose server thinks 100 ms, so that 60 slots open 600/s, for so many seconds.
+func thinks(seconds float64) func(*record.Run) {
+	return func(r *record.Run) {
+		closed := closedLoop()
+		closed.Hosts, closed.Sandbox = r.Hosts, r.Sandbox
+		*r = closed
+		r.Plan.Workers, r.Plan.Groups[0].Connections = 2, 60
+		r.LoadS, r.ElapsedS = seconds, seconds+0.05
+		r.Pressure.Ports = record.Ports{Range: "40000 41999", Available: 2000, FirstPass: 1000, PeakInUse: int(600 * seconds), Pairs: 1}
+		r.Pressure.CPU = record.CPU{CPUs: 2, ElapsedS: seconds + 0.05, GeneratorS: 0.05, ServerS: 0.04, IdleS: 2 * (seconds - 0.1), GeneratorBusiest: 0.02}
+		for at := 0.5; at <= seconds; at += 0.5 {
+			r.Timeline = append(r.Timeline, record.Interval{TS: at, Phase: "load", Started: 300, Opened: 300, PortsInUse: int(600 * at)})
+		}
+	}
+}
+
+// full is a closed loop over a range of so many ports that has all of 2 CPUs, and after 1 s and 10,000 connections not all of the
+// first pass.
+func full(ports int) func(*record.Run) {
+	return func(r *record.Run) {
+		closed := closedLoop()
+		closed.Hosts, closed.Sandbox = r.Hosts, r.Sandbox
+		*r = closed
+		r.Plan.Workers = 2
+		r.LoadS, r.ElapsedS = 1, 1
+		r.Pressure.CPU = record.CPU{CPUs: 2, ElapsedS: 1, GeneratorS: 1.2, ServerS: 0.7, GeneratorBusiest: 0.6}
+		r.Pressure.Ports = record.Ports{Available: ports, FirstPass: ports / 2, PeakInUse: 10_000, Pairs: 1}
+		r.Timeline = []record.Interval{{TS: 0.5, Phase: "load", Started: 5000, Opened: 5000, PortsInUse: 5000}, {TS: 1, Phase: "load", Started: 5000, Opened: 5000, PortsInUse: 10_000}}
+	}
+}
+
 func TestOutlook(t *testing.T) {
 	reuse := func(r *record.Run) {
 		r.Hosts[0].Sysctls["net.ipv4.tcp_tw_reuse"] = "1"
@@ -120,7 +151,7 @@ func TestOutlook(t *testing.T) {
 			r.LoadS, r.ElapsedS = 1, 1
 			r.Pressure.Ports = record.Ports{Range: "32768 60999", Available: 28_232, FirstPass: 14_116, PeakInUse: 10_000, Pairs: 1}
 			r.Timeline = []record.Interval{{TS: 0.5, Phase: "load", Started: 5000, Opened: 5000, PortsInUse: 5000}, {TS: 1, Phase: "load", Started: 5000, Opened: 5000, PortsInUse: 10_000}}
-		}, 0, 0, 0, 0}, // it will be slower
+		}, 0, 0, 11.4, 0}, // all that 2 CPUs can walk; a census of a longer run found it after 24 s
 		{"closed loop, fast, with ports of one pass", paced(72, 1), func(r *record.Run) {
 			closed := closedLoop()
 			closed.Hosts, closed.Sandbox = r.Hosts, r.Sandbox
@@ -132,6 +163,14 @@ func TestOutlook(t *testing.T) {
 		{"closed loop past the first pass", paced(72, 1), func(r *record.Run) {
 			pastFirstPass(r, 169)
 		}, 0, 0, 0, 0}, // the first ports come back before
+		{"closed loop past the first pass for long", paced(72, 1), func(r *record.Run) {
+			pastFirstPass(r, 169)
+			r.Plan.Workers, r.Pressure.CPU.IdleS, r.LoadS, r.ElapsedS = 2, 0.04, 10, 10
+			for at := 4; at <= 10; at++ {
+				r.Pressure.Ports.PeakInUse += 169
+				r.Timeline = append(r.Timeline, record.Interval{TS: float64(at), Phase: "load", Started: 169, Opened: 169, PortsInUse: r.Pressure.Ports.PeakInUse})
+			}
+		}, 0, 0, 0, 0}, // the first ports come back before
 		{"closed loop past the first pass, and full before a port comes back", paced(72, 1), func(r *record.Run) {
 			pastFirstPass(r, 1000)
 		}, 0, 0, 30.3, 0},
@@ -139,6 +178,27 @@ func TestOutlook(t *testing.T) {
 			pastFirstPass(r, 169)
 			r.Timeline = r.Timeline[:4]
 		}, 0, 0, 0, 0},
+		{"closed loop, idle CPUs for the search", paced(72, 1), thinks(1.5), 0, 0, 3.3, 0},
+		{"closed loop, idle CPUs for the search, past the first pass", paced(72, 1), thinks(2), 0, 0, 3.3, 0},
+		{"closed loop, idle CPUs for the search, since when is known", paced(72, 1), thinks(2.5), 0, 0, 3.3, 0},
+		{"closed loop, idle but for the time after the load", paced(72, 1), func(r *record.Run) {
+			thinks(1.5)(r)
+			r.Pressure.CPU.ElapsedS, r.Pressure.CPU.IdleS = 20, 2*(20-1.5)
+		}, 0, 0, 3.3, 0},
+		{"closed loop, idle CPUs for the search, levels off", paced(72, 1), func(r *record.Run) {
+			thinks(1.5)(r)
+			r.Pressure.Ports.Available, r.Pressure.Ports.FirstPass = 50_000, 25_000
+		}, 0, 0, 0, 37_229},
+		{"closed loop, full CPUs", paced(72, 1), full(28_232), 0, 0, 11.4, 0},
+		{"closed loop, full CPUs, and ports for as long as TIME_WAIT", paced(72, 1), full(57_758), 0, 0, 0, 0},
+		{"closed loop, full CPUs, levels off", paced(72, 1), func(r *record.Run) {
+			full(28_232)(r)
+			r.Pressure.Ports.Pairs, r.Pressure.Ports.PeakInUse = 30, 334
+		}, 0, 0, 0, 20_683},
+		{"closed loop, full CPUs, levels off within the first pass", paced(72, 1), func(r *record.Run) {
+			full(28_232)(r)
+			r.Pressure.Ports.Pairs, r.Pressure.Ports.PeakInUse = 60, 167
+		}, 0, 0, 0, 10_342},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := tt.run
@@ -151,6 +211,43 @@ func TestOutlook(t *testing.T) {
 				t.Error(d)
 			}
 		})
+	}
+}
+
+// Where connect will walk past the first pass, the rate of before is said to last only if the CPUs have time for it.
+func TestOutlookMaySlow(t *testing.T) {
+	one := func(r *record.Run) {
+		// 0.5 ms each, of which connect would take more than half.
+		thinks(1.5)(r)
+		r.Plan.Groups[0].Connections, r.Plan.Workers = 1, 1
+	}
+	for _, tt := range []struct {
+		name string
+		with func(*record.Run)
+		slow bool
+	}{
+		{"open loop", nil, false},
+		{"idle", thinks(1.5), false},
+		{"idle, past the first pass", thinks(2), false},
+		{"one slot", one, true},
+		{"one pass", func(r *record.Run) { one(r); r.Pressure.Ports.FirstPass = 2000 }, false},
+		{"idle but for the time after the load", func(r *record.Run) {
+			thinks(1.5)(r)
+			r.Pressure.CPU.ElapsedS, r.Pressure.CPU.IdleS = 20, 2*(20-1.5)
+		}, true},
+		{"idle, but nobody read it", func(r *record.Run) { thinks(1.5)(r); r.Pressure.CPU.NotRead = "/proc/stat was not read" }, true},
+		{"idle, but for a quota", func(r *record.Run) { thinks(1.5)(r); r.Pressure.CPU.Quota = 0.2 }, true},
+		{"a worker is busy", func(r *record.Run) { thinks(1.5)(r); r.Pressure.CPU.GeneratorBusiest = 0.95 }, true},
+		{"full", full(28_232), true},
+	} {
+		r := paced(72, 4)
+		if tt.with != nil {
+			tt.with(&r)
+		}
+		outlook(&r, 0, 0)
+		if p := r.Pressure.Ports; p.MaySlow != tt.slow || p.ExhaustedInS == 0 {
+			t.Errorf("%s: full after %v s, may be slower %v; want %v", tt.name, p.ExhaustedInS, p.MaySlow, tt.slow)
+		}
 	}
 }
 

@@ -26,12 +26,17 @@ func (t *text) pressure() {
 		tab.row(name, print(peak), print(limit), usage(float64(peak), float64(limit)), note)
 	}
 	note := strings.Join(strings.Fields(p.Ports.Range), "-")
-	if p.Ports.ExhaustedInS > 0 && p.Ports.PeakInUse < p.Ports.Available {
-		note = join("; ", note, "at this rate full after "+quantity.Seconds(p.Ports.ExhaustedInS))
-	} else if p.Ports.ExhaustedInS > 0 {
-		note = join("; ", note, "full after "+quantity.Seconds(p.Ports.ExhaustedInS))
-	} else if p.Ports.LevelsOffAt > p.Ports.PeakInUse {
-		note = join("; ", note, "at this rate levels off at "+quantity.Count(int64(p.Ports.LevelsOffAt)))
+	switch full, level := quantity.Seconds(p.Ports.ExhaustedInS), quantity.Count(int64(p.Ports.LevelsOffAt)); {
+	case p.Ports.ExhaustedInS > 0 && p.Ports.PeakInUse >= p.Ports.Available:
+		note = join("; ", note, "full after "+full)
+	case p.Ports.ExhaustedInS > 0 && p.Ports.MaySlow:
+		note = join("; ", note, "if it goes on, full after "+full+" at the earliest: connect may get slower")
+	case p.Ports.ExhaustedInS > 0:
+		note = join("; ", note, "at this rate full after "+full)
+	case p.Ports.LevelsOffAt > p.Ports.PeakInUse && p.Ports.MaySlow:
+		note = join("; ", note, "if it goes on, levels off at "+level+" at the most: connect may get slower")
+	case p.Ports.LevelsOffAt > p.Ports.PeakInUse:
+		note = join("; ", note, "at this rate levels off at "+level)
 	}
 	gauge("local ports", int64(p.Ports.PeakInUse), int64(p.Ports.Available), quantity.Count, note)
 	if len(p.Pairs) > 0 {

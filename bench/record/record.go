@@ -420,6 +420,8 @@ type Ports struct {
 	ExhaustedInS float64 `json:"exhausted_in_s,omitempty"`
 	// LevelsOffAt is how many ports of a pair the load comes to have in use for good, if it goes on and they suffice; 0 is unknown.
 	LevelsOffAt int `json:"levels_off_at,omitempty"`
+	// MaySlow is of a closed loop that connect may slow down on the way: ExhaustedInS is then the earliest, LevelsOffAt the most.
+	MaySlow bool `json:"may_slow,omitempty"`
 }
 
 // PortPair is one source and destination pair.

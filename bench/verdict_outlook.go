@@ -102,7 +102,7 @@ func steady(rate float64) pace { return pace{least: rate, most: rate} }
 //	slows  the walk, while the worker is as busy as it is then, takes a part of a slot's time (slots / rate) that matters
 func (j *judgement) beyondFirst(rate float64, first int) pace {
 	const (
-		// longWalkS is the longest that a walk past one port took: with 57,758 ports, whose buckets are not in the cache.
+		// longWalkS is more than the longest that a walk past one port took, in seconds: 0.28 µs on a busy machine.
 		longWalkS = 400e-9
 		// matters is the share by which the rate may fall without a word.
 		matters = 0.05

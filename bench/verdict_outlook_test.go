@@ -151,7 +151,7 @@ func TestOutlook(t *testing.T) {
 			r.LoadS, r.ElapsedS = 1, 1
 			r.Pressure.Ports = record.Ports{Range: "32768 60999", Available: 28_232, FirstPass: 14_116, PeakInUse: 10_000, Pairs: 1}
 			r.Timeline = []record.Interval{{TS: 0.5, Phase: "load", Started: 5000, Opened: 5000, PortsInUse: 5000}, {TS: 1, Phase: "load", Started: 5000, Opened: 5000, PortsInUse: 10_000}}
-		}, 0, 0, 11.4, 0}, // all that 2 CPUs can walk; a census of a longer run found it after 24 s
+		}, 0, 0, 11.4, 0}, // by what 2 CPUs can walk at most
 		{"closed loop, fast, with ports of one pass", paced(72, 1), func(r *record.Run) {
 			closed := closedLoop()
 			closed.Hosts, closed.Sandbox = r.Hosts, r.Sandbox

@@ -26,6 +26,7 @@ func (e *experiment) assemble() (*record.Run, error) {
 		Timeline:    e.sampler.timeline,
 		Settle:      e.settle,
 		Needs:       &e.needs,
+		Greetings:   e.greetings,
 		Warnings:    []string{},
 	}
 	if r.Sandbox.Mode == "" {
@@ -96,7 +97,7 @@ func (e *experiment) addPlan(r *record.Run) (err error) {
 		return err
 	}
 	r.Plan.Engine, r.Plan.EngineReason = e.result.Engine, e.why
-	r.Plan.Command = e.cfg.Command
+	r.Plan.Command, r.Plan.Probed = e.cfg.Command, e.probed
 	for i := range r.Plan.Groups {
 		// As typed: a prefix may stand for thousands of addresses.
 		if len(r.Plan.Groups[i].Sources) > 0 && e.cfg.Sources != "" {

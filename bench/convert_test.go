@@ -30,7 +30,7 @@ func TestRecordPlanLosesNothing(t *testing.T) {
 			Keep: loadgen.KeepAsking, Reconnect: 17, Gated: true,
 			Close: teardown.Policy{Who: teardown.ServerFirst, How: teardown.Linger, Linger: 2 * time.Second},
 			OnEOF: teardown.Reaction{Kind: teardown.ReactDelay, Delay: 200 * time.Millisecond}, Exchange: exchange.Spec{Kind: exchange.HTTP, Path: "/x"},
-			Requests: 7, Think: 8, Listen: 18, Host: "example.org", Headers: []string{"A: b"},
+			Requests: 7, Think: 8, Host: "example.org", Headers: []string{"A: b"},
 			ConnectTimeout: 9, RequestTimeout: 10, CloseTimeout: 11,
 			Sources: []netip.Addr{netip.MustParseAddr("10.0.0.1")}, SourcePorts: loadgen.PortRange{Lo: 1000, Hi: 2000},
 		}},

@@ -36,8 +36,11 @@ type experiment struct {
 	after   reading
 	ended   server.Stats // the server's ledger once all had settled
 	result  *loadgen.Result
-	settle  *record.Settle
-	started time.Time
+	// greetings are what targets said before they were asked.
+	greetings map[string]string
+	probed    int // connections made to hear them
+	settle    *record.Settle
+	started   time.Time
 }
 
 // Run carries out an experiment. A *RefusedError, *loadgen.PlanError or *server.ConfigError
@@ -50,7 +53,7 @@ func Run(ctx context.Context, cfg Config) (*record.Run, error) {
 	}
 	e := &experiment{cfg: cfg}
 	defer e.close()
-	if err := e.prepare(); err != nil {
+	if err := e.prepare(ctx); err != nil {
 		return nil, err
 	}
 	if err := e.measure(ctx); err != nil && e.result == nil {
@@ -63,7 +66,7 @@ func Run(ctx context.Context, cfg Config) (*record.Run, error) {
 }
 
 // prepare checks what can be checked before a socket opens, and opens the observers.
-func (e *experiment) prepare() (err error) {
+func (e *experiment) prepare(ctx context.Context) (err error) {
 	c := &e.cfg
 	if e.facts, err = host.Read(); err != nil {
 		return err
@@ -110,6 +113,9 @@ func (e *experiment) prepare() (err error) {
 	// With fewer, workers in system calls keep the observers from running.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), procs))
 
+	if c.Server == nil {
+		e.greetings, e.probed = greetings(ctx, &c.Plan)
+	}
 	e.watch, err = observe.New(observe.Config{
 		Namespaces: e.namespaces(),
 		Filter:     sockstate.Filter{Servers: e.targets(), Since: time.Now()},

@@ -36,6 +36,7 @@ func judge(r *record.Run) record.Verdict {
 	j.haltedBriefly()
 	j.closes()
 	j.replies()
+	j.greetings()
 	j.noReplies()
 	j.outlasts()
 	j.fewCompleted()

@@ -1,6 +1,9 @@
 package bench
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"lastack/bench/quantity"
@@ -39,6 +42,20 @@ func (j *judgement) replies() {
 	}
 }
 
+// greetings says which targets spoke before they were asked.
+func (j *judgement) greetings() {
+	if len(j.r.Greetings) == 0 {
+		return
+	}
+	j.v.Valid = false
+	var parts []string
+	for _, t := range slices.Sorted(maps.Keys(j.r.Greetings)) {
+		parts = append(parts, fmt.Sprintf("%s began with %s", t, j.r.Greetings[t]))
+	}
+	j.because("the target speaks before it is asked: %s on a connection on which nothing was sent, so no reply tells that a request was read", strings.Join(parts, ", "))
+	j.advise("check the port, or have the target read the request before it answers; --exchange none opens and closes connections to any server")
+}
+
 // noReplies says what came where it was no reply.
 func (j *judgement) noReplies() {
 	var parts []string
@@ -57,12 +74,6 @@ func (j *judgement) noReplies() {
 	if total == 0 {
 		return
 	}
-	if n := j.r.ExchangeErrors[record.ErrorSpokeFirst]; n > 0 {
-		j.v.Valid = false
-		j.because("the target speaks before it is asked: data came on %s of the connections before any request was sent; on the others such data counts as the reply if it looks like one",
-			quantity.Count(n))
-		worst = record.ErrorSpokeFirst
-	}
 	j.because("what came in %s of %s lifecycles was not the reply asked for (%s)", quantity.Count(total), quantity.Count(j.r.Connections.Attempted), strings.Join(parts, ", "))
 	j.advise("%s", noReplyAdvice(worst))
 }
@@ -79,8 +90,6 @@ func noReplyAdvice(kind string) string {
 		return "the target does not speak HTTP: check the port; --exchange none opens and closes connections to any server"
 	case record.ErrorBadVersion:
 		return "the target answers in a version of HTTP that lastack does not speak: it needs HTTP/1.1 or HTTP/1.0"
-	case record.ErrorSpokeFirst:
-		return "check the port, or have the target read the request before it answers; --exchange none opens and closes connections to any server"
 	case record.ErrorHeaderTooLarge:
 		return "the target sends more header than the 64 KiB of a reply that lastack reads, its own limit, for HTTP sets none: have it send less, most often by fewer or shorter cookies"
 	case record.ErrorBadCoding:

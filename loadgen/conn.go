@@ -12,11 +12,11 @@ import (
 
 // conn is one lifecycle, in the slot of its socket.
 //
-//	free > dialing > (listening >) asking > reading > thinking
-//	          |                     ^         |          |
-//	          |                     +---------+----------+   (--requests)
-//	          |                               v
-//	          +--------------------------> holding > closing > free
+//	free > dialing > asking > reading > thinking
+//	          |        ^         |          |
+//	          |        +---------+----------+   (--requests)
+//	          |                  v
+//	          +-------------> holding > closing > free
 //	          |
 //	          +-> pausing > free   (closed loop, refused by this host itself)
 //
@@ -45,7 +45,6 @@ type phase uint8
 const (
 	free phase = iota
 	dialing
-	listening
 	asking
 	reading
 	thinking
@@ -64,11 +63,7 @@ const (
 	isOpen
 	isHeld
 	isDismissed // the last reply said that the server would close
-	listensFirst
 )
-
-// listenRTT bounds what a slow connect adds to the time for which a connection listens: a SYN was lost, or an accept queue was full.
-const listenRTT = int64(1e9)
 
 // infoEvery is how many connections share one look at TCP_INFO, which costs a system call.
 const infoEvery = 64
@@ -94,10 +89,6 @@ func (w *worker) start(g *group, s sockio.Sock, sched, now int64) {
 		t := &w.talks[s]
 		t.left = g.exchanges - 1
 		g.dial.First = g.asker.Start(&t.ClientConn, t.left == 0)
-		if g.listens {
-			k.flags |= listensFirst
-			g.dial.First, g.listens = nil, g.spoken
-		}
 	}
 	w.loop.SetTimer(s, now+int64(g.ConnectTimeout))
 	w.loop.Dial(s, &g.dial)
@@ -141,8 +132,6 @@ func (w *worker) Complete(c *sockio.Completion) {
 		w.asked(g, k, c)
 	case reading:
 		w.read(g, k, c)
-	case listening:
-		w.listened(g, k, c)
 	case thinking, holding:
 		w.idled(g, k, c)
 	case closing:
@@ -191,37 +180,8 @@ func (w *worker) dialed(g *group, k *conn, c *sockio.Completion) {
 			w.exchanged(g, k, c.Sock, c.At)
 			return
 		}
-		if k.flags&listensFirst != 0 {
-			k.phase = listening
-			w.loop.SetTimer(c.Sock, c.At+int64(g.Listen)+min(c.At-c.Began, listenRTT))
-			w.loop.Recv(c.Sock, recvSize)
-			return
-		}
 		k.phase = asking
 		w.loop.SetTimer(c.Sock, c.At+g.replyTime(&w.talks[c.Sock]))
-	}
-}
-
-// listened takes a completion of a connection on which nothing was asked yet. What is seen here cannot be seen of the others: their
-// request is sent with the ACK of the handshake, before any server can have spoken, and a reply does not tell whether its
-// server has read a request.
-func (w *worker) listened(g *group, k *conn, c *sockio.Completion) {
-	switch {
-	case c.Op == sockio.OpTimeout:
-		w.loop.Cancel(c.Sock)
-		now := w.loop.Now()
-		k.sched += now - k.mark // the wait is no part of a lifecycle
-		w.ask(g, k, c.Sock, now)
-	case c.Op != sockio.OpRecv:
-	case c.Errno != 0 || c.N == 0:
-		w.log.peerEnded(c.Sock, c.Errno)
-		w.give(g, k, c.Sock, byPeer(CutInRequest, c.Errno), c.Errno)
-	default:
-		err := g.asker.Unasked(&w.talks[c.Sock].ClientConn, c.Data)
-		if errors.Is(err, exchange.ErrSpokeFirst) {
-			g.spoken, g.listens = true, true
-		}
-		w.refuse(g, k, c.Sock, err, c.Data)
 	}
 }
 
@@ -569,7 +529,7 @@ func (w *worker) finish(g *group, k *conn, s sockio.Sock, at int64) {
 	}
 	g.open--
 	g.leave()
-	if g.Keep != KeepNot && !w.gaveUp(g, at) {
+	if g.Keep != KeepNot && !w.gaveUp(g, k, at) {
 		k.phase = pausing
 		g.paused++
 		w.loop.SetTimer(s, at+w.absence(g, k, s))

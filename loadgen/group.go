@@ -76,9 +76,6 @@ type group struct {
 	// keeps what waits in lists, youngest first, and a close has to find the connection's recv there.
 	scan   int
 	gaveUp bool // what the plateau will never open is settled
-
-	listens bool // the next connection listens before it asks
-	spoken  bool // the server has spoken before it was asked
 }
 
 func newGroup(p *Plan, i int, sh *shared, id, workers int) *group {
@@ -102,7 +99,6 @@ func newGroup(p *Plan, i int, sh *shared, id, workers int) *group {
 		cappedAt: -1,
 		latency:  newLatencies(),
 		errnos:   make(map[sockio.Errno]int64),
-		listens:  spec.Listen > 0,
 		info:     newInfoSample(),
 	}
 	if who == teardown.ServerFirst {

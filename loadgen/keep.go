@@ -78,14 +78,20 @@ func (w *worker) backoff(g *group, s sockio.Sock) int64 {
 // absence is how long the client in s goes without a connection. One that asks on, and was told with a reply that the
 // connection ends with it, has lost nothing: its next request goes by a new one (RFC 9112, section 9.6).
 func (w *worker) absence(g *group, k *conn, s sockio.Sock) int64 {
-	if g.Keep == KeepAsking && k.flags&isDismissed != 0 {
+	if g.dismissed(k) {
 		return int64(g.Think)
 	}
 	return w.backoff(g, s)
 }
 
-// gaveUp reports whether the clients of g give up once its connection is over.
-func (w *worker) gaveUp(g *group, now int64) bool { return g.Reconnect == 0 || now >= w.end }
+func (g *group) dismissed(k *conn) bool { return g.Keep == KeepAsking && k.flags&isDismissed != 0 }
+
+// gaveUp reports whether a client gives up once its connection is over. Of clients that are not to connect again some would be left
+// when the journal is armed only by chance, if those that have lost nothing by then did not go on.
+func (w *worker) gaveUp(g *group, k *conn, now int64) bool {
+	stays := g.dismissed(k) && w.log != nil && !w.log.armed
+	return g.Reconnect == 0 && !stays || now >= w.end
+}
 
 // keep is what a client does that keeps its connection, when it has its reply.
 func (w *worker) keep(g *group, k *conn, s sockio.Sock, now int64) {

@@ -201,24 +201,29 @@ func TestReconnect(t *testing.T) {
 }
 
 // TestDismissed has clients that ask on be told with each reply that the connection ends: the next request does not wait for
-// Reconnect.
+// Reconnect; without one it is left out once the journal is armed.
 func TestDismissed(t *testing.T) {
 	for name, backend := range backends(t) {
-		t.Run(name, func(t *testing.T) {
-			l := newLab(t)
-			p := kept(l.peer(func(c *net.TCPConn) {
-				_, _ = c.Read(make([]byte, 1024))
-				_, _ = c.Write([]byte("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"))
-			}), KeepAsking, 1)
-			p.Groups[0].Exchange = exchange.Spec{Kind: exchange.HTTP, Path: "/"}
-			p.Groups[0].Reconnect = time.Hour
-			g := l.newLoad(Config{Plan: p, Journal: true, Backend: backend})
-			before := l.counter("TcpActiveOpens")
-			g.Start(context.Background())
-			until(t, g, func(s *Snapshot) bool { return s.Groups[0].Ledger.Requests >= 3 })
-			g.Conclude()
-			l.checkOpens(finish(t, g), before)
-		})
+		for _, reconnect := range []time.Duration{0, time.Hour} {
+			t.Run(fmt.Sprint(name, "/", reconnect), func(t *testing.T) {
+				l := newLab(t)
+				p := kept(l.peer(func(c *net.TCPConn) {
+					_, _ = c.Read(make([]byte, 1024))
+					_, _ = c.Write([]byte("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"))
+				}), KeepAsking, 1)
+				p.Groups[0].Exchange = exchange.Spec{Kind: exchange.HTTP, Path: "/"}
+				p.Groups[0].Reconnect = reconnect
+				g := l.newLoad(Config{Plan: p, Journal: true, Backend: backend})
+				before := l.counter("TcpActiveOpens")
+				g.Start(context.Background())
+				until(t, g, func(s *Snapshot) bool { return s.Groups[0].Ledger.Requests >= 3 })
+				if g.Arm(); reconnect == 0 {
+					until(t, g, func(s *Snapshot) bool { return s.Open == 0 && s.Ledger.Outcomes[FIN] == s.Ledger.Attempted })
+				}
+				g.Conclude()
+				l.checkOpens(finish(t, g), before)
+			})
+		}
 	}
 }
 

@@ -84,14 +84,6 @@ func reads(p string, then func(c *net.TCPConn)) func(c *net.TCPConn) {
 	}
 }
 
-// writes writes p without having been asked.
-func writes(p string) func(c *net.TCPConn) {
-	return func(c *net.TCPConn) {
-		_, _ = io.WriteString(c, p)
-		toEOF(c)
-	}
-}
-
 // Each outcome of the closed set, made by a peer that behaves so.
 func TestOutcomes(t *testing.T) {
 	const n = 6
@@ -301,26 +293,6 @@ func TestOutcomes(t *testing.T) {
 		}, change: func(_ *Plan, g *Group) {
 			g.Requests, g.Think, g.Exchange = 2, bound, mustExchange("http:/")
 		}, want: counts{"closed_early": n}, opened: true, statuses: counts{"2xx": n}},
-		{name: "other, a canned reply as soon as it is accepted", peer: writes("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), change: func(_ *Plan, g *Group) {
-			asksHTTP(nil, g)
-			g.Listen, g.Connections = bound, 1
-		}, want: counts{"other": n}, opened: true, faults: counts{"spoke_first": n}},
-		{name: "other, an echo as soon as it is accepted", peer: writes("x"), change: func(_ *Plan, g *Group) {
-			g.Listen, g.Connections = bound, 1
-		}, want: counts{"other": n}, opened: true, faults: counts{"spoke_first": n}},
-		{name: "other, SSH as soon as it is accepted", peer: writes("SSH-2.0-OpenSSH_9.9\r\n"), change: func(_ *Plan, g *Group) {
-			asksHTTP(nil, g)
-			g.Listen, g.Connections = bound, 1
-		}, want: counts{"other": n}, opened: true, faults: counts{"ssh": n}},
-		{name: "cut_in_request before the request", peer: func(*net.TCPConn) {}, change: func(_ *Plan, g *Group) {
-			g.Listen, g.Connections = bound, 1
-		}, want: counts{"cut_in_request": n}, opened: true},
-		{name: "a server that waits to be asked", peer: func(c *net.TCPConn) { answer(c); toEOF(c) }, change: func(_ *Plan, g *Group) {
-			g.Listen = 20 * time.Millisecond
-		}, want: counts{"fin": n}, completed: true, opened: true},
-		{name: "a server that waits to be asked, twice", peer: func(c *net.TCPConn) { answer(c); answer(c); toEOF(c) }, change: func(_ *Plan, g *Group) {
-			g.Listen, g.Requests, g.Close = 20*time.Millisecond, 2, mustPolicy("client:rst")
-		}, want: counts{"rst_sent": n}, completed: true, opened: true},
 		{name: "what comes where nothing is asked is nobody's reply", peer: func(c *net.TCPConn) { later(c); _ = c.CloseWrite(); toEOF(c) }, change: func(_ *Plan, g *Group) {
 			g.Exchange, g.Close = mustExchange("none"), mustPolicy("server:fin")
 		}, want: counts{"fin": n}, completed: true, opened: true},

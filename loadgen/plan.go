@@ -27,10 +27,6 @@ type Plan struct {
 	Workers int `json:"workers"`
 }
 
-// ListenFor is a Listen that is long enough for a server to accept and to write its greeting, and hardly delays a load: that of one
-// connection for 10 s by 0.5 %, any other by less.
-const ListenFor = 50 * time.Millisecond
-
 // Group is one population of connections.
 type Group struct {
 	Name    string           `json:"name"`
@@ -51,7 +47,7 @@ type Group struct {
 	Keep Keep `json:"keep,omitzero"`
 	// Reconnect is how long such a client waits, when the server has ended its connection, before it
 	// connects again; refused, it waits twice as long each time. 0: it gives up. One that asks on, and was told with
-	// a reply that the connection ends with it, waits no longer than Think.
+	// a reply that the connection ends with it, has lost nothing, and waits for Think; with 0 until the journal is armed.
 	Reconnect time.Duration `json:"reconnect_ns,omitempty"`
 	// Gated has the group wait for Generator.Begin.
 	Gated bool `json:"gated,omitempty"`
@@ -63,9 +59,6 @@ type Group struct {
 	Requests int `json:"requests,omitempty"`
 	// Think is the time between two exchanges of a connection.
 	Think time.Duration `json:"think_ns,omitempty"`
-	// Listen is how long the first connection of each worker waits, beyond the round trip that its connect took, before it asks: for
-	// a server that speaks before it is asked, whose bytes would pass for a reply. Once one has, all later connections wait. 0: none.
-	Listen time.Duration `json:"listen_ns,omitempty"`
 	// Host is what HTTP's Host header says; empty: the first target's address.
 	Host    string   `json:"host,omitempty"`
 	Headers []string `json:"headers,omitempty"`

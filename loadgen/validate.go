@@ -100,7 +100,7 @@ func (g *Group) validate() error {
 	times := []struct {
 		field string
 		d     time.Duration
-	}{{"hold", g.Hold}, {"plateau", g.Plateau}, {"think", g.Think}, {"listen", g.Listen}}
+	}{{"hold", g.Hold}, {"plateau", g.Plateau}, {"think", g.Think}}
 	for _, t := range times {
 		if err := checkTime(t.field, t.d); err != nil {
 			return err
@@ -134,8 +134,6 @@ func (g *Group) validate() error {
 		return &PlanError{"requests", fmt.Sprint(g.Requests), "needs an --exchange of echo or http"}
 	case g.Think > 0 && g.Exchanges() < 2 && g.Keep != KeepAsking:
 		return &PlanError{"think", g.Think.String(), "needs --requests above 1, between which it is"}
-	case g.Listen > 0 && (g.Exchange.Kind == exchange.None || g.Keep == KeepPartial):
-		return &PlanError{"listen", g.Listen.String(), "needs an exchange, whose first request it delays"}
 	case len(g.Headers) > 0 && g.Exchange.Kind != exchange.HTTP:
 		return &PlanError{"header", strconv.Quote(exchange.HeaderName(g.Headers[0])), "needs an --exchange of http"}
 	case g.Close.NeedsExchange() && g.Exchange.Kind == exchange.None:

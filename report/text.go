@@ -92,6 +92,9 @@ func (t *text) resolved() {
 	for _, s := range t.run.Plan.Resolved {
 		t.hang("  resolved  ", s)
 	}
+	if n := t.run.Plan.Probed; n > 0 {
+		t.hang("  probed    ", plural(n, "by a connection", fmt.Sprintf("by %d connections", n))+" before the load, in no count here, on which nothing was asked")
+	}
 }
 
 // shell quotes a command line, so that it can be pasted.

@@ -17,7 +17,7 @@ const heldAtMost = 30 * time.Second
 func (t *try) hold(ctx context.Context) error {
 	open, err := tick(ctx, heldAtMost, func() (bool, error) {
 		s := t.load.Snapshot()
-		if t.hopeless(&s) || spokeFirst(&s) {
+		if t.hopeless(&s) {
 			return true, nil
 		}
 		for i := range t.kinds {
@@ -30,18 +30,13 @@ func (t *try) hold(ctx context.Context) error {
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
-	if s := t.load.Snapshot(); !open || t.hopeless(&s) || spokeFirst(&s) {
+	if s := t.load.Snapshot(); !open || t.hopeless(&s) {
 		if err := t.shortOf(&s); err != nil {
 			return err
 		}
 	}
 	t.x.phase(t.n, "holding")
-	_, err = tick(ctx, t.cfg.Stop.After, func() (bool, error) {
-		if s := t.load.Snapshot(); spokeFirst(&s) { // to the first of the arrivals
-			return true, t.shortOf(&s)
-		}
-		return false, t.died()
-	})
+	_, err = tick(ctx, t.cfg.Stop.After, func() (bool, error) { return false, t.died() })
 	if err != nil || ctx.Err() != nil || !t.cfg.Stop.Handover {
 		return err
 	}
@@ -61,9 +56,6 @@ func (t *try) hopeless(s *loadgen.Snapshot) bool {
 	}
 	return false
 }
-
-// spokeFirst reports whether the server has spoken before it was asked.
-func spokeFirst(s *loadgen.Snapshot) bool { return s.Ledger.Faults[exchange.SpokeFirst] > 0 }
 
 // open reports whether a group's clients have a connection each, and idle ones their reply, for longer than the way to
 // that takes. A partial client whose connection the server has ended has had it, and opens no other: warnEnded tells.
@@ -99,8 +91,6 @@ func (t *try) shortOf(s *loadgen.Snapshot) error {
 		t.warn("groups: %s has %d of %d connections open: %s", k.name, n, k.asked, whyShort(l))
 	}
 	switch {
-	case spokeFirst(s):
-		return fmt.Errorf("%v speaks before it is asked, so that no reply of its tells what became of a request: check the port, or have the server read a request before it answers", t.cfg.Target)
 	case other == 0 && failedHere(&s.Ledger) != "":
 		return fmt.Errorf("no connection to %v could be opened: %s", t.cfg.Target, failedHere(&s.Ledger))
 	case other == 0:

@@ -25,9 +25,6 @@ func (c *Config) plan() (loadgen.Plan, []groupKind) {
 			ConnectTimeout: l.ConnectTimeout, RequestTimeout: l.RequestTimeout, CloseTimeout: closeTimeout,
 		}
 		set(&g)
-		if g.Keep != loadgen.KeepPartial && !g.Gated && g.Exchange.Kind != exchange.None {
-			g.Listen = loadgen.ListenFor
-		}
 		p.Groups = append(p.Groups, g)
 		kinds = append(kinds, groupKind{name: name, keep: g.Keep, asked: clients, bytes: requestBytes(&g)})
 	}

@@ -30,6 +30,8 @@ type experiment struct {
 	// back is the server that a restart brought, for the next try; nil where each try starts its own.
 	back *process.Process
 	also []*also
+	// probed is the number of connections on which the server was listened to.
+	probed int
 }
 
 // Run carries out a drain. A *RefusedError says what cannot be done as asked. When ctx is cancelled the try
@@ -151,7 +153,7 @@ func (x *experiment) assemble() (*record.Run, error) {
 		return nil, err
 	}
 	r.Plan.DurationNs = 0 // until the server is gone
-	r.Plan.Engine, r.Plan.EngineReason, r.Plan.Command = x.engine, c.BackendReason, c.Command
+	r.Plan.Engine, r.Plan.EngineReason, r.Plan.Command, r.Plan.Probed = x.engine, c.BackendReason, c.Command, x.probed
 	all := loadgen.Result{Groups: x.total}
 	total := all.Total()
 	if r.Result, err = bench.Result(&total, r.LoadS, plan.Groups); err != nil {

@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
+	"lastack/bench"
 	"lastack/bench/process"
 	"lastack/bench/record"
 	"lastack/loadgen"
 	"lastack/sockstate"
+	"lastack/sockstate/exchange"
 	"lastack/sockstate/observe"
 	"lastack/sockstate/sockdiag"
 	"lastack/sockstate/sockio"
@@ -41,6 +44,7 @@ type try struct {
 	capture    *wire.Capture
 	captureErr error
 	before     sockstate.Counters
+	probed     int64 // connections on which the server was listened to
 
 	ledgerBefore os.FileInfo // what stood where the server writes its ledger
 
@@ -125,6 +129,9 @@ func (t *try) open(ctx context.Context) (err error) {
 	}
 	plan, kinds := c.plan() // of the address on which the server listens
 	t.kinds = kinds
+	if err := t.greeted(ctx, &plan); err != nil {
+		return err
+	}
 	if t.watch, err = observe.New(observe.Config{Filter: sockstate.Filter{Servers: []netip.AddrPort{c.Target}}}); err != nil {
 		return err
 	}
@@ -132,6 +139,23 @@ func (t *try) open(ctx context.Context) (err error) {
 	t.capture, t.captureErr = wire.Open(wire.Config{Server: c.Target})
 	t.load, err = loadgen.New(loadgen.Config{Plan: plan, Backend: c.Backend, Slots: t.x.slots, Journal: true})
 	return err
+}
+
+// greeted refuses a server that speaks before it is asked.
+func (t *try) greeted(ctx context.Context, p *loadgen.Plan) error {
+	asked := slices.ContainsFunc(p.Groups, func(g loadgen.Group) bool { return !g.Gated && g.Exchange.Kind != exchange.None })
+	if t.n > 0 || !asked {
+		return nil
+	}
+	said, connected := bench.Greeting(ctx, t.cfg.Target, netip.Addr{})
+	if connected {
+		t.probed, t.x.probed = 1, 1
+	}
+	if len(said) > 0 {
+		return fmt.Errorf("%v speaks before it is asked, so that no reply of its tells what became of a request (it begins %s): check the port, or have the server read a request before it answers",
+			t.cfg.Target, exchange.Beginning(said))
+	}
+	return nil
 }
 
 // clear removes what earlier tries have left on the port, in a sandbox: a server that does not set SO_REUSEADDR could not

@@ -27,14 +27,13 @@ const (
 	ErrorBadChunk          = "bad_chunk"          // a chunk is malformed
 	ErrorSurplus           = "surplus"            // more bytes than the last reply has
 	ErrorEarlyReply        = "early_reply"        // bytes before the next request was sent
-	ErrorSpokeFirst        = "spoke_first"        // bytes before the first request was sent
 )
 
 // ExchangeErrorNames lists them.
 func ExchangeErrorNames() []string {
 	return []string{
 		ErrorNotHTTP, ErrorTLS, ErrorSSH, ErrorHTTP2, ErrorBadVersion, ErrorBadStatusLine, ErrorBadStatus, ErrorUpgrade, ErrorBadHeader,
-		ErrorHeaderTooLarge, ErrorBadLength, ErrorConflictingLength, ErrorBadCoding, ErrorBadChunk, ErrorSurplus, ErrorEarlyReply, ErrorSpokeFirst,
+		ErrorHeaderTooLarge, ErrorBadLength, ErrorConflictingLength, ErrorBadCoding, ErrorBadChunk, ErrorSurplus, ErrorEarlyReply,
 	}
 }
 

@@ -36,6 +36,8 @@ type Run struct {
 	Result
 	// Groups holds the result of each group of the plan, when there are several.
 	Groups []GroupResult `json:"groups,omitempty"`
+	// Greetings has the beginning of what targets said, quoted, on a connection of before the load on which nothing was asked.
+	Greetings map[string]string `json:"greetings,omitempty"`
 	// Warmup is what happened before the result began; none of it is in Result.
 	Warmup *Connections `json:"warmup,omitempty"`
 	// Server is the embedded server's own ledger.
@@ -155,6 +157,9 @@ type Plan struct {
 	Command []string `json:"command,omitempty"`
 	// Resolved says of each target that is a name with several addresses which of them was taken, and why.
 	Resolved []string `json:"resolved,omitempty"`
+	// Probed is the number of connections of before the load on which nothing was asked, see Run.Greetings. No other count has them;
+	// the target's own may.
+	Probed int `json:"probed,omitempty"`
 }
 
 // Group is one group of a plan: a load model, an exchange, a hold and a policy.
@@ -171,14 +176,12 @@ type Group struct {
 	Keep        string `json:"keep,omitempty"`
 	ReconnectNs int64  `json:"reconnect_ns,omitempty"`
 	// Gated is set for a group that begins later than the others.
-	Gated    bool   `json:"gated,omitempty"`
-	Close    string `json:"close"`
-	OnEOF    string `json:"on_eof"`
-	Exchange string `json:"exchange"`
-	Requests int    `json:"requests,omitempty"`
-	ThinkNs  int64  `json:"think_ns,omitempty"`
-	// ListenNs is how long the first connection of each worker waited, beyond the round trip, for bytes that nobody asked for.
-	ListenNs int64    `json:"listen_ns,omitempty"`
+	Gated    bool     `json:"gated,omitempty"`
+	Close    string   `json:"close"`
+	OnEOF    string   `json:"on_eof"`
+	Exchange string   `json:"exchange"`
+	Requests int      `json:"requests,omitempty"`
+	ThinkNs  int64    `json:"think_ns,omitempty"`
 	Host     string   `json:"host,omitempty"`
 	Headers  []string `json:"headers,omitempty"`
 

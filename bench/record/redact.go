@@ -108,7 +108,7 @@ func RedactText(s string) string {
 			break
 		}
 		end := at + m[1]
-		if m[2] >= 0 && harmless.MatchString(s[at+m[2]:at+m[3]]) || m[4] >= 0 && !secretBeforeColon(s[at+m[4]:at+m[5]]) {
+		if m[2] >= 0 && harmless.MatchString(s[at+m[2]:at+m[3]]) || m[4] >= 0 && !secretBeforeColon(s[:at+m[4]], s[at+m[4]:at+m[5]]) {
 			at = end
 			continue
 		}
@@ -118,9 +118,9 @@ func RedactText(s string) string {
 	return redactValues(b.String() + s)
 }
 
-// secretBeforeColon is stricter than secret: "no such key: x" is a message.
-func secretBeforeColon(name string) bool {
-	return secret(name) && (strings.ContainsAny(name, "-_") || !secretWords.MatchString(strings.ToLower(name)))
+// secretBeforeColon is stricter than secret: "no such key: x" is a message, and net.ipv4.no_key: x is one about a sysctl.
+func secretBeforeColon(before, name string) bool {
+	return !strings.HasSuffix(before, ".") && secret(name) && (strings.ContainsAny(name, "-_") || !secretWords.MatchString(strings.ToLower(name)))
 }
 
 // redactValues replaces the values of NAME=value, --flag value, ?parameter=value and "name": "value" whose names say that they are secret.

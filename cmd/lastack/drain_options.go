@@ -112,7 +112,7 @@ func (o *drainOptions) register(f *pflag.FlagSet) {
 	f.Lookup("in-flight-exchange").DefValue = "" // not none: as --exchange
 	f.DurationVar(&o.think, "think", o.think, "time between two requests of a client of --in-flight")
 	f.StringArrayVarP(&o.headers, "header", "H", nil, "HTTP `HEADER`, 'Name: value' (repeatable); records keep only well-known values")
-	f.Var(&o.reconnect, "reconnect", "how long a client that lost its connection waits before it connects again, doubled while refused (none after a reply with Connection: close)")
+	f.Var(&o.reconnect, "reconnect", "how long a client that lost its connection waits before it connects again, doubled while refused; after a reply with Connection: close an in-flight one goes on by a new one, --think later")
 	f.DurationVar(&o.connectTimeout, "connect-timeout", o.connectTimeout, "from connect() to established")
 	f.DurationVar(&o.requestTimeout, "request-timeout", o.requestTimeout, "from a request to its whole reply")
 	f.BoolVar(&o.sandbox, "sandbox", false, "in a network namespace of the drain's own: TARGET is a loopback address there, the server is --exec")

@@ -30,8 +30,8 @@ Without a TARGET it starts a server of its own and puts both into a sandbox: net
 namespaces of their own, with their own ports, counters and sysctls, gone when the run
 ends. No privilege is needed. With TARGETs (HOST:PORT) the load goes to those, and nothing is
 exchanged unless --exchange says so, or the TARGET does (http://HOST:PORT/path). Of a name's
-addresses it goes to the first that answers, and says so. Each worker first listens for 50 ms,
-as what a server says before it is asked is no reply.
+addresses it goes to the first that answers, and says so. A target that is to be asked something
+gets one connection more, before the load: whether it speaks before it is asked.
 
 Closed loop (-c): so many connections at once, each followed by the next. Open loop (-R):
 arrivals on a schedule that does not wait for anybody, so that a server that stalls is

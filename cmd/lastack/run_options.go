@@ -395,9 +395,6 @@ func (o *runOptions) completePlan(given func(string) bool) error {
 	}
 	if len(o.targets) > 0 {
 		g.Host = o.targets[0].name
-		if g.Exchange.Kind != exchange.None {
-			g.Listen = loadgen.ListenFor
-		}
 	}
 	o.plan = loadgen.Plan{
 		Groups: []loadgen.Group{g}, Duration: o.duration, Count: int64(o.count),

@@ -15,8 +15,6 @@ var (
 	ErrSurplus = errors.New("more bytes than the reply has")
 	// ErrEarly is what comes on a connection between two requests.
 	ErrEarly = errors.New("bytes that came before the next request was sent")
-	// ErrSpokeFirst is what comes on a connection on which nothing was asked yet.
-	ErrSpokeFirst = errors.New("data that came before the first request was sent")
 )
 
 // StatusClass is the first digit of a status code, or 0 for a code outside 100 to 599.
@@ -159,16 +157,6 @@ func (x *Client) Received(c *ClientConn, p []byte, seen *Statuses) (whole bool, 
 		return true, ErrSurplus
 	}
 	return whole, nil
-}
-
-// Unasked is what p is that came before the first request: of a known protocol that is not HTTP, where that was to be asked for.
-func (x *Client) Unasked(c *ClientConn, p []byte) error {
-	if x.spec.Kind == HTTP {
-		if _, _, err := c.reply.Feed(p); err != nil {
-			return err
-		}
-	}
-	return ErrSpokeFirst
 }
 
 // status counts the status of a whole reply.

@@ -28,14 +28,13 @@ const (
 	BadChunk                // a chunk is malformed
 	Surplus                 // more bytes than the last reply has
 	EarlyReply              // bytes before the next request was sent
-	SpokeFirst              // bytes before the first request was sent
 
-	NumFaults = int(SpokeFirst) + 1
+	NumFaults = int(EarlyReply) + 1
 )
 
 var faultNames = [NumFaults]string{
 	"", "not_http", "tls", "ssh", "http2", "bad_version", "bad_status_line", "bad_status", "upgrade", "bad_header", "header_too_large",
-	"bad_length", "conflicting_length", "bad_coding", "bad_chunk", "surplus", "early_reply", "spoke_first",
+	"bad_length", "conflicting_length", "bad_coding", "bad_chunk", "surplus", "early_reply",
 }
 
 func (f Fault) String() string { return faultNames[f] }
@@ -75,8 +74,6 @@ func FaultOf(err error) Fault {
 		return Surplus
 	case errors.Is(err, ErrEarly):
 		return EarlyReply
-	case errors.Is(err, ErrSpokeFirst):
-		return SpokeFirst
 	}
 	return NoFault
 }
@@ -91,10 +88,15 @@ func Example(err error, p []byte) string {
 		return err.Error() // p may begin with the interim one
 	}
 	switch FaultOf(err) {
-	case NotHTTP, TLS, SSH, HTTP2, BadVersion, BadStatusLine, BadStatus, SpokeFirst:
+	case NotHTTP, TLS, SSH, HTTP2, BadVersion, BadStatusLine, BadStatus:
 	default:
 		return err.Error()
 	}
+	return fmt.Sprintf("%v: it begins %s", err, Beginning(p))
+}
+
+// Beginning quotes the beginning of p's first line.
+func Beginning(p []byte) string {
 	for i, c := range p {
 		if c == '\r' || c == '\n' {
 			p = p[:i]
@@ -105,5 +107,5 @@ func Example(err error, p []byte) string {
 	if len(p) > exampleBytes {
 		p, more = p[:exampleBytes], " and more"
 	}
-	return fmt.Sprintf("%v: it begins %s%s", err, strconv.QuoteToASCII(string(p)), more)
+	return strconv.QuoteToASCII(string(p)) + more
 }

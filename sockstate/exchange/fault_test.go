@@ -24,7 +24,7 @@ func TestFaults(t *testing.T) {
 		err  error
 		want Fault
 	}{
-		{ErrSurplus, Surplus}, {ErrEarly, EarlyReply}, {ErrSpokeFirst, SpokeFirst}, {ErrStatus, NoFault}, {io.EOF, NoFault}, {nil, NoFault},
+		{ErrSurplus, Surplus}, {ErrEarly, EarlyReply}, {ErrStatus, NoFault}, {io.EOF, NoFault}, {nil, NoFault},
 	} {
 		if got := FaultOf(tt.err); got != tt.want {
 			t.Errorf("FaultOf(%v) = %v, want %v", tt.err, got, tt.want)
@@ -44,7 +44,6 @@ func TestExample(t *testing.T) {
 		{ErrStatusRange, "HTTP/1.1 999 OK\r\nSet-Cookie: secret\r\n", `HTTP status code outside 100 to 599: it begins "HTTP/1.1 999 OK"`},
 		{ErrField, "HTTP/1.1 200 OK\r\nSet-Cookie: secret\x00\r\n", "malformed HTTP header field"},
 		{ErrLengthRepeated, "HTTP/1.1 200 OK", "more than one Content-Length"},
-		{ErrSpokeFirst, "HTTP/1.1 200 OK\r\nSet-Cookie: secret\r\n", `data that came before the first request was sent: it begins "HTTP/1.1 200 OK"`},
 		{ErrSurplus, "secret", "more bytes than the reply has"},
 		{errors.New("x"), "y", "x"},
 	} {

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"lastack/server"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
@@ -510,6 +511,56 @@ func TestOutcomesOfICMP(t *testing.T) {
 				got := &r.Groups[0].Ledger
 				if d := cmp.Diff(map[string]int64{tc.want: n}, outcomes(got)); d != "" || got.NoSYN != 0 || got.Opened != 0 {
 					t.Errorf("%d opened, %d without a SYN, errnos %v, outcomes (-want +got):\n%s", got.Opened, got.NoSYN, r.Groups[0].Errnos, d)
+				}
+			})
+		}
+	}
+}
+
+// A firewall that begins to reject amid a run: what it rejects is refused, whatever came before, and only what the kernel opened is opened.
+func TestOutcomesOfLaterICMP(t *testing.T) {
+	if _, err := exec.LookPath("nft"); err != nil {
+		t.Skipf("the firewall is nft's: %v", err)
+	}
+	const passed, n = 100, 400
+	for _, tc := range []struct {
+		exchange string
+		close    teardown.Policy
+	}{
+		{"none", teardown.Policy{Who: teardown.ClientFirst}},
+		{"none", teardown.Policy{Who: teardown.ServerFirst}},
+		{"echo:1,1", teardown.Policy{Who: teardown.ClientFirst}},
+		{"echo:1000000,1", teardown.Policy{Who: teardown.ClientFirst}}, // more than a socket takes at once
+	} {
+		for _, name := range []string{"uring", "epoll"} {
+			t.Run(fmt.Sprintf("%s/%v/%s", tc.exchange, tc.close, name), func(t *testing.T) {
+				b, _, err := sockio.Choose(name)
+				if err != nil {
+					t.Skip(err)
+				}
+				l := newLab(t)
+				l.serve(server.Config{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:80")}, Exchange: mustExchange(tc.exchange), Close: tc.close})
+				l.do(func() error {
+					rules := fmt.Sprintf("add table inet t; add chain inet t in { type filter hook input priority 0; }; "+
+						"add rule inet t in tcp dport 80 tcp flags & (syn|ack) == syn limit rate over 1/day burst %d packets reject with icmp type port-unreachable", passed)
+					if out, err := exec.CommandContext(t.Context(), "nft", rules).CombinedOutput(); err != nil {
+						return fmt.Errorf("nft: %w: %s", err, out)
+					}
+					return nil
+				})
+				active, passive := l.counter("TcpActiveOpens"), l.counter("TcpPassiveOpens")
+				p := loadOf(n, netip.MustParseAddrPort("127.0.0.1:80"))
+				p.Groups[0].Exchange, p.Groups[0].Close = mustExchange(tc.exchange), tc.close
+				g := l.newLoad(Config{Plan: p, Backend: b})
+				g.Start(context.Background())
+				r := finish(t, g)
+				l.checkOpens(r, active)
+				got := &r.Groups[0].Ledger
+				if d := cmp.Diff(map[string]int64{"fin": passed, "refused": n - passed}, outcomes(got)); d != "" || got.NoSYN != 0 {
+					t.Errorf("%d without a SYN, errnos %v, outcomes (-want +got):\n%s", got.NoSYN, r.Groups[0].Errnos, d)
+				}
+				if k := l.counter("TcpPassiveOpens") - passive; got.Opened != k || k != passed {
+					t.Errorf("%d opened, the kernel counts %d passive opens, want %d", got.Opened, k, passed)
 				}
 			})
 		}

@@ -110,7 +110,13 @@ func (e *evidence) packetBooks(add addCheck) {
 	add("packets: first SYNs = attempted less failed before a SYN", l.Attempted-l.NoSYN, e.openings(), exact, note)
 
 	if n := e.refusedEver(); n >= 0 {
-		add("packets: RSTs to SYNs = connects refused", n, int64(len(e.refusalPackets())), exact, note)
+		rsts, unanswered := e.refusalPackets()
+		got := int64(len(rsts))
+		if icmp := n - got; icmp > 0 && icmp <= int64(unanswered) && exact {
+			note = fmt.Sprintf("and %s by ICMP, which is not captured", quantity.Count(icmp))
+			got = n
+		}
+		add("packets: RSTs to SYNs = connects refused", n, got, exact, note)
 	}
 }
 

@@ -134,6 +134,33 @@ func TestHalted(t *testing.T) {
 	}
 }
 
+// TestRejected stops a server by a firewall that rejects by ICMP: who connects is refused, and no request is lost.
+func TestRejected(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("nft"); err != nil {
+		t.Skipf("the firewall is nft's: %v", err)
+	}
+	nft := "nft 'add table inet t; add chain inet t in { type filter hook input priority 0; }; " +
+		"add rule inet t in tcp dport 8080 tcp flags & (syn|ack) == syn reject with icmp type port-unreachable'"
+	tr := trial{
+		Load: small(), Outside: &reference{Shutdown: "graceful", Exchange: http, Addr: at},
+		Stop: Stop{Hook: nft, Grace: 500 * time.Millisecond, After: 500 * time.Millisecond, Watch: 100 * time.Millisecond},
+	}
+	run := tr.drained(t)
+	r := &run.Drain.Tries[0]
+	if s := &r.Server; s.HookCode == nil || *s.HookCode != 0 {
+		t.Fatalf("server %+v, want a command that succeeded", s)
+	}
+	if l := &r.Listener; l.Refused == 0 || l.Sum() != l.Attempts {
+		t.Errorf("listener %+v, want connects that are refused", l)
+	}
+	nothingLost(t, r)
+	for _, d := range disagreements(r) {
+		t.Error(d)
+	}
+	kept(t, run, map[string]bool{"lost==0": true, "refused==0": false})
+}
+
 // TestReload has a server reload by SIGHUP, or SIGUSR2: it stays, and the watch does not wait for its end.
 func TestReload(t *testing.T) {
 	t.Parallel()

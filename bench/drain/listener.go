@@ -63,7 +63,7 @@ func (e *evidence) doors() doors {
 		case attemptTimedOut, attemptPending, attemptUnreachable, attemptFailed:
 		}
 	}
-	if all := e.refusalPackets(); e.refusedEver() == int64(len(all)) {
+	if all, _ := e.refusalPackets(); e.refusedEver() == int64(len(all)) {
 		// A refused connect has no address in the journal; those after the signal are the last ones.
 		copy(d.refused, all[len(all)-len(d.refused):])
 	}
@@ -103,10 +103,11 @@ func (e *evidence) refusedEver() (n int64) {
 	return n
 }
 
-// refusalPackets are the RSTs that answered a SYN, over the whole load; none without a trace.
-func (e *evidence) refusalPackets() (refused []int64) {
+// refusalPackets are the RSTs that answered a SYN, over the whole load, and the number of clients' ports whose last SYN has no answer;
+// none without a trace.
+func (e *evidence) refusalPackets() (refused []int64, unanswered int) {
 	if e.trace == nil {
-		return nil
+		return nil, 0
 	}
 	// The last SYN of each client that has no answer yet.
 	type key struct {
@@ -129,7 +130,7 @@ func (e *evidence) refusalPackets() (refused []int64) {
 			delete(waiting, k)
 		}
 	}
-	return refused
+	return refused, len(waiting)
 }
 
 // listener says what happened to new connections.

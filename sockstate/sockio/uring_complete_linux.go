@@ -1,9 +1,10 @@
 package sockio
 
 import (
+	"unsafe"
+
 	"golang.org/x/sys/unix"
 
-	"lastack/sockstate"
 	"lastack/sockstate/sockio/ring"
 )
 
@@ -51,6 +52,8 @@ func (l *uring) completed(r *uringRing, c *ring.CQE) {
 			_ = unix.Close(int(c.Res))
 		}
 		return
+	case markKept:
+		return
 	}
 	k := &l.socks[s]
 	var e Errno
@@ -88,7 +91,11 @@ func (l *uring) completed(r *uringRing, c *ring.CQE) {
 	case markConnect:
 		l.connected(k, s, e)
 	case markSend:
-		l.sent(k, s, e, int(c.Res))
+		if k.flag&ringConnect != 0 {
+			l.proven(k, s, e, int(c.Res))
+		} else {
+			l.sent(k, s, e, int(c.Res))
+		}
 	case markRecv:
 		l.received(r, k, s, e, c)
 	case markPoll:
@@ -124,55 +131,104 @@ func (l *uring) dialFailed(k *uringSock, s Sock, op Op, e Errno) {
 }
 
 func (l *uring) connected(k *uringSock, s Sock, e Errno) {
-	k.flag &^= ringConnect
-	if e == 0 && l.unproven > 0 {
-		e = l.provenOpen(s)
+	if e == 0 {
+		l.prove(k, s)
+		return
+	}
+	b, first := l.sends[s]
+	delete(l.sends, s)
+	if e == unix.EALREADY { // some kernels call connect again where prove says that they find no error
+		if kept, err := l.keptError(s); err == nil && kept != 0 {
+			e = kept
+		}
 	}
 	if IsReset(e) {
 		// The reset came after the handshake: one before it is ECONNREFUSED (tcp_reset).
 		k.flag |= ringReset
-		e = 0
-	}
-	b, first := l.sends[s]
-	n := 0
-	switch {
-	case e != 0:
-		delete(l.sends, s)
-		if taken(e) || MayBeICMP(e) && l.sentSYN(s) {
-			n = 1
+		k.flag &^= ringConnect
+		if first {
+			l.Send(s, b.p) // before the handler, which may have something to follow it
 		}
-	case first: // before the handler, which may have something to follow it
-		l.Send(s, b.p)
+		l.dialled(k, s, 0, 0, l.now)
+		return
 	}
+	n := 0
+	if taken(e) || MayBeICMP(e) && l.sentSYN(s) {
+		n = 1
+	}
+	l.dialled(k, s, e, n, l.now)
+}
+
+// dialled completes a connect.
+func (l *uring) dialled(k *uringSock, s Sock, e Errno, n int, at int64) {
+	k.flag &^= ringConnect
 	l.delivered++
-	l.c = Completion{Op: OpConnect, Sock: s, Errno: e, N: n, At: l.now, Began: k.began}
+	l.c = Completion{Op: OpConnect, Sock: s, Errno: e, N: n, At: at, Began: k.began}
 	l.handler.Complete(&l.c)
 }
 
-const (
-	// checkedConnects is how many of a loop's first connects are checked, at three system calls each.
-	checkedConnects = 16
-	// always is an unproven that does not end.
-	always = 1 << 62
-)
+// prove finds out whether a connect that completed without an error has opened the connection. While connect has an IPv4 socket
+// locked, as for all of the way on loopback, an ICMP error is kept for later (sk_err_soft), but queued as for IP_RECVERR at once
+// (tcp_v4_err, ip_icmp_error). io_connect takes the queue's EPOLLERR for the end of the handshake and finds no error in sk_err, while
+// the socket stays in SYN_SENT and sends the SYN again. A firewall of this host that rejects does that.
+//
+// What is sent first tells: until the handshake is over a send that does not wait is EAGAIN (sk_stream_wait_connect). Without
+// anything to send it is one of no bytes, which is no packet. The connect completes when that has, with the time at which it came back.
+func (l *uring) prove(k *uringSock, s Sock) {
+	b := l.sends[s]
+	b.opened = l.now
+	l.delivered++ // what else has come goes into the same batch as the send
+	l.sendWith(k, s, b, unix.MSG_DONTWAIT)
+}
 
-// provenOpen finds out whether a connect that completed without an error has one all the same. While connect has the socket locked,
-// as for all of the way on loopback, an ICMP error is kept for later (sk_err_soft), but queued for IP_RECVERR at once (tcp_v4_err):
-// io_connect takes the queue's EPOLLERR for the end of the handshake and finds no error, and the SYN is sent on. A firewall of this
-// host that rejects does that to every connection, so the first ones tell; once one has, all are asked.
-func (l *uring) provenOpen(s Sock) (e Errno) {
-	l.unproven--
-	_ = l.withPlain(s, func(fd int) error { // without a descriptor it is unknown
-		ti, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-		if err != nil || sockstate.State(ti.State) != sockstate.SynSent {
-			return err
+// proven takes the completion of prove's send: n bytes are sent, or e.
+func (l *uring) proven(k *uringSock, s Sock, e Errno, n int) {
+	b := l.sends[s]
+	failed := Errno(0)
+	switch {
+	case e == unix.EAGAIN:
+		kept, err := l.keptError(s)
+		if failed = kept; err != nil || kept == 0 && len(b.p) == 0 {
+			failed = e // not open, and nobody says why
 		}
-		l.unproven = always
-		v, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR) // the kept one too (sk_getsockopt)
-		e = Errno(v)
-		return err
+	case taken(e) || MayBeICMP(e): // the SYN that was sent again has brought it
+		failed = e
+	}
+	if failed != 0 {
+		k.flag &^= ringSend
+		delete(l.sends, s)
+		l.dialled(k, s, failed, 1, l.now)
+		return
+	}
+	if len(b.p) == 0 {
+		k.flag &^= ringSend
+		delete(l.sends, s)
+		if IsReset(e) {
+			k.flag |= ringReset
+		}
+	}
+	epoch := k.epoch
+	l.dialled(k, s, 0, 0, b.opened)
+	switch {
+	case len(b.p) == 0 || k.epoch != epoch: // there is no send, or the handler has cancelled it
+	case e == unix.EAGAIN: // there was no memory
+		l.send(k, s, b)
+	default:
+		l.sent(k, s, e, n)
+	}
+}
+
+// keptError is the error of a socket, one kept for later too (SO_ERROR, sk_getsockopt), which has it no more.
+func (l *uring) keptError(s Sock) (Errno, error) {
+	r, place := l.at(s)
+	res, err := r.Do(ring.SQE{
+		Op: ring.OpURingCmd, Flags: ring.FixedFile, FD: place, Off: ring.CmdGetsockopt, Addr: unix.SOL_SOCKET | unix.SO_ERROR<<32,
+		FileIndex: uint32(unsafe.Sizeof(l.kept)), Addr3: pointer(&l.kept), UserData: l.socks[s].data(markKept, s),
 	})
-	return e
+	if err == nil && res < 0 {
+		err = Errno(-res)
+	}
+	return Errno(l.kept), err
 }
 
 // sentSYN reports whether a connect that failed had got as far as that.
@@ -248,14 +304,12 @@ func (l *uring) received(r *uringRing, k *uringSock, s Sock, e Errno, c *ring.CQ
 	l.c = Completion{Op: OpRecv, Sock: s, Errno: e, At: l.now}
 	if e == 0 {
 		l.c.N = int(c.Res)
+		if c.Flags&ring.CQEBuffer != 0 {
+			l.c.Data = l.buffers.Data(c.Buffer(), c.Res)
+		}
 	}
-	if c.Flags&ring.CQEBuffer == 0 {
-		l.handler.Complete(&l.c)
-		return
-	}
-	l.c.Data = l.buffers.Data(c.Buffer(), c.Res)
 	l.handler.Complete(&l.c)
-	r.group.Return(l.buffers, c.Buffer())
+	l.recycle(r, c) // a recv that failed may have taken a buffer, too
 }
 
 // looked completes a Look that found the peer's end.

@@ -62,8 +62,8 @@ type uring struct {
 	sends map[Sock]sending
 	// connects are those of the batch that was submitted last.
 	connects []Sock
-	// unproven is how many connects are still to be checked, see provenOpen.
-	unproven int
+	// kept is what keptError reads.
+	kept int32
 	// slow is when the batch of a connect came back, where that took long.
 	slow map[Sock]int64
 	// stash holds what a recv had read when it was cancelled.
@@ -142,6 +142,7 @@ const (
 	markListen // poll of a listener for which there is no room
 	markWake
 	markInstall
+	markKept
 )
 
 // user data: mark 8 bits, generation 12, epoch 12, slot 32.
@@ -183,7 +184,6 @@ func newUring(cfg Config, table int) (Loop, error) {
 		sends:     make(map[Sock]sending),
 		connects:  make([]Sock, 0, uringBatch),
 		slow:      make(map[Sock]int64, uringBatch),
-		unproven:  checkedConnects,
 		stash:     make(map[Sock][]byte),
 		least:     make(map[Sock]int),
 		opts:      make(map[Opt]*Opt),

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
+	"lastack/sockstate/sockio/ring"
 )
 
 func TestUring(t *testing.T) {
@@ -62,6 +63,23 @@ func TestUringKeepsCancelledData(t *testing.T) {
 		if got := string(r.recv(cancelled, len(want[cancelled]))); got != want[cancelled] {
 			t.Fatalf("read %q on socket %d, after a cancel", got, cancelled)
 		}
+	}
+}
+
+// A recv that fails once it has taken a buffer, as one does that a kernel thread waited with, has no data.
+func TestUringFailedRecvWithBuffer(t *testing.T) {
+	needRing(t)
+	r, _ := pair(t, NewUring)
+	l := r.loop.(*uring)
+	var got *Completion
+	r.on = func(c *Completion) {
+		copied := *c
+		got = &copied
+	}
+	l.received(l.rings[0], &l.socks[0], 0, unix.ECONNREFUSED, &ring.CQE{Res: -int32(unix.ECONNREFUSED), Flags: ring.CQEBuffer})
+	r.on = nil
+	if got == nil || got.Op != OpRecv || got.Errno != unix.ECONNREFUSED || got.N != 0 || got.Data != nil {
+		t.Errorf("completed as %+v, want the error alone", got)
 	}
 }
 

@@ -101,17 +101,20 @@ func (l *uring) Send(s Sock, p []byte) {
 
 // sending is what of p is sent.
 type sending struct {
-	p    []byte
-	sent int
+	p      []byte
+	sent   int
+	opened int64 // when connect completed, of what is sent first; see prove
 }
 
-func (l *uring) send(k *uringSock, s Sock, b sending) {
+func (l *uring) send(k *uringSock, s Sock, b sending) { l.sendWith(k, s, b, 0) }
+
+func (l *uring) sendWith(k *uringSock, s Sock, b sending, flags uint32) {
 	k.flag |= ringSend
 	l.sends[s] = b
 	rest := b.p[b.sent:]
 	l.push(s, ring.SQE{
 		Op: ring.OpSend, Flags: ring.FixedFile, Addr: pointer(unsafe.SliceData(rest)), Len: uint32(len(rest)),
-		OpFlags: unix.MSG_NOSIGNAL, UserData: k.data(markSend, s),
+		OpFlags: unix.MSG_NOSIGNAL | flags, UserData: k.data(markSend, s),
 	})
 }
 

@@ -46,6 +46,8 @@ const (
 	PollMultishot   uint32 = 1 << 0
 	// CmdSetsockopt goes into Off of OpURingCmd (SOCKET_URING_OP_SETSOCKOPT).
 	CmdSetsockopt uint64 = 3
+	// CmdGetsockopt is its like, for SOL_SOCKET alone (SOCKET_URING_OP_GETSOCKOPT). The result is optlen.
+	CmdGetsockopt uint64 = 2
 )
 
 // SQE is struct io_uring_sqe: a request.

@@ -37,8 +37,8 @@ func (c *Config) portsOf(g *loadgen.Group, f *host.Facts) int {
 	return n - ownPorts(g, f, lo, hi)
 }
 
-// ownPorts is how many of the ports from lo to hi connect would choose but for a target on this host that has them: the load goes
-// around those.
+// ownPorts is how many of the ports from lo to hi connect would choose but for a target on this host that listens there: it passes over
+// ports that somebody has bound (__inet_hash_connect), whether the load goes around them or not.
 func ownPorts(g *loadgen.Group, f *host.Facts, lo, hi int) int {
 	n := 0
 	seen := make(map[uint16]bool)

@@ -29,7 +29,7 @@ func Probe(ctx context.Context, o Options) (*Features, error) {
 		SockDestroy:    answer(trySockDestroy(ctx)),
 		IOUring:        tryIOUring(),
 		BPF:            answer(tryBPF(), unix.EINVAL),
-		LocalPortRange: answer(trySockopt("IP_LOCAL_PORT_RANGE", unix.IP_LOCAL_PORT_RANGE, 40999<<16|40000)),
+		LocalPortRange: answer(trySockopt("IP_LOCAL_PORT_RANGE", unix.IP_LOCAL_PORT_RANGE, 30999<<16|30000)),
 		BindNoPort:     answer(trySockopt("IP_BIND_ADDRESS_NO_PORT", unix.IP_BIND_ADDRESS_NO_PORT, 1)),
 		EpollPwait2:    answer(tryEpollPwait2()),
 		Packet:         answer(tryPacket()),

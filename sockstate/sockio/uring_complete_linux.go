@@ -177,7 +177,9 @@ func (l *uring) dialled(k *uringSock, s Sock, e Errno, n int, at int64) {
 func (l *uring) prove(k *uringSock, s Sock) {
 	b := l.sends[s]
 	b.opened = l.now
-	l.delivered++ // what else has come goes into the same batch as the send
+	if len(b.p) > 0 {
+		l.delivered++ // what else has come goes into the same batch; a send of nothing is cheapest at once
+	}
 	l.sendWith(k, s, b, unix.MSG_DONTWAIT)
 }
 

@@ -126,7 +126,7 @@ func (e *experiment) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	e.before = e.read()
-	e.load, err = loadgen.New(loadgen.Config{Plan: c.Plan, Namespace: e.clientNS(), Slots: load, Backend: e.backend, CPUs: e.cpus})
+	e.load, err = loadgen.New(loadgen.Config{Plan: c.Plan, Namespace: e.clientNS(), Slots: load, Backend: e.backend, CPUs: e.cpus, Unfiltered: e.unfiltered()})
 	return err
 }
 
@@ -158,6 +158,9 @@ func (e *experiment) serverNS() *sockio.Namespace {
 	}
 	return e.cfg.Sandbox.Server
 }
+
+// unfiltered reports whether the way to the server has no firewall: the sandbox begins without one, and loses packets by one.
+func (e *experiment) unfiltered() bool { return e.cfg.Sandbox != nil && e.cfg.Status.Loss == "" }
 
 // split reports whether client and server have a namespace each.
 func (e *experiment) split() bool {

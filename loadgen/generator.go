@@ -26,6 +26,8 @@ type Config struct {
 	// Slots bounds the connections open at once, over all workers: what the
 	// descriptors allow. Open loop without a cap needs it; 0 means the plan's connections.
 	Slots int
+	// Unfiltered is that of sockio.Config.
+	Unfiltered bool
 }
 
 // Result is what a load came to.

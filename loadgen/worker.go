@@ -102,7 +102,7 @@ func (w *worker) open(cfg *Config) (err error) {
 	} else {
 		sockio.BePrompt()
 	}
-	w.loop, err = cfg.Backend.New(sockio.Config{Slots: len(w.conns), Handler: w, GivesWay: thrifty})
+	w.loop, err = cfg.Backend.New(sockio.Config{Slots: len(w.conns), Handler: w, GivesWay: thrifty, Unfiltered: cfg.Unfiltered})
 	return err
 }
 

@@ -171,6 +171,9 @@ type Config struct {
 	// data: where both ends share the CPUs, the data is there when it comes back. It is
 	// not for a thread that has to be on time.
 	GivesWay bool
+	// Unfiltered says that no firewall rejects a SYN by ICMP on its way, as in a namespace of one's own. io_uring need not ask then
+	// whether what connect calls open is so, which without a First of Dial takes a request for each connection.
+	Unfiltered bool
 }
 
 // Never is an until for Wait that does not come.

@@ -131,12 +131,20 @@ func (l *uring) dialFailed(k *uringSock, s Sock, op Op, e Errno) {
 }
 
 func (l *uring) connected(k *uringSock, s Sock, e Errno) {
-	if e == 0 {
+	if e == 0 && !l.unfiltered {
 		l.prove(k, s)
 		return
 	}
 	b, first := l.sends[s]
 	delete(l.sends, s)
+	if e == 0 {
+		k.flag &^= ringConnect
+		if first {
+			l.Send(s, b.p)
+		}
+		l.dialled(k, s, 0, 0, l.now)
+		return
+	}
 	if e == unix.EALREADY { // some kernels call connect again where prove says that they find no error
 		if kept, err := l.keptError(s); err == nil && kept != 0 {
 			e = kept

@@ -49,6 +49,8 @@ type uring struct {
 	linger   lingerer
 	back     []lingered
 	givesWay bool
+	// unfiltered is set where a connect's success needs no proof.
+	unfiltered bool
 
 	// later are the recvs that are asked for when the others have had their turn.
 	later []laterRecv
@@ -175,20 +177,21 @@ func newUring(cfg Config, table int) (Loop, error) {
 		return nil, &Error{Call: "eventfd", Errno: err.(Errno)}
 	}
 	l := &uring{
-		handler:   cfg.Handler,
-		table:     min(table, max(cfg.Slots, 1)),
-		socks:     make([]uringSock, cfg.Slots),
-		timers:    newTimers(cfg.Slots, Now()),
-		waker:     waker{fd: wakefd},
-		givesWay:  cfg.GivesWay,
-		sends:     make(map[Sock]sending),
-		connects:  make([]Sock, 0, uringBatch),
-		slow:      make(map[Sock]int64, uringBatch),
-		stash:     make(map[Sock][]byte),
-		least:     make(map[Sock]int),
-		opts:      make(map[Opt]*Opt),
-		cancelled: make(map[uint64]sending),
-		bell:      -1,
+		handler:    cfg.Handler,
+		table:      min(table, max(cfg.Slots, 1)),
+		socks:      make([]uringSock, cfg.Slots),
+		timers:     newTimers(cfg.Slots, Now()),
+		waker:      waker{fd: wakefd},
+		givesWay:   cfg.GivesWay,
+		unfiltered: cfg.Unfiltered,
+		sends:      make(map[Sock]sending),
+		connects:   make([]Sock, 0, uringBatch),
+		slow:       make(map[Sock]int64, uringBatch),
+		stash:      make(map[Sock][]byte),
+		least:      make(map[Sock]int),
+		opts:       make(map[Opt]*Opt),
+		cancelled:  make(map[uint64]sending),
+		bell:       -1,
 	}
 	l.abort = l.intern(NewLinger(0))
 	l.fire = func(s Sock) { l.complete(OpTimeout, s, 0, 0) }

@@ -315,15 +315,15 @@ func TestShortages(t *testing.T) {
 			"more targets' own ports than the load goes around", planOf(819, all(plateau, elsewhere, to(
 				"127.0.0.1:40001", "127.0.0.1:40003", "127.0.0.1:40005", "127.0.0.1:40007", "127.0.0.1:40009",
 				"127.0.0.1:40011", "127.0.0.1:40013", "127.0.0.1:40015", "127.0.0.1:40017",
-			), sysctl(portRangeKey, "40000 40099"))),
+			), facts(func(f *host.Facts) { f.Sysctls[portRangeKey] = "40000 40099" }))),
 			"",
 		},
 		{
 			"more targets' own ports than the load goes around, and one connection too many", planOf(820, all(plateau, elsewhere, to(
 				"127.0.0.1:40001", "127.0.0.1:40003", "127.0.0.1:40005", "127.0.0.1:40007", "127.0.0.1:40009",
 				"127.0.0.1:40011", "127.0.0.1:40013", "127.0.0.1:40015", "127.0.0.1:40017",
-			), sysctl(portRangeKey, "40000 40099"))),
-			"--connections 820: a --plateau holds them all at once, and 1 source address x 91 ports x 9 targets = 819: ask for at most so many, or do it with more --source addresses: 2, or with a wider net.ipv4.ip_local_port_range",
+			), facts(func(f *host.Facts) { f.Sysctls[portRangeKey] = "40000 40099" }))),
+			"--connections 820: a --plateau holds them all at once, and 1 source address x 91 ports x 9 targets = 819: ask for at most so many, or do it with more --source addresses: 2",
 		},
 		{"a target's port in the range, reserved", planOf(28_231, all(plateau, elsewhere, to("127.0.0.1:40000"), sysctl("net.ipv4.ip_local_reserved_ports", "40000"))), ""},
 		{"a target elsewhere with a port in the range", planOf(28_232, all(plateau, elsewhere, to("192.0.2.1:40000"))), ""},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"lastack/bench/drain"
 	"lastack/bench/process"
@@ -113,7 +114,7 @@ func TestDrainConfig(t *testing.T) {
 			}
 			wantStop, wantLoad := defaultStop, defaultLoad
 			tt.want(&wantStop, &wantLoad)
-			if diff := cmp.Diff(wantStop, stop); diff != "" {
+			if diff := cmp.Diff(wantStop, stop, cmpopts.IgnoreUnexported(drain.Stop{})); diff != "" {
 				t.Errorf("stop (-want +got)\n%s", diff)
 			}
 			if diff := cmp.Diff(wantLoad, load); diff != "" {

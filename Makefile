@@ -44,7 +44,7 @@ test:
 	go test -vet=off -p 1 ./...
 	@if command -v "$$(go env CC)" >/dev/null; then \
 		echo "CGO_ENABLED=1 go test -race -short"; \
-		CGO_ENABLED=1 go test -vet=off -p 1 -race -short $$(go list ./... | grep -vE '/bench(/sandbox|/process|/drain|/record|/quantity)?$$|/(report|cmd/lastack|sockstate/teardown)$$'); \
+		CGO_ENABLED=1 GORACE=atexit_sleep_ms=50 go test -vet=off -p 1 -race -short $$(go list ./... | grep -vE '/bench(/sandbox|/process|/drain|/record|/quantity)?$$|/(report|cmd/lastack|sockstate/teardown)$$'); \
 	else \
 		echo "no C compiler: without the race detector"; \
 	fi

@@ -135,31 +135,24 @@ func (l *uring) connected(k *uringSock, s Sock, e Errno) {
 		l.prove(k, s)
 		return
 	}
-	b, first := l.sends[s]
-	delete(l.sends, s)
-	if e == 0 {
-		k.flag &^= ringConnect
-		if first {
-			l.Send(s, b.p)
-		}
-		l.dialled(k, s, 0, 0, l.now)
-		return
-	}
 	if e == unix.EALREADY { // some kernels call connect again where prove says that they find no error
 		if kept, err := l.keptError(s); err == nil && kept != 0 {
 			e = kept
 		}
 	}
-	if IsReset(e) {
-		// The reset came after the handshake: one before it is ECONNREFUSED (tcp_reset).
-		k.flag |= ringReset
+	if e == 0 || IsReset(e) {
+		if e != 0 {
+			// The reset came after the handshake: one before it is ECONNREFUSED (tcp_reset).
+			k.flag |= ringReset
+		}
 		k.flag &^= ringConnect
-		if first {
+		if b, first := l.sends[s]; first {
 			l.Send(s, b.p) // before the handler, which may have something to follow it
 		}
 		l.dialled(k, s, 0, 0, l.now)
 		return
 	}
+	delete(l.sends, s)
 	n := 0
 	if taken(e) || MayBeICMP(e) && l.sentSYN(s) {
 		n = 1

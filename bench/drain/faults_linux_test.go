@@ -369,7 +369,7 @@ func TestFork(t *testing.T) {
 // TestStartErrors has servers that do not come up, or not for long.
 func TestStartErrors(t *testing.T) {
 	t.Parallel()
-	port := "127.0.0.1:8081"
+	port, beside := "127.0.0.1:8081", "127.0.0.2:8080"
 	for _, tt := range []struct {
 		name string
 		stop Stop
@@ -393,10 +393,18 @@ func TestStartErrors(t *testing.T) {
 		{
 			"the restart is elsewhere",
 			Stop{
-				Exec: reference{Exchange: http, Shutdown: "graceful", Addr: at}.args(), Grace: 1500 * time.Millisecond, Watch: 10 * time.Millisecond,
+				Exec: reference{Exchange: http, Shutdown: "graceful", Addr: at}.args(), Watch: 10 * time.Millisecond,
 				Restart: reference{Exchange: http, Shutdown: "graceful", Addr: port}.args(),
 			},
 			[]string{"restart", "listens on " + port, "not on the target"},
+		},
+		{
+			"the restart is on another address",
+			Stop{
+				Exec: reference{Exchange: http, Shutdown: "graceful", Addr: at}.args(), Watch: 10 * time.Millisecond,
+				Restart: reference{Exchange: http, Shutdown: "graceful", Addr: beside}.args(),
+			},
+			[]string{"restart", "listens on " + beside, "not on the target " + at},
 		},
 		{"no such process", Stop{PID: 1 << 22}, []string{"--pid", "there is no process"}},
 		{"an ancestor", Stop{PID: 1}, []string{"--pid 1", "descends from it"}},
@@ -407,7 +415,11 @@ func TestStartErrors(t *testing.T) {
 			if tt.name == "the restart is elsewhere" {
 				tr.Patience = 10 * time.Second // all of it is waited for
 			}
+			began := time.Now()
 			f := tr.carryOut(t)
+			if took := time.Since(began); took >= startAtMost {
+				t.Errorf("it took %v to see that nothing is to be waited for", took)
+			}
 			said := f.Err
 			if f.Run != nil {
 				for _, r := range f.Run.Drain.Tries {

@@ -181,7 +181,6 @@ func (t *target) await(ctx context.Context, p *process.Process, others []process
 	fail := func(why string) error { return &StartError{Command: command, Why: why, Said: p.Said()} }
 	clock := time.NewTicker(startPoll)
 	defer clock.Stop()
-	var look time.Time // when to look next whether it listens elsewhere
 	var astray wrongPlace
 	for limit := time.Now().Add(startAtMost); time.Now().Before(limit); {
 		select {
@@ -202,15 +201,8 @@ func (t *target) await(ctx context.Context, p *process.Process, others []process
 				return nil
 			}
 		}
-		if now := time.Now(); now.After(look) {
-			look = now.Add(elsewherePoll)
-			ports := t.ports(p)
-			if line := astray.see(now, ports, t.candidates()); line != "" {
-				t.say(line)
-			}
-			if astray.hopeless(now) {
-				return fail(fmt.Sprintf("it listens on %s, and not on the target %s", addresses(ports), t.where()))
-			}
+		if why, hopeless := astray.look(t, p); hopeless {
+			return fail(why)
 		}
 		select {
 		case <-p.Gone():
@@ -260,13 +252,28 @@ const (
 type wrongPlace struct {
 	since, onPort time.Time // zero: it does not
 	said          bool
+	next          time.Time // when to look again
+}
+
+// look sees where p listens, which has not come to listen on the target, and says why that will not change.
+func (w *wrongPlace) look(t *target, p *process.Process) (why string, hopeless bool) {
+	now := time.Now()
+	if now.Before(w.next) {
+		return "", false
+	}
+	w.next = now.Add(elsewherePoll)
+	ports := t.ports(p)
+	if line := w.see(now, ports, t.candidates()); line != "" {
+		t.say(line)
+	}
+	return fmt.Sprintf("it listens on %s, and not on the target %s", addresses(ports), t.where()), w.hopeless(now)
 }
 
 // see takes note of where a server listens. It returns what there is to say of that, once.
 func (w *wrongPlace) see(now time.Time, ports, want []netip.AddrPort) (line string) {
 	switch {
 	case len(ports) == 0:
-		*w = wrongPlace{said: w.said}
+		*w = wrongPlace{said: w.said, next: w.next}
 		return ""
 	case w.since.IsZero():
 		w.since = now

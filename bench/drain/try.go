@@ -71,6 +71,7 @@ type try struct {
 	left map[netip.AddrPort]sockdiag.Socket
 	// restartAt is where the restart listens, if that is not the target.
 	restartAt string
+	astray    wrongPlace // of the restart
 	handover  []process.Listener
 }
 

@@ -147,12 +147,19 @@ func (t *try) seeServer(now int64) error {
 		t.ev.restartReady = now
 		return nil
 	}
+	if t.failed != nil {
+		return nil
+	}
+	fail := func(why string) {
+		t.failed = &StartError{Command: t.cfg.Stop.Restart, Why: why, Said: t.restart.Said()}
+	}
 	select {
 	case <-t.restart.Gone():
-		if t.failed == nil {
-			t.failed = &StartError{Command: t.cfg.Stop.Restart, Why: fmt.Sprintf("the restart ended (%s), and nobody listens on %v", exitWords(t.restart.Exit()), t.target.addr), Said: t.restart.Said()}
-		}
+		fail(fmt.Sprintf("the restart ended (%s), and nobody listens on %v", exitWords(t.restart.Exit()), t.target.addr))
 	default:
+		if why, hopeless := t.astray.look(t.target, t.restart); hopeless {
+			fail(why)
+		}
 	}
 	return nil
 }

@@ -41,3 +41,11 @@ func givesWay(f newLoop) newLoop {
 		return f(cfg)
 	}
 }
+
+// unfiltered is f with Config.Unfiltered set: what the sandbox asks for.
+func unfiltered(f newLoop) newLoop {
+	return func(cfg Config) (Loop, error) {
+		cfg.Unfiltered = true
+		return f(cfg)
+	}
+}

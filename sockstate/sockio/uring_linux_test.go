@@ -13,7 +13,7 @@ import (
 func TestUring(t *testing.T) {
 	needRing(t)
 	t.Run("on time", func(t *testing.T) { testLoop(t, NewUring) })
-	t.Run("gives way", func(t *testing.T) { testLoop(t, givesWay(NewUring)) })
+	t.Run("gives way, unfiltered", func(t *testing.T) { testLoop(t, givesWay(unfiltered(NewUring))) })
 	t.Run("several rings", func(t *testing.T) { testLoop(t, severalRings) })
 }
 

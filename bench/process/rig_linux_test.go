@@ -46,10 +46,10 @@ func TestMain(m *testing.M) {
 
 var programs = map[string]func(arg string) int{
 	"exit7": func(string) int { return 7 },
-	"abort": func(string) int { _ = unix.Kill(os.Getpid(), unix.SIGTERM); select {} },
-	"wait":  func(string) int { tell("ready"); select {} },
+	"abort": func(string) int { _ = unix.Kill(os.Getpid(), unix.SIGTERM); return idle() },
+	"wait":  func(string) int { tell("ready"); return idle() },
 	// number is what its PID file would have.
-	"number": func(string) int { tell(strconv.Itoa(os.Getpid())); select {} },
+	"number": func(string) int { tell(strconv.Itoa(os.Getpid())); return idle() },
 	// deaf ignores what ends others, and so do its children.
 	"deaf": func(string) int {
 		signal.Ignore(unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
@@ -58,7 +58,7 @@ var programs = map[string]func(arg string) int{
 		}
 		daemonize("wait")
 		tell("deaf")
-		select {}
+		return idle()
 	},
 	// talkative leaves a daemon that writes when it is asked to.
 	"talkative": func(string) int { daemonize("talk"); return 0 },
@@ -79,7 +79,7 @@ var programs = map[string]func(arg string) int{
 			return 98
 		}
 		tell("forgot")
-		select {}
+		return idle()
 	},
 	"daemon": func(string) int { daemonize("wait"); return 0 },
 	// middle forks once more, so that its child belongs to nobody when it ends.
@@ -110,7 +110,7 @@ var programs = map[string]func(arg string) int{
 				return 96
 			}
 		}
-		select {}
+		return idle()
 	},
 	// launcher starts a server in the background, and stays.
 	"launcher": func(addr string) int {
@@ -122,10 +122,10 @@ var programs = map[string]func(arg string) int{
 		if err := cmd.Start(); err != nil {
 			return 97
 		}
-		select {}
+		return idle()
 	},
 	// hold has a listener from its parent.
-	"hold":   func(string) int { tell("ready"); select {} },
+	"hold":   func(string) int { tell("ready"); return idle() },
 	"parent": parent,
 	// hostile sends a signal to its parent and to all that it can.
 	"hostile": func(string) int {
@@ -198,7 +198,13 @@ func parent(contain string) int {
 		return 1
 	}
 	tell(fmt.Sprintf("started %d", p.PID()))
-	select {}
+	return idle()
+}
+
+// idle is for who waits to be killed. Without cgo the runtime ends a program that can only wait as deadlocked, but for a timer.
+func idle() int {
+	time.Sleep(10 * time.Minute)
+	return 0
 }
 
 // rig is where a test's programs tell what they do.

@@ -27,6 +27,7 @@ import (
 const (
 	serverDies  = "dies"  // accepts for a while, then is gone
 	serverHangs = "hangs" // accepts and never answers
+	serverStops = "stops" // answers for a while
 	serverFull  = "full"  // answers 503 to all
 	serverGone  = "gone"  // was never there
 )
@@ -45,6 +46,10 @@ func startTarget(kind string) error {
 	if kind == serverDies {
 		time.AfterFunc(300*time.Millisecond, func() { _ = l.Close() })
 	}
+	stops := make(chan struct{})
+	if kind == serverStops {
+		time.AfterFunc(300*time.Millisecond, func() { close(stops) })
+	}
 	go func() {
 		var kept []net.Conn // as long as the process
 		for {
@@ -62,6 +67,11 @@ func startTarget(kind string) error {
 				b := make([]byte, 4096)
 				if n, err := c.Read(b); err != nil || n == 0 {
 					return
+				}
+				select {
+				case <-stops:
+					select {}
+				default:
 				}
 				if kind == serverFull {
 					_, _ = c.Write([]byte("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
@@ -304,6 +314,10 @@ func TestLimits(t *testing.T) {
 		{
 			name: "hanging server", waits: true, trial: loads(lo(), 400*time.Millisecond, 0, "client:rst", "echo:1,1", conns(4), target(serverHangs), timeouts(200*time.Millisecond)),
 			limit: record.LimitServer, why: []string{"most as request_timeout"},
+		},
+		{
+			name: "stalled server", waits: true, trial: loads(lo(), 2*time.Second, 0, "server:fin", "echo:1,1", conns(4), target(serverStops), timeouts(1500*time.Millisecond)),
+			limit: record.LimitServer, why: []string{"no lifecycle was completed for", "with connections in flight"}, advice: []string{"look at what the target did then"},
 		},
 		{
 			name:  "generator halted",

@@ -27,13 +27,14 @@ func judge(r *record.Run) record.Verdict {
 	j := &judgement{r: r, v: &v}
 	for _, rule := range []func() bool{
 		j.nothing, j.ports, j.descriptors, j.cgroupMemory, j.memory, j.conntrack, j.quota, j.halted, j.lateness, j.capped, j.buckets, j.queues,
-		j.failures, j.plateau, j.held, j.portSearch, j.loss, j.cpu, j.rate, j.slots,
+		j.failures, j.plateau, j.held, j.portSearch, j.loss, j.stalled, j.cpu, j.rate, j.slots,
 	} {
 		if rule() {
 			break
 		}
 	}
 	j.haltedBriefly()
+	j.stalledBriefly()
 	j.closes()
 	j.replies()
 	j.greetings()

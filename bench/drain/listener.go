@@ -179,8 +179,8 @@ func (e *evidence) listener(t *record.DrainTry) {
 }
 
 // unserved finds the connections that the kernel took alone, as far as clients can tell: it completes handshakes while a
-// process has the listener, whether or not that accepts. A request that the end of the load cut off, by an interrupt or after
-// concludeAtMost, has not waited for its time, and proves nothing.
+// process has the listener, whether or not that accepts. A request that the end of the load cut off, by an interrupt, has
+// not waited for its time, and proves nothing.
 func (e *evidence) unserved(l *record.DrainListener) {
 	// What came of the requests of each connection.
 	asked, heard, cutOff := make(map[loadgen.ConnID]bool), make(map[loadgen.ConnID]bool), make(map[loadgen.ConnID]bool)

@@ -78,10 +78,6 @@ type try struct {
 // pollEvery is how often the watch looks.
 const pollEvery = 5 * time.Millisecond
 
-// concludeAtMost bounds the wait for what is under way when the watch is over, which is otherwise as long as requests and
-// connects may take: until then it is not known whether they are lost.
-const concludeAtMost = time.Minute
-
 // concludeSlack is how much later than its time a request's timeout may be seen.
 const concludeSlack = time.Second
 
@@ -359,7 +355,7 @@ func (t *try) conclude(ctx context.Context) error {
 
 // await waits until what was under way when the watch ended is answered or lost, and says so where that takes long.
 func (t *try) await(ctx context.Context) {
-	limit := min(max(t.cfg.Load.RequestTimeout, t.cfg.Load.ConnectTimeout)+concludeSlack, concludeAtMost)
+	limit := max(t.cfg.Load.RequestTimeout, t.cfg.Load.ConnectTimeout) + concludeSlack
 	done := func() (bool, error) {
 		select {
 		case <-t.load.Done():

@@ -16,7 +16,7 @@ const DrainThresholdHelp = `METRIC then < <= > >= == or != then VALUE, as 'faile
 	`idle_fin|idle_rst|idle_never; partial_fin|partial_rst|partial_never; queued_reset|queued_served; ` +
 	`reconnected|reconnect_failed|reconnect_last; exit_time|exit_code|then_sent|last_gone; ` +
 	`time_wait_left|fin_wait2_left|bind_plain|bind_reuse (1: ok, 0: refused); mismatches (of the accounting); ` +
-	`connect|exchange . min|mean|p50|p90|p99|p999|max|count (of all tries)`
+	`connect|exchange . min|mean|p50|p90|p99|p999|max|count (of all tries; who had no answer in time counts as slower than all)`
 
 // ParseDrainThreshold is ParseThreshold for a drain, see DrainThresholdHelp. A threshold that it returns
 // must be kept by every try.
@@ -126,23 +126,23 @@ func drainRequestMetrics() []drainMetric {
 		undecided("lost", "lost", (*DrainRequests).Lost),
 		{name: "lost_ratio", unit: share, path: "requests.lost", value: lostRatio, atLeast: stillOpen},
 		undecided("unsafe", "unsafe", func(r *DrainRequests) int64 { return r.Unsafe }),
-		number("safe", "safe", func(r *DrainRequests) int64 { return r.Safe }),
-		number("raced", "raced", func(r *DrainRequests) int64 { return r.Raced }),
-		number("unreceived", "unreceived", func(r *DrainRequests) int64 { return r.Unreceived }),
+		undecided("safe", "safe", func(r *DrainRequests) int64 { return r.Safe }),
+		undecided("raced", "raced", func(r *DrainRequests) int64 { return r.Raced }),
+		undecided("unreceived", "unreceived", func(r *DrainRequests) int64 { return r.Unreceived }),
 		number("requests", "sent", func(r *DrainRequests) int64 { return r.Sent }),
-		number("cut_fin", "cut_fin", func(r *DrainRequests) int64 { return r.CutFIN }),
-		number("cut_rst", "cut_rst", func(r *DrainRequests) int64 { return r.CutRST }),
-		number("timed_out", "timed_out", func(r *DrainRequests) int64 { return r.TimedOut }),
+		undecided("cut_fin", "cut_fin", func(r *DrainRequests) int64 { return r.CutFIN }),
+		undecided("cut_rst", "cut_rst", func(r *DrainRequests) int64 { return r.CutRST }),
+		undecided("timed_out", "timed_out", func(r *DrainRequests) int64 { return r.TimedOut }),
 		number("unanswered", "open", func(r *DrainRequests) int64 { return r.Open }),
-		number("answered_5xx", "answered_5xx", func(r *DrainRequests) int64 { return r.Answered5xx }),
-		number("answered_close", "completed_close", func(r *DrainRequests) int64 { return r.CompletedClose }),
+		undecided("answered_5xx", "answered_5xx", func(r *DrainRequests) int64 { return r.Answered5xx }),
+		undecided("answered_close", "completed_close", func(r *DrainRequests) int64 { return r.CompletedClose }),
 		{name: "slowest", unit: micros, path: "requests.slowest_s", value: drainTime(func(t *DrainTry) *float64 { return t.Requests.SlowestS }), atLeast: unanswered},
 		{name: "answer_gap", unit: micros, path: "requests.gap_s", value: drainTime(func(t *DrainTry) *float64 { return t.Requests.GapS }), atLeast: openGap},
-		number("http_2xx", "http", func(r *DrainRequests) int64 { return r.HTTP["2xx"] }),
-		number("http_3xx", "http", func(r *DrainRequests) int64 { return r.HTTP["3xx"] }),
-		number("http_4xx", "http", func(r *DrainRequests) int64 { return r.HTTP["4xx"] }),
-		number("http_5xx", "http", func(r *DrainRequests) int64 { return r.HTTP["5xx"] }),
-		number("http_invalid", "http", func(r *DrainRequests) int64 { return r.HTTP["invalid"] }),
+		undecided("http_2xx", "http", func(r *DrainRequests) int64 { return r.HTTP["2xx"] }),
+		undecided("http_3xx", "http", func(r *DrainRequests) int64 { return r.HTTP["3xx"] }),
+		undecided("http_4xx", "http", func(r *DrainRequests) int64 { return r.HTTP["4xx"] }),
+		undecided("http_5xx", "http", func(r *DrainRequests) int64 { return r.HTTP["5xx"] }),
+		undecided("http_invalid", "http", func(r *DrainRequests) int64 { return r.HTTP["invalid"] }),
 		number("http_3xx_before", "http_before", func(r *DrainRequests) int64 { return r.HTTPBefore["3xx"] }),
 		number("http_4xx_before", "http_before", func(r *DrainRequests) int64 { return r.HTTPBefore["4xx"] }),
 		number("http_5xx_before", "http_before", func(r *DrainRequests) int64 { return r.HTTPBefore["5xx"] }),
@@ -208,7 +208,7 @@ func drainListenerMetrics() []drainMetric {
 		}
 	}
 	return []drainMetric{
-		{name: "refused", unit: count, path: "listener.refused", value: asked(drainNumber(func(t *DrainTry) int64 { return t.Listener.Refused }))},
+		{name: "refused", unit: count, path: "listener.refused", value: asked(drainNumber(func(t *DrainTry) int64 { return t.Listener.Refused })), atLeast: pendingConnects},
 		{name: "refused_window", unit: micros, path: "listener.refused_window_s", value: asked(closedWindow), atLeast: undecidedConnections},
 		{name: "first_refusal", unit: micros, path: "listener.first_refusal_s", value: drainTime(func(t *DrainTry) *float64 { return t.Listener.FirstRefusalS })},
 		{name: "last_accept", unit: micros, path: "listener.last_accept_s", value: drainTime(func(t *DrainTry) *float64 { return t.Listener.LastAcceptS })},

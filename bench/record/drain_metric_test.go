@@ -132,6 +132,11 @@ func TestEvaluateUndecided(t *testing.T) {
 	}
 	silent := DrainTry{Listener: DrainListener{Attempts: 9, TimedOut: 6, Pending: 3}}
 	const open802 = "at least that: no reply had come yet on 802 connections when the load ended"
+	const open822 = "at least that: 822 requests had no reply yet when the load ended"
+	latencies := map[string]Latency{
+		"connect":  {Count: 1000, MinUs: 1e3, MeanUs: 1.2e3, P50Us: 1.2e3, P90Us: 1.4e3, P99Us: 1.6e3, P999Us: 1.9e3, MaxUs: 2e3},
+		"exchange": {Count: 1000, MinUs: 1e3, MeanUs: 2e3, P50Us: 2e3, P90Us: 2.5e3, P99Us: 3e3, P999Us: 3.5e3, MaxUs: 4e3},
+	}
 	const open6 = "at least that: 6 requests had no reply yet when the load ended"
 	for _, tt := range []struct {
 		try  DrainTry
@@ -162,6 +167,26 @@ func TestEvaluateUndecided(t *testing.T) {
 		{some, "connect_slowest<1s", ThresholdResult{GotText: "300ms", Reason: "at least that: 4 connects had no answer"}},
 		{some, "connect_timed_out<=1", ThresholdResult{GotText: "1", Reason: "at least that: 3 connects had no answer yet when the load ended"}},
 		{some, "reconnect_last<1s", ThresholdResult{GotText: "400ms", Reason: "at least that: 2 clients were not back when the watch ended"}},
+		{hung, "timed_out==0", ThresholdResult{GotText: "0", Reason: open822}},
+		{hung, "answered_5xx==0", ThresholdResult{GotText: "0", Reason: open822}},
+		{hung, "http_5xx==0", ThresholdResult{GotText: "0", Reason: open822}},
+		{hung, "http_4xx==0", ThresholdResult{GotText: "0", Reason: open822}},
+		{hung, "http_5xx_before==0", ThresholdResult{GotText: "0", OK: true}},
+		{hung, "raced==0", ThresholdResult{GotText: "0", Reason: open822}},
+		{some, "cut_fin==0", ThresholdResult{GotText: "0", Reason: open6}},
+		{some, "cut_rst==4", ThresholdResult{GotText: "4", Reason: open6}},
+		{some, "refused==0", ThresholdResult{GotText: "0", Reason: "at least that: 3 connects had no answer yet when the load ended"}},
+		{hung, "connect.max<5ms", ThresholdResult{GotText: "2ms", OK: true}},
+		{hung, "exchange.p99<1s", ThresholdResult{GotText: "3ms", Reason: "at least that: 822 requests had no reply in time"}},
+		{hung, "exchange.count>1", ThresholdResult{GotText: "1000", OK: true}},
+		{hung, "exchange.min<1s", ThresholdResult{GotText: "1ms", OK: true}},
+		{hung, "exchange.mean<1s", ThresholdResult{GotText: "2ms", Reason: "at least that: 822 requests had no reply in time"}},
+		{unserved, "exchange.max<1s", ThresholdResult{GotText: "4ms", Reason: "at least that: 822 requests had no reply in time"}},
+		{some, "exchange.p99<10ms", ThresholdResult{GotText: "3ms", OK: true}},
+		{some, "exchange.p99<3500us", ThresholdResult{GotText: "3ms", Reason: "at least that: 6 requests had no reply in time"}},
+		{some, "exchange.p999<1s", ThresholdResult{GotText: "3.5ms", Reason: "at least that: 6 requests had no reply in time"}},
+		{some, "exchange.p999>1ms", ThresholdResult{GotText: "3.5ms", OK: true}},
+		{some, "connect.p999<1s", ThresholdResult{GotText: "1.9ms", Reason: "at least that: 4 connects had no answer in time"}},
 		{refused, "lost==0", ThresholdResult{GotText: "0", OK: true}},
 		{refused, "failed==0", ThresholdResult{GotText: "935"}},
 		{silent, "refused_window<100ms", ThresholdResult{Reason: "no connect was answered"}},
@@ -171,7 +196,7 @@ func TestEvaluateUndecided(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := th.Evaluate(&Run{Kind: KindDrain, Drain: &Drain{Tries: []DrainTry{tt.try}}})
+			got := th.Evaluate(&Run{Kind: KindDrain, Result: Result{Latency: latencies}, Drain: &Drain{Tries: []DrainTry{tt.try}}})
 			got = ThresholdResult{GotText: got.GotText, OK: got.OK, Reason: got.Reason}
 			if d := cmp.Diff(tt.want, got); d != "" {
 				t.Error(d)

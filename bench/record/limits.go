@@ -17,6 +17,9 @@ const (
 	maxDepth = 64
 	// maxText is the most bytes of a string; a histogram has less than half of it.
 	maxText = 1 << 20
+	// maxTexts is the most bytes of all strings longer than longText: each is looked through for secrets, and broken into lines.
+	// Histograms are not among them.
+	maxTexts, longText = 16 << 20, 1 << 10
 	// maxValues and maxContainers (objects and arrays) are of the whole record, which has minText bytes of text for each container.
 	maxValues     = 32 << 20
 	maxContainers = 4 << 20
@@ -53,7 +56,7 @@ type container struct {
 // checkLimits counts what valid JSON holds, and refuses what would take absurd memory or time.
 func checkLimits(b []byte) error {
 	var stack []container
-	values, containers := 0, 0
+	values, containers, texts := 0, 0, 0
 	key, isKey := "", false
 	tooMuch := func(format string, args ...any) error {
 		return fault(FaultTooLarge, nil, "this is no record of a run: "+format+"; %s", append(args, wantFile)...)
@@ -64,6 +67,11 @@ func checkLimits(b []byte) error {
 			end := stringEnd(b, i)
 			if end-i > maxText {
 				return tooMuch("a text in %.60q has more than %d bytes", key, maxText)
+			}
+			if end-i > longText && (isKey || !strings.EqualFold(key, "hdr")) {
+				if texts += end - i; texts > maxTexts {
+					return tooMuch("its long texts have more than %d bytes", maxTexts)
+				}
 			}
 			if isKey {
 				key = string(b[i+1 : min(end, i+100)])

@@ -76,6 +76,7 @@ func TestReadAbsurd(t *testing.T) {
 		{"keys", object("outcomes", "1", 20_000), FaultTooLarge, `"outcomes" holds more than 10000 values`},
 		{"keys in another case", object("OutComes", "1", 20_000), FaultTooLarge, "holds more than 10000 values"},
 		{"a long text", head + `"warnings":["` + strings.Repeat("x", 2<<20) + `"]}`, FaultTooLarge, `a text in "warnings" has more than 1048576 bytes`},
+		{"many long texts", list("warnings", `"`+strings.Repeat("x", 1<<19)+`"`, 40), FaultTooLarge, "its long texts have more than 16777216 bytes"},
 		{"a long key", head + `"outcomes":{"` + strings.Repeat("x", 1<<19) + `":-1}}`, FaultDamaged, "... "},
 		{"a long time", head + `"started":"` + strings.Repeat("x", 1<<19) + `"}`, FaultDamaged, " ... "},
 		{"deep", head + `"x":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`, FaultTooLarge, "deep"},

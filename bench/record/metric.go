@@ -14,6 +14,9 @@ type metric struct {
 	get  getter
 	// try is set instead of get for what each try of a drain has.
 	try *drainMetric
+	// slow is nil, or what the metric would be if whoever had no answer in time were the slowest of all, and why: a latency has the
+	// time of who was answered.
+	slow func(*Run) (v float64, why string)
 }
 
 // lookupMetric finds a metric; accepted lists the choices at the first part of name that is unknown.
@@ -37,7 +40,7 @@ func lookupMetric(name string) (m metric, accepted string, ok bool) {
 			return metric{unit: count, get: latencyValue(family, leaf)}, "", true
 		}
 		if _, ok := parsePercentile(leaf); ok || slices.Contains([]string{"min", "mean", "max"}, leaf) {
-			return metric{unit: micros, get: latencyValue(family, leaf)}, "", true
+			return metric{unit: micros, get: latencyValue(family, leaf), slow: slowLatency(family, leaf)}, "", true
 		}
 		return metric{}, choice([]string{"min", "mean", "p50", "p90", "p99", "p999", "max", "count"}) + " and any percentile (p95, p99.99)", false
 	case family == "outcomes":

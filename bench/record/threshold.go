@@ -39,7 +39,7 @@ type getter func(*Run) (got float64, reason string, ok bool)
 
 // ThresholdHelp lists what ParseThreshold accepts.
 const ThresholdHelp = `METRIC then < <= > >= == or != then VALUE, as 'connect.p99<5ms'. Metrics: ` +
-	`lag|connect|exchange|close|lifecycle . min|mean|p50|p90|p99|p999|max|count (any percentile: p95, p99.99); ` +
+	`lag|connect|exchange|close|lifecycle . min|mean|p50|p90|p99|p999|max|count (any percentile: p95, p99.99; who had no answer in time counts as slower than all); ` +
 	`rate.opened|completed|requests|target; connections.attempted|opened|completed|failed|unfinished|scheduled|capped|requests|peak_open; ` +
 	`outcomes.NAME; failed_ratio; http_1xx|2xx|3xx|4xx|5xx|invalid (replies by status, as http_4xx==0); exchange_errors.KIND; time_wait.peak|entered|entered_short|overflow|reused_by_connect|fin_wait2_mini_peak|orphan_peak; ` +
 	`counters.NAME (as nstat prints it: TcpExtTCPSynRetrans); accounting.mismatches`
@@ -120,6 +120,11 @@ func (t Threshold) Evaluate(r *Run) ThresholdResult {
 		return res
 	}
 	res.Got, res.GotText, res.OK = got, t.m.unit.format(got), compare(got, t.op, t.bound)
+	if t.m.slow != nil && res.OK {
+		if v, why := t.m.slow(r); why != "" && !compare(v, t.op, t.bound) {
+			res.OK, res.Reason = false, absent("at least that: "+why, reason)
+		}
+	}
 	return res
 }
 

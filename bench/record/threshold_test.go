@@ -14,11 +14,24 @@ func TestEvaluate(t *testing.T) {
 	bare.States.Source, bare.Observer.CensusReason = "", "not permitted"
 	bare.Counters, bare.Accounting, bare.Connections.Attempted = nil, nil, 0
 	bare.Latency = map[string]Latency{"connect": {Count: 3, P50Us: 1}, "lag": {}}
+	late := sample(t)
+	late.Outcomes = map[string]int64{OutcomeConnectTimeout: 20}
+	const late20 = "at least that: 20 connects had no answer in time"
+	silent := &Run{Result: Result{Outcomes: map[string]int64{OutcomeConnectTimeout: 2, OutcomeRequestTimeout: 1, OutcomeCloseTimeout: 3}, Latency: map[string]Latency{"lifecycle": {Count: 1, P50Us: 10, MaxUs: 10}}}}
 	tests := []struct {
 		r    *Run
 		expr string
 		want ThresholdResult
 	}{
+		{late, "connect.p98<5ms", ThresholdResult{Metric: "connect.p98", Got: 979.455, GotText: "979.5µs", Want: "<5ms", OK: true}},
+		{late, "connect.p98<985us", ThresholdResult{Metric: "connect.p98", Got: 979.455, GotText: "979.5µs", Want: "<985us", Reason: late20}},
+		{late, "connect.p99<5ms", ThresholdResult{Metric: "connect.p99", Got: 989.183, GotText: "989.2µs", Want: "<5ms", Reason: late20}},
+		{late, "connect.p99>5us", ThresholdResult{Metric: "connect.p99", Got: 989.183, GotText: "989.2µs", Want: ">5us", OK: true}},
+		{late, "connect.count==1k", ThresholdResult{Metric: "connect.count", Got: 1000, GotText: "1000", Want: "==1k", OK: true}},
+		{silent, "lifecycle.p50<1s", ThresholdResult{
+			Metric: "lifecycle.p50", Got: 10, GotText: "10µs", Want: "<1s",
+			Reason: "at least that: 2 connects had no answer in time, 1 request had no reply in time, 3 connections were not closed by the peer in time",
+		}},
 		{full, "connect.p99<5ms", ThresholdResult{Metric: "connect.p99", Got: 989.183, GotText: "989.2µs", Want: "<5ms", OK: true}},
 		{full, " connect.p99 >= 5ms ", ThresholdResult{Metric: "connect.p99", Got: 989.183, GotText: "989.2µs", Want: ">=5ms"}},
 		{full, "connect.p95<=949.759us", ThresholdResult{Metric: "connect.p95", Got: 949.247, GotText: "949.2µs", Want: "<=949.759us", OK: true}},

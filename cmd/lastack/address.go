@@ -28,6 +28,7 @@ const (
 	aPublic        = "a public address"
 	aDocumentation = "an address for documentation (RFC 5737, RFC 3849), which may be routed to anybody"
 	aMetadata      = "a link-local address, where clouds have their metadata service (RFC 3927)"
+	aCloud         = "an address of a cloud's metadata service"
 	aMulticast     = "a multicast address"
 )
 
@@ -42,7 +43,10 @@ var addressClasses = []addressClass{
 	{p("192.168.0.0/16"), allowed, "a private address", 0},
 	{p("198.18.0.0/15"), allowed, "an address for benchmarks (RFC 2544)", 0},
 	{p("169.254.0.0/16"), consent, aMetadata, 0},
+	{p("100.100.100.200/32"), consent, aCloud, 0},
 	{p("100.64.0.0/10"), consent, "an address that a provider shares among customers (RFC 6598)", 0},
+	{p("192.0.0.192/32"), consent, aCloud, 0},
+	{p("192.0.0.0/24"), consent, "an address of a protocol's own (RFC 6890)", 0},
 	{p("192.0.2.0/24"), consent, aDocumentation, 0},
 	{p("198.51.100.0/24"), consent, aDocumentation, 0},
 	{p("203.0.113.0/24"), consent, aDocumentation, 0},
@@ -52,6 +56,7 @@ var addressClasses = []addressClass{
 
 	{p("::/128"), refusing, "no host's address", 0},
 	{p("::1/128"), allowed, "a loopback address", 0},
+	{p("::/96"), consent, "an IPv4-compatible address (RFC 4291, deprecated)", 12},
 	{p("::ffff:0:0/96"), consent, "an IPv4 address, written at length", 12},
 	{p("64:ff9b::/96"), consent, "an IPv4 address behind NAT64 (RFC 6052)", 12},
 	{p("64:ff9b:1::/48"), consent, "an address behind a NAT64 (RFC 8215)", 0},
@@ -60,7 +65,7 @@ var addressClasses = []addressClass{
 	{p("2001:2::/48"), allowed, "an address for benchmarks (RFC 5180)", 0},
 	{p("2001:db8::/32"), consent, aDocumentation, 0},
 	{p("3fff::/20"), consent, aDocumentation, 0},
-	{p("fd00:ec2::/32"), consent, "an address of a cloud's metadata service", 0},
+	{p("fd00:ec2::/32"), consent, aCloud, 0},
 	{p("fc00::/7"), allowed, "a private address (RFC 4193)", 0},
 	{p("fe80::/10"), refusing, "a link-local address, which lastack does not support", 0},
 	{p("fec0::/10"), consent, "a site-local address (RFC 3879)", 0},

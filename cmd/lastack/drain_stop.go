@@ -89,6 +89,8 @@ func (o *drainOptions) checkStop(given func(string) bool, s *drain.Stop) error {
 		return usagef("--contain %s: it is for what lastack starts, and with --pid that is nothing: leave it out", o.contain)
 	case given("ledger") && s.Ledger == "":
 		return usagef("--ledger \"\": want the file that the server writes at its end")
+	case given("ledger") && given("output") && sameFile(s.Ledger, o.output):
+		return usagef("--ledger %s: the record would replace what the server writes there: give --output another file", s.Ledger)
 	}
 	return nil
 }

@@ -189,6 +189,23 @@ func followLinks(path string) (string, error) {
 	return "", syscall.ELOOP
 }
 
+// sameFile reports whether two paths name one file, be it there or not.
+func sameFile(a, b string) bool {
+	ia, erra := os.Stat(a)
+	ib, errb := os.Stat(b)
+	if erra == nil && errb == nil {
+		return os.SameFile(ia, ib)
+	}
+	a, erra = followLinks(a)
+	b, errb = followLinks(b)
+	if erra != nil || errb != nil {
+		return false
+	}
+	a, erra = filepath.Abs(a)
+	b, errb = filepath.Abs(b)
+	return erra == nil && errb == nil && a == b
+}
+
 // temporary makes a file beside the target.
 func (d *destination) temporary(mode fs.FileMode) (*os.File, error) {
 	name := filepath.Join(filepath.Dir(d.target), ".lastack-"+rand.Text())

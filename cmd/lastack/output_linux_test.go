@@ -489,4 +489,13 @@ func TestDrainLedgerStays(t *testing.T) {
 	if _, err := os.Stat(node); err != nil {
 		t.Error(err)
 	}
+	if err := os.Symlink("mine", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, both := range [][2]string{{"none.json", "./none.json"}, {"mine", filepath.Join(dir, "mine")}, {"link", "mine"}} {
+		e := runIn(t, dir, "lastack", "drain", "127.0.0.1:8080", "--exec", "lastack serve", "-o", both[0], "--ledger", both[1])
+		if e.code != exitUsage || !strings.Contains(e.stderr, "--ledger "+both[1]+": the record would replace what the server writes there") {
+			t.Errorf("exit code %d: %s", e.code, e.stderr)
+		}
+	}
 }

@@ -81,9 +81,12 @@ func sayMissed(stderr io.Writer, run *record.Run) {
 		if t.OK {
 			continue
 		}
-		why := "it is " + t.GotText
-		if t.GotText == "" {
-			why = cmp.Or(t.Reason, "it has no value")
+		why := cmp.Or(t.Reason, "it has no value")
+		if t.GotText != "" {
+			why = "it is " + t.GotText
+			if t.Reason != "" {
+				why += ", " + t.Reason
+			}
 		}
 		fmt.Fprintf(stderr, "lastack: threshold missed: %s (%s)\n", quantity.Escape(t.Expr), quantity.Escape(why))
 	}

@@ -13,8 +13,9 @@ import (
 // them, reach a process twice, by itself and by its group.
 const sameSignal = 300 * time.Millisecond
 
-// endings are the signals that end a command in good order, with what it has until then. One that whoever
-// started it wants ignored (nohup) stays so.
+// endings are the signals that end a command in good order, with what it has until then. HUP stays ignored where whoever started the
+// command wants that (nohup). INT and QUIT do not: a shell without job control ignores them for all that it starts with &, and
+// who sends one then means it.
 func endings() []os.Signal {
 	list := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGXCPU}
 	if !signal.Ignored(syscall.SIGHUP) {

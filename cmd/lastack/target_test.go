@@ -76,6 +76,7 @@ func TestClassOf(t *testing.T) {
 			"169.254.169.254", "169.254.0.1", "::ffff:169.254.169.254", "64:ff9b::169.254.169.254", "fd00:ec2::254",
 			"100.64.0.1", "100.100.100.200", "100.127.255.255", "100.63.255.255", "100.128.0.0",
 			"192.0.2.1", "198.51.100.7", "203.0.113.5", "2001:db8::1", "3fff::1", "fec0::1",
+			"192.0.0.192", "192.0.0.1", "::8.8.8.8",
 		},
 		refusing: {
 			"0.0.0.0", "0.1.2.3", "::", "255.255.255.255", "127.255.255.255", "240.0.0.1", "::ffff:255.255.255.255",
@@ -87,6 +88,11 @@ func TestClassOf(t *testing.T) {
 			if got := classOf(netip.MustParseAddr(a)); got.may != may || got.is == "" {
 				t.Errorf("classOf(%s): %d, %q, want %d", a, got.may, got.is, may)
 			}
+		}
+	}
+	for _, a := range []string{"169.254.169.254", "100.100.100.200", "192.0.0.192", "fd00:ec2::254"} {
+		if is := classOf(netip.MustParseAddr(a)).is; !strings.Contains(is, "metadata") {
+			t.Errorf("%s is %q, and clouds have their metadata service there", a, is)
 		}
 	}
 	// Of two blocks the narrower stands first.

@@ -43,12 +43,13 @@ func Parse(s string) (Spec, error) {
 		if !ok {
 			break
 		}
-		n, err1 := strconv.Atoi(req)
-		m, err2 := strconv.Atoi(resp)
+		// Digits only, as of every number here: no sign.
+		n, err1 := strconv.ParseUint(req, 10, 32)
+		m, err2 := strconv.ParseUint(resp, 10, 32)
 		if err1 != nil || err2 != nil || n < 1 || m < 1 || n > MaxEcho || m > MaxEcho {
 			break
 		}
-		return Spec{Kind: Echo, Request: n, Response: m}, nil
+		return Spec{Kind: Echo, Request: int(n), Response: int(m)}, nil
 	case "http":
 		switch {
 		case strings.HasPrefix(arg, "//"):

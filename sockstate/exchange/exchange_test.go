@@ -29,7 +29,7 @@ func TestParse(t *testing.T) {
 		}
 	}
 	for _, s := range []string{
-		"", "None", "none:", "echo", "echo:", "echo:1", "echo:1,", "echo:0,1", "echo:-1,1", "echo:1,1073741825", "echo:1,1,1", "echo: 1,1", "echo:99999999999999999999,1",
+		"", "None", "none:", "echo", "echo:", "echo:1", "echo:1,", "echo:0,1", "echo:-1,1", "echo:1,1073741825", "echo:1,1,1", "echo: 1,1", "echo:99999999999999999999,1", "echo:+5,10", "echo:5,+10", "echo:0x5,1", "echo:1_0,1",
 		"http", "http:", "http:a", "http:/a b", "http:/\n", "http:/\x7f", "http:/é", "https:/",
 	} {
 		if got, err := Parse(s); err == nil || !strings.Contains(err.Error(), Help) {

@@ -1,0 +1,72 @@
+package bench
+
+import (
+	"lastack/bench/quantity"
+	"lastack/bench/record"
+)
+
+const (
+	// stalledS is the shortest stretch without an end of a lifecycle that is worth a word, in seconds, and stalledLives how many lives
+	// of the slower lifecycles it has to be long: a slow target has stretches too.
+	stalledS, stalledLives = 0.9, 2
+	// stalledShare is the share of the load's time from which a stretch is what bound the run, and stalledMost from which the
+	// run's rates and latencies are of too little of it.
+	stalledShare, stalledMost = 0.2, 0.5
+)
+
+// stretch is the longest of the load's time in which nothing was completed, though connections were in flight all the time.
+type stretch struct{ from, to float64 }
+
+func (s stretch) took() float64 { return s.to - s.from }
+
+func (j *judgement) stretch() (longest stretch) {
+	var now stretch
+	begin, limit := 0.0, j.r.LoadS
+	for i := range j.r.Timeline {
+		iv := &j.r.Timeline[i]
+		end := min(iv.TS, limit)
+		switch {
+		case iv.Phase == "warmup":
+			end, limit = iv.TS, iv.TS+j.r.LoadS
+		case iv.InFlight == 0 && iv.TS < limit, iv.Completed > 0, iv.Requests > 0:
+			now = stretch{}
+		case now.to == 0:
+			now = stretch{begin, end}
+		default:
+			now.to = end
+		}
+		if now.took() > longest.took() {
+			longest = now
+		}
+		if begin = end; begin >= limit {
+			break
+		}
+	}
+	if lives := j.r.Latency["lifecycle"]; lives.Count == 0 || longest.took() < stalledS || longest.took()*1e6 < stalledLives*lives.P90Us {
+		return stretch{}
+	}
+	return longest
+}
+
+// stalled: whom the load waited for gave nobody anything for a part of the run.
+func (j *judgement) stalled() bool {
+	s := j.stretch()
+	if s.took() < stalledShare*j.r.LoadS || s.took() == 0 {
+		return false
+	}
+	j.limit(record.LimitServer, s.took() < stalledMost*j.r.LoadS, "%s", j.stalledWords(s))
+	j.advise("look at what the target did then (the timeline has the time); a --request-timeout shorter than that counts who waits as failed")
+	return true
+}
+
+// stalledBriefly says of a stretch that did not bind the run.
+func (j *judgement) stalledBriefly() {
+	if s := j.stretch(); s.took() > 0 && !j.haltedLong() && s.took() < stalledShare*j.r.LoadS {
+		j.because("%s", j.stalledWords(s))
+	}
+}
+
+func (j *judgement) stalledWords(s stretch) string {
+	return "no lifecycle was completed for " + quantity.Seconds(s.took()) + " of " + quantity.Seconds(j.r.LoadS) + " of load, from " + quantity.Seconds(s.from) +
+		" to " + quantity.Seconds(s.to) + ", with connections in flight: the rates are of all that time, the latencies of those that ended"
+}

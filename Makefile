@@ -33,15 +33,15 @@ build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/lastack ./cmd/lastack
 
 # The first command compiles, on all cores. The second runs one package at a time:
-# loads that run side by side falsify each other's latencies and counters.
+# loads that run side by side falsify each other's latencies and counters. Both are without cgo, as the program is built.
 # The race detector needs a C compiler; its pass leaves out what -short leaves out, the
 # packages whose tests start the program over and over: each of those ends with the race
 # runtime's pause of a second, and what runs in them is raced in loadgen and server; and packages
 # that start no goroutine and keep no shared state: records, pages, quantities, teardown.
 # Vet is lint's.
 test:
-	go test -vet=off -run '^$$' ./... >/dev/null
-	go test -vet=off -p 1 ./...
+	CGO_ENABLED=0 go test -vet=off -run '^$$' ./... >/dev/null
+	CGO_ENABLED=0 go test -vet=off -p 1 ./...
 	@if command -v "$$(go env CC)" >/dev/null; then \
 		echo "CGO_ENABLED=1 go test -race -short"; \
 		CGO_ENABLED=1 GORACE=atexit_sleep_ms=50 go test -vet=off -p 1 -race -short $$(go list ./... | grep -vE '/bench(/sandbox|/process|/drain|/record|/quantity)?$$|/(report|cmd/lastack|sockstate/teardown)$$'); \

@@ -22,13 +22,14 @@ func (s stretch) took() float64 { return s.to - s.from }
 func (j *judgement) stretch() (longest stretch) {
 	var now stretch
 	begin, limit := 0.0, j.r.LoadS
+	var inFlight int64 // when the interval began
 	for i := range j.r.Timeline {
 		iv := &j.r.Timeline[i]
 		end := min(iv.TS, limit)
 		switch {
 		case iv.Phase == "warmup":
 			end, limit = iv.TS, iv.TS+j.r.LoadS
-		case iv.InFlight == 0 && iv.TS < limit, iv.Completed > 0, iv.Requests > 0:
+		case inFlight == 0 || iv.InFlight == 0 && iv.TS < limit, iv.Completed > 0, iv.Requests > 0:
 			now = stretch{}
 		case now.to == 0:
 			now = stretch{begin, end}
@@ -38,14 +39,25 @@ func (j *judgement) stretch() (longest stretch) {
 		if now.took() > longest.took() {
 			longest = now
 		}
+		inFlight = iv.InFlight
 		if begin = end; begin >= limit {
 			break
 		}
 	}
-	if lives := j.r.Latency["lifecycle"]; lives.Count == 0 || longest.took() < stalledS || longest.took()*1e6 < stalledLives*lives.P90Us {
+	lives := j.r.Latency["lifecycle"]
+	if lives.Count == 0 || longest.took() < stalledS || longest.took() < stalledLives*(lives.P90Us/1e6+j.pauses()) {
 		return stretch{}
 	}
 	return longest
+}
+
+// pauses is how long a lifecycle waits of its own, in seconds: its latency is without that.
+func (j *judgement) pauses() (s float64) {
+	for i := range j.r.Plan.Groups {
+		g := &j.r.Plan.Groups[i]
+		s = max(s, float64(g.HoldNs+g.PlateauNs+g.ThinkNs*max(int64(g.Requests), 1))/1e9)
+	}
+	return s
 }
 
 // stalled: whom the load waited for gave nobody anything for a part of the run.

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,10 +53,28 @@ func TestVerdictStalled(t *testing.T) {
 			}
 		})
 	}
-	// Nobody waits where nothing is in flight.
-	r := closedLoop()
-	r.LoadS, r.Timeline = 10, []record.Interval{{TS: 1, Completed: 9}, {TS: 5}, {TS: 10, Completed: 9}}
-	if said := strings.Join(judge(&r).Reasons, "\n"); strings.Contains(said, "no lifecycle was completed") {
-		t.Error(said)
+}
+
+// TestVerdictStalledNot has stretches in which nobody waited for the target.
+func TestVerdictStalledNot(t *testing.T) {
+	stands := []record.Interval{{TS: 1, Completed: 9, InFlight: 64}, {TS: 5, InFlight: 64}, {TS: 10, Completed: 9}}
+	for name, f := range map[string]func(*record.Run){
+		"nothing in flight": func(r *record.Run) {
+			r.Timeline = []record.Interval{{TS: 1, Completed: 9}, {TS: 5}, {TS: 10, Completed: 9}}
+		},
+		"one that has begun": func(r *record.Run) {
+			r.Timeline = []record.Interval{{TS: 1, Completed: 9}, {TS: 5, InFlight: 1}, {TS: 10, Completed: 9}}
+		},
+		"held":         func(r *record.Run) { r.Timeline, r.Plan.Groups[0].HoldNs = stands, 25e8 },
+		"thinking":     func(r *record.Run) { r.Timeline, r.Plan.Groups[0].ThinkNs, r.Plan.Groups[0].Requests = stands, 1e9, 3 },
+		"replies":      func(r *record.Run) { r.Timeline = slices.Clone(stands); r.Timeline[1].Requests = 1 },
+		"nothing ever": func(r *record.Run) { r.Timeline = stands; r.Latency["lifecycle"] = record.Latency{} },
+	} {
+		r := closedLoop()
+		r.LoadS = 10
+		f(&r)
+		if said := strings.Join(judge(&r).Reasons, "\n"); strings.Contains(said, "no lifecycle was completed") {
+			t.Errorf("%s: %s", name, said)
+		}
 	}
 }

@@ -2,6 +2,8 @@ package bench
 
 import (
 	"math"
+	"net/netip"
+	"slices"
 	"strings"
 
 	"lastack/bench/record"
@@ -119,16 +121,16 @@ func (b *books) checks(p *record.Predicted) []record.Check {
 	for _, name := range []string{teardown.CounterTimeWaits, teardown.CounterAbortOnData, teardown.CounterAbortOnClose} {
 		n, few := note, seen[name] < p.Counters[name].Min
 		switch {
+		case few && b.settled && b.server == nil && b.closesUnseen():
+			n = "fewer than this side's closes: the rest ended otherwise, unseen by the client"
 		case n == "":
 			n = settled
 		case few && b.closer(teardown.ServerFirst):
 			n = "the target's side counts where the target is"
-		case few && b.settled && b.closer(teardown.ClientFirst):
-			n = "fewer than this side's closes: the rest ended otherwise, unseen by the client"
 		}
 		c := b.kernels(check(name, p.Counters[name], seen[name], b.exact && b.settled && b.server != nil, n), strings.Split(name, "+")...)
 		// A namespace that is ours settles by itself, and others add to the counters, nobody takes away.
-		c.Contradicts = few && b.settled && !c.Exact && c.NotRead == "" && !b.lossy && b.closer(teardown.ClientFirst)
+		c.Contradicts = few && b.settled && !c.Exact && c.NotRead == "" && !b.lossy && b.closesUnseen()
 		checks = append(checks, c)
 	}
 	return checks
@@ -149,6 +151,19 @@ func (b *books) kernels(c record.Check, counters ...string) record.Check {
 func (b *books) closer(who teardown.Who) bool {
 	for i := range b.plan.Groups {
 		if b.plan.Groups[i].Close.Who != who {
+			return false
+		}
+	}
+	return true
+}
+
+// closesUnseen reports whether the client closes without waiting, and its closes are counted in this namespace: of both:fin, where
+// the target may be first, the target's too.
+func (b *books) closesUnseen() bool {
+	for i := range b.plan.Groups {
+		g := &b.plan.Groups[i]
+		away := slices.ContainsFunc(g.Targets, func(t netip.AddrPort) bool { return !t.Addr().IsLoopback() })
+		if g.Close.Who != teardown.ClientFirst && (g.Close.Who != teardown.BothAtOnce || away) {
 			return false
 		}
 	}

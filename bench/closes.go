@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"slices"
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
@@ -9,15 +10,35 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-// closes names a target that does not end its connections as --close has it, with its share. It is no limit, and takes
-// nothing from what the other rules find.
+const (
+	// racedShare is the share of connections that the target ends first from which a run does not measure --close client:*, where nobody
+	// holds them. Which side closes first is a race there: a target that closes after its reply is first in a tenth of
+	// the connections or in all, as the machine is busy, and always where only its FIN ends the reply (RFC 9112, section
+	// 6.3). Below it the client did close the others first, as its TIME_WAITs show.
+	racedShare = 0.1
+	// mostShare is the same where the client waits for the target, and sees each end.
+	mostShare = 0.5
+	// traceShare is the share of ends that were seen from which those that only the counters tell are taken for more of the
+	// same: a target that resets when it reads EOF is never seen to reset before.
+	traceShare = 0.01
+)
+
+// closes names a target that does not end its connections as --close has it, with its share. Where these are too many the run is not
+// one of what was asked for: it is not valid, and this is the first that is said of it. It is no limit.
 func (j *judgement) closes() {
+	limits, notAsked := len(j.v.Reasons), false
 	for i := range j.r.Plan.Groups {
 		if g := &j.r.Plan.Groups[i]; g.Keep == "" {
-			j.closesOf(g, j.resultOf(i))
+			a := j.astrayOf(g, j.resultOf(i))
+			j.closesOf(g, &a)
+			notAsked = notAsked || a.tooMany
 		}
 	}
 	j.closesCounted()
+	if notAsked {
+		j.v.Valid = false
+		j.v.Reasons = slices.Concat(j.v.Reasons[limits:], j.v.Reasons[:limits])
+	}
 }
 
 // resultOf is what group i came to.
@@ -28,38 +49,155 @@ func (j *judgement) resultOf(i int) *record.Result {
 	return &j.r.Result
 }
 
-func (j *judgement) closesOf(g *record.Group, r *record.Result) {
+// astray is what a target ended otherwise than --close has it.
+type astray struct {
+	early, reset int64 // before the client's turn, and by an RST that was not asked for
+	fin          int64 // by FIN, where an RST was asked for
+	late         int64 // not in time, where the client waits
+	counted      int64 // at least so many more, by the kernel's counters
+	opened       int64
+	tooMany      bool // for a run of this --close
+}
+
+func (j *judgement) astrayOf(g *record.Group, r *record.Result) astray {
 	p := policyOf(g)
-	early, reset := r.Outcomes[record.OutcomeClosedEarly], unexpectedResets(r)
-	opened := max(r.Connections.Opened, early, reset)
-	share := func(n int64) string {
-		return fmt.Sprintf("%.3g %% of the connections (%s of %s)", 100*float64(n)/float64(opened), quantity.Count(n), quantity.Count(opened))
+	a := astray{early: r.Outcomes[record.OutcomeClosedEarly], reset: unexpectedResets(r)}
+	if p.Who == teardown.ServerFirst && (p.How == teardown.RST || p.How == teardown.Unread) {
+		a.fin = r.Outcomes[record.OutcomeFIN]
 	}
-	if early > 0 && p.Who == teardown.ClientFirst {
-		j.because("the target closed first in %s, before the client's turn under %s", share(early), p)
-		if g.Requests > 1 {
-			j.advise("--close server:fin, if the target is to close first, or fewer --requests, if it takes no more on a connection")
-		} else {
-			j.advise("--close server:fin, if the target is to close first: the client then waits for it")
+	if p.Who == teardown.ServerFirst || p.How == teardown.Half {
+		a.late = r.Outcomes[record.OutcomeCloseTimeout]
+	}
+	a.opened = max(r.Connections.Opened, a.seen()+a.late)
+	if p.Who == teardown.ClientFirst && len(j.r.Plan.Groups) == 1 && a.often(a.seen(), traceShare) {
+		a.counted = min(j.unseen(), a.opened-a.seen())
+	}
+	switch {
+	case j.r.Server != nil:
+		// The embedded server does as it was told.
+	case p.Who == teardown.ServerFirst:
+		a.tooMany = a.often(a.seen()+a.late, mostShare)
+	case p.Who == teardown.ClientFirst:
+		held := g.HoldNs > 0 || g.PlateauNs > 0 // what ends in the hold is always seen, and may be how much the target bears
+		a.tooMany = a.often(a.late, mostShare) || !held && a.often(a.seen()+a.counted, racedShare)
+	}
+	return a
+}
+
+// often reports whether n are that share of the connections, or more.
+func (a *astray) often(n int64, share float64) bool {
+	return n > 0 && float64(n) >= share*float64(a.opened)
+}
+
+// share puts n of the connections in words.
+func (a *astray) share(n int64) string {
+	return fmt.Sprintf("%.3g %% of the connections (%s of %s)", 100*float64(n)/float64(a.opened), quantity.Count(n), quantity.Count(a.opened))
+}
+
+// seen is how many the client saw.
+func (a *astray) seen() int64 { return a.early + a.reset + a.fin }
+
+// unseen is how many of the client's closes the kernel's counters contradict, at least.
+func (j *judgement) unseen() (n int64) {
+	for _, c := range j.r.Accounting {
+		if c.Contradicts {
+			n = max(n, c.Want.Min-c.Got)
 		}
 	}
-	if reset > 0 && p.Who != teardown.BothAtOnce {
-		j.because("the target reset %s, which %s does not ask for", share(reset), p)
-		if p.How == teardown.FIN || p.How == teardown.Half {
-			j.advise("--close server:rst, if the target is to reset: the client then waits for it")
+	return n
+}
+
+// failedAstray is how many failures are a target's own closes in a run that closes() judges for them.
+func (j *judgement) failedAstray() (n int64) {
+	for i := range j.r.Plan.Groups {
+		if g := &j.r.Plan.Groups[i]; g.Keep == "" {
+			if a := j.astrayOf(g, j.resultOf(i)); a.tooMany {
+				n += a.early + a.reset
+			}
 		}
 	}
-	if p.Who != teardown.ServerFirst {
+	return n
+}
+
+func (j *judgement) closesOf(g *record.Group, a *astray) {
+	p := policyOf(g)
+	said := len(j.v.Reasons)
+	if a.early > 0 {
+		turn := "before the client's turn under " + p.String()
+		switch p.Who {
+		case teardown.ServerFirst:
+			turn = "before the last request"
+		case teardown.Nobody:
+			turn = "while never has them stay open"
+		}
+		j.because("the target closed first in %s, %s", a.share(a.early), turn)
+		j.adviseEarly(g, a)
+	}
+	if a.reset > 0 && p.Who != teardown.BothAtOnce {
+		j.because("the target reset %s, which %s does not ask for", a.share(a.reset), p)
+		if a.often(a.reset+a.counted, racedShare) {
+			j.adviseReset(p)
+		}
+	}
+	if a.fin > 0 {
+		j.because("the target closed by FIN, not by RST, in %s: it does not follow %s", a.share(a.fin), p)
+		if a.often(a.fin, mostShare) {
+			j.advise("--close server:fin, which is what the target does")
+		}
+	}
+	if a.late > 0 {
+		j.closesLate(p, a)
+	}
+	if n := len(j.v.Reasons); a.tooMany && a.counted == 0 && n > said {
+		j.v.Reasons[n-1] += tooMany(p)
+	}
+}
+
+// closesLate is for a target that the client waits for.
+func (j *judgement) closesLate(p teardown.Policy, a *astray) {
+	most := a.often(a.late, mostShare)
+	if p.Who == teardown.ServerFirst {
+		j.because("the target did not close in %s: it does not follow %s, or takes longer than --close-timeout", a.share(a.late), p)
+		if most {
+			j.advise("--close client:fin, if the target leaves it to the client to close first")
+		}
 		return
 	}
-	if fin := r.Outcomes[record.OutcomeFIN]; fin > 0 && (p.How == teardown.RST || p.How == teardown.Unread) {
-		j.because("the target closed by FIN, not by RST, in %s: it does not follow %s", share(fin), p)
-		j.advise("--close server:fin, which is what the target does")
+	j.because("the target did not answer the client's FIN by its own within --close-timeout in %s", a.share(a.late))
+	if most {
+		j.advise("--close client:fin, which does not wait for the target's FIN, or a longer --close-timeout")
 	}
-	if n := r.Outcomes[record.OutcomeCloseTimeout]; n > 0 {
-		j.because("the target did not close in %s: it does not follow %s, or takes longer than --close-timeout", share(n), p)
-		j.advise("--close client:fin, if the target leaves it to the client to close first")
+}
+
+func tooMany(p teardown.Policy) string {
+	return fmt.Sprintf("; too many for this run to measure %s", p)
+}
+
+// adviseEarly is for a target that closes first.
+func (j *judgement) adviseEarly(g *record.Group, a *astray) {
+	switch who := policyOf(g).Who; {
+	case g.HoldNs > 0 && who == teardown.ClientFirst && a.often(a.early, traceShare):
+		j.advise("a --hold shorter than the time after which the target closes an idle connection, or fewer connections at once, if it closes those that are too many for it")
+	case !a.often(a.early, racedShare):
+	case who == teardown.ServerFirst:
+		j.advise("fewer --requests, if the target takes no more on a connection")
+	case who == teardown.Nobody:
+		j.advise("--close server:fin, if the target is to close")
+	case g.Requests > 1:
+		j.advise("--close server:fin, if the target is to close first, or fewer --requests, if it takes no more on a connection")
+	default:
+		j.advise("--close server:fin, if the target is to close first: the client then waits for it")
 	}
+}
+
+// adviseReset is for a target that resets.
+func (j *judgement) adviseReset(p teardown.Policy) {
+	if p.How == teardown.Half {
+		// The client saw the RST, and not whether its own FIN drew it.
+		j.advise("--close server:rst, if the target resets by itself: the client then waits for it; --close client:fin, if it resets when it reads the client's FIN")
+		return
+	}
+	j.advise("--close server:rst, if the target is to reset: the client then waits for it")
 }
 
 // policyOf is a group's close policy; an old record may have none, which is client:fin.
@@ -77,10 +215,10 @@ func unexpectedResets(r *record.Result) int64 {
 	return max(0, min(failed, r.Outcomes[record.OutcomeRSTReceived]))
 }
 
-// closesCounted says what the kernel knows of the ends that a client which closes first does not see.
+// closesCounted says what the kernel knows of the ends that a client which closes without waiting does not see.
 func (j *judgement) closesCounted() {
 	for i := range j.r.Plan.Groups {
-		if policyOf(&j.r.Plan.Groups[i]).Who != teardown.ClientFirst {
+		if who := policyOf(&j.r.Plan.Groups[i]).Who; who != teardown.ClientFirst && who != teardown.BothAtOnce {
 			return
 		}
 	}
@@ -88,6 +226,7 @@ func (j *judgement) closesCounted() {
 		if c.Contradicts {
 			j.because("%s grew by %s, for %s closes by the client: of these at least %s ended otherwise, by the target's RST or close, unseen by the client (TcpEstabResets grew by %s)",
 				c.Name, quantity.Count(c.Got), quantity.Count(c.Want.Min), quantity.Count(c.Want.Min-c.Got), quantity.Count(j.r.Counters[teardown.CounterResets]))
+			j.unseenOf(&c)
 		}
 	}
 	if s := j.r.Server; s != nil {
@@ -95,5 +234,23 @@ func (j *judgement) closesCounted() {
 	}
 	if n := int64(j.r.States.Final[sockstate.Client.String()][sockstate.FinWait2.String()]); n > 0 {
 		j.because("%s connections closed by the client were in FIN_WAIT_2 at the end: the target had acknowledged the close, and not closed its own side", quantity.Count(n))
+		if g := &j.r.Plan.Groups[0]; policyOf(g).How != teardown.Half && float64(n) >= racedShare*float64(j.r.Connections.Opened) {
+			j.advise("--close client:half, to see when the target closes its own side: the client then waits for it")
+		}
+	}
+}
+
+// unseenOf is for ends that only the kernel knows: where others like them were seen, they add to those, and the advice is given.
+func (j *judgement) unseenOf(c *record.Check) {
+	g := &j.r.Plan.Groups[0]
+	p, a := policyOf(g), j.astrayOf(g, j.resultOf(0))
+	switch n := c.Want.Min - c.Got; {
+	case a.counted > 0 && a.tooMany:
+		j.because("in all the target ended at least %s by itself%s", a.share(a.seen()+a.counted), tooMany(p))
+	case a.counted > 0 || float64(n) < traceShare*float64(c.Want.Min):
+	case p.Who == teardown.ClientFirst && (p.How == teardown.FIN || p.How == teardown.Linger):
+		j.advise("--close client:half, to see how the target ends what the client has closed, or --close server:rst, if it resets by itself: the client then waits for it")
+	default:
+		j.advise("--close server:rst, if the target resets by itself: the client then waits for it")
 	}
 }

@@ -25,56 +25,63 @@ func TestCloses(t *testing.T) {
 		change  []func(*record.Run)
 		reasons []string
 		advice  []string
+		invalid bool
 	}{
-		{"nothing astray", nil, nil, nil},
+		{"nothing astray", nil, nil, nil, false},
 		{
 			"the target closes first",
 			[]func(*record.Run){outside, fails(record.OutcomeClosedEarly, 79_360)},
-			[]string{"the target closed first in 99.2 % of the connections (79,360 of 80,000), before the client's turn under client:fin"},
+			[]string{"the target closed first in 99.2 % of the connections (79,360 of 80,000), before the client's turn under client:fin; too many for this run to measure client:fin"},
 			[]string{"--close server:fin, if the target is to close first: the client then waits for it"},
+			true,
 		},
 		{
 			"the target closes between requests",
 			[]func(*record.Run){outside, fails(record.OutcomeClosedEarly, 8000), func(r *record.Run) { r.Plan.Groups[0].Requests = 10 }},
-			[]string{"the target closed first in 10 % of the connections (8,000 of 80,000), before the client's turn under client:fin"},
+			[]string{"the target closed first in 10 % of the connections (8,000 of 80,000), before the client's turn under client:fin; too many for this run to measure client:fin"},
 			[]string{"--close server:fin, if the target is to close first, or fewer --requests, if it takes no more on a connection"},
+			true,
 		},
 		{
 			"the target resets",
 			[]func(*record.Run){outside, reset(80_000)},
-			[]string{"the target reset 100 % of the connections (80,000 of 80,000), which client:fin does not ask for"},
+			[]string{"the target reset 100 % of the connections (80,000 of 80,000), which client:fin does not ask for; too many for this run to measure client:fin"},
 			[]string{"--close server:rst, if the target is to reset: the client then waits for it"},
+			true,
 		},
 		{
 			"the target resets a half-closed connection",
 			[]func(*record.Run){outside, policy("client:half"), reset(80_000)},
-			[]string{"the target reset 100 % of the connections (80,000 of 80,000), which client:half does not ask for"},
-			[]string{"--close server:rst, if the target is to reset: the client then waits for it"},
+			[]string{"the target reset 100 % of the connections (80,000 of 80,000), which client:half does not ask for; too many for this run to measure client:half"},
+			[]string{"--close server:rst, if the target resets by itself: the client then waits for it; --close client:fin, if it resets when it reads the client's FIN"},
+			true,
 		},
 		{
 			"the target resets one that is to be reset",
 			[]func(*record.Run){outside, policy("client:rst"), reset(800)},
 			[]string{"the target reset 1 % of the connections (800 of 80,000), which client:rst does not ask for"},
-			nil,
+			nil, false,
 		},
 		{
 			"FINs under server:rst",
 			[]func(*record.Run){outside, policy("server:rst")},
-			[]string{"the target closed by FIN, not by RST, in 100 % of the connections (80,000 of 80,000): it does not follow server:rst"},
+			[]string{"the target closed by FIN, not by RST, in 100 % of the connections (80,000 of 80,000): it does not follow server:rst; too many for this run to measure server:rst"},
 			[]string{"--close server:fin, which is what the target does"},
+			true,
 		},
 		{
 			"RSTs under server:rst",
 			[]func(*record.Run){outside, policy("server:rst"), func(r *record.Run) {
 				r.Outcomes = map[string]int64{record.OutcomeRSTReceived: 80_000}
 			}},
-			nil, nil,
+			nil, nil, false,
 		},
 		{
 			"the target waits for the client",
 			[]func(*record.Run){outside, policy("server:fin"), fails(record.OutcomeCloseTimeout, 80_000)},
-			[]string{"the target did not close in 100 % of the connections (80,000 of 80,000): it does not follow server:fin, or takes longer than --close-timeout"},
+			[]string{"the target did not close in 100 % of the connections (80,000 of 80,000): it does not follow server:fin, or takes longer than --close-timeout; too many for this run to measure server:fin"},
 			[]string{"--close client:fin, if the target leaves it to the client to close first"},
+			true,
 		},
 		{
 			"the kernel's counters contradict",
@@ -83,7 +90,63 @@ func TestCloses(t *testing.T) {
 				r.Counters = map[string]int64{teardown.CounterResets: 79_992}
 			}},
 			[]string{teardown.CounterTimeWaits + " grew by 8, for 80,000 closes by the client: of these at least 79,992 ended otherwise, by the target's RST or close, unseen by the client (TcpEstabResets grew by 79,992)"},
-			nil,
+			[]string{"--close client:half, to see how the target ends what the client has closed, or --close server:rst, if it resets by itself: the client then waits for it"},
+			false,
+		},
+		{
+			"the kernel's counters contradict what was not seen to be reset",
+			[]func(*record.Run){outside, reset(2400), func(r *record.Run) {
+				r.Accounting = append(r.Accounting, record.Check{Name: teardown.CounterTimeWaits, Want: record.Range{Min: 77_600, Max: 82_400}, Got: 8, Contradicts: true})
+				r.Counters = map[string]int64{teardown.CounterResets: 80_000}
+			}},
+			[]string{
+				"the target reset 3 % of the connections (2,400 of 80,000), which client:fin does not ask for",
+				teardown.CounterTimeWaits + " grew by 8, for 77,600 closes by the client: of these at least 77,592 ended otherwise, by the target's RST or close, unseen by the client (TcpEstabResets grew by 80,000)",
+				"in all the target ended at least 100 % of the connections (79,992 of 80,000) by itself; too many for this run to measure client:fin",
+			},
+			[]string{"--close server:rst, if the target is to reset: the client then waits for it"},
+			true,
+		},
+		{
+			"a few resets of a target that resets when it reads EOF",
+			[]func(*record.Run){outside, reset(400), func(r *record.Run) {
+				r.Accounting = append(r.Accounting, record.Check{Name: teardown.CounterTimeWaits, Want: record.Range{Min: 79_600, Max: 80_400}, Contradicts: true})
+				r.Counters = map[string]int64{teardown.CounterResets: 400}
+			}},
+			[]string{
+				"the target reset 0.5 % of the connections (400 of 80,000), which client:fin does not ask for",
+				teardown.CounterTimeWaits + " grew by 0, for 79,600 closes by the client: of these at least 79,600 ended otherwise, by the target's RST or close, unseen by the client (TcpEstabResets grew by 400)",
+			},
+			[]string{"--close client:half, to see how the target ends what the client has closed, or --close server:rst, if it resets by itself: the client then waits for it"},
+			false,
+		},
+		{
+			"a few closes, for which server:fin would be wrong",
+			[]func(*record.Run){outside, fails(record.OutcomeClosedEarly, 4000)},
+			[]string{"the target closed first in 5 % of the connections (4,000 of 80,000), before the client's turn under client:fin"},
+			nil, false,
+		},
+		{
+			"the target closes what is held",
+			[]func(*record.Run){outside, fails(record.OutcomeClosedEarly, 20_000), func(r *record.Run) { r.Plan.Groups[0].HoldNs = 5e9 }},
+			[]string{"the target closed first in 25 % of the connections (20,000 of 80,000), before the client's turn under client:fin"},
+			[]string{"a --hold shorter than the time after which the target closes an idle connection, or fewer connections at once, if it closes those that are too many for it"},
+			false,
+		},
+		{
+			"the target answers some FINs late",
+			[]func(*record.Run){outside, policy("client:half"), fails(record.OutcomeCloseTimeout, 8000)},
+			[]string{"the target did not answer the client's FIN by its own within --close-timeout in 10 % of the connections (8,000 of 80,000)"},
+			nil, false,
+		},
+		{
+			"the embedded server, of which packets are lost",
+			[]func(*record.Run){policy("server:rst"), fails(record.OutcomeCloseTimeout, 48_000), func(r *record.Run) {
+				r.Outcomes[record.OutcomeRSTReceived], r.Outcomes[record.OutcomeFIN] = 32_000, 0
+			}},
+			[]string{"the target did not close in 60 % of the connections (48,000 of 80,000): it does not follow server:rst, or takes longer than --close-timeout"},
+			[]string{"--close client:fin, if the target leaves it to the client to close first"},
+			false,
 		},
 		{
 			"the target never closes",
@@ -91,14 +154,15 @@ func TestCloses(t *testing.T) {
 				r.States.Final = map[string]map[string]int{"client": {"FIN_WAIT_2": 80_000}}
 			}},
 			[]string{"80,000 connections closed by the client were in FIN_WAIT_2 at the end: the target had acknowledged the close, and not closed its own side"},
-			nil,
+			[]string{"--close client:half, to see when the target closes its own side: the client then waits for it"},
+			false,
 		},
 		{
 			"the embedded server never closes, as asked",
 			[]func(*record.Run){func(r *record.Run) {
 				r.States.Final = map[string]map[string]int{"client": {"FIN_WAIT_2": 80_000}}
 			}},
-			nil, nil,
+			nil, nil, false,
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -106,10 +170,13 @@ func TestCloses(t *testing.T) {
 			for _, f := range tc.change {
 				f(&r)
 			}
-			j := &judgement{r: &r, v: &record.Verdict{}}
+			j := &judgement{r: &r, v: &record.Verdict{Valid: true}}
 			j.closes()
 			if d := cmp.Diff(tc.reasons, j.v.Reasons); d != "" {
 				t.Errorf("reasons (-want +got):\n%s", d)
+			}
+			if j.v.Valid == tc.invalid {
+				t.Errorf("valid %v, want %v", j.v.Valid, !tc.invalid)
 			}
 			if d := cmp.Diff(tc.advice, j.v.Advice); d != "" {
 				t.Errorf("advice (-want +got):\n%s", d)

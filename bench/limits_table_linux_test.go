@@ -50,6 +50,7 @@ func startTarget(kind string) error {
 	if kind == serverStops {
 		time.AfterFunc(300*time.Millisecond, func() { close(stops) })
 	}
+	end := endsBy(kind)
 	go func() {
 		var kept []net.Conn // as long as the process
 		for {
@@ -59,7 +60,11 @@ func startTarget(kind string) error {
 				return
 			}
 			kept = append(kept, c)
-			if kind == serverHangs {
+			switch {
+			case kind == serverHangs:
+				continue
+			case end != nil:
+				go end(c.(*net.TCPConn))
 				continue
 			}
 			go func() {

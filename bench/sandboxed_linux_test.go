@@ -374,7 +374,8 @@ func (f *finding) mustBeSound(t *testing.T) {
 		t.Errorf("%d samples of lifecycle, %d completed: failures are no latency, and none may be lost", l.Count, c.Completed)
 	}
 	for _, ck := range r.Accounting {
-		if !ck.OK {
+		// A target that is not the embedded server may do otherwise than it is asked.
+		if !ck.OK && (ck.Exact || r.Server != nil) {
 			t.Errorf("accounting: %s is %d, want %d to %d (exact: %v, note: %q)", ck.Name, ck.Got, ck.Want.Min, ck.Want.Max, ck.Exact, ck.Note)
 		}
 	}

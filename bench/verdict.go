@@ -280,10 +280,10 @@ func (j *judgement) fewCompleted() {
 	j.because("rates and latencies are of the %s of %s lifecycles that did not fail: too few to speak for the target", quantity.Count(c.Attempted-c.Failed), quantity.Count(c.Attempted))
 }
 
-// failures: most of the load failed at the target.
+// failures: most of the load failed at the target. Its own closes are no limit: see closes.
 func (j *judgement) failures() bool {
 	c := j.r.Connections
-	if c.Failed*2 < c.Attempted {
+	if (c.Failed-j.failedAstray())*2 < c.Attempted {
 		return false
 	}
 	worst, n := record.OutcomeRSTReceived, unexpectedResets(&j.r.Result)

@@ -178,6 +178,9 @@ func (j *judgement) adviseEarly(g *record.Group, a *astray) {
 	switch who := policyOf(g).Who; {
 	case g.HoldNs > 0 && who == teardown.ClientFirst && a.often(a.early, traceShare):
 		j.advise("a --hold shorter than the time after which the target closes an idle connection, or fewer connections at once, if it closes those that are too many for it")
+		if a.often(a.early, mostShare) {
+			j.advise("--close server:fin without --hold, if the target is to close first: the client then waits for it")
+		}
 	case !a.often(a.early, racedShare):
 	case who == teardown.ServerFirst:
 		j.advise("fewer --requests, if the target takes no more on a connection")

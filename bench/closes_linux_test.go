@@ -105,6 +105,7 @@ func TestClosesOfTargets(t *testing.T) {
 	for _, tt := range []struct {
 		closes, target string
 		hold           time.Duration
+		requests       int
 		valid          bool
 		why            []string // in the reasons
 		advice         []string // in the advice; none of --close where there is none
@@ -154,19 +155,21 @@ func TestClosesOfTargets(t *testing.T) {
 		{closes: "server:unread", target: serverLate, why: []string{"closed by FIN, not by RST, in 100 %", asks + " server:unread"}, advice: []string{"--close server:fin"}},
 		{closes: "server:rst", target: serverWaits, why: []string{"the target did not close in 100 %", asks + " server:rst"}, advice: []string{"--close client:fin"}},
 		{closes: "never", target: serverCloses, why: []string{"the target closed first", "while never has them stay open"}, advice: []string{"--close server:fin"}},
-		{closes: "client:fin", target: serverLate, hold: 50 * time.Millisecond, why: []string{"the target closed first in 100 %"}, advice: []string{"a --hold shorter"}},
+		{closes: "client:fin", target: serverLate, hold: 50 * time.Millisecond, why: []string{"the target closed first in 100 %"}, advice: []string{"a --hold shorter", "--close server:fin without --hold"}},
+		{closes: "client:fin", target: serverLate, requests: 10, why: []string{"200 of 200 lifecycles failed"}, advice: []string{"fewer --requests"}},
+		{closes: "server:fin", target: serverLate, requests: 10, why: []string{"200 of 200 lifecycles failed"}, advice: []string{"fewer --requests"}},
 	} {
 		for i, engine := range []string{"auto", "epoll"} {
 			if testing.Short() && i > 0 {
 				continue
 			}
-			t.Run(strings.ReplaceAll(fmt.Sprintf("%s/%s/%v/%s", tt.closes, tt.target, tt.hold, engine), " ", "-"), func(t *testing.T) {
+			t.Run(strings.ReplaceAll(fmt.Sprintf("%s/%s/%v/%d/%s", tt.closes, tt.target, tt.hold, tt.requests, engine), " ", "-"), func(t *testing.T) {
 				t.Parallel()
 				tr := trial{Plan: counted(t, n, tt.closes, "close", "http:/"), Target: tt.target, Engine: engine}
 				g := &tr.Plan.Groups[0]
-				g.Connections, g.CloseTimeout, g.Hold = 100, 2*time.Second, tt.hold
+				g.Connections, g.CloseTimeout, g.Hold, g.Requests = 100, 2*time.Second, tt.hold, tt.requests
 				if tt.closes == "never" {
-					tr.Plan.Count, tr.Plan.Duration = 0, 300*time.Millisecond
+					tr.Plan.Count, tr.Plan.Duration = 0, 2*time.Second
 				}
 				r := carryOut(t, "user", tr).Run
 				v := r.Verdict

@@ -300,8 +300,15 @@ func (j *judgement) failures() bool {
 	j.limit(by, c.Completed > 0, "%s of %s lifecycles failed, most as %s (%s)", quantity.Count(c.Failed), quantity.Count(c.Attempted), worst, quantity.Count(n))
 	if worst == record.OutcomeCutInRequest && j.r.Latency["exchange"].Count == 0 && len(j.r.HTTP) == 0 && len(j.r.ExchangeErrors) == 0 {
 		j.advise("check what the target speaks: it ended each connection without a reply, as some servers do that await TLS or another protocol (curl -kv https://HOST:PORT/ tells TLS); then look into its log")
+	} else if worst == record.OutcomeCutInRequest && j.severalRequests() {
+		j.advise("fewer --requests, if the target takes no more on a connection: it ended connections between its replies")
 	}
 	return true
+}
+
+// severalRequests reports whether a connection was to carry more than one.
+func (j *judgement) severalRequests() bool {
+	return slices.ContainsFunc(j.r.Plan.Groups, func(g record.Group) bool { return g.Requests > 1 })
 }
 
 func (j *judgement) plateau() bool {

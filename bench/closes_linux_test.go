@@ -176,7 +176,7 @@ func TestClosesOfTargets(t *testing.T) {
 				if v.LimitedBy == record.LimitHalted || strings.Contains(strings.Join(v.Reasons, "\n"), "halted") {
 					t.Skipf("others kept the load from the CPUs: %q", v.Reasons)
 				}
-				if v.Valid != tt.valid && !(tt.valid && othersTookTheCPUs(v)) {
+				if v.Valid != tt.valid && !(tt.valid && othersTookTheCPUs(r)) {
 					t.Errorf("valid %v, want %v; outcomes %v, %q", v.Valid, tt.valid, r.Outcomes, v.Reasons)
 				}
 				mustSay(t, "the reasons", v.Reasons, tt.why...)

@@ -26,7 +26,7 @@ import (
 // The process is in the background of its terminal, where reading fails with EIO and
 // writing works whatever stty tostop says.
 func Enter() (*Sandbox, error) {
-	h := received()
+	h, _ := received()
 	if h == nil {
 		return nil, &Error{Step: StepStart, Err: errors.New("this process was not started as a sandbox")}
 	}

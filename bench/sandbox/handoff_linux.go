@@ -3,6 +3,7 @@ package sandbox
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"strconv"
@@ -48,59 +49,78 @@ func (h *handoff) file() (*os.File, error) {
 	return f, nil
 }
 
-// received is the handoff of this process, nil if it is no sandbox's.
-var received = sync.OnceValue(receive)
+// received is the handoff of this process, nil if it is no sandbox's. An error means that it may be one and cannot tell.
+var received = sync.OnceValues(receive)
 
 // receive takes the handoff from the environment. What does not come from the parent in just this way is ignored: a variable that was
 // left over, or set by somebody, makes no sandbox.
-func receive() *handoff {
+func receive() (*handoff, error) {
 	value, ok := os.LookupEnv(envName)
 	if !ok {
-		return nil
+		return nil, nil
 	}
 	_ = os.Unsetenv(envName) // the name is valid
 	fd, err := strconv.Atoi(value)
 	if err != nil || fd <= 2 {
-		return nil
+		return nil, nil
 	}
-	h, ok := readHandoff(fd)
-	if !ok {
-		return nil
+	h, err := readHandoff(fd)
+	if h == nil {
+		return nil, err
 	}
 	_ = unix.Close(fd)
 	unix.CloseOnExec(h.Report)
-	return h
+	return h, nil
 }
 
-func readHandoff(fd int) (*handoff, bool) {
+// readHandoff returns nil for what is no handoff to this process.
+func readHandoff(fd int) (*handoff, error) {
 	seals, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
 	if err != nil || seals&handoffSeals != handoffSeals {
-		return nil, false
+		return nil, nil
 	}
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil || st.Size > handoffLimit {
-		return nil, false
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, os.NewSyscallError("fstat", err)
+	}
+	if st.Size > handoffLimit {
+		return nil, nil
 	}
 	b := make([]byte, st.Size)
 	n, err := unix.Pread(fd, b, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("pread", err)
+	}
 	var h handoff
-	if err != nil || json.Unmarshal(b[:n], &h) != nil || h.Parent != os.Getppid() || h.Report <= 2 {
-		return nil, false
+	if json.Unmarshal(b[:n], &h) != nil || h.Parent != os.Getppid() || h.Report <= 2 {
+		return nil, nil
 	}
 	var pipe unix.Stat_t
 	if err := unix.Fstat(h.Report, &pipe); err != nil || pipe.Mode&unix.S_IFMT != unix.S_IFIFO {
-		return nil, false
+		return nil, nil
 	}
-	return &h, true
+	return &h, nil
+}
+
+// CheckHandoff is called by main first. An error means that this process was started to be a sandbox, but cannot read what it is to do:
+// it must end, as a program like any other it would make a sandbox of its own, whose process would do the same.
+func CheckHandoff() error {
+	if _, err := received(); err != nil {
+		return fmt.Errorf("the process for the sandbox could not read what it is to do: %w", err)
+	}
+	return nil
 }
 
 // Inside reports whether this process was started by Run, to be the sandbox. main calls it first: from then on
 // nothing of the handoff is in the environment.
-func Inside() bool { return received() != nil }
+func Inside() bool {
+	h, _ := received() // CheckHandoff has the error
+	return h != nil
+}
 
 // Extra is Spec.Extra, inside; nil outside.
 func Extra() json.RawMessage {
-	if h := received(); h != nil {
+	if h, _ := received(); h != nil {
 		return h.Spec.Extra
 	}
 	return nil

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -48,6 +49,13 @@ func TestHandoffIsOurs(t *testing.T) {
 		t.Cleanup(func() { _ = f.Close() })
 		return int(f.Fd())
 	}
+	unreadable := func(h handoff) int {
+		fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", sealed(h)), unix.O_WRONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fd
+	}
 	for _, tt := range []struct {
 		name, value string
 		want        bool
@@ -65,12 +73,17 @@ func TestHandoffIsOurs(t *testing.T) {
 		{"ours", fmt.Sprint(sealed(ours)), true},
 	} {
 		t.Setenv(envName, tt.value)
-		if got := receive() != nil; got != tt.want {
-			t.Errorf("%s: inside %t, want %t", tt.name, got, tt.want)
+		if h, err := receive(); (h != nil) != tt.want || err != nil {
+			t.Errorf("%s: inside %t, %v, want %t", tt.name, h != nil, err, tt.want)
 		}
 		if v, ok := os.LookupEnv(envName); ok {
 			t.Errorf("%s: the variable is still set: %q", tt.name, v)
 		}
+	}
+	// A sandbox's process that took itself for another would make a sandbox of its own, and so would that one's.
+	t.Setenv(envName, fmt.Sprint(unreadable(ours)))
+	if h, err := receive(); h != nil || !errors.Is(err, unix.EBADF) {
+		t.Errorf("unreadable: inside %t, %v, want an error", h != nil, err)
 	}
 }
 

@@ -195,7 +195,7 @@ type hashFacts struct {
 }
 
 func printHash(s *Sandbox) (int, error) {
-	h := received()
+	h, _ := received()
 	f := hashFacts{Parent: os.Getppid(), Handoff: h.Parent, Group: syscall.Getpgrp() == os.Getpid(), Comm: readTrimmed("/proc/self/comm")}
 	for _, ns := range s.namespaces() {
 		err := ns.Do(func() error {
@@ -321,13 +321,14 @@ func printHanded(*Sandbox) (int, error) {
 			h.Env = append(h.Env, kv)
 		}
 	}
+	own, _ := received()
 	for fd := 3; fd < 64; fd++ {
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 		if err != nil {
 			continue
 		}
 		link, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
-		if slices.Contains(received().Inherit, fd) && strings.HasSuffix(link, "/status") {
+		if slices.Contains(own.Inherit, fd) && strings.HasSuffix(link, "/status") {
 			h.Got = fd
 		}
 		if flags&unix.FD_CLOEXEC == 0 {

@@ -26,6 +26,9 @@ func HideDescriptors() {}
 // Inside is false.
 func Inside() bool { return false }
 
+// CheckHandoff finds nothing.
+func CheckHandoff() error { return nil }
+
 // Extra is nothing.
 func Extra() json.RawMessage { return nil }
 

@@ -31,7 +31,11 @@ func main() {
 		os.Exit(exitError)
 	}
 	sandbox.HideDescriptors()
-	sandbox.Inside() // takes the variable by which it is told out of the environment
+	// It takes the variable by which a sandbox's process is told out of the environment.
+	if err := sandbox.CheckHandoff(); err != nil {
+		fmt.Fprintf(os.Stderr, "lastack: %v\n", err)
+		os.Exit(exitError)
+	}
 	command := ""
 	if len(os.Args) > 1 {
 		command = os.Args[1]

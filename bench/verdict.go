@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -139,10 +140,24 @@ func (j *judgement) memory() bool {
 		j.advise("raise the limit (ulimit -l), choose --engine epoll, or hold fewer connections")
 		return true
 	}
+	if !full {
+		j.limit(record.LimitMemory, false, "%s attempts failed with ENOBUFS or ENOMEM: the kernel had no memory for a socket or for what it sends, or a queue of a network device was full; %s",
+			quantity.Count(n), tcpMemory(&m))
+		j.advise("hold fewer connections; the control group's memory.events and the kernel's log (dmesg) tell of a lack of memory, ip -s link of a device's dropped packets")
+		return true
+	}
 	j.limit(record.LimitMemory, false, "TCP's buffers held %s of the %s that tcp_mem allows; %s attempts failed with ENOBUFS or ENOMEM",
 		quantity.Bytes(m.TCPPeakBytes), quantity.Bytes(m.TCPLimitBytes), quantity.Count(n))
 	j.advise("raise net.ipv4.tcp_mem (pages, of the whole host), or hold fewer connections")
 	return true
+}
+
+// tcpMemory says how much of tcp_mem is used. The sysctl is shown in the first network namespace alone.
+func tcpMemory(m *record.Memory) string {
+	if m.TCPLimitBytes == 0 {
+		return "what tcp_mem allows was not read"
+	}
+	return fmt.Sprintf("TCP's buffers held %s of the %s that tcp_mem allows", quantity.Bytes(m.TCPPeakBytes), quantity.Bytes(m.TCPLimitBytes))
 }
 
 func (j *judgement) conntrack() bool {
@@ -293,11 +308,22 @@ func (j *judgement) failures() bool {
 		}
 	}
 	by := record.LimitServer
+	what := quantity.Count(n)
+	switch errno, k := j.errno(); {
+	case worst == record.OutcomeUnreachable:
+		by = record.LimitNetwork
+		j.advise("check the route to the target (ip route get ADDRESS) and the routers on the way")
+	case worst == record.OutcomeOther && 2*k > n: // not what came in place of a reply
+		by, what = record.LimitUnknown, fmt.Sprintf("%s %s of %s", errno, quantity.Count(k), what)
+		if errno == "EPERM" || errno == "EACCES" {
+			j.advise("look into what this host forbids: firewall rules for what it sends (nft list ruleset), a security module (dmesg), a seccomp filter")
+		}
+	}
 	if j.r.Sandbox.Loss != "" && j.waitsForLoss() {
 		by = record.LimitNetwork
 		defer func() { j.because("%s", j.lossWords()) }()
 	}
-	j.limit(by, c.Completed > 0, "%s of %s lifecycles failed, most as %s (%s)", quantity.Count(c.Failed), quantity.Count(c.Attempted), worst, quantity.Count(n))
+	j.limit(by, c.Completed > 0, "%s of %s lifecycles failed, most as %s (%s)", quantity.Count(c.Failed), quantity.Count(c.Attempted), worst, what)
 	if worst == record.OutcomeCutInRequest && j.r.Latency["exchange"].Count == 0 && len(j.r.HTTP) == 0 && len(j.r.ExchangeErrors) == 0 {
 		j.advise("check what the target speaks: it ended each connection without a reply, as some servers do that await TLS or another protocol (curl -kv https://HOST:PORT/ tells TLS); then look into its log")
 	} else if worst == record.OutcomeCutInRequest && j.severalRequests() {
@@ -309,6 +335,16 @@ func (j *judgement) failures() bool {
 // severalRequests reports whether a connection was to carry more than one.
 func (j *judgement) severalRequests() bool {
 	return slices.ContainsFunc(j.r.Plan.Groups, func(g record.Group) bool { return g.Requests > 1 })
+}
+
+// errno is the most frequent one behind the outcome "other".
+func (j *judgement) errno() (name string, n int64) {
+	for _, e := range slices.Sorted(maps.Keys(j.r.Errnos)) {
+		if k := j.r.Errnos[e]; k > n {
+			name, n = e, k
+		}
+	}
+	return name, n
 }
 
 func (j *judgement) plateau() bool {

@@ -281,6 +281,19 @@ func TestVerdict(t *testing.T) {
 			},
 		},
 		{
+			"memory, of what is not known", closedLoop,
+			[]func(*record.Run){fails(record.OutcomeNoMemory, 3)},
+			record.Verdict{
+				LimitedBy: record.LimitMemory,
+				Reasons: []string{
+					"3 attempts failed with ENOBUFS or ENOMEM: the kernel had no memory for a socket or for what it sends, or a queue of a network device was full; what tcp_mem allows was not read",
+				},
+				Advice: []string{
+					"hold fewer connections; the control group's memory.events and the kernel's log (dmesg) tell of a lack of memory, ip -s link of a device's dropped packets",
+				},
+			},
+		},
+		{
 			"memory for rings", closedLoop,
 			[]func(*record.Run){fails(record.OutcomeNoMemory, 3), func(r *record.Run) {
 				r.Plan.Engine = "uring"
@@ -574,6 +587,32 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitServer,
 				Reasons:   []string{"80,000 of 80,000 lifecycles failed, most as refused (80,000)"},
+			},
+		},
+		{
+			"no route", closedLoop,
+			[]func(*record.Run){fails(record.OutcomeUnreachable, 80_000)},
+			record.Verdict{
+				LimitedBy: record.LimitNetwork,
+				Reasons:   []string{"80,000 of 80,000 lifecycles failed, most as unreachable (80,000)"},
+				Advice:    []string{"check the route to the target (ip route get ADDRESS) and the routers on the way"},
+			},
+		},
+		{
+			"forbidden by this host", closedLoop,
+			[]func(*record.Run){fails(record.OutcomeOther, 80_000), func(r *record.Run) { r.Errnos = map[string]int64{"EPERM": 79_000, "EIO": 1_000} }},
+			record.Verdict{
+				LimitedBy: record.LimitUnknown,
+				Reasons:   []string{"80,000 of 80,000 lifecycles failed, most as other (EPERM 79,000 of 80,000)"},
+				Advice:    []string{"look into what this host forbids: firewall rules for what it sends (nft list ruleset), a security module (dmesg), a seccomp filter"},
+			},
+		},
+		{
+			"what came was no reply", closedLoop,
+			[]func(*record.Run){fails(record.OutcomeOther, 80_000), func(r *record.Run) { r.Errnos = map[string]int64{"EIO": 1_000} }},
+			record.Verdict{
+				LimitedBy: record.LimitServer,
+				Reasons:   []string{"80,000 of 80,000 lifecycles failed, most as other (80,000)"},
 			},
 		},
 		{

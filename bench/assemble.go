@@ -199,6 +199,20 @@ func bySide(count *[sockstate.NumSides][sockstate.NumStates]int) map[string]map[
 	return m
 }
 
+// hostUnread is what could not be read of the host around a sandbox. A sysctl that the sandbox has too was read there.
+func (e *experiment) hostUnread() (unread []string) {
+	if e.cfg.Host == nil {
+		return nil
+	}
+	for _, u := range e.cfg.Host.Unread {
+		name, _, _ := strings.Cut(u, ":")
+		if _, inside := e.facts.Sysctls[name]; !inside {
+			unread = append(unread, u)
+		}
+	}
+	return unread
+}
+
 func (e *experiment) addObserver(r *record.Run) {
 	name, reason := e.watch.Source()
 	r.Observer = record.Observer{
@@ -206,7 +220,7 @@ func (e *experiment) addObserver(r *record.Run) {
 		Trace: "off", TraceReason: "this version observes by census and counters only",
 		Cost: e.sampler.cost,
 	}
-	r.Observer.Unread = slices.Concat(e.facts.Unread, e.watch.Unread())
+	r.Observer.Unread = slices.Concat(e.facts.Unread, e.watch.Unread(), e.hostUnread())
 	slices.Sort(r.Observer.Unread)
 	r.Observer.Unread = slices.Compact(r.Observer.Unread)
 	for _, u := range r.Observer.Unread {

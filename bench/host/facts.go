@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -105,6 +106,26 @@ func Names() []string {
 		"user.max_user_namespaces",
 		"user.max_net_namespaces",
 	}
+}
+
+// checkSysctl refuses what is no value of a sysctl of Names, as where something else is mounted over its file: left out, or shown as it
+// is, it would pass for one that the kernel does not have.
+func checkSysctl(name, value string) error {
+	fields, want := strings.Fields(value), 1
+	switch name {
+	case "net.ipv4.ip_local_reserved_ports": // a list, and most often empty
+		_, err := usablePorts(1, 1, 1, value)
+		return err
+	case "net.ipv4.ip_local_port_range":
+		want = 2
+	case "net.ipv4.tcp_mem":
+		want = 3
+	}
+	notNumber := func(s string) bool { _, err := strconv.ParseInt(s, 10, 64); return err != nil }
+	if len(fields) != want || slices.ContainsFunc(fields, notNumber) {
+		return fmt.Errorf("no value of it: %.40q", value)
+	}
+	return nil
 }
 
 // Sysctl returns a sysctl that is one integer; ok is false if it is absent or not one.

@@ -52,7 +52,12 @@ func Read() (*Facts, error) {
 	for _, name := range Names() {
 		b, err := os.ReadFile(sysctlPath(name))
 		if err == nil {
-			f.Sysctls[name] = strings.Join(strings.Fields(string(b)), " ")
+			value := strings.Join(strings.Fields(string(b)), " ")
+			if err := checkSysctl(name, value); err != nil {
+				f.unread(name, err)
+				continue
+			}
+			f.Sysctls[name] = value
 		} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 			f.unread(name, err)
 		}
@@ -77,8 +82,8 @@ func (f *Facts) readProc() error {
 	}
 	if mem, err := proc.Meminfo(); err != nil {
 		f.unread("/proc/meminfo", err)
-	} else {
-		f.MemoryBytes, f.AvailableBytes = value(mem.MemTotalBytes), value(mem.MemAvailableBytes)
+	} else if f.MemoryBytes, f.AvailableBytes = value(mem.MemTotalBytes), value(mem.MemAvailableBytes); f.MemoryBytes == 0 {
+		f.unread("/proc/meminfo", errors.New("it has no MemTotal"))
 	}
 
 	if stat, err := proc.NetSockstat(); err != nil {

@@ -38,6 +38,30 @@ func TestLocalPorts(t *testing.T) {
 	}
 }
 
+func TestCheckSysctl(t *testing.T) {
+	for _, tt := range []struct {
+		name, value string
+		ok          bool
+	}{
+		{"net.ipv4.tcp_tw_reuse", "2", true},
+		{"net.ipv4.tcp_ehash_entries", "-262144", true}, // shared with the host
+		{"net.ipv4.tcp_tw_reuse", "", false},
+		{"net.ipv4.tcp_tw_reuse", "2 2", false},
+		{"net.ipv4.tcp_tw_reuse", "yes", false},
+		{"net.ipv4.ip_local_port_range", "32768 60999", true},
+		{"net.ipv4.ip_local_port_range", "32768", false},
+		{"net.ipv4.tcp_mem", "287901 383869 575802", true},
+		{"net.ipv4.tcp_mem", "287901 383869 x", false},
+		{"net.ipv4.ip_local_reserved_ports", "", true},
+		{"net.ipv4.ip_local_reserved_ports", "80,8000-8010", true},
+		{"net.ipv4.ip_local_reserved_ports", "x y", false},
+	} {
+		if err := checkSysctl(tt.name, tt.value); (err == nil) != tt.ok {
+			t.Errorf("checkSysctl(%s, %q) = %v, want ok %t", tt.name, tt.value, err, tt.ok)
+		}
+	}
+}
+
 func TestSysctl(t *testing.T) {
 	f := &Facts{Sysctls: map[string]string{"a": "7", "b": "1 2 3", "net.ipv4.tcp_mem": "1 2 300"}}
 	if n, ok := f.Sysctl("a"); n != 7 || !ok {

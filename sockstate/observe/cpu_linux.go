@@ -44,8 +44,11 @@ func (o *Observer) CPU(t Threads) (CPU, error) {
 	if err != nil {
 		return c, errors.Join(append(errs, err)...)
 	}
-	c.MachineRead = true
 	all := stat.CPUTotal
+	if all.User+all.System+all.Idle == 0 { // no line of it: a machine without idle time would look full
+		return c, errors.Join(append(errs, errors.New("/proc/stat has no times of the CPUs"))...)
+	}
+	c.MachineRead = true
 	c.User = seconds(all.User + all.Nice)
 	c.System = seconds(all.System + all.IRQ + all.SoftIRQ)
 	c.Softirq = seconds(all.SoftIRQ)

@@ -48,12 +48,19 @@ type destination struct {
 	fd int
 }
 
-// openDestination finds out what path is and whether it could be written. The error is of the command line.
+// openDestination finds out what path is and whether it could be written. The error is of the command line, unless another path
+// would not help.
 func openDestination(flag, path string) (*destination, error) {
 	d := &destination{flag: flag, path: path}
 	if err := d.open(); err != nil {
 		if p, ok := errors.AsType[*fs.PathError](err); ok {
 			err = p.Err
+		}
+		switch {
+		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+			return nil, exitWith(exitError, fmt.Errorf("--%s %s: cannot be opened (%w): raise the limit (ulimit -n, or fs.file-max of the host)", flag, path, err))
+		case errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.EIO):
+			return nil, exitWith(exitError, fmt.Errorf("--%s %s: cannot be opened (%w): the kernel's log may tell why (dmesg)", flag, path, err))
 		}
 		return nil, usagef("--%s %s: cannot be written (%w): want a file in a directory that exists and may be written", flag, path, err)
 	}

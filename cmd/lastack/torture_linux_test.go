@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -38,10 +40,75 @@ type injury struct {
 	forked bool
 	sig    syscall.Signal
 	to     string // "parent", "sandbox", "both", or the name of a process below: lastack-reaper, serve
-	// saves: the record must have been saved. Otherwise it may be the old one.
-	saves bool
-	// codes are the exit codes allowed; none: all documented ones. -1 is the end by a signal.
+	// codes are the exit codes allowed; none: all documented ones but exitUsage, which a trace of the runtime ends with too. -1 is
+	// the end by a signal.
 	codes []int
+	// want is what must be said of the fault, where the right word is known.
+	want expectation
+}
+
+// An expectation is what must be said of a fault. Its zero value asks for nothing.
+type expectation struct {
+	// invalid is of the record's verdict, limited what it says bound the run.
+	invalid bool
+	limited string
+	// outcome is that of some connections, all of all.
+	outcome, all string
+	// errno is one that outcome "other" is split into.
+	errno string
+	// engine is the reason why the load was not driven by io_uring.
+	engine string
+	// unread is what the record says was not read.
+	unread string
+	// says is on stdout or stderr, whatever the lines. refusal is too where the exit code is that of an error.
+	says, refusal string
+	// recorded: there must be a record.
+	recorded bool
+}
+
+// saying reports whether text has what pattern matches, whose spaces are any white space.
+func saying(text, pattern string) bool {
+	return pattern == "" || regexp.MustCompile(pattern).MatchString(strings.Join(strings.Fields(text), " "))
+}
+
+// check holds a record to what must be said in it.
+func (e *expectation) check(r *record.Run) (wrong []string) {
+	missed := func(format string, args ...any) { wrong = append(wrong, "want "+fmt.Sprintf(format, args...)) }
+	if e.invalid && r.Verdict.Valid {
+		missed("a result that is not valid, have %q", r.Verdict.Reasons)
+	}
+	if e.limited != "" && r.Verdict.LimitedBy != e.limited {
+		missed("limited by %s, have %s: %q", e.limited, r.Verdict.LimitedBy, r.Verdict.Reasons)
+	}
+	if e.outcome != "" && r.Outcomes[e.outcome] == 0 {
+		missed("outcome %s, have %v", e.outcome, r.Outcomes)
+	}
+	if e.all != "" && (r.Outcomes[e.all] == 0 || r.Outcomes[e.all] != r.Connections.Attempted) {
+		missed("no outcome but %s, have %v", e.all, r.Outcomes)
+	}
+	if e.errno != "" && r.Errnos[e.errno] == 0 {
+		missed("errno %s, have %v", e.errno, r.Errnos)
+	}
+	if e.engine != "" && (r.Plan.Engine != "epoll" || !saying(r.Plan.EngineReason, e.engine)) {
+		missed("epoll as %q, have %s as %q", e.engine, r.Plan.Engine, r.Plan.EngineReason)
+	}
+	unread := append(slices.Clone(r.Observer.Unread), r.Pressure.CPU.NotRead, r.Pressure.CPU.WorkersNotRead)
+	if !saying(strings.Join(unread, "; "), e.unread) {
+		missed("not read %q, have %q", e.unread, unread)
+	}
+	return wrong
+}
+
+// checkSaid holds what a command said to what must be said.
+func (e *expectation) checkSaid(end ended) (wrong []string) {
+	all := end.stderr + " " + end.stdout
+	if !saying(all, e.says) {
+		wrong = append(wrong, fmt.Sprintf("want something like %q said", e.says))
+	}
+	if (end.code == exitError || end.code == exitUsage) && !saying(all, e.refusal) {
+		wrong = append(wrong, fmt.Sprintf("exit code %d, want %q said", end.code, e.refusal))
+	}
+	return wrong
 }
 
 const (
@@ -53,7 +120,7 @@ const (
 
 // injuries makes all cases of the tables.
 func injuries() []injury {
-	return slices.Concat(runSignals(), otherSignals(), failingCalls(), failingOnce(), limits(), outputs(), missingFiles(), hostileRecords(), surroundings())
+	return slices.Concat(runSignals(), otherSignals(), failingCalls(), failingOnce(), limits(), outputs(), missingFiles(), loadFaults(), hostileRecords(), surroundings())
 }
 
 // Signals by what they do. That a signal kills is no fault of who is killed; all others end what they reach in good order, or nothing.
@@ -64,6 +131,7 @@ var (
 
 func runSignals() []injury {
 	var all []injury
+	killed := expectation{says: "the run was killed before its end"}
 	stages := []struct {
 		name, script, at string
 	}{
@@ -76,7 +144,13 @@ func runSignals() []injury {
 		{"plateau", "$L run -c 20 --plateau 10m --exchange none --interval 50ms -o run.json", `(?m) hold *$`},
 	}
 	for _, s := range stages {
-		saves := s.name != "saving"
+		want := expectation{recorded: true, limited: record.LimitInterrupted, says: "stopped by a signal"}
+		switch s.name {
+		case "settle", "teardown": // all was measured
+			want = expectation{recorded: true}
+		case "saving":
+			want = expectation{recorded: true, says: "the record could not be saved to pipe: nobody reads the pipe"}
+		}
 		for _, to := range []string{"parent", "sandbox", "both"} {
 			for _, sig := range ending {
 				codes := []int{exitInterrupted}
@@ -86,7 +160,7 @@ func runSignals() []injury {
 				case "saving":
 					codes = []int{exitError, exitInterrupted}
 				}
-				all = append(all, injury{name: fmt.Sprintf("%s/%v to %s", s.name, sig, to), script: s.script, at: s.at, sig: sig, to: to, saves: saves, codes: codes})
+				all = append(all, injury{name: fmt.Sprintf("%s/%v to %s", s.name, sig, to), script: s.script, at: s.at, sig: sig, to: to, codes: codes, want: want})
 			}
 		}
 		for _, sig := range benign {
@@ -96,12 +170,12 @@ func runSignals() []injury {
 				codes = []int{exitError}
 			}
 			for _, to := range []string{"parent", "sandbox"} {
-				all = append(all, injury{name: fmt.Sprintf("%s/%v to %s", s.name, sig, to), script: s.script, at: s.at, sig: sig, to: to, saves: saves, codes: codes})
+				all = append(all, injury{name: fmt.Sprintf("%s/%v to %s", s.name, sig, to), script: s.script, at: s.at, sig: sig, to: to, codes: codes, want: want})
 			}
 		}
 		all = append(all,
 			injury{name: s.name + "/killed", script: s.script, at: s.at, sig: syscall.SIGKILL, to: "parent", codes: []int{-1}},
-			injury{name: s.name + "/sandbox killed", script: s.script, at: s.at, sig: syscall.SIGKILL, to: "sandbox", codes: []int{exitError}})
+			injury{name: s.name + "/sandbox killed", script: s.script, at: s.at, sig: syscall.SIGKILL, to: "sandbox", codes: []int{exitError}, want: killed})
 	}
 	// Before the load: the process may have no say yet.
 	for _, after := range []time.Duration{0, 15, 50, 120} {
@@ -141,26 +215,34 @@ func otherSignals() []injury {
 			for _, sig := range ending {
 				all = append(all, injury{
 					name: fmt.Sprintf("drain, %s/%v to %s", stage.name, sig, to), script: script, at: stage.at, sig: sig, to: to,
-					saves: stage.name == "watching", codes: []int{exitInterrupted},
+					codes: []int{exitInterrupted},
 				})
 			}
 			for _, sig := range benign {
 				all = append(all, injury{
 					name: fmt.Sprintf("drain, %s/%v to %s", stage.name, sig, to), script: script, at: stage.at, sig: sig, to: to,
-					saves: stage.name == "watching", codes: []int{exitInterrupted},
+					codes: []int{exitInterrupted},
 				})
 			}
-			codes := []int{-1}
+			codes, want := []int{-1}, expectation{}
 			if to == "sandbox" {
-				codes = []int{exitError}
+				codes, want.says = []int{exitError}, "the run was killed before its end"
 			}
-			all = append(all, injury{name: fmt.Sprintf("drain, %s/%s killed", stage.name, to), script: script, at: stage.at, sig: syscall.SIGKILL, to: to, codes: codes})
+			all = append(all, injury{name: fmt.Sprintf("drain, %s/%s killed", stage.name, to), script: script, at: stage.at, sig: syscall.SIGKILL, to: to, codes: codes, want: want})
 		}
 		for _, to := range []string{"lastack-init", "lastack-reaper", "serve"} {
 			for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGSTOP, syscall.SIGUSR1, syscall.SIGQUIT} {
+				// What ends the server before it is asked to leaves nothing to measure. What is behind it, only SIGKILL ends.
+				codes, want := []int{exitOK}, expectation{recorded: true}
+				switch ends := sig == syscall.SIGKILL || to == "serve" && (sig == syscall.SIGTERM || sig == syscall.SIGQUIT); {
+				case stage.name == "connecting" && ends:
+					codes, want = []int{exitError}, expectation{recorded: true, invalid: true, says: "the server was never stopped"}
+				case stage.name == "connecting" && to == "serve" && sig == syscall.SIGSTOP:
+					codes, want.outcome = []int{exitOK, exitError}, record.OutcomeRequestTimeout // or no request is under way in time
+				}
 				all = append(all, injury{
 					name: fmt.Sprintf("drain, %s/%v to %s", stage.name, sig, to), script: strings.ReplaceAll(strings.ReplaceAll(script, "10m", "1s"), "--grace 3s", "--grace 1s"),
-					at: stage.at, sig: sig, to: to,
+					at: stage.at, sig: sig, to: to, codes: codes, want: want,
 				})
 			}
 		}
@@ -261,8 +343,105 @@ func failingCalls() []injury {
 		}
 		for _, e := range c.errnos {
 			for _, s := range []struct{ name, script string }{scripts[0], scripts[1+len(all)/2%(len(scripts)-1)]} {
-				all = append(all, injury{name: fmt.Sprintf("%s %v/%s", c.name, unix.ErrnoName(e), s.name), script: fmt.Sprintf("faulty %d=%d %s", c.nr, int(e), s.script)})
+				row := injury{name: fmt.Sprintf("%s %v/%s", c.name, unix.ErrnoName(e), s.name), script: fmt.Sprintf("faulty %d=%d %s", c.nr, int(e), s.script)}
+				row.want.refusal = regexp.QuoteMeta(e.Error())
+				if strings.HasPrefix(c.name, "io_uring") && s.name == "run" {
+					row.want.engine = "io_uring" // its reason
+				}
+				if (c.name == "openat" || c.name == "unlinkat" || c.name == "newfstatat") && e != unix.EMFILE {
+					row.codes = []int{exitUsage, exitError} // no file can be written, or none be found
+				}
+				if s.name == "doctor" && c.name != "openat" {
+					row.codes = []int{exitOK, exitError}
+				}
+				all = append(all, row)
 			}
+		}
+	}
+	return all
+}
+
+var errnos = map[string]syscall.Errno{
+	"EMFILE": unix.EMFILE, "ENOBUFS": unix.ENOBUFS, "ETIMEDOUT": unix.ETIMEDOUT, "EADDRINUSE": unix.EADDRINUSE, "ENOMEM": unix.ENOMEM,
+	"ECONNABORTED": unix.ECONNABORTED, "EIO": unix.EIO, "EAGAIN": unix.EAGAIN, "EPERM": unix.EPERM,
+}
+
+// aimed has a load go to a server of its own in a namespace of their own: a fault that comes before either of the two is of that one
+// alone, and by way of epoll, as a seccomp filter does not see what a ring does. end is what happens meanwhile.
+func aimed(server, load, flags, end string) string {
+	return "exec unshare --net --mount sh -c 'ip link set lo up; " + server +
+		"$L serve --listen 127.0.0.1:8080 --exchange echo:1,1 --engine epoll --grace 500ms 2>serve.err & s=$!; until grep -q listening serve.err; do kill -0 $s || exit 77; sleep 0.02; done; " + end + load +
+		"$L run 127.0.0.1:8080 --engine epoll --exchange echo:1,1 -d 300ms -c 3 --interval 100ms --connect-timeout 1s --request-timeout 1s --close-timeout 1s -o run.json " + flags +
+		"; c=$?; kill $s; wait $s; exit $c'"
+}
+
+// loadFaults are faults of the load's own calls, and of its server's: each has its outcome, and its cause.
+func loadFaults() []injury {
+	var all []injury
+	for _, f := range []struct {
+		call  string
+		nr    uintptr
+		errno syscall.Errno
+		want  expectation
+	}{
+		{"socket", unix.SYS_SOCKET, unix.EMFILE, expectation{all: record.OutcomeNoFD, limited: record.LimitFds, says: "found no free descriptor"}},
+		{"socket", unix.SYS_SOCKET, unix.ENFILE, expectation{all: record.OutcomeNoFD, limited: record.LimitFds, says: "found no free descriptor"}},
+		{"socket", unix.SYS_SOCKET, unix.ENOBUFS, expectation{all: record.OutcomeNoMemory, limited: record.LimitMemory, says: "what tcp_mem allows was not read"}},
+		{"socket", unix.SYS_SOCKET, unix.ENOMEM, expectation{all: record.OutcomeNoMemory, limited: record.LimitMemory}},
+		{"socket", unix.SYS_SOCKET, unix.EACCES, expectation{all: record.OutcomeOther, errno: "EACCES", limited: record.LimitUnknown, says: "most as other .EACCES .* what this host forbids"}},
+		{"connect", unix.SYS_CONNECT, unix.ECONNREFUSED, expectation{all: record.OutcomeRefused, limited: record.LimitServer, says: "lifecycles failed, most as refused"}},
+		{"connect", unix.SYS_CONNECT, unix.ETIMEDOUT, expectation{all: record.OutcomeConnectTimeout, limited: record.LimitServer, says: "most as connect_timeout"}},
+		{"connect", unix.SYS_CONNECT, unix.EADDRNOTAVAIL, expectation{all: record.OutcomeNoLocalPort, limited: record.LimitPorts, says: "found no free local port"}},
+		{"connect", unix.SYS_CONNECT, unix.EADDRINUSE, expectation{all: record.OutcomeNoLocalPort, limited: record.LimitPorts, says: "found no free local port"}},
+		{"connect", unix.SYS_CONNECT, unix.ENETUNREACH, expectation{all: record.OutcomeUnreachable, limited: record.LimitNetwork, says: "check the route to the target"}},
+		{"connect", unix.SYS_CONNECT, unix.EHOSTUNREACH, expectation{all: record.OutcomeUnreachable, limited: record.LimitNetwork}},
+		{"connect", unix.SYS_CONNECT, unix.ENOBUFS, expectation{all: record.OutcomeNoMemory, limited: record.LimitMemory}},
+		{"connect", unix.SYS_CONNECT, unix.EPERM, expectation{all: record.OutcomeOther, errno: "EPERM", limited: record.LimitUnknown, says: "what this host forbids: firewall rules"}},
+		{"sendto", unix.SYS_SENDTO, unix.EPIPE, expectation{all: record.OutcomeCutInRequest, limited: record.LimitServer}},
+		{"sendto", unix.SYS_SENDTO, unix.ECONNRESET, expectation{all: record.OutcomeCutInRequest, limited: record.LimitServer}},
+		{"sendto", unix.SYS_SENDTO, unix.ENOBUFS, expectation{all: record.OutcomeNoMemory, limited: record.LimitMemory}},
+		{"sendto", unix.SYS_SENDTO, unix.EPERM, expectation{all: record.OutcomeOther, errno: "EPERM", limited: record.LimitUnknown}},
+		{"recvfrom", unix.SYS_RECVFROM, unix.ECONNRESET, expectation{all: record.OutcomeCutInRequest, limited: record.LimitServer}},
+		{"recvfrom", unix.SYS_RECVFROM, unix.ENOMEM, expectation{all: record.OutcomeOther, errno: "ENOMEM", limited: record.LimitUnknown}},
+	} {
+		f.want.invalid, f.want.recorded = true, true
+		all = append(all, injury{
+			name: fmt.Sprintf("the load's %s %s", f.call, unix.ErrnoName(f.errno)), script: aimed("", fmt.Sprintf("faulty %d=%d ", f.nr, int(f.errno)), "", ""),
+			codes: []int{exitInvalid}, want: f.want,
+		})
+	}
+	for _, f := range []struct {
+		call  string
+		nr    uintptr
+		errno syscall.Errno
+		want  expectation
+	}{
+		{"accept4", unix.SYS_ACCEPT4, unix.EMFILE, expectation{all: record.OutcomeRequestTimeout, limited: record.LimitServer}},
+		{"recvfrom", unix.SYS_RECVFROM, unix.ECONNRESET, expectation{all: record.OutcomeCutInRequest, limited: record.LimitServer}},
+		{"sendto", unix.SYS_SENDTO, unix.EPIPE, expectation{all: record.OutcomeCutInRequest, limited: record.LimitServer}},
+	} {
+		f.want.invalid, f.want.recorded = true, true
+		all = append(all, injury{
+			name: fmt.Sprintf("the server's %s %s", f.call, unix.ErrnoName(f.errno)), script: aimed(fmt.Sprintf("faulty %d=%d ", f.nr, int(f.errno)), "", "", ""),
+			codes: []int{exitInvalid}, want: f.want,
+		})
+	}
+	all = append(all,
+		injury{
+			name: "the server is killed", script: aimed("", "", "-d 2s", "(sleep 0.3; kill -9 $s) & "), codes: []int{exitInvalid},
+			want: expectation{recorded: true, invalid: true, limited: record.LimitServer, outcome: record.OutcomeRefused, says: "most as refused"},
+		},
+		injury{
+			name: "the server is stopped", script: aimed("", "", "-d 2s", "(sleep 0.3; kill -STOP $s; sleep 4; kill -CONT $s) & "),
+			want: expectation{recorded: true, outcome: record.OutcomeRequestTimeout, says: "request_timeout"},
+		})
+	if _, err := exec.LookPath("strace"); err == nil {
+		for _, c := range []struct{ call, errno, outcome string }{
+			{"connect", "ETIMEDOUT", record.OutcomeConnectTimeout}, {"connect", "ECONNREFUSED", record.OutcomeRefused}, {"connect", "EADDRNOTAVAIL", record.OutcomeNoLocalPort},
+			{"sendto", "EPIPE", record.OutcomeCutInRequest},
+		} {
+			inject := fmt.Sprintf("strace -f -qq -o /dev/null -e trace=%s -e inject=%[1]s:error=%s:when=5+5 ", c.call, c.errno)
+			all = append(all, injury{name: fmt.Sprintf("the load's %s %s, one in five", c.call, c.errno), script: aimed("", inject, "", ""), want: expectation{recorded: true, outcome: c.outcome}})
 		}
 	}
 	return all
@@ -284,6 +463,7 @@ func failingOnce() []injury {
 			all = append(all, injury{
 				name:   fmt.Sprintf("%s %s, time %s", call, errno, n),
 				script: fmt.Sprintf("exec strace -f -qq -o /dev/null -e trace=%s -e inject=%[1]s:error=%s:when=%s %s", call, errno, n, tortureShort),
+				want:   expectation{refusal: regexp.QuoteMeta(errnos[errno].Error())},
 			})
 		}
 	}
@@ -295,7 +475,14 @@ func limits() []injury {
 	add := func(limit string, values ...string) {
 		for _, v := range values {
 			for _, s := range []struct{ name, script string }{{"run", tortureShort}, {"drain", tortureDrain + " --after 200ms"}} {
-				all = append(all, injury{name: limit + " " + v + "/" + s.name, script: fmt.Sprintf("prlimit --%s=%s %s", limit, v, s.script)})
+				row := injury{name: limit + " " + v + "/" + s.name, script: fmt.Sprintf("prlimit --%s=%s %s", limit, v, s.script)}
+				switch limit {
+				case "nofile": // more is asked for than there may be
+					row.codes, row.want.refusal = []int{exitOK, exitError, exitUsage, exitInvalid}, "RLIMIT_NOFILE leaves|too many open files"
+				case "fsize":
+					row.codes, row.want.says = []int{exitError}, "file too large"
+				}
+				all = append(all, row)
 			}
 		}
 	}
@@ -311,7 +498,9 @@ func limits() []injury {
 	add("msgqueue", "0")
 	for _, kb := range []string{"16", "40", "64", "200"} {
 		all = append(all, injury{name: "disk of " + kb + " kB", script: fmt.Sprintf(
-			"exec unshare --mount sh -c 'mkdir disk && mount -t tmpfs -o size=%sk none disk && exec %s'", kb, strings.Replace(tortureShort, "run.json", "disk/run.json", 1))})
+			// What stands there at the end is shown outside, even if it is empty.
+			"exec unshare --mount sh -c 'mkdir disk && mount -t tmpfs -o size=%sk none disk && %s; c=$?; test ! -e disk/run.json || cat disk/run.json >run.json; exit $c'",
+			kb, strings.Replace(tortureShort, "run.json", "disk/run.json", 1))})
 	}
 	return all
 }
@@ -334,10 +523,14 @@ func outputs() []injury {
 			"| true", "2>&1 | true", "| head -c 10", "2>&1 >/dev/null | true", ">/dev/null 2>&1",
 		} {
 			script := "exec " + c.script + " " + r
-			if strings.Contains(r, "|") {
-				script = "{ " + c.script + "; } " + r
+			if streams, reader, ok := strings.Cut(r, "|"); ok { // whose code would be the shell's
+				script = "{ " + c.script + " " + streams + "; echo $? >code; } |" + reader + "; exit $(cat code)"
 			}
-			all = append(all, injury{name: c.name + " " + r, script: script})
+			row := injury{name: c.name + " " + r, script: script}
+			if c.name == "wrong" {
+				row.codes = []int{exitUsage}
+			}
+			all = append(all, row)
 		}
 	}
 	return all
@@ -345,24 +538,48 @@ func outputs() []injury {
 
 func missingFiles() []injury {
 	var all []injury
-	for _, f := range []string{
-		"/proc/stat", "/proc/meminfo", "/proc/cpuinfo", "/proc/loadavg", "/proc/uptime", "/proc/slabinfo", "/proc/version", "/proc/filesystems", "/proc/mounts",
-		"/proc/sys/kernel/random/boot_id", "/proc/sys/kernel/osrelease", "/proc/sys/net/ipv4/ip_local_port_range", "/proc/sys/net/ipv4/tcp_max_tw_buckets",
-		"/proc/sys/net/ipv4/tcp_tw_reuse", "/proc/sys/net/core/somaxconn", "/proc/sys/net/ipv4/tcp_mem", "/proc/sys/fs/file-max", "/proc/sys/fs/nr_open",
-		"/proc/sys/net/ipv4/tcp_max_orphans", "/proc/pressure/cpu", "/sys/devices/system/cpu/online", "/sys/fs/cgroup/cgroup.controllers",
+	// What the kernel tells in other ways, or nothing rests on, may be missing without a word.
+	const silent = ""
+	for _, f := range []struct{ path, run, doctor string }{
+		{"/proc/stat", "/proc/stat", silent}, {"/proc/meminfo", "/proc/meminfo: ", "not read: /proc/meminfo"}, {"/proc/cpuinfo", silent, silent}, {"/proc/loadavg", silent, silent},
+		{"/proc/uptime", silent, silent}, {"/proc/slabinfo", silent, silent}, {"/proc/version", silent, silent}, {"/proc/filesystems", silent, silent}, {"/proc/mounts", silent, silent},
+		{"/proc/sys/kernel/random/boot_id", silent, silent}, {"/proc/sys/kernel/osrelease", silent, silent},
+		// A sandbox has these of its own, which are not those over which something is mounted.
+		{"/proc/sys/net/ipv4/ip_local_port_range", silent, "not read: net.ipv4.ip_local_port_range"}, {"/proc/sys/net/ipv4/tcp_max_tw_buckets", silent, "not read: net.ipv4.tcp_max_tw_buckets"},
+		{"/proc/sys/net/ipv4/tcp_tw_reuse", silent, "not read: net.ipv4.tcp_tw_reuse"}, {"/proc/sys/net/core/somaxconn", silent, "not read: net.core.somaxconn"},
+		// These are the host's, in any sandbox.
+		{"/proc/sys/net/ipv4/tcp_mem", "net.ipv4.tcp_mem: ", "not read: net.ipv4.tcp_mem"}, {"/proc/sys/net/ipv4/tcp_max_orphans", "net.ipv4.tcp_max_orphans: ", "not read: net.ipv4.tcp_max_orphans"},
+		{"/proc/sys/fs/file-max", "fs.file-max: ", "not read: fs.file-max"}, {"/proc/sys/fs/nr_open", "fs.nr_open: ", "not read: fs.nr_open"},
+		{"/proc/pressure/cpu", silent, silent}, {"/sys/devices/system/cpu/online", silent, silent}, {"/sys/fs/cgroup/cgroup.controllers", silent, silent},
 	} {
-		if _, err := os.Stat(f); err != nil {
+		if _, err := os.Stat(f.path); err != nil {
 			continue
 		}
-		for _, s := range []struct{ name, script, with string }{{"run", tortureShort, "/dev/null"}, {"run", tortureShort, "garbage"}, {"doctor", "$L doctor", "garbage"}} {
-			all = append(all, injury{name: fmt.Sprintf("%s is %s/%s", f, s.with, s.name), script: fmt.Sprintf(
-				"printf 'x y -1 99999999999999999999\\n\\377 \\n' >garbage; exec unshare --mount sh -c 'mount --bind %s %s && exec %s'", s.with, f, s.script)})
+		for _, s := range []struct {
+			name, script, with string
+			want               expectation
+		}{
+			{"run", tortureShort, "/dev/null", expectation{recorded: true, unread: f.run}}, {"run", tortureShort, "garbage", expectation{recorded: true, unread: f.run}},
+			{"doctor", "$L doctor", "garbage", expectation{says: f.doctor}},
+		} {
+			all = append(all, injury{name: fmt.Sprintf("%s is %s/%s", f.path, s.with, s.name), want: s.want, script: fmt.Sprintf(
+				"printf 'x y -1 99999999999999999999\\n\\377 \\n' >garbage; exec unshare --mount sh -c 'mount --bind %s %s && exec %s'", s.with, f.path, s.script)})
+		}
+		if name, ok := strings.CutPrefix(f.path, "/proc/sys/net/"); ok && f.run == silent {
+			all = append(all, injury{
+				name: f.path + " is garbage/run, no sandbox", script: aimed("", "printf \"x y\" >garbage; mount --bind garbage "+f.path+"; ", "", ""),
+				want: expectation{recorded: true, unread: "net." + strings.ReplaceAll(name, "/", ".") + ": no value of it"},
+			})
 		}
 	}
-	for _, d := range []string{"/proc/sys", "/proc/self/fd", "/sys", "/proc/net", "/dev", "/etc"} {
+	// The shell's process becomes the program's.
+	for _, d := range []string{"/proc/sys", "/proc/$$/fd", "/sys", "/proc/$$/net", "/dev", "/etc"} {
 		all = append(all, injury{name: d + " is empty", script: fmt.Sprintf("exec unshare --mount sh -c 'mkdir -p none && mount --bind none %s && exec %s'", d, tortureShort)})
 	}
-	all = append(all, injury{name: "no /proc", script: "exec unshare --mount sh -c 'mkdir none && mount --bind none /proc && exec " + tortureShort + "'"})
+	all = append(all, injury{
+		name: "no /proc", script: "exec unshare --mount sh -c 'mkdir none && mount --bind none /proc && exec " + tortureShort + "'", codes: []int{exitError},
+		want: expectation{says: "reading /proc"},
+	})
 	return all
 }
 
@@ -408,7 +625,7 @@ func surroundings() []injury {
 		"LASTACK_HOST_FACTS={}", "LASTACK_PROCESS=x", "TMPDIR=/nowhere", "HOME=", "PATH=", "GOMAXPROCS=1", "GOGC=off", "GOTRACEBACK=crash", "COLUMNS=-1", "TERM=", "NO_COLOR=1", "TZ=/nowhere", "LANG=\xff",
 	} {
 		for _, s := range []struct{ name, script string }{{"run", tortureShort}, {"drain", tortureDrain + " --after 200ms"}} {
-			all = append(all, injury{name: "environment " + e + "/" + s.name, script: s.script, env: []string{e}, saves: true, codes: []int{exitOK, exitInvalid, exitThreshold, exitUsage}})
+			all = append(all, injury{name: "environment " + e + "/" + s.name, script: s.script, env: []string{e}, codes: []int{exitOK, exitInvalid, exitThreshold, exitUsage}})
 		}
 	}
 	for _, s := range []struct{ name, script string }{
@@ -425,18 +642,18 @@ func surroundings() []injury {
 	all = append(all,
 		injury{name: "record is a directory", script: "mkdir d; exec " + strings.Replace(tortureShort, "run.json", "d", 1), codes: []int{exitUsage}},
 		injury{name: "record is nowhere", script: strings.Replace(tortureShort, "run.json", "no/run.json", 1), codes: []int{exitUsage}},
-		injury{name: "record is a dangling link", script: "ln -s to link; " + strings.Replace(tortureShort, "run.json", "link", 1) + "; c=$?; test -L link && test -s to && exit $c; exit 77", codes: []int{exitOK, exitInvalid}},
+		injury{name: "record is a dangling link", script: "ln -s to link; " + strings.Replace(tortureShort, "run.json", "link", 1) + "; c=$?; test -L link && cat to >run.json && exit $c; exit 77", codes: []int{exitOK, exitInvalid}},
 		injury{name: "record is stdout", script: "exec " + strings.Replace(tortureShort, "run.json", "/dev/stdout", 1), codes: []int{exitOK, exitInvalid}},
 		injury{name: "record is stderr", script: "exec " + strings.Replace(tortureShort, "run.json", "/dev/stderr", 1), codes: []int{exitOK, exitInvalid}},
 		injury{name: "record is full", script: "exec " + strings.Replace(tortureShort, "run.json", "/dev/full", 1), codes: []int{exitError}},
 		injury{name: "record is /dev/null", script: "exec " + strings.Replace(tortureShort, "run.json", "/dev/null", 1), codes: []int{exitOK, exitInvalid}},
-		injury{name: "renameat refused", script: fmt.Sprintf("exec faulty %d=%d %s", unix.SYS_RENAMEAT, int(unix.EPERM), tortureShort), saves: true, codes: []int{exitOK, exitInvalid}},
+		injury{name: "renameat refused", script: fmt.Sprintf("exec faulty %d=%d %s", unix.SYS_RENAMEAT, int(unix.EPERM), tortureShort), codes: []int{exitOK, exitInvalid}},
 		injury{name: "working directory gone", script: "mkdir gone && cd gone && rmdir ../gone && exec " + strings.Replace(tortureShort, "-o run.json", "-o ../run.json", 1)},
 		injury{name: "ledger is a device", script: "exec " + tortureDrain + " --ledger /dev/null", codes: []int{exitUsage}},
 		injury{name: "ledger is not written", script: "exec " + tortureDrain + " --after 100ms --ledger old.json"},
 		injury{name: "server does not start", script: "exec $L drain 127.0.0.1:8080 --sandbox --exec false -o run.json", codes: []int{exitError}},
 		injury{name: "server listens elsewhere", script: "exec $L drain 127.0.0.1:8080 --sandbox --exec '$L serve --listen 127.0.0.1:8081 -w 0 --engine nothing' -o run.json", codes: []int{exitError}},
-		injury{name: "nobody listens", script: "exec $L run 127.0.0.1:1 -d 200ms -c 2 -o run.json", saves: true, codes: []int{exitInvalid, exitOK}},
+		injury{name: "nobody listens", script: "exec $L run 127.0.0.1:1 -d 200ms -c 2 -o run.json", codes: []int{exitInvalid, exitOK}},
 	)
 	return append(all, inPlace()...)
 }
@@ -454,10 +671,10 @@ func inPlace() []injury {
 	}
 	codes := []int{exitOK, exitInvalid}
 	all := []injury{
-		{name: "record is a mounted file", script: "exec unshare --mount sh -c 'mount --bind run.json run.json && exec " + tortureShort + "'", saves: true, codes: codes},
-		{name: "record is a mounted file, read-only directory", script: inD("", tortureShort), saves: true, codes: codes},
-		{name: "record in another's directory", script: closed + tortureShort, saves: true, codes: codes},
-		{name: "record in another's sticky directory", script: sticky + tortureShort, saves: true, codes: codes},
+		{name: "record is a mounted file", script: "exec unshare --mount sh -c 'mount --bind run.json run.json && exec " + tortureShort + "'", codes: codes},
+		{name: "record is a mounted file, read-only directory", script: inD("", tortureShort), codes: codes},
+		{name: "record in another's directory", script: closed + tortureShort, codes: codes},
+		{name: "record in another's sticky directory", script: sticky + tortureShort, codes: codes},
 		{name: "no record yet in another's directory", script: "rm run.json; cp old.json keep; chown 65534 . ; " + powerless[len("exec "):] + tortureShort + "; c=$?; cp keep run.json; exit $c", codes: []int{exitUsage}},
 		{name: "record in another's directory, file too large", script: closed + "prlimit --fsize=1000 " + tortureShort, codes: []int{exitError}},
 		{
@@ -469,24 +686,23 @@ func inPlace() []injury {
 		name  string
 		nr    uintptr
 		errno syscall.Errno
-		saves bool
 		codes []int
 	}{
-		{"fallocate ENOSPC", unix.SYS_FALLOCATE, unix.ENOSPC, false, []int{exitError}},
-		{"fallocate EDQUOT", unix.SYS_FALLOCATE, unix.EDQUOT, false, []int{exitError}},
-		{"fallocate EOPNOTSUPP", unix.SYS_FALLOCATE, unix.EOPNOTSUPP, true, codes},
-		{"ftruncate EIO", unix.SYS_FTRUNCATE, unix.EIO, false, append(codes, exitError)}, // it takes none where the old record is no longer
-		{"fsync EIO", unix.SYS_FSYNC, unix.EIO, false, []int{exitError}},
-		{"fsync ENOSPC", unix.SYS_FSYNC, unix.ENOSPC, false, []int{exitError}},
-		{"pread64 EIO", unix.SYS_PREAD64, unix.EIO, false, []int{exitError}},
-		{"flock EWOULDBLOCK", unix.SYS_FLOCK, unix.EWOULDBLOCK, false, []int{exitError}},
-		{"flock ENOLCK", unix.SYS_FLOCK, unix.ENOLCK, true, codes},
-		{"fsync EINVAL", unix.SYS_FSYNC, unix.EINVAL, true, codes},
+		{"fallocate ENOSPC", unix.SYS_FALLOCATE, unix.ENOSPC, []int{exitError}},
+		{"fallocate EDQUOT", unix.SYS_FALLOCATE, unix.EDQUOT, []int{exitError}},
+		{"fallocate EOPNOTSUPP", unix.SYS_FALLOCATE, unix.EOPNOTSUPP, codes},
+		{"ftruncate EIO", unix.SYS_FTRUNCATE, unix.EIO, append(codes, exitError)}, // it takes none where the old record is no longer
+		{"fsync EIO", unix.SYS_FSYNC, unix.EIO, []int{exitError}},
+		{"fsync ENOSPC", unix.SYS_FSYNC, unix.ENOSPC, []int{exitError}},
+		{"pread64 EIO", unix.SYS_PREAD64, unix.EIO, []int{exitError}},
+		{"flock EWOULDBLOCK", unix.SYS_FLOCK, unix.EWOULDBLOCK, []int{exitError}},
+		{"flock ENOLCK", unix.SYS_FLOCK, unix.ENOLCK, codes},
+		{"fsync EINVAL", unix.SYS_FSYNC, unix.EINVAL, codes},
 	} {
-		all = append(all, injury{name: "in place, " + c.name, script: inD(fmt.Sprintf("faulty %d=%d ", c.nr, int(c.errno)), tortureShort), saves: c.saves, codes: c.codes})
+		all = append(all, injury{name: "in place, " + c.name, script: inD(fmt.Sprintf("faulty %d=%d ", c.nr, int(c.errno)), tortureShort), codes: c.codes})
 	}
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
-		all = append(all, injury{name: fmt.Sprintf("in place, %v", sig), script: inD("", tortureRun), at: `(?m) load *$`, sig: sig, to: "parent", saves: true, codes: []int{exitInterrupted}})
+		all = append(all, injury{name: fmt.Sprintf("in place, %v", sig), script: inD("", tortureRun), at: `(?m) load *$`, sig: sig, to: "parent", codes: []int{exitInterrupted}})
 	}
 	return all
 }
@@ -500,7 +716,7 @@ func TestTorture(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("faults are injected by mounts, limits and signals to all processes of the program, which takes root")
 	}
-	for _, tool := range []string{"prlimit", "unshare", "mount", "mkfifo", "head"} {
+	for _, tool := range []string{"prlimit", "unshare", "mount", "mkfifo", "head", "ip"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("faults are injected by %s: %v", tool, err)
 		}
@@ -548,12 +764,26 @@ func oldRecord(t *testing.T) []byte {
 	return []byte(content(t, filepath.Join(dir, "old.json")))
 }
 
-// shipped builds the program as it is shipped, and returns its path: a test with cgo is linked dynamically, and dies of faults before
-// its first own instruction.
+// shipped builds the program as it is shipped, but for what tells of its crashes, and returns its path: a test with cgo is linked
+// dynamically, and dies of faults before its first own instruction.
 func shipped(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "lastack")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".")
+	dir := t.TempDir()
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {
+		filepath.Join(here, "crashes.go"): filepath.Join(here, "testdata", "torture", "crashes.go"),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "lastack")
+	build := exec.CommandContext(t.Context(), "go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", path, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Skipf("the program cannot be built here: %v: %s", err, out)
@@ -572,6 +802,7 @@ func (c *injury) inflict(t *testing.T, program string, old []byte) {
 			t.Fatal(err)
 		}
 	}
+	crashes := listen(t, filepath.Join(dir, "crashes"))
 	script := c.script
 	if strings.HasPrefix(script, "$L") || strings.HasPrefix(script, "faulty") || strings.HasPrefix(script, "prlimit") {
 		script = "exec " + script
@@ -583,7 +814,7 @@ func (c *injury) inflict(t *testing.T, program string, old []byte) {
 	var stderr rows
 	// The program's streams are files where nothing else is asked for: a pipe would be held open by what it leaves behind.
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &stdout, &stderr
-	cmd.Env = append(append(os.Environ(), "TMPDIR="+tmp), c.env...)
+	cmd.Env = append(append(os.Environ(), "TMPDIR="+tmp, "TORTURE_CRASHES="+filepath.Join(dir, "crashes")), c.env...)
 	cmd.WaitDelay = 2 * time.Second
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -596,35 +827,83 @@ func (c *injury) inflict(t *testing.T, program string, old []byte) {
 	} else {
 		werr = <-exited
 	}
-	code := cmd.ProcessState.ExitCode()
-	said := stderr.String()
 	if errors.Is(werr, exec.ErrWaitDelay) {
 		t.Error("something that the program left holds its output open")
 	}
 	if ctx.Err() != nil {
 		t.Errorf("it hung, and was killed after %v", patience)
 	}
+	c.checkLeft(t, dir)
+	end := ended{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+	crash := crashes()
+	for _, wrong := range slices.Concat(c.checkEnd(end, crash), c.checkRecord(dir, old, end), c.checkLedger(dir, end)) {
+		t.Error(wrong)
+	}
+	if t.Failed() {
+		t.Logf("script: %s\nexit code %d\nstdout: %.600s\nstderr: %.3000s\ncrash: %.3000s", script, end.code, end.stdout, end.stderr, crash)
+	}
+}
+
+// listen makes a pipe that takes the traces of crashes, and returns how to have what came. A file would be subject to the limits that
+// are tried.
+func listen(t *testing.T, path string) (crashes func() string) {
+	t.Helper()
+	if err := unix.Mkfifo(path, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o666); err != nil { // whatever the umask
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const end = "\x00"
+	all := make(chan string, 1)
+	go func() {
+		s, err := bufio.NewReader(f).ReadString(end[0])
+		if err != nil {
+			s = err.Error()
+		}
+		all <- strings.TrimSuffix(s, end)
+	}()
+	return func() string {
+		defer f.Close()
+		if _, err := f.WriteString(end); err != nil {
+			return err.Error()
+		}
+		return <-all
+	}
+}
+
+// checkEnd wants no trace of the runtime's, and a documented exit code, about which there is a word where anybody can see it.
+func (c *injury) checkEnd(end ended, crash string) (wrong []string) {
+	if crash != "" {
+		wrong = append(wrong, fmt.Sprintf("a crash: %.200s", crash))
+	}
 	for _, trace := range []string{"goroutine ", "panic:", "runtime error", "fatal error", "SIGSEGV", "runtime: "} {
-		if strings.Contains(said, trace) || strings.Contains(stdout.String(), trace) {
-			t.Errorf("a trace (%q)", trace)
+		if strings.Contains(end.stderr, trace) || strings.Contains(end.stdout, trace) {
+			wrong = append(wrong, fmt.Sprintf("a trace (%q)", trace))
 			break
 		}
 	}
 	allowed := c.codes
 	if allowed == nil {
-		allowed = []int{exitOK, exitError, exitUsage, exitInvalid, exitThreshold, exitInterrupted}
+		allowed = []int{exitOK, exitError, exitInvalid, exitThreshold, exitInterrupted}
 	}
-	if !slices.Contains(allowed, code) {
-		t.Errorf("exit code %d (%v), want one of %v", code, cmd.ProcessState, allowed)
+	if !slices.Contains(allowed, end.code) {
+		wrong = append(wrong, fmt.Sprintf("exit code %d, want one of %v", end.code, allowed))
 	}
-	for _, wrong := range c.checkRecord(dir, old, code, said) {
-		t.Error(wrong)
+	if (end.code == exitError || end.code == exitUsage) && !strings.Contains(end.stderr, "lastack: ") && !c.hidden() {
+		wrong = append(wrong, fmt.Sprintf("exit code %d without a word", end.code))
 	}
-	c.checkLeft(t, dir)
-	if t.Failed() {
-		t.Logf("script: %s\nexit code %d\nstdout: %.600s\nstderr: %.3000s", script, code, stdout.String(), said)
-	}
+	return append(wrong, c.want.checkSaid(end)...)
 }
+
+// hides is a redirection by which stderr does not reach the test.
+var hides = regexp.MustCompile(`2>(&-|/dev/full|&1)`)
+
+func (c *injury) hidden() bool { return hides.MatchString(c.script) }
 
 // shoot sends the signal, and ends what a harmless one did not end.
 func (c *injury) shoot(t *testing.T, pid int, stderr *rows, exited chan error) error {
@@ -733,45 +1012,95 @@ func childrenOf(pid int) []int {
 	return pids
 }
 
-// Where the program says that a record is.
+// Where the program says that a record is, or that there is none.
 var (
 	savedNowhere = regexp.MustCompile(`the record could not be saved to `)
 	savedInstead = regexp.MustCompile(`; it is in (/\S+\.json) instead`)
+	noRecord     = regexp.MustCompile(regexp.QuoteMeta(noResult))
 )
 
 // unwritable are the faults under which no file at all can be written.
 var unwritable = regexp.MustCompile(fmt.Sprintf(`prlimit --fsize=|faulty %d=|trace=(openat|write)\b`, unix.SYS_OPENAT))
 
-// checkRecord wants the old record or a whole new one, that adds up; where the program says that it could not save it, there is a
-// whole one where it says.
-func (c *injury) checkRecord(dir string, old []byte, code int, said string) []string {
+// savedTo finds where a command saves its record.
+var savedTo = regexp.MustCompile(`(run|drain) .*-o (\S+)`)
+
+// checkRecord wants a whole new record, that adds up and says what the exit code says; the old one, untouched, only where the exit
+// code or a sentence says that there is no other. Where a sentence says that it could not be saved, there is a whole one where it says.
+func (c *injury) checkRecord(dir string, old []byte, end ended) (wrong []string) {
 	b, err := os.ReadFile(filepath.Join(dir, "run.json"))
 	if err != nil {
 		return []string{fmt.Sprintf("the record is gone: %v", err)}
 	}
-	var wrong []string
-	switch m := savedInstead.FindStringSubmatch(said); {
+	have := 0
+	take := func(b []byte) {
+		have++
+		wrong = append(wrong, c.checkWhole(b, end)...)
+	}
+	failed := savedNowhere.MatchString(end.stderr)
+	switch m := savedInstead.FindStringSubmatch(end.stderr); {
 	case m != nil:
 		instead, err := os.ReadFile(m[1])
 		if err != nil {
-			wrong = append(wrong, fmt.Sprintf("the record is not where it is said to be: %v", err))
-		} else {
-			wrong = c.checkWhole(instead, code)
+			return append(wrong, fmt.Sprintf("the record is not where it is said to be: %v", err))
 		}
-	case savedNowhere.MatchString(said) && !unwritable.MatchString(c.script):
+		take(instead)
+	case failed && !unwritable.MatchString(c.script):
 		wrong = append(wrong, "the record was saved nowhere")
 	}
 	if !bytes.Equal(b, old) {
-		return append(wrong, c.checkWhole(b, code)...)
+		take(b)
 	}
-	if c.saves && code != exitUsage {
-		wrong = append(wrong, "the record was not saved")
+	m := savedTo.FindStringSubmatch(c.script)
+	if m == nil {
+		return wrong
+	}
+	switch m[2] {
+	case "/dev/stdout":
+		_, text, _ := strings.Cut(end.stdout, "\n{\n")
+		take([]byte("{" + text))
+	case "/dev/stderr":
+		_, text, _ := strings.Cut(end.stderr, "\n{\n")
+		take([]byte("{" + text))
+	case "/dev/null":
+		return wrong
+	}
+	switch {
+	case have > 0 || failed:
+	case end.code == exitOK, end.code == exitInvalid, end.code == exitThreshold:
+		wrong = append(wrong, fmt.Sprintf("exit code %d, and the record was not saved", end.code))
+	case end.code == exitInterrupted && !noRecord.MatchString(end.stderr):
+		wrong = append(wrong, "interrupted, and the record was not saved, nor is it said why")
+	case strings.Contains(end.stdout, "VERDICT") && c.sig != syscall.SIGKILL: // which leaves nobody who could save it
+		wrong = append(wrong, "there is a result, and the record was not saved, nor is it said why")
+	}
+	if c.want.recorded && have == 0 {
+		wrong = append(wrong, "want a record")
 	}
 	return wrong
 }
 
+// checkLedger wants a server that has ended well to have left its counts.
+func (c *injury) checkLedger(dir string, end ended) []string {
+	if !strings.Contains(c.script, "--ledger ledger.json") || end.code != exitOK {
+		return nil
+	}
+	var counts map[string]int64
+	b, err := os.ReadFile(filepath.Join(dir, "ledger.json"))
+	if err == nil {
+		err = json.Unmarshal(b, &counts)
+	}
+	if err == nil && len(counts) == 0 {
+		err = errors.New("it is empty")
+	}
+	if err != nil {
+		return []string{fmt.Sprintf("the ledger is not whole: %v", err)}
+	}
+	return nil
+}
+
 // checkWhole wants a record to be whole, and to add up.
-func (c *injury) checkWhole(b []byte, code int) (wrong []string) {
+func (c *injury) checkWhole(b []byte, end ended) (wrong []string) {
 	r, err := record.Read(bytes.NewReader(b))
 	if err != nil {
 		return []string{fmt.Sprintf("the record of %d bytes is not whole: %v", len(b), err)}
@@ -794,10 +1123,10 @@ func (c *injury) checkWhole(b []byte, code int) (wrong []string) {
 			wrong = append(wrong, fmt.Sprintf("the verdict is valid, and %q does not hold: %+v", check.Name, check))
 		}
 	}
-	if code == exitOK && !r.Verdict.Valid && !strings.Contains(c.script, "|") {
-		wrong = append(wrong, "exit code 0, and the record is not valid")
+	if code := codeOfRun(r); code != end.code && end.code != exitError {
+		wrong = append(wrong, fmt.Sprintf("exit code %d, and the record's is %d", end.code, code))
 	}
-	return wrong
+	return append(wrong, c.want.check(r)...)
 }
 
 // TestTortureFindsLostRecords checks the check.
@@ -819,7 +1148,7 @@ func TestTortureFindsLostRecords(t *testing.T) {
 		{"nowhere, as no file can be written", "prlimit --fsize=0 lastack", failed, ""},
 	} {
 		c := injury{script: tt.script}
-		got := strings.Join(c.checkRecord(dir, old, exitError, tt.said), "; ")
+		got := strings.Join(c.checkRecord(dir, old, ended{code: exitError, stderr: tt.said}), "; ")
 		if got != tt.want && (tt.want == "" || !strings.HasPrefix(got, tt.want)) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}

@@ -437,7 +437,9 @@ func loadFaults() []injury {
 		})
 	if _, err := exec.LookPath("strace"); err == nil {
 		for _, c := range []struct{ call, errno, outcome string }{
-			{"connect", "ETIMEDOUT", record.OutcomeConnectTimeout}, {"connect", "ECONNREFUSED", record.OutcomeRefused}, {"connect", "EADDRNOTAVAIL", record.OutcomeNoLocalPort},
+			{"connect", "ETIMEDOUT", record.OutcomeConnectTimeout},
+			{"connect", "ECONNREFUSED", record.OutcomeRefused},
+			{"connect", "EADDRNOTAVAIL", record.OutcomeNoLocalPort},
 			{"sendto", "EPIPE", record.OutcomeCutInRequest},
 		} {
 			inject := fmt.Sprintf("strace -f -qq -o /dev/null -e trace=%s -e inject=%[1]s:error=%s:when=5+5 ", c.call, c.errno)
@@ -541,16 +543,30 @@ func missingFiles() []injury {
 	// What the kernel tells in other ways, or nothing rests on, may be missing without a word.
 	const silent = ""
 	for _, f := range []struct{ path, run, doctor string }{
-		{"/proc/stat", "/proc/stat", silent}, {"/proc/meminfo", "/proc/meminfo: ", "not read: /proc/meminfo"}, {"/proc/cpuinfo", silent, silent}, {"/proc/loadavg", silent, silent},
-		{"/proc/uptime", silent, silent}, {"/proc/slabinfo", silent, silent}, {"/proc/version", silent, silent}, {"/proc/filesystems", silent, silent}, {"/proc/mounts", silent, silent},
-		{"/proc/sys/kernel/random/boot_id", silent, silent}, {"/proc/sys/kernel/osrelease", silent, silent},
+		{"/proc/stat", "/proc/stat", silent},
+		{"/proc/meminfo", "/proc/meminfo: ", "not read: /proc/meminfo"},
+		{"/proc/cpuinfo", silent, silent},
+		{"/proc/loadavg", silent, silent},
+		{"/proc/uptime", silent, silent},
+		{"/proc/slabinfo", silent, silent},
+		{"/proc/version", silent, silent},
+		{"/proc/filesystems", silent, silent},
+		{"/proc/mounts", silent, silent},
+		{"/proc/sys/kernel/random/boot_id", silent, silent},
+		{"/proc/sys/kernel/osrelease", silent, silent},
 		// A sandbox has these of its own, which are not those over which something is mounted.
-		{"/proc/sys/net/ipv4/ip_local_port_range", silent, "not read: net.ipv4.ip_local_port_range"}, {"/proc/sys/net/ipv4/tcp_max_tw_buckets", silent, "not read: net.ipv4.tcp_max_tw_buckets"},
-		{"/proc/sys/net/ipv4/tcp_tw_reuse", silent, "not read: net.ipv4.tcp_tw_reuse"}, {"/proc/sys/net/core/somaxconn", silent, "not read: net.core.somaxconn"},
+		{"/proc/sys/net/ipv4/ip_local_port_range", silent, "not read: net.ipv4.ip_local_port_range"},
+		{"/proc/sys/net/ipv4/tcp_max_tw_buckets", silent, "not read: net.ipv4.tcp_max_tw_buckets"},
+		{"/proc/sys/net/ipv4/tcp_tw_reuse", silent, "not read: net.ipv4.tcp_tw_reuse"},
+		{"/proc/sys/net/core/somaxconn", silent, "not read: net.core.somaxconn"},
 		// These are the host's, in any sandbox.
-		{"/proc/sys/net/ipv4/tcp_mem", "net.ipv4.tcp_mem: ", "not read: net.ipv4.tcp_mem"}, {"/proc/sys/net/ipv4/tcp_max_orphans", "net.ipv4.tcp_max_orphans: ", "not read: net.ipv4.tcp_max_orphans"},
-		{"/proc/sys/fs/file-max", "fs.file-max: ", "not read: fs.file-max"}, {"/proc/sys/fs/nr_open", "fs.nr_open: ", "not read: fs.nr_open"},
-		{"/proc/pressure/cpu", silent, silent}, {"/sys/devices/system/cpu/online", silent, silent}, {"/sys/fs/cgroup/cgroup.controllers", silent, silent},
+		{"/proc/sys/net/ipv4/tcp_mem", "net.ipv4.tcp_mem: ", "not read: net.ipv4.tcp_mem"},
+		{"/proc/sys/net/ipv4/tcp_max_orphans", "net.ipv4.tcp_max_orphans: ", "not read: net.ipv4.tcp_max_orphans"},
+		{"/proc/sys/fs/file-max", "fs.file-max: ", "not read: fs.file-max"},
+		{"/proc/sys/fs/nr_open", "fs.nr_open: ", "not read: fs.nr_open"},
+		{"/proc/pressure/cpu", silent, silent},
+		{"/sys/devices/system/cpu/online", silent, silent},
+		{"/sys/fs/cgroup/cgroup.controllers", silent, silent},
 	} {
 		if _, err := os.Stat(f.path); err != nil {
 			continue
@@ -559,7 +575,8 @@ func missingFiles() []injury {
 			name, script, with string
 			want               expectation
 		}{
-			{"run", tortureShort, "/dev/null", expectation{recorded: true, unread: f.run}}, {"run", tortureShort, "garbage", expectation{recorded: true, unread: f.run}},
+			{"run", tortureShort, "/dev/null", expectation{recorded: true, unread: f.run}},
+			{"run", tortureShort, "garbage", expectation{recorded: true, unread: f.run}},
 			{"doctor", "$L doctor", "garbage", expectation{says: f.doctor}},
 		} {
 			all = append(all, injury{name: fmt.Sprintf("%s is %s/%s", f.path, s.with, s.name), want: s.want, script: fmt.Sprintf(

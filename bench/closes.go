@@ -26,7 +26,7 @@ const (
 // closes names a target that does not end its connections as --close has it, with its share. Where these are too many the run is not
 // one of what was asked for: it is not valid, and this is the first that is said of it. It is no limit.
 func (j *judgement) closes() {
-	limits, notAsked := len(j.v.Reasons), false
+	limits, remedies, notAsked := len(j.v.Reasons), len(j.v.Advice), false
 	for i := range j.r.Plan.Groups {
 		if g := &j.r.Plan.Groups[i]; g.Keep == "" {
 			a := j.astrayOf(g, j.resultOf(i))
@@ -38,6 +38,7 @@ func (j *judgement) closes() {
 	if notAsked {
 		j.v.Valid = false
 		j.v.Reasons = slices.Concat(j.v.Reasons[limits:], j.v.Reasons[:limits])
+		j.v.Advice = slices.Concat(j.v.Advice[remedies:], j.v.Advice[:remedies])
 	}
 }
 

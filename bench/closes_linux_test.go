@@ -167,9 +167,9 @@ func TestClosesOfTargets(t *testing.T) {
 				t.Parallel()
 				tr := trial{Plan: counted(t, n, tt.closes, "close", "http:/"), Target: tt.target, Engine: engine}
 				g := &tr.Plan.Groups[0]
-				g.Connections, g.CloseTimeout, g.Hold, g.Requests = 100, 2*time.Second, tt.hold, tt.requests
+				g.Connections, g.CloseTimeout, g.Hold, g.Requests = n, time.Second, tt.hold, tt.requests
 				if tt.closes == "never" {
-					tr.Plan.Count, tr.Plan.Duration = 0, 2*time.Second
+					tr.Plan.Count, tr.Plan.Duration = 0, time.Second
 				}
 				r := carryOut(t, "user", tr).Run
 				v := r.Verdict

@@ -220,7 +220,7 @@ func (c *Config) fitRings(load, server int, limit, memory int64) (int, int, erro
 		return load, server, nil
 	}
 	lacks := fmt.Sprintf("needs %s %s of io_uring, charged with %s, and RLIMIT_MEMLOCK allows all processes of this user %s together",
-		quantity.Count(int64(rings)), plural(int64(rings), "ring", "rings"), quantity.Bytes(bytes), quantity.Bytes(memory))
+		quantity.Count(int64(rings)), quantity.Plural(rings, "ring", "rings"), quantity.Bytes(bytes), quantity.Bytes(memory))
 	page := int64(os.Getpagesize())
 	remedy := fmt.Sprintf("raise it (ulimit -l %d)", (bytes+triedRings+page-1)/page*page>>10)
 	fdLoad, fdServer, err := c.divideFds(limit)

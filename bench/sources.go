@@ -175,7 +175,7 @@ func (c *Config) checkPorts(f *host.Facts) error {
 		if int64(g.Connections) <= addresses*each {
 			continue
 		}
-		sum := fmt.Sprintf("%s source %s x %s ports", quantity.Count(addresses), plural(addresses, "address", "addresses"), quantity.Count(ports))
+		sum := fmt.Sprintf("%s source %s x %s ports", quantity.Count(addresses), quantity.Plural(addresses, "address", "addresses"), quantity.Count(ports))
 		if targets > 1 {
 			sum += fmt.Sprintf(" x %s targets", quantity.Count(targets))
 		}
@@ -244,11 +244,4 @@ func (c *Config) checkReserved(g *loadgen.Group, f *host.Facts) error {
 		return &RefusedError{"sysctl", key + "=" + v, why}
 	}
 	return &RefusedError{Why: key + "=" + reserved + ": " + why}
-}
-
-func plural(n int64, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
 }

@@ -328,7 +328,7 @@ func drainLoad(groups []record.Group) string {
 		case "idle":
 			s = n + " idle clients that keep a connection"
 		case "in-flight":
-			s = n + plural(g.Connections, " that asks", " that ask") + " one request after the other"
+			s = n + quantity.Plural(g.Connections, " that asks", " that ask") + " one request after the other"
 			if g.ThinkNs > 0 {
 				s += ", " + asked(g.ThinkNs) + " apart"
 			}

@@ -117,7 +117,7 @@ func (d *drainText) lastGone() {
 		d.hang("  ", gone+since(*d.try.LastGoneS))
 	case open == 0 && len(d.try.Groups) > 0:
 	case left > 0:
-		d.hang("  ", gone+"not while clients were watched: "+quantity.Count(left)+plural(int(min(left, 2)), " was", " were")+" open still")
+		d.hang("  ", gone+"not while clients were watched: "+quantity.Count(left)+quantity.Plural(left, " was", " were")+" open still")
 	case unknown:
 		d.hang("  ", gone+"unknown: "+why)
 	default:
@@ -163,7 +163,7 @@ func (d *drainText) requests() {
 	if r.SlowestS != nil {
 		s := "the slowest reply took " + quantity.Seconds(max(0, *r.SlowestS))
 		if n := r.TimedOut + r.Open; n > 0 {
-			s += ", and " + quantity.Count(n) + plural(int(min(n, 2)), " request", " requests") + " had none"
+			s += ", and " + quantity.Count(n) + quantity.Plural(n, " request", " requests") + " had none"
 		}
 		facts = append(facts, s)
 	}

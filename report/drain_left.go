@@ -57,7 +57,7 @@ func (d *drainText) leftBehind() {
 	bind("bind, SO_REUSEADDR", "port.reuse", p.Reuse, "")
 	tab.write(&d.page)
 	if n := l.Earlier; l.Known && n > 0 {
-		d.hang("  ", quantity.Count(int64(n))+" more "+plural(n, "TIME_WAIT is of a connection", "TIME_WAITs are of connections")+" that had ended before the stop")
+		d.hang("  ", quantity.Count(int64(n))+" more "+quantity.Plural(n, "TIME_WAIT is of a connection", "TIME_WAITs are of connections")+" that had ended before the stop")
 	}
 }
 

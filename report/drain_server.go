@@ -167,7 +167,7 @@ func saidWords(said string, width int) []string {
 		for _, l := range lines[:n] {
 			before += l.times
 		}
-		out = append(out, fmt.Sprintf("(%d %s before)", before, plural(before, "line", "lines")))
+		out = append(out, fmt.Sprintf("(%d %s before)", before, quantity.Plural(before, "line", "lines")))
 		lines = lines[n:]
 	}
 	for _, l := range lines {

@@ -22,7 +22,7 @@ func (d *drainText) timeline() {
 	}
 	d.section("TIMELINE", "times are from "+zero+" on; "+orderWords(d.try.Order))
 	if n := d.try.Order.Dropped; n > 0 {
-		d.hang("  ! ", "the capture missed "+quantity.Count(n)+plural(int(min(n, 2)), " packet", " packets")+": a time below may be of a later one")
+		d.hang("  ! ", "the capture missed "+quantity.Count(n)+quantity.Plural(n, " packet", " packets")+": a time below may be of a later one")
 	}
 	moments := d.try.Moments
 	for i, m := range moments {
@@ -229,7 +229,7 @@ func (d *drainText) listener() {
 		if l.SlowestConnectS > 0 {
 			note := "of those that succeeded"
 			if n := l.Unanswered(); n > 0 {
-				note += ", " + quantity.Count(n) + plural(int(min(n, 2)), " other", " others") + " had no answer"
+				note += ", " + quantity.Count(n) + quantity.Plural(n, " other", " others") + " had no answer"
 			}
 			if l.SlowestConnectS > 0.9 {
 				note += "; a dropped SYN comes again after about 1 s"

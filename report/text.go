@@ -93,7 +93,7 @@ func (t *text) resolved() {
 		t.hang("  resolved  ", s)
 	}
 	if n := t.run.Plan.Probed; n > 0 {
-		t.hang("  probed    ", plural(n, "by a connection", fmt.Sprintf("by %d connections", n))+" before the load, in no count here, on which nothing was asked")
+		t.hang("  probed    ", quantity.Plural(n, "by a connection", fmt.Sprintf("by %d connections", n))+" before the load, in no count here, on which nothing was asked")
 	}
 }
 
@@ -133,11 +133,11 @@ func (t *text) what() string {
 func extent(durationNs, count int64) string {
 	switch {
 	case durationNs > 0 && count > 0:
-		return "for " + asked(durationNs) + " or " + quantity.Count(count) + " lifecycles"
+		return "for " + asked(durationNs) + " or " + quantity.Count(count) + quantity.Plural(count, " lifecycle", " lifecycles")
 	case durationNs > 0:
 		return "for " + asked(durationNs)
 	case count > 0:
-		return "for " + quantity.Count(count) + " lifecycles"
+		return "for " + quantity.Count(count) + quantity.Plural(count, " lifecycle", " lifecycles")
 	}
 	return ""
 }
@@ -235,13 +235,6 @@ func some(list []string, n int) string {
 	return strings.Join(list, ", ")
 }
 
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
-}
-
 func where(s record.Sandbox) string {
 	var out string
 	switch s.Mode {
@@ -316,7 +309,7 @@ func host(h record.Host) string {
 		parts = append(parts, k)
 	}
 	if h.CPUs > 0 {
-		s := fmt.Sprintf("%d %s", h.CPUs, plural(h.CPUs, "CPU", "CPUs"))
+		s := fmt.Sprintf("%d %s", h.CPUs, quantity.Plural(h.CPUs, "CPU", "CPUs"))
 		if h.CPUQuota > 0 && h.CPUQuota < float64(h.CPUs) {
 			s += fmt.Sprintf(", %.3g by cgroup quota", h.CPUQuota)
 		}
@@ -351,7 +344,7 @@ func (t *text) when() string {
 	if r.Plan.WarmupNs > 0 {
 		s += " after " + asked(r.Plan.WarmupNs) + " of warm-up"
 		if r.Warmup != nil {
-			s += " (" + quantity.Count(r.Warmup.Attempted) + " lifecycles, not in the result)"
+			s += " (" + quantity.Count(r.Warmup.Attempted) + quantity.Plural(r.Warmup.Attempted, " lifecycle", " lifecycles") + ", not in the result)"
 		}
 	}
 	if r.Plan.RampNs > 0 {
@@ -363,7 +356,7 @@ func (t *text) when() string {
 		if r.Plan.ServerWorkers > 0 {
 			w += fmt.Sprintf(" and %d server", r.Plan.ServerWorkers)
 		}
-		parts = append(parts, w+" "+plural(r.Plan.Workers+r.Plan.ServerWorkers, "worker", "workers"))
+		parts = append(parts, w+" "+quantity.Plural(r.Plan.Workers+r.Plan.ServerWorkers, "worker", "workers"))
 	}
 	if r.Plan.Engine != "" {
 		parts = append(parts, r.Plan.Engine)
@@ -389,7 +382,7 @@ func (t *text) verdict() {
 	t.items("  because  - ", v.Reasons)
 	t.items("  try      - ", v.Advice)
 	if n := t.mismatches(); n > 0 {
-		t.hang("  ! ", fmt.Sprintf("%d %s of the accounting %s not hold: see ACCOUNTING", n, plural(n, "statement", "statements"), plural(n, "does", "do")))
+		t.hang("  ! ", fmt.Sprintf("%d %s of the accounting %s not hold: see ACCOUNTING", n, quantity.Plural(n, "statement", "statements"), quantity.Plural(n, "does", "do")))
 	}
 	t.beside("verdict")
 }

@@ -223,11 +223,11 @@ func agreed(checks []record.Check) string {
 	case n == 0 && out == 0:
 		return "not read"
 	case n == 0:
-		return plural(out, "it cannot be compared", "none of them can be compared")
+		return quantity.Plural(out, "it cannot be compared", "none of them can be compared")
 	case bad > 0:
 		s = fmt.Sprintf("%d of %d DO NOT AGREE", bad, n)
 	case out+unread > 0:
-		s = fmt.Sprintf("%d %s", n, plural(n, "agrees", "agree"))
+		s = fmt.Sprintf("%d %s", n, quantity.Plural(n, "agrees", "agree"))
 	case n == 1:
 		s = "they agree"
 	default:
@@ -319,7 +319,7 @@ func (t *text) server() {
 		t.beside("server")
 		return
 	}
-	aside := fmt.Sprintf("its own ledger: %d %s, backlog %s", s.Listeners, plural(s.Listeners, "listener", "listeners"), quantity.Count(int64(s.Backlog)))
+	aside := fmt.Sprintf("its own ledger: %d %s, backlog %s", s.Listeners, quantity.Plural(s.Listeners, "listener", "listeners"), quantity.Count(int64(s.Backlog)))
 	t.section("SERVER", aside)
 	tab := table{indent: "  ", first: 22, cell: 10, notes: true}
 	tab.row("accepted", quantity.Count(s.Accepted), "", "")
@@ -384,7 +384,7 @@ func (t *text) observer() {
 			share = " (" + usage(c.CPUS, float64(cpu.CPUs)*cpu.ElapsedS) + " of the machine)"
 		}
 		s := fmt.Sprintf("%s %s, %s CPU in all%s, the slowest took %s; %s sockets looked at",
-			quantity.Count(int64(c.Samples)), plural(c.Samples, "sample", "samples"), quantity.Seconds(c.CPUS), share, quantity.Micros(c.LongestMs*1e3), quantity.Count(c.SocketsSeen))
+			quantity.Count(int64(c.Samples)), quantity.Plural(c.Samples, "sample", "samples"), quantity.Seconds(c.CPUS), share, quantity.Micros(c.LongestMs*1e3), quantity.Count(c.SocketsSeen))
 		if c.SkippedTicks > 0 {
 			s += "; " + quantity.Count(int64(c.SkippedTicks)) + " intervals without, to leave the load its CPU"
 		}

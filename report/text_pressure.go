@@ -91,7 +91,7 @@ func (t *text) cpu() {
 	total := float64(c.CPUs) * c.ElapsedS
 	aside := ""
 	if total > 0 {
-		aside = fmt.Sprintf("%s x %d %s = %s of CPU time", quantity.Seconds(c.ElapsedS), c.CPUs, plural(c.CPUs, "CPU", "CPUs"), quantity.Seconds(total))
+		aside = fmt.Sprintf("%s x %d %s = %s of CPU time", quantity.Seconds(c.ElapsedS), c.CPUs, quantity.Plural(c.CPUs, "CPU", "CPUs"), quantity.Seconds(total))
 		if !c.SharesTell() {
 			aside += ": too short to tell shares by ticks of 10 ms"
 		}

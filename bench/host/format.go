@@ -1,6 +1,10 @@
 package host
 
-import "fmt"
+import (
+	"fmt"
+
+	"lastack/bench/quantity"
+)
 
 // twoDigits rounds n down to two significant digits: an estimate should look like one.
 func twoDigits(n int64) int64 {
@@ -12,10 +16,7 @@ func twoDigits(n int64) int64 {
 }
 
 func countOf(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
+	return fmt.Sprintf("%d %s", n, quantity.Plural(n, one, many))
 }
 
 func orUnknown(s string) string {

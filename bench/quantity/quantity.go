@@ -9,6 +9,14 @@ import (
 	"strings"
 )
 
+// Plural is one for 1, otherwise many.
+func Plural[T int | int64](n T, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
 // Count prints n with commas between the thousands: 12,345.
 func Count(n int64) string {
 	s := strconv.FormatInt(n, 10)

@@ -53,3 +53,11 @@ func TestQuantities(t *testing.T) {
 		}
 	}
 }
+
+func TestPlural(t *testing.T) {
+	for n, want := range map[int64]string{0: "many", 1: "one", 2: "many", 1<<32 + 1: "many", -1: "many"} {
+		if got := Plural(n, "one", "many"); got != want {
+			t.Errorf("Plural(%d) is %s, want %s", n, got, want)
+		}
+	}
+}

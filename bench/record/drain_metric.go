@@ -155,7 +155,7 @@ func stillOpen(t *DrainTry) string {
 	if n == 0 {
 		return ""
 	}
-	return quantity.Count(n) + noun(n, " request", " requests") + " had no reply yet when the load ended"
+	return quantity.Count(n) + quantity.Plural(n, " request", " requests") + " had no reply yet when the load ended"
 }
 
 // unanswered says that requests had no reply, for however long they waited.
@@ -164,7 +164,7 @@ func unanswered(t *DrainTry) string {
 	if n == 0 {
 		return ""
 	}
-	return quantity.Count(n) + noun(n, " request", " requests") + " had none"
+	return quantity.Count(n) + quantity.Plural(n, " request", " requests") + " had none"
 }
 
 func openGap(t *DrainTry) string {
@@ -232,7 +232,7 @@ func pendingConnects(t *DrainTry) string {
 	if n == 0 {
 		return ""
 	}
-	return quantity.Count(n) + noun(n, " connect", " connects") + " had no answer yet when the load ended"
+	return quantity.Count(n) + quantity.Plural(n, " connect", " connects") + " had no answer yet when the load ended"
 }
 
 // undecidedConnections says that it is not known of connections whether a process had accepted them.
@@ -241,7 +241,7 @@ func undecidedConnections(t *DrainTry) string {
 	if n == 0 {
 		return ""
 	}
-	return "no reply had come yet on " + quantity.Count(n) + noun(n, " connection", " connections") + " when the load ended"
+	return "no reply had come yet on " + quantity.Count(n) + quantity.Plural(n, " connection", " connections") + " when the load ended"
 }
 
 // unansweredConnects says that connects had no answer, for however long they waited.
@@ -250,7 +250,7 @@ func unansweredConnects(t *DrainTry) string {
 	if n == 0 {
 		return ""
 	}
-	return quantity.Count(n) + noun(n, " connect", " connects") + " had no answer"
+	return quantity.Count(n) + quantity.Plural(n, " connect", " connects") + " had no answer"
 }
 
 // closedWindow is the refused window, unless it was open still when the watch ended: its length is the watch's then, and
@@ -306,7 +306,7 @@ func notBack(t *DrainTry) string {
 	if n == 0 {
 		return ""
 	}
-	return quantity.Count(n) + noun(n, " client was", " clients were") + " not back when the watch ended"
+	return quantity.Count(n) + quantity.Plural(n, " client was", " clients were") + " not back when the watch ended"
 }
 
 func drainServerMetrics() []drainMetric {

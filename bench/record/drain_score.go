@@ -41,7 +41,7 @@ func scoreRequests(t *DrainTry) string {
 		}
 		return "no request was sent"
 	}
-	of := " of " + quantity.Count(r.Sent) + noun(r.Sent, " request", " requests")
+	of := " of " + quantity.Count(r.Sent) + quantity.Plural(r.Sent, " request", " requests")
 	lost := r.Lost()
 	s := "none" + of + " lost"
 	if lost > 0 {
@@ -84,7 +84,7 @@ func scoreIdle(t *DrainTry) string {
 	g := t.Group("idle")
 	if g == nil {
 		if n := t.Connections.RST; n > 0 {
-			return quantity.Count(n) + noun(n, " connection", " connections") + " reset"
+			return quantity.Count(n) + quantity.Plural(n, " connection", " connections") + " reset"
 		}
 		return ""
 	}
@@ -98,7 +98,7 @@ func scoreIdle(t *DrainTry) string {
 			continue
 		}
 		if s == "" {
-			s = quantity.Count(f.n) + noun(f.n, " idle connection ", " idle connections ") + f.fate
+			s = quantity.Count(f.n) + quantity.Plural(f.n, " idle connection ", " idle connections ") + f.fate
 		} else {
 			s += ", " + quantity.Count(f.n) + " " + f.fate
 		}
@@ -126,7 +126,7 @@ func scoreQueued(t *DrainTry) string {
 			fates = append(fates, quantity.Count(f.n)+" "+f.fate)
 		}
 	}
-	of := quantity.Count(q.Queued) + " queued" + noun(q.Queued, " connection", " connections")
+	of := quantity.Count(q.Queued) + " queued" + quantity.Plural(q.Queued, " connection", " connections")
 	if len(fates) == 0 {
 		return of + " served" + scoreElsewhere(q)
 	}
@@ -150,7 +150,7 @@ func scoreRefusals(t *DrainTry) string {
 	case l.RefusedWindowS > 0:
 		s = quantity.Seconds(l.RefusedWindowS) + " of refusals" + scoreRefused(l)
 	case l.Refused > 0:
-		s = quantity.Count(l.Refused) + noun(l.Refused, " connect", " connects") + " refused"
+		s = quantity.Count(l.Refused) + quantity.Plural(l.Refused, " connect", " connects") + " refused"
 	case unknown:
 		s = "refusals unknown"
 	case l.Attempts == 0:
@@ -164,16 +164,16 @@ func scoreRefusals(t *DrainTry) string {
 		s += ", but from " + after(*l.UnservedFromS) + " on handshakes by the kernel only: no process was seen accepting"
 	}
 	if n := l.TimedOut; n > 0 {
-		s += ", " + quantity.Count(n) + noun(n, " connect", " connects") + " timed out"
+		s += ", " + quantity.Count(n) + quantity.Plural(n, " connect", " connects") + " timed out"
 	}
 	if n := l.Pending; n > 0 {
-		s += ", " + quantity.Count(n) + noun(n, " connect", " connects") + " still without an answer"
+		s += ", " + quantity.Count(n) + quantity.Plural(n, " connect", " connects") + " still without an answer"
 	}
 	if n := l.Unreachable; n > 0 {
-		s += ", " + quantity.Count(n) + noun(n, " connect", " connects") + " to an unreachable host"
+		s += ", " + quantity.Count(n) + quantity.Plural(n, " connect", " connects") + " to an unreachable host"
 	}
 	if n := l.Failed; n > 0 {
-		s += ", " + quantity.Count(n) + noun(n, " connect", " connects") + " failed on this host"
+		s += ", " + quantity.Count(n) + quantity.Plural(n, " connect", " connects") + " failed on this host"
 	}
 	return s
 }
@@ -182,7 +182,7 @@ func scoreRefused(l *DrainListener) string {
 	if l.Refused == 0 {
 		return ""
 	}
-	return " (" + quantity.Count(l.Refused) + noun(l.Refused, " connect", " connects") + ")"
+	return " (" + quantity.Count(l.Refused) + quantity.Plural(l.Refused, " connect", " connects") + ")"
 }
 
 // after is a time from the signal.
@@ -200,7 +200,7 @@ func scoreServer(t *DrainTry) string {
 	_, unknown := t.WhyUnknown("server.still_listening")
 	switch {
 	case len(s.StillListening) > 0 && !unknown:
-		return "the server did not stop: " + ProcessNumbers(s.StillListening) + noun(int64(len(s.StillListening)), " still listens", " still listen")
+		return "the server did not stop: " + ProcessNumbers(s.StillListening) + quantity.Plural(len(s.StillListening), " still listens", " still listen")
 	case len(s.ListenedOn) > 0:
 		return "the server did not stop: " + ProcessNumbers(s.ListenedOn) + " listened on until the grace was over"
 	case s.ThenSent && s.Stayed && !cutShort:
@@ -258,18 +258,11 @@ func ProcessNumbers(pids []int) string {
 	for _, pid := range pids[:min(len(pids), processesNamed)] {
 		shown = append(shown, strconv.Itoa(pid))
 	}
-	s := noun(int64(len(pids)), "process ", "processes ") + strings.Join(shown, ", ")
+	s := quantity.Plural(len(pids), "process ", "processes ") + strings.Join(shown, ", ")
 	if more := len(pids) - len(shown); more > 0 {
 		s += " and " + quantity.Count(int64(more)) + " more"
 	}
 	return s
-}
-
-func noun(n int64, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
 }
 
 // WorstTry is the index of the try that clients suffered most from: by requests lost, then those unsafe to retry, those

@@ -18,7 +18,7 @@ type waiter struct {
 }
 
 var waiters = []waiter{
-	{"connect", OutcomeConnectTimeout, func(t *DrainTry) int64 { return t.Listener.TimedOut + t.Listener.Pending }, " connect had no answer", " connects had no answer"},
+	{"connect", OutcomeConnectTimeout, func(t *DrainTry) int64 { return t.Listener.Unanswered() }, " connect had no answer", " connects had no answer"},
 	{"exchange", OutcomeRequestTimeout, func(t *DrainTry) int64 { return t.Requests.TimedOut + t.Requests.Open }, " request had no reply", " requests had no reply"},
 	{"close", OutcomeCloseTimeout, func(*DrainTry) int64 { return 0 }, " connection was not closed by the peer", " connections were not closed by the peer"},
 }
@@ -40,7 +40,7 @@ func inVain(r *Run, latency string) (n int64, why string) {
 		}
 		if k > 0 {
 			n += k
-			whys = append(whys, quantity.Count(k)+noun(k, w.one, w.many)+" in time")
+			whys = append(whys, quantity.Count(k)+quantity.Plural(k, w.one, w.many)+" in time")
 		}
 	}
 	return n, strings.Join(whys, ", ")

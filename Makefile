@@ -69,12 +69,12 @@ fuzz:
 		done; \
 	done
 
-# Micro-benchmarks, then lastack side by side with others: see bench/peers. Tools that no Debian
+# Micro-benchmarks, then lastack side by side with others: see bench/lab/peers. Tools that no Debian
 # package brings take part where their paths are given: NEPER=tcp_crr NETPERF=netperf H1LOAD=h1load.
 # PEERS holds further flags: -workloads echo-rst, -o FILE.
 bench: build
 	go test -vet=off -p 1 -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem ./...
-	CGO_ENABLED=0 go build -trimpath -o bin/sidebyside ./bench/peers/sidebyside
+	CGO_ENABLED=0 go build -trimpath -o bin/sidebyside ./bench/lab/peers/sidebyside
 	@missing=; for tool in wrk:wrk ab:apache2-utils httperf:httperf hey:hey nginx:nginx; do \
 		PATH="$$PATH:/usr/sbin" command -v $${tool%:*} >/dev/null || missing="$$missing $${tool#*:}"; \
 	done; \
@@ -82,10 +82,10 @@ bench: build
 	PATH="$$PATH:/usr/sbin" bin/sidebyside -lastack bin/lastack -pairs $(PAIRS) -seconds $(RUNTIME) \
 		$(if $(NEPER),-neper '$(NEPER)') $(if $(NETPERF),-netperf '$(NETPERF)') $(if $(H1LOAD),-h1load '$(H1LOAD)') $(PEERS)
 
-# Real servers, stopped under load: what their clients see beside what was to be expected. See bench/gallery.
+# Real servers, stopped under load: what their clients see beside what was to be expected. See bench/lab/gallery.
 # GALLERY holds further flags: -only nginx,go -repeat 1 -o FILE -records DIR.
 drain-gallery: build
-	CGO_ENABLED=0 go build -trimpath -o bin/drain-gallery ./bench/gallery/drain-gallery
+	CGO_ENABLED=0 go build -trimpath -o bin/drain-gallery ./bench/lab/gallery/drain-gallery
 	@missing=; for tool in nginx:nginx haproxy:haproxy apache2:apache2-bin lighttpd:lighttpd node:nodejs python3:python3 unshare:util-linux; do \
 		PATH="/usr/sbin:/usr/bin:$$PATH" command -v $${tool%:*} >/dev/null || missing="$$missing $${tool#*:}"; \
 	done; \

@@ -13,6 +13,7 @@ import (
 	"lastack/loadgen"
 	"lastack/server"
 	"lastack/sockstate"
+	"lastack/sockstate/netns"
 	"lastack/sockstate/observe"
 	"lastack/sockstate/sockio"
 )
@@ -145,14 +146,14 @@ func (e *experiment) targets() []netip.AddrPort {
 	return all
 }
 
-func (e *experiment) clientNS() *sockio.Namespace {
+func (e *experiment) clientNS() *netns.NS {
 	if e.cfg.Sandbox == nil {
 		return nil
 	}
 	return e.cfg.Sandbox.Client
 }
 
-func (e *experiment) serverNS() *sockio.Namespace {
+func (e *experiment) serverNS() *netns.NS {
 	if e.cfg.Sandbox == nil {
 		return nil
 	}
@@ -168,11 +169,11 @@ func (e *experiment) split() bool {
 }
 
 // namespaces are those to observe: the client's first.
-func (e *experiment) namespaces() []*sockio.Namespace {
+func (e *experiment) namespaces() []*netns.NS {
 	if e.split() {
-		return []*sockio.Namespace{e.clientNS(), e.serverNS()}
+		return []*netns.NS{e.clientNS(), e.serverNS()}
 	}
-	return []*sockio.Namespace{e.clientNS()}
+	return []*netns.NS{e.clientNS()}
 }
 
 // serve starts the embedded server and points the load at it.

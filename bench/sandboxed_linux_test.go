@@ -20,7 +20,7 @@ import (
 	"lastack/server"
 	"lastack/sockstate"
 	"lastack/sockstate/exchange"
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 	"lastack/sockstate/teardown"
 )
 
@@ -149,7 +149,7 @@ func (tr *trial) carryOut(s *sandbox.Sandbox, f *finding) error {
 			return err
 		}
 	}
-	spaces := []*sockio.Namespace{s.Client}
+	spaces := []*netns.NS{s.Client}
 	if s.Server != s.Client {
 		spaces = append(spaces, s.Server)
 	}
@@ -226,7 +226,7 @@ func (tr *trial) config(s *sandbox.Sandbox) Config {
 	}
 }
 
-func inEach[T any](spaces []*sockio.Namespace, read func() (T, error)) (all []T, err error) {
+func inEach[T any](spaces []*netns.NS, read func() (T, error)) (all []T, err error) {
 	for _, ns := range spaces {
 		err := ns.Do(func() error {
 			one, err := read()

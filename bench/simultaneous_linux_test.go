@@ -16,9 +16,9 @@ import (
 
 	"lastack/bench/sandbox"
 	"lastack/sockstate"
+	"lastack/sockstate/netns"
 	"lastack/sockstate/procnet"
 	"lastack/sockstate/sockdiag"
-	"lastack/sockstate/sockio"
 )
 
 // step is what each census saw of the two ends, client and server.
@@ -48,7 +48,7 @@ func TestSimultaneousClose(t *testing.T) {
 
 // end is one end of the connection.
 type end struct {
-	ns   *sockio.Namespace
+	ns   *netns.NS
 	link string
 	fd   int
 	// tap sees what arrives on the link, dropped later on or not; send injects.
@@ -123,7 +123,7 @@ func simultaneousClose(s *sandbox.Sandbox, f *finding) error {
 // connect opens a connection across the sandbox, with a tap at each end. Its sockets
 // live as long as the process.
 func connect(s *sandbox.Sandbox) (ends [sockstate.NumSides]end, server netip.AddrPort, err error) {
-	spaces := [sockstate.NumSides]*sockio.Namespace{s.Client, s.Server}
+	spaces := [sockstate.NumSides]*netns.NS{s.Client, s.Server}
 	links := [sockstate.NumSides]string{"client", "server"}
 	for i := range ends {
 		ends[i] = end{ns: spaces[i], link: links[i]}
@@ -249,7 +249,7 @@ func look(ends [sockstate.NumSides]end, server netip.AddrPort, when string) (ste
 			}
 			*source.into = only(states(&c.Count[side]))
 		}
-		byHand, err := inEach([]*sockio.Namespace{e.ns}, readStates)
+		byHand, err := inEach([]*netns.NS{e.ns}, readStates)
 		if err != nil {
 			return st, err
 		}

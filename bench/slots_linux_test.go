@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/loadgen"
+	"lastack/sockstate/netns"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
 )
@@ -30,8 +31,8 @@ func TestRingMemory(t *testing.T) {
 		return
 	}
 	switch {
-	case os.Geteuid() != 0 || !sockio.InInitialUserNamespace():
-		t.Skipf("cannot become other users: euid %d, in the initial user namespace: %v", os.Geteuid(), sockio.InInitialUserNamespace())
+	case os.Geteuid() != 0 || !netns.InInitialUserNamespace():
+		t.Skipf("cannot become other users: euid %d, in the initial user namespace: %v", os.Geteuid(), netns.InInitialUserNamespace())
 	case sockio.ProbeRing() != nil:
 		t.Skip(sockio.ProbeRing())
 	}
@@ -87,7 +88,7 @@ func chargeRings(spec string) string {
 	if err != nil {
 		return err.Error()
 	}
-	err = sockio.OnOwnThread(func() error {
+	err = netns.OnOwnThread(func() error {
 		h := new(lastCompletion)
 		loop, err := sockio.NewUring(sockio.Config{Slots: slots, Handler: h})
 		if err != nil {

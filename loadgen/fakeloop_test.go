@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lastack/sockstate"
+	"lastack/sockstate/clock"
 	"lastack/sockstate/sockio"
 )
 
@@ -60,17 +61,17 @@ func (f *fakeLoops) new(cfg sockio.Config) (sockio.Loop, error) {
 
 // complete hands a completion to the worker.
 func (l *fakeLoop) complete(op sockio.Op, s sockio.Sock, e sockio.Errno, n int) {
-	l.handler.Complete(&sockio.Completion{Op: op, Sock: s, Errno: e, N: n, At: sockio.Now(), Data: make([]byte, max(n, 0))})
+	l.handler.Complete(&sockio.Completion{Op: op, Sock: s, Errno: e, N: n, At: clock.Now(), Data: make([]byte, max(n, 0))})
 }
 
 func (l *fakeLoop) add(c call) {
 	l.calls[c.op]++
-	c.at = sockio.Now()
+	c.at = clock.Now()
 	l.queue = append(l.queue, c)
 }
 
 func (l *fakeLoop) Name() string { return "fake" }
-func (l *fakeLoop) Now() int64   { return sockio.Now() }
+func (l *fakeLoop) Now() int64   { return clock.Now() }
 
 func (l *fakeLoop) Dial(s sockio.Sock, d *sockio.Dial) {
 	delete(l.sent, s)
@@ -122,7 +123,7 @@ func (l *fakeLoop) Wait(until int64) error {
 		return l.fail
 	}
 	for s, at := range l.timers {
-		if at <= sockio.Now() {
+		if at <= clock.Now() {
 			delete(l.timers, s)
 			l.complete(sockio.OpTimeout, s, 0, 0)
 			return nil
@@ -133,7 +134,7 @@ func (l *fakeLoop) Wait(until int64) error {
 		c := l.queue[0]
 		l.queue = l.queue[1:]
 		if c.op == sockio.OpConnect {
-			l.sent[c.s] = sockio.Now()
+			l.sent[c.s] = clock.Now()
 		}
 		l.on(l, c)
 		return l.fail
@@ -141,7 +142,7 @@ func (l *fakeLoop) Wait(until int64) error {
 	select {
 	case <-l.wake:
 		l.complete(sockio.OpWake, -1, 0, 0)
-	case <-time.After(time.Duration(max(until-sockio.Now(), 0))):
+	case <-time.After(time.Duration(max(until-clock.Now(), 0))):
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"lastack/sockstate/clock"
+	"lastack/sockstate/netns"
 	"lastack/sockstate/sockio"
 )
 
@@ -16,7 +18,7 @@ import (
 type Config struct {
 	Plan Plan
 	// Namespace is where the client's sockets are; nil: the process's own.
-	Namespace *sockio.Namespace
+	Namespace *netns.NS
 	// Backend makes the workers' loops; zero: epoll.
 	Backend sockio.Backend
 	// CPUs keeps worker i on CPUs[i], where it is not empty.
@@ -33,7 +35,7 @@ type Config struct {
 // Result is what a load came to.
 type Result struct {
 	// Started is when the schedule began, MeasuredFrom when the warm-up was over, Ended when the last
-	// lifecycle was over; on the clock of sockio.Now.
+	// lifecycle was over; on the clock of clock.Now.
 	Started, MeasuredFrom, Ended int64
 	Interrupted                  bool
 	Groups                       []GroupResult
@@ -214,7 +216,7 @@ func (g *Generator) open() error {
 	for _, w := range g.workers {
 		g.closed.Go(func() {
 			// Its errors go to opened and fail.
-			_ = sockio.OnOwnThread(func() error { g.work(w, opened); return nil })
+			_ = netns.OnOwnThread(func() error { g.work(w, opened); return nil })
 		})
 	}
 	var errs []error
@@ -264,7 +266,7 @@ func (g *Generator) Start(ctx context.Context) {
 	}
 	g.started = true
 	g.suspended = sockio.Suspended()
-	start := sockio.Now()
+	start := clock.Now()
 	g.result.Started = start
 	g.result.MeasuredFrom = start + int64(g.cfg.Plan.Warmup)
 	for range g.workers {
@@ -275,7 +277,7 @@ func (g *Generator) Start(ctx context.Context) {
 		g.running.Wait()
 		g.mu.Lock()
 		g.over = true
-		g.result.Ended = sockio.Now()
+		g.result.Ended = clock.Now()
 		g.result.Halts = g.halts()
 		g.mu.Unlock()
 		close(g.done)
@@ -400,7 +402,7 @@ func (g *Generator) snapshot(arm bool) Snapshot {
 		s.Warmup = s.Warmup || last.warm
 		s.Closing = s.Closing && last.late
 	}
-	now := sockio.Now()
+	now := clock.Now()
 	for _, g := range g.workers[0].groups {
 		from := g.shared.closeFrom.Load()
 		s.Holding = s.Holding || from != 0 && now < from

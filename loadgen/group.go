@@ -22,7 +22,7 @@ type shared struct {
 	open, held atomic.Int64
 	// begun is set when a gated group may start.
 	begun atomic.Bool
-	// closeFrom is when the plateau's end begins, on the clock of sockio.Now; 0: not yet.
+	// closeFrom is when the plateau's end begins, on the clock of clock.Now; 0: not yet.
 	closeFrom atomic.Int64
 	// wake wakes the other workers.
 	wake func()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"lastack/sockstate/clock"
 	"lastack/sockstate/sockio"
 )
 
@@ -34,7 +35,7 @@ const (
 	EndNotOpened            // there never was one: see Outcome
 )
 
-// ConnEntry is one connection, or one attempt. Times are on the clock of sockio.Now.
+// ConnEntry is one connection, or one attempt. Times are on the clock of clock.Now.
 type ConnEntry struct {
 	ID ConnID
 	// Client names the client, which may have several connections, one after the other.
@@ -324,7 +325,7 @@ func (w *worker) logOpen(g *group, k *conn, s sockio.Sock, o Outcome) {
 	if w.log == nil {
 		return
 	}
-	now := sockio.Now()
+	now := clock.Now()
 	if k.phase == asking || k.phase == reading {
 		w.log.request(g, k, s, RequestOpen, now)
 	}

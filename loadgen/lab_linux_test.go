@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"lastack/server"
+	"lastack/sockstate/netns"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/socktest"
 )
@@ -51,7 +52,7 @@ func TestMain(m *testing.M) {
 // lab is a fresh network namespace with lo up: its counters and ports are the test's alone.
 type lab struct {
 	t  *testing.T
-	ns *sockio.Namespace
+	ns *netns.NS
 }
 
 // newLab also sees to it that the test leaves neither goroutines nor descriptors behind.

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"lastack/sockstate/clock"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
 )
@@ -94,7 +95,7 @@ func TestOddCompletions(t *testing.T) {
 			}
 		}, change: func(_ *Plan, g *Group) { g.ConnectTimeout = time.Millisecond }, want: ConnectTimeout, closes: n},
 		{name: "connect is called late", on: func(l *fakeLoop, c call) {
-			if c.op == sockio.OpConnect && sockio.Now()-c.at < int64(20*time.Millisecond) {
+			if c.op == sockio.OpConnect && clock.Now()-c.at < int64(20*time.Millisecond) {
 				delete(l.sent, c.s) // its turn has not come
 				l.queue = append(l.queue, c)
 				return
@@ -104,7 +105,7 @@ func TestOddCompletions(t *testing.T) {
 		{name: "connect takes long itself", on: func(l *fakeLoop, c call) {
 			if c.op == sockio.OpConnect {
 				time.Sleep(10 * time.Millisecond)
-				l.sent[c.s] = sockio.Now()
+				l.sent[c.s] = clock.Now()
 				l.queue = append(l.queue, call{op: sockio.OpPoll, s: c.s}) // the answer, next
 				return
 			}

@@ -8,6 +8,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"lastack/sockstate"
+	"lastack/sockstate/clock"
 	"lastack/sockstate/sockio"
 )
 
@@ -458,7 +459,7 @@ func (w *worker) answer(r *snapshotRequest) {
 	if r.arm {
 		w.arm()
 	}
-	now := sockio.Now()
+	now := clock.Now()
 	s := snapshot{interval: w.interval, warm: now < w.measureFrom, late: true}
 	w.interval = r.fresh
 	for _, g := range w.groups {

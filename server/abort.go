@@ -3,6 +3,7 @@ package server
 import (
 	"time"
 
+	"lastack/sockstate/clock"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
 )
@@ -163,7 +164,7 @@ func (w *worker) lookAgain(hurry bool) error {
 	}
 	// A Wait performs, and hears of, some hundred at most; what it has heard of it may perform in the next.
 	enough := 4 + int(w.stats.Open)/64
-	for quiet, end := 0, sockio.Now()+int64(atMost); quiet < enough && sockio.Now() < end; quiet++ {
+	for quiet, end := 0, clock.Now()+int64(atMost); quiet < enough && clock.Now() < end; quiet++ {
 		before := w.heard
 		if err := w.loop.Wait(0); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lastack/sockstate/exchange"
+	"lastack/sockstate/netns"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
 )
@@ -43,7 +44,7 @@ type Config struct {
 	Shutdown Shutdown
 
 	// Namespace is where the sockets are; nil: the process's own.
-	Namespace *sockio.Namespace
+	Namespace *netns.NS
 	// Backend makes the workers' loops; zero: epoll.
 	Backend sockio.Backend
 	// CPUs keeps worker i on CPUs[i], where it is not empty, and gives its listeners the connections that

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"lastack/sockstate/netns"
 	"lastack/sockstate/sockio"
 )
 
@@ -45,7 +46,7 @@ func Start(cfg Config) (*Server, error) {
 		s.workers = append(s.workers, w)
 		s.running.Go(func() {
 			// Its errors go to opened and failed.
-			_ = sockio.OnOwnThread(func() error { s.work(w, opened, begin); return nil })
+			_ = netns.OnOwnThread(func() error { s.work(w, opened, begin); return nil })
 		})
 	}
 	var errs []error

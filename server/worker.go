@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"lastack/sockstate"
+	"lastack/sockstate/clock"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
@@ -135,7 +136,7 @@ func (w *worker) run() error {
 				return err
 			}
 		}
-		until := sockio.Now() + longest
+		until := clock.Now() + longest
 		if w.draining && w.drained < len(w.conns) {
 			w.drain()
 			until = 0

@@ -8,7 +8,7 @@ import (
 
 	"lastack/bench/record"
 	"lastack/loadgen"
-	"lastack/sockstate/wire"
+	"lastack/sockstate/capture"
 )
 
 // world makes journals, with their packets, of loads as they could have been. Times are in ns; the signal is sent at
@@ -16,7 +16,7 @@ import (
 type world struct {
 	*rand.Rand
 	journal loadgen.Journal
-	packets []wire.Packet
+	packets []capture.Packet
 	port    uint16
 	// groups are the load's own counts.
 	groups []loadgen.GroupSnapshot
@@ -50,12 +50,12 @@ func (w *world) conn(id loadgen.ConnID) {
 	w.port++
 	local := netip.AddrPortFrom(client.Addr(), w.port)
 	c := loadgen.ConnEntry{ID: id, Client: loadgen.ClientID(id / 2), Again: id%2 == 1, Group: uint8(group), Began: w.near()}
-	send := func(at int64, fromServer bool, flags wire.Flags, acked uint32) {
-		w.packets = append(w.packets, wire.Packet{
+	send := func(at int64, fromServer bool, flags capture.Flags, acked uint32) {
+		w.packets = append(w.packets, capture.Packet{
 			At: at, Client: local.Addr().As16(), ClientPort: w.port, FromServer: fromServer, Flags: flags, Acked: acked,
 		})
 	}
-	send(c.Began, false, wire.SYN, 0)
+	send(c.Began, false, capture.SYN, 0)
 	answered := min(c.Began+w.Int64N(3*ms), loadedTo)
 	hair := min(answered-c.Began, w.Int64N(ms/2)) // by which the client sees it later
 	end := func(e loadgen.End, o loadgen.Outcome, at int64) {
@@ -67,7 +67,7 @@ func (w *world) conn(id loadgen.ConnID) {
 	}
 	switch w.IntN(10) {
 	case 0:
-		send(answered-hair, true, wire.RST|wire.ACK, 1)
+		send(answered-hair, true, capture.RST|capture.ACK, 1)
 		end(loadgen.EndNotOpened, loadgen.Refused, answered)
 		return
 	case 1:
@@ -80,14 +80,14 @@ func (w *world) conn(id loadgen.ConnID) {
 		end(loadgen.EndNotOpened, []loadgen.Outcome{loadgen.NoLocalPort, loadgen.Unreachable}[w.IntN(2)], answered)
 		return
 	}
-	send(answered-hair, true, wire.SYN|wire.ACK, 1)
+	send(answered-hair, true, capture.SYN|capture.ACK, 1)
 	c.Opened = answered
 	c = loadgen.NewConnEntry(c, local)
 	w.requests(&c, kind, send, end)
 }
 
 // requests goes on with an open connection, to its end.
-func (w *world) requests(c *loadgen.ConnEntry, kind *groupKind, send func(int64, bool, wire.Flags, uint32), end func(loadgen.End, loadgen.Outcome, int64)) {
+func (w *world) requests(c *loadgen.ConnEntry, kind *groupKind, send func(int64, bool, capture.Flags, uint32), end func(loadgen.End, loadgen.Outcome, int64)) {
 	request := func(f loadgen.Fate, sent, at int64) {
 		r := loadgen.RequestEntry{Conn: c.ID, Group: c.Group, Fate: f, Partial: kind.keep == loadgen.KeepPartial, Early: at < armedAt, Nth: c.Requests, Sent: sent, Ended: at}
 		l := &w.groups[c.Group].Ledger
@@ -113,10 +113,10 @@ func (w *world) requests(c *loadgen.ConnEntry, kind *groupKind, send func(int64,
 		seen := at - min(at-c.Opened, w.Int64N(ms/2))
 		acked := 1 + uint32(w.IntN(3))*requestSize
 		if w.IntN(2) == 0 {
-			send(seen, true, wire.FIN|wire.ACK, acked)
+			send(seen, true, capture.FIN|capture.ACK, acked)
 			return loadgen.EndByFIN, loadgen.CutByFIN
 		}
-		send(seen, true, wire.RST|wire.ACK, acked)
+		send(seen, true, capture.RST|capture.ACK, acked)
 		return loadgen.EndByRST, loadgen.CutByRST
 	}
 	for at := c.Opened; ; {
@@ -197,7 +197,7 @@ func TestTablesAgree(t *testing.T) {
 			atArm: loadgen.Snapshot{Groups: make([]loadgen.GroupSnapshot, len(worldGroups))}, atEnd: loadgen.Snapshot{Groups: w.groups},
 		}
 		if w.IntN(3) > 0 {
-			e.trace = wire.NewTrace(w.packets)
+			e.trace = capture.NewTrace(w.packets)
 		}
 		var r record.DrainTry
 		e.fates(&r)

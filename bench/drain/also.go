@@ -11,7 +11,7 @@ import (
 
 	"lastack/bench/process"
 	"lastack/bench/record"
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/clock"
 )
 
 // also is a program that runs beside the server through all tries: a proxy in front of it, or a backend behind.
@@ -129,7 +129,7 @@ func (t *try) describeAlso() {
 			e := a.proc.Exit()
 			at := e.At
 			if at == 0 {
-				at = sockio.Now() // others of it have ended
+				at = clock.Now() // others of it have ended
 			}
 			r.EndedS, r.Ended, r.Said = t.ev.since(at), exitWords(e), a.proc.Said()
 			t.warn("also: %q ended (%s) beside the server: what clients saw may come of that", strings.Join(a.command, " "), r.Ended)

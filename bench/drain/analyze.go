@@ -6,7 +6,7 @@ import (
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
-	"lastack/sockstate/wire"
+	"lastack/sockstate/capture"
 )
 
 // analyze says what clients suffered. What the server's host alone could know is not here: see server and leftovers.
@@ -44,7 +44,7 @@ func unknown(t *record.DrainTry, path, why string) {
 const beatQuantile = 99
 
 // usable is the trace, unless it cannot be relied on; why is the reason that there is none.
-func (e *evidence) usable(trace *wire.Trace, why error) (*wire.Trace, error) {
+func (e *evidence) usable(trace *capture.Trace, why error) (*capture.Trace, error) {
 	switch {
 	case trace == nil:
 		return nil, why

@@ -6,7 +6,7 @@ import (
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/loadgen"
-	"lastack/sockstate/wire"
+	"lastack/sockstate/capture"
 )
 
 // books lists what must agree: the load's own counts with the fates of single connections and requests, and both
@@ -129,7 +129,7 @@ func (e *evidence) openings() int64 {
 	}
 	seen := make(map[key]bool)
 	for i := range e.trace.Packets {
-		if p := &e.trace.Packets[i]; !p.FromServer && p.Flags.Has(wire.SYN) {
+		if p := &e.trace.Packets[i]; !p.FromServer && p.Flags.Has(capture.SYN) {
 			seen[key{p.Client, p.ClientPort, p.Seq}] = true
 		}
 	}

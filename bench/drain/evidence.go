@@ -6,17 +6,17 @@ import (
 
 	"lastack/loadgen"
 	"lastack/sockstate"
-	"lastack/sockstate/sockio"
-	"lastack/sockstate/wire"
+	"lastack/sockstate/capture"
+	"lastack/sockstate/clock"
 )
 
 // evidence is all that a try has brought to light. What a drain says is a pure function of it. Times are on
-// the clock of sockio.Now, 0 where something did not happen.
+// the clock of clock.Now, 0 where something did not happen.
 type evidence struct {
 	groups  []groupKind
 	journal *loadgen.Journal
 	// trace holds the packets; nil where there could be none.
-	trace *wire.Trace
+	trace *capture.Trace
 
 	byHook    bool  // the server was stopped by a command
 	begun     int64 // the load
@@ -59,13 +59,13 @@ func (p *pace) keep(from int64) (stop func()) {
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		clock := time.NewTicker(pollEvery)
-		defer clock.Stop()
-		for p.step(from); ; p.step(sockio.Now()) {
+		tick := time.NewTicker(pollEvery)
+		defer tick.Stop()
+		for p.step(from); ; p.step(clock.Now()) {
 			select {
 			case <-done:
 				return
-			case <-clock.C:
+			case <-tick.C:
 			}
 		}
 	}()

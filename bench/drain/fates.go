@@ -3,8 +3,8 @@ package drain
 import (
 	"lastack/bench/record"
 	"lastack/loadgen"
+	"lastack/sockstate/capture"
 	"lastack/sockstate/exchange"
-	"lastack/sockstate/wire"
 )
 
 // serverEnd is how the server ended a connection, by its packets.
@@ -29,17 +29,17 @@ func (e *evidence) serverEnd(c *loadgen.ConnEntry) (end serverEnd, ok bool) {
 	for i := range packets {
 		p := &packets[i]
 		switch {
-		case !p.FromServer && p.Flags.Has(wire.SYN):
+		case !p.FromServer && p.Flags.Has(capture.SYN):
 			if i > 0 && p.At > c.Opened {
 				return end, true // the next connection of this port
 			}
 			first, begun = p.Seq+1, true
 		case !p.FromServer:
-		case p.Flags.Has(wire.FIN) && end.fin == 0:
+		case p.Flags.Has(capture.FIN) && end.fin == 0:
 			end.fin, end.received, end.known = p.At, p.Acked-first, true
-		case p.Flags.Has(wire.RST) && end.rst == 0:
+		case p.Flags.Has(capture.RST) && end.rst == 0:
 			end.rst = p.At
-			if end.fin == 0 && p.Flags.Has(wire.ACK) {
+			if end.fin == 0 && p.Flags.Has(capture.ACK) {
 				end.received, end.known = p.Acked-first, true
 			}
 		}

@@ -9,14 +9,14 @@ import (
 	"lastack/bench/record"
 	"lastack/loadgen"
 	"lastack/sockstate"
-	"lastack/sockstate/wire"
+	"lastack/sockstate/capture"
 )
 
 const ms = int64(1e6)
 
 // packet is one at a time in ms, of the client of ConnEntries without an address of their own.
-func packet(at int64, fromServer bool, flags wire.Flags) wire.Packet {
-	return wire.Packet{At: at * ms, Client: client.Addr().As16(), ClientPort: client.Port(), FromServer: fromServer, Flags: flags}
+func packet(at int64, fromServer bool, flags capture.Flags) capture.Packet {
+	return capture.Packet{At: at * ms, Client: client.Addr().As16(), ClientPort: client.Port(), FromServer: fromServer, Flags: flags}
 }
 
 var client = netip.MustParseAddrPort("127.0.0.1:40000")
@@ -24,22 +24,22 @@ var client = netip.MustParseAddrPort("127.0.0.1:40000")
 func TestRetry(t *testing.T) {
 	// The connection was opened at 10 ms, its request of 50 bytes sent at 100 ms, its end seen at 120 ms.
 	conn := loadgen.NewConnEntry(loadgen.ConnEntry{ID: 1, Began: 9 * ms, Opened: 10 * ms, Ended: 120 * ms}, client)
-	open := []wire.Packet{packet(9, false, wire.SYN), packet(10, true, wire.SYN|wire.ACK)}
+	open := []capture.Packet{packet(9, false, capture.SYN), packet(10, true, capture.SYN|capture.ACK)}
 	open[0].Seq = 1<<32 - 21 // what is received wraps around
-	fin := func(at int64, received uint32) wire.Packet {
-		p := packet(at, true, wire.FIN|wire.ACK)
+	fin := func(at int64, received uint32) capture.Packet {
+		p := packet(at, true, capture.FIN|capture.ACK)
 		p.Acked = open[0].Seq + 1 + received
 		return p
 	}
 	// rst is that of a close (tcp_send_active_reset), which acknowledges; one in answer to a segment does not.
-	rst := func(at int64, received uint32) wire.Packet {
-		p := packet(at, true, wire.RST|wire.ACK)
+	rst := func(at int64, received uint32) capture.Packet {
+		p := packet(at, true, capture.RST|capture.ACK)
 		p.Acked = open[0].Seq + 1 + received
 		return p
 	}
 	for _, tt := range []struct {
 		name    string
-		packets []wire.Packet
+		packets []capture.Packet
 		blind   bool // without packets
 		fate    loadgen.Fate
 		nth     int32
@@ -49,36 +49,36 @@ func TestRetry(t *testing.T) {
 		unsent  bool
 		want    retry
 	}{
-		{name: "FIN, all received", packets: []wire.Packet{fin(110, 50)}, fate: loadgen.CutByFIN, want: unsafeRetry},
-		{name: "FIN, nothing received", packets: []wire.Packet{fin(110, 0)}, fate: loadgen.CutByFIN, want: racedRetry},
-		{name: "FIN, a part received", packets: []wire.Packet{fin(110, 49)}, fate: loadgen.CutByFIN, want: racedRetry},
-		{name: "FIN before the request", packets: []wire.Packet{fin(90, 0)}, fate: loadgen.CutByFIN, want: racedRetry},
-		{name: "FIN before the second request", packets: []wire.Packet{fin(90, 50)}, fate: loadgen.CutByFIN, nth: 1, want: racedRetry},
-		{name: "FIN after the second request", packets: []wire.Packet{fin(110, 100)}, fate: loadgen.CutByFIN, nth: 1, want: unsafeRetry},
-		{name: "FIN, and RST for what came then", packets: []wire.Packet{fin(101, 0), packet(102, true, wire.RST)}, fate: loadgen.CutByRST, want: racedRetry},
-		{name: "FIN for a request that was read, and RST later", packets: []wire.Packet{fin(101, 50), packet(102, true, wire.RST)}, fate: loadgen.CutByRST, want: unsafeRetry},
-		{name: "RST: not read", packets: []wire.Packet{rst(110, 50)}, fate: loadgen.CutByRST, want: safeRetry},
-		{name: "RST where some abort", packets: []wire.Packet{rst(110, 50)}, fate: loadgen.CutByRST, aborts: true, want: unsafeRetry},
-		{name: "RST with ack 1: nothing received", packets: []wire.Packet{rst(110, 0)}, fate: loadgen.CutByRST, aborts: true, want: unreceivedRetry},
-		{name: "RST, a part received", packets: []wire.Packet{rst(110, 49)}, fate: loadgen.CutByRST, aborts: true, want: unreceivedRetry},
-		{name: "RST, the second request not received", packets: []wire.Packet{rst(110, 50)}, fate: loadgen.CutByRST, nth: 1, aborts: true, want: unreceivedRetry},
-		{name: "RST, the second request received", packets: []wire.Packet{rst(110, 100)}, fate: loadgen.CutByRST, nth: 1, aborts: true, want: unsafeRetry},
-		{name: "RST in answer to a segment", packets: []wire.Packet{packet(110, true, wire.RST)}, fate: loadgen.CutByRST, aborts: true, want: unsafeRetry},
-		{name: "never left", packets: []wire.Packet{packet(110, true, wire.RST)}, fate: loadgen.CutByRST, aborts: true, unsent: true, want: unreceivedRetry},
+		{name: "FIN, all received", packets: []capture.Packet{fin(110, 50)}, fate: loadgen.CutByFIN, want: unsafeRetry},
+		{name: "FIN, nothing received", packets: []capture.Packet{fin(110, 0)}, fate: loadgen.CutByFIN, want: racedRetry},
+		{name: "FIN, a part received", packets: []capture.Packet{fin(110, 49)}, fate: loadgen.CutByFIN, want: racedRetry},
+		{name: "FIN before the request", packets: []capture.Packet{fin(90, 0)}, fate: loadgen.CutByFIN, want: racedRetry},
+		{name: "FIN before the second request", packets: []capture.Packet{fin(90, 50)}, fate: loadgen.CutByFIN, nth: 1, want: racedRetry},
+		{name: "FIN after the second request", packets: []capture.Packet{fin(110, 100)}, fate: loadgen.CutByFIN, nth: 1, want: unsafeRetry},
+		{name: "FIN, and RST for what came then", packets: []capture.Packet{fin(101, 0), packet(102, true, capture.RST)}, fate: loadgen.CutByRST, want: racedRetry},
+		{name: "FIN for a request that was read, and RST later", packets: []capture.Packet{fin(101, 50), packet(102, true, capture.RST)}, fate: loadgen.CutByRST, want: unsafeRetry},
+		{name: "RST: not read", packets: []capture.Packet{rst(110, 50)}, fate: loadgen.CutByRST, want: safeRetry},
+		{name: "RST where some abort", packets: []capture.Packet{rst(110, 50)}, fate: loadgen.CutByRST, aborts: true, want: unsafeRetry},
+		{name: "RST with ack 1: nothing received", packets: []capture.Packet{rst(110, 0)}, fate: loadgen.CutByRST, aborts: true, want: unreceivedRetry},
+		{name: "RST, a part received", packets: []capture.Packet{rst(110, 49)}, fate: loadgen.CutByRST, aborts: true, want: unreceivedRetry},
+		{name: "RST, the second request not received", packets: []capture.Packet{rst(110, 50)}, fate: loadgen.CutByRST, nth: 1, aborts: true, want: unreceivedRetry},
+		{name: "RST, the second request received", packets: []capture.Packet{rst(110, 100)}, fate: loadgen.CutByRST, nth: 1, aborts: true, want: unsafeRetry},
+		{name: "RST in answer to a segment", packets: []capture.Packet{packet(110, true, capture.RST)}, fate: loadgen.CutByRST, aborts: true, want: unsafeRetry},
+		{name: "never left", packets: []capture.Packet{packet(110, true, capture.RST)}, fate: loadgen.CutByRST, aborts: true, unsent: true, want: unreceivedRetry},
 		{name: "never left, without packets", blind: true, fate: loadgen.CutByRST, aborts: true, unsent: true, want: unreceivedRetry},
-		{name: "RST before the request", packets: []wire.Packet{packet(90, true, wire.RST|wire.ACK)}, fate: loadgen.CutByRST, aborts: true, want: racedRetry},
-		{name: "some of the reply had come", packets: []wire.Packet{packet(110, true, wire.RST|wire.ACK)}, fate: loadgen.CutByRST, touched: true, want: unsafeRetry},
+		{name: "RST before the request", packets: []capture.Packet{packet(90, true, capture.RST|capture.ACK)}, fate: loadgen.CutByRST, aborts: true, want: racedRetry},
+		{name: "some of the reply had come", packets: []capture.Packet{packet(110, true, capture.RST|capture.ACK)}, fate: loadgen.CutByRST, touched: true, want: unsafeRetry},
 		{name: "timed out", packets: nil, fate: loadgen.RequestTimedOut, want: unsafeRetry},
 		{name: "no packets at all", blind: true, fate: loadgen.CutByRST, want: unsafeRetry},
 		{name: "no packets, not acknowledged", blind: true, fate: loadgen.CutByFIN, unacked: true, want: racedRetry},
-		{name: "the next connection of the port", packets: []wire.Packet{
-			fin(110, 50), packet(125, false, wire.SYN), packet(126, true, wire.RST|wire.ACK),
+		{name: "the next connection of the port", packets: []capture.Packet{
+			fin(110, 50), packet(125, false, capture.SYN), packet(126, true, capture.RST|capture.ACK),
 		}, fate: loadgen.CutByFIN, want: unsafeRetry},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := evidence{groups: []groupKind{{bytes: 50}}}
 			if !tt.blind {
-				e.trace = wire.NewTrace(append(append([]wire.Packet(nil), open...), tt.packets...))
+				e.trace = capture.NewTrace(append(append([]capture.Packet(nil), open...), tt.packets...))
 			}
 			r := loadgen.RequestEntry{Conn: 1, Fate: tt.fate, Nth: tt.nth, Touched: tt.touched, Unacked: tt.unacked, Unsent: tt.unsent, Sent: 100 * ms, Ended: 120 * ms}
 			if got := e.retry(&r, &conn, tt.aborts); got != tt.want {
@@ -91,12 +91,12 @@ func TestRetry(t *testing.T) {
 // TestAborts tells resets by SO_LINGER 0 from those that late data brought.
 func TestAborts(t *testing.T) {
 	conn := loadgen.NewConnEntry(loadgen.ConnEntry{ID: 1, Began: 9 * ms, Opened: 10 * ms, Ended: 120 * ms}, client)
-	fin := packet(101, true, wire.FIN)
+	fin := packet(101, true, capture.FIN)
 	fin.Acked = 1 // the SYN, and nothing more
-	late := wire.NewTrace([]wire.Packet{packet(9, false, wire.SYN), fin, packet(102, true, wire.RST)})
+	late := capture.NewTrace([]capture.Packet{packet(9, false, capture.SYN), fin, packet(102, true, capture.RST)})
 	for _, tt := range []struct {
 		name  string
-		trace *wire.Trace
+		trace *capture.Trace
 		count int64
 		own   bool
 		want  bool
@@ -180,18 +180,18 @@ func TestListener(t *testing.T) {
 		{"back and gone and back", []loadgen.ConnEntry{refused(120), opened(130), refused(150), opened(160)}, -1, 20, 60, 40, 4, 2},
 		{"before the signal", []loadgen.ConnEntry{refused(50), opened(60)}, -1, -1, -1, 0, 0, 0},
 	} {
-		var packets []wire.Packet
+		var packets []capture.Packet
 		for i := range tt.conns {
 			c := &tt.conns[i]
-			p := wire.Packet{At: c.Began, ClientPort: uint16(1000 + i), Flags: wire.SYN}
+			p := capture.Packet{At: c.Began, ClientPort: uint16(1000 + i), Flags: capture.SYN}
 			packets = append(packets, p)
-			p.FromServer, p.At, p.Flags = true, p.At+1, wire.RST|wire.ACK
+			p.FromServer, p.At, p.Flags = true, p.At+1, capture.RST|capture.ACK
 			if c.Opened != 0 {
-				p.Flags = wire.SYN | wire.ACK
+				p.Flags = capture.SYN | capture.ACK
 			}
 			packets = append(packets, p)
 		}
-		for _, trace := range []*wire.Trace{nil, wire.NewTrace(packets)} {
+		for _, trace := range []*capture.Trace{nil, capture.NewTrace(packets)} {
 			e := evidence{signal: 100 * ms, concluded: 1000 * ms, trace: trace, journal: &loadgen.Journal{Conns: tt.conns}}
 			var r record.DrainTry
 			e.listener(&r)

@@ -6,7 +6,7 @@ import (
 
 	"lastack/bench/record"
 	"lastack/loadgen"
-	"lastack/sockstate/wire"
+	"lastack/sockstate/capture"
 )
 
 // attempt is what became of a connect.
@@ -83,7 +83,7 @@ func (e *evidence) openedAt(c *loadgen.ConnEntry) int64 {
 	}
 	at := c.Opened
 	for _, p := range e.trace.Find(c.Local(), c.Began, c.Opened) {
-		if p.FromServer && p.Flags.Has(wire.SYN) {
+		if p.FromServer && p.Flags.Has(capture.SYN) {
 			at = p.At
 		}
 	}
@@ -120,12 +120,12 @@ func (e *evidence) refusalPackets() (refused []int64, unanswered int) {
 		k := key{p.Client, p.ClientPort}
 		switch {
 		case !p.FromServer:
-			if p.Flags.Has(wire.SYN) {
+			if p.Flags.Has(capture.SYN) {
 				waiting[k] = true
 			}
-		case p.Flags.Has(wire.SYN):
+		case p.Flags.Has(capture.SYN):
 			delete(waiting, k)
-		case p.Flags.Has(wire.RST) && waiting[k]:
+		case p.Flags.Has(capture.RST) && waiting[k]:
 			refused = append(refused, p.At)
 			delete(waiting, k)
 		}

@@ -15,11 +15,13 @@ import (
 	"lastack/bench/record"
 	"lastack/loadgen"
 	"lastack/sockstate"
+	"lastack/sockstate/capture"
+	"lastack/sockstate/clock"
 	"lastack/sockstate/exchange"
+	"lastack/sockstate/netns"
 	"lastack/sockstate/observe"
 	"lastack/sockstate/sockdiag"
 	"lastack/sockstate/sockio"
-	"lastack/sockstate/wire"
 )
 
 // try is one stop of the server:
@@ -41,7 +43,7 @@ type try struct {
 	hook       *process.Process
 	load       *loadgen.Generator
 	watch      *observe.Observer
-	capture    *wire.Capture
+	capture    *capture.Capture
 	captureErr error
 	before     sockstate.Counters
 	probed     int64 // connections on which the server was listened to
@@ -51,7 +53,7 @@ type try struct {
 	ev      evidence
 	rec     record.DrainTry
 	sending time.Duration // of the signal
-	trace   *wire.Trace
+	trace   *capture.Trace
 	result  *loadgen.Result
 	failed  error // of a try that went on
 	// looked is set when what the server has left was looked at.
@@ -89,7 +91,7 @@ func (t *try) run(ctx context.Context) (err error) {
 		return err
 	}
 	t.load.Start(ctx)
-	t.ev.begun = sockio.Now()
+	t.ev.begun = clock.Now()
 	steps := []struct {
 		phase string
 		do    func(context.Context) error
@@ -133,7 +135,7 @@ func (t *try) open(ctx context.Context) (err error) {
 		return err
 	}
 	t.before = t.watch.Counters()[0]
-	t.capture, t.captureErr = wire.Open(wire.Config{Server: c.Target})
+	t.capture, t.captureErr = capture.Open(capture.Config{Server: c.Target})
 	t.load, err = loadgen.New(loadgen.Config{Plan: plan, Backend: c.Backend, Slots: t.x.slots, Journal: true})
 	return err
 }
@@ -224,7 +226,7 @@ func (t *try) takeOver(ctx context.Context) (err error) {
 		return err
 	}
 	t.target.listeners = old
-	t.ev.restartReady = sockio.Now()
+	t.ev.restartReady = clock.Now()
 	return nil
 }
 
@@ -236,7 +238,7 @@ func (t *try) startAgain() (err error) {
 	case spec.Contain == "" || spec.Contain == process.Auto:
 		spec.Contain = process.Group // it may signal a server that is outside, by its number
 	}
-	t.ev.restarted = sockio.Now()
+	t.ev.restarted = clock.Now()
 	t.restart, err = process.Start(spec)
 	return err
 }
@@ -251,11 +253,11 @@ func (t *try) stop(context.Context) (err error) {
 	}
 	t.ev.atArm = t.load.Arm()
 	t.warnEnded()
-	t.ev.signal = sockio.Now()
+	t.ev.signal = clock.Now()
 	if hook := t.cfg.Stop.Hook; hook != "" {
 		// The command began somewhere in between.
 		t.hook, err = process.Start(process.Hook(hook, t.target.own()))
-		t.sending = time.Duration(sockio.Now() - t.ev.signal)
+		t.sending = time.Duration(clock.Now() - t.ev.signal)
 		if err != nil {
 			t.ev.signal = 0 // the server was not stopped
 		}
@@ -278,16 +280,16 @@ const fresh = 300 * time.Microsecond
 // signal sends a signal and notes when. The server, which the signal wakes, must not take the CPU from the sender before
 // the time is read: a thread with short slices that has just slept keeps it.
 func (t *try) signal(sig syscall.Signal) error {
-	return sockio.OnOwnThread(func() error {
+	return netns.OnOwnThread(func() error {
 		sockio.BePrompt()
 		send := func() error {
 			time.Sleep(fresh)
-			t.ev.signal = sockio.Now()
+			t.ev.signal = clock.Now()
 			err := t.target.proc.Signal(sig)
 			if !errors.Is(err, syscall.ESRCH) {
 				err = errors.Join(err, t.target.goOn()) // a halted server acts on the signal only when it goes on
 			}
-			t.sending = time.Duration(sockio.Now() - t.ev.signal)
+			t.sending = time.Duration(clock.Now() - t.ev.signal)
 			return err
 		}
 		err := send()
@@ -318,7 +320,7 @@ func (t *try) conclude(ctx context.Context) error {
 			t.restartAt = t.target.elsewhere(t.restart)
 		}
 	}
-	t.ev.concluded = sockio.Now()
+	t.ev.concluded = clock.Now()
 	if ctx.Err() != nil {
 		t.load.Interrupt()
 	} else {

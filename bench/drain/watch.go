@@ -12,8 +12,8 @@ import (
 
 	"lastack/bench/process"
 	"lastack/sockstate"
+	"lastack/sockstate/clock"
 	"lastack/sockstate/sockdiag"
-	"lastack/sockstate/sockio"
 )
 
 // observe watches until the server is gone or back and no connection of before the signal is left, and
@@ -31,7 +31,7 @@ func (t *try) observe(ctx context.Context) error {
 		case <-poll.C:
 		case <-t.exits():
 		}
-		now := sockio.Now()
+		now := clock.Now()
 		if err := t.seeServer(now); err != nil {
 			return err
 		}

@@ -1,16 +1,12 @@
 package host
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 )
-
-// ErrUnsupported is returned, wrapped, by everything here that needs Linux.
-var ErrUnsupported = errors.New("measuring needs Linux: connection states, sysctls and namespaces are the Linux kernel's")
 
 // ReadError is a fact that could not be read. It wraps the cause.
 type ReadError struct {

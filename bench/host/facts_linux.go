@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 )
 
 // Read reads the facts of the process's own namespaces. It needs no privilege and
@@ -47,7 +47,7 @@ func Read() (*Facts, error) {
 	}
 	f.MemLock = lim.Cur
 
-	f.identify(sockio.CurrentNamespace)
+	f.identify(netns.Current)
 
 	for _, name := range Names() {
 		b, err := os.ReadFile(sysctlPath(name))
@@ -108,7 +108,7 @@ func (f *Facts) readProc() error {
 	} else {
 		f.Capabilities = capabilityNames(status.CapEff)
 	}
-	f.InitialUserNS = sockio.InInitialUserNamespace()
+	f.InitialUserNS = netns.InInitialUserNamespace()
 	// A filter that forbids the question is a filter.
 	mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
 	f.Seccomp = mode == unix.SECCOMP_MODE_FILTER || errors.Is(err, unix.EPERM)
@@ -125,7 +125,7 @@ func (f *Facts) readProc() error {
 
 // unread notes a fact that could not be read.
 // identify fills in NetNS.
-func (f *Facts) identify(current func() (*sockio.Namespace, error)) {
+func (f *Facts) identify(current func() (*netns.NS, error)) {
 	ns, err := current()
 	if err == nil {
 		f.NetNS = ns.ID()
@@ -133,10 +133,10 @@ func (f *Facts) identify(current func() (*sockio.Namespace, error)) {
 		return
 	}
 	f.NetNS = "not read"
-	if e, ok := errors.AsType[*sockio.NamespaceError](err); ok {
+	if e, ok := errors.AsType[*netns.Error](err); ok {
 		err = e.Err
 	}
-	f.unread(sockio.NamespaceFile, err)
+	f.unread(netns.File, err)
 }
 
 func (f *Facts) unread(what string, err error) {

@@ -9,9 +9,11 @@ import (
 	"runtime"
 
 	"go4.org/netipx"
+
+	"lastack/sockstate"
 )
 
-func unsupported() error { return fmt.Errorf("%w (this is %s)", ErrUnsupported, runtime.GOOS) }
+func unsupported() error { return fmt.Errorf("%w (this is %s)", sockstate.ErrNeedsLinux, runtime.GOOS) }
 
 // Read needs Linux.
 func Read() (*Facts, error) { return nil, unsupported() }

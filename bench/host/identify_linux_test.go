@@ -6,16 +6,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 )
 
 // A host whose namespace cannot be named is read all the same.
 func TestIdentify(t *testing.T) {
 	var f Facts
-	f.identify(func() (*sockio.Namespace, error) {
-		return nil, &sockio.NamespaceError{Call: "open", Namespace: sockio.NamespaceFile, Err: unix.EACCES}
+	f.identify(func() (*netns.NS, error) {
+		return nil, &netns.Error{Call: "open", Namespace: netns.File, Err: unix.EACCES}
 	})
-	if d := cmp.Diff(Facts{NetNS: "not read", Unread: []string{sockio.NamespaceFile + ": permission denied"}}, f); d != "" {
+	if d := cmp.Diff(Facts{NetNS: "not read", Unread: []string{netns.File + ": permission denied"}}, f); d != "" {
 		t.Error(d)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lastack/sockstate/netns"
 	"lastack/sockstate/sockio"
 )
 
@@ -24,9 +25,9 @@ const proofTimeout = 10 * time.Second
 
 // tryNetNS makes a network namespace on a thread of its own and uses it.
 func tryNetNS() Feature {
-	ns, err := sockio.NewNamespace()
+	ns, err := netns.New()
 	if err != nil {
-		if e, ok := errors.AsType[*sockio.NamespaceError](err); ok {
+		if e, ok := errors.AsType[*netns.Error](err); ok {
 			err = step(e.Call+"(CLONE_NEWNET)", e.Err)
 		}
 		return answer(err, unix.EINVAL)

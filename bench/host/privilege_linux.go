@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 )
 
 // What needs a capability, and until when. Where a user is without, the first column is done without, or refused, and said.
@@ -134,7 +134,7 @@ func canSignalThreads() bool {
 
 // WithoutCapabilities calls f on a thread that has none in effect, and ends with it.
 func WithoutCapabilities(f func() error) error {
-	return sockio.OnOwnThread(func() error {
+	return netns.OnOwnThread(func() error {
 		_, permitted, err := effectiveCaps()
 		if err != nil {
 			return err

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 )
 
 // CheckThreads returns a *ThreadsError if fewer threads than need may be started, or an *AddressSpaceError if the Go
@@ -49,7 +49,7 @@ func threadLimit() (limit int64, bound bool) {
 	if unix.Getrlimit(unix.RLIMIT_NPROC, &lim) != nil || lim.Cur > mostToCount {
 		return 0, false
 	}
-	if sockio.InInitialUserNamespace() {
+	if netns.InInitialUserNamespace() {
 		hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 		var caps [2]unix.CapUserData
 		if os.Getuid() == 0 || unix.Capget(&hdr, &caps[0]) == nil && caps[0].Effective&(1<<unix.CAP_SYS_RESOURCE|1<<unix.CAP_SYS_ADMIN) != 0 {

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 	"lastack/sockstate/socktest"
 )
 
@@ -224,7 +224,7 @@ func TestAsSomebodyElse(t *testing.T) {
 	cmd.Env = append(os.Environ(), envRoot+"="+l.Addr.String(), "TMPDIR=/tmp")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	out, err := cmd.CombinedOutput()
-	if err != nil && len(out) == 0 && !sockio.InInitialUserNamespace() {
+	if err != nil && len(out) == 0 && !netns.InInitialUserNamespace() {
 		t.Skipf("no other user in this user namespace: %v", err)
 	}
 	if err != nil {

@@ -3,13 +3,11 @@
 package process
 
 import (
-	"errors"
 	"net/netip"
 	"syscall"
-)
 
-// ErrUnsupported is what starting and attaching return elsewhere.
-var ErrUnsupported = errors.New("a server's process needs Linux")
+	"lastack/sockstate"
+)
 
 // Process is the Linux version's.
 type Process struct{}
@@ -21,10 +19,10 @@ func IsInit() bool { return false }
 func RunInit() int { return 1 }
 
 // Start needs Linux.
-func Start(Spec) (*Process, error) { return nil, ErrUnsupported }
+func Start(Spec) (*Process, error) { return nil, sockstate.ErrNeedsLinux }
 
 // Attach needs Linux.
-func Attach(int) (*Process, error) { return nil, ErrUnsupported }
+func Attach(int) (*Process, error) { return nil, sockstate.ErrNeedsLinux }
 
 // PID is 0.
 func (*Process) PID() int { return 0 }
@@ -33,13 +31,13 @@ func (*Process) PID() int { return 0 }
 func (*Process) Own() bool { return false }
 
 // Contained is empty.
-func (*Process) Contained() (by Contain, reason string) { return "", ErrUnsupported.Error() }
+func (*Process) Contained() (by Contain, reason string) { return "", sockstate.ErrNeedsLinux.Error() }
 
 // Started is 0.
 func (*Process) Started() int64 { return 0 }
 
 // Signal needs Linux.
-func (*Process) Signal(syscall.Signal) error { return ErrUnsupported }
+func (*Process) Signal(syscall.Signal) error { return sockstate.ErrNeedsLinux }
 
 // Exited is nil.
 func (*Process) Exited() <-chan struct{} { return nil }
@@ -57,7 +55,7 @@ func (*Process) Said() string { return "" }
 func (*Process) Trouble() string { return "" }
 
 // Tree needs Linux.
-func (*Process) Tree() ([]int, error) { return nil, ErrUnsupported }
+func (*Process) Tree() ([]int, error) { return nil, sockstate.ErrNeedsLinux }
 
 // End does nothing.
 func (*Process) End() error { return nil }
@@ -66,28 +64,28 @@ func (*Process) End() error { return nil }
 func (*Process) LetGo() error { return nil }
 
 // SignalAll needs Linux.
-func (*Process) SignalAll(syscall.Signal) error { return ErrUnsupported }
+func (*Process) SignalAll(syscall.Signal) error { return sockstate.ErrNeedsLinux }
 
 // Halted needs Linux.
-func (*Process) Halted() (bool, error) { return false, ErrUnsupported }
+func (*Process) Halted() (bool, error) { return false, sockstate.ErrNeedsLinux }
 
 // Owns needs Linux.
-func (*Process) Owns([]Listener) (Ownership, error) { return Ownership{}, ErrUnsupported }
+func (*Process) Owns([]Listener) (Ownership, error) { return Ownership{}, sockstate.ErrNeedsLinux }
 
 // Daemon needs Linux.
-func (*Process) Daemon([]Listener) (int, error) { return 0, ErrUnsupported }
+func (*Process) Daemon([]Listener) (int, error) { return 0, sockstate.ErrNeedsLinux }
 
 // Name is empty.
 func Name(int) string { return "" }
 
 // Listening needs Linux.
-func Listening(Sockets, netip.AddrPort) ([]Listener, error) { return nil, ErrUnsupported }
+func Listening(Sockets, netip.AddrPort) ([]Listener, error) { return nil, sockstate.ErrNeedsLinux }
 
 // Listeners needs Linux.
-func Listeners(Sockets, netip.AddrPort) ([]Listener, error) { return nil, ErrUnsupported }
+func Listeners(Sockets, netip.AddrPort) ([]Listener, error) { return nil, sockstate.ErrNeedsLinux }
 
 // Ports needs Linux.
-func Ports(Sockets, []int) ([]netip.AddrPort, error) { return nil, ErrUnsupported }
+func Ports(Sockets, []int) ([]netip.AddrPort, error) { return nil, sockstate.ErrNeedsLinux }
 
 // Owners finds none.
 func Owners([]int, []uint64) map[uint64]int { return nil }

@@ -54,6 +54,6 @@ type Exit struct {
 	// Code is the exit code of a process that ended by itself; 0 if Signal ended it.
 	Code   int
 	Signal syscall.Signal // 0: none
-	// At is when the end was seen, on the clock of sockio.Now.
+	// At is when the end was seen, on the clock of clock.Now.
 	At int64
 }

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/clock"
 )
 
 // endTimeout bounds the time until what was killed has ended.
@@ -66,7 +66,7 @@ func (p *Process) Contained() (by Contain, reason string) {
 	return Group, p.reason
 }
 
-// Started is when the program was seen to be executed, on the clock of sockio.Now; 0 for one that is not one's own.
+// Started is when the program was seen to be executed, on the clock of clock.Now; 0 for one that is not one's own.
 func (p *Process) Started() int64 { return p.started }
 
 // Signal sends a signal to the process alone; 0 asks only whether that would be allowed. The error is a
@@ -184,7 +184,7 @@ func (p *Process) listen() {
 	go func() {
 		defer close(ended)
 		if p.handle.wait() == nil {
-			at = sockio.Now()
+			at = clock.Now()
 		}
 	}()
 	var once sync.Once
@@ -192,7 +192,7 @@ func (p *Process) listen() {
 		once.Do(func() {
 			<-ended
 			if e.At = at; at == 0 {
-				e.At = sockio.Now()
+				e.At = clock.Now()
 			}
 			p.exit = e
 			close(p.exited)
@@ -445,7 +445,7 @@ func Attach(pid int) (*Process, error) {
 		if h.wait() != nil {
 			return // let go
 		}
-		at := sockio.Now()
+		at := clock.Now()
 		p.exit = h.exit()
 		p.exit.At = at
 		close(p.exited)

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
 
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/clock"
 	"lastack/sockstate/socktest"
 )
 
@@ -37,7 +37,7 @@ func TestExit(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.program, func(t *testing.T) {
 			each(t, func(t *testing.T, r *rig, contain Contain) {
-				before := sockio.Now()
+				before := clock.Now()
 				p := r.start(r.spec(contain, tt.program, ""))
 				if by, _ := p.Contained(); by != contain || !p.Own() {
 					t.Errorf("contained by %s, own %v", by, p.Own())
@@ -56,7 +56,7 @@ func TestExit(t *testing.T) {
 				if d := cmp.Diff(tt.want, p.Exit(), ignoreAt); d != "" {
 					t.Errorf("-want +got\n%s\nsaid %q", d, p.Said())
 				}
-				if at := p.Exit().At; p.Started() < before || at < before || at > sockio.Now() {
+				if at := p.Exit().At; p.Started() < before || at < before || at > clock.Now() {
 					t.Errorf("started at %d, ended at %d, begun at %d", p.Started(), at, before)
 				}
 				var e *SignalError

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 )
 
 // space is a PID namespace with its init, for the processes that share it.
@@ -48,7 +48,7 @@ func spawn(args []string, ch, out *os.File, attr *syscall.SysProcAttr) (*child, 
 	go func() {
 		// The kernel sends PDEATHSIG when the thread that forked ends (forget_original_parent), so it waits.
 		var forked bool
-		_ = sockio.OnOwnThread(func() error {
+		_ = netns.OnOwnThread(func() error {
 			err := c.cmd.Start()
 			forked = err == nil
 			started <- err

@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/clock"
 )
 
 // Start starts a program. The error is a *StartError if the program could not be executed, and a *ContainError if
@@ -227,7 +227,7 @@ func launch(spec Spec, path string, s *space) (_ *Process, err error) {
 	if !r.Started {
 		return fail(r.Call, r.Errno)
 	}
-	p.started = sockio.Now()
+	p.started = clock.Now()
 	ch.patience(0)
 	fds := ch.take(1)
 	if fds == nil {

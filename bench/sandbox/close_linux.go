@@ -4,9 +4,9 @@ import (
 	"errors"
 
 	"lastack/sockstate"
+	"lastack/sockstate/netns"
 	"lastack/sockstate/procnet"
 	"lastack/sockstate/sockdiag"
-	"lastack/sockstate/sockio"
 )
 
 // Close ends the sandbox in good order: it destroys the sockets that no process holds
@@ -42,7 +42,7 @@ type orphanage struct {
 	err   error           // why
 }
 
-func openOrphanage(ns *sockio.Namespace) *orphanage {
+func openOrphanage(ns *netns.NS) *orphanage {
 	o := &orphanage{}
 	if o.diag, o.err = sockdiag.Open(ns); o.err != nil {
 		o.diag = nil

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/bench/record"
+	"lastack/sockstate/netns"
 	"lastack/sockstate/sockio"
 )
 
@@ -77,7 +78,7 @@ func setUp(h *handoff, noHash error) (s *Sandbox, err error) {
 		return &Error{Step: step, Mode: h.Mode, Err: err}
 	}
 
-	if s.Client, err = sockio.CurrentNamespace(); err != nil {
+	if s.Client, err = netns.Current(); err != nil {
 		return s, at(StepFresh, err)
 	}
 	s.Server = s.Client
@@ -88,7 +89,7 @@ func setUp(h *handoff, noHash error) (s *Sandbox, err error) {
 		if spec.EhashEntries > 0 && noHash == nil {
 			noHash = askForHash(spec.EhashEntries)
 		}
-		if s.Server, err = sockio.NewNamespace(); err != nil {
+		if s.Server, err = netns.New(); err != nil {
 			return s, at(StepNamespaces, err)
 		}
 	}
@@ -173,16 +174,16 @@ func status(mode Mode, spec Spec) record.Sandbox {
 }
 
 // namespaces lists Client and, if it is another, Server.
-func (s *Sandbox) namespaces() []*sockio.Namespace {
+func (s *Sandbox) namespaces() []*netns.NS {
 	if s.Server == s.Client {
-		return []*sockio.Namespace{s.Client}
+		return []*netns.NS{s.Client}
 	}
-	return []*sockio.Namespace{s.Client, s.Server}
+	return []*netns.NS{s.Client, s.Server}
 }
 
 // checkFresh makes sure that nothing is done to a namespace in use, whatever the
 // environment says: in a new one lo is the only link that could be up, and is not.
-func checkFresh(h *handoff, ns *sockio.Namespace) error {
+func checkFresh(h *handoff, ns *netns.NS) error {
 	switch ns.ID() {
 	case h.Host:
 		return fmt.Errorf("this is the host's network namespace %s", h.Host)

@@ -21,6 +21,7 @@ import (
 
 	"lastack/bench/record"
 	"lastack/sockstate"
+	"lastack/sockstate/netns"
 	"lastack/sockstate/sockio"
 )
 
@@ -147,7 +148,7 @@ func printFacts(s *Sandbox) (int, error) {
 		Links: map[string][]string{}, Sysctls: map[string][]string{},
 	}
 	f.ProcessNS, _ = os.Readlink("/proc/self/ns/net")
-	for side, ns := range []*sockio.Namespace{s.Client, s.Server} {
+	for side, ns := range []*netns.NS{s.Client, s.Server} {
 		err := ns.Do(func() error {
 			links, err := net.Interfaces()
 			if err != nil {

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 )
 
 // ehashKey is what a namespace asks for on behalf of those that are made inside of it; 0: they
@@ -22,8 +22,8 @@ const ehashKey = "net.ipv4.tcp_child_ehash_entries"
 // others and makes its namespace the process's (de_thread). A second clone would need a third process to
 // pass signals and the exit code on.
 func nest(h *handoff) error {
-	return sockio.OnOwnThread(func() error {
-		outer, err := sockio.CurrentNamespace()
+	return netns.OnOwnThread(func() error {
+		outer, err := netns.Current()
 		if err != nil {
 			return err
 		}

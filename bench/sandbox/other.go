@@ -5,18 +5,14 @@ package sandbox
 import (
 	"context"
 	"encoding/json"
-	"errors"
 
 	"lastack/bench/record"
 	"lastack/sockstate"
 )
 
-// ErrUnsupported is what everything returns elsewhere.
-var ErrUnsupported = errors.New("network namespaces need Linux")
-
 // Run needs Linux.
 func Run(_ context.Context, _ Spec) (exit int, status record.Sandbox, err error) {
-	err = &Error{Step: StepNamespaces, Err: ErrUnsupported}
+	err = &Error{Step: StepNamespaces, Err: sockstate.ErrNeedsLinux}
 	return 1, record.Sandbox{Mode: string(Off), Reason: err.Error()}, err
 }
 
@@ -33,14 +29,16 @@ func CheckHandoff() error { return nil }
 func Extra() json.RawMessage { return nil }
 
 // Enter needs Linux.
-func Enter() (*Sandbox, error) { return nil, &Error{Step: StepNamespaces, Err: ErrUnsupported} }
+func Enter() (*Sandbox, error) {
+	return nil, &Error{Step: StepNamespaces, Err: sockstate.ErrNeedsLinux}
+}
 
 // Close does nothing.
 func (s *Sandbox) Close() error { return nil }
 
 // Blackhole needs Linux.
 func (s *Sandbox) Blackhole(_ ...sockstate.Side) (lift func() error, err error) {
-	return nil, &Error{Step: StepLoss, Err: ErrUnsupported}
+	return nil, &Error{Step: StepLoss, Err: sockstate.ErrNeedsLinux}
 }
 
 type orphanage struct{}

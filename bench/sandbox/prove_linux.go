@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 )
 
 // proveTimeout bounds each wait of the proof.
@@ -47,7 +47,7 @@ func (s *Sandbox) proveConnected() error {
 // proveConnection listens at a in one namespace, connects from another, and resets
 // the connection. It returns when the reset has arrived, so that nothing moves a
 // counter later on. The errors of net say which call failed, and where.
-func proveConnection(client, server *sockio.Namespace, a netip.Addr) error {
+func proveConnection(client, server *netns.NS, a netip.Addr) error {
 	listener, err := listenIn(server, a)
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func proveConnection(client, server *sockio.Namespace, a netip.Addr) error {
 // listenIn opens a listener at a in ns: for an address without a name, net stays on its
 // caller's thread until the socket exists, here and in dialIn. Multipath TCP, its default
 // for listeners, is not what a load uses.
-func listenIn(ns *sockio.Namespace, a netip.Addr) (*net.TCPListener, error) {
+func listenIn(ns *netns.NS, a netip.Addr) (*net.TCPListener, error) {
 	var l net.Listener
 	err := ns.Do(func() (err error) {
 		var config net.ListenConfig
@@ -98,7 +98,7 @@ func listenIn(ns *sockio.Namespace, a netip.Addr) (*net.TCPListener, error) {
 }
 
 // dialIn connects from ns within proveTimeout.
-func dialIn(ns *sockio.Namespace, to net.Addr) (*net.TCPConn, error) {
+func dialIn(ns *netns.NS, to net.Addr) (*net.TCPConn, error) {
 	var c net.Conn
 	err := ns.Do(func() (err error) {
 		dialer := net.Dialer{Timeout: proveTimeout}

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/bench/record"
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 )
 
 // setupTimeout bounds the time until the child's report; making namespaces waits for
@@ -229,7 +229,7 @@ const lostPoll = 20 * time.Millisecond
 // PDEATHSIG when the forking thread ends (forget_original_parent), not the process.
 func start(spec Spec, mode Mode) (*child, error) {
 	fail := func(err error) (*child, error) { return nil, &Error{Step: StepHandoff, Mode: mode, Err: err} }
-	host, err := sockio.CurrentNamespace()
+	host, err := netns.Current()
 	if err != nil {
 		return fail(err)
 	}
@@ -372,7 +372,7 @@ func readTrimmed(path string) string {
 // bestMode is Root for whoever is root and has CAP_SYS_ADMIN in the initial user
 // namespace. A user with that capability alone would lose it, or PDEATHSIG, at exec.
 func bestMode() Mode {
-	if !sockio.InInitialUserNamespace() || os.Geteuid() != 0 {
+	if !netns.InInitialUserNamespace() || os.Geteuid() != 0 {
 		return User
 	}
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}

@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	"lastack/bench/record"
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 )
 
 // Sandbox is the inside of a sandbox that has proved itself.
@@ -14,7 +14,7 @@ type Sandbox struct {
 	Topology Topology
 	// Client is the namespace of this process. Server is the same value with Lo,
 	// another namespace with Veth. Both are closed by Close.
-	Client, Server *sockio.Namespace
+	Client, Server *netns.NS
 	// ServerAddr4 and ServerAddr6 are the server's addresses; a listener on the
 	// unspecified address has them too. ServerAddr6 is invalid where the kernel has no IPv6.
 	ServerAddr4, ServerAddr6 netip.Addr
@@ -39,6 +39,6 @@ type Sandbox struct {
 
 // end is a link of the sandbox, in its namespace.
 type end struct {
-	ns   *sockio.Namespace
+	ns   *netns.NS
 	link string
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 )
 
 // The network between two namespaces, from the block for benchmarks (RFC 2544,
@@ -24,7 +24,7 @@ import (
 // Each side reaches the other's whole range through one gateway, whose link layer
 // address is set for good: no ARP or neighbour discovery disturbs a measurement.
 type vethEnd struct {
-	ns     *sockio.Namespace
+	ns     *netns.NS
 	link   string
 	mac    net.HardwareAddr
 	v4, v6 netip.Prefix // the address on the link, with the whole network's length
@@ -32,7 +32,7 @@ type vethEnd struct {
 	range6 netip.Prefix // reached through v6; only v6's own address is local
 }
 
-func vethEnds(client, server *sockio.Namespace) (c, s vethEnd) {
+func vethEnds(client, server *netns.NS) (c, s vethEnd) {
 	c = vethEnd{
 		ns: client, link: "client", mac: net.HardwareAddr{0x02, 0, 0, 0, 0, 0x01},
 		v4:     netip.MustParsePrefix("198.18.0.1/15"),

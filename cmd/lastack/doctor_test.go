@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lastack/bench/host"
+	"lastack/sockstate"
 )
 
 func TestDoctorText(t *testing.T) {
@@ -51,7 +52,7 @@ features
 
 func TestDoctorJSON(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip(host.ErrUnsupported)
+		t.Skip(sockstate.ErrNeedsLinux)
 	}
 	var out, stderr strings.Builder
 	if code := Main([]string{"doctor", "--format=json"}, strings.NewReader(""), &out, &stderr); code != exitOK {

@@ -8,12 +8,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lastack/bench/host"
+	"lastack/sockstate"
 )
 
 // TestHostFacts checks what the child in the sandbox gets of what the parent read.
 func TestHostFacts(t *testing.T) {
 	outer, err := hostFacts()
-	if errors.Is(err, host.ErrUnsupported) {
+	if errors.Is(err, sockstate.ErrNeedsLinux) {
 		t.Skip(err)
 	}
 	if err != nil {

@@ -23,35 +23,37 @@ var layers = []struct {
 	uses []string
 }{
 	{"sockstate", nil},
+	{"sockstate/clock", nil},
+	{"sockstate/netns", []string{"sockstate"}},
 	{"sockstate/sockio/ring", nil},
-	{"sockstate/sockio", []string{"sockstate", "sockstate/sockio/ring"}},
-	{"sockstate/socktest", []string{"sockstate/sockio"}},
+	{"sockstate/sockio", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio/ring"}},
+	{"sockstate/socktest", []string{"sockstate/netns", "sockstate/sockio"}},
 	{"sockstate/exchange", []string{"sockstate", "sockstate/sockio"}},
 	{"sockstate/teardown", []string{"sockstate", "sockstate/sockio", "sockstate/exchange"}},
-	{"sockstate/procnet", []string{"sockstate", "sockstate/sockio"}},
-	{"sockstate/sockdiag", []string{"sockstate", "sockstate/sockio"}},
-	{"sockstate/observe", []string{"sockstate", "sockstate/sockio", "sockstate/procnet", "sockstate/sockdiag"}},
+	{"sockstate/procnet", []string{"sockstate", "sockstate/netns", "sockstate/sockio"}},
+	{"sockstate/sockdiag", []string{"sockstate", "sockstate/netns", "sockstate/sockio"}},
+	{"sockstate/observe", []string{"sockstate", "sockstate/netns", "sockstate/sockio", "sockstate/procnet", "sockstate/sockdiag"}},
 
-	{"sockstate/wire", []string{"sockstate", "sockstate/sockio"}},
+	{"sockstate/capture", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio"}},
 
-	{"server", []string{"sockstate", "sockstate/sockio", "sockstate/sockdiag", "sockstate/teardown", "sockstate/exchange"}},
-	{"loadgen", []string{"sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange"}},
+	{"server", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/sockdiag", "sockstate/teardown", "sockstate/exchange"}},
+	{"loadgen", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange"}},
 
 	{"bench/quantity", nil},
 	{"bench/record", []string{"bench/quantity"}},
 	{"bench/host", []string{"sockstate", "sockstate/...", "bench/quantity"}},
-	{"bench/sandbox", []string{"sockstate", "sockstate/sockio", "sockstate/sockdiag", "sockstate/procnet", "bench/record"}},
+	{"bench/sandbox", []string{"sockstate", "sockstate/netns", "sockstate/sockio", "sockstate/sockdiag", "sockstate/procnet", "bench/record"}},
 	{"bench", []string{"loadgen", "server", "sockstate", "sockstate/...", "bench/quantity", "bench/record", "bench/host", "bench/sandbox"}},
 
-	{"bench/process", []string{"sockstate", "sockstate/sockio", "sockstate/sockdiag"}},
+	{"bench/process", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/sockdiag"}},
 	{"bench/drain", []string{"loadgen", "sockstate", "sockstate/...", "bench", "bench/quantity", "bench/record", "bench/host", "bench/sandbox", "bench/process"}},
 
 	// Read lastack's records, and are no part of lastack.
-	{"bench/peers", []string{"sockstate", "sockstate/sockio", "sockstate/sockdiag", "bench/quantity", "bench/record", "bench/host", "bench/sandbox"}},
-	{"bench/peers/sidebyside", []string{"bench/peers", "bench/quantity", "bench/sandbox"}},
+	{"bench/lab/peers", []string{"sockstate", "sockstate/netns", "sockstate/sockio", "sockstate/sockdiag", "bench/quantity", "bench/record", "bench/host", "bench/sandbox"}},
+	{"bench/lab/peers/sidebyside", []string{"bench/lab/peers", "bench/quantity", "bench/sandbox"}},
 
-	{"bench/gallery", []string{"bench/quantity", "bench/record"}},
-	{"bench/gallery/drain-gallery", []string{"bench/gallery", "bench/quantity", "bench/record"}},
+	{"bench/lab/gallery", []string{"bench/quantity", "bench/record"}},
+	{"bench/lab/gallery/drain-gallery", []string{"bench/lab/gallery", "bench/quantity", "bench/record"}},
 
 	{"report", []string{"bench/quantity", "bench/record"}},
 	{"cmd/lastack", []string{
@@ -70,7 +72,7 @@ var onlyThirdParty = map[string][]string{
 
 // notThirdParty names foreign packages that stay out of all packages but those listed.
 var notThirdParty = map[string][]string{
-	"golang.org/x/sys/unix":   {"sockstate/...", "server", "loadgen", "bench", "bench/host", "bench/sandbox", "bench/process", "bench/drain", "bench/peers"},
+	"golang.org/x/sys/unix":   {"sockstate/...", "server", "loadgen", "bench", "bench/host", "bench/sandbox", "bench/process", "bench/drain", "bench/lab/peers"},
 	"github.com/spf13/cobra":  {"cmd/lastack"},
 	"github.com/mdlayher/...": {"sockstate/...", "bench/...", "bench"},
 }

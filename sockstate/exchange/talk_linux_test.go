@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"lastack/sockstate/clock"
 	"lastack/sockstate/sockio"
 )
 
@@ -193,11 +194,11 @@ func (p *pair) run(n int) {
 	for s := range sockio.Sock(min(n, len(p.asking))) {
 		p.open(s)
 	}
-	for end := sockio.Now() + int64(hung); p.gone < n; {
+	for end := clock.Now() + int64(hung); p.gone < n; {
 		if p.err != nil {
 			p.t.Fatal(p.err)
 		}
-		if sockio.Now() > end {
+		if clock.Now() > end {
 			p.t.Fatalf("%d of %d connections", p.gone, n)
 		}
 		for _, l := range []sockio.Loop{p.client, p.server} {
@@ -518,7 +519,7 @@ func TestStandardLibrary(t *testing.T) {
 				return
 			default:
 			}
-			if err := p.server.Wait(sockio.Now() + 1e6); err != nil {
+			if err := p.server.Wait(clock.Now() + 1e6); err != nil {
 				t.Fatal(err)
 			}
 			if p.err != nil {

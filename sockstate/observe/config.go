@@ -5,7 +5,7 @@ import (
 	"net/netip"
 
 	"lastack/sockstate"
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 )
 
 // Unknown is the value of a gauge that this kernel or namespace does not have, or
@@ -25,7 +25,7 @@ type Config struct {
 	// Namespaces are the network namespaces that the load's sockets are in, each once; a nil
 	// entry is the calling thread's own. None at all means just that one. They may be closed
 	// once New has returned. Other namespaces than the own need CAP_SYS_ADMIN (Namespace.Enter).
-	Namespaces []*sockio.Namespace
+	Namespaces []*netns.NS
 	// Filter selects the load's sockets. With no servers the census stays empty.
 	Filter sockstate.Filter
 	// Census is auto, diag or proc; empty means auto.

@@ -7,30 +7,30 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 )
 
 // Where the namespace's file cannot be opened, the observer of this process's own lacks its name alone.
 func TestIdentify(t *testing.T) {
-	hidden := func() (*sockio.Namespace, error) {
-		return nil, &sockio.NamespaceError{Call: "open", Namespace: sockio.NamespaceFile, Err: unix.EACCES}
+	hidden := func() (*netns.NS, error) {
+		return nil, &netns.Error{Call: "open", Namespace: netns.File, Err: unix.EACCES}
 	}
 	var n namespace
 	if err := n.identify(nil, hidden); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(map[string]string{sockio.NamespaceFile: "permission denied"}, n.unread); d != "" || n.id != "this network namespace" {
+	if d := cmp.Diff(map[string]string{netns.File: "permission denied"}, n.unread); d != "" || n.id != "this network namespace" {
 		t.Errorf("%q, unread: %s", n.id, d)
 	}
-	if err := n.identify(&sockio.Namespace{}, hidden); !errors.Is(err, unix.EACCES) {
+	if err := n.identify(&netns.NS{}, hidden); !errors.Is(err, unix.EACCES) {
 		t.Errorf("a namespace that was entered: %v", err)
 	}
-	here, err := sockio.CurrentNamespace()
+	here, err := netns.Current()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer here.Close()
-	if err := n.identify(nil, sockio.CurrentNamespace); err != nil || n.id != here.ID() {
+	if err := n.identify(nil, netns.Current); err != nil || n.id != here.ID() {
 		t.Errorf("%q, %v; want %s", n.id, err, here.ID())
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"os"
 	"strconv"
 
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 )
 
 // namespace holds the files of one network namespace, opened inside it.
@@ -40,16 +40,16 @@ func (n *namespace) lacks(file string, err error) {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		err = e.Err // its path has the thread's number
 	}
-	if e, ok := errors.AsType[*sockio.NamespaceError](err); ok {
+	if e, ok := errors.AsType[*netns.Error](err); ok {
 		err = e.Err
 	}
 	n.unread[file] = err.Error()
 }
 
-func openNamespace(ns *sockio.Namespace) (*namespace, error) {
+func openNamespace(ns *netns.NS) (*namespace, error) {
 	n := &namespace{}
 	err := ns.Do(func() error {
-		if err := n.identify(ns, sockio.CurrentNamespace); err != nil {
+		if err := n.identify(ns, netns.Current); err != nil {
 			return err
 		}
 		// thread-self: /proc/self/net would be the thread-group leader's.
@@ -81,7 +81,7 @@ func openNamespace(ns *sockio.Namespace) (*namespace, error) {
 }
 
 // identify fills in n's ID. Of a namespace that nobody has to enter again only the name is lacking where its file cannot be opened.
-func (n *namespace) identify(ns *sockio.Namespace, current func() (*sockio.Namespace, error)) error {
+func (n *namespace) identify(ns *netns.NS, current func() (*netns.NS, error)) error {
 	here, err := current()
 	switch {
 	case err == nil:
@@ -89,7 +89,7 @@ func (n *namespace) identify(ns *sockio.Namespace, current func() (*sockio.Names
 		return here.Close()
 	case ns == nil:
 		n.id = "this network namespace"
-		n.lacks(sockio.NamespaceFile, err)
+		n.lacks(netns.File, err)
 		return nil
 	}
 	return err

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
+	"lastack/sockstate/netns"
 	"lastack/sockstate/procnet"
 	"lastack/sockstate/sockdiag"
-	"lastack/sockstate/sockio"
 )
 
 // Observer watches one load. It is not safe for concurrent use.
@@ -33,7 +33,7 @@ type Observer struct {
 }
 
 // New opens what it will read: the census's sources and each namespace's files. Errors are
-// *CensusError, *NamespaceTwiceError, *sockio.NamespaceError, or an *fs.PathError where there is no /proc. A file
+// *CensusError, *NamespaceTwiceError, *netns.Error, or an *fs.PathError where there is no /proc. A file
 // that is hidden is no error: Unread names it.
 func New(cfg Config) (*Observer, error) {
 	o := &Observer{
@@ -62,7 +62,7 @@ func (o *Observer) open(cfg Config) (err error) {
 	}
 	spaces := cfg.Namespaces
 	if len(spaces) == 0 {
-		spaces = []*sockio.Namespace{nil}
+		spaces = []*netns.NS{nil}
 	}
 	for _, ns := range spaces {
 		n, err := openNamespace(ns)
@@ -77,16 +77,16 @@ func (o *Observer) open(cfg Config) (err error) {
 		}
 	}
 	return o.choose(cfg.Census, spaces,
-		func(ns *sockio.Namespace) (sockstate.Source, error) { return sockdiag.Open(ns) },
-		func(ns *sockio.Namespace) (sockstate.Source, error) { return procnet.Open(ns) })
+		func(ns *netns.NS) (sockstate.Source, error) { return sockdiag.Open(ns) },
+		func(ns *netns.NS) (sockstate.Source, error) { return procnet.Open(ns) })
 }
 
 // opener opens one kind of source.
-type opener func(*sockio.Namespace) (sockstate.Source, error)
+type opener func(*netns.NS) (sockstate.Source, error)
 
 // choose opens the census's source in every namespace: one source for all, since their
 // counts are added.
-func (o *Observer) choose(census string, spaces []*sockio.Namespace, diag, proc opener) error {
+func (o *Observer) choose(census string, spaces []*netns.NS, diag, proc opener) error {
 	use := func(name, reason string, open opener) error {
 		err := o.openSources(spaces, open)
 		if err == nil {
@@ -118,7 +118,7 @@ func (o *Observer) choose(census string, spaces []*sockio.Namespace, diag, proc 
 	return nil
 }
 
-func (o *Observer) openSources(spaces []*sockio.Namespace, open opener) error {
+func (o *Observer) openSources(spaces []*netns.NS, open opener) error {
 	for _, ns := range spaces {
 		s, err := open(ns)
 		if err != nil {

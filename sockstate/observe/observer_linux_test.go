@@ -21,7 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 	"lastack/sockstate/socktest"
 )
 
@@ -135,8 +135,8 @@ func TestCensus(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tg, deferred := socktest.Listen(t, ns, tt.addr, false), socktest.Listen(t, ns, tt.addr, true)
 			f := sockstate.Filter{Servers: []netip.AddrPort{tg.Addr, deferred.Addr}}
-			diag := newObserver(t, Config{Namespaces: []*sockio.Namespace{ns}, Filter: f, Census: CensusDiag})
-			proc := newObserver(t, Config{Namespaces: []*sockio.Namespace{ns}, Filter: f, Census: CensusProc})
+			diag := newObserver(t, Config{Namespaces: []*netns.NS{ns}, Filter: f, Census: CensusDiag})
+			proc := newObserver(t, Config{Namespaces: []*netns.NS{ns}, Filter: f, Census: CensusProc})
 			socktest.Listen(t, ns, tt.addr, false).Pairs(3)
 
 			want := makeStates(tg, deferred)
@@ -172,7 +172,7 @@ func TestCensus(t *testing.T) {
 // A reused Sample holds nothing of the one before.
 func TestSampleReuse(t *testing.T) {
 	tg := socktest.Listen(t, socktest.NewNamespace(t), "127.0.0.1:0", false)
-	o := newObserver(t, Config{Namespaces: []*sockio.Namespace{tg.Namespace}, Filter: sockstate.Filter{Servers: []netip.AddrPort{tg.Addr}}})
+	o := newObserver(t, Config{Namespaces: []*netns.NS{tg.Namespace}, Filter: sockstate.Filter{Servers: []netip.AddrPort{tg.Addr}}})
 	tg.Pairs(2)
 	var s Sample
 	for range 3 {
@@ -197,7 +197,7 @@ func TestNamespaces(t *testing.T) {
 	fuller := int64(0) // how many of b's are in TIME_WAIT
 	for _, census := range []string{CensusDiag, CensusProc} {
 		t.Run(census, func(t *testing.T) {
-			o := newObserver(t, Config{Namespaces: []*sockio.Namespace{a, b}, Filter: sockstate.Filter{Servers: []netip.AddrPort{ta.Addr}}, Census: census})
+			o := newObserver(t, Config{Namespaces: []*netns.NS{a, b}, Filter: sockstate.Filter{Servers: []netip.AddrPort{ta.Addr}}, Census: census})
 			if name, reason := o.Source(); name != census || reason != "asked for" {
 				t.Errorf("source %s, %s", name, reason)
 			}
@@ -324,7 +324,7 @@ func TestUnread(t *testing.T) {
 
 func TestGauges(t *testing.T) {
 	tg := socktest.Listen(t, socktest.NewNamespace(t), "[::1]:0", false)
-	o := newObserver(t, Config{Namespaces: []*sockio.Namespace{tg.Namespace}})
+	o := newObserver(t, Config{Namespaces: []*netns.NS{tg.Namespace}})
 	g := until(t, o, func(*Sample) bool { return true }).Gauges
 	before := g.Fds
 	if g.TimeWait != 0 {
@@ -355,7 +355,7 @@ func TestNewErrors(t *testing.T) {
 	if cerr, ok := errors.AsType[*CensusError](err); !ok || cerr.Census != "tcpdump" || err.Error() != `census "tcpdump": want auto, diag or proc` {
 		t.Errorf("unknown census: %v", err)
 	}
-	_, err = New(Config{Namespaces: []*sockio.Namespace{nil, nil}})
+	_, err = New(Config{Namespaces: []*netns.NS{nil, nil}})
 	if _, ok := errors.AsType[*NamespaceTwiceError](err); !ok {
 		t.Errorf("a namespace twice: %v", err)
 	}
@@ -365,8 +365,8 @@ func TestNewErrors(t *testing.T) {
 	}
 	ns := socktest.NewNamespace(t)
 	_ = ns.Close()
-	_, err = New(Config{Namespaces: []*sockio.Namespace{ns}})
-	if _, ok := errors.AsType[*sockio.NamespaceError](err); !ok {
+	_, err = New(Config{Namespaces: []*netns.NS{ns}})
+	if _, ok := errors.AsType[*netns.Error](err); !ok {
 		t.Errorf("a closed namespace: %v", err)
 	}
 }
@@ -403,7 +403,7 @@ func TestChoose(t *testing.T) {
 			opened, closed := 0, 0
 			open := func(fail error) opener {
 				n := 0
-				return func(*sockio.Namespace) (sockstate.Source, error) {
+				return func(*netns.NS) (sockstate.Source, error) {
 					if n++; n == 2 && fail != nil {
 						return nil, fail
 					}
@@ -412,7 +412,7 @@ func TestChoose(t *testing.T) {
 				}
 			}
 			o := &Observer{}
-			err := o.choose(tt.census, []*sockio.Namespace{nil, nil}, open(tt.diag), open(tt.proc))
+			err := o.choose(tt.census, []*netns.NS{nil, nil}, open(tt.diag), open(tt.proc))
 			name, reason := o.Source()
 			if name != tt.name || !strings.Contains(reason, tt.reasonHas) {
 				t.Errorf("source %q, %q; want %q, %q", name, reason, tt.name, tt.reasonHas)
@@ -611,7 +611,7 @@ func BenchmarkSample(b *testing.B) {
 	f := sockstate.Filter{Servers: []netip.AddrPort{tg.Addr}}
 	for _, census := range []string{CensusDiag, CensusProc} {
 		b.Run(census, func(b *testing.B) {
-			o := newObserver(b, Config{Namespaces: []*sockio.Namespace{tg.Namespace}, Filter: f, Census: census})
+			o := newObserver(b, Config{Namespaces: []*netns.NS{tg.Namespace}, Filter: f, Census: census})
 			var s Sample
 			var cpu time.Duration
 			b.ReportAllocs()

@@ -3,25 +3,20 @@
 package observe
 
 import (
-	"errors"
-
 	"lastack/sockstate"
 )
-
-// ErrUnsupported is what New returns elsewhere.
-var ErrUnsupported = errors.New("observing a load needs Linux: only saved runs can be shown here")
 
 // Observer is the Linux version's.
 type Observer struct{}
 
 // New needs Linux.
-func New(Config) (*Observer, error) { return nil, ErrUnsupported }
+func New(Config) (*Observer, error) { return nil, sockstate.ErrNeedsLinux }
 
 // Source is off.
-func (*Observer) Source() (name, reason string) { return CensusOff, ErrUnsupported.Error() }
+func (*Observer) Source() (name, reason string) { return CensusOff, sockstate.ErrNeedsLinux.Error() }
 
 // Sample needs Linux.
-func (*Observer) Sample(*Sample) error { return ErrUnsupported }
+func (*Observer) Sample(*Sample) error { return sockstate.ErrNeedsLinux }
 
 // Counters is nil.
 func (*Observer) Counters() []sockstate.Counters { return nil }
@@ -30,7 +25,7 @@ func (*Observer) Counters() []sockstate.Counters { return nil }
 func (*Observer) Unread() []string { return nil }
 
 // CPU needs Linux.
-func (*Observer) CPU(Threads) (CPU, error) { return CPU{}, ErrUnsupported }
+func (*Observer) CPU(Threads) (CPU, error) { return CPU{}, sockstate.ErrNeedsLinux }
 
 // PSI is nil.
 func (*Observer) PSI() *PSI { return nil }

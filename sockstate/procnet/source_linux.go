@@ -7,7 +7,7 @@ import (
 	"os"
 
 	"lastack/sockstate"
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 )
 
 var _ sockstate.Source = (*Source)(nil)
@@ -31,7 +31,7 @@ type Source struct {
 //
 // The tables belong to the namespace from here on, whichever thread reads, and keep it
 // in existence until Close (seq_open_net holds a reference).
-func Open(ns *sockio.Namespace) (*Source, error) {
+func Open(ns *netns.NS) (*Source, error) {
 	var s *Source
 	err := ns.Do(func() (err error) {
 		// thread-self: /proc/self/net would be the thread-group leader's.

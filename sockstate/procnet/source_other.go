@@ -3,26 +3,21 @@
 package procnet
 
 import (
-	"errors"
-
 	"lastack/sockstate"
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 )
-
-// ErrUnsupported is what Open returns elsewhere.
-var ErrUnsupported = errors.New("/proc/net/tcp needs Linux")
 
 // Source is the Linux version's.
 type Source struct{}
 
 // Open needs Linux.
-func Open(*sockio.Namespace) (*Source, error) { return nil, ErrUnsupported }
+func Open(*netns.NS) (*Source, error) { return nil, sockstate.ErrNeedsLinux }
 
 // Census needs Linux.
-func (*Source) Census(*sockstate.Filter, *sockstate.Census) error { return ErrUnsupported }
+func (*Source) Census(*sockstate.Filter, *sockstate.Census) error { return sockstate.ErrNeedsLinux }
 
 // Each needs Linux.
-func (*Source) Each(func(*sockstate.Socket)) error { return ErrUnsupported }
+func (*Source) Each(func(*sockstate.Socket)) error { return sockstate.ErrNeedsLinux }
 
 // Seen is 0.
 func (*Source) Seen() int { return 0 }

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 )
 
 var _ sockstate.Source = (*Conn)(nil)
@@ -52,7 +52,7 @@ type Conn struct {
 // that this kernel or container has no sock_diag to offer.
 //
 // The sockets belong to the namespace from here on and keep it in existence until Close.
-func Open(ns *sockio.Namespace) (*Conn, error) {
+func Open(ns *netns.NS) (*Conn, error) {
 	c := &Conn{
 		dump: socket{fd: -1}, destroy: socket{fd: -1},
 		buf: make([]byte, bufferSize), ackBuf: make([]byte, bufferSize),

@@ -17,11 +17,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 	"lastack/sockstate/socktest"
 )
 
-func openConn(t testing.TB, ns *sockio.Namespace) *Conn {
+func openConn(t testing.TB, ns *netns.NS) *Conn {
 	t.Helper()
 	c, err := Open(ns)
 	if err != nil {

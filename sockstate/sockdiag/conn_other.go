@@ -3,33 +3,28 @@
 package sockdiag
 
 import (
-	"errors"
-
 	"lastack/sockstate"
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 )
-
-// ErrUnsupported is what Open returns elsewhere.
-var ErrUnsupported = errors.New("sock_diag needs Linux")
 
 // Conn is the Linux version's.
 type Conn struct{}
 
 // Open needs Linux.
-func Open(*sockio.Namespace) (*Conn, error) { return nil, ErrUnsupported }
+func Open(*netns.NS) (*Conn, error) { return nil, sockstate.ErrNeedsLinux }
 
 // Census needs Linux.
-func (*Conn) Census(*sockstate.Filter, *sockstate.Census) error { return ErrUnsupported }
+func (*Conn) Census(*sockstate.Filter, *sockstate.Census) error { return sockstate.ErrNeedsLinux }
 
 // Each needs Linux.
-func (*Conn) Each(*sockstate.Filter, func(*Socket)) error { return ErrUnsupported }
+func (*Conn) Each(*sockstate.Filter, func(*Socket)) error { return sockstate.ErrNeedsLinux }
 
 // Listeners needs Linux.
-func (*Conn) Listeners(func(*Socket)) error { return ErrUnsupported }
+func (*Conn) Listeners(func(*Socket)) error { return sockstate.ErrNeedsLinux }
 
 // DestroyAll needs Linux.
 func (*Conn) DestroyAll(*sockstate.Filter, func(*Socket) bool) (int, error) {
-	return 0, ErrUnsupported
+	return 0, sockstate.ErrNeedsLinux
 }
 
 // Seen is 0.
@@ -39,4 +34,4 @@ func (*Conn) Seen() int { return 0 }
 func (*Conn) Close() error { return nil }
 
 // Handshakes needs Linux.
-func (*Conn) Handshakes(*sockstate.Filter) (int, error) { return 0, ErrUnsupported }
+func (*Conn) Handshakes(*sockstate.Filter) (int, error) { return 0, sockstate.ErrNeedsLinux }

@@ -3,6 +3,8 @@ package sockio
 import (
 	"errors"
 	"fmt"
+
+	"lastack/sockstate"
 )
 
 // Backend is a way of driving sockets.
@@ -26,7 +28,7 @@ func Choose(name string) (b Backend, reason string, err error) {
 	switch name {
 	case "", "auto":
 		err := ProbeRing()
-		if errors.Is(err, ErrNeedsLinux) {
+		if errors.Is(err, sockstate.ErrNeedsLinux) {
 			return Backend{}, "", err
 		} else if err != nil {
 			return epoll, err.Error(), nil

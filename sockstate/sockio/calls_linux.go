@@ -179,12 +179,12 @@ func tcpInfo(fd int, into *sockstate.TCPInfo) error {
 func ThreadID() int { return unix.Gettid() }
 
 // ThreadCPU is the CPU time of the calling thread, in nanoseconds.
-func ThreadCPU() int64 { return clock(unix.CLOCK_THREAD_CPUTIME_ID) }
+func ThreadCPU() int64 { return cpuTime(unix.CLOCK_THREAD_CPUTIME_ID) }
 
 // ProcessCPU is the CPU time of all threads of this process, in nanoseconds.
-func ProcessCPU() int64 { return clock(unix.CLOCK_PROCESS_CPUTIME_ID) }
+func ProcessCPU() int64 { return cpuTime(unix.CLOCK_PROCESS_CPUTIME_ID) }
 
-func clock(id int32) int64 {
+func cpuTime(id int32) int64 {
 	var t unix.Timespec
 	if unix.ClockGettime(id, &t) != nil {
 		return 0

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/clock"
 )
 
 func testAccept(t *testing.T, f newLoop) {
@@ -26,7 +28,7 @@ func testAccept(t *testing.T, f newLoop) {
 	t.Run("not a listener", func(t *testing.T) {
 		r := newRig(t, f, 1)
 		if err := r.loop.Accept(-1, 0); err == nil {
-			r.wait(Now() + 5e6) // a backend may find out later
+			r.wait(clock.Now() + 5e6) // a backend may find out later
 			if len(r.got) == 0 || r.got[0].Op != OpAccept || r.got[0].Errno != unix.EBADF {
 				t.Errorf("accepting from descriptor -1 neither failed nor completed with EBADF: %v", r.got)
 			}
@@ -164,7 +166,7 @@ func testAcceptShared(t *testing.T, f newLoop) {
 	}
 	for range n {
 		_ = dialPeer(t, ln.Addr)
-		small.wait(Now())
+		small.wait(clock.Now())
 	}
 	until(t, func() bool { return accepted == n }, small, large)
 	for i, r := range []*rig{small, large} {
@@ -216,7 +218,7 @@ func testAcceptStop(t *testing.T, f newLoop) {
 	peer := dialPeer(t, ln.Addr)
 	s := r.next().Sock
 	r.loop.StopAccept()
-	r.wait(Now())
+	r.wait(clock.Now())
 	_ = dialPeer(t, ln.Addr) // connects: the listener stays open
 	r.quiet()
 	write(t, peer, "x")
@@ -275,7 +277,7 @@ func testAcceptHandlerStops(t *testing.T, f newLoop) {
 	}
 	// A ring may have taken more before it was told; none comes after that.
 	r.on = nil
-	r.wait(Now())
+	r.wait(clock.Now())
 	r.got = nil
 	_ = dialPeer(t, ln.Addr)
 	r.quiet()

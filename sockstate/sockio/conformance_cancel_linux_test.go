@@ -9,13 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
+	"lastack/sockstate/clock"
 )
 
 func testCancel(t *testing.T, f newLoop) {
 	t.Run("recv", func(t *testing.T) {
 		r, peer := pair(t, f)
 		r.loop.Recv(0, 1)
-		r.wait(Now())
+		r.wait(clock.Now())
 		r.loop.Cancel(0)
 		write(t, peer, "xy")
 		r.quiet()
@@ -26,7 +27,7 @@ func testCancel(t *testing.T, f newLoop) {
 	t.Run("poll", func(t *testing.T) {
 		r, peer := pair(t, f)
 		r.loop.Poll(0)
-		r.wait(Now())
+		r.wait(clock.Now())
 		r.loop.Cancel(0)
 		write(t, peer, "x")
 		r.quiet()
@@ -66,7 +67,7 @@ func testCancel(t *testing.T, f newLoop) {
 		r, peer := pair(t, f)
 		r.loop.Shutdown(0)
 		r.loop.Cancel(0)
-		r.wait(Now())
+		r.wait(clock.Now())
 		if _, err := peer.Read(make([]byte, 1)); err == nil {
 			t.Error("the peer read no EOF")
 		}
@@ -87,7 +88,7 @@ func testCancelLate(t *testing.T, f newLoop, op Op, gone bool) {
 	r, peer := pair(t, f)
 	for range 10 {
 		r.loop.Recv(0, 4)
-		r.wait(Now())
+		r.wait(clock.Now())
 		happens(t, r, 0, peer, gone)
 		r.loop.Cancel(0)
 		ask(r, 0, op)
@@ -111,7 +112,7 @@ func testCancelLateInBatch(t *testing.T, f newLoop, op Op, gone bool) {
 		for s := range Sock(2) {
 			r.loop.Recv(s, 4)
 		}
-		r.wait(Now())
+		r.wait(clock.Now())
 		for s := range Sock(2) {
 			happens(t, r, s, peers[s], gone)
 		}

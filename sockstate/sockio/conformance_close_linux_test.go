@@ -8,13 +8,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/clock"
 )
 
 func testClose(t *testing.T, f newLoop) {
 	t.Run("FIN", func(t *testing.T) {
 		r, peer := pair(t, f)
 		r.loop.Recv(0, 1)
-		r.wait(Now())
+		r.wait(clock.Now())
 		r.close(0)
 		if got, err := io.ReadAll(peer); err != nil || len(got) != 0 {
 			t.Errorf("the peer read %q, error %v; want EOF", got, err)
@@ -55,7 +57,7 @@ func testClose(t *testing.T, f newLoop) {
 		r.want(OpSend, 0, 0)
 		r.loop.Close(0, true)
 		go func() { _, _ = io.Copy(io.Discard, peer); _ = peer.Close() }()
-		before := Now()
+		before := clock.Now()
 		if c := r.want(OpClose, 0, 0); c.At-before > int64(19*time.Second) {
 			t.Errorf("took %v", time.Duration(c.At-before))
 		}
@@ -85,7 +87,7 @@ func stuffed(t *testing.T, f newLoop, n int) (*rig, []*net.TCPConn) {
 		}
 		peers = append(peers, c)
 		r.loop.Send(s, large)
-		r.wait(Now())
+		r.wait(clock.Now())
 	}
 	r.quiet()
 	for s := range Sock(n) {
@@ -109,7 +111,7 @@ func echoes(t *testing.T, r *rig, s Sock, peer net.Conn) {
 func testLingerBlocked(t *testing.T, f newLoop) {
 	r, peers := stuffed(t, f, 1)
 	r.loop.SetLinger(0, 1)
-	began := Now()
+	began := clock.Now()
 	r.loop.Close(0, true)
 	echoes(t, r, 1, peers[1])
 	c := r.want(OpClose, 0, 0)
@@ -130,7 +132,7 @@ func testManyLingerers(t *testing.T, f newLoop) {
 		r.loop.SetLinger(s, 1)
 		r.loop.Close(s, true)
 	}
-	r.wait(Now())
+	r.wait(clock.Now())
 	echoes(t, r, n, peers[n])
 	closed := make([]bool, n)
 	for range n {
@@ -152,8 +154,8 @@ func testCloseAll(t *testing.T, f newLoop, abort bool) {
 		peers = append(peers, p.accept())
 		r.loop.Recv(s, 1)
 	}
-	r.loop.SetTimer(0, Now()+int64(time.Hour))
-	r.wait(Now())
+	r.loop.SetTimer(0, clock.Now()+int64(time.Hour))
+	r.wait(clock.Now())
 	late := r.loop
 	r.closeAll(abort)
 	if len(r.got) > 0 {

@@ -1,6 +1,10 @@
 package sockio
 
-import "testing"
+import (
+	"testing"
+
+	"lastack/sockstate/clock"
+)
 
 // crowd is connections to listeners from which loops accept. None of them is to be lost: accepted, but
 // closed at once, because there was no place for it.
@@ -111,7 +115,7 @@ func testAcceptSeveralExhausted(t *testing.T, f newLoop) {
 		}
 		listeners = append(listeners, ln)
 	}
-	r.wait(Now())
+	r.wait(clock.Now())
 	c := newCrowd(t, first+more)
 	c.join(listeners[1], first)
 	c.until(func() bool { return r.accepted == first }, r.rig)

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
+	"lastack/sockstate/clock"
 )
 
 func testData(t *testing.T, f newLoop) {
@@ -119,11 +120,11 @@ func testEOFBehindData(t *testing.T, f newLoop) {
 			r, peer := pair(t, f)
 			if test.waiting {
 				r.loop.Recv(0, test.size)
-				r.wait(Now())
+				r.wait(clock.Now())
 			} else {
 				// Registered with whatever tells of readiness, so that there are no second chances.
 				r.loop.Poll(0)
-				r.wait(Now())
+				r.wait(clock.Now())
 				r.loop.Cancel(0)
 			}
 			write(t, peer, "data")
@@ -136,7 +137,7 @@ func testEOFBehindData(t *testing.T, f newLoop) {
 			}
 			if test.late {
 				readable(t, r, 0, sockstate.CloseWait)
-				r.wait(Now())
+				r.wait(clock.Now())
 			}
 			if test.waiting && !test.seen {
 				got = append(got, r.want(OpRecv, 0, 0).Data...)
@@ -173,7 +174,7 @@ func testBothWays(t *testing.T, f newLoop) {
 		t.Errorf("read %q", c.Data)
 	}
 	r.loop.Recv(0, 16)
-	r.wait(Now())
+	r.wait(clock.Now())
 	read(t, peer, 1)
 	done := make(chan error)
 	go func() {
@@ -221,7 +222,7 @@ func testPoll(t *testing.T, f newLoop) {
 				r, peer := pair(t, f)
 				if !late && data == "" {
 					r.loop.Poll(0)
-					r.wait(Now())
+					r.wait(clock.Now())
 				}
 				write(t, peer, data)
 				if err := peer.CloseWrite(); err != nil {
@@ -247,7 +248,7 @@ func testPoll(t *testing.T, f newLoop) {
 	t.Run("reset", func(t *testing.T) {
 		r, peer := pair(t, f)
 		r.loop.Poll(0)
-		r.wait(Now())
+		r.wait(clock.Now())
 		reset(peer)
 		if c := r.want(OpPoll, 0, 0); c.N != 0 {
 			t.Errorf("N is %d", c.N)
@@ -305,7 +306,7 @@ func testPeerGone(t *testing.T, f newLoop) {
 	t.Run("recv waits", func(t *testing.T) {
 		r, peer := pair(t, f)
 		r.loop.Recv(0, 1)
-		r.wait(Now())
+		r.wait(clock.Now())
 		reset(peer)
 		r.want(OpRecv, 0, unix.ECONNRESET)
 		r.loop.Shutdown(0)
@@ -333,7 +334,7 @@ func testPeerGone(t *testing.T, f newLoop) {
 	t.Run("data before the reset is lost", func(t *testing.T) {
 		r, peer := pair(t, f)
 		r.loop.Poll(0)
-		r.wait(Now())
+		r.wait(clock.Now())
 		r.loop.Cancel(0)
 		write(t, peer, "x")
 		reset(peer)

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/clock"
 )
 
 // What is asked for beside a dial waits for the connection.
@@ -66,7 +68,7 @@ func testDialFirstDropped(t *testing.T, f newLoop) {
 				t.Errorf("sent %d bytes; want 1", c.N)
 			}
 			r.loop.Shutdown(0)
-			r.wait(Now())
+			r.wait(clock.Now())
 			if got, err := io.ReadAll(p.accept()); err != nil || string(got) != "x" {
 				t.Errorf("the peer read %q, error %v; want x", got, err)
 			}
@@ -87,7 +89,7 @@ func testDialHandlerShutsDown(t *testing.T, f newLoop) {
 		r.loop.Dial(0, &Dial{Remote: NewAddr(p.addr), First: []byte("first")})
 		r.want(OpConnect, 0, 0)
 		r.want(OpSend, 0, 0)
-		r.wait(Now())
+		r.wait(clock.Now())
 		peer := p.accept()
 		if got, err := io.ReadAll(peer); err != nil || string(got) != "first" {
 			t.Errorf("the peer read %q, error %v; want what was sent first, and EOF", got, err)

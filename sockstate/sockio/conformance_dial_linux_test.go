@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
+	"lastack/sockstate/clock"
 )
 
 func testDial(t *testing.T, f newLoop) {
@@ -42,11 +43,11 @@ func testDialFamily(t *testing.T, f newLoop, ip netip.Addr) {
 
 	t.Run("connects", func(t *testing.T) {
 		r, l := newLoop(t)
-		before := Now()
+		before := clock.Now()
 		l.Dial(0, &Dial{Remote: NewAddr(p.addr)})
 		c := r.want(OpConnect, 0, 0)
-		if c.Began < before || c.At < c.Began || c.At > Now() {
-			t.Errorf("began %d, at %d, between %d and %d", c.Began, c.At, before, Now())
+		if c.Began < before || c.At < c.Began || c.At > clock.Now() {
+			t.Errorf("began %d, at %d, between %d and %d", c.Began, c.At, before, clock.Now())
 		}
 		peer := p.accept()
 		local, err := l.LocalAddr(0)
@@ -214,7 +215,7 @@ func fill(t *testing.T, r *rig, ln *Listener, first []byte) (pending Sock) {
 		r.loop.Dial(s, &Dial{Remote: NewAddr(ln.Addr), First: first})
 	}
 	for range 3 {
-		r.wait(Now() + 5e6)
+		r.wait(clock.Now() + 5e6)
 	}
 	if len(r.got) == 0 {
 		t.Fatal("no dial connected; the queue should have room for one")
@@ -358,11 +359,11 @@ func testDialAgain(t *testing.T, f newLoop) {
 		r.dial(0, p.addr)
 		peer := p.accept()
 		r.loop.Recv(0, 1)
-		r.wait(Now())
+		r.wait(clock.Now())
 		write(t, peer, "old")
 		reset(peer)
 		if i%2 == 0 {
-			r.wait(Now())
+			r.wait(clock.Now())
 			r.got = nil // the byte or the reset, had the loop got that far
 		}
 		r.loop.Close(0, false)
@@ -395,7 +396,7 @@ func testDialStale(t *testing.T, f newLoop) {
 			peers[s] = p.accept()
 			r.loop.Recv(s, 8)
 		}
-		r.wait(Now())
+		r.wait(clock.Now())
 		other := Sock(-1)
 		r.on = func(c *Completion) {
 			switch {
@@ -417,7 +418,7 @@ func testDialStale(t *testing.T, f newLoop) {
 		r.want(OpConnect, other, 0)
 		r.on = nil
 		peer := p.accept()
-		r.wait(Now())
+		r.wait(clock.Now())
 		if len(r.got) > 0 {
 			t.Fatalf("completed %v: an event of the socket before", words(r.got[0]))
 		}

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/clock"
 )
 
 // Dials that are queued together have each its own options and source address, and where a step of one
@@ -16,7 +18,7 @@ func testDialMany(t *testing.T, f newLoop) {
 	for name, opts := range map[string]int{"socket, bind, connect": 0, "one option": 1, "two options": 2, "three options": 3} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, f, n)
-			r.wait(Now())
+			r.wait(clock.Now())
 			var dials [n]Dial
 			want := make(map[Sock]Completion, n)
 			for s := range Sock(n) {
@@ -84,11 +86,11 @@ func testDialManyClosed(t *testing.T, f newLoop) {
 	const n = 100
 	ln := listen(t, loopbacks["IPv4"], ListenConfig{Backlog: 2 * n})
 	r := newRig(t, f, n)
-	r.wait(Now())
+	r.wait(clock.Now())
 	for s := range Sock(n) {
 		r.loop.Dial(s, &Dial{Remote: NewAddr(ln.Addr), Opts: []Opt{NewBindNoPort(), NewBindNoPort(), NewBindNoPort()}})
 	}
-	r.wait(Now())
+	r.wait(clock.Now())
 	for s := range Sock(n) {
 		r.loop.Close(s, false)
 	}
@@ -139,7 +141,7 @@ func testDialFailsAgain(t *testing.T, f newLoop) {
 			}
 		}
 		r.loop.Dial(0, &d)
-		r.wait(Now())
+		r.wait(clock.Now())
 		if failed == most {
 			t.Errorf("one Wait failed %d dials", failed)
 		}
@@ -160,7 +162,7 @@ func testDialFailsAgain(t *testing.T, f newLoop) {
 		}
 		restore := noDescriptors(t)
 		r.loop.Dial(slot, &Dial{Remote: NewAddr(p.addr)})
-		r.wait(Now())
+		r.wait(clock.Now())
 		restore()
 		if failed == most {
 			t.Errorf("one Wait failed %d dials", failed)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/clock"
 )
 
 // Two thousand connections at once between two loops, several rounds of echo on each.
@@ -55,10 +57,10 @@ func testEcho(t *testing.T, f newLoop) {
 					if left[c.Sock]--; left[c.Sock] > 0 {
 						client.loop.Send(c.Sock, say(c.Sock))
 					} else {
-						client.loop.SetTimer(c.Sock, Now()+1) // hold until all are open
+						client.loop.SetTimer(c.Sock, clock.Now()+1) // hold until all are open
 					}
 				case c.Op == OpTimeout && open < n:
-					client.loop.SetTimer(c.Sock, Now()+1e6)
+					client.loop.SetTimer(c.Sock, clock.Now()+1e6)
 				case c.Op == OpTimeout:
 					client.loop.SetLinger(c.Sock, 0)
 					client.loop.Close(c.Sock, false)
@@ -134,12 +136,12 @@ func testInterleavings(t *testing.T, f newLoop) {
 		dialing.loop.Dial(s, &Dial{Remote: NewAddr(p.addr)})
 	}
 	// Long waits: a lost wake-up shows as a test that hangs, not as a late byte.
-	for end := Now() + 3*int64(hung); a.closed+d.closed < conns; {
-		if t.Failed() || Now() > end {
+	for end := clock.Now() + 3*int64(hung); a.closed+d.closed < conns; {
+		if t.Failed() || clock.Now() > end {
 			t.Fatalf("%d of %d connections ended; stuck: %s %s", a.closed+d.closed, conns, a.stuck(), d.stuck())
 		}
 		for _, r := range []*rig{accepting, dialing} {
-			r.wait(Now() + int64(200*time.Microsecond))
+			r.wait(clock.Now() + int64(200*time.Microsecond))
 		}
 	}
 	for range conns {
@@ -296,18 +298,18 @@ func (w *talker) read(s Sock, k *talk) {
 	l := w.rig.loop
 	switch w.rnd.IntN(8) {
 	case 0:
-		l.SetTimer(s, Now()+w.rnd.Int64N(400e3)) // later
+		l.SetTimer(s, clock.Now()+w.rnd.Int64N(400e3)) // later
 	case 1:
 		k.reading = OpPoll
 		l.Poll(s)
 		if k.sending == 0 {
-			l.SetTimer(s, Now()+w.rnd.Int64N(200e3))
+			l.SetTimer(s, clock.Now()+w.rnd.Int64N(200e3))
 		}
 	case 2:
 		k.reading = OpRecv
 		l.Recv(s, w.size())
 		if k.sending == 0 {
-			l.SetTimer(s, Now()+w.rnd.Int64N(200e3))
+			l.SetTimer(s, clock.Now()+w.rnd.Int64N(200e3))
 		}
 	default:
 		k.reading = OpRecv

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
+	"lastack/sockstate/clock"
 )
 
 // testLook looks at each end that a peer can have brought about, just before the close.
@@ -87,7 +88,7 @@ func testLook(t *testing.T, f newLoop) {
 				r.loop.Shutdown(0)
 				switch c.want {
 				case none:
-					r.wait(Now())
+					r.wait(clock.Now())
 					if _, err := io.Copy(io.Discard, peer); err != nil {
 						t.Error(err)
 					}
@@ -104,7 +105,7 @@ func testLook(t *testing.T, f newLoop) {
 	t.Run("behind a recv that waits", func(t *testing.T) {
 		r, peer := pair(t, f)
 		r.loop.Recv(0, 1)
-		r.wait(Now())
+		r.wait(clock.Now())
 		reset(peer)
 		readable(t, r, 0, sockstate.Closed)
 		r.loop.Cancel(0)
@@ -139,13 +140,13 @@ func testConnectSent(t *testing.T, f newLoop) {
 	for s := range Sock(2) { // the queue is full
 		r.dial(s, ln.Addr)
 	}
-	before := Now()
+	before := clock.Now()
 	r.loop.Dial(2, &Dial{Remote: NewAddr(ln.Addr)})
 	if at := r.loop.ConnectSent(2); at != 0 {
 		t.Errorf("sent at %d, before it was performed", at)
 	}
 	r.quiet()
-	if at := r.loop.ConnectSent(2); at < before || at > Now() {
+	if at := r.loop.ConnectSent(2); at < before || at > clock.Now() {
 		t.Errorf("sent at %d; want a time from %d on", at, before)
 	}
 	for s := range Sock(3) {

@@ -5,12 +5,14 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"lastack/sockstate/clock"
 )
 
 func testWait(t *testing.T, f newLoop) {
 	t.Run("until the past", func(t *testing.T) {
 		r, peer := pair(t, f)
-		for _, until := range []int64{math.MinInt64, -1, 0, Now() - 1, Now()} {
+		for _, until := range []int64{math.MinInt64, -1, 0, clock.Now() - 1, clock.Now()} {
 			r.wait(until)
 		}
 		if len(r.got) > 0 {
@@ -25,9 +27,9 @@ func testWait(t *testing.T, f newLoop) {
 	t.Run("until a time", func(t *testing.T) {
 		r := newRig(t, f, 1)
 		for range 20 {
-			end := Now() + int64(2*time.Millisecond)
+			end := clock.Now() + int64(2*time.Millisecond)
 			r.wait(end)
-			if now := Now(); now < end {
+			if now := clock.Now(); now < end {
 				t.Errorf("returned %d ns early", end-now)
 			}
 		}
@@ -39,7 +41,7 @@ func testWait(t *testing.T, f newLoop) {
 		p := newPeer(t, loopbacks["IPv4"])
 		r := newRig(t, f, 1)
 		r.loop.Dial(0, &Dial{Remote: NewAddr(p.addr)})
-		r.loop.SetTimer(0, Now())
+		r.loop.SetTimer(0, clock.Now())
 		if len(r.got) > 0 {
 			t.Errorf("completed %v before Wait", words(r.got[0]))
 		}
@@ -89,7 +91,7 @@ func testWake(t *testing.T, f newLoop) {
 		}
 		return heard > 0
 	}, r)
-	r.wait(Now() + 5e6)
+	r.wait(clock.Now() + 5e6)
 	r.got = nil
 	r.quiet()
 	if heard > n*100+1 {
@@ -127,9 +129,9 @@ func testManyQueued(t *testing.T, f newLoop) {
 		} else {
 			r.loop.Send(last, []byte("x"))
 		}
-		for end := Now() + int64(hung); len(r.got) == 0; {
+		for end := clock.Now() + int64(hung); len(r.got) == 0; {
 			r.wait(end)
-			if Now() >= end {
+			if clock.Now() >= end {
 				t.Fatalf("a %v behind recvs that wait was not performed", op)
 			}
 		}
@@ -146,7 +148,7 @@ func testManyQueued(t *testing.T, f newLoop) {
 func testTimers(t *testing.T, f newLoop) {
 	t.Run("order", func(t *testing.T) {
 		r := newRig(t, f, 5)
-		now := Now()
+		now := clock.Now()
 		after := []time.Duration{9 * time.Millisecond, 0, 5 * time.Millisecond, -time.Hour, 7 * time.Millisecond}
 		for s, d := range after {
 			r.loop.SetTimer(Sock(s), now+int64(d))
@@ -170,10 +172,10 @@ func testTimers(t *testing.T, f newLoop) {
 	})
 	t.Run("set again and stopped", func(t *testing.T) {
 		r := newRig(t, f, 2)
-		end := Now() + 5e6
-		r.loop.SetTimer(0, Now()+1e6)
+		end := clock.Now() + 5e6
+		r.loop.SetTimer(0, clock.Now()+1e6)
 		r.loop.SetTimer(0, end)
-		r.loop.SetTimer(1, Now()+1e6)
+		r.loop.SetTimer(1, clock.Now()+1e6)
 		r.loop.StopTimer(1)
 		r.loop.StopTimer(1)
 		if c := r.want(OpTimeout, 0, 0); c.At < end {
@@ -184,7 +186,7 @@ func testTimers(t *testing.T, f newLoop) {
 	t.Run("far", func(t *testing.T) {
 		r := newRig(t, f, 2)
 		r.loop.SetTimer(0, Never)
-		r.loop.SetTimer(1, Now()+int64(1000*time.Hour))
+		r.loop.SetTimer(1, clock.Now()+int64(1000*time.Hour))
 		r.quiet()
 	})
 	t.Run("from the handler", func(t *testing.T) {
@@ -200,7 +202,7 @@ func testTimers(t *testing.T, f newLoop) {
 				r.loop.StopTimer(2)
 			}
 		}
-		now := Now()
+		now := clock.Now()
 		r.loop.SetTimer(0, now)
 		r.loop.SetTimer(2, now+3600e9)
 		for range 6 {
@@ -212,7 +214,7 @@ func testTimers(t *testing.T, f newLoop) {
 	t.Run("one stops another that is due", func(t *testing.T) {
 		r := newRig(t, f, 2)
 		r.on = func(c *Completion) { r.loop.StopTimer(1 - c.Sock) }
-		at := Now()
+		at := clock.Now()
 		r.loop.SetTimer(0, at)
 		r.loop.SetTimer(1, at)
 		if c := r.next(); c.Op != OpTimeout {
@@ -225,7 +227,7 @@ func testTimers(t *testing.T, f newLoop) {
 		r := newRig(t, f, 1)
 		r.dial(0, p.addr)
 		reset(p.accept())
-		r.loop.SetTimer(0, Now()+5e6)
+		r.loop.SetTimer(0, clock.Now()+5e6)
 		r.close(0)
 		r.want(OpTimeout, 0, 0)
 	})
@@ -250,7 +252,7 @@ func testTimers(t *testing.T, f newLoop) {
 		}()
 		r.loop.Recv(0, 1)
 		r.want(OpRecv, 0, 0)
-		at := Now() + 20e6
+		at := clock.Now() + 20e6
 		r.loop.SetTimer(0, at)
 		c := r.next()
 		for c.Op == OpRecv && c.Errno == 0 {

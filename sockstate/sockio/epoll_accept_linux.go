@@ -1,6 +1,10 @@
 package sockio
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/clock"
+)
 
 func (l *epoll) Accept(listener, index int) error {
 	if !l.accepts {
@@ -82,7 +86,7 @@ func (l *epoll) free(s Sock) {
 	}
 	l.slots.Free(s)
 	if l.starved && l.retryAt != 0 {
-		l.retryAt = Now()
+		l.retryAt = clock.Now()
 	}
 	l.starved = false
 }
@@ -91,6 +95,6 @@ func (l *epoll) free(s Sock) {
 // would keep the loop from sleeping.
 func (l *epoll) acceptFailed(ln epollListener, e Errno) {
 	l.pauseAccept()
-	l.retryAt = Now() + acceptRetry
+	l.retryAt = clock.Now() + acceptRetry
 	l.complete(OpAccept, -1, e, ln.index)
 }

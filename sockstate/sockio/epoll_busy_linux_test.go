@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+
+	"lastack/sockstate/clock"
 )
 
 // Sockets on which there is always something to do do not keep new connections out.
@@ -41,7 +43,7 @@ func TestEpollAcceptsBesideBusySockets(t *testing.T) {
 			if waits == 100 {
 				t.Fatalf("%d of %d connections were accepted in %d Waits", accepted, n, waits)
 			}
-			if err := r.loop.Wait(Now() + int64(hung)); err != nil {
+			if err := r.loop.Wait(clock.Now() + int64(hung)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -1,6 +1,10 @@
 package sockio
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/clock"
+)
 
 func (l *epoll) send(k *epollSock, s Sock, b blockedSend) {
 	if k.flag&sockReset != 0 {
@@ -57,7 +61,7 @@ func (l *epoll) recv(k *epollSock, s Sock) (done bool) {
 			k.flag |= sockReadable
 		}
 		l.delivered++
-		l.c = Completion{Op: OpRecv, Sock: s, N: n, At: Now(), Data: l.buf[:n]}
+		l.c = Completion{Op: OpRecv, Sock: s, N: n, At: clock.Now(), Data: l.buf[:n]}
 		l.handler.Complete(&l.c)
 		return true
 	}

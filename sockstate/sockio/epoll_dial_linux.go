@@ -1,6 +1,10 @@
 package sockio
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/clock"
+)
 
 func (l *epoll) dial(k *epollSock, r *request) {
 	family := uintptr(unix.AF_INET)
@@ -25,9 +29,9 @@ func (l *epoll) dial(k *epollSock, r *request) {
 			return
 		}
 	}
-	began := Now()
+	began := clock.Now()
 	e = connect(k.fd(), r.remote)
-	at := Now()
+	at := clock.Now()
 	taken := 0
 	if e == unix.EINPROGRESS {
 		taken = 1
@@ -106,12 +110,12 @@ func (l *epoll) connected(k *epollSock, s Sock, events uint32) {
 			e = err.(Errno)
 		}
 		if e = l.afterHandshake(k, e); e != 0 {
-			l.completeConnect(s, e, 1, w.began, Now())
+			l.completeConnect(s, e, 1, w.began, clock.Now())
 			return
 		}
 	}
 	epoch := k.epoch
-	l.completeConnect(s, 0, 0, w.began, Now())
+	l.completeConnect(s, 0, 0, w.began, clock.Now())
 	if w.p != nil && k.epoch == epoch {
 		l.send(k, s, w.blockedSend)
 	}

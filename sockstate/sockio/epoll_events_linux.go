@@ -1,6 +1,10 @@
 package sockio
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/clock"
+)
 
 // register puts s into the epoll set when it first has to wait. Adding reports
 // what is ready already, so no edge is lost.
@@ -78,7 +82,7 @@ func (l *epoll) fail(k *epollSock, s Sock, e Errno) {
 	epoch := k.epoch
 	switch {
 	case flag&pendConnect != 0:
-		l.completeConnect(s, e, 1, began, Now())
+		l.completeConnect(s, e, 1, began, clock.Now())
 	case flag&pendSend != 0:
 		l.complete(OpSend, s, e, 0)
 	}

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
+	"lastack/sockstate/clock"
 )
 
 // latePairs is n connections from a loop that gives way, in slots 0 to n-1, and their peers' ends.
@@ -130,7 +131,7 @@ func TestEpollLooksWhereItPays(t *testing.T) {
 	r, l, says := latePairs(t, n)
 	for s := range Sock(earlyMisses) {
 		l.Recv(s, 1)
-		r.wait(Now())
+		r.wait(clock.Now())
 	}
 	l.Recv(earlyMisses, 1)
 	l.perform()

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
+	"lastack/sockstate/clock"
 )
 
 // epoll is the Loop that performs operations itself: at once where the kernel can, else
@@ -153,7 +154,7 @@ func NewEpoll(cfg Config) (Loop, error) {
 		waker:    waker{fd: wakefd},
 		socks:    make([]epollSock, cfg.Slots),
 		buf:      make([]byte, cfg.Buffer),
-		timers:   newTimers(cfg.Slots, Now()),
+		timers:   newTimers(cfg.Slots, clock.Now()),
 		waits:    make(map[Sock]waiting),
 		givesWay: cfg.GivesWay,
 	}
@@ -168,7 +169,7 @@ func NewEpoll(cfg Config) (Loop, error) {
 }
 
 func (l *epoll) Name() string { return "epoll" }
-func (l *epoll) Now() int64   { return Now() }
+func (l *epoll) Now() int64   { return clock.Now() }
 
 func (l *epoll) submit(r request) {
 	r.epoch = l.socks[r.s].epoch
@@ -215,7 +216,7 @@ func (l *epoll) Wake() {
 }
 
 func (l *epoll) complete(op Op, s Sock, errno Errno, n int) {
-	l.completeAt(op, s, errno, n, Now())
+	l.completeAt(op, s, errno, n, clock.Now())
 }
 
 func (l *epoll) completeAt(op Op, s Sock, errno Errno, n int, at int64) {

@@ -1,6 +1,10 @@
 package sockio
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/clock"
+)
 
 // Wait implements Loop.
 func (l *epoll) Wait(until int64) error {
@@ -9,13 +13,13 @@ func (l *epoll) Wait(until int64) error {
 		l.budget = performBudget // again where nothing completed, or this would spin
 		l.perform()
 		l.lookLate()
-		now := Now()
+		now := clock.Now()
 		if now-l.askedAt > stale && l.timers.next() <= now {
 			// What came while this loop was busy, or stopped, came in time.
 			if err := l.poll(0); err != nil {
 				return err
 			}
-			now = Now()
+			now = clock.Now()
 		}
 		if l.timers.expire(now, l.fire) > 0 {
 			l.perform()
@@ -39,7 +43,7 @@ func (l *epoll) Wait(until int64) error {
 		if err := l.poll(sleep); err != nil {
 			return err
 		}
-		if l.delivered > 0 || Now() >= until {
+		if l.delivered > 0 || clock.Now() >= until {
 			return nil
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/clock"
 )
 
 // What had come before a freeze can be read; what comes after it was never received, as the peer can tell from the FIN.
@@ -39,7 +41,7 @@ func TestFreeze(t *testing.T) {
 			}
 			r.loop.Recv(0, 100)
 			for range 3 { // with a shutdown it ends, without data
-				r.wait(Now() + 1e6)
+				r.wait(clock.Now() + 1e6)
 			}
 			for _, c := range r.got {
 				if c.Op != OpRecv || len(c.Data) > 0 {

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/clock"
 )
 
 // lifecycles is a client and a server loop on one thread: each connection is dialled,
@@ -77,8 +79,8 @@ func (c *lifecycles) run(n int) {
 		c.todo--
 		c.client.loop.Dial(s, &c.dial)
 	}
-	for end := Now() + 4*int64(hung); c.gone < n; {
-		if Now() > end || c.client.t.Failed() {
+	for end := clock.Now() + 4*int64(hung); c.gone < n; {
+		if clock.Now() > end || c.client.t.Failed() {
 			c.client.t.Fatalf("%d of %d lifecycles", c.gone, n)
 		}
 		c.client.wait(0)

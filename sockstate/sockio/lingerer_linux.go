@@ -1,6 +1,10 @@
 package sockio
 
-import "sync"
+import (
+	"sync"
+
+	"lastack/sockstate/clock"
+)
 
 // maxLingerers bounds the threads that block in close(); further closes wait their turn.
 const maxLingerers = 256
@@ -47,7 +51,7 @@ func (l *lingerer) run() {
 		l.queue = l.queue[1:]
 		l.mu.Unlock()
 		errno := blockingClose(c.fd)
-		at := Now()
+		at := clock.Now()
 		l.mu.Lock()
 		if !l.over {
 			l.closed = append(l.closed, lingered{c.s, errno, at})

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/clock"
 )
 
 // Signals do not end the wait of a close that lingers: the runtime's own come at any time.
@@ -20,7 +22,7 @@ func TestLingerUnderSignals(t *testing.T) {
 			}
 			r, _ := stuffed(t, f, 1)
 			r.loop.SetLinger(0, 1)
-			began := Now()
+			began := clock.Now()
 			r.loop.Close(0, true)
 			stop, ended := make(chan struct{}), make(chan struct{})
 			go func() {
@@ -91,11 +93,11 @@ func TestLingerAfterProbe(t *testing.T) {
 	if err := ProbeRing(); err != nil {
 		t.Fatal(err)
 	}
-	began := Now()
+	began := clock.Now()
 	if e := blockingClose(fd); e != 0 {
 		t.Fatal(e)
 	}
-	wantSecond(t, Now()-began)
+	wantSecond(t, clock.Now()-began)
 }
 
 // wantSecond wants the second of SO_LINGER to have passed.

@@ -2,17 +2,19 @@
 
 package sockio
 
+import "lastack/sockstate"
+
 // RefuseSYNs needs Linux.
-func (l *Listener) RefuseSYNs() error { return ErrNeedsLinux }
+func (l *Listener) RefuseSYNs() error { return sockstate.ErrNeedsLinux }
 
 // DropSYNs needs Linux.
-func (l *Listener) DropSYNs() error { return ErrNeedsLinux }
+func (l *Listener) DropSYNs() error { return sockstate.ErrNeedsLinux }
 
 // QueueLength needs Linux.
-func (l *Listener) QueueLength() (int, error) { return 0, ErrNeedsLinux }
+func (l *Listener) QueueLength() (int, error) { return 0, sockstate.ErrNeedsLinux }
 
 // AwaitDelivery needs Linux.
-func AwaitDelivery() error { return ErrNeedsLinux }
+func AwaitDelivery() error { return sockstate.ErrNeedsLinux }
 
 // Freezer is a Loop that can have a socket take no more data.
 type Freezer interface {

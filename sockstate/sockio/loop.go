@@ -1,9 +1,7 @@
 package sockio
 
 import (
-	"errors"
 	"net/netip"
-	"time"
 
 	"lastack/sockstate"
 )
@@ -178,11 +176,3 @@ type Config struct {
 
 // Never is an until for Wait that does not come.
 const Never int64 = 1<<63 - 1
-
-// ErrNeedsLinux is returned where another operating system is asked to measure.
-var ErrNeedsLinux = errors.New("measuring needs Linux: only saved runs can be shown here")
-
-var clockStart = time.Now()
-
-// Now is the clock of every Loop.
-func Now() int64 { return int64(time.Since(clockStart)) }

@@ -5,22 +5,24 @@ package sockio
 import (
 	"net/netip"
 	"time"
+
+	"lastack/sockstate"
 )
 
 // NewEpoll needs Linux.
-func NewEpoll(Config) (Loop, error) { return nil, ErrNeedsLinux }
+func NewEpoll(Config) (Loop, error) { return nil, sockstate.ErrNeedsLinux }
 
 // NewUring needs Linux.
-func NewUring(Config) (Loop, error) { return nil, ErrNeedsLinux }
+func NewUring(Config) (Loop, error) { return nil, sockstate.ErrNeedsLinux }
 
 // ProbeRing needs Linux.
-func ProbeRing() error { return ErrNeedsLinux }
+func ProbeRing() error { return sockstate.ErrNeedsLinux }
 
 // RingMemory is of no use: there are no rings.
 func RingMemory(int, int, int, bool) (rings int, bytes int64) { return 0, 0 }
 
 // CanBind needs Linux.
-func CanBind(netip.AddrPort, bool) error { return ErrNeedsLinux }
+func CanBind(netip.AddrPort, bool) error { return sockstate.ErrNeedsLinux }
 
 // Listener is a listening socket.
 type Listener struct {
@@ -35,25 +37,22 @@ type ListenConfig struct {
 }
 
 // Listen needs Linux.
-func Listen(netip.AddrPort, ListenConfig) (*Listener, error) { return nil, ErrNeedsLinux }
+func Listen(netip.AddrPort, ListenConfig) (*Listener, error) { return nil, sockstate.ErrNeedsLinux }
 
 // Close needs Linux.
-func (l *Listener) Close() error { return ErrNeedsLinux }
+func (l *Listener) Close() error { return sockstate.ErrNeedsLinux }
 
 // PreferCPU needs Linux.
-func (l *Listener) PreferCPU(int) error { return ErrNeedsLinux }
+func (l *Listener) PreferCPU(int) error { return sockstate.ErrNeedsLinux }
 
 // AllowedCPUs needs Linux.
-func AllowedCPUs() ([]int, error) { return nil, ErrNeedsLinux }
+func AllowedCPUs() ([]int, error) { return nil, sockstate.ErrNeedsLinux }
 
 // RunOn needs Linux.
-func RunOn(int) error { return ErrNeedsLinux }
+func RunOn(int) error { return sockstate.ErrNeedsLinux }
 
 // ThreadID is 0 where it is not known.
 func ThreadID() int { return 0 }
-
-// OnOwnThread calls f.
-func OnOwnThread(f func() error) error { return f() }
 
 // BePrompt does nothing.
 func BePrompt() {}
@@ -62,7 +61,9 @@ func BePrompt() {}
 func YieldToOthers() {}
 
 // LocalPorts needs Linux.
-func LocalPorts() (ports *PortSet, lo, hi uint16, err error) { return nil, 0, 0, ErrNeedsLinux }
+func LocalPorts() (ports *PortSet, lo, hi uint16, err error) {
+	return nil, 0, 0, sockstate.ErrNeedsLinux
+}
 
 // NarrowsPorts needs Linux.
 func NarrowsPorts() bool { return false }

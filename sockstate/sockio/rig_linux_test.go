@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
+	"lastack/sockstate/clock"
 )
 
 // hung is when a test gives up on a loop that should have completed something: far
@@ -40,9 +41,9 @@ func newRig(t testing.TB, f newLoop, slots int) *rig {
 	r := &rig{t: t}
 	var err error
 	// The rings of earlier tests count against RLIMIT_MEMLOCK until the kernel has taken them down (io_ring_exit_work).
-	for end := Now() + int64(hung); ; time.Sleep(time.Millisecond) {
+	for end := clock.Now() + int64(hung); ; time.Sleep(time.Millisecond) {
 		r.loop, err = f(Config{Slots: slots, Handler: r})
-		if !errors.Is(err, unix.ENOMEM) || Now() > end {
+		if !errors.Is(err, unix.ENOMEM) || clock.Now() > end {
 			break
 		}
 	}
@@ -87,8 +88,8 @@ func (r *rig) wait(until int64) {
 // next returns the loop's next completion.
 func (r *rig) next() Completion {
 	r.t.Helper()
-	for end := Now() + int64(hung); len(r.got) == 0; {
-		if Now() > end {
+	for end := clock.Now() + int64(hung); len(r.got) == 0; {
+		if clock.Now() > end {
 			r.t.Fatal("nothing completed")
 		}
 		r.wait(end)
@@ -116,7 +117,7 @@ func words(c Completion) string {
 func (r *rig) quiet() {
 	r.t.Helper()
 	for range 3 {
-		r.wait(Now() + int64(5*time.Millisecond))
+		r.wait(clock.Now() + int64(5*time.Millisecond))
 	}
 	if len(r.got) > 0 {
 		r.t.Fatalf("completed %v; want nothing", words(r.got[0]))
@@ -126,12 +127,12 @@ func (r *rig) quiet() {
 // until drives loops in turns until done.
 func until(t testing.TB, done func() bool, rigs ...*rig) {
 	t.Helper()
-	for end := Now() + int64(hung); !done(); {
-		if Now() > end {
+	for end := clock.Now() + int64(hung); !done(); {
+		if clock.Now() > end {
 			t.Fatal("not done in time")
 		}
 		for _, r := range rigs {
-			r.wait(Now() + int64(100*time.Microsecond))
+			r.wait(clock.Now() + int64(100*time.Microsecond))
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"lastack/sockstate/clock"
 )
 
 func TestParseSchedstat(t *testing.T) {
@@ -30,16 +32,16 @@ func TestParseSchedstat(t *testing.T) {
 func TestThreadRun(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	start := Now()
+	start := clock.Now()
 	ran0, waited0, ok := ThreadRun()
 	if !ok {
 		t.Skip("this kernel does not count how long threads wait (CONFIG_SCHED_INFO): /proc/thread-self/schedstat has nothing")
 	}
-	for Now()-start < int64(50*time.Millisecond) { // on the CPU, or kept from it
+	for clock.Now()-start < int64(50*time.Millisecond) { // on the CPU, or kept from it
 	}
 	ran, waited, _ := ThreadRun()
 	// What runs is counted at each tick, so either reading may be some milliseconds late.
-	if own, all := ran-ran0+waited-waited0, Now()-start; own < all/2 || own > all+int64(20*time.Millisecond) {
+	if own, all := ran-ran0+waited-waited0, clock.Now()-start; own < all/2 || own > all+int64(20*time.Millisecond) {
 		t.Errorf("busy for %d ns, of which it ran %d and waited %d", all, ran-ran0, waited-waited0)
 	}
 	if cpu := ThreadCPU(); cpu < ran {

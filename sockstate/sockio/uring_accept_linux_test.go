@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lastack/sockstate/clock"
 	"lastack/sockstate/sockio/ring"
 )
 
@@ -27,7 +28,7 @@ func TestUringAcceptsNoMoreThanFit(t *testing.T) {
 			case c.Op == OpAccept && c.Errno == 0:
 				accepted++
 				r.loop.SetLinger(c.Sock, 0)
-				r.loop.SetTimer(c.Sock, Now())
+				r.loop.SetTimer(c.Sock, clock.Now())
 			case c.Op == OpTimeout:
 				r.loop.Close(c.Sock, false)
 			case c.Op == OpClose && c.Errno == 0, c.Op == OpAccept && c.Errno == unix.EMFILE:
@@ -74,7 +75,7 @@ func TestUringCancelsAcceptFirst(t *testing.T) {
 	if err := r.loop.Accept(ln.FD, 0); err != nil {
 		t.Fatal(err)
 	}
-	r.wait(Now())
+	r.wait(clock.Now())
 	c := newCrowd(t, first+more)
 	c.join(ln, first)
 	c.until(func() bool { return r.accepted == first }, r.rig)
@@ -94,7 +95,7 @@ func TestUringStopsAcceptAtOnce(t *testing.T) {
 		}
 		_ = dialPeer(t, ln.Addr)
 		s := r.next().Sock
-		r.wait(Now())
+		r.wait(clock.Now())
 		for range 3 * uringBatch {
 			r.loop.SetLinger(s, 0)
 		}

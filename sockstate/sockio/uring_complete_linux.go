@@ -5,12 +5,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lastack/sockstate/clock"
 	"lastack/sockstate/sockio/ring"
 )
 
 // reap takes the completions that a ring has.
 func (l *uring) reap(r *uringRing) error {
-	l.now = Now()
+	l.now = clock.Now()
 	var c ring.CQE
 	for {
 		for r.Next(&c) {

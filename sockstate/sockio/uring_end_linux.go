@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/clock"
 )
 
 // CloseAll implements Loop. The sockets are closed one by one, as the kernel would close a ring's table some
@@ -26,8 +28,8 @@ func (l *uring) CloseAll(abort bool) (err error) {
 			err = errors.Join(err, l.drain())
 		}
 	}
-	for end := Now() + closeAtMost; err == nil && (len(l.lingering) > 0 || l.queued() || l.closing()); {
-		if err = l.drain(); err == nil && Now() > end {
+	for end := clock.Now() + closeAtMost; err == nil && (len(l.lingering) > 0 || l.queued() || l.closing()); {
+		if err = l.drain(); err == nil && clock.Now() > end {
 			err = &Error{Call: "io_uring close", Errno: unix.ETIMEDOUT}
 		}
 	}

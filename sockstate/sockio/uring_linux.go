@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
+	"lastack/sockstate/clock"
 	"lastack/sockstate/sockio/ring"
 )
 
@@ -180,7 +181,7 @@ func newUring(cfg Config, table int) (Loop, error) {
 		handler:    cfg.Handler,
 		table:      min(table, max(cfg.Slots, 1)),
 		socks:      make([]uringSock, cfg.Slots),
-		timers:     newTimers(cfg.Slots, Now()),
+		timers:     newTimers(cfg.Slots, clock.Now()),
 		waker:      waker{fd: wakefd},
 		givesWay:   cfg.GivesWay,
 		unfiltered: cfg.Unfiltered,
@@ -225,7 +226,7 @@ func errnoOf(err error) Errno {
 }
 
 func (l *uring) Name() string { return "uring" }
-func (l *uring) Now() int64   { return Now() }
+func (l *uring) Now() int64   { return clock.Now() }
 
 func (l *uring) SetTimer(s Sock, at int64) { l.timers.set(s, at) }
 func (l *uring) StopTimer(s Sock)          { l.timers.stop(s) }
@@ -345,7 +346,7 @@ func (l *uring) woken() {
 		k.flag &^= ringLingers
 		l.closeDirect(k, c.s, 0)
 	}
-	l.now = Now()
+	l.now = clock.Now()
 	if l.waker.asked.Swap(false) {
 		l.complete(OpWake, -1, 0, 0)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lastack/sockstate/netns"
 	"lastack/sockstate/sockio/ring"
 )
 
@@ -35,7 +36,7 @@ var neededOps = map[ring.Op]string{
 //
 // The thread ends with the ring. Some milliseconds after a ring was closed the kernel gives task work to every thread that used
 // it (io_ring_exit_work), which ends what that thread waits for as a signal does: the close of a socket that lingers, for one.
-func ProbeRing() error { return OnOwnThread(probeRing) }
+func ProbeRing() error { return netns.OnOwnThread(probeRing) }
 
 func probeRing() error {
 	r, err := ring.New(4, 8)

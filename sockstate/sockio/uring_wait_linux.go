@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lastack/sockstate/clock"
 	"lastack/sockstate/sockio/ring"
 )
 
@@ -23,7 +24,7 @@ func (l *uring) Wait(until int64) error {
 		} else if l.delivered > 0 {
 			return nil
 		}
-		now := Now()
+		now := clock.Now()
 		var err error
 		if l.delivered == 0 && now < until && len(l.local) == 0 && len(l.lingering) == 0 {
 			err = l.sleep(l.idle(now, until))
@@ -33,7 +34,7 @@ func (l *uring) Wait(until int64) error {
 		if err != nil {
 			return err
 		}
-		if l.delivered > 0 || Now() >= until {
+		if l.delivered > 0 || clock.Now() >= until {
 			return nil
 		}
 	}
@@ -41,7 +42,7 @@ func (l *uring) Wait(until int64) error {
 
 // work does what can be done without waiting.
 func (l *uring) work() error {
-	l.now = Now()
+	l.now = clock.Now()
 	l.deliverLocal()
 	if err := l.enter(); err != nil {
 		return err
@@ -49,7 +50,7 @@ func (l *uring) work() error {
 	if len(l.lingering) > 0 {
 		l.startLingering()
 	}
-	l.now = Now()
+	l.now = clock.Now()
 	l.timers.expire(l.now, l.fire)
 	if l.acceptor.retryAt != 0 && l.now >= l.acceptor.retryAt {
 		l.acceptor.retryAt = 0
@@ -103,7 +104,7 @@ func (l *uring) queued() bool {
 func (l *uring) submit(r *uringRing, sleep int64) error {
 	l.connects = l.connects[:0]
 	if q := r.Queued(); len(q) > 0 {
-		r.entered = Now()
+		r.entered = clock.Now()
 		l.note(q, r.Takes(), r.entered)
 	}
 	e := r.Enter(sleep)
@@ -146,7 +147,7 @@ const slowBatch = int64(10e6)
 
 // tookLong notes when the connects of a batch had been performed, if that took long.
 func (l *uring) tookLong(entered int64) {
-	now := Now()
+	now := clock.Now()
 	if now-entered < slowBatch {
 		return
 	}

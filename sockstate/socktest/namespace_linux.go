@@ -10,15 +10,16 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lastack/sockstate/netns"
 	"lastack/sockstate/sockio"
 )
 
 // NewNamespace makes a network namespace with lo up and the sysctls set, each written as
 // "net.ipv4.tcp_fin_timeout=5". It skips the test where the kernel refuses one for a want
 // of privilege.
-func NewNamespace(t testing.TB, sysctls ...string) *sockio.Namespace {
+func NewNamespace(t testing.TB, sysctls ...string) *netns.NS {
 	t.Helper()
-	ns, err := sockio.NewNamespace()
+	ns, err := netns.New()
 	if errors.Is(err, unix.EPERM) && !Capable(t, unix.CAP_SYS_ADMIN) {
 		t.Skipf("CAP_SYS_ADMIN is not in effect: %v", err)
 	}

@@ -8,12 +8,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 )
 
 // Target is a listener in a namespace. What is opened through it is closed when the test ends.
 type Target struct {
-	Namespace *sockio.Namespace // nil: the process's
+	Namespace *netns.NS // nil: the process's
 	Listener  *net.TCPListener
 	Addr      netip.AddrPort // where to dial: loopback, if it listens on all addresses
 	t         testing.TB
@@ -21,7 +21,7 @@ type Target struct {
 
 // Listen listens on an address; with deferred, a connection stays SYN_RECV until data
 // comes (TCP_DEFER_ACCEPT).
-func Listen(t testing.TB, ns *sockio.Namespace, addr string, deferred bool) *Target {
+func Listen(t testing.TB, ns *netns.NS, addr string, deferred bool) *Target {
 	t.Helper()
 	g := &Target{Namespace: ns, t: t}
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
+	"lastack/sockstate/clock"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
 )
@@ -68,7 +69,7 @@ func (a *actor) Complete(c *sockio.Completion) {
 }
 
 func (a *actor) begin(s sockio.Sock) {
-	a.begun = sockio.Now()
+	a.begun = clock.Now()
 	a.closer.Begin(a.loop, s, &a.tear)
 }
 
@@ -116,14 +117,14 @@ func play(t *testing.T, p Policy, r Reaction, e exchange.Spec, want [sockstate.N
 	}
 	client.loop.Dial(0, &d)
 	settled := 0
-	for end := sockio.Now() + int64(hung); settled < 20; {
-		if sockio.Now() > end {
+	for end := clock.Now() + int64(hung); settled < 20; {
+		if clock.Now() > end {
 			break
 		}
 		// A little longer than to the last step, to see that it was the last.
 		settled++
 		for side, a := range actors {
-			if err := a.loop.Wait(sockio.Now() + 1e6); err != nil {
+			if err := a.loop.Wait(clock.Now() + 1e6); err != nil {
 				t.Fatal(err)
 			}
 			a.fate.end = a.tear.End()
@@ -217,12 +218,12 @@ func TestTeardownBothAndNobody(t *testing.T) {
 			}
 			// One gives up; the other sees that it was before its turn.
 			server.closer.Abandon(server.loop, 0, &server.tear)
-			for end := sockio.Now() + int64(hung); !client.fate.gone || !server.fate.gone; {
-				if sockio.Now() > end {
+			for end := clock.Now() + int64(hung); !client.fate.gone || !server.fate.gone; {
+				if clock.Now() > end {
 					t.Fatalf("client %v, server %v", client.fate, server.fate)
 				}
 				for _, a := range []*actor{client, server} {
-					if err := a.loop.Wait(sockio.Now() + 1e6); err != nil {
+					if err := a.loop.Wait(clock.Now() + 1e6); err != nil {
 						t.Fatal(err)
 					}
 				}

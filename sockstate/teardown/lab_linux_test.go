@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
-	"lastack/sockstate/sockio"
+	"lastack/sockstate/netns"
 	"lastack/sockstate/socktest"
 )
 
@@ -23,7 +23,7 @@ import (
 // down in it by blocking system calls, so that only the kernel is under test.
 type lab struct {
 	t        *testing.T
-	ns       *sockio.Namespace
+	ns       *netns.NS
 	listener int
 	addr     *unix.SockaddrInet4
 }

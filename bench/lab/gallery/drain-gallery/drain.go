@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"lastack/bench/lab/gallery"
+	"lastack/bench/quantity"
+)
+
+// The clients of each entry.
+const (
+	idle, inFlight, arrivals, queued = 200, 20, 200, 20
+
+	// after is no multiple of what a slow reply takes, so that the signal comes in the middle of one.
+	after = 2500 * time.Millisecond
+	// afterQueued is less: nothing is under way.
+	afterQueued = 500 * time.Millisecond
+	// grace is longer than the slowest reply.
+	grace = 6 * time.Second
+	// reloadWatch is how long the clients of a server are watched that goes on.
+	reloadWatch = 4 * time.Second
+	watch       = 500 * time.Millisecond
+)
+
+func loadText(repeat int) string {
+	return fmt.Sprintf("clients: %d idle connections, %d with a request in flight, and the next one as soon as it is answered, %d new connections a second, each with one request; "+
+		"the signal after %v. Apart from that, %d connections in the accept queue. %d tries of each. Clients that lost their connection do not come back.",
+		idle, inFlight, arrivals, after, queued, repeat)
+}
+
+// drain makes an entry's two records.
+func (g *runner) drain(ctx context.Context, e *gallery.Entry, load, queue string) error {
+	t, found := g.tools[e.Server]
+	if !found {
+		return g.why[e.Server]
+	}
+	if spent := time.Since(g.begin); spent > g.limit {
+		return fmt.Errorf("%v were over", g.limit)
+	}
+	dir := filepath.Join(g.dir, e.ID)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	command, err := e.Server.Prepare(gallery.Place{Dir: dir, Program: t.path, Modules: t.modules, Mode: e.Mode, Addr: address})
+	if err != nil {
+		return err
+	}
+	command = append(t.prefix, command...)
+	for _, word := range command {
+		if strings.ContainsAny(word, " \t\n'\"\\$") {
+			return fmt.Errorf("%q has a character that would have to be quoted: set TMPDIR to another directory", word)
+		}
+	}
+	common := []string{
+		"drain", address.String(), "--sandbox", "--exec", strings.Join(command, " "), "--signal", e.Signal,
+		"--repeat", strconv.Itoa(g.repeat), "--watch", watch.String(), "--reconnect", "never", "-q",
+	}
+	if e.Reload {
+		common = append(common, "--grace", reloadWatch.String(), "--then", "none")
+	} else {
+		common = append(common, "--grace", grace.String())
+	}
+	err = g.invoke(ctx, slices.Concat(common, []string{
+		"--idle", strconv.Itoa(idle), "--in-flight", strconv.Itoa(inFlight), "--arrivals", strconv.Itoa(arrivals),
+		"--exchange", "http:/", "--in-flight-exchange", "http:" + e.Server.Slow, "--think", "0s",
+		"--after", after.String(), "-o", load,
+	}), load)
+	if err != nil {
+		return err
+	}
+	return g.invoke(ctx, slices.Concat(common, []string{
+		"--idle", "0", "--in-flight", "0", "--arrivals", "0", "--queued", strconv.Itoa(queued),
+		"--exchange", "http:/", "--after", afterQueued.String(), "-o", queue,
+	}), queue)
+}
+
+// invoke runs lastack once. That a result is not valid, or a threshold was missed, the record says itself.
+func (g *runner) invoke(ctx context.Context, args []string, file string) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, g.lastack, args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	// So that it ends what it started.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	begin := time.Now()
+	err := cmd.Run()
+	fmt.Fprintf(g.stderr, "%-28s %5.1f s\n", strings.TrimSuffix(filepath.Base(file), ".json"), time.Since(begin).Seconds())
+	if _, missing := os.Stat(file); missing == nil {
+		return nil
+	}
+	if err == nil {
+		err = errors.New("lastack wrote no record")
+	}
+	if said := lastLine(stderr.String()); said != "" {
+		return fmt.Errorf("%s (%w)", said, err)
+	}
+	return err
+}
+
+func lastLine(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return quantity.Escape(strings.TrimSpace(lines[len(lines)-1]))
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"lastack/bench/lab/gallery"
+	"lastack/bench/quantity"
+	"lastack/bench/record"
+)
+
+// address is in the sandbox, where every port is free.
+var address = netip.MustParseAddrPort("127.0.0.1:8080")
+
+const versionsFile = "versions.json"
+
+// runner runs the entries, or finds the records of those that were run.
+type runner struct {
+	*options
+	stderr io.Writer
+	begin  time.Time
+	dir    string // of everything that does not outlive the run
+	facts  gallery.Facts
+	rows   []gallery.Row
+	absent []gallery.Absence
+	// tools are the servers' programs that were found; why is for those that were not.
+	tools map[*gallery.Server]tool
+	why   map[*gallery.Server]error
+}
+
+func newGallery(o *options, stderr io.Writer) *runner {
+	return &runner{
+		options: o, stderr: stderr, begin: time.Now(), facts: gallery.Facts{Load: loadText(o.repeat)},
+		tools: map[*gallery.Server]tool{}, why: map[*gallery.Server]error{},
+	}
+}
+
+// close removes what the servers wrote.
+func (g *runner) close() {
+	if g.dir != "" {
+		os.RemoveAll(g.dir)
+	}
+}
+
+func (g *runner) all(ctx context.Context) error {
+	if err := g.prepare(ctx); err != nil {
+		return err
+	}
+	for i := range g.entries {
+		e := &g.entries[i]
+		row, err := g.one(ctx, e)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			g.leaveOut(e.Name(), err)
+		default:
+			g.rows = append(g.rows, row)
+		}
+	}
+	return nil
+}
+
+func (g *runner) leaveOut(name string, err error) {
+	fmt.Fprintf(g.stderr, "not run: %s: %s\n", name, quantity.Escape(err.Error()))
+	g.absent = append(g.absent, gallery.Absence{Name: name, Reason: strings.TrimSuffix(err.Error(), ".")})
+}
+
+// prepare finds the programs and asks for their versions, and makes the directories.
+func (g *runner) prepare(ctx context.Context) (err error) {
+	if g.render {
+		text, err := os.ReadFile(filepath.Join(g.records, versionsFile))
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(text, &g.facts.Versions)
+	}
+	if g.dir, err = os.MkdirTemp("", "drain-gallery"); err != nil {
+		return err
+	}
+	// Apache's children are somebody else.
+	if err := os.Chmod(g.dir, 0o755); err != nil {
+		return err
+	}
+	if g.records == "" {
+		g.records = filepath.Join(g.dir, "records")
+	}
+	if err := os.MkdirAll(g.records, 0o755); err != nil {
+		return err
+	}
+	for i := range g.entries {
+		s := g.entries[i].Server
+		if _, known := g.tools[s]; known || g.why[s] != nil {
+			continue
+		}
+		t, err := find(ctx, s)
+		if err != nil {
+			g.why[s] = err
+			continue
+		}
+		g.tools[s] = t
+		g.facts.Versions = append(g.facts.Versions, gallery.Version{Server: s.Name, Version: t.version})
+	}
+	text, err := json.Marshal(g.facts.Versions)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(g.records, versionsFile), text, 0o644)
+}
+
+// one runs an entry, unless it was run, and observes it.
+func (g *runner) one(ctx context.Context, e *gallery.Entry) (row gallery.Row, err error) {
+	load := filepath.Join(g.records, e.ID+".json")
+	queue := filepath.Join(g.records, e.ID+"-queued.json")
+	if !g.render {
+		if err := g.drain(ctx, e, load, queue); err != nil {
+			return row, err
+		}
+	}
+	l, err := read(load)
+	if err != nil {
+		return row, err
+	}
+	q, err := read(queue)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return row, err
+	}
+	g.note(l)
+	o, err := gallery.Observe(l, q)
+	return gallery.Row{Entry: e, Observed: o}, err
+}
+
+// note takes the facts that a record holds.
+func (g *runner) note(r *record.Run) {
+	if !g.facts.Date.IsZero() {
+		return
+	}
+	g.facts.Date, g.facts.Lastack = r.Started, r.Version
+	if len(r.Hosts) > 0 {
+		g.facts.Kernel, g.facts.CPUs = r.Hosts[0].Kernel, r.Hosts[0].CPUs
+	}
+}
+
+func read(path string) (*record.Run, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return record.Read(f)
+}
+
+func (g *runner) write(stdout io.Writer) error {
+	if err := gallery.Table(stdout, g.facts, g.rows, g.absent); err != nil {
+		return err
+	}
+	if g.output == "" {
+		return nil
+	}
+	f, err := os.Create(g.output)
+	if err != nil {
+		return err
+	}
+	return errors.Join(gallery.Table(f, g.facts, g.rows, g.absent), f.Close())
+}

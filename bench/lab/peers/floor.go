@@ -1,0 +1,78 @@
+package peers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"lastack/sockstate/netns"
+)
+
+// FloorConfig says what SerialFloor does.
+type FloorConfig struct {
+	// Workload is one of Workloads without HTTP.
+	Workload Workload
+	// Threads is at least 1. Each is pinned to one of the process's CPUs, in turn.
+	Threads int
+	// Duration ends the run, or Lifecycles by all threads together; one of the two is set.
+	Duration   time.Duration
+	Lifecycles int64
+	// Namespace is where the sockets are; nil is the process's own.
+	Namespace *netns.NS
+}
+
+// FloorResult is what SerialFloor came to.
+type FloorResult struct {
+	Lifecycles int64   `json:"lifecycles"`
+	PerSecond  float64 `json:"per_second"`
+}
+
+// FloorFlag is how Programs.Self is asked to run a floor: FloorFlag WORKLOAD THREADS SECONDS.
+const FloorFlag = "-serial-floor"
+
+// FloorMain runs a floor as FloorFlag's arguments want it and writes the FloorResult as JSON. A
+// process of its own has CPU time of its own.
+func FloorMain(args []string, stdout io.Writer) error {
+	if len(args) != 3 {
+		return fmt.Errorf("%s: want WORKLOAD THREADS SECONDS, got %q", FloorFlag, args)
+	}
+	w, err := workload(args[0])
+	if err != nil {
+		return err
+	}
+	threads, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	seconds, err := strconv.Atoi(args[2])
+	if err != nil {
+		return err
+	}
+	r, err := SerialFloor(FloorConfig{Workload: w, Threads: threads, Duration: Load{Seconds: seconds}.duration()})
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(stdout).Encode(r)
+}
+
+func floor(self string, w Workload, l Load) Contender {
+	return Contender{
+		Name: fmt.Sprintf("serial floor, %d threads", l.CPUs), Family: familyFloor,
+		measure: func(ctx context.Context, t *Testbed) (Result, error) {
+			e, err := t.run(ctx, command{
+				path: self, args: []string{FloorFlag, w.Name, strconv.Itoa(l.CPUs), strconv.Itoa(l.Seconds)}, lasts: l.duration(),
+			})
+			if err != nil {
+				return Result{}, err
+			}
+			var f FloorResult
+			if err := json.Unmarshal([]byte(e.stdout), &f); err != nil {
+				return Result{}, &RunError{Command: "serial floor", Reason: lastLine(e.stderr), Err: err}
+			}
+			return Result{Connections: f.Lifecycles, PerSecond: f.PerSecond, CPU: CPU{All: e.cpu}}.checked(&output{tool: "serial floor"})
+		},
+	}
+}

@@ -1,0 +1,228 @@
+package peers
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"sync"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/netns"
+)
+
+// SerialFloor makes connections on loopback with nothing to wait for. Each thread has a
+// listener of its own and plays both ends with plain blocking sockets, which never block, as the
+// kernel handles each segment within the call that sends it:
+//
+//	socket, [bind source], connect, accept4, [send, recv, send, recv], [SO_LINGER 0], close, close
+//
+// No descriptor is polled, no thread wakes another and nothing is recorded: what is
+// left is the kernel's own work for a connection's life on this machine. A load
+// generator that keeps more than one connection open cannot be faster for long.
+//
+// It needs no privilege beyond FloorConfig.Namespace's. The error is an *os.SyscallError
+// of the first call that failed.
+func SerialFloor(c FloorConfig) (FloorResult, error) {
+	if c.Workload.HTTP || c.Threads < 1 || (c.Duration <= 0) == (c.Lifecycles <= 0) {
+		return FloorResult{}, fmt.Errorf("serial floor of %q on %d threads for %v or %d lifecycles: want a workload without HTTP, threads, and one end",
+			c.Workload.Name, c.Threads, c.Duration, c.Lifecycles)
+	}
+	var may unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &may); err != nil {
+		return FloorResult{}, os.NewSyscallError("sched_getaffinity", err)
+	}
+	threads := make([]floorThread, c.Threads)
+	var ready, done sync.WaitGroup
+	start := make(chan struct{})
+	for i := range threads {
+		t := &threads[i]
+		t.workload, t.number, t.cpu = c.Workload, i, nthCPU(&may, i)
+		t.lifecycles = share(c.Lifecycles, c.Threads, i)
+		if c.Duration > 0 {
+			t.lifecycles = math.MaxInt64
+		}
+		ready.Add(1)
+		done.Go(func() {
+			t.err = netns.OnOwnThread(func() error {
+				err := t.open(c.Namespace)
+				ready.Done()
+				if err != nil {
+					return err
+				}
+				defer unix.Close(t.listener)
+				<-start
+				if c.Duration > 0 {
+					t.until = time.Now().Add(c.Duration)
+				}
+				return t.loop()
+			})
+		})
+	}
+	ready.Wait()
+	began := time.Now()
+	close(start)
+	done.Wait()
+	took := time.Since(began)
+
+	var r FloorResult
+	var errs []error
+	for i := range threads {
+		r.Lifecycles += threads[i].done
+		errs = append(errs, threads[i].err)
+	}
+	r.PerSecond = float64(r.Lifecycles) / max(took.Seconds(), 1e-6)
+	return r, errors.Join(errs...)
+}
+
+// floorThread is one of them. Its count is written when its loop is over, so that threads
+// do not share a cache line while they run.
+type floorThread struct {
+	workload    Workload
+	number, cpu int
+	listener    int
+	server      unix.RawSockaddrInet4
+	lifecycles  int64
+	until       time.Time // or zero
+	done        int64
+	err         error
+}
+
+// share is the i-th of n parts of total, which may be 0.
+func share(total int64, n, i int) int64 {
+	part := total / int64(n)
+	if int64(i) < total%int64(n) {
+		part++
+	}
+	return part
+}
+
+// nthCPU is the i-th of the set, modulo their number.
+func nthCPU(set *unix.CPUSet, i int) int {
+	i %= max(set.Count(), 1)
+	for cpu := range len(set) * int(unsafe.Sizeof(set[0])) * 8 {
+		if set.IsSet(cpu) {
+			if i == 0 {
+				return cpu
+			}
+			i--
+		}
+	}
+	return 0
+}
+
+// open pins the calling thread and listens.
+func (t *floorThread) open(ns *netns.NS) error {
+	var own unix.CPUSet
+	own.Set(t.cpu)
+	if err := unix.SchedSetaffinity(0, &own); err != nil {
+		return os.NewSyscallError("sched_setaffinity", err)
+	}
+	if err := ns.Enter(); err != nil {
+		return err
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	t.listener = fd
+	port, err := listenAnywhere(fd)
+	if err != nil {
+		unix.Close(fd)
+		return err
+	}
+	t.server = unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: [4]byte{127, 0, 0, 1}}
+	// In network byte order, wherever that is.
+	p := (*[2]byte)(unsafe.Pointer(&t.server.Port))
+	p[0], p[1] = byte(port>>8), byte(port)
+	return nil
+}
+
+func listenAnywhere(fd int) (port int, err error) {
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		return 0, os.NewSyscallError("bind", err)
+	}
+	if err := unix.Listen(fd, 16); err != nil {
+		return 0, os.NewSyscallError("listen", err)
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return 0, os.NewSyscallError("getsockname", err)
+	}
+	return sa.(*unix.SockaddrInet4).Port, nil
+}
+
+// checkEvery is how many lifecycles pass between two looks at the clock.
+const checkEvery = 64
+
+// loop is the floor itself. It calls the kernel without the wrappers of package unix, which
+// convert addresses on every call; with Syscall and not RawSyscall, as a segment that
+// ksoftirqd has to handle makes even these sockets wait.
+func (t *floorThread) loop() error {
+	var (
+		exchange = t.workload.Exchange != "none"
+		reset    = t.workload.Close == "client:rst"
+		linger   = unix.Linger{Onoff: 1}
+		on       = int32(1)
+		source   = unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: [4]byte{127, 1, byte(t.number), 0}}
+		b        byte
+	)
+	const addrLen = unsafe.Sizeof(source)
+	for n := int64(0); ; n++ {
+		if n == t.lifecycles || !t.until.IsZero() && n%checkEvery == 0 && !time.Now().Before(t.until) {
+			t.done = n
+			return nil
+		}
+		c, _, e := unix.Syscall(unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if e != 0 {
+			return os.NewSyscallError("socket", e)
+		}
+		if !reset {
+			// Without it bind would take the port for all destinations (inet_csk_get_port).
+			_, _, e = unix.Syscall6(unix.SYS_SETSOCKOPT, c, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, uintptr(unsafe.Pointer(&on)), unsafe.Sizeof(on), 0)
+			if e != 0 {
+				return failed("setsockopt IP_BIND_ADDRESS_NO_PORT", e, c)
+			}
+			source.Addr[3] = byte(n%sources) + 1
+			if _, _, e = unix.Syscall(unix.SYS_BIND, c, uintptr(unsafe.Pointer(&source)), addrLen); e != 0 {
+				return failed("bind", e, c)
+			}
+		}
+		if _, _, e = unix.Syscall(unix.SYS_CONNECT, c, uintptr(unsafe.Pointer(&t.server)), addrLen); e != 0 {
+			return failed("connect", e, c)
+		}
+		s, _, e := unix.Syscall6(unix.SYS_ACCEPT4, uintptr(t.listener), 0, 0, unix.SOCK_CLOEXEC, 0, 0)
+		if e != 0 {
+			return failed("accept4", e, c)
+		}
+		if exchange {
+			for _, ends := range [2][2]uintptr{{c, s}, {s, c}} {
+				if _, _, e = unix.Syscall6(unix.SYS_SENDTO, ends[0], uintptr(unsafe.Pointer(&b)), 1, 0, 0, 0); e != 0 {
+					return failed("send", e, c, s)
+				}
+				if _, _, e = unix.Syscall6(unix.SYS_RECVFROM, ends[1], uintptr(unsafe.Pointer(&b)), 1, 0, 0, 0); e != 0 {
+					return failed("recv", e, c, s)
+				}
+			}
+		}
+		if reset {
+			_, _, e = unix.Syscall6(unix.SYS_SETSOCKOPT, c, unix.SOL_SOCKET, unix.SO_LINGER, uintptr(unsafe.Pointer(&linger)), unsafe.Sizeof(linger), 0)
+			if e != 0 {
+				return failed("setsockopt SO_LINGER", e, c, s)
+			}
+		}
+		unix.Close(int(c))
+		unix.Close(int(s))
+	}
+}
+
+// failed closes what is open and says which call it was.
+func failed(call string, e unix.Errno, open ...uintptr) error {
+	for _, fd := range open {
+		unix.Close(int(fd))
+	}
+	return os.NewSyscallError(call, e)
+}

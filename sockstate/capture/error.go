@@ -1,0 +1,40 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+)
+
+// Error is a capture that the kernel refused, or that it ended. It wraps the errno.
+type Error struct {
+	// Call is what failed: socket, setsockopt, getsockopt, bind, mmap, route (the look-up of the server's link) or
+	// link (it is not there, or is or went down).
+	Call string
+	// On is the option, the address or the link; it may be empty.
+	On  string
+	Err error
+}
+
+func (e *Error) Error() string {
+	on := ""
+	if e.On != "" {
+		on = " " + e.On
+	}
+	return fmt.Sprintf("packet capture: %s%s: %v%s", e.Call, on, e.Err, e.remedy())
+}
+
+// remedy says what the errno means here, and what to do.
+func (e *Error) remedy() string {
+	switch {
+	case e.Call == "socket" && (errors.Is(e.Err, syscall.EPERM) || errors.Is(e.Err, syscall.EACCES)):
+		return " (needs CAP_NET_RAW in the user namespace that owns the network namespace: be root, or in a sandbox)"
+	case e.Call == "socket" && errors.Is(e.Err, syscall.EAFNOSUPPORT):
+		return " (the kernel has no packet sockets: CONFIG_PACKET, or load af_packet)"
+	case e.Call == "setsockopt" && errors.Is(e.Err, syscall.ENOMEM):
+		return " (the kernel has no 10 MiB for the ring)"
+	}
+	return ""
+}
+
+func (e *Error) Unwrap() error { return e.Err }

@@ -1,0 +1,81 @@
+package capture
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// openSocket opens a packet socket that has its filter, and receives nothing yet. Protocol 0 keeps it from
+// receiving before it is bound.
+func openSocket(server netip.AddrPort, link *net.Interface) (fd int, err error) {
+	// With SOCK_DGRAM packets begin at the network header, whatever the link layer.
+	fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, &Error{"socket", "", err}
+	}
+	defer func() {
+		if err != nil {
+			_ = unix.Close(fd)
+		}
+	}()
+	if err := attachFilter(fd, server, link); err != nil {
+		return -1, err
+	}
+	return fd, nil
+}
+
+func attachFilter(fd int, server netip.AddrPort, link *net.Interface) error {
+	code, err := bpf.Assemble(append(onceEach(server, link.Flags&net.FlagLoopback != 0), segments(server)...))
+	if err != nil {
+		return &Error{"setsockopt", "SO_ATTACH_FILTER", err}
+	}
+	filter := make([]unix.SockFilter, len(code))
+	for i, c := range code {
+		filter[i] = unix.SockFilter{Code: c.Op, Jt: c.Jt, Jf: c.Jf, K: c.K}
+	}
+	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog); err != nil {
+		return &Error{"setsockopt", "SO_ATTACH_FILTER", err}
+	}
+	return nil
+}
+
+// listen has the socket receive what is sent and received on the link: packets that are sent go to sockets bound
+// to all protocols only (dev_queue_xmit_nit).
+func listen(fd int, link *net.Interface) error {
+	err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: link.Index})
+	if err != nil {
+		return &Error{"bind", link.Name, err}
+	}
+	return linkError(fd, link)
+}
+
+// linkError tells that the link is down, or was down since the last call: bind succeeds even so.
+func linkError(fd int, link *net.Interface) error {
+	errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && errno != 0 {
+		return &Error{"link", link.Name, unix.Errno(errno)}
+	}
+	return nil
+}
+
+// unlisten ends receiving. Binding to another protocol waits until no CPU is at storing a packet any more
+// (__unregister_prot_hook calls synchronize_net), so that all is in the ring afterwards.
+func unlisten(fd int, link *net.Interface) error {
+	// One for local experiments (IEEE 802), and on the same link.
+	const protocol = 0x88b5
+	err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: networkOrder(protocol), Ifindex: link.Index})
+	if err != nil {
+		return &Error{"bind", link.Name, err}
+	}
+	return nil
+}
+
+func networkOrder(p uint16) uint16 {
+	b := [2]byte{byte(p >> 8), byte(p)}
+	return binary.NativeEndian.Uint16(b[:])
+}

@@ -1,0 +1,159 @@
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// File is the calling thread's network namespace; /proc/self/ns/net would be the
+// thread-group leader's.
+const File = "/proc/thread-self/ns/net"
+
+// NS is a network namespace held open by a descriptor: it lives at least as
+// long as the descriptor does. All methods may be called concurrently, and on a nil
+// NS, which stands for whichever one the caller is in.
+type NS struct {
+	file *os.File
+	id   string
+}
+
+// Current opens the network namespace of the calling thread. It needs no
+// privilege. A goroutine that is not locked to its thread gets the process's
+// namespace, as long as every thread that ever left that one is locked for life.
+func Current() (*NS, error) {
+	fd, err := unix.Open(File, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &Error{Call: "open", Namespace: File, Err: err}
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		_ = unix.Close(fd) // the failure to report is fstat's
+		return nil, &Error{Call: "fstat", Namespace: File, Err: err}
+	}
+	return &NS{
+		file: os.NewFile(uintptr(fd), File),
+		id:   fmt.Sprintf("net:[%d]", st.Ino),
+	}, nil
+}
+
+// New makes a network namespace. It needs CAP_SYS_ADMIN in the user
+// namespace of the caller (EPERM without; ENOSPC at user.max_net_namespaces).
+// The namespace has the kernel's default sysctls, and its lo is down.
+func New() (*NS, error) {
+	var ns *NS
+	err := OnOwnThread(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return &Error{Call: "unshare", Err: err}
+		}
+		var err error
+		ns, err = Current()
+		return err
+	})
+	return ns, err
+}
+
+// Enter moves the calling thread into the namespace (setns). The caller must have
+// locked its goroutine to the thread for life: a thread that went back to the
+// scheduler from here would run strangers in the wrong namespace. It needs
+// CAP_SYS_ADMIN in the caller's user namespace and in the one that owns ns.
+func (ns *NS) Enter() error {
+	if ns == nil {
+		return nil
+	}
+	conn, err := ns.file.SyscallConn()
+	if err != nil {
+		return &Error{Call: "setns", Namespace: ns.id, Err: err}
+	}
+	// Control keeps a concurrent Close from handing the number to another file. It
+	// fails by itself only when the file is closed, with an error that has no public name.
+	errno := os.ErrClosed
+	_ = conn.Control(func(fd uintptr) { errno = unix.Setns(int(fd), unix.CLONE_NEWNET) })
+	if errno != nil {
+		return &Error{Call: "setns", Namespace: ns.id, Err: errno}
+	}
+	return nil
+}
+
+// Do runs f on a goroutine and thread of its own inside the namespace and returns
+// what f returns. Sockets that f opens belong to the namespace for good and may be
+// used anywhere afterwards; goroutines that f starts run outside. On a nil NS
+// it just calls f. It needs what Enter needs.
+func (ns *NS) Do(f func() error) error {
+	if ns == nil {
+		return f()
+	}
+	return OnOwnThread(func() error {
+		if err := ns.Enter(); err != nil {
+			return err
+		}
+		return f()
+	})
+}
+
+// errNoReturn is what Do returns when its function ended its goroutine
+// (runtime.Goexit, which testing's FailNow calls).
+var errNoReturn = errors.New("function in a network namespace ended its goroutine without returning")
+
+// OnOwnThread runs f on a thread that nothing else runs on, then or afterwards: the runtime
+// ends a thread whose goroutine ends while locked to it. Going back to the first
+// namespace instead could fail, and then the thread could not be given back.
+//
+// It is never the main thread: that one cannot end, and /proc/self/net and
+// /proc/PID/ns/net show its namespace as the process's.
+func OnOwnThread(f func() error) error {
+	err := errNoReturn
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			// While this goroutine holds the main thread, another cannot get it.
+			defer runtime.UnlockOSThread()
+			err = OnOwnThread(f)
+			return
+		}
+		err = f()
+	}()
+	<-done
+	return err
+}
+
+// InInitialUserNamespace reports whether the process is in the user namespace that the kernel
+// started with: capabilities in another one count for less.
+func InInitialUserNamespace() bool {
+	const procUserInitIno = "user:[4026531837]" // include/linux/proc_ns.h
+	ns, err := os.Readlink("/proc/self/ns/user")
+	return err == nil && ns == procUserInitIno
+}
+
+// ID is the namespace's name as the link in /proc shows it, like
+// "net:[4026531840]"; two namespaces are the same if their IDs are equal while both
+// are open. It is empty for a nil NS.
+func (ns *NS) ID() string {
+	if ns == nil {
+		return ""
+	}
+	return ns.id
+}
+
+// Fd is the descriptor, close-on-exec, valid until Close; -1 for a nil NS.
+// The caller keeps ns reachable while it uses the number.
+func (ns *NS) Fd() int {
+	if ns == nil {
+		return -1
+	}
+	return int(ns.file.Fd())
+}
+
+// Close lets go of the namespace. The kernel removes it with its last thread,
+// descriptor and socket.
+func (ns *NS) Close() error {
+	if ns == nil {
+		return nil
+	}
+	return ns.file.Close()
+}

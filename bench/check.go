@@ -1,16 +1,16 @@
 package bench
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 
 	"lastack/bench/host"
+	"lastack/sockstate"
 	"lastack/sockstate/sockio"
 )
 
 // Check says what of an experiment cannot be carried out as asked, without opening a
-// socket of the load: a *RefusedError, *loadgen.PlanError or *server.ConfigError.
+// socket of the load: a *sockstate.ValueError.
 func Check(c Config) error {
 	f := c.Host
 	if f == nil {
@@ -65,7 +65,7 @@ func (c *Config) chooseBackend() error {
 	}
 	b, why, err := sockio.Choose(c.Engine)
 	if err != nil {
-		return &RefusedError{"engine", c.Engine, err.Error()}
+		return sockstate.BadValue("engine", c.Engine, "%s", err.Error())
 	}
 	c.Backend, c.BackendReason = b, why
 	return nil
@@ -78,7 +78,7 @@ func (c *Config) checkSourcePorts(f *host.Facts) error {
 	for i := range c.Plan.Groups {
 		p := c.Plan.Groups[i].SourcePorts
 		if ok && !p.IsZero() && (int(p.Lo) < lo || int(p.Hi) > hi) {
-			return &RefusedError{"source-ports", p.String(), fmt.Sprintf("lies outside net.ipv4.ip_local_port_range (%d to %d), where the kernel ignores it: want ports inside, or widen the range", lo, hi)}
+			return sockstate.BadValue("source-ports", p, "lies outside net.ipv4.ip_local_port_range (%d to %d), where the kernel ignores it: want ports inside, or widen the range", lo, hi)
 		}
 	}
 	return nil
@@ -104,7 +104,7 @@ func (c *Config) checkSources() error {
 		}
 		for _, a := range []netip.Addr{s[0], s[len(s)-1]} {
 			if err := bindable(a); err != nil {
-				return &RefusedError{"source", a.String(), "is not an address of this host: want one that is, or add it (ip addr add, ip route add local)"}
+				return sockstate.BadValue("source", a, "is not an address of this host: want one that is, or add it (ip addr add, ip route add local)")
 			}
 		}
 		all = append(all, s...)
@@ -115,7 +115,7 @@ func (c *Config) checkSources() error {
 	broadcasts := host.Broadcasts()
 	for _, a := range all {
 		if broadcasts.Contains(a) {
-			return &RefusedError{"source", a.String(), "is a broadcast address here, and the kernel would send from another one: want an address of one host, or a range without it"}
+			return sockstate.BadValue("source", a, "is a broadcast address here, and the kernel would send from another one: want an address of one host, or a range without it")
 		}
 	}
 	return nil

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"fmt"
 	"time"
 
 	"lastack/bench/host"
@@ -62,20 +61,6 @@ type ServerConfig struct {
 	server.Config
 	// V6 has it listen on IPv6.
 	V6 bool
-}
-
-// RefusedError is an experiment that cannot be made as asked, found before a
-// socket of the load opened.
-type RefusedError struct {
-	// Flag is the flag's name without dashes; empty where it was none, but the host.
-	Flag, Value, Why string
-}
-
-func (e *RefusedError) Error() string {
-	if e.Flag == "" {
-		return e.Why
-	}
-	return fmt.Sprintf("--%s %s: %s", e.Flag, e.Value, e.Why)
 }
 
 const (

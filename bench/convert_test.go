@@ -17,6 +17,7 @@ import (
 	"lastack/bench/record"
 	"lastack/loadgen"
 	"lastack/server"
+	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/teardown"
 )
@@ -216,9 +217,9 @@ func TestDivideDescriptors(t *testing.T) {
 			load, srv, err := c.divideFds(tt.limit)
 			text := ""
 			if err != nil {
-				var refused *RefusedError
+				var refused *sockstate.ValueError
 				if !errors.As(err, &refused) {
-					t.Errorf("%T, want a *RefusedError", err)
+					t.Errorf("%T, want a *sockstate.ValueError", err)
 				}
 				text = err.Error()
 			}
@@ -265,37 +266,37 @@ func TestCheck(t *testing.T) {
 		text string
 	}{
 		{"as asked", plan(none), nil, ""},
-		{"a plan", plan(func(_ *loadgen.Plan, g *loadgen.Group) { g.Connections = -1 }), &loadgen.PlanError{}, "--connections -1: want 1 to 100000000"},
-		{"a server", embedded(plan(none), server.Config{Backlog: -1}), &server.ConfigError{}, "--backlog -1: want 1 to 1048576"},
+		{"a plan", plan(func(_ *loadgen.Plan, g *loadgen.Group) { g.Connections = -1 }), &sockstate.ValueError{}, "--connections -1: want 1 to 100000000"},
+		{"a server", embedded(plan(none), server.Config{Backlog: -1}), &sockstate.ValueError{}, "--backlog -1: want 1 to 1048576"},
 		{"no target needed with a server of our own", embedded(plan(func(_ *loadgen.Plan, g *loadgen.Group) { g.Targets, g.Connections = nil, 5 }), server.Config{}), nil, ""},
 		{
-			"descriptors", by("epoll", plan(func(_ *loadgen.Plan, g *loadgen.Group) { g.Connections = 961 })), &RefusedError{},
+			"descriptors", by("epoll", plan(func(_ *loadgen.Plan, g *loadgen.Group) { g.Connections = 961 })), &sockstate.ValueError{},
 			"--connections 961: needs 961 descriptors (a descriptor each), and RLIMIT_NOFILE leaves 958 of 1,024: raise it (ulimit -n), or ask for at most 958",
 		},
 		{
-			"open files of the host", embedded(plan(none), server.Config{}), &RefusedError{},
+			"open files of the host", embedded(plan(none), server.Config{}), &sockstate.ValueError{},
 			"--connections 10: needs 20 open files, and the whole host may have 5,000 (fs.file-max), of which 4,990 are taken: raise it, or ask for at most 5",
 		},
 		{
 			"a source elsewhere", plan(func(_ *loadgen.Plan, g *loadgen.Group) {
 				g.Sources = []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.0.2.1")}
-			}), &RefusedError{}, "--source 192.0.2.1: is not an address of this host",
+			}), &sockstate.ValueError{}, "--source 192.0.2.1: is not an address of this host",
 		},
 		{
-			"a multicast address among the sources", sources("127.0.0.1", "224.0.0.1", "127.0.0.2"), &loadgen.PlanError{}, "--source 224.0.0.1: want a unicast address of this host",
+			"a multicast address among the sources", sources("127.0.0.1", "224.0.0.1", "127.0.0.2"), &sockstate.ValueError{}, "--source 224.0.0.1: want a unicast address of this host",
 		},
 		{
-			"any address among the sources", sources("127.0.0.1", "0.0.0.0", "127.0.0.2"), &loadgen.PlanError{}, "--source 0.0.0.0: want a unicast address of this host",
+			"any address among the sources", sources("127.0.0.1", "0.0.0.0", "127.0.0.2"), &sockstate.ValueError{}, "--source 0.0.0.0: want a unicast address of this host",
 		},
 		{
-			"the limited broadcast", sources("255.255.255.255"), &RefusedError{}, "--source 255.255.255.255: is a broadcast address here, and the kernel would send from another one",
+			"the limited broadcast", sources("255.255.255.255"), &sockstate.ValueError{}, "--source 255.255.255.255: is a broadcast address here, and the kernel would send from another one",
 		},
 		{
-			"lo's broadcast among the sources", sources("127.0.0.1", "127.255.255.255", "127.0.0.2"), &RefusedError{}, "--source 127.255.255.255: is a broadcast address here",
+			"lo's broadcast among the sources", sources("127.0.0.1", "127.255.255.255", "127.0.0.2"), &sockstate.ValueError{}, "--source 127.255.255.255: is a broadcast address here",
 		},
 		{"the last address of a part of lo's network", sources("127.0.0.0", "127.0.0.255"), nil, ""},
 		{
-			"source ports elsewhere", plan(func(_ *loadgen.Plan, g *loadgen.Group) { g.SourcePorts = loadgen.PortRange{Lo: 30_000, Hi: 40_000} }), &RefusedError{},
+			"source ports elsewhere", plan(func(_ *loadgen.Plan, g *loadgen.Group) { g.SourcePorts = loadgen.PortRange{Lo: 30_000, Hi: 40_000} }), &sockstate.ValueError{},
 			"--source-ports 30000-40000: lies outside net.ipv4.ip_local_port_range (32768 to 60999), where the kernel ignores it: want ports inside, or widen the range",
 		},
 	}

@@ -336,9 +336,9 @@ func TestShortages(t *testing.T) {
 			if err == nil && tt.want == "" {
 				return
 			}
-			var refused *RefusedError
+			var refused *sockstate.ValueError
 			if !errors.As(err, &refused) {
-				t.Fatalf("%T %v, want a *RefusedError", err, err)
+				t.Fatalf("%T %v, want a *sockstate.ValueError", err, err)
 			}
 			if got := err.Error(); got != tt.want {
 				t.Errorf("-want +got:\n%s", cmp.Diff(tt.want, got))

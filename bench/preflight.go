@@ -24,7 +24,7 @@ func (c *Config) preflight(f *host.Facts, n *record.Needs) error {
 		if planned, uncapped := c.planned(); uncapped && int64(planned) < n.Connections {
 			flag, value = "hold", c.Plan.Groups[0].Hold.String()
 		}
-		return &RefusedError{flag, value, fmt.Sprintf(format, args...)}
+		return sockstate.BadValue(flag, value, format, args...)
 	}
 	need := n.KernelBytes + n.ProcessBytes
 	have, byCgroup := f.UsableMemory()
@@ -69,8 +69,7 @@ func (c *Config) tooManyTimeWaits(f *host.Facts, n *record.Needs, usable int64) 
 	case c.Plan.Count == 0:
 		return nil
 	}
-	return &RefusedError{flag, value, fmt.Sprintf("leaves up to %s TIME_WAITs at once, for which the kernel needs about %s of memory, and a load may take %s: ask for at most %s, or let no TIME_WAIT be (--close client:rst)",
-		quantity.Count(all), quantity.Bytes(bytes), quantity.Bytes(usable), most)}
+	return sockstate.BadValue(flag, value, "leaves up to %s TIME_WAITs at once, for which the kernel needs about %s of memory, and a load may take %s: ask for at most %s, or let no TIME_WAIT be (--close client:rst)", quantity.Count(all), quantity.Bytes(bytes), quantity.Bytes(usable), most)
 }
 
 // fraction is n * part / whole without overflow.

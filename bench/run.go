@@ -44,7 +44,7 @@ type experiment struct {
 	started   time.Time
 }
 
-// Run carries out an experiment. A *RefusedError, *loadgen.PlanError or *server.ConfigError
+// Run carries out an experiment. A *sockstate.ValueError
 // says what cannot be done as asked. When ctx is cancelled the load stops, and what was
 // measured until then is returned. A record may come together with an error: what could be
 // saved of an experiment that broke.

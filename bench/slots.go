@@ -10,6 +10,7 @@ import (
 	"lastack/bench/host"
 	"lastack/bench/quantity"
 	"lastack/loadgen"
+	"lastack/sockstate"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
 )
@@ -75,11 +76,7 @@ func (c *Config) divideFds(limit int64) (load, server int, err error) {
 		if budget >= ends {
 			remedy += ", or ask for at most " + quantity.Count(int64(budget/ends))
 		}
-		return 0, 0, &RefusedError{
-			"connections", quantity.Count(int64(planned)),
-			fmt.Sprintf("needs %s descriptors (%s), and RLIMIT_NOFILE leaves %s of %s: %s",
-				quantity.Count(int64(planned*ends)), why, quantity.Count(int64(max(budget, 0))), quantity.Count(limit), remedy),
-		}
+		return 0, 0, sockstate.BadValue("connections", quantity.Count(int64(planned)), "needs %s descriptors (%s), and RLIMIT_NOFILE leaves %s of %s: %s", quantity.Count(int64(planned*ends)), why, quantity.Count(int64(max(budget, 0))), quantity.Count(limit), remedy)
 	}
 	most := max(planned, slotsAtMost)
 	if c.Server == nil {
@@ -109,12 +106,7 @@ func (c *Config) divideRings(limit int64) (load, server int, err error) {
 		if most > 0 {
 			remedy += ", or ask for at most " + quantity.Count(int64(most))
 		}
-		return 0, 0, &RefusedError{
-			"connections", quantity.Count(int64(planned)),
-			fmt.Sprintf("needs %s rings of %s sockets (a descriptor each), and RLIMIT_NOFILE leaves %s of %s: %s",
-				quantity.Count(int64((planned*int(c.ends())+table-1)/table+workers)), quantity.Count(int64(table)),
-				quantity.Count(int64(max(rings, 0))), quantity.Count(limit), remedy),
-		}
+		return 0, 0, sockstate.BadValue("connections", quantity.Count(int64(planned)), "needs %s rings of %s sockets (a descriptor each), and RLIMIT_NOFILE leaves %s of %s: %s", quantity.Count(int64((planned*int(c.ends())+table-1)/table+workers)), quantity.Count(int64(table)), quantity.Count(int64(max(rings, 0))), quantity.Count(limit), remedy)
 	}
 	load = planned
 	if uncapped {
@@ -247,7 +239,7 @@ func (c *Config) fitRings(load, server int, limit, memory int64) (int, int, erro
 	if _, uncapped := c.planned(); uncapped {
 		flag, value = "hold", c.Plan.Groups[0].Hold.String()
 	}
-	return 0, 0, &RefusedError{flag, value, lacks + ": " + remedy}
+	return 0, 0, sockstate.BadValue(flag, value, "%s", lacks+": "+remedy)
 }
 
 // slotsFor is what divide would give a plan of so many connections.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/loadgen"
+	"lastack/sockstate"
 	"lastack/sockstate/netns"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
@@ -174,7 +175,7 @@ func TestFitRings(t *testing.T) {
 				t.Fatal(err)
 			}
 			gotLoad, gotServer, err := c.fitRings(load, server, limit, tt.memory)
-			var refused *RefusedError
+			var refused *sockstate.ValueError
 			switch {
 			case tt.err != "":
 				if !errors.As(err, &refused) || err.Error() != tt.err {

@@ -188,9 +188,7 @@ func (c *Config) checkPorts(f *host.Facts) error {
 		case c.portsAreAsked(g):
 			remedy += ", or with a wider " + portRangeKey
 		}
-		return &RefusedError{"connections", quantity.Count(int64(g.Connections)), fmt.Sprintf(
-			"a --plateau holds them all at once, and %s = %s: ask for at most so many, or do it %s",
-			sum, quantity.Count(addresses*each), remedy)}
+		return sockstate.BadValue("connections", quantity.Count(int64(g.Connections)), "a --plateau holds them all at once, and %s = %s: ask for at most so many, or do it %s", sum, quantity.Count(addresses*each), remedy)
 	}
 	return nil
 }
@@ -217,9 +215,7 @@ func (c *Config) CheckKept(f *host.Facts) error {
 	if arrivals > 0 {
 		also = ", and the arrivals need one"
 	}
-	return &RefusedError{"connections", quantity.Count(kept), fmt.Sprintf(
-		"they are open at once%s, and 1 source address x %s ports = %s: ask for at most %s, or widen %s",
-		also, quantity.Count(ports), quantity.Count(ports), quantity.Count(ports-arrivals), portRangeKey)}
+	return sockstate.BadValue("connections", quantity.Count(kept), "they are open at once%s, and 1 source address x %s ports = %s: ask for at most %s, or widen %s", also, quantity.Count(ports), quantity.Count(ports), quantity.Count(ports-arrivals), portRangeKey)
 }
 
 // LocalPorts is how many local ports a group has for each source address and target, 0 if unknown.
@@ -231,7 +227,7 @@ func (c *Config) checkReserved(g *loadgen.Group, f *host.Facts) error {
 	reserved := f.Sysctls[key]
 	if p := g.SourcePorts; !p.IsZero() {
 		if n, err := f.UsablePorts(int(p.Lo), int(p.Hi)); err == nil && n == 0 {
-			return &RefusedError{"source-ports", p.String(), fmt.Sprintf("all of them are reserved (%s=%s), and connect takes none of those: want others, or reserve fewer", key, reserved)}
+			return sockstate.BadValue("source-ports", p, "all of them are reserved (%s=%s), and connect takes none of those: want others, or reserve fewer", key, reserved)
 		}
 		return nil
 	}
@@ -241,7 +237,7 @@ func (c *Config) checkReserved(g *loadgen.Group, f *host.Facts) error {
 	}
 	why := fmt.Sprintf("all local ports from %d to %d (%s) are reserved, and connect takes none of those: reserve fewer, or widen the range", lo, hi, portRangeKey)
 	if v, set := c.Status.Sysctls[key]; set {
-		return &RefusedError{"sysctl", key + "=" + v, why}
+		return sockstate.BadValue("sysctl", key+"="+v, "%s", why)
 	}
-	return &RefusedError{Why: key + "=" + reserved + ": " + why}
+	return sockstate.BadValue("", key+"="+reserved, "%s", why)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"lastack/sockstate"
 	"lastack/sockstate/clock"
 	"lastack/sockstate/netns"
 	"lastack/sockstate/sockio"
@@ -179,7 +180,7 @@ func (c *Config) checkPlateaus() error {
 	}
 	for i := range c.Plan.Groups {
 		if g := &c.Plan.Groups[i]; g.Plateau > 0 && c.Slots > 0 && c.Slots < planned {
-			return &PlanError{"connections", fmt.Sprint(planned), fmt.Sprintf("a --plateau holds them all at once, and there is room for %d", c.Slots)}
+			return sockstate.BadValue("connections", planned, "a --plateau holds them all at once, and there is room for %d", c.Slots)
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
@@ -42,23 +43,23 @@ func (k *Keep) UnmarshalText(b []byte) error {
 func (g *Group) validateKeep() error {
 	switch {
 	case g.Keep > KeepPartial:
-		return &PlanError{"keep", fmt.Sprint(uint8(g.Keep)), "want idle, asking or partial"}
+		return sockstate.BadValue("keep", uint8(g.Keep), "want idle, asking or partial")
 	case g.Reconnect < 0 || g.Reconnect > time.Hour:
-		return &PlanError{"reconnect", g.Reconnect.String(), "want 0s (never) to 1h"}
+		return sockstate.BadValue("reconnect", g.Reconnect, "want 0s (never) to 1h")
 	case g.Keep == KeepNot && g.Reconnect > 0:
-		return &PlanError{"reconnect", g.Reconnect.String(), "only for clients that keep their connection"}
+		return sockstate.BadValue("reconnect", g.Reconnect, "only for clients that keep their connection")
 	case g.Keep == KeepNot:
 		return nil
 	case g.OpenLoop() || g.Plateau > 0:
-		return &PlanError{"keep", g.Keep.String(), "not with a --rate or a --plateau: so many clients have a connection each"}
+		return sockstate.BadValue("keep", g.Keep, "not with a --rate or a --plateau: so many clients have a connection each")
 	case g.Close.Who != teardown.ClientFirst || g.Close.How != teardown.FIN:
-		return &PlanError{"close", g.Close.String(), "clients that keep their connection close it by client:fin at the end"}
+		return sockstate.BadValue("close", g.Close, "clients that keep their connection close it by client:fin at the end")
 	case g.Hold > 0:
-		return &PlanError{"hold", g.Hold.String(), "clients that keep their connection hold it to the end"}
+		return sockstate.BadValue("hold", g.Hold, "clients that keep their connection hold it to the end")
 	case g.Keep == KeepAsking && g.Exchange.Kind == exchange.None:
-		return &PlanError{"exchange", g.Exchange.String(), "want echo or http for clients that ask"}
+		return sockstate.BadValue("exchange", g.Exchange, "want echo or http for clients that ask")
 	case g.Keep == KeepPartial && (g.Exchange.Kind == exchange.None || g.Exchange.Kind == exchange.Echo && g.Exchange.Request < 2):
-		return &PlanError{"exchange", g.Exchange.String(), "want http, or an echo with a request of 2 bytes or more, of which to send half"}
+		return sockstate.BadValue("exchange", g.Exchange, "want http, or an echo with a request of 2 bytes or more, of which to send half")
 	}
 	return nil
 }

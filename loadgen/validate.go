@@ -6,21 +6,10 @@ import (
 	"strconv"
 	"time"
 
+	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/teardown"
 )
-
-// PlanError is a plan that cannot be carried out, found before a socket opens.
-type PlanError struct {
-	// Field is the flag's name without dashes: "connections".
-	Field string
-	Value string
-	Want  string
-}
-
-func (e *PlanError) Error() string {
-	return fmt.Sprintf("--%s %s: %s", e.Field, e.Value, e.Want)
-}
 
 // The bounds of a plan.
 const (
@@ -32,7 +21,7 @@ const (
 	MaxRequests    = 1 << 30
 )
 
-// Validate checks the whole plan and returns a *PlanError for the first thing wrong.
+// Validate checks the whole plan and returns a *sockstate.ValueError for the first thing wrong.
 func (p *Plan) Validate() error {
 	times := []struct {
 		field string
@@ -45,11 +34,11 @@ func (p *Plan) Validate() error {
 	}
 	switch {
 	case len(p.Groups) == 0 || len(p.Groups) > MaxGroups:
-		return &PlanError{"groups", fmt.Sprint(len(p.Groups)), fmt.Sprintf("want 1 to %d", MaxGroups)}
+		return sockstate.BadValue("groups", len(p.Groups), "want 1 to %d", MaxGroups)
 	case p.Count < 0:
-		return &PlanError{"count", fmt.Sprint(p.Count), "want a number of lifecycles above 0"}
+		return sockstate.BadValue("count", p.Count, "want a number of lifecycles above 0")
 	case p.Workers < 0 || p.Workers > MaxWorkers:
-		return &PlanError{"workers", fmt.Sprint(p.Workers), fmt.Sprintf("want 0 (automatic) to %d", MaxWorkers)}
+		return sockstate.BadValue("workers", p.Workers, "want 0 (automatic) to %d", MaxWorkers)
 	}
 	for i := range p.Groups {
 		g := &p.Groups[i]
@@ -58,17 +47,17 @@ func (p *Plan) Validate() error {
 		}
 		switch {
 		case g.Plateau > 0 && p.Warmup > 0:
-			return &PlanError{"warmup", p.Warmup.String(), "not with --plateau, which opens each connection once"}
+			return sockstate.BadValue("warmup", p.Warmup, "not with --plateau, which opens each connection once")
 		case p.Duration == 0 && p.Count == 0 && g.Plateau == 0:
-			return &PlanError{"duration", "0s", "want a duration above 0, or a --count"}
+			return sockstate.BadValue("duration", "0s", "want a duration above 0, or a --count")
 		case p.Ramp > p.Duration+p.Warmup && p.Duration > 0:
-			return &PlanError{"ramp", p.Ramp.String(), fmt.Sprintf("want at most the warm-up and the duration, %v", p.Warmup+p.Duration)}
+			return sockstate.BadValue("ramp", p.Ramp, "want at most the warm-up and the duration, %v", p.Warmup+p.Duration)
 		case p.Ramp > 0 && g.Plateau > 0 && g.OpenLoop():
-			return &PlanError{"ramp", p.Ramp.String(), "not with a --rate under --plateau: the connections open at that rate"}
+			return sockstate.BadValue("ramp", p.Ramp, "not with a --rate under --plateau: the connections open at that rate")
 		case p.Ramp > 0 && g.RateFrom != g.RateTo:
-			return &PlanError{"ramp", p.Ramp.String(), "not with a --rate that changes: LO..HI is a ramp already"}
+			return sockstate.BadValue("ramp", p.Ramp, "not with a --rate that changes: LO..HI is a ramp already")
 		case p.Duration == 0 && g.RateFrom != g.RateTo:
-			return &PlanError{"rate", g.rate(), "LO..HI needs a --duration to change over"}
+			return sockstate.BadValue("rate", g.rate(), "LO..HI needs a --duration to change over")
 		}
 	}
 	return nil
@@ -76,7 +65,7 @@ func (p *Plan) Validate() error {
 
 func checkTime(field string, d time.Duration) error {
 	if d < 0 || d > MaxTime {
-		return &PlanError{field, d.String(), fmt.Sprintf("want a duration from 0s to %v", MaxTime)}
+		return sockstate.BadValue(field, d, "want a duration from 0s to %v", MaxTime)
 	}
 	return nil
 }
@@ -90,11 +79,11 @@ func (g *Group) rate() string {
 
 func (g *Group) validate() error {
 	if len(g.Targets) == 0 {
-		return &PlanError{"target", `""`, "want at least one address"}
+		return sockstate.BadValue("target", `""`, "want at least one address")
 	}
 	for _, t := range g.Targets {
 		if !t.IsValid() || t.Port() == 0 || t.Addr().IsUnspecified() || t.Addr().IsMulticast() {
-			return &PlanError{"target", t.String(), "want an address and a port that can be connected to"}
+			return sockstate.BadValue("target", t, "want an address and a port that can be connected to")
 		}
 	}
 	times := []struct {
@@ -112,36 +101,36 @@ func (g *Group) validate() error {
 	}{{"connect-timeout", g.ConnectTimeout}, {"request-timeout", g.RequestTimeout}, {"close-timeout", g.CloseTimeout}}
 	for _, t := range timeouts {
 		if t.d <= 0 || t.d > MaxTime {
-			return &PlanError{t.field, t.d.String(), fmt.Sprintf("want a duration above 0 and up to %v", MaxTime)}
+			return sockstate.BadValue(t.field, t.d, "want a duration above 0 and up to %v", MaxTime)
 		}
 	}
 	switch {
 	case g.Connections < 0 || g.Connections > MaxConnections:
-		return &PlanError{"connections", fmt.Sprint(g.Connections), fmt.Sprintf("want 1 to %d", MaxConnections)}
+		return sockstate.BadValue("connections", g.Connections, "want 1 to %d", MaxConnections)
 	case g.Connections == 0 && !g.OpenLoop():
-		return &PlanError{"connections", "0", "want at least 1 in closed loop, or a --rate"}
+		return sockstate.BadValue("connections", "0", "want at least 1 in closed loop, or a --rate")
 	case !(g.RateFrom >= 0 && g.RateFrom <= MaxRate && g.RateTo >= 0 && g.RateTo <= MaxRate):
-		return &PlanError{"rate", g.rate(), fmt.Sprintf("want 0 (closed loop) to %d connections/s", MaxRate)}
+		return sockstate.BadValue("rate", g.rate(), "want 0 (closed loop) to %d connections/s", MaxRate)
 	case g.OpenLoop() && g.RateFrom+g.RateTo < 1e-3:
-		return &PlanError{"rate", g.rate(), "want at least 0.001 connections/s"}
+		return sockstate.BadValue("rate", g.rate(), "want at least 0.001 connections/s")
 	case !(g.CloseRate >= 0 && g.CloseRate <= MaxRate):
-		return &PlanError{"close-rate", fmt.Sprint(g.CloseRate), fmt.Sprintf("want 0 (as fast as possible) to %d connections/s", MaxRate)}
+		return sockstate.BadValue("close-rate", g.CloseRate, "want 0 (as fast as possible) to %d connections/s", MaxRate)
 	case g.CloseRate > 0 && g.Plateau == 0:
-		return &PlanError{"close-rate", fmt.Sprint(g.CloseRate), "only with a --plateau, whose end it paces"}
+		return sockstate.BadValue("close-rate", g.CloseRate, "only with a --plateau, whose end it paces")
 	case g.Requests < 0 || g.Requests > MaxRequests:
-		return &PlanError{"requests", fmt.Sprint(g.Requests), fmt.Sprintf("want 1 to %d", MaxRequests)}
+		return sockstate.BadValue("requests", g.Requests, "want 1 to %d", MaxRequests)
 	case g.Requests > 1 && g.Exchange.Kind == exchange.None:
-		return &PlanError{"requests", fmt.Sprint(g.Requests), "needs an --exchange of echo or http"}
+		return sockstate.BadValue("requests", g.Requests, "needs an --exchange of echo or http")
 	case g.Think > 0 && g.Exchanges() < 2 && g.Keep != KeepAsking:
-		return &PlanError{"think", g.Think.String(), "needs --requests above 1, between which it is"}
+		return sockstate.BadValue("think", g.Think, "needs --requests above 1, between which it is")
 	case len(g.Headers) > 0 && g.Exchange.Kind != exchange.HTTP:
-		return &PlanError{"header", strconv.Quote(exchange.HeaderName(g.Headers[0])), "needs an --exchange of http"}
+		return sockstate.BadValue("header", strconv.Quote(exchange.HeaderName(g.Headers[0])), "needs an --exchange of http")
 	case g.Close.NeedsExchange() && g.Exchange.Kind == exchange.None:
-		return &PlanError{"close", g.Close.String(), "needs an --exchange of echo or http: without data nothing is left unread"}
+		return sockstate.BadValue("close", g.Close, "needs an --exchange of echo or http: without data nothing is left unread")
 	}
 	for _, h := range g.Headers {
 		if e, ok := errors.AsType[*exchange.HeaderError](exchange.ParseHeader(h)); ok {
-			return &PlanError{"header", strconv.Quote(e.Header), e.Reason}
+			return sockstate.BadValue("header", strconv.Quote(e.Header), "%s", e.Reason)
 		}
 	}
 	if err := g.validatePlateau(); err != nil {
@@ -157,13 +146,13 @@ func (g *Group) validatePlateau() error {
 	switch {
 	case g.Plateau == 0:
 	case g.Connections == 0:
-		return &PlanError{"plateau", g.Plateau.String(), "needs --connections, the number to open"}
+		return sockstate.BadValue("plateau", g.Plateau, "needs --connections, the number to open")
 	case g.Close.Who != teardown.ClientFirst && g.Close.Who != teardown.Nobody:
-		return &PlanError{"plateau", g.Plateau.String(), fmt.Sprintf("needs a close policy of client:* or never, not %s: its end is timed by the client", g.Close)}
+		return sockstate.BadValue("plateau", g.Plateau, "needs a close policy of client:* or never, not %s: its end is timed by the client", g.Close)
 	case g.Hold > 0:
-		return &PlanError{"plateau", g.Plateau.String(), "not with --hold: the plateau is the hold"}
+		return sockstate.BadValue("plateau", g.Plateau, "not with --hold: the plateau is the hold")
 	case g.OpenLoop() && g.RateFrom != g.RateTo:
-		return &PlanError{"rate", g.rate(), "with a --plateau the connections open at one rate"}
+		return sockstate.BadValue("rate", g.rate(), "with a --plateau the connections open at one rate")
 	}
 	return nil
 }
@@ -171,11 +160,11 @@ func (g *Group) validatePlateau() error {
 func (g *Group) validateSources() error {
 	for _, a := range g.Sources {
 		if !a.IsValid() || a.IsMulticast() || a.IsUnspecified() {
-			return &PlanError{"source", a.String(), "want a unicast address of this host"}
+			return sockstate.BadValue("source", a, "want a unicast address of this host")
 		}
 		for _, t := range g.Targets {
 			if a.Unmap().Is4() != t.Addr().Unmap().Is4() {
-				return &PlanError{"source", a.String(), fmt.Sprintf("is not of the target's address family (%v)", t)}
+				return sockstate.BadValue("source", a, "is not of the target's address family (%v)", t)
 			}
 		}
 	}

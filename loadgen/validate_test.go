@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/teardown"
 )
@@ -134,12 +135,12 @@ func TestValidateRefuses(t *testing.T) {
 			p := validPlan()
 			tc.change(&p, &p.Groups[0])
 			err := p.Validate()
-			var pe *PlanError
+			var pe *sockstate.ValueError
 			if !errors.As(err, &pe) {
-				t.Fatalf("Validate() = %v, want a *PlanError", err)
+				t.Fatalf("Validate() = %v, want a *sockstate.ValueError", err)
 			}
-			if pe.Field != tc.field || pe.Value != tc.value || !strings.Contains(pe.Want, tc.want) {
-				t.Errorf("refused --%s %s: %s\nwant    --%s %s: ...%s...", pe.Field, pe.Value, pe.Want, tc.field, tc.value, tc.want)
+			if pe.Name != tc.field || pe.Value != tc.value || !strings.Contains(pe.Want, tc.want) {
+				t.Errorf("refused --%s %s: %s\nwant    --%s %s: ...%s...", pe.Name, pe.Value, pe.Want, tc.field, tc.value, tc.want)
 			}
 			for _, s := range []string{"--" + tc.field, tc.value, tc.want} {
 				if !strings.Contains(err.Error(), s) {
@@ -190,8 +191,8 @@ func TestNewRefusesAPlateauWithoutRoom(t *testing.T) {
 	p := validPlan()
 	p.Groups[0].Plateau = time.Second
 	_, err := New(Config{Plan: p, Slots: 63})
-	var pe *PlanError
-	if !errors.As(err, &pe) || pe.Field != "connections" || pe.Value != "64" {
+	var pe *sockstate.ValueError
+	if !errors.As(err, &pe) || pe.Name != "connections" || pe.Value != "64" {
 		t.Errorf("New() = %v, want a refusal of --connections 64", err)
 	}
 }

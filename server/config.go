@@ -1,10 +1,10 @@
 package server
 
 import (
-	"fmt"
 	"net/netip"
 	"time"
 
+	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/netns"
 	"lastack/sockstate/sockio"
@@ -60,14 +60,6 @@ const DefaultBacklog = 4096
 // maxHold is what a load may ask for: loadgen.MaxTime.
 const maxHold = 30 * 24 * time.Hour
 
-// ConfigError is a configuration that cannot be served.
-type ConfigError struct {
-	// Field is the flag's name without dashes.
-	Field, Value, Want string
-}
-
-func (e *ConfigError) Error() string { return fmt.Sprintf("--%s %s: %s", e.Field, e.Value, e.Want) }
-
 func (c *Config) setDefaults() {
 	c.Listeners = max(c.Listeners, 1)
 	c.Workers = max(c.Workers, 1)
@@ -82,37 +74,37 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// Validate returns a *ConfigError for the first thing wrong.
+// Validate returns a *sockstate.ValueError for the first thing wrong.
 func (c *Config) Validate() error {
 	switch {
 	case len(c.Addrs) == 0:
-		return &ConfigError{"listen", `""`, "want at least one address"}
+		return sockstate.BadValue("listen", `""`, "want at least one address")
 	case c.Listeners < 0 || c.Listeners > 1024:
-		return &ConfigError{"listeners", fmt.Sprint(c.Listeners), "want 1 to 1024"}
+		return sockstate.BadValue("listeners", c.Listeners, "want 1 to 1024")
 	case c.Backlog < 0 || c.Backlog > 1<<20:
-		return &ConfigError{"backlog", fmt.Sprint(c.Backlog), "want 1 to 1048576"}
+		return sockstate.BadValue("backlog", c.Backlog, "want 1 to 1048576")
 	case c.Workers < 0 || c.Workers > 1024:
-		return &ConfigError{"workers", fmt.Sprint(c.Workers), "want 0 (automatic) to 1024"}
+		return sockstate.BadValue("workers", c.Workers, "want 0 (automatic) to 1024")
 	case c.Requests < 0 || c.Requests > 1<<30:
-		return &ConfigError{"requests", fmt.Sprint(c.Requests), "want 1 to 1073741824"}
+		return sockstate.BadValue("requests", c.Requests, "want 1 to 1073741824")
 	case len(c.CPUs) > 0 && len(c.CPUs) < c.Workers:
-		return &ConfigError{"workers", fmt.Sprint(c.Workers), fmt.Sprintf("there are CPUs for %d", len(c.CPUs))}
+		return sockstate.BadValue("workers", c.Workers, "there are CPUs for %d", len(c.CPUs))
 	case c.Slots < 0:
-		return &ConfigError{"connections", fmt.Sprint(c.Slots), "want room for at least 1"}
+		return sockstate.BadValue("connections", c.Slots, "want room for at least 1")
 	case c.Hold < 0 || c.Hold > maxHold:
-		return &ConfigError{"hold", c.Hold.String(), fmt.Sprintf("want 0s to %v", maxHold)}
+		return sockstate.BadValue("hold", c.Hold, "want 0s to %v", maxHold)
 	case c.Delay < 0 || c.Delay > time.Hour:
-		return &ConfigError{"delay", c.Delay.String(), "want 0s to 1h"}
+		return sockstate.BadValue("delay", c.Delay, "want 0s to 1h")
 	case c.Slow < 0 || c.Slow > time.Hour:
-		return &ConfigError{"slow", c.Slow.String(), "want 0s to 1h"}
+		return sockstate.BadValue("slow", c.Slow, "want 0s to 1h")
 	case c.Slow > 0 && c.Exchange.Kind != exchange.HTTP:
-		return &ConfigError{"slow", c.Slow.String(), "needs --exchange http:/path: it is for requests of " + exchange.SlowPath}
+		return sockstate.BadValue("slow", c.Slow, "%s", "needs --exchange http:/path: it is for requests of "+exchange.SlowPath)
 	case c.Close.NeedsExchange() && c.Exchange.Kind == exchange.None:
-		return &ConfigError{"close", c.Close.String(), "needs an --exchange of echo or http: without data nothing is left unread"}
+		return sockstate.BadValue("close", c.Close, "needs an --exchange of echo or http: without data nothing is left unread")
 	}
 	for _, a := range c.Addrs {
 		if !a.IsValid() || a.Addr().IsMulticast() {
-			return &ConfigError{"listen", a.String(), "want an address of this host and a port"}
+			return sockstate.BadValue("listen", a, "want an address of this host and a port")
 		}
 	}
 	return nil

@@ -28,7 +28,7 @@ type Server struct {
 	failed     chan error
 }
 
-// Start listens and serves. Its errors are *ConfigError, or wrap a *sockio.Error.
+// Start listens and serves. Its errors are *sockstate.ValueError, or wrap a *sockio.Error.
 func Start(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lastack/sockstate"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/socktest"
 	"lastack/sockstate/teardown"
@@ -48,8 +49,8 @@ func TestValidate(t *testing.T) {
 			cfg := config("client:fin", "close", "echo:1,1")
 			tc.change(&cfg)
 			_, err := Start(cfg)
-			var ce *ConfigError
-			if !errors.As(err, &ce) || ce.Field != tc.field || ce.Value != tc.value {
+			var ce *sockstate.ValueError
+			if !errors.As(err, &ce) || ce.Name != tc.field || ce.Value != tc.value {
 				t.Fatalf("Start() = %v, want a refusal of --%s %s", err, tc.field, tc.value)
 			}
 			if !strings.Contains(err.Error(), "want") && !strings.Contains(err.Error(), "needs") {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"lastack/sockstate"
 )
 
 // ShutdownKind is a way to stop serving.
@@ -54,11 +56,11 @@ func ParseShutdown(s string) (Shutdown, error) {
 		}
 		d, err := time.ParseDuration(arg)
 		if err != nil || d <= 0 || d > MaxLameDuck {
-			return Shutdown{}, fmt.Errorf("shutdown %q: lame-duck takes a duration above 0 and up to %v", s, MaxLameDuck)
+			return Shutdown{}, sockstate.BadValue("", fmt.Sprintf("shutdown %q", s), "lame-duck takes a duration above 0 and up to %v", MaxLameDuck)
 		}
 		return Shutdown{Kind: kind, LameDuck: d}, nil
 	}
-	return Shutdown{}, fmt.Errorf("unknown shutdown %q: want %s", s, ShutdownHelp)
+	return Shutdown{}, sockstate.BadValue("", fmt.Sprintf("unknown shutdown %q", s), "want %s", ShutdownHelp)
 }
 
 func (s Shutdown) String() string {

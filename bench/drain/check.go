@@ -9,25 +9,9 @@ import (
 
 	"lastack/bench"
 	"lastack/loadgen"
+	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 )
-
-// RefusedError is a drain that cannot be made as asked.
-type RefusedError struct {
-	// Flag is the flag's name without dashes; Value what it was given, empty where that does not matter. What no single flag has
-	// asked for has no Flag, and Value says what it is.
-	Flag, Value, Why string
-}
-
-func (e *RefusedError) Error() string {
-	if e.Flag == "" {
-		return e.Value + ": " + e.Why
-	}
-	if e.Value == "" {
-		return fmt.Sprintf("--%s: %s", e.Flag, e.Why)
-	}
-	return fmt.Sprintf("--%s %s: %s", e.Flag, e.Value, e.Why)
-}
 
 // The bounds of a drain.
 const (
@@ -36,7 +20,7 @@ const (
 	MinRate = 1e-3
 )
 
-// Validate says what is wrong with a drain by itself, whatever the host: a *RefusedError for the first thing.
+// Validate says what is wrong with a drain by itself, whatever the host: a *sockstate.ValueError for the first thing.
 func (c *Config) Validate() error {
 	if err := c.Load.validate(); err != nil {
 		return err
@@ -60,9 +44,9 @@ func (c *Config) Validate() error {
 		switch {
 		case t.d >= t.min && t.d <= loadgen.MaxTime:
 		case t.min > 0:
-			return &RefusedError{t.flag, t.d.String(), fmt.Sprintf("want a duration above 0 and up to %v", loadgen.MaxTime)}
+			return sockstate.BadValue(t.flag, t.d, "want a duration above 0 and up to %v", loadgen.MaxTime)
 		default:
-			return &RefusedError{t.flag, t.d.String(), fmt.Sprintf("want a duration from 0s to %v", loadgen.MaxTime)}
+			return sockstate.BadValue(t.flag, t.d, "want a duration from 0s to %v", loadgen.MaxTime)
 		}
 	}
 	plan, _ := c.plan()
@@ -99,18 +83,18 @@ func (l *Load) validate() error {
 		n    int
 	}{{"idle", l.Idle}, {"in-flight", l.InFlight}, {"partial", l.Partial}, {"queued", l.Queued}} {
 		if g.n < 0 || g.n > loadgen.MaxConnections {
-			return &RefusedError{g.flag, fmt.Sprint(g.n), fmt.Sprintf("want 0 (none) to %d", loadgen.MaxConnections)}
+			return sockstate.BadValue(g.flag, g.n, "want 0 (none) to %d", loadgen.MaxConnections)
 		}
 	}
 	switch r := l.Arrivals; {
 	case r != 0 && !(r >= MinRate && r <= loadgen.MaxRate):
-		return &RefusedError{"arrivals", fmt.Sprint(r), fmt.Sprintf("want 0 (none), or %v to %d connections/s", MinRate, loadgen.MaxRate)}
+		return sockstate.BadValue("arrivals", r, "want 0 (none), or %v to %d connections/s", MinRate, loadgen.MaxRate)
 	case l.Idle+l.InFlight+l.Partial+l.Queued == 0 && r == 0:
-		return &RefusedError{"idle", "0 --in-flight 0 --partial 0 --queued 0 --arrivals 0", "there is no client left to ask: want one of them above 0"}
+		return sockstate.BadValue("idle", "0 --in-flight 0 --partial 0 --queued 0 --arrivals 0", "there is no client left to ask: want one of them above 0")
 	case l.Exchange.Kind == exchange.None:
-		return &RefusedError{"exchange", "none", "without a request none can be lost: want echo:REQ,RESP or http:/path"}
+		return sockstate.BadValue("exchange", "none", "without a request none can be lost: want echo:REQ,RESP or http:/path")
 	case l.InFlightExchange.Kind != exchange.None && l.InFlightExchange.Kind != l.Exchange.Kind:
-		return &RefusedError{"in-flight-exchange", l.InFlightExchange.String(), fmt.Sprintf("the server speaks one protocol: want one of the kind of --exchange %v", l.Exchange)}
+		return sockstate.BadValue("in-flight-exchange", l.InFlightExchange, "the server speaks one protocol: want one of the kind of --exchange %v", l.Exchange)
 	}
 	return nil
 }
@@ -126,25 +110,25 @@ func (c *Config) validateStop() error {
 	restarts := len(s.Restart) > 0
 	switch n := fmt.Sprint(c.Repeat); {
 	case ways != 1 && !(ways == 2 && s.PID == 0):
-		return &RefusedError{"pid", fmt.Sprint(s.PID), "want exactly one of --pid, --exec and --stop, or --stop with --exec, to say how the server is stopped"}
+		return sockstate.BadValue("pid", s.PID, "want exactly one of --pid, --exec and --stop, or --stop with --exec, to say how the server is stopped")
 	case len(c.Also) > 0 && len(s.Exec) == 0:
-		return &RefusedError{"also", strings.Join(c.Also[0], " "), "runs beside a server that lastack starts: want --exec"}
+		return sockstate.BadValue("also", strings.Join(c.Also[0], " "), "runs beside a server that lastack starts: want --exec")
 	case c.Load.Queued > 0 && s.Hook != "":
-		return &RefusedError{"queued", fmt.Sprint(c.Load.Queued), "not producible with --stop: the queue fills while the server is halted (SIGSTOP), and it goes on when the signal has been sent, not when a command begins: want --pid or --exec without --stop"}
+		return sockstate.BadValue("queued", c.Load.Queued, "not producible with --stop: the queue fills while the server is halted (SIGSTOP), and it goes on when the signal has been sent, not when a command begins: want --pid or --exec without --stop")
 	case s.Handover && !restarts:
-		return &RefusedError{"handover", "", "needs a second --exec, or a --restart, to hand over to"}
+		return sockstate.BadValue("handover", "", "needs a second --exec, or a --restart, to hand over to")
 	case c.Repeat < 0 || c.Repeat > MaxTries:
-		return &RefusedError{"repeat", n, fmt.Sprintf("want 1 to %d", MaxTries)}
+		return sockstate.BadValue("repeat", n, "want 1 to %d", MaxTries)
 	case c.Repeat > 1 && !restarts && len(s.Exec) == 0:
-		return &RefusedError{"repeat", n, "the server is gone after the first: want --exec, or a --restart that brings it back"}
+		return sockstate.BadValue("repeat", n, "the server is gone after the first: want --exec, or a --restart that brings it back")
 	case c.Repeat > 1 && s.PID != 0 && s.Handover:
-		return &RefusedError{"repeat", n, "with --handover want --exec: each try needs a server that has the port to itself"}
+		return sockstate.BadValue("repeat", n, "with --handover want --exec: each try needs a server that has the port to itself")
 	}
 	return nil
 }
 
 // Check says what of a drain cannot be carried out as asked on this host, before anything is started or a socket
-// opens: a *RefusedError.
+// opens: a *sockstate.ValueError.
 func Check(c Config) error {
 	if err := c.Validate(); err != nil {
 		return err
@@ -164,25 +148,20 @@ func Check(c Config) error {
 
 // asRefused tells what bench or the load refuse by the flags of a drain.
 func (l *Load) asRefused(err error) error {
-	if e, ok := errors.AsType[*bench.RefusedError](err); ok {
-		if e.Flag == "connections" {
-			// All groups together, which no flag has asked for.
-			return &RefusedError{"", e.Value + " connections (" + l.groups() + ")", e.Why}
-		}
-		return &RefusedError{drainFlag(e.Flag), e.Value, e.Why}
+	e, ok := errors.AsType[*sockstate.ValueError](err)
+	switch {
+	case !ok:
+		return err
+	case e.Name == "connections":
+		// All groups together, which no flag has asked for.
+		return sockstate.BadValue("", e.Value+" connections ("+l.groups()+")", "%s", e.Want)
 	}
-	if e, ok := errors.AsType[*loadgen.PlanError](err); ok {
-		return &RefusedError{drainFlag(e.Field), e.Value, e.Want}
-	}
-	return err
+	return sockstate.BadValue(drainFlag(e.Name), e.Value, "%s", e.Want)
 }
 
 // drainFlag is what a drain calls a flag of a run.
 func drainFlag(flag string) string {
-	switch flag {
-	case "connections":
-		return "idle"
-	case "rate":
+	if flag == "rate" {
 		return "arrivals"
 	}
 	return flag

@@ -11,15 +11,16 @@ import (
 
 	"lastack/bench/record"
 	"lastack/loadgen"
+	"lastack/sockstate"
 )
 
 // ledgerLimit bounds what is read of a server's ledger, in bytes.
 const ledgerLimit = 1 << 20
 
 // lookAtLedger is what stands at the path where the server is to write its ledger, nil for nothing. The path is the user's: the
-// file that is there stays, and is told from a new one by what it is now. The error is a *RefusedError.
+// file that is there stays, and is told from a new one by what it is now. The error is a *sockstate.ValueError.
 func lookAtLedger(path string) (os.FileInfo, error) {
-	refuse := func(why string) (os.FileInfo, error) { return nil, &RefusedError{"ledger", path, why} }
+	refuse := func(why string) (os.FileInfo, error) { return nil, sockstate.BadValue("ledger", path, "%s", why) }
 	st, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"lastack/sockstate"
 )
 
 // TestReadLedger has a server write its ledger, or not, where something stands already: that stays, and is not taken for the server's.
@@ -72,7 +74,7 @@ func TestLedgerRefused(t *testing.T) {
 		filepath.Join(dir, "no", "file"): "its directory is not there",
 	} {
 		_, err := lookAtLedger(path)
-		if e, ok := errors.AsType[*RefusedError](err); !ok || e.Flag != "ledger" || !strings.Contains(e.Why, want) {
+		if e, ok := errors.AsType[*sockstate.ValueError](err); !ok || e.Name != "ledger" || !strings.Contains(e.Want, want) {
 			t.Errorf("%s: %v, want a refusal with %q", path, err, want)
 		}
 	}

@@ -34,7 +34,7 @@ type experiment struct {
 	probed int
 }
 
-// Run carries out a drain. A *RefusedError says what cannot be done as asked. When ctx is cancelled the try
+// Run carries out a drain. A *sockstate.ValueError says what cannot be done as asked. When ctx is cancelled the try
 // under way ends at once, and so does what it has started; what was measured until then is returned. A record may come
 // together with an error: what could be saved of a drain that broke.
 func Run(ctx context.Context, cfg Config) (*record.Run, error) {

@@ -133,11 +133,11 @@ func (t *target) start(ctx context.Context, x *experiment) error {
 	case len(there) == 0:
 	case len(front) > 0:
 		if c.Load.Queued > 0 {
-			return &RefusedError{"queued", fmt.Sprint(c.Load.Queued), fmt.Sprintf("%v is taken by what --also has started, process %s: its accept queue is not that of the server that is stopped", t.addr, numbers(front))}
+			return sockstate.BadValue("queued", c.Load.Queued, "%v is taken by what --also has started, process %s: its accept queue is not that of the server that is stopped", t.addr, numbers(front))
 		}
 		t.behind, t.addr, c.Others = true, netip.AddrPort{}, nil
 	default:
-		return &RefusedError{"exec", strings.Join(c.Stop.Exec, " "), fmt.Sprintf("somebody listens on %v already (%s): end it, or drain it by --pid", t.addr, holders(there))}
+		return sockstate.BadValue("exec", strings.Join(c.Stop.Exec, " "), "somebody listens on %v already (%s): end it, or drain it by --pid", t.addr, holders(there))
 	}
 	if t.proc, err = process.Start(process.Spec{Args: c.Stop.Exec, Contain: c.Stop.Contain, Beside: x.beside()}); err != nil {
 		return err
@@ -478,7 +478,7 @@ func (t *target) died() (string, error) {
 
 // attach makes sure that the process is there, may be signalled, and has the listener.
 func (t *target) attach(pid int) error {
-	refuse := func(why string) error { return &RefusedError{"pid", fmt.Sprint(pid), why} }
+	refuse := func(why string) error { return sockstate.BadValue("pid", pid, "%s", why) }
 	p, err := process.Attach(pid)
 	if err != nil {
 		return refuse(err.Error())

@@ -1,9 +1,10 @@
 package quantity
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
+
+	"lastack/sockstate"
 )
 
 // Decimal is a flag that holds a whole number, for flag as for pflag, whose own take 010 for 8, and 0x10 and 1_000 too.
@@ -19,7 +20,7 @@ func NewDecimal(n *int, value int) Decimal {
 func (d Decimal) Set(s string) error {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || int64(int(n)) != n || strings.HasPrefix(s, "+") {
-		return fmt.Errorf("%q is not a whole number: want one like 4", s)
+		return sockstate.BadValue("", strconv.Quote(s)+" is not a whole number", "want one like 4")
 	}
 	*d.n = int(n)
 	return nil

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"lastack/sockstate"
 )
 
 // Topology is how client and server are connected.
@@ -132,7 +134,7 @@ type Sysctl struct {
 func ParseSysctl(s string) (Sysctl, error) {
 	key, value, ok := strings.Cut(s, "=")
 	if !ok {
-		return Sysctl{}, fmt.Errorf("sysctl %q: want NAME=VALUE, like net.ipv4.tcp_fin_timeout=10", s)
+		return Sysctl{}, sockstate.BadValue("sysctl", strconv.Quote(s), "want NAME=VALUE, like net.ipv4.tcp_fin_timeout=10")
 	}
 	return NewSysctl(key, value)
 }
@@ -144,18 +146,18 @@ func NewSysctl(key, value string) (Sysctl, error) {
 		c.Key = swapSeparators(c.Key)
 	}
 	if !strings.HasPrefix(c.Key, "net.") {
-		return Sysctl{}, fmt.Errorf("sysctl %q: only net.* keys belong to a network namespace", key)
+		return Sysctl{}, sockstate.BadValue("sysctl", strconv.Quote(key), "only net.* keys belong to a network namespace")
 	}
 	for part := range strings.SplitSeq(c.path(), "/") {
 		if part == "" || part == "." || part == ".." || strings.ContainsFunc(part, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-			return Sysctl{}, fmt.Errorf("sysctl %q: malformed key, want one like net.ipv4.tcp_fin_timeout", key)
+			return Sysctl{}, sockstate.BadValue("sysctl", strconv.Quote(key), "malformed key, want one like net.ipv4.tcp_fin_timeout")
 		}
 	}
 	if c.Value == "" {
-		return Sysctl{}, fmt.Errorf("sysctl %q: the value is empty", key)
+		return Sysctl{}, sockstate.BadValue("sysctl", strconv.Quote(key), "the value is empty")
 	}
 	if strings.ContainsAny(c.Value, "\x00\n") || !utf8.ValidString(c.String()) {
-		return Sysctl{}, fmt.Errorf("sysctl %q: the value must be one line of text", key)
+		return Sysctl{}, sockstate.BadValue("sysctl", strconv.Quote(key), "the value must be one line of text")
 	}
 	return c, nil
 }
@@ -192,11 +194,11 @@ func ParseLoss(s string) (Loss, error) {
 	digits, ok := strings.CutSuffix(s, "%")
 	p, err := strconv.ParseFloat(digits, 64)
 	if !ok || err != nil || !(p >= 0 && p <= 100) {
-		return 0, fmt.Errorf("loss %q: want a percentage from 0%% to 100%%, like 1%% or 0.05%%", s)
+		return 0, sockstate.BadValue("loss", strconv.Quote(s), "want a percentage from 0%% to 100%%, like 1%% or 0.05%%")
 	}
 	l := Loss(p / 100)
 	if p > 0 && l.threshold() == 0 {
-		return 0, fmt.Errorf("loss %q: the smallest is 0.0001%%", s)
+		return 0, sockstate.BadValue("loss", strconv.Quote(s), "the smallest is 0.0001%%")
 	}
 	return l, nil
 }

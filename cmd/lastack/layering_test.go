@@ -39,7 +39,7 @@ var layers = []struct {
 	{"server", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/sockdiag", "sockstate/teardown", "sockstate/exchange"}},
 	{"loadgen", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange"}},
 
-	{"bench/quantity", nil},
+	{"bench/quantity", []string{"sockstate"}},
 	{"bench/record", []string{"bench/quantity"}},
 	{"bench/host", []string{"sockstate", "sockstate/...", "bench/quantity"}},
 	{"bench/sandbox", []string{"sockstate", "sockstate/netns", "sockstate/sockio", "sockstate/sockdiag", "sockstate/procnet", "bench/record"}},
@@ -59,7 +59,7 @@ var layers = []struct {
 	{"cmd/lastack", []string{
 		"report", "bench", "bench/drain", "bench/process", "bench/quantity", "bench/record", "bench/host", "bench/sandbox",
 		// The values that flags hold.
-		"loadgen", "server", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange",
+		"loadgen", "server", "sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange",
 	}},
 }
 

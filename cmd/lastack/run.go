@@ -8,13 +8,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"lastack/bench"
-	"lastack/bench/drain"
 	"lastack/bench/host"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
-	"lastack/loadgen"
 	"lastack/report"
-	"lastack/server"
+	"lastack/sockstate"
 )
 
 func newRun() *cobra.Command {
@@ -114,28 +112,20 @@ func (o *runOptions) live(stdout, stderr io.Writer) func(*record.Interval) {
 // asUsage turns what bench refuses before a socket opens into a usage error. A flag that was not given is not blamed: its value is
 // said to be the default, or lastack's choice.
 func asUsage(cmd *cobra.Command, err error) error {
-	var flag, value, why string
-	if e, ok := errors.AsType[*bench.RefusedError](err); ok {
-		flag, value, why = e.Flag, e.Value, e.Why
-	} else if e, ok := errors.AsType[*loadgen.PlanError](err); ok {
-		flag, value, why = e.Field, e.Value, e.Want
-	} else if e, ok := errors.AsType[*server.ConfigError](err); ok {
-		flag, value, why = e.Field, e.Value, e.Want
-	} else if e, ok := errors.AsType[*drain.RefusedError](err); ok {
-		flag, value, why = e.Flag, e.Value, e.Why
-	} else {
+	e, ok := errors.AsType[*sockstate.ValueError](err)
+	if !ok {
 		return err
 	}
-	f := cmd.Flags().Lookup(flag)
+	f := cmd.Flags().Lookup(e.Name)
 	switch {
-	case flag == "" || f != nil && f.Changed:
+	case e.Name == "" || f != nil && f.Changed:
 		return usagef("%w", err)
 	case f == nil:
-		return usagef("%s %s: %s", flag, value, why)
-	case value == "":
-		return usagef("--%s (not given): %s", flag, why)
-	case value == f.DefValue:
-		return usagef("--%s %s (the default): %s", flag, value, why)
+		return usagef("%s %s: %s", e.Name, e.Value, e.Want)
+	case e.Value == "":
+		return usagef("--%s (not given): %s", e.Name, e.Want)
+	case e.Value == f.DefValue:
+		return usagef("--%s %s (the default): %s", e.Name, e.Value, e.Want)
 	}
-	return usagef("--%s %s (not given, so that lastack chose): %s", flag, value, why)
+	return usagef("--%s %s (not given, so that lastack chose): %s", e.Name, e.Value, e.Want)
 }

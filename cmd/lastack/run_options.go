@@ -238,7 +238,7 @@ func (o *runOptions) completeSandbox(given func(string) bool) error {
 	if given("loss") {
 		l, err := sandbox.ParseLoss(o.loss)
 		if err != nil {
-			return usagef("--%w", err)
+			return usagef("%w", err)
 		}
 		o.spec.Loss = l
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"lastack/sockstate"
 )
 
 // Kind is the protocol spoken.
@@ -53,16 +55,16 @@ func Parse(s string) (Spec, error) {
 	case "http":
 		switch {
 		case strings.HasPrefix(arg, "//"):
-			return Spec{}, fmt.Errorf("exchange %q: a server's address is no path: want http:/path, and the address as TARGET", s)
+			return Spec{}, sockstate.BadValue("", fmt.Sprintf("exchange %q", s), "a server's address is no path: want http:/path, and the address as TARGET")
 		case strings.Contains(arg, "#"):
-			return Spec{}, fmt.Errorf("exchange %q: what follows a # is not sent to a server: leave it out", s)
+			return Spec{}, sockstate.BadValue("", fmt.Sprintf("exchange %q", s), "what follows a # is not sent to a server: leave it out")
 		}
 		if !strings.HasPrefix(arg, "/") || strings.ContainsFunc(arg, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
 			break
 		}
 		return Spec{Kind: HTTP, Path: arg}, nil
 	}
-	return Spec{}, fmt.Errorf("unknown exchange %q: want %s", s, Help)
+	return Spec{}, sockstate.BadValue("", fmt.Sprintf("unknown exchange %q", s), "want %s", Help)
 }
 
 func (s Spec) String() string {

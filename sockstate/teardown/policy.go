@@ -62,7 +62,7 @@ func ParsePolicy(s string) (Policy, error) {
 		return Never, nil
 	}
 	bad := func() (Policy, error) {
-		return Policy{}, fmt.Errorf("unknown close policy %q: want %s", s, PolicyHelp)
+		return Policy{}, sockstate.BadValue("", fmt.Sprintf("unknown close policy %q", s), "want %s", PolicyHelp)
 	}
 	who, how, ok := strings.Cut(s, ":")
 	if !ok {
@@ -97,7 +97,7 @@ func ParsePolicy(s string) (Policy, error) {
 		p.How = Linger
 		d, err := time.ParseDuration(arg)
 		if err != nil || d < time.Second || d > MaxLinger || d%time.Second != 0 {
-			return Policy{}, fmt.Errorf("close policy %q: linger takes whole seconds from 1s to %v (SO_LINGER has no finer unit)", s, MaxLinger)
+			return Policy{}, sockstate.BadValue("", fmt.Sprintf("close policy %q", s), "linger takes whole seconds from 1s to %v (SO_LINGER has no finer unit)", MaxLinger)
 		}
 		p.Linger = d
 		return p, nil
@@ -182,11 +182,11 @@ func ParseReaction(s string) (Reaction, error) {
 	if arg, ok := strings.CutPrefix(s, "delay="); ok {
 		d, err := time.ParseDuration(arg)
 		if err != nil || d <= 0 || d > MaxDelay {
-			return Reaction{}, fmt.Errorf("reaction to EOF %q: delay takes a duration above 0 and up to %v", s, MaxDelay)
+			return Reaction{}, sockstate.BadValue("", fmt.Sprintf("reaction to EOF %q", s), "delay takes a duration above 0 and up to %v", MaxDelay)
 		}
 		return Reaction{Kind: ReactDelay, Delay: d}, nil
 	}
-	return Reaction{}, fmt.Errorf("unknown reaction to EOF %q: want %s", s, ReactionHelp)
+	return Reaction{}, sockstate.BadValue("", fmt.Sprintf("unknown reaction to EOF %q", s), "want %s", ReactionHelp)
 }
 
 func (r Reaction) String() string {

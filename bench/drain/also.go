@@ -28,7 +28,7 @@ const alsoAtMost = 5 * time.Second
 
 // startAlso starts them, one after the other. What has been started is in x.also, whatever the error.
 func (x *experiment) startAlso(ctx context.Context) error {
-	if len(x.cfg.Also) == 0 {
+	if len(x.spec.Also) == 0 {
 		return nil
 	}
 	diag, _, err := openSockets()
@@ -36,8 +36,8 @@ func (x *experiment) startAlso(ctx context.Context) error {
 		return err
 	}
 	defer diag.Close()
-	for _, command := range x.cfg.Also {
-		p, err := process.Start(process.Spec{Args: command, Contain: x.cfg.Stop.Contain, Beside: x.beside()})
+	for _, command := range x.spec.Also {
+		p, err := process.Start(process.Spec{Args: command, Contain: x.spec.Stop.Contain, Beside: x.beside()})
 		if err != nil {
 			return err
 		}

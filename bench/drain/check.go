@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"lastack/bench"
 	"lastack/loadgen"
 	"lastack/sockstate"
 	"lastack/sockstate/exchange"
@@ -20,13 +19,19 @@ const (
 	MinRate = 1e-3
 )
 
-// Validate says what is wrong with a drain by itself, whatever the host: a *sockstate.ValueError for the first thing.
-func (c *Config) Validate() error {
+// Validate says what is wrong with a drain whatever the host, but for the path of its ledger, which it looks at: a *sockstate.ValueError for the
+// first thing.
+func (c *Spec) Validate() error {
 	if err := c.Load.validate(); err != nil {
 		return err
 	}
 	if err := c.validateStop(); err != nil {
 		return err
+	}
+	if c.Stop.Ledger != "" {
+		if _, err := lookAtLedger(c.Stop.Ledger); err != nil {
+			return err
+		}
 	}
 	for _, t := range []struct {
 		flag string
@@ -99,7 +104,7 @@ func (l *Load) validate() error {
 	return nil
 }
 
-func (c *Config) validateStop() error {
+func (c *Spec) validateStop() error {
 	s := &c.Stop
 	ways := 0
 	for _, given := range []bool{s.PID != 0, len(s.Exec) > 0, s.Hook != ""} {
@@ -125,25 +130,6 @@ func (c *Config) validateStop() error {
 		return sockstate.BadValue("repeat", n, "with --handover want --exec: each try needs a server that has the port to itself")
 	}
 	return nil
-}
-
-// Check says what of a drain cannot be carried out as asked on this host, before anything is started or a socket
-// opens: a *sockstate.ValueError.
-func Check(c Config) error {
-	if err := c.Validate(); err != nil {
-		return err
-	}
-	if c.Stop.Ledger != "" {
-		if _, err := lookAtLedger(c.Stop.Ledger); err != nil {
-			return err
-		}
-	}
-	plan, _ := c.plan()
-	b := bench.Config{Plan: plan, Backend: c.Backend, Host: c.Host}
-	if err := c.Load.asRefused(bench.Check(b)); err != nil || c.Host == nil || c.Sandbox != nil {
-		return err // a sandbox's ports are looked at inside, by prepare
-	}
-	return c.Load.asRefused(b.CheckKept(c.Host))
 }
 
 // asRefused tells what bench or the load refuse by the flags of a drain.

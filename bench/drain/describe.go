@@ -11,7 +11,7 @@ import (
 
 // describe says what this host knows of the server, and why it does not know the rest.
 func (t *try) describe() {
-	r, c := &t.rec, t.cfg
+	r, c := &t.rec, t.spec
 	s := &r.Server
 	if p := t.target.proc; p != nil {
 		t.describeProcess(p)
@@ -115,7 +115,7 @@ func classWords(by map[string]int64) string {
 }
 
 func (t *try) describeRestart() {
-	if len(t.cfg.Stop.Restart) == 0 {
+	if len(t.spec.Stop.Restart) == 0 {
 		return
 	}
 	r := &record.DrainRestart{StartedS: t.ev.since(t.ev.restarted), ListensS: t.ev.since(t.ev.restartReady)}

@@ -18,7 +18,7 @@ func (t *try) fill(ctx context.Context) error {
 	case !halted:
 		t.warn("queued: the server was not halted (SIGSTOP) after %v: it may have accepted some", haltAtMost)
 	}
-	want := int64(t.cfg.Load.Queued)
+	want := int64(t.spec.Load.Queued)
 	queued := len(t.kinds) - 1
 	t.load.Begin(queued)
 	full, err := tick(ctx, fillAtMost, func() (bool, error) {

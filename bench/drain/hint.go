@@ -16,8 +16,8 @@ var refused = regexp.MustCompile(`chown\("[^"]*", 0\) failed`)
 
 // hint says what to do about what a server said that did not come up, empty if that is not known. In the sandbox of an ordinary user
 // there is one user only, which is root there: the kernel refuses all others (user_namespaces(7)), and setgroups with them.
-func (c *Config) hint(said string) string {
-	if c.Status.Mode != string(sandbox.User) || !becomes.MatchString(said) {
+func (x *experiment) hint(said string) string {
+	if x.sandbox.Mode != string(sandbox.User) || !becomes.MatchString(said) {
 		return ""
 	}
 	if refused.MatchString(said) {
@@ -27,17 +27,17 @@ func (c *Config) hint(said string) string {
 }
 
 // explain adds to the error of servers that did not come up, or gave no reply, what they said and what helps.
-func (c *Config) explain(err error, server *process.Process) error {
+func (x *experiment) explain(err error, server *process.Process) error {
 	if e, ok := errors.AsType[*StartError](err); ok {
-		e.Why += c.hint(e.Said)
+		e.Why += x.hint(e.Said)
 		return err
 	}
 	if err == nil || server == nil {
 		return err
 	}
-	if help := c.hint(server.Said()); help != "" {
+	if help := x.hint(server.Said()); help != "" {
 		left, _ := errors.AsType[*process.EndError](err)
-		e := error(&StartError{Command: c.Stop.Exec, Why: err.Error() + help, Said: server.Said()})
+		e := error(&StartError{Command: x.spec.Stop.Exec, Why: err.Error() + help, Said: server.Said()})
 		if left != nil {
 			e = errors.Join(e, left)
 		}

@@ -24,7 +24,7 @@ func TestHint(t *testing.T) {
 		{"user", "bind() to 0.0.0.0:80 failed (98: Address already in use)", !help},
 		{"user", "", !help},
 	} {
-		c := Config{Status: record.Sandbox{Mode: tt.mode}}
+		c := experiment{sandbox: record.Sandbox{Mode: tt.mode}}
 		if got := c.hint(tt.said); (got != "") != tt.want {
 			t.Errorf("%s, %q: %q, want help %v", tt.mode, tt.said, got, tt.want)
 		} else if named := strings.Contains(got, "client_body_temp_path"); named != strings.Contains(tt.said, "/var/lib/nginx") {

@@ -36,8 +36,8 @@ func (t *try) hold(ctx context.Context) error {
 		}
 	}
 	t.x.phase(t.n, "holding")
-	_, err = tick(ctx, t.cfg.Stop.After, func() (bool, error) { return false, t.died() })
-	if err != nil || ctx.Err() != nil || !t.cfg.Stop.Handover {
+	_, err = tick(ctx, t.spec.Stop.After, func() (bool, error) { return false, t.died() })
+	if err != nil || ctx.Err() != nil || !t.spec.Stop.Handover {
 		return err
 	}
 	return t.takeOver(ctx)
@@ -92,11 +92,11 @@ func (t *try) shortOf(s *loadgen.Snapshot) error {
 	}
 	switch {
 	case other == 0 && failedHere(&s.Ledger) != "":
-		return fmt.Errorf("no connection to %v could be opened: %s", t.cfg.Target, failedHere(&s.Ledger))
+		return fmt.Errorf("no connection to %v could be opened: %s", t.spec.Target, failedHere(&s.Ledger))
 	case other == 0:
-		return fmt.Errorf("%v takes no connection: want a server that accepts, or a longer --connect-timeout", t.cfg.Target)
+		return fmt.Errorf("%v takes no connection: want a server that accepts, or a longer --connect-timeout", t.spec.Target)
 	case replies == 0:
-		return fmt.Errorf("%v gives no reply to %s that can be used (%s): want a server that speaks it", t.cfg.Target, t.cfg.Load.Exchange, outcomeWords(s))
+		return fmt.Errorf("%v gives no reply to %s that can be used (%s): want a server that speaks it", t.spec.Target, t.spec.Load.Exchange, outcomeWords(s))
 	}
 	return nil
 }

@@ -72,7 +72,7 @@ func TestPortDoubt(t *testing.T) {
 		{"not for long", "127.0.0.1:80", 200, time.Second, of("0", "1"), false},
 		{"no arrivals", "127.0.0.1:80", 0, 5 * time.Second, of("0", "1"), false},
 	} {
-		c := Config{Target: netip.MustParseAddrPort(tt.target), Load: Load{Idle: 100, Arrivals: tt.arrivals}, Stop: Stop{After: tt.after}}
+		c := Spec{Target: netip.MustParseAddrPort(tt.target), Load: Load{Idle: 100, Arrivals: tt.arrivals}, Stop: Stop{After: tt.after}}
 		plan, _ := c.plan()
 		if got := c.portDoubt(&bench.Config{Plan: plan}, tt.facts); (got != "") != tt.doubt {
 			t.Errorf("%s: %q", tt.name, got)

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"lastack/bench/host"
 	"lastack/bench/process"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
@@ -287,8 +288,8 @@ type finding struct {
 // at is where all servers of these tests listen: each is alone in its sandbox.
 const at = "127.0.0.1:8080"
 
-func (tr *trial) config() Config {
-	c := Config{Target: netip.MustParseAddrPort(at), Load: tr.Load, Stop: tr.Stop, Also: tr.Also, Repeat: tr.Repeat, Workers: 1}
+func (tr *trial) spec() Spec {
+	c := Spec{Target: netip.MustParseAddrPort(at), Load: tr.Load, Stop: tr.Stop, Also: tr.Also, Repeat: tr.Repeat, Workers: 1}
 	if c.Load.Exchange.Kind == exchange.None {
 		c.Load.Exchange = exchange.Spec{Kind: exchange.HTTP, Path: "/"}
 	}
@@ -298,7 +299,7 @@ func (tr *trial) config() Config {
 	if c.Stop.Signal == 0 {
 		c.Stop.Signal = syscall.SIGTERM
 	}
-	c.Stop.patience = tr.Patience
+	c.Stop.StartTimeout = tr.Patience
 	if c.Stop.Grace == 0 {
 		c.Stop.Grace = 10 * time.Second
 	}
@@ -348,19 +349,18 @@ func inside() int {
 	if err = json.Unmarshal([]byte(os.Getenv(envTrial)), &tr); err == nil {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		cfg := tr.config()
-		cfg.Sandbox, cfg.Status = sb, sb.Status
-		cfg.OnPhase = func(_ int, phase string) {
+		emit := func(e record.Event) {
 			if os.Getenv("DRAIN_TEST_VERBOSE") != "" {
-				fmt.Fprintln(os.Stderr, time.Now().Format("05.000"), phase)
+				fmt.Fprintln(os.Stderr, time.Now().Format("05.000"), e.Phase.Text)
 			}
-			if phase == tr.CancelAt {
+			if e.Phase.Text == tr.CancelAt {
 				cancel()
 			}
 		}
+		spec := tr.spec()
 		var end func() bool
-		if end, err = tr.startOutside(&cfg); err == nil {
-			f.Run, err = Run(ctx, cfg)
+		if end, err = tr.startOutside(&spec); err == nil {
+			f.Run, err = drained(ctx, spec, sb.Status, emit)
 			f.OutsideLives = end()
 		}
 	}
@@ -373,8 +373,20 @@ func inside() int {
 	return 0
 }
 
+func drained(ctx context.Context, spec Spec, sandbox record.Sandbox, emit func(record.Event)) (*record.Run, error) {
+	facts, err := host.Read()
+	if err != nil {
+		return nil, err
+	}
+	setup, err := Resolve(spec, Facts{Host: facts, Inside: facts})
+	if err != nil {
+		return nil, err
+	}
+	return Run(ctx, setup, sandbox, emit)
+}
+
 // startOutside starts a server that the drain knows by its number only. end kills it, and tells whether it lived.
-func (tr *trial) startOutside(cfg *Config) (end func() (lived bool), err error) {
+func (tr *trial) startOutside(spec *Spec) (end func() (lived bool), err error) {
 	if tr.Outside == nil {
 		return func() bool { return false }, nil
 	}
@@ -386,8 +398,8 @@ func (tr *trial) startOutside(cfg *Config) (end func() (lived bool), err error) 
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	if cfg.Stop.Hook == "" {
-		cfg.Stop.PID = cmd.Process.Pid
+	if spec.Stop.Hook == "" {
+		spec.Stop.PID = cmd.Process.Pid
 	}
 	if err := errors.Join(os.Setenv("SERVER", fmt.Sprint(cmd.Process.Pid)), os.Setenv("DRAIN", fmt.Sprint(os.Getpid()))); err != nil {
 		return nil, err

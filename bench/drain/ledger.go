@@ -75,7 +75,7 @@ func readLedger(path string, before os.FileInfo) (map[string]int64, error) {
 
 // ledger reads the server's own account, if it has left one.
 func (t *try) ledger() {
-	path := t.cfg.Stop.Ledger
+	path := t.spec.Stop.Ledger
 	if path == "" {
 		return
 	}
@@ -85,7 +85,7 @@ func (t *try) ledger() {
 		return
 	}
 	t.rec.Server.Ledger = counts
-	if got, ok := counts["accepted"]; ok && len(t.cfg.Stop.Restart) == 0 {
+	if got, ok := counts["accepted"]; ok && len(t.spec.Stop.Restart) == 0 {
 		// Those in the queue when the listener closed were reset, and never accepted.
 		opened := t.ev.total.Ledger.Opened + t.probed
 		want := record.Range{Min: opened, Max: opened}

@@ -13,7 +13,7 @@ import (
 const closeTimeout = 5 * time.Second
 
 // plan makes the groups of a load, and says what each is for.
-func (c *Config) plan() (loadgen.Plan, []groupKind) {
+func (c *Spec) plan() (loadgen.Plan, []groupKind) {
 	l := &c.Load
 	p := loadgen.Plan{Duration: loadgen.MaxTime, Workers: c.Workers}
 	var kinds []groupKind

@@ -14,7 +14,7 @@ import (
 
 // portDoubt says that the arrivals leave more TIME_WAITs than there are local ports, even before the stop; empty if they do not. It is no
 // refusal: a server that closes first keeps them.
-func (c *Config) portDoubt(b *bench.Config, f *host.Facts) string {
+func (c *Spec) portDoubt(b *bench.Config, f *host.Facts) string {
 	kept, arrivals := 0, 0.0
 	var first *loadgen.Group
 	for i := range b.Plan.Groups {
@@ -37,7 +37,7 @@ func (c *Config) portDoubt(b *bench.Config, f *host.Facts) string {
 }
 
 // portKept is how long connect finds a port taken that is in TIME_WAIT, at least (tcp_twsk_unique).
-func (c *Config) portKept(f *host.Facts) time.Duration {
+func (c *Spec) portKept(f *host.Facts) time.Duration {
 	reuse := f.Sysctls["net.ipv4.tcp_tw_reuse"]
 	if f.Sysctls["net.ipv4.tcp_timestamps"] == "0" || reuse != "1" && !(reuse == "2" && c.Target.Addr().IsLoopback()) {
 		return sockstate.TimeWaitLasts(f.HZ).Min

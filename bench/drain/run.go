@@ -10,23 +10,26 @@ import (
 	"lastack/bench/host"
 	"lastack/bench/process"
 	"lastack/bench/record"
+	"lastack/bench/sandbox"
 	"lastack/loadgen"
 	"lastack/sockstate/sockio"
 )
 
-// experiment is a Config being carried out.
+// experiment is a drain being carried out.
 type experiment struct {
-	cfg     Config
+	Setup
+	spec    Spec
+	sandbox record.Sandbox
+	emit    func(record.Event)
+	backend sockio.Backend
+
 	facts   *host.Facts
-	slots   int
 	started time.Time
 	tries   []record.DrainTry
 	total   []loadgen.GroupResult // by group, of all tries
 	loading time.Duration
 	engine  string
 	stopped bool // by the user
-	// fewPorts says that the load's own TIME_WAITs may use up the local ports, empty if not.
-	fewPorts string
 	// back is the server that a restart brought, for the next try; nil where each try starts its own.
 	back *process.Process
 	also []*also
@@ -34,19 +37,19 @@ type experiment struct {
 	probed int
 }
 
-// Run carries out a drain. A *sockstate.ValueError says what cannot be done as asked. When ctx is cancelled the try
-// under way ends at once, and so does what it has started; what was measured until then is returned. A record may come
-// together with an error: what could be saved of a drain that broke.
-func Run(ctx context.Context, cfg Config) (*record.Run, error) {
-	if err := Check(cfg); err != nil {
-		return nil, err
+// Run carries out a drain in the network namespace that it is called in, of which in tells; emit is called for each phase, on the
+// goroutine of Run. When ctx is cancelled the try under way ends at once, and so does what it has started; what was measured until then
+// is returned. A record may come together with an error: what could be saved of a drain that broke.
+func Run(ctx context.Context, setup Setup, in record.Sandbox, emit func(record.Event)) (*record.Run, error) {
+	x := &experiment{Setup: setup, spec: setup.Spec, sandbox: in, emit: emit, started: time.Now()}
+	if x.sandbox.Mode == "" {
+		x.sandbox.Mode = string(sandbox.Off)
 	}
-	x := &experiment{cfg: cfg, started: time.Now()}
 	if err := x.prepare(); err != nil {
 		return nil, err
 	}
-	err := x.cfg.explain(x.startAlso(ctx), nil)
-	for n := 0; err == nil && n < max(cfg.Repeat, 1); n++ {
+	err := x.explain(x.startAlso(ctx), nil)
+	for n := 0; err == nil && n < max(setup.Repeat, 1); n++ {
 		if ctx.Err() != nil {
 			x.stopped = true
 			break
@@ -67,49 +70,35 @@ func Run(ctx context.Context, cfg Config) (*record.Run, error) {
 	return run, errors.Join(err, aerr)
 }
 
+// sandboxed reports whether the network namespace is the drain's own.
+func (x *experiment) sandboxed() bool { return x.sandbox.Mode != string(sandbox.Off) }
+
 func (x *experiment) prepare() (err error) {
 	if x.facts, err = host.Read(); err != nil {
 		return err
 	}
-	plan, _ := x.cfg.plan()
-	c := bench.Config{Plan: plan, Backend: x.cfg.Backend}
-	if c.Backend.New == nil {
-		if c.Backend, c.BackendReason, err = sockio.Choose("auto"); err != nil {
-			return err
-		}
-	}
-	if err := x.cfg.Load.asRefused(c.CheckKept(x.facts)); err != nil {
+	if x.backend, _, err = sockio.Choose(x.Engine); err != nil {
 		return err
 	}
-	x.fewPorts = x.cfg.portDoubt(&c, x.facts)
-	if x.slots, err = c.LoadSlots(x.facts); err != nil {
-		return x.cfg.Load.asRefused(err)
-	}
-	x.cfg.Backend = c.Backend
-	if c.BackendReason != "" {
-		x.cfg.BackendReason = c.BackendReason
-	}
 	// With fewer, workers in system calls keep the watch from running.
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), max(plan.Workers, 1)+3))
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), max(x.Workers, 1)+3))
 	return nil
 }
 
 func (x *experiment) phase(n int, what string) {
-	if x.cfg.OnPhase != nil {
-		x.cfg.OnPhase(n, what)
-	}
+	x.emit(record.Event{Phase: &record.Phase{Try: n + 1, Text: what}})
 }
 
 // try makes one try and keeps what it came to. The error is of a try that could not be made, or that broke.
 func (x *experiment) try(ctx context.Context, n int) error {
-	t := &try{x: x, cfg: &x.cfg, n: n}
+	t := &try{x: x, spec: &x.spec, n: n}
 	err := t.run(ctx)
 	if t.ev.signal == 0 {
 		var server *process.Process
 		if t.target != nil {
 			server = t.target.own()
 		}
-		err = x.cfg.explain(err, server)
+		err = x.explain(err, server)
 	}
 	x.stopped = x.stopped || ctx.Err() != nil
 	if t.result == nil {
@@ -132,20 +121,17 @@ func (x *experiment) try(ctx context.Context, n int) error {
 
 // assemble fills the record.
 func (x *experiment) assemble() (*record.Run, error) {
-	c := &x.cfg
+	c := &x.spec
 	r := &record.Run{
 		Schema: record.Schema, Version: c.Version, Kind: record.KindDrain,
 		Started:     x.started,
 		ElapsedS:    time.Since(x.started).Seconds(),
 		LoadS:       x.loading.Seconds(),
 		Interrupted: x.stopped,
-		Sandbox:     c.Status,
+		Sandbox:     x.sandbox,
 		Hosts:       []record.Host{bench.RecordHost(x.facts)},
 		Drain:       &record.Drain{Stop: c.recordStop(), Tries: x.tries},
 		Warnings:    []string{},
-	}
-	if r.Sandbox.Mode == "" {
-		r.Sandbox.Mode = "off"
 	}
 	plan, _ := c.plan()
 	var err error
@@ -153,7 +139,7 @@ func (x *experiment) assemble() (*record.Run, error) {
 		return nil, err
 	}
 	r.Plan.DurationNs = 0 // until the server is gone
-	r.Plan.Engine, r.Plan.EngineReason, r.Plan.Command, r.Plan.Probed = x.engine, c.BackendReason, c.Command, x.probed
+	r.Plan.Engine, r.Plan.EngineReason, r.Plan.Command, r.Plan.Probed = x.engine, x.EngineReason, c.Command, x.probed
 	all := loadgen.Result{Groups: x.total}
 	total := all.Total()
 	if r.Result, err = bench.Result(&total, r.LoadS, plan.Groups); err != nil {
@@ -167,13 +153,10 @@ func (x *experiment) assemble() (*record.Run, error) {
 		r.Groups = append(r.Groups, record.GroupResult{Name: plan.Groups[i].Name, Result: one})
 	}
 	r.Verdict = verdict(r)
-	for _, t := range c.Thresholds {
-		r.Thresholds = append(r.Thresholds, t.Evaluate(r))
-	}
 	return r, nil
 }
 
-func (c *Config) recordStop() record.DrainStop {
+func (c *Spec) recordStop() record.DrainStop {
 	s := &c.Stop
 	r := record.DrainStop{
 		Way: record.DrainByPID, PID: s.PID, AfterS: s.After.Seconds(), GraceS: s.Grace.Seconds(),

@@ -22,7 +22,7 @@ import (
 
 // target is the server under test, as far as this host can know it.
 type target struct {
-	// addr is where it listens: the target, or another address, if it is behind what listens there (Config.Also).
+	// addr is where it listens: the target, or another address, if it is behind what listens there (Spec.Also).
 	addr netip.AddrPort
 	// choices are the addresses of the target's name, of which addr becomes the one on which the server listens; none once that is known.
 	choices []netip.AddrPort
@@ -48,7 +48,7 @@ type target struct {
 // startAtMost is how long a server may take until it listens.
 const startAtMost = 30 * time.Second
 
-func (s *Stop) startWithin() time.Duration { return cmp.Or(s.patience, startAtMost) }
+func (s *Stop) startWithin() time.Duration { return cmp.Or(s.StartTimeout, startAtMost) }
 
 // releasedAtMost is how long the listeners of a server that is gone may stay.
 const releasedAtMost = 2 * time.Second
@@ -74,7 +74,7 @@ func (e *StartError) Error() string {
 
 // openTarget starts the server, or finds it, and makes sure that it is the one. clear makes the port free for it.
 func openTarget(ctx context.Context, x *experiment, back *process.Process, clear func(sockets) error) (*target, error) {
-	c := &x.cfg
+	c := &x.spec
 	diag, doubt, err := openSockets()
 	if err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func openTarget(ctx context.Context, x *experiment, back *process.Process, clear
 }
 
 func (t *target) start(ctx context.Context, x *experiment) error {
-	c := &x.cfg
+	c := &x.spec
 	// A listener without a process is that of one which is gone: its ring lets go of it a little later (io_ring_exit_work).
 	var there []process.Listener
 	_, err := tick(ctx, releasedAtMost, func() (free bool, err error) {

@@ -70,7 +70,7 @@ func TestLauncherEnds(t *testing.T) {
 	t.Run("before the signal", func(t *testing.T) {
 		tgt, server := background(t)
 		tgt.endLauncher(t)
-		tr := try{cfg: &Config{}, target: tgt}
+		tr := try{spec: &Spec{}, target: tgt}
 		if err := tr.signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestLauncherEnds(t *testing.T) {
 		if how, err := tgt.died(); how != "the server ended before the signal was sent (by SIGKILL)" || err != nil {
 			t.Errorf("%q, %v", how, err)
 		}
-		tr := try{cfg: &Config{}, target: tgt}
+		tr := try{spec: &Spec{}, target: tgt}
 		if err := tr.signal(syscall.SIGTERM); !errors.Is(err, syscall.ESRCH) {
 			t.Errorf("a signal to nobody: %v", err)
 		}

@@ -33,9 +33,9 @@ import (
 //	watch     until the server is gone or back, and no old connection is left
 //	conclude  clients close what they have; what is left of the server is looked at
 type try struct {
-	x   *experiment
-	cfg *Config
-	n   int
+	x    *experiment
+	spec *Spec
+	n    int
 
 	kinds      []groupKind
 	target     *target
@@ -99,7 +99,7 @@ func (t *try) run(ctx context.Context) (err error) {
 		{"connecting", t.hold}, {"filling the accept queue", t.fill}, {"stopping the server", t.stop}, {"watching", t.observe},
 	}
 	for _, s := range steps {
-		if s.phase == "filling the accept queue" && t.cfg.Load.Queued == 0 {
+		if s.phase == "filling the accept queue" && t.spec.Load.Queued == 0 {
 			continue
 		}
 		t.x.phase(t.n, s.phase)
@@ -112,9 +112,9 @@ func (t *try) run(ctx context.Context) (err error) {
 
 // open finds or starts the server, and opens what observes it and loads it.
 func (t *try) open(ctx context.Context) (err error) {
-	c := t.cfg
-	if t.x.fewPorts != "" {
-		t.warn("%s", t.x.fewPorts)
+	c := t.spec
+	if t.x.FewPorts != "" {
+		t.warn("%s", t.x.FewPorts)
 	}
 	if c.Stop.Ledger != "" {
 		if t.ledgerBefore, err = lookAtLedger(c.Stop.Ledger); err != nil {
@@ -136,7 +136,7 @@ func (t *try) open(ctx context.Context) (err error) {
 	}
 	t.before = t.watch.Counters()[0]
 	t.capture, t.captureErr = capture.Open(capture.Config{Server: c.Target})
-	t.load, err = loadgen.New(loadgen.Config{Plan: plan, Backend: c.Backend, Slots: t.x.slots, Journal: true})
+	t.load, err = loadgen.New(loadgen.Config{Plan: plan, Backend: t.x.backend, Slots: t.x.Slots, Journal: true})
 	return err
 }
 
@@ -146,13 +146,13 @@ func (t *try) greeted(ctx context.Context, p *loadgen.Plan) error {
 	if t.n > 0 || !asked {
 		return nil
 	}
-	said, connected := bench.Greeting(ctx, t.cfg.Target, netip.Addr{})
+	said, connected := bench.Greeting(ctx, t.spec.Target, netip.Addr{})
 	if connected {
 		t.probed, t.x.probed = 1, 1
 	}
 	if len(said) > 0 {
 		return fmt.Errorf("%v speaks before it is asked, so that no reply of its tells what became of a request (it begins %s): check the port, or have the server read a request before it answers",
-			t.cfg.Target, exchange.Beginning(said))
+			t.spec.Target, exchange.Beginning(said))
 	}
 	return nil
 }
@@ -160,10 +160,10 @@ func (t *try) greeted(ctx context.Context, p *loadgen.Plan) error {
 // clear removes what earlier tries have left on the port, in a sandbox: a server that does not set SO_REUSEADDR could not
 // bind otherwise.
 func (t *try) clear(diag sockets) error {
-	if t.cfg.Sandbox == nil || t.n == 0 {
+	if !t.x.sandboxed() || t.n == 0 {
 		return nil
 	}
-	_, err := diag.DestroyAll(&sockstate.Filter{Servers: []netip.AddrPort{t.cfg.Target}}, func(s *sockdiag.Socket) bool {
+	_, err := diag.DestroyAll(&sockstate.Filter{Servers: []netip.AddrPort{t.spec.Target}}, func(s *sockdiag.Socket) bool {
 		return s.State != sockstate.Listen && s.Inode == 0
 	})
 	return err
@@ -201,8 +201,8 @@ func (t *try) died() error {
 }
 
 func (t *try) command() []string {
-	if len(t.cfg.Stop.Exec) > 0 {
-		return t.cfg.Stop.Exec
+	if len(t.spec.Stop.Exec) > 0 {
+		return t.spec.Stop.Exec
 	}
 	return []string{fmt.Sprintf("process %d", t.target.proc.PID())}
 }
@@ -222,7 +222,7 @@ func (t *try) takeOver(ctx context.Context) (err error) {
 		return err
 	}
 	old := t.target.listeners
-	if err := t.target.await(ctx, t.restart, old, t.cfg.Stop.Restart); err != nil {
+	if err := t.target.await(ctx, t.restart, old, t.spec.Stop.Restart); err != nil {
 		return err
 	}
 	t.target.listeners = old
@@ -231,7 +231,7 @@ func (t *try) takeOver(ctx context.Context) (err error) {
 }
 
 func (t *try) startAgain() (err error) {
-	spec := process.Spec{Args: t.cfg.Stop.Restart, Contain: t.cfg.Stop.Contain}
+	spec := process.Spec{Args: t.spec.Stop.Restart, Contain: t.spec.Stop.Contain}
 	switch p := t.target.own(); {
 	case p != nil:
 		spec.Beside = p // so that both see each other's numbers, as on a host
@@ -254,7 +254,7 @@ func (t *try) stop(context.Context) (err error) {
 	t.ev.atArm = t.load.Arm()
 	t.warnEnded()
 	t.ev.signal = clock.Now()
-	if hook := t.cfg.Stop.Hook; hook != "" {
+	if hook := t.spec.Stop.Hook; hook != "" {
 		// The command began somewhere in between.
 		t.hook, err = process.Start(process.Hook(hook, t.target.own()))
 		t.sending = time.Duration(clock.Now() - t.ev.signal)
@@ -263,7 +263,7 @@ func (t *try) stop(context.Context) (err error) {
 		}
 		return err
 	}
-	if err := t.signal(t.cfg.Stop.Signal); err != nil {
+	if err := t.signal(t.spec.Stop.Signal); err != nil {
 		if died := t.died(); died != nil {
 			t.ev.signal = 0 // it ended before the signal
 			return died
@@ -357,7 +357,7 @@ func (t *try) conclude(ctx context.Context) error {
 
 // await waits until what was under way when the watch ended is answered or lost, and says so where that takes long.
 func (t *try) await(ctx context.Context) {
-	limit := max(t.cfg.Load.RequestTimeout, t.cfg.Load.ConnectTimeout) + concludeSlack
+	limit := max(t.spec.Load.RequestTimeout, t.spec.Load.ConnectTimeout) + concludeSlack
 	done := func() (bool, error) {
 		select {
 		case <-t.load.Done():
@@ -380,7 +380,7 @@ const settleAtMost = time.Second
 func (t *try) settle(ctx context.Context) {
 	_, _ = tick(ctx, settleAtMost, func() (bool, error) {
 		var c sockstate.Census
-		if err := t.target.diag.Census(&sockstate.Filter{Servers: []netip.AddrPort{t.cfg.Target}}, &c); err != nil {
+		if err := t.target.diag.Census(&sockstate.Filter{Servers: []netip.AddrPort{t.spec.Target}}, &c); err != nil {
 			return true, nil
 		}
 		n := 0
@@ -400,7 +400,7 @@ func (t *try) record() record.DrainTry {
 	// The clock of all times does not go on while the machine is suspended.
 	e.pace.longest = max(e.pace.longest, int64(t.result.Halts.Suspended))
 	e.trace, t.captureErr = e.usable(t.trace, t.captureErr)
-	e.own, e.byHook, e.restart = t.cfg.Sandbox != nil && len(t.x.also) == 0, t.hook != nil, len(t.cfg.Stop.Restart) > 0
+	e.own, e.byHook, e.restart = t.x.sandboxed() && len(t.x.also) == 0, t.hook != nil, len(t.spec.Stop.Restart) > 0
 	r.Warnings = append(r.Warnings, t.target.warnings...)
 	r.Order = e.order(t.sending, t.captureErr)
 	e.analyze(r)
@@ -438,7 +438,7 @@ func (t *try) close() error {
 // endHook ends a stop command that has not ended by itself. What one that has ended left behind lives on: it may be the
 // server that it has brought back.
 func (t *try) endHook() error {
-	if t.ev.hookEnded != 0 && len(t.cfg.Stop.Exec) == 0 {
+	if t.ev.hookEnded != 0 && len(t.spec.Stop.Exec) == 0 {
 		if err := t.hook.LetGo(); err != nil {
 			return err
 		}
@@ -451,7 +451,7 @@ func (t *try) keepRestart() error {
 	switch {
 	case t.restart == nil:
 		return nil
-	case t.n+1 < t.cfg.Repeat && len(t.cfg.Stop.Exec) == 0 && t.result != nil && !t.x.stopped:
+	case t.n+1 < t.spec.Repeat && len(t.spec.Stop.Exec) == 0 && t.result != nil && !t.x.stopped:
 		t.x.back = t.restart
 		return nil
 	}

@@ -19,7 +19,7 @@ import (
 // observe watches until the server is gone or back and no connection of before the signal is left, and
 // Stop.Watch longer; or until the grace is over.
 func (t *try) observe(ctx context.Context) error {
-	s := &t.cfg.Stop
+	s := &t.spec.Stop
 	limit := t.ev.signal + int64(s.Grace)
 	var quiet int64 // since when there is nothing to wait for
 	t.pacing = t.ev.pace.keep(t.ev.signal)
@@ -72,13 +72,13 @@ const lingerAtMost = 2 * time.Second
 // sendThen sends the second signal: to the process, or, where that has ended, to those of ours that it left behind.
 func (t *try) sendThen() error {
 	if t.ev.exited == 0 {
-		return t.target.proc.Signal(t.cfg.Stop.Then)
+		return t.target.proc.Signal(t.spec.Stop.Then)
 	}
 	p := t.target.own()
 	if p == nil {
 		return errNotOurs
 	}
-	return p.SignalAll(t.cfg.Stop.Then)
+	return p.SignalAll(t.spec.Stop.Then)
 }
 
 var errNotOurs = errors.New("the process that was named has ended")
@@ -105,7 +105,7 @@ func (t *try) seeServer(now int64) error {
 	}
 	if t.target.proc == nil && t.hook != nil && t.target.local() && !t.looked {
 		// The listener's end is what can be seen of the server's.
-		there, err := process.Listening(t.target.diag, t.cfg.Target)
+		there, err := process.Listening(t.target.diag, t.spec.Target)
 		if err != nil {
 			return err
 		}
@@ -133,7 +133,7 @@ func (t *try) seeServer(now int64) error {
 			return t.gone()
 		}
 	}
-	if t.restart == nil && t.hook != nil && t.ev.hookEnded != 0 && len(t.cfg.Stop.Restart) > 0 && !t.target.local() {
+	if t.restart == nil && t.hook != nil && t.ev.hookEnded != 0 && len(t.spec.Stop.Restart) > 0 && !t.target.local() {
 		return t.startAgain() // when the old one is gone cannot be seen
 	}
 	if t.restart == nil || t.ev.restartReady != 0 {
@@ -151,7 +151,7 @@ func (t *try) seeServer(now int64) error {
 		return nil
 	}
 	fail := func(why string) {
-		t.failed = &StartError{Command: t.cfg.Stop.Restart, Why: why, Said: t.restart.Said()}
+		t.failed = &StartError{Command: t.spec.Stop.Restart, Why: why, Said: t.restart.Said()}
 	}
 	select {
 	case <-t.restart.Gone():
@@ -192,13 +192,13 @@ func (t *try) gone() error {
 			t.warn("listener: process %s holds the listening socket still, though %s has ended, so that nobody is refused: it may serve on, or be an upgrade that inherits the socket", numbers(pids), signalled(t.hook != nil))
 		}
 	}
-	if t.target.proc != nil && t.hook == nil && t.cfg.Stop.reloads() && len(t.cfg.Stop.Restart) == 0 {
+	if t.target.proc != nil && t.hook == nil && t.spec.Stop.reloads() && len(t.spec.Stop.Restart) == 0 {
 		// A server may reload by handing its port to a new process.
 		now, err := process.Listeners(t.target.diag, t.target.addr)
 		t.reloadEnded = err == nil && !slices.ContainsFunc(now, func(l process.Listener) bool { return len(l.Holders) > 0 || l.Unreadable > 0 })
 	}
-	restart := len(t.cfg.Stop.Restart) > 0 && !t.cfg.Stop.Handover && t.restart == nil
-	if t.target.local() && !t.cfg.Stop.Handover && !t.target.behind {
+	restart := len(t.spec.Stop.Restart) > 0 && !t.spec.Stop.Handover && t.restart == nil
+	if t.target.local() && !t.spec.Stop.Handover && !t.target.behind {
 		// Nobody has taken the port yet.
 		t.rec.Port = t.target.bindable()
 	}
@@ -216,7 +216,7 @@ func (t *try) leftovers() error {
 		return nil
 	}
 	t.left = make(map[netip.AddrPort]sockdiag.Socket)
-	filter := sockstate.Filter{Servers: []netip.AddrPort{t.cfg.Target}}
+	filter := sockstate.Filter{Servers: []netip.AddrPort{t.spec.Target}}
 	return t.target.diag.Each(&filter, func(s *sockdiag.Socket) {
 		side, ok := filter.Side(s.Tuple)
 		if !ok || side != sockstate.Server || s.State == sockstate.Listen || s.Inode != 0 {
@@ -264,14 +264,14 @@ func (t *try) describeLeft() {
 // over reports whether nothing more is to be waited for but what Stop.Watch is for.
 func (t *try) over() bool {
 	switch {
-	case t.target.proc != nil && t.ev.gone == 0 && !t.cfg.Stop.reloads():
+	case t.target.proc != nil && t.ev.gone == 0 && !t.spec.Stop.reloads():
 		return false
 	case t.hook != nil && t.ev.hookEnded == 0:
 		return false
-	case len(t.cfg.Stop.Restart) > 0 && t.ev.restartReady == 0 && t.failed == nil:
+	case len(t.spec.Stop.Restart) > 0 && t.ev.restartReady == 0 && t.failed == nil:
 		return false
 	}
-	if t.ev.gone != 0 && (t.cfg.Stop.Handover || t.target.behind) {
+	if t.ev.gone != 0 && (t.spec.Stop.Handover || t.target.behind) {
 		return true // what is left belongs to the server that took over, or to the one in front
 	}
 	for _, g := range t.load.Snapshot().Groups {
@@ -288,7 +288,7 @@ func (t *try) owners() {
 		return
 	}
 	inodes := make(map[uint64]netip.AddrPort)
-	filter := sockstate.Filter{Servers: []netip.AddrPort{t.cfg.Target}}
+	filter := sockstate.Filter{Servers: []netip.AddrPort{t.spec.Target}}
 	err := t.target.diag.Each(&filter, func(s *sockdiag.Socket) {
 		if side, ok := filter.Side(s.Tuple); ok && side == sockstate.Server && s.State == sockstate.Established && s.Inode != 0 {
 			inodes[s.Inode] = s.Tuple.Remote

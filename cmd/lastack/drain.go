@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lastack/bench/drain"
+	"lastack/bench/host"
 	"lastack/bench/process"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
@@ -82,7 +83,7 @@ not start gets --signal and, only if asked, --then.`,
 				o.spec.Inherit = o.inherit
 				return inSandbox(cmd, o.spec, o.needsSandbox, o.measure)
 			}
-			return o.measure(cmd, nil, o.cfg.Status)
+			return o.measure(cmd, nil, record.Sandbox{Mode: "off", Reason: "not asked for"})
 		},
 	}
 	o.register(cmd.Flags())
@@ -112,12 +113,17 @@ func (o *drainOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status r
 	}
 	defer out.close()
 
-	o.cfg.Sandbox, o.cfg.Status = sb, status
+	if sb != nil {
+		if o.setup, err = o.inside(); err != nil {
+			return asUsage(cmd, err)
+		}
+	}
+	emit := func(record.Event) {}
 	if !o.quiet {
 		progress := report.NewDrainProgress(cmd.ErrOrStderr())
-		o.cfg.OnPhase = func(try int, phase string) { progress.Phase(try+1, int(o.repeat), phase) }
+		emit = func(e record.Event) { progress.Phase(e.Phase.Try, int(o.repeat), e.Phase.Text) }
 	}
-	run, err := drain.Run(ctx, o.cfg)
+	run, err := drain.Run(ctx, o.setup, status, emit)
 	close(ended)
 	interrupted := ctx.Err() != nil
 	if interrupted {
@@ -129,6 +135,9 @@ func (o *drainOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status r
 		if o.addresses > 1 && len(run.Plan.Groups) > 0 {
 			run.Plan.Resolved = []string{fmt.Sprintf("%s has %d addresses: the load goes to %s, where the server listens", o.target.name, o.addresses, strings.Join(run.Plan.Groups[0].Targets, ", "))}
 		}
+		for _, t := range o.bounds {
+			run.Thresholds = append(run.Thresholds, t.Evaluate(run))
+		}
 		return o.finish(cmd, out, run, saidFirst(cmd.ErrOrStderr(), err))
 	case !interrupted:
 		return saidFirst(cmd.ErrOrStderr(), asUsage(cmd, err))
@@ -136,6 +145,19 @@ func (o *drainOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status r
 		err = errors.New(noResult)
 	}
 	return exitWith(exitInterrupted, err)
+}
+
+// inside resolves the drain in its sandbox.
+func (o *drainOptions) inside() (drain.Setup, error) {
+	facts, err := hostFacts()
+	if err != nil {
+		return drain.Setup{}, err
+	}
+	here, err := host.Read()
+	if err != nil {
+		return drain.Setup{}, err
+	}
+	return drain.Resolve(o.what, drain.Facts{Host: facts, Inside: here})
 }
 
 // butCancelled is what else went wrong when a drain was cancelled: processes that could not be ended.

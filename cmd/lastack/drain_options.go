@@ -54,10 +54,10 @@ type drainOptions struct {
 
 	// What complete makes of it.
 	target target
-	cfg    drain.Config
-	// alsoWords are the commands of --also.
-	alsoWords [][]string
-	spec      sandbox.Spec
+	what   drain.Spec
+	// setup is what becomes of it outside of a sandbox.
+	setup drain.Setup
+	spec  sandbox.Spec
 	// needsSandbox is the flag that asked for the sandbox, empty if none did.
 	needsSandbox string
 	// addresses is the number of the target's, where the server that is to be started decides for one of them.
@@ -143,7 +143,7 @@ func (o *drainOptions) complete(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	if o.cfg.Stop, err = o.stopConfig(given); err != nil {
+	if o.what.Stop, err = o.stopConfig(given); err != nil {
 		return err
 	}
 	fixed := ""
@@ -153,12 +153,12 @@ func (o *drainOptions) complete(cmd *cobra.Command, args []string) error {
 	if err := o.target.sayTo(&o.exchange.Spec, fixed); err != nil {
 		return err
 	}
-	if o.cfg.Load, err = o.load(given); err != nil {
+	if o.what.Load, err = o.load(given); err != nil {
 		return err
 	}
 	for _, flag := range []string{"idle", "in-flight", "partial", "queued", "arrivals"} {
 		if !given(flag) {
-			o.cfg.Load.Defaults = append(o.cfg.Load.Defaults, flag)
+			o.what.Load.Defaults = append(o.what.Load.Defaults, flag)
 		}
 	}
 	if err := o.completeSandbox(); err != nil {
@@ -177,37 +177,31 @@ func (o *drainOptions) complete(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	return o.completeConfig(cmd, facts)
+	return o.resolve(cmd, facts)
 }
 
-// completeConfig makes the experiment of what has been checked.
-func (o *drainOptions) completeConfig(cmd *cobra.Command, facts *host.Facts) error {
-	backend, reason, err := sockio.Choose(o.engine.value)
-	if err != nil {
-		return usagef("--engine %s: %w", o.engine.value, err)
-	}
-	c := &o.cfg
-	c.Also = o.alsoWords
+// resolve makes the experiment of what has been checked.
+func (o *drainOptions) resolve(cmd *cobra.Command, facts *host.Facts) (err error) {
+	c := &o.what
 	if len(o.exec) > 0 {
 		c.Others = o.target.unprobed()
 		o.addresses = 1 + len(c.Others)
 	}
-	c.Target, c.Repeat, c.Workers = o.target.addr, int(o.repeat), o.workers
-	c.Backend, c.BackendReason, c.Host = backend, reason, facts
-	c.Thresholds = o.bounds
+	c.Target, c.Repeat, c.Workers, c.Engine = o.target.addr, int(o.repeat), o.workers, o.engine.value
 	c.Version, c.Command = versionString(), commandLine()
 	if o.needsSandbox != "" {
 		return asUsage(cmd, c.Validate()) // what is free, and whose, is known inside
 	}
-	c.Status = record.Sandbox{Mode: "off", Reason: "not asked for"}
-	if err := asUsage(cmd, drain.Check(*c)); err != nil {
-		return err
+	here := drain.Facts{Host: facts, Inside: facts}
+	if o.setup, err = drain.Resolve(*c, here); err != nil {
+		return asUsage(cmd, err)
 	}
 	if said := o.target.probe(cmd.Context()); said != "" {
 		o.resolved = []string{said}
 		c.Target = o.target.addr
+		o.setup, err = drain.Resolve(*c, here)
 	}
-	return nil
+	return asUsage(cmd, err)
 }
 
 func (o *drainOptions) completeSandbox() error {

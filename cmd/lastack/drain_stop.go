@@ -40,7 +40,7 @@ func (o *drainOptions) stopConfig(given func(string) bool) (drain.Stop, error) {
 		if err != nil {
 			return s, err
 		}
-		o.alsoWords = append(o.alsoWords, words)
+		o.what.Also = append(o.what.Also, words)
 	}
 	if given("pid") {
 		if err := checkPID("pid", o.pid); err != nil {

@@ -5,42 +5,28 @@ import (
 	"syscall"
 	"time"
 
-	"lastack/bench/host"
 	"lastack/bench/process"
-	"lastack/bench/record"
-	"lastack/bench/sandbox"
 	"lastack/sockstate/exchange"
-	"lastack/sockstate/sockio"
 )
 
-// Config is one drain.
-type Config struct {
+// Spec is a drain as it was asked for: plain data, which goes through a pipe as JSON.
+type Spec struct {
 	Target netip.AddrPort
-	// Others are the further addresses of the target's name: the one on which a server of Stop.Exec listens becomes Target.
+	// Others are the further addresses of the target's name: the load goes to the one on which a server of Stop.Exec listens.
 	Others []netip.AddrPort
 	Load   Load
 	Stop   Stop
-	// Also are programs that run beside a server that Stop.Exec starts: they are started before it, and ended after the last try.
+	// Also are programs that run beside a server of Stop.Exec: they start before it and end after the last try.
 	Also [][]string
-	// Repeat is the number of tries; 0 means 1. More need a server that can be started again: Stop.Exec, or a
-	// Stop.Restart.
+	// Repeat is the number of tries; 0 means 1. More need a server that can be started again: Stop.Exec or Stop.Restart.
 	Repeat int
-
-	// Sandbox is what the process is inside of, nil if nothing. Status says it to the record.
-	Sandbox *sandbox.Sandbox
-	Status  record.Sandbox
 
 	// Workers is the number of load workers; 0 chooses.
 	Workers int
-	// Backend drives the clients' sockets, chosen for --engine; Reason is why it is not a better one.
-	Backend       sockio.Backend
-	BackendReason string
-	Host          *host.Facts
+	// Engine drives the clients' sockets: a name that sockio.Choose takes.
+	Engine string
 
-	Thresholds []record.Threshold
-	// OnPhase is told in a few words what goes on, on the goroutine of Run; try counts from 0. It may be nil.
-	OnPhase func(try int, phase string)
-
+	// Version and Command are for the record.
 	Version string
 	Command []string
 }
@@ -85,8 +71,8 @@ type Stop struct {
 	// Grace is how long the server may take; then Then is sent, unless it is 0.
 	Grace time.Duration
 	Then  syscall.Signal
-	// patience is how long a restarted server may take until it listens; 0: startAtMost.
-	patience time.Duration
+	// StartTimeout bounds the time until a restarted server listens; 0 means startAtMost.
+	StartTimeout time.Duration
 	// Watch is how long clients are watched when the server is gone, or has come back.
 	Watch time.Duration
 

@@ -8,6 +8,7 @@ import (
 
 	"lastack/bench/host"
 	"lastack/bench/record"
+	"lastack/bench/verdict"
 	"lastack/loadgen"
 	"lastack/sockstate"
 	"lastack/sockstate/observe"
@@ -47,9 +48,8 @@ func (e *experiment) assemble() (*record.Run, error) {
 	e.addUnread(r)
 	e.addObserver(r)
 	e.addBooks(r)
-	before, at := e.sampler.fullAt(r.Pressure.Ports.Available)
-	outlook(r, before, at)
-	r.Verdict = judge(r)
+	r.Pressure.Ports.Outlook = verdict.Outlook(r)
+	r.Verdict = verdict.Judge(r)
 	for _, t := range e.cfg.Thresholds {
 		r.Thresholds = append(r.Thresholds, t.Evaluate(r))
 	}

@@ -191,17 +191,3 @@ func TestClosesOfTargets(t *testing.T) {
 		}
 	}
 }
-
-// What makes a run invalid stands before what bound it, and so does the advice.
-func TestClosesComeFirst(t *testing.T) {
-	r := closedLoop()
-	r.Server = nil
-	fails(record.OutcomeClosedEarly, 56_000)(&r)
-	busyWith(4, 0, 1)(&r)
-	v := judge(&r)
-	if v.Valid || v.LimitedBy != record.LimitCPU || len(v.Reasons) < 2 || len(v.Advice) < 2 {
-		t.Fatalf("%+v, want a run that the CPUs bound and that is not valid", v)
-	}
-	mustSay(t, "the first reason", v.Reasons[:1], "the target closed first in 70 % of the connections (56,000 of 80,000)", "too many for this run to measure client:fin")
-	mustSay(t, "the first advice", v.Advice[:1], "--close server:fin")
-}

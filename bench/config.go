@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"lastack/bench/host"
+	"lastack/bench/metric"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
 	"lastack/loadgen"
@@ -33,7 +34,7 @@ type Config struct {
 	Settle time.Duration
 	// ServerPID is the process of a local target, 0 if unknown.
 	ServerPID  int
-	Thresholds []record.Threshold
+	Thresholds []metric.Threshold
 	// OnInterval sees each interval as it ends, on the goroutine of Run. It may be nil.
 	OnInterval func(*record.Interval)
 	// OnReady is called when all is open and the load is about to begin: what needs a privilege (another namespace, a listener, a

@@ -393,6 +393,7 @@ func TestLimits(t *testing.T) {
 // othersTookTheCPUs reports whether a run was held up by other processes of this machine, or by other machines on its CPUs: by the times
 // that were counted, not by the verdict that is tested.
 func othersTookTheCPUs(r *record.Run) bool {
+	const noisy = 0.1 // of the CPUs
 	c := r.Pressure.CPU
 	return c.SystemS-c.SoftirqS+c.UserS-c.GeneratorS-c.ServerS-c.ObserverS+c.StealS >= noisy*c.ElapsedS*float64(c.CPUs)
 }

@@ -150,18 +150,6 @@ func (e *experiment) addCPU(r *record.Run) {
 	c.GeneratorBusiest, c.ServerBusiest = u.GeneratorBusiest, u.ServerBusiest
 }
 
-// fullAt is when a census first found no port left of the fullest pair, and when the one before it was taken, in seconds from the
-// start; 0 if none did.
-func (s *sampler) fullAt(available int) (before, at float64) {
-	for _, f := range s.fullest {
-		if available > 0 && f.n >= available {
-			return before, f.t
-		}
-		before = f.t
-	}
-	return 0, 0
-}
-
 // finTimeout is tcp_fin_timeout of the namespace of the run.
 func (e *experiment) finTimeout() time.Duration {
 	n, _ := e.facts.Sysctl("net.ipv4.tcp_fin_timeout")

@@ -31,17 +31,11 @@ type sampler struct {
 	peakQueue  int
 	backlog    int
 	peakPair   map[sockstate.Pair]int
-	fullest    []fullness     // of the fullest pair, over time
 	gauges     observe.Gauges // the most of each
 	tcpMemRead bool           // at least once
 	cost       record.Cost
 	// slabs is what sockets' slabs held before the load, and slabPeak the most that they have grown since.
 	slabs, slabPeak int64
-}
-
-type fullness struct {
-	t float64
-	n int
 }
 
 func newSampler(e *experiment) *sampler {
@@ -258,9 +252,6 @@ func (s *sampler) addCensus(iv *record.Interval) {
 	}
 	for _, n := range c.Ports {
 		iv.PortsInUse = max(iv.PortsInUse, n)
-	}
-	if iv.Phase != "settle" {
-		s.fullest = append(s.fullest, fullness{iv.TS, iv.PortsInUse})
 	}
 	iv.Fds = int(max(s.sample.Gauges.Fds, 0))
 	iv.MemBytes = max(s.sample.Gauges.TCPMem, 0)

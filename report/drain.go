@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"lastack/bench/metric"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 )
@@ -26,7 +27,7 @@ func renderDrain(b *bytes.Buffer, run *record.Run) {
 	if d.drain == nil {
 		d.drain = &record.Drain{}
 	}
-	if i := record.WorstTry(d.drain.Tries); i >= 0 {
+	if i := metric.WorstTry(d.drain.Tries); i >= 0 {
 		d.try, d.n = &d.drain.Tries[i], i+1
 	}
 	// A copy, in which the sections that every page has find what belongs to the try.
@@ -137,7 +138,7 @@ func (d *drainText) score() {
 		if s := tries[i].Score; s != "" {
 			return s
 		}
-		return record.ScoreLine(&tries[i])
+		return metric.ScoreLine(&tries[i])
 	}
 	switch {
 	case len(tries) == 0:
@@ -187,7 +188,7 @@ func (d *drainText) spread() {
 	d.section("TRIES", fmt.Sprintf("how %d tries differ; what was 0 in all of them is left out", len(d.drain.Tries)))
 	tab := table{indent: "  ", first: 17, cell: 8, notes: true}
 	tab.row("", "min   ", "median   ", "max   ", "tries", "")
-	for _, m := range record.Spread(d.drain.Tries) {
+	for _, m := range metric.Spread(d.drain.Tries) {
 		if m.Tries == 0 || m.Min == 0 && m.Max == 0 {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"lastack/bench/metric"
 	"lastack/bench/record"
 )
 
@@ -121,7 +122,7 @@ func graceful() record.DrainTry {
 func gracefulDrain(t testing.TB) *record.Run {
 	r := aDrain(t)
 	try := graceful()
-	try.Score = record.ScoreLine(&try)
+	try.Score = metric.ScoreLine(&try)
 	r.Drain.Tries = []record.DrainTry{try}
 	r.Thresholds = []record.ThresholdResult{{Expr: "lost==0", Metric: "lost", GotText: "0", Want: "==0", OK: true}}
 	return r
@@ -161,7 +162,7 @@ func abrupt(cut int64) record.DrainTry {
 		}
 	})
 	try.Accounting = []record.Check{check("connections with one fate", 1030), check("requests with one fate", 30)}
-	try.Score = record.ScoreLine(&try)
+	try.Score = metric.ScoreLine(&try)
 	return try
 }
 
@@ -216,7 +217,7 @@ func rollingDrain(t testing.TB) *record.Run {
 	try.Order.Dropped = 3
 	try.Accounting = []record.Check{check("connections with one fate", 2450), check("requests with one fate", 8_200), check("TcpActiveOpens", 1473)}
 	try.Leftover.Earlier = 2_631
-	try.Score = record.ScoreLine(&try)
+	try.Score = metric.ScoreLine(&try)
 	r.Drain.Tries = []record.DrainTry{try}
 	return r
 }
@@ -243,7 +244,7 @@ func hungDrain(t testing.TB) *record.Run {
 		}
 	})
 	try.HaltedS = 3.2
-	try.Score = record.ScoreLine(&try)
+	try.Score = metric.ScoreLine(&try)
 	r.Drain.Tries = []record.DrainTry{try}
 	r.Thresholds = []record.ThresholdResult{{Expr: "failed==0", Metric: "failed", Got: 380, GotText: "380", Want: "==0"}}
 	return r
@@ -256,7 +257,7 @@ func notSignalled(t testing.TB) *record.Run {
 	try.Server = record.DrainServer{PID: 4711, Stayed: true, SignalFailed: "process 4711 could not be sent SIGTERM: operation not permitted"}
 	try.Moments = []record.DrainMoment{{What: "the signal could not be sent"}}
 	try.Leftover, try.Port, try.LastGoneS = record.DrainLeftover{}, record.DrainPort{}, nil
-	try.Score = record.ScoreLine(&try)
+	try.Score = metric.ScoreLine(&try)
 	r.Drain.Tries = []record.DrainTry{try}
 	r.Verdict = record.Verdict{Reasons: []string{"try 1: " + try.Server.SignalFailed}}
 	return r
@@ -282,7 +283,7 @@ func remoteDrain(t testing.TB) *record.Run {
 		"server.exit_s": far, "server.exit_code": far, "leftover": far, "port": far, "reconnect.landed": far, "queued": "not producible: a hook stops the server",
 		"listener.last_accept_s": "there are no packet timestamps", "last_gone_s": "connections that were open at the signal were open still when the watch ended",
 	}
-	try.Score = record.ScoreLine(&try)
+	try.Score = metric.ScoreLine(&try)
 	r.Drain.Tries = []record.DrainTry{try}
 	r.Thresholds = []record.ThresholdResult{{Expr: "exit_time<30s", Metric: "exit_time", Want: "<30s", Reason: far}}
 	r.Warnings = []string{"latency.connect: 12 connects took more than 1 s: SYNs were dropped"}
@@ -304,7 +305,7 @@ func repeatedDrain(t testing.TB) *record.Run {
 		if i == 3 {
 			try.Accounting[0].Got, try.Accounting[0].OK = 1021, false
 		}
-		try.Score = record.ScoreLine(&try)
+		try.Score = metric.ScoreLine(&try)
 		r.Drain.Tries = append(r.Drain.Tries, try)
 	}
 	r.Thresholds = []record.ThresholdResult{{Expr: "lost==0", Metric: "lost", Got: 8, GotText: "8", Want: "==0", Reason: "try 5 of 20, the worst of 3 that missed it"}}
@@ -320,7 +321,7 @@ func notProducible(t testing.TB) *record.Run {
 	one.Leftover, one.Port = record.DrainLeftover{}, record.DrainPort{}
 	two := one
 	two.Server = record.DrainServer{PID: 812, Stayed: true, ThenSent: true}
-	one.Score, two.Score = record.ScoreLine(&one), record.ScoreLine(&two)
+	one.Score, two.Score = metric.ScoreLine(&one), metric.ScoreLine(&two)
 	r.Drain.Tries = []record.DrainTry{one, two}
 	return r
 }
@@ -343,7 +344,7 @@ func cutShortDrain(t testing.TB) *record.Run {
 	try.Leftover, try.Port, try.LastGoneS = record.DrainLeftover{}, record.DrainPort{}, nil
 	try.Connections = record.DrainConnections{Opened: 1022, FIN: 1019, Done: 2, Never: 1}
 	try.Unknown = map[string]string{"server.exit_s": "the run was interrupted"}
-	try.Score = record.ScoreLine(&try)
+	try.Score = metric.ScoreLine(&try)
 	r.Drain.Tries = []record.DrainTry{try}
 	r.Verdict.LimitedBy = record.LimitInterrupted
 	return r
@@ -365,7 +366,7 @@ func notStoppedDrain(t testing.TB) *record.Run {
 	try.Accounting = append(try.Accounting, record.Check{
 		Name: "TcpActiveOpens", Want: record.Range{Min: 1_034, Max: 1_034}, Got: 1_051, OK: true, Note: "others' connections count in this namespace too",
 	})
-	try.Score = record.ScoreLine(&try)
+	try.Score = metric.ScoreLine(&try)
 	r.Drain.Tries = []record.DrainTry{try}
 	return r
 }
@@ -380,7 +381,7 @@ func handoverDrain(t testing.TB) *record.Run {
 	try.Reconnect = record.DrainReconnect{Clients: 1020, Landed: map[string]int64{"new": 1020}, FirstS: at(0.2), LastS: at(0.21)}
 	try.Leftover.Earlier = 1
 	try.Leftover.States = map[string]int{"FIN_WAIT_1": 3, "CLOSING": 1, "LAST_ACK": 2, "SYN_RECV": 1, "FIN_WAIT_2": 2, "TIME_WAIT": 1020}
-	try.Score = record.ScoreLine(&try)
+	try.Score = metric.ScoreLine(&try)
 	r.Drain.Tries = []record.DrainTry{try}
 	return r
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"lastack/bench/metric"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 )
@@ -106,7 +107,7 @@ func (d *drainText) server() {
 	if s.ThenSent {
 		signal := d.drain.Stop.Then
 		if signal == "" {
-			signal = s.ThenWords()
+			signal = metric.ThenWords(s)
 		}
 		say("grace", "over after "+askedSeconds(d.drain.Stop.GraceS)+" with the server still there: "+signal+" was sent")
 	}
@@ -212,14 +213,14 @@ func (d *drainText) ended() string {
 	}
 	switch {
 	case s.ExitS != nil && len(s.StillListening) > 0:
-		return since(*s.ExitS) + ", " + how + ", but " + record.ProcessNumbers(s.StillListening) + " still held its listening socket when " +
+		return since(*s.ExitS) + ", " + how + ", but " + metric.ProcessNumbers(s.StillListening) + " still held its listening socket when " +
 			d.lastLook() + ": the server did not stop"
 	case s.ExitS != nil && len(s.ListenedOn) > 0:
-		return since(*s.ExitS) + ", " + how + ", but " + record.ProcessNumbers(s.ListenedOn) + " listened on until the grace was over: the server did not stop"
+		return since(*s.ExitS) + ", " + how + ", but " + metric.ProcessNumbers(s.ListenedOn) + " listened on until the grace was over: the server did not stop"
 	case s.ExitS != nil:
 		return since(*s.ExitS) + ", " + how
 	case s.Stayed && s.ThenSent && !d.cutShort():
-		return "no: it outlived even " + s.ThenWords()
+		return "no: it outlived even " + metric.ThenWords(s)
 	case s.Stayed:
 		return "no: it was still running when " + d.lastLook()
 	case s.ExitSignal != "" || s.ExitCode != nil:

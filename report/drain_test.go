@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lastack/bench/metric"
 	"lastack/bench/record"
 )
 
@@ -53,7 +54,7 @@ func TestDrainExplains(t *testing.T) {
 
 // Every metric of the spread has its words.
 func TestMetricWords(t *testing.T) {
-	for _, m := range record.Spread(nil) {
+	for _, m := range metric.Spread(nil) {
 		if w := metricWords(m.Metric); w == "" || len(w) > 40 {
 			t.Errorf("%s: %q", m.Metric, w)
 		}

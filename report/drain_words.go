@@ -5,19 +5,19 @@ import (
 	"strconv"
 	"strings"
 
+	"lastack/bench/metric"
 	"lastack/bench/quantity"
-	"lastack/bench/record"
 )
 
 // spreadCell prints a value of a spread.
 func spreadCell(unit string, v float64) string {
 	switch unit {
-	case record.UnitMicros:
+	case metric.UnitMicros:
 		if v < 0 {
 			return "-" + cell(-v)
 		}
 		return cell(v)
-	case record.UnitShare:
+	case metric.UnitShare:
 		return percent(v, 1)
 	}
 	if v == math.Trunc(v) && math.Abs(v) < math.MaxInt64/2 {

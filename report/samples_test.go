@@ -222,7 +222,7 @@ func portExhaustion(t testing.TB) *record.Run {
 		"server": {"TcpPassiveOpens": opened, "TcpRetransSegs": 1, "TcpExtTCPTimeouts": 1},
 	}
 	r.Pressure = record.Pressure{
-		Ports: record.Ports{Range: "40000 40999", Available: 1000, PeakInUse: 1000, ExhaustedInS: 0.51}, Fds: record.Fds{Peak: 41, Limit: 20000},
+		Ports: record.Ports{Range: "40000 40999", Available: 1000, PeakInUse: 1000, Outlook: record.Outlook{ExhaustedInS: 0.51}}, Fds: record.Fds{Peak: 41, Limit: 20000},
 		Memory: record.Memory{TCPPeakBytes: 53_248, TCPLimitBytes: 806_682_624, RSSPeakBytes: 39_845_888},
 		CPU: record.CPU{
 			CPUs: 2, ElapsedS: 10.001, GeneratorS: 3.12, ServerS: 0.08, ObserverS: 0.08, SystemS: 3.31, UserS: 0.21, SoftirqS: 0.07, StealS: 0.2, IdleS: 16.3,
@@ -301,7 +301,7 @@ func interrupted(t testing.TB) *record.Run {
 	r.States.Peak = map[string]map[string]int{"client": {"ESTABLISHED": 4997, "SYN_SENT": 3}, "server": {"ESTABLISHED": 4997, "LISTEN": 2}}
 	r.Counters = map[string]int64{"TcpActiveOpens": 5_031, "TcpPassiveOpens": 5_003, "TcpExtTCPSynRetrans": 3, "TcpRetransSegs": 3, "TcpOutRsts": 1}
 	r.Pressure = record.Pressure{
-		Ports: record.Ports{Range: "32768 60999", Available: 28_230, PeakInUse: 5000, ExhaustedInS: 23.8}, Fds: record.Fds{Peak: 10_031, Limit: 20000},
+		Ports: record.Ports{Range: "32768 60999", Available: 28_230, PeakInUse: 5000, Outlook: record.Outlook{ExhaustedInS: 23.8}}, Fds: record.Fds{Peak: 10_031, Limit: 20000},
 		CPU:     record.CPU{CPUs: 2, ElapsedS: 4.213, GeneratorS: 0.31, ServerS: 0.28, ObserverS: 0.12, SystemS: 0.71, UserS: 0.11, SoftirqS: 0.2, IdleS: 7.5, GeneratorBusiest: 0.04, ServerBusiest: 0.03},
 		Orphans: record.Gauge{Peak: 2, Limit: 32_768},
 	}

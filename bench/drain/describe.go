@@ -7,6 +7,7 @@ import (
 	"lastack/bench/process"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
+	"lastack/bench/verdict"
 )
 
 // describe says what this host knows of the server, and why it does not know the rest.
@@ -93,7 +94,7 @@ func (t *try) describe() {
 // lateWarnings say that this program saw, or did, something late. Why it did not run is not known: it may have been halted, or
 // others had the CPU.
 func lateWarnings(r *record.DrainTry) (warnings []string) {
-	if h := r.HaltedS; h > 0 && h <= haltedTooLong {
+	if h := r.HaltedS; h > 0 && h <= verdict.HaltedTooLongS {
 		warnings = append(warnings, fmt.Sprintf("order: this program did not run for %s after the signal (halted, or without a CPU): what clients saw then came late", quantity.Seconds(h)))
 	}
 	if u := r.Order.UncertaintyUs; u > 1000 {
@@ -190,4 +191,12 @@ func (t *target) own() *process.Process {
 		return t.proc
 	}
 	return t.main
+}
+
+// sumOf is the number of replies of all classes.
+func sumOf(by map[string]int64) (n int64) {
+	for _, of := range by {
+		n += of
+	}
+	return n
 }

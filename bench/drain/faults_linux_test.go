@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"lastack/bench/metric"
 	"lastack/bench/record"
 )
 
@@ -111,7 +112,7 @@ func TestHung(t *testing.T) {
 func kept(t *testing.T, run *record.Run, want map[string]bool) {
 	t.Helper()
 	for expr, ok := range want {
-		th, err := record.ParseDrainThreshold(expr)
+		th, err := metric.ParseDrainThreshold(expr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +184,7 @@ func reload(t *testing.T, sig syscall.Signal) {
 	if s := &r.Server; !s.Stayed || s.ThenSent || r.WatchedS > 20 || !run.Verdict.Valid {
 		t.Errorf("server %+v, watched for %v s, verdict %+v: want it to stay, and the watch to end", s, r.WatchedS, run.Verdict)
 	}
-	if s := r.Server.ReloadWords(); s != "" {
+	if s := metric.ReloadWords(&r.Server); s != "" {
 		t.Errorf("it is said that %s", s)
 	}
 	if g := r.Group(groupIdle); g.Connections.FIN < 3 || g.Connections.Kept != 3 || r.Reconnect.Failed != 0 {

@@ -11,6 +11,7 @@ import (
 	"lastack/bench/process"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
+	"lastack/bench/verdict"
 	"lastack/loadgen"
 	"lastack/sockstate/sockio"
 )
@@ -152,7 +153,7 @@ func (x *experiment) assemble() (*record.Run, error) {
 		}
 		r.Groups = append(r.Groups, record.GroupResult{Name: plan.Groups[i].Name, Result: one})
 	}
-	r.Verdict = verdict(r)
+	r.Verdict = verdict.Judge(r)
 	return r, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lastack/bench"
+	"lastack/bench/metric"
 	"lastack/bench/process"
 	"lastack/bench/record"
 	"lastack/loadgen"
@@ -408,7 +409,7 @@ func (t *try) record() record.DrainTry {
 	if t.x.stopped {
 		t.describeInterrupted()
 	}
-	r.Score = record.ScoreLine(r)
+	r.Score = metric.ScoreLine(r)
 	return *r
 }
 

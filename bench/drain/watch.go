@@ -320,3 +320,11 @@ func (t *try) owners() {
 func plainAddr(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
+
+// signalled names the process that was to stop.
+func signalled(byHook bool) string {
+	if byHook {
+		return "the server's process"
+	}
+	return "the process that was signalled"
+}

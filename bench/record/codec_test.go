@@ -245,3 +245,31 @@ func TestReadDamagedWhole(t *testing.T) {
 		})
 	}
 }
+
+// Times are from the signal, and some come before it.
+func TestDrainCodec(t *testing.T) {
+	r := sample(t)
+	r.Kind = KindDrain
+	r.Drain = &Drain{Tries: make([]DrainTry, 2)}
+	for i := range r.Drain.Tries {
+		r.Drain.Tries[i].Score = "none of 2 requests lost"
+		r.Drain.Tries[i].Moments = []DrainMoment{{TS: -1, What: "the load was complete"}, {What: "SIGTERM"}}
+		r.Drain.Tries[i].Slices = []DrainSlice{{TS: -0.1, Accepted: 3}, {Refused: 2}}
+	}
+	var b bytes.Buffer
+	if err := Write(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(r, got); d != "" {
+		t.Error(d)
+	}
+	r.Drain.Tries[1].Listener.RefusedWindowS = -1
+	var fe *FormatError
+	if err := r.Validate(); !errors.As(err, &fe) || fe.Key != "drain.tries[1].listener.refused_window_s" {
+		t.Errorf("got %v", err)
+	}
+}

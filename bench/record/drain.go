@@ -1,5 +1,7 @@
 package record
 
+import "strings"
+
 // Drain is what clients suffered while a server stopped, restarted or rolled.
 type Drain struct {
 	Stop DrainStop `json:"stop"`
@@ -187,8 +189,8 @@ type DrainListener struct {
 	SlowestConnectS float64 `json:"slowest_connect_s,omitempty"`
 }
 
-// unanswered reports whether the server's host answered none of the connects.
-func (l *DrainListener) unanswered() bool {
+// NoneAnswered reports whether the server's host answered none of the connects.
+func (l *DrainListener) NoneAnswered() bool {
 	return l.Attempts > 0 && l.Unanswered()+l.Failed == l.Attempts
 }
 
@@ -373,4 +375,33 @@ type DrainSlice struct {
 	Answered5xx int64 `json:"answered_5xx,omitempty"`
 	FIN         int64 `json:"fin"` // connections that the server ended
 	RST         int64 `json:"rst"`
+}
+
+// WhyUnknown looks the path of a key up in Unknown, then what the key is part of.
+func (t *DrainTry) WhyUnknown(path string) (why string, ok bool) {
+	for path != "" {
+		if why, ok := t.Unknown[path]; ok {
+			return why, true
+		}
+		path = path[:max(strings.LastIndex(path, "."), 0)]
+	}
+	return "", false
+}
+
+// Group finds the group of that name, nil where the load had none.
+func (t *DrainTry) Group(name string) *DrainGroup {
+	for i := range t.Groups {
+		if t.Groups[i].Name == name {
+			return &t.Groups[i]
+		}
+	}
+	return nil
+}
+
+// Failed sums what a client would call an outage: requests lost or answered 5xx, and connects refused, unreachable
+// or not answered in time. What had no answer yet when the load ended is not among it: its time had not run out. What failed on the load's own host
+// (DrainListener.Failed) is not the server's: the verdict or a warning tells it.
+func (t *DrainTry) Failed() int64 {
+	r, l := &t.Requests, &t.Listener
+	return r.Lost() + r.Answered5xx + l.Refused + l.TimedOut + l.Unreachable
 }

@@ -1,10 +1,5 @@
 package record
 
-import (
-	"slices"
-	"strings"
-)
-
 // StatusClasses lists the keys of Result.HTTP: replies by the first digit of their status code. 1xx are interim replies, which come
 // before another; invalid is a code outside 100 to 599.
 func StatusClasses() []string { return []string{"1xx", "2xx", "3xx", "4xx", "5xx", "invalid"} }
@@ -50,33 +45,4 @@ func (r *Result) Replies() (all, other int64) {
 		}
 	}
 	return all, other
-}
-
-const httpPrefix = "http_"
-
-// httpMetrics are named http_4xx and the like.
-func httpMetrics(name string) (metric, bool) {
-	class, ok := strings.CutPrefix(name, httpPrefix)
-	if !ok || !slices.Contains(StatusClasses(), class) {
-		return metric{}, false
-	}
-	return metric{unit: count, get: func(r *Run) (float64, string, bool) {
-		asked := slices.ContainsFunc(r.Plan.Groups, func(g Group) bool { return strings.HasPrefix(g.Exchange, "http:") })
-		all, _ := r.Replies()
-		switch {
-		case !asked && len(r.HTTP) == 0:
-			return 0, "no HTTP was asked for", false
-		case all == 0:
-			return float64(r.HTTP[class]), "no reply came", true
-		}
-		return float64(r.HTTP[class]), "", true
-	}}, true
-}
-
-func exchangeErrors() family {
-	f := family{name: "exchange_errors", unit: count}
-	for _, kind := range ExchangeErrorNames() {
-		f.leaves = append(f.leaves, leaf{kind, func(r *Run) (float64, string, bool) { return float64(r.ExchangeErrors[kind]), "", true }})
-	}
-	return f
 }

@@ -8,6 +8,9 @@ import (
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
 )
 
+// LatencyNames lists the keys of Result.Latency in the order of a connection's life.
+func LatencyNames() []string { return []string{"lag", "connect", "exchange", "close", "lifecycle"} }
+
 // The range and precision of every histogram of a run, in nanoseconds: all alike, so
 // that any two of them merge without loss.
 const (

@@ -2,7 +2,6 @@ package record
 
 import (
 	"math"
-	"slices"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
 )
@@ -34,15 +33,4 @@ func Percentile(h *hdr.Histogram, percentile float64) int64 {
 		return h.ValueAtPercentile(0) //nolint:forbidigo // the smallest value
 	}
 	return h.ValueAtPercentile(100 * float64(Rank(percentile, n)) / float64(n)) //nolint:forbidigo // at a rank of our own
-}
-
-// Median sorts values. Of an even number it is the mean of the two in the middle, of none 0.
-func Median(values []float64) float64 {
-	n := len(values)
-	if n == 0 {
-		return 0
-	}
-	slices.Sort(values)
-	// Halved before they are added, as their sum may exceed a float64.
-	return values[(n-1)/2]/2 + values[n/2]/2
 }

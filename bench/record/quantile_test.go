@@ -96,47 +96,6 @@ func TestPercentileIsAnOrderStatistic(t *testing.T) {
 	}
 }
 
-// Of 60 requests one took 500 ms: a bound on the p99, and on a percentile that is read from the histogram, is missed.
-func TestThresholdSeesTheWorst(t *testing.T) {
-	h := NewHistogram()
-	for range 59 {
-		if err := h.RecordValue(1_080_000); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := h.RecordValue(500_000_000); err != nil {
-		t.Fatal(err)
-	}
-	l, err := NewLatency(h)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if l.P99Us < 500_000 || l.P999Us < 500_000 || l.P90Us > 2_000 {
-		t.Errorf("%+v", l)
-	}
-	r := &Run{Result: Result{Latency: map[string]Latency{"exchange": l}}}
-	for _, expr := range []string{"exchange.p99<20ms", "exchange.p99.5<20ms", "exchange.p98.4<20ms"} {
-		bound, err := ParseThreshold(expr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := bound.Evaluate(r); got.OK {
-			t.Errorf("%s is met: %+v", expr, got)
-		}
-	}
-}
-
-func TestMedian(t *testing.T) {
-	for _, tt := range []struct {
-		in   []float64
-		want float64
-	}{{nil, 0}, {[]float64{3}, 3}, {[]float64{4, 1}, 2.5}, {[]float64{9, 1, 2}, 2}, {[]float64{8, 1, 2, 4}, 3}, {[]float64{math.MaxFloat64, math.MaxFloat64}, math.MaxFloat64}} {
-		if got := Median(tt.in); got != tt.want {
-			t.Errorf("median of %v: %v, want %v", tt.in, got, tt.want)
-		}
-	}
-}
-
 // Nobody but Percentile asks the library for a quantile.
 func TestOnlyPercentileReadsQuantiles(t *testing.T) {
 	asks := regexp.MustCompile(`\.(ValueAt(Quantile|Percentile)\w*|CumulativeDistribution\w*)\(`)

@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"lastack/bench/quantity"
@@ -69,6 +70,20 @@ type Run struct {
 	// Warnings are doubts. One that concerns a part of the record starts with that part's
 	// path and a colon, so that it can be shown beside the number: "latency.lag: p99 is 40 ms: ...".
 	Warnings []string `json:"warnings"`
+}
+
+// Unread says why a counter of the kernel was not read, empty if it was or nothing is known of it.
+func (r *Run) Unread(counter string) string {
+	file := "/proc/net/snmp"
+	if strings.HasPrefix(counter, "TcpExt") {
+		file = "/proc/net/netstat"
+	}
+	for _, u := range r.Observer.Unread {
+		if strings.HasPrefix(u, file+":") {
+			return "not read: " + u
+		}
+	}
+	return ""
 }
 
 // Result is what a load, or one group of it, came to.
@@ -418,6 +433,11 @@ type Ports struct {
 	PeakInUse int `json:"peak_in_use"`
 	// Pairs is the number of pairs that the load used; Pressure.Pairs lists the fullest.
 	Pairs int `json:"pairs,omitempty"`
+	Outlook
+}
+
+// Outlook is what becomes of the local ports if the load goes on.
+type Outlook struct {
 	// ExhaustedInS is the time from the start to exhaustion: as found, or as the load's rate has it if it goes on. 0 if
 	// there are ports enough.
 	ExhaustedInS float64 `json:"exhausted_in_s,omitempty"`
@@ -600,6 +620,23 @@ type Check struct {
 	NotRead string `json:"not_read,omitempty"`
 	// Contradicts is set where there are fewer than Want, which others' connections, being more, do not explain.
 	Contradicts bool `json:"contradicts,omitempty"`
+}
+
+// ThresholdResult is what one threshold came to.
+type ThresholdResult struct {
+	// Expr is the threshold as it was given: "connect.p99<5ms".
+	Expr   string `json:"expr"`
+	Metric string `json:"metric"`
+	// Got is the value found, in the metric's unit: microseconds for latencies, per second
+	// for rates, a fraction for shares, a number for counts. 0 where the metric is absent.
+	Got float64 `json:"got"`
+	// GotText is Got with its unit, empty where the metric is absent.
+	GotText string `json:"got_text,omitempty"`
+	// Want is the bound with its operator and unit: "<5ms".
+	Want string `json:"want"`
+	OK   bool   `json:"ok"`
+	// Reason says why a threshold could not be answered, and is then missed; or what to know of the answer.
+	Reason string `json:"reason,omitempty"`
 }
 
 // Verdict says what bound the result, and whether it is a statement about the target.

@@ -8,17 +8,17 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"lastack/bench/metric"
 	"lastack/bench/process"
-	"lastack/bench/record"
 	"lastack/server"
 	"lastack/sockstate/teardown"
 )
 
 // completeFlags has a shell complete the values of flags (lastack completion bash|zsh|fish prints the script).
 func completeFlags(cmd *cobra.Command) {
-	metrics := record.MetricNames
+	metrics := metric.MetricNames
 	if cmd.Name() == "drain" {
-		metrics = record.DrainMetricNames
+		metrics = metric.DrainMetricNames
 	}
 	signals := func() []string { return process.SignalNames() }
 	values := map[string]func() []string{

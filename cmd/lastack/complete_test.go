@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"lastack/bench/record"
+	"lastack/bench/metric"
 	"lastack/server"
 	"lastack/sockstate/teardown"
 )
@@ -65,16 +65,16 @@ func TestCompletion(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, m := range record.MetricNames() {
-		if _, err := record.ParseThreshold(m + "<1"); err != nil {
-			if _, err := record.ParseThreshold(m + "<1ms"); err != nil {
+	for _, m := range metric.MetricNames() {
+		if _, err := metric.ParseThreshold(m + "<1"); err != nil {
+			if _, err := metric.ParseThreshold(m + "<1ms"); err != nil {
 				t.Error(err)
 			}
 		}
 	}
-	for _, m := range record.DrainMetricNames() {
-		if _, err := record.ParseDrainThreshold(m + "<1"); err != nil {
-			if _, err := record.ParseDrainThreshold(m + "<1ms"); err != nil {
+	for _, m := range metric.DrainMetricNames() {
+		if _, err := metric.ParseDrainThreshold(m + "<1"); err != nil {
+			if _, err := metric.ParseDrainThreshold(m + "<1ms"); err != nil {
 				t.Error(err)
 			}
 		}

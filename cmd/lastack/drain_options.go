@@ -11,9 +11,9 @@ import (
 
 	"lastack/bench/drain"
 	"lastack/bench/host"
+	"lastack/bench/metric"
 	"lastack/bench/process"
 	"lastack/bench/quantity"
-	"lastack/bench/record"
 	"lastack/bench/sandbox"
 	"lastack/loadgen"
 	"lastack/sockstate/exchange"
@@ -167,7 +167,7 @@ func (o *drainOptions) complete(cmd *cobra.Command, args []string) error {
 	if o.workers < 0 || o.workers > loadgen.MaxWorkers {
 		return usagef("--workers %d: want 0 (automatic) to %d", o.workers, loadgen.MaxWorkers)
 	}
-	if err := o.parseThresholds(record.ParseDrainThreshold); err != nil {
+	if err := o.parseThresholds(metric.ParseDrainThreshold); err != nil {
 		return err
 	}
 	if err := o.checkOutput(given); err != nil {

@@ -41,23 +41,25 @@ var layers = []struct {
 
 	{"bench/quantity", []string{"sockstate"}},
 	{"bench/record", []string{"bench/quantity"}},
+	{"bench/metric", []string{"bench/quantity", "bench/record"}},
+	{"bench/verdict", []string{"sockstate", "sockstate/teardown", "bench/quantity", "bench/record", "bench/metric"}},
 	{"bench/host", []string{"sockstate", "sockstate/...", "bench/quantity"}},
 	{"bench/sandbox", []string{"sockstate", "sockstate/netns", "sockstate/sockio", "sockstate/sockdiag", "sockstate/procnet", "bench/record"}},
-	{"bench", []string{"loadgen", "server", "sockstate", "sockstate/...", "bench/quantity", "bench/record", "bench/host", "bench/sandbox"}},
+	{"bench", []string{"loadgen", "server", "sockstate", "sockstate/...", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox"}},
 
 	{"bench/process", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/sockdiag"}},
-	{"bench/drain", []string{"loadgen", "sockstate", "sockstate/...", "bench", "bench/quantity", "bench/record", "bench/host", "bench/sandbox", "bench/process"}},
+	{"bench/drain", []string{"loadgen", "sockstate", "sockstate/...", "bench", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/process"}},
 
 	// Read lastack's records, and are no part of lastack.
 	{"bench/lab/peers", []string{"sockstate", "sockstate/netns", "sockstate/sockio", "sockstate/sockdiag", "bench/quantity", "bench/record", "bench/host", "bench/sandbox"}},
 	{"bench/lab/peers/sidebyside", []string{"bench/lab/peers", "bench/quantity", "bench/sandbox"}},
 
-	{"bench/lab/gallery", []string{"bench/quantity", "bench/record"}},
+	{"bench/lab/gallery", []string{"bench/quantity", "bench/record", "bench/metric"}},
 	{"bench/lab/gallery/drain-gallery", []string{"bench/lab/gallery", "bench/quantity", "bench/record"}},
 
-	{"report", []string{"bench/quantity", "bench/record"}},
+	{"report", []string{"bench/quantity", "bench/record", "bench/metric"}},
 	{"cmd/lastack", []string{
-		"report", "bench", "bench/drain", "bench/process", "bench/quantity", "bench/record", "bench/host", "bench/sandbox",
+		"report", "bench", "bench/drain", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/host", "bench/sandbox",
 		// The values that flags hold.
 		"loadgen", "server", "sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange",
 	}},
@@ -68,6 +70,8 @@ var onlyThirdParty = map[string][]string{
 	"sockstate":          nil,
 	"sockstate/exchange": nil,
 	"bench/record":       {"github.com/HdrHistogram/hdrhistogram-go"},
+	"bench/metric":       nil,
+	"bench/verdict":      nil,
 }
 
 // notThirdParty names foreign packages that stay out of all packages but those listed.

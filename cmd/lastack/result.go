@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"lastack/bench/metric"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/report"
@@ -22,7 +23,7 @@ type resultFlags struct {
 	quiet      bool
 	thresholds []string
 
-	bounds []record.Threshold
+	bounds []metric.Threshold
 	// inherit are descriptors that the output needs in a sandbox.
 	inherit []int
 }
@@ -37,7 +38,7 @@ func (f *resultFlags) register(fs *pflag.FlagSet, example string) {
 	fs.StringArrayVar(&f.thresholds, "threshold", nil, "a `BOUND` like '"+example+"': exit 99 if missed (repeatable)")
 }
 
-func (f *resultFlags) parseThresholds(parse func(string) (record.Threshold, error)) error {
+func (f *resultFlags) parseThresholds(parse func(string) (metric.Threshold, error)) error {
 	for _, expr := range f.thresholds {
 		t, err := parse(expr)
 		if err != nil {

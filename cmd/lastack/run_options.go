@@ -14,6 +14,7 @@ import (
 
 	"lastack/bench"
 	"lastack/bench/host"
+	"lastack/bench/metric"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
@@ -156,7 +157,7 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	if err := o.completePlan(given); err != nil {
 		return err
 	}
-	if err := o.parseThresholds(record.ParseThreshold); err != nil {
+	if err := o.parseThresholds(metric.ParseThreshold); err != nil {
 		return err
 	}
 	if o.interval < 10*time.Millisecond || o.interval > time.Hour {

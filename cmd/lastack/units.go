@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"lastack/bench/record"
+	"lastack/bench/quantity"
 	"lastack/loadgen"
 )
 
@@ -23,7 +23,7 @@ const (
 
 // parseCount reads a count: a whole number, 0 to 10^15.
 func parseCount(s string) (int64, error) {
-	v, ok := record.ParseSI(s)
+	v, ok := quantity.ParseSI(s)
 	if !ok || v != math.Trunc(v) {
 		return 0, fmt.Errorf("%q is not a count: %s", s, countHelp)
 	}
@@ -50,8 +50,8 @@ func parseRate(s string) (rateFlag, error) {
 	if !changes {
 		to = from
 	}
-	lo, ok1 := record.ParseSI(from)
-	hi, ok2 := record.ParseSI(to)
+	lo, ok1 := quantity.ParseSI(from)
+	hi, ok2 := quantity.ParseSI(to)
 	if !ok1 || !ok2 {
 		return rateFlag{}, fmt.Errorf("%q is not a rate: %s", s, rateHelp)
 	}

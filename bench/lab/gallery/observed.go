@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"lastack/bench/metric"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 )
@@ -126,7 +127,7 @@ func (o *Observed) load(tries []record.DrainTry) {
 // detail tells the median of the times where every try had this fate.
 func (c *Cell) detail(f Fate, format string, seconds []float64) {
 	if len(c.Tally) == 1 && c.Tally[0].Fate == f && len(seconds) > 0 {
-		c.Detail = fmt.Sprintf(format, quantity.Seconds(record.Median(seconds)))
+		c.Detail = fmt.Sprintf(format, quantity.Seconds(metric.Median(seconds)))
 	}
 }
 

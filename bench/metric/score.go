@@ -1,4 +1,4 @@
-package record
+package metric
 
 import (
 	"slices"
@@ -6,14 +6,15 @@ import (
 	"strings"
 
 	"lastack/bench/quantity"
+	"lastack/bench/record"
 )
 
 // ScoreLine puts a try in one line, what is worst first: "380 failed: 12 of 20,000 requests lost, 3 unsafe to retry; 1,204
 // idle connections saw RST; 1.84 s of refusals (368 connects)". The requests are those under way at the signal, or sent
 // after it; DrainTry.Failed counts what failed.
-func ScoreLine(t *DrainTry) string {
+func ScoreLine(t *record.DrainTry) string {
 	var parts []string
-	if s := t.Server.ReloadWords(); s != "" {
+	if s := ReloadWords(&t.Server); s != "" {
 		parts = append(parts, s)
 	}
 	parts = append(parts, scoreFailed(t)+scoreRequests(t))
@@ -25,7 +26,7 @@ func ScoreLine(t *DrainTry) string {
 	return strings.Join(parts, "; ")
 }
 
-func scoreFailed(t *DrainTry) string {
+func scoreFailed(t *record.DrainTry) string {
 	n := t.Failed()
 	if n == 0 {
 		return ""
@@ -33,7 +34,7 @@ func scoreFailed(t *DrainTry) string {
 	return quantity.Count(n) + " failed: "
 }
 
-func scoreRequests(t *DrainTry) string {
+func scoreRequests(t *record.DrainTry) string {
 	r := &t.Requests
 	if r.Sent == 0 {
 		if _, unknown := t.WhyUnknown("requests"); unknown {
@@ -65,7 +66,7 @@ func scoreRequests(t *DrainTry) string {
 	return s
 }
 
-func scoreRetry(r *DrainRequests, lost int64) string {
+func scoreRetry(r *record.DrainRequests, lost int64) string {
 	switch {
 	case r.Unsafe == lost && lost > 1:
 		return "all unsafe to retry"
@@ -80,7 +81,7 @@ func scoreRetry(r *DrainRequests, lost int64) string {
 
 // scoreIdle is about the connections of idle clients, of which one client may have had several; without any, about
 // resets of others.
-func scoreIdle(t *DrainTry) string {
+func scoreIdle(t *record.DrainTry) string {
 	g := t.Group("idle")
 	if g == nil {
 		if n := t.Connections.RST; n > 0 {
@@ -106,7 +107,7 @@ func scoreIdle(t *DrainTry) string {
 	return s
 }
 
-func scoreQueued(t *DrainTry) string {
+func scoreQueued(t *record.DrainTry) string {
 	q := t.Queued
 	switch {
 	case q == nil:
@@ -133,14 +134,14 @@ func scoreQueued(t *DrainTry) string {
 	return "of " + of + " " + strings.Join(fates, ", ") + scoreElsewhere(q)
 }
 
-func scoreElsewhere(q *DrainQueued) string {
+func scoreElsewhere(q *record.DrainQueued) string {
 	if q.Elsewhere <= 0 {
 		return ""
 	}
 	return ", " + quantity.Count(q.Elsewhere) + " of " + quantity.Count(q.Asked) + " asked for never in the queue"
 }
 
-func scoreRefusals(t *DrainTry) string {
+func scoreRefusals(t *record.DrainTry) string {
 	l := &t.Listener
 	_, unknown := t.WhyUnknown("listener.refused_window_s")
 	var s string
@@ -155,7 +156,7 @@ func scoreRefusals(t *DrainTry) string {
 		s = "refusals unknown"
 	case l.Attempts == 0:
 		s = "nothing connected after the signal"
-	case l.unanswered():
+	case l.NoneAnswered():
 		s = "no connect was answered"
 	default:
 		s = "no refusals"
@@ -178,7 +179,7 @@ func scoreRefusals(t *DrainTry) string {
 	return s
 }
 
-func scoreRefused(l *DrainListener) string {
+func scoreRefused(l *record.DrainListener) string {
 	if l.Refused == 0 {
 		return ""
 	}
@@ -193,7 +194,7 @@ func after(s float64) string {
 	return quantity.Seconds(s)
 }
 
-func scoreServer(t *DrainTry) string {
+func scoreServer(t *record.DrainTry) string {
 	s := &t.Server
 	// Where the watch was cut short, that the server is still there says nothing of it.
 	_, cutShort := t.WhyUnknown("server.exit_s")
@@ -204,7 +205,7 @@ func scoreServer(t *DrainTry) string {
 	case len(s.ListenedOn) > 0:
 		return "the server did not stop: " + ProcessNumbers(s.ListenedOn) + " listened on until the grace was over"
 	case s.ThenSent && s.Stayed && !cutShort:
-		return "the server outlived even " + s.ThenWords()
+		return "the server outlived even " + ThenWords(s)
 	case s.ThenSent && s.ExitSignal == "SIGKILL":
 		return "the server did not end by itself and was killed"
 	case s.ThenSent:
@@ -219,7 +220,7 @@ func scoreServer(t *DrainTry) string {
 }
 
 // ReloadWords says that a server ended which was to reload; empty where it did not.
-func (s *DrainServer) ReloadWords() string {
+func ReloadWords(s *record.DrainServer) string {
 	switch {
 	case !s.EndedByReload:
 		return ""
@@ -230,7 +231,7 @@ func (s *DrainServer) ReloadWords() string {
 }
 
 // ThenWords names the signal after the grace.
-func (s *DrainServer) ThenWords() string {
+func ThenWords(s *record.DrainServer) string {
 	if s.ByCommand {
 		return "the signal after the stop command"
 	}
@@ -239,7 +240,7 @@ func (s *DrainServer) ThenWords() string {
 
 const keptRunning = "the server kept running"
 
-func scoreRestart(t *DrainTry) string {
+func scoreRestart(t *record.DrainTry) string {
 	if t.Restart == nil || t.Restart.ListensS != nil {
 		return ""
 	}
@@ -268,7 +269,7 @@ func ProcessNumbers(pids []int) string {
 // WorstTry is the index of the try that clients suffered most from: by requests lost, then those unsafe to retry, those
 // answered 5xx, all that failed, then queued and idle connections reset, then refusals, then what had no answer yet when the
 // load ended. -1 without tries.
-func WorstTry(tries []DrainTry) int {
+func WorstTry(tries []record.DrainTry) int {
 	worst := -1
 	for i := range tries {
 		if worst < 0 || slices.Compare(suffered(&tries[i]), suffered(&tries[worst])) > 0 {
@@ -278,7 +279,7 @@ func WorstTry(tries []DrainTry) int {
 	return worst
 }
 
-func suffered(t *DrainTry) []float64 {
+func suffered(t *record.DrainTry) []float64 {
 	var queued int64
 	if q := t.Queued; q != nil {
 		queued = q.Reset + q.FIN + q.TimedOut

@@ -1,6 +1,10 @@
-package record
+package metric
 
-import "slices"
+import (
+	"slices"
+
+	"lastack/bench/record"
+)
 
 // latencyLeaves are what a latency has.
 var latencyLeaves = []string{"min", "mean", "p50", "p90", "p95", "p99", "p999", "max", "count"}
@@ -8,7 +12,7 @@ var latencyLeaves = []string{"min", "mean", "p50", "p90", "p95", "p99", "p999", 
 // MetricNames lists what a threshold of a run may name, less what is open: other percentiles and the kernel's counters.
 func MetricNames() []string {
 	names := []string{"failed_ratio"}
-	for _, name := range LatencyNames() {
+	for _, name := range record.LatencyNames() {
 		for _, leaf := range latencyLeaves {
 			names = append(names, name+"."+leaf)
 		}
@@ -18,10 +22,10 @@ func MetricNames() []string {
 			names = append(names, f.name+"."+l.name)
 		}
 	}
-	for _, class := range StatusClasses() {
+	for _, class := range record.StatusClasses() {
 		names = append(names, httpPrefix+class)
 	}
-	for _, o := range OutcomeNames() {
+	for _, o := range record.OutcomeNames() {
 		names = append(names, "outcomes."+o)
 	}
 	return slices.DeleteFunc(names, func(name string) bool { _, _, ok := lookupMetric(name); return !ok })

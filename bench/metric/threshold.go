@@ -1,4 +1,4 @@
-package record
+package metric
 
 import (
 	"fmt"
@@ -7,35 +7,21 @@ import (
 	"strconv"
 	"strings"
 	"time"
-)
 
-// ThresholdResult is what one threshold came to.
-type ThresholdResult struct {
-	// Expr is the threshold as it was given: "connect.p99<5ms".
-	Expr   string `json:"expr"`
-	Metric string `json:"metric"`
-	// Got is the value found, in the metric's unit: microseconds for latencies, per second
-	// for rates, a fraction for shares, a number for counts. 0 where the metric is absent.
-	Got float64 `json:"got"`
-	// GotText is Got with its unit, empty where the metric is absent.
-	GotText string `json:"got_text,omitempty"`
-	// Want is the bound with its operator and unit: "<5ms".
-	Want string `json:"want"`
-	OK   bool   `json:"ok"`
-	// Reason says why a threshold could not be answered, and is then missed; or what to know of the answer.
-	Reason string `json:"reason,omitempty"`
-}
+	"lastack/bench/quantity"
+	"lastack/bench/record"
+)
 
 // Threshold is a bound that a run must keep: a metric, an operator and a value.
 type Threshold struct {
 	expr, metric, op, value string
-	// bound is in the unit of ThresholdResult.Got.
+	// bound is in the unit of record.ThresholdResult.Got.
 	bound float64
 	m     metric
 }
 
 // getter finds a metric in a record. A reason without ok says why it is absent; with ok, what to know of it.
-type getter func(*Run) (got float64, reason string, ok bool)
+type getter func(*record.Run) (got float64, reason string, ok bool)
 
 // ThresholdHelp lists what ParseThreshold accepts.
 const ThresholdHelp = `METRIC then < <= > >= == or != then VALUE, as 'connect.p99<5ms'. Metrics: ` +
@@ -102,15 +88,15 @@ func parseThreshold(expr, example string, lookup func(name string) (m metric, ac
 }
 
 // Evaluate holds r against t. A metric that the record does not have is a miss, with its reason.
-func (t Threshold) Evaluate(r *Run) ThresholdResult {
-	res := ThresholdResult{Expr: t.expr, Metric: t.metric, Want: t.op + t.value}
+func (t Threshold) Evaluate(r *record.Run) record.ThresholdResult {
+	res := record.ThresholdResult{Expr: t.expr, Metric: t.metric, Want: t.op + t.value}
 	switch {
 	case t.m.try != nil:
 		return t.evaluateTries(r, res)
 	case t.m.get == nil:
 		res.Reason = "the threshold is empty"
 		return res
-	case r.Kind == KindDrain && !drainHasLatency(t.family()):
+	case r.Kind == record.KindDrain && !drainHasLatency(t.family()):
 		res.Reason = "a drain does not measure it"
 		return res
 	}
@@ -182,16 +168,12 @@ func (u unit) parse(s string) (float64, bool) {
 		d, err := time.ParseDuration(s)
 		return float64(d) / 1e3, err == nil && d >= 0
 	case share:
-		v, ok := parseDecimal(s, "")
-		if digits, percent := strings.CutSuffix(s, "%"); percent {
-			v, ok = parseDecimal(digits, "e-2")
-		}
-		return v, ok && v <= 1
+		return quantity.ParseShare(s)
 	default:
 		if u == perSecond {
 			s = strings.TrimSuffix(s, "/s")
 		}
-		v, ok := ParseSI(s)
+		v, ok := quantity.ParseSI(s)
 		return v, ok && v <= maxBound
 	}
 }

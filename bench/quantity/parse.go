@@ -1,4 +1,4 @@
-package record
+package quantity
 
 import (
 	"strconv"
@@ -26,4 +26,13 @@ func parseDecimal(digits, exponent string) (float64, bool) {
 	}
 	v, err := strconv.ParseFloat(digits+exponent, 64)
 	return v, err == nil
+}
+
+// ParseShare reads a percentage or a fraction from 0 to 1: 0.1%, 0.001.
+func ParseShare(s string) (v float64, ok bool) {
+	v, ok = parseDecimal(s, "")
+	if digits, percent := strings.CutSuffix(s, "%"); percent {
+		v, ok = parseDecimal(digits, "e-2")
+	}
+	return v, ok && v <= 1
 }

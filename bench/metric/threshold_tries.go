@@ -1,13 +1,15 @@
-package record
+package metric
 
 import (
 	"fmt"
 	"math"
+
+	"lastack/bench/record"
 )
 
 // evaluateTries holds each try against t: the worst decides, and is named. A try without the metric is
 // worse than any with it.
-func (t Threshold) evaluateTries(r *Run, res ThresholdResult) ThresholdResult {
+func (t Threshold) evaluateTries(r *record.Run, res record.ThresholdResult) record.ThresholdResult {
 	switch {
 	case r.Drain == nil:
 		res.Reason = "only a drain has it"

@@ -1,4 +1,10 @@
-package record
+package metric
+
+import (
+	"slices"
+
+	"lastack/bench/record"
+)
 
 // MetricSpread is a metric of ParseDrainThreshold over several tries.
 type MetricSpread struct {
@@ -38,7 +44,7 @@ func (u unit) name() string {
 }
 
 // Spread has each metric of a drain in the order of DrainThresholdHelp.
-func Spread(tries []DrainTry) []MetricSpread {
+func Spread(tries []record.DrainTry) []MetricSpread {
 	metrics := drainMetrics()
 	all := make([]MetricSpread, 0, len(metrics))
 	for _, m := range metrics {
@@ -67,4 +73,15 @@ func Spread(tries []DrainTry) []MetricSpread {
 		all = append(all, s)
 	}
 	return all
+}
+
+// Median sorts values. Of an even number it is the mean of the two in the middle, of none 0.
+func Median(values []float64) float64 {
+	n := len(values)
+	if n == 0 {
+		return 0
+	}
+	slices.Sort(values)
+	// Halved before they are added, as their sum may exceed a float64.
+	return values[(n-1)/2]/2 + values[n/2]/2
 }

@@ -1,4 +1,4 @@
-package record
+package metric
 
 import (
 	"math"
@@ -6,25 +6,26 @@ import (
 	"strings"
 
 	"lastack/bench/quantity"
+	"lastack/bench/record"
 )
 
 // waiter is what a connection may wait for in vain.
 type waiter struct {
 	latency string // of the wait
 	outcome string // of a run's connections that had none in time
-	drained func(*DrainTry) int64
+	drained func(*record.DrainTry) int64
 	one     string
 	many    string
 }
 
 var waiters = []waiter{
-	{"connect", OutcomeConnectTimeout, func(t *DrainTry) int64 { return t.Listener.Unanswered() }, " connect had no answer", " connects had no answer"},
-	{"exchange", OutcomeRequestTimeout, func(t *DrainTry) int64 { return t.Requests.TimedOut + t.Requests.Open }, " request had no reply", " requests had no reply"},
-	{"close", OutcomeCloseTimeout, func(*DrainTry) int64 { return 0 }, " connection was not closed by the peer", " connections were not closed by the peer"},
+	{"connect", record.OutcomeConnectTimeout, func(t *record.DrainTry) int64 { return t.Listener.Unanswered() }, " connect had no answer", " connects had no answer"},
+	{"exchange", record.OutcomeRequestTimeout, func(t *record.DrainTry) int64 { return t.Requests.TimedOut + t.Requests.Open }, " request had no reply", " requests had no reply"},
+	{"close", record.OutcomeCloseTimeout, func(*record.DrainTry) int64 { return 0 }, " connection was not closed by the peer", " connections were not closed by the peer"},
 }
 
 // inVain is the number of those that waited in vain, and would be slower than all that a latency has; why names them.
-func inVain(r *Run, latency string) (n int64, why string) {
+func inVain(r *record.Run, latency string) (n int64, why string) {
 	var whys []string
 	for _, w := range waiters {
 		// A lifecycle waits for each.
@@ -47,31 +48,31 @@ func inVain(r *Run, latency string) (n int64, why string) {
 }
 
 // slowLatency is metric.slow of a latency: infinite where the rank is that of one who waited in vain.
-func slowLatency(name, what string) func(*Run) (float64, string) {
+func slowLatency(name, what string) func(*record.Run) (float64, string) {
 	p, percentile := parsePercentile(what)
 	if !percentile && !slices.Contains([]string{"mean", "max"}, what) {
 		return nil
 	}
-	return func(r *Run) (float64, string) {
+	return func(r *record.Run) (float64, string) {
 		n, why := inVain(r, name)
 		if n == 0 {
 			return 0, ""
 		}
 		l := r.Latency[name]
-		rank := Rank(p, l.Count+n)
+		rank := record.Rank(p, l.Count+n)
 		if !percentile || rank > l.Count {
 			return math.Inf(1), why
 		}
 		up := 100 * float64(rank) / float64(l.Count)
 		if h, err := l.Histogram(); err == nil {
-			return float64(Percentile(h, up)) / 1e3, why
+			return float64(record.Percentile(h, up)) / 1e3, why
 		}
-		return l.atOrAbove(up), why
+		return atOrAbove(l, up), why
 	}
 }
 
 // atOrAbove is the least that a summary has at a percentile or above it.
-func (l Latency) atOrAbove(percentile float64) float64 {
+func atOrAbove(l record.Latency, percentile float64) float64 {
 	switch {
 	case percentile <= 50:
 		return l.P50Us

@@ -1,4 +1,4 @@
-package bench
+package verdict
 
 import (
 	"testing"
@@ -182,5 +182,23 @@ func TestCloses(t *testing.T) {
 				t.Errorf("advice (-want +got):\n%s", d)
 			}
 		})
+	}
+}
+
+// What makes a run invalid stands before what bound it, and so does the advice.
+func TestClosesComeFirst(t *testing.T) {
+	r := closedLoop()
+	r.Server = nil
+	fails(record.OutcomeClosedEarly, 56_000)(&r)
+	busyWith(4, 0, 1)(&r)
+	v := Judge(&r)
+	if v.Valid || v.LimitedBy != record.LimitCPU || len(v.Reasons) < 2 || len(v.Advice) < 2 {
+		t.Fatalf("%+v, want a run that the CPUs bound and that is not valid", v)
+	}
+	if want := "the target closed first in 70 % of the connections (56,000 of 80,000), before the client's turn under client:fin; too many for this run to measure client:fin"; v.Reasons[0] != want {
+		t.Errorf("the first reason is %q, want %q", v.Reasons[0], want)
+	}
+	if want := "--close server:fin, if the target is to close first: the client then waits for it"; v.Advice[0] != want {
+		t.Errorf("the first advice is %q, want %q", v.Advice[0], want)
 	}
 }

@@ -1,4 +1,4 @@
-package record
+package metric
 
 import (
 	"math"
@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"lastack/bench/record"
 )
 
 // metric is what a threshold may bound.
@@ -16,7 +18,7 @@ type metric struct {
 	try *drainMetric
 	// slow is nil, or what the metric would be if whoever had no answer in time were the slowest of all, and why: a latency has the
 	// time of who was answered.
-	slow func(*Run) (v float64, why string)
+	slow func(*record.Run) (v float64, why string)
 }
 
 // lookupMetric finds a metric; accepted lists the choices at the first part of name that is unknown.
@@ -35,7 +37,7 @@ func lookupMetric(name string) (m metric, accepted string, ok bool) {
 		return metric{unit: share, get: failedRatio}, "", true
 	case !dotted:
 		return metric{}, all, false
-	case slices.Contains(LatencyNames(), family):
+	case slices.Contains(record.LatencyNames(), family):
 		if leaf == "count" {
 			return metric{unit: count, get: latencyValue(family, leaf)}, "", true
 		}
@@ -44,8 +46,8 @@ func lookupMetric(name string) (m metric, accepted string, ok bool) {
 		}
 		return metric{}, choice([]string{"min", "mean", "p50", "p90", "p99", "p999", "max", "count"}) + " and any percentile (p95, p99.99)", false
 	case family == "outcomes":
-		if ClassOf(leaf) == ClassUnknown {
-			return metric{}, choice(OutcomeNames()), false
+		if record.ClassOf(leaf) == record.ClassUnknown {
+			return metric{}, choice(record.OutcomeNames()), false
 		}
 		return metric{unit: count, get: outcome(leaf)}, "", true
 	case family == "counters":
@@ -83,22 +85,22 @@ type family struct {
 }
 
 func families() []family {
-	integer := func(f func(*Run) int64) getter {
-		return func(r *Run) (float64, string, bool) { return float64(f(r)), "", true }
+	integer := func(f func(*record.Run) int64) getter {
+		return func(r *record.Run) (float64, string, bool) { return float64(f(r)), "", true }
 	}
-	float := func(f func(*Run) float64) getter {
-		return func(r *Run) (float64, string, bool) { return f(r), "", true }
+	float := func(f func(*record.Run) float64) getter {
+		return func(r *record.Run) (float64, string, bool) { return f(r), "", true }
 	}
-	census := func(f func(*Run) int) getter {
-		return func(r *Run) (float64, string, bool) {
+	census := func(f func(*record.Run) int) getter {
+		return func(r *record.Run) (float64, string, bool) {
 			if r.States.Source == "" {
 				return 0, absent("no census was taken", r.Observer.CensusReason), false
 			}
 			return float64(f(r)), "", true
 		}
 	}
-	kernel := func(f func(*Run) int64) getter {
-		return func(r *Run) (float64, string, bool) {
+	kernel := func(f func(*record.Run) int64) getter {
+		return func(r *record.Run) (float64, string, bool) {
 			if len(r.Counters) == 0 {
 				return 0, noCounters, false
 			}
@@ -110,38 +112,35 @@ func families() []family {
 	}
 	return []family{
 		{"rate", perSecond, []leaf{
-			{"opened", float(func(r *Run) float64 { return r.Rate.OpenedPerS })},
-			{"completed", float(func(r *Run) float64 { return r.Rate.CompletedPerS })},
-			{"requests", float(func(r *Run) float64 { return r.Rate.RequestsPerS })},
-			{"target", float(func(r *Run) float64 { return r.Rate.TargetPerS })},
+			{"opened", float(func(r *record.Run) float64 { return r.Rate.OpenedPerS })},
+			{"completed", float(func(r *record.Run) float64 { return r.Rate.CompletedPerS })},
+			{"requests", float(func(r *record.Run) float64 { return r.Rate.RequestsPerS })},
+			{"target", float(func(r *record.Run) float64 { return r.Rate.TargetPerS })},
 		}},
 		{"connections", count, []leaf{
-			{"attempted", integer(func(r *Run) int64 { return r.Connections.Attempted })},
-			{"opened", integer(func(r *Run) int64 { return r.Connections.Opened })},
-			{"completed", integer(func(r *Run) int64 { return r.Connections.Completed })},
-			{"failed", integer(func(r *Run) int64 { return r.Connections.Failed })},
-			{"unfinished", integer(func(r *Run) int64 { return r.Connections.Unfinished })},
-			{"scheduled", integer(func(r *Run) int64 { return r.Connections.Scheduled })},
-			{"capped", integer(func(r *Run) int64 { return r.Connections.Capped })},
-			{"requests", integer(func(r *Run) int64 { return r.Connections.Requests })},
-			{"peak_open", integer(func(r *Run) int64 { return r.Connections.PeakOpen })},
+			{"attempted", integer(func(r *record.Run) int64 { return r.Connections.Attempted })},
+			{"opened", integer(func(r *record.Run) int64 { return r.Connections.Opened })},
+			{"completed", integer(func(r *record.Run) int64 { return r.Connections.Completed })},
+			{"failed", integer(func(r *record.Run) int64 { return r.Connections.Failed })},
+			{"unfinished", integer(func(r *record.Run) int64 { return r.Connections.Unfinished })},
+			{"scheduled", integer(func(r *record.Run) int64 { return r.Connections.Scheduled })},
+			{"capped", integer(func(r *record.Run) int64 { return r.Connections.Capped })},
+			{"requests", integer(func(r *record.Run) int64 { return r.Connections.Requests })},
+			{"peak_open", integer(func(r *record.Run) int64 { return r.Connections.PeakOpen })},
 		}},
 		{"time_wait", count, []leaf{
-			{"peak", census(func(r *Run) int { return r.TimeWait.Peak })},
-			{"entered", kernel(func(r *Run) int64 { return r.TimeWait.Entered })},
-			{"entered_short", kernel(func(r *Run) int64 { return r.TimeWait.EnteredShort })},
-			{"overflow", kernel(func(r *Run) int64 { return r.TimeWait.Overflow })},
-			{"reused_by_connect", kernel(func(r *Run) int64 { return r.TimeWait.ReusedByConnect })},
-			{"fin_wait2_mini_peak", census(func(r *Run) int { return r.TimeWait.FinWait2MiniPeak })},
-			{"orphan_peak", census(func(r *Run) int { return r.TimeWait.OrphanPeak })},
+			{"peak", census(func(r *record.Run) int { return r.TimeWait.Peak })},
+			{"entered", kernel(func(r *record.Run) int64 { return r.TimeWait.Entered })},
+			{"entered_short", kernel(func(r *record.Run) int64 { return r.TimeWait.EnteredShort })},
+			{"overflow", kernel(func(r *record.Run) int64 { return r.TimeWait.Overflow })},
+			{"reused_by_connect", kernel(func(r *record.Run) int64 { return r.TimeWait.ReusedByConnect })},
+			{"fin_wait2_mini_peak", census(func(r *record.Run) int { return r.TimeWait.FinWait2MiniPeak })},
+			{"orphan_peak", census(func(r *record.Run) int { return r.TimeWait.OrphanPeak })},
 		}},
 		exchangeErrors(),
 		{"accounting", count, []leaf{{"mismatches", mismatches}}},
 	}
 }
-
-// LatencyNames lists the keys of Result.Latency in the order of a connection's life.
-func LatencyNames() []string { return []string{"lag", "connect", "exchange", "close", "lifecycle"} }
 
 const noCounters = "the kernel's counters were not read"
 
@@ -152,14 +151,14 @@ func absent(what, why string) string {
 	return what + ": " + why
 }
 
-func failedRatio(r *Run) (float64, string, bool) {
+func failedRatio(r *record.Run) (float64, string, bool) {
 	if r.Connections.Attempted == 0 {
 		return 0, "no connection was attempted", false
 	}
 	return float64(r.Connections.Failed) / float64(r.Connections.Attempted), "", true
 }
 
-func mismatches(r *Run) (float64, string, bool) {
+func mismatches(r *record.Run) (float64, string, bool) {
 	if len(r.Accounting) == 0 {
 		return 0, "nothing could be held against the kernel's counters", false
 	}
@@ -173,25 +172,11 @@ func mismatches(r *Run) (float64, string, bool) {
 }
 
 func outcome(name string) getter {
-	return func(r *Run) (float64, string, bool) { return float64(r.Outcomes[name]), "", true }
-}
-
-// Unread says why a counter of the kernel was not read, empty if it was or nothing is known of it.
-func (r *Run) Unread(counter string) string {
-	file := "/proc/net/snmp"
-	if strings.HasPrefix(counter, "TcpExt") {
-		file = "/proc/net/netstat"
-	}
-	for _, u := range r.Observer.Unread {
-		if strings.HasPrefix(u, file+":") {
-			return "not read: " + u
-		}
-	}
-	return ""
+	return func(r *record.Run) (float64, string, bool) { return float64(r.Outcomes[name]), "", true }
 }
 
 func counter(name string) getter {
-	return func(r *Run) (float64, string, bool) {
+	return func(r *record.Run) (float64, string, bool) {
 		if len(r.Counters) == 0 {
 			return 0, noCounters, false
 		}
@@ -208,7 +193,7 @@ func counter(name string) getter {
 }
 
 func latencyValue(name, what string) getter {
-	return func(r *Run) (float64, string, bool) {
+	return func(r *record.Run) (float64, string, bool) {
 		l, ok := r.Latency[name]
 		if !ok {
 			return 0, absent("the "+name+" latency is absent", r.LatencyAbsent[name]), false
@@ -242,7 +227,7 @@ func latencyValue(name, what string) getter {
 		if err != nil {
 			return 0, err.Error(), false
 		}
-		return float64(Percentile(h, p)) / 1e3, "", true
+		return float64(record.Percentile(h, p)) / 1e3, "", true
 	}
 }
 

@@ -1,4 +1,4 @@
-package bench
+package verdict
 
 import (
 	"math"
@@ -205,8 +205,11 @@ func TestOutlook(t *testing.T) {
 			if tt.with != nil {
 				tt.with(&r)
 			}
-			outlook(&r, tt.before, tt.fullAt)
-			got := []any{math.Round(r.Pressure.Ports.ExhaustedInS*10) / 10, r.Pressure.Ports.LevelsOffAt}
+			if tt.fullAt > 0 {
+				r.Timeline = []record.Interval{{TS: tt.before, PortsInUse: 999}, {TS: tt.fullAt, PortsInUse: 1000}, {TS: 90, Phase: "settle", PortsInUse: 1000}}
+			}
+			o := Outlook(&r)
+			got := []any{math.Round(o.ExhaustedInS*10) / 10, o.LevelsOffAt}
 			if d := cmp.Diff([]any{tt.full, tt.level}, got); d != "" {
 				t.Error(d)
 			}
@@ -244,8 +247,7 @@ func TestOutlookMaySlow(t *testing.T) {
 		if tt.with != nil {
 			tt.with(&r)
 		}
-		outlook(&r, 0, 0)
-		if p := r.Pressure.Ports; p.MaySlow != tt.slow || p.ExhaustedInS == 0 {
+		if p := Outlook(&r); p.MaySlow != tt.slow || p.ExhaustedInS == 0 {
 			t.Errorf("%s: full after %v s, may be slower %v; want %v", tt.name, p.ExhaustedInS, p.MaySlow, tt.slow)
 		}
 	}
@@ -311,8 +313,8 @@ func TestOutlasts(t *testing.T) {
 			if tt.with != nil {
 				tt.with(&r)
 			}
-			outlook(&r, 0, 0)
-			v := judge(&r)
+			r.Pressure.Ports.Outlook = Outlook(&r)
+			v := Judge(&r)
 			if d := cmp.Diff(tt.reasons, v.Reasons); d != "" || !v.Valid || v.LimitedBy != record.LimitTarget {
 				t.Errorf("%s, valid %v: -want +got:\n%s", v.LimitedBy, v.Valid, d)
 			}

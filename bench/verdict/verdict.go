@@ -1,4 +1,4 @@
-package bench
+package verdict
 
 import (
 	"fmt"
@@ -21,9 +21,11 @@ const (
 	rateMet = 0.99
 )
 
-// judge says what bound a run and whether it is a statement about the target. It is a
-// pure function of the record.
-func judge(r *record.Run) record.Verdict {
+// Judge says what bound a run, and whether it is a statement about the target. It is a pure function of the record.
+func Judge(r *record.Run) record.Verdict {
+	if r.Drain != nil {
+		return judgeDrain(r)
+	}
 	v := record.Verdict{Valid: true, Reasons: []string{}}
 	j := &judgement{r: r, v: &v}
 	for _, rule := range []func() bool{

@@ -1,4 +1,4 @@
-package bench
+package verdict
 
 import (
 	"fmt"
@@ -115,6 +115,10 @@ func (j *judgement) portsOfOpen(pairs int) {
 	}
 	j.advise("fewer connections at once: a smaller --connections or --rate, or a shorter --hold")
 }
+
+// parities is how many passes connect makes over the ports of an address: those of one parity, then those of the other
+// (__inet_hash_connect).
+const parities = 2
 
 // portSearch is what is known of connect's search for a local port. connect tries the ports of one parity first
 // (__inet_hash_connect), each in turn from where the last search ended; when none of them is free, or in a TIME_WAIT that

@@ -1,4 +1,4 @@
-package bench
+package verdict
 
 import (
 	"maps"
@@ -1011,7 +1011,7 @@ func TestVerdict(t *testing.T) {
 			for _, f := range tt.with {
 				f(&r)
 			}
-			if diff := cmp.Diff(tt.want, judge(&r)); diff != "" {
+			if diff := cmp.Diff(tt.want, Judge(&r)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -1059,7 +1059,7 @@ func TestVerdictOfReplies(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			plain, r := closedLoop(), closedLoop()
 			r.HTTP, r.ExchangeErrors = tt.http, tt.errors
-			want, got := judge(&plain), judge(&r)
+			want, got := Judge(&plain), Judge(&r)
 			if tt.reason != "" {
 				want.Reasons, want.Advice = append(want.Reasons, tt.reason), append(want.Advice, tt.advice)
 			}
@@ -1079,7 +1079,7 @@ func TestVerdictOfReplies(t *testing.T) {
 func TestVerdictGreeting(t *testing.T) {
 	r := closedLoop()
 	r.Greetings = map[string]string{"127.0.0.1:25": `"220 mail"`}
-	got := judge(&r)
+	got := Judge(&r)
 	const want = `the target speaks before it is asked: 127.0.0.1:25 began with "220 mail" on a connection on which nothing was sent, so no reply tells that a request was read`
 	if got.Valid || !slices.Contains(got.Reasons, want) || len(got.Advice) != 1 {
 		t.Errorf("%+v", got)
@@ -1108,7 +1108,7 @@ func TestVerdictNoReplyAtAll(t *testing.T) {
 	} {
 		r := closedLoop()
 		tt.with(&r)
-		if got := slices.Contains(judge(&r).Advice, advice); got != tt.want {
+		if got := slices.Contains(Judge(&r).Advice, advice); got != tt.want {
 			t.Errorf("%s: advised %v, want %v", tt.name, got, tt.want)
 		}
 	}
@@ -1139,7 +1139,7 @@ func TestVerdictOrder(t *testing.T) {
 			for _, worse := range slices.Backward(causes[i:]) {
 				worse.f(&r)
 			}
-			if got := judge(&r).LimitedBy; got != c.limit {
+			if got := Judge(&r).LimitedBy; got != c.limit {
 				t.Errorf("limited by %s, want %s", got, c.limit)
 			}
 		})
@@ -1149,11 +1149,11 @@ func TestVerdictOrder(t *testing.T) {
 // The verdict does not change what it judges.
 func TestVerdictIsPure(t *testing.T) {
 	a, b := openLoop(), openLoop()
-	first := judge(&a)
+	first := Judge(&a)
 	if diff := cmp.Diff(b, a); diff != "" {
 		t.Errorf("judging changed the record (-before +after):\n%s", diff)
 	}
-	if diff := cmp.Diff(first, judge(&a)); diff != "" {
+	if diff := cmp.Diff(first, Judge(&a)); diff != "" {
 		t.Errorf("judging twice (-first +second):\n%s", diff)
 	}
 	if got := slices.Sorted(maps.Keys(a.Outcomes)); len(got) != 1 {
@@ -1203,7 +1203,7 @@ func TestUnreadBindsNothing(t *testing.T) {
 			for _, with := range tt.with {
 				with(&r)
 			}
-			v := judge(&r)
+			v := Judge(&r)
 			if said := strings.Join(v.Reasons, "\n"); v.LimitedBy != tt.limit || v.Valid != tt.valid || !strings.Contains(said, tt.says) {
 				t.Errorf("limited by %s, valid %v: %q; want %s, %v, and %q in it", v.LimitedBy, v.Valid, v.Reasons, tt.limit, tt.valid, tt.says)
 			}
@@ -1220,7 +1220,7 @@ func TestPortsOfOthers(t *testing.T) {
 		r := closedLoop()
 		outOfPorts(&r)
 		r.Pressure.Ports.PeakInUse = inUse
-		v := judge(&r)
+		v := Judge(&r)
 		if said := strings.Contains(strings.Join(v.Reasons, "\n"), "no sample saw the other 116 in use by this load"); said != says || v.LimitedBy != record.LimitPorts {
 			t.Errorf("%d in use: limited by %s: %q", inUse, v.LimitedBy, v.Reasons)
 		}

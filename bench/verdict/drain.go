@@ -1,16 +1,17 @@
-package drain
+package verdict
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
+	"lastack/bench/metric"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 )
 
-// haltedTooLong is how long this program may not run, in seconds, before what it saw is not valid.
-const haltedTooLong = 1
+// HaltedTooLongS is how long this program may not run, in seconds, before what it saw is not valid.
+const HaltedTooLongS = 1
 
 // seeWarnings points at the warnings that say why a group has no connection, if there are any.
 func seeWarnings(t *record.DrainTry, group string) string {
@@ -36,8 +37,8 @@ func signalled(byHook bool) string {
 	return "the process that was signalled"
 }
 
-// verdict says whether the drain is a statement about the server.
-func verdict(r *record.Run) record.Verdict {
+// judgeDrain says whether a drain is a statement about the server.
+func judgeDrain(r *record.Run) record.Verdict {
 	v := record.Verdict{Valid: true}
 	if r.Interrupted {
 		v.LimitedBy = record.LimitInterrupted
@@ -53,7 +54,7 @@ func verdict(r *record.Run) record.Verdict {
 				refuse(n, "the accounts do not agree: %s: %s expected, %d counted", c.Name, c.Want, c.Got)
 			}
 		}
-		if h := t.HaltedS; h > haltedTooLong {
+		if h := t.HaltedS; h > HaltedTooLongS {
 			refuse(n, "this program did not run for %s meanwhile (halted, or without a CPU): what clients saw then is not what the server did", quantity.Seconds(h))
 		}
 		switch s := &t.Server; {
@@ -83,7 +84,7 @@ func verdict(r *record.Run) record.Verdict {
 			refuse(n, "the restart: %s", t.Restart.Failed)
 		}
 		for i := range t.Groups {
-			if g := &t.Groups[i]; g.OpenAtStop == 0 && g.Name != groupArrivals && g.Name != groupQueued {
+			if g := &t.Groups[i]; g.OpenAtStop == 0 && g.Name != "arrivals" && g.Name != "queued" {
 				refuse(n, "no client of %s had a connection when the stop began, so that nothing is said of them%s", g.Name, seeWarnings(t, g.Name))
 			}
 		}
@@ -100,7 +101,7 @@ func verdict(r *record.Run) record.Verdict {
 	}
 	if v.Valid {
 		for n := range r.Drain.Tries {
-			if words := r.Drain.Tries[n].Server.ReloadWords(); words != "" {
+			if words := metric.ReloadWords(&r.Drain.Tries[n].Server); words != "" {
 				v.Reasons = append(v.Reasons, fmt.Sprintf("try %d: %s", n+1, words))
 				break
 			}

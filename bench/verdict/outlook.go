@@ -1,4 +1,4 @@
-package bench
+package verdict
 
 import (
 	"fmt"
@@ -12,49 +12,68 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-// outlook fills in what becomes of the local ports if the load goes on: until each connection has been open and its TIME_WAIT is
+// Outlook is what becomes of a run's local ports if its load goes on: until each connection has been open and its TIME_WAIT is
 // over, their number grows as arrivals do; from then on as many come back as are taken (Little's law).
 //
 //	in use   rate x (hold + TIME_WAIT), or with reuse rate x (hold + tcp_tw_reuse_delay)
 //	full     when pairs x ports connections have been opened, if that is less
 //
-// An extrapolation of what censuses found would have their noise. fullAt is when one found no port left, 0 if none did, and before
-// the time of the one before it.
-func outlook(r *record.Run, before, fullAt float64) {
-	j := &judgement{r: r}
-	p := &r.Pressure.Ports
-	p.ExhaustedInS, p.LevelsOffAt = fullAt, 0
+// An extrapolation of what censuses found would have their noise.
+func Outlook(r *record.Run) record.Outlook { return (&judgement{r: r}).outlook() }
+
+func (j *judgement) outlook() record.Outlook {
+	p := &j.r.Pressure.Ports
+	before, fullAt := j.foundFull()
+	found := record.Outlook{ExhaustedInS: fullAt}
 	pairs := max(p.Pairs, 1)
 	places := float64(p.Available * pairs)
 	keep := j.portKept()
 	if places == 0 || keep.Max == 0 || j.plateaus() {
-		return
+		return found
 	}
 	if !j.openLoop() {
 		if fullAt == 0 {
-			j.outlookClosed(keep)
+			return j.outlookClosed(keep)
 		}
-		return
+		return found
 	}
 	rate, at := j.finalRate(), j.filledAt(places)
 	switch {
 	case rate*keep.Max.Seconds() <= places:
 		if fullAt == 0 {
-			p.LevelsOffAt = j.levelsOff(rate*keep.Max.Seconds(), pairs)
+			return record.Outlook{LevelsOffAt: j.levelsOff(rate*keep.Max.Seconds(), pairs)}
 		}
 	case fullAt == 0 && at >= j.scheduleEnd() || fullAt > 0 && at > before && at <= fullAt:
-		p.ExhaustedInS = at
+		return record.Outlook{ExhaustedInS: at}
 	}
+	return found
 }
 
-// outlookClosed fills in the outlook of a closed loop, whose rate is what it happens to be: the rest is filled as fast as it was of
+// foundFull is when a census first found no port left of the fullest pair, and when the one before it was taken, in seconds from
+// the start; 0 if none did.
+func (j *judgement) foundFull() (before, at float64) {
+	available := j.r.Pressure.Ports.Available
+	for i := range j.r.Timeline {
+		iv := &j.r.Timeline[i]
+		if iv.PortsInUse == 0 || iv.Phase == "settle" {
+			continue // there was no census, or it is of what the load left
+		}
+		if available > 0 && iv.PortsInUse >= available {
+			return before, iv.TS
+		}
+		before = iv.TS
+	}
+	return 0, 0
+}
+
+// outlookClosed is the outlook of a closed loop, whose rate is what it happens to be: the rest is filled as fast as it was of
 // late, but for the search beyond the first pass.
-func (j *judgement) outlookClosed(keep sockstate.Span) {
+func (j *judgement) outlookClosed(keep sockstate.Span) (o record.Outlook) {
 	p := &j.r.Pressure.Ports
 	pairs := float64(max(p.Pairs, 1))
 	rate, now := j.lateRate(), j.loadEnd()
 	if rate <= 0 {
-		return
+		return o
 	}
 	first, s := j.search().first, steady(rate)
 	taken := p.PeakInUse*100 >= first*99
@@ -64,24 +83,23 @@ func (j *judgement) outlookClosed(keep sockstate.Span) {
 			// Each search walks past the first pass now: what was opened before says nothing of that. Once the first TIME_WAITs
 			// are over their ports are found at once, and the rate is another.
 			if at := now + float64(p.Available-p.PeakInUse)*pairs/after; after > 0 && at < keep.Min.Seconds() {
-				p.ExhaustedInS = at
+				o.ExhaustedInS = at
 			}
-			return
+			return o
 		}
 	}
 	if rate*keep.Max.Seconds() <= float64(p.Available)*pairs {
-		p.LevelsOffAt, p.MaySlow = j.levelsOff(rate*keep.Max.Seconds(), int(pairs)), s.slows
-		return
+		return record.Outlook{LevelsOffAt: j.levelsOff(rate*keep.Max.Seconds(), int(pairs)), MaySlow: s.slows}
 	}
 	if j.reuses() {
-		return
+		return o
 	}
 	now += float64(max(first-p.PeakInUse, 0)) * pairs / rate
 	rest := float64(p.Available-max(first, p.PeakInUse)) * pairs
 	if s.full && now+rest/s.least >= keep.Min.Seconds() {
-		return // ports may come back first, and suffice
+		return o // ports may come back first, and suffice
 	}
-	p.ExhaustedInS, p.MaySlow = now+rest/s.most, s.slows
+	return record.Outlook{ExhaustedInS: now + rest/s.most, MaySlow: s.slows}
 }
 
 // pace is the rate of a closed loop, a second, once all ports of the first pass are taken.

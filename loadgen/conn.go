@@ -2,8 +2,7 @@ package loadgen
 
 import (
 	"errors"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
@@ -165,7 +164,7 @@ func (w *worker) dialed(g *group, k *conn, c *sockio.Completion) {
 		// Nobody listened. An RST leaves no TIME_WAIT to keep the port from a server.
 		k.started(g, c.Began)
 		w.loop.SetLinger(c.Sock, 0)
-		w.give(g, k, c.Sock, Refused, unix.ECONNREFUSED)
+		w.give(g, k, c.Sock, Refused, syscall.ECONNREFUSED)
 	default:
 		k.flags |= isOpen
 		g.established++
@@ -467,7 +466,7 @@ func (w *worker) closing(g *group, k *conn, c *sockio.Completion) {
 		k.outcome, k.errno = Other, uint16(step.Errno)
 	}
 	if step.Gone {
-		if step.Errno == unix.ECANCELED {
+		if step.Errno == syscall.ECANCELED {
 			k.ledger(g).NoSYN++ // given up before its dial began
 		}
 		w.finish(g, k, c.Sock, step.At)

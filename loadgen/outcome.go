@@ -1,7 +1,7 @@
 package loadgen
 
 import (
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"lastack/sockstate/sockio"
 )
@@ -50,22 +50,22 @@ func (o Outcome) Failed() bool { return o >= Refused && o <= Other }
 // its lack.
 func dialOutcome(op sockio.Op, e sockio.Errno, sent bool) Outcome {
 	switch e {
-	case unix.ECONNREFUSED:
+	case syscall.ECONNREFUSED:
 		return Refused
-	case unix.ETIMEDOUT:
+	case syscall.ETIMEDOUT:
 		return ConnectTimeout
-	case unix.EADDRNOTAVAIL:
+	case syscall.EADDRNOTAVAIL:
 		// From bind it means an address that is not local.
 		if op == sockio.OpConnect {
 			return NoLocalPort
 		}
-	case unix.EADDRINUSE:
+	case syscall.EADDRINUSE:
 		return NoLocalPort
-	case unix.EMFILE, unix.ENFILE:
+	case syscall.EMFILE, syscall.ENFILE:
 		return NoFd
-	case unix.ENOMEM, unix.ENOBUFS:
+	case syscall.ENOMEM, syscall.ENOBUFS:
 		return NoMemory
-	case unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENETDOWN:
+	case syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN:
 		return Unreachable
 	}
 	if sent && sockio.MayBeICMP(e) {

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // Errno is a kernel error number, 0 for success.
@@ -28,16 +26,8 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Errno }
 
-// ErrnoName is "ECONNRESET", or the number of an errno without a name.
-func ErrnoName(e Errno) string {
-	if name := unix.ErrnoName(e); name != "" {
-		return name
-	}
-	return fmt.Sprintf("errno %d", int(e))
-}
-
 // IsAddrInUse reports whether somebody else has the address that err was about.
-func IsAddrInUse(err error) bool { return errors.Is(err, unix.EADDRINUSE) }
+func IsAddrInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
 
 // IsReset tells the peer's RST from a connection that failed otherwise (ETIMEDOUT, EHOSTUNREACH).
-func IsReset(e Errno) bool { return e == unix.ECONNRESET || e == unix.EPIPE }
+func IsReset(e Errno) bool { return e == syscall.ECONNRESET || e == syscall.EPIPE }

@@ -88,7 +88,11 @@ type Stop struct {
 
 // Reloads reports whether s is a signal by which servers do not end: SIGHUP has them read their configuration again, SIGUSR2 start
 // their new program, or workers (nginx, HAProxy's master, gunicorn, Puma, php-fpm).
-func Reloads(s syscall.Signal) bool { return s == syscall.SIGHUP || s == syscall.SIGUSR2 }
+func Reloads(s syscall.Signal) bool {
+	// By name: not every system has SIGUSR2.
+	name := process.SignalName(s)
+	return name == "SIGHUP" || name == "SIGUSR2"
+}
 
 // reloads reports whether the server is expected to stay, and nothing follows.
 func (s *Stop) reloads() bool { return Reloads(s.Signal) && s.Then == 0 }

@@ -98,7 +98,7 @@ func (d *destination) open() error {
 	case st.IsDir():
 		return syscall.EISDIR
 	case st.Mode()&os.ModeNamedPipe != 0:
-		return syscall.Access(d.path, 2 /* W_OK */)
+		return mayWrite(d.path)
 	case st.Mode()&os.ModeCharDevice != 0:
 		// Without O_NONBLOCK a terminal line may wait for its carrier.
 		d.file, err = os.OpenFile(d.path, os.O_WRONLY|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
@@ -126,18 +126,11 @@ func (d *destination) openBeside() (made bool, err error) {
 }
 
 func (d *destination) openOwn(fd int) error {
-	if _, err := syscall.Write(fd, nil); err != nil { // EBADF for one that is open for reading only
+	f, err := duplicate(fd, d.path)
+	if err != nil {
 		return err
 	}
-	// One of its own, as the file that holds it closes it.
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	dup, err := syscall.Dup(fd)
-	if err != nil {
-		return os.NewSyscallError("dup", err)
-	}
-	syscall.CloseOnExec(dup)
-	d.file, d.fd = os.NewFile(uintptr(dup), d.path), fd
+	d.file, d.fd = f, fd
 	return nil
 }
 
@@ -338,7 +331,7 @@ func (d *destination) replace(b []byte, say func(string)) error {
 // finds what two programs wrote at once. Other signals wait for the end (see dontExit).
 func overwrite(path string, seen os.FileInfo, b []byte) (err error) {
 	// The directory may be somebody else's, who puts a pipe there, or a link to a file that only this user may write.
-	const how = syscall.O_NOFOLLOW | syscall.O_NONBLOCK | syscall.O_NOCTTY
+	const how = noFollow | syscall.O_NONBLOCK | syscall.O_NOCTTY
 	f, err := os.OpenFile(path, os.O_RDWR|how, 0)
 	readable := err == nil
 	if errors.Is(err, syscall.EACCES) {
@@ -358,7 +351,7 @@ func overwrite(path string, seen os.FileInfo, b []byte) (err error) {
 		return err
 	case seen == nil || !st.Mode().IsRegular() || !os.SameFile(st, seen):
 		return replaced
-	case errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.EWOULDBLOCK):
+	case lockedElsewhere(f):
 		return errors.New("another program holds a lock on it, and may be writing it")
 	}
 	if st, err = f.Stat(); err != nil { // whoever had the lock may have changed it
@@ -425,22 +418,6 @@ func restore(f *os.File, size int64, n int, old []byte, known bool) error {
 	return err
 }
 
-// flush is what a close would say: a file system in user space that does not know fsync (fuse_fsync takes that for success) says
-// there that a write failed, as NFS does. Each close of a descriptor asks (filp_flush), so that f stays open to be mended.
-func flush(f *os.File) error {
-	c, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var cerr error
-	err = c.Control(func(fd uintptr) {
-		if dup, err := syscall.Dup(int(fd)); err == nil { // else f's own close tells
-			cerr = os.NewSyscallError("close", syscall.Close(dup))
-		}
-	})
-	return errors.Join(err, cerr)
-}
-
 // toDisk waits until f has reached the disk, where its file system knows that.
 func toDisk(f *os.File) error {
 	err := f.Sync()
@@ -452,12 +429,9 @@ func toDisk(f *os.File) error {
 
 // keepOwner gives f the owner and group of old, as far as that is allowed.
 func keepOwner(f *os.File, old os.FileInfo) {
-	st, ok := old.Sys().(*syscall.Stat_t)
-	if !ok {
-		return
-	}
-	if f.Chown(int(st.Uid), int(st.Gid)) != nil {
-		_ = f.Chown(-1, int(st.Gid)) // an ordinary user may give a file to a group of their own
+	uid, gid, ok := ownerOf(old)
+	if ok && f.Chown(uid, gid) != nil {
+		_ = f.Chown(-1, gid) // an ordinary user may give a file to a group of their own
 	}
 }
 
@@ -506,7 +480,7 @@ func (d *destination) capabilities() []int {
 		return nil
 	}
 	if st, err := os.Stat(d.path); err == nil {
-		if s, ok := st.Sys().(*syscall.Stat_t); ok && int(s.Uid) != os.Geteuid() {
+		if uid, _, ok := ownerOf(st); ok && uid != os.Geteuid() {
 			return host.FileCapabilities // to keep its owner, and in a directory like /tmp to replace it
 		}
 	}

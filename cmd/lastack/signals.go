@@ -17,7 +17,7 @@ const sameSignal = 300 * time.Millisecond
 // command wants that (nohup). INT and QUIT do not: a shell without job control ignores them for all that it starts with &, and
 // who sends one then means it.
 func endings() []os.Signal {
-	list := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGXCPU}
+	list := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGABRT, cpuLimitSignal}
 	if !signal.Ignored(syscall.SIGHUP) {
 		list = append(list, syscall.SIGHUP)
 	}
@@ -105,7 +105,7 @@ func exit(code int) {
 // would end the program, and what it has measured would be lost. To ignore them would have the programs that
 // it starts ignore them too.
 func outliveWriting() {
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGXFSZ) // nobody reads: what does not fit is dropped
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, sizeLimitSignal) // nobody reads: what does not fit is dropped
 }
 
 // interruptible returns a context that the endings cancel, and calls again for the signal after that. stop gives

@@ -21,15 +21,15 @@ func (t *target) halt() error {
 			return err
 		}
 	}
-	return t.proc.SignalAll(haltSignal)
+	return t.proc.SignalAll(syscall.SIGSTOP)
 }
 
 // goOn continues what was halted: those very processes, for their parent may have died meanwhile.
 func (t *target) goOn() error {
 	var errs []error
 	for _, pid := range t.halted {
-		if err := syscall.Kill(pid, goOnSignal); err != nil && !errors.Is(err, syscall.ESRCH) {
-			errs = append(errs, &process.SignalError{PID: pid, Signal: goOnSignal, Err: err})
+		if err := syscall.Kill(pid, syscall.SIGCONT); err != nil && !errors.Is(err, syscall.ESRCH) {
+			errs = append(errs, &process.SignalError{PID: pid, Signal: syscall.SIGCONT, Err: err})
 		}
 	}
 	t.halted = nil

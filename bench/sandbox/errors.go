@@ -58,6 +58,36 @@ func (e *LostError) Error() string {
 
 func (e *LostError) Unwrap() error { return e.Err }
 
+// DiedError is a cell whose process did not end as it should: by a signal, by a crash, or since it was killed from here.
+type DiedError struct {
+	// Signal is what ended it, 0 if it exited with Code.
+	Signal syscall.Signal
+	Code   int
+	// OutOfMemory is set if Signal is SIGKILL and the kernel killed processes for lack of memory at that time.
+	OutOfMemory bool
+	// Stderr is the start and the end of what it wrote there: of a crash, the trace.
+	Stderr string
+	// Err is why it was killed from here, or why it cannot be told how it ended; else nil.
+	Err error
+}
+
+func (e *DiedError) Error() string {
+	const what = "the sandbox's process "
+	switch {
+	case e.Err != nil:
+		return what + "was ended: " + e.Err.Error()
+	case e.OutOfMemory:
+		return what + "was killed by the kernel, which had no memory left"
+	case e.Signal != 0:
+		return fmt.Sprintf(what+"was ended by signal %d (%v)", int(e.Signal), e.Signal)
+	case e.Code == 0:
+		return what + "ended without a result"
+	}
+	return fmt.Sprintf(what+"crashed (exit status %d)", e.Code)
+}
+
+func (e *DiedError) Unwrap() error { return e.Err }
+
 // SysctlError is a sysctl that a sandbox does not take: a mistake in what was
 // asked for, not in the sandbox. It wraps the errno of a refusal.
 type SysctlError struct {

@@ -1,10 +1,13 @@
 package sandbox
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"syscall"
 
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 // handoff is what the child needs to know.
@@ -22,6 +25,9 @@ type handoff struct {
 	Outer string `json:"outer,omitempty"`
 	Mode  Mode   `json:"mode"`
 	Spec  Spec   `json:"spec"`
+	// Job is a cell's, and Input what it is handed.
+	Job   string          `json:"job,omitempty"`
+	Input json.RawMessage `json:"input,omitempty"`
 }
 
 // report is what the child tells once: its sandbox's Status, or a Failure.
@@ -30,51 +36,72 @@ type report struct {
 	Failure *failure       `json:"failure,omitempty"`
 }
 
-// failure is an *Error or *SysctlError on its way through the pipe.
+// failure is an error on its way through the pipe. What it wraps of these survives: a *sockstate.ValueError, an *Error, a
+// *SysctlError, an errno, and the end of a context.
 type failure struct {
-	Step   Step          `json:"step"`
-	Errno  syscall.Errno `json:"errno,omitempty"`
-	Text   string        `json:"text"`
-	Sysctl *Sysctl       `json:"sysctl,omitempty"`
-	Held   string        `json:"held,omitempty"`
+	Text string `json:"text"`
+	// Wrapped tells that the error is none of the first three itself, but may wrap one.
+	Wrapped bool                  `json:"wrapped,omitempty"`
+	Errno   syscall.Errno         `json:"errno,omitempty"`
+	Value   *sockstate.ValueError `json:"value,omitempty"`
+	Sysctl  *Sysctl               `json:"sysctl,omitempty"`
+	Held    string                `json:"held,omitempty"`
+	// Step is an *Error's, and Why the text of what that wraps.
+	Step Step   `json:"step,omitempty"`
+	Why  string `json:"why,omitempty"`
+	// Cancelled and Late are context.Canceled and context.DeadlineExceeded.
+	Cancelled bool `json:"cancelled,omitempty"`
+	Late      bool `json:"late,omitempty"`
 }
 
 func newFailure(err error) *failure {
-	f := &failure{Step: StepStart, Errno: errnoOf(err), Text: err.Error()}
-	var se *SysctlError
-	var e *Error
-	switch {
-	case errors.As(err, &se):
-		f.Step, f.Sysctl, f.Held = StepSysctl, &se.Sysctl, se.Held
-	case errors.As(err, &e):
-		f.Step, f.Text = e.Step, e.Err.Error()
+	f := &failure{
+		Text: err.Error(), Errno: errnoOf(err),
+		Cancelled: errors.Is(err, context.Canceled), Late: errors.Is(err, context.DeadlineExceeded),
 	}
+	var found error
+	if e, ok := errors.AsType[*sockstate.ValueError](err); ok {
+		f.Value, found = e, e
+	} else if e, ok := errors.AsType[*SysctlError](err); ok {
+		f.Sysctl, f.Held, found = &e.Sysctl, e.Held, e
+	} else if e, ok := errors.AsType[*Error](err); ok {
+		f.Step, f.Why, found = e.Step, e.Err.Error(), e
+	}
+	f.Wrapped = found != err
 	return f
 }
 
 // error rebuilds what the child had.
 func (f *failure) error(mode Mode) error {
-	if f.Sysctl != nil {
-		e := &SysctlError{Sysctl: *f.Sysctl, Mode: mode, Held: f.Held}
-		if f.Errno != 0 {
-			e.Err = f.Errno
-		}
-		return e
+	var cause error
+	switch {
+	case f.Errno != 0:
+		cause = f.Errno
+	case f.Cancelled:
+		cause = context.Canceled
+	case f.Late:
+		cause = context.DeadlineExceeded
 	}
-	return &Error{Step: f.Step, Mode: mode, Err: &remoteError{text: f.Text, errno: f.Errno}}
+	switch {
+	case f.Value != nil:
+		cause = f.Value
+	case f.Sysctl != nil:
+		cause = &SysctlError{Sysctl: *f.Sysctl, Mode: mode, Held: f.Held, Err: cause}
+	case f.Step != "":
+		cause = &Error{Step: f.Step, Mode: mode, Err: &remoteError{f.Why, cause}}
+	}
+	if f.Wrapped {
+		return &remoteError{f.Text, cause}
+	}
+	return cause
 }
 
-// remoteError is an error of the other process: its words and its errno.
+// remoteError is an error of the other process: its words, and what it wrapped.
 type remoteError struct {
 	text  string
-	errno syscall.Errno
+	cause error
 }
 
 func (e *remoteError) Error() string { return e.text }
 
-func (e *remoteError) Unwrap() error {
-	if e.errno == 0 {
-		return nil
-	}
-	return e.errno
-}
+func (e *remoteError) Unwrap() error { return e.cause }

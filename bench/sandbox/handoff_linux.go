@@ -29,6 +29,9 @@ func (h *handoff) file() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(b) > handoffLimit {
+		return nil, fmt.Errorf("%d bytes are too many: the limit is %d", len(b), handoffLimit)
+	}
 	flags := unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
 	fd, err := unix.MemfdCreate("lastack-handoff", flags|unix.MFD_NOEXEC_SEAL)
 	if errors.Is(err, unix.EINVAL) { // before Linux 6.3

@@ -37,10 +37,13 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	Main(cellJobs)
 	HideDescriptors()
 	switch {
 	case Inside():
 		os.Exit(inside())
+	case os.Getenv(envCell) != "":
+		os.Exit(driveCell())
 	case os.Getenv(envDrive) != "":
 		os.Exit(drive())
 	}

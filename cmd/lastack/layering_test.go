@@ -44,7 +44,7 @@ var layers = []struct {
 	{"bench/metric", []string{"bench/quantity", "bench/record"}},
 	{"bench/verdict", []string{"sockstate", "sockstate/teardown", "bench/quantity", "bench/record", "bench/metric"}},
 	{"bench/host", []string{"sockstate", "sockstate/...", "bench/quantity"}},
-	{"bench/sandbox", []string{"sockstate", "sockstate/netns", "sockstate/sockio", "sockstate/sockdiag", "sockstate/procnet", "bench/record"}},
+	{"bench/sandbox", []string{"sockstate", "sockstate/netns", "sockstate/sockio", "sockstate/sockdiag", "sockstate/procnet", "bench/record", "bench/host"}},
 	{"bench", []string{"loadgen", "server", "sockstate", "sockstate/...", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox"}},
 
 	{"bench/process", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/sockdiag"}},

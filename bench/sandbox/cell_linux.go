@@ -1,0 +1,275 @@
+package sandbox
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"lastack/bench/record"
+)
+
+// Cell is a job under way in a sandbox of its own. Wait must be called.
+type Cell struct {
+	child  *child2
+	status record.Sandbox
+
+	mu    sync.Mutex // of what is below
+	lines *bufio.Scanner
+	end   *ending // nil: it has not come, or never will
+	bad   error   // what came instead
+	over  bool    // nothing more is read
+}
+
+// lineLimit bounds one event or result in bytes.
+const lineLimit = 256 << 20
+
+// Start starts a job in a new sandbox, and returns when the sandbox is on. Several cells may be under way at once. Start needs no
+// privilege; once it has returned, neither does the cell of the caller.
+//
+// Where there is no sandbox, the error is a *SysctlError (the spec asks for what cannot be) or an *Error (this host allows none), and
+// nothing is left of it. It is a *DiedError if a signal ended the cell's process, and wraps ctx's cause if ctx was over.
+//
+// When ctx is over later, the job is told to stop, and is killed after its Grace. Whatever way this process ends, the cell's is
+// killed with it.
+func Start(ctx context.Context, spec Spec, job Job) (*Cell, error) {
+	mode := spec.Mode
+	if mode == "" {
+		mode = bestMode()
+	}
+	input, err := json.Marshal(job.Input)
+	switch {
+	case err == nil && job.Name == "":
+		err = errors.New("the job has no name")
+	case err == nil:
+		err = spec.validate()
+	}
+	if err != nil {
+		return nil, &Error{Step: StepSpec, Err: err}
+	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	child, err := spawn(&handoff{Mode: mode, Spec: spec, Job: job.Name, Input: input})
+	if err != nil {
+		return nil, explain(err, mode)
+	}
+	c := &Cell{child: child, lines: bufio.NewScanner(child.events)}
+	c.lines.Buffer(nil, lineLimit)
+	c.lines.Split(wholeLines)
+	if err := c.awaitOn(ctx); err != nil {
+		child.kill(nil)
+		child.wait()
+		return nil, explain(err, mode)
+	}
+	child.watch(ctx, job.Grace)
+	return c, nil
+}
+
+// awaitOn reads what comes first: that the sandbox is on.
+func (c *Cell) awaitOn(ctx context.Context) error {
+	failed := func(err error) error { return &Error{Step: StepStart, Mode: c.child.mode, Err: err} }
+	if err := c.child.events.SetReadDeadline(time.Now().Add(setupTimeout)); err != nil {
+		return failed(err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.child.events.SetReadDeadline(time.Unix(1, 0)) }) // the pipe is open
+	m, ok := c.next()
+	if !stop() {
+		return context.Cause(ctx)
+	}
+	switch {
+	case ok && m.On != nil:
+		c.status = *m.On
+		return c.child.events.SetReadDeadline(time.Time{})
+	case m.End != nil && m.End.Failure != nil:
+		return m.End.Failure.error(c.child.mode)
+	case errors.Is(c.bad, os.ErrDeadlineExceeded):
+		return failed(fmt.Errorf("it took longer than %v", setupTimeout))
+	case c.bad != nil:
+		return failed(c.bad)
+	case ok || m.End != nil:
+		return failed(errors.New("its process did not say first that the sandbox is on"))
+	}
+	c.child.kill(nil) // it has ended, unless it has only closed the pipe
+	err := c.child.died()
+	if err.Signal != 0 {
+		return err // a signal, not this host, is why there is no sandbox
+	}
+	return failed(err)
+}
+
+// Status is what the run record says of the sandbox.
+func (c *Cell) Status() record.Sandbox { return c.status }
+
+// Events yields what the job emits, as JSON, until it ends. What the loop does not take, Wait discards.
+func (c *Cell) Events() iter.Seq[json.RawMessage] {
+	return func(yield func(json.RawMessage) bool) {
+		for {
+			m, ok := c.next()
+			if !ok || !yield(m.Event) {
+				return
+			}
+		}
+	}
+}
+
+// next reads a line. It is not ok for the last one.
+func (c *Cell) next() (m message, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.over:
+		return m, false
+	case !c.lines.Scan():
+		c.over, c.bad = true, c.lines.Err()
+		return m, false
+	}
+	if err := json.Unmarshal(c.lines.Bytes(), &m); err != nil {
+		c.over, c.bad = true, fmt.Errorf("it wrote %.40q, which is no message: %w", c.lines.Bytes(), err)
+		return m, false
+	}
+	if m.End != nil {
+		c.over, c.end = true, m.End
+	}
+	return m, m.End == nil
+}
+
+// wholeLines is bufio.ScanLines without a last line that was cut off: how its writer ended says more.
+func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		return i + 1, data[:i], nil
+	}
+	if atEOF {
+		return len(data), nil, nil
+	}
+	return 0, nil, nil
+}
+
+// Stop tells the job to stop: it still hands in its result.
+func (c *Cell) Stop() { c.child.stop() }
+
+// Kill ends the cell at once, without a result.
+func (c *Cell) Kill() { c.child.kill(errors.New("it was told to end at once")) }
+
+// Wait discards the events that nobody has taken, and returns the job's result, as JSON, and its error, when nothing is left of the
+// cell. An *Error, a *SysctlError or a *sockstate.ValueError of the job is one here too; of others there are the words and the errno. A *DiedError
+// tells that the cell's process did not end as it should; the result is nil then, unless it was handed in before.
+func (c *Cell) Wait() (result json.RawMessage, err error) {
+	for range c.Events() {
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.end == nil {
+		c.child.kill(c.bad)
+	}
+	c.child.wait()
+	if c.end == nil {
+		return nil, c.child.died()
+	}
+	if f := c.end.Failure; f != nil {
+		err = f.error(c.child.mode)
+	}
+	if c.child.state != nil && !c.child.state.Success() {
+		err = errors.Join(err, c.child.died())
+	}
+	return c.end.Result, err
+}
+
+// Left says after Wait that sockets of the sandbox may outlive it; nil: none does. It is no failure of what was done there.
+func (c *Cell) Left() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.end == nil || c.end.Left == "" {
+		return nil
+	}
+	return &LeftError{errors.New(c.end.Left)}
+}
+
+// Dropped is after Wait the number of events that were dropped, since too many were unread.
+func (c *Cell) Dropped() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.end == nil {
+		return 0
+	}
+	return c.end.Dropped
+}
+
+// died says how the cell's process ended.
+func (c *child2) died() *DiedError {
+	<-c.ended
+	e := &DiedError{Stderr: c.said.String()}
+	if why := c.why.Load(); why != nil {
+		e.Err = *why
+	}
+	if c.state == nil {
+		e.Err = errors.Join(e.Err, c.lost)
+		return e
+	}
+	e.Code = c.state.ExitCode()
+	if ws, ok := c.state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		e.Signal = ws.Signal()
+		e.OutOfMemory = e.Signal == syscall.SIGKILL && e.Err == nil && oomKills() > c.oomKills
+	}
+	return e
+}
+
+// oomKills counts the processes that the kernel has killed for lack of memory, in control groups too (__oom_kill_process);
+// 0 where it does not say.
+func oomKills() int64 {
+	b, err := os.ReadFile("/proc/vmstat")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(b)) {
+		if v, ok := strings.CutPrefix(line, "oom_kill "); ok {
+			n, _ := strconv.ParseInt(strings.TrimSpace(v), 10, 64)
+			return n
+		}
+	}
+	return 0
+}
+
+// saidLimit bounds what is kept of the start and of the end of what a cell's process writes to stderr.
+const saidLimit = 8 << 10
+
+// said keeps the start and the end of what is written: a trace begins with its reason.
+type said struct {
+	mu         sync.Mutex
+	start, end []byte
+	skipped    int64
+}
+
+func (s *said) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := min(len(b), saidLimit-len(s.start))
+	s.start = append(s.start, b[:n]...)
+	s.end = append(s.end, b[n:]...)
+	if more := len(s.end) - saidLimit; more > 0 {
+		s.skipped += int64(more)
+		s.end = append(s.end[:0], s.end[more:]...)
+	}
+	return len(b), nil
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var b bytes.Buffer
+	b.Write(s.start)
+	if s.skipped > 0 {
+		fmt.Fprintf(&b, "\n[%d bytes left out]\n", s.skipped)
+	}
+	b.Write(s.end)
+	return b.String()
+}

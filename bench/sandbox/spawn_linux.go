@@ -1,0 +1,204 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/sockstate/netns"
+)
+
+// The descriptors of a cell's process, beside the null device and its stderr.
+const (
+	controlFd = 3 + iota // a byte is the word to stop; its end is that of the process that started the cell
+	eventsFd             // messages
+	handoffFd
+)
+
+// child2 is a cell's process, seen from the one that started it.
+type child2 struct {
+	cmd     *exec.Cmd
+	mode    Mode
+	control *os.File
+	events  *os.File
+	said    said
+	// oomKills is from before the start.
+	oomKills int64
+
+	stopOnce sync.Once
+	why      atomic.Pointer[error] // this process killed it, and this is why
+	watching sync.WaitGroup
+
+	ended chan struct{}
+	// Valid when ended is closed: how it ended, or why that cannot be told.
+	state *os.ProcessState
+	lost  error
+}
+
+// spawn starts a cell's process from a thread that lives as long as that: the kernel sends PDEATHSIG when the thread ends that forked
+// (forget_original_parent), not the process.
+func spawn(h *handoff) (*child2, error) {
+	fail := func(step Step, err error) (*child2, error) { return nil, &Error{Step: step, Mode: h.Mode, Err: err} }
+	if os.Getenv(envName) != "" {
+		// What it starts would start it again, without end.
+		return fail(StepHandoff, errors.New("this process is a cell's itself: main must call sandbox.Main first"))
+	}
+	host, err := netns.Current()
+	if err != nil {
+		return fail(StepHandoff, err)
+	}
+	defer host.Close()
+	h.Parent, h.Host, h.Report, h.Inherit = os.Getpid(), host.ID(), eventsFd, []int{controlFd}
+	file, err := h.file()
+	if err != nil {
+		return fail(StepHandoff, err)
+	}
+	defer file.Close()
+	control, w, err := os.Pipe()
+	if err != nil {
+		return fail(StepHandoff, err)
+	}
+	defer control.Close()
+	r, events, err := os.Pipe()
+	if err != nil {
+		_ = w.Close() // nothing was written
+		return fail(StepHandoff, err)
+	}
+	defer events.Close()
+	HideDescriptors()
+
+	c := &child2{mode: h.Mode, control: w, events: r, oomKills: oomKills(), ended: make(chan struct{})}
+	c.cmd = &exec.Cmd{
+		Path:       "/proc/self/exe",
+		Args:       []string{os.Args[0], "cell", h.Job}, // not os.Args, which may hold a secret: ps shows it
+		Env:        envWith(os.Environ(), handoffFd),
+		ExtraFiles: []*os.File{control, events, file},
+		Stderr:     &c.said,
+		WaitDelay:  time.Second, // whoever else has its stderr
+		SysProcAttr: &syscall.SysProcAttr{
+			Cloneflags: syscall.CLONE_NEWNET,
+			Pdeathsig:  syscall.SIGKILL,
+			Setpgid:    true, // Ctrl-C is for this process
+		},
+	}
+	if h.Mode == User {
+		attr := c.cmd.SysProcAttr
+		attr.Cloneflags |= syscall.CLONE_NEWUSER
+		// Capabilities survive exec for the user that is 0 inside.
+		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+	}
+	started := make(chan error)
+	go c.live(started)
+	if err := <-started; err != nil {
+		c.close()
+		return fail(StepNamespaces, err)
+	}
+	suspended.add(c)
+	return c, nil
+}
+
+// live is the thread that forks.
+func (c *child2) live(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := c.cmd.Start()
+	started <- err
+	if err != nil {
+		return
+	}
+	if err := c.cmd.Wait(); c.cmd.ProcessState == nil {
+		c.lost = err
+		c.awaitEnd()
+	}
+	c.state = c.cmd.ProcessState
+	close(c.ended)
+}
+
+// awaitEnd waits for the end of a process that waitid(2) would not wait for: this thread's end would be the process's too.
+func (c *child2) awaitEnd() {
+	for pid := c.cmd.Process.Pid; ; time.Sleep(lostPoll) {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			if errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
+				return
+			}
+			continue
+		}
+		// pid (name) state; the name may hold anything.
+		if _, state, ok := strings.Cut(string(b[strings.LastIndexByte(string(b), ')')+1:]), " "); !ok || strings.HasPrefix(state, "Z") || strings.HasPrefix(state, "X") {
+			return
+		}
+	}
+}
+
+// watch tells the process to stop when ctx is over, and kills it after the grace.
+func (c *child2) watch(ctx context.Context, grace time.Duration) {
+	if ctx.Done() == nil {
+		return
+	}
+	c.watching.Go(func() {
+		select {
+		case <-ctx.Done():
+			c.stop()
+		case <-c.ended:
+			return
+		}
+		if grace == 0 {
+			return
+		}
+		late := time.NewTimer(grace)
+		defer late.Stop()
+		select {
+		case <-late.C:
+			c.kill(fmt.Errorf("it did not stop within %v: %w", grace, context.Cause(ctx)))
+		case <-c.ended:
+		}
+	})
+}
+
+// stop has no effect on one that has ended.
+func (c *child2) stop() {
+	c.stopOnce.Do(func() { _, _ = c.control.Write([]byte{1}) })
+}
+
+// kill ends the process, and notes why unless it is nil.
+func (c *child2) kill(why error) {
+	if why != nil && !c.hasEnded() {
+		c.why.CompareAndSwap(nil, &why)
+	}
+	_ = c.cmd.Process.Kill() // it may have ended
+}
+
+func (c *child2) hasEnded() bool {
+	select {
+	case <-c.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// wait returns when nothing is left of it.
+func (c *child2) wait() {
+	<-c.ended
+	c.watching.Wait()
+	suspended.remove(c)
+	c.close()
+}
+
+func (c *child2) close() {
+	// They may be closed already, and nothing is written to a file.
+	_ = c.control.Close()
+	_ = c.events.Close()
+}

@@ -30,7 +30,7 @@ type books struct {
 
 // predict says what the plan's policies bring, for the outcomes that were seen.
 func (b *books) predict() record.Predicted {
-	p := record.Predicted{Counters: make(map[string]record.Range)}
+	p := record.Predicted{Counters: make(map[string]sockstate.Range)}
 	for i := range b.plan.Groups {
 		one := b.prediction(i)
 		if i == 0 {
@@ -42,7 +42,7 @@ func (b *books) predict() record.Predicted {
 		p.Notes = append(p.Notes, one.Notes...)
 		for name, r := range b.expect(i, &one) {
 			sum := p.Counters[name]
-			p.Counters[name] = record.Range{Min: sum.Min + r.Min, Max: sum.Max + r.Max}
+			p.Counters[name] = sockstate.Range{Min: sum.Min + r.Min, Max: sum.Max + r.Max}
 		}
 	}
 	return p
@@ -66,10 +66,10 @@ func (b *books) ledger(i int) loadgen.Ledger {
 // expect is how far each counter should have moved for what a group came to: as predicted
 // for the lifecycles that ended as they should, anything that a close can do for
 // those that were opened and did not.
-func (b *books) expect(i int, one *teardown.Prediction) map[string]record.Range {
+func (b *books) expect(i int, one *teardown.Prediction) map[string]sockstate.Range {
 	l := b.ledger(i)
-	expected := make(map[string]record.Range)
-	held := l.Outcomes[loadgen.Held]
+	expected := make(map[string]sockstate.Range)
+	held := l.Outcomes[sockstate.OutcomeHeld]
 	done := l.Completed()
 	if b.plan.Groups[i].Close.Who == teardown.Nobody {
 		done, held = held, 0
@@ -77,10 +77,10 @@ func (b *books) expect(i int, one *teardown.Prediction) map[string]record.Range 
 		// Held in CLOSE_WAIT: the other side's part of the teardown is over.
 		done, held = done+held, 0
 	}
-	astray := l.Failed() - l.NoSYN + l.Outcomes[loadgen.Interrupted] + held
+	astray := l.Failed() - l.NoSYN + l.Outcomes[sockstate.OutcomeInterrupted] + held
 	for name, r := range one.Counters(done) {
 		r.Max += 2 * max(astray, 0) // at most one entry or abort at each end
-		expected[name] = record.Range{Min: r.Min, Max: r.Max}
+		expected[name] = sockstate.Range{Min: r.Min, Max: r.Max}
 	}
 	return expected
 }
@@ -109,8 +109,8 @@ func (b *books) checks(p *record.Predicted) []record.Check {
 		}
 		checks = append(checks,
 			check("server: sum of outcomes and open = accepted", one(b.server.Accepted), ended, true, ""),
-			b.kernels(check("server: accepted = TcpPassiveOpens", record.Range{Min: max(b.grown["TcpPassiveOpens"]-b.doubleHandshakes(), 0), Max: b.grown["TcpPassiveOpens"]}, b.server.Accepted, b.exact, note), "TcpPassiveOpens", "TcpRetransSegs", "TcpExtListenDrops"),
-			b.kernels(check("server: accepted = opened by the client", record.Range{Min: max(total.Opened-b.lostHandshakes(), 0), Max: total.Attempted - total.NoSYN}, b.server.Accepted, b.exact, note), "TcpExtListenDrops"))
+			b.kernels(check("server: accepted = TcpPassiveOpens", sockstate.Range{Min: max(b.grown["TcpPassiveOpens"]-b.doubleHandshakes(), 0), Max: b.grown["TcpPassiveOpens"]}, b.server.Accepted, b.exact, note), "TcpPassiveOpens", "TcpRetransSegs", "TcpExtListenDrops"),
+			b.kernels(check("server: accepted = opened by the client", sockstate.Range{Min: max(total.Opened-b.lostHandshakes(), 0), Max: total.Attempted - total.NoSYN}, b.server.Accepted, b.exact, note), "TcpExtListenDrops"))
 	}
 	seen := teardown.Observed(b.grown)
 	// A reset is in flight or not yet noticed, and a minisocket not yet made, until the teardown has settled.
@@ -208,8 +208,8 @@ func (b *books) simultaneous() *int64 {
 // timeWaitCounters are those that count entries into TIME_WAIT, and what kept others from it.
 func timeWaitCounters() []string { return strings.Split(teardown.CounterTimeWaits, "+") }
 
-func one(n int64) record.Range { return record.Range{Min: n, Max: n} }
+func one(n int64) sockstate.Range { return sockstate.Range{Min: n, Max: n} }
 
-func check(name string, want record.Range, got int64, exact bool, note string) record.Check {
+func check(name string, want sockstate.Range, got int64, exact bool, note string) record.Check {
 	return record.Check{Name: name, Want: want, Got: got, OK: want.Contains(got), Exact: exact, Note: note}
 }

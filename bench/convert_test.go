@@ -6,7 +6,6 @@ import (
 	"math"
 	"net/netip"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +32,7 @@ func TestRecordPlanLosesNothing(t *testing.T) {
 			OnEOF: teardown.Reaction{Kind: teardown.ReactDelay, Delay: 200 * time.Millisecond}, Exchange: exchange.Spec{Kind: exchange.HTTP, Path: "/x"},
 			Requests: 7, Think: 8, Host: "example.org", Headers: []string{"A: b"},
 			ConnectTimeout: 9, RequestTimeout: 10, CloseTimeout: 11,
-			Sources: []netip.Addr{netip.MustParseAddr("10.0.0.1")}, SourcePorts: loadgen.PortRange{Lo: 1000, Hi: 2000},
+			Sources: []netip.Addr{netip.MustParseAddr("10.0.0.1")}, SourcePorts: sockstate.PortRange{Lo: 1000, Hi: 2000},
 		}},
 		Duration: 12, Count: 13, Warmup: 14, Ramp: 15, Workers: 16,
 	}
@@ -82,56 +81,14 @@ func keysOf(t *testing.T, v any) (m map[string]any) {
 	return m
 }
 
-// loadgen and record name the outcomes, each without the other.
-func TestOutcomesAreNamedAlike(t *testing.T) {
-	var names []string
-	for o := range loadgen.NumOutcomes {
-		outcome := loadgen.Outcome(o)
-		if outcome == loadgen.NoOutcome {
-			continue
-		}
-		names = append(names, outcome.String())
-		failed := record.ClassOf(outcome.String()) == record.ClassFailure
-		if failed != outcome.Failed() {
-			t.Errorf("%s is a failure: loadgen says %v, record %v", outcome, outcome.Failed(), failed)
-		}
-	}
-	want := record.OutcomeNames()
-	slices.Sort(names)
-	slices.Sort(want)
-	if diff := cmp.Diff(want, names); diff != "" {
-		t.Errorf("outcomes of record and loadgen (-record +loadgen):\n%s", diff)
-	}
-}
-
-// exchange and record name the status classes and exchange errors, each without the other.
-func TestExchangeErrorsAreNamedAlike(t *testing.T) {
-	var classes, kinds []string
-	for c := range (exchange.Statuses{}) {
-		classes = append(classes, exchange.StatusClass(c).String())
-	}
-	for f := exchange.NoFault + 1; int(f) < exchange.NumFaults; f++ {
-		kinds = append(kinds, f.String())
-	}
-	wantClasses := record.StatusClasses()
-	slices.Sort(classes)
-	slices.Sort(wantClasses)
-	if diff := cmp.Diff(wantClasses, classes); diff != "" {
-		t.Errorf("status classes of record and exchange (-record +exchange):\n%s", diff)
-	}
-	if diff := cmp.Diff(record.ExchangeErrorNames(), kinds); diff != "" {
-		t.Errorf("exchange errors of record and exchange (-record +exchange):\n%s", diff)
-	}
-}
-
 // Counts of HTTP and of what was no reply come into the record.
 func TestResultOfHTTP(t *testing.T) {
 	g := loadgen.GroupResult{Latency: loadgen.Latencies{}}
 	for i := range g.Latency {
-		g.Latency[i] = loadgen.NewHistogram()
+		g.Latency[i] = record.NewHistogram()
 	}
-	g.Ledger.Statuses = exchange.Statuses{1, 2, 3, 4, 5, 0}
-	g.Ledger.Faults[exchange.TLS], g.Examples[exchange.TLS] = 7, "TLS, not plain HTTP"
+	g.Ledger.Statuses = sockstate.Statuses{1, 2, 3, 4, 5, 0}
+	g.Ledger.Faults[sockstate.FaultTLS], g.Examples[sockstate.FaultTLS] = 7, "TLS, not plain HTTP"
 	r, err := Result(&g, 1, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -144,26 +101,6 @@ func TestResultOfHTTP(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]string{"tls": "TLS, not plain HTTP"}, r.ExchangeExamples); diff != "" {
 		t.Errorf("exchange_examples (-want +got):\n%s", diff)
-	}
-}
-
-func TestHistogramsAreAlike(t *testing.T) {
-	mine, theirs := loadgen.NewHistogram(), record.NewHistogram()
-	if mine.LowestTrackableValue() != theirs.LowestTrackableValue() || mine.HighestTrackableValue() != theirs.HighestTrackableValue() || mine.SignificantFigures() != theirs.SignificantFigures() {
-		t.Errorf("loadgen's %d to %d with %d digits, record's %d to %d with %d", mine.LowestTrackableValue(), mine.HighestTrackableValue(), mine.SignificantFigures(),
-			theirs.LowestTrackableValue(), theirs.HighestTrackableValue(), theirs.SignificantFigures())
-	}
-	for i := range int64(1000) {
-		if err := mine.RecordValue(1 + i*i*i*3600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	l, err := record.NewLatency(mine)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if dropped := theirs.Merge(mine); dropped != 0 || l.Count != theirs.TotalCount() {
-		t.Errorf("%d dropped, %d counted of %d", dropped, theirs.TotalCount(), l.Count)
 	}
 }
 
@@ -296,7 +233,7 @@ func TestCheck(t *testing.T) {
 		},
 		{"the last address of a part of lo's network", sources("127.0.0.0", "127.0.0.255"), nil, ""},
 		{
-			"source ports elsewhere", plan(func(_ *loadgen.Plan, g *loadgen.Group) { g.SourcePorts = loadgen.PortRange{Lo: 30_000, Hi: 40_000} }), &sockstate.ValueError{},
+			"source ports elsewhere", plan(func(_ *loadgen.Plan, g *loadgen.Group) { g.SourcePorts = sockstate.PortRange{Lo: 30_000, Hi: 40_000} }), &sockstate.ValueError{},
 			"--source-ports 30000-40000: lies outside net.ipv4.ip_local_port_range (32768 to 60999), where the kernel ignores it: want ports inside, or widen the range",
 		},
 	}

@@ -5,6 +5,7 @@ import (
 
 	"lastack/bench/record"
 	"lastack/loadgen"
+	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
@@ -24,7 +25,7 @@ func Result(g *loadgen.GroupResult, loading float64, spec []loadgen.Group) (reco
 	}
 	for o, n := range l.Outcomes {
 		if n > 0 {
-			r.Outcomes[loadgen.Outcome(o).String()] = n
+			r.Outcomes[sockstate.Outcome(o).String()] = n
 		}
 	}
 	for e, n := range g.Errnos {
@@ -38,7 +39,7 @@ func Result(g *loadgen.GroupResult, loading float64, spec []loadgen.Group) (reco
 			if r.HTTP == nil {
 				r.HTTP = make(map[string]int64)
 			}
-			r.HTTP[exchange.StatusClass(c).String()] = n
+			r.HTTP[sockstate.StatusClass(c).String()] = n
 		}
 	}
 	for f, n := range l.Faults {
@@ -46,7 +47,7 @@ func Result(g *loadgen.GroupResult, loading float64, spec []loadgen.Group) (reco
 			if r.ExchangeErrors == nil {
 				r.ExchangeErrors, r.ExchangeExamples = make(map[string]int64), make(map[string]string)
 			}
-			name := exchange.Fault(f).String()
+			name := sockstate.Fault(f).String()
 			r.ExchangeErrors[name], r.ExchangeExamples[name] = n, g.Examples[f]
 		}
 	}
@@ -56,9 +57,9 @@ func Result(g *loadgen.GroupResult, loading float64, spec []loadgen.Group) (reco
 		r.Rate.RequestsPerS = float64(g.RequestsInTime) / loading
 	}
 	for m, h := range g.Latency {
-		name := loadgen.Metric(m).String()
+		name := sockstate.Latency(m).String()
 		if h.TotalCount() == 0 {
-			r.LatencyAbsent[name] = whyAbsent(loadgen.Metric(m), spec)
+			r.LatencyAbsent[name] = whyAbsent(sockstate.Latency(m), spec)
 			continue
 		}
 		lat, err := record.NewLatency(h)
@@ -84,21 +85,21 @@ func target(p *loadgen.Plan, g *loadgen.Group, scheduled int64) float64 {
 }
 
 // whyAbsent says why a latency has no samples.
-func whyAbsent(m loadgen.Metric, spec []loadgen.Group) string {
+func whyAbsent(m sockstate.Latency, spec []loadgen.Group) string {
 	if len(spec) != 1 {
 		return "no sample: no lifecycle came so far"
 	}
 	g := &spec[0]
 	switch {
-	case m == loadgen.Lag && !g.OpenLoop():
+	case m == sockstate.LatencyLag && !g.OpenLoop():
 		return "closed loop: a lifecycle starts when its slot is free, there is no schedule to be late for"
-	case m == loadgen.Exchange && g.Exchange.Kind == exchange.None:
+	case m == sockstate.LatencyExchange && g.Exchange.Kind == exchange.None:
 		return "no exchange was asked for"
-	case m == loadgen.Exchange && g.Close.How == teardown.Unread:
+	case m == sockstate.LatencyExchange && g.Close.How == teardown.Unread:
 		return "the last exchange is left unread, by policy"
-	case m == loadgen.Close && g.Close.Who == teardown.Nobody, m == loadgen.Lifecycle && g.Close.Who == teardown.Nobody:
+	case m == sockstate.LatencyClose && g.Close.Who == teardown.Nobody, m == sockstate.LatencyLifecycle && g.Close.Who == teardown.Nobody:
 		return "nobody closes, by policy"
-	case m == loadgen.Close && g.Close.Active(0) && g.Close.How != teardown.Half:
+	case m == sockstate.LatencyClose && g.Close.Active(0) && g.Close.How != teardown.Half:
 		return "the client closes its descriptor and sees nothing of what follows: the kernel's trace would"
 	}
 	return "no sample: no lifecycle came so far"

@@ -20,6 +20,7 @@ import (
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
 	"lastack/loadgen"
+	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 )
 
@@ -180,7 +181,7 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	ports := func(lo, hi uint16) set {
-		return func(_ *trial, g *loadgen.Group) { g.SourcePorts = loadgen.PortRange{Lo: lo, Hi: hi} }
+		return func(_ *trial, g *loadgen.Group) { g.SourcePorts = sockstate.PortRange{Lo: lo, Hi: hi} }
 	}
 	epoll := func(nofile uint64) set {
 		return func(tr *trial, _ *loadgen.Group) { tr.Engine, tr.Nofile = "epoll", nofile }

@@ -143,7 +143,7 @@ func TestNeeds(t *testing.T) {
 		{"a rate: its ports can run out", planOf(0, atRate(10_000)), 1, 28_232, 0, 0},
 		{"a rate with addresses", planOf(0, all(atRate(20_000), from(20))), 20, 200_000, 0, 512 << 10},
 		{"addresses as asked", planOf(50_000, all(plateau, from(2))), 2, 50_000, 0, 0},
-		{"ports as asked", planOf(500, all(plateau, func(_ *Config, g *loadgen.Group) { g.SourcePorts = loadgen.PortRange{Lo: 40000, Hi: 40999} })), 1, 500, 0, 0},
+		{"ports as asked", planOf(500, all(plateau, func(_ *Config, g *loadgen.Group) { g.SourcePorts = sockstate.PortRange{Lo: 40000, Hi: 40999} })), 1, 500, 0, 0},
 		{"a range as asked", planOf(5000, all(counting(5000), sysctl(portRangeKey, "40000 40999"))), 1, 1000, 0, 0},
 		{"a target elsewhere", planOf(5000, all(plateau, elsewhere)), 1, 5000, 0, 0},
 	} {
@@ -278,7 +278,7 @@ func TestShortages(t *testing.T) {
 			"net.ipv4.ip_local_reserved_ports=32768-60999: all local ports from 32768 to 60999 (net.ipv4.ip_local_port_range) are reserved, and connect takes none of those: reserve fewer, or widen the range",
 		},
 		{
-			"all source ports reserved", planOf(64, all(sysctl("net.ipv4.ip_local_reserved_ports", "40000-40999"), func(_ *Config, g *loadgen.Group) { g.SourcePorts = loadgen.PortRange{Lo: 40000, Hi: 40099} })),
+			"all source ports reserved", planOf(64, all(sysctl("net.ipv4.ip_local_reserved_ports", "40000-40999"), func(_ *Config, g *loadgen.Group) { g.SourcePorts = sockstate.PortRange{Lo: 40000, Hi: 40099} })),
 			"--source-ports 40000-40099: all of them are reserved (net.ipv4.ip_local_reserved_ports=40000-40999), and connect takes none of those: want others, or reserve fewer",
 		},
 		{
@@ -286,7 +286,7 @@ func TestShortages(t *testing.T) {
 			"--connections 100,000: a --plateau holds them all at once, and 2 source addresses x 28,232 ports = 56,464: ask for at most so many, or do it with more --source addresses: 4, or none, and the run takes what it needs",
 		},
 		{
-			"source ports", planOf(500, all(plateau, func(_ *Config, g *loadgen.Group) { g.SourcePorts = loadgen.PortRange{Lo: 40000, Hi: 40099} })),
+			"source ports", planOf(500, all(plateau, func(_ *Config, g *loadgen.Group) { g.SourcePorts = sockstate.PortRange{Lo: 40000, Hi: 40099} })),
 			"--connections 500: a --plateau holds them all at once, and 1 source address x 100 ports = 100: ask for at most so many, or do it with more --source addresses: 5, or with more --source-ports",
 		},
 		{
@@ -307,7 +307,7 @@ func TestShortages(t *testing.T) {
 		{"all but the target's own port", planOf(28_231, all(plateau, elsewhere, to("127.0.0.1:40000"))), ""},
 		{
 			"the targets' own ports among the source ports", planOf(197, all(plateau, elsewhere, to("127.0.0.1:40000", "127.0.0.2:40000", "127.0.0.1:40099"), func(_ *Config, g *loadgen.Group) {
-				g.SourcePorts = loadgen.PortRange{Lo: 40_000, Hi: 40_064}
+				g.SourcePorts = sockstate.PortRange{Lo: 40_000, Hi: 40_064}
 			})),
 			"--connections 197: a --plateau holds them all at once, and 1 source address x 64 ports x 3 targets = 192: ask for at most so many, or do it with more --source addresses: 2, or with more --source-ports",
 		},

@@ -153,11 +153,11 @@ func (s *sampler) addLoad(iv *record.Interval, snap *loadgen.Snapshot) {
 	iv.Requests = now.Requests - was.Requests
 	iv.InFlight = snap.Open
 	for o := range now.Outcomes {
-		outcome := loadgen.Outcome(o)
+		outcome := sockstate.Outcome(o)
 		n := now.Outcomes[o] - was.Outcomes[o]
-		if outcome == loadgen.RSTReceived {
+		if outcome == sockstate.OutcomeRSTReceived {
 			n = now.Unexpected - was.Unexpected
-		} else if !outcome.Failed() {
+		} else if outcome.Class() != sockstate.ClassFailure {
 			continue
 		}
 		if n > 0 {

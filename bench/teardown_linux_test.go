@@ -40,7 +40,7 @@ func TestBothClose(t *testing.T) {
 				if entries < n || entries > 2*n {
 					t.Errorf("%d TIME_WAITs, want %d to %d", entries, n, 2*n)
 				}
-				if ck := f.check(t, teardown.CounterTimeWaits); ck.Want != (record.Range{Min: n, Max: 2 * n}) || ck.Got != entries || !ck.Exact {
+				if ck := f.check(t, teardown.CounterTimeWaits); ck.Want != (sockstate.Range{Min: n, Max: 2 * n}) || ck.Got != entries || !ck.Exact {
 					t.Errorf("%+v, /proc says %d", ck, entries)
 				}
 				if s := r.TimeWait.Simultaneous; s == nil || *s != entries-n {

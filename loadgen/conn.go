@@ -4,6 +4,7 @@ import (
 	"errors"
 	"syscall"
 
+	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
@@ -28,7 +29,7 @@ type conn struct {
 	group uint8
 	phase phase
 	// outcome is set when it is known before the socket is closed.
-	outcome Outcome
+	outcome sockstate.Outcome
 	flags   uint8
 	tear    teardown.Conn
 }
@@ -103,12 +104,12 @@ func (k *conn) ledger(g *group) *Ledger {
 // started adds how late the lifecycle started.
 func (k *conn) started(g *group, at int64) {
 	if g.OpenLoop() {
-		k.sample(g, Lag, at-k.sched)
+		k.sample(g, sockstate.LatencyLag, at-k.sched)
 	}
 }
 
 // sample adds a latency, unless it belongs to the warm-up.
-func (k *conn) sample(g *group, m Metric, ns int64) {
+func (k *conn) sample(g *group, m sockstate.Latency, ns int64) {
 	if k.flags&inWarmup == 0 {
 		record(g.latency[m], ns)
 	}
@@ -146,7 +147,7 @@ func (w *worker) dialed(g *group, k *conn, c *sockio.Completion) {
 	case c.Op == sockio.OpTimeout && w.stillCalling(g, c):
 	case c.Op == sockio.OpTimeout:
 		k.started(g, k.mark)
-		w.give(g, k, c.Sock, ConnectTimeout, 0)
+		w.give(g, k, c.Sock, sockstate.OutcomeConnectTimeout, 0)
 	case c.Errno != 0:
 		k.started(g, max(k.mark, c.Began))
 		if c.Op != sockio.OpConnect || c.N == 0 {
@@ -164,14 +165,14 @@ func (w *worker) dialed(g *group, k *conn, c *sockio.Completion) {
 		// Nobody listened. An RST leaves no TIME_WAIT to keep the port from a server.
 		k.started(g, c.Began)
 		w.loop.SetLinger(c.Sock, 0)
-		w.give(g, k, c.Sock, Refused, syscall.ECONNREFUSED)
+		w.give(g, k, c.Sock, sockstate.OutcomeRefused, syscall.ECONNREFUSED)
 	default:
 		k.flags |= isOpen
 		g.established++
 		g.peak = max(g.peak, g.established)
 		k.ledger(g).Opened++
 		k.started(g, c.Began)
-		k.sample(g, Connect, c.At-c.Began)
+		k.sample(g, sockstate.LatencyConnect, c.At-c.Began)
 		k.mark = c.At
 		w.log.opened(w.loop, c.Sock, c)
 		w.opened(g, 1)
@@ -202,7 +203,7 @@ func (w *worker) asked(g *group, k *conn, c *sockio.Completion) {
 	t := &w.talks[c.Sock]
 	switch {
 	case c.Op == sockio.OpTimeout:
-		w.give(g, k, c.Sock, RequestTimeout, 0)
+		w.give(g, k, c.Sock, sockstate.OutcomeRequestTimeout, 0)
 	case c.Errno != 0:
 		if c.Op == sockio.OpSend {
 			w.log.mark(c.Sock, unsent)
@@ -230,7 +231,7 @@ const recvSize = 64 << 10
 
 func (w *worker) read(g *group, k *conn, c *sockio.Completion) {
 	if c.Op == sockio.OpTimeout {
-		w.give(g, k, c.Sock, RequestTimeout, 0)
+		w.give(g, k, c.Sock, sockstate.OutcomeRequestTimeout, 0)
 		return
 	}
 	if c.Errno != 0 {
@@ -254,7 +255,7 @@ func (w *worker) read(g *group, k *conn, c *sockio.Completion) {
 	switch {
 	case errors.Is(err, exchange.ErrStatus):
 		w.log.request(g, k, c.Sock, Answered5xx, c.At)
-		w.give(g, k, c.Sock, HTTPStatus, 0)
+		w.give(g, k, c.Sock, sockstate.OutcomeHTTPStatus, 0)
 		return
 	case errors.Is(err, exchange.ErrSurplus) && (t.left > 0 || g.Keep == KeepAsking):
 		w.refuse(g, k, c.Sock, exchange.ErrEarly, c.Data)
@@ -269,7 +270,7 @@ func (w *worker) read(g *group, k *conn, c *sockio.Completion) {
 		w.loop.Recv(c.Sock, recvSize)
 		return
 	}
-	k.sample(g, Exchange, c.At-k.mark)
+	k.sample(g, sockstate.LatencyExchange, c.At-k.mark)
 	k.ledger(g).Requests++
 	if c.At <= w.end && k.flags&inWarmup == 0 {
 		g.requestsInTime++
@@ -290,7 +291,7 @@ func (w *worker) read(g *group, k *conn, c *sockio.Completion) {
 	case g.Keep != KeepNot:
 		w.keep(g, k, c.Sock, c.At)
 	case t.left > 0 && (eof || closes):
-		w.give(g, k, c.Sock, ClosedEarly, 0)
+		w.give(g, k, c.Sock, sockstate.OutcomeClosedEarly, 0)
 	case t.left > 0:
 		t.left--
 		if g.Think > 0 {
@@ -331,19 +332,19 @@ func (w *worker) cut(g *group, k *conn, c *sockio.Completion) {
 		// As the policy has it: the server aborts instead of reading the last request.
 		k.phase = closing
 		w.sampleInfo(g, c.Sock)
-		k.sample(g, Close, c.At-k.mark)
+		k.sample(g, sockstate.LatencyClose, c.At-k.mark)
 		k.sched += int64(g.Hold)
 		g.closer.PeerReset(w.loop, c.Sock, &k.tear)
 		return
 	}
-	w.give(g, k, c.Sock, byPeer(CutInRequest, c.Errno), c.Errno)
+	w.give(g, k, c.Sock, byPeer(sockstate.OutcomeCutInRequest, c.Errno), c.Errno)
 }
 
 // byPeer is o for what the peer did, by EOF or RST, and Other for a connection that failed
 // otherwise.
-func byPeer(o Outcome, e sockio.Errno) Outcome {
+func byPeer(o sockstate.Outcome, e sockio.Errno) sockstate.Outcome {
 	if e != 0 && !sockio.IsReset(e) {
-		return Other
+		return sockstate.OutcomeOther
 	}
 	return o
 }
@@ -398,7 +399,7 @@ func (w *worker) idled(g *group, k *conn, c *sockio.Completion) {
 		k.phase = closing
 		g.closer.PeerReset(w.loop, s, &k.tear)
 	default:
-		w.give(g, k, s, byPeer(ClosedEarly, c.Errno), c.Errno)
+		w.give(g, k, s, byPeer(sockstate.OutcomeClosedEarly, c.Errno), c.Errno)
 	}
 }
 
@@ -430,7 +431,7 @@ func (w *worker) begin(g *group, k *conn, s sockio.Sock, now int64) {
 // peerEnded goes on when the peer's EOF came together with the end of the reply.
 func (w *worker) peerEnded(g *group, k *conn, c *sockio.Completion) {
 	if g.closesFirst && g.Close.Who != teardown.BothAtOnce {
-		w.give(g, k, c.Sock, ClosedEarly, 0)
+		w.give(g, k, c.Sock, sockstate.OutcomeClosedEarly, 0)
 		return
 	}
 	k.mark = c.At
@@ -438,7 +439,7 @@ func (w *worker) peerEnded(g *group, k *conn, c *sockio.Completion) {
 }
 
 func (w *worker) closing(g *group, k *conn, c *sockio.Completion) {
-	if c.Op == sockio.OpRecv && c.N > 0 && k.outcome == NoOutcome && g.exchanges > 0 && !g.leavesUnread && !exchange.Farewell(c.Data) {
+	if c.Op == sockio.OpRecv && c.N > 0 && k.outcome == sockstate.NoOutcome && g.exchanges > 0 && !g.leavesUnread && !exchange.Farewell(c.Data) {
 		// It has the whole reply, and waits for the peer's end of the connection.
 		w.refuse(g, k, c.Sock, exchange.ErrSurplus, c.Data)
 		return
@@ -447,12 +448,12 @@ func (w *worker) closing(g *group, k *conn, c *sockio.Completion) {
 		w.log.peerEnded(c.Sock, c.Errno)
 	}
 	step := g.closer.Complete(w.loop, &k.tear, c)
-	if step.PeerEnded && k.outcome == NoOutcome {
+	if step.PeerEnded && k.outcome == sockstate.NoOutcome {
 		if !g.closesFirst {
 			w.sampleInfo(g, c.Sock)
 		}
 		if g.waitsForPeer && g.endsWell(k) {
-			k.sample(g, Close, step.At-k.mark)
+			k.sample(g, sockstate.LatencyClose, step.At-k.mark)
 		}
 	}
 	if step.Held {
@@ -460,10 +461,10 @@ func (w *worker) closing(g *group, k *conn, c *sockio.Completion) {
 		w.hold(g, k)
 	}
 	if step.TimedOut {
-		w.give(g, k, c.Sock, CloseTimeout, 0)
+		w.give(g, k, c.Sock, sockstate.OutcomeCloseTimeout, 0)
 	}
-	if step.Errno != 0 && k.outcome == NoOutcome && k.tear.End() == teardown.EndOther {
-		k.outcome, k.errno = Other, uint16(step.Errno)
+	if step.Errno != 0 && k.outcome == sockstate.NoOutcome && k.tear.End() == teardown.EndOther {
+		k.outcome, k.errno = sockstate.OutcomeOther, uint16(step.Errno)
 	}
 	if step.Gone {
 		if step.Errno == syscall.ECANCELED {
@@ -481,7 +482,7 @@ func (w *worker) hold(g *group, k *conn) {
 }
 
 // give up: close the socket and end the lifecycle with o.
-func (w *worker) give(g *group, k *conn, s sockio.Sock, o Outcome, e sockio.Errno) {
+func (w *worker) give(g *group, k *conn, s sockio.Sock, o sockstate.Outcome, e sockio.Errno) {
 	w.logLost(g, k, s, o, e)
 	k.phase, k.outcome, k.errno = closing, o, uint16(e)
 	g.closer.Abandon(w.loop, s, &k.tear)
@@ -496,7 +497,7 @@ func (w *worker) refuse(g *group, k *conn, s sockio.Sock, err error, p []byte) {
 	if g.examples[f] == "" {
 		g.examples[f] = exchange.Example(err, p)
 	}
-	w.give(g, k, s, Other, faultErrno+sockio.Errno(f))
+	w.give(g, k, s, sockstate.OutcomeOther, faultErrno+sockio.Errno(f))
 }
 
 // finish accounts for a lifecycle whose socket is closed, and frees the slot.
@@ -504,14 +505,14 @@ func (w *worker) finish(g *group, k *conn, s sockio.Sock, at int64) {
 	w.loop.StopTimer(s)
 	l := k.ledger(g)
 	o := k.outcome
-	if o == NoOutcome {
+	if o == sockstate.NoOutcome {
 		o = g.outcomeOf(k, l)
 	}
 	g.count(l, o, k)
 	w.logEnd(g, k, s, o, at)
-	if g.Keep == KeepNot && (o == FIN || o == RSTSent || o == RSTReceived && g.predictsRST) {
+	if g.Keep == KeepNot && (o == sockstate.OutcomeFIN || o == sockstate.OutcomeRSTSent || o == sockstate.OutcomeRSTReceived && g.predictsRST) {
 		took := at - k.sched
-		k.sample(g, Lifecycle, took)
+		k.sample(g, sockstate.LatencyLifecycle, took)
 		record(w.interval, took)
 		if at <= w.end && k.flags&inWarmup == 0 {
 			g.completedInTime++
@@ -544,8 +545,8 @@ func (w *worker) finish(g *group, k *conn, s sockio.Sock, at int64) {
 }
 
 // starved reports whether this host had nothing to make a connection with.
-func starved(o Outcome) bool {
-	return o == NoLocalPort || o == NoFd || o == NoMemory || o == Unreachable
+func starved(o sockstate.Outcome) bool {
+	return o == sockstate.OutcomeNoLocalPort || o == sockstate.OutcomeNoFD || o == sockstate.OutcomeNoMemory || o == sockstate.OutcomeUnreachable
 }
 
 func (w *worker) rested(g *group, k *conn, c *sockio.Completion) {
@@ -581,10 +582,10 @@ func (g *group) endsWell(k *conn) bool {
 }
 
 // count counts the end of a lifecycle.
-func (g *group) count(l *Ledger, o Outcome, k *conn) {
+func (g *group) count(l *Ledger, o sockstate.Outcome, k *conn) {
 	l.Outcomes[o]++
 	switch {
-	case o != Other:
+	case o != sockstate.OutcomeOther:
 	case k.errno >= faultErrno:
 		l.Faults[k.errno-faultErrno]++
 	case k.flags&inWarmup == 0:
@@ -592,22 +593,22 @@ func (g *group) count(l *Ledger, o Outcome, k *conn) {
 	}
 }
 
-func (g *group) outcomeOf(k *conn, l *Ledger) Outcome {
+func (g *group) outcomeOf(k *conn, l *Ledger) sockstate.Outcome {
 	switch k.tear.End() {
 	case teardown.EndRSTSent:
-		return RSTSent
+		return sockstate.OutcomeRSTSent
 	case teardown.EndRSTReceived:
 		if !g.predictsRST {
 			l.Unexpected++
 		}
-		return RSTReceived
+		return sockstate.OutcomeRSTReceived
 	case teardown.EndEarly:
 		if g.Keep != KeepNot {
-			return FIN // as it may, between requests
+			return sockstate.OutcomeFIN // as it may, between requests
 		}
-		return ClosedEarly
+		return sockstate.OutcomeClosedEarly
 	default:
-		return FIN
+		return sockstate.OutcomeFIN
 	}
 }
 

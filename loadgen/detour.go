@@ -3,6 +3,7 @@ package loadgen
 import (
 	"slices"
 
+	"lastack/sockstate"
 	"lastack/sockstate/sockio"
 )
 
@@ -37,7 +38,7 @@ func newDetour(avoid []uint16, usable *sockio.PortSet, lo, hi uint16, opts []soc
 		}
 		if from <= to {
 			if n := usable.Count(uint16(from), uint16(to)); n > 0 {
-				d.ways = append(d.ways, way{opts: append(slices.Clip(opts), sockio.NewPortRange(uint16(from), uint16(to))), ports: n})
+				d.ways = append(d.ways, way{opts: append(slices.Clip(opts), sockio.NewPortRange(sockstate.PortRange{Lo: uint16(from), Hi: uint16(to)})), ports: n})
 				d.ports += n
 			}
 		}

@@ -164,7 +164,7 @@ func New(cfg Config) (*Generator, error) {
 			w.log = newLog(id, len(w.conns))
 		}
 		g.workers = append(g.workers, w)
-		g.spare = append(g.spare, NewHistogram())
+		g.spare = append(g.spare, newHistogram())
 	}
 	if err := g.open(); err != nil {
 		return nil, err
@@ -374,9 +374,9 @@ func (g *Generator) snapshot(arm bool) Snapshot {
 	began := g.started || g.over
 	g.mu.Unlock()
 	if !began {
-		return Snapshot{Interval: NewHistogram(), Warmup: g.cfg.Plan.Warmup > 0}
+		return Snapshot{Interval: newHistogram(), Warmup: g.cfg.Plan.Warmup > 0}
 	}
-	s := Snapshot{Interval: NewHistogram(), Closing: true}
+	s := Snapshot{Interval: newHistogram(), Closing: true}
 	select {
 	case <-g.done:
 		s.Done = true

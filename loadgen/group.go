@@ -65,7 +65,7 @@ type group struct {
 	capped, dropped                   int64
 	completedInTime, requestsInTime   int64
 	errnos                            map[sockio.Errno]int64
-	examples                          [exchange.NumFaults]string
+	examples                          [sockstate.NumFaults]string
 	info                              InfoSample
 	sinceInfo                         int
 
@@ -124,7 +124,7 @@ func newGroup(p *Plan, i int, sh *shared, id, workers int) *group {
 		g.dial.Opts = append(g.dial.Opts, sockio.NewBindNoPort())
 	}
 	if !spec.SourcePorts.IsZero() {
-		g.dial.Opts = append(g.dial.Opts, sockio.NewPortRange(spec.SourcePorts.Lo, spec.SourcePorts.Hi))
+		g.dial.Opts = append(g.dial.Opts, sockio.NewPortRange(spec.SourcePorts))
 	}
 	g.share = part(spec.Connections, id, workers)
 	if spec.OpenLoop() {

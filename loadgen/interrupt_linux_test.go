@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lastack/sockstate"
 	"lastack/sockstate/teardown"
 )
 
@@ -57,8 +58,8 @@ func TestInterrupted(t *testing.T) {
 			g.Close, g.Exchange = teardown.Never, mustExchange("none")
 		}, reached: opened, want: map[string]int64{"held": n}},
 		{name: "resting", sysctls: []string{"net.ipv4.tcp_tw_reuse=0"}, peer: func(c *net.TCPConn) { answer(c); toEOF(c) }, change: func(_ *Plan, g *Group) {
-			g.SourcePorts, g.Connections = PortRange{40_000, 40_000}, 1
-		}, reached: func(s *Snapshot) bool { return s.Ledger.Outcomes[NoLocalPort] > 2 }, want: map[string]int64{"fin": 1}},
+			g.SourcePorts, g.Connections = sockstate.PortRange{Lo: 40_000, Hi: 40_000}, 1
+		}, reached: func(s *Snapshot) bool { return s.Ledger.Outcomes[sockstate.OutcomeNoLocalPort] > 2 }, want: map[string]int64{"fin": 1}},
 		{name: "waiting at the cap", peer: toEOF, change: func(_ *Plan, g *Group) {
 			g.RateFrom, g.RateTo, g.Connections = 100_000, 100_000, n
 		}, reached: opened, want: map[string]int64{"interrupted": n}},
@@ -97,7 +98,7 @@ func TestInterrupted(t *testing.T) {
 			if d := cmp.Diff(tc.want, got); d != "" {
 				t.Errorf("outcomes (-want +got):\n%s", d)
 			}
-			if p.Warmup > 0 && r.Groups[0].Warmup.Outcomes[Interrupted] != n {
+			if p.Warmup > 0 && r.Groups[0].Warmup.Outcomes[sockstate.OutcomeInterrupted] != n {
 				t.Errorf("warm-up: %v, want %d interrupted", outcomes(&r.Groups[0].Warmup), n)
 			}
 			if g.OpenLoop() && r.Groups[0].Scheduled != 360_000_000 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"lastack/sockstate"
 	"lastack/sockstate/clock"
 	"lastack/sockstate/sockio"
 )
@@ -42,7 +43,7 @@ type ConnEntry struct {
 	Client  ClientID
 	Group   uint8
 	End     End
-	Outcome Outcome
+	Outcome sockstate.Outcome
 	// Again is set for a client that had a connection before, Early for an end before Generator.Arm.
 	Again, Early bool
 	// Began is when connect was called, Opened when it was established, 0 if never; Ended when the end was seen.
@@ -161,7 +162,7 @@ type log struct {
 }
 
 func newLog(worker, slots int) *log {
-	return &log{worker: uint64(worker) << 48, lives: make([]life, slots), beats: NewHistogram()}
+	return &log{worker: uint64(worker) << 48, lives: make([]life, slots), beats: newHistogram()}
 }
 
 // begin is told of a connection about to be dialled. It keeps what is the client's.
@@ -251,7 +252,7 @@ func (j *log) request(g *group, k *conn, s sockio.Sock, f Fate, at int64) {
 }
 
 // end adds the end of the connection in s, or of the attempt.
-func (j *log) end(g *group, k *conn, s sockio.Sock, o Outcome, open bool, at int64) {
+func (j *log) end(g *group, k *conn, s sockio.Sock, o sockstate.Outcome, open bool, at int64) {
 	if j == nil {
 		return
 	}
@@ -291,37 +292,37 @@ func (j *log) end(g *group, k *conn, s sockio.Sock, o Outcome, open bool, at int
 }
 
 // logLost adds the request under way on s, which will not be answered.
-func (w *worker) logLost(g *group, k *conn, s sockio.Sock, o Outcome, e sockio.Errno) {
+func (w *worker) logLost(g *group, k *conn, s sockio.Sock, o sockstate.Outcome, e sockio.Errno) {
 	w.log.seen(s)
 	if w.log == nil || k.phase != asking && k.phase != reading {
 		return
 	}
 	f := RequestBroken
 	switch {
-	case o == HTTPStatus:
+	case o == sockstate.OutcomeHTTPStatus:
 		return // it was answered
-	case o == RequestTimeout:
+	case o == sockstate.OutcomeRequestTimeout:
 		f = RequestTimedOut
-	case o == CutInRequest && e == 0:
+	case o == sockstate.OutcomeCutInRequest && e == 0:
 		f = CutByFIN
 		if w.loop.Info(s, &w.tcpInfo) == nil && w.tcpInfo.Unacked > 0 {
 			w.log.mark(s, unacked)
 		}
-	case o == CutInRequest:
+	case o == sockstate.OutcomeCutInRequest:
 		f = CutByRST
 	}
 	w.log.request(g, k, s, f, w.log.at)
 }
 
 // logEnd adds the end of the lifecycle in s, whose peer's end was seen before the socket was closed.
-func (w *worker) logEnd(g *group, k *conn, s sockio.Sock, o Outcome, at int64) {
+func (w *worker) logEnd(g *group, k *conn, s sockio.Sock, o sockstate.Outcome, at int64) {
 	if w.log != nil {
 		w.log.end(g, k, s, o, false, at)
 	}
 }
 
 // logOpen adds a lifecycle that was not over when the load ended.
-func (w *worker) logOpen(g *group, k *conn, s sockio.Sock, o Outcome) {
+func (w *worker) logOpen(g *group, k *conn, s sockio.Sock, o sockstate.Outcome) {
 	if w.log == nil {
 		return
 	}
@@ -334,7 +335,7 @@ func (w *worker) logOpen(g *group, k *conn, s sockio.Sock, o Outcome) {
 
 // merge sorts the workers' journals into one.
 func merge(logs []*log) *Journal {
-	m := &Journal{Beat: NewHistogram()}
+	m := &Journal{Beat: newHistogram()}
 	for _, j := range logs {
 		m.Conns = append(m.Conns, j.conns...)
 		m.Requests = append(m.Requests, j.requests...)

@@ -123,7 +123,7 @@ func (w *worker) awaitEnd(g *group, k *conn, s sockio.Sock, now int64) {
 // FIN, or by RST.
 func (w *worker) keptEnded(g *group, k *conn, c *sockio.Completion) {
 	if c.Errno != 0 && !sockio.IsReset(c.Errno) {
-		w.give(g, k, c.Sock, Other, c.Errno)
+		w.give(g, k, c.Sock, sockstate.OutcomeOther, c.Errno)
 		return
 	}
 	k.phase = closing

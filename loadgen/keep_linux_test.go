@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
 )
@@ -57,7 +58,7 @@ func TestKeep(t *testing.T) {
 		_, err := io.ReadFull(c, make([]byte, 2))
 		return err == nil
 	}
-	end := func(n End, o Outcome) string { return fmt.Sprintf("conn %d %v", n, o) }
+	end := func(n End, o sockstate.Outcome) string { return fmt.Sprintf("conn %d %v", n, o) }
 	request := func(f Fate) string { return fmt.Sprintf("request %d", f) }
 	for _, tt := range []struct {
 		name  string
@@ -71,31 +72,31 @@ func TestKeep(t *testing.T) {
 			ask(c)
 			_, _ = c.Write([]byte("y"))
 			<-armed
-		}, func(s *Snapshot) bool { return s.Groups[0].Before == 0 }, map[string]int{end(EndByFIN, FIN): clients}},
+		}, func(s *Snapshot) bool { return s.Groups[0].Before == 0 }, map[string]int{end(EndByFIN, sockstate.OutcomeFIN): clients}},
 		{"idle, RST", KeepIdle, func(c *net.TCPConn, armed <-chan struct{}) {
 			ask(c)
 			_, _ = c.Write([]byte("y"))
 			<-armed
 			_ = c.SetLinger(0)
-		}, func(s *Snapshot) bool { return s.Groups[0].Before == 0 }, map[string]int{end(EndByRST, RSTReceived): clients}},
+		}, func(s *Snapshot) bool { return s.Groups[0].Before == 0 }, map[string]int{end(EndByRST, sockstate.OutcomeRSTReceived): clients}},
 		{"idle, nothing", KeepIdle, func(c *net.TCPConn, armed <-chan struct{}) {
 			ask(c)
 			_, _ = c.Write([]byte("y"))
 			<-armed
 			_, _ = io.Copy(io.Discard, c)
-		}, func(*Snapshot) bool { return true }, map[string]int{end(EndByClient, FIN): clients}},
+		}, func(*Snapshot) bool { return true }, map[string]int{end(EndByClient, sockstate.OutcomeFIN): clients}},
 		{
 			"asking, cut by FIN", KeepAsking, func(c *net.TCPConn, armed <-chan struct{}) {
 				ask(c)
 				<-armed
 			}, func(s *Snapshot) bool { return s.Groups[0].Before == 0 },
-			map[string]int{end(EndByFIN, CutInRequest): clients, request(CutByFIN): clients},
+			map[string]int{end(EndByFIN, sockstate.OutcomeCutInRequest): clients, request(CutByFIN): clients},
 		},
 		{
 			"asking, cut by RST", KeepAsking, func(c *net.TCPConn, armed <-chan struct{}) {
 				<-armed // the request is not read
 			}, func(s *Snapshot) bool { return s.Groups[0].Before == 0 },
-			map[string]int{end(EndByRST, CutInRequest): clients, request(CutByRST): clients},
+			map[string]int{end(EndByRST, sockstate.OutcomeCutInRequest): clients, request(CutByRST): clients},
 		},
 		{
 			"asking, answered and concluded", KeepAsking, func(c *net.TCPConn, armed <-chan struct{}) {
@@ -105,17 +106,17 @@ func TestKeep(t *testing.T) {
 				_, _ = io.Copy(io.Discard, c)
 			}, func(s *Snapshot) bool { return s.Groups[0].Ledger.Requests == clients },
 			// Each has asked again by then, and is not answered.
-			map[string]int{end(EndOpen, Interrupted): clients, request(Answered): clients, request(RequestOpen): clients},
+			map[string]int{end(EndOpen, sockstate.OutcomeInterrupted): clients, request(Answered): clients, request(RequestOpen): clients},
 		},
 		{"partial, nothing", KeepPartial, func(c *net.TCPConn, armed <-chan struct{}) {
 			ask(c)
-		}, func(*Snapshot) bool { return true }, map[string]int{end(EndByClient, FIN): clients, request(RequestOpen): clients}},
+		}, func(*Snapshot) bool { return true }, map[string]int{end(EndByClient, sockstate.OutcomeFIN): clients, request(RequestOpen): clients}},
 		{
 			"partial, FIN", KeepPartial, func(c *net.TCPConn, armed <-chan struct{}) {
 				_, _ = io.ReadFull(c, make([]byte, 1))
 				<-armed
 			}, func(s *Snapshot) bool { return s.Groups[0].Before == 0 },
-			map[string]int{end(EndByFIN, CutInRequest): clients, request(CutByFIN): clients},
+			map[string]int{end(EndByFIN, sockstate.OutcomeCutInRequest): clients, request(CutByFIN): clients},
 		},
 	} {
 		for name, backend := range backends(t) {
@@ -187,7 +188,7 @@ func TestReconnect(t *testing.T) {
 				switch {
 				case c.End == EndByRST && !c.Again:
 					lost++
-				case c.Outcome == Refused && c.Again:
+				case c.Outcome == sockstate.OutcomeRefused && c.Again:
 					refused++
 				case c.End == EndByClient && c.Again:
 					back++
@@ -218,7 +219,9 @@ func TestDismissed(t *testing.T) {
 				g.Start(context.Background())
 				until(t, g, func(s *Snapshot) bool { return s.Groups[0].Ledger.Requests >= 3 })
 				if g.Arm(); reconnect == 0 {
-					until(t, g, func(s *Snapshot) bool { return s.Open == 0 && s.Ledger.Outcomes[FIN] == s.Ledger.Attempted })
+					until(t, g, func(s *Snapshot) bool {
+						return s.Open == 0 && s.Ledger.Outcomes[sockstate.OutcomeFIN] == s.Ledger.Attempted
+					})
 				}
 				g.Conclude()
 				l.checkOpens(finish(t, g), before)

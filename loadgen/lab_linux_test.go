@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"lastack/server"
+	"lastack/sockstate"
 	"lastack/sockstate/netns"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/socktest"
@@ -246,8 +247,8 @@ func checkLedgers(t *testing.T, r *Result) {
 			if l.Attempted != sum {
 				t.Errorf("group %q: attempted %d, but the outcomes are %d: %v", g.Name, l.Attempted, sum, outcomes(l))
 			}
-			if l.Outcomes[NoOutcome] != 0 {
-				t.Errorf("group %q: %d lifecycles without an outcome", g.Name, l.Outcomes[NoOutcome])
+			if l.Outcomes[sockstate.NoOutcome] != 0 {
+				t.Errorf("group %q: %d lifecycles without an outcome", g.Name, l.Outcomes[sockstate.NoOutcome])
 			}
 			if n := l.Completed() + l.Failed() + l.Unfinished(); n != l.Attempted {
 				t.Errorf("group %q: attempted %d, but completed, failed and unfinished are %d", g.Name, l.Attempted, n)
@@ -257,10 +258,10 @@ func checkLedgers(t *testing.T, r *Result) {
 			t.Errorf("group %q: scheduled %d, dropped %d, attempted %d", g.Name, g.Scheduled, g.Dropped, g.Ledger.Attempted)
 		}
 		// A client that keeps its connection has no lifecycle time; such plans have a journal.
-		if n, done := g.Latency[Lifecycle].TotalCount(), g.Ledger.Completed(); n != done && r.Journal == nil {
+		if n, done := g.Latency[sockstate.LatencyLifecycle].TotalCount(), g.Ledger.Completed(); n != done && r.Journal == nil {
 			t.Errorf("group %q: %d lifecycle times of %d completed", g.Name, n, done)
 		}
-		if n, opened := g.Latency[Connect].TotalCount(), g.Ledger.Opened; n != opened {
+		if n, opened := g.Latency[sockstate.LatencyConnect].TotalCount(), g.Ledger.Opened; n != opened {
 			t.Errorf("group %q: %d connect times of %d opened", g.Name, n, opened)
 		}
 		var others int64
@@ -270,7 +271,7 @@ func checkLedgers(t *testing.T, r *Result) {
 		for f := range g.Ledger.Faults {
 			others += g.Ledger.Faults[f]
 		}
-		if want := g.Ledger.Outcomes[Other]; others != want {
+		if want := g.Ledger.Outcomes[sockstate.OutcomeOther]; others != want {
 			t.Errorf("group %q: %d errnos of %d others: %v", g.Name, others, want, g.Errnos)
 		}
 	}
@@ -300,7 +301,7 @@ func outcomes(l *Ledger) map[string]int64 {
 	m := make(map[string]int64)
 	for o, n := range l.Outcomes {
 		if n > 0 {
-			m[Outcome(o).String()] = n
+			m[sockstate.Outcome(o).String()] = n
 		}
 	}
 	return m

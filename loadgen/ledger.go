@@ -3,7 +3,7 @@ package loadgen
 import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
-	"lastack/sockstate/exchange"
+	"lastack/sockstate"
 	"lastack/sockstate/sockio"
 )
 
@@ -12,7 +12,7 @@ type Ledger struct {
 	Attempted int64
 	// Opened is the number of connections established.
 	Opened   int64
-	Outcomes [NumOutcomes]int64
+	Outcomes [sockstate.NumOutcomes]int64
 	// NoSYN is the number of attempts that failed before a SYN: ActiveOpens misses them.
 	NoSYN int64
 	// Unexpected is the part of RSTReceived that the policy does not predict.
@@ -20,9 +20,9 @@ type Ledger struct {
 	// Requests is the number of exchanges completed.
 	Requests int64
 	// Statuses counts HTTP replies by class, interim ones too.
-	Statuses exchange.Statuses
+	Statuses sockstate.Statuses
 	// Faults splits the part of the outcome Other that is not an errno's: what came was not a reply.
-	Faults [exchange.NumFaults]int64
+	Faults [sockstate.NumFaults]int64
 }
 
 // Add sums o into l.
@@ -43,14 +43,14 @@ func (l *Ledger) Add(o *Ledger) {
 
 // Completed is the number of lifecycles that ended as the policy wants.
 func (l *Ledger) Completed() int64 {
-	return l.Outcomes[FIN] + l.Outcomes[RSTSent] + l.Outcomes[RSTReceived] - l.Unexpected
+	return l.Outcomes[sockstate.OutcomeFIN] + l.Outcomes[sockstate.OutcomeRSTSent] + l.Outcomes[sockstate.OutcomeRSTReceived] - l.Unexpected
 }
 
 // Failed is the number of lifecycles that failed.
 func (l *Ledger) Failed() int64 {
 	n := l.Unexpected
 	for o, k := range l.Outcomes {
-		if Outcome(o).Failed() {
+		if sockstate.Outcome(o).Class() == sockstate.ClassFailure {
 			n += k
 		}
 	}
@@ -58,44 +58,28 @@ func (l *Ledger) Failed() int64 {
 }
 
 // Unfinished is the number of lifecycles held or interrupted.
-func (l *Ledger) Unfinished() int64 { return l.Outcomes[Held] + l.Outcomes[Interrupted] }
+func (l *Ledger) Unfinished() int64 {
+	return l.Outcomes[sockstate.OutcomeHeld] + l.Outcomes[sockstate.OutcomeInterrupted]
+}
 
-// Metric is one of the latencies of a lifecycle.
-type Metric uint8
-
-// The latencies. Lag is the generator's own fault; Lifecycle runs from the scheduled start, less the hold.
-const (
-	Lag Metric = iota
-	Connect
-	Exchange
-	Close
-	Lifecycle
-
-	NumMetrics = int(Lifecycle) + 1
-)
-
-var metricNames = [NumMetrics]string{"lag", "connect", "exchange", "close", "lifecycle"}
-
-func (m Metric) String() string { return metricNames[m] }
-
-// NewHistogram makes a histogram of nanoseconds from 1 ns to 1 h, with 3 digits.
-func NewHistogram() *hdrhistogram.Histogram {
-	return hdrhistogram.New(1, 3_600_000_000_000, 3)
+// newHistogram makes a histogram of nanoseconds.
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(sockstate.HistogramMin, sockstate.HistogramMax, sockstate.HistogramDigits)
 }
 
 // Latencies holds a histogram for each metric.
-type Latencies [NumMetrics]*hdrhistogram.Histogram
+type Latencies [sockstate.NumLatencies]*hdrhistogram.Histogram
 
 func newLatencies() (l Latencies) {
 	for i := range l {
-		l[i] = NewHistogram()
+		l[i] = newHistogram()
 	}
 	return l
 }
 
 // record adds a time, at least 1 ns; what exceeds an hour counts as an hour.
 func record(h *hdrhistogram.Histogram, ns int64) {
-	_ = h.RecordValue(min(max(ns, 1), 3_600_000_000_000)) // in range, so it cannot fail
+	_ = h.RecordValue(min(max(ns, sockstate.HistogramMin), sockstate.HistogramMax)) // in range, so it cannot fail
 }
 
 func (l *Latencies) merge(o *Latencies) {
@@ -126,7 +110,7 @@ type GroupResult struct {
 	// Errnos splits the rest of the ledger's outcome Other.
 	Errnos map[sockio.Errno]int64
 	// Examples has a sentence about the first of each fault, empty where there was none.
-	Examples [exchange.NumFaults]string
+	Examples [sockstate.NumFaults]string
 	Info     InfoSample
 }
 
@@ -140,7 +124,7 @@ type InfoSample struct {
 
 func newInfoSample() InfoSample {
 	return InfoSample{
-		RTT: NewHistogram(), MinRTT: NewHistogram(),
+		RTT: newHistogram(), MinRTT: newHistogram(),
 		SndMSS: hdrhistogram.New(1, 1<<20, 3), SndCwnd: hdrhistogram.New(1, 1<<24, 3),
 	}
 }

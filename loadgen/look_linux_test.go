@@ -4,6 +4,7 @@ import (
 	"net"
 	"testing"
 
+	"lastack/sockstate"
 	"lastack/sockstate/sockio"
 )
 
@@ -22,8 +23,8 @@ func TestResetBeforeTheClose(t *testing.T) {
 		g.Start(t.Context())
 		r := finish(t, g)
 		o := &r.Groups[0].Ledger.Outcomes
-		seen, unseen := o[RSTReceived], o[FIN]
-		if seen+unseen+o[CutInRequest] != n || seen == 0 {
+		seen, unseen := o[sockstate.OutcomeRSTReceived], o[sockstate.OutcomeFIN]
+		if seen+unseen+o[sockstate.OutcomeCutInRequest] != n || seen == 0 {
 			t.Errorf("outcomes: %v", outcomes(&r.Groups[0].Ledger))
 		}
 		if got := r.Groups[0].Ledger.Failed(); got != n-unseen {

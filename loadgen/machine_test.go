@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"lastack/sockstate"
 	"lastack/sockstate/clock"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
@@ -65,35 +66,35 @@ func TestOddCompletions(t *testing.T) {
 		name   string
 		on     func(l *fakeLoop, c call)
 		change func(p *Plan, g *Group)
-		want   Outcome
+		want   sockstate.Outcome
 		noSYN  int64
 		closes int // calls of Close
 		errno  sockio.Errno
 	}{
-		{name: "a well-behaved peer", on: wellBehaved, want: FIN, closes: n},
-		{name: "socket: ENOMEM", on: dial(sockio.OpSocket, unix.ENOMEM, 0), want: NoMemory, noSYN: n},
-		{name: "socket: ENOBUFS", on: dial(sockio.OpSocket, unix.ENOBUFS, 0), want: NoMemory, noSYN: n},
-		{name: "socket: EMFILE", on: dial(sockio.OpSocket, unix.EMFILE, 0), want: NoFd, noSYN: n},
-		{name: "socket: ENFILE", on: dial(sockio.OpSocket, unix.ENFILE, 0), want: NoFd, noSYN: n},
-		{name: "socket: EAFNOSUPPORT", on: dial(sockio.OpSocket, unix.EAFNOSUPPORT, 0), want: Other, noSYN: n, errno: unix.EAFNOSUPPORT},
-		{name: "setsockopt: ENOPROTOOPT", on: dial(sockio.OpSetsockopt, unix.ENOPROTOOPT, 0), want: Other, noSYN: n, closes: n, errno: unix.ENOPROTOOPT},
-		{name: "bind: EADDRINUSE", on: dial(sockio.OpBind, unix.EADDRINUSE, 0), want: NoLocalPort, noSYN: n, closes: n},
-		{name: "bind: EADDRNOTAVAIL", on: dial(sockio.OpBind, unix.EADDRNOTAVAIL, 0), want: Other, noSYN: n, closes: n, errno: unix.EADDRNOTAVAIL},
-		{name: "connect: EADDRNOTAVAIL", on: dial(sockio.OpConnect, unix.EADDRNOTAVAIL, 0), want: NoLocalPort, noSYN: n, closes: n},
-		{name: "connect: ENOBUFS", on: dial(sockio.OpConnect, unix.ENOBUFS, 0), want: NoMemory, noSYN: n, closes: n},
-		{name: "connect: EHOSTUNREACH at once", on: dial(sockio.OpConnect, unix.EHOSTUNREACH, 0), want: Unreachable, noSYN: n, closes: n},
-		{name: "connect: EHOSTUNREACH after a SYN", on: dial(sockio.OpConnect, unix.EHOSTUNREACH, 1), want: Unreachable, closes: n},
-		{name: "connect: EHOSTDOWN", on: dial(sockio.OpConnect, unix.EHOSTDOWN, 1), want: Unreachable, closes: n},
-		{name: "connect: ETIMEDOUT", on: dial(sockio.OpConnect, unix.ETIMEDOUT, 1), want: ConnectTimeout, closes: n},
-		{name: "connect: EPERM, as a firewall says", on: dial(sockio.OpConnect, unix.EPERM, 1), want: Other, closes: n, errno: unix.EPERM},
-		{name: "connect: EPROTO, by ICMP", on: dial(sockio.OpConnect, unix.EPROTO, 1), want: Unreachable, closes: n},
-		{name: "connect: EACCES, by ICMP", on: dial(sockio.OpConnect, unix.EACCES, 1), want: Unreachable, closes: n},
-		{name: "connect: EACCES at once", on: dial(sockio.OpConnect, unix.EACCES, 0), want: Other, noSYN: n, closes: n, errno: unix.EACCES},
+		{name: "a well-behaved peer", on: wellBehaved, want: sockstate.OutcomeFIN, closes: n},
+		{name: "socket: ENOMEM", on: dial(sockio.OpSocket, unix.ENOMEM, 0), want: sockstate.OutcomeNoMemory, noSYN: n},
+		{name: "socket: ENOBUFS", on: dial(sockio.OpSocket, unix.ENOBUFS, 0), want: sockstate.OutcomeNoMemory, noSYN: n},
+		{name: "socket: EMFILE", on: dial(sockio.OpSocket, unix.EMFILE, 0), want: sockstate.OutcomeNoFD, noSYN: n},
+		{name: "socket: ENFILE", on: dial(sockio.OpSocket, unix.ENFILE, 0), want: sockstate.OutcomeNoFD, noSYN: n},
+		{name: "socket: EAFNOSUPPORT", on: dial(sockio.OpSocket, unix.EAFNOSUPPORT, 0), want: sockstate.OutcomeOther, noSYN: n, errno: unix.EAFNOSUPPORT},
+		{name: "setsockopt: ENOPROTOOPT", on: dial(sockio.OpSetsockopt, unix.ENOPROTOOPT, 0), want: sockstate.OutcomeOther, noSYN: n, closes: n, errno: unix.ENOPROTOOPT},
+		{name: "bind: EADDRINUSE", on: dial(sockio.OpBind, unix.EADDRINUSE, 0), want: sockstate.OutcomeNoLocalPort, noSYN: n, closes: n},
+		{name: "bind: EADDRNOTAVAIL", on: dial(sockio.OpBind, unix.EADDRNOTAVAIL, 0), want: sockstate.OutcomeOther, noSYN: n, closes: n, errno: unix.EADDRNOTAVAIL},
+		{name: "connect: EADDRNOTAVAIL", on: dial(sockio.OpConnect, unix.EADDRNOTAVAIL, 0), want: sockstate.OutcomeNoLocalPort, noSYN: n, closes: n},
+		{name: "connect: ENOBUFS", on: dial(sockio.OpConnect, unix.ENOBUFS, 0), want: sockstate.OutcomeNoMemory, noSYN: n, closes: n},
+		{name: "connect: EHOSTUNREACH at once", on: dial(sockio.OpConnect, unix.EHOSTUNREACH, 0), want: sockstate.OutcomeUnreachable, noSYN: n, closes: n},
+		{name: "connect: EHOSTUNREACH after a SYN", on: dial(sockio.OpConnect, unix.EHOSTUNREACH, 1), want: sockstate.OutcomeUnreachable, closes: n},
+		{name: "connect: EHOSTDOWN", on: dial(sockio.OpConnect, unix.EHOSTDOWN, 1), want: sockstate.OutcomeUnreachable, closes: n},
+		{name: "connect: ETIMEDOUT", on: dial(sockio.OpConnect, unix.ETIMEDOUT, 1), want: sockstate.OutcomeConnectTimeout, closes: n},
+		{name: "connect: EPERM, as a firewall says", on: dial(sockio.OpConnect, unix.EPERM, 1), want: sockstate.OutcomeOther, closes: n, errno: unix.EPERM},
+		{name: "connect: EPROTO, by ICMP", on: dial(sockio.OpConnect, unix.EPROTO, 1), want: sockstate.OutcomeUnreachable, closes: n},
+		{name: "connect: EACCES, by ICMP", on: dial(sockio.OpConnect, unix.EACCES, 1), want: sockstate.OutcomeUnreachable, closes: n},
+		{name: "connect: EACCES at once", on: dial(sockio.OpConnect, unix.EACCES, 0), want: sockstate.OutcomeOther, noSYN: n, closes: n, errno: unix.EACCES},
 		{name: "connect is silent", on: func(l *fakeLoop, c call) {
 			if c.op != sockio.OpConnect {
 				wellBehaved(l, c)
 			}
-		}, change: func(_ *Plan, g *Group) { g.ConnectTimeout = time.Millisecond }, want: ConnectTimeout, closes: n},
+		}, change: func(_ *Plan, g *Group) { g.ConnectTimeout = time.Millisecond }, want: sockstate.OutcomeConnectTimeout, closes: n},
 		{name: "connect is called late", on: func(l *fakeLoop, c call) {
 			if c.op == sockio.OpConnect && clock.Now()-c.at < int64(20*time.Millisecond) {
 				delete(l.sent, c.s) // its turn has not come
@@ -101,7 +102,7 @@ func TestOddCompletions(t *testing.T) {
 				return
 			}
 			wellBehaved(l, c)
-		}, change: func(_ *Plan, g *Group) { g.ConnectTimeout = 5 * time.Millisecond }, want: FIN, closes: n},
+		}, change: func(_ *Plan, g *Group) { g.ConnectTimeout = 5 * time.Millisecond }, want: sockstate.OutcomeFIN, closes: n},
 		{name: "connect takes long itself", on: func(l *fakeLoop, c call) {
 			if c.op == sockio.OpConnect {
 				time.Sleep(10 * time.Millisecond)
@@ -115,7 +116,7 @@ func TestOddCompletions(t *testing.T) {
 				return
 			}
 			wellBehaved(l, c)
-		}, change: func(_ *Plan, g *Group) { g.ConnectTimeout, g.Connections = 5*time.Millisecond, 1 }, want: FIN, closes: n},
+		}, change: func(_ *Plan, g *Group) { g.ConnectTimeout, g.Connections = 5*time.Millisecond, 1 }, want: sockstate.OutcomeFIN, closes: n},
 		{name: "send: ETIMEDOUT", on: func(l *fakeLoop, c call) {
 			if c.op == sockio.OpConnect {
 				l.complete(sockio.OpConnect, c.s, 0, 0)
@@ -123,30 +124,30 @@ func TestOddCompletions(t *testing.T) {
 				return
 			}
 			wellBehaved(l, c)
-		}, want: Other, closes: n, errno: unix.ETIMEDOUT},
-		{name: "recv: EHOSTUNREACH", on: fail(sockio.OpRecv, sockio.OpRecv, unix.EHOSTUNREACH, 0), want: Other, closes: n, errno: unix.EHOSTUNREACH},
-		{name: "recv: ECONNRESET", on: fail(sockio.OpRecv, sockio.OpRecv, unix.ECONNRESET, 0), want: CutInRequest, closes: n},
+		}, want: sockstate.OutcomeOther, closes: n, errno: unix.ETIMEDOUT},
+		{name: "recv: EHOSTUNREACH", on: fail(sockio.OpRecv, sockio.OpRecv, unix.EHOSTUNREACH, 0), want: sockstate.OutcomeOther, closes: n, errno: unix.EHOSTUNREACH},
+		{name: "recv: ECONNRESET", on: fail(sockio.OpRecv, sockio.OpRecv, unix.ECONNRESET, 0), want: sockstate.OutcomeCutInRequest, closes: n},
 		{name: "recv: EIO in the hold", on: func(l *fakeLoop, c call) {
 			if c.op == sockio.OpRecv && l.calls[sockio.OpRecv]%2 == 0 {
 				l.complete(sockio.OpRecv, c.s, unix.EIO, 0)
 				return
 			}
 			wellBehaved(l, c)
-		}, change: func(_ *Plan, g *Group) { g.Hold, g.Connections = time.Minute, 1 }, want: Other, closes: n, errno: unix.EIO},
-		{name: "EOF came before the close", on: fail(sockio.OpLook, sockio.OpLook, 0, 0), want: ClosedEarly, closes: n},
-		{name: "RST came before the close", on: fail(sockio.OpLook, sockio.OpLook, unix.ECONNRESET, 0), want: RSTReceived, closes: n},
+		}, change: func(_ *Plan, g *Group) { g.Hold, g.Connections = time.Minute, 1 }, want: sockstate.OutcomeOther, closes: n, errno: unix.EIO},
+		{name: "EOF came before the close", on: fail(sockio.OpLook, sockio.OpLook, 0, 0), want: sockstate.OutcomeClosedEarly, closes: n},
+		{name: "RST came before the close", on: fail(sockio.OpLook, sockio.OpLook, unix.ECONNRESET, 0), want: sockstate.OutcomeRSTReceived, closes: n},
 		{name: "RST came before the close by RST", on: fail(sockio.OpLook, sockio.OpLook, unix.ECONNRESET, 0), change: func(_ *Plan, g *Group) {
 			g.Close = mustPolicy("client:rst")
-		}, want: RSTReceived, closes: n},
-		{name: "the kernel gave up before the close", on: fail(sockio.OpLook, sockio.OpLook, unix.ETIMEDOUT, 0), want: Other, closes: n, errno: unix.ETIMEDOUT},
-		{name: "close: EIO", on: fail(sockio.OpClose, sockio.OpClose, unix.EIO, 0), want: FIN, closes: n},
+		}, want: sockstate.OutcomeRSTReceived, closes: n},
+		{name: "the kernel gave up before the close", on: fail(sockio.OpLook, sockio.OpLook, unix.ETIMEDOUT, 0), want: sockstate.OutcomeOther, closes: n, errno: unix.ETIMEDOUT},
+		{name: "close: EIO", on: fail(sockio.OpClose, sockio.OpClose, unix.EIO, 0), want: sockstate.OutcomeFIN, closes: n},
 		{name: "setsockopt SO_LINGER: EINVAL", on: func(l *fakeLoop, c call) {
 			if c.op == sockio.OpSetsockopt {
 				l.complete(sockio.OpSetsockopt, c.s, unix.EINVAL, 0)
 				return
 			}
 			wellBehaved(l, c)
-		}, change: func(_ *Plan, g *Group) { g.Close = mustPolicy("client:rst") }, want: RSTSent, closes: n},
+		}, change: func(_ *Plan, g *Group) { g.Close = mustPolicy("client:rst") }, want: sockstate.OutcomeRSTSent, closes: n},
 		{name: "shutdown: ENOTCONN, and then the reset", on: func(l *fakeLoop, c call) {
 			switch {
 			case c.op == sockio.OpShutdown:
@@ -156,7 +157,7 @@ func TestOddCompletions(t *testing.T) {
 			default:
 				wellBehaved(l, c)
 			}
-		}, change: func(_ *Plan, g *Group) { g.Close, g.Connections = mustPolicy("client:half"), 1 }, want: RSTReceived, closes: n},
+		}, change: func(_ *Plan, g *Group) { g.Close, g.Connections = mustPolicy("client:half"), 1 }, want: sockstate.OutcomeRSTReceived, closes: n},
 		{name: "late completions of a free slot", on: func(l *fakeLoop, c call) {
 			wellBehaved(l, c)
 			if c.op == sockio.OpClose {
@@ -165,7 +166,7 @@ func TestOddCompletions(t *testing.T) {
 			l.complete(sockio.OpTimeout, 15, 0, 0)
 			l.complete(sockio.OpRecv, 14, unix.ECONNRESET, 0)
 			l.complete(sockio.OpWake, -1, 0, 0)
-		}, change: func(_ *Plan, g *Group) { g.Connections = 16 }, want: FIN, closes: n},
+		}, change: func(_ *Plan, g *Group) { g.Connections = 16 }, want: sockstate.OutcomeFIN, closes: n},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := fakePlan(n)

@@ -108,7 +108,7 @@ func TestWarmup(t *testing.T) {
 	if g.Warmup.Attempted == 0 || g.Warmup.Completed() != g.Warmup.Attempted {
 		t.Errorf("warm-up: %v of %d", outcomes(&g.Warmup), g.Warmup.Attempted)
 	}
-	if n := g.Latency[Exchange].TotalCount(); n != 500 {
+	if n := g.Latency[sockstate.LatencyExchange].TotalCount(); n != 500 {
 		t.Errorf("%d exchange times, want those of the result alone", n)
 	}
 	if r.MeasuredFrom-r.Started != int64(p.Warmup) {
@@ -157,7 +157,7 @@ func TestOpenLoopIsExact(t *testing.T) {
 			if st.Accepted != tc.measured+tc.first {
 				t.Errorf("the server accepted %d", st.Accepted)
 			}
-			if n := g.Latency[Lag].TotalCount(); n != tc.measured {
+			if n := g.Latency[sockstate.LatencyLag].TotalCount(); n != tc.measured {
 				t.Errorf("%d lags", n)
 			}
 		})
@@ -330,7 +330,7 @@ func TestHold(t *testing.T) {
 				t.Errorf("it took %v, held for %v", took, hold)
 			}
 			// A lifecycle's time leaves the hold out.
-			if p50 := time.Duration(got.Latency[Lifecycle].ValueAtQuantile(50)); p50 >= hold {
+			if p50 := time.Duration(got.Latency[sockstate.LatencyLifecycle].ValueAtQuantile(50)); p50 >= hold {
 				t.Errorf("lifecycle p50 %v, held for %v", p50, hold)
 			}
 		})
@@ -355,7 +355,7 @@ func TestEveryPolicyAndExchange(t *testing.T) {
 				p.Workers = 2
 				r, st := l.served(p)
 				got := &r.Groups[0].Ledger
-				if policy == "server:rst" && g.Exchange.Response > 1 && got.Completed() < n && got.Completed()+got.Outcomes[CutInRequest] == n {
+				if policy == "server:rst" && g.Exchange.Response > 1 && got.Completed() < n && got.Completed()+got.Outcomes[sockstate.OutcomeCutInRequest] == n {
 					return // the RST discards what the server has not sent yet
 				}
 				if got.Completed() != n || got.Opened != n {
@@ -389,8 +389,8 @@ func TestKeepAlive(t *testing.T) {
 					if g.Close.How == teardown.Unread {
 						want -= n // the last is the one left unread
 					}
-					if got.Ledger.Requests != want || got.Latency[Exchange].TotalCount() != want {
-						t.Errorf("%d requests, %d exchange times, want %d", got.Ledger.Requests, got.Latency[Exchange].TotalCount(), want)
+					if got.Ledger.Requests != want || got.Latency[sockstate.LatencyExchange].TotalCount() != want {
+						t.Errorf("%d requests, %d exchange times, want %d", got.Ledger.Requests, got.Latency[sockstate.LatencyExchange].TotalCount(), want)
 					}
 				})
 			}
@@ -437,7 +437,7 @@ func TestSourcePorts(t *testing.T) {
 	l := newLab(t)
 	var mu sync.Mutex
 	outside := make(map[string]int)
-	want := PortRange{41_000, 41_049}
+	want := sockstate.PortRange{Lo: 41_000, Hi: 41_049}
 	p := loadOf(50, l.peer(func(c *net.TCPConn) {
 		toEOF(c)
 		if a := netip.MustParseAddrPort(c.RemoteAddr().String()); a.Port() < want.Lo || a.Port() > want.Hi {
@@ -512,7 +512,7 @@ func TestTargetDies(t *testing.T) {
 	if _, err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, g, func(s *Snapshot) bool { return s.Ledger.Outcomes[Refused] >= 1000 })
+	until(t, g, func(s *Snapshot) bool { return s.Ledger.Outcomes[sockstate.OutcomeRefused] >= 1000 })
 	l.serve(cfg)
 	now := g.Snapshot()
 	again := now.Ledger.Completed() + 1000
@@ -520,7 +520,7 @@ func TestTargetDies(t *testing.T) {
 	g.Interrupt()
 	got := finish(t, g).Groups[0].Ledger
 	// In flight when it died, and once more each in the queue of a listener that was about to close.
-	if n := got.Failed() - got.Outcomes[Refused]; n > 16 {
+	if n := got.Failed() - got.Outcomes[sockstate.OutcomeRefused]; n > 16 {
 		t.Errorf("outcomes %v, want at most 16 failures that are not refused", outcomes(&got))
 	}
 }

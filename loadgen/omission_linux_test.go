@@ -8,6 +8,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"lastack/server"
+	"lastack/sockstate"
 )
 
 const stalled = 500 * time.Millisecond
@@ -20,7 +21,7 @@ func stalledLoad(t *testing.T, p Plan, after int64) (r *GroupResult, calm *hdrhi
 	s := l.serve(server.Config{Exchange: p.Groups[0].Exchange, Close: p.Groups[0].Close, Slots: 4000})
 	p.Groups[0].Targets = s.Addrs()
 	g := l.start(context.Background(), p)
-	calm = NewHistogram()
+	calm = newHistogram()
 	until(t, g, func(s *Snapshot) bool {
 		calm.Merge(s.Interval)
 		return s.Ledger.Completed() >= after
@@ -44,7 +45,7 @@ func TestCoordinatedOmission(t *testing.T) {
 		g := &p.Groups[0]
 		g.Connections, g.RateFrom, g.RateTo, g.Close = 0, 1000, 1000, mustPolicy("client:rst")
 		r, _ := stalledLoad(t, p, 200)
-		if got := p99(r.Latency[Lifecycle]); got <= 300*time.Millisecond || r.Ledger.Completed() != 2000 {
+		if got := p99(r.Latency[sockstate.LatencyLifecycle]); got <= 300*time.Millisecond || r.Ledger.Completed() != 2000 {
 			t.Errorf("p99 of lifecycle %v of %d; a quarter of the arrivals met a stall of %v", got, r.Ledger.Completed(), stalled)
 		}
 	})
@@ -57,7 +58,7 @@ func TestCoordinatedOmission(t *testing.T) {
 			g.Connections, g.Close = 64, mustPolicy("client:rst")
 			g.Hold = 15 * time.Millisecond // so that the CPU is not what they wait for; no part of the lifecycle's time
 			r, calm := stalledLoad(t, p, 1000)
-			h := r.Latency[Lifecycle]
+			h := r.Latency[sockstate.LatencyLifecycle]
 			if h.TotalCount() != n || time.Duration(h.Max()) < stalled/2 {
 				t.Fatalf("%d samples, the longest %v: the stall is not among them", h.TotalCount(), time.Duration(h.Max()))
 			}

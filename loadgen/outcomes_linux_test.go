@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/server"
-	"lastack/sockstate/exchange"
+	"lastack/sockstate"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
 )
@@ -352,7 +352,7 @@ func faults(l *Ledger) (m map[string]int64) {
 			if m == nil {
 				m = make(map[string]int64)
 			}
-			m[exchange.Fault(f).String()] = n
+			m[sockstate.Fault(f).String()] = n
 		}
 	}
 	return m
@@ -360,7 +360,7 @@ func faults(l *Ledger) (m map[string]int64) {
 
 func exampleOf(g *GroupResult, fault string) string {
 	for f, s := range g.Examples {
-		if exchange.Fault(f).String() == fault {
+		if sockstate.Fault(f).String() == fault {
 			return s
 		}
 	}
@@ -374,7 +374,7 @@ func statuses(l *Ledger) (m map[string]int64) {
 			if m == nil {
 				m = make(map[string]int64)
 			}
-			m[exchange.StatusClass(c).String()] = n
+			m[sockstate.StatusClass(c).String()] = n
 		}
 	}
 	return m
@@ -422,7 +422,7 @@ func TestOutcomesOfTheDial(t *testing.T) {
 		{name: "no_local_port of the group's", sysctls: []string{"net.ipv4.tcp_tw_reuse=0"}, target: func(l *lab) netip.AddrPort {
 			return l.peer(func(c *net.TCPConn) { answer(c); toEOF(c) })
 		}, change: func(_ *Plan, g *Group) {
-			g.SourcePorts = PortRange{40_000, 40_003}
+			g.SourcePorts = sockstate.PortRange{Lo: 40_000, Hi: 40_003}
 		}, want: map[string]int64{"fin": 4, "no_local_port": n - 4}, noSYN: n - 4},
 		{name: "no_local_port of the namespace's", sysctls: []string{
 			"net.ipv4.tcp_tw_reuse=0", "net.ipv4.ip_local_port_range=40000 40003",
@@ -432,7 +432,7 @@ func TestOutcomesOfTheDial(t *testing.T) {
 		{name: "a second source has the same ports again", sysctls: []string{"net.ipv4.tcp_tw_reuse=0"}, target: func(l *lab) netip.AddrPort {
 			return l.peer(func(c *net.TCPConn) { answer(c); toEOF(c) })
 		}, change: func(_ *Plan, g *Group) {
-			g.SourcePorts = PortRange{40_000, 40_003}
+			g.SourcePorts = sockstate.PortRange{Lo: 40_000, Hi: 40_003}
 			g.Sources = []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3")}
 		}, want: map[string]int64{"fin": n}},
 		{
@@ -468,7 +468,7 @@ func TestOutcomesOfTheDial(t *testing.T) {
 // What the network answers to a SYN by ICMP is no failure of this host's.
 func TestDialOutcomeOfICMP(t *testing.T) {
 	for _, e := range []sockio.Errno{unix.ENETUNREACH, unix.EHOSTUNREACH, unix.EHOSTDOWN, unix.ENONET, unix.ENOPROTOOPT, unix.EOPNOTSUPP, unix.EPROTO, unix.EACCES} {
-		if got := dialOutcome(sockio.OpConnect, e, true); got != Unreachable {
+		if got := dialOutcome(sockio.OpConnect, e, true); got != sockstate.OutcomeUnreachable {
 			t.Errorf("%v after a SYN: %v", e, got)
 		}
 	}
@@ -603,7 +603,7 @@ func TestOutcomeNoFd(t *testing.T) {
 	r := finish(t, g)
 	l.checkOpens(r, before)
 	got := &r.Groups[0].Ledger
-	held, failed := got.Outcomes[Held], got.Outcomes[NoFd]
+	held, failed := got.Outcomes[sockstate.OutcomeHeld], got.Outcomes[sockstate.OutcomeNoFD]
 	if held == 0 || failed == 0 || held+failed != n || got.NoSYN != failed {
 		t.Errorf("%v, %d without a SYN: want some held, the others no_fd without a SYN", outcomes(got), got.NoSYN)
 	}

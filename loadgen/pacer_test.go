@@ -197,7 +197,7 @@ func BenchmarkPacerAt(b *testing.B) {
 }
 
 func BenchmarkHistogramRecord(b *testing.B) {
-	h := NewHistogram()
+	h := newHistogram()
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		record(h, int64(i)*977%10_000_000)

@@ -1,12 +1,10 @@
 package loadgen
 
 import (
-	"fmt"
 	"net/netip"
-	"strconv"
-	"strings"
 	"time"
 
+	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/teardown"
 )
@@ -70,7 +68,7 @@ type Group struct {
 	// Sources are the local addresses connected from, in turn; none leaves the choice to the kernel.
 	Sources []netip.Addr `json:"sources,omitempty"`
 	// SourcePorts narrows the local ports (IP_LOCAL_PORT_RANGE, Linux 6.3); zero: the namespace's range.
-	SourcePorts PortRange `json:"source_ports,omitzero"`
+	SourcePorts sockstate.PortRange `json:"source_ports,omitzero"`
 }
 
 // OpenLoop reports whether arrivals follow a schedule, rather than a free slot.
@@ -93,34 +91,4 @@ func (g *Group) host() string {
 		return g.Host
 	}
 	return g.Targets[0].String()
-}
-
-// PortRange is an inclusive range of local ports. The zero value is the namespace's.
-type PortRange struct {
-	Lo, Hi uint16
-}
-
-// IsZero reports whether r is the zero value.
-func (r PortRange) IsZero() bool { return r == PortRange{} }
-
-func (r PortRange) String() string { return fmt.Sprintf("%d-%d", r.Lo, r.Hi) }
-
-// MarshalText implements encoding.TextMarshaler with String.
-func (r PortRange) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
-
-// UnmarshalText implements encoding.TextUnmarshaler with ParsePortRange.
-func (r *PortRange) UnmarshalText(b []byte) (err error) {
-	*r, err = ParsePortRange(string(b))
-	return err
-}
-
-// ParsePortRange reads LO-HI.
-func ParsePortRange(s string) (PortRange, error) {
-	lo, hi, ok := strings.Cut(s, "-")
-	l, err1 := strconv.ParseUint(lo, 10, 16)
-	h, err2 := strconv.ParseUint(hi, 10, 16)
-	if !ok || err1 != nil || err2 != nil || l < 1 || l > h {
-		return PortRange{}, fmt.Errorf("port range %q: want LO-HI, from 1-1 to 65535-65535", s)
-	}
-	return PortRange{uint16(l), uint16(h)}, nil
 }

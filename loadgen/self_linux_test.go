@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lastack/sockstate"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
 )
@@ -25,9 +26,9 @@ func TestNobodyIsNotOneself(t *testing.T) {
 		{"IPv6", "[::1]:40001", nil},
 		{"from a source", "127.0.0.1:40001", func(g *Group) { g.Sources = []netip.Addr{netip.MustParseAddr("127.0.0.1")} }},
 		{"several targets", "127.0.0.1:40001", func(g *Group) { g.Targets = append(g.Targets, netip.MustParseAddrPort("127.0.0.1:40003")) }},
-		{"source ports", "127.0.0.1:40001", func(g *Group) { g.SourcePorts = PortRange{40000, 40002} }},
+		{"source ports", "127.0.0.1:40001", func(g *Group) { g.SourcePorts = sockstate.PortRange{Lo: 40000, Hi: 40002} }},
 		// There is no way around: it is found out.
-		{"no other port", "127.0.0.1:40001", func(g *Group) { g.SourcePorts, g.Connections = PortRange{40001, 40001}, 1 }},
+		{"no other port", "127.0.0.1:40001", func(g *Group) { g.SourcePorts, g.Connections = sockstate.PortRange{Lo: 40001, Hi: 40001}, 1 }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			eachEngine(t, func(t *testing.T, b sockio.Backend) {

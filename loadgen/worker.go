@@ -70,7 +70,7 @@ func newWorker(cfg *Config, id, workers, slots int, sh []*shared) *worker {
 		plan:     &cfg.Plan,
 		conns:    make([]conn, slots),
 		free:     sockio.NewSlots(slots),
-		interval: NewHistogram(),
+		interval: newHistogram(),
 		finished: make(chan struct{}),
 		pace:     pace{usage: readUsage},
 	}
@@ -383,7 +383,7 @@ func (w *worker) done(now int64) bool {
 			return false
 		}
 	}
-	w.settle(Held)
+	w.settle(sockstate.OutcomeHeld)
 	return true
 }
 
@@ -394,12 +394,12 @@ func (w *worker) interrupt() {
 			w.drop(g)
 		}
 	}
-	w.settle(Interrupted)
+	w.settle(sockstate.OutcomeInterrupted)
 }
 
 // settle gives every connection that is still open its outcome: Held if it is, else o. The
 // sockets stay open until close, so that the kernel's counters can be read first.
-func (w *worker) settle(o Outcome) {
+func (w *worker) settle(o sockstate.Outcome) {
 	for i := range w.conns {
 		k := &w.conns[i]
 		if k.phase == free || k.phase == pausing {
@@ -409,10 +409,10 @@ func (w *worker) settle(o Outcome) {
 		l := k.ledger(g)
 		w.logOpen(g, k, sockio.Sock(i), o)
 		switch {
-		case k.outcome != NoOutcome:
+		case k.outcome != sockstate.NoOutcome:
 			g.count(l, k.outcome, k)
 		case k.flags&isHeld != 0:
-			l.Outcomes[Held]++
+			l.Outcomes[sockstate.OutcomeHeld]++
 		default:
 			l.Outcomes[o]++
 			if k.phase == dialing && !w.dialled(sockio.Sock(i)) {

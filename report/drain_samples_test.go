@@ -7,6 +7,7 @@ import (
 
 	"lastack/bench/metric"
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 // drains are drains as they could have been, by name of their golden.
@@ -31,7 +32,7 @@ func drains(t testing.TB) map[string]*record.Run {
 func at[T any](v T) *T { return &v }
 
 func check(name string, n int64) record.Check {
-	return record.Check{Name: name, Want: record.Range{Min: n, Max: n}, Got: n, OK: true, Exact: true}
+	return record.Check{Name: name, Want: sockstate.Range{Min: n, Max: n}, Got: n, OK: true, Exact: true}
 }
 
 // aDrain has a load of three groups, and no tries.
@@ -364,7 +365,7 @@ func notStoppedDrain(t testing.TB) *record.Run {
 	try.Reconnect = record.DrainReconnect{Clients: 12, Landed: map[string]int64{"old": 10}, Failed: 2, FirstS: at(0.21), LastS: at(0.22)}
 	try.Leftover, try.Port = record.DrainLeftover{}, record.DrainPort{}
 	try.Accounting = append(try.Accounting, record.Check{
-		Name: "TcpActiveOpens", Want: record.Range{Min: 1_034, Max: 1_034}, Got: 1_051, OK: true, Note: "others' connections count in this namespace too",
+		Name: "TcpActiveOpens", Want: sockstate.Range{Min: 1_034, Max: 1_034}, Got: 1_051, OK: true, Note: "others' connections count in this namespace too",
 	})
 	try.Score = metric.ScoreLine(&try)
 	r.Drain.Tries = []record.DrainTry{try}

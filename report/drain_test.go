@@ -10,6 +10,7 @@ import (
 
 	"lastack/bench/metric"
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 func TestDrainJSONL(t *testing.T) {
@@ -294,8 +295,8 @@ func TestSaidWords(t *testing.T) {
 func TestAgreed(t *testing.T) {
 	ok, bad := check("a", 1), check("b", 1)
 	bad.Got, bad.OK = 2, false
-	off := record.Check{Want: record.Range{Min: 1, Max: 1}, Got: 2, OK: true}
-	near := record.Check{Want: record.Range{Min: 1, Max: 1}, Got: 1, OK: true}
+	off := record.Check{Want: sockstate.Range{Min: 1, Max: 1}, Got: 2, OK: true}
+	near := record.Check{Want: sockstate.Range{Min: 1, Max: 1}, Got: 1, OK: true}
 	for _, tt := range []struct {
 		checks []record.Check
 		want   string

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 // samples are runs as they could have been, by name of their golden.
@@ -92,7 +93,7 @@ func closedLoop(t testing.TB) *record.Run {
 	r.Sandbox = record.Sandbox{Mode: "root", Topology: "lo"}
 	r.Result = record.Result{
 		Connections: record.Connections{Attempted: n, Opened: n, Completed: n, Requests: n, PeakOpen: 64},
-		Outcomes:    map[string]int64{record.OutcomeFIN: n},
+		Outcomes:    map[string]int64{sockstate.OutcomeFIN.String(): n},
 		Rate:        record.Rate{OpenedPerS: n / 10.004, CompletedPerS: n / 10.004, RequestsPerS: n / 10.004},
 		Latency: map[string]record.Latency{
 			"lag": latency(t, n, 2.1, 0.8), "connect": latency(t, n, 412, 0.35), "exchange": latency(t, n, 1210, 0.3), "lifecycle": latency(t, n, 4100, 0.28),
@@ -151,17 +152,17 @@ func closedLoop(t testing.TB) *record.Run {
 			"server": {"ESTABLISHED > CLOSE_WAIT > LAST_ACK > CLOSED"},
 		},
 		TimeWait: "client",
-		Counters: map[string]record.Range{
+		Counters: map[string]sockstate.Range{
 			"TcpExtTW+TcpExtTWKilled+TcpExtTCPTimeWaitOverflow": {Min: n, Max: n}, "TcpExtTCPAbortOnData": {}, "TcpExtTCPAbortOnClose": {},
 		},
 		Notes: []string{"An immediate passive close usually merges its FIN with the ACK: FIN_WAIT_2 is passed in an instant."},
 	}
 	r.Accounting = []record.Check{
-		{Name: "attempted = sum of outcomes", Want: record.Range{Min: n, Max: n}, Got: n, OK: true, Exact: true},
-		{Name: "TcpActiveOpens = attempted less failed before a SYN", Want: record.Range{Min: n, Max: n}, Got: n, OK: true, Exact: true},
-		{Name: "opened = accepted by the server", Want: record.Range{Min: n, Max: n}, Got: n, OK: true, Exact: true},
+		{Name: "attempted = sum of outcomes", Want: sockstate.Range{Min: n, Max: n}, Got: n, OK: true, Exact: true},
+		{Name: "TcpActiveOpens = attempted less failed before a SYN", Want: sockstate.Range{Min: n, Max: n}, Got: n, OK: true, Exact: true},
+		{Name: "opened = accepted by the server", Want: sockstate.Range{Min: n, Max: n}, Got: n, OK: true, Exact: true},
 	}
-	r.Server = &record.Server{Listeners: 2, Backlog: 4096, Accepted: n, Requests: n, Outcomes: map[string]int64{record.OutcomeFIN: n}}
+	r.Server = &record.Server{Listeners: 2, Backlog: 4096, Accepted: n, Requests: n, Outcomes: map[string]int64{sockstate.OutcomeFIN.String(): n}}
 	r.Thresholds = []record.ThresholdResult{
 		{Expr: "connect.p99<5ms", Metric: "connect.p99", Got: 934, GotText: "934µs", Want: "<5ms", OK: true},
 	}
@@ -200,7 +201,7 @@ func portExhaustion(t testing.TB) *record.Run {
 	}
 	r.Result = record.Result{
 		Connections: record.Connections{Scheduled: asked, Attempted: asked, Opened: opened, Completed: opened, Failed: asked - opened, Requests: opened, PeakOpen: 9},
-		Outcomes:    map[string]int64{record.OutcomeFIN: opened, record.OutcomeNoLocalPort: asked - opened - 2, record.OutcomeOther: 2},
+		Outcomes:    map[string]int64{sockstate.OutcomeFIN.String(): opened, sockstate.OutcomeNoLocalPort.String(): asked - opened - 2, sockstate.OutcomeOther.String(): 2},
 		Errnos:      map[string]int64{"EPERM": 2},
 		Rate:        record.Rate{OpenedPerS: 99.99, CompletedPerS: 99.99, RequestsPerS: 99.99, TargetPerS: 2000},
 		Latency: map[string]record.Latency{
@@ -233,13 +234,13 @@ func portExhaustion(t testing.TB) *record.Run {
 	}
 	r.Timeline = timeline(10, func(i int, iv *record.Interval) {
 		iv.Started, iv.Failed = 2000, 2000
-		iv.Failures = map[string]int64{record.OutcomeNoLocalPort: 2000}
+		iv.Failures = map[string]int64{sockstate.OutcomeNoLocalPort.String(): 2000}
 		if i == 0 {
 			iv.Opened, iv.Completed, iv.Failed, iv.P50Us, iv.P99Us = 1000, 1000, 1000, 210, 500
-			iv.Failures = map[string]int64{record.OutcomeNoLocalPort: 1000}
+			iv.Failures = map[string]int64{sockstate.OutcomeNoLocalPort.String(): 1000}
 		}
 		if i == 4 {
-			iv.Failures = map[string]int64{record.OutcomeNoLocalPort: 1998, record.OutcomeOther: 2}
+			iv.Failures = map[string]int64{sockstate.OutcomeNoLocalPort.String(): 1998, sockstate.OutcomeOther.String(): 2}
 		}
 		iv.Client = map[string]int{"TIME_WAIT": 1000}
 		iv.Server = map[string]int{"LISTEN": 2}
@@ -253,11 +254,11 @@ func portExhaustion(t testing.TB) *record.Run {
 		TimeWait: "client",
 	}
 	r.Accounting = []record.Check{
-		{Name: "attempted = sum of outcomes", Want: record.Range{Min: asked, Max: asked}, Got: asked, OK: true, Exact: true},
-		{Name: "TcpActiveOpens", Want: record.Range{Min: 1000, Max: 1002}, Got: 1000, OK: true, Exact: true, Note: "attempted less no_local_port; the outcome other may or may not have sent a SYN"},
-		{Name: "TcpExtTW+TcpExtTWKilled+TcpExtTCPTimeWaitOverflow", Want: record.Range{Min: 1000, Max: 1000}, Got: 1000, OK: true, Exact: true},
+		{Name: "attempted = sum of outcomes", Want: sockstate.Range{Min: asked, Max: asked}, Got: asked, OK: true, Exact: true},
+		{Name: "TcpActiveOpens", Want: sockstate.Range{Min: 1000, Max: 1002}, Got: 1000, OK: true, Exact: true, Note: "attempted less no_local_port; the outcome other may or may not have sent a SYN"},
+		{Name: "TcpExtTW+TcpExtTWKilled+TcpExtTCPTimeWaitOverflow", Want: sockstate.Range{Min: 1000, Max: 1000}, Got: 1000, OK: true, Exact: true},
 	}
-	r.Server = &record.Server{Listeners: 2, Backlog: 4096, Accepted: opened, Requests: opened, Outcomes: map[string]int64{record.OutcomeFIN: opened}}
+	r.Server = &record.Server{Listeners: 2, Backlog: 4096, Accepted: opened, Requests: opened, Outcomes: map[string]int64{sockstate.OutcomeFIN.String(): opened}}
 	r.Thresholds = []record.ThresholdResult{
 		{Expr: "failed_ratio<0.1%", Metric: "failed_ratio", Got: 0.95, GotText: "95%", Want: "<0.1%"},
 		{Expr: "close.p99<5ms", Metric: "close.p99", Want: "<5ms", Reason: "the close latency is absent: under client:fin the descriptor is gone before the FIN is answered"},
@@ -290,7 +291,7 @@ func interrupted(t testing.TB) *record.Run {
 	r.Sandbox = record.Sandbox{Mode: "off", Reason: "the kernel refused a user namespace (AppArmor: kernel.apparmor_restrict_unprivileged_userns=1)"}
 	r.Result = record.Result{
 		Connections: record.Connections{Attempted: 5000, Opened: 4997, Completed: 0, Unfinished: 5000, PeakOpen: 5000},
-		Outcomes:    map[string]int64{record.OutcomeHeld: 4997, record.OutcomeInterrupted: 3},
+		Outcomes:    map[string]int64{sockstate.OutcomeHeld.String(): 4997, sockstate.OutcomeInterrupted.String(): 3},
 		Rate:        record.Rate{OpenedPerS: 1186.1},
 		Latency:     map[string]record.Latency{"connect": latency(t, 4997, 95, 0.5), "lag": latency(t, 5000, 1.1, 0.4)},
 		LatencyAbsent: map[string]string{
@@ -314,11 +315,11 @@ func interrupted(t testing.TB) *record.Run {
 	r.Predicted = record.Predicted{
 		Paths:    map[string][]string{"client": {"ESTABLISHED"}, "server": {"ESTABLISHED"}},
 		TimeWait: "none",
-		Counters: map[string]record.Range{"TW + TWKilled + TCPTimeWaitOverflow": {}, "TCPAbortOnData": {}},
+		Counters: map[string]sockstate.Range{"TW + TWKilled + TCPTimeWaitOverflow": {}, "TCPAbortOnData": {}},
 	}
 	r.Accounting = []record.Check{
-		{Name: "attempted = sum of outcomes", Want: record.Range{Min: 5000, Max: 5000}, Got: 5000, OK: true, Exact: true},
-		{Name: "TcpActiveOpens", Want: record.Range{Min: 5000, Max: 5000}, Got: 5031, Note: "31 more than ours"},
+		{Name: "attempted = sum of outcomes", Want: sockstate.Range{Min: 5000, Max: 5000}, Got: 5000, OK: true, Exact: true},
+		{Name: "TcpActiveOpens", Want: sockstate.Range{Min: 5000, Max: 5000}, Got: 5031, Note: "31 more than ours"},
 	}
 	r.Server = &record.Server{Listeners: 2, Backlog: 4096, Accepted: 4997, Open: 4990, Outcomes: map[string]int64{"drained": 7}}
 	r.Verdict = record.Verdict{Valid: true, LimitedBy: record.LimitInterrupted, Reasons: []string{"a signal stopped the run 4.2 s into it; 5,000 connections were open"}}
@@ -333,11 +334,11 @@ func interrupted(t testing.TB) *record.Run {
 func httpErrors(t testing.TB) *record.Run {
 	r := remote(t)
 	r.HTTP = map[string]int64{"1xx": 12, "2xx": 12_000, "3xx": 277, "4xx": 29_000, "5xx": 180, "invalid": 3}
-	r.Outcomes[record.OutcomeRequestTimeout], r.Outcomes[record.OutcomeOther] = 0, 7
+	r.Outcomes[sockstate.OutcomeRequestTimeout.String()], r.Outcomes[sockstate.OutcomeOther.String()] = 0, 7
 	r.Errnos = map[string]int64{"EPERM": 1}
-	r.ExchangeErrors = map[string]int64{record.ErrorTLS: 3, record.ErrorBadStatus: 3}
+	r.ExchangeErrors = map[string]int64{sockstate.FaultTLS.String(): 3, sockstate.FaultBadStatus.String(): 3}
 	r.ExchangeExamples = map[string]string{
-		record.ErrorTLS: `TLS, not plain HTTP: it begins "\x15\x03\x01"`, record.ErrorBadStatus: "hostile \x1b[31m\u202e example",
+		sockstate.FaultTLS.String(): `TLS, not plain HTTP: it begins "\x15\x03\x01"`, sockstate.FaultBadStatus.String(): "hostile \x1b[31m\u202e example",
 	}
 	r.Groups = []record.GroupResult{{Name: "a", Result: r.Result}, {Name: "b", Result: record.Result{HTTP: map[string]int64{"2xx": 5}}}}
 	return r
@@ -361,8 +362,8 @@ func remote(t testing.TB) *record.Run {
 	r.Result = record.Result{
 		Connections: record.Connections{Scheduled: n, Attempted: n, Opened: 14_612, Completed: 13_120, Failed: 1_880, Capped: 912, Requests: 41_277, PeakOpen: 400},
 		Outcomes: map[string]int64{
-			record.OutcomeFIN: 13_120, record.OutcomeRefused: 371, record.OutcomeConnectTimeout: 17, record.OutcomeRSTReceived: 1_104, record.OutcomeCutInRequest: 201,
-			record.OutcomeHTTPStatus: 180, record.OutcomeRequestTimeout: 7,
+			sockstate.OutcomeFIN.String(): 13_120, sockstate.OutcomeRefused.String(): 371, sockstate.OutcomeConnectTimeout.String(): 17, sockstate.OutcomeRSTReceived.String(): 1_104, sockstate.OutcomeCutInRequest.String(): 201,
+			sockstate.OutcomeHTTPStatus.String(): 180, sockstate.OutcomeRequestTimeout.String(): 7,
 		},
 		Rate: record.Rate{OpenedPerS: 486.9, CompletedPerS: 437.2, RequestsPerS: 1375.4, TargetPerS: 500},
 		Latency: map[string]record.Latency{
@@ -384,13 +385,13 @@ func remote(t testing.TB) *record.Run {
 		iv.Started, iv.Opened, iv.InFlight, iv.P50Us, iv.P99Us = int64(100+i*27), int64(100+i*27), int64(min(400, 40+i*14)), 131_000, 290_000
 		if i >= 18 && i <= 20 {
 			iv.Failed, iv.Opened = 480, 90
-			iv.Failures = map[string]int64{record.OutcomeRefused: 124, record.OutcomeCutInRequest: 67, record.OutcomeHTTPStatus: 60}
+			iv.Failures = map[string]int64{sockstate.OutcomeRefused.String(): 124, sockstate.OutcomeCutInRequest.String(): 67, sockstate.OutcomeHTTPStatus.String(): 60}
 		}
 	})
 	r.Predicted = record.Predicted{
 		Paths:    map[string][]string{"client": {"ESTABLISHED > CLOSE_WAIT > LAST_ACK > CLOSED"}},
 		TimeWait: "server",
-		Counters: map[string]record.Range{"TcpExtTW + TcpExtTWKilled": {}},
+		Counters: map[string]sockstate.Range{"TcpExtTW + TcpExtTWKilled": {}},
 		Notes:    []string{"the server's sockets are on another host: nothing is known of them"},
 	}
 	r.Verdict = record.Verdict{
@@ -421,20 +422,20 @@ func severalGroups(t testing.TB) *record.Run {
 	r.Sandbox = record.Sandbox{Mode: "user", Topology: "lo", Loss: "1%"}
 	api := record.Result{
 		Connections: record.Connections{Attempted: 21_000, Opened: 21_000, Completed: 20_990, Failed: 10, Requests: 209_950, PeakOpen: 32},
-		Outcomes:    map[string]int64{record.OutcomeFIN: 20_990, record.OutcomeCutInRequest: 10},
+		Outcomes:    map[string]int64{sockstate.OutcomeFIN.String(): 20_990, sockstate.OutcomeCutInRequest.String(): 10},
 		Rate:        record.Rate{OpenedPerS: 2099, CompletedPerS: 2098, RequestsPerS: 20_986},
 		Latency:     map[string]record.Latency{"lifecycle": latency(t, 20_990, 15_100, 0.3), "connect": latency(t, 21_000, 300, 0.4)},
 	}
 	idle := record.Result{
 		Connections: record.Connections{Attempted: 300, Opened: 300, Completed: 200, Unfinished: 100, Requests: 300, PeakOpen: 100},
-		Outcomes:    map[string]int64{record.OutcomeFIN: 200, record.OutcomeInterrupted: 100},
+		Outcomes:    map[string]int64{sockstate.OutcomeFIN.String(): 200, sockstate.OutcomeInterrupted.String(): 100},
 		Rate:        record.Rate{OpenedPerS: 30, CompletedPerS: 20, RequestsPerS: 30},
 		Latency:     map[string]record.Latency{"lifecycle": latency(t, 200, 1100, 0.3), "close": latency(t, 200, 640, 0.3)},
 	}
 	r.Groups = []record.GroupResult{{Name: "api", Result: api}, {Name: "idle keep-alive", Result: idle}}
 	r.Result = record.Result{
 		Connections: record.Connections{Attempted: 21_300, Opened: 21_300, Completed: 21_190, Failed: 10, Unfinished: 100, Requests: 210_250, PeakOpen: 132},
-		Outcomes:    map[string]int64{record.OutcomeFIN: 21_190, record.OutcomeCutInRequest: 10, record.OutcomeInterrupted: 100},
+		Outcomes:    map[string]int64{sockstate.OutcomeFIN.String(): 21_190, sockstate.OutcomeCutInRequest.String(): 10, sockstate.OutcomeInterrupted.String(): 100},
 		Rate:        record.Rate{OpenedPerS: 2129, CompletedPerS: 2118, RequestsPerS: 21_016},
 		Latency:     map[string]record.Latency{"lifecycle": latency(t, 21_190, 15_000, 0.3), "connect": latency(t, 21_300, 300, 0.4), "close": latency(t, 200, 640, 0.3)},
 	}
@@ -447,8 +448,8 @@ func severalGroups(t testing.TB) *record.Run {
 	r.Counters = map[string]int64{"TcpExtTW": 21_180, "TcpExtTWKilled": 12, "TcpRetransSegs": 4_102, "TcpExtTCPTimeouts": 812, "TcpExtTWRecycled": 301, "TcpActiveOpens": 21_300}
 	r.Predicted = record.Predicted{TimeWait: "both", Notes: []string{"the groups close in different ways"}}
 	r.Accounting = []record.Check{
-		{Name: "attempted = sum of outcomes", Want: record.Range{Min: 21_300, Max: 21_300}, Got: 21_300, OK: true, Exact: true},
-		{Name: "TcpExtTW + TcpExtTWKilled", Want: record.Range{Min: 21_190, Max: 21_190}, Got: 21_192, Exact: true, Note: "2 more than predicted"},
+		{Name: "attempted = sum of outcomes", Want: sockstate.Range{Min: 21_300, Max: 21_300}, Got: 21_300, OK: true, Exact: true},
+		{Name: "TcpExtTW + TcpExtTWKilled", Want: sockstate.Range{Min: 21_190, Max: 21_190}, Got: 21_192, Exact: true, Note: "2 more than predicted"},
 	}
 	r.Settle = &record.Settle{ElapsedS: 61.2, Done: true, Quiet: true, GoneAfterS: 60.4}
 	r.Verdict = record.Verdict{Valid: true, LimitedBy: record.LimitNetwork, Reasons: []string{"1 % of packets were dropped, as asked: 4,102 segments were sent again"}}
@@ -465,7 +466,7 @@ func notValid(t testing.TB) *record.Run {
 	r.Sandbox = record.Sandbox{Mode: "root", Topology: "lo"}
 	r.Result = record.Result{
 		Connections: record.Connections{Scheduled: n, Attempted: 151_020, Opened: 151_000, Completed: 151_000, Failed: 20, Unfinished: 0, Requests: 151_000, PeakOpen: 19_931},
-		Outcomes:    map[string]int64{record.OutcomeFIN: 151_000, record.OutcomeNoFD: 11, record.OutcomeConnectTimeout: 9},
+		Outcomes:    map[string]int64{sockstate.OutcomeFIN.String(): 151_000, sockstate.OutcomeNoFD.String(): 11, sockstate.OutcomeConnectTimeout.String(): 9},
 		Rate:        record.Rate{OpenedPerS: 15_096, CompletedPerS: 15_094, RequestsPerS: 15_094, TargetPerS: 20_000},
 		Latency: map[string]record.Latency{
 			"lag": latency(t, 151_020, 912_000, 0.9), "connect": latency(t, 151_020, 2_100, 0.9), "exchange": latency(t, 151_000, 4_000, 0.7),
@@ -522,7 +523,7 @@ func reset(t testing.TB) *record.Run {
 	r.Sandbox = record.Sandbox{Mode: "root", Topology: "lo"}
 	r.Result = record.Result{
 		Connections:   record.Connections{Attempted: n, Opened: n, Completed: n, Requests: n, PeakOpen: 64},
-		Outcomes:      map[string]int64{record.OutcomeRSTSent: n},
+		Outcomes:      map[string]int64{sockstate.OutcomeRSTSent.String(): n},
 		Rate:          record.Rate{OpenedPerS: 14_184, CompletedPerS: 14_184, RequestsPerS: 14_184},
 		Latency:       map[string]record.Latency{"connect": latency(t, n, 400, 0.3), "lifecycle": latency(t, n, 3900, 0.3)},
 		LatencyAbsent: map[string]string{"close": "under client:rst the descriptor is gone at once"},
@@ -531,9 +532,9 @@ func reset(t testing.TB) *record.Run {
 	r.Predicted = record.Predicted{
 		Paths:    map[string][]string{"client": {"ESTABLISHED > CLOSED"}, "server": {"ESTABLISHED > CLOSED", "ESTABLISHED > CLOSE_WAIT > CLOSED"}},
 		TimeWait: "none",
-		Counters: map[string]record.Range{"TcpExtTCPAbortOnData": {Min: n, Max: n}, "TcpExtTCPAbortOnClose": {}, "TcpExtTW": {Min: 0, Max: 3}},
+		Counters: map[string]sockstate.Range{"TcpExtTCPAbortOnData": {Min: n, Max: n}, "TcpExtTCPAbortOnClose": {}, "TcpExtTW": {Min: 0, Max: 3}},
 	}
-	r.Server = &record.Server{Listeners: 1, Backlog: 128, Accepted: n, Requests: n, Outcomes: map[string]int64{record.OutcomeRSTReceived: n - 1}, AcceptErrors: map[string]int64{"ECONNABORTED": 4}}
+	r.Server = &record.Server{Listeners: 1, Backlog: 128, Accepted: n, Requests: n, Outcomes: map[string]int64{sockstate.OutcomeRSTReceived.String(): n - 1}, AcceptErrors: map[string]int64{"ECONNABORTED": 4}}
 	r.Verdict = record.Verdict{Valid: true, LimitedBy: record.LimitConnections, Reasons: []string{"64 connections were always open: the rate is 64 / lifecycle"}}
 	return r
 }
@@ -552,7 +553,7 @@ func million(t testing.TB) *record.Run {
 	r.Sandbox = record.Sandbox{Mode: "user", Topology: "veth", EhashEntries: 4 << 20}
 	r.Result = record.Result{
 		Connections: record.Connections{Attempted: n, Opened: n, Completed: n, PeakOpen: n},
-		Outcomes:    map[string]int64{record.OutcomeFIN: n},
+		Outcomes:    map[string]int64{sockstate.OutcomeFIN.String(): n},
 		Rate:        record.Rate{OpenedPerS: 21_413, CompletedPerS: 21_413},
 		Latency:     map[string]record.Latency{"connect": latency(t, n, 212, 0.4), "lifecycle": latency(t, n, 9_100_000, 0.3)},
 	}

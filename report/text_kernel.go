@@ -7,6 +7,7 @@ import (
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 // predicted sets what the close policy should have brought beside what was seen.
@@ -39,11 +40,11 @@ func (t *text) predicted() {
 		}
 		want := p.Counters[name]
 		if len(t.run.Counters) == 0 {
-			tab.row(shortNames(name), want.String(), "not read", "", "")
+			tab.row(shortNames(name), quantity.Range(want.Min, want.Max), "not read", "", "")
 			continue
 		}
 		if t.run.Unread(name) != "" {
-			tab.row(shortNames(name), want.String(), "-", "not read", "")
+			tab.row(shortNames(name), quantity.Range(want.Min, want.Max), "-", "not read", "")
 			continue
 		}
 		got := lookup(t.run.Counters, name)
@@ -51,7 +52,7 @@ func (t *text) predicted() {
 		if !ok && !t.alone() {
 			note = notComparable("")
 		}
-		tab.row(shortNames(name), want.String(), quantity.Count(got), agreement(ok, t.alone()), note)
+		tab.row(shortNames(name), quantity.Range(want.Min, want.Max), quantity.Count(got), agreement(ok, t.alone()), note)
 	}
 	if len(tab.rows) > 1 {
 		tab.write(&t.page)
@@ -199,7 +200,7 @@ func (t *text) checks(what string) {
 		if c.NotRead != "" {
 			got, word, note = "-", "not read", c.NotRead
 		}
-		tab.row(shortNames(c.Name), c.Want.String(), got, word, note)
+		tab.row(shortNames(c.Name), quantity.Range(c.Want.Min, c.Want.Max), got, word, note)
 	}
 	tab.write(&t.page)
 }
@@ -325,7 +326,7 @@ func (t *text) server() {
 	tab.row("accepted", quantity.Count(s.Accepted), "", "")
 	share := func(n int64) string { return percent(float64(n), float64(s.Accepted)) }
 	sum := s.Open
-	for _, name := range append(record.OutcomeNames(), unknownOutcomes(s.Outcomes)...) {
+	for _, name := range slices.Concat(sockstate.LoadOutcomeNames(), sockstate.OutcomeNames(sockstate.ClassServer), unknownOutcomes(s.Outcomes)) {
 		n := s.Outcomes[name]
 		if n == 0 {
 			continue
@@ -354,7 +355,7 @@ func (t *text) server() {
 func unknownOutcomes(m map[string]int64) []string {
 	var out []string
 	for _, name := range keys(m) {
-		if record.ClassOf(name) == record.ClassUnknown {
+		if sockstate.ParseOutcome(name) == sockstate.NoOutcome {
 			out = append(out, name)
 		}
 	}

@@ -3,10 +3,12 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 // connections is the ledger: every lifecycle stands in it exactly once.
@@ -54,7 +56,7 @@ func (t *text) replies(indent string, r *record.Result) {
 	all, other := r.Replies()
 	if other > 0 || r.HTTP["1xx"] > 0 {
 		var parts []string
-		for _, class := range ordered(r.HTTP, record.StatusClasses()) {
+		for _, class := range ordered(r.HTTP, sockstate.StatusClassNames()) {
 			switch n := r.HTTP[class]; {
 			case n == 0:
 			case class == "1xx":
@@ -65,7 +67,7 @@ func (t *text) replies(indent string, r *record.Result) {
 		}
 		t.hang(indent+"HTTP replies: ", strings.Join(parts, ";  "))
 	}
-	for _, kind := range ordered(r.ExchangeErrors, record.ExchangeErrorNames()) {
+	for _, kind := range ordered(r.ExchangeErrors, sockstate.FaultNames()) {
 		if example := r.ExchangeExamples[kind]; example != "" {
 			t.hang(indent+"! ", kind+", the first: "+example)
 		}
@@ -100,7 +102,7 @@ func ledger(tab *table, r record.Result, timeline []record.Interval, plan []reco
 			return
 		}
 		w := outcomeWords(name)
-		if name == record.OutcomeFIN {
+		if name == sockstate.OutcomeFIN.String() {
 			w = finWords(plan)
 		}
 		if w != "" && note != "" {
@@ -113,19 +115,19 @@ func ledger(tab *table, r record.Result, timeline []record.Interval, plan []reco
 	endFailed, endCompleted := splitResets(r)
 
 	tab.row("completed", quantity.Count(c.Completed), share(c.Completed), "")
-	for _, name := range record.EndOutcomes() {
+	for _, name := range sockstate.OutcomeNames(sockstate.ClassEnd) {
 		n := r.Outcomes[name]
-		if name == record.OutcomeRSTReceived {
+		if name == sockstate.OutcomeRSTReceived.String() {
 			n = endCompleted
 		}
 		outcome(name, n, "")
 	}
 	if c.Failed > 0 {
 		tab.row("failed", quantity.Count(c.Failed), share(c.Failed), "")
-		outcome(record.OutcomeRSTReceived, endFailed, "not what the policy predicts")
-		for _, name := range record.FailureOutcomes() {
+		outcome(sockstate.OutcomeRSTReceived.String(), endFailed, "not what the policy predicts")
+		for _, name := range sockstate.OutcomeNames(sockstate.ClassFailure) {
 			note := span(timeline, name)
-			if name == record.OutcomeOther {
+			if name == sockstate.OutcomeOther.String() {
 				note = join("; ", join(", ", counts(r.ExchangeErrors), counts(r.Errnos)), note)
 			}
 			outcome(name, r.Outcomes[name], note)
@@ -133,12 +135,12 @@ func ledger(tab *table, r record.Result, timeline []record.Interval, plan []reco
 	}
 	if c.Unfinished > 0 {
 		tab.row("unfinished", quantity.Count(c.Unfinished), share(c.Unfinished), "")
-		for _, name := range record.UnfinishedOutcomes() {
+		for _, name := range sockstate.OutcomeNames(sockstate.ClassUnfinished) {
 			outcome(name, r.Outcomes[name], "")
 		}
 	}
 	for _, name := range keys(r.Outcomes) {
-		if record.ClassOf(name) == record.ClassUnknown {
+		if !slices.Contains(sockstate.LoadOutcomeNames(), name) {
 			outcome(name, r.Outcomes[name], "unknown to this version of lastack")
 		}
 	}
@@ -147,9 +149,9 @@ func ledger(tab *table, r record.Result, timeline []record.Interval, plan []reco
 // splitResets tells the received resets that failed from those that completed: what the
 // other outcomes leave of failed and of completed.
 func splitResets(r record.Result) (failed, completed int64) {
-	all := r.Outcomes[record.OutcomeRSTReceived]
+	all := r.Outcomes[sockstate.OutcomeRSTReceived.String()]
 	failed = r.Connections.Failed
-	for _, name := range record.FailureOutcomes() {
+	for _, name := range sockstate.OutcomeNames(sockstate.ClassFailure) {
 		failed -= r.Outcomes[name]
 	}
 	failed = max(0, min(failed, all))
@@ -267,7 +269,7 @@ func (t *text) latencies() {
 // latencyTable writes a row for each latency of r, and why the others are absent.
 func (t *text) latencyTable(indent string, r record.Result) {
 	rows := latencyRows(indent)
-	for _, name := range ordered(r.Latency, record.LatencyNames()) {
+	for _, name := range ordered(r.Latency, sockstate.LatencyNames()) {
 		if l := r.Latency[name]; l.Count > 0 {
 			latencyRow(&rows, name, l)
 		}
@@ -275,12 +277,12 @@ func (t *text) latencyTable(indent string, r record.Result) {
 	if len(rows.rows) > 1 {
 		rows.write(&t.page)
 	}
-	for _, name := range ordered(r.Latency, record.LatencyNames()) {
+	for _, name := range ordered(r.Latency, sockstate.LatencyNames()) {
 		if r.Latency[name].Count == 0 && r.LatencyAbsent[name] == "" {
 			t.hang(indent+pad(name, 9), "  no samples")
 		}
 	}
-	for _, name := range ordered(r.LatencyAbsent, record.LatencyNames()) {
+	for _, name := range ordered(r.LatencyAbsent, sockstate.LatencyNames()) {
 		t.hang(indent+pad(name, 11), "not measured: "+r.LatencyAbsent[name])
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 func keys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
@@ -76,38 +77,38 @@ func limitWords(limit string) string {
 
 // outcomeWords says what an outcome means, in the words of the calls behind it.
 func outcomeWords(outcome string) string {
-	switch outcome {
-	case record.OutcomeFIN:
+	switch sockstate.ParseOutcome(outcome) {
+	case sockstate.OutcomeFIN:
 		return "closed by FIN"
-	case record.OutcomeRSTSent:
+	case sockstate.OutcomeRSTSent:
 		return "reset by this side, as asked"
-	case record.OutcomeRSTReceived:
+	case sockstate.OutcomeRSTReceived:
 		return "reset by the peer"
-	case record.OutcomeRefused:
+	case sockstate.OutcomeRefused:
 		return "no server took the SYN (ECONNREFUSED)"
-	case record.OutcomeConnectTimeout:
+	case sockstate.OutcomeConnectTimeout:
 		return "no answer to the SYN in time"
-	case record.OutcomeNoLocalPort:
+	case sockstate.OutcomeNoLocalPort:
 		return "all local ports taken (EADDRNOTAVAIL)"
-	case record.OutcomeNoFD:
+	case sockstate.OutcomeNoFD:
 		return "no descriptor left (EMFILE, ENFILE)"
-	case record.OutcomeNoMemory:
+	case sockstate.OutcomeNoMemory:
 		return "no memory for a socket (ENOMEM, ENOBUFS)"
-	case record.OutcomeUnreachable:
+	case sockstate.OutcomeUnreachable:
 		return "no route, or ICMP in answer (EHOSTUNREACH and the like)"
-	case record.OutcomeCutInRequest:
+	case sockstate.OutcomeCutInRequest:
 		return "reset or EOF before the whole reply"
-	case record.OutcomeClosedEarly:
+	case sockstate.OutcomeClosedEarly:
 		return "the peer closed before its turn"
-	case record.OutcomeHTTPStatus:
+	case sockstate.OutcomeHTTPStatus:
 		return "a whole reply, but a 5xx"
-	case record.OutcomeRequestTimeout:
+	case sockstate.OutcomeRequestTimeout:
 		return "no whole reply in time"
-	case record.OutcomeCloseTimeout:
+	case sockstate.OutcomeCloseTimeout:
 		return "the peer did not close in time"
-	case record.OutcomeHeld:
+	case sockstate.OutcomeHeld:
 		return "never closed, by policy"
-	case record.OutcomeInterrupted:
+	case sockstate.OutcomeInterrupted:
 		return "open when the run was stopped"
 	}
 	return ""
@@ -128,7 +129,7 @@ func finWords(plan []record.Group) string {
 	}
 	switch {
 	case seen && unseen:
-		return outcomeWords(record.OutcomeFIN)
+		return outcomeWords(sockstate.OutcomeFIN.String())
 	case seen:
 		return "closed in order, FINs both ways"
 	}
@@ -137,22 +138,22 @@ func finWords(plan []record.Group) string {
 
 // serverWords says what an outcome means in the server's own ledger.
 func serverWords(outcome string) string {
-	switch outcome {
-	case "fin":
+	switch sockstate.ParseOutcome(outcome) {
+	case sockstate.OutcomeFIN:
 		return "closed by FIN"
-	case "rst_sent":
+	case sockstate.OutcomeRSTSent:
 		return "reset by the server, as asked"
-	case "rst_received":
+	case sockstate.OutcomeRSTReceived:
 		return "reset by the client"
-	case "cut_in_request":
+	case sockstate.OutcomeCutInRequest:
 		return "ended by the client before its reply was sent"
-	case "closed_early":
+	case sockstate.OutcomeClosedEarly:
 		return "closed by the client before the server's turn"
-	case "bad_request":
+	case sockstate.OutcomeBadRequest:
 		return "what came was not a request"
-	case "drained":
+	case sockstate.OutcomeDrained:
 		return "closed by the server because it stops"
-	case "aborted":
+	case sockstate.OutcomeAborted:
 		return "reset by the server because its grace was over"
 	}
 	return outcomeWords(outcome)

@@ -3,6 +3,7 @@ package server
 import (
 	"time"
 
+	"lastack/sockstate"
 	"lastack/sockstate/clock"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
@@ -142,13 +143,13 @@ func (w *worker) kill(k *conn, s sockio.Sock, reset bool) bool {
 	w.countCut(k, s)
 	switch {
 	case reset:
-		k.outcome = ShutdownRST
+		k.outcome = sockstate.OutcomeShutdownRST
 		w.loop.SetLinger(s, 0)
 	case k.flags&unread != 0:
-		k.outcome = AbruptRST
+		k.outcome = sockstate.OutcomeAbruptRST
 		w.loop.SetLinger(s, 0)
 	default:
-		k.outcome = AbruptFIN
+		k.outcome = sockstate.OutcomeAbruptFIN
 	}
 	k.phase = closing
 	w.closer.Abandon(w.loop, s, &k.tear)

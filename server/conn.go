@@ -21,7 +21,7 @@ import (
 // others never touch.
 type conn struct {
 	phase   phase
-	outcome Outcome
+	outcome sockstate.Outcome
 	flags   uint8
 	tear    teardown.Conn
 }
@@ -134,7 +134,7 @@ func (w *worker) await(k *conn, c *sockio.Completion) {
 	switch {
 	case !w.draining || !w.idle(s):
 	case w.talks == nil:
-		w.give(k, s, Drained)
+		w.give(k, s, sockstate.OutcomeDrained)
 		return
 	default:
 		w.giveChance(s, c.At)
@@ -149,10 +149,10 @@ func (w *worker) read(k *conn, c *sockio.Completion) {
 	case c.Op != sockio.OpRecv:
 	case w.frozen && (c.Errno != 0 || c.N == 0): // by freeze; abort will close it
 	case c.Errno != 0 && !sockio.IsReset(c.Errno):
-		w.give(k, c.Sock, Other)
+		w.give(k, c.Sock, sockstate.OutcomeOther)
 	case c.Errno != 0:
 		if !w.idle(c.Sock) {
-			k.outcome = CutInRequest
+			k.outcome = sockstate.OutcomeCutInRequest
 		}
 		k.phase = closing
 		w.closer.PeerReset(w.loop, c.Sock, &k.tear)
@@ -213,10 +213,10 @@ func (w *worker) continued(k *conn, c *sockio.Completion) {
 // cutSend ends a connection on which nothing can be sent any more.
 func (w *worker) cutSend(k *conn, c *sockio.Completion) {
 	if !sockio.IsReset(c.Errno) {
-		w.give(k, c.Sock, Other)
+		w.give(k, c.Sock, sockstate.OutcomeOther)
 		return
 	}
-	k.phase, k.outcome = closing, CutInRequest
+	k.phase, k.outcome = closing, sockstate.OutcomeCutInRequest
 	w.closer.PeerReset(w.loop, c.Sock, &k.tear)
 }
 
@@ -224,10 +224,10 @@ func (w *worker) cutSend(k *conn, c *sockio.Completion) {
 func (w *worker) refuse(k *conn, s sockio.Sock, err error) {
 	w.dropRest(k, s)
 	if !w.answerer.Refuse(w.loop, s, &w.talk(s).ServerConn, err) {
-		w.give(k, s, BadRequest)
+		w.give(k, s, sockstate.OutcomeBadRequest)
 		return
 	}
-	k.phase, k.outcome = refusing, BadRequest
+	k.phase, k.outcome = refusing, sockstate.OutcomeBadRequest
 }
 
 // lingersFor is how long a connection is read from after a refusal: closed with something unread it would be
@@ -239,7 +239,7 @@ func (w *worker) refused(k *conn, c *sockio.Completion) {
 	switch {
 	case c.Op != sockio.OpSend:
 	case c.Errno != 0:
-		w.give(k, c.Sock, BadRequest)
+		w.give(k, c.Sock, sockstate.OutcomeBadRequest)
 	case w.answerer.Sent(w.loop, c.Sock, &w.talk(c.Sock).ServerConn):
 		k.phase = closing
 		w.lingerer.Begin(w.loop, c.Sock, &k.tear)
@@ -262,9 +262,9 @@ func (w *worker) idle(s sockio.Sock) bool { return w.answerer.Idle(&w.talk(s).Se
 func (w *worker) peerClosed(k *conn, s sockio.Sock) {
 	switch {
 	case !w.idle(s):
-		w.give(k, s, CutInRequest)
+		w.give(k, s, sockstate.OutcomeCutInRequest)
 	case w.cfg.Close.Who == teardown.ServerFirst && !w.servesHTTP:
-		w.give(k, s, ClosedEarly)
+		w.give(k, s, sockstate.OutcomeClosedEarly)
 	default:
 		k.phase = closing
 		if w.closer.PeerClosed(w.loop, s, &k.tear) {
@@ -363,12 +363,12 @@ func (w *worker) held(k *conn, c *sockio.Completion) {
 	case c.Errno == 0 && w.cfg.Close.Who == teardown.BothAtOnce:
 		w.begin(k, s)
 	case c.Errno != 0 && !sockio.IsReset(c.Errno):
-		w.give(k, s, Other)
+		w.give(k, s, sockstate.OutcomeOther)
 	case c.Errno != 0:
-		k.phase, k.outcome = closing, ClosedEarly
+		k.phase, k.outcome = closing, sockstate.OutcomeClosedEarly
 		w.closer.PeerReset(w.loop, s, &k.tear)
 	default:
-		w.give(k, s, ClosedEarly)
+		w.give(k, s, sockstate.OutcomeClosedEarly)
 	}
 }
 
@@ -376,7 +376,7 @@ func (w *worker) closing(k *conn, c *sockio.Completion) {
 	switch step := w.closer.Complete(w.loop, &k.tear, c); {
 	case step.Held:
 		w.stats.Stuck++
-	case step.TimedOut && k.outcome == BadRequest: // lingersFor is over; drain's chance may be, too, and means nothing here
+	case step.TimedOut && k.outcome == sockstate.OutcomeBadRequest: // lingersFor is over; drain's chance may be, too, and means nothing here
 		w.closer.Abandon(w.loop, c.Sock, &k.tear)
 	case step.Gone:
 		w.gone(k, c.Sock)
@@ -384,7 +384,7 @@ func (w *worker) closing(k *conn, c *sockio.Completion) {
 }
 
 // give closes with the outcome o, whatever the connection was about.
-func (w *worker) give(k *conn, s sockio.Sock, o Outcome) {
+func (w *worker) give(k *conn, s sockio.Sock, o sockstate.Outcome) {
 	k.phase, k.outcome = closing, o
 	w.closer.Abandon(w.loop, s, &k.tear)
 }
@@ -392,16 +392,16 @@ func (w *worker) give(k *conn, s sockio.Sock, o Outcome) {
 func (w *worker) gone(k *conn, s sockio.Sock) {
 	w.loop.StopTimer(s)
 	o := k.outcome
-	if o == NoOutcome {
+	if o == sockstate.NoOutcome {
 		switch k.tear.End() {
 		case teardown.EndRSTSent:
-			o = RSTSent
+			o = sockstate.OutcomeRSTSent
 		case teardown.EndRSTReceived:
-			o = RSTReceived
+			o = sockstate.OutcomeRSTReceived
 		case teardown.EndEarly:
-			o = ClosedEarly
+			o = sockstate.OutcomeClosedEarly
 		default:
-			o = FIN
+			o = sockstate.OutcomeFIN
 		}
 	}
 	w.dropRest(k, s)

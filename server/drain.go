@@ -3,6 +3,7 @@ package server
 import (
 	"time"
 
+	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
@@ -34,14 +35,14 @@ func (w *worker) drain() {
 		switch {
 		case k.phase == holding:
 			w.loop.StopTimer(s)
-			w.give(k, s, Drained)
+			w.give(k, s, sockstate.OutcomeDrained)
 			most--
 		case k.phase == reading && w.idle(s):
 			if w.mayAsk(s, now) {
 				w.giveChance(s, now)
 				continue
 			}
-			w.give(k, s, Drained)
+			w.give(k, s, sockstate.OutcomeDrained)
 			most--
 		}
 	}
@@ -64,7 +65,7 @@ func (w *worker) giveChance(s sockio.Sock, now int64) {
 // missedChance closes a connection on which nothing was asked.
 func (w *worker) missedChance(k *conn, s sockio.Sock) {
 	if w.draining && w.idle(s) {
-		w.give(k, s, Drained)
+		w.give(k, s, sockstate.OutcomeDrained)
 	}
 }
 
@@ -77,9 +78,9 @@ func (w *worker) settle() {
 		}
 		w.countCut(k, sockio.Sock(i))
 		if k.tear.Held() || w.cfg.Close.Who == teardown.Nobody {
-			w.stats.Outcomes[Held]++
+			w.stats.Outcomes[sockstate.OutcomeHeld]++
 		} else {
-			w.stats.Outcomes[Aborted]++
+			w.stats.Outcomes[sockstate.OutcomeAborted]++
 		}
 		w.stats.Open--
 		k.phase = free

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/teardown"
 )
@@ -70,7 +71,7 @@ func checkLedger(t *testing.T, st *Stats) {
 	for _, n := range st.Outcomes {
 		sum += n
 	}
-	if st.Accepted != sum || st.Outcomes[NoOutcome] != 0 {
+	if st.Accepted != sum || st.Outcomes[sockstate.NoOutcome] != 0 {
 		t.Errorf("accepted %d, open and ended %d: %v", st.Accepted, sum, st.ByName())
 	}
 }

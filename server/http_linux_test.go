@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"lastack/sockstate"
 	"lastack/sockstate/socktest"
 )
 
@@ -85,7 +86,7 @@ func TestHTTPRefusals(t *testing.T) {
 				c.eof()
 				sent.Wait()
 				_ = c.Close()
-				if st := settled(t, s, int64(i+1), 0); st.Outcomes[BadRequest] != int64(i+1) {
+				if st := settled(t, s, int64(i+1), 0); st.Outcomes[sockstate.OutcomeBadRequest] != int64(i+1) {
 					t.Errorf("outcomes %v", st.ByName())
 				}
 			})
@@ -149,7 +150,7 @@ func TestHTTPContinueThenNothing(t *testing.T) {
 		c.hear(len("HTTP/1.1 100 Continue\r\n\r\n"))
 		_ = c.CloseWrite()
 		c.eof()
-		if st := settled(t, s, 1, 0); st.Outcomes[CutInRequest] != 1 {
+		if st := settled(t, s, 1, 0); st.Outcomes[sockstate.OutcomeCutInRequest] != 1 {
 			t.Errorf("outcomes %v", st.ByName())
 		}
 	})
@@ -165,7 +166,7 @@ func TestHTTPEmptyLines(t *testing.T) {
 		c.reply(http.MethodGet)
 		_ = c.CloseWrite()
 		c.eof()
-		if st := settled(t, s, 1, 0); st.Outcomes[FIN] != 1 {
+		if st := settled(t, s, 1, 0); st.Outcomes[sockstate.OutcomeFIN] != 1 {
 			t.Errorf("an empty line behind the last request: %v, want it no request cut", st.ByName())
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"lastack/sockstate"
 	"lastack/sockstate/socktest"
 )
 
@@ -228,7 +229,7 @@ func TestOutcomes(t *testing.T) {
 			st := settled(t, s, 1, tc.open)
 			if tc.want == nil {
 				// The RST may overtake what was sent before it.
-				if n := st.Outcomes[CutInRequest] + st.Outcomes[RSTReceived]; n != 1 {
+				if n := st.Outcomes[sockstate.OutcomeCutInRequest] + st.Outcomes[sockstate.OutcomeRSTReceived]; n != 1 {
 					t.Errorf("outcomes %v", st.ByName())
 				}
 			} else if d := cmp.Diff(tc.want, st.ByName()); d != "" {
@@ -253,7 +254,7 @@ func TestResetAtOnce(t *testing.T) {
 	if !errors.Is(err, unix.ECONNRESET) {
 		t.Errorf("connect and read: %v, want %v", err, unix.ECONNRESET)
 	}
-	if st := settled(t, s, 1, 0); st.Outcomes[RSTSent] != 1 {
+	if st := settled(t, s, 1, 0); st.Outcomes[sockstate.OutcomeRSTSent] != 1 {
 		t.Errorf("outcomes %v", st.ByName())
 	}
 }

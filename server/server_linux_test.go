@@ -124,7 +124,7 @@ func TestListeners(t *testing.T) {
 			_ = c.Close()
 		}
 		st := settled(t, s, n, 0)
-		if st.Outcomes[FIN] != n {
+		if st.Outcomes[sockstate.OutcomeFIN] != n {
 			t.Errorf("%+v: %v", tc, st.ByName())
 		}
 	}
@@ -211,7 +211,7 @@ func TestHTTPClientsWithAServerThatCloses(t *testing.T) {
 		_ = r.Body.Close()
 	}
 	tr.CloseIdleConnections()
-	if st := settled(t, s, 20, 0); st.Outcomes[FIN] != 20 {
+	if st := settled(t, s, 20, 0); st.Outcomes[sockstate.OutcomeFIN] != 20 {
 		t.Errorf("outcomes %v", st.ByName())
 	}
 }
@@ -251,7 +251,7 @@ func TestShutdownDrains(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if st.Open != 0 || st.Outcomes[Drained] < 2 || st.Outcomes[Aborted] != 0 || st.Outcomes[FIN] < 1 {
+	if st.Open != 0 || st.Outcomes[sockstate.OutcomeDrained] < 2 || st.Outcomes[sockstate.OutcomeAborted] != 0 || st.Outcomes[sockstate.OutcomeFIN] < 1 {
 		t.Errorf("open %d, outcomes %v: want the idle ones drained, the busy one ended by FIN", st.Open, st.ByName())
 	}
 }
@@ -271,7 +271,7 @@ func TestShutdownWhileHolding(t *testing.T) {
 		t.Error("not drained")
 	}
 	c.eof()
-	if st := s.Stats(); st.Outcomes[Drained] != 1 {
+	if st := s.Stats(); st.Outcomes[sockstate.OutcomeDrained] != 1 {
 		t.Errorf("outcomes %v", st.ByName())
 	}
 }
@@ -298,7 +298,7 @@ func TestShutdownLeavesStuckConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if st.Outcomes[Held] != 1 || st.Stuck != 0 || st.Open != 0 {
+	if st.Outcomes[sockstate.OutcomeHeld] != 1 || st.Stuck != 0 || st.Open != 0 {
 		t.Errorf("%+v, want one held", st)
 	}
 }
@@ -326,7 +326,7 @@ func TestShutdownGivesUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if st.Outcomes[Aborted] != 1 || st.Outcomes[Held] != 1 {
+	if st.Outcomes[sockstate.OutcomeAborted] != 1 || st.Outcomes[sockstate.OutcomeHeld] != 1 {
 		t.Errorf("outcomes %v: want one aborted and one held", st.ByName())
 	}
 	half.aborted()
@@ -402,7 +402,7 @@ func TestStopOvertakesShutdown(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-over
-	if st.Outcomes[Aborted] != 1 {
+	if st.Outcomes[sockstate.OutcomeAborted] != 1 {
 		t.Errorf("outcomes %v", st.ByName())
 	}
 	c.aborted()
@@ -469,7 +469,7 @@ func TestWorkerThatFails(t *testing.T) {
 	if s.Shutdown(ctx) {
 		t.Error("drained by a worker that has failed")
 	}
-	if st, err := s.Stop(); err != nil || st.Outcomes[Aborted] != 1 {
+	if st, err := s.Stop(); err != nil || st.Outcomes[sockstate.OutcomeAborted] != 1 {
 		t.Errorf("Stop() = %v, %v", st.ByName(), err)
 	}
 	c.aborted()

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lastack/sockstate"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/socktest"
 )
@@ -38,7 +39,7 @@ func end(t *testing.T, s *Server) Stats {
 	defer cancel()
 	drained := s.Shutdown(ctx)
 	st, err := s.Stop()
-	if err != nil || !drained || st.Open != 0 || st.Outcomes[Aborted] != 0 {
+	if err != nil || !drained || st.Open != 0 || st.Outcomes[sockstate.OutcomeAborted] != 0 {
 		t.Errorf("drained %v, %v: %v", drained, err, st.Counts())
 	}
 	checkLedger(t, &st)
@@ -124,7 +125,7 @@ func TestAbruptCutsWhatItsLedgerSays(t *testing.T) {
 			t.Errorf("%s: the ledger says %d answered and %d cut, the clients say %d and %d, and %d raced: %v", cfg.Backend.Name,
 				st.Requests, st.Cut, w.answered.Load(), w.cut.Load(), w.raced.Load(), st.Counts())
 		}
-		if st.QueueReset != 0 || st.Outcomes[AbruptFIN] == 0 || st.Cut == 0 {
+		if st.QueueReset != 0 || st.Outcomes[sockstate.OutcomeAbruptFIN] == 0 || st.Cut == 0 {
 			t.Errorf("%v", st.Counts())
 		}
 	})
@@ -166,7 +167,7 @@ func TestRSTResetsAll(t *testing.T) {
 		for _, c := range all {
 			c.aborted()
 		}
-		if st.Outcomes[ShutdownRST] != 10 || st.QueueReset != 5 || st.Cut != 4 || st.Requests != 0 {
+		if st.Outcomes[sockstate.OutcomeShutdownRST] != 10 || st.QueueReset != 5 || st.Cut != 4 || st.Requests != 0 {
 			t.Errorf("%s: %v, want 10 reset, 5 in the queue, 4 requests cut", cfg.Backend.Name, st.Counts())
 		}
 	})
@@ -270,7 +271,7 @@ func TestGracefulAcceptsWhatIsQueued(t *testing.T) {
 		asks.reply("GET")
 		asks.eof()
 		silent.eof()
-		if st.Accepted != 2 || st.Outcomes[Drained]+st.Outcomes[FIN] != 2 || st.QueueReset != 0 {
+		if st.Accepted != 2 || st.Outcomes[sockstate.OutcomeDrained]+st.Outcomes[sockstate.OutcomeFIN] != 2 || st.QueueReset != 0 {
 			t.Errorf("%s: %v", cfg.Backend.Name, st.Counts())
 		}
 	})
@@ -307,7 +308,7 @@ func TestLateAcceptsAreDrained(t *testing.T) {
 				t.Error("a byte from nowhere")
 			}
 		}
-		if st.Outcomes[Drained] != st.Accepted || st.Accepted == 0 {
+		if st.Outcomes[sockstate.OutcomeDrained] != st.Accepted || st.Accepted == 0 {
 			t.Errorf("%s: %v, want all drained", cfg.Backend.Name, st.Counts())
 		}
 	})
@@ -369,7 +370,7 @@ func TestAbruptCountsWhatIsPipelined(t *testing.T) {
 		settled(t, s, 2, 2)
 		unread.say(get + get[:9])
 		st := end(t, s)
-		if st.Cut != 6 || st.Requests != 0 || st.Outcomes[AbruptFIN]+st.Outcomes[AbruptRST] != 2 {
+		if st.Cut != 6 || st.Requests != 0 || st.Outcomes[sockstate.OutcomeAbruptFIN]+st.Outcomes[sockstate.OutcomeAbruptRST] != 2 {
 			t.Errorf("%s: %v, want 6 cut", cfg.Backend.Name, st.Counts())
 		}
 		for _, c := range []*client{read, unread} {

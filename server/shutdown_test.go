@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"lastack/sockstate"
 )
 
 func TestParseShutdown(t *testing.T) {
@@ -61,7 +63,7 @@ func FuzzParseShutdown(f *testing.F) {
 
 func TestCounts(t *testing.T) {
 	s := Stats{Accepted: 9, Open: 1, Requests: 7, Closing: 3, Cut: 2, QueueReset: 4}
-	s.Outcomes[FIN], s.Outcomes[AbruptRST] = 5, 3
+	s.Outcomes[sockstate.OutcomeFIN], s.Outcomes[sockstate.OutcomeAbruptRST] = 5, 3
 	want := map[string]int64{
 		"accepted": 9, "open": 1, "requests": 7, "closing": 3, "cut": 2, "queue_reset": 4, "accept_errors": 0,
 		"outcome.fin": 5, "outcome.abrupt_rst": 3,
@@ -69,7 +71,7 @@ func TestCounts(t *testing.T) {
 	if diff := cmp.Diff(want, s.Counts()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	for o := FIN; o <= Other; o++ {
+	for o := sockstate.OutcomeFIN; o <= sockstate.OutcomeOther; o++ {
 		if o.String() == "" {
 			t.Errorf("outcome %d has no name", o)
 		}

@@ -1,36 +1,10 @@
 package server
 
-import "lastack/sockstate/sockio"
+import (
+	"lastack/sockstate/sockio"
 
-// Outcome is how a connection ended, as the server saw it.
-type Outcome uint8
-
-// The outcomes.
-const (
-	NoOutcome    Outcome = iota
-	FIN                  // closed by FIN
-	RSTSent              // aborted by the server, as its policy has it
-	RSTReceived          // aborted by the client
-	Held                 // never closed
-	CutInRequest         // ended by the client with a request half sent, or unanswered
-	ClosedEarly          // closed by the client before the server's turn
-	BadRequest           // what came was not a request
-	Drained              // closed by the server because it stops
-	Aborted              // reset by the server because its grace was over
-	AbruptFIN            // Abrupt: closed by FIN
-	AbruptRST            // Abrupt: closed with something unread, by RST
-	ShutdownRST          // RST: reset
-	Other                // a system call failed
-
-	numOutcomes = int(Other) + 1
+	"lastack/sockstate"
 )
-
-var outcomeNames = [numOutcomes]string{
-	"", "fin", "rst_sent", "rst_received", "held", "cut_in_request", "closed_early", "bad_request", "drained",
-	"aborted", "abrupt_fin", "abrupt_rst", "shutdown_rst", "other",
-}
-
-func (o Outcome) String() string { return outcomeNames[o] }
 
 // Stats is the server's ledger. Accepted = Open + the sum of Outcomes.
 type Stats struct {
@@ -48,7 +22,7 @@ type Stats struct {
 	// QueueReset is the number of connections that were still in an accept queue when its listener was closed: the
 	// kernel resets them. They are not among Accepted.
 	QueueReset int64
-	Outcomes   [numOutcomes]int64
+	Outcomes   [sockstate.NumOutcomes]int64
 	// AcceptErrors counts failures of accept by errno.
 	AcceptErrors map[sockio.Errno]int64
 }
@@ -58,7 +32,7 @@ func (s *Stats) ByName() map[string]int64 {
 	m := make(map[string]int64)
 	for o, n := range s.Outcomes {
 		if n > 0 {
-			m[Outcome(o).String()] = n
+			m[sockstate.Outcome(o).String()] = n
 		}
 	}
 	return m

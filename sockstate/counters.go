@@ -23,3 +23,15 @@ func (c Counters) Add(o Counters) {
 		c[k] += v
 	}
 }
+
+// Range is an inclusive range of counts.
+type Range struct {
+	Min int64 `json:"min"`
+	Max int64 `json:"max"`
+}
+
+// Contains reports whether n lies in r.
+func (r Range) Contains(n int64) bool { return r.Min <= n && n <= r.Max }
+
+// Times is the range for n of what r is for one.
+func (r Range) Times(n int64) Range { return Range{r.Min * n, r.Max * n} }

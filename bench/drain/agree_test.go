@@ -8,6 +8,7 @@ import (
 
 	"lastack/bench/record"
 	"lastack/loadgen"
+	"lastack/sockstate"
 	"lastack/sockstate/capture"
 )
 
@@ -58,7 +59,7 @@ func (w *world) conn(id loadgen.ConnID) {
 	send(c.Began, false, capture.SYN, 0)
 	answered := min(c.Began+w.Int64N(3*ms), loadedTo)
 	hair := min(answered-c.Began, w.Int64N(ms/2)) // by which the client sees it later
-	end := func(e loadgen.End, o loadgen.Outcome, at int64) {
+	end := func(e loadgen.End, o sockstate.Outcome, at int64) {
 		c.End, c.Outcome, c.Ended, c.Early = e, o, at, at < armedAt
 		if c.Early && (e == loadgen.EndByClient || e == loadgen.EndOpen) {
 			return // not in the journal
@@ -68,16 +69,16 @@ func (w *world) conn(id loadgen.ConnID) {
 	switch w.IntN(10) {
 	case 0:
 		send(answered-hair, true, capture.RST|capture.ACK, 1)
-		end(loadgen.EndNotOpened, loadgen.Refused, answered)
+		end(loadgen.EndNotOpened, sockstate.OutcomeRefused, answered)
 		return
 	case 1:
-		end(loadgen.EndNotOpened, loadgen.ConnectTimeout, answered)
+		end(loadgen.EndNotOpened, sockstate.OutcomeConnectTimeout, answered)
 		return
 	case 2:
-		end(loadgen.EndNotOpened, loadgen.Interrupted, loadedTo)
+		end(loadgen.EndNotOpened, sockstate.OutcomeInterrupted, loadedTo)
 		return
 	case 3:
-		end(loadgen.EndNotOpened, []loadgen.Outcome{loadgen.NoLocalPort, loadgen.Unreachable}[w.IntN(2)], answered)
+		end(loadgen.EndNotOpened, []sockstate.Outcome{sockstate.OutcomeNoLocalPort, sockstate.OutcomeUnreachable}[w.IntN(2)], answered)
 		return
 	}
 	send(answered-hair, true, capture.SYN|capture.ACK, 1)
@@ -87,14 +88,14 @@ func (w *world) conn(id loadgen.ConnID) {
 }
 
 // requests goes on with an open connection, to its end.
-func (w *world) requests(c *loadgen.ConnEntry, kind *groupKind, send func(int64, bool, capture.Flags, uint32), end func(loadgen.End, loadgen.Outcome, int64)) {
+func (w *world) requests(c *loadgen.ConnEntry, kind *groupKind, send func(int64, bool, capture.Flags, uint32), end func(loadgen.End, sockstate.Outcome, int64)) {
 	request := func(f loadgen.Fate, sent, at int64) {
 		r := loadgen.RequestEntry{Conn: c.ID, Group: c.Group, Fate: f, Partial: kind.keep == loadgen.KeepPartial, Early: at < armedAt, Nth: c.Requests, Sent: sent, Ended: at}
 		l := &w.groups[c.Group].Ledger
 		switch f {
 		case loadgen.Answered5xx:
 			r.Status = 502
-			l.Outcomes[loadgen.HTTPStatus]++
+			l.Outcomes[sockstate.OutcomeHTTPStatus]++
 		case loadgen.Answered, loadgen.AnsweredClose:
 			r.Status = []uint16{200, 301, 404}[w.IntN(3)]
 			l.Requests++
@@ -127,37 +128,37 @@ func (w *world) requests(c *loadgen.ConnEntry, kind *groupKind, send func(int64,
 		}
 		if at >= loadedTo {
 			request(loadgen.RequestOpen, sent, loadedTo)
-			end(loadgen.EndOpen, loadgen.Interrupted, loadedTo)
+			end(loadgen.EndOpen, sockstate.OutcomeInterrupted, loadedTo)
 			return
 		}
 		if kind.keep == loadgen.KeepPartial {
 			if at > watchedTo {
 				request(loadgen.RequestOpen, sent, at)
-				end(loadgen.EndByClient, loadgen.FIN, at)
+				end(loadgen.EndByClient, sockstate.OutcomeFIN, at)
 				return
 			}
 			e, f := byServer(at)
 			request(f, sent, at)
-			end(e, loadgen.CutInRequest, at)
+			end(e, sockstate.OutcomeCutInRequest, at)
 			return
 		}
 		switch w.IntN(12) {
 		case 0:
 			e, f := byServer(at)
 			request(f, sent, at)
-			end(e, loadgen.CutInRequest, at)
+			end(e, sockstate.OutcomeCutInRequest, at)
 			return
 		case 1:
 			request(loadgen.RequestTimedOut, sent, at)
-			end(loadgen.EndByClient, loadgen.RequestTimeout, at)
+			end(loadgen.EndByClient, sockstate.OutcomeRequestTimeout, at)
 			return
 		case 2:
 			request(loadgen.RequestBroken, sent, at)
-			end(loadgen.EndByClient, loadgen.Other, at)
+			end(loadgen.EndByClient, sockstate.OutcomeOther, at)
 			return
 		case 3:
 			request(loadgen.Answered5xx, sent, at)
-			end(loadgen.EndByClient, loadgen.HTTPStatus, at)
+			end(loadgen.EndByClient, sockstate.OutcomeHTTPStatus, at)
 			return
 		case 4, 5:
 			request(loadgen.AnsweredClose, sent, at)
@@ -166,18 +167,18 @@ func (w *world) requests(c *loadgen.ConnEntry, kind *groupKind, send func(int64,
 		}
 		switch {
 		case kind.keep == loadgen.KeepNot || at > watchedTo:
-			end(loadgen.EndByClient, loadgen.FIN, at)
+			end(loadgen.EndByClient, sockstate.OutcomeFIN, at)
 			return
 		case kind.keep == loadgen.KeepIdle || w.IntN(8) == 0:
 			at = min(max(at+1, w.near()), loadedTo-1)
 			if at > watchedTo && w.IntN(2) == 0 {
-				end(loadgen.EndByClient, loadgen.FIN, at)
+				end(loadgen.EndByClient, sockstate.OutcomeFIN, at)
 				return
 			}
 			e, _ := byServer(at)
-			o := loadgen.FIN
+			o := sockstate.OutcomeFIN
 			if e == loadgen.EndByRST {
-				o = loadgen.RSTReceived
+				o = sockstate.OutcomeRSTReceived
 			}
 			end(e, o, at)
 			return
@@ -208,7 +209,7 @@ func TestTablesAgree(t *testing.T) {
 		var replies, sent int64 // whole replies of the load, and all requests
 		for i := range w.groups {
 			l := &w.groups[i].Ledger
-			replies += l.Requests + l.Outcomes[loadgen.HTTPStatus]
+			replies += l.Requests + l.Outcomes[sockstate.OutcomeHTTPStatus]
 		}
 		sent = replies
 		for i := range w.journal.Requests {

@@ -6,6 +6,7 @@ import (
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/loadgen"
+	"lastack/sockstate"
 	"lastack/sockstate/capture"
 )
 
@@ -14,7 +15,7 @@ import (
 func (e *evidence) books(t *record.DrainTry) {
 	add := func(name string, want, got int64, exact bool, note string) {
 		t.Accounting = append(t.Accounting, record.Check{
-			Name: name, Want: record.Range{Min: want, Max: want}, Got: got, OK: want == got || !exact, Exact: exact, Note: note,
+			Name: name, Want: sockstate.Range{Min: want, Max: want}, Got: got, OK: want == got || !exact, Exact: exact, Note: note,
 		})
 	}
 	whole := e.journal.Overflow == 0
@@ -77,7 +78,7 @@ func (e *evidence) kernelBooks(t *record.DrainTry, add addCheck) {
 	syns := l.Attempted - l.NoSYN
 	const name = "TcpActiveOpens = attempted less failed before a SYN"
 	if e.read != nil && !e.read("TcpActiveOpens") {
-		t.Accounting = append(t.Accounting, record.Check{Name: name, Want: record.Range{Min: syns, Max: syns}, NotRead: "the kernel's counter TcpActiveOpens was not read"})
+		t.Accounting = append(t.Accounting, record.Check{Name: name, Want: sockstate.Range{Min: syns, Max: syns}, NotRead: "the kernel's counter TcpActiveOpens was not read"})
 		return
 	}
 	if len(e.counters) == 0 {

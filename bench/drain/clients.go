@@ -5,6 +5,7 @@ import (
 
 	"lastack/bench/record"
 	"lastack/loadgen"
+	"lastack/sockstate"
 )
 
 func sortTimes(at []int64) { slices.Sort(at) }
@@ -33,7 +34,7 @@ func (e *evidence) queue(t *record.DrainTry) {
 				q.Reset++
 			case f.byServer():
 				q.FIN++
-			case c.Outcome == loadgen.RequestTimeout:
+			case c.Outcome == sockstate.OutcomeRequestTimeout:
 				q.TimedOut++
 			default:
 				q.Never++

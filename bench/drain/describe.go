@@ -8,6 +8,7 @@ import (
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/bench/verdict"
+	"lastack/sockstate"
 )
 
 // describe says what this host knows of the server, and why it does not know the rest.
@@ -107,7 +108,7 @@ func lateWarnings(r *record.DrainTry) (warnings []string) {
 // classWords lists the classes of replies other than 2xx, like "4xx 3, 5xx 502".
 func classWords(by map[string]int64) string {
 	var words []string
-	for _, class := range record.StatusClasses() {
+	for _, class := range sockstate.StatusClassNames() {
 		if n := by[class]; n > 0 && class != "2xx" {
 			words = append(words, class+" "+quantity.Count(n))
 		}

@@ -3,8 +3,8 @@ package drain
 import (
 	"lastack/bench/record"
 	"lastack/loadgen"
+	"lastack/sockstate"
 	"lastack/sockstate/capture"
-	"lastack/sockstate/exchange"
 )
 
 // serverEnd is how the server ended a connection, by its packets.
@@ -136,9 +136,9 @@ func (e *evidence) fateOf(c *loadgen.ConnEntry) fate {
 	switch {
 	case c.End == loadgen.EndOpen:
 		return fateNever
-	case c.Outcome == loadgen.CutInRequest && kind.keep != loadgen.KeepPartial:
+	case c.Outcome == sockstate.OutcomeCutInRequest && kind.keep != loadgen.KeepPartial:
 		return fateCut
-	case c.Outcome == loadgen.RequestTimeout, c.Outcome == loadgen.Other:
+	case c.Outcome == sockstate.OutcomeRequestTimeout, c.Outcome == sockstate.OutcomeOther:
 		return fateOther
 	case e.late(c.Ended) && !(kind.keep == loadgen.KeepNot && c.End == loadgen.EndByClient):
 		return fateNever
@@ -210,7 +210,7 @@ func (e *evidence) fates(t *record.DrainTry) {
 		g := &t.Groups[i]
 		g.Name = e.groups[i].name
 		l := &e.atEnd.Groups[i].Ledger
-		g.Requests.Total = l.Requests + l.Outcomes[loadgen.HTTPStatus] // the latter are the 5xx
+		g.Requests.Total = l.Requests + l.Outcomes[sockstate.OutcomeHTTPStatus] // the latter are the 5xx
 		if len(e.atArm.Groups) > i {
 			e.statuses(&g.Requests, i)
 		}
@@ -302,7 +302,7 @@ func (e *evidence) before(t *record.DrainTry) {
 	}
 	for i := range e.journal.Conns {
 		c := &e.journal.Conns[i]
-		if c.Ended < e.signal && c.Opened == 0 && (c.Outcome == loadgen.Refused || c.Outcome == loadgen.ConnectTimeout || c.Outcome == loadgen.Unreachable) {
+		if c.Ended < e.signal && c.Opened == 0 && (c.Outcome == sockstate.OutcomeRefused || c.Outcome == sockstate.OutcomeConnectTimeout || c.Outcome == sockstate.OutcomeUnreachable) {
 			b.Connects++
 		}
 	}
@@ -310,15 +310,15 @@ func (e *evidence) before(t *record.DrainTry) {
 
 // statuses counts the replies of a group by status class.
 func (e *evidence) statuses(q *record.DrainRequests, group int) {
-	var after exchange.Statuses
+	var after sockstate.Statuses
 	for i := range e.journal.Requests {
 		if r := &e.journal.Requests[i]; int(r.Group) == group && r.Status != 0 && r.Ended >= e.signal {
 			after[r.Status/100]++
 		}
 	}
 	all, armed := e.atEnd.Groups[group].Ledger.Statuses, e.atArm.Groups[group].Ledger.Statuses
-	after[exchange.InvalidStatus] = all[exchange.InvalidStatus] - armed[exchange.InvalidStatus] // no whole reply, and so not in the journal
-	put := func(m *map[string]int64, c exchange.StatusClass, n int64) {
+	after[sockstate.InvalidStatus] = all[sockstate.InvalidStatus] - armed[sockstate.InvalidStatus] // no whole reply, and so not in the journal
+	put := func(m *map[string]int64, c sockstate.StatusClass, n int64) {
 		if n <= 0 {
 			return
 		}
@@ -328,7 +328,7 @@ func (e *evidence) statuses(q *record.DrainRequests, group int) {
 		(*m)[c.String()] += n
 	}
 	for i := range all {
-		c := exchange.StatusClass(i)
+		c := sockstate.StatusClass(i)
 		if c == 1 {
 			continue // interim: another reply follows
 		}

@@ -127,22 +127,22 @@ func TestFates(t *testing.T) {
 		c    loadgen.ConnEntry
 		want record.DrainConnections
 	}{
-		{"idle FIN", loadgen.ConnEntry{Opened: 1, Ended: 110, End: loadgen.EndByFIN, Outcome: loadgen.FIN}, record.DrainConnections{Opened: 1, FIN: 1}},
-		{"idle RST", loadgen.ConnEntry{Opened: 1, Ended: 110, End: loadgen.EndByRST, Outcome: loadgen.RSTReceived}, record.DrainConnections{Opened: 1, RST: 1}},
-		{"cut", loadgen.ConnEntry{Group: 1, Opened: 1, Ended: 110, End: loadgen.EndByRST, Outcome: loadgen.CutInRequest}, record.DrainConnections{Opened: 1, Cut: 1}},
-		{"half a request is not cut", loadgen.ConnEntry{Group: 2, Opened: 1, Ended: 110, End: loadgen.EndByFIN, Outcome: loadgen.CutInRequest}, record.DrainConnections{Opened: 1, FIN: 1}},
-		{"done", loadgen.ConnEntry{Group: 1, Opened: 105, Ended: 110, End: loadgen.EndByClient, Outcome: loadgen.FIN}, record.DrainConnections{Opened: 1, Done: 1}},
-		{"never ended", loadgen.ConnEntry{Opened: 1, Ended: 201, End: loadgen.EndByClient, Outcome: loadgen.FIN}, record.DrainConnections{Opened: 1, Never: 1}},
-		{"kept by the new server", loadgen.ConnEntry{Opened: 150, Ended: 201, End: loadgen.EndByClient, Outcome: loadgen.FIN}, record.DrainConnections{Opened: 1, Never: 1, Kept: 1}},
-		{"interrupted", loadgen.ConnEntry{Opened: 1, Ended: 150, End: loadgen.EndOpen, Outcome: loadgen.Interrupted}, record.DrainConnections{Opened: 1, Never: 1}},
-		{"cut after the watch", loadgen.ConnEntry{Group: 1, Opened: 1, Ended: 205, End: loadgen.EndByRST, Outcome: loadgen.CutInRequest}, record.DrainConnections{Opened: 1, Cut: 1}},
-		{"timed out after the watch", loadgen.ConnEntry{Opened: 1, Ended: 205, End: loadgen.EndByClient, Outcome: loadgen.RequestTimeout}, record.DrainConnections{Opened: 1, Other: 1}},
-		{"answered after the watch", loadgen.ConnEntry{Group: 1, Opened: 1, Ended: 205, End: loadgen.EndByClient, Outcome: loadgen.FIN}, record.DrainConnections{Opened: 1, Done: 1}},
-		{"FIN after the watch", loadgen.ConnEntry{Opened: 1, Ended: 205, End: loadgen.EndByFIN, Outcome: loadgen.FIN}, record.DrainConnections{Opened: 1, Never: 1}},
-		{"its request timed out", loadgen.ConnEntry{Group: 1, Opened: 1, Ended: 150, End: loadgen.EndByClient, Outcome: loadgen.RequestTimeout}, record.DrainConnections{Opened: 1, Other: 1}},
-		{"before the signal", loadgen.ConnEntry{Opened: 1, Ended: 99, End: loadgen.EndByFIN, Outcome: loadgen.FIN}, record.DrainConnections{}},
-		{"before the journal was armed", loadgen.ConnEntry{Opened: 1, Ended: 110, Early: true, End: loadgen.EndByFIN, Outcome: loadgen.FIN}, record.DrainConnections{}},
-		{"refused", loadgen.ConnEntry{Ended: 110, End: loadgen.EndNotOpened, Outcome: loadgen.Refused}, record.DrainConnections{}},
+		{"idle FIN", loadgen.ConnEntry{Opened: 1, Ended: 110, End: loadgen.EndByFIN, Outcome: sockstate.OutcomeFIN}, record.DrainConnections{Opened: 1, FIN: 1}},
+		{"idle RST", loadgen.ConnEntry{Opened: 1, Ended: 110, End: loadgen.EndByRST, Outcome: sockstate.OutcomeRSTReceived}, record.DrainConnections{Opened: 1, RST: 1}},
+		{"cut", loadgen.ConnEntry{Group: 1, Opened: 1, Ended: 110, End: loadgen.EndByRST, Outcome: sockstate.OutcomeCutInRequest}, record.DrainConnections{Opened: 1, Cut: 1}},
+		{"half a request is not cut", loadgen.ConnEntry{Group: 2, Opened: 1, Ended: 110, End: loadgen.EndByFIN, Outcome: sockstate.OutcomeCutInRequest}, record.DrainConnections{Opened: 1, FIN: 1}},
+		{"done", loadgen.ConnEntry{Group: 1, Opened: 105, Ended: 110, End: loadgen.EndByClient, Outcome: sockstate.OutcomeFIN}, record.DrainConnections{Opened: 1, Done: 1}},
+		{"never ended", loadgen.ConnEntry{Opened: 1, Ended: 201, End: loadgen.EndByClient, Outcome: sockstate.OutcomeFIN}, record.DrainConnections{Opened: 1, Never: 1}},
+		{"kept by the new server", loadgen.ConnEntry{Opened: 150, Ended: 201, End: loadgen.EndByClient, Outcome: sockstate.OutcomeFIN}, record.DrainConnections{Opened: 1, Never: 1, Kept: 1}},
+		{"interrupted", loadgen.ConnEntry{Opened: 1, Ended: 150, End: loadgen.EndOpen, Outcome: sockstate.OutcomeInterrupted}, record.DrainConnections{Opened: 1, Never: 1}},
+		{"cut after the watch", loadgen.ConnEntry{Group: 1, Opened: 1, Ended: 205, End: loadgen.EndByRST, Outcome: sockstate.OutcomeCutInRequest}, record.DrainConnections{Opened: 1, Cut: 1}},
+		{"timed out after the watch", loadgen.ConnEntry{Opened: 1, Ended: 205, End: loadgen.EndByClient, Outcome: sockstate.OutcomeRequestTimeout}, record.DrainConnections{Opened: 1, Other: 1}},
+		{"answered after the watch", loadgen.ConnEntry{Group: 1, Opened: 1, Ended: 205, End: loadgen.EndByClient, Outcome: sockstate.OutcomeFIN}, record.DrainConnections{Opened: 1, Done: 1}},
+		{"FIN after the watch", loadgen.ConnEntry{Opened: 1, Ended: 205, End: loadgen.EndByFIN, Outcome: sockstate.OutcomeFIN}, record.DrainConnections{Opened: 1, Never: 1}},
+		{"its request timed out", loadgen.ConnEntry{Group: 1, Opened: 1, Ended: 150, End: loadgen.EndByClient, Outcome: sockstate.OutcomeRequestTimeout}, record.DrainConnections{Opened: 1, Other: 1}},
+		{"before the signal", loadgen.ConnEntry{Opened: 1, Ended: 99, End: loadgen.EndByFIN, Outcome: sockstate.OutcomeFIN}, record.DrainConnections{}},
+		{"before the journal was armed", loadgen.ConnEntry{Opened: 1, Ended: 110, Early: true, End: loadgen.EndByFIN, Outcome: sockstate.OutcomeFIN}, record.DrainConnections{}},
+		{"refused", loadgen.ConnEntry{Ended: 110, End: loadgen.EndNotOpened, Outcome: sockstate.OutcomeRefused}, record.DrainConnections{}},
 	} {
 		e := evidence{
 			groups: groups, signal: signal, concluded: concluded, journal: &loadgen.Journal{Conns: []loadgen.ConnEntry{tt.c}},
@@ -165,7 +165,7 @@ func TestListener(t *testing.T) {
 		return loadgen.ConnEntry{Began: at * ms, Opened: at*ms + 1, Ended: 900 * ms, End: loadgen.EndByClient}
 	}
 	refused := func(at int64) loadgen.ConnEntry {
-		return loadgen.ConnEntry{Began: at * ms, Ended: at*ms + 1, End: loadgen.EndNotOpened, Outcome: loadgen.Refused}
+		return loadgen.ConnEntry{Began: at * ms, Ended: at*ms + 1, End: loadgen.EndNotOpened, Outcome: sockstate.OutcomeRefused}
 	}
 	for _, tt := range []struct {
 		name                string
@@ -214,7 +214,7 @@ func TestUnserved(t *testing.T) {
 		fate loadgen.Fate
 		end  loadgen.End
 		// outcome of an attempt that was not opened
-		outcome loadgen.Outcome
+		outcome sockstate.Outcome
 		partial bool
 		touched bool
 	}
@@ -241,7 +241,7 @@ func TestUnserved(t *testing.T) {
 		{"before the signal", []conn{hung(90), served(95)}, 0, -1, record.DrainListener{}},
 		{
 			"SYNs dropped",
-			[]conn{{outcome: loadgen.ConnectTimeout}, {outcome: loadgen.Interrupted}, {outcome: loadgen.NoLocalPort}, {outcome: loadgen.Refused}, {outcome: loadgen.Unreachable}},
+			[]conn{{outcome: sockstate.OutcomeConnectTimeout}, {outcome: sockstate.OutcomeInterrupted}, {outcome: sockstate.OutcomeNoLocalPort}, {outcome: sockstate.OutcomeRefused}, {outcome: sockstate.OutcomeUnreachable}},
 			0, -1,
 			record.DrainListener{Attempts: 5, TimedOut: 1, Pending: 1, Unreachable: 1, Failed: 1, Refused: 1},
 		},

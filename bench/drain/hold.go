@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"lastack/loadgen"
-	"lastack/sockstate/exchange"
+	"lastack/sockstate"
 )
 
 // heldAtMost is how long the groups may take to open.
@@ -74,7 +74,7 @@ func (k *groupKind) open(g *loadgen.GroupSnapshot) bool {
 
 // ended is how many connections of clients that keep them the server has ended.
 func ended(l *loadgen.Ledger) int64 {
-	return l.Outcomes[loadgen.FIN] + l.Outcomes[loadgen.RSTReceived]
+	return l.Outcomes[sockstate.OutcomeFIN] + l.Outcomes[sockstate.OutcomeRSTReceived]
 }
 
 // shortOf says which groups could not be opened, and why.
@@ -106,14 +106,14 @@ func whyShort(l *loadgen.Ledger) string {
 	switch o := &l.Outcomes; {
 	case failedHere(l) != "":
 		return failedHere(l)
-	case o[loadgen.HTTPStatus] > 0:
-		return fmt.Sprintf("%d requests were answered with a status of 5xx, after which clients close", o[loadgen.HTTPStatus])
+	case o[sockstate.OutcomeHTTPStatus] > 0:
+		return fmt.Sprintf("%d requests were answered with a status of 5xx, after which clients close", o[sockstate.OutcomeHTTPStatus])
 	case ended(l) > 0:
 		return fmt.Sprintf("the server has ended %d of %d after a reply: it does not keep connections alive", ended(l), l.Opened)
-	case o[loadgen.RequestTimeout] > 0:
-		return fmt.Sprintf("%d requests had no reply in time", o[loadgen.RequestTimeout])
-	case o[loadgen.Refused]+o[loadgen.ConnectTimeout] > 0:
-		return fmt.Sprintf("%d connects were refused, %d had no answer in time", o[loadgen.Refused], o[loadgen.ConnectTimeout])
+	case o[sockstate.OutcomeRequestTimeout] > 0:
+		return fmt.Sprintf("%d requests had no reply in time", o[sockstate.OutcomeRequestTimeout])
+	case o[sockstate.OutcomeRefused]+o[sockstate.OutcomeConnectTimeout] > 0:
+		return fmt.Sprintf("%d connects were refused, %d had no answer in time", o[sockstate.OutcomeRefused], o[sockstate.OutcomeConnectTimeout])
 	}
 	return fmt.Sprintf("the rest of them had no answer after %v: the server, or its accept queue, takes no more at once", heldAtMost)
 }
@@ -121,12 +121,12 @@ func whyShort(l *loadgen.Ledger) string {
 // failedHere says for want of what of this host's connects failed, empty if none did: nothing of that is the server's.
 func failedHere(l *loadgen.Ledger) string {
 	switch o := &l.Outcomes; {
-	case o[loadgen.NoLocalPort] > 0:
-		return fmt.Sprintf("%d connects found no free local port on this host (EADDRNOTAVAIL): want fewer connections or --arrivals, or a wider net.ipv4.ip_local_port_range; TIME_WAITs of this load and of earlier ones hold ports too (ss -tan state time-wait)", o[loadgen.NoLocalPort])
-	case o[loadgen.NoFd] > 0:
-		return fmt.Sprintf("%d connects found no free descriptor on this host: raise the limit (ulimit -n, fs.file-max)", o[loadgen.NoFd])
-	case o[loadgen.NoMemory] > 0:
-		return fmt.Sprintf("%d connects found no memory on this host (ENOBUFS, ENOMEM): want fewer connections", o[loadgen.NoMemory])
+	case o[sockstate.OutcomeNoLocalPort] > 0:
+		return fmt.Sprintf("%d connects found no free local port on this host (EADDRNOTAVAIL): want fewer connections or --arrivals, or a wider net.ipv4.ip_local_port_range; TIME_WAITs of this load and of earlier ones hold ports too (ss -tan state time-wait)", o[sockstate.OutcomeNoLocalPort])
+	case o[sockstate.OutcomeNoFD] > 0:
+		return fmt.Sprintf("%d connects found no free descriptor on this host: raise the limit (ulimit -n, fs.file-max)", o[sockstate.OutcomeNoFD])
+	case o[sockstate.OutcomeNoMemory] > 0:
+		return fmt.Sprintf("%d connects found no memory on this host (ENOBUFS, ENOMEM): want fewer connections", o[sockstate.OutcomeNoMemory])
 	}
 	return ""
 }
@@ -138,12 +138,12 @@ func outcomesOf(l *loadgen.Ledger) string {
 	var words []string
 	for o, n := range l.Outcomes {
 		if n > 0 {
-			words = append(words, fmt.Sprintf("%s %d", loadgen.Outcome(o), n))
+			words = append(words, fmt.Sprintf("%s %d", sockstate.Outcome(o), n))
 		}
 	}
 	for f, n := range l.Faults {
 		if n > 0 {
-			words = append(words, fmt.Sprintf("of the others %s %d", exchange.Fault(f), n))
+			words = append(words, fmt.Sprintf("of the others %s %d", sockstate.Fault(f), n))
 		}
 	}
 	if len(words) == 0 {

@@ -9,7 +9,7 @@ import (
 	"lastack/bench"
 	"lastack/bench/host"
 	"lastack/loadgen"
-	"lastack/sockstate/exchange"
+	"lastack/sockstate"
 )
 
 // A target that gives no reply is told with what it gave instead.
@@ -18,8 +18,8 @@ func TestOutcomeWords(t *testing.T) {
 	if got, want := outcomeWords(&s), "none came"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	s.Ledger.Outcomes[loadgen.Refused], s.Ledger.Outcomes[loadgen.Other] = 2, 7
-	s.Ledger.Faults[exchange.TLS], s.Ledger.Faults[exchange.Surplus] = 4, 2
+	s.Ledger.Outcomes[sockstate.OutcomeRefused], s.Ledger.Outcomes[sockstate.OutcomeOther] = 2, 7
+	s.Ledger.Faults[sockstate.FaultTLS], s.Ledger.Faults[sockstate.FaultSurplus] = 4, 2
 	if got, want := outcomeWords(&s), "refused 2, other 7, of the others tls 4, of the others surplus 2"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -34,10 +34,10 @@ func TestWhyShort(t *testing.T) {
 		not  string
 	}{
 		{"nothing", loadgen.Ledger{}, "its accept queue, takes no more", "local port"},
-		{"no port", loadgen.Ledger{Outcomes: outcomes(loadgen.NoLocalPort, 55)}, "55 connects found no free local port on this host", "server"},
-		{"no descriptor", loadgen.Ledger{Outcomes: outcomes(loadgen.NoFd, 3)}, "3 connects found no free descriptor on this host", "server"},
-		{"no memory", loadgen.Ledger{Outcomes: outcomes(loadgen.NoMemory, 3)}, "3 connects found no memory on this host", "server"},
-		{"refused", loadgen.Ledger{Outcomes: outcomes(loadgen.Refused, 2)}, "2 connects were refused", "local port"},
+		{"no port", loadgen.Ledger{Outcomes: outcomes(sockstate.OutcomeNoLocalPort, 55)}, "55 connects found no free local port on this host", "server"},
+		{"no descriptor", loadgen.Ledger{Outcomes: outcomes(sockstate.OutcomeNoFD, 3)}, "3 connects found no free descriptor on this host", "server"},
+		{"no memory", loadgen.Ledger{Outcomes: outcomes(sockstate.OutcomeNoMemory, 3)}, "3 connects found no memory on this host", "server"},
+		{"refused", loadgen.Ledger{Outcomes: outcomes(sockstate.OutcomeRefused, 2)}, "2 connects were refused", "local port"},
 	} {
 		if got := whyShort(&tt.l); !strings.Contains(got, tt.want) || strings.Contains(got, tt.not) {
 			t.Errorf("%s: %q, want %q in it, and not %q", tt.name, got, tt.want, tt.not)
@@ -45,7 +45,7 @@ func TestWhyShort(t *testing.T) {
 	}
 }
 
-func outcomes(o loadgen.Outcome, n int64) (all [loadgen.NumOutcomes]int64) {
+func outcomes(o sockstate.Outcome, n int64) (all [sockstate.NumOutcomes]int64) {
 	all[o] = n
 	return all
 }
@@ -97,7 +97,7 @@ func TestOpen(t *testing.T) {
 	} {
 		k := groupKind{name: tt.name, asked: 3, keep: tt.keep}
 		g := loadgen.GroupSnapshot{Established: tt.established}
-		g.Ledger.Outcomes[loadgen.FIN] = tt.ended
+		g.Ledger.Outcomes[sockstate.OutcomeFIN] = tt.ended
 		if got := k.open(&g); got != tt.want {
 			t.Errorf("%s: open %t, want %t", tt.name, got, tt.want)
 		}

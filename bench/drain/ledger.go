@@ -88,7 +88,7 @@ func (t *try) ledger() {
 	if got, ok := counts["accepted"]; ok && len(t.spec.Stop.Restart) == 0 {
 		// Those in the queue when the listener closed were reset, and never accepted.
 		opened := t.ev.total.Ledger.Opened + t.probed
-		want := record.Range{Min: opened, Max: opened}
+		want := sockstate.Range{Min: opened, Max: opened}
 		for i := range t.ev.journal.Conns {
 			if t.ev.journal.Conns[i].End == loadgen.EndByRST {
 				want.Min--

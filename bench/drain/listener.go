@@ -6,6 +6,7 @@ import (
 
 	"lastack/bench/record"
 	"lastack/loadgen"
+	"lastack/sockstate"
 	"lastack/sockstate/capture"
 )
 
@@ -25,13 +26,13 @@ func (e *evidence) attemptOf(c *loadgen.ConnEntry) attempt {
 	switch {
 	case c.Opened != 0:
 		return attemptOpened
-	case c.Outcome == loadgen.Refused:
+	case c.Outcome == sockstate.OutcomeRefused:
 		return attemptRefused
-	case c.Outcome == loadgen.ConnectTimeout:
+	case c.Outcome == sockstate.OutcomeConnectTimeout:
 		return attemptTimedOut
-	case c.Outcome == loadgen.Interrupted:
+	case c.Outcome == sockstate.OutcomeInterrupted:
 		return attemptPending
-	case c.Outcome == loadgen.Unreachable:
+	case c.Outcome == sockstate.OutcomeUnreachable:
 		return attemptUnreachable
 	}
 	return attemptFailed
@@ -96,7 +97,7 @@ func (e *evidence) refusedEver() (n int64) {
 		return -1
 	}
 	for i := range e.journal.Conns {
-		if c := &e.journal.Conns[i]; c.Opened == 0 && c.Outcome == loadgen.Refused {
+		if c := &e.journal.Conns[i]; c.Opened == 0 && c.Outcome == sockstate.OutcomeRefused {
 			n++
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 const httpPrefix = "http_"
@@ -12,7 +13,7 @@ const httpPrefix = "http_"
 // httpMetrics are named http_4xx and the like.
 func httpMetrics(name string) (metric, bool) {
 	class, ok := strings.CutPrefix(name, httpPrefix)
-	if !ok || !slices.Contains(record.StatusClasses(), class) {
+	if !ok || !slices.Contains(sockstate.StatusClassNames(), class) {
 		return metric{}, false
 	}
 	return metric{unit: count, get: func(r *record.Run) (float64, string, bool) {
@@ -30,7 +31,7 @@ func httpMetrics(name string) (metric, bool) {
 
 func exchangeErrors() family {
 	f := family{name: "exchange_errors", unit: count}
-	for _, kind := range record.ExchangeErrorNames() {
+	for _, kind := range sockstate.FaultNames() {
 		f.leaves = append(f.leaves, leaf{kind, func(r *record.Run) (float64, string, bool) { return float64(r.ExchangeErrors[kind]), "", true }})
 	}
 	return f

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 // metric is what a threshold may bound.
@@ -37,7 +38,7 @@ func lookupMetric(name string) (m metric, accepted string, ok bool) {
 		return metric{unit: share, get: failedRatio}, "", true
 	case !dotted:
 		return metric{}, all, false
-	case slices.Contains(record.LatencyNames(), family):
+	case slices.Contains(sockstate.LatencyNames(), family):
 		if leaf == "count" {
 			return metric{unit: count, get: latencyValue(family, leaf)}, "", true
 		}
@@ -46,8 +47,8 @@ func lookupMetric(name string) (m metric, accepted string, ok bool) {
 		}
 		return metric{}, choice([]string{"min", "mean", "p50", "p90", "p99", "p999", "max", "count"}) + " and any percentile (p95, p99.99)", false
 	case family == "outcomes":
-		if record.ClassOf(leaf) == record.ClassUnknown {
-			return metric{}, choice(record.OutcomeNames()), false
+		if !slices.Contains(sockstate.LoadOutcomeNames(), leaf) {
+			return metric{}, choice(sockstate.LoadOutcomeNames()), false
 		}
 		return metric{unit: count, get: outcome(leaf)}, "", true
 	case family == "counters":

@@ -3,7 +3,7 @@ package metric
 import (
 	"slices"
 
-	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 // latencyLeaves are what a latency has.
@@ -12,7 +12,7 @@ var latencyLeaves = []string{"min", "mean", "p50", "p90", "p95", "p99", "p999", 
 // MetricNames lists what a threshold of a run may name, less what is open: other percentiles and the kernel's counters.
 func MetricNames() []string {
 	names := []string{"failed_ratio"}
-	for _, name := range record.LatencyNames() {
+	for _, name := range sockstate.LatencyNames() {
 		for _, leaf := range latencyLeaves {
 			names = append(names, name+"."+leaf)
 		}
@@ -22,10 +22,10 @@ func MetricNames() []string {
 			names = append(names, f.name+"."+l.name)
 		}
 	}
-	for _, class := range record.StatusClasses() {
+	for _, class := range sockstate.StatusClassNames() {
 		names = append(names, httpPrefix+class)
 	}
-	for _, o := range record.OutcomeNames() {
+	for _, o := range sockstate.LoadOutcomeNames() {
 		names = append(names, "outcomes."+o)
 	}
 	return slices.DeleteFunc(names, func(name string) bool { _, _, ok := lookupMetric(name); return !ok })

@@ -7,6 +7,7 @@ import (
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 // waiter is what a connection may wait for in vain.
@@ -19,9 +20,9 @@ type waiter struct {
 }
 
 var waiters = []waiter{
-	{"connect", record.OutcomeConnectTimeout, func(t *record.DrainTry) int64 { return t.Listener.Unanswered() }, " connect had no answer", " connects had no answer"},
-	{"exchange", record.OutcomeRequestTimeout, func(t *record.DrainTry) int64 { return t.Requests.TimedOut + t.Requests.Open }, " request had no reply", " requests had no reply"},
-	{"close", record.OutcomeCloseTimeout, func(*record.DrainTry) int64 { return 0 }, " connection was not closed by the peer", " connections were not closed by the peer"},
+	{"connect", sockstate.OutcomeConnectTimeout.String(), func(t *record.DrainTry) int64 { return t.Listener.Unanswered() }, " connect had no answer", " connects had no answer"},
+	{"exchange", sockstate.OutcomeRequestTimeout.String(), func(t *record.DrainTry) int64 { return t.Requests.TimedOut + t.Requests.Open }, " request had no reply", " requests had no reply"},
+	{"close", sockstate.OutcomeCloseTimeout.String(), func(*record.DrainTry) int64 { return 0 }, " connection was not closed by the peer", " connections were not closed by the peer"},
 }
 
 // inVain is the number of those that waited in vain, and would be slower than all that a latency has; why names them.

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 func TestEvaluate(t *testing.T) {
@@ -18,9 +19,9 @@ func TestEvaluate(t *testing.T) {
 	bare.Counters, bare.Accounting, bare.Connections.Attempted = nil, nil, 0
 	bare.Latency = map[string]record.Latency{"connect": {Count: 3, P50Us: 1}, "lag": {}}
 	late := sample(t)
-	late.Outcomes = map[string]int64{record.OutcomeConnectTimeout: 20}
+	late.Outcomes = map[string]int64{sockstate.OutcomeConnectTimeout.String(): 20}
 	const late20 = "at least that: 20 connects had no answer in time"
-	silent := &record.Run{Result: record.Result{Outcomes: map[string]int64{record.OutcomeConnectTimeout: 2, record.OutcomeRequestTimeout: 1, record.OutcomeCloseTimeout: 3}, Latency: map[string]record.Latency{"lifecycle": {Count: 1, P50Us: 10, MaxUs: 10}}}}
+	silent := &record.Run{Result: record.Result{Outcomes: map[string]int64{sockstate.OutcomeConnectTimeout.String(): 2, sockstate.OutcomeRequestTimeout.String(): 1, sockstate.OutcomeCloseTimeout.String(): 3}, Latency: map[string]record.Latency{"lifecycle": {Count: 1, P50Us: 10, MaxUs: 10}}}}
 	tests := []struct {
 		r    *record.Run
 		expr string
@@ -170,7 +171,7 @@ func TestHTTPThresholds(t *testing.T) {
 		Plan: record.Plan{Groups: []record.Group{{Exchange: "http:/x"}}},
 		Result: record.Result{
 			HTTP:           map[string]int64{"2xx": 10, "3xx": 2, "4xx": 9, "5xx": 4, "invalid": 1, "1xx": 3},
-			ExchangeErrors: map[string]int64{record.ErrorTLS: 6},
+			ExchangeErrors: map[string]int64{sockstate.FaultTLS.String(): 6},
 		},
 	}
 	refused := record.Run{Plan: answered.Plan}
@@ -287,7 +288,7 @@ func sample(t testing.TB) *record.Run {
 		Schema: record.Schema, Version: "test", Kind: record.KindRun, Started: time.Unix(1764000000, 0).UTC(), ElapsedS: 10,
 		Result: record.Result{
 			Connections:   record.Connections{Attempted: 10, Opened: 9, Completed: 8, Failed: 1, Unfinished: 1},
-			Outcomes:      map[string]int64{record.OutcomeFIN: 8, record.OutcomeRefused: 1, record.OutcomeHeld: 1},
+			Outcomes:      map[string]int64{sockstate.OutcomeFIN.String(): 8, sockstate.OutcomeRefused.String(): 1, sockstate.OutcomeHeld.String(): 1},
 			Rate:          record.Rate{OpenedPerS: 0.9, CompletedPerS: 0.8},
 			Latency:       map[string]record.Latency{"connect": l},
 			LatencyAbsent: map[string]string{"close": "the descriptor is gone"},

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"lastack/sockstate"
 )
 
 func sample(t testing.TB) *Run {
@@ -28,7 +30,7 @@ func sample(t testing.TB) *Run {
 		Schema: Schema, Version: "test", Kind: KindRun, Started: time.Unix(1764000000, 0).UTC(), ElapsedS: 10,
 		Result: Result{
 			Connections:   Connections{Attempted: 10, Opened: 9, Completed: 8, Failed: 1, Unfinished: 1},
-			Outcomes:      map[string]int64{OutcomeFIN: 8, OutcomeRefused: 1, OutcomeHeld: 1},
+			Outcomes:      map[string]int64{sockstate.OutcomeFIN.String(): 8, sockstate.OutcomeRefused.String(): 1, sockstate.OutcomeHeld.String(): 1},
 			Rate:          Rate{OpenedPerS: 0.9, CompletedPerS: 0.8},
 			Latency:       map[string]Latency{"connect": l},
 			LatencyAbsent: map[string]string{"close": "the descriptor is gone"},

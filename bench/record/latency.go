@@ -3,24 +3,16 @@ package record
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
-)
 
-// LatencyNames lists the keys of Result.Latency in the order of a connection's life.
-func LatencyNames() []string { return []string{"lag", "connect", "exchange", "close", "lifecycle"} }
-
-// The range and precision of every histogram of a run, in nanoseconds: all alike, so
-// that any two of them merge without loss.
-const (
-	HistogramMin    int64 = 1
-	HistogramMax          = int64(time.Hour)
-	HistogramDigits       = 3
+	"lastack/sockstate"
 )
 
 // NewHistogram returns an empty histogram of nanoseconds, as Latency holds it.
-func NewHistogram() *hdr.Histogram { return hdr.New(HistogramMin, HistogramMax, HistogramDigits) }
+func NewHistogram() *hdr.Histogram {
+	return hdr.New(sockstate.HistogramMin, sockstate.HistogramMax, sockstate.HistogramDigits)
+}
 
 // ErrNoHistogram says that a Latency holds its summary only.
 var ErrNoHistogram = errors.New("the record holds a summary of this latency but not its histogram (key \"hdr\")")
@@ -88,9 +80,9 @@ func checkGeometry(h *hdr.Histogram) error {
 }
 
 func checkRange(low, high, digits int64) error {
-	if low != HistogramMin || high != HistogramMax || digits != HistogramDigits {
+	if low != sockstate.HistogramMin || high != sockstate.HistogramMax || digits != sockstate.HistogramDigits {
 		return fmt.Errorf("the latency histogram covers %d to %d ns with %d digits, expected %d to %d with %d: it cannot be merged with others",
-			low, high, digits, HistogramMin, HistogramMax, HistogramDigits)
+			low, high, digits, sockstate.HistogramMin, sockstate.HistogramMax, sockstate.HistogramDigits)
 	}
 	return nil
 }

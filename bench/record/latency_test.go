@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
+
+	"lastack/sockstate"
 )
 
 func TestLatencyRoundTrip(t *testing.T) {
@@ -17,8 +19,8 @@ func TestLatencyRoundTrip(t *testing.T) {
 		fill func(h *hdr.Histogram) error
 	}{
 		{"empty", func(*hdr.Histogram) error { return nil }},
-		{"shortest", func(h *hdr.Histogram) error { return h.RecordValue(HistogramMin) }},
-		{"longest", func(h *hdr.Histogram) error { return h.RecordValue(HistogramMax) }},
+		{"shortest", func(h *hdr.Histogram) error { return h.RecordValue(sockstate.HistogramMin) }},
+		{"longest", func(h *hdr.Histogram) error { return h.RecordValue(sockstate.HistogramMax) }},
 		{"wide", func(h *hdr.Histogram) error {
 			for range 10000 {
 				if err := h.RecordValue(1 + int64(math.Exp(rng.Float64()*28))); err != nil {

@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"lastack/sockstate"
 )
 
 // allocated is how many bytes f allocates: unlike its time, the same on a busy machine.
@@ -63,7 +65,7 @@ func TestReadAbsurd(t *testing.T) {
 		return object("latency", `{"count":1,"hdr":"`+hdr+`"}`, n)
 	}
 	wide, bomb := histogramOf(t, 1, 1<<62, 5, 0), histogramOf(t, 1, 1<<62, 5, 8<<20)
-	own := histogramOf(t, HistogramMin, HistogramMax, HistogramDigits, 0)
+	own := histogramOf(t, sockstate.HistogramMin, sockstate.HistogramMax, sockstate.HistogramDigits, 0)
 	for _, tt := range []struct {
 		name, in string
 		fault    Fault

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"lastack/bench/quantity"
+	"lastack/sockstate"
 )
 
 // Schema names the format of Run.
@@ -94,11 +94,11 @@ type Result struct {
 	Latency     map[string]Latency `json:"latency"`
 	// LatencyAbsent says why a key of Latency is missing.
 	LatencyAbsent map[string]string `json:"latency_absent,omitempty"`
-	// HTTP counts replies by status class, see StatusClasses.
+	// HTTP counts replies by status class, see sockstate.StatusClassNames.
 	HTTP map[string]int64 `json:"http,omitempty"`
 	// Errnos counts the errno names behind the outcome "other".
 	Errnos map[string]int64 `json:"errnos,omitempty"`
-	// ExchangeErrors counts the rest of "other": what came was not a reply, by kind, see ExchangeErrorNames.
+	// ExchangeErrors counts the rest of "other": what came was not a reply, by kind, see sockstate.FaultNames.
 	ExchangeErrors map[string]int64 `json:"exchange_errors,omitempty"`
 	// ExchangeExamples has a sentence about the first of each kind.
 	ExchangeExamples map[string]string `json:"exchange_examples,omitempty"`
@@ -579,40 +579,23 @@ type Settle struct {
 	GoneAfterS float64 `json:"gone_after_s,omitempty"`
 }
 
-// Range is an inclusive range of expected growth.
-type Range struct {
-	Min int64 `json:"min"`
-	Max int64 `json:"max"`
-}
-
-// String is "1,000", or "1,000 to 2,000".
-func (r Range) String() string {
-	if r.Min == r.Max {
-		return quantity.Count(r.Min)
-	}
-	return quantity.Count(r.Min) + " to " + quantity.Count(r.Max)
-}
-
-// Contains reports whether n lies in r.
-func (r Range) Contains(n int64) bool { return r.Min <= n && n <= r.Max }
-
 // Predicted is what the close policy should have brought, for the outcomes that were seen.
 type Predicted struct {
 	// Paths are the possible state paths of each side, by side name, in words.
 	Paths map[string][]string `json:"paths,omitempty"`
 	// TimeWait names the side that holds TIME_WAIT: client, server, both, either or none.
-	TimeWait string           `json:"time_wait,omitempty"`
-	Counters map[string]Range `json:"counters,omitempty"`
-	Notes    []string         `json:"notes,omitempty"`
+	TimeWait string                     `json:"time_wait,omitempty"`
+	Counters map[string]sockstate.Range `json:"counters,omitempty"`
+	Notes    []string                   `json:"notes,omitempty"`
 }
 
 // Check is one statement of the accounting: Got, by the kernel or by the other
 // ledger, must lie in Want.
 type Check struct {
-	Name string `json:"name"`
-	Want Range  `json:"want"`
-	Got  int64  `json:"got"`
-	OK   bool   `json:"ok"`
+	Name string          `json:"name"`
+	Want sockstate.Range `json:"want"`
+	Got  int64           `json:"got"`
+	OK   bool            `json:"ok"`
 	// Exact is unset where the counters may hold others' connections too (no sandbox).
 	Exact bool   `json:"exact"`
 	Note  string `json:"note,omitempty"`

@@ -6,6 +6,7 @@ import (
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 // throttledShare is the share of a quota's periods that must have ended with threads waiting for it to bind a run.
@@ -44,7 +45,7 @@ func (j *judgement) quotaWords() string {
 
 // cgroupMemory: the control group had no memory for a socket.
 func (j *judgement) cgroupMemory() bool {
-	n, m := j.r.Outcomes[record.OutcomeNoMemory], j.r.Pressure.Memory
+	n, m := j.r.Outcomes[sockstate.OutcomeNoMemory.String()], j.r.Pressure.Memory
 	if m.CgroupLimitBytes == 0 || m.CgroupOOM == 0 && (n == 0 || m.CgroupHits == 0) {
 		return false
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 func TestVerdictOfCgroup(t *testing.T) {
@@ -19,7 +20,7 @@ func TestVerdictOfCgroup(t *testing.T) {
 		return func(r *record.Run) {
 			r.Pressure.Memory.CgroupLimitBytes, r.Pressure.Memory.CgroupHits, r.Pressure.Memory.CgroupOOM = 256<<20, hits, oom
 			if failed > 0 {
-				fails(record.OutcomeNoMemory, failed)(r)
+				fails(sockstate.OutcomeNoMemory.String(), failed)(r)
 			}
 		}
 	}

@@ -62,12 +62,12 @@ type astray struct {
 
 func (j *judgement) astrayOf(g *record.Group, r *record.Result) astray {
 	p := policyOf(g)
-	a := astray{early: r.Outcomes[record.OutcomeClosedEarly], reset: unexpectedResets(r)}
+	a := astray{early: r.Outcomes[sockstate.OutcomeClosedEarly.String()], reset: unexpectedResets(r)}
 	if p.Who == teardown.ServerFirst && (p.How == teardown.RST || p.How == teardown.Unread) {
-		a.fin = r.Outcomes[record.OutcomeFIN]
+		a.fin = r.Outcomes[sockstate.OutcomeFIN.String()]
 	}
 	if p.Who == teardown.ServerFirst || p.How == teardown.Half {
-		a.late = r.Outcomes[record.OutcomeCloseTimeout]
+		a.late = r.Outcomes[sockstate.OutcomeCloseTimeout.String()]
 	}
 	a.opened = max(r.Connections.Opened, a.seen()+a.late)
 	if p.Who == teardown.ClientFirst && len(j.r.Plan.Groups) == 1 && a.often(a.seen(), traceShare) {
@@ -213,10 +213,10 @@ func policyOf(g *record.Group) teardown.Policy {
 // unexpectedResets is the part of rst_received that failed.
 func unexpectedResets(r *record.Result) int64 {
 	failed := r.Connections.Failed
-	for _, o := range record.FailureOutcomes() {
+	for _, o := range sockstate.OutcomeNames(sockstate.ClassFailure) {
 		failed -= r.Outcomes[o]
 	}
-	return max(0, min(failed, r.Outcomes[record.OutcomeRSTReceived]))
+	return max(0, min(failed, r.Outcomes[sockstate.OutcomeRSTReceived.String()]))
 }
 
 // closesCounted says what the kernel knows of the ends that a client which closes without waiting does not see.

@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lastack/bench/record"
+	"lastack/sockstate"
 	"lastack/sockstate/teardown"
 )
 
@@ -16,7 +17,7 @@ func TestCloses(t *testing.T) {
 	}
 	reset := func(n int64) func(*record.Run) {
 		return func(r *record.Run) {
-			fails(record.OutcomeRSTReceived, n)(r)
+			fails(sockstate.OutcomeRSTReceived.String(), n)(r)
 		}
 	}
 	outside := func(r *record.Run) { r.Server = nil }
@@ -30,14 +31,14 @@ func TestCloses(t *testing.T) {
 		{"nothing astray", nil, nil, nil, false},
 		{
 			"the target closes first",
-			[]func(*record.Run){outside, fails(record.OutcomeClosedEarly, 79_360)},
+			[]func(*record.Run){outside, fails(sockstate.OutcomeClosedEarly.String(), 79_360)},
 			[]string{"the target closed first in 99.2 % of the connections (79,360 of 80,000), before the client's turn under client:fin; too many for this run to measure client:fin"},
 			[]string{"--close server:fin, if the target is to close first: the client then waits for it"},
 			true,
 		},
 		{
 			"the target closes between requests",
-			[]func(*record.Run){outside, fails(record.OutcomeClosedEarly, 8000), func(r *record.Run) { r.Plan.Groups[0].Requests = 10 }},
+			[]func(*record.Run){outside, fails(sockstate.OutcomeClosedEarly.String(), 8000), func(r *record.Run) { r.Plan.Groups[0].Requests = 10 }},
 			[]string{"the target closed first in 10 % of the connections (8,000 of 80,000), before the client's turn under client:fin; too many for this run to measure client:fin"},
 			[]string{"--close server:fin, if the target is to close first, or fewer --requests, if it takes no more on a connection"},
 			true,
@@ -72,13 +73,13 @@ func TestCloses(t *testing.T) {
 		{
 			"RSTs under server:rst",
 			[]func(*record.Run){outside, policy("server:rst"), func(r *record.Run) {
-				r.Outcomes = map[string]int64{record.OutcomeRSTReceived: 80_000}
+				r.Outcomes = map[string]int64{sockstate.OutcomeRSTReceived.String(): 80_000}
 			}},
 			nil, nil, false,
 		},
 		{
 			"the target waits for the client",
-			[]func(*record.Run){outside, policy("server:fin"), fails(record.OutcomeCloseTimeout, 80_000)},
+			[]func(*record.Run){outside, policy("server:fin"), fails(sockstate.OutcomeCloseTimeout.String(), 80_000)},
 			[]string{"the target did not close in 100 % of the connections (80,000 of 80,000): it does not follow server:fin, or takes longer than --close-timeout; too many for this run to measure server:fin"},
 			[]string{"--close client:fin, if the target leaves it to the client to close first"},
 			true,
@@ -86,7 +87,7 @@ func TestCloses(t *testing.T) {
 		{
 			"the kernel's counters contradict",
 			[]func(*record.Run){outside, func(r *record.Run) {
-				r.Accounting = append(r.Accounting, record.Check{Name: teardown.CounterTimeWaits, Want: record.Range{Min: 80_000, Max: 80_000}, Got: 8, Contradicts: true})
+				r.Accounting = append(r.Accounting, record.Check{Name: teardown.CounterTimeWaits, Want: sockstate.Range{Min: 80_000, Max: 80_000}, Got: 8, Contradicts: true})
 				r.Counters = map[string]int64{teardown.CounterResets: 79_992}
 			}},
 			[]string{teardown.CounterTimeWaits + " grew by 8, for 80,000 closes by the client: of these at least 79,992 ended otherwise, by the target's RST or close, unseen by the client (TcpEstabResets grew by 79,992)"},
@@ -96,7 +97,7 @@ func TestCloses(t *testing.T) {
 		{
 			"the kernel's counters contradict what was not seen to be reset",
 			[]func(*record.Run){outside, reset(2400), func(r *record.Run) {
-				r.Accounting = append(r.Accounting, record.Check{Name: teardown.CounterTimeWaits, Want: record.Range{Min: 77_600, Max: 82_400}, Got: 8, Contradicts: true})
+				r.Accounting = append(r.Accounting, record.Check{Name: teardown.CounterTimeWaits, Want: sockstate.Range{Min: 77_600, Max: 82_400}, Got: 8, Contradicts: true})
 				r.Counters = map[string]int64{teardown.CounterResets: 80_000}
 			}},
 			[]string{
@@ -110,7 +111,7 @@ func TestCloses(t *testing.T) {
 		{
 			"a few resets of a target that resets when it reads EOF",
 			[]func(*record.Run){outside, reset(400), func(r *record.Run) {
-				r.Accounting = append(r.Accounting, record.Check{Name: teardown.CounterTimeWaits, Want: record.Range{Min: 79_600, Max: 80_400}, Contradicts: true})
+				r.Accounting = append(r.Accounting, record.Check{Name: teardown.CounterTimeWaits, Want: sockstate.Range{Min: 79_600, Max: 80_400}, Contradicts: true})
 				r.Counters = map[string]int64{teardown.CounterResets: 400}
 			}},
 			[]string{
@@ -122,27 +123,27 @@ func TestCloses(t *testing.T) {
 		},
 		{
 			"a few closes, for which server:fin would be wrong",
-			[]func(*record.Run){outside, fails(record.OutcomeClosedEarly, 4000)},
+			[]func(*record.Run){outside, fails(sockstate.OutcomeClosedEarly.String(), 4000)},
 			[]string{"the target closed first in 5 % of the connections (4,000 of 80,000), before the client's turn under client:fin"},
 			nil, false,
 		},
 		{
 			"the target closes what is held",
-			[]func(*record.Run){outside, fails(record.OutcomeClosedEarly, 20_000), func(r *record.Run) { r.Plan.Groups[0].HoldNs = 5e9 }},
+			[]func(*record.Run){outside, fails(sockstate.OutcomeClosedEarly.String(), 20_000), func(r *record.Run) { r.Plan.Groups[0].HoldNs = 5e9 }},
 			[]string{"the target closed first in 25 % of the connections (20,000 of 80,000), before the client's turn under client:fin"},
 			[]string{"a --hold shorter than the time after which the target closes an idle connection, or fewer connections at once, if it closes those that are too many for it"},
 			false,
 		},
 		{
 			"the target answers some FINs late",
-			[]func(*record.Run){outside, policy("client:half"), fails(record.OutcomeCloseTimeout, 8000)},
+			[]func(*record.Run){outside, policy("client:half"), fails(sockstate.OutcomeCloseTimeout.String(), 8000)},
 			[]string{"the target did not answer the client's FIN by its own within --close-timeout in 10 % of the connections (8,000 of 80,000)"},
 			nil, false,
 		},
 		{
 			"the embedded server, of which packets are lost",
-			[]func(*record.Run){policy("server:rst"), fails(record.OutcomeCloseTimeout, 48_000), func(r *record.Run) {
-				r.Outcomes[record.OutcomeRSTReceived], r.Outcomes[record.OutcomeFIN] = 32_000, 0
+			[]func(*record.Run){policy("server:rst"), fails(sockstate.OutcomeCloseTimeout.String(), 48_000), func(r *record.Run) {
+				r.Outcomes[sockstate.OutcomeRSTReceived.String()], r.Outcomes[sockstate.OutcomeFIN.String()] = 32_000, 0
 			}},
 			[]string{"the target did not close in 60 % of the connections (48,000 of 80,000): it does not follow server:rst, or takes longer than --close-timeout"},
 			[]string{"--close client:fin, if the target leaves it to the client to close first"},
@@ -189,7 +190,7 @@ func TestCloses(t *testing.T) {
 func TestClosesComeFirst(t *testing.T) {
 	r := closedLoop()
 	r.Server = nil
-	fails(record.OutcomeClosedEarly, 56_000)(&r)
+	fails(sockstate.OutcomeClosedEarly.String(), 56_000)(&r)
 	busyWith(4, 0, 1)(&r)
 	v := Judge(&r)
 	if v.Valid || v.LimitedBy != record.LimitCPU || len(v.Reasons) < 2 || len(v.Advice) < 2 {

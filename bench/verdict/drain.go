@@ -51,7 +51,7 @@ func judgeDrain(r *record.Run) record.Verdict {
 		t := &r.Drain.Tries[n]
 		for _, c := range t.Accounting {
 			if !c.OK && c.NotRead == "" {
-				refuse(n, "the accounts do not agree: %s: %s expected, %d counted", c.Name, c.Want, c.Got)
+				refuse(n, "the accounts do not agree: %s: %s expected, %d counted", c.Name, quantity.Range(c.Want.Min, c.Want.Max), c.Got)
 			}
 		}
 		if h := t.HaltedS; h > HaltedTooLongS {

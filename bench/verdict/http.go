@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"lastack/bench/quantity"
-	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 // replies warns where most HTTP replies were not 2xx: then the load measured redirects and error pages.
@@ -18,7 +18,7 @@ func (j *judgement) replies() {
 	}
 	var parts []string
 	most, class := int64(0), ""
-	for _, c := range record.StatusClasses() {
+	for _, c := range sockstate.StatusClassNames() {
 		n := j.r.HTTP[c]
 		if n == 0 || c == "1xx" || c == "2xx" {
 			continue
@@ -60,7 +60,7 @@ func (j *judgement) greetings() {
 func (j *judgement) noReplies() {
 	var parts []string
 	total, most, worst := int64(0), int64(0), ""
-	for _, kind := range record.ExchangeErrorNames() {
+	for _, kind := range sockstate.FaultNames() {
 		n := j.r.ExchangeErrors[kind]
 		if n == 0 {
 			continue
@@ -79,24 +79,24 @@ func (j *judgement) noReplies() {
 }
 
 func noReplyAdvice(kind string) string {
-	switch kind {
-	case record.ErrorTLS:
+	switch sockstate.ParseFault(kind) {
+	case sockstate.FaultTLS:
 		return "the target speaks TLS, and lastack plain HTTP: give it the port for plain HTTP, or put a proxy that ends TLS in front"
-	case record.ErrorSSH:
+	case sockstate.FaultSSH:
 		return "the target speaks SSH: check the port; --exchange none opens and closes connections to any server"
-	case record.ErrorHTTP2:
+	case sockstate.FaultHTTP2:
 		return "the target speaks HTTP/2, and lastack HTTP/1.1: switch that on there, or give another port"
-	case record.ErrorNotHTTP:
+	case sockstate.FaultNotHTTP:
 		return "the target does not speak HTTP: check the port; --exchange none opens and closes connections to any server"
-	case record.ErrorBadVersion:
+	case sockstate.FaultBadVersion:
 		return "the target answers in a version of HTTP that lastack does not speak: it needs HTTP/1.1 or HTTP/1.0"
-	case record.ErrorHeaderTooLarge:
+	case sockstate.FaultHeaderTooLarge:
 		return "the target sends more header than the 64 KiB of a reply that lastack reads, its own limit, for HTTP sets none: have it send less, most often by fewer or shorter cookies"
-	case record.ErrorBadCoding:
+	case sockstate.FaultBadCoding:
 		return "the target uses a Transfer-Encoding that lastack does not read, which is all but one chunked of HTTP/1.1: switch compression of transfers off there"
-	case record.ErrorBadChunk:
+	case sockstate.FaultBadChunk:
 		return "look at a reply with curl -v --raw: a chunk is malformed (RFC 9112, section 7.1), or its size line is longer than lastack reads (16 digits, 250 bytes)"
-	case record.ErrorSurplus, record.ErrorEarlyReply:
+	case sockstate.FaultSurplus, sockstate.FaultEarlyReply:
 		return "the target sends more than it was asked for: check its Content-Length, or for an echo that RESP of --exchange echo:REQ,RESP is what it answers with"
 	}
 	return "the target's replies are not HTTP/1.1 as RFC 9112 has it: look at one with curl -v, and at its example under CONNECTIONS"

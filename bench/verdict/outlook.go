@@ -268,7 +268,7 @@ func (j *judgement) lateRate() float64 {
 func (j *judgement) outlasts() {
 	r := j.r
 	p := &r.Pressure.Ports
-	if !j.openLoop() || j.plateaus() || !j.met() || r.Outcomes[record.OutcomeNoLocalPort] > 0 {
+	if !j.openLoop() || j.plateaus() || !j.met() || r.Outcomes[sockstate.OutcomeNoLocalPort.String()] > 0 {
 		return
 	}
 	rate := j.finalRate()

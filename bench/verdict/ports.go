@@ -18,7 +18,7 @@ import (
 // ports: every local port of a pair was taken.
 func (j *judgement) ports() bool {
 	r := j.r
-	n := r.Outcomes[record.OutcomeNoLocalPort]
+	n := r.Outcomes[sockstate.OutcomeNoLocalPort.String()]
 	if n == 0 {
 		return false
 	}

@@ -8,6 +8,7 @@ import (
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 const (
@@ -107,7 +108,7 @@ func (j *judgement) asked() float64 {
 const shortestS = 0.05
 
 func (j *judgement) descriptors() bool {
-	n := j.r.Outcomes[record.OutcomeNoFD]
+	n := j.r.Outcomes[sockstate.OutcomeNoFD.String()]
 	if s := j.r.Server; n == 0 && s != nil && s.AcceptErrors["EMFILE"]+s.AcceptErrors["ENFILE"] > 0 {
 		j.limit(record.LimitFds, false, "the embedded server had no descriptor for a connection %s times (RLIMIT_NOFILE %s): those waited in the accept queue",
 			quantity.Count(s.AcceptErrors["EMFILE"]+s.AcceptErrors["ENFILE"]), quantity.Count(j.r.Pressure.Fds.Limit))
@@ -119,7 +120,7 @@ func (j *judgement) descriptors() bool {
 	}
 	if g := j.r.Pressure.Files; g.Limit > 0 && g.Peak >= g.Limit/100*99 {
 		j.limit(record.LimitFds, false, "%s attempts found no free file, or no memory for one: %s were open on the whole host, which may have %s (fs.file-max)",
-			quantity.Count(n+j.r.Outcomes[record.OutcomeNoMemory]), quantity.Count(g.Peak), quantity.Count(g.Limit))
+			quantity.Count(n+j.r.Outcomes[sockstate.OutcomeNoMemory.String()]), quantity.Count(g.Peak), quantity.Count(g.Limit))
 		j.advise("raise fs.file-max, end what else holds files open, or bound the load with --connections: a socket is a file, a direct descriptor too")
 		return true
 	}
@@ -130,7 +131,7 @@ func (j *judgement) descriptors() bool {
 }
 
 func (j *judgement) memory() bool {
-	n := j.r.Outcomes[record.OutcomeNoMemory]
+	n := j.r.Outcomes[sockstate.OutcomeNoMemory.String()]
 	m := j.r.Pressure.Memory
 	full := m.TCPLimitBytes > 0 && m.TCPPeakBytes >= m.TCPLimitBytes
 	if n == 0 && !full {
@@ -303,8 +304,8 @@ func (j *judgement) failures() bool {
 	if (c.Failed-j.failedAstray())*2 < c.Attempted {
 		return false
 	}
-	worst, n := record.OutcomeRSTReceived, unexpectedResets(&j.r.Result)
-	for _, o := range record.FailureOutcomes() {
+	worst, n := sockstate.OutcomeRSTReceived.String(), unexpectedResets(&j.r.Result)
+	for _, o := range sockstate.OutcomeNames(sockstate.ClassFailure) {
 		if k := j.r.Outcomes[o]; k > n {
 			worst, n = o, k
 		}
@@ -312,10 +313,10 @@ func (j *judgement) failures() bool {
 	by := record.LimitServer
 	what := quantity.Count(n)
 	switch errno, k := j.errno(); {
-	case worst == record.OutcomeUnreachable:
+	case worst == sockstate.OutcomeUnreachable.String():
 		by = record.LimitNetwork
 		j.advise("check the route to the target (ip route get ADDRESS) and the routers on the way")
-	case worst == record.OutcomeOther && 2*k > n: // not what came in place of a reply
+	case worst == sockstate.OutcomeOther.String() && 2*k > n: // not what came in place of a reply
 		by, what = record.LimitUnknown, fmt.Sprintf("%s %s of %s", errno, quantity.Count(k), what)
 		if errno == "EPERM" || errno == "EACCES" {
 			j.advise("look into what this host forbids: firewall rules for what it sends (nft list ruleset), a security module (dmesg), a seccomp filter")
@@ -326,9 +327,9 @@ func (j *judgement) failures() bool {
 		defer func() { j.because("%s", j.lossWords()) }()
 	}
 	j.limit(by, c.Completed > 0, "%s of %s lifecycles failed, most as %s (%s)", quantity.Count(c.Failed), quantity.Count(c.Attempted), worst, what)
-	if worst == record.OutcomeCutInRequest && j.r.Latency["exchange"].Count == 0 && len(j.r.HTTP) == 0 && len(j.r.ExchangeErrors) == 0 {
+	if worst == sockstate.OutcomeCutInRequest.String() && j.r.Latency["exchange"].Count == 0 && len(j.r.HTTP) == 0 && len(j.r.ExchangeErrors) == 0 {
 		j.advise("check what the target speaks: it ended each connection without a reply, as some servers do that await TLS or another protocol (curl -kv https://HOST:PORT/ tells TLS); then look into its log")
-	} else if worst == record.OutcomeCutInRequest && j.severalRequests() {
+	} else if worst == sockstate.OutcomeCutInRequest.String() && j.severalRequests() {
 		j.advise("fewer --requests, if the target takes no more on a connection: it ended connections between its replies")
 	}
 	return true
@@ -556,7 +557,7 @@ func (j *judgement) accounting() {
 	for _, c := range j.r.Accounting {
 		if !c.OK && c.Exact {
 			j.v.Valid = false
-			j.because("the accounting does not close: %s should be %s, and is %s", c.Name, c.Want, quantity.Count(c.Got))
+			j.because("the accounting does not close: %s should be %s, and is %s", c.Name, quantity.Range(c.Want.Min, c.Want.Max), quantity.Count(c.Got))
 		}
 	}
 }

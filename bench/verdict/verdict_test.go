@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 // closedLoop is a run that nothing but its number of connections bound.
@@ -18,7 +19,7 @@ func closedLoop() record.Run {
 		Plan:     record.Plan{Groups: []record.Group{{Name: "run", Connections: 64, Close: "client:fin"}}},
 		Result: record.Result{
 			Connections: record.Connections{Attempted: 80_000, Opened: 80_000, Completed: 80_000, PeakOpen: 64},
-			Outcomes:    map[string]int64{record.OutcomeFIN: 80_000},
+			Outcomes:    map[string]int64{sockstate.OutcomeFIN.String(): 80_000},
 			Latency:     map[string]record.Latency{"lifecycle": {Count: 80_000, MeanUs: 8123.4}},
 		},
 		Server: &record.Server{Listeners: 2, Backlog: 4096},
@@ -27,7 +28,7 @@ func closedLoop() record.Run {
 			CPU:   record.CPU{CPUs: 2, ElapsedS: 10, GeneratorS: 4, ServerS: 3, SystemS: 6, UserS: 1, IdleS: 8, GeneratorBusiest: 0.4, ServerBusiest: 0.3},
 		},
 		Predicted:  record.Predicted{TimeWait: "client"},
-		Accounting: []record.Check{{Name: "sum of outcomes = attempted", Want: record.Range{Min: 80_000, Max: 80_000}, Got: 80_000, OK: true, Exact: true}},
+		Accounting: []record.Check{{Name: "sum of outcomes = attempted", Want: sockstate.Range{Min: 80_000, Max: 80_000}, Got: 80_000, OK: true, Exact: true}},
 	}
 }
 
@@ -43,7 +44,7 @@ func openLoop() record.Run {
 func fails(outcome string, n int64) func(*record.Run) {
 	return func(r *record.Run) {
 		r.Outcomes[outcome] += n
-		r.Outcomes[record.OutcomeFIN] -= n
+		r.Outcomes[sockstate.OutcomeFIN.String()] -= n
 		r.Connections.Completed -= n
 		r.Connections.Failed += n
 	}
@@ -59,7 +60,7 @@ func busyWith(generator, server, softirq float64) func(*record.Run) {
 }
 
 func outOfPorts(r *record.Run) {
-	fails(record.OutcomeNoLocalPort, 79_000)(r)
+	fails(sockstate.OutcomeNoLocalPort.String(), 79_000)(r)
 	r.Connections.Opened = 1000
 	r.Pressure.Ports = record.Ports{Range: "40000 40999", Available: 1000, PeakInUse: 1000, Pairs: 1}
 	r.Timeline = []record.Interval{{TS: 1, Opened: 1000}, {TS: 2}, {TS: 2.00001, Opened: 1}}
@@ -95,7 +96,7 @@ func reuses(rate float64) func(*record.Run) {
 func loses(r *record.Run) {
 	r.Sandbox = record.Sandbox{Mode: "root", Topology: "lo", Loss: "5%"}
 	r.Connections = record.Connections{Attempted: 2049, Opened: 2049, Completed: 2049, PeakOpen: 64}
-	r.Outcomes = map[string]int64{record.OutcomeFIN: 2049}
+	r.Outcomes = map[string]int64{sockstate.OutcomeFIN.String(): 2049}
 	r.Counters = map[string]int64{"TcpExtTCPSynRetrans": 431, "TcpRetransSegs": 1087, "TcpExtTCPTimeouts": 383}
 	r.Latency["lifecycle"] = record.Latency{Count: 2049, P50Us: 435, MeanUs: 145_694}
 }
@@ -238,7 +239,7 @@ func TestVerdict(t *testing.T) {
 		},
 		{
 			"descriptors", closedLoop,
-			[]func(*record.Run){fails(record.OutcomeNoFD, 1234), func(r *record.Run) { r.Pressure.Fds = record.Fds{Peak: 20_000, Limit: 20_000} }},
+			[]func(*record.Run){fails(sockstate.OutcomeNoFD.String(), 1234), func(r *record.Run) { r.Pressure.Fds = record.Fds{Peak: 20_000, Limit: 20_000} }},
 			record.Verdict{
 				LimitedBy: record.LimitFds,
 				Reasons:   []string{"1,234 attempts found no free descriptor: 20,000 in use of 20,000 (RLIMIT_NOFILE)"},
@@ -247,7 +248,7 @@ func TestVerdict(t *testing.T) {
 		},
 		{
 			"files of the host", closedLoop,
-			[]func(*record.Run){fails(record.OutcomeNoFD, 1000), fails(record.OutcomeNoMemory, 234), func(r *record.Run) {
+			[]func(*record.Run){fails(sockstate.OutcomeNoFD.String(), 1000), fails(sockstate.OutcomeNoMemory.String(), 234), func(r *record.Run) {
 				r.Pressure.Fds = record.Fds{Peak: 128, Limit: 20_000}
 				r.Pressure.Files = record.Gauge{Peak: 2_455_729, Limit: 2_466_193}
 			}},
@@ -271,7 +272,7 @@ func TestVerdict(t *testing.T) {
 		},
 		{
 			"memory", closedLoop,
-			[]func(*record.Run){fails(record.OutcomeNoMemory, 3), func(r *record.Run) {
+			[]func(*record.Run){fails(sockstate.OutcomeNoMemory.String(), 3), func(r *record.Run) {
 				r.Pressure.Memory = record.Memory{TCPPeakBytes: 2 << 30, TCPLimitBytes: 2 << 30}
 			}},
 			record.Verdict{
@@ -282,7 +283,7 @@ func TestVerdict(t *testing.T) {
 		},
 		{
 			"memory, of what is not known", closedLoop,
-			[]func(*record.Run){fails(record.OutcomeNoMemory, 3)},
+			[]func(*record.Run){fails(sockstate.OutcomeNoMemory.String(), 3)},
 			record.Verdict{
 				LimitedBy: record.LimitMemory,
 				Reasons: []string{
@@ -295,7 +296,7 @@ func TestVerdict(t *testing.T) {
 		},
 		{
 			"memory for rings", closedLoop,
-			[]func(*record.Run){fails(record.OutcomeNoMemory, 3), func(r *record.Run) {
+			[]func(*record.Run){fails(sockstate.OutcomeNoMemory.String(), 3), func(r *record.Run) {
 				r.Plan.Engine = "uring"
 				r.Pressure.Memory = record.Memory{TCPPeakBytes: 1 << 30, TCPLimitBytes: 2 << 30}
 			}},
@@ -575,7 +576,7 @@ func TestVerdict(t *testing.T) {
 		},
 		{
 			"the target fails", closedLoop,
-			[]func(*record.Run){fails(record.OutcomeRefused, 50_000), fails(record.OutcomeCutInRequest, 10_000)},
+			[]func(*record.Run){fails(sockstate.OutcomeRefused.String(), 50_000), fails(sockstate.OutcomeCutInRequest.String(), 10_000)},
 			record.Verdict{
 				Valid: true, LimitedBy: record.LimitServer,
 				Reasons: []string{"60,000 of 80,000 lifecycles failed, most as refused (50,000)"},
@@ -583,7 +584,7 @@ func TestVerdict(t *testing.T) {
 		},
 		{
 			"there is no target", closedLoop,
-			[]func(*record.Run){fails(record.OutcomeRefused, 80_000)},
+			[]func(*record.Run){fails(sockstate.OutcomeRefused.String(), 80_000)},
 			record.Verdict{
 				LimitedBy: record.LimitServer,
 				Reasons:   []string{"80,000 of 80,000 lifecycles failed, most as refused (80,000)"},
@@ -591,7 +592,7 @@ func TestVerdict(t *testing.T) {
 		},
 		{
 			"no route", closedLoop,
-			[]func(*record.Run){fails(record.OutcomeUnreachable, 80_000)},
+			[]func(*record.Run){fails(sockstate.OutcomeUnreachable.String(), 80_000)},
 			record.Verdict{
 				LimitedBy: record.LimitNetwork,
 				Reasons:   []string{"80,000 of 80,000 lifecycles failed, most as unreachable (80,000)"},
@@ -600,7 +601,7 @@ func TestVerdict(t *testing.T) {
 		},
 		{
 			"forbidden by this host", closedLoop,
-			[]func(*record.Run){fails(record.OutcomeOther, 80_000), func(r *record.Run) { r.Errnos = map[string]int64{"EPERM": 79_000, "EIO": 1_000} }},
+			[]func(*record.Run){fails(sockstate.OutcomeOther.String(), 80_000), func(r *record.Run) { r.Errnos = map[string]int64{"EPERM": 79_000, "EIO": 1_000} }},
 			record.Verdict{
 				LimitedBy: record.LimitUnknown,
 				Reasons:   []string{"80,000 of 80,000 lifecycles failed, most as other (EPERM 79,000 of 80,000)"},
@@ -609,7 +610,7 @@ func TestVerdict(t *testing.T) {
 		},
 		{
 			"what came was no reply", closedLoop,
-			[]func(*record.Run){fails(record.OutcomeOther, 80_000), func(r *record.Run) { r.Errnos = map[string]int64{"EIO": 1_000} }},
+			[]func(*record.Run){fails(sockstate.OutcomeOther.String(), 80_000), func(r *record.Run) { r.Errnos = map[string]int64{"EIO": 1_000} }},
 			record.Verdict{
 				LimitedBy: record.LimitServer,
 				Reasons:   []string{"80,000 of 80,000 lifecycles failed, most as other (80,000)"},
@@ -733,7 +734,7 @@ func TestVerdict(t *testing.T) {
 			"held", closedLoop,
 			[]func(*record.Run){func(r *record.Run) {
 				r.Connections = record.Connections{Attempted: 1000, Opened: 1000, Unfinished: 1000, PeakOpen: 1000}
-				r.Outcomes = map[string]int64{record.OutcomeHeld: 1000}
+				r.Outcomes = map[string]int64{sockstate.OutcomeHeld.String(): 1000}
 			}},
 			record.Verdict{
 				Valid: true, LimitedBy: record.LimitConnections,
@@ -885,7 +886,7 @@ func TestVerdict(t *testing.T) {
 		},
 		{
 			"so much loss that most fails", closedLoop,
-			[]func(*record.Run){loses, fails(record.OutcomeConnectTimeout, 2000), func(r *record.Run) { r.Sandbox.Loss = "60%" }},
+			[]func(*record.Run){loses, fails(sockstate.OutcomeConnectTimeout.String(), 2000), func(r *record.Run) { r.Sandbox.Loss = "60%" }},
 			record.Verdict{
 				LimitedBy: record.LimitNetwork,
 				Reasons: []string{
@@ -944,7 +945,7 @@ func TestVerdict(t *testing.T) {
 		},
 		{
 			"99 % failed", closedLoop,
-			[]func(*record.Run){fails(record.OutcomeRequestTimeout, 79_200)},
+			[]func(*record.Run){fails(sockstate.OutcomeRequestTimeout.String(), 79_200)},
 			record.Verdict{
 				LimitedBy: record.LimitServer,
 				Reasons: []string{
@@ -955,7 +956,7 @@ func TestVerdict(t *testing.T) {
 		},
 		{
 			"99 % failed at a full accept queue", closedLoop,
-			[]func(*record.Run){fails(record.OutcomeConnectTimeout, 79_200), func(r *record.Run) {
+			[]func(*record.Run){fails(sockstate.OutcomeConnectTimeout.String(), 79_200), func(r *record.Run) {
 				r.Counters = map[string]int64{"TcpExtListenOverflows": 1342}
 			}},
 			record.Verdict{
@@ -979,8 +980,8 @@ func TestVerdict(t *testing.T) {
 			[]func(*record.Run){func(r *record.Run) {
 				r.Accounting = append(
 					r.Accounting,
-					record.Check{Name: "TcpActiveOpens = attempted less failed before a SYN", Want: record.Range{Min: 80_000, Max: 80_000}, Got: 79_999, Exact: true},
-					record.Check{Name: "TcpExtTCPAbortOnData", Want: record.Range{Min: 1000, Max: 2000}, Got: 12, Exact: true},
+					record.Check{Name: "TcpActiveOpens = attempted less failed before a SYN", Want: sockstate.Range{Min: 80_000, Max: 80_000}, Got: 79_999, Exact: true},
+					record.Check{Name: "TcpExtTCPAbortOnData", Want: sockstate.Range{Min: 1000, Max: 2000}, Got: 12, Exact: true},
 					record.Check{Name: "TcpExtTCPAbortOnClose", Got: 12}, // others' connections may be among them
 				)
 			}},
@@ -1051,7 +1052,7 @@ func TestVerdictOfReplies(t *testing.T) {
 		},
 		{
 			"TLS", nil,
-			map[string]int64{record.ErrorTLS: 7, record.ErrorSurplus: 2},
+			map[string]int64{sockstate.FaultTLS.String(): 7, sockstate.FaultSurplus.String(): 2},
 			"what came in 9 of 80,000 lifecycles was not the reply asked for (tls 7, surplus 2)",
 			"the target speaks TLS, and lastack plain HTTP: give it the port for plain HTTP, or put a proxy that ends TLS in front",
 		},
@@ -1068,7 +1069,7 @@ func TestVerdictOfReplies(t *testing.T) {
 			}
 		})
 	}
-	for _, kind := range record.ExchangeErrorNames() {
+	for _, kind := range sockstate.FaultNames() {
 		if noReplyAdvice(kind) == "" {
 			t.Errorf("no advice about %s", kind)
 		}
@@ -1094,17 +1095,17 @@ func TestVerdictNoReplyAtAll(t *testing.T) {
 		with func(*record.Run)
 		want bool
 	}{
-		{"all cut", fails(record.OutcomeCutInRequest, 80_000), true},
+		{"all cut", fails(sockstate.OutcomeCutInRequest.String(), 80_000), true},
 		{"all cut, after a reply", func(r *record.Run) {
-			fails(record.OutcomeCutInRequest, 80_000)(r)
+			fails(sockstate.OutcomeCutInRequest.String(), 80_000)(r)
 			r.Latency["exchange"] = record.Latency{Count: 7}
 		}, false},
 		{"all cut but a few with an error page", func(r *record.Run) {
-			fails(record.OutcomeCutInRequest, 79_000)(r)
-			fails(record.OutcomeHTTPStatus, 1000)(r)
+			fails(sockstate.OutcomeCutInRequest.String(), 79_000)(r)
+			fails(sockstate.OutcomeHTTPStatus.String(), 1000)(r)
 			r.HTTP = map[string]int64{"5xx": 1000}
 		}, false},
-		{"all refused", fails(record.OutcomeRefused, 80_000), false},
+		{"all refused", fails(sockstate.OutcomeRefused.String(), 80_000), false},
 	} {
 		r := closedLoop()
 		tt.with(&r)
@@ -1120,15 +1121,15 @@ func TestVerdictOrder(t *testing.T) {
 		limit string
 		f     func(*record.Run)
 	}{
-		{record.LimitPorts, fails(record.OutcomeNoLocalPort, 1000)},
-		{record.LimitFds, fails(record.OutcomeNoFD, 1000)},
-		{record.LimitMemory, fails(record.OutcomeNoMemory, 1000)},
+		{record.LimitPorts, fails(sockstate.OutcomeNoLocalPort.String(), 1000)},
+		{record.LimitFds, fails(sockstate.OutcomeNoFD.String(), 1000)},
+		{record.LimitMemory, fails(sockstate.OutcomeNoMemory.String(), 1000)},
 		{record.LimitConntrack, func(r *record.Run) { r.Pressure.Conntrack = &record.Gauge{Peak: 100, Limit: 100} }},
 		{record.LimitCPU, func(r *record.Run) { r.Latency["lag"] = record.Latency{P99Us: 1e6} }},
 		{record.LimitTWBuckets, func(r *record.Run) { r.TimeWait.Overflow = 1 }},
 		{record.LimitAcceptQueue, func(r *record.Run) { r.Counters["TcpExtListenOverflows"] = 1 }},
 		{record.LimitSYNDrops, func(r *record.Run) { r.Counters["TcpExtListenDrops"] = 1 }},
-		{record.LimitServer, fails(record.OutcomeRefused, 60_000)},
+		{record.LimitServer, fails(sockstate.OutcomeRefused.String(), 60_000)},
 		{record.LimitCPU, func(r *record.Run) { r.Connections.Scheduled = 1e6 }},
 	}
 	for i, c := range causes {

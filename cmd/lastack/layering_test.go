@@ -40,8 +40,8 @@ var layers = []struct {
 	{"loadgen", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange"}},
 
 	{"bench/quantity", []string{"sockstate"}},
-	{"bench/record", []string{"bench/quantity"}},
-	{"bench/metric", []string{"bench/quantity", "bench/record"}},
+	{"bench/record", []string{"sockstate", "bench/quantity"}},
+	{"bench/metric", []string{"sockstate", "bench/quantity", "bench/record"}},
 	{"bench/verdict", []string{"sockstate", "sockstate/teardown", "bench/quantity", "bench/record", "bench/metric"}},
 	{"bench/host", []string{"sockstate", "sockstate/...", "bench/quantity"}},
 	{"bench/sandbox", []string{"sockstate", "sockstate/netns", "sockstate/sockio", "sockstate/sockdiag", "sockstate/procnet", "bench/record", "bench/host"}},
@@ -57,7 +57,7 @@ var layers = []struct {
 	{"bench/lab/gallery", []string{"bench/quantity", "bench/record", "bench/metric"}},
 	{"bench/lab/gallery/drain-gallery", []string{"bench/lab/gallery", "bench/quantity", "bench/record"}},
 
-	{"report", []string{"bench/quantity", "bench/record", "bench/metric"}},
+	{"report", []string{"sockstate", "bench/quantity", "bench/record", "bench/metric"}},
 	{"cmd/lastack", []string{
 		"report", "bench", "bench/drain", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/host", "bench/sandbox",
 		// The values that flags hold.
@@ -206,7 +206,7 @@ func TestViolations(t *testing.T) {
 		{"bench", "lastack/report", "bench must not import report"},
 		{"bench", "github.com/spf13/cobra", "bench must not import github.com/spf13/cobra"},
 		{"bench/host", "lastack/sockstate/sockio", ""},
-		{"bench/record", "lastack/sockstate", "bench/record must not import sockstate"},
+		{"bench/record", "lastack/sockstate/sockio", "bench/record must not import sockstate/sockio"},
 		{"bench/record", "github.com/HdrHistogram/hdrhistogram-go", ""},
 		{"bench/record", "github.com/google/go-cmp/cmp", "bench/record must not import github.com/google/go-cmp/cmp"},
 		{"sockstate", "net/netip", ""},

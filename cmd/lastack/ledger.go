@@ -8,6 +8,7 @@ import (
 
 	"lastack/bench/quantity"
 	"lastack/server"
+	"lastack/sockstate"
 )
 
 // ledgerText is what serve says at its end.
@@ -35,7 +36,7 @@ func ledgerText(s *server.Stats) string {
 	if s.QueueReset > 0 {
 		b.WriteString("  connections were still in the accept queue when the listener closed: they were reset\n")
 	}
-	if s.Outcomes[server.Aborted] > 0 {
+	if s.Outcomes[sockstate.OutcomeAborted] > 0 {
 		b.WriteString("  connections were still open when the server ended: they were reset\n")
 	}
 	return b.String()

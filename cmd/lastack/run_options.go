@@ -20,6 +20,7 @@ import (
 	"lastack/bench/sandbox"
 	"lastack/loadgen"
 	"lastack/server"
+	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
@@ -452,12 +453,12 @@ func progressWidth(w io.Writer) int {
 	return terminalWidth(f)
 }
 
-// portsFlag adapts loadgen.PortRange to pflag.Value.
-type portsFlag struct{ loadgen.PortRange }
+// portsFlag adapts sockstate.PortRange to pflag.Value.
+type portsFlag struct{ sockstate.PortRange }
 
 // Set implements pflag.Value.
 func (p *portsFlag) Set(s string) (err error) {
-	if p.PortRange, err = loadgen.ParsePortRange(s); err != nil {
+	if p.PortRange, err = sockstate.ParsePortRange(s); err != nil {
 		return fmt.Errorf("%q is not a range of ports: want LO-HI, like 20000-29999, within 1 to 65535", s)
 	}
 	return nil

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 // An injury is one fault, injected into one command.
@@ -238,7 +239,7 @@ func otherSignals() []injury {
 				case stage.name == "connecting" && ends:
 					codes, want = []int{exitError}, expectation{recorded: true, invalid: true, says: "the server was never stopped"}
 				case stage.name == "connecting" && to == "serve" && sig == syscall.SIGSTOP:
-					codes, want.outcome = []int{exitOK, exitError, exitInvalid}, record.OutcomeRequestTimeout // or no request, or no client, is there in time
+					codes, want.outcome = []int{exitOK, exitError, exitInvalid}, sockstate.OutcomeRequestTimeout.String() // or no request, or no client, is there in time
 				}
 				all = append(all, injury{
 					name: fmt.Sprintf("drain, %s/%v to %s", stage.name, sig, to), script: strings.ReplaceAll(strings.ReplaceAll(script, "10m", "1s"), "--grace 3s", "--grace 1s"),
@@ -384,25 +385,25 @@ func loadFaults() []injury {
 		errno syscall.Errno
 		want  expectation
 	}{
-		{"socket", unix.SYS_SOCKET, unix.EMFILE, expectation{all: record.OutcomeNoFD, limited: record.LimitFds, says: "found no free descriptor"}},
-		{"socket", unix.SYS_SOCKET, unix.ENFILE, expectation{all: record.OutcomeNoFD, limited: record.LimitFds, says: "found no free descriptor"}},
-		{"socket", unix.SYS_SOCKET, unix.ENOBUFS, expectation{all: record.OutcomeNoMemory, limited: record.LimitMemory, says: "what tcp_mem allows was not read"}},
-		{"socket", unix.SYS_SOCKET, unix.ENOMEM, expectation{all: record.OutcomeNoMemory, limited: record.LimitMemory}},
-		{"socket", unix.SYS_SOCKET, unix.EACCES, expectation{all: record.OutcomeOther, errno: "EACCES", limited: record.LimitUnknown, says: "most as other .EACCES .* what this host forbids"}},
-		{"connect", unix.SYS_CONNECT, unix.ECONNREFUSED, expectation{all: record.OutcomeRefused, limited: record.LimitServer, says: "lifecycles failed, most as refused"}},
-		{"connect", unix.SYS_CONNECT, unix.ETIMEDOUT, expectation{all: record.OutcomeConnectTimeout, limited: record.LimitServer, says: "most as connect_timeout"}},
-		{"connect", unix.SYS_CONNECT, unix.EADDRNOTAVAIL, expectation{all: record.OutcomeNoLocalPort, limited: record.LimitPorts, says: "found no free local port"}},
-		{"connect", unix.SYS_CONNECT, unix.EADDRINUSE, expectation{all: record.OutcomeNoLocalPort, limited: record.LimitPorts, says: "found no free local port"}},
-		{"connect", unix.SYS_CONNECT, unix.ENETUNREACH, expectation{all: record.OutcomeUnreachable, limited: record.LimitNetwork, says: "check the route to the target"}},
-		{"connect", unix.SYS_CONNECT, unix.EHOSTUNREACH, expectation{all: record.OutcomeUnreachable, limited: record.LimitNetwork}},
-		{"connect", unix.SYS_CONNECT, unix.ENOBUFS, expectation{all: record.OutcomeNoMemory, limited: record.LimitMemory}},
-		{"connect", unix.SYS_CONNECT, unix.EPERM, expectation{all: record.OutcomeOther, errno: "EPERM", limited: record.LimitUnknown, says: "what this host forbids: firewall rules"}},
-		{"sendto", unix.SYS_SENDTO, unix.EPIPE, expectation{all: record.OutcomeCutInRequest, limited: record.LimitServer}},
-		{"sendto", unix.SYS_SENDTO, unix.ECONNRESET, expectation{all: record.OutcomeCutInRequest, limited: record.LimitServer}},
-		{"sendto", unix.SYS_SENDTO, unix.ENOBUFS, expectation{all: record.OutcomeNoMemory, limited: record.LimitMemory}},
-		{"sendto", unix.SYS_SENDTO, unix.EPERM, expectation{all: record.OutcomeOther, errno: "EPERM", limited: record.LimitUnknown}},
-		{"recvfrom", unix.SYS_RECVFROM, unix.ECONNRESET, expectation{all: record.OutcomeCutInRequest, limited: record.LimitServer}},
-		{"recvfrom", unix.SYS_RECVFROM, unix.ENOMEM, expectation{all: record.OutcomeOther, errno: "ENOMEM", limited: record.LimitUnknown}},
+		{"socket", unix.SYS_SOCKET, unix.EMFILE, expectation{all: sockstate.OutcomeNoFD.String(), limited: record.LimitFds, says: "found no free descriptor"}},
+		{"socket", unix.SYS_SOCKET, unix.ENFILE, expectation{all: sockstate.OutcomeNoFD.String(), limited: record.LimitFds, says: "found no free descriptor"}},
+		{"socket", unix.SYS_SOCKET, unix.ENOBUFS, expectation{all: sockstate.OutcomeNoMemory.String(), limited: record.LimitMemory, says: "what tcp_mem allows was not read"}},
+		{"socket", unix.SYS_SOCKET, unix.ENOMEM, expectation{all: sockstate.OutcomeNoMemory.String(), limited: record.LimitMemory}},
+		{"socket", unix.SYS_SOCKET, unix.EACCES, expectation{all: sockstate.OutcomeOther.String(), errno: "EACCES", limited: record.LimitUnknown, says: "most as other .EACCES .* what this host forbids"}},
+		{"connect", unix.SYS_CONNECT, unix.ECONNREFUSED, expectation{all: sockstate.OutcomeRefused.String(), limited: record.LimitServer, says: "lifecycles failed, most as refused"}},
+		{"connect", unix.SYS_CONNECT, unix.ETIMEDOUT, expectation{all: sockstate.OutcomeConnectTimeout.String(), limited: record.LimitServer, says: "most as connect_timeout"}},
+		{"connect", unix.SYS_CONNECT, unix.EADDRNOTAVAIL, expectation{all: sockstate.OutcomeNoLocalPort.String(), limited: record.LimitPorts, says: "found no free local port"}},
+		{"connect", unix.SYS_CONNECT, unix.EADDRINUSE, expectation{all: sockstate.OutcomeNoLocalPort.String(), limited: record.LimitPorts, says: "found no free local port"}},
+		{"connect", unix.SYS_CONNECT, unix.ENETUNREACH, expectation{all: sockstate.OutcomeUnreachable.String(), limited: record.LimitNetwork, says: "check the route to the target"}},
+		{"connect", unix.SYS_CONNECT, unix.EHOSTUNREACH, expectation{all: sockstate.OutcomeUnreachable.String(), limited: record.LimitNetwork}},
+		{"connect", unix.SYS_CONNECT, unix.ENOBUFS, expectation{all: sockstate.OutcomeNoMemory.String(), limited: record.LimitMemory}},
+		{"connect", unix.SYS_CONNECT, unix.EPERM, expectation{all: sockstate.OutcomeOther.String(), errno: "EPERM", limited: record.LimitUnknown, says: "what this host forbids: firewall rules"}},
+		{"sendto", unix.SYS_SENDTO, unix.EPIPE, expectation{all: sockstate.OutcomeCutInRequest.String(), limited: record.LimitServer}},
+		{"sendto", unix.SYS_SENDTO, unix.ECONNRESET, expectation{all: sockstate.OutcomeCutInRequest.String(), limited: record.LimitServer}},
+		{"sendto", unix.SYS_SENDTO, unix.ENOBUFS, expectation{all: sockstate.OutcomeNoMemory.String(), limited: record.LimitMemory}},
+		{"sendto", unix.SYS_SENDTO, unix.EPERM, expectation{all: sockstate.OutcomeOther.String(), errno: "EPERM", limited: record.LimitUnknown}},
+		{"recvfrom", unix.SYS_RECVFROM, unix.ECONNRESET, expectation{all: sockstate.OutcomeCutInRequest.String(), limited: record.LimitServer}},
+		{"recvfrom", unix.SYS_RECVFROM, unix.ENOMEM, expectation{all: sockstate.OutcomeOther.String(), errno: "ENOMEM", limited: record.LimitUnknown}},
 	} {
 		f.want.invalid, f.want.recorded = true, true
 		all = append(all, injury{
@@ -416,9 +417,9 @@ func loadFaults() []injury {
 		errno syscall.Errno
 		want  expectation
 	}{
-		{"accept4", unix.SYS_ACCEPT4, unix.EMFILE, expectation{all: record.OutcomeRequestTimeout, limited: record.LimitServer}},
-		{"recvfrom", unix.SYS_RECVFROM, unix.ECONNRESET, expectation{all: record.OutcomeCutInRequest, limited: record.LimitServer}},
-		{"sendto", unix.SYS_SENDTO, unix.EPIPE, expectation{all: record.OutcomeCutInRequest, limited: record.LimitServer}},
+		{"accept4", unix.SYS_ACCEPT4, unix.EMFILE, expectation{all: sockstate.OutcomeRequestTimeout.String(), limited: record.LimitServer}},
+		{"recvfrom", unix.SYS_RECVFROM, unix.ECONNRESET, expectation{all: sockstate.OutcomeCutInRequest.String(), limited: record.LimitServer}},
+		{"sendto", unix.SYS_SENDTO, unix.EPIPE, expectation{all: sockstate.OutcomeCutInRequest.String(), limited: record.LimitServer}},
 	} {
 		f.want.invalid, f.want.recorded = true, true
 		all = append(all, injury{
@@ -429,18 +430,18 @@ func loadFaults() []injury {
 	all = append(all,
 		injury{
 			name: "the server is killed", script: aimed("", "", "-d 2s", "(sleep 0.3; kill -9 $s) & "), codes: []int{exitInvalid},
-			want: expectation{recorded: true, invalid: true, limited: record.LimitServer, outcome: record.OutcomeRefused, says: "most as refused"},
+			want: expectation{recorded: true, invalid: true, limited: record.LimitServer, outcome: sockstate.OutcomeRefused.String(), says: "most as refused"},
 		},
 		injury{
 			name: "the server is stopped", script: aimed("", "", "-d 2s", "(sleep 0.3; kill -STOP $s; sleep 4; kill -CONT $s) & "),
-			want: expectation{recorded: true, outcome: record.OutcomeRequestTimeout, says: "request_timeout"},
+			want: expectation{recorded: true, outcome: sockstate.OutcomeRequestTimeout.String(), says: "request_timeout"},
 		})
 	if _, err := exec.LookPath("strace"); err == nil {
 		for _, c := range []struct{ call, errno, outcome string }{
-			{"connect", "ETIMEDOUT", record.OutcomeConnectTimeout},
-			{"connect", "ECONNREFUSED", record.OutcomeRefused},
-			{"connect", "EADDRNOTAVAIL", record.OutcomeNoLocalPort},
-			{"sendto", "EPIPE", record.OutcomeCutInRequest},
+			{"connect", "ETIMEDOUT", sockstate.OutcomeConnectTimeout.String()},
+			{"connect", "ECONNREFUSED", sockstate.OutcomeRefused.String()},
+			{"connect", "EADDRNOTAVAIL", sockstate.OutcomeNoLocalPort.String()},
+			{"sendto", "EPIPE", sockstate.OutcomeCutInRequest.String()},
 		} {
 			inject := fmt.Sprintf("strace -f -qq -o /dev/null -e trace=%s -e inject=%[1]s:error=%s:when=5+5 ", c.call, c.errno)
 			all = append(all, injury{name: fmt.Sprintf("the load's %s %s, one in five", c.call, c.errno), script: aimed("", inject, "", ""), want: expectation{recorded: true, outcome: c.outcome}})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 
+	"lastack/sockstate"
 	"lastack/sockstate/sockio"
 )
 
@@ -16,29 +17,6 @@ var (
 	// ErrEarly is what comes on a connection between two requests.
 	ErrEarly = errors.New("bytes that came before the next request was sent")
 )
-
-// StatusClass is the first digit of a status code, or 0 for a code outside 100 to 599.
-type StatusClass uint8
-
-// Statuses counts replies by class. Interim responses are counted too, as 1xx.
-type Statuses [6]int64
-
-// InvalidStatus is the class of codes outside 100 to 599.
-const InvalidStatus StatusClass = 0
-
-func (c StatusClass) String() string {
-	if c == InvalidStatus {
-		return "invalid"
-	}
-	return string('0'+rune(c)) + "xx"
-}
-
-// Add sums o into s.
-func (s *Statuses) Add(o *Statuses) {
-	for i := range s {
-		s[i] += o[i]
-	}
-}
 
 // Client is the asking end of an exchange: what all connections of a group share.
 type Client struct {
@@ -123,7 +101,7 @@ func sendRest(l sockio.Loop, s sockio.Sock, chunk []byte, left *int32) (out bool
 
 // Received takes what recv read, reports whether the reply is whole, and counts its status. An error
 // means that it is not what was asked for.
-func (x *Client) Received(c *ClientConn, p []byte, seen *Statuses) (whole bool, err error) {
+func (x *Client) Received(c *ClientConn, p []byte, seen *sockstate.Statuses) (whole bool, err error) {
 	var used int
 	switch x.spec.Kind {
 	case Echo:
@@ -144,7 +122,7 @@ func (x *Client) Received(c *ClientConn, p []byte, seen *Statuses) (whole bool, 
 		switch {
 		case err != nil:
 			if errors.Is(err, ErrStatusRange) {
-				seen[InvalidStatus]++
+				seen[sockstate.InvalidStatus]++
 			}
 			return false, err
 		case whole:
@@ -160,7 +138,7 @@ func (x *Client) Received(c *ClientConn, p []byte, seen *Statuses) (whole bool, 
 }
 
 // status counts the status of a whole reply.
-func (c *ClientConn) status(seen *Statuses) error {
+func (c *ClientConn) status(seen *sockstate.Statuses) error {
 	class := c.reply.Status() / 100
 	seen[class]++
 	if class == 5 {
@@ -170,7 +148,7 @@ func (c *ClientConn) status(seen *Statuses) error {
 }
 
 // EOF reports whether the peer's EOF ends the reply properly, HTTP without a length, and counts its status.
-func (x *Client) EOF(c *ClientConn, seen *Statuses) (whole bool, err error) {
+func (x *Client) EOF(c *ClientConn, seen *sockstate.Statuses) (whole bool, err error) {
 	if x.spec.Kind != HTTP || !c.reply.EOF() {
 		return false, nil
 	}

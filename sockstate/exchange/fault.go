@@ -4,78 +4,47 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+
+	"lastack/sockstate"
 )
 
-// Fault is what was wrong with a reply, or with bytes that are none: a small closed set, to count by.
-type Fault uint8
-
-// The faults.
-const (
-	NoFault           Fault = iota
-	NotHTTP                 // it does not begin as HTTP does
-	TLS                     // it begins as TLS does
-	SSH                     // as SSH does
-	HTTP2                   // as HTTP/2 does
-	BadVersion              // HTTP, but neither 1.1 nor 1.0
-	BadStatusLine           // the status line is malformed, or missing after an interim reply
-	BadStatus               // the status code is outside 100 to 599
-	Upgrade                 // 101, which was not asked for
-	BadHeader               // a header line is malformed, folded, or ends wrongly
-	HeaderTooLarge          // the header section is longer than MaxHeader
-	BadLength               // Content-Length is malformed
-	ConflictingLength       // several Content-Lengths, or one beside Transfer-Encoding
-	BadCoding               // a Transfer-Encoding other than chunked
-	BadChunk                // a chunk is malformed
-	Surplus                 // more bytes than the last reply has
-	EarlyReply              // bytes before the next request was sent
-
-	NumFaults = int(EarlyReply) + 1
-)
-
-var faultNames = [NumFaults]string{
-	"", "not_http", "tls", "ssh", "http2", "bad_version", "bad_status_line", "bad_status", "upgrade", "bad_header", "header_too_large",
-	"bad_length", "conflicting_length", "bad_coding", "bad_chunk", "surplus", "early_reply",
-}
-
-func (f Fault) String() string { return faultNames[f] }
-
-var framingFaults = [numFramingErrors]Fault{
-	ErrHeaderTooLarge:  HeaderTooLarge,
-	ErrStartLine:       BadStatusLine,
-	ErrVersion:         BadVersion,
-	ErrStatusCode:      BadStatusLine,
-	ErrUpgrade:         Upgrade,
-	ErrField:           BadHeader,
-	ErrFolded:          BadHeader,
-	ErrLineEnd:         BadHeader,
-	ErrLength:          BadLength,
-	ErrLengthRepeated:  ConflictingLength,
-	ErrLengthAndCoding: ConflictingLength,
-	ErrCoding:          BadCoding,
-	ErrTrailer:         BadHeader,
-	ErrHost:            BadHeader,
-	ErrChunk:           BadChunk,
-	ErrTargetTooLarge:  HeaderTooLarge,
-	ErrStatusRange:     BadStatus,
-	ErrNotHTTP:         NotHTTP,
-	ErrTLS:             TLS,
-	ErrSSH:             SSH,
-	ErrHTTP2:           HTTP2,
-	ErrAfterInterim:    BadStatusLine,
+var framingFaults = [numFramingErrors]sockstate.Fault{
+	ErrHeaderTooLarge:  sockstate.FaultHeaderTooLarge,
+	ErrStartLine:       sockstate.FaultBadStatusLine,
+	ErrVersion:         sockstate.FaultBadVersion,
+	ErrStatusCode:      sockstate.FaultBadStatusLine,
+	ErrUpgrade:         sockstate.FaultUpgrade,
+	ErrField:           sockstate.FaultBadHeader,
+	ErrFolded:          sockstate.FaultBadHeader,
+	ErrLineEnd:         sockstate.FaultBadHeader,
+	ErrLength:          sockstate.FaultBadLength,
+	ErrLengthRepeated:  sockstate.FaultConflictingLength,
+	ErrLengthAndCoding: sockstate.FaultConflictingLength,
+	ErrCoding:          sockstate.FaultBadCoding,
+	ErrTrailer:         sockstate.FaultBadHeader,
+	ErrHost:            sockstate.FaultBadHeader,
+	ErrChunk:           sockstate.FaultBadChunk,
+	ErrTargetTooLarge:  sockstate.FaultHeaderTooLarge,
+	ErrStatusRange:     sockstate.FaultBadStatus,
+	ErrNotHTTP:         sockstate.FaultNotHTTP,
+	ErrTLS:             sockstate.FaultTLS,
+	ErrSSH:             sockstate.FaultSSH,
+	ErrHTTP2:           sockstate.FaultHTTP2,
+	ErrAfterInterim:    sockstate.FaultBadStatusLine,
 }
 
 // FaultOf is what an error of Client.Received stands for; NoFault for ErrStatus, and for an error that is not this package's.
-func FaultOf(err error) Fault {
+func FaultOf(err error) sockstate.Fault {
 	if f, ok := errors.AsType[FramingError](err); ok {
 		return framingFaults[f]
 	}
 	switch {
 	case errors.Is(err, ErrSurplus):
-		return Surplus
+		return sockstate.FaultSurplus
 	case errors.Is(err, ErrEarly):
-		return EarlyReply
+		return sockstate.FaultEarlyReply
 	}
-	return NoFault
+	return sockstate.NoFault
 }
 
 // exampleBytes bounds what an example quotes.
@@ -88,7 +57,7 @@ func Example(err error, p []byte) string {
 		return err.Error() // p may begin with the interim one
 	}
 	switch FaultOf(err) {
-	case NotHTTP, TLS, SSH, HTTP2, BadVersion, BadStatusLine, BadStatus:
+	case sockstate.FaultNotHTTP, sockstate.FaultTLS, sockstate.FaultSSH, sockstate.FaultHTTP2, sockstate.FaultBadVersion, sockstate.FaultBadStatusLine, sockstate.FaultBadStatus:
 	default:
 		return err.Error()
 	}

@@ -5,26 +5,28 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"lastack/sockstate"
 )
 
 func TestFaults(t *testing.T) {
 	seen := make(map[string]bool)
-	for f := NoFault + 1; int(f) < NumFaults; f++ {
+	for f := sockstate.NoFault + 1; int(f) < sockstate.NumFaults; f++ {
 		if f.String() == "" || seen[f.String()] {
 			t.Errorf("fault %d is called %q", f, f)
 		}
 		seen[f.String()] = true
 	}
 	for e := ErrHeaderTooLarge; int(e) < numFramingErrors; e++ {
-		if e.Error() == "" || FaultOf(e) == NoFault {
+		if e.Error() == "" || FaultOf(e) == sockstate.NoFault {
 			t.Errorf("framing error %d: %q, fault %v", e, e, FaultOf(e))
 		}
 	}
 	for _, tt := range []struct {
 		err  error
-		want Fault
+		want sockstate.Fault
 	}{
-		{ErrSurplus, Surplus}, {ErrEarly, EarlyReply}, {ErrStatus, NoFault}, {io.EOF, NoFault}, {nil, NoFault},
+		{ErrSurplus, sockstate.FaultSurplus}, {ErrEarly, sockstate.FaultEarlyReply}, {ErrStatus, sockstate.NoFault}, {io.EOF, sockstate.NoFault}, {nil, sockstate.NoFault},
 	} {
 		if got := FaultOf(tt.err); got != tt.want {
 			t.Errorf("FaultOf(%v) = %v, want %v", tt.err, got, tt.want)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"lastack/sockstate"
 	"lastack/sockstate/clock"
 	"lastack/sockstate/sockio"
 )
@@ -34,7 +35,7 @@ type pair struct {
 	// What came of it.
 	replies, gone, todo int
 	early               int // connections that the server did not keep alive
-	seen                Statuses
+	seen                sockstate.Statuses
 	err                 error
 }
 
@@ -370,28 +371,28 @@ func TestClientReceived(t *testing.T) {
 		whole bool
 		keep  bool
 		err   error
-		seen  Statuses // invalid, 1xx, ... 5xx
+		seen  sockstate.Statuses // invalid, 1xx, ... 5xx
 	}{
-		"echo":                        {echo, "yyyy", false, true, true, nil, Statuses{}},
-		"echo, too short":             {echo, "yyy", true, false, true, nil, Statuses{}},
-		"echo, too long":              {echo, "yyyyy", false, true, true, ErrSurplus, Statuses{}},
-		"http":                        {web, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false, true, true, nil, Statuses{0, 0, 1, 0, 0, 0}},
-		"http, close":                 {web, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", false, true, false, nil, Statuses{0, 0, 1, 0, 0, 0}},
-		"http, not found":             {web, "HTTP/1.1 404 \r\nContent-Length: 2\r\n\r\nno", false, true, true, nil, Statuses{0, 0, 0, 0, 1, 0}},
-		"http, 503":                   {web, "HTTP/1.1 503 \r\nContent-Length: 2\r\n\r\nno", false, true, true, ErrStatus, Statuses{0, 0, 0, 0, 0, 1}},
-		"http, chunked":               {web, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", false, true, true, nil, Statuses{0, 0, 1, 0, 0, 0}},
-		"http, until EOF":             {web, "HTTP/1.1 200 OK\r\n\r\nok", true, true, false, nil, Statuses{0, 0, 1, 0, 0, 0}},
-		"http, 500 until EOF":         {web, "HTTP/1.1 500 \r\n\r\nno", true, true, false, ErrStatus, Statuses{0, 0, 0, 0, 0, 1}},
-		"http, cut":                   {web, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", true, false, true, nil, Statuses{}},
-		"http, more than its length":  {web, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nok", false, true, true, ErrSurplus, Statuses{0, 0, 1, 0, 0, 0}},
-		"http, not HTTP":              {web, "SSH-2.0-x\r\n", false, false, true, ErrSSH, Statuses{}},
-		"http, moved":                 {web, "HTTP/1.1 301 \r\nContent-Length: 0\r\n\r\n", false, true, true, nil, Statuses{0, 0, 0, 1, 0, 0}},
-		"http, 999":                   {web, "HTTP/1.1 999 \r\nContent-Length: 0\r\n\r\n", false, false, true, ErrStatusRange, Statuses{1, 0, 0, 0, 0, 0}},
-		"http, 099":                   {web, "HTTP/1.1 099 \r\nContent-Length: 0\r\n\r\n", false, false, true, ErrStatusRange, Statuses{1, 0, 0, 0, 0, 0}},
-		"http, interim":               {web, "HTTP/1.1 100 \r\n\r\nHTTP/1.1 103 \r\nA: b\r\n\r\nHTTP/1.1 204 \r\n\r\n", false, true, true, nil, Statuses{0, 2, 1, 0, 0, 0}},
-		"http, interim, then nothing": {web, "HTTP/1.1 100 \r\n\r\n", true, false, true, nil, Statuses{0, 1, 0, 0, 0, 0}},
-		"http, interim, then TLS":     {web, "HTTP/1.1 100 \r\n\r\n\x15\x03\x01", false, false, true, ErrAfterInterim, Statuses{0, 1, 0, 0, 0, 0}},
-		"http, 503 that is malformed": {web, "HTTP/1.1 503\r\nContent-Length: x\r\n\r\n", false, false, true, ErrLength, Statuses{}},
+		"echo":                        {echo, "yyyy", false, true, true, nil, sockstate.Statuses{}},
+		"echo, too short":             {echo, "yyy", true, false, true, nil, sockstate.Statuses{}},
+		"echo, too long":              {echo, "yyyyy", false, true, true, ErrSurplus, sockstate.Statuses{}},
+		"http":                        {web, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false, true, true, nil, sockstate.Statuses{0, 0, 1, 0, 0, 0}},
+		"http, close":                 {web, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", false, true, false, nil, sockstate.Statuses{0, 0, 1, 0, 0, 0}},
+		"http, not found":             {web, "HTTP/1.1 404 \r\nContent-Length: 2\r\n\r\nno", false, true, true, nil, sockstate.Statuses{0, 0, 0, 0, 1, 0}},
+		"http, 503":                   {web, "HTTP/1.1 503 \r\nContent-Length: 2\r\n\r\nno", false, true, true, ErrStatus, sockstate.Statuses{0, 0, 0, 0, 0, 1}},
+		"http, chunked":               {web, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", false, true, true, nil, sockstate.Statuses{0, 0, 1, 0, 0, 0}},
+		"http, until EOF":             {web, "HTTP/1.1 200 OK\r\n\r\nok", true, true, false, nil, sockstate.Statuses{0, 0, 1, 0, 0, 0}},
+		"http, 500 until EOF":         {web, "HTTP/1.1 500 \r\n\r\nno", true, true, false, ErrStatus, sockstate.Statuses{0, 0, 0, 0, 0, 1}},
+		"http, cut":                   {web, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", true, false, true, nil, sockstate.Statuses{}},
+		"http, more than its length":  {web, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nok", false, true, true, ErrSurplus, sockstate.Statuses{0, 0, 1, 0, 0, 0}},
+		"http, not HTTP":              {web, "SSH-2.0-x\r\n", false, false, true, ErrSSH, sockstate.Statuses{}},
+		"http, moved":                 {web, "HTTP/1.1 301 \r\nContent-Length: 0\r\n\r\n", false, true, true, nil, sockstate.Statuses{0, 0, 0, 1, 0, 0}},
+		"http, 999":                   {web, "HTTP/1.1 999 \r\nContent-Length: 0\r\n\r\n", false, false, true, ErrStatusRange, sockstate.Statuses{1, 0, 0, 0, 0, 0}},
+		"http, 099":                   {web, "HTTP/1.1 099 \r\nContent-Length: 0\r\n\r\n", false, false, true, ErrStatusRange, sockstate.Statuses{1, 0, 0, 0, 0, 0}},
+		"http, interim":               {web, "HTTP/1.1 100 \r\n\r\nHTTP/1.1 103 \r\nA: b\r\n\r\nHTTP/1.1 204 \r\n\r\n", false, true, true, nil, sockstate.Statuses{0, 2, 1, 0, 0, 0}},
+		"http, interim, then nothing": {web, "HTTP/1.1 100 \r\n\r\n", true, false, true, nil, sockstate.Statuses{0, 1, 0, 0, 0, 0}},
+		"http, interim, then TLS":     {web, "HTTP/1.1 100 \r\n\r\n\x15\x03\x01", false, false, true, ErrAfterInterim, sockstate.Statuses{0, 1, 0, 0, 0, 0}},
+		"http, 503 that is malformed": {web, "HTTP/1.1 503\r\nContent-Length: x\r\n\r\n", false, false, true, ErrLength, sockstate.Statuses{}},
 	}
 	for name, test := range tests {
 		for size := 1; size <= len(test.in); size++ {
@@ -399,7 +400,7 @@ func TestClientReceived(t *testing.T) {
 			x.Start(&c, false)
 			var whole bool
 			var err error
-			var seen Statuses
+			var seen sockstate.Statuses
 			in := test.in
 			for ; len(in) > 0 && !whole && err == nil; in = in[min(size, len(in)):] {
 				whole, err = x.Received(&c, []byte(in[:min(size, len(in))]), &seen)
@@ -462,7 +463,7 @@ func TestStandardLibrary(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if whole, err = x.Received(&c, b[:m], new(Statuses)); err != nil {
+				if whole, err = x.Received(&c, b[:m], new(sockstate.Statuses)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -541,7 +542,7 @@ func FuzzClient(f *testing.F) {
 	type came struct {
 		Whole bool
 		Err   error
-		Seen  Statuses
+		Seen  sockstate.Statuses
 		Code  int
 	}
 	f.Fuzz(func(t *testing.T, data []byte, seed uint64) {
@@ -580,7 +581,7 @@ func FuzzClient(f *testing.F) {
 		if got.Err == nil || errors.Is(got.Err, ErrStatus) {
 			return
 		}
-		if s := Example(got.Err, data); FaultOf(got.Err) == NoFault || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) || len(s) > 400 {
+		if s := Example(got.Err, data); FaultOf(got.Err) == sockstate.NoFault || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) || len(s) > 400 {
 			t.Errorf("%q: fault %v, example %q", data, FaultOf(got.Err), s)
 		}
 	})

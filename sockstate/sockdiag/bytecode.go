@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+
+	"lastack/sockstate"
 )
 
 // Codes of struct inet_diag_bc_op (include/uapi/linux/inet_diag.h).
@@ -15,31 +17,28 @@ const (
 	bcDLe = 5 // INET_DIAG_BC_D_LE
 )
 
-// portRange is lo to hi, both included.
-type portRange struct{ lo, hi uint16 }
-
 // maxRanges bounds the program, which runs for every socket of the namespace.
 const maxRanges = 32
 
 // portRanges are the servers' ports, adjacent ones joined. Where there would be too many
 // ranges it is a single one around them all: the kernel's filter may let more through than
 // asked for, since Filter.Side decides in the end, but never less.
-func portRanges(servers []netip.AddrPort) []portRange {
+func portRanges(servers []netip.AddrPort) []sockstate.PortRange {
 	ports := make([]uint16, 0, len(servers))
 	for _, s := range servers {
 		ports = append(ports, s.Port())
 	}
 	slices.Sort(ports)
-	var rs []portRange
+	var rs []sockstate.PortRange
 	for _, p := range ports {
-		if n := len(rs); n > 0 && uint32(p) <= uint32(rs[n-1].hi)+1 {
-			rs[n-1].hi = p
+		if n := len(rs); n > 0 && uint32(p) <= uint32(rs[n-1].Hi)+1 {
+			rs[n-1].Hi = p
 			continue
 		}
-		rs = append(rs, portRange{p, p})
+		rs = append(rs, sockstate.PortRange{Lo: p, Hi: p})
 	}
 	if len(rs) > maxRanges {
-		rs = []portRange{{rs[0].lo, rs[len(rs)-1].hi}}
+		rs = []sockstate.PortRange{{Lo: rs[0].Lo, Hi: rs[len(rs)-1].Hi}}
 	}
 	return rs
 }
@@ -58,7 +57,7 @@ func portRanges(servers []netip.AddrPort) []portRange {
 //	JMP     no: accept
 //
 // and the yes chain runs through every instruction, as inet_diag_bc_audit demands.
-func portBytecode(rs []portRange) []byte {
+func portBytecode(rs []sockstate.PortRange) []byte {
 	const (
 		op    = 4
 		block = 5 * op
@@ -77,9 +76,9 @@ func portBytecode(rs []portRange) []byte {
 				next = left + op
 			}
 			emit(code[0], 2*op, next)
-			emit(0, 0, int(r.lo))
+			emit(0, 0, int(r.Lo))
 			emit(code[1], 2*op, next-2*op)
-			emit(0, 0, int(r.hi))
+			emit(0, 0, int(r.Hi))
 			emit(bcJmp, op, left-4*op)
 		}
 	}

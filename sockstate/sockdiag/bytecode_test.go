@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"lastack/sockstate"
 )
 
 func servers(ports ...uint16) []netip.AddrPort {
@@ -24,25 +26,25 @@ func TestPortRanges(t *testing.T) {
 	tests := []struct {
 		name  string
 		ports []uint16
-		want  []portRange
+		want  []sockstate.PortRange
 	}{
 		{"none", nil, nil},
-		{"one", []uint16{80}, []portRange{{80, 80}}},
-		{"the same", []uint16{80, 80}, []portRange{{80, 80}}},
-		{"adjacent, in any order", []uint16{82, 80, 443, 81}, []portRange{{80, 82}, {443, 443}}},
-		{"the ends", []uint16{0, 65535, 65534}, []portRange{{0, 0}, {65534, 65535}}},
-		{"as many as allowed", scattered[1:], func() (r []portRange) {
+		{"one", []uint16{80}, []sockstate.PortRange{{Lo: 80, Hi: 80}}},
+		{"the same", []uint16{80, 80}, []sockstate.PortRange{{Lo: 80, Hi: 80}}},
+		{"adjacent, in any order", []uint16{82, 80, 443, 81}, []sockstate.PortRange{{Lo: 80, Hi: 82}, {Lo: 443, Hi: 443}}},
+		{"the ends", []uint16{0, 65535, 65534}, []sockstate.PortRange{{Lo: 0, Hi: 0}, {Lo: 65534, Hi: 65535}}},
+		{"as many as allowed", scattered[1:], func() (r []sockstate.PortRange) {
 			for _, p := range scattered[1:] {
-				r = append(r, portRange{p, p})
+				r = append(r, sockstate.PortRange{Lo: p, Hi: p})
 			}
 			return r
 		}()},
-		{"too many", scattered, []portRange{{1000, 1000 + 2*maxRanges}}},
+		{"too many", scattered, []sockstate.PortRange{{Lo: 1000, Hi: 1000 + 2*maxRanges}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := portRanges(servers(tt.ports...))
-			if d := cmp.Diff(tt.want, got, cmp.AllowUnexported(portRange{})); d != "" {
+			if d := cmp.Diff(tt.want, got); d != "" {
 				t.Errorf("-want +got\n%s", d)
 			}
 		})
@@ -61,7 +63,7 @@ func TestPortBytecode(t *testing.T) {
 	} {
 		want = append(want, o...)
 	}
-	if d := cmp.Diff(want, portBytecode([]portRange{{80, 80}})); d != "" {
+	if d := cmp.Diff(want, portBytecode([]sockstate.PortRange{{Lo: 80, Hi: 80}})); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
 }
@@ -86,7 +88,7 @@ func FuzzPortBytecode(f *testing.F) {
 		}
 		inside := func(p uint16) bool {
 			for _, r := range rs {
-				if r.lo <= p && p <= r.hi {
+				if r.Lo <= p && p <= r.Hi {
 					return true
 				}
 			}

@@ -120,7 +120,7 @@ func (c *Conn) Seen() int { return c.seen }
 func (c *Conn) Close() error { return errors.Join(c.dump.close(), c.destroy.close()) }
 
 func (c *Conn) sockets(f *sockstate.Filter, each func(*Socket)) error {
-	var ports []portRange
+	var ports []sockstate.PortRange
 	if f != nil {
 		ports = portRanges(f.Servers)
 	}
@@ -137,7 +137,7 @@ func (c *Conn) sockets(f *sockstate.Filter, each func(*Socket)) error {
 
 // walk dumps once. The kernel's answer is always read to its end, whatever goes wrong, so
 // that the next dump finds the socket idle.
-func (c *Conn) walk(family uint8, states uint32, ports []portRange, each func(*Socket)) error {
+func (c *Conn) walk(family uint8, states uint32, ports []sockstate.PortRange, each func(*Socket)) error {
 	c.dump.seq++
 	c.request = dumpRequest(c.request[:0], c.compat, c.dump.seq, family, states, ports)
 	if err := c.dump.send(c.request); err != nil {
@@ -173,7 +173,7 @@ func (c *Conn) walk(family uint8, states uint32, ports []portRange, each func(*S
 //
 //	struct inet_diag_req    { u8 family, src_len, dst_len, ext; sockid id; u32 states, dbs; }   compat
 //	struct inet_diag_req_v2 { u8 family, protocol, ext, pad; u32 states; sockid id; }
-func dumpRequest(b []byte, compat bool, seq uint32, family uint8, states uint32, ports []portRange) []byte {
+func dumpRequest(b []byte, compat bool, seq uint32, family uint8, states uint32, ports []sockstate.PortRange) []byte {
 	typ := uint16(typeByFamily)
 	if compat {
 		typ = typeGetSock

@@ -3,6 +3,8 @@ package sockio
 import (
 	"encoding/binary"
 	"net/netip"
+
+	"lastack/sockstate"
 )
 
 // Address families as Linux numbers them.
@@ -86,9 +88,9 @@ func NewBindNoPort() Opt {
 // NewPortRange makes IP_LOCAL_PORT_RANGE (Linux 6.3; ENOPROTOOPT before): the ports that
 // connect chooses from. A bound outside net.ipv4.ip_local_port_range is ignored
 // (inet_sk_get_local_port_range).
-func NewPortRange(lo, hi uint16) Opt {
+func NewPortRange(r sockstate.PortRange) Opt {
 	const solIP, ipLocalPortRange = 0, 51
-	return NewOpt(solIP, ipLocalPortRange, int(uint32(hi)<<16|uint32(lo)))
+	return NewOpt(solIP, ipLocalPortRange, int(uint32(r.Hi)<<16|uint32(r.Lo)))
 }
 
 // V6 reports whether a is an IPv6 address.

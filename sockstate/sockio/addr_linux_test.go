@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"lastack/sockstate"
 )
 
 // bytesOf is how the kernel sees a value.
@@ -76,7 +78,7 @@ func TestOpt(t *testing.T) {
 		"abort":        {NewLinger(0), unix.SOL_SOCKET, unix.SO_LINGER, bytesOf(&unix.Linger{Onoff: 1})},
 		"linger":       {NewLinger(300), unix.SOL_SOCKET, unix.SO_LINGER, bytesOf(&unix.Linger{Onoff: 1, Linger: 300})},
 		"bind no port": {NewBindNoPort(), unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, number(1)},
-		"port range":   {NewPortRange(1024, 65535), unix.SOL_IP, unix.IP_LOCAL_PORT_RANGE, number(-1<<16 | 1024)},
+		"port range":   {NewPortRange(sockstate.PortRange{Lo: 1024, Hi: 65535}), unix.SOL_IP, unix.IP_LOCAL_PORT_RANGE, number(-1<<16 | 1024)},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

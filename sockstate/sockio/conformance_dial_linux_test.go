@@ -138,7 +138,7 @@ func testDialFamily(t *testing.T, f newLoop, ip netip.Addr) {
 		l.Dial(1, &Dial{
 			Remote: NewAddr(p.addr),
 			Local:  NewAddr(local),
-			Opts:   []Opt{NewBindNoPort(), NewPortRange(at.Port(), at.Port())},
+			Opts:   []Opt{NewBindNoPort(), NewPortRange(sockstate.PortRange{Lo: at.Port(), Hi: at.Port()})},
 		})
 		if c := r.next(); c.Op == OpSetsockopt && c.Errno == unix.ENOPROTOOPT {
 			t.Skip("IP_LOCAL_PORT_RANGE: ENOPROTOOPT, which means a kernel before 6.3")
@@ -174,7 +174,7 @@ func testPortRange(t *testing.T, r *rig, p *peer, ip netip.Addr) {
 		r.loop.Dial(s, &Dial{
 			Remote: NewAddr(p.addr),
 			Local:  NewAddr(netip.AddrPortFrom(ip, 0)),
-			Opts:   []Opt{NewBindNoPort(), NewPortRange(lo, hi)},
+			Opts:   []Opt{NewBindNoPort(), NewPortRange(sockstate.PortRange{Lo: lo, Hi: hi})},
 		})
 		if c := r.next(); c.Op == OpSetsockopt && c.Errno == unix.ENOPROTOOPT {
 			r.close(s)

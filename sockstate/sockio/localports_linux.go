@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"lastack/sockstate"
 )
 
 // LocalPorts reads the ports that connect may choose from in the calling thread's namespace: those of
@@ -44,7 +46,7 @@ func NarrowsPorts() bool {
 		return false
 	}
 	defer unix.Close(fd)
-	o := NewPortRange(1, 1)
+	o := NewPortRange(sockstate.PortRange{Lo: 1, Hi: 1})
 	return setsockopt(int32(fd), &o) == 0
 }
 

@@ -66,16 +66,7 @@ func (s Sight) String() string {
 	return strings.Join(names, " or ")
 }
 
-// Range is an inclusive range of counts.
-type Range struct{ Min, Max int64 }
-
-// Contains reports whether n lies in r.
-func (r Range) Contains(n int64) bool { return r.Min <= n && n <= r.Max }
-
-// Times is the range for n connections.
-func (r Range) Times(n int64) Range { return Range{r.Min * n, r.Max * n} }
-
-func exactly(n int64) Range { return Range{n, n} }
+func exactly(n int64) sockstate.Range { return sockstate.Range{Min: n, Max: n} }
 
 // Path is a way through the states, from ESTABLISHED; TIME_WAIT and CLOSED end it,
 // any other last state is one that the connection stays in.
@@ -109,12 +100,12 @@ type Prediction struct {
 	// into TIME_WAIT, and of an orphan into a FIN_WAIT_2 minisocket (as TWKilled if its time is
 	// 4 s or less), whose later TIME_WAIT is not counted again (inet_twsk_schedule,
 	// tcp_time_wait). Which of the three it is does not depend on the policy alone.
-	TimeWaits Range
+	TimeWaits sockstate.Range
 	// AbortOnData and AbortOnClose are the growth of TCPAbortOnData and
 	// TCPAbortOnClose (__tcp_close).
-	AbortOnData, AbortOnClose Range
+	AbortOnData, AbortOnClose sockstate.Range
 	// Resets is the growth of EstabResets (tcp_set_state).
-	Resets Range
+	Resets sockstate.Range
 
 	// Notes say in a sentence each what races, and what the numbers leave out.
 	Notes []string
@@ -130,8 +121,8 @@ const (
 
 // Counters is the growth of the kernel's counters, client's and server's namespace
 // together, by n teardowns, once everything has settled.
-func (p *Prediction) Counters(n int64) map[string]Range {
-	return map[string]Range{
+func (p *Prediction) Counters(n int64) map[string]sockstate.Range {
+	return map[string]sockstate.Range{
 		CounterTimeWaits:    p.TimeWaits.Times(n),
 		CounterAbortOnData:  p.AbortOnData.Times(n),
 		CounterAbortOnClose: p.AbortOnClose.Times(n),
@@ -209,7 +200,7 @@ func (q *Prediction) both(env Env) {
 		q.Sees[side] = SeesNothing
 	}
 	q.TimeWait = HeldByEither
-	q.TimeWaits = Range{1, 2}
+	q.TimeWaits = sockstate.Range{Min: 1, Max: 2}
 	q.note("Both ends close without waiting: where the FINs cross both enter TIME_WAIT, otherwise the first to close does; TIME_WAITs less connections is how many crossed.")
 	q.overflow(env, sockstate.Client, sockstate.Server)
 }
@@ -335,7 +326,7 @@ func (q *Prediction) neverClosed(active, passive sockstate.Side, half bool, env 
 	if half {
 		q.Sees[active] = SeesNothing
 		q.Paths[active] = []Path{{est, fw1, fw2}}
-		q.TimeWaits = Range{0, 1}
+		q.TimeWaits = sockstate.Range{Min: 0, Max: 1}
 		q.note("tcp_fin_timeout does not apply to a socket that a process holds: it stays in FIN_WAIT_2, and counts only once the process closes it.")
 		return
 	}
@@ -354,14 +345,14 @@ func (q *Prediction) resetWhileWaiting(active sockstate.Side, half bool) {
 		q.TimeWaits = exactly(0)
 		return
 	}
-	q.TimeWaits = Range{0, 1}
+	q.TimeWaits = sockstate.Range{Min: 0, Max: 1}
 	q.note("The RST usually overtakes the delayed ACK of the FIN; where the ACK was first, the orphan is a FIN_WAIT_2 minisocket already, which counts and dies of the RST.")
 }
 
 func (q *Prediction) lossyReaction(env Env, active sockstate.Side, half bool) {
 	q.lossy(env, active)
 	if env.Lossy && half {
-		q.TimeWaits = Range{0, 1}
+		q.TimeWaits = sockstate.Range{Min: 0, Max: 1}
 	}
 }
 

@@ -60,15 +60,15 @@ func TestPredictAgainstReleasedLeaks(t *testing.T) {
 			o := l.run(d, n, true)
 			l.settle(fw2, cw)
 			active, passive := d.policy.sides()
-			count := func(when string, want Range) {
+			count := func(when string, want sockstate.Range) {
 				t.Helper()
 				if got := Observed(l.counters().Since(before))[CounterTimeWaits]; !want.Contains(got) {
 					t.Errorf("%s: %d entries, want %v", when, got, want)
 				}
 			}
-			nearly := Range{n * 9 / 10, n} // all but the full orphans
+			nearly := sockstate.Range{Min: n * 9 / 10, Max: n} // all but the full orphans
 			if d.policy.How == Half {
-				count("held", Range{})
+				count("held", sockstate.Range{})
 			} else {
 				count("held", nearly)
 			}

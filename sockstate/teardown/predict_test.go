@@ -94,24 +94,24 @@ func TestPredictEnv(t *testing.T) {
 		env              Env
 		holder           Holder
 		paths            []string // the client's
-		timeWaits        Range
+		timeWaits        sockstate.Range
 		note             string
 	}{
-		{"client:fin", "delay=59s", Env{}, HeldByClient, []string{orderly}, Range{1, 1}, ""},
-		{"client:fin", "delay=1m", Env{}, HeldByClient, []string{orderly, expired}, Range{0, 1}, "race"},
-		{"client:fin", "delay=61s", Env{}, HeldByNone, []string{expired}, Range{0, 1}, "outlives"},
-		{"client:fin", "delay=2s", Env{FinTimeout: time.Second}, HeldByNone, []string{expired}, Range{0, 1}, "(1s, by"},
-		{"client:linger=1s", "delay=2s", Env{FinTimeout: time.Second}, HeldByNone, []string{expired}, Range{0, 1}, "outlives"},
-		{"client:half", "delay=2s", Env{FinTimeout: time.Second}, HeldByClient, []string{orderly}, Range{1, 1}, ""},
-		{"client:fin", "delay=90s", Env{FinTimeout: 2 * time.Minute}, HeldByClient, []string{orderly}, Range{1, 1}, ""},
-		{"client:fin", "delay=3s", Env{FinTimeout: 61 * time.Second}, HeldByNone, []string{expired}, Range{0, 1}, "(2s, by"},
-		{"client:fin", "delay=300ms", Env{FinTimeout: 1}, HeldByClient, []string{orderly}, Range{1, 1}, ""},
-		{"client:fin", "never", Env{FinTimeout: 90 * time.Second}, HeldByNone, []string{expired}, Range{0, 1}, "only after 30s"},
-		{"client:half", "never", Env{}, HeldByNone, []string{held}, Range{0, 1}, "does not apply"},
-		{"client:half", "rst", Env{Lossy: true}, HeldByNone, []string{"ESTABLISHED > FIN_WAIT_1 > CLOSED", expired}, Range{0, 1}, "not sent again"},
-		{"client:fin", "close", Env{Lifecycles: 10, MaxTWBuckets: 10}, HeldByClient, []string{orderly}, Range{1, 1}, ""},
-		{"client:fin", "close", Env{Lifecycles: 11, MaxTWBuckets: 10}, HeldByClient, []string{orderly, expired}, Range{1, 1}, "tcp_max_tw_buckets"},
-		{"client:rst", "close", Env{Lifecycles: 11, MaxTWBuckets: 10}, HeldByNone, []string{"ESTABLISHED > CLOSED"}, Range{0, 0}, ""},
+		{"client:fin", "delay=59s", Env{}, HeldByClient, []string{orderly}, sockstate.Range{Min: 1, Max: 1}, ""},
+		{"client:fin", "delay=1m", Env{}, HeldByClient, []string{orderly, expired}, sockstate.Range{Min: 0, Max: 1}, "race"},
+		{"client:fin", "delay=61s", Env{}, HeldByNone, []string{expired}, sockstate.Range{Min: 0, Max: 1}, "outlives"},
+		{"client:fin", "delay=2s", Env{FinTimeout: time.Second}, HeldByNone, []string{expired}, sockstate.Range{Min: 0, Max: 1}, "(1s, by"},
+		{"client:linger=1s", "delay=2s", Env{FinTimeout: time.Second}, HeldByNone, []string{expired}, sockstate.Range{Min: 0, Max: 1}, "outlives"},
+		{"client:half", "delay=2s", Env{FinTimeout: time.Second}, HeldByClient, []string{orderly}, sockstate.Range{Min: 1, Max: 1}, ""},
+		{"client:fin", "delay=90s", Env{FinTimeout: 2 * time.Minute}, HeldByClient, []string{orderly}, sockstate.Range{Min: 1, Max: 1}, ""},
+		{"client:fin", "delay=3s", Env{FinTimeout: 61 * time.Second}, HeldByNone, []string{expired}, sockstate.Range{Min: 0, Max: 1}, "(2s, by"},
+		{"client:fin", "delay=300ms", Env{FinTimeout: 1}, HeldByClient, []string{orderly}, sockstate.Range{Min: 1, Max: 1}, ""},
+		{"client:fin", "never", Env{FinTimeout: 90 * time.Second}, HeldByNone, []string{expired}, sockstate.Range{Min: 0, Max: 1}, "only after 30s"},
+		{"client:half", "never", Env{}, HeldByNone, []string{held}, sockstate.Range{Min: 0, Max: 1}, "does not apply"},
+		{"client:half", "rst", Env{Lossy: true}, HeldByNone, []string{"ESTABLISHED > FIN_WAIT_1 > CLOSED", expired}, sockstate.Range{Min: 0, Max: 1}, "not sent again"},
+		{"client:fin", "close", Env{Lifecycles: 10, MaxTWBuckets: 10}, HeldByClient, []string{orderly}, sockstate.Range{Min: 1, Max: 1}, ""},
+		{"client:fin", "close", Env{Lifecycles: 11, MaxTWBuckets: 10}, HeldByClient, []string{orderly, expired}, sockstate.Range{Min: 1, Max: 1}, "tcp_max_tw_buckets"},
+		{"client:rst", "close", Env{Lifecycles: 11, MaxTWBuckets: 10}, HeldByNone, []string{"ESTABLISHED > CLOSED"}, sockstate.Range{Min: 0, Max: 0}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("%s,%s,%+v", tt.policy, tt.reaction, tt.env), func(t *testing.T) {
@@ -155,8 +155,8 @@ func TestPredictIsSymmetric(t *testing.T) {
 
 func TestCountersAndObserved(t *testing.T) {
 	q := Predict(mustPolicy(t, "both:fin"), Reaction{}, echo, Env{})
-	want := map[string]Range{
-		CounterTimeWaits:    {1000, 2000},
+	want := map[string]sockstate.Range{
+		CounterTimeWaits:    {Min: 1000, Max: 2000},
 		CounterAbortOnData:  {},
 		CounterAbortOnClose: {},
 		CounterResets:       {},

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 // lastack runs as anybody would type it, everything recorded: samples every second, all
@@ -107,7 +107,7 @@ func lastackResult(r *record.Run, w Workload, all, target time.Duration) (Result
 // failures are the record's outcomes, for a run that has no other.
 func failures(r *record.Run) string {
 	var parts []string
-	for _, name := range slices.Concat(record.FailureOutcomes(), record.UnfinishedOutcomes()) {
+	for _, name := range sockstate.OutcomeNames(sockstate.ClassFailure, sockstate.ClassUnfinished) {
 		if n := r.Outcomes[name]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%s %d", name, n))
 		}

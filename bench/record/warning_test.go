@@ -1,28 +1,6 @@
 package record
 
-import (
-	"slices"
-	"testing"
-)
-
-func TestOutcomes(t *testing.T) {
-	names := OutcomeNames()
-	if len(names) != 17 {
-		t.Errorf("%d outcomes, want the 17 of the design", len(names))
-	}
-	for _, n := range names {
-		if ClassOf(n) == ClassUnknown {
-			t.Errorf("%s has no class", n)
-		}
-	}
-	slices.Sort(names)
-	if len(slices.Compact(names)) != 17 {
-		t.Error("an outcome is listed twice")
-	}
-	if ClassOf("ECONNRESET") != ClassUnknown {
-		t.Error("an error string is an outcome")
-	}
-}
+import "testing"
 
 func TestSplitWarning(t *testing.T) {
 	tests := []struct{ in, key, text string }{

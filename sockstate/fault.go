@@ -1,0 +1,51 @@
+package sockstate
+
+import "slices"
+
+// Fault is what was wrong with a reply, or with bytes that are none: a closed set, to count by. It splits OutcomeOther.
+type Fault uint8
+
+// The faults.
+const (
+	NoFault                Fault = iota
+	FaultNotHTTP                 // it does not begin as HTTP does
+	FaultTLS                     // it begins as TLS does
+	FaultSSH                     // it begins as SSH does
+	FaultHTTP2                   // it begins as HTTP/2 does
+	FaultBadVersion              // HTTP, but neither 1.1 nor 1.0
+	FaultBadStatusLine           // the status line is malformed, or missing after an interim reply
+	FaultBadStatus               // the status code is outside 100 to 599
+	FaultUpgrade                 // 101, which was not asked for
+	FaultBadHeader               // a header line is malformed, folded, or ends wrongly
+	FaultHeaderTooLarge          // the header section is longer than 64 KiB
+	FaultBadLength               // Content-Length is malformed
+	FaultConflictingLength       // several Content-Lengths, or one beside Transfer-Encoding
+	FaultBadCoding               // a Transfer-Encoding other than chunked
+	FaultBadChunk                // a chunk is malformed
+	FaultSurplus                 // more bytes than the last reply has
+	FaultEarlyReply              // bytes before the next request was sent
+
+	// NumFaults is the length of an array indexed by Fault.
+	NumFaults = int(FaultEarlyReply) + 1
+)
+
+var faultNames = [NumFaults]string{
+	"", "not_http", "tls", "ssh", "http2", "bad_version", "bad_status_line", "bad_status", "upgrade", "bad_header", "header_too_large",
+	"bad_length", "conflicting_length", "bad_coding", "bad_chunk", "surplus", "early_reply",
+}
+
+// String is the fault's name in a record.
+func (f Fault) String() string { return faultNames[f] }
+
+// ParseFault is the inverse of String, NoFault for a name outside the set.
+func ParseFault(name string) Fault {
+	for f, n := range faultNames {
+		if n == name {
+			return Fault(f)
+		}
+	}
+	return NoFault
+}
+
+// FaultNames lists the names of the faults.
+func FaultNames() []string { return slices.Clone(faultNames[NoFault+1:]) }

@@ -1,0 +1,36 @@
+package sockstate
+
+import (
+	"slices"
+	"time"
+)
+
+// Latency is one of the times of a lifecycle that a load measures.
+type Latency uint8
+
+// The latencies. LatencyLag is the generator's own fault; LatencyLifecycle runs from the scheduled start, less the hold.
+const (
+	LatencyLag Latency = iota
+	LatencyConnect
+	LatencyExchange
+	LatencyClose
+	LatencyLifecycle
+
+	// NumLatencies is the length of an array indexed by Latency.
+	NumLatencies = int(LatencyLifecycle) + 1
+)
+
+var latencyNames = [NumLatencies]string{"lag", "connect", "exchange", "close", "lifecycle"}
+
+// String is the latency's name in a record.
+func (l Latency) String() string { return latencyNames[l] }
+
+// LatencyNames lists the names in the order of a connection's life.
+func LatencyNames() []string { return slices.Clone(latencyNames[:]) }
+
+// The range and precision of every histogram of a run, in nanoseconds: all alike, so that any two of them merge without loss.
+const (
+	HistogramMin    int64 = 1
+	HistogramMax          = int64(time.Hour)
+	HistogramDigits       = 3
+)

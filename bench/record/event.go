@@ -5,6 +5,7 @@ type Event struct {
 	Needs    *Needs    `json:"needs,omitempty"`
 	Phase    *Phase    `json:"phase,omitempty"`
 	Interval *Interval `json:"interval,omitempty"`
+	Said     *Said     `json:"said,omitempty"`
 	Result   *Run      `json:"result,omitempty"`
 }
 
@@ -12,4 +13,10 @@ type Event struct {
 type Phase struct {
 	Try  int    `json:"try,omitempty"` // of a drain, from 1
 	Text string `json:"text"`
+}
+
+// Said is what a program wrote that was started for the run and ended too early.
+type Said struct {
+	Command []string `json:"command"`
+	Text    string   `json:"text"`
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,7 +15,6 @@ import (
 	"lastack/bench/process"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
-	"lastack/bench/sandbox"
 	"lastack/report"
 )
 
@@ -79,11 +77,7 @@ not start gets --signal and, only if asked, --then.`,
 			if err := o.complete(cmd, args); err != nil {
 				return err
 			}
-			if o.needsSandbox != "" {
-				o.spec.Inherit = o.inherit
-				return inSandbox(cmd, o.spec, o.needsSandbox, o.measure)
-			}
-			return o.measure(cmd, nil, record.Sandbox{Mode: "off", Reason: "not asked for"})
+			return measure(cmd, &o.resultFlags, drainJob, drainInput{o.what, o.host}, o.place, cleanupLimit, o.show(cmd.ErrOrStderr()), o.complement)
 		},
 	}
 	o.register(cmd.Flags())
@@ -93,71 +87,53 @@ not start gets --signal and, only if asked, --then.`,
 // cleanupLimit bounds how long whoever asks twice waits for the servers to be ended.
 const cleanupLimit = 10 * time.Second
 
-// measure carries out the drain in this process and shows the result.
-func (o *drainOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status record.Sandbox) error {
-	// Whoever asks twice does not want to wait for the result, but what was started must not stay.
-	var hurried atomic.Bool
-	ended := make(chan struct{})
-	ctx, stop := interruptible(cmd.Context(), func() {
-		hurried.Store(true)
-		select {
-		case <-ended:
-		case <-time.After(cleanupLimit):
-		}
-		exit(exitInterrupted)
-	})
-	defer stop()
-	out, err := openOutput(ctx, o.output, cmd.ErrOrStderr())
-	if err != nil {
-		return err
-	}
-	defer out.close()
-
-	if sb != nil {
-		if o.setup, err = o.inside(); err != nil {
-			return asUsage(cmd, err)
-		}
-	}
-	emit := func(record.Event) {}
-	if !o.quiet {
-		progress := report.NewDrainProgress(cmd.ErrOrStderr())
-		emit = func(e record.Event) { progress.Phase(e.Phase.Try, int(o.repeat), e.Phase.Text) }
-	}
-	run, err := drain.Run(ctx, o.setup, status, emit)
-	close(ended)
-	interrupted := ctx.Err() != nil
-	if interrupted {
-		err = butCancelled(err)
-	}
-	switch {
-	case run != nil && !hurried.Load():
-		run.Plan.Resolved = o.resolved
-		if o.addresses > 1 && len(run.Plan.Groups) > 0 {
-			run.Plan.Resolved = []string{fmt.Sprintf("%s has %d addresses: the load goes to %s, where the server listens", o.target.name, o.addresses, strings.Join(run.Plan.Groups[0].Targets, ", "))}
-		}
-		for _, t := range o.bounds {
-			run.Thresholds = append(run.Thresholds, t.Evaluate(run))
-		}
-		return o.finish(cmd, out, run, saidFirst(cmd.ErrOrStderr(), err))
-	case !interrupted:
-		return saidFirst(cmd.ErrOrStderr(), asUsage(cmd, err))
-	case err == nil && run == nil:
-		err = errors.New(noResult)
-	}
-	return exitWith(exitInterrupted, err)
+// drainInput is a drain as it was asked for, and what its sandbox cannot read of the host.
+type drainInput struct {
+	Spec drain.Spec
+	Host *host.Facts
 }
 
-// inside resolves the drain in its sandbox.
-func (o *drainOptions) inside() (drain.Setup, error) {
-	facts, err := hostFacts()
-	if err != nil {
-		return drain.Setup{}, err
-	}
+var drainJob = job[drainInput]{"drain", carryOutDrain}
+
+func carryOutDrain(ctx context.Context, in drainInput, at scene) (*record.Run, error) {
 	here, err := host.Read()
 	if err != nil {
-		return drain.Setup{}, err
+		return nil, err
 	}
-	return drain.Resolve(o.what, drain.Facts{Host: facts, Inside: here})
+	setup, err := drain.Resolve(in.Spec, drain.Facts{Host: in.Host, Inside: here})
+	if err != nil {
+		return nil, err
+	}
+	run, err := drain.Run(ctx, setup, at.status, at.emit)
+	if ctx.Err() != nil {
+		err = butCancelled(err)
+	}
+	return run, saidFirst(at.emit, err)
+}
+
+// show prints what goes on.
+func (o *drainOptions) show(stderr io.Writer) func(record.Event) {
+	progress := report.NewDrainProgress(stderr)
+	return func(e record.Event) {
+		switch {
+		case e.Said != nil:
+			said := quantity.Escape(record.RedactText(e.Said.Text))
+			fmt.Fprintf(stderr, "lastack: %q said:\n  %s\n", strings.Join(e.Said.Command, " "), strings.ReplaceAll(said, "\n", "\n  "))
+		case e.Phase != nil && !o.quiet:
+			progress.Phase(e.Phase.Try, int(o.repeat), e.Phase.Text)
+		}
+	}
+}
+
+// complement adds to a record what the drain itself does not know.
+func (o *drainOptions) complement(run *record.Run) {
+	run.Plan.Resolved = o.resolved
+	if o.addresses > 1 && len(run.Plan.Groups) > 0 {
+		run.Plan.Resolved = []string{fmt.Sprintf("%s has %d addresses: the load goes to %s, where the server listens", o.target.name, o.addresses, strings.Join(run.Plan.Groups[0].Targets, ", "))}
+	}
+	for _, t := range o.bounds {
+		run.Thresholds = append(run.Thresholds, t.Evaluate(run))
+	}
 }
 
 // butCancelled is what else went wrong when a drain was cancelled: processes that could not be ended.
@@ -172,17 +148,17 @@ func butCancelled(err error) error {
 	return err
 }
 
-// saidFirst shows what a server said that ended too early, on lines of its own; the error that is left is one line.
-func saidFirst(stderr io.Writer, err error) error {
+// saidFirst emits what a server said that ended too early; the error that is left is one line.
+func saidFirst(emit func(record.Event), err error) error {
 	e, ok := errors.AsType[*drain.StartError](err)
 	if !ok {
 		return err
 	}
-	command := strings.Join(record.RedactCommand(e.Command), " ")
+	command := record.RedactCommand(e.Command)
 	if said := strings.TrimSpace(e.Said); said != "" {
-		fmt.Fprintf(stderr, "lastack: %q said:\n  %s\n", command, strings.ReplaceAll(quantity.Escape(record.RedactText(said)), "\n", "\n  "))
+		emit(record.Event{Said: &record.Said{Command: command, Text: said}})
 	}
-	early := fmt.Errorf("%q: %s", command, e.Why)
+	early := fmt.Errorf("%q: %s", strings.Join(command, " "), e.Why)
 	if left, ok := errors.AsType[*process.EndError](err); ok {
 		return errors.Join(early, left)
 	}

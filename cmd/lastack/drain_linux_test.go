@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -67,15 +68,20 @@ func TestDrainInterrupted(t *testing.T) {
 		at      string
 		signals []syscall.Signal
 		tries   int // in the record; -1: there is none
+		sandbox bool
 	}{
-		"SIGINT":                 {"auto", drainWatches, []syscall.Signal{syscall.SIGINT}, 1},
-		"SIGINT before the stop": {"auto", drainHolds, []syscall.Signal{syscall.SIGINT}, 0},
-		"SIGTERM in a group":     {"group", drainWatches, []syscall.Signal{syscall.SIGTERM}, 1},
-		"SIGHUP in a group":      {"group", drainHolds, []syscall.Signal{syscall.SIGHUP}, 0},
-		"SIGQUIT in a group":     {"group", drainHolds, []syscall.Signal{syscall.SIGQUIT}, 0},
-		"as timeout(1) sends it": {"auto", drainWatches, []syscall.Signal{syscall.SIGINT, syscall.SIGINT}, 1},
-		"SIGKILL":                {"auto", drainWatches, []syscall.Signal{syscall.SIGKILL}, -1},
-		"SIGKILL in a group":     {"group", drainHolds, []syscall.Signal{syscall.SIGKILL}, -1},
+		"SIGINT":                       {"auto", drainWatches, []syscall.Signal{syscall.SIGINT}, 1, false},
+		"SIGINT before the stop":       {"auto", drainHolds, []syscall.Signal{syscall.SIGINT}, 0, false},
+		"SIGTERM in a group":           {"group", drainWatches, []syscall.Signal{syscall.SIGTERM}, 1, false},
+		"SIGHUP in a group":            {"group", drainHolds, []syscall.Signal{syscall.SIGHUP}, 0, false},
+		"SIGQUIT in a group":           {"group", drainHolds, []syscall.Signal{syscall.SIGQUIT}, 0, false},
+		"as timeout(1) sends it":       {"auto", drainWatches, []syscall.Signal{syscall.SIGINT, syscall.SIGINT}, 1, false},
+		"SIGKILL":                      {"auto", drainWatches, []syscall.Signal{syscall.SIGKILL}, -1, false},
+		"SIGKILL in a group":           {"group", drainHolds, []syscall.Signal{syscall.SIGKILL}, -1, false},
+		"in a sandbox":                 {"auto", drainWatches, []syscall.Signal{syscall.SIGINT}, 1, true},
+		"in a sandbox before the stop": {"group", drainHolds, []syscall.Signal{syscall.SIGTERM}, 0, true},
+		"SIGKILL in a sandbox":         {"auto", drainHolds, []syscall.Signal{syscall.SIGKILL}, -1, true},
+		"SIGKILL in a sandbox's group": {"group", drainWatches, []syscall.Signal{syscall.SIGKILL}, -1, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -84,7 +90,7 @@ func TestDrainInterrupted(t *testing.T) {
 				after = "100ms"
 			}
 			r := begin(t, dir, nil, "drain", "127.0.0.1:"+port, "--exec", strings.ReplaceAll(stubborn, "PORT", port),
-				"--contain", tt.contain, "--after", after, "--grace", "10m", "--idle", "2", "--in-flight", "2", "-R", "20", "-o", "run.json")
+				"--contain", tt.contain, fmt.Sprintf("--sandbox=%t", tt.sandbox), "--after", after, "--grace", "10m", "--idle", "2", "--in-flight", "2", "-R", "20", "-o", "run.json")
 			r.await(t, tt.at)
 			below := descendants(t, strconv.Itoa(r.cmd.Process.Pid))
 			if len(below) < 3 {

@@ -55,11 +55,8 @@ type drainOptions struct {
 	// What complete makes of it.
 	target target
 	what   drain.Spec
-	// setup is what becomes of it outside of a sandbox.
-	setup drain.Setup
-	spec  sandbox.Spec
-	// needsSandbox is the flag that asked for the sandbox, empty if none did.
-	needsSandbox string
+	host   *host.Facts
+	place  place
 	// addresses is the number of the target's, where the server that is to be started decides for one of them.
 	addresses int
 	// resolved says which address of a name is taken.
@@ -173,15 +170,14 @@ func (o *drainOptions) complete(cmd *cobra.Command, args []string) error {
 	if err := o.checkOutput(given); err != nil {
 		return err
 	}
-	facts, err := hostFacts()
-	if err != nil {
+	if o.host, err = hostFacts(); err != nil {
 		return err
 	}
-	return o.resolve(cmd, facts)
+	return o.resolve(cmd)
 }
 
 // resolve makes the experiment of what has been checked.
-func (o *drainOptions) resolve(cmd *cobra.Command, facts *host.Facts) (err error) {
+func (o *drainOptions) resolve(cmd *cobra.Command) (err error) {
 	c := &o.what
 	if len(o.exec) > 0 {
 		c.Others = o.target.unprobed()
@@ -189,17 +185,17 @@ func (o *drainOptions) resolve(cmd *cobra.Command, facts *host.Facts) (err error
 	}
 	c.Target, c.Repeat, c.Workers, c.Engine = o.target.addr, int(o.repeat), o.workers, o.engine.value
 	c.Version, c.Command = versionString(), commandLine()
-	if o.needsSandbox != "" {
+	if o.place.box != nil {
 		return asUsage(cmd, c.Validate()) // what is free, and whose, is known inside
 	}
-	here := drain.Facts{Host: facts, Inside: facts}
-	if o.setup, err = drain.Resolve(*c, here); err != nil {
+	here := drain.Facts{Host: o.host, Inside: o.host}
+	if _, err = drain.Resolve(*c, here); err != nil {
 		return asUsage(cmd, err)
 	}
 	if said := o.target.probe(cmd.Context()); said != "" {
 		o.resolved = []string{said}
 		c.Target = o.target.addr
-		o.setup, err = drain.Resolve(*c, here)
+		_, err = drain.Resolve(*c, here)
 	}
 	return asUsage(cmd, err)
 }
@@ -207,22 +203,22 @@ func (o *drainOptions) resolve(cmd *cobra.Command, facts *host.Facts) (err error
 func (o *drainOptions) completeSandbox() error {
 	switch {
 	case len(o.sysctls) > 0:
-		o.needsSandbox = "--sysctl"
+		o.place.needs = "--sysctl"
 	case o.sandbox:
-		o.needsSandbox = "--sandbox"
+		o.place.needs = "--sandbox"
 	default:
+		o.place.why = "not asked for"
 		return nil
 	}
 	switch {
 	case len(o.exec) == 0:
-		return usagef("%s: a sandbox is a network namespace of its own, which only a server that lastack starts is in: want --exec", o.needsSandbox)
+		return usagef("%s: a sandbox is a network namespace of its own, which only a server that lastack starts is in: want --exec", o.place.needs)
 	case !o.target.addr.Addr().IsLoopback():
-		return usagef("%s: a sandbox has loopback addresses only, and the target %q is none: want one like 127.0.0.1:8080", o.needsSandbox, o.target.name)
+		return usagef("%s: a sandbox has loopback addresses only, and the target %q is none: want one like 127.0.0.1:8080", o.place.needs, o.target.name)
 	}
 	o.target.only(netip.Addr.IsLoopback)
-	o.spec.Topology = sandbox.Lo
-	var err error
-	o.spec.Sysctls, err = parseSysctls(o.sysctls)
+	sysctls, err := parseSysctls(o.sysctls)
+	o.place.box = &sandbox.Spec{Sysctls: sysctls}
 	return err
 }
 

@@ -30,6 +30,7 @@ func main() {
 		fmt.Fprintf(os.Stderr, "lastack: %v\n", err)
 		os.Exit(exitError)
 	}
+	sandbox.Main(cellJobs)
 	sandbox.HideDescriptors()
 	// It takes the variable by which a sandbox's process is told out of the environment.
 	if err := sandbox.CheckHandoff(); err != nil {

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lastack/bench/host"
+	"lastack/bench/quantity"
+	"lastack/bench/record"
+	"lastack/bench/sandbox"
+)
+
+// scene is where a job is done.
+type scene struct {
+	// sandbox is that of the cell; nil in the host's network namespace. status is what the record says of it.
+	sandbox *sandbox.Sandbox
+	status  record.Sandbox
+	// emit is called for what goes on.
+	emit func(record.Event)
+	// keep are capabilities that this process needs beside the job's own.
+	keep []int
+}
+
+// job is what a command measures, in a cell or in this process. Input is plain data.
+type job[Input any] struct {
+	name string
+	do   func(ctx context.Context, in Input, at scene) (*record.Run, error)
+}
+
+// inCell is the job as package sandbox knows it.
+func (j job[Input]) inCell(ctx context.Context, sb *sandbox.Sandbox, input json.RawMessage, emit func(any)) (any, error) {
+	var in Input
+	if err := json.Unmarshal(input, &in); err != nil {
+		return nil, fmt.Errorf("the job's input: %w", err)
+	}
+	return j.do(ctx, in, scene{sandbox: sb, status: sb.Status, emit: func(e record.Event) { emit(e) }})
+}
+
+// cellJobs are what cells of this program do.
+var cellJobs = map[string]sandbox.Func{
+	drainJob.name: drainJob.inCell,
+}
+
+// place is where a job is to be done.
+type place struct {
+	// box is the sandbox to be made; nil: the host's network namespace will do, for the reason why.
+	box *sandbox.Spec
+	why string
+	// needs is the flag that insists on the sandbox; empty: where there can be none, the host's namespace will do.
+	needs string
+}
+
+// measure has a job done in its place, and saves and prints what comes of it. A second signal ends the program once the job has
+// ended, or after patience. see is called for what goes on, and add completes the record.
+func measure[Input any](cmd *cobra.Command, f *resultFlags, j job[Input], in Input, at place, patience time.Duration, see func(record.Event), add func(*record.Run)) error {
+	// Whoever asks twice does not want to wait for the result.
+	var hurried atomic.Bool
+	ended := make(chan struct{})
+	ctx, stop := interruptible(cmd.Context(), func() {
+		hurried.Store(true)
+		select {
+		case <-ended:
+		case <-time.After(patience):
+		}
+		exit(exitInterrupted)
+	})
+	defer stop()
+	stderr := cmd.ErrOrStderr()
+	out, err := openOutput(ctx, f.output, stderr)
+	if err != nil {
+		return err
+	}
+	defer out.close()
+
+	run, err := carryOut(ctx, stderr, j, in, at, scene{emit: see, keep: out.capabilities()})
+	close(ended)
+	cancelled := ctx.Err() != nil || errors.Is(err, context.Canceled) || run == nil && err == nil
+	switch {
+	case run != nil && !hurried.Load():
+		add(run)
+		return f.finish(cmd, out, run, err)
+	case !cancelled:
+		return asUsage(cmd, err)
+	case err == nil && run == nil, errors.Is(err, context.Canceled):
+		err = errors.New(noResult)
+	}
+	return exitWith(exitInterrupted, err)
+}
+
+// carryOut does a job in a cell, or in this process.
+func carryOut[Input any](ctx context.Context, stderr io.Writer, j job[Input], in Input, at place, here scene) (*record.Run, error) {
+	if at.box == nil {
+		here.status = record.Sandbox{Mode: string(sandbox.Off), Reason: at.why}
+		return j.do(ctx, in, here)
+	}
+	cell, err := sandbox.Start(ctx, *at.box, sandbox.Job{Name: j.name, Input: in})
+	sysctl, isSysctl := errors.AsType[*sandbox.SysctlError](err)
+	refused, isRefused := errors.AsType[*sandbox.Error](err)
+	switch {
+	case err == nil:
+		host.KeepCapabilities(here.keep) // what needs a privilege is done there
+		return result(stderr, cell, here.emit)
+	case ctx.Err() != nil:
+		return nil, context.Canceled
+	case isSysctl:
+		return nil, usagef("--%w", sysctl)
+	case !isRefused:
+		return nil, lost(stderr, err)
+	}
+	why := strings.TrimPrefix(refused.Error(), "no sandbox: ")
+	if at.needs != "" {
+		return nil, fmt.Errorf("%s needs a sandbox, and this host allows none: %s; lastack doctor knows the remedy, and without the flag the run needs no sandbox", at.needs, why)
+	}
+	fmt.Fprintf(stderr, "lastack: the run takes place in this host's network namespace, as it allows no sandbox: %s\n", quantity.Escape(why))
+	here.status = record.Sandbox{Mode: string(sandbox.Off), Reason: why}
+	return j.do(ctx, in, here)
+}
+
+// result waits for the end of a cell. What it emits is shown as it comes.
+func result(stderr io.Writer, cell *sandbox.Cell, see func(record.Event)) (run *record.Run, err error) {
+	var odd error
+	for b := range cell.Events() {
+		var e record.Event
+		if err := json.Unmarshal(b, &e); err != nil {
+			odd = fmt.Errorf("an event of the sandbox cannot be read: %w", err)
+			continue
+		}
+		see(e)
+	}
+	b, err := cell.Wait()
+	err = errors.Join(lost(stderr, err), odd)
+	if b != nil {
+		if jerr := json.Unmarshal(b, &run); jerr != nil {
+			err = errors.Join(err, fmt.Errorf("the record of the sandbox cannot be read: %w", jerr))
+		}
+	}
+	if left := cell.Left(); left != nil {
+		fmt.Fprintf(stderr, "lastack: %v\n", left)
+	}
+	if n := cell.Dropped(); n > 0 {
+		fmt.Fprintf(stderr, "lastack: %s %s not shown, as nobody read what was: the record has all\n", quantity.Count(n), quantity.Plural(n, "event was", "events were"))
+	}
+	return run, err
+}
+
+// lost gives the end of a cell that is not its job's the words of a run; any other error stays.
+func lost(stderr io.Writer, err error) error {
+	died, ok := errors.AsType[*sandbox.DiedError](err)
+	switch {
+	case !ok || died.Err != nil:
+	case slices.Contains(endings(), os.Signal(died.Signal)):
+		return exitWith(exitInterrupted, errors.New(noResult))
+	case died.OutOfMemory:
+		return errors.New("the run was killed by the kernel, which was out of memory (dmesg tells): ask for fewer connections")
+	case died.Signal == syscall.SIGKILL:
+		return errors.New("the run was killed before its end: if nobody did so, the kernel was out of memory (dmesg tells), so ask for fewer connections")
+	case died.Signal != 0:
+		return fmt.Errorf("the run was ended by signal %d (%v)", int(died.Signal), died.Signal)
+	}
+	if ok && died.Stderr != "" {
+		fmt.Fprintln(stderr, quantity.Escape(record.RedactText(strings.TrimSuffix(died.Stderr, "\n"))))
+	}
+	return err
+}

@@ -10,15 +10,7 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-// conn is one lifecycle, in the slot of its socket.
-//
-//	free > dialing > asking > reading > thinking
-//	          |        ^         |          |
-//	          |        +---------+----------+   (--requests)
-//	          |                  v
-//	          +-------------> holding > closing > free
-//	          |
-//	          +-> pausing > free   (closed loop, refused by this host itself)
+// conn is one connection, in the slot of its socket. Its way through the phases is its course: see lifecycle and kept.
 //
 // It has no pointers, so the garbage collector does not look at it. There may be a million,
 // so what only some plans need stands apart, in memory that the others never touch.
@@ -29,15 +21,43 @@ type conn struct {
 	group uint8
 	phase phase
 	// outcome is set when it is known before the socket is closed.
-	outcome sockstate.Outcome
-	flags   uint8
-	tear    teardown.Conn
+	outcome  sockstate.Outcome
+	flags    uint8
+	teardown teardown.Conn
 }
 
-// talk is what the connection in the same slot of worker.conns says.
-type talk struct {
-	left int32 // exchanges to come after this one
+// request is the state of the request under way on the connection in the same slot of worker.conns.
+type request struct {
+	left int32 // requests to come after this one; 1 where their number has no end
 	exchange.ClientConn
+}
+
+// course is what the connections of a group do where a lifecycle of its own and a kept client differ. The rest of the
+// way, from dialing to closing, is the same for both and does not ask which it is.
+type course interface {
+	// admit takes one more connection that starts by itself out of those that the group has; false when there is none.
+	admit() bool
+	// spent reports whether there will be none any more.
+	spent() bool
+	// first is the request that a connection starts with, in slot s; nil without an exchange.
+	first(s sockio.Sock) []byte
+	// sent goes on when a request has been handed to the kernel.
+	sent(k *conn, c *sockio.Completion)
+	// replied goes on after a whole reply. closes says that the server announced the end of the connection, eof that it has
+	// come.
+	replied(k *conn, c *sockio.Completion, closes, eof bool)
+	// exchanged goes on with an open connection on which nothing is to be asked.
+	exchanged(k *conn, s sockio.Sock, now int64)
+	// ended goes on when the peer ended a connection that was waiting for a time of its own.
+	ended(k *conn, c *sockio.Completion)
+	// endedFirst is the outcome where the peer's end came before this side closed.
+	endedFirst() sockstate.Outcome
+	// over goes on when the connection in s is closed and accounted for.
+	over(k *conn, s sockio.Sock, o sockstate.Outcome, at int64)
+	// rested goes on when the pause of a slot is over.
+	rested(k *conn, s sockio.Sock, at int64)
+	// conclude ends a connection that would not end by itself, and reports whether it had something to do.
+	conclude(k *conn, s sockio.Sock, now int64) bool
 }
 
 type phase uint8
@@ -53,16 +73,12 @@ const (
 	pausing
 )
 
-// pause is how long a slot of a closed loop rests after this host refused it a connection
-// for want of a port, a descriptor or memory: asking again at once would take the CPU from
-// the connections that could free one.
-const pause = int64(10e6)
-
 const (
 	inWarmup uint8 = 1 << iota
 	isOpen
 	isHeld
-	isDismissed // the last reply said that the server would close
+	isDismissed  // the last reply said that the server would close
+	openedBefore // established when the load was marked
 )
 
 // infoEvery is how many connections share one look at TCP_INFO, which costs a system call.
@@ -81,15 +97,7 @@ func (w *worker) start(g *group, s sockio.Sock, sched, now int64) {
 	g.open++
 	w.log.begin(s, now)
 	g.nextAddrs()
-	g.dial.First = nil
-	switch {
-	case g.Keep == KeepPartial:
-		g.dial.First = g.asker.StartPartial(&w.talks[s].ClientConn)
-	case g.exchanges > 0:
-		t := &w.talks[s]
-		t.left = g.exchanges - 1
-		g.dial.First = g.asker.Start(&t.ClientConn, t.left == 0)
-	}
+	g.dial.First = g.course.first(s)
 	w.loop.SetTimer(s, now+int64(g.ConnectTimeout))
 	w.loop.Dial(s, &g.dial)
 }
@@ -177,11 +185,11 @@ func (w *worker) dialed(g *group, k *conn, c *sockio.Completion) {
 		w.log.opened(w.loop, c.Sock, c)
 		w.opened(g, 1)
 		if g.exchanges == 0 {
-			w.exchanged(g, k, c.Sock, c.At)
+			g.course.exchanged(k, c.Sock, c.At)
 			return
 		}
 		k.phase = asking
-		w.loop.SetTimer(c.Sock, c.At+g.replyTime(&w.talks[c.Sock]))
+		w.loop.SetTimer(c.Sock, c.At+g.replyTime(&w.requests[c.Sock]))
 	}
 }
 
@@ -200,7 +208,7 @@ func (w *worker) stillCalling(g *group, c *sockio.Completion) bool {
 }
 
 func (w *worker) asked(g *group, k *conn, c *sockio.Completion) {
-	t := &w.talks[c.Sock]
+	t := &w.requests[c.Sock]
 	switch {
 	case c.Op == sockio.OpTimeout:
 		w.give(g, k, c.Sock, sockstate.OutcomeRequestTimeout, 0)
@@ -209,20 +217,8 @@ func (w *worker) asked(g *group, k *conn, c *sockio.Completion) {
 			w.log.mark(c.Sock, unsent)
 		}
 		w.cut(g, k, c)
-	case !g.asker.Sent(w.loop, c.Sock, &t.ClientConn):
-	case t.left == 0 && g.leavesUnread:
-		w.exchanged(g, k, c.Sock, c.At)
-	default:
-		k.phase = reading
-		if g.Keep == KeepPartial {
-			w.loop.StopTimer(c.Sock)
-			if c.At >= w.end {
-				w.log.request(g, k, c.Sock, RequestOpen, c.At)
-				w.begin(g, k, c.Sock, c.At)
-				return
-			}
-		}
-		w.loop.Recv(c.Sock, recvSize)
+	case g.requester.Sent(w.loop, c.Sock, &t.ClientConn):
+		g.course.sent(k, c)
 	}
 }
 
@@ -238,26 +234,26 @@ func (w *worker) read(g *group, k *conn, c *sockio.Completion) {
 		w.cut(g, k, c)
 		return
 	}
-	t := &w.talks[c.Sock]
+	t := &w.requests[c.Sock]
 	var whole bool
 	var err error
 	eof := c.N == 0
 	seen := &k.ledger(g).Statuses
 	if eof {
-		whole, err = g.asker.EOF(&t.ClientConn, seen)
+		whole, err = g.requester.EOF(&t.ClientConn, seen)
 	} else {
 		w.log.mark(c.Sock, touched)
-		whole, err = g.asker.Received(&t.ClientConn, c.Data, seen)
+		whole, err = g.requester.Received(&t.ClientConn, c.Data, seen)
 	}
 	if whole {
-		w.log.replied(c.Sock, g.asker.Status(&t.ClientConn))
+		w.log.replied(c.Sock, g.requester.Status(&t.ClientConn))
 	}
 	switch {
 	case errors.Is(err, exchange.ErrStatus):
 		w.log.request(g, k, c.Sock, Answered5xx, c.At)
 		w.give(g, k, c.Sock, sockstate.OutcomeHTTPStatus, 0)
 		return
-	case errors.Is(err, exchange.ErrSurplus) && (t.left > 0 || g.Keep == KeepAsking):
+	case errors.Is(err, exchange.ErrSurplus) && t.left > 0:
 		w.refuse(g, k, c.Sock, exchange.ErrEarly, c.Data)
 		return
 	case err != nil:
@@ -275,66 +271,50 @@ func (w *worker) read(g *group, k *conn, c *sockio.Completion) {
 	if c.At <= w.end && k.flags&inWarmup == 0 {
 		g.requestsInTime++
 	}
-	closes := !g.asker.KeepAlive(&t.ClientConn)
+	closes := !g.requester.KeepAlive(&t.ClientConn)
 	if closes {
 		k.flags |= isDismissed
 		w.log.request(g, k, c.Sock, AnsweredClose, c.At)
 	} else {
 		w.log.request(g, k, c.Sock, Answered, c.At)
 	}
-	switch {
-	case g.Keep != KeepNot && eof:
-		w.log.peerEnded(c.Sock, 0)
-		w.keptEnded(g, k, c)
-	case g.Keep != KeepNot && closes:
-		w.awaitEnd(g, k, c.Sock, c.At)
-	case g.Keep != KeepNot:
-		w.keep(g, k, c.Sock, c.At)
-	case t.left > 0 && (eof || closes):
-		w.give(g, k, c.Sock, sockstate.OutcomeClosedEarly, 0)
-	case t.left > 0:
-		t.left--
-		if g.Think > 0 {
-			k.phase = thinking
-			w.loop.SetTimer(c.Sock, c.At+int64(g.Think))
-			w.loop.Recv(c.Sock, recvSize)
-			return
-		}
-		w.ask(g, k, c.Sock, c.At)
-	case eof:
-		w.peerEnded(g, k, c)
-	default:
-		w.exchanged(g, k, c.Sock, c.At)
-	}
+	g.course.replied(k, c, closes, eof)
 }
 
 // replyTime is how long a reply may take: a server that leaves the last request unread
 // holds before it aborts.
-func (g *group) replyTime(t *talk) int64 {
+func (g *group) replyTime(t *request) int64 {
 	if g.leftUnread && t.left == 0 {
 		return int64(g.RequestTimeout) + g.serverHold
 	}
 	return int64(g.RequestTimeout)
 }
 
+// think waits until the next request of an open connection is due.
+func (w *worker) think(g *group, k *conn, s sockio.Sock, now int64) {
+	k.phase = thinking
+	w.loop.SetTimer(s, now+int64(g.Think))
+	w.loop.Recv(s, recvSize)
+}
+
 // ask sends the next request of an open connection.
 func (w *worker) ask(g *group, k *conn, s sockio.Sock, now int64) {
 	k.phase, k.mark = asking, now
-	t := &w.talks[s]
+	t := &w.requests[s]
 	w.loop.SetTimer(s, now+g.replyTime(t))
-	w.loop.Send(s, g.asker.Start(&t.ClientConn, t.left == 0))
+	w.loop.Send(s, g.requester.Start(&t.ClientConn, t.left == 0))
 }
 
 // cut ends a lifecycle whose peer ended the connection before the whole reply.
 func (w *worker) cut(g *group, k *conn, c *sockio.Completion) {
 	w.log.peerEnded(c.Sock, c.Errno)
-	if g.leftUnread && w.talks[c.Sock].left == 0 && sockio.IsReset(c.Errno) {
+	if g.leftUnread && w.requests[c.Sock].left == 0 && sockio.IsReset(c.Errno) {
 		// As the policy has it: the server aborts instead of reading the last request.
 		k.phase = closing
 		w.sampleInfo(g, c.Sock)
 		k.sample(g, sockstate.LatencyClose, c.At-k.mark)
 		k.sched += int64(g.Hold)
-		g.closer.PeerReset(w.loop, c.Sock, &k.tear)
+		g.closer.PeerReset(w.loop, c.Sock, &k.teardown)
 		return
 	}
 	w.give(g, k, c.Sock, byPeer(sockstate.OutcomeCutInRequest, c.Errno), c.Errno)
@@ -347,30 +327,6 @@ func byPeer(o sockstate.Outcome, e sockio.Errno) sockstate.Outcome {
 		return sockstate.OutcomeOther
 	}
 	return o
-}
-
-// exchanged goes on after the last exchange.
-func (w *worker) exchanged(g *group, k *conn, s sockio.Sock, now int64) {
-	k.mark = now
-	if g.Keep != KeepNot {
-		w.keep(g, k, s, now)
-		return
-	}
-	if g.Plateau > 0 || (g.Hold > 0 && g.closesFirst) {
-		k.phase = holding
-		w.loop.StopTimer(s)
-		if g.Plateau == 0 {
-			w.loop.SetTimer(s, now+int64(g.Hold))
-		} else if int(s) >= g.scan {
-			w.begin(g, k, s, now) // its turn to close came while it was still busy
-			return
-		}
-		if !g.leavesUnread {
-			w.loop.Recv(s, recvSize)
-		}
-		return
-	}
-	w.begin(g, k, s, now)
 }
 
 // idled takes a completion of a connection that waits for its own time.
@@ -389,17 +345,8 @@ func (w *worker) idled(g *group, k *conn, c *sockio.Completion) {
 		w.refuse(g, k, s, exchange.ErrEarly, c.Data)
 	case c.Errno == 0 && c.N > 0:
 		w.refuse(g, k, s, exchange.ErrSurplus, c.Data)
-	case g.Keep != KeepNot:
-		w.log.peerEnded(s, c.Errno)
-		w.keptEnded(g, k, c)
-	case k.phase == holding && g.Close.Who == teardown.BothAtOnce && c.Errno == 0:
-		w.release(g, k, s, c.At)
-	case k.phase == holding && g.Close.Who == teardown.ClientFirst && sockio.IsReset(c.Errno):
-		w.log.peerEnded(s, c.Errno)
-		k.phase = closing
-		g.closer.PeerReset(w.loop, s, &k.tear)
 	default:
-		w.give(g, k, s, byPeer(sockstate.OutcomeClosedEarly, c.Errno), c.Errno)
+		g.course.ended(k, c)
 	}
 }
 
@@ -425,17 +372,7 @@ func (w *worker) begin(g *group, k *conn, s sockio.Sock, now int64) {
 	} else if g.waitsForPeer {
 		w.loop.SetTimer(s, now+int64(g.CloseTimeout)+g.serverHold)
 	}
-	g.closer.Begin(w.loop, s, &k.tear)
-}
-
-// peerEnded goes on when the peer's EOF came together with the end of the reply.
-func (w *worker) peerEnded(g *group, k *conn, c *sockio.Completion) {
-	if g.closesFirst && g.Close.Who != teardown.BothAtOnce {
-		w.give(g, k, c.Sock, sockstate.OutcomeClosedEarly, 0)
-		return
-	}
-	k.mark = c.At
-	w.begin(g, k, c.Sock, c.At)
+	g.closer.Begin(w.loop, s, &k.teardown)
 }
 
 func (w *worker) closing(g *group, k *conn, c *sockio.Completion) {
@@ -447,7 +384,7 @@ func (w *worker) closing(g *group, k *conn, c *sockio.Completion) {
 	if c.Op == sockio.OpLook {
 		w.log.peerEnded(c.Sock, c.Errno)
 	}
-	step := g.closer.Complete(w.loop, &k.tear, c)
+	step := g.closer.Complete(w.loop, &k.teardown, c)
 	if step.PeerEnded && k.outcome == sockstate.NoOutcome {
 		if !g.closesFirst {
 			w.sampleInfo(g, c.Sock)
@@ -463,7 +400,7 @@ func (w *worker) closing(g *group, k *conn, c *sockio.Completion) {
 	if step.TimedOut {
 		w.give(g, k, c.Sock, sockstate.OutcomeCloseTimeout, 0)
 	}
-	if step.Errno != 0 && k.outcome == sockstate.NoOutcome && k.tear.End() == teardown.EndOther {
+	if step.Errno != 0 && k.outcome == sockstate.NoOutcome && k.teardown.End() == teardown.EndOther {
 		k.outcome, k.errno = sockstate.OutcomeOther, uint16(step.Errno)
 	}
 	if step.Gone {
@@ -485,7 +422,7 @@ func (w *worker) hold(g *group, k *conn) {
 func (w *worker) give(g *group, k *conn, s sockio.Sock, o sockstate.Outcome, e sockio.Errno) {
 	w.logLost(g, k, s, o, e)
 	k.phase, k.outcome, k.errno = closing, o, uint16(e)
-	g.closer.Abandon(w.loop, s, &k.tear)
+	g.closer.Abandon(w.loop, s, &k.teardown)
 }
 
 // faultErrno is above every errno of the kernel's (MAX_ERRNO): a conn's errno from there on is a fault.
@@ -510,13 +447,8 @@ func (w *worker) finish(g *group, k *conn, s sockio.Sock, at int64) {
 	}
 	g.count(l, o, k)
 	w.logEnd(g, k, s, o, at)
-	if g.Keep == KeepNot && (o == sockstate.OutcomeFIN || o == sockstate.OutcomeRSTSent || o == sockstate.OutcomeRSTReceived && g.predictsRST) {
-		took := at - k.sched
-		k.sample(g, sockstate.LatencyLifecycle, took)
-		record(w.interval, took)
-		if at <= w.end && k.flags&inWarmup == 0 {
-			g.completedInTime++
-		}
+	if k.flags&openedBefore != 0 {
+		g.before--
 	}
 	if k.flags&isOpen != 0 {
 		g.established--
@@ -529,24 +461,14 @@ func (w *worker) finish(g *group, k *conn, s sockio.Sock, at int64) {
 	}
 	g.open--
 	g.leave()
-	if g.Keep != KeepNot && !w.gaveUp(g, k, at) {
-		k.phase = pausing
-		g.paused++
-		w.loop.SetTimer(s, at+w.absence(g, k, s))
-		return
-	}
-	if starved(o) && g.Keep == KeepNot && !g.OpenLoop() && at < w.end {
-		k.phase = pausing
-		g.paused++
-		w.loop.SetTimer(s, at+pause)
-		return
-	}
-	w.vacate(g, k, s, at)
+	g.course.over(k, s, o, at)
 }
 
-// starved reports whether this host had nothing to make a connection with.
-func starved(o sockstate.Outcome) bool {
-	return o == sockstate.OutcomeNoLocalPort || o == sockstate.OutcomeNoFD || o == sockstate.OutcomeNoMemory || o == sockstate.OutcomeUnreachable
+// rest leaves a slot without a connection for a time.
+func (w *worker) rest(g *group, k *conn, s sockio.Sock, until int64) {
+	k.phase = pausing
+	g.paused++
+	w.loop.SetTimer(s, until)
 }
 
 func (w *worker) rested(g *group, k *conn, c *sockio.Completion) {
@@ -554,11 +476,7 @@ func (w *worker) rested(g *group, k *conn, c *sockio.Completion) {
 		return
 	}
 	g.paused--
-	if g.Keep != KeepNot && c.At < w.end {
-		w.start(g, c.Sock, c.At, c.At)
-		return
-	}
-	w.vacate(g, k, c.Sock, c.At)
+	g.course.rested(k, c.Sock, c.At)
 }
 
 // vacate frees a slot for the next lifecycle.
@@ -571,7 +489,7 @@ func (w *worker) vacate(g *group, k *conn, s sockio.Sock, now int64) {
 
 // endsWell reports whether the peer's end of the connection was one that the policy predicts.
 func (g *group) endsWell(k *conn) bool {
-	switch k.tear.End() {
+	switch k.teardown.End() {
 	case teardown.EndEarly:
 		return false
 	case teardown.EndRSTReceived:
@@ -594,7 +512,7 @@ func (g *group) count(l *Ledger, o sockstate.Outcome, k *conn) {
 }
 
 func (g *group) outcomeOf(k *conn, l *Ledger) sockstate.Outcome {
-	switch k.tear.End() {
+	switch k.teardown.End() {
 	case teardown.EndRSTSent:
 		return sockstate.OutcomeRSTSent
 	case teardown.EndRSTReceived:
@@ -603,10 +521,7 @@ func (g *group) outcomeOf(k *conn, l *Ledger) sockstate.Outcome {
 		}
 		return sockstate.OutcomeRSTReceived
 	case teardown.EndEarly:
-		if g.Keep != KeepNot {
-			return sockstate.OutcomeFIN // as it may, between requests
-		}
-		return sockstate.OutcomeClosedEarly
+		return g.course.endedFirst()
 	default:
 		return sockstate.OutcomeFIN
 	}

@@ -109,7 +109,7 @@ type Snapshot struct {
 type GroupSnapshot struct {
 	// Ledger is of all lifecycles that have started, and the outcomes of those that are over.
 	Ledger Ledger
-	// Established is the number of connections open, Before the part of it that was so when the journal was armed.
+	// Established is the number of connections open, Before the part of it that was so when the load was marked.
 	Established, Before int64
 }
 
@@ -297,10 +297,11 @@ func (g *Generator) Begin(group int) {
 	g.wakeIfRunning()
 }
 
-// Arm has the journal keep every connection and request that ends from now on, and counts the
-// connections that are open. It is for the goroutine that calls Snapshot. What the snapshot has counted and what the
-// journal holds are complements: no worker does anything between the two.
-func (g *Generator) Arm() Snapshot { return g.snapshot(true) }
+// Mark marks a moment of the load, as that of a signal to the server: GroupSnapshot.Before counts the connections that are open
+// then, clients that do not reconnect are gone with their connection from then on (see Group.Reconnect), and the journal, if there is
+// one, keeps every connection and request that ends. It is for the goroutine that calls Snapshot. What the snapshot has counted and
+// what the journal holds are complements: no worker does anything between the two.
+func (g *Generator) Mark() Snapshot { return g.snapshot(true) }
 
 // Conclude ends the load in order: nothing starts any more, requests under way are answered, and clients
 // that keep their connection close it.
@@ -369,7 +370,7 @@ func (g *Generator) Done() <-chan struct{} { return g.done }
 // goroutine, and not while Close is at work.
 func (g *Generator) Snapshot() Snapshot { return g.snapshot(false) }
 
-func (g *Generator) snapshot(arm bool) Snapshot {
+func (g *Generator) snapshot(mark bool) Snapshot {
 	g.mu.Lock()
 	began := g.started || g.over
 	g.mu.Unlock()
@@ -384,7 +385,7 @@ func (g *Generator) snapshot(arm bool) Snapshot {
 	}
 	requests := make([]*snapshotRequest, len(g.workers))
 	for i, w := range g.workers {
-		requests[i] = &snapshotRequest{arm: arm, fresh: g.spare[i], reply: make(chan snapshot, 1)}
+		requests[i] = &snapshotRequest{mark: mark, fresh: g.spare[i], reply: make(chan snapshot, 1)}
 		w.requested(requests[i])
 	}
 	for i, w := range g.workers {

@@ -33,9 +33,10 @@ type group struct {
 	*Group
 	index  uint8
 	shared *shared
+	course course
 
 	exchanges    int32
-	asker        *exchange.Client
+	requester    *exchange.Client
 	closer       teardown.Closer
 	closesFirst  bool
 	leavesUnread bool  // client:unread: the last reply is not read
@@ -69,9 +70,8 @@ type group struct {
 	info                              InfoSample
 	sinceInfo                         int
 
-	clients int   // begun, of those that keep their connection
-	before  int64 // connections that were open when the journal was armed, and are
-	closed  int   // plateau connections whose close has begun
+	before int64 // connections that were open when the load was marked, and are
+	closed int   // plateau connections whose close has begun
 	// scan is how many slots are still to be looked at for one to close, the last first: io_uring
 	// keeps what waits in lists, youngest first, and a close has to find the connection's recv there.
 	scan   int
@@ -105,7 +105,7 @@ func newGroup(p *Plan, i int, sh *shared, id, workers int) *group {
 		g.serverHold = int64(spec.Hold)
 	}
 	if g.exchanges > 0 {
-		g.asker = exchange.NewClient(exchange.ClientConfig{
+		g.requester = exchange.NewClient(exchange.ClientConfig{
 			Spec:       spec.Exchange,
 			Host:       spec.host(),
 			Headers:    spec.Headers,

@@ -13,7 +13,7 @@ import (
 )
 
 // Journal is what became of single connections and requests: an entry for each that ended after
-// Generator.Arm, or was lost before it.
+// Generator.Mark, or was lost before it.
 type Journal struct {
 	Conns    []ConnEntry    // in the order of Ended
 	Requests []RequestEntry // in the order of Ended
@@ -44,7 +44,7 @@ type ConnEntry struct {
 	Group   uint8
 	End     End
 	Outcome sockstate.Outcome
-	// Again is set for a client that had a connection before, Early for an end before Generator.Arm.
+	// Again is set for a client that had a connection before, Early for an end before Generator.Mark.
 	Again, Early bool
 	// Began is when connect was called, Opened when it was established, 0 if never; Ended when the end was seen.
 	Began, Opened, Ended int64
@@ -99,7 +99,7 @@ type RequestEntry struct {
 	Fate  Fate
 	// Partial is set for a request of which only a part was sent, on purpose.
 	Partial bool
-	// Early is set for an end before Generator.Arm.
+	// Early is set for an end before Generator.Mark.
 	Early bool
 	// Touched is set where some of the reply had come.
 	Touched bool
@@ -124,14 +124,12 @@ type life struct {
 	requests      int32
 	port          uint16
 	status        uint16 // of the reply that was whole last
-	refusals      uint8  // in a row, of this client
 	flags         uint8
 	addr          [16]byte
 }
 
 const (
-	wasOpen   uint8 = 1 << iota // open when the journal was armed
-	again                       // its client had a connection before
+	again     uint8 = 1 << iota // its client had a connection before
 	touched                     // some of the reply under way has come
 	endsByFIN                   // the peer's end has been seen
 	endsByRST
@@ -147,8 +145,8 @@ const beat = int64(5e6)
 
 // log is a worker's journal.
 type log struct {
-	// armed is set once the connections open at Arm have been counted.
-	armed    bool
+	// keepsAll is set once the load is marked: until then only what was lost is of interest.
+	keepsAll bool
 	worker   uint64 // in the bits above those of slots and serial numbers
 	serial   uint64
 	lives    []life
@@ -172,7 +170,7 @@ func (j *log) begin(s sockio.Sock, now int64) {
 	}
 	l := &j.lives[s]
 	j.serial++
-	*l = life{id: ConnID(j.worker | j.serial), began: now, refusals: l.refusals, flags: l.flags & again}
+	*l = life{id: ConnID(j.worker | j.serial), began: now, flags: l.flags & again}
 }
 
 // leave forgets the client in a slot.
@@ -187,7 +185,7 @@ func (j *log) opened(loop sockio.Loop, s sockio.Sock, c *sockio.Completion) {
 		return
 	}
 	l := &j.lives[s]
-	l.began, l.opened, l.refusals = max(l.began, c.Began), c.At, 0
+	l.began, l.opened = max(l.began, c.Began), c.At
 	if at, err := loop.LocalAddr(s); err == nil { // else the entry has no address
 		l.addr, l.port = at.Addr().As16(), at.Port()
 	}
@@ -237,7 +235,7 @@ func (j *log) request(g *group, k *conn, s sockio.Sock, f Fate, at int64) {
 	if f == Answered || f == AnsweredClose || f == Answered5xx {
 		l.requests++
 		status = l.status
-		if !j.armed {
+		if !j.keepsAll {
 			return
 		}
 	}
@@ -246,7 +244,7 @@ func (j *log) request(g *group, k *conn, s sockio.Sock, f Fate, at int64) {
 		return
 	}
 	j.requests = append(j.requests, RequestEntry{
-		Conn: l.id, Group: g.index, Fate: f, Partial: g.Keep == KeepPartial, Early: !j.armed, Touched: t, Unacked: late, Unsent: cut,
+		Conn: l.id, Group: g.index, Fate: f, Partial: g.Keep == KeepPartial, Early: !j.keepsAll, Touched: t, Unacked: late, Unsent: cut,
 		Nth: nth, Status: status, Sent: k.mark, Ended: at,
 	})
 }
@@ -260,11 +258,8 @@ func (j *log) end(g *group, k *conn, s sockio.Sock, o sockstate.Outcome, open bo
 	if l.ended != 0 {
 		at = l.ended
 	}
-	if l.flags&wasOpen != 0 {
-		g.before--
-	}
 	e := ConnEntry{
-		ID: l.id, Client: ClientID(j.worker | uint64(s)), Group: g.index, Outcome: o, Again: l.flags&again != 0, Early: !j.armed,
+		ID: l.id, Client: ClientID(j.worker | uint64(s)), Group: g.index, Outcome: o, Again: l.flags&again != 0, Early: !j.keepsAll,
 		Began: l.began, Opened: l.opened, Ended: at, Requests: l.requests, port: l.port, addr: l.addr,
 	}
 	switch {
@@ -278,10 +273,7 @@ func (j *log) end(g *group, k *conn, s sockio.Sock, o sockstate.Outcome, open bo
 		e.End = EndByClient
 	}
 	l.flags |= again
-	if e.End == EndNotOpened && l.refusals < 8 {
-		l.refusals++
-	}
-	if !j.armed && (e.End == EndByClient || e.End == EndOpen) {
+	if !j.keepsAll && (e.End == EndByClient || e.End == EndOpen) {
 		return
 	}
 	if len(j.conns) == maxEntries {

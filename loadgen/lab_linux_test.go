@@ -230,12 +230,12 @@ func finish(t *testing.T, g *Generator) *Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkLedgers(t, r)
+	checkLedgers(t, &g.cfg.Plan, r)
 	return r
 }
 
 // checkLedgers checks that every connection is accounted for.
-func checkLedgers(t *testing.T, r *Result) {
+func checkLedgers(t *testing.T, p *Plan, r *Result) {
 	t.Helper()
 	for i := range r.Groups {
 		g := &r.Groups[i]
@@ -257,9 +257,13 @@ func checkLedgers(t *testing.T, r *Result) {
 		if g.Scheduled != 0 && g.Scheduled-g.Dropped != g.Ledger.Attempted {
 			t.Errorf("group %q: scheduled %d, dropped %d, attempted %d", g.Name, g.Scheduled, g.Dropped, g.Ledger.Attempted)
 		}
-		// A client that keeps its connection has no lifecycle time; such plans have a journal.
-		if n, done := g.Latency[sockstate.LatencyLifecycle].TotalCount(), g.Ledger.Completed(); n != done && r.Journal == nil {
-			t.Errorf("group %q: %d lifecycle times of %d completed", g.Name, n, done)
+		// A client that keeps its connection has no lifecycle time.
+		done := g.Ledger.Completed()
+		if p.Groups[i].Keep != KeepNot {
+			done = 0
+		}
+		if n := g.Latency[sockstate.LatencyLifecycle].TotalCount(); n != done {
+			t.Errorf("group %q: %d lifecycle times, want %d", g.Name, n, done)
 		}
 		if n, opened := g.Latency[sockstate.LatencyConnect].TotalCount(), g.Ledger.Opened; n != opened {
 			t.Errorf("group %q: %d connect times of %d opened", g.Name, n, opened)

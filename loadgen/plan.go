@@ -44,8 +44,8 @@ type Group struct {
 	// Keep is for clients that keep their connection; Connections is their number.
 	Keep Keep `json:"keep,omitzero"`
 	// Reconnect is how long such a client waits, when the server has ended its connection, before it
-	// connects again; refused, it waits twice as long each time. 0: it gives up. One that asks on, and was told with
-	// a reply that the connection ends with it, has lost nothing, and waits for Think; with 0 until the journal is armed.
+	// connects again; refused, it waits twice as long each time. 0: it gives up. A client that asks on, and was told with
+	// a reply that the connection ends with it, has lost nothing: it waits for Think, and with 0 gives up only after Generator.Mark.
 	Reconnect time.Duration `json:"reconnect_ns,omitempty"`
 	// Gated has the group wait for Generator.Begin.
 	Gated bool `json:"gated,omitempty"`

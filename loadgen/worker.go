@@ -20,7 +20,7 @@ type worker struct {
 	loop     sockio.Loop
 	groups   []*group
 	conns    []conn
-	talks    []talk // none where no group exchanges anything
+	requests []request // none where no group exchanges anything
 	free     sockio.Slots
 	interval *hdrhistogram.Histogram // lifecycles of this interval, warm-up included
 	log      *log                    // nil without a journal
@@ -32,6 +32,8 @@ type worker struct {
 	measureFrom int64
 	end         int64 // no lifecycle starts after it
 
+	// marked is set from Generator.Mark on.
+	marked bool
 	// concluding ends the load in order; concluded is how many slots that has been at.
 	concluding atomic.Bool
 	concluded  int
@@ -43,7 +45,7 @@ type worker struct {
 }
 
 type snapshotRequest struct {
-	arm   bool // the journal too
+	mark  bool // the load too
 	fresh *hdrhistogram.Histogram
 	reply chan snapshot
 }
@@ -78,8 +80,12 @@ func newWorker(cfg *Config, id, workers, slots int, sh []*shared) *worker {
 		g := newGroup(&cfg.Plan, i, sh[i], id, workers)
 		g.scan = slots
 		w.groups = append(w.groups, g)
-		if g.exchanges > 0 && w.talks == nil {
-			w.talks = make([]talk, slots)
+		if g.exchanges > 0 && w.requests == nil {
+			w.requests = make([]request, slots)
+		}
+		g.course = lifecycle{w, g}
+		if g.Keep != KeepNot {
+			g.course = newKept(w, g, slots)
 		}
 	}
 	return w
@@ -190,16 +196,7 @@ func (w *worker) mayStart(g *group, now int64) bool {
 	if now >= w.end || w.free.Left() == 0 {
 		return false
 	}
-	if g.Plateau > 0 && g.attempted() >= int64(g.share) {
-		return false
-	}
-	if g.Keep != KeepNot {
-		if g.clients >= g.share {
-			return false // they connect again by themselves
-		}
-		g.clients++
-	}
-	return g.claim(w.plan, now >= w.measureFrom)
+	return g.course.admit() && g.claim(w.plan, now >= w.measureFrom)
 }
 
 // slots is how many connections a closed loop has open at once at now, and when that changes.
@@ -284,10 +281,7 @@ func (w *worker) exhausted(g *group, now int64) bool {
 	case w.plan.Count > 0 && g.shared.left.Load() <= 0 && now >= w.measureFrom:
 		return true
 	}
-	if g.Keep != KeepNot {
-		return g.clients >= g.share && g.paused == 0
-	}
-	return g.Plateau > 0 && g.attempted() >= int64(g.share)
+	return g.course.spent()
 }
 
 // closeSchedules lets nothing start from now on.
@@ -407,6 +401,9 @@ func (w *worker) settle(o sockstate.Outcome) {
 		}
 		g := w.groups[k.group]
 		l := k.ledger(g)
+		if k.flags&openedBefore != 0 {
+			g.before--
+		}
 		w.logOpen(g, k, sockio.Sock(i), o)
 		switch {
 		case k.outcome != sockstate.NoOutcome:
@@ -456,8 +453,8 @@ func (w *worker) dialled(s sockio.Sock) bool {
 }
 
 func (w *worker) answer(r *snapshotRequest) {
-	if r.arm {
-		w.arm()
+	if r.mark {
+		w.mark()
 	}
 	now := clock.Now()
 	s := snapshot{interval: w.interval, warm: now < w.measureFrom, late: true}
@@ -472,4 +469,33 @@ func (w *worker) answer(r *snapshotRequest) {
 		s.groups = append(s.groups, one)
 	}
 	r.reply <- s
+}
+
+// mark marks the load, and the connections that are open now.
+func (w *worker) mark() {
+	if w.marked {
+		return
+	}
+	w.marked = true
+	for i := range w.conns {
+		k := &w.conns[i]
+		if k.phase != free && k.phase != pausing && k.flags&isOpen != 0 {
+			w.groups[k.group].before++
+			k.flags |= openedBefore
+		}
+	}
+	if w.log != nil {
+		w.log.keepsAll = true
+	}
+}
+
+// conclude ends the connections that would not end by themselves, so many at a time, and reports whether there are more to look at.
+func (w *worker) conclude(now int64, most int) (more bool) {
+	for ; most > 0 && w.concluded < len(w.conns); w.concluded++ {
+		k := &w.conns[w.concluded]
+		if k.phase != free && w.groups[k.group].course.conclude(k, sockio.Sock(w.concluded), now) {
+			most--
+		}
+	}
+	return w.concluded < len(w.conns)
 }

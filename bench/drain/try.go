@@ -252,7 +252,7 @@ func (t *try) stop(context.Context) (err error) {
 	if err := errors.Join(t.died(), err); err != nil {
 		return err
 	}
-	t.ev.atArm = t.load.Arm()
+	t.ev.atArm = t.load.Mark()
 	t.warnEnded()
 	t.ev.signal = clock.Now()
 	if hook := t.spec.Stop.Hook; hook != "" {

@@ -16,8 +16,8 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// kept is a load of one group of clients that keep their connection.
-func kept(target netip.AddrPort, keep Keep, clients int) Plan {
+// keptPlan is a load of one group of clients that keep their connection.
+func keptPlan(target netip.AddrPort, keep Keep, clients int) Plan {
 	p := loadOf(0, target)
 	p.Duration = MaxTime
 	g := &p.Groups[0]
@@ -123,14 +123,14 @@ func TestKeep(t *testing.T) {
 			t.Run(tt.name+"/"+name, func(t *testing.T) {
 				l := newLab(t)
 				armed := make(chan struct{})
-				p := kept(l.peer(func(c *net.TCPConn) { tt.serve(c, armed) }), tt.keep, clients)
+				p := keptPlan(l.peer(func(c *net.TCPConn) { tt.serve(c, armed) }), tt.keep, clients)
 				g := l.newLoad(Config{Plan: p, Journal: true, Backend: backend})
 				g.Start(context.Background())
 				until(t, g, func(s *Snapshot) bool {
 					return s.Groups[0].Established == clients && (tt.keep != KeepIdle || s.Groups[0].Ledger.Requests == clients)
 				})
-				if s := g.Arm(); s.Groups[0].Before != clients {
-					t.Fatalf("%d connections were open at Arm, want %d", s.Groups[0].Before, clients)
+				if s := g.Mark(); s.Groups[0].Before != clients {
+					t.Fatalf("%d connections were open at Mark, want %d", s.Groups[0].Before, clients)
 				}
 				close(armed)
 				until(t, g, tt.over)
@@ -167,14 +167,14 @@ func TestReconnect(t *testing.T) {
 			}
 			listen("127.0.0.1:0")
 			addr := ln.Addr().String()
-			p := kept(netip.MustParseAddrPort(addr), KeepIdle, 2)
+			p := keptPlan(netip.MustParseAddrPort(addr), KeepIdle, 2)
 			p.Groups[0].Exchange = exchange.Spec{}
 			p.Groups[0].Reconnect = time.Millisecond
 			g := l.newLoad(Config{Plan: p, Journal: true, Backend: backend})
 			before := l.counter("TcpActiveOpens")
 			g.Start(context.Background())
 			until(t, g, func(s *Snapshot) bool { return s.Groups[0].Established == 2 })
-			g.Arm()
+			g.Mark()
 			_ = ln.Close() // resets what nobody accepted
 			until(t, g, func(s *Snapshot) bool { return s.Groups[0].Ledger.Failed() >= 4 })
 			listen(addr)
@@ -202,23 +202,26 @@ func TestReconnect(t *testing.T) {
 }
 
 // TestDismissed has clients that ask on be told with each reply that the connection ends: the next request does not wait for
-// Reconnect; without one it is left out once the journal is armed.
+// Reconnect; without one it is left out once the load is marked. All of it with and without a journal.
 func TestDismissed(t *testing.T) {
 	for name, backend := range backends(t) {
-		for _, reconnect := range []time.Duration{0, time.Hour} {
-			t.Run(fmt.Sprint(name, "/", reconnect), func(t *testing.T) {
+		for _, tt := range []struct {
+			reconnect time.Duration
+			journal   bool
+		}{{0, true}, {0, false}, {time.Hour, true}, {time.Hour, false}} {
+			t.Run(fmt.Sprintf("%s/%v, journal %v", name, tt.reconnect, tt.journal), func(t *testing.T) {
 				l := newLab(t)
-				p := kept(l.peer(func(c *net.TCPConn) {
+				p := keptPlan(l.peer(func(c *net.TCPConn) {
 					_, _ = c.Read(make([]byte, 1024))
 					_, _ = c.Write([]byte("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"))
 				}), KeepAsking, 1)
 				p.Groups[0].Exchange = exchange.Spec{Kind: exchange.HTTP, Path: "/"}
-				p.Groups[0].Reconnect = reconnect
-				g := l.newLoad(Config{Plan: p, Journal: true, Backend: backend})
+				p.Groups[0].Reconnect = tt.reconnect
+				g := l.newLoad(Config{Plan: p, Journal: tt.journal, Backend: backend})
 				before := l.counter("TcpActiveOpens")
 				g.Start(context.Background())
 				until(t, g, func(s *Snapshot) bool { return s.Groups[0].Ledger.Requests >= 3 })
-				if g.Arm(); reconnect == 0 {
+				if g.Mark(); tt.reconnect == 0 {
 					until(t, g, func(s *Snapshot) bool {
 						return s.Open == 0 && s.Ledger.Outcomes[sockstate.OutcomeFIN] == s.Ledger.Attempted
 					})
@@ -233,7 +236,7 @@ func TestDismissed(t *testing.T) {
 // TestGate has a group wait until it is told to begin.
 func TestGate(t *testing.T) {
 	l := newLab(t)
-	p := kept(l.listen("127.0.0.1:0", 64), KeepIdle, 2)
+	p := keptPlan(l.listen("127.0.0.1:0", 64), KeepIdle, 2)
 	p.Groups = append(p.Groups, p.Groups[0])
 	p.Groups[1].Gated = true
 	p.Groups[0].Exchange, p.Groups[1].Exchange = exchange.Spec{}, exchange.Spec{}

@@ -75,7 +75,7 @@ func (r *ring) take(f func(captured)) (n int) {
 		h := header(frame)
 		// The kernel writes these; they are bounded all the same, as this is memory that it shares.
 		begin := min(int(h.Net), frameSize)
-		end := min(begin+int(h.Snaplen), frameSize)
+		end := min(begin+int(min(h.Snaplen, frameSize)), frameSize) // an int may have 32 bits
 		f(captured{int64(h.Sec)*1e9 + int64(h.Nsec), frame[begin:end]})
 		atomic.StoreUint32(&h.Status, unix.TP_STATUS_KERNEL)
 		r.next = (r.next + 1) % frames

@@ -1,7 +1,7 @@
-package gallery
+package main
 
-// Server is a program with a configuration.
-type Server struct {
+// server is a program with a configuration.
+type server struct {
 	// Name is for people; ID for files and flags.
 	Name, ID string
 	// Programs are the names under which it may be installed, the best first. Without one it is the gallery's own.
@@ -18,10 +18,10 @@ type Server struct {
 	Slow, InFlight string
 }
 
-// Entry is one way to stop a server.
-type Entry struct {
+// entry is one way to stop a server.
+type entry struct {
 	ID     string
-	Server *Server
+	Server *server
 	// Mode is what Args may ask for: "graceful", or "default" for a program without a handler of the signal.
 	Mode string
 	// How is Mode for people, if it is not empty.
@@ -30,38 +30,38 @@ type Entry struct {
 	// Reload is set where the process goes on by design.
 	Reload bool
 
-	Expected Expected
+	Expected expectation
 	// Sources are what Expected is taken from.
 	Sources []string
-	Notes   []Note
+	Notes   []note
 }
 
-// Column is what is compared.
-type Column uint8
+// column is what is compared.
+type column uint8
 
 // The columns of the table.
 const (
-	Queued   Column = iota // connections in the accept queue
-	Idle                   // keep-alive connections
-	InFlight               // slow requests under way
-	Racing                 // requests on kept connections that the server closed before it had read them
-	New                    // those who connect after the signal
-	Exit                   // the process
-	Port                   // can be bound at once
+	colQueued   column = iota // connections in the accept queue
+	colIdle                   // keep-alive connections
+	colInFlight               // slow requests under way
+	colRaced                  // requests on kept connections that the server closed before it had read them
+	colNew                    // those who connect after the signal
+	colExit                   // the process
+	colPort                   // can be bound at once
 	columns
 )
 
 var columnNames = [columns]string{"queued", "idle", "in flight", "raced", "new connections", "process", "port"}
 
-func (c Column) String() string { return columnNames[c] }
+func (c column) String() string { return columnNames[c] }
 
-// Expected holds the fates that the sources let one expect, by column: one of them, or a mixture.
-type Expected [columns][]Fate
+// expectation holds the fates that the sources let one expect, by column: one of them, or a mixture.
+type expectation [columns][]fate
 
-// Note explains fates that were not expected, or, with no fates, is a remark on what was.
-type Note struct {
-	Column Column
-	Fates  []Fate // beside those expected
+// note explains fates that were not expected, or, with no fates, is a remark on what was.
+type note struct {
+	Column column
+	Fates  []fate // beside those expected
 	Why    string // one sentence or two
 	Source string // a function of the source, or a page of the documentation
 }

@@ -1,4 +1,4 @@
-package gallery
+package main
 
 import (
 	"fmt"
@@ -9,68 +9,68 @@ import (
 	"lastack/bench/record"
 )
 
-// Fate is what became of a connection or of a request, as the table says it.
-type Fate string
+// fate is what became of a connection or of a request, as the table says it.
+type fate string
 
 // The fates of connections that nobody used, queued or idle.
 const (
-	Served Fate = "served" // accepted, and its request answered
-	FIN    Fate = "FIN"
-	RST    Fate = "RST"
-	Open   Fate = "stays open" // until the watch ended
+	served    fate = "served" // accepted, and its request answered
+	fin       fate = "FIN"
+	rst       fate = "RST"
+	staysOpen fate = "stays open" // until the watch ended
 )
 
 // The fates of requests. FIN and RST are not told apart among the cut: which of them it is depends
 // on whether the server's socket held unread data (tcp_close).
 const (
-	Answered      Fate = "answered"
-	AnsweredClose Fate = "answered, close" // with "Connection: close"
-	Answered5xx   Fate = "5xx"
-	Cut           Fate = "cut"
-	TimedOut      Fate = "timed out"
-	Unanswered    Fate = "unanswered" // neither answered nor cut when the watch ended
+	answered      fate = "answered"
+	answeredClose fate = "answered, close" // with "Connection: close"
+	answered5xx   fate = "5xx"
+	cut           fate = "cut"
+	timedOut      fate = "timed out"
+	unanswered    fate = "unanswered" // neither answered nor cut when the watch ended
 )
 
 // The fates of what is counted by the try.
 const (
-	Refused    Fate = "refused" // from some moment on
-	RefusedFor Fate = "refused for a while"
-	Accepted   Fate = "accepted"
+	refused    fate = "refused" // from some moment on
+	refusedFor fate = "refused for a while"
+	accepted   fate = "accepted"
 
-	Raced Fate = "raced"
-	None  Fate = "none"
+	raced fate = "raced"
+	none  fate = "none"
 
-	ExitOK     Fate = "exit 0"
-	BySignal   Fate = "by the signal"
-	Stays      Fate = "goes on"
-	KilledLate Fate = "killed after the grace"
+	exitOK     fate = "exit 0"
+	bySignal   fate = "by the signal"
+	stays      fate = "goes on"
+	killedLate fate = "killed after the grace"
 
-	PortFree  Fate = "free"
-	PortReuse Fate = "SO_REUSEADDR" // with it only
-	PortTaken Fate = "taken"
+	portFree  fate = "free"
+	portReuse fate = "SO_REUSEADDR" // with it only
+	portTaken fate = "taken"
 )
 
 // other are fates that no entry expects.
-const other Fate = "other"
+const other fate = "other"
 
-// Count is the number that had a fate.
-type Count struct {
-	Fate Fate
+// count is the number that had a fate.
+type count struct {
+	Fate fate
 	N    int64
 }
 
 // Tally counts fates, none of them 0 times. The zero value is of nothing observed.
-type Tally []Count
+type tally []count
 
-func tally(counts ...Count) Tally {
-	return slices.DeleteFunc(counts, func(c Count) bool { return c.N == 0 })
+func tallyOf(counts ...count) tally {
+	return slices.DeleteFunc(counts, func(c count) bool { return c.N == 0 })
 }
 
 // add sums two tallies, in the order of the first.
-func (t Tally) add(u Tally) Tally {
+func (t tally) add(u tally) tally {
 	sum := slices.Clone(t)
 	for _, c := range u {
-		if i := slices.IndexFunc(sum, func(s Count) bool { return s.Fate == c.Fate }); i >= 0 {
+		if i := slices.IndexFunc(sum, func(s count) bool { return s.Fate == c.Fate }); i >= 0 {
 			sum[i].N += c.N
 		} else {
 			sum = append(sum, c)
@@ -80,12 +80,12 @@ func (t Tally) add(u Tally) Tally {
 }
 
 // within reports whether nothing had another fate than these.
-func (t Tally) within(fates []Fate) bool {
-	return !slices.ContainsFunc(t, func(c Count) bool { return !slices.Contains(fates, c.Fate) })
+func (t tally) within(fates []fate) bool {
+	return !slices.ContainsFunc(t, func(c count) bool { return !slices.Contains(fates, c.Fate) })
 }
 
 // String names a single fate without its count.
-func (t Tally) String() string {
+func (t tally) String() string {
 	switch len(t) {
 	case 0:
 		return "–"
@@ -99,8 +99,8 @@ func (t Tally) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// expected is a set of fates as a cell.
-func expected(fates []Fate) string {
+// expectedCell is a set of fates as a cell.
+func expectedCell(fates []fate) string {
 	if len(fates) == 0 {
 		return "–"
 	}
@@ -111,18 +111,18 @@ func expected(fates []Fate) string {
 	return strings.Join(parts, " or ")
 }
 
-func queuedFates(q *record.DrainQueued) Tally {
-	return tally(Count{Served, q.Served}, Count{RST, q.Reset}, Count{FIN, q.FIN}, Count{Open, q.Never})
+func queuedFates(q *record.DrainQueued) tally {
+	return tallyOf(count{served, q.Served}, count{rst, q.Reset}, count{fin, q.FIN}, count{staysOpen, q.Never})
 }
 
-func idleFates(c *record.DrainConnections) Tally {
-	return tally(Count{FIN, c.FIN}, Count{RST, c.RST}, Count{Open, c.Never}, Count{Cut, c.Cut}, Count{other, c.Done + c.Other})
+func idleFates(c *record.DrainConnections) tally {
+	return tallyOf(count{fin, c.FIN}, count{rst, c.RST}, count{staysOpen, c.Never}, count{cut, c.Cut}, count{other, c.Done + c.Other})
 }
 
 // requestFates leaves out those that came when the server had closed the connection already: they raced the close.
-func requestFates(r *record.DrainRequests) Tally {
-	return tally(
-		Count{Answered, r.Completed}, Count{AnsweredClose, r.CompletedClose}, Count{Answered5xx, r.Answered5xx},
-		Count{Cut, r.CutFIN + r.CutRST - r.Safe}, Count{TimedOut, r.TimedOut}, Count{Unanswered, r.Open}, Count{other, r.Other},
+func requestFates(r *record.DrainRequests) tally {
+	return tallyOf(
+		count{answered, r.Completed}, count{answeredClose, r.CompletedClose}, count{answered5xx, r.Answered5xx},
+		count{cut, r.CutFIN + r.CutRST - r.Safe}, count{timedOut, r.TimedOut}, count{unanswered, r.Open}, count{other, r.Other},
 	)
 }

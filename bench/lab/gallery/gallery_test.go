@@ -1,4 +1,4 @@
-package gallery
+package main
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lastack/bench/lab"
 	"lastack/bench/record"
 )
 
@@ -21,7 +22,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestEntries(t *testing.T) {
 	var ids, servers []string
-	for _, e := range Entries() {
+	for _, e := range entries() {
 		ids = append(ids, e.ID)
 		servers = append(servers, e.Server.ID)
 		if !strings.HasPrefix(e.ID, e.Server.ID+"-") {
@@ -31,7 +32,7 @@ func TestEntries(t *testing.T) {
 			t.Errorf("%s: expected after nothing", e.ID)
 		}
 		for c := range columns {
-			if len(e.Expected[c]) == 0 && (c != Port || !e.Reload) {
+			if len(e.Expected[c]) == 0 && (c != colPort || !e.Reload) {
 				t.Errorf("%s expects nothing of %s", e.ID, c)
 			}
 		}
@@ -46,7 +47,7 @@ func TestEntries(t *testing.T) {
 			}
 		}
 	}
-	if slices.Sort(ids); len(slices.Compact(ids)) != len(Entries()) {
+	if slices.Sort(ids); len(slices.Compact(ids)) != len(entries()) {
 		t.Errorf("an ID twice in %q", ids)
 	}
 	if slices.Sort(servers); len(slices.Compact(servers)) < 6 {
@@ -56,13 +57,13 @@ func TestEntries(t *testing.T) {
 
 // TestPrepare renders every server's files and command.
 func TestPrepare(t *testing.T) {
-	for _, e := range Entries() {
+	for _, e := range entries() {
 		dir := t.TempDir()
-		p := Place{
+		p := place{
 			Dir: dir, Program: "/usr/sbin/" + e.Server.ID, Modules: "/usr/lib/apache2/modules", Mode: e.Mode,
 			Addr: netip.MustParseAddrPort("127.0.0.1:8080"),
 		}
-		command, err := e.Server.Prepare(p)
+		command, err := e.Server.prepare(p)
 		if err != nil {
 			t.Errorf("%s: %v", e.ID, err)
 			continue
@@ -85,29 +86,29 @@ func TestPrepare(t *testing.T) {
 }
 
 func TestJudge(t *testing.T) {
-	slow := Note{Column: InFlight, Fates: []Fate{Unanswered}, Why: "it waits", Source: "wait"}
-	cut := Note{Column: InFlight, Fates: []Fate{Cut, Answered5xx}, Why: "it does not", Source: "exit"}
-	remark := Note{Column: New, Why: "soon", Source: "close"}
-	elsewhere := Note{Column: Idle, Fates: []Fate{TimedOut}, Why: "-", Source: "-"}
-	e := Entry{Expected: drained.but(Port), Notes: []Note{slow, cut, elsewhere, remark}}
+	slow := note{Column: colInFlight, Fates: []fate{unanswered}, Why: "it waits", Source: "wait"}
+	ends := note{Column: colInFlight, Fates: []fate{cut, answered5xx}, Why: "it does not", Source: "exit"}
+	remark := note{Column: colNew, Why: "soon", Source: "close"}
+	elsewhere := note{Column: colIdle, Fates: []fate{timedOut}, Why: "-", Source: "-"}
+	e := entry{Expected: drained.but(colPort), Notes: []note{slow, ends, elsewhere, remark}}
 	for _, tt := range []struct {
 		name   string
-		column Column
-		tally  Tally
-		want   Judgement
-		notes  []*Note
+		column column
+		tally  tally
+		want   judgement
+		notes  []*note
 	}{
-		{"nothing observed", InFlight, nil, Unobserved, nil},
-		{"nothing expected", Port, Tally{{PortFree, 3}}, Unobserved, nil},
-		{"as expected", InFlight, Tally{{Answered, 50}, {AnsweredClose, 10}}, AsExpected, nil},
-		{"explained", InFlight, Tally{{Answered, 50}, {Cut, 10}}, Explained, []*Note{&cut}},
-		{"explained twice", InFlight, Tally{{Cut, 50}, {Unanswered, 10}}, Explained, []*Note{&slow, &cut}},
-		{"in part", InFlight, Tally{{Cut, 50}, {TimedOut, 1}}, Unexplained, []*Note{&cut}},
-		{"explained elsewhere", InFlight, Tally{{TimedOut, 1}}, Unexplained, nil},
-		{"neither", New, Tally{{Accepted, 3}}, Unexplained, []*Note{&remark}},
-		{"with a remark", New, Tally{{Refused, 3}}, AsExpected, []*Note{&remark}},
+		{"nothing observed", colInFlight, nil, unobserved, nil},
+		{"nothing expected", colPort, tally{{portFree, 3}}, unobserved, nil},
+		{"as expected", colInFlight, tally{{answered, 50}, {answeredClose, 10}}, asExpected, nil},
+		{"explained", colInFlight, tally{{answered, 50}, {cut, 10}}, explained, []*note{&ends}},
+		{"explained twice", colInFlight, tally{{cut, 50}, {unanswered, 10}}, explained, []*note{&slow, &ends}},
+		{"in part", colInFlight, tally{{cut, 50}, {timedOut, 1}}, unexplained, []*note{&ends}},
+		{"explained elsewhere", colInFlight, tally{{timedOut, 1}}, unexplained, nil},
+		{"neither", colNew, tally{{accepted, 3}}, unexplained, []*note{&remark}},
+		{"with a remark", colNew, tally{{refused, 3}}, asExpected, []*note{&remark}},
 	} {
-		got, notes := e.Judge(tt.column, tt.tally)
+		got, notes := e.judge(tt.column, tt.tally)
 		if diff := cmp.Diff(tt.notes, notes); got != tt.want || diff != "" {
 			t.Errorf("%s: %v, want %v\n%s", tt.name, got, tt.want, diff)
 		}
@@ -141,19 +142,19 @@ func drainRun(tries ...record.DrainTry) *record.Run {
 func TestObserve(t *testing.T) {
 	load := drainRun(try(1.5, 0), try(1.7, 3), try(1.6, 0))
 	queued := drainRun(record.DrainTry{Queued: &record.DrainQueued{Asked: 20, Queued: 20, Reset: 20}})
-	got, err := Observe(load, queued)
+	got, err := observe(load, queued)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Observed{Tries: 3, Arrivals: 60, ArrivalsLost: 6}
-	want.Cells = [columns]Cell{
-		Queued:   {Tally: Tally{{RST, 20}}},
-		Idle:     {Tally: Tally{{FIN, 597}, {RST, 3}}},
-		InFlight: {Tally: Tally{{AnsweredClose, 60}}},
-		Racing:   {Tally: Tally{{Raced, 3}}, Detail: "3 of 63 requests"},
-		New:      {Tally: Tally{{Refused, 3}}, Detail: "refused from 1.60 ms on"},
-		Exit:     {Tally: Tally{{ExitOK, 3}}, Detail: "exit 0 after 1.60 s"},
-		Port:     {Tally: Tally{{PortReuse, 3}}},
+	want := observation{Tries: 3, Arrivals: 60, ArrivalsLost: 6}
+	want.Cells = [columns]cell{
+		colQueued:   {Tally: tally{{rst, 20}}},
+		colIdle:     {Tally: tally{{fin, 597}, {rst, 3}}},
+		colInFlight: {Tally: tally{{answeredClose, 60}}},
+		colRaced:    {Tally: tally{{raced, 3}}, Detail: "3 of 63 requests"},
+		colNew:      {Tally: tally{{refused, 3}}, Detail: "refused from 1.60 ms on"},
+		colExit:     {Tally: tally{{exitOK, 3}}, Detail: "exit 0 after 1.60 s"},
+		colPort:     {Tally: tally{{portReuse, 3}}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -181,57 +182,57 @@ func TestObserveFates(t *testing.T) {
 	)
 	odd.Verdict = record.Verdict{Reasons: []string{"the loops lagged"}}
 	odd.Drain.Tries[1].Accounting = []record.Check{{Name: "requests", OK: true}, {Name: "packets"}}
-	got, err := Observe(odd, nil)
+	got, err := observe(odd, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Observed{Tries: 5, Doubts: []string{"the loops lagged", "try 2: packets does not hold"}}
-	want.Cells = [columns]Cell{
-		Idle:     {Tally: Tally{{Open, 4}, {other, 1}}},
-		InFlight: {Tally: Tally{{Cut, 3}, {TimedOut, 2}, {Unanswered, 1}}},
-		Racing:   {Tally: Tally{{None, 5}}},
-		New:      {Tally: Tally{{Accepted, 1}, {RefusedFor, 1}, {TimedOut, 1}}},
-		Exit:     {Tally: Tally{{Stays, 1}, {BySignal, 1}, {ExitCode(1), 1}, {KilledLate, 1}, {other, 1}}},
-		Port:     {Tally: Tally{{PortFree, 1}, {PortTaken, 1}}},
+	want := observation{Tries: 5, Doubts: []string{"the loops lagged", "try 2: packets does not hold"}}
+	want.Cells = [columns]cell{
+		colIdle:     {Tally: tally{{staysOpen, 4}, {other, 1}}},
+		colInFlight: {Tally: tally{{cut, 3}, {timedOut, 2}, {unanswered, 1}}},
+		colRaced:    {Tally: tally{{none, 5}}},
+		colNew:      {Tally: tally{{accepted, 1}, {refusedFor, 1}, {timedOut, 1}}},
+		colExit:     {Tally: tally{{stays, 1}, {bySignal, 1}, {exitCode(1), 1}, {killedLate, 1}, {other, 1}}},
+		colPort:     {Tally: tally{{portFree, 1}, {portTaken, 1}}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := Observe(&record.Run{}, nil); !errors.Is(err, ErrNoDrain) {
+	if _, err := observe(&record.Run{}, nil); !errors.Is(err, errNoDrain) {
 		t.Errorf("a record of another kind: %v", err)
 	}
 }
 
 func TestTable(t *testing.T) {
-	why := Note{Column: Idle, Fates: []Fate{RST}, Why: "A request that crosses the FIN meets a closed socket.", Source: "tcp_close"}
-	quit := Entry{ID: "nginx-quit", Server: nginx, Signal: "QUIT", Expected: drained, Sources: []string{"the manual", "the source"}, Notes: []Note{why}}
-	term := Entry{ID: "nginx-term", Server: nginx, Signal: "TERM", Expected: gone, Sources: []string{"the manual"}}
-	stop := Entry{
-		ID: "go-shutdown", Server: goServer, Mode: ModeGraceful, How: "Shutdown", Signal: "TERM",
-		Expected: drained.but(Racing, None), Sources: []string{"the source"}, Notes: []Note{why},
+	why := note{Column: colIdle, Fates: []fate{rst}, Why: "A request that crosses the FIN meets a closed socket.", Source: "tcp_close"}
+	quit := entry{ID: "nginx-quit", Server: nginx, Signal: "QUIT", Expected: drained, Sources: []string{"the manual", "the source"}, Notes: []note{why}}
+	term := entry{ID: "nginx-term", Server: nginx, Signal: "TERM", Expected: gone, Sources: []string{"the manual"}}
+	stop := entry{
+		ID: "go-shutdown", Server: goServer, Mode: modeGraceful, How: "Shutdown", Signal: "TERM",
+		Expected: drained.but(colRaced, none), Sources: []string{"the source"}, Notes: []note{why},
 	}
-	var rows []Row
+	var rows []row
 	for _, r := range []struct {
-		entry        *Entry
+		entry        *entry
 		load, queued *record.Run
 	}{
 		{&quit, drainRun(try(1.5, 0), try(1.7, 3)), drainRun(record.DrainTry{Queued: &record.DrainQueued{Reset: 20}})},
 		{&term, drainRun(try(0.01, 0)), drainRun(record.DrainTry{Queued: &record.DrainQueued{Reset: 12, Served: 8}})},
 		{&stop, drainRun(try(1.5, 1)), nil},
 	} {
-		o, err := Observe(r.load, r.queued)
+		o, err := observe(r.load, r.queued)
 		if err != nil {
 			t.Fatal(err)
 		}
-		rows = append(rows, Row{r.entry, o})
+		rows = append(rows, row{r.entry, o})
 	}
 	rows[2].Observed.Doubts = []string{"the loops lagged."}
-	facts := Facts{
+	facts := facts{
 		Lastack: "v1", Kernel: "6.18.44", CPUs: 2, Date: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC),
-		Versions: []Version{{"nginx", "1.22.1"}, {"Go net/http", "1.26.8"}}, Load: "clients: a few",
+		Versions: []lab.Version{{Program: "nginx", Version: "1.22.1"}, {Program: "Go net/http", Version: "1.26.8"}}, Load: "clients: a few",
 	}
 	var got bytes.Buffer
-	if err := Table(&got, facts, rows, []Absence{{"lighttpd, INT", "it is not installed"}}); err != nil {
+	if err := writeTable(&got, facts, rows, []lab.Absence{{Name: "lighttpd, INT", Reason: "it is not installed"}}); err != nil {
 		t.Fatal(err)
 	}
 	golden := filepath.Join("testdata", "table.md")

@@ -1,41 +1,41 @@
-package gallery
+package main
 
 import "slices"
 
-// Judgement compares what was observed in a column with what was expected.
-type Judgement uint8
+// judgement compares what was observed in a column with what was expected.
+type judgement uint8
 
 // The judgements.
 const (
-	Unobserved  Judgement = iota // nothing was, or nothing was expected
-	AsExpected                   // every fate is among those expected
-	Explained                    // every other fate has a Note
-	Unexplained                  // some fate is neither expected nor explained
+	unobserved  judgement = iota // nothing was, or nothing was expected
+	asExpected                   // every fate is among those expected
+	explained                    // every other fate has a Note
+	unexplained                  // some fate is neither expected nor explained
 )
 
-// Judge judges one column. The notes are those that belong to what occurred: remarks, and what explains it.
-func (e *Entry) Judge(c Column, t Tally) (Judgement, []*Note) {
+// judge judges one column. The notes are those that belong to what occurred: remarks, and what explains it.
+func (e *entry) judge(c column, t tally) (judgement, []*note) {
 	known := slices.Clone(e.Expected[c])
 	if len(t) == 0 || len(known) == 0 {
-		return Unobserved, nil
+		return unobserved, nil
 	}
-	asExpected := t.within(known)
-	var notes []*Note
+	all := t.within(known)
+	var notes []*note
 	for i := range e.Notes {
 		n := &e.Notes[i]
 		if n.Column != c {
 			continue
 		}
 		known = append(known, n.Fates...)
-		if len(n.Fates) == 0 || slices.ContainsFunc(t, func(c Count) bool { return slices.Contains(n.Fates, c.Fate) }) {
+		if len(n.Fates) == 0 || slices.ContainsFunc(t, func(c count) bool { return slices.Contains(n.Fates, c.Fate) }) {
 			notes = append(notes, n)
 		}
 	}
 	switch {
-	case asExpected:
-		return AsExpected, notes
+	case all:
+		return asExpected, notes
 	case t.within(known):
-		return Explained, notes
+		return explained, notes
 	}
-	return Unexplained, notes
+	return unexplained, notes
 }

@@ -1,4 +1,4 @@
-package gallery
+package main
 
 import (
 	"errors"
@@ -11,23 +11,23 @@ import (
 	"lastack/bench/record"
 )
 
-// Cell is what was observed in a column.
-type Cell struct {
-	Tally Tally
+// cell is what was observed in a column.
+type cell struct {
+	Tally tally
 	// Detail replaces the tally's text where there are times or numbers to tell.
 	Detail string
 }
 
-func (c *Cell) String() string {
+func (c *cell) String() string {
 	if c.Detail != "" {
 		return c.Detail
 	}
 	return c.Tally.String()
 }
 
-// Observed is what the records of an entry say.
-type Observed struct {
-	Cells [columns]Cell
+// observation is what the records of an entry say.
+type observation struct {
+	Cells [columns]cell
 	Tries int
 	// Arrivals are requests of new connections after the signal, and those of them that were lost.
 	Arrivals, ArrivalsLost int64
@@ -35,18 +35,18 @@ type Observed struct {
 	Doubts []string
 }
 
-// ErrNoDrain is Observe's for a record of another kind.
-var ErrNoDrain = errors.New("the record is of no drain")
+// errNoDrain is Observe's for a record of another kind.
+var errNoDrain = errors.New("the record is of no drain")
 
-// Observe reads two records of an entry: one of a load without queued connections, and one of queued
+// observe reads two records of an entry: one of a load without queued connections, and one of queued
 // connections. Either may be nil.
-func Observe(load, queued *record.Run) (o Observed, err error) {
+func observe(load, queued *record.Run) (o observation, err error) {
 	for _, r := range []*record.Run{load, queued} {
 		switch {
 		case r == nil:
 			continue
 		case r.Drain == nil:
-			return o, ErrNoDrain
+			return o, errNoDrain
 		case !r.Verdict.Valid:
 			o.Doubts = append(o.Doubts, r.Verdict.Reasons...)
 		}
@@ -69,8 +69,8 @@ func Observe(load, queued *record.Run) (o Observed, err error) {
 	return o, nil
 }
 
-func (o *Observed) queued(tries []record.DrainTry) {
-	c := &o.Cells[Queued]
+func (o *observation) queued(tries []record.DrainTry) {
+	c := &o.Cells[colQueued]
 	for i := range tries {
 		if q := tries[i].Queued; q != nil {
 			c.Tally = c.Tally.add(queuedFates(q))
@@ -78,54 +78,54 @@ func (o *Observed) queued(tries []record.DrainTry) {
 	}
 }
 
-func (o *Observed) load(tries []record.DrainTry) {
+func (o *observation) load(tries []record.DrainTry) {
 	o.Tries = len(tries)
-	var raced, sent int64
+	var late, sent int64
 	var refusals, windows, exits []float64
-	add := func(c Column, t Tally) { o.Cells[c].Tally = o.Cells[c].Tally.add(t) }
+	add := func(c column, t tally) { o.Cells[c].Tally = o.Cells[c].Tally.add(t) }
 	for i := range tries {
 		t := &tries[i]
 		for j := range t.Groups {
 			g := &t.Groups[j]
 			if g.Name != "arrivals" {
-				raced += g.Requests.Safe
+				late += g.Requests.Safe
 				sent += g.Requests.Sent
 			}
 			switch g.Name {
 			case "idle":
-				add(Idle, idleFates(&g.Connections))
+				add(colIdle, idleFates(&g.Connections))
 			case "in-flight":
-				add(InFlight, requestFates(&g.Requests))
+				add(colInFlight, requestFates(&g.Requests))
 			case "arrivals":
 				o.Arrivals += g.Requests.Sent
 				o.ArrivalsLost += g.Requests.Lost()
 			}
 		}
-		add(New, newFate(&t.Listener))
-		add(Exit, exitFate(&t.Server))
-		add(Port, portFate(&t.Port))
+		add(colNew, newFate(&t.Listener))
+		add(colExit, exitFate(&t.Server))
+		add(colPort, portFate(&t.Port))
 		refusals = appendKnown(refusals, t.Listener.FirstRefusalS)
 		exits = appendKnown(exits, t.Server.ExitS)
 		if t.Listener.AcceptsAgainS != nil {
 			windows = append(windows, t.Listener.RefusedWindowS)
 		}
 	}
-	switch raced {
+	switch late {
 	case 0:
-		add(Racing, Tally{{None, int64(len(tries))}})
+		add(colRaced, tally{{none, int64(len(tries))}})
 	default:
-		add(Racing, Tally{{Raced, raced}})
-		o.Cells[Racing].Detail = fmt.Sprintf("%s of %s requests", quantity.Count(raced), quantity.Count(sent))
+		add(colRaced, tally{{raced, late}})
+		o.Cells[colRaced].Detail = fmt.Sprintf("%s of %s requests", quantity.Count(late), quantity.Count(sent))
 	}
-	o.Cells[New].detail(Refused, "refused from %s on", refusals)
-	o.Cells[New].detail(RefusedFor, "refused for %s", windows)
-	if t := o.Cells[Exit].Tally; len(t) == 1 && len(exits) == len(tries) {
-		o.Cells[Exit].detail(t[0].Fate, string(t[0].Fate)+" after %s", exits)
+	o.Cells[colNew].detail(refused, "refused from %s on", refusals)
+	o.Cells[colNew].detail(refusedFor, "refused for %s", windows)
+	if t := o.Cells[colExit].Tally; len(t) == 1 && len(exits) == len(tries) {
+		o.Cells[colExit].detail(t[0].Fate, string(t[0].Fate)+" after %s", exits)
 	}
 }
 
 // detail tells the median of the times where every try had this fate.
-func (c *Cell) detail(f Fate, format string, seconds []float64) {
+func (c *cell) detail(f fate, format string, seconds []float64) {
 	if len(c.Tally) == 1 && c.Tally[0].Fate == f && len(seconds) > 0 {
 		c.Detail = fmt.Sprintf(format, quantity.Seconds(metric.Median(seconds)))
 	}
@@ -138,48 +138,48 @@ func appendKnown(all []float64, v *float64) []float64 {
 	return append(all, *v)
 }
 
-func newFate(l *record.DrainListener) Tally {
+func newFate(l *record.DrainListener) tally {
 	switch {
 	case l.Attempts == 0:
 		return nil
 	case l.TimedOut > 0:
-		return Tally{{TimedOut, 1}}
+		return tally{{timedOut, 1}}
 	case l.Refused == 0:
-		return Tally{{Accepted, 1}}
+		return tally{{accepted, 1}}
 	case l.AcceptsAgainS != nil:
-		return Tally{{RefusedFor, 1}}
+		return tally{{refusedFor, 1}}
 	}
-	return Tally{{Refused, 1}}
+	return tally{{refused, 1}}
 }
 
-func exitFate(s *record.DrainServer) Tally {
+func exitFate(s *record.DrainServer) tally {
 	switch {
 	case s.ThenSent:
-		return Tally{{KilledLate, 1}}
+		return tally{{killedLate, 1}}
 	case s.Stayed:
-		return Tally{{Stays, 1}}
+		return tally{{stays, 1}}
 	case s.ExitSignal != "":
-		return Tally{{BySignal, 1}}
+		return tally{{bySignal, 1}}
 	case s.ExitCode == nil:
-		return Tally{{other, 1}}
+		return tally{{other, 1}}
 	case *s.ExitCode == 0:
-		return Tally{{ExitOK, 1}}
+		return tally{{exitOK, 1}}
 	}
-	return Tally{{ExitCode(*s.ExitCode), 1}}
+	return tally{{exitCode(*s.ExitCode), 1}}
 }
 
-// ExitCode is the fate of a process that ended by itself.
-func ExitCode(code int) Fate { return Fate("exit " + strconv.Itoa(code)) }
+// exitCode is the fate of a process that ended by itself.
+func exitCode(code int) fate { return fate("exit " + strconv.Itoa(code)) }
 
-func portFate(p *record.DrainPort) Tally {
+func portFate(p *record.DrainPort) tally {
 	const ok = "ok"
 	switch {
 	case p.Plain == "" && p.Reuse == "":
 		return nil
 	case p.Plain == ok:
-		return Tally{{PortFree, 1}}
+		return tally{{portFree, 1}}
 	case p.Reuse == ok:
-		return Tally{{PortReuse, 1}}
+		return tally{{portReuse, 1}}
 	}
-	return Tally{{PortTaken, 1}}
+	return tally{{portTaken, 1}}
 }

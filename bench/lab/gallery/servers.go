@@ -1,61 +1,61 @@
-package gallery
+package main
 
 // What is in flight.
 const (
-	notBegun = "a request whose handler sleeps for 1.5 s: the reply has not begun"
-	begun    = "a reply that has begun, with its header, and is sent at a limited rate for "
+	notBegun = "one whose handler sleeps for 1.5 s: the reply has not begun"
+	begun    = "one whose reply has begun, with its header, and is sent at a limited rate for "
 )
 
 var (
-	nginx = &Server{
+	nginx = &server{
 		Name: "nginx", ID: "nginx", Programs: []string{"nginx"}, Package: "nginx", Version: "-v",
 		Files: map[string]string{"nginx.conf": "nginx.conf", "slow.txt": "16k.txt"},
 		// -e, before there is a configuration, keeps it off the host's log.
 		Args: []string{"-e", "stderr", "-p", "{{.Dir}}", "-c", "{{.Dir}}/nginx.conf"},
 		Slow: "/slow", InFlight: begun + "2 s (limit_rate)",
 	}
-	haproxy = &Server{
+	haproxy = &server{
 		Name: "HAProxy", ID: "haproxy", Programs: []string{"haproxy"}, Package: "haproxy", Version: "-v",
 		Files: map[string]string{"haproxy.cfg": "haproxy.cfg", "slow.lua": "slow.lua"},
 		Args:  []string{"-W", "-q", "-f", "{{.Dir}}/haproxy.cfg"},
-		Slow:  "/slow", InFlight: "a request to a Lua service that sleeps for 1.5 s: the reply has not begun, and there is no server behind",
+		Slow:  "/slow", InFlight: "one to a Lua service that sleeps for 1.5 s: the reply has not begun, and there is no server behind HAProxy",
 	}
-	goServer = &Server{
+	goServer = &server{
 		Name: "Go net/http", ID: "go",
-		Args: []string{GoServerFlag, "{{.Mode}}", "{{.Addr}}"},
+		Args: []string{goServerFlag, "{{.Mode}}", "{{.Addr}}"},
 		Slow: "/slow", InFlight: notBegun,
 	}
-	node = &Server{
+	node = &server{
 		Name: "Node.js http", ID: "node", Programs: []string{"node", "nodejs"}, Package: "nodejs", Version: "--version",
 		Files: map[string]string{"server.js": "server.js"},
 		Args:  []string{"{{.Dir}}/server.js", "{{.Host}}", "{{.Port}}", "{{.Mode}}"},
 		Slow:  "/slow", InFlight: notBegun,
 	}
-	python = &Server{
+	python = &server{
 		Name: "Python http.server", ID: "python", Programs: []string{"python3"}, Package: "python3", Version: "--version",
 		Files: map[string]string{"server.py": "server.py"},
 		Args:  []string{"{{.Dir}}/server.py", "{{.Host}}", "{{.Port}}", "{{.Mode}}"},
 		Slow:  "/slow", InFlight: notBegun,
 	}
-	apache = &Server{
+	apache = &server{
 		Name: "Apache", ID: "apache", Programs: []string{"apache2", "httpd"}, Package: "apache2-bin", Version: "-v",
 		Files: map[string]string{"apache.conf": "apache.conf", "www/ok.txt": "ok.txt", "www/slow": "16k.txt"},
 		Args:  []string{"-DFOREGROUND", "-f", "{{.Dir}}/apache.conf"},
 		Slow:  "/slow", InFlight: begun + "1.6 s (mod_ratelimit)",
 	}
-	lighttpd = &Server{
+	lighttpd = &server{
 		Name: "lighttpd", ID: "lighttpd", Programs: []string{"lighttpd"}, Package: "lighttpd", Version: "-v",
 		Files: map[string]string{"lighttpd.conf": "lighttpd.conf", "www/ok.txt": "ok.txt", "www/slow.cgi": "slow.cgi"},
 		Args:  []string{"-D", "-f", "{{.Dir}}/lighttpd.conf"},
-		Slow:  "/slow.cgi", InFlight: "a request to a CGI script that sleeps for 1.5 s: the reply has not begun",
+		Slow:  "/slow.cgi", InFlight: "one to a CGI script that sleeps for 1.5 s: the reply has not begun",
 	}
 )
 
-// GoServerFlag is the first argument with which the gallery's program is the Go server; the mode and the address follow.
-const GoServerFlag = "-go-server"
+// goServerFlag is the first argument with which the gallery's program is the Go server; the mode and the address follow.
+const goServerFlag = "-go-server"
 
 // The modes of servers that are programs of the gallery's own.
 const (
-	ModeDefault  = "default"  // no handler of the signal
-	ModeGraceful = "graceful" // what the library offers
+	modeDefault  = "default"  // no handler of the signal
+	modeGraceful = "graceful" // what the library offers
 )

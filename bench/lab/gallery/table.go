@@ -1,4 +1,4 @@
-package gallery
+package main
 
 import (
 	"bufio"
@@ -8,39 +8,34 @@ import (
 	"strings"
 	"time"
 
+	"lastack/bench/lab"
 	"lastack/bench/quantity"
 )
 
-// Row is an entry that was run.
-type Row struct {
-	Entry    *Entry
-	Observed Observed
+// row is an entry that was run.
+type row struct {
+	Entry    *entry
+	Observed observation
 }
 
-// Absence is an entry, or a server, that was not run.
-type Absence struct{ Name, Reason string }
-
-// Version is what a server's program says of itself.
-type Version struct{ Server, Version string }
-
-// Facts are what the table depends on beside the servers.
-type Facts struct {
+// facts are what the table depends on beside the servers.
+type facts struct {
 	Lastack, Kernel string
 	CPUs            int
 	Date            time.Time
-	Versions        []Version
+	Versions        []lab.Version
 	// Load describes the clients.
 	Load string
 }
 
-// Table writes the gallery as Markdown. The error is w's.
-func Table(w io.Writer, f Facts, rows []Row, absent []Absence) error {
+// writeTable writes the gallery as Markdown. The error is w's.
+func writeTable(w io.Writer, f facts, rows []row, absent []lab.Absence) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "## Real servers, stopped under load, %s\n\n", f.Date.UTC().Format("2006-01-02 15:04 MST"))
 	fmt.Fprintf(b, "- host: Linux %s, %d CPUs; lastack %s\n", f.Kernel, f.CPUs, f.Lastack)
 	versions := make([]string, len(f.Versions))
 	for i, v := range f.Versions {
-		versions[i] = v.Server + " " + v.Version
+		versions[i] = v.Program + " " + v.Version
 	}
 	fmt.Fprintf(b, "- servers: %s\n", strings.Join(versions, ", "))
 	fmt.Fprintf(b, "- %s\n\n", f.Load)
@@ -69,7 +64,7 @@ func Table(w io.Writer, f Facts, rows []Row, absent []Absence) error {
 }
 
 // Name is the entry for people: its server, signal and mode.
-func (e *Entry) Name() string {
+func (e *entry) Name() string {
 	name := e.Server.Name + ", " + e.Signal
 	if e.How != "" {
 		name += " (" + e.How + ")"
@@ -77,21 +72,21 @@ func (e *Entry) Name() string {
 	return name
 }
 
-func (r *Row) write(w io.Writer, n *notes) {
+func (r *row) write(w io.Writer, n *notes) {
 	fmt.Fprintf(w, "| **%s** | expected |", r.Entry.Name())
 	for c := range columns {
-		fmt.Fprintf(w, " %s |", expected(r.Entry.Expected[c]))
+		fmt.Fprintf(w, " %s |", expectedCell(r.Entry.Expected[c]))
 	}
 	fmt.Fprint(w, " |\n| | observed |")
 	for c := range columns {
 		cell := &r.Observed.Cells[c]
 		text := cell.String()
-		judgement, ns := r.Entry.Judge(c, cell.Tally)
-		if judgement == Explained || judgement == Unexplained {
+		judgement, ns := r.Entry.judge(c, cell.Tally)
+		if judgement == explained || judgement == unexplained {
 			text = "**" + text + "**"
 		}
 		text += n.refer(ns)
-		if judgement == Unexplained {
+		if judgement == unexplained {
 			text += " (?)"
 		}
 		fmt.Fprintf(w, " %s |", text)
@@ -104,15 +99,15 @@ func (r *Row) write(w io.Writer, n *notes) {
 }
 
 // notes are the footnotes in the order of their first mention; entries that say the same share one.
-type notes []*Note
+type notes []*note
 
-func (n *notes) refer(ns []*Note) string {
+func (n *notes) refer(ns []*note) string {
 	var b strings.Builder
-	for _, note := range ns {
-		at := slices.IndexFunc(*n, func(known *Note) bool { return known.Why == note.Why && known.Source == note.Source })
+	for _, of := range ns {
+		at := slices.IndexFunc(*n, func(known *note) bool { return known.Why == of.Why && known.Source == of.Source })
 		if at < 0 {
 			at = len(*n)
-			*n = append(*n, note)
+			*n = append(*n, of)
 		}
 		fmt.Fprintf(&b, " [%d]", at+1)
 	}
@@ -125,18 +120,17 @@ func (n notes) write(w io.Writer) {
 	}
 }
 
-func legend(w io.Writer, rows []Row) {
-	fmt.Fprint(w, "\nWhat is bold came otherwise than expected; `(?)` stands where that is not explained. "+
-		"\"raced\" are requests that crossed the close of a kept connection: they came when the server had closed it already, so that they may be sent again; "+
-		"they are no part of the columns before. A port that is free with SO_REUSEADDR only has TIME_WAIT sockets on it.\n")
-	seen := map[*Server]bool{}
+func legend(w io.Writer, rows []row) {
+	fmt.Fprint(w, "\nBold: other than expected. `(?)`: not explained either. Raced: requests on a kept connection that arrived after the server had closed it; "+
+		"a client may send them again, and no other column counts them. SO_REUSEADDR: the port is free with that option only, as TIME_WAIT sockets are on it.\n")
+	seen := map[*server]bool{}
 	for i := range rows {
 		if s := rows[i].Entry.Server; !seen[s] {
 			seen[s] = true
-			fmt.Fprintf(w, "- %s: in flight is %s.\n", s.Name, s.InFlight)
+			fmt.Fprintf(w, "- %s: a request in flight is %s.\n", s.Name, s.InFlight)
 		}
 	}
-	fmt.Fprint(w, "\nExpected after:\n")
+	fmt.Fprint(w, "\nSources of what is expected:\n")
 	for i := range rows {
 		fmt.Fprintf(w, "- %s: %s\n", rows[i].Entry.Name(), strings.Join(rows[i].Entry.Sources, "; "))
 	}

@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"context"
@@ -9,11 +9,11 @@ import (
 )
 
 // ab is the ApacheBench of apache2-utils, which has one thread.
-func ab(path string, l Load) Contender {
-	return Contender{
+func ab(path string, l load) contender {
+	return contender{
 		Name:   fmt.Sprintf("ab -c%d", l.Connections),
 		Family: "ab",
-		measure: func(ctx context.Context, t *Testbed) (Result, error) {
+		measure: func(ctx context.Context, t *testbed) (result, error) {
 			return t.client(ctx, command{path: path, args: []string{
 				"-q", "-t", strconv.Itoa(l.Seconds),
 				// -t alone means 50,000 requests at most; the memory for so many is asked for at once.
@@ -31,11 +31,11 @@ var (
 )
 
 // parseAb reads the summary of ab 2.3.
-func parseAb(text string) (Result, error) {
+func parseAb(text string) (result, error) {
 	o := output{tool: "ab", text: text}
 	failed := o.sum(abFailed, "Failed requests: N")
 	took := o.number(abTime, "Time taken for tests: T seconds")
-	r := Result{Connections: o.count(abComplete, "Complete requests: N") - failed, Failed: failed}
+	r := result{Connections: o.count(abComplete, "Complete requests: N") - failed, Failed: failed}
 	r.PerSecond = float64(r.Connections) / math.Max(took, 1e-3)
 	return r.checked(&o)
 }

@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"context"
@@ -38,44 +38,44 @@ type service struct {
 }
 
 // client runs a client against the testbed's nginx.
-func (t *Testbed) client(ctx context.Context, c command, parse func(string) (Result, error)) (Result, error) {
+func (t *testbed) client(ctx context.Context, c command, parse func(string) (result, error)) (result, error) {
 	before, err := t.serverCPU()
 	if err != nil {
-		return Result{}, err
+		return result{}, err
 	}
 	e, err := t.run(ctx, c)
 	if err != nil {
-		return Result{}, err
+		return result{}, err
 	}
 	after, err := t.serverCPU()
 	if err != nil {
-		return Result{}, err
+		return result{}, err
 	}
 	r, err := parse(e.stdout)
-	r.CPU = CPU{Client: e.cpu, Server: after - before}
+	r.CPU = cpuTime{Client: e.cpu, Server: after - before}
 	return r, err
 }
 
 // pair runs a server of the tool's own and its client.
-func (t *Testbed) pair(ctx context.Context, s service, c command, parse func(string) (Result, error)) (Result, error) {
+func (t *testbed) pair(ctx context.Context, s service, c command, parse func(string) (result, error)) (result, error) {
 	server, err := t.start(ctx, s)
 	if err != nil {
-		return Result{}, err
+		return result{}, err
 	}
 	e, err := t.run(ctx, c)
 	if err != nil {
 		_, serr := server.end()
 		if serr != nil {
 			// Why the client had nobody to talk to.
-			return Result{}, serr
+			return result{}, serr
 		}
-		return Result{}, err
+		return result{}, err
 	}
 	served, err := server.wait()
 	if err != nil {
-		return Result{}, err
+		return result{}, err
 	}
 	r, err := parse(e.stdout)
-	r.CPU = CPU{Client: e.cpu, Server: served.cpu}
+	r.CPU = cpuTime{Client: e.cpu, Server: served.cpu}
 	return r, err
 }

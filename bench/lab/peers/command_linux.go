@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"bytes"
@@ -68,7 +68,7 @@ func launch(ctx context.Context, c command) (*child, error) {
 	}()
 	if err := <-started; err != nil {
 		p.cancel()
-		return nil, &RunError{Command: p.name(), Err: err}
+		return nil, &runError{Command: p.name(), Err: err}
 	}
 	return p, nil
 }
@@ -131,11 +131,11 @@ func (p *child) failed(e ended, err error) error {
 	if strings.TrimSpace(said) == "" {
 		said = e.stdout
 	}
-	return &RunError{Command: p.name(), Reason: lastLine(said), Err: err}
+	return &runError{Command: p.name(), Reason: lastLine(said), Err: err}
 }
 
 // run runs a program to its end.
-func (t *Testbed) run(ctx context.Context, c command) (ended, error) {
+func (t *testbed) run(ctx context.Context, c command) (ended, error) {
 	p, err := launch(ctx, c)
 	if err != nil {
 		return ended{}, err
@@ -144,7 +144,7 @@ func (t *Testbed) run(ctx context.Context, c command) (ended, error) {
 }
 
 // start starts a server and waits until it listens.
-func (t *Testbed) start(ctx context.Context, s service) (*child, error) {
+func (t *testbed) start(ctx context.Context, s service) (*child, error) {
 	p, err := launch(ctx, s.command)
 	if err != nil {
 		return nil, err
@@ -172,5 +172,5 @@ func (t *Testbed) start(ctx context.Context, s service) (*child, error) {
 		}
 	}
 	_, _ = p.end()
-	return nil, &RunError{Command: p.name(), Reason: fmt.Sprintf("it does not listen on port %d after %v", s.port, patience), Err: os.ErrDeadlineExceeded}
+	return nil, &runError{Command: p.name(), Reason: fmt.Sprintf("it does not listen on port %d after %v", s.port, patience), Err: os.ErrDeadlineExceeded}
 }

@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"context"
@@ -7,7 +7,7 @@ import (
 )
 
 // Load is what every contender of a comparison is asked for alike.
-type Load struct {
+type load struct {
 	// Seconds is how long a run lasts; several tools take nothing finer.
 	Seconds int
 	// Connections is how many each keeps open at once, where it can do more than one.
@@ -16,31 +16,31 @@ type Load struct {
 	CPUs int
 }
 
-func (l Load) duration() time.Duration { return time.Duration(l.Seconds) * time.Second }
+func (l load) duration() time.Duration { return time.Duration(l.Seconds) * time.Second }
 
 // Contender is one row of a comparison.
-type Contender struct {
+type contender struct {
 	// Name shows the options that matter.
 	Name string
 	// Family is the tool. Where it has several rows, tried with different options, its best
 	// one is what counts.
 	Family string
 
-	measure func(context.Context, *Testbed) (Result, error)
+	measure func(context.Context, *testbed) (result, error)
 }
 
 // Result is what one run came to.
-type Result struct {
+type result struct {
 	// Connections is the number completed, Failed of those that were not.
 	Connections, Failed int64
 	PerSecond           float64
-	CPU                 CPU
+	CPU                 cpuTime
 	// Doubts are what the figures must not be read without.
 	Doubts []string
 }
 
 // CPU is user and system time over a whole run; 0 is unknown, or does not apply.
-type CPU struct {
+type cpuTime struct {
 	Client, Server time.Duration
 	// All is both ends and whatever else the tool does.
 	All time.Duration
@@ -55,12 +55,12 @@ const (
 
 // UnavailableError says that a contender cannot take part at all, as opposed to a run
 // that went wrong. It is not tried again.
-type UnavailableError struct{ Reason string }
+type unavailableError struct{ Reason string }
 
-func (e *UnavailableError) Error() string { return e.Reason }
+func (e *unavailableError) Error() string { return e.Reason }
 
 // RunError is a run that gave no figures. It wraps the cause, where there is one.
-type RunError struct {
+type runError struct {
 	// Command is the program's name.
 	Command string
 	// Reason is the last it said, or how it ended.
@@ -68,7 +68,7 @@ type RunError struct {
 	Err    error
 }
 
-func (e *RunError) Error() string {
+func (e *runError) Error() string {
 	switch {
 	case e.Err == nil:
 		return fmt.Sprintf("%s: %s", e.Command, e.Reason)
@@ -78,10 +78,10 @@ func (e *RunError) Error() string {
 	return fmt.Sprintf("%s: %s: %v", e.Command, e.Reason, e.Err)
 }
 
-func (e *RunError) Unwrap() error { return e.Err }
+func (e *runError) Unwrap() error { return e.Err }
 
 // ParseError is output that lacks a figure, or holds it in a form not known.
-type ParseError struct {
+type parseError struct {
 	Tool string
 	// Want is the line that was looked for.
 	Want string
@@ -89,7 +89,7 @@ type ParseError struct {
 	Got string
 }
 
-func (e *ParseError) Error() string {
+func (e *parseError) Error() string {
 	if e.Got == "" {
 		return fmt.Sprintf("the output of %s has no line %q: is this another version of it?", e.Tool, e.Want)
 	}

@@ -23,4 +23,4 @@
 // request and FIN, and the server for the client's handling of the SYN-ACK and the reply. This
 // holds for every contender alike, but the split between client and server says who ran the work and
 // not whose it was: the sum is the safer figure.
-package peers
+package main

@@ -1,9 +1,9 @@
-package peers
+package main
 
 import "time"
 
 // Facts are what the figures depend on beside the contenders.
-type Facts struct {
+type facts struct {
 	Kernel, CPUModel string
 	CPUs             int
 	MemoryBytes      int64
@@ -12,7 +12,7 @@ type Facts struct {
 	Place    string
 	Programs []Version
 	Date     time.Time
-	Load     Load
+	Load     load
 	Rounds   int
 }
 

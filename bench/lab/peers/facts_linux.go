@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"context"
@@ -14,12 +14,12 @@ import (
 )
 
 // ReadFacts reads the host's facts, and asks the programs that are there for their versions.
-func ReadFacts(ctx context.Context, p Programs, l Load, rounds int, place string) (Facts, error) {
+func readFacts(ctx context.Context, p programs, l load, rounds int, place string) (facts, error) {
 	h, err := host.Read()
 	if err != nil {
-		return Facts{}, err
+		return facts{}, err
 	}
-	f := Facts{
+	f := facts{
 		Kernel: h.Kernel, CPUs: h.CPUs, MemoryBytes: h.MemoryBytes, Go: runtime.Version(), Place: place,
 		Date: time.Now().UTC(), Load: l, Rounds: rounds,
 	}

@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 
 // Programs are the paths of what takes part. One that is empty is looked for in PATH, but
 // for those that no Debian package brings: they stay out.
-type Programs struct {
+type programs struct {
 	Lastack string
 	// Self is a program that runs Floor when it is called with FloorFlag.
 	Self string
@@ -18,8 +18,8 @@ type Programs struct {
 }
 
 // Field is who takes part in a workload, and who does not.
-type Field struct {
-	Contenders []Contender
+type field struct {
+	Contenders []contender
 	Absent     []Absence
 }
 
@@ -28,16 +28,16 @@ const httperfRate = 20_000
 
 // NewField lists the contenders of a workload: lastack with either engine first, then the
 // floor or the other tools.
-func NewField(w Workload, p Programs, l Load) Field {
-	f := Field{Contenders: []Contender{lastack(p.Lastack, w, l, "uring"), lastack(p.Lastack, w, l, "epoll")}}
-	add := func(c ...Contender) { f.Contenders = append(f.Contenders, c...) }
+func newField(w workload, p programs, l load) field {
+	f := field{Contenders: []contender{lastack(p.Lastack, w, l, "uring"), lastack(p.Lastack, w, l, "epoll")}}
+	add := func(c ...contender) { f.Contenders = append(f.Contenders, c...) }
 	threads := []int{1}
 	if l.CPUs > 1 {
 		threads = append(threads, 2)
 	}
 
 	if !w.HTTP {
-		add(floor(p.Self, w, l))
+		add(floorContender(p.Self, w, l))
 		if w.Exchange == "none" {
 			return f
 		}
@@ -76,7 +76,7 @@ func NewField(w Workload, p Programs, l Load) Field {
 }
 
 // given reports whether the path of a tool was named at all.
-func (f *Field) given(name, variable, path string) bool {
+func (f *field) given(name, variable, path string) bool {
 	if path == "" {
 		f.Absent = append(f.Absent, Absence{name, fmt.Sprintf("no path to it was given (make bench %s=PATH)", variable)})
 		return false
@@ -85,7 +85,7 @@ func (f *Field) given(name, variable, path string) bool {
 }
 
 // installed finds a tool of a Debian package.
-func (f *Field) installed(name, path, debian string) (string, bool) {
+func (f *field) installed(name, path, debian string) (string, bool) {
 	found, err := find(name, path)
 	if err != nil {
 		f.Absent = append(f.Absent, Absence{name, fmt.Sprintf("%v (Debian: apt-get install %s)", err, debian)})

@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"context"
@@ -12,9 +12,9 @@ import (
 )
 
 // FloorConfig says what SerialFloor does.
-type FloorConfig struct {
+type floorConfig struct {
 	// Workload is one of Workloads without HTTP.
-	Workload Workload
+	Workload workload
 	// Threads is at least 1. Each is pinned to one of the process's CPUs, in turn.
 	Threads int
 	// Duration ends the run, or Lifecycles by all threads together; one of the two is set.
@@ -25,21 +25,21 @@ type FloorConfig struct {
 }
 
 // FloorResult is what SerialFloor came to.
-type FloorResult struct {
+type floorResult struct {
 	Lifecycles int64   `json:"lifecycles"`
 	PerSecond  float64 `json:"per_second"`
 }
 
 // FloorFlag is how Programs.Self is asked to run a floor: FloorFlag WORKLOAD THREADS SECONDS.
-const FloorFlag = "-serial-floor"
+const floorFlag = "-serial-floor"
 
 // FloorMain runs a floor as FloorFlag's arguments want it and writes the FloorResult as JSON. A
 // process of its own has CPU time of its own.
-func FloorMain(args []string, stdout io.Writer) error {
+func floorMain(args []string, stdout io.Writer) error {
 	if len(args) != 3 {
-		return fmt.Errorf("%s: want WORKLOAD THREADS SECONDS, got %q", FloorFlag, args)
+		return fmt.Errorf("%s: want WORKLOAD THREADS SECONDS, got %q", floorFlag, args)
 	}
-	w, err := workload(args[0])
+	w, err := workloadNamed(args[0])
 	if err != nil {
 		return err
 	}
@@ -51,28 +51,28 @@ func FloorMain(args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	r, err := SerialFloor(FloorConfig{Workload: w, Threads: threads, Duration: Load{Seconds: seconds}.duration()})
+	r, err := serialFloor(floorConfig{Workload: w, Threads: threads, Duration: load{Seconds: seconds}.duration()})
 	if err != nil {
 		return err
 	}
 	return json.NewEncoder(stdout).Encode(r)
 }
 
-func floor(self string, w Workload, l Load) Contender {
-	return Contender{
+func floorContender(self string, w workload, l load) contender {
+	return contender{
 		Name: fmt.Sprintf("serial floor, %d threads", l.CPUs), Family: familyFloor,
-		measure: func(ctx context.Context, t *Testbed) (Result, error) {
+		measure: func(ctx context.Context, t *testbed) (result, error) {
 			e, err := t.run(ctx, command{
-				path: self, args: []string{FloorFlag, w.Name, strconv.Itoa(l.CPUs), strconv.Itoa(l.Seconds)}, lasts: l.duration(),
+				path: self, args: []string{floorFlag, w.Name, strconv.Itoa(l.CPUs), strconv.Itoa(l.Seconds)}, lasts: l.duration(),
 			})
 			if err != nil {
-				return Result{}, err
+				return result{}, err
 			}
-			var f FloorResult
+			var f floorResult
 			if err := json.Unmarshal([]byte(e.stdout), &f); err != nil {
-				return Result{}, &RunError{Command: "serial floor", Reason: lastLine(e.stderr), Err: err}
+				return result{}, &runError{Command: "serial floor", Reason: lastLine(e.stderr), Err: err}
 			}
-			return Result{Connections: f.Lifecycles, PerSecond: f.PerSecond, CPU: CPU{All: e.cpu}}.checked(&output{tool: "serial floor"})
+			return result{Connections: f.Lifecycles, PerSecond: f.PerSecond, CPU: cpuTime{All: e.cpu}}.checked(&output{tool: "serial floor"})
 		},
 	}
 }

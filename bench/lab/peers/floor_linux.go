@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"errors"
@@ -26,14 +26,14 @@ import (
 //
 // It needs no privilege beyond FloorConfig.Namespace's. The error is an *os.SyscallError
 // of the first call that failed.
-func SerialFloor(c FloorConfig) (FloorResult, error) {
+func serialFloor(c floorConfig) (floorResult, error) {
 	if c.Workload.HTTP || c.Threads < 1 || (c.Duration <= 0) == (c.Lifecycles <= 0) {
-		return FloorResult{}, fmt.Errorf("serial floor of %q on %d threads for %v or %d lifecycles: want a workload without HTTP, threads, and one end",
+		return floorResult{}, fmt.Errorf("serial floor of %q on %d threads for %v or %d lifecycles: want a workload without HTTP, threads, and one end",
 			c.Workload.Name, c.Threads, c.Duration, c.Lifecycles)
 	}
 	var may unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &may); err != nil {
-		return FloorResult{}, os.NewSyscallError("sched_getaffinity", err)
+		return floorResult{}, os.NewSyscallError("sched_getaffinity", err)
 	}
 	threads := make([]floorThread, c.Threads)
 	var ready, done sync.WaitGroup
@@ -68,7 +68,7 @@ func SerialFloor(c FloorConfig) (FloorResult, error) {
 	done.Wait()
 	took := time.Since(began)
 
-	var r FloorResult
+	var r floorResult
 	var errs []error
 	for i := range threads {
 		r.Lifecycles += threads[i].done
@@ -81,7 +81,7 @@ func SerialFloor(c FloorConfig) (FloorResult, error) {
 // floorThread is one of them. Its count is written when its loop is over, so that threads
 // do not share a cache line while they run.
 type floorThread struct {
-	workload    Workload
+	workload    workload
 	number, cpu int
 	listener    int
 	server      unix.RawSockaddrInet4
@@ -186,7 +186,7 @@ func (t *floorThread) loop() error {
 			if e != 0 {
 				return failed("setsockopt IP_BIND_ADDRESS_NO_PORT", e, c)
 			}
-			source.Addr[3] = byte(n%sources) + 1
+			source.Addr[3] = byte(n%sourceAddrs) + 1
 			if _, _, e = unix.Syscall(unix.SYS_BIND, c, uintptr(unsafe.Pointer(&source)), addrLen); e != 0 {
 				return failed("bind", e, c)
 			}

@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"errors"
@@ -33,16 +33,16 @@ func namespace(t testing.TB) *netns.NS {
 
 func TestSerialFloor(t *testing.T) {
 	const lifecycles = 301 // not a multiple of the threads, nor of the sources
-	if r, err := SerialFloor(FloorConfig{Workload: Workloads()[0], Threads: 2, Lifecycles: 1}); err != nil || r.Lifecycles != 1 {
+	if r, err := serialFloor(floorConfig{Workload: workloads()[0], Threads: 2, Lifecycles: 1}); err != nil || r.Lifecycles != 1 {
 		t.Fatalf("one by two threads: %+v, %v", r, err)
 	}
-	for _, w := range Workloads() {
+	for _, w := range workloads() {
 		if w.HTTP {
 			continue
 		}
 		t.Run(w.Name, func(t *testing.T) {
 			ns := namespace(t)
-			r, err := SerialFloor(FloorConfig{Workload: w, Threads: 2, Lifecycles: lifecycles, Namespace: ns})
+			r, err := serialFloor(floorConfig{Workload: w, Threads: 2, Lifecycles: lifecycles, Namespace: ns})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,14 +73,14 @@ func TestSerialFloor(t *testing.T) {
 }
 
 func TestSerialFloorRefuses(t *testing.T) {
-	ws := Workloads()
-	for name, c := range map[string]FloorConfig{
+	ws := workloads()
+	for name, c := range map[string]floorConfig{
 		"http":       {Workload: ws[4], Threads: 1, Lifecycles: 1},
 		"no threads": {Workload: ws[0], Lifecycles: 1},
 		"no end":     {Workload: ws[0], Threads: 1},
 		"two ends":   {Workload: ws[0], Threads: 1, Lifecycles: 1, Duration: 1},
 	} {
-		if r, err := SerialFloor(c); err == nil {
+		if r, err := serialFloor(c); err == nil {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
@@ -93,7 +93,7 @@ func TestSerialFloorRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ns.Close()
-	r, err := SerialFloor(FloorConfig{Workload: ws[0], Threads: 2, Lifecycles: 10, Namespace: ns})
+	r, err := serialFloor(floorConfig{Workload: ws[0], Threads: 2, Lifecycles: 10, Namespace: ns})
 	if !errors.Is(err, unix.ENETUNREACH) || r.Lifecycles != 0 {
 		t.Errorf("%+v, %v, want ENETUNREACH", r, err)
 	}
@@ -101,7 +101,7 @@ func TestSerialFloorRefuses(t *testing.T) {
 
 // BenchmarkSerialFloor is a lifecycle of all threads together.
 func BenchmarkSerialFloor(b *testing.B) {
-	for _, w := range Workloads() {
+	for _, w := range workloads() {
 		if w.HTTP {
 			continue
 		}
@@ -110,7 +110,7 @@ func BenchmarkSerialFloor(b *testing.B) {
 			if ns == nil && w.fin() {
 				b.Skip("EPERM of unshare: the TIME_WAITs would stay on the host")
 			}
-			r, err := SerialFloor(FloorConfig{Workload: w, Threads: runtime.NumCPU(), Lifecycles: int64(b.N), Namespace: ns})
+			r, err := serialFloor(floorConfig{Workload: w, Threads: runtime.NumCPU(), Lifecycles: int64(b.N), Namespace: ns})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"bufio"
@@ -9,15 +9,15 @@ import (
 )
 
 // h1load goes on for up to a second and a half after -d, without measuring latency then.
-func h1load(path string, l Load, threads int) Contender {
-	return Contender{
+func h1load(path string, l load, threads int) contender {
+	return contender{
 		Name:   fmt.Sprintf("h1load -t%d -c%d", threads, l.Connections),
 		Family: "h1load",
-		measure: func(ctx context.Context, t *Testbed) (Result, error) {
+		measure: func(ctx context.Context, t *testbed) (result, error) {
 			return t.client(ctx, command{path: path, args: []string{
 				"-t", strconv.Itoa(threads), "-c", strconv.Itoa(l.Connections), "-d", strconv.Itoa(l.Seconds),
 				"-r", "1", "-ll", "-H", "Connection: close", t.url(),
-			}, lasts: l.duration()}, func(text string) (Result, error) { return parseH1load(text, l.Seconds) })
+			}, lasts: l.duration()}, func(text string) (result, error) { return parseH1load(text, l.Seconds) })
 		},
 	}
 }
@@ -28,10 +28,10 @@ func h1load(path string, l Load, threads int) Contender {
 //
 //	#_____time conns tot_conn  tot_req      tot_bytes    err thr cps rps Bps bps ttfb(us) ttlb(us)
 //	1795413690    49    12861    12813        1857885      0 100 12861.0 12813.0 ...
-func parseH1load(text string, seconds int) (Result, error) {
+func parseH1load(text string, seconds int) (result, error) {
 	const want = "time conns tot_conn tot_req tot_bytes err thr cps rps ..."
 	o := output{tool: "h1load", text: text}
-	var r Result
+	var r result
 	var rates float64
 	lines := 0
 	for s := bufio.NewScanner(strings.NewReader(text)); s.Scan(); {
@@ -40,7 +40,7 @@ func parseH1load(text string, seconds int) (Result, error) {
 			continue
 		}
 		if len(f) < 9 {
-			return Result{}, &ParseError{Tool: o.tool, Want: want, Got: s.Text()}
+			return result{}, &parseError{Tool: o.tool, Want: want, Got: s.Text()}
 		}
 		r.Connections = parsed(&o, f[3], want, parseCount)
 		r.Failed = parsed(&o, f[5], want, parseCount)
@@ -49,7 +49,7 @@ func parseH1load(text string, seconds int) (Result, error) {
 		}
 	}
 	if lines == 0 {
-		return Result{}, &ParseError{Tool: o.tool, Want: want}
+		return result{}, &parseError{Tool: o.tool, Want: want}
 	}
 	r.PerSecond = rates / float64(min(lines, max(seconds, 1)))
 	return r.checked(&o)

@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"context"
@@ -9,11 +9,11 @@ import (
 )
 
 // hey has a goroutine a connection, on net/http.
-func hey(path string, l Load) Contender {
-	return Contender{
+func hey(path string, l load) contender {
+	return contender{
 		Name:   fmt.Sprintf("hey -c%d", l.Connections),
 		Family: "hey",
-		measure: func(ctx context.Context, t *Testbed) (Result, error) {
+		measure: func(ctx context.Context, t *testbed) (result, error) {
 			return t.client(ctx, command{path: path, args: []string{
 				"-z", strconv.Itoa(l.Seconds) + "s", "-c", strconv.Itoa(l.Connections), "-disable-keepalive", t.url(),
 			}, lasts: l.duration()}, parseHey)
@@ -30,13 +30,13 @@ var (
 )
 
 // parseHey reads the summary of hey 0.1.4. Its Requests/sec counts errors too.
-func parseHey(text string) (Result, error) {
+func parseHey(text string) (result, error) {
 	o := output{tool: "hey", text: text}
 	const status = "Status code distribution:"
 	if o.find(heyStatus) == "" {
-		return Result{}, &ParseError{Tool: o.tool, Want: status}
+		return result{}, &parseError{Tool: o.tool, Want: status}
 	}
-	r := Result{
+	r := result{
 		Connections: o.sum(heyGood, status),
 		Failed:      o.sum(heyBad, status) + o.sum(heyErrors, "Error distribution:"),
 	}

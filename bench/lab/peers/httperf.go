@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 // A rate (--rate) opens connections without asking how many are open: above what the server
 // does, up to the 1,024 descriptors of select(2). What it then cannot open
 // (fd-unavail) never was a connection, and is no failure here.
-func httperf(path string, l Load, rate int) Contender {
+func httperf(path string, l load, rate int) contender {
 	args := []string{
 		"--hog", "--server", testbedAddr, "--port", strconv.Itoa(nginxPort), "--uri", "/",
 		"--timeout", "5", "--add-header", `Connection: close\n`,
@@ -30,9 +30,9 @@ func httperf(path string, l Load, rate int) Contender {
 		// All sessions start in the first millisecond, and have more calls than they get to.
 		args = append(args, "--wsess", fmt.Sprintf("%d,%d,0", l.Connections, 1_000_000), "--rate", "100000", "--http-version", "1.0")
 	}
-	return Contender{
+	return contender{
 		Name: name, Family: "httperf",
-		measure: func(ctx context.Context, t *Testbed) (Result, error) {
+		measure: func(ctx context.Context, t *testbed) (result, error) {
 			// It knows no duration, and prints its summary on SIGINT.
 			return t.client(ctx, command{path: path, args: args, lasts: l.duration(), interrupt: true}, parseHttperf)
 		},
@@ -48,9 +48,9 @@ var (
 )
 
 // parseHttperf reads the summary of httperf 0.9. A connection is one that got its reply.
-func parseHttperf(text string) (Result, error) {
+func parseHttperf(text string) (result, error) {
 	o := output{tool: "httperf", text: text}
-	r := Result{
+	r := result{
 		Connections: o.count(httperfReplies, "Reply status: ... 2xx=N ..."),
 		Failed:      o.sum(httperfBad, "Reply status: ...") + o.sum(httperfErrors, "Errors: total ...") + o.sum(httperfOther, "Errors: fd-unavail ..."),
 	}

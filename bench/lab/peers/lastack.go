@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"context"
@@ -16,37 +16,37 @@ import (
 
 // lastack runs as anybody would type it, everything recorded: samples every second, all
 // histograms. Its figures are the run record's.
-func lastack(path string, w Workload, l Load, engine string) Contender {
-	return Contender{
+func lastack(path string, w workload, l load, engine string) contender {
+	return contender{
 		Name: "lastack --engine " + engine, Family: familyLastack,
-		measure: func(ctx context.Context, t *Testbed) (Result, error) {
+		measure: func(ctx context.Context, t *testbed) (result, error) {
 			file := filepath.Join(t.dir, "lastack.json")
 			if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return Result{}, err
+				return result{}, err
 			}
 			before, err := t.serverCPU()
 			if err != nil {
-				return Result{}, err
+				return result{}, err
 			}
 			e, err := t.run(ctx, command{path: path, args: lastackArgs(w, l, engine, t.addr(), file), lasts: l.duration(), codes: []int{lastackUsage, lastackDoubt}})
 			if err != nil {
-				return Result{}, err
+				return result{}, err
 			}
 			if e.code == lastackUsage {
-				return Result{}, &UnavailableError{Reason: lastLine(e.stderr)}
+				return result{}, &unavailableError{Reason: lastLine(e.stderr)}
 			}
 			after, err := t.serverCPU()
 			if err != nil {
-				return Result{}, err
+				return result{}, err
 			}
 			f, err := os.Open(file)
 			if err != nil {
-				return Result{}, &RunError{Command: "lastack", Reason: lastLine(e.stderr), Err: err}
+				return result{}, &runError{Command: "lastack", Reason: lastLine(e.stderr), Err: err}
 			}
 			defer f.Close()
 			r, err := record.Read(f)
 			if err != nil {
-				return Result{}, &RunError{Command: "lastack", Err: err}
+				return result{}, &runError{Command: "lastack", Err: err}
 			}
 			return lastackResult(r, w, e.cpu, after-before)
 		},
@@ -59,7 +59,7 @@ const (
 	lastackDoubt = 3 // a result, marked as not valid
 )
 
-func lastackArgs(w Workload, l Load, engine, target, file string) []string {
+func lastackArgs(w workload, l load, engine, target, file string) []string {
 	args := []string{"run"}
 	if w.HTTP {
 		args = append(args, target)
@@ -67,7 +67,7 @@ func lastackArgs(w Workload, l Load, engine, target, file string) []string {
 	args = append(args, "--engine", engine, "-c", strconv.Itoa(l.Connections), "-d", l.duration().String(),
 		"--exchange", w.Exchange, "--close", w.Close, "-q", "-o", file)
 	if w.fin() {
-		args = append(args, "--source", fmt.Sprintf("127.1.0.1-127.1.0.%d", sources))
+		args = append(args, "--source", fmt.Sprintf("127.1.0.1-127.1.0.%d", sourceAddrs))
 	}
 	return args
 }
@@ -75,20 +75,20 @@ func lastackArgs(w Workload, l Load, engine, target, file string) []string {
 // lastackResult takes CPU per side from the record, which has it by worker thread, where the
 // process is both ends; what is then in all and in neither is the observers' and
 // the runtime's, and the start. Against a target, whose CPU time is given, the process is the client, all of it.
-func lastackResult(r *record.Run, w Workload, all, target time.Duration) (Result, error) {
+func lastackResult(r *record.Run, w workload, all, target time.Duration) (result, error) {
 	if r.Connections.Completed <= 0 || r.Rate.CompletedPerS <= 0 {
-		return Result{}, &RunError{Command: "lastack", Reason: failures(r), Err: errNone}
+		return result{}, &runError{Command: "lastack", Reason: failures(r), Err: errNone}
 	}
-	res := Result{
+	res := result{
 		Connections: r.Connections.Completed,
 		Failed:      r.Connections.Failed,
 		PerSecond:   r.Rate.CompletedPerS,
 	}
 	seconds := func(s float64) time.Duration { return time.Duration(max(s, 0) * float64(time.Second)) }
 	if w.HTTP {
-		res.CPU = CPU{Client: all, Server: target}
+		res.CPU = cpuTime{Client: all, Server: target}
 	} else {
-		res.CPU = CPU{Client: seconds(r.Pressure.CPU.GeneratorS), Server: seconds(r.Pressure.CPU.ServerS), All: all}
+		res.CPU = cpuTime{Client: seconds(r.Pressure.CPU.GeneratorS), Server: seconds(r.Pressure.CPU.ServerS), All: all}
 	}
 	if !r.Verdict.Valid {
 		res.Doubts = append(res.Doubts, fmt.Sprintf("not valid by its own verdict, limited by %q", r.Verdict.LimitedBy))

@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"context"
@@ -9,10 +9,10 @@ import (
 )
 
 // Measurement is one workload, measured.
-type Measurement struct {
-	Workload Workload
+type measurement struct {
+	Workload workload
 	Rounds   int
-	Rows     []Row
+	Rows     []row
 	// Absent are the contenders that took no part, and why.
 	Absent []Absence
 	// Doubts are what the whole table must not be read without.
@@ -23,25 +23,25 @@ type Measurement struct {
 type Absence struct{ Name, Reason string }
 
 // Row is one contender's runs, one a round.
-type Row struct {
-	Contender
-	Runs []Run
+type row struct {
+	contender
+	Runs []turn
 }
 
 // Run is one contender's turn in one round: a Result, or why there is none.
-type Run struct {
-	Result
+type turn struct {
+	result
 	Err error
 	// Left is what the run left behind in the testbed.
-	Left Remains
+	Left leftovers
 }
 
 // Remains are the TIME_WAIT sockets that a run left at either end, and the connections
 // for which the kernel had no more of them (TCPTimeWaitOverflow).
-type Remains struct{ ClientTimeWait, ServerTimeWait, Overflow int }
+type leftovers struct{ ClientTimeWait, ServerTimeWait, Overflow int }
 
 // figures returns one figure of each round, NaN where the run failed or f has none.
-func (r *Row) figures(f func(*Result) float64) []float64 {
+func (r *row) figures(f func(*result) float64) []float64 {
 	v := make([]float64, len(r.Runs))
 	for i := range r.Runs {
 		v[i] = math.NaN()
@@ -52,13 +52,13 @@ func (r *Row) figures(f func(*Result) float64) []float64 {
 	return v
 }
 
-func (r *Row) rates() []float64 {
-	return r.figures(func(r *Result) float64 { return r.PerSecond })
+func (r *row) rates() []float64 {
+	return r.figures(func(r *result) float64 { return r.PerSecond })
 }
 
 // cpu is CPU time in microseconds a connection.
-func (r *Row) cpu(of func(CPU) time.Duration) Spread {
-	return spreadOf(r.figures(func(r *Result) float64 {
+func (r *row) cpu(of func(cpuTime) time.Duration) spread {
+	return spreadOf(r.figures(func(r *result) float64 {
 		if d := of(r.CPU); d > 0 {
 			return float64(d) / 1e3 / float64(r.Connections)
 		}
@@ -82,10 +82,10 @@ func order(n, round int) []int {
 // Measure runs every contender once a round. A contender that fails is tried again in the next
 // round, one that is unavailable is not. tell, if not nil, hears of each run when it has
 // ended. The error is ctx's; what was measured until then is returned with it.
-func Measure(ctx context.Context, t *Testbed, w Workload, field Field, rounds int, tell func(round int, row *Row)) (Measurement, error) {
-	m := Measurement{Workload: w, Rounds: rounds, Absent: slices.Clone(field.Absent)}
+func measure(ctx context.Context, t *testbed, w workload, field field, rounds int, tell func(round int, row *row)) (measurement, error) {
+	m := measurement{Workload: w, Rounds: rounds, Absent: slices.Clone(field.Absent)}
 	for _, c := range field.Contenders {
-		m.Rows = append(m.Rows, Row{Contender: c, Runs: make([]Run, 0, rounds)})
+		m.Rows = append(m.Rows, row{Contender: c, Runs: make([]turn, 0, rounds)})
 	}
 	out := make([]bool, len(m.Rows))
 	busy, turns := 0, 0
@@ -102,12 +102,12 @@ func Measure(ctx context.Context, t *Testbed, w Workload, field Field, rounds in
 				busy++
 			}
 			row := &m.Rows[i]
-			var run Run
+			var run turn
 			run.Result, run.Err = row.measure(ctx, t)
 			if ctx.Err() != nil {
 				return m.without(out), ctx.Err()
 			}
-			var absent *UnavailableError
+			var absent *unavailableError
 			if errors.As(run.Err, &absent) {
 				out[i] = true
 				m.Absent = append(m.Absent, Absence{row.Name, absent.Reason})
@@ -130,8 +130,8 @@ func Measure(ctx context.Context, t *Testbed, w Workload, field Field, rounds in
 }
 
 // without leaves out the rows of those that took no part.
-func (m Measurement) without(out []bool) Measurement {
-	var rows []Row
+func (m measurement) without(out []bool) measurement {
+	var rows []row
 	for i, r := range m.Rows {
 		if !out[i] {
 			rows = append(rows, r)

@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"context"
@@ -20,7 +20,7 @@ const (
 )
 
 // neper is tcp_crr of github.com/google/neper: RST unless it is asked for TIME_WAIT.
-func neper(path string, w Workload, l Load, threads, flows int) Contender {
+func neper(path string, w workload, l load, threads, flows int) contender {
 	args := []string{
 		"--nolog", "-T", strconv.Itoa(threads), "-F", strconv.Itoa(flows), "-l", strconv.Itoa(l.Seconds), "-Q", "1", "-R", "1",
 		"-C", strconv.Itoa(neperControlPort), "-P", strconv.Itoa(neperDataPort),
@@ -36,10 +36,10 @@ func neper(path string, w Workload, l Load, threads, flows int) Contender {
 		}
 		client = append(client, "-L", strings.Join(from, ","))
 	}
-	return Contender{
+	return contender{
 		Name:   fmt.Sprintf("neper tcp_crr -T%d -F%d", threads, flows),
 		Family: familyNeper,
-		measure: func(ctx context.Context, t *Testbed) (Result, error) {
+		measure: func(ctx context.Context, t *testbed) (result, error) {
 			// The server ends with its client.
 			return t.pair(ctx, service{command: command{path: path, args: args, lasts: l.duration()}, port: neperControlPort},
 				command{path: path, args: client, lasts: l.duration()}, parseNeper)
@@ -53,9 +53,9 @@ var (
 )
 
 // parseNeper reads neper's KEY=VALUE lines. It does not count failures.
-func parseNeper(text string) (Result, error) {
+func parseNeper(text string) (result, error) {
 	o := output{tool: "neper", text: text}
-	r := Result{
+	r := result{
 		Connections: o.count(neperCount, "num_transactions=N"),
 		PerSecond:   o.number(neperRate, "throughput=R"),
 	}

@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"context"
@@ -9,10 +9,10 @@ import (
 
 // netperf is TCP_CRR of github.com/HewlettPackard/netperf: one connection at a time, closed
 // by FIN, the client first.
-func netperf(client, server string, l Load) Contender {
-	return Contender{
+func netperf(client, server string, l load) contender {
+	return contender{
 		Name: "netperf TCP_CRR (1 at once)", Family: "netperf",
-		measure: func(ctx context.Context, t *Testbed) (Result, error) {
+		measure: func(ctx context.Context, t *testbed) (result, error) {
 			return t.pair(ctx,
 				// -f: the CPU time of children that nobody waits for would be lost.
 				service{
@@ -34,9 +34,9 @@ var (
 
 // parseNetperf reads the keys that -k asks for. The count is what rate and time, of two
 // decimals, make of it; failures it does not count.
-func parseNetperf(text string) (Result, error) {
+func parseNetperf(text string) (result, error) {
 	o := output{tool: "netperf", text: text}
-	r := Result{PerSecond: o.number(netperfRate, "TRANSACTION_RATE=R")}
+	r := result{PerSecond: o.number(netperfRate, "TRANSACTION_RATE=R")}
 	r.Connections = int64(math.Round(math.Min(r.PerSecond*o.number(netperfTime, "ELAPSED_TIME=T"), maxCount)))
 	return r.checked(&o)
 }

@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"context"
@@ -54,7 +54,7 @@ func nginxService(dir, path, address string) (service, error) {
 
 // Serve starts the testbed's nginx, which lives until the function returned is called. It
 // has no limit in time.
-func (t *Testbed) Serve(ctx context.Context, path string) (end func() error, err error) {
+func (t *testbed) Serve(ctx context.Context, path string) (end func() error, err error) {
 	path, err = find("nginx", path)
 	if err != nil {
 		return nil, fmt.Errorf("%w (Debian: apt-get install nginx)", err)

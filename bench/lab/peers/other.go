@@ -1,6 +1,6 @@
 //go:build !linux
 
-package peers
+package main
 
 import (
 	"context"
@@ -11,25 +11,25 @@ import (
 )
 
 // Testbed needs Linux.
-type Testbed struct {
+type testbed struct {
 	dir   string
 	quiet time.Duration
 }
 
 // OpenTestbed needs Linux.
-func OpenTestbed(*sandbox.Sandbox, string, time.Duration) (*Testbed, error) {
+func openTestbed(*sandbox.Sandbox, string, time.Duration) (*testbed, error) {
 	return nil, sockstate.ErrNeedsLinux
 }
 
 // Close does nothing.
-func (t *Testbed) Close() error { return nil }
+func (t *testbed) Close() error { return nil }
 
 // SerialFloor needs Linux.
-func SerialFloor(FloorConfig) (FloorResult, error) { return FloorResult{}, sockstate.ErrNeedsLinux }
+func SerialFloor(floorConfig) (floorResult, error) { return floorResult{}, sockstate.ErrNeedsLinux }
 
 // ReadFacts needs Linux.
-func ReadFacts(context.Context, Programs, Load, int, string) (Facts, error) {
-	return Facts{}, sockstate.ErrNeedsLinux
+func ReadFacts(context.Context, programs, load, int, string) (facts, error) {
+	return facts{}, sockstate.ErrNeedsLinux
 }
 
 type child struct{}
@@ -37,17 +37,17 @@ type child struct{}
 func (p *child) wait() (ended, error) { return ended{}, sockstate.ErrNeedsLinux }
 func (p *child) end() (ended, error)  { return ended{}, sockstate.ErrNeedsLinux }
 
-func (t *Testbed) run(context.Context, command) (ended, error) {
+func (t *testbed) run(context.Context, command) (ended, error) {
 	return ended{}, sockstate.ErrNeedsLinux
 }
 
-func (t *Testbed) start(context.Context, service) (*child, error) {
+func (t *testbed) start(context.Context, service) (*child, error) {
 	return nil, sockstate.ErrNeedsLinux
 }
 
-func (t *Testbed) serve(context.Context, service) (func() error, error) {
+func (t *testbed) serve(context.Context, service) (func() error, error) {
 	return nil, sockstate.ErrNeedsLinux
 }
-func (t *Testbed) serverCPU() (time.Duration, error)     { return 0, sockstate.ErrNeedsLinux }
-func (t *Testbed) prepare(context.Context) (bool, error) { return false, sockstate.ErrNeedsLinux }
-func (t *Testbed) remains() (Remains, error)             { return Remains{}, sockstate.ErrNeedsLinux }
+func (t *testbed) serverCPU() (time.Duration, error)     { return 0, sockstate.ErrNeedsLinux }
+func (t *testbed) prepare(context.Context) (bool, error) { return false, sockstate.ErrNeedsLinux }
+func (t *testbed) remains() (leftovers, error)           { return leftovers{}, sockstate.ErrNeedsLinux }

@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"math"
@@ -49,7 +49,7 @@ func (o *output) sum(re *regexp.Regexp, want string) int64 {
 func parsed[T any](o *output, s, want string, parse func(string) (T, bool)) T {
 	v, ok := parse(s)
 	if !ok && o.err == nil {
-		o.err = &ParseError{Tool: o.tool, Want: want, Got: s}
+		o.err = &parseError{Tool: o.tool, Want: want, Got: s}
 	}
 	return v
 }

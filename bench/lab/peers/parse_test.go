@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"errors"
@@ -16,18 +16,18 @@ import (
 // parsers by tool; h1load's as for a test of two seconds.
 var parsers = []struct {
 	tool  string
-	parse func(string) (Result, error)
+	parse func(string) (result, error)
 }{
 	{"wrk", parseWrk},
 	{"ab", parseAb},
 	{"hey", parseHey},
 	{"httperf", parseHttperf},
-	{"h1load", func(s string) (Result, error) { return parseH1load(s, 2) }},
+	{"h1load", func(s string) (result, error) { return parseH1load(s, 2) }},
 	{"neper", parseNeper},
 	{"netperf", parseNetperf},
 }
 
-func parserOf(t *testing.T, file string) func(string) (Result, error) {
+func parserOf(t *testing.T, file string) func(string) (result, error) {
 	t.Helper()
 	for _, p := range parsers {
 		if tool, _, _ := strings.Cut(strings.TrimSuffix(file, ".txt"), "_"); tool == p.tool {
@@ -41,32 +41,32 @@ func parserOf(t *testing.T, file string) func(string) (Result, error) {
 // TestParse reads what the tools printed: against nginx, against nothing that listens (refused), against a
 // server that only fails (500), and one that stood still for a second (timeout).
 func TestParse(t *testing.T) {
-	missing := func(tool, want string) error { return &ParseError{Tool: tool, Want: want} }
-	none := func(tool string) error { return &RunError{Command: tool, Err: errNone} }
+	missing := func(tool, want string) error { return &parseError{Tool: tool, Want: want} }
+	none := func(tool string) error { return &runError{Command: tool, Err: errNone} }
 	tests := map[string]struct {
-		want Result
+		want result
 		err  error
 	}{
-		"wrk.txt":          {want: Result{Connections: 28888, PerSecond: 14274.94}},
-		"wrk_timeout.txt":  {want: Result{Connections: 8813, Failed: 4, PerSecond: 2918.57}},
+		"wrk.txt":          {want: result{Connections: 28888, PerSecond: 14274.94}},
+		"wrk_timeout.txt":  {want: result{Connections: 8813, Failed: 4, PerSecond: 2918.57}},
 		"wrk_500.txt":      {err: none("wrk")},
 		"wrk_refused.txt":  {err: missing("wrk", "N requests in T")},
-		"ab.txt":           {want: Result{Connections: 24717, PerSecond: 12346.15}},
+		"ab.txt":           {want: result{Connections: 24717, PerSecond: 12346.15}},
 		"ab_500.txt":       {err: none("ab")},
 		"ab_refused.txt":   {err: missing("ab", "Time taken for tests: T seconds")},
-		"hey.txt":          {want: Result{Connections: 20022, PerSecond: 10001.50}},
+		"hey.txt":          {want: result{Connections: 20022, PerSecond: 10001.50}},
 		"hey_500.txt":      {err: none("hey")},
 		"hey_refused.txt":  {err: none("hey")},
-		"httperf.txt":      {want: Result{Connections: 9370, PerSecond: 4696.74}},
-		"httperf_rate.txt": {want: Result{Connections: 978, PerSecond: 804.94}},
+		"httperf.txt":      {want: result{Connections: 9370, PerSecond: 4696.74}},
+		"httperf_rate.txt": {want: result{Connections: 978, PerSecond: 804.94}},
 		// The connections that were refused are failures, and nothing else was there.
 		"httperf_refused.txt": {err: none("httperf")},
 		// The rates of two lines, the counts of all four: the process lived that long.
-		"h1load.txt":          {want: Result{Connections: 21554, PerSecond: (5287.0 + 9017.0) / 2}},
+		"h1load.txt":          {want: result{Connections: 21554, PerSecond: (5287.0 + 9017.0) / 2}},
 		"h1load_refused.txt":  {err: none("h1load")},
-		"neper.txt":           {want: Result{Connections: 33962, PerSecond: 17408.86}},
+		"neper.txt":           {want: result{Connections: 33962, PerSecond: 17408.86}},
 		"neper_refused.txt":   {err: missing("neper", "num_transactions=N")},
-		"netperf.txt":         {want: Result{Connections: 4487, PerSecond: 4486.529}},
+		"netperf.txt":         {want: result{Connections: 4487, PerSecond: 4486.529}},
 		"netperf_refused.txt": {err: missing("netperf", "TRANSACTION_RATE=R")},
 	}
 	files, err := filepath.Glob("testdata/*_*.txt")
@@ -113,7 +113,7 @@ func TestParseStrange(t *testing.T) {
 	}
 	for _, tt := range tests {
 		_, err := parserOf(t, tt.tool)(tt.text)
-		var pe *ParseError
+		var pe *parseError
 		if !errors.As(err, &pe) || pe.Tool != tt.tool || pe.Got == "" {
 			t.Errorf("%s of %q: %v, want a *ParseError with what was found", tt.tool, tt.text, err)
 		}
@@ -138,12 +138,12 @@ func FuzzParse(f *testing.F) {
 		p := parsers[int(which)%len(parsers)]
 		r, err := p.parse(text)
 		if err != nil {
-			var pe *ParseError
-			var re *RunError
+			var pe *parseError
+			var re *runError
 			if !errors.As(err, &pe) && !errors.As(err, &re) {
 				t.Fatalf("%s: %T %v", p.tool, err, err)
 			}
-			if !cmp.Equal(r, Result{}) {
+			if !cmp.Equal(r, result{}) {
 				t.Fatalf("%s: an error, and %+v", p.tool, r)
 			}
 			return

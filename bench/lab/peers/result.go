@@ -1,4 +1,4 @@
-package peers
+package main
 
 import "errors"
 
@@ -6,12 +6,12 @@ import "errors"
 var errNone = errors.New("no connection was completed")
 
 // checked returns r, or why it is nothing that could stand in a table.
-func (r Result) checked(o *output) (Result, error) {
+func (r result) checked(o *output) (result, error) {
 	if o.err != nil {
-		return Result{}, o.err
+		return result{}, o.err
 	}
 	if r.Connections <= 0 || r.PerSecond <= 0 {
-		return Result{}, &RunError{Command: o.tool, Err: errNone}
+		return result{}, &runError{Command: o.tool, Err: errNone}
 	}
 	return r, nil
 }

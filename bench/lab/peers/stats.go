@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"math"
@@ -6,21 +6,21 @@ import (
 )
 
 // Spread is what several rounds gave: Median lies between Min and Max. All are NaN if N is 0.
-type Spread struct {
+type spread struct {
 	Median, Min, Max float64
 	N                int
 }
 
 // spreadOf summarizes values; those that are NaN, runs without a figure, are left out. The median of an even
 // number is the mean of the two in the middle.
-func spreadOf(values []float64) Spread {
+func spreadOf(values []float64) spread {
 	v := slices.DeleteFunc(slices.Clone(values), math.IsNaN)
 	n := len(v)
 	if n == 0 {
-		return Spread{math.NaN(), math.NaN(), math.NaN(), 0}
+		return spread{math.NaN(), math.NaN(), math.NaN(), 0}
 	}
 	slices.Sort(v)
-	return Spread{Median: (v[(n-1)/2] + v[n/2]) / 2, Min: v[0], Max: v[n-1], N: n}
+	return spread{Median: (v[(n-1)/2] + v[n/2]) / 2, Min: v[0], Max: v[n-1], N: n}
 }
 
 // ratios divides round by round; a round that lacks either figure gives NaN.

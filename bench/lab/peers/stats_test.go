@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"math"
@@ -14,14 +14,14 @@ func TestSpread(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		values []float64
-		want   Spread
+		want   spread
 	}{
-		{"none", nil, Spread{nan, nan, nan, 0}},
-		{"only failures", []float64{nan, nan}, Spread{nan, nan, nan, 0}},
-		{"one", []float64{3}, Spread{3, 3, 3, 1}},
-		{"odd", []float64{5, 1, 3}, Spread{3, 1, 5, 3}},
-		{"even", []float64{4, 1, 3, 2}, Spread{2.5, 1, 4, 4}},
-		{"failures left out", []float64{nan, 4, nan, 2}, Spread{3, 2, 4, 2}},
+		{"none", nil, spread{nan, nan, nan, 0}},
+		{"only failures", []float64{nan, nan}, spread{nan, nan, nan, 0}},
+		{"one", []float64{3}, spread{3, 3, 3, 1}},
+		{"odd", []float64{5, 1, 3}, spread{3, 1, 5, 3}},
+		{"even", []float64{4, 1, 3, 2}, spread{2.5, 1, 4, 4}},
+		{"failures left out", []float64{nan, 4, nan, 2}, spread{3, 2, 4, 2}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			before := slices.Clone(tt.values)

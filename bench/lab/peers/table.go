@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"bufio"
@@ -15,7 +15,7 @@ import (
 
 // Table writes the measurements as Markdown: the host's facts, and for each workload a
 // table and what is to be known beside it. The error is w's.
-func Table(w io.Writer, f Facts, ms []Measurement) error {
+func writeTable(w io.Writer, f facts, ms []measurement) error {
 	b := bufio.NewWriter(w)
 	f.write(b)
 	for i := range ms {
@@ -25,7 +25,7 @@ func Table(w io.Writer, f Facts, ms []Measurement) error {
 	return b.Flush()
 }
 
-func (f *Facts) write(w io.Writer) {
+func (f *facts) write(w io.Writer) {
 	fmt.Fprintf(w, "## lastack side by side, %s\n\n", f.Date.Format("2006-01-02 15:04 MST"))
 	cpu := ""
 	if f.CPUModel != "" {
@@ -44,17 +44,17 @@ func (f *Facts) write(w io.Writer) {
 // column is one figure of a row.
 type column struct {
 	head string
-	cell func(*Row) string
+	cell func(*row) string
 }
 
-func (m *Measurement) write(w io.Writer) {
+func (m *measurement) write(w io.Writer) {
 	fmt.Fprintf(w, "\n### %s\n\n", m.Workload.Title)
 	ours, floor := m.reference(familyLastack), m.reference(familyFloor)
 	columns := []column{
-		{"connections/s", func(r *Row) string { return rate(spreadOf(r.rates())) }},
+		{"connections/s", func(r *row) string { return rate(spreadOf(r.rates())) }},
 	}
 	if ours != nil {
-		columns = append(columns, column{"lastack ÷ it", func(r *Row) string {
+		columns = append(columns, column{"lastack ÷ it", func(r *row) string {
 			if r == ours {
 				return ""
 			}
@@ -62,7 +62,7 @@ func (m *Measurement) write(w io.Writer) {
 		}})
 	}
 	if floor != nil {
-		columns = append(columns, column{"it ÷ floor", func(r *Row) string {
+		columns = append(columns, column{"it ÷ floor", func(r *row) string {
 			if r == floor {
 				return ""
 			}
@@ -70,10 +70,10 @@ func (m *Measurement) write(w io.Writer) {
 		}})
 	}
 	columns = append(columns,
-		column{"client CPU", func(r *Row) string { return micros(r.cpu(func(c CPU) time.Duration { return c.Client })) }},
-		column{"server CPU", func(r *Row) string { return micros(r.cpu(func(c CPU) time.Duration { return c.Server })) }},
-		column{"all CPU", func(r *Row) string { return micros(r.cpu(CPU.all)) }},
-		column{"failed", func(r *Row) string { return quantity.Count(r.failed()) }},
+		column{"client CPU", func(r *row) string { return micros(r.cpu(func(c cpuTime) time.Duration { return c.Client })) }},
+		column{"server CPU", func(r *row) string { return micros(r.cpu(func(c cpuTime) time.Duration { return c.Server })) }},
+		column{"all CPU", func(r *row) string { return micros(r.cpu(cpuTime.all)) }},
+		column{"failed", func(r *row) string { return quantity.Count(r.failed()) }},
 	)
 
 	heads, rules := "| contender |", "|---|"
@@ -100,7 +100,7 @@ func (m *Measurement) write(w io.Writer) {
 
 // reference is the row of a family that ratios are taken against: of lastack the engine that it would
 // choose by itself, which is the first one that could run.
-func (m *Measurement) reference(family string) *Row {
+func (m *measurement) reference(family string) *row {
 	for i := range m.Rows {
 		if r := &m.Rows[i]; r.Family == family && r.completed() > 0 {
 			return r
@@ -110,7 +110,7 @@ func (m *Measurement) reference(family string) *Row {
 }
 
 // best reports whether r is the fastest of the several rows that its tool has.
-func (m *Measurement) best(r *Row) bool {
+func (m *measurement) best(r *row) bool {
 	rows, fastest := 0, true
 	own := spreadOf(r.rates()).Median
 	for i := range m.Rows {
@@ -126,7 +126,7 @@ func (m *Measurement) best(r *Row) bool {
 	return rows > 1 && fastest && r.completed() > 0
 }
 
-func (m *Measurement) title(r, ours *Row) string {
+func (m *measurement) title(r, ours *row) string {
 	switch {
 	case r == ours:
 		return "**" + r.Name + "**"
@@ -137,9 +137,9 @@ func (m *Measurement) title(r, ours *Row) string {
 }
 
 // completed is the number of rounds with a figure.
-func (r *Row) completed() int { return spreadOf(r.rates()).N }
+func (r *row) completed() int { return spreadOf(r.rates()).N }
 
-func (r *Row) failed() int64 {
+func (r *row) failed() int64 {
 	var n int64
 	for _, run := range r.Runs {
 		n += run.Failed
@@ -148,7 +148,7 @@ func (r *Row) failed() int64 {
 }
 
 // all is both ends, where the tool is not both in one.
-func (c CPU) all() time.Duration {
+func (c cpuTime) all() time.Duration {
 	if c.All == 0 && c.Client > 0 && c.Server > 0 {
 		return c.Client + c.Server
 	}
@@ -156,12 +156,12 @@ func (c CPU) all() time.Duration {
 }
 
 // notes are what stands below the table.
-func (m *Measurement) notes() []string {
+func (m *measurement) notes() []string {
 	var notes []string
 	for i := range m.Rows {
 		r := &m.Rows[i]
 		failures, doubts := newTally(), newTally()
-		var left Remains
+		var left leftovers
 		for _, run := range r.Runs {
 			if run.Err != nil {
 				failures.add(run.Err.Error())
@@ -227,21 +227,21 @@ func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 const nothing = "–"
 
-func rate(s Spread) string {
+func rate(s spread) string {
 	if s.N == 0 {
 		return nothing
 	}
 	return quantity.PerSecond(s.Median)
 }
 
-func micros(s Spread) string {
+func micros(s spread) string {
 	if s.N == 0 {
 		return nothing
 	}
 	return quantity.Micros(s.Median)
 }
 
-func ratio(s Spread) string {
+func ratio(s spread) string {
 	if s.N == 0 {
 		return nothing
 	}

@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"bytes"
@@ -15,64 +15,66 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 // runs makes one run of each rate; 0 is one that failed.
-func runs(cpu CPU, rates ...float64) []Run {
-	var rs []Run
+func turnsOf(cpu cpuTime, rates ...float64) []turn {
+	var rs []turn
 	for _, r := range rates {
-		run := Run{Result: Result{Connections: int64(2 * r), PerSecond: r, CPU: cpu}}
+		run := turn{Result: result{Connections: int64(2 * r), PerSecond: r, CPU: cpu}}
 		if r == 0 {
-			run = Run{Err: &RunError{Command: "wrk", Reason: "unable to connect", Err: errors.New("exit status 1")}}
+			run = turn{Err: &runError{Command: "wrk", Reason: "unable to connect", Err: errors.New("exit status 1")}}
 		}
 		rs = append(rs, run)
 	}
 	return rs
 }
 
-func row(name, family string, rs []Run) Row {
-	return Row{Contender: Contender{Name: name, Family: family}, Runs: rs}
+func rowOf(name, family string, rs []turn) row {
+	return row{Contender: contender{Name: name, Family: family}, Runs: rs}
 }
 
-func cpu(client, server, all time.Duration) CPU { return CPU{Client: client, Server: server, All: all} }
+func usage(client, server, all time.Duration) cpuTime {
+	return cpuTime{Client: client, Server: server, All: all}
+}
 
 func TestTable(t *testing.T) {
-	facts := Facts{
+	facts := facts{
 		Kernel: "6.18.44", CPUModel: "Example CPU", CPUs: 2, MemoryBytes: 24 << 30, Go: "go1.26.8", Place: "the host's loopback, as asked",
 		Programs: []Version{{"lastack", "v1.0.0"}, {"hey", "tells no version"}},
-		Date:     time.Date(2026, 11, 23, 6, 14, 0, 0, time.UTC), Load: Load{Seconds: 2, Connections: 64, CPUs: 2}, Rounds: 3,
+		Date:     time.Date(2026, 11, 23, 6, 14, 0, 0, time.UTC), Load: load{Seconds: 2, Connections: 64, CPUs: 2}, Rounds: 3,
 	}
-	ws := Workloads()
-	echo := Measurement{
+	ws := workloads()
+	echo := measurement{
 		Workload: ws[0], Rounds: 3,
-		Rows: []Row{
-			row("lastack --engine uring", familyLastack, runs(cpu(time.Second, time.Second/2, 1700*time.Millisecond), 25_000, 20_000, 24_000)),
-			row("lastack --engine epoll", familyLastack, runs(cpu(time.Second, time.Second/2, 1700*time.Millisecond), 18_000, 16_000, 20_000)),
-			row("serial floor, 2 threads", familyFloor, runs(cpu(0, 0, 4*time.Second), 28_000, 24_000, 30_000)),
-			row("neper tcp_crr -T1 -F16", familyNeper, runs(cpu(2*time.Second, time.Second, 0), 12_000, 12_000, 12_000)),
-			row("neper tcp_crr -T2 -F64", familyNeper, runs(cpu(2*time.Second, time.Second, 0), 18_000, 16_000, 17_000)),
+		Rows: []row{
+			rowOf("lastack --engine uring", familyLastack, turnsOf(usage(time.Second, time.Second/2, 1700*time.Millisecond), 25_000, 20_000, 24_000)),
+			rowOf("lastack --engine epoll", familyLastack, turnsOf(usage(time.Second, time.Second/2, 1700*time.Millisecond), 18_000, 16_000, 20_000)),
+			rowOf("serial floor, 2 threads", familyFloor, turnsOf(usage(0, 0, 4*time.Second), 28_000, 24_000, 30_000)),
+			rowOf("neper tcp_crr -T1 -F16", familyNeper, turnsOf(usage(2*time.Second, time.Second, 0), 12_000, 12_000, 12_000)),
+			rowOf("neper tcp_crr -T2 -F64", familyNeper, turnsOf(usage(2*time.Second, time.Second, 0), 18_000, 16_000, 17_000)),
 		},
 		Doubts: []string{"before 2 of 15 runs the machine was not idle within 2s:\nsomething else ran on it"},
 	}
 	echo.Rows[1].Runs[2].Doubts = []string{"not valid by its own verdict: lag"}
 	echo.Rows[3].Runs[1].Left.Overflow = 12_345
 
-	wrk := row("wrk -t2 -c64", "wrk", runs(cpu(2*time.Second, time.Second, 0), 14_000, 0, 7_000))
+	wrk := rowOf("wrk -t2 -c64", "wrk", turnsOf(usage(2*time.Second, time.Second, 0), 14_000, 0, 7_000))
 	wrk.Runs[0].Failed = 7
-	wrk.Runs[2].Left = Remains{ClientTimeWait: 700, ServerTimeWait: 13_300}
-	http := Measurement{
+	wrk.Runs[2].Left = leftovers{ClientTimeWait: 700, ServerTimeWait: 13_300}
+	http := measurement{
 		Workload: ws[4], Rounds: 3,
-		Rows: []Row{
-			row("lastack --engine epoll", familyLastack, runs(cpu(time.Second, time.Second, 0), 14_000, 15_000, 16_000)),
+		Rows: []row{
+			rowOf("lastack --engine epoll", familyLastack, turnsOf(usage(time.Second, time.Second, 0), 14_000, 15_000, 16_000)),
 			wrk,
-			row("ab -c64", "ab", runs(CPU{}, 0, 0, 0)),
+			rowOf("ab -c64", "ab", turnsOf(cpuTime{}, 0, 0, 0)),
 		},
 		Absent: []Absence{
 			{"lastack --engine uring", "no io_uring here"},
 			{"hey", `exec: "hey": executable file not found in $PATH (Debian: apt-get install hey)`},
 		},
 	}
-	empty := Measurement{Workload: ws[2], Rounds: 3, Doubts: []string{"not measured: interrupted"}}
+	empty := measurement{Workload: ws[2], Rounds: 3, Doubts: []string{"not measured: interrupted"}}
 
 	var got bytes.Buffer
-	if err := Table(&got, facts, []Measurement{echo, http, empty}); err != nil {
+	if err := writeTable(&got, facts, []measurement{echo, http, empty}); err != nil {
 		t.Fatal(err)
 	}
 	golden := filepath.Join("testdata", "table.md")

@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"fmt"
@@ -8,9 +8,9 @@ import (
 // testbedAddr is where all servers but lastack's own and the floor's listen.
 const testbedAddr = "127.0.0.1"
 
-func (t *Testbed) addr() string { return fmt.Sprintf("%s:%d", testbedAddr, nginxPort) }
+func (t *testbed) addr() string { return fmt.Sprintf("%s:%d", testbedAddr, nginxPort) }
 
-func (t *Testbed) url() string { return "http://" + t.addr() + "/" }
+func (t *testbed) url() string { return "http://" + t.addr() + "/" }
 
 // When the machine counts as quiet: this share of its CPU time is idle over a window.
 const (
@@ -18,6 +18,6 @@ const (
 	quietWindow = 100 * time.Millisecond
 )
 
-func (t *Testbed) busyDoubt(busy, turns int) string {
+func (t *testbed) busyDoubt(busy, turns int) string {
 	return fmt.Sprintf("before %d of %d runs the machine was not idle within %v: something else ran on it", busy, turns, t.quiet)
 }

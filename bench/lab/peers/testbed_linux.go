@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"context"
@@ -32,8 +32,8 @@ type Testbed struct {
 // OpenTestbed makes a testbed of the loopback of sb, or of the host's if sb is nil. The
 // caller is in that namespace. dir holds files for as long as the testbed is used. quiet is how
 // long each run may wait for an idle machine before it begins all the same; with 0 none does.
-func OpenTestbed(sb *sandbox.Sandbox, dir string, quiet time.Duration) (*Testbed, error) {
-	t := &Testbed{own: sb != nil, quiet: quiet, dir: dir}
+func OpenTestbed(sb *sandbox.Sandbox, dir string, quiet time.Duration) (*testbed, error) {
+	t := &testbed{own: sb != nil, quiet: quiet, dir: dir}
 	var err error
 	if t.proc, err = procfs.NewDefaultFS(); err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func secondAddress() error {
 }
 
 // Close ends what runs in the testbed.
-func (t *Testbed) Close() error {
+func (t *testbed) Close() error {
 	var err error
 	if t.nginx != nil {
 		_, err = t.nginx.end()
@@ -77,7 +77,7 @@ func (t *Testbed) Close() error {
 }
 
 // serve starts nginx for as long as ctx lasts.
-func (t *Testbed) serve(ctx context.Context, s service) (end func() error, err error) {
+func (t *testbed) serve(ctx context.Context, s service) (end func() error, err error) {
 	s.lasts = 24 * time.Hour
 	p, err := t.start(ctx, s)
 	if err != nil {
@@ -92,7 +92,7 @@ func (t *Testbed) serve(ctx context.Context, s service) (end func() error, err e
 }
 
 // serverCPU is what nginx has used until now, in steps of a clock tick.
-func (t *Testbed) serverCPU() (time.Duration, error) {
+func (t *testbed) serverCPU() (time.Duration, error) {
 	if t.nginx == nil {
 		return 0, nil
 	}
@@ -108,7 +108,7 @@ func (t *Testbed) serverCPU() (time.Duration, error) {
 }
 
 // listens reports whether somebody listens on a TCP port.
-func (t *Testbed) listens(port int) (bool, error) {
+func (t *testbed) listens(port int) (bool, error) {
 	found := false
 	err := t.diag.Each(nil, func(s *sockdiag.Socket) {
 		found = found || s.State == sockstate.Listen && int(s.Tuple.Local.Port()) == port
@@ -118,7 +118,7 @@ func (t *Testbed) listens(port int) (bool, error) {
 
 // prepare makes the next run start like every other: with no sockets left, and on an idle machine. quiet is
 // false where that did not come about in time.
-func (t *Testbed) prepare(ctx context.Context) (quiet bool, err error) {
+func (t *testbed) prepare(ctx context.Context) (quiet bool, err error) {
 	if t.own {
 		// Those of a process that has just ended may not have come to TIME_WAIT when the run was looked at.
 		if _, err := t.diag.DestroyAll(nil, closed); err != nil {
@@ -175,11 +175,11 @@ func closed(s *sockdiag.Socket) bool {
 }
 
 // remains counts what the last run left.
-func (t *Testbed) remains() (Remains, error) {
+func (t *testbed) remains() (leftovers, error) {
 	if !t.own {
-		return Remains{}, nil
+		return leftovers{}, nil
 	}
-	var r Remains
+	var r leftovers
 	err := t.diag.Each(nil, func(s *sockdiag.Socket) {
 		if s.State != sockstate.TimeWait {
 			return
@@ -199,7 +199,7 @@ func (t *Testbed) remains() (Remains, error) {
 }
 
 // overflows is TCPTimeWaitOverflow of the namespace so far.
-func (t *Testbed) overflows() (int, error) {
+func (t *testbed) overflows() (int, error) {
 	self, err := t.proc.Proc(os.Getpid())
 	if err != nil {
 		return 0, err

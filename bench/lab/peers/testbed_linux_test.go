@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"context"
@@ -14,9 +14,9 @@ import (
 )
 
 // open is a testbed on the host's loopback, which is left alone.
-func open(t *testing.T) *Testbed {
+func open(t *testing.T) *testbed {
 	t.Helper()
-	b, err := OpenTestbed(nil, t.TempDir(), 0)
+	b, err := openTestbed(nil, t.TempDir(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestRun(t *testing.T) {
 	})
 	t.Run("failure", func(t *testing.T) {
 		_, err := b.run(t.Context(), shell("echo first >&2; echo unable to connect >&2; exit 1"))
-		var re *RunError
+		var re *runError
 		var exit *exec.ExitError
 		if !errors.As(err, &re) || re.Reason != "unable to connect" || !errors.As(err, &exit) {
 			t.Errorf("%v, want a *RunError with the last line and the exit status", err)
@@ -98,7 +98,7 @@ func TestServerThatEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := b.pair(t.Context(), service{command: shell(tt.script), port: 1, endless: true}, shell("exit 0"), parseNeper)
-			var re *RunError
+			var re *runError
 			if !errors.As(err, &re) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
@@ -111,28 +111,28 @@ func TestServerThatEnds(t *testing.T) {
 func TestMeasure(t *testing.T) {
 	b := open(t)
 	calls := make(map[string]int)
-	contender := func(name string, f func(round int) (Result, error)) Contender {
-		return Contender{Name: name, Family: name, measure: func(context.Context, *Testbed) (Result, error) {
+	contender := func(name string, f func(round int) (result, error)) contender {
+		return contender{Name: name, Family: name, measure: func(context.Context, *testbed) (result, error) {
 			calls[name]++
 			return f(calls[name] - 1)
 		}}
 	}
-	boom := &RunError{Command: "flaky", Reason: "boom"}
-	field := Field{
-		Contenders: []Contender{
-			contender("steady", func(int) (Result, error) { return Result{Connections: 10, PerSecond: 5}, nil }),
-			contender("flaky", func(round int) (Result, error) {
+	boom := &runError{Command: "flaky", Reason: "boom"}
+	field := field{
+		Contenders: []contender{
+			contender("steady", func(int) (result, error) { return result{Connections: 10, PerSecond: 5}, nil }),
+			contender("flaky", func(round int) (result, error) {
 				if round == 1 {
-					return Result{}, boom
+					return result{}, boom
 				}
-				return Result{Connections: 20, PerSecond: 10}, nil
+				return result{Connections: 20, PerSecond: 10}, nil
 			}),
-			contender("absent", func(int) (Result, error) { return Result{}, &UnavailableError{Reason: "no such engine"} }),
+			contender("absent", func(int) (result, error) { return result{}, &unavailableError{Reason: "no such engine"} }),
 		},
 		Absent: []Absence{{"other", "no path"}},
 	}
 	told := 0
-	m, err := Measure(t.Context(), b, Workloads()[0], field, 3, func(int, *Row) { told++ })
+	m, err := measure(t.Context(), b, workloads()[0], field, 3, func(int, *row) { told++ })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,8 +153,8 @@ func TestMeasure(t *testing.T) {
 	}
 
 	ctx, cancel := context.WithCancel(t.Context())
-	cancelling := Field{Contenders: []Contender{contender("cancels", func(int) (Result, error) { cancel(); return Result{}, ctx.Err() })}}
-	if _, err := Measure(ctx, b, Workloads()[0], cancelling, 3, nil); !errors.Is(err, context.Canceled) || calls["cancels"] != 1 {
+	cancelling := field{Contenders: []contender{contender("cancels", func(int) (result, error) { cancel(); return result{}, ctx.Err() })}}
+	if _, err := measure(ctx, b, workloads()[0], cancelling, 3, nil); !errors.Is(err, context.Canceled) || calls["cancels"] != 1 {
 		t.Errorf("%v after %d calls, want Canceled after 1", err, calls["cancels"])
 	}
 }

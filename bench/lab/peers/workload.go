@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 )
 
 // Workload is what each connection of a comparison does.
-type Workload struct {
+type workload struct {
 	// Name is how flags spell it.
 	Name string
 	// Exchange and Close are lastack's words for it.
@@ -18,17 +18,17 @@ type Workload struct {
 }
 
 // fin tells workloads that leave a TIME_WAIT at the client for each connection.
-func (w Workload) fin() bool { return w.Close == "client:fin" }
+func (w workload) fin() bool { return w.Close == "client:fin" }
 
 // sources is how many addresses lastack and each thread of the floor connect from under
 // client:fin: with 28,232 ports each, 250 addresses stay nearly empty, so that neither runs out
 // of ports nor searches for a free one.
-const sources = 250
+const sourceAddrs = 250
 
 // Workloads lists them in the order in which they are measured.
-func Workloads() []Workload {
-	fin := fmt.Sprintf("(lastack from %d source addresses, the floor from %d a thread, neper from %d)", sources, sources, neperSources)
-	return []Workload{
+func workloads() []workload {
+	fin := fmt.Sprintf("(lastack from %d source addresses, the floor from %d a thread, neper from %d)", sourceAddrs, sourceAddrs, neperSources)
+	return []workload{
 		{
 			Name: "echo-rst", Exchange: "echo:1,1", Close: "client:rst",
 			Title: "`echo:1,1 client:rst`: connect, one byte each way, reset by the client",
@@ -53,14 +53,14 @@ func Workloads() []Workload {
 }
 
 // ParseWorkloads reads names separated by commas; all stands for each of them.
-func ParseWorkloads(s string) ([]Workload, error) {
-	all := Workloads()
+func parseWorkloads(s string) ([]workload, error) {
+	all := workloads()
 	if s == "all" {
 		return all, nil
 	}
-	var picked []Workload
+	var picked []workload
 	for name := range strings.SplitSeq(s, ",") {
-		w, err := workload(name)
+		w, err := workloadNamed(name)
 		if err != nil {
 			return nil, err
 		}
@@ -69,13 +69,13 @@ func ParseWorkloads(s string) ([]Workload, error) {
 	return picked, nil
 }
 
-func workload(name string) (Workload, error) {
+func workloadNamed(name string) (workload, error) {
 	var names []string
-	for _, w := range Workloads() {
+	for _, w := range workloads() {
 		if w.Name == name {
 			return w, nil
 		}
 		names = append(names, w.Name)
 	}
-	return Workload{}, fmt.Errorf("unknown workload %q: want all, or some of %s", name, strings.Join(names, ","))
+	return workload{}, fmt.Errorf("unknown workload %q: want all, or some of %s", name, strings.Join(names, ","))
 }

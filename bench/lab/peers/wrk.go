@@ -1,4 +1,4 @@
-package peers
+package main
 
 import (
 	"context"
@@ -9,11 +9,11 @@ import (
 
 // wrk closes as soon as it has the whole reply (response_complete in wrk.c), which may be
 // before nginx does.
-func wrk(path string, l Load, threads int) Contender {
-	return Contender{
+func wrk(path string, l load, threads int) contender {
+	return contender{
 		Name:   fmt.Sprintf("wrk -t%d -c%d", threads, l.Connections),
 		Family: "wrk",
-		measure: func(ctx context.Context, t *Testbed) (Result, error) {
+		measure: func(ctx context.Context, t *testbed) (result, error) {
 			return t.client(ctx, command{path: path, args: []string{
 				"-t", strconv.Itoa(threads), "-c", strconv.Itoa(l.Connections), "-d", strconv.Itoa(l.Seconds) + "s",
 				"-H", "Connection: close", t.url(),
@@ -30,10 +30,10 @@ var (
 )
 
 // parseWrk reads the summary of wrk 4: the requests completed, and socket errors besides.
-func parseWrk(text string) (Result, error) {
+func parseWrk(text string) (result, error) {
 	o := output{tool: "wrk", text: text}
 	bad := o.sum(wrkStatus, "Non-2xx or 3xx responses: N")
-	r := Result{
+	r := result{
 		Connections: o.count(wrkRequests, "N requests in T") - bad,
 		PerSecond:   o.number(wrkRate, "Requests/sec: R"),
 		Failed:      o.sum(wrkErrors, "Socket errors: ...") + bad,

@@ -14,7 +14,6 @@ import (
 	"runtime"
 	"time"
 
-	"lastack/bench/lab/peers"
 	"lastack/bench/quantity"
 	"lastack/bench/sandbox"
 )
@@ -33,10 +32,10 @@ func main() {
 
 // options are the flags.
 type options struct {
-	programs  peers.Programs
-	load      peers.Load
+	programs  programs
+	load      load
 	pairs     int
-	workloads []peers.Workload
+	workloads []workload
 	output    string
 	host      bool
 	quiet     time.Duration
@@ -78,7 +77,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
-	if o.workloads, err = peers.ParseWorkloads(workloads); err != nil {
+	if o.workloads, err = parseWorkloads(workloads); err != nil {
 		return o, fmt.Errorf("-workloads: %w", err)
 	}
 	for _, n := range []struct {
@@ -107,8 +106,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "sidebyside: %s\n", quantity.Escape(err.Error()))
 		return code
 	}
-	if len(args) > 0 && args[0] == peers.FloorFlag {
-		if err := peers.FloorMain(args[1:], stdout); err != nil {
+	if len(args) > 0 && args[0] == floorFlag {
+		if err := floorMain(args[1:], stdout); err != nil {
 			return fail(exitError, err)
 		}
 		return exitOK
@@ -164,16 +163,16 @@ func (o *options) measure(ctx context.Context, sb *sandbox.Sandbox, place string
 		return err
 	}
 	defer os.RemoveAll(dir)
-	t, err := peers.OpenTestbed(sb, dir, o.quiet)
+	t, err := openTestbed(sb, dir, o.quiet)
 	if err != nil {
 		return err
 	}
 	defer t.Close()
-	facts, err := peers.ReadFacts(ctx, o.programs, o.load, o.pairs, place)
+	facts, err := readFacts(ctx, o.programs, o.load, o.pairs, place)
 	if err != nil {
 		return err
 	}
-	var ms []peers.Measurement
+	var ms []measurement
 	for _, w := range o.workloads {
 		m, merr := o.workload(ctx, t, w, stderr)
 		ms = append(ms, m)
@@ -185,16 +184,16 @@ func (o *options) measure(ctx context.Context, sb *sandbox.Sandbox, place string
 }
 
 // workload measures one. A workload without its server is a table without rows.
-func (o *options) workload(ctx context.Context, t *peers.Testbed, w peers.Workload, stderr io.Writer) (peers.Measurement, error) {
-	field := peers.NewField(w, o.programs, o.load)
+func (o *options) workload(ctx context.Context, t *testbed, w workload, stderr io.Writer) (measurement, error) {
+	field := newField(w, o.programs, o.load)
 	if w.HTTP {
 		end, err := t.Serve(ctx, o.programs.Nginx)
 		if err != nil {
-			return peers.Measurement{Workload: w, Doubts: []string{"not measured: " + err.Error()}}, ctx.Err()
+			return measurement{Workload: w, Doubts: []string{"not measured: " + err.Error()}}, ctx.Err()
 		}
 		defer func() { _ = end() }() // it has served
 	}
-	return peers.Measure(ctx, t, w, field, o.pairs, func(round int, row *peers.Row) {
+	return measure(ctx, t, w, field, o.pairs, func(round int, row *row) {
 		last := row.Runs[len(row.Runs)-1]
 		said := quantity.PerSecond(last.PerSecond) + "/s"
 		if last.Err != nil {
@@ -204,8 +203,8 @@ func (o *options) workload(ctx context.Context, t *peers.Testbed, w peers.Worklo
 	})
 }
 
-func (o *options) write(facts peers.Facts, ms []peers.Measurement, stdout io.Writer) error {
-	if err := peers.Table(stdout, facts, ms); err != nil {
+func (o *options) write(facts facts, ms []measurement, stdout io.Writer) error {
+	if err := writeTable(stdout, facts, ms); err != nil {
 		return err
 	}
 	if o.output == "" {
@@ -215,5 +214,5 @@ func (o *options) write(facts peers.Facts, ms []peers.Measurement, stdout io.Wri
 	if err != nil {
 		return err
 	}
-	return errors.Join(peers.Table(f, facts, ms), f.Close())
+	return errors.Join(writeTable(f, facts, ms), f.Close())
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"lastack/bench/lab/gallery"
+	"lastack/bench/lab"
 	"lastack/bench/record"
 )
 
@@ -19,17 +19,17 @@ func TestUsage(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"-repeat", "0"}, exitUsage, "-repeat: want 1 to 100, got 0"},
-		{[]string{"-repeat", "0101"}, exitUsage, "-repeat: want 1 to 100, got 101"},
-		{[]string{"-repeat", "0x3"}, exitUsage, `invalid value "0x3" for flag -repeat: "0x3" is not a whole number: want one like 4`},
-		{[]string{"-only", "nginx,iis"}, exitUsage, `-only: no entry begins with "iis": want some of nginx-quit,`},
-		{[]string{"-render"}, exitUsage, "-render needs -records DIR"},
-		{[]string{"127.0.0.1:80"}, exitUsage, `unexpected argument "127.0.0.1:80"`},
-		{[]string{"-render", "-records", "/nonexistent"}, exitError, "no such file"},
-		{[]string{gallery.GoServerFlag, "nicely", "127.0.0.1:0"}, exitError, "want default or graceful and an address"},
+		{[]string{"-repeat", "0"}, lab.ExitUsage, "-repeat: want 1 to 100, got 0"},
+		{[]string{"-repeat", "0101"}, lab.ExitUsage, "-repeat: want 1 to 100, got 101"},
+		{[]string{"-repeat", "0x3"}, lab.ExitUsage, `invalid value "0x3" for flag -repeat: "0x3" is not a whole number: want one like 4`},
+		{[]string{"-only", "nginx,iis"}, lab.ExitUsage, `-only: no entry begins with "iis": want some of nginx-quit,`},
+		{[]string{"-render"}, lab.ExitUsage, "-render needs -records DIR"},
+		{[]string{"127.0.0.1:80"}, lab.ExitUsage, `unexpected argument "127.0.0.1:80"`},
+		{[]string{"-render", "-records", "/nonexistent"}, lab.ExitError, "no such file"},
+		{[]string{goServerFlag, "nicely", "127.0.0.1:0"}, lab.ExitError, "want default or graceful and an address"},
 	} {
 		var stdout, stderr bytes.Buffer
-		if code := run(tt.args, &stdout, &stderr); code != tt.code || !strings.Contains(stderr.String(), tt.want) || stdout.Len() > 0 {
+		if code := program().Main(tt.args, &stdout, &stderr); code != tt.code || !strings.Contains(stderr.String(), tt.want) || stdout.Len() > 0 {
 			t.Errorf("%q: exit %d, stdout %q, stderr %q, want exit %d and %q", tt.args, code, stdout.String(), stderr.String(), tt.code, tt.want)
 		}
 	}
@@ -60,7 +60,7 @@ func TestRender(t *testing.T) {
 	save("nginx-quit", drained)
 	save("nginx-quit-queued", record.DrainTry{Queued: &record.DrainQueued{Reset: 20}})
 	save("go-shutdown", drained)
-	versions, err := json.Marshal([]gallery.Version{{Server: "nginx", Version: "1.22.1"}})
+	versions, err := json.Marshal([]lab.Version{{Program: "nginx", Version: "1.22.1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestRender(t *testing.T) {
 	}
 	file := filepath.Join(dir, "table.md")
 	var stdout, stderr bytes.Buffer
-	if code := run([]string{"-render", "-records", dir, "-only", "nginx-quit,go-shutdown,node-term", "-o", file}, &stdout, &stderr); code != exitOK {
+	if code := program().Main([]string{"-render", "-records", dir, "-only", "nginx-quit,go-shutdown,node-term", "-o", file}, &stdout, &stderr); code != lab.ExitOK {
 		t.Fatalf("exit %d: %s", code, stderr.String())
 	}
 	table := stdout.String()

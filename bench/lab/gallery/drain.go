@@ -13,8 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"lastack/bench/lab/gallery"
-	"lastack/bench/quantity"
+	"lastack/bench/lab"
 )
 
 // The clients of each entry.
@@ -39,7 +38,7 @@ func loadText(repeat int) string {
 }
 
 // drain makes an entry's two records.
-func (g *runner) drain(ctx context.Context, e *gallery.Entry, load, queue string) error {
+func (g *runner) drain(ctx context.Context, e *entry, load, queue string) error {
 	t, found := g.tools[e.Server]
 	if !found {
 		return g.why[e.Server]
@@ -51,7 +50,7 @@ func (g *runner) drain(ctx context.Context, e *gallery.Entry, load, queue string
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	command, err := e.Server.Prepare(gallery.Place{Dir: dir, Program: t.path, Modules: t.modules, Mode: e.Mode, Addr: address})
+	command, err := e.Server.prepare(place{Dir: dir, Program: t.path, Modules: t.modules, Mode: e.Mode, Addr: address})
 	if err != nil {
 		return err
 	}
@@ -89,27 +88,22 @@ func (g *runner) invoke(ctx context.Context, args []string, file string) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, g.lastack, args...)
+	cmd := exec.CommandContext(ctx, g.Lastack, args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	// So that it ends what it started.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	begin := time.Now()
 	err := cmd.Run()
-	fmt.Fprintf(g.stderr, "%-28s %5.1f s\n", strings.TrimSuffix(filepath.Base(file), ".json"), time.Since(begin).Seconds())
+	fmt.Fprintf(g.Stderr, "%-28s %5.1f s\n", strings.TrimSuffix(filepath.Base(file), ".json"), time.Since(begin).Seconds())
 	if _, missing := os.Stat(file); missing == nil {
 		return nil
 	}
 	if err == nil {
 		err = errors.New("lastack wrote no record")
 	}
-	if said := lastLine(stderr.String()); said != "" {
+	if said := lab.LastLine(stderr.String()); said != "" {
 		return fmt.Errorf("%s (%w)", said, err)
 	}
 	return err
-}
-
-func lastLine(s string) string {
-	lines := strings.Split(strings.TrimSpace(s), "\n")
-	return quantity.Escape(strings.TrimSpace(lines[len(lines)-1]))
 }

@@ -1,4 +1,4 @@
-package gallery
+package main
 
 import (
 	"context"
@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// GoServer is the Go server of the gallery, given its mode and address. In the default mode the signal ends the process.
-func GoServer(args []string) error {
-	if len(args) != 2 || args[0] != ModeDefault && args[0] != ModeGraceful {
-		return fmt.Errorf("want %s or %s and an address, got %q", ModeDefault, ModeGraceful, args)
+// serveGo is the Go server of the gallery, given its mode and address. In the default mode the signal ends the process.
+func serveGo(args []string) error {
+	if len(args) != 2 || args[0] != modeDefault && args[0] != modeGraceful {
+		return fmt.Errorf("want %s or %s and an address, got %q", modeDefault, modeGraceful, args)
 	}
 	mode, address := args[0], args[1]
 	mux := http.NewServeMux()
@@ -30,7 +30,7 @@ func GoServer(args []string) error {
 	if err != nil {
 		return err
 	}
-	if mode == ModeDefault {
+	if mode == modeDefault {
 		return s.Serve(l)
 	}
 	stopped := make(chan os.Signal, 1)

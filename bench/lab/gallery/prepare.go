@@ -1,4 +1,4 @@
-package gallery
+package main
 
 import (
 	"embed"
@@ -17,33 +17,33 @@ var templates embed.FS
 // slowFor is how long the handlers of /slow sleep.
 const slowFor = 1500 * time.Millisecond
 
-// Place is where a server runs: what the templates know.
-type Place struct {
+// place is where a server runs: what the templates know.
+type place struct {
 	Dir     string // its own, absolute
 	Program string // a path
 	Modules string // Apache's
-	Mode    string // Entry's
+	Mode    string // the entry's
 	Addr    netip.AddrPort
 }
 
 // Host and Port are the parts of Addr.
-func (p Place) Host() string { return p.Addr.Addr().String() }
+func (p place) Host() string { return p.Addr.Addr().String() }
 
 // Port is Addr's.
-func (p Place) Port() uint16 { return p.Addr.Port() }
+func (p place) Port() uint16 { return p.Addr.Port() }
 
 // SlowMS is in milliseconds what a handler of /slow sleeps.
-func (p Place) SlowMS() int64 { return slowFor.Milliseconds() }
+func (p place) SlowMS() int64 { return slowFor.Milliseconds() }
 
 // SlowS is SlowMS in seconds.
-func (p Place) SlowS() float64 { return slowFor.Seconds() }
+func (p place) SlowS() float64 { return slowFor.Seconds() }
 
 // Bytes is a body of n bytes.
-func (p Place) Bytes(n int) string { return strings.Repeat("x", n) }
+func (p place) Bytes(n int) string { return strings.Repeat("x", n) }
 
-// Prepare writes the server's files and returns the command that runs it in the foreground. The
+// prepare writes the server's files and returns the command that runs it in the foreground. The
 // directory must exist and be empty.
-func (s *Server) Prepare(p Place) (command []string, err error) {
+func (s *server) prepare(p place) (command []string, err error) {
 	for name, source := range s.Files {
 		text, err := templates.ReadFile("servers/" + source)
 		if err != nil {
@@ -72,7 +72,7 @@ func (s *Server) Prepare(p Place) (command []string, err error) {
 	return command, nil
 }
 
-func render(name, text string, p Place) (string, error) {
+func render(name, text string, p place) (string, error) {
 	t, err := template.New(name).Parse(text)
 	if err != nil {
 		return "", err

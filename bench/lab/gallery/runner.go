@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -13,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"lastack/bench/lab/gallery"
+	"lastack/bench/lab"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 )
@@ -26,21 +25,21 @@ const versionsFile = "versions.json"
 // runner runs the entries, or finds the records of those that were run.
 type runner struct {
 	*options
-	stderr io.Writer
+	*lab.Run
 	begin  time.Time
 	dir    string // of everything that does not outlive the run
-	facts  gallery.Facts
-	rows   []gallery.Row
-	absent []gallery.Absence
+	facts  facts
+	rows   []row
+	absent []lab.Absence
 	// tools are the servers' programs that were found; why is for those that were not.
-	tools map[*gallery.Server]tool
-	why   map[*gallery.Server]error
+	tools map[*server]tool
+	why   map[*server]error
 }
 
-func newGallery(o *options, stderr io.Writer) *runner {
+func newGallery(o *options, r *lab.Run) *runner {
 	return &runner{
-		options: o, stderr: stderr, begin: time.Now(), facts: gallery.Facts{Load: loadText(o.repeat)},
-		tools: map[*gallery.Server]tool{}, why: map[*gallery.Server]error{},
+		options: o, Run: r, begin: time.Now(), facts: facts{Load: loadText(o.repeat)},
+		tools: map[*server]tool{}, why: map[*server]error{},
 	}
 }
 
@@ -57,22 +56,22 @@ func (g *runner) all(ctx context.Context) error {
 	}
 	for i := range g.entries {
 		e := &g.entries[i]
-		row, err := g.one(ctx, e)
+		done, err := g.one(ctx, e)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
 			g.leaveOut(e.Name(), err)
 		default:
-			g.rows = append(g.rows, row)
+			g.rows = append(g.rows, done)
 		}
 	}
 	return nil
 }
 
 func (g *runner) leaveOut(name string, err error) {
-	fmt.Fprintf(g.stderr, "not run: %s: %s\n", name, quantity.Escape(err.Error()))
-	g.absent = append(g.absent, gallery.Absence{Name: name, Reason: strings.TrimSuffix(err.Error(), ".")})
+	fmt.Fprintf(g.Stderr, "not run: %s: %s\n", name, quantity.Escape(err.Error()))
+	g.absent = append(g.absent, lab.Absence{Name: name, Reason: strings.TrimSuffix(err.Error(), ".")})
 }
 
 // prepare finds the programs and asks for their versions, and makes the directories.
@@ -87,7 +86,7 @@ func (g *runner) prepare(ctx context.Context) (err error) {
 	if g.dir, err = os.MkdirTemp("", "drain-gallery"); err != nil {
 		return err
 	}
-	// Apache's children are somebody else.
+	// Apache's children are another user.
 	if err := os.Chmod(g.dir, 0o755); err != nil {
 		return err
 	}
@@ -108,7 +107,7 @@ func (g *runner) prepare(ctx context.Context) (err error) {
 			continue
 		}
 		g.tools[s] = t
-		g.facts.Versions = append(g.facts.Versions, gallery.Version{Server: s.Name, Version: t.version})
+		g.facts.Versions = append(g.facts.Versions, lab.Version{Program: s.Name, Version: t.version})
 	}
 	text, err := json.Marshal(g.facts.Versions)
 	if err != nil {
@@ -118,25 +117,25 @@ func (g *runner) prepare(ctx context.Context) (err error) {
 }
 
 // one runs an entry, unless it was run, and observes it.
-func (g *runner) one(ctx context.Context, e *gallery.Entry) (row gallery.Row, err error) {
+func (g *runner) one(ctx context.Context, e *entry) (done row, err error) {
 	load := filepath.Join(g.records, e.ID+".json")
 	queue := filepath.Join(g.records, e.ID+"-queued.json")
 	if !g.render {
 		if err := g.drain(ctx, e, load, queue); err != nil {
-			return row, err
+			return done, err
 		}
 	}
-	l, err := read(load)
+	l, err := lab.ReadRecord(load)
 	if err != nil {
-		return row, err
+		return done, err
 	}
-	q, err := read(queue)
+	q, err := lab.ReadRecord(queue)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return row, err
+		return done, err
 	}
 	g.note(l)
-	o, err := gallery.Observe(l, q)
-	return gallery.Row{Entry: e, Observed: o}, err
+	o, err := observe(l, q)
+	return row{Entry: e, Observed: o}, err
 }
 
 // note takes the facts that a record holds.
@@ -148,27 +147,4 @@ func (g *runner) note(r *record.Run) {
 	if len(r.Hosts) > 0 {
 		g.facts.Kernel, g.facts.CPUs = r.Hosts[0].Kernel, r.Hosts[0].CPUs
 	}
-}
-
-func read(path string) (*record.Run, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return record.Read(f)
-}
-
-func (g *runner) write(stdout io.Writer) error {
-	if err := gallery.Table(stdout, g.facts, g.rows, g.absent); err != nil {
-		return err
-	}
-	if g.output == "" {
-		return nil
-	}
-	f, err := os.Create(g.output)
-	if err != nil {
-		return err
-	}
-	return errors.Join(gallery.Table(f, g.facts, g.rows, g.absent), f.Close())
 }

@@ -202,7 +202,7 @@ func tryEpollPwait2() error {
 	}
 	defer unix.Close(fd)
 	var event unix.EpollEvent
-	var atOnce unix.Timespec
+	var atOnce [2]int64 // struct __kernel_timespec
 	_, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(fd), uintptr(unsafe.Pointer(&event)), 1,
 		uintptr(unsafe.Pointer(&atOnce)), 0, 0)
 	if errno != 0 {

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
+	"lastack/sockstate/sockio/ring"
 )
 
 // The calls below go through RawSyscall: they do not block, and telling the Go
@@ -113,9 +114,9 @@ func (l *epoll) epollWait(sleep int64) (int, Errno) {
 		return count(n, e), e
 	}
 	if !l.noPwait2 {
-		var ts *unix.Timespec
+		var ts *ring.Timespec
 		if sleep != Never {
-			t := unix.NsecToTimespec(sleep)
+			t := ring.NewTimespec(sleep)
 			ts = &t
 		}
 		n, _, e := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(l.epfd), events, uintptr(len(l.events)), uintptr(unsafe.Pointer(ts)), 0, 0)

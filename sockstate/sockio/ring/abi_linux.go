@@ -130,6 +130,12 @@ type getEventsArg struct {
 	ts        uint64
 }
 
+// Timespec is struct __kernel_timespec, which newer calls take: two fields of 64 bits on every architecture, unlike unix.Timespec.
+type Timespec struct{ sec, nsec int64 }
+
+// NewTimespec is a time of so many nanoseconds.
+func NewTimespec(ns int64) Timespec { return Timespec{ns / 1e9, ns % 1e9} }
+
 // resourceRegister is struct io_uring_rsrc_register.
 type resourceRegister struct {
 	nr, flags  uint32

@@ -31,7 +31,7 @@ type Ring struct {
 	unsent   uint32
 
 	fd32 int32 // what Replace points to
-	ts   unix.Timespec
+	ts   Timespec
 	arg  getEventsArg
 }
 
@@ -159,7 +159,7 @@ func (r *Ring) Enter(sleep int64) unix.Errno {
 		least = 1
 	}
 	if sleep > 0 {
-		r.ts = unix.NsecToTimespec(sleep)
+		r.ts = NewTimespec(sleep)
 		r.arg.ts = uint64(uintptr(unsafe.Pointer(&r.ts)))
 		arg, size = unsafe.Pointer(&r.arg), unsafe.Sizeof(r.arg)
 		flags |= enterExtArg

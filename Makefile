@@ -74,7 +74,7 @@ fuzz:
 # PEERS holds further flags: -workloads echo-rst, -o FILE.
 bench: build
 	go test -vet=off -p 1 -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem ./...
-	CGO_ENABLED=0 go build -trimpath -o bin/sidebyside ./bench/lab/peers/sidebyside
+	CGO_ENABLED=0 go build -trimpath -o bin/sidebyside ./bench/lab/peers
 	@missing=; for tool in wrk:wrk ab:apache2-utils httperf:httperf hey:hey nginx:nginx; do \
 		PATH="$$PATH:/usr/sbin" command -v $${tool%:*} >/dev/null || missing="$$missing $${tool#*:}"; \
 	done; \
@@ -85,7 +85,7 @@ bench: build
 # Real servers, stopped under load: what their clients see beside what was to be expected. See bench/lab/gallery.
 # GALLERY holds further flags: -only nginx,go -repeat 1 -o FILE -records DIR.
 drain-gallery: build
-	CGO_ENABLED=0 go build -trimpath -o bin/drain-gallery ./bench/lab/gallery/drain-gallery
+	CGO_ENABLED=0 go build -trimpath -o bin/drain-gallery ./bench/lab/gallery
 	@missing=; for tool in nginx:nginx haproxy:haproxy apache2:apache2-bin lighttpd:lighttpd node:nodejs python3:python3 unshare:util-linux; do \
 		PATH="/usr/sbin:/usr/bin:$$PATH" command -v $${tool%:*} >/dev/null || missing="$$missing $${tool#*:}"; \
 	done; \

@@ -50,12 +50,12 @@ var layers = []struct {
 	{"bench/process", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/sockdiag"}},
 	{"bench/drain", []string{"loadgen", "sockstate", "sockstate/...", "bench", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/process"}},
 
-	// Read lastack's records, and are no part of lastack.
-	{"bench/lab/peers", []string{"sockstate", "sockstate/netns", "sockstate/sockio", "sockstate/sockdiag", "bench/quantity", "bench/record", "bench/host", "bench/sandbox"}},
-	{"bench/lab/peers/sidebyside", []string{"bench/lab/peers", "bench/quantity", "bench/sandbox"}},
-
-	{"bench/lab/gallery", []string{"bench/quantity", "bench/record", "bench/metric"}},
-	{"bench/lab/gallery/drain-gallery", []string{"bench/lab/gallery", "bench/quantity", "bench/record"}},
+	// The project's own measurements, no part of the program.
+	{"bench/lab", []string{"bench/quantity", "bench/record"}},
+	{"bench/lab/gallery", []string{"bench/lab", "bench/metric", "bench/quantity", "bench/record"}},
+	{"bench/lab/peers", []string{
+		"sockstate", "sockstate/netns", "sockstate/sockdiag", "bench/quantity", "bench/record", "bench/host", "bench/sandbox", "bench/lab",
+	}},
 
 	{"report", []string{"sockstate", "bench/quantity", "bench/record", "bench/metric"}},
 	{"cmd/lastack", []string{

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"regexp"
@@ -13,14 +12,13 @@ func ab(path string, l load) contender {
 	return contender{
 		Name:   fmt.Sprintf("ab -c%d", l.Connections),
 		Family: "ab",
-		measure: func(ctx context.Context, t *testbed) (result, error) {
-			return t.client(ctx, command{path: path, args: []string{
-				"-q", "-t", strconv.Itoa(l.Seconds),
-				// -t alone means 50,000 requests at most; the memory for so many is asked for at once.
-				"-n", strconv.Itoa(200_000 * l.Seconds), "-c", strconv.Itoa(l.Connections),
-				"-H", "Connection: close", t.url(),
-			}, lasts: l.duration()}, parseAb)
-		},
+		client: command{path: path, args: []string{
+			"-q", "-t", strconv.Itoa(l.Seconds),
+			// -t alone means 50,000 requests at most; the memory for so many is asked for at once.
+			"-n", strconv.Itoa(200_000 * l.Seconds), "-c", strconv.Itoa(l.Connections),
+			"-H", "Connection: close", nginxURL,
+		}, lasts: l.duration()},
+		read: said(parseAb),
 	}
 }
 

@@ -1,9 +1,6 @@
 package main
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 // command is a program to run.
 type command struct {
@@ -35,47 +32,4 @@ type service struct {
 	port int
 	// endless is set where it has to be told to end.
 	endless bool
-}
-
-// client runs a client against the testbed's nginx.
-func (t *testbed) client(ctx context.Context, c command, parse func(string) (result, error)) (result, error) {
-	before, err := t.serverCPU()
-	if err != nil {
-		return result{}, err
-	}
-	e, err := t.run(ctx, c)
-	if err != nil {
-		return result{}, err
-	}
-	after, err := t.serverCPU()
-	if err != nil {
-		return result{}, err
-	}
-	r, err := parse(e.stdout)
-	r.CPU = cpuTime{Client: e.cpu, Server: after - before}
-	return r, err
-}
-
-// pair runs a server of the tool's own and its client.
-func (t *testbed) pair(ctx context.Context, s service, c command, parse func(string) (result, error)) (result, error) {
-	server, err := t.start(ctx, s)
-	if err != nil {
-		return result{}, err
-	}
-	e, err := t.run(ctx, c)
-	if err != nil {
-		_, serr := server.end()
-		if serr != nil {
-			// Why the client had nobody to talk to.
-			return result{}, serr
-		}
-		return result{}, err
-	}
-	served, err := server.wait()
-	if err != nil {
-		return result{}, err
-	}
-	r, err := parse(e.stdout)
-	r.CPU = cpuTime{Client: e.cpu, Server: served.cpu}
-	return r, err
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"lastack/bench/lab"
 )
 
 // outputLimit bounds what is kept of a program's output.
@@ -131,11 +133,11 @@ func (p *child) failed(e ended, err error) error {
 	if strings.TrimSpace(said) == "" {
 		said = e.stdout
 	}
-	return &runError{Command: p.name(), Reason: lastLine(said), Err: err}
+	return &runError{Command: p.name(), Reason: lab.LastLine(said), Err: err}
 }
 
 // run runs a program to its end.
-func (t *testbed) run(ctx context.Context, c command) (ended, error) {
+func run(ctx context.Context, c command) (ended, error) {
 	p, err := launch(ctx, c)
 	if err != nil {
 		return ended{}, err

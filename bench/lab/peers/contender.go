@@ -1,12 +1,11 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"time"
 )
 
-// Load is what every contender of a comparison is asked for alike.
+// load is what every contender of a comparison is asked for alike.
 type load struct {
 	// Seconds is how long a run lasts; several tools take nothing finer.
 	Seconds int
@@ -18,7 +17,7 @@ type load struct {
 
 func (l load) duration() time.Duration { return time.Duration(l.Seconds) * time.Second }
 
-// Contender is one row of a comparison.
+// contender is one row of a comparison.
 type contender struct {
 	// Name shows the options that matter.
 	Name string
@@ -26,10 +25,21 @@ type contender struct {
 	// one is what counts.
 	Family string
 
-	measure func(context.Context, *testbed) (result, error)
+	// client is the program to run, against the server of its own, if it has one.
+	client command
+	server *service
+	// file is what client writes for read; it is removed before.
+	file string
+	// read makes figures of what client said. Where it says nothing of CPU time, that of both processes is taken.
+	read func(ended) (result, error)
 }
 
-// Result is what one run came to.
+// said reads what a client printed.
+func said(parse func(string) (result, error)) func(ended) (result, error) {
+	return func(e ended) (result, error) { return parse(e.stdout) }
+}
+
+// result is what one run came to.
 type result struct {
 	// Connections is the number completed, Failed of those that were not.
 	Connections, Failed int64
@@ -39,7 +49,7 @@ type result struct {
 	Doubts []string
 }
 
-// CPU is user and system time over a whole run; 0 is unknown, or does not apply.
+// cpuTime is user and system time over a whole run; 0 is unknown, or does not apply.
 type cpuTime struct {
 	Client, Server time.Duration
 	// All is both ends and whatever else the tool does.
@@ -53,13 +63,13 @@ const (
 	familyNeper   = "neper"
 )
 
-// UnavailableError says that a contender cannot take part at all, as opposed to a run
+// unavailableError says that a contender cannot take part at all, as opposed to a run
 // that went wrong. It is not tried again.
 type unavailableError struct{ Reason string }
 
 func (e *unavailableError) Error() string { return e.Reason }
 
-// RunError is a run that gave no figures. It wraps the cause, where there is one.
+// runError is a run that gave no figures. It wraps the cause, where there is one.
 type runError struct {
 	// Command is the program's name.
 	Command string
@@ -80,7 +90,7 @@ func (e *runError) Error() string {
 
 func (e *runError) Unwrap() error { return e.Err }
 
-// ParseError is output that lacks a figure, or holds it in a form not known.
+// parseError is output that lacks a figure, or holds it in a form not known.
 type parseError struct {
 	Tool string
 	// Want is the line that was looked for.

@@ -1,26 +1,22 @@
-// Package peers measures lastack side by side with other tools that open and close TCP
-// connections in great numbers, and with the serial floor: what one thread a CPU reaches that
-// plays both ends by itself and so never waits.
+// Command sidebyside measures lastack beside other tools that open and close TCP connections in great numbers, and beside the serial
+// floor: what one thread a CPU reaches that plays both ends by itself and so never waits. It prints a table as Markdown; see
+// README.md.
 //
-// A machine's speed drifts by tens of percent within minutes, so two figures of two moments do
-// not compare. Measure lets every contender run once in each of several rounds, in an order that
-// rotates and turns around; a ratio is taken within a round, and Table prints the median of
-// the ratios and their range beside the median of the figures.
+// A machine's speed drifts by tens of percent within minutes, so figures of two moments do not compare. Every [contender] runs once
+// in each of several rounds, in an order that rotates and turns around; a ratio is taken within a round, and the table has the median
+// of the ratios and their range beside the median of the figures.
 //
 // # Where
 //
-// A Testbed is the loopback of a network namespace that bench/sandbox made. Between two
-// runs it destroys the TIME_WAIT sockets that the last one left, so that each finds
-// the same empty tables, and waits until the machine is idle. lastack with its own server makes a
-// namespace of its own below it, as it always does. Where the kernel allows no
-// namespace the loopback is the host's, nothing is destroyed, and the table says so.
+// A [testbed] is the loopback of a network namespace that bench/sandbox made. Between two runs it destroys the TIME_WAIT sockets that
+// the last one left, so that each finds the same empty tables, and waits until the machine is idle. lastack with its own server makes
+// a namespace below it, as always. Where the kernel allows no namespace, the loopback is the host's, nothing is destroyed, and the
+// table says so.
 //
 // # CPU
 //
-// A process's CPU is what wait4 returns: user and system time, its children's included. On
-// loopback the kernel runs the receiver's softirq work in whoever sends (net_rx_action, from
-// do_softirq after dev_queue_xmit), so a client is charged for its peer's handling of SYN,
-// request and FIN, and the server for the client's handling of the SYN-ACK and the reply. This
-// holds for every contender alike, but the split between client and server says who ran the work and
-// not whose it was: the sum is the safer figure.
+// A process's CPU time is what wait4 returns: user and system time, its children's included. On loopback the kernel runs the
+// receiver's softirq work in whoever sends (net_rx_action, from do_softirq after dev_queue_xmit), so a client is charged for its
+// peer's handling of SYN, request and FIN, and the server for the client's handling of the SYN-ACK and the reply. This holds for every
+// contender alike. How the time is split says who ran the work, not whose it was: the sum is the safer figure.
 package main

@@ -1,8 +1,12 @@
 package main
 
-import "time"
+import (
+	"time"
 
-// Facts are what the figures depend on beside the contenders.
+	"lastack/bench/lab"
+)
+
+// facts are what the figures depend on beside the contenders.
 type facts struct {
 	Kernel, CPUModel string
 	CPUs             int
@@ -10,11 +14,8 @@ type facts struct {
 	Go               string
 	// Place is where the load took place.
 	Place    string
-	Programs []Version
+	Programs []lab.Version
 	Date     time.Time
 	Load     load
 	Rounds   int
 }
-
-// Version is what a program says of itself.
-type Version struct{ Program, Version string }

@@ -1,19 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"os/exec"
 	"regexp"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/prometheus/procfs"
 
 	"lastack/bench/host"
+	"lastack/bench/lab"
 )
 
-// ReadFacts reads the host's facts, and asks the programs that are there for their versions.
+// readFacts reads the host's facts, and asks the programs that are there for their versions.
 func readFacts(ctx context.Context, p programs, l load, rounds int, place string) (facts, error) {
 	h, err := host.Read()
 	if err != nil {
@@ -39,7 +39,7 @@ func readFacts(ctx context.Context, p programs, l load, rounds int, place string
 		{"wrk", p.Wrk, []string{"-v"}, regexp.MustCompile(`(?m)^wrk (\S+)`), ""},
 		{"ab", p.Ab, []string{"-V"}, regexp.MustCompile(`ApacheBench, Version (\S+)`), ""},
 		{"httperf", p.Httperf, []string{"--version"}, regexp.MustCompile(`httperf-(\S+)`), ""},
-		{"hey", p.Hey, nil, nil, "hey"},
+		{"hey", p.Hey, nil, regexp.MustCompile(`^(\d\S*)`), "hey"},
 		{"nginx", p.Nginx, []string{"-v"}, regexp.MustCompile(`nginx version: nginx/(\S+)`), ""},
 		{"neper", p.Neper, []string{"--nolog", "--version"}, regexp.MustCompile(`(?m)^(\d\S*)`), ""},
 		{"netperf", p.Netperf, []string{"-V"}, regexp.MustCompile(`Netperf version (\S+)`), ""},
@@ -48,31 +48,20 @@ func readFacts(ctx context.Context, p programs, l load, rounds int, place string
 		if program.path == "" && (program.name == "neper" || program.name == "netperf" || program.name == "h1load") {
 			continue
 		}
-		path, err := find(program.name, program.path)
+		path, err := lab.Find(program.name, cmp.Or(program.path, program.name))
 		if err != nil {
 			continue
 		}
-		v := Version{program.name, "tells no version"}
-		switch {
-		case program.debian != "":
-			if out, err := ask(ctx, "dpkg-query", "-W", "-f", "${Version}", program.debian); err == nil && strings.TrimSpace(out) != "" {
-				v.Version = strings.TrimSpace(out)
-			}
-		case program.find != nil:
-			// Some exit with 1 after that; what counts is what they said.
-			out, _ := ask(ctx, path, program.ask...)
-			if m := program.find.FindStringSubmatch(out); m != nil {
+		v := lab.Version{Program: program.name, Version: "tells no version"}
+		if program.debian != "" {
+			path, program.ask = "dpkg-query", []string{"-W", "-f", "${Version}", program.debian}
+		}
+		if program.find != nil {
+			if m := program.find.FindStringSubmatch(lab.Ask(ctx, path, program.ask...)); m != nil {
 				v.Version = m[1]
 			}
 		}
 		f.Programs = append(f.Programs, v)
 	}
 	return f, nil
-}
-
-func ask(ctx context.Context, path string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, path, args...).CombinedOutput()
-	return string(out), err
 }

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
-	"os/exec"
+	"path/filepath"
+
+	"lastack/bench/lab"
 )
 
-// Programs are the paths of what takes part. One that is empty is looked for in PATH, but
+// programs are the paths of what takes part. One that is empty is looked for in PATH, but
 // for those that no Debian package brings: they stay out.
 type programs struct {
 	Lastack string
@@ -17,19 +20,20 @@ type programs struct {
 	Neper, Netperf, Netserver, H1load string
 }
 
-// Field is who takes part in a workload, and who does not.
+// field is who takes part in a workload, and who does not.
 type field struct {
 	Contenders []contender
-	Absent     []Absence
+	Absent     []lab.Absence
 }
 
 // httperfRate is above what one nginx worker serves.
 const httperfRate = 20_000
 
-// NewField lists the contenders of a workload: lastack with either engine first, then the
+// newField lists the contenders of a workload: lastack with either engine first, then the
 // floor or the other tools.
-func newField(w workload, p programs, l load) field {
-	f := field{Contenders: []contender{lastack(p.Lastack, w, l, "uring"), lastack(p.Lastack, w, l, "epoll")}}
+func newField(w workload, p programs, l load, dir string) field {
+	file := filepath.Join(dir, "lastack.json")
+	f := field{Contenders: []contender{lastack(p.Lastack, w, l, "uring", file), lastack(p.Lastack, w, l, "epoll", file)}}
 	add := func(c ...contender) { f.Contenders = append(f.Contenders, c...) }
 	threads := []int{1}
 	if l.CPUs > 1 {
@@ -78,25 +82,16 @@ func newField(w workload, p programs, l load) field {
 // given reports whether the path of a tool was named at all.
 func (f *field) given(name, variable, path string) bool {
 	if path == "" {
-		f.Absent = append(f.Absent, Absence{name, fmt.Sprintf("no path to it was given (make bench %s=PATH)", variable)})
-		return false
+		f.Absent = append(f.Absent, lab.Absence{Name: name, Reason: fmt.Sprintf("no path to it was given (make bench %s=PATH)", variable)})
 	}
-	return true
+	return path != ""
 }
 
 // installed finds a tool of a Debian package.
 func (f *field) installed(name, path, debian string) (string, bool) {
-	found, err := find(name, path)
+	found, err := lab.Find(debian, cmp.Or(path, name))
 	if err != nil {
-		f.Absent = append(f.Absent, Absence{name, fmt.Sprintf("%v (Debian: apt-get install %s)", err, debian)})
+		f.Absent = append(f.Absent, lab.Absence{Name: name, Reason: err.Error()})
 	}
 	return found, err == nil
-}
-
-// find returns path, or where name is in PATH.
-func find(name, path string) (string, error) {
-	if path != "" {
-		name = path
-	}
-	return exec.LookPath(name)
 }

@@ -1,19 +1,19 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
 	"time"
 
+	"lastack/bench/lab"
 	"lastack/sockstate/netns"
 )
 
-// FloorConfig says what SerialFloor does.
+// floorConfig says what SerialFloor does.
 type floorConfig struct {
-	// Workload is one of Workloads without HTTP.
+	// workloadNamed is one of Workloads without HTTP.
 	Workload workload
 	// Threads is at least 1. Each is pinned to one of the process's CPUs, in turn.
 	Threads int
@@ -24,16 +24,16 @@ type floorConfig struct {
 	Namespace *netns.NS
 }
 
-// FloorResult is what SerialFloor came to.
+// floorResult is what SerialFloor came to.
 type floorResult struct {
 	Lifecycles int64   `json:"lifecycles"`
 	PerSecond  float64 `json:"per_second"`
 }
 
-// FloorFlag is how Programs.Self is asked to run a floor: FloorFlag WORKLOAD THREADS SECONDS.
+// floorFlag is how Programs.Self is asked to run a floor: FloorFlag WORKLOAD THREADS SECONDS.
 const floorFlag = "-serial-floor"
 
-// FloorMain runs a floor as FloorFlag's arguments want it and writes the FloorResult as JSON. A
+// floorMain runs a floor as FloorFlag's arguments want it and writes the FloorResult as JSON. A
 // process of its own has CPU time of its own.
 func floorMain(args []string, stdout io.Writer) error {
 	if len(args) != 3 {
@@ -59,20 +59,16 @@ func floorMain(args []string, stdout io.Writer) error {
 }
 
 func floorContender(self string, w workload, l load) contender {
+	const name = "serial floor"
 	return contender{
-		Name: fmt.Sprintf("serial floor, %d threads", l.CPUs), Family: familyFloor,
-		measure: func(ctx context.Context, t *testbed) (result, error) {
-			e, err := t.run(ctx, command{
-				path: self, args: []string{floorFlag, w.Name, strconv.Itoa(l.CPUs), strconv.Itoa(l.Seconds)}, lasts: l.duration(),
-			})
-			if err != nil {
-				return result{}, err
-			}
+		Name: fmt.Sprintf("%s, %d threads", name, l.CPUs), Family: familyFloor,
+		client: command{path: self, args: []string{floorFlag, w.Name, strconv.Itoa(l.CPUs), strconv.Itoa(l.Seconds)}, lasts: l.duration()},
+		read: func(e ended) (result, error) {
 			var f floorResult
 			if err := json.Unmarshal([]byte(e.stdout), &f); err != nil {
-				return result{}, &runError{Command: "serial floor", Reason: lastLine(e.stderr), Err: err}
+				return result{}, &runError{Command: name, Reason: lab.LastLine(e.stderr), Err: err}
 			}
-			return result{Connections: f.Lifecycles, PerSecond: f.PerSecond, CPU: cpuTime{All: e.cpu}}.checked(&output{tool: "serial floor"})
+			return result{Connections: f.Lifecycles, PerSecond: f.PerSecond, CPU: cpuTime{All: e.cpu}}.checked(&output{tool: name})
 		},
 	}
 }

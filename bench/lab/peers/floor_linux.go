@@ -14,7 +14,7 @@ import (
 	"lastack/sockstate/netns"
 )
 
-// SerialFloor makes connections on loopback with nothing to wait for. Each thread has a
+// serialFloor makes connections on loopback with nothing to wait for. Each thread has a
 // listener of its own and plays both ends with plain blocking sockets, which never block, as the
 // kernel handles each segment within the call that sends it:
 //

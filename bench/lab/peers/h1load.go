@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -13,12 +12,11 @@ func h1load(path string, l load, threads int) contender {
 	return contender{
 		Name:   fmt.Sprintf("h1load -t%d -c%d", threads, l.Connections),
 		Family: "h1load",
-		measure: func(ctx context.Context, t *testbed) (result, error) {
-			return t.client(ctx, command{path: path, args: []string{
-				"-t", strconv.Itoa(threads), "-c", strconv.Itoa(l.Connections), "-d", strconv.Itoa(l.Seconds),
-				"-r", "1", "-ll", "-H", "Connection: close", t.url(),
-			}, lasts: l.duration()}, func(text string) (result, error) { return parseH1load(text, l.Seconds) })
-		},
+		client: command{path: path, args: []string{
+			"-t", strconv.Itoa(threads), "-c", strconv.Itoa(l.Connections), "-d", strconv.Itoa(l.Seconds),
+			"-r", "1", "-ll", "-H", "Connection: close", nginxURL,
+		}, lasts: l.duration()},
+		read: said(func(text string) (result, error) { return parseH1load(text, l.Seconds) }),
 	}
 }
 

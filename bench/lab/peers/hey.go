@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"regexp"
@@ -13,11 +12,10 @@ func hey(path string, l load) contender {
 	return contender{
 		Name:   fmt.Sprintf("hey -c%d", l.Connections),
 		Family: "hey",
-		measure: func(ctx context.Context, t *testbed) (result, error) {
-			return t.client(ctx, command{path: path, args: []string{
-				"-z", strconv.Itoa(l.Seconds) + "s", "-c", strconv.Itoa(l.Connections), "-disable-keepalive", t.url(),
-			}, lasts: l.duration()}, parseHey)
-		},
+		client: command{path: path, args: []string{
+			"-z", strconv.Itoa(l.Seconds) + "s", "-c", strconv.Itoa(l.Connections), "-disable-keepalive", nginxURL,
+		}, lasts: l.duration()},
+		read: said(parseHey),
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"regexp"
@@ -32,10 +31,9 @@ func httperf(path string, l load, rate int) contender {
 	}
 	return contender{
 		Name: name, Family: "httperf",
-		measure: func(ctx context.Context, t *testbed) (result, error) {
-			// It knows no duration, and prints its summary on SIGINT.
-			return t.client(ctx, command{path: path, args: args, lasts: l.duration(), interrupt: true}, parseHttperf)
-		},
+		// It knows no duration, and prints its summary on SIGINT.
+		client: command{path: path, args: args, lasts: l.duration(), interrupt: true},
+		read:   said(parseHttperf),
 	}
 }
 

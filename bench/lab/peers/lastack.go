@@ -1,54 +1,31 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
+	"lastack/bench/lab"
 	"lastack/bench/record"
 	"lastack/sockstate"
 )
 
-// lastack runs as anybody would type it, everything recorded: samples every second, all
-// histograms. Its figures are the run record's.
-func lastack(path string, w workload, l load, engine string) contender {
+// lastack runs as anybody would type it, everything recorded: samples every second, all histograms. Its figures are those of the run
+// record, which it writes to file.
+func lastack(path string, w workload, l load, engine, file string) contender {
 	return contender{
-		Name: "lastack --engine " + engine, Family: familyLastack,
-		measure: func(ctx context.Context, t *testbed) (result, error) {
-			file := filepath.Join(t.dir, "lastack.json")
-			if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return result{}, err
-			}
-			before, err := t.serverCPU()
-			if err != nil {
-				return result{}, err
-			}
-			e, err := t.run(ctx, command{path: path, args: lastackArgs(w, l, engine, t.addr(), file), lasts: l.duration(), codes: []int{lastackUsage, lastackDoubt}})
-			if err != nil {
-				return result{}, err
-			}
+		Name: "lastack --engine " + engine, Family: familyLastack, file: file,
+		client: command{path: path, args: lastackArgs(w, l, engine, file), lasts: l.duration(), codes: []int{lastackUsage, lastackDoubt}},
+		read: func(e ended) (result, error) {
 			if e.code == lastackUsage {
-				return result{}, &unavailableError{Reason: lastLine(e.stderr)}
+				return result{}, &unavailableError{Reason: lab.LastLine(e.stderr)}
 			}
-			after, err := t.serverCPU()
+			r, err := lab.ReadRecord(file)
 			if err != nil {
-				return result{}, err
+				return result{}, &runError{Command: "lastack", Reason: lab.LastLine(e.stderr), Err: err}
 			}
-			f, err := os.Open(file)
-			if err != nil {
-				return result{}, &runError{Command: "lastack", Reason: lastLine(e.stderr), Err: err}
-			}
-			defer f.Close()
-			r, err := record.Read(f)
-			if err != nil {
-				return result{}, &runError{Command: "lastack", Err: err}
-			}
-			return lastackResult(r, w, e.cpu, after-before)
+			return lastackResult(r, w, e.cpu)
 		},
 	}
 }
@@ -59,10 +36,10 @@ const (
 	lastackDoubt = 3 // a result, marked as not valid
 )
 
-func lastackArgs(w workload, l load, engine, target, file string) []string {
+func lastackArgs(w workload, l load, engine, file string) []string {
 	args := []string{"run"}
 	if w.HTTP {
-		args = append(args, target)
+		args = append(args, nginxAddr)
 	}
 	args = append(args, "--engine", engine, "-c", strconv.Itoa(l.Connections), "-d", l.duration().String(),
 		"--exchange", w.Exchange, "--close", w.Close, "-q", "-o", file)
@@ -72,10 +49,9 @@ func lastackArgs(w workload, l load, engine, target, file string) []string {
 	return args
 }
 
-// lastackResult takes CPU per side from the record, which has it by worker thread, where the
-// process is both ends; what is then in all and in neither is the observers' and
-// the runtime's, and the start. Against a target, whose CPU time is given, the process is the client, all of it.
-func lastackResult(r *record.Run, w workload, all, target time.Duration) (result, error) {
+// lastackResult takes CPU time per side from the record, which has it by worker thread, where the process is both ends: all is the
+// whole process, with the observers, the runtime and the start. Against a target the process is the client.
+func lastackResult(r *record.Run, w workload, all time.Duration) (result, error) {
 	if r.Connections.Completed <= 0 || r.Rate.CompletedPerS <= 0 {
 		return result{}, &runError{Command: "lastack", Reason: failures(r), Err: errNone}
 	}
@@ -85,9 +61,7 @@ func lastackResult(r *record.Run, w workload, all, target time.Duration) (result
 		PerSecond:   r.Rate.CompletedPerS,
 	}
 	seconds := func(s float64) time.Duration { return time.Duration(max(s, 0) * float64(time.Second)) }
-	if w.HTTP {
-		res.CPU = cpuTime{Client: all, Server: target}
-	} else {
+	if !w.HTTP {
 		res.CPU = cpuTime{Client: seconds(r.Pressure.CPU.GeneratorS), Server: seconds(r.Pressure.CPU.ServerS), All: all}
 	}
 	if !r.Verdict.Valid {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lastack/bench/lab"
 )
 
 func TestUsage(t *testing.T) {
@@ -31,8 +33,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"-c", "1_000"}, `invalid value "1_000" for flag -c`},
 	} {
 		var stdout, stderr bytes.Buffer
-		if code := run(tt.args, &stdout, &stderr); code != exitUsage || !strings.Contains(stderr.String(), tt.want) || stdout.Len() > 0 {
-			t.Errorf("%q: exit %d, stdout %q, stderr %q, want exit %d and %q", tt.args, code, stdout.String(), stderr.String(), exitUsage, tt.want)
+		if code := program().Main(tt.args, &stdout, &stderr); code != lab.ExitUsage || !strings.Contains(stderr.String(), tt.want) || stdout.Len() > 0 {
+			t.Errorf("%q: exit %d, stdout %q, stderr %q, want exit %d and %q", tt.args, code, stdout.String(), stderr.String(), lab.ExitUsage, tt.want)
 		}
 	}
 }
@@ -40,7 +42,7 @@ func TestUsage(t *testing.T) {
 func TestFloorUsage(t *testing.T) {
 	for _, args := range [][]string{{}, {"ftp", "1", "1"}, {"echo-rst", "none", "1"}, {"http", "1", "1"}} {
 		var stdout, stderr bytes.Buffer
-		if code := run(append([]string{"-serial-floor"}, args...), &stdout, &stderr); code != exitError || stderr.Len() == 0 {
+		if code := program().Main(append([]string{floorFlag}, args...), &stdout, &stderr); code != lab.ExitError || stderr.Len() == 0 {
 			t.Errorf("%q: exit %d, stderr %q", args, code, stderr.String())
 		}
 	}
@@ -57,14 +59,14 @@ func TestSideBySide(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), atMost)
 	defer cancel()
 	dir := t.TempDir()
-	build := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator), "lastack/cmd/lastack", "lastack/bench/lab/peers/sidebyside")
+	build := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator), "lastack/cmd/lastack", "lastack/bench/lab/peers")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	file := filepath.Join(dir, "table.md")
 	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, filepath.Join(dir, "sidebyside"), "-lastack", filepath.Join(dir, "lastack"),
+	cmd := exec.CommandContext(ctx, filepath.Join(dir, "peers"), "-lastack", filepath.Join(dir, "lastack"),
 		"-workloads", "none-rst", "-pairs", "2", "-seconds", "1", "-c", "8", "-quiet", "0", "-o", file)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -149,8 +151,8 @@ func TestInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	var exit *exec.ExitError
-	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
-		t.Errorf("%v, want exit %d", err, exitInterrupted)
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != lab.ExitInterrupted {
+		t.Errorf("%v, want exit %d", err, lab.ExitInterrupted)
 	}
 	if !strings.Contains(stdout.String(), "epoll: 1 of 1 runs gave no figure: false: exit status 1") {
 		t.Errorf("the table is\n%s", stdout.String())

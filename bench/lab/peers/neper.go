@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -10,14 +9,6 @@ import (
 
 // neperSources is how many addresses neper's client connects from where it leaves TIME_WAITs.
 const neperSources = 16
-
-// Ports of the servers that the testbed starts.
-const (
-	neperControlPort = 12866
-	neperDataPort    = 12867
-	netserverPort    = 12865
-	nginxPort        = 8080
-)
 
 // neper is tcp_crr of github.com/google/neper: RST unless it is asked for TIME_WAIT.
 func neper(path string, w workload, l load, threads, flows int) contender {
@@ -39,11 +30,10 @@ func neper(path string, w workload, l load, threads, flows int) contender {
 	return contender{
 		Name:   fmt.Sprintf("neper tcp_crr -T%d -F%d", threads, flows),
 		Family: familyNeper,
-		measure: func(ctx context.Context, t *testbed) (result, error) {
-			// The server ends with its client.
-			return t.pair(ctx, service{command: command{path: path, args: args, lasts: l.duration()}, port: neperControlPort},
-				command{path: path, args: client, lasts: l.duration()}, parseNeper)
-		},
+		// The server ends with its client.
+		server: &service{command: command{path: path, args: args, lasts: l.duration()}, port: neperControlPort},
+		client: command{path: path, args: client, lasts: l.duration()},
+		read:   said(parseNeper),
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"math"
 	"regexp"
 	"strconv"
@@ -12,18 +11,16 @@ import (
 func netperf(client, server string, l load) contender {
 	return contender{
 		Name: "netperf TCP_CRR (1 at once)", Family: "netperf",
-		measure: func(ctx context.Context, t *testbed) (result, error) {
-			return t.pair(ctx,
-				// -f: the CPU time of children that nobody waits for would be lost.
-				service{
-					command: command{path: server, args: []string{"-D", "-f", "-4", "-L", testbedAddr, "-p", strconv.Itoa(netserverPort)}, lasts: l.duration()},
-					port:    netserverPort, endless: true,
-				},
-				command{path: client, args: []string{
-					"-4", "-H", testbedAddr, "-p", strconv.Itoa(netserverPort), "-t", "TCP_CRR", "-l", strconv.Itoa(l.Seconds), "-P", "0", "-v", "0",
-					"--", "-r", "1,1", "-k", "ELAPSED_TIME,TRANSACTION_RATE",
-				}, lasts: l.duration()}, parseNetperf)
+		server: &service{
+			// -f: the CPU time of children that nobody waits for would be lost.
+			command: command{path: server, args: []string{"-D", "-f", "-4", "-L", testbedAddr, "-p", strconv.Itoa(netserverPort)}, lasts: l.duration()},
+			port:    netserverPort, endless: true,
 		},
+		client: command{path: client, args: []string{
+			"-4", "-H", testbedAddr, "-p", strconv.Itoa(netserverPort), "-t", "TCP_CRR", "-l", strconv.Itoa(l.Seconds), "-P", "0", "-v", "0",
+			"--", "-r", "1,1", "-k", "ELAPSED_TIME,TRANSACTION_RATE",
+		}, lasts: l.duration()},
+		read: said(parseNetperf),
 	}
 }
 

@@ -4,9 +4,6 @@ import (
 	"math"
 	"regexp"
 	"strconv"
-	"strings"
-
-	"lastack/bench/quantity"
 )
 
 // output picks figures out of what a tool printed. The first that is missing is kept in err.
@@ -71,11 +68,4 @@ func parseNumber(s string) (float64, bool) {
 		return 0, false
 	}
 	return v, true
-}
-
-// lastLine is the last line of text that says something, at most 200 bytes.
-func lastLine(text string) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	last := strings.TrimSpace(lines[len(lines)-1])
-	return quantity.Escape(strings.ToValidUTF8(last[:min(len(last), 200)], ""))
 }

@@ -115,7 +115,7 @@ func TestParseStrange(t *testing.T) {
 		_, err := parserOf(t, tt.tool)(tt.text)
 		var pe *parseError
 		if !errors.As(err, &pe) || pe.Tool != tt.tool || pe.Got == "" {
-			t.Errorf("%s of %q: %v, want a *ParseError with what was found", tt.tool, tt.text, err)
+			t.Errorf("%s of %q: %v, want a *parseError with what was found", tt.tool, tt.text, err)
 		}
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Spread is what several rounds gave: Median lies between Min and Max. All are NaN if N is 0.
+// spread is what several rounds gave: Median lies between Min and Max. All are NaN if N is 0.
 type spread struct {
 	Median, Min, Max float64
 	N                int

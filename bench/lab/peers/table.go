@@ -13,7 +13,7 @@ import (
 	"lastack/bench/quantity"
 )
 
-// Table writes the measurements as Markdown: the host's facts, and for each workload a
+// writeTable writes the measurements as Markdown: the host's facts, and for each workload a
 // table and what is to be known beside it. The error is w's.
 func writeTable(w io.Writer, f facts, ms []measurement) error {
 	b := bufio.NewWriter(w)

@@ -10,15 +10,17 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"lastack/bench/lab"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// runs makes one run of each rate; 0 is one that failed.
+// turnsOf makes one run of each rate; 0 is one that failed.
 func turnsOf(cpu cpuTime, rates ...float64) []turn {
 	var rs []turn
 	for _, r := range rates {
-		run := turn{Result: result{Connections: int64(2 * r), PerSecond: r, CPU: cpu}}
+		run := turn{result: result{Connections: int64(2 * r), PerSecond: r, CPU: cpu}}
 		if r == 0 {
 			run = turn{Err: &runError{Command: "wrk", Reason: "unable to connect", Err: errors.New("exit status 1")}}
 		}
@@ -28,7 +30,7 @@ func turnsOf(cpu cpuTime, rates ...float64) []turn {
 }
 
 func rowOf(name, family string, rs []turn) row {
-	return row{Contender: contender{Name: name, Family: family}, Runs: rs}
+	return row{contender: contender{Name: name, Family: family}, Runs: rs}
 }
 
 func usage(client, server, all time.Duration) cpuTime {
@@ -38,7 +40,7 @@ func usage(client, server, all time.Duration) cpuTime {
 func TestTable(t *testing.T) {
 	facts := facts{
 		Kernel: "6.18.44", CPUModel: "Example CPU", CPUs: 2, MemoryBytes: 24 << 30, Go: "go1.26.8", Place: "the host's loopback, as asked",
-		Programs: []Version{{"lastack", "v1.0.0"}, {"hey", "tells no version"}},
+		Programs: []lab.Version{{Program: "lastack", Version: "v1.0.0"}, {Program: "hey", Version: "tells no version"}},
 		Date:     time.Date(2026, 11, 23, 6, 14, 0, 0, time.UTC), Load: load{Seconds: 2, Connections: 64, CPUs: 2}, Rounds: 3,
 	}
 	ws := workloads()
@@ -66,9 +68,9 @@ func TestTable(t *testing.T) {
 			wrk,
 			rowOf("ab -c64", "ab", turnsOf(cpuTime{}, 0, 0, 0)),
 		},
-		Absent: []Absence{
-			{"lastack --engine uring", "no io_uring here"},
-			{"hey", `exec: "hey": executable file not found in $PATH (Debian: apt-get install hey)`},
+		Absent: []lab.Absence{
+			{Name: "lastack --engine uring", Reason: "no io_uring here"},
+			{Name: "hey", Reason: `exec: "hey": executable file not found in $PATH (Debian: apt-get install hey)`},
 		},
 	}
 	empty := measurement{Workload: ws[2], Rounds: 3, Doubts: []string{"not measured: interrupted"}}

@@ -15,9 +15,9 @@ import (
 	"lastack/sockstate/sockdiag"
 )
 
-// Testbed is a loopback on which contenders run one after the other. It is not safe for
+// testbed is a loopback on which contenders run one after the other. It is not safe for
 // concurrent use.
-type Testbed struct {
+type testbed struct {
 	// own is set where the network namespace is the comparison's alone.
 	own bool
 	// quiet bounds the wait for an idle machine.
@@ -29,10 +29,10 @@ type Testbed struct {
 	overflow int
 }
 
-// OpenTestbed makes a testbed of the loopback of sb, or of the host's if sb is nil. The
+// openTestbed makes a testbed of the loopback of sb, or of the host's if sb is nil. The
 // caller is in that namespace. dir holds files for as long as the testbed is used. quiet is how
 // long each run may wait for an idle machine before it begins all the same; with 0 none does.
-func OpenTestbed(sb *sandbox.Sandbox, dir string, quiet time.Duration) (*testbed, error) {
+func openTestbed(sb *sandbox.Sandbox, dir string, quiet time.Duration) (*testbed, error) {
 	t := &testbed{own: sb != nil, quiet: quiet, dir: dir}
 	var err error
 	if t.proc, err = procfs.NewDefaultFS(); err != nil {
@@ -43,11 +43,17 @@ func OpenTestbed(sb *sandbox.Sandbox, dir string, quiet time.Duration) (*testbed
 	}
 	if t.own {
 		if err := secondAddress(); err != nil {
-			return nil, errors.Join(err, t.Close())
+			return nil, errors.Join(err, t.close())
 		}
 	}
 	return t, nil
 }
+
+// When the machine counts as quiet: this share of its CPU time is idle over a window.
+const (
+	quietShare  = 0.9
+	quietWindow = 100 * time.Millisecond
+)
 
 // secondAddress adds 127.0.0.2 to lo: getaddrinfo with AI_ADDRCONFIG, as netperf calls it, finds
 // no IPv4 where 127.0.0.1 is all there is (glibc, __check_pf).
@@ -66,8 +72,8 @@ func secondAddress() error {
 	return nil
 }
 
-// Close ends what runs in the testbed.
-func (t *testbed) Close() error {
+// close ends what runs in the testbed.
+func (t *testbed) close() error {
 	var err error
 	if t.nginx != nil {
 		_, err = t.nginx.end()
@@ -76,23 +82,8 @@ func (t *testbed) Close() error {
 	return errors.Join(err, t.diag.Close())
 }
 
-// serve starts nginx for as long as ctx lasts.
-func (t *testbed) serve(ctx context.Context, s service) (end func() error, err error) {
-	s.lasts = 24 * time.Hour
-	p, err := t.start(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	t.nginx = p
-	return func() error {
-		t.nginx = nil
-		_, err := p.end()
-		return err
-	}, nil
-}
-
-// serverCPU is what nginx has used until now, in steps of a clock tick.
-func (t *testbed) serverCPU() (time.Duration, error) {
+// nginxCPU is what nginx has used until now, in steps of a clock tick.
+func (t *testbed) nginxCPU() (time.Duration, error) {
 	if t.nginx == nil {
 		return 0, nil
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"lastack/bench/lab"
 )
 
 // open is a testbed on the host's loopback, which is left alone.
@@ -21,7 +23,7 @@ func open(t *testing.T) *testbed {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := b.Close(); err != nil {
+		if err := b.close(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -33,11 +35,10 @@ func shell(script string) command {
 }
 
 func TestRun(t *testing.T) {
-	b := open(t)
 	t.Run("output and code", func(t *testing.T) {
 		c := shell("echo out; echo err >&2; exit 3")
 		c.codes = []int{3}
-		e, err := b.run(t.Context(), c)
+		e, err := run(t.Context(), c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,15 +47,15 @@ func TestRun(t *testing.T) {
 		}
 	})
 	t.Run("failure", func(t *testing.T) {
-		_, err := b.run(t.Context(), shell("echo first >&2; echo unable to connect >&2; exit 1"))
+		_, err := run(t.Context(), shell("echo first >&2; echo unable to connect >&2; exit 1"))
 		var re *runError
 		var exit *exec.ExitError
 		if !errors.As(err, &re) || re.Reason != "unable to connect" || !errors.As(err, &exit) {
-			t.Errorf("%v, want a *RunError with the last line and the exit status", err)
+			t.Errorf("%v, want a *runError with the last line and the exit status", err)
 		}
 	})
 	t.Run("no program", func(t *testing.T) {
-		_, err := b.run(t.Context(), command{path: "/nonexistent/wrk"})
+		_, err := run(t.Context(), command{path: "/nonexistent/wrk"})
 		if !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%v, want ErrNotExist", err)
 		}
@@ -62,7 +63,7 @@ func TestRun(t *testing.T) {
 	t.Run("interrupted when its time is over", func(t *testing.T) {
 		c := shell(`trap 'echo summary; exit 0' INT; while :; do sleep 0.01; done`)
 		c.lasts, c.interrupt = 200*time.Millisecond, true
-		e, err := b.run(t.Context(), c)
+		e, err := run(t.Context(), c)
 		if err != nil || e.stdout != "summary\n" {
 			t.Errorf("%q, %v", e.stdout, err)
 		}
@@ -82,7 +83,7 @@ func TestRun(t *testing.T) {
 		}
 	})
 	t.Run("too much output", func(t *testing.T) {
-		e, err := b.run(t.Context(), shell("head -c 5000000 /dev/zero"))
+		e, err := run(t.Context(), shell("head -c 5000000 /dev/zero"))
 		if err != nil || len(e.stdout) != outputLimit {
 			t.Errorf("%d bytes, %v", len(e.stdout), err)
 		}
@@ -97,7 +98,7 @@ func TestServerThatEnds(t *testing.T) {
 		"without":       {"exit 0", "it ended before it listened"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := b.pair(t.Context(), service{command: shell(tt.script), port: 1, endless: true}, shell("exit 0"), parseNeper)
+			_, err := b.once(t.Context(), &contender{server: &service{command: shell(tt.script), port: 1, endless: true}, client: shell("exit 0"), read: said(parseNeper)})
 			var re *runError
 			if !errors.As(err, &re) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v, want %q", err, tt.want)
@@ -111,35 +112,35 @@ func TestServerThatEnds(t *testing.T) {
 func TestMeasure(t *testing.T) {
 	b := open(t)
 	calls := make(map[string]int)
-	contender := func(name string, f func(round int) (result, error)) contender {
-		return contender{Name: name, Family: name, measure: func(context.Context, *testbed) (result, error) {
+	calling := func(name string, f func(round int) (result, error)) contender {
+		return contender{Name: name, Family: name, client: shell("exit 0"), read: func(ended) (result, error) {
 			calls[name]++
 			return f(calls[name] - 1)
 		}}
 	}
 	boom := &runError{Command: "flaky", Reason: "boom"}
-	field := field{
+	all := field{
 		Contenders: []contender{
-			contender("steady", func(int) (result, error) { return result{Connections: 10, PerSecond: 5}, nil }),
-			contender("flaky", func(round int) (result, error) {
+			calling("steady", func(int) (result, error) { return result{Connections: 10, PerSecond: 5}, nil }),
+			calling("flaky", func(round int) (result, error) {
 				if round == 1 {
 					return result{}, boom
 				}
 				return result{Connections: 20, PerSecond: 10}, nil
 			}),
-			contender("absent", func(int) (result, error) { return result{}, &unavailableError{Reason: "no such engine"} }),
+			calling("absent", func(int) (result, error) { return result{}, &unavailableError{Reason: "no such engine"} }),
 		},
-		Absent: []Absence{{"other", "no path"}},
+		Absent: []lab.Absence{{Name: "other", Reason: "no path"}},
 	}
 	told := 0
-	m, err := measure(t.Context(), b, workloads()[0], field, 3, func(int, *row) { told++ })
+	m, err := b.measure(t.Context(), workloads()[0], all, 3, func(int, *row) { told++ })
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(map[string]int{"steady": 3, "flaky": 3, "absent": 1}, calls); diff != "" {
 		t.Errorf("calls: %s", diff)
 	}
-	if diff := cmp.Diff([]Absence{{"other", "no path"}, {"absent", "no such engine"}}, m.Absent); diff != "" {
+	if diff := cmp.Diff([]lab.Absence{{Name: "other", Reason: "no path"}, {Name: "absent", Reason: "no such engine"}}, m.Absent); diff != "" {
 		t.Error(diff)
 	}
 	if len(m.Rows) != 2 || m.Rows[0].completed() != 3 || m.Rows[1].completed() != 2 || told != 6 {
@@ -153,8 +154,8 @@ func TestMeasure(t *testing.T) {
 	}
 
 	ctx, cancel := context.WithCancel(t.Context())
-	cancelling := field{Contenders: []contender{contender("cancels", func(int) (result, error) { cancel(); return result{}, ctx.Err() })}}
-	if _, err := measure(ctx, b, workloads()[0], cancelling, 3, nil); !errors.Is(err, context.Canceled) || calls["cancels"] != 1 {
+	cancelling := field{Contenders: []contender{calling("cancels", func(int) (result, error) { cancel(); return result{}, ctx.Err() })}}
+	if _, err := b.measure(ctx, workloads()[0], cancelling, 3, nil); !errors.Is(err, context.Canceled) || calls["cancels"] != 1 {
 		t.Errorf("%v after %d calls, want Canceled after 1", err, calls["cancels"])
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Workload is what each connection of a comparison does.
+// workloadNamed is what each connection of a comparison does.
 type workload struct {
 	// Name is how flags spell it.
 	Name string
@@ -20,12 +20,12 @@ type workload struct {
 // fin tells workloads that leave a TIME_WAIT at the client for each connection.
 func (w workload) fin() bool { return w.Close == "client:fin" }
 
-// sources is how many addresses lastack and each thread of the floor connect from under
+// sourceAddrs is how many addresses lastack and each thread of the floor connect from under
 // client:fin: with 28,232 ports each, 250 addresses stay nearly empty, so that neither runs out
 // of ports nor searches for a free one.
 const sourceAddrs = 250
 
-// Workloads lists them in the order in which they are measured.
+// workloads lists them in the order in which they are measured.
 func workloads() []workload {
 	fin := fmt.Sprintf("(lastack from %d source addresses, the floor from %d a thread, neper from %d)", sourceAddrs, sourceAddrs, neperSources)
 	return []workload{
@@ -52,7 +52,7 @@ func workloads() []workload {
 	}
 }
 
-// ParseWorkloads reads names separated by commas; all stands for each of them.
+// parseWorkloads reads names separated by commas; all stands for each of them.
 func parseWorkloads(s string) ([]workload, error) {
 	all := workloads()
 	if s == "all" {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -13,12 +12,11 @@ func wrk(path string, l load, threads int) contender {
 	return contender{
 		Name:   fmt.Sprintf("wrk -t%d -c%d", threads, l.Connections),
 		Family: "wrk",
-		measure: func(ctx context.Context, t *testbed) (result, error) {
-			return t.client(ctx, command{path: path, args: []string{
-				"-t", strconv.Itoa(threads), "-c", strconv.Itoa(l.Connections), "-d", strconv.Itoa(l.Seconds) + "s",
-				"-H", "Connection: close", t.url(),
-			}, lasts: l.duration()}, parseWrk)
-		},
+		client: command{path: path, args: []string{
+			"-t", strconv.Itoa(threads), "-c", strconv.Itoa(l.Connections), "-d", strconv.Itoa(l.Seconds) + "s",
+			"-H", "Connection: close", nginxURL,
+		}, lasts: l.duration()},
+		read: said(parseWrk),
 	}
 }
 

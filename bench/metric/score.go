@@ -14,7 +14,7 @@ import (
 // after it; DrainTry.Failed counts what failed.
 func ScoreLine(t *record.DrainTry) string {
 	var parts []string
-	if s := ReloadWords(&t.Server); s != "" {
+	if s := reloadWords(&t.Server); s != "" {
 		parts = append(parts, s)
 	}
 	parts = append(parts, scoreFailed(t)+scoreRequests(t))
@@ -219,8 +219,8 @@ func scoreServer(t *record.DrainTry) string {
 	return ""
 }
 
-// ReloadWords says that a server ended which was to reload; empty where it did not.
-func ReloadWords(s *record.DrainServer) string {
+// reloadWords says that a server ended which was to reload; empty where it did not.
+func reloadWords(s *record.DrainServer) string {
 	switch {
 	case !s.EndedByReload:
 		return ""

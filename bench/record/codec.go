@@ -243,7 +243,7 @@ func mayBeNegative(key string) bool {
 	for _, part := range strings.Split(key, ".") {
 		name, _, _ := strings.Cut(part, "[")
 		switch name {
-		case "counters", "counters_by_side", "cpu", "predicted", "accounting", "thresholds":
+		case "counters", "counters_by_side", "cpu", "predicted", "accounting", "thresholds", "findings":
 			return true
 		}
 	}
@@ -309,7 +309,7 @@ func (w *walker) under(s step, v reflect.Value) error {
 
 func (w *walker) walk(v reflect.Value) error {
 	switch v.Kind() {
-	case reflect.Pointer:
+	case reflect.Pointer, reflect.Interface:
 		if !v.IsNil() {
 			return w.walk(v.Elem())
 		}

@@ -627,9 +627,25 @@ type Verdict struct {
 	Valid bool `json:"valid"`
 	// LimitedBy is one of the Limit constants.
 	LimitedBy string `json:"limited_by"`
-	// Reasons explain both, with numbers; Advice says what would help.
+	// Reasons explain both, with numbers; Advice says what would help. They are the sentences of Findings.
 	Reasons []string `json:"reasons"`
 	Advice  []string `json:"advice,omitempty"`
+	// Findings are both as data, in order. Records of older versions have none.
+	Findings []Finding `json:"findings,omitempty"`
+}
+
+// Finding is one judgement, or one remedy.
+type Finding struct {
+	// Code is one of a stable set: lastack help verdicts lists it.
+	Code string `json:"code"`
+	// Args are what the sentence says: numbers (float64), words (string), lists of words ([]any), yes or no (bool).
+	Args map[string]any `json:"args,omitempty"`
+	// Remedy is set for what would help: its sentence is in Advice, others' are in Reasons.
+	Remedy bool `json:"remedy,omitempty"`
+	// Host is the place in Run.Hosts of the host that it is about, from 1; 0 if there is but one, or it is about all.
+	Host int `json:"host,omitempty"`
+	// Try is the place in Drain.Tries of the try that it is about, from 1; 0 if it is about all.
+	Try int `json:"try,omitempty"`
 }
 
 // What bound a run.

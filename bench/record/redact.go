@@ -289,10 +289,17 @@ func redactAll(v reflect.Value) {
 			if words, ok := v.Interface().([]string); ok && words != nil {
 				v.Set(reflect.ValueOf(RedactCommand(words)))
 			}
-		case reflect.Struct, reflect.Pointer, reflect.Slice, reflect.Map:
+		case reflect.Struct, reflect.Pointer, reflect.Slice, reflect.Map, reflect.Interface:
 			for i := range v.Len() {
 				redactAll(v.Index(i))
 			}
+		}
+	case reflect.Interface:
+		if !v.IsNil() {
+			clean := reflect.New(v.Elem().Type()).Elem()
+			clean.Set(v.Elem())
+			redactAll(clean)
+			v.Set(clean)
 		}
 	case reflect.Map:
 		if v.IsNil() {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/sockstate"
 	"lastack/sockstate/teardown"
@@ -26,7 +25,7 @@ const (
 // closes names a target that does not end its connections as --close has it, with its share. Where these are too many the run is not
 // one of what was asked for: it is not valid, and this is the first that is said of it. It is no limit.
 func (j *judgement) closes() {
-	limits, remedies, notAsked := len(j.v.Reasons), len(j.v.Advice), false
+	limits, notAsked := len(j.v.Findings), false
 	for i := range j.r.Plan.Groups {
 		if g := &j.r.Plan.Groups[i]; g.Keep == "" {
 			a := j.astrayOf(g, j.resultOf(i))
@@ -37,8 +36,7 @@ func (j *judgement) closes() {
 	j.closesCounted()
 	if notAsked {
 		j.v.Valid = false
-		j.v.Reasons = slices.Concat(j.v.Reasons[limits:], j.v.Reasons[:limits])
-		j.v.Advice = slices.Concat(j.v.Advice[remedies:], j.v.Advice[:remedies])
+		j.v.Findings = slices.Concat(j.v.Findings[limits:], j.v.Findings[:limits])
 	}
 }
 
@@ -90,9 +88,9 @@ func (a *astray) often(n int64, share float64) bool {
 	return n > 0 && float64(n) >= share*float64(a.opened)
 }
 
-// share puts n of the connections in words.
-func (a *astray) share(n int64) string {
-	return fmt.Sprintf("%.3g %% of the connections (%s of %s)", 100*float64(n)/float64(a.opened), quantity.Count(n), quantity.Count(a.opened))
+// args are those of a finding on n of the connections.
+func (a *astray) args(p teardown.Policy, n int64) args {
+	return args{"connections": n, "opened": a.opened, "close": p.String()}
 }
 
 // seen is how many the client saw.
@@ -122,75 +120,70 @@ func (j *judgement) failedAstray() (n int64) {
 
 func (j *judgement) closesOf(g *record.Group, a *astray) {
 	p := policyOf(g)
-	said := len(j.v.Reasons)
+	last := -1 // the finding that says what it makes of the run
+	because := func(code string, n int64) {
+		last = len(j.v.Findings)
+		j.because(code, a.args(p, n))
+	}
 	if a.early > 0 {
-		turn := "before the client's turn under " + p.String()
+		code := "closed_before_turn"
 		switch p.Who {
 		case teardown.ServerFirst:
-			turn = "before the last request"
+			code = "closed_before_last_request"
 		case teardown.Nobody:
-			turn = "while never has them stay open"
+			code = "closed_under_never"
 		}
-		j.because("the target closed first in %s, %s", a.share(a.early), turn)
+		because(code, a.early)
 		j.adviseEarly(g, a)
 	}
 	if a.reset > 0 && p.Who != teardown.BothAtOnce {
-		j.because("the target reset %s, which %s does not ask for", a.share(a.reset), p)
+		because("reset_unasked", a.reset)
 		if a.often(a.reset+a.counted, racedShare) {
 			j.adviseReset(p)
 		}
 	}
 	if a.fin > 0 {
-		j.because("the target closed by FIN, not by RST, in %s: it does not follow %s", a.share(a.fin), p)
+		because("fin_not_rst", a.fin)
 		if a.often(a.fin, mostShare) {
-			j.advise("--close server:fin, which is what the target does")
+			j.advise("close_server_fin_as_target_does", nil)
 		}
 	}
 	if a.late > 0 {
-		j.closesLate(p, a)
-	}
-	if n := len(j.v.Reasons); a.tooMany && a.counted == 0 && n > said {
-		j.v.Reasons[n-1] += tooMany(p)
-	}
-}
-
-// closesLate is for a target that the client waits for.
-func (j *judgement) closesLate(p teardown.Policy, a *astray) {
-	most := a.often(a.late, mostShare)
-	if p.Who == teardown.ServerFirst {
-		j.because("the target did not close in %s: it does not follow %s, or takes longer than --close-timeout", a.share(a.late), p)
-		if most {
-			j.advise("--close client:fin, if the target leaves it to the client to close first")
+		most := a.often(a.late, mostShare)
+		if p.Who == teardown.ServerFirst {
+			because("did_not_close", a.late)
+			if most {
+				j.advise("close_client_fin_if_left_to_client", nil)
+			}
+		} else {
+			because("fin_not_answered", a.late)
+			if most {
+				j.advise("close_client_fin_or_wait", nil)
+			}
 		}
-		return
 	}
-	j.because("the target did not answer the client's FIN by its own within --close-timeout in %s", a.share(a.late))
-	if most {
-		j.advise("--close client:fin, which does not wait for the target's FIN, or a longer --close-timeout")
+	if a.tooMany && a.counted == 0 && last >= 0 {
+		j.v.Findings[last].Args["too_many"] = true
 	}
-}
-
-func tooMany(p teardown.Policy) string {
-	return fmt.Sprintf("; too many for this run to measure %s", p)
 }
 
 // adviseEarly is for a target that closes first.
 func (j *judgement) adviseEarly(g *record.Group, a *astray) {
 	switch who := policyOf(g).Who; {
 	case g.HoldNs > 0 && who == teardown.ClientFirst && a.often(a.early, traceShare):
-		j.advise("a --hold shorter than the time after which the target closes an idle connection, or fewer connections at once, if it closes those that are too many for it")
+		j.advise("shorter_hold_than_idle_time", nil)
 		if a.often(a.early, mostShare) {
-			j.advise("--close server:fin without --hold, if the target is to close first: the client then waits for it")
+			j.advise("close_server_fin_without_hold", nil)
 		}
 	case !a.often(a.early, racedShare):
 	case who == teardown.ServerFirst:
-		j.advise("fewer --requests, if the target takes no more on a connection")
+		j.advise("fewer_requests", nil)
 	case who == teardown.Nobody:
-		j.advise("--close server:fin, if the target is to close")
+		j.advise("close_server_fin_if_it_closes", nil)
 	case g.Requests > 1:
-		j.advise("--close server:fin, if the target is to close first, or fewer --requests, if it takes no more on a connection")
+		j.advise("close_server_fin_or_fewer_requests", nil)
 	default:
-		j.advise("--close server:fin, if the target is to close first: the client then waits for it")
+		j.advise("close_server_fin", nil)
 	}
 }
 
@@ -198,25 +191,16 @@ func (j *judgement) adviseEarly(g *record.Group, a *astray) {
 func (j *judgement) adviseReset(p teardown.Policy) {
 	if p.How == teardown.Half {
 		// The client saw the RST, and not whether its own FIN drew it.
-		j.advise("--close server:rst, if the target resets by itself: the client then waits for it; --close client:fin, if it resets when it reads the client's FIN")
+		j.advise("close_server_rst_or_client_fin", nil)
 		return
 	}
-	j.advise("--close server:rst, if the target is to reset: the client then waits for it")
+	j.advise("close_server_rst", nil)
 }
 
 // policyOf is a group's close policy; an old record may have none, which is client:fin.
 func policyOf(g *record.Group) teardown.Policy {
 	p, _ := teardown.ParsePolicy(g.Close)
 	return p
-}
-
-// unexpectedResets is the part of rst_received that failed.
-func unexpectedResets(r *record.Result) int64 {
-	failed := r.Connections.Failed
-	for _, o := range sockstate.OutcomeNames(sockstate.ClassFailure) {
-		failed -= r.Outcomes[o]
-	}
-	return max(0, min(failed, r.Outcomes[sockstate.OutcomeRSTReceived.String()]))
 }
 
 // closesCounted says what the kernel knows of the ends that a client which closes without waiting does not see.
@@ -228,8 +212,7 @@ func (j *judgement) closesCounted() {
 	}
 	for _, c := range j.r.Accounting {
 		if c.Contradicts {
-			j.because("%s grew by %s, for %s closes by the client: of these at least %s ended otherwise, by the target's RST or close, unseen by the client (TcpEstabResets grew by %s)",
-				c.Name, quantity.Count(c.Got), quantity.Count(c.Want.Min), quantity.Count(c.Want.Min-c.Got), quantity.Count(j.r.Counters[teardown.CounterResets]))
+			j.because("counted_otherwise", args{"name": c.Name, "grew": c.Got, "closes": c.Want.Min, "otherwise": c.Want.Min - c.Got, "resets": j.r.Counters[teardown.CounterResets]})
 			j.unseenOf(&c)
 		}
 	}
@@ -237,9 +220,9 @@ func (j *judgement) closesCounted() {
 		return // it does as it was told
 	}
 	if n := int64(j.r.States.Final[sockstate.Client.String()][sockstate.FinWait2.String()]); n > 0 {
-		j.because("%s connections closed by the client were in FIN_WAIT_2 at the end: the target had acknowledged the close, and not closed its own side", quantity.Count(n))
+		j.because("left_in_fin_wait_2", args{"connections": n})
 		if g := &j.r.Plan.Groups[0]; policyOf(g).How != teardown.Half && float64(n) >= racedShare*float64(j.r.Connections.Opened) {
-			j.advise("--close client:half, to see when the target closes its own side: the client then waits for it")
+			j.advise("close_client_half", nil)
 		}
 	}
 }
@@ -250,11 +233,150 @@ func (j *judgement) unseenOf(c *record.Check) {
 	p, a := policyOf(g), j.astrayOf(g, j.resultOf(0))
 	switch n := c.Want.Min - c.Got; {
 	case a.counted > 0 && a.tooMany:
-		j.because("in all the target ended at least %s by itself%s", a.share(a.seen()+a.counted), tooMany(p))
+		j.because("ended_by_target", a.args(p, a.seen()+a.counted))
 	case a.counted > 0 || float64(n) < traceShare*float64(c.Want.Min):
 	case p.Who == teardown.ClientFirst && (p.How == teardown.FIN || p.How == teardown.Linger):
-		j.advise("--close client:half, to see how the target ends what the client has closed, or --close server:rst, if it resets by itself: the client then waits for it")
+		j.advise("close_client_half_or_server_rst", nil)
 	default:
-		j.advise("--close server:rst, if the target resets by itself: the client then waits for it")
+		j.advise("close_server_rst_if_it_resets", nil)
+	}
+}
+
+// shareOfOpened is "99.2 % of the connections (79,360 of 80,000)".
+func shareOfOpened(a args) string {
+	return fmt.Sprintf("%.3g %% of the connections (%s of %s)", 100*a.number("connections")/a.number("opened"), a.count("connections"), a.count("opened"))
+}
+
+func closeCodes() []Code {
+	const unlike = "another --close, which is what the target does; see the remedies"
+	// said adds what too many of them make of the run.
+	said := func(say func(args) string) func(args) string {
+		return func(a args) string {
+			s := say(a)
+			if a.yes("too_many") {
+				s += "; too many for this run to measure " + a.text("close")
+			}
+			return s
+		}
+	}
+	waits := ": the client then waits for it"
+	return []Code{
+		{
+			Name: "closed_before_turn", Means: "the target closed first, though the client was to", Do: unlike,
+			say: said(func(a args) string {
+				return "the target closed first in " + shareOfOpened(a) + ", before the client's turn under " + a.text("close")
+			}),
+		},
+		{
+			Name: "closed_before_last_request", Means: "the target closed first, before the last request", Do: "fewer --requests",
+			say: said(func(a args) string {
+				return "the target closed first in " + shareOfOpened(a) + ", before the last request"
+			}),
+		},
+		{
+			Name: "closed_under_never", Means: "the target closed, though nobody was to", Do: unlike,
+			say: said(func(a args) string {
+				return "the target closed first in " + shareOfOpened(a) + ", while never has them stay open"
+			}),
+		},
+		{
+			Name: "reset_unasked", Means: "the target reset connections, which --close does not ask for", Do: unlike,
+			say: said(func(a args) string {
+				return "the target reset " + shareOfOpened(a) + ", which " + a.text("close") + " does not ask for"
+			}),
+		},
+		{
+			Name: "fin_not_rst", Means: "the target closed by FIN where --close has it reset", Do: unlike,
+			say: said(func(a args) string {
+				return "the target closed by FIN, not by RST, in " + shareOfOpened(a) + ": it does not follow " + a.text("close")
+			}),
+		},
+		{
+			Name: "did_not_close", Means: "the target was to close first, and did not in time", Do: unlike,
+			say: said(func(a args) string {
+				return "the target did not close in " + shareOfOpened(a) + ": it does not follow " + a.text("close") + ", or takes longer than --close-timeout"
+			}),
+		},
+		{
+			Name: "fin_not_answered", Means: "the target did not answer the client's FIN by its own in time", Do: "a longer --close-timeout, or --close client:fin",
+			say: said(func(a args) string {
+				return "the target did not answer the client's FIN by its own within --close-timeout in " + shareOfOpened(a)
+			}),
+		},
+		{
+			Name: "counted_otherwise", Means: "the kernel counted fewer ends of a kind than the client closed: the target ended those, unseen", Do: "--close client:half, or server:rst, to see it",
+			say: func(a args) string {
+				return a.text("name") + " grew by " + a.count("grew") + ", for " + a.count("closes") + " closes by the client: of these at least " + a.count("otherwise") +
+					" ended otherwise, by the target's RST or close, unseen by the client (TcpEstabResets grew by " + a.count("resets") + ")"
+			},
+		},
+		{
+			Name: "ended_by_target", Means: "the target ended too many connections by itself, seen and unseen", Do: unlike,
+			say: func(a args) string {
+				return "in all the target ended at least " + shareOfOpened(a) + " by itself; too many for this run to measure " + a.text("close")
+			},
+		},
+		{
+			Name: "left_in_fin_wait_2", Means: "the target acknowledged the client's closes, and left its own side open", Do: "--close client:half, to see when it closes",
+			say: func(a args) string {
+				return a.count("connections") + " connections closed by the client were in FIN_WAIT_2 at the end: the target had acknowledged the close, and not closed its own side"
+			},
+		},
+		{
+			Name: "close_server_fin", Remedy: true, Means: "--close server:fin, for a target that closes first",
+			say: fixed("--close server:fin, if the target is to close first" + waits),
+		},
+		{
+			Name: "close_server_fin_or_fewer_requests", Remedy: true, Means: "--close server:fin, or fewer requests",
+			say: fixed("--close server:fin, if the target is to close first, or fewer --requests, if it takes no more on a connection"),
+		},
+		{
+			Name: "close_server_fin_without_hold", Remedy: true, Means: "--close server:fin without --hold",
+			say: fixed("--close server:fin without --hold, if the target is to close first" + waits),
+		},
+		{
+			Name: "close_server_fin_if_it_closes", Remedy: true, Means: "--close server:fin instead of never",
+			say: fixed("--close server:fin, if the target is to close"),
+		},
+		{
+			Name: "close_server_fin_as_target_does", Remedy: true, Means: "--close server:fin instead of a reset",
+			say: fixed("--close server:fin, which is what the target does"),
+		},
+		{
+			Name: "close_server_rst", Remedy: true, Means: "--close server:rst, for a target that resets",
+			say: fixed("--close server:rst, if the target is to reset" + waits),
+		},
+		{
+			Name: "close_server_rst_if_it_resets", Remedy: true, Means: "--close server:rst, for a target that resets by itself",
+			say: fixed("--close server:rst, if the target resets by itself" + waits),
+		},
+		{
+			Name: "close_server_rst_or_client_fin", Remedy: true, Means: "--close server:rst or client:fin, by what draws the reset",
+			say: fixed("--close server:rst, if the target resets by itself" + waits + "; --close client:fin, if it resets when it reads the client's FIN"),
+		},
+		{
+			Name: "close_client_fin_if_left_to_client", Remedy: true, Means: "--close client:fin, for a target that leaves the close to the client",
+			say: fixed("--close client:fin, if the target leaves it to the client to close first"),
+		},
+		{
+			Name: "close_client_fin_or_wait", Remedy: true, Means: "--close client:fin, or a longer --close-timeout",
+			say: fixed("--close client:fin, which does not wait for the target's FIN, or a longer --close-timeout"),
+		},
+		{
+			Name: "close_client_half", Remedy: true, Means: "--close client:half, to see when the target closes",
+			say: fixed("--close client:half, to see when the target closes its own side" + waits),
+		},
+		{
+			Name: "close_client_half_or_server_rst", Remedy: true, Means: "--close client:half or server:rst, to see how the target ends connections",
+			say: fixed("--close client:half, to see how the target ends what the client has closed, or --close server:rst, if it resets by itself" + waits),
+		},
+		{
+			Name: "fewer_requests", Remedy: true, Means: "fewer requests on a connection",
+			say: fixed("fewer --requests, if the target takes no more on a connection"),
+		},
+		{
+			Name: "shorter_hold_than_idle_time", Remedy: true, Means: "a --hold below the target's idle timeout",
+			say: fixed("a --hold shorter than the time after which the target closes an idle connection, or fewer connections at once, if it closes those that are too many for it"),
+		},
 	}
 }

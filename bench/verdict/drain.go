@@ -1,112 +1,203 @@
 package verdict
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
-	"lastack/bench/metric"
-	"lastack/bench/quantity"
 	"lastack/bench/record"
 )
 
-// HaltedTooLongS is how long this program may not run, in seconds, before what it saw is not valid.
+// HaltedTooLongS is how long this program may not run, in seconds, before what it saw of a drain is not valid.
 const HaltedTooLongS = 1
 
-// seeWarnings points at the warnings that say why a group has no connection, if there are any.
-func seeWarnings(t *record.DrainTry, group string) string {
-	if slices.ContainsFunc(t.Warnings, func(w string) bool { return strings.HasPrefix(w, "groups: ") && strings.Contains(w, group) }) {
-		return " (see the warnings)"
+// drain says whether a drain is a statement about the server.
+func (j *judgement) drain() {
+	d := j.r.Drain
+	if j.r.Interrupted {
+		j.v.LimitedBy = record.LimitInterrupted
 	}
-	return ": those that it had were ended before"
+	for i := range d.Tries {
+		j.try(i + 1)
+	}
+	if len(d.Tries) == 0 {
+		j.v.Valid = false
+		j.because("never_stopped", nil)
+	}
+	if !j.v.Valid {
+		return
+	}
+	for i := range d.Tries {
+		if s := &d.Tries[i].Server; s.EndedByReload {
+			j.ofTry(i+1, "ended_by_reload", args{"by_its_signal": s.ExitSignal == "SIGHUP" || s.ExitSignal == "SIGUSR2"})
+			break
+		}
+	}
+	j.because("accounts_agree", nil)
 }
 
-// sumOf is the number of replies of all classes.
-func sumOf(by map[string]int64) (n int64) {
-	for _, of := range by {
-		n += of
-	}
-	return n
+// ofTry is because, of one try.
+func (j *judgement) ofTry(n int, code string, a args) {
+	j.v.Findings = append(j.v.Findings, record.Finding{Code: code, Args: a.plain(), Try: n})
 }
 
-// signalled names the process that was to stop.
-func signalled(byHook bool) string {
-	if byHook {
-		return "the server's process"
+// try looks for what makes try n, from 1, no statement about the server.
+func (j *judgement) try(n int) {
+	t := &j.r.Drain.Tries[n-1]
+	refuse := func(code string, a args) {
+		j.v.Valid = false
+		j.ofTry(n, code, a)
 	}
-	return "the process that was signalled"
+	for _, c := range t.Accounting {
+		if !c.OK && c.NotRead == "" {
+			refuse("accounts_disagree", args{"name": c.Name, "min": c.Want.Min, "max": c.Want.Max, "got": c.Got})
+		}
+	}
+	if h := t.HaltedS; h > HaltedTooLongS {
+		refuse("program_halted", args{"halted_s": h})
+	}
+	byCommand := j.r.Drain.Stop.Way == record.DrainByHook
+	switch s := &t.Server; {
+	case s.SignalFailed != "":
+		refuse("signal_failed", args{"why": s.SignalFailed})
+	case byCommand && s.HookS == nil && !j.r.Interrupted:
+		refuse("stop_command_not_ended", nil)
+	case s.HookS != nil && (s.HookCode == nil || *s.HookCode != 0):
+		refuse("stop_command_failed", nil)
+	case len(s.StillListening) > 0:
+		refuse("listens_still", args{"by_command": byCommand})
+	case len(s.ListenedOn) > 0:
+		refuse("listened_on", args{"by_command": byCommand})
+	}
+	for _, a := range t.Also {
+		if a.Ended != "" {
+			refuse("also_ended", args{"command": strings.Join(a.Command, " "), "ended": a.Ended})
+		}
+	}
+	if b := t.Before; b.Lost > b.Answered {
+		refuse("lost_before", args{"lost": b.Lost, "answered": b.Answered})
+	}
+	all := int64(0)
+	for _, of := range t.Requests.HTTPBefore {
+		all += of
+	}
+	if bad := t.Requests.HTTPBefore["5xx"]; 2*bad > all {
+		refuse("errors_before", args{"answered_5xx": bad, "replies": all})
+	}
+	if t.Restart != nil && t.Restart.ListensS == nil && !j.r.Interrupted {
+		refuse("restart_failed", args{"why": t.Restart.Failed})
+	}
+	for i := range t.Groups {
+		if g := &t.Groups[i]; g.OpenAtStop == 0 && g.Name != "arrivals" && g.Name != "queued" {
+			warned := slices.ContainsFunc(t.Warnings, func(w string) bool { return strings.HasPrefix(w, "groups: ") && strings.Contains(w, g.Name) })
+			refuse("nobody_open", args{"group": g.Name, "warned": warned})
+		}
+	}
+	if l := &t.Listener; l.FailedMostly() {
+		refuse("connects_failed_here", args{"failed": l.Failed, "connects": l.Attempts})
+	}
+	if t.Connections.Opened == 0 && t.Listener.Refused == 0 && t.Listener.Unanswered() == 0 {
+		refuse("nobody_there", nil)
+	}
 }
 
-// judgeDrain says whether a drain is a statement about the server.
-func judgeDrain(r *record.Run) record.Verdict {
-	v := record.Verdict{Valid: true}
-	if r.Interrupted {
-		v.LimitedBy = record.LimitInterrupted
+func drainCodes() []Code {
+	const look = "see the try's page: its SERVER and TIMELINE"
+	ended := func(a args) string {
+		if a.yes("by_command") {
+			return "the server's process ended, but others of the server "
+		}
+		return "the process that was signalled ended, but others of the server "
 	}
-	refuse := func(n int, format string, args ...any) {
-		v.Valid = false
-		v.Reasons = append(v.Reasons, fmt.Sprintf("try %d: ", n+1)+fmt.Sprintf(format, args...))
+	return []Code{
+		{
+			Name: "accounts_agree", Means: "the drain is a statement about the server", Do: "nothing",
+			say: fixed("every connection and every request has one fate, and the accounts agree"),
+		},
+		{
+			Name: "accounts_disagree", Means: "two counts that must agree do not, so that no number can be trusted", Do: "report it as a bug of lastack, with the record",
+			say: func(a args) string {
+				return "the accounts do not agree: " + a.text("name") + ": " + a.among("min", "max") + " expected, " + a.count("got") + " counted"
+			},
+		},
+		{
+			Name: "never_stopped", Means: "the run ended before the server was stopped", Do: "let it run to its end",
+			say: fixed("the server was never stopped"),
+		},
+		{
+			Name: "ended_by_reload", Means: "the signal was a reload's, and the server ended", Do: "check that the server knows the signal",
+			say: func(a args) string {
+				if a.yes("by_its_signal") {
+					return "the server ended by the reload's signal"
+				}
+				return "the server ended after the reload's signal"
+			},
+		},
+		{
+			Name: "program_halted", Means: "this program did not run while clients were watched", Do: "run it again, and let it run",
+			say: func(a args) string {
+				return "this program did not run for " + a.seconds("halted_s") + " meanwhile (halted, or without a CPU): what clients saw then is not what the server did"
+			},
+		},
+		{Name: "signal_failed", Means: "the signal could not be sent", Do: "run it as the server's user, or as root", say: func(a args) string { return a.text("why") }},
+		{
+			Name: "stop_command_not_ended", Means: "the stop command ran on", Do: "a command that ends when the server is stopped",
+			say: fixed("the stop command had not ended when the watch did: whether it stopped anything is not known"),
+		},
+		{
+			Name: "stop_command_failed", Means: "the stop command failed", Do: "try the command by hand",
+			say: fixed("the stop command failed, so that what clients saw may have nothing to do with a stop"),
+		},
+		{
+			Name: "listens_still", Means: "the process that was to stop ended, and others of the server listen still", Do: "signal the process that listens, and no shell around it",
+			say: func(a args) string {
+				return ended(a) + "listen still: it was not stopped (is the command a shell around the server?)"
+			},
+		},
+		{
+			Name: "listened_on", Means: "the process that was to stop ended, and others of the server listened on until the grace was over", Do: "signal the process that listens, and no shell around it",
+			say: func(a args) string {
+				return ended(a) + "listened on until the grace was over: it was not stopped (is the command a shell around the server?)"
+			},
+		},
+		{
+			Name: "also_ended", Means: "a program of --also ended beside the server", Do: "keep it running, or leave it out",
+			say: func(a args) string {
+				return strconv.Quote(a.text("command")) + " (--also), which ran beside the server, ended too (" + a.text("ended") + "): what clients saw may come of that"
+			},
+		},
+		{
+			Name: "lost_before", Means: "most requests were lost before the stop already", Do: "mend the server first",
+			say: func(a args) string {
+				return a.count("lost") + " requests were lost before the stop and " + a.count("answered") + " answered: a server that does not work says nothing of its stop"
+			},
+		},
+		{
+			Name: "errors_before", Means: "most replies before the stop were 5xx", Do: "mend the server first",
+			say: func(a args) string {
+				return a.count("answered_5xx") + " of " + a.count("replies") + " replies before the stop were 5xx: a server that does not work says nothing of its stop"
+			},
+		},
+		{Name: "restart_failed", Means: "the server that was to come back did not listen", Do: look, say: func(a args) string { return "the restart: " + a.text("why") }},
+		{
+			Name: "nobody_open", Means: "no client of a group had a connection when the stop began", Do: "a shorter --after than the server's idle timeout, or a server that takes so many",
+			say: func(a args) string {
+				s := "no client of " + a.text("group") + " had a connection when the stop began, so that nothing is said of them"
+				if a.yes("warned") {
+					return s + " (see the warnings)"
+				}
+				return s + ": those that it had were ended before"
+			},
+		},
+		{
+			Name: "connects_failed_here", Means: "most connects after the stop failed on the load's own host", Do: "fewer clients, or more local ports, descriptors or memory",
+			say: func(a args) string {
+				return a.count("failed") + " of " + a.count("connects") + " connects after the stop failed on this host, for want of a local port, a descriptor or memory: what the server did to new connections is not known"
+			},
+		},
+		{
+			Name: "nobody_there", Means: "no client was connected at the stop, and none came after it", Do: look,
+			say: fixed("no connection was open at the signal, and none came after it"),
+		},
 	}
-	for n := range r.Drain.Tries {
-		t := &r.Drain.Tries[n]
-		for _, c := range t.Accounting {
-			if !c.OK && c.NotRead == "" {
-				refuse(n, "the accounts do not agree: %s: %s expected, %d counted", c.Name, quantity.Range(c.Want.Min, c.Want.Max), c.Got)
-			}
-		}
-		if h := t.HaltedS; h > HaltedTooLongS {
-			refuse(n, "this program did not run for %s meanwhile (halted, or without a CPU): what clients saw then is not what the server did", quantity.Seconds(h))
-		}
-		switch s := &t.Server; {
-		case s.SignalFailed != "":
-			refuse(n, "%s", s.SignalFailed)
-		case r.Drain.Stop.Way == record.DrainByHook && s.HookS == nil && !r.Interrupted:
-			refuse(n, "the stop command had not ended when the watch did: whether it stopped anything is not known")
-		case s.HookS != nil && (s.HookCode == nil || *s.HookCode != 0):
-			refuse(n, "the stop command failed, so that what clients saw may have nothing to do with a stop")
-		case len(s.StillListening) > 0:
-			refuse(n, "%s ended, but others of the server listen still: it was not stopped (is the command a shell around the server?)", signalled(r.Drain.Stop.Way == record.DrainByHook))
-		case len(s.ListenedOn) > 0:
-			refuse(n, "%s ended, but others of the server listened on until the grace was over: it was not stopped (is the command a shell around the server?)", signalled(r.Drain.Stop.Way == record.DrainByHook))
-		}
-		for _, a := range t.Also {
-			if a.Ended != "" {
-				refuse(n, "%q (--also), which ran beside the server, ended too (%s): what clients saw may come of that", strings.Join(a.Command, " "), a.Ended)
-			}
-		}
-		if b := t.Before; b.Lost > b.Answered {
-			refuse(n, "%s requests were lost before the stop and %s answered: a server that does not work says nothing of its stop", quantity.Count(b.Lost), quantity.Count(b.Answered))
-		}
-		if bad, all := t.Requests.HTTPBefore["5xx"], sumOf(t.Requests.HTTPBefore); 2*bad > all {
-			refuse(n, "%s of %s replies before the stop were 5xx: a server that does not work says nothing of its stop", quantity.Count(bad), quantity.Count(all))
-		}
-		if t.Restart != nil && t.Restart.ListensS == nil && !r.Interrupted {
-			refuse(n, "the restart: %s", t.Restart.Failed)
-		}
-		for i := range t.Groups {
-			if g := &t.Groups[i]; g.OpenAtStop == 0 && g.Name != "arrivals" && g.Name != "queued" {
-				refuse(n, "no client of %s had a connection when the stop began, so that nothing is said of them%s", g.Name, seeWarnings(t, g.Name))
-			}
-		}
-		if l := &t.Listener; l.FailedMostly() {
-			refuse(n, "%s of %s connects after the stop failed on this host, for want of a local port, a descriptor or memory: what the server did to new connections is not known", quantity.Count(l.Failed), quantity.Count(l.Attempts))
-		}
-		if t.Connections.Opened == 0 && t.Listener.Refused == 0 && t.Listener.Unanswered() == 0 {
-			refuse(n, "no connection was open at the signal, and none came after it")
-		}
-	}
-	if len(r.Drain.Tries) == 0 {
-		v.Valid = false
-		v.Reasons = append(v.Reasons, "the server was never stopped")
-	}
-	if v.Valid {
-		for n := range r.Drain.Tries {
-			if words := metric.ReloadWords(&r.Drain.Tries[n].Server); words != "" {
-				v.Reasons = append(v.Reasons, fmt.Sprintf("try %d: %s", n+1, words))
-				break
-			}
-		}
-		v.Reasons = append(v.Reasons, "every connection and every request has one fate, and the accounts agree")
-	}
-	return v
 }

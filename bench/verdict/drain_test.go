@@ -3,7 +3,10 @@ package verdict
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 // TestJudgeDrain says which tries are no statement about the server, and why.
@@ -14,6 +17,7 @@ func TestJudgeDrain(t *testing.T) {
 			Groups: []record.DrainGroup{{Name: "idle", OpenAtStop: 2}},
 		}
 	}
+	seven := 7
 	for _, tt := range []struct {
 		name   string
 		change func(*record.DrainTry)
@@ -52,6 +56,33 @@ func TestJudgeDrain(t *testing.T) {
 		{"a child listened on until the grace was over", func(r *record.DrainTry) {
 			r.Server = record.DrainServer{ThenSent: true, ListenedOn: []int{7}}
 		}, "try 1: the process that was signalled ended, but others of the server listened on until the grace was over: it was not stopped (is the command a shell around the server?)", false},
+		{"the accounts do not agree", func(r *record.DrainTry) {
+			r.Accounting = []record.Check{{Name: "opened = sum of fates", Want: sockstate.Range{Min: 3, Max: 4}, Got: 2}}
+		}, "try 1: the accounts do not agree: opened = sum of fates: 3 to 4 expected, 2 counted", false},
+		{"ended by the reload", func(r *record.DrainTry) {
+			r.Server = record.DrainServer{EndedByReload: true, ExitSignal: "SIGHUP"}
+		}, "try 1: the server ended by the reload's signal", true},
+		{"ended after the reload", func(r *record.DrainTry) {
+			r.Server = record.DrainServer{EndedByReload: true, ExitCode: new(int)}
+		}, "try 1: the server ended after the reload's signal", true},
+		{"the stop command failed", func(r *record.DrainTry) {
+			r.Server = record.DrainServer{HookS: new(float64), HookCode: &seven}
+		}, "try 1: the stop command failed, so that what clients saw may have nothing to do with a stop", false},
+		{"a worker listens still", func(r *record.DrainTry) {
+			r.Server = record.DrainServer{StillListening: []int{7}}
+		}, "try 1: the process that was signalled ended, but others of the server listen still: it was not stopped (is the command a shell around the server?)", false},
+		{"what ran beside it ended", func(r *record.DrainTry) {
+			r.Also = []record.DrainAlso{{Command: []string{"sleep", "1"}, Ended: "exit code 0"}}
+		}, `try 1: "sleep 1" (--also), which ran beside the server, ended too (exit code 0): what clients saw may come of that`, false},
+		{"errors before the stop", func(r *record.DrainTry) {
+			r.Requests.HTTPBefore = map[string]int64{"2xx": 3, "5xx": 9}
+		}, "try 1: 9 of 12 replies before the stop were 5xx: a server that does not work says nothing of its stop", false},
+		{"it did not come back", func(r *record.DrainTry) {
+			r.Restart = &record.DrainRestart{Failed: "it ended with exit code 1"}
+		}, "try 1: the restart: it ended with exit code 1", false},
+		{"nobody there", func(r *record.DrainTry) {
+			r.Connections, r.Listener, r.Groups = record.DrainConnections{}, record.DrainListener{}, nil
+		}, "try 1: no connection was open at the signal, and none came after it", false},
 		{"hardly halted", func(r *record.DrainTry) { r.HaltedS = 0.4 }, "every connection and every request has one fate, and the accounts agree", true},
 		{"nobody open, with a warning", func(r *record.DrainTry) {
 			r.Groups[0].OpenAtStop, r.Warnings = 0, []string{"groups: idle has 0 of 2 connections open: 5 connects were refused"}
@@ -62,9 +93,22 @@ func TestJudgeDrain(t *testing.T) {
 	} {
 		r := sound()
 		tt.change(&r)
-		v := Judge(&record.Run{Drain: &record.Drain{Tries: []record.DrainTry{r}}})
+		v := words(t, &record.Run{Drain: &record.Drain{Tries: []record.DrainTry{r}}})
 		if v.Valid != tt.valid || len(v.Reasons) == 0 || v.Reasons[0] != tt.want {
 			t.Errorf("%s: %+v, want valid %v, because %q", tt.name, v, tt.valid, tt.want)
 		}
+	}
+}
+
+// TestJudgeDrainWhole is for what is no single try's.
+func TestJudgeDrainWhole(t *testing.T) {
+	v := words(t, &record.Run{Interrupted: true, Drain: &record.Drain{}})
+	if want := (record.Verdict{LimitedBy: record.LimitInterrupted, Reasons: []string{"the server was never stopped"}}); !cmp.Equal(v, want) {
+		t.Errorf("without a try: %+v, want %+v", v, want)
+	}
+	hook := record.Drain{Stop: record.DrainStop{Way: record.DrainByHook}, Tries: []record.DrainTry{{Connections: record.DrainConnections{Opened: 1}}}}
+	v = words(t, &record.Run{Drain: &hook})
+	if want := "try 1: the stop command had not ended when the watch did: whether it stopped anything is not known"; v.Valid || v.Reasons[0] != want {
+		t.Errorf("a stop command that runs on: %+v, want %q", v, want)
 	}
 }

@@ -1,9 +1,8 @@
 package verdict
 
 import (
-	"fmt"
+	"strings"
 
-	"lastack/bench/quantity"
 	"lastack/bench/record"
 )
 
@@ -16,8 +15,8 @@ func (j *judgement) halted() bool {
 	if !j.haltedLong() || !j.openLoop() && j.r.TimeWait.Overflow > 0 {
 		return false
 	}
-	j.limit(record.LimitHalted, false, "%s", j.haltedWords())
-	j.advise("run it again, and let it run: rates and times hold the gap")
+	j.limit(record.LimitHalted, false, "halted", j.haltedArgs())
+	j.advise("let_it_run", nil)
 	return true
 }
 
@@ -30,28 +29,53 @@ func (j *judgement) haltedLong() bool {
 func (j *judgement) haltedBriefly() {
 	if j.haltedLong() && j.v.LimitedBy != record.LimitHalted {
 		j.v.Valid = false
-		j.because("%s: rates and times hold the gap", j.haltedWords())
+		j.because("halted_too", j.haltedArgs())
 	}
 	if j.r.Generator != nil && !j.haltedLong() {
-		j.because("%s: too little of the run to spoil its rates, but the slowest times may be from then", j.haltedWords())
+		j.because("halted_briefly", j.haltedArgs())
 	}
 }
 
-func (j *judgement) haltedWords() string {
+func (j *judgement) haltedArgs() args {
 	g := j.r.Generator
-	var s string
+	a := args{"elapsed_s": j.r.ElapsedS}
 	if g.Halts > 0 {
-		times := "once"
-		if g.Halts > 1 {
-			times = fmt.Sprintf("%s times, the longest %s", quantity.Count(int64(g.Halts)), quantity.Seconds(g.LongestHaltS))
-		}
-		s = fmt.Sprintf("the load stood still for %s of %s (%s): this program was stopped", quantity.Seconds(g.HaltedS), quantity.Seconds(j.r.ElapsedS), times)
+		a["times"], a["halted_s"], a["longest_s"] = g.Halts, g.HaltedS, g.LongestHaltS
 	}
 	if g.SuspendedS > 0 {
-		if s != "" {
-			s += "; "
-		}
-		s += "the machine was suspended for " + quantity.Seconds(g.SuspendedS)
+		a["suspended_s"] = g.SuspendedS
 	}
-	return s
+	return a
+}
+
+func haltedWords(a args) string {
+	var parts []string
+	if n := a.integer("times"); n > 0 {
+		times := "once"
+		if n > 1 {
+			times = a.count("times") + " times, the longest " + a.seconds("longest_s")
+		}
+		parts = append(parts, "the load stood still for "+a.seconds("halted_s")+" of "+a.seconds("elapsed_s")+" ("+times+"): this program was stopped")
+	}
+	if a.has("suspended_s") {
+		parts = append(parts, "the machine was suspended for "+a.seconds("suspended_s"))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func haltedCodes() []Code {
+	return []Code{
+		{Name: "halted", Means: "this program did not run for a part of the time, stopped or suspended", Do: "run it again, and let it run", say: haltedWords},
+		{
+			Name: "halted_too", Means: "this program did not run for a part of the time, beside what bound the run", Do: "run it again, and let it run",
+			say: func(a args) string { return haltedWords(a) + ": rates and times hold the gap" },
+		},
+		{
+			Name: "halted_briefly", Means: "this program did not run for a short while, which spoils no rate", Do: "do not rely on the slowest times",
+			say: func(a args) string {
+				return haltedWords(a) + ": too little of the run to spoil its rates, but the slowest times may be from then"
+			},
+		},
+		{Name: "let_it_run", Remedy: true, Means: "repeat it without a halt", say: fixed("run it again, and let it run: rates and times hold the gap")},
+	}
 }

@@ -1,11 +1,6 @@
 package verdict
 
-import (
-	"strings"
-
-	"lastack/bench/quantity"
-	"lastack/bench/record"
-)
+import "lastack/bench/record"
 
 const (
 	// synWaitS and segmentWaitS are what a segment that is lost costs, in seconds, half of it where both ends count: the first
@@ -39,30 +34,51 @@ func (j *judgement) loss() bool {
 	if j.openLoop() && j.met() || !j.waitsForLoss() {
 		return false
 	}
-	j.limit(record.LimitNetwork, true, "%s", j.lossWords())
+	j.limit(record.LimitNetwork, true, "segments_lost", j.lossArgs())
 	if j.r.Sandbox.Loss != "" {
-		j.advise("less --loss, or more --connections, which fill the wait")
-		return true
+		j.advise("less_loss", nil)
+	} else {
+		j.advise("find_loss", nil)
 	}
-	j.advise("look for the place that drops packets: ip -s link, tc -s qdisc, a firewall's counters; more --connections fill the wait")
 	return true
 }
 
-// lossWords says what was sent again and what that cost.
-func (j *judgement) lossWords() string {
+// lossArgs are what was sent again, and what that cost.
+func (j *judgement) lossArgs() args {
 	syns, others := j.resent()
-	life := j.r.Latency["lifecycle"]
-	var b strings.Builder
+	a := args{"syns": syns, "others": others, "everybodys": j.r.Sandbox.Mode == "off"}
 	if l := j.r.Sandbox.Loss; l != "" {
-		b.WriteString("packets were dropped on purpose (--loss " + l + "): ")
+		a["on_purpose"] = l
 	}
-	b.WriteString(quantity.Count(syns) + " SYNs or their answers had to be sent again, after 1 s and more, and " +
-		quantity.Count(others) + " other segments, after 200 ms where no probe was sooner")
-	if j.r.Sandbox.Mode == "off" {
-		b.WriteString(" (everybody's in this namespace)")
+	if life := j.r.Latency["lifecycle"]; life.Count > 0 {
+		a["lifecycle_p50_us"], a["lifecycle_mean_us"] = life.P50Us, life.MeanUs
 	}
-	if life.Count > 0 {
-		b.WriteString(": a lifecycle took " + quantity.Micros(life.P50Us) + " at the median, and " + quantity.Micros(life.MeanUs) + " on average")
+	return a
+}
+
+func lossCodes() []Code {
+	return []Code{
+		{
+			Name: "segments_lost", Means: "connections spent their time waiting for segments that were lost and sent again", Do: "find who drops packets, or more --connections, which fill the wait",
+			say: func(a args) string {
+				var s string
+				if a.has("on_purpose") {
+					s = "packets were dropped on purpose (--loss " + a.text("on_purpose") + "): "
+				}
+				s += a.count("syns") + " SYNs or their answers had to be sent again, after 1 s and more, and " + a.count("others") + " other segments, after 200 ms where no probe was sooner"
+				if a.yes("everybodys") {
+					s += " (everybody's in this namespace)"
+				}
+				if a.has("lifecycle_p50_us") {
+					s += ": a lifecycle took " + a.micros("lifecycle_p50_us") + " at the median, and " + a.micros("lifecycle_mean_us") + " on average"
+				}
+				return s
+			},
+		},
+		{Name: "less_loss", Remedy: true, Means: "lose fewer packets on purpose", say: fixed("less --loss, or more --connections, which fill the wait")},
+		{
+			Name: "find_loss", Remedy: true, Means: "find who drops packets",
+			say: fixed("look for the place that drops packets: ip -s link, tc -s qdisc, a firewall's counters; more --connections fill the wait"),
+		},
 	}
-	return b.String()
 }

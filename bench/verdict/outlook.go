@@ -1,7 +1,6 @@
 package verdict
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -19,7 +18,7 @@ import (
 //	full     when pairs x ports connections have been opened, if that is less
 //
 // An extrapolation of what censuses found would have their noise.
-func Outlook(r *record.Run) record.Outlook { return (&judgement{r: r}).outlook() }
+func Outlook(r *record.Run) record.Outlook { return judge(r).outlook() }
 
 func (j *judgement) outlook() record.Outlook {
 	p := &j.r.Pressure.Ports
@@ -271,17 +270,19 @@ func (j *judgement) outlasts() {
 	if !j.openLoop() || j.plateaus() || !j.met() || r.Outcomes[sockstate.OutcomeNoLocalPort.String()] > 0 {
 		return
 	}
+	defer j.onHost()()
 	rate := j.finalRate()
 	if at := p.ExhaustedInS; at > 0 && at >= j.scheduleEnd() {
 		pairs := max(p.Pairs, 1)
 		keep := j.portKept()
-		j.notForLong("local ports", "%s connections/s that keep a port for %s each take %s, and there are %s (%s): the first connect finds none after %s",
-			quantity.PerSecond(rate), atMost(keep), quantity.Count(int64(math.Ceil(rate*keep.Max.Seconds()))),
-			quantity.Count(int64(p.Available)*int64(pairs)), ofPairs(p.Available, pairs), quantity.Seconds(at))
+		j.because("ports_run_out", args{
+			"rate_per_s": rate, "keep_s": keep.Max.Seconds(), "exactly": keep.Min == keep.Max, "needed": math.Ceil(rate * keep.Max.Seconds()),
+			"ports": p.Available, "pairs": pairs, "after_s": at,
+		})
 		if j.clientWaits() {
 			j.portAdvice(rate, keep.Max.Seconds(), pairs)
 		} else {
-			j.advise("more addresses: --source with more of them, or more targets; or a shorter --hold")
+			j.advise("more_addresses_or_shorter_hold", nil)
 		}
 	}
 	j.bucketsLast(rate)
@@ -289,9 +290,8 @@ func (j *judgement) outlasts() {
 		// nf_conntrack_tcp_timeout_time_wait is 120 s unless somebody has changed it.
 		const trackedS = 120
 		if n := rate * (trackedS + j.holdS()); n > float64(c.Limit) {
-			j.notForLong("connection tracking", "%s connections/s that are tracked for %d s after they closed take %s entries, and nf_conntrack_max is %s: full after %s",
-				quantity.PerSecond(rate), trackedS, quantity.Count(int64(n)), quantity.Count(c.Limit), quantity.Seconds(float64(c.Limit)/rate))
-			j.advise("raise net.netfilter.nf_conntrack_max, or exempt the load with a notrack rule")
+			j.because("conntrack_runs_out", args{"rate_per_s": rate, "tracked_s": trackedS, "needed": math.Floor(n), "limit": c.Limit, "after_s": float64(c.Limit) / rate})
+			j.advise("raise_conntrack", nil)
 		}
 	}
 }
@@ -313,31 +313,41 @@ func (j *judgement) bucketsLast(rate float64) {
 	if n <= float64(tw.MaxBuckets) {
 		return
 	}
-	j.notForLong("TIME_WAIT buckets", "%s closes/s leave up to %s TIME_WAITs, which last %v each, and tcp_max_tw_buckets is %s: full after %s",
-		quantity.PerSecond(rate), quantity.Count(int64(math.Ceil(n))), j.timeWait(), quantity.Count(int64(tw.MaxBuckets)), quantity.Seconds(float64(tw.MaxBuckets)/rate))
-	j.advise("raise net.ipv4.tcp_max_tw_buckets (256 to 768 B each), or accept it: TIME_WAIT's protection is lost for those")
+	j.because("tw_buckets_run_out", j.timeWaitArgs(args{"rate_per_s": rate, "needed": math.Ceil(n), "limit": tw.MaxBuckets, "after_s": float64(tw.MaxBuckets) / rate}))
+	j.advise("raise_tw_buckets", nil)
 }
 
-func (j *judgement) notForLong(what, format string, args ...any) {
-	j.because("this rate does not last, for %s would run out: %s", what, fmt.Sprintf(format, args...))
-}
-
-// atMost is the longest of a range, fine enough to multiply by a rate.
-func atMost(s sockstate.Span) string {
-	longest := quantity.Seconds(s.Max.Seconds())
-	if s.Max >= 10*time.Second {
-		longest = fmt.Sprintf("%.2f s", s.Max.Seconds())
+func outlookCodes() []Code {
+	const not = "this rate does not last, for "
+	return []Code{
+		{
+			Name: "ports_run_out", Means: "the rate was met, and would use up the local ports if it went on", Do: "more addresses, a wider port range, reuse, or no TIME_WAIT at the client",
+			say: func(a args) string {
+				of := a.count("ports") + " for each of " + a.count("pairs") + " pairs"
+				if a.number("pairs") == 1 {
+					of = "of the 1 pair"
+				}
+				return not + "local ports would run out: " + a.perSecond("rate_per_s") + " connections/s that keep a port for " + a.keep() + " each take " + a.count("needed") + ", and there are " +
+					quantity.Count(a.integer("ports")*a.integer("pairs")) + " (" + of + "): the first connect finds none after " + a.seconds("after_s")
+			},
+		},
+		{
+			Name: "tw_buckets_run_out", Means: "the rate was met, and would fill tcp_max_tw_buckets if it went on", Do: "raise net.ipv4.tcp_max_tw_buckets, or accept it",
+			say: func(a args) string {
+				return not + "TIME_WAIT buckets would run out: " + a.perSecond("rate_per_s") + " closes/s leave up to " + a.count("needed") + " TIME_WAITs, which last " + a.timeWait() +
+					" each, and tcp_max_tw_buckets is " + a.count("limit") + ": full after " + a.seconds("after_s")
+			},
+		},
+		{
+			Name: "conntrack_runs_out", Means: "the rate was met, and would fill connection tracking if it went on", Do: "raise net.netfilter.nf_conntrack_max, or do not track the load",
+			say: func(a args) string {
+				return not + "connection tracking would run out: " + a.perSecond("rate_per_s") + " connections/s that are tracked for " + a.count("tracked_s") + " s after they closed take " +
+					a.count("needed") + " entries, and nf_conntrack_max is " + a.count("limit") + ": full after " + a.seconds("after_s")
+			},
+		},
+		{
+			Name: "more_addresses_or_shorter_hold", Remedy: true, Means: "more source addresses or targets, or a shorter --hold",
+			say: fixed("more addresses: --source with more of them, or more targets; or a shorter --hold"),
+		},
 	}
-	if s.Min == s.Max {
-		return longest
-	}
-	return "up to " + longest
-}
-
-// ofPairs is "1,000 for each of 4 pairs".
-func ofPairs(ports, pairs int) string {
-	if pairs == 1 {
-		return "of the 1 pair"
-	}
-	return fmt.Sprintf("%s for each of %s pairs", quantity.Count(int64(ports)), quantity.Count(int64(pairs)))
 }

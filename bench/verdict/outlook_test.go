@@ -314,7 +314,7 @@ func TestOutlasts(t *testing.T) {
 				tt.with(&r)
 			}
 			r.Pressure.Ports.Outlook = Outlook(&r)
-			v := Judge(&r)
+			v := words(t, &r)
 			if d := cmp.Diff(tt.reasons, v.Reasons); d != "" || !v.Valid || v.LimitedBy != record.LimitTarget {
 				t.Errorf("%s, valid %v: -want +got:\n%s", v.LimitedBy, v.Valid, d)
 			}

@@ -1,9 +1,6 @@
 package verdict
 
-import (
-	"lastack/bench/quantity"
-	"lastack/bench/record"
-)
+import "lastack/bench/record"
 
 const (
 	// stalledS is the shortest stretch without an end of a lifecycle that is worth a word, in seconds, and stalledLives how many lives
@@ -66,19 +63,34 @@ func (j *judgement) stalled() bool {
 	if s.took() < stalledShare*j.r.LoadS || s.took() == 0 {
 		return false
 	}
-	j.limit(record.LimitServer, s.took() < stalledMost*j.r.LoadS, "%s", j.stalledWords(s))
-	j.advise("look at what the target did then (the timeline has the time); a --request-timeout shorter than that counts who waits as failed")
+	j.limit(record.LimitServer, s.took() < stalledMost*j.r.LoadS, "stalled", j.stalledArgs(s))
+	j.advise("look_at_stall", nil)
 	return true
 }
 
 // stalledBriefly says of a stretch that did not bind the run.
 func (j *judgement) stalledBriefly() {
 	if s := j.stretch(); s.took() > 0 && !j.haltedLong() && s.took() < stalledShare*j.r.LoadS {
-		j.because("%s", j.stalledWords(s))
+		j.because("stalled_briefly", j.stalledArgs(s))
 	}
 }
 
-func (j *judgement) stalledWords(s stretch) string {
-	return "no lifecycle was completed for " + quantity.Seconds(s.took()) + " of " + quantity.Seconds(j.r.LoadS) + " of load, from " + quantity.Seconds(s.from) +
-		" to " + quantity.Seconds(s.to) + ", with connections in flight: the rates are of all that time, the latencies of those that ended"
+func (j *judgement) stalledArgs(s stretch) args {
+	return args{"took_s": s.took(), "load_s": j.r.LoadS, "from_s": s.from, "to_s": s.to}
+}
+
+func stalledWords(a args) string {
+	return "no lifecycle was completed for " + a.seconds("took_s") + " of " + a.seconds("load_s") + " of load, from " + a.seconds("from_s") +
+		" to " + a.seconds("to_s") + ", with connections in flight: the rates are of all that time, the latencies of those that ended"
+}
+
+func stalledCodes() []Code {
+	return []Code{
+		{Name: "stalled", Means: "the target answered nobody for a fifth of the load's time or more", Do: "look at what it did then", say: stalledWords},
+		{Name: "stalled_briefly", Means: "the target answered nobody for a while", Do: "look at what it did then", say: stalledWords},
+		{
+			Name: "look_at_stall", Remedy: true, Means: "look at what the target did when it answered nobody",
+			say: fixed("look at what the target did then (the timeline has the time); a --request-timeout shorter than that counts who waits as failed"),
+		},
+	}
 }

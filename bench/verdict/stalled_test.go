@@ -34,7 +34,7 @@ func TestVerdictStalled(t *testing.T) {
 			r := closedLoop()
 			r.LoadS = tt.loadS
 			r.Latency["lifecycle"] = record.Latency{Count: 80_000, MeanUs: 8123.4, P90Us: tt.p90Us}
-			without := Judge(&r)
+			without := words(t, &r)
 			for i, iv := range tt.line {
 				phase := "load"
 				if i < tt.warm {
@@ -42,7 +42,7 @@ func TestVerdictStalled(t *testing.T) {
 				}
 				r.Timeline = append(r.Timeline, record.Interval{TS: iv.end, Phase: phase, Completed: int64(iv.completed), InFlight: 64})
 			}
-			got := Judge(&r)
+			got := words(t, &r)
 			limit := tt.limit
 			if limit == "" {
 				limit = without.LimitedBy
@@ -73,7 +73,7 @@ func TestVerdictStalledNot(t *testing.T) {
 		r := closedLoop()
 		r.LoadS = 10
 		f(&r)
-		if said := strings.Join(Judge(&r).Reasons, "\n"); strings.Contains(said, "no lifecycle was completed") {
+		if said := strings.Join(words(t, &r).Reasons, "\n"); strings.Contains(said, "no lifecycle was completed") {
 			t.Errorf("%s: %s", name, said)
 		}
 	}

@@ -1012,7 +1012,7 @@ func TestVerdict(t *testing.T) {
 			for _, f := range tt.with {
 				f(&r)
 			}
-			if diff := cmp.Diff(tt.want, Judge(&r)); diff != "" {
+			if diff := cmp.Diff(tt.want, words(t, &r)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -1060,7 +1060,7 @@ func TestVerdictOfReplies(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			plain, r := closedLoop(), closedLoop()
 			r.HTTP, r.ExchangeErrors = tt.http, tt.errors
-			want, got := Judge(&plain), Judge(&r)
+			want, got := words(t, &plain), words(t, &r)
 			if tt.reason != "" {
 				want.Reasons, want.Advice = append(want.Reasons, tt.reason), append(want.Advice, tt.advice)
 			}
@@ -1080,7 +1080,7 @@ func TestVerdictOfReplies(t *testing.T) {
 func TestVerdictGreeting(t *testing.T) {
 	r := closedLoop()
 	r.Greetings = map[string]string{"127.0.0.1:25": `"220 mail"`}
-	got := Judge(&r)
+	got := words(t, &r)
 	const want = `the target speaks before it is asked: 127.0.0.1:25 began with "220 mail" on a connection on which nothing was sent, so no reply tells that a request was read`
 	if got.Valid || !slices.Contains(got.Reasons, want) || len(got.Advice) != 1 {
 		t.Errorf("%+v", got)
@@ -1109,7 +1109,7 @@ func TestVerdictNoReplyAtAll(t *testing.T) {
 	} {
 		r := closedLoop()
 		tt.with(&r)
-		if got := slices.Contains(Judge(&r).Advice, advice); got != tt.want {
+		if got := slices.Contains(words(t, &r).Advice, advice); got != tt.want {
 			t.Errorf("%s: advised %v, want %v", tt.name, got, tt.want)
 		}
 	}
@@ -1140,7 +1140,7 @@ func TestVerdictOrder(t *testing.T) {
 			for _, worse := range slices.Backward(causes[i:]) {
 				worse.f(&r)
 			}
-			if got := Judge(&r).LimitedBy; got != c.limit {
+			if got := words(t, &r).LimitedBy; got != c.limit {
 				t.Errorf("limited by %s, want %s", got, c.limit)
 			}
 		})
@@ -1150,11 +1150,11 @@ func TestVerdictOrder(t *testing.T) {
 // The verdict does not change what it judges.
 func TestVerdictIsPure(t *testing.T) {
 	a, b := openLoop(), openLoop()
-	first := Judge(&a)
+	first := words(t, &a)
 	if diff := cmp.Diff(b, a); diff != "" {
 		t.Errorf("judging changed the record (-before +after):\n%s", diff)
 	}
-	if diff := cmp.Diff(first, Judge(&a)); diff != "" {
+	if diff := cmp.Diff(first, words(t, &a)); diff != "" {
 		t.Errorf("judging twice (-first +second):\n%s", diff)
 	}
 	if got := slices.Sorted(maps.Keys(a.Outcomes)); len(got) != 1 {
@@ -1204,7 +1204,7 @@ func TestUnreadBindsNothing(t *testing.T) {
 			for _, with := range tt.with {
 				with(&r)
 			}
-			v := Judge(&r)
+			v := words(t, &r)
 			if said := strings.Join(v.Reasons, "\n"); v.LimitedBy != tt.limit || v.Valid != tt.valid || !strings.Contains(said, tt.says) {
 				t.Errorf("limited by %s, valid %v: %q; want %s, %v, and %q in it", v.LimitedBy, v.Valid, v.Reasons, tt.limit, tt.valid, tt.says)
 			}
@@ -1215,13 +1215,25 @@ func TestUnreadBindsNothing(t *testing.T) {
 	}
 }
 
+// A server that ends connections between its replies may take no more requests on one.
+func TestVerdictCutBetweenReplies(t *testing.T) {
+	const advice = "fewer --requests, if the target takes no more on a connection: it ended connections between its replies"
+	r := closedLoop()
+	fails(sockstate.OutcomeCutInRequest.String(), 80_000)(&r)
+	r.Latency["exchange"] = record.Latency{Count: 70_000}
+	r.Plan.Groups[0].Requests = 10
+	if v := words(t, &r); !slices.Contains(v.Advice, advice) {
+		t.Errorf("advice %q, want %q", v.Advice, advice)
+	}
+}
+
 // Ports that an earlier load's TIME_WAITs have are not in this load's census: the page says who may have them.
 func TestPortsOfOthers(t *testing.T) {
 	for inUse, says := range map[int]bool{1000: false, 995: false, 884: true} {
 		r := closedLoop()
 		outOfPorts(&r)
 		r.Pressure.Ports.PeakInUse = inUse
-		v := Judge(&r)
+		v := words(t, &r)
 		if said := strings.Contains(strings.Join(v.Reasons, "\n"), "no sample saw the other 116 in use by this load"); said != says || v.LimitedBy != record.LimitPorts {
 			t.Errorf("%d in use: limited by %s: %q", inUse, v.LimitedBy, v.Reasons)
 		}

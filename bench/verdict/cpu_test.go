@@ -47,7 +47,7 @@ func TestVerdictOfCgroup(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := tt.run
 			tt.with(&r)
-			v := Judge(&r)
+			v := words(t, &r)
 			if (tt.limit != "" && v.LimitedBy != tt.limit) || (tt.limit == "" && (v.LimitedBy == record.LimitCPUQuota || v.LimitedBy == record.LimitMemory)) || v.Valid != tt.valid {
 				t.Errorf("limited by %s, valid %v; want %s, %v: %q", v.LimitedBy, v.Valid, tt.limit, tt.valid, v.Reasons)
 			}

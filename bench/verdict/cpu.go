@@ -1,0 +1,224 @@
+package verdict
+
+import (
+	"strconv"
+
+	"lastack/bench/record"
+)
+
+const (
+	// busy is the share of CPU from which a thread, or the machine, counts as full.
+	busy = 0.9
+	// noisy is the share of the CPUs from which other processes are worth a word.
+	noisy = 0.1
+)
+
+// cpuKnown reports whether CPU times were read, over long enough to judge shares.
+func (j *judgement) cpuKnown() bool {
+	return j.cpuUnread() == "" && j.r.Pressure.CPU.SharesTell()
+}
+
+// cpuUnread says which CPU times were not read, empty if all were.
+func (j *judgement) cpuUnread() string {
+	switch c := &j.r.Pressure.CPU; {
+	case c.NotRead != "":
+		return "the CPUs were not read (/proc/stat)"
+	case c.WorkersNotRead != "":
+		return "the CPU time of this program's workers was not read (/proc/self/task/TID/schedstat)"
+	}
+	return ""
+}
+
+// generatorBusiest is the share of a CPU that the busiest load worker used, 0 if unknown.
+func (j *judgement) generatorBusiest() float64 {
+	if !j.cpuKnown() {
+		return 0
+	}
+	return j.r.Pressure.CPU.GeneratorBusiest
+}
+
+// idle is the share of the machine's CPU time that was idle, 1 if unknown.
+func (j *judgement) idle() float64 {
+	c := j.r.Pressure.CPU
+	if !j.cpuKnown() || c.CPUs == 0 {
+		return 1
+	}
+	return c.IdleS / (c.ElapsedS * float64(c.CPUs))
+}
+
+func (j *judgement) cpu() bool {
+	c := j.r.Pressure.CPU
+	full := j.idle() < 1-busy
+	if j.openLoop() && j.met() || !j.cpuKnown() {
+		return false
+	}
+	all := c.ElapsedS * float64(c.CPUs)
+	few := j.shared() || c.GeneratorS < 0.5*all // the generator did not take the target's part
+	machine := args{"cpus": c.CPUs, "idle": j.idle()}
+	switch {
+	case c.GeneratorBusiest >= busy && !full:
+		j.limit(record.LimitGeneratorCPU, j.shared(), "generator_busy", args{"busiest": c.GeneratorBusiest})
+		j.advise("more_workers", nil)
+	case c.ServerBusiest >= busy && !full:
+		j.limit(record.LimitServerCPU, true, "server_busy", args{"busiest": c.ServerBusiest})
+	case full && c.SoftirqS > 0.5*(c.SystemS+c.UserS):
+		j.limit(record.LimitSoftirq, j.shared(), "softirq_full", nil)
+	case full && j.others() > ours(c):
+		j.limit(record.LimitCPU, !j.shared() && few, "cpus_full_of_others", machine)
+		j.cpuReason()
+		j.advise("quiet_machine", nil)
+		return true
+	case full:
+		j.limit(record.LimitCPU, few, "cpus_full", machine)
+	default:
+		return false
+	}
+	j.cpuReason()
+	j.searchReasons()
+	if j.shared() {
+		j.because("cpus_shared", nil)
+	}
+	return true
+}
+
+func (j *judgement) cpuReason() {
+	c := j.r.Pressure.CPU
+	if c.ElapsedS <= 0 {
+		return
+	}
+	if why := j.cpuUnread(); why != "" {
+		j.because("cpu_not_read", args{"why": why})
+		return
+	}
+	if !j.cpuKnown() {
+		j.because("too_short_for_cpu", args{"measured_s": c.ElapsedS})
+		return
+	}
+	all := c.ElapsedS * float64(c.CPUs)
+	a := args{"cpus": c.CPUs, "generator": c.GeneratorS / all, "rest": max(all-c.GeneratorS-c.ServerS-c.IdleS, 0) / all, "idle": c.IdleS / all}
+	if c.ServerS > 0 {
+		a["server"] = c.ServerS / all
+	}
+	j.because("cpu_shares", a)
+	if share := j.others() / all; share >= noisy {
+		j.because("others_on_cpus", args{"share": share, "target_may_be_among_them": !j.shared()})
+	}
+}
+
+// ours is the CPU time of this run, in seconds, with all softirq work.
+func ours(c record.CPU) float64 {
+	return c.GeneratorS + c.ServerS + c.ObserverS + c.SoftirqS
+}
+
+// others is the CPU time that the machine spent on other processes, in seconds: at least. Whether softirq
+// work is charged to whom it interrupts is the kernel's choice (CONFIG_IRQ_TIME_ACCOUNTING), so all of
+// it is taken for the load's.
+func (j *judgement) others() float64 {
+	c := j.r.Pressure.CPU
+	return max(c.SystemS-c.SoftirqS+c.UserS-c.GeneratorS-c.ServerS-c.ObserverS, 0)
+}
+
+// throttledShare is the share of a quota's periods that must have ended with threads waiting for it to bind a run.
+const throttledShare = 0.25
+
+// throttled reports whether the control group's CPU quota kept threads of this process from running.
+func (j *judgement) throttled() bool {
+	c := j.r.Pressure.CPU
+	return c.QuotaPeriods > 0 && float64(c.Throttled) >= throttledShare*float64(c.QuotaPeriods)
+}
+
+// quota: this process had less than the machine's CPUs.
+func (j *judgement) quota() bool {
+	if j.plateaus() {
+		return false // it took longer, and holds what was asked for
+	}
+	if !j.throttled() || j.openLoop() && j.met() && j.r.Latency["lag"].P99Us <= lateP99Us {
+		return false
+	}
+	c := j.r.Pressure.CPU
+	a := args{"throttled": c.Throttled, "periods": c.QuotaPeriods, "waited_s": c.ThrottledS}
+	if c.Quota > 0 {
+		a["cpus"] = c.Quota
+	}
+	j.limit(record.LimitCPUQuota, j.shared() && !j.openLoop(), "cpu_quota", a)
+	j.advise("raise_cpu_quota", nil)
+	return true
+}
+
+func cpuCodes() []Code {
+	full := func(a args) string {
+		return "the machine's " + strconv.FormatInt(a.integer("cpus"), 10) + " CPUs were full (" + a.percent("idle") + " % idle)"
+	}
+	return []Code{
+		{
+			Name: "cpu_quota", Means: "the CPU quota of this process's control group kept it from running", Do: "raise the quota, or run outside of it",
+			say: func(a args) string {
+				s := "the CPU quota of this process's control group bound it: "
+				if a.has("cpus") {
+					s += strconv.FormatFloat(a.rounded("cpus"), 'f', -1, 64) + " CPUs, and "
+				}
+				return s + "in " + a.count("throttled") + " of " + a.count("periods") + " periods threads waited for the next, " + a.seconds("waited_s") + " in all"
+			},
+		},
+		{
+			Name: "generator_busy", Means: "one worker of the load had no CPU time left, though the machine had", Do: "more --workers",
+			say: func(a args) string { return "a load worker used " + a.percent("busiest") + " % of a CPU" },
+		},
+		{
+			Name: "server_busy", Means: "one worker of the server had no CPU time left, though the machine had", Do: "this is the server's limit; more workers there help",
+			say: func(a args) string { return "a server worker used " + a.percent("busiest") + " % of a CPU" },
+		},
+		{
+			Name: "softirq_full", Means: "the machine's CPUs were full of the kernel's packet work", Do: "spread it (RSS, RPS), or use more CPUs",
+			say: fixed("the machine was full, mostly of softirq work"),
+		},
+		{
+			Name: "cpus_full_of_others", Means: "the machine's CPUs were full, mostly of processes that are not of this run", Do: "run it again on a quiet machine",
+			say: func(a args) string {
+				return full(a) + ", and more of it with other processes than with this run"
+			},
+		},
+		{Name: "cpus_full", Means: "the machine's CPUs were full", Do: "this is what the host can do; fewer processes beside it, or more CPUs, help", say: full},
+		{
+			Name: "cpus_shared", Means: "client and server ran on the same CPUs", Do: "put the server on another host to measure it alone",
+			say: fixed("client and server share these CPUs: this is what the host can do with both ends on it"),
+		},
+		{
+			Name: "cpu_shares", Means: "who used the CPUs", Do: "nothing: it goes with another finding",
+			say: func(a args) string {
+				server := ""
+				if a.has("server") {
+					server = "server " + a.percent("server") + " %, "
+				}
+				return "CPU of " + strconv.FormatInt(a.integer("cpus"), 10) + ": generator " + a.percent("generator") + " %, " + server + "rest " + a.percent("rest") + " %, idle " + a.percent("idle") + " %"
+			},
+		},
+		{
+			Name: "others_on_cpus", Means: "processes that are not of this run used a tenth of the CPUs or more", Do: "run it again on a quiet machine",
+			say: func(a args) string {
+				target := ""
+				if a.yes("target_may_be_among_them") {
+					target = " (the target among them, if it is here)"
+				}
+				return "other processes of this host" + target + " used at least " + a.percent("share") + " % of the CPUs: without them there may be more"
+			},
+		},
+		{
+			Name: "cpu_not_read", Means: "CPU times could not be read", Do: "let this user read /proc/stat and its own /proc/self/task",
+			say: func(a args) string { return a.text("why") },
+		},
+		{
+			Name: "too_short_for_cpu", Means: "the run was too short to tell CPU shares", Do: "run for longer", say: tooShort,
+		},
+		{Name: "more_workers", Remedy: true, Means: "more workers for the load", say: fixed("more --workers")},
+		{Name: "quiet_machine", Remedy: true, Means: "repeat it without other processes", say: fixed("run it again on a quiet machine")},
+		{
+			Name: "raise_cpu_quota", Remedy: true, Means: "raise the control group's CPU quota",
+			say: fixed("raise the quota (cpu.max, cpu.cfs_quota_us; --cpus of docker, limits.cpu of a pod, CPUQuota= of systemd), or run outside of it"),
+		},
+	}
+}
+
+func tooShort(a args) string {
+	return a.seconds("measured_s") + " are too short to judge the CPUs by, whose time the kernel counts in ticks of 10 ms: a longer run would tell"
+}

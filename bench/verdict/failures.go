@@ -1,0 +1,105 @@
+package verdict
+
+import (
+	"maps"
+	"slices"
+
+	"lastack/bench/record"
+	"lastack/sockstate"
+)
+
+// failures: most of the load failed at the target. Its own closes are no limit: see closes.
+func (j *judgement) failures() bool {
+	c := j.r.Connections
+	if (c.Failed-j.failedAstray())*2 < c.Attempted {
+		return false
+	}
+	worst, n := sockstate.OutcomeRSTReceived.String(), unexpectedResets(&j.r.Result)
+	for _, o := range sockstate.OutcomeNames(sockstate.ClassFailure) {
+		if k := j.r.Outcomes[o]; k > n {
+			worst, n = o, k
+		}
+	}
+	by := record.LimitServer
+	a := args{"failed": c.Failed, "attempted": c.Attempted, "outcome": worst, "outcomes": n}
+	switch errno, k := j.errno(); {
+	case worst == sockstate.OutcomeUnreachable.String():
+		by = record.LimitNetwork
+		j.advise("check_route", nil)
+	case worst == sockstate.OutcomeOther.String() && 2*k > n: // not what came in place of a reply
+		by = record.LimitUnknown
+		a["errno"], a["errnos"] = errno, k
+		if errno == "EPERM" || errno == "EACCES" {
+			j.advise("check_what_is_forbidden", nil)
+		}
+	}
+	lost := j.r.Sandbox.Loss != "" && j.waitsForLoss()
+	if lost {
+		by = record.LimitNetwork
+	}
+	j.limit(by, c.Completed > 0, "most_failed", a)
+	if worst == sockstate.OutcomeCutInRequest.String() && j.r.Latency["exchange"].Count == 0 && len(j.r.HTTP) == 0 && len(j.r.ExchangeErrors) == 0 {
+		j.advise("check_protocol", nil)
+	} else if worst == sockstate.OutcomeCutInRequest.String() && j.severalRequests() {
+		j.advise("fewer_requests_cut", nil)
+	}
+	if lost {
+		j.because("segments_lost", j.lossArgs())
+	}
+	return true
+}
+
+// severalRequests reports whether a connection was to carry more than one.
+func (j *judgement) severalRequests() bool {
+	return slices.ContainsFunc(j.r.Plan.Groups, func(g record.Group) bool { return g.Requests > 1 })
+}
+
+// errno is the most frequent one behind the outcome "other".
+func (j *judgement) errno() (name string, n int64) {
+	for _, e := range slices.Sorted(maps.Keys(j.r.Errnos)) {
+		if k := j.r.Errnos[e]; k > n {
+			name, n = e, k
+		}
+	}
+	return name, n
+}
+
+// unexpectedResets is the part of rst_received that failed.
+func unexpectedResets(r *record.Result) int64 {
+	failed := r.Connections.Failed
+	for _, o := range sockstate.OutcomeNames(sockstate.ClassFailure) {
+		failed -= r.Outcomes[o]
+	}
+	return max(0, min(failed, r.Outcomes[sockstate.OutcomeRSTReceived.String()]))
+}
+
+func failureCodes() []Code {
+	return []Code{
+		{
+			Name: "most_failed", Means: "at least half of the lifecycles failed, most with the outcome that is named", Do: "see that outcome: lastack help outcomes",
+			say: func(a args) string {
+				what := a.count("outcomes")
+				if a.has("errno") {
+					what = a.text("errno") + " " + a.count("errnos") + " of " + what
+				}
+				return a.count("failed") + " of " + a.count("attempted") + " lifecycles failed, most as " + a.text("outcome") + " (" + what + ")"
+			},
+		},
+		{
+			Name: "check_route", Remedy: true, Means: "check the route to the target",
+			say: fixed("check the route to the target (ip route get ADDRESS) and the routers on the way"),
+		},
+		{
+			Name: "check_what_is_forbidden", Remedy: true, Means: "look for what forbids this host to send",
+			say: fixed("look into what this host forbids: firewall rules for what it sends (nft list ruleset), a security module (dmesg), a seccomp filter"),
+		},
+		{
+			Name: "check_protocol", Remedy: true, Means: "check what protocol the target speaks",
+			say: fixed("check what the target speaks: it ended each connection without a reply, as some servers do that await TLS or another protocol (curl -kv https://HOST:PORT/ tells TLS); then look into its log"),
+		},
+		{
+			Name: "fewer_requests_cut", Remedy: true, Means: "fewer requests on a connection, for a target that ends it between replies",
+			say: fixed("fewer --requests, if the target takes no more on a connection: it ended connections between its replies"),
+		},
+	}
+}

@@ -1,0 +1,64 @@
+package verdict
+
+import (
+	"lastack/bench/record"
+
+	"lastack/sockstate"
+)
+
+// descriptors: this process, or the host, had no file left for a socket.
+func (j *judgement) descriptors() bool {
+	n := j.r.Outcomes[sockstate.OutcomeNoFD.String()]
+	f := j.r.Pressure.Fds
+	if s := j.r.Server; n == 0 && s != nil && s.AcceptErrors["EMFILE"]+s.AcceptErrors["ENFILE"] > 0 {
+		j.limit(record.LimitFds, false, "server_no_fd", args{"times": s.AcceptErrors["EMFILE"] + s.AcceptErrors["ENFILE"], "limit": f.Limit})
+		j.advise("raise_nofile_both_ends", nil)
+		return true
+	}
+	if n == 0 {
+		return false
+	}
+	if g := j.r.Pressure.Files; g.Limit > 0 && g.Peak >= g.Limit/100*99 {
+		j.limit(record.LimitFds, false, "no_file_on_host", args{"attempts": n + j.r.Outcomes[sockstate.OutcomeNoMemory.String()], "open": g.Peak, "limit": g.Limit})
+		j.advise("raise_file_max", nil)
+		return true
+	}
+	j.limit(record.LimitFds, false, "no_fd", args{"attempts": n, "in_use": f.Peak, "limit": f.Limit})
+	j.advise("raise_nofile", nil)
+	return true
+}
+
+func fdCodes() []Code {
+	return []Code{
+		{
+			Name: "server_no_fd", Means: "the embedded server could not accept for want of a descriptor (RLIMIT_NOFILE)", Do: "raise ulimit -n, or hold fewer connections",
+			say: func(a args) string {
+				return "the embedded server had no descriptor for a connection " + a.count("times") + " times (RLIMIT_NOFILE " + a.count("limit") + "): those waited in the accept queue"
+			},
+		},
+		{
+			Name: "no_file_on_host", Means: "the whole host had no file left (fs.file-max)", Do: "raise fs.file-max, or hold fewer connections",
+			say: func(a args) string {
+				return a.count("attempts") + " attempts found no free file, or no memory for one: " + a.count("open") + " were open on the whole host, which may have " + a.count("limit") + " (fs.file-max)"
+			},
+		},
+		{
+			Name: "no_fd", Means: "this process had no descriptor left for a socket (RLIMIT_NOFILE)", Do: "raise ulimit -n, or hold fewer connections",
+			say: func(a args) string {
+				return a.count("attempts") + " attempts found no free descriptor: " + a.count("in_use") + " in use of " + a.count("limit") + " (RLIMIT_NOFILE)"
+			},
+		},
+		{
+			Name: "raise_nofile_both_ends", Remedy: true, Means: "raise RLIMIT_NOFILE, of which each connection takes two",
+			say: fixed("raise the limit (ulimit -n), or ask for fewer --connections: each takes a descriptor at both ends"),
+		},
+		{
+			Name: "raise_file_max", Remedy: true, Means: "raise fs.file-max",
+			say: fixed("raise fs.file-max, end what else holds files open, or bound the load with --connections: a socket is a file, a direct descriptor too"),
+		},
+		{
+			Name: "raise_nofile", Remedy: true, Means: "raise RLIMIT_NOFILE",
+			say: fixed("raise the limit: ulimit -n, LimitNOFILE= of systemd, or nofile of the container; or bound the load with --connections"),
+		},
+	}
+}

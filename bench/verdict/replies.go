@@ -1,0 +1,145 @@
+package verdict
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"lastack/bench/quantity"
+	"lastack/sockstate"
+)
+
+// replies warns where most HTTP replies were not 2xx: then the load measured redirects and error pages.
+func (j *judgement) replies() {
+	all, other := j.r.Replies()
+	if other*2 <= all {
+		return
+	}
+	var parts []string
+	most, class := int64(0), ""
+	for _, c := range sockstate.StatusClassNames() {
+		n := j.r.HTTP[c]
+		if n == 0 || c == "1xx" || c == "2xx" {
+			continue
+		}
+		parts = append(parts, c+" "+quantity.Count(n))
+		if n > most {
+			most, class = n, c
+		}
+	}
+	j.because("replies_not_2xx", args{"not_2xx": other, "replies": all, "by_class": parts})
+	switch class {
+	case "3xx":
+		j.advise("follow_redirect", nil)
+	case "4xx":
+		j.advise("ask_for_another_page", nil)
+	case "invalid":
+		j.advise("look_at_invalid_status", nil)
+	default:
+		j.advise("look_into_target_log", nil)
+	}
+}
+
+// greetings says which targets spoke before they were asked.
+func (j *judgement) greetings() {
+	if len(j.r.Greetings) == 0 {
+		return
+	}
+	j.v.Valid = false
+	var said []string
+	for _, t := range slices.Sorted(maps.Keys(j.r.Greetings)) {
+		said = append(said, t+" began with "+j.r.Greetings[t])
+	}
+	j.because("speaks_first", args{"said": said})
+	j.advise("check_port_or_exchange", nil)
+}
+
+// noReplies says what came where it was no reply.
+func (j *judgement) noReplies() {
+	var parts []string
+	total, most, worst := int64(0), int64(0), ""
+	for _, kind := range sockstate.FaultNames() {
+		n := j.r.ExchangeErrors[kind]
+		if n == 0 {
+			continue
+		}
+		parts = append(parts, kind+" "+quantity.Count(n))
+		total += n
+		if n > most {
+			most, worst = n, kind
+		}
+	}
+	if total == 0 {
+		return
+	}
+	j.because("no_reply", args{"lifecycles": total, "attempted": j.r.Connections.Attempted, "by_kind": parts})
+	j.advise("mend_replies", args{"kind": worst})
+}
+
+func noReplyAdvice(kind string) string {
+	switch sockstate.ParseFault(kind) {
+	case sockstate.FaultTLS:
+		return "the target speaks TLS, and lastack plain HTTP: give it the port for plain HTTP, or put a proxy that ends TLS in front"
+	case sockstate.FaultSSH:
+		return "the target speaks SSH: check the port; --exchange none opens and closes connections to any server"
+	case sockstate.FaultHTTP2:
+		return "the target speaks HTTP/2, and lastack HTTP/1.1: switch that on there, or give another port"
+	case sockstate.FaultNotHTTP:
+		return "the target does not speak HTTP: check the port; --exchange none opens and closes connections to any server"
+	case sockstate.FaultBadVersion:
+		return "the target answers in a version of HTTP that lastack does not speak: it needs HTTP/1.1 or HTTP/1.0"
+	case sockstate.FaultHeaderTooLarge:
+		return "the target sends more header than the 64 KiB of a reply that lastack reads, its own limit, for HTTP sets none: have it send less, most often by fewer or shorter cookies"
+	case sockstate.FaultBadCoding:
+		return "the target uses a Transfer-Encoding that lastack does not read, which is all but one chunked of HTTP/1.1: switch compression of transfers off there"
+	case sockstate.FaultBadChunk:
+		return "look at a reply with curl -v --raw: a chunk is malformed (RFC 9112, section 7.1), or its size line is longer than lastack reads (16 digits, 250 bytes)"
+	case sockstate.FaultSurplus, sockstate.FaultEarlyReply:
+		return "the target sends more than it was asked for: check its Content-Length, or for an echo that RESP of --exchange echo:REQ,RESP is what it answers with"
+	}
+	return "the target's replies are not HTTP/1.1 as RFC 9112 has it: look at one with curl -v, and at its example under CONNECTIONS"
+}
+
+func replyCodes() []Code {
+	return []Code{
+		{
+			Name: "replies_not_2xx", Means: "most HTTP replies were redirects or errors, which the numbers then are of", Do: "ask for a page that the server has",
+			say: func(a args) string {
+				return a.count("not_2xx") + " of " + a.count("replies") + " HTTP replies were not 2xx (" + strings.Join(a.list("by_class"), ", ") + "): the numbers are mostly of those, not of the pages that users get"
+			},
+		},
+		{
+			Name: "speaks_first", Means: "the target speaks before it is asked, so that no reply proves that it read a request", Do: "check the port, or use --exchange none",
+			say: func(a args) string {
+				return "the target speaks before it is asked: " + strings.Join(a.list("said"), ", ") + " on a connection on which nothing was sent, so no reply tells that a request was read"
+			},
+		},
+		{
+			Name: "no_reply", Means: "what came was not the reply that was asked for", Do: "see its kinds under EXCHANGE ERRORS, and their examples",
+			say: func(a args) string {
+				return "what came in " + a.count("lifecycles") + " of " + a.count("attempted") + " lifecycles was not the reply asked for (" + strings.Join(a.list("by_kind"), ", ") + ")"
+			},
+		},
+		{
+			Name: "follow_redirect", Remedy: true, Means: "ask for the page that a redirect leads to",
+			say: fixed("ask for the page that the redirect leads to: --exchange http:/path, and -H 'Host: NAME' where it depends on the name (curl -i shows where it leads)"),
+		},
+		{
+			Name: "ask_for_another_page", Remedy: true, Means: "ask for a page that is there",
+			say: fixed("ask for a page that is there: --exchange http:/path, and -H 'Host: NAME' where it depends on the name (curl -i shows the reply; a 400 may come from a port for TLS)"),
+		},
+		{
+			Name: "look_at_invalid_status", Remedy: true, Means: "look at a reply whose status is invalid",
+			say: fixed("look at a reply with curl -i: its status line is invalid, as a status is a number from 100 to 599 (RFC 9110, section 15)"),
+		},
+		{Name: "look_into_target_log", Remedy: true, Means: "look into the target's log", say: fixed("look into the target's log: it answers with an error")},
+		{
+			Name: "check_port_or_exchange", Remedy: true, Means: "check the port, or exchange nothing",
+			say: fixed("check the port, or have the target read the request before it answers; --exchange none opens and closes connections to any server"),
+		},
+		{
+			Name: "mend_replies", Remedy: true, Means: "mend what the target answers, by the kind of error",
+			say: func(a args) string { return noReplyAdvice(a.text("kind")) },
+		},
+	}
+}

@@ -1,0 +1,118 @@
+package verdict
+
+import (
+	"slices"
+	"strings"
+
+	"lastack/bench/record"
+)
+
+func (j *judgement) plateau() bool {
+	for i := range j.r.Plan.Groups {
+		g := &j.r.Plan.Groups[i]
+		if g.PlateauNs == 0 {
+			continue
+		}
+		a := args{"open": j.r.Connections.PeakOpen, "asked": g.Connections}
+		if at, ok := j.seenOpen(); ok {
+			a["found_after_s"] = at
+		}
+		return j.limit(record.LimitConnections, true, "plateau_reached", a)
+	}
+	return false
+}
+
+// seenOpen is when a sample first found the most connections open.
+func (j *judgement) seenOpen() (at float64, ok bool) {
+	for i := range j.r.Timeline {
+		if iv := &j.r.Timeline[i]; iv.InFlight > 0 && iv.InFlight >= j.r.Connections.PeakOpen {
+			return iv.TS, true
+		}
+	}
+	return 0, false
+}
+
+func (j *judgement) held() bool {
+	c := j.r.Connections
+	if c.Unfinished == 0 || c.Completed > 0 || j.r.Interrupted {
+		return false
+	}
+	return j.limit(record.LimitConnections, true, "all_held", args{"held": c.Unfinished})
+}
+
+// slots is what is left when nothing else was found, and says so only of what was looked at.
+func (j *judgement) slots() bool {
+	open := j.r.Connections.PeakOpen
+	if unread := j.unread(); len(unread) > 0 {
+		j.limit(record.LimitUnknown, true, "limit_not_read", args{"open": open, "not_read": unread})
+		j.searchReasons()
+		j.advise("allow_reading", nil)
+		return true
+	}
+	if c := j.r.Pressure.CPU; c.ElapsedS > 0 && !j.cpuKnown() {
+		return j.limit(record.LimitUnknown, true, "too_short_for_cpu", args{"measured_s": c.ElapsedS})
+	}
+	a := args{"open": open}
+	if l, ok := j.r.Latency["lifecycle"]; ok {
+		a["lifecycle_mean_us"] = l.MeanUs
+	}
+	return j.limit(record.LimitConnections, true, "waiting_for_the_other_side", a)
+}
+
+// unread says what was not read of that which may have bound a closed loop.
+func (j *judgement) unread() (all []string) {
+	if why := j.cpuUnread(); why != "" {
+		all = append(all, why)
+	}
+	for _, u := range []struct{ name, why string }{
+		{record.UnreadPorts, "the local ports in use were not read (sock_diag, /proc/net/tcp)"},
+		{record.UnreadCounters, "the counters of lost segments and full queues were not read (/proc/net/snmp, /proc/net/netstat)"},
+		{record.UnreadMemory, "the memory of TCP's buffers was not read (/proc/net/sockstat)"},
+		{record.UnreadQuota, "whether the CPU quota of this process's control group was used up was not read (cpu.stat)"},
+	} {
+		// What leaves no TIME_WAIT at the client has few ports in use.
+		if slices.Contains(j.r.Pressure.Unread, u.name) && (u.name != record.UnreadPorts || j.clientWaits()) {
+			all = append(all, u.why)
+		}
+	}
+	return all
+}
+
+func restCodes() []Code {
+	return []Code{
+		{
+			Name: "plateau_reached", Means: "a plateau's connections were open at once: as many as were asked for bound it", Do: "nothing, if they are all",
+			say: func(a args) string {
+				s := a.count("open") + " connections were open at once, of " + a.count("asked") + " asked for"
+				if a.has("found_after_s") {
+					s += "; a sample found them after " + a.seconds("found_after_s")
+				}
+				return s
+			},
+		},
+		{
+			Name: "all_held", Means: "connections were opened and never closed, as asked", Do: "nothing",
+			say: func(a args) string { return a.count("held") + " connections were opened and held" },
+		},
+		{
+			Name: "limit_not_read", Means: "what may have bound the run could not be read", Do: "let this user read those files of /proc and /sys",
+			say: func(a args) string {
+				return "what bound the " + a.count("open") + " connections is not known: " + strings.Join(a.list("not_read"), "; ")
+			},
+		},
+		{
+			Name: "waiting_for_the_other_side", Means: "each connection waited for the other side most of the time: nothing else bound a closed loop", Do: "more --connections give more, until something else binds",
+			say: func(a args) string {
+				s := a.count("open") + " connections at once, each waiting for the other side most of the time: "
+				if !a.has("lifecycle_mean_us") {
+					return s + "more would give more"
+				}
+				return s + "a lifecycle took " + a.micros("lifecycle_mean_us") + " on average; more connections would give more"
+			},
+		},
+		{
+			Name: "allow_reading", Remedy: true, Means: "let this user read what was not read",
+			say: fixed("let this user read these files of /proc and /sys (a container or a security module may hide them), and run it again"),
+		},
+	}
+}

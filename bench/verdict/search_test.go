@@ -1,0 +1,57 @@
+package verdict
+
+import (
+	"slices"
+	"testing"
+
+	"lastack/bench/record"
+)
+
+// The rate without a search is that of the lifecycles whose connect found a port at once: here 64 slots, 2 ms each.
+func TestWithoutSearch(t *testing.T) {
+	lifecycles := func(fast, slow int) record.Latency {
+		h := record.NewHistogram()
+		for range fast {
+			if err := h.RecordValue(2_000_000); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range slow {
+			if err := h.RecordValue(120_000_000); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l, err := record.NewLatency(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	const says = "without the search it would open about 32,000/s, as fast as it did while connect found ports at once"
+	for _, tt := range []struct {
+		name string
+		with func(*record.Run)
+		want string
+	}{
+		{"as measured", func(r *record.Run) { r.Latency["lifecycle"] = lifecycles(14_100, 1968+64) }, says},
+		{"held for 2 ms", func(r *record.Run) {
+			r.Latency["lifecycle"] = lifecycles(14_100, 1968+64)
+			r.Plan.Groups[0].HoldNs = 2e6
+		}, "without the search it would open about 16,000/s, as fast as it did while connect found ports at once"},
+		{"too few that found one", func(r *record.Run) { r.Latency["lifecycle"] = lifecycles(99, 1968+64) }, ""},
+		{"no histogram", func(r *record.Run) { r.Latency["lifecycle"] = record.Latency{Count: 16_000} }, ""},
+		{"two groups", func(r *record.Run) {
+			r.Latency["lifecycle"] = lifecycles(14_100, 1968+64)
+			r.Plan.Groups = append(r.Plan.Groups, r.Plan.Groups[0])
+		}, ""},
+	} {
+		r := closedLoop()
+		walks(&r)
+		tt.with(&r)
+		v := words(t, &r)
+		i := slices.IndexFunc(v.Reasons, func(s string) bool { return len(s) > 18 && s[:18] == "without the search" })
+		if v.LimitedBy != record.LimitPortSearch || (i >= 0) != (tt.want != "") || i >= 0 && v.Reasons[i] != tt.want {
+			t.Errorf("%s: limited by %s, %q, want %q", tt.name, v.LimitedBy, v.Reasons, tt.want)
+		}
+	}
+}

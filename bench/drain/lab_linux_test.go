@@ -1,7 +1,6 @@
 package drain
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -32,12 +31,8 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-// A test starts this binary as a driver, which calls sandbox.Run, which starts it once more as the inside:
-// that carries the drain out, of servers that are this binary too, and prints the record.
-const (
-	envTrial     = "DRAIN_TEST_TRIAL"
-	envReference = "DRAIN_TEST_REFERENCE"
-)
+// A test has a cell carry out a drain, of servers that are this binary too.
+const envReference = "DRAIN_TEST_REFERENCE"
 
 // TestMain has several drains run at once: each waits for most of its time, and none is timed.
 func TestMain(m *testing.M) {
@@ -46,11 +41,8 @@ func TestMain(m *testing.M) {
 		os.Exit(process.RunInit())
 	case len(os.Args) == 3 && os.Args[1] == envReference:
 		os.Exit(serveReference(os.Args[2]))
-	case sandbox.Inside():
-		os.Exit(inside())
-	case os.Getenv(envTrial) != "":
-		os.Exit(drive())
 	}
+	sandbox.Main(map[string]sandbox.Func{"trial": inside})
 	flag.Parse()
 	if err := flag.Set("test.parallel", "3"); err != nil {
 		panic(err) // package testing defines it
@@ -267,7 +259,6 @@ type trial struct {
 	Also     [][]string
 	Repeat   int
 	Sysctls  []string
-	Nofile   uint64
 	Patience time.Duration // Stop's
 	CancelAt string        // the phase in which the run is interrupted
 	// Outside is a server that is started before, and drained by its number, which a hook finds in $SERVER; $DRAIN is the
@@ -279,8 +270,6 @@ type trial struct {
 type finding struct {
 	Run *record.Run
 	Err string
-	// Refused says why this host allows no sandbox.
-	Refused string
 	// OutsideLives is set where the server that was started before has not ended.
 	OutsideLives bool
 }
@@ -306,71 +295,31 @@ func (tr *trial) spec() Spec {
 	return c
 }
 
-func drive() int {
-	fail := func(f finding) int {
-		_ = json.NewEncoder(os.Stdout).Encode(f)
-		return 0
-	}
-	var tr trial
-	if err := json.Unmarshal([]byte(os.Getenv(envTrial)), &tr); err != nil {
-		return fail(finding{Err: err.Error()})
-	}
-	var spec sandbox.Spec
-	for _, s := range tr.Sysctls {
-		c, err := sandbox.ParseSysctl(s)
-		if err != nil {
-			return fail(finding{Err: err.Error()})
-		}
-		spec.Sysctls = append(spec.Sysctls, c)
-	}
-	code, _, err := sandbox.Run(context.Background(), spec)
-	var se *sandbox.Error
-	var sysctl *sandbox.SysctlError
-	switch {
-	case errors.As(err, &sysctl) && os.Geteuid() != 0:
-		return fail(finding{Refused: err.Error()})
-	case errors.As(err, &se) && se.Cause != "" && (errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.ENOSPC)):
-		return fail(finding{Refused: err.Error()})
-	case err != nil:
-		return fail(finding{Err: err.Error()})
-	}
-	return code
-}
-
-func inside() int {
-	sb, err := sandbox.Enter()
-	if err != nil {
-		return 1
-	}
-	defer sb.Close()
+func inside(ctx context.Context, sb *sandbox.Sandbox, input json.RawMessage, emit func(any)) (any, error) {
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 6))
-	var f finding
 	var tr trial
-	if err = json.Unmarshal([]byte(os.Getenv(envTrial)), &tr); err == nil {
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		emit := func(e record.Event) {
-			if os.Getenv("DRAIN_TEST_VERBOSE") != "" {
-				fmt.Fprintln(os.Stderr, time.Now().Format("05.000"), e.Phase.Text)
-			}
-			if e.Phase.Text == tr.CancelAt {
-				cancel()
-			}
-		}
-		spec := tr.spec()
-		var end func() bool
-		if end, err = tr.startOutside(&spec); err == nil {
-			f.Run, err = drained(ctx, spec, sb.Status, emit)
-			f.OutsideLives = end()
+	if err := json.Unmarshal(input, &tr); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	see := func(e record.Event) {
+		emit(time.Now().Format("05.000 ") + e.Phase.Text)
+		if e.Phase.Text == tr.CancelAt {
+			cancel()
 		}
 	}
+	spec := tr.spec()
+	end, err := tr.startOutside(&spec)
 	if err != nil {
+		return nil, err
+	}
+	var f finding
+	if f.Run, err = drained(ctx, spec, sb.Status, see); err != nil {
 		f.Err = err.Error()
 	}
-	if err := json.NewEncoder(os.Stdout).Encode(f); err != nil {
-		return 1
-	}
-	return 0
+	f.OutsideLives = end()
+	return f, nil
 }
 
 func drained(ctx context.Context, spec Spec, sandbox record.Sandbox, emit func(record.Event)) (*record.Run, error) {
@@ -429,26 +378,38 @@ func (tr *trial) startOutside(spec *Spec) (end func() (lived bool), err error) {
 	}, nil
 }
 
-// carryOut makes the drain in a process and a sandbox of its own.
-func (tr *trial) carryOut(t *testing.T) finding {
+// carryOut makes the drain in a sandbox of its own.
+func (tr *trial) carryOut(t *testing.T) (f finding) {
 	t.Helper()
-	b, err := json.Marshal(tr)
-	if err != nil {
+	var spec sandbox.Spec
+	for _, s := range tr.Sysctls {
+		c, err := sandbox.ParseSysctl(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec.Sysctls = append(spec.Sysctls, c)
+	}
+	cell, err := sandbox.Start(t.Context(), spec, sandbox.Job{Name: "trial", Input: tr})
+	_, isSysctl := errors.AsType[*sandbox.SysctlError](err)
+	refused, isRefused := errors.AsType[*sandbox.Error](err)
+	switch {
+	case isSysctl && os.Geteuid() != 0,
+		isRefused && refused.Cause != "" && (errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.ENOSPC)):
+		t.Skipf("no sandbox here: %v", err)
+	case err != nil:
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
-	cmd.Env = append(os.Environ(), envTrial+"="+string(b))
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, os.Stderr
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("the driver: %v\n%s", err, out.String())
+	for phase := range cell.Events() {
+		if os.Getenv("DRAIN_TEST_VERBOSE") != "" {
+			fmt.Fprintf(os.Stderr, "%s: %s\n", t.Name(), phase)
+		}
 	}
-	var f finding
-	if err := json.Unmarshal(out.Bytes(), &f); err != nil {
-		t.Fatalf("the driver's answer: %v\n%s", err, out.String())
+	result, err := cell.Wait()
+	if err == nil {
+		err = json.Unmarshal(result, &f)
 	}
-	if f.Refused != "" {
-		t.Skipf("no sandbox here: %s", f.Refused)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return f
 }

@@ -1,9 +1,12 @@
 package sandbox
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -12,62 +15,71 @@ import (
 	"lastack/sockstate/sockdiag"
 )
 
-// simultaneousClose prints the states that both ends go through when neither FIN
+// packetJobs drop packets.
+var packetJobs = map[string]Func{
+	"blackhole": simultaneousClose,
+	"orphans":   leaveOrphans,
+	"lose":      lose,
+}
+
+// simultaneousClose returns the states that both ends go through when neither FIN
 // arrives at first: client, server.
-func simultaneousClose(s *Sandbox) (int, error) {
+func simultaneousClose(_ context.Context, s *Sandbox, _ json.RawMessage, _ func(any)) (any, error) {
+	var seen []string
+	see := func(args ...any) { seen = append(seen, strings.TrimSuffix(fmt.Sprintln(args...), "\n")) }
 	client, peer, err := s.connect(netip.Addr{}, s.ServerAddr4)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer client.Close()
 	defer peer.Close()
 
 	liftClient, err := s.Blackhole(sockstate.Client)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	liftServer, err := s.Blackhole(sockstate.Server)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	if err := client.CloseWrite(); err != nil {
-		return 0, err
+		return nil, err
 	}
 	if err := peer.CloseWrite(); err != nil {
-		return 0, err
+		return nil, err
 	}
-	fmt.Println(tcpState(client), tcpState(peer))
+	see(tcpState(client), tcpState(peer))
 
 	if err := liftServer(); err != nil {
-		return 0, err
+		return nil, err
 	}
 	if err := reach(peer, sockstate.Closing); err != nil {
-		return 0, err
+		return nil, err
 	}
-	fmt.Println(tcpState(client), tcpState(peer))
+	see(tcpState(client), tcpState(peer))
 
 	if err := liftClient(); err != nil {
-		return 0, err
+		return nil, err
 	}
 	if err := liftClient(); err != nil {
-		return 0, fmt.Errorf("lifted twice: %w", err)
+		return nil, fmt.Errorf("lifted twice: %w", err)
 	}
 	// A full socket in TIME_WAIT reads as closed.
 	for _, c := range []*net.TCPConn{client, peer} {
 		if err := reach(c, sockstate.Closed); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
 	for _, e := range s.ends {
 		err := e.ns.Do(func() error {
-			fmt.Println(e.link, readSockstat("TCP:", "tw"))
+			see(e.link, readSockstat("TCP:", "tw"))
 			return nil
 		})
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
-	return 0, nil
+	return seen, nil
 }
 
 // reach waits for a state; the retransmission that brings it doubles its interval
@@ -85,19 +97,20 @@ func reach(c *net.TCPConn, want sockstate.State) error {
 	return nil
 }
 
-// leaveOrphans prints the number of orphans of each side, before Close and after it.
-func leaveOrphans(s *Sandbox) (int, error) {
+// leaveOrphans returns the number of orphans of each side, before Close and after it.
+func leaveOrphans(_ context.Context, s *Sandbox, _ json.RawMessage, _ func(any)) (any, error) {
+	var seen [][]int
 	var diags []*sockdiag.Conn
 	for _, ns := range s.namespaces() {
 		c, err := sockdiag.Open(ns)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		defer c.Close()
 		diags = append(diags, c)
 	}
 	count := func() error {
-		var n []any
+		var n []int
 		for _, c := range diags {
 			orphans := 0
 			err := c.Each(nil, func(s *sockdiag.Socket) {
@@ -110,7 +123,7 @@ func leaveOrphans(s *Sandbox) (int, error) {
 			}
 			n = append(n, orphans)
 		}
-		fmt.Println(n...)
+		seen = append(seen, n)
 		return nil
 	}
 
@@ -118,25 +131,26 @@ func leaveOrphans(s *Sandbox) (int, error) {
 	for range 100 {
 		client, peer, err := s.connect(netip.Addr{}, s.ServerAddr4)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		conns = append(conns, client, peer)
 	}
 	if _, err := s.Blackhole(); err != nil {
-		return 0, err
+		return nil, err
 	}
 	for _, c := range conns {
 		if err := c.Close(); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
 	if err := count(); err != nil {
-		return 0, err
+		return nil, err
 	}
 	if err := s.Close(); err != nil {
-		return 0, err
+		return nil, err
 	}
-	return 0, count()
+	err := count()
+	return seen, err
 }
 
 func tcpState(c *net.TCPConn) (state sockstate.State) {
@@ -150,4 +164,19 @@ func tcpState(c *net.TCPConn) (state sockstate.State) {
 		}
 	})
 	return state
+}
+
+// readSockstat reads one number of the calling thread's /proc/net/sockstat.
+func readSockstat(line, key string) string {
+	for l := range strings.Lines(readTrimmed("/proc/thread-self/net/sockstat")) {
+		if rest, ok := strings.CutPrefix(l, line); ok {
+			f := strings.Fields(rest)
+			for i := 0; i+1 < len(f); i += 2 {
+				if f[i] == key {
+					return f[i+1]
+				}
+			}
+		}
+	}
+	return ""
 }

@@ -2,14 +2,12 @@ package sandbox
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -26,7 +24,7 @@ import (
 	"lastack/sockstate"
 )
 
-// cellJobs are what the cells of tests do.
+// cellJobs end well, or in some other way.
 var cellJobs = map[string]Func{
 	// where emits its network namespace, and returns its input when it is to stop.
 	"where": func(ctx context.Context, sb *Sandbox, input json.RawMessage, emit func(any)) (any, error) {
@@ -151,52 +149,6 @@ func surroundings() (a around, err error) {
 	return a, nil
 }
 
-// modes are the sandboxes that this process can make.
-func modes() []Mode {
-	if bestMode() == Root {
-		return []Mode{Root, User}
-	}
-	return []Mode{User}
-}
-
-// startCell starts a cell, and skips the test where this host allows no sandbox.
-func startCell(ctx context.Context, t *testing.T, spec Spec, job Job) *Cell {
-	t.Helper()
-	c, err := Start(ctx, spec, job)
-	skipDenied(t, err)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		c.Kill()
-		_, _ = c.Wait() // again
-	})
-	return c
-}
-
-// A refusal with a known cause is this host's, not ours.
-func skipDenied(t *testing.T, err error) {
-	t.Helper()
-	if e, ok := errors.AsType[*Error](err); ok && e.Cause != "" && slices.Contains([]syscall.Errno{syscall.EPERM, syscall.EACCES, syscall.ENOSPC}, errnoOf(err)) {
-		t.Skip(err)
-	}
-}
-
-// first returns the first event of a cell.
-func first(t *testing.T, c *Cell) string {
-	t.Helper()
-	for e := range c.Events() {
-		var s string
-		if err := json.Unmarshal(e, &s); err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	_, err := c.Wait()
-	t.Fatalf("there was no event: %v", err)
-	return ""
-}
-
 // leavesNothing compares this process's descriptors, children and goroutines before and after f, which returns the network namespaces that
 // there were.
 func leavesNothing(t *testing.T, f func() (spaces []string)) {
@@ -245,103 +197,79 @@ func noneIn(t *testing.T, spaces []string) {
 	}
 }
 
-// asNobodyToo runs the test as an ordinary user in another process, where this is root.
-func asNobodyToo(t *testing.T) {
-	t.Helper()
-	if bestMode() != Root {
-		return
-	}
-	t.Run("nobody", func(t *testing.T) {
-		name, _, _ := strings.Cut(t.Name(), "/")
-		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+name+"$", "-test.v")
-		cmd.Dir = "/"
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
-		if bytes.Contains(out, []byte("--- SKIP")) {
-			t.Skipf("%s", out)
-		}
-	})
-}
-
 // TestEightCells has eight cells at once: five do what they are to do, one is killed, one crashes, and one is refused. Each has its own error,
 // and nothing is left.
 func TestEightCells(t *testing.T) {
-	asNobodyToo(t)
-	for _, mode := range modes() {
-		t.Run(string(mode), func(t *testing.T) {
-			leavesNothing(t, func() (spaces []string) {
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				const killed, crashed, refused = 2, 4, 6
-				cells, errs := make([]*Cell, 8), make([]error, 8)
-				var wg sync.WaitGroup
-				for i := range cells {
-					wg.Go(func() {
-						spec, job := Spec{Mode: mode, Topology: []Topology{Lo, Veth}[i%2]}, Job{Name: "where", Input: i}
-						switch i {
-						case crashed:
-							job.Name = "panic"
-						case refused:
-							spec.Sysctls = []Sysctl{{"net.ipv4.tcp_no_such_key", "1"}}
-						}
-						cells[i], errs[i] = Start(ctx, spec, job)
-					})
-				}
-				wg.Wait()
-				for i, c := range cells {
-					if i == refused {
-						if e, ok := errors.AsType[*SysctlError](errs[i]); !ok || e.Sysctl.Key != "net.ipv4.tcp_no_such_key" {
-							t.Errorf("cell %d: %v, want a refused sysctl", i, errs[i])
-						}
-						continue
+	everywhere(t, func(t *testing.T, mode Mode) {
+		leavesNothing(t, func() (spaces []string) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			const killed, crashed, refused = 2, 4, 6
+			cells, errs := make([]*Cell, 8), make([]error, 8)
+			var wg sync.WaitGroup
+			for i := range cells {
+				wg.Go(func() {
+					spec, job := Spec{Mode: mode, Topology: []Topology{Lo, Veth}[i%2]}, Job{Name: "where", Input: i}
+					switch i {
+					case crashed:
+						job.Name = "panic"
+					case refused:
+						spec.Sysctls = []Sysctl{{"net.ipv4.tcp_no_such_key", "1"}}
 					}
-					skipDenied(t, errs[i])
-					if errs[i] != nil {
-						t.Fatalf("cell %d: %v", i, errs[i])
+					cells[i], errs[i] = Start(ctx, spec, job)
+				})
+			}
+			wg.Wait()
+			for i, c := range cells {
+				if i == refused {
+					if e, ok := errors.AsType[*SysctlError](errs[i]); !ok || e.Sysctl.Key != "net.ipv4.tcp_no_such_key" {
+						t.Errorf("cell %d: %v, want a refused sysctl", i, errs[i])
 					}
-					if got := c.Status().Mode; got != string(mode) {
-						t.Errorf("cell %d: mode %s, want %s", i, got, mode)
-					}
-					if i != crashed {
-						spaces = append(spaces, first(t, c))
-					}
+					continue
 				}
-				if n := len(slices.Compact(slices.Sorted(slices.Values(spaces)))); n != 6 {
-					t.Errorf("%d network namespaces, want 6: %s", n, spaces)
+				skipDenied(t, errs[i])
+				if errs[i] != nil {
+					t.Fatalf("cell %d: %v", i, errs[i])
 				}
-				if err := syscall.Kill(cells[killed].child.cmd.Process.Pid, syscall.SIGKILL); err != nil {
-					t.Error(err)
+				if got := c.Status().Mode; got != string(mode) {
+					t.Errorf("cell %d: mode %s, want %s", i, got, mode)
 				}
-				for _, i := range []int{killed, crashed} { // the others go on meanwhile
-					_, errs[i] = cells[i].Wait()
+				if i != crashed {
+					spaces = append(spaces, first(t, c))
 				}
-				if e, ok := errors.AsType[*DiedError](errs[killed]); !ok || e.Signal != syscall.SIGKILL || e.OutOfMemory || e.Err != nil {
-					t.Errorf("killed: %v, want SIGKILL", errs[killed])
+			}
+			if n := len(slices.Compact(slices.Sorted(slices.Values(spaces)))); n != 6 {
+				t.Errorf("%d network namespaces, want 6: %s", n, spaces)
+			}
+			if err := syscall.Kill(cells[killed].child.cmd.Process.Pid, syscall.SIGKILL); err != nil {
+				t.Error(err)
+			}
+			for _, i := range []int{killed, crashed} { // the others go on meanwhile
+				_, errs[i] = cells[i].Wait()
+			}
+			if e, ok := errors.AsType[*DiedError](errs[killed]); !ok || e.Signal != syscall.SIGKILL || e.OutOfMemory || e.Err != nil {
+				t.Errorf("killed: %v, want SIGKILL", errs[killed])
+			}
+			if e, ok := errors.AsType[*DiedError](errs[crashed]); !ok || e.Code != 2 || e.Signal != 0 || !strings.HasPrefix(e.Stderr, "panic: assignment to entry in nil map") {
+				t.Errorf("crashed: %+v, want exit status 2 and the trace", errs[crashed])
+			}
+			cancel()
+			for i, c := range cells {
+				if i == killed || i == crashed || i == refused {
+					continue
 				}
-				if e, ok := errors.AsType[*DiedError](errs[crashed]); !ok || e.Code != 2 || e.Signal != 0 || !strings.HasPrefix(e.Stderr, "panic: assignment to entry in nil map") {
-					t.Errorf("crashed: %+v, want exit status 2 and the trace", errs[crashed])
+				result, err := c.Wait()
+				if string(result) != fmt.Sprint(i) || err != nil || c.Left() != nil || c.Dropped() != 0 {
+					t.Errorf("cell %d: result %s, %v, left %v, %d dropped", i, result, err, c.Left(), c.Dropped())
 				}
-				cancel()
-				for i, c := range cells {
-					if i == killed || i == crashed || i == refused {
-						continue
-					}
-					result, err := c.Wait()
-					if string(result) != fmt.Sprint(i) || err != nil || c.Left() != nil || c.Dropped() != 0 {
-						t.Errorf("cell %d: result %s, %v, left %v, %d dropped", i, result, err, c.Left(), c.Dropped())
-					}
-				}
-				return spaces
-			})
+			}
+			return spaces
 		})
-	}
+	})
 }
 
 func TestJobErrors(t *testing.T) {
-	for _, mode := range modes() {
+	everywhere(t, func(t *testing.T, mode Mode) {
 		for name, want := range failures(mode) {
 			c := startCell(t.Context(), t, Spec{Mode: mode}, Job{Name: "fail", Input: name})
 			result, err := c.Wait()
@@ -369,12 +297,11 @@ func TestJobErrors(t *testing.T) {
 				t.Errorf("%s: %+v, want %+v", name, got, e)
 			}
 		}
-	}
+	})
 }
 
-// TestCellEnds has cells end in every way that is not theirs.
+// TestCellEnds has cells end in every way in which they should not.
 func TestCellEnds(t *testing.T) {
-	asNobodyToo(t)
 	for _, tt := range []struct {
 		job    string
 		signal syscall.Signal
@@ -483,11 +410,7 @@ func TestLargeInput(t *testing.T) {
 // TestNobodyReads has a job emit more than is kept before anybody reads. It ends all the same, and its result arrives.
 func TestNobodyReads(t *testing.T) {
 	c := startCell(t.Context(), t, Spec{}, Job{Name: "flood"})
-	for deadline := time.Now().Add(time.Minute); c.child.said.String() == ""; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the job waits for its reader")
-		}
-	}
+	until(t, "the job, which waits for no reader", func() bool { return c.child.said.String() != "" })
 	got := 0
 	for range c.Events() {
 		got++
@@ -544,7 +467,6 @@ func TestOutbox(t *testing.T) {
 
 // TestStop stops cells in every way in which one is told.
 func TestStop(t *testing.T) {
-	asNobodyToo(t)
 	for name, stop := range map[string]func(c *Cell, cancel func()){
 		"Stop":    func(c *Cell, _ func()) { c.Stop(); c.Stop() },
 		"ctx":     func(_ *Cell, cancel func()) { cancel() },
@@ -603,12 +525,11 @@ func TestStubborn(t *testing.T) {
 
 // TestCancelledAtAnyTime cancels before the sandbox is on, while the job works, and while it hands its result in.
 func TestCancelledAtAnyTime(t *testing.T) {
-	asNobodyToo(t)
-	for _, spec := range []Spec{{Topology: Veth}, {EhashEntries: testEntries}} {
+	everywhere(t, func(t *testing.T, mode Mode) {
 		leavesNothing(t, func() []string {
 			for delay := time.Duration(0); delay <= 40*time.Millisecond; delay += 2 * time.Millisecond {
 				ctx, cancel := context.WithTimeout(t.Context(), delay)
-				c, err := Start(ctx, spec, Job{Name: "echo", Input: strings.Repeat("x", 1<<20)})
+				c, err := Start(ctx, Spec{Mode: mode, Topology: Veth, EhashEntries: 1 << 16}, Job{Name: "echo", Input: strings.Repeat("x", 1<<20)})
 				skipDenied(t, err)
 				switch {
 				case err != nil && errors.Is(err, context.DeadlineExceeded):
@@ -623,7 +544,7 @@ func TestCancelledAtAnyTime(t *testing.T) {
 			}
 			return nil
 		})
-	}
+	})
 }
 
 // TestSurroundings has the process that starts a cell be given descriptors that are not for the cell.
@@ -637,19 +558,8 @@ func TestSurroundings(t *testing.T) {
 		t.Fatal(errno)
 	}
 	for _, entries := range []int{0, testEntries} {
-		c := startCell(t.Context(), t, Spec{EhashEntries: entries}, Job{Name: "env"})
-		result, err := c.Wait()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got around
-		if err := json.Unmarshal(result, &got); err != nil {
-			t.Fatal(err)
-		}
-		want := around{
-			Args: []string{"cell", "env"}, Group: true, Comm: filepath.Base(os.Args[0])[:min(15, len(filepath.Base(os.Args[0])))],
-			Open: got.Open,
-		}
+		got, _ := resultOf[around](t, Spec{EhashEntries: entries}, Job{Name: "env"})
+		want := around{Args: []string{"cell", "env"}, Group: true, Comm: ownComm(), Open: got.Open}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -84,43 +83,5 @@ func TestHandoffIsOurs(t *testing.T) {
 	t.Setenv(envName, fmt.Sprint(unreadable(ours)))
 	if h, err := receive(); h != nil || !errors.Is(err, unix.EBADF) {
 		t.Errorf("unreadable: inside %t, %v, want an error", h != nil, err)
-	}
-}
-
-// TestInsideHandsNothingOn looks at what the inside got, and what a program that it started would get of it.
-func TestInsideHandsNothingOn(t *testing.T) {
-	stray, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stray.Close()
-	kept, err := os.Open("/proc/self/status")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer kept.Close()
-	for _, entries := range []int{0, testEntries} {
-		t.Run(fmt.Sprint(entries), func(t *testing.T) {
-			// 3 is a stray one, 4 is not there, 5 is kept.
-			cmd := driver(t, asUser, "handed", Spec{EhashEntries: entries, Extra: json.RawMessage(`{"a":1}`)}, envInherit+"=[5]")
-			cmd.ExtraFiles = []*os.File{stray, nil, kept}
-			d, lines := run(t, cmd)
-			if d.Err != "" {
-				t.Fatal(d.Err)
-			}
-			var h handed
-			if err := json.Unmarshal([]byte(strings.Join(lines, "")), &h); err != nil {
-				t.Fatal(err)
-			}
-			if string(h.Extra) != `{"a":1}` {
-				t.Errorf("Extra is %s", h.Extra)
-			}
-			if len(h.Env) > 0 || len(h.Open) > 0 {
-				t.Errorf("a child would get %q and %q", h.Env, h.Open)
-			}
-			if h.Got != 5 {
-				t.Errorf("descriptor %d is the file that was to be kept, want 5", h.Got)
-			}
-		})
 	}
 }

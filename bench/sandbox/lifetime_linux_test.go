@@ -20,19 +20,19 @@ import (
 
 // A test of what becomes of cells with the process that started them starts this binary as that process.
 const (
-	envCell = "SANDBOX_TEST_CELL" // a Spec
+	envCells = "SANDBOX_TEST_CELL" // a Spec
 	// envToken is what the process and its cells are known by.
 	envToken = "SANDBOX_TEST_TOKEN"
 )
 
-// driveCell starts two cells, says when both jobs are under way, and waits for their end.
-func driveCell() int {
+// driveCells starts two cells, says when both jobs are under way, and waits for their end.
+func driveCells() int {
 	fail := func(err error) int {
 		fmt.Println(err)
 		return 1
 	}
 	var spec Spec
-	if err := json.Unmarshal([]byte(os.Getenv(envCell)), &spec); err != nil {
+	if err := json.Unmarshal([]byte(os.Getenv(envCells)), &spec); err != nil {
 		return fail(err)
 	}
 	var cells []*Cell
@@ -55,8 +55,8 @@ func driveCell() int {
 	return 0
 }
 
-// driver2 is such a process, and the ends of its streams.
-type driver2 struct {
+// driver is such a process, and the ends of its streams.
+type driver struct {
 	t     *testing.T
 	cmd   *exec.Cmd
 	out   *bufio.Reader
@@ -64,15 +64,15 @@ type driver2 struct {
 	cells []int
 }
 
-func startDriver(t *testing.T, w who, spec Spec) *driver2 {
+func startDriver(t *testing.T, spec Spec) *driver {
 	t.Helper()
-	d := &driver2{t: t, token: envToken + "=" + rand.Text()}
-	d.cmd = driver(t, w, "", spec, d.token)
-	for i, kv := range d.cmd.Env {
-		if v, ok := strings.CutPrefix(kv, envDrive+"="); ok {
-			d.cmd.Env[i] = envCell + "=" + v
-		}
+	b, err := json.Marshal(spec)
+	if err != nil {
+		t.Fatal(err)
 	}
+	d := &driver{t: t, token: envToken + "=" + rand.Text()}
+	d.cmd = exec.CommandContext(t.Context(), "/proc/self/exe")
+	d.cmd.Env = append(os.Environ(), d.token, envCells+"="+string(b))
 	stdout, err := d.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func startDriver(t *testing.T, w who, spec Spec) *driver2 {
 }
 
 // awaitCells waits until both jobs are under way.
-func (d *driver2) awaitCells() {
+func (d *driver) awaitCells() {
 	d.t.Helper()
 	for len(d.cells) < 2 {
 		line, err := d.out.ReadString('\n')
@@ -101,18 +101,8 @@ func (d *driver2) awaitCells() {
 	}
 }
 
-// until waits for something.
-func until(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited a minute for %s", what)
-		}
-	}
-}
-
 // awaitGone waits until no process has the token, and closes the streams.
-func (d *driver2) awaitGone() {
+func (d *driver) awaitGone() {
 	d.t.Helper()
 	until(d.t, "the end of the processes", func() bool {
 		files, err := filepath.Glob("/proc/[0-9]*/environ")
@@ -132,36 +122,30 @@ func (d *driver2) awaitGone() {
 
 // TestKilledWithTheParent kills the process that has started cells.
 func TestKilledWithTheParent(t *testing.T) {
-	for _, w := range everyone {
-		for name, spec := range map[string]Spec{"lo": {}, "veth": {Topology: Veth}, "hash": {EhashEntries: testEntries}} {
-			t.Run(string(w)+"/"+name, func(t *testing.T) {
-				d := startDriver(t, w, spec)
-				d.awaitCells()
-				if err := d.cmd.Process.Kill(); err != nil {
-					t.Fatal(err)
-				}
-				d.awaitGone()
-			})
+	everywhere(t, func(t *testing.T, mode Mode) {
+		for _, spec := range []Spec{{Mode: mode}, {Mode: mode, Topology: Veth}, {Mode: mode, EhashEntries: testEntries}} {
+			d := startDriver(t, spec)
+			d.awaitCells()
+			if err := d.cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			d.awaitGone()
 		}
-	}
+	})
 }
 
 // A kill at any moment of the setup leaves nothing either.
 func TestKilledWithTheParentEarly(t *testing.T) {
-	for _, w := range everyone {
-		for name, spec := range map[string]Spec{"veth": {Topology: Veth}, "hash": {EhashEntries: testEntries}} {
-			t.Run(string(w)+"/"+name, func(t *testing.T) {
-				for delay := time.Duration(0); delay <= 40*time.Millisecond; delay += 2 * time.Millisecond {
-					d := startDriver(t, w, spec)
-					<-time.After(delay)
-					if err := d.cmd.Process.Kill(); err != nil {
-						t.Fatal(err)
-					}
-					d.awaitGone()
-				}
-			})
+	everywhere(t, func(t *testing.T, mode Mode) {
+		for delay := time.Duration(0); delay <= 40*time.Millisecond; delay += 2 * time.Millisecond {
+			d := startDriver(t, Spec{Mode: mode, Topology: Veth, EhashEntries: 1 << 16})
+			<-time.After(delay)
+			if err := d.cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			d.awaitGone()
 		}
-	}
+	})
 }
 
 // The pipe tells a cell's process of its parent's end where PDEATHSIG does not: here the process is told by its end alone.
@@ -179,40 +163,38 @@ func TestPipeEndsTheCell(t *testing.T) {
 
 // TestSuspended stops and continues the process, as Ctrl-Z and fg do, and its cells with it.
 func TestSuspended(t *testing.T) {
-	for _, w := range everyone {
-		t.Run(string(w), func(t *testing.T) {
-			d := startDriver(t, w, Spec{})
-			d.awaitCells()
-			all := append([]int{d.cmd.Process.Pid}, d.cells...)
-			states := func() (s string) {
-				for _, pid := range all {
-					b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-					if err != nil {
-						t.Fatal(err)
-					}
-					s += strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))[0]
-				}
-				return s
-			}
-			for range 2 {
-				if err := d.cmd.Process.Signal(syscall.SIGTSTP); err != nil {
+	everywhere(t, func(t *testing.T, mode Mode) {
+		d := startDriver(t, Spec{Mode: mode})
+		d.awaitCells()
+		all := append([]int{d.cmd.Process.Pid}, d.cells...)
+		states := func() (s string) {
+			for _, pid := range all {
+				b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+				if err != nil {
 					t.Fatal(err)
 				}
-				until(t, "all to stop", func() bool { return states() == "TTT" })
-				if err := d.cmd.Process.Signal(syscall.SIGCONT); err != nil {
-					t.Fatal(err)
-				}
-				until(t, "all to go on", func() bool { return !strings.Contains(states(), "T") })
+				s += strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))[0]
 			}
-			for _, pid := range d.cells {
-				if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
-					t.Fatal(err)
-				}
+			return s
+		}
+		for range 2 {
+			if err := d.cmd.Process.Signal(syscall.SIGTSTP); err != nil {
+				t.Fatal(err)
 			}
-			d.awaitGone()
-			if code := d.cmd.ProcessState.ExitCode(); code != 0 {
-				t.Errorf("exit code %d", code)
+			until(t, "all to stop", func() bool { return states() == "TTT" })
+			if err := d.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+				t.Fatal(err)
 			}
-		})
-	}
+			until(t, "all to go on", func() bool { return !strings.Contains(states(), "T") })
+		}
+		for _, pid := range d.cells {
+			if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d.awaitGone()
+		if code := d.cmd.ProcessState.ExitCode(); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+	})
 }

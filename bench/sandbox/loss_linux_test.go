@@ -1,13 +1,13 @@
 package sandbox
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
-	"os"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -16,7 +16,7 @@ import (
 // lose sends a byte and back on many short connections side by side, so that their
 // retransmission timers run at the same time: a second loss on the same connection
 // would cost seconds, once a lost handshake packet has spoilt its estimate of the RTT.
-func lose(s *Sandbox) (int, error) {
+func lose(_ context.Context, s *Sandbox, _ json.RawMessage, _ func(any)) (any, error) {
 	const conns = 100
 	errs := make(chan error, conns)
 	for range conns {
@@ -27,13 +27,9 @@ func lose(s *Sandbox) (int, error) {
 		all = append(all, <-errs)
 	}
 	if err := errors.Join(all...); err != nil {
-		return 0, err
+		return nil, err
 	}
-	p, err := lossCounts(s)
-	if err != nil {
-		return 0, err
-	}
-	return 0, json.NewEncoder(os.Stdout).Encode(p)
+	return lossCounts(s)
 }
 
 func (s *Sandbox) pingPong() error {

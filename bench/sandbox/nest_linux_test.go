@@ -1,20 +1,20 @@
 package sandbox
 
 import (
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
-	"strings"
+	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"lastack/bench/record"
+	"lastack/sockstate/sockio"
 )
 
 const testEntries = 1 << 20
@@ -30,83 +30,69 @@ func needsHash(t *testing.T) {
 	}
 }
 
-func TestLargerHash(t *testing.T) {
-	needsHash(t)
-	for _, w := range everyone {
-		for _, topology := range []Topology{Lo, Veth} {
-			t.Run(string(w)+"/"+string(topology), func(t *testing.T) {
-				d, lines := run(t, driver(t, w, "hash", Spec{Topology: topology, EhashEntries: testEntries}))
-				if d.Err != "" || d.Exit != 0 {
-					t.Fatalf("exit %d: %s", d.Exit, d.Err)
-				}
-				mode := User
-				if w == asRoot {
-					mode = Root
-				}
-				if diff := cmp.Diff(record.Sandbox{Mode: string(mode), Topology: string(topology), EhashEntries: testEntries}, d.Status); diff != "" {
-					t.Errorf("status (-want +got):\n%s", diff)
-				}
-				var f hashFacts
-				if err := json.Unmarshal([]byte(strings.Join(lines, "")), &f); err != nil {
-					t.Fatal(err)
-				}
-				each := func(n int) []string {
-					if topology == Veth {
-						return []string{strconv.Itoa(n), strconv.Itoa(n)}
-					}
-					return []string{strconv.Itoa(n)}
-				}
-				want := hashFacts{
-					Entries: each(testEntries), Buckets: each(testEntries / 2),
-					Parent: f.Handoff, Handoff: f.Handoff, Group: true, NetAdmin: true, Comm: filepath.Base("/proc/self/exe"),
-				}
-				if diff := cmp.Diff(want, f); diff != "" {
-					t.Errorf("-want +got:\n%s", diff)
-				}
-			})
+// hashFacts is what a sandbox with a connection hash of its own looks like from inside: each sysctl by
+// namespace, client's and, with Veth, server's.
+type hashFacts struct {
+	Entries, Buckets []string
+	Parent           int // the process that the kernel says started this one
+	Group            bool
+	Comm             string
+	NetAdmin         bool
+}
+
+func readHash(s *Sandbox) (hashFacts, error) {
+	f := hashFacts{Parent: os.Getppid(), Group: syscall.Getpgrp() == os.Getpid(), Comm: readTrimmed("/proc/self/comm")}
+	for _, ns := range s.namespaces() {
+		err := ns.Do(func() error {
+			f.Entries = append(f.Entries, readTrimmed(procSys("net.ipv4.tcp_ehash_entries")))
+			f.Buckets = append(f.Buckets, readTrimmed(procSys("net.ipv4.tcp_max_tw_buckets")))
+			f.NetAdmin = sockio.LoopbackUp() == nil
+			return nil
+		})
+		if err != nil {
+			return f, err
 		}
 	}
+	return f, nil
+}
+
+func TestLargerHash(t *testing.T) {
+	needsHash(t)
+	everywhere(t, func(t *testing.T, mode Mode) {
+		for topology, namespaces := range map[Topology]int{Lo: 1, Veth: 2} {
+			f, cell := resultOf[hashFacts](t, Spec{Mode: mode, Topology: topology, EhashEntries: testEntries}, Job{Name: "hash"})
+			status := record.Sandbox{Mode: string(mode), Topology: string(topology), EhashEntries: testEntries}
+			if diff := cmp.Diff(status, cell.Status()); diff != "" {
+				t.Errorf("status (-want +got):\n%s", diff)
+			}
+			want := hashFacts{
+				Entries: slices.Repeat([]string{strconv.Itoa(testEntries)}, namespaces),
+				Buckets: slices.Repeat([]string{strconv.Itoa(testEntries / 2)}, namespaces),
+				Parent:  os.Getpid(), Group: true, NetAdmin: true, Comm: ownComm(),
+			}
+			if diff := cmp.Diff(want, f); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", topology, diff)
+			}
+		}
+	})
+}
+
+// ownComm is the name of a process that is called as this one is.
+func ownComm() string {
+	name := filepath.Base(os.Args[0])
+	return name[:min(len(name), 15)] // TASK_COMM_LEN
 }
 
 // The hash does not change what a sandbox is otherwise.
 func TestLargerHashCarries(t *testing.T) {
 	needsHash(t)
-	for _, w := range everyone {
-		spec := Spec{Topology: Veth, EhashEntries: testEntries}
-		d, lines := run(t, driver(t, w, "carry", spec, "SANDBOX_TEST_SOURCES=198.18.77.5 fd6c:6173:7461:1::1"))
-		if diff := cmp.Diff([]string{"198.18.77.5", "fd6c:6173:7461:1::1"}, lines); d.Err != "" || diff != "" {
-			t.Errorf("%s: %s; sources seen by the server (-want +got):\n%s", w, d.Err, diff)
+	everywhere(t, func(t *testing.T, mode Mode) {
+		from := []string{"198.18.77.5", "fd6c:6173:7461:1::1"}
+		seen, _ := resultOf[[]string](t, Spec{Mode: mode, Topology: Veth, EhashEntries: testEntries}, Job{Name: "carry", Input: from})
+		if diff := cmp.Diff(from, seen); diff != "" {
+			t.Errorf("sources seen by the server (-want +got):\n%s", diff)
 		}
-	}
-	d, _ := run(t, driver(t, asUser, "exit7", Spec{EhashEntries: testEntries}))
-	if d.Err != "" || d.Exit != 7 {
-		t.Errorf("exit %d (%s), want 7", d.Exit, d.Err)
-	}
-}
-
-// The thread that goes inside has to ask for PDEATHSIG itself.
-func TestKilledParentTakesTheNestedChildAlong(t *testing.T) {
-	needsHash(t)
-	for _, w := range everyone {
-		t.Run(string(w), func(t *testing.T) {
-			s := startSession(t, driver(t, w, "wait", Spec{Topology: Veth, EhashEntries: testEntries}))
-			s.expect("ready")
-			if err := s.cmd.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
-			_ = s.cmd.Wait() // signal: killed
-			s.awaitGone()
-			for delay := time.Duration(0); delay <= 40*time.Millisecond; delay += 2 * time.Millisecond {
-				s := startSession(t, driver(t, w, "wait", Spec{EhashEntries: testEntries}))
-				<-time.After(delay)
-				if err := s.cmd.Process.Kill(); err != nil {
-					t.Fatal(err)
-				}
-				_ = s.cmd.Wait() // signal: killed
-				s.awaitGone()
-			}
-		})
-	}
+	})
 }
 
 // A process that is inside already, or in no fresh namespace, goes no further.

@@ -3,26 +3,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"strconv"
-	"time"
 
 	"lastack/bench/lab"
-	"lastack/sockstate/netns"
 )
-
-// floorConfig says what SerialFloor does.
-type floorConfig struct {
-	// workloadNamed is one of Workloads without HTTP.
-	Workload workload
-	// Threads is at least 1. Each is pinned to one of the process's CPUs, in turn.
-	Threads int
-	// Duration ends the run, or Lifecycles by all threads together; one of the two is set.
-	Duration   time.Duration
-	Lifecycles int64
-	// Namespace is where the sockets are; nil is the process's own.
-	Namespace *netns.NS
-}
 
 // floorResult is what SerialFloor came to.
 type floorResult struct {
@@ -32,31 +16,6 @@ type floorResult struct {
 
 // floorFlag is how Programs.Self is asked to run a floor: FloorFlag WORKLOAD THREADS SECONDS.
 const floorFlag = "-serial-floor"
-
-// floorMain runs a floor as FloorFlag's arguments want it and writes the FloorResult as JSON. A
-// process of its own has CPU time of its own.
-func floorMain(args []string, stdout io.Writer) error {
-	if len(args) != 3 {
-		return fmt.Errorf("%s: want WORKLOAD THREADS SECONDS, got %q", floorFlag, args)
-	}
-	w, err := workloadNamed(args[0])
-	if err != nil {
-		return err
-	}
-	threads, err := strconv.Atoi(args[1])
-	if err != nil {
-		return err
-	}
-	seconds, err := strconv.Atoi(args[2])
-	if err != nil {
-		return err
-	}
-	r, err := serialFloor(floorConfig{Workload: w, Threads: threads, Duration: load{Seconds: seconds}.duration()})
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(stdout).Encode(r)
-}
 
 func floorContender(self string, w workload, l load) contender {
 	const name = "serial floor"

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 	"unsafe"
@@ -13,6 +16,44 @@ import (
 
 	"lastack/sockstate/netns"
 )
+
+// floorConfig says what SerialFloor does.
+type floorConfig struct {
+	// workloadNamed is one of Workloads without HTTP.
+	Workload workload
+	// Threads is at least 1. Each is pinned to one of the process's CPUs, in turn.
+	Threads int
+	// Duration ends the run, or Lifecycles by all threads together; one of the two is set.
+	Duration   time.Duration
+	Lifecycles int64
+	// Namespace is where the sockets are; nil is the process's own.
+	Namespace *netns.NS
+}
+
+// floorMain runs a floor as FloorFlag's arguments want it and writes the FloorResult as JSON. A
+// process of its own has CPU time of its own.
+func floorMain(args []string, stdout io.Writer) error {
+	if len(args) != 3 {
+		return fmt.Errorf("%s: want WORKLOAD THREADS SECONDS, got %q", floorFlag, args)
+	}
+	w, err := workloadNamed(args[0])
+	if err != nil {
+		return err
+	}
+	threads, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	seconds, err := strconv.Atoi(args[2])
+	if err != nil {
+		return err
+	}
+	r, err := serialFloor(floorConfig{Workload: w, Threads: threads, Duration: load{Seconds: seconds}.duration()})
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(stdout).Encode(r)
+}
 
 // serialFloor makes connections on loopback with nothing to wait for. Each thread has a
 // listener of its own and plays both ends with plain blocking sockets, which never block, as the

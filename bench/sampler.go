@@ -167,13 +167,29 @@ func (s *sampler) addLoad(iv *record.Interval, snap *loadgen.Snapshot) {
 			iv.Failures[outcome.String()] = n
 		}
 	}
-	if h := snap.Interval; h != nil && h.TotalCount() > 0 {
+	s.addTimes(iv, snap)
+	s.last = *snap
+	s.last.Interval, s.last.IntervalWarmup = nil, nil
+}
+
+// addTimes adds the lifecycle times of the interval.
+func (s *sampler) addTimes(iv *record.Interval, snap *loadgen.Snapshot) {
+	h := snap.Interval
+	if h.TotalCount() > 0 {
+		l, err := record.NewLatency(h)
+		if err != nil {
+			s.warn("timeline: " + err.Error())
+		}
+		iv.Lifecycle = &l
+	}
+	if snap.IntervalWarmup != nil {
+		h.Merge(snap.IntervalWarmup)
+	}
+	if h.TotalCount() > 0 {
 		iv.P50Us = float64(record.Percentile(h, 50)) / 1e3
 		iv.P99Us = float64(record.Percentile(h, 99)) / 1e3
 		iv.MaxUs = float64(h.Max()) / 1e3
 	}
-	s.last = *snap
-	s.last.Interval = nil
 }
 
 // restsPerCensus bounds the census's share of a CPU to a tenth: with a million connections one takes seconds,

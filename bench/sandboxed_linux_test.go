@@ -384,8 +384,19 @@ func (f *finding) mustBeSound(t *testing.T) {
 		t.Errorf("the verdict says nothing: %+v", r.Verdict)
 	}
 	var started, warm int64
+	times := record.NewHistogram()
 	for i := range r.Timeline {
 		started += r.Timeline[i].Started
+		if l := r.Timeline[i].Lifecycle; l != nil {
+			h, err := l.Histogram()
+			if err != nil {
+				t.Fatal(err)
+			}
+			times.Merge(h)
+		}
+	}
+	if want, err := r.Latency[sockstate.LatencyLifecycle.String()].Histogram(); err != nil || !times.Equals(want) {
+		t.Errorf("the timeline has %d lifecycle times, the result %d, and not all alike (%v)", times.TotalCount(), want.TotalCount(), err)
 	}
 	if r.Warmup != nil {
 		warm = r.Warmup.Attempted

@@ -94,9 +94,10 @@ func (r *GroupResult) Add(o *GroupResult) {
 type Snapshot struct {
 	Ledger Ledger
 	Open   int64
-	// Interval holds the lifecycle times since the last snapshot.
-	Interval *hdrhistogram.Histogram
-	Warmup   bool
+	// Interval holds the lifecycle times since the last snapshot: those of all snapshots add up to the result's. IntervalWarmup
+	// holds those of lifecycles that started in the warm-up; nil without one.
+	Interval, IntervalWarmup *hdrhistogram.Histogram
+	Warmup                   bool
 	// Holding is set while a plateau holds all that it could open.
 	Holding bool
 	// Groups are in the order of the plan.
@@ -118,7 +119,7 @@ type Generator struct {
 	cfg     Config
 	workers []*worker
 	shared  []*shared // by group
-	spare   []*hdrhistogram.Histogram
+	spare   []delta
 	begin   chan int64     // hands each worker the start
 	done    chan struct{}  // closed when every worker has finished
 	release chan struct{}  // closed to let the workers close their sockets
@@ -164,7 +165,7 @@ func New(cfg Config) (*Generator, error) {
 			w.log = newLog(id, len(w.conns))
 		}
 		g.workers = append(g.workers, w)
-		g.spare = append(g.spare, newHistogram())
+		g.spare = append(g.spare, newDelta(&cfg.Plan))
 	}
 	if err := g.open(); err != nil {
 		return nil, err
@@ -374,10 +375,11 @@ func (g *Generator) snapshot(mark bool) Snapshot {
 	g.mu.Lock()
 	began := g.started || g.over
 	g.mu.Unlock()
+	since := newDelta(&g.cfg.Plan)
 	if !began {
-		return Snapshot{Interval: newHistogram(), Warmup: g.cfg.Plan.Warmup > 0}
+		return Snapshot{Interval: since.measured, IntervalWarmup: since.warmup, Warmup: g.cfg.Plan.Warmup > 0}
 	}
-	s := Snapshot{Interval: newHistogram(), Closing: true}
+	s := Snapshot{Interval: since.measured, IntervalWarmup: since.warmup, Closing: true}
 	select {
 	case <-g.done:
 		s.Done = true
@@ -390,9 +392,8 @@ func (g *Generator) snapshot(mark bool) Snapshot {
 	}
 	for i, w := range g.workers {
 		last := w.answered(requests[i])
-		s.Interval.Merge(last.interval)
-		last.interval.Reset()
-		g.spare[i] = last.interval
+		since.take(last.since)
+		g.spare[i] = last.since
 		s.Ledger.Add(&last.ledger)
 		s.Open += last.open
 		if s.Groups == nil {

@@ -67,6 +67,28 @@ func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(sockstate.HistogramMin, sockstate.HistogramMax, sockstate.HistogramDigits)
 }
 
+// delta is the lifecycle times since a snapshot: of lifecycles that belong to the result, and of those that started in the warm-up.
+type delta struct{ measured, warmup *hdrhistogram.Histogram }
+
+// newDelta has no histogram for the warm-up of a plan without one.
+func newDelta(p *Plan) delta {
+	t := delta{measured: newHistogram()}
+	if p.Warmup > 0 {
+		t.warmup = newHistogram()
+	}
+	return t
+}
+
+// take moves o's times to t.
+func (t *delta) take(o delta) {
+	t.measured.Merge(o.measured)
+	o.measured.Reset()
+	if o.warmup != nil {
+		t.warmup.Merge(o.warmup)
+		o.warmup.Reset()
+	}
+}
+
 // Latencies holds a histogram for each metric.
 type Latencies [sockstate.NumLatencies]*hdrhistogram.Histogram
 

@@ -119,9 +119,13 @@ func (l lifecycle) over(k *conn, s sockio.Sock, o sockstate.Outcome, at int64) {
 			break
 		}
 		took := at - k.sched
-		k.sample(g, sockstate.LatencyLifecycle, took)
-		record(w.interval, took)
-		if at <= w.end && k.flags&inWarmup == 0 {
+		if k.flags&inWarmup != 0 {
+			record(w.since.warmup, took)
+			break
+		}
+		record(g.latency[sockstate.LatencyLifecycle], took)
+		record(w.since.measured, took)
+		if at <= w.end {
 			g.completedInTime++
 		}
 	case sockstate.OutcomeNoLocalPort, sockstate.OutcomeNoFD, sockstate.OutcomeNoMemory, sockstate.OutcomeUnreachable:

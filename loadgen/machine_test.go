@@ -381,7 +381,7 @@ func TestSnapshotOfIdleWorkers(t *testing.T) {
 	}
 }
 
-// The lifecycles of the intervals are those of the result, the warm-up's too.
+// The lifecycle times of the intervals are those of the result, value by value, and the warm-up's stand apart.
 func TestIntervalsAddUp(t *testing.T) {
 	p := fakePlan(0)
 	p.Duration, p.Count, p.Warmup, p.Workers = 50*time.Millisecond, 0, 20*time.Millisecond, 2
@@ -390,18 +390,22 @@ func TestIntervalsAddUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.Start(context.Background())
-	var n int64
+	measured, warmup := newHistogram(), int64(0)
 	for over := false; !over; {
 		s := g.Snapshot()
-		n += s.Interval.TotalCount()
+		measured.Merge(s.Interval)
+		warmup += s.IntervalWarmup.TotalCount()
 		over = s.Done
 	}
 	r, err := g.Wait()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := r.Groups[0].Ledger.Completed() + r.Groups[0].Warmup.Completed(); n != want {
-		t.Errorf("%d lifecycles in the intervals, %d in the result", n, want)
+	if want := r.Groups[0].Warmup.Completed(); warmup != want || want == 0 {
+		t.Errorf("%d lifecycles of the warm-up in the intervals, %d in the result", warmup, want)
+	}
+	if want := r.Groups[0].Latency[sockstate.LatencyLifecycle]; !measured.Equals(want) || want.TotalCount() == 0 {
+		t.Errorf("the intervals hold %d lifecycle times, the result %d, and not all alike", measured.TotalCount(), want.TotalCount())
 	}
 	if err := g.Close(); err != nil {
 		t.Fatal(err)

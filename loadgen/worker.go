@@ -5,8 +5,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"lastack/sockstate"
 	"lastack/sockstate/clock"
 	"lastack/sockstate/sockio"
@@ -22,8 +20,8 @@ type worker struct {
 	conns    []conn
 	requests []request // none where no group exchanges anything
 	free     sockio.Slots
-	interval *hdrhistogram.Histogram // lifecycles of this interval, warm-up included
-	log      *log                    // nil without a journal
+	since    delta // the lifecycles since the last snapshot
+	log      *log  // nil without a journal
 	tcpInfo  sockstate.TCPInfo
 	thread   int
 	pace     pace
@@ -45,18 +43,18 @@ type worker struct {
 }
 
 type snapshotRequest struct {
-	mark  bool // the load too
-	fresh *hdrhistogram.Histogram
+	mark  bool  // the load too
+	fresh delta // to go on with
 	reply chan snapshot
 }
 
 type snapshot struct {
-	ledger   Ledger
-	groups   []GroupSnapshot
-	open     int64
-	interval *hdrhistogram.Histogram
-	warm     bool // in the warm-up
-	late     bool // no lifecycle starts any more
+	ledger Ledger
+	groups []GroupSnapshot
+	open   int64
+	since  delta
+	warm   bool // in the warm-up
+	late   bool // no lifecycle starts any more
 }
 
 // overdue is how long after the end arrivals are still started that were due before it: the
@@ -72,7 +70,7 @@ func newWorker(cfg *Config, id, workers, slots int, sh []*shared) *worker {
 		plan:     &cfg.Plan,
 		conns:    make([]conn, slots),
 		free:     sockio.NewSlots(slots),
-		interval: newHistogram(),
+		since:    newDelta(&cfg.Plan),
 		finished: make(chan struct{}),
 		pace:     pace{usage: readUsage},
 	}
@@ -457,8 +455,8 @@ func (w *worker) answer(r *snapshotRequest) {
 		w.mark()
 	}
 	now := clock.Now()
-	s := snapshot{interval: w.interval, warm: now < w.measureFrom, late: true}
-	w.interval = r.fresh
+	s := snapshot{since: w.since, warm: now < w.measureFrom, late: true}
+	w.since = r.fresh
 	for _, g := range w.groups {
 		s.late = s.late && w.exhausted(g, now)
 		s.ledger.Add(&g.ledger)

@@ -350,6 +350,9 @@ type Interval struct {
 	P50Us float64 `json:"p50_us,omitempty"`
 	P99Us float64 `json:"p99_us,omitempty"`
 	MaxUs float64 `json:"max_us,omitempty"`
+	// Lifecycle is the same without what started in the warm-up: the intervals' histograms add up to the result's. Nil where nothing
+	// completed.
+	Lifecycle *Latency `json:"lifecycle,omitempty"`
 
 	Client map[string]int `json:"client,omitempty"`
 	Server map[string]int `json:"server,omitempty"`

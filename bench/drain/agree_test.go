@@ -24,11 +24,11 @@ type world struct {
 }
 
 const (
-	armedAt, signalAt, watchedTo, loadedTo = 990 * ms, 1000 * ms, 3000 * ms, 3400 * ms
+	markedAt, signalAt, watchedTo, loadedTo = 990 * ms, 1000 * ms, 3000 * ms, 3400 * ms
 	requestSize                            = 50
 )
 
-var worldGroups = []groupKind{
+var worldGroups = groups{
 	{name: groupIdle, keep: loadgen.KeepIdle, bytes: requestSize},
 	{name: groupInFlight, keep: loadgen.KeepAsking, bytes: requestSize},
 	{name: groupArrivals, bytes: requestSize},
@@ -37,7 +37,7 @@ var worldGroups = []groupKind{
 
 // near is a time that is often close to one of those at which something is counted apart.
 func (w *world) near() int64 {
-	at := []int64{armedAt, signalAt, watchedTo, loadedTo - ms}[w.IntN(4)]
+	at := []int64{markedAt, signalAt, watchedTo, loadedTo - ms}[w.IntN(4)]
 	if w.IntN(2) == 0 {
 		return w.Int64N(loadedTo)
 	}
@@ -60,7 +60,7 @@ func (w *world) conn(id loadgen.ConnID) {
 	answered := min(c.Began+w.Int64N(3*ms), loadedTo)
 	hair := min(answered-c.Began, w.Int64N(ms/2)) // by which the client sees it later
 	end := func(e loadgen.End, o sockstate.Outcome, at int64) {
-		c.End, c.Outcome, c.Ended, c.Early = e, o, at, at < armedAt
+		c.End, c.Outcome, c.Ended, c.Early = e, o, at, at < markedAt
 		if c.Early && (e == loadgen.EndByClient || e == loadgen.EndOpen) {
 			return // not in the journal
 		}
@@ -88,9 +88,9 @@ func (w *world) conn(id loadgen.ConnID) {
 }
 
 // requests goes on with an open connection, to its end.
-func (w *world) requests(c *loadgen.ConnEntry, kind *groupKind, send func(int64, bool, capture.Flags, uint32), end func(loadgen.End, sockstate.Outcome, int64)) {
+func (w *world) requests(c *loadgen.ConnEntry, kind *group, send func(int64, bool, capture.Flags, uint32), end func(loadgen.End, sockstate.Outcome, int64)) {
 	request := func(f loadgen.Fate, sent, at int64) {
-		r := loadgen.RequestEntry{Conn: c.ID, Group: c.Group, Fate: f, Partial: kind.keep == loadgen.KeepPartial, Early: at < armedAt, Nth: c.Requests, Sent: sent, Ended: at}
+		r := loadgen.RequestEntry{Conn: c.ID, Group: c.Group, Fate: f, Partial: kind.keep == loadgen.KeepPartial, Early: at < markedAt, Nth: c.Requests, Sent: sent, Ended: at}
 		l := &w.groups[c.Group].Ledger
 		switch f {
 		case loadgen.Answered5xx:
@@ -193,19 +193,15 @@ func TestTablesAgree(t *testing.T) {
 		for id := range loadgen.ConnID(w.IntN(40)) {
 			w.conn(id + 1)
 		}
+		w.journal.Beat = record.NewHistogram()
 		e := evidence{
-			groups: worldGroups, journal: &w.journal, signal: signalAt, concluded: watchedTo,
-			atArm: loadgen.Snapshot{Groups: make([]loadgen.GroupSnapshot, len(worldGroups))}, atEnd: loadgen.Snapshot{Groups: w.groups},
+			groups: worldGroups, journal: &w.journal, times: times{signal: signalAt, concluded: watchedTo},
+			atMark: loadgen.Snapshot{Groups: make([]loadgen.GroupSnapshot, len(worldGroups))}, atEnd: loadgen.Snapshot{Groups: w.groups},
 		}
 		if w.IntN(3) > 0 {
-			e.trace = capture.NewTrace(w.packets)
+			e.packets = capture.NewTrace(w.packets)
 		}
-		var r record.DrainTry
-		e.fates(&r)
-		e.listener(&r)
-		e.before(&r)
-		e.reconnects(&r)
-		e.slices(&r)
+		r := fold(&e)
 		var replies, sent int64 // whole replies of the load, and all requests
 		for i := range w.groups {
 			l := &w.groups[i].Ledger
@@ -217,14 +213,14 @@ func TestTablesAgree(t *testing.T) {
 				sent++
 			}
 		}
-		if q := &r.Requests; q.Total != sent || sumOf(q.HTTP)+sumOf(q.HTTPBefore) != replies {
+		if q := &r.Requests; q.Total != sent || repliesOf(q.HTTP)+repliesOf(q.HTTPBefore) != replies {
 			t.Errorf("seed %d: %d requests in all, want %d; %v and before %v replies, want %d", seed, q.Total, sent, q.HTTP, q.HTTPBefore, replies)
 		}
-		if got, want := r.Before.Answered, sumOf(r.Requests.HTTPBefore); got != want {
+		if got, want := r.Before.Answered, repliesOf(r.Requests.HTTPBefore); got != want {
 			t.Errorf("seed %d: %d answered before the stop, %d replies then", seed, got, want)
 		}
 		for _, d := range disagreements(&r) {
-			t.Errorf("seed %d, packets %v: %s", seed, e.trace != nil, d)
+			t.Errorf("seed %d, packets %v: %s", seed, e.packets != nil, d)
 		}
 		if t.Failed() {
 			t.Fatalf("%+v", r)
@@ -276,7 +272,7 @@ func disagreements(r *record.DrainTry) (list []string) {
 	same("requests answered, by the timeline", q.Completed+q.CompletedClose, sl.Completed)
 	same("requests answered 5xx, by the timeline", q.Answered5xx, sl.Answered5xx)
 	if len(q.HTTP) > 0 {
-		same("replies, by status", q.Completed+q.CompletedClose+q.Answered5xx, sumOf(q.HTTP)-q.HTTP["invalid"])
+		same("replies, by status", q.Completed+q.CompletedClose+q.Answered5xx, repliesOf(q.HTTP)-q.HTTP["invalid"])
 		same("replies of 5xx", q.Answered5xx, q.HTTP["5xx"])
 	}
 	same("requests lost, safe and unsafe", q.Lost(), q.Safe+q.Unsafe)

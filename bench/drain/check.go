@@ -54,7 +54,7 @@ func (c *Spec) Validate() error {
 			return sockstate.BadValue(t.flag, t.d, "want a duration from 0s to %v", loadgen.MaxTime)
 		}
 	}
-	plan, _ := c.plan()
+	plan, _ := c.plan(c.Target)
 	return c.Load.asRefused(plan.Validate())
 }
 

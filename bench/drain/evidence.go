@@ -4,90 +4,104 @@ import (
 	"net/netip"
 	"time"
 
+	"lastack/bench/process"
+	"lastack/bench/record"
 	"lastack/loadgen"
 	"lastack/sockstate"
 	"lastack/sockstate/capture"
-	"lastack/sockstate/clock"
+	"lastack/sockstate/sockdiag"
 )
 
-// evidence is all that a try has brought to light. What a drain says is a pure function of it. Times are on
-// the clock of clock.Now, 0 where something did not happen.
+// evidence is all that a try has observed. Nothing of it changes once it is collected: what the record says of a try is a pure function
+// of it (join, then fold).
 type evidence struct {
-	groups  []groupKind
-	journal *loadgen.Journal
-	// trace holds the packets; nil where there could be none.
-	trace *capture.Trace
+	times
+	stop   Stop
+	groups groups
+	// interrupted is set where the user ended the try.
+	interrupted bool
+	warnings    []string
 
-	byHook    bool  // the server was stopped by a command
-	begun     int64 // the load
-	signal    int64 // just before the signal was sent, or the hook started
-	concluded int64 // when the watch ended
-	pace      pace  // of this program, from the signal on
-
-	restart      bool  // a server is to take the old one's place
-	exited       int64 // the process that was signalled
-	gone         int64 // nobody of the old server listens any more
-	thenSent     int64
-	hookEnded    int64
-	restarted    int64 // the restart's command was started
-	restartReady int64 // and listened
-
-	// atArm is the load as the journal was armed, atEnd when it was over.
-	atArm, atEnd loadgen.Snapshot
+	// journal tells of single connections and requests; total is the whole load, atMark the load at the mark before the stop, atEnd when
+	// it was over.
+	journal      *loadgen.Journal
 	total        loadgen.GroupResult
+	atMark, atEnd loadgen.Snapshot
+	// packets is nil where there are none; noPackets says why.
+	packets   *capture.Trace
+	noPackets error
 
-	// owners tells who had a client's connection when the watch ended; nil where that cannot be known.
+	// before and after are the kernel's counters; unread says why some are missing. ownCounters is set where only the load and its
+	// server count there.
+	before, after sockstate.Counters
+	unread        []string
+	ownCounters   bool
+
+	// queue holds the clients' addresses of the connections in the accept queue at the signal.
+	queue map[netip.AddrPort]bool
+	// left are the sockets on the server's port when it was gone, by their clients' addresses; nil: not looked at.
+	left map[netip.AddrPort]sockdiag.Socket
+	// owners tells who had a client's connection when the watch ended; nil: not known.
 	owners map[netip.AddrPort]owner
-	// queued are the clients' addresses of the connections in the accept queue at the signal.
-	queued map[netip.AddrPort]bool
 
-	// counters is the growth of the kernel's over the try; own is set where nobody but the load and its server counts there.
-	counters sockstate.Counters
-	// read tells which of them were, and unread why others were not; nil: all.
-	read   func(counter string) bool
-	unread []string
-	own    bool
+	server serverEvidence
+	hook   *hookEvidence // nil without a stop command
+	// restartFailed says why the server that was to come back did not, empty if it did.
+	restartFailed string
+	beside        []record.DrainAlso
+	// ledger is what the server wrote at its end; noLedger says why there is nothing.
+	ledger   map[string]int64
+	noLedger error
+	// probed is the number of connections on which the server was listened to.
+	probed int64
 }
 
-// pace finds when this program did not run: halted by a signal, or without a CPU. What clients saw of that time is not what
-// the server did.
-type pace struct{ last, longest int64 }
+// times are on the clock of clock.Now; 0: it did not happen.
+type times struct {
+	begun     int64         // the load
+	signal    int64         // just before the signal was sent, or the stop command started
+	sending   time.Duration // of the signal
+	concluded int64         // the watch ended
 
-// keep steps every pollEvery, from a time on and until stop is called, which returns when that has ended. It has a goroutine
-// of its own, as the watch may wait for the kernel.
-func (p *pace) keep(from int64) (stop func()) {
-	done, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(pollEvery)
-		defer tick.Stop()
-		for p.step(from); ; p.step(clock.Now()) {
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-			}
-		}
-	}()
-	return func() {
-		close(done)
-		<-ended
-	}
+	exited    int64 // the process that was signalled
+	gone      int64 // nobody of the old server listens any more
+	thenSent  int64 // the second signal
+	hookEnded int64
+	restarted int64 // the restart's command was started
+	listening int64 // and listened
+
+	// paused is the longest time after the signal in which this program did not run.
+	paused int64
 }
 
-// step notes a time at which this program ran.
-func (p *pace) step(now int64) {
-	if p.last != 0 {
-		p.longest = max(p.longest, now-p.last)
-	}
-	p.last = now
+// serverEvidence is what this host knows of the server.
+type serverEvidence struct {
+	process *processEvidence // nil: not known here
+	// local is set where its sockets are of this host, behind where it is behind what listens on the target, searched where it was looked
+	// what it has left.
+	local, behind, searched bool
+	// listening are its processes that listened still when the watch ended, atGrace those that did when the grace was over.
+	listening, atGrace []int
+	// reloadEnded is set where it was to reload, and was gone.
+	reloadEnded  bool
+	signalFailed string
+	port         record.DrainPort
 }
 
-// haltedFrom is the shortest time without a step that is told of.
-const haltedFrom = int64(250e6)
+type processEvidence struct {
+	pid                  int
+	said, trouble        string
+	contained, whyNoPIDs string
+	exit                 process.Exit
+}
 
-// groupKind is what a group is for.
-type groupKind struct {
+type hookEvidence struct {
+	said string
+	exit process.Exit
+}
+
+// group is what one group of clients is for.
+type group struct {
 	name string
 	keep loadgen.Keep
 	// asked is the number of clients, 0 for arrivals.
@@ -115,16 +129,26 @@ const (
 )
 
 // since is a time as the record has it: in seconds from the signal, nil for one that did not come.
-func (e *evidence) since(at int64) *float64 {
+func (t *times) since(at int64) *float64 {
 	if at == 0 {
 		return nil
 	}
-	s := e.seconds(at)
-	return &s
+	return new(t.seconds(at))
 }
 
-func (e *evidence) seconds(at int64) float64 { return float64(at-e.signal) / 1e9 }
+func (t *times) seconds(at int64) float64 { return float64(at-t.signal) / 1e9 }
 
-// concerns reports whether a connection, or an attempt, belongs to what the try reports: it was there at the
-// signal, or came after it.
-func (e *evidence) concerns(c *loadgen.ConnEntry) bool { return !c.Early && c.Ended >= e.signal }
+// late reports whether something came after the watch had ended, while clients closed what they had.
+func (t *times) late(at int64) bool { return t.concluded != 0 && at > t.concluded }
+
+// byHook reports whether a command stopped the server, and no signal.
+func (e *evidence) byHook() bool { return e.stop.Hook != "" }
+
+// counted reports whether a counter of the kernel was read before and after.
+func (e *evidence) counted(name string) bool {
+	_, before := e.before[name]
+	_, after := e.after[name]
+	return before && after
+}
+
+func (e *evidence) grown(name string) int64 { return e.after[name] - e.before[name] }

@@ -49,39 +49,43 @@ func TestRetry(t *testing.T) {
 		unsent  bool
 		want    retry
 	}{
-		{name: "FIN, all received", packets: []capture.Packet{fin(110, 50)}, fate: loadgen.CutByFIN, want: unsafeRetry},
-		{name: "FIN, nothing received", packets: []capture.Packet{fin(110, 0)}, fate: loadgen.CutByFIN, want: racedRetry},
-		{name: "FIN, a part received", packets: []capture.Packet{fin(110, 49)}, fate: loadgen.CutByFIN, want: racedRetry},
-		{name: "FIN before the request", packets: []capture.Packet{fin(90, 0)}, fate: loadgen.CutByFIN, want: racedRetry},
-		{name: "FIN before the second request", packets: []capture.Packet{fin(90, 50)}, fate: loadgen.CutByFIN, nth: 1, want: racedRetry},
-		{name: "FIN after the second request", packets: []capture.Packet{fin(110, 100)}, fate: loadgen.CutByFIN, nth: 1, want: unsafeRetry},
-		{name: "FIN, and RST for what came then", packets: []capture.Packet{fin(101, 0), packet(102, true, capture.RST)}, fate: loadgen.CutByRST, want: racedRetry},
-		{name: "FIN for a request that was read, and RST later", packets: []capture.Packet{fin(101, 50), packet(102, true, capture.RST)}, fate: loadgen.CutByRST, want: unsafeRetry},
-		{name: "RST: not read", packets: []capture.Packet{rst(110, 50)}, fate: loadgen.CutByRST, want: safeRetry},
-		{name: "RST where some abort", packets: []capture.Packet{rst(110, 50)}, fate: loadgen.CutByRST, aborts: true, want: unsafeRetry},
-		{name: "RST with ack 1: nothing received", packets: []capture.Packet{rst(110, 0)}, fate: loadgen.CutByRST, aborts: true, want: unreceivedRetry},
-		{name: "RST, a part received", packets: []capture.Packet{rst(110, 49)}, fate: loadgen.CutByRST, aborts: true, want: unreceivedRetry},
-		{name: "RST, the second request not received", packets: []capture.Packet{rst(110, 50)}, fate: loadgen.CutByRST, nth: 1, aborts: true, want: unreceivedRetry},
-		{name: "RST, the second request received", packets: []capture.Packet{rst(110, 100)}, fate: loadgen.CutByRST, nth: 1, aborts: true, want: unsafeRetry},
-		{name: "RST in answer to a segment", packets: []capture.Packet{packet(110, true, capture.RST)}, fate: loadgen.CutByRST, aborts: true, want: unsafeRetry},
-		{name: "never left", packets: []capture.Packet{packet(110, true, capture.RST)}, fate: loadgen.CutByRST, aborts: true, unsent: true, want: unreceivedRetry},
-		{name: "never left, without packets", blind: true, fate: loadgen.CutByRST, aborts: true, unsent: true, want: unreceivedRetry},
-		{name: "RST before the request", packets: []capture.Packet{packet(90, true, capture.RST|capture.ACK)}, fate: loadgen.CutByRST, aborts: true, want: racedRetry},
-		{name: "some of the reply had come", packets: []capture.Packet{packet(110, true, capture.RST|capture.ACK)}, fate: loadgen.CutByRST, touched: true, want: unsafeRetry},
-		{name: "timed out", packets: nil, fate: loadgen.RequestTimedOut, want: unsafeRetry},
-		{name: "no packets at all", blind: true, fate: loadgen.CutByRST, want: unsafeRetry},
-		{name: "no packets, not acknowledged", blind: true, fate: loadgen.CutByFIN, unacked: true, want: racedRetry},
+		{name: "FIN, all received", packets: []capture.Packet{fin(110, 50)}, fate: loadgen.CutByFIN, want: retryUnsafe},
+		{name: "FIN, nothing received", packets: []capture.Packet{fin(110, 0)}, fate: loadgen.CutByFIN, want: retryArrivedLate},
+		{name: "FIN, a part received", packets: []capture.Packet{fin(110, 49)}, fate: loadgen.CutByFIN, want: retryArrivedLate},
+		{name: "FIN before the request", packets: []capture.Packet{fin(90, 0)}, fate: loadgen.CutByFIN, want: retryArrivedLate},
+		{name: "FIN before the second request", packets: []capture.Packet{fin(90, 50)}, fate: loadgen.CutByFIN, nth: 1, want: retryArrivedLate},
+		{name: "FIN after the second request", packets: []capture.Packet{fin(110, 100)}, fate: loadgen.CutByFIN, nth: 1, want: retryUnsafe},
+		{name: "FIN, and RST for what came then", packets: []capture.Packet{fin(101, 0), packet(102, true, capture.RST)}, fate: loadgen.CutByRST, want: retryArrivedLate},
+		{name: "FIN for a request that was read, and RST later", packets: []capture.Packet{fin(101, 50), packet(102, true, capture.RST)}, fate: loadgen.CutByRST, want: retryUnsafe},
+		{name: "RST: not read", packets: []capture.Packet{rst(110, 50)}, fate: loadgen.CutByRST, want: retrySafe},
+		{name: "RST where some abort", packets: []capture.Packet{rst(110, 50)}, fate: loadgen.CutByRST, aborts: true, want: retryUnsafe},
+		{name: "RST with ack 1: nothing received", packets: []capture.Packet{rst(110, 0)}, fate: loadgen.CutByRST, aborts: true, want: retryUnreceived},
+		{name: "RST, a part received", packets: []capture.Packet{rst(110, 49)}, fate: loadgen.CutByRST, aborts: true, want: retryUnreceived},
+		{name: "RST, the second request not received", packets: []capture.Packet{rst(110, 50)}, fate: loadgen.CutByRST, nth: 1, aborts: true, want: retryUnreceived},
+		{name: "RST, the second request received", packets: []capture.Packet{rst(110, 100)}, fate: loadgen.CutByRST, nth: 1, aborts: true, want: retryUnsafe},
+		{name: "RST in answer to a segment", packets: []capture.Packet{packet(110, true, capture.RST)}, fate: loadgen.CutByRST, aborts: true, want: retryUnsafe},
+		{name: "never left", packets: []capture.Packet{packet(110, true, capture.RST)}, fate: loadgen.CutByRST, aborts: true, unsent: true, want: retryUnreceived},
+		{name: "never left, without packets", blind: true, fate: loadgen.CutByRST, aborts: true, unsent: true, want: retryUnreceived},
+		{name: "RST before the request", packets: []capture.Packet{packet(90, true, capture.RST|capture.ACK)}, fate: loadgen.CutByRST, aborts: true, want: retryArrivedLate},
+		{name: "some of the reply had come", packets: []capture.Packet{packet(110, true, capture.RST|capture.ACK)}, fate: loadgen.CutByRST, touched: true, want: retryUnsafe},
+		{name: "timed out", packets: nil, fate: loadgen.RequestTimedOut, want: retryUnsafe},
+		{name: "no packets at all", blind: true, fate: loadgen.CutByRST, want: retryUnsafe},
+		{name: "no packets, not acknowledged", blind: true, fate: loadgen.CutByFIN, unacked: true, want: retryArrivedLate},
 		{name: "the next connection of the port", packets: []capture.Packet{
 			fin(110, 50), packet(125, false, capture.SYN), packet(126, true, capture.RST|capture.ACK),
-		}, fate: loadgen.CutByFIN, want: unsafeRetry},
+		}, fate: loadgen.CutByFIN, want: retryUnsafe},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			e := evidence{groups: []groupKind{{bytes: 50}}}
-			if !tt.blind {
-				e.trace = capture.NewTrace(append(append([]capture.Packet(nil), open...), tt.packets...))
-			}
 			r := loadgen.RequestEntry{Conn: 1, Fate: tt.fate, Nth: tt.nth, Touched: tt.touched, Unacked: tt.unacked, Unsent: tt.unsent, Sent: 100 * ms, Ended: 120 * ms}
-			if got := e.retry(&r, &conn, tt.aborts); got != tt.want {
+			e := evidence{
+				groups:  groups{{bytes: 50}},
+				journal: &loadgen.Journal{Conns: []loadgen.ConnEntry{conn}, Requests: []loadgen.RequestEntry{r}},
+			}
+			if !tt.blind {
+				e.packets = capture.NewTrace(append(append([]capture.Packet(nil), open...), tt.packets...))
+			}
+			j := join(&e)
+			if got := j.retry(&j.requests[0], tt.aborts); got != tt.want {
 				t.Errorf("retry %d, want %d", got, tt.want)
 			}
 		})
@@ -99,20 +103,27 @@ func TestAborts(t *testing.T) {
 		trace *capture.Trace
 		count int64
 		own   bool
-		want  bool
+		// unread is set where the counter was not read.
+		unread bool
+		want   bool
 	}{
-		{"none", late, 0, true, false},
-		{"late data", late, 1, true, false},
-		{"one more", late, 2, true, true},
-		{"others count too", late, 0, false, true},
-		{"no packets", nil, 0, true, true},
+		{"none", late, 0, true, false, false},
+		{"late data", late, 1, true, false, false},
+		{"one more", late, 2, true, false, true},
+		{"others count too", late, 0, false, false, true},
+		{"no packets", nil, 0, true, false, true},
+		{"not read", late, 0, true, true, true},
 	} {
 		e := evidence{
-			groups: []groupKind{{bytes: 50}}, trace: tt.trace, own: tt.own,
-			journal:  &loadgen.Journal{Conns: []loadgen.ConnEntry{conn}, Requests: []loadgen.RequestEntry{{Conn: 1, Fate: loadgen.CutByRST}}},
-			counters: sockstate.Counters{"TcpExtTCPAbortOnData": tt.count},
+			groups: groups{{bytes: 50}}, packets: tt.trace, ownCounters: tt.own,
+			journal: &loadgen.Journal{Conns: []loadgen.ConnEntry{conn}, Requests: []loadgen.RequestEntry{{Conn: 1, Fate: loadgen.CutByRST}}},
+			before:  sockstate.Counters{"TcpExtTCPAbortOnData": 5}, after: sockstate.Counters{"TcpExtTCPAbortOnData": 5 + tt.count},
 		}
-		if got := e.aborts(); got != tt.want {
+		if tt.unread {
+			e.after = nil
+		}
+		j := join(&e)
+		if got := j.aborts(); got != tt.want {
 			t.Errorf("%s: aborts %v, want %v", tt.name, got, tt.want)
 		}
 	}
@@ -121,7 +132,7 @@ func TestAborts(t *testing.T) {
 // TestFates gives each kind of end its fate.
 func TestFates(t *testing.T) {
 	const signal, concluded = 100, 200
-	groups := []groupKind{{name: groupIdle, keep: loadgen.KeepIdle}, {name: groupArrivals}, {name: groupPartial, keep: loadgen.KeepPartial}}
+	groups := groups{{name: groupIdle, keep: loadgen.KeepIdle}, {name: groupArrivals}, {name: groupPartial, keep: loadgen.KeepPartial}}
 	for _, tt := range []struct {
 		name string
 		c    loadgen.ConnEntry
@@ -141,15 +152,15 @@ func TestFates(t *testing.T) {
 		{"FIN after the watch", loadgen.ConnEntry{Opened: 1, Ended: 205, End: loadgen.EndByFIN, Outcome: sockstate.OutcomeFIN}, record.DrainConnections{Opened: 1, Never: 1}},
 		{"its request timed out", loadgen.ConnEntry{Group: 1, Opened: 1, Ended: 150, End: loadgen.EndByClient, Outcome: sockstate.OutcomeRequestTimeout}, record.DrainConnections{Opened: 1, Other: 1}},
 		{"before the signal", loadgen.ConnEntry{Opened: 1, Ended: 99, End: loadgen.EndByFIN, Outcome: sockstate.OutcomeFIN}, record.DrainConnections{}},
-		{"before the journal was armed", loadgen.ConnEntry{Opened: 1, Ended: 110, Early: true, End: loadgen.EndByFIN, Outcome: sockstate.OutcomeFIN}, record.DrainConnections{}},
+		{"before the mark", loadgen.ConnEntry{Opened: 1, Ended: 110, Early: true, End: loadgen.EndByFIN, Outcome: sockstate.OutcomeFIN}, record.DrainConnections{}},
 		{"refused", loadgen.ConnEntry{Ended: 110, End: loadgen.EndNotOpened, Outcome: sockstate.OutcomeRefused}, record.DrainConnections{}},
 	} {
 		e := evidence{
-			groups: groups, signal: signal, concluded: concluded, journal: &loadgen.Journal{Conns: []loadgen.ConnEntry{tt.c}},
-			atEnd: loadgen.Snapshot{Groups: make([]loadgen.GroupSnapshot, len(groups))},
+			groups: groups, times: times{signal: signal, concluded: concluded},
+			journal: &loadgen.Journal{Conns: []loadgen.ConnEntry{tt.c}, Beat: record.NewHistogram()},
+			atEnd:   loadgen.Snapshot{Groups: make([]loadgen.GroupSnapshot, len(groups))},
 		}
-		var r record.DrainTry
-		e.fates(&r)
+		r := fold(&e)
 		if diff := cmp.Diff(tt.want, r.Connections); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}
@@ -192,10 +203,9 @@ func TestListener(t *testing.T) {
 			packets = append(packets, p)
 		}
 		for _, trace := range []*capture.Trace{nil, capture.NewTrace(packets)} {
-			e := evidence{signal: 100 * ms, concluded: 1000 * ms, trace: trace, journal: &loadgen.Journal{Conns: tt.conns}}
-			var r record.DrainTry
-			e.listener(&r)
-			l := r.Listener
+			j := join(&evidence{times: times{signal: 100 * ms, concluded: 1000 * ms}, packets: trace, journal: &loadgen.Journal{Conns: tt.conns}})
+			a := j.answers()
+			l := j.listener(&a)
 			got := []float64{rounded(l.LastAcceptS), rounded(l.FirstRefusalS), rounded(l.AcceptsAgainS), rounded(&l.RefusedWindowS)}
 			if diff := cmp.Diff([]float64{tt.last, tt.first, tt.again, tt.window}, got); diff != "" {
 				t.Errorf("%s, packets %v: last accept, first refusal, accepts again, window (-want +got):\n%s", tt.name, trace != nil, diff)
@@ -261,10 +271,9 @@ func TestUnserved(t *testing.T) {
 				j.Conns = append(j.Conns, e)
 			}
 			// The connects that are pending end after the watch.
-			e := evidence{signal: 100 * ms, concluded: 1000 * ms, journal: &j}
-			var r record.DrainTry
-			e.listener(&r)
-			l := r.Listener
+			joined := join(&evidence{times: times{signal: 100 * ms, concluded: 1000 * ms}, journal: &j})
+			a := joined.answers()
+			l := joined.listener(&a)
 			if l.Unserved != tt.unserved || rounded(l.UnservedFromS) != tt.from {
 				t.Errorf("%d unserved, from %v ms on, want %d from %v", l.Unserved, rounded(l.UnservedFromS), tt.unserved, tt.from)
 			}
@@ -288,12 +297,12 @@ func TestGap(t *testing.T) {
 		{"to the end", []int64{110, 300}, 700, true},
 		{"closed", []int64{110, 800, 950}, 690, false},
 	} {
-		e := evidence{signal: 100 * ms, concluded: 1000 * ms}
-		var at []int64
+		e := evidence{times: times{signal: 100 * ms, concluded: 1000 * ms}, journal: &loadgen.Journal{}}
 		for _, r := range tt.replies {
-			at = append(at, r*ms)
+			e.journal.Requests = append(e.journal.Requests, loadgen.RequestEntry{Fate: loadgen.Answered, Ended: r * ms})
 		}
-		if got, open := e.gap(at); rounded(got) != tt.want || open != tt.open {
+		j := join(&e)
+		if got, open := j.gap(); rounded(got) != tt.want || open != tt.open {
 			t.Errorf("%s: %v ms, open %v, want %v, %v", tt.name, rounded(got), open, tt.want, tt.open)
 		}
 	}
@@ -310,8 +319,8 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// TestLateWarnings says that the program did not run, and guesses no reason.
-func TestLateWarnings(t *testing.T) {
+// TestLateDoubts says that the program did not run, and guesses no reason.
+func TestLateDoubts(t *testing.T) {
 	for _, tt := range []struct {
 		r    record.DrainTry
 		want []string
@@ -322,7 +331,7 @@ func TestLateWarnings(t *testing.T) {
 		{record.DrainTry{Order: record.DrainOrder{UncertaintyUs: 1000}}, nil},
 		{record.DrainTry{Order: record.DrainOrder{UncertaintyUs: 1004}}, []string{"order: events are told apart from the signal, or from the start of the command, to 1.00 ms only: what came so shortly after it may have come before"}},
 	} {
-		if diff := cmp.Diff(tt.want, lateWarnings(&tt.r)); diff != "" {
+		if diff := cmp.Diff(tt.want, lateDoubts(&tt.r)); diff != "" {
 			t.Errorf("halted for %v s, uncertain by %v us (-want +got):\n%s", tt.r.HaltedS, tt.r.Order.UncertaintyUs, diff)
 		}
 	}

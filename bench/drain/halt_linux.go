@@ -10,37 +10,37 @@ import (
 )
 
 // halt stops all processes of the server (SIGSTOP), so that it accepts nothing until goOn.
-func (t *target) halt() error {
-	pids, err := t.proc.Tree()
+func (s *server) halt() error {
+	pids, err := s.proc.Tree()
 	if err != nil {
 		return err
 	}
-	t.halted = pids
-	if t.own() == nil {
-		if err := t.guard(); err != nil {
+	s.halted = pids
+	if s.own() == nil {
+		if err := s.guard(); err != nil {
 			return err
 		}
 	}
-	return t.proc.SignalAll(syscall.SIGSTOP)
+	return s.proc.SignalAll(syscall.SIGSTOP)
 }
 
 // goOn continues what was halted: those very processes, for their parent may have died meanwhile.
-func (t *target) goOn() error {
+func (s *server) goOn() error {
 	var errs []error
-	for _, pid := range t.halted {
+	for _, pid := range s.halted {
 		if err := syscall.Kill(pid, syscall.SIGCONT); err != nil && !errors.Is(err, syscall.ESRCH) {
 			errs = append(errs, &process.SignalError{PID: pid, Signal: syscall.SIGCONT, Err: err})
 		}
 	}
-	t.halted = nil
+	s.halted = nil
 	return errors.Join(errs...)
 }
 
 // guard has a server that is not ours go on if this process is killed while the server is halted: a shell waits
 // for the end of a pipe, which comes with this process's, and then sends SIGCONT.
-func (t *target) guard() error {
+func (s *server) guard() error {
 	line := "read -r _; kill -CONT"
-	for _, pid := range t.halted {
+	for _, pid := range s.halted {
 		line += fmt.Sprintf(" %d", pid)
 	}
 	c := exec.Command("/bin/sh", "-c", line+" 2>/dev/null")
@@ -52,7 +52,7 @@ func (t *target) guard() error {
 	if err := c.Start(); err != nil {
 		return fmt.Errorf("guard the server while it is halted: %w", err)
 	}
-	t.release = func() {
+	s.release = func() {
 		_ = hold.Close() // it sends one more SIGCONT, which does nothing
 		_ = c.Wait()
 	}

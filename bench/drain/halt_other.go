@@ -5,7 +5,7 @@ package drain
 import "lastack/sockstate"
 
 // halt needs Linux.
-func (*target) halt() error { return sockstate.ErrNeedsLinux }
+func (*server) halt() error { return sockstate.ErrNeedsLinux }
 
 // goOn needs Linux.
-func (*target) goOn() error { return sockstate.ErrNeedsLinux }
+func (*server) goOn() error { return sockstate.ErrNeedsLinux }

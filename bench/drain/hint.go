@@ -37,7 +37,7 @@ func (x *experiment) explain(err error, server *process.Process) error {
 	}
 	if help := x.hint(server.Said()); help != "" {
 		left, _ := errors.AsType[*process.EndError](err)
-		e := error(&StartError{Command: x.spec.Stop.Exec, Why: err.Error() + help, Said: server.Said()})
+		e := error(&StartError{Command: x.Stop.Exec, Why: err.Error() + help, Said: server.Said()})
 		if left != nil {
 			e = errors.Join(e, left)
 		}

@@ -13,43 +13,72 @@ import (
 // heldAtMost is how long the groups may take to open.
 const heldAtMost = 30 * time.Second
 
-// hold waits until the groups are open, and for Stop.After.
+// hold waits until the groups are open, and for Stop.After; a server that takes over is started then.
 func (t *try) hold(ctx context.Context) error {
 	open, err := tick(ctx, heldAtMost, func() (bool, error) {
 		s := t.load.Snapshot()
-		if t.hopeless(&s) {
+		if t.groups.hopeless(&s) || t.groups.open(&s) {
 			return true, nil
 		}
-		for i := range t.kinds {
-			if !t.kinds[i].open(&s.Groups[i]) {
-				return false, t.died()
-			}
-		}
-		return true, nil
+		return false, t.died()
 	})
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
-	if s := t.load.Snapshot(); !open || t.hopeless(&s) {
-		if err := t.shortOf(&s); err != nil {
+	if s := t.load.Snapshot(); !open || t.groups.hopeless(&s) {
+		for _, w := range t.groups.short(&s) {
+			t.warn("%s", w)
+		}
+		if err := t.unusable(&s); err != nil {
 			return err
 		}
 	}
-	t.x.phase(t.n, "holding")
-	_, err = tick(ctx, t.spec.Stop.After, func() (bool, error) { return false, t.died() })
-	if err != nil || ctx.Err() != nil || !t.spec.Stop.Handover {
+	t.say("holding")
+	_, err = tick(ctx, t.Stop.After, func() (bool, error) { return false, t.died() })
+	if err != nil || ctx.Err() != nil || !t.Stop.Handover {
 		return err
 	}
-	return t.takeOver(ctx)
+	return t.handOver(ctx)
+}
+
+// unusable is the error of a load that says nothing of the server, as there is no connection, or no reply.
+func (t *try) unusable(s *loadgen.Snapshot) error {
+	var replies, opened int64
+	for i := range s.Groups {
+		replies += s.Groups[i].Ledger.Requests
+		opened += s.Groups[i].Ledger.Opened
+	}
+	switch here := failedHere(&s.Ledger); {
+	case opened == 0 && here != "":
+		return fmt.Errorf("no connection to %v could be opened: %s", t.target, here)
+	case opened == 0:
+		return fmt.Errorf("%v takes no connection: want a server that accepts, or a longer --connect-timeout", t.target)
+	case replies == 0:
+		return fmt.Errorf("%v gives no reply to %s that can be used (%s): want a server that speaks it", t.target, t.Load.Exchange, outcomeWords(&s.Ledger))
+	}
+	return nil
+}
+
+// groups are the groups of clients of a load, in the plan's order.
+type groups []group
+
+// open reports whether all are open.
+func (gs groups) open(s *loadgen.Snapshot) bool {
+	for i := range gs {
+		if !gs[i].open(&s.Groups[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // hopelessAfter is how many connections a client may have had, on the average, before it is clear that it cannot keep one.
 const hopelessAfter = 5
 
 // hopeless reports whether a group that is not open has tried often enough.
-func (t *try) hopeless(s *loadgen.Snapshot) bool {
-	for i := range t.kinds {
-		k, g := &t.kinds[i], &s.Groups[i]
+func (gs groups) hopeless(s *loadgen.Snapshot) bool {
+	for i := range gs {
+		k, g := &gs[i], &s.Groups[i]
 		if !k.open(g) && g.Ledger.Attempted >= hopelessAfter*int64(k.asked) {
 			return true
 		}
@@ -57,9 +86,38 @@ func (t *try) hopeless(s *loadgen.Snapshot) bool {
 	return false
 }
 
+// short says which groups are not open, and why.
+func (gs groups) short(s *loadgen.Snapshot) (words []string) {
+	for i := range gs {
+		if k, g := &gs[i], &s.Groups[i]; !k.open(g) {
+			words = append(words, fmt.Sprintf("groups: %s has %d of %d connections open: %s", k.name, g.Established, k.asked, whyShort(&g.Ledger)))
+		}
+	}
+	return words
+}
+
+// ended says where the server has ended connections by itself before the stop, and why a group has none.
+func (gs groups) ended(s *loadgen.Snapshot) (words []string) {
+	add := func(format string, args ...any) { words = append(words, fmt.Sprintf("groups: "+format, args...)) }
+	for i := range gs {
+		k, g := &gs[i], &s.Groups[i]
+		n := ended(&g.Ledger)
+		switch {
+		case k.keep == loadgen.KeepIdle && n > 0:
+			add("the server ended %d connections of %s before the stop: its keep-alive timeout is shorter than --after, or it keeps none", n, k.name)
+		case k.keep == loadgen.KeepPartial && n > 0:
+			add("the server ended %d connections of %s before the stop: its timeout for a request's header is shorter than --after", n, k.name)
+		case k.asked == 0 || k.name == groupQueued || g.Established > 0:
+		default:
+			add("no connection of %s is open when the stop begins: %s", k.name, outcomeWords(&g.Ledger))
+		}
+	}
+	return words
+}
+
 // open reports whether a group's clients have a connection each, and idle ones their reply, for longer than the way to
-// that takes. A partial client whose connection the server has ended has had it, and opens no other: warnEnded tells.
-func (k *groupKind) open(g *loadgen.GroupSnapshot) bool {
+// that takes. A partial client whose connection the server has ended has had it, and opens no other.
+func (k *group) open(g *loadgen.GroupSnapshot) bool {
 	n := int64(k.asked)
 	switch {
 	case k.name == groupQueued:
@@ -77,31 +135,7 @@ func ended(l *loadgen.Ledger) int64 {
 	return l.Outcomes[sockstate.OutcomeFIN] + l.Outcomes[sockstate.OutcomeRSTReceived]
 }
 
-// shortOf says which groups could not be opened, and why.
-func (t *try) shortOf(s *loadgen.Snapshot) error {
-	var replies, other int64
-	for i := range t.kinds {
-		k, l := &t.kinds[i], &s.Groups[i].Ledger
-		n := s.Groups[i].Established
-		replies += l.Requests
-		other += l.Opened
-		if k.open(&s.Groups[i]) {
-			continue
-		}
-		t.warn("groups: %s has %d of %d connections open: %s", k.name, n, k.asked, whyShort(l))
-	}
-	switch {
-	case other == 0 && failedHere(&s.Ledger) != "":
-		return fmt.Errorf("no connection to %v could be opened: %s", t.spec.Target, failedHere(&s.Ledger))
-	case other == 0:
-		return fmt.Errorf("%v takes no connection: want a server that accepts, or a longer --connect-timeout", t.spec.Target)
-	case replies == 0:
-		return fmt.Errorf("%v gives no reply to %s that can be used (%s): want a server that speaks it", t.spec.Target, t.spec.Load.Exchange, outcomeWords(s))
-	}
-	return nil
-}
-
-// whyShort says in words why a group's clients do not have a connection each.
+// whyShort says why a group's clients do not have a connection each.
 func whyShort(l *loadgen.Ledger) string {
 	switch o := &l.Outcomes; {
 	case failedHere(l) != "":
@@ -131,10 +165,8 @@ func failedHere(l *loadgen.Ledger) string {
 	return ""
 }
 
-// outcomeWords lists what became of a load's lifecycles.
-func outcomeWords(s *loadgen.Snapshot) string { return outcomesOf(&s.Ledger) }
-
-func outcomesOf(l *loadgen.Ledger) string {
+// outcomeWords lists what became of lifecycles.
+func outcomeWords(l *loadgen.Ledger) string {
 	var words []string
 	for o, n := range l.Outcomes {
 		if n > 0 {
@@ -150,21 +182,4 @@ func outcomesOf(l *loadgen.Ledger) string {
 		return "none came"
 	}
 	return strings.Join(words, ", ")
-}
-
-// warnEnded says where the server has ended connections by itself before the stop, and why a group has none.
-func (t *try) warnEnded() {
-	for i := range t.kinds {
-		k, g := &t.kinds[i], &t.ev.atArm.Groups[i]
-		n := ended(&g.Ledger)
-		switch {
-		case k.keep == loadgen.KeepIdle && n > 0:
-			t.warn("groups: the server ended %d connections of %s before the stop: its keep-alive timeout is shorter than --after, or it keeps none", n, k.name)
-		case k.keep == loadgen.KeepPartial && n > 0:
-			t.warn("groups: the server ended %d connections of %s before the stop: its timeout for a request's header is shorter than --after", n, k.name)
-		case k.asked == 0 || k.name == groupQueued || g.Established > 0:
-		default:
-			t.warn("groups: no connection of %s is open when the stop begins: %s", k.name, outcomesOf(&g.Ledger))
-		}
-	}
 }

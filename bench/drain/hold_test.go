@@ -15,12 +15,12 @@ import (
 // A target that gives no reply is told with what it gave instead.
 func TestOutcomeWords(t *testing.T) {
 	var s loadgen.Snapshot
-	if got, want := outcomeWords(&s), "none came"; got != want {
+	if got, want := outcomeWords(&s.Ledger), "none came"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	s.Ledger.Outcomes[sockstate.OutcomeRefused], s.Ledger.Outcomes[sockstate.OutcomeOther] = 2, 7
 	s.Ledger.Faults[sockstate.FaultTLS], s.Ledger.Faults[sockstate.FaultSurplus] = 4, 2
-	if got, want := outcomeWords(&s), "refused 2, other 7, of the others tls 4, of the others surplus 2"; got != want {
+	if got, want := outcomeWords(&s.Ledger), "refused 2, other 7, of the others tls 4, of the others surplus 2"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
@@ -73,7 +73,7 @@ func TestPortDoubt(t *testing.T) {
 		{"no arrivals", "127.0.0.1:80", 0, 5 * time.Second, of("0", "1"), false},
 	} {
 		c := Spec{Target: netip.MustParseAddrPort(tt.target), Load: Load{Idle: 100, Arrivals: tt.arrivals}, Stop: Stop{After: tt.after}}
-		plan, _ := c.plan()
+		plan, _ := c.plan(c.Target)
 		if got := c.portDoubt(&bench.Config{Plan: plan}, tt.facts); (got != "") != tt.doubt {
 			t.Errorf("%s: %q", tt.name, got)
 		}
@@ -95,7 +95,7 @@ func TestOpen(t *testing.T) {
 		{"partial, all ended", loadgen.KeepPartial, 0, 3, true},
 		{"asking, all ended", loadgen.KeepAsking, 0, 3, false},
 	} {
-		k := groupKind{name: tt.name, asked: 3, keep: tt.keep}
+		k := group{name: tt.name, asked: 3, keep: tt.keep}
 		g := loadgen.GroupSnapshot{Established: tt.established}
 		g.Ledger.Outcomes[sockstate.OutcomeFIN] = tt.ended
 		if got := k.open(&g); got != tt.want {

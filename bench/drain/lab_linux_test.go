@@ -25,7 +25,7 @@ import (
 	"lastack/bench/process"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
-	"lastack/server"
+	target "lastack/server"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
@@ -128,7 +128,7 @@ func serveReference(spec string) int {
 	if r.Proxy != "" {
 		return fail(pass(r.Addr, r.Proxy))
 	}
-	how, err := server.ParseShutdown(r.Shutdown)
+	how, err := target.ParseShutdown(r.Shutdown)
 	if err != nil {
 		return fail(err)
 	}
@@ -148,7 +148,7 @@ func serveReference(spec string) int {
 		}
 		return 0
 	}
-	s, err := server.Start(server.Config{
+	s, err := target.Start(target.Config{
 		Addrs: []netip.AddrPort{netip.MustParseAddrPort(r.Addr)}, Shutdown: how, Exchange: r.Exchange, Delay: r.Delay,
 		Workers: 1, Slots: 20000, ReusePort: r.ReusePort, Close: closePolicy(r.Once), Requests: 1,
 	})

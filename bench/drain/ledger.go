@@ -9,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"lastack/bench/record"
-	"lastack/loadgen"
 	"lastack/sockstate"
 )
 
@@ -71,31 +69,4 @@ func readLedger(path string, before os.FileInfo) (map[string]int64, error) {
 		return nil, err
 	}
 	return counts, nil
-}
-
-// ledger reads the server's own account, if it has left one.
-func (t *try) ledger() {
-	path := t.spec.Stop.Ledger
-	if path == "" {
-		return
-	}
-	counts, err := readLedger(path, t.ledgerBefore)
-	if err != nil {
-		unknown(&t.rec, "server.ledger", fmt.Sprintf("it could not be read: %v", err))
-		return
-	}
-	t.rec.Server.Ledger = counts
-	if got, ok := counts["accepted"]; ok && len(t.spec.Stop.Restart) == 0 {
-		// Those in the queue when the listener closed were reset, and never accepted.
-		opened := t.ev.total.Ledger.Opened + t.probed
-		want := sockstate.Range{Min: opened, Max: opened}
-		for i := range t.ev.journal.Conns {
-			if t.ev.journal.Conns[i].End == loadgen.EndByRST {
-				want.Min--
-			}
-		}
-		t.rec.Accounting = append(t.rec.Accounting, record.Check{
-			Name: "server's ledger: accepted = opened, and probed, less reset in the queue", Want: want, Got: got, OK: want.Contains(got), Exact: true,
-		})
-	}
 }

@@ -12,21 +12,21 @@ import (
 // closeTimeout is how long a client waits for the end of a connection that the server said it would close.
 const closeTimeout = 5 * time.Second
 
-// plan makes the groups of a load, and says what each is for.
-func (c *Spec) plan() (loadgen.Plan, []groupKind) {
+// plan makes the groups of a load on a target, and says what each is for.
+func (c *Spec) plan(target netip.AddrPort) (loadgen.Plan, groups) {
 	l := &c.Load
 	p := loadgen.Plan{Duration: loadgen.MaxTime, Workers: c.Workers}
-	var kinds []groupKind
+	var kinds groups
 	add := func(name string, clients int, set func(g *loadgen.Group)) {
 		g := loadgen.Group{
-			Name: name, Targets: []netip.AddrPort{c.Target}, Connections: clients,
+			Name: name, Targets: []netip.AddrPort{target}, Connections: clients,
 			Close: teardown.Policy{Who: teardown.ClientFirst, How: teardown.FIN}, Exchange: l.Exchange,
 			Host: l.Host, Headers: l.Headers,
 			ConnectTimeout: l.ConnectTimeout, RequestTimeout: l.RequestTimeout, CloseTimeout: closeTimeout,
 		}
 		set(&g)
 		p.Groups = append(p.Groups, g)
-		kinds = append(kinds, groupKind{name: name, keep: g.Keep, asked: clients, bytes: requestBytes(&g)})
+		kinds = append(kinds, group{name: name, keep: g.Keep, asked: clients, bytes: requestBytes(&g)})
 	}
 	if l.Idle > 0 {
 		add(groupIdle, l.Idle, func(g *loadgen.Group) { g.Keep, g.Reconnect = loadgen.KeepIdle, l.Reconnect })

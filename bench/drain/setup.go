@@ -30,7 +30,7 @@ func Resolve(spec Spec, facts Facts) (Setup, error) {
 	if err := spec.Validate(); err != nil {
 		return s, err
 	}
-	plan, _ := spec.plan()
+	plan, _ := spec.plan(spec.Target)
 	c := bench.Config{Plan: plan, Engine: spec.Engine, Host: facts.Host}
 	var err error
 	if c.Backend, c.BackendReason, err = sockio.Choose(spec.Engine); err != nil {

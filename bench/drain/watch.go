@@ -3,278 +3,122 @@ package drain
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"net/netip"
-	"slices"
 	"syscall"
 	"time"
 
-	"lastack/bench/process"
-	"lastack/sockstate"
+	"lastack/bench/record"
 	"lastack/sockstate/clock"
 	"lastack/sockstate/sockdiag"
 )
 
-// observe watches until the server is gone or back and no connection of before the signal is left, and
+// watch sees what becomes of the server when it has been told to stop.
+type watch struct {
+	*try
+	*stopped
+	pace *pace
+
+	// exited is when the process that was signalled ended, gone when nobody of the old server listened any more; 0 before.
+	exited, gone        int64
+	thenSent, hookEnded int64
+	// nextHolders is when to look next whose the old listeners are.
+	nextHolders int64
+	// atGrace are the server's processes that listened still when the grace was over; graceOver is set when that was looked up.
+	atGrace   []int
+	graceOver bool
+
+	// What was found when the server was gone; searched is set then.
+	searched    bool
+	reloadEnded bool
+	port        record.DrainPort
+	left        map[netip.AddrPort]sockdiag.Socket
+}
+
+func newWatch(t *try, s *stopped) *watch { return &watch{try: t, stopped: s} }
+
+// run watches until the server is gone or back and no connection of before the signal is left, and
 // Stop.Watch longer; or until the grace is over.
-func (t *try) observe(ctx context.Context) error {
-	s := &t.spec.Stop
-	limit := t.ev.signal + int64(s.Grace)
+func (w *watch) run(ctx context.Context) error {
+	w.pace = newPace(w.at)
+	grace := w.at + int64(w.Stop.Grace)
+	limit := grace
 	var quiet int64 // since when there is nothing to wait for
-	t.pacing = t.ev.pace.keep(t.ev.signal)
-	for poll := time.NewTicker(pollEvery); ; {
+	poll := time.NewTicker(pollEvery)
+	defer poll.Stop()
+	for {
 		select {
 		case <-ctx.Done():
-			poll.Stop()
 			return nil
 		case <-poll.C:
-		case <-t.exits():
+		case <-w.exits():
 		}
 		now := clock.Now()
-		if err := t.seeServer(now); err != nil {
+		if err := w.look(now); err != nil {
 			return err
 		}
-		if t.restart != nil && t.ev.restartReady == 0 && t.failed == nil {
-			limit = max(limit, t.ev.restarted+int64(s.startWithin())) // it has its own time
+		if w.next.awaited() {
+			limit = max(limit, w.next.started+int64(w.Stop.startWithin())) // it has its own time
 		}
-		if !t.graceOver && now >= t.ev.signal+int64(s.Grace) {
-			t.graceOver = true
-			if t.ev.exited != 0 && t.ev.gone == 0 {
-				t.atGrace, _, _ = t.target.holders() // none: then it is not known
+		if !w.graceOver && now >= grace {
+			w.graceOver = true
+			if w.exited != 0 && w.gone == 0 {
+				w.atGrace, _, _ = w.server.holders() // none: then it is not known
 			}
 		}
-		if now >= limit && t.ev.thenSent == 0 && t.ev.gone == 0 && s.Then != 0 && t.target.proc != nil {
-			switch err := t.sendThen(); {
-			case err == nil:
-				t.ev.thenSent = now
-				limit = now + int64(thenAtMost)
-			case !errors.Is(err, errNotOurs) && !errors.Is(err, syscall.ESRCH):
-				t.rec.Server.SignalFailed = err.Error()
-			}
+		if now >= limit && w.sendThen(now) {
+			limit = now + int64(thenAtMost)
 		}
 		switch {
-		case !t.over():
+		case !w.over():
 			quiet = 0
 		case quiet == 0:
 			quiet = now
 		}
-		if quiet != 0 && now >= quiet+int64(s.Watch) || now >= limit+int64(s.Watch) {
-			poll.Stop()
+		if quiet != 0 && now >= quiet+int64(w.Stop.Watch) || now >= limit+int64(w.Stop.Watch) {
 			return nil
 		}
 	}
 }
 
-// lingerAtMost bounds the wait for sockets of a process that has ended: a ring of io_uring lets go of them late.
-const lingerAtMost = 2 * time.Second
-
-// sendThen sends the second signal: to the process, or, where that has ended, to those of ours that it left behind.
-func (t *try) sendThen() error {
-	if t.ev.exited == 0 {
-		return t.target.proc.Signal(t.spec.Stop.Then)
-	}
-	p := t.target.own()
-	if p == nil {
-		return errNotOurs
-	}
-	return p.SignalAll(t.spec.Stop.Then)
-}
-
-var errNotOurs = errors.New("the process that was named has ended")
-
-// thenAtMost is how long a server may take to end after the second signal.
-const thenAtMost = 5 * time.Second
-
 // exits wakes the watch at once when the server ends; nil once it has.
-func (t *try) exits() <-chan struct{} {
-	if t.target.proc == nil || t.ev.exited != 0 {
+func (w *watch) exits() <-chan struct{} {
+	if w.server.proc == nil || w.exited != 0 {
 		return nil
 	}
-	return t.target.proc.Exited()
+	return w.server.proc.Exited()
 }
 
-// seeServer notes what has become of the server, the hook and the restart.
-func (t *try) seeServer(now int64) error {
-	if h := t.hook; h != nil && t.ev.hookEnded == 0 {
-		select {
-		case <-h.Exited():
-			t.ev.hookEnded = h.Exit().At
-		default:
-		}
+// look notes what has become of the stop command, the server and its successor.
+func (w *watch) look(now int64) error {
+	if w.hook != nil && w.hookEnded == 0 && hasEnded(w.hook) {
+		w.hookEnded = w.hook.Exit().At
 	}
-	if t.target.proc == nil && t.hook != nil && t.target.local() && !t.looked {
-		// The listener's end is what can be seen of the server's.
-		there, err := process.Listening(t.target.diag, t.spec.Target)
-		if err != nil {
-			return err
-		}
-		if len(there) == 0 {
-			return t.gone()
-		}
-	}
-	if p := t.target.proc; p != nil && t.ev.exited == 0 {
-		select {
-		case <-p.Exited():
-			t.ev.exited = p.Exit().At
-		default:
-		}
-	}
-	if t.ev.exited != 0 && t.ev.gone == 0 {
-		gone, err := t.isGone(now)
-		if err != nil {
-			return err
-		}
-		if gone {
-			t.ev.gone = max(now, t.ev.exited)
-			if now-t.ev.exited < int64(2*pollEvery) {
-				t.ev.gone = t.ev.exited
-			}
-			return t.gone()
-		}
-	}
-	if t.restart == nil && t.hook != nil && t.ev.hookEnded != 0 && len(t.spec.Stop.Restart) > 0 && !t.target.local() {
-		return t.startAgain() // when the old one is gone cannot be seen
-	}
-	if t.restart == nil || t.ev.restartReady != 0 {
-		return nil
-	}
-	own, err := t.target.listenersOf(t.restart, t.target.addr, t.handover)
-	if err != nil {
+	if gone, err := w.lookAtServer(now); gone || err != nil {
 		return err
 	}
-	if len(own) > 0 {
-		t.ev.restartReady = now
+	if w.next == nil && w.hook != nil && w.hookEnded != 0 && len(w.Stop.Restart) > 0 && !w.server.local() {
+		return w.startNext() // when the old one is gone cannot be seen
+	}
+	if w.next == nil || w.next.listening != 0 {
 		return nil
 	}
-	if t.failed != nil {
-		return nil
-	}
-	fail := func(why string) {
-		t.failed = &StartError{Command: t.spec.Stop.Restart, Why: why, Said: t.restart.Said()}
-	}
-	select {
-	case <-t.restart.Gone():
-		fail(fmt.Sprintf("the restart ended (%s), and nobody listens on %v", exitWords(t.restart.Exit()), t.target.addr))
-	default:
-		if why, hopeless := t.astray.look(t.target, t.restart); hopeless {
-			fail(why)
-		}
-	}
-	return nil
-}
-
-// isGone reports whether nobody of the old server listens any more: a shell around a server ends, or a parent of workers, and
-// its children serve on. Who has a listener is looked up every holdersEvery only, as it takes milliseconds.
-func (t *try) isGone(now int64) (bool, error) {
-	listens, err := t.target.listens()
-	if err != nil || !listens {
-		return err == nil, err
-	}
-	if now < t.nextHolders {
-		return false, nil
-	}
-	t.nextHolders = now + int64(holdersEvery)
-	pids, unheld, err := t.target.holders()
-	if err != nil {
-		return false, err
-	}
-	return len(pids) == 0 && !(unheld && now-t.ev.exited < int64(lingerAtMost)), nil
-}
-
-const holdersEvery = 100 * time.Millisecond
-
-// gone looks at what the server has left on its port, and brings it back.
-func (t *try) gone() error {
-	t.looked = true
-	if t.target.proc != nil {
-		if pids := t.target.stillHeld(); len(pids) > 0 {
-			t.warn("listener: process %s holds the listening socket still, though %s has ended, so that nobody is refused: it may serve on, or be an upgrade that inherits the socket", numbers(pids), signalled(t.hook != nil))
-		}
-	}
-	if t.target.proc != nil && t.hook == nil && t.spec.Stop.reloads() && len(t.spec.Stop.Restart) == 0 {
-		// A server may reload by handing its port to a new process.
-		now, err := process.Listeners(t.target.diag, t.target.addr)
-		t.reloadEnded = err == nil && !slices.ContainsFunc(now, func(l process.Listener) bool { return len(l.Holders) > 0 || l.Unreadable > 0 })
-	}
-	restart := len(t.spec.Stop.Restart) > 0 && !t.spec.Stop.Handover && t.restart == nil
-	if t.target.local() && !t.spec.Stop.Handover && !t.target.behind {
-		// Nobody has taken the port yet.
-		t.rec.Port = t.target.bindable()
-	}
-	if restart {
-		if err := t.startAgain(); err != nil {
-			return err
-		}
-	}
-	return t.leftovers()
-}
-
-// leftovers counts the sockets on the server's port that no process has any more.
-func (t *try) leftovers() error {
-	if !t.target.local() || t.target.behind {
-		return nil
-	}
-	t.left = make(map[netip.AddrPort]sockdiag.Socket)
-	filter := sockstate.Filter{Servers: []netip.AddrPort{t.spec.Target}}
-	return t.target.diag.Each(&filter, func(s *sockdiag.Socket) {
-		side, ok := filter.Side(s.Tuple)
-		if !ok || side != sockstate.Server || s.State == sockstate.Listen || s.Inode != 0 {
-			return
-		}
-		if s.State == sockstate.Established || s.State == sockstate.CloseWait {
-			return // in the accept queue of who took over
-		}
-		t.left[plainAddr(s.Tuple.Remote)] = *s
-	})
-}
-
-// describeLeft counts what was left, but for connections that had ended before the stop.
-func (t *try) describeLeft() {
-	if t.left == nil {
-		return
-	}
-	l := &t.rec.Leftover
-	l.Known, l.States = true, make(map[string]int)
-	mine := make(map[netip.AddrPort]bool)
-	for i := range t.ev.journal.Conns {
-		if c := &t.ev.journal.Conns[i]; t.ev.concerns(c) && c.Opened != 0 {
-			mine[c.Local()] = true
-		}
-	}
-	for client, s := range t.left {
-		if !mine[client] {
-			if s.State == sockstate.TimeWait {
-				l.Earlier++
-			}
-			continue
-		}
-		l.States[s.State.String()]++
-		switch s.State {
-		case sockstate.TimeWait:
-			l.TimeWait++
-			l.LongestLeftS = max(l.LongestLeftS, s.Left.Seconds())
-		case sockstate.FinWait2:
-			l.FinWait2++
-		default:
-		}
-	}
+	return w.next.look(now, w.server, w.Stop.Restart)
 }
 
 // over reports whether nothing more is to be waited for but what Stop.Watch is for.
-func (t *try) over() bool {
+func (w *watch) over() bool {
 	switch {
-	case t.target.proc != nil && t.ev.gone == 0 && !t.spec.Stop.reloads():
+	case w.server.proc != nil && w.gone == 0 && !w.Stop.reloads():
 		return false
-	case t.hook != nil && t.ev.hookEnded == 0:
+	case w.hook != nil && w.hookEnded == 0:
 		return false
-	case len(t.spec.Stop.Restart) > 0 && t.ev.restartReady == 0 && t.failed == nil:
+	case len(w.Stop.Restart) > 0 && (w.next == nil || w.next.awaited()):
 		return false
 	}
-	if t.ev.gone != 0 && (t.spec.Stop.Handover || t.target.behind) {
+	if w.gone != 0 && (w.Stop.Handover || w.server.behind) {
 		return true // what is left belongs to the server that took over, or to the one in front
 	}
-	for _, g := range t.load.Snapshot().Groups {
+	for _, g := range w.load.Snapshot().Groups {
 		if g.Before > 0 {
 			return false
 		}
@@ -282,49 +126,43 @@ func (t *try) over() bool {
 	return true
 }
 
-// owners looks up who has the connections that are open at the end.
-func (t *try) owners() {
-	if !t.target.local() && t.restart == nil || t.target.behind {
-		return
+// thenAtMost is how long a server may take to end after the second signal.
+const thenAtMost = 5 * time.Second
+
+// sendThen sends the second signal, once, to a server that is there still, and reports whether it did: to the process, or, where that has
+// ended, to those of ours that it left behind.
+func (w *watch) sendThen(now int64) bool {
+	if w.thenSent != 0 || w.gone != 0 || w.Stop.Then == 0 || w.server.proc == nil {
+		return false
 	}
-	inodes := make(map[uint64]netip.AddrPort)
-	filter := sockstate.Filter{Servers: []netip.AddrPort{t.spec.Target}}
-	err := t.target.diag.Each(&filter, func(s *sockdiag.Socket) {
-		if side, ok := filter.Side(s.Tuple); ok && side == sockstate.Server && s.State == sockstate.Established && s.Inode != 0 {
-			inodes[s.Inode] = s.Tuple.Remote
+	signal := w.server.proc.Signal
+	if w.exited != 0 {
+		p := w.server.own()
+		if p == nil {
+			return false // the process that was named has ended, and the others are not ours
 		}
-	})
-	if err != nil || len(inodes) == 0 {
-		return
+		signal = p.SignalAll
 	}
-	var fresh []int
-	if t.restart != nil {
-		fresh, _ = t.restart.Tree() // none: then they are not known to be new
-	}
-	var tree []int
-	if t.target.proc != nil {
-		tree, _ = t.target.proc.Tree() // likewise
-	}
-	who := process.Owners(slices.Concat(t.target.pids, tree, fresh), slices.Collect(maps.Keys(inodes)))
-	t.ev.owners = make(map[netip.AddrPort]owner, len(who))
-	for inode, pid := range who {
-		o := ownerNew // of the restart, or a reload's new worker
-		if !slices.Contains(fresh, pid) && slices.Contains(t.target.pids, pid) {
-			o = ownerOld
+	if err := signal(w.Stop.Then); err != nil {
+		if !errors.Is(err, syscall.ESRCH) {
+			w.failed = err.Error()
 		}
-		t.ev.owners[plainAddr(inodes[inode])] = o
+		return false
 	}
+	w.thenSent = now
+	return true
 }
 
-// plainAddr is an address as the journal has it.
-func plainAddr(a netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-}
-
-// signalled names the process that was to stop.
-func signalled(byHook bool) string {
-	if byHook {
-		return "the server's process"
+// endHook ends a stop command that has not ended by itself. What one that has ended left behind lives on: it may be the
+// server that it has brought back.
+func (w *watch) endHook() error {
+	if w.hook == nil {
+		return nil
 	}
-	return "the process that was signalled"
+	if w.hookEnded != 0 && len(w.Stop.Exec) == 0 {
+		if err := w.hook.LetGo(); err != nil {
+			return err
+		}
+	}
+	return w.hook.End()
 }

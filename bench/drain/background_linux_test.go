@@ -12,7 +12,7 @@ import (
 )
 
 // background is a server that a launcher has put into the background, and the launcher, which stays until it is ended.
-func background(t *testing.T) (tgt *target, server int) {
+func background(t *testing.T) (srv *server, pid int) {
 	t.Helper()
 	socktest.Guard(t)
 	diag, _, err := openSockets()
@@ -24,9 +24,9 @@ func background(t *testing.T) (tgt *target, server int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tgt = &target{diag: diag, proc: p}
+	srv = &server{diag: diag, proc: p}
 	t.Cleanup(func() {
-		if err := tgt.end(); err != nil {
+		if err := srv.end(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -41,65 +41,63 @@ func background(t *testing.T) (tgt *target, server int) {
 	}); !done || err != nil {
 		t.Fatalf("the server does not listen: %v, it said %q", err, p.Said())
 	}
-	tgt.addr = addrs[0]
-	if tgt.listeners, err = process.Listeners(diag, tgt.addr); err != nil || len(tgt.listeners) != 1 || len(tgt.listeners[0].Holders) != 1 {
-		t.Fatalf("listeners %+v, %v", tgt.listeners, err)
+	srv.addr = addrs[0]
+	if srv.listeners, err = process.Listeners(diag, srv.addr); err != nil || len(srv.listeners) != 1 || len(srv.listeners[0].Holders) != 1 {
+		t.Fatalf("listeners %+v, %v", srv.listeners, err)
 	}
-	return tgt, tgt.listeners[0].Holders[0]
+	return srv, srv.listeners[0].Holders[0]
 }
 
 // endLauncher has the launcher end after follow has looked for the last time.
-func (t *target) endLauncher(test *testing.T) {
-	test.Helper()
-	if err := errors.Join(t.follow(false), t.proc.Signal(syscall.SIGKILL)); err != nil {
-		test.Fatal(err)
+func (s *server) endLauncher(t *testing.T) {
+	t.Helper()
+	if err := errors.Join(s.follow(false), s.proc.Signal(syscall.SIGKILL)); err != nil {
+		t.Fatal(err)
 	}
-	<-t.proc.Exited()
+	<-s.proc.Exited()
 }
 
 // TestLauncherEnds has a launcher end just when it is looked whether the server lives, and just when the signal is sent: the server
 // that it has left in the background is what is meant.
 func TestLauncherEnds(t *testing.T) {
 	t.Run("while the server is watched", func(t *testing.T) {
-		tgt, server := background(t)
-		tgt.endLauncher(t)
-		if how, err := tgt.died(); how != "" || err != nil || tgt.proc.PID() != server {
-			t.Errorf("%q, %v, process %d: want process %d, which listens, to live", how, err, tgt.proc.PID(), server)
+		srv, pid := background(t)
+		srv.endLauncher(t)
+		if how, err := srv.died(); how != "" || err != nil || srv.proc.PID() != pid {
+			t.Errorf("%q, %v, process %d: want process %d, which listens, to live", how, err, srv.proc.PID(), pid)
 		}
 	})
 	t.Run("before the signal", func(t *testing.T) {
-		tgt, server := background(t)
-		tgt.endLauncher(t)
-		tr := try{spec: &Spec{}, target: tgt}
-		if err := tr.signal(syscall.SIGTERM); err != nil {
+		srv, pid := background(t)
+		srv.endLauncher(t)
+		if _, _, err := srv.stop(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		if tgt.proc.PID() != server {
-			t.Fatalf("process %d was signalled, want %d", tgt.proc.PID(), server)
+		if srv.proc.PID() != pid {
+			t.Fatalf("process %d was signalled, want %d", srv.proc.PID(), pid)
 		}
 		select {
-		case <-tgt.proc.Exited():
+		case <-srv.proc.Exited():
 		case <-time.After(time.Minute):
 			t.Error("the server did not get the signal")
 		}
 	})
 	t.Run("nobody is left", func(t *testing.T) {
-		tgt, server := background(t)
-		if err := syscall.Kill(server, syscall.SIGKILL); err != nil {
+		srv, pid := background(t)
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 		if done, err := tick(t.Context(), startAtMost, func() (bool, error) {
-			there, err := tgt.listens()
+			there, err := srv.listens()
 			return !there, err
 		}); !done || err != nil {
 			t.Fatalf("the server listens still: %v", err)
 		}
-		tgt.endLauncher(t)
-		if how, err := tgt.died(); how != "the server ended before the signal was sent (by SIGKILL)" || err != nil {
+		srv.endLauncher(t)
+		if how, err := srv.died(); how != "the server ended before the signal was sent (by SIGKILL)" || err != nil {
 			t.Errorf("%q, %v", how, err)
 		}
-		tr := try{spec: &Spec{}, target: tgt}
-		if err := tr.signal(syscall.SIGTERM); !errors.Is(err, syscall.ESRCH) {
+		if _, _, err := srv.stop(syscall.SIGTERM); !errors.Is(err, syscall.ESRCH) {
 			t.Errorf("a signal to nobody: %v", err)
 		}
 	})

@@ -1,0 +1,71 @@
+package drain
+
+import (
+	"fmt"
+	"os"
+	"slices"
+
+	"lastack/bench/process"
+	"lastack/bench/quantity"
+	"lastack/sockstate"
+)
+
+// attach makes sure that the process is there, may be signalled, and has the listener.
+func (s *server) attach(pid int) error {
+	refuse := func(why string) error { return sockstate.BadValue("pid", pid, "%s", why) }
+	p, err := process.Attach(pid)
+	if err != nil {
+		return refuse(err.Error())
+	}
+	s.proc = p
+	tree, err := p.Tree()
+	if err != nil {
+		return err
+	}
+	if slices.Contains(tree, os.Getpid()) {
+		return refuse("this program descends from it, and would be drained too: want the server's own process")
+	}
+	if err := p.Signal(0); err != nil {
+		return refuse(err.Error())
+	}
+	if s.listeners, err = process.Listeners(s.diag, s.addr); err != nil {
+		return err
+	}
+	if len(s.listeners) == 0 {
+		return refuse(fmt.Sprintf("nobody listens on %v in this network namespace", s.addr))
+	}
+	own, err := p.Owns(s.listeners)
+	if err != nil {
+		return err
+	}
+	switch own.Owner {
+	case process.NotOwner:
+		return refuse(fmt.Sprintf("the process does not listen on %v, nor do its children: %s does", s.addr, holders(s.listeners)))
+	case process.CannotTell:
+		return refuse(fmt.Sprintf("whether the process listens on %v cannot be read: its descriptors belong to another user (run as that user, or as root)", s.addr))
+	case process.Shared:
+		if m := own.Master; m != 0 {
+			return refuse(fmt.Sprintf("it is a worker: its master, process %d (%s), holds the listening socket too and would serve on: want --pid %d, or --stop 'kill -TERM %d' to see what clients suffer when a worker ends",
+				m, quantity.Escape(process.Name(m)), m, pid))
+		}
+		s.sharing = own.By
+		s.warnings = append(s.warnings, sharedWarning(&own))
+	case process.Owner:
+		if own.Activated && own.Unreadable > 0 {
+			s.warnings = append(s.warnings, fmt.Sprintf("listener: a service manager may have passed the listening socket on (LISTEN_PID); whether it keeps it, so that nobody is refused, is not known: the descriptors of %d processes cannot be read (run as root)", own.Unreadable))
+		}
+	}
+	if len(own.Others) > 0 {
+		s.warnings = append(s.warnings, fmt.Sprintf("listener: process %s listens on the target too, or will when this one has closed it, so that connections may not be refused", numbers(own.Others)))
+	}
+	return nil
+}
+
+// sharedWarning says why a listener's end may refuse nobody.
+func sharedWarning(own *process.Ownership) string {
+	who := "process " + numbers(own.By)
+	if own.Activated {
+		who += " (socket activation)"
+	}
+	return fmt.Sprintf("listener: %s holds the listening socket too, so that nobody is refused when the server closes it: connections wait in its queue", who)
+}

@@ -1,0 +1,113 @@
+package drain
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"lastack/bench/process"
+	"lastack/sockstate"
+	"lastack/sockstate/sockdiag"
+)
+
+// lingerAtMost bounds the wait for sockets of a process that has ended: a ring of io_uring lets go of them late.
+const lingerAtMost = 2 * time.Second
+
+// holdersEvery is the polling interval for who holds the old listeners, which takes milliseconds.
+const holdersEvery = 100 * time.Millisecond
+
+// lookAtServer notes whether the server has ended, and is gone by now: it looks then at what that has left, and brings it back.
+func (w *watch) lookAtServer(now int64) (gone bool, err error) {
+	p := w.server.proc
+	switch {
+	case p == nil && w.hook != nil && w.server.local() && !w.searched:
+		// The listener's end is what can be seen of the server's.
+		there, err := process.Listening(w.server.diag, w.target)
+		if err != nil || len(there) > 0 {
+			return false, err
+		}
+		return true, w.search()
+	case p == nil || w.gone != 0:
+		return false, nil
+	case w.exited == 0 && hasEnded(p):
+		w.exited = p.Exit().At
+	}
+	if w.exited == 0 {
+		return false, nil
+	}
+	if gone, err := w.nobodyListens(now); !gone || err != nil {
+		return false, err
+	}
+	w.gone = max(now, w.exited)
+	if now-w.exited < int64(2*pollEvery) {
+		w.gone = w.exited
+	}
+	return true, w.search()
+}
+
+// nobodyListens reports whether nobody of the old server listens any more: a shell around a server ends, or a parent of workers, and
+// its children serve on. Who has a listener is looked up every holdersEvery only.
+func (w *watch) nobodyListens(now int64) (bool, error) {
+	listens, err := w.server.listens()
+	if err != nil || !listens {
+		return err == nil, err
+	}
+	if now < w.nextHolders {
+		return false, nil
+	}
+	w.nextHolders = now + int64(holdersEvery)
+	pids, unheld, err := w.server.holders()
+	if err != nil {
+		return false, err
+	}
+	return len(pids) == 0 && !(unheld && now-w.exited < int64(lingerAtMost)), nil
+}
+
+// search looks at what the server has left on its port, and brings it back.
+func (w *watch) search() error {
+	w.searched = true
+	s := w.server
+	if s.proc != nil {
+		if pids := s.stillHeld(); len(pids) > 0 {
+			whose := "the process that was signalled"
+			if w.hook != nil {
+				whose = "the server's process"
+			}
+			w.warn("listener: process %s holds the listening socket still, though %s has ended, so that nobody is refused: it may serve on, or be an upgrade that inherits the socket", numbers(pids), whose)
+		}
+	}
+	if s.proc != nil && w.hook == nil && w.Stop.reloads() && len(w.Stop.Restart) == 0 {
+		// A server may reload by handing its port to a new process.
+		now, err := process.Listeners(s.diag, s.addr)
+		w.reloadEnded = err == nil && !slices.ContainsFunc(now, func(l process.Listener) bool { return len(l.Holders) > 0 || l.Unreadable > 0 })
+	}
+	if s.local() && !w.Stop.Handover && !s.behind {
+		// Nobody has taken the port yet.
+		w.port = s.bindable()
+	}
+	if len(w.Stop.Restart) > 0 && !w.Stop.Handover && w.next == nil {
+		if err := w.startNext(); err != nil {
+			return err
+		}
+	}
+	return w.leftovers()
+}
+
+// leftovers lists the sockets on the server's port that no process has any more.
+func (w *watch) leftovers() error {
+	if !w.server.local() || w.server.behind {
+		return nil
+	}
+	w.left = make(map[netip.AddrPort]sockdiag.Socket)
+	filter := w.filter()
+	return w.server.diag.Each(filter, func(s *sockdiag.Socket) {
+		side, ok := filter.Side(s.Tuple)
+		if !ok || side != sockstate.Server || s.State == sockstate.Listen || s.Inode != 0 {
+			return
+		}
+		if s.State == sockstate.Established || s.State == sockstate.CloseWait {
+			return // in the accept queue of who took over
+		}
+		w.left[plainAddr(s.Tuple.Remote)] = *s
+	})
+}

@@ -1,0 +1,71 @@
+package drain
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"lastack/bench"
+	"lastack/loadgen"
+	"lastack/sockstate"
+	"lastack/sockstate/capture"
+	"lastack/sockstate/clock"
+	"lastack/sockstate/exchange"
+	"lastack/sockstate/observe"
+)
+
+// prepare finds or starts the server, and opens what observes it and loads it.
+func (t *try) prepare(ctx context.Context) (err error) {
+	if t.FewPorts != "" {
+		t.warn("%s", t.FewPorts)
+	}
+	if t.Stop.Ledger != "" {
+		if t.ledgerBefore, err = lookAtLedger(t.Stop.Ledger); err != nil {
+			return err
+		}
+	}
+	if t.server, err = t.openServer(ctx, t.n); err != nil {
+		return err
+	}
+	var plan loadgen.Plan
+	plan, t.groups = t.plan(t.target)
+	if err := t.greeted(ctx, &plan); err != nil {
+		return err
+	}
+	if t.observer, err = observe.New(observe.Config{Filter: *t.filter()}); err != nil {
+		return err
+	}
+	t.before = t.observer.Counters()[0]
+	t.capture, t.noPackets = capture.Open(capture.Config{Server: t.target})
+	t.load, err = loadgen.New(loadgen.Config{Plan: plan, Backend: t.backend, Slots: t.Slots, Journal: true})
+	return err
+}
+
+// filter selects the load's sockets.
+func (x *experiment) filter() *sockstate.Filter {
+	return &sockstate.Filter{Servers: []netip.AddrPort{x.target}}
+}
+
+// greeted refuses a server that speaks before it is asked.
+func (t *try) greeted(ctx context.Context, p *loadgen.Plan) error {
+	asked := slices.ContainsFunc(p.Groups, func(g loadgen.Group) bool { return !g.Gated && g.Exchange.Kind != exchange.None })
+	if t.n > 0 || !asked {
+		return nil
+	}
+	said, connected := bench.Greeting(ctx, t.target, netip.Addr{})
+	if connected {
+		t.probed = 1
+	}
+	if len(said) > 0 {
+		return fmt.Errorf("%v speaks before it is asked, so that no reply of its tells what became of a request (it begins %s): check the port, or have the server read a request before it answers",
+			t.target, exchange.Beginning(said))
+	}
+	return nil
+}
+
+// begin starts the load.
+func (t *try) begin(ctx context.Context) {
+	t.load.Start(ctx)
+	t.begun = clock.Now()
+}

@@ -1,0 +1,71 @@
+package drain
+
+import (
+	"time"
+
+	"lastack/bench"
+	"lastack/bench/process"
+	"lastack/bench/record"
+	"lastack/bench/verdict"
+	"lastack/loadgen"
+)
+
+// record is what the drain came to.
+func (x *experiment) record() (*record.Run, error) {
+	r := &record.Run{
+		Schema: record.Schema, Version: x.Version, Kind: record.KindDrain,
+		Started:     x.started,
+		ElapsedS:    time.Since(x.started).Seconds(),
+		LoadS:       x.loading.Seconds(),
+		Interrupted: x.interrupted,
+		Sandbox:     x.sandbox,
+		Hosts:       []record.Host{bench.RecordHost(x.facts)},
+		Drain:       &record.Drain{Stop: x.recordStop(), Tries: x.tries},
+		Warnings:    []string{},
+	}
+	plan, _ := x.plan(x.target)
+	var err error
+	if r.Plan, err = bench.RecordPlan(&plan); err != nil {
+		return nil, err
+	}
+	r.Plan.DurationNs = 0 // until the server is gone
+	r.Plan.Engine, r.Plan.EngineReason, r.Plan.Command, r.Plan.Probed = x.engine, x.EngineReason, x.Command, int(x.probed)
+	all := loadgen.Result{Groups: x.total}
+	total := all.Total()
+	if r.Result, err = bench.Result(&total, r.LoadS, plan.Groups); err != nil {
+		return nil, err
+	}
+	for i := range x.total {
+		one, err := bench.Result(&x.total[i], r.LoadS, plan.Groups[i:i+1])
+		if err != nil {
+			return nil, err
+		}
+		r.Groups = append(r.Groups, record.GroupResult{Name: plan.Groups[i].Name, Result: one})
+	}
+	r.Verdict = verdict.Judge(r)
+	return r, nil
+}
+
+func (c *Spec) recordStop() record.DrainStop {
+	s := &c.Stop
+	r := record.DrainStop{
+		Way: record.DrainByPID, PID: s.PID, AfterS: s.After.Seconds(), GraceS: s.Grace.Seconds(),
+		Restart: s.Restart, Handover: s.Handover, Repeat: c.Repeat,
+	}
+	r.Also = c.Also
+	switch {
+	case s.Hook != "":
+		r.Way, r.Command, r.Exec = record.DrainByHook, []string{s.Hook}, s.Exec
+		if s.Then != 0 {
+			r.Then = process.SignalName(s.Then)
+		}
+		return r
+	case len(s.Exec) > 0:
+		r.Way, r.Command = record.DrainByExec, s.Exec
+	}
+	r.Signal = process.SignalName(s.Signal)
+	if s.Then != 0 {
+		r.Then = process.SignalName(s.Then)
+	}
+	return r
+}

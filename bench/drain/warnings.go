@@ -1,0 +1,117 @@
+package drain
+
+import (
+	"fmt"
+	"strings"
+
+	"lastack/bench/process"
+	"lastack/bench/quantity"
+	"lastack/bench/record"
+	"lastack/bench/verdict"
+	"lastack/sockstate"
+)
+
+// doubts says what to know beside the figures of a try.
+func (j *joined) doubts(t *record.DrainTry) []string {
+	var w []string
+	add := func(format string, args ...any) { w = append(w, fmt.Sprintf(format, args...)) }
+	if p := j.server.process; p != nil && p.trouble != "" {
+		add("server: %s", p.trouble)
+	}
+	w = append(w, j.hookDoubts(t)...)
+	for _, b := range j.beside {
+		if b.Ended != "" {
+			add("also: %q ended (%s) beside the server: what clients saw may come of that", strings.Join(b.Command, " "), b.Ended)
+		}
+	}
+	if q := &t.Requests; !j.ownCounters && q.Unsafe > 0 && q.CutRST > 0 {
+		add("requests: outside a sandbox, and with --also, the kernel's counters are not the server's alone, so that a reset for data that nobody read cannot be told from one by SO_LINGER: requests cut by RST count as unsafe to retry")
+	}
+	if c := &t.Connections; j.byHook() && t.Listener.Refused == 0 && c.FIN+c.RST+c.Cut == 0 && c.Opened > 0 {
+		add("server.hook: nothing that clients could see came of the stop command: no connection was ended, and none refused")
+	}
+	w = append(w, loadDoubts(t)...)
+	w = append(w, lateDoubts(t)...)
+	for _, u := range j.unread {
+		add("accounting: not read: %s", u)
+	}
+	if n := t.Order.Dropped; n > 0 {
+		add("order: %d packets were not captured, so that times and the judgement of lost requests may be wrong for as many connections", n)
+	}
+	if n := j.journal.Overflow; n > 0 {
+		add("connections: %d entries found no room in the journal: fates are missing", n)
+	}
+	return w
+}
+
+func (j *joined) hookDoubts(t *record.DrainTry) []string {
+	switch s := &t.Server; {
+	case j.hook == nil:
+	case s.HookS == nil:
+		return []string{"server.hook: the stop command had not ended when the watch did"}
+	case s.HookCode == nil || *s.HookCode != 0:
+		return []string{fmt.Sprintf("server.hook: the stop command failed (%s)", exitWords(j.hook.exit))}
+	}
+	return nil
+}
+
+// loadDoubts tells of what failed without a stop of the server.
+func loadDoubts(t *record.DrainTry) (w []string) {
+	add := func(format string, args ...any) { w = append(w, fmt.Sprintf(format, args...)) }
+	if all, ok := repliesOf(t.Requests.HTTPBefore), t.Requests.HTTPBefore["2xx"]; all > ok {
+		add("http: %s of %s replies before the stop were not 2xx (%s): want an --exchange, or a -H 'Host: NAME', that the server has",
+			quantity.Count(all-ok), quantity.Count(all), classWords(t.Requests.HTTPBefore))
+	}
+	if b := &t.Before; b.Lost+b.Connects > 0 {
+		add("load: before the stop already %s requests were lost (%s without a reply in time), %s answered, and %s connects had no answer or were refused; they are in no other count",
+			quantity.Count(b.Lost), quantity.Count(b.TimedOut), quantity.Count(b.Answered), quantity.Count(b.Connects))
+	}
+	if l := &t.Listener; l.Failed > 0 && !l.FailedMostly() {
+		add("load: %s of %s connects after the stop failed on this host, for want of a local port, a descriptor or memory: they say nothing of the server, and are not among what failed",
+			quantity.Count(l.Failed), quantity.Count(l.Attempts))
+	}
+	return w
+}
+
+// lateDoubts say that this program saw, or did, something late. Why it did not run is not known: it may have been halted, or
+// others had the CPU.
+func lateDoubts(t *record.DrainTry) (w []string) {
+	if h := t.HaltedS; h > 0 && h <= verdict.HaltedTooLongS {
+		w = append(w, fmt.Sprintf("order: this program did not run for %s after the signal (halted, or without a CPU): what clients saw then came late", quantity.Seconds(h)))
+	}
+	if u := t.Order.UncertaintyUs; u > 1000 {
+		// Starting a command, or a client's loop, may take that long by itself.
+		w = append(w, fmt.Sprintf("order: events are told apart from the signal, or from the start of the command, to %s only: what came so shortly after it may have come before", quantity.Seconds(u/1e6)))
+	}
+	return w
+}
+
+// classWords lists the classes of replies other than 2xx, like "4xx 3, 5xx 502".
+func classWords(by map[string]int64) string {
+	var words []string
+	for _, class := range sockstate.StatusClassNames() {
+		if n := by[class]; n > 0 && class != "2xx" {
+			words = append(words, class+" "+quantity.Count(n))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// repliesOf is the number of replies of all classes.
+func repliesOf(by map[string]int64) (n int64) {
+	for _, of := range by {
+		n += of
+	}
+	return n
+}
+
+// exitWords says how a process ended.
+func exitWords(e process.Exit) string {
+	switch {
+	case !e.Known:
+		return "how is unknown"
+	case e.Signal != 0:
+		return "by " + process.SignalName(e.Signal)
+	}
+	return fmt.Sprintf("exit code %d", e.Code)
+}

@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 
@@ -74,7 +73,7 @@ func TestAbsurdRecords(t *testing.T) {
 		}, 40_000},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := closedLoop(t)
+			r := sample(t, "veth")
 			tt.change(r)
 			var page []byte
 			const most = 600 << 20
@@ -82,36 +81,12 @@ func TestAbsurdRecords(t *testing.T) {
 				t.Errorf("%d MiB were allocated, want at most %d", n>>20, most>>20)
 			}
 			checkPage(t, page)
+			if n := allocated(func() { checkFirst(t, show(t, View{Format: "text"}, r)) }); n > most {
+				t.Errorf("the first page: %d MiB were allocated, want at most %d", n>>20, most>>20)
+			}
 			if n := strings.Count(string(page), "\n"); n > tt.lines {
 				t.Errorf("%d lines, want at most %d", n, tt.lines)
 			}
 		})
-	}
-}
-
-func TestWrapLong(t *testing.T) {
-	for _, tt := range []struct {
-		text  string
-		width int
-		want  []string
-	}{
-		{"", 5, []string{""}},
-		{"  ", 5, []string{""}},
-		{"a b", 5, []string{"a b"}},
-		{"ab cd", 5, []string{"ab cd"}},
-		{"ab cde", 5, []string{"ab", "cde"}},
-		{"abcdefghijkl m", 5, []string{"abcde", "fghij", "kl m"}},
-		{"a abcdefg", 5, []string{"a", "abcde", "fg"}},
-		{"abcde fghij", 5, []string{"abcde", "fghij"}},
-		{"äöüäöü äö", 4, []string{"äöüä", "öü", "äö"}},
-		{"äöüä öü", 4, []string{"äöüä", "öü"}},
-	} {
-		if got := wrap(tt.text, tt.width); !slices.Equal(got, tt.want) {
-			t.Errorf("wrap(%q, %d) = %q, want %q", tt.text, tt.width, got, tt.want)
-		}
-	}
-	lines := wrap(strings.Repeat("ä", longest)+strings.Repeat("x", 5), 100)
-	if got := strings.Join(lines[len(lines)-2:], "|"); got != strings.Repeat("ä", 100)+"|… (and 5 more characters, in the record)" {
-		t.Errorf("a text that is too long ends in %q", got)
 	}
 }

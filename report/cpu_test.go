@@ -15,9 +15,7 @@ func TestCPUOfAShortRun(t *testing.T) {
 	}{{0.00614, false}, {0.199, false}, {0.2, true}, {10, true}} {
 		r := record.Run{}
 		r.Pressure.CPU = record.CPU{CPUs: 2, ElapsedS: tt.elapsed, GeneratorS: 0.004, GeneratorBusiest: 0.5, SystemS: 0.01, UserS: 0.02}
-		x := &text{run: &r}
-		x.cpu()
-		out := strings.Join(strings.Fields(x.b.String()), " ")
+		out := words(t, cpu(&r))
 		if got := strings.Contains(out, " %"); got != tt.shares {
 			t.Errorf("%v s: shares %v, want %v:\n%s", tt.elapsed, got, tt.shares, out)
 		}
@@ -25,10 +23,9 @@ func TestCPUOfAShortRun(t *testing.T) {
 			t.Errorf("%v s: called too short %v:\n%s", tt.elapsed, got, out)
 		}
 		r.Observer.Census, r.Observer.Cost = "diag", record.Cost{Samples: 2, CPUS: 0.0018, LongestMs: 2.8}
-		x = &text{run: &r}
-		x.observer()
-		if got := strings.Contains(x.b.String(), "of the machine"); got != tt.shares {
-			t.Errorf("%v s: the observer's share told %v, want %v:\n%s", tt.elapsed, got, tt.shares, x.b.String())
+		out = words(t, observer(&r))
+		if got := strings.Contains(out, "of the machine"); got != tt.shares {
+			t.Errorf("%v s: the observer's share told %v, want %v:\n%s", tt.elapsed, got, tt.shares, out)
 		}
 	}
 }

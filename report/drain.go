@@ -1,78 +1,62 @@
 package report
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
 
-	"lastack/bench/metric"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
+	"lastack/report/document"
 )
 
-// drainText is a drain on its way to a page. Of several tries it shows one in full: the worst.
-type drainText struct {
-	text
+// drainView is a drain, of whose tries one is shown in full: the worst.
+type drainView struct {
+	run   *record.Run
 	drain *record.Drain
 	try   *record.DrainTry // nil if there is none
 	// n is the number of try, from 1.
 	n int
 }
 
-// renderDrain writes the report of a drain that people read: what clients suffered first, then when, then to whom,
-// then what became of the server.
-func renderDrain(b *bytes.Buffer, run *record.Run) {
-	d := &drainText{drain: run.Drain}
+// drainDocument is the report of a drain: what clients suffered first, then when, then to whom, then what became of the server.
+func drainDocument(run *record.Run) *document.Document {
+	d := &drainView{run: run, drain: run.Drain}
 	if d.drain == nil {
 		d.drain = &record.Drain{}
 	}
-	if i := metric.WorstTry(d.drain.Tries); i >= 0 {
+	if i := record.WorstTry(d.drain.Tries); i >= 0 {
 		d.try, d.n = &d.drain.Tries[i], i+1
 	}
-	// A copy, in which the sections that every page has find what belongs to the try.
+	// A copy, in which the sections that every report has find what belongs to the try.
 	shown := *run
-	shown.Accounting = d.accountingOf(run.Accounting)
 	if d.try != nil && len(shown.Counters) == 0 {
 		shown.Counters = d.try.Counters
 	}
-	d.run, d.warned = &shown, make([]bool, len(shown.Warnings))
-
+	sections := []*document.Section{asked(run, drainLoad(run.Plan.Groups), d.interrupted()), d.score(), d.spread()}
+	if v := &run.Verdict; v.LimitedBy != "" || len(v.Reasons) > 0 || v.Valid {
+		judged := shown
+		judged.Accounting = d.accounting()
+		sections = append(sections, verdict(&judged))
+	}
+	sections = append(sections, thresholds(run), warnings())
 	if d.try != nil {
-		for _, s := range []func(){d.timeline, d.listener, d.connections, d.requests, d.queued, d.reconnect, d.server, d.restart, d.leftBehind} {
-			s()
-		}
+		sections = append(sections, d.timeline(), d.fates(), d.queued(), d.listener(), d.reconnect(), d.server(), d.restart(), d.leftBehind())
 	}
-	d.latencies()
-	d.checks("what must agree")
-	d.beside("accounting")
-	d.counters()
-	d.notKnown()
-	d.observer()
-	body := d.page
-	d.page = page{}
-	d.headline()
-	d.score()
-	d.spread()
-	if v := run.Verdict; v.LimitedBy != "" || len(v.Reasons) > 0 || v.Valid {
-		d.verdict()
-	}
-	d.thresholds()
-	d.warnings()
-	b.Write(d.b.Bytes())
-	b.Write(body.b.Bytes())
+	sections = append(sections, d.latencies(), accounting(run, "our counts and the kernel's", d.accounting()), detail(kernel(&shown)), d.notKnown(), observer(run))
+	return build(title(run), stopWords(&d.drain.Stop), d.warnings(), sections...)
 }
 
-// accountingOf has the statements about the whole run and about the shown try, and those of other tries that
+// accounting has the statements about the whole run and about the shown try, and those of other tries that
 // do not hold though they must.
-func (d *drainText) accountingOf(whole []record.Check) []record.Check {
-	checks := slices.Clone(whole)
+func (d *drainView) accounting() []record.Check {
+	checks := slices.Clone(d.run.Accounting)
 	seen := make(map[record.Check]bool)
 	for _, c := range checks {
 		seen[c] = true
 	}
-	for i, try := range d.drain.Tries {
-		for _, c := range try.Accounting {
+	for i := range d.drain.Tries {
+		for _, c := range d.drain.Tries[i].Accounting {
 			if i+1 != d.n {
 				if c.OK || !c.Exact {
 					continue
@@ -89,41 +73,17 @@ func (d *drainText) accountingOf(whole []record.Check) []record.Check {
 }
 
 // several reports whether a try must be told from others.
-func (d *drainText) several() bool { return len(d.drain.Tries) > 1 }
+func (d *drainView) several() bool { return len(d.drain.Tries) > 1 }
 
-// headline says how the server was stopped, under which load, and where.
-func (d *drainText) headline() {
-	r := d.run
-	d.hang(join(" ", "lastack", r.Version, "drain")+":", stopWords(d.drain.Stop))
-	if r.Interrupted {
-		done := len(d.drain.Tries)
-		s := "INTERRUPTED after " + quantity.Seconds(r.ElapsedS)
-		if n := d.drain.Stop.Repeat; n > 1 {
-			s += fmt.Sprintf(", with %d of %d tries recorded", done, n)
-		}
-		d.line(s + ": all numbers are of what came before")
+func (d *drainView) interrupted() string {
+	if !d.run.Interrupted {
+		return ""
 	}
-	d.hang("  load      ", drainLoad(r.Plan.Groups))
-	if len(r.Plan.Groups) > 0 {
-		d.hang("  target    ", d.target(r.Plan.Groups))
-		d.resolved()
+	s := "INTERRUPTED after " + quantity.Seconds(d.run.ElapsedS)
+	if n := d.drain.Stop.Repeat; n > 1 {
+		s += fmt.Sprintf(", with %d of %d tries recorded", len(d.drain.Tries), n)
 	}
-	d.hang("  where     ", where(r.Sandbox))
-	d.setSysctls()
-	for _, h := range r.Hosts {
-		d.hang("  host      ", host(h))
-		if s := sysctls(h); s != "" {
-			d.hang("  sysctls   ", s)
-		}
-	}
-	d.hang("  run       ", d.when())
-	if why := r.Plan.EngineReason; why != "" {
-		d.hang("  engine    ", r.Plan.Engine+", because "+why)
-	}
-	if len(r.Plan.Command) > 0 {
-		d.hang("  command   ", shell(r.Plan.Command))
-	}
-	d.beside("plan", "hosts", "sandbox", "shard", "started", "elapsed_s")
+	return s + ": all numbers are of what came before"
 }
 
 // whatCounts explains the scores.
@@ -132,22 +92,23 @@ const whatCounts = "counted from the stop on. Failed: requests lost or answered 
 // fewTries is the most tries whose scores are all shown.
 const fewTries = 5
 
-func (d *drainText) score() {
+func (d *drainView) score() *document.Section {
+	s := &document.Section{ID: "score", Title: "SCORE", Level: document.First}
 	tries := d.drain.Tries
 	line := func(i int) string {
 		if s := tries[i].Score; s != "" {
 			return s
 		}
-		return metric.ScoreLine(&tries[i])
+		return record.ScoreLine(&tries[i])
 	}
-	switch {
-	case len(tries) == 0:
-		d.section("SCORE", "no try came far enough to say anything")
-		return
-	case len(tries) == 1:
-		d.section("SCORE", line(0))
-		d.hang("  ", whatCounts)
-		return
+	switch len(tries) {
+	case 0:
+		s.Lead = "no try came far enough to say anything"
+		return s
+	case 1:
+		s.Lead, s.Tone = line(0), scoreTone(tries)
+		s.Blocks = note(document.Detail, whatCounts)
+		return s
 	}
 	calm, undecided := 0, 0
 	for i := range tries {
@@ -159,69 +120,67 @@ func (d *drainText) score() {
 			calm++
 		}
 	}
-	aside := fmt.Sprintf("%d of %d tries lost no request", calm, len(tries))
+	s.Lead, s.Tone = fmt.Sprintf("%d of %d tries lost no request", calm, len(tries)), scoreTone(tries)
 	switch {
 	case undecided > 0:
-		aside += fmt.Sprintf("; of %d it is not known", undecided)
+		s.Lead += fmt.Sprintf("; of %d it is not known", undecided)
 	case calm == len(tries):
-		aside = fmt.Sprintf("none of %d tries lost a request", len(tries))
+		s.Lead = fmt.Sprintf("none of %d tries lost a request", len(tries))
 	case calm == 0:
-		aside = fmt.Sprintf("each of %d tries lost requests", len(tries))
+		s.Lead = fmt.Sprintf("each of %d tries lost requests", len(tries))
 	}
-	d.section("SCORE", aside)
-	if len(tries) > fewTries {
-		d.hangAt(fmt.Sprintf("  worst, try %d: ", d.n), line(d.n-1))
-	} else {
-		for i := range tries {
-			d.hangAt(fmt.Sprintf("  try %d: ", i+1), line(i))
+	s.Lead += fmt.Sprintf("; what follows is of try %d, and no other was worse for clients", d.n)
+	f := document.Facts{Level: document.First}
+	for i := range tries {
+		if len(tries) > fewTries && i+1 != d.n {
+			continue
+		}
+		f.Facts = append(f.Facts, document.Fact{Level: document.First, Name: fmt.Sprintf("try %d", i+1), Text: line(i)})
+	}
+	s.Blocks = append(s.Blocks, f)
+	s.Blocks = append(s.Blocks, note(document.Detail, whatCounts)...)
+	return s
+}
+
+// scoreTone is bad where something failed in some try.
+func scoreTone(tries []record.DrainTry) document.Tone {
+	for i := range tries {
+		if tries[i].Failed() > 0 {
+			return document.Bad
 		}
 	}
-	d.hang("  ", whatCounts)
-	d.hang("  ", fmt.Sprintf("the timeline and the tables below are of try %d: no other was worse for clients", d.n))
+	return document.Good
 }
 
 // spread shows how the tries differ.
-func (d *drainText) spread() {
+func (d *drainView) spread() *document.Section {
 	if !d.several() {
-		return
+		return nil
 	}
-	d.section("TRIES", fmt.Sprintf("how %d tries differ; what was 0 in all of them is left out", len(d.drain.Tries)))
-	tab := table{indent: "  ", first: 17, cell: 8, notes: true}
-	tab.row("", "min   ", "median   ", "max   ", "tries", "")
-	for _, m := range metric.Spread(d.drain.Tries) {
+	s := &document.Section{ID: "tries", Title: "TRIES", Lead: fmt.Sprintf("how %d tries differ; what was 0 in all of them is left out", len(d.drain.Tries))}
+	t := table(document.Detail, "", "min", "median", "max", "tries", "~")
+	for _, m := range record.Spread(d.drain.Tries) {
 		if m.Tries == 0 || m.Min == 0 && m.Max == 0 {
 			continue
 		}
-		show := func(v float64) string { return spreadCell(m.Unit, v) }
 		words := metricWords(m.Metric)
 		if m.AtLeast > 0 {
 			words += fmt.Sprintf("; at least, in %d", m.AtLeast)
 		}
-		tab.row(m.Metric, show(m.Min), show(m.Median), show(m.Max), quantity.Count(int64(m.Tries)), words)
+		t.Rows = append(t.Rows, row(document.Detail, m.Metric, spreadValue(m.Unit, m.Min), spreadValue(m.Unit, m.Median), spreadValue(m.Unit, m.Max), count(m.Tries), txt(words)))
 	}
-	tab.write(&d.page)
+	s.Blocks = append(s.Blocks, t)
+	return s
 }
 
-// warnings lists those of the run that no section took, and those of the tries, each once.
-func (d *drainText) warnings() {
-	var texts []string
-	for i, w := range d.run.Warnings {
-		if !d.warned[i] {
-			texts = append(texts, w)
-		}
-	}
-	of := make(map[string]bool)
-	for _, w := range d.run.Warnings {
-		of[w] = true
-	}
+// warnings lists those of the run, and those of the tries, each once.
+func (d *drainView) warnings() []string {
+	texts := slices.Clone(d.run.Warnings)
 	in := make(map[string][]int)
 	var order []string
-	for i, try := range d.drain.Tries {
-		for _, w := range try.Warnings {
-			if of[w] {
-				continue
-			}
-			if in[w] == nil {
+	for i := range d.drain.Tries {
+		for _, w := range d.drain.Tries[i].Warnings {
+			if in[w] == nil && !slices.Contains(d.run.Warnings, w) {
 				order = append(order, w)
 			}
 			in[w] = append(in[w], i+1)
@@ -237,19 +196,13 @@ func (d *drainText) warnings() {
 			texts = append(texts, fmt.Sprintf("%s (in %d of %d tries)", w, n, len(d.drain.Tries)))
 		}
 	}
-	if len(texts) == 0 {
-		return
-	}
-	d.section("WARNINGS", "")
-	for _, w := range texts {
-		d.hang("  ! ", w)
-	}
+	return texts
 }
 
 // notKnown says what could not be known, and why.
-func (d *drainText) notKnown() {
+func (d *drainView) notKnown() *document.Section {
 	if d.try == nil {
-		return
+		return nil
 	}
 	unknown := keys(d.try.Unknown)
 	if d.try.Connections.Left() > 0 {
@@ -257,19 +210,23 @@ func (d *drainText) notKnown() {
 		unknown = slices.DeleteFunc(unknown, func(key string) bool { return key == "last_gone_s" })
 	}
 	if len(unknown) == 0 {
-		return
+		return nil
 	}
-	d.section("NOT KNOWN", "")
+	s := &document.Section{ID: "not_known", Title: "NOT KNOWN", Level: document.First}
+	var words []string
 	for _, key := range unknown {
-		d.hang("  - "+unknownWords(key)+":", d.try.Unknown[key])
+		words = append(words, unknownWords(key))
+		s.Blocks = append(s.Blocks, note(document.Detail, "- "+unknownWords(key)+": "+d.try.Unknown[key])...)
 	}
+	s.Lead = some(words, 3)
+	return s
 }
 
-// askedSeconds is asked for seconds.
-func askedSeconds(s float64) string { return asked(int64(min(s*1e9, 1e18))) }
+// askedSeconds is askedTime for seconds.
+func askedSeconds(s float64) string { return askedTime(int64(min(s*1e9, 1e18))) }
 
 // stopWords says how the server was stopped.
-func stopWords(s record.DrainStop) string {
+func stopWords(s *record.DrainStop) string {
 	after := " after " + askedSeconds(s.AfterS) + " of load"
 	sig := s.Signal
 	if sig == "" {
@@ -331,7 +288,7 @@ func drainLoad(groups []record.Group) string {
 		case "in-flight":
 			s = n + quantity.Plural(g.Connections, " that asks", " that ask") + " one request after the other"
 			if g.ThinkNs > 0 {
-				s += ", " + asked(g.ThinkNs) + " apart"
+				s += ", " + askedTime(g.ThinkNs) + " apart"
 			}
 		case "partial":
 			s = n + " with half a request sent"
@@ -340,7 +297,7 @@ func drainLoad(groups []record.Group) string {
 		case "arrivals":
 			s = askedRate(g.RateFrom) + " new connections/s"
 		default:
-			s = g.Name + ": " + describe(g, 0, 0)
+			s = g.Name + ": " + describe(&g, 0, 0)
 			parts = append(parts, s)
 			continue
 		}

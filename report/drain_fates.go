@@ -5,18 +5,29 @@ import (
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
+	"lastack/report/document"
 )
 
 // fateRow is one line of a table whose columns are the groups of clients.
 type fateRow struct {
 	name string
 	of   func(*record.DrainGroup) int64
-	// always shows the row even if it is 0 for all.
-	always bool
+	show fateShown
 }
 
+// fateShown says where a fate is shown: in the whole report, or on the first page too.
+type fateShown uint8
+
+const (
+	ifAny       fateShown = iota // in the whole report, if it is not 0 for all
+	always                       // in the whole report
+	first                        // there always; on the first page if it is not 0 for all
+	firstIfAny                   // both if it is not 0 for all, and then it is bad news
+	firstAlways                  // both
+)
+
 // groups lists the columns: each group, and all together where there is more than one.
-func (d *drainText) groups() []record.DrainGroup {
+func (d *drainView) groups() []record.DrainGroup {
 	all := record.DrainGroup{Name: "all", Connections: d.try.Connections, Requests: d.try.Requests, Refused: d.try.Listener.Refused}
 	all.ConnectsUnanswered = d.try.Listener.Unanswered()
 	for _, g := range d.try.Groups {
@@ -35,135 +46,152 @@ func (d *drainText) groups() []record.DrainGroup {
 	return append(append([]record.DrainGroup{}, d.try.Groups[:min(len(d.try.Groups), 8)]...), all)
 }
 
-// fates writes rows by groups.
-func (d *drainText) fates(rows []fateRow, more func(*table, []record.DrainGroup)) {
+// fates says what became of each connection and each request from the stop on.
+func (d *drainView) fates() *document.Section {
+	s := &document.Section{ID: "fates", Title: "FATES", Level: document.First, Lead: "what became of each connection and each request from the stop on"}
 	groups := d.groups()
-	tab := table{indent: "  ", first: 32, cell: 9}
-	head := []string{""}
-	for _, g := range groups {
-		head = append(head, cut(clean(g.Name), 12))
+	t := table(document.First, "connections")
+	for i := range groups {
+		t.Columns = append(t.Columns, document.Column{Name: groups[i].Name, Level: document.First})
 	}
-	tab.row(head...)
-	for _, r := range rows {
-		cells, some := []string{r.name}, r.always
-		for i := range groups {
-			n := r.of(&groups[i])
-			some = some || n != 0
-			cells = append(cells, quantity.Count(n))
+	add := func(rows []fateRow) {
+		for _, r := range rows {
+			line, some := row(document.Detail, "  "+r.name), false
+			for i := range groups {
+				n := r.of(&groups[i])
+				some = some || n != 0
+				line.Cells = append(line.Cells, count(n))
+			}
+			line.Level = levelIf(r.show == first && some || r.show == firstAlways)
+			if r.show == firstIfAny && some {
+				line.Level, line.Tone = document.First, document.Bad
+			}
+			if some || r.show == always || r.show == firstAlways || r.show == first {
+				t.Rows = append(t.Rows, line)
+			}
 		}
-		if some {
-			tab.row(cells...)
-		}
 	}
-	if more != nil {
-		more(&tab, groups)
+	add(d.connectionRows())
+	t.Rows = append(t.Rows, d.endRows(groups)...)
+	t.Rows = append(t.Rows, row(document.First, "requests"))
+	add(d.requestRows())
+	s.Blocks = append(s.Blocks, t)
+	if n := d.try.Connections.Opened - d.try.Connections.Sum(); n != 0 {
+		s.Blocks = append(s.Blocks, doubt(quantity.Count(n)+" connections have no fate, or one too many"))
 	}
-	tab.write(&d.page)
+	if n := d.try.Requests.Sent - d.try.Requests.Sum(); n != 0 {
+		s.Blocks = append(s.Blocks, doubt(quantity.Count(n)+" requests have no fate, or one too many"))
+	}
+	s.Blocks = append(s.Blocks, note(document.Detail, d.lastGone())...)
+	s.Blocks = append(s.Blocks, note(document.Detail, requestTimes(&d.try.Requests))...)
+	s.Blocks = append(s.Blocks, d.explain()...)
+	return s
 }
 
-// connections says how each connection ended.
-func (d *drainText) connections() {
+// connectionRows say how each connection ended that was open when the stop began, or opened after it.
+func (d *drainView) connectionRows() []fateRow {
 	conns := func(f func(*record.DrainConnections) int64) func(*record.DrainGroup) int64 {
 		return func(g *record.DrainGroup) int64 { return f(&g.Connections) }
 	}
-	d.section("CONNECTIONS", "each that was open when the stop began, or opened after it, and how it ended")
-	d.fates([]fateRow{
-		{"open when the stop began", func(g *record.DrainGroup) int64 { return g.OpenAtStop }, true},
-		{"opened after it", func(g *record.DrainGroup) int64 { return max(0, g.Connections.Opened-g.OpenAtStop) }, true},
-		{"ended by the server", conns(func(c *record.DrainConnections) int64 { return c.FIN + c.RST + c.Cut }), true},
-		{"  FIN, no whole request pending", conns(func(c *record.DrainConnections) int64 { return c.FIN }), true},
-		{"  RST, no whole request pending", conns(func(c *record.DrainConnections) int64 { return c.RST }), true},
-		{"  in a request (see REQUESTS)", conns(func(c *record.DrainConnections) int64 { return c.Cut }), true},
-		{"closed by the client, answered", conns(func(c *record.DrainConnections) int64 { return c.Done }), false},
-		{"open when the watch ended", conns(func(c *record.DrainConnections) int64 { return c.Never }), true},
-		{"  opened after the stop began", conns(func(c *record.DrainConnections) int64 { return c.Kept }), false},
-		{"ended otherwise (timeout, error)", conns(func(c *record.DrainConnections) int64 { return c.Other }), false},
-		{"connects refused", func(g *record.DrainGroup) int64 { return g.Refused }, false},
-		{"connects without an answer", func(g *record.DrainGroup) int64 { return g.ConnectsUnanswered }, false},
-	}, func(tab *table, groups []record.DrainGroup) {
-		first, last, some := []string{"first ended by the server"}, []string{"last ended by the server"}, false
-		show := func(s *float64) string {
-			if s == nil {
-				return "-"
-			}
-			some = true
-			return since(*s)
-		}
-		for _, g := range groups {
-			first, last = append(first, show(g.FirstEndS)), append(last, show(g.LastEndS))
-		}
-		if some {
-			tab.row(first...)
-			tab.row(last...)
-		}
-	})
-	if n := d.try.Connections.Opened - d.try.Connections.Sum(); n != 0 {
-		d.hang("  ! ", quantity.Count(n)+" connections have no fate, or one too many")
+	left := always
+	if d.try.Connections.Left() > 0 {
+		left = first
 	}
-	d.lastGone()
+	return []fateRow{
+		{"open when the stop began", func(g *record.DrainGroup) int64 { return g.OpenAtStop }, firstAlways},
+		{"opened after it", func(g *record.DrainGroup) int64 { return max(0, g.Connections.Opened-g.OpenAtStop) }, always},
+		{"ended by the server", conns(func(c *record.DrainConnections) int64 { return c.FIN + c.RST + c.Cut }), always},
+		{"  by FIN, no whole request pending", conns(func(c *record.DrainConnections) int64 { return c.FIN }), first},
+		{"  by RST, no whole request pending", conns(func(c *record.DrainConnections) int64 { return c.RST }), first},
+		{"  in a request", conns(func(c *record.DrainConnections) int64 { return c.Cut }), first},
+		{"closed by the client, answered", conns(func(c *record.DrainConnections) int64 { return c.Done }), ifAny},
+		{"open when the watch ended", conns(func(c *record.DrainConnections) int64 { return c.Never }), left},
+		{"  opened after the stop began", conns(func(c *record.DrainConnections) int64 { return c.Kept }), ifAny},
+		{"ended otherwise (timeout, error)", conns(func(c *record.DrainConnections) int64 { return c.Other }), ifAny},
+		{"connects refused", func(g *record.DrainGroup) int64 { return g.Refused }, firstIfAny},
+		{"connects without an answer", func(g *record.DrainGroup) int64 { return g.ConnectsUnanswered }, firstIfAny},
+	}
+}
+
+// endRows say when the server ended those that were open when the stop began.
+func (d *drainView) endRows(groups []record.DrainGroup) []document.Row {
+	from, to, some := row(document.Detail, "  first ended by the server"), row(document.Detail, "  last ended by the server"), false
+	at := func(s *float64) document.Value {
+		if s == nil {
+			return document.Absent("the server ended none")
+		}
+		some = true
+		return document.Since(*s)
+	}
+	for i := range groups {
+		from.Cells, to.Cells = append(from.Cells, at(groups[i].FirstEndS)), append(to.Cells, at(groups[i].LastEndS))
+	}
+	if !some {
+		return nil
+	}
+	return []document.Row{from, to}
+}
+
+// requestRows say what became of each request that was under way when the stop began, or sent after it.
+func (d *drainView) requestRows() []fateRow {
+	reqs := func(f func(*record.DrainRequests) int64) func(*record.DrainGroup) int64 {
+		return func(g *record.DrainGroup) int64 { return f(&g.Requests) }
+	}
+	return []fateRow{
+		{"sent", reqs(func(r *record.DrainRequests) int64 { return r.Sent }), firstAlways},
+		{"  under way when the stop began", reqs(func(r *record.DrainRequests) int64 { return r.UnderWay }), always},
+		{"answered", reqs(func(r *record.DrainRequests) int64 { return r.Completed }), firstAlways},
+		{"answered with Connection: close", reqs(func(r *record.DrainRequests) int64 { return r.CompletedClose }), first},
+		{"answered with a 5xx", reqs(func(r *record.DrainRequests) int64 { return r.Answered5xx }), first},
+		{"of all replies, 4xx", reqs(func(r *record.DrainRequests) int64 { return r.HTTP["4xx"] }), ifAny},
+		{"of all replies, 3xx", reqs(func(r *record.DrainRequests) int64 { return r.HTTP["3xx"] }), ifAny},
+		{"LOST", reqs((*record.DrainRequests).Lost), firstAlways},
+		{"  cut by FIN", reqs(func(r *record.DrainRequests) int64 { return r.CutFIN }), first},
+		{"  cut by RST", reqs(func(r *record.DrainRequests) int64 { return r.CutRST }), first},
+		{"  no reply in time", reqs(func(r *record.DrainRequests) int64 { return r.TimedOut }), first},
+		{"  what came was no reply", reqs(func(r *record.DrainRequests) int64 { return r.Other }), firstIfAny},
+		{"    its status was no code", reqs(func(r *record.DrainRequests) int64 { return r.HTTP["invalid"] }), ifAny},
+		{"  of these, safe to retry", reqs(func(r *record.DrainRequests) int64 { return r.Safe }), ifAny},
+		{"  of these, unsafe to retry", reqs(func(r *record.DrainRequests) int64 { return r.Unsafe }), firstIfAny},
+		{"  of these, sent after the close", reqs(func(r *record.DrainRequests) int64 { return r.Raced }), ifAny},
+		{"  of these, not received whole", reqs(func(r *record.DrainRequests) int64 { return r.Unreceived }), ifAny},
+		{"sent in part only, on purpose", reqs(func(r *record.DrainRequests) int64 { return r.Partial }), ifAny},
+		{"no reply when the load ended", reqs(func(r *record.DrainRequests) int64 { return r.Open }), firstIfAny},
+	}
 }
 
 // lastGone says when none was left of the connections that were open when the stop began.
-func (d *drainText) lastGone() {
+func (d *drainView) lastGone() string {
 	const gone = "the last connection that was open when the stop began was gone: "
 	open := int64(0)
-	for _, g := range d.try.Groups {
-		open += g.OpenAtStop
+	for i := range d.try.Groups {
+		open += d.try.Groups[i].OpenAtStop
 	}
 	left := d.try.Connections.Left()
 	why, unknown := d.try.WhyUnknown("last_gone_s")
 	switch {
 	case d.try.LastGoneS != nil:
-		d.hang("  ", gone+since(*d.try.LastGoneS))
+		return gone + quantity.Since(*d.try.LastGoneS)
 	case open == 0 && len(d.try.Groups) > 0:
+		return ""
 	case left > 0:
-		d.hang("  ", gone+"not while clients were watched: "+quantity.Count(left)+quantity.Plural(left, " was", " were")+" open still")
+		return gone + "not while clients were watched: " + quantity.Count(left) + quantity.Plural(left, " was", " were") + " open still"
 	case unknown:
-		d.hang("  ", gone+"unknown: "+why)
-	default:
-		d.hang("  ", gone+"not while clients were watched")
+		return gone + "unknown: " + why
 	}
+	return gone + "not while clients were watched"
 }
 
-// requests says what became of each request.
-func (d *drainText) requests() {
-	reqs := func(f func(*record.DrainRequests) int64) func(*record.DrainGroup) int64 {
-		return func(g *record.DrainGroup) int64 { return f(&g.Requests) }
-	}
-	d.section("REQUESTS", "each that was under way when the stop began, or sent after it, and what came of it")
-	d.fates([]fateRow{
-		{"sent", reqs(func(r *record.DrainRequests) int64 { return r.Sent }), true},
-		{"  under way when the stop began", reqs(func(r *record.DrainRequests) int64 { return r.UnderWay }), true},
-		{"answered", reqs(func(r *record.DrainRequests) int64 { return r.Completed }), true},
-		{"answered with Connection: close", reqs(func(r *record.DrainRequests) int64 { return r.CompletedClose }), true},
-		{"answered with a 5xx", reqs(func(r *record.DrainRequests) int64 { return r.Answered5xx }), true},
-		{"of all replies, 4xx", reqs(func(r *record.DrainRequests) int64 { return r.HTTP["4xx"] }), false},
-		{"of all replies, 3xx", reqs(func(r *record.DrainRequests) int64 { return r.HTTP["3xx"] }), false},
-		{"LOST", reqs((*record.DrainRequests).Lost), true},
-		{"  cut by FIN", reqs(func(r *record.DrainRequests) int64 { return r.CutFIN }), true},
-		{"  cut by RST", reqs(func(r *record.DrainRequests) int64 { return r.CutRST }), true},
-		{"  no reply in time", reqs(func(r *record.DrainRequests) int64 { return r.TimedOut }), true},
-		{"  what came was no reply", reqs(func(r *record.DrainRequests) int64 { return r.Other }), false},
-		{"    its status was no code", reqs(func(r *record.DrainRequests) int64 { return r.HTTP["invalid"] }), false},
-		{"  of these, safe to retry", reqs(func(r *record.DrainRequests) int64 { return r.Safe }), false},
-		{"  of these, unsafe to retry", reqs(func(r *record.DrainRequests) int64 { return r.Unsafe }), false},
-		{"  of these, raced the close", reqs(func(r *record.DrainRequests) int64 { return r.Raced }), false},
-		{"  of these, not received whole", reqs(func(r *record.DrainRequests) int64 { return r.Unreceived }), false},
-		{"sent in part only, on purpose", reqs(func(r *record.DrainRequests) int64 { return r.Partial }), false},
-		{"no reply when the load ended", reqs(func(r *record.DrainRequests) int64 { return r.Open }), false},
-	}, nil)
-	r := &d.try.Requests
-	if n := r.Sent - r.Sum(); n != 0 {
-		d.hang("  ! ", quantity.Count(n)+" requests have no fate, or one too many")
-	}
+// requestTimes says how long replies took, and how long there were none.
+func requestTimes(r *record.DrainRequests) string {
 	var facts []string
 	if r.Total > 0 {
-		facts = append(facts, quantity.Count(r.Total)+" requests in the whole load")
+		facts = append(facts, number(r.Total, "request", "requests")+" in the whole load")
 	}
 	if r.SlowestS != nil {
 		s := "the slowest reply took " + quantity.Seconds(max(0, *r.SlowestS))
 		if n := r.TimedOut + r.Open; n > 0 {
-			s += ", and " + quantity.Count(n) + quantity.Plural(n, " request", " requests") + " had none"
+			s += ", and " + number(n, "request", "requests") + " had none"
 		}
 		facts = append(facts, s)
 	}
@@ -174,27 +202,26 @@ func (d *drainText) requests() {
 		}
 		facts = append(facts, s)
 	}
-	if len(facts) > 0 {
-		d.hang("  ", strings.Join(facts, ";  "))
-	}
-	d.explain()
+	return strings.Join(facts, ";  ")
 }
 
 // explain says what the words about lost requests mean, where some were lost.
-func (d *drainText) explain() {
-	var lost, raced, unreceived int64
+func (d *drainView) explain() []document.Block {
+	var out []document.Block
+	var lost, after, unreceived int64
 	for i := range d.drain.Tries {
 		r := &d.drain.Tries[i].Requests
-		lost, raced, unreceived = max(lost, r.Lost()), max(raced, r.Raced), max(unreceived, r.Unreceived)
+		lost, after, unreceived = max(lost, r.Lost()), max(after, r.Raced), max(unreceived, r.Unreceived)
 	}
 	if lost > 0 {
-		d.hang("  ", "safe to retry: the server's process has certainly not read it whole. Unsafe: it may have, "+
-			"so that a client which sends it again may have a payment made twice")
+		out = append(out, note(document.Detail, "safe to retry: the server's process has certainly not read it whole. Unsafe: it may have, "+
+			"so that a client which sends it again may have a payment made twice")...)
 	}
 	if unreceived > 0 {
-		d.hang("  ", "not received whole: the server's kernel said so when it reset the connection, or the client had not sent all of it yet")
+		out = append(out, note(document.Detail, "not received whole: the server's kernel said so when it reset the connection, or the client had not sent all of it yet")...)
 	}
-	if raced > 0 {
-		d.hang("  ", "raced the close: it came to the server's host when the connection was closed there already, which the client could not know yet")
+	if after > 0 {
+		out = append(out, note(document.Detail, "sent after the close: it arrived after the server had closed the connection, which the client could not know yet")...)
 	}
+	return out
 }

@@ -5,11 +5,13 @@ import (
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
+	"lastack/report/document"
 )
 
 // leftBehind counts the sockets that outlived the server, and says whether its port could be taken at once.
-func (d *drainText) leftBehind() {
+func (d *drainView) leftBehind() *document.Section {
 	l, p := &d.try.Leftover, &d.try.Port
+	s := &document.Section{ID: "left_behind", Title: "LEFT BEHIND", Level: document.First}
 	why, unknown := d.try.WhyUnknown("leftover")
 	switch {
 	case unknown:
@@ -19,46 +21,51 @@ func (d *drainText) leftBehind() {
 		why = "it was not looked at"
 	}
 	if !l.Known && *p == (record.DrainPort{}) {
-		d.section("LEFT BEHIND", "not known: "+why)
-		return
+		s.Lead = "not known: " + why
+		return s
 	}
-	d.section("LEFT BEHIND", "on the server's port when it was gone")
-	tab := table{indent: "  ", first: 24, cell: 10, notes: true}
+	t := table(document.Detail, "", "", "~")
 	if l.Known {
-		tab.row("FIN_WAIT_2", quantity.Count(int64(l.FinWait2)), "orphans: closed by the server, their clients have not closed yet")
-		note := "the server closed first, so that its port remembers the connection for 60 s or a few more"
+		t.Rows = append(t.Rows, row(document.Detail, "FIN_WAIT_2", count(l.FinWait2), txt("orphans: closed by the server, their clients have not closed yet")))
+		words := "the server closed first, so that its port remembers the connection for 60 s or a few more"
 		if l.LongestLeftS > 0 {
-			note = "the server closed first; the last of them is gone after " + quantity.Seconds(l.LongestLeftS) + roundedUp(d.run, l.LongestLeftS)
+			words = "the server closed first; the last of them is gone after " + quantity.Seconds(l.LongestLeftS) + roundedUp(d.run, l.LongestLeftS)
 		}
-		tab.row("TIME_WAIT", quantity.Count(int64(l.TimeWait)), note)
+		t.Rows = append(t.Rows, row(document.Detail, "TIME_WAIT", count(l.TimeWait), txt(words)))
+		s.Lead = quantity.Count(int64(l.TimeWait)) + " TIME_WAIT, " + quantity.Count(int64(l.FinWait2)) + " FIN_WAIT_2"
 		for _, state := range stateKeys(l.States) {
 			if n := l.States[state]; n > 0 && state != "FIN_WAIT_2" && state != "TIME_WAIT" {
-				tab.row(state, quantity.Count(int64(n)), leftWords(state))
+				t.Rows = append(t.Rows, row(document.Detail, state, count(n), txt(leftWords(state))))
+				s.Lead += ", " + quantity.Count(int64(n)) + " " + state
 			}
 		}
 	} else {
-		tab.row("sockets", "unknown", why)
+		t.Rows = append(t.Rows, row(document.Detail, "sockets", document.Absent("unknown: "+why)))
+		s.Lead = "sockets unknown"
 	}
-	bind := func(name, path, got, without string) {
+	bind := func(name, short, path, got, without string) {
 		switch got {
 		case "":
 			why, unknown := d.try.WhyUnknown(path)
 			if !unknown {
 				why = "it was not tried"
 			}
-			tab.row(name, "unknown", why)
+			t.Rows = append(t.Rows, row(document.Detail, name, document.Absent("unknown: "+why)))
 		case record.DrainBound:
-			tab.row(name, "ok", "a server that starts now gets the port"+without)
+			t.Rows = append(t.Rows, row(document.Detail, name, txt(got), txt("a server that starts now gets the port"+without)))
+			s.Lead += "; " + short + " ok"
 		default:
-			tab.row(name, got, "a server that starts now does not get the port"+without)
+			t.Rows = append(t.Rows, row(document.Detail, name, txt(got), txt("a server that starts now does not get the port"+without)))
+			s.Lead += "; " + short + " " + got
 		}
 	}
-	bind("bind, plain", "port.plain", p.Plain, " without SO_REUSEADDR")
-	bind("bind, SO_REUSEADDR", "port.reuse", p.Reuse, "")
-	tab.write(&d.page)
+	bind("bind, plain", "bind", "port.plain", p.Plain, " without SO_REUSEADDR")
+	bind("bind, SO_REUSEADDR", "with SO_REUSEADDR", "port.reuse", p.Reuse, "")
+	s.Blocks = append(s.Blocks, t)
 	if n := l.Earlier; l.Known && n > 0 {
-		d.hang("  ", quantity.Count(int64(n))+" more "+quantity.Plural(n, "TIME_WAIT is of a connection", "TIME_WAITs are of connections")+" that had ended before the stop")
+		s.Blocks = append(s.Blocks, note(document.Detail, quantity.Count(int64(n))+" more "+quantity.Plural(n, "TIME_WAIT is of a connection", "TIME_WAITs are of connections")+" that had ended before the stop")...)
 	}
+	return s
 }
 
 // leftWords says what a socket at the server's end means that no process has any more.
@@ -82,7 +89,7 @@ func leftWords(state string) string {
 
 // latencies are of the whole load, in all tries. How long a drain's connections live and close says nothing: it is
 // the drain that ends them.
-func (d *drainText) latencies() {
+func (d *drainView) latencies() *document.Section {
 	some := make(map[string]record.Latency)
 	for name, l := range d.run.Latency {
 		if l.Count > 0 && slices.Contains([]string{"lag", "connect", "exchange"}, name) {
@@ -90,13 +97,13 @@ func (d *drainText) latencies() {
 		}
 	}
 	if len(some) == 0 {
-		return
+		return nil
 	}
-	aside := "of the whole load, before the stop too"
+	s := &document.Section{ID: "latency", Title: "LATENCY", Lead: "of the whole load, before the stop too"}
 	if d.several() {
-		aside += ", in all tries"
+		s.Lead += ", in all tries"
 	}
-	d.section("LATENCY", aside)
-	d.latencyTable("  ", record.Result{Latency: some})
-	d.beside("latency", "latency_absent")
+	t, distributions := latencyTable(document.Detail, &record.Result{Latency: some})
+	s.Blocks = append(append(s.Blocks, t), distributions...)
+	return s
 }

@@ -2,28 +2,23 @@ package report
 
 import (
 	"math"
-	"strconv"
 	"strings"
 
-	"lastack/bench/metric"
-	"lastack/bench/quantity"
+	"lastack/bench/record"
+	"lastack/report/document"
 )
 
-// spreadCell prints a value of a spread.
-func spreadCell(unit string, v float64) string {
-	switch unit {
-	case metric.UnitMicros:
-		if v < 0 {
-			return "-" + cell(-v)
-		}
-		return cell(v)
-	case metric.UnitShare:
-		return percent(v, 1)
+// spreadValue is a value of a spread.
+func spreadValue(unit string, v float64) document.Value {
+	switch {
+	case unit == record.UnitMicros:
+		return document.Micros(v)
+	case unit == record.UnitShare:
+		return document.Share(v)
+	case v == math.Trunc(v) && math.Abs(v) < math.MaxInt64/2:
+		return document.Count(int64(v))
 	}
-	if v == math.Trunc(v) && math.Abs(v) < math.MaxInt64/2 {
-		return quantity.Count(int64(v))
-	}
-	return strconv.FormatFloat(v, 'g', 6, 64)
+	return document.Number(v)
 }
 
 // metricWords says what a metric of a drain is.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"io"
 	"math"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"lastack/bench/record"
+	"lastack/report/text"
 )
 
 // ProgressConfig says what the rows have.
@@ -152,6 +154,57 @@ func elapsed(s float64) string {
 	return "long"
 }
 
+// short prints v in at most width columns, SI-shortened: 12.3k. width is at least 4.
+func short(v float64, width int) string {
+	if v < 0 || math.IsNaN(v) {
+		return "-"
+	}
+	if v < math.Pow10(width)-0.5 && v == math.Trunc(v) {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	if v < 1000 {
+		return trimTo(v, width, "")
+	}
+	for _, u := range []string{"k", "M", "G", "T", "P", "E"} {
+		v /= 1000
+		if v < 999.5 {
+			return trimTo(v, width, u)
+		}
+	}
+	return "many"
+}
+
+// trimTo prints 0 <= v < 1000 with as many of two decimals as fit.
+func trimTo(v float64, width int, unit string) string {
+	for digits := 2; digits >= 0; digits-- {
+		s := strconv.FormatFloat(v, 'f', digits, 64) + unit
+		if len(s) <= min(width, 4+len(unit)) {
+			return s
+		}
+	}
+	return strconv.FormatFloat(v, 'f', 0, 64) + unit
+}
+
+// shortMicros prints a time in five columns: 1.2ms, 412us, 60.1s.
+func shortMicros(us float64) string {
+	switch {
+	case us <= 0 || math.IsNaN(us):
+		return "-"
+	case us < 999.5:
+		return strconv.FormatFloat(math.Max(us, 1), 'f', 0, 64) + "us"
+	case us < 99.95e3:
+		return strconv.FormatFloat(us/1e3, 'f', 1, 64) + "ms"
+	case us < 999.5e3:
+		return strconv.FormatFloat(us/1e3, 'f', 0, 64) + "ms"
+	case us < 99.95e6:
+		return strconv.FormatFloat(us/1e6, 'f', 1, 64) + "s"
+	case us < 9999.5e6:
+		return strconv.FormatFloat(us/1e6, 'f', 0, 64) + "s"
+	default:
+		return "long"
+	}
+}
+
 // Interval writes the row of one interval, and the header before every headerEvery of them. The error is w's.
 func (p *Progress) Interval(iv *record.Interval) error {
 	var b strings.Builder
@@ -165,11 +218,11 @@ func (p *Progress) Interval(iv *record.Interval) error {
 		b.WriteString(g.lead)
 		for _, c := range g.columns {
 			b.WriteByte(' ')
-			b.WriteString(padLeft(cut(c.cell(iv, length), c.width), c.width))
+			fmt.Fprintf(&b, "%*s", c.width, text.Line(c.cell(iv, length), c.width))
 		}
 	}
 	b.WriteByte(' ')
-	b.WriteString(pad(cut(clean(iv.Phase), phaseWidth), phaseWidth))
+	fmt.Fprintf(&b, "%-*s", phaseWidth, text.Line(iv.Phase, phaseWidth))
 	b.WriteByte('\n')
 	_, err := io.WriteString(p.w, b.String())
 	return err
@@ -183,14 +236,14 @@ func (p *Progress) header(b *strings.Builder) {
 			n += 1 + c.width
 		}
 		b.WriteString(g.lead)
-		b.WriteString(pad(" "+g.title, n))
+		fmt.Fprintf(b, "%-*s", n, " "+g.title)
 	}
 	b.WriteString(strings.Repeat(" ", 1+phaseWidth) + "\n")
 	for _, g := range p.groups {
 		b.WriteString(g.lead)
 		for _, c := range g.columns {
 			b.WriteByte(' ')
-			b.WriteString(padLeft(c.head, c.width))
+			fmt.Fprintf(b, "%*s", c.width, c.head)
 		}
 	}
 	b.WriteString(strings.Repeat(" ", 1+phaseWidth) + "\n")

@@ -25,11 +25,11 @@ func progressOf(t *testing.T, c ProgressConfig, intervals []record.Interval) []b
 }
 
 func TestProgress(t *testing.T) {
-	local := closedLoop(t).Timeline
+	local := sample(t, "loss").Timeline
 	local[0].Phase = "warmup"
 	golden(t, "progress.txt", progressOf(t, ProgressConfig{Server: true}, local))
 	golden(t, "progress-narrow.txt", progressOf(t, ProgressConfig{Server: true, Width: 80}, local))
-	golden(t, "progress-remote.txt", progressOf(t, ProgressConfig{}, remote(t).Timeline))
+	golden(t, "progress-remote.txt", progressOf(t, ProgressConfig{}, sample(t, "refused").Timeline))
 }
 
 // Rows and headers are of one width, whatever the numbers.

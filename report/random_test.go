@@ -80,6 +80,7 @@ func FuzzRandomRecord(f *testing.F) {
 		for _, run.Kind = range []string{run.Kind, record.KindDrain} {
 			page := render(t, "text", &run)
 			checkPage(t, page)
+			checkFirst(t, show(t, View{Format: "text"}, &run))
 			if again := render(t, "text", &run); !bytes.Equal(page, again) {
 				t.Error("two renderings differ")
 			}

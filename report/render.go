@@ -9,13 +9,28 @@ import (
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
+	"lastack/report/document"
+	"lastack/report/text"
 )
+
+// View says how a run is shown.
+type View struct {
+	// Format is one of FormatNames.
+	Format string
+	// Verbose, Width and Colour are of text: all of the report and not only its first page, the terminal's width (0 if there is none),
+	// and whether it shows colours.
+	Verbose bool
+	Width   int
+	Colour  bool
+	// Hint stands at the end of a first page.
+	Hint string
+}
 
 // format is a way to show a whole run.
 type format struct {
 	// name is what --format takes.
 	name   string
-	render func(*bytes.Buffer, *record.Run) error
+	render func(*bytes.Buffer, *record.Run, View) error
 }
 
 // formats lists the formats, the default one first.
@@ -27,7 +42,7 @@ func formats() []format {
 	}
 }
 
-// FormatNames lists what Render takes, the default one first: text is for people, 100 columns wide;
+// FormatNames lists what a View takes, the default one first: text is for people, 100 columns wide;
 // json is the run record, indented; jsonl has a line for each interval of the timeline, or for each try of
 // a drain, then one with the rest of the record.
 func FormatNames() []string {
@@ -38,26 +53,38 @@ func FormatNames() []string {
 	return names
 }
 
-// Render writes run to w in the format of that name, one of FormatNames. Nothing is written
-// unless all could be rendered. The error tells the names, or is a *record.FormatError or w's own.
-func Render(w io.Writer, name string, run *record.Run) error {
+// Render writes run to w. Nothing is written unless all could be rendered. The error tells the names of formats, or is a
+// *record.FormatError or w's own.
+func Render(w io.Writer, v View, run *record.Run) error {
 	for _, f := range formats() {
-		if f.name != name {
+		if f.name != v.Format {
 			continue
 		}
 		var b bytes.Buffer
-		if err := f.render(&b, run); err != nil {
+		if err := f.render(&b, run, v); err != nil {
 			return err
 		}
 		_, err := w.Write(b.Bytes())
 		return err
 	}
-	return fmt.Errorf("unknown format %q, accepted are %s", name, strings.Join(FormatNames(), ", "))
+	return fmt.Errorf("unknown format %q, accepted are %s", v.Format, strings.Join(FormatNames(), ", "))
 }
 
-func renderJSON(b *bytes.Buffer, run *record.Run) error { return record.Write(b, run) }
+func renderText(b *bytes.Buffer, run *record.Run, v View) error {
+	return text.Write(b, newDocument(run), text.Options{All: v.Verbose, Width: v.Width, Colour: v.Colour, Hint: v.Hint})
+}
 
-func renderJSONL(b *bytes.Buffer, run *record.Run) error {
+// newDocument is the report of a run, for a printer.
+func newDocument(run *record.Run) *document.Document {
+	if run.Kind == record.KindDrain {
+		return drainDocument(run)
+	}
+	return runDocument(run)
+}
+
+func renderJSON(b *bytes.Buffer, run *record.Run, _ View) error { return record.Write(b, run) }
+
+func renderJSONL(b *bytes.Buffer, run *record.Run, _ View) error {
 	for i := range run.Timeline {
 		if err := WriteInterval(b, &run.Timeline[i]); err != nil {
 			return err

@@ -5,11 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lastack/bench/record"
+	"lastack/report/text"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -41,36 +41,79 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
+// render shows r in a format, of text the whole report.
 func render(t testing.TB, format string, r *record.Run) []byte {
 	t.Helper()
+	return show(t, View{Format: format, Verbose: true}, r)
+}
+
+func show(t testing.TB, v View, r *record.Run) []byte {
+	t.Helper()
 	var b bytes.Buffer
-	if err := Render(&b, format, r); err != nil {
+	if err := Render(&b, v, r); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
 }
 
+// pageLines is the most lines of a first page.
+const pageLines = 40
+
+// The pages of real records, as their run would print them.
 func TestText(t *testing.T) {
-	all := samples(t)
-	for _, name := range slices.Sorted(maps.Keys(all)) {
+	for _, name := range recorded(t) {
 		t.Run(name, func(t *testing.T) {
-			got := render(t, "text", all[name])
-			checkPage(t, got)
-			golden(t, name+".txt", got)
-			for _, w := range all[name].Warnings {
-				_, text := record.SplitWarning(w)
-				last := strings.Fields(text)
-				if !strings.Contains(string(got), last[len(last)-1]) {
+			r := sample(t, name)
+			whole := render(t, "text", r)
+			checkPage(t, whole)
+			golden(t, name+"-v.txt", whole)
+			flat := strings.Join(strings.Fields(string(whole)), " ")
+			for _, w := range r.Warnings {
+				_, words := record.SplitWarning(w)
+				if !strings.Contains(flat, strings.Join(strings.Fields(words), " ")) {
 					t.Errorf("the warning %q is not shown", w)
+				}
+			}
+			first := show(t, View{Format: "text"}, r)
+			checkFirst(t, first)
+			golden(t, name+".txt", first)
+			for _, width := range []int{40, 80, 200} {
+				page := show(t, View{Format: "text", Width: width}, r)
+				checkFirst(t, page)
+				for i, l := range strings.Split(string(page), "\n") {
+					if n := utf8.RuneCountInString(l); n > width {
+						t.Errorf("line %d has %d columns of %d: %q", i+1, n, width, l)
+					}
 				}
 			}
 		})
 	}
 }
 
+// checkFirst is checkPage for a first page.
+func checkFirst(t testing.TB, page []byte) {
+	t.Helper()
+	checkPage(t, page)
+	if n := bytes.Count(page, []byte("\n")); n > pageLines {
+		t.Errorf("a first page has %d lines, want at most %d:\n%s", n, pageLines, page)
+	}
+}
+
+// Colours change nothing but the colour, and there are none unless asked for.
+func TestColour(t *testing.T) {
+	colours := strings.NewReplacer("\x1b[31m", "", "\x1b[32m", "", "\x1b[0m", "")
+	for _, name := range []string{"missed", "drain-hung", "exhausted"} {
+		r := sample(t, name)
+		plain, coloured := string(show(t, View{Format: "text"}, r)), string(show(t, View{Format: "text", Colour: true}, r))
+		if coloured == plain || colours.Replace(coloured) != plain {
+			t.Errorf("%s: %q", name, coloured)
+		}
+	}
+}
+
 // The process of --server-pid stands beside this one, and takes no row where it is unknown.
 func TestServerProcess(t *testing.T) {
-	r := base()
+	r := sample(t, "http")
 	if page := string(render(t, "text", r)); strings.Contains(page, "the server") {
 		t.Errorf("a server of which nothing is known:\n%s", page)
 	}
@@ -86,7 +129,8 @@ func TestServerProcess(t *testing.T) {
 
 // A saved record shows exactly as the live one.
 func TestSavedRendersAlike(t *testing.T) {
-	for name, r := range samples(t) {
+	for _, name := range recorded(t) {
+		r := sample(t, name)
 		var b bytes.Buffer
 		if err := record.Write(&b, r); err != nil {
 			t.Fatal(err)
@@ -110,8 +154,8 @@ func checkPage(t testing.TB, page []byte) {
 		t.Error("not valid UTF-8 that ends in a newline")
 	}
 	for i, l := range strings.Split(string(page), "\n") {
-		if utf8.RuneCountInString(l) > columns {
-			t.Errorf("line %d is wider than %d columns: %q", i+1, columns, l)
+		if utf8.RuneCountInString(l) > text.Columns {
+			t.Errorf("line %d is wider than %d columns: %q", i+1, text.Columns, l)
 		}
 		if strings.TrimRight(l, " ") != l {
 			t.Errorf("line %d ends in a space: %q", i+1, l)
@@ -122,13 +166,48 @@ func checkPage(t testing.TB, page []byte) {
 	}
 }
 
+// The keys are a contract: all that a record of an older version holds is there still.
 func TestJSON(t *testing.T) {
-	// The keys are a contract: this golden changes by additions only.
-	golden(t, "port-exhaustion.json", render(t, "json", portExhaustion(t)))
+	for _, name := range recorded(t) {
+		was, err := os.ReadFile(recordPath(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after any
+		if err := errors.Join(json.Unmarshal(was, &before), json.Unmarshal(render(t, "json", sample(t, name)), &after)); err != nil {
+			t.Fatal(err)
+		}
+		lost(t, name, before, after)
+	}
+}
+
+// lost tells what of before is not in after.
+func lost(t *testing.T, path string, before, after any) {
+	t.Helper()
+	switch b := before.(type) {
+	case map[string]any:
+		a, _ := after.(map[string]any)
+		for k, v := range b {
+			lost(t, path+"."+k, v, a[k])
+		}
+	case []any:
+		a, _ := after.([]any)
+		for i, v := range b {
+			if i < len(a) {
+				lost(t, fmt.Sprintf("%s[%d]", path, i), v, a[i])
+			} else {
+				t.Errorf("%s[%d] is lost", path, i)
+			}
+		}
+	default:
+		if before != after {
+			t.Errorf("%s was %v, is %v", path, before, after)
+		}
+	}
 }
 
 func TestJSONL(t *testing.T) {
-	r := portExhaustion(t)
+	r := sample(t, "exhausted")
 	lines := bytes.Split(bytes.TrimSuffix(render(t, "jsonl", r), []byte("\n")), []byte("\n"))
 	if len(lines) != len(r.Timeline)+1 {
 		t.Fatalf("%d lines, want %d intervals and the result", len(lines), len(r.Timeline))
@@ -157,7 +236,7 @@ func TestJSONL(t *testing.T) {
 }
 
 func TestUnknownFormat(t *testing.T) {
-	err := Render(io.Discard, "pdf", &record.Run{})
+	err := Render(io.Discard, View{Format: "pdf"}, &record.Run{})
 	if err == nil || err.Error() != `unknown format "pdf", accepted are text, json, jsonl` {
 		t.Errorf("got %v", err)
 	}
@@ -169,7 +248,7 @@ func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 func TestWriteError(t *testing.T) {
 	for _, f := range FormatNames() {
-		if err := Render(brokenWriter{}, f, &record.Run{}); !errors.Is(err, io.ErrClosedPipe) {
+		if err := Render(brokenWriter{}, View{Format: f}, &record.Run{}); !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("%s: got %v, want the writer's error", f, err)
 		}
 	}
@@ -177,7 +256,7 @@ func TestWriteError(t *testing.T) {
 
 // A record from elsewhere must not be able to drive the terminal.
 func TestEscapes(t *testing.T) {
-	r := closedLoop(t)
+	r := sample(t, "veth")
 	evil := "\x1b[2J\u202e\x00\x7f\u009b31m\U000e0041\nroot# \xff" + strings.Repeat("x", 300)
 	r.Warnings = []string{evil, "latency: " + evil}
 	r.Plan.Command = []string{evil}
@@ -196,6 +275,7 @@ func TestEscapes(t *testing.T) {
 		page := render(t, format, r)
 		if format == "text" {
 			checkPage(t, page)
+			checkFirst(t, show(t, View{Format: format}, r))
 		}
 		if bytes.ContainsFunc(page, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) {
 			t.Errorf("%s: a character that is not printable got through", format)
@@ -204,17 +284,17 @@ func TestEscapes(t *testing.T) {
 }
 
 func TestText_mutatesNothing(t *testing.T) {
-	r := closedLoop(t)
+	r := sample(t, "veth")
 	render(t, "text", r)
-	if d := cmp.Diff(closedLoop(t), r); d != "" {
+	if d := cmp.Diff(sample(t, "veth"), r); d != "" {
 		t.Error(d)
 	}
 }
 
 // FuzzText renders whatever the codec lets through.
 func FuzzText(f *testing.F) {
-	for _, r := range samples(f) {
-		b, err := record.Marshal(r, "")
+	for _, name := range recorded(f) {
+		b, err := record.Marshal(sample(f, name), "")
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -231,6 +311,7 @@ func FuzzText(f *testing.F) {
 			page := render(t, name, r)
 			if name == "text" {
 				checkPage(t, page)
+				checkFirst(t, show(t, View{Format: name}, r))
 			}
 		}
 		p := NewProgress(io.Discard, ProgressConfig{Server: true})

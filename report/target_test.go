@@ -27,7 +27,7 @@ func TestTargetLines(t *testing.T) {
 		}, []string{resolved}, []string{silent}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := closedLoop(t)
+			r := sample(t, "veth")
 			tt.change(r)
 			page := render(t, "text", r)
 			checkPage(t, page)

@@ -41,9 +41,7 @@ func TestTimeWaitNotes(t *testing.T) {
 			"ended early 13,198 reopened by a SYN from the same port, or reset: no counter has these",
 		},
 	} {
-		x := text{run: &tt.run}
-		x.timeWait()
-		if got := strings.Join(strings.Fields(x.b.String()), " "); !strings.Contains(got, tt.want) {
+		if got := words(t, timeWait(&tt.run)); !strings.Contains(got, tt.want) {
 			t.Errorf("%s: want %q in %q", tt.name, tt.want, got)
 		}
 	}
@@ -57,9 +55,7 @@ func TestTimeWaitNotes(t *testing.T) {
 	} {
 		run := record.Run{Pressure: record.Pressure{Ports: full}}
 		change(&run.Pressure.Ports)
-		x := text{run: &run}
-		x.pressure()
-		if got := strings.Join(strings.Fields(x.b.String()), " "); !strings.Contains(got, want) {
+		if got := words(t, pressure(&run)); !strings.Contains(got, want) {
 			t.Errorf("want %q in %q", want, got)
 		}
 	}

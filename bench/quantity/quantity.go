@@ -62,6 +62,53 @@ func Micros(us float64) string {
 // Seconds is Micros of a time given in seconds.
 func Seconds(s float64) string { return Micros(s * 1e6) }
 
+// Since is a point in time, in seconds from an event on, to the millisecond, however late: what happened after what is the question.
+func Since(s float64) string {
+	text := Seconds(math.Abs(s))
+	if math.Abs(s) >= 0.9995 && math.Abs(s) < 1e6 {
+		text = strconv.FormatFloat(math.Abs(s), 'f', 3, 64) + " s"
+	}
+	switch {
+	case s < 0:
+		return "-" + text
+	case s > 0:
+		return "+" + text
+	}
+	return text
+}
+
+// Share prints the share of n in d, with two decimals. It says 0 and 100 only where they are exact, and nothing where d is none.
+func Share(n, d float64) string {
+	if d <= 0 {
+		return ""
+	}
+	switch p := n / d * 100; {
+	case n == 0, n == d:
+		return strconv.FormatFloat(p, 'f', 0, 64) + " %"
+	case p < 0.01:
+		return "< 0.01 %"
+	case p > 99.99 && p < 100:
+		return "> 99.99 %"
+	default:
+		return strconv.FormatFloat(p, 'f', 2, 64) + " %"
+	}
+}
+
+// Usage is Share for a limit, which may be exceeded, and of which two decimals would be noise.
+func Usage(n, d float64) string {
+	if d <= 0 {
+		return ""
+	}
+	switch p := n / d * 100; {
+	case p > 0 && p < 0.1:
+		return "< 0.1 %"
+	case p > 99.9 && p < 100:
+		return "99.9 %"
+	default:
+		return strconv.FormatFloat(p, 'f', 1, 64) + " %"
+	}
+}
+
 // Bytes prints n with three digits in a binary unit, up to TiB: 34.0 MiB.
 func Bytes(n int64) string {
 	if n < 1024 {

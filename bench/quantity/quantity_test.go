@@ -41,6 +41,17 @@ func TestQuantities(t *testing.T) {
 		{Micros(3.6e9), "3,600 s"},
 		{Micros(1e300), "1.0e+294 s"},
 		{Seconds(0.0015), "1.50 ms"},
+		{Share(0, 10), "0 %"},
+		{Share(10, 10), "100 %"},
+		{Share(1, 0), ""},
+		{Share(1, 1e6), "< 0.01 %"},
+		{Share(1e6-1, 1e6), "> 99.99 %"},
+		{Share(1, 3), "33.33 %"},
+		{Share(4, 2), "200.00 %"},
+		{Usage(1, 0), ""},
+		{Usage(1, 1e6), "< 0.1 %"},
+		{Usage(99_999, 100_000), "99.9 %"},
+		{Usage(129, 128), "100.8 %"},
 		{Bytes(0), "0 B"},
 		{Bytes(1023), "1,023 B"},
 		{Bytes(1024), "1.00 KiB"},
@@ -58,6 +69,18 @@ func TestPlural(t *testing.T) {
 	for n, want := range map[int64]string{0: "many", 1: "one", 2: "many", 1<<32 + 1: "many", -1: "many"} {
 		if got := Plural(n, "one", "many"); got != want {
 			t.Errorf("Plural(%d) is %s, want %s", n, got, want)
+		}
+	}
+}
+
+// TestSince tells points of time apart that are a millisecond apart, however late.
+func TestSince(t *testing.T) {
+	for s, want := range map[float64]string{
+		0: "0 s", 0.0123: "+12.3 ms", -0.0005: "-500 µs", 0.9994: "+999 ms", 0.9996: "+1.000 s",
+		1.2344: "+1.234 s", 1.2356: "+1.236 s", 12.345: "+12.345 s", -100.001: "-100.001 s", 3600: "+3600.000 s",
+	} {
+		if got := Since(s); got != want {
+			t.Errorf("Since(%v) = %q, want %q", s, got, want)
 		}
 	}
 }

@@ -14,12 +14,14 @@ import (
 
 func newReport() *cobra.Command {
 	format := newChoice(report.FormatNames()...)
+	verbose := false
 	cmd := &cobra.Command{
 		Use:   "report FILE",
 		Short: "Show a saved run",
 		Long: `report shows a record that a run has saved with --output, exactly as the run itself
 would, on any operating system. FILE may be - for standard input.`,
 		Example: `  lastack report run.json
+  lastack report -v run.json
   lastack report --format jsonl run.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -32,11 +34,22 @@ would, on any operating system. FILE may be - for standard input.`,
 			if err != nil {
 				return err
 			}
-			return report.Render(cmd.OutOrStdout(), format.value, run)
+			return report.Render(cmd.OutOrStdout(), viewOf(cmd.OutOrStdout(), format.value, verbose), run)
 		},
 	}
 	cmd.Flags().Var(format, "format", "how to show it")
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "the whole report, not only its first page")
 	return cmd
+}
+
+// viewOf is how a result is shown on w: as wide as a terminal is, up to what a page has, and in colour where it is one
+// and nobody minds (https://no-color.org).
+func viewOf(w io.Writer, format string, verbose bool) report.View {
+	if c, ok := w.(*checked); ok {
+		w = c.Writer
+	}
+	width := progressWidth(w)
+	return report.View{Format: format, Verbose: verbose, Width: width, Colour: width > 0 && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
 func readRecord(stdin io.Reader, path string) (*record.Run, error) {

@@ -21,6 +21,7 @@ type resultFlags struct {
 	output     string
 	format     *choice
 	quiet      bool
+	verbose    bool
 	thresholds []string
 
 	bounds []metric.Threshold
@@ -34,6 +35,7 @@ func newResultFlags() resultFlags { return resultFlags{format: newChoice(report.
 func (f *resultFlags) register(fs *pflag.FlagSet, example string) {
 	fs.StringVarP(&f.output, "output", "o", "", "save the run record to this `FILE`")
 	fs.Var(f.format, "format", "how to print the result")
+	fs.BoolVarP(&f.verbose, "verbose", "v", false, "print the whole report, not only its first page")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "no progress rows on stderr")
 	fs.StringArrayVar(&f.thresholds, "threshold", nil, "a `BOUND` like '"+example+"': exit 99 if missed (repeatable)")
 }
@@ -99,7 +101,11 @@ func (f *resultFlags) print(w io.Writer, run *record.Run) error {
 	if f.format.value == "jsonl" {
 		err = report.WriteRest(w, run)
 	} else {
-		err = report.Render(w, f.format.value, run)
+		v := viewOf(w, f.format.value, f.verbose)
+		if f.output == "" {
+			v.Hint = "-o FILE saves the record"
+		}
+		err = report.Render(w, v, run)
 	}
 	if err != nil && !errors.Is(err, syscall.EPIPE) {
 		return fmt.Errorf("the result could not be printed: %w", err)

@@ -58,7 +58,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": cmdExits,
 			"runs": func(ts *testscript.TestScript, neg bool, args []string) {
-				cmdExits(ts, neg, append([]string{"0|3", "lastack", "run"}, args...))
+				cmdExits(ts, neg, append([]string{"0|3", "lastack", "run", "-v"}, args...))
 			},
 			"nobody": cmdNobody,
 			"await":  cmdAwait,

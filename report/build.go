@@ -1,0 +1,201 @@
+package report
+
+import (
+	"math"
+	"strings"
+
+	"lastack/bench/quantity"
+	"lastack/bench/record"
+	"lastack/report/document"
+)
+
+// build makes a document of sections, nil ones left out, and joins each warning with the section that it concerns.
+func build(title, asked string, warnings []string, sections ...*document.Section) *document.Document {
+	doc := &document.Document{Title: title, Asked: asked}
+	has := make(map[string]bool)
+	for _, s := range sections {
+		if s != nil {
+			doc.Sections = append(doc.Sections, *s)
+			has[s.ID] = true
+		}
+	}
+	for _, w := range warnings {
+		d := document.Warning{Text: w, Level: document.First}
+		key, text := record.SplitWarning(w)
+		if key != "" {
+			id, rest := sectionOf(key)
+			if has[id] {
+				d.Section, d.Text = id, join(": ", rest, text)
+			}
+			if quiet(key) {
+				d.Level = document.Detail
+			}
+		}
+		doc.Warnings = append(doc.Warnings, d)
+	}
+	return doc
+}
+
+// concerns lists which parts of a record each section is about: "latency.connect" is about latency, too.
+func concerns() []struct{ id, keys string } {
+	return []struct{ id, keys string }{
+		{"asked", "plan hosts sandbox shard started elapsed_s"},
+		{"verdict", "verdict"},
+		{"thresholds", "thresholds"},
+		{"connections", "connections outcomes errnos warmup http exchange_errors exchange_examples"},
+		{"rates", "rate"},
+		{"latency", "latency latency_absent"},
+		{"groups", "groups"},
+		{"timeline", "timeline"},
+		{"states", "states"},
+		{"time_wait", "time_wait"},
+		{"settle", "settle"},
+		{"predicted", "predicted"},
+		{"accounting", "accounting"},
+		{"cpu", "pressure.cpu pressure.psi"},
+		{"pressure", "pressure"},
+		{"kernel", "counters counters_by_side"},
+		{"tcp_info", "tcp_info"},
+		{"server", "server"},
+		{"observer", "observer"},
+	}
+}
+
+// sectionOf finds the section of a warning's key, and what of the key the section does not say.
+func sectionOf(key string) (id, rest string) {
+	for _, c := range concerns() {
+		for _, part := range strings.Fields(c.keys) {
+			if under(key, part) {
+				return c.id, strings.TrimPrefix(strings.TrimPrefix(key, part), ".")
+			}
+		}
+	}
+	return "", key
+}
+
+// quiet reports whether what a warning is about changes no number of the first page.
+func quiet(key string) bool {
+	for _, part := range []string{"observer", "plan", "hosts", "tcp_info", "timeline", "settle", "pressure"} {
+		if under(key, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// under reports whether a warning's key names a part of the record or something in it.
+func under(key, part string) bool { return key == part || strings.HasPrefix(key, part+".") }
+
+// table makes a table of columns; a name that begins with "+" is of a column that only the whole report shows, one that begins with "~" of
+// a column of words.
+func table(level document.Level, columns ...string) *document.Table {
+	t := &document.Table{Level: level}
+	for _, name := range columns {
+		c := document.Column{Name: name, Level: document.First}
+		if rest, ok := strings.CutPrefix(name, "+"); ok {
+			c.Name, c.Level = rest, document.Detail
+		}
+		if rest, ok := strings.CutPrefix(name, "~"); ok {
+			c.Name, c.Words = rest, true
+		}
+		t.Columns = append(t.Columns, c)
+	}
+	return t
+}
+
+// row makes one of a table's; two blanks before its name are one step of indentation.
+func row(level document.Level, name string, cells ...document.Value) document.Row {
+	r := document.Row{Level: level, Cells: append([]document.Value{nil}, cells...)}
+	for strings.HasPrefix(name, "  ") {
+		name = name[2:]
+		r.Indent++
+	}
+	r.Cells[0] = document.Text(name)
+	return r
+}
+
+func txt(s string) document.Value {
+	if s == "" {
+		return nil
+	}
+	return document.Text(s)
+}
+
+func count[T int | int64](n T) document.Value { return document.Count(n) }
+
+func seconds(s float64) document.Value { return document.Micros(s * 1e6) }
+
+// share is that of n in d, nothing where d is none.
+func share(n, d float64) document.Value {
+	if d <= 0 {
+		return nil
+	}
+	return document.Share(n / d)
+}
+
+func usage(n, d float64) document.Value {
+	if d <= 0 {
+		return nil
+	}
+	return document.Usage(n / d)
+}
+
+// note is a sentence, nothing if it is empty.
+func note(level document.Level, text string) []document.Block {
+	if text == "" {
+		return nil
+	}
+	return []document.Block{document.Note{Level: level, Text: text}}
+}
+
+func doubt(text string) document.Block {
+	return document.Note{Level: document.First, Doubt: true, Text: text}
+}
+
+// findings are sentences without a code.
+func findings(sentences []string) []document.Finding {
+	var out []document.Finding
+	for _, s := range sentences {
+		out = append(out, document.Finding{Sentence: s})
+	}
+	return out
+}
+
+func join(sep string, parts ...string) string {
+	var some []string
+	for _, p := range parts {
+		if p != "" {
+			some = append(some, p)
+		}
+	}
+	return strings.Join(some, sep)
+}
+
+// number prints n with what it is of.
+func number[T int | int64](n T, one, many string) string {
+	return quantity.Count(int64(n)) + " " + quantity.Plural(n, one, many)
+}
+
+// finite keeps sums of absurd records printable.
+func finite(v float64) float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0
+	}
+	return v
+}
+
+// detail keeps a section off the first page.
+func detail(s *document.Section) *document.Section {
+	if s != nil {
+		s.Level = document.Detail
+	}
+	return s
+}
+
+// levelIf is First if it should be on the first page.
+func levelIf(first bool) document.Level {
+	if first {
+		return document.First
+	}
+	return document.Detail
+}

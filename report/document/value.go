@@ -1,0 +1,41 @@
+package document
+
+// Value is what a cell holds: a Text, a Count, a Share and so on, apart from how it is printed.
+type Value interface{ value() }
+
+// The values.
+type (
+	// Text is words.
+	Text string
+	// Count is a number of things.
+	Count int64
+	// Bytes is an amount of memory.
+	Bytes int64
+	// Rate is a number a second.
+	Rate float64
+	// Micros is a time in microseconds.
+	Micros float64
+	// Since is a point in time, in seconds from the event that a table's times are of.
+	Since float64
+	// Share is a part of a whole, from 0 to 1; Usage is one of a limit, which it may exceed.
+	Share float64
+	Usage float64
+	// Number is one without a unit.
+	Number float64
+	// Range is what a count may be.
+	Range struct{ Min, Max int64 }
+	// Absent stands where there is no value, and says why.
+	Absent string
+)
+
+func (Text) value()   {}
+func (Count) value()  {}
+func (Bytes) value()  {}
+func (Rate) value()   {}
+func (Micros) value() {}
+func (Since) value()  {}
+func (Share) value()  {}
+func (Usage) value()  {}
+func (Number) value() {}
+func (Range) value()  {}
+func (Absent) value() {}

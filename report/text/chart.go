@@ -1,0 +1,245 @@
+package text
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"lastack/bench/quantity"
+	"lastack/report/document"
+)
+
+const (
+	// sparkWidth is the most columns of a sparkline.
+	sparkWidth = 48
+	// seriesWidth is that of a series' name.
+	seriesWidth = 19
+	// phasesNamed is the most phases that are named.
+	phasesNamed = 8
+)
+
+// chart draws a row for each series, all scaled to their own peaks.
+func (w *writer) chart(c *document.Chart) {
+	w.events(c.Events)
+	if len(c.Times) == 0 {
+		return
+	}
+	var names, asides []string
+	var shown []*document.Series
+	widest := 0
+	for i := range c.Series {
+		s := &c.Series[i]
+		if !w.shows(s.Level) {
+			continue
+		}
+		shown = append(shown, s)
+		names = append(names, cut(clean(strings.TrimSpace(s.Side+" "+s.Name)), seriesWidth))
+		asides = append(asides, seriesWords(s))
+		widest = max(widest, len(asides[len(asides)-1]))
+	}
+	if len(shown) == 0 {
+		return
+	}
+	columns := max(8, min(sparkWidth, w.width-indent-seriesWidth-4-widest))
+	w.hang("  ", chartWords(c, columns), nil)
+	row := func(name, drawn, aside string) {
+		w.raw(cut("  "+pad(name, seriesWidth)+"  "+drawn+"  "+aside, w.width))
+	}
+	if phases, legend := phaseRow(c.Phases, columns); phases != "" {
+		row("phase", phases, legend)
+	}
+	if marks := zeroRow(c.Times, columns); marks != "" && c.Zero != "" {
+		row("", marks, "^ "+c.Zero)
+	}
+	for i, s := range shown {
+		row(names[i], spark(s.Points, columns), asides[i])
+	}
+}
+
+// events lists what happened, the times above each other.
+func (w *writer) events(all []document.Event) {
+	var shown []document.Event
+	for _, e := range all {
+		if w.shows(e.Level) {
+			shown = append(shown, e)
+		}
+	}
+	n := fits(len(shown), w.limits.events)
+	left := len(shown) - n
+	shown = shown[:n]
+	var before, behind int
+	for _, e := range shown {
+		number, unit, _ := parts(document.Since(e.At))
+		before, behind = max(before, utf8.RuneCountInString(number)), max(behind, utf8.RuneCountInString(unit))
+	}
+	for _, e := range shown {
+		number, unit, _ := parts(document.Since(e.At))
+		w.hang("  "+padLeft(padLeft(number, before)+pad(unit, behind), 9)+"  ", e.What, nil)
+	}
+	if left > 0 {
+		w.hang("  "+pad("", 10)+" ", fmt.Sprintf("and %d more (-v)", left), nil)
+	}
+}
+
+// seriesWords sums a series up.
+func seriesWords(s *document.Series) string {
+	top, sum := 0.0, 0.0
+	for _, v := range s.Points {
+		top, sum = max(top, v), sum+v
+	}
+	if top <= 0 {
+		return "none"
+	}
+	out := "peak " + amount(s.Kind, top)
+	switch s.Kind {
+	case document.Gauge:
+		out += ", end " + amount(s.Kind, max(0, s.Points[len(s.Points)-1]))
+	case document.Growth:
+		out += ", " + amount(s.Kind, sum) + " in all"
+	}
+	return out
+}
+
+// chartWords says what a column is.
+func chartWords(c *document.Chart, columns int) string {
+	const scale = "; each row is scaled to its own peak, a dot is 0"
+	n := len(c.Times)
+	first, last := c.Times[0], c.Times[n-1]
+	if c.Step > 0 {
+		return fmt.Sprintf("from %s to %s, %s%s", around(first), around(last+c.Step), columnWords(n, c.Step, columns), scale)
+	}
+	gathered := ""
+	if stretch(n, columns) == 0 {
+		gathered = fmt.Sprintf(", about %.1f a column, of which the largest is drawn", float64(n)/float64(columns))
+	}
+	return fmt.Sprintf("%s to %s, %d samples%s%s", clock(first), clock(last), n, gathered, scale)
+}
+
+// columnWords says what a column of a sparkline of n points is, which stand for each s.
+func columnWords(n int, each float64, columns int) string {
+	switch k := stretch(n, columns); k {
+	case 0:
+		return fmt.Sprintf("a column is about %.2f s, of which the fullest %.1f s is drawn", float64(n)*each/float64(columns), each)
+	case 1:
+		return fmt.Sprintf("a column is %.1f s", each)
+	default:
+		return fmt.Sprintf("%d columns are %.1f s", k, each)
+	}
+}
+
+// clock is a point of a run's time.
+func clock(s float64) string {
+	if math.Abs(s) >= 1e9 {
+		return fmt.Sprintf("%.1e s", s)
+	}
+	return fmt.Sprintf("%.1f s", s)
+}
+
+// around is a point in time before or after an event, with three digits.
+func around(s float64) string {
+	switch {
+	case s < 0:
+		return "-" + quantity.Seconds(-s)
+	case s > 0:
+		return "+" + quantity.Seconds(s)
+	}
+	return "0 s"
+}
+
+// phaseRow draws the phase of each column by its letter; empty if there was but one.
+func phaseRow(phases []string, columns int) (row, legend string) {
+	letters := make([]rune, len(phases))
+	var seen []string
+	known := make(map[string]bool)
+	for i, p := range phases {
+		letters[i] = '?'
+		if p == "" {
+			continue
+		}
+		letters[i], _ = utf8.DecodeRuneInString(clean(p))
+		if !known[p] {
+			known[p] = true
+			seen = append(seen, clean(p))
+		}
+	}
+	if len(seen) < 2 {
+		return "", ""
+	}
+	legend = strings.Join(seen[:min(len(seen), phasesNamed)], ", ")
+	if more := len(seen) - phasesNamed; more > 0 {
+		legend += fmt.Sprintf(" and %d more", more)
+	}
+	return string(resample(letters, columns, func(a, _ rune) rune { return a })), legend
+}
+
+// zeroRow has a mark over the point in which the time 0 lies; empty if nothing is before it.
+func zeroRow(times []float64, columns int) string {
+	if times[0] >= 0 {
+		return ""
+	}
+	marks := make([]bool, len(times))
+	for i := range times {
+		marks[i] = times[i] <= 0 && (i+1 == len(times) || times[i+1] > 0)
+	}
+	drawn := resample(marks, columns, func(a, b bool) bool { return a || b })
+	row := []rune(strings.Repeat(" ", len(drawn)))
+	if i := slices.Index(drawn, true); i >= 0 {
+		row[i] = '^'
+	}
+	return string(row)
+}
+
+// stretch is the number of columns of each of n points, 0 where several share one.
+func stretch(n, columns int) int {
+	if n == 0 {
+		return 0
+	}
+	return min(columns/n, 4)
+}
+
+// spark draws values as blocks, scaled from 0 to their largest. A dot is 0, so that anything above it is seen.
+// Where points share a column, the largest of them is drawn: peaks must not vanish.
+func spark(values []float64, columns int) string {
+	top := 0.0
+	for _, v := range values {
+		top = max(top, v)
+	}
+	blocks := []rune("▁▂▃▄▅▆▇█")
+	var b strings.Builder
+	for _, v := range resample(values, columns, math.Max) {
+		r := '·'
+		if v > 0 && top > 0 {
+			// v/top is in (0, 1]: the last block is for the top alone, but for rounding.
+			r = blocks[max(0, min(len(blocks)-1, int(v/top*float64(len(blocks))+0.5)-1))]
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// resample spreads or gathers values to at most so many columns.
+func resample[T any](values []T, columns int, gather func(a, b T) T) []T {
+	var out []T
+	if k := stretch(len(values), columns); k > 0 {
+		for _, v := range values {
+			for range k {
+				out = append(out, v)
+			}
+		}
+		return out
+	}
+	for i := range columns {
+		lo, hi := i*len(values)/columns, (i+1)*len(values)/columns
+		if lo >= hi {
+			continue
+		}
+		v := values[lo]
+		for _, w := range values[lo+1 : hi] {
+			v = gather(v, w)
+		}
+		out = append(out, v)
+	}
+	return out
+}

@@ -1,0 +1,170 @@
+package text
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"lastack/bench/quantity"
+)
+
+// page is text under construction. What comes from elsewhere passes through clean: records do, and a terminal's cursor
+// must not move.
+type page struct {
+	width int
+	// most bounds the lines of one text, 0 if nothing does.
+	most  int
+	lines []string
+}
+
+// raw adds a line that is clean and fits.
+func (p *page) raw(s string) { p.lines = append(p.lines, strings.TrimRight(s, " ")) }
+
+func (p *page) blank() { p.raw("") }
+
+// hang writes text after lead, its further lines indented to where it began. paint colours it, if it is not nil.
+func (p *page) hang(lead, text string, paint func(string) string) {
+	lead, text = clean(lead), clean(text)
+	if n := utf8.RuneCountInString(lead); text == "" || n > p.width/2 {
+		for _, l := range wrap(lead, p.width) {
+			p.raw(l)
+		}
+		lead = "    "
+	}
+	if text == "" {
+		return
+	}
+	n := utf8.RuneCountInString(lead)
+	lines := wrap(text, p.width-n)
+	if p.most > 0 && len(lines) > p.most {
+		lines = lines[:p.most]
+		const more = " … (-v)"
+		last := lines[p.most-1]
+		for utf8.RuneCountInString(last+more) > p.width-n {
+			at := strings.LastIndexByte(last, ' ')
+			if at < 0 {
+				last = string([]rune(last)[:max(0, p.width-n-utf8.RuneCountInString(more))])
+				break
+			}
+			last = last[:at]
+		}
+		lines[p.most-1] = last + more
+	}
+	for _, l := range lines {
+		if paint != nil {
+			l = paint(l)
+		}
+		p.raw(lead + l)
+		lead = strings.Repeat(" ", n)
+	}
+}
+
+// Line makes text from elsewhere one printable line of at most width columns; what is cut off is marked.
+func Line(s string, width int) string { return cut(clean(s), width) }
+
+// clean makes text from elsewhere fit for a page: white space is a blank, what is not printable an escape, and it has an end.
+func clean(s string) string {
+	return quantity.Escape(strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || r == '\r' {
+			return ' '
+		}
+		return r
+	}, shortened(s)))
+}
+
+// longest is the most characters of a text that a page shows: a hundred lines.
+const longest = 10_000
+
+// wrap breaks text at spaces; a word longer than width is broken anywhere. Its time grows with the text's length only. Spaces
+// before the first word stay.
+func wrap(text string, width int) []string {
+	var lines []string
+	words := strings.TrimLeft(text, " ")
+	indent := 0
+	if words != "" {
+		indent = min(len(text)-len(words), width/2)
+	}
+	line, used := strings.Repeat(" ", indent), indent
+	empty := true
+	for _, word := range glued(strings.Fields(words)) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case empty && used+n <= width:
+			line, used, empty = line+word, used+n, false
+			continue
+		case !empty && used+1+n <= width:
+			line, used = line+" "+word, used+1+n
+			continue
+		case !empty:
+			lines = append(lines, line)
+		}
+		for ; n > width; n -= width {
+			at := 0
+			for range width {
+				_, size := utf8.DecodeRuneInString(word[at:])
+				at += size
+			}
+			lines = append(lines, word[:at])
+			word = word[at:]
+		}
+		line, used, empty = word, n, false
+	}
+	if !empty || len(lines) == 0 {
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// glued joins numbers with their units.
+func glued(words []string) []string {
+	out := words[:0]
+	for _, w := range words {
+		switch strings.TrimRight(w, ",;:.)") {
+		case "%", "ns", "µs", "ms", "s", "B", "KiB", "MiB", "GiB", "TiB":
+			if n := len(out); n > 0 && out[n-1][len(out[n-1])-1] >= '0' && out[n-1][len(out[n-1])-1] <= '9' {
+				out[n-1] += " " + w
+				continue
+			}
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+// shortened says how much of an absurdly long text is not on the page.
+func shortened(text string) string {
+	if len(text) <= longest {
+		return text
+	}
+	n := 0
+	for at := range text {
+		if n == longest {
+			return text[:at] + fmt.Sprintf(" … (and %s more characters, in the record)", quantity.Count(int64(utf8.RuneCountInString(text[at:]))))
+		}
+		n++
+	}
+	return text
+}
+
+// cut shortens s to width and shows that it did.
+func cut(s string, width int) string {
+	if utf8.RuneCountInString(s) <= width {
+		return s
+	}
+	n := 0
+	for at := range s {
+		if n == width-1 {
+			return s[:at] + "…"
+		}
+		n++
+	}
+	return s
+}
+
+func pad(s string, width int) string {
+	return s + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(s)))
+}
+
+func padLeft(s string, width int) string {
+	return strings.Repeat(" ", max(0, width-utf8.RuneCountInString(s))) + s
+}

@@ -1,0 +1,245 @@
+package text
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"lastack/bench/quantity"
+	"lastack/report/document"
+)
+
+// indent stands before each row; nameWidth bounds the first column, as names of groups and counters may be of any length, and
+// cellWidth the others: no number is as wide.
+const (
+	indent    = 2
+	nameWidth = 56
+	cellWidth = 40
+)
+
+// column is one of a table's on its way to the page: numbers to the right, what stands behind them to the left.
+type column struct {
+	head         string
+	number, unit int // the widths of both
+	// left is set where all is text, words where it may be long.
+	left, words   bool
+	width, cellAt int
+}
+
+// table prints a table under a title, if it has one. What does not fit beside each other stands below: a table too wide for the page goes on under itself.
+func (w *writer) table(t *document.Table, title string) {
+	var cols []column
+	for i, c := range t.Columns {
+		if w.shows(c.Level) {
+			cols = append(cols, column{head: clean(c.Name), words: c.Words, cellAt: i})
+		}
+	}
+	hasWords := false
+	for _, c := range cols {
+		hasWords = hasWords || c.words
+	}
+	// Why a whole row has no values stands where words do, or under the table.
+	var rows, spans []document.Row
+	for _, r := range t.Rows {
+		if !w.shows(r.Level) {
+			continue
+		}
+		if len(r.Cells) == 2 && len(cols) > 2 && !hasWords {
+			if _, absent := r.Cells[1].(document.Absent); absent {
+				spans = append(spans, r)
+				continue
+			}
+		}
+		rows = append(rows, r)
+	}
+	nest(t.Rows, rows)
+	n := fits(len(rows), w.limits.rows)
+	left := len(rows) - n
+	rows = rows[:n]
+	switch {
+	case len(rows) > 0 && len(cols) > 0:
+		w.columns(cols, rows, title)
+	case title != "":
+		w.raw(title)
+	}
+	if left > 0 {
+		w.hang("  ", fmt.Sprintf("and %d more (-v)", left), nil)
+	}
+	for _, r := range spans {
+		name, _, _ := parts(r.Cells[0])
+		why, _ := r.Cells[1].(document.Absent)
+		w.hang("  "+pad(name, 10)+" ", string(why), nil)
+	}
+}
+
+func cellOf(r *document.Row, i int) document.Value {
+	if i < len(r.Cells) {
+		return r.Cells[i]
+	}
+	return nil
+}
+
+// nest sets how far the rows that are shown are indented: by those above them that are shown too.
+func nest(all, shown []document.Row) {
+	var above []bool // whether the row that each step of indentation hangs on is shown
+	at := 0
+	for i := range all {
+		for len(above) < all[i].Indent {
+			above = append(above, true) // the head of the column
+		}
+		above = above[:all[i].Indent]
+		isShown := at < len(shown) && &all[i].Cells[0] == &shown[at].Cells[0]
+		if isShown {
+			steps := 0
+			for _, a := range above {
+				if a {
+					steps++
+				}
+			}
+			shown[at].Indent = steps
+			at++
+		}
+		above = append(above, isShown)
+	}
+}
+
+func (w *writer) columns(cols []column, rows []document.Row, title string) {
+	for c := range cols {
+		col := &cols[c]
+		col.left = c > 0
+		col.head = cut(col.head, cellWidth)
+		for i := range rows {
+			v := cellOf(&rows[i], col.cellAt)
+			number, unit, isText := parts(v)
+			n := utf8.RuneCountInString(number)
+			if c == 0 {
+				n += 2 * rows[i].Indent
+			}
+			if _, words := v.(document.Text); !words && v != nil {
+				col.left = false
+			}
+			if isText || unit == "" {
+				col.width = max(col.width, n)
+				continue
+			}
+			col.number, col.unit = max(col.number, n), max(col.unit, utf8.RuneCountInString(unit))
+		}
+		col.width = max(col.width, col.number+col.unit, utf8.RuneCountInString(col.head))
+		if c > 0 {
+			col.width = min(col.width, cellWidth)
+		}
+	}
+	cols[0].width = min(max(cols[0].width, 9), nameWidth, w.width*6/10)
+	// As many columns as fit, then the others under them; words take what is left.
+	for from := 1; ; {
+		used, to := indent+cols[0].width, from
+		for to < len(cols) && !cols[to].words && (to == from || used+2+cols[to].width <= w.width) {
+			used += 2 + cols[to].width
+			to++
+		}
+		words := -1
+		if to < len(cols) && cols[to].words && to == len(cols)-1 {
+			words, to = to, to+1
+		}
+		w.part(cols, rows, from, to, words, used, title)
+		title = ""
+		if to >= len(cols) {
+			return
+		}
+		from = to
+	}
+}
+
+// part prints the columns from and to, and words in what is left of the line, behind used columns.
+func (w *writer) part(cols []column, rows []document.Row, from, to, words, used int, title string) {
+	head := strings.Repeat(" ", indent) + pad(cols[0].head, cols[0].width)
+	if title != "" {
+		head = pad(title, indent+cols[0].width)
+	}
+	some := cols[0].head+title != ""
+	for c := from; c < to; c++ {
+		some = some || cols[c].head != ""
+		switch {
+		case c == words:
+			head += "  " + cols[c].head
+		case cols[c].left:
+			head += "  " + pad(cols[c].head, cols[c].width)
+		default:
+			head += "  " + padLeft(cols[c].head, cols[c].width)
+		}
+	}
+	if some {
+		w.raw(cut(head, w.width))
+	}
+	for i := range rows {
+		r := &rows[i]
+		name, _, _ := parts(cellOf(r, cols[0].cellAt))
+		name = strings.Repeat("  ", r.Indent) + name
+		if utf8.RuneCountInString(name) > cols[0].width {
+			// On a line of its own rather than cut: names matter.
+			w.hang(strings.Repeat(" ", indent), name, nil)
+			name = ""
+		}
+		line, why := strings.Repeat(" ", indent)+w.tint(r.Tone, pad(name, cols[0].width)), ""
+		for c := from; c < to; c++ {
+			if c == words {
+				continue
+			}
+			v := cellOf(r, cols[c].cellAt)
+			if absent, ok := v.(document.Absent); ok {
+				why = string(absent)
+			}
+			number, unit, _ := parts(v)
+			var cell string
+			switch {
+			case unit != "":
+				cell = padLeft(number+pad(unit, cols[c].unit), cols[c].width)
+			case cols[c].left:
+				cell = pad(number, cols[c].width)
+			default:
+				cell = padLeft(number, cols[c].width)
+			}
+			cell = cut(cell, cols[c].width)
+			line += "  " + cell
+		}
+		if words < 0 {
+			w.raw(line)
+			continue
+		}
+		note, _, _ := parts(cellOf(r, cols[words].cellAt))
+		if note == "" {
+			note = clean(why)
+		}
+		w.note(line, used, note)
+	}
+}
+
+// note puts a note behind a line of that width, or under it where too little room is left.
+func (w *writer) note(line string, used int, note string) {
+	room := w.width - used - 2
+	switch {
+	case note == "":
+		w.raw(line)
+	case room < 24 && utf8.RuneCountInString(note) > room:
+		w.raw(line)
+		w.hang(strings.Repeat(" ", indent+4), note, nil)
+	default:
+		for i, l := range wrap(note, room) {
+			if i > 0 {
+				line = strings.Repeat(" ", used)
+			}
+			w.raw(line + "  " + l)
+		}
+	}
+}
+
+// amount prints a point of a series.
+func amount(kind document.SeriesKind, v float64) string {
+	switch kind {
+	case document.Speed:
+		return quantity.PerSecond(v) + "/s"
+	case document.Duration:
+		return quantity.Micros(v)
+	}
+	return quantity.Count(int64(min(v, 1e18)))
+}

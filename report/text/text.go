@@ -1,0 +1,308 @@
+// Package text prints a document for people: one page, or all of it.
+package text
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"lastack/report/document"
+)
+
+// Columns is the width that no line exceeds, and the width where the terminal's is not known.
+const Columns = 100
+
+// hung is the column at which what is said of a subject begins.
+const hung = 13
+
+// pageLines is the most lines of a first page.
+const pageLines = 40
+
+// Options say how to print.
+type Options struct {
+	// All prints everything, not only the first page.
+	All bool
+	// Width is that of the terminal; 0 is Columns, which is also the most.
+	Width int
+	// Colour marks good and bad news with a terminal's colours.
+	Colour bool
+	// Hint stands at the end of a first page.
+	Hint string
+}
+
+// limits are what a first page leaves out to fit: 0 is no limit.
+type limits struct {
+	// items are those of a list, events those of a chart, rows those of a table; lines are those of one text.
+	items, events, rows, lines int
+}
+
+// squeezes are the limits that are tried one after the other until a page fits.
+func squeezes() []limits {
+	return []limits{
+		{5, 12, 14, 5}, {4, 10, 14, 4}, {3, 10, 14, 3}, {3, 8, 14, 3}, {3, 8, 14, 2}, {3, 6, 14, 2}, {2, 6, 14, 2}, {2, 5, 14, 2}, {2, 4, 14, 2}, {2, 3, 12, 2},
+		{1, 3, 12, 2}, {1, 2, 12, 2}, {1, 2, 12, 1}, {1, 2, 9, 1}, {1, 2, 6, 1}, {1, 1, 3, 1}, {1, 1, 1, 1},
+	}
+}
+
+// fits says how many of n are shown under a limit. No line says that one more is not, which that line could hold.
+func fits(n, limit int) int {
+	if limit == 0 || n <= limit+1 {
+		return n
+	}
+	return limit
+}
+
+// Write prints a document. The error is w's own.
+func Write(w io.Writer, doc *document.Document, o Options) error {
+	if o.Width <= 0 || o.Width > Columns {
+		o.Width = Columns
+	}
+	o.Width = max(o.Width, 40)
+	var lines []string
+	if o.All {
+		lines = print(doc, o, limits{})
+	} else {
+		for _, l := range squeezes() {
+			if lines = print(doc, o, l); len(lines) <= pageLines {
+				break
+			}
+		}
+		if more := len(lines) - pageLines; more > 0 {
+			lines = append(lines[:pageLines-1], fmt.Sprintf("… and %d more lines (-v)", more+1))
+		}
+	}
+	var b bytes.Buffer
+	for _, l := range lines {
+		b.WriteString(l + "\n")
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// writer prints one document.
+type writer struct {
+	page
+	o      Options
+	doc    *document.Document
+	limits limits
+	ids    map[string]bool
+}
+
+func print(doc *document.Document, o Options, l limits) []string {
+	w := &writer{page: page{width: o.Width, most: l.lines}, o: o, doc: doc, limits: l, ids: make(map[string]bool)}
+	for _, s := range doc.Sections {
+		w.ids[s.ID] = true
+	}
+	w.head(doc.Title + ": " + doc.Asked)
+	compact := false
+	var hidden []string
+	for i := range doc.Sections {
+		s := &doc.Sections[i]
+		before := len(w.lines)
+		onlyLead := w.section(s)
+		if n := len(w.lines); n > before && s.Title != "" {
+			if onlyLead && compact && !o.All {
+				// Subjects of one sentence stand together.
+				w.lines = slices.Delete(w.lines, before, before+1)
+			}
+			compact = onlyLead
+		}
+		if !w.shows(s.Level) {
+			hidden = append(hidden, name(s.Title))
+		}
+	}
+	if !o.All {
+		rest := "-v prints all"
+		if len(hidden) > 0 {
+			rest += ": " + strings.Join(hidden, ", ") + " and every table"
+		}
+		if o.Hint != "" {
+			rest += "; " + o.Hint
+		}
+		w.blank()
+		w.hang("", rest, nil)
+	}
+	return w.lines
+}
+
+// shows reports whether something of that level is on the page.
+func (w *writer) shows(l document.Level) bool { return w.o.All || l == document.First }
+
+// name is a title in a sentence.
+func name(title string) string {
+	if strings.Contains(title, "_") {
+		return title
+	}
+	return strings.ToLower(title)
+}
+
+// leadLines is the most lines of a lead on a first page.
+const leadLines = 4
+
+// head says what the document is of.
+func (w *writer) head(text string) {
+	text = strings.Join(strings.Fields(clean(text)), " ")
+	first := wrap(text, w.width)[0]
+	w.raw(first)
+	if rest := strings.TrimSpace(strings.TrimPrefix(text, first)); rest != "" {
+		w.lead(strings.Repeat(" ", hung), rest, nil)
+	}
+}
+
+// lead is hang for what stands first, of which more is shown.
+func (w *writer) lead(lead, text string, paint func(string) string) {
+	most := w.most
+	if most > 0 {
+		w.most = max(most, leadLines)
+	}
+	w.hang(lead, text, paint)
+	w.most = most
+}
+
+// section prints one, with its warnings, and reports whether that was nothing but its lead. The section "warnings" has those
+// that no other has.
+func (w *writer) section(s *document.Section) (onlyLead bool) {
+	if !w.shows(s.Level) {
+		return false
+	}
+	if s.ID == "warnings" {
+		return w.warnings(s.Title)
+	}
+	blocks := s.Blocks
+	switch t := w.leading(s); {
+	case s.Title == "":
+	case t != nil:
+		w.blank()
+		w.table(t, clean(s.Title))
+		blocks = blocks[1:]
+	default:
+		w.title(s.Title, s.Lead, s.Tone)
+	}
+	after := len(w.lines)
+	for _, b := range blocks {
+		w.block(b)
+	}
+	if w.o.All {
+		for _, d := range w.doc.Warnings {
+			if d.Section == s.ID {
+				w.hang("  ! ", d.Text, nil)
+			}
+		}
+	}
+	return len(w.lines) == after && len(blocks) == len(s.Blocks)
+}
+
+// leading is the table of a section without a lead, in whose head there is room for the section's title.
+func (w *writer) leading(s *document.Section) *document.Table {
+	if s.Lead != "" || len(s.Blocks) == 0 {
+		return nil
+	}
+	t, _ := s.Blocks[0].(*document.Table)
+	if t == nil || !w.shows(t.Level) || len(t.Rows) == 0 || len(t.Columns) == 0 || t.Columns[0].Name != "" || len(s.Title) > indent+9 {
+		return nil
+	}
+	return t
+}
+
+func (w *writer) title(title, lead string, tone document.Tone) {
+	w.blank()
+	w.lead(pad(title, hung-1)+" ", lead, func(s string) string { return w.tint(tone, s) })
+}
+
+func (w *writer) warnings(title string) (onlyLead bool) {
+	var texts []string
+	others := 0
+	for _, d := range w.doc.Warnings {
+		switch {
+		case w.o.All && d.Section != "" && w.ids[d.Section]:
+		case w.shows(d.Level):
+			texts = append(texts, d.Text)
+		default:
+			others++
+		}
+	}
+	n := fits(len(texts), w.limits.items)
+	others, texts = others+len(texts)-n, texts[:n]
+	switch {
+	case len(texts) == 0 && others == 0:
+		return false
+	case len(texts) == 0:
+		w.title(title, fmt.Sprintf("%d that no number of this page is about (-v)", others), 0)
+		return true
+	}
+	w.title(title, "", 0)
+	for _, t := range texts {
+		w.hang("  ! ", t, nil)
+	}
+	if others > 0 {
+		w.hang("  ", fmt.Sprintf("and %d more (-v)", others), nil)
+	}
+	return false
+}
+
+func (w *writer) block(b document.Block) {
+	switch b := b.(type) {
+	case document.Facts:
+		for _, f := range b.Facts {
+			if w.shows(b.Level) && w.shows(f.Level) {
+				w.hang("  "+pad(f.Name, 10)+" ", f.Text, nil)
+			}
+		}
+	case document.List:
+		if w.shows(b.Level) {
+			w.list(b)
+		}
+	case document.Note:
+		if w.shows(b.Level) {
+			lead := "  "
+			if b.Doubt {
+				lead = "  ! "
+			}
+			w.hang(lead, b.Text, func(s string) string { return w.tint(b.Tone, s) })
+		}
+	case *document.Table:
+		if w.shows(b.Level) {
+			w.table(b, "")
+		}
+	case *document.Chart:
+		if w.shows(b.Level) {
+			w.chart(b)
+		}
+	case document.Quote:
+		if w.shows(b.Level) {
+			who := b.Who
+			for _, l := range b.Lines {
+				w.raw("  " + pad(cut(clean(who), 10), 10) + " | " + Line(l, w.width-15))
+				who = ""
+			}
+		}
+	}
+}
+
+// list prints findings under one name.
+func (w *writer) list(l document.List) {
+	name := l.Name
+	n := fits(len(l.Findings), w.limits.items)
+	for i, f := range l.Findings {
+		if i == n {
+			w.hang("  "+pad("", 10)+"   ", fmt.Sprintf("and %d more (-v)", len(l.Findings)-n), nil)
+			return
+		}
+		w.hang("  "+pad(name, 10)+" - ", f.Sentence, nil)
+		name = ""
+	}
+}
+
+// tint colours good and bad news.
+func (w *writer) tint(t document.Tone, s string) string {
+	if !w.o.Colour || t == 0 || strings.TrimSpace(s) == "" {
+		return s
+	}
+	code := "32" // green
+	if t == document.Bad {
+		code = "31"
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}

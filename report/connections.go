@@ -71,7 +71,6 @@ func connections(run *record.Run) *document.Section {
 		s.Lead += ", " + quantity.Count(c.Completed) + " completed (" + quantity.Share(float64(c.Completed), float64(c.Attempted)) + ")"
 		if c.Failed > 0 {
 			s.Lead += ", " + quantity.Count(c.Failed) + " failed"
-			s.Tone = document.Bad
 		}
 		if c.Unfinished > 0 {
 			s.Lead += ", " + quantity.Count(c.Unfinished) + " unfinished"
@@ -95,6 +94,9 @@ func connections(run *record.Run) *document.Section {
 	facts := []string{"opened " + quantity.Count(c.Opened)}
 	if c.Requests > 0 {
 		facts = append(facts, "exchanges completed "+quantity.Count(c.Requests))
+	}
+	if c.PeakOpen > 0 {
+		facts = append(facts, "most at once "+quantity.Count(c.PeakOpen))
 	}
 	if c.Capped > 0 {
 		facts = append(facts, "arrivals that waited at the cap "+quantity.Count(c.Capped))

@@ -152,11 +152,23 @@ func doubt(text string) document.Block {
 	return document.Note{Level: document.First, Doubt: true, Text: text}
 }
 
-// findings are sentences without a code.
-func findings(sentences []string) []document.Finding {
-	var out []document.Finding
-	for _, s := range sentences {
-		out = append(out, document.Finding{Sentence: s})
+// findings pairs sentences with what they were made of: records of older versions have the sentences only.
+func findings(sentences []string, all []record.Finding, remedy bool) []document.Finding {
+	out := make([]document.Finding, len(sentences))
+	n := 0
+	for _, f := range all {
+		if f.Remedy == remedy {
+			if n < len(out) {
+				out[n].Code, out[n].Args = f.Code, f.Args
+			}
+			n++
+		}
+	}
+	for i, s := range sentences {
+		if n != len(sentences) {
+			out[i] = document.Finding{} // they are not of each other
+		}
+		out[i].Sentence = s
 	}
 	return out
 }

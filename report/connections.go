@@ -3,11 +3,13 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/report/document"
+	"lastack/sockstate"
 )
 
 // rates says how fast connections came.
@@ -113,7 +115,7 @@ func replies(r *record.Result) []document.Block {
 	all, other := r.Replies()
 	if other > 0 || r.HTTP["1xx"] > 0 {
 		var parts []string
-		for _, class := range ordered(r.HTTP, record.StatusClasses()) {
+		for _, class := range ordered(r.HTTP, sockstate.StatusClassNames()) {
 			switch n := r.HTTP[class]; {
 			case n == 0:
 			case class == "1xx":
@@ -124,7 +126,7 @@ func replies(r *record.Result) []document.Block {
 		}
 		out = append(out, note(document.First, "HTTP replies: "+strings.Join(parts, ";  "))...)
 	}
-	for _, kind := range ordered(r.ExchangeErrors, record.ExchangeErrorNames()) {
+	for _, kind := range ordered(r.ExchangeErrors, sockstate.FaultNames()) {
 		if example := r.ExchangeExamples[kind]; example != "" {
 			out = append(out, doubt(kind+", the first: "+example))
 		}
@@ -165,7 +167,7 @@ func outcomes(r *record.Result, timeline []record.Interval, plan []record.Group)
 			return
 		}
 		w := outcomeWords(name)
-		if name == record.OutcomeFIN {
+		if name == sockstate.OutcomeFIN.String() {
 			w = finWords(plan)
 		}
 		rows = append(rows, row(level, "  "+name, count(n), share(float64(n), float64(c.Attempted)), txt(join("; ", w, note))))
@@ -173,9 +175,9 @@ func outcomes(r *record.Result, timeline []record.Interval, plan []record.Group)
 	endFailed, endCompleted := splitResets(r)
 
 	add("completed", c.Completed)
-	for _, name := range record.EndOutcomes() {
+	for _, name := range sockstate.OutcomeNames(sockstate.ClassEnd) {
 		n := r.Outcomes[name]
-		if name == record.OutcomeRSTReceived {
+		if name == sockstate.OutcomeRSTReceived.String() {
 			n = endCompleted
 		}
 		outcome(name, n, "")
@@ -183,10 +185,10 @@ func outcomes(r *record.Result, timeline []record.Interval, plan []record.Group)
 	level = document.First
 	if c.Failed > 0 {
 		add("failed", c.Failed)
-		outcome(record.OutcomeRSTReceived, endFailed, "not what the policy predicts")
-		for _, name := range record.FailureOutcomes() {
+		outcome(sockstate.OutcomeRSTReceived.String(), endFailed, "not what the policy predicts")
+		for _, name := range sockstate.OutcomeNames(sockstate.ClassFailure) {
 			note := span(timeline, name)
-			if name == record.OutcomeOther {
+			if name == sockstate.OutcomeOther.String() {
 				note = join("; ", join(", ", counts(r.ExchangeErrors), counts(r.Errnos)), note)
 			}
 			outcome(name, r.Outcomes[name], note)
@@ -194,12 +196,12 @@ func outcomes(r *record.Result, timeline []record.Interval, plan []record.Group)
 	}
 	if c.Unfinished > 0 {
 		add("unfinished", c.Unfinished)
-		for _, name := range record.UnfinishedOutcomes() {
+		for _, name := range sockstate.OutcomeNames(sockstate.ClassUnfinished) {
 			outcome(name, r.Outcomes[name], "")
 		}
 	}
 	for _, name := range keys(r.Outcomes) {
-		if record.ClassOf(name) == record.ClassUnknown {
+		if !slices.Contains(sockstate.LoadOutcomeNames(), name) {
 			outcome(name, r.Outcomes[name], "unknown to this version of lastack")
 		}
 	}
@@ -209,9 +211,9 @@ func outcomes(r *record.Result, timeline []record.Interval, plan []record.Group)
 // splitResets tells the received resets that failed from those that completed: what the
 // other outcomes leave of failed and of completed.
 func splitResets(r *record.Result) (failed, completed int64) {
-	all := r.Outcomes[record.OutcomeRSTReceived]
+	all := r.Outcomes[sockstate.OutcomeRSTReceived.String()]
 	failed = r.Connections.Failed
-	for _, name := range record.FailureOutcomes() {
+	for _, name := range sockstate.OutcomeNames(sockstate.ClassFailure) {
 		failed -= r.Outcomes[name]
 	}
 	failed = max(0, min(failed, all))

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"lastack/bench/metric"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/report/document"
@@ -25,7 +26,7 @@ func drainDocument(run *record.Run) *document.Document {
 	if d.drain == nil {
 		d.drain = &record.Drain{}
 	}
-	if i := record.WorstTry(d.drain.Tries); i >= 0 {
+	if i := metric.WorstTry(d.drain.Tries); i >= 0 {
 		d.try, d.n = &d.drain.Tries[i], i+1
 	}
 	// A copy, in which the sections that every report has find what belongs to the try.
@@ -37,7 +38,7 @@ func drainDocument(run *record.Run) *document.Document {
 	if v := &run.Verdict; v.LimitedBy != "" || len(v.Reasons) > 0 || v.Valid {
 		judged := shown
 		judged.Accounting = d.accounting()
-		sections = append(sections, verdict(&judged))
+		sections = append(sections, judgement(&judged))
 	}
 	sections = append(sections, thresholds(run), warnings())
 	if d.try != nil {
@@ -99,7 +100,7 @@ func (d *drainView) score() *document.Section {
 		if s := tries[i].Score; s != "" {
 			return s
 		}
-		return record.ScoreLine(&tries[i])
+		return metric.ScoreLine(&tries[i])
 	}
 	switch len(tries) {
 	case 0:
@@ -159,7 +160,7 @@ func (d *drainView) spread() *document.Section {
 	}
 	s := &document.Section{ID: "tries", Title: "TRIES", Lead: fmt.Sprintf("how %d tries differ; what was 0 in all of them is left out", len(d.drain.Tries))}
 	t := table(document.Detail, "", "min", "median", "max", "tries", "~")
-	for _, m := range record.Spread(d.drain.Tries) {
+	for _, m := range metric.Spread(d.drain.Tries) {
 		if m.Tries == 0 || m.Min == 0 && m.Max == 0 {
 			continue
 		}

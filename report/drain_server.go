@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"lastack/bench/metric"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/report/document"
@@ -40,7 +41,7 @@ func (d *drainView) server() *document.Section {
 	if sv.ThenSent {
 		signal := d.drain.Stop.Then
 		if signal == "" {
-			signal = sv.ThenWords()
+			signal = metric.ThenWords(sv)
 		}
 		say("grace", "over after "+askedSeconds(d.drain.Stop.GraceS)+" with the server still there: "+signal+" was sent")
 	}
@@ -142,14 +143,14 @@ func (d *drainView) ended() string {
 	}
 	switch {
 	case s.ExitS != nil && len(s.StillListening) > 0:
-		return quantity.Since(*s.ExitS) + ", " + how + ", but " + record.ProcessNumbers(s.StillListening) + " still held its listening socket when " +
+		return quantity.Since(*s.ExitS) + ", " + how + ", but " + metric.ProcessNumbers(s.StillListening) + " still held its listening socket when " +
 			d.lastLook() + ": the server did not stop"
 	case s.ExitS != nil && len(s.ListenedOn) > 0:
-		return quantity.Since(*s.ExitS) + ", " + how + ", but " + record.ProcessNumbers(s.ListenedOn) + " listened on until the grace was over: the server did not stop"
+		return quantity.Since(*s.ExitS) + ", " + how + ", but " + metric.ProcessNumbers(s.ListenedOn) + " listened on until the grace was over: the server did not stop"
 	case s.ExitS != nil:
 		return quantity.Since(*s.ExitS) + ", " + how
 	case s.Stayed && s.ThenSent && !d.cutShort():
-		return "no: it outlived even " + s.ThenWords()
+		return "no: it outlived even " + metric.ThenWords(s)
 	case s.Stayed:
 		return "no: it was still running when " + d.lastLook()
 	case s.ExitSignal != "" || s.ExitCode != nil:

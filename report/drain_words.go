@@ -4,16 +4,16 @@ import (
 	"math"
 	"strings"
 
-	"lastack/bench/record"
+	"lastack/bench/metric"
 	"lastack/report/document"
 )
 
 // spreadValue is a value of a spread.
 func spreadValue(unit string, v float64) document.Value {
 	switch {
-	case unit == record.UnitMicros:
+	case unit == metric.UnitMicros:
 		return document.Micros(v)
-	case unit == record.UnitShare:
+	case unit == metric.UnitShare:
 		return document.Share(v)
 	case v == math.Trunc(v) && math.Abs(v) < math.MaxInt64/2:
 		return document.Count(int64(v))

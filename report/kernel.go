@@ -8,6 +8,7 @@ import (
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/report/document"
+	"lastack/sockstate"
 )
 
 // predicted sets what the close policy should have brought beside what was seen.
@@ -299,7 +300,7 @@ func server(run *record.Run) *document.Section {
 	of := func(n int64) document.Value { return share(float64(n), float64(sv.Accepted)) }
 	add("accepted", sv.Accepted, nil, "")
 	sum := sv.Open
-	for _, name := range ordered(sv.Outcomes, record.OutcomeNames()) {
+	for _, name := range ordered(sv.Outcomes, slices.Concat(sockstate.LoadOutcomeNames(), sockstate.OutcomeNames(sockstate.ClassServer))) {
 		n := sv.Outcomes[name]
 		if n == 0 {
 			continue

@@ -5,6 +5,7 @@ import (
 
 	"lastack/bench/record"
 	"lastack/report/document"
+	"lastack/sockstate"
 )
 
 // latencies says how long each step took.
@@ -39,7 +40,7 @@ func latencies(run *record.Run) *document.Section {
 func latencyTable(level document.Level, r *record.Result) (*document.Table, []document.Block) {
 	t := latencyColumns(level)
 	var distributions []document.Block
-	for _, name := range ordered(r.Latency, record.LatencyNames()) {
+	for _, name := range ordered(r.Latency, sockstate.LatencyNames()) {
 		l := r.Latency[name]
 		if l.Count > 0 {
 			t.Rows = append(t.Rows, latencyRow(name, l))
@@ -48,12 +49,12 @@ func latencyTable(level document.Level, r *record.Result) (*document.Table, []do
 			distributions = append(distributions, document.Distribution{Name: name, Encoded: l.Hdr})
 		}
 	}
-	for _, name := range ordered(r.Latency, record.LatencyNames()) {
+	for _, name := range ordered(r.Latency, sockstate.LatencyNames()) {
 		if r.Latency[name].Count == 0 && r.LatencyAbsent[name] == "" {
 			t.Rows = append(t.Rows, row(document.Detail, name, document.Absent("no samples")))
 		}
 	}
-	for _, name := range ordered(r.LatencyAbsent, record.LatencyNames()) {
+	for _, name := range ordered(r.LatencyAbsent, sockstate.LatencyNames()) {
 		t.Rows = append(t.Rows, row(document.Detail, name, document.Absent("not measured: "+r.LatencyAbsent[name])))
 	}
 	return t, distributions

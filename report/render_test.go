@@ -174,7 +174,7 @@ func TestJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 		var before, after any
-		if err := errors.Join(json.Unmarshal(was, &before), json.Unmarshal(render(t, "json", sample(t, name)), &after)); err != nil {
+		if err := errors.Join(json.Unmarshal(was, &before), json.Unmarshal(render(t, "json", saved(t, name)), &after)); err != nil {
 			t.Fatal(err)
 		}
 		lost(t, name, before, after)

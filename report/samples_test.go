@@ -8,8 +8,10 @@ import (
 	"testing"
 
 	"lastack/bench/record"
+	"lastack/bench/verdict"
 	"lastack/report/document"
 	"lastack/report/text"
+	"lastack/sockstate"
 )
 
 // recordPath is where a sample is: a record that a real run has saved.
@@ -28,8 +30,16 @@ func recorded(t testing.TB) []string {
 	return files
 }
 
-// sample reads one.
+// sample is one, judged as a run of today would be.
 func sample(t testing.TB, name string) *record.Run {
+	t.Helper()
+	r := saved(t, name)
+	r.Verdict = verdict.Judge(r)
+	return r
+}
+
+// saved reads one.
+func saved(t testing.TB, name string) *record.Run {
 	t.Helper()
 	f, err := os.Open(recordPath(name))
 	if err != nil {
@@ -46,7 +56,7 @@ func sample(t testing.TB, name string) *record.Run {
 func at[T any](v T) *T { return &v }
 
 func check(name string, n int64) record.Check {
-	return record.Check{Name: name, Want: record.Range{Min: n, Max: n}, Got: n, OK: true, Exact: true}
+	return record.Check{Name: name, Want: sockstate.Range{Min: n, Max: n}, Got: n, OK: true, Exact: true}
 }
 
 // words are those of one section.

@@ -8,8 +8,8 @@ import (
 	"lastack/report/document"
 )
 
-// verdict says what bound a run, whether its numbers are of the target, and what would help.
-func verdict(r *record.Run) *document.Section {
+// judgement says what bound a run, whether its numbers are of the target, and what would help.
+func judgement(r *record.Run) *document.Section {
 	v := &r.Verdict
 	s := &document.Section{ID: "verdict", Title: "VERDICT", Level: document.First}
 	if v.LimitedBy == "" && len(v.Reasons) == 0 && !v.Valid {
@@ -24,10 +24,10 @@ func verdict(r *record.Run) *document.Section {
 		s.Lead += "; " + limitWords(v.LimitedBy) + " (" + v.LimitedBy + ")"
 	}
 	if len(v.Reasons) > 0 {
-		s.Blocks = append(s.Blocks, document.List{Level: document.First, Name: "because", Findings: findings(v.Reasons)})
+		s.Blocks = append(s.Blocks, document.List{Level: document.First, Name: "because", Findings: findings(v.Reasons, v.Findings, false)})
 	}
 	if len(v.Advice) > 0 {
-		s.Blocks = append(s.Blocks, document.List{Level: document.First, Name: "try", Findings: findings(v.Advice)})
+		s.Blocks = append(s.Blocks, document.List{Level: document.First, Name: "try", Findings: findings(v.Advice, v.Findings, true)})
 	}
 	n := 0
 	for i := range r.Accounting {

@@ -57,7 +57,9 @@ var layers = []struct {
 		"sockstate", "sockstate/netns", "sockstate/sockdiag", "bench/quantity", "bench/record", "bench/host", "bench/sandbox", "bench/lab",
 	}},
 
-	{"report", []string{"sockstate", "bench/quantity", "bench/record", "bench/metric"}},
+	{"report/document", nil},
+	{"report/text", []string{"bench/quantity", "report/document"}},
+	{"report", []string{"sockstate", "bench/quantity", "bench/record", "bench/metric", "report/document", "report/text"}},
 	{"cmd/lastack", []string{
 		"report", "bench", "bench/drain", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/host", "bench/sandbox",
 		// The values that flags hold.
@@ -71,6 +73,9 @@ var onlyThirdParty = map[string][]string{
 	"sockstate/exchange": nil,
 	"bench/record":       {"github.com/HdrHistogram/hdrhistogram-go"},
 	"bench/metric":       nil,
+	"report/document":    nil,
+	"report/text":        nil,
+	"report":             nil,
 	"bench/verdict":      nil,
 }
 
@@ -199,6 +204,8 @@ func TestViolations(t *testing.T) {
 	}{
 		{"report", "lastack/bench/record", ""},
 		{"report", "lastack/bench", "report must not import bench"},
+		{"report/text", "lastack/bench/record", "report/text must not import bench/record"},
+		{"report/document", "lastack/bench/quantity", "report/document must not import bench/quantity"},
 		{"report", "golang.org/x/sys/unix", "report must not import golang.org/x/sys/unix"},
 		{"loadgen", "lastack/server", "loadgen must not import server"},
 		{"loadgen", "golang.org/x/sys/unix", ""},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sort"
 	"strings"
 
 	"lastack/report/document"
@@ -38,7 +39,7 @@ type limits struct {
 	items, events, rows, lines int
 }
 
-// squeezes are the limits that are tried one after the other until a page fits.
+// squeezes are the limits of which the first is taken with which a page fits.
 func squeezes() []limits {
 	return []limits{
 		{5, 12, 14, 5}, {4, 10, 14, 4}, {3, 10, 14, 3}, {3, 8, 14, 3}, {3, 8, 14, 2}, {3, 6, 14, 2}, {2, 6, 14, 2}, {2, 5, 14, 2}, {2, 4, 14, 2}, {2, 3, 12, 2},
@@ -64,10 +65,14 @@ func Write(w io.Writer, doc *document.Document, o Options) error {
 	if o.All {
 		lines = print(doc, o, limits{})
 	} else {
-		for _, l := range squeezes() {
-			if lines = print(doc, o, l); len(lines) <= pageLines {
-				break
-			}
+		all := squeezes()
+		tried := make(map[int][]string)
+		i := sort.Search(len(all)-1, func(i int) bool {
+			tried[i] = print(doc, o, all[i])
+			return len(tried[i]) <= pageLines
+		})
+		if lines = tried[i]; lines == nil {
+			lines = print(doc, o, all[i])
 		}
 		if more := len(lines) - pageLines; more > 0 {
 			lines = append(lines[:pageLines-1], fmt.Sprintf("… and %d more lines (-v)", more+1))

@@ -25,7 +25,7 @@ type world struct {
 
 const (
 	markedAt, signalAt, watchedTo, loadedTo = 990 * ms, 1000 * ms, 3000 * ms, 3400 * ms
-	requestSize                            = 50
+	requestSize                             = 50
 )
 
 var worldGroups = groups{

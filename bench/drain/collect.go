@@ -17,11 +17,11 @@ func (t *try) conclude(ctx context.Context, w *watch, broken error) (*loadgen.Re
 	e := &evidence{}
 	if w != nil {
 		w.collectOpen(e)
+		w.concluded = clock.Now()
 	}
-	e.concluded = clock.Now()
 	t.endLoad(ctx)
 	if w != nil && w.pace != nil {
-		e.paused = w.pace.end()
+		w.paused = w.pace.end()
 	}
 	result, err := t.load.Wait()
 	err = errors.Join(broken, err)
@@ -29,8 +29,8 @@ func (t *try) conclude(ctx context.Context, w *watch, broken error) (*loadgen.Re
 		return result, nil, err
 	}
 	// The clock of all times does not go on while the machine is suspended.
-	e.paused = max(e.paused, int64(result.Halts.Suspended))
-	e.journal, e.total, e.atMark, e.atEnd = result.Journal, result.Total(), w.marked, t.load.Snapshot()
+	w.paused = max(w.paused, int64(result.Halts.Suspended))
+	e.journal, e.total, e.atMark, e.atEnd = result.Journal, result.Total(), t.marked, t.load.Snapshot()
 	t.settle(ctx)
 	e.before, e.after, e.unread = t.before, t.observer.Counters()[0], t.observer.Unread()
 	e.ownCounters = t.sandboxed() && len(t.beside) == 0
@@ -100,7 +100,7 @@ func (t *try) settle(ctx context.Context) {
 func (w *watch) collectOpen(e *evidence) {
 	e.owners = w.owners()
 	if w.server.proc != nil && w.exited != 0 && w.gone == 0 {
-		e.server.listening, _, _ = w.server.holders() // none: then it is not known
+		w.seen.listening, _, _ = w.server.holders() // none: then it is not known
 	}
 	if len(w.Stop.Restart) > 0 {
 		e.restartFailed = w.next.why(w.server)
@@ -109,16 +109,12 @@ func (w *watch) collectOpen(e *evidence) {
 
 // collect takes the rest of what was seen of the server, and of what ran beside it.
 func (w *watch) collect(e *evidence) {
-	e.stop, e.groups, e.queue, e.left, e.probed = w.Stop, w.groups, w.queue, w.left, w.probed
-	e.begun, e.signal, e.sending = w.begun, w.at, w.took
-	e.exited, e.gone, e.thenSent, e.hookEnded = w.exited, w.gone, w.thenSent, w.hookEnded
 	if n := w.next; n != nil {
-		e.restarted, e.listening = n.started, n.listening
+		w.restarted, w.listening = n.started, n.listening
 	}
-	s := &e.server
-	s.local, s.behind, s.searched, s.port = w.server.local(), w.server.behind, w.searched, w.port
-	s.atGrace, s.reloadEnded, s.signalFailed = w.atGrace, w.reloadEnded, w.failed
-	s.process = w.server.evidence()
+	w.seen.local, w.seen.behind, w.seen.process = w.server.local(), w.server.behind, w.server.evidence()
+	e.times, e.server = w.times, w.seen
+	e.stop, e.groups, e.queue, e.probed = w.Stop, w.groups, w.queue, w.probed
 	if w.hook != nil {
 		e.hook = &hookEvidence{said: w.hook.Said(), exit: w.hook.Exit()}
 	}

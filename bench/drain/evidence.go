@@ -24,8 +24,8 @@ type evidence struct {
 
 	// journal tells of single connections and requests; total is the whole load, atMark the load at the mark before the stop, atEnd when
 	// it was over.
-	journal      *loadgen.Journal
-	total        loadgen.GroupResult
+	journal       *loadgen.Journal
+	total         loadgen.GroupResult
 	atMark, atEnd loadgen.Snapshot
 	// packets is nil where there are none; noPackets says why.
 	packets   *capture.Trace
@@ -39,8 +39,6 @@ type evidence struct {
 
 	// queue holds the clients' addresses of the connections in the accept queue at the signal.
 	queue map[netip.AddrPort]bool
-	// left are the sockets on the server's port when it was gone, by their clients' addresses; nil: not looked at.
-	left map[netip.AddrPort]sockdiag.Socket
 	// owners tells who had a client's connection when the watch ended; nil: not known.
 	owners map[netip.AddrPort]owner
 
@@ -83,9 +81,12 @@ type serverEvidence struct {
 	// listening are its processes that listened still when the watch ended, atGrace those that did when the grace was over.
 	listening, atGrace []int
 	// reloadEnded is set where it was to reload, and was gone.
-	reloadEnded  bool
+	reloadEnded bool
+	// signalFailed says why a signal could not be sent.
 	signalFailed string
 	port         record.DrainPort
+	// left are the sockets on its port when it was gone, by their clients' addresses; nil: not looked at.
+	left map[netip.AddrPort]sockdiag.Socket
 }
 
 type processEvidence struct {

@@ -20,7 +20,7 @@ const holdersEvery = 100 * time.Millisecond
 func (w *watch) lookAtServer(now int64) (gone bool, err error) {
 	p := w.server.proc
 	switch {
-	case p == nil && w.hook != nil && w.server.local() && !w.searched:
+	case p == nil && w.hook != nil && w.server.local() && !w.seen.searched:
 		// The listener's end is what can be seen of the server's.
 		there, err := process.Listening(w.server.diag, w.target)
 		if err != nil || len(there) > 0 {
@@ -65,7 +65,7 @@ func (w *watch) nobodyListens(now int64) (bool, error) {
 
 // search looks at what the server has left on its port, and brings it back.
 func (w *watch) search() error {
-	w.searched = true
+	w.seen.searched = true
 	s := w.server
 	if s.proc != nil {
 		if pids := s.stillHeld(); len(pids) > 0 {
@@ -79,11 +79,11 @@ func (w *watch) search() error {
 	if s.proc != nil && w.hook == nil && w.Stop.reloads() && len(w.Stop.Restart) == 0 {
 		// A server may reload by handing its port to a new process.
 		now, err := process.Listeners(s.diag, s.addr)
-		w.reloadEnded = err == nil && !slices.ContainsFunc(now, func(l process.Listener) bool { return len(l.Holders) > 0 || l.Unreadable > 0 })
+		w.seen.reloadEnded = err == nil && !slices.ContainsFunc(now, func(l process.Listener) bool { return len(l.Holders) > 0 || l.Unreadable > 0 })
 	}
 	if s.local() && !w.Stop.Handover && !s.behind {
 		// Nobody has taken the port yet.
-		w.port = s.bindable()
+		w.seen.port = s.bindable()
 	}
 	if len(w.Stop.Restart) > 0 && !w.Stop.Handover && w.next == nil {
 		if err := w.startNext(); err != nil {
@@ -98,7 +98,7 @@ func (w *watch) leftovers() error {
 	if !w.server.local() || w.server.behind {
 		return nil
 	}
-	w.left = make(map[netip.AddrPort]sockdiag.Socket)
+	w.seen.left = make(map[netip.AddrPort]sockdiag.Socket)
 	filter := w.filter()
 	return w.server.diag.Each(filter, func(s *sockdiag.Socket) {
 		side, ok := filter.Side(s.Tuple)
@@ -108,6 +108,6 @@ func (w *watch) leftovers() error {
 		if s.State == sockstate.Established || s.State == sockstate.CloseWait {
 			return // in the accept queue of who took over
 		}
-		w.left[plainAddr(s.Tuple.Remote)] = *s
+		w.seen.left[plainAddr(s.Tuple.Remote)] = *s
 	})
 }

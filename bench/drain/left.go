@@ -10,7 +10,7 @@ import (
 // leftover counts the sockets that the server left, but for connections that had ended before the stop.
 func (j *joined) leftover() record.DrainLeftover {
 	var l record.DrainLeftover
-	if j.left == nil {
+	if j.server.left == nil {
 		return l
 	}
 	l.Known, l.States = true, make(map[string]int)
@@ -20,7 +20,7 @@ func (j *joined) leftover() record.DrainLeftover {
 			reported[c.Local()] = true
 		}
 	}
-	for client, s := range j.left {
+	for client, s := range j.server.left {
 		if !reported[client] {
 			if s.State == sockstate.TimeWait {
 				l.Earlier++

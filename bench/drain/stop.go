@@ -14,10 +14,10 @@ import (
 
 // stopped is how the server was told to stop.
 type stopped struct {
-	// at is just before the signal was sent, or the stop command started, which took so long.
-	at   int64
-	took time.Duration
-	hook *process.Process
+	// signal is just before the signal was sent, or the stop command started; sending is how long that took.
+	signal  int64
+	sending time.Duration
+	hook    *process.Process
 	// failed says why the signal could not be sent.
 	failed string
 	// marked is the load at the mark, from which on the journal has all.
@@ -39,15 +39,15 @@ func (t *try) stop() (*stopped, error) {
 		t.warn("%s", w)
 	}
 	if t.Stop.Hook != "" {
-		s.at = clock.Now()
+		s.signal = clock.Now()
 		s.hook, err = process.Start(process.Hook(t.Stop.Hook, t.server.own()))
-		s.took = time.Duration(clock.Now() - s.at) // it began somewhere in between
+		s.sending = time.Duration(clock.Now() - s.signal) // it began somewhere in between
 		if err != nil {
 			return nil, err
 		}
 		return s, nil
 	}
-	if s.at, s.took, err = t.server.stop(t.Stop.Signal); err != nil {
+	if s.signal, s.sending, err = t.server.stop(t.Stop.Signal); err != nil {
 		if died := t.died(); died != nil {
 			return nil, died // it ended before the signal
 		}

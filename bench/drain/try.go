@@ -41,6 +41,7 @@ type try struct {
 	ledgerBefore os.FileInfo
 	probed       int64 // connections on which the server was listened to
 	queue        queue
+	marked       loadgen.Snapshot // the load at the mark before the stop
 	warnings     []string
 }
 
@@ -81,7 +82,11 @@ func (t *try) stopUnderLoad(ctx context.Context) (*watch, error) {
 	if s == nil {
 		return nil, err
 	}
-	w := newWatch(t, s)
+	w := &watch{
+		try: t, hook: s.hook, seen: serverEvidence{signalFailed: s.failed},
+		times: times{begun: t.begun, signal: s.signal, sending: s.sending},
+	}
+	t.marked = s.marked
 	if err != nil || ctx.Err() != nil {
 		return w, err
 	}

@@ -3,44 +3,30 @@ package drain
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"syscall"
 	"time"
 
-	"lastack/bench/record"
+	"lastack/bench/process"
 	"lastack/sockstate/clock"
-	"lastack/sockstate/sockdiag"
 )
 
 // watch sees what becomes of the server when it has been told to stop.
 type watch struct {
 	*try
-	*stopped
+	times
+	seen serverEvidence
+	hook *process.Process
 	pace *pace
-
-	// exited is when the process that was signalled ended, gone when nobody of the old server listened any more; 0 before.
-	exited, gone        int64
-	thenSent, hookEnded int64
-	// nextHolders is when to look next whose the old listeners are.
+	// nextHolders is when to look next whose the old listeners are; graceOver is set when that was looked up for seen.atGrace.
 	nextHolders int64
-	// atGrace are the server's processes that listened still when the grace was over; graceOver is set when that was looked up.
-	atGrace   []int
-	graceOver bool
-
-	// What was found when the server was gone; searched is set then.
-	searched    bool
-	reloadEnded bool
-	port        record.DrainPort
-	left        map[netip.AddrPort]sockdiag.Socket
+	graceOver   bool
 }
-
-func newWatch(t *try, s *stopped) *watch { return &watch{try: t, stopped: s} }
 
 // run watches until the server is gone or back and no connection of before the signal is left, and
 // Stop.Watch longer; or until the grace is over.
 func (w *watch) run(ctx context.Context) error {
-	w.pace = newPace(w.at)
-	grace := w.at + int64(w.Stop.Grace)
+	w.pace = newPace(w.signal)
+	grace := w.signal + int64(w.Stop.Grace)
 	limit := grace
 	var quiet int64 // since when there is nothing to wait for
 	poll := time.NewTicker(pollEvery)
@@ -62,7 +48,7 @@ func (w *watch) run(ctx context.Context) error {
 		if !w.graceOver && now >= grace {
 			w.graceOver = true
 			if w.exited != 0 && w.gone == 0 {
-				w.atGrace, _, _ = w.server.holders() // none: then it is not known
+				w.seen.atGrace, _, _ = w.server.holders() // none: then it is not known
 			}
 		}
 		if now >= limit && w.sendThen(now) {
@@ -145,7 +131,7 @@ func (w *watch) sendThen(now int64) bool {
 	}
 	if err := signal(w.Stop.Then); err != nil {
 		if !errors.Is(err, syscall.ESRCH) {
-			w.failed = err.Error()
+			w.seen.signalFailed = err.Error()
 		}
 		return false
 	}

@@ -27,6 +27,8 @@ type Config struct {
 	Backend       sockio.Backend
 	BackendReason string
 	Census        string // auto, diag or proc
+	// StartAt is that of loadgen.Config.
+	StartAt time.Time
 	// Interval is the time between two samples; 0 means 1 s.
 	Interval time.Duration
 	// Settle is how long the teardown is watched after the load, until no socket of it is left;

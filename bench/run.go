@@ -127,7 +127,7 @@ func (e *experiment) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	e.before = e.read()
-	e.load, err = loadgen.New(loadgen.Config{Plan: c.Plan, Namespace: e.clientNS(), Slots: load, Backend: e.backend, CPUs: e.cpus, Unfiltered: e.unfiltered()})
+	e.load, err = loadgen.New(loadgen.Config{Plan: c.Plan, Namespace: e.clientNS(), Slots: load, Backend: e.backend, CPUs: e.cpus, Unfiltered: e.unfiltered(), StartAt: c.StartAt})
 	return err
 }
 
@@ -230,12 +230,14 @@ func serverPorts(f *host.Facts) []uint16 {
 
 // measure runs the load and watches it.
 func (e *experiment) measure(ctx context.Context) error {
-	e.started = time.Now()
 	e.sampler = newSampler(e)
 	if e.cfg.OnReady != nil {
 		e.cfg.OnReady()
 	}
-	e.load.Start(ctx)
+	if err := e.load.Start(ctx); err != nil {
+		return err
+	}
+	e.started = time.Now()
 	if e.cfg.Plan.Warmup == 0 {
 		e.sampler.beginCPU()
 	}

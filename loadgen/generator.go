@@ -29,6 +29,9 @@ type Config struct {
 	// Slots bounds the connections open at once, over all workers: what the
 	// descriptors allow. Open loop without a cap needs it; 0 means the plan's connections.
 	Slots int
+	// StartAt is when the schedule begins, on CLOCK_REALTIME, which several machines share; zero: with Start. A moment that is over by
+	// more than 50 ms is refused.
+	StartAt time.Time
 	// Unfiltered is that of sockio.Config.
 	Unfiltered bool
 }
@@ -121,11 +124,13 @@ type Generator struct {
 	shared  []*shared // by group
 	spare   []delta
 	begin   chan int64     // hands each worker the start
+	halting chan struct{}  // closed when the load is stopped
 	done    chan struct{}  // closed when every worker has finished
 	release chan struct{}  // closed to let the workers close their sockets
 	running sync.WaitGroup // until the lifecycles are over
 	closed  sync.WaitGroup // until the sockets are closed
 	mu      sync.Mutex
+	halted  sync.Once
 	started bool
 	over    bool // every worker has finished: no wake-up may come any more
 	ended   bool // release is closed
@@ -150,7 +155,7 @@ func New(cfg Config) (*Generator, error) {
 	}
 	n := max(cfg.Plan.Workers, 1)
 	g := &Generator{
-		cfg: cfg, begin: make(chan int64), done: make(chan struct{}), release: make(chan struct{}),
+		cfg: cfg, begin: make(chan int64), halting: make(chan struct{}), done: make(chan struct{}), release: make(chan struct{}),
 		stop: func() bool { return true },
 	}
 	sh := make([]*shared, len(cfg.Plan.Groups))
@@ -258,17 +263,58 @@ func (g *Generator) work(w *worker, opened chan<- error) {
 	}
 }
 
-// Start starts the load. When ctx is cancelled the load stops at once, and accounts for
+// startLate is by how much StartAt may be over: what it takes to come to Start.
+const startLate = 50 * time.Millisecond
+
+// startLead is how long before StartAt the workers are given the moment, from where on they wait for it themselves. Until
+// then CLOCK_REALTIME may be adjusted.
+const startLead = 20 * time.Millisecond
+
+// await waits until the schedule is about to begin, or the load is stopped, and returns the moment on the clock of clock.Now. It is a
+// *sockstate.ValueError if StartAt is over.
+func (g *Generator) await(ctx context.Context) (int64, error) {
+	if g.cfg.StartAt.IsZero() {
+		return clock.Now(), nil
+	}
+	for {
+		at := clock.Of(g.cfg.StartAt)
+		left := time.Duration(at - clock.Now())
+		switch {
+		case left < -startLate:
+			return 0, sockstate.BadValue("", "the start at "+g.cfg.StartAt.Format(time.RFC3339Nano), "is %v ago: want a moment to come", -left.Round(time.Millisecond))
+		case left <= startLead:
+			return at, nil
+		}
+		lead := time.NewTimer(left - startLead)
+		select {
+		case <-lead.C:
+			continue
+		case <-ctx.Done():
+		case <-g.halting:
+		case <-g.done: // closed
+		}
+		lead.Stop()
+		return clock.Now(), nil // it will not start anything
+	}
+}
+
+// Start starts the load, after it has waited for StartAt. When ctx is cancelled the load stops at once, and accounts for
 // what is open as interrupted. It is called once, and does nothing after Close.
-func (g *Generator) Start(ctx context.Context) {
+func (g *Generator) Start(ctx context.Context) error {
+	start, err := g.await(ctx)
+	if err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		g.Interrupt()
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.started || g.over {
-		return
+		return nil
 	}
 	g.started = true
 	g.suspended = sockio.Suspended()
-	start := clock.Now()
 	g.result.Started = start
 	g.result.MeasuredFrom = start + int64(g.cfg.Plan.Warmup)
 	for range g.workers {
@@ -284,6 +330,7 @@ func (g *Generator) Start(ctx context.Context) {
 		g.mu.Unlock()
 		close(g.done)
 	}()
+	return nil
 }
 
 func (g *Generator) wake() {
@@ -335,6 +382,7 @@ func (g *Generator) halt(asked bool) {
 		return
 	}
 	g.result.Interrupted = g.result.Interrupted || asked
+	g.halted.Do(func() { close(g.halting) })
 	for _, w := range g.workers {
 		w.stop.Store(true)
 		if w.loop != nil { // it could not be opened

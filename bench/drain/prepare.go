@@ -65,7 +65,8 @@ func (t *try) greeted(ctx context.Context, p *loadgen.Plan) error {
 }
 
 // begin starts the load.
-func (t *try) begin(ctx context.Context) {
-	t.load.Start(ctx)
+func (t *try) begin(ctx context.Context) error {
+	err := t.load.Start(ctx)
 	t.begun = clock.Now()
+	return err
 }

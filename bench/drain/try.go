@@ -66,7 +66,9 @@ func (t *try) run(ctx context.Context) (o outcome, err error) {
 
 // stopUnderLoad goes on until the server need not be watched any more. The watch is nil where the server was not stopped.
 func (t *try) stopUnderLoad(ctx context.Context) (*watch, error) {
-	t.begin(ctx)
+	if err := t.begin(ctx); err != nil {
+		return nil, err
+	}
 	t.say("connecting")
 	if err := t.hold(ctx); err != nil || ctx.Err() != nil {
 		return nil, err

@@ -10,7 +10,7 @@ func TestBytesPerConnection(t *testing.T) {
 	if got := unsafe.Sizeof(conn{}); got != 24 {
 		t.Errorf("a connection takes %d bytes, want 24", got)
 	}
-	if got := unsafe.Sizeof(request{}); got != 32 {
-		t.Errorf("its exchange takes %d bytes, want 32", got)
+	if got := unsafe.Sizeof(request{}); got > 32 {
+		t.Errorf("its exchange takes %d bytes, want at most 32", got)
 	}
 }

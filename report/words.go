@@ -30,88 +30,19 @@ func ordered[V any](m map[string]V, first []string) []string {
 
 // limitWords says what a limit means. An unknown one stands for itself.
 func limitWords(limit string) string {
-	switch limit {
-	case record.LimitTarget:
-		return "the asked rate was met"
-	case record.LimitGeneratorCPU:
-		return "limited by the generator's CPU"
-	case record.LimitServerCPU:
-		return "limited by the server's CPU"
-	case record.LimitCPUQuota:
-		return "limited by the CPU quota of a control group"
-	case record.LimitSoftirq:
-		return "limited by the kernel's network work (softirq)"
-	case record.LimitCPU:
-		return "limited by the CPUs of this host"
-	case record.LimitPorts:
-		return "limited by local ports"
-	case record.LimitPortSearch:
-		return "limited by connect's search for a free local port"
-	case record.LimitFds:
-		return "limited by file descriptors"
-	case record.LimitTWBuckets:
-		return "limited by TIME_WAIT buckets"
-	case record.LimitAcceptQueue:
-		return "limited by the accept queue"
-	case record.LimitSYNDrops:
-		return "limited by dropped SYNs"
-	case record.LimitConntrack:
-		return "limited by connection tracking"
-	case record.LimitMemory:
-		return "limited by memory"
-	case record.LimitConnections:
-		return "limited by the number of connections asked for"
-	case record.LimitServer:
-		return "limited by the server"
-	case record.LimitNetwork:
-		return "limited by the network"
-	case record.LimitInterrupted:
-		return "stopped by a signal"
-	case record.LimitHalted:
-		return "the load did not run all the time"
-	case record.LimitUnknown:
-		return "what limited it is unknown"
+	if l, ok := record.LimitNamed(limit); ok {
+		return l.Words
 	}
 	return "limited by " + limit
 }
 
 // outcomeWords says what an outcome means, in the words of the calls behind it.
 func outcomeWords(outcome string) string {
-	switch sockstate.ParseOutcome(outcome) {
-	case sockstate.OutcomeFIN:
-		return "closed by FIN"
-	case sockstate.OutcomeRSTSent:
-		return "reset by this side, as asked"
-	case sockstate.OutcomeRSTReceived:
-		return "reset by the peer"
-	case sockstate.OutcomeRefused:
-		return "no server took the SYN (ECONNREFUSED)"
-	case sockstate.OutcomeConnectTimeout:
-		return "no answer to the SYN in time"
-	case sockstate.OutcomeNoLocalPort:
-		return "all local ports taken (EADDRNOTAVAIL)"
-	case sockstate.OutcomeNoFD:
-		return "no descriptor left (EMFILE, ENFILE)"
-	case sockstate.OutcomeNoMemory:
-		return "no memory for a socket (ENOMEM, ENOBUFS)"
-	case sockstate.OutcomeUnreachable:
-		return "no route, or ICMP in answer (EHOSTUNREACH and the like)"
-	case sockstate.OutcomeCutInRequest:
-		return "reset or EOF before the whole reply"
-	case sockstate.OutcomeClosedEarly:
-		return "the peer closed before its turn"
-	case sockstate.OutcomeHTTPStatus:
-		return "a whole reply, but a 5xx"
-	case sockstate.OutcomeRequestTimeout:
-		return "no whole reply in time"
-	case sockstate.OutcomeCloseTimeout:
-		return "the peer did not close in time"
-	case sockstate.OutcomeHeld:
-		return "never closed, by policy"
-	case sockstate.OutcomeInterrupted:
-		return "open when the run was stopped"
+	o := sockstate.ParseOutcome(outcome)
+	if o == sockstate.OutcomeOther {
+		return "" // its errno says more
 	}
-	return ""
+	return o.Means()
 }
 
 // finWords says what the client saw of the ends by FIN: both FINs only where it waits for the peer's.

@@ -10,53 +10,74 @@ type Outcome uint8
 const (
 	NoOutcome Outcome = iota
 
-	OutcomeFIN         // closed by FIN; a load saw the peer's only where it waits for it (client:half, server:*)
-	OutcomeRSTSent     // reset by this side, as the policy asks
-	OutcomeRSTReceived // reset by the peer; a load's failure where the policy does not predict it
+	OutcomeFIN // a load saw the peer's FIN only where it waits for it (client:half, server:*)
+	OutcomeRSTSent
+	OutcomeRSTReceived // a load's failure where the policy does not predict it
 
-	OutcomeNoLocalPort    // EADDRNOTAVAIL: every local port of the pair is taken
-	OutcomeNoFD           // EMFILE, ENFILE
-	OutcomeNoMemory       // ENOMEM, ENOBUFS
-	OutcomeUnreachable    // EHOSTUNREACH, ENETUNREACH and the like
-	OutcomeRefused        // RST or ICMP in answer to the SYN, or the socket connected to itself
-	OutcomeConnectTimeout // no answer to the SYN in time
-	OutcomeCutInRequest   // RST or EOF before the whole reply
-	OutcomeHTTPStatus     // a whole reply, but 5xx
-	OutcomeRequestTimeout // no whole reply in time
-	OutcomeClosedEarly    // the peer closed before its turn
-	OutcomeCloseTimeout   // the peer did not close in time
-	OutcomeOther          // anything else, counted by errno or by what came instead of a reply
+	OutcomeNoLocalPort
+	OutcomeNoFD
+	OutcomeNoMemory
+	OutcomeUnreachable
+	OutcomeRefused
+	OutcomeConnectTimeout
+	OutcomeCutInRequest
+	OutcomeHTTPStatus
+	OutcomeRequestTimeout
+	OutcomeClosedEarly
+	OutcomeCloseTimeout
+	OutcomeOther // counted by errno, or by what came instead of a reply
 
-	OutcomeHeld        // never closed, by policy
-	OutcomeInterrupted // open when the run was stopped
+	OutcomeHeld
+	OutcomeInterrupted
 
-	OutcomeAborted     // reset by the server: its grace was over
-	OutcomeAbruptFIN   // an abrupt shutdown closed it by FIN
-	OutcomeAbruptRST   // an abrupt shutdown closed it with data unread: by RST
-	OutcomeBadRequest  // what came was not a request
-	OutcomeDrained     // closed by the server because it stops
-	OutcomeShutdownRST // reset by the server because it stops
+	OutcomeAborted
+	OutcomeAbruptFIN
+	OutcomeAbruptRST
+	OutcomeBadRequest
+	OutcomeDrained
+	OutcomeShutdownRST
 
 	// NumOutcomes is the length of an array indexed by Outcome.
 	NumOutcomes = int(OutcomeShutdownRST) + 1
 )
 
-var outcomeNames = [NumOutcomes]string{
-	"",
-	"fin", "rst_sent", "rst_received",
-	"no_local_port", "no_fd", "no_memory", "unreachable", "refused", "connect_timeout", "cut_in_request", "http_status",
-	"request_timeout", "closed_early", "close_timeout", "other",
-	"held", "interrupted",
-	"aborted", "abrupt_fin", "abrupt_rst", "bad_request", "drained", "shutdown_rst",
+// outcomes are the names in records, and what each means, in the words of the calls behind it.
+var outcomes = [NumOutcomes]struct{ name, means string }{
+	OutcomeFIN:            {"fin", "closed by FIN"},
+	OutcomeRSTSent:        {"rst_sent", "reset by this side, as asked"},
+	OutcomeRSTReceived:    {"rst_received", "reset by the peer"},
+	OutcomeNoLocalPort:    {"no_local_port", "all local ports taken (EADDRNOTAVAIL)"},
+	OutcomeNoFD:           {"no_fd", "no descriptor left (EMFILE, ENFILE)"},
+	OutcomeNoMemory:       {"no_memory", "no memory for a socket (ENOMEM, ENOBUFS)"},
+	OutcomeUnreachable:    {"unreachable", "no route, or ICMP in answer (EHOSTUNREACH and the like)"},
+	OutcomeRefused:        {"refused", "no server took the SYN (ECONNREFUSED)"},
+	OutcomeConnectTimeout: {"connect_timeout", "no answer to the SYN in time"},
+	OutcomeCutInRequest:   {"cut_in_request", "reset or EOF before the whole reply"},
+	OutcomeHTTPStatus:     {"http_status", "a whole reply, but a 5xx"},
+	OutcomeRequestTimeout: {"request_timeout", "no whole reply in time"},
+	OutcomeClosedEarly:    {"closed_early", "the peer closed before its turn"},
+	OutcomeCloseTimeout:   {"close_timeout", "the peer did not close in time"},
+	OutcomeOther:          {"other", "anything else"},
+	OutcomeHeld:           {"held", "never closed, by policy"},
+	OutcomeInterrupted:    {"interrupted", "open when the run was stopped"},
+	OutcomeAborted:        {"aborted", "reset by the server: its grace was over"},
+	OutcomeAbruptFIN:      {"abrupt_fin", "closed by an abrupt shutdown"},
+	OutcomeAbruptRST:      {"abrupt_rst", "closed by an abrupt shutdown with data unread: reset"},
+	OutcomeBadRequest:     {"bad_request", "what came was not a request"},
+	OutcomeDrained:        {"drained", "closed by the server because it stops"},
+	OutcomeShutdownRST:    {"shutdown_rst", "reset by the server because it stops"},
 }
 
 // String is the outcome's name in a record.
-func (o Outcome) String() string { return outcomeNames[o] }
+func (o Outcome) String() string { return outcomes[o].name }
+
+// Means says what the outcome is, in a few words.
+func (o Outcome) Means() string { return outcomes[o].means }
 
 // ParseOutcome is the inverse of String, NoOutcome for a name outside the set.
 func ParseOutcome(name string) Outcome {
-	for o, n := range outcomeNames {
-		if n == name {
+	for o := range outcomes {
+		if outcomes[o].name == name {
 			return Outcome(o)
 		}
 	}

@@ -39,26 +39,35 @@ const (
 	NumStates = int(NewSynRecv) + 1
 )
 
-var stateNames = [NumStates]string{
-	Established: "ESTABLISHED",
-	SynSent:     "SYN_SENT",
-	SynRecv:     "SYN_RECV",
-	FinWait1:    "FIN_WAIT_1",
-	FinWait2:    "FIN_WAIT_2",
-	TimeWait:    "TIME_WAIT",
-	Closed:      "CLOSED",
-	CloseWait:   "CLOSE_WAIT",
-	LastAck:     "LAST_ACK",
-	Listen:      "LISTEN",
-	Closing:     "CLOSING",
-	NewSynRecv:  "SYN_RECV",
+// states are the names, and what each means.
+var states = [NumStates]struct{ name, means string }{
+	Established: {"ESTABLISHED", "open in both directions"},
+	SynSent:     {"SYN_SENT", "connect() has sent its SYN; there is no answer yet"},
+	SynRecv:     {"SYN_RECV", "a listener has answered a SYN; the client's ACK is to come"},
+	FinWait1:    {"FIN_WAIT_1", "closed here first; the FIN is not acknowledged yet"},
+	FinWait2:    {"FIN_WAIT_2", "the FIN is acknowledged; the peer has not closed yet"},
+	TimeWait:    {"TIME_WAIT", "closed by both, this side first; the ports stay taken for 60 s"},
+	Closed:      {"CLOSED", "gone"},
+	CloseWait:   {"CLOSE_WAIT", "the peer has closed; the program here has not yet"},
+	LastAck:     {"LAST_ACK", "closed here second; the FIN is not acknowledged yet"},
+	Listen:      {"LISTEN", "a listening socket"},
+	Closing:     {"CLOSING", "both closed at once: the FINs crossed, the ACK is to come"},
+	NewSynRecv:  {"SYN_RECV", "a listener has answered a SYN; the client's ACK is to come"},
 }
 
 func (s State) String() string {
-	if int(s) < len(stateNames) && stateNames[s] != "" {
-		return stateNames[s]
+	if int(s) < len(states) && states[s].name != "" {
+		return states[s].name
 	}
 	return fmt.Sprintf("State(%d)", uint8(s))
+}
+
+// Means says what a socket in this state is, in a few words; empty for a number that is no state.
+func (s State) Means() string {
+	if int(s) < len(states) {
+		return states[s].means
+	}
+	return ""
 }
 
 // Side tells the two ends of a connection apart.

@@ -650,27 +650,3 @@ type Finding struct {
 	// Try is the place in Drain.Tries of the try that it is about, from 1; 0 if it is about all.
 	Try int `json:"try,omitempty"`
 }
-
-// What bound a run.
-const (
-	LimitTarget       = "target_rate_met"
-	LimitGeneratorCPU = "generator_cpu"
-	LimitServerCPU    = "server_cpu"
-	LimitCPUQuota     = "cpu_quota" // of the control group
-	LimitSoftirq      = "kernel_softirq"
-	LimitCPU          = "cpu"
-	LimitPorts        = "local_ports"
-	LimitPortSearch   = "port_search" // connect() walking past local ports that are taken
-	LimitFds          = "fd_limit"
-	LimitTWBuckets    = "tcp_max_tw_buckets"
-	LimitAcceptQueue  = "accept_queue"
-	LimitSYNDrops     = "syn_drops"
-	LimitConntrack    = "conntrack"
-	LimitMemory       = "memory"
-	LimitConnections  = "connections" // as many as were asked for: closed loop, waiting for the server
-	LimitServer       = "server"      // the server failed or refused
-	LimitNetwork      = "network"
-	LimitHalted       = "generator_halted" // the load itself did not run for a part of the time
-	LimitInterrupted  = "interrupted"
-	LimitUnknown      = "unknown"
-)

@@ -78,12 +78,13 @@ func words(help string) func() []string {
 	}
 }
 
-func closePolicies() []string {
-	list := []string{"both:fin", "never"}
-	for _, who := range []string{"client", "server"} {
-		for _, how := range []string{"fin", "half", "rst", "linger=", "unread"} {
-			list = append(list, who+":"+how)
+func closePolicies() (list []string) {
+	for _, p := range teardown.Policies() {
+		name, _, value := strings.Cut(p.String(), "=")
+		if value {
+			name += "="
 		}
+		list = append(list, name)
 	}
 	return list
 }

@@ -43,6 +43,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"drain", "--then", "n"}, []string{"none"}},
 		{[]string{"drain", "--reconnect", ""}, []string{"never"}},
 		{[]string{"drain", "--threshold", "lost"}, []string{"lost", "lost_ratio"}},
+		{[]string{"completion", "z"}, []string{"zsh"}},
 	} {
 		got := offered(tt.args...)
 		slices.Sort(got)

@@ -29,7 +29,7 @@ func newDoctor() *cobra.Command {
 	format := newChoice("text", "json")
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Say what this host allows: limits, sysctls, privileges, kernel features",
+		Short: "Say what this host allows: limits, sysctls, kernel features",
 		Long: `doctor says what will work on this host and how far. Each line is
 
   ok        nothing to do

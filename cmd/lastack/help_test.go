@@ -2,9 +2,14 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
 )
 
 // What a user reads in a terminal of 100 columns wraps where the program says, and names what a flag takes rather than a
@@ -15,18 +20,126 @@ func TestHelpWidth(t *testing.T) {
 		if code := Main([]string{command, "--help"}, strings.NewReader(""), &stdout, &stderr); code != exitOK || stderr.Len() > 0 {
 			t.Fatalf("%s: exit code %d, %s", command, code, &stderr)
 		}
-		_, flags, _ := strings.Cut(stdout.String(), "\nFlags:\n")
+		inFlags := false
 		for line := range strings.Lines(stdout.String()) {
 			line = strings.TrimSuffix(line, "\n")
+			if inFlags = inFlags || line == flagsBegin(command); inFlags {
+				for _, of := range []string{" stringArray ", " strings ", " string "} {
+					if strings.Contains(line, of) {
+						t.Errorf("%s: a flag takes a%s: %s", command, of, line)
+					}
+				}
+				if utf8.RuneCountInString(line) > usageWidth {
+					t.Errorf("%s: %d columns: %s", command, utf8.RuneCountInString(line), line)
+				}
+			}
 			// Examples stay on a line, to be copied.
 			if utf8.RuneCountInString(line) > 100 && !strings.HasPrefix(line, "  lastack ") && !strings.HasPrefix(line, "  # ") {
 				t.Errorf("%s: %d columns: %s", command, utf8.RuneCountInString(line), line)
 			}
 		}
-		for _, of := range []string{" stringArray ", " strings ", " string "} {
-			if strings.Contains(flags, of) {
-				t.Errorf("%s: a flag takes a%s", command, of)
+	}
+}
+
+// flagsBegin is the first heading of a command's flags.
+func flagsBegin(command string) string {
+	if groups := flagGroups[command]; len(groups) > 0 {
+		return groups[0].title + ":"
+	}
+	return "Flags:"
+}
+
+// Every flag stands below a heading, and below one only.
+func TestFlagGroups(t *testing.T) {
+	root, _ := newRoot()
+	for _, c := range root.Commands() {
+		groups, ok := flagGroups[c.Name()]
+		if !ok {
+			continue
+		}
+		seen := make(map[string]string)
+		for _, g := range groups {
+			for _, name := range g.flags {
+				if seen[name] != "" {
+					t.Errorf("%s: --%s is below %s and %s", c.Name(), name, seen[name], g.title)
+				}
+				seen[name] = g.title
 			}
 		}
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if f.Name != "help" && seen[f.Name] == "" {
+				t.Errorf("%s: --%s is below no heading: give it one in flagGroups", c.Name(), f.Name)
+			}
+		})
+	}
+}
+
+// TestHelpPages compares the topics with golden files. Each is a page.
+func TestHelpPages(t *testing.T) {
+	for _, topic := range topics() {
+		var stdout, stderr bytes.Buffer
+		if code := Main([]string{"help", topic.name}, strings.NewReader(""), &stdout, &stderr); code != exitOK || stderr.Len() > 0 {
+			t.Fatalf("%s: exit code %d, %s", topic.name, code, &stderr)
+		}
+		lines := strings.Split(stdout.String(), "\n")
+		if len(lines) > 61 {
+			t.Errorf("%s: %d lines", topic.name, len(lines)-1)
+		}
+		for _, line := range lines {
+			if n := utf8.RuneCountInString(line); n > usageWidth {
+				t.Errorf("%s: %d columns: %s", topic.name, n, line)
+			}
+		}
+		golden := filepath.Join("testdata", "help", topic.name+".txt")
+		if *update {
+			if err := os.WriteFile(golden, stdout.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), stdout.String()); diff != "" {
+			t.Errorf("%s (-want +got), -update if it is right:\n%s", topic.name, diff)
+		}
+	}
+}
+
+func TestHelpOfNames(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"verdicts", "local_ports"}, exitOK, "limited by local ports"},
+		{[]string{"verdicts", "no_local_port"}, exitOK, "connect found no free local port"},
+		{[]string{"verdicts", "all"}, exitOK, "no_local_port"},
+		{[]string{"verdicts", "no_such"}, exitUsage, `help verdicts has no "no_such": see lastack help verdicts`},
+		{[]string{"verdicts", "all", "all"}, exitUsage, "help explains one command or topic"},
+		{[]string{"outcomes", "fin"}, exitUsage, "help explains one command or topic"},
+		{[]string{"run", "fly"}, exitUsage, "help explains one command or topic"},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := Main(append([]string{"help"}, tt.args...), strings.NewReader(""), &stdout, &stderr)
+		if code != tt.code || !strings.Contains(stdout.String()+stderr.String(), tt.want) {
+			t.Errorf("%q: exit code %d, %s%s", tt.args, code, &stdout, &stderr)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	var out bytes.Buffer
+	if err := writeVersion(&out, build{revision: "0123456789abcdef", time: "2026-11-27T17:00:00Z", modified: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"lastack  ", "go       go1.", "system   ", "commit   0123456789abcdef\n", "dated    2026-11-27T17:00:00Z\n", "not committed"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, &out)
+		}
+	}
+	out.Reset()
+	if err := writeVersion(&out, build{}); err != nil || strings.Contains(out.String(), "commit") {
+		t.Errorf("%v\n%s", err, &out)
 	}
 }

@@ -121,7 +121,7 @@ func splitShell(line string) ([]string, error) {
 func TestHelp(t *testing.T) {
 	root, _ := newRoot()
 	for _, c := range commandsOf(root) {
-		if c == root || c.Name() == "help" || c.Name() == "completion" {
+		if c == root || c.Name() == "help" || c.IsAdditionalHelpTopicCommand() {
 			continue
 		}
 		if c.Long == "" || c.Example == "" || strings.HasSuffix(c.Short, ".") {

@@ -3,41 +3,10 @@ package main
 import (
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
 )
-
-// version is set when linking (-X main.version=v1.2.3).
-var version string
-
-// versionString is the version as linked, or what the Go tool noted down.
-func versionString() string {
-	if version != "" {
-		return version
-	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	revision, modified := "", ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			revision = s.Value[:min(12, len(s.Value))]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			modified = "-dirty"
-		}
-	}
-	if revision == "" {
-		return "devel"
-	}
-	return revision + modified
-}
 
 // newRoot builds the whole command tree. running is set once a command's own code
 // starts, that is when the command line has been accepted.
@@ -64,57 +33,62 @@ statement about the target, 99 a threshold was missed, 130 interrupted.`,
 			*running = true
 		},
 	}
-	root.SetUsageTemplate(usageTemplate)
+	root.SetUsageFunc(writeUsage)
 	root.SetHelpCommand(newHelp())
 	root.SetVersionTemplate("lastack {{.Version}}\n")
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(flagError)
 	for _, c := range commands() {
 		completeFlags(c)
 		root.AddCommand(c)
 	}
+	root.AddCommand(topicCommands()...)
 	return root, running
 }
 
-// usageTemplate is cobra's, less what lastack has not.
-const usageTemplate = `Usage:
-  {{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND [flags]{{else}}{{.UseLine}}{{end}}
-{{- if .HasExample}}
-
-Examples:
-{{.Example}}{{end}}
-{{- if .HasAvailableSubCommands}}
-
-Commands:
-{{- range .Commands}}{{if .IsAvailableCommand}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}
-{{- if .HasAvailableLocalFlags}}
-
-Flags:
-{{.LocalFlags.FlagUsagesWrapped 100 | trimTrailingWhitespaces}}{{end}}
-`
-
-// newHelp takes the place of cobra's help command, which greets an unknown command
-// with a page and exit code 0.
+// newHelp takes the place of cobra's help command, which greets an unknown command with a page and exit code 0.
 func newHelp() *cobra.Command {
 	return &cobra.Command{
-		Use:   "help [COMMAND]",
-		Short: "Explain a command",
+		Use:   "help [COMMAND|TOPIC [NAME]]",
+		Short: "Explain a command or a topic",
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) (found []string, _ cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			for _, c := range cmd.Root().Commands() {
+				if c.IsAvailableCommand() || c.IsAdditionalHelpTopicCommand() {
+					found = append(found, c.Name()+"\t"+c.Short)
+				}
+			}
+			return found, cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root := cmd.Root()
 			about, rest, err := root.Find(args)
 			if err != nil {
 				return usagef("%w", err)
 			}
-			if len(rest) > 0 {
-				return knownCommand(root, rest)
+			switch {
+			case about == root && len(rest) > 0:
+				return unknownTopic(root, rest[0])
+			case len(rest) > 0:
+				return explain(cmd, about.Name(), rest)
 			}
 			about.InitDefaultHelpFlag()
 			about.InitDefaultVersionFlag()
 			return about.Help()
 		},
 	}
+}
+
+func unknownTopic(root *cobra.Command, name string) error {
+	var names []string
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() || c.IsAdditionalHelpTopicCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return usagef("unknown command or topic %q: want %s", name, strings.Join(names, ", "))
 }
 
 // commands lists the subcommands.
@@ -125,6 +99,8 @@ func commands() []*cobra.Command {
 		newServe(),
 		newReport(),
 		newDoctor(),
+		newCompletion(),
+		newVersion(),
 	}
 }
 

@@ -24,7 +24,7 @@ func newTraffic() traffic {
 }
 
 func (t *traffic) register(f *pflag.FlagSet) {
-	f.Var(&t.close, "close", "who closes first, and how: "+teardown.PolicyHelp)
+	f.Var(&t.close, "close", "who closes first and how, like server:rst or never; see lastack help policies")
 	f.Var(&t.onEOF, "on-eof", "what the other side does when it reads EOF: "+teardown.ReactionHelp)
 	f.Var(&t.exchange, "exchange", "what is said before the close: none, echo:REQ,RESP (bytes) or http:/path")
 	f.Var(&t.requests, "requests", "exchanges on each connection")

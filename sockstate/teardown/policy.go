@@ -28,16 +28,26 @@ type How uint8
 
 // The ways to close.
 const (
-	FIN    How = iota // close()
-	Half              // shutdown(SHUT_WR), read to EOF, close()
-	RST               // SO_LINGER {1,0}, close()
-	Linger            // SO_LINGER {1,n}, close()
-	Unread            // close() with received data unread
+	FIN How = iota
+	Half
+	RST
+	Linger
+	Unread
 )
 
-var howNames = [...]string{"fin", "half", "rst", "linger", "unread"}
+// hows are the names, and the calls behind each.
+var hows = [...]struct{ name, calls string }{
+	FIN:    {"fin", "close()"},
+	Half:   {"half", "shutdown(SHUT_WR), read to EOF, close()"},
+	RST:    {"rst", "SO_LINGER {1,0}, close(): RST"},
+	Linger: {"linger", "SO_LINGER {1,D}, close(): waits D at most until the FIN is acknowledged"},
+	Unread: {"unread", "close() with data unread: RST"},
+}
 
-func (h How) String() string { return howNames[h] }
+func (h How) String() string { return hows[h].name }
+
+// Calls are those that close a connection in this way.
+func (h How) Calls() string { return hows[h].calls }
 
 // Policy is who closes first, and how. The zero value is client:fin.
 type Policy struct {
@@ -49,6 +59,21 @@ type Policy struct {
 
 // Never is the policy of a leak: nobody closes.
 var Never = Policy{Who: Nobody}
+
+// Policies lists each kind once; those that linger, for a second.
+func Policies() []Policy {
+	var all []Policy
+	for _, who := range []Who{ClientFirst, ServerFirst} {
+		for how := range hows {
+			p := Policy{Who: who, How: How(how)}
+			if p.How == Linger {
+				p.Linger = time.Second
+			}
+			all = append(all, p)
+		}
+	}
+	return append(all, Policy{Who: BothAtOnce}, Never)
+}
 
 // MaxLinger bounds linger=D.
 const MaxLinger = 5 * time.Minute
@@ -149,13 +174,26 @@ func (p Policy) Active(side sockstate.Side) bool {
 // ReactionKind is what a passive closer does when it reads EOF.
 type ReactionKind uint8
 
-// The reactions.
+// The reactionKinds.
 const (
-	ReactClose ReactionKind = iota // close() at once
-	ReactDelay                     // close() after a delay in CLOSE_WAIT
-	ReactNever                     // keep the socket in CLOSE_WAIT
-	ReactRST                       // SO_LINGER {1,0}, close()
+	ReactClose ReactionKind = iota
+	ReactDelay
+	ReactNever
+	ReactRST
 )
+
+// reactionKinds are the names as in ReactionHelp, and what each does.
+var reactionKinds = [...]struct{ name, does string }{
+	ReactClose: {"close", "close() at once"},
+	ReactDelay: {"delay=D", "close() after D in CLOSE_WAIT"},
+	ReactNever: {"never", "no close: the socket stays in CLOSE_WAIT, a leak"},
+	ReactRST:   {"rst", "SO_LINGER {1,0}, close(): RST"},
+}
+
+func (k ReactionKind) String() string { return reactionKinds[k].name }
+
+// Does says what a side does that reacts in this way.
+func (k ReactionKind) Does() string { return reactionKinds[k].does }
 
 // Reaction is the passive side's --on-eof. The zero value closes at once.
 type Reaction struct {
@@ -190,15 +228,10 @@ func ParseReaction(s string) (Reaction, error) {
 }
 
 func (r Reaction) String() string {
-	switch r.Kind {
-	case ReactDelay:
+	if r.Kind == ReactDelay {
 		return "delay=" + shortDuration(r.Delay)
-	case ReactNever:
-		return "never"
-	case ReactRST:
-		return "rst"
 	}
-	return "close"
+	return r.Kind.String()
 }
 
 // MarshalText implements encoding.TextMarshaler with String.

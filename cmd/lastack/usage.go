@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// flagGroup is a heading in a command's help, and the flags below it in this order.
+type flagGroup struct {
+	title string
+	flags []string
+}
+
+// flagGroups are those of the commands with many flags.
+var flagGroups = map[string][]flagGroup{
+	"run": {
+		{"Load", []string{"connections", "rate", "duration", "count", "warmup", "ramp", "plateau", "close-rate", "workers", "engine"}},
+		{"Connection", []string{
+			"close", "on-eof", "exchange", "requests", "think", "hold", "header", "connect-timeout", "request-timeout", "close-timeout",
+		}},
+		{"Target and sources", []string{"source", "source-ports", "server-pid", "allow-public"}},
+		{"Embedded server", []string{"backlog", "listeners", "delay", "ipv6"}},
+		{"Sandbox", []string{"sandbox", "topology", "sysctl", "loss"}},
+		{"Observing", []string{"census", "interval", "settle"}},
+		{"Result", []string{"output", "format", "verbose", "quiet", "threshold"}},
+	},
+	"drain": {
+		{"Server", []string{"pid", "exec", "also", "contain", "ledger"}},
+		{"Stop", []string{"after", "signal", "stop", "grace", "then", "restart", "handover", "watch", "repeat"}},
+		{"Clients", []string{"idle", "in-flight", "partial", "queued", "arrivals", "reconnect", "workers", "engine"}},
+		{"Requests", []string{"exchange", "in-flight-exchange", "think", "header", "connect-timeout", "request-timeout"}},
+		{"Target and sandbox", []string{"allow-public", "sandbox", "sysctl"}},
+		{"Result", []string{"output", "format", "verbose", "quiet", "threshold"}},
+	},
+	"serve": {
+		{"Server", []string{"listen", "backlog", "listeners", "reuse-port", "ipv6", "workers", "engine"}},
+		{"Connection", []string{"close", "on-eof", "exchange", "requests", "hold", "delay", "slow"}},
+		{"Shutdown", []string{"shutdown", "grace", "ledger"}},
+	},
+}
+
+// usageWidth is the terminal that help is wrapped for.
+const usageWidth = 80
+
+// writeUsage takes the place of cobra's template: flags are in groups, and there is nothing that lastack has not.
+func writeUsage(cmd *cobra.Command) error {
+	var b strings.Builder
+	line := cmd.UseLine()
+	if cmd.HasAvailableSubCommands() {
+		line = cmd.CommandPath() + " COMMAND [flags]"
+	}
+	fmt.Fprintf(&b, "Usage:\n  %s\n", line)
+	if cmd.HasExample() {
+		fmt.Fprintf(&b, "\nExamples:\n%s\n", cmd.Example)
+	}
+	writeCommands(&b, "Commands", cmd, (*cobra.Command).IsAvailableCommand)
+	writeCommands(&b, "Topics (lastack help TOPIC)", cmd, (*cobra.Command).IsAdditionalHelpTopicCommand)
+	writeFlags(&b, flagGroups[cmd.Name()], cmd.LocalFlags())
+	_, err := io.WriteString(cmd.OutOrStdout(), b.String())
+	return err
+}
+
+// writeCommands lists the subcommands of one kind.
+func writeCommands(w io.Writer, title string, cmd *cobra.Command, of func(*cobra.Command) bool) {
+	for _, c := range cmd.Commands() {
+		if !of(c) {
+			continue
+		}
+		if title != "" {
+			fmt.Fprintf(w, "\n%s:\n", title)
+			title = ""
+		}
+		fmt.Fprintf(w, "  %-*s %s\n", cmd.NamePadding(), c.Name(), c.Short)
+	}
+}
+
+// writeFlags writes the flags by group, and last those that are in none.
+func writeFlags(w io.Writer, groups []flagGroup, flags *pflag.FlagSet) {
+	write := func(title string, set *pflag.FlagSet) {
+		if set.HasAvailableFlags() {
+			fmt.Fprintf(w, "\n%s:\n%s", title, trimLines(set.FlagUsagesWrapped(usageWidth)))
+		}
+	}
+	grouped := make(map[string]bool)
+	for _, g := range groups {
+		set := pflag.NewFlagSet(g.title, pflag.ContinueOnError)
+		set.SortFlags = false
+		for _, name := range g.flags {
+			if f := flags.Lookup(name); f != nil {
+				grouped[name] = true
+				set.AddFlag(f)
+			}
+		}
+		write(g.title, set)
+	}
+	rest := pflag.NewFlagSet("rest", pflag.ContinueOnError)
+	rest.SortFlags = flags.SortFlags
+	flags.VisitAll(func(f *pflag.Flag) {
+		if !grouped[f.Name] {
+			rest.AddFlag(f)
+		}
+	})
+	title := "Flags"
+	if len(groups) > 0 {
+		title = "Other"
+	}
+	write(title, rest)
+}
+
+// trimLines takes the spaces off the lines' ends.
+func trimLines(s string) string {
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		b.WriteString(strings.TrimRight(line, " \n"))
+		b.WriteByte('\n')
+	}
+	return b.String()
+}

@@ -1,4 +1,5 @@
-# build: a static binary in ./bin     test: everything, then once more with the race detector
+# build: a static binary in ./bin     install: the same in $(PREFIX)/bin; PREFIX is /usr/local, or ~/.local for an ordinary user
+# test: everything, then once more with the race detector
 # lint:  format, linters, other systems     fuzz, bench: bounded by FUZZTIME, BENCHTIME, PAIRS of RUNTIME seconds
 # torture: every fault of the tables in cmd/lastack/torture_linux_test.go, as root; test has some of each
 
@@ -6,6 +7,8 @@ FUZZTIME  ?= 10s
 BENCHTIME ?= 1s
 PAIRS     ?= 5
 RUNTIME   ?= 2
+
+PREFIX ?= $(if $(filter 0,$(shell id -u)),/usr/local,$(HOME)/.local)
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w $(if $(VERSION),-X main.version=$(VERSION))
@@ -27,10 +30,14 @@ test -n "$$missing" || exit 0; \
 	esac
 endef
 
-.PHONY: build test torture lint fmt fuzz bench drain-gallery clean
+.PHONY: build install test torture lint fmt fuzz bench drain-gallery clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/lastack ./cmd/lastack
+
+install: build
+	install -D -m 755 bin/lastack $(DESTDIR)$(PREFIX)/bin/lastack
+	@echo "installed $(DESTDIR)$(PREFIX)/bin/lastack"
 
 # The first command compiles, on all cores. The second runs one package at a time:
 # loads that run side by side falsify each other's latencies and counters. Both are without cgo, as the program is built.

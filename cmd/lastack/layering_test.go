@@ -61,7 +61,7 @@ var layers = []struct {
 	{"report/text", []string{"bench/quantity", "report/document"}},
 	{"report", []string{"sockstate", "bench/quantity", "bench/record", "bench/metric", "report/document", "report/text"}},
 	{"cmd/lastack", []string{
-		"report", "bench", "bench/drain", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/host", "bench/sandbox",
+		"report", "bench", "bench/drain", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox",
 		// The values that flags hold.
 		"loadgen", "server", "sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange",
 	}},

@@ -46,7 +46,7 @@ func (s *server) attach(pid int) error {
 	case process.Shared:
 		if m := own.Master; m != 0 {
 			return refuse(fmt.Sprintf("it is a worker: its master, process %d (%s), holds the listening socket too and would serve on: want --pid %d, or --stop 'kill -TERM %d' to see what clients suffer when a worker ends",
-				m, quantity.Escape(process.Name(m)), m, pid))
+				m, quantity.Escape(own.MasterName), m, pid))
 		}
 		s.sharing = own.By
 		s.warnings = append(s.warnings, sharedWarning(&own))

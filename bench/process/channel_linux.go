@@ -21,7 +21,6 @@ type request struct {
 	Path string   `json:"path,omitempty"`
 	Args []string `json:"args,omitempty"`
 	Env  []string `json:"env,omitempty"`
-	Dir  string   `json:"dir,omitempty"`
 	// Mark is the program's, see newMark; 0: none.
 	Mark uint64 `json:"mark,omitempty"`
 	// Patience is Spec's.

@@ -57,7 +57,7 @@ func TestBeside(t *testing.T) {
 		}
 		if contain == PIDNamespace {
 			next.Beside = fresh
-			var e *ContainError
+			var e *containError
 			if _, err := Start(next); !errors.As(err, &e) {
 				t.Errorf("beside one that has been ended: %v", err)
 			}
@@ -189,7 +189,7 @@ func TestLetGo(t *testing.T) {
 func TestAttachRefused(t *testing.T) {
 	socktest.Guard(t)
 	for _, pid := range []int{0, -1, 1 << 22} { // PID_MAX_LIMIT
-		var e *AttachError
+		var e *attachError
 		if _, err := Attach(pid); !errors.As(err, &e) || e.PID != pid || !errors.Is(err, unix.ESRCH) {
 			t.Errorf("%d: %v", pid, err)
 		}

@@ -7,19 +7,19 @@ import (
 	"syscall"
 )
 
-// StartError is a program that did not start. It wraps the errno.
-type StartError struct {
+// startError is a program that did not start. It wraps the errno.
+type startError struct {
 	Args []string
-	// Call is what failed: execve (ENOENT, EACCES, ENOEXEC, ...), chdir, clone, or what was done before.
+	// Call is what failed: execve (ENOENT, EACCES, ENOEXEC, ...), clone, or what was done before.
 	Call string
 	Err  error
 }
 
-func (e *StartError) Error() string {
+func (e *startError) Error() string {
 	return fmt.Sprintf("cannot start %q: %s: %v%s", strings.Join(e.Args, " "), e.Call, e.Err, e.remedy())
 }
 
-func (e *StartError) remedy() string {
+func (e *startError) remedy() string {
 	if e.Call != callExec || len(e.Args) == 0 {
 		return ""
 	}
@@ -37,13 +37,13 @@ func (e *StartError) remedy() string {
 	return ""
 }
 
-func (e *StartError) Unwrap() error { return e.Err }
+func (e *startError) Unwrap() error { return e.Err }
 
-// callExec is StartError.Call where the program itself was refused.
+// callExec is startError.Call where the program itself was refused.
 const callExec = "execve"
 
-// ContainError says why there is no PID namespace. It wraps the errno.
-type ContainError struct {
+// containError says why there is no PID namespace. It wraps the errno.
+type containError struct {
 	// Call is what the kernel refused.
 	Call string
 	Err  error
@@ -51,7 +51,7 @@ type ContainError struct {
 	Cause string
 }
 
-func (e *ContainError) Error() string {
+func (e *containError) Error() string {
 	s := "no PID namespace"
 	if e.Call != "" {
 		s += ": " + e.Call
@@ -65,15 +65,15 @@ func (e *ContainError) Error() string {
 	return s
 }
 
-func (e *ContainError) Unwrap() error { return e.Err }
+func (e *containError) Unwrap() error { return e.Err }
 
-// AttachError is a process that cannot be held. It wraps the errno: ESRCH if there is none of that number.
-type AttachError struct {
+// attachError is a process that cannot be held. It wraps the errno: ESRCH if there is none of that number.
+type attachError struct {
 	PID int
 	Err error
 }
 
-func (e *AttachError) Error() string {
+func (e *attachError) Error() string {
 	switch {
 	case errors.Is(e.Err, syscall.ESRCH), e.PID <= 0:
 		return fmt.Sprintf("there is no process %d", e.PID)
@@ -85,7 +85,7 @@ func (e *AttachError) Error() string {
 	return fmt.Sprintf("process %d: pidfd_open: %v", e.PID, e.Err)
 }
 
-func (e *AttachError) Unwrap() error { return e.Err }
+func (e *attachError) Unwrap() error { return e.Err }
 
 // SignalError is a signal that was not sent. It wraps the errno: EPERM if it is not allowed, ESRCH if the process
 // has ended.
@@ -119,14 +119,14 @@ func (e *SignalError) Unwrap() error { return e.Err }
 
 // Why LetGo refuses.
 var (
-	ErrRunning     = errors.New("it has not exited, and only what has exited is let go: wait for it, or end it")
-	ErrInNamespace = errors.New("what it has left cannot outlive its PID namespace: start it with Contain Group")
+	errRunning     = errors.New("it has not exited, and only what has exited is let go: wait for it, or end it")
+	errInNamespace = errors.New("what it has left cannot outlive its PID namespace: start it with Contain Group")
 )
 
-// ErrReaperKilled is EndError.Err if somebody has killed the reaper (Contain Group). What could be told from other
+// errReaperKilled is EndError.Err if somebody has killed the reaper (Contain Group). What could be told from other
 // processes has been killed: by its environment, and by the server's session if the server lived until then. What has left both
 // behind is not found.
-var ErrReaperKilled = errors.New("somebody has killed the server's reaper, so that processes of the server may have escaped: " +
+var errReaperKilled = errors.New("somebody has killed the server's reaper, so that processes of the server may have escaped: " +
 	"look for them with ps, and leave lastack-reaper alone")
 
 // EndError is what End could not end.

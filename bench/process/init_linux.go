@@ -169,7 +169,7 @@ func runReaper(ch *channel) int {
 		_ = unix.Setrlimit(unix.RLIMIT_LOCKS, &unix.Rlimit{Cur: q.Mark, Max: q.Mark})
 	}
 	server, err := start(ch, q.Path, q.Args, &syscall.ProcAttr{
-		Dir: q.Dir, Env: q.Env, Files: []uintptr{0, 1, 2},
+		Env: q.Env, Files: []uintptr{0, 1, 2},
 		// A session of its own: no terminal, and no key of one, reaches it.
 		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: unix.SIGKILL},
 	})

@@ -20,7 +20,7 @@ func TestEndChain(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, r *rig, contain Contain) {
-				p := r.start(Spec{Args: []string{path}, Contain: contain, Env: r.env("", "")})
+				p := r.start(Spec{Args: []string{path}, Contain: contain, env: r.env("", "")})
 				r.lines("ready")
 				await(t, "Exited", p.Exited())
 				if err := p.End(); err != nil {

@@ -59,9 +59,9 @@ func TestLetGoNothing(t *testing.T) {
 
 func TestLetGoRefused(t *testing.T) {
 	each(t, func(t *testing.T, r *rig, contain Contain) {
-		want := ErrRunning
+		want := errRunning
 		if contain == PIDNamespace {
-			want = ErrInNamespace
+			want = errInNamespace
 		}
 		p := r.start(r.spec(contain, "wait", ""))
 		r.lines("ready")

@@ -57,13 +57,35 @@ type Ownership struct {
 	// when this one is closed (Listener.Shadowed): the port may go on with them.
 	Others []int
 	// Master is the process above another's that holds the very same socket, and keeps it when this one ends: the master of a
-	// worker. 0: none is known. A service manager is none.
-	Master int
+	// worker. 0: none is known. A service manager is none. MasterName is its name as ps shows it.
+	Master     int
+	MasterName string
 	// Activated tells that a process of the tree says it was given sockets by a service manager (LISTEN_PID, sd_listen_fds(3)), which
 	// as a rule keeps them. Whether it does, By tells, unless that is Unreadable.
 	Activated bool
 	// Unreadable is the number of processes, of those that may be among By and Others, that could not be read.
 	Unreadable int
+}
+
+// Listening lists the sockets of a network namespace that take connections to an address, those that the kernel prefers
+// first. It needs no privilege, and costs a dump of all listeners. Holders and Unreadable are left out. The error
+// is a *sockdiag.Error or a *sockdiag.ParseError.
+func Listening(diag Sockets, addr netip.AddrPort) ([]Listener, error) {
+	all, err := allListeners(diag)
+	if err != nil {
+		return nil, err
+	}
+	return taking(all, addr), nil
+}
+
+func allListeners(diag Sockets) ([]bound, error) {
+	var all []bound
+	err := diag.Listeners(func(s *sockdiag.Socket) {
+		all = append(all, bound{v6Only: s.V6Only, Listener: Listener{
+			Addr: s.Tuple.Local, Inode: s.Inode, AcceptQueue: s.AcceptQueue, Backlog: s.Backlog,
+		}})
+	})
+	return all, err
 }
 
 // bound is a listener as the kernel lists it.

@@ -11,20 +11,7 @@ import (
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
-
-	"lastack/sockstate/sockdiag"
 )
-
-// Listening lists the sockets of a network namespace that take connections to an address, those that the kernel prefers
-// first. It needs no privilege, and costs a dump of all listeners. Holders and Unreadable are left out. The error
-// is a *sockdiag.Error or a *sockdiag.ParseError.
-func Listening(diag Sockets, addr netip.AddrPort) ([]Listener, error) {
-	all, err := allListeners(diag)
-	if err != nil {
-		return nil, err
-	}
-	return taking(all, addr), nil
-}
 
 // Listeners is Listening, and who holds them, for which it reads the descriptors of all processes, if there is a listener.
 // To see other users' it needs CAP_SYS_PTRACE.
@@ -80,6 +67,7 @@ func (p *Process) Owns(ls []Listener) (Ownership, error) {
 	o.Activated = active
 	if !p.own {
 		o.Master = master(all, p.pid, o.By)
+		o.MasterName = comm(o.Master)
 	}
 	return o, nil
 }
@@ -98,7 +86,7 @@ func master(all []one, pid int, by []int) int {
 	return found
 }
 
-// comm is the name of a process, empty if it has ended.
+// comm is the name of a process as ps shows it, at most 15 bytes of anything; empty if it has ended.
 func comm(pid int) string {
 	p, err := procfs.NewProc(pid)
 	if err != nil {
@@ -110,9 +98,6 @@ func comm(pid int) string {
 	}
 	return name
 }
-
-// Name is the process's own name as ps shows it, at most 15 bytes of anything; empty if it has ended.
-func Name(pid int) string { return comm(pid) }
 
 // Daemon finds the process that serves in the background for an own one: of those that hold one of the listeners the nearest to the
 // root, a master before its workers. It is 0 where the one that was started has them itself, or what it runs in its session, as a shell
@@ -181,16 +166,6 @@ func Owners(pids []int, inodes []uint64) map[uint64]int {
 		by[inode] = slices.Max(holders)
 	}
 	return by
-}
-
-func allListeners(diag Sockets) ([]bound, error) {
-	var all []bound
-	err := diag.Listeners(func(s *sockdiag.Socket) {
-		all = append(all, bound{v6Only: s.V6Only, Listener: Listener{
-			Addr: s.Tuple.Local, Inode: s.Inode, AcceptQueue: s.AcceptQueue, Backlog: s.Backlog,
-		}})
-	})
-	return all, err
 }
 
 // found are the processes that have some sockets.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -161,7 +162,7 @@ func TestShared(t *testing.T) {
 		p := watch(t, []int{cmd.Process.Pid})[0]
 		want := Ownership{Owner: Shared, Holders: []int{p.PID()}, By: []int{os.Getpid()}, Activated: activated}
 		if !activated {
-			want.Master = os.Getpid()
+			want.Master, want.MasterName = os.Getpid(), filepath.Base(os.Args[0])
 		}
 		if d := cmp.Diff(want, owns(t, p, listeners(t, diag, l.Addr.String())), ignoreUnreadable); d != "" {
 			t.Errorf("activated %v: -want +got\n%s", activated, d)
@@ -181,7 +182,7 @@ func TestActivatedAlone(t *testing.T) {
 	exe := fmt.Sprintf("/proc/%d/exe", os.Getpid()) // where it is, another user may not look
 	p := r.start(Spec{
 		Args: []string{"/bin/sh", "-c", "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\"", exe}, Contain: Group,
-		Env: r.env("listen", "127.0.0.1:0"),
+		env: r.env("listen", "127.0.0.1:0"),
 	})
 	addr := r.line()
 	want := Ownership{Owner: Owner, Holders: []int{p.PID()}, Activated: true}

@@ -30,13 +30,13 @@ func (p *Process) endOrphans(session bool) error {
 	ours := func(o *one) bool {
 		return session && o.session == p.pid || marked(o.pid, p.mark)
 	}
-	e := &EndError{Err: ErrReaperKilled}
+	e := &EndError{Err: errReaperKilled}
 	// What was forked while one round looked is met in the next.
 	quiet := 0
 	for limit := time.Now().Add(p.patience); quiet < 2; time.Sleep(time.Millisecond) {
 		all, err := snapshot()
 		if err != nil {
-			e.Err = fmt.Errorf("%w (%w)", ErrReaperKilled, err)
+			e.Err = fmt.Errorf("%w (%w)", errReaperKilled, err)
 			return e
 		}
 		e.Left = nil

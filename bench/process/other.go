@@ -9,8 +9,7 @@ import (
 	"lastack/sockstate"
 )
 
-// Process is the Linux version's.
-type Process struct{}
+type held struct{}
 
 // IsInit is false.
 func IsInit() bool { return false }
@@ -24,35 +23,11 @@ func Start(Spec) (*Process, error) { return nil, sockstate.ErrNeedsLinux }
 // Attach needs Linux.
 func Attach(int) (*Process, error) { return nil, sockstate.ErrNeedsLinux }
 
-// PID is 0.
-func (*Process) PID() int { return 0 }
-
-// Own is false.
-func (*Process) Own() bool { return false }
-
-// Contained is empty.
-func (*Process) Contained() (by Contain, reason string) { return "", sockstate.ErrNeedsLinux.Error() }
-
-// Started is 0.
-func (*Process) Started() int64 { return 0 }
-
 // Signal needs Linux.
 func (*Process) Signal(syscall.Signal) error { return sockstate.ErrNeedsLinux }
 
-// Exited is nil.
-func (*Process) Exited() <-chan struct{} { return nil }
-
-// Exit is unknown.
-func (*Process) Exit() Exit { return Exit{} }
-
-// Gone is nil.
-func (*Process) Gone() <-chan struct{} { return nil }
-
 // Said is empty.
 func (*Process) Said() string { return "" }
-
-// Trouble is empty.
-func (*Process) Trouble() string { return "" }
 
 // Tree needs Linux.
 func (*Process) Tree() ([]int, error) { return nil, sockstate.ErrNeedsLinux }
@@ -74,12 +49,6 @@ func (*Process) Owns([]Listener) (Ownership, error) { return Ownership{}, sockst
 
 // Daemon needs Linux.
 func (*Process) Daemon([]Listener) (int, error) { return 0, sockstate.ErrNeedsLinux }
-
-// Name is empty.
-func Name(int) string { return "" }
-
-// Listening needs Linux.
-func Listening(Sockets, netip.AddrPort) ([]Listener, error) { return nil, sockstate.ErrNeedsLinux }
 
 // Listeners needs Linux.
 func Listeners(Sockets, netip.AddrPort) ([]Listener, error) { return nil, sockstate.ErrNeedsLinux }

@@ -1,6 +1,8 @@
 package process
 
 import (
+	"fmt"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -18,7 +20,7 @@ const (
 	// outside, and a program that is to signal others by number has to be started beside them (Spec.Beside).
 	PIDNamespace Contain = "pidns"
 	// Group is a session of its own below a child subreaper (PR_SET_CHILD_SUBREAPER). It needs no privilege. Only
-	// when the reaper itself gets a SIGKILL, which nobody but a user sends, can anything escape: see ErrReaperKilled.
+	// when the reaper itself gets a SIGKILL, which nobody but a user sends, can anything escape: see errReaperKilled.
 	Group Contain = "group"
 )
 
@@ -32,10 +34,8 @@ type Spec struct {
 	// numbers: the second half of a rolling restart, "nginx -s reload". Contain is of no account then. The
 	// namespace lasts until both have been ended.
 	Beside *Process
-	// Dir is the working directory, and Env the environment, as KEY=VALUE, of which the last of a key counts, and PWD is
-	// set where Dir is; empty: this process's. LASTACK_* are left out.
-	Dir string
-	Env []string
+	// env is the environment, as KEY=VALUE; empty: this process's. LASTACK_* are left out.
+	env []string
 	// patience is how long the reaper tries to end what it has, and waits to be ended after that; 0: endTimeout.
 	patience time.Duration
 }
@@ -56,4 +56,70 @@ type Exit struct {
 	Signal syscall.Signal // 0: none
 	// At is when the end was seen, on the clock of clock.Now.
 	At int64
+}
+
+// Process is a server, one's own (Start) or another's (Attach). Its methods may be called concurrently.
+type Process struct {
+	own bool
+	pid int
+	// contain is how an own one is kept, reason why that is not a PID namespace.
+	contain Contain
+	reason  string
+
+	exited, gone chan struct{}
+	exit         Exit // when exited is closed
+	trouble      atomic.Pointer[string]
+	held
+}
+
+// PID is the process's number in this process's PID namespace.
+func (p *Process) PID() int { return p.pid }
+
+// Own tells that the process was started here.
+func (p *Process) Own() bool { return p.own }
+
+// Contained is how the process's descendants are kept from outliving it, empty for one that is not one's own,
+// and why that is not a PID namespace.
+func (p *Process) Contained() (by Contain, reason string) {
+	if !p.own {
+		return "", "it was not started by this run"
+	}
+	return p.contain, p.reason
+}
+
+// Exited is closed when the process has ended.
+func (p *Process) Exited() <-chan struct{} { return p.exited }
+
+// Exit is how it ended; it is zero until Exited is closed.
+func (p *Process) Exit() Exit {
+	if p.running() {
+		return Exit{}
+	}
+	return p.exit
+}
+
+// running tells that the number is still the process's.
+func (p *Process) running() bool {
+	select {
+	case <-p.exited:
+		return false
+	default:
+		return true
+	}
+}
+
+// Gone is closed when the last descendant of an own process has ended too, daemons that forked away included, or was let
+// go. What descends from another's is not followed: Gone is closed with Exited.
+func (p *Process) Gone() <-chan struct{} { return p.gone }
+
+// Trouble is what kept this process from knowing about an own one in time, empty if nothing did.
+func (p *Process) Trouble() string {
+	if s := p.trouble.Load(); s != nil {
+		return *s
+	}
+	return ""
+}
+
+func (p *Process) setTrouble(format string, args ...any) {
+	p.trouble.Store(new(fmt.Sprintf(format, args...)))
 }

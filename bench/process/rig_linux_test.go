@@ -192,7 +192,7 @@ func listen(addr string) int {
 
 // parent starts something and waits to be killed.
 func parent(contain string) int {
-	p, err := Start(Spec{Args: []string{"/proc/self/exe"}, Contain: Contain(contain), Env: append(os.Environ(), envProgram+"=deaf")})
+	p, err := Start(Spec{Args: []string{"/proc/self/exe"}, Contain: Contain(contain), env: append(os.Environ(), envProgram+"=deaf")})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -233,7 +233,7 @@ func newRig(t *testing.T) *rig {
 }
 
 func (r *rig) spec(contain Contain, name, arg string) Spec {
-	return Spec{Args: []string{"/proc/self/exe"}, Contain: contain, Env: r.env(name, arg)}
+	return Spec{Args: []string{"/proc/self/exe"}, Contain: contain, env: r.env(name, arg)}
 }
 
 func (r *rig) env(name, arg string) []string {

@@ -70,7 +70,7 @@ func init() {
 		if err := json.Unmarshal([]byte(arg), &d); err != nil {
 			return 97
 		}
-		p, err := Start(Spec{Args: []string{"/proc/self/exe"}, Contain: d.Contain, Env: append(os.Environ(), envProgram+"=family"), patience: 2 * time.Second})
+		p, err := Start(Spec{Args: []string{"/proc/self/exe"}, Contain: d.Contain, env: append(os.Environ(), envProgram+"=family"), patience: 2 * time.Second})
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 96

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// MaxSignal is Linux's last realtime signal (SIGRTMAX, signal(7)).
-const MaxSignal = 64
+// maxSignal is Linux's last realtime signal (SIGRTMAX, signal(7)).
+const maxSignal = 64
 
 // signalNames are the signals that package syscall knows by name. A table of golang.org/x/sys/unix would be another one on each
 // system; the other signals have numbers.
@@ -29,13 +29,13 @@ func SignalNames() []string { return slices.Sorted(maps.Keys(signalNames())) }
 
 // ParseSignal reads TERM, SIGTERM (in either case) or 15.
 func ParseSignal(s string) (syscall.Signal, error) {
-	if n, err := strconv.Atoi(s); err == nil && n >= 1 && n <= MaxSignal {
+	if n, err := strconv.Atoi(s); err == nil && n >= 1 && n <= maxSignal {
 		return syscall.Signal(n), nil
 	}
 	if sig, ok := signalNames()[strings.TrimPrefix(strings.ToUpper(s), "SIG")]; ok {
 		return sig, nil
 	}
-	return 0, fmt.Errorf("%q is no signal: want a name like TERM, QUIT or SIGUSR1, or a number from 1 to %d", s, MaxSignal)
+	return 0, fmt.Errorf("%q is no signal: want a name like TERM, QUIT or SIGUSR1, or a number from 1 to %d", s, maxSignal)
 }
 
 // SignalName is SIGTERM and the like, or the number of a signal that has no name everywhere; ParseSignal reads it.

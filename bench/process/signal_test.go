@@ -32,7 +32,7 @@ func FuzzParseSignal(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if sig < 1 || sig > MaxSignal {
+		if sig < 1 || sig > maxSignal {
 			t.Fatalf("ParseSignal(%q) = %d", s, sig)
 		}
 		if back, err := ParseSignal(SignalName(sig)); err != nil || back != sig {

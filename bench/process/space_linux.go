@@ -67,14 +67,14 @@ func spawn(args []string, ch, out *os.File, attr *syscall.SysProcAttr) (*child, 
 }
 
 // newSpace makes a PID namespace, and a mount namespace for a /proc that shows its numbers. The error is
-// a *ContainError.
+// a *containError.
 func newSpace() (*space, error) {
 	s, err := trySpace(&syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS})
 	if !errors.Is(err, unix.EPERM) {
 		return s, err
 	}
 	if os.Geteuid() == 0 {
-		if e, ok := errors.AsType[*ContainError](err); ok {
+		if e, ok := errors.AsType[*containError](err); ok {
 			e.Cause = "root without CAP_SYS_ADMIN, or a seccomp filter, as in most containers"
 		}
 		return nil, err
@@ -98,20 +98,20 @@ func trySpace(attr *syscall.SysProcAttr) (*space, error) {
 	attr.Pdeathsig = unix.SIGKILL
 	ch, other, err := newPair()
 	if err != nil {
-		return nil, &ContainError{Call: "socketpair", Err: err}
+		return nil, &containError{Call: "socketpair", Err: err}
 	}
 	init, err := spawn(args, other, nil, attr)
 	_ = other.Close()
 	if err != nil {
 		ch.close()
-		return nil, &ContainError{Call: call, Err: bare(err), Cause: likelyCause(err)}
+		return nil, &containError{Call: call, Err: bare(err), Cause: likelyCause(err)}
 	}
 	s := &space{init: init, ch: ch, users: 1}
 	var r reply
 	ch.patience(setupTimeout)
 	if err := ch.receive(&r); err != nil || !r.Init {
 		_ = s.end() // err is what matters
-		return nil, &ContainError{Call: "start its init", Err: notUp(err)}
+		return nil, &containError{Call: "start its init", Err: notUp(err)}
 	}
 	return s, nil
 }

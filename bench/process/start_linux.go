@@ -13,11 +13,9 @@ import (
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
-
-	"lastack/sockstate/clock"
 )
 
-// Start starts a program. The error is a *StartError if the program could not be executed, and a *ContainError if
+// Start starts a program. The error is a *startError if the program could not be executed, and a *containError if
 // it was to be in a PID namespace and there is none.
 //
 // It has a session of its own, no terminal, /dev/null as its input, no other descriptor, and this process's user, network
@@ -31,7 +29,7 @@ import (
 func Start(spec Spec) (*Process, error) {
 	if IsInit() {
 		// main has not called RunInit, and would start itself for ever.
-		return nil, &StartError{Args: spec.Args, Call: "start its reaper", Err: errors.New("main must call process.RunInit where process.IsInit")}
+		return nil, &startError{Args: spec.Args, Call: "start its reaper", Err: errors.New("main must call process.RunInit where process.IsInit")}
 	}
 	path, err := lookUp(spec)
 	if err != nil {
@@ -81,27 +79,14 @@ func seal() {
 // lookUp finds the program, and says what would fail without starting anything.
 func lookUp(spec Spec) (string, error) {
 	fail := func(call string, err error) (string, error) {
-		return "", &StartError{Args: spec.Args, Call: call, Err: err}
+		return "", &startError{Args: spec.Args, Call: call, Err: err}
 	}
 	if len(spec.Args) == 0 || spec.Args[0] == "" {
 		return fail(callExec, unix.ENOENT)
 	}
-	for _, s := range append(append([]string{spec.Dir}, spec.Args...), spec.Env...) {
+	for _, s := range slices.Concat(spec.Args, spec.env) {
 		if strings.ContainsRune(s, 0) {
 			return fail(callExec, unix.EINVAL)
-		}
-	}
-	if spec.Dir != "" {
-		// ForkExec does not tell chdir's errno from that of execve.
-		info, err := os.Stat(spec.Dir)
-		if err == nil && !info.IsDir() {
-			err = unix.ENOTDIR
-		}
-		if err == nil {
-			err = unix.Access(spec.Dir, unix.X_OK)
-		}
-		if err != nil {
-			return fail("chdir", bare(err))
 		}
 	}
 	if strings.Contains(spec.Args[0], "/") {
@@ -132,7 +117,7 @@ func (spec *Spec) space(path string) (s *space, reason string, err error) {
 			return nil, b.reason, nil
 		}
 		if !b.space.enter() {
-			return nil, "", &ContainError{Call: "start beside another", Err: errors.New("that one has been ended")}
+			return nil, "", &containError{Call: "start beside another", Err: errors.New("that one has been ended")}
 		}
 		return b.space, "", nil
 	}
@@ -178,9 +163,15 @@ func needsInitialUser(path string) string {
 // launch starts the reaper, in the space if it is not nil, and has it start the program.
 func launch(spec Spec, path string, s *space) (_ *Process, err error) {
 	fail := func(call string, err error) (*Process, error) {
-		return nil, &StartError{Args: spec.Args, Call: call, Err: bare(err)}
+		return nil, &startError{Args: spec.Args, Call: call, Err: bare(err)}
 	}
-	p := &Process{own: true, space: s, patience: endTimeout, exited: make(chan struct{}), gone: make(chan struct{}), told: make(chan struct{}), stuck: make(chan struct{})}
+	p := &Process{
+		own: true, contain: Group, exited: make(chan struct{}), gone: make(chan struct{}),
+		held: held{space: s, patience: endTimeout, told: make(chan struct{}), stuck: make(chan struct{})},
+	}
+	if s != nil {
+		p.contain = PIDNamespace
+	}
 	defer func() {
 		if err != nil {
 			p.discard()
@@ -214,8 +205,8 @@ func launch(spec Spec, path string, s *space) (_ *Process, err error) {
 	if s == nil {
 		p.mark = newMark()
 	}
-	env := cleanEnv((&exec.Cmd{Env: spec.Env, Dir: spec.Dir}).Environ())
-	q := request{Path: path, Args: spec.Args, Env: env, Dir: spec.Dir, Mark: p.mark, Patience: spec.patience}
+	env := cleanEnv((&exec.Cmd{Env: spec.env}).Environ())
+	q := request{Path: path, Args: spec.Args, Env: env, Mark: p.mark, Patience: spec.patience}
 	ch.patience(setupTimeout)
 	if err := ch.send(q); err != nil {
 		return fail("start its reaper", err)
@@ -227,7 +218,6 @@ func launch(spec Spec, path string, s *space) (_ *Process, err error) {
 	if !r.Started {
 		return fail(r.Call, r.Errno)
 	}
-	p.started = clock.Now()
 	ch.patience(0)
 	fds := ch.take(1)
 	if fds == nil {

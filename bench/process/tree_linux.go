@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"syscall"
@@ -90,6 +91,47 @@ func numbers(list []one) []int {
 		pids = append(pids, o.pid)
 	}
 	return pids
+}
+
+// Tree lists the process and all its descendants that live, parents before children, by their numbers in /proc. Daemons
+// that forked away from an own process are among them. It needs no privilege, unless /proc hides others' processes
+// (hidepid).
+func (p *Process) Tree() ([]int, error) {
+	tree, err := p.tree()
+	return numbers(tree), err
+}
+
+func (p *Process) tree() ([]one, error) {
+	all, err := snapshot()
+	if err != nil {
+		return nil, err
+	}
+	return p.within(all), nil
+}
+
+// within is the tree in a snapshot.
+func (p *Process) within(all []one) []one {
+	if r := p.reaperPID(); r != 0 {
+		return below(all, r)
+	}
+	i := slices.IndexFunc(all, func(o one) bool { return o.pid == p.pid })
+	if i < 0 || !p.running() {
+		return nil
+	}
+	return append([]one{all[i]}, below(all, p.pid)...)
+}
+
+// SignalAll sends a signal to the process and all its descendants, parents before children. Those that have ended
+// meanwhile do not count. The error is a *SignalError for each that may not be signalled.
+func (p *Process) SignalAll(sig syscall.Signal) error {
+	tree, err := p.tree()
+	errs := []error{err}
+	for _, o := range tree {
+		if err := o.signal(sig); err != nil && !errors.Is(err, unix.ESRCH) {
+			errs = append(errs, &SignalError{PID: o.pid, Signal: sig, Own: isOwn(o.pid), Err: err})
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // signal reaches the very process, and not one that has got its number since: a directory in /proc is a

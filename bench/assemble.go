@@ -19,26 +19,21 @@ import (
 // assemble fills the record.
 func (e *experiment) assemble() (*record.Run, error) {
 	r := &record.Run{
-		Schema: record.Schema, Version: e.cfg.Version, Kind: record.KindRun,
+		Schema: record.Schema, Version: e.setup.Version, Kind: record.KindRun,
 		Started:     e.started,
 		ElapsedS:    e.result.Measured().Seconds(),
 		Interrupted: e.result.Interrupted,
-		Sandbox:     e.cfg.Status,
+		Sandbox:     e.status,
 		Timeline:    e.sampler.timeline,
 		Settle:      e.settle,
-		Needs:       &e.needs,
+		Needs:       &e.setup.Needs,
 		Greetings:   e.greetings,
 		Warnings:    []string{},
-	}
-	if r.Sandbox.Mode == "" {
-		r.Sandbox.Mode = "off"
 	}
 	if err := e.addResults(r); err != nil {
 		return nil, err
 	}
-	if err := e.addPlan(r); err != nil {
-		return nil, err
-	}
+	e.addPlan(r)
 	if h := e.result.Halts; h != (loadgen.Halts{}) {
 		r.Generator = &record.Generator{Halts: h.Count, HaltedS: h.Total.Seconds(), LongestHaltS: h.Longest.Seconds(), SuspendedS: h.Suspended.Seconds()}
 	}
@@ -50,21 +45,18 @@ func (e *experiment) assemble() (*record.Run, error) {
 	e.addBooks(r)
 	r.Pressure.Ports.Outlook = verdict.Outlook(r)
 	r.Verdict = verdict.Judge(r)
-	for _, t := range e.cfg.Thresholds {
-		r.Thresholds = append(r.Thresholds, t.Evaluate(r))
-	}
 	return r, nil
 }
 
 func (e *experiment) addResults(r *record.Run) (err error) {
 	total := e.result.Total()
-	groups := e.cfg.Plan.Groups
-	r.LoadS = e.result.Loading(&e.cfg.Plan).Seconds()
+	groups := e.plan.Groups
+	r.LoadS = e.result.Loading(&e.plan).Seconds()
 	if r.Result, err = Result(&total, r.LoadS, groups); err != nil {
 		return err
 	}
 	for i := range groups {
-		r.Rate.TargetPerS += target(&e.cfg.Plan, &groups[i], e.result.Groups[i].Scheduled)
+		r.Rate.TargetPerS += target(&e.plan, &groups[i], e.result.Groups[i].Scheduled)
 	}
 	if len(groups) > 1 {
 		for i := range e.result.Groups {
@@ -72,7 +64,7 @@ func (e *experiment) addResults(r *record.Run) (err error) {
 			if err != nil {
 				return err
 			}
-			one.Rate.TargetPerS = target(&e.cfg.Plan, &groups[i], e.result.Groups[i].Scheduled)
+			one.Rate.TargetPerS = target(&e.plan, &groups[i], e.result.Groups[i].Scheduled)
 			r.Groups = append(r.Groups, record.GroupResult{Name: groups[i].Name, Result: one})
 		}
 	}
@@ -92,24 +84,20 @@ func (e *experiment) addResults(r *record.Run) (err error) {
 	return nil
 }
 
-func (e *experiment) addPlan(r *record.Run) (err error) {
-	if r.Plan, err = RecordPlan(&e.cfg.Plan); err != nil {
-		return err
-	}
-	r.Plan.Engine, r.Plan.EngineReason = e.result.Engine, e.why
-	r.Plan.Command, r.Plan.Probed = e.cfg.Command, e.probed
+func (e *experiment) addPlan(r *record.Run) {
+	r.Plan = e.setup.Record
+	r.Plan.Engine, r.Plan.Probed = e.result.Engine, e.probed
+	r.Plan.Groups = slices.Clone(r.Plan.Groups)
 	for i := range r.Plan.Groups {
-		// As typed: a prefix may stand for thousands of addresses.
-		if len(r.Plan.Groups[i].Sources) > 0 && e.cfg.Sources != "" {
-			r.Plan.Groups[i].Sources = strings.Split(e.cfg.Sources, ",")
-			r.Plan.Groups[i].SourcesChosen = e.cfg.chosen
+		r.Plan.Groups[i].Targets = nil
+		for _, t := range e.plan.Groups[i].Targets {
+			r.Plan.Groups[i].Targets = append(r.Plan.Groups[i].Targets, t.String())
 		}
 	}
-	if s := e.cfg.Server; s != nil {
-		r.Plan.ServerWorkers, r.Plan.CPUs = s.Workers, e.cpus
+	if s := e.setup.Server; s != nil {
 		st := e.ended
 		r.Server = &record.Server{
-			Listeners: max(s.Listeners, 1), Backlog: s.Backlog,
+			Listeners: s.Listeners, Backlog: s.Backlog,
 			Accepted: st.Accepted, Requests: st.Requests, Open: st.Open, Outcomes: st.ByName(),
 		}
 		for errno, n := range st.AcceptErrors {
@@ -119,7 +107,6 @@ func (e *experiment) addPlan(r *record.Run) (err error) {
 			r.Server.AcceptErrors[sockio.ErrnoName(errno)] += n
 		}
 	}
-	return nil
 }
 
 // RecordHost converts what was read of a host.
@@ -166,8 +153,8 @@ func (e *experiment) addStates(r *record.Run) {
 		}
 	}
 	r.TimeWait.MaxBuckets = int(e.limit(bucketsKey))
-	if h := e.cfg.Host; h != nil && e.cfg.Sandbox != nil {
-		n, _ := h.Sysctl(bucketsKey)
+	if e.sandbox != nil {
+		n, _ := e.setup.Host.Sysctl(bucketsKey)
 		r.TimeWait.HostBuckets = int(max(n, 0))
 	}
 	r.TimeWait.EndedEarly = e.endedEarly(&r.TimeWait)
@@ -178,7 +165,7 @@ func (e *experiment) addStates(r *record.Run) {
 func (e *experiment) endedEarly(tw *record.TimeWait) int64 {
 	c := &e.sampler.sample.Census
 	name, _ := e.watch.Source()
-	if e.cfg.Sandbox == nil || tw.NotRead != "" || name == observe.CensusOff || e.finTimeout() < sockstate.TimeWaitLength || e.settle == nil || !e.settle.Done ||
+	if e.sandbox == nil || tw.NotRead != "" || name == observe.CensusOff || e.finTimeout() < sockstate.TimeWaitLength || e.settle == nil || !e.settle.Done ||
 		time.Since(e.started) >= sockstate.TimeWaitLength {
 		return 0
 	}
@@ -201,10 +188,7 @@ func bySide(count *[sockstate.NumSides][sockstate.NumStates]int) map[string]map[
 
 // hostUnread is what could not be read of the host around a sandbox. A sysctl that the sandbox has too was read there.
 func (e *experiment) hostUnread() (unread []string) {
-	if e.cfg.Host == nil {
-		return nil
-	}
-	for _, u := range e.cfg.Host.Unread {
+	for _, u := range e.setup.Host.Unread {
 		name, _, _ := strings.Cut(u, ":")
 		if _, inside := e.facts.Sysctls[name]; !inside {
 			unread = append(unread, u)
@@ -227,12 +211,12 @@ func (e *experiment) addObserver(r *record.Run) {
 		r.Warnings = append(r.Warnings, "observer.unread: not read: "+u)
 	}
 	r.Warnings = append(r.Warnings, e.sampler.warnings...)
-	if e.cfg.Host != nil {
-		r.Warnings = append(r.Warnings, e.cfg.hostWarnings(e.cfg.Host, &e.needs, r.Counters)...)
+	for _, w := range []string{orphanWarning(&e.setup.Host, r.Counters), e.bucketWarning()} {
+		if w != "" {
+			r.Warnings = append(r.Warnings, w)
+		}
 	}
-	if w := e.cfg.bucketWarning(e.facts, &e.needs); w != "" {
-		r.Warnings = append(r.Warnings, w)
-	}
+	r.Warnings = append(r.Warnings, e.setup.Warnings...)
 	if !r.Settle.Done {
 		r.Warnings = append(r.Warnings, "settle: sockets of the load were still changing state when the counters were read")
 	}
@@ -240,11 +224,11 @@ func (e *experiment) addObserver(r *record.Run) {
 
 func (e *experiment) addBooks(r *record.Run) {
 	b := &books{
-		plan: &e.cfg.Plan, groups: e.result.Groups, grown: r.Counters,
+		plan: &e.plan, groups: e.result.Groups, grown: r.Counters,
 		env:     teardown.Env{FinTimeout: e.finTimeout(), MaxTWBuckets: int(e.limit("net.ipv4.tcp_max_tw_buckets"))},
-		exact:   e.cfg.Sandbox != nil,
+		exact:   e.sandbox != nil,
 		settled: r.Settle.Done,
-		lossy:   e.cfg.Status.Loss != "",
+		lossy:   e.status.Loss != "",
 		notRead: func(names ...string) string { return e.after.notRead(&e.before, names...) },
 	}
 	if e.server != nil {

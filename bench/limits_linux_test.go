@@ -157,7 +157,7 @@ func TestDescriptorsBoundAnOpenLoop(t *testing.T) {
 	f := carryOut(t, "user", tr)
 	r := f.Run
 	slots := r.Connections.Attempted
-	if c := r.Connections; c.Scheduled != 1000 || c.Completed != slots || c.PeakOpen != slots || c.Capped < 1000-slots || slots < 150 || slots > (400-reservedFds)/2 {
+	if c := r.Connections; c.Scheduled != 1000 || c.Completed != slots || c.PeakOpen != slots || c.Capped < 1000-slots || slots < 150 || slots > (400-64)/2 {
 		t.Errorf("%+v, want as many as half of 400 descriptors allow, of 1,000 scheduled", c)
 	}
 	if v := r.Verdict; v.Valid || v.LimitedBy != record.LimitFds {

@@ -16,12 +16,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lastack/bench/host"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
 	"lastack/loadgen"
 	"lastack/sockstate"
-	"lastack/sockstate/exchange"
 )
 
 // Servers that a trial may have in place of the embedded one, in its namespace.
@@ -454,42 +452,10 @@ func (tr *trial) enterCgroups() error {
 	return nil
 }
 
-// check is what preflight and the check of threads say of a trial.
-func (tr *trial) check(cfg Config) string {
-	f, err := host.Read()
-	if err != nil {
-		return err.Error()
-	}
-	cfg.Host = f
-	if err = Check(cfg); err == nil {
-		err = host.CheckThreads(int64(cfg.Plan.Workers + cfg.Server.Workers + 2))
-	}
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}
-
 func (tr *trial) probeConntrack() string {
 	f, err := os.OpenFile("/proc/sys/net/netfilter/nf_conntrack_max", os.O_WRONLY, 0)
 	if err != nil {
 		return err.Error()
 	}
 	return errors.Join(errors.New("opened"), f.Close()).Error()
-}
-
-// toTarget points the plan at the server that is not the embedded one.
-func (tr *trial) toTarget(cfg *Config) error {
-	if tr.Target == "" {
-		return nil
-	}
-	if err := startTarget(tr.Target); err != nil {
-		return err
-	}
-	cfg.Server = nil
-	cfg.Plan.Groups[0].Targets = []netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), targetPort)}
-	if cfg.Plan.Groups[0].Exchange.Kind == exchange.HTTP {
-		cfg.Plan.Groups[0].Host = "web.example"
-	}
-	return nil
 }

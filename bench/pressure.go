@@ -27,7 +27,7 @@ func (e *experiment) addPressure(r *record.Run) {
 		p.Ports.FirstPass, _ = e.facts.FirstPass(lo, hi)
 		p.Ports.Range = fmt.Sprintf("%d %d", lo, hi)
 	}
-	if sp := e.cfg.Plan.Groups[0].SourcePorts; !sp.IsZero() {
+	if sp := e.plan.Groups[0].SourcePorts; !sp.IsZero() {
 		p.Ports.Range = fmt.Sprintf("%d %d", sp.Lo, sp.Hi)
 		p.Ports.Available, _ = e.facts.UsablePorts(int(sp.Lo), int(sp.Hi))
 		p.Ports.FirstPass = p.Ports.Available
@@ -98,8 +98,8 @@ func (e *experiment) addUnread(r *record.Run) {
 // sources the kernel takes one for each destination.
 func (e *experiment) plannedPairs() int {
 	n := 0
-	for i := range e.cfg.Plan.Groups {
-		g := &e.cfg.Plan.Groups[i]
+	for i := range e.plan.Groups {
+		g := &e.plan.Groups[i]
 		n += max(len(g.Sources), 1) * len(g.Targets)
 	}
 	return n
@@ -114,8 +114,8 @@ func (e *experiment) limit(sysctl string) int64 {
 // hostLimit is a limit of the whole host, which a sandbox cannot read itself; 0 if unknown.
 func (e *experiment) hostLimit(of func(*host.Facts) (int64, bool)) int64 {
 	n, ok := of(e.facts)
-	if !ok && e.cfg.Host != nil {
-		n, _ = of(e.cfg.Host)
+	if !ok {
+		n, _ = of(&e.setup.Host)
 	}
 	return max(n, 0)
 }

@@ -8,6 +8,7 @@ import (
 
 	"lastack/bench/host"
 	"lastack/bench/record"
+	"lastack/bench/setup"
 	"lastack/loadgen"
 	"lastack/sockstate/observe"
 )
@@ -15,7 +16,7 @@ import (
 // What a namespace does not show of the whole host comes from what was read outside of it; a limit that
 // nobody could read is 0.
 func TestLimitsOfPressure(t *testing.T) {
-	outside := &host.Facts{PageBytes: 4096, Sysctls: map[string]string{
+	outside := host.Facts{PageBytes: 4096, Sysctls: map[string]string{
 		"net.ipv4.tcp_mem": "1 2 300", "net.ipv4.tcp_max_orphans": "400", "net.ipv4.tcp_max_tw_buckets": "1",
 	}}
 	inside := &host.Facts{PageBytes: 4096, NoFileSoft: math.MaxUint64, Sysctls: map[string]string{
@@ -27,27 +28,28 @@ func TestLimitsOfPressure(t *testing.T) {
 		"net.ipv4.tcp_mem": "1 2 5", "net.ipv4.tcp_max_orphans": "6",
 	}}
 	for _, tt := range []struct {
-		name        string
-		facts, host *host.Facts
-		detour      int
-		want        record.Pressure
+		name   string
+		facts  *host.Facts
+		host   host.Facts
+		detour int
+		want   record.Pressure
 	}{
 		{"in a sandbox", inside, outside, 0, record.Pressure{
 			Ports: record.Ports{Range: "40000 40999", Available: 990, FirstPass: 495}, Fds: record.Fds{Limit: math.MaxInt64},
 			Memory: record.Memory{TCPLimitBytes: 300 * 4096}, Orphans: record.Gauge{Limit: 400},
 			TWBuckets: record.Gauge{Limit: 1234}, Files: record.Gauge{Limit: 5000}, Conntrack: &record.Gauge{Limit: 600},
 		}},
-		{"around a target's port", &host.Facts{Sysctls: map[string]string{"net.ipv4.ip_local_port_range": "40000 40999"}}, nil, 999, record.Pressure{
+		{"around a target's port", &host.Facts{Sysctls: map[string]string{"net.ipv4.ip_local_port_range": "40000 40999"}}, host.Facts{}, 999, record.Pressure{
 			Ports: record.Ports{Range: "40000 40999", Available: 999, FirstPass: 999},
 		}},
 		{"in the host's namespace", initial, outside, 0, record.Pressure{
 			Ports: record.Ports{Range: "40000 40999"}, Memory: record.Memory{TCPLimitBytes: 5 * 4096}, Orphans: record.Gauge{Limit: 6},
 		}},
-		{"nothing known", &host.Facts{}, nil, 0, record.Pressure{}},
+		{"nothing known", &host.Facts{}, host.Facts{}, 0, record.Pressure{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			e := &experiment{facts: tt.facts, cfg: Config{Host: tt.host}, sampler: &sampler{gauges: observe.Gauges{Fds: observe.Unknown}}}
-			e.cfg.Plan.Groups = make([]loadgen.Group, 1)
+			e := &experiment{facts: tt.facts, setup: &setup.Setup{Host: tt.host}, sampler: &sampler{gauges: observe.Gauges{Fds: observe.Unknown}}}
+			e.plan.Groups = make([]loadgen.Group, 1)
 			e.result = &loadgen.Result{Groups: []loadgen.GroupResult{{DetourPorts: tt.detour}}}
 			var r record.Run
 			e.addPressure(&r)

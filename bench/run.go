@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"time"
 
 	"lastack/bench/host"
 	"lastack/bench/record"
+	"lastack/bench/sandbox"
+	"lastack/bench/setup"
 	"lastack/loadgen"
 	"lastack/server"
 	"lastack/sockstate"
@@ -18,15 +21,28 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// experiment is a Config being carried out.
+const (
+	// settleAtMost bounds the wait for what is on its way to a state where it stays.
+	settleAtMost = 3 * time.Second
+	// lateAtMost bounds what a server's delay adds to that.
+	lateAtMost = time.Minute
+)
+
+// PhaseLoad is the phase in which the load runs: all is open then, and what needs a privilege (another namespace, a listener, a ring)
+// has been done, but for what the load itself does.
+const PhaseLoad = "load"
+
+// experiment is a setup.Setup being carried out.
 type experiment struct {
-	cfg   Config
-	facts *host.Facts // the client's namespace is this process's
-	// backend drives the sockets of both ends; why is the reason that it is not a better one.
+	setup   *setup.Setup
+	sandbox *sandbox.Sandbox // nil: this process's namespace
+	status  record.Sandbox
+	emit    func(record.Event)
+
+	plan  loadgen.Plan // with the address of the embedded server
+	facts *host.Facts  // the client's namespace is this process's
+	// backend drives the sockets of both ends.
 	backend sockio.Backend
-	why     string
-	cpus    []int // of the workers of each side; empty: the scheduler's choice
-	needs   record.Needs
 	watch   *observe.Observer
 
 	server *server.Server
@@ -44,15 +60,16 @@ type experiment struct {
 	started   time.Time
 }
 
-// Run carries out an experiment. A *sockstate.ValueError
-// says what cannot be done as asked. When ctx is cancelled the load stops, and what was
+// Run carries out a setup in the sandbox that was made for it, in, or in the network namespace of this process where in is nil. emit is
+// called on the goroutine of Run with what the run needs, with its phase once the load begins, and with each interval as it ends. A
+// *sockstate.ValueError says what cannot be done as asked. When ctx is cancelled the load stops, and what was
 // measured until then is returned. A record may come together with an error: what could be
 // saved of an experiment that broke.
-func Run(ctx context.Context, cfg Config) (*record.Run, error) {
-	if cfg.Interval <= 0 {
-		cfg.Interval = defaultInterval
+func Run(ctx context.Context, s setup.Setup, in *sandbox.Sandbox, emit func(record.Event)) (*record.Run, error) {
+	e := &experiment{setup: &s, sandbox: in, emit: emit, plan: s.Plan, status: record.Sandbox{Mode: string(sandbox.Off), Reason: s.NoSandbox}}
+	if in != nil {
+		e.status = in.Status
 	}
-	e := &experiment{cfg: cfg}
 	defer e.close()
 	if err := e.prepare(ctx); err != nil {
 		return nil, err
@@ -66,68 +83,45 @@ func Run(ctx context.Context, cfg Config) (*record.Run, error) {
 	return e.assemble()
 }
 
-// prepare checks what can be checked before a socket opens, and opens the observers.
+// prepare opens the server, the observers and the load.
 func (e *experiment) prepare(ctx context.Context) (err error) {
-	c := &e.cfg
+	s := e.setup
 	if e.facts, err = host.Read(); err != nil {
 		return err
 	}
-	if err := c.chooseBackend(); err != nil {
+	if e.backend, err = sockio.Named(s.Engine); err != nil {
 		return err
 	}
-	load, srv, err := c.divide(c.Backend, e.facts)
-	if err != nil {
-		return err
-	}
-	e.backend, e.why = c.Backend, c.BackendReason
-	c.spread(e.facts)
-	e.needs = c.needs(e.facts)
-	if err := c.checkPorts(e.facts); err != nil {
-		return err
-	}
-	if err := e.clientNS().Do(c.checkSources); err != nil {
-		return err
-	}
-	if c.OnNeeds != nil {
-		c.OnNeeds(&e.needs)
-	}
-	e.cpus = c.shareCPUs()
-	if c.Server != nil {
-		c.Server.Slots, c.Server.Backend, c.Server.CPUs = srv, e.backend, e.cpus
-		if err := e.serve(); err != nil {
+	if e.sandbox != nil {
+		if err := e.clientNS().Do(s.CheckSources); err != nil {
 			return err
 		}
 	}
-	if err := c.Plan.Validate(); err != nil {
-		return err
-	}
-	if err := c.checkSourcePorts(e.facts); err != nil {
-		return err
-	}
-	procs := c.Plan.Workers + 2
-	if c.Server != nil {
-		procs += c.Server.Workers
-	}
-	if err := host.CheckThreads(int64(procs)); err != nil {
+	if err := host.CheckThreads(int64(s.Threads)); err != nil {
 		return err
 	}
 	// With fewer, workers in system calls keep the observers from running.
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), procs))
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), s.Threads))
+	e.emit(record.Event{Needs: &s.Needs})
 
-	if c.Server == nil {
-		e.greetings, e.probed = greetings(ctx, &c.Plan)
+	if s.Server != nil {
+		if err := e.serve(); err != nil {
+			return err
+		}
+	} else {
+		e.greetings, e.probed = greetings(ctx, &e.plan)
 	}
 	e.watch, err = observe.New(observe.Config{
 		Namespaces: e.namespaces(),
 		Filter:     sockstate.Filter{Servers: e.targets(), Since: time.Now()},
-		Census:     c.Census,
-		ServerPID:  c.ServerPID,
+		Census:     s.Census,
+		ServerPID:  s.ServerPID,
 	})
 	if err != nil {
 		return err
 	}
 	e.before = e.read()
-	e.load, err = loadgen.New(loadgen.Config{Plan: c.Plan, Namespace: e.clientNS(), Slots: load, Backend: e.backend, CPUs: e.cpus, Unfiltered: e.unfiltered(), StartAt: c.StartAt})
+	e.load, err = loadgen.New(loadgen.Config{Plan: e.plan, Namespace: e.clientNS(), Slots: s.Slots, Backend: e.backend, CPUs: s.CPUs, Unfiltered: e.unfiltered(), StartAt: s.StartAt})
 	return err
 }
 
@@ -135,8 +129,8 @@ func (e *experiment) prepare(ctx context.Context) (err error) {
 func (e *experiment) targets() []netip.AddrPort {
 	var all []netip.AddrPort
 	seen := make(map[netip.AddrPort]bool)
-	for i := range e.cfg.Plan.Groups {
-		for _, t := range e.cfg.Plan.Groups[i].Targets {
+	for i := range e.plan.Groups {
+		for _, t := range e.plan.Groups[i].Targets {
 			if !seen[t] {
 				seen[t] = true
 				all = append(all, t)
@@ -147,25 +141,25 @@ func (e *experiment) targets() []netip.AddrPort {
 }
 
 func (e *experiment) clientNS() *netns.NS {
-	if e.cfg.Sandbox == nil {
+	if e.sandbox == nil {
 		return nil
 	}
-	return e.cfg.Sandbox.Client
+	return e.sandbox.Client
 }
 
 func (e *experiment) serverNS() *netns.NS {
-	if e.cfg.Sandbox == nil {
+	if e.sandbox == nil {
 		return nil
 	}
-	return e.cfg.Sandbox.Server
+	return e.sandbox.Server
 }
 
 // unfiltered reports whether the way to the server has no firewall: the sandbox begins without one, and loses packets by one.
-func (e *experiment) unfiltered() bool { return e.cfg.Sandbox != nil && e.cfg.Status.Loss == "" }
+func (e *experiment) unfiltered() bool { return e.sandbox != nil && e.status.Loss == "" }
 
 // split reports whether client and server have a namespace each.
 func (e *experiment) split() bool {
-	return e.cfg.Sandbox != nil && e.cfg.Sandbox.Client != e.cfg.Sandbox.Server
+	return e.sandbox != nil && e.sandbox.Client != e.sandbox.Server
 }
 
 // namespaces are those to observe: the client's first.
@@ -178,70 +172,56 @@ func (e *experiment) namespaces() []*netns.NS {
 
 // serve starts the embedded server and points the load at it.
 func (e *experiment) serve() error {
-	c := &e.cfg
-	c.Server.Namespace = e.serverNS()
-	var last error
-	for _, port := range serverPorts(e.facts) {
-		c.Server.Addrs = []netip.AddrPort{netip.AddrPortFrom(e.serverAddr(), port)}
-		s, err := server.Start(c.Server.Config)
-		if err == nil {
-			e.server = s
-			for i := range c.Plan.Groups {
-				c.Plan.Groups[i].Targets = s.Addrs()
+	addr, err := e.serverAddr()
+	if err != nil {
+		return err
+	}
+	c := *e.setup.Server
+	c.Namespace, c.Backend = e.serverNS(), e.backend
+	for _, port := range e.setup.ServerPorts {
+		c.Addrs = []netip.AddrPort{netip.AddrPortFrom(addr, port)}
+		if e.server, err = server.Start(c); err == nil {
+			e.plan.Groups = slices.Clone(e.plan.Groups)
+			for i := range e.plan.Groups {
+				e.plan.Groups[i].Targets = e.server.Addrs()
 			}
 			return nil
 		}
-		last = err
+		e.server = nil
 		if !sockio.IsAddrInUse(err) {
 			break
 		}
 	}
-	return fmt.Errorf("start the embedded server: %w", last)
+	return fmt.Errorf("start the embedded server: %w", err)
 }
 
-func (e *experiment) serverAddr() netip.Addr {
-	sb, v6 := e.cfg.Sandbox, e.cfg.Server.V6
+func (e *experiment) serverAddr() (netip.Addr, error) {
+	sb, v6 := e.sandbox, e.setup.V6
 	switch {
+	case sb != nil && v6 && !sb.ServerAddr6.IsValid():
+		return netip.Addr{}, sockstate.BadValue("ipv6", "", "the sandbox has no IPv6, as this kernel has none, or it is switched off: leave the flag out")
 	case sb != nil && v6:
-		return sb.ServerAddr6
+		return sb.ServerAddr6, nil
 	case sb != nil:
-		return sb.ServerAddr4
+		return sb.ServerAddr4, nil
 	case v6:
-		return netip.IPv6Loopback()
+		return netip.IPv6Loopback(), nil
 	}
-	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
-}
-
-// serverPorts are ports to try for the embedded server, outside the local port range: inside
-// it a client's connection could have taken the port, or would find it missing.
-func serverPorts(f *host.Facts) []uint16 {
-	lo, hi, _, ok := f.LocalPorts()
-	if !ok {
-		lo, hi = 32768, 60999
-	}
-	var ports []uint16
-	for _, p := range []int{7777, 7778, 17777, 27777, lo - 1, hi + 1, lo - 2, hi + 2, 80, 443, 777} {
-		if p > 0 && p < 1<<16 && (p < lo || p > hi) {
-			ports = append(ports, uint16(p))
-		}
-	}
-	return append(ports, 7777)
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1}), nil
 }
 
 // measure runs the load and watches it.
 func (e *experiment) measure(ctx context.Context) error {
 	e.sampler = newSampler(e)
-	if e.cfg.OnReady != nil {
-		e.cfg.OnReady()
-	}
+	e.emit(record.Event{Phase: &record.Phase{Text: PhaseLoad}})
 	if err := e.load.Start(ctx); err != nil {
 		return err
 	}
 	e.started = time.Now()
-	if e.cfg.Plan.Warmup == 0 {
+	if e.plan.Warmup == 0 {
 		e.sampler.beginCPU()
 	}
-	tick := time.NewTicker(e.cfg.Interval)
+	tick := time.NewTicker(e.setup.Interval)
 	defer tick.Stop()
 	var failed error
 	for over := false; !over; {

@@ -118,9 +118,7 @@ func (s *sampler) interval(phase string) (observed bool) {
 		return observed
 	}
 	s.timeline = append(s.timeline, iv)
-	if e.cfg.OnInterval != nil {
-		e.cfg.OnInterval(&iv)
-	}
+	e.emit(record.Event{Interval: &iv})
 	return observed
 }
 
@@ -128,7 +126,7 @@ func (s *sampler) interval(phase string) (observed bool) {
 // the load and the tick may fall together.
 func (s *sampler) nothingNew(iv *record.Interval) bool {
 	n := len(s.timeline)
-	return n > 0 && iv.TS-s.timeline[n-1].TS < s.e.cfg.Interval.Seconds()/20 &&
+	return n > 0 && iv.TS-s.timeline[n-1].TS < s.e.setup.Interval.Seconds()/20 &&
 		iv.Started+iv.Opened+iv.Completed+iv.Failed+iv.Requests == 0 && iv.InFlight == s.timeline[n-1].InFlight
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
@@ -17,23 +18,20 @@ import (
 	"lastack/bench/host"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
+	"lastack/bench/setup"
 	"lastack/loadgen"
-	"lastack/server"
 	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/netns"
 	"lastack/sockstate/teardown"
 )
 
-// A test starts this binary as a driver, which calls sandbox.Run, which starts it once
-// more as the inside: that carries the trial out and prints what it found.
+// A test starts this binary as a driver, which resolves the trial and starts a cell for it, and prints what the cell found.
 const envTrial = "BENCH_TEST_TRIAL"
 
 func TestMain(m *testing.M) {
-	switch {
-	case sandbox.Inside():
-		os.Exit(inside())
-	case os.Getenv(envTrial) != "":
+	sandbox.Main(map[string]sandbox.Func{"trial": inside})
+	if os.Getenv(envTrial) != "" {
 		os.Exit(drive())
 	}
 	os.Exit(m.Run())
@@ -99,40 +97,18 @@ type finding struct {
 }
 
 func drive() int {
-	fail := func(f finding) int {
-		_ = json.NewEncoder(os.Stdout).Encode(f)
-		return 0
-	}
-	var tr trial
-	if err := json.Unmarshal([]byte(os.Getenv(envTrial)), &tr); err != nil {
-		return fail(finding{Err: err.Error()})
-	}
-	if err := tr.enterCgroups(); err != nil {
-		return fail(finding{Err: err.Error()})
-	}
-	code, _, err := sandbox.Run(context.Background(), tr.Spec)
-	var se *sandbox.Error
+	f, err := func() (f finding, err error) {
+		var tr trial
+		if err := json.Unmarshal([]byte(os.Getenv(envTrial)), &tr); err != nil {
+			return f, err
+		}
+		return tr.drive()
+	}()
+	se, refused := errors.AsType[*sandbox.Error](err)
 	switch {
-	case errors.As(err, &se) && se.Cause != "" && (errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.ENOSPC)):
-		return fail(finding{Refused: err.Error()})
+	case refused && se.Cause != "" && (errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.ENOSPC)):
+		f.Refused = err.Error()
 	case err != nil:
-		return fail(finding{Err: err.Error()})
-	}
-	return code
-}
-
-func inside() int {
-	s, err := sandbox.Enter()
-	if err != nil {
-		return 1
-	}
-	defer s.Close()
-	var f finding
-	var tr trial
-	if err = json.Unmarshal([]byte(os.Getenv(envTrial)), &tr); err == nil {
-		err = tr.carryOut(s, &f)
-	}
-	if err != nil {
 		f.Err = err.Error()
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(f); err != nil {
@@ -141,14 +117,76 @@ func inside() int {
 	return 0
 }
 
-func (tr *trial) carryOut(s *sandbox.Sandbox, f *finding) error {
-	if tr.Simultaneous {
-		return simultaneousClose(s, f)
+// job is a trial on its way into the cell.
+type job struct {
+	Trial trial
+	Setup setup.Setup
+}
+
+func (tr *trial) drive() (f finding, err error) {
+	if err := tr.enterCgroups(); err != nil {
+		return f, err
 	}
 	if tr.Nofile > 0 {
 		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: tr.Nofile, Max: tr.Nofile}); err != nil {
-			return err
+			return f, err
 		}
+	}
+	j := job{Trial: *tr}
+	if !tr.Simultaneous {
+		s, err := resolved(tr.ask())
+		if tr.CheckOnly && err != nil {
+			f.CheckErr, err = err.Error(), nil
+			return f, err
+		}
+		if err != nil {
+			return f, err
+		}
+		j.Setup = s
+		tr.Spec = *s.Sandbox
+	}
+	c, err := sandbox.Start(context.Background(), tr.Spec, sandbox.Job{Name: "trial", Input: j})
+	if err != nil {
+		if tr.CheckOnly { // a cell looks after its threads too
+			f.CheckErr, err = err.Error(), nil
+		}
+		return f, err
+	}
+	result, err := c.Wait()
+	if result != nil {
+		err = errors.Join(err, json.Unmarshal(result, &f))
+	}
+	return f, err
+}
+
+func resolved(spec setup.Spec) (setup.Setup, error) {
+	facts, err := setup.Read(&spec)
+	if err != nil {
+		return setup.Setup{}, err
+	}
+	return setup.Resolve(spec, facts)
+}
+
+func inside(_ context.Context, s *sandbox.Sandbox, input json.RawMessage, _ func(any)) (any, error) {
+	var j job
+	var f finding
+	err := json.Unmarshal(input, &j)
+	if err == nil {
+		err = j.carryOut(s, &f)
+	}
+	return f, err
+}
+
+func (j *job) carryOut(s *sandbox.Sandbox, f *finding) error {
+	tr := &j.Trial
+	if tr.Simultaneous {
+		return simultaneousClose(s, f)
+	}
+	if tr.CheckOnly {
+		if err := host.CheckThreads(int64(j.Setup.Threads)); err != nil {
+			f.CheckErr = err.Error()
+		}
+		return nil
 	}
 	spaces := []*netns.NS{s.Client}
 	if s.Server != s.Client {
@@ -160,12 +198,15 @@ func (tr *trial) carryOut(s *sandbox.Sandbox, f *finding) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	cfg := tr.config(s)
 	if tr.OwnPID {
-		cfg.ServerPID = os.Getpid()
+		j.Setup.ServerPID = os.Getpid()
 	}
 	started := int64(0)
-	cfg.OnInterval = func(iv *record.Interval) {
+	emit := func(e record.Event) {
+		iv := e.Interval
+		if iv == nil {
+			return
+		}
 		if tr.Watch {
 			now, err := inEach(spaces, readStates)
 			if err != nil {
@@ -177,23 +218,21 @@ func (tr *trial) carryOut(s *sandbox.Sandbox, f *finding) error {
 			cancel()
 		}
 	}
-	if tr.CheckOnly {
-		f.CheckErr = tr.check(cfg)
-		return nil
-	}
 	if tr.ProbeConntrack {
 		f.Probed = tr.probeConntrack()
 		return nil
 	}
-	if err := tr.toTarget(&cfg); err != nil {
-		return err
+	if tr.Target != "" {
+		if err := startTarget(tr.Target); err != nil {
+			return err
+		}
 	}
 	end, err := tr.prepare()
 	defer end()
 	if err != nil {
 		return err
 	}
-	if f.Run, err = Run(ctx, cfg); err != nil {
+	if f.Run, err = Run(ctx, j.Setup, s, emit); err != nil {
 		return err
 	}
 	after, err := inEach(spaces, readCounters)
@@ -213,18 +252,23 @@ func (tr *trial) carryOut(s *sandbox.Sandbox, f *finding) error {
 	return err
 }
 
-func (tr *trial) config(s *sandbox.Sandbox) Config {
-	g := &tr.Plan.Groups[0]
-	return Config{
-		Plan: tr.Plan,
-		Server: &ServerConfig{V6: tr.V6, Config: server.Config{
-			Listeners: 2, Workers: 2, Backlog: tr.Backlog, Delay: tr.Delay,
-			Close: g.Close, OnEOF: g.OnEOF, Exchange: g.Exchange, Requests: g.Requests, Hold: g.Hold,
-		}},
-		Sandbox: s, Status: s.Status,
+// ask is what a person would ask for.
+func (tr *trial) ask() setup.Spec {
+	s := setup.Spec{
+		Plan: tr.Plan, Sandbox: &tr.Spec,
 		Engine: tr.Engine, Census: tr.Census, Interval: tr.Interval, Settle: tr.Settle,
 		Version: "test", Command: []string{"bench.test"},
 	}
+	if tr.Target == "" {
+		s.Server = &setup.Server{Listeners: 2, Workers: 2, Backlog: tr.Backlog, Delay: tr.Delay, V6: tr.V6}
+		return s
+	}
+	g := &s.Plan.Groups[0]
+	g.Targets = []netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), targetPort)}
+	if g.Exchange.Kind == exchange.HTTP {
+		g.Host = "web.example"
+	}
+	return s
 }
 
 func inEach[T any](spaces []*netns.NS, read func() (T, error)) (all []T, err error) {

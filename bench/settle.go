@@ -25,7 +25,7 @@ func (e *experiment) settleDown(ctx context.Context) {
 	interrupted := ctx.Err() != nil
 	st := &record.Settle{}
 	e.settle = st
-	next := from.Add(e.cfg.Interval)
+	next := from.Add(e.setup.Interval)
 	minis := -1                              // of the census before, if nothing else moved in it
 	for observed := s.observe(); observed; { // where it is not, the sampler has warned
 		since := time.Since(from)
@@ -47,7 +47,7 @@ func (e *experiment) settleDown(ctx context.Context) {
 			st.Quiet = true
 			st.GoneAfterS = since.Seconds()
 		}
-		watching := e.cfg.Settle > 0 && !interrupted && ctx.Err() == nil && since < e.cfg.Settle && !st.Quiet
+		watching := e.setup.Settle > 0 && !interrupted && ctx.Err() == nil && since < e.setup.Settle && !st.Quiet
 		if interrupted {
 			limit = settleAtMost
 		}
@@ -56,7 +56,7 @@ func (e *experiment) settleDown(ctx context.Context) {
 		}
 		pause := settlePoll
 		if st.Done {
-			pause = min(e.cfg.Interval, time.Until(next), e.cfg.Settle-since)
+			pause = min(e.setup.Interval, time.Until(next), e.setup.Settle-since)
 		}
 		select {
 		case <-time.After(max(pause, time.Millisecond)):
@@ -68,9 +68,9 @@ func (e *experiment) settleDown(ctx context.Context) {
 				time.Sleep(settlePoll)
 			}
 		}
-		if e.cfg.Settle > 0 && time.Now().After(next) {
+		if e.setup.Settle > 0 && time.Now().After(next) {
 			observed = s.interval("settle")
-			next = next.Add(e.cfg.Interval)
+			next = next.Add(e.setup.Interval)
 		} else {
 			observed = s.observe()
 		}
@@ -80,7 +80,7 @@ func (e *experiment) settleDown(ctx context.Context) {
 // reactsLate is how long the server stays in CLOSE_WAIT, by policy, after the client's lifecycle
 // is over.
 func (e *experiment) reactsLate() time.Duration {
-	if s := e.cfg.Server; s != nil && s.Close.Who == teardown.ClientFirst && s.OnEOF.Kind == teardown.ReactDelay {
+	if s := e.setup.Server; s != nil && s.Close.Who == teardown.ClientFirst && s.OnEOF.Kind == teardown.ReactDelay {
 		return min(s.OnEOF.Delay, lateAtMost)
 	}
 	return 0
@@ -115,7 +115,7 @@ func (e *experiment) left() leftovers {
 
 // serverSticks reports whether the server's end stays in CLOSE_WAIT, by policy.
 func (e *experiment) serverSticks() bool {
-	return e.cfg.Server != nil && e.cfg.Server.OnEOF.Kind == teardown.ReactNever
+	return e.setup.Server != nil && e.setup.Server.OnEOF.Kind == teardown.ReactNever
 }
 
 // serverIdle reports whether the embedded server has seen the end of every connection that

@@ -44,9 +44,9 @@ type Config struct {
 	Shutdown Shutdown
 
 	// Namespace is where the sockets are; nil: the process's own.
-	Namespace *netns.NS
+	Namespace *netns.NS `json:"-"`
 	// Backend makes the workers' loops; zero: epoll.
-	Backend sockio.Backend
+	Backend sockio.Backend `json:"-"`
 	// CPUs keeps worker i on CPUs[i], where it is not empty, and gives its listeners the connections that
 	// arrive there.
 	CPUs []int
@@ -56,6 +56,9 @@ type Config struct {
 
 // DefaultBacklog is the backlog where none is given.
 const DefaultBacklog = 4096
+
+// MaxListeners bounds the listening sockets of an address.
+const MaxListeners = 1024
 
 // maxHold is what a load may ask for: loadgen.MaxTime.
 const maxHold = 30 * 24 * time.Hour
@@ -79,8 +82,8 @@ func (c *Config) Validate() error {
 	switch {
 	case len(c.Addrs) == 0:
 		return sockstate.BadValue("listen", `""`, "want at least one address")
-	case c.Listeners < 0 || c.Listeners > 1024:
-		return sockstate.BadValue("listeners", c.Listeners, "want 1 to 1024")
+	case c.Listeners < 0 || c.Listeners > MaxListeners:
+		return sockstate.BadValue("listeners", c.Listeners, "want 1 to %d", MaxListeners)
 	case c.Backlog < 0 || c.Backlog > 1<<20:
 		return sockstate.BadValue("backlog", c.Backlog, "want 1 to 1048576")
 	case c.Workers < 0 || c.Workers > 1024:

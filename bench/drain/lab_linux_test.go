@@ -21,7 +21,6 @@ import (
 	"testing"
 	"time"
 
-	"lastack/bench/host"
 	"lastack/bench/process"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
@@ -323,11 +322,11 @@ func inside(ctx context.Context, sb *sandbox.Sandbox, input json.RawMessage, emi
 }
 
 func drained(ctx context.Context, spec Spec, sandbox record.Sandbox, emit func(record.Event)) (*record.Run, error) {
-	facts, err := host.Read()
+	facts, err := Read(spec)
 	if err != nil {
 		return nil, err
 	}
-	setup, err := Resolve(spec, Facts{Host: facts, Inside: facts})
+	setup, err := Resolve(spec, facts)
 	if err != nil {
 		return nil, err
 	}

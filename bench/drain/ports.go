@@ -5,35 +5,22 @@ import (
 	"strconv"
 	"time"
 
-	"lastack/bench"
 	"lastack/bench/host"
 	"lastack/bench/quantity"
-	"lastack/loadgen"
 	"lastack/sockstate"
 )
 
-// portDoubt says that the arrivals leave more TIME_WAITs than there are local ports, even before the stop; empty if they do not. It is no
-// refusal: a server that closes first keeps them.
-func (c *Spec) portDoubt(b *bench.Config, f *host.Facts) string {
-	kept, arrivals := 0, 0.0
-	var first *loadgen.Group
-	for i := range b.Plan.Groups {
-		g := &b.Plan.Groups[i]
-		first = g
-		kept += g.Connections
-		arrivals += max(g.RateFrom, g.RateTo)
-	}
+// portDoubt says that the arrivals leave more TIME_WAITs than there are local ports, even before the stop; empty if they do not. ports are those of a
+// source address, and f is what the network namespace of the drain is. It is no refusal: a server that closes first keeps them.
+func (c *Spec) portDoubt(ports int, f *host.Facts) string {
+	kept, arrivals := c.Load.Idle+c.Load.InFlight+c.Load.Partial+c.Load.Queued, c.Load.Arrivals
 	lasts := min(c.Stop.After, c.portKept(f))
 	need := int64(kept) + int64(arrivals*lasts.Seconds())
-	if arrivals == 0 || first == nil {
-		return ""
-	}
-	ports := int64(b.LocalPorts(first, f))
-	if ports <= 0 || need <= ports {
+	if arrivals == 0 || ports <= 0 || need <= int64(ports) {
 		return ""
 	}
 	return fmt.Sprintf("ports: %s arrivals/s leave %s TIME_WAITs before the stop, beside %s connections, and this host has %s local ports: where it closes first, connects will find none (want fewer --arrivals, a shorter --after, or a wider net.ipv4.ip_local_port_range)",
-		quantity.PerSecond(arrivals), quantity.Count(need-int64(kept)), quantity.Count(int64(kept)), quantity.Count(ports))
+		quantity.PerSecond(arrivals), quantity.Count(need-int64(kept)), quantity.Count(int64(kept)), quantity.Count(int64(ports)))
 }
 
 // portKept is how long connect finds a port taken that is in TIME_WAIT, at least (tcp_twsk_unique).

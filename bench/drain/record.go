@@ -1,6 +1,7 @@
 package drain
 
 import (
+	"slices"
 	"time"
 
 	"lastack/bench"
@@ -24,12 +25,14 @@ func (x *experiment) record() (*record.Run, error) {
 		Warnings:    []string{},
 	}
 	plan, _ := x.plan(x.target)
-	var err error
-	if r.Plan, err = bench.RecordPlan(&plan); err != nil {
-		return nil, err
-	}
+	r.Plan = x.Record
 	r.Plan.DurationNs = 0 // until the server is gone
-	r.Plan.Engine, r.Plan.EngineReason, r.Plan.Command, r.Plan.Probed = x.engine, x.EngineReason, x.Command, int(x.probed)
+	r.Plan.Engine, r.Plan.Probed = x.engine, int(x.probed)
+	r.Plan.Groups = slices.Clone(r.Plan.Groups)
+	for i := range r.Plan.Groups {
+		r.Plan.Groups[i].Targets = []string{x.target.String()}
+	}
+	var err error
 	all := loadgen.Result{Groups: x.total}
 	total := all.Total()
 	if r.Result, err = bench.Result(&total, r.LoadS, plan.Groups); err != nil {

@@ -79,7 +79,7 @@ func (x *experiment) open() (err error) {
 	if x.facts, err = host.Read(); err != nil {
 		return err
 	}
-	if x.backend, _, err = sockio.Choose(x.Engine); err != nil {
+	if x.backend, err = sockio.Named(x.Engine); err != nil {
 		return err
 	}
 	// With fewer, workers in system calls keep the watch from running.

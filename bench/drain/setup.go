@@ -1,10 +1,10 @@
 package drain
 
 import (
-	"lastack/bench"
-	"lastack/bench/host"
-	"lastack/sockstate"
-	"lastack/sockstate/sockio"
+	"cmp"
+
+	"lastack/bench/record"
+	"lastack/bench/setup"
 )
 
 // Setup is a drain as it is carried out: what was asked for, and the choices that nobody made. It is plain data, like Spec.
@@ -16,36 +16,34 @@ type Setup struct {
 	Slots int
 	// FewPorts says that TIME_WAITs of the load may use up the local ports, empty if not.
 	FewPorts string
+	// Record is the plan as the record shows it, but for what is known when the drain is over.
+	Record record.Plan
 }
 
-// Facts are what Resolve has to know of the host.
-type Facts struct {
-	// Host is read in the host's own namespaces, which alone tell of memory; Inside in the network namespace of the drain.
-	Host, Inside *host.Facts
+// Read reads what Resolve has to know of the host.
+func Read(spec Spec) (setup.Facts, error) {
+	load := spec.load()
+	return setup.Read(&load)
 }
 
 // Resolve makes every choice that spec leaves open, and refuses what cannot be carried out: a *sockstate.ValueError.
-func Resolve(spec Spec, facts Facts) (Setup, error) {
+func Resolve(spec Spec, facts setup.Facts) (Setup, error) {
 	s := Setup{Spec: spec}
 	if err := spec.Validate(); err != nil {
 		return s, err
 	}
-	plan, _ := spec.plan(spec.Target)
-	c := bench.Config{Plan: plan, Engine: spec.Engine, Host: facts.Host}
-	var err error
-	if c.Backend, c.BackendReason, err = sockio.Choose(spec.Engine); err != nil {
-		return s, sockstate.BadValue("engine", spec.Engine, "%v", err)
-	}
-	if err := bench.Check(c); err != nil {
+	load, err := setup.Resolve(spec.load(), facts)
+	if err != nil {
 		return s, spec.Load.asRefused(err)
 	}
-	if err := c.CheckKept(facts.Inside); err != nil {
-		return s, spec.Load.asRefused(err)
-	}
-	if s.Slots, err = c.LoadSlots(facts.Inside); err != nil {
-		return s, spec.Load.asRefused(err)
-	}
-	s.Engine, s.EngineReason = c.Backend.Name, c.BackendReason
-	s.FewPorts = spec.portDoubt(&c, facts.Inside)
+	s.Engine, s.EngineReason, s.Slots, s.Record = load.Engine, load.EngineReason, load.Slots, load.Record
+	s.FewPorts = spec.portDoubt(load.Needs.PortsEach, facts.Inside(spec.Sandbox))
 	return s, nil
+}
+
+// load is the load of the clients.
+func (c *Spec) load() setup.Spec {
+	plan, _ := c.plan(c.Target)
+	plan.Workers = cmp.Or(plan.Workers, 1)
+	return setup.Spec{Plan: plan, Engine: c.Engine, Sandbox: c.Sandbox, Command: c.Command}
 }

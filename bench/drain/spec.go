@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lastack/bench/process"
+	"lastack/bench/sandbox"
 	"lastack/sockstate/exchange"
 )
 
@@ -25,6 +26,9 @@ type Spec struct {
 	Workers int
 	// Engine drives the clients' sockets: a name that sockio.Choose takes.
 	Engine string
+
+	// Sandbox is where the drain takes place; nil: in the network namespace of this process.
+	Sandbox *sandbox.Spec
 
 	// Version and Command are for the record.
 	Version string

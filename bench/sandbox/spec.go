@@ -82,6 +82,9 @@ type Spec struct {
 // Range6 is a prefix for Spec.Sources, of IPv6 addresses that no end of a sandbox has: ClientRange6 then is it.
 func Range6() netip.Prefix { return netip.MustParsePrefix("fd6c:6173:7461:3::/112") }
 
+// VethClient4 are the IPv4 addresses of the client with Veth; the first 256 hold the link's own.
+func VethClient4() netip.Prefix { return netip.MustParsePrefix("198.18.0.0/16") }
+
 func (s Spec) topology() Topology {
 	if s.Topology == "" {
 		return Lo

@@ -37,7 +37,7 @@ func vethEnds(client, server *netns.NS) (c, s vethEnd) {
 		ns: client, link: "client", mac: net.HardwareAddr{0x02, 0, 0, 0, 0, 0x01},
 		v4:     netip.MustParsePrefix("198.18.0.1/15"),
 		v6:     netip.MustParsePrefix("fd6c:6173:7461:1::1/48"),
-		range4: netip.MustParsePrefix("198.18.0.0/16"),
+		range4: VethClient4(),
 		range6: netip.MustParsePrefix("fd6c:6173:7461:1::/64"),
 	}
 	s = vethEnd{

@@ -49,21 +49,24 @@ func (j job[Input]) inCell(ctx context.Context, sb *sandbox.Sandbox, input json.
 
 // cellJobs are what cells of this program do.
 var cellJobs = map[string]sandbox.Func{
+	runJob.name:   runJob.inCell,
 	drainJob.name: drainJob.inCell,
 }
 
 // place is where a job is to be done.
-type place struct {
+type place[Input any] struct {
 	// box is the sandbox to be made; nil: the host's network namespace will do, for the reason why.
 	box *sandbox.Spec
 	why string
 	// needs is the flag that insists on the sandbox; empty: where there can be none, the host's namespace will do.
 	needs string
+	// otherwise is the input of the job in the host's namespace, where there can be no sandbox for the reason why.
+	otherwise func(why string) (Input, error)
 }
 
 // measure has a job done in its place, and saves and prints what comes of it. A second signal ends the program once the job has
 // ended, or after patience. see is called for what goes on, and add completes the record.
-func measure[Input any](cmd *cobra.Command, f *resultFlags, j job[Input], in Input, at place, patience time.Duration, see func(record.Event), add func(*record.Run)) error {
+func measure[Input any](cmd *cobra.Command, f *resultFlags, j job[Input], in Input, at place[Input], patience time.Duration, see func(record.Event), add func(*record.Run)) error {
 	// Whoever asks twice does not want to wait for the result.
 	var hurried atomic.Bool
 	ended := make(chan struct{})
@@ -99,7 +102,7 @@ func measure[Input any](cmd *cobra.Command, f *resultFlags, j job[Input], in Inp
 }
 
 // carryOut does a job in a cell, or in this process.
-func carryOut[Input any](ctx context.Context, stderr io.Writer, j job[Input], in Input, at place, here scene) (*record.Run, error) {
+func carryOut[Input any](ctx context.Context, stderr io.Writer, j job[Input], in Input, at place[Input], here scene) (*record.Run, error) {
 	if at.box == nil {
 		here.status = record.Sandbox{Mode: string(sandbox.Off), Reason: at.why}
 		return j.do(ctx, in, here)
@@ -124,6 +127,9 @@ func carryOut[Input any](ctx context.Context, stderr io.Writer, j job[Input], in
 	}
 	fmt.Fprintf(stderr, "lastack: the run takes place in this host's network namespace, as it allows no sandbox: %s\n", quantity.Escape(why))
 	here.status = record.Sandbox{Mode: string(sandbox.Off), Reason: why}
+	if in, err = at.otherwise(why); err != nil {
+		return nil, err
+	}
 	return j.do(ctx, in, here)
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"lastack/bench/drain"
-	"lastack/bench/host"
 	"lastack/bench/process"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
@@ -77,7 +76,7 @@ not start gets --signal and, only if asked, --then.`,
 			if err := o.complete(cmd, args); err != nil {
 				return err
 			}
-			return measure(cmd, &o.resultFlags, drainJob, drainInput{o.what, o.host}, o.place, cleanupLimit, o.show(cmd.ErrOrStderr()), o.complement)
+			return measure(cmd, &o.resultFlags, drainJob, o.setup, o.place, cleanupLimit, o.show(cmd.ErrOrStderr()), o.complement)
 		},
 	}
 	o.register(cmd.Flags())
@@ -87,23 +86,9 @@ not start gets --signal and, only if asked, --then.`,
 // cleanupLimit bounds how long whoever asks twice waits for the servers to be ended.
 const cleanupLimit = 10 * time.Second
 
-// drainInput is a drain as it was asked for, and what its sandbox cannot read of the host.
-type drainInput struct {
-	Spec drain.Spec
-	Host *host.Facts
-}
+var drainJob = job[drain.Setup]{"drain", carryOutDrain}
 
-var drainJob = job[drainInput]{"drain", carryOutDrain}
-
-func carryOutDrain(ctx context.Context, in drainInput, at scene) (*record.Run, error) {
-	here, err := host.Read()
-	if err != nil {
-		return nil, err
-	}
-	setup, err := drain.Resolve(in.Spec, drain.Facts{Host: in.Host, Inside: here})
-	if err != nil {
-		return nil, err
-	}
+func carryOutDrain(ctx context.Context, setup drain.Setup, at scene) (*record.Run, error) {
 	run, err := drain.Run(ctx, setup, at.status, at.emit)
 	if ctx.Err() != nil {
 		err = butCancelled(err)
@@ -130,9 +115,6 @@ func (o *drainOptions) complement(run *record.Run) {
 	run.Plan.Resolved = o.resolved
 	if o.addresses > 1 && len(run.Plan.Groups) > 0 {
 		run.Plan.Resolved = []string{fmt.Sprintf("%s has %d addresses: the load goes to %s, where the server listens", o.target.name, o.addresses, strings.Join(run.Plan.Groups[0].Targets, ", "))}
-	}
-	for _, t := range o.bounds {
-		run.Thresholds = append(run.Thresholds, t.Evaluate(run))
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"lastack/bench/drain"
-	"lastack/bench/host"
 	"lastack/bench/metric"
 	"lastack/bench/process"
 	"lastack/bench/quantity"
@@ -55,8 +54,8 @@ type drainOptions struct {
 	// What complete makes of it.
 	target target
 	what   drain.Spec
-	host   *host.Facts
-	place  place
+	setup  drain.Setup
+	place  place[drain.Setup]
 	// addresses is the number of the target's, where the server that is to be started decides for one of them.
 	addresses int
 	// resolved says which address of a name is taken.
@@ -170,9 +169,6 @@ func (o *drainOptions) complete(cmd *cobra.Command, args []string) error {
 	if err := o.checkOutput(given); err != nil {
 		return err
 	}
-	if o.host, err = hostFacts(); err != nil {
-		return err
-	}
 	return o.resolve(cmd)
 }
 
@@ -185,17 +181,18 @@ func (o *drainOptions) resolve(cmd *cobra.Command) (err error) {
 	}
 	c.Target, c.Repeat, c.Workers, c.Engine = o.target.addr, int(o.repeat), o.workers, o.engine.value
 	c.Version, c.Command = versionString(), commandLine()
-	if o.place.box != nil {
-		return asUsage(cmd, c.Validate()) // what is free, and whose, is known inside
+	c.Sandbox = o.place.box
+	facts, err := drain.Read(*c)
+	if err != nil {
+		return err
 	}
-	here := drain.Facts{Host: o.host, Inside: o.host}
-	if _, err = drain.Resolve(*c, here); err != nil {
+	if o.setup, err = drain.Resolve(*c, facts); err != nil || c.Sandbox != nil {
 		return asUsage(cmd, err)
 	}
 	if said := o.target.probe(cmd.Context()); said != "" {
 		o.resolved = []string{said}
 		c.Target = o.target.addr
-		_, err = drain.Resolve(*c, here)
+		o.setup, err = drain.Resolve(*c, facts)
 	}
 	return asUsage(cmd, err)
 }

@@ -45,10 +45,11 @@ var layers = []struct {
 	{"bench/verdict", []string{"sockstate", "sockstate/teardown", "bench/quantity", "bench/record", "bench/metric"}},
 	{"bench/host", []string{"sockstate", "sockstate/...", "bench/quantity"}},
 	{"bench/sandbox", []string{"sockstate", "sockstate/netns", "sockstate/sockio", "sockstate/sockdiag", "sockstate/procnet", "bench/record", "bench/host"}},
-	{"bench", []string{"loadgen", "server", "sockstate", "sockstate/...", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox"}},
+	{"bench/setup", []string{"loadgen", "server", "sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange", "bench/quantity", "bench/record", "bench/host", "bench/sandbox"}},
+	{"bench", []string{"loadgen", "server", "sockstate", "sockstate/...", "bench/quantity", "bench/record", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup"}},
 
 	{"bench/process", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/sockdiag"}},
-	{"bench/drain", []string{"loadgen", "sockstate", "sockstate/...", "bench", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/process"}},
+	{"bench/drain", []string{"loadgen", "sockstate", "sockstate/...", "bench", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/process", "bench/setup"}},
 
 	// The project's own measurements, no part of the program.
 	{"bench/lab", []string{"bench/quantity", "bench/record"}},
@@ -61,7 +62,7 @@ var layers = []struct {
 	{"report/text", []string{"bench/quantity", "report/document"}},
 	{"report", []string{"sockstate", "bench/quantity", "bench/record", "bench/metric", "report/document", "report/text"}},
 	{"cmd/lastack", []string{
-		"report", "bench", "bench/drain", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox",
+		"report", "bench", "bench/drain", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup",
 		// The values that flags hold.
 		"loadgen", "server", "sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange",
 	}},

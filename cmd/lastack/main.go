@@ -32,11 +32,6 @@ func main() {
 	}
 	sandbox.Main(cellJobs)
 	sandbox.HideDescriptors()
-	// It takes the variable by which a sandbox's process is told out of the environment.
-	if err := sandbox.CheckHandoff(); err != nil {
-		fmt.Fprintf(os.Stderr, "lastack: %v\n", err)
-		os.Exit(exitError)
-	}
 	command := ""
 	if len(os.Args) > 1 {
 		command = os.Args[1]
@@ -46,18 +41,11 @@ func main() {
 	if loads(command) {
 		need = host.LoadThreads
 	}
-	if sandbox.Inside() {
-		need = host.InsideThreads
-	}
 	if err := host.CheckThreads(need); err != nil {
 		fmt.Fprintf(os.Stderr, "lastack: %v\n", err)
 		os.Exit(exitError)
 	}
-	if sandbox.Inside() {
-		early.begin(beforeReady, "")
-	} else {
-		early.begin(exitInterrupted, earlyWords(command))
-	}
+	early.begin(exitInterrupted, earlyWords(command))
 	outliveWriting()
 	os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -212,14 +212,6 @@ func (d *destination) temporary(mode fs.FileMode) (*os.File, error) {
 	return os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
 }
 
-// inherits lists the descriptors that this program, executed once more, needs under the same numbers.
-func (d *destination) inherits() []int {
-	if d == nil || d.fd <= 2 {
-		return nil
-	}
-	return []int{d.fd}
-}
-
 // waits tells that writing may wait for somebody who reads.
 func (d *destination) waits() bool { return d != nil && d.target == "" }
 
@@ -442,18 +434,17 @@ type output struct {
 	stderr io.Writer
 }
 
-// checkOutput tells before the load whether a record could be saved, and leaves no trace. It returns the descriptors that
-// the program needs to save it.
-func checkOutput(path string) (inherit []int, err error) {
+// checkOutput tells before the load whether a record could be saved, and leaves no trace.
+func checkOutput(path string) error {
 	switch path {
 	case "":
-		return nil, usagef("--output \"\": want a file to save the run record to")
+		return usagef("--output \"\": want a file to save the run record to")
 	case "-":
-		return nil, usagef("--output -: want a file; --format json prints the record to stdout")
+		return usagef("--output -: want a file; --format json prints the record to stdout")
 	}
 	d, err := openDestination("output", path)
 	d.close()
-	return d.inherits(), err
+	return err
 }
 
 // openOutput returns a nil output for an empty path. ctx is over when the run was told to end.

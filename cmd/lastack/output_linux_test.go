@@ -225,7 +225,7 @@ func TestOutputRefused(t *testing.T) {
 		{"/dev/fd/999", nil, "cannot be written (bad file descriptor)"},
 		{fmt.Sprintf("/dev/fd/%d", readOnly.Fd()), syscall.EBADF, "cannot be written (bad file descriptor)"},
 	} {
-		_, err := checkOutput(tt.path)
+		err := checkOutput(tt.path)
 		if err == nil || !strings.Contains(err.Error(), tt.text) || codeOf(err, true) != exitUsage {
 			t.Errorf("checkOutput(%q) = %v, want a usage error with %q", tt.path, err, tt.text)
 		}
@@ -233,7 +233,7 @@ func TestOutputRefused(t *testing.T) {
 			t.Errorf("checkOutput(%q) = %v, want %v", tt.path, err, tt.want)
 		}
 	}
-	if _, err := checkOutput(filepath.Join(dir, "new")); err != nil {
+	if err := checkOutput(filepath.Join(dir, "new")); err != nil {
 		t.Error(err)
 	}
 	if got := files(t, dir); got != "file loop socket" {
@@ -248,7 +248,7 @@ func TestOutputPipe(t *testing.T) {
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := checkOutput(path); err != nil { // opening would wait for a reader
+	if err := checkOutput(path); err != nil { // opening would wait for a reader
 		t.Fatal(err)
 	}
 	var said bytes.Buffer

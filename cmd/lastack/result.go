@@ -25,8 +25,6 @@ type resultFlags struct {
 	thresholds []string
 
 	bounds []metric.Threshold
-	// inherit are descriptors that the output needs in a sandbox.
-	inherit []int
 }
 
 func newResultFlags() resultFlags { return resultFlags{format: newChoice(report.FormatNames()...)} }
@@ -56,13 +54,14 @@ func (f *resultFlags) checkOutput(given func(string) bool) error {
 	if !given("output") {
 		return nil
 	}
-	var err error
-	f.inherit, err = checkOutput(f.output)
-	return err
+	return checkOutput(f.output)
 }
 
 // finish saves and prints a record, whose run may have ended with err, and returns what the program ends with.
 func (f *resultFlags) finish(cmd *cobra.Command, out *output, run *record.Run, err error) error {
+	for _, t := range f.bounds {
+		run.Thresholds = append(run.Thresholds, t.Evaluate(run))
+	}
 	run.Redact()
 	code := codeOfRun(run)
 	// A file comes first: a reader of stdout may have stopped reading. What waits for a reader itself comes last.

@@ -1,16 +1,18 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"lastack/bench"
 	"lastack/bench/host"
 	"lastack/bench/record"
-	"lastack/bench/sandbox"
+	"lastack/bench/setup"
 	"lastack/report"
 	"lastack/sockstate"
 )
@@ -44,67 +46,63 @@ charged for all who would have come.`,
 			if err := o.complete(cmd, args); err != nil {
 				return err
 			}
-			return o.execute(cmd)
+			return measure(cmd, &o.resultFlags, runJob, o.setup, o.place(), 0, o.live(cmd.OutOrStdout(), cmd.ErrOrStderr()), func(*record.Run) {})
 		},
 	}
 	o.register(cmd.Flags())
 	return cmd
 }
 
-// execute runs the load where it belongs.
-func (o *runOptions) execute(cmd *cobra.Command) error {
-	if !o.sandboxed() {
-		return o.measure(cmd, nil, o.unboxed)
-	}
-	o.spec.Inherit = o.inherit
-	return inSandbox(cmd, o.spec, o.needsSandbox, o.measure)
-}
+var runJob = job[setup.Setup]{"run", carryOutRun}
 
-// measure runs the load in this process and shows the result.
-func (o *runOptions) measure(cmd *cobra.Command, sb *sandbox.Sandbox, status record.Sandbox) error {
-	// Whoever asks twice does not want to wait for the result.
-	ctx, stop := interruptible(cmd.Context(), func() { exit(exitInterrupted) })
-	defer stop()
-	out, err := openOutput(ctx, o.output, cmd.ErrOrStderr())
-	if err != nil {
-		return err
-	}
-	defer out.close()
-	live := o.live(cmd.OutOrStdout(), cmd.ErrOrStderr())
-	cfg := o.config(sb, status, live)
-	cfg.OnNeeds = func(n *record.Needs) {
-		if line := report.NeedsLine(n); line != "" && !o.quiet {
-			fmt.Fprintf(cmd.ErrOrStderr(), "lastack: %s\n", line)
-		}
-	}
-	keep := [][]int{host.RunCapabilities, out.capabilities()}
-	if sb != nil {
+func carryOutRun(ctx context.Context, s setup.Setup, at scene) (*record.Run, error) {
+	keep := [][]int{host.RunCapabilities, at.keep}
+	if at.sandbox != nil {
 		keep = append(keep, host.SandboxCapabilities)
 	}
-	if o.serverPID != 0 {
+	if s.ServerPID != 0 {
 		keep = append(keep, host.PIDCapabilities)
 	}
-	cfg.OnReady = func() { host.KeepCapabilities(keep...) }
-	run, err := bench.Run(ctx, cfg)
-	if run == nil {
-		return asUsage(cmd, err)
+	return bench.Run(ctx, s, at.sandbox, func(e record.Event) {
+		if e.Phase != nil && e.Phase.Text == bench.PhaseLoad {
+			host.KeepCapabilities(keep...)
+		}
+		at.emit(e)
+	})
+}
+
+// place is where the run takes place.
+func (o *runOptions) place() place[setup.Setup] {
+	return place[setup.Setup]{
+		box: o.setup.Sandbox, why: o.setup.NoSandbox, needs: o.setup.NeedsSandbox,
+		otherwise: func(why string) (setup.Setup, error) {
+			o.spec.Sandbox, o.spec.NoSandbox = nil, why
+			err := o.resolve()
+			return o.setup, err
+		},
 	}
-	run.Plan.Resolved = o.resolved
-	return o.finish(cmd, out, run, err)
 }
 
 // live shows the run as it goes: rows on stderr, and on stdout the lines of jsonl.
-func (o *runOptions) live(stdout, stderr io.Writer) func(*record.Interval) {
+func (o *runOptions) live(stdout, stderr io.Writer) func(record.Event) {
 	var rows *report.Progress
 	if !o.quiet {
-		rows = report.NewProgress(stderr, report.ProgressConfig{Server: len(o.targets) == 0, Width: progressWidth(stderr)})
+		rows = report.NewProgress(stderr, report.ProgressConfig{Server: o.spec.Server != nil, Width: progressWidth(stderr)})
 	}
-	return func(iv *record.Interval) {
+	return func(e record.Event) {
+		if n := e.Needs; n != nil && !o.quiet {
+			if line := report.NeedsLine(n); line != "" {
+				fmt.Fprintf(stderr, "lastack: %s\n", line)
+			}
+		}
+		if e.Interval == nil {
+			return
+		}
 		if rows != nil {
-			_ = rows.Interval(iv) // a progress row that nobody reads is no reason to end the load
+			_ = rows.Interval(e.Interval) // a progress row that nobody reads is no reason to end the load
 		}
 		if o.format.value == "jsonl" {
-			_ = report.WriteInterval(stdout, iv) // the result's own error will tell
+			_ = report.WriteInterval(stdout, e.Interval) // the result's own error will tell
 		}
 	}
 }
@@ -128,4 +126,13 @@ func asUsage(cmd *cobra.Command, err error) error {
 		return usagef("--%s %s (the default): %s", e.Name, e.Value, e.Want)
 	}
 	return usagef("--%s %s (not given, so that lastack chose): %s", e.Name, e.Value, e.Want)
+}
+
+// progressWidth is the width of the terminal that w is, 0 if it is none.
+func progressWidth(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	return terminalWidth(f)
 }

@@ -2,10 +2,12 @@ package main
 
 import (
 	"errors"
+	"strings"
 	"syscall"
 	"testing"
 
 	"lastack/bench/record"
+	"lastack/bench/sandbox"
 )
 
 func TestCodeOfRun(t *testing.T) {
@@ -33,43 +35,30 @@ func TestCodeOfRun(t *testing.T) {
 	}
 }
 
-func TestOfChild(t *testing.T) {
+// The end of a cell that is not its job's.
+func TestLost(t *testing.T) {
 	for _, tt := range []struct {
-		code  int
-		want  int
-		quiet bool // the child has said everything
+		err  error
+		code int
+		text string
 	}{
-		{exitOK, exitOK, true},
-		{exitError, exitError, true},
-		{exitUsage, exitUsage, true},
-		{exitInvalid, exitInvalid, true},
-		{exitThreshold, exitThreshold, true},
-		{exitInterrupted, exitInterrupted, true},
-		{128 + int(syscall.SIGTERM), exitInterrupted, false},
-		{128 + int(syscall.SIGHUP), exitInterrupted, false},
-		{128 + int(syscall.SIGQUIT), exitInterrupted, false},
-		{128 + int(syscall.SIGABRT), exitInterrupted, false},
-		{128 + int(syscall.SIGKILL), exitError, false},
-		{128 + int(syscall.SIGSEGV), exitError, false},
+		{&sandbox.DiedError{Signal: syscall.SIGTERM}, exitInterrupted, noResult},
+		{&sandbox.DiedError{Signal: syscall.SIGHUP}, exitInterrupted, noResult},
+		{&sandbox.DiedError{Signal: syscall.SIGQUIT}, exitInterrupted, noResult},
+		{&sandbox.DiedError{Signal: syscall.SIGABRT}, exitInterrupted, noResult},
+		{&sandbox.DiedError{Signal: syscall.SIGKILL}, exitError, "the run was killed before its end: if nobody did so, the kernel was out of memory"},
+		{&sandbox.DiedError{Signal: syscall.SIGKILL, OutOfMemory: true}, exitError, "the run was killed by the kernel"},
+		{&sandbox.DiedError{Signal: syscall.SIGSEGV}, exitError, "the run was ended by signal 11"},
+		{&sandbox.DiedError{Code: 2, Stderr: "panic: x\n"}, exitError, "the sandbox's process crashed (exit status 2)"},
+		{errors.New("something else"), exitError, "something else"},
 	} {
-		err := ofChild(tt.code)
-		got, text := exitOK, ""
-		if err != nil {
-			got, text = codeOf(err, true), err.Error()
+		var stderr strings.Builder
+		err := lost(&stderr, tt.err)
+		if code := codeOf(err, true); code != tt.code || !strings.HasPrefix(err.Error(), tt.text) {
+			t.Errorf("%v: exit code %d, %v; want %d, %s", tt.err, code, err, tt.code, tt.text)
 		}
-		if got != tt.want || (text == "") != tt.quiet {
-			t.Errorf("ofChild(%d) = exit code %d, %q, want %d", tt.code, got, text, tt.want)
-		}
-	}
-}
-
-func TestRefusal(t *testing.T) {
-	for text, want := range map[string]string{
-		"no sandbox: could not start inside (as user): x": "could not start inside (as user): x",
-		"could not start inside":                          "could not start inside",
-	} {
-		if got := refusal(errors.New(text)); got != want {
-			t.Errorf("refusal(%q) = %q, want %q", text, got, want)
+		if died, ok := errors.AsType[*sandbox.DiedError](tt.err); ok && stderr.String() != died.Stderr {
+			t.Errorf("%v: %q on stderr", tt.err, stderr.String())
 		}
 	}
 }

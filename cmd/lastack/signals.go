@@ -31,9 +31,6 @@ type earlySignals struct {
 	done chan struct{}
 }
 
-// beforeReady is the code of a sandbox's process that a signal ended early: to its parent, which has the words, as if the signal had.
-const beforeReady = 128 + int(syscall.SIGTERM)
-
 // noResult is said of a run or a drain that a signal ended too early.
 const noResult = "interrupted before the load had begun, so that there is no result"
 

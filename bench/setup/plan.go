@@ -1,4 +1,4 @@
-package bench
+package setup
 
 import (
 	"encoding/json"
@@ -8,8 +8,8 @@ import (
 	"lastack/loadgen"
 )
 
-// RecordPlan converts a plan: the record's type has the same keys, so that JSON does it.
-func RecordPlan(p *loadgen.Plan) (record.Plan, error) {
+// recordPlan converts a plan: the record's type has the same keys, so that JSON does it.
+func recordPlan(p *loadgen.Plan) (record.Plan, error) {
 	b, err := json.Marshal(p)
 	if err != nil {
 		return record.Plan{}, fmt.Errorf("encode the plan: %w", err)

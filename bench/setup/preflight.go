@@ -1,12 +1,10 @@
-package bench
+package setup
 
 import (
 	"cmp"
 	"fmt"
 
-	"lastack/bench/host"
 	"lastack/bench/quantity"
-	"lastack/bench/record"
 	"lastack/sockstate"
 )
 
@@ -14,15 +12,16 @@ import (
 const usableTenths = 9
 
 // preflight checks what a sandbox does not isolate, and a large run could take from the whole
-// host: memory and open files. f is the host's, n what the plan takes.
-func (c *Config) preflight(f *host.Facts, n *record.Needs) error {
+// host: memory and open files.
+func (r *resolver) preflight() error {
+	f, n := &r.facts.Host, &r.Needs
 	if n.Connections == 0 {
 		return nil // an open loop without a cap: what it piles up is not planned
 	}
 	refuse := func(format string, args ...any) error {
 		flag, value := "connections", quantity.Count(n.Connections)
-		if planned, uncapped := c.planned(); uncapped && int64(planned) < n.Connections {
-			flag, value = "hold", c.Plan.Groups[0].Hold.String()
+		if planned, uncapped := r.planned(); uncapped && int64(planned) < n.Connections {
+			flag, value = "hold", r.Plan.Groups[0].Hold.String()
 		}
 		return sockstate.BadValue(flag, value, format, args...)
 	}
@@ -37,7 +36,7 @@ func (c *Config) preflight(f *host.Facts, n *record.Needs) error {
 		if byCgroup {
 			limit = "the cgroup's " + cmp.Or(f.CgroupMemoryFile, "memory.max")
 		}
-		if err := c.tooManyTimeWaits(f, n, usable); err != nil {
+		if err := r.tooManyTimeWaits(usable); err != nil {
 			return err
 		}
 		return refuse("needs about %s of memory (%s of the kernel's for %s sockets%s, %s of this process's), and of the %s that there are (%s) a load may take %s: ask for at most %s connections",
@@ -46,27 +45,27 @@ func (c *Config) preflight(f *host.Facts, n *record.Needs) error {
 	}
 	if files, ok := f.Sysctl("fs.file-max"); ok && n.Sockets+f.Usage.Files > files {
 		return refuse("needs %s open files, and the whole host may have %s (fs.file-max), of which %s are taken: raise it, or ask for at most %s connections",
-			quantity.Count(n.Sockets), quantity.Count(files), quantity.Count(f.Usage.Files), quantity.Count(max(files-f.Usage.Files, 0)/c.ends()))
+			quantity.Count(n.Sockets), quantity.Count(files), quantity.Count(f.Usage.Files), quantity.Count(max(files-f.Usage.Files, 0)/r.ends()))
 	}
 	return nil
 }
 
 // tooManyTimeWaits is for a plan that fits in memory but for the TIME_WAITs that it leaves: fewer connections would leave as many.
-func (c *Config) tooManyTimeWaits(f *host.Facts, n *record.Needs, usable int64) error {
-	inside := c.presumed(f)
-	bytes, all := c.timeWaitBytes(inside, n), n.TimeWaits.Client+n.TimeWaits.Server
+func (r *resolver) tooManyTimeWaits(usable int64) error {
+	n := &r.Needs
+	bytes, all := r.timeWaitBytes(), n.TimeWaits.Client+n.TimeWaits.Server
 	rest := n.KernelBytes + n.ProcessBytes - bytes
-	g := &c.Plan.Groups[0]
+	g := &r.Plan.Groups[0]
 	if bytes == 0 || rest > usable || g.Plateau > 0 {
 		return nil
 	}
 	fit := fraction(all, usable-rest, bytes)
-	flag, value, most := "count", quantity.Count(c.Plan.Count), quantity.Count(fit)+" lifecycles"
+	flag, value, most := "count", quantity.Count(r.Plan.Count), quantity.Count(fit)+" lifecycles"
 	switch {
 	case g.OpenLoop():
 		flag, value = "rate", quantity.PerSecond(max(g.RateFrom, g.RateTo))
-		most = quantity.PerSecond(float64(fit)/sockstate.TimeWaitLasts(inside.HZ).Max.Seconds()) + "/s"
-	case c.Plan.Count == 0:
+		most = quantity.PerSecond(float64(fit)/sockstate.TimeWaitLasts(r.inside.HZ).Max.Seconds()) + "/s"
+	case r.Plan.Count == 0:
 		return nil
 	}
 	return sockstate.BadValue(flag, value, "leaves up to %s TIME_WAITs at once, for which the kernel needs about %s of memory, and a load may take %s: ask for at most %s, or let no TIME_WAIT be (--close client:rst)", quantity.Count(all), quantity.Bytes(bytes), quantity.Bytes(usable), most)
@@ -77,56 +76,16 @@ func fraction(n, part, whole int64) int64 {
 	return int64(float64(n) * (float64(part) / float64(whole)))
 }
 
-// hostWarnings are what a run does all the same, and may not do as asked for want of something that the whole host shares.
-// grown are the kernel's counters.
-func (c *Config) hostWarnings(f *host.Facts, n *record.Needs, grown sockstate.Counters) []string {
-	var all []string
-	for _, w := range []string{c.orphanWarning(f, grown), c.bufferWarning(f, n)} {
-		if w != "" {
-			all = append(all, w)
-		}
-	}
-	return all
-}
-
-// orphanWarning is for a mass close that left more orphans than the host keeps: beyond
-// tcp_max_orphans, or tcp_mem, the kernel resets them (tcp_check_oom), and the close is not what was asked for.
-func (c *Config) orphanWarning(f *host.Facts, grown sockstate.Counters) string {
-	n := grown["TcpExtTCPAbortOnMemory"]
-	limit, ok := f.Sysctl("net.ipv4.tcp_max_orphans")
-	if n == 0 || !ok {
-		return ""
-	}
-	return fmt.Sprintf("pressure.orphans: the kernel reset %s connections instead of closing them, for there were too many orphans at once (tcp_max_orphans is %s for the whole host, and a slow one counts double) or TCP's memory was full; --close-rate paces a mass close",
-		quantity.Count(n), quantity.Count(limit))
-}
-
 // bufferWarning is for exchanges that could fill the buffers of the whole host: above tcp_mem the kernel drops data
 // (tcp_try_rmem_schedule).
-func (c *Config) bufferWarning(f *host.Facts, n *record.Needs) string {
-	limit, ok := tcpMem(f)
+func (r *resolver) bufferWarning() string {
+	f, n := &r.facts.Host, &r.Needs
+	pages, ok := f.TCPMemoryPages()
+	limit := pages * f.PageBytes
 	left := limit - f.Usage.TCPPages*f.PageBytes
 	if !ok || n.ExchangeBytes == 0 || n.ExchangeBytes <= left {
 		return ""
 	}
 	return fmt.Sprintf("pressure.memory: the exchanges of %s connections may have %s in TCP's buffers at once, and tcp_mem leaves %s of %s for the whole host, above which the kernel drops data: %s connections fit for sure",
 		quantity.Count(n.Connections), quantity.Bytes(n.ExchangeBytes), quantity.Bytes(max(left, 0)), quantity.Bytes(limit), quantity.Count(max(fraction(n.Connections, left, n.ExchangeBytes), 0)))
-}
-
-// bucketWarning is for a plan that leaves more TIME_WAITs than the namespace keeps. f is the client's namespace.
-func (c *Config) bucketWarning(f *host.Facts, n *record.Needs) string {
-	limit, ok := f.Sysctl(bucketsKey)
-	_, asked := c.Status.Sysctls[bucketsKey]
-	most := n.TimeWaits.Client + n.TimeWaits.Server
-	if c.Sandbox != nil && c.Sandbox.Client != c.Sandbox.Server {
-		most = max(n.TimeWaits.Client, n.TimeWaits.Server)
-	}
-	if c.Server == nil {
-		most = n.TimeWaits.Client
-	}
-	if !ok || asked || most <= limit {
-		return ""
-	}
-	return fmt.Sprintf("time_wait: the plan leaves up to %s TIME_WAITs at once, which last %v each, and tcp_max_tw_buckets is %s: about %s closes will skip TIME_WAIT",
-		quantity.Count(most), sockstate.TimeWaitLasts(f.HZ), quantity.Count(limit), quantity.Count(most-limit))
 }

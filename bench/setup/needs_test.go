@@ -1,10 +1,11 @@
-package bench
+package setup
 
 import (
 	"errors"
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,14 +19,19 @@ import (
 	"lastack/server"
 	"lastack/sockstate"
 	"lastack/sockstate/exchange"
-	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
 )
 
+// asked is what a test asks for, and the host that it is asked of.
+type asked struct {
+	Spec
+	Facts
+}
+
 // roomy is a host that has enough of everything but what a test changes.
-func roomy() *host.Facts {
-	return &host.Facts{
-		NoFileSoft: 20_000, MemLock: math.MaxUint64, AvailableBytes: 16 << 30, PageBytes: 4096, HZ: 250,
+func roomy() host.Facts {
+	return host.Facts{
+		NoFileSoft: 20_000, MemLock: math.MaxUint64, AvailableBytes: 16 << 30, PageBytes: 4096, HZ: 250, CPUs: 2,
 		Sysctls: map[string]string{
 			"net.ipv4.ip_local_port_range": "32768 60999", "net.ipv4.tcp_ehash_entries": "262144", "net.ipv4.tcp_max_tw_buckets": "131072",
 			"net.ipv4.tcp_mem": "1 2 575802", "net.ipv4.tcp_max_orphans": "131072", "fs.file-max": "2466193",
@@ -33,27 +39,43 @@ func roomy() *host.Facts {
 	}
 }
 
-// planOf is what run makes of its flags, with the embedded server.
-func planOf(connections int, change func(c *Config, g *loadgen.Group)) Config {
-	c := Config{
-		Host:   roomy(),
-		Status: record.Sandbox{Topology: "lo", Sysctls: map[string]string{}},
-		Server: &ServerConfig{Config: server.Config{Workers: 2, Listeners: 2}},
-		Plan: loadgen.Plan{Workers: 2, Duration: 10 * time.Second, Groups: []loadgen.Group{{
-			Name: "run", Connections: connections,
-			ConnectTimeout: 5 * time.Second, RequestTimeout: 10 * time.Second, CloseTimeout: 5 * time.Second,
-		}}},
+// planOf is what run makes of its flags, with the embedded server in a sandbox.
+func planOf(connections int, change func(c *asked, g *loadgen.Group)) *asked {
+	c := &asked{
+		Facts: Facts{Host: roomy(), CPUs: []int{0, 1}},
+		Spec: Spec{
+			Server: &Server{Workers: 2, Listeners: 2}, Sandbox: &sandbox.Spec{Topology: sandbox.Lo},
+			Plan: loadgen.Plan{Workers: 2, Duration: 10 * time.Second, Groups: []loadgen.Group{{
+				Name: "run", Connections: connections,
+				ConnectTimeout: 5 * time.Second, RequestTimeout: 10 * time.Second, CloseTimeout: 5 * time.Second,
+			}}},
+		},
 	}
 	if change != nil {
-		change(&c, &c.Plan.Groups[0])
+		change(c, &c.Plan.Groups[0])
 	}
 	return c
 }
 
-func plateau(c *Config, g *loadgen.Group) { g.Plateau, c.Plan.Duration = 10*time.Second, 0 }
+// until resolves as far as the numbers of a plan go, whether or not the host can bear them.
+func (c *asked) until(t *testing.T) *resolver {
+	t.Helper()
+	r := newResolver(&c.Spec, &c.Facts)
+	r.Engine = uring
+	for _, step := range []func() error{r.complete, r.embed, r.enclose, r.spread, r.reckon} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return r
+}
 
-func to(targets ...string) func(*Config, *loadgen.Group) {
-	return func(_ *Config, g *loadgen.Group) {
+func (c *asked) resolve() (Setup, error) { return Resolve(c.Spec, c.Facts) }
+
+func plateau(c *asked, g *loadgen.Group) { g.Plateau, c.Plan.Duration = 10*time.Second, 0 }
+
+func to(targets ...string) func(*asked, *loadgen.Group) {
+	return func(_ *asked, g *loadgen.Group) {
 		g.Targets = nil
 		for _, t := range targets {
 			g.Targets = append(g.Targets, netip.MustParseAddrPort(t))
@@ -61,20 +83,20 @@ func to(targets ...string) func(*Config, *loadgen.Group) {
 	}
 }
 
-func counting(n int64) func(*Config, *loadgen.Group) {
-	return func(c *Config, _ *loadgen.Group) { c.Plan.Count, c.Plan.Duration = n, 0 }
+func counting(n int64) func(*asked, *loadgen.Group) {
+	return func(c *asked, _ *loadgen.Group) { c.Plan.Count, c.Plan.Duration = n, 0 }
 }
 
-func all(changes ...func(*Config, *loadgen.Group)) func(*Config, *loadgen.Group) {
-	return func(c *Config, g *loadgen.Group) {
+func all(changes ...func(*asked, *loadgen.Group)) func(*asked, *loadgen.Group) {
+	return func(c *asked, g *loadgen.Group) {
 		for _, f := range changes {
 			f(c, g)
 		}
 	}
 }
 
-func closing(policy string) func(*Config, *loadgen.Group) {
-	return func(_ *Config, g *loadgen.Group) {
+func closing(policy string) func(*asked, *loadgen.Group) {
+	return func(_ *asked, g *loadgen.Group) {
 		p, err := teardown.ParsePolicy(policy)
 		if err != nil {
 			panic(err)
@@ -83,30 +105,36 @@ func closing(policy string) func(*Config, *loadgen.Group) {
 	}
 }
 
-func sysctl(key, value string) func(*Config, *loadgen.Group) {
-	return func(c *Config, _ *loadgen.Group) { c.Status.Sysctls[key] = value }
+func sysctl(key, value string) func(*asked, *loadgen.Group) {
+	return func(c *asked, _ *loadgen.Group) {
+		if c.Sandbox == nil {
+			c.Host.Sysctls[key] = value
+			return
+		}
+		c.Sandbox.Sysctls = append(c.Sandbox.Sysctls, sandbox.Sysctl{Key: key, Value: value})
+	}
 }
 
-func cpus(n int) func(*Config, *loadgen.Group) {
-	return func(c *Config, _ *loadgen.Group) { c.Host.CPUs = n }
+func cpus(n int) func(*asked, *loadgen.Group) {
+	return func(c *asked, _ *loadgen.Group) { c.Host.CPUs = n }
 }
 
-func atRate(r float64) func(*Config, *loadgen.Group) {
-	return func(_ *Config, g *loadgen.Group) { g.RateFrom, g.RateTo = r, r }
+func atRate(r float64) func(*asked, *loadgen.Group) {
+	return func(_ *asked, g *loadgen.Group) { g.RateFrom, g.RateTo = r, r }
 }
 
-func from(n int) func(*Config, *loadgen.Group) {
-	return func(_ *Config, g *loadgen.Group) {
+func from(n int) func(*asked, *loadgen.Group) {
+	return func(_ *asked, g *loadgen.Group) {
 		for i := range n {
 			g.Sources = append(g.Sources, netip.AddrFrom4([4]byte{127, 2, byte(i >> 8), byte(i)}))
 		}
 	}
 }
 
-func veth(c *Config, _ *loadgen.Group) { c.Status.Topology = "veth" }
+func veth(c *asked, _ *loadgen.Group) { c.Sandbox.Topology = sandbox.Veth }
 
-func elsewhere(c *Config, g *loadgen.Group) {
-	c.Server = nil
+func elsewhere(c *asked, g *loadgen.Group) {
+	c.Server, c.Sandbox = nil, nil
 	g.Targets = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9")}
 }
 
@@ -114,7 +142,7 @@ func elsewhere(c *Config, g *loadgen.Group) {
 func TestNeeds(t *testing.T) {
 	for _, tt := range []struct {
 		name           string
-		c              Config
+		c              *asked
 		sources        int
 		client, server int64
 		entries        int
@@ -127,7 +155,7 @@ func TestNeeds(t *testing.T) {
 		{"a million", planOf(1_000_000, plateau), 142, 1_000_000, 0, 4 << 20},
 		{"a million, reset", planOf(1_000_000, all(plateau, closing("client:rst"))), 142, 0, 0, 0},
 		{"a million, never closed", planOf(1_000_000, all(plateau, closing("never"))), 142, 0, 0, 0},
-		{"a million, closed slowly", planOf(1_000_000, all(plateau, func(_ *Config, g *loadgen.Group) { g.CloseRate = 1000 })), 142, 62_048, 0, 0},
+		{"a million, closed slowly", planOf(1_000_000, all(plateau, func(_ *asked, g *loadgen.Group) { g.CloseRate = 1000 })), 142, 62_048, 0, 0},
 		{"a million, over veth", planOf(1_000_000, all(plateau, veth)), 142, 1_000_000, 0, 4 << 20},
 		{"more than the hash may hold", planOf(20_000_000, plateau), 2834, 20_000_000, 0, 16 << 20},
 		{"the user's own buckets", planOf(1_000_000, all(plateau, sysctl("net.ipv4.tcp_max_tw_buckets", "1000"))), 142, 1_000_000, 0, 0},
@@ -143,18 +171,22 @@ func TestNeeds(t *testing.T) {
 		{"a rate: its ports can run out", planOf(0, atRate(10_000)), 1, 28_232, 0, 0},
 		{"a rate with addresses", planOf(0, all(atRate(20_000), from(20))), 20, 200_000, 0, 512 << 10},
 		{"addresses as asked", planOf(50_000, all(plateau, from(2))), 2, 50_000, 0, 0},
-		{"ports as asked", planOf(500, all(plateau, func(_ *Config, g *loadgen.Group) { g.SourcePorts = sockstate.PortRange{Lo: 40000, Hi: 40999} })), 1, 500, 0, 0},
+		{"ports as asked", planOf(500, all(plateau, func(_ *asked, g *loadgen.Group) { g.SourcePorts = sockstate.PortRange{Lo: 40000, Hi: 40999} })), 1, 500, 0, 0},
 		{"a range as asked", planOf(5000, all(counting(5000), sysctl(portRangeKey, "40000 40999"))), 1, 1000, 0, 0},
 		{"a target elsewhere", planOf(5000, all(plateau, elsewhere)), 1, 5000, 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			n := tt.c.needs(tt.c.presumed(tt.c.Host))
-			got := []any{n.SourceAddresses, n.TimeWaits.Client, n.TimeWaits.Server, EhashEntries(tt.c)}
+			r := tt.c.until(t)
+			n, entries := r.Needs, 0
+			if r.Sandbox != nil {
+				entries = r.Sandbox.EhashEntries
+			}
+			got := []any{n.SourceAddresses, n.TimeWaits.Client, n.TimeWaits.Server, entries}
 			if d := cmp.Diff([]any{tt.sources, tt.client, tt.server, tt.entries}, got); d != "" {
 				t.Error(d)
 			}
-			if chosen := tt.sources > 1 && len(tt.c.Plan.Groups[0].Sources) == 0; NeedsSources(tt.c) != chosen {
-				t.Errorf("NeedsSources is %v", !chosen)
+			if chosen := tt.sources > 1 && len(tt.c.Plan.Groups[0].Sources) == 0; r.chosen > 1 != chosen {
+				t.Errorf("%d addresses were chosen", r.chosen)
 			}
 		})
 	}
@@ -162,7 +194,7 @@ func TestNeeds(t *testing.T) {
 
 func TestNeedsInBytes(t *testing.T) {
 	c := planOf(1_000_000, plateau)
-	got := c.needs(c.presumed(c.Host))
+	got := c.until(t).Needs
 	want := record.Needs{
 		Connections: 1_000_000, Sockets: 2_000_000, TimeWaits: record.NeedsBySide{Client: 1_000_000},
 		SourceAddresses: 142, PortsEach: 28_232,
@@ -172,55 +204,54 @@ func TestNeedsInBytes(t *testing.T) {
 		t.Error(d)
 	}
 	// Held by a schedule without a cap.
-	c = planOf(0, all(atRate(1000), func(_ *Config, g *loadgen.Group) { g.Hold = 5 * time.Second }))
-	if n := c.needs(c.Host); n.Connections != 5000 || n.Sockets != 10_000 {
+	c = planOf(0, all(atRate(1000), func(_ *asked, g *loadgen.Group) { g.Hold = 5 * time.Second }))
+	if n := c.until(t).Needs; n.Connections != 5000 || n.Sockets != 10_000 {
 		t.Errorf("%+v", n)
 	}
 	// Exchanges in a closed loop may all be under way, those of a plateau are not.
-	c = planOf(1000, func(_ *Config, g *loadgen.Group) {
+	c = planOf(1000, func(_ *asked, g *loadgen.Group) {
 		g.Exchange = exchange.Spec{Kind: exchange.Echo, Request: 1, Response: 5000}
 	})
-	if n := c.needs(c.Host); n.ExchangeBytes != 1000*2*8192 {
+	if n := c.until(t).Needs; n.ExchangeBytes != 1000*2*8192 {
 		t.Errorf("%d bytes in exchanges", n.ExchangeBytes)
 	}
 }
 
 // The addresses that a run takes by itself.
 func TestSpread(t *testing.T) {
-	lo := &sandbox.Sandbox{Topology: sandbox.Lo, ClientRange4: netip.MustParsePrefix("127.0.0.0/8"), ClientRange6: sandbox.Range6()}
-	pair := &sandbox.Sandbox{Topology: sandbox.Veth, ClientRange4: netip.MustParsePrefix("198.18.0.0/16")}
+	onHost := func(c *asked, _ *loadgen.Group) { c.Sandbox = nil }
+	v6 := func(c *asked, _ *loadgen.Group) { c.Server.V6 = true }
 	for _, tt := range []struct {
-		name  string
-		inBox *sandbox.Sandbox
-		v6    bool
-		c     Config
-		n     int
-		text  string
+		name string
+		c    *asked
+		n    int
+		text string
 	}{
-		{"none for a small run", lo, false, planOf(64, nil), 0, ""},
-		{"lo", lo, false, planOf(1_000_000, plateau), 142, "127.1.0.1-127.1.0.142"},
-		{"lo, many", lo, false, planOf(10_000_000, plateau), 1417, "127.1.0.1-127.1.5.137"},
-		{"lo, IPv6", lo, true, planOf(100_000, plateau), 15, "fd6c:6173:7461:3::1-fd6c:6173:7461:3::f"},
-		{"veth", pair, false, planOf(100_000, plateau), 15, "198.18.1.1-198.18.1.15"},
-		{"veth, no IPv6 range", pair, true, planOf(100_000, plateau), 0, ""},
-		{"this host", nil, false, planOf(100_000, plateau), 15, "127.1.0.1-127.1.0.15"},
-		{"this host, IPv6", nil, true, planOf(100_000, plateau), 0, ""},
-		{"asked for", lo, false, planOf(100_000, all(plateau, from(2))), 2, ""},
-		{"a target elsewhere", nil, false, planOf(100_000, all(plateau, elsewhere)), 0, ""},
+		{"none for a small run", planOf(64, nil), 0, ""},
+		{"lo", planOf(1_000_000, plateau), 142, "127.1.0.1-127.1.0.142"},
+		{"lo, many", planOf(10_000_000, plateau), 1417, "127.1.0.1-127.1.5.137"},
+		{"lo, IPv6", planOf(100_000, all(plateau, v6)), 15, "fd6c:6173:7461:3::1-fd6c:6173:7461:3::f"},
+		{"veth", planOf(100_000, all(plateau, veth)), 15, "198.18.1.1-198.18.1.15"},
+		{"veth, IPv6", planOf(100_000, all(plateau, veth, v6)), 15, "fd6c:6173:7461:3::1-fd6c:6173:7461:3::f"},
+		{"this host", planOf(100_000, all(plateau, onHost)), 15, "127.1.0.1-127.1.0.15"},
+		{"this host, IPv6", planOf(100_000, all(plateau, onHost, v6)), 0, ""},
+		{"asked for", planOf(100_000, all(plateau, from(2))), 2, "127.2.0.0,127.2.0.1"},
+		{"a target elsewhere", planOf(100_000, all(plateau, elsewhere)), 0, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.c.Sandbox = tt.inBox
-			if tt.c.Server != nil {
-				tt.c.Server.V6 = tt.v6
+			r := tt.c.until(t)
+			if err := r.describe(); err != nil {
+				t.Fatal(err)
 			}
-			before := tt.c.Plan.Groups
-			tt.c.spread(roomy())
-			sources := tt.c.Plan.Groups[0].Sources
-			if len(sources) != tt.n || tt.c.Sources != tt.text {
-				t.Errorf("%d sources, %q; want %d, %q", len(sources), tt.c.Sources, tt.n, tt.text)
+			sources, g := r.Plan.Groups[0].Sources, &r.Record.Groups[0]
+			if text := strings.Join(g.Sources, ","); len(sources) != tt.n || text != tt.text {
+				t.Errorf("%d sources, %q; want %d, %q", len(sources), text, tt.n, tt.text)
 			}
-			if tt.text != "" && (tt.c.chosen != tt.n || len(before[0].Sources) != 0 || fmt.Sprintf("%v-%v", sources[0], sources[tt.n-1]) != tt.text) {
-				t.Errorf("chosen %d, %v to %v; the caller's plan has %d", tt.c.chosen, sources[0], sources[tt.n-1], len(before[0].Sources))
+			if chosen := len(tt.c.Plan.Groups[0].Sources) == 0 && tt.n > 0; chosen && (g.SourcesChosen != tt.n || fmt.Sprintf("%v-%v", sources[0], sources[tt.n-1]) != tt.text) {
+				t.Errorf("%d chosen, %v to %v", g.SourcesChosen, sources[0], sources[tt.n-1])
+			}
+			if made := r.Sandbox != nil && slices.Contains(r.Sandbox.Sources, sandbox.Range6()); made != (r.V6 && r.chosen > 0) {
+				t.Errorf("the sandbox makes IPv6 sources local: %v", made)
 			}
 		})
 	}
@@ -228,12 +259,12 @@ func TestSpread(t *testing.T) {
 
 // A plan that wants more than there is, is refused with what there is and what would do.
 func TestShortages(t *testing.T) {
-	facts := func(change func(f *host.Facts)) func(*Config, *loadgen.Group) {
-		return func(c *Config, _ *loadgen.Group) { change(c.Host) }
+	facts := func(change func(f *host.Facts)) func(*asked, *loadgen.Group) {
+		return func(c *asked, _ *loadgen.Group) { change(&c.Host) }
 	}
 	for _, tt := range []struct {
 		name string
-		c    Config
+		c    *asked
 		want string
 	}{
 		{"enough", planOf(1_000_000, plateau), ""},
@@ -250,7 +281,7 @@ func TestShortages(t *testing.T) {
 			"--connections 1,500,000: needs 3,000,000 open files, and the whole host may have 2,466,193 (fs.file-max), of which 0 are taken: raise it, or ask for at most 1,233,096 connections",
 		},
 		{
-			"a schedule that piles up", planOf(0, all(atRate(100_000), from(20), func(c *Config, g *loadgen.Group) {
+			"a schedule that piles up", planOf(0, all(atRate(100_000), from(20), func(c *asked, g *loadgen.Group) {
 				g.Hold, c.Host.AvailableBytes = 20*time.Second, 1<<30
 			})),
 			"--hold 20s: needs about 4.29 GiB of memory (4.21 GiB of the kernel's for 1,129,280 sockets and their 564,640 TIME_WAITs, 76.0 MiB of this process's), and of the 1.00 GiB that there are (MemAvailable) a load may take 922 MiB: ask for at most 116,485 connections",
@@ -266,7 +297,7 @@ func TestShortages(t *testing.T) {
 			"--count 45,000,000: leaves up to 6,204,800 TIME_WAITs at once, for which the kernel needs about 2.96 GiB of memory, and a load may take 1.80 GiB: ask for at most 3,732,963 lifecycles, or let no TIME_WAIT be (--close client:rst)",
 		},
 		{
-			"memory for a rate's TIME_WAITs", planOf(100, all(atRate(50_000), from(200), func(c *Config, _ *loadgen.Group) { c.Plan.Duration, c.Host.AvailableBytes = time.Hour, 1<<30 })),
+			"memory for a rate's TIME_WAITs", planOf(100, all(atRate(50_000), from(200), func(c *asked, _ *loadgen.Group) { c.Plan.Duration, c.Host.AvailableBytes = time.Hour, 1<<30 })),
 			"--rate 50,000: leaves up to 3,102,400 TIME_WAITs at once, for which the kernel needs about 1.48 GiB of memory, and a load may take 922 MiB: ask for at most 29,735/s, or let no TIME_WAIT be (--close client:rst)",
 		},
 		{
@@ -278,7 +309,7 @@ func TestShortages(t *testing.T) {
 			"net.ipv4.ip_local_reserved_ports=32768-60999: all local ports from 32768 to 60999 (net.ipv4.ip_local_port_range) are reserved, and connect takes none of those: reserve fewer, or widen the range",
 		},
 		{
-			"all source ports reserved", planOf(64, all(sysctl("net.ipv4.ip_local_reserved_ports", "40000-40999"), func(_ *Config, g *loadgen.Group) { g.SourcePorts = sockstate.PortRange{Lo: 40000, Hi: 40099} })),
+			"all source ports reserved", planOf(64, all(sysctl("net.ipv4.ip_local_reserved_ports", "40000-40999"), func(_ *asked, g *loadgen.Group) { g.SourcePorts = sockstate.PortRange{Lo: 40000, Hi: 40099} })),
 			"--source-ports 40000-40099: all of them are reserved (net.ipv4.ip_local_reserved_ports=40000-40999), and connect takes none of those: want others, or reserve fewer",
 		},
 		{
@@ -286,7 +317,7 @@ func TestShortages(t *testing.T) {
 			"--connections 100,000: a --plateau holds them all at once, and 2 source addresses x 28,232 ports = 56,464: ask for at most so many, or do it with more --source addresses: 4, or none, and the run takes what it needs",
 		},
 		{
-			"source ports", planOf(500, all(plateau, func(_ *Config, g *loadgen.Group) { g.SourcePorts = sockstate.PortRange{Lo: 40000, Hi: 40099} })),
+			"source ports", planOf(500, all(plateau, func(_ *asked, g *loadgen.Group) { g.SourcePorts = sockstate.PortRange{Lo: 40000, Hi: 40099} })),
 			"--connections 500: a --plateau holds them all at once, and 1 source address x 100 ports = 100: ask for at most so many, or do it with more --source addresses: 5, or with more --source-ports",
 		},
 		{
@@ -295,7 +326,7 @@ func TestShortages(t *testing.T) {
 		},
 		{"a range that runs out, no plateau", planOf(500, sysctl(portRangeKey, "40000 40099")), ""},
 		{
-			"targets", planOf(60_000, all(plateau, elsewhere, func(_ *Config, g *loadgen.Group) {
+			"targets", planOf(60_000, all(plateau, elsewhere, func(_ *asked, g *loadgen.Group) {
 				g.Targets = append(g.Targets, netip.MustParseAddrPort("127.0.0.1:10"))
 			})),
 			"--connections 60,000: a --plateau holds them all at once, and 1 source address x 28,232 ports x 2 targets = 56,464: ask for at most so many, or do it with more --source addresses: 2",
@@ -306,7 +337,7 @@ func TestShortages(t *testing.T) {
 		},
 		{"all but the target's own port", planOf(28_231, all(plateau, elsewhere, to("127.0.0.1:40000"))), ""},
 		{
-			"the targets' own ports among the source ports", planOf(197, all(plateau, elsewhere, to("127.0.0.1:40000", "127.0.0.2:40000", "127.0.0.1:40099"), func(_ *Config, g *loadgen.Group) {
+			"the targets' own ports among the source ports", planOf(197, all(plateau, elsewhere, to("127.0.0.1:40000", "127.0.0.2:40000", "127.0.0.1:40099"), func(_ *asked, g *loadgen.Group) {
 				g.SourcePorts = sockstate.PortRange{Lo: 40_000, Hi: 40_064}
 			})),
 			"--connections 197: a --plateau holds them all at once, and 1 source address x 64 ports x 3 targets = 192: ask for at most so many, or do it with more --source addresses: 2, or with more --source-ports",
@@ -330,9 +361,7 @@ func TestShortages(t *testing.T) {
 		{"a target outside the range", planOf(28_232, all(plateau, elsewhere, to("127.0.0.1:9"))), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := tt.c
-			c.Backend = sockio.Backend{Name: "rings", New: sockio.NewEpoll}
-			err := Check(c)
+			_, err := tt.c.resolve()
 			if err == nil && tt.want == "" {
 				return
 			}
@@ -347,39 +376,16 @@ func TestShortages(t *testing.T) {
 	}
 }
 
-func TestHostWarnings(t *testing.T) {
-	big := func(_ *Config, g *loadgen.Group) {
+func TestBufferWarning(t *testing.T) {
+	c := planOf(10_000, func(_ *asked, g *loadgen.Group) {
 		g.Exchange = exchange.Spec{Kind: exchange.Echo, Request: 1, Response: 1 << 20}
-	}
-	for _, tt := range []struct {
-		name  string
-		c     Config
-		grown sockstate.Counters
-		want  []string
-	}{
-		{"nothing", planOf(1000, nil), nil, nil},
-		{
-			"orphans", planOf(100_000, plateau),
-			sockstate.Counters{"TcpExtTCPAbortOnMemory": 5123},
-			[]string{"pressure.orphans: the kernel reset 5,123 connections instead of closing them, for there were too many orphans at once (tcp_max_orphans is 131,072 for the whole host, and a slow one counts double) or TCP's memory was full; --close-rate paces a mass close"},
-		},
-		{"a mass close that went well", planOf(100_000, plateau), nil, nil},
-		{"buffers", planOf(10_000, big), nil, []string{"pressure.memory: the exchanges of 10,000 connections may have 19.5 GiB in TCP's buffers at once, and tcp_mem leaves 2.20 GiB of 2.20 GiB for the whole host, above which the kernel drops data: 1,124 connections fit for sure"}},
-	} {
-		n := tt.c.needs(tt.c.Host)
-		if d := cmp.Diff(tt.want, tt.c.hostWarnings(tt.c.Host, &n, tt.grown)); d != "" {
-			t.Errorf("%s: -want +got:\n%s", tt.name, d)
+	})
+	want := "pressure.memory: the exchanges of 10,000 connections may have 19.5 GiB in TCP's buffers at once, and tcp_mem leaves 2.20 GiB of 2.20 GiB for the whole host, above which the kernel drops data: 1,124 connections fit for sure"
+	for c, want := range map[*asked][]string{planOf(1000, nil): nil, c: {want}} {
+		s, err := c.resolve()
+		if d := cmp.Diff(want, s.Warnings); d != "" || err != nil {
+			t.Errorf("-want +got:\n%s%v", d, err)
 		}
-	}
-	c := planOf(200_000, plateau)
-	n := c.needs(c.Host)
-	const want = "time_wait: the plan leaves up to 200,000 TIME_WAITs at once, which last 60 to 62.0 s each, and tcp_max_tw_buckets is 131,072: about 68,928 closes will skip TIME_WAIT"
-	if got := c.bucketWarning(c.Host, &n); got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-	c.Status.Sysctls["net.ipv4.tcp_max_tw_buckets"] = "131072"
-	if got := c.bucketWarning(c.Host, &n); got != "" {
-		t.Errorf("asked for, and warned of: %q", got)
 	}
 }
 
@@ -387,7 +393,7 @@ func TestHostWarnings(t *testing.T) {
 func TestDivideRings(t *testing.T) {
 	for _, tt := range []struct {
 		name         string
-		c            Config
+		c            *asked
 		limit        int64
 		load, server int
 		err          string
@@ -396,13 +402,13 @@ func TestDivideRings(t *testing.T) {
 		{"a million under ulimit -n 20000", planOf(1_000_000, plateau), 20_000, 1_000_000, 625_000 + slack, ""},
 		{"under ulimit -n 1024", planOf(100_000, plateau), 1024, 100_000, 62_500 + slack, ""},
 		{"a target elsewhere", planOf(1_000_000, elsewhere), 20_000, 1_000_000, 0, ""},
-		{"workers share a listener", planOf(1000, func(c *Config, _ *loadgen.Group) { c.Server.Listeners = 1 }), 1024, 1000, 1250 + slack, ""},
-		{"listeners that cannot be dealt out evenly", planOf(3000, func(c *Config, _ *loadgen.Group) { c.Server.Listeners = 3 }), 1024, 3000, 2500 + slack, ""},
-		{"the server leaks", planOf(64, func(c *Config, _ *loadgen.Group) { c.Server.OnEOF.Kind = teardown.ReactNever }), 1024, 64, slotsAtMost, ""},
-		{"a schedule: no more than its timeouts allow", planOf(0, all(atRate(1000), func(c *Config, _ *loadgen.Group) { c.Plan.Duration = time.Hour })), 20_000, 10_000, 5000 + 1250 + slack, ""},
+		{"workers share a listener", planOf(1000, func(c *asked, _ *loadgen.Group) { c.Server.Listeners = 1 }), 1024, 1000, 1250 + slack, ""},
+		{"listeners that cannot be dealt out evenly", planOf(3000, func(c *asked, _ *loadgen.Group) { c.Server.Listeners = 3 }), 1024, 3000, 2500 + slack, ""},
+		{"the server leaks", planOf(64, func(_ *asked, g *loadgen.Group) { g.OnEOF.Kind = teardown.ReactNever }), 1024, 64, slotsAtMost, ""},
+		{"a schedule: no more than its timeouts allow", planOf(0, all(atRate(1000), func(c *asked, _ *loadgen.Group) { c.Plan.Duration = time.Hour })), 20_000, 10_000, 5000 + 1250 + slack, ""},
 		{"a schedule: no more than it starts", planOf(0, atRate(100)), 20_000, 1000, 500 + 125 + slack, ""},
 		{"a schedule until a count", planOf(0, all(atRate(1000), counting(50))), 20_000, 50, 25 + 6 + slack, ""},
-		{"a schedule without end", planOf(0, all(atRate(1e6), func(c *Config, _ *loadgen.Group) { c.Plan.Duration = time.Hour })), 20_000, slotsAtMost, slotsAtMost/2 + slotsAtMost/8 + slack, ""},
+		{"a schedule without end", planOf(0, all(atRate(1e6), func(c *asked, _ *loadgen.Group) { c.Plan.Duration = time.Hour })), 20_000, slotsAtMost, slotsAtMost/2 + slotsAtMost/8 + slack, ""},
 		{
 			"too few descriptors for the rings", planOf(100_000, plateau), 256, 0, 0,
 			"--connections 100,000: needs 786 rings of 256 sockets (a descriptor each), and RLIMIT_NOFILE leaves 182 of 256: raise it (ulimit -n), or ask for at most 22,784",
@@ -413,7 +419,8 @@ func TestDivideRings(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			load, srv, err := tt.c.divide(sockio.Backend{Name: "rings"}, &host.Facts{NoFileSoft: uint64(tt.limit)})
+			tt.c.Host.NoFileSoft = uint64(tt.limit)
+			load, srv, err := tt.c.until(t).rooms()
 			text := ""
 			if err != nil {
 				text = err.Error()
@@ -444,9 +451,72 @@ func TestCheckKept(t *testing.T) {
 		{"arrivals alone", []loadgen.Group{arrivals}, facts, ""},
 		{"ports unknown", []loadgen.Group{kept(1000)}, &host.Facts{}, ""},
 	} {
-		err := (&Config{Plan: loadgen.Plan{Groups: tt.groups}}).CheckKept(tt.facts)
+		err := newResolver(&Spec{Plan: loadgen.Plan{Groups: tt.groups}}, &Facts{Host: *tt.facts}).checkKept()
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
 		}
+	}
+}
+
+func TestDivideDescriptors(t *testing.T) {
+	group := func(n int) loadgen.Group { return loadgen.Group{Connections: n} }
+	tests := []struct {
+		name         string
+		groups       []loadgen.Group
+		embedded     bool
+		limit        int64
+		load, server int
+		err          string
+	}{
+		{"both ends here", []loadgen.Group{group(100)}, true, 1024, 100, 860, ""},
+		{"to the last one", []loadgen.Group{group(480)}, true, 1024, 480, 480, ""},
+		{
+			"one too many",
+			[]loadgen.Group{group(481)},
+			true, 1024, 0, 0,
+			"--connections 481: needs 962 descriptors (a descriptor at each end, both in this process), and RLIMIT_NOFILE leaves 960 of 1,024: raise it (ulimit -n), or ask for at most 480",
+		},
+		{"a target elsewhere", []loadgen.Group{group(960)}, false, 1024, 960, 0, ""},
+		{
+			"groups add up",
+			[]loadgen.Group{group(500), group(461)},
+			false, 1024, 0, 0,
+			"--connections 961: needs 961 descriptors (a descriptor each), and RLIMIT_NOFILE leaves 960 of 1,024: raise it (ulimit -n), or ask for at most 960",
+		},
+		{"open loop without a cap", []loadgen.Group{group(0)}, true, 1024, 480, 480, ""},
+		{"open loop to a target elsewhere", []loadgen.Group{group(0)}, false, 1024, 960, 0, ""},
+		{"no limit", []loadgen.Group{group(1_000_000)}, true, 1<<63 - 1, 1_000_000, 1 << 20, ""},
+		{
+			"hardly any",
+			[]loadgen.Group{group(1)},
+			true, 60, 0, 0,
+			"--connections 1: needs 2 descriptors (a descriptor at each end, both in this process), and RLIMIT_NOFILE leaves 0 of 60: raise it (ulimit -n)",
+		},
+		{
+			"none for an open loop",
+			[]loadgen.Group{group(0)},
+			true, 60, 0, 0,
+			"--connections 1: needs 2 descriptors (a descriptor at each end, both in this process), and RLIMIT_NOFILE leaves 0 of 60: raise it (ulimit -n)",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := resolver{Setup: Setup{Plan: loadgen.Plan{Groups: tt.groups}}}
+			if tt.embedded {
+				r.Server = new(server.Config)
+			}
+			load, srv, err := r.divideFds(tt.limit)
+			text := ""
+			if err != nil {
+				var refused *sockstate.ValueError
+				if !errors.As(err, &refused) {
+					t.Errorf("%T, want a *sockstate.ValueError", err)
+				}
+				text = err.Error()
+			}
+			if load != tt.load || srv != tt.server || text != tt.err {
+				t.Errorf("load %d, server %d, error %q\nwant %d, %d, %q", load, srv, text, tt.load, tt.server, tt.err)
+			}
+		})
 	}
 }

@@ -1,13 +1,12 @@
-package bench
+package setup
 
 import (
+	"cmp"
 	"fmt"
 	"math"
-	"os"
-	"slices"
 	"sort"
+	"strings"
 
-	"lastack/bench/host"
 	"lastack/bench/quantity"
 	"lastack/loadgen"
 	"lastack/sockstate"
@@ -15,38 +14,76 @@ import (
 	"lastack/sockstate/teardown"
 )
 
+const (
+	// reservedFds stay free for everything that is not a connection of the load.
+	reservedFds = 64
+	// fdsOfWorker are a loop's own.
+	fdsOfWorker = 2
+)
+
 // slotsAtMost bounds what no plan asks for, where RLIMIT_NOFILE is as good as none.
 const slotsAtMost = 1 << 20
 
-// divide says how many connections the load, and each worker of the server, may have open.
-// Where b was chosen automatically and its rings find no memory, but descriptors suffice, it makes epoll the Backend.
-func (c *Config) divide(b sockio.Backend, f *host.Facts) (load, server int, err error) {
-	limit := int64(f.NoFileSoft)
-	if b.Descriptors {
-		return c.divideFds(limit)
+// The engines, as sockio names them.
+const (
+	auto  = "auto"
+	uring = "uring"
+	epoll = "epoll"
+)
+
+// chooseEngine takes io_uring where it can be used, unless the other was asked for.
+func (r *resolver) chooseEngine() error {
+	switch e := cmp.Or(r.spec.Engine, auto); {
+	case e == epoll, e == auto && r.facts.NoRing != "":
+		r.Engine = epoll
+		if e == auto {
+			r.EngineReason = r.facts.NoRing
+		}
+	case e == uring && r.facts.NoRing != "":
+		return sockstate.BadValue("engine", e, "%s", r.facts.NoRing)
+	case e == uring, e == auto:
+		r.Engine = uring
+	default:
+		return sockstate.BadValue("engine", e, "want %s", strings.Join(sockio.BackendNames(), ", "))
 	}
-	load, server, err = c.divideRings(limit)
-	if err != nil || b.Name != ringsName {
-		return load, server, err
-	}
-	memory, bound := f.LockableMemory()
-	if !bound {
-		return load, server, err
-	}
-	return c.fitRings(load, server, limit, memory)
+	return nil
 }
 
-// LoadSlots is how many connections a load on somebody else's server may have open. Like Check it may make epoll
-// the Backend.
-func (c *Config) LoadSlots(f *host.Facts) (int, error) {
-	load, _, err := c.divide(c.Backend, f)
-	return load, err
+// divide says how many connections the load, and each worker of the server, may have open.
+// Where the engine was left open and its rings find no memory, but descriptors suffice, it takes epoll.
+func (r *resolver) divide() error {
+	load, server, err := r.rooms()
+	if err != nil {
+		return err
+	}
+	r.Slots = load
+	if r.Server != nil {
+		r.Server.Slots = server
+	}
+	return nil
+}
+
+func (r *resolver) rooms() (load, server int, err error) {
+	h := &r.facts.Host
+	limit := int64(h.NoFileSoft)
+	if r.Engine == epoll {
+		return r.divideFds(limit)
+	}
+	if load, server, err = r.divideRings(limit); err != nil {
+		return 0, 0, err
+	}
+	within := *h
+	within.InitialUserNS = h.InitialUserNS && !r.inUserNamespace()
+	if memory, bound := within.LockableMemory(); bound {
+		return r.fitRings(load, server, limit, memory)
+	}
+	return load, server, nil
 }
 
 // planned is the sum of what the groups ask for; uncapped is set where one of them leaves it open.
-func (c *Config) planned() (n int, uncapped bool) {
-	for i := range c.Plan.Groups {
-		k := c.Plan.Groups[i].Connections
+func (r *resolver) planned() (n int, uncapped bool) {
+	for i := range r.Plan.Groups {
+		k := r.Plan.Groups[i].Connections
 		n += max(k, 1)
 		uncapped = uncapped || k == 0
 	}
@@ -54,19 +91,19 @@ func (c *Config) planned() (n int, uncapped bool) {
 }
 
 // freeFds is what RLIMIT_NOFILE leaves when everything but connections has its descriptors.
-func (c *Config) freeFds(limit int64) int {
-	n := int(min(limit, 1<<30)) - reservedFds - fdsOfWorker*c.Plan.Workers
-	if c.Server != nil {
-		n -= fdsOfWorker*c.Server.Workers + c.Server.Listeners
+func (r *resolver) freeFds(limit int64) int {
+	n := int(min(limit, 1<<30)) - reservedFds - fdsOfWorker*r.Plan.Workers
+	if r.Server != nil {
+		n -= fdsOfWorker*r.Server.Workers + r.Server.Listeners
 	}
 	return n
 }
 
 // divideFds is divide where each end of a connection has a descriptor.
-func (c *Config) divideFds(limit int64) (load, server int, err error) {
-	budget := c.freeFds(limit)
-	planned, uncapped := c.planned()
-	ends := int(c.ends())
+func (r *resolver) divideFds(limit int64) (load, server int, err error) {
+	budget := r.freeFds(limit)
+	planned, uncapped := r.planned()
+	ends := int(r.ends())
 	if planned*ends > budget {
 		why := "a descriptor each"
 		if ends == 2 {
@@ -79,7 +116,7 @@ func (c *Config) divideFds(limit int64) (load, server int, err error) {
 		return 0, 0, sockstate.BadValue("connections", quantity.Count(int64(planned)), "needs %s descriptors (%s), and RLIMIT_NOFILE leaves %s of %s: %s", quantity.Count(int64(planned*ends)), why, quantity.Count(int64(max(budget, 0))), quantity.Count(limit), remedy)
 	}
 	most := max(planned, slotsAtMost)
-	if c.Server == nil {
+	if r.Server == nil {
 		return min(budget, most), 0, nil
 	}
 	if uncapped {
@@ -92,38 +129,38 @@ func (c *Config) divideFds(limit int64) (load, server int, err error) {
 // divideRings is divide where sockets are places in the tables of rings: a ring is one descriptor, and its
 // table holds as many sockets as RLIMIT_NOFILE allows. A loop makes its rings as it needs them, and a slot that
 // nobody uses takes no memory, so there may be more of them than connections.
-func (c *Config) divideRings(limit int64) (load, server int, err error) {
-	rings := c.freeFds(limit)
+func (r *resolver) divideRings(limit int64) (load, server int, err error) {
+	rings := r.freeFds(limit)
 	table := int(min(max(limit, 1), slotsAtMost))
-	planned, uncapped := c.planned()
-	workers := max(c.Plan.Workers, 1) // the last ring of each is not full
-	if c.Server != nil {
-		workers += max(c.Server.Workers, 1)
+	planned, uncapped := r.planned()
+	workers := max(r.Plan.Workers, 1) // the last ring of each is not full
+	if r.Server != nil {
+		workers += max(r.Server.Workers, 1)
 	}
-	most := max(rings-workers, 0) * table / int(c.ends())
+	most := max(rings-workers, 0) * table / int(r.ends())
 	if planned > most && (rings < workers || planned > table) {
 		remedy := "raise it (ulimit -n)"
 		if most > 0 {
 			remedy += ", or ask for at most " + quantity.Count(int64(most))
 		}
-		return 0, 0, sockstate.BadValue("connections", quantity.Count(int64(planned)), "needs %s rings of %s sockets (a descriptor each), and RLIMIT_NOFILE leaves %s of %s: %s", quantity.Count(int64((planned*int(c.ends())+table-1)/table+workers)), quantity.Count(int64(table)), quantity.Count(int64(max(rings, 0))), quantity.Count(limit), remedy)
+		return 0, 0, sockstate.BadValue("connections", quantity.Count(int64(planned)), "needs %s rings of %s sockets (a descriptor each), and RLIMIT_NOFILE leaves %s of %s: %s", quantity.Count(int64((planned*int(r.ends())+table-1)/table+workers)), quantity.Count(int64(table)), quantity.Count(int64(max(rings, 0))), quantity.Count(limit), remedy)
 	}
 	load = planned
 	if uncapped {
-		load = min(max(c.reach(), planned), max(planned, slotsAtMost), max(most, table))
+		load = min(max(r.reach(), planned), max(planned, slotsAtMost), max(most, table))
 	}
-	if c.Server == nil {
+	if r.Server == nil {
 		return load, 0, nil
 	}
-	return load, c.serverSlots(load), nil
+	return load, r.serverSlots(load), nil
 }
 
 // reach is the most that the schedules without a cap could pile up: nothing that the target does keeps
 // a connection longer than its timeouts.
-func (c *Config) reach() int {
+func (r *resolver) reach() int {
 	sum := 0.0
-	for i := range c.Plan.Groups {
-		g := &c.Plan.Groups[i]
+	for i := range r.Plan.Groups {
+		g := &r.Plan.Groups[i]
 		if g.Connections > 0 {
 			sum += float64(g.Connections)
 			continue
@@ -132,11 +169,11 @@ func (c *Config) reach() int {
 		lasts := g.ConnectTimeout.Seconds() + g.Hold.Seconds() + g.CloseTimeout.Seconds() +
 			exchanges*(g.RequestTimeout.Seconds()+g.Think.Seconds())
 		n := max(g.RateFrom, g.RateTo) * lasts
-		if d := c.Plan.Warmup + c.Plan.Duration; c.Plan.Duration > 0 {
+		if d := r.Plan.Warmup + r.Plan.Duration; r.Plan.Duration > 0 {
 			n = min(n, max(g.RateFrom, g.RateTo)*d.Seconds())
 		}
-		if c.Plan.Count > 0 {
-			n = min(n, float64(c.Plan.Count)+max(g.RateFrom, g.RateTo)*c.Plan.Warmup.Seconds())
+		if r.Plan.Count > 0 {
+			n = min(n, float64(r.Plan.Count)+max(g.RateFrom, g.RateTo)*r.Plan.Warmup.Seconds())
 		}
 		sum += n
 	}
@@ -148,8 +185,8 @@ const slack = 4096
 
 // serverSlots is what a worker of the server may have open, for so many connections. SO_REUSEPORT deals them out by hash,
 // to within some hundreds of a million; a listener that workers share may give all of them to one.
-func (c *Config) serverSlots(connections int) int {
-	s := c.Server
+func (r *resolver) serverSlots(connections int) int {
+	s := r.Server
 	workers, listeners := max(s.Workers, 1), max(s.Listeners, 1)
 	share := connections
 	if listeners >= workers {
@@ -164,35 +201,33 @@ func (c *Config) serverSlots(connections int) int {
 }
 
 const (
-	// ringsName is the backend whose rings are charged against RLIMIT_MEMLOCK.
-	ringsName = "uring"
-	// triedRings is what the rings by which the kernel was tried may still be charged with, before the sandbox and
-	// inside: they go a little after they were closed. Of 8 runs with 16 KiB 1 found its memory, with 24 KiB and more 39 of 40.
+	// triedRings is RLIMIT_MEMLOCK still charged for the probe's closed rings: the kernel frees them a little later. Of 8 runs with
+	// 16 KiB 1 found its memory, with 24 KiB and more 39 of 40.
 	triedRings = 48 << 10
 )
 
 // ringMemory is how many rings the load and the server have when so many connections are open at once, and what they
 // are charged with. load and server are what divide gives: slots that nobody uses have no ring.
-func (c *Config) ringMemory(connections, load, server int, limit int64) (rings int, bytes int64) {
+func (r *resolver) ringMemory(connections, load, server int, limit int64) (rings int, bytes int64) {
 	nofile := int(min(limit, math.MaxInt32))
 	add := func(loops, slots, used int, accepts bool) {
 		n, b := sockio.RingMemory(slots, used, nofile, accepts)
 		rings += loops * n
 		bytes += int64(loops) * b
 	}
-	workers := max(c.Plan.Workers, 1)
+	workers := max(r.Plan.Workers, 1)
 	each := (connections + workers - 1) / workers
 	slots := (load + workers - 1) / workers
-	for i := range c.Plan.Groups {
-		if c.Plan.Groups[i].OpenLoop() {
+	for i := range r.Plan.Groups {
+		if r.Plan.Groups[i].OpenLoop() {
 			slots = load // each worker has room for all, and uses its share
 		}
 	}
 	add(workers, slots, each, false)
-	if c.Server == nil {
+	if r.Server == nil {
 		return rings, bytes
 	}
-	loops, listeners := max(c.Server.Workers, 1), max(c.Server.Listeners, 1)
+	loops, listeners := max(r.Server.Workers, 1), max(r.Server.Listeners, 1)
 	if listeners < loops {
 		// Those that share a listener do not share evenly: all connections may come to one.
 		add(listeners, server, (connections+listeners-1)/listeners, true)
@@ -204,57 +239,58 @@ func (c *Config) ringMemory(connections, load, server int, limit int64) (rings i
 }
 
 // fitRings is divide where memory bounds the rings, in bytes: load and server are what the descriptors allow.
-func (c *Config) fitRings(load, server int, limit, memory int64) (int, int, error) {
+func (r *resolver) fitRings(load, server int, limit, memory int64) (int, int, error) {
 	left := memory - triedRings
-	connections := min(c.openAtOnce(), max(load, 1))
-	rings, bytes := c.ringMemory(connections, load, server, limit)
+	connections := min(r.openAtOnce(), max(load, 1))
+	rings, bytes := r.ringMemory(connections, load, server, limit)
 	if bytes <= left {
 		return load, server, nil
 	}
 	lacks := fmt.Sprintf("needs %s %s of io_uring, charged with %s, and RLIMIT_MEMLOCK allows all processes of this user %s together",
 		quantity.Count(int64(rings)), quantity.Plural(rings, "ring", "rings"), quantity.Bytes(bytes), quantity.Bytes(memory))
-	page := int64(os.Getpagesize())
+	page := cmp.Or(r.facts.Host.PageBytes, 4096)
 	remedy := fmt.Sprintf("raise it (ulimit -l %d)", (bytes+triedRings+page-1)/page*page>>10)
-	fdLoad, fdServer, err := c.divideFds(limit)
-	if err == nil && slices.Contains([]string{"", "auto"}, c.Engine) {
-		c.Backend, _, err = sockio.Choose("epoll")
-		c.BackendReason = fmt.Sprintf("--connections %s %s: %s", quantity.Count(int64(connections)), lacks, remedy)
-		return fdLoad, fdServer, err
+	fdLoad, fdServer, err := r.divideFds(limit)
+	open := cmp.Or(r.spec.Engine, auto) == auto
+	if err == nil && open {
+		r.Engine = epoll
+		r.EngineReason = fmt.Sprintf("--connections %s %s: %s", quantity.Count(int64(connections)), lacks, remedy)
+		return fdLoad, fdServer, nil
 	}
 	if err == nil {
 		remedy += ", take --engine auto"
 	}
 	most := sort.Search(connections, func(n int) bool {
-		slots, room := c.slotsFor(n + 1)
-		_, bytes := c.ringMemory(n+1, slots, room, limit)
+		slots, room := r.slotsFor(n + 1)
+		_, bytes := r.ringMemory(n+1, slots, room, limit)
 		return bytes > left
 	})
-	if err != nil && c.Engine != ringsName {
-		most = max(most, c.freeFds(limit)/int(c.ends())) // with epoll
+	if err != nil && open {
+		most = max(most, r.freeFds(limit)/int(r.ends())) // with epoll
 	}
 	if most > 0 {
 		remedy += ", or ask for at most " + quantity.Count(int64(most))
 	}
 	flag, value := "connections", quantity.Count(int64(connections))
-	if _, uncapped := c.planned(); uncapped {
-		flag, value = "hold", c.Plan.Groups[0].Hold.String()
+	if _, uncapped := r.planned(); uncapped {
+		flag, value = "hold", r.Plan.Groups[0].Hold.String()
 	}
 	return 0, 0, sockstate.BadValue(flag, value, "%s", lacks+": "+remedy)
 }
 
 // slotsFor is what divide would give a plan of so many connections.
-func (c *Config) slotsFor(connections int) (load, server int) {
-	if c.Server == nil {
+func (r *resolver) slotsFor(connections int) (load, server int) {
+	if r.Server == nil {
 		return connections, 0
 	}
-	return connections, c.serverSlots(connections)
+	return connections, r.serverSlots(connections)
 }
 
 // openAtOnce is how many connections the plan has open at once, as far as it tells.
-func (c *Config) openAtOnce() int {
+func (r *resolver) openAtOnce() int {
 	sum := int64(0)
-	for i := range c.Plan.Groups {
-		sum += max(c.open(&c.Plan.Groups[i]), 1)
+	for i := range r.Plan.Groups {
+		sum += max(r.open(&r.Plan.Groups[i]), 1)
 	}
 	return int(min(sum, math.MaxInt32))
 }

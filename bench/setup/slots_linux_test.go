@@ -1,4 +1,4 @@
-package bench
+package setup
 
 import (
 	"errors"
@@ -127,7 +127,7 @@ func TestFitRings(t *testing.T) {
 	const mebi = 1 << 20
 	for _, tt := range []struct {
 		name   string
-		c      Config
+		c      *asked
 		engine string
 		memory int64
 		// rings are what was granted: the same slots as without a bound.
@@ -138,7 +138,7 @@ func TestFitRings(t *testing.T) {
 		{"the default", planOf(64, nil), "auto", 8 * mebi, true, "", ""},
 		{"a million under the usual limit", planOf(1_000_000, plateau), "auto", 8 * mebi, true, "", ""},
 		{"a hundred thousand in 1 MiB", planOf(100_000, plateau), "auto", mebi, true, "", ""},
-		{"a server that leaks has rings as it leaks", planOf(64, func(c *Config, _ *loadgen.Group) { c.Server.OnEOF.Kind = teardown.ReactNever }), "auto", mebi, true, "", ""},
+		{"a server that leaks has rings as it leaks", planOf(64, func(_ *asked, g *loadgen.Group) { g.OnEOF.Kind = teardown.ReactNever }), "auto", mebi, true, "", ""},
 		{"a schedule: what it holds, not what could pile up", planOf(0, atRate(10_000)), "auto", mebi, true, "", ""},
 		{"a small load to a target, in 96 KiB", planOf(64, elsewhere), "auto", 96 << 10, true, "", ""},
 		{
@@ -158,23 +158,23 @@ func TestFitRings(t *testing.T) {
 			"--connections 1,000,000: needs 106 rings of io_uring, charged with 4.97 MiB, and RLIMIT_MEMLOCK allows all processes of this user 1.00 MiB together: raise it (ulimit -l 5136), or ask for at most 179,508",
 		},
 		{
-			"workers share a listener", planOf(100_000, all(plateau, func(c *Config, _ *loadgen.Group) { c.Server.Listeners = 1 })), "uring", 512 << 10, false, "",
+			"workers share a listener", planOf(100_000, all(plateau, func(c *asked, _ *loadgen.Group) { c.Server.Listeners = 1 })), "uring", 512 << 10, false, "",
 			"--connections 100,000: needs 13 rings of io_uring, charged with 624 KiB, and RLIMIT_MEMLOCK allows all processes of this user 512 KiB together: raise it (ulimit -l 672), or ask for at most 71,803",
 		},
 		{
-			"what a schedule holds", planOf(0, all(atRate(10_000), func(c *Config, g *loadgen.Group) { g.Hold, c.Plan.Duration = 20*time.Second, time.Hour })), "uring", mebi, false, "",
+			"what a schedule holds", planOf(0, all(atRate(10_000), func(c *asked, g *loadgen.Group) { g.Hold, c.Plan.Duration = 20*time.Second, time.Hour })), "uring", mebi, false, "",
 			"--hold 20s: needs 22 rings of io_uring, charged with 1.03 MiB, and RLIMIT_MEMLOCK allows all processes of this user 1.00 MiB together: raise it (ulimit -l 1104), take --engine auto, or ask for at most 179,508",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			const limit = 20_000
-			c := tt.c
-			c.Engine = tt.engine
-			load, server, err := c.divideRings(limit)
+			r := tt.c.until(t)
+			r.spec.Engine = tt.engine
+			load, server, err := r.divideRings(limit)
 			if err != nil {
 				t.Fatal(err)
 			}
-			gotLoad, gotServer, err := c.fitRings(load, server, limit, tt.memory)
+			gotLoad, gotServer, err := r.fitRings(load, server, limit, tt.memory)
 			var refused *sockstate.ValueError
 			switch {
 			case tt.err != "":
@@ -185,17 +185,17 @@ func TestFitRings(t *testing.T) {
 			case err != nil:
 				t.Fatal(err)
 			case tt.rings:
-				if gotLoad != load || gotServer != server {
-					t.Errorf("room for %d and %d, without a bound %d and %d", gotLoad, gotServer, load, server)
+				if gotLoad != load || gotServer != server || r.Engine != uring {
+					t.Errorf("room for %d and %d with %s, without a bound %d and %d", gotLoad, gotServer, r.Engine, load, server)
 				}
 			default:
-				load, server, err := c.divideFds(limit)
-				if err != nil || gotLoad != load || gotServer != server || c.Backend.Name != "epoll" || !c.Backend.Descriptors {
-					t.Errorf("room for %d and %d with %q, want %d and %d with epoll (%v)", gotLoad, gotServer, c.Backend.Name, load, server, err)
+				load, server, err := r.divideFds(limit)
+				if err != nil || gotLoad != load || gotServer != server || r.Engine != epoll {
+					t.Errorf("room for %d and %d with %q, want %d and %d with epoll (%v)", gotLoad, gotServer, r.Engine, load, server, err)
 				}
 			}
-			if c.BackendReason != tt.reason {
-				t.Errorf("-want +got:\n%s", cmp.Diff(tt.reason, c.BackendReason))
+			if r.EngineReason != tt.reason {
+				t.Errorf("-want +got:\n%s", cmp.Diff(tt.reason, r.EngineReason))
 			}
 		})
 	}

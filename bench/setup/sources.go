@@ -1,50 +1,46 @@
-package bench
+package setup
 
 import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"lastack/bench/host"
 	"lastack/bench/quantity"
 	"lastack/bench/sandbox"
 	"lastack/loadgen"
 	"lastack/sockstate"
-	"lastack/sockstate/sockio"
 )
-
-const portRangeKey = "net.ipv4.ip_local_port_range"
 
 // chooses reports whether the group's source addresses are the experiment's choice: those, and the ports, that the
 // user has asked for stay as they are, so that running out of them can be studied.
-func (c *Config) chooses(g *loadgen.Group) bool {
-	return c.Server != nil && !c.portsAreAsked(g) && len(g.Sources) == 0
+func (r *resolver) chooses(g *loadgen.Group) bool {
+	return r.Server != nil && !r.portsAreAsked(g) && len(g.Sources) == 0
 }
 
-func (c *Config) portsAreAsked(g *loadgen.Group) bool {
-	_, ranged := c.Status.Sysctls[portRangeKey]
+func (r *resolver) portsAreAsked(g *loadgen.Group) bool {
+	_, ranged := r.askedFor(portRangeKey)
 	return ranged || !g.SourcePorts.IsZero()
 }
 
 // portsOf is how many local ports an address of the group has, 0 if unknown.
-func (c *Config) portsOf(g *loadgen.Group, f *host.Facts) int {
+func (r *resolver) portsOf(g *loadgen.Group, f *host.Facts) int {
 	lo, hi, n, _ := f.LocalPorts()
 	if p := g.SourcePorts; !p.IsZero() {
 		lo, hi = int(p.Lo), int(p.Hi)
 		n, _ = f.UsablePorts(lo, hi)
 	}
-	return n - ownPorts(g, f, lo, hi)
+	return n - r.ownPorts(g, f, lo, hi)
 }
 
 // ownPorts is how many of the ports from lo to hi connect would choose but for a target on this host that listens there: it passes over
 // ports that somebody has bound (__inet_hash_connect), whether the load goes around them or not.
-func ownPorts(g *loadgen.Group, f *host.Facts, lo, hi int) int {
+func (r *resolver) ownPorts(g *loadgen.Group, f *host.Facts, lo, hi int) int {
 	n := 0
 	seen := make(map[uint16]bool)
 	for _, t := range g.Targets {
 		p := int(t.Port())
-		if p < lo || p > hi || seen[t.Port()] || !sockio.IsLocal(t.Addr()) {
+		if p < lo || p > hi || seen[t.Port()] || !r.isLocal(t.Addr()) {
 			continue
 		}
 		seen[t.Port()] = true
@@ -54,37 +50,32 @@ func ownPorts(g *loadgen.Group, f *host.Facts, lo, hi int) int {
 	return n
 }
 
+// isLocal reports whether a target is on this host.
+func (r *resolver) isLocal(a netip.Addr) bool {
+	return a.IsLoopback() || r.Sandbox == nil && slices.Contains(r.facts.Local, a)
+}
+
 // portsHeld is how many ports the group has in use at once: by its open connections and, where the plan says how many
 // there will be, by the client's TIME_WAITs. A plateau's have the ports that its connections had.
-func (c *Config) portsHeld(g *loadgen.Group, f *host.Facts) int64 {
-	n := c.open(g)
+func (r *resolver) portsHeld(g *loadgen.Group, f *host.Facts) int64 {
+	n := r.open(g)
 	if g.Connections == 0 {
 		n = 0 // as many as there happen to be: that a schedule runs out of ports can be studied
 	}
-	if c.Plan.Count > 0 && g.Plateau == 0 && !c.studiesReuse() {
-		n = min(n+c.timeWaits(g, f)[sockstate.Client], c.Plan.Count)
+	if r.Plan.Count > 0 && g.Plateau == 0 && !r.studiesReuse() {
+		n = min(n+r.timeWaits(g, f)[sockstate.Client], r.Plan.Count)
 	}
 	return n
 }
 
-// studiesReuse reports whether the user has set what becomes of ports in TIME_WAIT, so that they are to be used up.
-func (c *Config) studiesReuse() bool {
-	for key := range c.Status.Sysctls {
-		if strings.HasPrefix(key, "net.ipv4.tcp_tw_reuse") {
-			return true
-		}
-	}
-	return false
-}
-
 // sourceCount is how many addresses the experiment chooses to connect from: enough for connect to find a port among
 // those that it looks at first; 0 where it has no choice to make.
-func (c *Config) sourceCount(f *host.Facts) int {
+func (r *resolver) sourceCount(f *host.Facts) int {
 	held, each := int64(0), int64(0)
-	for i := range c.Plan.Groups {
-		if g := &c.Plan.Groups[i]; c.chooses(g) {
-			held += c.portsHeld(g, f)
-			each = int64(c.portsOf(g, f)/parities) * int64(max(len(g.Targets), 1))
+	for i := range r.Plan.Groups {
+		if g := &r.Plan.Groups[i]; r.chooses(g) {
+			held += r.portsHeld(g, f)
+			each = int64(r.portsOf(g, f)/parities) * int64(max(len(g.Targets), 1))
 		}
 	}
 	switch {
@@ -98,57 +89,49 @@ func (c *Config) sourceCount(f *host.Facts) int {
 	return int((held + each - 1) / each)
 }
 
-// NeedsSources reports whether the experiment will choose more than one source address: its sandbox
-// must then have a range of them.
-func NeedsSources(c Config) bool {
-	return c.Host != nil && c.sourceCount(c.presumed(c.Host)) > 1
-}
-
 // spread gives the groups the source addresses that their connections need, where the choice is the experiment's.
 // One is left to the kernel.
-func (c *Config) spread(f *host.Facts) {
-	n := c.sourceCount(f)
+func (r *resolver) spread() error {
+	n := r.sourceCount(r.inside)
 	if n < 2 {
-		return
+		return nil
 	}
-	from := c.sourceRange()
+	from := r.sourceRange()
 	if !from.IsValid() {
-		return
+		return nil
 	}
 	sources := make([]netip.Addr, 0, n)
 	for a := from.Addr(); len(sources) < n && from.Contains(a); a = a.Next() {
 		sources = append(sources, a)
 	}
-	c.Plan.Groups = slices.Clone(c.Plan.Groups)
-	for i := range c.Plan.Groups {
-		if g := &c.Plan.Groups[i]; c.chooses(g) {
+	for i := range r.Plan.Groups {
+		if g := &r.Plan.Groups[i]; r.chooses(g) {
 			g.Sources = sources
 		}
 	}
-	c.chosen = len(sources)
-	c.Sources = fmt.Sprintf("%v-%v", sources[0], sources[len(sources)-1])
+	r.chosen = len(sources)
+	if r.V6 {
+		r.Sandbox.Sources = append(r.Sandbox.Sources, sandbox.Range6())
+	}
+	return nil
 }
 
 // sourceRange holds addresses that can be bound to at the client and are not the embedded server's, from the first on;
 // invalid if there is none but the kernel's choice.
-func (c *Config) sourceRange() netip.Prefix {
-	loopback := netip.PrefixFrom(netip.AddrFrom4([4]byte{127, 1, 0, 1}), 8)
-	switch sb := c.Sandbox; {
-	case c.Server.V6 && c.presuming:
-		return afterFirst(sandbox.Range6())
-	case c.Server.V6 && sb == nil:
+func (r *resolver) sourceRange() netip.Prefix {
+	switch {
+	case r.V6 && r.Sandbox == nil:
 		return netip.Prefix{}
-	case c.Server.V6:
-		return afterFirst(sb.ClientRange6)
-	case sb == nil || sb.Topology == sandbox.Lo:
-		return loopback
-	default:
-		// The first /24 holds the link's own.
-		r := sb.ClientRange4
-		b := r.Addr().As4()
-		b[2], b[3] = 1, 1
-		return netip.PrefixFrom(netip.AddrFrom4(b), r.Bits())
+	case r.V6:
+		return afterFirst(sandbox.Range6())
+	case r.Sandbox == nil || r.Sandbox.Topology != sandbox.Veth:
+		return netip.PrefixFrom(netip.AddrFrom4([4]byte{127, 1, 0, 1}), 8)
 	}
+	// The first /24 holds the link's own.
+	client := sandbox.VethClient4()
+	b := client.Addr().As4()
+	b[2], b[3] = 1, 1
+	return netip.PrefixFrom(netip.AddrFrom4(b), client.Bits())
 }
 
 // afterFirst leaves out an IPv6 prefix's first address, which is every router's (RFC 4291, section 2.6.1).
@@ -160,13 +143,14 @@ func afterFirst(p netip.Prefix) netip.Prefix {
 }
 
 // checkPorts refuses a plateau that has fewer ports than connections: it would wait for those that never come.
-func (c *Config) checkPorts(f *host.Facts) error {
-	for i := range c.Plan.Groups {
-		g := &c.Plan.Groups[i]
-		if err := c.checkReserved(g, f); err != nil {
+func (r *resolver) checkPorts() error {
+	f := r.inside
+	for i := range r.Plan.Groups {
+		g := &r.Plan.Groups[i]
+		if err := r.checkReserved(g, f); err != nil {
 			return err
 		}
-		ports := int64(c.portsOf(g, f))
+		ports := int64(r.portsOf(g, f))
 		if g.Plateau == 0 || ports == 0 {
 			continue
 		}
@@ -181,11 +165,11 @@ func (c *Config) checkPorts(f *host.Facts) error {
 		}
 		remedy := "with more --source addresses: " + quantity.Count((int64(g.Connections)+each-1)/each)
 		switch {
-		case c.Server != nil && len(g.Sources) > 0 && !c.portsAreAsked(g) && c.chosen == 0:
+		case r.Server != nil && len(g.Sources) > 0 && !r.portsAreAsked(g) && r.chosen == 0:
 			remedy += ", or none, and the run takes what it needs"
 		case !g.SourcePorts.IsZero():
 			remedy += ", or with more --source-ports"
-		case c.portsAreAsked(g):
+		case r.portsAreAsked(g):
 			remedy += ", or with a wider " + portRangeKey
 		}
 		return sockstate.BadValue("connections", quantity.Count(int64(g.Connections)), "a --plateau holds them all at once, and %s = %s: ask for at most so many, or do it %s", sum, quantity.Count(addresses*each), remedy)
@@ -193,21 +177,22 @@ func (c *Config) checkPorts(f *host.Facts) error {
 	return nil
 }
 
-// CheckKept refuses clients that keep their connections, of all groups together, where a source address has fewer local ports, and none
-// over for the arrivals. All groups have one target. f is the client's namespace.
-func (c *Config) CheckKept(f *host.Facts) error {
-	kept, arrivals := int64(0), int64(0)
-	for i := range c.Plan.Groups {
-		g := &c.Plan.Groups[i]
+// checkKept refuses clients that keep their connections, of all groups together, where a source address has fewer local ports, and none
+// over for the arrivals. All groups have one target.
+func (r *resolver) checkKept() error {
+	kept, arrivals, keeps := int64(0), int64(0), false
+	for i := range r.Plan.Groups {
+		g := &r.Plan.Groups[i]
 		kept += int64(g.Connections)
+		keeps = keeps || g.Keep != 0
 		if g.OpenLoop() {
 			arrivals = 1
 		}
 	}
-	if len(c.Plan.Groups) == 0 || kept == 0 {
+	if !keeps {
 		return nil
 	}
-	ports := int64(c.portsOf(&c.Plan.Groups[0], f))
+	ports := int64(r.portsOf(&r.Plan.Groups[0], r.inside))
 	if ports <= 0 || kept+arrivals <= ports {
 		return nil
 	}
@@ -218,12 +203,9 @@ func (c *Config) CheckKept(f *host.Facts) error {
 	return sockstate.BadValue("connections", quantity.Count(kept), "they are open at once%s, and 1 source address x %s ports = %s: ask for at most %s, or widen %s", also, quantity.Count(ports), quantity.Count(ports), quantity.Count(ports-arrivals), portRangeKey)
 }
 
-// LocalPorts is how many local ports a group has for each source address and target, 0 if unknown.
-func (c *Config) LocalPorts(g *loadgen.Group, f *host.Facts) int { return c.portsOf(g, f) }
-
 // checkReserved refuses a group whose local ports are all reserved: connect, which takes none of those, would find none.
-func (c *Config) checkReserved(g *loadgen.Group, f *host.Facts) error {
-	const key = "net.ipv4.ip_local_reserved_ports"
+func (r *resolver) checkReserved(g *loadgen.Group, f *host.Facts) error {
+	const key = reservedPortsKey
 	reserved := f.Sysctls[key]
 	if p := g.SourcePorts; !p.IsZero() {
 		if n, err := f.UsablePorts(int(p.Lo), int(p.Hi)); err == nil && n == 0 {
@@ -236,8 +218,24 @@ func (c *Config) checkReserved(g *loadgen.Group, f *host.Facts) error {
 		return nil
 	}
 	why := fmt.Sprintf("all local ports from %d to %d (%s) are reserved, and connect takes none of those: reserve fewer, or widen the range", lo, hi, portRangeKey)
-	if v, set := c.Status.Sysctls[key]; set {
+	if v, asked := r.askedFor(key); asked {
 		return sockstate.BadValue("sysctl", key+"="+v, "%s", why)
 	}
 	return sockstate.BadValue("", key+"="+reserved, "%s", why)
+}
+
+// checkSources refuses source addresses and ports that the load would not be sent from.
+func (r *resolver) checkSources() error {
+	if err := r.facts.Sources.check(); err != nil && r.Sandbox == nil {
+		return err
+	}
+	// Outside of the namespace's range the kernel takes no notice of IP_LOCAL_PORT_RANGE (inet_sk_get_local_port_range).
+	lo, hi, _, ok := r.inside.LocalPorts()
+	for i := range r.Plan.Groups {
+		p := r.Plan.Groups[i].SourcePorts
+		if ok && !p.IsZero() && (int(p.Lo) < lo || int(p.Hi) > hi) {
+			return sockstate.BadValue("source-ports", p, "lies outside net.ipv4.ip_local_port_range (%d to %d), where the kernel ignores it: want ports inside, or widen the range", lo, hi)
+		}
+	}
+	return r.checkKept()
 }

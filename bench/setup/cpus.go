@@ -1,0 +1,20 @@
+package setup
+
+// shareCPUs gives worker i of the load and worker i of the embedded server one CPU, whose listener takes
+// the connections from there: each connection then lives on one CPU, and nobody is woken across CPUs. It
+// is for a closed loop that has no more workers than there are CPUs, and a listener for each; a load on a
+// schedule must find a free CPU to be on time. Measured with two CPUs, 64 connections, echo and RST, medians of
+// seven pairs: io_uring 1.10 times as fast (1.03 to 1.25), epoll 0.93. Otherwise the scheduler places the workers.
+func (r *resolver) shareCPUs() {
+	s := r.Server
+	if r.Engine != uring || s == nil || s.Workers != r.Plan.Workers || s.Listeners != s.Workers || len(r.facts.CPUs) < s.Workers {
+		return
+	}
+	for i := range r.Plan.Groups {
+		if r.Plan.Groups[i].OnSchedule() {
+			return
+		}
+	}
+	r.CPUs = r.facts.CPUs[:s.Workers]
+	s.CPUs = r.CPUs
+}

@@ -33,7 +33,7 @@ func rates(run *record.Run) *document.Section {
 		// Its share of the rate asked for would be no statement about the target.
 		later := "while connections were opened; " + quantity.Count(n) + " more after that"
 		t.Rows = append(t.Rows, row(document.Detail, "completed", document.Rate(r.CompletedPerS), nil, txt(later)))
-		completed += " " + later
+		completed += ", and " + quantity.Count(n) + " after the last was opened"
 	} else {
 		t.Rows = append(t.Rows, row(document.Detail, "completed", document.Rate(r.CompletedPerS), part(r.CompletedPerS)))
 	}
@@ -81,13 +81,17 @@ func connections(run *record.Run) *document.Section {
 	if c.PeakOpen > 0 {
 		s.Lead += "; most at once " + quantity.Count(c.PeakOpen)
 	}
+	if c.Capped > 0 {
+		s.Lead += "; " + number(c.Capped, "arrival", "arrivals") + " waited at the cap"
+	}
 	t := table(levelIf(c.Failed > 0 || c.Unfinished > 0), "", "", "", "~")
 	if c.Scheduled > 0 {
 		never := ""
 		if c.Scheduled != c.Attempted {
-			never = quantity.Count(c.Scheduled-c.Attempted) + " arrivals never started"
+			never = number(c.Scheduled-c.Attempted, "arrival", "arrivals") + " never started"
+			s.Lead += ", " + quantity.Count(c.Scheduled-c.Attempted) + " never started"
 		}
-		t.Rows = append(t.Rows, row(levelIf(never != ""), "scheduled", count(c.Scheduled), nil, txt(never)))
+		t.Rows = append(t.Rows, row(document.Detail, "scheduled", count(c.Scheduled), nil, txt(never)))
 	}
 	t.Rows = append(t.Rows, row(document.Detail, "attempted", count(c.Attempted)))
 	t.Rows = append(t.Rows, outcomes(r, run.Timeline, run.Plan.Groups)...)
@@ -103,7 +107,7 @@ func connections(run *record.Run) *document.Section {
 	if c.Capped > 0 {
 		facts = append(facts, "arrivals that waited at the cap "+quantity.Count(c.Capped))
 	}
-	s.Blocks = append(s.Blocks, note(levelIf(c.Capped > 0), strings.Join(facts, ";  "))...)
+	s.Blocks = append(s.Blocks, note(document.Detail, strings.Join(facts, ";  "))...)
 	s.Blocks = append(s.Blocks, replies(r)...)
 	s.Blocks = append(s.Blocks, unaccounted(r)...)
 	return s

@@ -46,11 +46,11 @@ func (d *drainView) groups() []record.DrainGroup {
 	return append(append([]record.DrainGroup{}, d.try.Groups[:min(len(d.try.Groups), 8)]...), all)
 }
 
-// fates says what became of each connection and each request from the stop on.
+// fates says what became of each request and each connection from the stop on.
 func (d *drainView) fates() *document.Section {
-	s := &document.Section{ID: "fates", Title: "FATES", Level: document.First, Lead: "what became of each connection and each request from the stop on"}
+	s := &document.Section{ID: "fates", Title: "FATES", Level: document.First, Lead: "what became of each request and each connection from the stop on"}
 	groups := d.groups()
-	t := table(document.First, "connections")
+	t := table(document.First, "requests")
 	for i := range groups {
 		t.Columns = append(t.Columns, document.Column{Name: groups[i].Name, Level: document.First})
 	}
@@ -71,10 +71,10 @@ func (d *drainView) fates() *document.Section {
 			}
 		}
 	}
+	add(d.requestRows())
+	t.Rows = append(t.Rows, row(document.First, "connections"))
 	add(d.connectionRows())
 	t.Rows = append(t.Rows, d.endRows(groups)...)
-	t.Rows = append(t.Rows, row(document.First, "requests"))
-	add(d.requestRows())
 	s.Blocks = append(s.Blocks, t)
 	if n := d.try.Connections.Opened - d.try.Connections.Sum(); n != 0 {
 		s.Blocks = append(s.Blocks, doubt(quantity.Count(n)+" connections have no fate, or one too many"))

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"strings"
+
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/report/document"
@@ -25,7 +27,9 @@ func (d *drainView) timeline() *document.Section {
 		if i == eventsShown {
 			break
 		}
-		c.Events = append(c.Events, document.Event{Level: document.First, At: m.TS, What: m.What})
+		who, _, _ := strings.Cut(m.What, ": ")
+		ofGroup := d.try.Group(who) != nil
+		c.Events = append(c.Events, document.Event{Level: levelIf(!ofGroup), At: m.TS, What: m.What})
 	}
 	d.slices(c)
 	s.Blocks = append(s.Blocks, c)

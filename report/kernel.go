@@ -225,6 +225,7 @@ func kernel(run *record.Run) *document.Section {
 	}
 	t.Columns = append(t.Columns, document.Column{Level: document.First, Words: true})
 	var grown []string
+	expected := 0
 	for _, c := range counterWords() {
 		if all[c.name] == 0 {
 			continue
@@ -236,7 +237,8 @@ func kernel(run *record.Run) *document.Section {
 		words := c.words
 		if want, ok := run.Predicted.Counters[c.name]; ok && want.Contains(all[c.name]) {
 			words += " (as predicted)"
-		} else {
+			expected++
+		} else if c.name != "TcpExtTWRecycled" { // no trouble, and said of TIME_WAIT
 			grown = append(grown, strings.TrimPrefix(strings.TrimPrefix(c.name, "TcpExt"), "Tcp")+" "+quantity.Count(all[c.name]))
 		}
 		r.Cells = append(r.Cells, txt(words))
@@ -244,20 +246,22 @@ func kernel(run *record.Run) *document.Section {
 	}
 	const named = 5
 	switch {
-	case len(t.Rows) == 0:
-		s.Lead = "no retransmission, drop, overflow or reset was counted"
-		return s
 	case len(grown) == 0:
-		s.Lead = "no retransmission, drop, overflow or reset but those predicted"
+		s.Lead = "no retransmission, drop, overflow or reset was counted"
+		if expected > 0 {
+			s.Lead = "no retransmission, drop, overflow or reset but those predicted"
+		}
 	case len(grown) > named:
 		s.Lead = strings.Join(grown[:named], ", ") + " and " + number(len(grown)-named, "counter", "counters") + " more"
 	default:
 		s.Lead = strings.Join(grown, ", ")
 	}
-	if !alone(run) {
+	if !alone(run) && len(t.Rows) > 0 {
 		s.Lead += " (everybody's in this namespace)"
 	}
-	s.Blocks = append(s.Blocks, t)
+	if len(t.Rows) > 0 {
+		s.Blocks = append(s.Blocks, t)
+	}
 	return s
 }
 

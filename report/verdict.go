@@ -24,7 +24,8 @@ func judgement(r *record.Run) *document.Section {
 		s.Lead += "; " + limitWords(v.LimitedBy) + " (" + v.LimitedBy + ")"
 	}
 	if len(v.Reasons) > 0 {
-		s.Blocks = append(s.Blocks, document.List{Level: document.First, Name: "because", Findings: findings(v.Reasons, v.Findings, false)})
+		// Of a drain that is valid they say no more than that.
+		s.Blocks = append(s.Blocks, document.List{Level: levelIf(r.Kind != record.KindDrain || !v.Valid), Name: "because", Findings: findings(v.Reasons, v.Findings, false)})
 	}
 	if len(v.Advice) > 0 {
 		s.Blocks = append(s.Blocks, document.List{Level: document.First, Name: "try", Findings: findings(v.Advice, v.Findings, true)})

@@ -3,7 +3,6 @@ package document
 // Value is what a cell holds: a Text, a Count, a Share and so on, apart from how it is printed.
 type Value interface{ value() }
 
-// The values.
 type (
 	// Text is words.
 	Text string
@@ -17,8 +16,9 @@ type (
 	Micros float64
 	// Since is a point in time, in seconds from the event that a table's times are of.
 	Since float64
-	// Share is a part of a whole, from 0 to 1; Usage is one of a limit, which it may exceed.
+	// Share is a part of a whole, from 0 to 1.
 	Share float64
+	// Usage is a part of a limit, which it may exceed.
 	Usage float64
 	// Number is one without a unit.
 	Number float64

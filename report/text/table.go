@@ -40,22 +40,18 @@ func (w *writer) table(t *document.Table, title string) {
 	}
 	// Why a whole row has no values stands where words do, or under the table.
 	var rows, spans []document.Row
+	var nest nesting
 	for _, r := range t.Rows {
-		if !w.shows(r.Level) {
-			continue
+		r.Indent = nest.step(r.Indent, w.shows(r.Level))
+		switch {
+		case !w.shows(r.Level):
+		case !hasWords && len(cols) > 2 && isAbsent(&r):
+			spans = append(spans, r)
+		default:
+			rows = append(rows, r)
 		}
-		if len(r.Cells) == 2 && len(cols) > 2 && !hasWords {
-			if _, absent := r.Cells[1].(document.Absent); absent {
-				spans = append(spans, r)
-				continue
-			}
-		}
-		rows = append(rows, r)
 	}
-	nest(t.Rows, rows)
-	n := fits(len(rows), w.limits.rows)
-	left := len(rows) - n
-	rows = rows[:n]
+	rows, left := cutRows(rows, w.limits.rows)
 	switch {
 	case len(rows) > 0 && len(cols) > 0:
 		w.columns(cols, rows, title)
@@ -72,6 +68,15 @@ func (w *writer) table(t *document.Table, title string) {
 	}
 }
 
+// isAbsent reports whether a row says nothing but why it has no values.
+func isAbsent(r *document.Row) bool {
+	if len(r.Cells) != 2 {
+		return false
+	}
+	_, absent := r.Cells[1].(document.Absent)
+	return absent
+}
+
 func cellOf(r *document.Row, i int) document.Value {
 	if i < len(r.Cells) {
 		return r.Cells[i]
@@ -79,28 +84,36 @@ func cellOf(r *document.Row, i int) document.Value {
 	return nil
 }
 
-// nest sets how far the rows that are shown are indented: by those above them that are shown too.
-func nest(all, shown []document.Row) {
-	var above []bool // whether the row that each step of indentation hangs on is shown
-	at := 0
-	for i := range all {
-		for len(above) < all[i].Indent {
-			above = append(above, true) // the head of the column
+// cutRows has the rows under a limit, and how many more there are. Heads of rows that are not there are none.
+func cutRows(rows []document.Row, limit int) (shown []document.Row, left int) {
+	shown = rows[:fits(len(rows), limit)]
+	for _, r := range rows[len(shown):] {
+		if len(r.Cells) > 1 {
+			left++
 		}
-		above = above[:all[i].Indent]
-		isShown := at < len(shown) && &all[i].Cells[0] == &shown[at].Cells[0]
-		if isShown {
-			steps := 0
-			for _, a := range above {
-				if a {
-					steps++
-				}
-			}
-			shown[at].Indent = steps
-			at++
-		}
-		above = append(above, isShown)
 	}
+	for n := len(shown); left > 0 && n > 0 && len(shown[n-1].Cells) == 1; n-- {
+		shown = shown[:n-1]
+	}
+	return shown, left
+}
+
+// nesting tells how far rows are indented: by those above them that are shown too.
+type nesting []bool
+
+// step is the indentation on the page of a row that has so much.
+func (n *nesting) step(indent int, shown bool) int {
+	for len(*n) < indent {
+		*n = append(*n, true) // the head of the column
+	}
+	steps := 0
+	for _, above := range (*n)[:indent] {
+		if above {
+			steps++
+		}
+	}
+	*n = append((*n)[:indent], shown)
+	return steps
 }
 
 func (w *writer) columns(cols []column, rows []document.Row, title string) {

@@ -123,7 +123,7 @@ func RecordHost(f *host.Facts) record.Host {
 func (e *experiment) addStates(r *record.Run) {
 	s := e.sampler
 	name, _ := e.watch.Source()
-	if name == observe.CensusOff {
+	if name == observe.Off {
 		name = ""
 	}
 	r.States = record.States{Source: name, Peak: bySide(&s.peak), Final: bySide(&s.sample.Census.Count)}
@@ -165,7 +165,7 @@ func (e *experiment) addStates(r *record.Run) {
 func (e *experiment) endedEarly(tw *record.TimeWait) int64 {
 	c := &e.sampler.sample.Census
 	name, _ := e.watch.Source()
-	if e.sandbox == nil || tw.NotRead != "" || name == observe.CensusOff || e.finTimeout() < sockstate.TimeWaitLength || e.settle == nil || !e.settle.Done ||
+	if e.sandbox == nil || tw.NotRead != "" || name == observe.Off || e.finTimeout() < sockstate.TimeWaitLength || e.settle == nil || !e.settle.Done ||
 		time.Since(e.started) >= sockstate.TimeWaitLength {
 		return 0
 	}
@@ -198,12 +198,9 @@ func (e *experiment) hostUnread() (unread []string) {
 }
 
 func (e *experiment) addObserver(r *record.Run) {
-	name, reason := e.watch.Source()
-	r.Observer = record.Observer{
-		Census: name, CensusReason: reason,
-		Trace: "off", TraceReason: "this version observes by census and counters only",
-		Cost: e.sampler.cost,
-	}
+	r.Observer.Census, r.Observer.CensusReason = e.watch.Source()
+	r.Observer.Trace, r.Observer.TraceReason = e.watch.Trace()
+	r.Observer.Cost = e.sampler.cost
 	r.Observer.Unread = slices.Concat(e.facts.Unread, e.watch.Unread(), e.hostUnread())
 	slices.Sort(r.Observer.Unread)
 	r.Observer.Unread = slices.Compact(r.Observer.Unread)

@@ -41,7 +41,7 @@ func (e *experiment) settleDown(ctx context.Context) {
 			st.Done = st.Done || left.minis == 0 || left.minis == minis
 			minis = left.minis
 		}
-		if name, _ := e.watch.Source(); name == observe.CensusOff {
+		if name, _ := e.watch.Source(); name == observe.Off {
 			st.Done = since >= limit // nobody can tell
 		} else if left.any == 0 {
 			st.Quiet = true

@@ -1,21 +1,10 @@
 package host
 
-// Answer is what the kernel said to a feature that was tried.
-type Answer string
-
-// The answers. Denied can be changed by whoever runs the host, Unsupported only by
-// another kernel; Failed is neither, and says nothing about the feature.
-const (
-	Untried     Answer = "untried"
-	Supported   Answer = "supported"
-	Denied      Answer = "denied"
-	Unsupported Answer = "unsupported"
-	Failed      Answer = "failed"
-)
+import "lastack/sockstate"
 
 // Feature is one trial.
 type Feature struct {
-	Answer Answer `json:"answer"`
+	Answer sockstate.Answer `json:"answer"`
 	// Why says which step was refused and how, unless Supported.
 	Why string `json:"why,omitempty"`
 	// N is a size where the feature has one: the length of TCP_INFO in bytes, the highest io_uring operation.

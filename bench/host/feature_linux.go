@@ -3,9 +3,10 @@ package host
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"lastack/sockstate"
 )
 
 // StepError is a trial that stopped at one step. It wraps the errno.
@@ -27,31 +28,14 @@ func step(name string, err error) error {
 	return &StepError{Step: name, Err: err}
 }
 
-// answer classifies how a trial ended. missing adds the errnos by which this
-// feature's absence shows to those that mean it everywhere: EINVAL is an absent
-// feature to one call and a mistake of ours to another.
+// answer is how a trial ended. missing adds the errnos by which this feature's absence shows.
 func answer(err error, missing ...unix.Errno) Feature {
 	if err == nil {
-		return Feature{Answer: Supported}
+		return Feature{Answer: sockstate.AnswerSupported}
 	}
-	f := Feature{Answer: Failed, Why: err.Error()}
-	var errno unix.Errno
-	if !errors.As(err, &errno) {
-		return f
-	}
-	switch errno {
-	case unix.EPERM, unix.EACCES, unix.EROFS:
-		f.Answer = Denied
-	case unix.ENOSPC:
-		// So unshare and clone say that user.max_*_namespaces is reached.
-		f.Answer = Denied
-		f.Why += ": the limit of namespaces is reached"
-	case unix.ENOSYS, unix.EOPNOTSUPP, unix.ENOPROTOOPT, unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT:
-		f.Answer = Unsupported
-	default:
-		if slices.Contains(missing, errno) {
-			f.Answer = Unsupported
-		}
+	f := Feature{Answer: sockstate.AnswerTo(err, missing...), Why: err.Error()}
+	if errors.Is(err, unix.ENOSPC) {
+		f.Why += ": the limit of namespaces is reached" // so unshare and clone say that user.max_*_namespaces is
 	}
 	return f
 }

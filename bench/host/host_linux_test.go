@@ -15,6 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"lastack/sockstate"
 )
 
 // helperVar makes the test binary print Read and Probe instead of testing.
@@ -102,7 +104,7 @@ func TestRead(t *testing.T) {
 func TestProbeAgrees(t *testing.T) {
 	s := see(t, nil)
 	checkProbe(t, s)
-	if s.Facts.Can("sys_admin") && s.Features.NetNS.Answer != Supported {
+	if s.Facts.Can("sys_admin") && s.Features.NetNS.Answer != sockstate.AnswerSupported {
 		t.Logf("CAP_SYS_ADMIN, yet %+v", s.Features.NetNS)
 	}
 }
@@ -120,7 +122,7 @@ func TestProbeUnprivileged(t *testing.T) {
 		"netns": s.Features.NetNS, "sock_destroy": s.Features.SockDestroy, "packet": s.Features.Packet,
 		"slabinfo": s.Features.Slabinfo,
 	} {
-		if f.Answer == Supported || f.Answer == Failed || f.Why == "" {
+		if f.Answer == sockstate.AnswerSupported || f.Answer == sockstate.AnswerFailed || f.Why == "" {
 			t.Errorf("%s without privilege: %+v", name, f)
 		}
 	}
@@ -154,15 +156,15 @@ func checkProbe(t *testing.T, s seen) {
 	} {
 		allowed := tt.cap == "" || s.Facts.Can(tt.cap)
 		switch tt.feature.Answer {
-		case Supported:
+		case sockstate.AnswerSupported:
 			if !allowed {
 				t.Errorf("%s is supported without %s", tt.name, tt.cap)
 			}
-		case Denied:
+		case sockstate.AnswerDenied:
 			if allowed && s.Facts.InitialUserNS && !s.Facts.Seccomp {
 				t.Errorf("%s is denied: %s", tt.name, tt.feature.Why)
 			}
-		case Unsupported:
+		case sockstate.AnswerUnsupported:
 			t.Logf("%s: %s", tt.name, tt.feature.Why)
 		default:
 			t.Errorf("%s: %+v", tt.name, tt.feature)
@@ -170,11 +172,11 @@ func checkProbe(t *testing.T, s seen) {
 	}
 	// io_uring, eBPF and the user namespace depend on more than a capability, but always have an answer.
 	for name, f := range map[string]Feature{"io_uring": k.IOUring, "bpf": k.BPF, "userns": k.UserNS} {
-		if f.Answer == Untried || f.Answer == Failed {
+		if f.Answer == sockstate.AnswerUntried || f.Answer == sockstate.AnswerFailed {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}
-	if k.TCPInfo.Answer == Supported && k.TCPInfo.N < 100 {
+	if k.TCPInfo.Answer == sockstate.AnswerSupported && k.TCPInfo.N < 100 {
 		t.Errorf("TCP_INFO of %d bytes", k.TCPInfo.N)
 	}
 }
@@ -189,7 +191,7 @@ func TestHostUntouched(t *testing.T) {
 		return string(b)
 	}
 	before := read()
-	if f := tryNetNS(); f.Answer == Failed {
+	if f := tryNetNS(); f.Answer == sockstate.AnswerFailed {
 		t.Errorf("%+v", f)
 	}
 	if after := read(); after != before {
@@ -202,24 +204,24 @@ func TestProbeWithoutChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k.UserNS.Answer != Untried {
+	if k.UserNS.Answer != sockstate.AnswerUntried {
 		t.Errorf("%+v, want untried", k.UserNS)
 	}
 }
 
 func TestUserNSOfADumbChild(t *testing.T) {
 	f := tryUserNS(t.Context(), "/bin/true")
-	if f.Answer == Supported || f.Answer == Untried {
+	if f.Answer == sockstate.AnswerSupported || f.Answer == sockstate.AnswerUntried {
 		t.Errorf("a child that says nothing: %+v", f)
 	}
 }
 
 func TestParseProof(t *testing.T) {
 	for _, want := range []Feature{
-		{Answer: Supported},
-		{Answer: Denied, Why: "bringing lo up: operation not permitted"},
-		{Answer: Unsupported, Why: "why"},
-		{Answer: Failed, Why: "why"},
+		{Answer: sockstate.AnswerSupported},
+		{Answer: sockstate.AnswerDenied, Why: "bringing lo up: operation not permitted"},
+		{Answer: sockstate.AnswerUnsupported, Why: "why"},
+		{Answer: sockstate.AnswerFailed, Why: "why"},
 	} {
 		b, err := json.Marshal(want)
 		if err != nil {
@@ -240,19 +242,19 @@ func TestAnswer(t *testing.T) {
 	for _, tt := range []struct {
 		err     error
 		missing []unix.Errno
-		want    Answer
+		want    sockstate.Answer
 	}{
-		{nil, nil, Supported},
-		{unix.EPERM, nil, Denied},
-		{&StepError{Step: "open", Err: unix.EACCES}, nil, Denied},
-		{&os.PathError{Op: "write", Err: unix.EROFS}, nil, Denied},
-		{unix.ENOSPC, nil, Denied},
-		{unix.ENOSYS, nil, Unsupported},
-		{unix.ENOPROTOOPT, nil, Unsupported},
-		{unix.EINVAL, nil, Failed},
-		{unix.EINVAL, []unix.Errno{unix.EINVAL}, Unsupported},
-		{unix.EMFILE, []unix.Errno{unix.EINVAL}, Failed},
-		{errors.New("other"), nil, Failed},
+		{nil, nil, sockstate.AnswerSupported},
+		{unix.EPERM, nil, sockstate.AnswerDenied},
+		{&StepError{Step: "open", Err: unix.EACCES}, nil, sockstate.AnswerDenied},
+		{&os.PathError{Op: "write", Err: unix.EROFS}, nil, sockstate.AnswerDenied},
+		{unix.ENOSPC, nil, sockstate.AnswerDenied},
+		{unix.ENOSYS, nil, sockstate.AnswerUnsupported},
+		{unix.ENOPROTOOPT, nil, sockstate.AnswerUnsupported},
+		{unix.EINVAL, nil, sockstate.AnswerFailed},
+		{unix.EINVAL, []unix.Errno{unix.EINVAL}, sockstate.AnswerUnsupported},
+		{unix.EMFILE, []unix.Errno{unix.EINVAL}, sockstate.AnswerFailed},
+		{errors.New("other"), nil, sockstate.AnswerFailed},
 	} {
 		got := answer(tt.err, tt.missing...)
 		if got.Answer != tt.want || (got.Why == "") != (tt.err == nil) {

@@ -1,6 +1,10 @@
 package host
 
-import "fmt"
+import (
+	"fmt"
+
+	"lastack/sockstate"
+)
 
 // notYet marks what is tried and reported for the versions to come.
 const notYet = "; not used by this version"
@@ -19,14 +23,14 @@ func (j *judge) kernel() {
 	inside := j.hasSandbox()
 	destroy, loss := k.SockDestroy, k.NFTables
 	const decided = "needs CAP_NET_ADMIN, which a sandbox gives"
-	if inside && destroy.Answer == Denied {
+	if inside && destroy.Answer == sockstate.AnswerDenied {
 		j.say("SOCK_DESTROY", OK, decided, "")
 	} else {
 		j.feature("SOCK_DESTROY", destroy, Degraded, "a sandbox can end its last sockets at once",
 			"sockets still retransmitting outlive a sandbox by up to minutes",
 			needs{denied: j.privilege("CAP_NET_ADMIN"), unsupported: "a kernel with CONFIG_INET_DIAG_DESTROY"})
 	}
-	if inside && loss.Answer == Denied {
+	if inside && loss.Answer == sockstate.AnswerDenied {
 		j.say("nf_tables", OK, decided, "")
 	} else {
 		j.feature("nf_tables", loss, Blocked, "--loss can drop packets in a sandbox", "no --loss",
@@ -47,7 +51,7 @@ func (j *judge) kernel() {
 		"the memory of the socket structures goes unseen", needs{denied: "run as root", unsupported: "a kernel with CONFIG_SLUB_DEBUG"})
 
 	const fallback = "epoll drives the sockets, slower, and each takes a descriptor"
-	if ring := k.IOUring; ring.Answer == Supported && !j.hasRings() {
+	if ring := k.IOUring; ring.Answer == sockstate.AnswerSupported && !j.hasRings() {
 		j.say("io_uring", Degraded, fmt.Sprintf("too old, its last operation is %d, wanted %d: %s", ring.N, opBind, fallback), "Linux 6.11 or newer")
 	} else {
 		j.feature("io_uring", ring, Degraded, fmt.Sprintf("drives the sockets (operations up to %d)", ring.N), fallback,
@@ -66,12 +70,12 @@ type needs struct{ denied, unsupported string }
 // feature says that a feature works, or what follows where it does not.
 func (j *judge) feature(subject string, f Feature, otherwise Status, works, without string, n needs) {
 	switch f.Answer {
-	case Supported:
+	case sockstate.AnswerSupported:
 		j.say(subject, OK, works, "")
 		return
-	case Denied:
+	case sockstate.AnswerDenied:
 		j.say(subject, otherwise, fmt.Sprintf("denied (%s): %s", f.Why, without), j.withSeccomp(n.denied))
-	case Unsupported:
+	case sockstate.AnswerUnsupported:
 		j.say(subject, otherwise, fmt.Sprintf("not in this kernel (%s): %s", f.Why, without), j.withSeccomp(n.unsupported))
 	default:
 		j.say(subject, otherwise, fmt.Sprintf("could not be tried (%s): %s", f.Why, without), "")
@@ -110,7 +114,7 @@ func (j *judge) sandboxTrial() Feature {
 	return j.features.UserNS
 }
 
-func (j *judge) hasSandbox() bool { return j.sandboxTrial().Answer == Supported }
+func (j *judge) hasSandbox() bool { return j.sandboxTrial().Answer == sockstate.AnswerSupported }
 
 func (j *judge) sandbox() {
 	if !j.hasSandbox() {

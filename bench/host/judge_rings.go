@@ -6,6 +6,7 @@ import (
 	"sort"
 
 	"lastack/bench/quantity"
+	"lastack/sockstate"
 	"lastack/sockstate/sockio"
 )
 
@@ -24,7 +25,7 @@ const (
 
 // hasRings reports whether --engine auto takes io_uring.
 func (j *judge) hasRings() bool {
-	return j.features.IOUring.Answer == Supported && j.features.IOUring.N >= opBind
+	return j.features.IOUring.Answer == sockstate.AnswerSupported && j.features.IOUring.N >= opBind
 }
 
 // descriptors says what RLIMIT_NOFILE bears: with io_uring it bounds the table of each ring, not the

@@ -10,13 +10,15 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"lastack/sockstate"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
 
 // goodHost is a host with nothing to complain of.
 func goodHost() (*Facts, *Features) {
-	yes := Feature{Answer: Supported}
+	yes := Feature{Answer: sockstate.AnswerSupported}
 	f := &Facts{
 		Kernel: "6.18.0", Arch: "x86_64", CPUs: 8, MemoryBytes: 32 << 30, AvailableBytes: 30 << 30, PageBytes: 4096, HZ: 250,
 		NetNS: "net:[4026531840]", Capabilities: usefulCapabilities(), InitialUserNS: true,
@@ -40,9 +42,9 @@ func goodHost() (*Facts, *Features) {
 		},
 	}
 	k := &Features{
-		NetNS: yes, UserNS: yes, SockDiag: yes, SockDestroy: yes, IOUring: Feature{Answer: Supported, N: 62},
+		NetNS: yes, UserNS: yes, SockDiag: yes, SockDestroy: yes, IOUring: Feature{Answer: sockstate.AnswerSupported, N: 62},
 		BPF: yes, LocalPortRange: yes, BindNoPort: yes, EpollPwait2: yes, Packet: yes, NFTables: yes,
-		TCPInfo: Feature{Answer: Supported, N: 280}, PSI: yes, Slabinfo: yes,
+		TCPInfo: Feature{Answer: sockstate.AnswerSupported, N: 280}, PSI: yes, Slabinfo: yes,
 	}
 	return f, k
 }
@@ -56,7 +58,7 @@ func refuse(f Feature, features ...*Feature) {
 
 // TestJudge compares whole reports with testdata: what a host of each kind is told.
 func TestJudge(t *testing.T) {
-	eperm := Feature{Answer: Denied, Why: "clone: operation not permitted"}
+	eperm := Feature{Answer: sockstate.AnswerDenied, Why: "clone: operation not permitted"}
 	for _, tt := range []struct {
 		name string
 		host func(*Facts, *Features)
@@ -70,7 +72,7 @@ func TestJudge(t *testing.T) {
 			f.UID, f.Capabilities = 1000, nil
 			f.Sysctls["kernel.apparmor_restrict_unprivileged_userns"] = "1"
 			refuse(eperm, &k.NetNS, &k.SockDestroy, &k.BPF, &k.Packet, &k.NFTables, &k.Slabinfo)
-			k.UserNS = Feature{Answer: Denied, Why: "bringing lo up: operation not permitted"}
+			k.UserNS = Feature{Answer: sockstate.AnswerDenied, Why: "bringing lo up: operation not permitted"}
 		}},
 		{"container", func(f *Facts, k *Features) {
 			f.Capabilities, f.Seccomp = []string{"chown", "net_raw"}, true
@@ -85,9 +87,9 @@ func TestJudge(t *testing.T) {
 		}},
 		{"old and small", func(f *Facts, k *Features) {
 			f.Kernel, f.CPUs, f.Clock, f.ClockNs = "4.14.0", 1, "acpi_pm", 900
-			absent := Feature{Answer: Unsupported, Why: "not implemented"}
+			absent := Feature{Answer: sockstate.AnswerUnsupported, Why: "not implemented"}
 			refuse(absent, &k.SockDiag, &k.SockDestroy, &k.IOUring, &k.BPF, &k.LocalPortRange, &k.BindNoPort, &k.EpollPwait2, &k.PSI)
-			k.TCPInfo = Feature{Answer: Failed, Why: "socket: too many open files"}
+			k.TCPInfo = Feature{Answer: sockstate.AnswerFailed, Why: "socket: too many open files"}
 			for name, v := range map[string]string{
 				"net.ipv4.ip_local_port_range":     "40000 40999",
 				"net.ipv4.ip_local_reserved_ports": "40000-40099",
@@ -169,9 +171,9 @@ func TestSandboxIsJudgedAsRunMakesIt(t *testing.T) {
 		for _, works := range []bool{true, false} {
 			f, k := goodHost()
 			f.UID, f.InitialUserNS, f.Capabilities = tt.uid, tt.initialUserNS, tt.capabilities
-			k.NetNS = Feature{Answer: Denied, Why: "netns"}
+			k.NetNS = Feature{Answer: sockstate.AnswerDenied, Why: "netns"}
 			if tt.root == works {
-				k.NetNS, k.UserNS = k.UserNS, Feature{Answer: Denied, Why: "userns"}
+				k.NetNS, k.UserNS = k.UserNS, Feature{Answer: sockstate.AnswerDenied, Why: "userns"}
 			}
 			j := &judge{facts: f, features: k}
 			j.sandbox()

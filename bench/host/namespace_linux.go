@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lastack/sockstate"
 	"lastack/sockstate/netns"
 	"lastack/sockstate/sockio"
 )
@@ -64,7 +65,7 @@ func useNamespace() error {
 // process of one thread, and a Go process has several.
 func tryUserNS(ctx context.Context, program string) Feature {
 	if program == "" {
-		return Feature{Answer: Untried, Why: "no program given to try it in"}
+		return Feature{Answer: sockstate.AnswerUntried, Why: "no program given to try it in"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
 	defer cancel()
@@ -92,7 +93,7 @@ func tryUserNS(ctx context.Context, program string) Feature {
 	waitErr := cmd.Wait()
 	f, ok := parseProof(out.Bytes())
 	if !ok {
-		return Feature{Answer: Failed, Why: fmt.Sprintf("the child in the namespace did not answer: %v", waitErr)}
+		return Feature{Answer: sockstate.AnswerFailed, Why: fmt.Sprintf("the child in the namespace did not answer: %v", waitErr)}
 	}
 	return f
 }
@@ -103,7 +104,7 @@ func parseProof(b []byte) (f Feature, ok bool) {
 		return Feature{}, false
 	}
 	switch f.Answer {
-	case Supported, Denied, Unsupported, Failed:
+	case sockstate.AnswerSupported, sockstate.AnswerDenied, sockstate.AnswerUnsupported, sockstate.AnswerFailed:
 		return f, true
 	}
 	return Feature{}, false

@@ -107,7 +107,7 @@ func tryIOUring() Feature {
 	if err := sockio.ProbeRing(); err != nil {
 		f := answer(err, unix.EINVAL)
 		if none, ok := errors.AsType[*sockio.NoRingError](err); ok && none.Err == nil {
-			f.Answer = Unsupported // operations are missing
+			f.Answer = sockstate.AnswerUnsupported // operations are missing
 		}
 		return f
 	}
@@ -125,7 +125,7 @@ func tryIOUring() Feature {
 	if errno != 0 {
 		return answer(step("io_uring_register(IORING_REGISTER_PROBE)", errno), unix.EINVAL)
 	}
-	return Feature{Answer: Supported, N: int(probe[0])} // last_op
+	return Feature{Answer: sockstate.AnswerSupported, N: int(probe[0])} // last_op
 }
 
 // tryBPF loads "return 0" as a raw tracepoint program, the kind that observes
@@ -189,7 +189,7 @@ func tryTCPInfo() Feature {
 		return nil
 	})
 	f := answer(err)
-	if f.Answer == Supported {
+	if f.Answer == sockstate.AnswerSupported {
 		f.N = int(size)
 	}
 	return f

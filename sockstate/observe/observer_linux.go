@@ -13,16 +13,18 @@ import (
 
 	"lastack/sockstate"
 	"lastack/sockstate/netns"
-	"lastack/sockstate/procnet"
-	"lastack/sockstate/sockdiag"
 )
 
 // Observer watches one load. It is not safe for concurrent use.
 type Observer struct {
-	filter       sockstate.Filter
-	namespaces   []*namespace
-	sources      []sockstate.Source
-	name, reason string
+	filter     sockstate.Filter
+	namespaces []*namespace
+	// sources take the census, one in each namespace; census names their kind, and reason says why it is that one.
+	sources        []sockstate.Source
+	census, reason string
+	// tracer is nil when nothing is traced.
+	tracer             Tracer
+	trace, traceReason string
 
 	proc procfs.FS
 	self procfs.Proc
@@ -76,55 +78,24 @@ func (o *Observer) open(cfg Config) (err error) {
 			}
 		}
 	}
-	return o.choose(cfg.Census, spaces,
-		func(ns *netns.NS) (sockstate.Source, error) { return sockdiag.Open(ns) },
-		func(ns *netns.NS) (sockstate.Source, error) { return procnet.Open(ns) })
+	sources := cfg.Sources
+	if sources == nil {
+		sources = Sources()
+	}
+	o.census, o.reason, err = census(cfg.Census, sources, func(s Source) error { return o.openSource(spaces, s) })
+	if err == nil {
+		o.startTrace(cfg.Tracer, spaces)
+	}
+	return err
 }
 
-// opener opens one kind of source.
-type opener func(*netns.NS) (sockstate.Source, error)
-
-// choose opens the census's source in every namespace: one source for all, since their
-// counts are added.
-func (o *Observer) choose(census string, spaces []*netns.NS, diag, proc opener) error {
-	use := func(name, reason string, open opener) error {
-		err := o.openSources(spaces, open)
-		if err == nil {
-			o.name, o.reason = name, reason
-		}
-		return err
-	}
-	var err error
-	switch census {
-	case "", CensusAuto:
-		derr := use(CensusDiag, "the kernel picks out the load's sockets itself", diag)
-		if derr == nil {
-			return nil
-		}
-		if perr := use(CensusProc, fmt.Sprintf("sock_diag does not work here: %v", derr), proc); perr != nil {
-			o.name, o.reason = CensusOff, fmt.Sprintf("neither sock_diag nor /proc works here: %v; %v", derr, perr)
-		}
-		return nil
-	case CensusDiag:
-		err = use(CensusDiag, "asked for", diag)
-	case CensusProc:
-		err = use(CensusProc, "asked for", proc)
-	default:
-		return &CensusError{Census: census}
-	}
-	if err != nil {
-		return &CensusError{Census: census, Err: err}
-	}
-	return nil
-}
-
-func (o *Observer) openSources(spaces []*netns.NS, open opener) error {
+func (o *Observer) openSource(spaces []*netns.NS, s Source) error {
 	for _, ns := range spaces {
-		s, err := open(ns)
+		one, err := s.Open(ns)
 		if err != nil {
 			return errors.Join(err, o.closeSources())
 		}
-		o.sources = append(o.sources, s)
+		o.sources = append(o.sources, one)
 	}
 	return nil
 }
@@ -138,8 +109,8 @@ func (o *Observer) closeSources() error {
 	return errors.Join(errs...)
 }
 
-// Source is the census that speaks (diag, proc or off), and why this one.
-func (o *Observer) Source() (name, reason string) { return o.name, o.reason }
+// Source is what takes the census (off if nothing does), and why this one.
+func (o *Observer) Source() (name, reason string) { return o.census, o.reason }
 
 // Sample fills s: the census of all namespaces together, and the gauges. If a census
 // fails, s holds a part of it, and the gauges; a gauge that cannot be read is Unknown.
@@ -207,7 +178,8 @@ func (o *Observer) Unread() []string {
 
 // Close closes what New opened.
 func (o *Observer) Close() error {
-	errs := []error{o.closeSources()}
+	_, err := o.StopTrace()
+	errs := []error{err, o.closeSources()}
 	for _, n := range o.namespaces {
 		errs = append(errs, n.close())
 	}

@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -135,8 +134,8 @@ func TestCensus(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tg, deferred := socktest.Listen(t, ns, tt.addr, false), socktest.Listen(t, ns, tt.addr, true)
 			f := sockstate.Filter{Servers: []netip.AddrPort{tg.Addr, deferred.Addr}}
-			diag := newObserver(t, Config{Namespaces: []*netns.NS{ns}, Filter: f, Census: CensusDiag})
-			proc := newObserver(t, Config{Namespaces: []*netns.NS{ns}, Filter: f, Census: CensusProc})
+			diag := newObserver(t, Config{Namespaces: []*netns.NS{ns}, Filter: f, Census: "diag"})
+			proc := newObserver(t, Config{Namespaces: []*netns.NS{ns}, Filter: f, Census: "proc"})
 			socktest.Listen(t, ns, tt.addr, false).Pairs(3)
 
 			want := makeStates(tg, deferred)
@@ -195,7 +194,7 @@ func TestNamespaces(t *testing.T) {
 	const port = ":8080"
 	ta, tb := socktest.Listen(t, a, "127.0.0.1"+port, false), socktest.Listen(t, b, "127.0.0.1"+port, false)
 	fuller := int64(0) // how many of b's are in TIME_WAIT
-	for _, census := range []string{CensusDiag, CensusProc} {
+	for _, census := range []string{"diag", "proc"} {
 		t.Run(census, func(t *testing.T) {
 			o := newObserver(t, Config{Namespaces: []*netns.NS{a, b}, Filter: sockstate.Filter{Servers: []netip.AddrPort{ta.Addr}}, Census: census})
 			if name, reason := o.Source(); name != census || reason != "asked for" {
@@ -379,29 +378,37 @@ type fakeSource struct {
 
 func (f fakeSource) Close() error { *f.closed++; return nil }
 
-func TestChoose(t *testing.T) {
-	denied := errors.New("denied")
+func TestChosenCensus(t *testing.T) {
+	denied, broken := os.NewSyscallError("socket", unix.EPERM), errors.New("broken")
+	missing := os.NewSyscallError("socket", unix.EPROTONOSUPPORT)
 	tests := []struct {
-		census      string
-		diag, proc  error
-		name        string
-		reasonHas   string
-		err, unwrap string
+		census string
+		fails  [3]error // of bpf, diag and proc
+		name   string
+		reason string
+		err    string
 	}{
-		{census: "", name: "diag", reasonHas: "picks out"},
-		{census: "auto", diag: denied, name: "proc", reasonHas: "sock_diag does not work here: denied"},
-		{census: "auto", diag: denied, proc: denied, name: "off", reasonHas: "neither sock_diag nor /proc works here"},
-		{census: "diag", name: "diag", reasonHas: "asked for"},
-		{census: "diag", diag: denied, err: "census diag does not work here (auto takes another): denied"},
-		{census: "proc", name: "proc", reasonHas: "asked for"},
-		{census: "proc", proc: denied, err: "census proc does not work here (auto takes another): denied"},
-		{census: "bpf", err: `census "bpf": want auto, diag or proc`},
+		{census: "", name: "bpf", reason: "bpf is best"},
+		{census: "auto", fails: [3]error{denied}, name: "diag", reason: "eBPF is not allowed here: socket: operation not permitted"},
+		{
+			census: "auto", fails: [3]error{broken, missing}, name: "proc",
+			reason: "eBPF does not work here: broken; sock_diag is not supported here: socket: protocol not supported",
+		},
+		{
+			census: "auto", fails: [3]error{broken, broken, denied}, name: "off",
+			reason: "eBPF does not work here: broken; sock_diag does not work here: broken; /proc/net/tcp is not allowed here: socket: operation not permitted",
+		},
+		{census: "diag", name: "diag", reason: "asked for"},
+		{census: "diag", fails: [3]error{1: broken}, err: "census diag does not work here (auto takes another): broken"},
+		{census: "proc", name: "proc", reason: "asked for"},
+		{census: "bpf", fails: [3]error{broken}, err: "census bpf does not work here (auto takes another): broken"},
+		{census: "tcpdump", err: `census "tcpdump": want auto, bpf, diag or proc`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.census+"/"+tt.name, func(t *testing.T) {
 			// The first namespace works, the second does not: what was opened must be closed.
 			opened, closed := 0, 0
-			open := func(fail error) opener {
+			open := func(fail error) func(*netns.NS) (sockstate.Source, error) {
 				n := 0
 				return func(*netns.NS) (sockstate.Source, error) {
 					if n++; n == 2 && fail != nil {
@@ -411,11 +418,15 @@ func TestChoose(t *testing.T) {
 					return fakeSource{closed: &closed}, nil
 				}
 			}
+			sources := []Source{{Name: "bpf", Kernel: "eBPF", Why: "bpf is best", Open: open(tt.fails[0])}}
+			for i, s := range Sources() {
+				s.Open = open(tt.fails[i+1])
+				sources = append(sources, s)
+			}
 			o := &Observer{}
-			err := o.choose(tt.census, []*netns.NS{nil, nil}, open(tt.diag), open(tt.proc))
-			name, reason := o.Source()
-			if name != tt.name || !strings.Contains(reason, tt.reasonHas) {
-				t.Errorf("source %q, %q; want %q, %q", name, reason, tt.name, tt.reasonHas)
+			name, reason, err := census(tt.census, sources, func(s Source) error { return o.openSource([]*netns.NS{nil, nil}, s) })
+			if name != tt.name || reason != tt.reason {
+				t.Errorf("source %q, %q; want %q, %q", name, reason, tt.name, tt.reason)
 			}
 			if tt.err == "" && err != nil || tt.err != "" && (err == nil || err.Error() != tt.err) {
 				t.Errorf("error %v, want %q", err, tt.err)
@@ -427,6 +438,58 @@ func TestChoose(t *testing.T) {
 				t.Errorf("%d opened, %d closed, %d in use", opened, closed, len(o.sources))
 			}
 		})
+	}
+}
+
+type fakeTracer struct {
+	fail             error
+	servers          []netip.AddrPort
+	started, stopped int
+}
+
+func (*fakeTracer) Name() string { return "bpf" }
+
+func (f *fakeTracer) Start(filter *sockstate.Filter, _ []*netns.NS) error {
+	if f.fail != nil {
+		return f.fail
+	}
+	f.started++
+	f.servers = filter.Servers
+	return nil
+}
+
+func (f *fakeTracer) Stop() (*Trace, error) {
+	f.stopped++
+	return &Trace{}, nil
+}
+
+func TestTracer(t *testing.T) {
+	servers := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:80")}
+	ask := func(tr Tracer) *Observer {
+		return newObserver(t, Config{Filter: sockstate.Filter{Servers: servers}, Tracer: tr})
+	}
+	if name, reason := ask(nil).Trace(); name != Off || reason == "" {
+		t.Errorf("without a tracer: %q, %q", name, reason)
+	}
+	if name, reason := ask(&fakeTracer{fail: unix.EPERM}).Trace(); name != Off || reason != "the trace by bpf is not allowed here: operation not permitted" {
+		t.Errorf("denied: %q, %q", name, reason)
+	}
+	f := &fakeTracer{}
+	o := ask(f)
+	if name, reason := o.Trace(); name != "bpf" || reason != "" || f.started != 1 {
+		t.Errorf("%q, %q, started %d times", name, reason, f.started)
+	}
+	if diff := cmp.Diff(servers, f.servers, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
+		t.Errorf("the servers (-want +got):\n%s", diff)
+	}
+	if trace, err := o.StopTrace(); trace == nil || err != nil {
+		t.Errorf("StopTrace: %v, %v", trace, err)
+	}
+	if trace, err := o.StopTrace(); trace != nil || err != nil {
+		t.Errorf("StopTrace again: %v, %v", trace, err)
+	}
+	if err := o.Close(); err != nil || f.stopped != 1 {
+		t.Errorf("stopped %d times, %v", f.stopped, err)
 	}
 }
 
@@ -609,7 +672,7 @@ func BenchmarkSample(b *testing.B) {
 		accepted(batch)
 	}
 	f := sockstate.Filter{Servers: []netip.AddrPort{tg.Addr}}
-	for _, census := range []string{CensusDiag, CensusProc} {
+	for _, census := range []string{"diag", "proc"} {
 		b.Run(census, func(b *testing.B) {
 			o := newObserver(b, Config{Namespaces: []*netns.NS{tg.Namespace}, Filter: f, Census: census})
 			var s Sample

@@ -13,7 +13,10 @@ type Observer struct{}
 func New(Config) (*Observer, error) { return nil, sockstate.ErrNeedsLinux }
 
 // Source is off.
-func (*Observer) Source() (name, reason string) { return CensusOff, sockstate.ErrNeedsLinux.Error() }
+func (*Observer) Source() (name, reason string) { return Off, sockstate.ErrNeedsLinux.Error() }
+
+// Trace is off.
+func (*Observer) Trace() (name, reason string) { return Off, sockstate.ErrNeedsLinux.Error() }
 
 // Sample needs Linux.
 func (*Observer) Sample(*Sample) error { return sockstate.ErrNeedsLinux }

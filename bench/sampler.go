@@ -286,7 +286,7 @@ func states(count *[sockstate.NumStates]int) map[string]int {
 func (s *sampler) addCounters(iv *record.Interval) {
 	now := sum(s.e.watch.Counters())
 	for name, n := range now.Since(s.counters) {
-		if troubling(name) {
+		if n != 0 && troubling(name) {
 			if iv.Counters == nil {
 				iv.Counters = make(map[string]int64)
 			}

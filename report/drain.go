@@ -160,15 +160,15 @@ func (d *drainView) spread() *document.Section {
 	}
 	s := &document.Section{ID: "tries", Title: "TRIES", Lead: fmt.Sprintf("how %d tries differ; what was 0 in all of them is left out", len(d.drain.Tries))}
 	t := table(document.Detail, "", "min", "median", "max", "tries", "~")
-	for _, m := range metric.Spread(d.drain.Tries) {
+	for _, m := range metric.Spreads(d.drain.Tries) {
 		if m.Tries == 0 || m.Min == 0 && m.Max == 0 {
 			continue
 		}
-		words := metricWords(m.Metric)
+		words := m.Help
 		if m.AtLeast > 0 {
 			words += fmt.Sprintf("; at least, in %d", m.AtLeast)
 		}
-		t.Rows = append(t.Rows, row(document.Detail, m.Metric, spreadValue(m.Unit, m.Min), spreadValue(m.Unit, m.Median), spreadValue(m.Unit, m.Max), count(m.Tries), txt(words)))
+		t.Rows = append(t.Rows, row(document.Detail, m.Name, spreadValue(m.Unit, m.Min), spreadValue(m.Unit, m.Median), spreadValue(m.Unit, m.Max), count(m.Tries), txt(words)))
 	}
 	s.Blocks = append(s.Blocks, t)
 	return s

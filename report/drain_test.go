@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"lastack/bench/metric"
 	"lastack/bench/record"
 	"lastack/sockstate"
 )
@@ -51,15 +50,6 @@ func TestDrainExplains(t *testing.T) {
 	for _, want := range []string{"Unsafe: it may have", "sent after the close: it arrived", "Lost: never answered in whole"} {
 		if strings.Count(page, want) != 1 {
 			t.Errorf("%q is there %d times", want, strings.Count(page, want))
-		}
-	}
-}
-
-// Every metric of the spread has its words.
-func TestMetricWords(t *testing.T) {
-	for _, m := range metric.Spread(nil) {
-		if w := metricWords(m.Metric); w == "" || len(w) > 40 {
-			t.Errorf("%s: %q", m.Metric, w)
 		}
 	}
 }

@@ -5,12 +5,12 @@ package sockstate
 // /proc/net/netstat. Gauges (CurrEstab, the limits of Rto) are left out.
 type Counters map[string]int64
 
-// Since returns the counters' growth from before, with zero growth left out, and what was not read at both times:
-// its growth is not known.
+// Since returns the counters' growth from before, 0 for those that did not grow. What was not read at both times is left out: its
+// growth is not known.
 func (c Counters) Since(before Counters) Counters {
 	d := make(Counters)
 	for k, v := range c {
-		if was, read := before[k]; read && v != was {
+		if was, read := before[k]; read {
 			d[k] = v - was
 		}
 	}

@@ -112,7 +112,7 @@ func TestHung(t *testing.T) {
 func kept(t *testing.T, run *record.Run, want map[string]bool) {
 	t.Helper()
 	for expr, ok := range want {
-		th, err := metric.ParseDrainThreshold(expr)
+		th, err := metric.ParseThreshold(record.KindDrain, expr)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,130 +2,79 @@ package metric
 
 import (
 	"slices"
-	"strings"
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 )
 
-// DrainThresholdHelp lists what ParseDrainThreshold accepts.
-const DrainThresholdHelp = `METRIC then < <= > >= == or != then VALUE, as 'failed==0' or 'refused_window<100ms'; every try must keep it. ` +
-	`failed sums requests lost or answered 5xx, and connects refused, unreachable or not answered in time. Metrics: ` +
-	`failed|lost|lost_ratio|unsafe|safe|raced|unreceived|requests|cut_fin|cut_rst|timed_out|unanswered|answered_5xx|answered_close|slowest|answer_gap; ` +
-	`http_2xx|http_3xx|http_4xx|http_5xx|http_invalid|http_3xx_before|http_4xx_before|http_5xx_before (replies by status, from the signal on or before); ` +
-	`refused|refused_window|first_refusal|last_accept|accepts_again|connect_timed_out|connect_pending|connect_failed|connect_slowest|unserved; ` +
-	`idle_fin|idle_rst|idle_never; partial_fin|partial_rst|partial_never; queued_reset|queued_served; ` +
-	`reconnected|reconnect_failed|reconnect_last; exit_time|exit_code|then_sent|last_gone; ` +
-	`time_wait_left|fin_wait2_left|bind_plain|bind_reuse (1: ok, 0: refused); mismatches (of the accounting); ` +
-	`connect|exchange . min|mean|p50|p90|p99|p999|max|count (of all tries; who had no answer in time counts as slower than all)`
-
-// ParseDrainThreshold is ParseThreshold for a drain, see DrainThresholdHelp. A threshold that it returns
-// must be kept by every try.
-func ParseDrainThreshold(expr string) (Threshold, error) {
-	return parseThreshold(expr, "failed==0", lookupDrainMetric)
-}
-
-func lookupDrainMetric(name string) (m metric, accepted string, ok bool) {
-	for _, d := range drainMetrics() {
-		if d.name == name {
-			return metric{unit: d.unit, try: &d}, "", true
-		}
-	}
-	if family, _, dotted := strings.Cut(name, "."); dotted && drainHasLatency(family) {
-		return lookupMetric(name)
-	}
-	_, all, _ := strings.Cut(DrainThresholdHelp, "Metrics: ")
-	return metric{}, all, false
-}
-
-// drainHasLatency tells the latencies that a drain measures.
-func drainHasLatency(name string) bool { return slices.Contains([]string{"connect", "exchange"}, name) }
-
-// drainMetric is what a threshold, a spread or a comparison may ask of a try.
-type drainMetric struct {
-	name string
-	unit unit
-	// path is the metric's key in a try: where Unknown may say why it has no value.
-	path string
-	// value is found in a try that knows it. Without ok there is none, for the reason given.
-	value func(*record.DrainTry) (v float64, reason string, ok bool)
-	// atLeast says why the value is a lower bound only, empty where it is exact; nil: always exact.
-	atLeast func(*record.DrainTry) string
-}
-
-// get finds the metric in a try: in its unit, times in microseconds. Without ok, reason says why there is none.
-func (d *drainMetric) get(t *record.DrainTry) (v float64, reason string, ok bool) {
-	v, reason, ok = d.value(t)
-	why, unknown := t.WhyUnknown(d.path)
-	// What did come is a fact, whatever else is unknown; a count of 0 may be for want of knowledge.
-	if unknown && (!ok || v == 0) {
-		return 0, why, false
-	}
-	return v, reason, ok
-}
-
-// lowerBound says why the metric is at least its value, and may be more; empty: it is exact.
-func (d *drainMetric) lowerBound(t *record.DrainTry) string {
-	if d.atLeast == nil {
-		return ""
-	}
-	return d.atLeast(t)
-}
-
 const didNotHappen = "it did not happen"
 
-func drainMetrics() []drainMetric {
+func drainMetrics() []Metric {
 	return slices.Concat(drainRequestMetrics(), drainListenerMetrics(), drainGroupMetrics(), drainServerMetrics())
 }
 
-func drainNumber(f func(*record.DrainTry) int64) func(*record.DrainTry) (float64, string, bool) {
-	return func(t *record.DrainTry) (float64, string, bool) { return float64(f(t)), "", true }
+// of makes a metric of a try. path is its key, where DrainTry.Unknown may say why it has no value; atLeast says why the value is a
+// lower bound only, and is empty where it is exact; nil: it always is.
+func of(name string, unit Unit, better Better, help, path string, value func(*record.DrainTry) Value, atLeast func(*record.DrainTry) string) Metric {
+	return Metric{Name: name, Unit: unit, Better: better, Help: help, try: func(t *record.DrainTry) Value {
+		v := value(t)
+		// What did come is a fact, whatever else is unknown; a count of 0 may be for want of knowledge.
+		if why, unknown := t.WhyUnknown(path); unknown && (!v.Known || v.V == 0) {
+			return none(why)
+		}
+		if atLeast == nil {
+			return v
+		}
+		return v.atLeast(atLeast(t))
+	}}
 }
 
-func drainTime(f func(*record.DrainTry) *float64) func(*record.DrainTry) (float64, string, bool) {
-	return func(t *record.DrainTry) (float64, string, bool) {
+func tried(f func(*record.DrainTry) int64) func(*record.DrainTry) Value {
+	return func(t *record.DrainTry) Value { return number(f(t)) }
+}
+
+func drainTime(f func(*record.DrainTry) *float64) func(*record.DrainTry) Value {
+	return func(t *record.DrainTry) Value {
 		s := f(t)
 		if s == nil {
-			return 0, didNotHappen, false
+			return none(didNotHappen)
 		}
-		return *s * 1e6, "", true
+		return exactly(*s * 1e6)
 	}
 }
 
-func drainRequestMetrics() []drainMetric {
-	number := func(name, key string, f func(*record.DrainRequests) int64) drainMetric {
-		return drainMetric{name: name, unit: count, path: "requests." + key, value: drainNumber(func(t *record.DrainTry) int64 { return f(&t.Requests) })}
+func drainRequestMetrics() []Metric {
+	certain := func(name string, better Better, help, key string, f func(*record.DrainRequests) int64) Metric {
+		return of(name, Count, better, help, "requests."+key, tried(func(t *record.DrainTry) int64 { return f(&t.Requests) }), nil)
 	}
-	undecided := func(name, key string, f func(*record.DrainRequests) int64) drainMetric {
-		m := number(name, key, f)
-		m.atLeast = stillOpen
-		return m
+	undecided := func(name string, better Better, help, key string, f func(*record.DrainRequests) int64) Metric {
+		return of(name, Count, better, help, "requests."+key, tried(func(t *record.DrainTry) int64 { return f(&t.Requests) }), stillOpen)
 	}
-	return []drainMetric{
-		{name: "failed", unit: count, path: "requests.lost", value: drainNumber((*record.DrainTry).Failed), atLeast: undecidedAny},
-		undecided("lost", "lost", (*record.DrainRequests).Lost),
-		{name: "lost_ratio", unit: share, path: "requests.lost", value: lostRatio, atLeast: stillOpen},
-		undecided("unsafe", "unsafe", func(r *record.DrainRequests) int64 { return r.Unsafe }),
-		undecided("safe", "safe", func(r *record.DrainRequests) int64 { return r.Safe }),
-		undecided("raced", "raced", func(r *record.DrainRequests) int64 { return r.Raced }),
-		undecided("unreceived", "unreceived", func(r *record.DrainRequests) int64 { return r.Unreceived }),
-		number("requests", "sent", func(r *record.DrainRequests) int64 { return r.Sent }),
-		undecided("cut_fin", "cut_fin", func(r *record.DrainRequests) int64 { return r.CutFIN }),
-		undecided("cut_rst", "cut_rst", func(r *record.DrainRequests) int64 { return r.CutRST }),
-		undecided("timed_out", "timed_out", func(r *record.DrainRequests) int64 { return r.TimedOut }),
-		number("unanswered", "open", func(r *record.DrainRequests) int64 { return r.Open }),
-		undecided("answered_5xx", "answered_5xx", func(r *record.DrainRequests) int64 { return r.Answered5xx }),
-		undecided("answered_close", "completed_close", func(r *record.DrainRequests) int64 { return r.CompletedClose }),
-		{name: "slowest", unit: micros, path: "requests.slowest_s", value: drainTime(func(t *record.DrainTry) *float64 { return t.Requests.SlowestS }), atLeast: unanswered},
-		{name: "answer_gap", unit: micros, path: "requests.gap_s", value: drainTime(func(t *record.DrainTry) *float64 { return t.Requests.GapS }), atLeast: openGap},
-		undecided("http_2xx", "http", func(r *record.DrainRequests) int64 { return r.HTTP["2xx"] }),
-		undecided("http_3xx", "http", func(r *record.DrainRequests) int64 { return r.HTTP["3xx"] }),
-		undecided("http_4xx", "http", func(r *record.DrainRequests) int64 { return r.HTTP["4xx"] }),
-		undecided("http_5xx", "http", func(r *record.DrainRequests) int64 { return r.HTTP["5xx"] }),
-		undecided("http_invalid", "http", func(r *record.DrainRequests) int64 { return r.HTTP["invalid"] }),
-		number("http_3xx_before", "http_before", func(r *record.DrainRequests) int64 { return r.HTTPBefore["3xx"] }),
-		number("http_4xx_before", "http_before", func(r *record.DrainRequests) int64 { return r.HTTPBefore["4xx"] }),
-		number("http_5xx_before", "http_before", func(r *record.DrainRequests) int64 { return r.HTTPBefore["5xx"] }),
+	return []Metric{
+		of("failed", Count, Lower, "requests and connects that failed", "requests.lost", tried((*record.DrainTry).Failed), undecidedAny),
+		undecided("lost", Lower, "requests never answered in whole", "lost", (*record.DrainRequests).Lost),
+		of("lost_ratio", Share, Lower, "requests lost, of those sent", "requests.lost", lostRatio, stillOpen),
+		undecided("unsafe", Lower, "lost, and the server may have begun", "unsafe", func(r *record.DrainRequests) int64 { return r.Unsafe }),
+		undecided("safe", Lower, "lost, and the server had not begun", "safe", func(r *record.DrainRequests) int64 { return r.Safe }),
+		undecided("raced", Lower, "lost, sent after the server closed", "raced", func(r *record.DrainRequests) int64 { return r.Raced }),
+		undecided("unreceived", Lower, "lost, not received whole", "unreceived", func(r *record.DrainRequests) int64 { return r.Unreceived }),
+		certain("requests", Neither, "under way at the stop, or sent later", "sent", func(r *record.DrainRequests) int64 { return r.Sent }),
+		undecided("cut_fin", Lower, "requests cut by FIN", "cut_fin", func(r *record.DrainRequests) int64 { return r.CutFIN }),
+		undecided("cut_rst", Lower, "requests cut by RST", "cut_rst", func(r *record.DrainRequests) int64 { return r.CutRST }),
+		undecided("timed_out", Lower, "requests without a reply in time", "timed_out", func(r *record.DrainRequests) int64 { return r.TimedOut }),
+		certain("unanswered", Lower, "requests without a reply at the end", "open", func(r *record.DrainRequests) int64 { return r.Open }),
+		undecided("answered_5xx", Lower, "requests answered with a 5xx", "answered_5xx", func(r *record.DrainRequests) int64 { return r.Answered5xx }),
+		undecided("answered_close", Neither, "answered with Connection: close", "completed_close", func(r *record.DrainRequests) int64 { return r.CompletedClose }),
+		of("slowest", Micros, Lower, "the slowest reply", "requests.slowest_s", drainTime(func(t *record.DrainTry) *float64 { return t.Requests.SlowestS }), unanswered),
+		of("answer_gap", Micros, Lower, "the longest time without any reply", "requests.gap_s", drainTime(func(t *record.DrainTry) *float64 { return t.Requests.GapS }), openGap),
+		undecided("http_2xx", Neither, "replies with a status of 2xx", "http", func(r *record.DrainRequests) int64 { return r.HTTP["2xx"] }),
+		undecided("http_3xx", Neither, "replies with a status of 3xx", "http", func(r *record.DrainRequests) int64 { return r.HTTP["3xx"] }),
+		undecided("http_4xx", Lower, "replies with a status of 4xx", "http", func(r *record.DrainRequests) int64 { return r.HTTP["4xx"] }),
+		undecided("http_5xx", Lower, "replies with a status of 5xx", "http", func(r *record.DrainRequests) int64 { return r.HTTP["5xx"] }),
+		undecided("http_invalid", Lower, "replies with a status that is no code", "http", func(r *record.DrainRequests) int64 { return r.HTTP["invalid"] }),
+		certain("http_3xx_before", Neither, "3xx replies before the stop", "http_before", func(r *record.DrainRequests) int64 { return r.HTTPBefore["3xx"] }),
+		certain("http_4xx_before", Lower, "4xx replies before the stop", "http_before", func(r *record.DrainRequests) int64 { return r.HTTPBefore["4xx"] }),
+		certain("http_5xx_before", Lower, "5xx replies before the stop", "http_before", func(r *record.DrainRequests) int64 { return r.HTTPBefore["5xx"] }),
 	}
 }
 
@@ -162,39 +111,39 @@ func undecidedAny(t *record.DrainTry) string {
 	return pendingConnects(t)
 }
 
-func lostRatio(t *record.DrainTry) (float64, string, bool) {
+func lostRatio(t *record.DrainTry) Value {
 	if t.Requests.Sent == 0 {
-		return 0, "no request was under way at the signal, or sent after it", false
+		return none("no request was under way at the signal, or sent after it")
 	}
-	return float64(t.Requests.Lost()) / float64(t.Requests.Sent), "", true
+	return exactly(float64(t.Requests.Lost()) / float64(t.Requests.Sent))
 }
 
-func drainListenerMetrics() []drainMetric {
+func drainListenerMetrics() []Metric {
 	// Where nobody asked, nothing is known of refusals.
-	asked := func(f func(*record.DrainTry) (float64, string, bool)) func(*record.DrainTry) (float64, string, bool) {
-		return func(t *record.DrainTry) (float64, string, bool) {
+	asked := func(f func(*record.DrainTry) Value) func(*record.DrainTry) Value {
+		return func(t *record.DrainTry) Value {
 			if t.Listener.Attempts == 0 {
-				return 0, "nothing connected after the signal", false
+				return none("nothing connected after the signal")
 			}
 			return f(t)
 		}
 	}
-	return []drainMetric{
-		{name: "refused", unit: count, path: "listener.refused", value: asked(drainNumber(func(t *record.DrainTry) int64 { return t.Listener.Refused })), atLeast: pendingConnects},
-		{name: "refused_window", unit: micros, path: "listener.refused_window_s", value: asked(closedWindow), atLeast: undecidedConnections},
-		{name: "first_refusal", unit: micros, path: "listener.first_refusal_s", value: drainTime(func(t *record.DrainTry) *float64 { return t.Listener.FirstRefusalS })},
-		{name: "last_accept", unit: micros, path: "listener.last_accept_s", value: drainTime(func(t *record.DrainTry) *float64 { return t.Listener.LastAcceptS })},
-		{name: "accepts_again", unit: micros, path: "listener.accepts_again_s", value: drainTime(func(t *record.DrainTry) *float64 { return t.Listener.AcceptsAgainS })},
-		{name: "connect_timed_out", unit: count, path: "listener.timed_out", value: asked(drainNumber(func(t *record.DrainTry) int64 { return t.Listener.TimedOut })), atLeast: pendingConnects},
-		{name: "connect_pending", unit: count, path: "listener.pending", value: asked(drainNumber(func(t *record.DrainTry) int64 { return t.Listener.Pending }))},
-		{name: "connect_failed", unit: count, path: "listener.failed", value: asked(drainNumber(func(t *record.DrainTry) int64 { return t.Listener.Failed }))},
-		{name: "connect_slowest", unit: micros, path: "listener.slowest_connect_s", value: func(t *record.DrainTry) (float64, string, bool) {
+	return []Metric{
+		of("refused", Count, Lower, "connects refused", "listener.refused", asked(tried(func(t *record.DrainTry) int64 { return t.Listener.Refused })), pendingConnects),
+		of("refused_window", Micros, Lower, "from the first refusal to an accept", "listener.refused_window_s", asked(closedWindow), undecidedConnections),
+		of("first_refusal", Micros, Neither, "the first connect refused", "listener.first_refusal_s", drainTime(func(t *record.DrainTry) *float64 { return t.Listener.FirstRefusalS }), nil),
+		of("last_accept", Micros, Neither, "the old server's last handshake", "listener.last_accept_s", drainTime(func(t *record.DrainTry) *float64 { return t.Listener.LastAcceptS }), nil),
+		of("accepts_again", Micros, Lower, "the first handshake after a refusal", "listener.accepts_again_s", drainTime(func(t *record.DrainTry) *float64 { return t.Listener.AcceptsAgainS }), nil),
+		of("connect_timed_out", Count, Lower, "connects without an answer in time", "listener.timed_out", asked(tried(func(t *record.DrainTry) int64 { return t.Listener.TimedOut })), pendingConnects),
+		of("connect_pending", Count, Lower, "connects without an answer at the end", "listener.pending", asked(tried(func(t *record.DrainTry) int64 { return t.Listener.Pending })), nil),
+		of("connect_failed", Count, Lower, "connects that this host refused", "listener.failed", asked(tried(func(t *record.DrainTry) int64 { return t.Listener.Failed })), nil),
+		of("connect_slowest", Micros, Lower, "the slowest connect that succeeded", "listener.slowest_connect_s", func(t *record.DrainTry) Value {
 			if t.Listener.SlowestConnectS == 0 {
-				return 0, "no connect succeeded after the signal", false
+				return none("no connect succeeded after the signal")
 			}
-			return t.Listener.SlowestConnectS * 1e6, "", true
-		}, atLeast: unansweredConnects},
-		{name: "unserved", unit: count, path: "listener.unserved", value: asked(drainNumber(func(t *record.DrainTry) int64 { return t.Listener.Unserved })), atLeast: undecidedConnections},
+			return exactly(t.Listener.SlowestConnectS * 1e6)
+		}, unansweredConnects),
+		of("unserved", Count, Lower, "connections that no process served", "listener.unserved", asked(tried(func(t *record.DrainTry) int64 { return t.Listener.Unserved })), undecidedConnections),
 	}
 }
 
@@ -227,48 +176,51 @@ func unansweredConnects(t *record.DrainTry) string {
 
 // closedWindow is the refused window, unless it was open still when the watch ended: its length is the watch's then, and
 // says nothing of the server.
-func closedWindow(t *record.DrainTry) (v float64, reason string, ok bool) {
+func closedWindow(t *record.DrainTry) Value {
 	l := &t.Listener
 	switch {
 	case l.FirstRefusalS != nil && l.AcceptsAgainS == nil:
-		return 0, "nothing accepted again while clients were watched, for " + after(l.RefusedWindowS), false
+		return none("nothing accepted again while clients were watched, for " + after(l.RefusedWindowS))
 	case l.UnservedFromS != nil:
-		return 0, "handshakes by the kernel from " + after(*l.UnservedFromS) + " on: no process was seen accepting", false
+		return none("handshakes by the kernel from " + after(*l.UnservedFromS) + " on: no process was seen accepting")
 	case l.FirstRefusalS == nil && l.NoneAnswered():
-		return 0, "no connect was answered", false
+		return none("no connect was answered")
 	}
-	return l.RefusedWindowS * 1e6, "", true
+	return exactly(l.RefusedWindowS * 1e6)
 }
 
-func drainGroupMetrics() []drainMetric {
-	fate := func(group, name string, f func(*record.DrainConnections) int64) drainMetric {
-		return drainMetric{name: group + "_" + name, unit: count, path: "groups." + group, value: func(t *record.DrainTry) (float64, string, bool) {
+func drainGroupMetrics() []Metric {
+	fate := func(group, name string, better Better, help string, f func(*record.DrainConnections) int64) Metric {
+		return of(group+"_"+name, Count, better, help, "groups."+group, func(t *record.DrainTry) Value {
 			g := t.Group(group)
 			if g == nil {
-				return 0, "the load had no group of " + group + " clients", false
+				return none("the load had no group of " + group + " clients")
 			}
-			return float64(f(&g.Connections)), "", true
-		}}
+			return number(f(&g.Connections))
+		}, nil)
 	}
-	queued := func(name, key string, f func(*record.DrainQueued) int64) drainMetric {
-		return drainMetric{name: name, unit: count, path: "queued." + key, value: func(t *record.DrainTry) (float64, string, bool) {
+	queued := func(name string, better Better, help, key string, f func(*record.DrainQueued) int64) Metric {
+		return of(name, Count, better, help, "queued."+key, func(t *record.DrainTry) Value {
 			if t.Queued == nil {
-				return 0, "the load queued no connections", false
+				return none("the load queued no connections")
 			}
-			return float64(f(t.Queued)), "", true
-		}}
+			return number(f(t.Queued))
+		}, nil)
 	}
 	fin := func(c *record.DrainConnections) int64 { return c.FIN }
 	rst := func(c *record.DrainConnections) int64 { return c.RST }
-	return []drainMetric{
-		fate("idle", "fin", fin), fate("idle", "rst", rst), fate("idle", "never", (*record.DrainConnections).Left),
-		fate("partial", "fin", fin), fate("partial", "rst", rst),
-		fate("partial", "never", (*record.DrainConnections).Left),
-		queued("queued_reset", "reset", func(q *record.DrainQueued) int64 { return q.Reset }),
-		queued("queued_served", "served", func(q *record.DrainQueued) int64 { return q.Served }),
-		{name: "reconnected", unit: count, path: "reconnect.landed", value: drainNumber(func(t *record.DrainTry) int64 { return t.Reconnect.Reconnected() })},
-		{name: "reconnect_failed", unit: count, path: "reconnect.failed", value: drainNumber(func(t *record.DrainTry) int64 { return t.Reconnect.Failed })},
-		{name: "reconnect_last", unit: micros, path: "reconnect.last_s", value: drainTime(func(t *record.DrainTry) *float64 { return t.Reconnect.LastS }), atLeast: notBack},
+	return []Metric{
+		fate("idle", "fin", Neither, "idle connections ended by FIN", fin),
+		fate("idle", "rst", Lower, "idle connections ended by RST", rst),
+		fate("idle", "never", Lower, "idle connections never ended", (*record.DrainConnections).Left),
+		fate("partial", "fin", Neither, "half a request sent, ended by FIN", fin),
+		fate("partial", "rst", Lower, "half a request sent, ended by RST", rst),
+		fate("partial", "never", Lower, "half a request sent, never ended", (*record.DrainConnections).Left),
+		queued("queued_reset", Lower, "in the accept queue, reset", "reset", func(q *record.DrainQueued) int64 { return q.Reset }),
+		queued("queued_served", Higher, "in the accept queue, served after all", "served", func(q *record.DrainQueued) int64 { return q.Served }),
+		of("reconnected", Count, Higher, "clients that got a connection again", "reconnect.landed", tried(func(t *record.DrainTry) int64 { return t.Reconnect.Reconnected() }), nil),
+		of("reconnect_failed", Count, Lower, "clients that got none again", "reconnect.failed", tried(func(t *record.DrainTry) int64 { return t.Reconnect.Failed }), nil),
+		of("reconnect_last", Micros, Lower, "the last client back", "reconnect.last_s", drainTime(func(t *record.DrainTry) *float64 { return t.Reconnect.LastS }), notBack),
 	}
 }
 
@@ -281,78 +233,65 @@ func notBack(t *record.DrainTry) string {
 	return quantity.Count(n) + quantity.Plural(n, " client was", " clients were") + " not back when the watch ended"
 }
 
-func drainServerMetrics() []drainMetric {
-	left := func(name, key string, f func(*record.DrainLeftover) int) drainMetric {
-		return drainMetric{name: name, unit: count, path: "leftover." + key, value: func(t *record.DrainTry) (float64, string, bool) {
+func drainServerMetrics() []Metric {
+	left := func(name string, better Better, help, key string, f func(*record.DrainLeftover) int) Metric {
+		return of(name, Count, better, help, "leftover."+key, func(t *record.DrainTry) Value {
 			if !t.Leftover.Known {
-				return 0, "the sockets left on the port were not counted", false
+				return none("the sockets left on the port were not counted")
 			}
-			return float64(f(&t.Leftover)), "", true
-		}}
+			return exactly(float64(f(&t.Leftover)))
+		}, nil)
 	}
-	bind := func(name, key string, f func(*record.DrainPort) string) drainMetric {
-		return drainMetric{name: name, unit: count, path: "port." + key, value: func(t *record.DrainTry) (float64, string, bool) {
+	bind := func(name string, better Better, help, key string, f func(*record.DrainPort) string) Metric {
+		return of(name, Count, better, help, "port."+key, func(t *record.DrainTry) Value {
 			switch errno := f(&t.Port); errno {
 			case "":
-				return 0, "it was not tried", false
+				return none("it was not tried")
 			case record.DrainBound:
-				return 1, "", true
+				return exactly(1)
 			default:
-				return 0, errno, true
+				return Value{Known: true, Reason: errno}
 			}
-		}}
+		}, nil)
 	}
-	return []drainMetric{
-		{name: "exit_time", unit: micros, path: "server.exit_s", value: exitTime},
-		{name: "exit_code", unit: count, path: "server.exit_code", value: exitCode},
-		{name: "then_sent", unit: count, path: "server.then_sent", value: drainNumber(func(t *record.DrainTry) int64 {
+	return []Metric{
+		of("exit_time", Micros, Lower, "the end of the server's process", "server.exit_s", exitTime, nil),
+		of("exit_code", Count, Neither, "exit code of the server's process", "server.exit_code", exitCode, nil),
+		of("then_sent", Count, Lower, "1: it needed a signal after the grace", "server.then_sent", tried(func(t *record.DrainTry) int64 {
 			if t.Server.ThenSent {
 				return 1
 			}
 			return 0
-		})},
-		{name: "last_gone", unit: micros, path: "last_gone_s", value: drainTime(func(t *record.DrainTry) *float64 { return t.LastGoneS })},
-		left("time_wait_left", "time_wait", func(l *record.DrainLeftover) int { return l.TimeWait }),
-		left("fin_wait2_left", "fin_wait2", func(l *record.DrainLeftover) int { return l.FinWait2 }),
-		bind("bind_plain", "plain", func(p *record.DrainPort) string { return p.Plain }),
-		bind("bind_reuse", "reuse", func(p *record.DrainPort) string { return p.Reuse }),
-		{name: "mismatches", unit: count, path: "accounting", value: drainMismatches},
+		}), nil),
+		of("last_gone", Micros, Lower, "the last connection gone", "last_gone_s", drainTime(func(t *record.DrainTry) *float64 { return t.LastGoneS }), nil),
+		left("time_wait_left", Lower, "TIME_WAIT sockets left on the port", "time_wait", func(l *record.DrainLeftover) int { return l.TimeWait }),
+		left("fin_wait2_left", Lower, "FIN_WAIT_2 orphans left on the port", "fin_wait2", func(l *record.DrainLeftover) int { return l.FinWait2 }),
+		bind("bind_plain", Higher, "1: bound at once, without SO_REUSEADDR", "plain", func(p *record.DrainPort) string { return p.Plain }),
+		bind("bind_reuse", Higher, "1: bound at once with SO_REUSEADDR", "reuse", func(p *record.DrainPort) string { return p.Reuse }),
+		of("mismatches", Count, Lower, "statements that do not hold", "accounting", func(t *record.DrainTry) Value { return mismatches(t.Accounting, "nothing could be held against it") }, nil),
 	}
 }
 
-func exitTime(t *record.DrainTry) (float64, string, bool) {
+func exitTime(t *record.DrainTry) Value {
 	switch {
 	case t.Server.ExitS != nil:
-		return *t.Server.ExitS * 1e6, "", true
+		return exactly(*t.Server.ExitS * 1e6)
 	case t.Server.Stayed:
-		return 0, keptRunning, false
+		return none(keptRunning)
 	}
-	return 0, didNotHappen, false
+	return none(didNotHappen)
 }
 
-func exitCode(t *record.DrainTry) (float64, string, bool) {
+func exitCode(t *record.DrainTry) Value {
 	switch {
 	case t.Server.ExitCode != nil:
-		return float64(*t.Server.ExitCode), "", true
+		return exactly(float64(*t.Server.ExitCode))
 	case t.Server.ExitSignal != "":
-		return 0, t.Server.ExitSignal + " ended it, so that there is no code", false
+		return none(t.Server.ExitSignal + " ended it, so that there is no code")
 	case t.Server.Stayed:
-		return 0, keptRunning, false
+		return none(keptRunning)
 	case t.Server.ExitS != nil:
-		return 0, "the exit code is not known", false
+		return none("the exit code is not known")
 	}
-	return 0, didNotHappen, false
-}
-
-func drainMismatches(t *record.DrainTry) (float64, string, bool) {
-	if len(t.Accounting) == 0 {
-		return 0, "nothing could be held against it", false
-	}
-	n := 0
-	for _, c := range t.Accounting {
-		if !c.OK && c.NotRead == "" {
-			n++
-		}
-	}
-	return float64(n), "", true
+	return none(didNotHappen)
 }

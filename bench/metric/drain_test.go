@@ -7,8 +7,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 // drainSample is a drain of three tries: the second lost requests, the third could not be seen in full.
@@ -99,7 +101,7 @@ func TestEvaluateDrain(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.expr, func(t *testing.T) {
-			th, err := ParseDrainThreshold(tt.expr)
+			th, err := ParseThreshold(record.KindDrain, tt.expr)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -193,7 +195,7 @@ func TestEvaluateUndecided(t *testing.T) {
 		{silent, "refused_window<100ms", record.ThresholdResult{Reason: "no connect was answered"}},
 	} {
 		t.Run(tt.expr, func(t *testing.T) {
-			th, err := ParseDrainThreshold(tt.expr)
+			th, err := ParseThreshold(record.KindDrain, tt.expr)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -205,7 +207,7 @@ func TestEvaluateUndecided(t *testing.T) {
 		})
 	}
 	// Of two tries with the same value, the one that may have more is the worse.
-	th, err := ParseDrainThreshold("lost<=4")
+	th, err := ParseThreshold(record.KindDrain, "lost<=4")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +226,7 @@ func TestRunThresholdOfDrain(t *testing.T) {
 		"rate.opened>1": "a drain does not measure it", "failed_ratio<1%": "a drain does not measure it", "counters.TcpExtTW<1": "a drain does not measure it",
 		"connect.p50<1s": "the connect latency is absent",
 	} {
-		th, err := ParseThreshold(expr)
+		th, err := ParseThreshold(record.KindRun, expr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -237,74 +239,54 @@ func TestRunThresholdOfDrain(t *testing.T) {
 func TestParseDrainThresholdErrors(t *testing.T) {
 	for expr, want := range map[string]string{
 		"lost":                 "'failed==0'",
-		"loss==0":              "failed|lost|lost_ratio|unsafe",
-		"rate.opened>1":        "refused_window",
-		"lag.p99<1s":           "connect|exchange",
-		"connect.p995<1s":      "connect.p999",
+		"loss==0":              "did you mean lost",
+		"rate.opened>1":        "accepted are those of lastack help metrics, such as failed",
+		"lag.p99<1s":           "unknown metric",
+		"connect.p995<1s":      "connect.p99",
 		"refused_window<100":   "a time with its unit",
 		"lost<100ms":           "SI k, M and G",
 		"lost_ratio<2":         "a percentage",
 		"connections.failed<1": "unknown metric",
 	} {
-		_, err := ParseDrainThreshold(expr)
-		var te *ThresholdError
-		if !errors.As(err, &te) || !strings.Contains(err.Error(), want) {
+		_, err := ParseThreshold(record.KindDrain, expr)
+		if _, ok := errors.AsType[*sockstate.ValueError](err); !ok || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", expr, err, want)
 		}
 	}
-	if _, err := ParseThreshold("lost==0"); err == nil || strings.Contains(err.Error(), "refused_window") {
+	if _, err := ParseThreshold(record.KindRun, "lost==0"); err == nil || strings.Contains(err.Error(), "refused_window") {
 		t.Errorf("of a run: %v", err)
 	}
 }
 
-// The help names every metric that the parser knows, and no other.
-func TestDrainThresholdHelp(t *testing.T) {
-	_, all, _ := strings.Cut(DrainThresholdHelp, "Metrics: ")
-	all, _, _ = strings.Cut(all, "; connect|exchange .")
-	var help, known []string
-	for _, group := range strings.Split(all, "; ") {
-		for _, name := range strings.Split(group, "|") {
-			name, _, _ = strings.Cut(name, " ")
-			help = append(help, name)
-		}
-	}
-	for _, m := range drainMetrics() {
-		known = append(known, m.name)
-	}
-	if d := cmp.Diff(known, help); d != "" {
-		t.Error(d)
-	}
-}
-
 func TestSpread(t *testing.T) {
-	got := make(map[string]MetricSpread)
+	got := make(map[string]Spread)
 	tries := drainSample().Drain.Tries
-	for _, s := range Spread(tries) {
-		got[s.Metric] = s
+	for _, s := range Spreads(tries) {
+		got[s.Name] = s
 	}
 	if len(got) != len(drainMetrics()) {
 		t.Errorf("%d metrics of %d", len(got), len(drainMetrics()))
 	}
-	for _, want := range []MetricSpread{
-		{Metric: "lost", Unit: UnitCount, Max: 12, MinTry: 1, MaxTry: 2, Tries: 3},
-		{Metric: "lost_ratio", Unit: UnitShare, Max: 0.012, MinTry: 1, MaxTry: 2, Tries: 3},
-		{Metric: "exit_time", Unit: UnitMicros, Min: 0.5e6, Median: 15.255e6, Max: 30.01e6, MinTry: 1, MaxTry: 2, Tries: 2, Reason: "the server kept running"},
-		{Metric: "first_refusal", Unit: UnitMicros, Min: 2000, Median: 2000, Max: 2000, MinTry: 2, MaxTry: 2, Tries: 1, Reason: didNotHappen},
-		{Metric: "bind_plain", Unit: UnitCount, MinTry: 1, MaxTry: 1, Tries: 2, Reason: "no bind on another host"},
+	for name, want := range map[string]Spread{
+		"lost":          {Max: 12, MinTry: 1, MaxTry: 2, Tries: 3},
+		"lost_ratio":    {Max: 0.012, MinTry: 1, MaxTry: 2, Tries: 3},
+		"exit_time":     {Min: 0.5e6, Median: 15.255e6, Max: 30.01e6, MinTry: 1, MaxTry: 2, Tries: 2, Reason: "the server kept running"},
+		"first_refusal": {Min: 2000, Median: 2000, Max: 2000, MinTry: 2, MaxTry: 2, Tries: 1, Reason: didNotHappen},
+		"bind_plain":    {MinTry: 1, MaxTry: 1, Tries: 2, Reason: "no bind on another host"},
 	} {
-		if d := cmp.Diff(want, got[want.Metric]); d != "" {
-			t.Error(d)
+		if d := cmp.Diff(want, got[name], cmpopts.IgnoreFields(Spread{}, "Metric")); d != "" {
+			t.Errorf("%s: %s", name, d)
 		}
 	}
-	none := Spread(nil)
+	none := Spreads(nil)
 	if len(none) != len(got) || none[0].Tries != 0 {
 		t.Errorf("of no tries: %+v", none[0])
 	}
 	huge := make([]record.DrainTry, 2)
 	huge[0].LastGoneS, huge[1].LastGoneS = at(math.MaxFloat64/2e6), at(math.MaxFloat64/2e6)
-	for _, s := range Spread(huge) {
+	for _, s := range Spreads(huge) {
 		if math.IsInf(s.Median, 0) {
-			t.Errorf("%s: %v", s.Metric, s.Median)
+			t.Errorf("%s: %v", s.Name, s.Median)
 		}
 	}
 }
@@ -315,11 +297,10 @@ func FuzzParseDrainThreshold(f *testing.F) {
 	}
 	r := drainSample()
 	f.Fuzz(func(t *testing.T, expr string) {
-		th, err := ParseDrainThreshold(expr)
+		th, err := ParseThreshold(record.KindDrain, expr)
 		if err != nil {
-			var te *ThresholdError
-			if !errors.As(err, &te) {
-				t.Fatalf("not a *ThresholdError: %v", err)
+			if _, ok := errors.AsType[*sockstate.ValueError](err); !ok {
+				t.Fatalf("not a *ValueError: %v", err)
 			}
 			return
 		}

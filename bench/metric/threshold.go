@@ -10,149 +10,122 @@ import (
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
-// Threshold is a bound that a run must keep: a metric, an operator and a value.
+// Threshold is a bound that a run must keep, and each try of a drain: a metric, an operator and a value.
 type Threshold struct {
-	expr, metric, op, value string
-	// bound is in the unit of record.ThresholdResult.Got.
+	expr, op, value string
+	// bound is in the metric's unit.
 	bound float64
-	m     metric
+	m     Metric
 }
-
-// getter finds a metric in a record. A reason without ok says why it is absent; with ok, what to know of it.
-type getter func(*record.Run) (got float64, reason string, ok bool)
-
-// ThresholdHelp lists what ParseThreshold accepts.
-const ThresholdHelp = `METRIC then < <= > >= == or != then VALUE, as 'connect.p99<5ms'. Metrics: ` +
-	`lag|connect|exchange|close|lifecycle . min|mean|p50|p90|p99|p999|max|count (any percentile: p95, p99.99; who had no answer in time counts as slower than all); ` +
-	`rate.opened|completed|requests|target; connections.attempted|opened|completed|failed|unfinished|scheduled|capped|requests|peak_open; ` +
-	`outcomes.NAME; failed_ratio; http_1xx|2xx|3xx|4xx|5xx|invalid (replies by status, as http_4xx==0); exchange_errors.KIND; time_wait.peak|entered|entered_short|overflow|reused_by_connect|fin_wait2_mini_peak|orphan_peak; ` +
-	`counters.NAME (as nstat prints it: TcpExtTCPSynRetrans); accounting.mismatches`
-
-// ThresholdPart names the part of a threshold that is at fault.
-type ThresholdPart string
-
-// The parts of a threshold.
-const (
-	PartOperator ThresholdPart = "operator"
-	PartMetric   ThresholdPart = "metric"
-	PartValue    ThresholdPart = "value"
-)
-
-// ThresholdError is ParseThreshold's: one sentence naming the part and what is accepted.
-type ThresholdError struct {
-	Expr   string
-	Part   ThresholdPart
-	detail string
-}
-
-func (e *ThresholdError) Error() string { return fmt.Sprintf("threshold %q: %s", e.Expr, e.detail) }
 
 // String returns the threshold as it was given.
 func (t Threshold) String() string { return t.expr }
 
-// ParseThreshold reads METRIC OPERATOR VALUE, see ThresholdHelp. Latencies are bounded by Go
-// durations, rates and counts by numbers with SI k, M or G, failed_ratio by a percentage or a
-// fraction. The error is a *ThresholdError.
-func ParseThreshold(expr string) (Threshold, error) {
-	return parseThreshold(expr, "connect.p99<5ms", lookupMetric)
-}
-
-func parseThreshold(expr, example string, lookup func(name string) (m metric, accepted string, ok bool)) (Threshold, error) {
-	fail := func(p ThresholdPart, format string, args ...any) (Threshold, error) {
-		return Threshold{}, &ThresholdError{Expr: expr, Part: p, detail: fmt.Sprintf(format, args...)}
+// ParseThreshold reads METRIC OPERATOR VALUE for records of a kind. Latencies are bounded by Go durations, rates and counts by
+// numbers with SI k, M or G, shares by a percentage or a fraction. The error is a *sockstate.ValueError that names the part at fault.
+func ParseThreshold(kind, expr string) (Threshold, error) {
+	fail := func(format string, args ...any) (Threshold, error) {
+		return Threshold{}, sockstate.BadValue("threshold", strconv.Quote(expr), format, args...)
 	}
 	i := strings.IndexAny(expr, "<>=!")
 	if i < 0 {
-		return fail(PartOperator, "there is no operator, accepted are < <= > >= == != (as in '%s')", example)
+		return fail("there is no operator, accepted are < <= > >= == != (as in '%s')", Example(kind))
 	}
-	metric, rest := strings.TrimSpace(expr[:i]), expr[i:]
+	name, rest := strings.TrimSpace(expr[:i]), expr[i:]
 	j := len(rest) - len(strings.TrimLeft(rest, "<>=!"))
 	op, value := rest[:j], strings.TrimSpace(rest[j:])
 	if !slices.Contains([]string{"<", "<=", ">", ">=", "==", "!="}, op) {
-		return fail(PartOperator, "unknown operator %q, accepted are < <= > >= == !=", op)
+		return fail("unknown operator %q, accepted are < <= > >= == !=", op)
 	}
-	m, accepted, ok := lookup(metric)
-	if !ok {
-		return fail(PartMetric, "unknown metric %q, accepted are %s", metric, accepted)
+	m, err := Lookup(kind, name)
+	if err != nil {
+		return fail("%v", err)
 	}
 	if value == "" {
-		return fail(PartValue, "there is no value after %s, accepted is %s", op, m.unit.accepts())
+		return fail("there is no value after %s, accepted is %s", op, m.Unit.accepts())
 	}
-	bound, ok := m.unit.parse(value)
+	bound, ok := m.Unit.parse(value)
 	if !ok {
-		return fail(PartValue, "%q is no value for %s, accepted is %s", value, metric, m.unit.accepts())
+		return fail("%q is no value for %s, accepted is %s", value, name, m.Unit.accepts())
 	}
-	return Threshold{expr: expr, metric: metric, op: op, value: value, bound: bound, m: m}, nil
+	return Threshold{expr: expr, op: op, value: value, bound: bound, m: m}, nil
+}
+
+// Example is a threshold on records of a kind.
+func Example(kind string) string {
+	if kind == record.KindDrain {
+		return "failed==0"
+	}
+	return "connect.p99<5ms"
+}
+
+// Counter is the kernel's counter that t bounds, empty if it bounds another metric.
+func (t Threshold) Counter() string {
+	name, _ := strings.CutPrefix(t.m.Name, "counters.")
+	if name == t.m.Name {
+		return ""
+	}
+	return name
 }
 
 // Evaluate holds r against t. A metric that the record does not have is a miss, with its reason.
 func (t Threshold) Evaluate(r *record.Run) record.ThresholdResult {
-	res := record.ThresholdResult{Expr: t.expr, Metric: t.metric, Want: t.op + t.value}
-	switch {
-	case t.m.try != nil:
-		return t.evaluateTries(r, res)
-	case t.m.get == nil:
-		res.Reason = "the threshold is empty"
-		return res
-	case r.Kind == record.KindDrain && !drainHasLatency(t.family()):
-		res.Reason = "a drain does not measure it"
+	res := record.ThresholdResult{Expr: t.expr, Metric: t.m.Name, Want: t.op + t.value}
+	if r.Drain != nil && t.m.try != nil {
+		return t.evaluateTries(r.Drain.Tries, res)
+	}
+	v := t.m.OfRun(r)
+	res.Reason = v.Reason
+	if !v.Known {
 		return res
 	}
-	got, reason, ok := t.m.get(r)
-	res.Reason = reason
-	if !ok {
-		return res
-	}
-	res.Got, res.GotText, res.OK = got, t.m.unit.format(got), compare(got, t.op, t.bound)
-	if t.m.slow != nil && res.OK {
-		if v, why := t.m.slow(r); why != "" && !compare(v, t.op, t.bound) {
-			res.OK, res.Reason = false, absent("at least that: "+why, reason)
-		}
+	res.Got, res.GotText, res.OK = v.V, t.m.Unit.format(v.V), t.keeps(v)
+	if !res.OK && t.compare(v.V) {
+		res.Reason = doubt(v)
 	}
 	return res
 }
 
-func (t Threshold) family() string {
-	name, _, _ := strings.Cut(t.metric, ".")
-	return name
+// keeps reports whether all that v may be keeps t.
+func (t Threshold) keeps(v Value) bool {
+	return t.compare(v.V) && t.compare(v.Most) && (t.op != "!=" || v.V > t.bound || v.Most < t.bound)
 }
 
-func compare(got float64, op string, bound float64) bool {
-	switch op {
+// doubt is what to know of a value that may be more.
+func doubt(v Value) string {
+	if v.Doubt == "" {
+		return v.Reason
+	}
+	return because("at least that: "+v.Doubt, v.Reason)
+}
+
+func (t Threshold) compare(got float64) bool {
+	switch t.op {
 	case "<":
-		return got < bound
+		return got < t.bound
 	case "<=":
-		return got <= bound
+		return got <= t.bound
 	case ">":
-		return got > bound
+		return got > t.bound
 	case ">=":
-		return got >= bound
+		return got >= t.bound
 	case "==":
-		return got == bound
+		return got == t.bound
 	default:
-		return got != bound
+		return got != t.bound
 	}
 }
 
-// unit is what a metric is measured in.
-type unit uint8
-
-const (
-	count unit = iota
-	perSecond
-	share
-	micros
-)
-
-func (u unit) accepts() string {
+func (u Unit) accepts() string {
 	switch u {
-	case perSecond:
+	case PerSecond:
 		return "a number per second, SI k, M and G allowed (500, 12.5k)"
-	case share:
+	case Share:
 		return "a percentage (0.1%) or a fraction from 0 to 1 (0.001)"
-	case micros:
+	case Micros:
 		return "a time with its unit (800us, 5ms, 1.5s)"
 	default:
 		return "a number, SI k, M and G allowed (0, 20k)"
@@ -162,29 +135,27 @@ func (u unit) accepts() string {
 // maxBound bounds what a rate or a count is held against: more than any run comes to.
 const maxBound = 1e18
 
-func (u unit) parse(s string) (float64, bool) {
+func (u Unit) parse(s string) (float64, bool) {
 	switch u {
-	case micros:
+	case Micros:
 		d, err := time.ParseDuration(s)
 		return float64(d) / 1e3, err == nil && d >= 0
-	case share:
+	case Share:
 		return quantity.ParseShare(s)
-	default:
-		if u == perSecond {
-			s = strings.TrimSuffix(s, "/s")
-		}
-		v, ok := quantity.ParseSI(s)
-		return v, ok && v <= maxBound
+	case PerSecond:
+		s = strings.TrimSuffix(s, "/s")
 	}
+	v, ok := quantity.ParseSI(s)
+	return v, ok && v <= maxBound
 }
 
-func (u unit) format(v float64) string {
+func (u Unit) format(v float64) string {
 	switch u {
-	case micros:
+	case Micros:
 		return roundDuration(time.Duration(math.Min(v*1e3, math.MaxInt64/2))).String()
-	case share:
+	case Share:
 		return strconv.FormatFloat(v*100, 'g', 4, 64) + "%"
-	case perSecond:
+	case PerSecond:
 		return strconv.FormatFloat(v, 'f', 1, 64) + "/s"
 	default:
 		return strconv.FormatFloat(v, 'f', -1, 64)
@@ -198,4 +169,60 @@ func roundDuration(d time.Duration) time.Duration {
 		step *= 10
 	}
 	return d.Round(step)
+}
+
+// evaluateTries holds each try against t: the worst decides, and is named. A try without the metric is
+// worse than any with it.
+func (t Threshold) evaluateTries(tries []record.DrainTry, res record.ThresholdResult) record.ThresholdResult {
+	if len(tries) == 0 {
+		res.Reason = "there is no try"
+		return res
+	}
+	worst, missed, differ := -1, 0, false
+	var at Value
+	kept := true
+	for i := range tries {
+		v := t.m.OfTry(&tries[i])
+		keeps := v.Known && t.keeps(v)
+		if !keeps {
+			missed++
+		}
+		differ = differ || worst >= 0 && (v.Known != at.Known || v.V != at.V || keeps != kept)
+		if worst < 0 || at.Known && (!v.Known || t.worse(v.V, at.V) || kept && !keeps && !t.worse(at.V, v.V)) {
+			worst, at, kept = i, v, keeps
+		}
+	}
+	res.Reason = doubt(at)
+	if n := len(tries); n > 1 {
+		res.Reason = because(whichTry(worst, n, missed, differ), res.Reason)
+	}
+	if at.Known {
+		res.Got, res.GotText, res.OK = at.V, t.m.Unit.format(at.V), missed == 0
+	}
+	return res
+}
+
+func whichTry(worst, tries, missed int, differ bool) string {
+	if !differ {
+		return fmt.Sprintf("in each of %d tries", tries)
+	}
+	s := fmt.Sprintf("try %d of %d, the worst", worst+1, tries)
+	if missed > 1 {
+		s += fmt.Sprintf(" of %d that missed it", missed)
+	}
+	return s
+}
+
+// worse reports whether v is nearer to breaking t than w, or breaks it by more.
+func (t Threshold) worse(v, w float64) bool {
+	switch t.op {
+	case "<", "<=":
+		return v > w
+	case ">", ">=":
+		return v < w
+	case "==":
+		return math.Abs(v-t.bound) > math.Abs(w-t.bound)
+	default: // !=
+		return math.Abs(v-t.bound) < math.Abs(w-t.bound)
+	}
 }

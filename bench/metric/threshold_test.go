@@ -2,6 +2,7 @@ package metric
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -67,7 +68,7 @@ func TestEvaluate(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.expr, func(t *testing.T) {
-			th, err := ParseThreshold(tt.expr)
+			th, err := ParseThreshold(record.KindRun, tt.expr)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -88,7 +89,7 @@ func TestBoundExact(t *testing.T) {
 	r.Connections.Attempted, r.Connections.Failed, r.Connections.Requests = 1000, 7, 16100
 	r.Rate.OpenedPerS = 1100
 	for _, expr := range []string{"failed_ratio==0.7%", "failed_ratio<=0.7%", "failed_ratio==0.007", "connections.requests==16.1k", "rate.opened==1.1k/s"} {
-		th, err := ParseThreshold(expr)
+		th, err := ParseThreshold(record.KindRun, expr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,68 +102,50 @@ func TestBoundExact(t *testing.T) {
 func TestParseThresholdErrors(t *testing.T) {
 	tests := []struct {
 		expr string
-		part ThresholdPart
 		want string
 	}{
-		{"", PartOperator, "accepted are < <="},
-		{"connect.p99", PartOperator, "no operator"},
-		{"connect.p99=5ms", PartOperator, `unknown operator "="`},
-		{"connect.p99=<5ms", PartOperator, `unknown operator "=<"`},
-		{"connect.p99<>5ms", PartOperator, `unknown operator "<>"`},
-		{"<5ms", PartMetric, `unknown metric ""`},
-		{"latency<5ms", PartMetric, "failed_ratio"},
-		{"connect<5ms", PartMetric, "lag|connect"},
-		{"connect.p101<5ms", PartMetric, "connect.p999"},
-		{"connect.p995<5ms", PartMetric, "connect.p999"},
-		{"connect.pp<5ms", PartMetric, "connect.mean"},
-		{"connect.p<5ms", PartMetric, "connect.mean"},
-		{"connect.p5.<5ms", PartMetric, "connect.mean"},
-		{"connect.median<5ms", PartMetric, `unknown metric "connect.median"`},
-		{"rate.p99<5", PartMetric, "rate.opened, rate.completed"},
-		{"outcomes.ECONNRESET<5", PartMetric, "outcomes.cut_in_request"},
-		{"counters.ActiveOpens<5", PartMetric, "as nstat prints it"},
-		{"time_wait.now<5", PartMetric, "time_wait.peak"},
-		{"accounting.ok<5", PartMetric, "accounting.mismatches"},
-		{"connect.p99<", PartValue, "there is no value"},
-		{"connect.p99<5", PartValue, "a time with its unit"},
-		{"connect.p99<-5ms", PartValue, "a time"},
-		{"connect.p99<1%", PartValue, "a time"},
-		{"connect.count<5ms", PartValue, "SI k, M and G"},
-		{"rate.opened<5ms", PartValue, "per second"},
-		{"connections.failed<-1", PartValue, "a number"},
-		{"connections.failed<1e9", PartValue, "a number"},
-		{"connections.failed<NaN", PartValue, "a number"},
-		{"connections.failed<k", PartValue, "a number"},
-		{"connections.failed<99999999999G", PartValue, "a number"},
-		{"failed_ratio<5", PartValue, "a percentage"},
-		{"failed_ratio<101%", PartValue, "a percentage"},
-		{"failed_ratio<1k", PartValue, "a percentage"},
+		{"", "accepted are < <="},
+		{"connect.p99", "no operator"},
+		{"connect.p99=5ms", `unknown operator "="`},
+		{"connect.p99=<5ms", `unknown operator "=<"`},
+		{"connect.p99<>5ms", `unknown operator "<>"`},
+		{"<5ms", `unknown metric ""`},
+		{"latency<5ms", "accepted are those of lastack help metrics, such as failed_ratio"},
+		{"connect<5ms", "lastack help metrics"},
+		{"connect.p101<5ms", "connect.p999"},
+		{"connect.p995<5ms", "connect.p999"},
+		{"connect.pp<5ms", "connect.mean"},
+		{"connect.p<5ms", "connect.mean"},
+		{"connect.p5.<5ms", "connect.mean"},
+		{"connect.median<5ms", `unknown metric "connect.median"`},
+		{"rate.p99<5", "rate.opened, rate.completed"},
+		{"outcomes.ECONNRESET<5", "outcomes.cut_in_request"},
+		{"counters.ActiveOpens<5", "as nstat prints it"},
+		{"time_wait.now<5", "time_wait.peak"},
+		{"accounting.ok<5", "accounting.mismatches"},
+		{"connect.p99<", "there is no value"},
+		{"connect.p99<5", "a time with its unit"},
+		{"connect.p99<-5ms", "a time"},
+		{"connect.p99<1%", "a time"},
+		{"connect.count<5ms", "SI k, M and G"},
+		{"rate.opened<5ms", "per second"},
+		{"connections.failed<-1", "a number"},
+		{"connections.failed<1e9", "a number"},
+		{"connections.failed<NaN", "a number"},
+		{"connections.failed<k", "a number"},
+		{"connections.failed<99999999999G", "a number"},
+		{"failed_ratio<5", "a percentage"},
+		{"failed_ratio<101%", "a percentage"},
+		{"failed_ratio<1k", "a percentage"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.expr, func(t *testing.T) {
-			_, err := ParseThreshold(tt.expr)
-			var te *ThresholdError
-			if !errors.As(err, &te) {
-				t.Fatalf("got %v, want a *ThresholdError", err)
-			}
-			if te.Part != tt.part || te.Expr != tt.expr || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("got %s, %q; want %s, %q", te.Part, err, tt.part, tt.want)
+			_, err := ParseThreshold(record.KindRun, tt.expr)
+			e, ok := errors.AsType[*sockstate.ValueError](err)
+			if !ok || e.Name != "threshold" || e.Value != strconv.Quote(tt.expr) || !strings.Contains(e.Want, tt.want) {
+				t.Errorf("got %v, want a ValueError of %q that says %q", err, tt.expr, tt.want)
 			}
 		})
-	}
-}
-
-// The help names every metric that the parser knows, and no other.
-func TestThresholdHelp(t *testing.T) {
-	for _, f := range families() {
-		for _, l := range f.leaves {
-			if f.name == "exchange_errors" {
-				l.name = "KIND" // sixteen of them
-			}
-			if !strings.Contains(ThresholdHelp, f.name+".") || !strings.Contains(ThresholdHelp, l.name) {
-				t.Errorf("%s.%s is not in ThresholdHelp", f.name, l.name)
-			}
-		}
 	}
 }
 
@@ -193,17 +176,17 @@ func TestHTTPThresholds(t *testing.T) {
 		{refused, "http_4xx==0", record.ThresholdResult{GotText: "0", Want: "==0", OK: true, Reason: "no reply came"}},
 		{echo, "http_4xx==0", record.ThresholdResult{Want: "==0", Reason: "no HTTP was asked for"}},
 	} {
-		th, err := ParseThreshold(tt.expr)
+		th, err := ParseThreshold(record.KindRun, tt.expr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		tt.want.Expr, tt.want.Metric = tt.expr, th.metric
+		tt.want.Expr, tt.want.Metric = tt.expr, th.m.Name
 		if d := cmp.Diff(tt.want, th.Evaluate(&tt.run)); d != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.expr, d)
 		}
 	}
 	for _, expr := range []string{"http_6xx==0", "http_==0", "http==0", "exchange_errors==0", "exchange_errors.x==0"} {
-		if _, err := ParseThreshold(expr); err == nil {
+		if _, err := ParseThreshold(record.KindRun, expr); err == nil {
 			t.Errorf("%s was accepted", expr)
 		}
 	}
@@ -226,11 +209,10 @@ func FuzzParseThreshold(f *testing.F) {
 	}
 	r := sample(f)
 	f.Fuzz(func(t *testing.T, expr string) {
-		th, err := ParseThreshold(expr)
+		th, err := ParseThreshold(record.KindRun, expr)
 		if err != nil {
-			var te *ThresholdError
-			if !errors.As(err, &te) {
-				t.Fatalf("not a *ThresholdError: %v", err)
+			if _, ok := errors.AsType[*sockstate.ValueError](err); !ok {
+				t.Fatalf("not a *ValueError: %v", err)
 			}
 			return
 		}
@@ -264,7 +246,7 @@ func TestThresholdSeesTheWorst(t *testing.T) {
 	}
 	r := &record.Run{Result: record.Result{Latency: map[string]record.Latency{"exchange": l}}}
 	for _, expr := range []string{"exchange.p99<20ms", "exchange.p99.5<20ms", "exchange.p98.4<20ms"} {
-		bound, err := ParseThreshold(expr)
+		bound, err := ParseThreshold(record.KindRun, expr)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,15 +10,16 @@ import (
 
 	"lastack/bench/metric"
 	"lastack/bench/process"
+	"lastack/bench/record"
 	"lastack/server"
 	"lastack/sockstate/teardown"
 )
 
 // completeFlags has a shell complete the values of flags (lastack completion bash|zsh|fish prints the script).
 func completeFlags(cmd *cobra.Command) {
-	metrics := metric.MetricNames
+	kind := record.KindRun
 	if cmd.Name() == "drain" {
-		metrics = metric.DrainMetricNames
+		kind = record.KindDrain
 	}
 	signals := func() []string { return process.SignalNames() }
 	values := map[string]func() []string{
@@ -26,7 +27,7 @@ func completeFlags(cmd *cobra.Command) {
 		"on-eof":             words(teardown.ReactionHelp),
 		"exchange":           func() []string { return []string{"none", "echo:", "http:/"} },
 		"in-flight-exchange": func() []string { return []string{"echo:", "http:/"} },
-		"threshold":          metrics,
+		"threshold":          func() []string { return metric.Names(kind) },
 		"sysctl":             sysctlKeys,
 		"signal":             signals,
 		"then":               func() []string { return append(signals(), "none") },

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"lastack/bench/metric"
+	"lastack/bench/record"
 	"lastack/server"
 	"lastack/sockstate/teardown"
 )
@@ -66,16 +67,16 @@ func TestCompletion(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, m := range metric.MetricNames() {
-		if _, err := metric.ParseThreshold(m + "<1"); err != nil {
-			if _, err := metric.ParseThreshold(m + "<1ms"); err != nil {
+	for _, m := range metric.Names(record.KindRun) {
+		if _, err := metric.ParseThreshold(record.KindRun, m+"<1"); err != nil {
+			if _, err := metric.ParseThreshold(record.KindRun, m+"<1ms"); err != nil {
 				t.Error(err)
 			}
 		}
 	}
-	for _, m := range metric.DrainMetricNames() {
-		if _, err := metric.ParseDrainThreshold(m + "<1"); err != nil {
-			if _, err := metric.ParseDrainThreshold(m + "<1ms"); err != nil {
+	for _, m := range metric.Names(record.KindDrain) {
+		if _, err := metric.ParseThreshold(record.KindDrain, m+"<1"); err != nil {
+			if _, err := metric.ParseThreshold(record.KindDrain, m+"<1ms"); err != nil {
 				t.Error(err)
 			}
 		}

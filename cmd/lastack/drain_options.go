@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"lastack/bench/drain"
-	"lastack/bench/metric"
 	"lastack/bench/process"
 	"lastack/bench/quantity"
+	"lastack/bench/record"
 	"lastack/bench/sandbox"
 	"lastack/loadgen"
 	"lastack/sockstate/exchange"
@@ -163,7 +163,7 @@ func (o *drainOptions) complete(cmd *cobra.Command, args []string) error {
 	if o.workers < 0 || o.workers > loadgen.MaxWorkers {
 		return usagef("--workers %d: want 0 (automatic) to %d", o.workers, loadgen.MaxWorkers)
 	}
-	if err := o.parseThresholds(metric.ParseDrainThreshold); err != nil {
+	if err := o.parseThresholds(record.KindDrain); err != nil {
 		return err
 	}
 	if err := o.checkOutput(given); err != nil {

@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
+
+	"lastack/bench/metric"
+	"lastack/bench/record"
 )
 
 // What a user reads in a terminal of 100 columns wraps where the program says, and names what a flag takes rather than a
@@ -106,12 +110,35 @@ func TestHelpPages(t *testing.T) {
 	}
 }
 
+// Each metric is in the page of its kind, and explained by itself.
+func TestHelpMetrics(t *testing.T) {
+	for _, m := range metric.All() {
+		var one bytes.Buffer
+		if !writeMetric(&one, m.Name) || !strings.Contains(one.String(), strings.Fields(m.Help)[0]) {
+			t.Errorf("%s is not explained: %s", m.Name, &one)
+		}
+		for _, kind := range []string{record.KindRun, record.KindDrain} {
+			family, leaf, dotted := strings.Cut(m.Name, ".")
+			if family += "."; !dotted {
+				family, leaf = "-", m.Name
+			}
+			if listed := slices.ContainsFunc(metricFamilies(kind), func(d definition) bool {
+				return d.name == family && slices.Contains(strings.Fields(d.means), leaf)
+			}); listed != m.In(kind) {
+				t.Errorf("%s of a %s: listed %v", m.Name, kind, listed)
+			}
+		}
+	}
+}
+
 func TestHelpOfNames(t *testing.T) {
 	for _, tt := range []struct {
 		args []string
 		code int
 		want string
 	}{
+		{[]string{"metrics", "connect.p99.5"}, exitOK, "connect call to connected; us; lower is better"},
+		{[]string{"metrics", "all"}, exitOK, "lost_ratio"},
 		{[]string{"verdicts", "local_ports"}, exitOK, "limited by local ports"},
 		{[]string{"verdicts", "no_local_port"}, exitOK, "connect found no free local port"},
 		{[]string{"verdicts", "all"}, exitOK, "no_local_port"},

@@ -21,6 +21,7 @@ type topic struct {
 // topics lists them, as help does.
 func topics() []topic {
 	return []topic{
+		{"metrics", "What a --threshold may bound", writeMetrics, writeMetric},
 		{"outcomes", "How a connection can end, and how that is counted", writeOutcomes, nil},
 		{"states", "The TCP states, and the life of a connection", writeStates, nil},
 		{"policies", "Who closes first and how (--close), and what follows", writePolicies, nil},

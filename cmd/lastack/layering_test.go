@@ -64,7 +64,7 @@ var layers = []struct {
 	{"cmd/lastack", []string{
 		"report", "bench", "bench/drain", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup",
 		// The values that flags hold.
-		"loadgen", "server", "sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange",
+		"loadgen", "server", "sockstate", "sockstate/observe", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange",
 	}},
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -14,6 +16,8 @@ import (
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/report"
+	"lastack/sockstate"
+	"lastack/sockstate/observe"
 )
 
 // resultFlags say how a result is saved, shown and judged.
@@ -38,11 +42,18 @@ func (f *resultFlags) register(fs *pflag.FlagSet, example string) {
 	fs.StringArrayVar(&f.thresholds, "threshold", nil, "a `BOUND` like '"+example+"': exit 99 if missed (repeatable)")
 }
 
-func (f *resultFlags) parseThresholds(parse func(string) (metric.Threshold, error)) error {
+// parseThresholds reads the bounds on records of a kind.
+func (f *resultFlags) parseThresholds(kind string) error {
 	for _, expr := range f.thresholds {
-		t, err := parse(expr)
+		t, err := metric.ParseThreshold(kind, expr)
 		if err != nil {
-			return usagef("--%w", err)
+			return usagef("%w", err)
+		}
+		if name := t.Counter(); name != "" {
+			// Without the names the record will tell.
+			if known := observe.CounterNames(); known != nil && !slices.Contains(known, name) {
+				return usagef("%w", sockstate.BadValue("threshold", strconv.Quote(expr), "%s", metric.UnknownCounter(name, known)))
+			}
 		}
 		f.bounds = append(f.bounds, t)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"lastack/bench/metric"
+	"lastack/bench/record"
 	"lastack/bench/sandbox"
 	"lastack/bench/setup"
 	"lastack/loadgen"
@@ -39,7 +39,7 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	if err := o.completeExchange(given("exchange")); err != nil {
 		return err
 	}
-	if err := o.parseThresholds(metric.ParseThreshold); err != nil {
+	if err := o.parseThresholds(record.KindRun); err != nil {
 		return err
 	}
 	if err := o.checkOutput(given); err != nil {

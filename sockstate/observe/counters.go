@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -159,4 +162,21 @@ func parseSockstat(r io.Reader, s *sockstat) error {
 		}
 		return ""
 	})
+}
+
+// CounterNames lists the TCP counters of this kernel as they are named in Counters, nil if they cannot be read.
+func CounterNames() []string {
+	c := make(sockstate.Counters)
+	for _, name := range []string{"/proc/net/snmp", "/proc/net/netstat"} {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil
+		}
+		err = parseCounters(f, c)
+		f.Close()
+		if err != nil {
+			return nil
+		}
+	}
+	return slices.Sorted(maps.Keys(c))
 }

@@ -1,0 +1,146 @@
+package metric
+
+import (
+	"math"
+
+	"lastack/bench/record"
+)
+
+// Metric is a named number that records have. What it can be read of, its getters say: a whole run, each of its groups, an interval
+// of its timeline, each try of a drain.
+type Metric struct {
+	// Name is connect.p99, or of an open family with the open part in capitals: counters.NAME.
+	Name   string
+	Unit   Unit
+	Better Better
+	// Help says what it counts or measures, in a few words.
+	Help string
+
+	result   func(scope) Value
+	run      func(*record.Run) Value
+	interval func(iv *record.Interval, tookS float64) Value
+	try      func(*record.DrainTry) Value
+	// drained is set where a drain has it of all its tries together.
+	drained bool
+	// open makes the metric of an open family for the part of a name that is open; ok tells whether there is one.
+	open func(part string) (m Metric, ok bool)
+}
+
+// Unit is what a metric is measured in.
+type Unit string
+
+// The units.
+const (
+	Count     Unit = "count"
+	PerSecond Unit = "per second"
+	Share     Unit = "share" // a fraction
+	Micros    Unit = "us"
+)
+
+// Better says which values are better.
+type Better string
+
+// The directions.
+const (
+	Higher  Better = "higher"
+	Lower   Better = "lower"
+	Neither Better = "" // it depends
+)
+
+// Value is what a metric is in a record.
+type Value struct {
+	// Known is unset where it has none, for Reason.
+	Known bool
+	// V is in the metric's unit.
+	V float64
+	// Most is above V where it may be more, for what Doubt says: +Inf where nobody knows how much.
+	Most  float64
+	Doubt string
+	// Reason says why there is none, or what to know of V.
+	Reason string
+}
+
+func exactly(v float64) Value { return Value{Known: true, V: v, Most: v} }
+
+func number(n int64) Value { return exactly(float64(n)) }
+
+func none(reason string) Value { return Value{Reason: reason} }
+
+// atLeast adds to v that it may be more, if why says so.
+func (v Value) atLeast(why string) Value {
+	if v.Known && why != "" {
+		v.Most, v.Doubt = math.Inf(1), why
+	}
+	return v
+}
+
+// scope is a run's result, or a group's, with the part of the plan that it is of.
+type scope struct {
+	run    *record.Run
+	result *record.Result
+	groups []record.Group
+}
+
+// OfRun reads the metric of a whole run.
+func (m *Metric) OfRun(r *record.Run) Value {
+	switch {
+	case r.Kind == record.KindDrain && !m.drained:
+		return none("a drain does not measure it")
+	case m.result != nil:
+		return m.result(scope{r, &r.Result, r.Plan.Groups})
+	case m.run != nil:
+		return m.run(r)
+	case m.try != nil:
+		return none("only a drain has it")
+	}
+	return none("the metric is empty")
+}
+
+// OfGroup reads the metric of group i of several.
+func (m *Metric) OfGroup(r *record.Run, i int) Value {
+	if m.result == nil || i >= len(r.Groups) || i >= len(r.Plan.Groups) {
+		return none("a group has it not")
+	}
+	return m.result(scope{r, &r.Groups[i].Result, r.Plan.Groups[i : i+1]})
+}
+
+// OfInterval reads the metric of interval i of the timeline.
+func (m *Metric) OfInterval(r *record.Run, i int) Value {
+	if m.interval == nil {
+		return none("an interval has it not")
+	}
+	took := r.Timeline[i].TS
+	if i > 0 {
+		took -= r.Timeline[i-1].TS
+	}
+	return m.interval(&r.Timeline[i], took)
+}
+
+// OfTry reads the metric of a drain's try.
+func (m *Metric) OfTry(t *record.DrainTry) Value {
+	if m.try == nil {
+		return none("a try has it not")
+	}
+	return m.try(t)
+}
+
+// In reports whether records of a kind have the metric.
+func (m *Metric) In(kind string) bool {
+	if kind == record.KindDrain {
+		return m.try != nil || m.drained
+	}
+	return m.result != nil || m.run != nil
+}
+
+// Of lists what has the metric: a run, its groups, its intervals, a drain, its tries.
+func (m *Metric) Of() (all []string) {
+	for _, p := range []struct {
+		has  bool
+		name string
+	}{{m.In(record.KindRun), "run"}, {m.result != nil, "group"}, {m.interval != nil, "interval"}, {m.drained, "drain"}, {m.try != nil, "try"}} {
+		if p.has {
+			all = append(all, p.name)
+		}
+	}
+	return all
+}

@@ -1,0 +1,90 @@
+package metric
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"lastack/bench/record"
+)
+
+// All lists the metrics: of a run in the order of its page, then what only a drain has. Of an open family it has one entry.
+// To add one, add it to the list of its subject.
+func All() []Metric { return slices.Clone(all()) }
+
+var all = sync.OnceValue(func() []Metric {
+	list := slices.Concat(rates(), connections(), latencies(), outcomes(), replies(), timeWaits(), counters(), checks())
+	for _, d := range drainMetrics() {
+		// A name that a run has too is one metric.
+		if i := slices.IndexFunc(list, func(m Metric) bool { return m.Name == d.Name }); i >= 0 {
+			list[i].try = d.try
+			continue
+		}
+		list = append(list, d)
+	}
+	return list
+})
+
+// Names lists what a threshold on records of a kind may name, less what is open.
+func Names(kind string) (names []string) {
+	for _, m := range all() {
+		if m.In(kind) && m.open == nil {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// Lookup finds the metric of that name which records of a kind have. The error says which are like it.
+func Lookup(kind, name string) (Metric, error) {
+	for _, m := range all() {
+		if m.In(kind) && m.open == nil && m.Name == name {
+			return m, nil
+		}
+	}
+	for _, m := range all() {
+		if !m.In(kind) || m.open == nil {
+			continue
+		}
+		family, _, _ := strings.Cut(m.Name, ".")
+		if part, ok := strings.CutPrefix(name, family+"."); ok {
+			if found, ok := m.open(part); ok {
+				found.Name = name
+				return found, nil
+			}
+		}
+	}
+	return Metric{}, fmt.Errorf("unknown metric %q, %s", name, likely(kind, name))
+}
+
+// likely says what somebody may have meant by the name of no metric: those of its family, if they are few, or what is spelled alike.
+func likely(kind, name string) string {
+	const few = 12
+	family, _, dotted := strings.Cut(name, ".")
+	var of []string
+	for _, m := range all() {
+		if !m.In(kind) || !dotted || !strings.HasPrefix(m.Name, family+".") {
+			continue
+		}
+		if m.open != nil {
+			m.Name += " (" + m.Help + ")"
+		}
+		of = append(of, m.Name)
+	}
+	near := nearest(name, Names(kind), min(farthest, len(name)/2))
+	switch {
+	case len(of) > 0 && (len(of) <= few || len(near) == 0):
+		return "accepted are " + strings.Join(of, ", ")
+	case len(near) > 0:
+		return "did you mean " + strings.Join(near, " or ") + "? All are in lastack help metrics"
+	}
+	return "accepted are those of lastack help metrics, such as " + examples(kind)
+}
+
+func examples(kind string) string {
+	if kind == record.KindDrain {
+		return "failed, lost, refused_window, exit_time, connect.p99"
+	}
+	return "failed_ratio, connect.p99, rate.completed, outcomes.refused, counters.TcpExtTCPSynRetrans"
+}

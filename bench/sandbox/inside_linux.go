@@ -36,7 +36,10 @@ func (h *handoff) carryOut(jobs map[string]Func) int {
 		noHash = nest(h) // does not return but for a refusal
 	}
 	// A signal is the word to stop, whoever sends it: only what is handed in counts.
-	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
+	signalled, release := signal.NotifyContext(context.Background(), endings()...)
+	defer release()
+	// Not release: a signal that comes after the word would end the process.
+	ctx, stop := context.WithCancel(signalled)
 	defer stop()
 	_ = syscall.SetNonblock(controlFd, true) // else reading it takes a thread
 	go heed(os.NewFile(controlFd, "control"), stop)

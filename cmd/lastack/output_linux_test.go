@@ -469,7 +469,7 @@ func TestDrainLedgerStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	drain := func(ledger string) ended {
-		return runIn(t, dir, "lastack", "drain", "127.0.0.1:8080", "--sandbox", "--after", "50ms", "--watch", "50ms", "-q",
+		return runIn(t, dir, "lastack", "drain", "127.0.0.1:8080", "--sandbox", "--after", "50ms", "--watch", "50ms", "-q", "-v",
 			"--exec", "lastack serve --listen 127.0.0.1:8080 --exchange http:/", "--ledger", ledger)
 	}
 	e := drain("mine")

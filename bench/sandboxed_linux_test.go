@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -23,6 +22,7 @@ import (
 	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/netns"
+	"lastack/sockstate/socktest"
 	"lastack/sockstate/teardown"
 )
 
@@ -192,7 +192,7 @@ func (j *job) carryOut(s *sandbox.Sandbox, f *finding) error {
 	if s.Server != s.Client {
 		spaces = append(spaces, s.Server)
 	}
-	before, err := inEach(spaces, readCounters)
+	before, err := inEach(spaces, socktest.ReadCounters)
 	if err != nil {
 		return err
 	}
@@ -235,7 +235,7 @@ func (j *job) carryOut(s *sandbox.Sandbox, f *finding) error {
 	if f.Run, err = Run(ctx, j.Setup, s, emit); err != nil {
 		return err
 	}
-	after, err := inEach(spaces, readCounters)
+	after, err := inEach(spaces, socktest.ReadCounters)
 	if err != nil {
 		return err
 	}
@@ -280,29 +280,6 @@ func inEach[T any](spaces []*netns.NS, read func() (T, error)) (all []T, err err
 		})
 		if err != nil {
 			return nil, err
-		}
-	}
-	return all, nil
-}
-
-// readCounters reads the calling thread's namespace: a line of names, then one of values.
-func readCounters() (map[string]int64, error) {
-	all := make(map[string]int64)
-	for _, file := range []string{"snmp", "netstat"} {
-		b, err := os.ReadFile("/proc/thread-self/net/" + file)
-		if err != nil {
-			return nil, err
-		}
-		lines := strings.Split(strings.TrimSpace(string(b)), "\n")
-		for i := 0; i+1 < len(lines); i += 2 {
-			names, values := strings.Fields(lines[i]), strings.Fields(lines[i+1])
-			for j := 1; j < len(names); j++ {
-				var n int64
-				if _, err := fmt.Sscan(values[j], &n); err != nil {
-					return nil, err
-				}
-				all[strings.TrimSuffix(names[0], ":")+names[j]] = n
-			}
 		}
 	}
 	return all, nil

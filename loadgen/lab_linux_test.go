@@ -2,16 +2,11 @@ package loadgen
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"runtime"
-	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -22,29 +17,8 @@ import (
 	"lastack/sockstate/socktest"
 )
 
-// inUserNS marks the test binary that runs inside a user namespace of its own.
-const inUserNS = "LASTACK_TEST_IN_USER_NAMESPACE"
-
-// TestMain gives an ordinary user the capabilities that network namespaces take, by
-// running the tests again inside a user namespace. Where that is refused they run as they are, and
-// those that need a namespace skip.
 func TestMain(m *testing.M) {
-	if os.Geteuid() != 0 && os.Getenv(inUserNS) == "" {
-		cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-		cmd.Env = append(os.Environ(), inUserNS+"=1")
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-		cmd.SysProcAttr = &syscall.SysProcAttr{
-			Cloneflags:  syscall.CLONE_NEWUSER,
-			UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}},
-			GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}},
-		}
-		err := cmd.Start()
-		if err == nil {
-			_ = cmd.Wait() // its state is the answer
-			os.Exit(cmd.ProcessState.ExitCode())
-		}
-		fmt.Fprintf(os.Stderr, "no user namespace for the tests: %v\n", err)
-	}
+	socktest.InUserNamespace()
 	// Workers in system calls keep a processor: without some to spare, what looks on starves.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 8))
 	os.Exit(m.Run())
@@ -73,30 +47,13 @@ func (l *lab) do(f func() error) {
 // counter reads one of the namespace's counters, "TcpActiveOpens".
 func (l *lab) counter(name string) int64 {
 	l.t.Helper()
-	n := int64(-1)
-	l.do(func() error {
-		for _, file := range []string{"snmp", "netstat"} {
-			b, err := os.ReadFile("/proc/thread-self/net/" + file)
-			if err != nil {
-				return err
-			}
-			lines := strings.Split(strings.TrimSpace(string(b)), "\n")
-			for i := 0; i+1 < len(lines); i += 2 {
-				names, values := strings.Fields(lines[i]), strings.Fields(lines[i+1])
-				group := strings.TrimSuffix(names[0], ":")
-				for j := 1; j < len(names); j++ {
-					if group+names[j] != name {
-						continue
-					}
-					if n, err = strconv.ParseInt(values[j], 10, 64); err != nil {
-						return err
-					}
-				}
-			}
-		}
-		return nil
+	var all sockstate.Counters
+	l.do(func() (err error) {
+		all, err = socktest.ReadCounters()
+		return err
 	})
-	if n < 0 {
+	n, ok := all[name]
+	if !ok {
 		l.t.Fatalf("no counter %s", name)
 	}
 	return n

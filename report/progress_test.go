@@ -5,11 +5,13 @@ import (
 	"errors"
 	"io"
 	"math"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"lastack/bench/record"
+	"lastack/sockstate/socktest/golden"
 )
 
 func progressOf(t *testing.T, c ProgressConfig, intervals []record.Interval) []byte {
@@ -27,9 +29,9 @@ func progressOf(t *testing.T, c ProgressConfig, intervals []record.Interval) []b
 func TestProgress(t *testing.T) {
 	local := sample(t, "loss").Timeline
 	local[0].Phase = "warmup"
-	golden(t, "progress.txt", progressOf(t, ProgressConfig{Server: true}, local))
-	golden(t, "progress-narrow.txt", progressOf(t, ProgressConfig{Server: true, Width: 80}, local))
-	golden(t, "progress-remote.txt", progressOf(t, ProgressConfig{}, sample(t, "refused").Timeline))
+	golden.Check(t, filepath.Join("testdata", "progress.txt"), string(progressOf(t, ProgressConfig{Server: true}, local)))
+	golden.Check(t, filepath.Join("testdata", "progress-narrow.txt"), string(progressOf(t, ProgressConfig{Server: true, Width: 80}, local)))
+	golden.Check(t, filepath.Join("testdata", "progress-remote.txt"), string(progressOf(t, ProgressConfig{}, sample(t, "refused").Timeline)))
 }
 
 // Rows and headers are of one width, whatever the numbers.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -19,27 +18,8 @@ import (
 
 	"lastack/bench/record"
 	"lastack/report/text"
+	"lastack/sockstate/socktest/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(string(got), "\n")); d != "" {
-		t.Errorf("%s differs (-update rewrites it):\n%s", path, d)
-	}
-}
 
 // render shows r in a format, of text the whole report.
 func render(t testing.TB, format string, r *record.Run) []byte {
@@ -66,7 +46,7 @@ func TestText(t *testing.T) {
 			r := sample(t, name)
 			whole := render(t, "text", r)
 			checkPage(t, whole)
-			golden(t, name+"-v.txt", whole)
+			golden.Check(t, filepath.Join("testdata", name+"-v.txt"), string(whole))
 			flat := strings.Join(strings.Fields(string(whole)), " ")
 			for _, w := range r.Warnings {
 				_, words := record.SplitWarning(w)
@@ -76,7 +56,7 @@ func TestText(t *testing.T) {
 			}
 			first := show(t, View{Format: "text"}, r)
 			checkFirst(t, first)
-			golden(t, name+".txt", first)
+			golden.Check(t, filepath.Join("testdata", name+".txt"), string(first))
 			for _, width := range []int{40, 80, 200} {
 				page := show(t, View{Format: "text", Width: width}, r)
 				checkFirst(t, page)

@@ -1,20 +1,15 @@
 package host
 
 import (
-	"flag"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"lastack/sockstate"
+	"lastack/sockstate/socktest/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // goodHost is a host with nothing to complain of.
 func goodHost() (*Facts, *Features) {
@@ -130,26 +125,8 @@ func TestJudge(t *testing.T) {
 					t.Errorf("%s is ok and has a remedy", l.Subject)
 				}
 			}
-			golden(t, strings.ReplaceAll(tt.name, " ", "_")+".txt", b.String())
+			golden.Check(t, filepath.Join("testdata", strings.ReplaceAll(tt.name, " ", "_")+".txt"), b.String())
 		})
-	}
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,10 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"lastack/sockstate/socktest/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // badInput is a file of command lines ("$ run -c 0"), each with the answer on the line after it.
 const badInput = "testdata/bad_input.txt"
@@ -65,13 +62,7 @@ func TestBadInput(t *testing.T) {
 			t.Errorf("lastack %s: is not one sentence: %.500s", strings.TrimSpace(command), e.stderr)
 		}
 	}
-	if *update {
-		if err := os.WriteFile(badInput, []byte(got.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	} else if diff := cmp.Diff(string(b), got.String()); diff != "" {
-		t.Errorf("answers changed (-file +program), -update accepts them:\n%s", diff)
-	}
+	golden.Check(t, badInput, got.String())
 
 	if b, err := os.ReadFile(kept); err != nil || string(b) != "kept" {
 		t.Errorf("kept.json holds %q, %v", b, err)

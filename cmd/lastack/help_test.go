@@ -2,18 +2,17 @@ package main
 
 import (
 	"bytes"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
 
 	"lastack/bench/metric"
 	"lastack/bench/record"
+	"lastack/sockstate/socktest/golden"
 )
 
 // What a user reads in a terminal of 100 columns wraps where the program says, and names what a flag takes rather than a
@@ -94,19 +93,7 @@ func TestHelpPages(t *testing.T) {
 				t.Errorf("%s: %d columns: %s", topic.name, n, line)
 			}
 		}
-		golden := filepath.Join("testdata", "help", topic.name+".txt")
-		if *update {
-			if err := os.WriteFile(golden, stdout.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), stdout.String()); diff != "" {
-			t.Errorf("%s (-want +got), -update if it is right:\n%s", topic.name, diff)
-		}
+		golden.Check(t, filepath.Join("testdata", "help", topic.name+".txt"), stdout.String())
 	}
 }
 

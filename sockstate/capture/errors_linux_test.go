@@ -3,7 +3,6 @@ package capture
 import (
 	"errors"
 	"net/netip"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -75,11 +74,11 @@ func TestOpenDenied(t *testing.T) {
 
 // In a user namespace of one's own, no privilege is needed.
 func TestRootless(t *testing.T) {
-	if os.Getenv(inUserNS) != "" {
+	if socktest.InsideUserNamespace() {
 		t.Skip("all tests run in a user namespace already")
 	}
 	var out strings.Builder
-	cmd := userNamespace("-test.run=^TestLoopback$", "-test.v")
+	cmd := socktest.UserNamespace("-test.run=^TestLoopback$", "-test.v")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, &out, &out
 	err := cmd.Start()
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EINVAL) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"flag"
 	"io"
 	"net/netip"
 	"os"
@@ -16,9 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lastack/sockstate"
+	"lastack/sockstate/socktest/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // Both files as Linux 6.18 printed them, against a golden of all names and values.
 func TestParseCounters(t *testing.T) {
@@ -28,23 +26,11 @@ func TestParseCounters(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const golden = "testdata/counters.golden"
-	if *update {
-		b, err := json.MarshalIndent(got, "", "\t")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(golden, append(b, '\n'), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want := make(sockstate.Counters)
-	if err := json.Unmarshal(testdata(t, "counters.golden"), &want); err != nil {
+	b, err := json.MarshalIndent(got, "", "\t")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("-want +got\n%s", d)
-	}
+	golden.Check(t, "testdata/counters.golden", string(b)+"\n")
 }
 
 func TestParseCountersKeepsEveryName(t *testing.T) {

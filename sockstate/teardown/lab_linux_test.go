@@ -65,26 +65,10 @@ func newLab(t *testing.T, sysctls ...string) *lab {
 // counters reads what Observed looks at.
 func (l *lab) counters() sockstate.Counters {
 	l.t.Helper()
-	c := make(sockstate.Counters)
-	err := l.ns.Do(func() error {
-		for _, file := range []string{"snmp", "netstat"} {
-			b, err := os.ReadFile("/proc/thread-self/net/" + file)
-			if err != nil {
-				return err
-			}
-			lines := strings.Split(string(b), "\n")
-			for i := 0; i+1 < len(lines); i += 2 {
-				names, values := strings.Fields(lines[i]), strings.Fields(lines[i+1])
-				for j := 1; j < len(names); j++ {
-					n, err := strconv.ParseInt(values[j], 10, 64)
-					if err != nil {
-						return err
-					}
-					c[strings.TrimSuffix(names[0], ":")+names[j]] = n
-				}
-			}
-		}
-		return nil
+	var c sockstate.Counters
+	err := l.ns.Do(func() (err error) {
+		c, err = socktest.ReadCounters()
+		return err
 	})
 	if err != nil {
 		l.t.Fatal(err)

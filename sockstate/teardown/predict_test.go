@@ -1,9 +1,7 @@
 package teardown
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,9 +12,8 @@ import (
 
 	"lastack/sockstate"
 	"lastack/sockstate/exchange"
+	"lastack/sockstate/socktest/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 var policies = []string{
 	"client:fin", "server:fin", "client:half", "server:half", "client:rst", "server:rst",
@@ -65,22 +62,7 @@ func TestPredictGolden(t *testing.T) {
 			}
 		}
 	}
-	golden := filepath.Join("testdata", "predict.golden")
-	if *update {
-		if err := os.MkdirAll("testdata", 0o777); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(golden, []byte(b.String()), 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), b.String()); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
-	}
+	golden.Check(t, filepath.Join("testdata", "predict.golden"), b.String())
 }
 
 func TestPredictEnv(t *testing.T) {

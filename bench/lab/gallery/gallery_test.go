@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -16,9 +15,8 @@ import (
 
 	"lastack/bench/lab"
 	"lastack/bench/record"
+	"lastack/sockstate/socktest/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestEntries(t *testing.T) {
 	var ids, servers []string
@@ -235,17 +233,5 @@ func TestTable(t *testing.T) {
 	if err := writeTable(&got, facts, rows, []lab.Absence{{Name: "lighttpd, INT", Reason: "it is not installed"}}); err != nil {
 		t.Fatal(err)
 	}
-	golden := filepath.Join("testdata", "table.md")
-	if *update {
-		if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Error(diff)
-	}
+	golden.Check(t, filepath.Join("testdata", "table.md"), got.String())
 }

@@ -3,18 +3,13 @@ package main
 import (
 	"bytes"
 	"errors"
-	"flag"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"lastack/bench/lab"
+	"lastack/sockstate/socktest/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // turnsOf makes one run of each rate; 0 is one that failed.
 func turnsOf(cpu cpuTime, rates ...float64) []turn {
@@ -79,17 +74,5 @@ func TestTable(t *testing.T) {
 	if err := writeTable(&got, facts, []measurement{echo, http, empty}); err != nil {
 		t.Fatal(err)
 	}
-	golden := filepath.Join("testdata", "table.md")
-	if *update {
-		if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Errorf("(-want +got), -update if it is right:\n%s", diff)
-	}
+	golden.Check(t, filepath.Join("testdata", "table.md"), got.String())
 }

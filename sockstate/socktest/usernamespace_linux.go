@@ -1,0 +1,42 @@
+package socktest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+// inUserNS marks the test binary that runs inside a user namespace of its own.
+const inUserNS = "LASTACK_TEST_IN_USER_NAMESPACE"
+
+// InUserNamespace is for TestMain. It gives an ordinary user the capabilities that network namespaces take, by running the tests again
+// inside a user namespace, and then does not return. Where that is refused they run as they are, and those that need one skip.
+func InUserNamespace() {
+	if os.Geteuid() == 0 || InsideUserNamespace() {
+		return
+	}
+	cmd := UserNamespace(os.Args[1:]...)
+	if err := cmd.Start(); err != nil {
+		fmt.Fprintf(os.Stderr, "no user namespace for the tests: %v\n", err)
+		return
+	}
+	_ = cmd.Wait() // its state is the answer
+	os.Exit(cmd.ProcessState.ExitCode())
+}
+
+// InsideUserNamespace reports whether these tests run in one that UserNamespace made.
+func InsideUserNamespace() bool { return os.Getenv(inUserNS) != "" }
+
+// UserNamespace runs this test binary as root of a new user namespace, whatever the user.
+func UserNamespace(args ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Env = append(os.Environ(), inUserNS+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}},
+	}
+	return cmd
+}

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"lastack/bench/record"
 )
 
@@ -103,5 +105,28 @@ func TestNearest(t *testing.T) {
 	}
 	if d := distance("kitten", "sitting"); d != 3 {
 		t.Errorf("kitten to sitting: %d", d)
+	}
+}
+
+// A record of now has a counter that did not grow as 0, and lacks one that the kernel has not; an older record lacks both.
+func TestCounters(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		counters map[string]int64
+		counter  string
+		want     Value
+	}{
+		{"grown", map[string]int64{"TcpExtTW": 3, "TcpOutRsts": 0}, "TcpExtTW", Value{Known: true, V: 3, Most: 3}},
+		{"not grown", map[string]int64{"TcpExtTW": 3, "TcpOutRsts": 0}, "TcpOutRsts", Value{Known: true}},
+		{"none of the kernel's", map[string]int64{"TcpExtTW": 3, "TcpOutRsts": 0}, "TcpOutRst", Value{Reason: "this kernel has no TCP counter TcpOutRst; the nearest: TcpOutRsts"}},
+		{"of an older record", map[string]int64{"TcpExtTW": 3}, "TcpOutRsts", Value{Known: true, Reason: "it did not grow, or this kernel has no counter of that name"}},
+	} {
+		m, err := Lookup(record.KindRun, "counters."+tt.counter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(tt.want, m.OfRun(&record.Run{Counters: tt.counters})); d != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, d)
+		}
 	}
 }

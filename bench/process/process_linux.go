@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lastack/bench/host"
 	"lastack/sockstate/clock"
 )
 
@@ -64,7 +65,7 @@ func Attach(pid int) (*Process, error) {
 	if pid <= 0 {
 		return nil, &attachError{PID: pid, Err: unix.ESRCH}
 	}
-	seal()
+	host.SealDescriptors()
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return nil, &attachError{PID: pid, Err: err}

@@ -2,17 +2,17 @@ package process
 
 import (
 	"errors"
-	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
+
+	"lastack/bench/host"
 )
 
 // Start starts a program. The error is a *startError if the program could not be executed, and a *containError if
@@ -35,7 +35,7 @@ func Start(spec Spec) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	seal()
+	host.SealDescriptors() // a server that holds a pipe of somebody's shell open, or a listener, harms who waits for its end
 	s, reason, err := spec.space(path)
 	if err != nil {
 		return nil, err
@@ -57,24 +57,6 @@ func cleanEnv(env []string) []string {
 }
 
 const envPrefix = "LASTACK_"
-
-// seal keeps the descriptors that this process has, and those that it was given without knowing, from what it starts: a server
-// that holds a pipe of somebody's shell open, or a listener, harms who waits for its end.
-func seal() {
-	if unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) == nil {
-		return
-	}
-	// Linux before 5.11, or a seccomp filter.
-	names, err := filepath.Glob("/proc/self/fd/*")
-	if err != nil {
-		return
-	}
-	for _, name := range names {
-		if fd, err := strconv.Atoi(filepath.Base(name)); err == nil && fd > 2 {
-			_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFD, unix.FD_CLOEXEC) // it may be closed by now
-		}
-	}
-}
 
 // lookUp finds the program, and says what would fail without starting anything.
 func lookUp(spec Spec) (string, error) {

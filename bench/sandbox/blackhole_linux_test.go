@@ -97,7 +97,7 @@ func reach(c *net.TCPConn, want sockstate.State) error {
 	return nil
 }
 
-// leaveOrphans returns the number of orphans of each side, before Close and after it.
+// leaveOrphans returns the number of orphans of each side, before close and after it.
 func leaveOrphans(_ context.Context, s *Sandbox, _ json.RawMessage, _ func(any)) (any, error) {
 	var seen [][]int
 	var diags []*sockdiag.Conn
@@ -146,7 +146,7 @@ func leaveOrphans(_ context.Context, s *Sandbox, _ json.RawMessage, _ func(any))
 	if err := count(); err != nil {
 		return nil, err
 	}
-	if err := s.Close(); err != nil {
+	if err := s.close(); err != nil {
 		return nil, err
 	}
 	err := count()

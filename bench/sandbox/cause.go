@@ -8,16 +8,16 @@ import (
 
 // likelyCause explains a refusal by what the host is set to. read returns the
 // content of a file without surrounding blanks, empty if it cannot be read.
-func likelyCause(step Step, mode Mode, errno syscall.Errno, read func(path string) string) string {
+func likelyCause(step step, mode Mode, errno syscall.Errno, read func(path string) string) string {
 	switch step {
-	case StepSpec, StepFresh, StepConnect, StepSysctl:
+	case stepSpec, stepFresh, stepConnect, stepSysctl:
 		return ""
-	case StepLoss:
+	case stepLoss:
 		switch errno {
 		case syscall.EOPNOTSUPP, syscall.EPROTONOSUPPORT, syscall.EAFNOSUPPORT, syscall.ENOENT, syscall.EINVAL:
 			return "this kernel has no nftables (CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET, CONFIG_NFT_NUMGEN)"
 		}
-	case StepVeth:
+	case stepVeth:
 		if errno == syscall.EOPNOTSUPP {
 			return "this kernel has no veth (CONFIG_VETH)"
 		}
@@ -36,7 +36,7 @@ func likelyCause(step Step, mode Mode, errno syscall.Errno, read func(path strin
 		}
 		return "user.max_user_namespaces or user.max_net_namespaces is reached"
 	case syscall.EINVAL, syscall.ENOSYS:
-		if step == StepNamespaces {
+		if step == stepNamespaces {
 			return "this kernel is built without user or network namespaces"
 		}
 	case syscall.EPERM, syscall.EACCES:
@@ -46,10 +46,10 @@ func likelyCause(step Step, mode Mode, errno syscall.Errno, read func(path strin
 }
 
 // deniedBy lists what is known to deny namespaces, or their use, to a process.
-func deniedBy(step Step, mode Mode, read func(path string) string) string {
+func deniedBy(step step, mode Mode, read func(path string) string) string {
 	var causes []string
 	if mode == User {
-		if step == StepNamespaces && read(procSys("kernel.unprivileged_userns_clone")) == "0" {
+		if step == stepNamespaces && read(procSys("kernel.unprivileged_userns_clone")) == "0" {
 			causes = append(causes, "kernel.unprivileged_userns_clone is 0")
 		}
 		if key := "kernel.apparmor_restrict_unprivileged_userns"; read(procSys(key)) == "1" {

@@ -20,7 +20,7 @@ import (
 
 // Cell is a job under way in a sandbox of its own. Wait must be called.
 type Cell struct {
-	child  *child2
+	child  *child
 	status record.Sandbox
 
 	mu    sync.Mutex // of what is below
@@ -29,6 +29,9 @@ type Cell struct {
 	bad   error   // what came instead
 	over  bool    // nothing more is read
 }
+
+// setupTimeout bounds the time until a sandbox is on; making namespaces waits for locks that the whole host shares.
+const setupTimeout = 30 * time.Second
 
 // lineLimit bounds one event or result in bytes.
 const lineLimit = 256 << 20
@@ -54,7 +57,7 @@ func Start(ctx context.Context, spec Spec, job Job) (*Cell, error) {
 		err = spec.validate()
 	}
 	if err != nil {
-		return nil, &Error{Step: StepSpec, Err: err}
+		return nil, &Error{step: stepSpec, Err: err}
 	}
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
@@ -77,7 +80,7 @@ func Start(ctx context.Context, spec Spec, job Job) (*Cell, error) {
 
 // awaitOn reads what comes first: that the sandbox is on.
 func (c *Cell) awaitOn(ctx context.Context) error {
-	failed := func(err error) error { return &Error{Step: StepStart, Mode: c.child.mode, Err: err} }
+	failed := func(err error) error { return &Error{step: stepStart, Mode: c.child.mode, Err: err} }
 	if err := c.child.events.SetReadDeadline(time.Now().Add(setupTimeout)); err != nil {
 		return failed(err)
 	}
@@ -99,7 +102,7 @@ func (c *Cell) awaitOn(ctx context.Context) error {
 	case ok || m.End != nil:
 		return failed(errors.New("its process did not say first that the sandbox is on"))
 	}
-	c.child.kill(nil) // it has ended, unless it has only closed the pipe
+	c.child.finish(nil)
 	err := c.child.died()
 	if err.Signal != 0 {
 		return err // a signal, not this host, is why there is no sandbox
@@ -169,7 +172,7 @@ func (c *Cell) Wait() (result json.RawMessage, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.end == nil {
-		c.child.kill(c.bad)
+		c.child.finish(c.bad)
 	}
 	c.child.wait()
 	if c.end == nil {
@@ -191,7 +194,7 @@ func (c *Cell) Left() error {
 	if c.end == nil || c.end.Left == "" {
 		return nil
 	}
-	return &LeftError{errors.New(c.end.Left)}
+	return errors.New(c.end.Left)
 }
 
 // Dropped is after Wait the number of events that were dropped, since too many were unread.
@@ -205,7 +208,7 @@ func (c *Cell) Dropped() int64 {
 }
 
 // died says how the cell's process ended.
-func (c *child2) died() *DiedError {
+func (c *child) died() *DiedError {
 	<-c.ended
 	e := &DiedError{Stderr: c.said.String()}
 	if why := c.why.Load(); why != nil {

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -99,6 +100,19 @@ var cellJobs = map[string]Func{
 		os.Exit(3)
 		return nil, nil
 	},
+	// eat enters the control group that is its input, and takes memory without end.
+	"eat": func(_ context.Context, _ *Sandbox, input json.RawMessage, _ func(any)) (any, error) {
+		var group string
+		err := json.Unmarshal(input, &group)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte("0"), 0)
+		}
+		if err != nil {
+			return nil, err
+		}
+		for eaten := [][]byte{}; ; eaten = append(eaten, bytes.Repeat([]byte("x"), 1<<20)) { //nolint:staticcheck // kept to the end
+		}
+	},
 	"env": func(context.Context, *Sandbox, json.RawMessage, func(any)) (any, error) { return surroundings() },
 	// marshal has a result that cannot be handed in, odd an event that cannot.
 	"marshal": func(context.Context, *Sandbox, json.RawMessage, func(any)) (any, error) { return func() {}, nil },
@@ -115,7 +129,7 @@ func failures(mode Mode) map[string]error {
 		"errno":   fmt.Errorf("open it: %w", syscall.EADDRINUSE),
 		"sysctl":  &SysctlError{Sysctl: Sysctl{"net.ipv4.x", "1"}, Mode: mode, Err: syscall.EPERM},
 		"held":    fmt.Errorf("later: %w", &SysctlError{Sysctl: Sysctl{"net.ipv4.x", "1"}, Mode: mode, Held: "2"}),
-		"step":    &Error{Step: StepLoss, Mode: mode, Err: syscall.EOPNOTSUPP},
+		"step":    &Error{step: stepLoss, Mode: mode, Err: syscall.EOPNOTSUPP},
 		"value":   fmt.Errorf("--%w", &sockstate.ValueError{Name: "rate", Value: "x", Want: "a number"}),
 		"stopped": fmt.Errorf("before the load: %w", context.Canceled),
 		"late":    context.DeadlineExceeded,
@@ -293,7 +307,7 @@ func TestJobErrors(t *testing.T) {
 				t.Errorf("%s: %+v, want %+v", name, gotValue, wantValue)
 			}
 			got, _ := errors.AsType[*Error](err)
-			if e, ok := errors.AsType[*Error](want); ok && (got == nil || got.Step != e.Step || got.Mode != e.Mode) {
+			if e, ok := errors.AsType[*Error](want); ok && (got == nil || got.step != e.step || got.Mode != e.Mode) {
 				t.Errorf("%s: %+v, want %+v", name, got, e)
 			}
 		}
@@ -312,7 +326,7 @@ func TestCellEnds(t *testing.T) {
 	}{
 		{job: "garbage", signal: syscall.SIGKILL, err: `it wrote "runtime: out of cheese", which is no message: `, text: "the sandbox's process was ended: it wrote"},
 		{job: "mid-line", signal: syscall.SIGKILL, text: "the sandbox's process was ended by signal 9 (killed)"},
-		{job: "mute", signal: syscall.SIGKILL, text: "the sandbox's process was ended by signal 9 (killed)"},
+		{job: "mute", signal: syscall.SIGKILL, err: "it closed its pipe", text: "the sandbox's process was ended: it closed its pipe before"},
 		{job: "exit", text: "the sandbox's process ended without a result", stderr: "so long\n"},
 		{
 			job: "loud", code: 3, text: "the sandbox's process crashed (exit status 3)",
@@ -343,6 +357,45 @@ func TestCellEnds(t *testing.T) {
 	}
 }
 
+// TestOutOfMemory has the kernel kill a cell's process. The others have the memory that they need.
+func TestOutOfMemory(t *testing.T) {
+	if bestMode() != Root {
+		t.Skip("control groups are for root to make")
+	}
+	group := memoryGroup(t, 64<<20)
+	other := startCell(t.Context(), t, Spec{}, Job{Name: "where", Input: "fed"})
+	_, err := startCell(t.Context(), t, Spec{}, Job{Name: "eat", Input: group}).Wait()
+	if e, ok := errors.AsType[*DiedError](err); !ok || !e.OutOfMemory || e.Signal != syscall.SIGKILL {
+		t.Errorf("%+v, want killed for lack of memory", err)
+	}
+	other.Stop()
+	if result, err := other.Wait(); string(result) != `"fed"` || err != nil {
+		t.Errorf("result %s, %v", result, err)
+	}
+}
+
+// memoryGroup makes a control group that bounds memory.
+func memoryGroup(t *testing.T, limit int) string {
+	t.Helper()
+	var why []error
+	for root, file := range map[string]string{"/sys/fs/cgroup/memory": "memory.limit_in_bytes", "/sys/fs/cgroup": "memory.max"} {
+		dir := filepath.Join(root, fmt.Sprintf("lastack-test-%d", os.Getpid()))
+		err := os.Mkdir(dir, 0o755)
+		if err == nil {
+			if err = os.WriteFile(filepath.Join(dir, file), fmt.Append(nil, limit), 0); err == nil {
+				t.Cleanup(func() {
+					until(t, "the control group to be empty", func() bool { return os.Remove(dir) == nil })
+				})
+				return dir
+			}
+			_ = os.Remove(dir) // it is new
+		}
+		why = append(why, err)
+	}
+	t.Skipf("no control group for memory here: %v", errors.Join(why...))
+	return ""
+}
+
 func TestNotStarted(t *testing.T) {
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -351,13 +404,13 @@ func TestNotStarted(t *testing.T) {
 		ctx  context.Context
 		spec Spec
 		job  Job
-		step Step
+		step step
 		want string
 	}{
-		{"unknown job", t.Context(), Spec{}, Job{Name: "bake"}, StepStart, `this program has no job "bake"`},
-		{"no job", t.Context(), Spec{}, Job{}, StepSpec, "the job has no name"},
-		{"bad spec", t.Context(), Spec{Loss: 2}, Job{Name: "echo"}, StepSpec, "loss of 2"},
-		{"bad input", t.Context(), Spec{}, Job{Name: "echo", Input: func() {}}, StepSpec, "unsupported type"},
+		{"unknown job", t.Context(), Spec{}, Job{Name: "bake"}, stepStart, `this program has no job "bake"`},
+		{"no job", t.Context(), Spec{}, Job{}, stepSpec, "the job has no name"},
+		{"bad spec", t.Context(), Spec{Loss: 2}, Job{Name: "echo"}, stepSpec, "loss of 2"},
+		{"bad input", t.Context(), Spec{}, Job{Name: "echo", Input: func() {}}, stepSpec, "unsupported type"},
 		{"ctx over", over, Spec{}, Job{Name: "echo"}, "", "context canceled"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -365,7 +418,7 @@ func TestNotStarted(t *testing.T) {
 				c, err := Start(tt.ctx, tt.spec, tt.job)
 				skipDenied(t, err)
 				e, _ := errors.AsType[*Error](err)
-				if c != nil || err == nil || !strings.Contains(err.Error(), tt.want) || (e != nil) != (tt.step != "") || e != nil && e.Step != tt.step {
+				if c != nil || err == nil || !strings.Contains(err.Error(), tt.want) || (e != nil) != (tt.step != "") || e != nil && e.step != tt.step {
 					t.Errorf("%v, want %q at step %q", err, tt.want, tt.step)
 				}
 				return nil
@@ -472,6 +525,12 @@ func TestStop(t *testing.T) {
 		"ctx":     func(_ *Cell, cancel func()) { cancel() },
 		"both":    func(c *Cell, cancel func()) { cancel(); c.Stop() },
 		"SIGTERM": func(c *Cell, _ func()) { _ = c.child.cmd.Process.Signal(syscall.SIGTERM) },
+		"all at once": func(c *Cell, cancel func()) {
+			cancel()
+			for range 3 {
+				_ = c.child.cmd.Process.Signal(syscall.SIGQUIT)
+			}
+		},
 		"SIGINT and SIGHUP": func(c *Cell, _ func()) {
 			_ = c.child.cmd.Process.Signal(syscall.SIGINT)
 			if len(endings()) > 5 { // not under nohup

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"errors"
+	"fmt"
 
 	"lastack/sockstate"
 	"lastack/sockstate/netns"
@@ -9,12 +10,10 @@ import (
 	"lastack/sockstate/sockdiag"
 )
 
-// Close ends the sandbox in good order: it destroys the sockets that no process holds
-// any more and whose packets still wait for an answer, because they would outlive the
-// process, and lets go of the namespaces. Sockets still open keep their namespace
-// alive, so it comes after they are closed. It may be called more than once. A *LeftError is no failure of what was
-// done in the sandbox.
-func (s *Sandbox) Close() error {
+// close ends the sandbox in good order: it destroys the sockets that no process holds any more and whose packets still wait for an
+// answer, because they would outlive the process, and lets go of the namespaces. Sockets still open keep their namespace alive, so it
+// comes after they are closed. It may be called more than once. The error is no failure of what was done in the sandbox.
+func (s *Sandbox) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -25,7 +24,7 @@ func (s *Sandbox) Close() error {
 	// A sandbox that never was on has no load, and has opened nothing to look with.
 	for _, o := range s.orphans {
 		if err := o.end(); err != nil {
-			errs = append(errs, &LeftError{err})
+			errs = append(errs, fmt.Errorf("sockets without a process may outlive the sandbox for some minutes: %w", err))
 		}
 	}
 	for _, ns := range s.namespaces() {

@@ -1,24 +1,28 @@
-// Package sandbox runs lastack in fresh network namespaces with their own sysctls,
-// port tables, counters and TIME_WAIT sockets, with privilege or without.
+// Package sandbox carries out jobs in fresh network namespaces, with their own sysctls, port tables, counters and TIME_WAIT sockets, with
+// privilege or without.
 //
-// The program re-executes itself in the namespaces; the parent waits and passes
-// signals and the exit code on:
+// A Cell is a job in a sandbox of its own. A process of this program does it, which Start executes and which gets the job from main by
+// way of Main:
 //
-//	parent                                 child
-//	Inside() is false                      Inside() is true
-//	Run(ctx, spec) -- clone(CLONE_NEWNET   Enter(): links, sysctls, loss, proof
-//	  |               [|CLONE_NEWUSER]) -->  |
-//	  | <------------- report, by pipe ----- |
-//	  | -- SIGINT, SIGTERM, ... -----------> | the run, with a *Sandbox
-//	  | <------------- exit code ----------- |
+//	this process                           the cell's process
+//	Start(ctx, spec, job)                  Main(jobs)
+//	  |  -- spec and job, in a memfd ------> |  links, sysctls, loss, proof
+//	  |  <---- on, or why it cannot be ----- |
+//	*Cell                                    job(ctx, *Sandbox, input, emit)
+//	Events  <------- what it emits --------- |
+//	Stop    -------------------------------> |  its ctx is cancelled
+//	Wait    <----- its result, its error --- |
 //
-// Where a larger connection hash is wanted, Enter executes the program once more in the same process, in a
-// namespace inside of the first (Spec.EhashEntries).
+// Several cells may be under way at once. How one ends is its own error and nobody else's. A cell's process has no other descriptors than
+// its pipes, no command line that would show the job's input, and a process group of its own: a terminal's Ctrl-C reaches this process
+// alone, and its Ctrl-Z stops and continues all of them.
 //
-// Everything goes with the child: no file, link or process is left, whichever of the
-// two is killed. Only orphaned sockets whose packets are dropped linger in the kernel,
-// for seconds to minutes; Sandbox.Close destroys them.
+// Where a larger connection hash is wanted, the cell's process executes the program once more, in a namespace inside of the first
+// (Spec.EhashEntries).
 //
-// A namespace starts with the kernel's default sysctls, not with the host's. Not
-// isolated at all are tcp_mem, tcp_max_orphans, file-max, memory and CPU.
+// Everything goes with the cell's process: no file, link or process is left, whichever of the two is killed. Only orphaned sockets
+// whose packets are dropped linger in the kernel, for seconds to minutes; an orderly end destroys them.
+//
+// A namespace starts with the kernel's default sysctls, not with the host's. Not isolated at all are tcp_mem, tcp_max_orphans, file-max,
+// memory and CPU.
 package sandbox

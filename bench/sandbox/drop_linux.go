@@ -61,7 +61,7 @@ func (s *Sandbox) addLoss(l Loss) error {
 func (s *Sandbox) Blackhole(at ...sockstate.Side) (lift func() error, err error) {
 	ends := s.ends
 	if len(at) > 0 && s.Topology != Veth {
-		return nil, &Error{Step: StepLoss, Mode: s.Mode, Err: errors.New("one link carries both sides with topology lo, so it cannot drop for one of them")}
+		return nil, &Error{step: stepLoss, Mode: s.Mode, Err: errors.New("one link carries both sides with topology lo, so it cannot drop for one of them")}
 	}
 	if len(at) > 0 {
 		ends = nil
@@ -85,7 +85,7 @@ func (s *Sandbox) Blackhole(at ...sockstate.Side) (lift func() error, err error)
 			}))
 		}
 		if err := errors.Join(errs...); err != nil {
-			return &Error{Step: StepLoss, Mode: s.Mode, Err: err}
+			return &Error{step: stepLoss, Mode: s.Mode, Err: err}
 		}
 		return nil
 	})
@@ -99,7 +99,7 @@ func (s *Sandbox) Blackhole(at ...sockstate.Side) (lift func() error, err error)
 		})
 		if err != nil {
 			_ = lift() // what is there of it; err is what matters
-			return nil, &Error{Step: StepLoss, Mode: s.Mode, Err: err}
+			return nil, &Error{step: stepLoss, Mode: s.Mode, Err: err}
 		}
 	}
 	return lift, nil

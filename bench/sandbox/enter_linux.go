@@ -1,15 +1,10 @@
 package sandbox
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"os/signal"
-	"path/filepath"
 	"slices"
-	"syscall"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -19,47 +14,7 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// Enter sets the sandbox up, in a process for which Inside holds, and reports to the
-// parent. It is called once. When it fails, the parent has the error and kills this
-// process: the caller returns at once and prints nothing. With a Spec.EhashEntries it starts the program over:
-// what ran before it is as if it had not been.
-//
-// The process is in the background of its terminal, where reading fails with EIO and
-// writing works whatever stty tostop says.
-func Enter() (*Sandbox, error) {
-	h, _ := received()
-	if h == nil {
-		return nil, &Error{Step: StepStart, Err: errors.New("this process was not started as a sandbox")}
-	}
-	var noHash error
-	if h.Spec.EhashEntries > 0 && h.Outer == "" {
-		noHash = nest(h) // does not return but for a refusal
-	}
-	pipe := os.NewFile(uintptr(h.Report), "report")
-	if pipe == nil {
-		return nil, &Error{Step: StepStart, Mode: h.Mode, Err: fmt.Errorf("descriptor %d of the report is invalid", h.Report)}
-	}
-	defer pipe.Close()
-	signal.Ignore(syscall.SIGTTIN, syscall.SIGTTOU)
-	// The kernel named the process after /proc/self/exe; ps and pgrep shall find it.
-	_ = writeFile("/proc/self/comm", filepath.Base(os.Args[0]))
-
-	s, err := setUp(h, noHash)
-	r := report{Status: s.Status}
-	if err != nil {
-		r.Failure = newFailure(err)
-	}
-	if werr := json.NewEncoder(pipe).Encode(r); werr != nil && err == nil {
-		err = &Error{Step: StepStart, Mode: h.Mode, Err: werr}
-		_ = s.Close() // the parent is gone, and so is this process soon
-	}
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
-// setUp does everything in the order in which one step needs the other. The proof
+// setUp makes the sandbox of this process: it does everything in the order in which one step needs the other. The proof
 // comes before the sysctls and the loss that were asked for: those may well break it. noHash is why
 // the namespace has no connection hash of its own.
 func setUp(h *handoff, noHash error) (s *Sandbox, err error) {
@@ -67,40 +22,40 @@ func setUp(h *handoff, noHash error) (s *Sandbox, err error) {
 	s = &Sandbox{Mode: h.Mode, Topology: spec.topology()}
 	defer func() {
 		if err != nil {
-			_ = s.Close() // err is what matters
+			_ = s.close() // err is what matters
 		}
 	}()
-	at := func(step Step, err error) error {
+	at := func(step step, err error) error {
 		var se *SysctlError
 		if err == nil || errors.As(err, &se) {
 			return err
 		}
-		return &Error{Step: step, Mode: h.Mode, Err: err}
+		return &Error{step: step, Mode: h.Mode, Err: err}
 	}
 
 	if s.Client, err = netns.Current(); err != nil {
-		return s, at(StepFresh, err)
+		return s, at(stepFresh, err)
 	}
 	s.Server = s.Client
 	if err := checkFresh(h, s.Client); err != nil {
-		return s, at(StepFresh, err)
+		return s, at(stepFresh, err)
 	}
 	if s.Topology == Veth {
 		if spec.EhashEntries > 0 && noHash == nil {
 			noHash = askForHash(spec.EhashEntries)
 		}
 		if s.Server, err = netns.New(); err != nil {
-			return s, at(StepNamespaces, err)
+			return s, at(stepNamespaces, err)
 		}
 	}
 	for _, ns := range s.namespaces() {
 		if err := ns.Do(sockio.LoopbackUp); err != nil {
-			return s, at(StepLoopback, err)
+			return s, at(stepLoopback, err)
 		}
 		for _, c := range spec.Sysctls {
 			if c.perDefault() {
 				if err := ns.Do(func() error { return applySysctl(c, h.Mode) }); err != nil {
-					return s, at(StepSysctl, err)
+					return s, at(stepSysctl, err)
 				}
 			}
 		}
@@ -110,22 +65,22 @@ func setUp(h *handoff, noHash error) (s *Sandbox, err error) {
 		s.useLoopback()
 	case Veth:
 		if err := s.joinByVeth(); err != nil {
-			return s, at(StepVeth, err)
+			return s, at(stepVeth, err)
 		}
 	}
 	if err := s.addSources(spec.Sources); err != nil {
-		return s, at(StepSources, err)
+		return s, at(stepSources, err)
 	}
 	if slices.Contains(spec.Sources, Range6()) {
 		s.ClientRange6 = Range6()
 	}
 	for _, ns := range s.namespaces() {
 		if err := ns.Do(proveWritable); err != nil {
-			return s, at(StepWrite, err)
+			return s, at(stepWrite, err)
 		}
 	}
 	if err := s.proveConnected(); err != nil {
-		return s, at(StepConnect, err)
+		return s, at(stepConnect, err)
 	}
 	for _, ns := range s.namespaces() {
 		for _, c := range spec.Sysctls {
@@ -133,13 +88,13 @@ func setUp(h *handoff, noHash error) (s *Sandbox, err error) {
 				continue
 			}
 			if err := ns.Do(func() error { return applySysctl(c, h.Mode) }); err != nil {
-				return s, at(StepSysctl, err)
+				return s, at(stepSysctl, err)
 			}
 		}
 	}
 	if spec.Loss > 0 {
 		if err := s.addLoss(spec.Loss); err != nil {
-			return s, at(StepLoss, err)
+			return s, at(stepLoss, err)
 		}
 	}
 	for _, ns := range s.namespaces() {

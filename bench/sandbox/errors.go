@@ -6,28 +6,28 @@ import (
 	"syscall"
 )
 
-// Step is what the kernel was asked to do when it refused.
-type Step string
+// step is what the kernel was asked to do when it refused.
+type step string
 
 // The steps, in order.
 const (
-	StepSpec       Step = "check what is wanted"
-	StepHandoff    Step = "prepare what the process inside is told"
-	StepNamespaces Step = "make the namespaces"
-	StepStart      Step = "start inside"
-	StepFresh      Step = "check that the namespace is new"
-	StepLoopback   Step = "bring lo up"
-	StepVeth       Step = "join client and server by a veth pair"
-	StepSources    Step = "make the source addresses local"
-	StepWrite      Step = "write a sysctl"
-	StepConnect    Step = "connect inside"
-	StepSysctl     Step = "apply the sysctls"
-	StepLoss       Step = "drop packets with nftables"
+	stepSpec       step = "check what is wanted"
+	stepHandoff    step = "prepare what the process inside is told"
+	stepNamespaces step = "make the namespaces"
+	stepStart      step = "start inside"
+	stepFresh      step = "check that the namespace is new"
+	stepLoopback   step = "bring lo up"
+	stepVeth       step = "join client and server by a veth pair"
+	stepSources    step = "make the source addresses local"
+	stepWrite      step = "write a sysctl"
+	stepConnect    step = "connect inside"
+	stepSysctl     step = "apply the sysctls"
+	stepLoss       step = "drop packets with nftables"
 )
 
 // Error says why there is no sandbox. It wraps the errno, where there was one.
 type Error struct {
-	Step Step
+	step step
 	// Mode is the one that was tried.
 	Mode Mode
 	Err  error
@@ -36,7 +36,7 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	s := fmt.Sprintf("no sandbox: could not %s", e.Step)
+	s := fmt.Sprintf("no sandbox: could not %s", e.step)
 	if e.Mode != "" {
 		s += fmt.Sprintf(" (as %s)", e.Mode)
 	}
@@ -48,15 +48,6 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
-
-// LostError is a sandbox that was on and has ended, but how cannot be told: the kernel does not say (waitid).
-type LostError struct{ Err error }
-
-func (e *LostError) Error() string {
-	return fmt.Sprintf("the run in the sandbox has ended, but the kernel does not tell how (%v): its result counts if it was printed whole", e.Err)
-}
-
-func (e *LostError) Unwrap() error { return e.Err }
 
 // DiedError is a cell whose process did not end as it should: by a signal, by a crash, or since it was killed from here.
 type DiedError struct {
@@ -127,15 +118,6 @@ func (e *SysctlError) Error() string {
 }
 
 func (e *SysctlError) Unwrap() error { return e.Err }
-
-// LeftError says that a sandbox's orphans could not be destroyed at its end.
-type LeftError struct{ Err error }
-
-func (e *LeftError) Error() string {
-	return fmt.Sprintf("sockets without a process may outlive the sandbox for some minutes: %v", e.Err)
-}
-
-func (e *LeftError) Unwrap() error { return e.Err }
 
 // errnoOf finds the errno at the bottom of err, 0 if there is none.
 func errnoOf(err error) syscall.Errno {

@@ -11,28 +11,28 @@ import (
 func TestLikelyCause(t *testing.T) {
 	tests := []struct {
 		name  string
-		step  Step
+		step  step
 		mode  Mode
 		errno syscall.Errno
 		files map[string]string
 		want  string
 	}{
-		{"Debian's switch", StepNamespaces, User, syscall.EPERM, map[string]string{"/proc/sys/kernel/unprivileged_userns_clone": "0"}, "kernel.unprivileged_userns_clone is 0"},
-		{"switch on", StepNamespaces, User, syscall.EPERM, map[string]string{"/proc/sys/kernel/unprivileged_userns_clone": "1"}, ""},
-		{"AppArmor, late", StepLoopback, User, syscall.EPERM, map[string]string{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1"}, "kernel.apparmor_restrict_unprivileged_userns is 1: AppArmor denies it to programs without a profile that allows userns"},
-		{"not root's concern", StepNamespaces, Root, syscall.EPERM, map[string]string{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1"}, ""},
-		{"seccomp", StepNamespaces, Root, syscall.EPERM, map[string]string{"/proc/self/status": "Name:\tx\nSeccomp:\t2\nSeccomp_filters:\t1"}, "a seccomp filter is in effect, as in most containers"},
-		{"two suspects", StepNamespaces, User, syscall.EPERM, map[string]string{"/proc/sys/kernel/unprivileged_userns_clone": "0", "/proc/self/status": "Seccomp:\t2\n"}, "one of: kernel.unprivileged_userns_clone is 0; a seccomp filter is in effect, as in most containers"},
-		{"none allowed", StepNamespaces, User, syscall.ENOSPC, map[string]string{"/proc/sys/user/max_user_namespaces": "0"}, "user.max_user_namespaces is 0"},
-		{"no more allowed", StepNamespaces, User, syscall.ENOSPC, map[string]string{"/proc/sys/user/max_user_namespaces": "100", "/proc/sys/user/max_net_namespaces": "100"}, "user.max_user_namespaces or user.max_net_namespaces is reached"},
-		{"nested", StepNamespaces, User, syscall.EUSERS, nil, "user namespaces are nested too deeply here"},
-		{"container", StepWrite, Root, syscall.EROFS, nil, "/proc/sys is mounted read-only, as in most containers"},
-		{"old kernel", StepNamespaces, User, syscall.EINVAL, nil, "this kernel is built without user or network namespaces"},
-		{"no memfd_create", StepHandoff, User, syscall.ENOSYS, nil, ""},
-		{"memfd_create filtered", StepHandoff, User, syscall.EPERM, map[string]string{"/proc/self/status": "Seccomp:\t2\n"}, "a seccomp filter is in effect, as in most containers"},
-		{"no nftables", StepLoss, User, syscall.EOPNOTSUPP, nil, "this kernel has no nftables (CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET, CONFIG_NFT_NUMGEN)"},
-		{"no veth", StepVeth, User, syscall.EOPNOTSUPP, nil, "this kernel has no veth (CONFIG_VETH)"},
-		{"no errno", StepStart, User, 0, nil, ""},
+		{"Debian's switch", stepNamespaces, User, syscall.EPERM, map[string]string{"/proc/sys/kernel/unprivileged_userns_clone": "0"}, "kernel.unprivileged_userns_clone is 0"},
+		{"switch on", stepNamespaces, User, syscall.EPERM, map[string]string{"/proc/sys/kernel/unprivileged_userns_clone": "1"}, ""},
+		{"AppArmor, late", stepLoopback, User, syscall.EPERM, map[string]string{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1"}, "kernel.apparmor_restrict_unprivileged_userns is 1: AppArmor denies it to programs without a profile that allows userns"},
+		{"not root's concern", stepNamespaces, Root, syscall.EPERM, map[string]string{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1"}, ""},
+		{"seccomp", stepNamespaces, Root, syscall.EPERM, map[string]string{"/proc/self/status": "Name:\tx\nSeccomp:\t2\nSeccomp_filters:\t1"}, "a seccomp filter is in effect, as in most containers"},
+		{"two suspects", stepNamespaces, User, syscall.EPERM, map[string]string{"/proc/sys/kernel/unprivileged_userns_clone": "0", "/proc/self/status": "Seccomp:\t2\n"}, "one of: kernel.unprivileged_userns_clone is 0; a seccomp filter is in effect, as in most containers"},
+		{"none allowed", stepNamespaces, User, syscall.ENOSPC, map[string]string{"/proc/sys/user/max_user_namespaces": "0"}, "user.max_user_namespaces is 0"},
+		{"no more allowed", stepNamespaces, User, syscall.ENOSPC, map[string]string{"/proc/sys/user/max_user_namespaces": "100", "/proc/sys/user/max_net_namespaces": "100"}, "user.max_user_namespaces or user.max_net_namespaces is reached"},
+		{"nested", stepNamespaces, User, syscall.EUSERS, nil, "user namespaces are nested too deeply here"},
+		{"container", stepWrite, Root, syscall.EROFS, nil, "/proc/sys is mounted read-only, as in most containers"},
+		{"old kernel", stepNamespaces, User, syscall.EINVAL, nil, "this kernel is built without user or network namespaces"},
+		{"no memfd_create", stepHandoff, User, syscall.ENOSYS, nil, ""},
+		{"memfd_create filtered", stepHandoff, User, syscall.EPERM, map[string]string{"/proc/self/status": "Seccomp:\t2\n"}, "a seccomp filter is in effect, as in most containers"},
+		{"no nftables", stepLoss, User, syscall.EOPNOTSUPP, nil, "this kernel has no nftables (CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET, CONFIG_NFT_NUMGEN)"},
+		{"no veth", stepVeth, User, syscall.EOPNOTSUPP, nil, "this kernel has no veth (CONFIG_VETH)"},
+		{"no errno", stepStart, User, 0, nil, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -51,8 +51,8 @@ func TestFailureRoundTrip(t *testing.T) {
 		in   error
 		want string
 	}{
-		{&Error{Step: StepVeth, Mode: User, Err: fmt.Errorf("add address: %w", os.NewSyscallError("bind", syscall.EPERM))}, "no sandbox: could not join client and server by a veth pair (as user): add address: bind: operation not permitted"},
-		{&Error{Step: StepFresh, Mode: User, Err: errors.New("lo is up already")}, "no sandbox: could not check that the namespace is new (as user): lo is up already"},
+		{&Error{step: stepVeth, Mode: User, Err: fmt.Errorf("add address: %w", os.NewSyscallError("bind", syscall.EPERM))}, "no sandbox: could not join client and server by a veth pair (as user): add address: bind: operation not permitted"},
+		{&Error{step: stepFresh, Mode: User, Err: errors.New("lo is up already")}, "no sandbox: could not check that the namespace is new (as user): lo is up already"},
 		{&SysctlError{Sysctl: key, Mode: User, Err: &os.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}}, "sysctl net.ipv4.tcp_mem: this kernel has none of that name"},
 		{&SysctlError{Sysctl: key, Mode: User, Err: syscall.EACCES}, `sysctl net.ipv4.tcp_mem: the kernel refuses to set "1 2 3" in a sandbox: permission denied; as root it may allow it`},
 		{&SysctlError{Sysctl: key, Mode: User, Err: syscall.EINVAL}, `sysctl net.ipv4.tcp_mem: the kernel does not accept the value "1 2 3": invalid argument`},

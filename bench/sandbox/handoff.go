@@ -6,34 +6,22 @@ import (
 	"errors"
 	"syscall"
 
-	"lastack/bench/record"
 	"lastack/sockstate"
 )
 
-// handoff is what the child needs to know.
+// handoff is what a cell's process is told.
 type handoff struct {
-	// Parent is the parent's process ID.
+	// Parent is the process that started it.
 	Parent int `json:"parent"`
-	// Report is the pipe's descriptor.
-	Report int `json:"report"`
-	// Inherit are descriptors for the caller (Spec.Inherit).
-	Inherit []int `json:"inherit,omitempty"`
 	// Host is the ID of the network namespace that must not be touched.
 	Host string `json:"host"`
 	// Outer is the ID of the namespace that the process was in before it went into one inside of that
 	// (nest); empty if it is still where it was started.
-	Outer string `json:"outer,omitempty"`
-	Mode  Mode   `json:"mode"`
-	Spec  Spec   `json:"spec"`
-	// Job is a cell's, and Input what it is handed.
-	Job   string          `json:"job,omitempty"`
-	Input json.RawMessage `json:"input,omitempty"`
-}
-
-// report is what the child tells once: its sandbox's Status, or a Failure.
-type report struct {
-	Status  record.Sandbox `json:"status"`
-	Failure *failure       `json:"failure,omitempty"`
+	Outer string          `json:"outer,omitempty"`
+	Mode  Mode            `json:"mode"`
+	Spec  Spec            `json:"spec"`
+	Job   string          `json:"job"`
+	Input json.RawMessage `json:"input"`
 }
 
 // failure is an error on its way through the pipe. What it wraps of these survives: a *sockstate.ValueError, an *Error, a
@@ -47,7 +35,7 @@ type failure struct {
 	Sysctl  *Sysctl               `json:"sysctl,omitempty"`
 	Held    string                `json:"held,omitempty"`
 	// Step is an *Error's, and Why the text of what that wraps.
-	Step Step   `json:"step,omitempty"`
+	Step step   `json:"step,omitempty"`
 	Why  string `json:"why,omitempty"`
 	// Cancelled and Late are context.Canceled and context.DeadlineExceeded.
 	Cancelled bool `json:"cancelled,omitempty"`
@@ -65,7 +53,7 @@ func newFailure(err error) *failure {
 	} else if e, ok := errors.AsType[*SysctlError](err); ok {
 		f.Sysctl, f.Held, found = &e.Sysctl, e.Held, e
 	} else if e, ok := errors.AsType[*Error](err); ok {
-		f.Step, f.Why, found = e.Step, e.Err.Error(), e
+		f.Step, f.Why, found = e.step, e.Err.Error(), e
 	}
 	f.Wrapped = found != err
 	return f
@@ -88,7 +76,7 @@ func (f *failure) error(mode Mode) error {
 	case f.Sysctl != nil:
 		cause = &SysctlError{Sysctl: *f.Sysctl, Mode: mode, Held: f.Held, Err: cause}
 	case f.Step != "":
-		cause = &Error{Step: f.Step, Mode: mode, Err: &remoteError{f.Why, cause}}
+		cause = &Error{step: f.Step, Mode: mode, Err: &remoteError{f.Why, cause}}
 	}
 	if f.Wrapped {
 		return &remoteError{f.Text, cause}

@@ -4,11 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -52,11 +50,8 @@ func (h *handoff) file() (*os.File, error) {
 	return f, nil
 }
 
-// received is the handoff of this process, nil if it is no sandbox's. An error means that it may be one and cannot tell.
-var received = sync.OnceValues(receive)
-
-// receive takes the handoff from the environment. What does not come from the parent in just this way is ignored: a variable that was
-// left over, or set by somebody, makes no sandbox.
+// receive takes the handoff of this process from the environment; nil: there is none. What does not come from the parent in just this way is
+// ignored: a variable that was left over, or set by somebody, makes no sandbox. An error means that there may be one which cannot be read.
 func receive() (*handoff, error) {
 	value, ok := os.LookupEnv(envName)
 	if !ok {
@@ -72,7 +67,9 @@ func receive() (*handoff, error) {
 		return nil, err
 	}
 	_ = unix.Close(fd)
-	unix.CloseOnExec(h.Report)
+	for _, fd := range pipes {
+		unix.CloseOnExec(fd)
+	}
 	return h, nil
 }
 
@@ -95,56 +92,15 @@ func readHandoff(fd int) (*handoff, error) {
 		return nil, os.NewSyscallError("pread", err)
 	}
 	var h handoff
-	if json.Unmarshal(b[:n], &h) != nil || h.Parent != os.Getppid() || h.Report <= 2 {
+	if json.Unmarshal(b[:n], &h) != nil || h.Parent != os.Getppid() {
 		return nil, nil
 	}
-	var pipe unix.Stat_t
-	if err := unix.Fstat(h.Report, &pipe); err != nil || pipe.Mode&unix.S_IFMT != unix.S_IFIFO {
-		return nil, nil
-	}
-	return &h, nil
-}
-
-// CheckHandoff is called by main first. An error means that this process was started to be a sandbox, but cannot read what it is to do:
-// it must end, as a program like any other it would make a sandbox of its own, whose process would do the same.
-func CheckHandoff() error {
-	if _, err := received(); err != nil {
-		return fmt.Errorf("the process for the sandbox could not read what it is to do: %w", err)
-	}
-	return nil
-}
-
-// Inside reports whether this process was started by Run, to be the sandbox. main calls it first: from then on
-// nothing of the handoff is in the environment.
-func Inside() bool {
-	h, _ := received() // CheckHandoff has the error
-	return h != nil
-}
-
-// Extra is Spec.Extra, inside; nil outside.
-func Extra() json.RawMessage {
-	if h, _ := received(); h != nil {
-		return h.Spec.Extra
-	}
-	return nil
-}
-
-// HideDescriptors has no program that this one starts get a descriptor above 2 that was left to this one, by a shell or by who started
-// that: main calls it early. Spec.Inherit passes some on to the inside.
-func HideDescriptors() {
-	if unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) == nil {
-		return
-	}
-	// Before Linux 5.11.
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
-			unix.CloseOnExec(fd)
+	for _, fd := range pipes {
+		if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO {
+			return nil, nil
 		}
 	}
+	return &h, nil
 }
 
 // envWith returns env with the number of the handoff's descriptor instead of any other.

@@ -17,13 +17,13 @@ import (
 // Main is called by main before it looks at its arguments, with the jobs of the program by name. In a process that Start has started
 // it carries out the job and ends the process; in any other it returns.
 func Main(jobs map[string]Func) {
-	h, err := received()
+	h, err := receive()
 	if err != nil {
 		// As a program like any other it might start a cell of its own, which would do the same.
 		fmt.Fprintf(os.Stderr, "the process for the sandbox could not read what it is to do: %v\n", err)
 		os.Exit(1)
 	}
-	if h == nil || h.Job == "" {
+	if h == nil {
 		return
 	}
 	os.Exit(h.carryOut(jobs))
@@ -35,11 +35,10 @@ func (h *handoff) carryOut(jobs map[string]Func) int {
 	if h.Spec.EhashEntries > 0 && h.Outer == "" {
 		noHash = nest(h) // does not return but for a refusal
 	}
-	// A signal is the word to stop, whoever sends it: only what is handed in counts.
-	signalled, release := signal.NotifyContext(context.Background(), endings()...)
-	defer release()
-	// Not release: a signal that comes after the word would end the process.
-	ctx, stop := context.WithCancel(signalled)
+	// A signal tells to stop, whoever sends it; those after it are without effect.
+	ctx, restore := signal.NotifyContext(context.Background(), endings()...)
+	defer restore()
+	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	_ = syscall.SetNonblock(controlFd, true) // else reading it takes a thread
 	go heed(os.NewFile(controlFd, "control"), stop)
@@ -65,7 +64,7 @@ func (h *handoff) do(ctx context.Context, jobs map[string]Func, noHash error, w 
 	}
 	result, err := job(ctx, s, h.Input, out.emit)
 	var end ending
-	if left := s.Close(); left != nil {
+	if left := s.close(); left != nil {
 		end.Left = left.Error()
 	}
 	b, jerr := json.Marshal(result)
@@ -84,11 +83,11 @@ func (h *handoff) do(ctx context.Context, jobs map[string]Func, noHash error, w 
 func (h *handoff) prepare(jobs map[string]Func, noHash error) (Func, *Sandbox, error) {
 	job, ok := jobs[h.Job]
 	if !ok {
-		return nil, nil, &Error{Step: StepStart, Mode: h.Mode, Err: fmt.Errorf("this program has no job %q", h.Job)}
+		return nil, nil, &Error{step: stepStart, Mode: h.Mode, Err: fmt.Errorf("this program has no job %q", h.Job)}
 	}
 	// Before the runtime needs them: it would end the program with a trace.
 	if err := host.CheckThreads(host.InsideThreads); err != nil {
-		return nil, nil, &Error{Step: StepStart, Mode: h.Mode, Err: err}
+		return nil, nil, &Error{step: stepStart, Mode: h.Mode, Err: err}
 	}
 	s, err := setUp(h, noHash)
 	return job, s, err
@@ -103,8 +102,8 @@ func endings() []os.Signal {
 	return list
 }
 
-// heed waits for the word to stop, and for the end of whoever can say it: PDEATHSIG does the same, but a kernel clears that where a
-// program gains rights (begin_new_exec).
+// heed waits until it is told to stop, and ends the process with the one that started it. PDEATHSIG does that too, but the kernel clears it
+// where a program gains rights (begin_new_exec).
 func heed(control *os.File, stop func()) {
 	b := make([]byte, 1)
 	for {

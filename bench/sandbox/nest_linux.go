@@ -49,7 +49,7 @@ func nest(h *handoff) error {
 			return os.NewSyscallError("prctl", err)
 		}
 		// Where execve fails, they are this process's again.
-		kept := append([]int{int(file.Fd()), h.Report}, h.Inherit...)
+		kept := append(pipes[:], int(file.Fd()))
 		for _, fd := range kept {
 			if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
 				return os.NewSyscallError("fcntl", err)

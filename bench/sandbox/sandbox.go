@@ -13,7 +13,7 @@ type Sandbox struct {
 	Mode     Mode
 	Topology Topology
 	// Client is the namespace of this process. Server is the same value with Lo,
-	// another namespace with Veth. Both are closed by Close.
+	// another namespace with Veth. Both are closed after the job.
 	Client, Server *netns.NS
 	// ServerAddr4 and ServerAddr6 are the server's addresses; a listener on the
 	// unspecified address has them too. ServerAddr6 is invalid where the kernel has no IPv6.

@@ -280,8 +280,8 @@ func TestEndsBeforeItIsOn(t *testing.T) {
 	skipDenied(t, err)
 	e, ok := errors.AsType[*Error](err)
 	died, isDied := errors.AsType[*DiedError](err)
-	if !ok || e.Step != StepStart || !isDied || died.Code != 3 {
-		t.Errorf("%v, want step %q and exit status 3", err, StepStart)
+	if !ok || e.step != stepStart || !isDied || died.Code != 3 {
+		t.Errorf("%v, want step %q and exit status 3", err, stepStart)
 	}
 	t.Setenv(envDesert, "kill")
 	_, err = Start(t.Context(), Spec{Mode: User}, Job{Name: "echo"})
@@ -300,7 +300,7 @@ func TestBadSpecs(t *testing.T) {
 		{Sources: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/8")}},
 	} {
 		_, err := Start(t.Context(), spec, Job{Name: "echo"})
-		if e, ok := errors.AsType[*Error](err); !ok || e.Step != StepSpec {
+		if e, ok := errors.AsType[*Error](err); !ok || e.step != stepSpec {
 			t.Errorf("%+v: %v", spec, err)
 		}
 	}
@@ -339,12 +339,12 @@ func TestBlackhole(t *testing.T) {
 	})
 }
 
-func TestCloseDestroysOrphans(t *testing.T) {
+func TestOrphansAreDestroyed(t *testing.T) {
 	everywhere(t, func(t *testing.T, mode Mode) {
 		for topology, want := range map[Topology][][]int{Lo: {{200}, {0}}, Veth: {{100, 100}, {0, 0}}} {
 			seen, _ := resultOf[[][]int](t, Spec{Mode: mode, Topology: topology}, Job{Name: "orphans"})
 			if diff := cmp.Diff(want, seen); diff != "" {
-				t.Errorf("%s: orphans before and after Close (-want +got):\n%s", topology, diff)
+				t.Errorf("%s: orphans before and after close (-want +got):\n%s", topology, diff)
 			}
 		}
 	})

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lastack/bench/host"
 	"lastack/sockstate/netns"
 )
 
@@ -25,8 +26,10 @@ const (
 	handoffFd
 )
 
-// child2 is a cell's process, seen from the one that started it.
-type child2 struct {
+var pipes = [...]int{controlFd, eventsFd}
+
+// child is a cell's process, seen from the one that started it.
+type child struct {
 	cmd     *exec.Cmd
 	mode    Mode
 	control *os.File
@@ -47,37 +50,37 @@ type child2 struct {
 
 // spawn starts a cell's process from a thread that lives as long as that: the kernel sends PDEATHSIG when the thread ends that forked
 // (forget_original_parent), not the process.
-func spawn(h *handoff) (*child2, error) {
-	fail := func(step Step, err error) (*child2, error) { return nil, &Error{Step: step, Mode: h.Mode, Err: err} }
+func spawn(h *handoff) (*child, error) {
+	fail := func(step step, err error) (*child, error) { return nil, &Error{step: step, Mode: h.Mode, Err: err} }
 	if os.Getenv(envName) != "" {
 		// What it starts would start it again, without end.
-		return fail(StepHandoff, errors.New("this process is a cell's itself: main must call sandbox.Main first"))
+		return fail(stepHandoff, errors.New("this process is a cell's itself: main must call sandbox.Main first"))
 	}
-	host, err := netns.Current()
+	own, err := netns.Current()
 	if err != nil {
-		return fail(StepHandoff, err)
+		return fail(stepHandoff, err)
 	}
-	defer host.Close()
-	h.Parent, h.Host, h.Report, h.Inherit = os.Getpid(), host.ID(), eventsFd, []int{controlFd}
+	defer own.Close()
+	h.Parent, h.Host = os.Getpid(), own.ID()
 	file, err := h.file()
 	if err != nil {
-		return fail(StepHandoff, err)
+		return fail(stepHandoff, err)
 	}
 	defer file.Close()
 	control, w, err := os.Pipe()
 	if err != nil {
-		return fail(StepHandoff, err)
+		return fail(stepHandoff, err)
 	}
 	defer control.Close()
 	r, events, err := os.Pipe()
 	if err != nil {
 		_ = w.Close() // nothing was written
-		return fail(StepHandoff, err)
+		return fail(stepHandoff, err)
 	}
 	defer events.Close()
-	HideDescriptors()
+	host.SealDescriptors()
 
-	c := &child2{mode: h.Mode, control: w, events: r, oomKills: oomKills(), ended: make(chan struct{})}
+	c := &child{mode: h.Mode, control: w, events: r, oomKills: oomKills(), ended: make(chan struct{})}
 	c.cmd = &exec.Cmd{
 		Path:       "/proc/self/exe",
 		Args:       []string{os.Args[0], "cell", h.Job}, // not os.Args, which may hold a secret: ps shows it
@@ -102,14 +105,14 @@ func spawn(h *handoff) (*child2, error) {
 	go c.live(started)
 	if err := <-started; err != nil {
 		c.close()
-		return fail(StepNamespaces, err)
+		return fail(stepNamespaces, err)
 	}
 	suspended.add(c)
 	return c, nil
 }
 
 // live is the thread that forks.
-func (c *child2) live(started chan<- error) {
+func (c *child) live(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := c.cmd.Start()
@@ -125,8 +128,11 @@ func (c *child2) live(started chan<- error) {
 	close(c.ended)
 }
 
+// lostPoll is the interval at which awaitEnd looks.
+const lostPoll = 20 * time.Millisecond
+
 // awaitEnd waits for the end of a process that waitid(2) would not wait for: this thread's end would be the process's too.
-func (c *child2) awaitEnd() {
+func (c *child) awaitEnd() {
 	for pid := c.cmd.Process.Pid; ; time.Sleep(lostPoll) {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil {
@@ -143,7 +149,7 @@ func (c *child2) awaitEnd() {
 }
 
 // watch tells the process to stop when ctx is over, and kills it after the grace.
-func (c *child2) watch(ctx context.Context, grace time.Duration) {
+func (c *child) watch(ctx context.Context, grace time.Duration) {
 	if ctx.Done() == nil {
 		return
 	}
@@ -168,19 +174,34 @@ func (c *child2) watch(ctx context.Context, grace time.Duration) {
 }
 
 // stop has no effect on one that has ended.
-func (c *child2) stop() {
+func (c *child) stop() {
 	c.stopOnce.Do(func() { _, _ = c.control.Write([]byte{1}) })
 }
 
 // kill ends the process, and notes why unless it is nil.
-func (c *child2) kill(why error) {
+func (c *child) kill(why error) {
 	if why != nil && !c.hasEnded() {
 		c.why.CompareAndSwap(nil, &why)
 	}
 	_ = c.cmd.Process.Kill() // it may have ended
 }
 
-func (c *child2) hasEnded() bool {
+// finish ends a process that writes no more, or bad things: its pipe ends a little before itself.
+func (c *child) finish(bad error) {
+	if bad == nil {
+		select {
+		case <-c.ended:
+		case <-time.After(finishAtMost):
+			bad = errors.New("it closed its pipe before it had handed in a result")
+		}
+	}
+	c.kill(bad)
+}
+
+// finishAtMost is how long a process may take to end when its pipe has.
+const finishAtMost = 5 * time.Second
+
+func (c *child) hasEnded() bool {
 	select {
 	case <-c.ended:
 		return true
@@ -190,14 +211,14 @@ func (c *child2) hasEnded() bool {
 }
 
 // wait returns when nothing is left of it.
-func (c *child2) wait() {
+func (c *child) wait() {
 	<-c.ended
 	c.watching.Wait()
 	suspended.remove(c)
 	c.close()
 }
 
-func (c *child2) close() {
+func (c *child) close() {
 	// They may be closed already, and nothing is written to a file.
 	_ = c.control.Close()
 	_ = c.events.Close()

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"net/netip"
@@ -69,14 +68,6 @@ type Spec struct {
 	EhashEntries int `json:"ehash_entries,omitempty"`
 	// Mode forces Root or User; if empty it is Root where possible, else User.
 	Mode Mode `json:"mode,omitempty"`
-	// Extra is handed to the inside, where the function Extra returns it. nil: nothing.
-	Extra json.RawMessage `json:"extra,omitempty"`
-	// Inherit lists descriptors above 2 that the inside has under the same numbers. It has no others of this process's.
-	Inherit []int `json:"-"`
-	// OnSignals is called when Run takes care of the signals, so that the caller need not any more. nil: nobody.
-	OnSignals func() `json:"-"`
-	// OnInside is called when the sandbox is on: from then on Run needs no privilege. nil: nobody.
-	OnInside func() `json:"-"`
 }
 
 // Range6 is a prefix for Spec.Sources, of IPv6 addresses that no end of a sandbox has: ClientRange6 then is it.
@@ -212,6 +203,3 @@ func (l Loss) String() string {
 
 // threshold is the number below which a draw drops the packet.
 func (l Loss) threshold() uint32 { return uint32(math.Round(float64(l) * lossModulus)) }
-
-// Interrupted is the reason of a sandbox that a signal ended before anything ran in it.
-const Interrupted = "interrupted"

@@ -12,14 +12,14 @@ import (
 // cells.
 type suspension struct {
 	mu      sync.Mutex
-	cells   map[*child2]bool
+	cells   map[*child]bool
 	signals chan os.Signal
 	over    chan struct{}
 }
 
-var suspended = suspension{cells: make(map[*child2]bool)}
+var suspended = suspension{cells: make(map[*child]bool)}
 
-func (s *suspension) add(c *child2) {
+func (s *suspension) add(c *child) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cells[c] = true
@@ -32,7 +32,7 @@ func (s *suspension) add(c *child2) {
 }
 
 // remove may be called more than once.
-func (s *suspension) remove(c *child2) {
+func (s *suspension) remove(c *child) {
 	s.mu.Lock()
 	delete(s.cells, c)
 	signals, over := s.signals, s.over

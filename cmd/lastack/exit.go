@@ -39,21 +39,6 @@ func exitWith(code int, err error) error {
 	return &codeError{code: code, err: err}
 }
 
-// alsoFailed adds later, which came up after a command had ended with err. Both may be nil.
-func alsoFailed(err, later error) error {
-	if later == nil {
-		return err
-	}
-	if err == nil {
-		return later
-	}
-	code := worst(codeOf(err, true), exitError)
-	if err.Error() == "" {
-		err = nil // it would stand as an empty line before later
-	}
-	return exitWith(code, errors.Join(err, later))
-}
-
 // usagef is a mistake in the command line: one sentence that names the flag, the
 // value, and what is accepted.
 func usagef(format string, args ...any) error {

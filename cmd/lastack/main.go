@@ -31,7 +31,6 @@ func main() {
 		os.Exit(exitError)
 	}
 	sandbox.Main(cellJobs)
-	sandbox.HideDescriptors()
 	command := ""
 	if len(os.Args) > 1 {
 		command = os.Args[1]
@@ -45,7 +44,7 @@ func main() {
 		fmt.Fprintf(os.Stderr, "lastack: %v\n", err)
 		os.Exit(exitError)
 	}
-	early.begin(exitInterrupted, earlyWords(command))
+	endBySignal(earlyWords(command))
 	outliveWriting()
 	os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -166,35 +166,6 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// TestAlsoFailed checks what a run in the sandbox ends with, whose end may fail too.
-func TestAlsoFailed(t *testing.T) {
-	plain, later := errors.New("plain"), errors.New("later")
-	for _, tt := range []struct {
-		err, later error
-		code       int
-		text       string
-	}{
-		{exitWith(exitThreshold, nil), nil, exitThreshold, ""},
-		{nil, later, exitError, "later"},
-		{exitWith(exitThreshold, nil), later, exitError, "later"},
-		{exitWith(exitInvalid, nil), later, exitError, "later"},
-		{exitWith(exitInterrupted, nil), later, exitInterrupted, "later"},
-		{exitWith(exitError, plain), later, exitError, "plain\nlater"},
-		{usagef("bad"), later, exitUsage, "bad\nlater"},
-	} {
-		err := alsoFailed(tt.err, tt.later)
-		if code := codeOf(err, true); code != tt.code || err.Error() != tt.text {
-			t.Errorf("alsoFailed(%v, %v): exit code %d, %q, want %d, %q", tt.err, tt.later, code, err, tt.code, tt.text)
-		}
-		if tt.later != nil && !errors.Is(err, tt.later) {
-			t.Errorf("alsoFailed(%v, %v) hides its second error", tt.err, tt.later)
-		}
-	}
-	if err := alsoFailed(nil, nil); err != nil {
-		t.Errorf("alsoFailed(nil, nil) = %v", err)
-	}
-}
-
 func TestWorst(t *testing.T) {
 	for _, tt := range []struct {
 		codes []int

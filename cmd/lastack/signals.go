@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -24,13 +25,6 @@ func endings() []os.Signal {
 	return list
 }
 
-// earlySignals ends the program by a signal that comes before a command takes care of them itself: the runtime answers some with
-// a trace of all goroutines.
-type earlySignals struct {
-	c    chan os.Signal
-	done chan struct{}
-}
-
 // noResult is said of a run or a drain that a signal ended too early.
 const noResult = "interrupted before the load had begun, so that there is no result"
 
@@ -45,36 +39,26 @@ func earlyWords(command string) string {
 	return "interrupted"
 }
 
-// early is the process's: signals are too.
-var early earlySignals
+// takeOver ends what endBySignal began; a signal that came before still ends the program.
+var takeOver = func() {}
 
-// begin has a signal end the program with code, and with words if there are any. It may be called again.
-func (e *earlySignals) begin(code int, words string) {
-	if e.c != nil {
-		return
-	}
-	e.c, e.done = make(chan os.Signal, 8), make(chan struct{})
-	signal.Notify(e.c, endings()...)
-	go func(c <-chan os.Signal, done chan<- struct{}) {
+// endBySignal has a signal end the program with words, until a command takes care of signals itself: the runtime answers some with a
+// trace of all goroutines.
+func endBySignal(words string) {
+	c, done := make(chan os.Signal, 8), make(chan struct{})
+	signal.Notify(c, endings()...)
+	go func() {
 		defer close(done)
 		for range c {
-			if words != "" {
-				fmt.Fprintf(os.Stderr, "lastack: %s\n", words)
-			}
-			exit(code)
+			fmt.Fprintf(os.Stderr, "lastack: %s\n", words)
+			exit(exitInterrupted)
 		}
-	}(e.c, e.done)
-}
-
-// end is called by whoever has their own channel from now on. A signal of before still ends the program.
-func (e *earlySignals) end() {
-	if e.c == nil {
-		return
-	}
-	signal.Stop(e.c)
-	close(e.c)
-	<-e.done
-	e.c = nil
+	}()
+	takeOver = sync.OnceFunc(func() {
+		signal.Stop(c)
+		close(c)
+		<-done
+	})
 }
 
 // changingFiles is held while there is a file that is half written, or is to be removed.
@@ -111,7 +95,7 @@ func interruptible(parent context.Context, again func()) (ctx context.Context, s
 	ctx, cancel := context.WithCancel(parent)
 	c := make(chan os.Signal, 4)
 	signal.Notify(c, endings()...)
-	early.end()
+	takeOver()
 	over := make(chan struct{})
 	go heed(c, over, cancel, again)
 	return ctx, func() {

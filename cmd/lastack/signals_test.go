@@ -8,21 +8,16 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
-// TestEarlySignalsTwice begins twice, as where a sandbox was refused before it took the signals over, and leaves no goroutine.
-func TestEarlySignalsTwice(t *testing.T) {
-	var e earlySignals
-	e.begin(exitInterrupted, "")
-	first := e.done
-	e.begin(exitInterrupted, "")
-	e.end()
-	select {
-	case <-first:
-	default:
-		t.Error("the first goroutine waits for signals still")
-	}
-	e.end()
+// TestTakeOver takes over twice, as a command may that measures twice, and leaves no goroutine.
+func TestTakeOver(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	endBySignal("ended")
+	takeOver()
+	takeOver()
 }
 
 // TestHeed sends signals at set times, in the time of a synctest bubble.

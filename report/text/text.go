@@ -132,12 +132,15 @@ func print(doc *document.Document, o Options, l limits) []string {
 			}
 			compact = onlyLead
 		}
-		if s.Level == document.Detail {
+		if !w.shows(s.Level) {
 			hidden = append(hidden, name(s.Title))
 		}
 	}
 	if !o.All {
-		rest := "-v adds " + strings.Join(append(hidden, "all tables"), ", ")
+		rest := "-v prints all"
+		if len(hidden) > 0 {
+			rest += ": " + strings.Join(hidden, ", ") + " and every table"
+		}
 		if o.Hint != "" {
 			rest += "; " + o.Hint
 		}
@@ -148,9 +151,7 @@ func print(doc *document.Document, o Options, l limits) []string {
 }
 
 // shows reports whether something of that level is on the page.
-func (w *writer) shows(l document.Level) bool {
-	return l == document.First || l == document.Detail && w.o.All
-}
+func (w *writer) shows(l document.Level) bool { return w.o.All || l == document.First }
 
 // name is a title in a sentence.
 func name(title string) string {

@@ -24,7 +24,7 @@ verdict.findings: reasons and advice, each a code with arguments.
 		terms = append(terms, definition{l.Name, means})
 	}
 	writeDefinitions(w, "verdict.limited_by, and what to try", terms)
-	fmt.Fprintf(w, "\nlastack help verdicts CODE explains a finding, lastack help verdicts all lists\nall %d.\n", len(verdict.Codes()))
+	fmt.Fprint(w, "\nlastack help verdicts CODE explains a finding, lastack help verdicts all lists\nall of them.\n")
 }
 
 // writeFinding explains a finding or a limit; all of them for "all".

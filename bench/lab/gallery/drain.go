@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"lastack/bench/lab"
+	"lastack/bench/quantity"
 )
 
 // The clients of each entry.
@@ -32,9 +33,9 @@ const (
 )
 
 func loadText(repeat int) string {
-	return fmt.Sprintf("clients: %d idle connections, %d with a request in flight, and the next one as soon as it is answered, %d new connections a second, each with one request; "+
-		"the signal after %v. Apart from that, %d connections in the accept queue. %d tries of each. Clients that lost their connection do not come back.",
-		idle, inFlight, arrivals, after, queued, repeat)
+	return fmt.Sprintf("clients: %d idle connections; %d with a request in flight, which send the next one as soon as they are answered; %d new connections a second, "+
+		"each with one request. The signal comes after %v. In a second run, %d connections stand in the accept queue. %d %s of each. Clients that lost their connection do not come back.",
+		idle, inFlight, arrivals, after, queued, repeat, quantity.Plural(repeat, "try", "tries"))
 }
 
 // drain makes an entry's two records.

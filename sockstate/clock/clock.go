@@ -15,7 +15,7 @@ func Of(t time.Time) int64 {
 	// A goroutine may be suspended between the readings: the closest ones count.
 	for i := range 5 {
 		from := Now()
-		left := t.Sub(time.Now())
+		left := time.Until(t)
 		if d := Now() - from; i == 0 || d < took {
 			at, took = from+d/2+int64(left), d
 		}

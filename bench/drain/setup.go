@@ -45,5 +45,5 @@ func Resolve(spec Spec, facts setup.Facts) (Setup, error) {
 func (c *Spec) load() setup.Spec {
 	plan, _ := c.plan(c.Target)
 	plan.Workers = cmp.Or(plan.Workers, 1)
-	return setup.Spec{Plan: plan, Engine: c.Engine, Sandbox: c.Sandbox, Command: c.Command}
+	return setup.Spec{Plan: plan, Names: []string{c.Load.Host}, AllowPublic: c.AllowPublic, Engine: c.Engine, Sandbox: c.Sandbox, Command: c.Command}
 }

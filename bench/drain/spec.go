@@ -27,6 +27,8 @@ type Spec struct {
 	// Engine drives the clients' sockets: a name that sockio.Choose takes.
 	Engine string
 
+	// AllowPublic says that the owner of a target outside of private and loopback ranges consents.
+	AllowPublic bool
 	// Sandbox is where the drain takes place; nil: in the network namespace of this process.
 	Sandbox *sandbox.Spec
 

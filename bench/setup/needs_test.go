@@ -75,8 +75,8 @@ func (c *asked) resolve() (Setup, error) { return Resolve(c.Spec, c.Facts) }
 func plateau(c *asked, g *loadgen.Group) { g.Plateau, c.Plan.Duration = 10*time.Second, 0 }
 
 func to(targets ...string) func(*asked, *loadgen.Group) {
-	return func(_ *asked, g *loadgen.Group) {
-		g.Targets = nil
+	return func(c *asked, g *loadgen.Group) {
+		g.Targets, c.AllowPublic = nil, true
 		for _, t := range targets {
 			g.Targets = append(g.Targets, netip.MustParseAddrPort(t))
 		}

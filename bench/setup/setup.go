@@ -79,6 +79,7 @@ type resolver struct {
 func Resolve(spec Spec, facts Facts) (Setup, error) {
 	r := newResolver(&spec, &facts)
 	for _, step := range []func() error{
+		r.checkTargets,
 		r.checkGiven,
 		r.complete,
 		r.embed,

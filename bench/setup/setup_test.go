@@ -81,6 +81,7 @@ func TestRefusals(t *testing.T) {
 			"open files of the host", func(c *asked, _ *loadgen.Group) { c.Host.Sysctls["fs.file-max"], c.Host.Usage.Files = "5000", 4990 },
 			"--connections 10: needs 20 open files, and the whole host may have 5,000 (fs.file-max), of which 4,990 are taken: raise it, or ask for at most 5 connections",
 		},
+		{"a public target", all(foreign, to("8.8.8.8:53"), func(c *asked, _ *loadgen.Group) { c.AllowPublic = false }), `target "web:80": 8.8.8.8 is a public address: want a private or loopback one, or --allow-public where the owner consents to the load`},
 		{"a process of its own", func(c *asked, _ *loadgen.Group) { c.ServerPID = 7 }, "--server-pid 7: only with a TARGET; the embedded server is this process"},
 		{"a sandbox for a target", all(foreign, given("topology")), "--topology: a sandbox holds both ends, so it takes no TARGET: leave out web:80, or the flag"},
 		{"the embedded server's", all(foreign, given("backlog")), "--backlog: it is the embedded server's, and a run with a TARGET (web:80) has none: leave it out"},

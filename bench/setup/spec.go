@@ -15,6 +15,8 @@ type Spec struct {
 	Plan loadgen.Plan `json:"plan"`
 	// Names are the targets as they were typed, for what is said of them.
 	Names []string `json:"names,omitempty"`
+	// AllowPublic says that the owners of targets outside of private and loopback ranges consent.
+	AllowPublic bool `json:"allow_public,omitempty"`
 	// Resolved says which address of a name is taken, and why.
 	Resolved []string `json:"resolved,omitempty"`
 	// Sources is --source as it was typed.

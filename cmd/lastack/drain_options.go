@@ -134,10 +134,8 @@ func (o *drainOptions) complete(cmd *cobra.Command, args []string) error {
 	if o.target, err = parseTarget(cmd.Context(), args[0]); err != nil {
 		return err
 	}
-	if !o.allowPublic {
-		if err := refusePublic([]target{o.target}); err != nil {
-			return err
-		}
+	if err := o.target.checkPublic(o.allowPublic); err != nil {
+		return err
 	}
 	if o.what.Stop, err = o.stopConfig(given); err != nil {
 		return err
@@ -180,6 +178,7 @@ func (o *drainOptions) resolve(cmd *cobra.Command) (err error) {
 		o.addresses = 1 + len(c.Others)
 	}
 	c.Target, c.Repeat, c.Workers, c.Engine = o.target.addr, int(o.repeat), o.workers, o.engine.value
+	c.AllowPublic = o.allowPublic
 	c.Version, c.Command = versionString(), commandLine()
 	c.Sandbox = o.place.box
 	facts, err := drain.Read(*c)

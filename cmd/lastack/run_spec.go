@@ -23,12 +23,10 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 		if err != nil {
 			return err
 		}
-		o.targets = append(o.targets, t)
-	}
-	if !o.allowPublic {
-		if err := refusePublic(o.targets); err != nil {
+		if err := t.checkPublic(o.allowPublic); err != nil {
 			return err
 		}
+		o.targets = append(o.targets, t)
 	}
 	if err := o.sourceFamily(); err != nil {
 		return err
@@ -166,8 +164,8 @@ func (o *runOptions) ask(flags *pflag.FlagSet) error {
 		duration = o.duration
 	}
 	s := setup.Spec{
-		Sources: o.sources.text,
-		Engine:  o.engine.value, Census: o.census.value, Interval: o.interval, Settle: o.settle.d, ServerPID: o.serverPID,
+		Sources: o.sources.text, AllowPublic: o.allowPublic,
+		Engine: o.engine.value, Census: o.census.value, Interval: o.interval, Settle: o.settle.d, ServerPID: o.serverPID,
 		Version: versionString(), Command: commandLine(),
 	}
 	flags.Visit(func(f *pflag.Flag) { s.Given = append(s.Given, f.Name) })

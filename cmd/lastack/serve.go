@@ -17,6 +17,7 @@ import (
 
 	"lastack/bench/host"
 	"lastack/bench/quantity"
+	"lastack/bench/setup"
 	"lastack/server"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
@@ -183,12 +184,12 @@ func listenAddrs(s string) ([]netip.AddrPort, error) {
 	if err != nil || ip.Zone() != "" {
 		return nil, usagef("--listen %s: want an IP address, like 127.0.0.1:9000, [::]:9000 or :9000", s)
 	}
-	if c := classOf(ip); !ip.IsUnspecified() && (c.may == refusing || host.Broadcasts().Contains(ip.Unmap())) {
-		is := c.is
+	if c := setup.ClassOf(ip); !ip.IsUnspecified() && (c.Refused() || host.Broadcasts().Contains(ip.Unmap())) {
+		is := c.Is
 		switch {
 		case ip.IsLinkLocalUnicast(): // clients with a zone can connect
 			return nil, usagef("--listen %s: %v is %s: want another address of this host, like 127.0.0.1:9000, [::]:9000 or :9000", s, ip, is)
-		case c.may != refusing:
+		case !c.Refused():
 			is = "the broadcast address of a network of this host"
 		}
 		return nil, usagef("--listen %s: %v is %s, to which no client can connect: want an address of this host, like 127.0.0.1:9000, [::]:9000 or :9000", s, ip, is)

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go4.org/netipx"
+
+	"lastack/bench/setup"
 )
 
 // maxSources bounds the source addresses of a run.
@@ -16,8 +18,6 @@ const maxSources = 1 << 18
 type sources struct {
 	text  string
 	addrs []netip.Addr
-	// prefixes cover the addresses.
-	prefixes []netip.Prefix
 }
 
 func (s *sources) String() string { return s.text }
@@ -29,7 +29,7 @@ func (s *sources) Type() string { return "CIDR|A-B,..." }
 // commas, and adds them to those that it has: the flag may be given several times. An IPv4
 // prefix's first and last address are left out, as on a network.
 func (s *sources) Set(text string) error {
-	v := sources{text: text, addrs: slices.Clip(s.addrs), prefixes: slices.Clip(s.prefixes)}
+	v := sources{text: text, addrs: slices.Clip(s.addrs)}
 	if s.text != "" {
 		v.text = s.text + "," + text
 	}
@@ -38,7 +38,6 @@ func (s *sources) Set(text string) error {
 		if err != nil {
 			return err
 		}
-		v.prefixes = append(v.prefixes, r.Prefixes()...)
 		for a := r.From(); ; a = a.Next() {
 			if len(v.addrs) == maxSources {
 				return fmt.Errorf("%q holds too many addresses: want at most %d", text, maxSources)
@@ -84,9 +83,9 @@ func parseAddrRange(s string) (netipx.IPRange, error) {
 	for _, n := range noSources {
 		if lo := n.Masked().Addr(); r.Overlaps(netipx.RangeOfPrefix(n)) {
 			if r.Contains(lo) {
-				return r, fmt.Errorf("%q is not a source: %v is %s: want addresses of this host", s, lo, classOf(lo).is)
+				return r, fmt.Errorf("%q is not a source: %v is %s: want addresses of this host", s, lo, setup.ClassOf(lo).Is)
 			}
-			return r, fmt.Errorf("%q is not a source: %v is %s: want addresses of this host", s, r.From(), classOf(r.From()).is)
+			return r, fmt.Errorf("%q is not a source: %v is %s: want addresses of this host", s, r.From(), setup.ClassOf(r.From()).Is)
 		}
 	}
 	return r, nil
@@ -95,8 +94,8 @@ func parseAddrRange(s string) (netipx.IPRange, error) {
 // noSources are those that no host has: a socket may be bound to some of them, and then sends from another address
 // (__inet_bind). The broadcast addresses of this host's networks are looked for when those are known.
 var noSources = []netip.Prefix{
-	p("0.0.0.0/8"), p("127.255.255.255/32"), p("224.0.0.0/4"), p("255.255.255.255/32"),
-	p("::/128"), p("ff00::/8"),
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("127.255.255.255/32"), netip.MustParsePrefix("224.0.0.0/4"), netip.MustParsePrefix("255.255.255.255/32"),
+	netip.MustParsePrefix("::/128"), netip.MustParsePrefix("ff00::/8"),
 }
 
 func badSource(s string) error {

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"lastack/bench/setup"
 	"lastack/sockstate/exchange"
 )
 
@@ -100,9 +101,9 @@ func parseTargetBy(ctx context.Context, s string, find lookup) (target, error) {
 		}
 	}
 	for _, ip := range alternate(ips) {
-		c := classOf(ip)
-		if ip.Zone() != "" || c.may == refusing {
-			return target{}, usagef("target %q: %s is %s: want an address of one host, like 127.0.0.1:80", s, ip, c.is)
+		c := setup.ClassOf(ip)
+		if ip.Zone() != "" || c.Refused() {
+			return target{}, usagef("target %q: %s is %s: want an address of one host, like 127.0.0.1:80", s, ip, c.Is)
 		}
 		t.more = append(t.more, netip.AddrPortFrom(ip.Unmap(), uint16(port)))
 	}
@@ -226,21 +227,13 @@ func (t *target) unprobed() (more []netip.AddrPort) {
 	return all[1:]
 }
 
-func refusePublic(targets []target) error {
-	for _, t := range targets {
-		for _, a := range append([]netip.AddrPort{t.addr}, t.more...) {
-			c := classOf(a.Addr())
-			if c.may == allowed {
-				continue
-			}
-			is := "it is " + c.is
-			if host, _, err := net.SplitHostPort(t.name); err == nil && host != a.Addr().String() {
-				is = fmt.Sprintf("%v is %s", a.Addr(), c.is)
-			}
-			return usagef("target %q: %s: want a private or loopback one, or --allow-public where the owner consents to the load", t.name, is)
-		}
+// checkPublic looks at all addresses of a name: each may be connected to.
+func (t *target) checkPublic(allow bool) error {
+	err := setup.CheckTarget(t.name, append([]netip.AddrPort{t.addr}, t.more...)...)
+	if err == nil || allow {
+		return nil
 	}
-	return nil
+	return usagef("%w", err)
 }
 
 // sayTo has a URL's path be what is exchanged. Where something else, fixed, has said that already, it must agree.

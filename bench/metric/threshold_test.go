@@ -255,6 +255,7 @@ func TestThresholdSeesTheWorst(t *testing.T) {
 		}
 	}
 }
+
 func sample(t testing.TB) *record.Run {
 	h := record.NewHistogram()
 	for i := range int64(1000) {

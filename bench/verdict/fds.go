@@ -2,7 +2,6 @@ package verdict
 
 import (
 	"lastack/bench/record"
-
 	"lastack/sockstate"
 )
 

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"lastack/bench/host"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
@@ -81,6 +83,8 @@ type trial struct {
 type finding struct {
 	Run *record.Run
 	Err string
+	// Events came through the pipe.
+	Events []record.Event
 	// Refused says why this host allows no sandbox.
 	Refused string
 	// Grown is the growth of the counters over the whole of bench.Run, by namespace: client's
@@ -152,10 +156,19 @@ func (tr *trial) drive() (f finding, err error) {
 		}
 		return f, err
 	}
+	var events []record.Event
+	for line := range c.Events() {
+		var e record.Event
+		if err := json.Unmarshal(line, &e); err != nil {
+			return f, err
+		}
+		events = append(events, e)
+	}
 	result, err := c.Wait()
 	if result != nil {
 		err = errors.Join(err, json.Unmarshal(result, &f))
 	}
+	f.Events = events
 	return f, err
 }
 
@@ -167,17 +180,17 @@ func resolved(spec setup.Spec) (setup.Setup, error) {
 	return setup.Resolve(spec, facts)
 }
 
-func inside(_ context.Context, s *sandbox.Sandbox, input json.RawMessage, _ func(any)) (any, error) {
+func inside(_ context.Context, s *sandbox.Sandbox, input json.RawMessage, send func(any)) (any, error) {
 	var j job
 	var f finding
 	err := json.Unmarshal(input, &j)
 	if err == nil {
-		err = j.carryOut(s, &f)
+		err = j.carryOut(s, &f, send)
 	}
 	return f, err
 }
 
-func (j *job) carryOut(s *sandbox.Sandbox, f *finding) error {
+func (j *job) carryOut(s *sandbox.Sandbox, f *finding, send func(any)) error {
 	tr := &j.Trial
 	if tr.Simultaneous {
 		return simultaneousClose(s, f)
@@ -203,6 +216,7 @@ func (j *job) carryOut(s *sandbox.Sandbox, f *finding) error {
 	}
 	started := int64(0)
 	emit := func(e record.Event) {
+		send(e)
 		iv := e.Interval
 		if iv == nil {
 			return
@@ -401,6 +415,7 @@ func (f *finding) mustBeSound(t *testing.T) {
 			t.Errorf("accounting: %s is %d, want %d to %d (exact: %v, note: %q)", ck.Name, ck.Got, ck.Want.Min, ck.Want.Max, ck.Exact, ck.Note)
 		}
 	}
+	f.mustHaveTold(t)
 	if r.Verdict.LimitedBy == "" || len(r.Verdict.Reasons) == 0 {
 		t.Errorf("the verdict says nothing: %+v", r.Verdict)
 	}
@@ -424,6 +439,24 @@ func (f *finding) mustBeSound(t *testing.T) {
 	}
 	if started != c.Attempted+warm {
 		t.Errorf("the timeline has %d starts, the result %d and the warm-up %d", started, c.Attempted, warm)
+	}
+}
+
+// mustHaveTold checks the events of a run: what it needs, that the load begins, and each interval of the record.
+func (f *finding) mustHaveTold(t *testing.T) {
+	t.Helper()
+	var intervals []record.Interval
+	for i, e := range f.Events {
+		switch {
+		case i == 0 && e.Needs != nil, i == 1 && e.Phase != nil && e.Phase.Text == PhaseLoad:
+		case i > 1 && e.Interval != nil:
+			intervals = append(intervals, *e.Interval)
+		default:
+			t.Errorf("event %d is %+v", i, e)
+		}
+	}
+	if d := cmp.Diff(f.Run.Timeline, intervals); d != "" {
+		t.Errorf("the timeline and the intervals that came differ:\n%s", d)
 	}
 }
 

@@ -6,8 +6,8 @@ import (
 	"lastack/report/document"
 )
 
-// moment is a point in time with what to say of it: note, or none where it did not come, or why it is unknown.
-func (d *drainView) moment(name, path string, s *float64, note, none string) document.Row {
+// timeRow is a point in time with what to say of it: note, or none where it did not come, or why it is unknown.
+func (d *drainView) timeRow(name, path string, s *float64, note, none string) document.Row {
 	if s != nil {
 		return row(document.Detail, name, document.Since(*s), txt(note))
 	}
@@ -28,10 +28,10 @@ func (d *drainView) listener() *document.Section {
 	s := &document.Section{ID: "listener", Title: "LISTENER", Lead: "connects after the stop began"}
 	t := table(document.Detail, "", "", "~")
 	t.Rows = append(t.Rows,
-		d.moment("last accept", "listener.last_accept_s", l.LastAcceptS, "the last handshake before the refusals", lastAccept(l)),
-		d.moment("first refusal", "listener.first_refusal_s", l.FirstRefusalS, "the first connect that no server took", "no connect was refused"))
+		d.timeRow("last accept", "listener.last_accept_s", l.LastAcceptS, "the last handshake before the refusals", lastAccept(l)),
+		d.timeRow("first refusal", "listener.first_refusal_s", l.FirstRefusalS, "the first connect that no server took", "no connect was refused"))
 	if l.FirstRefusalS != nil || l.AcceptsAgainS != nil {
-		t.Rows = append(t.Rows, d.moment("accepts again", "listener.accepts_again_s", l.AcceptsAgainS, "the first handshake after the refusals", "nothing accepted to the end of the watch"))
+		t.Rows = append(t.Rows, d.timeRow("accepts again", "listener.accepts_again_s", l.AcceptsAgainS, "the first handshake after the refusals", "nothing accepted to the end of the watch"))
 		window := "from the first refusal until something accepted again"
 		if l.AcceptsAgainS == nil {
 			window = "at least: from the first refusal to the end of the watch, when nothing had accepted again"
@@ -206,8 +206,8 @@ func (d *drainView) restart() *document.Section {
 		started = "before the stop, so that both shared the port"
 	}
 	t := table(document.Detail, "", "", "~")
-	t.Rows = append(t.Rows, d.moment("started", "restart.started_s", r.StartedS, started, "it was not started"),
-		d.moment("listens", "restart.listens_s", r.ListensS, "on the target", "not on the target when "+d.lastLook()))
+	t.Rows = append(t.Rows, d.timeRow("started", "restart.started_s", r.StartedS, started, "it was not started"),
+		d.timeRow("listens", "restart.listens_s", r.ListensS, "on the target", "not on the target when "+d.lastLook()))
 	if r.Failed != "" {
 		t.Rows = append(t.Rows, row(document.Detail, "failed", txt("yes"), txt(r.Failed)))
 	}

@@ -27,7 +27,7 @@ func unknownWords(key string) string {
 		"server.exit_s":            "when the server's process ended",
 		"server.exit_code":         "the server's exit code",
 		"server.exit_signal":       "the signal that ended the server",
-		"server.ledger":            "the server's own ledger",
+		"server.ledger":            "the server's own counts",
 		"server.still_listening":   "which processes of the server listen still",
 		"restart":                  "what became of the restart",
 		"restart.listens_s":        "when the restart listened",

@@ -19,8 +19,9 @@ func timeline(run *record.Run) *document.Section {
 	for i := range tl {
 		c.Times[i], c.Phases[i] = tl[i].TS, tl[i].Phase
 	}
+	level := document.Detail
 	series := func(side, name string, kind document.SeriesKind, limit float64, value func(iv *record.Interval) float64) {
-		s := document.Series{Side: side, Name: name, Kind: kind, Limit: limit, Points: make([]float64, len(tl))}
+		s := document.Series{Level: level, Side: side, Name: name, Kind: kind, Limit: limit, Points: make([]float64, len(tl))}
 		some := false
 		for i := range tl {
 			v := value(&tl[i])
@@ -54,7 +55,12 @@ func timeline(run *record.Run) *document.Section {
 			}
 			return iv.Server
 		}
-		for _, state := range notable(tl, of) {
+		seen, shown := statesOf(tl, of)
+		for i, state := range seen {
+			level = document.Detail
+			if !shown[i] {
+				level = document.Data
+			}
 			limit := 0.0
 			if state == "TIME_WAIT" {
 				limit = float64(run.TimeWait.MaxBuckets)
@@ -62,15 +68,19 @@ func timeline(run *record.Run) *document.Section {
 			series(side, state, document.Gauge, limit, func(iv *record.Interval) float64 { return float64(of(iv)[state]) })
 		}
 	}
+	level = document.Detail
 	series("", "accept queue", document.Gauge, float64(run.Pressure.Backlog), func(iv *record.Interval) float64 { return float64(iv.AcceptQueue) })
 	series("", "orphans", document.Gauge, 0, func(iv *record.Interval) float64 { return float64(iv.Orphans) })
 	series("", "ports in use", document.Gauge, float64(run.Pressure.Ports.Available), func(iv *record.Interval) float64 { return float64(iv.PortsInUse) })
+	level = document.Data
+	series("", "descriptors", document.Gauge, float64(run.Pressure.Fds.Limit), func(iv *record.Interval) float64 { return float64(iv.Fds) })
+	series("", "TCP buffers, bytes", document.Gauge, float64(run.Pressure.Memory.TCPLimitBytes), func(iv *record.Interval) float64 { return float64(iv.MemBytes) })
 	return &document.Section{ID: "timeline", Title: "TIMELINE", Blocks: []document.Block{c}}
 }
 
-// notable lists the states of a side that were more than a passing few: ESTABLISHED and
-// TIME_WAIT always, others from a twentieth of the side's largest.
-func notable(tl []record.Interval, of func(*record.Interval) map[string]int) []string {
+// statesOf lists the states of a side, and which are drawn: those that were more than a passing few, which is from a twentieth of the
+// side's largest, and ESTABLISHED and TIME_WAIT always.
+func statesOf(tl []record.Interval, of func(*record.Interval) map[string]int) (seen []string, shown []bool) {
 	peak := make(map[string]int)
 	top := 0
 	for i := range tl {
@@ -81,14 +91,13 @@ func notable(tl []record.Interval, of func(*record.Interval) map[string]int) []s
 			}
 		}
 	}
-	var out []string
-	for _, s := range stateKeys(peak) {
-		if peak[s] > 0 && (peak[s] >= top/20 || s == "ESTABLISHED" || s == "TIME_WAIT") {
-			out = append(out, s)
-		}
-	}
+	seen = stateKeys(peak)
 	// TCP has eleven; whoever brings thousands gets a row for the first of them only.
-	return out[:min(len(out), 16)]
+	seen = seen[:min(len(seen), 16)]
+	for _, s := range seen {
+		shown = append(shown, peak[s] >= top/20 || s == "ESTABLISHED" || s == "TIME_WAIT")
+	}
+	return seen, shown
 }
 
 // stateKeys lists m's keys, the known states in order.

@@ -67,7 +67,7 @@ func finWords(plan []record.Group) string {
 	return "closed by this side; the rest not seen"
 }
 
-// serverWords says what an outcome means in the server's own ledger.
+// serverWords says what an outcome means in the server's own counts.
 func serverWords(outcome string) string {
 	switch sockstate.ParseOutcome(outcome) {
 	case sockstate.OutcomeFIN:

@@ -287,6 +287,9 @@ func (tr *trial) spec() Spec {
 	if c.Stop.Signal == 0 {
 		c.Stop.Signal = syscall.SIGTERM
 	}
+	if c.Stop.Then == 0 {
+		c.Stop.Then = NoSignal
+	}
 	c.Stop.StartTimeout = tr.Patience
 	if c.Stop.Grace == 0 {
 		c.Stop.Grace = 10 * time.Second

@@ -59,7 +59,7 @@ func (c *Spec) recordStop() record.DrainStop {
 	switch {
 	case s.Hook != "":
 		r.Way, r.Command, r.Exec = record.DrainByHook, []string{s.Hook}, s.Exec
-		if s.Then != 0 {
+		if s.Then > 0 {
 			r.Then = process.SignalName(s.Then)
 		}
 		return r
@@ -67,7 +67,7 @@ func (c *Spec) recordStop() record.DrainStop {
 		r.Way, r.Command = record.DrainByExec, s.Exec
 	}
 	r.Signal = process.SignalName(s.Signal)
-	if s.Then != 0 {
+	if s.Then > 0 {
 		r.Then = process.SignalName(s.Then)
 	}
 	return r

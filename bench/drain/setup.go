@@ -37,6 +37,7 @@ func Resolve(spec Spec, facts setup.Facts) (Setup, error) {
 		return s, spec.Load.asRefused(err)
 	}
 	s.Engine, s.EngineReason, s.Slots, s.Record = load.Engine, load.EngineReason, load.Slots, load.Record
+	s.Stop.Then = spec.Stop.then()
 	s.FewPorts = spec.portDoubt(load.Needs.PortsEach, facts.Inside(spec.Sandbox))
 	return s, nil
 }

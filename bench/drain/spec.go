@@ -74,7 +74,8 @@ type Stop struct {
 	Signal syscall.Signal
 	// After is how long the load is held before.
 	After time.Duration
-	// Grace is how long the server may take; then Then is sent, unless it is 0.
+	// Grace is how long the server may take; then Then is sent. 0 leaves that open: SIGKILL for a server that lastack starts and that is
+	// not to reload, else NoSignal.
 	Grace time.Duration
 	Then  syscall.Signal
 	// StartTimeout bounds the time until a restarted server listens; 0 means startAtMost.
@@ -92,13 +93,27 @@ type Stop struct {
 	Ledger string
 }
 
-// Reloads reports whether s is a signal by which servers do not end: SIGHUP has them read their configuration again, SIGUSR2 start
+// NoSignal is Stop.Then where nothing is to follow.
+const NoSignal = syscall.Signal(-1)
+
+// then is the signal after the grace.
+func (s *Stop) then() syscall.Signal {
+	switch {
+	case s.Then != 0:
+		return s.Then
+	case len(s.Exec) > 0 && !s.signalReloads():
+		return syscall.SIGKILL
+	}
+	return NoSignal
+}
+
+// signalReloads reports whether servers do not end by the signal: SIGHUP has them read their configuration again, SIGUSR2 start
 // their new program, or workers (nginx, HAProxy's master, gunicorn, Puma, php-fpm).
-func Reloads(s syscall.Signal) bool {
+func (s *Stop) signalReloads() bool {
 	// By name: not every system has SIGUSR2.
-	name := process.SignalName(s)
+	name := process.SignalName(s.Signal)
 	return name == "SIGHUP" || name == "SIGUSR2"
 }
 
 // reloads reports whether the server is expected to stay, and nothing follows.
-func (s *Stop) reloads() bool { return Reloads(s.Signal) && s.Then == 0 }
+func (s *Stop) reloads() bool { return s.signalReloads() && s.Then <= 0 }

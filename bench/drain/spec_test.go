@@ -46,3 +46,25 @@ func TestPlainData(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
+
+// What follows the grace, unless that is said.
+func TestThenDefault(t *testing.T) {
+	exec := []string{"x"}
+	for _, tt := range []struct {
+		name string
+		stop Stop
+		want syscall.Signal
+	}{
+		{"its own server", Stop{Exec: exec, Signal: syscall.SIGTERM}, syscall.SIGKILL},
+		{"its own server, by a command", Stop{Exec: exec, Hook: "y"}, syscall.SIGKILL},
+		{"its own server that reloads", Stop{Exec: exec, Signal: syscall.SIGHUP}, NoSignal},
+		{"its own server that reloads, said", Stop{Exec: exec, Signal: syscall.SIGHUP, Then: syscall.SIGTERM}, syscall.SIGTERM},
+		{"nothing, said", Stop{Exec: exec, Signal: syscall.SIGTERM, Then: NoSignal}, NoSignal},
+		{"another's server", Stop{PID: 1, Signal: syscall.SIGTERM}, NoSignal},
+		{"another's server, said", Stop{PID: 1, Then: syscall.SIGKILL}, syscall.SIGKILL},
+	} {
+		if got := tt.stop.then(); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}

@@ -118,7 +118,7 @@ const thenAtMost = 5 * time.Second
 // sendThen sends the second signal, once, to a server that is there still, and reports whether it did: to the process, or, where that has
 // ended, to those of ours that it left behind.
 func (w *watch) sendThen(now int64) bool {
-	if w.thenSent != 0 || w.gone != 0 || w.Stop.Then == 0 || w.server.proc == nil {
+	if w.thenSent != 0 || w.gone != 0 || w.Stop.Then <= 0 || w.server.proc == nil {
 		return false
 	}
 	signal := w.server.proc.Signal

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 
 	"go4.org/netipx"
 
@@ -139,44 +138,4 @@ func (r *resolver) widenPorts() error {
 	}
 	r.Sandbox.Sysctls = append(r.Sandbox.Sysctls, sandbox.Sysctl{Key: portRangeKey, Value: fmt.Sprintf("%d %d", ports.Lo, ports.Hi)})
 	return nil
-}
-
-// offerPorts lists ports for the embedded server to try, outside of the local port range: inside of it a client's connection could have
-// taken the port, or would find it missing.
-func (r *resolver) offerPorts() {
-	if r.Server == nil {
-		return
-	}
-	lo, hi, _, ok := r.inside.LocalPorts()
-	if !ok {
-		lo, hi = 32768, 60999
-	}
-	for _, p := range []int{7777, 7778, 17777, 27777, lo - 1, hi + 1, lo - 2, hi + 2, 80, 443, 777} {
-		if p > 0 && p < 1<<16 && (p < lo || p > hi) {
-			r.ServerPorts = append(r.ServerPorts, uint16(p))
-		}
-	}
-	r.ServerPorts = append(r.ServerPorts, 7777)
-}
-
-// inUserNamespace reports whether the run will be in a user namespace of its own, where capabilities count for less.
-func (r *resolver) inUserNamespace() bool {
-	h := &r.facts.Host
-	switch {
-	case r.Sandbox == nil:
-		return false
-	case r.Sandbox.Mode != "":
-		return r.Sandbox.Mode == sandbox.User
-	}
-	return h.UID != 0 || !h.Can("sys_admin") || !h.InitialUserNS
-}
-
-// studiesReuse reports whether the user has set what becomes of ports in TIME_WAIT, so that they are to be used up.
-func (r *resolver) studiesReuse() bool {
-	for key := range r.asked() {
-		if strings.HasPrefix(key, "net.ipv4.tcp_tw_reuse") {
-			return true
-		}
-	}
-	return false
 }

@@ -63,7 +63,7 @@ func (r *resolver) reckon() error {
 		n.TimeWaits.Server += tw[sockstate.Server]
 	}
 	n.ExchangeBytes = r.exchangeBytes()
-	if r.Sandbox != nil && r.Server != nil {
+	if r.Sandbox != nil && r.Server != nil && r.Sandbox.EhashEntries == 0 {
 		r.Sandbox.EhashEntries = r.ehashEntries()
 	}
 	n.KernelBytes = n.Sockets*host.SocketBytes + r.timeWaitBytes()
@@ -76,7 +76,7 @@ func (r *resolver) timeWaitBytes() int64 {
 	return min(r.Needs.TimeWaits.Client, buckets)*clientTimeWait + min(r.Needs.TimeWaits.Server, buckets)*serverTimeWait
 }
 
-// buckets is how many TIME_WAITs a namespace of the run's keeps at once, at most.
+// buckets is the most TIME_WAITs that a namespace of the run keeps at once.
 func (r *resolver) buckets() int64 {
 	if n, ok := r.inside.Sysctl(bucketsKey); ok && n >= 0 {
 		return n
@@ -144,9 +144,9 @@ func (r *resolver) arrivals(g *loadgen.Group, within time.Duration) int64 {
 	return int64(math.Ceil(max(g.RateFrom, g.RateTo) * within.Seconds()))
 }
 
-// timeWaits is how many sockets a group leaves in TIME_WAIT, or in the minisocket before it, on each side of
-// this host: those closed within the longest time that it lasts (f has the kernel's HZ): they end in bursts, and before one there are most. How many a closed loop closes in a time
-// nobody knows beforehand: it counts as it is, where a number of lifecycles does not say, of which the CPUs bound the pace.
+// timeWaits is how many sockets a group leaves in TIME_WAIT, or in the minisocket before it, on each side that is here: those closed
+// within the longest time that one lasts (f has the kernel's HZ), as they end in bursts. How many a closed loop closes is known for a
+// number of lifecycles only, at most as fast as the CPUs allow; else its connections count.
 func (r *resolver) timeWaits(g *loadgen.Group, f *host.Facts) (n [sockstate.NumSides]int64) {
 	p := teardown.Predict(g.Close, g.OnEOF, g.Exchange, teardown.Env{})
 	if p.TimeWaits.Max == 0 {

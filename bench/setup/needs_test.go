@@ -420,7 +420,7 @@ func TestDivideRings(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.c.Host.NoFileSoft = uint64(tt.limit)
-			load, srv, err := tt.c.until(t).rooms()
+			load, srv, err := tt.c.until(t).slots()
 			text := ""
 			if err != nil {
 				text = err.Error()

@@ -161,7 +161,7 @@ func TestChoices(t *testing.T) {
 		{"CPUs not shared with a schedule", 64, atRate(10), func(s *Setup) any { return len(s.CPUs) }, 0},
 		{"CPUs not shared without a listener each", 64, func(c *asked, _ *loadgen.Group) { c.Server.Listeners = 1 }, func(s *Setup) any { return len(s.CPUs) }, 0},
 		{"CPUs not shared by epoll", 64, engine(epoll), func(s *Setup) any { return len(s.CPUs) }, 0},
-		{"too few CPUs", 64, func(c *asked, _ *loadgen.Group) { c.Facts.CPUs = []int{0} }, func(s *Setup) any { return len(s.CPUs) }, 0},
+		{"too few CPUs", 64, func(c *asked, _ *loadgen.Group) { c.CPUs = []int{0} }, func(s *Setup) any { return len(s.CPUs) }, 0},
 
 		{"server's ports outside the range", 64, sysctl(portRangeKey, "7000 20000"), func(s *Setup) any { return s.ServerPorts[0] }, uint16(27777)},
 		{"the range of the source ports", 64, sourcePorts(30_000, 40_000), func(s *Setup) any { return s.Sandbox.Sysctls }, []sandbox.Sysctl{{Key: portRangeKey, Value: "30000 40000"}}},

@@ -261,122 +261,50 @@ func closeCodes() []Code {
 	}
 	waits := ": the client then waits for it"
 	return []Code{
-		{
-			Name: "closed_before_turn", Means: "the target closed first, though the client was to", Do: unlike,
-			say: said(func(a args) string {
-				return "the target closed first in " + shareOfOpened(a) + ", before the client's turn under " + a.text("close")
-			}),
-		},
-		{
-			Name: "closed_before_last_request", Means: "the target closed first, before the last request", Do: "fewer --requests",
-			say: said(func(a args) string {
-				return "the target closed first in " + shareOfOpened(a) + ", before the last request"
-			}),
-		},
-		{
-			Name: "closed_under_never", Means: "the target closed, though nobody was to", Do: unlike,
-			say: said(func(a args) string {
-				return "the target closed first in " + shareOfOpened(a) + ", while never has them stay open"
-			}),
-		},
-		{
-			Name: "reset_unasked", Means: "the target reset connections, which --close does not ask for", Do: unlike,
-			say: said(func(a args) string {
-				return "the target reset " + shareOfOpened(a) + ", which " + a.text("close") + " does not ask for"
-			}),
-		},
-		{
-			Name: "fin_not_rst", Means: "the target closed by FIN where --close has it reset", Do: unlike,
-			say: said(func(a args) string {
-				return "the target closed by FIN, not by RST, in " + shareOfOpened(a) + ": it does not follow " + a.text("close")
-			}),
-		},
-		{
-			Name: "did_not_close", Means: "the target was to close first, and did not in time", Do: unlike,
-			say: said(func(a args) string {
-				return "the target did not close in " + shareOfOpened(a) + ": it does not follow " + a.text("close") + ", or takes longer than --close-timeout"
-			}),
-		},
-		{
-			Name: "fin_not_answered", Means: "the target did not answer the client's FIN by its own in time", Do: "a longer --close-timeout, or --close client:fin",
-			say: said(func(a args) string {
-				return "the target did not answer the client's FIN by its own within --close-timeout in " + shareOfOpened(a)
-			}),
-		},
-		{
-			Name: "counted_otherwise", Means: "the kernel counted fewer ends of a kind than the client closed: the target ended those, unseen", Do: "--close client:half, or server:rst, to see it",
-			say: func(a args) string {
-				return a.text("name") + " grew by " + a.count("grew") + ", for " + a.count("closes") + " closes by the client: of these at least " + a.count("otherwise") +
-					" ended otherwise, by the target's RST or close, unseen by the client (TcpEstabResets grew by " + a.count("resets") + ")"
-			},
-		},
-		{
-			Name: "ended_by_target", Means: "the target ended too many connections by itself, seen and unseen", Do: unlike,
-			say: func(a args) string {
-				return "in all the target ended at least " + shareOfOpened(a) + " by itself; too many for this run to measure " + a.text("close")
-			},
-		},
-		{
-			Name: "left_in_fin_wait_2", Means: "the target acknowledged the client's closes, and left its own side open", Do: "--close client:half, to see when it closes",
-			say: func(a args) string {
-				return a.count("connections") + " connections closed by the client were in FIN_WAIT_2 at the end: the target had acknowledged the close, and not closed its own side"
-			},
-		},
-		{
-			Name: "close_server_fin", Remedy: true, Means: "--close server:fin, for a target that closes first",
-			say: fixed("--close server:fin, if the target is to close first" + waits),
-		},
-		{
-			Name: "close_server_fin_or_fewer_requests", Remedy: true, Means: "--close server:fin, or fewer requests",
-			say: fixed("--close server:fin, if the target is to close first, or fewer --requests, if it takes no more on a connection"),
-		},
-		{
-			Name: "close_server_fin_without_hold", Remedy: true, Means: "--close server:fin without --hold",
-			say: fixed("--close server:fin without --hold, if the target is to close first" + waits),
-		},
-		{
-			Name: "close_server_fin_if_it_closes", Remedy: true, Means: "--close server:fin instead of never",
-			say: fixed("--close server:fin, if the target is to close"),
-		},
-		{
-			Name: "close_server_fin_as_target_does", Remedy: true, Means: "--close server:fin instead of a reset",
-			say: fixed("--close server:fin, which is what the target does"),
-		},
-		{
-			Name: "close_server_rst", Remedy: true, Means: "--close server:rst, for a target that resets",
-			say: fixed("--close server:rst, if the target is to reset" + waits),
-		},
-		{
-			Name: "close_server_rst_if_it_resets", Remedy: true, Means: "--close server:rst, for a target that resets by itself",
-			say: fixed("--close server:rst, if the target resets by itself" + waits),
-		},
-		{
-			Name: "close_server_rst_or_client_fin", Remedy: true, Means: "--close server:rst or client:fin, by what draws the reset",
-			say: fixed("--close server:rst, if the target resets by itself" + waits + "; --close client:fin, if it resets when it reads the client's FIN"),
-		},
-		{
-			Name: "close_client_fin_if_left_to_client", Remedy: true, Means: "--close client:fin, for a target that leaves the close to the client",
-			say: fixed("--close client:fin, if the target leaves it to the client to close first"),
-		},
-		{
-			Name: "close_client_fin_or_wait", Remedy: true, Means: "--close client:fin, or a longer --close-timeout",
-			say: fixed("--close client:fin, which does not wait for the target's FIN, or a longer --close-timeout"),
-		},
-		{
-			Name: "close_client_half", Remedy: true, Means: "--close client:half, to see when the target closes",
-			say: fixed("--close client:half, to see when the target closes its own side" + waits),
-		},
-		{
-			Name: "close_client_half_or_server_rst", Remedy: true, Means: "--close client:half or server:rst, to see how the target ends connections",
-			say: fixed("--close client:half, to see how the target ends what the client has closed, or --close server:rst, if it resets by itself" + waits),
-		},
-		{
-			Name: "fewer_requests", Remedy: true, Means: "fewer requests on a connection",
-			say: fixed("fewer --requests, if the target takes no more on a connection"),
-		},
-		{
-			Name: "shorter_hold_than_idle_time", Remedy: true, Means: "a --hold below the target's idle timeout",
-			say: fixed("a --hold shorter than the time after which the target closes an idle connection, or fewer connections at once, if it closes those that are too many for it"),
-		},
+		found("closed_before_turn", "the target closed first, though the client was to", unlike, said(func(a args) string {
+			return "the target closed first in " + shareOfOpened(a) + ", before the client's turn under " + a.text("close")
+		})),
+		found("closed_before_last_request", "the target closed first, before the last request", "fewer --requests", said(func(a args) string {
+			return "the target closed first in " + shareOfOpened(a) + ", before the last request"
+		})),
+		found("closed_under_never", "the target closed, though nobody was to", unlike, said(func(a args) string {
+			return "the target closed first in " + shareOfOpened(a) + ", while never has them stay open"
+		})),
+		found("reset_unasked", "the target reset connections, which --close does not ask for", unlike, said(func(a args) string {
+			return "the target reset " + shareOfOpened(a) + ", which " + a.text("close") + " does not ask for"
+		})),
+		found("fin_not_rst", "the target closed by FIN where --close has it reset", unlike, said(func(a args) string {
+			return "the target closed by FIN, not by RST, in " + shareOfOpened(a) + ": it does not follow " + a.text("close")
+		})),
+		found("did_not_close", "the target was to close first, and did not in time", unlike, said(func(a args) string {
+			return "the target did not close in " + shareOfOpened(a) + ": it does not follow " + a.text("close") + ", or takes longer than --close-timeout"
+		})),
+		found("fin_not_answered", "the target did not answer the client's FIN by its own in time", "a longer --close-timeout, or --close client:fin", said(func(a args) string {
+			return "the target did not answer the client's FIN by its own within --close-timeout in " + shareOfOpened(a)
+		})),
+		found("counted_otherwise", "the kernel counted fewer ends of a kind than the client closed: the target ended those, unseen", "--close client:half, or server:rst, to see it", func(a args) string {
+			return a.text("name") + " grew by " + a.count("grew") + ", for " + a.count("closes") + " closes by the client: of these at least " + a.count("otherwise") +
+				" ended otherwise, by the target's RST or close, unseen by the client (TcpEstabResets grew by " + a.count("resets") + ")"
+		}),
+		found("ended_by_target", "the target ended too many connections by itself, seen and unseen", unlike, func(a args) string {
+			return "in all the target ended at least " + shareOfOpened(a) + " by itself; too many for this run to measure " + a.text("close")
+		}),
+		found("left_in_fin_wait_2", "the target acknowledged the client's closes, and left its own side open", "--close client:half, to see when it closes", func(a args) string {
+			return a.count("connections") + " connections closed by the client were in FIN_WAIT_2 at the end: the target had acknowledged the close, and not closed its own side"
+		}),
+		remedy("close_server_fin", "--close server:fin, for a target that closes first", fixed("--close server:fin, if the target is to close first"+waits)),
+		remedy("close_server_fin_or_fewer_requests", "--close server:fin, or fewer requests", fixed("--close server:fin, if the target is to close first, or fewer --requests, if it takes no more on a connection")),
+		remedy("close_server_fin_without_hold", "--close server:fin without --hold", fixed("--close server:fin without --hold, if the target is to close first"+waits)),
+		remedy("close_server_fin_if_it_closes", "--close server:fin instead of never", fixed("--close server:fin, if the target is to close")),
+		remedy("close_server_fin_as_target_does", "--close server:fin instead of a reset", fixed("--close server:fin, which is what the target does")),
+		remedy("close_server_rst", "--close server:rst, for a target that resets", fixed("--close server:rst, if the target is to reset"+waits)),
+		remedy("close_server_rst_if_it_resets", "--close server:rst, for a target that resets by itself", fixed("--close server:rst, if the target resets by itself"+waits)),
+		remedy("close_server_rst_or_client_fin", "--close server:rst or client:fin, by what draws the reset", fixed("--close server:rst, if the target resets by itself"+waits+"; --close client:fin, if it resets when it reads the client's FIN")),
+		remedy("close_client_fin_if_left_to_client", "--close client:fin, for a target that leaves the close to the client", fixed("--close client:fin, if the target leaves it to the client to close first")),
+		remedy("close_client_fin_or_wait", "--close client:fin, or a longer --close-timeout", fixed("--close client:fin, which does not wait for the target's FIN, or a longer --close-timeout")),
+		remedy("close_client_half", "--close client:half, to see when the target closes", fixed("--close client:half, to see when the target closes its own side"+waits)),
+		remedy("close_client_half_or_server_rst", "--close client:half or server:rst, to see how the target ends connections", fixed("--close client:half, to see how the target ends what the client has closed, or --close server:rst, if it resets by itself"+waits)),
+		remedy("fewer_requests", "fewer requests on a connection", fixed("fewer --requests, if the target takes no more on a connection")),
+		remedy("shorter_hold_than_idle_time", "a --hold below the target's idle timeout", fixed("a --hold shorter than the time after which the target closes an idle connection, or fewer connections at once, if it closes those that are too many for it")),
 	}
 }

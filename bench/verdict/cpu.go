@@ -150,72 +150,38 @@ func cpuCodes() []Code {
 		return "the machine's " + strconv.FormatInt(a.integer("cpus"), 10) + " CPUs were full (" + a.percent("idle") + " % idle)"
 	}
 	return []Code{
-		{
-			Name: "cpu_quota", Means: "the CPU quota of this process's control group kept it from running", Do: "raise the quota, or run outside of it",
-			say: func(a args) string {
-				s := "the CPU quota of this process's control group bound it: "
-				if a.has("cpus") {
-					s += strconv.FormatFloat(a.rounded("cpus"), 'f', -1, 64) + " CPUs, and "
-				}
-				return s + "in " + a.count("throttled") + " of " + a.count("periods") + " periods threads waited for the next, " + a.seconds("waited_s") + " in all"
-			},
-		},
-		{
-			Name: "generator_busy", Means: "one worker of the load had no CPU time left, though the machine had", Do: "more --workers",
-			say: func(a args) string { return "a load worker used " + a.percent("busiest") + " % of a CPU" },
-		},
-		{
-			Name: "server_busy", Means: "one worker of the server had no CPU time left, though the machine had", Do: "this is the server's limit; more workers there help",
-			say: func(a args) string { return "a server worker used " + a.percent("busiest") + " % of a CPU" },
-		},
-		{
-			Name: "softirq_full", Means: "the machine's CPUs were full of the kernel's packet work", Do: "spread it (RSS, RPS), or use more CPUs",
-			say: fixed("the machine was full, mostly of softirq work"),
-		},
-		{
-			Name: "cpus_full_of_others", Means: "the machine's CPUs were full, mostly of processes that are not of this run", Do: "run it again on a quiet machine",
-			say: func(a args) string {
-				return full(a) + ", and more of it with other processes than with this run"
-			},
-		},
-		{Name: "cpus_full", Means: "the machine's CPUs were full", Do: "this is what the host can do; fewer processes beside it, or more CPUs, help", say: full},
-		{
-			Name: "cpus_shared", Means: "client and server ran on the same CPUs", Do: "put the server on another host to measure it alone",
-			say: fixed("client and server share these CPUs: this is what the host can do with both ends on it"),
-		},
-		{
-			Name: "cpu_shares", Means: "who used the CPUs", Do: "nothing: it goes with another finding",
-			say: func(a args) string {
-				server := ""
-				if a.has("server") {
-					server = "server " + a.percent("server") + " %, "
-				}
-				return "CPU of " + strconv.FormatInt(a.integer("cpus"), 10) + ": generator " + a.percent("generator") + " %, " + server + "rest " + a.percent("rest") + " %, idle " + a.percent("idle") + " %"
-			},
-		},
-		{
-			Name: "others_on_cpus", Means: "processes that are not of this run used a tenth of the CPUs or more", Do: "run it again on a quiet machine",
-			say: func(a args) string {
-				target := ""
-				if a.yes("target_may_be_among_them") {
-					target = " (the target among them, if it is here)"
-				}
-				return "other processes of this host" + target + " used at least " + a.percent("share") + " % of the CPUs: without them there may be more"
-			},
-		},
-		{
-			Name: "cpu_not_read", Means: "CPU times could not be read", Do: "let this user read /proc/stat and its own /proc/self/task",
-			say: func(a args) string { return a.text("why") },
-		},
-		{
-			Name: "too_short_for_cpu", Means: "the run was too short to tell CPU shares", Do: "run for longer", say: tooShort,
-		},
-		{Name: "more_workers", Remedy: true, Means: "more workers for the load", say: fixed("more --workers")},
-		{Name: "quiet_machine", Remedy: true, Means: "repeat it without other processes", say: fixed("run it again on a quiet machine")},
-		{
-			Name: "raise_cpu_quota", Remedy: true, Means: "raise the control group's CPU quota",
-			say: fixed("raise the quota (cpu.max, cpu.cfs_quota_us; --cpus of docker, limits.cpu of a pod, CPUQuota= of systemd), or run outside of it"),
-		},
+		found("cpu_quota", "the CPU quota of this process's control group kept it from running", "raise the quota, or run outside of it", func(a args) string {
+			s := "the CPU quota of this process's control group bound it: "
+			if a.has("cpus") {
+				s += strconv.FormatFloat(a.rounded("cpus"), 'f', -1, 64) + " CPUs, and "
+			}
+			return s + "in " + a.count("throttled") + " of " + a.count("periods") + " periods threads waited for the next, " + a.seconds("waited_s") + " in all"
+		}),
+		found("generator_busy", "one worker of the load had no CPU time left, though the machine had", "more --workers", func(a args) string { return "a load worker used " + a.percent("busiest") + " % of a CPU" }),
+		found("server_busy", "one worker of the server had no CPU time left, though the machine had", "this is the server's limit; more workers there help", func(a args) string { return "a server worker used " + a.percent("busiest") + " % of a CPU" }),
+		found("softirq_full", "the machine's CPUs were full of the kernel's packet work", "spread it (RSS, RPS), or use more CPUs", fixed("the machine was full, mostly of softirq work")),
+		found("cpus_full_of_others", "the machine's CPUs were full, mostly of processes that are not of this run", "run it again on a quiet machine", func(a args) string { return full(a) + ", and more of it with other processes than with this run" }),
+		found("cpus_full", "the machine's CPUs were full", "this is what the host can do; fewer processes beside it, or more CPUs, help", full),
+		found("cpus_shared", "client and server ran on the same CPUs", "put the server on another host to measure it alone", fixed("client and server share these CPUs: this is what the host can do with both ends on it")),
+		found("cpu_shares", "who used the CPUs", "nothing: it goes with another finding", func(a args) string {
+			server := ""
+			if a.has("server") {
+				server = "server " + a.percent("server") + " %, "
+			}
+			return "CPU of " + strconv.FormatInt(a.integer("cpus"), 10) + ": generator " + a.percent("generator") + " %, " + server + "rest " + a.percent("rest") + " %, idle " + a.percent("idle") + " %"
+		}),
+		found("others_on_cpus", "processes that are not of this run used a tenth of the CPUs or more", "run it again on a quiet machine", func(a args) string {
+			target := ""
+			if a.yes("target_may_be_among_them") {
+				target = " (the target among them, if it is here)"
+			}
+			return "other processes of this host" + target + " used at least " + a.percent("share") + " % of the CPUs: without them there may be more"
+		}),
+		found("cpu_not_read", "CPU times could not be read", "let this user read /proc/stat and its own /proc/self/task", func(a args) string { return a.text("why") }),
+		found("too_short_for_cpu", "the run was too short to tell CPU shares", "run for longer", tooShort),
+		remedy("more_workers", "more workers for the load", fixed("more --workers")),
+		remedy("quiet_machine", "repeat it without other processes", fixed("run it again on a quiet machine")),
+		remedy("raise_cpu_quota", "raise the control group's CPU quota", fixed("raise the quota (cpu.max, cpu.cfs_quota_us; --cpus of docker, limits.cpu of a pod, CPUQuota= of systemd), or run outside of it")),
 	}
 }
 

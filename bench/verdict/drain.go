@@ -110,94 +110,49 @@ func drainCodes() []Code {
 		return "the process that was signalled ended, but others of the server "
 	}
 	return []Code{
-		{
-			Name: "accounts_agree", Means: "the drain is a statement about the server", Do: "nothing",
-			say: fixed("every connection and every request has one fate, and the accounts agree"),
-		},
-		{
-			Name: "accounts_disagree", Means: "two counts that must agree do not, so that no number can be trusted", Do: "report it as a bug of lastack, with the record",
-			say: func(a args) string {
-				return "the accounts do not agree: " + a.text("name") + ": " + a.among("min", "max") + " expected, " + a.count("got") + " counted"
-			},
-		},
-		{
-			Name: "never_stopped", Means: "the run ended before the server was stopped", Do: "let it run to its end",
-			say: fixed("the server was never stopped"),
-		},
-		{
-			Name: "ended_by_reload", Means: "the signal was a reload's, and the server ended", Do: "check that the server knows the signal",
-			say: func(a args) string {
-				if a.yes("by_its_signal") {
-					return "the server ended by the reload's signal"
-				}
-				return "the server ended after the reload's signal"
-			},
-		},
-		{
-			Name: "program_halted", Means: "this program did not run while clients were watched", Do: "run it again, and let it run",
-			say: func(a args) string {
-				return "this program did not run for " + a.seconds("halted_s") + " meanwhile (halted, or without a CPU): what clients saw then is not what the server did"
-			},
-		},
-		{Name: "signal_failed", Means: "the signal could not be sent", Do: "run it as the server's user, or as root", say: func(a args) string { return a.text("why") }},
-		{
-			Name: "stop_command_not_ended", Means: "the stop command ran on", Do: "a command that ends when the server is stopped",
-			say: fixed("the stop command had not ended when the watch did: whether it stopped anything is not known"),
-		},
-		{
-			Name: "stop_command_failed", Means: "the stop command failed", Do: "try the command by hand",
-			say: fixed("the stop command failed, so that what clients saw may have nothing to do with a stop"),
-		},
-		{
-			Name: "listens_still", Means: "the process that was to stop ended, and others of the server listen still", Do: "signal the process that listens, and no shell around it",
-			say: func(a args) string {
-				return ended(a) + "listen still: it was not stopped (is the command a shell around the server?)"
-			},
-		},
-		{
-			Name: "listened_on", Means: "the process that was to stop ended, and others of the server listened on until the grace was over", Do: "signal the process that listens, and no shell around it",
-			say: func(a args) string {
-				return ended(a) + "listened on until the grace was over: it was not stopped (is the command a shell around the server?)"
-			},
-		},
-		{
-			Name: "also_ended", Means: "a program of --also ended beside the server", Do: "keep it running, or leave it out",
-			say: func(a args) string {
-				return strconv.Quote(a.text("command")) + " (--also), which ran beside the server, ended too (" + a.text("ended") + "): what clients saw may come of that"
-			},
-		},
-		{
-			Name: "lost_before", Means: "most requests were lost before the stop already", Do: "mend the server first",
-			say: func(a args) string {
-				return a.count("lost") + " requests were lost before the stop and " + a.count("answered") + " answered: a server that does not work says nothing of its stop"
-			},
-		},
-		{
-			Name: "errors_before", Means: "most replies before the stop were 5xx", Do: "mend the server first",
-			say: func(a args) string {
-				return a.count("answered_5xx") + " of " + a.count("replies") + " replies before the stop were 5xx: a server that does not work says nothing of its stop"
-			},
-		},
-		{Name: "restart_failed", Means: "the server that was to come back did not listen", Do: look, say: func(a args) string { return "the restart: " + a.text("why") }},
-		{
-			Name: "nobody_open", Means: "no client of a group had a connection when the stop began", Do: "a shorter --after than the server's idle timeout, or a server that takes so many",
-			say: func(a args) string {
-				s := "no client of " + a.text("group") + " had a connection when the stop began, so that nothing is said of them"
-				if a.yes("warned") {
-					return s + " (see the warnings)"
-				}
-				return s + ": those that it had were ended before"
-			},
-		},
-		{
-			Name: "connects_failed_here", Means: "most connects after the stop failed on the load's own host", Do: "fewer clients, or more local ports, descriptors or memory",
-			say: func(a args) string {
-				return a.count("failed") + " of " + a.count("connects") + " connects after the stop failed on this host, for want of a local port, a descriptor or memory: what the server did to new connections is not known"
-			},
-		},
-		{
-			Name: "nobody_there", Means: "no client was connected at the stop, and none came after it", Do: look,
-			say: fixed("no connection was open at the signal, and none came after it"),
-		},
+		found("accounts_agree", "the drain is a statement about the server", "nothing", fixed("every connection and every request has one fate, and the accounts agree")),
+		found("accounts_disagree", "two counts that must agree do not, so that no number can be trusted", "report it as a bug of lastack, with the record", func(a args) string {
+			return "the accounts do not agree: " + a.text("name") + ": " + a.among("min", "max") + " expected, " + a.count("got") + " counted"
+		}),
+		found("never_stopped", "the run ended before the server was stopped", "let it run to its end", fixed("the server was never stopped")),
+		found("ended_by_reload", "the signal was a reload's, and the server ended", "check that the server knows the signal", func(a args) string {
+			if a.yes("by_its_signal") {
+				return "the server ended by the reload's signal"
+			}
+			return "the server ended after the reload's signal"
+		}),
+		found("program_halted", "this program did not run while clients were watched", "run it again, and let it run", func(a args) string {
+			return "this program did not run for " + a.seconds("halted_s") + " meanwhile (halted, or without a CPU): what clients saw then is not what the server did"
+		}),
+		found("signal_failed", "the signal could not be sent", "run it as the server's user, or as root", func(a args) string { return a.text("why") }),
+		found("stop_command_not_ended", "the stop command ran on", "a command that ends when the server is stopped", fixed("the stop command had not ended when the watch did: whether it stopped anything is not known")),
+		found("stop_command_failed", "the stop command failed", "try the command by hand", fixed("the stop command failed, so that what clients saw may have nothing to do with a stop")),
+		found("listens_still", "the process that was to stop ended, and others of the server listen still", "signal the process that listens, and no shell around it", func(a args) string {
+			return ended(a) + "listen still: it was not stopped (is the command a shell around the server?)"
+		}),
+		found("listened_on", "the process that was to stop ended, and others of the server listened on until the grace was over", "signal the process that listens, and no shell around it", func(a args) string {
+			return ended(a) + "listened on until the grace was over: it was not stopped (is the command a shell around the server?)"
+		}),
+		found("also_ended", "a program of --also ended beside the server", "keep it running, or leave it out", func(a args) string {
+			return strconv.Quote(a.text("command")) + " (--also), which ran beside the server, ended too (" + a.text("ended") + "): what clients saw may come of that"
+		}),
+		found("lost_before", "most requests were lost before the stop already", "mend the server first", func(a args) string {
+			return a.count("lost") + " requests were lost before the stop and " + a.count("answered") + " answered: a server that does not work says nothing of its stop"
+		}),
+		found("errors_before", "most replies before the stop were 5xx", "mend the server first", func(a args) string {
+			return a.count("answered_5xx") + " of " + a.count("replies") + " replies before the stop were 5xx: a server that does not work says nothing of its stop"
+		}),
+		found("restart_failed", "the server that was to come back did not listen", look, func(a args) string { return "the restart: " + a.text("why") }),
+		found("nobody_open", "no client of a group had a connection when the stop began", "a shorter --after than the server's idle timeout, or a server that takes so many", func(a args) string {
+			s := "no client of " + a.text("group") + " had a connection when the stop began, so that nothing is said of them"
+			if a.yes("warned") {
+				return s + " (see the warnings)"
+			}
+			return s + ": those that it had were ended before"
+		}),
+		found("connects_failed_here", "most connects after the stop failed on the load's own host", "fewer clients, or more local ports, descriptors or memory", func(a args) string {
+			return a.count("failed") + " of " + a.count("connects") + " connects after the stop failed on this host, for want of a local port, a descriptor or memory: what the server did to new connections is not known"
+		}),
+		found("nobody_there", "no client was connected at the stop, and none came after it", look, fixed("no connection was open at the signal, and none came after it")),
 	}
 }

@@ -75,31 +75,16 @@ func unexpectedResets(r *record.Result) int64 {
 
 func failureCodes() []Code {
 	return []Code{
-		{
-			Name: "most_failed", Means: "at least half of the lifecycles failed, most with the outcome that is named", Do: "see that outcome: lastack help outcomes",
-			say: func(a args) string {
-				what := a.count("outcomes")
-				if a.has("errno") {
-					what = a.text("errno") + " " + a.count("errnos") + " of " + what
-				}
-				return a.count("failed") + " of " + a.count("attempted") + " lifecycles failed, most as " + a.text("outcome") + " (" + what + ")"
-			},
-		},
-		{
-			Name: "check_route", Remedy: true, Means: "check the route to the target",
-			say: fixed("check the route to the target (ip route get ADDRESS) and the routers on the way"),
-		},
-		{
-			Name: "check_what_is_forbidden", Remedy: true, Means: "look for what forbids this host to send",
-			say: fixed("look into what this host forbids: firewall rules for what it sends (nft list ruleset), a security module (dmesg), a seccomp filter"),
-		},
-		{
-			Name: "check_protocol", Remedy: true, Means: "check what protocol the target speaks",
-			say: fixed("check what the target speaks: it ended each connection without a reply, as some servers do that await TLS or another protocol (curl -kv https://HOST:PORT/ tells TLS); then look into its log"),
-		},
-		{
-			Name: "fewer_requests_cut", Remedy: true, Means: "fewer requests on a connection, for a target that ends it between replies",
-			say: fixed("fewer --requests, if the target takes no more on a connection: it ended connections between its replies"),
-		},
+		found("most_failed", "at least half of the lifecycles failed, most with the outcome that is named", "see that outcome: lastack help outcomes", func(a args) string {
+			what := a.count("outcomes")
+			if a.has("errno") {
+				what = a.text("errno") + " " + a.count("errnos") + " of " + what
+			}
+			return a.count("failed") + " of " + a.count("attempted") + " lifecycles failed, most as " + a.text("outcome") + " (" + what + ")"
+		}),
+		remedy("check_route", "check the route to the target", fixed("check the route to the target (ip route get ADDRESS) and the routers on the way")),
+		remedy("check_what_is_forbidden", "look for what forbids this host to send", fixed("look into what this host forbids: firewall rules for what it sends (nft list ruleset), a security module (dmesg), a seccomp filter")),
+		remedy("check_protocol", "check what protocol the target speaks", fixed("check what the target speaks: it ended each connection without a reply, as some servers do that await TLS or another protocol (curl -kv https://HOST:PORT/ tells TLS); then look into its log")),
+		remedy("fewer_requests_cut", "fewer requests on a connection, for a target that ends it between replies", fixed("fewer --requests, if the target takes no more on a connection: it ended connections between its replies")),
 	}
 }

@@ -29,35 +29,17 @@ func (j *judgement) descriptors() bool {
 
 func fdCodes() []Code {
 	return []Code{
-		{
-			Name: "server_no_fd", Means: "the embedded server could not accept for want of a descriptor (RLIMIT_NOFILE)", Do: "raise ulimit -n, or hold fewer connections",
-			say: func(a args) string {
-				return "the embedded server had no descriptor for a connection " + a.count("times") + " times (RLIMIT_NOFILE " + a.count("limit") + "): those waited in the accept queue"
-			},
-		},
-		{
-			Name: "no_file_on_host", Means: "the whole host had no file left (fs.file-max)", Do: "raise fs.file-max, or hold fewer connections",
-			say: func(a args) string {
-				return a.count("attempts") + " attempts found no free file, or no memory for one: " + a.count("open") + " were open on the whole host, which may have " + a.count("limit") + " (fs.file-max)"
-			},
-		},
-		{
-			Name: "no_fd", Means: "this process had no descriptor left for a socket (RLIMIT_NOFILE)", Do: "raise ulimit -n, or hold fewer connections",
-			say: func(a args) string {
-				return a.count("attempts") + " attempts found no free descriptor: " + a.count("in_use") + " in use of " + a.count("limit") + " (RLIMIT_NOFILE)"
-			},
-		},
-		{
-			Name: "raise_nofile_both_ends", Remedy: true, Means: "raise RLIMIT_NOFILE, of which each connection takes two",
-			say: fixed("raise the limit (ulimit -n), or ask for fewer --connections: each takes a descriptor at both ends"),
-		},
-		{
-			Name: "raise_file_max", Remedy: true, Means: "raise fs.file-max",
-			say: fixed("raise fs.file-max, end what else holds files open, or bound the load with --connections: a socket is a file, a direct descriptor too"),
-		},
-		{
-			Name: "raise_nofile", Remedy: true, Means: "raise RLIMIT_NOFILE",
-			say: fixed("raise the limit: ulimit -n, LimitNOFILE= of systemd, or nofile of the container; or bound the load with --connections"),
-		},
+		found("server_no_fd", "the embedded server could not accept for want of a descriptor (RLIMIT_NOFILE)", "raise ulimit -n, or hold fewer connections", func(a args) string {
+			return "the embedded server had no descriptor for a connection " + a.count("times") + " times (RLIMIT_NOFILE " + a.count("limit") + "): those waited in the accept queue"
+		}),
+		found("no_file_on_host", "the whole host had no file left (fs.file-max)", "raise fs.file-max, or hold fewer connections", func(a args) string {
+			return a.count("attempts") + " attempts found no free file, or no memory for one: " + a.count("open") + " were open on the whole host, which may have " + a.count("limit") + " (fs.file-max)"
+		}),
+		found("no_fd", "this process had no descriptor left for a socket (RLIMIT_NOFILE)", "raise ulimit -n, or hold fewer connections", func(a args) string {
+			return a.count("attempts") + " attempts found no free descriptor: " + a.count("in_use") + " in use of " + a.count("limit") + " (RLIMIT_NOFILE)"
+		}),
+		remedy("raise_nofile_both_ends", "raise RLIMIT_NOFILE, of which each connection takes two", fixed("raise the limit (ulimit -n), or ask for fewer --connections: each takes a descriptor at both ends")),
+		remedy("raise_file_max", "raise fs.file-max", fixed("raise fs.file-max, end what else holds files open, or bound the load with --connections: a socket is a file, a direct descriptor too")),
+		remedy("raise_nofile", "raise RLIMIT_NOFILE", fixed("raise the limit: ulimit -n, LimitNOFILE= of systemd, or nofile of the container; or bound the load with --connections")),
 	}
 }

@@ -22,6 +22,15 @@ type Code struct {
 	say func(args) string
 }
 
+// found makes the code of what a rule finds, remedy that of what would help.
+func found(name, means, do string, say func(args) string) Code {
+	return Code{Name: name, Means: means, Do: do, say: say}
+}
+
+func remedy(name, means string, say func(args) string) Code {
+	return Code{Name: name, Remedy: true, Means: means, say: say}
+}
+
 // Codes lists all kinds of finding: of runs in the order of their rules, then of drains.
 func Codes() []Code {
 	return slices.Concat(

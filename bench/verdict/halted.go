@@ -65,17 +65,11 @@ func haltedWords(a args) string {
 
 func haltedCodes() []Code {
 	return []Code{
-		{Name: "halted", Means: "this program did not run for a part of the time, stopped or suspended", Do: "run it again, and let it run", say: haltedWords},
-		{
-			Name: "halted_too", Means: "this program did not run for a part of the time, beside what bound the run", Do: "run it again, and let it run",
-			say: func(a args) string { return haltedWords(a) + ": rates and times hold the gap" },
-		},
-		{
-			Name: "halted_briefly", Means: "this program did not run for a short while, which spoils no rate", Do: "do not rely on the slowest times",
-			say: func(a args) string {
-				return haltedWords(a) + ": too little of the run to spoil its rates, but the slowest times may be from then"
-			},
-		},
-		{Name: "let_it_run", Remedy: true, Means: "repeat it without a halt", say: fixed("run it again, and let it run: rates and times hold the gap")},
+		found("halted", "this program did not run for a part of the time, stopped or suspended", "run it again, and let it run", haltedWords),
+		found("halted_too", "this program did not run for a part of the time, beside what bound the run", "run it again, and let it run", func(a args) string { return haltedWords(a) + ": rates and times hold the gap" }),
+		found("halted_briefly", "this program did not run for a short while, which spoils no rate", "do not rely on the slowest times", func(a args) string {
+			return haltedWords(a) + ": too little of the run to spoil its rates, but the slowest times may be from then"
+		}),
+		remedy("let_it_run", "repeat it without a halt", fixed("run it again, and let it run: rates and times hold the gap")),
 	}
 }

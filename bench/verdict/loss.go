@@ -58,27 +58,21 @@ func (j *judgement) lossArgs() args {
 
 func lossCodes() []Code {
 	return []Code{
-		{
-			Name: "segments_lost", Means: "connections spent their time waiting for segments that were lost and sent again", Do: "find who drops packets, or more --connections, which fill the wait",
-			say: func(a args) string {
-				var s string
-				if a.has("on_purpose") {
-					s = "packets were dropped on purpose (--loss " + a.text("on_purpose") + "): "
-				}
-				s += a.count("syns") + " SYNs or their answers had to be sent again, after 1 s and more, and " + a.count("others") + " other segments, after 200 ms where no probe was sooner"
-				if a.yes("everybodys") {
-					s += " (everybody's in this namespace)"
-				}
-				if a.has("lifecycle_p50_us") {
-					s += ": a lifecycle took " + a.micros("lifecycle_p50_us") + " at the median, and " + a.micros("lifecycle_mean_us") + " on average"
-				}
-				return s
-			},
-		},
-		{Name: "less_loss", Remedy: true, Means: "lose fewer packets on purpose", say: fixed("less --loss, or more --connections, which fill the wait")},
-		{
-			Name: "find_loss", Remedy: true, Means: "find who drops packets",
-			say: fixed("look for the place that drops packets: ip -s link, tc -s qdisc, a firewall's counters; more --connections fill the wait"),
-		},
+		found("segments_lost", "connections spent their time waiting for segments that were lost and sent again", "find who drops packets, or more --connections, which fill the wait", func(a args) string {
+			var s string
+			if a.has("on_purpose") {
+				s = "packets were dropped on purpose (--loss " + a.text("on_purpose") + "): "
+			}
+			s += a.count("syns") + " SYNs or their answers had to be sent again, after 1 s and more, and " + a.count("others") + " other segments, after 200 ms where no probe was sooner"
+			if a.yes("everybodys") {
+				s += " (everybody's in this namespace)"
+			}
+			if a.has("lifecycle_p50_us") {
+				s += ": a lifecycle took " + a.micros("lifecycle_p50_us") + " at the median, and " + a.micros("lifecycle_mean_us") + " on average"
+			}
+			return s
+		}),
+		remedy("less_loss", "lose fewer packets on purpose", fixed("less --loss, or more --connections, which fill the wait")),
+		remedy("find_loss", "find who drops packets", fixed("look for the place that drops packets: ip -s link, tc -s qdisc, a firewall's counters; more --connections fill the wait")),
 	}
 }

@@ -44,50 +44,26 @@ func (j *judgement) memory() bool {
 
 func memoryCodes() []Code {
 	return []Code{
-		{
-			Name: "cgroup_memory", Means: "the control group's memory limit was reached", Do: "raise memory.max, or hold fewer connections",
-			say: func(a args) string {
-				return "the memory limit of this process's control group (" + a.bytes("limit_bytes") + ") was reached " + a.count("hits") + " times, and " + a.count("oom") +
-					" times nothing could be freed; " + a.count("attempts") + " attempts failed with ENOBUFS or ENOMEM"
-			},
-		},
-		{
-			Name: "tcp_mem", Means: "TCP's buffers had all memory that net.ipv4.tcp_mem allows on this host", Do: "raise net.ipv4.tcp_mem, or hold fewer connections",
-			say: func(a args) string {
-				return "TCP's buffers held " + a.bytes("bytes") + " of the " + a.bytes("limit_bytes") + " that tcp_mem allows; " + a.count("attempts") + " attempts failed with ENOBUFS or ENOMEM"
-			},
-		},
-		{
-			Name: "no_memory_or_ring", Means: "the kernel had no memory for a socket or for one of io_uring's rings", Do: "raise ulimit -l, or choose --engine epoll",
-			say: func(a args) string {
-				return a.count("attempts") + " attempts failed with ENOBUFS or ENOMEM: the kernel had no memory for a socket, or for one more of io_uring's rings, which for anybody but root RLIMIT_MEMLOCK bounds"
-			},
-		},
-		{
-			Name: "no_memory", Means: "the kernel had no memory for a socket, or a device's queue was full", Do: "hold fewer connections, or find what lacks (dmesg, memory.events, ip -s link)",
-			say: func(a args) string {
-				held := "what tcp_mem allows was not read"
-				if a.has("limit_bytes") {
-					held = "TCP's buffers held " + a.bytes("bytes") + " of the " + a.bytes("limit_bytes") + " that tcp_mem allows"
-				}
-				return a.count("attempts") + " attempts failed with ENOBUFS or ENOMEM: the kernel had no memory for a socket or for what it sends, or a queue of a network device was full; " + held
-			},
-		},
-		{
-			Name: "raise_cgroup_memory", Remedy: true, Means: "raise the control group's memory limit",
-			say: fixed("raise the limit (memory.max, memory.limit_in_bytes; --memory of docker, limits.memory of a pod), or hold fewer connections"),
-		},
-		{
-			Name: "raise_tcp_mem", Remedy: true, Means: "raise net.ipv4.tcp_mem",
-			say: fixed("raise net.ipv4.tcp_mem (pages, of the whole host), or hold fewer connections"),
-		},
-		{
-			Name: "raise_memlock", Remedy: true, Means: "raise RLIMIT_MEMLOCK, or use epoll",
-			say: fixed("raise the limit (ulimit -l), choose --engine epoll, or hold fewer connections"),
-		},
-		{
-			Name: "find_lack_of_memory", Remedy: true, Means: "find out what lacks memory",
-			say: fixed("hold fewer connections; the control group's memory.events and the kernel's log (dmesg) tell of a lack of memory, ip -s link of a device's dropped packets"),
-		},
+		found("cgroup_memory", "the control group's memory limit was reached", "raise memory.max, or hold fewer connections", func(a args) string {
+			return "the memory limit of this process's control group (" + a.bytes("limit_bytes") + ") was reached " + a.count("hits") + " times, and " + a.count("oom") +
+				" times nothing could be freed; " + a.count("attempts") + " attempts failed with ENOBUFS or ENOMEM"
+		}),
+		found("tcp_mem", "TCP's buffers had all memory that net.ipv4.tcp_mem allows on this host", "raise net.ipv4.tcp_mem, or hold fewer connections", func(a args) string {
+			return "TCP's buffers held " + a.bytes("bytes") + " of the " + a.bytes("limit_bytes") + " that tcp_mem allows; " + a.count("attempts") + " attempts failed with ENOBUFS or ENOMEM"
+		}),
+		found("no_memory_or_ring", "the kernel had no memory for a socket or for one of io_uring's rings", "raise ulimit -l, or choose --engine epoll", func(a args) string {
+			return a.count("attempts") + " attempts failed with ENOBUFS or ENOMEM: the kernel had no memory for a socket, or for one more of io_uring's rings, which for anybody but root RLIMIT_MEMLOCK bounds"
+		}),
+		found("no_memory", "the kernel had no memory for a socket, or a device's queue was full", "hold fewer connections, or find what lacks (dmesg, memory.events, ip -s link)", func(a args) string {
+			held := "what tcp_mem allows was not read"
+			if a.has("limit_bytes") {
+				held = "TCP's buffers held " + a.bytes("bytes") + " of the " + a.bytes("limit_bytes") + " that tcp_mem allows"
+			}
+			return a.count("attempts") + " attempts failed with ENOBUFS or ENOMEM: the kernel had no memory for a socket or for what it sends, or a queue of a network device was full; " + held
+		}),
+		remedy("raise_cgroup_memory", "raise the control group's memory limit", fixed("raise the limit (memory.max, memory.limit_in_bytes; --memory of docker, limits.memory of a pod), or hold fewer connections")),
+		remedy("raise_tcp_mem", "raise net.ipv4.tcp_mem", fixed("raise net.ipv4.tcp_mem (pages, of the whole host), or hold fewer connections")),
+		remedy("raise_memlock", "raise RLIMIT_MEMLOCK, or use epoll", fixed("raise the limit (ulimit -l), choose --engine epoll, or hold fewer connections")),
+		remedy("find_lack_of_memory", "find out what lacks memory", fixed("hold fewer connections; the control group's memory.events and the kernel's log (dmesg) tell of a lack of memory, ip -s link of a device's dropped packets")),
 	}
 }

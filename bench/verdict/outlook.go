@@ -282,7 +282,8 @@ func (j *judgement) outlasts() {
 		if j.clientWaits() {
 			j.portAdvice(rate, keep.Max.Seconds(), pairs)
 		} else {
-			j.advise("more_addresses_or_shorter_hold", nil)
+			j.advise("more_addresses", args{"ports": p.Available})
+			j.advise("shorter_hold", nil)
 		}
 	}
 	j.bucketsLast(rate)
@@ -320,34 +321,22 @@ func (j *judgement) bucketsLast(rate float64) {
 func outlookCodes() []Code {
 	const not = "this rate does not last, for "
 	return []Code{
-		{
-			Name: "ports_run_out", Means: "the rate was met, and would use up the local ports if it went on", Do: "more addresses, a wider port range, reuse, or no TIME_WAIT at the client",
-			say: func(a args) string {
-				of := a.count("ports") + " for each of " + a.count("pairs") + " pairs"
-				if a.number("pairs") == 1 {
-					of = "of the 1 pair"
-				}
-				return not + "local ports would run out: " + a.perSecond("rate_per_s") + " connections/s that keep a port for " + a.keep() + " each take " + a.count("needed") + ", and there are " +
-					quantity.Count(a.integer("ports")*a.integer("pairs")) + " (" + of + "): the first connect finds none after " + a.seconds("after_s")
-			},
-		},
-		{
-			Name: "tw_buckets_run_out", Means: "the rate was met, and would fill tcp_max_tw_buckets if it went on", Do: "raise net.ipv4.tcp_max_tw_buckets, or accept it",
-			say: func(a args) string {
-				return not + "TIME_WAIT buckets would run out: " + a.perSecond("rate_per_s") + " closes/s leave up to " + a.count("needed") + " TIME_WAITs, which last " + a.timeWait() +
-					" each, and tcp_max_tw_buckets is " + a.count("limit") + ": full after " + a.seconds("after_s")
-			},
-		},
-		{
-			Name: "conntrack_runs_out", Means: "the rate was met, and would fill connection tracking if it went on", Do: "raise net.netfilter.nf_conntrack_max, or do not track the load",
-			say: func(a args) string {
-				return not + "connection tracking would run out: " + a.perSecond("rate_per_s") + " connections/s that are tracked for " + a.count("tracked_s") + " s after they closed take " +
-					a.count("needed") + " entries, and nf_conntrack_max is " + a.count("limit") + ": full after " + a.seconds("after_s")
-			},
-		},
-		{
-			Name: "more_addresses_or_shorter_hold", Remedy: true, Means: "more source addresses or targets, or a shorter --hold",
-			say: fixed("more addresses: --source with more of them, or more targets; or a shorter --hold"),
-		},
+		found("ports_run_out", "the rate was met, and would use up the local ports if it went on", "more addresses, a wider port range, reuse, or no TIME_WAIT at the client", func(a args) string {
+			of := a.count("ports") + " for each of " + a.count("pairs") + " pairs"
+			if a.number("pairs") == 1 {
+				of = "of the 1 pair"
+			}
+			return not + "local ports would run out: " + a.perSecond("rate_per_s") + " connections/s that keep a port for " + a.keep() + " each take " + a.count("needed") + ", and there are " +
+				quantity.Count(a.integer("ports")*a.integer("pairs")) + " (" + of + "): the first connect finds none after " + a.seconds("after_s")
+		}),
+		found("tw_buckets_run_out", "the rate was met, and would fill tcp_max_tw_buckets if it went on", "raise net.ipv4.tcp_max_tw_buckets, or accept it", func(a args) string {
+			return not + "TIME_WAIT buckets would run out: " + a.perSecond("rate_per_s") + " closes/s leave up to " + a.count("needed") + " TIME_WAITs, which last " + a.timeWait() +
+				" each, and tcp_max_tw_buckets is " + a.count("limit") + ": full after " + a.seconds("after_s")
+		}),
+		found("conntrack_runs_out", "the rate was met, and would fill connection tracking if it went on", "raise net.netfilter.nf_conntrack_max, or do not track the load", func(a args) string {
+			return not + "connection tracking would run out: " + a.perSecond("rate_per_s") + " connections/s that are tracked for " + a.count("tracked_s") + " s after they closed take " +
+				a.count("needed") + " entries, and nf_conntrack_max is " + a.count("limit") + ": full after " + a.seconds("after_s")
+		}),
+		remedy("shorter_hold", "a shorter --hold", fixed("a shorter --hold")),
 	}
 }

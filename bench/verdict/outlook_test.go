@@ -288,7 +288,7 @@ func TestOutlasts(t *testing.T) {
 				"all 900 arrivals of the schedule were started, lag p99 413 µs",
 				"this rate does not last, for local ports would run out: 300.0 connections/s that keep a port for 5.00 s each take 1,500, and there are 1,000 (of the 1 pair): the first connect finds none after 3.33 s",
 			},
-			"more addresses: --source with more of them, or more targets; or a shorter --hold",
+			"more addresses: --source with more of them, or more targets: each pair has 1,000 ports of its own\na shorter --hold",
 		},
 		{
 			"buckets", paced(60, 4), func(r *record.Run) { r.TimeWait.MaxBuckets = 2000 },

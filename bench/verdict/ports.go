@@ -42,10 +42,6 @@ const (
 	widenBelow = 64000
 )
 
-// reserveListeners is for a range in which servers of this host listen: connect takes no port that one is bound to, and one that
-// starts later may find its port taken.
-const reserveListeners = "ip_local_reserved_ports keeps those that servers listen on"
-
 // portsOfTimeWait: it was the client's own closed connections that held the ports.
 func (j *judgement) portsOfTimeWait(pairs int) {
 	ports := int64(j.r.Pressure.Ports.Available) * int64(pairs)
@@ -58,7 +54,7 @@ func (j *judgement) portsOfTimeWait(pairs int) {
 		a["reuse_after_s"] = lasts.Seconds()
 	case j.asksReuse():
 		j.because("reuse_needs_timestamps", args{"tcp_tw_reuse": j.sysctl(reuseKey)})
-		j.advise("switch_timestamps_on", nil)
+		j.advise("switch_timestamps_on", args{"tcp_tw_reuse": j.sysctl(reuseKey)})
 	}
 	each := lasts.Seconds() + j.holdS()
 	a["each_s"], a["sustained_per_s"] = each, float64(ports)/each
@@ -84,15 +80,15 @@ func (j *judgement) portAdvice(rate, each float64, pairs int) {
 		// TIME_WAITs end in bursts, so that at times there are as many as if each lasted longest.
 		keep := j.portKept()
 		if need := int64(math.Ceil(rate * keep.Max.Seconds() / float64(available))); need > int64(pairs) {
-			j.advise("more_addresses_for_rate", args{"rate_per_s": rate, "keep_s": keep.Max.Seconds(), "exactly": keep.Min == keep.Max, "pairs": need, "ports": available})
+			j.advise("more_addresses", args{"rate_per_s": rate, "keep_s": keep.Max.Seconds(), "exactly": keep.Min == keep.Max, "pairs": need, "ports": available})
 		}
 	}
 	if available < widenBelow {
-		j.advise("wider_range_for_rate", args{"ports": mostPorts, "bears_per_s": float64(mostPorts*pairs) / each})
+		j.advise("wider_range", args{"ports": mostPorts, "bears_per_s": float64(mostPorts*pairs) / each})
 	}
 	if !j.asksReuse() {
 		delay := j.reuseDelay().Seconds()
-		j.advise("reuse_time_wait_for_rate", args{"after_s": delay, "bears_per_s": float64(ports) / (delay + j.holdS())})
+		j.advise("reuse_time_wait", args{"after_s": delay, "bears_per_s": float64(ports) / (delay + j.holdS())})
 	}
 	j.advise("no_time_wait_at_client", nil)
 }
@@ -206,102 +202,75 @@ func (j *judgement) onLoopback() bool {
 
 func portCodes() []Code {
 	return []Code{
-		{
-			Name: "no_local_port", Means: "connect found no free local port: all were taken for each pair of source and destination", Do: "more addresses, a wider port range, reuse, or no TIME_WAIT at the client",
-			say: func(a args) string {
-				where := "the 1 source and destination pair"
-				if a.number("pairs") > 1 {
-					where = "each of " + a.count("pairs") + " source and destination pairs"
-				}
-				return a.count("attempts") + " of " + a.count("attempted") + " attempts found no free local port (EADDRNOTAVAIL): " + a.count("ports") + " ports for " + where + ", " + a.count("in_use") + " in use at the fullest"
-			},
-		},
-		{
-			Name: "ports_of_others", Means: "sockets that are not of this load had local ports, such as an earlier load's TIME_WAITs", Do: "wait until they are over (ss -tan state time-wait)",
-			say: func(a args) string {
-				return "no sample saw the other " + a.count("ports") + " in use by this load: sockets that are not of it may have them, such as TIME_WAITs of an earlier load on this target, which last for " +
-					a.timeWait() + " (ss -tan state time-wait lists them)"
-			},
-		},
-		{
-			Name: "reuse_needs_timestamps", Means: "tcp_tw_reuse is on, but does nothing without TCP timestamps", Do: "net.ipv4.tcp_timestamps=1",
-			say: func(a args) string {
-				return "tcp_tw_reuse=" + a.text("tcp_tw_reuse") + " takes over no port here: it needs TCP timestamps, and they are off (tcp_timestamps=0)"
-			},
-		},
-		{
-			Name: "ports_in_time_wait", Means: "the client closes first, so that its TIME_WAITs hold the local ports: what rate the ports bear", Do: "more addresses, a wider port range, reuse, or no TIME_WAIT at the client",
-			say: func(a args) string {
-				keeps := a.timeWait()
-				if a.has("reuse_after_s") {
-					keeps = a.seconds("reuse_after_s") + ", after which connect may take it over (tcp_tw_reuse_delay)"
-				}
-				what := ""
-				if a.has("open_s") {
-					what = ", and is open for " + a.seconds("open_s") + " before"
-				}
-				against := "it opened up to"
-				if a.yes("asked") {
-					against = "it was asked for"
-				}
-				return "the client closes first, so each connection keeps its port in TIME_WAIT for " + keeps + what + ": " + a.count("ports") + " ports / " + a.seconds("each_s") + " = " +
-					a.perSecond("sustained_per_s") + " connections/s sustained; " + against + " " + a.perSecond("rate_per_s") + "/s"
-			},
-		},
-		{
-			Name: "ports_of_open_connections", Means: "open connections held the local ports", Do: "more addresses, a wider port range, or fewer connections at once",
-			say: func(a args) string {
-				return "no TIME_WAIT stays with the client here, so it was connections still open that held the ports: up to " + a.count("open") + " at once"
-			},
-		},
-		{
-			Name: "more_addresses_for_rate", Remedy: true, Means: "so many pairs of source and destination as the rate needs",
-			say: func(a args) string {
+		found("no_local_port", "connect found no free local port: all were taken for each pair of source and destination", "more addresses, a wider port range, reuse, or no TIME_WAIT at the client", func(a args) string {
+			where := "the 1 source and destination pair"
+			if a.number("pairs") > 1 {
+				where = "each of " + a.count("pairs") + " source and destination pairs"
+			}
+			return a.count("attempts") + " of " + a.count("attempted") + " attempts found no free local port (EADDRNOTAVAIL): " + a.count("ports") + " ports for " + where + ", " + a.count("in_use") + " in use at the fullest"
+		}),
+		found("ports_of_others", "sockets that are not of this load had local ports, such as an earlier load's TIME_WAITs", "wait until they are over (ss -tan state time-wait)", func(a args) string {
+			return "no sample saw the other " + a.count("ports") + " in use by this load: sockets that are not of it may have them, such as TIME_WAITs of an earlier load on this target, which last for " +
+				a.timeWait() + " (ss -tan state time-wait lists them)"
+		}),
+		found("reuse_needs_timestamps", "tcp_tw_reuse is on, but does nothing without TCP timestamps", "net.ipv4.tcp_timestamps=1", func(a args) string {
+			return "tcp_tw_reuse=" + a.text("tcp_tw_reuse") + " takes over no port here: it needs TCP timestamps, and they are off (tcp_timestamps=0)"
+		}),
+		found("ports_in_time_wait", "the client closes first, so that its TIME_WAITs hold the local ports: what rate the ports bear", "more addresses, a wider port range, reuse, or no TIME_WAIT at the client", func(a args) string {
+			keeps := a.timeWait()
+			if a.has("reuse_after_s") {
+				keeps = a.seconds("reuse_after_s") + ", after which connect may take it over (tcp_tw_reuse_delay)"
+			}
+			what := ""
+			if a.has("open_s") {
+				what = ", and is open for " + a.seconds("open_s") + " before"
+			}
+			against := "it opened up to"
+			if a.yes("asked") {
+				against = "it was asked for"
+			}
+			return "the client closes first, so each connection keeps its port in TIME_WAIT for " + keeps + what + ": " + a.count("ports") + " ports / " + a.seconds("each_s") + " = " +
+				a.perSecond("sustained_per_s") + " connections/s sustained; " + against + " " + a.perSecond("rate_per_s") + "/s"
+		}),
+		found("ports_of_open_connections", "open connections held the local ports", "more addresses, a wider port range, or fewer connections at once", func(a args) string {
+			return "no TIME_WAIT stays with the client here, so it was connections still open that held the ports: up to " + a.count("open") + " at once"
+		}),
+		remedy("more_addresses", "more source addresses or targets: each pair of them has local ports of its own", func(a args) string {
+			switch {
+			case a.has("pairs"):
 				return "more addresses: " + a.perSecond("rate_per_s") + " connections/s for " + a.keep() + " each need " + a.count("pairs") + " pairs of " + a.count("ports") + " ports: --source with " +
 					a.count("pairs") + " addresses, or that many targets"
-			},
-		},
-		{
-			Name: "wider_range_for_rate", Remedy: true, Means: "a wider net.ipv4.ip_local_port_range, and the rate that it bears",
-			say: func(a args) string {
-				return widest + " gives " + a.count("ports") + " for each pair, " + a.perSecond("bears_per_s") + " connections/s with as many pairs; " + reserveListeners
-			},
-		},
-		{
-			Name: "reuse_time_wait_for_rate", Remedy: true, Means: "net.ipv4.tcp_tw_reuse=1, and the rate that it bears",
-			say: func(a args) string {
-				return "reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after " + a.seconds("after_s") + " (tcp_tw_reuse_delay), up to " + a.perSecond("bears_per_s") +
-					" connections/s here; 2, the default, does so on loopback only"
-			},
-		},
-		{
-			Name: "switch_timestamps_on", Remedy: true, Means: "net.ipv4.tcp_timestamps=1, so that ports in TIME_WAIT may be reused",
-			say: fixed("timestamps: net.ipv4.tcp_timestamps=1, without which tcp_tw_reuse does nothing"),
-		},
-		{
-			Name: "no_time_wait_at_client", Remedy: true, Means: "a --close that leaves the client no TIME_WAIT",
-			say: fixed("no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port"),
-		},
-		{
-			Name: "more_addresses", Remedy: true, Means: "more source addresses or targets",
-			say: func(a args) string {
-				return "more addresses: --source with more of them, or more targets: each pair has " + a.count("ports") + " ports of its own"
-			},
-		},
-		{
-			Name: "wider_range", Remedy: true, Means: "a wider net.ipv4.ip_local_port_range",
-			say: func(a args) string {
-				return widest + " gives " + a.count("ports") + " for each pair, " + a.count("in_all") + " in all; " + reserveListeners
-			},
-		},
-		{
-			Name: "fewer_at_once", Remedy: true, Means: "fewer connections at once",
-			say: fixed("fewer connections at once: a smaller --connections or --rate, or a shorter --hold"),
-		},
+			case a.has("first_pass"):
+				return "more addresses: --source with several, or several targets: each pair has " + a.count("first_pass") + " ports for the first pass"
+			}
+			return "more addresses: --source with more of them, or more targets: each pair has " + a.count("ports") + " ports of its own"
+		}),
+		remedy("wider_range", "a wider net.ipv4.ip_local_port_range", func(a args) string {
+			gives := a.count("ports") + " for each pair, " + a.count("in_all") + " in all"
+			switch {
+			case a.has("bears_per_s"):
+				gives = a.count("ports") + " for each pair, " + a.perSecond("bears_per_s") + " connections/s with as many pairs"
+			case a.has("first_pass"):
+				gives = a.count("first_pass") + " for the first pass"
+			}
+			// A server that starts later may find its port taken.
+			return `more ports: net.ipv4.ip_local_port_range="1024 65535" gives ` + gives + "; ip_local_reserved_ports keeps those that servers listen on"
+		}),
+		remedy("reuse_time_wait", "net.ipv4.tcp_tw_reuse=1, by which connect takes over ports in TIME_WAIT", func(a args) string {
+			s := "reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after " + a.seconds("after_s") + " (tcp_tw_reuse_delay)"
+			if a.has("bears_per_s") {
+				s += ", up to " + a.perSecond("bears_per_s") + " connections/s here"
+			}
+			return s + "; 2, the default, does so on loopback only"
+		}),
+		remedy("switch_timestamps_on", "net.ipv4.tcp_timestamps=1, without which tcp_tw_reuse does nothing", func(a args) string {
+			return "timestamps: net.ipv4.tcp_timestamps=1, without which tcp_tw_reuse=" + a.text("tcp_tw_reuse") + " takes over no port"
+		}),
+		remedy("no_time_wait_at_client", "a --close that leaves the client no TIME_WAIT",
+			fixed("no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port")),
+		remedy("fewer_at_once", "fewer connections at once", fixed("fewer connections at once: a smaller --connections or --rate, or a shorter --hold")),
 	}
 }
-
-const widest = `more ports: net.ipv4.ip_local_port_range="1024 65535"`
 
 // timeWait is "60 to 62.0 s".
 func (a args) timeWait() string {

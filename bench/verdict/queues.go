@@ -80,57 +80,27 @@ func backlogWords(a args) string {
 
 func queueCodes() []Code {
 	return []Code{
-		{
-			Name: "conntrack_full", Means: "connection tracking (nf_conntrack) was full", Do: "raise net.netfilter.nf_conntrack_max, or do not track the load",
-			say: func(a args) string {
-				return "connection tracking was full: " + a.count("entries") + " of " + a.count("limit") + " entries"
-			},
-		},
-		{
-			Name: "tw_buckets_full", Means: "there were tcp_max_tw_buckets TIME_WAITs, so that further closes skipped TIME_WAIT", Do: "raise net.ipv4.tcp_max_tw_buckets, or accept it",
-			say: func(a args) string {
-				return a.count("skipped") + " closed connections skipped TIME_WAIT: tcp_max_tw_buckets is " + a.count("limit") + ", which lasts for " + a.perSecond("lasts_for_per_s") + " closes/s"
-			},
-		},
-		{
-			Name: "accept_queue_full", Means: "the listeners' accept queue overflowed, so that handshakes were dropped", Do: "a larger backlog, more listeners, or a server that accepts faster",
-			say: func(a args) string {
-				return "the accept queue overflowed " + a.count("times") + " times (" + backlogWords(a) + "): clients that were dropped retry their SYN after 1 s"
-			},
-		},
-		{
-			Name: "syn_queue_full", Means: "the listeners' queue of half-open connections was full", Do: "raise net.ipv4.tcp_max_syn_backlog and the backlog",
-			say: func(a args) string { return "the SYN queue was full " + a.count("times") + " times" },
-		},
-		{
-			Name: "syns_dropped", Means: "the listeners dropped SYNs", Do: "raise net.ipv4.tcp_max_syn_backlog and the backlog, or switch SYN cookies on",
-			say: func(a args) string {
-				s := "the listeners dropped " + a.count("times") + " SYNs"
-				if a.has("syn_backlog") {
-					s += ": without SYN cookies (tcp_syncookies=0) three quarters of tcp_max_syn_backlog (" + a.text("syn_backlog") + ") may wait for their handshake's last ACK"
-				}
-				return s
-			},
-		},
-		{
-			Name: "raise_conntrack", Remedy: true, Means: "raise net.netfilter.nf_conntrack_max, or do not track the load",
-			say: fixed("raise net.netfilter.nf_conntrack_max, or exempt the load with a notrack rule"),
-		},
-		{
-			Name: "raise_tw_buckets", Remedy: true, Means: "raise net.ipv4.tcp_max_tw_buckets",
-			say: fixed("raise net.ipv4.tcp_max_tw_buckets (256 to 768 B each), or accept it: TIME_WAIT's protection is lost for those"),
-		},
-		{
-			Name: "larger_accept_queue", Remedy: true, Means: "a larger accept queue, or a server that empties it faster",
-			say: fixed("a larger --backlog (net.core.somaxconn caps it), more --listeners, or a server that accepts faster"),
-		},
-		{
-			Name: "larger_syn_queue", Remedy: true, Means: "a larger queue of half-open connections",
-			say: fixed("raise net.ipv4.tcp_max_syn_backlog and the listener's backlog"),
-		},
-		{
-			Name: "larger_syn_queue_or_cookies", Remedy: true, Means: "a larger queue of half-open connections, or SYN cookies",
-			say: fixed("raise net.ipv4.tcp_max_syn_backlog and the listener's backlog, or switch SYN cookies on (net.ipv4.tcp_syncookies=1)"),
-		},
+		found("conntrack_full", "connection tracking (nf_conntrack) was full", "raise net.netfilter.nf_conntrack_max, or do not track the load", func(a args) string {
+			return "connection tracking was full: " + a.count("entries") + " of " + a.count("limit") + " entries"
+		}),
+		found("tw_buckets_full", "there were tcp_max_tw_buckets TIME_WAITs, so that further closes skipped TIME_WAIT", "raise net.ipv4.tcp_max_tw_buckets, or accept it", func(a args) string {
+			return a.count("skipped") + " closed connections skipped TIME_WAIT: tcp_max_tw_buckets is " + a.count("limit") + ", which lasts for " + a.perSecond("lasts_for_per_s") + " closes/s"
+		}),
+		found("accept_queue_full", "the listeners' accept queue overflowed, so that handshakes were dropped", "a larger backlog, more listeners, or a server that accepts faster", func(a args) string {
+			return "the accept queue overflowed " + a.count("times") + " times (" + backlogWords(a) + "): clients that were dropped retry their SYN after 1 s"
+		}),
+		found("syn_queue_full", "the listeners' queue of half-open connections was full", "raise net.ipv4.tcp_max_syn_backlog and the backlog", func(a args) string { return "the SYN queue was full " + a.count("times") + " times" }),
+		found("syns_dropped", "the listeners dropped SYNs", "raise net.ipv4.tcp_max_syn_backlog and the backlog, or switch SYN cookies on", func(a args) string {
+			s := "the listeners dropped " + a.count("times") + " SYNs"
+			if a.has("syn_backlog") {
+				s += ": without SYN cookies (tcp_syncookies=0) three quarters of tcp_max_syn_backlog (" + a.text("syn_backlog") + ") may wait for their handshake's last ACK"
+			}
+			return s
+		}),
+		remedy("raise_conntrack", "raise net.netfilter.nf_conntrack_max, or do not track the load", fixed("raise net.netfilter.nf_conntrack_max, or exempt the load with a notrack rule")),
+		remedy("raise_tw_buckets", "raise net.ipv4.tcp_max_tw_buckets", fixed("raise net.ipv4.tcp_max_tw_buckets (256 to 768 B each), or accept it: TIME_WAIT's protection is lost for those")),
+		remedy("larger_accept_queue", "a larger accept queue, or a server that empties it faster", fixed("a larger --backlog (net.core.somaxconn caps it), more --listeners, or a server that accepts faster")),
+		remedy("larger_syn_queue", "a larger queue of half-open connections", fixed("raise net.ipv4.tcp_max_syn_backlog and the listener's backlog")),
+		remedy("larger_syn_queue_or_cookies", "a larger queue of half-open connections, or SYN cookies", fixed("raise net.ipv4.tcp_max_syn_backlog and the listener's backlog, or switch SYN cookies on (net.ipv4.tcp_syncookies=1)")),
 	}
 }

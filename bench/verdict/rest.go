@@ -80,39 +80,24 @@ func (j *judgement) unread() (all []string) {
 
 func restCodes() []Code {
 	return []Code{
-		{
-			Name: "plateau_reached", Means: "a plateau's connections were open at once: as many as were asked for bound it", Do: "nothing, if they are all",
-			say: func(a args) string {
-				s := a.count("open") + " connections were open at once, of " + a.count("asked") + " asked for"
-				if a.has("found_after_s") {
-					s += "; a sample found them after " + a.seconds("found_after_s")
-				}
-				return s
-			},
-		},
-		{
-			Name: "all_held", Means: "connections were opened and never closed, as asked", Do: "nothing",
-			say: func(a args) string { return a.count("held") + " connections were opened and held" },
-		},
-		{
-			Name: "limit_not_read", Means: "what may have bound the run could not be read", Do: "let this user read those files of /proc and /sys",
-			say: func(a args) string {
-				return "what bound the " + a.count("open") + " connections is not known: " + strings.Join(a.list("not_read"), "; ")
-			},
-		},
-		{
-			Name: "waiting_for_the_other_side", Means: "each connection waited for the other side most of the time: nothing else bound a closed loop", Do: "more --connections give more, until something else binds",
-			say: func(a args) string {
-				s := a.count("open") + " connections at once, each waiting for the other side most of the time: "
-				if !a.has("lifecycle_mean_us") {
-					return s + "more would give more"
-				}
-				return s + "a lifecycle took " + a.micros("lifecycle_mean_us") + " on average; more connections would give more"
-			},
-		},
-		{
-			Name: "allow_reading", Remedy: true, Means: "let this user read what was not read",
-			say: fixed("let this user read these files of /proc and /sys (a container or a security module may hide them), and run it again"),
-		},
+		found("plateau_reached", "a plateau's connections were open at once: as many as were asked for bound it", "nothing, if they are all", func(a args) string {
+			s := a.count("open") + " connections were open at once, of " + a.count("asked") + " asked for"
+			if a.has("found_after_s") {
+				s += "; a sample found them after " + a.seconds("found_after_s")
+			}
+			return s
+		}),
+		found("all_held", "connections were opened and never closed, as asked", "nothing", func(a args) string { return a.count("held") + " connections were opened and held" }),
+		found("limit_not_read", "what may have bound the run could not be read", "let this user read those files of /proc and /sys", func(a args) string {
+			return "what bound the " + a.count("open") + " connections is not known: " + strings.Join(a.list("not_read"), "; ")
+		}),
+		found("waiting_for_the_other_side", "each connection waited for the other side most of the time: nothing else bound a closed loop", "more --connections give more, until something else binds", func(a args) string {
+			s := a.count("open") + " connections at once, each waiting for the other side most of the time: "
+			if !a.has("lifecycle_mean_us") {
+				return s + "more would give more"
+			}
+			return s + "a lifecycle took " + a.micros("lifecycle_mean_us") + " on average; more connections would give more"
+		}),
+		remedy("allow_reading", "let this user read what was not read", fixed("let this user read these files of /proc and /sys (a container or a security module may hide them), and run it again")),
 	}
 }

@@ -106,51 +106,33 @@ func (j *judgement) rate() bool {
 
 func scheduleCodes() []Code {
 	return []Code{
-		{
-			Name: "late_arrivals", Means: "the generator could not keep its own schedule: latencies and rates are its own", Do: "a lower --rate, or more CPUs for the generator",
-			say: func(a args) string {
-				return "the generator started 1 % of the arrivals more than " + a.micros("lag_p99_us") + " late (lag p99) at " + a.perSecond("target_per_s") + "/s"
-			},
-		},
-		{
-			Name: "arrivals_capped", Means: "arrivals had to wait for a free slot, so that the cap bound the rate", Do: "raise the cap, or shorten --hold",
-			say: func(a args) string {
-				what := "the cap of --connections"
-				if a.has("fd_limit") {
-					what = "the " + a.count("fd_limit") + " descriptors that this process may have (RLIMIT_NOFILE)"
-				}
-				return a.count("waited") + " of " + a.count("scheduled") + " arrivals had to wait for a free slot, " + a.count("never_started") + " were never started: " + what + " bound the rate"
-			},
-		},
-		{
-			Name: "rate_met", Means: "the rate that was asked for was reached", Do: "a higher --rate finds out what bears more",
-			say: func(a args) string {
-				all := "all " + a.count("started")
-				if a.number("started") != a.number("scheduled") {
-					all = a.count("started") + " of " + a.count("scheduled")
-				}
-				return all + " arrivals of the schedule were started, lag p99 " + a.micros("lag_p99_us")
-			},
-		},
-		{
-			Name: "rate_missed", Means: "the rate that was asked for was not reached, and nothing tells why", Do: "look at the timeline for when it fell behind",
-			say: func(a args) string {
-				return a.count("started") + " of " + a.count("scheduled") + " arrivals of the schedule were started"
-			},
-		},
-		{
-			Name: "less_to_generate", Remedy: true, Means: "ask less of the generator, or give it more CPUs",
-			say: fixed("a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less"),
-		},
-		{
-			Name: "raise_cap", Remedy: true, Means: "raise the cap on connections that are open at once",
-			say: func(a args) string {
-				what := "--connections"
-				if a.yes("fds") {
-					what = "the limit (ulimit -n)"
-				}
-				return "raise " + what + " above rate x lifecycle (" + a.count("peak_open") + " were open at once), or shorten --hold"
-			},
-		},
+		found("late_arrivals", "the generator could not keep its own schedule: latencies and rates are its own", "a lower --rate, or more CPUs for the generator", func(a args) string {
+			return "the generator started 1 % of the arrivals more than " + a.micros("lag_p99_us") + " late (lag p99) at " + a.perSecond("target_per_s") + "/s"
+		}),
+		found("arrivals_capped", "arrivals had to wait for a free slot, so that the cap bound the rate", "raise the cap, or shorten --hold", func(a args) string {
+			what := "the cap of --connections"
+			if a.has("fd_limit") {
+				what = "the " + a.count("fd_limit") + " descriptors that this process may have (RLIMIT_NOFILE)"
+			}
+			return a.count("waited") + " of " + a.count("scheduled") + " arrivals had to wait for a free slot, " + a.count("never_started") + " were never started: " + what + " bound the rate"
+		}),
+		found("rate_met", "the rate that was asked for was reached", "a higher --rate finds out what bears more", func(a args) string {
+			all := "all " + a.count("started")
+			if a.number("started") != a.number("scheduled") {
+				all = a.count("started") + " of " + a.count("scheduled")
+			}
+			return all + " arrivals of the schedule were started, lag p99 " + a.micros("lag_p99_us")
+		}),
+		found("rate_missed", "the rate that was asked for was not reached, and nothing tells why", "look at the timeline for when it fell behind", func(a args) string {
+			return a.count("started") + " of " + a.count("scheduled") + " arrivals of the schedule were started"
+		}),
+		remedy("less_to_generate", "ask less of the generator, or give it more CPUs", fixed("a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less")),
+		remedy("raise_cap", "raise the cap on connections that are open at once", func(a args) string {
+			what := "--connections"
+			if a.yes("fds") {
+				what = "the limit (ulimit -n)"
+			}
+			return "raise " + what + " above rate x lifecycle (" + a.count("peak_open") + " were open at once), or shorten --hold"
+		}),
 	}
 }

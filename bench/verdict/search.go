@@ -208,17 +208,17 @@ const leastSample = 100
 // searchAdvice is what keeps connect from walking.
 func (j *judgement) searchAdvice(s portSearch) {
 	p := j.r.Pressure.Ports
-	j.advise("more_addresses_for_search", args{"first_pass": s.first})
-	j.advise("no_time_wait_for_search", nil)
+	j.advise("more_addresses", args{"first_pass": s.first})
+	j.advise("no_time_wait_at_client", nil)
 	if lo, hi, ok := strings.Cut(p.Range, " "); ok {
 		j.advise("one_pass", args{"low": lo, "high": hi})
 	}
 	if p.Available < widenBelow {
-		j.advise("wider_range_for_search", args{"first_pass": mostPorts / parities})
+		j.advise("wider_range", args{"first_pass": mostPorts / parities})
 	}
 	switch {
 	case s.bears == 0 && j.asksReuse():
-		j.advise("timestamps_for_search", args{"tcp_tw_reuse": j.sysctl(reuseKey)})
+		j.advise("switch_timestamps_on", args{"tcp_tw_reuse": j.sysctl(reuseKey)})
 	case s.bears == 0 && j.clientWaits():
 		j.advise("reuse_time_wait", args{"after_s": j.reuseDelay().Seconds()})
 	case s.bears > 0 && j.sysctl(reuseDelayKey) != "":
@@ -235,73 +235,27 @@ func searchCodes() []Code {
 		return "connect tries one parity of the local ports first (" + a.count("first_pass") + " of the " + a.count("ports") + " of " + each + "), and "
 	}
 	return []Code{
-		{
-			Name: "first_pass_reused", Means: "the ports that connect tries first come back no faster than the load opened connections: it searched past them", Do: "more addresses, no TIME_WAIT at the client, or a shorter tcp_tw_reuse_delay",
-			say: func(a args) string {
-				return tries(a) + "a port in TIME_WAIT may be taken over after " + a.seconds("reuse_after_s") + " (tcp_tw_reuse_delay): enough for " + a.perSecond("bears_per_s") +
-					" connections/s; it opened " + a.perSecond("opened_per_s") + "/s"
-			},
-		},
-		{
-			Name: "first_pass_taken", Means: "all ports that connect tries first were taken, so that each connect searched past them", Do: "more addresses, no TIME_WAIT at the client, or reuse",
-			say: func(a args) string {
-				s := tries(a) + "all of these were taken"
-				if a.has("taken_after_s") {
-					s += " after " + a.seconds("taken_after_s") + ": it opened " + a.perSecond("before_per_s") + "/s until then, " + a.perSecond("after_per_s") + "/s from then on"
-				}
-				return s
-			},
-		},
-		{
-			Name: "walked_past", Means: "how often a connect searched past all ports of the first pass, and what connects took", Do: "see the finding that it goes with",
-			say: func(a args) string {
-				return "at least " + a.count("times") + " times it walked past all " + a.count("first_pass") + " before it found one of the other parity; a connect took " + a.micros("connect_p50_us") +
-					" at the median, " + a.micros("connect_mean_us") + " on average, 1 % more than " + a.micros("connect_p99_us")
-			},
-		},
-		{
-			Name: "without_search", Means: "the rate that the load would have without searching", Do: "follow one of the remedies, and see",
-			say: func(a args) string {
-				return "without the search it would open about " + a.about("opened_per_s") + "/s, as fast as it did while connect found ports at once"
-			},
-		},
-		{
-			Name: "more_addresses_for_search", Remedy: true, Means: "more source addresses or targets, each with a first pass of its own",
-			say: func(a args) string {
-				return "more addresses: --source with several, or several targets: each pair has " + a.count("first_pass") + " ports for the first pass"
-			},
-		},
-		{
-			Name: "no_time_wait_for_search", Remedy: true, Means: "a --close that leaves the client no TIME_WAIT",
-			say: fixed("no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin)"),
-		},
-		{
-			Name: "one_pass", Remedy: true, Means: "a port range of the socket's own, which connect searches in one pass",
-			say: func(a args) string {
-				return "all ports in one pass: --source-ports " + a.text("low") + "-" + a.text("high") + " (IP_LOCAL_PORT_RANGE, Linux 6.3)"
-			},
-		},
-		{
-			Name: "wider_range_for_search", Remedy: true, Means: "a wider net.ipv4.ip_local_port_range, for a larger first pass",
-			say: func(a args) string {
-				return widest + " gives " + a.count("first_pass") + " for the first pass; " + reserveListeners
-			},
-		},
-		{
-			Name: "timestamps_for_search", Remedy: true, Means: "net.ipv4.tcp_timestamps=1, so that ports in TIME_WAIT may be reused",
-			say: func(a args) string {
-				return "reuse: net.ipv4.tcp_timestamps=1, without which tcp_tw_reuse=" + a.text("tcp_tw_reuse") + " takes over no port"
-			},
-		},
-		{
-			Name: "reuse_time_wait", Remedy: true, Means: "net.ipv4.tcp_tw_reuse=1",
-			say: func(a args) string {
-				return "reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a port that has been in TIME_WAIT for " + a.seconds("after_s") + " (tcp_tw_reuse_delay)"
-			},
-		},
-		{
-			Name: "reuse_sooner", Remedy: true, Means: "a smaller net.ipv4.tcp_tw_reuse_delay",
-			say: fixed("reuse sooner: a smaller net.ipv4.tcp_tw_reuse_delay (ms)"),
-		},
+		found("first_pass_reused", "the ports that connect tries first come back no faster than the load opened connections: it searched past them", "more addresses, no TIME_WAIT at the client, or a shorter tcp_tw_reuse_delay", func(a args) string {
+			return tries(a) + "a port in TIME_WAIT may be taken over after " + a.seconds("reuse_after_s") + " (tcp_tw_reuse_delay): enough for " + a.perSecond("bears_per_s") +
+				" connections/s; it opened " + a.perSecond("opened_per_s") + "/s"
+		}),
+		found("first_pass_taken", "all ports that connect tries first were taken, so that each connect searched past them", "more addresses, no TIME_WAIT at the client, or reuse", func(a args) string {
+			s := tries(a) + "all of these were taken"
+			if a.has("taken_after_s") {
+				s += " after " + a.seconds("taken_after_s") + ": it opened " + a.perSecond("before_per_s") + "/s until then, " + a.perSecond("after_per_s") + "/s from then on"
+			}
+			return s
+		}),
+		found("walked_past", "how often a connect searched past all ports of the first pass, and what connects took", "see the finding that it goes with", func(a args) string {
+			return "at least " + a.count("times") + " times it walked past all " + a.count("first_pass") + " before it found one of the other parity; a connect took " + a.micros("connect_p50_us") +
+				" at the median, " + a.micros("connect_mean_us") + " on average, 1 % more than " + a.micros("connect_p99_us")
+		}),
+		found("without_search", "the rate that the load would have without searching", "follow one of the remedies, and see", func(a args) string {
+			return "without the search it would open about " + a.about("opened_per_s") + "/s, as fast as it did while connect found ports at once"
+		}),
+		remedy("one_pass", "a port range of the socket's own, which connect searches in one pass", func(a args) string {
+			return "all ports in one pass: --source-ports " + a.text("low") + "-" + a.text("high") + " (IP_LOCAL_PORT_RANGE, Linux 6.3)"
+		}),
+		remedy("reuse_sooner", "a smaller net.ipv4.tcp_tw_reuse_delay", fixed("reuse sooner: a smaller net.ipv4.tcp_tw_reuse_delay (ms)")),
 	}
 }

@@ -86,11 +86,8 @@ func stalledWords(a args) string {
 
 func stalledCodes() []Code {
 	return []Code{
-		{Name: "stalled", Means: "the target answered nobody for a fifth of the load's time or more", Do: "look at what it did then", say: stalledWords},
-		{Name: "stalled_briefly", Means: "the target answered nobody for a while", Do: "look at what it did then", say: stalledWords},
-		{
-			Name: "look_at_stall", Remedy: true, Means: "look at what the target did when it answered nobody",
-			say: fixed("look at what the target did then (the timeline has the time); a --request-timeout shorter than that counts who waits as failed"),
-		},
+		found("stalled", "the target answered nobody for a fifth of the load's time or more", "look at what it did then", stalledWords),
+		found("stalled_briefly", "the target answered nobody for a while", "look at what it did then", stalledWords),
+		remedy("look_at_stall", "look at what the target did when it answered nobody", fixed("look at what the target did then (the timeline has the time); a --request-timeout shorter than that counts who waits as failed")),
 	}
 }

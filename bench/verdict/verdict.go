@@ -127,27 +127,15 @@ func (j *judgement) accounting() {
 
 func generalCodes() []Code {
 	return []Code{
-		{
-			Name: "interrupted", Means: "a signal ended the run before its time", Do: "run it again if the part until then is not enough",
-			say: func(a args) string {
-				return "stopped by a signal after " + a.seconds("after_s") + ": what follows is the part until then"
-			},
-		},
-		{
-			Name: "nothing_attempted", Means: "no lifecycle began in the measured time", Do: "run for longer, or with a shorter --warmup",
-			say: fixed("no lifecycle was attempted in the measured time"),
-		},
-		{
-			Name: "few_completed", Means: "nine in ten lifecycles failed, so that rates and latencies are of too few", Do: "find out why they failed first: the other findings say",
-			say: func(a args) string {
-				return "rates and latencies are of the " + a.count("not_failed") + " of " + a.count("attempted") + " lifecycles that did not fail: too few to speak for the target"
-			},
-		},
-		{
-			Name: "accounting_mismatch", Means: "two counts that must agree do not, so that no number can be trusted", Do: "report it as a bug of lastack, with the record",
-			say: func(a args) string {
-				return "the accounting does not close: " + a.text("name") + " should be " + a.among("min", "max") + ", and is " + a.count("got")
-			},
-		},
+		found("interrupted", "a signal ended the run before its time", "run it again if the part until then is not enough", func(a args) string {
+			return "stopped by a signal after " + a.seconds("after_s") + ": what follows is the part until then"
+		}),
+		found("nothing_attempted", "no lifecycle began in the measured time", "run for longer, or with a shorter --warmup", fixed("no lifecycle was attempted in the measured time")),
+		found("few_completed", "nine in ten lifecycles failed, so that rates and latencies are of too few", "find out why they failed first: the other findings say", func(a args) string {
+			return "rates and latencies are of the " + a.count("not_failed") + " of " + a.count("attempted") + " lifecycles that did not fail: too few to speak for the target"
+		}),
+		found("accounting_mismatch", "two counts that must agree do not, so that no number can be trusted", "report it as a bug of lastack, with the record", func(a args) string {
+			return "the accounting does not close: " + a.text("name") + " should be " + a.among("min", "max") + ", and is " + a.count("got")
+		}),
 	}
 }

@@ -105,7 +105,7 @@ func loses(r *record.Run) {
 func walkAdvice() []string {
 	return []string{
 		"more addresses: --source with several, or several targets: each pair has 14,116 ports for the first pass",
-		"no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin)",
+		"no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port",
 		"all ports in one pass: --source-ports 32768-60999 (IP_LOCAL_PORT_RANGE, Linux 6.3)",
 		`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 32,256 for the first pass; ip_local_reserved_ports keeps those that servers listen on`,
 	}
@@ -194,7 +194,7 @@ func TestVerdict(t *testing.T) {
 					"the client closes first, so each connection keeps its port in TIME_WAIT for 60 to 62.0 s: 1,000 ports / 61.0 s = 16.4 connections/s sustained; it opened up to 1,000/s",
 				},
 				Advice: []string{
-					"timestamps: net.ipv4.tcp_timestamps=1, without which tcp_tw_reuse does nothing",
+					"timestamps: net.ipv4.tcp_timestamps=1, without which tcp_tw_reuse=1 takes over no port",
 					"more addresses: 1,000 connections/s for up to 62.05 s each need 63 pairs of 1,000 ports: --source with 63 addresses, or that many targets",
 					`more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512 for each pair, 1,057 connections/s with as many pairs; ip_local_reserved_ports keeps those that servers listen on`,
 					"no TIME_WAIT at the client: --close client:rst, or let the server close first (--close server:fin), where TIME_WAIT costs the server no port",
@@ -383,7 +383,7 @@ func TestVerdict(t *testing.T) {
 					"at least 1,968 times it walked past all 14,116 before it found one of the other parity; a connect took 877 µs at the median, 13.9 ms on average, 1 % more than 137 ms",
 				},
 				Advice: append(walkAdvice(),
-					"reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a port that has been in TIME_WAIT for 1.00 s (tcp_tw_reuse_delay)",
+					"reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1.00 s (tcp_tw_reuse_delay); 2, the default, does so on loopback only",
 					"a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less"),
 			},
 		},
@@ -414,7 +414,7 @@ func TestVerdict(t *testing.T) {
 					"at least 1,968 times it walked past all 14,116 before it found one of the other parity; a connect took 877 µs at the median, 13.9 ms on average, 1 % more than 137 ms",
 					"CPU of 2: generator 85 %, server 7 %, rest 7 %, idle 0 %",
 				},
-				Advice: append(walkAdvice(), "reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a port that has been in TIME_WAIT for 1.00 s (tcp_tw_reuse_delay)"),
+				Advice: append(walkAdvice(), "reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1.00 s (tcp_tw_reuse_delay); 2, the default, does so on loopback only"),
 			},
 		},
 		{
@@ -823,7 +823,7 @@ func TestVerdict(t *testing.T) {
 					"at least 1,968 times it walked past all 14,116 before it found one of the other parity; a connect took 877 µs at the median, 13.9 ms on average, 1 % more than 137 ms",
 					"CPU of 2: generator 85 %, server 7 %, rest 7 %, idle 0 %",
 				},
-				Advice: append(walkAdvice(), "reuse: net.ipv4.tcp_timestamps=1, without which tcp_tw_reuse=1 takes over no port"),
+				Advice: append(walkAdvice(), "timestamps: net.ipv4.tcp_timestamps=1, without which tcp_tw_reuse=1 takes over no port"),
 			},
 		},
 		{

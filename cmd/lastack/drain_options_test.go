@@ -43,7 +43,7 @@ func TestDrainConfig(t *testing.T) {
 		want func(*drain.Stop, *drain.Load)
 	}{
 		{[]string{"--exec", "server -v"}, func(s *drain.Stop, _ *drain.Load) {
-			s.Exec, s.Then = []string{"server", "-v"}, syscall.SIGKILL
+			s.Exec = []string{"server", "-v"}
 		}},
 		{[]string{"--exec", "server", "--signal", "HUP"}, func(s *drain.Stop, _ *drain.Load) {
 			s.Exec, s.Signal = []string{"server"}, syscall.SIGHUP
@@ -55,23 +55,23 @@ func TestDrainConfig(t *testing.T) {
 			s.Exec, s.Signal, s.Then = []string{"server"}, syscall.SIGUSR2, syscall.SIGKILL
 		}},
 		{[]string{"--exec", "server", "--signal", "USR1"}, func(s *drain.Stop, _ *drain.Load) {
-			s.Exec, s.Signal, s.Then = []string{"server"}, syscall.SIGUSR1, syscall.SIGKILL
+			s.Exec, s.Signal = []string{"server"}, syscall.SIGUSR1
 		}},
 		{[]string{"--exec", "server", "--signal", "HUP", "--then", "TERM"}, func(s *drain.Stop, _ *drain.Load) {
 			s.Exec, s.Signal, s.Then = []string{"server"}, syscall.SIGHUP, syscall.SIGTERM
 		}},
-		{[]string{"--exec", "server", "--then", "none"}, func(s *drain.Stop, _ *drain.Load) { s.Exec = []string{"server"} }},
+		{[]string{"--exec", "server", "--then", "none"}, func(s *drain.Stop, _ *drain.Load) { s.Exec, s.Then = []string{"server"}, drain.NoSignal }},
 		{[]string{"--pid", "1", "--signal", "QUIT"}, func(s *drain.Stop, _ *drain.Load) { s.PID, s.Signal = 1, syscall.SIGQUIT }},
 		{[]string{"--pid", "1", "--then", "9"}, func(s *drain.Stop, _ *drain.Load) { s.PID, s.Then = 1, syscall.SIGKILL }},
 		{[]string{"--stop", "a | b"}, func(s *drain.Stop, _ *drain.Load) { s.Hook, s.Signal = "a | b", 0 }},
 		{[]string{"--exec", "server -v", "--stop", "server -s quit"}, func(s *drain.Stop, _ *drain.Load) {
-			s.Exec, s.Hook, s.Signal, s.Then = []string{"server", "-v"}, "server -s quit", 0, syscall.SIGKILL
+			s.Exec, s.Hook, s.Signal = []string{"server", "-v"}, "server -s quit", 0
 		}},
 		{[]string{"--exec", "server", "--stop", "stop", "--then", "none"}, func(s *drain.Stop, _ *drain.Load) {
-			s.Exec, s.Hook, s.Signal = []string{"server"}, "stop", 0
+			s.Exec, s.Hook, s.Signal, s.Then = []string{"server"}, "stop", 0, drain.NoSignal
 		}},
 		{[]string{"--exec", "server", "--exec", "next 2", "--handover"}, func(s *drain.Stop, _ *drain.Load) {
-			s.Exec, s.Restart, s.Handover, s.Then = []string{"server"}, []string{"next", "2"}, true, syscall.SIGKILL
+			s.Exec, s.Restart, s.Handover = []string{"server"}, []string{"next", "2"}, true
 		}},
 		{[]string{"--pid", "1", "--restart", "next 2", "--contain", "group"}, func(s *drain.Stop, _ *drain.Load) {
 			s.PID, s.Restart, s.Contain = 1, []string{"next", "2"}, process.Group

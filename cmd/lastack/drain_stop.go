@@ -1,8 +1,6 @@
 package main
 
 import (
-	"syscall"
-
 	"lastack/bench/drain"
 	"lastack/bench/process"
 )
@@ -13,6 +11,9 @@ func (o *drainOptions) stopConfig(given func(string) bool) (drain.Stop, error) {
 		PID: o.pid, Hook: o.stop, Signal: o.signal.Signal, After: o.after, Grace: o.grace, Then: o.then.Signal, Watch: o.watch,
 		Handover: o.handover, Contain: process.Contain(o.contain.value), Ledger: o.ledger,
 	}
+	if o.then.none {
+		s.Then = drain.NoSignal
+	}
 	if err := o.oneServer(given); err != nil {
 		return s, err
 	}
@@ -20,10 +21,6 @@ func (o *drainOptions) stopConfig(given func(string) bool) (drain.Stop, error) {
 	if given("exec") {
 		if s.Exec, err = commandWords("exec", o.exec[0]); err != nil {
 			return s, err
-		}
-		// A server that is told to reload has to stay.
-		if o.then.Signal == 0 && !o.then.none && !drain.Reloads(s.Signal) {
-			s.Then = syscall.SIGKILL
 		}
 	}
 	switch {

@@ -5,6 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"lastack/sockstate"
 )
 
 // flagError says in one sentence what is wrong with a flag. The values of flags name
@@ -27,4 +29,25 @@ func flagError(cmd *cobra.Command, err error) error {
 		return usagef("--%s: %q is neither true nor false: want one of them, or the flag alone", name, e.GetValue())
 	}
 	return usagef("--%s: %w", name, e.Unwrap())
+}
+
+// asUsage turns what bench refuses before a socket opens into a usage error. A flag that was not given is not blamed: its value is
+// said to be the default, or lastack's choice.
+func asUsage(cmd *cobra.Command, err error) error {
+	e, ok := errors.AsType[*sockstate.ValueError](err)
+	if !ok {
+		return err
+	}
+	f := cmd.Flags().Lookup(e.Name)
+	switch {
+	case e.Name == "" || f != nil && f.Changed:
+		return usagef("%w", err)
+	case f == nil:
+		return usagef("%s %s: %s", e.Name, e.Value, e.Want)
+	case e.Value == "":
+		return usagef("--%s (not given): %s", e.Name, e.Want)
+	case e.Value == f.DefValue:
+		return usagef("--%s %s (the default): %s", e.Name, e.Value, e.Want)
+	}
+	return usagef("--%s %s (not given, so that lastack chose): %s", e.Name, e.Value, e.Want)
 }

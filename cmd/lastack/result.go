@@ -113,7 +113,7 @@ func (f *resultFlags) print(w io.Writer, run *record.Run) error {
 	} else {
 		v := viewOf(w, f.format.value, f.verbose)
 		if f.output == "" {
-			v.Hint = "-o FILE saves the record"
+			v.Hint = "-o FILE saves it"
 		}
 		err = report.Render(w, v, run)
 	}

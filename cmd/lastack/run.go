@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +12,6 @@ import (
 	"lastack/bench/record"
 	"lastack/bench/setup"
 	"lastack/report"
-	"lastack/sockstate"
 )
 
 func newRun() *cobra.Command {
@@ -105,34 +102,4 @@ func (o *runOptions) live(stdout, stderr io.Writer) func(record.Event) {
 			_ = report.WriteInterval(stdout, e.Interval) // the result's own error will tell
 		}
 	}
-}
-
-// asUsage turns what bench refuses before a socket opens into a usage error. A flag that was not given is not blamed: its value is
-// said to be the default, or lastack's choice.
-func asUsage(cmd *cobra.Command, err error) error {
-	e, ok := errors.AsType[*sockstate.ValueError](err)
-	if !ok {
-		return err
-	}
-	f := cmd.Flags().Lookup(e.Name)
-	switch {
-	case e.Name == "" || f != nil && f.Changed:
-		return usagef("%w", err)
-	case f == nil:
-		return usagef("%s %s: %s", e.Name, e.Value, e.Want)
-	case e.Value == "":
-		return usagef("--%s (not given): %s", e.Name, e.Want)
-	case e.Value == f.DefValue:
-		return usagef("--%s %s (the default): %s", e.Name, e.Value, e.Want)
-	}
-	return usagef("--%s %s (not given, so that lastack chose): %s", e.Name, e.Value, e.Want)
-}
-
-// progressWidth is the width of the terminal that w is, 0 if it is none.
-func progressWidth(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if !ok {
-		return 0
-	}
-	return terminalWidth(f)
 }

@@ -19,6 +19,8 @@ const (
 	Detail Level = iota
 	// First is on the first page too.
 	First
+	// Data is shown nowhere, but is in a file of all numbers.
+	Data
 )
 
 // Tone says whether something is good or bad news, or neither.

@@ -132,15 +132,12 @@ func print(doc *document.Document, o Options, l limits) []string {
 			}
 			compact = onlyLead
 		}
-		if !w.shows(s.Level) {
+		if s.Level == document.Detail {
 			hidden = append(hidden, name(s.Title))
 		}
 	}
 	if !o.All {
-		rest := "-v prints all"
-		if len(hidden) > 0 {
-			rest += ": " + strings.Join(hidden, ", ") + " and every table"
-		}
+		rest := "-v adds " + strings.Join(append(hidden, "all tables"), ", ")
 		if o.Hint != "" {
 			rest += "; " + o.Hint
 		}
@@ -151,7 +148,9 @@ func print(doc *document.Document, o Options, l limits) []string {
 }
 
 // shows reports whether something of that level is on the page.
-func (w *writer) shows(l document.Level) bool { return w.o.All || l == document.First }
+func (w *writer) shows(l document.Level) bool {
+	return l == document.First || l == document.Detail && w.o.All
+}
 
 // name is a title in a sentence.
 func name(title string) string {

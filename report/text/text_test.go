@@ -181,7 +181,7 @@ func TestFirstPage(t *testing.T) {
 	}
 	for _, want := range []string{
 		"VERDICT      valid\n", "  ! the numbers mean something else\n  and 1 more (-v)\n", "\nRATES        fast\nCONNECTIONS  some\n", "… (-v)\n", "more (-v)\n",
-		"-v prints all: TCP_INFO and every table; -o FILE saves the record\n",
+		"-v adds TCP_INFO, all tables; -o FILE saves the record\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)

@@ -57,7 +57,7 @@ func Open(cfg Config) (*Capture, error) {
 		if c.link, err = findLink(c.server, cfg.Link); err != nil {
 			return err
 		}
-		c.fd, err = openSocket(c.server, c.link)
+		c.fd, err = openSocket(c.server, cfg.Filter, c.link)
 		return err
 	})
 	if err != nil {

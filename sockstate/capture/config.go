@@ -12,6 +12,8 @@ type Config struct {
 	Namespace *netns.NS
 	// Server is the address that clients connect to. It must be a single one, as packets bear it.
 	Server netip.AddrPort
+	// Filter says which of the segments from and to Server are captured; the zero value: those that open and end connections.
+	Filter Filter
 	// Link is the name of the link to listen on; empty is the one by which the route to Server leaves. It has to be
 	// given where not all packets take that: in the server's own namespace, or with routes by source address.
 	Link string

@@ -2,7 +2,9 @@ package capture
 
 import (
 	"errors"
+	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"testing"
 
@@ -110,6 +112,98 @@ func TestCountsAgree(t *testing.T) {
 	}
 	if want["TcpActiveOpens"] != 3*rounds || want["TcpOutRsts"] < 2*rounds {
 		t.Errorf("the kernel counted %v in %d rounds", want, rounds)
+	}
+}
+
+// All segments of one connection are there, each once, with their data; another connection's are not. The kernel's own counters
+// of segments are the witness.
+func TestAllOfOne(t *testing.T) {
+	socktest.Guard(t)
+	ns := socktest.NewNamespace(t)
+	target := socktest.Listen(t, ns, "127.0.0.1:0", false)
+	o, err := observe.New(observe.Config{Namespaces: []*netns.NS{ns}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	const port, requests, size = 40_000, 50, 700
+	client := netip.AddrPortFrom(target.Addr.Addr(), port)
+	capture := func(f Filter) *Capture {
+		t.Helper()
+		c, err := Open(Config{Namespace: ns, Server: target.Addr, Filter: f})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	one, all, ends := capture(Filter{All: true, Client: client}), capture(Filter{All: true}), capture(Filter{})
+	// talk goes through a connection and returns how many segments the kernel has sent meanwhile.
+	talk := func(from *net.TCPAddr) int64 {
+		t.Helper()
+		before := o.Counters()[0]
+		var c net.Conn
+		err := ns.Do(func() (err error) {
+			c, err = (&net.Dialer{LocalAddr: from}).Dial("tcp", target.Addr.String())
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := target.Listener.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range requests {
+			for _, way := range []struct{ from, to net.Conn }{{c, s}, {s, c}} {
+				if _, err := way.from.Write(make([]byte, size)); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := io.ReadFull(way.to, make([]byte, size)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		_ = c.Close()
+		_, _ = s.Read(make([]byte, 1)) // EOF
+		_ = s.Close()
+		// The last ACK is sent in a softirq within the close, on lo.
+		after := o.Counters()[0]
+		return after["TcpOutSegs"] - before["TcpOutSegs"] + after["TcpRetransSegs"] - before["TcpRetransSegs"]
+	}
+	sent := talk(&net.TCPAddr{IP: client.Addr().AsSlice(), Port: port})
+	others := talk(nil)
+
+	stop := func(c *Capture) []Packet {
+		t.Helper()
+		tr, err := c.Stop()
+		if err != nil || tr.Dropped != 0 {
+			t.Fatalf("%d dropped, %v", tr.Dropped, err)
+		}
+		return tr.Packets
+	}
+	var got int64
+	var bytes, opens, closes uint32
+	for _, p := range stop(one) {
+		if p.ClientAddr() != client {
+			t.Errorf("a packet of %v", p.ClientAddr())
+		}
+		got++
+		bytes += p.Bytes
+		if p.Flags.Has(SYN) {
+			opens++
+		}
+		if p.Flags.Has(FIN) {
+			closes++
+		}
+	}
+	if got != sent || bytes != 2*requests*size || opens != 2 || closes != 2 {
+		t.Errorf("%d segments with %d bytes, %d SYNs and %d FINs; the kernel sent %d with %d bytes", got, bytes, opens, closes, sent, 2*requests*size)
+	}
+	if n := int64(len(stop(all))); n != sent+others {
+		t.Errorf("%d segments of all connections, the kernel sent %d", n, sent+others)
+	}
+	if n := len(stop(ends)); n != 8 {
+		t.Errorf("%d segments that open or end the two connections, want 8", n)
 	}
 }
 

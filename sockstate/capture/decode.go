@@ -10,6 +10,7 @@ type segment struct {
 	src, dst netip.AddrPort
 	flags    Flags
 	seq, ack uint32
+	data     uint32 // bytes
 }
 
 // maxHeaders is the most that decode reads: IPv4 with all options it can have, and TCP up to the flags.
@@ -30,6 +31,7 @@ func decode(b []byte) (s segment, ok bool) {
 	}
 	var src, dst netip.Addr
 	var tcp []byte
+	length := 0 // of the TCP header and data
 	switch b[0] >> 4 {
 	case 4:
 		header := int(b[0]&0xf) * 4
@@ -37,13 +39,13 @@ func decode(b []byte) (s segment, ok bool) {
 			return s, false
 		}
 		src, dst = netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20]))
-		tcp = b[header:]
+		tcp, length = b[header:], int(binary.BigEndian.Uint16(b[2:]))-header
 	case 6:
 		if len(b) < ipv6Header || b[6] != protocolTCP {
 			return s, false
 		}
 		src, dst = netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40]))
-		tcp = b[ipv6Header:]
+		tcp, length = b[ipv6Header:], int(binary.BigEndian.Uint16(b[4:]))
 	default:
 		return s, false
 	}
@@ -56,6 +58,7 @@ func decode(b []byte) (s segment, ok bool) {
 		seq:   binary.BigEndian.Uint32(tcp[4:]),
 		ack:   binary.BigEndian.Uint32(tcp[8:]),
 		flags: Flags(tcp[13]) & allFlags,
+		data:  uint32(max(length-int(tcp[12]>>4)*4, 0)),
 	}, true
 }
 
@@ -69,6 +72,6 @@ func (s *segment) packet(server netip.AddrPort, at int64) (p Packet, ok bool) {
 	}
 	return Packet{
 		At: at, Client: client.Addr().As16(), ClientPort: client.Port(),
-		FromServer: s.dst != server, Flags: s.flags, Seq: s.seq, Acked: s.ack,
+		FromServer: s.dst != server, Flags: s.flags, Seq: s.seq, Acked: s.ack, Bytes: s.data,
 	}, true
 }

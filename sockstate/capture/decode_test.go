@@ -84,7 +84,7 @@ func TestFilterAndDecode(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			server := netip.MustParseAddrPort(tt.server)
-			n := runFilter(t, server, tt.headers)
+			n := runFilter(t, Filter{}, server, tt.headers)
 			if tt.want == nil {
 				if n != 0 {
 					t.Errorf("the filter lets %d bytes through", n)
@@ -115,9 +115,9 @@ func TestFilterAndDecode(t *testing.T) {
 	}
 }
 
-func runFilter(t testing.TB, server netip.AddrPort, headers []byte) int {
+func runFilter(t testing.TB, f Filter, server netip.AddrPort, headers []byte) int {
 	t.Helper()
-	vm, err := bpf.NewVM(segments(server))
+	vm, err := bpf.NewVM(f.compile(server))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,6 +126,45 @@ func runFilter(t testing.TB, server netip.AddrPort, headers []byte) int {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// Each filter takes what it says.
+func TestFilters(t *testing.T) {
+	other4, other6 := "198.51.100.7:40001", "[2001:db8::8]:40000"
+	all := Filter{All: true}
+	one := func(client string) Filter { return Filter{All: true, Client: netip.MustParseAddrPort(client)} }
+	ends := func(client string) Filter { return Filter{Client: netip.MustParseAddrPort(client)} }
+	for _, tt := range []struct {
+		name    string
+		filter  Filter
+		headers []byte
+		server  string
+		through bool
+	}{
+		{"all, an ACK", all, build(client4, server4, 0x10, 0, 0), server4, true},
+		{"all, data over IPv6", all, build(server6, client6, 0x18, 0, 0), server6, true},
+		{"all, with options", all, build(server4, client4, 0x18, 0, 40), server4, true},
+		{"all, another port", all, build(client4, "192.0.2.1:81", 0x10, 0, 0), server4, false},
+		{"all, UDP", all, with(build(client4, server4, 0x10, 0, 0), 9, 17), server4, false},
+		{"all, cut before the flags", all, build(client4, server4, 0x10, 0, 0)[:33], server4, false},
+		{"one connection, from the client", one(client4), build(client4, server4, 0x10, 0, 0), server4, true},
+		{"one connection, from the server", one(client4), build(server4, client4, 0x10, 0, 0), server4, true},
+		{"one connection, another's", one(client4), build(other4, server4, 0x10, 0, 0), server4, false},
+		{"one connection, to another", one(client4), build(server4, other4, 0x10, 0, 0), server4, false},
+		{"one connection, the client's address IPv4-mapped", one("[::ffff:198.51.100.7]:40000"), build(server4, client4, 0x10, 0, 0), server4, true},
+		{"one connection over IPv6", one(client6), build(client6, server6, 0x10, 0, 0), server6, true},
+		{"one connection over IPv6, from the server", one(client6), build(server6, client6, 0x10, 0, 0), server6, true},
+		{"one connection over IPv6, another's", one(client6), build(other6, server6, 0x10, 0, 0), server6, false},
+		{"the ends of one connection, SYN", ends(client4), build(client4, server4, 0x02, 0, 0), server4, true},
+		{"the ends of one connection, ACK", ends(client4), build(client4, server4, 0x10, 0, 0), server4, false},
+		{"the ends of one connection, another's SYN", ends(client4), build(other4, server4, 0x02, 0, 0), server4, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if n := runFilter(t, tt.filter, netip.MustParseAddrPort(tt.server), tt.headers); n > 0 != tt.through {
+				t.Errorf("the filter lets %d bytes through", n)
+			}
+		})
+	}
 }
 
 func TestDecodeCut(t *testing.T) {
@@ -138,7 +177,7 @@ func TestDecodeCut(t *testing.T) {
 		}
 	}
 	s, _ := decode(build(client6, server6, 0xff, 7, 0))
-	want := segment{netip.MustParseAddrPort(client6), netip.MustParseAddrPort(server6), allFlags, 7, 0}
+	want := segment{netip.MustParseAddrPort(client6), netip.MustParseAddrPort(server6), allFlags, 7, 0, 0}
 	if d := cmp.Diff(want, s, compareAddr); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
@@ -172,7 +211,7 @@ func FuzzDecode(f *testing.F) {
 			if len(b) == 0 || b[0]>>4 != version {
 				continue
 			}
-			through := runFilter(t, server, b)
+			through := runFilter(t, Filter{}, server, b)
 			_, mine := s.packet(server, 0)
 			want := ok && mine && s.flags&(SYN|FIN|RST) != 0
 			// No stack sends a header length below 20, nor takes one.

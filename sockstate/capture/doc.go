@@ -1,6 +1,6 @@
-// Package capture captures the segments that open and end TCP connections (SYN, SYN|ACK, FIN, RST), with the
-// kernel's timestamps: what the two ends did and in which order, free of the delay with which a
-// process gets to know of it.
+// Package capture captures the segments of TCP connections with the kernel's timestamps: those that open and end them (SYN,
+// SYN|ACK, FIN, RST), or all (Filter). They tell what the two ends did and in which order, without the delay after
+// which a process sees it.
 //
 // # Where a packet is seen, and what its time means
 //

@@ -40,51 +40,85 @@ func onceEach(server netip.AddrPort, loopback bool) []bpf.Instruction {
 	}
 }
 
-// segments lets through the headers of segments that open or end a connection with the server, from the network
-// header on.
-func segments(server netip.AddrPort) []bpf.Instruction {
-	addr := server.Addr().AsSlice()
-	src, protocol := uint32(12), uint32(9)
-	if len(addr) == 16 {
-		src, protocol = 8, 6
-	}
-	dst := src + uint32(len(addr))
-
-	var f filter
-	f.unless(bpf.LoadAbsolute{Off: protocol, Size: 1}, bpf.JumpEqual, protocolTCP)
-	if len(addr) == 4 {
-		f.unless(bpf.LoadAbsolute{Off: 6, Size: 2}, bpf.JumpBitsNotSet, fragmentOffset)
-		f.add(bpf.LoadMemShift{Off: 0}) // X is the header's length
-	} else {
-		f.add(bpf.LoadConstant{Dst: bpf.RegX, Val: ipv6Header})
-	}
-	f.unless(bpf.LoadIndirect{Off: 13, Size: 1}, bpf.JumpBitsSet, uint32(FIN|SYN|RST))
-	f.end(src, addr, bpf.LoadIndirect{Off: 0, Size: 2}, server.Port())
-	f.end(dst, addr, bpf.LoadIndirect{Off: 2, Size: 2}, server.Port())
-	f.add(bpf.RetConstant{Val: 0})
-	return f.code
+// Filter selects among the segments from and to the server. The zero value takes those that open and end connections: with SYN, FIN or
+// RST.
+type Filter struct {
+	// All takes every segment, those of data and pure acknowledgements too.
+	All bool
+	// Client, if it is valid, takes the segments of this client's address and port only: of one connection after the other.
+	Client netip.AddrPort
 }
 
-type filter struct{ code []bpf.Instruction }
+// compile is the filter for a server's segments, from the network header on; it lets their headers through.
+func (f Filter) compile(server netip.AddrPort) []bpf.Instruction {
+	v6 := server.Addr().Is6()
+	protocol := uint32(9)
+	if v6 {
+		protocol = 6
+	}
+	var p program
+	p.unless(bpf.LoadAbsolute{Off: protocol, Size: 1}, bpf.JumpEqual, protocolTCP)
+	if v6 {
+		p.add(bpf.LoadConstant{Dst: bpf.RegX, Val: ipv6Header})
+	} else {
+		p.unless(bpf.LoadAbsolute{Off: 6, Size: 2}, bpf.JumpBitsNotSet, fragmentOffset)
+		p.add(bpf.LoadMemShift{Off: 0}) // X is the header's length
+	}
+	flags := bpf.LoadIndirect{Off: 13, Size: 1}
+	if f.All {
+		p.add(flags) // a segment that ends before is dropped
+	} else {
+		p.unless(flags, bpf.JumpBitsSet, uint32(FIN|SYN|RST))
+	}
+	for _, fromServer := range []bool{true, false} {
+		tests := end(server, fromServer)
+		if f.Client.IsValid() {
+			tests = append(tests, end(netip.AddrPortFrom(f.Client.Addr().Unmap(), f.Client.Port()), !fromServer)...)
+		}
+		p.pass(tests)
+	}
+	p.add(bpf.RetConstant{Val: 0})
+	return p.code
+}
 
-func (f *filter) add(i ...bpf.Instruction) { f.code = append(f.code, i...) }
+// test is a word of the headers, and what it has to be.
+type test struct {
+	load bpf.Instruction
+	want uint32
+}
+
+// end tests for the address and port at one end, the source or the destination. X is the length of the IP header.
+func end(at netip.AddrPort, source bool) []test {
+	addr := at.Addr().AsSlice()
+	off, port := uint32(12), bpf.LoadIndirect{Off: 0, Size: 2}
+	if len(addr) == 16 {
+		off = 8
+	}
+	if !source {
+		off += uint32(len(addr))
+		port.Off = 2
+	}
+	var all []test
+	for i := range len(addr) / 4 {
+		all = append(all, test{bpf.LoadAbsolute{Off: off + uint32(4*i), Size: 4}, binary.BigEndian.Uint32(addr[4*i:])})
+	}
+	return append(all, test{port, uint32(at.Port())})
+}
+
+type program struct{ code []bpf.Instruction }
+
+func (p *program) add(i ...bpf.Instruction) { p.code = append(p.code, i...) }
 
 // unless drops the packet where what is loaded does not meet the condition.
-func (f *filter) unless(load bpf.Instruction, cond bpf.JumpTest, val uint32) {
-	f.add(load, bpf.JumpIf{Cond: cond, Val: val, SkipTrue: 1}, bpf.RetConstant{Val: 0})
+func (p *program) unless(load bpf.Instruction, cond bpf.JumpTest, val uint32) {
+	p.add(load, bpf.JumpIf{Cond: cond, Val: val, SkipTrue: 1}, bpf.RetConstant{Val: 0})
 }
 
-// end lets the packet through if the address at an offset and the port are those; otherwise it goes on behind.
-func (f *filter) end(at uint32, addr []byte, port bpf.Instruction, want uint16) {
-	words := len(addr) / 4
-	left := uint8(2*words + 3) // the instructions of this test
-	step := func(load bpf.Instruction, val uint32) {
-		left -= 2
-		f.add(load, bpf.JumpIf{Cond: bpf.JumpEqual, Val: val, SkipFalse: left})
+// pass lets the packet through if all tests hold; otherwise it goes on behind.
+func (p *program) pass(tests []test) {
+	for i, t := range tests {
+		behind := 2*(len(tests)-i) - 1
+		p.add(t.load, bpf.JumpIf{Cond: bpf.JumpEqual, Val: t.want, SkipFalse: uint8(behind)})
 	}
-	for i := range words {
-		step(bpf.LoadAbsolute{Off: at + uint32(4*i), Size: 4}, binary.BigEndian.Uint32(addr[4*i:]))
-	}
-	step(port, uint32(want))
-	f.add(bpf.RetConstant{Val: maxHeaders})
+	p.add(bpf.RetConstant{Val: maxHeaders})
 }

@@ -48,6 +48,8 @@ type Packet struct {
 	Seq uint32
 	// Acked is the acknowledgement number, where the flag ACK is set: the sender's kernel has received what is before it.
 	Acked uint32
+	// Bytes is the length of the data.
+	Bytes uint32
 }
 
 // ClientAddr is the client's end of the connection.

@@ -11,7 +11,7 @@ import (
 
 // openSocket opens a packet socket that has its filter, and receives nothing yet. Protocol 0 keeps it from
 // receiving before it is bound.
-func openSocket(server netip.AddrPort, link *net.Interface) (fd int, err error) {
+func openSocket(server netip.AddrPort, f Filter, link *net.Interface) (fd int, err error) {
 	// With SOCK_DGRAM packets begin at the network header, whatever the link layer.
 	fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -22,14 +22,14 @@ func openSocket(server netip.AddrPort, link *net.Interface) (fd int, err error) 
 			_ = unix.Close(fd)
 		}
 	}()
-	if err := attachFilter(fd, server, link); err != nil {
+	if err := attachFilter(fd, server, f, link); err != nil {
 		return -1, err
 	}
 	return fd, nil
 }
 
-func attachFilter(fd int, server netip.AddrPort, link *net.Interface) error {
-	code, err := bpf.Assemble(append(onceEach(server, link.Flags&net.FlagLoopback != 0), segments(server)...))
+func attachFilter(fd int, server netip.AddrPort, f Filter, link *net.Interface) error {
+	code, err := bpf.Assemble(append(onceEach(server, link.Flags&net.FlagLoopback != 0), f.compile(server)...))
 	if err != nil {
 		return &Error{"setsockopt", "SO_ATTACH_FILTER", err}
 	}

@@ -1,5 +1,38 @@
 package setup
 
+import (
+	"cmp"
+	"strings"
+
+	"lastack/sockstate"
+	"lastack/sockstate/sockio"
+)
+
+// The engines, as sockio names them.
+const (
+	auto  = "auto"
+	uring = "uring"
+	epoll = "epoll"
+)
+
+// chooseEngine takes io_uring where it can be used, unless the other was asked for.
+func (r *resolver) chooseEngine() error {
+	switch e := cmp.Or(r.spec.Engine, auto); {
+	case e == epoll, e == auto && r.facts.NoRing != "":
+		r.Engine = epoll
+		if e == auto {
+			r.EngineReason = r.facts.NoRing
+		}
+	case e == uring && r.facts.NoRing != "":
+		return sockstate.BadValue("engine", e, "%s", r.facts.NoRing)
+	case e == uring, e == auto:
+		r.Engine = uring
+	default:
+		return sockstate.BadValue("engine", e, "want %s", strings.Join(sockio.BackendNames(), ", "))
+	}
+	return nil
+}
+
 // shareCPUs gives worker i of the load and worker i of the embedded server one CPU, whose listener takes
 // the connections from there: each connection then lives on one CPU, and nobody is woken across CPUs. It
 // is for a closed loop that has no more workers than there are CPUs, and a listener for each; a load on a

@@ -381,7 +381,7 @@ func (w *worker) closing(g *group, k *conn, c *sockio.Completion) {
 		w.refuse(g, k, c.Sock, exchange.ErrSurplus, c.Data)
 		return
 	}
-	if c.Op == sockio.OpLook {
+	if c.Op == sockio.OpPeerEnd {
 		w.log.peerEnded(c.Sock, c.Errno)
 	}
 	step := g.closer.Complete(w.loop, &k.teardown, c)

@@ -86,7 +86,7 @@ func (l *fakeLoop) Recv(s sockio.Sock, _ int) { l.add(call{op: sockio.OpRecv, s:
 
 func (l *fakeLoop) Poll(s sockio.Sock) { l.add(call{op: sockio.OpPoll, s: s}) }
 
-func (l *fakeLoop) Look(s sockio.Sock, _ bool) { l.add(call{op: sockio.OpLook, s: s}) }
+func (l *fakeLoop) PeerEnd(s sockio.Sock, _ bool) { l.add(call{op: sockio.OpPeerEnd, s: s}) }
 
 func (l *fakeLoop) Shutdown(s sockio.Sock) { l.add(call{op: sockio.OpShutdown, s: s}) }
 
@@ -111,7 +111,7 @@ func (l *fakeLoop) LocalAddr(sockio.Sock) (netip.AddrPort, error) {
 func (l *fakeLoop) drop(s sockio.Sock) {
 	kept := l.queue[:0]
 	for _, c := range l.queue {
-		if c.s != s || c.op == sockio.OpLook || c.op == sockio.OpShutdown || c.op == sockio.OpSetsockopt {
+		if c.s != s || c.op == sockio.OpPeerEnd || c.op == sockio.OpShutdown || c.op == sockio.OpSetsockopt {
 			kept = append(kept, c)
 		}
 	}

@@ -52,7 +52,7 @@ type group struct {
 	mayMeetItself          bool    // a connection is looked at, whether it is one to itself
 
 	share int // slots in closed loop, cap in open loop (0: none)
-	pacer Pacer
+	pacer pacer
 	next  int64 // the next arrival of this worker
 	step  int64
 	// cappedAt is the last arrival that was counted as capped.
@@ -151,25 +151,25 @@ func part(n, id, workers int) int {
 }
 
 // pacer is the schedule of an open loop, warm-up included.
-func (p *Plan) pacer(g *Group) Pacer {
+func (p *Plan) pacer(g *Group) pacer {
 	switch {
 	case g.Plateau > 0:
 		// The rate opens the connections and then stops by itself.
 		n := float64(g.Connections)
-		return NewPacer(Slope{spread(n, g.RateFrom), g.RateFrom, g.RateFrom})
+		return newPacer(slope{spread(n, g.RateFrom), g.RateFrom, g.RateFrom})
 	case p.Duration == 0:
 		n := float64(p.Count) + g.RateFrom*(p.Warmup.Seconds()+p.Ramp.Seconds())
-		return NewPacer(
-			Slope{p.Ramp, 0, g.RateFrom},
-			Slope{spread(n, g.RateFrom), g.RateFrom, g.RateFrom})
+		return newPacer(
+			slope{p.Ramp, 0, g.RateFrom},
+			slope{spread(n, g.RateFrom), g.RateFrom, g.RateFrom})
 	case p.Ramp > 0:
-		return NewPacer(
-			Slope{p.Ramp, 0, g.RateFrom},
-			Slope{p.Warmup + p.Duration - p.Ramp, g.RateFrom, g.RateFrom})
+		return newPacer(
+			slope{p.Ramp, 0, g.RateFrom},
+			slope{p.Warmup + p.Duration - p.Ramp, g.RateFrom, g.RateFrom})
 	}
-	return NewPacer(
-		Slope{p.Warmup, g.RateFrom, g.RateFrom},
-		Slope{p.Duration, g.RateFrom, g.RateTo})
+	return newPacer(
+		slope{p.Warmup, g.RateFrom, g.RateFrom},
+		slope{p.Duration, g.RateFrom, g.RateTo})
 }
 
 // spread is how long n things take at a rate, at most 68 years: what is longer must not come back as the past.

@@ -19,9 +19,9 @@ type Journal struct {
 	Requests []RequestEntry // in the order of Ended
 	// Overflow is the number of entries for which there was no room any more.
 	Overflow int64
-	// Beat is by how much the workers' loops were late, in nanoseconds: an event may have been seen so much later than
+	// LoopLag is by how much the workers' loops were late, in nanoseconds: an event may have been seen so much later than
 	// it came.
-	Beat *hdrhistogram.Histogram
+	LoopLag *hdrhistogram.Histogram
 }
 
 // End is how a connection ended, as its client saw it.
@@ -140,8 +140,8 @@ const (
 // maxEntries bounds the entries of a worker: 64 MiB or so.
 const maxEntries = 1 << 20
 
-// beat is how often a worker with a journal looks whether it is late.
-const beat = int64(5e6)
+// lagEvery is how often a worker with a journal measures how late its loop is.
+const lagEvery = int64(5e6)
 
 // log is a worker's journal.
 type log struct {
@@ -153,14 +153,14 @@ type log struct {
 	conns    []ConnEntry
 	requests []RequestEntry
 	overflow int64
-	beats    *hdrhistogram.Histogram
-	nextBeat int64
+	lag      *hdrhistogram.Histogram
+	lagDue   int64 // when the loop is to be back next
 	// at is when the completion being handled came.
 	at int64
 }
 
 func newLog(worker, slots int) *log {
-	return &log{worker: uint64(worker) << 48, lives: make([]life, slots), beats: newHistogram()}
+	return &log{worker: uint64(worker) << 48, lives: make([]life, slots), lag: newHistogram()}
 }
 
 // begin is told of a connection about to be dialled. It keeps what is the client's.
@@ -327,12 +327,12 @@ func (w *worker) logOpen(g *group, k *conn, s sockio.Sock, o sockstate.Outcome) 
 
 // merge sorts the workers' journals into one.
 func merge(logs []*log) *Journal {
-	m := &Journal{Beat: newHistogram()}
+	m := &Journal{LoopLag: newHistogram()}
 	for _, j := range logs {
 		m.Conns = append(m.Conns, j.conns...)
 		m.Requests = append(m.Requests, j.requests...)
 		m.Overflow += j.overflow
-		m.Beat.Merge(j.beats)
+		m.LoopLag.Merge(j.lag)
 	}
 	slices.SortStableFunc(m.Conns, func(a, b ConnEntry) int { return cmp.Compare(a.Ended, b.Ended) })
 	slices.SortStableFunc(m.Requests, func(a, b RequestEntry) int { return cmp.Compare(a.Ended, b.Ended) })

@@ -134,12 +134,12 @@ func TestOddCompletions(t *testing.T) {
 			}
 			wellBehaved(l, c)
 		}, change: func(_ *Plan, g *Group) { g.Hold, g.Connections = time.Minute, 1 }, want: sockstate.OutcomeOther, closes: n, errno: unix.EIO},
-		{name: "EOF came before the close", on: fail(sockio.OpLook, sockio.OpLook, 0, 0), want: sockstate.OutcomeClosedEarly, closes: n},
-		{name: "RST came before the close", on: fail(sockio.OpLook, sockio.OpLook, unix.ECONNRESET, 0), want: sockstate.OutcomeRSTReceived, closes: n},
-		{name: "RST came before the close by RST", on: fail(sockio.OpLook, sockio.OpLook, unix.ECONNRESET, 0), change: func(_ *Plan, g *Group) {
+		{name: "EOF came before the close", on: fail(sockio.OpPeerEnd, sockio.OpPeerEnd, 0, 0), want: sockstate.OutcomeClosedEarly, closes: n},
+		{name: "RST came before the close", on: fail(sockio.OpPeerEnd, sockio.OpPeerEnd, unix.ECONNRESET, 0), want: sockstate.OutcomeRSTReceived, closes: n},
+		{name: "RST came before the close by RST", on: fail(sockio.OpPeerEnd, sockio.OpPeerEnd, unix.ECONNRESET, 0), change: func(_ *Plan, g *Group) {
 			g.Close = mustPolicy("client:rst")
 		}, want: sockstate.OutcomeRSTReceived, closes: n},
-		{name: "the kernel gave up before the close", on: fail(sockio.OpLook, sockio.OpLook, unix.ETIMEDOUT, 0), want: sockstate.OutcomeOther, closes: n, errno: unix.ETIMEDOUT},
+		{name: "the kernel gave up before the close", on: fail(sockio.OpPeerEnd, sockio.OpPeerEnd, unix.ETIMEDOUT, 0), want: sockstate.OutcomeOther, closes: n, errno: unix.ETIMEDOUT},
 		{name: "close: EIO", on: fail(sockio.OpClose, sockio.OpClose, unix.EIO, 0), want: sockstate.OutcomeFIN, closes: n},
 		{name: "setsockopt SO_LINGER: EINVAL", on: func(l *fakeLoop, c call) {
 			if c.op == sockio.OpSetsockopt {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Pacer is an open loop's schedule: a rate that is a straight line over each of some
+// pacer is an open loop's schedule: a rate that is a straight line over each of some
 // segments of time. It is pure: what is due depends on the elapsed time only.
 //
 //	rate
@@ -13,7 +13,7 @@ import (
 //	    |    /           in a segment of length T from r0 to r1:
 //	 r0 |  /               H(u) = r0 u + (r1 - r0) u^2 / 2T
 //	    +----------> t   arrival n is due when H(t) = n
-type Pacer struct {
+type pacer struct {
 	segments []segment
 	total    int64
 }
@@ -24,15 +24,15 @@ type segment struct {
 	before        float64 // arrivals before it
 }
 
-// Slope is a time over which a rate goes evenly from From to To, in arrivals a second.
-type Slope struct {
+// slope is a time over which a rate goes evenly from From to To, in arrivals a second.
+type slope struct {
 	Length   time.Duration
 	From, To float64
 }
 
-// NewPacer makes a schedule of successive slopes.
-func NewPacer(slopes ...Slope) Pacer {
-	var p Pacer
+// newPacer makes a schedule of successive slopes.
+func newPacer(slopes ...slope) pacer {
+	var p pacer
 	var start, before float64
 	for _, s := range slopes {
 		if s.Length <= 0 {
@@ -49,10 +49,10 @@ func NewPacer(slopes ...Slope) Pacer {
 }
 
 // Total is the number of arrivals of the whole schedule; they are numbered from 0.
-func (p *Pacer) Total() int64 { return p.total }
+func (p *pacer) Total() int64 { return p.total }
 
 // At is when arrival n is due, from the start; n must be less than Total.
-func (p *Pacer) At(n int64) time.Duration {
+func (p *pacer) At(n int64) time.Duration {
 	for i := len(p.segments) - 1; i >= 0; i-- {
 		s := &p.segments[i]
 		if left := float64(n) - s.before; left >= 0 || i == 0 {
@@ -77,7 +77,7 @@ func (s *segment) invert(h float64) float64 {
 }
 
 // Before is the number of arrivals due before elapsed.
-func (p *Pacer) Before(elapsed time.Duration) int64 {
+func (p *pacer) Before(elapsed time.Duration) int64 {
 	lo, hi := int64(0), p.total
 	for lo < hi {
 		mid := (lo + hi) / 2

@@ -13,26 +13,26 @@ func TestPacerTotal(t *testing.T) {
 	const s = time.Second
 	for _, tc := range []struct {
 		name   string
-		slopes []Slope
+		slopes []slope
 		want   int64
 	}{
 		{"none", nil, 0},
-		{"2000/s for 10s", []Slope{{10 * s, 2000, 2000}}, 20_000},
-		{"a third of a connection a second", []Slope{{9 * s, 1.0 / 3, 1.0 / 3}}, 3},
-		{"0.1/s for 10s is exact, though 0.1 is not", []Slope{{10 * s, 0.1, 0.1}}, 1},
-		{"a fraction of an arrival is one, at the start", []Slope{{s, 0.25, 0.25}}, 1},
-		{"a fraction is rounded up", []Slope{{s, 10.5, 10.5}}, 11},
-		{"0..1000", []Slope{{4 * s, 0, 1000}}, 2000},
-		{"1000..0", []Slope{{4 * s, 1000, 0}}, 2000},
-		{"1k..20k", []Slope{{60 * s, 1000, 20_000}}, 630_000},
-		{"ramp, then steady", []Slope{{2 * s, 0, 500}, {8 * s, 500, 500}}, 4500},
-		{"warm-up, then lo..hi", []Slope{{3 * s, 100, 100}, {10 * s, 100, 300}}, 2300},
-		{"a silence first", []Slope{{3 * s, 0, 0}, {10 * s, 0, 300}}, 1500},
-		{"slopes without a length count for nothing", []Slope{{0, 1e6, 1e6}, {s, 7, 7}, {-s, 5, 5}}, 7},
-		{"the greatest rate for a day", []Slope{{24 * time.Hour, MaxRate, MaxRate}}, 8_640_000_000_000},
+		{"2000/s for 10s", []slope{{10 * s, 2000, 2000}}, 20_000},
+		{"a third of a connection a second", []slope{{9 * s, 1.0 / 3, 1.0 / 3}}, 3},
+		{"0.1/s for 10s is exact, though 0.1 is not", []slope{{10 * s, 0.1, 0.1}}, 1},
+		{"a fraction of an arrival is one, at the start", []slope{{s, 0.25, 0.25}}, 1},
+		{"a fraction is rounded up", []slope{{s, 10.5, 10.5}}, 11},
+		{"0..1000", []slope{{4 * s, 0, 1000}}, 2000},
+		{"1000..0", []slope{{4 * s, 1000, 0}}, 2000},
+		{"1k..20k", []slope{{60 * s, 1000, 20_000}}, 630_000},
+		{"ramp, then steady", []slope{{2 * s, 0, 500}, {8 * s, 500, 500}}, 4500},
+		{"warm-up, then lo..hi", []slope{{3 * s, 100, 100}, {10 * s, 100, 300}}, 2300},
+		{"a silence first", []slope{{3 * s, 0, 0}, {10 * s, 0, 300}}, 1500},
+		{"slopes without a length count for nothing", []slope{{0, 1e6, 1e6}, {s, 7, 7}, {-s, 5, 5}}, 7},
+		{"the greatest rate for a day", []slope{{24 * time.Hour, MaxRate, MaxRate}}, 8_640_000_000_000},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p := NewPacer(tc.slopes...)
+			p := newPacer(tc.slopes...)
 			if got := p.Total(); got != tc.want {
 				t.Errorf("Total() = %d, want %d", got, tc.want)
 			}
@@ -44,24 +44,24 @@ func TestPacerAt(t *testing.T) {
 	const s, ms = time.Second, time.Millisecond
 	for _, tc := range []struct {
 		name   string
-		slopes []Slope
+		slopes []slope
 		want   map[int64]time.Duration
 	}{
-		{"steady", []Slope{{10 * s, 2000, 2000}}, map[int64]time.Duration{
+		{"steady", []slope{{10 * s, 2000, 2000}}, map[int64]time.Duration{
 			0: 0, 1: 500 * time.Microsecond, 2000: s, 19_999: 9999500 * time.Microsecond,
 		}},
 		// H(u) = 500 u^2 / 2 over the ramp.
-		{"ramp, then steady", []Slope{{2 * s, 0, 500}, {8 * s, 500, 500}}, map[int64]time.Duration{
+		{"ramp, then steady", []slope{{2 * s, 0, 500}, {8 * s, 500, 500}}, map[int64]time.Duration{
 			0: 0, 125: s, 500: 2 * s, 501: 2*s + 2*ms, 1000: 3 * s,
 		}},
-		{"falling", []Slope{{4 * s, 1000, 0}}, map[int64]time.Duration{
+		{"falling", []slope{{4 * s, 1000, 0}}, map[int64]time.Duration{
 			0: 0, 1500: 2 * s, // three quarters of them in the first half
 		}},
-		{"a silence first", []Slope{{3 * s, 0, 0}, {10 * s, 1, 1}}, map[int64]time.Duration{0: 3 * s, 4: 7 * s}},
-		{"once in three seconds", []Slope{{9 * s, 1.0 / 3, 1.0 / 3}}, map[int64]time.Duration{0: 0, 1: 3 * s, 2: 6 * s}},
+		{"a silence first", []slope{{3 * s, 0, 0}, {10 * s, 1, 1}}, map[int64]time.Duration{0: 3 * s, 4: 7 * s}},
+		{"once in three seconds", []slope{{9 * s, 1.0 / 3, 1.0 / 3}}, map[int64]time.Duration{0: 0, 1: 3 * s, 2: 6 * s}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p := NewPacer(tc.slopes...)
+			p := newPacer(tc.slopes...)
 			got := make(map[int64]time.Duration)
 			for n := range tc.want {
 				got[n] = p.At(n)
@@ -74,9 +74,9 @@ func TestPacerAt(t *testing.T) {
 }
 
 // checkPacer looks at the schedule around some of its arrivals.
-func checkPacer(t *testing.T, slopes []Slope) {
+func checkPacer(t *testing.T, slopes []slope) {
 	t.Helper()
-	p := NewPacer(slopes...)
+	p := newPacer(slopes...)
 	var length time.Duration
 	for _, s := range slopes {
 		length += max(s.Length, 0)
@@ -123,9 +123,9 @@ func TestPacerProperties(t *testing.T) {
 		return r.Float64() * 1e6
 	}
 	for range 500 {
-		slopes := make([]Slope, 1+r.IntN(4))
+		slopes := make([]slope, 1+r.IntN(4))
 		for i := range slopes {
-			slopes[i] = Slope{time.Duration(r.Int64N(int64(time.Minute))), rate(), rate()}
+			slopes[i] = slope{time.Duration(r.Int64N(int64(time.Minute))), rate(), rate()}
 		}
 		checkPacer(t, slopes)
 	}
@@ -146,7 +146,7 @@ func FuzzPacer(f *testing.F) {
 				t.Skip("so long that seconds in float64 are coarser than the arrivals")
 			}
 		}
-		checkPacer(t, []Slope{{time.Duration(l1), a, b}, {time.Duration(l2), c, d}})
+		checkPacer(t, []slope{{time.Duration(l1), a, b}, {time.Duration(l2), c, d}})
 	})
 }
 
@@ -185,7 +185,7 @@ func TestPlanPacer(t *testing.T) {
 }
 
 func BenchmarkPacerAt(b *testing.B) {
-	p := NewPacer(Slope{10 * time.Second, 0, 20_000}, Slope{time.Hour, 20_000, 20_000})
+	p := newPacer(slope{10 * time.Second, 0, 20_000}, slope{time.Hour, 20_000, 20_000})
 	b.ReportAllocs()
 	var sum time.Duration
 	for i := 0; b.Loop(); i++ {

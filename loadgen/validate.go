@@ -17,8 +17,8 @@ const (
 	MaxRate        = 100_000_000
 	MaxTime        = 30 * 24 * time.Hour
 	MaxWorkers     = 1024
-	MaxGroups      = 64
-	MaxRequests    = 1 << 30
+	maxGroups      = 64
+	maxRequests    = 1 << 30
 )
 
 // Validate checks the whole plan and returns a *sockstate.ValueError for the first thing wrong.
@@ -33,8 +33,8 @@ func (p *Plan) Validate() error {
 		}
 	}
 	switch {
-	case len(p.Groups) == 0 || len(p.Groups) > MaxGroups:
-		return sockstate.BadValue("groups", len(p.Groups), "want 1 to %d", MaxGroups)
+	case len(p.Groups) == 0 || len(p.Groups) > maxGroups:
+		return sockstate.BadValue("groups", len(p.Groups), "want 1 to %d", maxGroups)
 	case p.Count < 0:
 		return sockstate.BadValue("count", p.Count, "want a number of lifecycles above 0")
 	case p.Workers < 0 || p.Workers > MaxWorkers:
@@ -117,8 +117,8 @@ func (g *Group) validate() error {
 		return sockstate.BadValue("close-rate", g.CloseRate, "want 0 (as fast as possible) to %d connections/s", MaxRate)
 	case g.CloseRate > 0 && g.Plateau == 0:
 		return sockstate.BadValue("close-rate", g.CloseRate, "only with a --plateau, whose end it paces")
-	case g.Requests < 0 || g.Requests > MaxRequests:
-		return sockstate.BadValue("requests", g.Requests, "want 1 to %d", MaxRequests)
+	case g.Requests < 0 || g.Requests > maxRequests:
+		return sockstate.BadValue("requests", g.Requests, "want 1 to %d", maxRequests)
 	case g.Requests > 1 && g.Exchange.Kind == exchange.None:
 		return sockstate.BadValue("requests", g.Requests, "needs an --exchange of echo or http")
 	case g.Think > 0 && g.Exchanges() < 2 && g.Keep != KeepAsking:

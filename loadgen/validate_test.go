@@ -97,7 +97,7 @@ func TestValidateRefuses(t *testing.T) {
 		{"negative plateau", func(_ *Plan, g *Group) { g.Plateau = -1 }, "plateau", "-1ns", "from 0s"},
 		{"think without requests", func(_ *Plan, g *Group) { g.Think = time.Second }, "think", "1s", "--requests"},
 		{"negative requests", func(_ *Plan, g *Group) { g.Requests = -3 }, "requests", "-3", "1 to"},
-		{"absurd requests", func(_ *Plan, g *Group) { g.Requests = MaxRequests + 1 }, "requests", "1073741825", "1 to 1073741824"},
+		{"absurd requests", func(_ *Plan, g *Group) { g.Requests = maxRequests + 1 }, "requests", "1073741825", "1 to 1073741824"},
 		{"requests of nothing", func(_ *Plan, g *Group) { g.Requests, g.Exchange = 2, exchange.Spec{} }, "requests", "2", "--exchange"},
 		{"headers of an echo", func(_ *Plan, g *Group) { g.Headers = []string{"A: b"} }, "header", `"A"`, "http"},
 		{"a header that frames", func(_ *Plan, g *Group) {

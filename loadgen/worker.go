@@ -96,16 +96,16 @@ func (w *worker) open(cfg *Config) (err error) {
 	}
 	w.thread = sockio.ThreadID()
 	if len(cfg.CPUs) > 0 {
-		if err := sockio.RunOn(cfg.CPUs[w.id]); err != nil {
+		if err := sockio.SetAffinity(cfg.CPUs[w.id]); err != nil {
 			return err
 		}
 	}
 	w.avoidTargets()
 	thrifty := !w.onSchedule()
 	if thrifty {
-		sockio.YieldToOthers()
+		sockio.SchedBatch()
 	} else {
-		sockio.BePrompt()
+		sockio.SchedShortSlice()
 	}
 	w.loop, err = cfg.Backend.New(sockio.Config{Slots: len(w.conns), Handler: w, GivesWay: thrifty, Unfiltered: cfg.Unfiltered})
 	return err
@@ -135,7 +135,7 @@ func (w *worker) run(start int64) error {
 		}
 		now := w.loop.Now()
 		w.pace.back(now)
-		until := w.beat(now, now+idle)
+		until := w.measureLag(now, now+idle)
 		if w.concluding.Load() && w.concluded < len(w.conns) {
 			w.closeSchedules(now)
 			if w.conclude(now, closeBurst) {
@@ -176,17 +176,12 @@ func (w *worker) refill(g *group, now int64, most int) int64 {
 	}
 	want, until := w.slots(g, now)
 	for int(g.open+g.paused) < want && w.mayStart(g, now) {
-		w.start(g, w.take(), now, now)
+		w.start(g, w.free.Take(), now, now)
 		if most--; most == 0 {
 			return now
 		}
 	}
 	return until
-}
-
-func (w *worker) take() sockio.Sock {
-	s := w.free.Take()
-	return s
 }
 
 // mayStart takes a lifecycle of a closed loop out of the count.
@@ -240,7 +235,7 @@ func (w *worker) arrivals(g *group, now int64, most int) int64 {
 			g.next = g.pacer.Total()
 			return sockio.Never
 		default:
-			w.start(g, w.take(), due, now)
+			w.start(g, w.free.Take(), due, now)
 			most--
 		}
 		g.next += g.step
@@ -295,19 +290,19 @@ func (w *worker) closeSchedules(now int64) {
 	}
 }
 
-// beat notes how late the loop is, where there is a journal, and shortens a sleep until the next time.
-func (w *worker) beat(now, until int64) int64 {
+// measureLag records how late the loop is, where there is a journal, and shortens a sleep until the next time.
+func (w *worker) measureLag(now, until int64) int64 {
 	j := w.log
 	if j == nil {
 		return until
 	}
-	if now >= j.nextBeat {
-		if j.nextBeat != 0 {
-			record(j.beats, now-j.nextBeat)
+	if now >= j.lagDue {
+		if j.lagDue != 0 {
+			record(j.lag, now-j.lagDue)
 		}
-		j.nextBeat = now + beat
+		j.lagDue = now + lagEvery
 	}
-	return min(until, j.nextBeat)
+	return min(until, j.lagDue)
 }
 
 // opened counts n connections of a plateau that are open, or never will be; the last one

@@ -32,7 +32,7 @@ func (w *worker) cutOff(k *conn, s sockio.Sock) {
 // listen reads on without answering.
 func (w *worker) listen(k *conn, s sockio.Sock) {
 	k.phase = reading
-	w.answerer.Expect(&w.talk(s).ServerConn)
+	w.responder.Expect(&w.request(s).ServerConn)
 	w.countRest(k, s)
 	w.loop.Recv(s, recvSize)
 }
@@ -56,14 +56,14 @@ func (w *worker) unanswered(k *conn, s sockio.Sock, p []byte) {
 
 // count counts the requests that end in p. One that does not, or is none, leaves the connection not idle.
 func (w *worker) count(s sockio.Sock, p []byte) {
-	t := w.talk(s)
+	t := w.request(s)
 	for len(p) > 0 {
-		used, whole, err := w.answerer.Received(&t.ServerConn, p)
+		used, whole, err := w.responder.Received(&t.ServerConn, p)
 		if err != nil || !whole {
 			return
 		}
 		w.stats.Cut++
-		w.answerer.Expect(&t.ServerConn)
+		w.responder.Expect(&t.ServerConn)
 		p = p[used:]
 	}
 }
@@ -73,7 +73,7 @@ func (w *worker) countCut(k *conn, s sockio.Sock) {
 	switch k.phase {
 	case delaying, replying:
 		w.stats.Cut++
-		w.answerer.Expect(&w.talk(s).ServerConn)
+		w.responder.Expect(&w.request(s).ServerConn)
 		w.countRest(k, s)
 	case reading, continuing:
 	default:
@@ -137,7 +137,7 @@ func (w *worker) abort(reset bool) error {
 
 // kill closes a connection that is not being closed already.
 func (w *worker) kill(k *conn, s sockio.Sock, reset bool) bool {
-	if k.phase == free || k.phase == closing && k.tear.End() != teardown.Open {
+	if k.phase == free || k.phase == closing && k.teardown.End() != teardown.Open {
 		return false
 	}
 	w.countCut(k, s)
@@ -152,7 +152,7 @@ func (w *worker) kill(k *conn, s sockio.Sock, reset bool) bool {
 		k.outcome = sockstate.OutcomeAbruptFIN
 	}
 	k.phase = closing
-	w.closer.Abandon(w.loop, s, &k.tear)
+	w.closer.Abandon(w.loop, s, &k.teardown)
 	return true
 }
 

@@ -20,25 +20,25 @@ import (
 // There may be a million, so what only an exchange needs stands apart, in memory that
 // others never touch.
 type conn struct {
-	phase   phase
-	outcome sockstate.Outcome
-	flags   uint8
-	tear    teardown.Conn
+	phase    phase
+	outcome  sockstate.Outcome
+	flags    uint8
+	teardown teardown.Conn
 }
 
-// talk is what the connection in the same slot of worker.conns says.
-type talk struct {
+// requestState is the state of the request under way on the connection in the same slot of worker.conns.
+type requestState struct {
 	left   int32  // exchanges to come after this one, where the server closes first
 	active uint32 // when it was accepted, or last answered: see activityShift
 	exchange.ServerConn
 }
 
-// talk is that of s. Connections that say nothing are all alike, and share one.
-func (w *worker) talk(s sockio.Sock) *talk {
-	if w.talks == nil {
+// request is the request state of s. Connections without an exchange share one.
+func (w *worker) request(s sockio.Sock) *requestState {
+	if w.requests == nil {
 		return &w.silence
 	}
-	return &w.talks[s]
+	return &w.requests[s]
 }
 
 type phase uint8
@@ -105,9 +105,9 @@ func (w *worker) accepted(c *sockio.Completion) {
 	w.stats.Open++
 	k := &w.conns[c.Sock]
 	*k = conn{phase: reading}
-	t := w.talk(c.Sock)
+	t := w.request(c.Sock)
 	t.left = w.exchanges - 1
-	w.answerer.Expect(&t.ServerConn)
+	w.responder.Expect(&t.ServerConn)
 	w.touch(t, c)
 	switch {
 	case w.silent:
@@ -122,8 +122,8 @@ func (w *worker) accepted(c *sockio.Completion) {
 }
 
 // touch notes that a connection is active.
-func (w *worker) touch(t *talk, c *sockio.Completion) {
-	if w.talks != nil {
+func (w *worker) touch(t *requestState, c *sockio.Completion) {
+	if w.requests != nil {
 		t.active = uint32(c.At >> activityShift)
 	}
 }
@@ -133,7 +133,7 @@ func (w *worker) await(k *conn, c *sockio.Completion) {
 	s := c.Sock
 	switch {
 	case !w.draining || !w.idle(s):
-	case w.talks == nil:
+	case w.requests == nil:
 		w.give(k, s, sockstate.OutcomeDrained)
 		return
 	default:
@@ -155,7 +155,7 @@ func (w *worker) read(k *conn, c *sockio.Completion) {
 			k.outcome = sockstate.OutcomeCutInRequest
 		}
 		k.phase = closing
-		w.closer.PeerReset(w.loop, c.Sock, &k.tear)
+		w.closer.PeerReset(w.loop, c.Sock, &k.teardown)
 	case c.N == 0:
 		w.peerClosed(k, c.Sock)
 	case w.silent:
@@ -167,7 +167,7 @@ func (w *worker) read(k *conn, c *sockio.Completion) {
 
 // take uses bytes of a request; what is behind it waits until it is answered.
 func (w *worker) take(k *conn, s sockio.Sock, p []byte) {
-	used, whole, err := w.answerer.Received(&w.talk(s).ServerConn, p)
+	used, whole, err := w.responder.Received(&w.request(s).ServerConn, p)
 	if whole && used < len(p) {
 		w.keepRest(k, s, p[used:])
 	}
@@ -176,7 +176,7 @@ func (w *worker) take(k *conn, s sockio.Sock, p []byte) {
 
 // taken goes on with a request of which another part, or the whole, is here.
 func (w *worker) taken(k *conn, s sockio.Sock, whole bool, err error) {
-	t := w.talk(s)
+	t := w.request(s)
 	switch {
 	case err != nil:
 		w.refuse(k, s, err)
@@ -186,7 +186,7 @@ func (w *worker) taken(k *conn, s sockio.Sock, whole bool, err error) {
 			return
 		}
 		w.reply(k, s)
-	case w.answerer.Continue(w.loop, s, &t.ServerConn):
+	case w.responder.Continue(w.loop, s, &t.ServerConn):
 		k.phase = continuing
 	default:
 		w.loop.Recv(s, recvSize)
@@ -204,7 +204,7 @@ func (w *worker) continued(k *conn, c *sockio.Completion) {
 	case c.Op != sockio.OpSend:
 	case c.Errno != 0:
 		w.cutSend(k, c)
-	case w.answerer.Sent(w.loop, c.Sock, &w.talk(c.Sock).ServerConn):
+	case w.responder.Sent(w.loop, c.Sock, &w.request(c.Sock).ServerConn):
 		k.phase = reading
 		w.loop.Recv(c.Sock, recvSize)
 	}
@@ -217,13 +217,13 @@ func (w *worker) cutSend(k *conn, c *sockio.Completion) {
 		return
 	}
 	k.phase, k.outcome = closing, sockstate.OutcomeCutInRequest
-	w.closer.PeerReset(w.loop, c.Sock, &k.tear)
+	w.closer.PeerReset(w.loop, c.Sock, &k.teardown)
 }
 
 // refuse says that what came is not a request, and why.
 func (w *worker) refuse(k *conn, s sockio.Sock, err error) {
 	w.dropRest(k, s)
-	if !w.answerer.Refuse(w.loop, s, &w.talk(s).ServerConn, err) {
+	if !w.responder.Refuse(w.loop, s, &w.request(s).ServerConn, err) {
 		w.give(k, s, sockstate.OutcomeBadRequest)
 		return
 	}
@@ -240,23 +240,23 @@ func (w *worker) refused(k *conn, c *sockio.Completion) {
 	case c.Op != sockio.OpSend:
 	case c.Errno != 0:
 		w.give(k, c.Sock, sockstate.OutcomeBadRequest)
-	case w.answerer.Sent(w.loop, c.Sock, &w.talk(c.Sock).ServerConn):
+	case w.responder.Sent(w.loop, c.Sock, &w.request(c.Sock).ServerConn):
 		k.phase = closing
-		w.lingerer.Begin(w.loop, c.Sock, &k.tear)
+		w.lingerer.Begin(w.loop, c.Sock, &k.teardown)
 		w.loop.SetTimer(c.Sock, w.loop.Now()+int64(lingersFor))
 	}
 }
 
 // delay is how long to think about the request just received.
 func (w *worker) delay(s sockio.Sock) time.Duration {
-	if w.cfg.Slow > 0 && w.talk(s).Slow() {
+	if w.cfg.Slow > 0 && w.request(s).Slow() {
 		return w.cfg.Slow
 	}
 	return w.cfg.Delay
 }
 
 // idle reports whether no part of a request has been read on s.
-func (w *worker) idle(s sockio.Sock) bool { return w.answerer.Idle(&w.talk(s).ServerConn) }
+func (w *worker) idle(s sockio.Sock) bool { return w.responder.Idle(&w.request(s).ServerConn) }
 
 // peerClosed reacts to the client's EOF between or inside requests.
 func (w *worker) peerClosed(k *conn, s sockio.Sock) {
@@ -267,7 +267,7 @@ func (w *worker) peerClosed(k *conn, s sockio.Sock) {
 		w.give(k, s, sockstate.OutcomeClosedEarly)
 	default:
 		k.phase = closing
-		if w.closer.PeerClosed(w.loop, s, &k.tear) {
+		if w.closer.PeerClosed(w.loop, s, &k.teardown) {
 			w.stats.Stuck++
 		}
 	}
@@ -275,9 +275,9 @@ func (w *worker) peerClosed(k *conn, s sockio.Sock) {
 
 func (w *worker) reply(k *conn, s sockio.Sock) {
 	k.phase = replying
-	t := w.talk(s)
+	t := w.request(s)
 	last := w.closesFirst && t.left == 0 || w.isLast(k)
-	if w.answerer.Reply(w.loop, s, &t.ServerConn, last) {
+	if w.responder.Reply(w.loop, s, &t.ServerConn, last) {
 		k.flags |= closesAfter
 	}
 }
@@ -290,14 +290,14 @@ func (w *worker) isLast(k *conn) bool {
 
 func (w *worker) replied(k *conn, c *sockio.Completion) {
 	s := c.Sock
-	t := w.talk(s)
+	t := w.request(s)
 	switch {
 	case c.Op != sockio.OpSend:
 		return
 	case c.Errno != 0:
 		w.cutSend(k, c)
 		return
-	case !w.answerer.Sent(w.loop, s, &t.ServerConn):
+	case !w.responder.Sent(w.loop, s, &t.ServerConn):
 		return
 	}
 	w.stats.Requests++
@@ -316,7 +316,7 @@ func (w *worker) replied(k *conn, c *sockio.Completion) {
 		t.left--
 	}
 	k.phase = reading
-	w.answerer.Expect(&t.ServerConn)
+	w.responder.Expect(&t.ServerConn)
 	w.touch(t, c)
 	if w.leavesUnread && t.left == 0 {
 		w.finishing(k, s)
@@ -348,7 +348,7 @@ func (w *worker) begin(k *conn, s sockio.Sock) {
 	if !w.closesFirst {
 		closer = &w.httpCloser // HTTP's "Connection: close", against the policy
 	}
-	closer.Begin(w.loop, s, &k.tear)
+	closer.Begin(w.loop, s, &k.teardown)
 }
 
 func (w *worker) held(k *conn, c *sockio.Completion) {
@@ -366,18 +366,18 @@ func (w *worker) held(k *conn, c *sockio.Completion) {
 		w.give(k, s, sockstate.OutcomeOther)
 	case c.Errno != 0:
 		k.phase, k.outcome = closing, sockstate.OutcomeClosedEarly
-		w.closer.PeerReset(w.loop, s, &k.tear)
+		w.closer.PeerReset(w.loop, s, &k.teardown)
 	default:
 		w.give(k, s, sockstate.OutcomeClosedEarly)
 	}
 }
 
 func (w *worker) closing(k *conn, c *sockio.Completion) {
-	switch step := w.closer.Complete(w.loop, &k.tear, c); {
+	switch step := w.closer.Complete(w.loop, &k.teardown, c); {
 	case step.Held:
 		w.stats.Stuck++
 	case step.TimedOut && k.outcome == sockstate.OutcomeBadRequest: // lingersFor is over; drain's chance may be, too, and means nothing here
-		w.closer.Abandon(w.loop, c.Sock, &k.tear)
+		w.closer.Abandon(w.loop, c.Sock, &k.teardown)
 	case step.Gone:
 		w.gone(k, c.Sock)
 	}
@@ -386,14 +386,14 @@ func (w *worker) closing(k *conn, c *sockio.Completion) {
 // give closes with the outcome o, whatever the connection was about.
 func (w *worker) give(k *conn, s sockio.Sock, o sockstate.Outcome) {
 	k.phase, k.outcome = closing, o
-	w.closer.Abandon(w.loop, s, &k.tear)
+	w.closer.Abandon(w.loop, s, &k.teardown)
 }
 
 func (w *worker) gone(k *conn, s sockio.Sock) {
 	w.loop.StopTimer(s)
 	o := k.outcome
 	if o == sockstate.NoOutcome {
-		switch k.tear.End() {
+		switch k.teardown.End() {
 		case teardown.EndRSTSent:
 			o = sockstate.OutcomeRSTSent
 		case teardown.EndRSTReceived:

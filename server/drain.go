@@ -53,7 +53,7 @@ func (w *worker) mayAsk(s sockio.Sock, now int64) bool {
 	if w.cfg.Exchange.Kind == exchange.None {
 		return false
 	}
-	since := uint32(now>>activityShift) - w.talk(s).active
+	since := uint32(now>>activityShift) - w.request(s).active
 	return since <= uint32(int64(recently)>>activityShift)
 }
 
@@ -77,7 +77,7 @@ func (w *worker) settle() {
 			continue
 		}
 		w.countCut(k, sockio.Sock(i))
-		if k.tear.Held() || w.cfg.Close.Who == teardown.Nobody {
+		if k.teardown.Held() || w.cfg.Close.Who == teardown.Nobody {
 			w.stats.Outcomes[sockstate.OutcomeHeld]++
 		} else {
 			w.stats.Outcomes[sockstate.OutcomeAborted]++

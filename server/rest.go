@@ -31,7 +31,7 @@ func (w *worker) keepRest(k *conn, s sockio.Sock, p []byte) {
 // takeRest uses the next request of what has come already, in the next turn if this one is used up.
 func (w *worker) takeRest(k *conn, s sockio.Sock) {
 	r := w.rest[s]
-	used, whole, err := w.answerer.Received(&w.talk(s).ServerConn, r.p[r.used:])
+	used, whole, err := w.responder.Received(&w.request(s).ServerConn, r.p[r.used:])
 	r.used += used
 	r.row++
 	wait := whole && r.row == turn && w.delay(s) == 0

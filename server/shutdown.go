@@ -8,37 +8,37 @@ import (
 	"lastack/sockstate"
 )
 
-// ShutdownKind is a way to stop serving.
-type ShutdownKind uint8
+// shutdownKind is a way to stop serving.
+type shutdownKind uint8
 
 // The ways.
 const (
-	// Graceful loses nothing that a server can help losing: see Server.Shutdown.
-	Graceful ShutdownKind = iota
-	// LameDuck goes on serving for a while, and says that it will not for long; then it is Graceful.
-	LameDuck
-	// Abrupt is a crash with a ledger: everything is closed without a reply, by close().
-	Abrupt
-	// RST resets every connection.
-	RST
-	// ListenerLast is a frequent mistake: it drains as Graceful does, but the listening sockets stay open to the end, though
+	// graceful loses nothing that a server can help losing: see Server.Shutdown.
+	graceful shutdownKind = iota
+	// lameDuck goes on serving for a while, and says that it will not for long; then it is Graceful.
+	lameDuck
+	// abrupt is a crash with a ledger: everything is closed without a reply, by close().
+	abrupt
+	// resetAll resets every connection.
+	resetAll
+	// listenerLast is a frequent mistake: it drains as Graceful does, but the listening sockets stay open to the end, though
 	// nobody accepts from them any more.
-	ListenerLast
+	listenerLast
 )
 
 var shutdownNames = [...]string{"graceful", "lame-duck", "abrupt", "rst", "listener-last"}
 
-func (k ShutdownKind) String() string { return shutdownNames[k] }
+func (k shutdownKind) String() string { return shutdownNames[k] }
 
 // Shutdown is how a server stops. The zero value is graceful.
 type Shutdown struct {
-	Kind ShutdownKind
+	Kind shutdownKind
 	// LameDuck is how long LameDuck goes on serving.
 	LameDuck time.Duration
 }
 
-// MaxLameDuck bounds lame-duck=D.
-const MaxLameDuck = time.Hour
+// maxLameDuck bounds lame-duck=D.
+const maxLameDuck = time.Hour
 
 // ShutdownHelp lists what ParseShutdown accepts.
 const ShutdownHelp = "graceful, lame-duck=D, abrupt, rst or listener-last"
@@ -47,16 +47,16 @@ const ShutdownHelp = "graceful, lame-duck=D, abrupt, rst or listener-last"
 func ParseShutdown(s string) (Shutdown, error) {
 	name, arg, hasArg := strings.Cut(s, "=")
 	for k, n := range shutdownNames {
-		kind := ShutdownKind(k)
-		if n != name || hasArg != (kind == LameDuck) {
+		kind := shutdownKind(k)
+		if n != name || hasArg != (kind == lameDuck) {
 			continue
 		}
-		if kind != LameDuck {
+		if kind != lameDuck {
 			return Shutdown{Kind: kind}, nil
 		}
 		d, err := time.ParseDuration(arg)
-		if err != nil || d <= 0 || d > MaxLameDuck {
-			return Shutdown{}, sockstate.BadValue("", fmt.Sprintf("shutdown %q", s), "lame-duck takes a duration above 0 and up to %v", MaxLameDuck)
+		if err != nil || d <= 0 || d > maxLameDuck {
+			return Shutdown{}, sockstate.BadValue("", fmt.Sprintf("shutdown %q", s), "lame-duck takes a duration above 0 and up to %v", maxLameDuck)
 		}
 		return Shutdown{Kind: kind, LameDuck: d}, nil
 	}
@@ -64,7 +64,7 @@ func ParseShutdown(s string) (Shutdown, error) {
 }
 
 func (s Shutdown) String() string {
-	if s.Kind == LameDuck {
+	if s.Kind == lameDuck {
 		return "lame-duck=" + s.LameDuck.String()
 	}
 	return s.Kind.String()

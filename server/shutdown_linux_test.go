@@ -99,7 +99,7 @@ func TestAbruptCutsWhatItsLedgerSays(t *testing.T) {
 	socktest.Guard(t)
 	tries(t, 20, 4, func(t *testing.T, cfg Config) {
 		cfg.Delay = 2 * time.Millisecond
-		cfg.Shutdown.Kind = Abrupt
+		cfg.Shutdown.Kind = abrupt
 		if backend := cfg.Backend.New; cfg.Listeners == 2 {
 			cfg.Backend.New = func(c sockio.Config) (sockio.Loop, error) {
 				l, err := backend(c)
@@ -141,7 +141,7 @@ func (l poorLoop) Freeze(s sockio.Sock, _ bool) error {
 func TestRSTResetsAll(t *testing.T) {
 	socktest.Guard(t)
 	tries(t, 20, 4, func(t *testing.T, cfg Config) {
-		cfg.Shutdown.Kind = RST
+		cfg.Shutdown.Kind = resetAll
 		cfg.Workers, cfg.Listeners = 1, 1
 		cfg.Slots, cfg.Delay = 10, time.Hour
 		s, _ := begin(t, cfg)
@@ -177,7 +177,7 @@ func TestRSTResetsAll(t *testing.T) {
 func TestListenerLast(t *testing.T) {
 	socktest.Guard(t)
 	tries(t, 20, 10, func(t *testing.T, cfg Config) {
-		cfg.Shutdown.Kind = ListenerLast
+		cfg.Shutdown.Kind = listenerLast
 		s, w := begin(t, cfg)
 		if s == nil {
 			return
@@ -218,7 +218,7 @@ func TestListenerLast(t *testing.T) {
 func TestLameDuck(t *testing.T) {
 	socktest.Guard(t)
 	tries(t, 20, 10, func(t *testing.T, cfg Config) {
-		cfg.Shutdown = Shutdown{LameDuck, 500 * time.Millisecond}
+		cfg.Shutdown = Shutdown{lameDuck, 500 * time.Millisecond}
 		s, w := begin(t, cfg)
 		if s == nil {
 			return
@@ -291,7 +291,7 @@ func TestLateAcceptsAreDrained(t *testing.T) {
 			l, err := backend(c)
 			return eagerLoop{l}, err
 		}
-		cfg.Shutdown.Kind = ListenerLast
+		cfg.Shutdown.Kind = listenerLast
 		s, _ := begin(t, cfg)
 		if s == nil {
 			return
@@ -359,7 +359,7 @@ func TestGracefulAnswersWhatIsPipelined(t *testing.T) {
 func TestAbruptCountsWhatIsPipelined(t *testing.T) {
 	socktest.Guard(t)
 	tries(t, 4, 4, func(t *testing.T, cfg Config) {
-		cfg.Delay, cfg.Shutdown.Kind = time.Hour, Abrupt
+		cfg.Delay, cfg.Shutdown.Kind = time.Hour, abrupt
 		s, _ := begin(t, cfg)
 		if s == nil {
 			return

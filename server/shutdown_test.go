@@ -16,11 +16,11 @@ func TestParseShutdown(t *testing.T) {
 		want Shutdown
 	}{
 		{"graceful", Shutdown{}},
-		{"lame-duck=1.5s", Shutdown{LameDuck, 1500 * time.Millisecond}},
-		{"lame-duck=1h0m0s", Shutdown{LameDuck, time.Hour}},
-		{"abrupt", Shutdown{Kind: Abrupt}},
-		{"rst", Shutdown{Kind: RST}},
-		{"listener-last", Shutdown{Kind: ListenerLast}},
+		{"lame-duck=1.5s", Shutdown{lameDuck, 1500 * time.Millisecond}},
+		{"lame-duck=1h0m0s", Shutdown{lameDuck, time.Hour}},
+		{"abrupt", Shutdown{Kind: abrupt}},
+		{"rst", Shutdown{Kind: resetAll}},
+		{"listener-last", Shutdown{Kind: listenerLast}},
 	} {
 		got, err := ParseShutdown(tc.text)
 		if err != nil || got != tc.want {

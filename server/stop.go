@@ -47,7 +47,7 @@ const handshakesTake = time.Second
 // else, and not before listenerLastStays: connections that the kernel has completed until then are reset.
 func (s *Server) Shutdown(ctx context.Context) (drained bool) {
 	switch s.cfg.Shutdown.Kind {
-	case Abrupt:
+	case abrupt:
 		s.say(message{kind: sayHush})
 		soon, cancel := context.WithTimeout(ctx, handshakesTake)
 		defer cancel()
@@ -56,11 +56,11 @@ func (s *Server) Shutdown(ctx context.Context) (drained bool) {
 		s.say(message{kind: sayFreeze})
 		awaitDelivery()
 		s.say(message{kind: sayAbort})
-	case RST:
+	case resetAll:
 		s.say(message{kind: sayHush})
 		s.stopListening()
 		s.say(message{kind: sayAbort, reset: true})
-	case ListenerLast:
+	case listenerLast:
 		s.say(message{kind: sayStopAccept})
 		stays := time.After(listenerLastStays)
 		s.say(message{kind: sayDrain})

@@ -13,18 +13,18 @@ import (
 
 // worker is one goroutine, locked to its thread, with a loop and slots of its own.
 type worker struct {
-	id     int
-	cfg    *Config
-	loop   sockio.Loop
-	conns  []conn
-	talks  []talk // none where nothing is exchanged
-	rest   map[sockio.Sock]*rest
-	spare  []*rest
-	stats  Stats
-	thread int
+	id       int
+	cfg      *Config
+	loop     sockio.Loop
+	conns    []conn
+	requests []requestState // none where nothing is exchanged
+	rest     map[sockio.Sock]*rest
+	spare    []*rest
+	stats    Stats
+	thread   int
 
-	answerer     *exchange.Server
-	silence      talk
+	responder    *exchange.Server
+	silence      requestState
 	closer       teardown.Closer
 	httpCloser   teardown.Closer
 	lingerer     teardown.Closer // after a refusal
@@ -74,7 +74,7 @@ func newWorker(cfg *Config, id int) *worker {
 		conns:        make([]conn, cfg.Slots),
 		rest:         make(map[sockio.Sock]*rest),
 		stats:        Stats{AcceptErrors: make(map[sockio.Errno]int64)},
-		answerer:     exchange.NewServer(cfg.Exchange),
+		responder:    exchange.NewServer(cfg.Exchange),
 		closer:       serverSide(cfg.Close, cfg.OnEOF),
 		httpCloser:   serverSide(teardown.Policy{Who: teardown.ServerFirst}, cfg.OnEOF),
 		lingerer:     serverSide(teardown.Policy{Who: teardown.ServerFirst, How: teardown.Half}, teardown.Reaction{}),
@@ -84,7 +84,7 @@ func newWorker(cfg *Config, id int) *worker {
 		exchanges:    int32(max(cfg.Requests, 1)),
 	}
 	if cfg.Exchange.Kind != exchange.None {
-		w.talks = make([]talk, cfg.Slots)
+		w.requests = make([]requestState, cfg.Slots)
 	}
 	return w
 }
@@ -98,7 +98,7 @@ func (w *worker) open(listeners []*sockio.Listener) (err error) {
 	if err := w.stay(listeners); err != nil {
 		return err
 	}
-	sockio.YieldToOthers()
+	sockio.SchedBatch()
 	w.loop, err = w.cfg.Backend.New(sockio.Config{Slots: len(w.conns), Handler: w, GivesWay: true})
 	if err != nil {
 		return err
@@ -123,7 +123,7 @@ func (w *worker) stay(listeners []*sockio.Listener) error {
 			return err
 		}
 	}
-	return sockio.RunOn(cpu)
+	return sockio.SetAffinity(cpu)
 }
 
 // run serves until it is told to stop.

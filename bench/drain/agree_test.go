@@ -193,7 +193,7 @@ func TestTablesAgree(t *testing.T) {
 		for id := range loadgen.ConnID(w.IntN(40)) {
 			w.conn(id + 1)
 		}
-		w.journal.Beat = record.NewHistogram()
+		w.journal.LoopLag = record.NewHistogram()
 		e := evidence{
 			groups: worldGroups, journal: &w.journal, times: times{signal: signalAt, concluded: watchedTo},
 			atMark: loadgen.Snapshot{Groups: make([]loadgen.GroupSnapshot, len(worldGroups))}, atEnd: loadgen.Snapshot{Groups: w.groups},

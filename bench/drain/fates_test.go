@@ -157,7 +157,7 @@ func TestFates(t *testing.T) {
 	} {
 		e := evidence{
 			groups: groups, times: times{signal: signal, concluded: concluded},
-			journal: &loadgen.Journal{Conns: []loadgen.ConnEntry{tt.c}, Beat: record.NewHistogram()},
+			journal: &loadgen.Journal{Conns: []loadgen.ConnEntry{tt.c}, LoopLag: record.NewHistogram()},
 			atEnd:   loadgen.Snapshot{Groups: make([]loadgen.GroupSnapshot, len(groups))},
 		}
 		r := fold(&e)

@@ -61,7 +61,7 @@ func (j *joined) order() record.DrainOrder {
 	if j.packets != nil {
 		return record.DrainOrder{Source: "packets", UncertaintyUs: micros(j.packets.ClockError + j.sending), Dropped: j.packets.Dropped}
 	}
-	lag := time.Duration(record.Percentile(j.journal.Beat, lagQuantile))
+	lag := time.Duration(record.Percentile(j.journal.LoopLag, lagQuantile))
 	o := record.DrainOrder{Source: "clients", UncertaintyUs: micros(lag + j.sending)}
 	if j.noPackets != nil {
 		o.Reason = j.noPackets.Error()

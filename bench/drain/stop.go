@@ -63,7 +63,7 @@ const claim = 300 * time.Microsecond
 // before the time is read: a thread with short slices that has just slept keeps it.
 func (s *server) stop(sig syscall.Signal) (at int64, took time.Duration, err error) {
 	err = netns.OnOwnThread(func() error {
-		sockio.BePrompt()
+		sockio.SchedShortSlice()
 		send := func() error {
 			time.Sleep(claim)
 			at = clock.Now()

@@ -8,7 +8,7 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// What a whole reply can be besides good; a malformed one is a [FramingError].
+// What a whole reply can be besides good; a malformed one is a [framingError].
 var (
 	// ErrStatus is a reply with a 5xx status.
 	ErrStatus = errors.New("HTTP status 5xx")
@@ -56,7 +56,7 @@ func NewClient(cfg ClientConfig) *Client {
 type ClientConn struct {
 	send  int32 // bytes of the request not yet handed to a send
 	need  int32 // bytes of the echo's reply not yet read
-	reply ReplyParser
+	reply replyParser
 }
 
 // Start prepares a request, the connection's last or not, and returns the first bytes to send.
@@ -121,7 +121,7 @@ func (x *Client) Received(c *ClientConn, p []byte, seen *sockstate.Statuses) (wh
 		}
 		switch {
 		case err != nil:
-			if errors.Is(err, ErrStatusRange) {
+			if errors.Is(err, errStatusRange) {
 				seen[sockstate.InvalidStatus]++
 			}
 			return false, err

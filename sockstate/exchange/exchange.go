@@ -27,11 +27,11 @@ type Spec struct {
 	Path string
 }
 
-// MaxEcho bounds the sizes of an echo, in bytes.
-const MaxEcho = 1 << 30
+// maxEcho bounds the sizes of an echo, in bytes.
+const maxEcho = 1 << 30
 
-// Help lists what Parse accepts.
-const Help = "none, echo:REQ,RESP (bytes, 1 to 1073741824) or http:/path"
+// help lists what Parse accepts.
+const help = "none, echo:REQ,RESP (bytes, 1 to 1073741824) or http:/path"
 
 // Parse reads what Spec.String prints.
 func Parse(s string) (Spec, error) {
@@ -48,7 +48,7 @@ func Parse(s string) (Spec, error) {
 		// Digits only, as of every number here: no sign.
 		n, err1 := strconv.ParseUint(req, 10, 32)
 		m, err2 := strconv.ParseUint(resp, 10, 32)
-		if err1 != nil || err2 != nil || n < 1 || m < 1 || n > MaxEcho || m > MaxEcho {
+		if err1 != nil || err2 != nil || n < 1 || m < 1 || n > maxEcho || m > maxEcho {
 			break
 		}
 		return Spec{Kind: Echo, Request: int(n), Response: int(m)}, nil
@@ -64,7 +64,7 @@ func Parse(s string) (Spec, error) {
 		}
 		return Spec{Kind: HTTP, Path: arg}, nil
 	}
-	return Spec{}, sockstate.BadValue("", fmt.Sprintf("unknown exchange %q", s), "want %s", Help)
+	return Spec{}, sockstate.BadValue("", fmt.Sprintf("unknown exchange %q", s), "want %s", help)
 }
 
 func (s Spec) String() string {

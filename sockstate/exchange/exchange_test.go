@@ -12,7 +12,7 @@ func TestParse(t *testing.T) {
 	tests := map[string]Spec{
 		"none":              {},
 		"echo:1,1":          {Kind: Echo, Request: 1, Response: 1},
-		"echo:1073741824,7": {Kind: Echo, Request: MaxEcho, Response: 7},
+		"echo:1073741824,7": {Kind: Echo, Request: maxEcho, Response: 7},
 		"http:/":            {Kind: HTTP, Path: "/"},
 		"http:/a?b=c":       {Kind: HTTP, Path: "/a?b=c"},
 	}
@@ -32,7 +32,7 @@ func TestParse(t *testing.T) {
 		"", "None", "none:", "echo", "echo:", "echo:1", "echo:1,", "echo:0,1", "echo:-1,1", "echo:1,1073741825", "echo:1,1,1", "echo: 1,1", "echo:99999999999999999999,1", "echo:+5,10", "echo:5,+10", "echo:0x5,1", "echo:1_0,1",
 		"http", "http:", "http:a", "http:/a b", "http:/\n", "http:/\x7f", "http:/é", "https:/",
 	} {
-		if got, err := Parse(s); err == nil || !strings.Contains(err.Error(), Help) {
+		if got, err := Parse(s); err == nil || !strings.Contains(err.Error(), help) {
 			t.Errorf("%q: %+v, error %v; want an error that lists what is accepted", s, got, err)
 		}
 	}

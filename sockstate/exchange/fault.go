@@ -9,33 +9,33 @@ import (
 )
 
 var framingFaults = [numFramingErrors]sockstate.Fault{
-	ErrHeaderTooLarge:  sockstate.FaultHeaderTooLarge,
-	ErrStartLine:       sockstate.FaultBadStatusLine,
-	ErrVersion:         sockstate.FaultBadVersion,
-	ErrStatusCode:      sockstate.FaultBadStatusLine,
-	ErrUpgrade:         sockstate.FaultUpgrade,
-	ErrField:           sockstate.FaultBadHeader,
-	ErrFolded:          sockstate.FaultBadHeader,
-	ErrLineEnd:         sockstate.FaultBadHeader,
-	ErrLength:          sockstate.FaultBadLength,
-	ErrLengthRepeated:  sockstate.FaultConflictingLength,
-	ErrLengthAndCoding: sockstate.FaultConflictingLength,
-	ErrCoding:          sockstate.FaultBadCoding,
-	ErrTrailer:         sockstate.FaultBadHeader,
-	ErrHost:            sockstate.FaultBadHeader,
-	ErrChunk:           sockstate.FaultBadChunk,
-	ErrTargetTooLarge:  sockstate.FaultHeaderTooLarge,
-	ErrStatusRange:     sockstate.FaultBadStatus,
-	ErrNotHTTP:         sockstate.FaultNotHTTP,
-	ErrTLS:             sockstate.FaultTLS,
-	ErrSSH:             sockstate.FaultSSH,
-	ErrHTTP2:           sockstate.FaultHTTP2,
-	ErrAfterInterim:    sockstate.FaultBadStatusLine,
+	errHeaderTooLarge:  sockstate.FaultHeaderTooLarge,
+	errStartLine:       sockstate.FaultBadStatusLine,
+	errVersion:         sockstate.FaultBadVersion,
+	errStatusCode:      sockstate.FaultBadStatusLine,
+	errUpgrade:         sockstate.FaultUpgrade,
+	errField:           sockstate.FaultBadHeader,
+	errFolded:          sockstate.FaultBadHeader,
+	errLineEnd:         sockstate.FaultBadHeader,
+	errLength:          sockstate.FaultBadLength,
+	errLengthRepeated:  sockstate.FaultConflictingLength,
+	errLengthAndCoding: sockstate.FaultConflictingLength,
+	errCoding:          sockstate.FaultBadCoding,
+	errTrailer:         sockstate.FaultBadHeader,
+	errHost:            sockstate.FaultBadHeader,
+	errChunk:           sockstate.FaultBadChunk,
+	errTargetTooLarge:  sockstate.FaultHeaderTooLarge,
+	errStatusRange:     sockstate.FaultBadStatus,
+	errNotHTTP:         sockstate.FaultNotHTTP,
+	errTLS:             sockstate.FaultTLS,
+	errSSH:             sockstate.FaultSSH,
+	errHTTP2:           sockstate.FaultHTTP2,
+	errAfterInterim:    sockstate.FaultBadStatusLine,
 }
 
 // FaultOf is what an error of Client.Received stands for; NoFault for ErrStatus, and for an error that is not this package's.
 func FaultOf(err error) sockstate.Fault {
-	if f, ok := errors.AsType[FramingError](err); ok {
+	if f, ok := errors.AsType[framingError](err); ok {
 		return framingFaults[f]
 	}
 	switch {
@@ -53,7 +53,7 @@ const exampleBytes = 48
 // Example is err's sentence and, where the reply's beginning tells what it is, that beginning, quoted. It quotes
 // no header fields: they may hold secrets.
 func Example(err error, p []byte) string {
-	if errors.Is(err, ErrAfterInterim) {
+	if errors.Is(err, errAfterInterim) {
 		return err.Error() // p may begin with the interim one
 	}
 	switch FaultOf(err) {

@@ -17,7 +17,7 @@ func TestFaults(t *testing.T) {
 		}
 		seen[f.String()] = true
 	}
-	for e := ErrHeaderTooLarge; int(e) < numFramingErrors; e++ {
+	for e := errHeaderTooLarge; int(e) < numFramingErrors; e++ {
 		if e.Error() == "" || FaultOf(e) == sockstate.NoFault {
 			t.Errorf("framing error %d: %q, fault %v", e, e, FaultOf(e))
 		}
@@ -39,13 +39,13 @@ func TestExample(t *testing.T) {
 		err      error
 		in, want string
 	}{
-		{ErrSSH, "SSH-2.0-OpenSSH_9.6\r\nmore", `SSH, not HTTP: it begins "SSH-2.0-OpenSSH_9.6"`},
-		{ErrTLS, "\x15\x03\x01\x00\x02\x02\x46", `TLS, not plain HTTP: it begins "\x15\x03\x01\x00\x02\x02F"`},
-		{ErrNotHTTP, "\x1b[31m\u202e\xff", `not HTTP: it begins "\x1b[31m\u202e\xff"`},
-		{ErrNotHTTP, "220 " + strings.Repeat("x", 100), `not HTTP: it begins "220 ` + strings.Repeat("x", 44) + `" and more`},
-		{ErrStatusRange, "HTTP/1.1 999 OK\r\nSet-Cookie: secret\r\n", `HTTP status code outside 100 to 599: it begins "HTTP/1.1 999 OK"`},
-		{ErrField, "HTTP/1.1 200 OK\r\nSet-Cookie: secret\x00\r\n", "malformed HTTP header field"},
-		{ErrLengthRepeated, "HTTP/1.1 200 OK", "more than one Content-Length"},
+		{errSSH, "SSH-2.0-OpenSSH_9.6\r\nmore", `SSH, not HTTP: it begins "SSH-2.0-OpenSSH_9.6"`},
+		{errTLS, "\x15\x03\x01\x00\x02\x02\x46", `TLS, not plain HTTP: it begins "\x15\x03\x01\x00\x02\x02F"`},
+		{errNotHTTP, "\x1b[31m\u202e\xff", `not HTTP: it begins "\x1b[31m\u202e\xff"`},
+		{errNotHTTP, "220 " + strings.Repeat("x", 100), `not HTTP: it begins "220 ` + strings.Repeat("x", 44) + `" and more`},
+		{errStatusRange, "HTTP/1.1 999 OK\r\nSet-Cookie: secret\r\n", `HTTP status code outside 100 to 599: it begins "HTTP/1.1 999 OK"`},
+		{errField, "HTTP/1.1 200 OK\r\nSet-Cookie: secret\x00\r\n", "malformed HTTP header field"},
+		{errLengthRepeated, "HTTP/1.1 200 OK", "more than one Content-Length"},
 		{ErrSurplus, "secret", "more bytes than the reply has"},
 		{errors.New("x"), "y", "x"},
 	} {

@@ -41,14 +41,14 @@ func httpReply(close bool) []byte {
 var continueReply = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 
 // errorReply is what the server answers to what is not a request, or not one that it takes.
-func errorReply(e FramingError) []byte {
+func errorReply(e framingError) []byte {
 	status := "400 Bad Request"
 	switch e {
-	case ErrHeaderTooLarge:
+	case errHeaderTooLarge:
 		status = "431 Request Header Fields Too Large" // RFC 6585, section 5
-	case ErrTargetTooLarge:
+	case errTargetTooLarge:
 		status = "414 URI Too Long"
-	case ErrVersion:
+	case errVersion:
 		status = "505 HTTP Version Not Supported"
 	}
 	why := e.Error() + "\n"

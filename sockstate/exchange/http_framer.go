@@ -18,7 +18,7 @@ package exchange
 // would have to agree with it on every malformed message.
 type framer struct {
 	left   uint64 // bytes left of the body or chunk, or the number being read
-	head   uint16 // header bytes consumed, at most MaxHeader
+	head   uint16 // header bytes consumed, at most maxHeader
 	status uint16
 	flags  uint16
 	state  uint8
@@ -27,7 +27,7 @@ type framer struct {
 	word uint8
 }
 
-// The states. Those up to stHeaderEnd are charged to MaxHeader.
+// The states. Those up to stHeaderEnd are charged to maxHeader.
 const (
 	stStart uint8 = iota
 	stVersion
@@ -133,7 +133,7 @@ func (f *framer) keepAlive() bool {
 // begins reports whether no byte of a message has been read, but for what came before it.
 func (f *framer) begins() bool { return (f.state == stVersion || f.state == stMethod) && f.word == 0 }
 
-func (f *framer) fail(e FramingError) {
+func (f *framer) fail(e framingError) {
 	f.state, f.word = stFailed, uint8(e)
 }
 
@@ -150,16 +150,16 @@ func (f *framer) feed(p []byte) (n int, done bool, err error) {
 		case f.state == stDone:
 			return n, true, nil
 		case f.state == stFailed:
-			return n, false, FramingError(f.word)
+			return n, false, framingError(f.word)
 		case n == len(p):
 			return n, false, nil
 		case f.state < stHeaderEnd:
-			room := MaxHeader - int(f.head)
+			room := maxHeader - int(f.head)
 			if room == 0 {
 				if f.state == stTarget {
-					f.fail(ErrTargetTooLarge)
+					f.fail(errTargetTooLarge)
 				} else {
-					f.fail(ErrHeaderTooLarge)
+					f.fail(errHeaderTooLarge)
 				}
 				continue
 			}
@@ -197,7 +197,7 @@ func (f *framer) header(p []byte) int {
 			}
 		case stBlank:
 			if c != '\n' {
-				f.fail(ErrStartLine)
+				f.fail(errStartLine)
 				return i
 			}
 			f.state = stMethod
@@ -213,26 +213,26 @@ func (f *framer) header(p []byte) int {
 		case stSpace:
 			if f.flags&flagRequest != 0 {
 				if !f.endLine(c) {
-					f.fail(ErrStartLine)
+					f.fail(errStartLine)
 					return i
 				}
 				break
 			}
 			if c != ' ' {
-				f.fail(ErrStartLine)
+				f.fail(errStartLine)
 				return i
 			}
 			f.state, f.status = stCode, 0
 		case stCode:
 			if c < '0' || c > '9' {
-				f.fail(ErrStatusCode)
+				f.fail(errStatusCode)
 				return i
 			}
 			f.status = f.status*10 + uint16(c-'0')
 			if f.word++; f.word == 3 {
 				f.state = stAfterCode
 				if f.status < 100 || f.status > 599 {
-					f.fail(ErrStatusRange)
+					f.fail(errStatusRange)
 					return i
 				}
 			}
@@ -240,7 +240,7 @@ func (f *framer) header(p []byte) int {
 			if c == ' ' {
 				f.state = stReason
 			} else if !f.endLine(c) {
-				f.fail(ErrStatusCode)
+				f.fail(errStatusCode)
 				return i
 			}
 		case stReason, stValue:
@@ -251,7 +251,7 @@ func (f *framer) header(p []byte) int {
 				c = p[i]
 			}
 			if !f.endLine(c) {
-				f.fail(ErrField)
+				f.fail(errField)
 				return i
 			}
 		case stMethod:
@@ -272,7 +272,7 @@ func (f *framer) header(p []byte) int {
 				f.state = stBlank
 			case c == '\n' && f.word == 0:
 			default:
-				f.fail(ErrStartLine)
+				f.fail(errStartLine)
 				return i
 			}
 		case stTarget:
@@ -282,7 +282,7 @@ func (f *framer) header(p []byte) int {
 			case c > ' ' && c != 0x7f:
 				f.target(c)
 			default:
-				f.fail(ErrStartLine)
+				f.fail(errStartLine)
 				return i
 			}
 		case stLineStart:
@@ -295,13 +295,13 @@ func (f *framer) header(p []byte) int {
 			case class[c]&classToken != 0:
 				f.state, f.word = stName, firstOfField[c]
 			case c == ' ' || c == '\t':
-				f.fail(ErrFolded)
+				f.fail(errFolded)
 				return i
 			case c == '\n':
-				f.fail(ErrLineEnd)
+				f.fail(errLineEnd)
 				return i
 			default:
-				f.fail(ErrField)
+				f.fail(errField)
 				return i
 			}
 		case stName:
@@ -320,7 +320,7 @@ func (f *framer) header(p []byte) int {
 					return i
 				}
 			default:
-				f.fail(ErrField)
+				f.fail(errField)
 				return i
 			}
 		case stLengthStart, stLength:
@@ -328,7 +328,7 @@ func (f *framer) header(p []byte) int {
 			case c >= '0' && c <= '9':
 				d := uint64(c - '0')
 				if f.left > (1<<63-1-d)/10 {
-					f.fail(ErrLength)
+					f.fail(errLength)
 					return i
 				}
 				f.left = f.left*10 + d
@@ -339,13 +339,13 @@ func (f *framer) header(p []byte) int {
 				}
 			default:
 				if f.state == stLengthStart || !f.endLine(c) {
-					f.fail(ErrLength)
+					f.fail(errLength)
 					return i
 				}
 			}
 		case stLengthTail:
 			if c != ' ' && c != '\t' && !f.endLine(c) {
-				f.fail(ErrLength)
+				f.fail(errLength)
 				return i
 			}
 		case stHostStart, stHost, stHostTail:
@@ -363,7 +363,7 @@ func (f *framer) header(p []byte) int {
 				}
 			default:
 				if !f.endLine(c) {
-					f.fail(ErrHost)
+					f.fail(errHost)
 					return i
 				}
 			}
@@ -374,13 +374,13 @@ func (f *framer) header(p []byte) int {
 			}
 		case stLineEnd:
 			if c != '\n' {
-				f.fail(ErrLineEnd)
+				f.fail(errLineEnd)
 				return i
 			}
 			f.state = stLineStart
 		case stHeaderLF:
 			if c != '\n' {
-				f.fail(ErrLineEnd)
+				f.fail(errLineEnd)
 				return i
 			}
 			f.finish()
@@ -397,7 +397,7 @@ func (f *framer) header(p []byte) int {
 func (f *framer) notProtocol(c byte) {
 	switch {
 	case int(f.word) == majorAt && c >= '0' && c <= '9':
-		f.fail(ErrVersion)
+		f.fail(errVersion)
 	case f.flags&(flagRequest|flagInterim) != 0 || f.word > 0:
 		f.failStart()
 	case c == tlsAlert || c == tlsHandshake:
@@ -407,7 +407,7 @@ func (f *framer) notProtocol(c byte) {
 	case c == 0:
 		f.state, f.word = stFrame, 1
 	default:
-		f.fail(ErrNotHTTP)
+		f.fail(errNotHTTP)
 	}
 }
 
@@ -415,11 +415,11 @@ func (f *framer) notProtocol(c byte) {
 func (f *framer) failStart() {
 	switch {
 	case f.flags&flagRequest != 0:
-		f.fail(ErrStartLine)
+		f.fail(errStartLine)
 	case f.flags&flagInterim != 0:
-		f.fail(ErrAfterInterim)
+		f.fail(errAfterInterim)
 	default:
-		f.fail(ErrNotHTTP)
+		f.fail(errNotHTTP)
 	}
 }
 
@@ -434,20 +434,20 @@ const (
 
 // foreign takes a byte of what may be another protocol's answer.
 func (f *framer) foreign(c byte) {
-	e := ErrNotHTTP
+	e := errNotHTTP
 	switch {
 	case f.state == stTLS && c == tlsMajor:
-		e = ErrTLS
+		e = errTLS
 	case f.state == stSSH && c == ssh[f.word]:
 		if f.word++; int(f.word) < len(ssh) {
 			return
 		}
-		e = ErrSSH
+		e = errSSH
 	case f.state == stFrame && f.word < frameTypeAt:
 		f.word++
 		return
 	case f.state == stFrame && (c == frameSettings || c == frameGoAway):
-		e = ErrHTTP2
+		e = errHTTP2
 	}
 	f.fail(e)
 }
@@ -472,7 +472,7 @@ func (f *framer) endLine(c byte) bool {
 	case '\n':
 		f.state = stLineStart
 		if f.flags&flagTrailers != 0 {
-			f.fail(ErrLineEnd)
+			f.fail(errLineEnd)
 		}
 	default:
 		return false
@@ -490,7 +490,7 @@ func (f *framer) field() {
 	switch name {
 	case fieldContentLength:
 		if f.flags&flagLength != 0 {
-			f.fail(ErrLengthRepeated)
+			f.fail(errLengthRepeated)
 			return
 		}
 		f.flags |= flagLength
@@ -500,14 +500,14 @@ func (f *framer) field() {
 			return // it means nothing in a reply
 		}
 		if f.flags&flagHost != 0 {
-			f.fail(ErrHost)
+			f.fail(errHost)
 			return
 		}
 		f.flags |= flagHost
 		f.state = stHostStart
 	case fieldTransferEncoding:
 		if f.flags&flagChunked != 0 {
-			f.fail(ErrCoding)
+			f.fail(errCoding)
 			return
 		}
 		fallthrough
@@ -539,7 +539,7 @@ func (f *framer) list(c byte) {
 	default:
 		f.item()
 		if f.state != stFailed && !f.endLine(c) {
-			f.fail(ErrField)
+			f.fail(errField)
 		}
 	}
 }
@@ -561,13 +561,13 @@ func (f *framer) item() {
 		}
 	case fieldTransferEncoding:
 		if it != itemChunked || f.flags&flagChunked != 0 {
-			f.fail(ErrCoding)
+			f.fail(errCoding)
 			return
 		}
 		f.flags |= flagChunked
 	case fieldTrailer:
 		if it == itemContentLength || it == itemTrailer || it == itemTransferEncoding {
-			f.fail(ErrTrailer)
+			f.fail(errTrailer)
 		}
 	}
 }
@@ -581,16 +581,16 @@ func (f *framer) finish() {
 		f.state = stDone
 		return
 	case chunked && length:
-		f.fail(ErrLengthAndCoding)
+		f.fail(errLengthAndCoding)
 		return
 	case chunked && f.flags&flagHTTP10 != 0:
-		f.fail(ErrCoding)
+		f.fail(errCoding)
 		return
 	case request && f.flags&(flagHTTP10|flagHost) == 0:
-		f.fail(ErrHost)
+		f.fail(errHost)
 		return
 	case f.status == 101:
-		f.fail(ErrUpgrade)
+		f.fail(errUpgrade)
 		return
 	case f.status/100 == 1:
 		f.state, f.word, f.left = stVersion, 0, 0
@@ -640,7 +640,7 @@ func (f *framer) body(p []byte) int {
 				break
 			}
 			if f.word == 0 {
-				f.fail(ErrChunk)
+				f.fail(errChunk)
 				return i
 			}
 			f.chunkLine(c)
@@ -648,7 +648,7 @@ func (f *framer) body(p []byte) int {
 			f.chunkLine(c)
 		case stChunkLF:
 			if c != '\n' {
-				f.fail(ErrChunk)
+				f.fail(errChunk)
 				return i
 			}
 			f.word = 0
@@ -661,14 +661,14 @@ func (f *framer) body(p []byte) int {
 			return i + 1
 		case stChunkDataCR:
 			if c != '\r' {
-				f.fail(ErrChunk)
+				f.fail(errChunk)
 				return i
 			}
 			f.state = stChunkDataLF
 			continue
 		case stChunkDataLF:
 			if c != '\n' {
-				f.fail(ErrChunk)
+				f.fail(errChunk)
 				return i
 			}
 			f.state = stChunkSize
@@ -695,16 +695,16 @@ func (f *framer) chunkLine(c byte) {
 	case (c == ' ' || c == '\t') && f.word < maxChunkDigits:
 		f.state = stChunkPad
 	default:
-		f.fail(ErrChunk)
+		f.fail(errChunk)
 	}
 }
 
 func (f *framer) chunkExtension(c byte) {
 	switch {
 	case c == '\n' || f.word >= maxChunkLine:
-		f.fail(ErrChunk)
-	case int(f.head)+chunkExtensionFee > MaxHeader:
-		f.fail(ErrHeaderTooLarge)
+		f.fail(errChunk)
+	case int(f.head)+chunkExtensionFee > maxHeader:
+		f.fail(errHeaderTooLarge)
 	default:
 		f.head += chunkExtensionFee
 	}

@@ -38,7 +38,7 @@ func feed(t testing.TB, p parser, data []byte, cut func(rest int) int) (v verdic
 		rest := data[v.Consumed:]
 		piece := rest[:cut(len(rest))]
 		n, done, err := p.Feed(piece)
-		if r, ok := p.(*ReplyParser); ok && r.Interim() {
+		if r, ok := p.(*replyParser); ok && r.Interim() {
 			v.Interim++
 			v.Consumed += n
 			continue
@@ -50,7 +50,7 @@ func feed(t testing.TB, p parser, data []byte, cut func(rest int) int) (v verdic
 			return verdict{Err: err}
 		}
 		v.Consumed += n
-		if r, ok := p.(*RequestParser); ok {
+		if r, ok := p.(*requestParser); ok {
 			r.Awaited() // which changes nothing of what follows
 		}
 		if done {
@@ -73,7 +73,7 @@ func bytewise(int) int { return 1 }
 
 func readReply(t testing.TB, data []byte, cut func(int) int) verdict {
 	t.Helper()
-	var p ReplyParser
+	var p replyParser
 	v := feed(t, &p, data, cut)
 	if v.Err == nil {
 		v.Complete = p.EOF()
@@ -86,7 +86,7 @@ func readReply(t testing.TB, data []byte, cut func(int) int) verdict {
 
 func readRequest(t testing.TB, data []byte, cut func(int) int) verdict {
 	t.Helper()
-	var p RequestParser
+	var p requestParser
 	v := feed(t, &p, data, cut)
 	if v.Complete {
 		v.Keep, v.Slow = p.KeepAlive(), p.Slow()
@@ -155,87 +155,87 @@ func TestReplyRefused(t *testing.T) {
 	const chunked = ok + "Transfer-Encoding: chunked\r\n\r\n"
 	tests := []struct {
 		name, data string
-		want       FramingError
+		want       framingError
 	}{
-		{"SSH", "SSH-2.0-OpenSSH_9.6\r\n", ErrSSH},
-		{"almost SSH", "SSHD\r\n", ErrNotHTTP},
-		{"TLS alert", "\x15\x03\x01\x00\x02\x02\x46", ErrTLS},
-		{"TLS handshake", "\x16\x03\x03\x00\x7a\x02", ErrTLS},
-		{"almost TLS", "\x15\x04\x01", ErrNotHTTP},
-		{"HTTP/2 settings", "\x00\x00\x12\x04\x00\x00\x00\x00\x00", ErrHTTP2},
-		{"HTTP/2 goaway", "\x00\x00\x08\x07\x00\x00\x00\x00\x00", ErrHTTP2},
-		{"almost HTTP/2", "\x00\x00\x08\x01\x00\x00\x00\x00\x00", ErrNotHTTP},
-		{"SMTP", "220 mail ESMTP\r\n", ErrNotHTTP},
-		{"ICY", "ICY 200 OK\r\n", ErrNotHTTP},
-		{"RTSP", "RTSP/1.0 400 Bad Request\r\n", ErrNotHTTP},
-		{"HTTP alone", "HTTP\r\n", ErrNotHTTP},
-		{"HTTP/x", "HTTP/x 200\r\n", ErrNotHTTP},
-		{"HTTP/1.x", "HTTP/1.x 200\r\n", ErrNotHTTP},
-		{"HTTP/2", "HTTP/2.0 200 OK\r\n\r\n", ErrVersion},
-		{"HTTP/1.10", "HTTP/1.10 200 OK\r\n\r\n", ErrStartLine},
-		{"lower case", "http/1.1 200 OK\r\n\r\n", ErrNotHTTP},
-		{"empty line first", "\r\nHTTP/1.1 200 OK\r\n\r\n", ErrNotHTTP},
-		{"no space", "HTTP/1.1200 OK\r\n\r\n", ErrStartLine},
-		{"two spaces", "HTTP/1.1  200 OK\r\n\r\n", ErrStatusCode},
-		{"two digits", "HTTP/1.1 20 OK\r\n\r\n", ErrStatusCode},
-		{"four digits", "HTTP/1.1 2000 OK\r\n\r\n", ErrStatusCode},
-		{"099", "HTTP/1.1 099 OK\r\n\r\n", ErrStatusRange},
-		{"000", "HTTP/1.1 000 OK\r\n\r\n", ErrStatusRange},
-		{"600", "HTTP/1.1 600 OK\r\n\r\n", ErrStatusRange},
-		{"999", "HTTP/1.1 999 OK\r\n\r\n", ErrStatusRange},
-		{"signed", "HTTP/1.1 +20 OK\r\n\r\n", ErrStatusCode},
-		{"101", "HTTP/1.1 101 Switching Protocols\r\n\r\n", ErrUpgrade},
-		{"control in the reason", "HTTP/1.1 200 \x01\r\n\r\n", ErrField},
-		{"CR alone", "HTTP/1.1 200 OK\rX", ErrLineEnd},
-		{"CR alone in a value", ok + "A: b\rC: d\r\n\r\n", ErrLineEnd},
-		{"CR CR LF", ok + "A: b\r\r\n\r\n", ErrLineEnd},
-		{"NUL in a value", ok + "A: \x00\r\n\r\n", ErrField},
-		{"folded", ok + "A: b\r\n c\r\n\r\n", ErrFolded},
-		{"folded length", ok + "Content-Length:\r\n 1\r\n\r\n", ErrLength},
-		{"folded at once", ok + "\tA: b\r\n\r\n", ErrFolded},
-		{"no colon", ok + "A\r\n\r\n", ErrField},
-		{"no name", ok + ": b\r\n\r\n", ErrField},
-		{"space before the colon", ok + "Content-Length : 1\r\n\r\nx", ErrField},
-		{"length empty", ok + "Content-Length: \r\n\r\n", ErrLength},
-		{"length negative", ok + "Content-Length: -1\r\n\r\n", ErrLength},
-		{"length signed", ok + "Content-Length: +1\r\n\r\n", ErrLength},
-		{"length hexadecimal", ok + "Content-Length: 0x1\r\n\r\n", ErrLength},
-		{"length list", ok + "Content-Length: 1, 1\r\n\r\n", ErrLength},
-		{"length in two words", ok + "Content-Length: 1 1\r\n\r\n", ErrLength},
-		{"length overflow", ok + "Content-Length: 9223372036854775808\r\n\r\n", ErrLength},
-		{"length far overflow", ok + "Content-Length: 100000000000000000000000\r\n\r\n", ErrLength},
-		{"two lengths", ok + "Content-Length: 1\r\nContent-Length: 2\r\n\r\n", ErrLengthRepeated},
-		{"one length twice", ok + "Content-Length: 1\r\nContent-Length: 1\r\n\r\n", ErrLengthRepeated},
-		{"length and chunked", ok + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", ErrLengthAndCoding},
-		{"chunked and length", ok + "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n", ErrLengthAndCoding},
-		{"gzip", ok + "Transfer-Encoding: gzip\r\n\r\n", ErrCoding},
-		{"gzip, chunked", ok + "Transfer-Encoding: gzip, chunked\r\n\r\n", ErrCoding},
-		{"chunked, empty", ok + "Transfer-Encoding: chunked,\r\n\r\n", ErrCoding},
-		{"chunked twice", ok + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", ErrCoding},
-		{"identity", ok + "Transfer-Encoding: identity\r\n\r\n", ErrCoding},
-		{"chunked in HTTP/1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", ErrCoding},
-		{"trailer that frames", ok + "Trailer: A, Content-Length\r\n\r\n", ErrTrailer},
-		{"chunk empty", chunked + "\r\n", ErrChunk},
-		{"chunk negative", chunked + "-1\r\n", ErrChunk},
-		{"chunk prefixed", chunked + "0x1\r\n", ErrChunk},
-		{"chunk with bare LF", chunked + "1\nx\r\n0\r\n\r\n", ErrChunk},
-		{"chunk without CRLF", chunked + "1\r\nxy\r\n", ErrChunk},
-		{"chunk overflow", chunked + "8000000000000000\r\n", ErrChunk},
-		{"chunk of 17 digits", chunked + "00000000000000001\r\n", ErrChunk},
-		{"chunk space before extension", chunked + "1 ;a\r\n", ErrChunk},
-		{"LF in a chunk extension", chunked + "1;a\n\r\n", ErrChunk},
-		{"CR in a chunk extension", chunked + "1;a\rb\r\n", ErrChunk},
-		{"long chunk extension", chunked + "1;" + strings.Repeat("a", 300) + "\r\n", ErrChunk},
-		{"many chunk extensions", chunked + strings.Repeat("1;"+strings.Repeat("a", 200)+"\r\nx\r\n", 90), ErrHeaderTooLarge},
-		{"bare LF after the last chunk", chunked + "0\r\n\n", ErrLineEnd},
-		{"bare LF in the trailers", chunked + "0\r\nA: b\n\r\n", ErrLineEnd},
-		{"folded trailer", chunked + "0\r\nA: b\r\n c\r\n\r\n", ErrFolded},
-		{"header too large", ok + strings.Repeat("A: "+strings.Repeat("b", 1000)+"\r\n", 70), ErrHeaderTooLarge},
-		{"100 with a body", "HTTP/1.1 100 X\r\nContent-Length: 5\r\n\r\nhello", ErrAfterInterim},
-		{"100 with a body of HTTP's first letter", "HTTP/1.1 100 X\r\n\r\nHello", ErrAfterInterim},
-		{"100 with a body like TLS", "HTTP/1.1 100 X\r\n\r\n\x15", ErrAfterInterim},
-		{"100, then another version", "HTTP/1.1 100 X\r\n\r\nHTTP/2.0 200 OK\r\n", ErrVersion},
-		{"endless interim replies", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 3000), ErrHeaderTooLarge},
+		{"SSH", "SSH-2.0-OpenSSH_9.6\r\n", errSSH},
+		{"almost SSH", "SSHD\r\n", errNotHTTP},
+		{"TLS alert", "\x15\x03\x01\x00\x02\x02\x46", errTLS},
+		{"TLS handshake", "\x16\x03\x03\x00\x7a\x02", errTLS},
+		{"almost TLS", "\x15\x04\x01", errNotHTTP},
+		{"HTTP/2 settings", "\x00\x00\x12\x04\x00\x00\x00\x00\x00", errHTTP2},
+		{"HTTP/2 goaway", "\x00\x00\x08\x07\x00\x00\x00\x00\x00", errHTTP2},
+		{"almost HTTP/2", "\x00\x00\x08\x01\x00\x00\x00\x00\x00", errNotHTTP},
+		{"SMTP", "220 mail ESMTP\r\n", errNotHTTP},
+		{"ICY", "ICY 200 OK\r\n", errNotHTTP},
+		{"RTSP", "RTSP/1.0 400 Bad Request\r\n", errNotHTTP},
+		{"HTTP alone", "HTTP\r\n", errNotHTTP},
+		{"HTTP/x", "HTTP/x 200\r\n", errNotHTTP},
+		{"HTTP/1.x", "HTTP/1.x 200\r\n", errNotHTTP},
+		{"HTTP/2", "HTTP/2.0 200 OK\r\n\r\n", errVersion},
+		{"HTTP/1.10", "HTTP/1.10 200 OK\r\n\r\n", errStartLine},
+		{"lower case", "http/1.1 200 OK\r\n\r\n", errNotHTTP},
+		{"empty line first", "\r\nHTTP/1.1 200 OK\r\n\r\n", errNotHTTP},
+		{"no space", "HTTP/1.1200 OK\r\n\r\n", errStartLine},
+		{"two spaces", "HTTP/1.1  200 OK\r\n\r\n", errStatusCode},
+		{"two digits", "HTTP/1.1 20 OK\r\n\r\n", errStatusCode},
+		{"four digits", "HTTP/1.1 2000 OK\r\n\r\n", errStatusCode},
+		{"099", "HTTP/1.1 099 OK\r\n\r\n", errStatusRange},
+		{"000", "HTTP/1.1 000 OK\r\n\r\n", errStatusRange},
+		{"600", "HTTP/1.1 600 OK\r\n\r\n", errStatusRange},
+		{"999", "HTTP/1.1 999 OK\r\n\r\n", errStatusRange},
+		{"signed", "HTTP/1.1 +20 OK\r\n\r\n", errStatusCode},
+		{"101", "HTTP/1.1 101 Switching Protocols\r\n\r\n", errUpgrade},
+		{"control in the reason", "HTTP/1.1 200 \x01\r\n\r\n", errField},
+		{"CR alone", "HTTP/1.1 200 OK\rX", errLineEnd},
+		{"CR alone in a value", ok + "A: b\rC: d\r\n\r\n", errLineEnd},
+		{"CR CR LF", ok + "A: b\r\r\n\r\n", errLineEnd},
+		{"NUL in a value", ok + "A: \x00\r\n\r\n", errField},
+		{"folded", ok + "A: b\r\n c\r\n\r\n", errFolded},
+		{"folded length", ok + "Content-Length:\r\n 1\r\n\r\n", errLength},
+		{"folded at once", ok + "\tA: b\r\n\r\n", errFolded},
+		{"no colon", ok + "A\r\n\r\n", errField},
+		{"no name", ok + ": b\r\n\r\n", errField},
+		{"space before the colon", ok + "Content-Length : 1\r\n\r\nx", errField},
+		{"length empty", ok + "Content-Length: \r\n\r\n", errLength},
+		{"length negative", ok + "Content-Length: -1\r\n\r\n", errLength},
+		{"length signed", ok + "Content-Length: +1\r\n\r\n", errLength},
+		{"length hexadecimal", ok + "Content-Length: 0x1\r\n\r\n", errLength},
+		{"length list", ok + "Content-Length: 1, 1\r\n\r\n", errLength},
+		{"length in two words", ok + "Content-Length: 1 1\r\n\r\n", errLength},
+		{"length overflow", ok + "Content-Length: 9223372036854775808\r\n\r\n", errLength},
+		{"length far overflow", ok + "Content-Length: 100000000000000000000000\r\n\r\n", errLength},
+		{"two lengths", ok + "Content-Length: 1\r\nContent-Length: 2\r\n\r\n", errLengthRepeated},
+		{"one length twice", ok + "Content-Length: 1\r\nContent-Length: 1\r\n\r\n", errLengthRepeated},
+		{"length and chunked", ok + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", errLengthAndCoding},
+		{"chunked and length", ok + "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n", errLengthAndCoding},
+		{"gzip", ok + "Transfer-Encoding: gzip\r\n\r\n", errCoding},
+		{"gzip, chunked", ok + "Transfer-Encoding: gzip, chunked\r\n\r\n", errCoding},
+		{"chunked, empty", ok + "Transfer-Encoding: chunked,\r\n\r\n", errCoding},
+		{"chunked twice", ok + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", errCoding},
+		{"identity", ok + "Transfer-Encoding: identity\r\n\r\n", errCoding},
+		{"chunked in HTTP/1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", errCoding},
+		{"trailer that frames", ok + "Trailer: A, Content-Length\r\n\r\n", errTrailer},
+		{"chunk empty", chunked + "\r\n", errChunk},
+		{"chunk negative", chunked + "-1\r\n", errChunk},
+		{"chunk prefixed", chunked + "0x1\r\n", errChunk},
+		{"chunk with bare LF", chunked + "1\nx\r\n0\r\n\r\n", errChunk},
+		{"chunk without CRLF", chunked + "1\r\nxy\r\n", errChunk},
+		{"chunk overflow", chunked + "8000000000000000\r\n", errChunk},
+		{"chunk of 17 digits", chunked + "00000000000000001\r\n", errChunk},
+		{"chunk space before extension", chunked + "1 ;a\r\n", errChunk},
+		{"LF in a chunk extension", chunked + "1;a\n\r\n", errChunk},
+		{"CR in a chunk extension", chunked + "1;a\rb\r\n", errChunk},
+		{"long chunk extension", chunked + "1;" + strings.Repeat("a", 300) + "\r\n", errChunk},
+		{"many chunk extensions", chunked + strings.Repeat("1;"+strings.Repeat("a", 200)+"\r\nx\r\n", 90), errHeaderTooLarge},
+		{"bare LF after the last chunk", chunked + "0\r\n\n", errLineEnd},
+		{"bare LF in the trailers", chunked + "0\r\nA: b\n\r\n", errLineEnd},
+		{"folded trailer", chunked + "0\r\nA: b\r\n c\r\n\r\n", errFolded},
+		{"header too large", ok + strings.Repeat("A: "+strings.Repeat("b", 1000)+"\r\n", 70), errHeaderTooLarge},
+		{"100 with a body", "HTTP/1.1 100 X\r\nContent-Length: 5\r\n\r\nhello", errAfterInterim},
+		{"100 with a body of HTTP's first letter", "HTTP/1.1 100 X\r\n\r\nHello", errAfterInterim},
+		{"100 with a body like TLS", "HTTP/1.1 100 X\r\n\r\n\x15", errAfterInterim},
+		{"100, then another version", "HTTP/1.1 100 X\r\n\r\nHTTP/2.0 200 OK\r\n", errVersion},
+		{"endless interim replies", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 3000), errHeaderTooLarge},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -251,13 +251,13 @@ func TestReplyRefused(t *testing.T) {
 // The bound on the header is on the byte.
 func TestHeaderBound(t *testing.T) {
 	const begin, end = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nA: ", "\r\n\r\n"
-	fits := begin + strings.Repeat("b", MaxHeader-len(begin)-len(end)) + end
-	if v := readReply(t, []byte(fits), whole); !v.Complete || v.Consumed != MaxHeader {
+	fits := begin + strings.Repeat("b", maxHeader-len(begin)-len(end)) + end
+	if v := readReply(t, []byte(fits), whole); !v.Complete || v.Consumed != maxHeader {
 		t.Errorf("%d bytes: %+v", len(fits), v)
 	}
 	longer := begin + "b" + fits[len(begin):]
-	if v := readReply(t, []byte(longer), whole); v.Err != ErrHeaderTooLarge {
-		t.Errorf("%d bytes: %v, want %v", len(longer), v.Err, ErrHeaderTooLarge)
+	if v := readReply(t, []byte(longer), whole); v.Err != errHeaderTooLarge {
+		t.Errorf("%d bytes: %v, want %v", len(longer), v.Err, errHeaderTooLarge)
 	}
 }
 
@@ -310,45 +310,45 @@ func TestRequest(t *testing.T) {
 func TestRequestRefused(t *testing.T) {
 	tests := []struct {
 		name, data string
-		want       FramingError
+		want       framingError
 	}{
-		{"CR first", "\rGET / HTTP/1.1\r\n", ErrStartLine},
-		{"not a version", "GET / FTP/1.1\r\n", ErrStartLine},
-		{"HTTP/x", "GET / HTTP/x\r\n", ErrStartLine},
-		{"HTTP/1.x", "GET / HTTP/1.x\r\n", ErrStartLine},
-		{"HTTP/3.0", "GET / HTTP/3.0\r\n\r\n", ErrVersion},
-		{"HTTP/1.10", "GET / HTTP/1.10\r\n\r\n", ErrStartLine},
-		{"HTTP/1.2 without Host", "GET / HTTP/1.2\r\n\r\n", ErrHost},
-		{"folded", "GET / HTTP/1.1\r\nHost: x\r\n y\r\n\r\n", ErrFolded},
-		{"bare CR", "GET / HTTP/1.1\r\nHost: x\rA: b\r\n\r\n", ErrLineEnd},
-		{"space before the colon", "GET / HTTP/1.1\r\nHost : x\r\n\r\n", ErrField},
-		{"two lengths", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", ErrLengthRepeated},
-		{"bad length", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", ErrLength},
-		{"target too large", "GET /" + strings.Repeat("a", 70_000), ErrTargetTooLarge},
-		{"header too large", "GET / HTTP/1.1\r\nA: " + strings.Repeat("a", 70_000), ErrHeaderTooLarge},
-		{"endless empty lines", strings.Repeat("\r\n", 40_000), ErrHeaderTooLarge},
-		{"no method", " / HTTP/1.1\r\n", ErrStartLine},
-		{"no target", "GET  HTTP/1.1\r\n", ErrStartLine},
-		{"HTTP/0.9", "GET /\r\n", ErrStartLine},
-		{"HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ErrVersion},
-		{"TLS", "\x16\x03\x01\x02\x00\x01", ErrStartLine},
-		{"space after the version", "GET / HTTP/1.1 \r\n", ErrStartLine},
-		{"no Host", "GET / HTTP/1.1\r\n\r\n", ErrHost},
-		{"Host in two words", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", ErrHost},
-		{"Host with a tab", "GET / HTTP/1.1\r\nHost: a\tb\r\n\r\n", ErrHost},
-		{"Host with a control character", "GET / HTTP/1.1\r\nHost: a\x01\r\n\r\n", ErrHost},
-		{"Host with a path", "GET / HTTP/1.1\r\nHost: a/\r\n\r\n", ErrHost},
-		{"Host with a query", "GET / HTTP/1.1\r\nHost: a?b\r\n\r\n", ErrHost},
-		{"Host with a fragment", "GET / HTTP/1.1\r\nHost: a#b\r\n\r\n", ErrHost},
-		{"Host with a user", "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", ErrHost},
-		{"Host with a second", "GET / HTTP/1.1\r\nHost: a,b\r\n\r\n", ErrHost},
-		{"Host that is not ASCII", "GET / HTTP/1.1\r\nHost: \u00e4\r\n\r\n", ErrHost},
-		{"Host in HTTP/1.0", "GET / HTTP/1.0\r\nHost: a b\r\n\r\n", ErrHost},
-		{"two Hosts", "GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", ErrHost},
-		{"length and chunked", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", ErrLengthAndCoding},
-		{"chunked in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", ErrCoding},
-		{"endless target", "GET /" + strings.Repeat("a", 70000), ErrTargetTooLarge},
-		{"endless method", strings.Repeat("A", 70000), ErrHeaderTooLarge},
+		{"CR first", "\rGET / HTTP/1.1\r\n", errStartLine},
+		{"not a version", "GET / FTP/1.1\r\n", errStartLine},
+		{"HTTP/x", "GET / HTTP/x\r\n", errStartLine},
+		{"HTTP/1.x", "GET / HTTP/1.x\r\n", errStartLine},
+		{"HTTP/3.0", "GET / HTTP/3.0\r\n\r\n", errVersion},
+		{"HTTP/1.10", "GET / HTTP/1.10\r\n\r\n", errStartLine},
+		{"HTTP/1.2 without Host", "GET / HTTP/1.2\r\n\r\n", errHost},
+		{"folded", "GET / HTTP/1.1\r\nHost: x\r\n y\r\n\r\n", errFolded},
+		{"bare CR", "GET / HTTP/1.1\r\nHost: x\rA: b\r\n\r\n", errLineEnd},
+		{"space before the colon", "GET / HTTP/1.1\r\nHost : x\r\n\r\n", errField},
+		{"two lengths", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", errLengthRepeated},
+		{"bad length", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", errLength},
+		{"target too large", "GET /" + strings.Repeat("a", 70_000), errTargetTooLarge},
+		{"header too large", "GET / HTTP/1.1\r\nA: " + strings.Repeat("a", 70_000), errHeaderTooLarge},
+		{"endless empty lines", strings.Repeat("\r\n", 40_000), errHeaderTooLarge},
+		{"no method", " / HTTP/1.1\r\n", errStartLine},
+		{"no target", "GET  HTTP/1.1\r\n", errStartLine},
+		{"HTTP/0.9", "GET /\r\n", errStartLine},
+		{"HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", errVersion},
+		{"TLS", "\x16\x03\x01\x02\x00\x01", errStartLine},
+		{"space after the version", "GET / HTTP/1.1 \r\n", errStartLine},
+		{"no Host", "GET / HTTP/1.1\r\n\r\n", errHost},
+		{"Host in two words", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", errHost},
+		{"Host with a tab", "GET / HTTP/1.1\r\nHost: a\tb\r\n\r\n", errHost},
+		{"Host with a control character", "GET / HTTP/1.1\r\nHost: a\x01\r\n\r\n", errHost},
+		{"Host with a path", "GET / HTTP/1.1\r\nHost: a/\r\n\r\n", errHost},
+		{"Host with a query", "GET / HTTP/1.1\r\nHost: a?b\r\n\r\n", errHost},
+		{"Host with a fragment", "GET / HTTP/1.1\r\nHost: a#b\r\n\r\n", errHost},
+		{"Host with a user", "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", errHost},
+		{"Host with a second", "GET / HTTP/1.1\r\nHost: a,b\r\n\r\n", errHost},
+		{"Host that is not ASCII", "GET / HTTP/1.1\r\nHost: \u00e4\r\n\r\n", errHost},
+		{"Host in HTTP/1.0", "GET / HTTP/1.0\r\nHost: a b\r\n\r\n", errHost},
+		{"two Hosts", "GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", errHost},
+		{"length and chunked", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", errLengthAndCoding},
+		{"chunked in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", errCoding},
+		{"endless target", "GET /" + strings.Repeat("a", 70000), errTargetTooLarge},
+		{"endless method", strings.Repeat("A", 70000), errHeaderTooLarge},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -362,7 +362,7 @@ func TestRequestRefused(t *testing.T) {
 }
 
 func TestRequestIdle(t *testing.T) {
-	var p RequestParser
+	var p requestParser
 	step := func(in string, idle, done bool) {
 		t.Helper()
 		if _, got, err := p.Feed([]byte(in)); got != done || err != nil {
@@ -399,7 +399,7 @@ func TestRequestAwaited(t *testing.T) {
 		{"empty body", post + "Expect: 100-continue\r\nContent-Length: 0\r\n\r\n", false},
 		{"HTTP/1.0", "POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n", false},
 	} {
-		var p RequestParser
+		var p requestParser
 		if _, _, err := p.Feed([]byte(tt.data)); err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 		}
@@ -441,7 +441,7 @@ func againstReadResponse(t testing.TB, data []byte) {
 	}
 	got.Interim = 0
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%q: -ReadResponse +ReplyParser:\n%s", data, diff)
+		t.Errorf("%q: -ReadResponse +replyParser:\n%s", data, diff)
 	}
 }
 
@@ -472,7 +472,7 @@ func againstReadRequest(t testing.TB, data []byte) {
 		got = verdict{}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%q: -ReadRequest +RequestParser:\n%s", data, diff)
+		t.Errorf("%q: -ReadRequest +requestParser:\n%s", data, diff)
 	}
 }
 
@@ -589,17 +589,17 @@ func FuzzRequest(f *testing.F) {
 
 // A connection embeds a parser; a million of them must not be seen by the collector.
 func TestParserSize(t *testing.T) {
-	if n := unsafe.Sizeof(ReplyParser{}); n > 16 {
-		t.Errorf("a ReplyParser takes %d bytes", n)
+	if n := unsafe.Sizeof(replyParser{}); n > 16 {
+		t.Errorf("a replyParser takes %d bytes", n)
 	}
-	if n := unsafe.Sizeof(RequestParser{}); n > 16 {
-		t.Errorf("a RequestParser takes %d bytes", n)
+	if n := unsafe.Sizeof(requestParser{}); n > 16 {
+		t.Errorf("a requestParser takes %d bytes", n)
 	}
 }
 
 func TestParsersDoNotAllocate(t *testing.T) {
 	good, bad := []byte(nginxReply), []byte("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n")
-	var p ReplyParser
+	var p replyParser
 	n := testing.AllocsPerRun(100, func() {
 		p.Reset()
 		_, _, _ = p.Feed(good)
@@ -617,7 +617,7 @@ const nginxReply = "HTTP/1.1 200 OK\r\nServer: nginx/1.26.3\r\nDate: Sat, 21 Nov
 
 func BenchmarkReply(b *testing.B) {
 	data := []byte(nginxReply)
-	var p ReplyParser
+	var p replyParser
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -631,7 +631,7 @@ func BenchmarkReply(b *testing.B) {
 func BenchmarkReplyChunked(b *testing.B) {
 	data := []byte("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" +
 		strings.Repeat("1000\r\n"+strings.Repeat("x", 0x1000)+"\r\n", 4) + "0\r\n\r\n")
-	var p ReplyParser
+	var p replyParser
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -644,7 +644,7 @@ func BenchmarkReplyChunked(b *testing.B) {
 
 func BenchmarkRequest(b *testing.B) {
 	data := AppendRequest(nil, "127.0.0.1:8080", "/", nil, false)
-	var p RequestParser
+	var p requestParser
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()
 	for b.Loop() {

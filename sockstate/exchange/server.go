@@ -37,7 +37,7 @@ func NewServer(spec Spec) *Server {
 		x.close = httpReply(true)
 		x.headKeep = x.keep[:len(x.keep)-len(body)]
 		x.headClose = x.close[:len(x.close)-len(body)]
-		for e := ErrHeaderTooLarge; int(e) < numFramingErrors; e++ {
+		for e := errHeaderTooLarge; int(e) < numFramingErrors; e++ {
 			p := errorReply(e)
 			x.refusals[e] = refusal{p, bytes.Index(p, []byte("\r\n\r\n")) + 4}
 		}
@@ -49,7 +49,7 @@ func NewServer(spec Spec) *Server {
 type ServerConn struct {
 	send    int32 // bytes of the echo's reply not yet handed to a send
 	need    int32 // bytes of the echo's request not yet read
-	request RequestParser
+	request requestParser
 }
 
 // Expect prepares for the next request.
@@ -120,7 +120,7 @@ func (x *Server) Continue(l sockio.Loop, s sockio.Sock, c *ServerConn) bool {
 // Refuse sends the answer to what Received said is not a request, after which the connection
 // is to close, and reports whether there is such an answer.
 func (x *Server) Refuse(l sockio.Loop, s sockio.Sock, c *ServerConn, err error) bool {
-	e, ok := errors.AsType[FramingError](err)
+	e, ok := errors.AsType[framingError](err)
 	if !ok || x.spec.Kind != HTTP {
 		return false
 	}

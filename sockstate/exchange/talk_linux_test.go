@@ -351,8 +351,8 @@ func TestServerLast(t *testing.T) {
 func TestServerRefuses(t *testing.T) {
 	x, c := NewServer(Spec{Kind: HTTP, Path: "/"}), ServerConn{}
 	x.Expect(&c)
-	if _, whole, err := x.Received(&c, []byte("GET / HTTP/1.1\r\n\r\n")); whole || !errors.Is(err, ErrHost) {
-		t.Errorf("whole %v, error %v; want ErrHost", whole, err)
+	if _, whole, err := x.Received(&c, []byte("GET / HTTP/1.1\r\n\r\n")); whole || !errors.Is(err, errHost) {
+		t.Errorf("whole %v, error %v; want errHost", whole, err)
 	}
 	none := NewServer(Spec{})
 	none.Expect(&c)
@@ -385,14 +385,14 @@ func TestClientReceived(t *testing.T) {
 		"http, 500 until EOF":         {web, "HTTP/1.1 500 \r\n\r\nno", true, true, false, ErrStatus, sockstate.Statuses{0, 0, 0, 0, 0, 1}},
 		"http, cut":                   {web, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", true, false, true, nil, sockstate.Statuses{}},
 		"http, more than its length":  {web, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nok", false, true, true, ErrSurplus, sockstate.Statuses{0, 0, 1, 0, 0, 0}},
-		"http, not HTTP":              {web, "SSH-2.0-x\r\n", false, false, true, ErrSSH, sockstate.Statuses{}},
+		"http, not HTTP":              {web, "SSH-2.0-x\r\n", false, false, true, errSSH, sockstate.Statuses{}},
 		"http, moved":                 {web, "HTTP/1.1 301 \r\nContent-Length: 0\r\n\r\n", false, true, true, nil, sockstate.Statuses{0, 0, 0, 1, 0, 0}},
-		"http, 999":                   {web, "HTTP/1.1 999 \r\nContent-Length: 0\r\n\r\n", false, false, true, ErrStatusRange, sockstate.Statuses{1, 0, 0, 0, 0, 0}},
-		"http, 099":                   {web, "HTTP/1.1 099 \r\nContent-Length: 0\r\n\r\n", false, false, true, ErrStatusRange, sockstate.Statuses{1, 0, 0, 0, 0, 0}},
+		"http, 999":                   {web, "HTTP/1.1 999 \r\nContent-Length: 0\r\n\r\n", false, false, true, errStatusRange, sockstate.Statuses{1, 0, 0, 0, 0, 0}},
+		"http, 099":                   {web, "HTTP/1.1 099 \r\nContent-Length: 0\r\n\r\n", false, false, true, errStatusRange, sockstate.Statuses{1, 0, 0, 0, 0, 0}},
 		"http, interim":               {web, "HTTP/1.1 100 \r\n\r\nHTTP/1.1 103 \r\nA: b\r\n\r\nHTTP/1.1 204 \r\n\r\n", false, true, true, nil, sockstate.Statuses{0, 2, 1, 0, 0, 0}},
 		"http, interim, then nothing": {web, "HTTP/1.1 100 \r\n\r\n", true, false, true, nil, sockstate.Statuses{0, 1, 0, 0, 0, 0}},
-		"http, interim, then TLS":     {web, "HTTP/1.1 100 \r\n\r\n\x15\x03\x01", false, false, true, ErrAfterInterim, sockstate.Statuses{0, 1, 0, 0, 0, 0}},
-		"http, 503 that is malformed": {web, "HTTP/1.1 503\r\nContent-Length: x\r\n\r\n", false, false, true, ErrLength, sockstate.Statuses{}},
+		"http, interim, then TLS":     {web, "HTTP/1.1 100 \r\n\r\n\x15\x03\x01", false, false, true, errAfterInterim, sockstate.Statuses{0, 1, 0, 0, 0, 0}},
+		"http, 503 that is malformed": {web, "HTTP/1.1 503\r\nContent-Length: x\r\n\r\n", false, false, true, errLength, sockstate.Statuses{}},
 	}
 	for name, test := range tests {
 		for size := 1; size <= len(test.in); size++ {

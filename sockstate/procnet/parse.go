@@ -15,24 +15,24 @@ import (
 	"lastack/sockstate"
 )
 
-// bufferSize is the size of the buffer that Parse makes when it gets none.
+// bufferSize is the size of the buffer that parse makes when it gets none.
 const bufferSize = 64 << 10
 
 // Errors that a ParseError wraps.
 var (
-	// ErrTruncated is input that ends within a line.
-	ErrTruncated = errors.New("ends before the line does")
-	// ErrNoHeader is input that does not begin with the table's header.
-	ErrNoHeader = errors.New("is not the header of /proc/net/tcp or tcp6")
-	// ErrTooLong is a line that does not fit into the buffer.
-	ErrTooLong = errors.New("is too long")
-	// ErrField is a field that is missing or not as the kernel prints it.
-	ErrField = errors.New("is malformed")
+	// errTruncated is input that ends within a line.
+	errTruncated = errors.New("ends before the line does")
+	// errNoHeader is input that does not begin with the table's header.
+	errNoHeader = errors.New("is not the header of /proc/net/tcp or tcp6")
+	// errTooLong is a line that does not fit into the buffer.
+	errTooLong = errors.New("is too long")
+	// errField is a field that is missing or not as the kernel prints it.
+	errField = errors.New("is malformed")
 )
 
 // ParseError is input that is not what tcp4_seq_show or tcp6_seq_show print.
 type ParseError struct {
-	// File is the path that was read, empty if Parse was called directly.
+	// File is the path that was read, empty if parse was called directly.
 	File string
 	// Line counts from 1, the header.
 	Line int
@@ -54,7 +54,7 @@ func (e *ParseError) Error() string {
 
 func (e *ParseError) Unwrap() error { return e.Err }
 
-// Parse reads a table in the format of /proc/net/tcp or tcp6 to its end and calls
+// parse reads a table in the format of /proc/net/tcp or tcp6 to its end and calls
 // each for every socket, in a Socket that it reuses. IPv4-mapped addresses are
 // unmapped. Request sockets appear as SYN_RECV, as the kernel prints them; for a
 // listener the kernel prints the accept queue's length as rx_queue, and not the backlog.
@@ -62,7 +62,7 @@ func (e *ParseError) Unwrap() error { return e.Err }
 // buf is memory to work in, at least as long as the longest line; if it is empty,
 // 64 KiB are made. Nothing else is allocated. On an error (a *ParseError,
 // or r's own) each has been called for the lines before it.
-func Parse(r io.Reader, buf []byte, each func(*sockstate.Socket)) error {
+func parse(r io.Reader, buf []byte, each func(*sockstate.Socket)) error {
 	if len(buf) == 0 {
 		buf = make([]byte, bufferSize)
 	}
@@ -79,17 +79,17 @@ func Parse(r io.Reader, buf []byte, each func(*sockstate.Socket)) error {
 		switch {
 		case err == io.EOF && have > 0:
 			p.line++
-			return p.fail("line", ErrTruncated, buf[:have])
+			return p.fail("line", errTruncated, buf[:have])
 		case err == io.EOF && p.line == 0:
 			p.line++
-			return p.fail("line", ErrNoHeader, nil)
+			return p.fail("line", errNoHeader, nil)
 		case err == io.EOF:
 			return nil
 		case err != nil:
 			return err
 		case have == len(buf):
 			p.line++
-			return p.fail("line", ErrTooLong, buf)
+			return p.fail("line", errTooLong, buf)
 		case n > 0:
 			idle = 0
 		default:
@@ -100,7 +100,7 @@ func Parse(r io.Reader, buf []byte, each func(*sockstate.Socket)) error {
 	}
 }
 
-// parser is the state of one Parse.
+// parser is the state of one parse.
 type parser struct {
 	line   int
 	socket sockstate.Socket
@@ -123,12 +123,12 @@ func (p *parser) lines(b []byte, each func(*sockstate.Socket)) ([]byte, error) {
 		p.line++
 		if p.line == 1 {
 			if !isHeader(line) {
-				return nil, p.fail("line", ErrNoHeader, line)
+				return nil, p.fail("line", errNoHeader, line)
 			}
 			continue
 		}
 		if field := parseLine(line, &p.socket); field != "" {
-			return nil, p.fail(field, ErrField, line)
+			return nil, p.fail(field, errField, line)
 		}
 		each(&p.socket)
 	}

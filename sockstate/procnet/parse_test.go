@@ -116,7 +116,7 @@ func TestParseLines(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []sockstate.Socket
-			err := Parse(strings.NewReader(header4+tt.line+"\n"), nil, func(s *sockstate.Socket) { got = append(got, *s) })
+			err := parse(strings.NewReader(header4+tt.line+"\n"), nil, func(s *sockstate.Socket) { got = append(got, *s) })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -134,29 +134,29 @@ func TestParseErrors(t *testing.T) {
 		name, in string
 		want     ParseError
 	}{
-		{"nothing", "", ParseError{Line: 1, Field: "line", Err: ErrNoHeader}},
-		{"another table", "Inter-|   Receive\n", ParseError{Line: 1, Field: "line", Err: ErrNoHeader}},
-		{"no header", good + "\n" + good + "\n", ParseError{Line: 1, Field: "line", Err: ErrNoHeader}},
-		{"header cut", header4[:40], ParseError{Line: 1, Field: "line", Err: ErrTruncated}},
-		{"line cut", header4 + good + "\n" + good, ParseError{Line: 3, Field: "line", Err: ErrTruncated}},
-		{"an empty line", header4 + "\n", ParseError{Line: 2, Field: "sl", Err: ErrField}},
-		{"no sl", header4 + " : 0100007F:1F41\n", ParseError{Line: 2, Field: "sl", Err: ErrField}},
-		{"an odd address", header4 + "   3: 0100007F00:1F41 0100007F:E020 01\n", ParseError{Line: 2, Field: "local_address", Err: ErrField}},
-		{"lower case", header4 + "   3: 0100007f:1F41 0100007F:E020 01\n", ParseError{Line: 2, Field: "local_address", Err: ErrField}},
-		{"a short port", header4 + "   3: 0100007F:1F41 0100007F:E02 01\n", ParseError{Line: 2, Field: "remote_address", Err: ErrField}},
-		{"no state", header4 + "   3: 0100007F:1F41 0100007F:E020", ParseError{Line: 2, Field: "line", Err: ErrTruncated}},
-		{"state 0", header4 + strings.Replace(good, " 01 ", " 00 ", 1) + "\n", ParseError{Line: 2, Field: "st", Err: ErrField}},
-		{"state 13", header4 + good + "\n" + strings.Replace(good, " 01 ", " 0D ", 1) + "\n", ParseError{Line: 3, Field: "st", Err: ErrField}},
-		{"no queue", header4 + "   3: 0100007F:1F41 0100007F:E020 01 :00000000 \n", ParseError{Line: 2, Field: "tx_queue", Err: ErrField}},
-		{"no timer", header4 + "   3: 0100007F:1F41 0100007F:E020 01 00000000:00000000 x\n", ParseError{Line: 2, Field: "tr", Err: ErrField}},
-		{"a long timer", header4 + strings.Replace(good, " 00:00000000", " 00:00000000000000000", 1) + "\n", ParseError{Line: 2, Field: "tm->when", Err: ErrField}},
-		{"cut before the inode", header4 + beforeInode + " \n", ParseError{Line: 2, Field: "inode", Err: ErrField}},
-		{"a large inode", header4 + beforeInode + " 99999999999999999999\n", ParseError{Line: 2, Field: "inode", Err: ErrField}},
-		{"a long line", header4 + strings.Repeat("x", bufferSize), ParseError{Line: 2, Field: "line", Err: ErrTooLong}},
+		{"nothing", "", ParseError{Line: 1, Field: "line", Err: errNoHeader}},
+		{"another table", "Inter-|   Receive\n", ParseError{Line: 1, Field: "line", Err: errNoHeader}},
+		{"no header", good + "\n" + good + "\n", ParseError{Line: 1, Field: "line", Err: errNoHeader}},
+		{"header cut", header4[:40], ParseError{Line: 1, Field: "line", Err: errTruncated}},
+		{"line cut", header4 + good + "\n" + good, ParseError{Line: 3, Field: "line", Err: errTruncated}},
+		{"an empty line", header4 + "\n", ParseError{Line: 2, Field: "sl", Err: errField}},
+		{"no sl", header4 + " : 0100007F:1F41\n", ParseError{Line: 2, Field: "sl", Err: errField}},
+		{"an odd address", header4 + "   3: 0100007F00:1F41 0100007F:E020 01\n", ParseError{Line: 2, Field: "local_address", Err: errField}},
+		{"lower case", header4 + "   3: 0100007f:1F41 0100007F:E020 01\n", ParseError{Line: 2, Field: "local_address", Err: errField}},
+		{"a short port", header4 + "   3: 0100007F:1F41 0100007F:E02 01\n", ParseError{Line: 2, Field: "remote_address", Err: errField}},
+		{"no state", header4 + "   3: 0100007F:1F41 0100007F:E020", ParseError{Line: 2, Field: "line", Err: errTruncated}},
+		{"state 0", header4 + strings.Replace(good, " 01 ", " 00 ", 1) + "\n", ParseError{Line: 2, Field: "st", Err: errField}},
+		{"state 13", header4 + good + "\n" + strings.Replace(good, " 01 ", " 0D ", 1) + "\n", ParseError{Line: 3, Field: "st", Err: errField}},
+		{"no queue", header4 + "   3: 0100007F:1F41 0100007F:E020 01 :00000000 \n", ParseError{Line: 2, Field: "tx_queue", Err: errField}},
+		{"no timer", header4 + "   3: 0100007F:1F41 0100007F:E020 01 00000000:00000000 x\n", ParseError{Line: 2, Field: "tr", Err: errField}},
+		{"a long timer", header4 + strings.Replace(good, " 00:00000000", " 00:00000000000000000", 1) + "\n", ParseError{Line: 2, Field: "tm->when", Err: errField}},
+		{"cut before the inode", header4 + beforeInode + " \n", ParseError{Line: 2, Field: "inode", Err: errField}},
+		{"a large inode", header4 + beforeInode + " 99999999999999999999\n", ParseError{Line: 2, Field: "inode", Err: errField}},
+		{"a long line", header4 + strings.Repeat("x", bufferSize), ParseError{Line: 2, Field: "line", Err: errTooLong}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err := Parse(strings.NewReader(tt.in), nil, func(*sockstate.Socket) {})
+			err := parse(strings.NewReader(tt.in), nil, func(*sockstate.Socket) {})
 			got, ok := errors.AsType[*ParseError](err)
 			if !ok {
 				t.Fatalf("error %v, want a *ParseError", err)
@@ -169,7 +169,7 @@ func TestParseErrors(t *testing.T) {
 }
 
 func TestParseErrorSaysWhere(t *testing.T) {
-	err := &ParseError{File: "/proc/net/tcp", Line: 7, Field: "st", Text: " 1: x", Err: ErrField}
+	err := &ParseError{File: "/proc/net/tcp", Line: 7, Field: "st", Text: " 1: x", Err: errField}
 	if got, want := err.Error(), `/proc/net/tcp:7: st is malformed: " 1: x"`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -179,11 +179,11 @@ func TestParseErrorSaysWhere(t *testing.T) {
 func TestParseReadError(t *testing.T) {
 	mine := errors.New("mine")
 	n := 0
-	err := Parse(io.MultiReader(bytes.NewReader(testdata(t, "tcp")), iotest.ErrReader(mine)), nil, func(*sockstate.Socket) { n++ })
+	err := parse(io.MultiReader(bytes.NewReader(testdata(t, "tcp")), iotest.ErrReader(mine)), nil, func(*sockstate.Socket) { n++ })
 	if err != mine || n != 23 {
 		t.Errorf("error %v after %d sockets, want %v after 23", err, n, mine)
 	}
-	if err := Parse(stuck{}, nil, nil); err != io.ErrNoProgress {
+	if err := parse(stuck{}, nil, nil); err != io.ErrNoProgress {
 		t.Errorf("error %v from a reader that returns nothing, want %v", err, io.ErrNoProgress)
 	}
 }
@@ -203,7 +203,7 @@ func TestParseTables(t *testing.T) {
 	}}
 	var got sockstate.Census
 	for _, name := range []string{"tcp", "tcp6"} {
-		err := Parse(bytes.NewReader(testdata(t, name)), nil, func(s *sockstate.Socket) {
+		err := parse(bytes.NewReader(testdata(t, name)), nil, func(s *sockstate.Socket) {
 			if side, ok := f.Side(s.Tuple); ok {
 				got.Add(side, s)
 			}
@@ -253,7 +253,7 @@ func TestParseDoesNotAllocate(t *testing.T) {
 		r := bytes.NewReader(in)
 		return testing.AllocsPerRun(20, func() {
 			r.Reset(in)
-			if err := Parse(r, buf, each); err != nil {
+			if err := parse(r, buf, each); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -282,7 +282,7 @@ func BenchmarkParse(b *testing.B) {
 			r := bytes.NewReader(in)
 			for b.Loop() {
 				r.Reset(in)
-				if err := Parse(r, buf, each); err != nil {
+				if err := parse(r, buf, each); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -303,7 +303,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("garbage"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		collect := func(r io.Reader, buf []byte) (got []sockstate.Socket, err error) {
-			err = Parse(r, buf, func(s *sockstate.Socket) { got = append(got, *s) })
+			err = parse(r, buf, func(s *sockstate.Socket) { got = append(got, *s) })
 			return got, err
 		}
 		whole, err := collect(bytes.NewReader(in), nil)

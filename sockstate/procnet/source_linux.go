@@ -86,7 +86,7 @@ func (s *Source) read(each func(*sockstate.Socket)) error {
 		if _, err := file.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
-		if err := Parse(file, s.buf, each); err != nil {
+		if err := parse(file, s.buf, each); err != nil {
 			if perr, ok := errors.AsType[*ParseError](err); ok {
 				perr.File = file.Name()
 			}

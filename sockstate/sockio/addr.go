@@ -61,15 +61,15 @@ type Opt struct {
 	val         [8]byte
 }
 
-// NewOpt makes an option with an int value.
-func NewOpt(level, name, value int) Opt {
+// newOpt makes an option with an int value.
+func newOpt(level, name, value int) Opt {
 	o := Opt{level: int32(level), name: int32(name), len: 4}
 	binary.NativeEndian.PutUint32(o.val[:], uint32(int32(value)))
 	return o
 }
 
-// NewLinger makes SO_LINGER {1, seconds}: with 0, close() aborts the connection by RST.
-func NewLinger(seconds int) Opt {
+// newLinger makes SO_LINGER {1, seconds}: with 0, close() aborts the connection by RST.
+func newLinger(seconds int) Opt {
 	const solSocket, soLinger = 1, 13
 	o := Opt{level: solSocket, name: soLinger, len: 8}
 	binary.NativeEndian.PutUint32(o.val[:], 1)
@@ -82,7 +82,7 @@ func NewLinger(seconds int) Opt {
 // (__inet_hash_connect); without it the port is taken for all destinations.
 func NewBindNoPort() Opt {
 	const solIP, ipBindAddressNoPort = 0, 24
-	return NewOpt(solIP, ipBindAddressNoPort, 1)
+	return newOpt(solIP, ipBindAddressNoPort, 1)
 }
 
 // NewPortRange makes IP_LOCAL_PORT_RANGE (Linux 6.3; ENOPROTOOPT before): the ports that
@@ -90,7 +90,7 @@ func NewBindNoPort() Opt {
 // (inet_sk_get_local_port_range).
 func NewPortRange(r sockstate.PortRange) Opt {
 	const solIP, ipLocalPortRange = 0, 51
-	return NewOpt(solIP, ipLocalPortRange, int(uint32(r.Hi)<<16|uint32(r.Lo)))
+	return newOpt(solIP, ipLocalPortRange, int(uint32(r.Hi)<<16|uint32(r.Lo)))
 }
 
 // V6 reports whether a is an IPv6 address.

@@ -73,10 +73,10 @@ func TestOpt(t *testing.T) {
 		level, name int32
 		value       []byte
 	}{
-		"int":          {NewOpt(unix.IPPROTO_TCP, unix.TCP_NODELAY, 1), unix.IPPROTO_TCP, unix.TCP_NODELAY, number(1)},
-		"negative":     {NewOpt(unix.IPPROTO_TCP, unix.TCP_LINGER2, -1), unix.IPPROTO_TCP, unix.TCP_LINGER2, number(-1)},
-		"abort":        {NewLinger(0), unix.SOL_SOCKET, unix.SO_LINGER, bytesOf(&unix.Linger{Onoff: 1})},
-		"linger":       {NewLinger(300), unix.SOL_SOCKET, unix.SO_LINGER, bytesOf(&unix.Linger{Onoff: 1, Linger: 300})},
+		"int":          {newOpt(unix.IPPROTO_TCP, unix.TCP_NODELAY, 1), unix.IPPROTO_TCP, unix.TCP_NODELAY, number(1)},
+		"negative":     {newOpt(unix.IPPROTO_TCP, unix.TCP_LINGER2, -1), unix.IPPROTO_TCP, unix.TCP_LINGER2, number(-1)},
+		"abort":        {newLinger(0), unix.SOL_SOCKET, unix.SO_LINGER, bytesOf(&unix.Linger{Onoff: 1})},
+		"linger":       {newLinger(300), unix.SOL_SOCKET, unix.SO_LINGER, bytesOf(&unix.Linger{Onoff: 1, Linger: 300})},
 		"bind no port": {NewBindNoPort(), unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, number(1)},
 		"port range":   {NewPortRange(sockstate.PortRange{Lo: 1024, Hi: 65535}), unix.SOL_IP, unix.IP_LOCAL_PORT_RANGE, number(-1<<16 | 1024)},
 	}

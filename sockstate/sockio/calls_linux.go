@@ -250,19 +250,19 @@ func Suspended() time.Duration {
 // promptSlice is the shortest that the kernel takes (__setparam_fair).
 const promptSlice = 100_000
 
-// BePrompt gives the calling thread short slices, for life: the shorter they are, the sooner it
+// SchedShortSlice gives the calling thread short slices, for life: the shorter they are, the sooner it
 // runs when it wakes (EEVDF, Linux 6.12: a request for less has the earlier deadline). It needs no privilege;
 // where it is refused everything works as before.
-func BePrompt() {
+func SchedShortSlice() {
 	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Runtime: promptSlice}
 	_ = unix.SchedSetAttr(0, &attr, 0)
 }
 
-// YieldToOthers puts the calling thread under SCHED_BATCH, for life: when it wakes it
+// SchedBatch puts the calling thread under SCHED_BATCH, for life: when it wakes it
 // does not preempt who is running. Workers of both sides that share CPUs then do more in
 // each turn: about a fifth more lifecycles/s on two CPUs. It needs no privilege; where it
 // is refused everything works as before. A thread that has to be on time should not.
-func YieldToOthers() {
+func SchedBatch() {
 	var param struct{ priority int32 }
 	_, _, _ = unix.RawSyscall(unix.SYS_SCHED_SETSCHEDULER, 0, unix.SCHED_BATCH, uintptr(unsafe.Pointer(&param)))
 }

@@ -76,7 +76,7 @@ func stuffed(t *testing.T, f newLoop, n int) (*rig, []*net.TCPConn) {
 	p := newPeer(t, loopbacks["IPv4"])
 	r := newRig(t, f, n+1)
 	var peers []*net.TCPConn
-	small := []Opt{NewOpt(unix.SOL_SOCKET, unix.SO_SNDBUF, 64<<10)}
+	small := []Opt{newOpt(unix.SOL_SOCKET, unix.SO_SNDBUF, 64<<10)}
 	large := make([]byte, 16<<20)
 	for s := range Sock(n) {
 		r.loop.Dial(s, &Dial{Remote: NewAddr(p.addr), Opts: small})

@@ -42,7 +42,7 @@ func testDialFirstDropped(t *testing.T, f newLoop) {
 		errno Errno
 	}{
 		{"closed before it began", nil, OpClose, unix.ECANCELED},
-		{"option", func(d *Dial) { d.Opts = []Opt{NewOpt(unix.IPPROTO_TCP, unix.TCP_MAXSEG, 1<<20)} }, OpSetsockopt, unix.EINVAL},
+		{"option", func(d *Dial) { d.Opts = []Opt{newOpt(unix.IPPROTO_TCP, unix.TCP_MAXSEG, 1<<20)} }, OpSetsockopt, unix.EINVAL},
 		{"bind", func(d *Dial) { d.Local = NewAddr(foreign(ip)) }, OpBind, unix.EADDRNOTAVAIL},
 		{"refused", func(d *Dial) { d.Remote = NewAddr(unused(t, ip)) }, OpConnect, unix.ECONNREFUSED},
 	}

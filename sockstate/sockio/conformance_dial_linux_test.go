@@ -199,7 +199,7 @@ func testDialOpts(t *testing.T, f newLoop) {
 	r := newRig(t, f, 1)
 	r.loop.Dial(0, &Dial{
 		Remote: NewAddr(p.addr),
-		Opts:   []Opt{NewOpt(unix.IPPROTO_TCP, unix.TCP_MAXSEG, 1<<20)},
+		Opts:   []Opt{newOpt(unix.IPPROTO_TCP, unix.TCP_MAXSEG, 1<<20)},
 		First:  []byte("x"),
 	})
 	r.want(OpSetsockopt, 0, unix.EINVAL)

@@ -14,7 +14,7 @@ import (
 func testDialMany(t *testing.T, f newLoop) {
 	const n = 130
 	ln := listen(t, loopbacks["IPv4"], ListenConfig{Backlog: n})
-	bad := NewOpt(unix.IPPROTO_TCP, unix.TCP_MAXSEG, 1<<20)
+	bad := newOpt(unix.IPPROTO_TCP, unix.TCP_MAXSEG, 1<<20)
 	for name, opts := range map[string]int{"socket, bind, connect": 0, "one option": 1, "two options": 2, "three options": 3} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, f, n)
@@ -29,7 +29,7 @@ func testDialMany(t *testing.T, f newLoop) {
 				}
 				for i := range opts {
 					// Whoever asks finds it in TCP_INFO.
-					d.Opts = append(d.Opts, NewOpt(unix.IPPROTO_TCP, unix.TCP_MAXSEG, 1000+int(s)+opts-1-i))
+					d.Opts = append(d.Opts, newOpt(unix.IPPROTO_TCP, unix.TCP_MAXSEG, 1000+int(s)+opts-1-i))
 				}
 				switch {
 				case s%4 == 2:

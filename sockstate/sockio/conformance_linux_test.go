@@ -16,7 +16,7 @@ func testLoop(t *testing.T, f newLoop) {
 		{"accept", testAccept},
 		{"data", testData},
 		{"close", testClose},
-		{"look", testLook},
+		{"peer end", testPeerEnd},
 		{"connect sent", testConnectSent},
 		{"cancel", testCancel},
 		{"wait", testWait},

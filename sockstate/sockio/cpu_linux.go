@@ -21,8 +21,8 @@ func AllowedCPUs() ([]int, error) {
 	return cpus, nil
 }
 
-// RunOn keeps the calling thread on one CPU, for life.
-func RunOn(cpu int) error {
+// SetAffinity keeps the calling thread on one CPU, for life.
+func SetAffinity(cpu int) error {
 	var set unix.CPUSet
 	set.Set(cpu)
 	if err := unix.SchedSetaffinity(0, &set); err != nil {

@@ -31,7 +31,7 @@ func (l *epoll) lingered() {
 }
 
 func (l *epoll) CloseAll(abort bool) error {
-	o := NewLinger(0)
+	o := newLinger(0)
 	for i := range l.socks {
 		k := &l.socks[i]
 		if k.file == 0 {

@@ -89,12 +89,12 @@ func (l *epoll) polled(k *epollSock, s Sock) (done bool) {
 	return true
 }
 
-// look completes if the peer has ended the connection.
-func (l *epoll) look(k *epollSock, s Sock, keep bool) {
+// peerEnd completes if the peer has ended the connection.
+func (l *epoll) peerEnd(k *epollSock, s Sock, keep bool) {
 	switch e, ended := peerEnd(k.fd(), keep); {
 	case k.flag&sockReset != 0:
-		l.complete(OpLook, s, unix.ECONNRESET, 0)
+		l.complete(OpPeerEnd, s, unix.ECONNRESET, 0)
 	case ended:
-		l.complete(OpLook, s, e, 0)
+		l.complete(OpPeerEnd, s, e, 0)
 	}
 }

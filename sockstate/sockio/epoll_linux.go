@@ -17,7 +17,7 @@ import (
 // looks before the backlog is processed); so the first send, or a second connect, is tried at
 // once. A connection is registered when it first has to wait, and an accepted one is
 // read before that, for the request is mostly there. With Config.GivesWay, what has to
-// wait is looked at once more before that, after the peer has had its turn (see lookLate).
+// wait is looked at once more before that, after the peer has had its turn (see retryDeferred).
 //
 // Two client and two server workers on two CPUs, medians of paired runs of 1 s, with that look to without it:
 //
@@ -49,10 +49,10 @@ type epoll struct {
 	c         Completion
 	fire      func(Sock)
 	noPwait2  bool
-	early     earliness
-	late      earliness
+	early     speculation
+	late      speculation
 	givesWay  bool
-	later     []Sock // what lookLate is to look at
+	deferred  []Sock // what retryDeferred is to look at
 	linger    lingerer
 	back      []lingered
 }
@@ -183,8 +183,8 @@ func (l *epoll) Dial(s Sock, d *Dial) {
 func (l *epoll) Send(s Sock, p []byte) { l.submit(request{op: OpSend, s: s, p: p}) }
 func (l *epoll) Recv(s Sock, n int)    { l.submit(request{op: OpRecv, s: s, n: n}) }
 func (l *epoll) Poll(s Sock)           { l.submit(request{op: OpPoll, s: s}) }
-func (l *epoll) Look(s Sock, keep bool) {
-	l.submit(request{op: OpLook, s: s, flag: keep})
+func (l *epoll) PeerEnd(s Sock, keep bool) {
+	l.submit(request{op: OpPeerEnd, s: s, flag: keep})
 }
 
 func (l *epoll) Shutdown(s Sock) { l.submit(request{op: OpShutdown, s: s}) }

@@ -12,7 +12,7 @@ func (l *epoll) Wait(until int64) error {
 	for {
 		l.budget = performBudget // again where nothing completed, or this would spin
 		l.perform()
-		l.lookLate()
+		l.retryDeferred()
 		now := clock.Now()
 		if now-l.askedAt > stale && l.timers.next() <= now {
 			// What came while this loop was busy, or stopped, came in time.
@@ -29,7 +29,7 @@ func (l *epoll) Wait(until int64) error {
 			l.acceptAgain()
 		}
 		sleep := int64(0)
-		if l.delivered == 0 && l.head == len(l.queue) && len(l.later) == 0 {
+		if l.delivered == 0 && l.head == len(l.queue) && len(l.deferred) == 0 {
 			next := min(until, l.timers.next())
 			if l.retryAt != 0 {
 				next = min(next, l.retryAt)
@@ -106,14 +106,14 @@ func (l *epoll) do(r *request) {
 		}
 		k.flag = k.flag&^sockReadable | pendPoll
 		l.await(k, r.s)
-	case OpLook:
-		l.look(k, r.s, r.flag)
+	case OpPeerEnd:
+		l.peerEnd(k, r.s, r.flag)
 	case OpShutdown:
 		if _, _, e := unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(k.fd()), unix.SHUT_WR, 0); e != 0 {
 			l.complete(OpShutdown, r.s, e, 0)
 		}
 	case OpSetsockopt:
-		o := NewLinger(r.n)
+		o := newLinger(r.n)
 		if e := setsockopt(k.fd(), &o); e != 0 {
 			l.complete(OpSetsockopt, r.s, e, 0)
 		}

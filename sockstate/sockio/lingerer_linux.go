@@ -79,7 +79,7 @@ func (l *lingerer) finish(abort bool) {
 	if !abort {
 		return
 	}
-	reset := NewLinger(0)
+	reset := newLinger(0)
 	for _, c := range l.queue {
 		_ = setsockopt(int32(c.fd), &reset) // the close is what counts
 	}

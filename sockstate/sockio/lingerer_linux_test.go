@@ -80,7 +80,7 @@ func TestLingerAfterProbe(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = f.Close() // so fd has the last reference
-	linger := NewLinger(1)
+	linger := newLinger(1)
 	if e := setsockopt(int32(fd), &linger); e != 0 {
 		t.Fatal(e)
 	}

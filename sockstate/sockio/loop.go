@@ -16,7 +16,7 @@ type Sock int32
 // Op tells what completed.
 type Op uint8
 
-// The operations. OpPoll waits for a socket to become readable without reading; OpLook does not wait, and
+// The operations. OpPoll waits for a socket to become readable without reading; OpPeerEnd does not wait, and
 // reads nothing that anybody wants.
 const (
 	OpSocket Op = iota
@@ -27,7 +27,7 @@ const (
 	OpSend
 	OpRecv
 	OpPoll
-	OpLook
+	OpPeerEnd
 	OpShutdown
 	OpClose
 	OpTimeout
@@ -35,7 +35,7 @@ const (
 )
 
 var opNames = [...]string{
-	"socket", "setsockopt", "bind", "connect", "accept", "send", "recv", "poll", "look",
+	"socket", "setsockopt", "bind", "connect", "accept", "send", "recv", "poll", "peer end",
 	"shutdown", "close", "timeout", "wake",
 }
 
@@ -81,10 +81,10 @@ type Handler interface {
 // Loop is one worker's view of its sockets. It is not safe for concurrent use,
 // except Wake.
 //
-// Every operation completes once, but for these: Shutdown and SetLinger complete only when they fail, Look only
+// Every operation completes once, but for these: Shutdown and SetLinger complete only when they fail, PeerEnd only
 // when it finds the peer's end;
 // Cancel and Close drop the pending operations of their socket silently, those still queued
-// too, but for Look, Shutdown and SetLinger; OpClose is the last completion that its slot sees.
+// too, but for PeerEnd, Shutdown and SetLinger; OpClose is the last completion that its slot sees.
 // At most one recv or poll, and one dial or send, may be pending on a socket at once.
 type Loop interface {
 	// Name is the backend, as --engine spells it.
@@ -108,11 +108,11 @@ type Loop interface {
 	Recv(s Sock, n int)
 	// Poll completes when s is readable: data, EOF or an error to read.
 	Poll(s Sock)
-	// Look asks whether the peer has ended the connection already: without an error by FIN, with ECONNRESET by
+	// PeerEnd asks whether the peer has ended the connection already: without an error by FIN, with ECONNRESET by
 	// RST. A Close queued behind it comes after it. close() alone does not tell, and what arrives later nobody hears
 	// of. Data that nobody has read is discarded, for close() would send an RST for it; unless keep
 	// is set, which is for a socket that has some and is to be closed with it.
-	Look(s Sock, keep bool)
+	PeerEnd(s Sock, keep bool)
 	// Shutdown shuts down the sending half (SHUT_WR).
 	Shutdown(s Sock)
 	// SetLinger sets SO_LINGER {1, seconds}.

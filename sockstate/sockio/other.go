@@ -48,17 +48,17 @@ func (l *Listener) PreferCPU(int) error { return sockstate.ErrNeedsLinux }
 // AllowedCPUs needs Linux.
 func AllowedCPUs() ([]int, error) { return nil, sockstate.ErrNeedsLinux }
 
-// RunOn needs Linux.
-func RunOn(int) error { return sockstate.ErrNeedsLinux }
+// SetAffinity needs Linux.
+func SetAffinity(int) error { return sockstate.ErrNeedsLinux }
 
 // ThreadID is 0 where it is not known.
 func ThreadID() int { return 0 }
 
-// BePrompt does nothing.
-func BePrompt() {}
+// SchedShortSlice does nothing.
+func SchedShortSlice() {}
 
-// YieldToOthers does nothing.
-func YieldToOthers() {}
+// SchedBatch does nothing.
+func SchedBatch() {}
 
 // LocalPorts needs Linux.
 func LocalPorts() (ports *PortSet, lo, hi uint16, err error) {

@@ -111,7 +111,7 @@ func (l *uring) completed(r *uringRing, c *ring.CQE) {
 		}
 		l.complete(OpPoll, s, e, n)
 	case markLook, markLookKeep:
-		l.looked(k, s, mark, e, c)
+		l.peerEnded(k, s, mark, e, c)
 		l.closed(s, 0)
 	case markLinger:
 		l.complete(OpSetsockopt, s, e, 0)
@@ -284,7 +284,7 @@ func (l *uring) received(r *uringRing, k *uringSock, s Sock, e Errno, c *ring.CQ
 		if !less {
 			n = l.buffers.Size()
 		}
-		l.later = append(l.later, laterRecv{s, n, k.gen, k.epoch})
+		l.deferred = append(l.deferred, deferredRecv{s, n, k.gen, k.epoch})
 		return
 	}
 	most := l.buffers.Size()
@@ -316,8 +316,8 @@ func (l *uring) received(r *uringRing, k *uringSock, s Sock, e Errno, c *ring.CQ
 	l.recycle(r, c) // a recv that failed may have taken a buffer, too
 }
 
-// looked completes a Look that found the peer's end.
-func (l *uring) looked(k *uringSock, s Sock, mark uint8, e Errno, c *ring.CQE) {
+// peerEnded completes a PeerEnd that found the peer's end.
+func (l *uring) peerEnded(k *uringSock, s Sock, mark uint8, e Errno, c *ring.CQE) {
 	ended := e != unix.EAGAIN && e != unix.EINTR
 	switch {
 	case k.flag&ringReset != 0: // another request has used up the error
@@ -329,7 +329,7 @@ func (l *uring) looked(k *uringSock, s Sock, mark uint8, e Errno, c *ring.CQE) {
 		ended = c.Flags&ring.CQENonempty != 0 // a FIN is behind what was discarded (tcp_inq_hint)
 	}
 	if ended {
-		l.complete(OpLook, s, e, 0)
+		l.complete(OpPeerEnd, s, e, 0)
 	}
 }
 
@@ -339,7 +339,7 @@ func (l *uring) stale(r *uringRing, k *uringSock, s Sock, mark uint8, e Errno, c
 	case mark != markRecv && mark != markSend:
 	case k.flag&ringClosing != 0:
 		if IsReset(e) && c.Res != -int32(unix.ECANCELED) {
-			k.flag |= ringReset // for the Look that is behind it
+			k.flag |= ringReset // for the PeerEnd that is behind it
 		}
 	default:
 		l.keepForNext(k, s, e, c)

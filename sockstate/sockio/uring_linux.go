@@ -27,7 +27,7 @@ import (
 // medians of 7 to 9 rounds against what is here; in brackets CPU time a lifecycle of both sides, here 64 to 68 us:
 //
 //	plain descriptors, epoll               0.78 (88)    io_uring to epoll 1.1 to 1.3 in most rounds
-//	recvs asked for without giving way     0.88 (72)    see lookNow
+//	recvs asked for without giving way     0.88 (72)    see submitDeferred
 //	not keeping a pair on one CPU          0.91 (68)    see bench: it pays here, not with epoll
 //	16, 32 and 512 requests a batch        0.87 (80), 0.91 (72), 0.91 (72)
 //	the socket linked to its connect       0.99 (69)    a link is started by task work, one more pass
@@ -53,8 +53,8 @@ type uring struct {
 	// unfiltered is set where a connect's success needs no proof.
 	unfiltered bool
 
-	// later are the recvs that are asked for when the others have had their turn.
-	later []laterRecv
+	// deferred are the recvs that are submitted when the other threads of this CPU have had their turn.
+	deferred []deferredRecv
 	// lingering are the closes that block, and wait for what was queued before them.
 	lingering []Sock
 	// local are completions that no ring will give: nothing was asked of the kernel for them.
@@ -80,7 +80,7 @@ type uring struct {
 	abort *Opt // SO_LINGER {1, 0}
 
 	acceptor  acceptor
-	bell      int   // an eventfd that the rings of a loop that may have several signal; -1: there is one
+	eventfd   int   // an eventfd that the rings of a loop that may have several signal; -1: there is one
 	now       int64 // when the last batch came back
 	waiting   bool  // in Wait
 	delivered int
@@ -192,9 +192,9 @@ func newUring(cfg Config, table int) (Loop, error) {
 		least:      make(map[Sock]int),
 		opts:       make(map[Opt]*Opt),
 		cancelled:  make(map[uint64]sending),
-		bell:       -1,
+		eventfd:    -1,
 	}
-	l.abort = l.intern(NewLinger(0))
+	l.abort = l.intern(newLinger(0))
 	l.fire = func(s Sock) { l.complete(OpTimeout, s, 0, 0) }
 	l.linger.wake = l.waker.wake
 	if l.buffers, err = ring.NewBuffers(uringBuffers, cfg.Buffer); err == nil {

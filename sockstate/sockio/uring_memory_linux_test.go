@@ -20,7 +20,7 @@ func TestUringOwnsOptions(t *testing.T) {
 	had := len(l.opts)
 	for range 3 {
 		for s := range Sock(n) {
-			r.loop.Dial(s, &Dial{Remote: NewAddr(p.addr), Opts: []Opt{NewBindNoPort(), NewOpt(unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)}})
+			r.loop.Dial(s, &Dial{Remote: NewAddr(p.addr), Opts: []Opt{NewBindNoPort(), newOpt(unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)}})
 		}
 		own := make(map[unsafe.Pointer]bool)
 		for _, o := range l.opts {

@@ -78,7 +78,7 @@ func trySocket(r *ring.Ring) error {
 	}
 	defer group.Free()
 	// Memory of the buffers', for the kernel must find it where it was.
-	o := NewLinger(0)
+	o := newLinger(0)
 	value := buffers.Data(0, int32(copy(buffers.Data(0, int32(len(o.val))), o.val[:])))
 	setsockopt := o.entry(0)
 	setsockopt.Addr3 = pointer(unsafe.SliceData(value))

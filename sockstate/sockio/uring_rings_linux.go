@@ -105,14 +105,14 @@ func (l *uring) reach(s Sock) error {
 
 // ringsBell has a ring of several signal that it has work: a loop cannot sleep in all of them.
 func (l *uring) ringsBell(r *uringRing) error {
-	if l.bell < 0 {
+	if l.eventfd < 0 {
 		fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 		if err != nil {
 			return &Error{Call: "eventfd", Errno: err.(Errno)}
 		}
-		l.bell = fd
+		l.eventfd = fd
 	}
-	return r.RegisterEventfd(l.bell)
+	return r.RegisterEventfd(l.eventfd)
 }
 
 func (r *uringRing) free() {
@@ -132,7 +132,7 @@ func (l *uring) release() {
 		l.buffers.Free()
 	}
 	l.waker.close()
-	if l.bell >= 0 {
-		_ = unix.Close(l.bell)
+	if l.eventfd >= 0 {
+		_ = unix.Close(l.eventfd)
 	}
 }

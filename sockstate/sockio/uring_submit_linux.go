@@ -123,27 +123,27 @@ func (l *uring) Recv(s Sock, n int) {
 	k.flag |= ringRecv
 	switch {
 	case l.givesWay && k.flag&ringFresh == 0, k.flag&ringConnect != 0:
-		l.later = append(l.later, laterRecv{s, n, k.gen, k.epoch})
+		l.deferred = append(l.deferred, deferredRecv{s, n, k.gen, k.epoch})
 	default:
 		k.flag &^= ringFresh
-		l.look(k, s, n)
+		l.recvOrStash(k, s, n)
 	}
 }
 
-// laterRecv is a recv to be asked for when the others have had their turn.
-type laterRecv struct {
+// deferredRecv is a recv to be submitted when the other threads of this CPU have had their turn.
+type deferredRecv struct {
 	s          Sock
 	n          int
 	gen, epoch uint16
 }
 
-// isPoll is the n of a poll among the recvs for later.
+// isPoll is the n of a poll among the deferred recvs.
 const isPoll = -1
 
-// lookNow asks for the recvs and polls that were put off, but for those of connections that are not there yet.
-func (l *uring) lookNow() {
-	early := l.later[:0]
-	for _, r := range l.later {
+// submitDeferred submits the deferred recvs and polls, but for those of connections that are not open yet.
+func (l *uring) submitDeferred() {
+	early := l.deferred[:0]
+	for _, r := range l.deferred {
 		k := &l.socks[r.s]
 		switch {
 		case k.gen != r.gen || k.epoch != r.epoch:
@@ -152,14 +152,14 @@ func (l *uring) lookNow() {
 		case r.n == isPoll:
 			l.Poll(r.s)
 		default:
-			l.look(k, r.s, r.n)
+			l.recvOrStash(k, r.s, r.n)
 		}
 	}
-	l.later = early
+	l.deferred = early
 }
 
-// look asks for data, unless there is some already.
-func (l *uring) look(k *uringSock, s Sock, n int) {
+// recvOrStash submits a recv, unless there is data already, or a reset.
+func (l *uring) recvOrStash(k *uringSock, s Sock, n int) {
 	if _, stashed := l.stash[s]; stashed {
 		l.locally(Completion{Op: OpRecv, Sock: s, N: n})
 	} else if k.flag&ringReset != 0 {
@@ -182,7 +182,7 @@ func (l *uring) Poll(s Sock) {
 	k := &l.socks[s]
 	k.flag |= ringPoll
 	if k.flag&ringConnect != 0 {
-		l.later = append(l.later, laterRecv{s, isPoll, k.gen, k.epoch})
+		l.deferred = append(l.deferred, deferredRecv{s, isPoll, k.gen, k.epoch})
 		return
 	}
 	if _, stashed := l.stash[s]; stashed {
@@ -198,8 +198,8 @@ func (l *uring) Poll(s Sock) {
 	})
 }
 
-// Look queues a request that never waits: it completes in the submission that it goes in, before the close behind it.
-func (l *uring) Look(s Sock, keep bool) {
+// PeerEnd queues a request that never waits: it completes in the submission that it goes in, before the close behind it.
+func (l *uring) PeerEnd(s Sock, keep bool) {
 	k := &l.socks[s]
 	if keep {
 		// There is data, so it does not wait either.
@@ -213,14 +213,14 @@ func (l *uring) Look(s Sock, keep bool) {
 	})
 }
 
-// Shutdown takes three plain system calls, with a Look before it four, for the ring's own request always goes to a
+// Shutdown takes three plain system calls, with a PeerEnd before it four, for the ring's own request always goes to a
 // kernel thread (io_shutdown_prep); that is for a shutdown that has to wait its turn.
 func (l *uring) Shutdown(s Sock) {
 	k := &l.socks[s]
 	if k.flag&(ringSend|ringConnect) == 0 {
 		if fd, err := l.install(s); err == nil {
-			if l.withdrawLook(k, s) {
-				l.lookPlain(fd, s)
+			if l.withdrawPeerEnd(k, s) {
+				l.peerEndPlain(fd, s)
 			}
 			err = unix.Shutdown(fd, unix.SHUT_WR)
 			_ = unix.Close(fd) // the socket stays
@@ -237,8 +237,8 @@ func (l *uring) Shutdown(s Sock) {
 	})
 }
 
-// withdrawLook withdraws a Look that is not submitted yet.
-func (l *uring) withdrawLook(k *uringSock, s Sock) bool {
+// withdrawPeerEnd withdraws a PeerEnd that is not submitted yet.
+func (l *uring) withdrawPeerEnd(k *uringSock, s Sock) bool {
 	r, _ := l.at(s)
 	q := r.Queued()
 	for i := range q {
@@ -251,21 +251,21 @@ func (l *uring) withdrawLook(k *uringSock, s Sock) bool {
 	return false
 }
 
-// lookPlain is Look on a plain descriptor.
-func (l *uring) lookPlain(fd int, s Sock) {
+// peerEndPlain is PeerEnd on a plain descriptor.
+func (l *uring) peerEndPlain(fd int, s Sock) {
 	e, ended := peerEnd(int32(fd), false)
 	if l.socks[s].flag&ringReset != 0 {
 		e, ended = unix.ECONNRESET, true
 	}
 	if ended {
-		l.locally(Completion{Op: OpLook, Sock: s, Errno: e})
+		l.locally(Completion{Op: OpPeerEnd, Sock: s, Errno: e})
 	}
 }
 
 func (l *uring) SetLinger(s Sock, seconds int) {
 	o := l.abort
 	if seconds != 0 {
-		o = l.intern(NewLinger(seconds))
+		o = l.intern(newLinger(seconds))
 	}
 	l.setsockopt(s, o, markLinger, 0)
 }

@@ -18,9 +18,9 @@ func (l *uring) Wait(until int64) error {
 		if err := l.work(); err != nil {
 			return err
 		}
-		if len(l.later) > 0 {
+		if len(l.deferred) > 0 {
 			yield()
-			l.lookNow()
+			l.submitDeferred()
 		} else if l.delivered > 0 {
 			return nil
 		}
@@ -212,10 +212,10 @@ func (l *uring) awaitBell(d int64) Errno {
 		t := unix.NsecToTimespec(d)
 		ts = &t
 	}
-	set := [2]unix.PollFd{{Fd: int32(l.bell), Events: unix.POLLIN}, {Fd: int32(l.waker.fd), Events: unix.POLLIN}}
+	set := [2]unix.PollFd{{Fd: int32(l.eventfd), Events: unix.POLLIN}, {Fd: int32(l.waker.fd), Events: unix.POLLIN}}
 	_, _, e := unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&set)), uintptr(len(set)), uintptr(unsafe.Pointer(ts)), 0, 0, 0)
 	var b [8]byte
-	_, _ = unix.Read(l.bell, b[:]) // it has rung, or has not
+	_, _ = unix.Read(l.eventfd, b[:]) // it has rung, or has not
 	if e == 0 && set[1].Revents != 0 {
 		l.woken()
 	}

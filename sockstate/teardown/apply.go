@@ -143,7 +143,7 @@ func (m *Closer) Abandon(l sockio.Loop, s sockio.Sock, c *Conn) {
 // look looks, where it matters who was first. Under both:fin it does not; a server learns of its clients by reading.
 func (m *Closer) look(l sockio.Loop, s sockio.Sock, keep bool) {
 	if m.Side == sockstate.Client && m.Policy.Who == ClientFirst {
-		l.Look(s, keep)
+		l.PeerEnd(s, keep)
 	}
 }
 
@@ -178,7 +178,7 @@ func (m *Closer) Complete(l sockio.Loop, c *Conn, done *sockio.Completion) Step 
 		}
 		m.look(l, s, true)
 		m.close(l, s, c, EndRSTSent, false)
-	case sockio.OpLook:
+	case sockio.OpPeerEnd:
 		return m.looked(c, done)
 	case sockio.OpRecv:
 		return m.received(l, c, done)

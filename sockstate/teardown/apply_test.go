@@ -25,7 +25,7 @@ func (l *script) say(format string, args ...any) {
 func (l *script) Now() int64            { return 1000 }
 func (l *script) Recv(sockio.Sock, int) { l.say("recv") }
 func (l *script) Poll(sockio.Sock)      { l.say("poll") }
-func (l *script) Look(_ sockio.Sock, keep bool) {
+func (l *script) PeerEnd(_ sockio.Sock, keep bool) {
 	if keep {
 		l.say("look, keeping")
 		return
@@ -56,9 +56,9 @@ var (
 	ended    = sockio.Completion{Op: sockio.OpPoll}
 	timeout  = sockio.Completion{Op: sockio.OpTimeout}
 	gone     = sockio.Completion{Op: sockio.OpClose}
-	sawEOF   = sockio.Completion{Op: sockio.OpLook}
-	sawRST   = sockio.Completion{Op: sockio.OpLook, Errno: syscall.ECONNRESET}
-	sawLost  = sockio.Completion{Op: sockio.OpLook, Errno: syscall.ETIMEDOUT}
+	sawEOF   = sockio.Completion{Op: sockio.OpPeerEnd}
+	sawRST   = sockio.Completion{Op: sockio.OpPeerEnd, Errno: syscall.ECONNRESET}
+	sawLost  = sockio.Completion{Op: sockio.OpPeerEnd, Errno: syscall.ETIMEDOUT}
 	late     = sockio.Completion{Op: sockio.OpSend}
 	refused  = sockio.Completion{Op: sockio.OpShutdown, Errno: syscall.ENOTCONN}
 )

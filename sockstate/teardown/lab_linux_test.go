@@ -180,16 +180,16 @@ type drill struct {
 // outcome is what the two sides saw, and the descriptors that are still open.
 type outcome struct {
 	mu    sync.Mutex
-	saw   [sockstate.NumSides]map[Sight]int
+	saw   [sockstate.NumSides]map[observable]int
 	held  [sockstate.NumSides][]int
 	fails []error
 }
 
-func (o *outcome) see(side sockstate.Side, s Sight) {
+func (o *outcome) see(side sockstate.Side, s observable) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.saw[side] == nil {
-		o.saw[side] = make(map[Sight]int)
+		o.saw[side] = make(map[observable]int)
 	}
 	o.saw[side][s]++
 }
@@ -262,7 +262,7 @@ func (d drill) client(o *outcome, fd int, addr unix.Sockaddr) {
 	const side = sockstate.Client
 	if err := unix.Connect(fd, addr); err != nil {
 		if reset(err) {
-			o.see(side, SeesRST)
+			o.see(side, rstObservable)
 		} else {
 			o.fail(side, "connect", err)
 		}
@@ -294,7 +294,7 @@ func reset(err error) bool { return errors.Is(err, unix.ECONNRESET) || errors.Is
 // broken ends a side whose call failed.
 func (d drill) broken(o *outcome, side sockstate.Side, fd int, call string, err error) {
 	if reset(err) {
-		o.see(side, SeesRST)
+		o.see(side, rstObservable)
 	} else {
 		o.fail(side, call, err)
 	}
@@ -348,7 +348,7 @@ func linger(fd int, seconds int32) {
 func (d drill) teardown(o *outcome, side sockstate.Side, fd int) {
 	switch {
 	case d.policy.Who == Nobody:
-		o.see(side, SeesNothing)
+		o.see(side, nothingObservable)
 		o.hold(side, fd)
 		return
 	case !d.policy.Active(side):
@@ -373,7 +373,7 @@ func (d drill) teardown(o *outcome, side sockstate.Side, fd int) {
 			o.fail(side, "shutdown", err)
 		}
 		if d.reaction.Kind == ReactNever {
-			o.see(side, SeesNothing)
+			o.see(side, nothingObservable)
 			o.hold(side, fd)
 			return
 		}
@@ -383,7 +383,7 @@ func (d drill) teardown(o *outcome, side sockstate.Side, fd int) {
 		return
 	case FIN:
 	}
-	o.see(side, SeesNothing)
+	o.see(side, nothingObservable)
 	_ = unix.Close(fd)
 }
 
@@ -400,7 +400,7 @@ func (d drill) readToEOF(o *outcome, side sockstate.Side, fd int) bool {
 		_ = unix.Close(fd)
 		return false
 	}
-	o.see(side, SeesFIN)
+	o.see(side, finObservable)
 	return true
 }
 

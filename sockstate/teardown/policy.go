@@ -75,11 +75,11 @@ func Policies() []Policy {
 	return append(all, Policy{Who: BothAtOnce}, Never)
 }
 
-// MaxLinger bounds linger=D.
-const MaxLinger = 5 * time.Minute
+// maxLinger bounds linger=D.
+const maxLinger = 5 * time.Minute
 
-// PolicyHelp lists what ParsePolicy accepts.
-const PolicyHelp = "client|server:fin|half|rst|linger=D|unread, both:fin, or never"
+// policyHelp lists what ParsePolicy accepts.
+const policyHelp = "client|server:fin|half|rst|linger=D|unread, both:fin, or never"
 
 // ParsePolicy reads WHO:HOW as String prints it.
 func ParsePolicy(s string) (Policy, error) {
@@ -87,7 +87,7 @@ func ParsePolicy(s string) (Policy, error) {
 		return Never, nil
 	}
 	bad := func() (Policy, error) {
-		return Policy{}, sockstate.BadValue("", fmt.Sprintf("unknown close policy %q", s), "want %s", PolicyHelp)
+		return Policy{}, sockstate.BadValue("", fmt.Sprintf("unknown close policy %q", s), "want %s", policyHelp)
 	}
 	who, how, ok := strings.Cut(s, ":")
 	if !ok {
@@ -121,8 +121,8 @@ func ParsePolicy(s string) (Policy, error) {
 	case "linger":
 		p.How = Linger
 		d, err := time.ParseDuration(arg)
-		if err != nil || d < time.Second || d > MaxLinger || d%time.Second != 0 {
-			return Policy{}, sockstate.BadValue("", fmt.Sprintf("close policy %q", s), "linger takes whole seconds from 1s to %v (SO_LINGER has no finer unit)", MaxLinger)
+		if err != nil || d < time.Second || d > maxLinger || d%time.Second != 0 {
+			return Policy{}, sockstate.BadValue("", fmt.Sprintf("close policy %q", s), "linger takes whole seconds from 1s to %v (SO_LINGER has no finer unit)", maxLinger)
 		}
 		p.Linger = d
 		return p, nil
@@ -204,8 +204,8 @@ type Reaction struct {
 // ReactionHelp lists what ParseReaction accepts.
 const ReactionHelp = "close, delay=D, never or rst"
 
-// MaxDelay bounds delay=D.
-const MaxDelay = time.Hour
+// maxDelay bounds delay=D.
+const maxDelay = time.Hour
 
 // ParseReaction reads what Reaction.String prints.
 func ParseReaction(s string) (Reaction, error) {
@@ -219,8 +219,8 @@ func ParseReaction(s string) (Reaction, error) {
 	}
 	if arg, ok := strings.CutPrefix(s, "delay="); ok {
 		d, err := time.ParseDuration(arg)
-		if err != nil || d <= 0 || d > MaxDelay {
-			return Reaction{}, sockstate.BadValue("", fmt.Sprintf("reaction to EOF %q", s), "delay takes a duration above 0 and up to %v", MaxDelay)
+		if err != nil || d <= 0 || d > maxDelay {
+			return Reaction{}, sockstate.BadValue("", fmt.Sprintf("reaction to EOF %q", s), "delay takes a duration above 0 and up to %v", maxDelay)
 		}
 		return Reaction{Kind: ReactDelay, Delay: d}, nil
 	}

@@ -24,7 +24,7 @@ func TestParsePolicy(t *testing.T) {
 		{in: "server:unread", want: Policy{Who: ServerFirst, How: Unread}},
 		{in: "client:linger=2s", want: Policy{How: Linger, Linger: 2 * time.Second}},
 		{in: "client:linger=60s", want: Policy{How: Linger, Linger: time.Minute}, out: "client:linger=1m"},
-		{in: "server:linger=5m", want: Policy{Who: ServerFirst, How: Linger, Linger: MaxLinger}},
+		{in: "server:linger=5m", want: Policy{Who: ServerFirst, How: Linger, Linger: maxLinger}},
 		{in: "both:fin", want: Policy{Who: BothAtOnce}},
 		{in: "never", want: Never},
 	}
@@ -48,18 +48,18 @@ func TestParsePolicy(t *testing.T) {
 func TestParsePolicyErrors(t *testing.T) {
 	const lingerHelp = "whole seconds from 1s"
 	tests := map[string]string{
-		"":                       PolicyHelp,
-		"fin":                    PolicyHelp,
-		"client":                 PolicyHelp,
-		"client:":                PolicyHelp,
-		"Client:fin":             PolicyHelp,
-		"client:fin ":            PolicyHelp,
-		"client:fin=1s":          PolicyHelp,
-		"client:rst=":            PolicyHelp,
-		"both:rst":               PolicyHelp,
-		"both:fin=1s":            PolicyHelp,
-		"nobody:fin":             PolicyHelp,
-		"never:fin":              PolicyHelp,
+		"":                       policyHelp,
+		"fin":                    policyHelp,
+		"client":                 policyHelp,
+		"client:":                policyHelp,
+		"Client:fin":             policyHelp,
+		"client:fin ":            policyHelp,
+		"client:fin=1s":          policyHelp,
+		"client:rst=":            policyHelp,
+		"both:rst":               policyHelp,
+		"both:fin=1s":            policyHelp,
+		"nobody:fin":             policyHelp,
+		"never:fin":              policyHelp,
 		"client:linger":          lingerHelp,
 		"client:linger=":         lingerHelp,
 		"client:linger=0s":       lingerHelp,
@@ -88,7 +88,7 @@ func TestParseReaction(t *testing.T) {
 		{in: "delay=50ms", want: Reaction{Kind: ReactDelay, Delay: 50 * time.Millisecond}},
 		{in: "delay=1ns", want: Reaction{Kind: ReactDelay, Delay: 1}},
 		{in: "delay=90m", want: Reaction{}, out: "error"},
-		{in: "delay=60m", want: Reaction{Kind: ReactDelay, Delay: MaxDelay}, out: "delay=1h"},
+		{in: "delay=60m", want: Reaction{Kind: ReactDelay, Delay: maxDelay}, out: "delay=1h"},
 		{in: "delay=10m", want: Reaction{Kind: ReactDelay, Delay: 10 * time.Minute}},
 	}
 	for _, tt := range tests {

@@ -46,17 +46,17 @@ func holder(s sockstate.Side) Holder {
 	return HeldByServer
 }
 
-// Sight is the set of ends that a side can see of its peer.
-type Sight uint8
+// observable is the set of ends of its peer that a side can observe.
+type observable uint8
 
 // The ends. A side that calls close() sees nothing of what comes after.
 const (
-	SeesNothing Sight = 1 << iota
-	SeesFIN           // recv returns 0
-	SeesRST           // ECONNRESET or EPIPE: from connect, send, recv or SO_ERROR
+	nothingObservable observable = 1 << iota
+	finObservable                // recv returns 0
+	rstObservable                // ECONNRESET or EPIPE: from connect, send, recv or SO_ERROR
 )
 
-func (s Sight) String() string {
+func (s observable) String() string {
 	var names []string
 	for i, name := range [...]string{"nothing", "FIN", "RST"} {
 		if s&(1<<i) != 0 {
@@ -93,8 +93,8 @@ type Prediction struct {
 	// all the same, end at once: a duplicate ACK meets the peer's closed socket,
 	// whose RST kills them unless tcp_rfc1337 is set (RFC 1337; measured).
 	TimeWait Holder
-	// Sees is what each side sees of its peer's end.
-	Sees [sockstate.NumSides]Sight
+	// Observes is what each side can observe of its peer's end.
+	Observes [sockstate.NumSides]observable
 
 	// TimeWaits is the growth of TW + TWKilled + TCPTimeWaitOverflow, which count entries:
 	// into TIME_WAIT, and of an orphan into a FIN_WAIT_2 minisocket (as TWKilled if its time is
@@ -189,7 +189,7 @@ func (q *Prediction) note(s string) { q.Notes = append(q.Notes, s) }
 func (q *Prediction) never() {
 	for side := range q.Paths {
 		q.Paths[side] = []Path{{est}}
-		q.Sees[side] = SeesNothing
+		q.Observes[side] = nothingObservable
 	}
 	q.note("Nobody closes: both ends stay ESTABLISHED until the run ends, and what closes them then is not predicted.")
 }
@@ -197,7 +197,7 @@ func (q *Prediction) never() {
 func (q *Prediction) both(env Env) {
 	for side := range q.Paths {
 		q.Paths[side] = []Path{{est, fw1, fw2, tw}, {est, fw1, crs, tw}, {est, cw, la, shut}}
-		q.Sees[side] = SeesNothing
+		q.Observes[side] = nothingObservable
 	}
 	q.TimeWait = HeldByEither
 	q.TimeWaits = sockstate.Range{Min: 1, Max: 2}
@@ -210,7 +210,7 @@ func (q *Prediction) abort(p Policy, data bool, env Env) {
 	for side := range q.Paths {
 		q.Paths[side] = []Path{{est, shut}}
 	}
-	q.Sees[active], q.Sees[passive] = SeesNothing, SeesRST
+	q.Observes[active], q.Observes[passive] = nothingObservable, rstObservable
 	q.Resets = exactly(2)
 	if p.How == Unread {
 		q.AbortOnClose = exactly(1)
@@ -236,7 +236,7 @@ func (q *Prediction) lossy(env Env, receiver sockstate.Side) {
 	if !env.Lossy {
 		return
 	}
-	q.Sees[receiver] |= SeesNothing
+	q.Observes[receiver] |= nothingObservable
 	q.Resets.Min = min(q.Resets.Min, 1)
 	q.note("An RST that is lost is not sent again: its receiver stays as it was until it sends or times out.")
 }
@@ -252,9 +252,9 @@ func (p Policy) sides() (active, passive sockstate.Side) {
 func (q *Prediction) orderly(p Policy, r Reaction, env Env) {
 	active, passive := p.sides()
 	half := p.How == Half
-	q.Sees[active], q.Sees[passive] = SeesNothing, SeesFIN
+	q.Observes[active], q.Observes[passive] = nothingObservable, finObservable
 	if half {
-		q.Sees[active] = SeesFIN
+		q.Observes[active] = finObservable
 	}
 	if p.How == Unread {
 		q.note("Without an exchange there is nothing to leave unread: close() sends a FIN.")
@@ -318,13 +318,13 @@ func (q *Prediction) outlived(active, passive sockstate.Side, delay, orphan time
 func (q *Prediction) fullOrphan(passive sockstate.Side) {
 	q.TimeWaits.Min, q.Resets.Max = 0, 1
 	q.Paths[passive] = append(q.Paths[passive], Path{est, cw, shut})
-	q.Sees[passive] |= SeesRST
+	q.Observes[passive] |= rstObservable
 	q.note("Rarely (measured: 3 in 8,000 under load) the ACK meets close() as it ends, and the orphan stays a full socket: it is not counted unless a FIN comes, and ends after tcp_fin_timeout with an RST (tcp_keepalive_timer).")
 }
 
 func (q *Prediction) neverClosed(active, passive sockstate.Side, half bool, env Env) {
 	if half {
-		q.Sees[active] = SeesNothing
+		q.Observes[active] = nothingObservable
 		q.Paths[active] = []Path{{est, fw1, fw2}}
 		q.TimeWaits = sockstate.Range{Min: 0, Max: 1}
 		q.note("tcp_fin_timeout does not apply to a socket that a process holds: it stays in FIN_WAIT_2, and counts only once the process closes it.")
@@ -341,7 +341,7 @@ func (q *Prediction) neverClosed(active, passive sockstate.Side, half bool, env 
 func (q *Prediction) resetWhileWaiting(active sockstate.Side, half bool) {
 	q.Paths[active] = []Path{{est, fw1, shut}, {est, fw1, fw2, shut}}
 	if half {
-		q.Sees[active] = SeesRST
+		q.Observes[active] = rstObservable
 		q.TimeWaits = exactly(0)
 		return
 	}

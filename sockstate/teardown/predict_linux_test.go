@@ -221,8 +221,8 @@ func against(t *testing.T, l *lab, d drill, n int, concurrent bool, env Env) Pre
 	}
 	for side, saw := range o.saw {
 		for s, k := range saw {
-			if q.Sees[side]&s == 0 {
-				t.Errorf("%d times the %v saw %v, predicted %v", k, sockstate.Side(side), s, q.Sees[side])
+			if q.Observes[side]&s == 0 {
+				t.Errorf("%d times the %v saw %v, predicted %v", k, sockstate.Side(side), s, q.Observes[side])
 			}
 		}
 	}

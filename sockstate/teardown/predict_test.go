@@ -51,9 +51,9 @@ func TestPredictGolden(t *testing.T) {
 				q := Predict(mustPolicy(t, policy), mustReaction(t, reaction), e, Env{})
 				fmt.Fprintf(&b, "%s, on-eof %s, %s: TIME_WAIT %s\n", policy, reaction, e, q.TimeWait)
 				words := q.Describe()
-				for side := range q.Sees {
+				for side := range q.Observes {
 					name := sockstate.Side(side).String()
-					fmt.Fprintf(&b, "  %s sees %s: %s\n", name, q.Sees[side], strings.Join(words[name], "; "))
+					fmt.Fprintf(&b, "  %s sees %s: %s\n", name, q.Observes[side], strings.Join(words[name], "; "))
 				}
 				fmt.Fprintf(&b, "  TimeWaits %v AbortOnData %v AbortOnClose %v Resets %v\n", q.TimeWaits, q.AbortOnData, q.AbortOnClose, q.Resets)
 				for _, n := range q.Notes {
@@ -128,8 +128,8 @@ func TestPredictIsSymmetric(t *testing.T) {
 			if diff := cmp.Diff(c.Describe()["client"], s.Describe()["server"]); diff != "" {
 				t.Errorf("%s, %s: -client +server:\n%s", how, reaction, diff)
 			}
-			if c.Sees[0] != s.Sees[1] || c.Sees[1] != s.Sees[0] {
-				t.Errorf("%s, %s: client sees %v, server %v", how, reaction, c.Sees, s.Sees)
+			if c.Observes[0] != s.Observes[1] || c.Observes[1] != s.Observes[0] {
+				t.Errorf("%s, %s: client sees %v, server %v", how, reaction, c.Observes, s.Observes)
 			}
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	"lastack/sockstate/clock"
 )
 
-// testLook looks at each end that a peer can have brought about, just before the close.
-func testLook(t *testing.T, f newLoop) {
+// testPeerEnd looks at each end that a peer can have brought about, just before the close.
+func testPeerEnd(t *testing.T, f newLoop) {
 	const none, fin = Errno(0xffff), Errno(0)
 	sent := func(r *rig, peer *net.TCPConn) {
 		write(r.t, peer, "abc")
@@ -56,10 +56,10 @@ func testLook(t *testing.T, f newLoop) {
 		t.Run(test.name, func(t *testing.T) {
 			r, peer := pair(t, f)
 			test.peer(r, peer)
-			r.loop.Look(0, test.keep)
+			r.loop.PeerEnd(0, test.keep)
 			r.loop.Close(0, false)
 			if test.want != none {
-				r.want(OpLook, 0, test.want)
+				r.want(OpPeerEnd, 0, test.want)
 			}
 			r.want(OpClose, 0, 0)
 			r.quiet()
@@ -84,7 +84,7 @@ func testLook(t *testing.T, f newLoop) {
 			t.Run(c.name, func(t *testing.T) {
 				r, peer := pair(t, f)
 				c.peer(r, peer)
-				r.loop.Look(0, false)
+				r.loop.PeerEnd(0, false)
 				r.loop.Shutdown(0)
 				switch c.want {
 				case none:
@@ -93,9 +93,9 @@ func testLook(t *testing.T, f newLoop) {
 						t.Error(err)
 					}
 				case unix.ECONNRESET:
-					r.wantAny(Completion{Op: OpLook, Errno: c.want}, Completion{Op: OpShutdown, Errno: unix.ENOTCONN})
+					r.wantAny(Completion{Op: OpPeerEnd, Errno: c.want}, Completion{Op: OpShutdown, Errno: unix.ENOTCONN})
 				default:
-					r.want(OpLook, 0, c.want)
+					r.want(OpPeerEnd, 0, c.want)
 				}
 				r.quiet()
 				r.close(0)
@@ -109,9 +109,9 @@ func testLook(t *testing.T, f newLoop) {
 		reset(peer)
 		readable(t, r, 0, sockstate.Closed)
 		r.loop.Cancel(0)
-		r.loop.Look(0, false)
+		r.loop.PeerEnd(0, false)
 		r.loop.Close(0, false)
-		r.want(OpLook, 0, unix.ECONNRESET)
+		r.want(OpPeerEnd, 0, unix.ECONNRESET)
 		r.want(OpClose, 0, 0)
 	})
 }

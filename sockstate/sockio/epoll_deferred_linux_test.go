@@ -47,7 +47,7 @@ func TestEpollLooksLate(t *testing.T) {
 		r, l, says := latePairs(t, 1)
 		l.Recv(0, 8)
 		r.quiet()
-		if l.socks[0].flag&sockRegistered == 0 || len(l.later) > 0 {
+		if l.socks[0].flag&sockRegistered == 0 || len(l.deferred) > 0 {
 			t.Error("the loop has slept on a socket that epoll was not told of")
 		}
 		says[0]("x")
@@ -101,7 +101,7 @@ func TestEpollLooksLate(t *testing.T) {
 		l.epfd = l.waker.fd // EINVAL: not an epoll descriptor
 		l.Recv(0, 1)
 		l.perform()
-		l.lookLate()
+		l.retryDeferred()
 		l.epfd = epfd
 		r.want(OpRecv, 0, unix.EINVAL)
 	})
@@ -135,7 +135,7 @@ func TestEpollLooksWhereItPays(t *testing.T) {
 	}
 	l.Recv(earlyMisses, 1)
 	l.perform()
-	if len(l.later) > 0 {
+	if len(l.deferred) > 0 {
 		t.Errorf("looks again after %d turns without an answer", earlyMisses)
 	}
 	l.late.skips = earlySkips - 1

@@ -1,10 +1,10 @@
 package sockio
 
-// earliness decides whether to look for something before epoll tells of it: for the end of a
+// speculation decides whether to look for something before epoll tells of it: for the end of a
 // handshake right after connect, for an answer right after the peer's turn. On loopback it is
 // there by then; across a network it is not, and looking would cost a system call a
 // connection. After a run of misses it looks only now and then.
-type earliness struct {
+type speculation struct {
 	misses int
 	skips  int
 }
@@ -14,7 +14,7 @@ const (
 	earlySkips  = 256
 )
 
-func (e *earliness) worthwhile() bool {
+func (e *speculation) worthwhile() bool {
 	if e.misses < earlyMisses {
 		return true
 	}
@@ -23,7 +23,7 @@ func (e *earliness) worthwhile() bool {
 }
 
 // note counts a look and returns whether it found something.
-func (e *earliness) note(found bool) bool {
+func (e *speculation) note(found bool) bool {
 	if found {
 		e.misses = 0
 	} else {

@@ -4,26 +4,26 @@ package sockio
 // where that is worthwhile, else for epoll.
 func (l *epoll) await(k *epollSock, s Sock) {
 	if l.givesWay && k.flag&sockRegistered == 0 && l.late.worthwhile() {
-		l.later = append(l.later, s)
+		l.deferred = append(l.deferred, s)
 		return
 	}
 	l.register(k, s, false)
 }
 
-// lookLate lets the other threads of this CPU have their turn and then looks at what waits. What the peer has
+// retryDeferred lets the other threads of this CPU have their turn and then looks at what waits. What the peer has
 // answered in its turn completes without epoll_ctl and without a wake-up; what is still
 // silent is registered, so nothing is left out when the loop sleeps.
 //
 // An entry may be stale, for it carries no generation: its recv cancelled, its socket
 // closed, the slot taken again. Then either nothing is pending, or what is has an entry of
 // its own and is merely looked at twice.
-func (l *epoll) lookLate() {
-	if len(l.later) == 0 {
+func (l *epoll) retryDeferred() {
+	if len(l.deferred) == 0 {
 		return
 	}
 	yield()
 	found := 0
-	for _, s := range l.later { // completing adds none: handlers only queue
+	for _, s := range l.deferred { // completing adds none: handlers only queue
 		k := &l.socks[s]
 		if k.flag&sockRegistered != 0 { // by a send that had to wait: epoll tells
 			continue
@@ -35,7 +35,7 @@ func (l *epoll) lookLate() {
 			l.register(k, s, false)
 		}
 	}
-	l.later = l.later[:0]
+	l.deferred = l.deferred[:0]
 	// By turn, not by socket: one that waits long is registered after its only miss, and must
 	// not speak for those that come and go beside it.
 	l.late.note(found > 0)

@@ -18,7 +18,7 @@ func TestEarliness(t *testing.T) {
 	}
 	for name, steps := range tests {
 		t.Run(name, func(t *testing.T) {
-			var e earliness
+			var e speculation
 			for i, step := range steps {
 				looks := 0
 				for range step.times {

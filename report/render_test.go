@@ -273,7 +273,7 @@ func TestText_mutatesNothing(t *testing.T) {
 
 // FuzzText renders whatever the codec lets through.
 func FuzzText(f *testing.F) {
-	for _, name := range recorded(f) {
+	for _, name := range []string{"count-one", "refused", "exhausted", "drain-interrupted", "drain-kill"} { // the smallest: what is large is mutated slowly
 		b, err := record.Marshal(sample(f, name), "")
 		if err != nil {
 			f.Fatal(err)

@@ -45,6 +45,9 @@ func drainDocument(run *record.Run) *document.Document {
 		sections = append(sections, d.timeline(), d.fates(), d.queued(), d.listener(), d.reconnect(), d.server(), d.restart(), d.leftBehind())
 	}
 	sections = append(sections, d.latencies(), accounting(run, "our counts and the kernel's", d.accounting()), detail(kernel(&shown)), d.notKnown(), observer(run))
+	if d.try != nil {
+		sections = append(sections, d.next())
+	}
 	return build(title(run), stopWords(&d.drain.Stop), d.warnings(), sections...)
 }
 

@@ -13,7 +13,7 @@ import (
 // server says what became of the process.
 func (d *drainView) server() *document.Section {
 	sv := &d.try.Server
-	s := &document.Section{ID: "server", Title: "SERVER", Level: document.First, Lead: "ended " + d.ended()}
+	s := &document.Section{ID: "server", Title: "SERVER", Level: document.First, Lead: d.ended()}
 	var f document.Facts
 	say := func(what, text string) {
 		if text != "" {
@@ -143,23 +143,23 @@ func (d *drainView) ended() string {
 	}
 	switch {
 	case s.ExitS != nil && len(s.StillListening) > 0:
-		return quantity.Since(*s.ExitS) + ", " + how + ", but " + metric.ProcessNumbers(s.StillListening) + " still held its listening socket when " +
+		return "ended " + quantity.Since(*s.ExitS) + ", " + how + ", but " + metric.ProcessNumbers(s.StillListening) + " still held its listening socket when " +
 			d.lastLook() + ": the server did not stop"
 	case s.ExitS != nil && len(s.ListenedOn) > 0:
-		return quantity.Since(*s.ExitS) + ", " + how + ", but " + metric.ProcessNumbers(s.ListenedOn) + " listened on until the grace was over: the server did not stop"
+		return "ended " + quantity.Since(*s.ExitS) + ", " + how + ", but " + metric.ProcessNumbers(s.ListenedOn) + " listened on until the grace was over: the server did not stop"
 	case s.ExitS != nil:
-		return quantity.Since(*s.ExitS) + ", " + how
+		return "ended " + quantity.Since(*s.ExitS) + ", " + how
 	case s.Stayed && s.ThenSent && !d.cutShort():
-		return "no: it outlived even " + metric.ThenWords(s)
+		return "did not end: it outlived even " + metric.ThenWords(s)
 	case s.Stayed:
-		return "no: it was still running when " + d.lastLook()
+		return "did not end: it was still running when " + d.lastLook()
 	case s.ExitSignal != "" || s.ExitCode != nil:
-		return how + ", when is not known"
+		return "ended, " + how + ", when is not known"
 	}
 	if why, unknown := d.try.WhyUnknown("server.exit_s"); unknown {
-		return "not known: " + why
+		return "its end is not known: " + why
 	}
-	return "not while it was watched"
+	return "did not end while it was watched"
 }
 
 // cutShort reports whether the run was interrupted in the try that is shown.

@@ -118,13 +118,13 @@ func TestDrainSays(t *testing.T) {
 			[]string{"after 1 s of load; a reload: it is to stay"},
 			[]string{"to end"},
 		},
-		{"stayed", func(_ *record.Run, try *record.DrainTry) { try.Server = record.DrainServer{Stayed: true} }, []string{"ended no: it was still running when the watch ended"}, []string{"reloads"}},
+		{"stayed", func(_ *record.Run, try *record.DrainTry) { try.Server = record.DrainServer{Stayed: true} }, []string{"did not end: it was still running when the watch ended"}, []string{"reloads"}},
 		{
 			"stayed, interrupted",
 			func(r *record.Run, try *record.DrainTry) {
 				r.Interrupted, try.Server = true, record.DrainServer{Stayed: true, ThenSent: true}
 			},
-			[]string{"ended no: it was still running when the run was interrupted"},
+			[]string{"did not end: it was still running when the run was interrupted"},
 			[]string{"outlived"},
 		},
 		{"one listens on", func(_ *record.Run, try *record.DrainTry) { try.Server.StillListening = []int{7} }, []string{"exit code 0, but process 7 still held its listening socket when the watch ended: the server did not stop"}, nil},

@@ -10,19 +10,6 @@ import (
 	"lastack/bench/lab"
 )
 
-// order is the order of n contenders in a round: every second round goes backwards, and each pair of
-// rounds starts one further on, so that nobody is always first or always follows the same one.
-func order(n, round int) []int {
-	o := make([]int, n)
-	for i := range o {
-		o[i] = (i + round/2) % n
-	}
-	if round%2 == 1 {
-		slices.Reverse(o)
-	}
-	return o
-}
-
 // measure runs every contender once a round. A contender that fails is tried again in the next
 // round, one that is unavailable is not. tell, if not nil, hears of each run when it has
 // ended. The error is ctx's; what was measured until then is returned with it.

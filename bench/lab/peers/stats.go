@@ -34,3 +34,16 @@ func ratios(of, to []float64) []float64 {
 	}
 	return r
 }
+
+// order is the order of n contenders in a round: every second round goes backwards, and each pair of
+// rounds starts one further on, so that nobody is always first or always follows the same one.
+func order(n, round int) []int {
+	o := make([]int, n)
+	for i := range o {
+		o[i] = (i + round/2) % n
+	}
+	if round%2 == 1 {
+		slices.Reverse(o)
+	}
+	return o
+}

@@ -126,6 +126,7 @@ func (j *judgement) searchReasons() {
 	s := j.search()
 	r := j.r
 	p, connect := r.Pressure.Ports, r.Latency["connect"]
+	without, ok := j.withoutSearch(s)
 	a := args{"first_pass": s.first, "ports": p.Available, "pairs": max(p.Pairs, 1), "opened_per_s": r.Rate.OpenedPerS}
 	if s.bears > 0 {
 		a["reuse_after_s"], a["bears_per_s"] = j.reuseDelay().Seconds(), s.bears
@@ -134,13 +135,19 @@ func (j *judgement) searchReasons() {
 		if until, before, after, ok := j.aroundFirstPass(s.first); ok {
 			a["taken_after_s"], a["before_per_s"], a["after_per_s"] = until, before, after
 		}
+		// An interval in which the first pass ran out is fast and slow: by the rate without a search that is told apart.
+		n := float64(s.first * max(p.Pairs, 1))
+		if taken := n / without; ok && r.Warmup == nil && taken < r.LoadS {
+			a["taken_after_s"], a["before_per_s"], a["after_per_s"] = taken, without, max(float64(r.Connections.Opened)-n, 0)/(r.LoadS-taken)
+			a["reckoned"] = true
+		}
 		j.because("first_pass_taken", a)
+	}
+	if ok {
+		j.because("without_search", args{"opened_per_s": without})
 	}
 	if s.beyond > 0 {
 		j.because("walked_past", args{"times": s.beyond, "first_pass": s.first, "connect_p50_us": connect.P50Us, "connect_mean_us": connect.MeanUs, "connect_p99_us": connect.P99Us})
-	}
-	if rate, ok := j.withoutSearch(s); ok {
-		j.because("without_search", args{"opened_per_s": rate})
 	}
 	j.searchAdvice(s)
 }
@@ -242,7 +249,11 @@ func searchCodes() []Code {
 		found("first_pass_taken", "all ports that connect tries first were taken, so that each connect searched past them", "more addresses, no TIME_WAIT at the client, or reuse", func(a args) string {
 			s := tries(a) + "all of these were taken"
 			if a.has("taken_after_s") {
-				s += " after " + a.seconds("taken_after_s") + ": it opened " + a.perSecond("before_per_s") + "/s until then, " + a.perSecond("after_per_s") + "/s from then on"
+				before := a.perSecond("before_per_s")
+				if a.yes("reckoned") {
+					before = "about " + a.about("before_per_s")
+				}
+				s += " after " + a.seconds("taken_after_s") + ": it opened " + before + "/s until then, " + a.perSecond("after_per_s") + "/s from then on"
 			}
 			return s
 		}),

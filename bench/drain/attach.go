@@ -23,7 +23,7 @@ func (s *server) attach(pid int) error {
 		return err
 	}
 	if slices.Contains(tree, os.Getpid()) {
-		return refuse("this program descends from it, and would be drained too: want the server's own process")
+		return refuse("this program descends from it, and would be stopped too: want the server's own process")
 	}
 	if err := p.Signal(0); err != nil {
 		return refuse(err.Error())

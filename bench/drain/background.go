@@ -9,8 +9,8 @@ import (
 	"lastack/bench/process"
 )
 
-// ready finds out who is to be signalled, who listens, and whether a signal may be sent. Much may have changed since the server was
-// started: it is asked for the last time just before the signal, which takes some milliseconds.
+// ready finds out which process to signal, who listens, and whether a signal may be sent. This may change at any time, so it is called
+// again just before the signal. It takes some milliseconds.
 func (s *server) ready(signal bool) error {
 	if s.proc == nil {
 		return nil
@@ -35,8 +35,8 @@ func (s *server) ready(signal bool) error {
 	return err
 }
 
-// followEnded is for when the process to be signalled has ended just now: it may have put its server into the background. It reports
-// whether there is another process to be signalled.
+// followEnded is called when the process to signal has just ended: it may have put its server into the background. It reports whether
+// there is another process to signal.
 func (s *server) followEnded() (bool, error) {
 	ended := s.proc
 	select {
@@ -47,11 +47,11 @@ func (s *server) followEnded() (bool, error) {
 	return s.proc != ended, err
 }
 
-// endKnownAtMost is how long it may take until a process that has ended is known to have.
+// endKnownAtMost bounds the wait until the end of a process is known.
 const endKnownAtMost = 10 * time.Second
 
-// follow has the process signalled that listens, where the one that was started has put its server into the background. It may do
-// so at any time, so that this is asked again and again; while the process lives, only before the signal.
+// follow chooses the process that listens as the one to signal, where the started process has put its server into the background. That may
+// happen at any time, so follow is called again and again; while the process lives it acts only before the signal.
 func (s *server) follow(signal bool) error {
 	p := s.own()
 	if p == nil || !hasEnded(s.proc) && (s.main != nil || !signal) {
@@ -70,11 +70,11 @@ func (s *server) follow(signal bool) error {
 	return nil
 }
 
-// looksAtMost is how often background reads /proc.
+// looksAtMost bounds how often background reads /proc.
 const looksAtMost = 3
 
-// background finds who listens for p in the background; nil: nobody. Who forks while /proc is read may be missing with its child, as
-// in a daemon's second fork, and who was found may have ended since: in both cases it looks again.
+// background finds the process that listens in the background for p; nil: there is none. It reads /proc again if a process may have been
+// missed, because it forked meanwhile as a daemon does, or if the one that it found has ended since.
 func (s *server) background(p *process.Process) (pid int, daemon *process.Process, err error) {
 	for range looksAtMost {
 		var now []process.Listener
@@ -106,8 +106,8 @@ func hasEnded(p *process.Process) bool {
 	}
 }
 
-// died says how the server ended before it was to, empty if it lives. Its end is read first: whom it left in the background is looked
-// for afterwards, so that it cannot end in between.
+// died says how the server ended too early, empty if it lives. It reads the end first and looks for a process in the background
+// afterwards, so that the server cannot end in between.
 func (s *server) died() (string, error) {
 	if s.proc == nil || !hasEnded(s.proc) {
 		return "", nil

@@ -20,14 +20,14 @@ type beside struct {
 	command []string
 	proc    *process.Process
 	listens []netip.AddrPort // when it was waited for
-	// waited is set from then on; daemon is, where the one that was started had ended by then, and left others.
+	// waited is set from then on. daemon is set if the started process had ended by then and left others.
 	waited, daemon bool
 }
 
 // besideAtMost bounds the wait until a program beside the server listens, which not all do.
 const besideAtMost = 5 * time.Second
 
-// startBeside starts them, one after the other. What has been started is in x.beside, whatever the error.
+// startBeside starts them one after the other. x.beside has what was started, also after an error.
 func (x *experiment) startBeside(ctx context.Context) error {
 	if len(x.Also) == 0 {
 		return nil
@@ -63,8 +63,8 @@ func (x *experiment) startBeside(ctx context.Context) error {
 	return nil
 }
 
-// besideWhom is whose PID namespace all that is started shares, so that they can signal each other by number, as on a host; nil if the
-// first is still to come.
+// besideWhom is the process whose PID namespace all that is started shares, so that they can signal each other by number as on a host;
+// nil before the first.
 func (x *experiment) besideWhom() *process.Process {
 	if len(x.beside) == 0 {
 		return nil
@@ -72,7 +72,7 @@ func (x *experiment) besideWhom() *process.Process {
 	return x.beside[0].proc
 }
 
-// gone reports whether it has ended, all of it if it is a daemon.
+// gone reports whether it has ended; of a daemon, whether all its processes have.
 func (b *beside) gone() bool {
 	select {
 	case <-b.proc.Gone():

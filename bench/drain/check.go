@@ -19,8 +19,8 @@ const (
 	MinRate = 1e-3
 )
 
-// Validate says what is wrong with a drain whatever the host, but for the path of its ledger, which it looks at: a *sockstate.ValueError for the
-// first thing.
+// Validate finds the first thing that is wrong with a drain on any host, and with the path of its ledger on this one: a
+// *sockstate.ValueError.
 func (c *Spec) Validate() error {
 	if err := c.Load.validate(); err != nil {
 		return err
@@ -132,7 +132,7 @@ func (c *Spec) validateStop() error {
 	return nil
 }
 
-// asRefused tells what bench or the load refuse by the flags of a drain.
+// asRefused names the flags of drain in the error of a load.
 func (l *Load) asRefused(err error) error {
 	e, ok := errors.AsType[*sockstate.ValueError](err)
 	switch {
@@ -145,7 +145,7 @@ func (l *Load) asRefused(err error) error {
 	return sockstate.BadValue(drainFlag(e.Name), e.Value, "%s", e.Want)
 }
 
-// drainFlag is what a drain calls a flag of a run.
+// drainFlag is the name that drain has for a flag of run.
 func drainFlag(flag string) string {
 	if flag == "rate" {
 		return "arrivals"

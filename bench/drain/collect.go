@@ -58,7 +58,7 @@ func (t *try) endLoad(ctx context.Context) {
 // concludeSlack is how much later than its time a request's timeout may be seen.
 const concludeSlack = time.Second
 
-// await waits until what was under way when the watch ended is answered or lost, and says so where that takes long.
+// await waits until the requests under way at the end of the watch are answered or lost. It tells if that takes long.
 func (t *try) await(ctx context.Context) {
 	limit := max(t.Load.RequestTimeout, t.Load.ConnectTimeout) + concludeSlack
 	done := func() (bool, error) {
@@ -79,7 +79,7 @@ func (t *try) await(ctx context.Context) {
 // settleAtMost bounds the wait for sockets of the load that are still about to close.
 const settleAtMost = time.Second
 
-// settle waits until the kernel has nothing more to count: no socket of the load is on its way.
+// settle waits until no socket of the load is between two states, so that the kernel's counters are final.
 func (t *try) settle(ctx context.Context) {
 	_, _ = tick(ctx, settleAtMost, func() (bool, error) {
 		var c sockstate.Census
@@ -96,7 +96,7 @@ func (t *try) settle(ctx context.Context) {
 	})
 }
 
-// collectOpen takes what can be seen only while clients have their connections.
+// collectOpen reads what can be seen only while clients have their connections.
 func (w *watch) collectOpen(e *evidence) {
 	e.owners = w.owners()
 	if w.server.proc != nil && w.exited != 0 && w.gone == 0 {
@@ -107,7 +107,7 @@ func (w *watch) collectOpen(e *evidence) {
 	}
 }
 
-// collect takes the rest of what was seen of the server, and of what ran beside it.
+// collect adds what was seen of the server, the stop command and the programs beside.
 func (w *watch) collect(e *evidence) {
 	if n := w.next; n != nil {
 		w.restarted, w.listening = n.started, n.listening

@@ -46,8 +46,8 @@ func (e *evidence) restart() *record.DrainRestart {
 	return &record.DrainRestart{StartedS: e.since(e.restarted), ListensS: e.since(e.listening), Failed: e.restartFailed}
 }
 
-// unknown says what could not be known, and why. connectionsLeft is set where some that were open at the signal were open still when
-// the watch ended.
+// unknown says what is not known, and why. connectionsLeft is set if connections that were open at the signal were still open at the end of
+// the watch.
 func (e *evidence) unknown(connectionsLeft bool) map[string]string {
 	u := make(map[string]string)
 	if connectionsLeft {

@@ -50,7 +50,7 @@ type evidence struct {
 	// ledger is what the server wrote at its end; noLedger says why there is nothing.
 	ledger   map[string]int64
 	noLedger error
-	// probed is the number of connections on which the server was listened to.
+	// probed is the number of connections that waited for the server to speak first.
 	probed int64
 }
 

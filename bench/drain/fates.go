@@ -21,8 +21,8 @@ const (
 // byServer reports whether the server ended the connection.
 func (f fate) byServer() bool { return f == fateFIN || f == fateRST || f == fateCut }
 
-// fateOf is that of a connection that was open at the signal or opened after it. After the watch clients close what they
-// keep, so that the end of a connection says nothing then, but for those whose request was still under way.
+// fateOf is the fate of a connection that was open at the signal or opened after it. After the watch clients close what they keep, so
+// the end of a connection says nothing then, unless its request was still under way.
 func (j *joined) fateOf(c *connection) fate {
 	keep := c.group.keep
 	switch {

@@ -10,18 +10,18 @@ import (
 	"lastack/sockstate/sockdiag"
 )
 
-// lingerAtMost bounds the wait for sockets of a process that has ended: a ring of io_uring lets go of them late.
+// lingerAtMost bounds the wait for sockets of a process that has ended: io_uring releases them late.
 const lingerAtMost = 2 * time.Second
 
 // holdersEvery is the polling interval for who holds the old listeners, which takes milliseconds.
 const holdersEvery = 100 * time.Millisecond
 
-// lookAtServer notes whether the server has ended, and is gone by now: it looks then at what that has left, and brings it back.
+// lookAtServer reads whether the server has ended, and whether it is gone by now: then it looks at what is left, and starts the restart.
 func (w *watch) lookAtServer(now int64) (gone bool, err error) {
 	p := w.server.proc
 	switch {
 	case p == nil && w.hook != nil && w.server.local() && !w.seen.searched:
-		// The listener's end is what can be seen of the server's.
+		// Of a server without a known process only the end of its listener can be seen.
 		there, err := process.Listening(w.server.diag, w.target)
 		if err != nil || len(there) > 0 {
 			return false, err
@@ -45,8 +45,8 @@ func (w *watch) lookAtServer(now int64) (gone bool, err error) {
 	return true, w.search()
 }
 
-// nobodyListens reports whether nobody of the old server listens any more: a shell around a server ends, or a parent of workers, and
-// its children serve on. Who has a listener is looked up every holdersEvery only.
+// nobodyListens reports whether no process of the old server listens any more. A shell around a server may end, or a parent of workers,
+// while the children serve on.
 func (w *watch) nobodyListens(now int64) (bool, error) {
 	listens, err := w.server.listens()
 	if err != nil || !listens {
@@ -63,7 +63,7 @@ func (w *watch) nobodyListens(now int64) (bool, error) {
 	return len(pids) == 0 && !(unheld && now-w.exited < int64(lingerAtMost)), nil
 }
 
-// search looks at what the server has left on its port, and brings it back.
+// search looks at what the server has left on its port, and starts the restart.
 func (w *watch) search() error {
 	w.seen.searched = true
 	s := w.server

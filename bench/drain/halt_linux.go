@@ -24,7 +24,7 @@ func (s *server) halt() error {
 	return s.proc.SignalAll(syscall.SIGSTOP)
 }
 
-// goOn continues what was halted: those very processes, for their parent may have died meanwhile.
+// goOn continues the processes that were halted: their parent may have ended meanwhile.
 func (s *server) goOn() error {
 	var errs []error
 	for _, pid := range s.halted {
@@ -36,8 +36,8 @@ func (s *server) goOn() error {
 	return errors.Join(errs...)
 }
 
-// guard has a server that is not ours go on if this process is killed while the server is halted: a shell waits
-// for the end of a pipe, which comes with this process's, and then sends SIGCONT.
+// guard continues a server that is not ours if this process is killed while the server is halted: a shell waits for the end of a pipe,
+// which comes with the end of this process, and then sends SIGCONT.
 func (s *server) guard() error {
 	line := "read -r _; kill -CONT"
 	for _, pid := range s.halted {

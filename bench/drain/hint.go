@@ -8,10 +8,10 @@ import (
 	"lastack/bench/sandbox"
 )
 
-// becomes matches the words of a server that cannot become another user, or give a file to one.
+// becomes matches what a server says that cannot change its user, or the owner of a file.
 var becomes = regexp.MustCompile(`(?i)\b(set(e|re|res)? ?[ug]id|initgroups|setgroups|f?chown(at)?)\b`)
 
-// refused matches the words of one that cannot give a file that is not its own to the only user that there is.
+// refused matches what a server says that cannot take over another user's file.
 var refused = regexp.MustCompile(`chown\("[^"]*", 0\) failed`)
 
 // hint says what to do about what a server said that did not come up, empty if that is not known. In the sandbox of an ordinary user

@@ -72,7 +72,7 @@ func (gs groups) open(s *loadgen.Snapshot) bool {
 	return true
 }
 
-// hopelessAfter is how many connections a client may have had, on the average, before it is clear that it cannot keep one.
+// hopelessAfter is how many connections a client may open, on average, before it is clear that it cannot keep one.
 const hopelessAfter = 5
 
 // hopeless reports whether a group that is not open has tried often enough.
@@ -115,8 +115,8 @@ func (gs groups) ended(s *loadgen.Snapshot) (words []string) {
 	return words
 }
 
-// open reports whether a group's clients have a connection each, and idle ones their reply, for longer than the way to
-// that takes. A partial client whose connection the server has ended has had it, and opens no other.
+// open reports whether all clients of a group have a connection, idle ones with their reply. A partial client whose connection the server
+// has ended opens no other, so it counts as open.
 func (k *group) open(g *loadgen.GroupSnapshot) bool {
 	n := int64(k.asked)
 	switch {
@@ -152,7 +152,7 @@ func whyShort(l *loadgen.Ledger) string {
 	return fmt.Sprintf("the rest of them had no answer after %v: the server, or its accept queue, takes no more at once", heldAtMost)
 }
 
-// failedHere says for want of what of this host's connects failed, empty if none did: nothing of that is the server's.
+// failedHere says what this host lacked where connects failed for that, empty if none did. It says nothing of the server.
 func failedHere(l *loadgen.Ledger) string {
 	switch o := &l.Outcomes; {
 	case o[sockstate.OutcomeNoLocalPort] > 0:

@@ -88,9 +88,8 @@ func (j *joined) listener(a *answers) record.DrainListener {
 	return l
 }
 
-// addUnserved finds the connections that the kernel took alone, as far as clients can tell: it completes handshakes while a
-// process has the listener, whether or not that accepts. A request that the end of the load cut off, by an interrupt, has
-// not waited for its time, and proves nothing.
+// addUnserved finds the connections that only the kernel accepted, as far as clients can tell: it completes handshakes while a process
+// has the listener, whether or not the process accepts. A request that an interrupt cut off proves nothing.
 func (j *joined) addUnserved(l *record.DrainListener) {
 	// What came of the requests of each connection.
 	asked, heard, cutOff := make(map[loadgen.ConnID]bool), make(map[loadgen.ConnID]bool), make(map[loadgen.ConnID]bool)

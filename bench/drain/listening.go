@@ -44,14 +44,14 @@ func (s *server) isOld(l process.Listener) bool {
 	return slices.ContainsFunc(s.listeners, func(o process.Listener) bool { return o.Inode == l.Inode })
 }
 
-// listens reports whether a listener of the old server is there still. It costs little, and does not know whose it is.
+// listens reports whether a listener of the old server still exists. It costs little, and does not tell who holds it.
 func (s *server) listens() (bool, error) {
 	now, err := process.Listening(s.diag, s.addr)
 	return slices.ContainsFunc(now, s.isOld), err
 }
 
-// holders lists the processes of the old server that hold one of its listeners; unheld is set where one is there that
-// no process has any more. It reads the descriptors of all processes.
+// holders lists the processes of the old server that hold one of its listeners; unheld is set if a listener exists that no process
+// holds. It reads the descriptors of all processes.
 func (s *server) holders() (pids []int, unheld bool, err error) {
 	now, err := process.Listeners(s.diag, s.addr)
 	if err != nil {
@@ -79,7 +79,7 @@ func (s *server) holders() (pids []int, unheld bool, err error) {
 	return pids, unheld, nil
 }
 
-// stillHeld lists the processes that are not the server's, and hold its listener when it has gone, other than those that were known to.
+// stillHeld lists other processes that hold the listener of a server that is gone, less those that were known before.
 func (s *server) stillHeld() []int {
 	now, err := process.Listeners(s.diag, s.addr)
 	if err != nil {
@@ -96,7 +96,7 @@ func (s *server) stillHeld() []int {
 	return pids
 }
 
-// bindable tries the port as a new server would.
+// bindable tries to bind the port as a new server would.
 func (s *server) bindable() record.DrainPort {
 	try := func(reuse bool) string {
 		err := sockio.CanBind(s.addr, reuse)

@@ -10,7 +10,7 @@ import (
 	"lastack/sockstate/sockdiag"
 )
 
-// owners looks up who has the connections that are open at the end, by their clients' addresses; nil: that is not known.
+// owners looks up which server has each connection that is open at the end, by its client's address; nil: not known.
 func (w *watch) owners() map[netip.AddrPort]owner {
 	if !w.server.local() && w.next == nil || w.server.behind {
 		return nil

@@ -6,15 +6,13 @@ import (
 	"lastack/sockstate/clock"
 )
 
-// pace finds when this program did not run: halted by a signal, or without a CPU. What clients saw of that time is not what
-// the server did.
+// pace finds when this program did not run: halted by a signal, or without a CPU. What clients saw then does not tell what the server did.
 type pace struct {
 	last, longest int64
 	stop, ended   chan struct{}
 }
 
-// newPace steps every pollEvery, from a time on and until end is called. It has a goroutine of its own, as the watch may wait for the
-// kernel.
+// newPace steps every pollEvery from a time on until end is called. It has its own goroutine, as the watch may block in the kernel.
 func newPace(from int64) *pace {
 	p := &pace{stop: make(chan struct{}), ended: make(chan struct{})}
 	go func() {

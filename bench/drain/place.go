@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	// elsewherePoll is how often a server that does not listen on the target is asked where else, which reads its descriptors.
+	// elsewherePoll is the polling interval for where else a server listens, which reads its descriptors.
 	elsewherePoll = 250 * time.Millisecond
-	// sayAfter is how long it may listen elsewhere alone before that is said, and hopelessAt how long on the target's port of
-	// another address: whoever has that has the address wrong. On another port it may be a server that opens its main one late.
+	// sayAfter is how long a server may listen only elsewhere before that is told. hopelessAt is how long it may listen on the target's
+	// port of another address: then its address is wrong. On another port it may be a server that opens its main port late.
 	sayAfter, hopelessAt = time.Second, 3 * time.Second
 )
 
@@ -25,7 +25,7 @@ type wrongPlace struct {
 	next          time.Time // when to look again
 }
 
-// look sees where p listens, which has not come to listen on the target, and says why that will not change.
+// look reads where p listens, if not on the target, and says why that will not change.
 func (w *wrongPlace) look(t *server, p *process.Process) (why string, hopeless bool) {
 	now := time.Now()
 	if now.Before(w.next) {
@@ -39,7 +39,7 @@ func (w *wrongPlace) look(t *server, p *process.Process) (why string, hopeless b
 	return fmt.Sprintf("it listens on %s, and not on the target %s", addresses(ports), t.where()), w.hopeless(now)
 }
 
-// see takes note of where a server listens. It returns what there is to say of that, once.
+// see notes where a server listens. It returns once what to tell of that.
 func (w *wrongPlace) see(now time.Time, ports, want []netip.AddrPort) (line string) {
 	switch {
 	case len(ports) == 0:

@@ -10,8 +10,8 @@ import (
 	"lastack/sockstate"
 )
 
-// portDoubt says that the arrivals leave more TIME_WAITs than there are local ports, even before the stop; empty if they do not. ports are those of a
-// source address, and f is what the network namespace of the drain is. It is no refusal: a server that closes first keeps them.
+// portDoubt says that the arrivals leave more TIME_WAITs before the stop than there are local ports, empty if they do not. ports are those
+// of one source address; f is read of the drain's network namespace. It is no refusal: if the server closes first, it keeps them.
 func (c *Spec) portDoubt(ports int, f *host.Facts) string {
 	kept, arrivals := c.Load.Idle+c.Load.InFlight+c.Load.Partial+c.Load.Queued, c.Load.Arrivals
 	lasts := min(c.Stop.After, c.portKept(f))

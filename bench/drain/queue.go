@@ -15,7 +15,7 @@ const (
 	haltAtMost = time.Second
 	// fillAtMost is less than a second, after which a SYN that found the queue full comes again.
 	fillAtMost = 900 * time.Millisecond
-	// queueAtMost bounds the wait for a queue that is as the listeners say.
+	// queueAtMost bounds the wait until the queue is as long as the listeners say.
 	queueAtMost = time.Second
 )
 
@@ -57,8 +57,8 @@ func (t *try) fill(ctx context.Context) error {
 	return nil
 }
 
-// readQueue lists what is in the queue, and reports whether the listeners count as many: a client is connected before the
-// server's end is in the queue, by a hair, and another listener of the port has a queue too, if not for long.
+// readQueue lists what is in the queue, and reports whether the listeners count as many. A client is connected a little before the
+// server's end is in the queue, and for a short time another listener of the port has a queue too.
 func (t *try) readQueue() (settled bool, err error) {
 	if t.queue, err = t.server.queue(); err != nil {
 		return false, err

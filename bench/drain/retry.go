@@ -46,12 +46,12 @@ func (j *joined) retry(r *request, aborts bool) retry {
 	return retryUnsafe
 }
 
-// aborts reports whether somebody may have closed by SO_LINGER 0: TCPAbortOnData counts those, and connections at which
-// data came after the server's FIN.
+// aborts reports whether the server may have closed by SO_LINGER 0. TCPAbortOnData counts that, and data that arrives after the server's
+// FIN.
 func (j *joined) aborts() bool {
 	const counter = "TcpExtTCPAbortOnData"
 	if !j.ownCounters || j.packets == nil || !j.counted(counter) {
-		return true // not known, so it must be reckoned with
+		return true // not known
 	}
 	late := int64(0)
 	for i := range j.requests {

@@ -15,7 +15,7 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// experiment is a drain being carried out: what its tries share, and what came of them.
+// experiment is a drain being carried out: what its tries share, and their results.
 type experiment struct {
 	Setup
 	sandbox record.Sandbox
@@ -36,12 +36,12 @@ type experiment struct {
 	loading     time.Duration
 	engine      string
 	interrupted bool  // by the user
-	probed      int64 // connections on which the server was listened to
+	probed      int64 // connections that waited for the server to speak first
 }
 
-// Run carries out a drain in the network namespace that it is called in, of which in tells; emit is called for each phase, on the
-// goroutine of Run. When ctx is cancelled the try under way ends at once, and so does what it has started; what was measured until then
-// is returned. A record may come together with an error: what could be saved of a drain that broke.
+// Run carries out a drain in the network namespace of its caller, which in describes. It calls emit for each phase, on its own
+// goroutine. When ctx is cancelled Run ends the try under way and all that it has started, and returns what it measured until then. A
+// record may come with an error: it holds what could be saved of a drain that broke.
 func Run(ctx context.Context, setup Setup, in record.Sandbox, emit func(record.Event)) (*record.Run, error) {
 	x := &experiment{Setup: setup, sandbox: in, emit: emit, target: setup.Target, others: setup.Others, started: time.Now()}
 	if x.sandbox.Mode == "" {
@@ -87,12 +87,12 @@ func (x *experiment) open() (err error) {
 	return nil
 }
 
-// phase tells what the try of a number, from 0, does from now on.
+// phase emits what a try, counted from 0, does from now on.
 func (x *experiment) phase(try int, what string) {
 	x.emit(record.Event{Phase: &record.Phase{Try: try + 1, Text: what}})
 }
 
-// try makes one try and keeps what it came to. The error is of a try that could not be made, or that broke.
+// try makes one try and keeps its result. An error means that the try could not be made, or broke.
 func (x *experiment) try(ctx context.Context, n int) error {
 	t := &try{experiment: x, n: n}
 	o, err := t.run(ctx)

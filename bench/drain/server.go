@@ -17,7 +17,7 @@ type server struct {
 	addr netip.AddrPort
 	// choices are the addresses of the target's name, of which addr becomes the one on which the server listens; none once that is known.
 	choices []netip.AddrPort
-	// say tells what goes on meanwhile.
+	// say emits what goes on meanwhile.
 	say    func(string)
 	behind bool
 	byHook bool // a command stops it, and no signal
@@ -36,7 +36,7 @@ type server struct {
 	warnings []string
 }
 
-// openServer starts the server, or finds it, and makes sure that it is the one. back is what the try before has left for this one.
+// openServer starts the server or finds it, and checks that it is the one. x.back is a server that the try before has brought back.
 func (x *experiment) openServer(ctx context.Context, n int) (*server, error) {
 	diag, doubt, err := openSockets()
 	if err != nil {

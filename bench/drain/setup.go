@@ -7,7 +7,7 @@ import (
 	"lastack/bench/setup"
 )
 
-// Setup is a drain as it is carried out: what was asked for, and the choices that nobody made. It is plain data, like Spec.
+// Setup is a drain as it is carried out: a Spec in which nothing is left open, and what Resolve chose. It is plain data.
 type Setup struct {
 	Spec
 	// Engine names the backend of the clients' sockets; EngineReason is why it is not a better one.

@@ -13,7 +13,7 @@ import (
 // Spec is a drain as it was asked for: plain data, which goes through a pipe as JSON.
 type Spec struct {
 	Target netip.AddrPort
-	// Others are the further addresses of the target's name: the load goes to the one on which a server of Stop.Exec listens.
+	// Others are the further addresses of the target's name. The load goes to the one on which a server of Stop.Exec listens.
 	Others []netip.AddrPort
 	Load   Load
 	Stop   Stop

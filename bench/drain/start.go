@@ -16,7 +16,7 @@ import (
 // startAtMost is how long a server may take until it listens.
 const startAtMost = 30 * time.Second
 
-// releasedAtMost is how long the listeners of a server that is gone may stay.
+// releasedAtMost bounds the wait for listeners of a server that is gone.
 const releasedAtMost = 2 * time.Second
 
 // startPoll is the polling interval while waiting for the server to listen.
@@ -38,9 +38,9 @@ func (e *StartError) Error() string {
 	return s + "; it said nothing"
 }
 
-// start starts the server, and waits until it listens. Of the addresses of the target's name it finds the one that the load goes to.
+// start starts the server and waits until it listens. It finds out to which address of the target's name the load goes.
 func (x *experiment) start(ctx context.Context, s *server) error {
-	// A listener without a process is that of one which is gone: its ring lets go of it a little later (io_ring_exit_work).
+	// A listener without a process belongs to one that is gone: io_uring releases it a little later (io_ring_exit_work).
 	var there []process.Listener
 	_, err := tick(ctx, releasedAtMost, func() (free bool, err error) {
 		there, err = process.Listeners(s.diag, s.addr)
@@ -162,7 +162,7 @@ func (s *server) candidates() []netip.AddrPort {
 	return []netip.AddrPort{s.addr}
 }
 
-// find sees where a server listens that is behind the target.
+// find finds the address of a server that is behind the target.
 func (s *server) find(p *process.Process) error {
 	if s.addr.IsValid() {
 		return nil
@@ -196,6 +196,6 @@ func (s *server) listenersOf(p *process.Process, on netip.AddrPort, others []pro
 	if err != nil || own.Owner == process.NotOwner {
 		return nil, err
 	}
-	// CannotTell is a server that has changed its user; nobody listened here before it was started.
+	// CannotTell: the server has changed its user. Nobody listened here before it was started.
 	return all, nil
 }

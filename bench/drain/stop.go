@@ -24,8 +24,8 @@ type stopped struct {
 	marked loadgen.Snapshot
 }
 
-// stop marks the load and sends the signal, or starts the stop command. It returns nil where that was not done, and both where the signal
-// could not be sent.
+// stop marks the load, and sends the signal or starts the stop command. The result is nil if neither was tried; it comes with an error if
+// the signal could not be sent.
 func (t *try) stop() (*stopped, error) {
 	var err error
 	if t.next == nil { // else its listeners are there too
@@ -56,11 +56,11 @@ func (t *try) stop() (*stopped, error) {
 	return s, err
 }
 
-// claim is a sleep after which a thread has a claim to its CPU.
+// claim is a sleep after which the scheduler prefers the thread.
 const claim = 300 * time.Microsecond
 
-// stop sends a signal, and tells when, and how long it took. The server, which the signal wakes, must not take the CPU from the sender
-// before the time is read: a thread with short slices that has just slept keeps it.
+// stop sends a signal, and returns when it did and how long that took. The server, which the signal wakes, must not take the CPU from the
+// sender before it has read the time: a thread with a short time slice that has just slept keeps the CPU.
 func (s *server) stop(sig syscall.Signal) (at int64, took time.Duration, err error) {
 	err = netns.OnOwnThread(func() error {
 		sockio.SchedShortSlice()

@@ -55,10 +55,10 @@ func (t *try) handOver(ctx context.Context) error {
 	return nil
 }
 
-// awaited reports whether it may come to listen.
+// awaited reports whether it may still come to listen.
 func (n *successor) awaited() bool { return n != nil && n.listening == 0 && n.failed == nil }
 
-// look sees whether it listens by now, or never will.
+// look reads whether it listens by now, or never will.
 func (n *successor) look(now int64, s *server, command []string) error {
 	own, err := s.listenersOf(n.proc, s.addr, n.others)
 	switch {

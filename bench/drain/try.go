@@ -39,19 +39,19 @@ type try struct {
 	begun     int64
 	// ledgerBefore is what stood where the server writes its ledger.
 	ledgerBefore os.FileInfo
-	probed       int64 // connections on which the server was listened to
+	probed       int64 // connections that waited for the server to speak first
 	queue        queue
 	marked       loadgen.Snapshot // the load at the mark before the stop
 	warnings     []string
 }
 
-// outcome is what a try came to; load is nil where there was none, evidence where the server was never stopped.
+// outcome is the result of a try: load is nil where there was none, evidence where the server was never stopped.
 type outcome struct {
 	load     *loadgen.Result
 	evidence *evidence
 }
 
-// run makes the try. The error is of one that could not be made, or that broke.
+// run makes the try. An error means that it could not be made, or broke.
 func (t *try) run(ctx context.Context) (o outcome, err error) {
 	var w *watch
 	defer func() { err = errors.Join(err, t.close(w, o.load != nil)) }()
@@ -64,7 +64,7 @@ func (t *try) run(ctx context.Context) (o outcome, err error) {
 	return o, err
 }
 
-// stopUnderLoad goes on until the server need not be watched any more. The watch is nil where the server was not stopped.
+// stopUnderLoad starts the load, stops the server and watches it. The watch is nil if the server was not stopped.
 func (t *try) stopUnderLoad(ctx context.Context) (*watch, error) {
 	if err := t.begin(ctx); err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func (t *try) stopUnderLoad(ctx context.Context) (*watch, error) {
 	return w, w.run(ctx)
 }
 
-// say tells what goes on.
+// say emits what goes on.
 func (t *try) say(what string) { t.phase(t.n, what) }
 
 func (t *try) warn(format string, args ...any) {
@@ -122,15 +122,14 @@ func (t *try) command() []string {
 	return []string{fmt.Sprintf("process %d", t.server.proc.PID())}
 }
 
-// close ends what the try has opened or started. A server that came back is left to the next try where there is one that does not start
-// its own.
+// close ends what the try has opened or started. It leaves a server that came back to the next try, unless that starts its own.
 func (t *try) close(w *watch, loaded bool) error {
 	var errs []error
 	if t.load != nil {
 		_ = t.load.Close() // its error came with Wait
 	}
 	if t.capture != nil {
-		_, _ = t.capture.Stop() // who wanted the packets has them
+		_, _ = t.capture.Stop() // conclude has taken the packets
 	}
 	if t.observer != nil {
 		errs = append(errs, t.observer.Close())

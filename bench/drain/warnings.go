@@ -73,8 +73,7 @@ func loadDoubts(t *record.DrainTry) (w []string) {
 	return w
 }
 
-// lateDoubts say that this program saw, or did, something late. Why it did not run is not known: it may have been halted, or
-// others had the CPU.
+// lateDoubts tell that this program was late. Why is not known: it may have been halted, or had no CPU.
 func lateDoubts(t *record.DrainTry) (w []string) {
 	if h := t.HaltedS; h > 0 && h <= verdict.HaltedTooLongS {
 		w = append(w, fmt.Sprintf("order: this program did not run for %s after the signal (halted, or without a CPU): what clients saw then came late", quantity.Seconds(h)))

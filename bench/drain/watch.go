@@ -10,20 +10,20 @@ import (
 	"lastack/sockstate/clock"
 )
 
-// watch sees what becomes of the server when it has been told to stop.
+// watch observes the server after it has been told to stop.
 type watch struct {
 	*try
 	times
 	seen serverEvidence
 	hook *process.Process
 	pace *pace
-	// nextHolders is when to look next whose the old listeners are; graceOver is set when that was looked up for seen.atGrace.
+	// nextHolders is when to look up again who holds the old listeners; graceOver is set once seen.atGrace is known.
 	nextHolders int64
 	graceOver   bool
 }
 
-// run watches until the server is gone or back and no connection of before the signal is left, and
-// Stop.Watch longer; or until the grace is over.
+// run watches until the server is gone or back, and all connections of before the signal are closed, or until the grace is over; and
+// then for Stop.Watch.
 func (w *watch) run(ctx context.Context) error {
 	w.pace = newPace(w.signal)
 	grace := w.signal + int64(w.Stop.Grace)
@@ -66,7 +66,7 @@ func (w *watch) run(ctx context.Context) error {
 	}
 }
 
-// exits wakes the watch at once when the server ends; nil once it has.
+// exits is closed when the server ends, so that the watch wakes at once; nil afterwards.
 func (w *watch) exits() <-chan struct{} {
 	if w.server.proc == nil || w.exited != 0 {
 		return nil
@@ -74,7 +74,7 @@ func (w *watch) exits() <-chan struct{} {
 	return w.server.proc.Exited()
 }
 
-// look notes what has become of the stop command, the server and its successor.
+// look reads the state of the stop command, the server and its successor.
 func (w *watch) look(now int64) error {
 	if w.hook != nil && w.hookEnded == 0 && hasEnded(w.hook) {
 		w.hookEnded = w.hook.Exit().At
@@ -91,7 +91,7 @@ func (w *watch) look(now int64) error {
 	return w.next.look(now, w.server, w.Stop.Restart)
 }
 
-// over reports whether nothing more is to be waited for but what Stop.Watch is for.
+// over reports whether only Stop.Watch is left to wait for.
 func (w *watch) over() bool {
 	switch {
 	case w.server.proc != nil && w.gone == 0 && !w.Stop.reloads():
@@ -115,8 +115,8 @@ func (w *watch) over() bool {
 // thenAtMost is how long a server may take to end after the second signal.
 const thenAtMost = 5 * time.Second
 
-// sendThen sends the second signal, once, to a server that is there still, and reports whether it did: to the process, or, where that has
-// ended, to those of ours that it left behind.
+// sendThen sends the second signal once, if the server is still there, and reports whether it did. It goes to the process or, if that has
+// ended, to what a server of ours left behind.
 func (w *watch) sendThen(now int64) bool {
 	if w.thenSent != 0 || w.gone != 0 || w.Stop.Then <= 0 || w.server.proc == nil {
 		return false
@@ -139,8 +139,7 @@ func (w *watch) sendThen(now int64) bool {
 	return true
 }
 
-// endHook ends a stop command that has not ended by itself. What one that has ended left behind lives on: it may be the
-// server that it has brought back.
+// endHook ends a stop command that still runs. What a finished one left running lives on: it may be the server that it restarted.
 func (w *watch) endHook() error {
 	if w.hook == nil {
 		return nil

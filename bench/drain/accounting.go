@@ -114,7 +114,7 @@ func (j *joined) checkPackets(c *checks) {
 		return // it does not have all refusals
 	}
 	refused := j.refusedEver()
-	got := int64(len(j.handshakes.refused))
+	got := int64(len(j.refusals))
 	if icmp := refused - got; icmp > 0 && icmp <= int64(j.unanswered) && exact {
 		note = fmt.Sprintf("and %s by ICMP, which is not captured", quantity.Count(icmp))
 		got = refused

@@ -51,8 +51,11 @@ func TestTimeline(t *testing.T) {
 		{"groups and replies", with(func(e *evidence) {
 			e.exited, e.gone = 800*ms, 800*ms
 			e.journal.Requests = []loadgen.RequestEntry{
-				{Fate: loadgen.Answered5xx, Status: 503, Ended: 50 * ms}, {Fate: loadgen.Answered5xx, Status: 502, Ended: 130 * ms},
-				{Fate: loadgen.Answered, Ended: 200 * ms}, {Fate: loadgen.CutByFIN, Ended: 300 * ms}, {Fate: loadgen.Answered, Ended: 950 * ms},
+				{Fate: loadgen.Answered5xx, Status: 503, Ended: 50 * ms},
+				{Fate: loadgen.Answered5xx, Status: 502, Ended: 130 * ms},
+				{Fate: loadgen.Answered, Ended: 200 * ms},
+				{Fate: loadgen.CutByFIN, Ended: 300 * ms},
+				{Fate: loadgen.Answered, Ended: 950 * ms},
 			}
 		}), record.DrainTry{Groups: []record.DrainGroup{
 			{Name: "idle", OpenAtStop: 3, FirstEndS: at(10), LastEndS: at(20)}, {Name: "partial", OpenAtStop: 1, FirstEndS: at(15), LastEndS: at(15)}, {Name: "arrivals"},
@@ -87,10 +90,9 @@ func TestUnknown(t *testing.T) {
 		want map[string]string
 	}{
 		{"all is known", evidence{times: times{exited: 1}, server: serverEvidence{process: ended, local: true, searched: true}}, false, nil},
-		{
-			"connections were left", evidence{times: times{exited: 1}, server: serverEvidence{process: ended, local: true, searched: true}}, true,
-			map[string]string{"last_gone_s": "connections that were open at the signal were open still when the watch ended"},
-		},
+		{"connections were left", evidence{times: times{exited: 1}, server: serverEvidence{process: ended, local: true, searched: true}}, true, map[string]string{
+			"last_gone_s": "connections that were open at the signal were open still when the watch ended",
+		}},
 		{"behind", evidence{times: times{exited: 1}, server: serverEvidence{process: ended, local: true, behind: true}}, false, map[string]string{"leftover": behind, "port": behind}},
 		{"a command elsewhere", evidence{}, false, map[string]string{
 			"leftover": elsewhere, "port": elsewhere, "server.exit_s": "the server was stopped by a command: only its own host knows",

@@ -69,7 +69,7 @@ func TestHandshakes(t *testing.T) {
 		packet(4, true, capture.RST), // answers no SYN
 		next,
 	}))
-	if h.opening != 2 || len(h.refused) != 1 || h.refused[0] != 3*ms || h.unanswered != 1 {
+	if h.opening != 2 || len(h.refusals) != 1 || h.refusals[0] != 3*ms || h.unanswered != 1 {
 		t.Errorf("%+v, want 2 SYNs, one refused at 3 ms, one unanswered", h)
 	}
 }

@@ -32,7 +32,7 @@ func (j *joined) answers() answers {
 		case attemptTimedOut, attemptPending, attemptUnreachable, attemptFailed:
 		}
 	}
-	if all := j.handshakes.refused; j.journal.Overflow == 0 && ever == int64(len(all)) {
+	if all := j.refusals; j.journal.Overflow == 0 && ever == int64(len(all)) {
 		// A refused connect has no address in the journal; those after the signal are the last ones.
 		for i, at := range all[len(all)-len(a.refused):] {
 			a.refused[i] = max(at, j.signal)

@@ -70,8 +70,8 @@ func (r *request) arrived(g *group) bool {
 type handshakes struct {
 	// opening is the number of SYNs from clients, those sent again not counted.
 	opening int64
-	// refused are the times of the RSTs that answered a SYN, in their order.
-	refused []int64
+	// refusals are the times of the RSTs that answered a SYN, in their order.
+	refusals []int64
 	// unanswered is the number of clients' ports whose last SYN has no answer.
 	unanswered int
 }
@@ -97,7 +97,7 @@ func readHandshakes(t *capture.Trace) (h handshakes) {
 		case isSYN:
 			delete(waiting, c)
 		case p.Flags.Has(capture.RST) && waiting[c]:
-			h.refused = append(h.refused, p.At)
+			h.refusals = append(h.refusals, p.At)
 			delete(waiting, c)
 		}
 	}

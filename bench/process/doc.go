@@ -1,8 +1,8 @@
-// Package process starts servers, signals them, knows who owns a listening socket, and leaves nothing behind.
+// Package process starts servers, signals them, finds who owns a listening socket, and leaves no process behind.
 //
-// A server is the child of a reaper, which is this program executed once more (IsInit, RunInit). The reaper is the
-// subreaper of all that descends from the server (PR_SET_CHILD_SUBREAPER), so that a daemon that forks away
-// stays in reach, and ends it when this process ends, however that does:
+// A server is the child of a reaper, which is this program executed once more (IsInit, RunInit). The reaper is the subreaper of all
+// descendants of the server (PR_SET_CHILD_SUBREAPER), so that it also reaches a daemon that forks away. It ends them all when this process
+// ends, however that happens:
 //
 //	this process --- reaper --- server --- its children           Group
 //	     |             `------- a daemon that forked away

@@ -68,8 +68,8 @@ func (p *Process) end() error {
 	return p.orphaned
 }
 
-// endRest kills what the reaper has not ended, and then the reaper. It returns what lives still: the reaper is spared then, so
-// that it has not escaped.
+// endRest kills what the reaper has not ended, and then the reaper. It returns what still lives: then it spares the reaper, so that nothing
+// escapes it.
 func (p *Process) endRest() []one {
 	for limit := time.Now().Add(p.patience); ; time.Sleep(time.Millisecond) {
 		left, err := p.tree()
@@ -129,7 +129,7 @@ func (p *Process) letGo() error {
 	return p.orphaned
 }
 
-// closeGone is for when nobody is left that could tell.
+// closeGone closes gone if the reaper did not tell.
 func (p *Process) closeGone() {
 	select {
 	case <-p.gone:

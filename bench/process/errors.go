@@ -7,10 +7,10 @@ import (
 	"syscall"
 )
 
-// startError is a program that did not start. It wraps the errno.
+// startError means that a program did not start. It wraps the errno.
 type startError struct {
 	Args []string
-	// Call is what failed: execve (ENOENT, EACCES, ENOEXEC, ...), clone, or what was done before.
+	// Call is what failed: execve (ENOENT, EACCES, ENOEXEC, ...), clone, or a step before.
 	Call string
 	Err  error
 }
@@ -67,7 +67,7 @@ func (e *containError) Error() string {
 
 func (e *containError) Unwrap() error { return e.Err }
 
-// attachError is a process that cannot be held. It wraps the errno: ESRCH if there is none of that number.
+// attachError means that a process cannot be attached to. It wraps the errno: ESRCH if there is no such process.
 type attachError struct {
 	PID int
 	Err error
@@ -87,12 +87,11 @@ func (e *attachError) Error() string {
 
 func (e *attachError) Unwrap() error { return e.Err }
 
-// SignalError is a signal that was not sent. It wraps the errno: EPERM if it is not allowed, ESRCH if the process
-// has ended.
+// SignalError means that a signal was not sent. It wraps the errno: EPERM if it is not allowed, ESRCH if the process has ended.
 type SignalError struct {
 	PID    int
 	Signal syscall.Signal
-	// Own is set where the process is seen to be this user's, so that it is not for its user that EPERM is said.
+	// Own is set if the process is seen to be this user's: then EPERM has another reason.
 	Own bool
 	Err error
 }
@@ -123,15 +122,14 @@ var (
 	errInNamespace = errors.New("what it has left cannot outlive its PID namespace: start it with Contain Group")
 )
 
-// errReaperKilled is EndError.Err if somebody has killed the reaper (Contain Group). What could be told from other
-// processes has been killed: by its environment, and by the server's session if the server lived until then. What has left both
-// behind is not found.
+// errReaperKilled is EndError.Err if somebody has killed the reaper (Contain Group). End has killed what it could tell from other
+// processes: by the mark (see newMark), and by the server's session if the server lived until then. It does not find the rest.
 var errReaperKilled = errors.New("somebody has killed the server's reaper, so that processes of the server may have escaped: " +
 	"look for them with ps, and leave lastack-reaper alone")
 
-// EndError is what End could not end.
+// EndError means that End could not end everything.
 type EndError struct {
-	// Left are the processes that lived when it gave up; empty if it knows of none.
+	// Left are the processes that still lived when it gave up; empty if it knows of none.
 	Left []int
 	Err  error
 }

@@ -12,8 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// endDescendants kills until the process ends, which it does when it has reaped the last. It returns false if it
-// has not ended within patience.
+// endDescendants kills descendants until this process ends, which it does when it has reaped the last. It returns false after patience.
 func endDescendants(patience time.Duration) bool {
 	self, err := os.Readlink("/proc/self") // its number there, which in a PID namespace may not be its own
 	if err != nil {

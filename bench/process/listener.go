@@ -19,11 +19,11 @@ type Listener struct {
 	Inode uint64
 	// AcceptQueue is how many connections wait in it to be accepted, Backlog its limit.
 	AcceptQueue, Backlog int
-	// Shadowed is set while the kernel prefers another listener, with a more specific address: this one takes its place
-	// when that is closed (__inet_lookup_listener, compute_score).
+	// Shadowed is set while the kernel prefers another listener with a more specific address. When that is closed, this one takes over
+	// (__inet_lookup_listener, compute_score).
 	Shadowed bool
-	// Holders are the processes that have it among their descriptors, by their numbers in /proc, in that order.
-	// Connections are refused when the last of them has closed it.
+	// Holders are the processes that have it among their descriptors, in the order of their numbers in /proc. When the last of them has
+	// closed it, connections are refused.
 	Holders []int
 	// Unreadable is the number of processes whose descriptors could not be read (another user's: EACCES), each of
 	// which may be a holder too.
@@ -37,8 +37,8 @@ type Owning string
 const (
 	// Owner is a process that holds it, or of which a descendant does.
 	Owner Owning = "owner"
-	// Shared is an owner that closes it in vain: somebody outside of its tree holds the very same socket, like init for one
-	// that systemd passed on, or the parent of a worker. Nobody is refused, nor are connections in the queue reset.
+	// Shared is an owner whose close has no effect: a process outside of its tree holds the same socket, like init for one that systemd
+	// passed on, or the parent of a worker. Nobody is refused, and connections in the queue are not reset.
 	Shared Owning = "shared"
 	// NotOwner is one that certainly does not hold it.
 	NotOwner Owning = "not_owner"
@@ -51,7 +51,7 @@ type Ownership struct {
 	Owner Owning
 	// Holders are those of the process's tree that hold it: several after a fork.
 	Holders []int
-	// By are those outside of its tree that hold it: who shares it, or who has it instead. They may be unknown (Unreadable).
+	// By are processes outside of its tree that hold it, with this one or instead. They may be unknown (Unreadable).
 	By []int
 	// Others are those outside that hold another listener which takes connections to the address now (SO_REUSEPORT), or
 	// when this one is closed (Listener.Shadowed): the port may go on with them.
@@ -60,8 +60,8 @@ type Ownership struct {
 	// worker. 0: none is known. A service manager is none. MasterName is its name as ps shows it.
 	Master     int
 	MasterName string
-	// Activated tells that a process of the tree says it was given sockets by a service manager (LISTEN_PID, sd_listen_fds(3)), which
-	// as a rule keeps them. Whether it does, By tells, unless that is Unreadable.
+	// Activated is set if a service manager passed sockets to a process of the tree (LISTEN_PID, sd_listen_fds(3)). It usually keeps them;
+	// By tells whether it does, unless it is Unreadable.
 	Activated bool
 	// Unreadable is the number of processes, of those that may be among By and Others, that could not be read.
 	Unreadable int
@@ -126,8 +126,7 @@ func taking(all []bound, addr netip.AddrPort) []Listener {
 	return ls
 }
 
-// judge is Owns with what was read: the process's tree, which of its processes hold which listener, and whether all of
-// them could be read.
+// judge is Owns on what was read: the process's tree, which of its processes hold which listener, and whether all could be read.
 func judge(ls []Listener, tree []int, held map[uint64][]int, readable bool) Ownership {
 	add := func(to *[]int, pids []int) {
 		*to = append(*to, pids...)

@@ -99,9 +99,9 @@ func comm(pid int) string {
 	return name
 }
 
-// Daemon finds the process that serves in the background for an own one: of those that hold one of the listeners the nearest to the
-// root, a master before its workers. It is 0 where the one that was started has them itself, or what it runs in its session, as a shell
-// does, and where nobody's descriptors can be read that has them. A daemon has left the session, or its parent has ended.
+// Daemon finds the process that serves in the background for an own one: the holder of one of the listeners that is nearest to the root,
+// so a master before its workers. It is 0 if the started process holds them itself, or a child in its session does, as below a shell, and
+// if no holder's descriptors can be read. A daemon has left the session, or its parent has ended.
 func (p *Process) Daemon(ls []Listener) (int, error) {
 	tree, err := p.tree()
 	if err != nil {
@@ -115,8 +115,8 @@ func (p *Process) Daemon(ls []Listener) (int, error) {
 	return daemonOf(p.pid, tree, holds, func() bool { return !p.handle.ended() }), nil
 }
 
-// daemonOf is Daemon with what was read: the tree of root, and who of it holds a listener. Whether root lives is asked last, as it may
-// have ended since.
+// daemonOf is Daemon on what was read: the tree of root, and which of its processes hold a listener. It asks last whether root lives, which
+// may have ended meanwhile.
 func daemonOf(root int, tree []one, holds func(pid int) bool, lives func() bool) int {
 	i := slices.IndexFunc(tree, func(o one) bool { return holds(o.pid) })
 	if i < 0 {
@@ -154,8 +154,8 @@ func Ports(diag Sockets, pids []int) ([]netip.AddrPort, error) {
 	return slices.Compact(addrs), nil
 }
 
-// Owners tells which of the processes has which socket among its descriptors, by inode: the one with the highest number
-// where several have. A socket that none of them has, or none that may be read, is missing.
+// Owners maps sockets, by inode, to the process that has one among its descriptors: the one with the highest number if several have. It
+// leaves out a socket that none of them has, or none that may be read.
 func Owners(pids []int, inodes []uint64) map[uint64]int {
 	found := newFound(inodes)
 	for _, pid := range pids {
@@ -168,7 +168,7 @@ func Owners(pids []int, inodes []uint64) map[uint64]int {
 	return by
 }
 
-// found are the processes that have some sockets.
+// found maps sockets to the processes that have them.
 type found struct {
 	want map[uint64]bool
 	by   map[uint64][]int
@@ -182,7 +182,7 @@ func newFound(want []uint64) *found {
 	return f
 }
 
-// in looks into a process. It is false if its descriptors may not be read; one that has ended has none.
+// in reads a process's descriptors. It is false if that is not allowed; a process that has ended has none.
 func (f *found) in(pid int) (readable bool) {
 	dir, err := os.Open("/proc/" + strconv.Itoa(pid) + "/fd")
 	if err != nil {
@@ -196,7 +196,7 @@ func (f *found) in(pid int) (readable bool) {
 		for _, name := range names {
 			n, err := unix.Readlinkat(fd, name, target[:])
 			if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
-				return false // to list them takes less than to follow one (proc_fd_access_allowed)
+				return false // listing needs less than following one (proc_fd_access_allowed)
 			}
 			inode, ok := parseSocketLink(target[:max(n, 0)])
 			if ok && f.want[inode] && !slices.Contains(f.by[inode], pid) {
@@ -222,8 +222,8 @@ func parseSocketLink(b []byte) (inode uint64, ok bool) {
 	return inode, err == nil
 }
 
-// activated tells that a service manager passed sockets to the very process (sd_listen_fds(3)): its children
-// inherit the variable, with another's number.
+// activated reports whether a service manager passed sockets to this process (sd_listen_fds(3)). Its children inherit the variable, with
+// its number.
 func activated(pid int) bool {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
 	return err == nil && slices.Contains(strings.Split(string(b), "\x00"), "LISTEN_PID="+strconv.Itoa(pid))

@@ -79,8 +79,8 @@ func (o *output) pull() (again, end bool) {
 	return true, false
 }
 
-// said is the end of what was written until now. What is still in the pipe belongs to it; a pipe holds 64 KiB, and who
-// writes on without end is not waited for.
+// said is the end of what was written until now, with what is still in the pipe, which holds 64 KiB. It does not wait for an endless
+// writer.
 func (o *output) said() string {
 	for range 16 {
 		if again, _ := o.pull(); !again {
@@ -92,7 +92,7 @@ func (o *output) said() string {
 	return string(o.kept)
 }
 
-// release reads on for as long as somebody writes, who would be ended by SIGPIPE otherwise.
+// release reads on as long as somebody writes: SIGPIPE would end the writer.
 func (o *output) release() {
 	go func() {
 		<-o.done

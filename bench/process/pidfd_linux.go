@@ -85,7 +85,7 @@ func hasEnded(pidfd uintptr) bool {
 	return p[0].Revents != 0
 }
 
-// signal asks first whether the process has ended: a zombie takes every signal without an error (lock_task_sighand), and nobody acts on it.
+// signal checks first whether the process has ended: a zombie takes every signal without an error (lock_task_sighand).
 func (h *handle) signal(sig syscall.Signal) error {
 	conn, err := h.file.SyscallConn()
 	if err != nil {

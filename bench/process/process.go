@@ -12,15 +12,15 @@ type Contain string
 
 // The ways to contain.
 const (
-	// Auto takes PIDNamespace where the host allows it and the program works in it, else Group.
+	// Auto is PIDNamespace if the host allows it and the program works in it, else Group.
 	Auto Contain = "auto"
-	// PIDNamespace ends with its init: the kernel kills all that is in it (pid_namespaces(7)). It needs CAP_SYS_ADMIN,
-	// or a user namespace around it; root without that capability is refused the latter, where a server
-	// could not change its user any more. Processes in it have numbers of their own: a PID file is worth nothing
-	// outside, and a program that is to signal others by number has to be started beside them (Spec.Beside).
+	// PIDNamespace ends with its init: the kernel kills all that is in it (pid_namespaces(7)). It needs CAP_SYS_ADMIN or a user namespace
+	// around it. Root without that capability gets no user namespace, as a server could not change its user there. Processes in it have
+	// their own numbers: a PID file means nothing outside, and a program that signals others by number must be started beside them
+	// (Spec.Beside).
 	PIDNamespace Contain = "pidns"
-	// Group is a session of its own below a child subreaper (PR_SET_CHILD_SUBREAPER). It needs no privilege. Only
-	// when the reaper itself gets a SIGKILL, which nobody but a user sends, can anything escape: see errReaperKilled.
+	// Group is a session of its own below a child subreaper (PR_SET_CHILD_SUBREAPER). It needs no privilege. A process can escape only if
+	// somebody kills the reaper with SIGKILL: see errReaperKilled.
 	Group Contain = "group"
 )
 
@@ -30,9 +30,8 @@ type Spec struct {
 	Args []string
 	// Contain is Auto if it is empty. A hook, which acts on processes that are not its own, wants Group: see Hook.
 	Contain Contain
-	// Beside, if it is not nil, is an own process whose PID namespace this one shares, so that both see each other's
-	// numbers: the second half of a rolling restart, "nginx -s reload". Contain is of no account then. The
-	// namespace lasts until both have been ended.
+	// Beside, if not nil, is an own process whose PID namespace this one shares, so that both see each other's numbers: the second half
+	// of a rolling restart, "nginx -s reload". Contain is ignored then. The namespace lasts until both have been ended.
 	Beside *Process
 	// env is the environment, as KEY=VALUE; empty: this process's. LASTACK_* are left out.
 	env []string
@@ -40,16 +39,14 @@ type Spec struct {
 	patience time.Duration
 }
 
-// Hook is what runs a command line by a shell to act on a server: one that was started beside it, or one that is not the
-// run's own if beside is nil.
+// Hook runs a command line by a shell that acts on a server: on beside, or, if that is nil, on one that is not the run's own.
 func Hook(command string, beside *Process) Spec {
 	return Spec{Args: []string{"/bin/sh", "-c", command}, Contain: Group, Beside: beside}
 }
 
 // Exit is how a process ended.
 type Exit struct {
-	// Known tells that Code and Signal are: those of a process that is not one's own can be read since Linux 6.15
-	// only (PIDFD_GET_INFO).
+	// Known is set if Code and Signal are known. Of a process that is not one's own they can be read since Linux 6.15 (PIDFD_GET_INFO).
 	Known bool
 	// Code is the exit code of a process that ended by itself; 0 if Signal ended it.
 	Code   int

@@ -10,7 +10,7 @@ import (
 	"lastack/sockstate/clock"
 )
 
-// reaperPID is 0 when the reaper has nothing left.
+// reaperPID is 0 if the reaper has ended, or nothing is left below it.
 func (p *Process) reaperPID() int {
 	if !p.own {
 		return 0
@@ -26,7 +26,7 @@ func (p *Process) reaperPID() int {
 	return p.reaper.pid
 }
 
-// listen is told by the reaper and by the pidfd, which knows of the end first.
+// listen follows the reaper's messages and the pidfd, which reports the end first.
 func (p *Process) listen() {
 	defer close(p.told)
 	ended := make(chan struct{})
@@ -95,13 +95,13 @@ func exitOf(s syscall.WaitStatus) Exit {
 	return Exit{Known: true, Code: s.ExitStatus()}
 }
 
-// A reaper says within a moment how the server ended. One that is stopped does not.
+// A reaper says at once how the server ended, unless it is stopped.
 const (
 	reaperPoll   = 100 * time.Millisecond
 	reaperAtMost = 5 * time.Second
 )
 
-// mindReaper sees to it that the end of a process, which its pidfd has told, is known soon, whatever its reaper does.
+// mindReaper makes the end of a process, which its pidfd has reported, known soon, even if the reaper does not answer.
 func (p *Process) mindReaper(finish func(Exit)) {
 	clock := time.NewTicker(reaperPoll)
 	defer clock.Stop()

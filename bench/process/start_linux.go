@@ -51,7 +51,7 @@ func Start(spec Spec) (*Process, error) {
 	return p, nil
 }
 
-// cleanEnv leaves out what lastack tells its own children by: none of it is for a server, which may be another lastack.
+// cleanEnv leaves out lastack's messages to its own children: a server may be another lastack.
 func cleanEnv(env []string) []string {
 	return slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, envPrefix) })
 }
@@ -119,7 +119,7 @@ func (spec *Spec) space(path string) (s *space, reason string, err error) {
 	return s, "", nil
 }
 
-// needsInitialUser says why the program loses its worth in a user namespace, empty if it does not.
+// needsInitialUser says why the program does not work in a user namespace, empty if it does.
 func needsInitialUser(path string) string {
 	if os.Geteuid() == 0 {
 		return "" // newSpace makes no user namespace

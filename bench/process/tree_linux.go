@@ -42,8 +42,8 @@ func snapshot() ([]one, error) {
 	}), nil
 }
 
-// relook reads those again whose parent is not in the list: it ended while the list was read, and the kernel has given them another
-// (forget_original_parent), without which they would be below nobody.
+// relook reads processes again whose parent is not in the list. It ended while the list was read, and the kernel has given them another
+// (forget_original_parent).
 func relook(list []one, look func(one) (one, bool)) []one {
 	lives := make(map[int]bool, len(list))
 	for _, o := range list {
@@ -134,8 +134,8 @@ func (p *Process) SignalAll(sig syscall.Signal) error {
 	return errors.Join(errs...)
 }
 
-// signal reaches the very process, and not one that has got its number since: a directory in /proc is a
-// handle of a process too (pidfd_send_signal(2)). The error is ESRCH if it has ended.
+// signal signals this process, and never a later one with its number: a directory in /proc is a handle of a process too
+// (pidfd_send_signal(2)). The error is ESRCH if it has ended.
 func (o *one) signal(sig syscall.Signal) error {
 	fd, err := unix.Open("/proc/"+strconv.Itoa(o.pid), unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 //	--server-pid of another user                    SYS_PTRACE                    to the end
 //	--output or --ledger where uid 0 alone may not  DAC_OVERRIDE, FOWNER, CHOWN   to the end
 //
-// The parent of a sandbox needs none once that is on. drain keeps what it has: for each try it clones a PID namespace (SYS_ADMIN),
+// Whoever started a sandbox's process keeps those of --output alone once the sandbox is on. drain keeps what it has: for each try it clones a PID namespace (SYS_ADMIN),
 // reads and signals others' processes (SYS_PTRACE, KILL) and opens packet sockets. Who has those three can have the rest, so that to
 // give that up would protect nobody; and what it starts must have what a shell would give it, which no_new_privs takes away.
 var (

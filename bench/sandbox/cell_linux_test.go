@@ -55,10 +55,7 @@ var cellJobs = map[string]Func{
 		return "done", nil
 	},
 	"panic": func(context.Context, *Sandbox, json.RawMessage, func(any)) (any, error) {
-		go func() {
-			var m map[string]int
-			m["no"] = 1
-		}()
+		go panic("out of order")
 		select {}
 	},
 	"stubborn": func(_ context.Context, sb *Sandbox, _ json.RawMessage, emit func(any)) (any, error) {
@@ -110,7 +107,7 @@ var cellJobs = map[string]Func{
 		if err != nil {
 			return nil, err
 		}
-		for eaten := [][]byte{}; ; eaten = append(eaten, bytes.Repeat([]byte("x"), 1<<20)) { //nolint:staticcheck // kept to the end
+		for eaten := [][]byte{}; ; eaten = append(eaten, bytes.Repeat([]byte("x"), 1<<20)) {
 		}
 	},
 	"env": func(context.Context, *Sandbox, json.RawMessage, func(any)) (any, error) { return surroundings() },
@@ -264,7 +261,7 @@ func TestEightCells(t *testing.T) {
 			if e, ok := errors.AsType[*DiedError](errs[killed]); !ok || e.Signal != syscall.SIGKILL || e.OutOfMemory || e.Err != nil {
 				t.Errorf("killed: %v, want SIGKILL", errs[killed])
 			}
-			if e, ok := errors.AsType[*DiedError](errs[crashed]); !ok || e.Code != 2 || e.Signal != 0 || !strings.HasPrefix(e.Stderr, "panic: assignment to entry in nil map") {
+			if e, ok := errors.AsType[*DiedError](errs[crashed]); !ok || e.Code != 2 || e.Signal != 0 || !strings.HasPrefix(e.Stderr, "panic: out of order") {
 				t.Errorf("crashed: %+v, want exit status 2 and the trace", errs[crashed])
 			}
 			cancel()

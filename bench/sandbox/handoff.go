@@ -47,15 +47,18 @@ func newFailure(err error) *failure {
 		Text: err.Error(), Errno: errnoOf(err),
 		Cancelled: errors.Is(err, context.Canceled), Late: errors.Is(err, context.DeadlineExceeded),
 	}
-	var found error
+	var bare bool
 	if e, ok := errors.AsType[*sockstate.ValueError](err); ok {
-		f.Value, found = e, e
+		f.Value = e
+		_, bare = err.(*sockstate.ValueError)
 	} else if e, ok := errors.AsType[*SysctlError](err); ok {
-		f.Sysctl, f.Held, found = &e.Sysctl, e.Held, e
+		f.Sysctl, f.Held = &e.Sysctl, e.Held
+		_, bare = err.(*SysctlError)
 	} else if e, ok := errors.AsType[*Error](err); ok {
-		f.Step, f.Why, found = e.step, e.Err.Error(), e
+		f.Step, f.Why = e.step, e.Err.Error()
+		_, bare = err.(*Error)
 	}
-	f.Wrapped = found != err
+	f.Wrapped = !bare
 	return f
 }
 

@@ -285,7 +285,7 @@ func TestEndsBeforeItIsOn(t *testing.T) {
 	}
 	t.Setenv(envDesert, "kill")
 	_, err = Start(t.Context(), Spec{Mode: User}, Job{Name: "echo"})
-	if died, ok := err.(*DiedError); !ok || died.Signal != syscall.SIGKILL { //nolint:errorlint // and no *Error
+	if died, ok := err.(*DiedError); !ok || died.Signal != syscall.SIGKILL {
 		t.Errorf("%v, want SIGKILL", err)
 	}
 }

@@ -12,8 +12,8 @@ import (
 
 // conn is one connection, in the slot of its socket. Its way through the phases is its course: see lifecycle and kept.
 //
-// It has no pointers, so the garbage collector does not look at it. There may be a million,
-// so what only some plans need stands apart, in memory that the others never touch.
+// It has no pointers, so the garbage collector does not scan it. There may be a million, so state that only some plans need is kept
+// apart: the others never touch it.
 type conn struct {
 	sched int64  // when the lifecycle should have started, moved on by what it was held
 	mark  int64  // when the phase that is being timed began
@@ -32,31 +32,30 @@ type request struct {
 	exchange.ClientConn
 }
 
-// course is what the connections of a group do where a lifecycle of its own and a kept client differ. The rest of the
-// way, from dialing to closing, is the same for both and does not ask which it is.
+// course is the part of a connection's state machine in which a lifecycle and a kept client differ. The rest, from dialing to closing,
+// is common to both.
 type course interface {
-	// admit takes one more connection that starts by itself out of those that the group has; false when there is none.
+	// admit starts one more connection, and reports false if the group has started them all.
 	admit() bool
-	// spent reports whether there will be none any more.
+	// spent reports whether the group will start no more.
 	spent() bool
 	// first is the request that a connection starts with, in slot s; nil without an exchange.
 	first(s sockio.Sock) []byte
 	// sent goes on when a request has been handed to the kernel.
 	sent(k *conn, c *sockio.Completion)
-	// replied goes on after a whole reply. closes says that the server announced the end of the connection, eof that it has
-	// come.
+	// replied goes on after a whole reply. closes says that the server announced its close, eof that it has closed.
 	replied(k *conn, c *sockio.Completion, closes, eof bool)
-	// exchanged goes on with an open connection on which nothing is to be asked.
+	// exchanged goes on with an open connection that has no request left to send.
 	exchanged(k *conn, s sockio.Sock, now int64)
-	// ended goes on when the peer ended a connection that was waiting for a time of its own.
+	// ended goes on when the peer ended a connection that was thinking or holding.
 	ended(k *conn, c *sockio.Completion)
-	// endedFirst is the outcome where the peer's end came before this side closed.
+	// endedFirst is the outcome if the peer ended the connection before this side closed it.
 	endedFirst() sockstate.Outcome
 	// over goes on when the connection in s is closed and accounted for.
 	over(k *conn, s sockio.Sock, o sockstate.Outcome, at int64)
 	// rested goes on when the pause of a slot is over.
 	rested(k *conn, s sockio.Sock, at int64)
-	// conclude ends a connection that would not end by itself, and reports whether it had something to do.
+	// conclude ends a connection that would not end by itself, and reports whether it did.
 	conclude(k *conn, s sockio.Sock, now int64) bool
 }
 
@@ -81,7 +80,7 @@ const (
 	openedBefore // established when the load was marked
 )
 
-// infoEvery is how many connections share one look at TCP_INFO, which costs a system call.
+// infoEvery: TCP_INFO, which costs a system call, is read of one connection in so many.
 const infoEvery = 64
 
 // start begins a lifecycle in slot s.
@@ -193,8 +192,8 @@ func (w *worker) dialed(g *group, k *conn, c *sockio.Completion) {
 	}
 }
 
-// stillCalling reports whether the connect timeout is due before the answer to the SYN is, and sets it anew: the dial is
-// queued still, or connect has taken long itself, as when it searches for a local port. That is this host's doing.
+// stillCalling reports whether the connect timeout fired too early, and sets it again. The time runs from the SYN, not from the dial:
+// the dial may still be queued, or connect may have searched long for a local port, which is this host's fault.
 func (w *worker) stillCalling(g *group, c *sockio.Completion) bool {
 	sent := w.loop.ConnectSent(c.Sock)
 	if sent == 0 {
@@ -222,7 +221,7 @@ func (w *worker) asked(g *group, k *conn, c *sockio.Completion) {
 	}
 }
 
-// recvSize asks for more than a reply, so that a short read tells that the socket is drained.
+// recvSize is more than a reply, so that a short read shows that the socket is empty.
 const recvSize = 64 << 10
 
 func (w *worker) read(g *group, k *conn, c *sockio.Completion) {
@@ -320,8 +319,7 @@ func (w *worker) cut(g *group, k *conn, c *sockio.Completion) {
 	w.give(g, k, c.Sock, byPeer(sockstate.OutcomeCutInRequest, c.Errno), c.Errno)
 }
 
-// byPeer is o for what the peer did, by EOF or RST, and Other for a connection that failed
-// otherwise.
+// byPeer is o if the peer ended the connection, by EOF or RST, and OutcomeOther if it failed otherwise.
 func byPeer(o sockstate.Outcome, e sockio.Errno) sockstate.Outcome {
 	if e != 0 && !sockio.IsReset(e) {
 		return sockstate.OutcomeOther
@@ -329,7 +327,7 @@ func byPeer(o sockstate.Outcome, e sockio.Errno) sockstate.Outcome {
 	return o
 }
 
-// idled takes a completion of a connection that waits for its own time.
+// idled handles a completion on a connection that is thinking or holding.
 func (w *worker) idled(g *group, k *conn, c *sockio.Completion) {
 	s := c.Sock
 	switch {
@@ -425,10 +423,10 @@ func (w *worker) give(g *group, k *conn, s sockio.Sock, o sockstate.Outcome, e s
 	g.closer.Abandon(w.loop, s, &k.teardown)
 }
 
-// faultErrno is above every errno of the kernel's (MAX_ERRNO): a conn's errno from there on is a fault.
+// faultErrno is above every errno of the kernel (MAX_ERRNO): conn.errno from there on is a fault.
 const faultErrno = 4096
 
-// refuse gives up because of what came, p, which err says is not what was asked for.
+// refuse gives up because p is not a valid reply, as err says.
 func (w *worker) refuse(g *group, k *conn, s sockio.Sock, err error, p []byte) {
 	f := exchange.FaultOf(err)
 	if g.examples[f] == "" {
@@ -527,7 +525,7 @@ func (g *group) outcomeOf(k *conn, l *Ledger) sockstate.Outcome {
 	}
 }
 
-// sampleInfo looks at TCP_INFO of one connection in infoEvery.
+// sampleInfo reads TCP_INFO of one connection in infoEvery.
 func (w *worker) sampleInfo(g *group, s sockio.Sock) {
 	if g.sinceInfo++; g.sinceInfo < infoEvery && g.info.Sampled > 0 {
 		return

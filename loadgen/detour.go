@@ -7,17 +7,17 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// detour has connect choose from the local ports between those of the targets that are on this host. While nobody
-// listens at such a port, connect may choose it (__inet_hash_connect) for a connection to itself, which opens without any
-// server (RFC 9293, section 3.5: simultaneous open), and keeps the port from a server that starts.
+// detour keeps connect from choosing the port of a target on this host as its local port. If nobody listens there, such a socket
+// connects to itself (__inet_hash_connect; RFC 9293, section 3.5: simultaneous open): it opens without any server, and a server that
+// starts finds the port taken.
 //
-// It costs a setsockopt a connection, and only where a target's port lies in the range of local ports.
+// A detour costs one setsockopt a connection, and only where a target's port lies in the range of local ports.
 type detour struct {
 	ways  []way
 	ports int // of all ways
 }
 
-// way is one of the ranges; due is what it is behind its share, in ports.
+// way is a range of ports between two targets' ports. due is how far it is behind its share, in ports.
 type way struct {
 	opts       []sockio.Opt
 	ports, due int
@@ -26,7 +26,7 @@ type way struct {
 // mostWays bounds the ranges: with more, each connect would have but a few ports.
 const mostWays = 8
 
-// newDetour goes around the ports of avoid, from lo to hi, of which usable are to be chosen from. It is nil where nothing is left.
+// newDetour leaves the ports of avoid out of the usable ones from lo to hi. It is nil if none is left.
 func newDetour(avoid []uint16, usable *sockio.PortSet, lo, hi uint16, opts []sockio.Opt) *detour {
 	slices.Sort(avoid)
 	d := &detour{}
@@ -50,7 +50,7 @@ func newDetour(avoid []uint16, usable *sockio.PortSet, lo, hi uint16, opts []soc
 	return d
 }
 
-// next is the way of the next connection: each by its number of ports, evenly, so that all are exhausted at once.
+// next is the range for the next connection: in proportion to their ports, so that all are used up at the same time.
 func (d *detour) next() []sockio.Opt {
 	best := 0
 	for i := range d.ways {

@@ -29,14 +29,14 @@ type Config struct {
 	// Slots bounds the connections open at once, over all workers: what the
 	// descriptors allow. Open loop without a cap needs it; 0 means the plan's connections.
 	Slots int
-	// StartAt is when the schedule begins, on CLOCK_REALTIME, which several machines share; zero: with Start. A moment that is over by
-	// more than 50 ms is refused.
+	// StartAt is when the schedule begins, on CLOCK_REALTIME, so that several machines can begin together; zero: with Start. Start
+	// refuses a moment more than 50 ms ago.
 	StartAt time.Time
 	// Unfiltered is that of sockio.Config.
 	Unfiltered bool
 }
 
-// Result is what a load came to.
+// Result is the result of a load.
 type Result struct {
 	// Started is when the schedule began, MeasuredFrom when the warm-up was over, Ended when the last
 	// lifecycle was over; on the clock of clock.Now.
@@ -141,8 +141,7 @@ type Generator struct {
 	stop      func() bool
 }
 
-// New validates the plan and opens the workers' loops: after it nothing is missing that
-// the load needs. Close must follow.
+// New validates the plan and opens the workers' loops: all that the load needs. Close must follow.
 func New(cfg Config) (*Generator, error) {
 	if err := cfg.Plan.Validate(); err != nil {
 		return nil, err
@@ -263,15 +262,15 @@ func (g *Generator) work(w *worker, opened chan<- error) {
 	}
 }
 
-// startLate is by how much StartAt may be over: what it takes to come to Start.
+// startLate is how long ago StartAt may be when Start is called.
 const startLate = 50 * time.Millisecond
 
-// startLead is how long before StartAt the workers are given the moment, from where on they wait for it themselves. Until
-// then CLOCK_REALTIME may be adjusted.
+// startLead is how long before StartAt the workers get the moment on the monotonic clock; they wait for it themselves. Adjustments of
+// CLOCK_REALTIME until then are respected.
 const startLead = 20 * time.Millisecond
 
-// await waits until the schedule is about to begin, or the load is stopped, and returns the moment on the clock of clock.Now. It is a
-// *sockstate.ValueError if StartAt is over.
+// await waits until startLead before StartAt, or until the load is stopped, and returns the start on the clock of clock.Now. The
+// error is a *sockstate.ValueError if StartAt has passed.
 func (g *Generator) await(ctx context.Context) (int64, error) {
 	if g.cfg.StartAt.IsZero() {
 		return clock.Now(), nil
@@ -345,10 +344,10 @@ func (g *Generator) Begin(group int) {
 	g.wakeIfRunning()
 }
 
-// Mark marks a moment of the load, as that of a signal to the server: GroupSnapshot.Before counts the connections that are open
-// then, clients that do not reconnect are gone with their connection from then on (see Group.Reconnect), and the journal, if there is
-// one, keeps every connection and request that ends. It is for the goroutine that calls Snapshot. What the snapshot has counted and
-// what the journal holds are complements: no worker does anything between the two.
+// Mark marks a moment of the load, such as a signal to the server. GroupSnapshot.Before counts the connections that are open at the
+// mark. After it, clients without Reconnect give up once their connection has ended, and the journal, if there is one, keeps every
+// connection and request that ends. The snapshot counts exactly what ended before the mark. Mark must be called on the goroutine that
+// calls Snapshot.
 func (g *Generator) Mark() Snapshot { return g.snapshot(true) }
 
 // Conclude ends the load in order: nothing starts any more, requests under way are answered, and clients
@@ -368,11 +367,10 @@ func (g *Generator) wakeIfRunning() {
 	}
 }
 
-// Interrupt stops the load, unless it has finished; one that has not begun ends as it
-// starts.
+// Interrupt stops the load, unless it has finished. A load that has not started will end when it does.
 func (g *Generator) Interrupt() { g.halt(true) }
 
-// Stop ends the load as Interrupt does, for a reason that is not the user's wish.
+// Stop ends the load as Interrupt does, but the result does not say interrupted: the user did not ask for it.
 func (g *Generator) Stop() { g.halt(false) }
 
 func (g *Generator) halt(asked bool) {
@@ -415,8 +413,7 @@ func (g *Generator) Threads() []int {
 // Done is closed when every lifecycle is over, or by Close where none began.
 func (g *Generator) Done() <-chan struct{} { return g.done }
 
-// Snapshot asks the workers how far they are; before Start the answer is empty. It is for one
-// goroutine, and not while Close is at work.
+// Snapshot returns the state of the load; before Start it is empty. Only one goroutine may call it, and not during Close.
 func (g *Generator) Snapshot() Snapshot { return g.snapshot(false) }
 
 func (g *Generator) snapshot(mark bool) Snapshot {
@@ -461,9 +458,8 @@ func (g *Generator) snapshot(mark bool) Snapshot {
 	return s
 }
 
-// Wait waits for the load to be over and returns what it came to. The sockets of
-// connections that are held, or were interrupted, stay open until Close. A Result
-// comes with an error too: what was measured until then.
+// Wait waits for the end of the load and returns its result, also with an error: what was measured until then. Held and
+// interrupted connections keep their sockets until Close.
 func (g *Generator) Wait() (*Result, error) {
 	<-g.done
 	g.stop()

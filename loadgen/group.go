@@ -12,7 +12,7 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-// shared is what the workers of a group have in common.
+// shared is the state that the workers of a group share.
 type shared struct {
 	// left is how many lifecycles may still start, where the plan has a count.
 	left atomic.Int64
@@ -49,7 +49,7 @@ type group struct {
 	nextTarget, nextSource int
 	dial                   sockio.Dial
 	detour                 *detour // nil: any local port will do
-	mayMeetItself          bool    // a connection is looked at, whether it is one to itself
+	mayMeetItself          bool    // a connection may be one to itself, which is checked
 
 	share int // slots in closed loop, cap in open loop (0: none)
 	pacer pacer
@@ -72,8 +72,8 @@ type group struct {
 
 	before int64 // connections that were open when the load was marked, and are
 	closed int   // plateau connections whose close has begun
-	// scan is how many slots are still to be looked at for one to close, the last first: io_uring
-	// keeps what waits in lists, youngest first, and a close has to find the connection's recv there.
+	// scan is the number of slots left to scan for a connection to close, the last first: io_uring keeps waiting requests in lists,
+	// youngest first, and a close searches them for the connection's recv.
 	scan   int
 	gaveUp bool // what the plateau will never open is settled
 }
@@ -141,7 +141,7 @@ func newGroup(p *Plan, i int, sh *shared, id, workers int) *group {
 	return g
 }
 
-// part is worker id's share of n things.
+// part is worker id's share of n.
 func part(n, id, workers int) int {
 	k := n / workers
 	if id < n%workers {
@@ -172,7 +172,7 @@ func (p *Plan) pacer(g *Group) pacer {
 		slope{p.Duration, g.RateFrom, g.RateTo})
 }
 
-// spread is how long n things take at a rate, at most 68 years: what is longer must not come back as the past.
+// spread is how long n things take at a rate, at most 68 years, so that a time.Duration does not overflow.
 func spread(n, rate float64) time.Duration { return time.Duration(min(n/rate, math.MaxInt32) * 1e9) }
 
 // nextAddrs puts the next pair of addresses into the dial: all targets from a
@@ -196,7 +196,7 @@ func (g *group) nextAddrs() {
 // attempted is the number of lifecycles started, warm-up included.
 func (g *group) attempted() int64 { return g.ledger.Attempted + g.warmup.Attempted }
 
-// claim takes one lifecycle out of the count.
+// claim takes one lifecycle from Plan.Count.
 func (g *group) claim(p *Plan, measured bool) bool {
 	if p.Count == 0 || !measured {
 		return true
@@ -204,7 +204,7 @@ func (g *group) claim(p *Plan, measured bool) bool {
 	return g.shared.left.Add(-1) >= 0
 }
 
-// enter takes a place under an open loop's cap, which all workers share.
+// enter counts a connection against an open loop's cap, which all workers share, and reports whether there was room.
 func (g *group) enter() bool {
 	if !g.hasCap() {
 		return true
@@ -216,14 +216,14 @@ func (g *group) enter() bool {
 	return true
 }
 
-// leave gives the place back.
+// leave is the reverse of enter.
 func (g *group) leave() {
 	if g.hasCap() {
 		g.shared.open.Add(-1)
 	}
 }
 
-// full reports whether nothing will make room any more: all that is open is held.
+// full reports whether there will never be room again: all open connections are held.
 func (g *group) full() bool {
 	if g.hasCap() {
 		return g.shared.held.Load() >= int64(g.Connections)

@@ -12,12 +12,11 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// Journal is what became of single connections and requests: an entry for each that ended after
-// Generator.Mark, or was lost before it.
+// Journal has an entry for each connection and request that ended after Generator.Mark, or was lost before it.
 type Journal struct {
 	Conns    []ConnEntry    // in the order of Ended
 	Requests []RequestEntry // in the order of Ended
-	// Overflow is the number of entries for which there was no room any more.
+	// Overflow is the number of entries beyond maxEntries, which are lost.
 	Overflow int64
 	// LoopLag is by how much the workers' loops were late, in nanoseconds: an event may have been seen so much later than
 	// it came.
@@ -116,7 +115,7 @@ type RequestEntry struct {
 	Sent, Ended int64
 }
 
-// life is what the journal remembers of the connection in the same slot of worker.conns.
+// life is the journal's state of the connection in the same slot of worker.conns.
 type life struct {
 	id            ConnID
 	began, opened int64
@@ -163,7 +162,7 @@ func newLog(worker, slots int) *log {
 	return &log{worker: uint64(worker) << 48, lives: make([]life, slots), lag: newHistogram()}
 }
 
-// begin is told of a connection about to be dialled. It keeps what is the client's.
+// begin starts the entry of a connection that is about to be dialled, and keeps the state of its client.
 func (j *log) begin(s sockio.Sock, now int64) {
 	if j == nil {
 		return
@@ -198,14 +197,14 @@ func (j *log) mark(s sockio.Sock, flag uint8) {
 	}
 }
 
-// seen notes that the end of the connection in s, or of the attempt, has just been seen.
+// seen records that the end of the connection in s, or of the attempt, has just been seen.
 func (j *log) seen(s sockio.Sock) {
 	if j != nil && j.lives[s].ended == 0 {
 		j.lives[s].ended = j.at
 	}
 }
 
-// peerEnded notes how the server ended the connection.
+// peerEnded records how the server ended the connection.
 func (j *log) peerEnded(s sockio.Sock, e sockio.Errno) {
 	j.seen(s)
 	switch {
@@ -216,7 +215,7 @@ func (j *log) peerEnded(s sockio.Sock, e sockio.Errno) {
 	}
 }
 
-// replied is told the status of a reply that is whole.
+// replied records the status of a whole reply.
 func (j *log) replied(s sockio.Sock, status int) {
 	if j != nil {
 		j.lives[s].status = uint16(status)

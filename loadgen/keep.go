@@ -9,16 +9,16 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-// Keep says what a client does with its connection when its requests are answered. A client that
-// keeps it does so until the server ends it, or the load is concluded.
+// Keep says what a client does with its connection after the reply. A kept connection lasts until the server ends it, or the load
+// is concluded.
 type Keep uint8
 
 // What clients do.
 const (
-	KeepNot     Keep = iota // closes, or waits for the close, as the policy has it
-	KeepIdle                // keeps it, and says nothing more
-	KeepAsking              // asks on, Think apart
-	KeepPartial             // has sent half a request, and leaves it at that
+	KeepNot     Keep = iota // closes it, or waits for the close, by the close policy
+	KeepIdle                // keeps it and sends nothing more
+	KeepAsking              // sends requests, Think apart
+	KeepPartial             // sends half a request and nothing more
 )
 
 var keepNames = [...]string{"", "idle", "asking", "partial"}
@@ -50,7 +50,7 @@ func (g *Group) validateKeep() error {
 	case g.Keep == KeepNot:
 		return nil
 	case g.OpenLoop() || g.Plateau > 0:
-		return sockstate.BadValue("keep", g.Keep, "not with a --rate or a --plateau: so many clients have a connection each")
+		return sockstate.BadValue("keep", g.Keep, "not with a --rate or a --plateau: each client has one connection")
 	case g.Close.Who != teardown.ClientFirst || g.Close.How != teardown.FIN:
 		return sockstate.BadValue("close", g.Close, "clients that keep their connection close it by client:fin at the end")
 	case g.Hold > 0:

@@ -6,8 +6,8 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// Halts is the time in which workers did not run though they had something to look at, nor waited for a CPU: the process was
-// stopped, or the machine suspended. What the load did then, and when it saw what, is not the target's doing.
+// Halts is the time in which workers had work and neither ran nor waited for a CPU: the process was stopped, or the machine
+// suspended. Latencies of that time say nothing about the target.
 type Halts struct {
 	// Count is the number of gaps of haltFrom or more, Total their sum and Longest the longest, of the worker that
 	// had the most.
@@ -20,18 +20,18 @@ type Halts struct {
 // haltFrom is the shortest gap that counts, less what of it the worker ran or waited for a CPU.
 const haltFrom = int64(250 * time.Millisecond)
 
-// noteEvery is how often a worker notes what it has run and waited: what was just before a gap must not be taken for the gap's.
+// noteEvery is how often a worker reads its CPU times, so that time before a gap is not counted as part of it.
 const noteEvery = int64(10 * time.Millisecond)
 
-// runShare is the share of a gap that a worker runs in it, one in so many, where it worked: all that can be told where the kernel
-// does not say how long it waited for a CPU that others had.
+// runShare is used where the kernel does not report the time spent waiting for a CPU: a worker that ran for 1/runShare of a gap or
+// more was working.
 const runShare = 20
 
-// processShare is the share of a gap, one in so many, from which this process ran in it: then it was not stopped, but one worker
-// slept, as for its turn with the Go runtime behind a long system call.
+// processShare: if the process ran for 1/processShare of a gap or more, it was not stopped. One worker slept, for example behind a
+// long system call in the Go scheduler.
 const processShare = 5
 
-// suspendFrom is more than two clocks differ by that are read one after the other.
+// suspendFrom is more than the difference between two clocks that are read one after the other.
 const suspendFrom = 10 * time.Millisecond
 
 // usage is what the kernel counts of a worker's thread, and of its whole process, in nanoseconds.
@@ -46,8 +46,8 @@ func readUsage() usage {
 	return u
 }
 
-// stood is how much of a gap was spent neither running nor waiting for a CPU, from what was before to what is behind it; 0 where the
-// process ran meanwhile.
+// stood is how much of a gap the worker neither ran nor waited for a CPU, by the readings before and after; 0 if the process ran
+// meanwhile.
 func stood(gap int64, before, behind usage) int64 {
 	if behind.process-before.process >= gap/processShare {
 		return 0
@@ -61,17 +61,17 @@ func stood(gap int64, before, behind usage) int64 {
 
 // pace notices gaps in a worker's loop.
 type pace struct {
-	due     int64 // when the loop was to be back at the latest, had it nothing to do
-	noteDue int64 // when to note again
+	due     int64 // when Wait was to return at the latest
+	noteDue int64 // when to read the CPU times again
 	noted   usage
 	usage   func() usage
 	halts   Halts
 }
 
-// back is told that the loop is back.
+// back is called when Wait has returned.
 func (p *pace) back(now int64) {
 	if late := now - p.due; late >= haltFrom && p.due != 0 {
-		// A batch of slow calls, as connect's search for a port, is no halt.
+		// A batch of slow calls is no halt: connect searching for a port, for example.
 		if d := stood(late, p.noted, p.usage()); d >= haltFrom {
 			p.halts.Count++
 			p.halts.Total += time.Duration(d)

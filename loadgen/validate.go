@@ -122,7 +122,7 @@ func (g *Group) validate() error {
 	case g.Requests > 1 && g.Exchange.Kind == exchange.None:
 		return sockstate.BadValue("requests", g.Requests, "needs an --exchange of echo or http")
 	case g.Think > 0 && g.Exchanges() < 2 && g.Keep != KeepAsking:
-		return sockstate.BadValue("think", g.Think, "needs --requests above 1, between which it is")
+		return sockstate.BadValue("think", g.Think, "needs --requests of 2 or more")
 	case len(g.Headers) > 0 && g.Exchange.Kind != exchange.HTTP:
 		return sockstate.BadValue("header", strconv.Quote(exchange.HeaderName(g.Headers[0])), "needs an --exchange of http")
 	case g.Close.NeedsExchange() && g.Exchange.Kind == exchange.None:

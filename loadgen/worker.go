@@ -10,8 +10,8 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// worker is one goroutine, locked to its thread, with a loop and slots of its own. It
-// shares nothing with the others on the way but the counters of shared.
+// worker is one goroutine, locked to its thread, with a loop and slots of its own. While the load runs, workers share nothing but
+// the counters of shared.
 type worker struct {
 	id       int
 	plan     *Plan
@@ -32,7 +32,7 @@ type worker struct {
 
 	// marked is set from Generator.Mark on.
 	marked bool
-	// concluding ends the load in order; concluded is how many slots that has been at.
+	// concluding ends the load in order; concluded is the number of slots that it has visited.
 	concluding atomic.Bool
 	concluded  int
 
@@ -57,11 +57,11 @@ type snapshot struct {
 	late   bool // no lifecycle starts any more
 }
 
-// overdue is how long after the end arrivals are still started that were due before it: the
-// generator's own lag must not cut the schedule.
+// overdue is how long after the end the arrivals that were due before it may still start. The generator's own lag must not cut
+// the schedule.
 const overdue = int64(time.Second)
 
-// idle bounds a sleep, so that nothing depends on a wake-up alone.
+// idle is the longest sleep, so that a lost wake-up does no harm.
 const idle = int64(100 * time.Millisecond)
 
 func newWorker(cfg *Config, id, workers, slots int, sh []*shared) *worker {
@@ -156,14 +156,13 @@ func (w *worker) run(start int64) error {
 	}
 }
 
-// burst is how many lifecycles start before the loop is asked again: with more, replies
-// would lie unread behind connects that were queued all at once.
+// burst is how many lifecycles start between two calls of Wait. With more, replies would wait behind the connects.
 const burst = 16
 
-// capPoll is how often an open loop at its cap looks whether another worker made room.
+// capPoll is the polling interval of an open loop at its cap, for room that another worker makes.
 const capPoll = int64(time.Millisecond)
 
-// refill starts what may start now, at most so many, and returns when to look again.
+// refill starts the lifecycles that are due, at most so many, and returns when it is to be called again.
 func (w *worker) refill(g *group, now int64, most int) int64 {
 	if g.Gated && !g.shared.begun.Load() {
 		return sockio.Never
@@ -192,7 +191,7 @@ func (w *worker) mayStart(g *group, now int64) bool {
 	return g.course.admit() && g.claim(w.plan, now >= w.measureFrom)
 }
 
-// slots is how many connections a closed loop has open at once at now, and when that changes.
+// slots is how many connections a closed loop keeps open at now, and when that changes.
 func (w *worker) slots(g *group, now int64) (int, int64) {
 	elapsed, ramp := now-w.start0, int64(w.plan.Ramp)
 	if elapsed >= ramp || g.share == 0 {
@@ -203,7 +202,7 @@ func (w *worker) slots(g *group, now int64) (int, int64) {
 	return n + 1, w.start0 + int64(float64(n+1)/float64(g.share)*float64(ramp)) + 1
 }
 
-// arrivals starts what an open loop's schedule has due, and returns when the next is.
+// arrivals starts the arrivals of an open loop that are due, at most so many, and returns when the next one is.
 func (w *worker) arrivals(g *group, now int64, most int) int64 {
 	for g.next < g.pacer.Total() {
 		due := w.start0 + int64(g.pacer.At(g.next))
@@ -224,7 +223,7 @@ func (w *worker) arrivals(g *group, now int64, most int) int64 {
 			}
 			switch {
 			case w.end == sockio.Never && g.full():
-				w.drop(g) // nothing will make room
+				w.drop(g) // no connection will close
 				return sockio.Never
 			case now <= w.end:
 				return min(w.end, now+capPoll)
@@ -251,7 +250,7 @@ func (w *worker) measured(due int64) int64 {
 	return 1
 }
 
-// drop gives up the rest of an open loop's schedule.
+// drop counts the rest of an open loop's schedule as dropped.
 func (w *worker) drop(g *group) {
 	total, from := g.pacer.Total(), g.next
 	// By count, not one by one: a long schedule has billions.
@@ -277,7 +276,7 @@ func (w *worker) exhausted(g *group, now int64) bool {
 	return g.course.spent()
 }
 
-// closeSchedules lets nothing start from now on.
+// closeSchedules ends all schedules: no lifecycle starts after it.
 func (w *worker) closeSchedules(now int64) {
 	if w.concluded > 0 || w.end <= now {
 		return
@@ -305,8 +304,7 @@ func (w *worker) measureLag(now, until int64) int64 {
 	return min(until, j.lagDue)
 }
 
-// opened counts n connections of a plateau that are open, or never will be; the last one
-// starts the plateau's time.
+// opened counts n connections of a plateau that are open or have failed to open. With the last one the plateau's time starts.
 func (w *worker) opened(g *group, n int64) {
 	if g.Plateau == 0 || g.shared.settled.Add(n) != int64(g.Connections) {
 		return
@@ -315,12 +313,11 @@ func (w *worker) opened(g *group, n int64) {
 	g.shared.wake()
 }
 
-// closeBurst is how many closes of a plateau's end are queued before the loop is asked again: no
-// more than it performs in one Wait, a close being up to three operations, or its queue
-// would grow with the connections.
+// closeBurst is how many closes are queued between two calls of Wait. A close is up to three operations; more than one Wait
+// performs would make the loop's queue grow with the connections.
 const closeBurst = 32
 
-// closePlateau closes what the plateau's end has due, at most so many, and returns when to look again.
+// closePlateau closes the connections that are due at the plateau's end, at most so many, and returns when the next one is.
 func (w *worker) closePlateau(g *group, now int64, most int) int64 {
 	if g.Plateau == 0 {
 		return sockio.Never
@@ -344,7 +341,7 @@ func (w *worker) closePlateau(g *group, now int64, most int) int64 {
 		s := sockio.Sock(g.scan - 1)
 		k := &w.conns[s]
 		if k.phase != holding || k.group != g.index {
-			continue // what is still busy closes when it is done
+			continue // a busy connection closes when it is done
 		}
 		if most == 0 {
 			return now
@@ -356,7 +353,7 @@ func (w *worker) closePlateau(g *group, now int64, most int) int64 {
 	return sockio.Never
 }
 
-// done reports whether nothing will happen any more.
+// done reports whether the worker has no more work.
 func (w *worker) done(now int64) bool {
 	for _, g := range w.groups {
 		if g.open > g.heldOpen {
@@ -374,7 +371,7 @@ func (w *worker) done(now int64) bool {
 	return true
 }
 
-// interrupt accounts for what is open when the run is stopped.
+// interrupt accounts for the connections that are open when the run is stopped.
 func (w *worker) interrupt() {
 	for _, g := range w.groups {
 		if g.OpenLoop() {
@@ -414,7 +411,7 @@ func (w *worker) settle(o sockstate.Outcome) {
 	}
 }
 
-// requested leaves a request for the worker. It is for another goroutine.
+// requested passes a request to the worker. Another goroutine calls it.
 func (w *worker) requested(r *snapshotRequest) {
 	w.request.Store(r)
 	select {
@@ -424,8 +421,8 @@ func (w *worker) requested(r *snapshotRequest) {
 	}
 }
 
-// answered waits for the answer to r. A worker that has finished does not give one any
-// more, while others may work on for long: then it is taken.
+// answered waits for the worker's answer to r. If the worker has finished, the caller answers in its place: other workers may run
+// on for long.
 func (w *worker) answered(r *snapshotRequest) snapshot {
 	select {
 	case s := <-r.reply:
@@ -438,8 +435,7 @@ func (w *worker) answered(r *snapshotRequest) snapshot {
 	return <-r.reply
 }
 
-// dialled reports whether the dial of a slot got as far as a socket, rather than being queued
-// still: a socket has been connected in the same step.
+// dialled reports whether the dial of a slot has begun: socket and connect are one step.
 func (w *worker) dialled(s sockio.Sock) bool {
 	_, err := w.loop.LocalAddr(s)
 	return err == nil

@@ -9,7 +9,7 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-// hush ends answering. What was to be answered is cut, and what comes is read only to be counted.
+// hush stops replying: requests without a reply are cut, and later data is read only to be counted.
 func (w *worker) hush() {
 	if w.silent {
 		return
@@ -23,13 +23,13 @@ func (w *worker) hush() {
 	}
 }
 
-// cutOff counts a request that is not answered, and those that were sent behind it.
+// cutOff counts a request that gets no reply, and those pipelined behind it.
 func (w *worker) cutOff(k *conn, s sockio.Sock) {
 	w.stats.Cut++
 	w.listen(k, s)
 }
 
-// listen reads on without answering.
+// listen reads without replying.
 func (w *worker) listen(k *conn, s sockio.Sock) {
 	k.phase = reading
 	w.responder.Expect(&w.request(s).ServerConn)
@@ -47,14 +47,14 @@ func (w *worker) countRest(k *conn, s sockio.Sock) {
 	w.dropRest(k, s)
 }
 
-// unanswered takes bytes that came when nothing was answered any more.
+// unanswered takes bytes that arrived after hush.
 func (w *worker) unanswered(k *conn, s sockio.Sock, p []byte) {
 	k.flags |= unread
 	w.count(s, p)
 	w.loop.Recv(s, recvSize)
 }
 
-// count counts the requests that end in p. One that does not, or is none, leaves the connection not idle.
+// count counts the requests that end in p. An incomplete or malformed one leaves the connection not idle.
 func (w *worker) count(s sockio.Sock, p []byte) {
 	t := w.request(s)
 	for len(p) > 0 {
@@ -68,7 +68,7 @@ func (w *worker) count(s sockio.Sock, p []byte) {
 	}
 }
 
-// countCut counts what the connection's end cuts, but for what is counted already.
+// countCut counts the requests that the connection's end cuts and that are not counted yet.
 func (w *worker) countCut(k *conn, s sockio.Sock) {
 	switch k.phase {
 	case delaying, replying:
@@ -87,7 +87,7 @@ func (w *worker) countCut(k *conn, s sockio.Sock) {
 // maxFilters bounds the kernel memory that filters take: see sockio.Freezer.
 const maxFilters = 10_000
 
-// freeze has the connections take no more data, but for those on which something is unread: they will be reset.
+// freeze stops connections from receiving data. Those with unread data need no freezing: they will be reset.
 func (w *worker) freeze() {
 	l, ok := w.loop.(sockio.Freezer)
 	if !ok {
@@ -105,7 +105,7 @@ func (w *worker) freeze() {
 	}
 }
 
-// abort looks at what has come, and closes everything: by RST where something was unread, or with reset everywhere.
+// abort counts what has arrived and closes all connections: by RST where data was unread, or everywhere with reset.
 func (w *worker) abort(reset bool) error {
 	if err := w.lookAgain(reset); err != nil {
 		return err
@@ -156,8 +156,8 @@ func (w *worker) kill(k *conn, s sockio.Sock, reset bool) bool {
 	return true
 }
 
-// lookAgain takes completions until there are no more, or, in a hurry, for a moment: clients that nobody
-// keeps from it may go on.
+// lookAgain takes completions until there are no more. With hurry it takes them for a limited time: clients that are not frozen may
+// send on.
 func (w *worker) lookAgain(hurry bool) error {
 	atMost := time.Second
 	if hurry {

@@ -17,8 +17,7 @@ import (
 //	        v    +--> refusing (not a request) ---------+
 //	    continuing (100)
 //
-// There may be a million, so what only an exchange needs stands apart, in memory that
-// others never touch.
+// There may be a million connections, so the state of an exchange is kept apart: loads without one never touch it.
 type conn struct {
 	phase    phase
 	outcome  sockstate.Outcome
@@ -128,7 +127,7 @@ func (w *worker) touch(t *requestState, c *sockio.Completion) {
 	}
 }
 
-// await reads the next request. While the server drains it is awaited for a while only.
+// await reads the next request. While the server drains, it waits for a limited time.
 func (w *worker) await(k *conn, c *sockio.Completion) {
 	s := c.Sock
 	switch {
@@ -165,7 +164,7 @@ func (w *worker) read(k *conn, c *sockio.Completion) {
 	}
 }
 
-// take uses bytes of a request; what is behind it waits until it is answered.
+// take parses bytes of a request; pipelined bytes behind it wait for its reply.
 func (w *worker) take(k *conn, s sockio.Sock, p []byte) {
 	used, whole, err := w.responder.Received(&w.request(s).ServerConn, p)
 	if whole && used < len(p) {
@@ -174,7 +173,7 @@ func (w *worker) take(k *conn, s sockio.Sock, p []byte) {
 	w.taken(k, s, whole, err)
 }
 
-// taken goes on with a request of which another part, or the whole, is here.
+// taken goes on after another part of a request, or the last one.
 func (w *worker) taken(k *conn, s sockio.Sock, whole bool, err error) {
 	t := w.request(s)
 	switch {
@@ -230,8 +229,8 @@ func (w *worker) refuse(k *conn, s sockio.Sock, err error) {
 	k.phase, k.outcome = refusing, sockstate.OutcomeBadRequest
 }
 
-// lingersFor is how long a connection is read from after a refusal: closed with something unread it would be
-// reset (tcp_close), and the reset may overtake the reply (RFC 9112, section 9.6).
+// lingersFor is how long a connection is read after a refusal. Closed with unread data it would be reset (tcp_close), and the
+// reset may overtake the reply (RFC 9112, section 9.6).
 const lingersFor = 2 * time.Second
 
 // refused shuts down after the refusal, and reads on until the client has closed.
@@ -247,7 +246,7 @@ func (w *worker) refused(k *conn, c *sockio.Completion) {
 	}
 }
 
-// delay is how long to think about the request just received.
+// delay is how long to wait before the reply to the request just received.
 func (w *worker) delay(s sockio.Sock) time.Duration {
 	if w.cfg.Slow > 0 && w.request(s).Slow() {
 		return w.cfg.Slow
@@ -383,7 +382,7 @@ func (w *worker) closing(k *conn, c *sockio.Completion) {
 	}
 }
 
-// give closes with the outcome o, whatever the connection was about.
+// give closes a connection with the outcome o, in any phase.
 func (w *worker) give(k *conn, s sockio.Sock, o sockstate.Outcome) {
 	k.phase, k.outcome = closing, o
 	w.closer.Abandon(w.loop, s, &k.teardown)

@@ -20,13 +20,11 @@ const (
 	activityShift = 20
 )
 
-// drainBurst is how many closes are queued before the loop is asked again: no more than it
-// performs in one Wait, a close being up to three operations, or its queue would grow with
-// the connections.
+// drainBurst is how many closes are queued between two calls of Wait. A close is up to three operations; more than one Wait
+// performs would make the loop's queue grow with the connections.
 const drainBurst = 32
 
-// drain closes the connections that nothing is due on, so many at a time; the others close when they
-// have had their reply, or let their chance go by.
+// drain closes idle connections, so many at a time. The others are closed after their reply, or when their chance is over.
 func (w *worker) drain() {
 	now := w.loop.Now()
 	for most := drainBurst; most > 0 && w.drained < len(w.conns); w.drained++ {
@@ -48,7 +46,7 @@ func (w *worker) drain() {
 	}
 }
 
-// mayAsk reports whether a request may come on an idle connection any moment.
+// mayAsk reports whether an idle connection was active recently: its next request may be on the way.
 func (w *worker) mayAsk(s sockio.Sock, now int64) bool {
 	if w.cfg.Exchange.Kind == exchange.None {
 		return false
@@ -57,12 +55,12 @@ func (w *worker) mayAsk(s sockio.Sock, now int64) bool {
 	return since <= uint32(int64(recently)>>activityShift)
 }
 
-// giveChance has an idle connection closed when its chance is over.
+// giveChance closes an idle connection after chance, unless a request comes before.
 func (w *worker) giveChance(s sockio.Sock, now int64) {
 	w.loop.SetTimer(s, now+int64(chance))
 }
 
-// missedChance closes a connection on which nothing was asked.
+// missedChance closes a connection on which no request came in time.
 func (w *worker) missedChance(k *conn, s sockio.Sock) {
 	if w.draining && w.idle(s) {
 		w.give(k, s, sockstate.OutcomeDrained)

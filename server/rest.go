@@ -2,8 +2,8 @@ package server
 
 import "lastack/sockstate/sockio"
 
-// rest is what a client sent behind the request under way: at most what one recv brought, for none is asked for until
-// it is used up.
+// rest holds pipelined bytes behind the request under way: at most what one recv returned, since the next recv waits until they are
+// used up.
 type rest struct {
 	p    []byte
 	used int
@@ -28,7 +28,7 @@ func (w *worker) keepRest(k *conn, s sockio.Sock, p []byte) {
 	k.flags |= hasRest
 }
 
-// takeRest uses the next request of what has come already, in the next turn if this one is used up.
+// takeRest takes the next pipelined request, in the next Wait if this one's share is used up.
 func (w *worker) takeRest(k *conn, s sockio.Sock) {
 	r := w.rest[s]
 	used, whole, err := w.responder.Received(&w.request(s).ServerConn, r.p[r.used:])

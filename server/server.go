@@ -104,9 +104,8 @@ func (s *Server) listen() error {
 	return nil
 }
 
-// vacant returns an error if somebody listens on a. With SO_REUSEPORT the kernel would let
-// every process of the same user in (inet_csk_bind_conflict), and a server that was
-// forgotten would get its share of the connections without a word.
+// vacant returns an error if somebody listens on a. With SO_REUSEPORT the kernel lets any process of the same user bind
+// (inet_csk_bind_conflict), and a forgotten server would silently get its share of the connections.
 func (s *Server) vacant(a netip.AddrPort) error {
 	if s.cfg.ReusePort || s.cfg.Listeners < 2 || a.Port() == 0 {
 		return nil
@@ -118,8 +117,7 @@ func (s *Server) vacant(a netip.AddrPort) error {
 	return ln.Close()
 }
 
-// listenersOf deals an address's listeners out to the workers; where there are fewer
-// of them than workers, workers share one.
+// listenersOf distributes an address's listeners over the workers. If there are fewer listeners, workers share them.
 func (s *Server) listenersOf(id int) (mine []*sockio.Listener) {
 	for _, same := range s.listeners {
 		if len(same) <= s.cfg.Workers {
@@ -172,7 +170,7 @@ func (s *Server) say(m message) Stats {
 	return s.ledger(&sum)
 }
 
-// ledger adds what the workers do not know.
+// ledger adds the counts that are not the workers'.
 func (s *Server) ledger(sum *Stats) Stats {
 	st := sum.clone()
 	s.closing.Lock()
@@ -184,5 +182,5 @@ func (s *Server) ledger(sum *Stats) Stats {
 // Stats is the ledger so far.
 func (s *Server) Stats() Stats { return s.say(message{kind: sayStats}) }
 
-// Stall makes every worker do nothing for d: a server that hangs.
+// Stall makes every worker do nothing for d, for tests of a server that hangs.
 func (s *Server) Stall(d time.Duration) { s.say(message{kind: sayStall, stall: d}) }

@@ -9,42 +9,41 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// listenerLastStays is how long the listening sockets stay open at least when they are the last to go: a server that is
-// idle would be gone before anybody could connect to them.
+// listenerLastStays is the least time that the listening sockets stay open when they are closed last. Without it an idle server
+// would be gone before a client could connect to them.
 const listenerLastStays = 500 * time.Millisecond
 
-// handshakesTake is how long handshakes that have begun are waited for: what is not complete then
-// has lost a segment, and the client may be gone (TCP_TIMEOUT_INIT).
+// handshakesTake is how long to wait for handshakes that have begun. One that takes longer has lost a segment (TCP_TIMEOUT_INIT),
+// and its client may be gone.
 const handshakesTake = time.Second
 
-// Shutdown stops serving, in the way of Config.Shutdown, and reports whether no connection is left but for those that stay by
-// policy; it returns earlier when ctx is over. Stop must follow, and may come before it returns.
+// Shutdown stops serving in the way of Config.Shutdown. It reports whether all connections are gone but those that stay by
+// policy, and returns earlier when ctx is done. Stop must follow; it may be called before Shutdown returns.
 //
-// Graceful: from now on HTTP replies say "Connection: close". New connections are refused, but what the kernel has completed, or
-// is about to, is still accepted (sockio.Listener.RefuseSYNs): closing a listener resets its queue, and whatever comes
-// between the last accept and the close. When the queue has run empty, some tens of ms later, the listeners
-// are closed. Then idle connections are closed, those at once on which nothing has happened for recently; the others may ask once more
-// within chance, for a request that meets the close is lost. Requests under way are answered. What is left are clients
-// that ask, after a pause of more than recently, just when their connection is closed: HTTP/1.1 cannot help that. Echo
-// has no way of saying that it closes, so there the request after the last reply is lost.
+// graceful: HTTP replies say "Connection: close" from now on. SYNs are refused (sockio.Listener.RefuseSYNs), while handshakes under
+// way are completed and accepted: closing a listener resets what is in its queue. When the queue is empty, after some tens of
+// milliseconds, the listeners are closed. Then idle connections are closed: at once if idle for longer than recently, otherwise after
+// up to chance more, because a request that meets the close is lost. Requests under way are answered. A client that pauses for longer
+// than recently and sends a request just as its connection is closed still loses it: HTTP/1.1 cannot prevent that. Echo cannot
+// announce a close, so there the request after the last reply is lost.
 //
-// Where another process shares the port (Config.ReusePort) SYNs are dropped rather than refused, and come again a
-// second later; without CAP_NET_ADMIN they are neither, and what comes between the last accept and the close is reset.
+// Where another process shares the port (Config.ReusePort), SYNs are dropped instead of refused, and the client sends them again
+// after a second. Without CAP_NET_ADMIN neither is possible: connections that arrive between the last accept and the close are reset.
 //
-// LameDuck: for its time everything goes on, with replies that say "Connection: close"; then it is Graceful.
+// lame-duck: goes on serving for its time, with replies that say "Connection: close"; then it is graceful.
 //
-// Abrupt: no reply from now on. What is in the accept queue is accepted, as in Graceful, so that the ledger knows of it; then
-// connections are frozen (sockio.Freezer), what they have received is counted, and they are closed as close()
-// does: by FIN, or by RST where something had come that was not read when the shutdown began. Stats.Cut is exact: a client whose
-// request ends without a reply finds it in the ledger if it was reset, or if any of the request was acknowledged
-// (tcpi_bytes_acked) when the FIN came; otherwise the request was never received. Without CAP_NET_ADMIN, and beyond
-// maxFilters connections of a worker, a request that was never received may be reset, too: see sockio.Freezer.
+// abrupt: sends no reply from now on. The accept queue is emptied as in graceful, so that the ledger has those connections. Then
+// connections are frozen (sockio.Freezer), what they have received is counted, and they are closed as close() does: by FIN, or by
+// RST if data was unread when the shutdown began. Stats.Cut is exact. A request without a reply is in the ledger if its connection
+// was reset, or if any of it was acknowledged (tcpi_bytes_acked) when the FIN came; otherwise the server never received it. Without
+// CAP_NET_ADMIN, and beyond maxFilters connections of a worker, a request that was never received may also be reset: see
+// sockio.Freezer.
 //
-// RST: the listeners are closed, which resets their queues, and then all connections reset. Stats.Cut misses what arrives
-// in the moment between the last look at a connection and its reset.
+// rst: closes the listeners, which resets their queues, and then resets all connections. Stats.Cut misses what arrives between the
+// last read of a connection and its reset.
 //
-// ListenerLast: accepting stops and connections are drained as in Graceful. The listening sockets are closed after everything
-// else, and not before listenerLastStays: connections that the kernel has completed until then are reset.
+// listener-last: stops accepting and drains connections as in graceful. The listening sockets are closed last, after
+// listenerLastStays or later: connections that the kernel has completed until then are reset.
 func (s *Server) Shutdown(ctx context.Context) (drained bool) {
 	switch s.cfg.Shutdown.Kind {
 	case abrupt:
@@ -87,7 +86,7 @@ func (s *Server) drain(ctx context.Context) {
 	soon, cancel := context.WithTimeout(ctx, handshakesTake)
 	defer cancel()
 	if !s.emptyQueues(soon) {
-		// Nobody accepts where all slots are taken: closing idle connections makes room.
+		// A worker without a free slot does not accept: closing idle connections makes room.
 		s.say(message{kind: sayDrain})
 		for ctx.Err() == nil && s.queued() > 0 {
 			time.Sleep(pollEvery)
@@ -119,8 +118,8 @@ func (s *Server) awaitGone(ctx context.Context) bool {
 	}
 }
 
-// emptyQueues keeps new connections out, and waits until the handshakes under way are complete and the workers have accepted
-// them all. It reports false if ctx was over before.
+// emptyQueues keeps new connections out and waits until all handshakes under way are complete and accepted. It reports false if ctx
+// was done before.
 func (s *Server) emptyQueues(ctx context.Context) bool {
 	s.eachListener(func(ln *sockio.Listener) {
 		if ln.RefuseSYNs() != nil || s.cfg.ReusePort {
@@ -158,7 +157,7 @@ func (s *Server) emptyQueues(ctx context.Context) bool {
 	}
 }
 
-// awaitDelivery waits where the kernel cannot say for as long as it mostly takes.
+// awaitDelivery waits until packets sent before have been received; a fixed time where the kernel cannot tell.
 func awaitDelivery() {
 	if sockio.AwaitDelivery() != nil {
 		time.Sleep(4 * pollEvery)

@@ -170,7 +170,7 @@ func (w *worker) obey(m *message) error {
 	return nil
 }
 
-// answerUntilStopped keeps a worker whose loop has failed from leaving its Server waiting.
+// answerUntilStopped answers messages for a worker whose loop has failed, so that Server does not wait forever.
 func (w *worker) answerUntilStopped() {
 	for {
 		if m := w.message.Swap(nil); m != nil {

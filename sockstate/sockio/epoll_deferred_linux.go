@@ -1,7 +1,6 @@
 package sockio
 
-// await has a recv or poll that found nothing wait: for a second look late in this Wait
-// where that is worthwhile, else for epoll.
+// await defers a recv or poll that found nothing: to a second attempt later in this Wait where that is worthwhile, else to epoll.
 func (l *epoll) await(k *epollSock, s Sock) {
 	if l.givesWay && k.flag&sockRegistered == 0 && l.late.worthwhile() {
 		l.deferred = append(l.deferred, s)
@@ -10,13 +9,13 @@ func (l *epoll) await(k *epollSock, s Sock) {
 	l.register(k, s, false)
 }
 
-// retryDeferred lets the other threads of this CPU have their turn and then looks at what waits. What the peer has
-// answered in its turn completes without epoll_ctl and without a wake-up; what is still
-// silent is registered, so nothing is left out when the loop sleeps.
+// retryDeferred yields to the other threads of this CPU and then tries the deferred operations again. Those that a peer on this CPU has
+// answered meanwhile complete without epoll_ctl and without a wake-up; the others are registered, so none is missed when the loop
+// sleeps.
 //
 // An entry may be stale, for it carries no generation: its recv cancelled, its socket
 // closed, the slot taken again. Then either nothing is pending, or what is has an entry of
-// its own and is merely looked at twice.
+// its own and is only tried twice.
 func (l *epoll) retryDeferred() {
 	if len(l.deferred) == 0 {
 		return

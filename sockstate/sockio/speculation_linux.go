@@ -1,9 +1,8 @@
 package sockio
 
-// speculation decides whether to look for something before epoll tells of it: for the end of a
-// handshake right after connect, for an answer right after the peer's turn. On loopback it is
-// there by then; across a network it is not, and looking would cost a system call a
-// connection. After a run of misses it looks only now and then.
+// speculation decides whether a speculative system call is worthwhile, before epoll reports an event: for the end of a handshake
+// right after connect, or for a reply right after other threads have run. On loopback it succeeds; across a network it does not, and
+// would cost a system call a connection. After earlyMisses in a row only one in earlySkips is made.
 type speculation struct {
 	misses int
 	skips  int
@@ -22,7 +21,7 @@ func (e *speculation) worthwhile() bool {
 	return e.skips%earlySkips == 0
 }
 
-// note counts a look and returns whether it found something.
+// note counts an attempt and returns whether it succeeded.
 func (e *speculation) note(found bool) bool {
 	if found {
 		e.misses = 0

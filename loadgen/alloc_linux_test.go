@@ -29,7 +29,7 @@ func TestLifecycleAllocatesNothing(t *testing.T) {
 					load := l.newLoad(Config{Plan: p, Backend: b})
 					var before, after runtime.MemStats
 					runtime.ReadMemStats(&before)
-					load.Start(context.Background())
+					mustStart(context.Background(), t, load)
 					<-load.Done()
 					runtime.ReadMemStats(&after)
 					if got := finish(t, load).Groups[0].Ledger; got.Completed() != n {
@@ -78,7 +78,7 @@ func BenchmarkLifecycle(b *testing.B) {
 			defer load.Close()
 			b.ReportAllocs()
 			b.ResetTimer()
-			load.Start(context.Background())
+			mustStart(context.Background(), b, load)
 			<-load.Done()
 			b.StopTimer()
 			r, err := load.Wait()

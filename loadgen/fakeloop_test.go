@@ -1,15 +1,25 @@
 package loadgen
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"sync"
+	"testing"
 	"time"
 
 	"lastack/sockstate"
 	"lastack/sockstate/clock"
 	"lastack/sockstate/sockio"
 )
+
+// mustStart starts a load.
+func mustStart(ctx context.Context, t testing.TB, g *Generator) {
+	t.Helper()
+	if err := g.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // fakeLoop is a Loop without a kernel: on says what an operation comes to. It runs on the real clock,
 // and completes one operation after the other.

@@ -125,7 +125,7 @@ func TestKeep(t *testing.T) {
 				armed := make(chan struct{})
 				p := keptPlan(l.peer(func(c *net.TCPConn) { tt.serve(c, armed) }), tt.keep, clients)
 				g := l.newLoad(Config{Plan: p, Journal: true, Backend: backend})
-				g.Start(context.Background())
+				mustStart(context.Background(), t, g)
 				until(t, g, func(s *Snapshot) bool {
 					return s.Groups[0].Established == clients && (tt.keep != KeepIdle || s.Groups[0].Ledger.Requests == clients)
 				})
@@ -172,7 +172,7 @@ func TestReconnect(t *testing.T) {
 			p.Groups[0].Reconnect = time.Millisecond
 			g := l.newLoad(Config{Plan: p, Journal: true, Backend: backend})
 			before := l.counter("TcpActiveOpens")
-			g.Start(context.Background())
+			mustStart(context.Background(), t, g)
 			until(t, g, func(s *Snapshot) bool { return s.Groups[0].Established == 2 })
 			g.Mark()
 			_ = ln.Close() // resets what nobody accepted
@@ -219,7 +219,7 @@ func TestDismissed(t *testing.T) {
 				p.Groups[0].Reconnect = tt.reconnect
 				g := l.newLoad(Config{Plan: p, Journal: tt.journal, Backend: backend})
 				before := l.counter("TcpActiveOpens")
-				g.Start(context.Background())
+				mustStart(context.Background(), t, g)
 				until(t, g, func(s *Snapshot) bool { return s.Groups[0].Ledger.Requests >= 3 })
 				if g.Mark(); tt.reconnect == 0 {
 					until(t, g, func(s *Snapshot) bool {
@@ -241,7 +241,7 @@ func TestGate(t *testing.T) {
 	p.Groups[1].Gated = true
 	p.Groups[0].Exchange, p.Groups[1].Exchange = exchange.Spec{}, exchange.Spec{}
 	g := l.newLoad(Config{Plan: p, Journal: true})
-	g.Start(context.Background())
+	mustStart(context.Background(), t, g)
 	until(t, g, func(s *Snapshot) bool { return s.Groups[0].Established == 2 })
 	if s := g.Snapshot(); s.Groups[1].Ledger.Attempted != 0 {
 		t.Errorf("%d attempts before Begin", s.Groups[1].Ledger.Attempted)

@@ -58,7 +58,7 @@ func TestJournalDoesNotSteer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			load.Start(context.Background())
+			mustStart(context.Background(), t, load)
 			last := <-dials
 			for refusals := 1; refusals < attempts; refusals++ {
 				at := <-dials

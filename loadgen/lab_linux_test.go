@@ -153,7 +153,7 @@ const bound = time.Minute
 func (l *lab) start(ctx context.Context, p Plan) *Generator {
 	l.t.Helper()
 	g := l.newLoad(Config{Plan: p})
-	g.Start(ctx)
+	mustStart(ctx, l.t, g)
 	return g
 }
 

@@ -97,7 +97,7 @@ func (l *lab) shortRun(b sockio.Backend, i int) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	load.Start(context.Background())
+	mustStart(context.Background(), l.t, load)
 	r := finish(l.t, load)
 	if err := load.Close(); err != nil {
 		l.t.Errorf("run %d: close the load: %v", i, err)

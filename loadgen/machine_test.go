@@ -31,7 +31,7 @@ func runFake(t *testing.T, p Plan, loops *fakeLoops) *Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.Start(context.Background())
+	mustStart(context.Background(), t, g)
 	select {
 	case <-g.Done():
 	case <-time.After(time.Minute):
@@ -262,7 +262,7 @@ func TestLoopThatFails(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			g.Start(context.Background())
+			mustStart(context.Background(), t, g)
 			<-g.Done()
 			r, err := g.Wait()
 			if !errors.Is(err, unix.EBADF) || !strings.Contains(err.Error(), "load worker ") {
@@ -293,8 +293,8 @@ func TestOrderOfCalls(t *testing.T) {
 	cancel()
 	type step = func(g *Generator)
 	var (
-		start     = func(g *Generator) { g.Start(ctx) }
-		startDead = func(g *Generator) { g.Start(cancelled) }
+		start     = func(g *Generator) { mustStart(ctx, t, g) }
+		startDead = func(g *Generator) { mustStart(cancelled, t, g) }
 		snapshot  = func(g *Generator) { g.Snapshot() }
 		interrupt = (*Generator).Interrupt
 		closes    = func(g *Generator) { _ = g.Close() }
@@ -351,7 +351,7 @@ func TestSnapshotOfIdleWorkers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.Start(context.Background())
+	mustStart(context.Background(), t, g)
 	var last int64
 	for range 50 {
 		s := g.Snapshot()
@@ -389,7 +389,7 @@ func TestIntervalsAddUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.Start(context.Background())
+	mustStart(context.Background(), t, g)
 	measured, warmup := newHistogram(), int64(0)
 	for over := false; !over; {
 		s := g.Snapshot()

@@ -209,7 +209,7 @@ func TestOpenLoopAtItsCap(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = load.Close() })
-			load.Start(context.Background())
+			mustStart(context.Background(), t, load)
 			r := &finish(t, load).Groups[0]
 			if r.Scheduled != tc.scheduled || r.Capped == 0 || r.Dropped == 0 || r.Capped > r.Scheduled {
 				t.Errorf("scheduled %d, capped %d, dropped %d; want %d, and some capped and dropped", r.Scheduled, r.Capped, r.Dropped, tc.scheduled)

@@ -505,7 +505,7 @@ func TestOutcomesOfICMP(t *testing.T) {
 				p := loadOf(n, netip.MustParseAddrPort(tc.target))
 				p.Groups[0].Connections, p.Groups[0].ConnectTimeout, p.Groups[0].Exchange = n, bound, mustExchange(tc.exchange)
 				g := l.newLoad(Config{Plan: p, Backend: b})
-				g.Start(context.Background())
+				mustStart(context.Background(), t, g)
 				r := finish(t, g)
 				l.checkOpens(r, before)
 				got := &r.Groups[0].Ledger
@@ -552,7 +552,7 @@ func TestOutcomesOfLaterICMP(t *testing.T) {
 				p := loadOf(n, netip.MustParseAddrPort("127.0.0.1:80"))
 				p.Groups[0].Exchange, p.Groups[0].Close = mustExchange(tc.exchange), tc.close
 				g := l.newLoad(Config{Plan: p, Backend: b})
-				g.Start(context.Background())
+				mustStart(context.Background(), t, g)
 				r := finish(t, g)
 				l.checkOpens(r, active)
 				got := &r.Groups[0].Ledger
@@ -595,7 +595,7 @@ func TestOutcomeNoFd(t *testing.T) {
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &low); err != nil {
 		t.Fatal(err)
 	}
-	g.Start(context.Background())
+	mustStart(context.Background(), t, g)
 	<-g.Done()
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
 		t.Fatal(err)

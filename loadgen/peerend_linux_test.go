@@ -20,7 +20,7 @@ func TestResetBeforeTheClose(t *testing.T) {
 			}
 		})
 		g := l.newLoad(Config{Plan: loadOf(n, target), Backend: b})
-		g.Start(t.Context())
+		mustStart(t.Context(), t, g)
 		r := finish(t, g)
 		o := &r.Groups[0].Ledger.Outcomes
 		seen, unseen := o[sockstate.OutcomeRSTReceived], o[sockstate.OutcomeFIN]

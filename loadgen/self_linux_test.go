@@ -38,7 +38,7 @@ func TestNobodyIsNotOneself(t *testing.T) {
 					tc.change(&p.Groups[0])
 				}
 				g := l.newLoad(Config{Plan: p, Backend: b})
-				g.Start(t.Context())
+				mustStart(t.Context(), t, g)
 				r := finish(t, g)
 				if d := cmp.Diff(map[string]int64{"refused": n}, outcomes(&r.Groups[0].Ledger)); d != "" {
 					t.Errorf("outcomes (-want +got):\n%s", d)
@@ -65,7 +65,7 @@ func TestDetourTakesAllPorts(t *testing.T) {
 		p.Groups[0].Close, p.Groups[0].Exchange, p.Groups[0].Connections = teardown.Never, mustExchange("none"), 3
 		p.Duration = 50 * time.Millisecond
 		g := l.newLoad(Config{Plan: p, Backend: b})
-		g.Start(t.Context())
+		mustStart(t.Context(), t, g)
 		r := finish(t, g)
 		if d := cmp.Diff(map[string]int64{"held": 3}, outcomes(&r.Groups[0].Ledger)); d != "" {
 			t.Errorf("outcomes (-want +got):\n%s", d)

@@ -1,9 +1,8 @@
 package server
 
 import (
-	"lastack/sockstate/sockio"
-
 	"lastack/sockstate"
+	"lastack/sockstate/sockio"
 )
 
 // Stats is the server's ledger. Accepted = Open + the sum of Outcomes.

@@ -69,7 +69,7 @@ func (s *Server) Shutdown(ctx context.Context) (drained bool) {
 		case <-ctx.Done():
 		}
 		s.closeListeners()
-	default:
+	case graceful, lameDuck:
 		s.say(message{kind: sayLameDuck})
 		if d := s.cfg.Shutdown.LameDuck; d > 0 {
 			select {

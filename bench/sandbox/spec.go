@@ -23,8 +23,8 @@ const (
 	Veth Topology = "veth"
 )
 
-// ParseTopology reads lo or veth.
-func ParseTopology(s string) (Topology, error) {
+// parseTopology reads lo or veth.
+func parseTopology(s string) (Topology, error) {
 	switch t := Topology(s); t {
 	case Lo, Veth:
 		return t, nil
@@ -85,7 +85,7 @@ func (s Spec) topology() Topology {
 
 // validate finds what the parsers of the single fields let through or never saw.
 func (s Spec) validate() error {
-	if _, err := ParseTopology(string(s.topology())); err != nil {
+	if _, err := parseTopology(string(s.topology())); err != nil {
 		return err
 	}
 	switch s.Mode {
@@ -108,7 +108,7 @@ func (s Spec) validate() error {
 		}
 	}
 	for _, c := range s.Sysctls {
-		if _, err := NewSysctl(c.Key, c.Value); err != nil {
+		if _, err := newSysctl(c.Key, c.Value); err != nil {
 			return err
 		}
 	}
@@ -130,11 +130,11 @@ func ParseSysctl(s string) (Sysctl, error) {
 	if !ok {
 		return Sysctl{}, sockstate.BadValue("sysctl", strconv.Quote(s), "want NAME=VALUE, like net.ipv4.tcp_fin_timeout=10")
 	}
-	return NewSysctl(key, value)
+	return newSysctl(key, value)
 }
 
-// NewSysctl checks a key, in either spelling, and a value, and normalizes both.
-func NewSysctl(key, value string) (Sysctl, error) {
+// newSysctl checks a key, in either spelling, and a value, and normalizes both.
+func newSysctl(key, value string) (Sysctl, error) {
 	c := Sysctl{Key: strings.TrimSpace(key), Value: strings.TrimSpace(value)}
 	if sep := strings.IndexAny(c.Key, "./"); sep >= 0 && c.Key[sep] == '/' {
 		c.Key = swapSeparators(c.Key)

@@ -135,12 +135,12 @@ func FuzzParseLoss(f *testing.F) {
 
 func TestParseTopology(t *testing.T) {
 	for _, want := range []Topology{Lo, Veth} {
-		if got, err := ParseTopology(string(want)); err != nil || got != want {
+		if got, err := parseTopology(string(want)); err != nil || got != want {
 			t.Errorf("%s: %s, %v", want, got, err)
 		}
 	}
 	for _, bad := range []string{"", "LO", "bridge"} {
-		if _, err := ParseTopology(bad); err == nil || !strings.Contains(err.Error(), "want lo or veth") {
+		if _, err := parseTopology(bad); err == nil || !strings.Contains(err.Error(), "want lo or veth") {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}

@@ -47,18 +47,15 @@ func newFailure(err error) *failure {
 		Text: err.Error(), Errno: errnoOf(err),
 		Cancelled: errors.Is(err, context.Canceled), Late: errors.Is(err, context.DeadlineExceeded),
 	}
-	var bare bool
+	var found error
 	if e, ok := errors.AsType[*sockstate.ValueError](err); ok {
-		f.Value = e
-		_, bare = err.(*sockstate.ValueError)
+		f.Value, found = e, e
 	} else if e, ok := errors.AsType[*SysctlError](err); ok {
-		f.Sysctl, f.Held = &e.Sysctl, e.Held
-		_, bare = err.(*SysctlError)
+		f.Sysctl, f.Held, found = &e.Sysctl, e.Held, e
 	} else if e, ok := errors.AsType[*Error](err); ok {
-		f.Step, f.Why = e.step, e.Err.Error()
-		_, bare = err.(*Error)
+		f.Step, f.Why, found = e.step, e.Err.Error(), e
 	}
-	f.Wrapped = !bare
+	f.Wrapped = found != err //nolint:errorlint // the error itself, not what it wraps
 	return f
 }
 

@@ -146,7 +146,14 @@ func cpu(run *record.Run) *document.Section {
 	add("", "machine, kernel", c.SystemS, 0, "softirq included")
 	add("", "  softirq", c.SoftirqS, 0, "of the machine's time in the kernel")
 	add("", "machine, user", c.UserS, 0, "")
-	add("stolen", "stolen", c.StealS, 0, "by the hypervisor: these were not ours to use")
+	if rest := total - c.GeneratorS - c.ServerS - c.StealS - c.IdleS; rest > 0 && c.SharesTell() {
+		parts = append(parts, "rest "+quantity.Usage(rest, total))
+	}
+	stolen := ""
+	if c.StealS >= total/100 {
+		stolen = "stolen"
+	}
+	add(stolen, "stolen", c.StealS, 0, "by the hypervisor: these were not ours to use")
 	add("idle", "idle", c.IdleS, 0, "")
 	if c.NotRead != "" {
 		t.Rows = append(t.Rows, row(document.Detail, "machine", document.Absent("not read: "+c.NotRead)))

@@ -1,6 +1,10 @@
 // Command lastack load-tests the life of TCP connections: it opens and closes them
 // in great numbers, chooses who closes first and how, and reports every state of
 // the teardown on both ends. See lastack help.
+//
+// A subcommand is a file of its name, and a line in root.go. A flag of run is a field of runOptions (run_options.go) that becomes one of
+// setup.Spec (run_spec.go); flags that run and drain share are in traffic.go and result.go. What a subcommand does in a sandbox is a job:
+// cell.go starts it, main lists all jobs.
 package main
 
 import (

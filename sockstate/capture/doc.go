@@ -2,6 +2,8 @@
 // SYN|ACK, FIN, RST), or all (Filter). They tell what the two ends did and in which order, without the delay after
 // which a process sees it.
 //
+// A drain orders its events by them (bench/drain). It is no observe.Tracer: that one is told by the kernel of its sockets' states.
+//
 // # Where a packet is seen, and what its time means
 //
 // A Capture listens in the clients' network namespace, on the one link by which the route to the server leaves:

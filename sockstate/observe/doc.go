@@ -12,5 +12,5 @@
 // that it is the right namespace's whichever thread reads.
 //
 // To add an observer: one that counts sockets is a line in Sources, before those that are worse, and implements sockstate.Source; one that
-// traces what happens implements Tracer, and is handed to New; what is cumulative or a gauge is read in counters.go and gauges_linux.go.
+// traces what happens implements Tracer, and bench.Run hands it to New; what is cumulative or a gauge is read in counters.go and gauges_linux.go.
 package observe

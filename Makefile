@@ -1,5 +1,5 @@
 # build: a static binary in ./bin     install: the same in $(PREFIX)/bin; PREFIX is /usr/local, or ~/.local for an ordinary user
-# test: everything, then once more with the race detector
+# test: everything     race: once more with the race detector, where goroutines share memory
 # lint:  format, linters, other systems     fuzz, bench: bounded by FUZZTIME, BENCHTIME, PAIRS of RUNTIME seconds
 # torture: every fault of the tables in cmd/lastack/torture_linux_test.go, as root; test has some of each
 
@@ -30,7 +30,7 @@ test -n "$$missing" || exit 0; \
 	esac
 endef
 
-.PHONY: build install test torture lint fmt fuzz bench drain-gallery clean
+.PHONY: build install test race torture lint fmt fuzz bench drain-gallery clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/lastack ./cmd/lastack
@@ -41,20 +41,19 @@ install: build
 
 # The first command compiles, on all cores. The second runs one package at a time:
 # loads that run side by side falsify each other's latencies and counters. Both are without cgo, as the program is built.
-# The race detector needs a C compiler; its pass leaves out what -short leaves out, the
-# packages whose tests start the program over and over: each of those ends with the race
-# runtime's pause of a second, and what runs in them is raced in loadgen and server; and packages
-# that start no goroutine and keep no shared state: records, pages, quantities, teardown.
 # Vet is lint's.
 test:
 	CGO_ENABLED=0 go test -vet=off -run '^$$' ./... >/dev/null
 	CGO_ENABLED=0 go test -vet=off -p 1 ./...
-	@if command -v "$$(go env CC)" >/dev/null; then \
-		echo "CGO_ENABLED=1 go test -race -short"; \
-		CGO_ENABLED=1 GORACE=atexit_sleep_ms=50 go test -vet=off -p 1 -race -short $$(go list ./... | grep -vE '/bench(/sandbox|/process|/drain|/record|/quantity)?$$|/(report|cmd/lastack|sockstate/teardown)$$'); \
-	else \
-		echo "no C compiler: without the race detector"; \
-	fi
+
+# The packages in which goroutines share memory. Left out: teardown, whose goroutines are the test's own, and packages whose tests
+# start the program over and over; what runs in them is raced in loadgen and server.
+RACED := ./loadgen ./server ./sockstate/... ./bench/lab/...
+
+# The race detector needs a C compiler. The runtime's pause of a second at each exit would be most of the time.
+race:
+	@if ! command -v "$$(go env CC)" >/dev/null; then echo "no C compiler, which the race detector needs" >&2; exit 1; fi
+	CGO_ENABLED=1 GORACE=atexit_sleep_ms=50 go test -vet=off -p 1 -race -short $$(go list $(RACED) | grep -v /teardown$$)
 
 # The cases wait more than they work, so they run side by side. The last line counts them.
 torture:

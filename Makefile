@@ -1,7 +1,7 @@
 # build: a static binary in ./bin     install: the same in $(PREFIX)/bin; PREFIX is /usr/local, or ~/.local for an ordinary user
 # test: everything     race: once more with the race detector, where goroutines share memory
 # lint:  format, linters, other systems     fuzz, bench: bounded by FUZZTIME, BENCHTIME, PAIRS of RUNTIME seconds
-# torture: every fault of the tables in cmd/lastack/torture_linux_test.go, as root; test has some of each
+# torture: every fault of the tables in cmd/lastack/torture_linux_test.go, as root, and races of a drain over and over; test has some of each
 
 FUZZTIME  ?= 10s
 BENCHTIME ?= 1s
@@ -39,12 +39,16 @@ install: build
 	install -D -m 755 bin/lastack $(DESTDIR)$(PREFIX)/bin/lastack
 	@echo "installed $(DESTDIR)$(PREFIX)/bin/lastack"
 
-# The first command compiles, on all cores. The second runs one package at a time:
-# loads that run side by side falsify each other's latencies and counters. Both are without cgo, as the program is built.
-# Vet is lint's.
+# The packages whose tests look at rates and times: loads that run side by side would falsify them.
+ALONE := ./bench ./bench/lab/peers ./loadgen ./server ./sockstate/sockio
+
+# The first command compiles, on all cores. The second runs one package at a time, the third two: their tests wait most of the time.
+# All are without cgo, as the program is built. Vet is lint's.
+test: export CGO_ENABLED = 0
 test:
-	CGO_ENABLED=0 go test -vet=off -run '^$$' ./... >/dev/null
-	CGO_ENABLED=0 go test -vet=off -p 1 ./...
+	go test -vet=off -run '^$$' ./... >/dev/null
+	@failed=0; go test -vet=off -p 1 $(ALONE) || failed=1; \
+	go test -vet=off -p 2 $$(go list ./... | grep -vxF "$$(go list $(ALONE))") || failed=1; exit $$failed
 
 # The packages in which goroutines share memory. Left out: teardown, whose goroutines are the test's own, and packages whose tests
 # start the program over and over; what runs in them is raced in loadgen and server.
@@ -57,7 +61,7 @@ race:
 
 # The cases wait more than they work, so they run side by side. The last line counts them.
 torture:
-	LASTACK_TORTURE=all go test -vet=off -count 1 -timeout 20m -parallel 8 -run '^TestTorture$$' -v ./cmd/lastack | grep -vE '^ *(=== |--- PASS|    --- PASS)'
+	LASTACK_TORTURE=all go test -vet=off -count 1 -timeout 20m -parallel 8 -run '^Test(Torture|Reference|Queue)$$' -v ./cmd/lastack ./bench/drain | grep -vE '^ *(=== |--- PASS|    --- PASS)'
 
 lint:
 	$(LINT) run ./...

@@ -159,10 +159,7 @@ func TestClosesOfTargets(t *testing.T) {
 		{closes: "client:fin", target: serverLate, requests: 10, why: []string{"200 of 200 lifecycles failed"}, advice: []string{"fewer --requests"}},
 		{closes: "server:fin", target: serverLate, requests: 10, why: []string{"200 of 200 lifecycles failed"}, advice: []string{"fewer --requests"}},
 	} {
-		for i, engine := range []string{"auto", "epoll"} {
-			if testing.Short() && i > 0 {
-				continue
-			}
+		for _, engine := range []string{"auto", "epoll"} {
 			t.Run(strings.ReplaceAll(fmt.Sprintf("%s/%s/%v/%d/%s", tt.closes, tt.target, tt.hold, tt.requests, engine), " ", "-"), func(t *testing.T) {
 				t.Parallel()
 				tr := trial{Plan: counted(t, n, tt.closes, "close", "http:/"), Target: tt.target, Engine: engine}

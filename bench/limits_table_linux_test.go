@@ -123,8 +123,8 @@ type provoked struct {
 	refused string
 	// yields is set where full CPUs, which others on this machine may fill, are named first.
 	yields bool
-	// waits is set where the load mostly waits, for retransmissions, so that several may run at once.
-	waits bool
+	// alone is set where what limits the load would be another without the CPUs, or is a matter of time: no other load runs beside it.
+	alone bool
 }
 
 // TestLimits runs into each limit for real, and wants its name, its reason and advice that helps.
@@ -217,7 +217,7 @@ func TestLimits(t *testing.T) {
 			limit: record.LimitPorts, why: []string{"connections still open that held the ports"}, advice: []string{"fewer connections at once"},
 		},
 		{
-			name:  "search for a port",
+			name: "search for a port", alone: true,
 			trial: loads(lo("net.ipv4.ip_local_port_range=40000 41999"), 2500*time.Millisecond, 0, "client:fin", "none", conns(30), hold(19*time.Millisecond)), followed: loads(lo("net.ipv4.ip_local_port_range=40000 41999"), time.Second, 0, "client:fin", "none", conns(30), hold(19*time.Millisecond), onLo(8)),
 			limit: record.LimitPortSearch, valid: true, why: []string{"tries one parity of the local ports first (1,000 of the 2,000"}, advice: []string{"--source"}, yields: true,
 		},
@@ -237,12 +237,12 @@ func TestLimits(t *testing.T) {
 			limit: record.LimitPorts, why: []string{": 50 ports for"}, advice: []string{"--source"},
 		},
 		{
-			name: "descriptors", waits: true,
+			name: "descriptors", yields: true,
 			trial: loads(lo(), 500*time.Millisecond, 0, "client:rst", "none", rate(1000), hold(2*time.Second), epoll(400)), followed: loads(lo(), 500*time.Millisecond, 0, "client:rst", "none", rate(1000), hold(2*time.Second), epoll(4000)),
 			limit: record.LimitFds, why: []string{"the 400 descriptors"}, advice: []string{"raise the limit (ulimit -n)"},
 		},
 		{
-			name: "memory that may be locked", refused: "RLIMIT_MEMLOCK allows all processes of this user",
+			name: "memory that may be locked", alone: true, refused: "RLIMIT_MEMLOCK allows all processes of this user",
 			trial: loads(lo(), 0, 0, "client:rst", "none", plateau(50_000_000)), followed: loads(lo(), 0, 0, "client:rst", "none", plateau(1000)),
 			advice: []string{"raise it (ulimit -l", "ask for at most"},
 		},
@@ -258,13 +258,13 @@ func TestLimits(t *testing.T) {
 			advice:   []string{"ask for at most"},
 		},
 		{
-			name: "CPU quota of the control group", mode: "root",
+			name: "CPU quota of the control group", alone: true, mode: "root",
 			trial: in(group("cpu", half), loads(lo(), time.Second, 0, "client:rst", "none")), followed: loads(lo(), time.Second, 0, "client:rst", "none"),
 			limit: record.LimitCPUQuota, valid: true, why: []string{"0.2 CPUs, and in", "periods threads waited"}, advice: []string{"raise the quota"},
 		},
 		{
-			name: "CPU quota, a schedule", mode: "root",
-			trial: in(group("cpu", half), loads(lo(), time.Second, 0, "client:rst", "none", rate(20_000))), followed: loads(lo(), time.Second, 0, "client:rst", "none", rate(20)),
+			name: "CPU quota, a schedule", alone: true, mode: "root",
+			trial: in(group("cpu", half), loads(lo(), 600*time.Millisecond, 0, "client:rst", "none", rate(20_000))), followed: loads(lo(), 600*time.Millisecond, 0, "client:rst", "none", rate(20)),
 			limit: record.LimitCPUQuota, why: []string{"0.2 CPUs, and in"}, advice: []string{"raise the quota"},
 		},
 		{
@@ -279,27 +279,27 @@ func TestLimits(t *testing.T) {
 			limit: record.LimitTWBuckets, valid: true, why: []string{"skipped TIME_WAIT: tcp_max_tw_buckets is 100"}, advice: []string{"raise net.ipv4.tcp_max_tw_buckets"},
 		},
 		{
-			name: "accept queue", waits: true,
+			name: "accept queue", yields: true,
 			trial: loads(lo(), 700*time.Millisecond, 0, "client:rst", "echo:1,1", conns(200), backlog(1), delay(5*time.Millisecond), timeouts(1200*time.Millisecond)), followed: loads(lo(), 500*time.Millisecond, 0, "client:rst", "echo:1,1", conns(200), backlog(4096), delay(5*time.Millisecond)),
 			limit: record.LimitAcceptQueue, valid: true, why: []string{"the accept queue overflowed", "backlog 1 of each of 2 listeners"}, advice: []string{"a larger --backlog"},
 		},
 		{
-			name: "somaxconn", waits: true,
+			name: "somaxconn", yields: true,
 			trial: loads(lo("net.core.somaxconn=1"), 700*time.Millisecond, 0, "client:rst", "echo:1,1", conns(200), backlog(4096), delay(5*time.Millisecond), timeouts(1200*time.Millisecond)), followed: loads(lo("net.core.somaxconn=4096"), 500*time.Millisecond, 0, "client:rst", "echo:1,1", conns(200), backlog(4096), delay(5*time.Millisecond)),
 			limit: record.LimitAcceptQueue, valid: true, why: []string{"backlog 1 of each of 2 listeners"}, advice: []string{"net.core.somaxconn caps it"},
 		},
 		{
-			name: "SYN backlog", mode: "root", waits: true,
+			name: "SYN backlog", yields: true, mode: "root",
 			trial: loads(veth("net.ipv4.tcp_max_syn_backlog=8", "net.ipv4.tcp_syncookies=0"), time.Second, 0, "client:rst", "none", conns(200), loss(0.3), timeouts(1500*time.Millisecond)), followed: loads(veth("net.ipv4.tcp_max_syn_backlog=8192", "net.ipv4.tcp_syncookies=0"), time.Second, 0, "client:rst", "none", conns(200), loss(0.3), timeouts(1500*time.Millisecond)),
 			limit: record.LimitSYNDrops, valid: true, why: []string{"SYN"}, advice: []string{"tcp_max_syn_backlog"},
 		},
 		{
-			name: "loss", waits: true,
+			name:  "loss",
 			trial: loads(veth(), 2*time.Second, 0, "client:rst", "none", conns(4), loss(0.05), timeouts(3*time.Second)), followed: loads(veth(), 500*time.Millisecond, 0, "client:rst", "none", conns(4)),
 			limit: record.LimitNetwork, valid: true, why: []string{"--loss 5%", "sent again"}, advice: []string{"less --loss"}, yields: true,
 		},
 		{
-			name:  "slow server",
+			name: "slow server", alone: true,
 			trial: loads(lo(), 800*time.Millisecond, 0, "client:rst", "echo:1,1", conns(4), delay(20*time.Millisecond)),
 			limit: record.LimitConnections, valid: true, why: []string{"4 connections at once, each waiting for the other side", "more connections would give more"}, yields: true,
 		},
@@ -316,34 +316,34 @@ func TestLimits(t *testing.T) {
 			limit: record.LimitServer, why: []string{"100 of 100 lifecycles failed, most as refused"},
 		},
 		{
-			name: "hanging server", waits: true, trial: loads(lo(), 400*time.Millisecond, 0, "client:rst", "echo:1,1", conns(4), target(serverHangs), timeouts(200*time.Millisecond)),
+			name: "hanging server", yields: true, trial: loads(lo(), 400*time.Millisecond, 0, "client:rst", "echo:1,1", conns(4), target(serverHangs), timeouts(200*time.Millisecond)),
 			limit: record.LimitServer, why: []string{"most as request_timeout"},
 		},
 		{
-			name: "stalled server", waits: true, trial: loads(lo(), 2*time.Second, 0, "server:fin", "echo:1,1", conns(4), target(serverStops), timeouts(1500*time.Millisecond)),
+			name: "stalled server", yields: true, trial: loads(lo(), 2*time.Second, 0, "server:fin", "echo:1,1", conns(4), target(serverStops), timeouts(1500*time.Millisecond)),
 			limit: record.LimitServer, why: []string{"no lifecycle was completed for", "with connections in flight"}, advice: []string{"look at what the target did then"},
 		},
 		{
-			name:  "generator halted",
+			name: "generator halted", alone: true,
 			trial: loads(lo(), 1500*time.Millisecond, 0, "client:rst", "echo:1,1", rate(200), halted), followed: loads(lo(), 800*time.Millisecond, 0, "client:rst", "echo:1,1", rate(200)),
 			limit: record.LimitHalted, why: []string{"the load stood still for"}, advice: []string{"run it again"},
 		},
 		{
-			name:  "width of a closed loop",
+			name: "width of a closed loop", alone: true,
 			trial: loads(lo(), 600*time.Millisecond, 0, "client:rst", "none", conns(2), hold(50*time.Millisecond)),
 			limit: record.LimitConnections, valid: true, why: []string{"2 connections at once"}, yields: true,
 		},
 		{
-			name:  "cap",
+			name: "cap", alone: true,
 			trial: loads(lo(), 800*time.Millisecond, 0, "client:rst", "none", rate(200), conns(2), hold(50*time.Millisecond)), followed: loads(lo(), 800*time.Millisecond, 0, "client:rst", "none", rate(200), conns(200), hold(50*time.Millisecond)),
 			limit: record.LimitConnections, why: []string{"had to wait for a free slot", "the cap of --connections"}, advice: []string{"raise --connections above rate x lifecycle"},
 		},
 		{
-			name: "rate met", trial: loads(lo(), 800*time.Millisecond, 0, "client:rst", "none", rate(100)),
+			name: "rate met", alone: true, trial: loads(lo(), 800*time.Millisecond, 0, "client:rst", "none", rate(100)),
 			limit: record.LimitTarget, valid: true, why: []string{"arrivals of the schedule were started"}, yields: true,
 		},
 		{
-			name: "others on the machine", trial: loads(lo(), time.Second, 0, "client:rst", "none", busy),
+			name: "others on the machine", alone: true, trial: loads(lo(), time.Second, 0, "client:rst", "none", busy),
 			limit: record.LimitCPU, why: []string{"more of it with other processes than with this run"}, advice: []string{"run it again on a quiet machine"}, yields: true,
 		},
 		{
@@ -352,7 +352,7 @@ func TestLimits(t *testing.T) {
 		},
 	} {
 		t.Run(strings.ReplaceAll(tt.name, " ", "-"), func(t *testing.T) {
-			if tt.waits {
+			if !tt.alone {
 				t.Parallel()
 			}
 			if tt.mode == "" {
@@ -370,7 +370,7 @@ func TestLimits(t *testing.T) {
 			}
 			r := carryOut(t, tt.mode, tt.trial(t)).Run
 			v := r.Verdict
-			if v.LimitedBy != tt.limit && (tt.yields || tt.waits) && othersTookTheCPUs(r) {
+			if v.LimitedBy != tt.limit && tt.yields && othersTookTheCPUs(r) {
 				t.Skipf("others have the CPUs of this machine: %+v", r.Pressure.CPU)
 			}
 			if v.LimitedBy != tt.limit || v.Valid != tt.valid {

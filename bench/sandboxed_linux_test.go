@@ -36,6 +36,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(envTrial) != "" {
 		os.Exit(drive())
 	}
+	socktest.Parallel(6)
 	os.Exit(m.Run())
 }
 

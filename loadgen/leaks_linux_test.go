@@ -41,7 +41,7 @@ func engine(t testing.TB, name string) sockio.Backend {
 
 // What the process may have more of after many runs than after a few: the runtime keeps
 // threads that it has once needed, and the allocator memory. A histogram (270 KB) or a receive buffer
-// (64 KiB) left by each of a thousand runs would be far above it.
+// (64 KiB) left by each of hundreds of runs would be above it.
 const (
 	slackThreads = 8
 	slackRSS     = 16 << 20
@@ -50,7 +50,7 @@ const (
 // Runs one after the other in one process, as a program that embeds the packages makes
 // them, leave nothing behind: no goroutine, descriptor, thread or memory.
 func TestShortRunsLeaveNothing(t *testing.T) {
-	runs := 1000
+	runs := 400
 	if testing.Short() {
 		runs = 100
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -27,6 +26,7 @@ import (
 	target "lastack/server"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
+	"lastack/sockstate/socktest"
 	"lastack/sockstate/teardown"
 )
 
@@ -42,10 +42,7 @@ func TestMain(m *testing.M) {
 		os.Exit(serveReference(os.Args[2]))
 	}
 	sandbox.Main(map[string]sandbox.Func{"trial": inside})
-	flag.Parse()
-	if err := flag.Set("test.parallel", "3"); err != nil {
-		panic(err) // package testing defines it
-	}
+	socktest.Parallel(3)
 	os.Exit(m.Run())
 }
 

@@ -1,6 +1,7 @@
 package drain
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -11,12 +12,15 @@ import (
 
 var http = exchange.Spec{Kind: exchange.HTTP, Path: "/"}
 
-// tries is how often each behaviour has to be told: races need many.
+// tries is how often each behaviour has to be told: races need many, so that make torture has more of them.
 func tries() int {
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		return 2
+	case os.Getenv("LASTACK_TORTURE") != "":
+		return 40
 	}
-	return 20
+	return 8
 }
 
 // TestReference drains the reference server in each of its ways, whose consequences are known.

@@ -18,6 +18,7 @@ const badInput = "testdata/bad_input.txt"
 // TestBadInput gives every command line of the file to the program, which must refuse it
 // in one sentence, with nothing on stdout and no file made or changed.
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("hundreds of processes, none of which gets far")
 	}
@@ -34,6 +35,26 @@ func TestBadInput(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	answers := make(map[string]*ended)
+	t.Run("answers", func(t *testing.T) {
+		for line := range strings.Lines(string(b)) {
+			command, isCommand := strings.CutPrefix(line, "$ ")
+			if !isCommand {
+				continue
+			}
+			args, err := splitShell(strings.TrimSpace(command))
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer := new(ended)
+			answers[line] = answer
+			t.Run(strings.TrimSpace(command), func(t *testing.T) {
+				t.Parallel() // none changes anything
+				*answer = runIn(t, dir, "lastack", args...)
+			})
+		}
+	})
+
 	var got strings.Builder
 	answered := false
 	for line := range strings.Lines(string(b)) {
@@ -45,11 +66,7 @@ func TestBadInput(t *testing.T) {
 			answered = false
 			continue
 		}
-		args, err := splitShell(strings.TrimSpace(command))
-		if err != nil {
-			t.Fatal(err)
-		}
-		e := runIn(t, dir, "lastack", args...)
+		e := answers[line]
 		answered = true
 		fmt.Fprintf(&got, "%s%s", line, strings.TrimPrefix(e.stderr, "lastack: "))
 		if e.code != exitUsage {
@@ -81,6 +98,7 @@ var oneSentence = regexp.MustCompile(`^lastack: [^\n]*[^\n.]\n$`)
 
 // TestBadInputOpensNoSocket watches the system calls of a few mistakes, those found last among them.
 func TestBadInputOpensNoSocket(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Skipf("system calls cannot be watched: %v", err)
 	}

@@ -14,6 +14,7 @@ import (
 
 // What a shell offers, and that each of it is accepted.
 func TestCompletion(t *testing.T) {
+	t.Parallel()
 	offered := func(args ...string) []string {
 		t.Helper()
 		var out bytes.Buffer

@@ -63,6 +63,7 @@ const stubborn = `sh -c 'sleep 1001 & setsid sleep 1002 & exec lastack serve --l
 // TestDrainInterrupted ends a drain by any signal that ends a program: what it has started is gone, the server's
 // children too, and what was seen is saved.
 func TestDrainInterrupted(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		contain string
 		at      string

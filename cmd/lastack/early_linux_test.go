@@ -9,6 +9,7 @@ import (
 
 // Whoever is ended by a signal has a result, or says once that there is none, whenever the signal comes.
 func TestEndedEarly(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{
 		{"run", "-d", "1m", "-q", "-c", "2"},
 		{"run", "127.0.0.1:1", "-d", "1m", "-q", "-c", "2"},

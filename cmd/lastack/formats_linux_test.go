@@ -28,6 +28,7 @@ var wantKeys = []string{
 }
 
 func TestJSON(t *testing.T) {
+	t.Parallel()
 	e := lastack(t, "run", "-n", "300", "-q", "--format", "json", "--threshold", "connections.attempted==300")
 	if e.code != exitOK && e.code != exitInvalid || e.stderr != "" { // invalid where others keep this machine busy
 		t.Fatalf("exit code %d: %s", e.code, e.stderr)
@@ -71,6 +72,7 @@ func TestJSON(t *testing.T) {
 // TestJSONLines checks the lines of jsonl: the intervals as they end, then the record with an empty
 // timeline.
 func TestJSONLines(t *testing.T) {
+	t.Parallel()
 	saved := filepath.Join(t.TempDir(), "run.json")
 	e := lastack(t, "run", "-d", "500ms", "-c", "16", "-q", "--interval", "100ms", "--format", "jsonl", "-o", saved)
 	if e.code != exitOK && e.code != exitInvalid || e.stderr != "" { // invalid where others keep this machine busy

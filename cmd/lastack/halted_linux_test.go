@@ -13,6 +13,7 @@ import (
 
 // A load that was stopped for a while is no statement about its target, in closed loop as in open loop.
 func TestHaltedRun(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name string
 		args []string

@@ -95,6 +95,7 @@ func load(t *testing.T, target string, args ...string) (ended, saved) {
 
 // Replies other than 2xx are seen: in the record, on the page, in the verdict and by a threshold.
 func TestStatusesAreSeen(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		status int
@@ -145,6 +146,7 @@ func TestStatusesAreSeen(t *testing.T) {
 
 // What is not a reply has a kind instead of an errno that the kernel never gave, an example, and advice.
 func TestExchangeErrorsAreNamed(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ kind, says, example, advice string }{
 		{"tls", "\x15\x03\x01\x00\x02\x02\x46", `TLS, not plain HTTP: it begins "\x15\x03\x01\x00\x02\x02F"`, "the target speaks TLS"},
 		{"ssh", "SSH-2.0-OpenSSH_9.9\r\n", `SSH, not HTTP: it begins "SSH-2.0-OpenSSH_9.9"`, "the target speaks SSH"},
@@ -180,6 +182,7 @@ func TestExchangeErrorsAreNamed(t *testing.T) {
 
 // A server that says as soon as it has accepted what looks like a reply has answered nothing.
 func TestSpeaksFirst(t *testing.T) {
+	t.Parallel()
 	const canned = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 	for _, tt := range []struct{ name, says, exchange, begins string }{
 		{"http", canned, "http:/", `"HTTP/1.1 200 OK"`},

@@ -19,6 +19,7 @@ import (
 
 	"lastack/bench/host"
 	"lastack/bench/process"
+	"lastack/sockstate/socktest"
 )
 
 func TestMain(m *testing.M) {
@@ -44,7 +45,16 @@ func TestMain(m *testing.M) {
 		// Under nohup SIGHUP is ignored, and would be in all programs: what is caught here has its default meaning there.
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
-	testscript.Main(m, commands)
+	testscript.Main(tests{m}, commands)
+}
+
+// tests are those of this package, as testscript runs them.
+type tests struct{ *testing.M }
+
+func (m tests) Run() int {
+	socktest.Parallel(4)
+	defer unship()
+	return m.M.Run()
 }
 
 // commandsOf lists every command of the tree.

@@ -10,6 +10,7 @@ import (
 
 // make installs packages only where somebody says so: not in a script, nor in a CI job.
 func TestMakeAsksBeforeItInstalls(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("make"); err != nil {
 		t.Skipf("there is no make: %v", err)
 	}

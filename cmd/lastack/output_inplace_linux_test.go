@@ -143,6 +143,7 @@ func TestOutputInPlaceKeepsCapabilities(t *testing.T) {
 // TestOutputInPlaceFails has the disk be full, or the file as large as it may get, while the record is written in place: the old one
 // stays, byte for byte, and the new one is saved elsewhere.
 func TestOutputInPlaceFails(t *testing.T) {
+	t.Parallel()
 	needsAllCapabilities(t)
 	for _, tool := range append([]string{"unshare", "prlimit"}, asNobody[0]) {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -194,6 +195,7 @@ func TestOutputInPlaceFails(t *testing.T) {
 
 // TestOutputInPlaceAsNobody has each output file be one that an ordinary user was given, and no more.
 func TestOutputInPlaceAsNobody(t *testing.T) {
+	t.Parallel()
 	needsAllCapabilities(t)
 	dir, err := nobodysDir()
 	if err != nil {
@@ -245,6 +247,7 @@ func TestOutputInPlaceAsNobody(t *testing.T) {
 // TestOutputInPlaceMends has each step of the write fail, once or always: the file holds the old record or the new one, and
 // nothing between.
 func TestOutputInPlaceMends(t *testing.T) {
+	t.Parallel()
 	needsAllCapabilities(t)
 	if e := runIn(t, "", "strace", "-o", os.DevNull, "true"); e.code != 0 {
 		t.Skipf("strace does not work here: %s", e.stderr)
@@ -281,10 +284,9 @@ func TestOutputInPlaceMends(t *testing.T) {
 			}
 			call, _, _ := strings.Cut(tt.inject, ":")
 			words := slices.Concat(asNobody, []string{
-				"strace", "-f", "-qq", "-o", os.DevNull, "-P", file, "-e", "trace=" + call, "-e", "inject=" + tt.inject,
+				"env", "TMPDIR=/tmp", "strace", "-f", "-qq", "-o", os.DevNull, "-P", file, "-e", "trace=" + call, "-e", "inject=" + tt.inject,
 				filepath.Join(dir, "lastack"), "run", "127.0.0.1:1", "-n", "1", "-c", "1", "-q", "-o", file,
 			})
-			t.Setenv("TMPDIR", "/tmp")
 			e := runIn(t, dir, words[0], words[1:]...)
 			if tt.why == "" && e.code == exitError || tt.why != "" && (e.code != exitError || !strings.Contains(e.stderr, tt.why)) {
 				t.Errorf("exit code %d, want %q: %s", e.code, tt.why, e.stderr)
@@ -383,6 +385,7 @@ func TestOutputInPlaceLocked(t *testing.T) {
 
 // TestOutputInPlaceHurried sends a second signal between the two steps that make the file the record.
 func TestOutputInPlaceHurried(t *testing.T) {
+	t.Parallel()
 	needsAllCapabilities(t)
 	if e := runIn(t, "", "strace", "-o", os.DevNull, "true"); e.code != 0 {
 		t.Skipf("strace does not work here: %s", e.stderr)

@@ -336,6 +336,7 @@ func TestOutputFull(t *testing.T) {
 
 // TestOutputOwnDescriptor saves to what is stdout, by all its names: what stands there stays, and what is printed too.
 func TestOutputOwnDescriptor(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	log := filepath.Join(dir, "log")
 	link := filepath.Join(dir, "link")
@@ -444,6 +445,7 @@ func TestOutputDiskFull(t *testing.T) {
 
 // TestLedgerPipe ends a server whose ledger nobody reads: the first signal ends the serving, the second the wait.
 func TestLedgerPipe(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
 		t.Fatal(err)
@@ -464,6 +466,7 @@ func TestLedgerPipe(t *testing.T) {
 
 // TestDrainLedgerStays names as the server's ledger what must not be touched.
 func TestDrainLedgerStays(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "mine"), []byte("mine"), 0o644); err != nil {
 		t.Fatal(err)

@@ -60,6 +60,7 @@ func needsAllCapabilities(t *testing.T) {
 
 // TestCapabilitiesDropped looks at all threads while a load, and a server, are at work.
 func TestCapabilitiesDropped(t *testing.T) {
+	t.Parallel()
 	needsAllCapabilities(t)
 	bin := filepath.Dir(shipped(t))
 	load := set(host.RunCapabilities) | set(host.SandboxCapabilities)
@@ -149,6 +150,7 @@ func fileCaps(caps ...int) []byte {
 
 // TestSetUserID gives the program rights that who runs it has not.
 func TestSetUserID(t *testing.T) {
+	t.Parallel()
 	needsAllCapabilities(t)
 	for _, tt := range []struct {
 		name   string

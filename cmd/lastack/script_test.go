@@ -36,6 +36,7 @@ import (
 // make user namespaces, and forbid more of them inside; [subsetpid], it can mount a /proc of nothing but processes; [nobody], this user can become an ordinary
 // one who can do both.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	works := func(name string, args ...string) func() bool {
 		return sync.OnceValue(func() bool { return exec.Command(name, args...).Run() == nil })
 	}

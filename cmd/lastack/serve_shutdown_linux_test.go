@@ -65,6 +65,7 @@ func (p *peer) ends(want error) {
 
 // SIGTERM, in each way that a server can shut down.
 func TestServeShutdown(t *testing.T) {
+	t.Parallel()
 	type counts = map[string]int64
 	answered := counts{"accepted": 3, "requests": 2, "closing": 1, "outcome.fin": 1, "outcome.drained": 2}
 	for _, tc := range []struct {

@@ -142,6 +142,7 @@ const (
 
 // TestInterrupt ends a run in the middle: it prints and saves what it has, and accounts for every connection.
 func TestInterrupt(t *testing.T) {
+	t.Parallel()
 	const (
 		parent = 1 << iota
 		child
@@ -213,6 +214,7 @@ func TestInterrupt(t *testing.T) {
 
 // TestNobodyReads closes the reading end of stderr and of stdout under a run: it goes on, and its record is saved.
 func TestNobodyReads(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		command string
@@ -259,6 +261,7 @@ func TestNobodyReads(t *testing.T) {
 
 // TestCannotBePrinted has every kind of output meet a full disk.
 func TestCannotBePrinted(t *testing.T) {
+	t.Parallel()
 	for _, command := range []string{
 		"--help", "run --help", "help drain", "--version", "doctor", "doctor --format json", "completion bash", "run -n 20 -q",
 		"run -n 20 -q --format json", "serve --listen 127.0.0.1:0",
@@ -279,6 +282,7 @@ func TestCannotBePrinted(t *testing.T) {
 // TestInterruptTwice has a run that would take its time to end, and is asked again: it ends at once,
 // and leaves no empty file.
 func TestInterruptTwice(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	// The server's ends stay in CLOSE_WAIT, and the observers wait for them. With fewer arrivals there may be none between the last
 	// row and the signal, and then there is no row of the rest either.
@@ -301,6 +305,7 @@ func TestInterruptTwice(t *testing.T) {
 
 // TestKilled takes the program away from its sandbox: the kernel ends what is inside.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	users(t, func(t *testing.T, dir string, as []string) {
 		r := begin(t, dir, as, "run", "-d", "10m", "-c", "8", "--interval", "100ms")
 		r.await(t, loadRow)
@@ -320,6 +325,7 @@ func TestKilled(t *testing.T) {
 
 // TestSandboxKilled takes the sandbox away from the program, as an out-of-memory killer would.
 func TestSandboxKilled(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	r := begin(t, dir, nil, "run", "-d", "10m", "-c", "8", "--interval", "100ms")
 	r.await(t, loadRow)

@@ -13,6 +13,7 @@ import (
 // Where too few threads may be started, or too little be mapped, one sentence says so, and what to raise: the Go
 // runtime would end the program with a trace.
 func TestTooFewThreads(t *testing.T) {
+	t.Parallel()
 	dir, err := nobodysDir()
 	if err != nil {
 		t.Fatal(err)

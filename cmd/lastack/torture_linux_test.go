@@ -728,6 +728,7 @@ func inPlace() []injury {
 // TestTorture injects every fault of the tables (LASTACK_TORTURE=all), or some of each. A fault may fail a command, but in a
 // sentence and with a documented exit code; no record is lost, half or wrong, and nothing stays behind.
 func TestTorture(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts the program over and over")
 	}
@@ -780,33 +781,6 @@ func oldRecord(t *testing.T) []byte {
 		t.Fatalf("exit code %d: %s", e.code, e.stderr)
 	}
 	return []byte(content(t, filepath.Join(dir, "old.json")))
-}
-
-// shipped builds the program as it is shipped, but for what tells of its crashes, and returns its path: a test with cgo is linked
-// dynamically, and dies of faults before its first own instruction.
-func shipped(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	here, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {
-		filepath.Join(here, "crashes.go"): filepath.Join(here, "testdata", "torture", "crashes.go"),
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "lastack")
-	build := exec.CommandContext(t.Context(), "go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", path, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Skipf("the program cannot be built here: %v: %s", err, out)
-	}
-	return path
 }
 
 // patience bounds a case: on a machine that is busy with others, none takes a quarter of it.

@@ -62,8 +62,6 @@ func testClose(t *testing.T, f newLoop) {
 			t.Errorf("took %v", time.Duration(c.At-before))
 		}
 	})
-	t.Run("linger, blocked", func(t *testing.T) { testLingerBlocked(t, f) })
-	t.Run("many lingerers", func(t *testing.T) { testManyLingerers(t, f) })
 	for _, abort := range []bool{false, true} {
 		t.Run(map[bool]string{false: "all", true: "all, abort"}[abort], func(t *testing.T) { testCloseAll(t, f, abort) })
 	}
@@ -109,6 +107,7 @@ func echoes(t *testing.T, r *rig, s Sock, peer net.Conn) {
 }
 
 func testLingerBlocked(t *testing.T, f newLoop) {
+	t.Parallel()
 	r, peers := stuffed(t, f, 1)
 	r.loop.SetLinger(0, 1)
 	began := clock.Now()
@@ -123,6 +122,7 @@ func testLingerBlocked(t *testing.T, f newLoop) {
 }
 
 func testManyLingerers(t *testing.T, f newLoop) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("opens 300 connections and waits for seconds")
 	}

@@ -19,7 +19,6 @@ func testDial(t *testing.T, f newLoop) {
 	}
 	t.Run("socket option", func(t *testing.T) { testDialOpts(t, f) })
 	t.Run("full backlog", func(t *testing.T) { testDialPending(t, f) })
-	t.Run("full backlog that empties", func(t *testing.T) { testDialLate(t, f) })
 	t.Run("reset at once", func(t *testing.T) { testDialReset(t, f) })
 	t.Run("slots again", func(t *testing.T) { testDialAgain(t, f) })
 	t.Run("slots again, within a wait", func(t *testing.T) { testDialStale(t, f) })
@@ -277,6 +276,7 @@ func drain(t *testing.T, ln *Listener) {
 func testDialLate(t *testing.T, f newLoop) {
 	for name, first := range map[string][]byte{"nothing to send": nil, "something to send": []byte("x")} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			ln := listen(t, loopbacks["IPv4"], ListenConfig{Backlog: 0})
 			r := newRig(t, f, 4)
 			s := fill(t, r, ln, first)

@@ -6,12 +6,15 @@ import (
 	"go.uber.org/goleak"
 )
 
-// testLoop is what every backend has to pass.
-func testLoop(t *testing.T, f newLoop) {
-	suites := []struct {
-		name string
-		test func(*testing.T, newLoop)
-	}{
+// suite is a part of what a backend has to pass.
+type suite struct {
+	name string
+	test func(*testing.T, newLoop)
+}
+
+// testLoop is what every backend has to pass in each of its ways, and more.
+func testLoop(t *testing.T, f newLoop, more ...suite) {
+	suites := append([]suite{
 		{"dial", testDial},
 		{"accept", testAccept},
 		{"data", testData},
@@ -23,7 +26,7 @@ func testLoop(t *testing.T, f newLoop) {
 		{"echo", testEcho},
 		{"interleavings", testInterleavings},
 		{"no allocations", testAllocations},
-	}
+	}, more...)
 	for _, s := range suites {
 		t.Run(s.name, func(t *testing.T) {
 			// The registered cleanups of subtests have run by the time this one does.
@@ -33,6 +36,14 @@ func testLoop(t *testing.T, f newLoop) {
 		})
 	}
 }
+
+// kernelTimers are the tests that wait for timers of the kernel, which are seconds; so they wait side by side. Whether a loop gives way is
+// nothing to them: a backend has to pass them once for each place where its sockets are.
+var kernelTimers = suite{"kernel timers", func(t *testing.T, f newLoop) {
+	t.Run("many lingerers", func(t *testing.T) { testManyLingerers(t, f) })
+	t.Run("linger, blocked", func(t *testing.T) { testLingerBlocked(t, f) })
+	t.Run("full backlog that empties", func(t *testing.T) { t.Parallel(); testDialLate(t, f) })
+}}
 
 // givesWay is f with Config.GivesWay set.
 func givesWay(f newLoop) newLoop {

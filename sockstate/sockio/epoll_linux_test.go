@@ -11,7 +11,7 @@ import (
 )
 
 func TestEpoll(t *testing.T) {
-	t.Run("on time", func(t *testing.T) { testLoop(t, NewEpoll) })
+	t.Run("on time", func(t *testing.T) { testLoop(t, NewEpoll, kernelTimers) })
 	t.Run("gives way", func(t *testing.T) { testLoop(t, givesWay(NewEpoll)) })
 }
 

@@ -12,9 +12,9 @@ import (
 
 func TestUring(t *testing.T) {
 	needRing(t)
-	t.Run("on time", func(t *testing.T) { testLoop(t, NewUring) })
+	t.Run("on time", func(t *testing.T) { testLoop(t, NewUring, kernelTimers) })
 	t.Run("gives way, unfiltered", func(t *testing.T) { testLoop(t, givesWay(unfiltered(NewUring))) })
-	t.Run("several rings", func(t *testing.T) { testLoop(t, severalRings) })
+	t.Run("several rings", func(t *testing.T) { testLoop(t, severalRings, kernelTimers) })
 }
 
 func needRing(t testing.TB) {

@@ -19,6 +19,12 @@ import (
 	"lastack/sockstate/socktest"
 )
 
+// Connections wait for delays and delayed ACKs more than they compute.
+func TestMain(m *testing.M) {
+	socktest.Parallel(4)
+	os.Exit(m.Run())
+}
+
 // lab is a network namespace with a listener: connections are made, used and torn
 // down in it by blocking system calls, so that only the kernel is under test.
 type lab struct {

@@ -58,6 +58,7 @@ var layers = []struct {
 	{"bench/lab/peers", []string{
 		"sockstate", "sockstate/netns", "sockstate/sockdiag", "bench/quantity", "bench/record", "bench/host", "bench/sandbox", "bench/lab",
 	}},
+	{"bench/lab/picture", []string{"bench/quantity", "bench/record"}},
 
 	{"report/document", nil},
 	{"report/text", []string{"bench/quantity", "report/document"}},

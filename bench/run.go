@@ -28,9 +28,9 @@ const (
 	lateAtMost = time.Minute
 )
 
-// PhaseLoad is the phase in which the load runs: all is open then, and what needs a privilege (another namespace, a listener, a ring)
+// phaseLoad is the phase in which the load runs: all is open then, and what needs a privilege (another namespace, a listener, a ring)
 // has been done, but for what the load itself does.
-const PhaseLoad = "load"
+const phaseLoad = "load"
 
 // experiment is a setup.Setup being carried out.
 type experiment struct {
@@ -213,7 +213,7 @@ func (e *experiment) serverAddr() (netip.Addr, error) {
 // measure runs the load and watches it.
 func (e *experiment) measure(ctx context.Context) error {
 	e.sampler = newSampler(e)
-	e.emit(record.Event{Phase: &record.Phase{Text: PhaseLoad}})
+	e.emit(record.Event{Phase: &record.Phase{Text: phaseLoad}})
 	if err := e.load.Start(ctx); err != nil {
 		return err
 	}

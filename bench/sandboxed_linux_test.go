@@ -449,7 +449,7 @@ func (f *finding) mustHaveTold(t *testing.T) {
 	var intervals []record.Interval
 	for i, e := range f.Events {
 		switch {
-		case i == 0 && e.Needs != nil, i == 1 && e.Phase != nil && e.Phase.Text == PhaseLoad:
+		case i == 0 && e.Needs != nil, i == 1 && e.Phase != nil && e.Phase.Text == phaseLoad:
 		case i > 1 && e.Interval != nil:
 			intervals = append(intervals, *e.Interval)
 		default:

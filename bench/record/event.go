@@ -6,7 +6,6 @@ type Event struct {
 	Phase    *Phase    `json:"phase,omitempty"`
 	Interval *Interval `json:"interval,omitempty"`
 	Said     *Said     `json:"said,omitempty"`
-	Result   *Run      `json:"result,omitempty"`
 }
 
 // Phase is what a run does from now on.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,42 +14,19 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lastack/bench"
+	"lastack/bench/cell"
+	"lastack/bench/drain"
 	"lastack/bench/host"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
 )
 
-// scene is where a job is done.
-type scene struct {
-	// sandbox is that of the cell; nil in the host's network namespace. status is what the record says of it.
-	sandbox *sandbox.Sandbox
-	status  record.Sandbox
-	// emit is called for what goes on.
-	emit func(record.Event)
-	// keep are capabilities that this process needs beside the job's own.
-	keep []int
-}
-
-// job is what a command measures, in a cell or in this process. Input is plain data.
-type job[Input any] struct {
-	name string
-	do   func(ctx context.Context, in Input, at scene) (*record.Run, error)
-}
-
-// inCell is the job as package sandbox knows it.
-func (j job[Input]) inCell(ctx context.Context, sb *sandbox.Sandbox, input json.RawMessage, emit func(any)) (any, error) {
-	var in Input
-	if err := json.Unmarshal(input, &in); err != nil {
-		return nil, fmt.Errorf("the job's input: %w", err)
-	}
-	return j.do(ctx, in, scene{sandbox: sb, status: sb.Status, emit: func(e record.Event) { emit(e) }})
-}
-
 // cellJobs are what cells of this program do.
 var cellJobs = map[string]sandbox.Func{
-	runJob.name:   runJob.inCell,
-	drainJob.name: drainJob.inCell,
+	bench.Job.Name: bench.Job.Func,
+	drain.Job.Name: drain.Job.Func,
 }
 
 // place is where a job is to be done.
@@ -66,7 +42,7 @@ type place[Input any] struct {
 
 // measure has a job done in its place, and saves and prints what comes of it. A second signal ends the program once the job has
 // ended, or after patience. see is called for what goes on, and add completes the record.
-func measure[Input any](cmd *cobra.Command, f *resultFlags, j job[Input], in Input, at place[Input], patience time.Duration, see func(record.Event), add func(*record.Run)) error {
+func measure[Input any](cmd *cobra.Command, f *resultFlags, j cell.Job[Input], in Input, at place[Input], patience time.Duration, see func(record.Event), add func(*record.Run)) error {
 	// Whoever asks twice does not want to wait for the result.
 	var hurried atomic.Bool
 	ended := make(chan struct{})
@@ -86,7 +62,7 @@ func measure[Input any](cmd *cobra.Command, f *resultFlags, j job[Input], in Inp
 	}
 	defer out.close()
 
-	run, err := carryOut(ctx, stderr, j, in, at, scene{emit: see, keep: out.capabilities()})
+	run, err := carryOut(ctx, stderr, j, in, at, see, out.capabilities())
 	close(ended)
 	cancelled := ctx.Err() != nil || errors.Is(err, context.Canceled) || run == nil && err == nil
 	switch {
@@ -102,18 +78,19 @@ func measure[Input any](cmd *cobra.Command, f *resultFlags, j job[Input], in Inp
 }
 
 // carryOut does a job in a cell, or in this process.
-func carryOut[Input any](ctx context.Context, stderr io.Writer, j job[Input], in Input, at place[Input], here scene) (*record.Run, error) {
+func carryOut[Input any](ctx context.Context, stderr io.Writer, j cell.Job[Input], in Input, at place[Input], see func(record.Event), keep []int) (*record.Run, error) {
 	if at.box == nil {
-		here.status = record.Sandbox{Mode: string(sandbox.Off), Reason: at.why}
-		return j.do(ctx, in, here)
+		return j.Do(ctx, in, cell.Here(at.why, see, keep))
 	}
-	cell, err := sandbox.Start(ctx, *at.box, sandbox.Job{Name: j.name, Input: in})
+	c, err := j.Start(ctx, *at.box, in)
 	sysctl, isSysctl := errors.AsType[*sandbox.SysctlError](err)
 	refused, isRefused := errors.AsType[*sandbox.Error](err)
 	switch {
 	case err == nil:
-		host.KeepCapabilities(here.keep) // what needs a privilege is done there
-		return result(stderr, cell, here.emit)
+		host.KeepCapabilities(keep) // what needs a privilege is done there
+		run, err := c.Record(see)
+		sayLeft(stderr, c)
+		return run, lost(stderr, err)
 	case ctx.Err() != nil:
 		return nil, context.Canceled
 	case isSysctl:
@@ -126,38 +103,20 @@ func carryOut[Input any](ctx context.Context, stderr io.Writer, j job[Input], in
 		return nil, fmt.Errorf("%s needs a sandbox, and this host allows none: %s; lastack doctor knows the remedy, and without the flag the run needs no sandbox", at.needs, why)
 	}
 	fmt.Fprintf(stderr, "lastack: the run takes place in this host's network namespace, as it allows no sandbox: %s\n", quantity.Escape(why))
-	here.status = record.Sandbox{Mode: string(sandbox.Off), Reason: why}
 	if in, err = at.otherwise(why); err != nil {
 		return nil, err
 	}
-	return j.do(ctx, in, here)
+	return j.Do(ctx, in, cell.Here(why, see, keep))
 }
 
-// result waits for the end of a cell. What it emits is shown as it comes.
-func result(stderr io.Writer, cell *sandbox.Cell, see func(record.Event)) (run *record.Run, err error) {
-	var odd error
-	for b := range cell.Events() {
-		var e record.Event
-		if err := json.Unmarshal(b, &e); err != nil {
-			odd = fmt.Errorf("an event of the sandbox cannot be read: %w", err)
-			continue
-		}
-		see(e)
-	}
-	b, err := cell.Wait()
-	err = errors.Join(lost(stderr, err), odd)
-	if b != nil {
-		if jerr := json.Unmarshal(b, &run); jerr != nil {
-			err = errors.Join(err, fmt.Errorf("the record of the sandbox cannot be read: %w", jerr))
-		}
-	}
-	if left := cell.Left(); left != nil {
+// sayLeft says what is not in the record.
+func sayLeft(stderr io.Writer, c *cell.Cell) {
+	if left := c.Left(); left != nil {
 		fmt.Fprintf(stderr, "lastack: %v\n", left)
 	}
-	if n := cell.Dropped(); n > 0 {
+	if n := c.Dropped(); n > 0 {
 		fmt.Fprintf(stderr, "lastack: %s %s not shown, as nobody read what was: the record has all\n", quantity.Count(n), quantity.Plural(n, "event was", "events were"))
 	}
-	return run, err
 }
 
 // lost gives the end of a cell that is not its job's the words of a run; any other error stays.

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -11,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"lastack/bench/drain"
-	"lastack/bench/process"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/report"
@@ -76,7 +73,7 @@ not start gets --signal and, only if asked, --then.`,
 			if err := o.complete(cmd, args); err != nil {
 				return err
 			}
-			return measure(cmd, &o.resultFlags, drainJob, o.setup, o.place, cleanupLimit, o.show(cmd.ErrOrStderr()), o.complement)
+			return measure(cmd, &o.resultFlags, drain.Job, o.setup, o.place, cleanupLimit, o.show(cmd.ErrOrStderr()), o.complement)
 		},
 	}
 	o.register(cmd.Flags())
@@ -85,16 +82,6 @@ not start gets --signal and, only if asked, --then.`,
 
 // cleanupLimit bounds how long whoever asks twice waits for the servers to be ended.
 const cleanupLimit = 10 * time.Second
-
-var drainJob = job[drain.Setup]{"drain", carryOutDrain}
-
-func carryOutDrain(ctx context.Context, setup drain.Setup, at scene) (*record.Run, error) {
-	run, err := drain.Run(ctx, setup, at.status, at.emit)
-	if ctx.Err() != nil {
-		err = butCancelled(err)
-	}
-	return run, saidFirst(at.emit, err)
-}
 
 // show prints what goes on.
 func (o *drainOptions) show(stderr io.Writer) func(record.Event) {
@@ -116,33 +103,4 @@ func (o *drainOptions) complement(run *record.Run) {
 	if o.addresses > 1 && len(run.Plan.Groups) > 0 {
 		run.Plan.Resolved = []string{fmt.Sprintf("%s has %d addresses: the load goes to %s, where the server listens", o.target.name, o.addresses, strings.Join(run.Plan.Groups[0].Targets, ", "))}
 	}
-}
-
-// butCancelled is what else went wrong when a drain was cancelled: processes that could not be ended.
-func butCancelled(err error) error {
-	left, ok := errors.AsType[*process.EndError](err)
-	switch {
-	case ok:
-		return left
-	case errors.Is(err, context.Canceled):
-		return nil
-	}
-	return err
-}
-
-// saidFirst emits what a server said that ended too early; the error that is left is one line.
-func saidFirst(emit func(record.Event), err error) error {
-	e, ok := errors.AsType[*drain.StartError](err)
-	if !ok {
-		return err
-	}
-	command := record.RedactCommand(e.Command)
-	if said := strings.TrimSpace(e.Said); said != "" {
-		emit(record.Event{Said: &record.Said{Command: command, Text: said}})
-	}
-	early := fmt.Errorf("%q: %s", strings.Join(command, " "), e.Why)
-	if left, ok := errors.AsType[*process.EndError](err); ok {
-		return errors.Join(early, left)
-	}
-	return early
 }

@@ -47,13 +47,15 @@ var layers = []struct {
 	{"bench/host", []string{"sockstate", "sockstate/...", "bench/quantity"}},
 	{"bench/sandbox", []string{"sockstate", "sockstate/netns", "sockstate/sockio", "sockstate/sockdiag", "sockstate/procnet", "bench/record", "bench/host"}},
 	{"bench/setup", []string{"loadgen", "server", "sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange", "bench/quantity", "bench/record", "bench/host", "bench/sandbox"}},
-	{"bench", []string{"loadgen", "server", "sockstate", "sockstate/...", "bench/quantity", "bench/record", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup"}},
+	{"bench/cell", []string{"bench/record", "bench/sandbox"}},
+	{"bench", []string{"bench/cell", "loadgen", "server", "sockstate", "sockstate/...", "bench/quantity", "bench/record", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup"}},
 
 	{"bench/process", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/sockdiag", "bench/host"}},
-	{"bench/drain", []string{"loadgen", "sockstate", "sockstate/...", "bench", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/process", "bench/setup"}},
+	{"bench/drain", []string{"bench/cell", "loadgen", "sockstate", "sockstate/...", "bench", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/process", "bench/setup"}},
 
 	// The project's own measurements, no part of the program.
 	{"bench/lab", []string{"bench/quantity", "bench/record"}},
+	{"bench/lab/picture", []string{"bench/quantity", "bench/record"}},
 	{"bench/lab/gallery", []string{"bench/lab", "bench/metric", "bench/quantity", "bench/record"}},
 	{"bench/lab/peers", []string{
 		"sockstate", "sockstate/netns", "sockstate/sockdiag", "bench/quantity", "bench/record", "bench/host", "bench/sandbox", "bench/lab",
@@ -64,7 +66,7 @@ var layers = []struct {
 	{"report/text", []string{"bench/quantity", "report/document"}},
 	{"report", []string{"sockstate", "bench/quantity", "bench/record", "bench/metric", "report/document", "report/text"}},
 	{"cmd/lastack", []string{
-		"report", "bench", "bench/drain", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup",
+		"report", "bench", "bench/cell", "bench/drain", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup",
 		// The values that flags hold.
 		"loadgen", "server", "sockstate", "sockstate/observe", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange",
 	}},

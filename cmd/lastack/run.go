@@ -1,14 +1,12 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
 	"lastack/bench"
-	"lastack/bench/host"
 	"lastack/bench/record"
 	"lastack/bench/setup"
 	"lastack/report"
@@ -43,29 +41,11 @@ charged for all who would have come.`,
 			if err := o.complete(cmd, args); err != nil {
 				return err
 			}
-			return measure(cmd, &o.resultFlags, runJob, o.setup, o.place(), 0, o.live(cmd.OutOrStdout(), cmd.ErrOrStderr()), func(*record.Run) {})
+			return measure(cmd, &o.resultFlags, bench.Job, o.setup, o.place(), 0, o.live(cmd.OutOrStdout(), cmd.ErrOrStderr()), func(*record.Run) {})
 		},
 	}
 	o.register(cmd.Flags())
 	return cmd
-}
-
-var runJob = job[setup.Setup]{"run", carryOutRun}
-
-func carryOutRun(ctx context.Context, s setup.Setup, at scene) (*record.Run, error) {
-	keep := [][]int{host.RunCapabilities, at.keep}
-	if at.sandbox != nil {
-		keep = append(keep, host.SandboxCapabilities)
-	}
-	if s.ServerPID != 0 {
-		keep = append(keep, host.PIDCapabilities)
-	}
-	return bench.Run(ctx, s, at.sandbox, func(e record.Event) {
-		if e.Phase != nil && e.Phase.Text == bench.PhaseLoad {
-			host.KeepCapabilities(keep...)
-		}
-		at.emit(e)
-	})
 }
 
 // place is where the run takes place.

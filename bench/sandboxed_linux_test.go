@@ -32,7 +32,7 @@ import (
 const envTrial = "BENCH_TEST_TRIAL"
 
 func TestMain(m *testing.M) {
-	sandbox.Main(map[string]sandbox.Func{"trial": inside})
+	sandbox.Main(map[string]sandbox.Func{"trial": inside, Job.Name: Job.Func, crash.Name: crash.Func})
 	if os.Getenv(envTrial) != "" {
 		os.Exit(drive())
 	}

@@ -55,7 +55,6 @@ var layers = []struct {
 
 	// The project's own measurements, no part of the program.
 	{"bench/lab", []string{"bench/quantity", "bench/record"}},
-	{"bench/lab/picture", []string{"bench/quantity", "bench/record"}},
 	{"bench/lab/gallery", []string{"bench/lab", "bench/metric", "bench/quantity", "bench/record"}},
 	{"bench/lab/peers", []string{
 		"sockstate", "sockstate/netns", "sockstate/sockdiag", "bench/quantity", "bench/record", "bench/host", "bench/sandbox", "bench/lab",

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,13 +43,18 @@ func startTarget(kind string) error {
 	if err != nil {
 		return err
 	}
-	if kind == serverDies {
-		time.AfterFunc(300*time.Millisecond, func() { _ = l.Close() })
-	}
 	stops := make(chan struct{})
-	if kind == serverStops {
-		time.AfterFunc(300*time.Millisecond, func() { close(stops) })
-	}
+	// answered has what happens after a while happen then, counted from the first answer on: a busy machine takes its time to begin.
+	answered := sync.OnceFunc(func() {
+		time.AfterFunc(300*time.Millisecond, func() {
+			switch kind {
+			case serverDies:
+				_ = l.Close()
+			case serverStops:
+				close(stops)
+			}
+		})
+	})
 	end := endsBy(kind)
 	go func() {
 		var kept []net.Conn // as long as the process
@@ -82,6 +88,7 @@ func startTarget(kind string) error {
 				} else {
 					_, _ = c.Write([]byte("y"))
 				}
+				answered()
 			}()
 		}
 	}()

@@ -40,7 +40,7 @@ install: build
 	@echo "installed $(DESTDIR)$(PREFIX)/bin/lastack"
 
 # The packages whose tests look at rates and times: loads that run side by side would falsify them.
-ALONE := ./bench ./bench/lab/peers ./loadgen ./server ./sockstate/sockio
+ALONE := ./bench ./bench/lab/peers ./loadgen ./server
 
 # The first command compiles, on all cores. The second runs one package at a time, the third two: their tests wait most of the time.
 # All are without cgo, as the program is built. Vet is lint's.

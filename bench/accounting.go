@@ -13,23 +13,23 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-// books is what the accounting compares: our own ledgers, the kernel's counters, and what
-// the policies predict.
-type books struct {
+// accounting compares lastack's own ledgers, the kernel's counters, and what the close
+// policies predict.
+type accounting struct {
 	plan    *loadgen.Plan
 	groups  []loadgen.GroupResult
-	server  *server.Stats // nil: not ours
+	server  *server.Stats // nil: the server is not lastack's
 	grown   sockstate.Counters
 	env     teardown.Env
-	exact   bool // a namespace of our own: nobody else counts there
+	exact   bool // a private namespace: only the run's connections count
 	settled bool
 	lossy   bool
-	// notRead says which of some counters were not read, empty if all were; nil: they were.
+	// notRead says which of the named counters were not read, or "" if all were.
 	notRead func(names ...string) string
 }
 
-// predict says what the plan's policies bring, for the outcomes that were seen.
-func (b *books) predict() record.Predicted {
+// predict says what the plan's policies should lead to, given the outcomes.
+func (b *accounting) predict() record.Predicted {
 	p := record.Predicted{Counters: make(map[string]sockstate.Range)}
 	for i := range b.plan.Groups {
 		one := b.prediction(i)
@@ -48,7 +48,7 @@ func (b *books) predict() record.Predicted {
 	return p
 }
 
-func (b *books) prediction(i int) teardown.Prediction {
+func (b *accounting) prediction(i int) teardown.Prediction {
 	g := &b.plan.Groups[i]
 	env := b.env
 	env.Lifecycles = int(b.ledger(i).Attempted)
@@ -56,17 +56,17 @@ func (b *books) prediction(i int) teardown.Prediction {
 	return teardown.Predict(g.Close, g.OnEOF, g.Exchange, env)
 }
 
-// ledger is a group's, warm-up included: the kernel does not tell them apart.
-func (b *books) ledger(i int) loadgen.Ledger {
+// ledger returns a group's ledger including its warm-up, which the kernel counts too.
+func (b *accounting) ledger(i int) loadgen.Ledger {
 	l := b.groups[i].Ledger
 	l.Add(&b.groups[i].Warmup)
 	return l
 }
 
-// expect is how far each counter should have moved for what a group came to: as predicted
-// for the lifecycles that ended as they should, anything that a close can do for
-// those that were opened and did not.
-func (b *books) expect(i int, one *teardown.Prediction) map[string]sockstate.Range {
+// expect returns how much each counter should have grown for a group: as predicted for
+// the lifecycles that ended as they should; for the other opened ones, by anything
+// that a close can cause.
+func (b *accounting) expect(i int, one *teardown.Prediction) map[string]sockstate.Range {
 	l := b.ledger(i)
 	expected := make(map[string]sockstate.Range)
 	held := l.Outcomes[sockstate.OutcomeHeld]
@@ -86,7 +86,7 @@ func (b *books) expect(i int, one *teardown.Prediction) map[string]sockstate.Ran
 }
 
 // checks lists the statements that must hold.
-func (b *books) checks(p *record.Predicted) []record.Check {
+func (b *accounting) checks(p *record.Predicted) []record.Check {
 	var total loadgen.Ledger
 	for i := range b.groups {
 		l := b.ledger(i)
@@ -99,9 +99,9 @@ func (b *books) checks(p *record.Predicted) []record.Check {
 	checks := []record.Check{check("sum of outcomes = attempted", one(total.Attempted), sum, true, "")}
 	note := ""
 	if !b.exact {
-		note = "others' connections count in this namespace too"
+		note = "other programs' connections count in this namespace too"
 	}
-	checks = append(checks, b.kernels(check("TcpActiveOpens = attempted less failed before a SYN", one(total.Attempted-total.NoSYN), b.grown["TcpActiveOpens"], b.exact, note), "TcpActiveOpens"))
+	checks = append(checks, b.ifRead(check("TcpActiveOpens = attempted less failed before a SYN", one(total.Attempted-total.NoSYN), b.grown["TcpActiveOpens"], b.exact, note), "TcpActiveOpens"))
 	if b.server != nil {
 		ended := b.server.Open
 		for _, n := range b.server.ByName() {
@@ -109,11 +109,11 @@ func (b *books) checks(p *record.Predicted) []record.Check {
 		}
 		checks = append(checks,
 			check("server: sum of outcomes and open = accepted", one(b.server.Accepted), ended, true, ""),
-			b.kernels(check("server: accepted = TcpPassiveOpens", sockstate.Range{Min: max(b.grown["TcpPassiveOpens"]-b.doubleHandshakes(), 0), Max: b.grown["TcpPassiveOpens"]}, b.server.Accepted, b.exact, note), "TcpPassiveOpens", "TcpRetransSegs", "TcpExtListenDrops"),
-			b.kernels(check("server: accepted = opened by the client", sockstate.Range{Min: max(total.Opened-b.lostHandshakes(), 0), Max: total.Attempted - total.NoSYN}, b.server.Accepted, b.exact, note), "TcpExtListenDrops"))
+			b.ifRead(check("server: accepted = TcpPassiveOpens", sockstate.Range{Min: max(b.grown["TcpPassiveOpens"]-b.doubleHandshakes(), 0), Max: b.grown["TcpPassiveOpens"]}, b.server.Accepted, b.exact, note), "TcpPassiveOpens", "TcpRetransSegs", "TcpExtListenDrops"),
+			b.ifRead(check("server: accepted = opened by the client", sockstate.Range{Min: max(total.Opened-b.lostHandshakes(), 0), Max: total.Attempted - total.NoSYN}, b.server.Accepted, b.exact, note), "TcpExtListenDrops"))
 	}
 	seen := teardown.Observed(b.grown)
-	// A reset is in flight or not yet noticed, and a minisocket not yet made, until the teardown has settled.
+	// Before the teardown has settled, a reset may still be in flight, and a minisocket not yet made.
 	settled := ""
 	if !b.settled {
 		settled = "the teardown had not settled when the counters were read"
@@ -122,22 +122,22 @@ func (b *books) checks(p *record.Predicted) []record.Check {
 		n, few := note, seen[name] < p.Counters[name].Min
 		switch {
 		case few && b.settled && b.server == nil && b.closesUnseen():
-			n = "fewer than this side's closes: the rest ended otherwise, unseen by the client"
+			n = "fewer than the client's closes: the rest ended in a way that the client did not see"
 		case n == "":
 			n = settled
 		case few && b.closer(teardown.ServerFirst):
-			n = "the target's side counts where the target is"
+			n = "the target's host has the target's counters"
 		}
-		c := b.kernels(check(name, p.Counters[name], seen[name], b.exact && b.settled && b.server != nil, n), strings.Split(name, "+")...)
-		// A namespace that is ours settles by itself, and others add to the counters, nobody takes away.
+		c := b.ifRead(check(name, p.Counters[name], seen[name], b.exact && b.settled && b.server != nil, n), strings.Split(name, "+")...)
+		// In a shared namespace other programs only add to the counters, so too few contradict the prediction.
 		c.Contradicts = few && b.settled && !c.Exact && c.NotRead == "" && !b.lossy && b.closesUnseen()
 		checks = append(checks, c)
 	}
 	return checks
 }
 
-// kernels is a check that needs counters of the kernel: without one of them there is nothing to compare.
-func (b *books) kernels(c record.Check, counters ...string) record.Check {
+// ifRead marks a check as not done if one of the kernel's counters that it needs was not read.
+func (b *accounting) ifRead(c record.Check, counters ...string) record.Check {
 	if b.notRead == nil {
 		return c
 	}
@@ -147,8 +147,8 @@ func (b *books) kernels(c record.Check, counters ...string) record.Check {
 	return c
 }
 
-// closer reports whether it is who that closes first, in every group.
-func (b *books) closer(who teardown.Who) bool {
+// closer reports whether who closes first in every group.
+func (b *accounting) closer(who teardown.Who) bool {
 	for i := range b.plan.Groups {
 		if b.plan.Groups[i].Close.Who != who {
 			return false
@@ -157,9 +157,9 @@ func (b *books) closer(who teardown.Who) bool {
 	return true
 }
 
-// closesUnseen reports whether the client closes without waiting, and its closes are counted in this namespace: of both:fin, where
-// the target may be first, the target's too.
-func (b *books) closesUnseen() bool {
+// closesUnseen reports whether the client closes without waiting, so that it does not see how the connection ends, and whether this
+// namespace counts all those closes. With both:fin the target may be first, so the target must be here too.
+func (b *accounting) closesUnseen() bool {
 	for i := range b.plan.Groups {
 		g := &b.plan.Groups[i]
 		away := slices.ContainsFunc(g.Targets, func(t netip.AddrPort) bool { return !t.Addr().IsLoopback() })
@@ -170,26 +170,26 @@ func (b *books) closesUnseen() bool {
 	return true
 }
 
-// lostHandshakes is how many connections the client may hold for open that never were at the
-// server: those whose last ACK of the handshake the listener dropped with its queue full. Where
-// packets are lost it may be any: a client's RST can overtake its lost ACK.
-func (b *books) lostHandshakes() int64 {
+// lostHandshakes bounds how many connections are open at the client only: the listener drops the
+// last ACK of a handshake if its queue is full. With packet loss there is no bound: a client's RST
+// can overtake its lost ACK.
+func (b *accounting) lostHandshakes() int64 {
 	if b.lossy {
 		return math.MaxInt32
 	}
 	return b.grown["TcpExtListenDrops"]
 }
 
-// doubleHandshakes is how many connections the kernel may have counted twice as passive opens.
-// An ACK of the handshake and a segment behind it, or a repeated one, can be processed on
-// two CPUs at once: each makes a child (tcp_create_openreq_child), and one of the two is
-// thrown away (inet_csk_complete_hashdance). Without drops and retransmissions nothing repeats.
-func (b *books) doubleHandshakes() int64 {
+// doubleHandshakes bounds how many connections the kernel counted twice as passive opens. Two
+// CPUs may process an ACK of the handshake and a following or repeated segment at the same time:
+// each makes a child (tcp_create_openreq_child), and one child is thrown away
+// (inet_csk_complete_hashdance). That takes a drop or a retransmission.
+func (b *accounting) doubleHandshakes() int64 {
 	return b.grown["TcpRetransSegs"] + b.grown["TcpExtListenDrops"]
 }
 
-// simultaneous is how many connections' FINs crossed, nil where the counters do not tell.
-func (b *books) simultaneous() *int64 {
+// simultaneous counts the connections whose FINs crossed, nil if the counters do not tell.
+func (b *accounting) simultaneous() *int64 {
 	if !b.exact || !b.settled || b.notRead != nil && b.notRead(timeWaitCounters()...) != "" {
 		return nil
 	}
@@ -205,7 +205,7 @@ func (b *books) simultaneous() *int64 {
 	return &n
 }
 
-// timeWaitCounters are those that count entries into TIME_WAIT, and what kept others from it.
+// timeWaitCounters lists the counters of entries into TIME_WAIT, and of sockets kept from it.
 func timeWaitCounters() []string { return strings.Split(teardown.CounterTimeWaits, "+") }
 
 func one(n int64) sockstate.Range { return sockstate.Range{Min: n, Max: n} }

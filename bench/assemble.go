@@ -16,7 +16,6 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-// assemble fills the record.
 func (e *experiment) assemble() (*record.Run, error) {
 	r := &record.Run{
 		Schema: record.Schema, Version: e.setup.Version, Kind: record.KindRun,
@@ -42,7 +41,7 @@ func (e *experiment) assemble() (*record.Run, error) {
 	e.addPressure(r)
 	e.addUnread(r)
 	e.addObserver(r)
-	e.addBooks(r)
+	e.addAccounting(r)
 	r.Pressure.Ports.Outlook = verdict.Outlook(r)
 	r.Verdict = verdict.Judge(r)
 	return r, nil
@@ -109,7 +108,7 @@ func (e *experiment) addPlan(r *record.Run) {
 	}
 }
 
-// RecordHost converts what was read of a host.
+// RecordHost converts a host's facts for the record.
 func RecordHost(f *host.Facts) record.Host {
 	lasts := sockstate.TimeWaitLasts(f.HZ)
 	return record.Host{
@@ -160,8 +159,8 @@ func (e *experiment) addStates(r *record.Run) {
 	r.TimeWait.EndedEarly = e.endedEarly(&r.TimeWait)
 }
 
-// endedEarly is how many TIME_WAITs were gone before their time, and not taken over by a connect: what is missing of those that
-// were entered, as long as none is old enough to be over. 0 where others' count too, or it cannot be told.
+// endedEarly counts the TIME_WAITs that ended before their time and were not reused by a connect: those entered, less those still
+// there, while none is old enough to have expired. It returns 0 outside a sandbox, or if the number cannot be known.
 func (e *experiment) endedEarly(tw *record.TimeWait) int64 {
 	c := &e.sampler.sample.Census
 	name, _ := e.watch.Source()
@@ -186,7 +185,7 @@ func bySide(count *[sockstate.NumSides][sockstate.NumStates]int) map[string]map[
 	return m
 }
 
-// hostUnread is what could not be read of the host around a sandbox. A sysctl that the sandbox has too was read there.
+// hostUnread lists what could not be read on the host, without the sysctls that were read in the sandbox.
 func (e *experiment) hostUnread() (unread []string) {
 	for _, u := range e.setup.Host.Unread {
 		name, _, _ := strings.Cut(u, ":")
@@ -219,10 +218,10 @@ func (e *experiment) addObserver(r *record.Run) {
 	}
 }
 
-func (e *experiment) addBooks(r *record.Run) {
-	b := &books{
+func (e *experiment) addAccounting(r *record.Run) {
+	b := &accounting{
 		plan: &e.plan, groups: e.result.Groups, grown: r.Counters,
-		env:     teardown.Env{FinTimeout: e.finTimeout(), MaxTWBuckets: int(e.limit("net.ipv4.tcp_max_tw_buckets"))},
+		env:     teardown.Env{FinTimeout: e.finTimeout(), MaxTWBuckets: int(e.limit(bucketsKey))},
 		exact:   e.sandbox != nil,
 		settled: r.Settle.Done,
 		lossy:   e.status.Loss != "",
@@ -236,7 +235,7 @@ func (e *experiment) addBooks(r *record.Run) {
 	r.Accounting = b.checks(&r.Predicted)
 }
 
-// pairs lists the pairs by use, the fullest first.
+// pairs lists the address pairs by their peak use, the highest first.
 func (s *sampler) pairs() []record.PortPair {
 	var all []record.PortPair
 	for p, n := range s.peakPair {

@@ -22,12 +22,12 @@ import (
 )
 
 // crash is a run that panics in another goroutine once its load has begun.
-var crash = cell.Job[setup.Setup]{Name: "crash", Do: func(ctx context.Context, s setup.Setup, at cell.Scene) (*record.Run, error) {
-	return Run(ctx, s, at.Sandbox, func(e record.Event) {
+var crash = cell.Job[setup.Setup]{Name: "crash", Do: func(ctx context.Context, s setup.Setup, env cell.Env) (*record.Run, error) {
+	return Run(ctx, s, env.Sandbox, func(e record.Event) {
 		if e.Phase != nil {
 			go func() { panic("told to") }()
 		}
-		at.Emit(e)
+		env.Emit(e)
 	})
 }}
 

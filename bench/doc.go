@@ -1,5 +1,5 @@
-// Package bench composes experiments: a load, a server and the observers around
-// them, in a sandbox or not, into a run record.
+// Package bench runs a load against a server, observes both, and makes the run
+// record.
 //
 //	setup.Setup -> Run:  observers' baseline > server > load > [settle] > counters > record
 //	                              every interval: a snapshot of the load and a census

@@ -11,41 +11,41 @@ import (
 	"lastack/sockstate/exchange"
 )
 
-// listenFor is long enough for a server to accept and to write its greeting; what the way there takes comes on top.
-const listenFor = 50 * time.Millisecond
+// greetingWait is long enough for a server to accept and to write its greeting. The round trip is added to it.
+const greetingWait = 50 * time.Millisecond
 
-// wayAtMost bounds the connect, and so what it adds to listenFor.
-const wayAtMost = time.Second
+// greetingConnect bounds the connect, and with it the round trip that is added to greetingWait.
+const greetingConnect = time.Second
 
-// greetingBytes is as much of a greeting as is read.
+// greetingBytes is how much of a greeting is read.
 const greetingBytes = 256
 
-// Greeting connects to target, from the address if that is valid, asks nothing, and returns what comes: the beginning of what a server
-// says before it is asked. A load does not see that: its requests leave with the handshake's ACK, before any server can have spoken,
-// and a reply does not tell whether its server has read a request. The connection ends by RST: it leaves no TIME_WAIT.
+// Greeting connects to target, from the given address if it is valid, sends nothing, and returns the beginning of what the server sends
+// unasked. The load cannot see a greeting: its request leaves with the handshake's last ACK, so what it reads could be a greeting or
+// a reply. The connection ends by RST, so that it leaves no TIME_WAIT.
 func Greeting(ctx context.Context, target netip.AddrPort, from netip.Addr) (said []byte, connected bool) {
-	ctx, cancel := context.WithTimeout(ctx, wayAtMost+listenFor)
+	ctx, cancel := context.WithTimeout(ctx, greetingConnect+greetingWait)
 	defer cancel()
-	d := net.Dialer{Timeout: wayAtMost}
+	d := net.Dialer{Timeout: greetingConnect}
 	if from.IsValid() {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
 	}
 	began := time.Now()
 	c, err := d.DialContext(ctx, "tcp", target.String())
 	if err != nil {
-		return nil, false // the load will say so
+		return nil, false // the load reports it
 	}
 	defer c.Close()
 	_ = c.(*net.TCPConn).SetLinger(0)
 	opened := time.Now()
-	_ = c.SetReadDeadline(opened.Add(listenFor + opened.Sub(began)))
+	_ = c.SetReadDeadline(opened.Add(greetingWait + opened.Sub(began)))
 	defer context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(opened) })()
 	p := make([]byte, greetingBytes)
 	n, _ := c.Read(p)
 	return p[:n], true
 }
 
-// greetings are what the targets of p say before they are asked, of those that are to be asked, quoted, and on how many connections.
+// greetings asks for the greeting of each target that gets requests. It returns them quoted, and the number of connections made.
 func greetings(ctx context.Context, p *loadgen.Plan) (said map[string]string, connections int) {
 	said = make(map[string]string)
 	var (

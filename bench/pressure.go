@@ -9,10 +9,10 @@ import (
 	"lastack/bench/record"
 )
 
-// maxPairs bounds the pairs that a record lists.
+// maxPairs bounds the address pairs in a record.
 const maxPairs = 16
 
-// known is a gauge for the record, where 0 stands for unknown.
+// known converts a gauge for the record, where 0 means unknown.
 func known(n int64) int64 { return max(n, 0) }
 
 func (e *experiment) addPressure(r *record.Run) {
@@ -20,7 +20,7 @@ func (e *experiment) addPressure(r *record.Run) {
 	g := &s.gauges
 	p := &r.Pressure
 	pairs := s.pairs()
-	// Where only the list of reserved ports cannot be read, the range stands alone.
+	// If only the list of reserved ports cannot be read, there is a range without a number of free ports.
 	lo, hi, free, _ := e.facts.LocalPorts()
 	p.Ports = record.Ports{Available: free}
 	if hi > 0 {
@@ -32,7 +32,7 @@ func (e *experiment) addPressure(r *record.Run) {
 		p.Ports.Available, _ = e.facts.UsablePorts(int(sp.Lo), int(sp.Hi))
 		p.Ports.FirstPass = p.Ports.Available
 	}
-	// A range of the socket's own has but one pass (__inet_hash_connect), as the one of SourcePorts.
+	// With a range set on the socket, as by SourcePorts, connect() makes only one pass (__inet_hash_connect).
 	if n := e.result.Groups[0].DetourPorts; n > 0 {
 		p.Ports.Available, p.Ports.FirstPass = n, n
 	}
@@ -51,7 +51,7 @@ func (e *experiment) addPressure(r *record.Run) {
 	}
 	p.AcceptQueuePeak, p.Backlog = s.peakQueue, s.backlog
 	p.Orphans = record.Gauge{Peak: known(g.Orphans), Limit: e.hostLimit(maxOrphans)}
-	p.TWBuckets = record.Gauge{Peak: known(g.TimeWait), Limit: e.limit("net.ipv4.tcp_max_tw_buckets")}
+	p.TWBuckets = record.Gauge{Peak: known(g.TimeWait), Limit: e.limit(bucketsKey)}
 	p.Files = record.Gauge{Peak: known(g.Files), Limit: e.limit("fs.file-max")}
 	if limit := e.limit("net.netfilter.nf_conntrack_max"); limit > 0 {
 		p.Conntrack = &record.Gauge{Peak: known(g.Conntrack), Limit: limit}
@@ -68,14 +68,14 @@ func (e *experiment) addPressure(r *record.Run) {
 	c.Quota, c.QuotaPeriods, c.Throttled, c.ThrottledS = e.facts.CPUQuota, held.Periods, held.Throttled, held.Waited.Seconds()
 }
 
-// pressureCounters are those of segments sent again and of full queues.
+// pressureCounters lists the counters of retransmissions and of full queues.
 func pressureCounters() []string {
 	return []string{
 		"TcpRetransSegs", "TcpExtTCPSynRetrans", "TcpExtListenOverflows", "TcpExtListenDrops", "TcpExtTCPReqQFullDrop", "TcpExtTCPReqQFullDoCookies",
 	}
 }
 
-// addUnread lists what was not read of the pressures: its absence proves nothing.
+// addUnread lists the kinds of pressure that were not read, so that a 0 is not taken for none.
 func (e *experiment) addUnread(r *record.Run) {
 	p := &r.Pressure
 	held := e.after.cgroup.Since(e.before.cgroup)
@@ -94,8 +94,8 @@ func (e *experiment) addUnread(r *record.Run) {
 	}
 }
 
-// plannedPairs is how many source and destination pairs the plan spreads over. Without
-// sources the kernel takes one for each destination.
+// plannedPairs counts the pairs of source and destination address that the plan uses.
+// Without sources the kernel takes one source for each destination.
 func (e *experiment) plannedPairs() int {
 	n := 0
 	for i := range e.plan.Groups {
@@ -105,13 +105,13 @@ func (e *experiment) plannedPairs() int {
 	return n
 }
 
-// limit is a sysctl that bounds the run, 0 if unknown: of the client's namespace if it is a namespace's.
+// limit returns a sysctl as the client's namespace has it, 0 if unknown.
 func (e *experiment) limit(sysctl string) int64 {
 	n, _ := e.facts.Sysctl(sysctl)
 	return max(n, 0)
 }
 
-// hostLimit is a limit of the whole host, which a sandbox cannot read itself; 0 if unknown.
+// hostLimit returns a limit of the whole host, which a sandbox cannot read; 0 if unknown.
 func (e *experiment) hostLimit(of func(*host.Facts) (int64, bool)) int64 {
 	n, ok := of(e.facts)
 	if !ok {
@@ -150,7 +150,6 @@ func (e *experiment) addCPU(r *record.Run) {
 	c.GeneratorBusiest, c.ServerBusiest = u.GeneratorBusiest, u.ServerBusiest
 }
 
-// finTimeout is tcp_fin_timeout of the namespace of the run.
 func (e *experiment) finTimeout() time.Duration {
 	n, _ := e.facts.Sysctl("net.ipv4.tcp_fin_timeout")
 	return time.Duration(n) * time.Second

@@ -6,7 +6,7 @@ import (
 	"lastack/sockstate/observe"
 )
 
-// reading is what is cumulative, at one instant.
+// reading holds the cumulative counters at one instant.
 type reading struct {
 	counters []sockstate.Counters // by namespace
 	psi      *observe.PSI         // nil: this kernel has none
@@ -17,7 +17,7 @@ func (e *experiment) read() reading {
 	return reading{counters: e.watch.Counters(), psi: e.watch.PSI(), cgroup: host.ReadCgroupUse()}
 }
 
-// notRead says which of the counters could not be read in every namespace, at both times; empty if all were.
+// notRead names a counter that was not read in every namespace at both times, or returns "".
 func (r *reading) notRead(before *reading, names ...string) string {
 	for _, name := range names {
 		for i := range r.counters {
@@ -31,7 +31,7 @@ func (r *reading) notRead(before *reading, names ...string) string {
 	return ""
 }
 
-// grown is the counters' growth, of each namespace and of all.
+// grown returns the counters' growth by namespace, and their sum.
 func (r *reading) grown(before *reading) (by []sockstate.Counters, all sockstate.Counters) {
 	all = make(sockstate.Counters)
 	for i, c := range r.counters {

@@ -11,7 +11,7 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-// Result converts what a load, or a group, came to.
+// Result converts the result of a load or of a group for the record.
 func Result(g *loadgen.GroupResult, loading float64, spec []loadgen.Group) (record.Result, error) {
 	l := &g.Ledger
 	r := record.Result{
@@ -71,28 +71,29 @@ func Result(g *loadgen.GroupResult, loading float64, spec []loadgen.Group) (reco
 	return r, nil
 }
 
-// target is the rate that a group's schedule has over the measured time, 0 in closed loop.
+// target is a group's scheduled rate over the measured time, 0 in closed loop.
 func target(p *loadgen.Plan, g *loadgen.Group, scheduled int64) float64 {
 	switch {
 	case !g.OpenLoop() || g.Plateau > 0:
 		return 0
 	case p.Duration == 0 || p.Count > 0:
-		// It may have ended before the schedule does.
+		// The load may end before the schedule.
 		return (g.RateFrom + g.RateTo) / 2
 	}
-	// Not of the time that passed, which an interrupt shortens.
+	// Not the elapsed time, which an interrupt shortens.
 	return float64(scheduled) / p.Duration.Seconds()
 }
 
 // whyAbsent says why a latency has no samples.
 func whyAbsent(m sockstate.Latency, spec []loadgen.Group) string {
+	const noSample = "no sample: no lifecycle got that far"
 	if len(spec) != 1 {
-		return "no sample: no lifecycle came so far"
+		return noSample
 	}
 	g := &spec[0]
 	switch {
 	case m == sockstate.LatencyLag && !g.OpenLoop():
-		return "closed loop: a lifecycle starts when its slot is free, there is no schedule to be late for"
+		return "closed loop: a lifecycle starts when a slot is free, so there is no schedule to be late for"
 	case m == sockstate.LatencyExchange && g.Exchange.Kind == exchange.None:
 		return "no exchange was asked for"
 	case m == sockstate.LatencyExchange && g.Close.How == teardown.Unread:
@@ -100,12 +101,12 @@ func whyAbsent(m sockstate.Latency, spec []loadgen.Group) string {
 	case m == sockstate.LatencyClose && g.Close.Who == teardown.Nobody, m == sockstate.LatencyLifecycle && g.Close.Who == teardown.Nobody:
 		return "nobody closes, by policy"
 	case m == sockstate.LatencyClose && g.Close.Active(0) && g.Close.How != teardown.Half:
-		return "the client closes its descriptor and sees nothing of what follows: the kernel's trace would"
+		return "the client closes its descriptor and does not see what follows; only a trace of the kernel would"
 	}
-	return "no sample: no lifecycle came so far"
+	return noSample
 }
 
-// summary is what is not part of the five, so without its histogram; nil where there is no sample.
+// summary converts a histogram that the record keeps only as a summary; nil without samples.
 func summary(h *hdrhistogram.Histogram) *record.Latency {
 	if h.TotalCount() == 0 {
 		return nil

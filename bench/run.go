@@ -22,27 +22,26 @@ import (
 )
 
 const (
-	// settleAtMost bounds the wait for what is on its way to a state where it stays.
-	settleAtMost = 3 * time.Second
-	// lateAtMost bounds what a server's delay adds to that.
-	lateAtMost = time.Minute
+	// maxSettle bounds the wait until no socket changes state any more.
+	maxSettle = 3 * time.Second
+	// maxDelay bounds what a server's delay adds to maxSettle.
+	maxDelay = time.Minute
 )
 
-// phaseLoad is the phase in which the load runs: all is open then, and what needs a privilege (another namespace, a listener, a ring)
-// has been done, but for what the load itself does.
+// phaseLoad is the phase in which the load runs. By then everything is open that needs a privilege (another namespace, a listener,
+// a ring), except what the load itself needs.
 const phaseLoad = "load"
 
-// experiment is a setup.Setup being carried out.
+// experiment is a running setup.Setup.
 type experiment struct {
 	setup   *setup.Setup
 	sandbox *sandbox.Sandbox // nil: this process's namespace
 	status  record.Sandbox
 	emit    func(record.Event)
 
-	plan  loadgen.Plan // with the address of the embedded server
-	facts *host.Facts  // the client's namespace is this process's
-	// backend drives the sockets of both ends.
-	backend sockio.Backend
+	plan    loadgen.Plan   // with the address of the embedded server
+	facts   *host.Facts    // the client's namespace is this process's
+	backend sockio.Backend // of both ends
 	watch   *observe.Observer
 
 	server *server.Server
@@ -51,20 +50,19 @@ type experiment struct {
 	sampler *sampler
 	before  reading
 	after   reading
-	ended   server.Stats // the server's ledger once all had settled
+	ended   server.Stats // the server's ledger after settling
 	result  *loadgen.Result
-	// greetings are what targets said before they were asked.
-	greetings map[string]string
-	probed    int // connections made to hear them
+
+	greetings map[string]string // what targets sent unasked, by target
+	probed    int               // connections made to find that out
 	settle    *record.Settle
 	started   time.Time
 }
 
-// Run carries out a setup in the sandbox that was made for it, in, or in the network namespace of this process where in is nil. emit is
-// called on the goroutine of Run with what the run needs, with its phase once the load begins, and with each interval as it ends. A
-// *sockstate.ValueError says what cannot be done as asked. When ctx is cancelled the load stops, and what was
-// measured until then is returned. A record may come together with an error: what could be
-// saved of an experiment that broke.
+// Run runs a setup in the sandbox in, or in this process's network namespace if in is nil. It calls emit on its own goroutine, with the
+// run's needs, its phase when the load begins, and each interval when it ends. A *sockstate.ValueError says which value cannot
+// be used. When ctx is cancelled the load stops, and Run returns what was measured until then. Run may return a record together
+// with an error: what could be saved of a run that failed.
 func Run(ctx context.Context, s setup.Setup, in *sandbox.Sandbox, emit func(record.Event)) (*record.Run, error) {
 	e := &experiment{setup: &s, sandbox: in, emit: emit, plan: s.Plan, status: record.Sandbox{Mode: string(sandbox.Off), Reason: s.NoSandbox}}
 	if in != nil {
@@ -100,7 +98,7 @@ func (e *experiment) prepare(ctx context.Context) (err error) {
 	if err := host.CheckThreads(int64(s.Threads)); err != nil {
 		return err
 	}
-	// With fewer, workers in system calls keep the observers from running.
+	// With fewer, workers in system calls would keep the observers from running.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), s.Threads))
 	e.emit(record.Event{Needs: &s.Needs})
 
@@ -125,7 +123,7 @@ func (e *experiment) prepare(ctx context.Context) (err error) {
 	return err
 }
 
-// targets are the addresses that the load connects to, each once.
+// targets lists the addresses that the load connects to, without duplicates.
 func (e *experiment) targets() []netip.AddrPort {
 	var all []netip.AddrPort
 	seen := make(map[netip.AddrPort]bool)
@@ -154,15 +152,15 @@ func (e *experiment) serverNS() *netns.NS {
 	return e.sandbox.Server
 }
 
-// unfiltered reports whether the way to the server has no firewall: the sandbox begins without one, and loses packets by one.
+// unfiltered reports whether there is no firewall between client and server: a sandbox has one only for packet loss.
 func (e *experiment) unfiltered() bool { return e.sandbox != nil && e.status.Loss == "" }
 
-// split reports whether client and server have a namespace each.
+// split reports whether client and server have separate namespaces.
 func (e *experiment) split() bool {
 	return e.sandbox != nil && e.sandbox.Client != e.sandbox.Server
 }
 
-// namespaces are those to observe: the client's first.
+// namespaces lists the namespaces to observe, the client's first.
 func (e *experiment) namespaces() []*netns.NS {
 	if e.split() {
 		return []*netns.NS{e.clientNS(), e.serverNS()}
@@ -199,7 +197,7 @@ func (e *experiment) serverAddr() (netip.Addr, error) {
 	sb, v6 := e.sandbox, e.setup.V6
 	switch {
 	case sb != nil && v6 && !sb.ServerAddr6.IsValid():
-		return netip.Addr{}, sockstate.BadValue("ipv6", "", "the sandbox has no IPv6, as this kernel has none, or it is switched off: leave the flag out")
+		return netip.Addr{}, sockstate.BadValue("ipv6", "", "the sandbox has no IPv6, because this kernel has none or it is disabled: leave the flag out")
 	case sb != nil && v6:
 		return sb.ServerAddr6, nil
 	case sb != nil:
@@ -210,7 +208,6 @@ func (e *experiment) serverAddr() (netip.Addr, error) {
 	return netip.AddrFrom4([4]byte{127, 0, 0, 1}), nil
 }
 
-// measure runs the load and watches it.
 func (e *experiment) measure(ctx context.Context) error {
 	e.sampler = newSampler(e)
 	e.emit(record.Event{Phase: &record.Phase{Text: phaseLoad}})
@@ -256,13 +253,13 @@ func (e *experiment) serverFailed() <-chan error {
 	return e.server.Failed()
 }
 
-// close ends what is still open, the load's connections by RST first.
+// close closes everything that is still open, first the load's connections, by RST.
 func (e *experiment) close() {
 	if e.load != nil {
-		_ = e.load.Close() // its error came with Wait
+		_ = e.load.Close() // Wait returned its error
 	}
 	if e.server != nil {
-		_, _ = e.server.Stop() // its ledger was taken when all had settled
+		_, _ = e.server.Stop() // its ledger was read after settling
 	}
 	if e.watch != nil {
 		_ = e.watch.Close()

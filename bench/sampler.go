@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -10,12 +11,12 @@ import (
 	"lastack/sockstate/observe"
 )
 
-// sampler turns what the load and the observers say into the timeline, and keeps the peaks.
+// sampler makes the timeline from snapshots of the load and the observers, and keeps the peaks.
 type sampler struct {
 	e        *experiment
 	sample   observe.Sample
 	observed time.Time // the end of the last census
-	held     bool      // a census was begun while a plateau held all
+	held     bool      // there was a census while a plateau held all connections
 	last     loadgen.Snapshot
 	counters sockstate.Counters
 	timeline []record.Interval
@@ -31,10 +32,10 @@ type sampler struct {
 	peakQueue  int
 	backlog    int
 	peakPair   map[sockstate.Pair]int
-	gauges     observe.Gauges // the most of each
+	gauges     observe.Gauges // peaks
 	tcpMemRead bool           // at least once
 	cost       record.Cost
-	// slabs is what sockets' slabs held before the load, and slabPeak the most that they have grown since.
+	// slabs is the memory of the sockets' slabs before the load, slabPeak the most that it has grown since.
 	slabs, slabPeak int64
 }
 
@@ -50,7 +51,6 @@ func sum(by []sockstate.Counters) sockstate.Counters {
 	return all
 }
 
-// threads are the workers of both sides.
 func (e *experiment) threads() observe.Threads {
 	t := observe.Threads{Generator: e.load.Threads()}
 	if e.server != nil {
@@ -59,7 +59,7 @@ func (e *experiment) threads() observe.Threads {
 	return t
 }
 
-// beginCPU marks the start of the time that the CPU account covers.
+// beginCPU marks the start of the measured CPU time.
 func (s *sampler) beginCPU() {
 	s.cpuFrom = s.readCPU()
 	s.measuring = true
@@ -81,16 +81,13 @@ func (s *sampler) readCPU() observe.CPU {
 
 // warn keeps each warning once.
 func (s *sampler) warn(w string) {
-	for _, have := range s.warnings {
-		if have == w {
-			return
-		}
+	if !slices.Contains(s.warnings, w) {
+		s.warnings = append(s.warnings, w)
 	}
-	s.warnings = append(s.warnings, w)
 }
 
-// interval ends an interval of the timeline, and reports whether there was a census; phase is empty
-// while the load decides.
+// interval ends an interval of the timeline, and reports whether there was a census. While the load
+// runs, phase is empty, and the load's snapshot decides it.
 func (s *sampler) interval(phase string) (observed bool) {
 	e := s.e
 	snap := e.load.Snapshot()
@@ -122,8 +119,8 @@ func (s *sampler) interval(phase string) (observed bool) {
 	return observed
 }
 
-// nothingNew reports whether iv, right behind the interval before, has nothing to add to it: the end of
-// the load and the tick may fall together.
+// nothingNew reports whether iv is empty and directly follows another interval, as when the load ends
+// right after a tick.
 func (s *sampler) nothingNew(iv *record.Interval) bool {
 	n := len(s.timeline)
 	return n > 0 && iv.TS-s.timeline[n-1].TS < s.e.setup.Interval.Seconds()/20 &&
@@ -135,7 +132,7 @@ func (s *sampler) phase(snap *loadgen.Snapshot) string {
 	case snap.Warmup:
 		return "warmup"
 	case snap.Holding:
-		return "hold" // a plateau's, whose lifecycles have all begun
+		return "hold" // a plateau: all lifecycles have begun
 	case snap.Closing:
 		return "drain"
 	}
@@ -190,8 +187,8 @@ func (s *sampler) addTimes(iv *record.Interval, snap *loadgen.Snapshot) {
 	}
 }
 
-// restsPerCensus bounds the census's share of a CPU to a tenth: with a million connections one takes seconds,
-// which the load on the same CPUs would miss.
+// restsPerCensus bounds the censuses' share of a CPU to a tenth: with a million connections a census takes
+// seconds of CPU, which the load would lack.
 const restsPerCensus = 9
 
 func (s *sampler) censusIsDue() bool {
@@ -282,7 +279,7 @@ func states(count *[sockstate.NumStates]int) map[string]int {
 	return m
 }
 
-// addCounters adds the growth of the counters that tell of trouble.
+// addCounters adds the growth of the counters that indicate trouble.
 func (s *sampler) addCounters(iv *record.Interval) {
 	now := sum(s.e.watch.Counters())
 	for name, n := range now.Since(s.counters) {
@@ -296,7 +293,6 @@ func (s *sampler) addCounters(iv *record.Interval) {
 	s.counters = now
 }
 
-// troubling picks the counters worth a look in each interval.
 func troubling(name string) bool {
 	for _, part := range []string{"Retrans", "Drop", "Overflow", "Cookie", "Timeout", "PAWS", "Abort", "Pressure", "Fail"} {
 		if strings.Contains(name, part) {

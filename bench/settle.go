@@ -12,29 +12,29 @@ import (
 
 const (
 	settlePoll = 10 * time.Millisecond
-	// settleCensuses is how many censuses there is time for at least, however long one takes: with a million
-	// connections it is seconds, and to see that nothing moves takes two.
+	// settleCensuses extends the limit to so many censuses: with a million connections one takes seconds, and it takes
+	// two to see that nothing changes.
 	settleCensuses = 4
 )
 
-// settleDown waits until what the load left behind is where it stays, so that the
-// counters can be compared, and then, where that was asked for, until it is gone.
+// settleDown waits until the load's sockets no longer change state, so that the
+// counters can be compared, and then, with --settle, until they are gone.
 func (e *experiment) settleDown(ctx context.Context) {
 	s, from := e.sampler, time.Now()
-	limit := settleAtMost + e.reactsLate()
+	limit := maxSettle + e.reactionDelay()
 	interrupted := ctx.Err() != nil
 	st := &record.Settle{}
 	e.settle = st
 	next := from.Add(e.setup.Interval)
-	minis := -1                              // of the census before, if nothing else moved in it
-	for observed := s.observe(); observed; { // where it is not, the sampler has warned
+	minis := -1                              // of the census before, if nothing else changed in it
+	for observed := s.observe(); observed; { // if it fails, the sampler has warned
 		since := time.Since(from)
 		limit = max(limit, settleCensuses*s.sample.Took)
 		left := e.left()
 		st.ElapsedS = since.Seconds()
-		// A FIN_WAIT_2 minisocket may wait for a FIN that never comes, or for one under way that the
-		// census of the other end came too late to see: then, with nothing else on its way, there are
-		// fewer the next time.
+		// A FIN_WAIT_2 minisocket may wait for a FIN that never comes, or for one that is in flight, and
+		// which the census of the other end came too late to see. In the second case the next census
+		// finds fewer.
 		if left.moving > 0 || !e.serverIdle() {
 			minis = -1
 		} else {
@@ -42,14 +42,14 @@ func (e *experiment) settleDown(ctx context.Context) {
 			minis = left.minis
 		}
 		if name, _ := e.watch.Source(); name == observe.Off {
-			st.Done = since >= limit // nobody can tell
+			st.Done = since >= limit // without a census nobody can tell
 		} else if left.any == 0 {
 			st.Quiet = true
 			st.GoneAfterS = since.Seconds()
 		}
 		watching := e.setup.Settle > 0 && !interrupted && ctx.Err() == nil && since < e.setup.Settle && !st.Quiet
 		if interrupted {
-			limit = settleAtMost
+			limit = maxSettle
 		}
 		if !watching && (st.Done || since >= limit) {
 			return
@@ -62,7 +62,7 @@ func (e *experiment) settleDown(ctx context.Context) {
 		case <-time.After(max(pause, time.Millisecond)):
 		case <-ctx.Done():
 			if !interrupted {
-				// Watch no longer, but let the counters settle.
+				// Stop watching, but let the counters settle.
 				interrupted = true
 			} else {
 				time.Sleep(settlePoll)
@@ -77,11 +77,11 @@ func (e *experiment) settleDown(ctx context.Context) {
 	}
 }
 
-// reactsLate is how long the server stays in CLOSE_WAIT, by policy, after the client's lifecycle
-// is over.
-func (e *experiment) reactsLate() time.Duration {
+// reactionDelay is how long --on-eof delay=D keeps the server in CLOSE_WAIT after the client's
+// lifecycle has ended.
+func (e *experiment) reactionDelay() time.Duration {
 	if s := e.setup.Server; s != nil && s.Close.Who == teardown.ClientFirst && s.OnEOF.Kind == teardown.ReactDelay {
-		return min(s.OnEOF.Delay, lateAtMost)
+		return min(s.OnEOF.Delay, maxDelay)
 	}
 	return 0
 }
@@ -89,10 +89,10 @@ func (e *experiment) reactsLate() time.Duration {
 type leftovers struct {
 	any    int // sockets that are not listeners
 	minis  int // of those, FIN_WAIT_2 minisockets
-	moving int // of those, the ones that are on their way to another state by themselves
+	moving int // of those, the ones that will soon change state by themselves
 }
 
-// left counts what the last census saw, less what the load still holds open itself.
+// left counts the sockets of the last census, less those that the load still holds open.
 func (e *experiment) left() leftovers {
 	c := &e.sampler.sample.Census
 	var l leftovers
@@ -105,7 +105,7 @@ func (e *experiment) left() leftovers {
 		if held > 0 {
 			still += c.Count[side][sockstate.Established] + c.Count[side][sockstate.CloseWait] + c.Count[side][sockstate.FinWait2] - c.FinWait2Mini[side]
 		}
-		if e.serverSticks() && side == sockstate.Server {
+		if e.serverLeaks() && side == sockstate.Server {
 			still += c.Count[side][sockstate.CloseWait]
 		}
 		l.moving += max(total-still, 0)
@@ -113,21 +113,21 @@ func (e *experiment) left() leftovers {
 	return l
 }
 
-// serverSticks reports whether the server's end stays in CLOSE_WAIT, by policy.
-func (e *experiment) serverSticks() bool {
+// serverLeaks reports whether the server's end stays in CLOSE_WAIT (--on-eof never).
+func (e *experiment) serverLeaks() bool {
 	return e.setup.Server != nil && e.setup.Server.OnEOF.Kind == teardown.ReactNever
 }
 
 // serverIdle reports whether the embedded server has seen the end of every connection that
 // will end.
 func (e *experiment) serverIdle() bool {
-	if e.server == nil || e.serverSticks() {
+	if e.server == nil || e.serverLeaks() {
 		return true
 	}
 	return e.server.Stats().Open <= e.unfinished()
 }
 
-// unfinished is how many connections the load left open.
+// unfinished counts the connections that the load left open.
 func (e *experiment) unfinished() (n int64) {
 	for i := range e.result.Groups {
 		g := &e.result.Groups[i]

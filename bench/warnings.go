@@ -10,20 +10,19 @@ import (
 
 const bucketsKey = "net.ipv4.tcp_max_tw_buckets"
 
-// orphanWarning is for a mass close that left more orphans than the host keeps: beyond
-// tcp_max_orphans, or tcp_mem, the kernel resets them (tcp_check_oom), and the close is not what was asked for.
-// grown are the kernel's counters.
+// orphanWarning warns if a mass close left more orphans than the host keeps: beyond tcp_max_orphans
+// or tcp_mem the kernel resets them instead of closing them (tcp_check_oom).
 func orphanWarning(f *host.Facts, grown sockstate.Counters) string {
 	n := grown["TcpExtTCPAbortOnMemory"]
 	limit, ok := f.Sysctl("net.ipv4.tcp_max_orphans")
 	if n == 0 || !ok {
 		return ""
 	}
-	return fmt.Sprintf("pressure.orphans: the kernel reset %s connections instead of closing them, for there were too many orphans at once (tcp_max_orphans is %s for the whole host, and a slow one counts double) or TCP's memory was full; --close-rate paces a mass close",
+	return fmt.Sprintf("pressure.orphans: the kernel reset %s connections instead of closing them, because there were too many orphans at once (tcp_max_orphans is %s for the whole host, and a slow orphan counts double) or TCP's memory was full; --close-rate slows a mass close",
 		quantity.Count(n), quantity.Count(limit))
 }
 
-// bucketWarning is for a plan that leaves more TIME_WAITs than the namespace keeps: what it keeps is known inside only.
+// bucketWarning warns if a plan leaves more TIME_WAITs than the namespace keeps. The limit is known only inside the sandbox.
 func (e *experiment) bucketWarning() string {
 	limit, ok := e.facts.Sysctl(bucketsKey)
 	_, asked := e.status.Sysctls[bucketsKey]
@@ -38,6 +37,6 @@ func (e *experiment) bucketWarning() string {
 	if !ok || asked || most <= limit {
 		return ""
 	}
-	return fmt.Sprintf("time_wait: the plan leaves up to %s TIME_WAITs at once, which last %v each, and tcp_max_tw_buckets is %s: about %s closes will skip TIME_WAIT",
+	return fmt.Sprintf("time_wait: the plan leaves up to %s TIME_WAITs at once, %v each, but tcp_max_tw_buckets is %s: about %s closes will skip TIME_WAIT",
 		quantity.Count(most), sockstate.TimeWaitLasts(e.facts.HZ), quantity.Count(limit), quantity.Count(most-limit))
 }

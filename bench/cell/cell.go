@@ -1,7 +1,7 @@
-// Package cell has something measured in a sandbox of its own, or in this process: a setup goes in, events and a record come out.
+// Package cell runs a job in a new sandbox, or in this process: a setup goes in, events and a record come out.
 //
 //	Job.Start(ctx, spec, setup) -> Cell -> Record(see) -> record.Run     in a sandbox, several side by side
-//	Job.Do(ctx, setup, scene)                          -> record.Run     here
+//	Job.Do(ctx, setup, env)                            -> record.Run     in this process
 package cell
 
 import (
@@ -14,38 +14,38 @@ import (
 	"lastack/bench/sandbox"
 )
 
-// Job is something measured. Its setup is plain data: JSON keeps all of it.
+// Job is a measurement. Its setup is plain data: JSON keeps all of it.
 type Job[Setup any] struct {
 	Name string
-	// Do measures. A record may come with an error: it holds what was measured until then.
-	Do func(ctx context.Context, setup Setup, at Scene) (*record.Run, error)
+	// Do measures. It may return a record together with an error: what was measured until then.
+	Do func(ctx context.Context, setup Setup, e Env) (*record.Run, error)
 }
 
-// Scene is where a job is done.
-type Scene struct {
-	// Sandbox is nil in the network namespace of this process. Status is what the record says of it.
+// Env is the environment that a job runs in.
+type Env struct {
+	// Sandbox is nil in the network namespace of this process. Status is for the record.
 	Sandbox *sandbox.Sandbox
 	Status  record.Sandbox
 	Emit    func(record.Event)
-	// Keep lists the capabilities that this process needs beside the job's own.
+	// Keep lists capabilities that this process needs in addition to the job's own.
 	Keep []int
 }
 
-// Here is the scene in the network namespace of this process, for the reason why.
-func Here(why string, emit func(record.Event), keep []int) Scene {
-	return Scene{Status: record.Sandbox{Mode: string(sandbox.Off), Reason: why}, Emit: emit, Keep: keep}
+// Here returns the environment in this process's network namespace. why says why there is no sandbox.
+func Here(why string, emit func(record.Event), keep []int) Env {
+	return Env{Status: record.Sandbox{Mode: string(sandbox.Off), Reason: why}, Emit: emit, Keep: keep}
 }
 
-// Func is the job for sandbox.Main.
+// Func adapts the job to sandbox.Func.
 func (j Job[Setup]) Func(ctx context.Context, sb *sandbox.Sandbox, input json.RawMessage, emit func(any)) (any, error) {
 	var setup Setup
 	if err := json.Unmarshal(input, &setup); err != nil {
 		return nil, fmt.Errorf("the setup of the job %s: %w", j.Name, err)
 	}
-	return j.Do(ctx, setup, Scene{Sandbox: sb, Status: sb.Status, Emit: func(e record.Event) { emit(e) }})
+	return j.Do(ctx, setup, Env{Sandbox: sb, Status: sb.Status, Emit: func(e record.Event) { emit(e) }})
 }
 
-// Start starts the job in a new sandbox; see sandbox.Start for its errors and what ctx does. Record must be called then.
+// Start starts the job in a new sandbox, see sandbox.Start. The caller must then call Record.
 func (j Job[Setup]) Start(ctx context.Context, spec sandbox.Spec, setup Setup) (*Cell, error) {
 	c, err := sandbox.Start(ctx, spec, sandbox.Job{Name: j.Name, Input: setup})
 	if err != nil {
@@ -54,16 +54,16 @@ func (j Job[Setup]) Start(ctx context.Context, spec sandbox.Spec, setup Setup) (
 	return &Cell{c}, nil
 }
 
-// Cell is a job under way in a sandbox of its own.
+// Cell is a job that runs in a sandbox.
 type Cell struct{ *sandbox.Cell }
 
-// Record waits for the end of the job. It calls see for each event as it comes. Its errors are those of sandbox.Cell.Wait.
+// Record passes the job's events to see, and waits for its record. Its errors are those of sandbox.Cell.Wait.
 func (c *Cell) Record(see func(record.Event)) (run *record.Run, err error) {
 	var odd error
 	for b := range c.Events() {
 		var e record.Event
 		if err := json.Unmarshal(b, &e); err != nil {
-			odd = fmt.Errorf("an event of the sandbox cannot be read: %w", err)
+			odd = fmt.Errorf("an event from the sandbox cannot be read: %w", err)
 			continue
 		}
 		see(e)
@@ -72,7 +72,7 @@ func (c *Cell) Record(see func(record.Event)) (run *record.Run, err error) {
 	err = errors.Join(err, odd)
 	if b != nil {
 		if jerr := json.Unmarshal(b, &run); jerr != nil {
-			err = errors.Join(err, fmt.Errorf("the record of the sandbox cannot be read: %w", jerr))
+			err = errors.Join(err, fmt.Errorf("the record from the sandbox cannot be read: %w", jerr))
 		}
 	}
 	return run, err

@@ -12,15 +12,15 @@ import (
 )
 
 // Job is a drain.
-var Job = cell.Job[Setup]{Name: "drain", Do: func(ctx context.Context, s Setup, at cell.Scene) (*record.Run, error) {
-	run, err := Run(ctx, s, at.Status, at.Emit)
+var Job = cell.Job[Setup]{Name: "drain", Do: func(ctx context.Context, s Setup, env cell.Env) (*record.Run, error) {
+	run, err := Run(ctx, s, env.Status, env.Emit)
 	if ctx.Err() != nil {
 		err = butCancelled(err)
 	}
-	return run, saidFirst(at.Emit, err)
+	return run, emitServerOutput(env.Emit, err)
 }}
 
-// butCancelled is what else went wrong when a drain was cancelled: processes that could not be ended.
+// butCancelled drops the cancellation from a drain's error, and keeps processes that could not be ended.
 func butCancelled(err error) error {
 	left, ok := errors.AsType[*process.EndError](err)
 	switch {
@@ -32,8 +32,8 @@ func butCancelled(err error) error {
 	return err
 }
 
-// saidFirst emits what a server said that ended too early; the error that is left is one line.
-func saidFirst(emit func(record.Event), err error) error {
+// emitServerOutput emits the output of a server that ended too early, so that the error it returns is one line.
+func emitServerOutput(emit func(record.Event), err error) error {
 	e, ok := errors.AsType[*StartError](err)
 	if !ok {
 		return err

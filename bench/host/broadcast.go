@@ -14,14 +14,14 @@ type localRoute struct {
 	broadcast bool
 }
 
-// always are broadcast addresses on every host (__inet_dev_addr_type: ipv4_is_zeronet, ipv4_is_lbcast), and lo's own.
+// always lists the broadcast addresses of every host (__inet_dev_addr_type: ipv4_is_zeronet, ipv4_is_lbcast), and lo's own.
 var always = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),
 	netip.MustParsePrefix("127.255.255.255/32"),
 	netip.MustParsePrefix("255.255.255.255/32"),
 }
 
-// broadcastsOf applies the routes as the kernel does, where the longest prefix decides.
+// broadcastsOf applies the routes as the kernel does: the longest prefix wins.
 func broadcastsOf(routes []localRoute) *netipx.IPSet {
 	routes = slices.Clone(routes)
 	slices.SortStableFunc(routes, func(x, y localRoute) int { return cmp.Compare(x.prefix.Bits(), y.prefix.Bits()) })

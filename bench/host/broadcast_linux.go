@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Broadcasts are the broadcast addresses of the calling thread's network namespace. A socket can be bound to one, and then
-// sends from another address (__inet_bind: "Use device"), and no client can connect to it. Without netlink they are those that every host has.
+// Broadcasts returns the broadcast addresses of the calling thread's network namespace; without netlink, those of every host. A socket
+// can be bound to one, but then sends from another address (__inet_bind: "Use device"), and no client can connect to it.
 func Broadcasts() *netipx.IPSet {
-	// A list that changed while it was read (ErrDumpInterrupted) is better than none.
+	// Even an inconsistent list (ErrDumpInterrupted) is better than none.
 	list, _ := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_LOCAL}, netlink.RT_FILTER_TABLE)
 	var routes []localRoute
 	for _, r := range list {

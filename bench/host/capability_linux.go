@@ -1,6 +1,6 @@
 package host
 
-// capabilities is the order of include/uapi/linux/capability.h, CAP_CHOWN being 0.
+// capabilities lists the capabilities by number (include/uapi/linux/capability.h).
 func capabilities() []string {
 	return []string{
 		"chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid",
@@ -13,8 +13,8 @@ func capabilities() []string {
 	}
 }
 
-// capabilityNames names the bits of a set. A bit newer than this list is left out:
-// nothing here can need it.
+// capabilityNames names the bits of a set. It leaves out newer capabilities, which
+// lastack does not need.
 func capabilityNames(set uint64) []string {
 	names := []string{}
 	for i, n := range capabilities() {

@@ -15,30 +15,29 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// Controllers of control groups that bound a load. The set of CPUs (cpuset) is not among them: the kernel holds it in
-// the affinity, where CPUs has it from.
+// Controllers of control groups that limit a load. cpuset is not needed: it shows in the affinity, which is where CPUs
+// comes from.
 const (
 	cpuController    = "cpu"
 	memoryController = "memory"
 	pidsController   = "pids"
 )
 
-// level is the directory of a control group, or of one above it.
+// level is the directory of a control group or of one of its ancestors.
 type level struct {
 	dir string
 	v2  bool
 }
 
-// cgroups are the control groups that this process is in, each with those above it that can be seen, by controller. root
-// is the file system's.
+// cgroups holds the control groups of this process by controller, each with its visible ancestors.
 type cgroups struct {
 	root   fs.FS
 	levels map[string][]level
 }
 
-// findCgroups tells from /proc/self/cgroup and the mounts which directories bound this process. A host may have both
-// versions mounted, with each controller in one of them. A mount may show a part of the hierarchy only (a container's, or
-// that of a cgroup namespace): its root then is a group below the hierarchy's, and what is above it is not to be seen.
+// findCgroups finds the directories that limit this process, from /proc/self/cgroup and the mounts. A host may mount both
+// versions, with each controller in one of them. In a container or a cgroup namespace, a mount may show only a part of the
+// hierarchy: its root is then a group further down, and the groups above it are not visible.
 func findCgroups(root fs.FS, groups []procfs.Cgroup, mounts []*procfs.MountInfo) *cgroups {
 	c := &cgroups{root: root, levels: make(map[string][]level)}
 	for _, controller := range []string{cpuController, memoryController, pidsController} {
@@ -61,10 +60,10 @@ func findCgroups(root fs.FS, groups []procfs.Cgroup, mounts []*procfs.MountInfo)
 	return c
 }
 
-// above lists the directories of a group and of those above it, up to the mount's root, relative to the file system's.
+// above lists the directories of a group and its ancestors up to the mount's root, relative to the file system's root.
 func above(m *procfs.MountInfo, group string) []string {
 	mount, root := strings.Trim(m.MountPoint, "/"), path.Clean("/"+m.Root)
-	// A group outside the mount's root ("/../x": a namespace made elsewhere) leaves only the root to be seen.
+	// For a group outside the mount's root ("/../x": a namespace made elsewhere) only the root is visible.
 	inside := "/"
 	if rest, ok := strings.CutPrefix(path.Clean("/"+group), root); ok && (root == "/" || rest == "" || rest[0] == '/') && !strings.HasPrefix(group, "/..") {
 		inside = path.Clean("/" + rest)
@@ -79,7 +78,7 @@ func above(m *procfs.MountInfo, group string) []string {
 	}
 }
 
-// number is one value of a group; ok is false where there is none, or no limit.
+// number reads one value of a group. ok is false if there is no file or no limit.
 func (c *cgroups) number(dir, file string) (n int64, ok bool) {
 	f, err := c.root.Open(path.Join(dir, file))
 	if err != nil {
@@ -90,7 +89,7 @@ func (c *cgroups) number(dir, file string) (n int64, ok bool) {
 	return n, err == nil && n < math.MaxInt64
 }
 
-// stat is a group's file of keys and values, nil if there is none.
+// stat reads a group's file of keys and values; nil if there is none.
 func (c *cgroups) stat(dir, file string) map[string]int64 {
 	f, err := c.root.Open(path.Join(dir, file))
 	if err != nil {
@@ -104,13 +103,13 @@ func (c *cgroups) stat(dir, file string) map[string]int64 {
 	return m
 }
 
-// cpus is the least quota, in CPUs, and the file that sets it; 0 without one.
+// cpus returns the smallest quota, in CPUs, and the file that sets it; 0 without a quota.
 func (c *cgroups) cpus() (cpus float64, file string) {
 	for _, l := range c.levels[cpuController] {
 		at, q := "cpu.max", 0.0
 		if l.v2 {
 			if f, err := c.root.Open(path.Join(l.dir, at)); err == nil {
-				q, _ = parseCPUMax(f) // 0 where it is in another format
+				q, _ = parseCPUMax(f) // 0 if it does not parse
 				_ = f.Close()
 			}
 		} else {
@@ -128,8 +127,8 @@ func (c *cgroups) cpus() (cpus float64, file string) {
 	return cpus, file
 }
 
-// memory is the least limit, in bytes, the file that sets it, and what the fullest of the limited groups has left, with
-// the page cache that the kernel would give up first; all 0 without a limit.
+// memory returns the smallest limit in bytes, the file that sets it, and the least that a limited group has left, counting
+// the inactive page cache as free; all 0 without a limit.
 func (c *cgroups) memory() (limit, left int64, file string) {
 	for _, l := range c.levels[memoryController] {
 		at, used, cache := "memory.max", "memory.current", "inactive_file"
@@ -155,7 +154,7 @@ func (c *cgroups) memory() (limit, left int64, file string) {
 	return limit, left, file
 }
 
-// threads is how many more the groups allow, and the limit that is nearest; ok is false without one.
+// threads returns how many more threads the groups allow, and the limit that is closest. ok is false without a limit.
 func (c *cgroups) threads() (left, limit int64, ok bool) {
 	for _, l := range c.levels[pidsController] {
 		n, limited := c.number(l.dir, "pids.max")
@@ -170,8 +169,8 @@ func (c *cgroups) threads() (left, limit int64, ok bool) {
 	return left, limit, ok
 }
 
-// CgroupUse is what the control groups of a process have held back, since they were made, by level. The zero value is
-// that of a process in none.
+// CgroupUse holds cumulative counters of the control groups of a process: throttled periods and hits of the memory
+// limit. The zero value is that of a process in no control group.
 type CgroupUse struct{ levels []cgroupUse }
 
 type cgroupUse struct {
@@ -182,14 +181,14 @@ type cgroupUse struct {
 	counted            bool // periods were read
 }
 
-// CgroupHeld is what the control group that held back most did in a time.
+// CgroupHeld is how much the limits of control groups held a process back during some time. Each value is that of the worst group.
 type CgroupHeld struct {
-	// Throttled of Periods of the CPU quota ended with threads waiting for the next, Waited in all (summed over the CPUs).
+	// In Throttled of Periods periods of the CPU quota threads had to wait for the next one. Waited is summed over the CPUs.
 	Periods, Throttled int64
 	Waited             time.Duration
-	// Counted is set where those were read at both times, of one group at least: cpu.stat has them only with a quota.
+	// Counted is set if at least one group had these counters at both times: cpu.stat has them only with a quota.
 	Counted bool
-	// MemoryHits is how often memory was wanted beyond the limit, page cache included; OOM how often none could be found.
+	// MemoryHits is how often an allocation, page cache included, hit the limit; OOM how often reclaim then failed.
 	MemoryHits, OOM int64
 }
 
@@ -218,7 +217,7 @@ func (c *cgroups) use() CgroupUse {
 	return u
 }
 
-// Since is what was held back from an earlier reading to u.
+// Since returns the difference from an earlier reading to u.
 func (u CgroupUse) Since(before CgroupUse) CgroupHeld {
 	var h CgroupHeld
 	for i, now := range u.levels {

@@ -8,7 +8,6 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// ownCgroups finds those of this process.
 func ownCgroups() (*cgroups, error) {
 	self, err := procfs.Self()
 	if err != nil {
@@ -25,17 +24,17 @@ func ownCgroups() (*cgroups, error) {
 	return findCgroups(os.DirFS("/"), groups, mounts), nil
 }
 
-// Workers is how many threads can run at once: the CPUs that this process may run on, or its control group's quota,
+// Workers is how many threads can run at once: the CPUs that this process may use, or its control group's CPU quota,
 // rounded up.
 func Workers() int {
 	f := Facts{CPUs: runtime.NumCPU()}
-	if c, err := ownCgroups(); err == nil { // else there is no quota to be seen
+	if c, err := ownCgroups(); err == nil { // else no quota is visible
 		f.CPUQuota, _ = c.cpus()
 	}
 	return max(int(math.Ceil(f.UsableCPUs())), 1)
 }
 
-// ReadCgroupUse reads what the control groups of this process have held back; nothing where they cannot be read.
+// ReadCgroupUse reads the counters of this process's control groups. It returns the zero value if it cannot.
 func ReadCgroupUse() CgroupUse {
 	c, err := ownCgroups()
 	if err != nil {

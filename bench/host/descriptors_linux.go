@@ -8,8 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SealDescriptors keeps all descriptors above 2 from programs that this one executes: its own, and those that a shell, or whoever started
-// it, has left it without saying so.
+// SealDescriptors sets close-on-exec on all descriptors above 2, including those that this process inherited.
 func SealDescriptors() {
 	if unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) == nil {
 		return

@@ -1,11 +1,9 @@
-// Package host says what this host is and what it allows: its limits, sysctls,
-// privileges and kernel features, each feature tried for real, and what that means
-// for a load. Facts are read (Read), features are tried (Probe), and both are judged
-// by a pure function (Judge); Check does all three.
+// Package host finds out what this host is and what it allows. Read reads its limits,
+// sysctls and privileges, Probe tries each kernel feature for real, and Judge, a pure
+// function, says what both mean for a load.
 //
-// Nothing here changes the host: what has to be written to be tried is written in a
-// network namespace made for it and gone afterwards.
+// Nothing here changes the host: Probe writes only in a temporary network namespace.
 //
-// To add a fact, add a field to Facts and read it in facts_linux.go; a feature that must be tried goes to probe_linux.go. Judge says what
-// it means, bench.RecordHost copies what a record keeps, and setup.Resolve decides by what setup.Facts holds.
+// To add a fact, add a field to Facts and read it in facts_linux.go; a feature that must be tried belongs in probe_linux.go. Judge says
+// what it means, bench.RecordHost copies what a record keeps, and setup.Resolve decides by what setup.Facts holds.
 package host

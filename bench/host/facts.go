@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// ReadError is a fact that could not be read. It wraps the cause.
+// ReadError says that a fact could not be read. It wraps the cause.
 type ReadError struct {
 	// What is the file or the system call.
 	What string
@@ -19,52 +19,51 @@ func (e *ReadError) Error() string { return fmt.Sprintf("reading %s: %v", e.What
 
 func (e *ReadError) Unwrap() error { return e.Err }
 
-// Facts is what this host is, as one moment saw it.
+// Facts describes this host at one moment.
 type Facts struct {
 	Kernel string `json:"kernel"` // uname -r
 	Arch   string `json:"arch"`   // uname -m
-	CPUs   int    `json:"cpus"`   // those that this process may run on
-	// HZ is the kernel's CONFIG_HZ, 0 if unknown: how long TIME_WAIT lasts depends on it.
+	CPUs   int    `json:"cpus"`   // in this process's affinity
+	// HZ is the kernel's CONFIG_HZ, 0 if unknown. The length of TIME_WAIT depends on it.
 	HZ int `json:"hz,omitempty"`
-	// CPUQuota is the least CPU quota of the process's control group and those above it, of either version, in CPUs, and
-	// CPUQuotaFile where it stands (cpu.max, cpu.cfs_quota_us); 0 if none is set.
+	// CPUQuota is the smallest CPU quota, in CPUs, of the process's control group and its ancestors, of either version.
+	// CPUQuotaFile is the file that sets it (cpu.max, cpu.cfs_quota_us). 0 means none.
 	CPUQuota       float64 `json:"cpu_quota,omitempty"`
 	CPUQuotaFile   string  `json:"cpu_quota_file,omitempty"`
 	MemoryBytes    int64   `json:"memory_bytes"`
 	AvailableBytes int64   `json:"available_bytes"` // MemAvailable
-	// CgroupMemoryBytes is the least memory limit likewise (memory.max, memory.limit_in_bytes), and CgroupAvailableBytes
-	// what the fullest of the limited groups has left; 0 if none is set. Kernel memory of sockets counts to it.
+	// CgroupMemoryBytes is the smallest memory limit of these groups (memory.max, memory.limit_in_bytes), CgroupAvailableBytes
+	// the least that a limited group has left. 0 means none. The kernel charges the memory of sockets to it.
 	CgroupMemoryBytes    int64  `json:"cgroup_memory_bytes,omitempty"`
 	CgroupMemoryFile     string `json:"cgroup_memory_file,omitempty"`
 	CgroupAvailableBytes int64  `json:"cgroup_available_bytes,omitempty"`
 	PageBytes            int64  `json:"page_bytes"`
 	BootID               string `json:"boot_id"`
-	NetNS                string `json:"netns"` // "net:[4026531840]", of the process; "not read" if it could not be
+	NetNS                string `json:"netns"` // the process's, like "net:[4026531840]"; "not read" if unknown
 	UID                  int    `json:"uid"`   // effective
-	// Capabilities is the effective set by name, without CAP_ in lower case, in the kernel's order.
+	// Capabilities is the effective set, in lower case without CAP_, in the kernel's order.
 	Capabilities []string `json:"capabilities"`
-	// InitialUserNS is unset in a user namespace, where capabilities count for less (rootless containers).
+	// InitialUserNS is false in a user namespace (rootless containers), where capabilities allow less.
 	InitialUserNS bool `json:"initial_user_ns"`
-	// Seccomp is set when a filter of system calls is on (prctl PR_GET_SECCOMP).
+	// Seccomp is set if system calls are filtered (prctl PR_GET_SECCOMP).
 	Seccomp bool `json:"seccomp"`
 	// NoFileSoft and NoFileHard are RLIMIT_NOFILE. The Go runtime raises soft to hard at start.
 	NoFileSoft uint64 `json:"nofile_soft"`
 	NoFileHard uint64 `json:"nofile_hard"`
-	// MemLock is RLIMIT_MEMLOCK, soft, in bytes: it bounds the rings of io_uring of a user without CAP_IPC_LOCK.
+	// MemLock is the soft RLIMIT_MEMLOCK in bytes. It limits io_uring without CAP_IPC_LOCK.
 	MemLock uint64 `json:"memlock"`
-	// Clock is the kernel's clock source, ClockNs the cost of one reading, best of many.
+	// Clock is the kernel's clock source, ClockNs the cost of reading it.
 	Clock   string `json:"clock"`
 	ClockNs int64  `json:"clock_ns"`
-	// Sysctls holds the sysctls of Names as the kernel prints them; one that is absent or may not be read
-	// is left out.
+	// Sysctls holds the sysctls of Names as the kernel prints them, without those that are absent or may not be read.
 	Sysctls map[string]string `json:"sysctls"`
 	Usage   Usage             `json:"usage"`
-	// Unread names what could not be read, and why: "/proc/meminfo: permission denied". Its fields above are 0 or
-	// missing, as where the kernel has none.
+	// Unread says what could not be read, and why: "/proc/meminfo: permission denied". The fields above are then 0 or
+	// missing, as if the kernel did not have them.
 	Unread []string `json:"unread,omitempty"`
 }
 
-// Usage is how much of the limits is taken already.
+// Usage is how much of the limits is in use.
 type Usage struct {
 	Files     int64 `json:"files"`     // fs.file-nr, allocated: whole host
 	Orphans   int64 `json:"orphans"`   // sockstat "orphan": whole host
@@ -73,7 +72,7 @@ type Usage struct {
 	Conntrack int64 `json:"conntrack"` // nf_conntrack_count: this namespace
 }
 
-// Names lists the sysctls that bear on a load of connections.
+// Names lists the sysctls that matter for a load of connections.
 func Names() []string {
 	return []string{
 		"net.ipv4.ip_local_port_range",
@@ -104,8 +103,8 @@ func Names() []string {
 	}
 }
 
-// checkSysctl refuses what is no value of a sysctl of Names, as where something else is mounted over its file: left out, or shown as it
-// is, it would pass for one that the kernel does not have.
+// checkSysctl refuses a value that cannot be that of the sysctl, as when another file is mounted over it. Such a sysctl is reported as
+// unread: to leave it out would mean that the kernel does not have it.
 func checkSysctl(name, value string) error {
 	fields, want := strings.Fields(value), 1
 	switch name {
@@ -119,36 +118,28 @@ func checkSysctl(name, value string) error {
 	}
 	notNumber := func(s string) bool { _, err := strconv.ParseInt(s, 10, 64); return err != nil }
 	if len(fields) != want || slices.ContainsFunc(fields, notNumber) {
-		return fmt.Errorf("no value of it: %.40q", value)
+		return fmt.Errorf("not a valid value: %.40q", value)
 	}
 	return nil
 }
 
-// Sysctl returns a sysctl that is one integer; ok is false if it is absent or not one.
+// Sysctl returns a sysctl as an integer. ok is false if it is absent or not an integer.
 func (f *Facts) Sysctl(name string) (n int64, ok bool) {
 	n, err := strconv.ParseInt(f.Sysctls[name], 10, 64)
 	return n, err == nil
 }
 
 // Can reports whether a capability, named as in Capabilities, is in effect.
-func (f *Facts) Can(capability string) bool {
-	for _, c := range f.Capabilities {
-		if c == capability {
-			return true
-		}
-	}
-	return false
-}
+func (f *Facts) Can(capability string) bool { return slices.Contains(f.Capabilities, capability) }
 
-// LockableMemory is RLIMIT_MEMLOCK in bytes; bound is unset where it bounds no ring of io_uring: CAP_IPC_LOCK over the
-// first user namespace exempts (io_uring_create), and it can be unlimited.
+// LockableMemory is RLIMIT_MEMLOCK in bytes. bound is false if it does not limit io_uring: if it is unlimited, or with
+// CAP_IPC_LOCK in the initial user namespace (io_uring_create).
 func (f *Facts) LockableMemory() (bytes int64, bound bool) {
 	exempt := f.InitialUserNS && f.Can("ipc_lock")
 	return int64(min(f.MemLock, math.MaxInt64)), !exempt && f.MemLock < math.MaxInt64
 }
 
-// UsableCPUs is how many CPUs' worth of work this process may do at once: those that it may run on, less where a
-// quota of its control group allows less.
+// UsableCPUs is how many CPUs this process may use: its affinity, or its control group's CPU quota if that is less.
 func (f *Facts) UsableCPUs() float64 {
 	if f.CPUQuota > 0 {
 		return min(f.CPUQuota, float64(f.CPUs))
@@ -156,12 +147,12 @@ func (f *Facts) UsableCPUs() float64 {
 	return float64(f.CPUs)
 }
 
-// UsableMemory bounds in bytes what this process may take: what the host has available, or what the
-// limit of the cgroup leaves if that is less, which byCgroup tells. It is 0 if unknown.
+// UsableMemory is how many bytes this process may use: what the host has available, or, with byCgroup
+// set, what the control group's limit leaves if that is less. It is 0 if unknown.
 func (f *Facts) UsableMemory() (bytes int64, byCgroup bool) {
 	c := f.CgroupAvailableBytes
 	if c == 0 {
-		c = f.CgroupMemoryBytes // how much of it is taken is not known
+		c = f.CgroupMemoryBytes // the usage is unknown
 	}
 	if c > 0 && (c < f.AvailableBytes || f.AvailableBytes == 0) {
 		return c, true
@@ -169,9 +160,9 @@ func (f *Facts) UsableMemory() (bytes int64, byCgroup bool) {
 	return f.AvailableBytes, false
 }
 
-// LocalPorts is net.ipv4.ip_local_port_range, and the number of its ports that are
-// not reserved: what one source address can open to one destination. ok is false
-// if the range could not be read.
+// LocalPorts returns net.ipv4.ip_local_port_range and the number of its ports that
+// are not reserved: as many connections one source address can have to one
+// destination. ok is false if the range could not be read.
 func (f *Facts) LocalPorts() (lo, hi, free int, ok bool) {
 	fields := strings.Fields(f.Sysctls["net.ipv4.ip_local_port_range"])
 	if len(fields) != 2 {
@@ -191,7 +182,7 @@ func (f *Facts) UsablePorts(lo, hi int) (int, error) {
 	return usablePorts(lo, hi, 1, f.Sysctls["net.ipv4.ip_local_reserved_ports"])
 }
 
-// FirstPass counts those of them that connect() tries first: the ones of lo's parity (__inet_hash_connect).
+// FirstPass counts those ports that connect() tries first: the ones of lo's parity (__inet_hash_connect).
 func (f *Facts) FirstPass(lo, hi int) (int, error) {
 	return usablePorts(lo, hi, 2, f.Sysctls["net.ipv4.ip_local_reserved_ports"])
 }

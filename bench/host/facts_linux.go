@@ -17,8 +17,8 @@ import (
 )
 
 // Read reads the facts of the process's own namespaces. It needs no privilege and
-// changes nothing. A fact that this kernel does not have, or that a container hides, stays zero, and Unread names
-// it; an error is a *ReadError and means that /proc is missing.
+// changes nothing. A fact that cannot be read stays zero, and Unread names it. An error is a *ReadError, and means
+// that /proc is missing.
 func Read() (*Facts, error) {
 	f := &Facts{
 		CPUs:      runtime.NumCPU(),
@@ -68,13 +68,12 @@ func Read() (*Facts, error) {
 	return f, nil
 }
 
-// sysctlPath maps the dots of a sysctl's name to its file. None of Names has a dot
-// inside a part.
+// sysctlPath returns the file of a sysctl. No part of a name in Names contains a dot.
 func sysctlPath(name string) string {
 	return "/proc/sys/" + strings.ReplaceAll(name, ".", "/")
 }
 
-// readProc fills in what procfs parses.
+// readProc reads the facts that package procfs parses.
 func (f *Facts) readProc() error {
 	proc, err := procfs.NewDefaultFS()
 	if err != nil {
@@ -109,7 +108,7 @@ func (f *Facts) readProc() error {
 		f.Capabilities = capabilityNames(status.CapEff)
 	}
 	f.InitialUserNS = netns.InInitialUserNamespace()
-	// A filter that forbids the question is a filter.
+	// If prctl is forbidden, there is a filter.
 	mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
 	f.Seccomp = mode == unix.SECCOMP_MODE_FILTER || errors.Is(err, unix.EPERM)
 
@@ -123,13 +122,12 @@ func (f *Facts) readProc() error {
 	return nil
 }
 
-// unread notes a fact that could not be read.
 // identify fills in NetNS.
 func (f *Facts) identify(current func() (*netns.NS, error)) {
 	ns, err := current()
 	if err == nil {
 		f.NetNS = ns.ID()
-		_ = ns.Close() // only the name was wanted
+		_ = ns.Close() // only its name is needed
 		return
 	}
 	f.NetNS = "not read"
@@ -139,9 +137,10 @@ func (f *Facts) identify(current func() (*netns.NS, error)) {
 	f.unread(netns.File, err)
 }
 
+// unread notes a fact that could not be read.
 func (f *Facts) unread(what string, err error) {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		err = e.Err // its path is what, or says less
+		err = e.Err // what says at least as much as its path
 	}
 	f.Unread = append(f.Unread, what+": "+err.Error())
 }
@@ -154,14 +153,14 @@ func value[T int | uint64](p *T) int64 {
 	return int64(*p)
 }
 
-// readWord is the content of a file of one line, empty if it cannot be read.
+// readWord returns the content of a file of one line, or "" if it cannot be read.
 func readWord(path string) string {
 	b, _ := os.ReadFile(path)
 	return strings.TrimSpace(string(b))
 }
 
-// ticksPerSecond is CONFIG_HZ, 0 if it cannot be told. The coarse clock advances with the tick, and its resolution is one
-// (posix_get_coarse_res), so that no file of the kernel's configuration need be there.
+// ticksPerSecond is CONFIG_HZ, 0 if unknown. The resolution of a coarse clock is one tick (posix_get_coarse_res), so this
+// works without the file of the kernel's configuration.
 func ticksPerSecond() int {
 	var t unix.Timespec
 	if err := unix.ClockGetres(unix.CLOCK_MONOTONIC_COARSE, &t); err != nil || t.Sec != 0 || t.Nsec < 100_000 {
@@ -170,8 +169,8 @@ func ticksPerSecond() int {
 	return int((1e9 + t.Nsec/2) / t.Nsec)
 }
 
-// clockCost is the best time of a reading of the clock. The best of several batches
-// is what the clock costs; the rest is what else the machine did.
+// clockCost is the time of one reading of the clock. It takes the best of several
+// batches, because the machine may be busy during the others.
 func clockCost() int64 {
 	const batches, readings = 20, 100
 	best := int64(math.MaxInt64)

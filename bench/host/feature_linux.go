@@ -9,9 +9,9 @@ import (
 	"lastack/sockstate"
 )
 
-// StepError is a trial that stopped at one step. It wraps the errno.
+// StepError says at which step a trial failed. It wraps the errno.
 type StepError struct {
-	// Step is what was tried, as the kernel or a manual page calls it.
+	// Step is named as in the kernel or a manual page.
 	Step string
 	Err  error
 }
@@ -28,14 +28,14 @@ func step(name string, err error) error {
 	return &StepError{Step: name, Err: err}
 }
 
-// answer is how a trial ended. missing adds the errnos by which this feature's absence shows.
+// answer is the result of a trial. missing lists more errnos that mean that the kernel lacks this feature.
 func answer(err error, missing ...unix.Errno) Feature {
 	if err == nil {
 		return Feature{Answer: sockstate.AnswerSupported}
 	}
 	f := Feature{Answer: sockstate.AnswerTo(err, missing...), Why: err.Error()}
 	if errors.Is(err, unix.ENOSPC) {
-		f.Why += ": the limit of namespaces is reached" // so unshare and clone say that user.max_*_namespaces is
+		f.Why += ": the limit of namespaces is reached" // user.max_*_namespaces
 	}
 	return f
 }

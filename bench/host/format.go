@@ -6,7 +6,7 @@ import (
 	"lastack/bench/quantity"
 )
 
-// twoDigits rounds n down to two significant digits: an estimate should look like one.
+// twoDigits rounds an estimate down to two significant digits.
 func twoDigits(n int64) int64 {
 	unit := int64(1)
 	for n/unit >= 100 {

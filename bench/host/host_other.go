@@ -36,5 +36,5 @@ func Proof(w io.Writer) int {
 // CheckThreads finds no limit.
 func CheckThreads(int64) error { return nil }
 
-// Broadcasts are those that every host has.
+// Broadcasts returns the broadcast addresses that every host has.
 func Broadcasts() *netipx.IPSet { return broadcastsOf(nil) }

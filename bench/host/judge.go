@@ -14,7 +14,7 @@ import (
 const SocketBytes = 3750
 
 const (
-	// ownFiles is what lastack itself keeps open, generously: epoll sets, observers, output.
+	// ownFiles is more than lastack itself keeps open: epoll sets, observers, output.
 	ownFiles = 100
 
 	fewFiles     = 65536
@@ -24,10 +24,10 @@ const (
 	fewOrphans   = 8192
 	fewConntrack = 65536
 	littleMemory = 1 << 30
-	slowClockNs  = 400 // a system call; a clock read in user space (vDSO) is below 100
+	slowClockNs  = 400 // slower means a system call; a clock read in user space (vDSO) takes less than 100
 )
 
-// Judge says what the facts and features mean for a load. It is pure.
+// Judge says what the facts and features mean for a load. It is a pure function.
 func Judge(f *Facts, k *Features) []Line {
 	j := &judge{facts: f, features: k}
 	j.limits()
@@ -50,7 +50,6 @@ func (j *judge) say(subject string, s Status, detail, remedy string) {
 	j.lines = append(j.lines, Line{Group: j.group, Subject: subject, Status: s, Detail: detail, Remedy: remedy})
 }
 
-// degradedIf is Degraded when bad, else OK.
 func degradedIf(bad bool) Status {
 	if bad {
 		return Degraded
@@ -58,7 +57,7 @@ func degradedIf(bad bool) Status {
 	return OK
 }
 
-// limits judges what this process and this machine bear, whatever the network.
+// limits judges the limits of this process and this machine, except those of the network.
 func (j *judge) limits() {
 	f := j.facts
 	j.group = GroupLimits
@@ -70,7 +69,7 @@ func (j *judge) limits() {
 		few = true
 	}
 	j.say("CPUs", degradedIf(few), cpus,
-		"latencies hold waits for the CPU: give it at least 2 whole CPUs and no quota, or load a server elsewhere")
+		"latencies include waits for the CPU: use at least 2 whole CPUs and no quota, or load a server on another host")
 
 	memory, byCgroup := f.UsableMemory()
 	of := "of " + quantity.Bytes(f.MemoryBytes)
@@ -79,20 +78,20 @@ func (j *judge) limits() {
 	}
 	if len(f.Unread) > 0 {
 		j.say("facts", Degraded, "not read: "+strings.Join(f.Unread, "; "),
-			"what rests on them is left out or not checked: show the whole of /proc to this process (a container may hide it)")
+			"what depends on them is left out or not checked: let this process see all of /proc (a container may hide it)")
 	}
 	if memory > 0 {
 		j.say("memory", degradedIf(memory < littleMemory),
-			fmt.Sprintf("%s available %s: room for about %s idle connections with both ends here (%.1f kB each)",
+			fmt.Sprintf("%s available %s: enough for about %s idle connections with both ends here (%.1f kB each)",
 				quantity.Bytes(memory), of, quantity.Count(twoDigits(memory/(2*SocketBytes))), 2.0*SocketBytes/1000),
-			"keep -c well below that: a host short of memory kills processes")
+			"keep -c well below that: the kernel kills processes when memory runs out")
 	}
 
 	j.descriptors()
 	j.rings()
 
 	if limit, ok := f.Sysctl("fs.file-max"); ok {
-		detail, low := fmt.Sprintf("%s open on the whole host, no limit worth the name (fs.file-max)", quantity.Count(f.Usage.Files)), false
+		detail, low := fmt.Sprintf("%s open on the whole host, practically unlimited (fs.file-max)", quantity.Count(f.Usage.Files)), false
 		if limit < 1<<40 {
 			left := limit - f.Usage.Files
 			detail = fmt.Sprintf("%s of %s open on the whole host (fs.file-max)", quantity.Count(f.Usage.Files), quantity.Count(limit))
@@ -102,7 +101,7 @@ func (j *judge) limits() {
 	}
 
 	j.say("clock", degradedIf(f.ClockNs >= slowClockNs),
-		fmt.Sprintf("%s, %d ns a reading", orUnknown(f.Clock), f.ClockNs),
+		fmt.Sprintf("%s, %d ns per reading", orUnknown(f.Clock), f.ClockNs),
 		"every reading is a system call: switch /sys/devices/system/clocksource/clocksource0/current_clocksource to tsc or the hypervisor's clock if available_clocksource lists it")
 
 	j.say("privileges", OK, j.privileges(), "")
@@ -122,14 +121,14 @@ func (j *judge) privileges() string {
 		who = "root"
 	}
 	if !f.InitialUserNS {
-		who += " of a user namespace"
+		who += " in a user namespace"
 	}
 	var has string
 	switch missing := missingCapabilities(f); {
 	case len(f.Capabilities) == 0:
 		has = "no capabilities"
 	case len(missing) == 0 && !f.InitialUserNS:
-		has = "all capabilities, but over the namespace alone"
+		has = "all capabilities, but only in that namespace"
 	case len(missing) == 0:
 		has = "all capabilities that lastack can use"
 	case len(missing) == len(usefulCapabilities()):
@@ -143,7 +142,7 @@ func (j *judge) privileges() string {
 	return who + ", " + has
 }
 
-// usefulCapabilities are those that any feature asks for.
+// usefulCapabilities lists the capabilities that some feature needs.
 func usefulCapabilities() []string {
 	return []string{"sys_admin", "net_admin", "net_raw", "sys_resource", "bpf", "perfmon"}
 }
@@ -157,8 +156,8 @@ func missingCapabilities(f *Facts) (missing []string) {
 	return missing
 }
 
-// network judges the limits of the network namespace, in the order in which a
-// connection's life meets them.
+// network judges the limits of the network namespace, in the order of a
+// connection's life.
 func (j *judge) network() {
 	f := j.facts
 	j.group = GroupNetwork
@@ -166,54 +165,54 @@ func (j *judge) network() {
 
 	if lo, hi, free, ok := f.LocalPorts(); ok {
 		j.say("local ports", degradedIf(free < fewPorts),
-			fmt.Sprintf("%s of %d-%d: so many connections at once from a source address to a target, %s/s sustained where the client keeps TIME_WAIT",
+			fmt.Sprintf("%s of %d-%d: the most connections at once from one source address to one target, %s/s sustained if the client keeps TIME_WAIT",
 				quantity.Count(int64(free)), lo, hi, sustained(int64(free), lasts)),
-			`use more --source addresses, or widen the range: net.ipv4.ip_local_port_range="1024 65535", in a sandbox with --sysctl`)
+			`use more --source addresses, or a wider range: net.ipv4.ip_local_port_range="1024 65535", in a sandbox by --sysctl`)
 	}
 	if reuse, ok := f.Sysctl("net.ipv4.tcp_tw_reuse"); ok {
 		j.say("TIME_WAIT reuse", OK, j.reuse(reuse), "")
 	}
 	if buckets, ok := f.Sysctl("net.ipv4.tcp_max_tw_buckets"); ok {
 		j.say("TIME_WAIT sockets", degradedIf(buckets < fewBuckets),
-			fmt.Sprintf("%s of %s in use (tcp_max_tw_buckets): %s closes/s sustained, past that sockets skip TIME_WAIT",
+			fmt.Sprintf("%s of %s in use (tcp_max_tw_buckets): %s closes/s sustained, above that sockets skip TIME_WAIT",
 				quantity.Count(f.Usage.TimeWait), quantity.Count(buckets), sustained(buckets, lasts)),
-			"raise net.ipv4.tcp_max_tw_buckets, in a sandbox with --sysctl")
+			"raise net.ipv4.tcp_max_tw_buckets, in a sandbox by --sysctl")
 	}
 	if s, ok := f.Sysctl("net.ipv4.tcp_fin_timeout"); ok {
 		j.say("FIN_WAIT_2 timeout", OK,
-			fmt.Sprintf("%d s for a closed socket whose peer does not close (tcp_fin_timeout); TIME_WAIT lasts %v, whatever it is", s, lasts), "")
+			fmt.Sprintf("%d s for a closed socket whose peer does not close (tcp_fin_timeout); TIME_WAIT always lasts %v", s, lasts), "")
 	}
 	if backlog, ok := f.Sysctl("net.core.somaxconn"); ok {
 		j.say("accept queue", degradedIf(backlog < fewBacklog), j.acceptQueue(backlog),
-			"raise net.core.somaxconn, in a sandbox with --sysctl: a full queue drops SYNs, and clients wait a second to try again")
+			"raise net.core.somaxconn, in a sandbox by --sysctl: a full queue drops SYNs, and clients retry after a second")
 	}
 	if limit, ok := f.Sysctl("net.ipv4.tcp_max_orphans"); ok {
 		j.say("orphans", degradedIf(limit-f.Usage.Orphans < fewOrphans),
-			fmt.Sprintf("%s of %s in use on the whole host (tcp_max_orphans); past that a close becomes a reset", quantity.Count(f.Usage.Orphans), quantity.Count(limit)),
-			"raise net.ipv4.tcp_max_orphans on the host: no sandbox isolates it")
+			fmt.Sprintf("%s of %s in use on the whole host (tcp_max_orphans); above that a close becomes a reset", quantity.Count(f.Usage.Orphans), quantity.Count(limit)),
+			"raise net.ipv4.tcp_max_orphans on the host: a sandbox does not isolate it")
 	}
 	if pages, ok := f.TCPMemoryPages(); ok {
 		used, limit := f.Usage.TCPPages*f.PageBytes, pages*f.PageBytes
 		j.say("TCP buffers", degradedIf(limit-used < littleMemory/8),
 			fmt.Sprintf("%s of %s in use on the whole host (tcp_mem)", quantity.Bytes(used), quantity.Bytes(limit)),
-			"raise the third value of net.ipv4.tcp_mem on the host: no sandbox isolates it")
+			"raise the third value of net.ipv4.tcp_mem on the host: a sandbox does not isolate it")
 	}
 	if limit, ok := f.Sysctl("net.netfilter.nf_conntrack_max"); ok {
 		j.say("connection tracking", degradedIf(limit-f.Usage.Conntrack < fewConntrack),
-			fmt.Sprintf("%s of %s entries in use (nf_conntrack_max), TIME_WAITs included, where firewall rules track", quantity.Count(f.Usage.Conntrack), quantity.Count(limit)),
+			fmt.Sprintf("%s of %s entries in use (nf_conntrack_max), including TIME_WAITs, if firewall rules track connections", quantity.Count(f.Usage.Conntrack), quantity.Count(limit)),
 			"raise net.netfilter.nf_conntrack_max, or run in a sandbox, which has no rules")
 	} else {
 		j.say("connection tracking", OK, "none in this namespace", "")
 	}
 }
 
-// sustained is the rate, a second, at which so many places may be taken by TIME_WAITs for good.
+// sustained is the rate per second at which TIME_WAITs keep so many places occupied.
 func sustained(places int64, lasts sockstate.Span) string {
 	return quantity.Count(int64(float64(places) / lasts.Mean().Seconds()))
 }
 
 func (j *judge) reuse(mode int64) string {
-	const off = "connect() never takes over a port in TIME_WAIT"
+	const off = "connect() never reuses a port in TIME_WAIT"
 	if on, ok := j.facts.Sysctl("net.ipv4.tcp_timestamps"); ok && on == 0 {
 		return off + " (tcp_timestamps=0)"
 	}
@@ -225,16 +224,16 @@ func (j *judge) reuse(mode int64) string {
 	case 0:
 		return off + " (tcp_tw_reuse=0)"
 	case 1:
-		return "connect() takes over a port in TIME_WAIT " + after + " (tcp_tw_reuse=1)"
+		return "connect() reuses a port in TIME_WAIT " + after + " (tcp_tw_reuse=1)"
 	default:
-		return "connect() takes over a port in TIME_WAIT " + after + " on loopback, never elsewhere (tcp_tw_reuse=2)"
+		return "connect() reuses a port in TIME_WAIT " + after + " on loopback, never elsewhere (tcp_tw_reuse=2)"
 	}
 }
 
 func (j *judge) acceptQueue(backlog int64) string {
 	s := fmt.Sprintf("backlogs up to %s (somaxconn)", quantity.Count(backlog))
 	if n, ok := j.facts.Sysctl("net.ipv4.tcp_max_syn_backlog"); ok {
-		s += fmt.Sprintf(", %s handshakes under way (tcp_max_syn_backlog)", quantity.Count(n))
+		s += fmt.Sprintf(", %s pending handshakes (tcp_max_syn_backlog)", quantity.Count(n))
 	}
 	if n, ok := j.facts.Sysctl("net.ipv4.tcp_syncookies"); ok {
 		s += map[int64]string{0: ", no SYN cookies", 2: ", always SYN cookies"}[n]

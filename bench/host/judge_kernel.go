@@ -6,7 +6,7 @@ import (
 	"lastack/sockstate"
 )
 
-// notYet marks what is tried and reported for the versions to come.
+// notYet marks a feature that only later versions will use.
 const notYet = "; not used by this version"
 
 // kernel judges what the kernel allows this process.
@@ -19,40 +19,40 @@ func (j *judge) kernel() {
 		"--census falls back to /proc/net/tcp, several times slower",
 		needs{denied: "a security policy forbids it", unsupported: "build or load the kernel modules inet_diag and tcp_diag"})
 
-	// Inside a sandbox the process is root of its network and may both.
+	// Inside a sandbox the process is root of its network namespace, and may do both.
 	inside := j.hasSandbox()
 	destroy, loss := k.SockDestroy, k.NFTables
-	const decided = "needs CAP_NET_ADMIN, which a sandbox gives"
+	const inSandbox = "needs CAP_NET_ADMIN, which a sandbox gives"
 	if inside && destroy.Answer == sockstate.AnswerDenied {
-		j.say("SOCK_DESTROY", OK, decided, "")
+		j.say("SOCK_DESTROY", OK, inSandbox, "")
 	} else {
-		j.feature("SOCK_DESTROY", destroy, Degraded, "a sandbox can end its last sockets at once",
-			"sockets still retransmitting outlive a sandbox by up to minutes",
+		j.feature("SOCK_DESTROY", destroy, Degraded, "a sandbox can end its remaining sockets at once",
+			"sockets that still retransmit outlive a sandbox by up to minutes",
 			needs{denied: j.privilege("CAP_NET_ADMIN"), unsupported: "a kernel with CONFIG_INET_DIAG_DESTROY"})
 	}
 	if inside && loss.Answer == sockstate.AnswerDenied {
-		j.say("nf_tables", OK, decided, "")
+		j.say("nf_tables", OK, inSandbox, "")
 	} else {
 		j.feature("nf_tables", loss, Blocked, "--loss can drop packets in a sandbox", "no --loss",
 			needs{denied: j.privilege("CAP_NET_ADMIN"), unsupported: "build or load the kernel module nf_tables"})
 	}
 
-	j.feature("IP_LOCAL_PORT_RANGE", k.LocalPortRange, Blocked, "--source-ports narrows the local ports of a load", "no --source-ports",
+	j.feature("IP_LOCAL_PORT_RANGE", k.LocalPortRange, Blocked, "--source-ports limits the local ports of a load", "no --source-ports",
 		needs{unsupported: "Linux 6.3 or newer; in a sandbox --sysctl net.ipv4.ip_local_port_range does the same"})
-	j.feature("IP_BIND_ADDRESS_NO_PORT", k.BindNoPort, Degraded, "--source leaves the port to connect()",
-		"--source takes each local port for all targets at once", needs{unsupported: "Linux 4.2 or newer"})
+	j.feature("IP_BIND_ADDRESS_NO_PORT", k.BindNoPort, Degraded, "with --source, connect() chooses the port",
+		"--source uses each local port for one target at a time", needs{unsupported: "Linux 4.2 or newer"})
 	info := fmt.Sprintf("round-trip times and retransmissions of sampled connections (%d bytes)", k.TCPInfo.N)
 	j.feature("TCP_INFO", k.TCPInfo, Degraded, info, "no round-trip times and retransmissions", needs{})
-	j.feature("epoll_pwait2", k.EpollPwait2, Degraded, "waits with nanosecond timeouts",
-		"waits are whole milliseconds: pacing is coarser", needs{unsupported: "Linux 5.11 or newer"})
+	j.feature("epoll_pwait2", k.EpollPwait2, Degraded, "timeouts in nanoseconds",
+		"timeouts in whole milliseconds: pacing is coarser", needs{unsupported: "Linux 5.11 or newer"})
 	j.feature("pressure figures", k.PSI, Degraded, "/proc/pressure: stalls for CPU, memory and I/O",
-		"stalls for CPU and memory go unseen", needs{unsupported: "a kernel with CONFIG_PSI, booted with psi=1", denied: "run as root"})
+		"stalls for CPU and memory are not seen", needs{unsupported: "a kernel with CONFIG_PSI, booted with psi=1", denied: "run as root"})
 	j.feature("slab figures", k.Slabinfo, Degraded, "/proc/slabinfo: the memory of the socket structures",
-		"the memory of the socket structures goes unseen", needs{denied: "run as root", unsupported: "a kernel with CONFIG_SLUB_DEBUG"})
+		"the memory of the socket structures is not seen", needs{denied: "run as root", unsupported: "a kernel with CONFIG_SLUB_DEBUG"})
 
-	const fallback = "epoll drives the sockets, slower, and each takes a descriptor"
+	const fallback = "epoll drives the sockets, which is slower, and each takes a descriptor"
 	if ring := k.IOUring; ring.Answer == sockstate.AnswerSupported && !j.hasRings() {
-		j.say("io_uring", Degraded, fmt.Sprintf("too old, its last operation is %d, wanted %d: %s", ring.N, opBind, fallback), "Linux 6.11 or newer")
+		j.say("io_uring", Degraded, fmt.Sprintf("too old (its last operation is %d, want %d): %s", ring.N, opBind, fallback), "Linux 6.11 or newer")
 	} else {
 		j.feature("io_uring", ring, Degraded, fmt.Sprintf("drives the sockets (operations up to %d)", ring.N), fallback,
 			needs{denied: j.ringRemedy(), unsupported: "a kernel with CONFIG_IO_URING, Linux 6.11 or newer"})
@@ -60,14 +60,14 @@ func (j *judge) kernel() {
 	j.feature("eBPF", k.BPF, Degraded, "tracing programs load"+notYet, "no trace of state changes"+notYet,
 		needs{denied: j.bpfRemedy(), unsupported: "a kernel with CONFIG_BPF_SYSCALL and CONFIG_BPF_EVENTS"})
 	j.feature("packet sockets", k.Packet, Degraded, "drain orders events by the kernel's packet timestamps",
-		"drain orders events by when its clients saw them, with their loops' lag as uncertainty",
+		"drain orders events by when its clients saw them; the clients' loop lag is the uncertainty",
 		needs{denied: j.privilege("CAP_NET_RAW"), unsupported: "build or load the kernel module af_packet"})
 }
 
-// needs is the remedy for each answer that is not Supported.
+// needs holds the remedies.
 type needs struct{ denied, unsupported string }
 
-// feature says that a feature works, or what follows where it does not.
+// feature says that a feature works, or what its absence means.
 func (j *judge) feature(subject string, f Feature, otherwise Status, works, without string, n needs) {
 	switch f.Answer {
 	case sockstate.AnswerSupported:
@@ -82,7 +82,7 @@ func (j *judge) feature(subject string, f Feature, otherwise Status, works, with
 	}
 }
 
-// privilege is the remedy for want of a capability over the network namespace.
+// privilege is the remedy for a missing capability over the network namespace.
 func (j *judge) privilege(capability string) string {
 	if !j.facts.InitialUserNS {
 		return "run outside this user namespace, as root or with " + capability
@@ -90,7 +90,7 @@ func (j *judge) privilege(capability string) string {
 	return "run as root or with " + capability
 }
 
-// withSeccomp adds what else may be the reason: filters answer EPERM or ENOSYS.
+// withSeccomp adds another possible cause to a remedy: a filter may answer EPERM or ENOSYS.
 func (j *judge) withSeccomp(remedy string) string {
 	if !j.facts.Seccomp {
 		return remedy
@@ -102,11 +102,11 @@ func (j *judge) withSeccomp(remedy string) string {
 	return remedy + "; or " + filter
 }
 
-// rootSandbox reports whether run makes its namespaces as root. It takes one way and falls
-// back to no other, so the other's trial says nothing (bestMode of package sandbox).
+// rootSandbox reports whether run makes its namespaces as root. It never falls back from one
+// way to the other, so only one of the two trials counts (bestMode of package sandbox).
 func (f *Facts) rootSandbox() bool { return f.UID == 0 && f.InitialUserNS && f.Can("sys_admin") }
 
-// sandboxTrial is how the namespaces that run would make came about.
+// sandboxTrial is the trial of the kind of sandbox that run would make.
 func (j *judge) sandboxTrial() Feature {
 	if j.facts.rootSandbox() {
 		return j.features.NetNS
@@ -118,7 +118,7 @@ func (j *judge) hasSandbox() bool { return j.sandboxTrial().Answer == sockstate.
 
 func (j *judge) sandbox() {
 	if !j.hasSandbox() {
-		j.say("sandbox", Blocked, fmt.Sprintf("no network namespace (%s): runs share the host's ports, sysctls and counters; no --sysctl, --loss, --topology veth", j.sandboxTrial().Why),
+		j.say("sandbox", Blocked, fmt.Sprintf("no network namespace (%s): runs use the host's ports, sysctls and counters; no --sysctl, --loss, --topology veth", j.sandboxTrial().Why),
 			j.sandboxRemedy())
 		return
 	}
@@ -129,7 +129,7 @@ func (j *judge) sandbox() {
 	j.say("sandbox", OK, how+": lo came up, a sysctl was written, a socket listened", "")
 }
 
-// sandboxRemedy names the switch that is off, as far as it can be told.
+// sandboxRemedy names the setting that forbids sandboxes, as far as it is known.
 func (j *judge) sandboxRemedy() string {
 	f := j.facts
 	switch {

@@ -13,23 +13,23 @@ import (
 const (
 	// opBind is IORING_OP_BIND, Linux 6.11: the newest operation that the engine needs (sockio.ProbeRing).
 	opBind = 56
-	// fewPlaces is a table so small that rings take more descriptors and memory than they should.
-	fewPlaces = 1024
-	// enoughInRings is a number of connections that most loads stay below.
+	// fewSlots is the size of a fixed-file table below which many rings are needed, with their descriptors and memory.
+	fewSlots = 1024
+	// enoughInRings is more connections than most loads have.
 	enoughInRings = 100_000
-	// serverSlack is what the embedded server's loops have beyond their connections.
+	// serverSlack is how many more slots than connections a loop of the embedded server has.
 	serverSlack = 4096
-	// triedRings is what the rings by which the kernel was tried may still be charged with.
-	triedRings = 48 << 10
+	// probedRings is the memlock still charged for the probe's closed rings.
+	probedRings = 48 << 10
 )
 
-// hasRings reports whether --engine auto takes io_uring.
+// hasRings reports whether --engine auto chooses io_uring.
 func (j *judge) hasRings() bool {
 	return j.features.IOUring.Answer == sockstate.AnswerSupported && j.features.IOUring.N >= opBind
 }
 
-// descriptors says what RLIMIT_NOFILE bears: with io_uring it bounds the table of each ring, not the
-// sockets of all together.
+// descriptors judges RLIMIT_NOFILE: with io_uring it limits the fixed-file table of each ring, not the
+// number of sockets.
 func (j *judge) descriptors() {
 	hard := int64(min(j.facts.NoFileHard, 1<<62))
 	with, to := quantity.Count(max(0, hard-ownFiles)/2), quantity.Count(max(0, hard-ownFiles))
@@ -40,12 +40,12 @@ func (j *judge) descriptors() {
 			fmt.Sprintf("%s (RLIMIT_NOFILE): %s connections at once with the embedded server, %s to a target", quantity.Count(hard), with, to), remedy)
 		return
 	}
-	j.say("descriptors", degradedIf(hard < fewPlaces),
-		fmt.Sprintf("%s (RLIMIT_NOFILE): bounds the table of each ring of io_uring, not the connections; with --engine epoll %s at once with the embedded server, %s to a target",
+	j.say("descriptors", degradedIf(hard < fewSlots),
+		fmt.Sprintf("%s (RLIMIT_NOFILE): limits the file table of each io_uring ring, not the connections; with --engine epoll %s at once with the embedded server, %s to a target",
 			quantity.Count(hard), with, to), remedy)
 }
 
-// rings says what the queues of the rings are charged with.
+// rings judges RLIMIT_MEMLOCK, which the rings' memory is charged to.
 func (j *judge) rings() {
 	if !j.hasRings() {
 		return
@@ -55,22 +55,22 @@ func (j *judge) rings() {
 	if !bound {
 		why := "RLIMIT_MEMLOCK is unlimited"
 		if memory < math.MaxInt64 {
-			why = "rings of io_uring are not charged against RLIMIT_MEMLOCK (CAP_IPC_LOCK)"
+			why = "io_uring rings are not charged to RLIMIT_MEMLOCK (CAP_IPC_LOCK)"
 		}
-		j.say("ring memory", OK, why+": memory bounds the connections", "")
+		j.say("ring memory", OK, why+": only memory limits the connections", "")
 		return
 	}
-	places := int(min(f.NoFileHard, math.MaxInt32))
-	_, each := sockio.RingMemory(places, 1, places, false)
-	with, to := mostInRings(places, f.CPUs, memory, true), mostInRings(places, f.CPUs, memory, false)
+	slots := int(min(f.NoFileHard, math.MaxInt32))
+	_, each := sockio.RingMemory(slots, 1, slots, false)
+	with, to := mostInRings(slots, f.CPUs, memory, true), mostInRings(slots, f.CPUs, memory, false)
 	j.say("ring memory", degradedIf(with < enoughInRings),
-		fmt.Sprintf("%s (RLIMIT_MEMLOCK) for all processes of this user, %s a full ring: io_uring bears about %s connections at once with the embedded server, %s to a target",
+		fmt.Sprintf("%s (RLIMIT_MEMLOCK) for all processes of this user, %s per full ring: io_uring allows about %s connections at once with the embedded server, %s to a target",
 			quantity.Bytes(memory), quantity.Bytes(each), quantity.Count(twoDigits(with)), quantity.Count(twoDigits(to))),
-		"raise the limit (ulimit -l): LimitMEMLOCK= in a systemd unit, --ulimit memlock= for a container, memlock in limits.conf for a login; where it is too low --engine auto takes epoll, if the descriptors suffice")
+		"raise the limit (ulimit -l): LimitMEMLOCK= in a systemd unit, --ulimit memlock= for a container, memlock in limits.conf for a login; if it is too low, --engine auto chooses epoll, provided there are enough descriptors")
 }
 
-// mostInRings is how many connections the rings of so many loops hold in so many bytes of RLIMIT_MEMLOCK: the
-// load's, and with server as many loops of the embedded server. nofile bounds a ring's table.
+// mostInRings is how many connections the rings of the load's loops can hold within RLIMIT_MEMLOCK. With server, the
+// embedded server has as many loops too. nofile limits a ring's table.
 func mostInRings(nofile, loops int, memory int64, server bool) int64 {
 	loops = max(loops, 1)
 	return int64(sort.Search(1<<24, func(n int) bool {
@@ -80,6 +80,6 @@ func mostInRings(nofile, loops int, memory int64, server bool) int64 {
 			_, more := sockio.RingMemory(each+each/4+serverSlack, each, nofile, true)
 			bytes += more
 		}
-		return bytes*int64(loops) > memory-triedRings
+		return bytes*int64(loops) > memory-probedRings
 	}))
 }

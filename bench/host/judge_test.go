@@ -177,10 +177,10 @@ func TestReuse(t *testing.T) {
 		timestamps string
 		want       string
 	}{
-		{0, "1", "connect() never takes over a port in TIME_WAIT (tcp_tw_reuse=0)"},
-		{1, "1", "connect() takes over a port in TIME_WAIT after 1,000 ms (tcp_tw_reuse=1)"},
-		{2, "1", "connect() takes over a port in TIME_WAIT after 1,000 ms on loopback, never elsewhere (tcp_tw_reuse=2)"},
-		{1, "0", "connect() never takes over a port in TIME_WAIT (tcp_timestamps=0)"},
+		{0, "1", "connect() never reuses a port in TIME_WAIT (tcp_tw_reuse=0)"},
+		{1, "1", "connect() reuses a port in TIME_WAIT after 1,000 ms (tcp_tw_reuse=1)"},
+		{2, "1", "connect() reuses a port in TIME_WAIT after 1,000 ms on loopback, never elsewhere (tcp_tw_reuse=2)"},
+		{1, "0", "connect() never reuses a port in TIME_WAIT (tcp_timestamps=0)"},
 	} {
 		f, k := goodHost()
 		f.Sysctls["net.ipv4.tcp_timestamps"] = tt.timestamps

@@ -3,8 +3,8 @@ package host
 // Status says what a finding means for a load.
 type Status string
 
-// OK needs nothing; Degraded works, with less or at a cost; Blocked is a function of
-// lastack that does not work here.
+// OK needs no action. Degraded works with limits or at a cost. Blocked means that a
+// feature of lastack does not work here.
 const (
 	OK       Status = "ok"
 	Degraded Status = "degraded"
@@ -23,7 +23,7 @@ type Line struct {
 	Group   string `json:"group"`
 	Subject string `json:"subject"`
 	Status  Status `json:"status"`
-	// Detail says what is there and what it bears, with numbers.
+	// Detail says what was found and what it allows, with numbers.
 	Detail string `json:"detail"`
 	// Remedy says what to do; empty when Status is OK.
 	Remedy string `json:"remedy,omitempty"`

@@ -24,7 +24,7 @@ import (
 // proofTimeout bounds the child that tries a user namespace.
 const proofTimeout = 10 * time.Second
 
-// tryNetNS makes a network namespace on a thread of its own and uses it.
+// tryNetNS makes a network namespace on a separate thread and uses it.
 func tryNetNS() Feature {
 	ns, err := netns.New()
 	if err != nil {
@@ -37,14 +37,14 @@ func tryNetNS() Feature {
 	return answer(ns.Do(useNamespace))
 }
 
-// useNamespace does what a sandbox must be able to do in the network namespace of
-// the calling thread, which must be a fresh one: to have been given a namespace is
-// not enough, AppArmor lets one be made and then denies everything inside.
+// useNamespace does in the calling thread's network namespace, a new one, what a
+// sandbox must be able to do. That the namespace was made is not enough: AppArmor
+// may allow that and then deny everything inside.
 func useNamespace() error {
 	if err := sockio.LoopbackUp(); err != nil {
 		return step("bringing lo up", err)
 	}
-	// What is written is what was there: a namespace that is not fresh after all stays as it was.
+	// Write the value that was read, so that nothing changes even if the namespace is not new.
 	const sysctl = "/proc/sys/net/ipv4/tcp_fin_timeout"
 	was, err := os.ReadFile(sysctl)
 	if err != nil {
@@ -60,9 +60,8 @@ func useNamespace() error {
 	return l.Close()
 }
 
-// tryUserNS starts program as ProofArg in a new user and network namespace, with
-// the caller as root of it. unshare(CLONE_NEWUSER) would fail here: it takes a
-// process of one thread, and a Go process has several.
+// tryUserNS starts program as ProofArg in a new user and network namespace, as its
+// root. unshare(CLONE_NEWUSER) would fail here: it needs a process with one thread.
 func tryUserNS(ctx context.Context, program string) Feature {
 	if program == "" {
 		return Feature{Answer: sockstate.AnswerUntried, Why: "no program given to try it in"}
@@ -81,12 +80,12 @@ func tryUserNS(ctx context.Context, program string) Feature {
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}},
 		Pdeathsig:   unix.SIGKILL,
 	}
-	// Pdeathsig follows the thread that forked, so it has to last as long as the child.
+	// Pdeathsig is sent when the thread that forked ends, so that thread must outlive the child.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := cmd.Start(); err != nil {
 		if e, ok := errors.AsType[*os.PathError](err); ok {
-			err = e.Err // its path is that of the program
+			err = e.Err // without the program's path
 		}
 		return answer(step("clone(CLONE_NEWUSER|CLONE_NEWNET)", err), unix.EINVAL)
 	}
@@ -98,7 +97,7 @@ func tryUserNS(ctx context.Context, program string) Feature {
 	return f
 }
 
-// parseProof reads what Proof wrote; ok is false if it is not one of Proof's answers.
+// parseProof reads the output of Proof. ok is false if it is anything else.
 func parseProof(b []byte) (f Feature, ok bool) {
 	if err := json.Unmarshal(b, &f); err != nil {
 		return Feature{}, false
@@ -110,9 +109,8 @@ func parseProof(b []byte) (f Feature, ok bool) {
 	return Feature{}, false
 }
 
-// Proof uses the network namespace that the process was started in, writes how that
-// went to w, for Probe to read, and returns the exit code. It is the whole of the
-// child's work; see ProofArg.
+// Proof uses the process's network namespace, writes the result to w for Probe, and
+// returns the exit code. It is all that the child does; see ProofArg.
 func Proof(w io.Writer) int {
 	if err := json.NewEncoder(w).Encode(answer(useNamespace())); err != nil {
 		return 1

@@ -6,12 +6,11 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// usablePorts counts the ports of a range (ip_local_port_range) that a list like "8080,9000-9010" (ip_local_reserved_ports,
-// printed by proc_do_large_bitmap) leaves. A list that is in another format is an error.
-// step is 1 for all of them, 2 for those of low's parity.
+// usablePorts counts the ports of a range that are not in reserved, a list like "8080,9000-9010" (ip_local_reserved_ports,
+// printed by proc_do_large_bitmap). step is 1 for all ports, 2 for those of low's parity.
 func usablePorts(low, high, step int, reserved string) (int, error) {
 	if low < 0 || high > 65535 || low > high {
-		return 0, fmt.Errorf("%d to %d is no range of ports", low, high)
+		return 0, fmt.Errorf("%d to %d is not a range of ports", low, high)
 	}
 	taken, err := sockio.ParsePorts(reserved)
 	if err != nil {

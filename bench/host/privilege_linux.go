@@ -13,7 +13,7 @@ import (
 	"lastack/sockstate/netns"
 )
 
-// What needs a capability, and until when. Where a user is without, the first column is done without, or refused, and said.
+// What needs a capability, and until when. Without the capability lastack does without, or refuses, and says so.
 //
 //	namespaces, links, sysctls, loss of a sandbox   SYS_ADMIN, NET_ADMIN          until the load begins
 //	io_uring beyond RLIMIT_MEMLOCK                  IPC_LOCK                      to the end: rings may be added
@@ -21,11 +21,12 @@ import (
 //	orphans destroyed at a sandbox's end            NET_ADMIN                     to the end
 //	serve --shutdown: filters on sockets            NET_ADMIN, NET_RAW            to the end
 //	--server-pid of another user                    SYS_PTRACE                    to the end
-//	--output or --ledger where uid 0 alone may not  DAC_OVERRIDE, FOWNER, CHOWN   to the end
+//	--output or --ledger that root alone may write  DAC_OVERRIDE, FOWNER, CHOWN   to the end
 //
-// Whoever started a sandbox's process keeps those of --output alone once the sandbox is on. drain keeps what it has: for each try it clones a PID namespace (SYS_ADMIN),
-// reads and signals others' processes (SYS_PTRACE, KILL) and opens packet sockets. Who has those three can have the rest, so that to
-// give that up would protect nobody; and what it starts must have what a shell would give it, which no_new_privs takes away.
+// The parent of a sandbox keeps only those of --output once the sandbox has started. drain keeps everything: each try clones a PID
+// namespace (SYS_ADMIN), reads and signals other users' processes (SYS_PTRACE, KILL) and opens packet sockets. With those three a process
+// can get the rest, so dropping the rest would protect nobody. Besides, dropping sets no_new_privs, and the programs that drain starts
+// must have the rights that a shell would give them.
 var (
 	RunCapabilities     = []int{unix.CAP_IPC_LOCK, unix.CAP_NET_BIND_SERVICE}
 	SandboxCapabilities = []int{unix.CAP_NET_ADMIN}
@@ -34,19 +35,20 @@ var (
 	FileCapabilities    = []int{unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_CHOWN}
 )
 
-// harmless are the capabilities that a file may give lastack to whoever runs it: what they allow is a load.
+// harmless lists the file capabilities that lastack accepts: they allow everybody who runs it no more than a load.
 var harmless = []int{
 	unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_NET_BIND_SERVICE, unix.CAP_IPC_LOCK, unix.CAP_BPF, unix.CAP_PERFMON,
 }
 
-// CheckPrivileges refuses to be set-user-ID and the like: who runs it chooses files that it writes and programs that it executes.
+// CheckPrivileges refuses to run set-user-ID, set-group-ID or with powerful file capabilities: the user of lastack chooses files that it
+// writes and programs that it starts.
 func CheckPrivileges() error {
-	const remedy = "want it without, started by who has the right (sudo)"
+	const remedy = "remove that, and start it by sudo where it needs rights"
 	switch {
 	case os.Geteuid() != os.Getuid():
-		return fmt.Errorf("this program is set-user-ID, which would lend that user's rights to everybody: %s", remedy)
+		return fmt.Errorf("this program is set-user-ID, which gives that user's rights to everybody: %s", remedy)
 	case os.Getegid() != os.Getgid():
-		return fmt.Errorf("this program is set-group-ID, which would lend that group's rights to everybody: %s", remedy)
+		return fmt.Errorf("this program is set-group-ID, which gives that group's rights to everybody: %s", remedy)
 	}
 	if !secure() {
 		return nil
@@ -55,10 +57,10 @@ func CheckPrivileges() error {
 	if err != nil || permitted&^setOf(harmless) == 0 {
 		return nil
 	}
-	return fmt.Errorf("this program's file capabilities would lend rights beyond the network's to everybody: %s, or with cap_net_admin, cap_net_raw and the like alone", remedy)
+	return fmt.Errorf("this program's file capabilities give everybody rights beyond the network: %s, or keep only cap_net_admin, cap_net_raw and the like", remedy)
 }
 
-// secure tells that the kernel gave the program more than who executed it has (AT_SECURE, cap_bprm_creds_from_file).
+// secure reports whether the kernel gave the program more rights than its caller has (AT_SECURE, cap_bprm_creds_from_file).
 func secure() bool {
 	const atSecure = 23
 	auxv, err := unix.Auxv()
@@ -89,8 +91,8 @@ func effectiveCaps() (effective, permitted uint64, err error) {
 	return uint64(data[1].Effective)<<32 | uint64(data[0].Effective), uint64(data[1].Permitted)<<32 | uint64(data[0].Permitted), nil
 }
 
-// KeepCapabilities gives all others up for good, on all threads, and executes none that would bring them back. It does what it
-// can: where the kernel refuses, nothing has become worse.
+// KeepCapabilities drops all other capabilities for good, on all threads, and sets no_new_privs. It is best effort: if the kernel refuses,
+// nothing is worse than before.
 func KeepCapabilities(lists ...[]int) {
 	effective, permitted, err := effectiveCaps()
 	if err != nil || !canSignalThreads() {
@@ -109,15 +111,15 @@ func KeepCapabilities(lists ...[]int) {
 		{Effective: uint32(effective), Permitted: uint32(permitted)},
 		{Effective: uint32(effective >> 32), Permitted: uint32(permitted >> 32)},
 	}
-	// The inheritable set goes, and the ambient one with it (effectiveCaps(7)).
+	// This clears the inheritable set, and with it the ambient one (capabilities(7)).
 	_, _, _ = syscall.AllThreadsSyscall(syscall.SYS_CAPSET, uintptr(unsafe.Pointer(&hdr)), uintptr(unsafe.Pointer(&data[0])), 0)
 	runtime.KeepAlive(&data)
 }
 
-// canSignalThreads tells that the runtime can have each thread make a call: it sends them a real-time signal, without end
-// where the user's queue of those is full (RLIMIT_SIGPENDING, EAGAIN of tgkill).
+// canSignalThreads reports whether syscall.AllThreadsSyscall would work. The runtime sends each thread a real-time signal, and retries
+// forever if the user's signal queue is full (RLIMIT_SIGPENDING, tgkill's EAGAIN).
 func canSignalThreads() bool {
-	const room = 256 // more than there are threads
+	const room = 256 // more than lastack has threads
 	b, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return false
@@ -132,7 +134,7 @@ func canSignalThreads() bool {
 	return false
 }
 
-// WithoutCapabilities calls f on a thread that has none in effect, and ends with it.
+// WithoutCapabilities calls f on a separate thread without effective capabilities.
 func WithoutCapabilities(f func() error) error {
 	return netns.OnOwnThread(func() error {
 		_, permitted, err := effectiveCaps()

@@ -18,9 +18,9 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// Probe tries every feature. It needs no privilege: what is refused is an answer.
-// Like ss and nft it may make the kernel load the modules behind sock_diag and
-// nf_tables. The error is ctx's.
+// Probe tries every feature. It needs no privilege: a refusal is an answer too.
+// Like ss and nft it may make the kernel load the modules of sock_diag and
+// nf_tables. It returns ctx's error.
 func Probe(ctx context.Context, o Options) (*Features, error) {
 	f := &Features{
 		NetNS:          tryNetNS(),
@@ -41,7 +41,7 @@ func Probe(ctx context.Context, o Options) (*Features, error) {
 	return f, ctx.Err()
 }
 
-// trySockDiag opens sock_diag, which proves itself with a dump of the listeners.
+// trySockDiag opens sock_diag. Open tries a dump of the listeners.
 func trySockDiag() error {
 	c, err := sockdiag.Open(nil)
 	if err != nil {
@@ -50,8 +50,8 @@ func trySockDiag() error {
 	return c.Close()
 }
 
-// trySockDestroy destroys a listener of our own: sock_diag_destroy asks for the
-// privilege only after it has found the socket.
+// trySockDestroy destroys an own listener: sock_diag_destroy checks the privilege
+// only after it has found the socket.
 func trySockDestroy(ctx context.Context) error {
 	// The subflow of a Multipath TCP listener, Go's default, cannot be destroyed: EINVAL.
 	var config net.ListenConfig
@@ -69,13 +69,13 @@ func trySockDestroy(ctx context.Context) error {
 	own := sockstate.Filter{Servers: []netip.AddrPort{l.Addr().(*net.TCPAddr).AddrPort()}}
 	n, err := c.DestroyAll(&own, func(s *sockdiag.Socket) bool { return s.State == sockstate.Listen })
 	if err == nil && n == 0 {
-		err = &sockdiag.Error{Op: "destroy", Err: unix.ENOENT} // the dump missed it: nothing was tried
+		err = &sockdiag.Error{Op: "destroy", Err: unix.ENOENT} // the dump missed the listener
 	}
 	return diagStep(err)
 }
 
-// diagStep names the operation that failed and drops what sockdiag's message has beyond it: the
-// listener's port, of no use to anyone, and a remedy, which the judge gives.
+// diagStep names the failed operation. It drops the listener's port and the remedy from sockdiag's
+// message, since Judge gives a remedy.
 func diagStep(err error) error {
 	if e, ok := errors.AsType[*sockdiag.Error](err); ok {
 		return step("sock_diag "+e.Op, e.Err)
@@ -95,14 +95,14 @@ func tryNFTables() error {
 			Data: make([]byte, 4), // struct nfgenmsg
 		})
 	}
-	// The request says more than the library's own operations: dial, receive.
+	// Drop the library's operation (dial, receive): the name of the request says more.
 	if op, ok := errors.AsType[*netlink.OpError](err); ok {
 		err = op.Err
 	}
 	return step("NFT_MSG_GETGEN", err)
 }
 
-// tryIOUring asks as --engine auto does, which has a sentence for each refusal.
+// tryIOUring uses the probe of --engine auto, which explains each refusal.
 func tryIOUring() Feature {
 	if err := sockio.ProbeRing(); err != nil {
 		f := answer(err, unix.EINVAL)
@@ -128,7 +128,7 @@ func tryIOUring() Feature {
 	return Feature{Answer: sockstate.AnswerSupported, N: int(probe[0])} // last_op
 }
 
-// tryBPF loads "return 0" as a raw tracepoint program, the kind that observes
+// tryBPF loads "return 0" as a raw tracepoint program, the kind that would trace
 // state changes.
 func tryBPF() error {
 	insns := [2]uint64{0x00b7, 0x0095} // mov64 r0, 0; exit
@@ -136,7 +136,7 @@ func tryBPF() error {
 		insns = [2]uint64{0xb7 << 56, 0x95 << 56}
 	}
 	license := [4]byte{'M', 'I', 'T'}
-	// The pointers travel inside a struct, where the garbage collector does not see them.
+	// The garbage collector does not see pointers stored as integers.
 	var pin runtime.Pinner
 	pin.Pin(&insns)
 	pin.Pin(&license)
@@ -175,7 +175,7 @@ func trySockopt(name string, option, value int) error {
 	})
 }
 
-// tryTCPInfo asks for the length that the kernel fills in, which
+// tryTCPInfo gets the length of the kernel's struct, which
 // unix.GetsockoptTCPInfo does not return.
 func tryTCPInfo() Feature {
 	var buf [1024]byte

@@ -4,5 +4,5 @@ package host
 
 import "os"
 
-// ReserveSpace cannot tell.
+// ReserveSpace does nothing.
 func ReserveSpace(*os.File, int) error { return nil }

@@ -9,15 +9,14 @@ import (
 	"lastack/bench/quantity"
 )
 
-// Threads that a process may start before it runs out. The runtime needs some of any Go program (RuntimeThreads), a
-// load and its sandbox's parent have some twenty together (LoadThreads), and the sandbox's process, when the parent has
-// its own, the rest of them (InsideThreads). Where one is refused the Go runtime ends the program with a trace.
+// How many threads a process needs to be allowed to start: any Go program (RuntimeThreads), a load together with its
+// sandbox's parent (LoadThreads), and the sandbox's process once the parent has its own (InsideThreads). If the kernel
+// refuses a thread, the Go runtime crashes with a stack trace.
 //
-// Nothing in Go runs early enough for the least of limits: the runtime starts three threads (sysmon, and those that run the first
-// goroutines of its collector) and maps its arenas before any init function. With a pids.max of 3 or less (4: at times), or below about
-// 700 MiB of RLIMIT_AS, it ends with a trace and exit code 2. A program of one init function that
-// exits was tried: it needs as many threads, and 600 MiB are too little for it too. Only C code in
-// the binary, before the runtime, could tell.
+// No Go code runs early enough to check the smallest limits: the runtime starts three threads (sysmon, and those of the garbage
+// collector's first goroutines) and maps its arenas before any init function. With a pids.max of 3 or less (sometimes 4), or an
+// RLIMIT_AS below about 700 MiB, it crashes with exit code 2. So does a program that exits in an init function. Only C code that
+// runs before the runtime could check.
 const (
 	RuntimeThreads = 8
 	InsideThreads  = 13
@@ -26,24 +25,24 @@ const (
 
 // ThreadsError says that a process may start too few threads.
 type ThreadsError struct {
-	// Left is how many it may start, Need how many it would.
+	// Left is how many it may start, Need how many it needs.
 	Left, Need int64
-	// What is the limit's name, of the value Limit.
+	// What names the limit, whose value is Limit.
 	What  string
 	Limit int64
 }
 
 func (e *ThreadsError) Error() string {
-	return fmt.Sprintf("%s more threads may be started here (%s is %s), and about %s are needed: raise it to %s or more%s",
+	return fmt.Sprintf("only %s more threads may be started here (%s is %s), but about %s are needed: raise it to %s or more%s",
 		quantity.Count(max(e.Left, 0)), e.What, quantity.Count(e.Limit), quantity.Count(e.Need), quantity.Count(e.Limit+e.Need-e.Left), e.how())
 }
 
 func (e *ThreadsError) how() string {
 	switch e.What {
 	case pidsMax:
-		return " (TasksMax= of a systemd unit, --pids-limit of a container)"
+		return " (TasksMax= in a systemd unit, --pids-limit for a container)"
 	case nproc:
-		return " (ulimit -u, LimitNPROC= of a systemd unit)"
+		return " (ulimit -u, LimitNPROC= in a systemd unit)"
 	}
 	return ""
 }
@@ -52,11 +51,11 @@ func (e *ThreadsError) how() string {
 type AddressSpaceError struct{ Limit int64 }
 
 func (e *AddressSpaceError) Error() string {
-	return fmt.Sprintf("this process may map %s of address space (RLIMIT_AS), of which a Go program reserves more than half before it does anything: raise it to %s or more (ulimit -v), or lift it",
+	return fmt.Sprintf("RLIMIT_AS allows this process %s of address space, and a Go program reserves more than half of that at start: raise it to %s or more (ulimit -v), or lift it",
 		quantity.Bytes(e.Limit), quantity.Bytes(leastAddressSpace))
 }
 
-// leastAddressSpace is what a run was seen to need, and as much again for a larger one.
+// leastAddressSpace is twice what a run was seen to need.
 const leastAddressSpace = 2 << 30
 
 // The limits of threads, by name.
@@ -77,7 +76,7 @@ func parseThreads(status []byte) (int64, bool) {
 	return n, err == nil && n > 0
 }
 
-// parseTasks reads how many tasks the host has from /proc/loadavg (loadavg_proc_show): "0.20 0.18 0.12 1/80 11206".
+// parseTasks reads the number of tasks from /proc/loadavg (loadavg_proc_show): "0.20 0.18 0.12 1/80 11206".
 func parseTasks(r io.Reader) (int64, bool) {
 	b, err := io.ReadAll(io.LimitReader(r, 256))
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"lastack/sockstate/netns"
 )
 
-// CheckThreads returns a *ThreadsError if fewer threads than need may be started, or an *AddressSpaceError if the Go
-// runtime is about to find no room. What cannot be read is no limit.
+// CheckThreads returns a *ThreadsError if fewer threads than need may be started, or an *AddressSpaceError if RLIMIT_AS is
+// too small for the Go runtime. It ignores a limit that it cannot read.
 func CheckThreads(need int64) error {
 	var as unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_AS, &as) == nil && as.Cur < leastAddressSpace {
@@ -39,11 +39,11 @@ func CheckThreads(need int64) error {
 	return nil
 }
 
-// mostToCount bounds the RLIMIT_NPROC for which it is worth the time to count what is taken of it.
+// mostToCount is the largest RLIMIT_NPROC for which counting the user's threads is worth the time.
 const mostToCount = 1 << 14
 
-// threadLimit is RLIMIT_NPROC; bound is unset for whom it does not bind (copy_process: the first namespace's root, and
-// who has CAP_SYS_RESOURCE or CAP_SYS_ADMIN there), and where it is far away.
+// threadLimit is RLIMIT_NPROC. bound is false if the limit is large, or does not apply: to root of the initial user
+// namespace, or with CAP_SYS_RESOURCE or CAP_SYS_ADMIN there (copy_process).
 func threadLimit() (limit int64, bound bool) {
 	var lim unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NPROC, &lim) != nil || lim.Cur > mostToCount {
@@ -59,14 +59,14 @@ func threadLimit() (limit int64, bound bool) {
 	return int64(lim.Cur), true
 }
 
-// threadsOfUser counts those of all processes of this user.
+// threadsOfUser counts the threads of all processes of this user.
 func threadsOfUser() (n int64) {
 	dir, err := os.Open("/proc")
 	if err != nil {
 		return 0
 	}
 	defer dir.Close()
-	names, _ := dir.Readdirnames(-1) // a part is better than nothing
+	names, _ := dir.Readdirnames(-1) // an incomplete list is better than none
 	for _, name := range names {
 		if name[0] < '0' || name[0] > '9' {
 			continue

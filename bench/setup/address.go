@@ -13,31 +13,31 @@ type permission uint8
 
 const (
 	allowed  permission = iota
-	consent             // only with --allow-public: it may be somebody else's
-	refusing            // no load reaches a server there
+	consent             // only with --allow-public: the owner must consent
+	refusing            // no load can reach a server there
 )
 
 // AddressClass is a block of addresses, and whether a load may go there.
 type AddressClass struct {
 	prefix netip.Prefix
 	may    permission
-	// Is says what such an address is, after "it is".
+	// Is says what such an address is; it follows "it is".
 	Is string
-	// embeds is where an IPv4 address begins in one of IPv6 that a gateway translates to it, in bytes; that address's class
-	// counts then. 0 if there is none.
+	// embeds is the offset in bytes of an embedded IPv4 address, to which a gateway translates; that address's class then
+	// decides. 0 if there is none.
 	embeds int
 }
 
 const (
 	aPublic        = "a public address"
-	aDocumentation = "an address for documentation (RFC 5737, RFC 3849), which may be routed to anybody"
+	aDocumentation = "an address for documentation (RFC 5737, RFC 3849), which may be routed anywhere"
 	aMetadata      = "a link-local address, where clouds have their metadata service (RFC 3927)"
 	aCloud         = "an address of a cloud's metadata service"
 	aMulticast     = "a multicast address"
 )
 
-// addressClasses lists the special blocks (IANA's registries of special-purpose addresses), the narrower before the wider. What is
-// in none of them is public.
+// addressClasses lists the special blocks (IANA's registries of special-purpose addresses), narrow ones before wide ones. All other
+// addresses are public.
 var addressClasses = []AddressClass{
 	{prefix("0.0.0.0/8"), refusing, "no host's address (RFC 1122)", 0},
 	{prefix("127.255.255.255/32"), refusing, "a broadcast address", 0},
@@ -48,9 +48,9 @@ var addressClasses = []AddressClass{
 	{prefix("198.18.0.0/15"), allowed, "an address for benchmarks (RFC 2544)", 0},
 	{prefix("169.254.0.0/16"), consent, aMetadata, 0},
 	{prefix("100.100.100.200/32"), consent, aCloud, 0},
-	{prefix("100.64.0.0/10"), consent, "an address that a provider shares among customers (RFC 6598)", 0},
+	{prefix("100.64.0.0/10"), consent, "an address shared by a provider's customers (RFC 6598)", 0},
 	{prefix("192.0.0.192/32"), consent, aCloud, 0},
-	{prefix("192.0.0.0/24"), consent, "an address of a protocol's own (RFC 6890)", 0},
+	{prefix("192.0.0.0/24"), consent, "an address assigned to a protocol (RFC 6890)", 0},
 	{prefix("192.0.2.0/24"), consent, aDocumentation, 0},
 	{prefix("198.51.100.0/24"), consent, aDocumentation, 0},
 	{prefix("203.0.113.0/24"), consent, aDocumentation, 0},
@@ -61,7 +61,7 @@ var addressClasses = []AddressClass{
 	{prefix("::/128"), refusing, "no host's address", 0},
 	{prefix("::1/128"), allowed, "a loopback address", 0},
 	{prefix("::/96"), consent, "an IPv4-compatible address (RFC 4291, deprecated)", 12},
-	{prefix("::ffff:0:0/96"), consent, "an IPv4 address, written at length", 12},
+	{prefix("::ffff:0:0/96"), consent, "an IPv4-mapped address", 12},
 	{prefix("64:ff9b::/96"), consent, "an IPv4 address behind NAT64 (RFC 6052)", 12},
 	{prefix("64:ff9b:1::/48"), consent, "an address behind a NAT64 (RFC 8215)", 0},
 	{prefix("2002::/16"), consent, "an IPv4 address behind 6to4 (RFC 3056)", 2},
@@ -96,10 +96,10 @@ func ClassOf(ip netip.Addr) AddressClass {
 	return AddressClass{may: consent, Is: aPublic}
 }
 
-// Refused reports whether no load reaches a server there.
+// Refused reports whether no load can reach a server there.
 func (c AddressClass) Refused() bool { return c.may == refusing }
 
-// CheckTarget refuses addresses of a target that may be somebody else's.
+// CheckTarget refuses addresses of a target that a load may only go to if the owner consents.
 func CheckTarget(name string, addrs ...netip.AddrPort) error {
 	for _, a := range addrs {
 		c := ClassOf(a.Addr())
@@ -110,12 +110,12 @@ func CheckTarget(name string, addrs ...netip.AddrPort) error {
 		if host, _, err := net.SplitHostPort(name); err == nil && host != a.Addr().String() {
 			is = fmt.Sprintf("%v is %s", a.Addr(), c.Is)
 		}
-		return sockstate.BadValue("", fmt.Sprintf("target %q", name), "%s: want a private or loopback one, or --allow-public where the owner consents to the load", is)
+		return sockstate.BadValue("", fmt.Sprintf("target %q", name), "%s: want a private or loopback address, or --allow-public if its owner consents to the load", is)
 	}
 	return nil
 }
 
-// checkTargets holds what is connected to against CheckTarget.
+// checkTargets applies CheckTarget to the plan.
 func (r *resolver) checkTargets() error {
 	for i := range r.Plan.Groups {
 		for j, t := range r.Plan.Groups[i].Targets {

@@ -76,7 +76,7 @@ func TestCheckTarget(t *testing.T) {
 	}{
 		{"none", nil, ""},
 		{"10.0.0.5:80", []string{"10.0.0.5:80", "127.0.0.1:80"}, ""},
-		{"192.0.2.1:80", []string{"192.0.2.1:80"}, `target "192.0.2.1:80": it is an address for documentation (RFC 5737, RFC 3849), which may be routed to anybody: `},
+		{"192.0.2.1:80", []string{"192.0.2.1:80"}, `target "192.0.2.1:80": it is an address for documentation (RFC 5737, RFC 3849), which may be routed anywhere: `},
 		{"www.example:80", []string{"127.0.0.1:80", "[2600::1]:80"}, `target "www.example:80": 2600::1 is a public address: `},
 	} {
 		var addrs []netip.AddrPort

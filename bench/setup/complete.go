@@ -13,23 +13,23 @@ import (
 )
 
 const (
-	// DefaultConnections are the slots of a closed loop.
+	// DefaultConnections is the number of slots of a closed loop.
 	DefaultConnections = 64
-	// DefaultDuration is that of a load that nothing else ends.
+	// DefaultDuration is the duration of a load without a count or a plateau.
 	DefaultDuration = 10 * time.Second
 
 	defaultInterval = time.Second
-	// ratePerWorker is what one worker keeps up with. The fewer share a schedule, the less often each sleeps, and the
-	// sooner it is awake: at 10,000/s on two CPUs one has half the lag of two (p99 of nine pairs of runs: medians 650 us, 1.28 ms).
+	// ratePerWorker is the rate that one worker can sustain. Fewer workers sleep less often, so each is awake sooner: at
+	// 10,000/s on two CPUs, one worker has half the lag of two (p99 over nine pairs of runs: medians 650 us and 1.28 ms).
 	ratePerWorker = 12_000
 )
 
-// checkGiven refuses what does not apply to the run.
+// checkGiven refuses flags that do not apply to the run.
 func (r *resolver) checkGiven() error {
 	s := r.spec
 	if s.Server != nil {
 		if s.ServerPID != 0 {
-			return sockstate.BadValue("server-pid", s.ServerPID, "only with a TARGET; the embedded server is this process")
+			return sockstate.BadValue("server-pid", s.ServerPID, "needs a TARGET; the embedded server is in this process")
 		}
 		return nil
 	}
@@ -39,26 +39,26 @@ func (r *resolver) checkGiven() error {
 	}
 	for _, flag := range sandboxFlags {
 		if s.given(flag) {
-			return sockstate.BadValue(flag, "", "a sandbox holds both ends, so it takes no TARGET: leave out %s, or the flag", name)
+			return sockstate.BadValue(flag, "", "a sandbox contains both ends, so there can be no TARGET: leave out %s, or the flag", name)
 		}
 	}
 	for _, flag := range []string{"backlog", "listeners", "delay", "ipv6"} {
 		if s.given(flag) {
-			return sockstate.BadValue(flag, "", "it is the embedded server's, and a run with a TARGET (%s) has none: leave it out", name)
+			return sockstate.BadValue(flag, "", "applies to the embedded server, and a run with a TARGET (%s) has none: leave it out", name)
 		}
 	}
 	for i := range s.Plan.Groups {
 		switch g := &s.Plan.Groups[i]; {
 		case s.given("on-eof") && g.Close.Who == teardown.ClientFirst:
-			return sockstate.BadValue("on-eof", g.OnEOF, "with --close %s it is the server's reaction, and a TARGET has its own: want it with --close server:*, or without a TARGET", g.Close)
+			return sockstate.BadValue("on-eof", g.OnEOF, "with --close %s the server reacts, and lastack does not control a TARGET: want --close server:*, or no TARGET", g.Close)
 		case g.Hold > 0 && g.Close.Who == teardown.ServerFirst:
-			return sockstate.BadValue("hold", g.Hold, "it is kept by the side that closes first, with --close %s the target itself: want --close client:*", g.Close)
+			return sockstate.BadValue("hold", g.Hold, "applies to the side that closes first, which with --close %s is the target: want --close client:*", g.Close)
 		}
 	}
 	return nil
 }
 
-// complete fills in the load.
+// complete fills in the plan's defaults.
 func (r *resolver) complete() error {
 	p, plateau := &r.Plan, false
 	if i := r.Interval; i != 0 && (i < 10*time.Millisecond || i > time.Hour) {
@@ -66,7 +66,7 @@ func (r *resolver) complete() error {
 	}
 	r.Interval = cmp.Or(r.Interval, defaultInterval)
 	if n := p.Workers; n < 0 || n > loadgen.MaxWorkers {
-		return sockstate.BadValue("workers", n, "want 0 (one a CPU) to %d", loadgen.MaxWorkers)
+		return sockstate.BadValue("workers", n, "want 0 (one per CPU) to %d", loadgen.MaxWorkers)
 	}
 	if len(p.Groups) == 0 {
 		return p.Validate()
@@ -82,7 +82,7 @@ func (r *resolver) complete() error {
 		case g.Plateau > 0 && p.Count > 0:
 			return sockstate.BadValue("count", p.Count, "not with --plateau, which opens --connections once")
 		case g.Close.Who == teardown.Nobody && !g.OpenLoop() && p.Count > int64(g.Connections):
-			return sockstate.BadValue("count", p.Count, "with --close never no connection makes room for the next: want at most the --connections, %d", g.Connections)
+			return sockstate.BadValue("count", p.Count, "with --close never no slot becomes free for another connection: want at most --connections, %d", g.Connections)
 		}
 		plateau = plateau || g.Plateau > 0
 	}
@@ -98,7 +98,7 @@ func (r *resolver) complete() error {
 // cpuWorkers is how many threads can run at once.
 func (r *resolver) cpuWorkers() int { return max(int(math.Ceil(r.facts.Host.UsableCPUs())), 1) }
 
-// workers is how many the load has.
+// workers chooses the number of the load's workers.
 func (r *resolver) workers() int {
 	n := r.cpuWorkers()
 	rate, connections := 0.0, 0
@@ -117,14 +117,14 @@ func (r *resolver) workers() int {
 	return max(min(n, connections), 1)
 }
 
-// embed makes the server that the first group faces.
+// embed makes the embedded server, as the first group needs it.
 func (r *resolver) embed() error {
 	s := r.spec.Server
 	if s == nil {
 		return nil
 	}
 	if s.Listeners < 0 || s.Listeners > server.MaxListeners {
-		return sockstate.BadValue("listeners", s.Listeners, "want 0 (one for each worker) to %d", server.MaxListeners)
+		return sockstate.BadValue("listeners", s.Listeners, "want 0 (one per worker) to %d", server.MaxListeners)
 	}
 	workers := s.Workers
 	if workers == 0 {
@@ -142,7 +142,7 @@ func (r *resolver) embed() error {
 	return nil
 }
 
-// validate checks the plan and the server by themselves.
+// validate checks the plan and the server, each on its own.
 func (r *resolver) validate() error {
 	if r.Server == nil {
 		return r.Plan.Validate()

@@ -2,7 +2,6 @@ package setup
 
 import (
 	"fmt"
-	"iter"
 	"maps"
 	"net/netip"
 	"slices"
@@ -21,17 +20,17 @@ const (
 	bucketsKey       = "net.ipv4.tcp_max_tw_buckets"
 )
 
-// freshSysctls are those of a new namespace (inet_init_net, tcp_sk_init), of those that count here.
+// freshSysctls holds the relevant sysctls of a new namespace (inet_init_net, tcp_sk_init).
 var freshSysctls = map[string]string{portRangeKey: "32768 60999", "net.ipv4.tcp_tw_reuse": "2", "net.ipv4.tcp_timestamps": "1"}
 
-// sandboxFlags insist on a sandbox.
+// sandboxFlags require a sandbox.
 var sandboxFlags = []string{"sandbox", "topology", "sysctl", "loss"}
 
-// enclose makes the sandbox of what was asked for and of what the load needs of it, and says what it will be inside.
+// enclose makes the sandbox from the spec and from what the load needs, and sets r.inside.
 func (r *resolver) enclose() error {
 	foreign, err := r.foreignSources()
 	if err != nil || r.spec.Sandbox == nil {
-		r.offerPorts()
+		r.listServerPorts()
 		return err
 	}
 	box := *r.spec.Sandbox
@@ -49,12 +48,12 @@ func (r *resolver) enclose() error {
 		return err
 	}
 	r.inside = r.facts.Inside(r.Sandbox)
-	r.offerPorts()
+	r.listServerPorts()
 	return nil
 }
 
-// Inside is what the host will be in the client's network namespace of a sandbox, as far as a load has to know; nil is none, and the
-// host stays what it is.
+// Inside returns the host's facts as they will be in the client's namespace of a sandbox, as far as a load depends on them. For a nil box
+// it returns the host's.
 func (f *Facts) Inside(box *sandbox.Spec) *host.Facts {
 	inside := f.Host
 	if box != nil {
@@ -66,31 +65,25 @@ func (f *Facts) Inside(box *sandbox.Spec) *host.Facts {
 	return &inside
 }
 
-// asked are the sysctls of the sandbox.
-func (r *resolver) asked() iter.Seq2[string, string] {
-	return func(yield func(key, value string) bool) {
-		if r.Sandbox == nil {
-			return
-		}
-		for _, s := range r.Sandbox.Sysctls {
-			if !yield(s.Key, s.Value) {
-				return
-			}
-		}
+// sysctls lists the sandbox's sysctls.
+func (r *resolver) sysctls() []sandbox.Sysctl {
+	if r.Sandbox == nil {
+		return nil
 	}
+	return r.Sandbox.Sysctls
 }
 
-// askedFor is the value that was asked for of a sysctl of the sandbox.
-func (r *resolver) askedFor(key string) (value string, ok bool) {
-	for k, v := range r.asked() {
-		if k == key {
-			value, ok = v, true
+// sysctl is the value of one of the sandbox's sysctls.
+func (r *resolver) sysctl(key string) (value string, ok bool) {
+	for _, s := range r.sysctls() {
+		if s.Key == key {
+			value, ok = s.Value, true
 		}
 	}
 	return value, ok
 }
 
-// foreignSources are prefixes of sources that the embedded server can be reached from, once the sandbox has made them local.
+// foreignSources lists prefixes of source addresses that the sandbox must make local.
 func (r *resolver) foreignSources() (foreign []netip.Prefix, err error) {
 	if r.Server == nil {
 		return nil, nil
@@ -101,13 +94,13 @@ func (r *resolver) foreignSources() (foreign []netip.Prefix, err error) {
 		for _, a := range r.Plan.Groups[i].Sources {
 			switch {
 			case a.Is4() && r.V6:
-				return nil, sockstate.BadValue("source", r.spec.Sources, "with --ipv6 the embedded server takes no IPv4: want IPv6 addresses")
+				return nil, sockstate.BadValue("source", r.spec.Sources, "with --ipv6 the embedded server accepts no IPv4: want IPv6 addresses")
 			case a.Is6() && !r.V6:
-				return nil, sockstate.BadValue("source", r.spec.Sources, "the embedded server is on IPv4: want IPv4 addresses, or --ipv6")
+				return nil, sockstate.BadValue("source", r.spec.Sources, "the embedded server listens on IPv4: want IPv4 addresses, or --ipv6")
 			case !loopback.Contains(a):
 				set.Add(a)
 			case r.spec.Sandbox != nil && r.spec.Sandbox.Topology == sandbox.Veth:
-				return nil, sockstate.BadValue("source", r.spec.Sources, "a loopback address reaches no server across a veth pair: want others, or --topology lo")
+				return nil, sockstate.BadValue("source", r.spec.Sources, "a loopback address cannot reach a server across a veth pair: want other addresses, or --topology lo")
 			}
 		}
 	}
@@ -118,23 +111,23 @@ func (r *resolver) foreignSources() (foreign []netip.Prefix, err error) {
 	return all.Prefixes(), nil
 }
 
-// widenPorts gives the sandbox of an embedded server the range of the source ports: outside of the namespace's range the kernel would
-// ignore it. A range that was asked for stays.
+// widenPorts sets the sandbox's local port range to --source-ports: outside of the namespace's range the kernel ignores those. It keeps a
+// range that the user set.
 func (r *resolver) widenPorts() error {
 	const privileged = "net.ipv4.ip_unprivileged_port_start"
 	ports := r.Plan.Groups[0].SourcePorts
-	if _, asked := r.askedFor(portRangeKey); asked || ports.IsZero() || r.Server == nil {
+	if _, set := r.sysctl(portRangeKey); set || ports.IsZero() || r.Server == nil {
 		return nil
 	}
 	first := 1024
-	if v, ok := r.askedFor(privileged); ok {
+	if v, ok := r.sysctl(privileged); ok {
 		if n, err := strconv.Atoi(v); err == nil {
 			first = n
 		}
 	}
 	// ipv4_local_port_range refuses a range that begins among the privileged ports.
 	if int(ports.Lo) < first {
-		return sockstate.BadValue("source-ports", ports, "the kernel chooses no local port below %d (%s): want LO-HI from there on", first, privileged)
+		return sockstate.BadValue("source-ports", ports, "the kernel chooses no local port below %d (%s): want LO of %[1]d or more", first, privileged)
 	}
 	r.Sandbox.Sysctls = append(r.Sandbox.Sysctls, sandbox.Sysctl{Key: portRangeKey, Value: fmt.Sprintf("%d %d", ports.Lo, ports.Hi)})
 	return nil

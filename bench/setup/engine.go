@@ -15,7 +15,7 @@ const (
 	epoll = "epoll"
 )
 
-// chooseEngine takes io_uring where it can be used, unless the other was asked for.
+// chooseEngine chooses io_uring if it works, unless the spec says epoll.
 func (r *resolver) chooseEngine() error {
 	switch e := cmp.Or(r.spec.Engine, auto); {
 	case e == epoll, e == auto && r.facts.NoRing != "":
@@ -33,11 +33,11 @@ func (r *resolver) chooseEngine() error {
 	return nil
 }
 
-// shareCPUs gives worker i of the load and worker i of the embedded server one CPU, whose listener takes
-// the connections from there: each connection then lives on one CPU, and nobody is woken across CPUs. It
-// is for a closed loop that has no more workers than there are CPUs, and a listener for each; a load on a
-// schedule must find a free CPU to be on time. Measured with two CPUs, 64 connections, echo and RST, medians of
-// seven pairs: io_uring 1.10 times as fast (1.03 to 1.25), epoll 0.93. Otherwise the scheduler places the workers.
+// shareCPUs pins worker i of the load and worker i of the embedded server to the same CPU. That CPU's
+// listener accepts the connections made there, so a connection stays on one CPU, and no wakeup crosses CPUs.
+// It does so only in a closed loop with at most one worker, and one listener, per CPU; a load on a schedule
+// needs a free CPU to be on time. Measured with two CPUs, 64 connections, echo and RST, medians of seven
+// pairs: io_uring 1.10 times as fast (1.03 to 1.25), epoll 0.93. Otherwise the scheduler places the workers.
 func (r *resolver) shareCPUs() {
 	s := r.Server
 	if r.Engine != uring || s == nil || s.Workers != r.Plan.Workers || s.Listeners != s.Workers || len(r.facts.CPUs) < s.Workers {

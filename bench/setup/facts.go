@@ -11,28 +11,28 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// Facts are what Resolve has to know of the host. They are of the namespaces of the process, outside of any sandbox of the run's.
+// Facts is what Resolve needs to know about the host. It describes the process's own namespaces, not those of a sandbox.
 type Facts struct {
 	Host host.Facts `json:"host"`
-	// NoRing says why io_uring cannot be used; empty: it can, or was not asked for.
+	// NoRing says why io_uring cannot be used. It is empty if it can, or was not asked for.
 	NoRing string `json:"no_ring,omitempty"`
-	// CPUs are those that this process may run on; empty if unknown.
+	// CPUs lists the CPUs that this process may run on; empty if unknown.
 	CPUs []int `json:"allowed_cpus,omitempty"`
-	// Local are addresses of targets that are this host's.
+	// Local lists the targets' addresses that are this host's.
 	Local []netip.Addr `json:"local,omitempty"`
-	// Sources are doubts about the source addresses that were asked for.
+	// Sources lists source addresses that cannot be used.
 	Sources SourceFacts `json:"source_facts,omitzero"`
 }
 
-// SourceFacts tell which source addresses a load would not be sent from.
+// SourceFacts lists source addresses that a load would not be sent from.
 type SourceFacts struct {
-	// Foreign is the first that was found not to be local; it is looked at the first and the last of a group.
+	// Foreign holds the first that is not local, if any. Only the first and the last address of a group are checked.
 	Foreign []netip.Addr `json:"foreign,omitempty"`
-	// Broadcast are broadcast addresses, which a socket takes and then does not use (__inet_bind).
+	// Broadcast lists broadcast addresses: a socket can be bound to one, but sends from another address (__inet_bind).
 	Broadcast []netip.Addr `json:"broadcast,omitempty"`
 }
 
-// Read reads the facts for a run. It opens no socket of the load's.
+// Read reads the facts for a run. It opens no connection.
 func Read(spec *Spec) (Facts, error) {
 	h, err := host.Read()
 	if err != nil {
@@ -58,8 +58,8 @@ func Read(spec *Spec) (Facts, error) {
 	return f, nil
 }
 
-// readSources asks in the calling thread's network namespace. Binding tells what no list of interfaces does, as local routes make whole
-// ranges local: the first and the last address of a group stand for all.
+// readSources checks in the calling thread's network namespace. It binds sockets, because a list of the interfaces' addresses lacks the
+// ranges that local routes make local. The first and the last address of a group stand for all.
 func readSources(p *loadgen.Plan) (f SourceFacts) {
 	var all []netip.Addr
 	for i := range p.Groups {
@@ -87,7 +87,7 @@ func readSources(p *loadgen.Plan) (f SourceFacts) {
 	return f
 }
 
-// bindable reports whether a is local. A UDP socket asks: it sends nothing, and takes no TCP port.
+// bindable reports whether a is local. It binds a UDP socket, which sends nothing and takes no TCP port.
 func bindable(a netip.Addr) bool {
 	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
 	if err != nil {
@@ -101,13 +101,13 @@ func (f *SourceFacts) check() error {
 		return sockstate.BadValue("source", f.Foreign[0], "is not an address of this host: want one that is, or add it (ip addr add, ip route add local)")
 	}
 	if len(f.Broadcast) > 0 {
-		return sockstate.BadValue("source", f.Broadcast[0], "is a broadcast address here, and the kernel would send from another one: want an address of one host, or a range without it")
+		return sockstate.BadValue("source", f.Broadcast[0], "is a broadcast address here, and the kernel would send from another address: want an address of one host, or a range without it")
 	}
 	return nil
 }
 
-// CheckSources refuses source addresses that the load would not be sent from, in the calling thread's network namespace. It is for the
-// inside of a sandbox, whose addresses Resolve could not see.
+// CheckSources refuses source addresses that the load would not be sent from, in the calling thread's network namespace. It is for use
+// inside a sandbox, whose addresses Resolve cannot see.
 func (s *Setup) CheckSources() error {
 	f := readSources(&s.Plan)
 	return f.check()

@@ -13,24 +13,24 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-// What a connection takes, in bytes.
+// The memory of a connection in bytes.
 const (
-	// clientTimeWait and serverTimeWait are a TIME_WAIT's minisocket, and at the client two bind buckets (tw_sock_TCP,
-	// tcp_bind_bucket, tcp_bind2_bucket).
+	// clientTimeWait and serverTimeWait are the kernel's: a TIME_WAIT's minisocket, and at the client two bind buckets
+	// (tw_sock_TCP, tcp_bind_bucket, tcp_bind2_bucket).
 	clientTimeWait, serverTimeWait = 512, 256
-	// clientSlot and serverSlot are this process's: a connection, its timer and its socket, as measured with a
-	// hundred thousand; talkSlot is an exchange.
-	clientSlot, serverSlot, talkSlot = 64, 40, 32
-	// ownMemory is this process without a connection.
+	// clientSlot and serverSlot are this process's: a connection, its timer and its socket, measured with a hundred
+	// thousand connections. exchangeSlot is an exchange.
+	clientSlot, serverSlot, exchangeSlot = 64, 40, 32
+	// ownMemory is this process without connections.
 	ownMemory = 20 << 20
 )
 
-// parities is how many passes connect() makes over the ports of an address: those of one parity, then those of the other
-// (__inet_hash_connect). The first is cheap; the second begins by walking past every port that the first has taken.
+// parities is the number of passes that connect() makes over the ports of an address: first those of one parity, then the others
+// (__inet_hash_connect). The first pass is cheap. The second begins by walking past every port that the first has used.
 const parities = 2
 
-// reckon says what the plan takes, and gives the sandbox a connection hash for its TIME_WAITs.
-func (r *resolver) reckon() error {
+// estimateNeeds estimates what the plan needs, and sizes the sandbox's connection hash for its TIME_WAITs.
+func (r *resolver) estimateNeeds() error {
 	f, n := r.inside, &r.Needs
 	n.ProcessBytes = ownMemory
 	for i := range r.Plan.Groups {
@@ -46,8 +46,8 @@ func (r *resolver) reckon() error {
 				open = min(open, pairs)
 			}
 			if tw[sockstate.Client] == 0 && g.SourcePorts.IsZero() && g.Plateau == 0 {
-				// The client's ports are free again at once, so that connect always finds one in its first pass, and the
-				// server's TIME_WAIT of an earlier connection from that port is reopened by the SYN (tcp_timewait_state_process).
+				// The client's ports are free again at once, so connect always finds one in its first pass, and its SYN
+				// reopens the server's TIME_WAIT of an earlier connection from that port (tcp_timewait_state_process).
 				tw[sockstate.Server] = min(tw[sockstate.Server], max(open, pairs/parities))
 			}
 			for side := range tw {
@@ -70,18 +70,18 @@ func (r *resolver) reckon() error {
 	return nil
 }
 
-// timeWaitBytes is the kernel's memory for the plan's TIME_WAITs: of those that tcp_max_tw_buckets lets be at once.
+// timeWaitBytes is the kernel's memory for the plan's TIME_WAITs, at most as many as tcp_max_tw_buckets allows.
 func (r *resolver) timeWaitBytes() int64 {
 	buckets := r.buckets()
 	return min(r.Needs.TimeWaits.Client, buckets)*clientTimeWait + min(r.Needs.TimeWaits.Server, buckets)*serverTimeWait
 }
 
-// buckets is the most TIME_WAITs that a namespace of the run keeps at once.
+// buckets is the most TIME_WAITs at once in a namespace of the run.
 func (r *resolver) buckets() int64 {
 	if n, ok := r.inside.Sysctl(bucketsKey); ok && n >= 0 {
 		return n
 	}
-	// A new namespace keeps half as many as its connection hash has entries.
+	// In a new namespace it is half the size of the connection hash.
 	if r.Sandbox != nil && r.Sandbox.EhashEntries > 0 {
 		return int64(r.Sandbox.EhashEntries) / 2
 	}
@@ -91,30 +91,30 @@ func (r *resolver) buckets() int64 {
 	return sandbox.MaxEhashEntries / 2
 }
 
-// sharedHash is the size of the connection hash that a new namespace has or shares; ok is unset where the kernel, which then has no
-// larger one either, does not tell.
+// sharedHash is the size of the connection hash that a new namespace has or shares. ok is false if the kernel does not have the sysctl;
+// then a namespace cannot have a larger hash either.
 func (r *resolver) sharedHash() (entries int64, ok bool) {
 	n, ok := r.facts.Host.Sysctl("net.ipv4.tcp_ehash_entries")
-	return max(n, -n), ok // negative where it is shared already
+	return max(n, -n), ok // negative if this namespace shares it
 }
 
-// slotBytes is what a connection of the group takes of this process.
+// slotBytes is the memory of a connection of the group in this process.
 func (r *resolver) slotBytes(g *loadgen.Group) int64 {
 	n := int64(clientSlot)
 	if r.Server != nil {
 		n += serverSlot
 	}
 	if g.Exchange.Kind != exchange.None {
-		n += talkSlot * r.ends()
+		n += exchangeSlot * r.ends()
 	}
 	return n
 }
 
-// fastestPerCPU is more lifecycles a second than a CPU does with both ends on it, or a generator alone: 23,000 and 38,000 were
-// measured.
+// fastestPerCPU is more lifecycles per second than a CPU can do: 23,000 were measured with both ends on it, 38,000 with only the
+// generator.
 const fastestPerCPU = 50_000
 
-// ends is how many sockets of this host a connection has.
+// ends is how many sockets a connection has on this host.
 func (r *resolver) ends() int64 {
 	if r.Server != nil {
 		return 2
@@ -122,8 +122,8 @@ func (r *resolver) ends() int64 {
 	return 1
 }
 
-// open is how many connections of a group are open at once: as many as are asked for, or as a schedule without a
-// cap piles up while each is held.
+// open is how many connections of a group are open at once: --connections, or, without a cap, as many as arrive while
+// one is held.
 func (r *resolver) open(g *loadgen.Group) int64 {
 	n := int64(g.Connections)
 	if n == 0 {
@@ -136,7 +136,7 @@ func (r *resolver) open(g *loadgen.Group) int64 {
 	return n
 }
 
-// arrivals is the most that an open loop starts within a time.
+// arrivals is the most connections that an open loop starts within a time.
 func (r *resolver) arrivals(g *loadgen.Group, within time.Duration) int64 {
 	if d := r.Plan.Warmup + r.Plan.Duration; r.Plan.Duration > 0 {
 		within = min(within, d)
@@ -144,9 +144,9 @@ func (r *resolver) arrivals(g *loadgen.Group, within time.Duration) int64 {
 	return int64(math.Ceil(max(g.RateFrom, g.RateTo) * within.Seconds()))
 }
 
-// timeWaits is how many sockets a group leaves in TIME_WAIT, or in the minisocket before it, on each side that is here: those closed
-// within the longest time that one lasts (f has the kernel's HZ), as they end in bursts. How many a closed loop closes is known for a
-// number of lifecycles only, at most as fast as the CPUs allow; else its connections count.
+// timeWaits is how many sockets a group leaves in TIME_WAIT or as a FIN_WAIT_2 minisocket, on each side on this host: those closed within
+// the longest time that a TIME_WAIT lasts (which depends on the kernel's HZ). The number that a closed loop closes is known only with
+// a count, and bounded by the CPUs; otherwise its connections count.
 func (r *resolver) timeWaits(g *loadgen.Group, f *host.Facts) (n [sockstate.NumSides]int64) {
 	p := teardown.Predict(g.Close, g.OnEOF, g.Exchange, teardown.Env{})
 	if p.TimeWaits.Max == 0 {
@@ -177,18 +177,18 @@ func (r *resolver) timeWaits(g *loadgen.Group, f *host.Facts) (n [sockstate.NumS
 	return n
 }
 
-// pageOfBuffers is the least that a socket takes of tcp_mem while it has anything in a buffer (__sk_mem_schedule). An
-// idle one has nothing: not even after an exchange.
+// pageOfBuffers is the least that a socket takes of tcp_mem while a buffer is not empty (__sk_mem_schedule). An idle
+// socket takes nothing, even after an exchange.
 const pageOfBuffers = 4096
 
-// exchangeBytes is what the exchanges have in buffers, at each end that is here, if all are under way at once.
+// exchangeBytes is the memory of TCP buffers on this host if all exchanges are in progress at once.
 func (r *resolver) exchangeBytes() int64 {
 	sum := int64(0)
 	for i := range r.Plan.Groups {
 		g := &r.Plan.Groups[i]
 		e := g.Exchange
 		if e.Kind == exchange.None || g.Plateau > 0 {
-			continue // a plateau's connections have theirs as they open, one after the other
+			continue // a plateau's connections exchange as they open, not at once
 		}
 		pages := int64(max(e.Request, e.Response)+pageOfBuffers-1) / pageOfBuffers
 		sum += r.open(g) * r.ends() * max(pages, 1) * pageOfBuffers
@@ -196,11 +196,11 @@ func (r *resolver) exchangeBytes() int64 {
 	return sum
 }
 
-// ehashEntries is the size of the connection hash that the sandbox needs for the TIME_WAITs, which may be half as many; 0 if they fit
-// where the namespaces share the host's, or if the user has set their number.
+// ehashEntries is the size of the connection hash that the sandbox needs: a namespace keeps half as many TIME_WAITs. It is 0 if the host's
+// hash is large enough, or if the user has set tcp_max_tw_buckets.
 func (r *resolver) ehashEntries() int {
 	shared, ok := r.sharedHash()
-	if _, asked := r.askedFor(bucketsKey); asked || !ok {
+	if _, set := r.sysctl(bucketsKey); set || !ok {
 		return 0
 	}
 	n := r.Needs.TimeWaits

@@ -62,7 +62,7 @@ func (c *asked) until(t *testing.T) *resolver {
 	t.Helper()
 	r := newResolver(&c.Spec, &c.Facts)
 	r.Engine = uring
-	for _, step := range []func() error{r.complete, r.embed, r.enclose, r.spread, r.reckon} {
+	for _, step := range []func() error{r.complete, r.embed, r.enclose, r.spread, r.estimateNeeds} {
 		if err := step(); err != nil {
 			t.Fatal(err)
 		}
@@ -270,21 +270,21 @@ func TestShortages(t *testing.T) {
 		{"enough", planOf(1_000_000, plateau), ""},
 		{
 			"memory", planOf(1_000_000, all(plateau, facts(func(f *host.Facts) { f.AvailableBytes = 4 << 30 }))),
-			"--connections 1,000,000: needs about 7.58 GiB of memory (7.46 GiB of the kernel's for 2,000,000 sockets and their 1,000,000 TIME_WAITs, 119 MiB of this process's), and of the 4.00 GiB that there are (MemAvailable) a load may take 3.60 GiB: ask for at most 473,693 connections",
+			"--connections 1,000,000: needs about 7.58 GiB of memory (7.46 GiB in the kernel for 2,000,000 sockets and their 1,000,000 TIME_WAITs, 119 MiB in this process), 4.00 GiB available (MemAvailable); a load may use 3.60 GiB: ask for at most 473,693 connections",
 		},
 		{
 			"the cgroup's memory", planOf(100_000, all(plateau, closing("client:rst"), facts(func(f *host.Facts) { f.CgroupMemoryBytes = 256 << 20 }))),
-			"--connections 100,000: needs about 745 MiB of memory (715 MiB of the kernel's for 200,000 sockets, 29.9 MiB of this process's), and of the 256 MiB that there are (the cgroup's memory.max) a load may take 230 MiB: ask for at most 29,013 connections",
+			"--connections 100,000: needs about 745 MiB of memory (715 MiB in the kernel for 200,000 sockets, 29.9 MiB in this process), 256 MiB available (the cgroup's memory.max); a load may use 230 MiB: ask for at most 29,013 connections",
 		},
 		{
 			"files", planOf(1_500_000, plateau),
-			"--connections 1,500,000: needs 3,000,000 open files, and the whole host may have 2,466,193 (fs.file-max), of which 0 are taken: raise it, or ask for at most 1,233,096 connections",
+			"--connections 1,500,000: needs 3,000,000 open files; the whole host may have 2,466,193 (fs.file-max), 0 are in use: raise it, or ask for at most 1,233,096 connections",
 		},
 		{
 			"a schedule that piles up", planOf(0, all(atRate(100_000), from(20), func(c *asked, g *loadgen.Group) {
 				g.Hold, c.Host.AvailableBytes = 20*time.Second, 1<<30
 			})),
-			"--hold 20s: needs about 4.29 GiB of memory (4.21 GiB of the kernel's for 1,129,280 sockets and their 564,640 TIME_WAITs, 76.0 MiB of this process's), and of the 1.00 GiB that there are (MemAvailable) a load may take 922 MiB: ask for at most 116,485 connections",
+			"--hold 20s: needs about 4.29 GiB of memory (4.21 GiB in the kernel for 1,129,280 sockets and their 564,640 TIME_WAITs, 76.0 MiB in this process), 1.00 GiB available (MemAvailable); a load may use 922 MiB: ask for at most 116,485 connections",
 		},
 		{
 			"many lifecycles, of which few are left in TIME_WAIT at once", planOf(64, all(counting(45_000_000), cpus(2))), "",
@@ -294,53 +294,53 @@ func TestShortages(t *testing.T) {
 		},
 		{
 			"memory for TIME_WAITs", planOf(64, all(counting(45_000_000), cpus(2), facts(func(f *host.Facts) { f.AvailableBytes = 2 << 30 }))),
-			"--count 45,000,000: leaves up to 6,204,800 TIME_WAITs at once, for which the kernel needs about 2.96 GiB of memory, and a load may take 1.80 GiB: ask for at most 3,732,963 lifecycles, or let no TIME_WAIT be (--close client:rst)",
+			"--count 45,000,000: leaves up to 6,204,800 TIME_WAITs at once, for which the kernel needs about 2.96 GiB of memory; a load may use 1.80 GiB: ask for at most 3,732,963 lifecycles, or avoid TIME_WAIT (--close client:rst)",
 		},
 		{
 			"memory for a rate's TIME_WAITs", planOf(100, all(atRate(50_000), from(200), func(c *asked, _ *loadgen.Group) { c.Plan.Duration, c.Host.AvailableBytes = time.Hour, 1<<30 })),
-			"--rate 50,000: leaves up to 3,102,400 TIME_WAITs at once, for which the kernel needs about 1.48 GiB of memory, and a load may take 922 MiB: ask for at most 29,735/s, or let no TIME_WAIT be (--close client:rst)",
+			"--rate 50,000: leaves up to 3,102,400 TIME_WAITs at once, for which the kernel needs about 1.48 GiB of memory; a load may use 922 MiB: ask for at most 29,735/s, or avoid TIME_WAIT (--close client:rst)",
 		},
 		{
 			"all ports reserved", planOf(64, sysctl("net.ipv4.ip_local_reserved_ports", "1024-65535")),
-			"--sysctl net.ipv4.ip_local_reserved_ports=1024-65535: all local ports from 32768 to 60999 (net.ipv4.ip_local_port_range) are reserved, and connect takes none of those: reserve fewer, or widen the range",
+			"--sysctl net.ipv4.ip_local_reserved_ports=1024-65535: all local ports from 32768 to 60999 (net.ipv4.ip_local_port_range) are reserved, and connect chooses no reserved port: reserve fewer, or widen the range",
 		},
 		{
 			"all ports of the host reserved", planOf(64, all(elsewhere, facts(func(f *host.Facts) { f.Sysctls["net.ipv4.ip_local_reserved_ports"] = "32768-60999" }))),
-			"net.ipv4.ip_local_reserved_ports=32768-60999: all local ports from 32768 to 60999 (net.ipv4.ip_local_port_range) are reserved, and connect takes none of those: reserve fewer, or widen the range",
+			"net.ipv4.ip_local_reserved_ports=32768-60999: all local ports from 32768 to 60999 (net.ipv4.ip_local_port_range) are reserved, and connect chooses no reserved port: reserve fewer, or widen the range",
 		},
 		{
 			"all source ports reserved", planOf(64, all(sysctl("net.ipv4.ip_local_reserved_ports", "40000-40999"), func(_ *asked, g *loadgen.Group) { g.SourcePorts = sockstate.PortRange{Lo: 40000, Hi: 40099} })),
-			"--source-ports 40000-40099: all of them are reserved (net.ipv4.ip_local_reserved_ports=40000-40999), and connect takes none of those: want others, or reserve fewer",
+			"--source-ports 40000-40099: all of them are reserved (net.ipv4.ip_local_reserved_ports=40000-40999), and connect chooses no reserved port: want others, or reserve fewer",
 		},
 		{
 			"addresses", planOf(100_000, all(plateau, from(2))),
-			"--connections 100,000: a --plateau holds them all at once, and 2 source addresses x 28,232 ports = 56,464: ask for at most so many, or do it with more --source addresses: 4, or none, and the run takes what it needs",
+			"--connections 100,000: a --plateau holds them all at once, but there are only 2 source addresses x 28,232 ports = 56,464: ask for at most that many, or run with more --source addresses: 4, or without --source, so that lastack chooses",
 		},
 		{
 			"source ports", planOf(500, all(plateau, func(_ *asked, g *loadgen.Group) { g.SourcePorts = sockstate.PortRange{Lo: 40000, Hi: 40099} })),
-			"--connections 500: a --plateau holds them all at once, and 1 source address x 100 ports = 100: ask for at most so many, or do it with more --source addresses: 5, or with more --source-ports",
+			"--connections 500: a --plateau holds them all at once, but there are only 1 source address x 100 ports = 100: ask for at most that many, or run with more --source addresses: 5, or with more --source-ports",
 		},
 		{
 			"a range", planOf(500, all(plateau, sysctl(portRangeKey, "40000 40099"))),
-			"--connections 500: a --plateau holds them all at once, and 1 source address x 100 ports = 100: ask for at most so many, or do it with more --source addresses: 5, or with a wider net.ipv4.ip_local_port_range",
+			"--connections 500: a --plateau holds them all at once, but there are only 1 source address x 100 ports = 100: ask for at most that many, or run with more --source addresses: 5, or with a wider net.ipv4.ip_local_port_range",
 		},
 		{"a range that runs out, no plateau", planOf(500, sysctl(portRangeKey, "40000 40099")), ""},
 		{
 			"targets", planOf(60_000, all(plateau, elsewhere, func(_ *asked, g *loadgen.Group) {
 				g.Targets = append(g.Targets, netip.MustParseAddrPort("127.0.0.1:10"))
 			})),
-			"--connections 60,000: a --plateau holds them all at once, and 1 source address x 28,232 ports x 2 targets = 56,464: ask for at most so many, or do it with more --source addresses: 2",
+			"--connections 60,000: a --plateau holds them all at once, but there are only 1 source address x 28,232 ports x 2 targets = 56,464: ask for at most that many, or run with more --source addresses: 2",
 		},
 		{
 			"the target's own port in the range", planOf(28_232, all(plateau, elsewhere, to("127.0.0.1:40000"))),
-			"--connections 28,232: a --plateau holds them all at once, and 1 source address x 28,231 ports = 28,231: ask for at most so many, or do it with more --source addresses: 2",
+			"--connections 28,232: a --plateau holds them all at once, but there are only 1 source address x 28,231 ports = 28,231: ask for at most that many, or run with more --source addresses: 2",
 		},
 		{"all but the target's own port", planOf(28_231, all(plateau, elsewhere, to("127.0.0.1:40000"))), ""},
 		{
 			"the targets' own ports among the source ports", planOf(197, all(plateau, elsewhere, to("127.0.0.1:40000", "127.0.0.2:40000", "127.0.0.1:40099"), func(_ *asked, g *loadgen.Group) {
 				g.SourcePorts = sockstate.PortRange{Lo: 40_000, Hi: 40_064}
 			})),
-			"--connections 197: a --plateau holds them all at once, and 1 source address x 64 ports x 3 targets = 192: ask for at most so many, or do it with more --source addresses: 2, or with more --source-ports",
+			"--connections 197: a --plateau holds them all at once, but there are only 1 source address x 64 ports x 3 targets = 192: ask for at most that many, or run with more --source addresses: 2, or with more --source-ports",
 		},
 		{
 			"more targets' own ports than the load goes around", planOf(819, all(plateau, elsewhere, to(
@@ -354,7 +354,7 @@ func TestShortages(t *testing.T) {
 				"127.0.0.1:40001", "127.0.0.1:40003", "127.0.0.1:40005", "127.0.0.1:40007", "127.0.0.1:40009",
 				"127.0.0.1:40011", "127.0.0.1:40013", "127.0.0.1:40015", "127.0.0.1:40017",
 			), facts(func(f *host.Facts) { f.Sysctls[portRangeKey] = "40000 40099" }))),
-			"--connections 820: a --plateau holds them all at once, and 1 source address x 91 ports x 9 targets = 819: ask for at most so many, or do it with more --source addresses: 2",
+			"--connections 820: a --plateau holds them all at once, but there are only 1 source address x 91 ports x 9 targets = 819: ask for at most that many, or run with more --source addresses: 2",
 		},
 		{"a target's port in the range, reserved", planOf(28_231, all(plateau, elsewhere, to("127.0.0.1:40000"), sysctl("net.ipv4.ip_local_reserved_ports", "40000"))), ""},
 		{"a target elsewhere with a port in the range", planOf(28_232, all(plateau, elsewhere, to("192.0.2.1:40000"))), ""},
@@ -380,7 +380,7 @@ func TestBufferWarning(t *testing.T) {
 	c := planOf(10_000, func(_ *asked, g *loadgen.Group) {
 		g.Exchange = exchange.Spec{Kind: exchange.Echo, Request: 1, Response: 1 << 20}
 	})
-	want := "pressure.memory: the exchanges of 10,000 connections may have 19.5 GiB in TCP's buffers at once, and tcp_mem leaves 2.20 GiB of 2.20 GiB for the whole host, above which the kernel drops data: 1,124 connections fit for sure"
+	want := "pressure.memory: the exchanges of 10,000 connections may have 19.5 GiB in TCP buffers at once, but the whole host has only 2.20 GiB of 2.20 GiB left (tcp_mem), above which the kernel drops data: 1,124 connections are safe"
 	for c, want := range map[*asked][]string{planOf(1000, nil): nil, c: {want}} {
 		s, err := c.resolve()
 		if d := cmp.Diff(want, s.Warnings); d != "" || err != nil {
@@ -404,11 +404,11 @@ func TestDivideRings(t *testing.T) {
 		{"a target elsewhere", planOf(1_000_000, elsewhere), 20_000, 1_000_000, 0, ""},
 		{"workers share a listener", planOf(1000, func(c *asked, _ *loadgen.Group) { c.Server.Listeners = 1 }), 1024, 1000, 1250 + slack, ""},
 		{"listeners that cannot be dealt out evenly", planOf(3000, func(c *asked, _ *loadgen.Group) { c.Server.Listeners = 3 }), 1024, 3000, 2500 + slack, ""},
-		{"the server leaks", planOf(64, func(_ *asked, g *loadgen.Group) { g.OnEOF.Kind = teardown.ReactNever }), 1024, 64, slotsAtMost, ""},
+		{"the server leaks", planOf(64, func(_ *asked, g *loadgen.Group) { g.OnEOF.Kind = teardown.ReactNever }), 1024, 64, maxSpareSlots, ""},
 		{"a schedule: no more than its timeouts allow", planOf(0, all(atRate(1000), func(c *asked, _ *loadgen.Group) { c.Plan.Duration = time.Hour })), 20_000, 10_000, 5000 + 1250 + slack, ""},
 		{"a schedule: no more than it starts", planOf(0, atRate(100)), 20_000, 1000, 500 + 125 + slack, ""},
 		{"a schedule until a count", planOf(0, all(atRate(1000), counting(50))), 20_000, 50, 25 + 6 + slack, ""},
-		{"a schedule without end", planOf(0, all(atRate(1e6), func(c *asked, _ *loadgen.Group) { c.Plan.Duration = time.Hour })), 20_000, slotsAtMost, slotsAtMost/2 + slotsAtMost/8 + slack, ""},
+		{"a schedule without end", planOf(0, all(atRate(1e6), func(c *asked, _ *loadgen.Group) { c.Plan.Duration = time.Hour })), 20_000, maxSpareSlots, maxSpareSlots/2 + maxSpareSlots/8 + slack, ""},
 		{
 			"too few descriptors for the rings", planOf(100_000, plateau), 256, 0, 0,
 			"--connections 100,000: needs 786 rings of 256 sockets (a descriptor each), and RLIMIT_NOFILE leaves 182 of 256: raise it (ulimit -n), or ask for at most 22,784",

@@ -8,7 +8,7 @@ import (
 	"lastack/loadgen"
 )
 
-// recordPlan converts a plan: the record's type has the same keys, so that JSON does it.
+// recordPlan converts a plan for the record by way of JSON, as both types have the same keys.
 func recordPlan(p *loadgen.Plan) (record.Plan, error) {
 	b, err := json.Marshal(p)
 	if err != nil {

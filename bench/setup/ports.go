@@ -8,23 +8,24 @@ import (
 
 	"lastack/bench/host"
 	"lastack/bench/quantity"
+	"lastack/bench/sandbox"
 	"lastack/loadgen"
 	"lastack/sockstate"
 )
 
-// portsOf is how many local ports an address of the group has, 0 if unknown.
+// portsOf is how many local ports the group can use per source address, 0 if unknown.
 func (r *resolver) portsOf(g *loadgen.Group, f *host.Facts) int {
 	lo, hi, n, _ := f.LocalPorts()
 	if p := g.SourcePorts; !p.IsZero() {
 		lo, hi = int(p.Lo), int(p.Hi)
 		n, _ = f.UsablePorts(lo, hi)
 	}
-	return n - r.ownPorts(g, f, lo, hi)
+	return n - r.targetPorts(g, f, lo, hi)
 }
 
-// ownPorts is how many of the ports from lo to hi connect would choose but for a target on this host that listens there: it passes over
-// ports that somebody has bound (__inet_hash_connect), whether the load goes around them or not.
-func (r *resolver) ownPorts(g *loadgen.Group, f *host.Facts, lo, hi int) int {
+// targetPorts counts the ports from lo to hi that connect cannot choose because a local target listens there: it skips bound ports
+// (__inet_hash_connect).
+func (r *resolver) targetPorts(g *loadgen.Group, f *host.Facts, lo, hi int) int {
 	n := 0
 	seen := make(map[uint16]bool)
 	for _, t := range g.Targets {
@@ -44,12 +45,12 @@ func (r *resolver) isLocal(a netip.Addr) bool {
 	return a.IsLoopback() || r.Sandbox == nil && slices.Contains(r.facts.Local, a)
 }
 
-// portsHeld is how many ports the group has in use at once: by its open connections and, where the plan says how many
-// there will be, by the client's TIME_WAITs. A plateau's have the ports that its connections had.
+// portsHeld is how many ports the group uses at once: for its open connections and, if there is a count, for the client's
+// TIME_WAITs. The TIME_WAITs of a plateau keep the ports of its connections.
 func (r *resolver) portsHeld(g *loadgen.Group, f *host.Facts) int64 {
 	n := r.open(g)
 	if g.Connections == 0 {
-		n = 0 // as many as there happen to be: that a schedule runs out of ports can be studied
+		n = 0 // no cap: a schedule may run out of ports on purpose
 	}
 	if r.Plan.Count > 0 && g.Plateau == 0 && !r.studiesReuse() {
 		n = min(n+r.timeWaits(g, f)[sockstate.Client], r.Plan.Count)
@@ -57,17 +58,12 @@ func (r *resolver) portsHeld(g *loadgen.Group, f *host.Facts) int64 {
 	return n
 }
 
-// studiesReuse reports whether the user has set what becomes of ports in TIME_WAIT, so that they are to be used up.
+// studiesReuse reports whether the user has set tcp_tw_reuse, and so wants the load to run into ports in TIME_WAIT.
 func (r *resolver) studiesReuse() bool {
-	for key := range r.asked() {
-		if strings.HasPrefix(key, "net.ipv4.tcp_tw_reuse") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.sysctls(), func(s sandbox.Sysctl) bool { return strings.HasPrefix(s.Key, "net.ipv4.tcp_tw_reuse") })
 }
 
-// checkPorts refuses a plateau that has fewer ports than connections: it would wait for those that never come.
+// checkPorts refuses a plateau with more connections than ports: it could never have them all open.
 func (r *resolver) checkPorts() error {
 	f := r.inside
 	for i := range r.Plan.Groups {
@@ -90,21 +86,21 @@ func (r *resolver) checkPorts() error {
 		}
 		remedy := "with more --source addresses: " + quantity.Count((int64(g.Connections)+each-1)/each)
 		switch {
-		case r.Server != nil && len(g.Sources) > 0 && !r.portsAreAsked(g) && r.chosen == 0:
-			remedy += ", or none, and the run takes what it needs"
+		case r.Server != nil && len(g.Sources) > 0 && !r.portsAreSet(g) && r.chosen == 0:
+			remedy += ", or without --source, so that lastack chooses"
 		case !g.SourcePorts.IsZero():
 			remedy += ", or with more --source-ports"
-		case r.portsAreAsked(g):
+		case r.portsAreSet(g):
 			remedy += ", or with a wider " + portRangeKey
 		}
-		return sockstate.BadValue("connections", quantity.Count(int64(g.Connections)), "a --plateau holds them all at once, and %s = %s: ask for at most so many, or do it %s",
+		return sockstate.BadValue("connections", quantity.Count(int64(g.Connections)), "a --plateau holds them all at once, but there are only %s = %s: ask for at most that many, or run %s",
 			sum, quantity.Count(addresses*each), remedy)
 	}
 	return nil
 }
 
-// checkKept refuses clients that keep their connections, of all groups together, where a source address has fewer local ports, and none
-// over for the arrivals. All groups have one target.
+// checkKept refuses more kept connections, over all groups, than a source address has local ports, less one for the arrivals. All groups
+// have the same target.
 func (r *resolver) checkKept() error {
 	kept, arrivals, keeps := int64(0), int64(0), false
 	for i := range r.Plan.Groups {
@@ -126,17 +122,17 @@ func (r *resolver) checkKept() error {
 	if arrivals > 0 {
 		also = ", and the arrivals need one"
 	}
-	return sockstate.BadValue("connections", quantity.Count(kept), "they are open at once%s, and 1 source address x %s ports = %s: ask for at most %s, or widen %s",
+	return sockstate.BadValue("connections", quantity.Count(kept), "they are open at once%s, but there are only 1 source address x %s ports = %s: ask for at most %s, or widen %s",
 		also, quantity.Count(ports), quantity.Count(ports), quantity.Count(ports-arrivals), portRangeKey)
 }
 
-// checkReserved refuses a group whose local ports are all reserved: connect, which takes none of those, would find none.
+// checkReserved refuses a group whose local ports are all reserved: connect does not choose a reserved port.
 func (r *resolver) checkReserved(g *loadgen.Group, f *host.Facts) error {
 	const key = reservedPortsKey
 	reserved := f.Sysctls[key]
 	if p := g.SourcePorts; !p.IsZero() {
 		if n, err := f.UsablePorts(int(p.Lo), int(p.Hi)); err == nil && n == 0 {
-			return sockstate.BadValue("source-ports", p, "all of them are reserved (%s=%s), and connect takes none of those: want others, or reserve fewer", key, reserved)
+			return sockstate.BadValue("source-ports", p, "all of them are reserved (%s=%s), and connect chooses no reserved port: want others, or reserve fewer", key, reserved)
 		}
 		return nil
 	}
@@ -144,16 +140,16 @@ func (r *resolver) checkReserved(g *loadgen.Group, f *host.Facts) error {
 	if !ok || n > 0 {
 		return nil
 	}
-	why := fmt.Sprintf("all local ports from %d to %d (%s) are reserved, and connect takes none of those: reserve fewer, or widen the range", lo, hi, portRangeKey)
-	if v, asked := r.askedFor(key); asked {
+	why := fmt.Sprintf("all local ports from %d to %d (%s) are reserved, and connect chooses no reserved port: reserve fewer, or widen the range", lo, hi, portRangeKey)
+	if v, set := r.sysctl(key); set {
 		return sockstate.BadValue("sysctl", key+"="+v, "%s", why)
 	}
 	return sockstate.BadValue("", key+"="+reserved, "%s", why)
 }
 
-// offerPorts lists ports for the embedded server to try, outside of the local port range: inside of it a client's connection could have
-// taken the port, or would find it missing.
-func (r *resolver) offerPorts() {
+// listServerPorts lists ports for the embedded server to try. They are outside of the local port range: inside, a client's connection
+// may have the port, or would lack it.
+func (r *resolver) listServerPorts() {
 	if r.Server == nil {
 		return
 	}

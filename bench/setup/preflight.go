@@ -8,15 +8,15 @@ import (
 	"lastack/sockstate"
 )
 
-// usableTenths is how much of what is there a load may take, in tenths.
+// usableTenths is the share of the available memory that a load may use, in tenths.
 const usableTenths = 9
 
-// preflight checks what a sandbox does not isolate, and a large run could take from the whole
+// preflight checks what a sandbox does not isolate and a large run could exhaust for the whole
 // host: memory and open files.
 func (r *resolver) preflight() error {
 	f, n := &r.facts.Host, &r.Needs
 	if n.Connections == 0 {
-		return nil // an open loop without a cap: what it piles up is not planned
+		return nil // an open loop without a cap: the number of connections is not planned
 	}
 	refuse := func(format string, args ...any) error {
 		flag, value := "connections", quantity.Count(n.Connections)
@@ -39,18 +39,18 @@ func (r *resolver) preflight() error {
 		if err := r.tooManyTimeWaits(usable); err != nil {
 			return err
 		}
-		return refuse("needs about %s of memory (%s of the kernel's for %s sockets%s, %s of this process's), and of the %s that there are (%s) a load may take %s: ask for at most %s connections",
+		return refuse("needs about %s of memory (%s in the kernel for %s sockets%s, %s in this process), %s available (%s); a load may use %s: ask for at most %s connections",
 			quantity.Bytes(need), quantity.Bytes(n.KernelBytes), quantity.Count(n.Sockets), tw, quantity.Bytes(n.ProcessBytes),
 			quantity.Bytes(have), limit, quantity.Bytes(usable), quantity.Count(max(fraction(n.Connections, usable-ownMemory, need-ownMemory), 0)))
 	}
 	if files, ok := f.Sysctl("fs.file-max"); ok && n.Sockets+f.Usage.Files > files {
-		return refuse("needs %s open files, and the whole host may have %s (fs.file-max), of which %s are taken: raise it, or ask for at most %s connections",
+		return refuse("needs %s open files; the whole host may have %s (fs.file-max), %s are in use: raise it, or ask for at most %s connections",
 			quantity.Count(n.Sockets), quantity.Count(files), quantity.Count(f.Usage.Files), quantity.Count(max(files-f.Usage.Files, 0)/r.ends()))
 	}
 	return nil
 }
 
-// tooManyTimeWaits is for a plan that fits in memory but for the TIME_WAITs that it leaves: fewer connections would leave as many.
+// tooManyTimeWaits refuses a plan that would fit in memory without its TIME_WAITs: fewer connections would leave just as many.
 func (r *resolver) tooManyTimeWaits(usable int64) error {
 	n := &r.Needs
 	bytes, all := r.timeWaitBytes(), n.TimeWaits.Client+n.TimeWaits.Server
@@ -68,15 +68,15 @@ func (r *resolver) tooManyTimeWaits(usable int64) error {
 	case r.Plan.Count == 0:
 		return nil
 	}
-	return sockstate.BadValue(flag, value, "leaves up to %s TIME_WAITs at once, for which the kernel needs about %s of memory, and a load may take %s: ask for at most %s, or let no TIME_WAIT be (--close client:rst)", quantity.Count(all), quantity.Bytes(bytes), quantity.Bytes(usable), most)
+	return sockstate.BadValue(flag, value, "leaves up to %s TIME_WAITs at once, for which the kernel needs about %s of memory; a load may use %s: ask for at most %s, or avoid TIME_WAIT (--close client:rst)", quantity.Count(all), quantity.Bytes(bytes), quantity.Bytes(usable), most)
 }
 
-// fraction is n * part / whole without overflow.
+// fraction is n * part / whole, without overflow.
 func fraction(n, part, whole int64) int64 {
 	return int64(float64(n) * (float64(part) / float64(whole)))
 }
 
-// bufferWarning is for exchanges that could fill the buffers of the whole host: above tcp_mem the kernel drops data
+// bufferWarning warns of exchanges that could use up tcp_mem for the whole host: above it the kernel drops data
 // (tcp_try_rmem_schedule).
 func (r *resolver) bufferWarning() string {
 	f, n := &r.facts.Host, &r.Needs
@@ -86,6 +86,6 @@ func (r *resolver) bufferWarning() string {
 	if !ok || n.ExchangeBytes == 0 || n.ExchangeBytes <= left {
 		return ""
 	}
-	return fmt.Sprintf("pressure.memory: the exchanges of %s connections may have %s in TCP's buffers at once, and tcp_mem leaves %s of %s for the whole host, above which the kernel drops data: %s connections fit for sure",
+	return fmt.Sprintf("pressure.memory: the exchanges of %s connections may have %s in TCP buffers at once, but the whole host has only %s of %s left (tcp_mem), above which the kernel drops data: %s connections are safe",
 		quantity.Count(n.Connections), quantity.Bytes(n.ExchangeBytes), quantity.Bytes(max(left, 0)), quantity.Bytes(limit), quantity.Count(max(fraction(n.Connections, left, n.ExchangeBytes), 0)))
 }

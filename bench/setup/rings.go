@@ -12,7 +12,7 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// inUserNamespace reports whether the run will be in a user namespace of its own, where capabilities count for less.
+// inUserNamespace reports whether the run will be in a new user namespace, where capabilities allow less.
 func (r *resolver) inUserNamespace() bool {
 	h := &r.facts.Host
 	switch {
@@ -24,12 +24,12 @@ func (r *resolver) inUserNamespace() bool {
 	return h.UID != 0 || !h.Can("sys_admin") || !h.InitialUserNS
 }
 
-// triedRings is RLIMIT_MEMLOCK still charged for the probe's closed rings: the kernel frees them a little later. Of 8 runs with
-// 16 KiB 1 found its memory, with 24 KiB and more 39 of 40.
-const triedRings = 48 << 10
+// probedRings is the memlock still charged for the probe's closed rings, which the kernel frees a little later. With a reserve of
+// 16 KiB only 1 of 8 runs found enough memory; with 24 KiB and more, 39 of 40.
+const probedRings = 48 << 10
 
-// ringMemory is how many rings the load and the server have with so many connections open at once, and the memory charged for
-// them. load and server are their slots: a ring is made with its first connection.
+// ringMemory returns how many rings the load and the server use for so many open connections, and the memory charged for them.
+// load and server are their slots. A ring is made with its first connection.
 func (r *resolver) ringMemory(connections, load, server int, limit int64) (rings int, bytes int64) {
 	nofile := int(min(limit, math.MaxInt32))
 	add := func(loops, slots, used int, accepts bool) {
@@ -42,7 +42,7 @@ func (r *resolver) ringMemory(connections, load, server int, limit int64) (rings
 	slots := (load + workers - 1) / workers
 	for i := range r.Plan.Groups {
 		if r.Plan.Groups[i].OpenLoop() {
-			slots = load // each worker has room for all, and uses its share
+			slots = load // each worker has room for all connections, and uses its share
 		}
 	}
 	add(workers, slots, each, false)
@@ -51,7 +51,7 @@ func (r *resolver) ringMemory(connections, load, server int, limit int64) (rings
 	}
 	loops, listeners := max(r.Server.Workers, 1), max(r.Server.Listeners, 1)
 	if listeners < loops {
-		// Those that share a listener do not share evenly: all connections may come to one.
+		// Loops that share a listener do not share evenly: one may get all connections.
 		add(listeners, server, (connections+listeners-1)/listeners, true)
 		add(loops-listeners, server, 1, true)
 		return rings, bytes
@@ -60,19 +60,19 @@ func (r *resolver) ringMemory(connections, load, server int, limit int64) (rings
 	return rings, bytes
 }
 
-// fitRings bounds the slots by the memory for rings, in bytes. load and server are what the descriptors allow. Where the engine was
-// left open and descriptors suffice, it takes epoll instead.
+// fitRings limits the slots by the memory for rings, in bytes. load and server are the slots that the descriptors allow. If the rings do
+// not fit, --engine auto falls back to epoll, provided the descriptors suffice.
 func (r *resolver) fitRings(load, server int, limit, memory int64) (int, int, error) {
-	left := memory - triedRings
+	left := memory - probedRings
 	connections := min(r.openAtOnce(), max(load, 1))
 	rings, bytes := r.ringMemory(connections, load, server, limit)
 	if bytes <= left {
 		return load, server, nil
 	}
-	lacks := fmt.Sprintf("needs %s %s of io_uring, charged with %s, and RLIMIT_MEMLOCK allows all processes of this user %s together",
+	lacks := fmt.Sprintf("needs %s io_uring %s of %s in all, but RLIMIT_MEMLOCK allows all processes of this user only %s together",
 		quantity.Count(int64(rings)), quantity.Plural(rings, "ring", "rings"), quantity.Bytes(bytes), quantity.Bytes(memory))
 	page := cmp.Or(r.facts.Host.PageBytes, 4096)
-	remedy := fmt.Sprintf("raise it (ulimit -l %d)", (bytes+triedRings+page-1)/page*page>>10)
+	remedy := fmt.Sprintf("raise it (ulimit -l %d)", (bytes+probedRings+page-1)/page*page>>10)
 	fdLoad, fdServer, err := r.divideFds(limit)
 	open := cmp.Or(r.spec.Engine, auto) == auto
 	if err == nil && open {
@@ -81,7 +81,7 @@ func (r *resolver) fitRings(load, server int, limit, memory int64) (int, int, er
 		return fdLoad, fdServer, nil
 	}
 	if err == nil {
-		remedy += ", take --engine auto"
+		remedy += ", use --engine auto"
 	}
 	most := sort.Search(connections, func(n int) bool {
 		slots, room := r.slotsFor(n + 1)
@@ -101,7 +101,7 @@ func (r *resolver) fitRings(load, server int, limit, memory int64) (int, int, er
 	return 0, 0, sockstate.BadValue(flag, value, "%s", lacks+": "+remedy)
 }
 
-// slotsFor is what a plan of so many connections would get.
+// slotsFor is how many slots a plan of so many connections would get.
 func (r *resolver) slotsFor(connections int) (load, server int) {
 	if r.Server == nil {
 		return connections, 0
@@ -109,7 +109,7 @@ func (r *resolver) slotsFor(connections int) (load, server int) {
 	return connections, r.serverSlots(connections)
 }
 
-// openAtOnce is how many connections the plan has open at once, as far as it tells.
+// openAtOnce estimates how many connections the plan has open at once.
 func (r *resolver) openAtOnce() int {
 	sum := int64(0)
 	for i := range r.Plan.Groups {

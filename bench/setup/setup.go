@@ -1,12 +1,12 @@
-// Package setup turns what a person asked for into what runs. Resolve makes every choice that the person did not make, and refuses what
-// cannot be carried out, before a socket opens:
+// Package setup turns what the user asked for into what runs. Resolve makes every choice that the user left open, and refuses what
+// cannot run, before a socket opens:
 //
 //	Spec (asked for) ---+
 //	                    +-- Resolve --> Setup (what runs) --> bench.Run, drain.Run
 //	Facts (of the host) +
 //
-// Resolve is pure: Read reads the facts, and a test writes them down. A Setup does not change any more. What only the inside of a sandbox
-// can tell, like a kernel that refuses a sysctl, is for whoever carries it out.
+// Resolve is a pure function of its arguments. A Setup never changes. Only the run itself can find out what the inside of a sandbox
+// allows, like a sysctl that the kernel refuses.
 package setup
 
 import (
@@ -22,29 +22,29 @@ import (
 	"lastack/server"
 )
 
-// Setup is a run as it is carried out: nothing is left to choose. It is plain data, like Spec.
+// Setup is what runs: nothing is left to choose. It is plain data, like Spec.
 type Setup struct {
-	// Plan is complete but for the targets, where the server is embedded: those are where it listens.
+	// Plan is complete, except that it has no targets if the server is embedded.
 	Plan loadgen.Plan `json:"plan"`
 	// Slots is how many connections the load may have open.
 	Slots int `json:"slots"`
-	// Server is the embedded server, nil if there is none. It has no address yet: it takes the first of ServerPorts that is free.
+	// Server is the embedded server, nil if there is none. It takes the first of ServerPorts that is free.
 	Server      *server.Config `json:"server,omitempty"`
 	ServerPorts []uint16       `json:"server_ports,omitempty"`
 	V6          bool           `json:"v6,omitempty"` // the server listens on IPv6
 
-	// Sandbox is what to make for the run; nil: it takes place in the namespace of this process, for the reason NoSandbox.
+	// Sandbox is the sandbox to make. If it is nil, the run uses this process's namespace, and NoSandbox says why.
 	Sandbox   *sandbox.Spec `json:"sandbox,omitempty"`
 	NoSandbox string        `json:"no_sandbox,omitempty"`
-	// NeedsSandbox is the flag without which the host's namespace would do; empty: it would.
+	// NeedsSandbox is the flag that requires the sandbox. If it is empty, the host's namespace is a fallback.
 	NeedsSandbox string `json:"needs_sandbox,omitempty"`
 
-	// Engine drives the sockets of both ends; EngineReason is why it is not a better one.
+	// Engine drives the sockets of both ends. EngineReason says why it is not io_uring.
 	Engine       string `json:"engine"`
 	EngineReason string `json:"engine_reason,omitempty"`
-	// CPUs are those of the workers of each side; empty: the scheduler's choice.
+	// CPUs lists the CPUs that the workers of each side are pinned to; empty: not pinned.
 	CPUs []int `json:"cpus,omitempty"`
-	// Threads is how many run at once: GOMAXPROCS is no less.
+	// Threads is the least GOMAXPROCS.
 	Threads int `json:"threads"`
 
 	StartAt   time.Time     `json:"start_at,omitzero"`
@@ -53,29 +53,29 @@ type Setup struct {
 	Settle    time.Duration `json:"settle_ns,omitempty"`
 	ServerPID int           `json:"server_pid,omitempty"`
 
-	// Needs is what the run takes.
+	// Needs estimates what the run needs.
 	Needs record.Needs `json:"needs"`
-	// Warnings are doubts about the run that are known before it.
+	// Warnings lists the warnings that are known before the run.
 	Warnings []string `json:"warnings,omitempty"`
-	// Record is the plan as the record shows it, but for what is known when the run is over.
+	// Record is the plan for the record, except for what is known only after the run.
 	Record  record.Plan `json:"record"`
 	Version string      `json:"version,omitempty"`
-	// Host is what was read outside of the sandbox, which alone tells of memory.
+	// Host holds the facts read outside of the sandbox. Inside, memory cannot be read.
 	Host host.Facts `json:"host"`
 }
 
-// resolver is a Setup in the making.
+// resolver is a Setup that Resolve is working on.
 type resolver struct {
 	Setup
 	spec  *Spec
 	facts *Facts
-	// inside is what the client's network namespace is, or will be.
+	// inside holds the facts in the client's network namespace.
 	inside *host.Facts
-	// chosen is the number of source addresses that nobody asked for.
+	// chosen is how many source addresses lastack chose itself.
 	chosen int
 }
 
-// Resolve makes a Setup of what was asked for and what the host is. A *sockstate.ValueError says what cannot be carried out as asked.
+// Resolve makes a Setup. It returns a *sockstate.ValueError if the spec asks for something that cannot run.
 func Resolve(spec Spec, facts Facts) (Setup, error) {
 	r := newResolver(&spec, &facts)
 	for _, step := range []func() error{
@@ -88,7 +88,7 @@ func Resolve(spec Spec, facts Facts) (Setup, error) {
 		r.chooseEngine,
 		r.divide,
 		r.spread,
-		r.reckon,
+		r.estimateNeeds,
 		r.preflight,
 		r.checkPorts,
 		r.checkSources,
@@ -118,7 +118,7 @@ func newResolver(spec *Spec, facts *Facts) *resolver {
 	return r
 }
 
-// describe fills in the plan for the record.
+// describe sets the plan for the record.
 func (r *resolver) describe() (err error) {
 	if r.Record, err = recordPlan(&r.Plan); err != nil {
 		return err
@@ -130,7 +130,7 @@ func (r *resolver) describe() (err error) {
 	}
 	for i := range p.Groups {
 		g := &p.Groups[i]
-		// As typed: a prefix may stand for thousands of addresses.
+		// As typed, since a prefix may stand for thousands of addresses.
 		switch sources := r.Plan.Groups[i].Sources; {
 		case len(sources) > 0 && r.chosen > 0:
 			g.Sources, g.SourcesChosen = []string{fmt.Sprintf("%v-%v", sources[0], sources[len(sources)-1])}, r.chosen

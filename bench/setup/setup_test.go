@@ -65,12 +65,12 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"a plan", func(_ *asked, g *loadgen.Group) { g.Connections = -1 }, "--connections -1: want 1 to 100000000"},
 		{"no group", func(c *asked, _ *loadgen.Group) { c.Plan.Groups = nil }, "--groups 0: want 1 to 64"},
-		{"workers", func(c *asked, _ *loadgen.Group) { c.Plan.Workers = 1025 }, "--workers 1025: want 0 (one a CPU) to 1024"},
+		{"workers", func(c *asked, _ *loadgen.Group) { c.Plan.Workers = 1025 }, "--workers 1025: want 0 (one per CPU) to 1024"},
 		{"a server", func(c *asked, _ *loadgen.Group) { c.Server.Backlog = -1 }, "--backlog -1: want 1 to 1048576"},
 		{"the interval", func(c *asked, _ *loadgen.Group) { c.Interval = time.Millisecond }, "--interval 1ms: want 10ms to 1h"},
 		{"a duration and a plateau", func(_ *asked, g *loadgen.Group) { g.Plateau = time.Second }, "--duration 10s: not with --plateau, which ends when all connections are closed"},
 		{"a count and a plateau", all(plateau, counting(5)), "--count 5: not with --plateau, which opens --connections once"},
-		{"a leak that needs room", all(counting(11), closing("never")), "--count 11: with --close never no connection makes room for the next: want at most the --connections, 10"},
+		{"a leak that needs room", all(counting(11), closing("never")), "--count 11: with --close never no slot becomes free for another connection: want at most --connections, 10"},
 		{"an engine", engine("kqueue"), "--engine kqueue: want auto, uring, epoll"},
 		{"no rings", all(engine(uring), noRing), "--engine uring: io_uring is switched off"},
 		{
@@ -79,14 +79,14 @@ func TestRefusals(t *testing.T) {
 		},
 		{
 			"open files of the host", func(c *asked, _ *loadgen.Group) { c.Host.Sysctls["fs.file-max"], c.Host.Usage.Files = "5000", 4990 },
-			"--connections 10: needs 20 open files, and the whole host may have 5,000 (fs.file-max), of which 4,990 are taken: raise it, or ask for at most 5 connections",
+			"--connections 10: needs 20 open files; the whole host may have 5,000 (fs.file-max), 4,990 are in use: raise it, or ask for at most 5 connections",
 		},
-		{"a public target", all(foreign, to("8.8.8.8:53"), func(c *asked, _ *loadgen.Group) { c.AllowPublic = false }), `target "web:80": 8.8.8.8 is a public address: want a private or loopback one, or --allow-public where the owner consents to the load`},
-		{"a process of its own", func(c *asked, _ *loadgen.Group) { c.ServerPID = 7 }, "--server-pid 7: only with a TARGET; the embedded server is this process"},
-		{"a sandbox for a target", all(foreign, given("topology")), "--topology: a sandbox holds both ends, so it takes no TARGET: leave out web:80, or the flag"},
-		{"the embedded server's", all(foreign, given("backlog")), "--backlog: it is the embedded server's, and a run with a TARGET (web:80) has none: leave it out"},
-		{"the target's reaction", all(foreign, given("on-eof")), "--on-eof close: with --close client:fin it is the server's reaction, and a TARGET has its own: want it with --close server:*, or without a TARGET"},
-		{"the target's hold", all(foreign, closing("server:fin"), hold(time.Second)), "--hold 1s: it is kept by the side that closes first, with --close server:fin the target itself: want --close client:*"},
+		{"a public target", all(foreign, to("8.8.8.8:53"), func(c *asked, _ *loadgen.Group) { c.AllowPublic = false }), `target "web:80": 8.8.8.8 is a public address: want a private or loopback address, or --allow-public if its owner consents to the load`},
+		{"a process of its own", func(c *asked, _ *loadgen.Group) { c.ServerPID = 7 }, "--server-pid 7: needs a TARGET; the embedded server is in this process"},
+		{"a sandbox for a target", all(foreign, given("topology")), "--topology: a sandbox contains both ends, so there can be no TARGET: leave out web:80, or the flag"},
+		{"the embedded server's", all(foreign, given("backlog")), "--backlog: applies to the embedded server, and a run with a TARGET (web:80) has none: leave it out"},
+		{"the target's reaction", all(foreign, given("on-eof")), "--on-eof close: with --close client:fin the server reacts, and lastack does not control a TARGET: want --close server:*, or no TARGET"},
+		{"the target's hold", all(foreign, closing("server:fin"), hold(time.Second)), "--hold 1s: applies to the side that closes first, which with --close server:fin is the target: want --close client:*"},
 		{
 			"a source elsewhere", all(elsewhere, sources("127.0.0.1", "192.0.2.1"), func(c *asked, _ *loadgen.Group) { c.Facts.Sources.Foreign = addrs("192.0.2.1") }),
 			"--source 192.0.2.1: is not an address of this host: want one that is, or add it (ip addr add, ip route add local)",
@@ -95,19 +95,19 @@ func TestRefusals(t *testing.T) {
 		{"any address among the sources", all(elsewhere, sources("127.0.0.1", "0.0.0.0")), "--source 0.0.0.0: want a unicast address of this host"},
 		{
 			"a broadcast address", all(elsewhere, sources("127.255.255.255"), func(c *asked, _ *loadgen.Group) { c.Facts.Sources.Broadcast = addrs("127.255.255.255") }),
-			"--source 127.255.255.255: is a broadcast address here, and the kernel would send from another one: want an address of one host, or a range without it",
+			"--source 127.255.255.255: is a broadcast address here, and the kernel would send from another address: want an address of one host, or a range without it",
 		},
-		{"IPv4 to a server on IPv6", all(v6, func(_ *asked, g *loadgen.Group) { g.Sources = addrs("127.0.0.1") }, func(c *asked, _ *loadgen.Group) { c.Spec.Sources = "127.0.0.1" }), "--source 127.0.0.1: with --ipv6 the embedded server takes no IPv4: want IPv6 addresses"},
-		{"loopback across a veth pair", all(veth, sources("127.0.0.2"), func(c *asked, _ *loadgen.Group) { c.Spec.Sources = "127.0.0.2/32" }), "--source 127.0.0.2/32: a loopback address reaches no server across a veth pair: want others, or --topology lo"},
+		{"IPv4 to a server on IPv6", all(v6, func(_ *asked, g *loadgen.Group) { g.Sources = addrs("127.0.0.1") }, func(c *asked, _ *loadgen.Group) { c.Spec.Sources = "127.0.0.1" }), "--source 127.0.0.1: with --ipv6 the embedded server accepts no IPv4: want IPv6 addresses"},
+		{"loopback across a veth pair", all(veth, sources("127.0.0.2"), func(c *asked, _ *loadgen.Group) { c.Spec.Sources = "127.0.0.2/32" }), "--source 127.0.0.2/32: a loopback address cannot reach a server across a veth pair: want other addresses, or --topology lo"},
 		{
 			"source ports elsewhere", all(elsewhere, sourcePorts(30_000, 40_000)),
-			"--source-ports 30000-40000: lies outside net.ipv4.ip_local_port_range (32768 to 60999), where the kernel ignores it: want ports inside, or widen the range",
+			"--source-ports 30000-40000: the kernel ignores ports outside net.ipv4.ip_local_port_range (32768 to 60999): want ports inside, or widen the range",
 		},
 		{
 			"source ports outside of the range that was asked for", all(sourcePorts(30_000, 40_000), sysctl(portRangeKey, "40000 50000")),
-			"--source-ports 30000-40000: lies outside net.ipv4.ip_local_port_range (40000 to 50000), where the kernel ignores it: want ports inside, or widen the range",
+			"--source-ports 30000-40000: the kernel ignores ports outside net.ipv4.ip_local_port_range (40000 to 50000): want ports inside, or widen the range",
 		},
-		{"privileged source ports", sourcePorts(1000, 2000), "--source-ports 1000-2000: the kernel chooses no local port below 1024 (net.ipv4.ip_unprivileged_port_start): want LO-HI from there on"},
+		{"privileged source ports", sourcePorts(1000, 2000), "--source-ports 1000-2000: the kernel chooses no local port below 1024 (net.ipv4.ip_unprivileged_port_start): want LO of 1024 or more"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, err := planOf(10, tt.change).resolve()

@@ -10,16 +10,15 @@ import (
 )
 
 const (
-	// reservedFds stay free for everything that is not a connection of the load.
+	// reservedFds are descriptors that are kept free for everything but the load's connections.
 	reservedFds = 64
-	// fdsOfWorker are a loop's own.
+	// fdsOfWorker is the number of a loop's own descriptors.
 	fdsOfWorker = 2
+	// maxSpareSlots limits the slots beyond the plan's connections, if RLIMIT_NOFILE hardly does.
+	maxSpareSlots = 1 << 20
 )
 
-// slotsAtMost bounds what no plan asks for, where RLIMIT_NOFILE is as good as none.
-const slotsAtMost = 1 << 20
-
-// divide says how many connections the load, and each worker of the server, may have open.
+// divide sets how many connections the load, and each worker of the server, may have open.
 func (r *resolver) divide() error {
 	load, server, err := r.slots()
 	if err != nil {
@@ -49,7 +48,7 @@ func (r *resolver) slots() (load, server int, err error) {
 	return load, server, nil
 }
 
-// planned is the sum of what the groups ask for; uncapped is set where one of them leaves it open.
+// planned is the sum of the groups' connections. uncapped is set if a group has no cap.
 func (r *resolver) planned() (n int, uncapped bool) {
 	for i := range r.Plan.Groups {
 		k := r.Plan.Groups[i].Connections
@@ -59,7 +58,7 @@ func (r *resolver) planned() (n int, uncapped bool) {
 	return n, uncapped
 }
 
-// freeFds is what RLIMIT_NOFILE leaves when everything but connections has its descriptors.
+// freeFds is how many descriptors RLIMIT_NOFILE leaves for connections.
 func (r *resolver) freeFds(limit int64) int {
 	n := int(min(limit, 1<<30)) - reservedFds - fdsOfWorker*r.Plan.Workers
 	if r.Server != nil {
@@ -68,7 +67,7 @@ func (r *resolver) freeFds(limit int64) int {
 	return n
 }
 
-// divideFds is for an engine in which each end of a connection has a descriptor.
+// divideFds is for epoll, where each end of a connection has a descriptor.
 func (r *resolver) divideFds(limit int64) (load, server int, err error) {
 	budget := r.freeFds(limit)
 	planned, uncapped := r.planned()
@@ -85,25 +84,24 @@ func (r *resolver) divideFds(limit int64) (load, server int, err error) {
 		return 0, 0, sockstate.BadValue("connections", quantity.Count(int64(planned)), "needs %s descriptors (%s), and RLIMIT_NOFILE leaves %s of %s: %s",
 			quantity.Count(int64(planned*ends)), why, quantity.Count(int64(max(budget, 0))), quantity.Count(limit), remedy)
 	}
-	most := max(planned, slotsAtMost)
+	most := max(planned, maxSpareSlots)
 	if r.Server == nil {
 		return min(budget, most), 0, nil
 	}
 	if uncapped {
 		return min(budget/2, most), min(budget-budget/2, most), nil
 	}
-	// A server's end may outlive the client's; what the client cannot use is there for that.
+	// The server gets the rest, since its end of a connection may outlive the client's.
 	return planned, min(budget-planned, most), nil
 }
 
-// divideRings is for sockets in the tables of rings: a ring is one descriptor, and its table holds as many sockets as
-// RLIMIT_NOFILE allows. A loop makes its rings as it needs them, and an unused slot takes no memory, so there may be more slots than
-// connections.
+// divideRings is for io_uring: a ring takes one descriptor, and its fixed-file table holds as many sockets as RLIMIT_NOFILE allows. A loop
+// makes rings when it needs them, and an unused slot takes no memory, so there may be more slots than connections.
 func (r *resolver) divideRings(limit int64) (load, server int, err error) {
 	rings := r.freeFds(limit)
-	table := int(min(max(limit, 1), slotsAtMost))
+	table := int(min(max(limit, 1), maxSpareSlots))
 	planned, uncapped := r.planned()
-	workers := max(r.Plan.Workers, 1) // the last ring of each is not full
+	workers := max(r.Plan.Workers, 1) // the last ring of each may not be full
 	if r.Server != nil {
 		workers += max(r.Server.Workers, 1)
 	}
@@ -119,7 +117,7 @@ func (r *resolver) divideRings(limit int64) (load, server int, err error) {
 	}
 	load = planned
 	if uncapped {
-		load = min(max(r.reach(), planned), max(planned, slotsAtMost), max(most, table))
+		load = min(max(r.mostOpen(), planned), max(planned, maxSpareSlots), max(most, table))
 	}
 	if r.Server == nil {
 		return load, 0, nil
@@ -127,9 +125,9 @@ func (r *resolver) divideRings(limit int64) (load, server int, err error) {
 	return load, r.serverSlots(load), nil
 }
 
-// reach is the most that the schedules without a cap could pile up: nothing that the target does keeps
-// a connection longer than its timeouts.
-func (r *resolver) reach() int {
+// mostOpen bounds the connections that schedules without a cap can have open: no connection lasts longer
+// than its timeouts.
+func (r *resolver) mostOpen() int {
 	sum := 0.0
 	for i := range r.Plan.Groups {
 		g := &r.Plan.Groups[i]
@@ -152,11 +150,11 @@ func (r *resolver) reach() int {
 	return int(min(math.Ceil(sum), loadgen.MaxConnections))
 }
 
-// slack is what a server's worker has beyond its share: ends that it has not yet seen closed.
+// slack is how many more slots than connections a worker of the server has, for ends that it has not seen closed yet.
 const slack = 4096
 
-// serverSlots is what a worker of the server may have open, for so many connections. SO_REUSEPORT deals them out by hash,
-// to within some hundreds of a million; a listener that workers share may give all of them to one.
+// serverSlots is how many slots a worker of the server needs for so many connections. SO_REUSEPORT distributes them by hash,
+// evenly to within some hundreds of a million. If workers share a listener, one may get all of them.
 func (r *resolver) serverSlots(connections int) int {
 	s := r.Server
 	workers, listeners := max(s.Workers, 1), max(s.Listeners, 1)
@@ -165,9 +163,9 @@ func (r *resolver) serverSlots(connections int) int {
 		share = (connections*((listeners+workers-1)/workers) + listeners - 1) / listeners
 	}
 	n := share + share/4 + slack
-	// By policy, or by its slowness, an end can outlive the client's any number of times.
+	// With these, any number of ends may outlive the client's.
 	if s.Delay > 0 || s.OnEOF.Kind == teardown.ReactDelay || s.OnEOF.Kind == teardown.ReactNever {
-		n = max(n, slotsAtMost)
+		n = max(n, maxSpareSlots)
 	}
 	return n
 }

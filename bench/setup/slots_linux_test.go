@@ -143,27 +143,27 @@ func TestFitRings(t *testing.T) {
 		{"a small load to a target, in 96 KiB", planOf(64, elsewhere), "auto", 96 << 10, true, "", ""},
 		{
 			"the default in 64 KiB", planOf(64, nil), "auto", 64 << 10, false,
-			"--connections 64 needs 4 rings of io_uring, charged with 104 KiB, and RLIMIT_MEMLOCK allows all processes of this user 64.0 KiB together: raise it (ulimit -l 152)", "",
+			"--connections 64 needs 4 io_uring rings of 104 KiB in all, but RLIMIT_MEMLOCK allows all processes of this user only 64.0 KiB together: raise it (ulimit -l 152)", "",
 		},
 		{
 			"rings or nothing", planOf(64, nil), "uring", 64 << 10, false, "",
-			"--connections 64: needs 4 rings of io_uring, charged with 104 KiB, and RLIMIT_MEMLOCK allows all processes of this user 64.0 KiB together: raise it (ulimit -l 152), take --engine auto",
+			"--connections 64: needs 4 io_uring rings of 104 KiB in all, but RLIMIT_MEMLOCK allows all processes of this user only 64.0 KiB together: raise it (ulimit -l 152), use --engine auto",
 		},
 		{
 			"neither memory nor descriptors", planOf(100_000, plateau), "auto", 64 << 10, false, "",
-			"--connections 100,000: needs 12 rings of io_uring, charged with 576 KiB, and RLIMIT_MEMLOCK allows all processes of this user 64.0 KiB together: raise it (ulimit -l 624), or ask for at most 9,963",
+			"--connections 100,000: needs 12 io_uring rings of 576 KiB in all, but RLIMIT_MEMLOCK allows all processes of this user only 64.0 KiB together: raise it (ulimit -l 624), or ask for at most 9,963",
 		},
 		{
 			"a million in 1 MiB", planOf(1_000_000, plateau), "auto", mebi, false, "",
-			"--connections 1,000,000: needs 106 rings of io_uring, charged with 4.97 MiB, and RLIMIT_MEMLOCK allows all processes of this user 1.00 MiB together: raise it (ulimit -l 5136), or ask for at most 179,508",
+			"--connections 1,000,000: needs 106 io_uring rings of 4.97 MiB in all, but RLIMIT_MEMLOCK allows all processes of this user only 1.00 MiB together: raise it (ulimit -l 5136), or ask for at most 179,508",
 		},
 		{
 			"workers share a listener", planOf(100_000, all(plateau, func(c *asked, _ *loadgen.Group) { c.Server.Listeners = 1 })), "uring", 512 << 10, false, "",
-			"--connections 100,000: needs 13 rings of io_uring, charged with 624 KiB, and RLIMIT_MEMLOCK allows all processes of this user 512 KiB together: raise it (ulimit -l 672), or ask for at most 71,803",
+			"--connections 100,000: needs 13 io_uring rings of 624 KiB in all, but RLIMIT_MEMLOCK allows all processes of this user only 512 KiB together: raise it (ulimit -l 672), or ask for at most 71,803",
 		},
 		{
 			"what a schedule holds", planOf(0, all(atRate(10_000), func(c *asked, g *loadgen.Group) { g.Hold, c.Plan.Duration = 20*time.Second, time.Hour })), "uring", mebi, false, "",
-			"--hold 20s: needs 22 rings of io_uring, charged with 1.03 MiB, and RLIMIT_MEMLOCK allows all processes of this user 1.00 MiB together: raise it (ulimit -l 1104), take --engine auto, or ask for at most 179,508",
+			"--hold 20s: needs 22 io_uring rings of 1.03 MiB in all, but RLIMIT_MEMLOCK allows all processes of this user only 1.00 MiB together: raise it (ulimit -l 1104), use --engine auto, or ask for at most 179,508",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -9,19 +9,19 @@ import (
 	"lastack/sockstate"
 )
 
-// chooses reports whether the group's source addresses are the experiment's choice: those, and the ports, that the
-// user has asked for stay as they are, so that running out of them can be studied.
+// chooses reports whether Resolve may choose the group's source addresses. It keeps addresses and ports that the user
+// set, so that a load can run out of them on purpose.
 func (r *resolver) chooses(g *loadgen.Group) bool {
-	return r.Server != nil && !r.portsAreAsked(g) && len(g.Sources) == 0
+	return r.Server != nil && !r.portsAreSet(g) && len(g.Sources) == 0
 }
 
-func (r *resolver) portsAreAsked(g *loadgen.Group) bool {
-	_, ranged := r.askedFor(portRangeKey)
+func (r *resolver) portsAreSet(g *loadgen.Group) bool {
+	_, ranged := r.sysctl(portRangeKey)
 	return ranged || !g.SourcePorts.IsZero()
 }
 
-// sourceCount is how many addresses the experiment chooses to connect from: enough for connect to find a port among
-// those that it looks at first; 0 where it has no choice to make.
+// sourceCount is how many source addresses to choose: enough for connect to find a port in its first pass. It is 0 if
+// there is nothing to choose.
 func (r *resolver) sourceCount(f *host.Facts) int {
 	held, each := int64(0), int64(0)
 	for i := range r.Plan.Groups {
@@ -36,13 +36,13 @@ func (r *resolver) sourceCount(f *host.Facts) int {
 	case held <= each:
 		return min(int(held), 1)
 	}
-	// Half of them: the fuller an address is, the longer the search for a free port takes.
+	// Plan to use half of the ports: the fewer are free, the longer connect searches.
 	each = max(each/2, 1)
 	return int((held + each - 1) / each)
 }
 
-// spread gives the groups the source addresses that their connections need, where the choice is the experiment's.
-// One is left to the kernel.
+// spread gives the groups as many source addresses as they need, where Resolve may choose. If one is enough, the kernel
+// chooses it.
 func (r *resolver) spread() error {
 	n := r.sourceCount(r.inside)
 	if n < 2 {
@@ -68,8 +68,8 @@ func (r *resolver) spread() error {
 	return nil
 }
 
-// sourceRange holds addresses that can be bound to at the client and are not the embedded server's, from the first on;
-// invalid if there is none but the kernel's choice.
+// sourceRange returns a prefix whose addresses, from its own address on, the client can bind to, and which the embedded
+// server does not use. It is invalid if there is none.
 func (r *resolver) sourceRange() netip.Prefix {
 	switch {
 	case r.V6 && r.Sandbox == nil:
@@ -79,14 +79,14 @@ func (r *resolver) sourceRange() netip.Prefix {
 	case r.Sandbox == nil || r.Sandbox.Topology != sandbox.Veth:
 		return netip.PrefixFrom(netip.AddrFrom4([4]byte{127, 1, 0, 1}), 8)
 	}
-	// The first /24 holds the link's own.
+	// The first /24 holds the link's own addresses.
 	client := sandbox.VethClient4()
 	b := client.Addr().As4()
 	b[2], b[3] = 1, 1
 	return netip.PrefixFrom(netip.AddrFrom4(b), client.Bits())
 }
 
-// afterFirst leaves out an IPv6 prefix's first address, which is every router's (RFC 4291, section 2.6.1).
+// afterFirst skips the first address of an IPv6 prefix, the subnet-router anycast address (RFC 4291, section 2.6.1).
 func afterFirst(p netip.Prefix) netip.Prefix {
 	if !p.IsValid() {
 		return p
@@ -99,12 +99,12 @@ func (r *resolver) checkSources() error {
 	if err := r.facts.Sources.check(); err != nil && r.Sandbox == nil {
 		return err
 	}
-	// Outside of the namespace's range the kernel takes no notice of IP_LOCAL_PORT_RANGE (inet_sk_get_local_port_range).
+	// The kernel ignores IP_LOCAL_PORT_RANGE outside of the namespace's range (inet_sk_get_local_port_range).
 	lo, hi, _, ok := r.inside.LocalPorts()
 	for i := range r.Plan.Groups {
 		p := r.Plan.Groups[i].SourcePorts
 		if ok && !p.IsZero() && (int(p.Lo) < lo || int(p.Hi) > hi) {
-			return sockstate.BadValue("source-ports", p, "lies outside net.ipv4.ip_local_port_range (%d to %d), where the kernel ignores it: want ports inside, or widen the range", lo, hi)
+			return sockstate.BadValue("source-ports", p, "the kernel ignores ports outside net.ipv4.ip_local_port_range (%d to %d): want ports inside, or widen the range", lo, hi)
 		}
 	}
 	return r.checkKept()

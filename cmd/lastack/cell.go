@@ -23,27 +23,26 @@ import (
 	"lastack/bench/sandbox"
 )
 
-// cellJobs are what cells of this program do.
+// cellJobs lists the jobs that a cell of this program can run.
 var cellJobs = map[string]sandbox.Func{
 	bench.Job.Name: bench.Job.Func,
 	drain.Job.Name: drain.Job.Func,
 }
 
-// place is where a job is to be done.
-type place[Input any] struct {
-	// box is the sandbox to be made; nil: the host's network namespace will do, for the reason why.
+// isolation says whether a job runs in a sandbox.
+type isolation[Input any] struct {
+	// box is the sandbox to make. If it is nil, the job runs in the host's network namespace, and why is the reason.
 	box *sandbox.Spec
 	why string
-	// needs is the flag that insists on the sandbox; empty: where there can be none, the host's namespace will do.
+	// needs is the flag that requires the sandbox. If it is empty and the host allows no sandbox, the job runs in the host's namespace.
 	needs string
-	// otherwise is the input of the job in the host's namespace, where there can be no sandbox for the reason why.
-	otherwise func(why string) (Input, error)
+	// fallback returns the job's input for the host's namespace; why says why there is no sandbox.
+	fallback func(why string) (Input, error)
 }
 
-// measure has a job done in its place, and saves and prints what comes of it. A second signal ends the program once the job has
-// ended, or after patience. see is called for what goes on, and add completes the record.
-func measure[Input any](cmd *cobra.Command, f *resultFlags, j cell.Job[Input], in Input, at place[Input], patience time.Duration, see func(record.Event), add func(*record.Run)) error {
-	// Whoever asks twice does not want to wait for the result.
+// measure runs a job, then saves and prints its record. A second signal ends the program without the result, as soon as the job has
+// ended or after patience. see receives the job's events; add completes the record.
+func measure[Input any](cmd *cobra.Command, f *resultFlags, j cell.Job[Input], in Input, iso isolation[Input], patience time.Duration, see func(record.Event), add func(*record.Run)) error {
 	var hurried atomic.Bool
 	ended := make(chan struct{})
 	ctx, stop := interruptible(cmd.Context(), func() {
@@ -62,7 +61,7 @@ func measure[Input any](cmd *cobra.Command, f *resultFlags, j cell.Job[Input], i
 	}
 	defer out.close()
 
-	run, err := carryOut(ctx, stderr, j, in, at, see, out.capabilities())
+	run, err := execute(ctx, stderr, j, in, iso, see, out.capabilities())
 	close(ended)
 	cancelled := ctx.Err() != nil || errors.Is(err, context.Canceled) || run == nil && err == nil
 	switch {
@@ -77,19 +76,19 @@ func measure[Input any](cmd *cobra.Command, f *resultFlags, j cell.Job[Input], i
 	return exitWith(exitInterrupted, err)
 }
 
-// carryOut does a job in a cell, or in this process.
-func carryOut[Input any](ctx context.Context, stderr io.Writer, j cell.Job[Input], in Input, at place[Input], see func(record.Event), keep []int) (*record.Run, error) {
-	if at.box == nil {
-		return j.Do(ctx, in, cell.Here(at.why, see, keep))
+// execute runs a job in a cell, or in this process.
+func execute[Input any](ctx context.Context, stderr io.Writer, j cell.Job[Input], in Input, iso isolation[Input], see func(record.Event), keep []int) (*record.Run, error) {
+	if iso.box == nil {
+		return j.Do(ctx, in, cell.Here(iso.why, see, keep))
 	}
-	c, err := j.Start(ctx, *at.box, in)
+	c, err := j.Start(ctx, *iso.box, in)
 	sysctl, isSysctl := errors.AsType[*sandbox.SysctlError](err)
 	refused, isRefused := errors.AsType[*sandbox.Error](err)
 	switch {
 	case err == nil:
-		host.KeepCapabilities(keep) // what needs a privilege is done there
+		host.KeepCapabilities(keep) // the cell has its own
 		run, err := c.Record(see)
-		sayLeft(stderr, c)
+		printLeft(stderr, c)
 		return run, lost(stderr, err)
 	case ctx.Err() != nil:
 		return nil, context.Canceled
@@ -99,27 +98,27 @@ func carryOut[Input any](ctx context.Context, stderr io.Writer, j cell.Job[Input
 		return nil, lost(stderr, err)
 	}
 	why := strings.TrimPrefix(refused.Error(), "no sandbox: ")
-	if at.needs != "" {
-		return nil, fmt.Errorf("%s needs a sandbox, and this host allows none: %s; lastack doctor knows the remedy, and without the flag the run needs no sandbox", at.needs, why)
+	if iso.needs != "" {
+		return nil, fmt.Errorf("%s needs a sandbox, and this host allows none: %s; see lastack doctor, or leave the flag out", iso.needs, why)
 	}
-	fmt.Fprintf(stderr, "lastack: the run takes place in this host's network namespace, as it allows no sandbox: %s\n", quantity.Escape(why))
-	if in, err = at.otherwise(why); err != nil {
+	fmt.Fprintf(stderr, "lastack: this host allows no sandbox, so the run uses the host's network namespace: %s\n", quantity.Escape(why))
+	if in, err = iso.fallback(why); err != nil {
 		return nil, err
 	}
 	return j.Do(ctx, in, cell.Here(why, see, keep))
 }
 
-// sayLeft says what is not in the record.
-func sayLeft(stderr io.Writer, c *cell.Cell) {
+// printLeft prints what the record does not have.
+func printLeft(stderr io.Writer, c *cell.Cell) {
 	if left := c.Left(); left != nil {
 		fmt.Fprintf(stderr, "lastack: %v\n", left)
 	}
 	if n := c.Dropped(); n > 0 {
-		fmt.Fprintf(stderr, "lastack: %s %s not shown, as nobody read what was: the record has all\n", quantity.Count(n), quantity.Plural(n, "event was", "events were"))
+		fmt.Fprintf(stderr, "lastack: %s %s not shown, because the output was not read fast enough; the record has them all\n", quantity.Count(n), quantity.Plural(n, "event was", "events were"))
 	}
 }
 
-// lost gives the end of a cell that is not its job's the words of a run; any other error stays.
+// lost explains the death of a cell to the user. It returns any other error as it is.
 func lost(stderr io.Writer, err error) error {
 	died, ok := errors.AsType[*sandbox.DiedError](err)
 	switch {
@@ -127,9 +126,9 @@ func lost(stderr io.Writer, err error) error {
 	case slices.Contains(endings(), os.Signal(died.Signal)):
 		return exitWith(exitInterrupted, errors.New(noResult))
 	case died.OutOfMemory:
-		return errors.New("the run was killed by the kernel, which was out of memory (dmesg tells): ask for fewer connections")
+		return errors.New("the kernel killed the run, because memory ran out (see dmesg): ask for fewer connections")
 	case died.Signal == syscall.SIGKILL:
-		return errors.New("the run was killed before its end: if nobody did so, the kernel was out of memory (dmesg tells), so ask for fewer connections")
+		return errors.New("the run was killed (SIGKILL): if nobody did that, memory ran out (see dmesg), so ask for fewer connections")
 	case died.Signal != 0:
 		return fmt.Errorf("the run was ended by signal %d (%v)", int(died.Signal), died.Signal)
 	}

@@ -15,13 +15,12 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-// completeFlags has a shell complete the values of flags (lastack completion bash|zsh|fish prints the script).
+// completeFlags registers completion of the values of flags.
 func completeFlags(cmd *cobra.Command) {
 	kind := record.KindRun
 	if cmd.Name() == "drain" {
 		kind = record.KindDrain
 	}
-	signals := func() []string { return process.SignalNames() }
 	values := map[string]func() []string{
 		"close":              closePolicies,
 		"on-eof":             words(teardown.ReactionHelp),
@@ -29,13 +28,13 @@ func completeFlags(cmd *cobra.Command) {
 		"in-flight-exchange": func() []string { return []string{"echo:", "http:/"} },
 		"threshold":          func() []string { return metric.Names(kind) },
 		"sysctl":             sysctlKeys,
-		"signal":             signals,
-		"then":               func() []string { return append(signals(), "none") },
+		"signal":             process.SignalNames,
+		"then":               func() []string { return append(process.SignalNames(), "none") },
 		"settle":             func() []string { return []string{"auto"} },
 		"reconnect":          func() []string { return []string{"never"} },
 		"shutdown":           words(server.ShutdownHelp),
 	}
-	// Files, and commands, are the shell's own business.
+	// Values that are files or commands are left to the shell.
 	ofShell := map[string]bool{"output": true, "ledger": true, "exec": true, "restart": true, "stop": true, "also": true, "help": true}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		list := values[f.Name]
@@ -55,7 +54,7 @@ func completeFlags(cmd *cobra.Command) {
 				if strings.HasPrefix(v, begin) {
 					found = append(found, v)
 				}
-				// What has more to come gets no space behind it.
+				// No space after a value that goes on.
 				if f.Name == "threshold" || f.Name == "sysctl" || strings.HasSuffix(v, ":") || strings.HasSuffix(v, "=") || strings.HasSuffix(v, "/") {
 					directive |= cobra.ShellCompDirectiveNoSpace
 				}
@@ -63,12 +62,12 @@ func completeFlags(cmd *cobra.Command) {
 			return found, directive
 		}
 		if err := cmd.RegisterFlagCompletionFunc(f.Name, complete); err != nil {
-			panic(err) // a flag that VisitAll has shown is there, and registered once
+			panic(err) // cannot happen: the flag exists, and is registered once
 		}
 	})
 }
 
-// words takes the words out of a help text like "close, delay=D, never or rst"; what takes a value ends in "=".
+// words lists the words of a help text like "close, delay=D, never or rst". A word that takes a value ends in "=".
 func words(help string) func() []string {
 	return func() []string {
 		var list []string
@@ -90,7 +89,7 @@ func closePolicies() (list []string) {
 	return list
 }
 
-// sysctlKeys lists the keys that this kernel has, as --sysctl takes them; none where they cannot be read.
+// sysctlKeys lists this kernel's writable keys of net.ipv4 and net.core, each followed by "=".
 func sysctlKeys() []string {
 	var list []string
 	for _, dir := range []string{"ipv4", "core"} {

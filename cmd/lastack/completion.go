@@ -6,15 +6,15 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// shells are those that cobra writes a script for.
+// shells lists the shells that cobra supports.
 var shells = []string{"bash", "zsh", "fish", "powershell"}
 
 func newCompletion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion " + strings.Join(shells, "|"),
-		Short: "Print a script by which a shell completes flags and values",
-		Long: `completion prints a script for a shell. With it the shell completes commands,
-help topics, flags, and the values of flags that take one of several words.
+		Short: "Print a shell's completion script",
+		Long: `completion prints a completion script for a shell. It completes commands, help
+topics, flags, and the values of flags that take one of several words.
 
   this shell only   source <(lastack completion bash)      (zsh likewise)
   every bash        lastack completion bash >/etc/bash_completion.d/lastack

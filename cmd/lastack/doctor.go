@@ -29,15 +29,16 @@ func newDoctor() *cobra.Command {
 	format := newChoice("text", "json")
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Say what this host allows: limits, sysctls, kernel features",
-		Long: `doctor says what will work on this host and how far. Each line is
+		Short: "Check what this host allows: limits, sysctls, kernel features",
+		Long: `doctor checks which features of lastack work on this host. Each line is
 
   ok        nothing to do
-  degraded  works, with less or at a cost
-  blocked   something of lastack does not work here
+  degraded  works, with limits or at a cost
+  blocked   a feature of lastack does not work here
 
-and what is not ok comes with its remedy. Features of the kernel are tried for
-real; nothing on the host is changed. Findings are no errors: the exit code is 0.`,
+Every line that is not ok comes with a remedy. doctor tries each kernel feature
+for real and changes nothing on the host. Findings are not errors: the exit code
+is 0.`,
 		Example: `  lastack doctor
   lastack doctor --format json`,
 		Args: noArguments,
@@ -72,7 +73,6 @@ real; nothing on the host is changed. Findings are no errors: the exit code is 0
 	return cmd
 }
 
-// noArguments refuses arguments in one sentence.
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usagef("%s takes no argument, but was given %q", cmd.Name(), args[0])
@@ -80,13 +80,12 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// textWidth is where lines of text are broken.
 const textWidth = 100
 
 func (r *doctorReport) writeText(w io.Writer) error {
 	var b strings.Builder
 	ns := r.Host.NetNS
-	if !strings.HasPrefix(ns, "net:") { // it has no name
+	if !strings.HasPrefix(ns, "net:") {
 		ns = "network namespace " + ns
 	}
 	fmt.Fprintf(&b, "lastack %s on Linux %s %s, %s\n", r.Version, r.Host.Kernel, r.Host.Arch, ns)
@@ -113,8 +112,7 @@ func (r *doctorReport) writeText(w io.Writer) error {
 	return err
 }
 
-// writeWrapped writes head and text, broken between words and indented under the
-// text's start.
+// writeWrapped writes head and text, wrapped at textWidth and indented below the start of text.
 func writeWrapped(b *strings.Builder, head, text string) {
 	indent := strings.Repeat(" ", len(head))
 	b.WriteString(head)

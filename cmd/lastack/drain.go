@@ -18,53 +18,53 @@ func newDrain() *cobra.Command {
 	o := newDrainOptions()
 	cmd := &cobra.Command{
 		Use:   "drain TARGET",
-		Short: "Hold load, stop the server, say what clients saw",
-		Long: `drain holds connections of several kinds at TARGET (HOST:PORT), stops the server, and says
-what became of each connection and each request: which were cut, which were reset, how long
-new ones were refused, and which of the lost requests may be sent again.
+		Short: "Stop a server under load, and report what its clients saw",
+		Long: `drain opens connections of several kinds to TARGET (HOST:PORT), stops the server, and
+reports what happened to every connection and request: which were cut, which were reset, how
+long new ones were refused, and which of the lost requests are safe to retry.
 
-Who is stopped: --pid, a process of this host that owns the listening socket; --exec, a
-command that lastack starts, waits for and ends; or --stop, a command that stops the server
-from outside (systemctl, kubectl, ssh), of which only clients' ends are then known. With
---exec, --stop is what stops that server, like nginx -s quit.
-A --pid is the master's, not a worker's: cat /run/nginx.pid, or pgrep -o nginx (the oldest).
-A second --exec, or --restart, brings the server back: a rolling restart, or with
---handover one that shares the port with the old server for a while.
+What to stop: --pid, a process on this host that owns the listening socket; --exec, a command
+that lastack starts and ends itself; or --stop, a command that stops the server from outside
+(systemctl, kubectl, ssh), in which case only the clients' side is known. Together with --exec,
+--stop is the command that stops that server, like nginx -s quit.
+For --pid, give the master, not a worker: cat /run/nginx.pid, or pgrep -o nginx (the oldest).
+A second --exec, or --restart, starts the server again: a rolling restart. With --handover the
+new server starts before the old one stops, and both share the port.
 
-With --signal HUP or USR2 the server is to reload and to stay: nothing kills it, and the
-watch begins when the connections that it had are gone.
+With --signal HUP or USR2 the server reloads and goes on: nothing kills it, and the watch
+begins once the connections from before the signal are gone.
 
-What clients do: --idle keep a connection, --in-flight have a request under way, --partial
-have sent half of one, --arrivals connect anew, --queued wait in the accept queue. When the
-watch ends, requests under way are awaited for up to --request-timeout.
+Clients: --idle keep a connection open, --in-flight have a request in progress, --partial have
+sent half a request, --arrivals connect anew, --queued wait in the accept queue. After the
+watch, requests in progress may still finish for up to --request-timeout.
 
-The metric failed sums requests lost or answered 5xx, and connects refused, unreachable or not
-answered in time; but not connects that fail on this host, as it has no local port.
+The metric failed counts requests lost or answered 5xx, and connects refused, unreachable or
+timed out. It does not count connects that fail because this host has no free local port.
 
-A server of --exec is best in the foreground (nginx: daemon off;); of one that goes into the
-background, whoever listens gets the signal. --also runs a proxy in front of the server, or a
-backend behind it. If it listens on TARGET, the server of --exec has a port of its own.
+Run a server of --exec in the foreground (nginx: daemon off;). If it goes into the background,
+the process that listens gets the signal. --also starts a proxy in front of the server, or a
+backend behind it. If the proxy listens on TARGET, the server of --exec uses a port of its own.
 
 The commands of --exec, --also and --restart are split into words as a shell does (quotes,
-backslashes, $VARIABLES), but no shell runs them. What lastack started is gone when it
-ends, however it ends, in a PID namespace where this host allows one; a server that it did
-not start gets --signal and, only if asked, --then.`,
+backslashes, $VARIABLES), but no shell runs them. Everything that lastack started ends with
+it, even if lastack is killed, where this host allows a PID namespace. A server that lastack
+did not start gets --signal, and --then only if you ask for it.`,
 		Example: `  lastack drain 127.0.0.1:8080 --exec 'lastack serve --listen 127.0.0.1:8080 --exchange http:/'
   lastack drain 127.0.0.1:80 --pid $(cat /run/nginx.pid) --signal QUIT
   lastack drain 127.0.0.1:80 --pid $(cat /run/nginx.pid) --signal HUP --threshold 'failed==0'
   lastack drain web.example:80 --stop 'ssh web.example systemctl reload app' --threshold 'failed==0'
 
-  # By the server's own command; and a backend behind a proxy.
+  # Stop by the server's own command. Then a backend behind a proxy.
   lastack drain 127.0.0.1:8080 --exec 'nginx -p . -c n.conf' --stop 'nginx -p . -c n.conf -s quit'
   lastack drain 127.0.0.1:8080 --sandbox --also 'haproxy -db -f h.cfg' \
     --exec 'lastack serve --listen 127.0.0.1:9001 --exchange http:/'
 
-  # A rolling restart, five times, as a gate of CI: no request lost, no connect refused.
+  # A rolling restart, five times, as a gate in CI: no request lost, no connect refused.
   lastack drain 127.0.0.1:8080 --sysctl net.ipv4.tcp_migrate_req=1 --repeat 5 --handover --threshold 'failed==0' \
     --exec 'lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port' \
     --restart 'lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port'
 
-  # A crash with another server on the port: with tcp_migrate_req=1 the queued connections go to that one.
+  # A crash while a second server shares the port: tcp_migrate_req=1 moves queued connections to it.
   lastack drain 127.0.0.1:8080 --sysctl net.ipv4.tcp_migrate_req=1 --queued 20 --handover --signal KILL \
     --exec 'lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port --engine epoll' \
     --restart 'lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port'`,
@@ -73,17 +73,17 @@ not start gets --signal and, only if asked, --then.`,
 			if err := o.complete(cmd, args); err != nil {
 				return err
 			}
-			return measure(cmd, &o.resultFlags, drain.Job, o.setup, o.place, cleanupLimit, o.show(cmd.ErrOrStderr()), o.complement)
+			return measure(cmd, &o.resultFlags, drain.Job, o.setup, o.isolation, cleanupLimit, o.show(cmd.ErrOrStderr()), o.complement)
 		},
 	}
 	o.register(cmd.Flags())
 	return cmd
 }
 
-// cleanupLimit bounds how long whoever asks twice waits for the servers to be ended.
+// cleanupLimit bounds how long a second signal waits for the servers to end.
 const cleanupLimit = 10 * time.Second
 
-// show prints what goes on.
+// show prints progress, and what a server printed that ended too early.
 func (o *drainOptions) show(stderr io.Writer) func(record.Event) {
 	progress := report.NewDrainProgress(stderr)
 	return func(e record.Event) {
@@ -97,7 +97,7 @@ func (o *drainOptions) show(stderr io.Writer) func(record.Event) {
 	}
 }
 
-// complement adds to a record what the drain itself does not know.
+// complement adds to the record how the target's name was resolved, which the drain does not know.
 func (o *drainOptions) complement(run *record.Run) {
 	run.Plan.Resolved = o.resolved
 	if o.addresses > 1 && len(run.Plan.Groups) > 0 {

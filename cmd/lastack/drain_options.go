@@ -51,21 +51,20 @@ type drainOptions struct {
 	allowPublic bool
 	resultFlags
 
-	// What complete makes of it.
-	target target
-	what   drain.Spec
-	setup  drain.Setup
-	place  place[drain.Setup]
-	// addresses is the number of the target's, where the server that is to be started decides for one of them.
+	// complete sets the rest.
+	target    target
+	what      drain.Spec
+	setup     drain.Setup
+	isolation isolation[drain.Setup]
+	// addresses counts the target's addresses if the server, once started, decides which one is used.
 	addresses int
-	// resolved says which address of a name is taken.
+	// resolved says which of a name's addresses is used.
 	resolved []string
 }
 
-// defaultThink keeps the clients in flight from taking all CPU where replies come at once.
+// defaultThink keeps the clients in flight from using all CPU when replies are immediate.
 const defaultThink = 10 * time.Millisecond
 
-// defaultReconnect is how long a client waits that has lost its connection.
 const defaultReconnect = 200 * time.Millisecond
 
 func newDrainOptions() *drainOptions {
@@ -84,42 +83,41 @@ func newDrainOptions() *drainOptions {
 
 func (o *drainOptions) register(f *pflag.FlagSet) {
 	f.SortFlags = false
-	f.Var(quantity.NewDecimal(&o.pid, 0), "pid", "the server: a process of this host that runs already")
-	f.StringArrayVar(&o.exec, "exec", nil, "the server: a `COMMAND` to start, own and end, split into words as a shell would; a second one is --restart")
-	f.StringArrayVar(&o.also, "also", nil, "a `COMMAND` that runs beside the server of --exec to the end, like a proxy in front of it or a backend behind it (repeatable)")
-	f.StringVar(&o.stop, "stop", "", "what stops the server: a `COMMAND` for /bin/sh -c, like 'ssh web.example systemctl stop app'; with --exec it stops that server")
-	f.Var(&o.signal, "signal", "what --pid or --exec is sent: a name or a number")
-	f.DurationVar(&o.after, "after", o.after, "how long the load is held before the server is stopped")
-	f.DurationVar(&o.grace, "grace", o.grace, "how long the server may take to end after that")
-	f.Var(&o.then, "then", "what it is sent after the grace (KILL with --exec; none with --pid, and with --signal HUP or USR2)")
-	f.DurationVar(&o.watch, "watch", o.watch, "how long clients are watched once the server is gone, or back")
-	f.StringVar(&o.restart, "restart", "", "a `COMMAND` that brings the server back, started when the old one is gone; it ends with the run")
-	f.BoolVar(&o.handover, "handover", false, "start the --restart before the signal, so that both share the port (SO_REUSEPORT)")
-	f.Var(&o.repeat, "repeat", "stop it so many times, and show the spread")
-	f.Var(o.contain, "contain", "what keeps the server's children from outliving the run: a PID namespace or a process group")
-	f.StringVar(&o.ledger, "ledger", "", "`FILE` where the server writes its own counts at its end (lastack serve --ledger)")
-	f.Var(&o.idle, "idle", "connections that are kept open, after a request on each")
-	f.Var(&o.inFlight, "in-flight", "clients that ask one request after the other, --think apart")
+	f.Var(quantity.NewDecimal(&o.pid, 0), "pid", "the server: a process that already runs on this host")
+	f.StringArrayVar(&o.exec, "exec", nil, "the server: a `COMMAND` that lastack starts and ends, split into words as a shell would; a second one is --restart")
+	f.StringArrayVar(&o.also, "also", nil, "a `COMMAND` to run beside the server of --exec, like a proxy in front of it or a backend behind it (repeatable)")
+	f.StringVar(&o.stop, "stop", "", "stop the server by a `COMMAND` for /bin/sh -c, like 'ssh web.example systemctl stop app'; with --exec it stops that server")
+	f.Var(&o.signal, "signal", "signal to send to --pid or --exec: a name or a number")
+	f.DurationVar(&o.after, "after", o.after, "how long the load runs before the server is stopped")
+	f.DurationVar(&o.grace, "grace", o.grace, "how long the server may then take to end")
+	f.Var(&o.then, "then", "signal to send after the grace (KILL with --exec; none with --pid, and with --signal HUP or USR2)")
+	f.DurationVar(&o.watch, "watch", o.watch, "how long to watch the clients after the server has ended, or is back")
+	f.StringVar(&o.restart, "restart", "", "a `COMMAND` that starts the server again when the old one has ended; it ends with the run")
+	f.BoolVar(&o.handover, "handover", false, "run --restart before the signal, so that both servers share the port (SO_REUSEPORT)")
+	f.Var(&o.repeat, "repeat", "stop the server N times, and show the spread")
+	f.Var(o.contain, "contain", "how to end the server's children with the run: a PID namespace or a process group")
+	f.StringVar(&o.ledger, "ledger", "", "`FILE` to which the server writes its counts when it ends (lastack serve --ledger)")
+	f.Var(&o.idle, "idle", "connections to keep open, after one request on each")
+	f.Var(&o.inFlight, "in-flight", "clients that send one request after the other, --think apart")
 	f.Var(&o.partial, "partial", "clients that have sent half a request")
-	f.Var(&o.queued, "queued", "connections that stand in the accept queue at the signal (the server is stopped meanwhile, SIGSTOP)")
-	f.VarP(&o.arrivals, "arrivals", "R", "new connections/s, with a request on each")
-	f.Var(&o.exchange, "exchange", "what a request is: echo:REQ,RESP (bytes) or http:/path")
-	f.Var(&o.inFlightExchange, "in-flight-exchange", "what the clients of --in-flight ask for instead, like a path that takes its time")
-	f.Lookup("in-flight-exchange").DefValue = "" // not none: as --exchange
+	f.Var(&o.queued, "queued", "connections in the accept queue at the signal (SIGSTOP holds the server while they connect)")
+	f.VarP(&o.arrivals, "arrivals", "R", "new connections/s, with one request on each")
+	f.Var(&o.exchange, "exchange", "the request: echo:REQ,RESP (bytes) or http:/path")
+	f.Var(&o.inFlightExchange, "in-flight-exchange", "the request of --in-flight clients, if it differs, like a slow path")
+	f.Lookup("in-flight-exchange").DefValue = "" // the zero value means --exchange, not none
 	f.DurationVar(&o.think, "think", o.think, "time between two requests of a client of --in-flight")
 	f.StringArrayVarP(&o.headers, "header", "H", nil, "HTTP `HEADER`, 'Name: value' (repeatable); records keep only well-known values")
-	f.Var(&o.reconnect, "reconnect", "how long a client that lost its connection waits before it connects again, doubled while refused; after a reply with Connection: close an in-flight one goes on by a new one, --think later")
+	f.Var(&o.reconnect, "reconnect", "how long a client that lost its connection waits before it connects again, doubled while refused; after a reply with Connection: close, an in-flight client reconnects after --think")
 	f.DurationVar(&o.connectTimeout, "connect-timeout", o.connectTimeout, "from connect() to established")
 	f.DurationVar(&o.requestTimeout, "request-timeout", o.requestTimeout, "from a request to its whole reply")
-	f.BoolVar(&o.sandbox, "sandbox", false, "in a network namespace of the drain's own: TARGET is a loopback address there, the server is --exec")
+	f.BoolVar(&o.sandbox, "sandbox", false, "use a private network namespace; TARGET must be a loopback address, and the server --exec")
 	f.StringArrayVar(&o.sysctls, "sysctl", nil, "in a sandbox: net.ipv4.`KEY=VALUE` (repeatable)")
 	f.VarP(quantity.NewDecimal(&o.workers, 0), "workers", "w", "load worker threads (0 = automatic)")
-	f.Var(o.engine, "engine", "how sockets are driven")
+	f.Var(o.engine, "engine", "how to drive sockets")
 	o.resultFlags.register(f, "failed==0")
 	f.BoolVar(&o.allowPublic, "allow-public", false, "allow a target outside private and loopback ranges")
 }
 
-// oneTarget wants the one argument of drain.
 func oneTarget(_ *cobra.Command, args []string) error {
 	if len(args) != 1 {
 		return usagef("drain takes one TARGET (HOST:PORT), but was given %d arguments", len(args))
@@ -127,7 +125,7 @@ func oneTarget(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// complete checks the whole command line, before a socket opens.
+// complete checks the whole command line before a socket opens.
 func (o *drainOptions) complete(cmd *cobra.Command, args []string) error {
 	given := func(name string) bool { return cmd.Flags().Changed(name) }
 	var err error
@@ -144,7 +142,7 @@ func (o *drainOptions) complete(cmd *cobra.Command, args []string) error {
 	if given("exchange") {
 		fixed = "--exchange"
 	}
-	if err := o.target.sayTo(&o.exchange.Spec, fixed); err != nil {
+	if err := o.target.mergeExchange(&o.exchange.Spec, fixed); err != nil {
 		return err
 	}
 	if o.what.Load, err = o.load(given); err != nil {
@@ -170,7 +168,7 @@ func (o *drainOptions) complete(cmd *cobra.Command, args []string) error {
 	return o.resolve(cmd)
 }
 
-// resolve makes the experiment of what has been checked.
+// resolve makes the setup from the checked flags.
 func (o *drainOptions) resolve(cmd *cobra.Command) (err error) {
 	c := &o.what
 	if len(o.exec) > 0 {
@@ -180,7 +178,7 @@ func (o *drainOptions) resolve(cmd *cobra.Command) (err error) {
 	c.Target, c.Repeat, c.Workers, c.Engine = o.target.addr, int(o.repeat), o.workers, o.engine.value
 	c.AllowPublic = o.allowPublic
 	c.Version, c.Command = versionString(), commandLine()
-	c.Sandbox = o.place.box
+	c.Sandbox = o.isolation.box
 	facts, err := drain.Read(*c)
 	if err != nil {
 		return err
@@ -199,26 +197,26 @@ func (o *drainOptions) resolve(cmd *cobra.Command) (err error) {
 func (o *drainOptions) completeSandbox() error {
 	switch {
 	case len(o.sysctls) > 0:
-		o.place.needs = "--sysctl"
+		o.isolation.needs = "--sysctl"
 	case o.sandbox:
-		o.place.needs = "--sandbox"
+		o.isolation.needs = "--sandbox"
 	default:
-		o.place.why = "not asked for"
+		o.isolation.why = "not asked for"
 		return nil
 	}
 	switch {
 	case len(o.exec) == 0:
-		return usagef("%s: a sandbox is a network namespace of its own, which only a server that lastack starts is in: want --exec", o.place.needs)
+		return usagef("%s: only a server that lastack starts can run in a sandbox: want --exec", o.isolation.needs)
 	case !o.target.addr.Addr().IsLoopback():
-		return usagef("%s: a sandbox has loopback addresses only, and the target %q is none: want one like 127.0.0.1:8080", o.place.needs, o.target.name)
+		return usagef("%s: a sandbox has only loopback addresses, and the target %q is not one: want one like 127.0.0.1:8080", o.isolation.needs, o.target.name)
 	}
 	o.target.only(netip.Addr.IsLoopback)
 	sysctls, err := parseSysctls(o.sysctls)
-	o.place.box = &sandbox.Spec{Sysctls: sysctls}
+	o.isolation.box = &sandbox.Spec{Sysctls: sysctls}
 	return err
 }
 
-// load is the clients; what is wrong with them by themselves, drain says.
+// load collects the clients' flags. drain.Resolve checks their values; load checks only what depends on which flags were given.
 func (o *drainOptions) load(given func(string) bool) (drain.Load, error) {
 	l := drain.Load{
 		Idle: int(o.idle), InFlight: int(o.inFlight), Partial: int(o.partial), Queued: int(o.queued), Arrivals: o.arrivals.from,
@@ -230,16 +228,16 @@ func (o *drainOptions) load(given func(string) bool) (drain.Load, error) {
 	case r.from != r.to:
 		return l, usagef("--arrivals %v: want one rate", &r)
 	case given("in-flight-exchange") && l.InFlightExchange.Kind == exchange.None:
-		return l, usagef("--in-flight-exchange none: without a request none can be lost: want one of the kind of --exchange %v", l.Exchange)
+		return l, usagef("--in-flight-exchange none: without requests none can be lost: want the same kind as --exchange %v", l.Exchange)
 	case given("in-flight-exchange") && l.InFlight == 0:
-		return l, usagef("--in-flight-exchange %v: needs --in-flight above 0, whose it is", l.InFlightExchange)
+		return l, usagef("--in-flight-exchange %v: needs --in-flight above 0", l.InFlightExchange)
 	case given("think") && l.InFlight == 0:
-		return l, usagef("--think %v: needs --in-flight above 0, between whose requests it is", o.think)
+		return l, usagef("--think %v: needs --in-flight above 0", o.think)
 	}
 	return l, nil
 }
 
-// reconnectFlag is --reconnect: a time, or never.
+// reconnectFlag is --reconnect: a duration, or never.
 type reconnectFlag struct{ d time.Duration }
 
 // Set implements pflag.Value.
@@ -250,7 +248,7 @@ func (r *reconnectFlag) Set(s string) error {
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil || d <= 0 || d > loadgen.MaxTime {
-		return fmt.Errorf("%q is not a time to wait: want a duration above 0 and up to %v, like 200ms, or never", s, loadgen.MaxTime)
+		return fmt.Errorf("%q is not a waiting time: want a duration above 0 and up to %v, like 200ms, or never", s, loadgen.MaxTime)
 	}
 	r.d = d
 	return nil

@@ -5,7 +5,7 @@ import (
 	"lastack/bench/process"
 )
 
-// stopConfig checks who is stopped, and how.
+// stopConfig checks which server is stopped, and how.
 func (o *drainOptions) stopConfig(given func(string) bool) (drain.Stop, error) {
 	s := drain.Stop{
 		PID: o.pid, Hook: o.stop, Signal: o.signal.Signal, After: o.after, Grace: o.grace, Then: o.then.Signal, Watch: o.watch,
@@ -47,35 +47,35 @@ func (o *drainOptions) stopConfig(given func(string) bool) (drain.Stop, error) {
 	return s, o.checkStop(given, &s)
 }
 
-// oneServer wants one way to stop one server.
+// oneServer checks that the flags name one server and one way to stop it.
 func (o *drainOptions) oneServer(given func(string) bool) error {
 	switch pid, execs, stop := given("pid"), given("exec"), given("stop"); {
 	case !pid && !execs && !stop:
-		return usagef("drain %s: who is to be stopped? Want one of --pid N, --exec 'CMD ...' and --stop 'CMD'", o.target.name)
+		return usagef("drain %s: no server to stop: want one of --pid N, --exec 'CMD ...' and --stop 'CMD'", o.target.name)
 	case pid && execs:
 		return usagef("--pid %d: not with --exec, which starts the server itself: want one of them", o.pid)
 	case stop && pid:
 		return usagef("--stop %q: not with --pid, which names a process to signal: want one of them", o.stop)
 	case given("also") && !execs:
-		return usagef("--also %q: it runs beside a server that lastack starts: want --exec", o.also[0])
+		return usagef("--also %q: runs beside a server that lastack starts: want --exec", o.also[0])
 	case stop && o.stop == "":
 		return usagef("--stop \"\": want a command for /bin/sh -c")
 	case len(o.exec) > 2:
-		return usagef("--exec %q: want at most two, the server and what takes its place", o.exec[2])
+		return usagef("--exec %q: want at most two, the server and its replacement", o.exec[2])
 	case len(o.exec) == 2 && given("restart"):
-		return usagef("--restart %q: the second --exec is the restart already: want one of them", o.restart)
+		return usagef("--restart %q: the second --exec is the restart: want one of them", o.restart)
 	}
 	return nil
 }
 
-// checkStop finds what was given and does not go together.
+// checkStop refuses flags that contradict each other.
 func (o *drainOptions) checkStop(given func(string) bool, s *drain.Stop) error {
 	if given("stop") {
 		if given("signal") {
-			return usagef("--signal: with --stop the command stops the server: leave it out")
+			return usagef("--signal: the command of --stop stops the server: leave --signal out")
 		}
 		if given("then") && !given("exec") {
-			return usagef("--then: with --stop the command stops the server, and lastack signals nobody: leave it out")
+			return usagef("--then: the command of --stop stops the server, and lastack sends no signal: leave --then out")
 		}
 		s.Signal = 0
 	}
@@ -83,11 +83,11 @@ func (o *drainOptions) checkStop(given func(string) bool, s *drain.Stop) error {
 	case o.repeat < 1:
 		return usagef("--repeat %v: want 1 to %d", &o.repeat, drain.MaxTries)
 	case given("contain") && given("pid") && len(s.Restart) == 0:
-		return usagef("--contain %s: it is for what lastack starts, and with --pid that is nothing: leave it out", o.contain)
+		return usagef("--contain %s: applies to processes that lastack starts, and with --pid it starts none: leave it out", o.contain)
 	case given("ledger") && s.Ledger == "":
-		return usagef("--ledger \"\": want the file that the server writes at its end")
+		return usagef("--ledger \"\": want the file that the server writes when it ends")
 	case given("ledger") && given("output") && sameFile(s.Ledger, o.output):
-		return usagef("--ledger %s: the record would replace what the server writes there: give --output another file", s.Ledger)
+		return usagef("--ledger %s: --output names the same file, and the record would overwrite the ledger: want another file for --output", s.Ledger)
 	}
 	return nil
 }

@@ -32,9 +32,9 @@ func TestEndedEarly(t *testing.T) {
 
 func TestEarlyWords(t *testing.T) {
 	for command, want := range map[string]string{
-		"run": noResult, "drain": noResult, "serve": "interrupted before it listened", "doctor": "interrupted", "": "interrupted",
+		"run": noResult, "drain": noResult, "serve": "interrupted before the server listened", "doctor": "interrupted", "": "interrupted",
 	} {
-		if got := earlyWords(command); got != want {
+		if got := earlyMessage(command); got != want {
 			t.Errorf("%s: %q, want %q", command, got, want)
 		}
 	}

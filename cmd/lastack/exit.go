@@ -15,8 +15,8 @@ const (
 	exitInterrupted = 130
 )
 
-// codeError is an error with its exit code. Without an error of its own it ends the
-// program without a word, for a command that has said everything in its result.
+// codeError is an error with its exit code. If err is nil, the program prints no
+// error: the command has said everything in its result.
 type codeError struct {
 	code int
 	err  error
@@ -39,14 +39,14 @@ func exitWith(code int, err error) error {
 	return &codeError{code: code, err: err}
 }
 
-// usagef is a mistake in the command line: one sentence that names the flag, the
-// value, and what is accepted.
+// usagef makes a usage error: one sentence that names the flag, the value, and
+// what is accepted.
 func usagef(format string, args ...any) error {
 	return &codeError{code: exitUsage, err: fmt.Errorf(format, args...)}
 }
 
-// codeOf finds an error's exit code. What fails before a command runs is cobra's
-// reading of the command line, so usage.
+// codeOf finds an error's exit code. An error before the command runs comes from
+// cobra's parsing of the command line, so it is a usage error.
 func codeOf(err error, running bool) int {
 	if e, ok := errors.AsType[*codeError](err); ok {
 		return e.code

@@ -9,8 +9,8 @@ import (
 	"lastack/sockstate"
 )
 
-// flagError says in one sentence what is wrong with a flag. The values of flags name
-// themselves in their errors, as pflag's own types do not.
+// flagError says in one sentence what is wrong with a flag. lastack's flag types say
+// what they want in their errors; pflag's own types do not.
 func flagError(cmd *cobra.Command, err error) error {
 	if e, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
 		return usagef("--%s: want a value after it (see %s --help)", e.GetFlag().Name, cmd.CommandPath())
@@ -26,13 +26,13 @@ func flagError(cmd *cobra.Command, err error) error {
 	case "int":
 		return usagef("--%s: %q is not a whole number: want one like 4", name, e.GetValue())
 	case "bool":
-		return usagef("--%s: %q is neither true nor false: want one of them, or the flag alone", name, e.GetValue())
+		return usagef("--%s: %q is neither true nor false: want one of them, or no value", name, e.GetValue())
 	}
 	return usagef("--%s: %w", name, e.Unwrap())
 }
 
-// asUsage turns what bench refuses before a socket opens into a usage error. A flag that was not given is not blamed: its value is
-// said to be the default, or lastack's choice.
+// asUsage turns a sockstate.ValueError into a usage error. If the user did not give the flag, the error says that its value is the
+// default, or lastack's choice.
 func asUsage(cmd *cobra.Command, err error) error {
 	e, ok := errors.AsType[*sockstate.ValueError](err)
 	if !ok {
@@ -49,5 +49,5 @@ func asUsage(cmd *cobra.Command, err error) error {
 	case e.Value == f.DefValue:
 		return usagef("--%s %s (the default): %s", e.Name, e.Value, e.Want)
 	}
-	return usagef("--%s %s (not given, so that lastack chose): %s", e.Name, e.Value, e.Want)
+	return usagef("--%s %s (chosen by lastack): %s", e.Name, e.Value, e.Want)
 }

@@ -12,7 +12,7 @@ type choice struct {
 	of    []string
 }
 
-// newChoice makes a choice of the given words; the first is the default.
+// newChoice returns a choice of the given words. The first is the default.
 func newChoice(of ...string) *choice { return &choice{value: of[0], of: of} }
 
 func (c *choice) String() string { return c.value }
@@ -26,5 +26,5 @@ func (c *choice) Set(s string) error {
 	return nil
 }
 
-// Type implements pflag.Value: the words stand in the help text.
+// Type implements pflag.Value. The help text shows the words.
 func (c *choice) Type() string { return strings.Join(c.of, "|") }

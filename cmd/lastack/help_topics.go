@@ -10,26 +10,25 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// topic is a page of help that is about no command. Its text is made of the tables that the program itself works by.
+// topic is a help page that is not about a command. It is generated from the tables that the program itself uses.
 type topic struct {
 	name, short string
 	write       func(w io.Writer)
-	// item explains one name of the topic, and reports whether there is such a name; nil where the page says all.
+	// item explains one name of the topic, and reports whether the topic has that name. It is nil for a topic without names.
 	item func(w io.Writer, name string) bool
 }
 
-// topics lists them, as help does.
 func topics() []topic {
 	return []topic{
-		{"metrics", "What a --threshold may bound", writeMetrics, writeMetric},
-		{"outcomes", "How a connection can end, and how that is counted", writeOutcomes, nil},
+		{"metrics", "What a --threshold can test", writeMetrics, writeMetric},
+		{"outcomes", "How a connection can end, and how each end is counted", writeOutcomes, nil},
 		{"states", "The TCP states, and the life of a connection", writeStates, nil},
-		{"policies", "Who closes first and how (--close), and what follows", writePolicies, nil},
-		{"verdicts", "What bounds a run, and what its findings mean", writeVerdicts, writeFinding},
+		{"policies", "Who closes first and how (--close), and the states that follow", writePolicies, nil},
+		{"verdicts", "What limits a run, and what its findings mean", writeVerdicts, writeFinding},
 	}
 }
 
-// topicCommands are commands that cannot run: cobra takes those for topics.
+// topicCommands returns commands without a Run function, which cobra lists as help topics.
 func topicCommands() []*cobra.Command {
 	var all []*cobra.Command
 	for _, t := range topics() {
@@ -40,7 +39,7 @@ func topicCommands() []*cobra.Command {
 	return all
 }
 
-// explain is help for a name within a topic, like that of a finding.
+// explain prints help about a name within a topic, like a finding.
 func explain(cmd *cobra.Command, about string, names []string) error {
 	for _, t := range topics() {
 		if t.name != about || t.item == nil || len(names) != 1 {
@@ -59,13 +58,12 @@ func explain(cmd *cobra.Command, about string, names []string) error {
 func toStdout(cmd *cobra.Command, write func(io.Writer)) {
 	b := bufio.NewWriter(cmd.OutOrStdout())
 	write(b)
-	_ = b.Flush() // Main's stdout keeps the error
+	_ = b.Flush() // the checked writer keeps the error
 }
 
-// definition is a name and what it means.
 type definition struct{ name, means string }
 
-// writeDefinitions writes a heading and terms below it, wrapped; without a heading, the terms only.
+// writeDefinitions writes a heading, if there is one, and below it the terms, wrapped.
 func writeDefinitions(w io.Writer, heading string, terms []definition) {
 	if heading != "" {
 		fmt.Fprintf(w, "\n%s\n", heading)
@@ -83,7 +81,7 @@ func writeDefinitions(w io.Writer, heading string, terms []definition) {
 	}
 }
 
-// wrapped breaks text at spaces into lines of at most width characters, at least one.
+// wrapped breaks text at spaces into lines of at most width characters. It returns at least one line.
 func wrapped(text string, width int) []string {
 	lines := []string{""}
 	for _, word := range strings.Fields(text) {

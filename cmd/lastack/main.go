@@ -1,10 +1,10 @@
-// Command lastack load-tests the life of TCP connections: it opens and closes them
-// in great numbers, chooses who closes first and how, and reports every state of
-// the teardown on both ends. See lastack help.
+// Command lastack is a load tester for the life of TCP connections: it opens and
+// closes them in great numbers, chooses who closes first and how, and reports
+// every state of the teardown at both ends. See lastack help.
 //
-// A subcommand is a file of its name, and a line in root.go. A flag of run is a field of runOptions (run_options.go) that becomes one of
-// setup.Spec (run_spec.go); flags that run and drain share are in traffic.go and result.go. What a subcommand does in a sandbox is a job:
-// cell.go starts it, main lists all jobs.
+// A subcommand is a file of its name and a line in root.go. A flag of run is a field of runOptions (run_options.go) that becomes a field of
+// setup.Spec (run_spec.go). traffic.go and result.go hold flags that commands share. What a subcommand does in a sandbox is a job, which
+// cell.go lists and starts.
 package main
 
 import (
@@ -39,7 +39,7 @@ func main() {
 	if len(os.Args) > 1 {
 		command = os.Args[1]
 	}
-	// Before the runtime needs them: it would end the program with a trace.
+	// The runtime would crash with a stack trace if it could not start a thread.
 	need := int64(host.RuntimeThreads)
 	if loads(command) {
 		need = host.LoadThreads
@@ -48,16 +48,16 @@ func main() {
 		fmt.Fprintf(os.Stderr, "lastack: %v\n", err)
 		os.Exit(exitError)
 	}
-	endBySignal(earlyWords(command))
-	outliveWriting()
+	endBySignal(earlyMessage(command))
+	surviveFailedWrites()
 	os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// loads reports whether a command has workers, and most often a sandbox.
+// loads reports whether a command starts worker threads.
 func loads(command string) bool { return command == "run" || command == "drain" || command == "serve" }
 
-// Main runs the command line args, the program's name not included, and returns
-// the exit code. A failure is one sentence on stderr.
+// Main runs the command line args, without the program's name, and returns the
+// exit code. It prints a failure as one sentence on stderr.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root, running := newRoot()
 	out := &checked{Writer: stdout}
@@ -65,19 +65,19 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetIn(stdin)
 	root.SetOut(out)
 	root.SetErr(stderr)
-	err := out.of(root.ExecuteContext(context.Background()))
+	err := out.merge(root.ExecuteContext(context.Background()))
 	if err == nil {
 		return exitOK
 	}
 	code := codeOf(err, *running)
 	if text := err.Error(); text != "" {
-		// Errors that were joined stand on a line each. Names, and what others wrote, may be in them.
+		// errors.Join separates errors by newlines. The text may hold file names and other programs' output.
 		fmt.Fprintf(stderr, "lastack: %s\n", strings.ReplaceAll(quantity.Escape(record.RedactText(text)), "\n", "; "))
 	}
 	return code
 }
 
-// checked is stdout. It keeps the first error of writing: not all who print tell (cobra's help does not).
+// checked is stdout. It keeps the first write error, since not every caller checks for one (cobra's help does not).
 type checked struct {
 	io.Writer
 	err error
@@ -91,9 +91,8 @@ func (c *checked) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// of is the error that a command ended with, once stdout is looked at too. Whoever has stopped reading (EPIPE) has read enough:
-// that is no failure.
-func (c *checked) of(err error) error {
+// merge combines a command's error with a failed write to stdout. EPIPE is not a failure: the reader has seen enough.
+func (c *checked) merge(err error) error {
 	switch {
 	case c.err == nil:
 		return err

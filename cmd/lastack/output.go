@@ -22,34 +22,29 @@ import (
 	"lastack/bench/record"
 )
 
-// destination is a file that the user named for what a command has to say at its end (--output, --ledger). Nothing is lost
-// on the way there:
+// destination is a file that a command writes when it ends (--output, --ledger). How it is written depends on what it is:
 //
-//	regular file, or none yet  written beside it, and renamed over it when complete: the old one stays until then, and
-//	                           whatever else happens. A symbolic link stays, and its target is replaced. Where the
-//	                           directory does not allow that and the file does, see overwrite.
-//	own descriptor             /dev/stdout, /dev/fd/3, or a file that is stdout: written to the descriptor, after what
-//	                           stands there
-//	pipe, device               opened without truncation, and waited for until a signal comes
+//	regular file, or none yet  a new file is written beside it and renamed over it when complete, so that the old one stays
+//	                           whatever happens. A symbolic link stays, and its target is replaced. If the directory does not
+//	                           allow that but the file does, see overwrite.
+//	own descriptor             /dev/stdout, /dev/fd/3, or a file that is stdout: appended through the descriptor
+//	pipe, device               opened without truncation; the write waits for a reader, until a signal comes
 //
-// It is opened before a socket is, so that a run is not made that cannot be saved, and leaves no trace until it is written.
+// It is checked before a socket opens, so that no run starts that cannot be saved. Nothing changes until it is written.
 type destination struct {
 	flag, path string
-	// target is the regular file, as no symbolic link.
+	// target is the regular file, with symbolic links resolved.
 	target string
 	// inPlace: no file can be made beside the target.
 	inPlace bool
-	// seen is the target as it was opened, nil if there was none.
+	// seen is the target when it was checked, nil if there was none.
 	seen os.FileInfo
-	// file is open already: an own descriptor, or a device. It is nil where target is not empty, and for a named pipe,
-	// whose reader would take a close for the end.
+	// file is the open file for an own descriptor or a device. It is nil for a regular file, and for a named pipe, whose
+	// reader would take a close for the end of the data.
 	file *os.File
-	// fd is the number of an own descriptor, 0 if it is none.
-	fd int
 }
 
-// openDestination finds out what path is and whether it could be written. The error is of the command line, unless another path
-// would not help.
+// openDestination finds out what path is and whether it can be written. The error is a usage error if another path would help.
 func openDestination(flag, path string) (*destination, error) {
 	d := &destination{flag: flag, path: path}
 	if err := d.open(); err != nil {
@@ -60,9 +55,9 @@ func openDestination(flag, path string) (*destination, error) {
 		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 			return nil, exitWith(exitError, fmt.Errorf("--%s %s: cannot be opened (%w): raise the limit (ulimit -n, or fs.file-max of the host)", flag, path, err))
 		case errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.EIO):
-			return nil, exitWith(exitError, fmt.Errorf("--%s %s: cannot be opened (%w): the kernel's log may tell why (dmesg)", flag, path, err))
+			return nil, exitWith(exitError, fmt.Errorf("--%s %s: cannot be opened (%w): the kernel's log may say why (dmesg)", flag, path, err))
 		}
-		return nil, usagef("--%s %s: cannot be written (%w): want a file in a directory that exists and may be written", flag, path, err)
+		return nil, usagef("--%s %s: cannot be written (%w): want a file in an existing, writable directory", flag, path, err)
 	}
 	return d, nil
 }
@@ -70,7 +65,8 @@ func openDestination(flag, path string) (*destination, error) {
 func (d *destination) open() error {
 	st, err := os.Stat(d.path)
 	if fd, ok := ownDescriptor(d.path, st); ok {
-		return d.openOwn(fd)
+		d.file, err = duplicate(fd, d.path)
+		return err
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -79,12 +75,12 @@ func (d *destination) open() error {
 	case err != nil:
 		return err
 	case st.Mode().IsRegular():
-		// A pipe that took its place meanwhile is not waited for.
+		// O_NONBLOCK, in case a pipe has taken its place meanwhile.
 		f, err := os.OpenFile(d.path, os.O_WRONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 		if err != nil {
 			return err
 		}
-		d.seen, err = f.Stat() // not st: to open a file of an overlay's lower layer may have made another of it
+		d.seen, err = f.Stat() // not st: opening a file of an overlay's lower layer may copy it up
 		_ = f.Close()          // nothing was written
 		if err != nil {
 			return err
@@ -100,15 +96,15 @@ func (d *destination) open() error {
 	case st.Mode()&os.ModeNamedPipe != 0:
 		return mayWrite(d.path)
 	case st.Mode()&os.ModeCharDevice != 0:
-		// Without O_NONBLOCK a terminal line may wait for its carrier.
+		// Without O_NONBLOCK the open of a serial line may wait for its carrier.
 		d.file, err = os.OpenFile(d.path, os.O_WRONLY|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
 		return err
 	}
-	return errors.New("it is neither a file nor a pipe nor a character device")
+	return errors.New("not a file, a pipe or a character device")
 }
 
-// openBeside follows the links and makes sure that a file can be made beside the target. In an append-only directory (chattr +a)
-// it is made and stays: that is an error whatever the errno.
+// openBeside resolves the links, and tests that a file can be made and removed beside the target. In an append-only directory
+// (chattr +a) it cannot be removed: that is an error whatever the errno.
 func (d *destination) openBeside() (made bool, err error) {
 	if d.target, err = followLinks(d.path); err != nil {
 		return false, err
@@ -120,22 +116,13 @@ func (d *destination) openBeside() (made bool, err error) {
 	}
 	_ = f.Close() // nothing was written
 	if err := os.Remove(f.Name()); err != nil {
-		return true, fmt.Errorf("no file can be removed from its directory, and the empty %s is left: %w", f.Name(), reasonOf(err))
+		return true, fmt.Errorf("its directory does not allow removing files, and the empty file %s is left: %w", f.Name(), reasonOf(err))
 	}
 	return true, nil
 }
 
-func (d *destination) openOwn(fd int) error {
-	f, err := duplicate(fd, d.path)
-	if err != nil {
-		return err
-	}
-	d.file, d.fd = f, fd
-	return nil
-}
-
-// ownDescriptor finds the descriptor of this process that path leads to: to open it anew would start at its beginning, and
-// to replace it would leave what was redirected to it nowhere. st is what os.Stat says of path, nil for nothing.
+// ownDescriptor finds the descriptor of this process that path leads to. Opening the path anew would write from offset 0, and
+// replacing the file would detach it from other writers to the redirection. st is the result of os.Stat(path), nil if it failed.
 func ownDescriptor(path string, st os.FileInfo) (fd int, ok bool) {
 	if st != nil && !st.IsDir() {
 		for i, f := range []*os.File{os.Stdout, os.Stderr} {
@@ -165,10 +152,10 @@ func ownDescriptor(path string, st os.FileInfo) (fd int, ok bool) {
 	return fd, err == nil && fd >= 0
 }
 
-// maxLinks is the kernel's bound (MAXSYMLINKS).
+// maxLinks is the kernel's limit (MAXSYMLINKS).
 const maxLinks = 40
 
-// followLinks is the path that opening path for writing would make or change: filepath.EvalSymlinks wants it to exist.
+// followLinks resolves path, whose last element need not exist, as filepath.EvalSymlinks requires.
 func followLinks(path string) (string, error) {
 	for range maxLinks {
 		dir, name := filepath.Split(path)
@@ -182,14 +169,14 @@ func followLinks(path string) (string, error) {
 			return path, nil
 		}
 		if !filepath.IsAbs(link) {
-			link = dir + "/" + link // not filepath.Join, which takes a/../b for b
+			link = dir + "/" + link // not filepath.Join, which shortens a/../b to b although a may be a link
 		}
 		path = link
 	}
 	return "", syscall.ELOOP
 }
 
-// sameFile reports whether two paths name one file, be it there or not.
+// sameFile reports whether two paths name the same file, which need not exist.
 func sameFile(a, b string) bool {
 	ia, erra := os.Stat(a)
 	ib, errb := os.Stat(b)
@@ -206,23 +193,21 @@ func sameFile(a, b string) bool {
 	return erra == nil && errb == nil && a == b
 }
 
-// temporary makes a file beside the target.
 func (d *destination) temporary(mode fs.FileMode) (*os.File, error) {
 	name := filepath.Join(filepath.Dir(d.target), ".lastack-"+rand.Text())
 	return os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
 }
 
-// waits tells that writing may wait for somebody who reads.
+// waits reports whether a write may wait for a reader.
 func (d *destination) waits() bool { return d != nil && d.target == "" }
 
-// close lets go of a destination, written or not.
 func (d *destination) close() {
 	if d != nil && d.file != nil {
 		_ = d.file.Close() // what was written was checked
 	}
 }
 
-// write writes b. When ctx is over, it waits for a reader no longer than lastWait. say is told when it waits.
+// write writes b. Once ctx is done, it waits for a reader no longer than lastWait. It calls say when it begins to wait.
 func (d *destination) write(ctx context.Context, b []byte, say func(string)) error {
 	switch {
 	case d.target != "":
@@ -237,10 +222,10 @@ func (d *destination) write(ctx context.Context, b []byte, say func(string)) err
 	return errors.Join(writeTo(ctx, f, b), f.Close())
 }
 
-// lastWait is how long a pipe without a reader, or with one that does not read, is waited for once the command was told to end.
+// lastWait is how long a write to a pipe that nobody reads may take once a signal has come.
 const lastWait = time.Second
 
-// awaitReader opens a named pipe for writing, which open(2) would wait for, and no signal end.
+// awaitReader opens a named pipe for writing. It polls, since no signal would interrupt a blocking open(2).
 func (d *destination) awaitReader(ctx context.Context, say func(string)) (*os.File, error) {
 	const poll = 20 * time.Millisecond
 	for from, said := time.Now(), false; ; said = true {
@@ -258,27 +243,27 @@ func (d *destination) awaitReader(ctx context.Context, say func(string)) (*os.Fi
 }
 
 func writeTo(ctx context.Context, f *os.File, b []byte) error {
-	// What cannot have a deadline does not wait for long, or until a second signal.
+	// A file that takes no deadline does not block for long, or blocks until a second signal.
 	defer context.AfterFunc(ctx, func() { _ = f.SetWriteDeadline(time.Now().Add(lastWait)) })()
 	_, err := f.Write(b)
 	return err
 }
 
-// fixedEntries reports whether err says that a directory's entries may not be changed: no write permission (EACCES), a sticky
-// directory and somebody else's file or an immutable directory (EPERM), a read-only file system on which a file is mounted (EROFS),
-// a file that is a mount point itself, as those passed into a container (EBUSY).
+// fixedEntries reports whether err says that a directory's entries may not be changed: no write permission (EACCES), another user's
+// file in a sticky directory, or an immutable directory (EPERM), a file mounted on a read-only file system (EROFS), a file that is a
+// mount point itself, as when it is passed into a container (EBUSY).
 func fixedEntries(err error) bool {
 	return slices.ContainsFunc([]error{syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.EBUSY}, func(e error) bool { return errors.Is(err, e) })
 }
 
-// replace puts a new file in the place of the target, with its mode and owner. say is told what cannot be removed.
+// replace replaces the target by a new file with the same mode and owner. It calls say if it leaves a temporary file.
 func (d *destination) replace(b []byte, say func(string)) error {
 	defer dontExit()()
 	old, err := os.Lstat(d.target)
 	mode := fs.FileMode(0o644)
 	if err == nil {
 		if !old.Mode().IsRegular() {
-			return fmt.Errorf("%s has become something else than a file", d.target)
+			return fmt.Errorf("%s is no longer a regular file", d.target)
 		}
 		mode = old.Mode().Perm()
 	}
@@ -292,13 +277,13 @@ func (d *destination) replace(b []byte, say func(string)) error {
 	_, err = f.Write(b)
 	if err == nil && old != nil {
 		keepOwner(f, old)
-		err = f.Chmod(mode) // the umask had its say, and chown may have taken bits
+		err = f.Chmod(mode) // undo the umask, and the bits that chown clears
 	}
 	if err == nil {
-		// Without it, a crash of the host soon afterwards leaves an empty file, where the file system does not order the two.
+		// Without it, a crash of the host right after the rename may leave an empty file.
 		err = toDisk(f)
 	}
-	entry := false // it is the directory's entry that may not be changed
+	entry := false // the directory's entry may not be changed
 	if err = errors.Join(err, f.Close()); err == nil {
 		if err = os.Rename(f.Name(), d.target); err == nil {
 			return nil
@@ -306,7 +291,7 @@ func (d *destination) replace(b []byte, say func(string)) error {
 		entry = old != nil && fixedEntries(err)
 	}
 	if err := os.Remove(f.Name()); err != nil {
-		say(fmt.Sprintf("%s is left, as it cannot be removed (%v): it can be deleted", quantity.Escape(f.Name()), reasonOf(err)))
+		say(fmt.Sprintf("temporary file %s could not be removed (%v): delete it", quantity.Escape(f.Name()), reasonOf(err)))
 	}
 	if entry {
 		return overwrite(d.target, d.seen, b)
@@ -314,15 +299,15 @@ func (d *destination) replace(b []byte, say func(string)) error {
 	return err
 }
 
-// overwrite changes the file that was seen, where it is. Another program that does so at the same time is an error (flock). Any
-// error puts the old content back, as long as it is not shorter yet than it was: that goes last, when the new content is
-// on the disk. What may only be written is lost by an error.
+// overwrite writes b into the file that was seen, in place. It takes a lock (flock), and fails if another program holds one. On an
+// error it restores the old content. To make that possible it truncates last, when the new content is on the disk. If the file can
+// be written but not read, an error loses the old content.
 //
-// The risk that remains, which a rename does not have: whoever reads the file meanwhile, or finds it after a SIGKILL or a crash of the
-// host at that moment, has a part of each. So has, where locks are not kept (some network file systems) or not asked for, whoever
-// finds what two programs wrote at once. Other signals wait for the end (see dontExit).
+// Unlike a rename, this is not atomic: a reader meanwhile, or a SIGKILL or a crash of the host, may see a mix of old and new content.
+// So may readers if another program writes at the same time without the lock, or on a network file system without locks. Other signals
+// wait for the end (see dontExit).
 func overwrite(path string, seen os.FileInfo, b []byte) (err error) {
-	// The directory may be somebody else's, who puts a pipe there, or a link to a file that only this user may write.
+	// The owner of the directory may have put a pipe there, or a link to a file that only this user may write.
 	const how = noFollow | syscall.O_NONBLOCK | syscall.O_NOCTTY
 	f, err := os.OpenFile(path, os.O_RDWR|how, 0)
 	readable := err == nil
@@ -332,7 +317,7 @@ func overwrite(path string, seen os.FileInfo, b []byte) (err error) {
 	if err != nil && !errors.Is(err, syscall.ELOOP) {
 		return err
 	}
-	replaced := errors.New("another file has taken its place during the run, and its directory does not allow to replace that")
+	replaced := errors.New("another file took its place during the run, and its directory does not allow replacing it")
 	if err != nil {
 		return replaced
 	}
@@ -346,14 +331,14 @@ func overwrite(path string, seen os.FileInfo, b []byte) (err error) {
 	case lockedElsewhere(f):
 		return errors.New("another program holds a lock on it, and may be writing it")
 	}
-	if st, err = f.Stat(); err != nil { // whoever had the lock may have changed it
+	if st, err = f.Stat(); err != nil { // the last holder of the lock may have changed it
 		return err
 	}
 	size := st.Size()
 	old := make([]byte, min(size, int64(len(b))))
 	if readable {
 		if _, err := f.ReadAt(old, 0); err != nil {
-			return fmt.Errorf("its old content could not be put back if the write failed: %w", err)
+			return fmt.Errorf("its old content cannot be read, so it could not be restored if the write failed: %w", err)
 		}
 	}
 	n := 0
@@ -362,16 +347,16 @@ func overwrite(path string, seen os.FileInfo, b []byte) (err error) {
 			return
 		}
 		if rerr := restore(f, size, n, old, readable || size == 0); rerr != nil {
-			err = fmt.Errorf("%w; the old content could not be put back, and the file may hold a part of each (%w)", err, rerr)
+			err = fmt.Errorf("%w; the old content could not be restored, and the file may hold a mix of both (%w)", err, rerr)
 		}
 	}()
 	if err := host.ReserveSpace(f, len(b)); err != nil {
 		return err
 	}
-	if n, err = f.Write(b); err != nil { // not WriteAt, which does not count what it wrote before an error
+	if n, err = f.Write(b); err != nil { // not WriteAt, whose count is wrong after an error
 		return err
 	}
-	// A network file system may find out only now that there is no space.
+	// A network file system may report only now that there is no space.
 	if err := errors.Join(toDisk(f), flush(f)); err != nil {
 		return err
 	}
@@ -382,23 +367,23 @@ func overwrite(path string, seen os.FileInfo, b []byte) (err error) {
 		return err
 	}
 	if err := toDisk(f); err != nil {
-		// Only the length may not have reached the disk.
+		// The new content is on the disk; only the length is not.
 		size, n = int64(len(b)), 0
 		return err
 	}
 	return nil
 }
 
-// restore puts old back, of which n bytes may be overwritten in f, and its size.
+// restore restores f's size and its first n bytes from old, if those are known.
 func restore(f *os.File, size int64, n int, old []byte, known bool) error {
 	var err error
 	switch {
 	case n > 0 && known:
-		_, err = f.WriteAt(old[:min(n, len(old))], 0) // to blocks that it had
+		_, err = f.WriteAt(old[:min(n, len(old))], 0) // into blocks that are already allocated
 	case n > 0:
-		err = errors.New("it may not be read")
+		err = errors.New("the file is not readable")
 	}
-	// It also gives back what was reserved past the end; that is worth trying, and no more.
+	// This also frees the space reserved past the end. Failing at that alone is no error.
 	if terr := f.Truncate(size); terr != nil {
 		if st, serr := f.Stat(); serr != nil || st.Size() != size {
 			err = errors.Join(err, terr)
@@ -410,7 +395,7 @@ func restore(f *os.File, size int64, n int, old []byte, known bool) error {
 	return err
 }
 
-// toDisk waits until f has reached the disk, where its file system knows that.
+// toDisk is fsync, if f's file system has it.
 func toDisk(f *os.File) error {
 	err := f.Sync()
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
@@ -419,11 +404,11 @@ func toDisk(f *os.File) error {
 	return err
 }
 
-// keepOwner gives f the owner and group of old, as far as that is allowed.
+// keepOwner gives f the owner and group of old, as far as the kernel allows it.
 func keepOwner(f *os.File, old os.FileInfo) {
 	uid, gid, ok := ownerOf(old)
 	if ok && f.Chown(uid, gid) != nil {
-		_ = f.Chown(-1, gid) // an ordinary user may give a file to a group of their own
+		_ = f.Chown(-1, gid) // an ordinary user may give a file to one of their groups
 	}
 }
 
@@ -434,7 +419,7 @@ type output struct {
 	stderr io.Writer
 }
 
-// checkOutput tells before the load whether a record could be saved, and leaves no trace.
+// checkOutput checks before the load that a record can be saved to path.
 func checkOutput(path string) error {
 	switch path {
 	case "":
@@ -447,7 +432,7 @@ func checkOutput(path string) error {
 	return err
 }
 
-// openOutput returns a nil output for an empty path. ctx is over when the run was told to end.
+// openOutput returns nil for an empty path. A signal to end the run cancels ctx.
 func openOutput(ctx context.Context, path string, stderr io.Writer) (*output, error) {
 	if path == "" {
 		return nil, nil
@@ -465,14 +450,14 @@ func (o *output) close() {
 	}
 }
 
-// capabilities lists what writing to d takes beyond the rights of the user alone.
+// capabilities lists the capabilities that a write to d needs.
 func (d *destination) capabilities() []int {
 	if d == nil || d.file != nil {
 		return nil
 	}
 	if st, err := os.Stat(d.path); err == nil {
 		if uid, _, ok := ownerOf(st); ok && uid != os.Geteuid() {
-			return host.FileCapabilities // to keep its owner, and in a directory like /tmp to replace it
+			return host.FileCapabilities // to keep its owner, and to replace it in a sticky directory like /tmp
 		}
 	}
 	again := destination{flag: d.flag, path: d.path}
@@ -492,7 +477,7 @@ func (o *output) capabilities() []int {
 
 func (o *output) waits() bool { return o != nil && o.destination.waits() }
 
-// write saves the record. Where that fails it goes to the directory of temporary files, since it is the only copy.
+// write saves the record. If that fails, it saves it to a temporary file, since this is the only copy.
 func (o *output) write(r *record.Run) error {
 	if o == nil {
 		return nil
@@ -512,7 +497,7 @@ func (o *output) write(r *record.Run) error {
 	return err
 }
 
-// rescue returns the file that it wrote b to, empty if that failed too.
+// rescue writes b to a temporary file and returns its name, or "" if that fails too.
 func rescue(b []byte) string {
 	f, err := os.CreateTemp("", "lastack-*.json")
 	if err != nil {
@@ -520,7 +505,7 @@ func rescue(b []byte) string {
 	}
 	_, err = f.Write(b)
 	if errors.Join(err, f.Close()) != nil {
-		_ = os.Remove(f.Name()) // it holds a part
+		_ = os.Remove(f.Name()) // incomplete
 		return ""
 	}
 	return f.Name()

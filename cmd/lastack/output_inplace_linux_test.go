@@ -260,14 +260,14 @@ func TestOutputInPlaceMends(t *testing.T) {
 	}{
 		{"fsync, once", "fsync:error=ENOSPC:when=1", short, "no space left on device", 0o666, false},
 		{"fsync, once, long", "fsync:error=EDQUOT:when=1", long, "disk quota exceeded", 0o666, false},
-		{"fsync, always", "fsync:error=EIO", long, "could not be put back", 0o666, false},
+		{"fsync, always", "fsync:error=EIO", long, "could not be restored", 0o666, false},
 		{"fsync of the length", "fsync:error=EIO:when=2", long, "input/output error", 0o666, true},
 		{"length, once", "ftruncate:error=EIO:when=1", long, "input/output error", 0o666, false},
 		{"length, always", "ftruncate:error=EIO", long, "input/output error", 0o666, false},
 		{"write, always", "write:error=EIO", long, "input/output error", 0o666, false},
 		{"close", "close:error=EIO", short, "close: input/output error", 0o666, false},
-		{"read", "pread64:error=EIO", long, "its old content could not be put back if the write failed", 0o666, false},
-		{"not readable, fsync", "fsync:error=EIO:when=1", long, "could not be put back, and the file may hold a part of each (it may not be read)", 0o222, true},
+		{"read", "pread64:error=EIO", long, "its old content cannot be read, so it could not be restored", 0o666, false},
+		{"not readable, fsync", "fsync:error=EIO:when=1", long, "could not be restored, and the file may hold a mix of both (the file is not readable)", 0o222, true},
 		{"not readable, write", "write:error=EIO", long, "input/output error", 0o222, false},
 		{"locks not kept", "flock:error=ENOLCK", long, "", 0o666, true},
 		{"locked", "flock:error=EAGAIN", long, "another program holds a lock", 0o666, false},
@@ -342,7 +342,7 @@ func TestOutputInPlaceSwapped(t *testing.T) {
 					t.Error(err)
 				}
 				// As if it came between the look at it and the opening, too.
-				if err := overwrite(path, seen, []byte("new")); err == nil || !strings.Contains(err.Error(), "another file has taken its place") {
+				if err := overwrite(path, seen, []byte("new")); err == nil || !strings.Contains(err.Error(), "another file took its place") {
 					t.Errorf("overwrite = %v", err)
 				}
 				return out.write(sampleRun())

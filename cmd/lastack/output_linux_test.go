@@ -220,7 +220,7 @@ func TestOutputRefused(t *testing.T) {
 		{filepath.Join(dir, "no", "file"), fs.ErrNotExist, "cannot be written (no such file or directory)"},
 		{filepath.Join(file, "x"), syscall.ENOTDIR, "cannot be written (not a directory)"},
 		{loop, syscall.ELOOP, "cannot be written (too many levels of symbolic links)"},
-		{socket, nil, "neither a file nor a pipe nor a character device"},
+		{socket, nil, "not a file, a pipe or a character device"},
 		{filepath.Join(dir, strings.Repeat("x", 256)), syscall.ENAMETOOLONG, "cannot be written (file name too long)"},
 		{"/dev/fd/999", nil, "cannot be written (bad file descriptor)"},
 		{fmt.Sprintf("/dev/fd/%d", readOnly.Fd()), syscall.EBADF, "cannot be written (bad file descriptor)"},
@@ -497,7 +497,7 @@ func TestDrainLedgerStays(t *testing.T) {
 	}
 	for _, both := range [][2]string{{"none.json", "./none.json"}, {"mine", filepath.Join(dir, "mine")}, {"link", "mine"}} {
 		e := runIn(t, dir, "lastack", "drain", "127.0.0.1:8080", "--exec", "lastack serve", "-o", both[0], "--ledger", both[1])
-		if e.code != exitUsage || !strings.Contains(e.stderr, "--ledger "+both[1]+": the record would replace what the server writes there") {
+		if e.code != exitUsage || !strings.Contains(e.stderr, "--ledger "+both[1]+": --output names the same file") {
 			t.Errorf("exit code %d: %s", e.code, e.stderr)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"os/exec"
 )
 
-// checkPID refuses the value of a flag that is no process of this host.
+// checkPID refuses a flag's value that is not the id of a process.
 func checkPID(flag string, pid int) error {
 	if pid <= 0 {
 		return usagef("--%s %d: want a process id", flag, pid)
@@ -19,10 +19,10 @@ func checkPID(flag string, pid int) error {
 	return nil
 }
 
-// commandLine is the program's own, for the record.
+// commandLine returns the program's command line for the record.
 func commandLine() []string { return append([]string{"lastack"}, os.Args[1:]...) }
 
-// reasonOf is the error of exec.LookPath without the name that it puts before it.
+// reasonOf strips the file name from an error of os or exec.
 func reasonOf(err error) error {
 	if e, ok := errors.AsType[*exec.Error](err); ok {
 		err = e.Err

@@ -18,8 +18,8 @@ func newReport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report FILE",
 		Short: "Show a saved run",
-		Long: `report shows a record that a run has saved with --output, exactly as the run itself
-would, on any operating system. FILE may be - for standard input.`,
+		Long: `report shows a record that run or drain saved with --output, exactly as the command
+itself would have. It works on any operating system. FILE may be - for standard input.`,
 		Example: `  lastack report run.json
   lastack report -v run.json
   lastack report --format jsonl run.json`,
@@ -37,18 +37,18 @@ would, on any operating system. FILE may be - for standard input.`,
 			return report.Render(cmd.OutOrStdout(), viewOf(cmd.OutOrStdout(), format.value, verbose), run)
 		},
 	}
-	cmd.Flags().Var(format, "format", "how to show it")
-	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "the whole report, not only its first page")
+	cmd.Flags().Var(format, "format", "output format")
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "print the whole report, not only its first page")
 	return cmd
 }
 
-// viewOf is how a result is shown on w: as wide as a terminal is, up to what a page has, and in colour where it is one
-// and nobody minds (https://no-color.org).
+// viewOf returns how to show a result on w: in a terminal, as wide as it is, and in colour unless NO_COLOR is set
+// (https://no-color.org).
 func viewOf(w io.Writer, format string, verbose bool) report.View {
 	if c, ok := w.(*checked); ok {
 		w = c.Writer
 	}
-	width := progressWidth(w)
+	width := terminalWidth(w)
 	return report.View{Format: format, Verbose: verbose, Width: width, Colour: width > 0 && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 

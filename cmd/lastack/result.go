@@ -33,10 +33,10 @@ type resultFlags struct {
 
 func newResultFlags() resultFlags { return resultFlags{format: newChoice(report.FormatNames()...)} }
 
-// register adds the flags; example is a threshold.
+// register adds the flags. example is a threshold for the help text.
 func (f *resultFlags) register(fs *pflag.FlagSet, example string) {
 	fs.StringVarP(&f.output, "output", "o", "", "save the run record to this `FILE`")
-	fs.Var(f.format, "format", "how to print the result")
+	fs.Var(f.format, "format", "output format")
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "print the whole report, not only its first page")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "no progress rows on stderr")
 	fs.StringArrayVar(&f.thresholds, "threshold", nil, "a `BOUND` like '"+example+"': exit 99 if missed (repeatable)")
@@ -50,7 +50,7 @@ func (f *resultFlags) parseThresholds(kind string) error {
 			return usagef("%w", err)
 		}
 		if name := t.Counter(); name != "" {
-			// Without the names the record will tell.
+			// If the names cannot be read here, Evaluate finds a misspelt one.
 			if known := observe.CounterNames(); known != nil && !slices.Contains(known, name) {
 				return usagef("%w", sockstate.BadValue("threshold", strconv.Quote(expr), "%s", metric.UnknownCounter(name, known)))
 			}
@@ -60,7 +60,7 @@ func (f *resultFlags) parseThresholds(kind string) error {
 	return nil
 }
 
-// checkOutput tells before the load whether the record could be saved.
+// checkOutput checks before the load that the record can be saved.
 func (f *resultFlags) checkOutput(given func(string) bool) error {
 	if !given("output") {
 		return nil
@@ -68,28 +68,28 @@ func (f *resultFlags) checkOutput(given func(string) bool) error {
 	return checkOutput(f.output)
 }
 
-// finish saves and prints a record, whose run may have ended with err, and returns what the program ends with.
+// finish saves and prints a record, and returns the program's error. err is the error of the run itself.
 func (f *resultFlags) finish(cmd *cobra.Command, out *output, run *record.Run, err error) error {
 	for _, t := range f.bounds {
 		run.Thresholds = append(run.Thresholds, t.Evaluate(run))
 	}
 	run.Redact()
 	code := codeOfRun(run)
-	// A file comes first: a reader of stdout may have stopped reading. What waits for a reader itself comes last.
+	// Save to a file first, since stdout may block. Save to a pipe last, since it may block too.
 	if out.waits() {
 		err = errors.Join(err, f.print(cmd.OutOrStdout(), run), out.write(run))
 	} else {
 		err = errors.Join(err, out.write(run), f.print(cmd.OutOrStdout(), run))
 	}
-	sayMissed(cmd.ErrOrStderr(), run)
+	printMissed(cmd.ErrOrStderr(), run)
 	if err != nil {
 		code = worst(code, exitError)
 	}
 	return exitWith(code, err)
 }
 
-// sayMissed says why the program ends as it does, where stdout is data, or goes where nobody looks.
-func sayMissed(stderr io.Writer, run *record.Run) {
+// printMissed prints the missed thresholds to stderr, since stdout may be JSON, or discarded.
+func printMissed(stderr io.Writer, run *record.Run) {
 	for _, t := range run.Thresholds {
 		if t.OK {
 			continue
@@ -105,7 +105,7 @@ func sayMissed(stderr io.Writer, run *record.Run) {
 	}
 }
 
-// print shows the result, or what of it jsonl has not shown yet. Whoever has stopped reading has read enough.
+// print shows the result; for jsonl, only the lines that have not been printed yet. EPIPE is not an error: the reader has seen enough.
 func (f *resultFlags) print(w io.Writer, run *record.Run) error {
 	var err error
 	if f.format.value == "jsonl" {
@@ -123,8 +123,7 @@ func (f *resultFlags) print(w io.Writer, run *record.Run) error {
 	return nil
 }
 
-// codeOfRun is what a finished run ends the program with: the checks stand in the order of worst,
-// the mildest first.
+// codeOfRun returns the exit code for a finished run. The last check that applies wins, in the order of worst.
 func codeOfRun(r *record.Run) int {
 	code := exitOK
 	for _, t := range r.Thresholds {

@@ -8,21 +8,21 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newRoot builds the whole command tree. running is set once a command's own code
-// starts, that is when the command line has been accepted.
+// newRoot builds the command tree. running is set when a command's own code
+// starts, that is, once the command line has been accepted.
 func newRoot() (root *cobra.Command, running *bool) {
 	running = new(bool)
 	root = &cobra.Command{
 		Use:   "lastack",
 		Short: "Load-test the life of TCP connections",
-		Long: `lastack opens and closes TCP connections in great numbers, real ones of this
-kernel, chooses who closes first and how, watches every state of the teardown on
-both ends, and says what the host could bear and why.
+		Long: `lastack opens and closes real TCP connections in great numbers. You choose who
+closes first and how. lastack reports every state of the teardown at both ends,
+how fast the host was, and what limited it.
 
-Durations are Go's (500ms, 10s, 1m30s); counts and rates take k, M and G (5k, 1.5M).
-Results go to stdout, progress and errors to stderr.
+Durations are written as in Go (500ms, 10s, 1m30s); counts and rates take k, M
+and G (5k, 1.5M). Results go to stdout, progress and errors to stderr.
 
-Exit codes: 0 done, 1 error, 2 wrong usage, 3 the result is not valid as a
+Exit codes: 0 success, 1 error, 2 wrong usage, 3 the result is not valid as a
 statement about the target, 99 a threshold was missed, 130 interrupted.`,
 		Version:       fmt.Sprintf("%s %s/%s %s", versionString(), runtime.GOOS, runtime.GOARCH, runtime.Version()),
 		SilenceUsage:  true,
@@ -46,7 +46,7 @@ statement about the target, 99 a threshold was missed, 130 interrupted.`,
 	return root, running
 }
 
-// newHelp takes the place of cobra's help command, which greets an unknown command with a page and exit code 0.
+// newHelp replaces cobra's help command, which answers an unknown command with a page and exit code 0.
 func newHelp() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND|TOPIC [NAME]]",
@@ -91,7 +91,6 @@ func unknownTopic(root *cobra.Command, name string) error {
 	return usagef("unknown command or topic %q: want %s", name, strings.Join(names, ", "))
 }
 
-// commands lists the subcommands.
 func commands() []*cobra.Command {
 	return []*cobra.Command{
 		newRun(),
@@ -104,7 +103,7 @@ func commands() []*cobra.Command {
 	}
 }
 
-// knownCommand takes the place of cobra's check, whose answer is a page.
+// knownCommand replaces cobra's check, which answers with a page.
 func knownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

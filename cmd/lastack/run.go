@@ -16,21 +16,22 @@ func newRun() *cobra.Command {
 	o := newRunOptions()
 	cmd := &cobra.Command{
 		Use:   "run [TARGET...]",
-		Short: "Generate a load of connections and account for every one",
-		Long: `run opens and closes connections, and reports how long each step took, every state of
-the teardown on both ends, how TIME_WAIT built up, what pressure the host was under, and
-what bound the result.
+		Short: "Open and close connections under load, and account for every one",
+		Long: `run opens and closes connections. It reports how long each step took, every state of the
+teardown at both ends, how TIME_WAIT built up, how loaded the host was, and what limited the
+result.
 
-Without a TARGET it starts a server of its own and puts both into a sandbox: network
-namespaces of their own, with their own ports, counters and sysctls, gone when the run
-ends. No privilege is needed. With TARGETs (HOST:PORT) the load goes to those, and nothing is
-exchanged unless --exchange says so, or the TARGET does (http://HOST:PORT/path). Of a name's
-addresses it goes to the first that answers, and says so. A target that is to be asked something
-gets one connection more, before the load: whether it speaks before it is asked.
+Without a TARGET, run starts a server and puts itself and the server into a sandbox: private
+network namespaces with their own ports, counters and sysctls, which are removed when the run
+ends. This needs no privilege. With TARGETs (HOST:PORT) the load goes to those. Nothing is then
+sent on a connection, unless you ask for it by --exchange or by a URL (http://HOST:PORT/path).
+If a name has several addresses, the load goes to the first that answers, and the report says
+which. If requests are sent, one extra connection before the load checks that the target does
+not speak first.
 
-Closed loop (-c): so many connections at once, each followed by the next. Open loop (-R):
-arrivals on a schedule that does not wait for anybody, so that a server that stalls is
-charged for all who would have come.`,
+Closed loop (-c): a fixed number of connections, each replaced when it ends. Open loop (-R):
+connections arrive on a schedule that waits for nothing, so that the delays of a server that
+stalls count for every connection due meanwhile.`,
 		Example: `  lastack run
   lastack run -c 256 -d 30s --close server:fin
   lastack run -R 2k -d 10s --close client:rst --threshold 'lifecycle.p99<20ms'
@@ -41,18 +42,17 @@ charged for all who would have come.`,
 			if err := o.complete(cmd, args); err != nil {
 				return err
 			}
-			return measure(cmd, &o.resultFlags, bench.Job, o.setup, o.place(), 0, o.live(cmd.OutOrStdout(), cmd.ErrOrStderr()), func(*record.Run) {})
+			return measure(cmd, &o.resultFlags, bench.Job, o.setup, o.isolation(), 0, o.live(cmd.OutOrStdout(), cmd.ErrOrStderr()), func(*record.Run) {})
 		},
 	}
 	o.register(cmd.Flags())
 	return cmd
 }
 
-// place is where the run takes place.
-func (o *runOptions) place() place[setup.Setup] {
-	return place[setup.Setup]{
+func (o *runOptions) isolation() isolation[setup.Setup] {
+	return isolation[setup.Setup]{
 		box: o.setup.Sandbox, why: o.setup.NoSandbox, needs: o.setup.NeedsSandbox,
-		otherwise: func(why string) (setup.Setup, error) {
+		fallback: func(why string) (setup.Setup, error) {
 			o.spec.Sandbox, o.spec.NoSandbox = nil, why
 			err := o.resolve()
 			return o.setup, err
@@ -60,11 +60,11 @@ func (o *runOptions) place() place[setup.Setup] {
 	}
 }
 
-// live shows the run as it goes: rows on stderr, and on stdout the lines of jsonl.
+// live shows the run's progress: rows on stderr, and for jsonl a line per interval on stdout.
 func (o *runOptions) live(stdout, stderr io.Writer) func(record.Event) {
 	var rows *report.Progress
 	if !o.quiet {
-		rows = report.NewProgress(stderr, report.ProgressConfig{Server: o.spec.Server != nil, Width: progressWidth(stderr)})
+		rows = report.NewProgress(stderr, report.ProgressConfig{Server: o.spec.Server != nil, Width: terminalWidth(stderr)})
 	}
 	return func(e record.Event) {
 		if n := e.Needs; n != nil && !o.quiet {
@@ -76,10 +76,10 @@ func (o *runOptions) live(stdout, stderr io.Writer) func(record.Event) {
 			return
 		}
 		if rows != nil {
-			_ = rows.Interval(e.Interval) // a progress row that nobody reads is no reason to end the load
+			_ = rows.Interval(e.Interval) // an unread progress row must not end the load
 		}
 		if o.format.value == "jsonl" {
-			_ = report.WriteInterval(stdout, e.Interval) // the result's own error will tell
+			_ = report.WriteInterval(stdout, e.Interval) // the checked writer keeps the error
 		}
 	}
 }

@@ -29,13 +29,13 @@ func (p *portsFlag) String() string {
 // Type implements pflag.Value.
 func (p *portsFlag) Type() string { return "LO-HI" }
 
-// settleFlag is --settle: a time, or auto.
+// settleFlag is --settle: a duration, or auto.
 type settleFlag struct {
 	d    time.Duration
 	auto bool
 }
 
-// settleAuto is longer than TIME_WAIT lasts after a FIN_WAIT_2 of the default length.
+// settleAuto is longer than FIN_WAIT_2 and TIME_WAIT together, at the default of 60 s each.
 const settleAuto = 135 * time.Second
 
 // Set implements pflag.Value.
@@ -49,7 +49,7 @@ func (s *settleFlag) Set(v string) error {
 		return fmt.Errorf("%q is too long: want at most %v, or auto", v, loadgen.MaxTime)
 	}
 	if err != nil || d < 0 {
-		return fmt.Errorf("%q is not a time to settle: want a duration of 0s or more, like 30s, or auto", v)
+		return fmt.Errorf("%q is not a settling time: want a duration of 0s or more, like 30s, or auto", v)
 	}
 	*s = settleFlag{d: d}
 	return nil

@@ -15,7 +15,7 @@ import (
 	"lastack/sockstate/exchange"
 )
 
-// complete checks the whole command line, before a socket opens.
+// complete checks the whole command line before a socket opens.
 func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	given := func(name string) bool { return cmd.Flags().Changed(name) }
 	for _, a := range args {
@@ -43,7 +43,7 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	if err := o.checkOutput(given); err != nil {
 		return err
 	}
-	if err := o.ask(cmd.Flags()); err != nil {
+	if err := o.makeSpec(cmd.Flags()); err != nil {
 		return err
 	}
 	if err := o.resolve(); err != nil {
@@ -55,7 +55,7 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	return asUsage(cmd, o.resolve())
 }
 
-// resolve makes the setup of what was asked for.
+// resolve makes the setup from the spec.
 func (o *runOptions) resolve() (err error) {
 	if o.facts, err = setup.Read(&o.spec); err != nil {
 		return err
@@ -64,7 +64,7 @@ func (o *runOptions) resolve() (err error) {
 	return err
 }
 
-// sourceFamily leaves of a name's addresses those of the sources' family.
+// sourceFamily drops the addresses of a name that are not of the sources' family.
 func (o *runOptions) sourceFamily() error {
 	if len(o.sources.addrs) == 0 {
 		return nil
@@ -72,13 +72,13 @@ func (o *runOptions) sourceFamily() error {
 	v4 := o.sources.addrs[0].Is4()
 	for i := range o.targets {
 		if !o.targets[i].only(func(a netip.Addr) bool { return a.Is4() == v4 }) {
-			return usagef("--source %s: is not of the target's address family (%v)", o.sources.text, o.targets[i].addr)
+			return usagef("--source %s: want addresses of the target's address family (%v)", o.sources.text, o.targets[i].addr)
 		}
 	}
 	return nil
 }
 
-// probe finds out which of a name's addresses answers, and reports whether there was a name with several.
+// probe finds out which of a name's addresses answers. It reports whether any name had several.
 func (o *runOptions) probe(ctx context.Context) (probed bool) {
 	for i := range o.targets {
 		if said := o.targets[i].probe(ctx); said != "" {
@@ -90,7 +90,7 @@ func (o *runOptions) probe(ctx context.Context) (probed bool) {
 	return probed
 }
 
-// checkFlags refuses values that a Spec cannot tell from what was not given.
+// checkFlags refuses zero values of flags that were given: in a Spec they would mean "not given".
 func (o *runOptions) checkFlags(given func(string) bool) error {
 	const aboveZero = "want a duration above 0"
 	for _, f := range []struct {
@@ -113,7 +113,7 @@ func (o *runOptions) checkFlags(given func(string) bool) error {
 	}
 	switch {
 	case given("sandbox") && !o.sandbox:
-		return usagef("--sandbox=false: leave the flag out; without a TARGET the host's namespace is used only where there can be no sandbox")
+		return usagef("--sandbox=false: leave the flag out; without a TARGET, the run uses the host's namespace only if the host allows no sandbox")
 	case o.closeRate.from != o.closeRate.to:
 		return usagef("--close-rate %v: want one rate", &o.closeRate)
 	case given("server-pid"):
@@ -124,7 +124,7 @@ func (o *runOptions) checkFlags(given func(string) bool) error {
 	return o.checkReaction(given("on-eof"))
 }
 
-// completeExchange has the path of a URL be what is exchanged; with a TARGET nothing is unless somebody says so.
+// completeExchange takes the exchange from --exchange or from a target's URL. With a TARGET and neither, there is none.
 func (o *runOptions) completeExchange(given bool) error {
 	fixed := ""
 	switch {
@@ -135,7 +135,7 @@ func (o *runOptions) completeExchange(given bool) error {
 	}
 	for i := range o.targets {
 		t := &o.targets[i]
-		if err := t.sayTo(&o.exchange.Spec, fixed); err != nil {
+		if err := t.mergeExchange(&o.exchange.Spec, fixed); err != nil {
 			return err
 		}
 		if fixed == "" && t.exchange.Kind != exchange.None {
@@ -145,8 +145,8 @@ func (o *runOptions) completeExchange(given bool) error {
 	return nil
 }
 
-// ask makes the spec. What was not given stays zero where the choice depends on more than the flag.
-func (o *runOptions) ask(flags *pflag.FlagSet) error {
+// makeSpec makes the spec. Where Resolve chooses a default, a flag that was not given stays zero.
+func (o *runOptions) makeSpec(flags *pflag.FlagSet) error {
 	g := loadgen.Group{
 		Name:     "run",
 		RateFrom: o.rate.from, RateTo: o.rate.to,
@@ -178,7 +178,7 @@ func (o *runOptions) ask(flags *pflag.FlagSet) error {
 	} else {
 		s.Server = &setup.Server{Listeners: o.listeners, Backlog: int(o.backlog), Delay: o.delay, V6: o.v6}
 		var err error
-		if s.Sandbox, err = o.askSandbox(flags.Changed("loss")); err != nil {
+		if s.Sandbox, err = o.sandboxSpec(flags.Changed("loss")); err != nil {
 			return err
 		}
 	}
@@ -190,7 +190,7 @@ func (o *runOptions) ask(flags *pflag.FlagSet) error {
 	return nil
 }
 
-func (o *runOptions) askSandbox(lossy bool) (*sandbox.Spec, error) {
+func (o *runOptions) sandboxSpec(lossy bool) (*sandbox.Spec, error) {
 	s := sandbox.Spec{Topology: sandbox.Topology(o.topology.value)}
 	var err error
 	if s.Sysctls, err = parseSysctls(o.sysctls); err != nil {

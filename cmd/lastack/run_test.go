@@ -46,7 +46,7 @@ func TestLost(t *testing.T) {
 		{&sandbox.DiedError{Signal: syscall.SIGHUP}, exitInterrupted, noResult},
 		{&sandbox.DiedError{Signal: syscall.SIGQUIT}, exitInterrupted, noResult},
 		{&sandbox.DiedError{Signal: syscall.SIGABRT}, exitInterrupted, noResult},
-		{&sandbox.DiedError{Signal: syscall.SIGKILL}, exitError, "the run was killed before its end: if nobody did so, the kernel was out of memory"},
+		{&sandbox.DiedError{Signal: syscall.SIGKILL}, exitError, "the run was killed (SIGKILL): if nobody did that, memory ran out"},
 		{&sandbox.DiedError{Signal: syscall.SIGKILL, OutOfMemory: true}, exitError, "the run was killed by the kernel"},
 		{&sandbox.DiedError{Signal: syscall.SIGSEGV}, exitError, "the run was ended by signal 11"},
 		{&sandbox.DiedError{Code: 2, Stderr: "panic: x\n"}, exitError, "the sandbox's process crashed (exit status 2)"},

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go4.org/netipx"
 
 	"lastack/bench/host"
 	"lastack/bench/quantity"
@@ -26,7 +25,7 @@ import (
 // maxServeThreads bounds workers and listeners.
 const maxServeThreads = 1024
 
-// maxGrace keeps the time of a shutdown within a time.Duration, with a lame duck's before it.
+// maxGrace keeps the sum of --grace and a lame duck's time within a time.Duration.
 const maxGrace = 30 * 24 * time.Hour
 
 type serveOptions struct {
@@ -60,33 +59,32 @@ func newServe() *cobra.Command {
 	o := &serveOptions{traffic: newTraffic(), backlog: server.DefaultBacklog, engine: newChoice(sockio.BackendNames()...)}
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Be the target: accept, answer and close as told",
-		Long: `serve is the server that run starts for itself, as a program of its own. --close,
---on-eof and --exchange are in the words of the load that it faces: under client:fin it
-waits for the client to close, under server:rst it resets each connection after the exchange, or
-after as many as --requests says.
+		Short: "Run the server that run uses as its target",
+		Long: `serve is the server that run starts for itself, as a separate program. Give it the same
+--close, --on-eof and --exchange as the load: with client:fin it waits for the client to close,
+with server:rst it resets each connection after the exchange, or after --requests of them.
 
-SIGTERM or SIGINT ends it, as --shutdown says:
-  graceful       HTTP replies say "Connection: close"; new connections are kept out without
-                 resetting one that is complete; then idle ones are closed by FIN, and requests
-                 under way answered
-  lame-duck=D    for D it goes on serving, with replies that say "Connection: close"; then graceful
-  abrupt         nothing is answered any more, everything is closed as a crash does: by FIN, or by
-                 RST where something was unread. The ledger says exactly how many requests that cut
-  rst            listeners closed, every connection reset
-  listener-last  a frequent mistake: it drains, but its listening sockets stay open to the end, and
-                 for 500ms at least: who connects meanwhile is never served, and reset then
-What has not ended within --grace is reset; a second signal ends the server at once. Its ledger goes
-to stdout, and to --ledger as JSON.
+SIGTERM or SIGINT stops it. --shutdown says how:
+  graceful       HTTP replies carry "Connection: close". No new connection is accepted, and none
+                 that is complete is reset. Then idle connections are closed by FIN, and requests
+                 in progress are answered
+  lame-duck=D    go on serving for D, with "Connection: close" in replies; then graceful
+  abrupt         answer nothing more, and close everything as a crash does: by FIN, or by RST if
+                 data was unread. The ledger has the exact number of requests cut
+  rst            close the listeners and reset every connection
+  listener-last  a common mistake: drain as graceful does, but keep the listening sockets open to
+                 the end, at least 500ms. Clients that connect meanwhile get no reply, then a RST
+Connections that are still open after --grace are reset. A second signal ends the server at once.
+The ledger, the server's own counts, goes to stdout, and as JSON to --ledger.
 
-With --exchange http:/ it answers every path alike, after --delay; paths that begin with /slow
-after --slow. What is no valid request of HTTP/1 it answers with 400, 414, 431 or 505,
-and then it closes the connection.`,
+With --exchange http:/ it answers every path alike, after --delay, or after --slow if the path
+begins with /slow. It answers an invalid HTTP/1 request with 400, 414, 431 or 505, and closes the
+connection.`,
 		Example: `  lastack serve --listen 127.0.0.1:8080 --exchange http:/
   lastack serve --listen [::1]:9000 --close server:fin --delay 5ms
   lastack serve --listen 127.0.0.1:9000 --on-eof delay=2s --backlog 16
   lastack serve --listen 127.0.0.1:8080 --exchange http:/ --slow 2s --shutdown lame-duck=5s --ledger ledger.json
-  lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port   # beside one that is about to end`,
+  lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port   # shares the port, for a handover`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := o.config(cmd)
@@ -104,15 +102,15 @@ and then it closes the connection.`,
 	f.StringSliceVar(&o.listen, "listen", []string{"127.0.0.1:9000"}, "`ADDRESS:PORT` to listen on (repeatable); port 0 takes a free one")
 	o.register(f)
 	f.Var(&o.backlog, "backlog", "length of the accept queue, capped by net.core.somaxconn")
-	f.Var(quantity.NewDecimal(&o.listeners, 0), "listeners", "listening sockets of an address (SO_REUSEPORT), each with a queue of its own (one for each worker)")
+	f.Var(quantity.NewDecimal(&o.listeners, 0), "listeners", "listening sockets per address (SO_REUSEPORT), each with its own accept queue (one per worker)")
 	f.BoolVar(&o.reusePort, "reuse-port", false, "share the addresses with other servers of this user (SO_REUSEPORT), for a handover")
-	f.VarP(quantity.NewDecimal(&o.workers, 0), "workers", "w", "worker threads (0 = one a CPU)")
-	f.DurationVar(&o.delay, "delay", 0, "how long to think about each answer")
-	f.DurationVar(&o.slow, "slow", 0, "the same for HTTP requests whose path begins with "+exchange.SlowPath+" (--delay unless given)")
-	f.Var(o.engine, "engine", "how sockets are driven")
+	f.VarP(quantity.NewDecimal(&o.workers, 0), "workers", "w", "worker threads (0 = one per CPU)")
+	f.DurationVar(&o.delay, "delay", 0, "how long to wait before each reply")
+	f.DurationVar(&o.slow, "slow", 0, "the delay for HTTP requests whose path begins with "+exchange.SlowPath+" (--delay unless given)")
+	f.Var(o.engine, "engine", "how to drive sockets")
 	f.Var(&o.shutdown, "shutdown", "what the first signal does: "+server.ShutdownHelp)
-	f.DurationVar(&o.grace, "grace", 10*time.Second, "how long connections may take to finish after the first signal, and a lame duck's time")
-	f.StringVar(&o.ledger, "ledger", "", "`FILE` for the ledger, one JSON object of counts, when the server has ended")
+	f.DurationVar(&o.grace, "grace", 10*time.Second, "how long connections may take to finish after the first signal, plus a lame duck's time")
+	f.StringVar(&o.ledger, "ledger", "", "`FILE` for the ledger, a JSON object of counts, written when the server has ended")
 	return cmd
 }
 
@@ -131,9 +129,9 @@ func (o *serveOptions) config(cmd *cobra.Command) (server.Config, error) {
 	case o.grace < 0 || o.grace > maxGrace:
 		return cfg, usagef("--grace %v: want a duration from 0s to %v", o.grace, maxGrace)
 	case o.workers < 0 || o.workers > maxServeThreads:
-		return cfg, usagef("--workers %d: want 0 (one a CPU) to %d", o.workers, maxServeThreads)
+		return cfg, usagef("--workers %d: want 0 (one per CPU) to %d", o.workers, maxServeThreads)
 	case o.listeners < 0 || o.listeners > maxServeThreads:
-		return cfg, usagef("--listeners %d: want 0 (one for each worker) to %d", o.listeners, maxServeThreads)
+		return cfg, usagef("--listeners %d: want 0 (one per worker) to %d", o.listeners, maxServeThreads)
 	}
 	if err := o.checkReaction(given("on-eof")); err != nil {
 		return cfg, err
@@ -162,7 +160,7 @@ func (o *serveOptions) config(cmd *cobra.Command) (server.Config, error) {
 	return cfg, nil
 }
 
-// listenAddrs reads ADDRESS:PORT; localhost is each loopback address that this host has, as its clients may try any of them.
+// listenAddrs reads ADDRESS:PORT. For localhost it returns both loopback addresses, since a client may try either.
 func listenAddrs(s string) ([]netip.AddrPort, error) {
 	name, port, err := net.SplitHostPort(s)
 	n, perr := strconv.ParseUint(port, 10, 16)
@@ -174,7 +172,7 @@ func listenAddrs(s string) ([]netip.AddrPort, error) {
 		name = "::"
 	case "localhost":
 		all := []netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(n))}
-		// With port 0 each address would have a port of its own.
+		// With port 0 each address would get a different port.
 		if n != 0 && hasIPv6Loopback() {
 			all = append(all, netip.AddrPortFrom(netip.IPv6Loopback(), uint16(n)))
 		}
@@ -197,34 +195,20 @@ func listenAddrs(s string) ([]netip.AddrPort, error) {
 	return []netip.AddrPort{netip.AddrPortFrom(ip, uint16(n))}, nil
 }
 
-// hasIPv6Loopback reports whether ::1 is there: a host may be without IPv6.
+// hasIPv6Loopback reports whether this host has ::1: it may be without IPv6.
 func hasIPv6Loopback() bool {
-	return slices.ContainsFunc(hostNetworks(), func(n netip.Prefix) bool { return n.Addr() == netip.IPv6Loopback() })
+	addrs, _ := net.InterfaceAddrs() // unreadable: without
+	return slices.ContainsFunc(addrs, func(a net.Addr) bool {
+		n, ok := a.(*net.IPNet)
+		return ok && n.IP.Equal(net.IPv6loopback)
+	})
 }
 
-// hostNetworks are the addresses of this host with their networks; none if they cannot be read.
-func hostNetworks() []netip.Prefix {
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil
-	}
-	var all []netip.Prefix
-	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); ok {
-			if p, ok := netipx.FromStdIPNet(n); ok {
-				ip, _ := netip.AddrFromSlice(n.IP)
-				all = append(all, netip.PrefixFrom(ip.Unmap(), p.Bits()))
-			}
-		}
-	}
-	return all
-}
-
-// cannotListen adds to err what would help.
+// cannotListen adds a remedy to err.
 func cannotListen(err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%w: want another port with --listen (0 takes a free one), or end who has it (ss -ltnp)", err)
+		return fmt.Errorf("%w: want another port with --listen (0 takes a free one), or end the process that has it (ss -ltnp)", err)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%w: want an address of this host with --listen (ip address shows them)", err)
 	case errors.Is(err, syscall.EACCES):
@@ -233,7 +217,7 @@ func cannotListen(err error) error {
 	return err
 }
 
-// reservedFds stay free for everything that is not a connection.
+// reservedFds are descriptors that are kept free for everything but connections.
 const reservedFds = 64
 
 func (o *serveOptions) serve(cmd *cobra.Command, cfg server.Config, ledger *destination) error {

@@ -14,8 +14,7 @@ import (
 	"lastack/sockstate"
 )
 
-// openLedger tells before the server listens whether its ledger could be written, and leaves no trace. It returns nil
-// where none was asked for.
+// openLedger checks before the server listens that the ledger can be written. It returns nil if none was asked for.
 func openLedger(path string, given bool) (*destination, error) {
 	if !given {
 		return nil, nil
@@ -26,7 +25,7 @@ func openLedger(path string, given bool) (*destination, error) {
 	return openDestination("ledger", path)
 }
 
-// writeLedger writes the counts, if there is a place for them. When ctx is over nobody is waited for who reads them.
+// writeLedger writes the counts to d, if it is not nil. Once ctx is done, it does not wait for a pipe's reader.
 func writeLedger(ctx context.Context, d *destination, counts map[string]int64, stderr io.Writer) error {
 	if d == nil {
 		return nil
@@ -42,7 +41,7 @@ func writeLedger(ctx context.Context, d *destination, counts map[string]int64, s
 	return nil
 }
 
-// ledgerText is what serve says at its end.
+// ledgerText is what serve prints when it has ended.
 func ledgerText(s *server.Stats) string {
 	var b strings.Builder
 	row := func(name string, n int64) { fmt.Fprintf(&b, "  %-16s %12s\n", name, quantity.Count(n)) }

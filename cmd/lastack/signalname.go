@@ -19,7 +19,7 @@ func (f *signalFlag) String() string { return strings.TrimPrefix(process.SignalN
 // Type implements pflag.Value.
 func (f *signalFlag) Type() string { return "SIG" }
 
-// thenFlag is the signal after the grace: one, or none.
+// thenFlag is --then: a signal, or none.
 type thenFlag struct {
 	signalFlag
 	none bool

@@ -345,7 +345,7 @@ func TestSandboxKilled(t *testing.T) {
 	if code := r.end(t); code != exitError {
 		t.Errorf("exit code %d, want %d", code, exitError)
 	}
-	if want := "lastack: the run was killed before its end: "; !strings.Contains(r.stderr.String(), want) {
+	if want := "lastack: the run was killed (SIGKILL): "; !strings.Contains(r.stderr.String(), want) {
 		t.Errorf("stderr lacks %q: %s", want, r.stderr.String())
 	}
 }

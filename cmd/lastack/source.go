@@ -14,7 +14,7 @@ import (
 // maxSources bounds the source addresses of a run.
 const maxSources = 1 << 18
 
-// sources is --source: addresses to connect from.
+// sources is --source.
 type sources struct {
 	text  string
 	addrs []netip.Addr
@@ -25,9 +25,9 @@ func (s *sources) String() string { return s.text }
 // Type implements pflag.Value.
 func (s *sources) Type() string { return "CIDR|A-B,..." }
 
-// Set implements pflag.Value: it reads addresses, ranges A-B and prefixes A/N, separated by
-// commas, and adds them to those that it has: the flag may be given several times. An IPv4
-// prefix's first and last address are left out, as on a network.
+// Set implements pflag.Value. It reads addresses, ranges A-B and prefixes A/N, separated by
+// commas. The flag may be repeated, so Set adds to what is there. It leaves out the first and
+// the last address of an IPv4 prefix, as on a network.
 func (s *sources) Set(text string) error {
 	v := sources{text: text, addrs: slices.Clip(s.addrs)}
 	if s.text != "" {
@@ -91,8 +91,8 @@ func parseAddrRange(s string) (netipx.IPRange, error) {
 	return r, nil
 }
 
-// noSources are those that no host has: a socket may be bound to some of them, and then sends from another address
-// (__inet_bind). The broadcast addresses of this host's networks are looked for when those are known.
+// noSources lists addresses that no host has. The kernel lets a socket bind to some of them, and then sends from another address
+// (__inet_bind). setup.Resolve checks the broadcast addresses of this host's networks.
 var noSources = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("127.255.255.255/32"), netip.MustParsePrefix("224.0.0.0/4"), netip.MustParsePrefix("255.255.255.255/32"),
 	netip.MustParsePrefix("::/128"), netip.MustParsePrefix("ff00::/8"),

@@ -7,15 +7,15 @@ import (
 	"syscall"
 )
 
-// What output.go and signals.go need of the system beyond package os.
+// What output.go and signals.go need from the system beyond package os.
 
-// noFollow has an open fail with ELOOP for a symbolic link.
+// noFollow makes an open fail with ELOOP for a symbolic link.
 const noFollow = syscall.O_NOFOLLOW
 
-// mayWrite is access(2), which waits for nobody where an open of a pipe would.
+// mayWrite is access(2), which does not block on a pipe as an open would.
 func mayWrite(path string) error { return syscall.Access(path, 2 /* W_OK */) }
 
-// duplicate is descriptor fd of this process under a number of its own, as the file that holds it closes it.
+// duplicate returns a file with a copy of descriptor fd, so that closing the file leaves fd open.
 func duplicate(fd int, name string) (*os.File, error) {
 	if _, err := syscall.Write(fd, nil); err != nil { // EBADF for one that is open for reading only
 		return nil, err
@@ -35,8 +35,9 @@ func lockedElsewhere(f *os.File) bool {
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == syscall.EWOULDBLOCK
 }
 
-// flush is what a close would say: a file system in user space that does not know fsync (fuse_fsync takes that for success) says
-// there that a write failed, as NFS does. Each close of a descriptor asks (filp_flush), so that f stays open to be mended.
+// flush returns the error that a close of f would, and leaves f open, so that the caller can still restore its content. NFS, and a FUSE
+// file system without fsync (which fuse_fsync takes for success), report a failed write only on close (filp_flush), and every close
+// of a copy of the descriptor asks for that.
 func flush(f *os.File) error {
 	c, err := f.SyscallConn()
 	if err != nil {
@@ -44,7 +45,7 @@ func flush(f *os.File) error {
 	}
 	var cerr error
 	err = c.Control(func(fd uintptr) {
-		if dup, err := syscall.Dup(int(fd)); err == nil { // else f's own close tells
+		if dup, err := syscall.Dup(int(fd)); err == nil { // else f's own close reports it
 			cerr = os.NewSyscallError("close", syscall.Close(dup))
 		}
 	})
@@ -54,7 +55,6 @@ func flush(f *os.File) error {
 	return cerr
 }
 
-// ownerOf is the user and the group of a file.
 func ownerOf(st os.FileInfo) (uid, gid int, ok bool) {
 	s, ok := st.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -63,7 +63,7 @@ func ownerOf(st os.FileInfo) (uid, gid int, ok bool) {
 	return int(s.Uid), int(s.Gid), true
 }
 
-// The signals to a process that reached a limit of its own: of CPU time, and of a file's size.
+// The signals to a process that reached its limit of CPU time, or of a file's size.
 const (
 	cpuLimitSignal  = syscall.SIGXCPU
 	sizeLimitSignal = syscall.SIGXFSZ

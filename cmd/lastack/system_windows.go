@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// Nothing is measured here, so only a saved record is printed: what keeps a new one from being lost needs no equal.
+// lastack measures only on Linux. Here it only prints saved records, so the care that output.go takes to save a new one is not needed.
 
 const noFollow = 0
 
@@ -19,7 +19,7 @@ func flush(*os.File) error { return nil }
 
 func ownerOf(os.FileInfo) (uid, gid int, ok bool) { return 0, 0, false }
 
-// The numbers of Linux, which no process gets here.
+// Linux's numbers. No process gets these signals here.
 const (
 	cpuLimitSignal  = syscall.Signal(24)
 	sizeLimitSignal = syscall.Signal(25)

@@ -17,27 +17,26 @@ import (
 	"lastack/sockstate/exchange"
 )
 
-// target is one TARGET: an address to connect to, and the name that it was given by.
+// target is one TARGET: an address to connect to, and the HOST:PORT as given.
 type target struct {
 	addr netip.AddrPort
 	name string
-	// more are the further addresses of a name, in the order in which they should be tried.
+	// more lists a name's other addresses, in the order in which to try them.
 	more []netip.AddrPort
-	// exchange is what a URL asks for, none without one.
+	// exchange is the one of a URL; without a URL there is none.
 	exchange exchange.Spec
 }
 
 const (
-	// resolveTimeout bounds a look-up of a target's name.
 	resolveTimeout = 5 * time.Second
-	// probeTimeout bounds the connects that find out which of a name's addresses answers: an answer later than a second
-	// took a second SYN.
+	// probeTimeout bounds the connects that find out which of a name's addresses answers. A later answer would be one to a
+	// retransmitted SYN.
 	probeTimeout = time.Second
-	// maxAddresses bounds those of a name that are tried.
+	// maxAddresses bounds how many addresses of a name are tried.
 	maxAddresses = 16
 )
 
-// lookup finds the addresses of a name, the preferred first (RFC 6724).
+// lookup resolves a name. The preferred address comes first (RFC 6724).
 type lookup func(ctx context.Context, name string) ([]netip.Addr, error)
 
 func lookUp(ctx context.Context, name string) ([]netip.Addr, error) {
@@ -48,14 +47,14 @@ func lookUp(ctx context.Context, name string) ([]netip.Addr, error) {
 	return ips, err
 }
 
-// knowsIPv6 reports whether this kernel has IPv6. Whether ::1 is there is not asked: it may be in the sandbox that is yet to be made.
+// knowsIPv6 reports whether this kernel has IPv6. It does not look for ::1, which may exist only in the sandbox that is made later.
 func knowsIPv6() bool {
 	_, err := os.Stat("/proc/sys/net/ipv6")
 	return err == nil
 }
 
-// bothLoopbacks adds to what localhost is those loopback addresses of this host that it is by definition (RFC 6761, section 6.3), and that
-// a file of hosts may lack: servers listen on any of them, serve on all.
+// bothLoopbacks adds to the addresses of localhost the loopback addresses that it has by definition (RFC 6761, section 6.3) but that
+// /etc/hosts may lack. A server may listen on either of them; serve listens on both.
 func bothLoopbacks(ips []netip.Addr, v6 bool) []netip.Addr {
 	add := func(a netip.Addr) {
 		if !slices.ContainsFunc(ips, func(have netip.Addr) bool { return have.Unmap() == a }) {
@@ -97,7 +96,7 @@ func parseTargetBy(ctx context.Context, s string, find lookup) (target, error) {
 			return target{}, usagef("target %q: the name %q has no address here: want a name that resolves, or an address", s, host)
 		}
 		for i := range ips {
-			ips[i] = ips[i].Unmap() // as the resolver writes an IPv4 address is nobody's wish
+			ips[i] = ips[i].Unmap() // the resolver may return an IPv4 address as ::ffff:a.b.c.d
 		}
 	}
 	for _, ip := range alternate(ips) {
@@ -114,18 +113,18 @@ func parseTargetBy(ctx context.Context, s string, find lookup) (target, error) {
 // parseURL takes a URL apart: t.name becomes its HOST:PORT.
 func (t *target) parseURL(scheme string) error {
 	if strings.EqualFold(scheme, "https") {
-		return usagef("target %q: lastack speaks no TLS: want http://, or HOST:PORT with --exchange none for the connections alone", t.name)
+		return usagef("target %q: lastack does not speak TLS: want http://, or HOST:PORT with --exchange none to test connections only", t.name)
 	}
 	u, err := url.Parse(t.name)
 	switch {
 	case !strings.EqualFold(scheme, "http"):
 		return usagef("target %q: want HOST:PORT, or http://HOST:PORT/path", t.name)
 	case err != nil || u.Hostname() == "" || u.Opaque != "":
-		return usagef("target %q: it is no URL: want http://HOST:PORT/path", t.name)
+		return usagef("target %q: not a valid URL: want http://HOST:PORT/path", t.name)
 	case u.User != nil:
-		return usagef("target %q: user and password are not sent: want them in an Authorization header (-H)", t.name)
+		return usagef("target %q: the user and password of a URL are not sent: want them in an Authorization header (-H)", t.name)
 	case strings.Contains(t.name, "#"):
-		return usagef("target %q: what follows a # is not sent to a server: leave it out", t.name)
+		return usagef("target %q: a #fragment is not sent to a server: leave it out", t.name)
 	}
 	port := u.Port()
 	if port == "" {
@@ -138,8 +137,8 @@ func (t *target) parseURL(scheme string) error {
 	return nil
 }
 
-// alternate orders addresses as RFC 8305 (section 4) has it: the families in turn, the first as it is, so that a family which does not
-// work costs one attempt.
+// alternate orders addresses by RFC 8305, section 4: the families take turns, so that a family that does not work costs one attempt.
+// The first address stays first.
 func alternate(ips []netip.Addr) []netip.Addr {
 	if len(ips) == 0 {
 		return nil
@@ -158,7 +157,7 @@ func alternate(ips []netip.Addr) []netip.Addr {
 	return out[:min(len(out), maxAddresses)]
 }
 
-// only keeps the addresses of a name that pass; the error is for when none does.
+// only keeps the addresses that pass. It returns false, and keeps all, if none does.
 func (t *target) only(pass func(netip.Addr) bool) (left bool) {
 	all := append([]netip.AddrPort{t.addr}, t.more...)
 	all = slices.DeleteFunc(all, func(a netip.AddrPort) bool { return !pass(a.Addr()) })
@@ -169,8 +168,8 @@ func (t *target) only(pass func(netip.Addr) bool) (left bool) {
 	return true
 }
 
-// probe connects to each address of a name once and takes the first, in their order, that answers. It says which was taken; empty
-// for a target of one address.
+// probe connects once to each address of a name, and takes the first in their order that accepts. It returns a sentence about the
+// choice, or "" if the target has only one address.
 func (t *target) probe(ctx context.Context) string {
 	if len(t.more) == 0 {
 		return ""
@@ -201,7 +200,7 @@ func (t *target) probe(ctx context.Context) string {
 	t.more = nil
 	said := fmt.Sprintf("%s has %d addresses, each was tried by one connection", t.name, len(all))
 	if taken < 0 {
-		return said + fmt.Sprintf(": none accepted it, so the first is taken, %v", t.addr)
+		return said + fmt.Sprintf(": none accepted it, so the load goes to the first, %v", t.addr)
 	}
 	t.addr = all[taken]
 	said += fmt.Sprintf(": the load goes to %v", t.addr)
@@ -211,7 +210,7 @@ func (t *target) probe(ctx context.Context) string {
 	return said
 }
 
-// unprobed takes an address of a name whose server is not there yet, and returns the others: IPv4 comes first, where most servers listen.
+// unprobed chooses an address of a name whose server does not run yet, and returns the others. It prefers IPv4, where most servers listen.
 func (t *target) unprobed() (more []netip.AddrPort) {
 	all := append([]netip.AddrPort{t.addr}, t.more...)
 	slices.SortStableFunc(all, func(a, b netip.AddrPort) int {
@@ -227,7 +226,7 @@ func (t *target) unprobed() (more []netip.AddrPort) {
 	return all[1:]
 }
 
-// checkPublic looks at all addresses of a name: each may be connected to.
+// checkPublic checks all addresses of a name, since a connection may go to any of them.
 func (t *target) checkPublic(allow bool) error {
 	err := setup.CheckTarget(t.name, append([]netip.AddrPort{t.addr}, t.more...)...)
 	if err == nil || allow {
@@ -236,8 +235,8 @@ func (t *target) checkPublic(allow bool) error {
 	return usagef("%w", err)
 }
 
-// sayTo has a URL's path be what is exchanged. Where something else, fixed, has said that already, it must agree.
-func (t *target) sayTo(s *exchange.Spec, fixed string) error {
+// mergeExchange sets s to the exchange of the target's URL, if it has one. fixed names what has set s already; the two must agree.
+func (t *target) mergeExchange(s *exchange.Spec, fixed string) error {
 	switch {
 	case t.exchange.Kind == exchange.None || *s == t.exchange:
 	case fixed == "":

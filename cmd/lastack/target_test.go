@@ -77,14 +77,14 @@ func TestParseURL(t *testing.T) {
 		}
 	}
 	for s, want := range map[string]string{
-		"https://127.0.0.1/":            `lastack speaks no TLS: want http://`,
-		"HTTPS://127.0.0.1/":            `lastack speaks no TLS`,
+		"https://127.0.0.1/":            `lastack does not speak TLS: want http://`,
+		"HTTPS://127.0.0.1/":            `lastack does not speak TLS`,
 		"ftp://127.0.0.1/":              `want HOST:PORT, or http://HOST:PORT/path`,
 		"http://":                       `it is no URL`,
 		"http:///path":                  `it is no URL`,
 		"http://127.0.0.1:x/":           `it is no URL`,
 		"http://127.0.0.1:0/":           `want a port from 1 to 65535`,
-		"http://user:pw@127.0.0.1/":     `user and password are not sent`,
+		"http://user:pw@127.0.0.1/":     `the user and password of a URL are not sent`,
 		"http://127.0.0.1/#top":         `what follows a # is not sent`,
 		"http://127.0.0.1//web.example": `a server's address is no path`,
 		"http://224.0.0.1/":             `224.0.0.1 is a multicast address`,

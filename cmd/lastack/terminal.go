@@ -7,19 +7,15 @@ import (
 	"golang.org/x/term"
 )
 
-func terminalWidth(f *os.File) int {
-	w, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return 0
-	}
-	return w
-}
-
-// progressWidth is the width of the terminal that w is, 0 if it is none.
-func progressWidth(w io.Writer) int {
+// terminalWidth is the width of the terminal w, or 0 if w is not a terminal.
+func terminalWidth(w io.Writer) int {
 	f, ok := w.(*os.File)
 	if !ok {
 		return 0
 	}
-	return terminalWidth(f)
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
 }

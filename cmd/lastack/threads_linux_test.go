@@ -34,7 +34,7 @@ func TestTooFewThreads(t *testing.T) {
 		for _, n := range []int{9, 10, 12, 14, 16, 18, 20, 22} {
 			tests = append(tests, test{
 				fmt.Sprintf("RLIMIT_NPROC %d", n), append(slices.Clone(alone), "prlimit", fmt.Sprintf("--nproc=%d", n), program, "run", "-n", "10", "-q"),
-				fmt.Sprintf(`^lastack: \d+ more threads may be started here \(RLIMIT_NPROC is %d\), and about 22 are needed: raise it to \d+ or more \(ulimit -u, LimitNPROC= of a systemd unit\)\n$`, n),
+				fmt.Sprintf(`^lastack: only \d+ more threads may be started here \(RLIMIT_NPROC is %d\), but about 22 are needed: raise it to \d+ or more \(ulimit -u, LimitNPROC= in a systemd unit\)\n$`, n),
 			})
 		}
 	}
@@ -49,7 +49,7 @@ func TestTooFewThreads(t *testing.T) {
 			tests = append(tests, test{
 				"pids.max " + n,
 				[]string{"sh", "-c", enter, "sh", program, "run", "-n", "10", "-q"},
-				`^lastack: \d+ more threads may be started here \(pids\.max of the control group is ` + n + `\), and about 22 are needed: raise it to \d+ or more \(TasksMax= of a systemd unit, --pids-limit of a container\)\n$`,
+				`^lastack: only \d+ more threads may be started here \(pids\.max of the control group is ` + n + `\), but about 22 are needed: raise it to \d+ or more \(TasksMax= in a systemd unit, --pids-limit for a container\)\n$`,
 			})
 		}
 	}

@@ -10,24 +10,24 @@ import (
 	"lastack/bench/record"
 )
 
-// writeMetrics explains thresholds and names what they may bound, each family in a line.
+// writeMetrics explains thresholds, and lists the metrics, one line per family.
 func writeMetrics(w io.Writer) {
 	fmt.Fprint(w, `A threshold is METRIC OPERATOR VALUE, as in --threshold 'connect.p99<5ms'. The
 operators are < <= > >= == and !=. A value is a time with its unit (5ms), a
-number that may end in k, M or G (12.5k), or a percentage (0.1%). A run that
-misses one exits with 99. Every try of a drain must keep it.
+number that may end in k, M or G (12.5k), or a percentage (0.1%). If a run
+misses a threshold, the exit code is 99. Every try of a drain must meet it.
 
-Whoever had no answer in time is slower than all others to a mean, a percentile
-or a maximum. A metric that a record lacks is a miss, and the page says why.
+A mean, a percentile or a maximum counts a timeout as slower than every answer.
+A metric that the record lacks is a miss, and the report says why.
 
-lastack help metrics NAME explains a metric, lastack help metrics all explains
-each.
+lastack help metrics NAME explains one metric, lastack help metrics all explains
+all of them.
 `)
 	writeDefinitions(w, "METRICS OF A RUN", metricFamilies(record.KindRun))
-	writeDefinitions(w, "METRICS OF A DRAIN: of each try, connect.* and exchange.* of all together", metricFamilies(record.KindDrain))
+	writeDefinitions(w, "METRICS OF A DRAIN (per try; connect.* and exchange.* over all tries)", metricFamilies(record.KindDrain))
 }
 
-// metricFamilies are the names of a kind, those with a common beginning in one definition.
+// metricFamilies lists the metrics of a kind. Metrics with the same prefix share a definition.
 func metricFamilies(kind string) (all []definition) {
 	for _, m := range metric.All() {
 		if !m.In(kind) {
@@ -46,7 +46,7 @@ func metricFamilies(kind string) (all []definition) {
 	return all
 }
 
-// writeMetric explains the metric of that name, or each; known is unset if there is none.
+// writeMetric explains the named metric, or all of them for "all".
 func writeMetric(w io.Writer, name string) (known bool) {
 	var terms []definition
 	for _, m := range metric.All() {
@@ -55,7 +55,7 @@ func writeMetric(w io.Writer, name string) (known bool) {
 		}
 	}
 	for _, kind := range []string{record.KindRun, record.KindDrain} {
-		// Of an open family.
+		// A family whose names depend on the kernel, like counters.
 		if m, err := metric.Lookup(kind, name); err == nil && len(terms) == 0 {
 			terms = append(terms, definition{m.Name, metricWords(&m)})
 		}

@@ -11,9 +11,9 @@ import (
 )
 
 func writeOutcomes(w io.Writer) {
-	fmt.Fprint(w, `Every connection that a load starts ends by exactly one outcome, so that
-attempted = completed + failed + unfinished. The record has them under outcomes,
-and a threshold names one: --threshold 'outcomes.refused==0'.
+	fmt.Fprint(w, `Every connection that a load starts ends with exactly one outcome, so that
+attempted = completed + failed + unfinished. The record has them under outcomes.
+A threshold can test one: --threshold 'outcomes.refused==0'.
 `)
 	for _, class := range []struct {
 		of      sockstate.OutcomeClass
@@ -22,7 +22,7 @@ and a threshold names one: --threshold 'outcomes.refused==0'.
 		{sockstate.ClassEnd, "Completed"},
 		{sockstate.ClassFailure, "Failed"},
 		{sockstate.ClassUnfinished, "Unfinished"},
-		{sockstate.ClassServer, "In the account of lastack serve only"},
+		{sockstate.ClassServer, "Only in the ledger of lastack serve"},
 	} {
 		var terms []definition
 		for o := sockstate.OutcomeFIN; int(o) < sockstate.NumOutcomes; o++ {
@@ -33,10 +33,10 @@ and a threshold names one: --threshold 'outcomes.refused==0'.
 		writeDefinitions(w, class.heading, terms)
 	}
 	fmt.Fprint(w, `
-rst_received is completed where --close makes the peer reset, and failed
-elsewhere. fin of a client that closes first is its own close: what the target
-does afterwards it does not see. A failure is never a sample of a latency, and
-never ends the run.
+rst_received counts as completed if --close makes the peer reset, otherwise as
+failed. For a client that closes first, fin means its own close: it does not see
+what the target does afterwards. A failure is never a latency sample, and never
+ends the run.
 `)
 }
 
@@ -65,16 +65,16 @@ server; see lastack help policies.
 	}
 	writeDefinitions(w, "States", terms)
 	fmt.Fprint(w, `
-Many in CLOSE_WAIT: the program here does not close its sockets. Many in
+Many in CLOSE_WAIT: the local program does not close its sockets. Many in
 FIN_WAIT_2: the peer does not. TIME_WAIT is normal on the side that closes
-first; it matters where it takes up local ports, of which a client has few.
+first; it matters on a client, where it occupies local ports.
 `)
 }
 
 func writePolicies(w io.Writer) {
-	fmt.Fprint(w, `--close WHO:HOW says which side closes first, and by which calls. The other side
-reacts to the EOF as --on-eof says. Every run sets this prediction beside what
-the kernel counted.
+	fmt.Fprint(w, `--close WHO:HOW says which side closes first, and by which calls. --on-eof says
+how the other side reacts to the EOF. Every run compares this prediction with
+the kernel's counters.
 `)
 	var calls []definition
 	seen := make(map[teardown.How]bool)
@@ -107,7 +107,7 @@ the kernel counted.
 	}
 }
 
-// paths are those of both sides, a line each.
+// paths prints the paths of both sides, one per line.
 func paths(q teardown.Prediction) string {
 	var b strings.Builder
 	for _, side := range []sockstate.Side{sockstate.Client, sockstate.Server} {

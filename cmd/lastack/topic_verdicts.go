@@ -11,9 +11,9 @@ import (
 
 func writeVerdicts(w io.Writer) {
 	fmt.Fprint(w, `A run's verdict says whether the result is a statement about the target, and
-what bound it: with more of that, the rate would be higher. A result that is not
-valid exits with 3. The record has verdict.valid, verdict.limited_by, and
-verdict.findings: reasons and advice, each a code with arguments.
+what limited it: with more of that, the rate would be higher. If the result is
+not valid, the exit code is 3. The record has verdict.valid, verdict.limited_by,
+and verdict.findings: reasons and advice, each a code with arguments.
 `)
 	var terms []definition
 	for _, l := range record.Limits() {
@@ -43,14 +43,14 @@ func writeFinding(w io.Writer, name string) bool {
 		writeDefinitions(w, "Advice: what would help", remedies)
 		return true
 	}
-	if l, ok := record.LimitNamed(name); ok {
+	l, limit := record.LimitNamed(name)
+	if limit {
 		writeDefinitions(w, name, slices.DeleteFunc([]definition{{"means", l.Words}, {"try", l.Do}}, noMeaning))
 	}
 	i := slices.IndexFunc(codes, func(c verdict.Code) bool { return c.Name == name })
 	if i >= 0 {
 		writeDefinitions(w, name, slices.DeleteFunc([]definition{{"means", codes[i].Means}, {"try", codes[i].Do}}, noMeaning))
 	}
-	_, limit := record.LimitNamed(name)
 	return limit || i >= 0
 }
 

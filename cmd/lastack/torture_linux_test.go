@@ -132,7 +132,7 @@ var (
 
 func runSignals() []injury {
 	var all []injury
-	killed := expectation{says: "the run was killed before its end"}
+	killed := expectation{says: "the run was killed (SIGKILL)"}
 	stages := []struct {
 		name, script, at string
 	}{
@@ -227,7 +227,7 @@ func otherSignals() []injury {
 			}
 			codes, want := []int{-1}, expectation{}
 			if to == "sandbox" {
-				codes, want.says = []int{exitError}, "the run was killed before its end"
+				codes, want.says = []int{exitError}, "the run was killed (SIGKILL)"
 			}
 			all = append(all, injury{name: fmt.Sprintf("drain, %s/%s killed", stage.name, to), script: script, at: stage.at, sig: syscall.SIGKILL, to: to, codes: codes, want: want})
 		}

@@ -9,7 +9,7 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-// traffic holds the words that a load and the server that it faces have in common.
+// traffic holds the flags that a load and its server have in common.
 type traffic struct {
 	close    policyFlag
 	onEOF    reactionFlag
@@ -18,20 +18,20 @@ type traffic struct {
 	hold     time.Duration
 }
 
-// newTraffic is what both do unless told otherwise: the client closes in order after an echo.
+// newTraffic returns the defaults: an echo, then the client closes by FIN.
 func newTraffic() traffic {
 	return traffic{exchange: exchangeFlag{exchange.Spec{Kind: exchange.Echo, Request: 1, Response: 1}}}
 }
 
 func (t *traffic) register(f *pflag.FlagSet) {
 	f.Var(&t.close, "close", "who closes first and how, like server:rst or never; see lastack help policies")
-	f.Var(&t.onEOF, "on-eof", "what the other side does when it reads EOF: "+teardown.ReactionHelp)
-	f.Var(&t.exchange, "exchange", "what is said before the close: none, echo:REQ,RESP (bytes) or http:/path")
-	f.Var(&t.requests, "requests", "exchanges on each connection")
-	f.DurationVar(&t.hold, "hold", 0, "how long the side that closes first waits before it does")
+	f.Var(&t.onEOF, "on-eof", "what the peer does when it reads EOF: "+teardown.ReactionHelp)
+	f.Var(&t.exchange, "exchange", "what to exchange before the close: none, echo:REQ,RESP (bytes) or http:/path")
+	f.Var(&t.requests, "requests", "exchanges per connection")
+	f.DurationVar(&t.hold, "hold", 0, "how long the side that closes first waits before it closes")
 }
 
-// checkReaction refuses --on-eof where nobody reacts.
+// checkReaction refuses --on-eof if no side reacts to EOF.
 func (t *traffic) checkReaction(given bool) error {
 	if who := t.close.Who; given && (who == teardown.BothAtOnce || who == teardown.Nobody) {
 		return usagef("--on-eof %s: with --close %s no side reads EOF and reacts: want --close client:* or server:*", t.onEOF, t.close)

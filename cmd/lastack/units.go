@@ -10,7 +10,7 @@ import (
 	"lastack/loadgen"
 )
 
-// What counts and rates may be at most: more than any host can do, and exact in a float64.
+// The largest count and rate: more than any host can do, and exact in a float64.
 const (
 	maxCount = int64(1e15)
 	maxRate  = float64(loadgen.MaxRate)
@@ -18,10 +18,10 @@ const (
 
 const (
 	countHelp = "want a whole number (k, M and G allowed): 500, 5k, 1.5M"
-	rateHelp  = "want connections/s (k, M and G allowed): 500, 5k, or 1k..20k for a rate that changes evenly"
+	rateHelp  = "want connections/s (k, M and G allowed): 500, 5k, or 1k..20k for a rate that changes linearly"
 )
 
-// parseCount reads a count: a whole number, 0 to 10^15.
+// parseCount reads a whole number from 0 to maxCount.
 func parseCount(s string) (int64, error) {
 	v, ok := quantity.ParseSI(s)
 	if !ok || v != math.Trunc(v) {
@@ -33,7 +33,7 @@ func parseCount(s string) (int64, error) {
 	return int64(v), nil
 }
 
-// formatCount prints a count as parseCount reads it, with k or M where that is shorter and exact.
+// formatCount prints a count as parseCount reads it, with k or M if that is exact.
 func formatCount(n int64) string {
 	switch {
 	case n != 0 && n%1e6 == 0:
@@ -44,7 +44,7 @@ func formatCount(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-// parseRate reads a rate or a pair of them, LO..HI. 0 alone is closed loop.
+// parseRate reads a rate, or a range LO..HI. 0 means closed loop.
 func parseRate(s string) (rateFlag, error) {
 	from, to, changes := strings.Cut(s, "..")
 	if !changes {
@@ -79,7 +79,7 @@ func formatSI(v float64) string {
 	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
-// countFlag is a flag that holds a count.
+// countFlag is a count.
 type countFlag int64
 
 // Set implements pflag.Value.
@@ -96,8 +96,8 @@ func (c *countFlag) String() string { return formatCount(int64(*c)) }
 // Type implements pflag.Value.
 func (c *countFlag) Type() string { return "N" }
 
-// rateFlag is a flag that holds a rate in connections/s, which goes evenly from one
-// value to the other over the load. Zero is closed loop.
+// rateFlag is a rate in connections/s that changes linearly from one value to the
+// other over the load. Zero means closed loop.
 type rateFlag struct{ from, to float64 }
 
 // Set implements pflag.Value.

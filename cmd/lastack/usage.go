@@ -15,7 +15,7 @@ type flagGroup struct {
 	flags []string
 }
 
-// flagGroups are those of the commands with many flags.
+// flagGroups holds the groups of the commands with many flags.
 var flagGroups = map[string][]flagGroup{
 	"run": {
 		{"Load", []string{"connections", "rate", "duration", "count", "warmup", "ramp", "plateau", "close-rate", "workers", "engine"}},
@@ -43,10 +43,10 @@ var flagGroups = map[string][]flagGroup{
 	},
 }
 
-// usageWidth is the terminal that help is wrapped for.
+// usageWidth is the width that help is wrapped to.
 const usageWidth = 80
 
-// writeUsage takes the place of cobra's template: flags are in groups, and there is nothing that lastack has not.
+// writeUsage replaces cobra's template, to group the flags.
 func writeUsage(cmd *cobra.Command) error {
 	var b strings.Builder
 	line := cmd.UseLine()
@@ -78,7 +78,7 @@ func writeCommands(w io.Writer, title string, cmd *cobra.Command, of func(*cobra
 	}
 }
 
-// writeFlags writes the flags by group, and last those that are in none.
+// writeFlags writes the flags by group, and last those without a group.
 func writeFlags(w io.Writer, groups []flagGroup, flags *pflag.FlagSet) {
 	write := func(title string, set *pflag.FlagSet) {
 		if set.HasAvailableFlags() {

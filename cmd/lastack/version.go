@@ -12,7 +12,7 @@ import (
 // version is set when linking (-X main.version=v1.2.3).
 var version string
 
-// build is what the Go tool noted down of the source tree; nothing where it was not built from one.
+// build is what the Go tool recorded about the source tree; empty if lastack was not built from one.
 type build struct {
 	module, revision, time string
 	modified               bool
@@ -39,7 +39,7 @@ func readBuild() (b build) {
 	return b
 }
 
-// versionString is the version as linked, or what the Go tool noted down.
+// versionString is the linked version, or what the Go tool recorded.
 func versionString() string {
 	b := readBuild()
 	switch {
@@ -60,9 +60,9 @@ func versionString() string {
 func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Print the version, and what it was built with and from",
-		Long: `version prints the version, the Go release and the system that it was built with
-and for, and the commit that it was built from, where that is known.`,
+		Short: "Print the version and how it was built",
+		Long: `version prints the version, the Go release and the system that lastack was built
+with and for, and the commit that it was built from, if that is known.`,
 		Example: "  lastack version",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {

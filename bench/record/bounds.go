@@ -10,32 +10,33 @@ import (
 	"strings"
 )
 
-// The bounds of a record that is read. Decoded, a value takes more memory than its text: three bytes, {}, may be an
-// Interval of a third of a kilobyte. So values are counted before they are decoded, and memory stays within some
-// thirty times the text. No run comes near: a day's timeline at one sample a second has 450,000 objects.
+// Limits for a record to read. A decoded value takes more memory than its text: the three bytes of {} and a comma may become an
+// Interval of a third of a kilobyte. So values are counted before they are decoded, which keeps memory within about
+// thirty times the text. No run comes close: a day's timeline at one sample per second has 450,000 objects.
 const (
 	maxDepth = 64
-	// maxText is the most bytes of a string; a histogram has less than half of it.
+	// maxText is the longest string in bytes. A histogram takes less than half of it.
 	maxText = 1 << 20
-	// maxTexts is the most bytes of all strings longer than longText: each is looked through for secrets, and broken into lines.
-	// Histograms are not among them.
+	// maxTexts is the most bytes of all strings longer than longText, which are searched for secrets and wrapped. Histograms
+	// do not count.
 	maxTexts, longText = 16 << 20, 1 << 10
-	// maxValues and maxContainers (objects and arrays) are of the whole record, which has minText bytes of text for each container.
+	// maxValues and maxContainers (objects and arrays) apply to the whole record. It must have minText bytes per container
+	// beyond the first fewContainers.
 	maxValues     = 32 << 20
 	maxContainers = 4 << 20
 	minText       = 16
-	fewContainers = 1000 // need no such text
-	// maxKeys is of an object, maxItems of an array that is shown item by item; both of what is not in limitOf.
+	fewContainers = 1000
+	// maxKeys applies to an object, maxItems to an array; limitOf has the exceptions.
 	maxKeys  = 10_000
 	maxItems = 10_000
 )
 
-// limitOf bounds what the value of a key holds, 0 if nothing but the sums do: a timeline has a row for each sample, and sources may
-// be many.
+// limitOf is the most values in the value of a key. It is 0 if only the limits of the whole record apply: a timeline has a row per sample,
+// and there may be many sources.
 func limitOf(key string, array bool) int {
 	switch {
 	case strings.EqualFold(key, "latency"):
-		return 100 // each may bring a histogram, of which a quarter of a megabyte is decoded
+		return 100 // each may have a histogram, which takes a quarter of a megabyte
 	case !array:
 		return maxKeys
 	case strings.EqualFold(key, "timeline"), strings.EqualFold(key, "slices"), strings.EqualFold(key, "moments"),
@@ -45,21 +46,21 @@ func limitOf(key string, array bool) int {
 	return maxItems
 }
 
-// container is an object or array that limits has entered.
+// container is an object or array that checkLimits has entered.
 type container struct {
-	key   string // that holds it, or that holds the arrays in which it lies
+	key   string // its key, or that of the outermost array around it
 	array bool
 	n     int
 	limit int
 }
 
-// checkLimits counts what valid JSON holds, and refuses what would take absurd memory or time.
+// checkLimits counts the values of valid JSON, and refuses what would take too much memory or time.
 func checkLimits(b []byte) error {
 	var stack []container
 	values, containers, texts := 0, 0, 0
 	key, isKey := "", false
 	tooMuch := func(format string, args ...any) error {
-		return fault(FaultTooLarge, nil, "this is no record of a run: "+format+"; %s", append(args, wantFile)...)
+		return fault(FaultTooLarge, nil, "this is not a run record: "+format+"; %s", append(args, wantFile)...)
 	}
 	for i := 0; i < len(b); i++ {
 		switch c := b[i]; c {
@@ -82,7 +83,7 @@ func checkLimits(b []byte) error {
 				return tooMuch("%.60q has more objects than a run makes", key)
 			}
 			if len(stack) == maxDepth {
-				return tooMuch("its objects lie in each other more than %d deep", maxDepth)
+				return tooMuch("its objects are nested more than %d deep", maxDepth)
 			}
 			stack = append(stack, container{key: key, array: c == '[', limit: limitOf(key, c == '[')})
 			isKey = c == '{'
@@ -114,7 +115,7 @@ func checkLimits(b []byte) error {
 	return nil
 }
 
-// stringEnd is the index of the quote that ends the string which begins at i.
+// stringEnd is the index of the quote that ends the string that begins at i.
 func stringEnd(b []byte, i int) int {
 	for i++; i < len(b); i++ {
 		n := bytes.IndexAny(b[i:], `"\`)
@@ -124,16 +125,16 @@ func stringEnd(b []byte, i int) int {
 		if i += n; b[i] == '"' {
 			return i
 		}
-		i++ // what is escaped
+		i++ // the escaped byte
 	}
 	return len(b)
 }
 
-// checkHistogram looks at an encoded histogram's header before the library makes room for what it claims: of five
-// digits up to 2^63, 50 MB.
+// checkHistogram checks an encoded histogram's header before the library allocates memory for the range that it claims:
+// five digits up to 2^63 would take 50 MB.
 func checkHistogram(encoded string) error {
 	if len(encoded) > maxText {
-		return errors.New("the latency histogram is damaged: it is longer than any")
+		return errors.New("the latency histogram is damaged: it is too long")
 	}
 	const before, header = 8, 40
 	r := base64.NewDecoder(base64.StdEncoding, strings.NewReader(encoded))

@@ -16,30 +16,30 @@ import (
 	"lastack/bench/quantity"
 )
 
-// MaxSize bounds a record that Read accepts, in bytes: a day's timeline at one sample a
-// second takes about a quarter of it.
+// MaxSize is the size in bytes of the largest record that Read accepts. A day's timeline at
+// one sample per second takes about a quarter of it.
 const MaxSize = 256 << 20
 
-// Fault tells the ways in which a record cannot be read or written.
+// Fault says why a record cannot be read or written.
 type Fault uint8
 
 // The faults of a record.
 const (
-	FaultEmpty     Fault = 1 + iota // nothing but space
-	FaultTruncated                  // JSON that ends too early
-	FaultNotJSON                    // not JSON at all, or damaged
-	FaultNotRecord                  // JSON, but of another schema or none
+	FaultEmpty     Fault = 1 + iota // nothing but white space
+	FaultTruncated                  // the JSON ends too early
+	FaultNotJSON                    // not JSON, or damaged
+	FaultNotRecord                  // JSON with another schema or none
 	FaultNewer                      // a later version of the schema
-	FaultDamaged                    // a key holds what it cannot hold
+	FaultDamaged                    // a key has an impossible value
 	FaultTooLarge                   // more than MaxSize, or more values than a run makes
-	FaultNotFinite                  // a number that JSON cannot hold (writing only)
+	FaultNotFinite                  // a number that JSON cannot represent (writing only)
 )
 
 // FormatError is what Read, Write and Validate return for a faulty record. Its text is
-// one sentence that says what to do; it names no file, which its caller knows.
+// one sentence that says what to do. It does not name the file, which the caller knows.
 type FormatError struct {
 	Fault Fault
-	// Key is the path of the key at fault, "connections.failed", if there is one.
+	// Key is the path of the faulty key, like "connections.failed", if there is one.
 	Key    string
 	detail string
 	err    error
@@ -51,7 +51,7 @@ func (e *FormatError) Error() string { return e.detail }
 func (e *FormatError) Unwrap() error { return e.err }
 
 // Write writes r as indented JSON. The same record always gives the same bytes. The
-// error is w's own, or a *FormatError with FaultNotFinite.
+// error is w's, or a *FormatError with FaultNotFinite.
 func Write(w io.Writer, r *Run) error {
 	b, err := Marshal(r, " ")
 	if err != nil {
@@ -62,9 +62,9 @@ func Write(w io.Writer, r *Run) error {
 }
 
 // Marshal returns r as JSON with a newline at its end, indented by indent, or on
-// one line if that is empty. It holds no character that moves a terminal's cursor: these are escaped.
+// one line if indent is empty. Characters that a terminal would not print are escaped.
 func Marshal(r *Run, indent string) ([]byte, error) {
-	// Looked for beforehand, as encoding/json does not say which key held it.
+	// Check first, since encoding/json does not say which key has the number.
 	if err := walk(reflect.ValueOf(r), notFinite); err != nil {
 		return nil, err
 	}
@@ -78,12 +78,12 @@ func Marshal(r *Run, indent string) ([]byte, error) {
 	return quantity.EscapeJSON(b.Bytes()), nil
 }
 
-// Read reads one record and validates it. Unknown keys are ignored, secrets that an older version has left in are taken out. The error is r's own,
+// Read reads one record and validates it. It ignores unknown keys, and removes secrets that an older version left in. The error is r's,
 // wrapped, or a *FormatError.
 func Read(r io.Reader) (*Run, error) { return read(r, MaxSize) }
 
 func read(r io.Reader, limit int64) (*Run, error) {
-	// What does not begin as JSON is not read to its end: it may have none, like /dev/zero.
+	// Do not read to the end what does not begin as JSON: it may have no end, like /dev/zero.
 	head := bufio.NewReader(r)
 	if b, _ := head.Peek(512); len(b) > 0 {
 		if begin := bytes.TrimSpace(b); len(begin) > 0 && !strings.ContainsRune(`{["-0123456789tfn`, rune(begin[0])) {
@@ -98,9 +98,9 @@ func read(r io.Reader, limit int64) (*Run, error) {
 		return nil, fault(FaultTooLarge, nil, "this is larger than any run record (%d MiB): give the file that \"lastack run -o FILE\" wrote", limit>>20)
 	}
 	if len(bytes.TrimSpace(b)) == 0 {
-		return nil, fault(FaultEmpty, nil, "the run record is empty: the run did not get to write it; repeat the run with -o FILE")
+		return nil, fault(FaultEmpty, nil, "the run record is empty: the run ended before it was written; repeat the run with -o FILE")
 	}
-	// The schema decides before anything else is looked at: a newer record may differ in every other key.
+	// Check the schema first: in a newer record every other key may differ.
 	var first struct {
 		Schema *string `json:"schema"`
 	}
@@ -127,8 +127,7 @@ func read(r io.Reader, limit int64) (*Run, error) {
 	return &run, nil
 }
 
-// undamaged checks what a whole record holds together: its ledger
-// adds up, and its histograms can be read.
+// undamaged checks that the ledger adds up, and that the histograms can be decoded.
 func (r *Run) undamaged() error {
 	damaged := func(key string, err error, format string, args ...any) error {
 		f := fault(FaultDamaged, err, "this run record is damaged at %q ("+format+"): %s", append(append([]any{key}, args...), wantFile)...)
@@ -154,7 +153,7 @@ func fault(f Fault, err error, format string, args ...any) *FormatError {
 	return &FormatError{Fault: f, err: err, detail: shorten(fmt.Sprintf(format, args...))}
 }
 
-// shorten takes the middle out of a sentence that a record's key or value has made absurdly long: its end says what to do.
+// shorten cuts the middle out of a sentence that a record's key or value made too long. Its end says what to do.
 func shorten(s string) string {
 	const head, tail = 1000, 500
 	if len(s) <= head+tail {
@@ -189,25 +188,25 @@ func decodeError(b []byte, err error) error {
 	case errors.As(err, &typ) && typ.Field == "":
 		return fault(FaultNotRecord, err, "this JSON is not a run record (a JSON %s, expected an object): %s", typ.Value, wantFile)
 	case errors.As(err, &typ):
-		key := strings.TrimPrefix(typ.Field, "Result.") // embedded: no key of its own
+		key := strings.TrimPrefix(typ.Field, "Result.") // embedded, so it has no key
 		e := fault(FaultDamaged, err, "the run record is damaged: %s holds a JSON %s (byte %d); take another copy or repeat the run", key, typ.Value, typ.Offset)
 		e.Key = key
 		return e
 	case errors.As(err, &syntax) && syntax.Offset >= int64(len(b)) && strings.Contains(syntax.Error(), "unexpected end"):
 		return fault(FaultTruncated, err, "the run record ends in the middle (after %d bytes): it was cut while it was written or copied; take another copy or repeat the run", len(b))
 	case errors.As(err, &syntax) && strings.Contains(syntax.Error(), "after top-level value"):
-		return fault(FaultNotRecord, err, "this is more than one JSON value (byte %d; JSON Lines?), a run record is one: %s", syntax.Offset, wantFile)
+		return fault(FaultNotRecord, err, "this is more than one JSON value (byte %d; JSON Lines?), but a run record is one: %s", syntax.Offset, wantFile)
 	case errors.As(err, &syntax):
-		return fault(FaultNotJSON, err, "this is not a run record, or a damaged one (no JSON from byte %d on: %v): %s", syntax.Offset, err, wantFile)
+		return fault(FaultNotJSON, err, "this is not a run record, or it is damaged (not JSON from byte %d on: %v): %s", syntax.Offset, err, wantFile)
 	default:
 		return fault(FaultDamaged, err, "the run record is damaged (%v): take another copy or repeat the run", err)
 	}
 }
 
-// Validate reports the first key whose value no run can have: a negative count,
-// time or rate. Growth of kernel counters, limits (where -1 may stand for none),
-// CPU times, clock offsets and times from a drain's signal may be negative. It does not judge whether the counts agree: that
-// is Accounting's, and shown. The error is a *FormatError.
+// Validate reports the first key with an impossible value: a negative count, time or
+// rate. Growth of kernel counters, limits (where -1 may mean none), CPU times, clock
+// offsets and times from a drain's signal may be negative. Validate does not check
+// that counts agree, which Accounting shows. The error is a *FormatError.
 func (r *Run) Validate() error { return walk(reflect.ValueOf(r), negative) }
 
 func notFinite(v reflect.Value, path func() string) error {
@@ -249,7 +248,7 @@ func mayBeNegative(key string) bool {
 	}
 	for _, leaf := range []string{
 		"limit", "nofile", "clock_offset_us", "t_s", "tcp_limit_bytes", "max_buckets",
-		// Of a drain: points in time, from the signal on.
+		// A drain's times from the signal.
 		"last_accept_s", "first_refusal_s", "accepts_again_s", "first_end_s", "last_end_s", "last_gone_s", "exit_s", "hook_s", "first_s", "last_s", "started_s", "listens_s",
 	} {
 		if key == leaf || strings.HasSuffix(key, "."+leaf) {
@@ -259,8 +258,8 @@ func mayBeNegative(key string) bool {
 	return false
 }
 
-// walk calls f for each number under v. Its key is the path that JSON has to it, made on demand only: a long run has
-// millions of numbers.
+// walk calls f for each number under v. key returns its JSON path; it is made on demand, since a long run has millions of
+// numbers.
 func walk(v reflect.Value, f func(v reflect.Value, key func() string) error) error {
 	w := walker{f: f, fields: make(map[reflect.Type][]field)}
 	return w.walk(v)
@@ -278,7 +277,7 @@ type step struct {
 	index int
 }
 
-// field is one of a struct's that JSON has; an embedded struct's has no name.
+// field is a struct's field that is encoded. An embedded struct has no name.
 type field struct {
 	i    int
 	name string
@@ -299,7 +298,6 @@ func (w *walker) key() string {
 	return b.String()
 }
 
-// under walks v, one step down.
 func (w *walker) under(s step, v reflect.Value) error {
 	w.path = append(w.path, s)
 	err := w.walk(v)
@@ -314,7 +312,7 @@ func (w *walker) walk(v reflect.Value) error {
 			return w.walk(v.Elem())
 		}
 	case reflect.Struct:
-		for _, f := range w.of(v.Type()) {
+		for _, f := range w.fieldsOf(v.Type()) {
 			var err error
 			if f.name == "" {
 				err = w.walk(v.Field(f.i))
@@ -338,7 +336,7 @@ func (w *walker) walk(v reflect.Value) error {
 		if v.Type().Elem().Kind() == reflect.String {
 			return nil
 		}
-		// In the order of the keys, so that the same record always gives the same error.
+		// Sorted, so that the same record always gives the same error.
 		for _, k := range sortedKeys(v) {
 			if err := w.under(step{k.String(), -1}, v.MapIndex(k)); err != nil {
 				return err
@@ -350,8 +348,8 @@ func (w *walker) walk(v reflect.Value) error {
 	return nil
 }
 
-// of lists the fields of a struct type.
-func (w *walker) of(t reflect.Type) []field {
+// fieldsOf lists the fields of a struct type.
+func (w *walker) fieldsOf(t reflect.Type) []field {
 	fields, known := w.fields[t]
 	if known {
 		return fields

@@ -1,11 +1,10 @@
-// Package record holds the run record: everything that a run found, as types and
-// a codec. It is the only seam between measuring and showing: it imports nothing
-// of lastack but vocabulary, and needs neither Linux nor I/O, so that a saved record renders anywhere
-// exactly as a live one.
+// Package record holds the run record: the types of everything that a run found, and
+// a codec. It is the only interface between measuring and reporting. It is portable
+// and does no I/O, so that a saved record looks the same anywhere.
 //
-// Keys are a contract (schema lastack.run/v1): added freely, never renamed.
-// Times are seconds or microseconds as the key's suffix says.
+// Keys are a contract (schema lastack.run/v1): they are added freely, never renamed.
+// Times are in seconds or microseconds, as the key's suffix says.
 //
-// To add what a run finds, add a field to the type of its subject. Package bench (result.go, assemble.go, pressure.go, RecordHost) or
-// bench/drain (record.go) fills it; bench/metric, bench/verdict and report read it. What can bind a run is a name in limit.go.
+// To add something that a run finds, add a field to the type of its subject. Package bench (result.go, assemble.go, pressure.go, RecordHost)
+// or bench/drain (record.go) fills it; bench/metric, bench/verdict and report read it. limit.go names what can limit a run.
 package record

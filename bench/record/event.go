@@ -1,6 +1,6 @@
 package record
 
-// Event tells of a run under way. Exactly one field is set, so that a stream of events is a line of JSON each.
+// Event reports the progress of a run. Exactly one field is set. A stream of events has one line of JSON per event.
 type Event struct {
 	Needs    *Needs    `json:"needs,omitempty"`
 	Phase    *Phase    `json:"phase,omitempty"`
@@ -8,13 +8,13 @@ type Event struct {
 	Said     *Said     `json:"said,omitempty"`
 }
 
-// Phase is what a run does from now on.
+// Phase says what a run begins to do.
 type Phase struct {
 	Try  int    `json:"try,omitempty"` // of a drain, from 1
 	Text string `json:"text"`
 }
 
-// Said is what a program wrote that was started for the run and ended too early.
+// Said is the output of a program that was started for the run and ended too early.
 type Said struct {
 	Command []string `json:"command"`
 	Text    string   `json:"text"`

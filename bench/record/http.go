@@ -1,6 +1,6 @@
 package record
 
-// Replies is the number of HTTP replies, interim ones not counted, and how many of them were not 2xx.
+// Replies counts the HTTP replies without interim ones, and how many of them were not 2xx.
 func (r *Result) Replies() (all, other int64) {
 	for class, n := range r.HTTP {
 		switch class {

@@ -9,12 +9,12 @@ import (
 	"lastack/sockstate"
 )
 
-// NewHistogram returns an empty histogram of nanoseconds, as Latency holds it.
+// NewHistogram returns an empty histogram of nanoseconds with the range and precision of Latency.
 func NewHistogram() *hdr.Histogram {
 	return hdr.New(sockstate.HistogramMin, sockstate.HistogramMax, sockstate.HistogramDigits)
 }
 
-// ErrNoHistogram says that a Latency holds its summary only.
+// ErrNoHistogram says that a Latency has only its summary.
 var ErrNoHistogram = errors.New("the record holds a summary of this latency but not its histogram (key \"hdr\")")
 
 // NewLatency summarizes a histogram of nanoseconds and encodes it. It must have the range and
@@ -32,9 +32,9 @@ func NewLatency(h *hdr.Histogram) (Latency, error) {
 	return l, nil
 }
 
-// Summarize is NewLatency without the histogram, for what nobody merges or asks for other
-// percentiles of: h, of nanoseconds, may be of any range and precision. An empty one makes
-// the zero Latency.
+// Summarize is NewLatency without the encoded histogram, so it cannot be merged and has no other
+// percentiles. h, in nanoseconds, may have any range and precision. An empty one makes the zero
+// Latency.
 func Summarize(h *hdr.Histogram) Latency {
 	if h.TotalCount() == 0 {
 		return Latency{}
@@ -47,8 +47,8 @@ func Summarize(h *hdr.Histogram) Latency {
 	}
 }
 
-// Histogram decodes l's histogram of nanoseconds. The error is ErrNoHistogram, or tells how
-// the encoding is damaged.
+// Histogram decodes l's histogram of nanoseconds. The error is ErrNoHistogram, or says how the
+// encoding is damaged.
 func (l Latency) Histogram() (*hdr.Histogram, error) {
 	if l.Hdr == "" {
 		if l.Count == 0 {

@@ -2,7 +2,7 @@ package record
 
 import "slices"
 
-// What bound a run.
+// What limited a run.
 const (
 	LimitTarget       = "target_rate_met"
 	LimitGeneratorCPU = "generator_cpu"
@@ -11,36 +11,36 @@ const (
 	LimitSoftirq      = "kernel_softirq"
 	LimitCPU          = "cpu"
 	LimitPorts        = "local_ports"
-	LimitPortSearch   = "port_search" // connect() walking past local ports that are taken
+	LimitPortSearch   = "port_search" // connect() walking past local ports in use
 	LimitFds          = "fd_limit"
 	LimitTWBuckets    = "tcp_max_tw_buckets"
 	LimitAcceptQueue  = "accept_queue"
 	LimitSYNDrops     = "syn_drops"
 	LimitConntrack    = "conntrack"
 	LimitMemory       = "memory"
-	LimitConnections  = "connections" // as many as were asked for: closed loop, waiting for the server
+	LimitConnections  = "connections" // a closed loop with all its connections waiting for the server
 	LimitServer       = "server"      // the server failed or refused
 	LimitNetwork      = "network"
-	LimitHalted       = "generator_halted" // the load itself did not run for a part of the time
+	LimitHalted       = "generator_halted" // the load itself did not run part of the time
 	LimitInterrupted  = "interrupted"
 	LimitUnknown      = "unknown"
 )
 
-// Limit is what bound a run, in words.
+// Limit describes what limited a run.
 type Limit struct {
 	Name string
-	// Words follow "valid;" in a report. Do says what to try, empty where that is no question.
+	// Words follow "valid;" in a report. Do says what to try; it may be empty.
 	Words, Do string
 }
 
-// Limits lists all that may bound a run.
+// Limits lists everything that can limit a run.
 func Limits() []Limit {
 	return []Limit{
-		{LimitTarget, "the asked rate was met", "ask for more, to find what bounds it"},
+		{LimitTarget, "the target rate was met", "ask for a higher rate, to find the limit"},
 		{LimitConnections, "limited by the number of connections asked for", "more --connections: the load waited for the server"},
 		{LimitServer, "limited by the server", "see what failed, and the server's log"},
-		{LimitNetwork, "limited by the network", "check routes, firewalls and loss on the way"},
-		{LimitGeneratorCPU, "limited by the generator's CPU", "more CPUs, or more hosts that load"},
+		{LimitNetwork, "limited by the network", "check routes, firewalls and packet loss"},
+		{LimitGeneratorCPU, "limited by the generator's CPU", "more CPUs, or more hosts that generate load"},
 		{LimitServerCPU, "limited by the server's CPU", "this is what the server can do; give it more CPUs"},
 		{LimitCPU, "limited by the CPUs of this host", "load from another host: both ends share the CPUs"},
 		{LimitCPUQuota, "limited by the CPU quota of a control group", "raise cpu.max of the container"},
@@ -53,7 +53,7 @@ func Limits() []Limit {
 		{LimitSYNDrops, "limited by dropped SYNs", "raise net.ipv4.tcp_max_syn_backlog, or accept faster"},
 		{LimitConntrack, "limited by connection tracking", "raise nf_conntrack_max, or do not track this traffic"},
 		{LimitMemory, "limited by memory", "raise net.ipv4.tcp_mem or the container's memory, or fewer connections"},
-		{LimitHalted, "the load did not run all the time", "let nothing stop it: another load, a debugger, a paused machine"},
+		{LimitHalted, "the load did not run all the time", "let nothing stop it: another program, a debugger, a paused machine"},
 		{LimitInterrupted, "stopped by a signal", ""},
 		{LimitUnknown, "what limited it is unknown", "see the CPU, the states and the counters (-v)"},
 	}

@@ -24,10 +24,10 @@ type Run struct {
 	Kind     string    `json:"kind"`
 	Started  time.Time `json:"started"`
 	ElapsedS float64   `json:"elapsed_s"`
-	// LoadS is the part of ElapsedS in which lifecycles could start: what rates are of. The rest is
-	// the end of those in flight.
+	// LoadS is the part of ElapsedS in which lifecycles could start. Rates refer to it. In the rest,
+	// lifecycles in flight finish.
 	LoadS float64 `json:"load_s"`
-	// Interrupted is set when a signal ended the run before its time.
+	// Interrupted is set if a signal ended the run early.
 	Interrupted bool    `json:"interrupted,omitempty"`
 	Plan        Plan    `json:"plan"`
 	Shard       *Shard  `json:"shard,omitempty"`
@@ -35,44 +35,44 @@ type Run struct {
 	Sandbox     Sandbox `json:"sandbox"`
 
 	Result
-	// Groups holds the result of each group of the plan, when there are several.
+	// Groups holds the result of each group of the plan, if there are several.
 	Groups []GroupResult `json:"groups,omitempty"`
-	// Greetings has the beginning of what targets said, quoted, on a connection of before the load on which nothing was asked.
+	// Greetings holds the beginning of what targets sent unasked, quoted, by target. It was read on a connection before the load.
 	Greetings map[string]string `json:"greetings,omitempty"`
-	// Warmup is what happened before the result began; none of it is in Result.
+	// Warmup counts the lifecycles of the warm-up, which Result does not include.
 	Warmup *Connections `json:"warmup,omitempty"`
-	// Server is the embedded server's own ledger.
+	// Server is the embedded server's ledger.
 	Server *Server `json:"server,omitempty"`
-	// Drain is set for the kind drain; Result is then of all tries together.
+	// Drain is set for the kind drain. Result then covers all tries.
 	Drain *Drain `json:"drain,omitempty"`
 
 	TCPInfo  *TCPInfo         `json:"tcp_info,omitempty"`
 	States   States           `json:"states"`
 	TimeWait TimeWait         `json:"time_wait"`
 	Counters map[string]int64 `json:"counters"`
-	// CountersBySide splits Counters where client and server have a namespace each.
+	// CountersBySide splits Counters if client and server have separate namespaces.
 	CountersBySide map[string]map[string]int64 `json:"counters_by_side,omitempty"`
 	Pressure       Pressure                    `json:"pressure"`
-	// Generator is set where the load's own workers did not run all the time.
+	// Generator is set if the load's workers did not run all the time.
 	Generator *Generator `json:"generator,omitempty"`
-	// Needs is what the plan was expected to take, reckoned before the first socket opened.
+	// Needs is the estimate, made before the first socket opened, of what the plan needs.
 	Needs    *Needs     `json:"needs,omitempty"`
 	Observer Observer   `json:"observer"`
 	Timeline []Interval `json:"timeline"`
 	Settle   *Settle    `json:"settle,omitempty"`
 
 	Predicted Predicted `json:"predicted"`
-	// Accounting lists each statement that must hold between our counts, the
-	// prediction and the kernel's counters.
+	// Accounting lists the checks of lastack's counts against the prediction and the
+	// kernel's counters.
 	Accounting []Check           `json:"accounting"`
 	Thresholds []ThresholdResult `json:"thresholds,omitempty"`
 	Verdict    Verdict           `json:"verdict"`
-	// Warnings are doubts. One that concerns a part of the record starts with that part's
-	// path and a colon, so that it can be shown beside the number: "latency.lag: p99 is 40 ms: ...".
+	// Warnings lists doubts about the result. A warning about a part of the record starts with the part's
+	// path and a colon, so that it can be shown next to the number: "latency.lag: p99 is 40 ms: ...".
 	Warnings []string `json:"warnings"`
 }
 
-// Unread says why a counter of the kernel was not read, empty if it was or nothing is known of it.
+// Unread says why a counter of the kernel was not read. It returns "" if it was read, or if the reason is not known.
 func (r *Run) Unread(counter string) string {
 	file := "/proc/net/snmp"
 	if strings.HasPrefix(counter, "TcpExt") {
@@ -86,7 +86,7 @@ func (r *Run) Unread(counter string) string {
 	return ""
 }
 
-// Result is what a load, or one group of it, came to.
+// Result is the result of a load or of one of its groups.
 type Result struct {
 	Connections Connections        `json:"connections"`
 	Outcomes    map[string]int64   `json:"outcomes"`
@@ -98,9 +98,9 @@ type Result struct {
 	HTTP map[string]int64 `json:"http,omitempty"`
 	// Errnos counts the errno names behind the outcome "other".
 	Errnos map[string]int64 `json:"errnos,omitempty"`
-	// ExchangeErrors counts the rest of "other": what came was not a reply, by kind, see sockstate.FaultNames.
+	// ExchangeErrors counts the rest of "other", invalid replies, by kind, see sockstate.FaultNames.
 	ExchangeErrors map[string]int64 `json:"exchange_errors,omitempty"`
-	// ExchangeExamples has a sentence about the first of each kind.
+	// ExchangeExamples holds a sentence about the first of each kind.
 	ExchangeExamples map[string]string `json:"exchange_examples,omitempty"`
 }
 
@@ -125,21 +125,21 @@ type Connections struct {
 	Capped int64 `json:"capped,omitempty"`
 	// Requests is the number of exchanges completed.
 	Requests int64 `json:"requests,omitempty"`
-	// PeakOpen is the most connections established at once, at most: the sum of the workers' peaks.
+	// PeakOpen is an upper bound for the connections open at once: the sum of the workers' peaks.
 	PeakOpen int64 `json:"peak_open"`
 }
 
-// Rate is per second of LoadS, and counts what was completed within it.
+// Rate counts per second of LoadS what was completed within it.
 type Rate struct {
 	OpenedPerS    float64 `json:"opened_per_s"`
 	CompletedPerS float64 `json:"completed_per_s"`
 	RequestsPerS  float64 `json:"requests_per_s,omitempty"`
-	// TargetPerS is what the open loop's schedule asked for, 0 in closed loop.
+	// TargetPerS is the rate of the open loop's schedule, 0 in closed loop.
 	TargetPerS float64 `json:"target_per_s"`
 }
 
-// Latency summarizes one histogram. Hdr is the whole of it: base64 of HdrHistogram
-// V2 compressed, nanoseconds, 1 ns to 1 h, 3 significant digits; it can be merged.
+// Latency summarizes a histogram. Hdr is the whole histogram, which can be merged: base64
+// of HdrHistogram V2 compressed, 1 ns to 1 h, 3 significant digits.
 type Latency struct {
 	Count  int64   `json:"count"`
 	MinUs  float64 `json:"min_us"`
@@ -152,7 +152,7 @@ type Latency struct {
 	Hdr    string  `json:"hdr,omitempty"`
 }
 
-// Plan is what was asked for, in the words of the flags.
+// Plan is what was asked for, in terms of the flags.
 type Plan struct {
 	Groups     []Group `json:"groups"`
 	DurationNs int64   `json:"duration_ns,omitempty"`
@@ -160,20 +160,19 @@ type Plan struct {
 	WarmupNs   int64   `json:"warmup_ns,omitempty"`
 	RampNs     int64   `json:"ramp_ns,omitempty"`
 	Workers    int     `json:"workers"`
-	// Engine is the backend that did the work: uring or epoll. EngineReason is why it is not a better
-	// one, where that was left to choose.
+	// Engine is the backend: uring or epoll. EngineReason says why lastack did not choose uring.
 	Engine       string `json:"engine"`
 	EngineReason string `json:"engine_reason,omitempty"`
-	// ServerWorkers is 0 where the target was not ours.
+	// ServerWorkers is 0 without an embedded server.
 	ServerWorkers int `json:"server_workers,omitempty"`
-	// CPUs are those that worker i of either side stayed on, empty if the scheduler chose.
+	// CPUs lists the CPU of worker i of each side, empty if workers were not pinned.
 	CPUs []int `json:"cpus,omitempty"`
 	// Command is the command line as typed.
 	Command []string `json:"command,omitempty"`
-	// Resolved says of each target that is a name with several addresses which of them was taken, and why.
+	// Resolved says, for each target whose name has several addresses, which of them was used, and why.
 	Resolved []string `json:"resolved,omitempty"`
-	// Probed is the number of connections of before the load on which nothing was asked, see Run.Greetings. No other count has them;
-	// the target's own may.
+	// Probed counts the connections before the load on which nothing was sent, see Run.Greetings. No other count includes them, but the
+	// target's may.
 	Probed int `json:"probed,omitempty"`
 }
 
@@ -187,10 +186,10 @@ type Group struct {
 	HoldNs      int64    `json:"hold_ns,omitempty"`
 	PlateauNs   int64    `json:"plateau_ns,omitempty"`
 	CloseRate   float64  `json:"close_rate,omitempty"`
-	// Keep is idle, asking or partial for clients that keep their connection, ReconnectNs what they wait when they have lost it.
+	// Keep is idle, asking or partial for clients that keep their connection. ReconnectNs is how long they wait after they lost it.
 	Keep        string `json:"keep,omitempty"`
 	ReconnectNs int64  `json:"reconnect_ns,omitempty"`
-	// Gated is set for a group that begins later than the others.
+	// Gated is set for a group that starts later than the others.
 	Gated    bool     `json:"gated,omitempty"`
 	Close    string   `json:"close"`
 	OnEOF    string   `json:"on_eof"`
@@ -204,12 +203,12 @@ type Group struct {
 	RequestTimeoutNs int64    `json:"request_timeout_ns,omitempty"`
 	CloseTimeoutNs   int64    `json:"close_timeout_ns,omitempty"`
 	Sources          []string `json:"sources,omitempty"`
-	// SourcesChosen is the number of Sources where the run took them by itself, for their ports.
+	// SourcesChosen is the number of Sources if lastack chose them.
 	SourcesChosen int    `json:"sources_chosen,omitempty"`
 	SourcePorts   string `json:"source_ports,omitempty"`
 }
 
-// Shard is this process's part of a run spread over several.
+// Shard is this process's part of a run that is spread over several processes.
 type Shard struct {
 	I int `json:"i"`
 	N int `json:"n"`
@@ -221,15 +220,15 @@ type Host struct {
 	CPUs        int    `json:"cpus"`
 	GoMaxProcs  int    `json:"gomaxprocs"`
 	MemoryBytes int64  `json:"memory_bytes"`
-	// CPUQuota and CgroupMemoryBytes are what control groups allow of both, in CPUs and bytes; 0 without a limit.
+	// CPUQuota and CgroupMemoryBytes are the limits of control groups, in CPUs and bytes; 0 without a limit.
 	CPUQuota          float64 `json:"cpu_quota,omitempty"`
 	CgroupMemoryBytes int64   `json:"cgroup_memory_bytes,omitempty"`
 	BootID            string  `json:"boot_id"`
 	NetNS             string  `json:"netns"`
 	ClockOffsetUs     int64   `json:"clock_offset_us"`
-	HZ                int     `json:"hz,omitempty"` // the kernel's CONFIG_HZ; 0 is unknown
-	// TimeWaitMinS and TimeWaitMaxS are how long a TIME_WAIT lasts here: its timer's time, and what the kernel's timer wheel
-	// rounds it up to. They end in bursts. 0 is unknown.
+	HZ                int     `json:"hz,omitempty"` // the kernel's CONFIG_HZ, 0 if unknown
+	// TimeWaitMinS and TimeWaitMaxS are how long a TIME_WAIT lasts here: its timer, and the most to which the kernel's timer
+	// wheel rounds it up, so that they end in bursts. 0 if unknown.
 	TimeWaitMinS float64           `json:"time_wait_min_s,omitempty"`
 	TimeWaitMaxS float64           `json:"time_wait_max_s,omitempty"`
 	NoFile       int64             `json:"nofile"`
@@ -241,25 +240,24 @@ type Sandbox struct {
 	// Mode is off, root or user.
 	Mode     string `json:"mode"`
 	Topology string `json:"topology,omitempty"` // lo or veth
-	// Reason says why there is no sandbox, or what it could not do.
+	// Reason says why there is no sandbox, or what it cannot do.
 	Reason  string            `json:"reason,omitempty"`
 	Sysctls map[string]string `json:"sysctls,omitempty"` // those asked for
 	Loss    string            `json:"loss,omitempty"`
-	// EhashEntries is the size of the connection hash, where each namespace has one of its own: it then
-	// keeps half as many TIME_WAIT sockets. 0: they share the host's.
+	// EhashEntries is the size of each namespace's own connection hash; a namespace keeps half as many
+	// TIME_WAIT sockets. 0 means that they share the host's hash.
 	EhashEntries int `json:"ehash_entries,omitempty"`
 }
 
-// Server is the embedded server's own ledger.
+// Server is the embedded server's ledger.
 type Server struct {
 	Listeners int   `json:"listeners"`
 	Backlog   int   `json:"backlog"`
 	Accepted  int64 `json:"accepted"`
 	Requests  int64 `json:"requests"`
-	// Open is the number still open when the ledger was closed.
+	// Open is the number still open when the ledger was read.
 	Open int64 `json:"open,omitempty"`
-	// Outcomes counts how connections ended as the server saw it, in the server's own words:
-	// accepted = open + their sum.
+	// Outcomes counts how connections ended as the server saw it. Accepted is Open plus their sum.
 	Outcomes     map[string]int64 `json:"outcomes"`
 	AcceptErrors map[string]int64 `json:"accept_errors,omitempty"`
 }
@@ -275,12 +273,12 @@ type TCPInfo struct {
 	SndCwnd     int64    `json:"snd_cwnd"` // median
 }
 
-// States is what was seen of the TCP states, by side and state name.
+// States counts sockets by side and TCP state.
 type States struct {
-	// Source is the census that spoke: diag or proc; empty if none could.
+	// Source is the source of the census: diag or proc; empty if there was none.
 	Source string                    `json:"source"`
 	Peak   map[string]map[string]int `json:"peak"`
-	// Final is the last census, after settling where that was asked for.
+	// Final is the last census, after settling.
 	Final map[string]map[string]int `json:"final,omitempty"`
 }
 
@@ -288,32 +286,31 @@ type States struct {
 type TimeWait struct {
 	Peak       int            `json:"peak"` // census, both sides
 	PeakBySide map[string]int `json:"peak_by_side,omitempty"`
-	// Entered and EnteredShort are the growth of TcpExtTW and TcpExtTWKilled, which
-	// count at entry: timeouts above and up to 4 s.
+	// Entered and EnteredShort are the growth of TcpExtTW and TcpExtTWKilled, which count
+	// entries with a timeout above 4 s, and of at most 4 s.
 	Entered      int64 `json:"entered"`
 	EnteredShort int64 `json:"entered_short"`
-	// Overflow is TcpExtTCPTimeWaitOverflow: closed at once, tcp_max_tw_buckets being full.
+	// Overflow is TcpExtTCPTimeWaitOverflow: closed at once, because tcp_max_tw_buckets was reached.
 	Overflow int64 `json:"overflow"`
-	// Simultaneous is the number of connections whose FINs crossed, so that both ends entered
-	// TIME_WAIT: entries less connections. Set only where it says that: under both:fin, in a
-	// namespace of the load's own, with every connection completed.
+	// Simultaneous counts the connections whose FINs crossed, so that both ends entered TIME_WAIT. It is set
+	// only with both:fin, in a private namespace, if every connection completed.
 	Simultaneous *int64 `json:"simultaneous,omitempty"`
-	// ReusedByConnect is TcpExtTWRecycled: a connect took over the port of a TIME_WAIT socket.
+	// ReusedByConnect is TcpExtTWRecycled: a connect reused the port of a TIME_WAIT socket.
 	ReusedByConnect  int64 `json:"reused_by_connect"`
 	FinWait2MiniPeak int   `json:"fin_wait2_mini_peak"`
 	OrphanPeak       int   `json:"orphan_peak"`
-	// EndedEarly is the number that were gone before their time and not taken over by a connect: a SYN from the same port
-	// reopened them at the server, or a reset ended them. No counter has these. Set in a sandbox, by runs of less than a minute.
+	// EndedEarly counts those that ended before their time without a reuse by connect: a SYN from the same port reopened
+	// them at the server, or a reset ended them. No counter has these. It is set in a sandbox, for runs of less than a minute.
 	EndedEarly int64 `json:"ended_early,omitempty"`
-	// HostBuckets is net.ipv4.tcp_max_tw_buckets of the host's namespace, where the load was in a sandbox: it may have more.
+	// HostBuckets is net.ipv4.tcp_max_tw_buckets of the host's namespace if the load was in a sandbox, which may have more.
 	HostBuckets int `json:"host_buckets,omitempty"`
-	// MaxBuckets is net.ipv4.tcp_max_tw_buckets of the namespace that holds them.
+	// MaxBuckets is net.ipv4.tcp_max_tw_buckets of the namespace of the load.
 	MaxBuckets int `json:"max_buckets,omitempty"`
-	// LongestLeftS is the time that the youngest TIME_WAIT of the last census still has, by its timer, which the kernel rounds up:
-	// see Host.
+	// LongestLeftS is the longest remaining time of a TIME_WAIT in the last census, by its timer, which the kernel rounds up, see
+	// Host.
 	LongestLeftS float64 `json:"longest_left_s,omitempty"`
-	// NotRead says why Entered, EnteredShort, Overflow and ReusedByConnect, the kernel's counters, are not known:
-	// JSON then lacks their keys.
+	// NotRead says why Entered, EnteredShort, Overflow and ReusedByConnect, the kernel's counters, are not known. JSON then
+	// lacks their keys.
 	NotRead string `json:"not_read,omitempty"`
 }
 
@@ -323,7 +320,7 @@ func (t TimeWait) MarshalJSON() ([]byte, error) {
 	if t.NotRead == "" {
 		return json.Marshal(plain(t))
 	}
-	// The shallower of two fields of one name is the one that is encoded.
+	// Of two fields with the same name, encoding/json encodes the less nested one.
 	return json.Marshal(struct {
 		plain
 		Entered         int `json:"entered,omitempty"`
@@ -333,7 +330,7 @@ func (t TimeWait) MarshalJSON() ([]byte, error) {
 	}{plain: plain(t)})
 }
 
-// Interval is one sample of the timeline. Counts are of the interval, states are at its end.
+// Interval is one sample of the timeline. Counts cover the interval; states are those at its end.
 type Interval struct {
 	TS    float64 `json:"t_s"`
 	Phase string  `json:"phase,omitempty"` // warmup, load, drain (no new lifecycles), settle
@@ -346,12 +343,12 @@ type Interval struct {
 	InFlight  int64 `json:"in_flight"`
 	// Failures splits Failed by outcome.
 	Failures map[string]int64 `json:"failures,omitempty"`
-	// Lifecycle latency of those that completed in the interval.
+	// The latency of the lifecycles that completed in the interval.
 	P50Us float64 `json:"p50_us,omitempty"`
 	P99Us float64 `json:"p99_us,omitempty"`
 	MaxUs float64 `json:"max_us,omitempty"`
-	// Lifecycle is the same without what started in the warm-up: the intervals' histograms add up to the result's. Nil where nothing
-	// completed.
+	// Lifecycle is the same without lifecycles that started in the warm-up, so that the intervals' histograms add up to the result's. It is
+	// nil if none completed.
 	Lifecycle *Latency `json:"lifecycle,omitempty"`
 
 	Client map[string]int `json:"client,omitempty"`
@@ -361,10 +358,10 @@ type Interval struct {
 	NotAccepted  int   `json:"not_accepted,omitempty"`
 	FinWait2Mini int   `json:"fin_wait2_mini,omitempty"`
 	Orphans      int   `json:"orphans,omitempty"`
-	PortsInUse   int   `json:"ports_in_use,omitempty"` // the fullest pair
+	PortsInUse   int   `json:"ports_in_use,omitempty"` // of the pair with the most
 	Fds          int   `json:"fds,omitempty"`
 	MemBytes     int64 `json:"tcp_mem_bytes,omitempty"` // sockstat mem of the whole host
-	// Counters holds the growth of the counters worth a look in the interval: retransmissions, drops, overflows.
+	// Counters holds the growth of counters that indicate trouble: retransmissions, drops, overflows.
 	Counters map[string]int64 `json:"counters,omitempty"`
 }
 
@@ -374,7 +371,7 @@ type Pressure struct {
 	Fds    Fds    `json:"fds"`
 	Memory Memory `json:"memory"`
 	CPU    CPU    `json:"cpu"`
-	// AcceptQueue is the fullest that the listeners were seen.
+	// AcceptQueuePeak is the longest accept queue seen.
 	AcceptQueuePeak int        `json:"accept_queue_peak"`
 	Backlog         int        `json:"backlog,omitempty"`
 	Orphans         Gauge      `json:"orphans"`
@@ -383,32 +380,32 @@ type Pressure struct {
 	PSI             *PSI       `json:"psi,omitempty"`
 	Files           Gauge      `json:"files"` // fs.file-nr of the whole host
 	Pairs           []PortPair `json:"port_pairs,omitempty"`
-	// Unread are the pressures that nothing was read of, as the Unread names: that there was none is not known.
+	// Unread lists the kinds of pressure that were not read, so that a 0 there does not mean none.
 	Unread []string `json:"unread,omitempty"`
 }
 
 // What Pressure.Unread lists.
 const (
 	UnreadPorts    = "ports"    // no census saw local ports in use
-	UnreadCounters = "counters" // the kernel's, of segments sent again and of full queues
-	UnreadMemory   = "memory"   // TCP's buffers
+	UnreadCounters = "counters" // the kernel's, of retransmissions and of full queues
+	UnreadMemory   = "memory"   // TCP buffers
 	UnreadQuota    = "quota"    // how often the control group's CPU quota was used up
 )
 
-// Needs is what a plan takes, by arithmetic alone.
+// Needs is what a plan needs, estimated without measuring.
 type Needs struct {
-	// Connections and Sockets are open at once; a connection has both its ends here with the embedded server.
+	// Connections and Sockets are those open at once. With the embedded server a connection has two sockets here.
 	Connections int64 `json:"connections"`
 	Sockets     int64 `json:"sockets"`
-	// TimeWaits are those that the plan leaves at once, at least.
+	// TimeWaits is the least number that the plan leaves at once.
 	TimeWaits NeedsBySide `json:"time_waits"`
-	// SourceAddresses have PortsEach local ports to each target.
+	// SourceAddresses is their number; each has PortsEach local ports to each target.
 	SourceAddresses int `json:"source_addresses"`
 	PortsEach       int `json:"ports_each"`
 	// KernelBytes is the kernel's memory for sockets and TIME_WAITs, ProcessBytes this process's.
 	KernelBytes  int64 `json:"kernel_bytes"`
 	ProcessBytes int64 `json:"process_bytes"`
-	// ExchangeBytes is what the exchanges may have in socket buffers, if all are under way at once.
+	// ExchangeBytes is the memory of socket buffers if all exchanges are in progress at once.
 	ExchangeBytes int64 `json:"exchange_bytes,omitempty"`
 }
 
@@ -418,39 +415,39 @@ type NeedsBySide struct {
 	Server int64 `json:"server"`
 }
 
-// Gauge is a peak against its limit; a limit of 0 is unknown.
+// Gauge is a peak and its limit, 0 if unknown.
 type Gauge struct {
 	Peak  int64 `json:"peak"`
 	Limit int64 `json:"limit"`
 }
 
-// Ports is the fullest source and destination pair against the ports that it may use.
+// Ports describes the local ports of the pair of source and destination address that used the most.
 type Ports struct {
 	Range string `json:"range"` // "32768 60999"
-	// Available is the number of ports in the range less the reserved ones, and less a target's port on this host, which no
-	// connection to it may come from.
+	// Available is the number of ports in the range, less the reserved ones and less the port of a target on this host,
+	// which connect() cannot use.
 	Available int `json:"available"`
-	// FirstPass is the number of those that connect() tries first: one parity, or all of them where the range is the
-	// socket's own (IP_LOCAL_PORT_RANGE). 0 is unknown.
+	// FirstPass is the number of ports that connect() tries first: those of one parity, or all of a range set on the
+	// socket (IP_LOCAL_PORT_RANGE). 0 if unknown.
 	FirstPass int `json:"first_pass,omitempty"`
 	PeakInUse int `json:"peak_in_use"`
-	// Pairs is the number of pairs that the load used; Pressure.Pairs lists the fullest.
+	// Pairs is the number of pairs that the load used; Pressure.Pairs lists those with the most ports in use.
 	Pairs int `json:"pairs,omitempty"`
 	Outlook
 }
 
-// Outlook is what becomes of the local ports if the load goes on.
+// Outlook predicts the use of local ports if the load goes on.
 type Outlook struct {
-	// ExhaustedInS is the time from the start to exhaustion: as found, or as the load's rate has it if it goes on. 0 if
-	// there are ports enough.
+	// ExhaustedInS is the time from the start until no port is free, as observed or at the load's rate. 0 if
+	// there are enough ports.
 	ExhaustedInS float64 `json:"exhausted_in_s,omitempty"`
-	// LevelsOffAt is how many ports of a pair the load comes to have in use for good, if it goes on and they suffice; 0 is unknown.
+	// LevelsOffAt is the steady number of ports in use per pair, if there are enough; 0 if unknown.
 	LevelsOffAt int `json:"levels_off_at,omitempty"`
-	// MaySlow is of a closed loop that connect may slow down on the way: ExhaustedInS is then the earliest, LevelsOffAt the most.
+	// MaySlow is set for a closed loop that connect may slow down: ExhaustedInS is then the earliest time, LevelsOffAt the most ports.
 	MaySlow bool `json:"may_slow,omitempty"`
 }
 
-// PortPair is one source and destination pair.
+// PortPair is a pair of source and destination address.
 type PortPair struct {
 	Source      string `json:"source"`
 	Destination string `json:"destination"`
@@ -461,8 +458,8 @@ type PortPair struct {
 type Fds struct {
 	Peak  int   `json:"peak"`
 	Limit int64 `json:"limit"`
-	// ServerPeak is those of --server-pid and its descendants, the most that a census found; 0 without
-	// one, and where they are another user's.
+	// ServerPeak is the peak of --server-pid and its descendants; 0 without one, or if they are another
+	// user's.
 	ServerPeak int `json:"server_peak,omitempty"`
 }
 
@@ -470,22 +467,22 @@ type Fds struct {
 type Memory struct {
 	TCPPeakBytes  int64 `json:"tcp_peak_bytes"`  // sockstat "mem", buffers of the whole host
 	TCPLimitBytes int64 `json:"tcp_limit_bytes"` // tcp_mem, third value
-	// SlabPeakBytes is the growth of the slabs that sockets are made of; of all slabs where the run was not
-	// root's, who alone may tell them apart.
+	// SlabPeakBytes is the growth of the sockets' slabs. Only root can read those; otherwise it is the growth of all
+	// slabs.
 	SlabPeakBytes int64 `json:"slab_peak_bytes,omitempty"`
 	RSSPeakBytes  int64 `json:"rss_peak_bytes"` // VmHWM of this process
-	// CgroupLimitBytes is the memory limit of this process's control group, 0 without one; CgroupHits is how often memory
-	// was wanted beyond it, page cache included, and CgroupOOM how often none could be found.
+	// CgroupLimitBytes is the memory limit of this process's control group, 0 without one. CgroupHits is how often an
+	// allocation, page cache included, hit it, CgroupOOM how often reclaim then failed.
 	CgroupLimitBytes int64 `json:"cgroup_limit_bytes,omitempty"`
 	CgroupHits       int64 `json:"cgroup_hits,omitempty"`
 	CgroupOOM        int64 `json:"cgroup_oom,omitempty"`
-	// ServerRSSPeakBytes is what --server-pid and its descendants had resident, the most that a census
-	// found, a page that they share counted for each; 0 without one.
+	// ServerRSSPeakBytes is the peak resident memory of --server-pid and its descendants; a shared page counts once per
+	// process. 0 without one.
 	ServerRSSPeakBytes int64 `json:"server_rss_peak_bytes,omitempty"`
 }
 
-// CPU seconds over the measured time. On loopback the kernel charges the peer's
-// softirq work to whoever sends.
+// CPU holds CPU seconds over the measured time. On loopback the kernel charges the
+// receiver's softirq work to the sender.
 type CPU struct {
 	CPUs       int     `json:"cpus"`
 	ElapsedS   float64 `json:"elapsed_s"`
@@ -500,20 +497,20 @@ type CPU struct {
 	// GeneratorBusiest and ServerBusiest are the CPU share of the busiest worker thread, 0 to 1.
 	GeneratorBusiest float64 `json:"generator_busiest"`
 	ServerBusiest    float64 `json:"server_busiest"`
-	// Quota is the CPU quota of this process's control group, in CPUs, 0 without one; Throttled of its QuotaPeriods ended
-	// with threads that had to wait for the next, ThrottledS in all.
+	// Quota is the CPU quota of this process's control group, in CPUs, 0 without one. In Throttled of its QuotaPeriods
+	// threads had to wait for the next one, ThrottledS in all.
 	Quota        float64 `json:"quota,omitempty"`
 	QuotaPeriods int64   `json:"quota_periods,omitempty"`
 	Throttled    int64   `json:"throttled,omitempty"`
 	ThrottledS   float64 `json:"throttled_s,omitempty"`
-	// NotRead says why the times of the whole machine are not known: JSON then lacks their keys.
+	// NotRead says why the times of the whole machine are not known. JSON then lacks their keys.
 	NotRead string `json:"not_read,omitempty"`
-	// WorkersNotRead says why the times of the worker threads are not known; those that are 0 may not be.
+	// WorkersNotRead says why the times of the worker threads are not known. They are then 0.
 	WorkersNotRead string `json:"workers_not_read,omitempty"`
 }
 
-// SharesTell reports whether the time was long enough to tell CPU shares: the kernel counts the machine's in ticks of 10 ms
-// (USER_HZ), and reports threads' no finer, so that over less than 0.2 s they are off by a tenth and more.
+// SharesTell reports whether the time was long enough for CPU shares: the kernel counts CPU time in ticks of 10 ms (USER_HZ), so
+// that shares of less than 0.2 s are off by a tenth or more.
 func (c *CPU) SharesTell() bool { return c.ElapsedS >= 0.2 }
 
 // MarshalJSON leaves out what was not read.
@@ -522,7 +519,7 @@ func (c CPU) MarshalJSON() ([]byte, error) {
 	if c.NotRead == "" {
 		return json.Marshal(plain(c))
 	}
-	// The shallower of two fields of one name is the one that is encoded.
+	// Of two fields with the same name, encoding/json encodes the less nested one.
 	return json.Marshal(struct {
 		plain
 		SystemS  int `json:"system_s,omitempty"`
@@ -540,51 +537,51 @@ type PSI struct {
 	IOSomeS     float64 `json:"io_some_s"`
 }
 
-// Generator is the time in which the load's workers did not run though they had something to do, nor waited for a CPU that
-// others had: this program was stopped, or the machine suspended.
+// Generator is the time in which the load's workers had work, but neither ran nor waited for a busy CPU: this program was stopped,
+// or the machine suspended.
 type Generator struct {
-	// Halts is the number of gaps of 250 ms or more of the worker that had the most, HaltedS their sum.
+	// Halts counts gaps of 250 ms or more, HaltedS is their sum, both of the worker with the most.
 	Halts        int     `json:"halts"`
 	HaltedS      float64 `json:"halted_s"`
 	LongestHaltS float64 `json:"longest_halt_s"`
 	SuspendedS   float64 `json:"suspended_s,omitempty"`
 }
 
-// Observer says who observed, and what it cost.
+// Observer says how the run was observed, and what that cost.
 type Observer struct {
 	Census       string `json:"census"` // diag, proc or off
 	CensusReason string `json:"census_reason,omitempty"`
 	Trace        string `json:"trace"` // off
 	TraceReason  string `json:"trace_reason,omitempty"`
-	// Unread names what the kernel would tell and this process could not read, and why: "/proc/net/netstat:
-	// permission denied". What comes from there is missing from the record, not 0.
+	// Unread lists what this process could not read, and why: "/proc/net/netstat: permission denied". The record lacks
+	// what would come from there.
 	Unread []string `json:"unread,omitempty"`
 	Cost   Cost     `json:"cost"`
 }
 
-// Cost is the observers' own.
+// Cost is the cost of observing.
 type Cost struct {
 	Samples     int     `json:"samples"`
 	CPUS        float64 `json:"cpu_s"`
 	LongestMs   float64 `json:"longest_ms"` // the slowest sample
 	SocketsSeen int64   `json:"sockets_seen"`
-	// SkippedTicks are intervals without a census, which would have taken too much of a CPU from the load.
+	// SkippedTicks counts intervals without a census, which would have taken too much CPU from the load.
 	SkippedTicks int `json:"skipped_ticks,omitempty"`
 }
 
-// Settle is the watch over the teardown after the load.
+// Settle describes the wait for the teardown after the load.
 type Settle struct {
 	ElapsedS float64 `json:"elapsed_s"`
-	// Done is set when no socket of the load but TIME_WAIT was left; with Quiet, none at all.
+	// Done is set if the load's sockets were all in TIME_WAIT or gone, Quiet if all were gone.
 	Done  bool `json:"done"`
 	Quiet bool `json:"quiet"`
-	// GoneAfterS is when the last socket was gone, from the end of the load; 0 if some are left.
+	// GoneAfterS is the time from the end of the load until the last socket was gone; 0 if some are left.
 	GoneAfterS float64 `json:"gone_after_s,omitempty"`
 }
 
-// Predicted is what the close policy should have brought, for the outcomes that were seen.
+// Predicted is what the close policy should lead to, given the outcomes.
 type Predicted struct {
-	// Paths are the possible state paths of each side, by side name, in words.
+	// Paths lists the possible state paths of each side as text, by side name.
 	Paths map[string][]string `json:"paths,omitempty"`
 	// TimeWait names the side that holds TIME_WAIT: client, server, both, either or none.
 	TimeWait string                     `json:"time_wait,omitempty"`
@@ -592,61 +589,61 @@ type Predicted struct {
 	Notes    []string                   `json:"notes,omitempty"`
 }
 
-// Check is one statement of the accounting: Got, by the kernel or by the other
+// Check is one check of the accounting: Got, from the kernel or the other
 // ledger, must lie in Want.
 type Check struct {
 	Name string          `json:"name"`
 	Want sockstate.Range `json:"want"`
 	Got  int64           `json:"got"`
 	OK   bool            `json:"ok"`
-	// Exact is unset where the counters may hold others' connections too (no sandbox).
+	// Exact is false if the counters may include other programs' connections (no sandbox).
 	Exact bool   `json:"exact"`
 	Note  string `json:"note,omitempty"`
-	// NotRead says why there is nothing to compare: Got is not known, and OK and Exact are unset.
+	// NotRead says why Got is not known. OK and Exact are then false.
 	NotRead string `json:"not_read,omitempty"`
-	// Contradicts is set where there are fewer than Want, which others' connections, being more, do not explain.
+	// Contradicts is set if Got is too low, which other programs' connections cannot explain.
 	Contradicts bool `json:"contradicts,omitempty"`
 }
 
-// ThresholdResult is what one threshold came to.
+// ThresholdResult is the result of a threshold.
 type ThresholdResult struct {
-	// Expr is the threshold as it was given: "connect.p99<5ms".
+	// Expr is the threshold as given: "connect.p99<5ms".
 	Expr   string `json:"expr"`
 	Metric string `json:"metric"`
-	// Got is the value found, in the metric's unit: microseconds for latencies, per second
-	// for rates, a fraction for shares, a number for counts. 0 where the metric is absent.
+	// Got is the value in the metric's unit: microseconds for latencies, per second for
+	// rates, a fraction for shares, a number for counts. 0 if the metric is absent.
 	Got float64 `json:"got"`
-	// GotText is Got with its unit, empty where the metric is absent.
+	// GotText is Got with its unit, empty if the metric is absent.
 	GotText string `json:"got_text,omitempty"`
 	// Want is the bound with its operator and unit: "<5ms".
 	Want string `json:"want"`
 	OK   bool   `json:"ok"`
-	// Reason says why a threshold could not be answered, and is then missed; or what to know of the answer.
+	// Reason says why the metric is absent, and the threshold so missed, or qualifies the value.
 	Reason string `json:"reason,omitempty"`
 }
 
-// Verdict says what bound the result, and whether it is a statement about the target.
+// Verdict says what limited the result, and whether it is a statement about the target.
 type Verdict struct {
 	Valid bool `json:"valid"`
 	// LimitedBy is one of the Limit constants.
 	LimitedBy string `json:"limited_by"`
-	// Reasons explain both, with numbers; Advice says what would help. They are the sentences of Findings.
+	// Reasons explain both with numbers, Advice says what would help. They are the sentences of Findings.
 	Reasons []string `json:"reasons"`
 	Advice  []string `json:"advice,omitempty"`
-	// Findings are both as data, in order. Records of older versions have none.
+	// Findings holds the same as data, in order. Records of older versions have none.
 	Findings []Finding `json:"findings,omitempty"`
 }
 
-// Finding is one judgement, or one remedy.
+// Finding is a reason or a remedy.
 type Finding struct {
-	// Code is one of a stable set: lastack help verdicts lists it.
+	// Code is one of a stable set, which lastack help verdicts lists.
 	Code string `json:"code"`
-	// Args are what the sentence says: numbers (float64), words (string), lists of words ([]any), yes or no (bool).
+	// Args are the arguments of the sentence: float64, string, []any of strings, or bool.
 	Args map[string]any `json:"args,omitempty"`
-	// Remedy is set for what would help: its sentence is in Advice, others' are in Reasons.
+	// Remedy is set for a remedy, whose sentence is in Advice. Other sentences are in Reasons.
 	Remedy bool `json:"remedy,omitempty"`
-	// Host is the place in Run.Hosts of the host that it is about, from 1; 0 if there is but one, or it is about all.
+	// Host is the number of the host in Run.Hosts, from 1; 0 if there is only one, or the finding concerns all.
 	Host int `json:"host,omitempty"`
-	// Try is the place in Drain.Tries of the try that it is about, from 1; 0 if it is about all.
+	// Try is the number of the try in Drain.Tries, from 1; 0 if the finding concerns all.
 	Try int `json:"try,omitempty"`
 }

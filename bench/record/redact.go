@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// redacted stands for a secret in what is written.
+// redacted replaces a secret.
 const redacted = "REDACTED"
 
-// harmless are the headers whose values are written: those that ask for a representation, tell the client or its path, or
-// bound a cache, which a reader of the record needs. A list of the secret ones would always lack one (X-Pin, DPoP).
+// harmless matches the headers whose values are kept: content negotiation, the client and its path, caching. A list of the
+// secret headers would never be complete (X-Pin, DPoP).
 var harmless = regexp.MustCompile(`(?i)^(?:accept(?:-[a-z-]+)?|content-(?:type|encoding|language|length|range)|user-agent|host|date|` +
 	`connection|keep-alive|upgrade|transfer-encoding|te|trailer|expect|via|forwarded|x-forwarded-(?:for|host|port|proto)|x-real-ip|` +
 	`cache-control|pragma|age|expires|etag|last-modified|vary|range|if-(?:match|none-match|modified-since|unmodified-since|range)|` +
 	`referer|origin|priority|dnt|save-data|server|location|allow|retry-after|upgrade-insecure-requests|sec-fetch-[a-z]+|x-requested-with)$`)
 
-// A name says that its value is a secret if it holds one of secretParts, with what joins words left out, or one of
-// secretWords as a whole word: ping is no PIN.
+// A name stands for a secret if it contains one of secretParts, after its separators are removed, or one of secretWords as a
+// whole word: ping is not a PIN.
 var (
 	secretParts = regexp.MustCompile(`auth|cookie|token|secret|passw|passphrase|passcode|credential|signature|session|apikey|accesskey|privatekey|clientcert|assertion|bearer|jwt|dpop`)
 	secretWords = regexp.MustCompile(`^(?:key|pass|pwd|pin|otp|totp|sso|sig|sid|cert|hmac)\d*$`)
@@ -26,7 +26,7 @@ var (
 	wordsOf = regexp.MustCompile(`[A-Z]+(?:[a-z0-9]+|[0-9]*)|[a-z0-9]+`)
 )
 
-// secret reports whether a name, of a variable, flag, parameter or header, says that its value is one.
+// secret reports whether the name of a variable, flag, parameter or header stands for a secret.
 func secret(name string) bool {
 	words := wordsOf.FindAllString(name, -1)
 	for i := range words {
@@ -36,22 +36,22 @@ func secret(name string) bool {
 }
 
 var (
-	// headerFlag is -H, among other letters or alone, with its value or without.
+	// headerFlag is -H, alone or after other letters, with or without its value.
 	headerFlag = regexp.MustCompile(`^(-[a-zA-Z0-9]*?H=?|--header=)(.*)$`)
-	// headerInText is a header in a longer text: behind the flag, or in a line of its own or of a log. Without a space after the colon it
-	// needs the flag before it: auth:80 is a target.
+	// headerInText is a header in a longer text: after the flag, on a separate line, or in a log. If no space follows the colon, the flag
+	// must precede it: auth:80 is a target.
 	headerInText = regexp.MustCompile(`(?:(?:-H|--header)[\s=]*["'\\]*([\w-]+)[ \t]*:|\b([\w-]+)[ \t]*:[ \t])`)
 	userinfo     = regexp.MustCompile(`(://)[^/?#\s"'@]*(?:@[^/?#\s"'@]*)*@`)
-	// userFlag is how curl and others are told user:password.
+	// userFlag is user:password as curl and others take it.
 	userFlag = regexp.MustCompile(`((?:^|[\s"'])(?:-u|--user|--proxy-user)(?:[ \t=]+|)["']?[^\s:"'=]+:)[^\s"']+`)
-	// assignment is a word NAME=value or --flag=value, flag one that has its value in the next word.
+	// assignment is a word NAME=value or --flag=value; flag is a flag whose value is the next word.
 	assignment = regexp.MustCompile(`(?s)^(-{0,2}([\w.-]+)=)[^=].*$`)
 	flag       = regexp.MustCompile(`^--?([a-zA-Z][\w.-]*)$`)
 	// shellFlag is a flag whose value is a command of several words.
 	shellFlag = regexp.MustCompile(`^(?:--exec|--also|--stop|--restart|-[a-z]*c)$`)
 )
 
-// RedactHeader replaces the value of a header, "Name: value", unless it is one of the well-known ones that hold no secret.
+// RedactHeader replaces the value of a header, "Name: value", unless it is a well-known header without secrets.
 func RedactHeader(h string) string {
 	if name, _, ok := strings.Cut(h, ":"); ok && !harmless.MatchString(strings.TrimSpace(name)) {
 		return name + ": " + redacted
@@ -59,9 +59,8 @@ func RedactHeader(h string) string {
 	return RedactText(h)
 }
 
-// RedactCommand returns the words of a command line without secrets: the values of headers, however the flag is written, but for
-// the well-known ones without secrets; user:password@ in URLs; and the values of variables, flags and parameters
-// of a URL's query whose names say that they are secret.
+// RedactCommand returns the words of a command line without secrets: the values of headers (see RedactHeader), however the flag is
+// written; user:password@ in URLs; and the values of variables, flags and query parameters whose names stand for secrets.
 func RedactCommand(words []string) []string {
 	out := slices.Clone(words)
 	for i, w := range out {
@@ -91,9 +90,8 @@ func RedactCommand(words []string) []string {
 	return out
 }
 
-// RedactText is RedactCommand for a text in which a command or a header may stand. A header's value goes to the quote that
-// ends it, or to the end of the line. Outside a command, where any word may stand before a colon, a header is redacted if its name says
-// that it is secret.
+// RedactText is RedactCommand for a text that may contain commands or headers. A header's value ends at its closing quote or at the end
+// of the line. Outside a command, where a colon may follow any word, RedactText redacts only headers whose names stand for secrets.
 func RedactText(s string) string {
 	if strings.Contains(s, "://") {
 		s = userinfo.ReplaceAllString(s, "${1}"+redacted+"@")
@@ -118,16 +116,16 @@ func RedactText(s string) string {
 	return redactValues(b.String() + s)
 }
 
-// secretBeforeColon is stricter than secret: "no such key: x" is a message, and net.ipv4.no_key: x is one about a sysctl.
+// secretBeforeColon is stricter than secret: "no such key: x" and "net.ipv4.no_key: x" are messages.
 func secretBeforeColon(before, name string) bool {
 	return !strings.HasSuffix(before, ".") && secret(name) && (strings.ContainsAny(name, "-_") || !secretWords.MatchString(strings.ToLower(name)))
 }
 
-// redactValues replaces the values of NAME=value, --flag value, ?parameter=value and "name": "value" whose names say that they are secret.
+// redactValues replaces the values of NAME=value, --flag value, ?parameter=value and "name": "value" whose names stand for secrets.
 func redactValues(s string) string {
 	var b strings.Builder
 	done := 0
-	quote := byte(0) // that s[i] stands in
+	quote := byte(0) // the quote around s[i]
 	for i := 0; i < len(s); {
 		if !inName(s[i]) {
 			switch c := s[i]; {
@@ -157,7 +155,7 @@ func redactValues(s string) string {
 	return b.String() + s[done:]
 }
 
-// valueAfter finds the value of the name s[begin:end], which stands in a quote or in none (0); from is its end if there is none.
+// valueAfter finds the value after the name s[begin:end]. quote is the quote around the name, or 0. from equals to if there is no value.
 func valueAfter(s string, begin, end int, quote byte) (from, to int) {
 	rest := s[end:]
 	switch {
@@ -212,7 +210,7 @@ func valueAfter(s string, begin, end int, quote byte) (from, to int) {
 	return from, min(to, len(s))
 }
 
-// lengthTo is how far it is to the quote that ends what s begins with, -1 if the line ends before.
+// lengthTo is the distance to the closing quote, -1 if the line ends before it.
 func lengthTo(s, quote string) int {
 	n := strings.Index(s, quote)
 	if n >= 0 && strings.Contains(s[:n], "\n") {
@@ -225,8 +223,8 @@ func inName(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c == '.'
 }
 
-// valueLength finds the end of a header's value that begins at from: the quote that stands before its name, at or after
-// begin, or the line's end.
+// valueLength is the length of the header value that begins at from. It ends at a quote like the one before the header's name, at or
+// after begin, or at the end of the line.
 func valueLength(s string, begin, from int) int {
 	quote := strings.LastIndexAny(s[:from], `"'`)
 	if quote >= 0 && quote < begin-1 {
@@ -254,8 +252,8 @@ func valueLength(s string, begin, from int) int {
 	return len(value)
 }
 
-// Redact takes the secrets out of a record: it may be passed on, the credentials of a load may not. A command, or what it
-// said, may stand in any text, warnings and verdicts included, so that all are looked at.
+// Redact removes the secrets from a record, so that it can be passed on. It searches all texts: even a warning or a verdict may
+// contain a command or its output.
 func (r *Run) Redact() {
 	for i := range r.Plan.Groups {
 		g := &r.Plan.Groups[i]
@@ -267,8 +265,8 @@ func (r *Run) Redact() {
 	redactAll(reflect.ValueOf(r).Elem())
 }
 
-// redactAll takes the secrets out of all strings in v, which can be set. Lists of strings, which others may hold, and maps
-// are replaced.
+// redactAll removes the secrets from all strings in v, which must be settable. It replaces lists of strings, which may be shared, and
+// maps.
 func redactAll(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.String:

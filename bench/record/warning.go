@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// SplitWarning separates the part of the record that a warning concerns from its text. The
-// key is empty where the warning concerns the run as a whole.
+// SplitWarning splits a warning into the key of the part of the record that it concerns, and its
+// text. The key is empty if the warning concerns the whole run.
 func SplitWarning(w string) (key, text string) {
 	before, after, ok := strings.Cut(w, ": ")
 	if !ok || strings.ContainsAny(before, " \t\n") {

@@ -455,7 +455,7 @@ func TestOutputAppendOnlyDirectory(t *testing.T) {
 		appendOnly()
 		err = out.write(sampleRun())
 		name := strings.TrimSuffix(files(t, dir), " run.json")
-		if err != nil || content(t, path) != written(t, sampleRun()) || !strings.Contains(stderr.String(), filepath.Join(dir, name)+" is left, as it cannot be removed (operation not permitted)") {
+		if err != nil || content(t, path) != written(t, sampleRun()) || !strings.Contains(stderr.String(), "temporary file "+filepath.Join(dir, name)+" could not be removed (operation not permitted)") {
 			t.Errorf("write = %v; the file holds %.40q; the directory has %s; %s", err, content(t, path), files(t, dir), stderr.String())
 		}
 	}

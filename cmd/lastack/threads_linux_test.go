@@ -39,7 +39,7 @@ func TestTooFewThreads(t *testing.T) {
 		}
 	}
 	tests = append(tests,
-		test{"RLIMIT_AS", []string{"prlimit", "--as=2000000000", program, "run", "-n", "10", "-q"}, `^lastack: this process may map 1\.86 GiB of address space \(RLIMIT_AS\), .*: raise it to 2\.00 GiB or more \(ulimit -v\), or lift it\n$`},
+		test{"RLIMIT_AS", []string{"prlimit", "--as=2000000000", program, "run", "-n", "10", "-q"}, `^lastack: RLIMIT_AS allows this process 1\.86 GiB of address space, .*: raise it to 2\.00 GiB or more \(ulimit -v\), or lift it\n$`},
 		test{"none", []string{program, "run", "-n", "10", "-q"}, ""})
 	if group, why := newPidsGroup(t); why != "" {
 		t.Log("pids.max is not tried: " + why)

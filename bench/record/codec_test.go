@@ -95,7 +95,7 @@ func TestReadFaults(t *testing.T) {
 		{"blank", " \n\t ", FaultEmpty, "", "empty"},
 		{"truncated", whole.String()[:whole.Len()/2], FaultTruncated, "", "ends in the middle"},
 		{"one byte", "{", FaultTruncated, "", "after 1 bytes"},
-		{"text", "hello", FaultNotJSON, "", "no JSON from byte 1"},
+		{"text", "hello", FaultNotJSON, "", "not JSON from byte 1"},
 		{"binary", "\x7fELF\x00", FaultNotJSON, "", "give the file"},
 		{"garbled", strings.Replace(whole.String(), `"kind"`, `"kind`, 1), FaultNotJSON, "", "damaged"},
 		{"array", "[1]", FaultNotRecord, "", "JSON array"},

@@ -6,11 +6,11 @@ import (
 	"syscall"
 )
 
-// Answer is what the kernel said to something that was tried.
+// Answer is the kernel's answer to a trial of a feature.
 type Answer string
 
-// The answers. Whoever runs the host can change AnswerDenied, only another kernel AnswerUnsupported; AnswerFailed is neither, and says
-// nothing about what was tried.
+// The answers. An administrator can lift AnswerDenied; only another kernel changes AnswerUnsupported. AnswerFailed is an unrelated
+// error: it says nothing about the feature.
 const (
 	AnswerUntried     Answer = "untried"
 	AnswerSupported   Answer = "supported"
@@ -19,8 +19,8 @@ const (
 	AnswerFailed      Answer = "failed"
 )
 
-// AnswerTo classifies how a trial ended. missing are the errnos that mean an absent feature to this call, beside those that mean it
-// everywhere: EINVAL is that to one call, and a mistake of ours to another.
+// AnswerTo classifies the error of a trial. missing lists further errnos that mean "unsupported" for this call: EINVAL does for
+// some calls, and is a bug of ours in others.
 func AnswerTo(err error, missing ...syscall.Errno) Answer {
 	var errno syscall.Errno
 	switch {

@@ -5,33 +5,32 @@ import (
 	"time"
 )
 
-// Tuple is the address pair of one socket, seen from that socket.
+// Tuple is a socket's two addresses.
 type Tuple struct {
 	Local, Remote netip.AddrPort
 }
 
-// Pair is what a local port must be unique for: every connection of a pair
-// occupies one local port of the source address until it leaves TIME_WAIT.
+// Pair is a source address and a destination. Each connection of a pair occupies
+// one local port of the source address until it leaves TIME_WAIT.
 type Pair struct {
 	Source      netip.Addr
 	Destination netip.AddrPort
 }
 
-// Filter selects the sockets of one load: those that have one of the servers'
-// addresses as an end. IPv4-mapped addresses are compared as IPv4.
+// Filter selects the sockets of one load: those with a server's address at either end.
+// IPv4-mapped addresses are compared as IPv4.
 type Filter struct {
 	// Servers lists the addresses that the load connects to.
 	Servers []netip.AddrPort
-	// Since is when the load began: a TIME_WAIT that was entered before it is another's. The zero
-	// time takes all.
+	// Since is when the load began. A TIME_WAIT entered before it belongs to another load. The zero
+	// time matches all.
 	Since time.Time
 }
 
-// timeWaitSlack is how far off a TIME_WAIT's time left may be: its timer may fire late.
+// timeWaitSlack is the tolerance for a TIME_WAIT's remaining time: its timer may fire late.
 const timeWaitSlack = 100 * time.Millisecond
 
-// Match tells which end of the load's connections s is, as Side does, and leaves out what
-// is older than the load.
+// Match is Side without the sockets that are older than the load.
 func (f *Filter) Match(s *Socket) (side Side, ok bool) {
 	if s.State == TimeWait && !f.Since.IsZero() && TimeWaitLength-s.Left > time.Since(f.Since)+timeWaitSlack {
 		return 0, false
@@ -39,9 +38,8 @@ func (f *Filter) Match(s *Socket) (side Side, ok bool) {
 	return f.Side(s.Tuple)
 }
 
-// Side tells which end of the load's connections a socket is. Listeners
-// (remote port 0) are reported as the server's. ok is false for a socket of
-// another load.
+// Side returns the end of the load's connections that a socket is. A listener
+// (remote port 0) is the server's. ok is false for a socket of another load.
 func (f *Filter) Side(t Tuple) (side Side, ok bool) {
 	for _, s := range f.Servers {
 		if t.Remote == s {
@@ -58,34 +56,32 @@ func (f *Filter) Side(t Tuple) (side Side, ok bool) {
 }
 
 // Census counts the sockets of one load at one instant. The zero value is an
-// empty census. A source walks a hash table that changes under it, so counts of
-// a busy host may be off by the sockets that moved during the walk.
+// empty census. The kernel's hash table changes while a source walks it, so the counts
+// of a busy host may be off by the sockets that moved meanwhile.
 type Census struct {
 	// Count is the number of sockets by side and state. Request sockets
 	// (SYN received, handshake not finished) count as SynRecv.
 	Count [NumSides][NumStates]int
-	// FinWait2Mini is the part of FinWait2 that are minisockets: orphans waiting
-	// for the peer's FIN under tcp_fin_timeout (timewait_sock with substate
-	// FIN_WAIT_2).
+	// FinWait2Mini is the number of minisockets in FinWait2: orphans that wait for the
+	// peer's FIN under tcp_fin_timeout (timewait_sock with substate FIN_WAIT_2).
 	FinWait2Mini [NumSides]int
-	// NotAccepted is the part of Established and CloseWait that still stand in the
-	// accept queue: full sockets without an inode on the server's side.
+	// NotAccepted is the number of connections in Established and CloseWait that are still in
+	// the accept queue: full sockets without an inode on the server's side.
 	NotAccepted int
-	// Orphans is the number of full sockets, in a state after ESTABLISHED, that
-	// no process holds any more.
+	// Orphans is the number of full sockets past ESTABLISHED that no process holds.
 	Orphans [NumSides]int
-	// AcceptQueue and Backlog are the listeners' sums of sk_ack_backlog and
-	// sk_max_ack_backlog, where the source reports them (sock_diag does).
+	// AcceptQueue and Backlog sum sk_ack_backlog and sk_max_ack_backlog over the listeners,
+	// if the source reports them (sock_diag does).
 	AcceptQueue, Backlog int
-	// LongestLeft is the time that the youngest TIME_WAIT still has, to the resolution of the source
-	// (10 ms for /proc/net/tcp, 1 ms for sock_diag); 0 without one.
+	// LongestLeft is the remaining time of the youngest TIME_WAIT, 0 without one. The resolution is
+	// 10 ms for /proc/net/tcp and 1 ms for sock_diag.
 	LongestLeft time.Duration
-	// Ports counts the client's sockets of each pair: local ports in use, TIME_WAIT
-	// included. Nil until the first client socket is added.
+	// Ports is the number of local ports in use for each pair, TIME_WAIT included. Nil
+	// until the first client socket is added.
 	Ports map[Pair]int
 }
 
-// Socket is one line of an observer, reduced to what a census needs.
+// Socket is what a census needs to know of a socket.
 type Socket struct {
 	Tuple Tuple
 	State State
@@ -93,9 +89,9 @@ type Socket struct {
 	Mini bool
 	// Inode is 0 for minisockets, orphans and connections not yet accepted.
 	Inode uint64
-	// Left is the time left of a minisocket.
+	// Left is a minisocket's remaining time.
 	Left time.Duration
-	// AcceptQueue and Backlog are set for listeners, where the source knows them.
+	// AcceptQueue and Backlog are set for listeners, if the source knows them.
 	AcceptQueue, Backlog int
 }
 
@@ -136,7 +132,7 @@ func (c *Census) Reset() {
 	*c = Census{Ports: ports}
 }
 
-// Total is the number of sockets of a side, listeners not counted.
+// Total is the number of sockets of a side, without listeners.
 func (c *Census) Total(side Side) int {
 	n := 0
 	for s, k := range c.Count[side] {
@@ -151,7 +147,7 @@ func (c *Census) Total(side Side) int {
 type Source interface {
 	// Census adds the load's sockets to c. It is not safe for concurrent use.
 	Census(f *Filter, c *Census) error
-	// Seen is the number of sockets that the last Census received from the kernel, of any load.
+	// Seen is the number of sockets that the last Census received from the kernel, whatever their load.
 	Seen() int
 	Close() error
 }

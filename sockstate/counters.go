@@ -5,8 +5,7 @@ package sockstate
 // /proc/net/netstat. Gauges (CurrEstab, the limits of Rto) are left out.
 type Counters map[string]int64
 
-// Since returns the counters' growth from before, 0 for those that did not grow. What was not read at both times is left out: its
-// growth is not known.
+// Since returns how much each counter has grown from before. A counter missing on either side is left out.
 func (c Counters) Since(before Counters) Counters {
 	d := make(Counters)
 	for k, v := range c {
@@ -33,5 +32,5 @@ type Range struct {
 // Contains reports whether n lies in r.
 func (r Range) Contains(n int64) bool { return r.Min <= n && n <= r.Max }
 
-// Times is the range for n of what r is for one.
+// Times multiplies both ends by n.
 func (r Range) Times(n int64) Range { return Range{r.Min * n, r.Max * n} }

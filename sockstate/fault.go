@@ -2,27 +2,27 @@ package sockstate
 
 import "slices"
 
-// Fault is what was wrong with a reply, or with bytes that are none: a closed set, to count by. It splits OutcomeOther.
+// Fault is what was wrong with the bytes received as a reply: a closed set. It subdivides OutcomeOther.
 type Fault uint8
 
 // The faults.
 const (
 	NoFault                Fault = iota
-	FaultNotHTTP                 // it does not begin as HTTP does
-	FaultTLS                     // it begins as TLS does
-	FaultSSH                     // it begins as SSH does
-	FaultHTTP2                   // it begins as HTTP/2 does
+	FaultNotHTTP                 // does not begin like HTTP
+	FaultTLS                     // begins like TLS
+	FaultSSH                     // begins like SSH
+	FaultHTTP2                   // begins like HTTP/2
 	FaultBadVersion              // HTTP, but neither 1.1 nor 1.0
 	FaultBadStatusLine           // the status line is malformed, or missing after an interim reply
 	FaultBadStatus               // the status code is outside 100 to 599
-	FaultUpgrade                 // 101, which was not asked for
+	FaultUpgrade                 // 101, without a request to upgrade
 	FaultBadHeader               // a header line is malformed, folded, or ends wrongly
 	FaultHeaderTooLarge          // the header section is longer than 64 KiB
 	FaultBadLength               // Content-Length is malformed
 	FaultConflictingLength       // several Content-Lengths, or one beside Transfer-Encoding
 	FaultBadCoding               // a Transfer-Encoding other than chunked
 	FaultBadChunk                // a chunk is malformed
-	FaultSurplus                 // more bytes than the last reply has
+	FaultSurplus                 // bytes after the last reply
 	FaultEarlyReply              // bytes before the next request was sent
 
 	// NumFaults is the length of an array indexed by Fault.

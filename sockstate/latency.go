@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Latency is one of the times of a lifecycle that a load measures.
+// Latency is one of the durations of a lifecycle that a load measures.
 type Latency uint8
 
-// The latencies. LatencyLag is the generator's own fault; LatencyLifecycle runs from the scheduled start, less the hold.
+// The latencies. LatencyLag is the generator's own delay; LatencyLifecycle runs from the scheduled start, without the hold.
 const (
 	LatencyLag Latency = iota
 	LatencyConnect
@@ -28,7 +28,7 @@ func (l Latency) String() string { return latencyNames[l] }
 // LatencyNames lists the names in the order of a connection's life.
 func LatencyNames() []string { return slices.Clone(latencyNames[:]) }
 
-// The range and precision of every histogram of a run, in nanoseconds: all alike, so that any two of them merge without loss.
+// The range, in nanoseconds, and the precision of every histogram of a run. They are all alike, so any two merge without loss.
 const (
 	HistogramMin    int64 = 1
 	HistogramMax          = int64(time.Hour)

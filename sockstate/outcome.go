@@ -2,17 +2,17 @@ package sockstate
 
 import "slices"
 
-// Outcome is how a connection ended: a closed set. Most are a load's, which accounts for each lifecycle by one of them;
-// the last are of a server's own account only.
+// Outcome is how a connection ended: a closed set. A load counts each lifecycle under exactly one. Those from
+// OutcomeAborted on are a server's only.
 type Outcome uint8
 
-// The outcomes, in the order to show them: ends, then failures in the order of a connection's life, then what is unfinished.
+// The outcomes in display order: ends, failures in the order of a connection's life, the unfinished, a server's own.
 const (
 	NoOutcome Outcome = iota
 
-	OutcomeFIN // a load saw the peer's FIN only where it waits for it (client:half, server:*)
+	OutcomeFIN // a load sees the peer's FIN only if it waits for it (client:half, server:*)
 	OutcomeRSTSent
-	OutcomeRSTReceived // a load's failure where the policy does not predict it
+	OutcomeRSTReceived // a failure unless the policy predicts it
 
 	OutcomeNoLocalPort
 	OutcomeNoFD
@@ -25,7 +25,7 @@ const (
 	OutcomeRequestTimeout
 	OutcomeClosedEarly
 	OutcomeCloseTimeout
-	OutcomeOther // counted by errno, or by what came instead of a reply
+	OutcomeOther // subdivided by errno or Fault
 
 	OutcomeHeld
 	OutcomeInterrupted
@@ -41,7 +41,7 @@ const (
 	NumOutcomes = int(OutcomeShutdownRST) + 1
 )
 
-// outcomes are the names in records, and what each means, in the words of the calls behind it.
+// outcomes are the names in records, and the meanings.
 var outcomes = [NumOutcomes]struct{ name, means string }{
 	OutcomeFIN:            {"fin", "closed by FIN"},
 	OutcomeRSTSent:        {"rst_sent", "reset by this side, as asked"},
@@ -49,7 +49,7 @@ var outcomes = [NumOutcomes]struct{ name, means string }{
 	OutcomeNoLocalPort:    {"no_local_port", "all local ports taken (EADDRNOTAVAIL)"},
 	OutcomeNoFD:           {"no_fd", "no descriptor left (EMFILE, ENFILE)"},
 	OutcomeNoMemory:       {"no_memory", "no memory for a socket (ENOMEM, ENOBUFS)"},
-	OutcomeUnreachable:    {"unreachable", "no route, or ICMP in answer (EHOSTUNREACH and the like)"},
+	OutcomeUnreachable:    {"unreachable", "no route, or an ICMP error (EHOSTUNREACH and the like)"},
 	OutcomeRefused:        {"refused", "no server took the SYN (ECONNREFUSED)"},
 	OutcomeConnectTimeout: {"connect_timeout", "no answer to the SYN in time"},
 	OutcomeCutInRequest:   {"cut_in_request", "reset or EOF before the whole reply"},
@@ -60,18 +60,18 @@ var outcomes = [NumOutcomes]struct{ name, means string }{
 	OutcomeOther:          {"other", "anything else"},
 	OutcomeHeld:           {"held", "never closed, by policy"},
 	OutcomeInterrupted:    {"interrupted", "open when the run was stopped"},
-	OutcomeAborted:        {"aborted", "reset by the server: its grace was over"},
+	OutcomeAborted:        {"aborted", "reset by the server: its grace period was over"},
 	OutcomeAbruptFIN:      {"abrupt_fin", "closed by an abrupt shutdown"},
 	OutcomeAbruptRST:      {"abrupt_rst", "closed by an abrupt shutdown with data unread: reset"},
-	OutcomeBadRequest:     {"bad_request", "what came was not a request"},
-	OutcomeDrained:        {"drained", "closed by the server because it stops"},
-	OutcomeShutdownRST:    {"shutdown_rst", "reset by the server because it stops"},
+	OutcomeBadRequest:     {"bad_request", "the client sent no valid request"},
+	OutcomeDrained:        {"drained", "closed by the server because it is stopping"},
+	OutcomeShutdownRST:    {"shutdown_rst", "reset by the server because it is stopping"},
 }
 
 // String is the outcome's name in a record.
 func (o Outcome) String() string { return outcomes[o].name }
 
-// Means says what the outcome is, in a few words.
+// Means explains the outcome in a few words.
 func (o Outcome) Means() string { return outcomes[o].means }
 
 // ParseOutcome is the inverse of String, NoOutcome for a name outside the set.
@@ -90,10 +90,10 @@ type OutcomeClass uint8
 // The classes.
 const (
 	ClassUnknown    OutcomeClass = iota
-	ClassEnd                     // completed, but for an OutcomeRSTReceived that the policy does not predict: failed
+	ClassEnd                     // completed, except an OutcomeRSTReceived that the policy does not predict: failed
 	ClassFailure                 // failed
 	ClassUnfinished              // unfinished
-	ClassServer                  // of a server's account only
+	ClassServer                  // a server's only
 )
 
 // Class is the class of o.
@@ -111,7 +111,7 @@ func (o Outcome) Class() OutcomeClass {
 	return ClassServer
 }
 
-// OutcomeNames lists the names of the outcomes of some classes, in the order to show them.
+// OutcomeNames lists the names of the outcomes of some classes in display order.
 func OutcomeNames(of ...OutcomeClass) []string {
 	var names []string
 	for o := OutcomeFIN; int(o) < NumOutcomes; o++ {
@@ -122,5 +122,5 @@ func OutcomeNames(of ...OutcomeClass) []string {
 	return names
 }
 
-// LoadOutcomeNames lists the names of all that a load's lifecycles end by.
+// LoadOutcomeNames lists the names of the outcomes that a load can have.
 func LoadOutcomeNames() []string { return OutcomeNames(ClassEnd, ClassFailure, ClassUnfinished) }

@@ -43,7 +43,7 @@ const (
 var states = [NumStates]struct{ name, means string }{
 	Established: {"ESTABLISHED", "open in both directions"},
 	SynSent:     {"SYN_SENT", "connect() has sent its SYN; there is no answer yet"},
-	SynRecv:     {"SYN_RECV", "a listener has answered a SYN; the client's ACK is to come"},
+	SynRecv:     {"SYN_RECV", "a listener has answered a SYN; the client's ACK has not come yet"},
 	FinWait1:    {"FIN_WAIT_1", "closed here first; the FIN is not acknowledged yet"},
 	FinWait2:    {"FIN_WAIT_2", "the FIN is acknowledged; the peer has not closed yet"},
 	TimeWait:    {"TIME_WAIT", "closed by both, this side first; the ports stay taken for 60 s"},
@@ -51,8 +51,8 @@ var states = [NumStates]struct{ name, means string }{
 	CloseWait:   {"CLOSE_WAIT", "the peer has closed; the program here has not yet"},
 	LastAck:     {"LAST_ACK", "closed here second; the FIN is not acknowledged yet"},
 	Listen:      {"LISTEN", "a listening socket"},
-	Closing:     {"CLOSING", "both closed at once: the FINs crossed, the ACK is to come"},
-	NewSynRecv:  {"SYN_RECV", "a listener has answered a SYN; the client's ACK is to come"},
+	Closing:     {"CLOSING", "both closed at once: the FINs crossed; the ACK has not come yet"},
+	NewSynRecv:  {"SYN_RECV", "a listener has answered a SYN; the client's ACK has not come yet"},
 }
 
 func (s State) String() string {
@@ -62,7 +62,7 @@ func (s State) String() string {
 	return fmt.Sprintf("State(%d)", uint8(s))
 }
 
-// Means says what a socket in this state is, in a few words; empty for a number that is no state.
+// Means explains the state in a few words; empty for an unknown number.
 func (s State) Means() string {
 	if int(s) < len(states) {
 		return states[s].means
@@ -70,7 +70,7 @@ func (s State) Means() string {
 	return ""
 }
 
-// Side tells the two ends of a connection apart.
+// Side is an end of a connection.
 type Side uint8
 
 // The end that called connect, and the end that accepted.

@@ -6,7 +6,7 @@ type StatusClass uint8
 // InvalidStatus is the class of codes outside 100 to 599.
 const InvalidStatus StatusClass = 0
 
-// StatusClassNames lists the names in the order to show them. 1xx are interim replies, which come before another.
+// StatusClassNames lists the names in display order. A 1xx is an interim reply: another follows.
 func StatusClassNames() []string { return []string{"1xx", "2xx", "3xx", "4xx", "5xx", "invalid"} }
 
 // String is the class's name in a record.

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// TimeWaitLength is TCP_TIMEWAIT_LEN (include/net/tcp.h): what a TIME_WAIT's timer is set to, which no sysctl changes. It ends
+// TimeWaitLength is TCP_TIMEWAIT_LEN (include/net/tcp.h), the timeout of a TIME_WAIT. No sysctl changes it. The timer fires
 // later: see TimeWaitLasts.
 const TimeWaitLength = 60 * time.Second
 
-// Span is a range of time, both ends in it.
+// Span is an inclusive range of durations.
 type Span struct {
 	Min, Max time.Duration
 }
@@ -23,14 +23,14 @@ func (s Span) String() string {
 // Mean is the middle of the range.
 func (s Span) Mean() time.Duration { return (s.Min + s.Max) / 2 }
 
-// TimeWaitLasts is how long a socket stays in TIME_WAIT on a kernel of that CONFIG_HZ: 60 s, and what the timer wheel adds. So far
-// ahead it knows buckets of 512 ticks, or at 1000 Hz of 4,096, and a timer waits for the end of its bucket (calc_index in
-// kernel/time/timer.c). TIME_WAITs therefore end in bursts.
+// TimeWaitLasts is how long a socket stays in TIME_WAIT on a kernel with that CONFIG_HZ: 60 s and the rounding of the timer wheel.
+// 60 s ahead, the wheel has buckets of 512 ticks (4,096 at 1000 Hz), and a timer fires at the end of its bucket (calc_index in
+// kernel/time/timer.c). So TIME_WAITs end in bursts.
 //
 //	HZ    100           250           300           1000
 //	      60 to 65.1 s  60 to 62.0 s  60 to 61.7 s  60 to 64.1 s
 //
-// 0 is an unknown HZ: the widest range.
+// If hz is 0 (unknown) the range is the widest.
 func TimeWaitLasts(hz int) Span {
 	if hz <= 0 {
 		hz = widestHz
@@ -38,7 +38,7 @@ func TimeWaitLasts(hz int) Span {
 	return Span{TimeWaitLength, TimeWaitLength + wheelStep(TimeWaitLength, hz)}
 }
 
-// widestHz is the usual CONFIG_HZ by which TIME_WAIT may last longest.
+// widestHz is the CONFIG_HZ in use with which TIME_WAIT may last longest.
 const widestHz = 100
 
 const (
@@ -46,7 +46,7 @@ const (
 	wheelShift = 3 // LVL_CLK_SHIFT: each level is 8 times as coarse as the one before
 )
 
-// wheelStep is the width of the timer wheel's buckets for a timer so far ahead (LVL_START, LVL_GRAN).
+// wheelStep is the width of the timer wheel's bucket for a timer due in ahead (LVL_START, LVL_GRAN).
 func wheelStep(ahead time.Duration, hz int) time.Duration {
 	ticks := int64(math.Ceil(ahead.Seconds() * float64(hz)))
 	level := 0

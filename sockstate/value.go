@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// ValueError is a value that cannot be used: of a flag, or of a field. It is found before a socket opens.
+// ValueError is an unusable value of a flag or a field, refused before a socket opens.
 type ValueError struct {
-	// Name is the flag without dashes. It is empty where no single flag asked for the value.
+	// Name is the flag without dashes, empty if the value comes from no single flag.
 	Name string
-	// Value is as it was given. It may be empty; without a Name it says what the value is of.
+	// Value is the value as given, or empty. Without a Name it also says what it is a value of.
 	Value string
 	// Want says what is wrong, and what is accepted.
 	Want string

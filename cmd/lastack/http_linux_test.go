@@ -157,10 +157,10 @@ func TestExchangeErrorsAreNamed(t *testing.T) {
 		{"bad_chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;" + strings.Repeat("a", 300) + "\r\n", "malformed chunk", "or its size line is longer than lastack reads"},
 		{
 			"bad_status_line", "HTTP/1.1 100 X\r\nContent-Length: 5\r\n\r\nhello",
-			"what came after an interim reply (1xx) is no reply: an interim one has no body, and a final status is 200 or above", "RFC 9112",
+			"no reply after an interim reply (1xx): an interim reply has no body, and a final status is 200 or above", "RFC 9112",
 		},
 		{"bad_status", "HTTP/1.1 999 x\r\nContent-Length: 0\r\n\r\n", `HTTP status code outside 100 to 599: it begins "HTTP/1.1 999 x"`, "RFC 9112"},
-		{"surplus", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab", "more bytes than the reply has", "sends more than it was asked for"},
+		{"surplus", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab", "bytes after the end of the reply", "sends more than it was asked for"},
 	} {
 		t.Run(tt.kind, func(t *testing.T) {
 			got, r := load(t, speaker(t, tt.says))

@@ -86,7 +86,7 @@ func TestParseURL(t *testing.T) {
 		"http://127.0.0.1:0/":           `want a port from 1 to 65535`,
 		"http://user:pw@127.0.0.1/":     `the user and password of a URL are not sent`,
 		"http://127.0.0.1/#top":         `what follows a # is not sent`,
-		"http://127.0.0.1//web.example": `a server's address is no path`,
+		"http://127.0.0.1//web.example": `a server's address is not a path`,
 		"http://224.0.0.1/":             `224.0.0.1 is a multicast address`,
 	} {
 		got, err := parseTarget(t.Context(), s)

@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pause is how long packets gather in the ring, which has room for 65,440, before they are taken. Waiting in poll instead
-// costs more: the kernel wakes up who waits for each packet, and Go's poller does even while no goroutine
-// reads (13 % of a CPU at 10,000 connections/s, where this takes 1 %).
+// pause is the interval at which the ring, which has room for 65,440 packets, is read. poll costs more: the kernel
+// wakes the waiting thread for each packet, and Go's poller even while no goroutine reads (13 % of a CPU at 10,000
+// connections/s; this takes 1 %).
 const pause = 20 * time.Millisecond
 
-// Capture is under way. Its methods may be called concurrently.
+// Capture is a running capture. Its methods may be called concurrently.
 type Capture struct {
 	server netip.AddrPort
 	max    int
@@ -23,7 +23,7 @@ type Capture struct {
 	fd   int
 	ring *ring
 
-	// Of the goroutine that reads, and of Stop when that has ended.
+	// Owned by the reading goroutine, and by Stop once that has ended.
 	clock   *wallClock
 	packets []Packet
 	beyond  int64
@@ -34,12 +34,12 @@ type Capture struct {
 	err        error
 }
 
-// Open starts a capture. Packets that are sent or received after it has returned are captured.
+// Open starts a capture of the packets sent or received after it returns.
 //
-// It needs CAP_NET_RAW in the user namespace that owns the network namespace, which everybody has in a user
-// namespace of their own, and what Namespace.Do needs. The error is an *Error: of call socket with EPERM without the
-// capability, of call route where nothing leads to the server, of call link where its link is not up; or
-// Namespace.Do's. The ring is 10 MiB of kernel memory.
+// It needs CAP_NET_RAW in the user namespace that owns the network namespace (any user has it in a user namespace of
+// their own), and the privileges of netns.NS.Do. The error is that of NS.Do or an *Error: of call socket with EPERM
+// without the capability, of call route without a route to the server, of call link if the link is not up. The
+// ring is 10 MiB of kernel memory.
 func Open(cfg Config) (*Capture, error) {
 	c := &Capture{
 		server: netip.AddrPortFrom(cfg.Server.Addr().Unmap(), cfg.Server.Port()),
@@ -47,13 +47,13 @@ func Open(cfg Config) (*Capture, error) {
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	if c.max == 0 {
-		c.max = DefaultMax
+		c.max = defaultMax
 	}
 	if !c.server.IsValid() || c.server.Addr().IsUnspecified() {
 		return nil, &Error{"route", cfg.Server.String(), unix.EADDRNOTAVAIL}
 	}
 	err := cfg.Namespace.Do(func() (err error) {
-		// What follows in start needs the socket, which stays in the namespace, but not the thread.
+		// start needs only the socket, which stays in the namespace, not the thread.
 		if c.link, err = findLink(c.server, cfg.Link); err != nil {
 			return err
 		}
@@ -96,13 +96,13 @@ func (c *Capture) read() {
 		case <-c.stop:
 			return
 		case <-ticker.C:
-			c.drain()
+			c.readRing()
 		}
 	}
 }
 
-// drain takes what is in the ring.
-func (c *Capture) drain() {
+// readRing reads all packets in the ring.
+func (c *Capture) readRing() {
 	c.clock.check()
 	for c.ring.take(c.keep) == frames {
 		c.clock.check()
@@ -112,7 +112,7 @@ func (c *Capture) drain() {
 func (c *Capture) keep(f captured) {
 	s, ok := decode(f.headers)
 	if !ok {
-		return // the filter lets nothing through that cannot be read
+		return // never: the filter passes only what decodes
 	}
 	p, ok := s.packet(c.server, c.clock.at(f.wall))
 	switch {
@@ -124,9 +124,9 @@ func (c *Capture) keep(f captured) {
 	}
 }
 
-// Stop ends the capture and returns what it saw: everything that was captured before the call, and perhaps a little
-// more. The trace is there even with an error, an *Error of call link if the link went down meanwhile (what
-// came then is missing) or of call bind. Further calls return the same.
+// Stop ends the capture and returns its packets: all those before the call, and perhaps a few more. It returns a trace
+// even with an error: an *Error of call link if the link was down for a time (its packets are missing), or of call
+// bind. Further calls return the same.
 func (c *Capture) Stop() (*Trace, error) {
 	c.once.Do(c.end)
 	return c.trace, c.err
@@ -139,7 +139,7 @@ func (c *Capture) end() {
 	if err := unlisten(c.fd, c.link); err != nil && c.err == nil {
 		c.err = err
 	}
-	c.drain()
+	c.readRing()
 	dropped := c.beyond
 	if stats, err := unix.GetsockoptTpacketStats(c.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS); err == nil {
 		dropped += int64(stats.Drops)

@@ -43,8 +43,8 @@ func talk(t *testing.T, cfg Config, client func() netip.AddrPort, calls ...func(
 	}
 	var got []step
 	for _, p := range tr.Packets {
-		if client != nil && p.ClientAddr() != client() {
-			t.Errorf("a packet of %v, want only %v", p.ClientAddr(), client())
+		if client != nil && p.clientAddr() != client() {
+			t.Errorf("a packet of %v, want only %v", p.clientAddr(), client())
 		}
 		// When it was is known with an error.
 		e := int64(tr.ClockError)

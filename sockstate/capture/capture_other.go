@@ -4,7 +4,7 @@ package capture
 
 import "lastack/sockstate"
 
-// Capture is the Linux version's.
+// Capture needs Linux.
 type Capture struct{}
 
 // Open needs Linux.

@@ -8,19 +8,18 @@ import (
 
 // Config says what to capture.
 type Config struct {
-	// Namespace is where the clients are; nil is the calling thread's.
+	// Namespace is the clients'; nil is the calling thread's.
 	Namespace *netns.NS
-	// Server is the address that clients connect to. It must be a single one, as packets bear it.
+	// Server is the address in the packets that clients send.
 	Server netip.AddrPort
-	// Filter says which of the segments from and to Server are captured; the zero value: those that open and end connections.
+	// Filter selects among the segments from and to Server. The zero value selects those that open and end connections.
 	Filter Filter
-	// Link is the name of the link to listen on; empty is the one by which the route to Server leaves. It has to be
-	// given where not all packets take that: in the server's own namespace, or with routes by source address.
+	// Link is the name of the link to capture on; empty is the link of the route to Server. It is needed if some
+	// packets take another: in the server's own namespace, or with routes by source address.
 	Link string
-	// Max bounds the packets that are kept, of 40 bytes each (80 with the index); what is beyond it is counted in
-	// Trace.Dropped. 0 is DefaultMax.
+	// Max bounds the number of kept packets, of 40 bytes each (80 with the index). Trace.Dropped counts the others.
+	// 0 means 4,194,304, enough for a minute of 15,000 connections/s.
 	Max int
 }
 
-// DefaultMax is enough for a minute of 15,000 connections/s.
-const DefaultMax = 4 << 20
+const defaultMax = 4 << 20

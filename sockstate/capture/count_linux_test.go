@@ -95,7 +95,7 @@ func TestCountsAgree(t *testing.T) {
 			case p.Flags.Has(FIN) && !p.FromServer:
 				got["FINs of clients"]++
 			}
-			if len(tr.Find(p.ClientAddr(), p.At, p.At)) == 0 {
+			if len(tr.Find(p.clientAddr(), p.At, p.At)) == 0 {
 				t.Fatalf("%+v is not found", *p)
 			}
 		}
@@ -184,8 +184,8 @@ func TestAllOfOne(t *testing.T) {
 	var got int64
 	var bytes, opens, closes uint32
 	for _, p := range stop(one) {
-		if p.ClientAddr() != client {
-			t.Errorf("a packet of %v", p.ClientAddr())
+		if p.clientAddr() != client {
+			t.Errorf("a packet of %v", p.clientAddr())
 		}
 		got++
 		bytes += p.Bytes

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// segment is what the headers say.
+// segment is the decoded headers.
 type segment struct {
 	src, dst netip.AddrPort
 	flags    Flags
@@ -13,7 +13,7 @@ type segment struct {
 	data     uint32 // bytes
 }
 
-// maxHeaders is the most that decode reads: IPv4 with all options it can have, and TCP up to the flags.
+// maxHeaders is the most that decode reads: IPv4 with the longest options, and TCP up to the flags.
 const maxHeaders = 60 + tcpUpToFlags
 
 const (
@@ -22,9 +22,9 @@ const (
 	tcpUpToFlags = 14
 )
 
-// decode reads the headers of a TCP segment from the network header on. It is false for anything else: cut short,
-// a later fragment, another protocol. gopacket would decode all layers to allocated structs; these are the fields at
-// fixed offsets (RFC 791, RFC 8200, RFC 9293).
+// decode decodes the headers of a TCP segment from the network header on. ok is false for a truncated packet, a later
+// fragment or another protocol. gopacket would decode all layers into allocated structs; these are fields at fixed
+// offsets (RFC 791, RFC 8200, RFC 9293).
 func decode(b []byte) (s segment, ok bool) {
 	if len(b) == 0 {
 		return s, false
@@ -62,7 +62,7 @@ func decode(b []byte) (s segment, ok bool) {
 	}, true
 }
 
-// packet is the segment as the server's peer saw it; false if it is not the server's.
+// packet converts the segment; ok is false if it is not the server's.
 func (s *segment) packet(server netip.AddrPort, at int64) (p Packet, ok bool) {
 	client := s.src
 	if s.dst != server {

@@ -108,8 +108,8 @@ func TestFilterAndDecode(t *testing.T) {
 			if d := cmp.Diff(want, got); d != "" {
 				t.Errorf("-want +got\n%s", d)
 			}
-			if got.ClientAddr() != client {
-				t.Errorf("client %v, want %v", got.ClientAddr(), client)
+			if got.clientAddr() != client {
+				t.Errorf("client %v, want %v", got.clientAddr(), client)
 			}
 		})
 	}

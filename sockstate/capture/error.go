@@ -6,10 +6,10 @@ import (
 	"syscall"
 )
 
-// Error is a capture that the kernel refused, or that it ended. It wraps the errno.
+// Error is a capture that the kernel refused or interrupted. It wraps the errno.
 type Error struct {
-	// Call is what failed: socket, setsockopt, getsockopt, bind, mmap, route (the look-up of the server's link) or
-	// link (it is not there, or is or went down).
+	// Call is what failed: socket, setsockopt, getsockopt, bind, mmap, route (the lookup of the server's link) or
+	// link (it does not exist, or is or was down).
 	Call string
 	// On is the option, the address or the link; it may be empty.
 	On  string
@@ -24,7 +24,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("packet capture: %s%s: %v%s", e.Call, on, e.Err, e.remedy())
 }
 
-// remedy says what the errno means here, and what to do.
+// remedy explains the errno and says what to do.
 func (e *Error) remedy() string {
 	switch {
 	case e.Call == "socket" && (errors.Is(e.Err, syscall.EPERM) || errors.Is(e.Err, syscall.EACCES)):

@@ -7,9 +7,9 @@ import (
 	"golang.org/x/net/bpf"
 )
 
-const fragmentOffset = 0x1fff // of the field with the flags, RFC 791
+const fragmentOffset = 0x1fff // mask of the field that also holds the flags, RFC 791
 
-// Of skb->protocol and skb->pkt_type (linux/if_ether.h, linux/if_packet.h).
+// Values of skb->protocol and skb->pkt_type (linux/if_ether.h, linux/if_packet.h).
 const (
 	protocolIPv4   = 0x0800
 	protocolIPv6   = 0x86dd
@@ -17,9 +17,8 @@ const (
 	packetOutgoing = 4
 )
 
-// onceEach lets each IP packet of a link through once: on a loopback link, where each is both sent and received,
-// the one that is sent; elsewhere what is sent and what is received for this host. What it lets through goes on
-// with the next instructions.
+// onceEach passes each IP packet of a link once to the next instructions: on a loopback link, where each is both sent
+// and received, the sent copy; elsewhere packets sent, and packets received for this host.
 func onceEach(server netip.AddrPort, loopback bool) []bpf.Instruction {
 	protocol := uint32(protocolIPv4)
 	if server.Addr().Is6() {
@@ -40,16 +39,16 @@ func onceEach(server netip.AddrPort, loopback bool) []bpf.Instruction {
 	}
 }
 
-// Filter selects among the segments from and to the server. The zero value takes those that open and end connections: with SYN, FIN or
-// RST.
+// Filter selects among the segments from and to the server. The zero value selects those that open and end connections: with SYN, FIN
+// or RST.
 type Filter struct {
-	// All takes every segment, those of data and pure acknowledgements too.
+	// All selects every segment, with data and pure acknowledgments too.
 	All bool
-	// Client, if it is valid, takes the segments of this client's address and port only: of one connection after the other.
+	// Client, if valid, selects only the segments of this client address and port: one connection after another.
 	Client netip.AddrPort
 }
 
-// compile is the filter for a server's segments, from the network header on; it lets their headers through.
+// compile is the filter for a server's segments, from the network header on; it passes their headers.
 func (f Filter) compile(server netip.AddrPort) []bpf.Instruction {
 	v6 := server.Addr().Is6()
 	protocol := uint32(9)
@@ -66,7 +65,7 @@ func (f Filter) compile(server netip.AddrPort) []bpf.Instruction {
 	}
 	flags := bpf.LoadIndirect{Off: 13, Size: 1}
 	if f.All {
-		p.add(flags) // a segment that ends before is dropped
+		p.add(flags) // drops a segment that ends before the flags
 	} else {
 		p.unless(flags, bpf.JumpBitsSet, uint32(FIN|SYN|RST))
 	}
@@ -81,13 +80,13 @@ func (f Filter) compile(server netip.AddrPort) []bpf.Instruction {
 	return p.code
 }
 
-// test is a word of the headers, and what it has to be.
+// test is a word of the headers and its required value.
 type test struct {
 	load bpf.Instruction
 	want uint32
 }
 
-// end tests for the address and port at one end, the source or the destination. X is the length of the IP header.
+// end tests the address and port of the source or the destination. X is the length of the IP header.
 func end(at netip.AddrPort, source bool) []test {
 	addr := at.Addr().AsSlice()
 	off, port := uint32(12), bpf.LoadIndirect{Off: 0, Size: 2}
@@ -109,12 +108,12 @@ type program struct{ code []bpf.Instruction }
 
 func (p *program) add(i ...bpf.Instruction) { p.code = append(p.code, i...) }
 
-// unless drops the packet where what is loaded does not meet the condition.
+// unless drops the packet if the loaded value does not meet the condition.
 func (p *program) unless(load bpf.Instruction, cond bpf.JumpTest, val uint32) {
 	p.add(load, bpf.JumpIf{Cond: cond, Val: val, SkipTrue: 1}, bpf.RetConstant{Val: 0})
 }
 
-// pass lets the packet through if all tests hold; otherwise it goes on behind.
+// pass passes the packet if all tests hold; otherwise the program continues.
 func (p *program) pass(tests []test) {
 	for i, t := range tests {
 		behind := 2*(len(tests)-i) - 1

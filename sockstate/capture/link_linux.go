@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// findLink finds the link to listen on, in the namespace of the calling thread.
+// findLink finds the link to capture on, in the calling thread's namespace.
 func findLink(server netip.AddrPort, name string) (*net.Interface, error) {
 	if name == "" {
 		name = server.Addr().Zone()
@@ -30,8 +30,8 @@ func findLink(server netip.AddrPort, name string) (*net.Interface, error) {
 	}
 	index := routes[0].LinkIndex
 	if routes[0].Type == unix.RTN_LOCAL {
-		// Whatever link has the address, its own host reaches it by lo, which is the first link of each
-		// namespace (loopback_net_init).
+		// A host reaches its own addresses by lo, which is the first link of each namespace
+		// (loopback_net_init).
 		index = 1
 	}
 	link, err := net.InterfaceByIndex(index)

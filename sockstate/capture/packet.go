@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// Flags are those flags of a TCP header that open and end connections, at its bits (RFC 9293, section 3.1).
+// Flags are the TCP header flags that open and end connections (RFC 9293, section 3.1).
 type Flags uint8
 
-// The flags of a Packet; others are left out.
+// The flags of a Packet.
 const (
 	FIN Flags = 0x01
 	SYN Flags = 0x02
@@ -35,24 +35,24 @@ func (a Flags) String() string {
 	return strings.Join(set, "|")
 }
 
-// Packet is a segment. It holds no pointer, as there may be a million; it has 40 bytes.
+// Packet is a segment: 40 bytes without a pointer, as there may be millions.
 type Packet struct {
-	// At is when it was on the link, by the clock of clock.Now; see the package on what that means.
+	// At is when it was on the link, on the clock of clock.Now; the package doc explains where.
 	At int64
-	// Client is the client's address, an IPv4 address as an IPv4-mapped one.
+	// Client is the client's address; an IPv4 address is IPv4-mapped.
 	Client     [16]byte
 	ClientPort uint16
 	FromServer bool
 	Flags      Flags
-	// Seq is the sequence number, by which a retransmission is known.
+	// Seq is the sequence number, which identifies a retransmission.
 	Seq uint32
-	// Acked is the acknowledgement number, where the flag ACK is set: the sender's kernel has received what is before it.
+	// Acked is the acknowledgment number if ACK is set: the sender's kernel has received everything before it.
 	Acked uint32
 	// Bytes is the length of the data.
 	Bytes uint32
 }
 
-// ClientAddr is the client's end of the connection.
-func (p *Packet) ClientAddr() netip.AddrPort {
+// clientAddr is the client's end of the connection.
+func (p *Packet) clientAddr() netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16(p.Client).Unmap(), p.ClientPort)
 }

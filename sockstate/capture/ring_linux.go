@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ring is a PACKET_RX_RING with TPACKET_V2 (Documentation/networking/packet_mmap.rst): frames of one size, which
-// the kernel fills in turn. A frame belongs to whom its status says.
+// ring is a PACKET_RX_RING with TPACKET_V2 (Documentation/networking/packet_mmap.rst): frames of equal size, which
+// the kernel fills in order. A frame's status says who owns it.
 //
 //	struct tpacket2_hdr | struct sockaddr_ll | room for a link layer header | network header ...
 type ring struct {
@@ -16,23 +16,23 @@ type ring struct {
 	next int
 }
 
-// A block is contiguous memory of the kernel's, a multiple of any page size; a frame does not cross its end.
+// A block is contiguous kernel memory, a multiple of any page size. A frame does not cross its end.
 const (
 	blockSize = 64 << 10
 	blocks    = 160
 	perBlock  = blockSize / frameSize
 	frames    = blocks * perBlock
 
-	// frameSize is TPACKET_ALIGN(TPACKET2_HDRLEN) + 16 of tpacket_rcv, and the headers that the filter lets
-	// through; a multiple of TPACKET_ALIGNMENT.
+	// frameSize is TPACKET_ALIGN(TPACKET2_HDRLEN) + 16 of tpacket_rcv, and the headers that the filter passes;
+	// a multiple of TPACKET_ALIGNMENT.
 	frameSize = 160
 )
 
-// Room for the headers behind those of the frame: negative, and so no uint, if there is not.
+// Does not compile if the headers do not fit behind the frame's own.
 const _ = uint(frameSize - 80 - maxHeaders)
 
-// mapRing makes the ring of a packet socket and maps it. It has to be done before the socket is bound, for packets
-// that came before would stay in the socket's buffer.
+// mapRing makes and maps the ring of a packet socket. The socket must not be bound yet: earlier packets would stay
+// in its buffer.
 func mapRing(fd int) (*ring, error) {
 	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V2); err != nil {
 		return nil, &Error{"setsockopt", "PACKET_VERSION", err}
@@ -68,12 +68,12 @@ type captured struct {
 	headers []byte
 }
 
-// take hands the next packet to f, until there is none, at most once around the ring.
+// take passes packets to f until there are none, at most once around the ring.
 func (r *ring) take(f func(captured)) (n int) {
 	for ; n < frames && r.ready(); n++ {
 		frame := r.frame()
 		h := header(frame)
-		// The kernel writes these; they are bounded all the same, as this is memory that it shares.
+		// Bounded although the kernel writes them: the memory is shared.
 		begin := min(int(h.Net), frameSize)
 		end := min(begin+int(min(h.Snaplen, frameSize)), frameSize) // an int may have 32 bits
 		f(captured{int64(h.Sec)*1e9 + int64(h.Nsec), frame[begin:end]})

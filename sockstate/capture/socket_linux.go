@@ -9,10 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openSocket opens a packet socket that has its filter, and receives nothing yet. Protocol 0 keeps it from
-// receiving before it is bound.
+// openSocket opens a packet socket with its filter. Protocol 0 keeps it from receiving before it is bound.
 func openSocket(server netip.AddrPort, f Filter, link *net.Interface) (fd int, err error) {
-	// With SOCK_DGRAM packets begin at the network header, whatever the link layer.
+	// With SOCK_DGRAM packets begin at the network header on any link layer.
 	fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, &Error{"socket", "", err}
@@ -44,8 +43,8 @@ func attachFilter(fd int, server netip.AddrPort, f Filter, link *net.Interface) 
 	return nil
 }
 
-// listen has the socket receive what is sent and received on the link: packets that are sent go to sockets bound
-// to all protocols only (dev_queue_xmit_nit).
+// listen makes the socket receive the packets sent and received on the link. Sent packets go only to sockets bound to
+// all protocols (dev_queue_xmit_nit).
 func listen(fd int, link *net.Interface) error {
 	err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: link.Index})
 	if err != nil {
@@ -54,7 +53,7 @@ func listen(fd int, link *net.Interface) error {
 	return linkError(fd, link)
 }
 
-// linkError tells that the link is down, or was down since the last call: bind succeeds even so.
+// linkError reports that the link is down, or was since the last call: bind succeeds even so.
 func linkError(fd int, link *net.Interface) error {
 	errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err == nil && errno != 0 {
@@ -63,10 +62,10 @@ func linkError(fd int, link *net.Interface) error {
 	return nil
 }
 
-// unlisten ends receiving. Binding to another protocol waits until no CPU is at storing a packet any more
-// (__unregister_prot_hook calls synchronize_net), so that all is in the ring afterwards.
+// unlisten ends receiving. Binding to another protocol waits until no CPU is storing a packet
+// (__unregister_prot_hook calls synchronize_net), so all packets are in the ring afterwards.
 func unlisten(fd int, link *net.Interface) error {
-	// One for local experiments (IEEE 802), and on the same link.
+	// For local experiments (IEEE 802).
 	const protocol = 0x88b5
 	err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: networkOrder(protocol), Ifindex: link.Index})
 	if err != nil {

@@ -7,19 +7,19 @@ import (
 )
 
 // wallClock converts CLOCK_REALTIME to the clock of clock.Now, which is CLOCK_MONOTONIC. The two differ by a constant
-// until somebody sets the time (tk->wall_to_monotonic): NTP's adjustments of the rate concern both alike.
+// until the time is set (tk->wall_to_monotonic): NTP adjusts the rate of both.
 type wallClock struct {
 	wall, now func() int64
-	// offset is wall less now, with an error of at most bound.
+	// offset is wall minus now, with an error of at most bound.
 	offset, bound int64
 	worst         int64 // the largest bound so far
 	stepped       int64
 }
 
-// readings is how often the clocks are read for one offset: the pair that was read closest together counts.
+// readings is how often the clocks are read for one offset: the closest pair counts.
 const readings = 16
 
-// rounding covers what each clock rounds by itself.
+// rounding covers the rounding of both clocks.
 const rounding = 100 // nanoseconds
 
 func newWallClock() *wallClock {
@@ -42,8 +42,8 @@ func (c *wallClock) measure(n int) (offset, bound int64) {
 	return offset, bound
 }
 
-// check follows a step of the wall clock. It is called before packets are taken, every 20 ms: only those of the
-// last 20 ms before a step get a wrong time.
+// check detects a step of the wall clock. It is called before each reading of the ring, every 20 ms: only packets of
+// the last 20 ms before a step get a wrong time.
 func (c *wallClock) check() {
 	if offset, bound := c.measure(1); abs(offset-c.offset) <= bound+c.bound {
 		return

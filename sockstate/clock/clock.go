@@ -1,4 +1,4 @@
-// Package clock is the monotonic clock that every time of a connection's life is read from.
+// Package clock is the monotonic clock of all times in a connection's life.
 package clock
 
 import "time"
@@ -8,11 +8,11 @@ var start = time.Now()
 // Now is CLOCK_MONOTONIC in nanoseconds since the process started.
 func Now() int64 { return int64(time.Since(start)) }
 
-// Of is the moment of t, of CLOCK_REALTIME, on this clock, as the two clocks stand to each other now.
+// Of converts t from CLOCK_REALTIME to this clock, by the present offset of the two.
 func Of(t time.Time) int64 {
-	t = t.Round(0) // without a monotonic reading of its own
+	t = t.Round(0) // strip its monotonic reading
 	var at, took int64
-	// A goroutine may be suspended between the readings: the closest ones count.
+	// The goroutine may be preempted between the readings: use the closest pair.
 	for i := range 5 {
 		from := Now()
 		left := time.Until(t)

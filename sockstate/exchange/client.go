@@ -8,63 +8,63 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// What a whole reply can be besides good; a malformed one is a [framingError].
+// Errors of well-formed replies; a malformed one is a [framingError].
 var (
 	// ErrStatus is a reply with a 5xx status.
 	ErrStatus = errors.New("HTTP status 5xx")
-	// ErrSurplus is a reply with more bytes behind it than were asked for.
-	ErrSurplus = errors.New("more bytes than the reply has")
-	// ErrEarly is what comes on a connection between two requests.
-	ErrEarly = errors.New("bytes that came before the next request was sent")
+	// ErrSurplus is bytes after the last reply.
+	ErrSurplus = errors.New("bytes after the end of the reply")
+	// ErrEarly is bytes between two requests.
+	ErrEarly = errors.New("bytes before the next request was sent")
 )
 
-// Client is the asking end of an exchange: what all connections of a group share.
+// Client is the requester of an exchange: what all connections of a group share.
 type Client struct {
 	spec Spec
-	// ask is what a request consists of, and last the request that ends a connection. An
-	// echo longer than the buffer sends it repeatedly.
-	ask, last []byte
+	// request is the bytes of a request, and last those of a connection's last one. A long
+	// echo sends request repeatedly.
+	request, last []byte
 }
 
-// ClientConfig says what a Client asks.
+// ClientConfig configures a Client.
 type ClientConfig struct {
 	Spec    Spec
-	Host    string   // of HTTP's Host header
+	Host    string   // for the Host header
 	Headers []string // "Name: value", validated by ParseHeader
 	// PeerCloses makes the last request of a connection say "Connection: close".
 	PeerCloses bool
 }
 
-// echoChunk bounds what one send of an echo takes.
+// echoChunk bounds one send of an echo, in bytes.
 const echoChunk = 64 << 10
 
-// NewClient prepares the bytes to send.
+// NewClient makes a client with its requests.
 func NewClient(cfg ClientConfig) *Client {
 	c := &Client{spec: cfg.Spec}
 	switch cfg.Spec.Kind {
 	case Echo:
-		c.ask = bytes.Repeat([]byte("x"), min(cfg.Spec.Request, echoChunk))
-		c.last = c.ask
+		c.request = bytes.Repeat([]byte("x"), min(cfg.Spec.Request, echoChunk))
+		c.last = c.request
 	case HTTP:
-		c.ask = AppendRequest(nil, cfg.Host, cfg.Spec.Path, cfg.Headers, false)
+		c.request = AppendRequest(nil, cfg.Host, cfg.Spec.Path, cfg.Headers, false)
 		c.last = AppendRequest(nil, cfg.Host, cfg.Spec.Path, cfg.Headers, cfg.PeerCloses)
 	}
 	return c
 }
 
-// ClientConn is one connection's exchange: a value without pointers.
+// ClientConn is the exchange state of one connection: a value without pointers.
 type ClientConn struct {
-	send  int32 // bytes of the request not yet handed to a send
+	send  int32 // bytes of the request not yet passed to a send
 	need  int32 // bytes of the echo's reply not yet read
 	reply replyParser
 }
 
-// Start prepares a request, the connection's last or not, and returns the first bytes to send.
+// Start begins a request and returns its first bytes to send. last says that it is the connection's last.
 func (x *Client) Start(c *ClientConn, last bool) []byte {
 	switch x.spec.Kind {
 	case Echo:
 		c.need = int32(x.spec.Response)
-		c.send = int32(x.spec.Request - len(x.ask))
+		c.send = int32(x.spec.Request - len(x.request))
 	case HTTP:
 		c.reply.Reset()
 		c.send = 0
@@ -72,23 +72,23 @@ func (x *Client) Start(c *ClientConn, last bool) []byte {
 			return x.last
 		}
 	}
-	return x.ask
+	return x.request
 }
 
-// StartPartial prepares a request of which only the first half is sent, and returns that.
+// StartPartial begins a request and returns its first half: the rest is never sent.
 func (x *Client) StartPartial(c *ClientConn) []byte {
 	p := x.Start(c, false)
 	c.send = 0
 	return p[:max(len(p)/2, 1)]
 }
 
-// Sent goes on after a send has completed: it sends the rest of the request, and
-// reports false, or the request is out.
+// Sent continues after a completed send. It sends the next part of the request and returns
+// false, or returns true if all is sent.
 func (x *Client) Sent(l sockio.Loop, s sockio.Sock, c *ClientConn) (out bool) {
-	return sendRest(l, s, x.ask, &c.send)
+	return sendRest(l, s, x.request, &c.send)
 }
 
-// sendRest sends as much of what is left as chunk has, and reports false, or nothing is left.
+// sendRest sends up to a chunk of what is left and returns false, or returns true if nothing is left.
 func sendRest(l sockio.Loop, s sockio.Sock, chunk []byte, left *int32) (out bool) {
 	if *left == 0 {
 		return true
@@ -99,8 +99,8 @@ func sendRest(l sockio.Loop, s sockio.Sock, chunk []byte, left *int32) (out bool
 	return false
 }
 
-// Received takes what recv read, reports whether the reply is whole, and counts its status. An error
-// means that it is not what was asked for.
+// Received handles received bytes. It reports whether the reply is complete and counts its status. An error
+// means that the reply is not a good one.
 func (x *Client) Received(c *ClientConn, p []byte, seen *sockstate.Statuses) (whole bool, err error) {
 	var used int
 	switch x.spec.Kind {
@@ -137,7 +137,7 @@ func (x *Client) Received(c *ClientConn, p []byte, seen *sockstate.Statuses) (wh
 	return whole, nil
 }
 
-// status counts the status of a whole reply.
+// status counts the status of a complete reply.
 func (c *ClientConn) status(seen *sockstate.Statuses) error {
 	class := c.reply.Status() / 100
 	seen[class]++
@@ -147,7 +147,7 @@ func (c *ClientConn) status(seen *sockstate.Statuses) error {
 	return nil
 }
 
-// EOF reports whether the peer's EOF ends the reply properly, HTTP without a length, and counts its status.
+// EOF reports whether the peer's EOF properly ends the reply (HTTP without a length), and counts its status.
 func (x *Client) EOF(c *ClientConn, seen *sockstate.Statuses) (whole bool, err error) {
 	if x.spec.Kind != HTTP || !c.reply.EOF() {
 		return false, nil
@@ -155,7 +155,7 @@ func (x *Client) EOF(c *ClientConn, seen *sockstate.Statuses) (whole bool, err e
 	return true, c.status(seen)
 }
 
-// Status is the status code of a whole HTTP reply, else 0.
+// Status is the status code of a complete HTTP reply, otherwise 0.
 func (x *Client) Status(c *ClientConn) int {
 	if x.spec.Kind != HTTP {
 		return 0
@@ -163,13 +163,13 @@ func (x *Client) Status(c *ClientConn) int {
 	return c.reply.Status()
 }
 
-// Farewell reports whether p, which nobody asked for, is a 408 (Request Timeout): a server may send it before it closes a
+// Farewell reports whether the unsolicited bytes p are a 408 (Request Timeout). A server may send it before it closes a
 // connection on which it waited for a request (RFC 9110, section 15.5.9).
 func Farewell(p []byte) bool {
 	return bytes.HasPrefix(p, []byte("HTTP/1.1 408 ")) || bytes.HasPrefix(p, []byte("HTTP/1.0 408 "))
 }
 
-// KeepAlive reports whether the peer will take another request after this reply.
+// KeepAlive reports whether the peer accepts another request after this reply.
 func (x *Client) KeepAlive(c *ClientConn) bool {
 	return x.spec.Kind != HTTP || c.reply.KeepAlive()
 }

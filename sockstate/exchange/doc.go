@@ -1,3 +1,3 @@
-// Package exchange holds what a connection says before it is closed, as values:
-// nothing, an echo of fixed sizes, or HTTP/1.1 requests; both ends of each.
+// Package exchange holds the bytes that a connection carries before it is closed, as
+// values: none, an echo of fixed sizes, or HTTP/1.1 requests; both ends of each.
 package exchange

@@ -8,7 +8,7 @@ import (
 	"lastack/sockstate"
 )
 
-// Kind is the protocol spoken.
+// Kind is the protocol.
 type Kind uint8
 
 // The protocols.
@@ -18,10 +18,10 @@ const (
 	HTTP
 )
 
-// Spec is what a connection exchanges: the zero value is nothing.
+// Spec is what a connection exchanges; the zero value is nothing.
 type Spec struct {
 	Kind Kind
-	// Request and Response are the bytes that the two ends of an echo send; at least 1 each.
+	// Request and Response are how many bytes the two ends of an echo send, at least 1 each.
 	Request, Response int
 	// Path is the request target of HTTP, starting with a slash.
 	Path string
@@ -33,7 +33,7 @@ const maxEcho = 1 << 30
 // help lists what Parse accepts.
 const help = "none, echo:REQ,RESP (bytes, 1 to 1073741824) or http:/path"
 
-// Parse reads what Spec.String prints.
+// Parse parses the format of Spec.String.
 func Parse(s string) (Spec, error) {
 	if s == "none" {
 		return Spec{}, nil
@@ -45,7 +45,7 @@ func Parse(s string) (Spec, error) {
 		if !ok {
 			break
 		}
-		// Digits only, as of every number here: no sign.
+		// ParseUint: digits only, no sign.
 		n, err1 := strconv.ParseUint(req, 10, 32)
 		m, err2 := strconv.ParseUint(resp, 10, 32)
 		if err1 != nil || err2 != nil || n < 1 || m < 1 || n > maxEcho || m > maxEcho {
@@ -55,9 +55,9 @@ func Parse(s string) (Spec, error) {
 	case "http":
 		switch {
 		case strings.HasPrefix(arg, "//"):
-			return Spec{}, sockstate.BadValue("", fmt.Sprintf("exchange %q", s), "a server's address is no path: want http:/path, and the address as TARGET")
+			return Spec{}, sockstate.BadValue("", fmt.Sprintf("exchange %q", s), "a server's address is not a path: want http:/path, and the address as TARGET")
 		case strings.Contains(arg, "#"):
-			return Spec{}, sockstate.BadValue("", fmt.Sprintf("exchange %q", s), "what follows a # is not sent to a server: leave it out")
+			return Spec{}, sockstate.BadValue("", fmt.Sprintf("exchange %q", s), "a #fragment is not sent to a server: leave it out")
 		}
 		if !strings.HasPrefix(arg, "/") || strings.ContainsFunc(arg, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
 			break

@@ -33,7 +33,7 @@ var framingFaults = [numFramingErrors]sockstate.Fault{
 	errAfterInterim:    sockstate.FaultBadStatusLine,
 }
 
-// FaultOf is what an error of Client.Received stands for; NoFault for ErrStatus, and for an error that is not this package's.
+// FaultOf classifies an error of Client.Received; NoFault for ErrStatus, and for an error of another package.
 func FaultOf(err error) sockstate.Fault {
 	if f, ok := errors.AsType[framingError](err); ok {
 		return framingFaults[f]
@@ -47,14 +47,14 @@ func FaultOf(err error) sockstate.Fault {
 	return sockstate.NoFault
 }
 
-// exampleBytes bounds what an example quotes.
+// exampleBytes bounds the bytes that an example quotes.
 const exampleBytes = 48
 
-// Example is err's sentence and, where the reply's beginning tells what it is, that beginning, quoted. It quotes
+// Example is err's text and, if the reply's beginning shows what it is, that beginning, quoted. It quotes
 // no header fields: they may hold secrets.
 func Example(err error, p []byte) string {
 	if errors.Is(err, errAfterInterim) {
-		return err.Error() // p may begin with the interim one
+		return err.Error() // p may begin with the interim reply
 	}
 	switch FaultOf(err) {
 	case sockstate.FaultNotHTTP, sockstate.FaultTLS, sockstate.FaultSSH, sockstate.FaultHTTP2, sockstate.FaultBadVersion, sockstate.FaultBadStatusLine, sockstate.FaultBadStatus:

@@ -46,7 +46,7 @@ func TestExample(t *testing.T) {
 		{errStatusRange, "HTTP/1.1 999 OK\r\nSet-Cookie: secret\r\n", `HTTP status code outside 100 to 599: it begins "HTTP/1.1 999 OK"`},
 		{errField, "HTTP/1.1 200 OK\r\nSet-Cookie: secret\x00\r\n", "malformed HTTP header field"},
 		{errLengthRepeated, "HTTP/1.1 200 OK", "more than one Content-Length"},
-		{ErrSurplus, "secret", "more bytes than the reply has"},
+		{ErrSurplus, "secret", "bytes after the end of the reply"},
 		{errors.New("x"), "y", "x"},
 	} {
 		if got := Example(tt.err, []byte(tt.in)); got != tt.want {

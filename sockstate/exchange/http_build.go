@@ -31,8 +31,8 @@ func AppendRequest(dst []byte, host, path string, headers []string, close bool) 
 	return appendConnection(dst, close)
 }
 
-// httpReply is what the server answers to everything, to a HEAD without the body. It has
-// no Date: its bytes are built once, and lastack stands for a server without a clock (RFC 9110, section 6.6.1).
+// httpReply is the server's reply to every valid request, without the body for a HEAD. It has
+// no Date: its bytes are built once, and a server without a clock may omit it (RFC 9110, section 6.6.1).
 func httpReply(close bool) []byte {
 	head := "HTTP/1.1 200 OK\r\nServer: " + agent + "\r\nContent-Type: text/plain\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n"
 	return append(appendConnection([]byte(head), close), body...)
@@ -40,7 +40,7 @@ func httpReply(close bool) []byte {
 
 var continueReply = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 
-// errorReply is what the server answers to what is not a request, or not one that it takes.
+// errorReply is the server's reply to an invalid or unsupported request.
 func errorReply(e framingError) []byte {
 	status := "400 Bad Request"
 	switch e {
@@ -83,10 +83,11 @@ func (e *HeaderError) Error() string {
 	return fmt.Sprintf("header %q: %s", e.Header, e.Reason)
 }
 
-// longestName is that of a header's name without a colon: the longest of the common ones, and no credential of 128 bits.
+// longestName bounds the printed name of a header without a colon: long enough for common names, too short to
+// print a credential of 128 bits.
 const longestName = 20
 
-// HeaderName is what may be printed of a header, right or wrong: its name, or its first word with "..." for the rest.
+// HeaderName is the printable part of a header, valid or not: its name, or its first word and "...".
 func HeaderName(s string) string {
 	name, _, ok := strings.Cut(s, ":")
 	if i := strings.IndexAny(name, " \t=\r\n"); i >= 0 {
@@ -99,8 +100,8 @@ func HeaderName(s string) string {
 }
 
 // ParseHeader checks a "Name: value" line (RFC 9110, section 5) for use in a
-// request. It refuses the fields that frame a message or rule the connection, as
-// they are lastack's own. The error is a *HeaderError.
+// request. It refuses the fields that frame a message or control the connection: lastack
+// sets those itself. The error is a *HeaderError.
 func ParseHeader(s string) error {
 	bad := func(reason string) error { return &HeaderError{Header: HeaderName(s), Reason: reason} }
 	name, value, ok := strings.Cut(s, ":")

@@ -3,8 +3,8 @@ package exchange
 // framer is the state of both parsers.
 //
 //	reply    Version > Space > Code > AfterCode > Reason ─┐
-//	request  Method > Target > Version > LineEnd ─────────┤   (a TLS, SSH or HTTP/2 answer is told
-//	                                                      │    apart by its first bytes)
+//	request  Method > Target > Version > LineEnd ─────────┤   (the first bytes identify a TLS, SSH
+//	                                                      │    or HTTP/2 answer)
 //	                                                      v
 //	         ┌──────────────────────────────────────> LineStart ── empty line ──> finish
 //	         │ LF                                         │ name
@@ -22,12 +22,12 @@ type framer struct {
 	status uint16
 	flags  uint16
 	state  uint8
-	// word is the progress inside a word: a matcher (see words) in names and lists, a
-	// count of bytes in start lines and chunk lines, the error in Failed.
+	// word is a matcher (see words) in names and lists, a count of bytes in start lines and
+	// chunk lines, and the error in Failed.
 	word uint8
 }
 
-// The states. Those up to stHeaderEnd are charged to maxHeader.
+// The states. The bytes of those up to stHeaderEnd count towards maxHeader.
 const (
 	stStart uint8 = iota
 	stVersion
@@ -82,16 +82,16 @@ const (
 	flagTrailers // reading the trailer section
 	flagUntilEOF
 	flagSlow    // request whose target begins with SlowPath
-	flagExpect  // request whose body is to come when 100 (Continue) has gone
+	flagExpect  // request whose client waits for 100 (Continue)
 	flagInterim // an interim response has just ended
 
-	fieldShift = 13 // the list field being read, an index of fields, in the top bits
+	fieldShift = 13 // the top bits are the list field being read, an index of fields
 )
 
 const (
 	classToken uint8 = 1 << iota // RFC 9110, section 5.6.2
 	classValue                   // field-vchar, SP, HTAB: section 5.5
-	classHost                    // uri-host [ ":" port ], RFC 3986, section 3.2.2, but no comma: that is a second host
+	classHost                    // uri-host [ ":" port ], RFC 3986, section 3.2.2, without the comma: it would begin a second host
 )
 
 var class = func() (t [256]uint8) {
@@ -114,8 +114,8 @@ var class = func() (t [256]uint8) {
 
 const (
 	protocol = "HTTP/1."
-	majorAt  = len("HTTP/") // of the major version in protocol
-	maxChunk = 1 << 59      // four more bits keep a chunk's size inside an int64
+	majorAt  = len("HTTP/") // offset of the major version in protocol
+	maxChunk = 1 << 59      // with four more bits a chunk's size still fits an int64
 	// net/http ends a chunked body with too much overhead; chunk lines of at most
 	// 16 bytes and extensions charged four times stay below its bounds.
 	maxChunkDigits    = 16
@@ -130,7 +130,7 @@ func (f *framer) keepAlive() bool {
 	return f.flags&flagHTTP10 == 0 || f.flags&flagKeepAlive != 0
 }
 
-// begins reports whether no byte of a message has been read, but for what came before it.
+// begins reports whether no byte of the next message has been read.
 func (f *framer) begins() bool { return (f.state == stVersion || f.state == stMethod) && f.word == 0 }
 
 func (f *framer) fail(e framingError) {
@@ -205,7 +205,7 @@ func (f *framer) header(p []byte) int {
 			switch {
 			case c == '0':
 				f.flags |= flagHTTP10
-			case c < '1' || c > '9': // a higher minor version is read as the highest known: RFC 9110, section 2.5
+			case c < '1' || c > '9': // a higher minor version is treated as the highest known: RFC 9110, section 2.5
 				f.failStart()
 				return i
 			}
@@ -385,7 +385,7 @@ func (f *framer) header(p []byte) int {
 			}
 			f.finish()
 			return i + 1
-		case stFailed: // what ended the line before: a bare LF among trailers
+		case stFailed: // a bare LF ended a trailer line
 			return i
 		}
 		i++
@@ -393,7 +393,7 @@ func (f *framer) header(p []byte) int {
 	return i
 }
 
-// notProtocol takes a byte that is not the next of "HTTP/1.".
+// notProtocol handles a byte that is not the next of "HTTP/1.".
 func (f *framer) notProtocol(c byte) {
 	switch {
 	case int(f.word) == majorAt && c >= '0' && c <= '9':
@@ -411,7 +411,7 @@ func (f *framer) notProtocol(c byte) {
 	}
 }
 
-// failStart fails with what a start line is that has no version.
+// failStart fails with the error for a start line without a version.
 func (f *framer) failStart() {
 	switch {
 	case f.flags&flagRequest != 0:
@@ -428,11 +428,11 @@ const (
 	tlsMajor               = 3      // of every version since SSL 3.0
 	ssh                    = "SSH-" // RFC 4253, section 4.2
 	frameTypeAt            = 3      // behind the length: RFC 9113, section 4.1
-	frameSettings          = 4      // what a server sends first: section 3.4
+	frameSettings          = 4      // a server's first frame: section 3.4
 	frameGoAway            = 7
 )
 
-// foreign takes a byte of what may be another protocol's answer.
+// foreign handles a byte of what may be another protocol's answer.
 func (f *framer) foreign(c byte) {
 	e := errNotHTTP
 	switch {
@@ -452,7 +452,7 @@ func (f *framer) foreign(c byte) {
 	f.fail(e)
 }
 
-// target takes a byte of the target, of which only the beginning matters.
+// target handles a byte of the target, of which only the beginning matters.
 func (f *framer) target(c byte) {
 	if int(f.word) >= len(SlowPath) || c != SlowPath[f.word] {
 		f.word = noWord
@@ -464,7 +464,7 @@ func (f *framer) target(c byte) {
 	}
 }
 
-// endLine leaves a line if c ends it.
+// endLine ends the line if c is a line end.
 func (f *framer) endLine(c byte) bool {
 	switch c {
 	case '\r':
@@ -544,7 +544,7 @@ func (f *framer) list(c byte) {
 	}
 }
 
-// item takes notice of a list's element that has ended.
+// item handles a complete list element.
 func (f *framer) item() {
 	it := items.match(f.word)
 	switch f.flags >> fieldShift {
@@ -616,7 +616,7 @@ func (f *framer) finish() {
 
 // body consumes bytes of the body until a chunk or the body ends.
 func (f *framer) body(p []byte) int {
-	f.flags &^= flagExpect // the client has not waited
+	f.flags &^= flagExpect // the client did not wait
 	switch f.state {
 	case stUntilEOF:
 		return len(p)

@@ -1,8 +1,8 @@
 package exchange
 
-// words is a sorted list of at most seven lowercase words of at most 30 bytes.
-// A matcher of one is a byte: the word's index above, the bytes matched below;
-// 0 begins. So the words that begin alike are told apart without keeping the text.
+// words is a sorted list of at most seven lowercase words of at most 30 bytes. It
+// matches a word byte by byte without storing it. The matcher is a byte, initially 0: the
+// word's index in the high bits, the number of matched bytes in the low ones.
 type words []string
 
 const (
@@ -25,7 +25,7 @@ func (w words) next(m, c byte) byte {
 	return w.turn(i, at, c)
 }
 
-// turn looks for another word that begins like word i up to at and goes on with c.
+// turn finds another word that has the first at bytes of word i and then c.
 func (w words) turn(i, at int, c byte) byte {
 	begin := w[i][:at]
 	for i++; i < len(w) && len(w[i]) > at && w[i][at] <= c; i++ {
@@ -36,7 +36,7 @@ func (w words) turn(i, at int, c byte) byte {
 	return noWord
 }
 
-// match is the index of the word that is matched to its end, or -1.
+// match is the index of the completely matched word, or -1.
 func (w words) match(m byte) int {
 	if m == noWord {
 		return -1
@@ -65,7 +65,7 @@ var fields = words{
 	fieldTransferEncoding: "transfer-encoding",
 }
 
-// firstOfField is fields' matcher after a first byte: most names match no field, and this tells at once.
+// firstOfField is fields' matcher after each first byte: it rules out most names at once.
 var firstOfField = func() (t [256]byte) {
 	for c := range t {
 		t[c] = fields.next(0, byte(c))

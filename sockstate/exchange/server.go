@@ -7,26 +7,26 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// Server is the answering end of an exchange: what all connections share.
+// Server is the responder of an exchange: what all connections share.
 type Server struct {
 	spec        Spec
-	chunk       []byte // what an echo's reply is sent from
+	chunk       []byte // of an echo's reply
 	keep, close []byte // HTTP replies
 	headKeep    []byte
 	headClose   []byte
 	refusals    [numFramingErrors]refusal
 }
 
-// refusal is the reply to a request that is none; to a HEAD, its first head bytes.
+// refusal is the reply to an invalid request; to a HEAD, its first head bytes.
 type refusal struct {
 	p    []byte
 	head int
 }
 
-// body is what the HTTP server answers with.
+// body is the body of every HTTP reply.
 const body = "lastack\n"
 
-// NewServer prepares the bytes to answer with.
+// NewServer makes a server with its replies.
 func NewServer(spec Spec) *Server {
 	x := &Server{spec: spec}
 	switch spec.Kind {
@@ -45,21 +45,21 @@ func NewServer(spec Spec) *Server {
 	return x
 }
 
-// ServerConn is one connection's exchange: a value without pointers.
+// ServerConn is the exchange state of one connection: a value without pointers.
 type ServerConn struct {
-	send    int32 // bytes of the echo's reply not yet handed to a send
+	send    int32 // bytes of the echo's reply not yet passed to a send
 	need    int32 // bytes of the echo's request not yet read
 	request requestParser
 }
 
-// Expect prepares for the next request.
+// Expect gets ready for the next request.
 func (x *Server) Expect(c *ServerConn) {
 	c.need = int32(x.spec.Request)
 	c.request.Reset()
 }
 
-// Received takes what recv read: used bytes of it belong to the request, which is whole or not. The
-// rest is the next request's. An error means that it is not a request.
+// Received handles received bytes: used of them belong to the request, the rest to the next one. whole says that the
+// request is complete. An error means that it is not a valid request.
 func (x *Server) Received(c *ServerConn, p []byte) (used int, whole bool, err error) {
 	switch x.spec.Kind {
 	case Echo:
@@ -72,7 +72,7 @@ func (x *Server) Received(c *ServerConn, p []byte) (used int, whole bool, err er
 	return len(p), false, nil
 }
 
-// Idle reports whether no part of a request has been read.
+// Idle reports whether no byte of a request has been read.
 func (x *Server) Idle(c *ServerConn) bool {
 	if x.spec.Kind == HTTP {
 		return c.request.Idle()
@@ -83,8 +83,8 @@ func (x *Server) Idle(c *ServerConn) bool {
 // Slow reports whether the HTTP request just received is one for [SlowPath].
 func (c *ServerConn) Slow() bool { return c.request.Slow() }
 
-// Reply sends the answer to the request just received; with last, HTTP says that the
-// connection will close. It reports whether the connection is to close after it.
+// Reply replies to the request just received. With last, an HTTP reply announces that the
+// connection will close. It reports whether the connection is to close after the reply.
 func (x *Server) Reply(l sockio.Loop, s sockio.Sock, c *ServerConn, last bool) (closes bool) {
 	if x.spec.Kind == Echo {
 		c.send = int32(x.spec.Response - len(x.chunk))
@@ -106,8 +106,8 @@ func (x *Server) Reply(l sockio.Loop, s sockio.Sock, c *ServerConn, last bool) (
 	return closes
 }
 
-// Continue sends 100 (Continue) to a client that waits for it before it sends the body of the request under
-// way, and reports whether there is one.
+// Continue sends 100 (Continue) if the client waits for it before it sends the request's body, and reports
+// whether it does.
 func (x *Server) Continue(l sockio.Loop, s sockio.Sock, c *ServerConn) bool {
 	if x.spec.Kind != HTTP || !c.request.Awaited() {
 		return false
@@ -117,8 +117,8 @@ func (x *Server) Continue(l sockio.Loop, s sockio.Sock, c *ServerConn) bool {
 	return true
 }
 
-// Refuse sends the answer to what Received said is not a request, after which the connection
-// is to close, and reports whether there is such an answer.
+// Refuse replies to a request for which Received returned err; the connection is to close after
+// it. It reports whether the protocol has such a reply.
 func (x *Server) Refuse(l sockio.Loop, s sockio.Sock, c *ServerConn, err error) bool {
 	e, ok := errors.AsType[framingError](err)
 	if !ok || x.spec.Kind != HTTP {
@@ -133,8 +133,8 @@ func (x *Server) Refuse(l sockio.Loop, s sockio.Sock, c *ServerConn, err error) 
 	return true
 }
 
-// Sent goes on after a send has completed: it sends the rest of the reply, and
-// reports false, or the reply is out.
+// Sent continues after a completed send. It sends the next part of the reply and returns
+// false, or returns true if all is sent.
 func (x *Server) Sent(l sockio.Loop, s sockio.Sock, c *ServerConn) (out bool) {
 	return sendRest(l, s, x.chunk, &c.send)
 }

@@ -1,4 +1,4 @@
-// Package netns is network namespaces, and threads in them.
+// Package netns makes network namespaces and runs functions inside them.
 package netns
 
 import "fmt"
@@ -7,7 +7,7 @@ import "fmt"
 type Error struct {
 	// Call is the system call: unshare, setns, open or fstat.
 	Call string
-	// Namespace is the namespace's ID, or the path that was to be opened; empty for one not yet made.
+	// Namespace is the namespace's ID or the path to open; empty for one not yet made.
 	Namespace string
 	Err       error
 }

@@ -9,21 +9,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// File is the calling thread's network namespace; /proc/self/ns/net would be the
-// thread-group leader's.
+// File is the calling thread's network namespace; /proc/self/ns/net would be that of the
+// thread-group leader.
 const File = "/proc/thread-self/ns/net"
 
-// NS is a network namespace held open by a descriptor: it lives at least as
-// long as the descriptor does. All methods may be called concurrently, and on a nil
-// NS, which stands for whichever one the caller is in.
+// NS is a network namespace, kept alive by an open descriptor. All methods may be
+// called concurrently, and on a nil NS, which is the caller's namespace.
 type NS struct {
 	file *os.File
 	id   string
 }
 
-// Current opens the network namespace of the calling thread. It needs no
-// privilege. A goroutine that is not locked to its thread gets the process's
-// namespace, as long as every thread that ever left that one is locked for life.
+// Current opens the network namespace of the calling thread. It needs no privilege. A
+// goroutine that is not locked to its thread gets the process's namespace, provided
+// that every thread that has left it is locked for life.
 func Current() (*NS, error) {
 	fd, err := unix.Open(File, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -31,7 +30,7 @@ func Current() (*NS, error) {
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		_ = unix.Close(fd) // the failure to report is fstat's
+		_ = unix.Close(fd) // err matters more
 		return nil, &Error{Call: "fstat", Namespace: File, Err: err}
 	}
 	return &NS{
@@ -40,9 +39,9 @@ func Current() (*NS, error) {
 	}, nil
 }
 
-// New makes a network namespace. It needs CAP_SYS_ADMIN in the user
-// namespace of the caller (EPERM without; ENOSPC at user.max_net_namespaces).
-// The namespace has the kernel's default sysctls, and its lo is down.
+// New makes a network namespace. It needs CAP_SYS_ADMIN in the caller's user namespace
+// (EPERM without; ENOSPC at user.max_net_namespaces). The namespace has the kernel's
+// default sysctls, and its lo is down.
 func New() (*NS, error) {
 	var ns *NS
 	err := OnOwnThread(func() error {
@@ -57,9 +56,9 @@ func New() (*NS, error) {
 }
 
 // Enter moves the calling thread into the namespace (setns). The caller must have
-// locked its goroutine to the thread for life: a thread that went back to the
-// scheduler from here would run strangers in the wrong namespace. It needs
-// CAP_SYS_ADMIN in the caller's user namespace and in the one that owns ns.
+// locked its goroutine to the thread for life: otherwise the thread would run other
+// goroutines in the wrong namespace. It needs CAP_SYS_ADMIN in the caller's user
+// namespace and in the one that owns ns.
 func (ns *NS) Enter() error {
 	if ns == nil {
 		return nil
@@ -68,8 +67,8 @@ func (ns *NS) Enter() error {
 	if err != nil {
 		return &Error{Call: "setns", Namespace: ns.id, Err: err}
 	}
-	// Control keeps a concurrent Close from handing the number to another file. It
-	// fails by itself only when the file is closed, with an error that has no public name.
+	// Control keeps a concurrent Close from freeing the number for another file. Control
+	// itself fails only if the file is closed, with an error that has no public name.
 	errno := os.ErrClosed
 	_ = conn.Control(func(fd uintptr) { errno = unix.Setns(int(fd), unix.CLONE_NEWNET) })
 	if errno != nil {
@@ -78,10 +77,10 @@ func (ns *NS) Enter() error {
 	return nil
 }
 
-// Do runs f on a goroutine and thread of its own inside the namespace and returns
-// what f returns. Sockets that f opens belong to the namespace for good and may be
-// used anywhere afterwards; goroutines that f starts run outside. On a nil NS
-// it just calls f. It needs what Enter needs.
+// Do runs f inside the namespace, on a goroutine and thread of its own, and returns
+// its error. Sockets that f opens belong to the namespace for good and may be used
+// anywhere afterwards; goroutines that f starts run outside. On a nil NS it just calls
+// f. It needs the privileges of Enter.
 func (ns *NS) Do(f func() error) error {
 	if ns == nil {
 		return f()
@@ -94,16 +93,16 @@ func (ns *NS) Do(f func() error) error {
 	})
 }
 
-// errNoReturn is what Do returns when its function ended its goroutine
-// (runtime.Goexit, which testing's FailNow calls).
+// errNoReturn is Do's error if f ends its goroutine (runtime.Goexit, which testing's
+// FailNow calls).
 var errNoReturn = errors.New("function in a network namespace ended its goroutine without returning")
 
-// OnOwnThread runs f on a thread that nothing else runs on, then or afterwards: the runtime
-// ends a thread whose goroutine ends while locked to it. Going back to the first
-// namespace instead could fail, and then the thread could not be given back.
+// OnOwnThread runs f on a thread that runs nothing else and ends with f: the runtime ends
+// a thread whose goroutine exits while locked to it. Returning to the first namespace
+// instead could fail, and the thread could then not be reused.
 //
-// It is never the main thread: that one cannot end, and /proc/self/net and
-// /proc/PID/ns/net show its namespace as the process's.
+// It is never the main thread, which cannot end, and whose namespace /proc/self/net and
+// /proc/PID/ns/net show as the process's.
 func OnOwnThread(f func() error) error {
 	err := errNoReturn
 	done := make(chan struct{})
@@ -111,7 +110,7 @@ func OnOwnThread(f func() error) error {
 		defer close(done)
 		runtime.LockOSThread()
 		if unix.Gettid() == unix.Getpid() {
-			// While this goroutine holds the main thread, another cannot get it.
+			// This goroutine holds the main thread, so the next one gets another.
 			defer runtime.UnlockOSThread()
 			err = OnOwnThread(f)
 			return
@@ -122,17 +121,16 @@ func OnOwnThread(f func() error) error {
 	return err
 }
 
-// InInitialUserNamespace reports whether the process is in the user namespace that the kernel
-// started with: capabilities in another one count for less.
+// InInitialUserNamespace reports whether the process is in the initial user namespace:
+// capabilities in another one allow less.
 func InInitialUserNamespace() bool {
 	const procUserInitIno = "user:[4026531837]" // include/linux/proc_ns.h
 	ns, err := os.Readlink("/proc/self/ns/user")
 	return err == nil && ns == procUserInitIno
 }
 
-// ID is the namespace's name as the link in /proc shows it, like
-// "net:[4026531840]"; two namespaces are the same if their IDs are equal while both
-// are open. It is empty for a nil NS.
+// ID is the namespace's name in /proc, like "net:[4026531840]". Two open namespaces are
+// the same if their IDs are equal. It is empty for a nil NS.
 func (ns *NS) ID() string {
 	if ns == nil {
 		return ""
@@ -149,8 +147,8 @@ func (ns *NS) Fd() int {
 	return int(ns.file.Fd())
 }
 
-// Close lets go of the namespace. The kernel removes it with its last thread,
-// descriptor and socket.
+// Close releases the namespace. The kernel removes it with its last thread, descriptor
+// and socket.
 func (ns *NS) Close() error {
 	if ns == nil {
 		return nil

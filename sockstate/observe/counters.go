@@ -15,9 +15,9 @@ import (
 	"lastack/sockstate"
 )
 
-// ParseError is a file under /proc that is not in its format.
+// ParseError is a malformed file under /proc.
 type ParseError struct {
-	// File is the path, empty if the parser read something else.
+	// File is the path, or empty.
 	File string
 	// Line counts from 1.
 	Line int
@@ -32,10 +32,10 @@ func (e *ParseError) Error() string {
 	return fmt.Sprintf("%s:%d: %s", file, e.Line, e.What)
 }
 
-// maxLine bounds a line; the longest, of TcpExt, has some 3 KB.
+// maxLine bounds a line; the longest, of TcpExt, has about 3 KB.
 const maxLine = 64 << 10
 
-// scanLines calls each for every line, and gives what it says is wrong a line number.
+// scanLines calls each for every line, and adds the line number to what it says is wrong.
 func scanLines(r io.Reader, each func(line []byte) (what string)) error {
 	s := bufio.NewScanner(r)
 	s.Buffer(make([]byte, 0, 4096), maxLine)
@@ -54,7 +54,7 @@ func scanLines(r io.Reader, each func(line []byte) (what string)) error {
 	return nil
 }
 
-// levels are the fields of the Tcp line that do not count: the MIB's limits and
+// levels are the fields of the Tcp line that are not counters: the MIB's limits and
 // CurrEstab (snmp4_tcp_list).
 const levels = " RtoAlgorithm RtoMin RtoMax MaxConn CurrEstab "
 
@@ -64,11 +64,11 @@ const levels = " RtoAlgorithm RtoMin RtoMax MaxConn CurrEstab "
 //	Tcp: RtoAlgorithm RtoMin RtoMax MaxConn ActiveOpens ...
 //	Tcp: 1 200 120000 -1 17 ...
 //
-// The groups Tcp and TcpExt hold everything about TCP, over IPv6 too: /proc/net/snmp6 has no
-// TCP counters. Every name is kept, so that a newer kernel's are; prometheus/procfs would
-// keep those it knows. On an error c has the groups before it, and nothing of the one that is wrong.
+// The groups Tcp and TcpExt hold all of TCP, over IPv6 too: /proc/net/snmp6 has no TCP
+// counters. Every name is kept, also a newer kernel's; prometheus/procfs would keep only those
+// that it knows. On an error c has the groups before the malformed one.
 func parseCounters(r io.Reader, c sockstate.Counters) error {
-	var names []byte // the first line of a pair, or none
+	var names []byte // the first line of a pair, or empty
 	lines := 0
 	err := scanLines(r, func(line []byte) string {
 		lines++
@@ -105,7 +105,7 @@ func parsePair(names, values []byte, c sockstate.Counters) (what string) {
 	for i, k := range keys {
 		var err error
 		if numbers[i], err = parseInt(vals[i]); err != nil {
-			return fmt.Sprintf("%s%s is %q, no number", group, k, vals[i])
+			return fmt.Sprintf("%s%s is %q, not a number", group, k, vals[i])
 		}
 	}
 	for i, k := range keys {
@@ -116,8 +116,8 @@ func parsePair(names, values []byte, c sockstate.Counters) (what string) {
 	return ""
 }
 
-// parseInt takes what %lu and %ld print. A counter beyond the largest int64 wraps, which a
-// difference does not mind.
+// parseInt parses the output of %lu and %ld. A counter above the largest int64 wraps, which
+// does not change a difference.
 func parseInt(s string) (int64, error) {
 	if u, err := strconv.ParseUint(s, 10, 64); err == nil {
 		return int64(u), nil
@@ -125,12 +125,12 @@ func parseInt(s string) (int64, error) {
 	return strconv.ParseInt(s, 10, 64)
 }
 
-// sockstat is of the TCP line of /proc/net/sockstat, Unknown where that has none.
+// sockstat is the TCP line of /proc/net/sockstat; a missing field is Unknown.
 type sockstat struct {
 	orphan, tw, mem int64
 }
 
-// parseSockstat reads that file (sockstat_seq_show):
+// parseSockstat parses /proc/net/sockstat (sockstat_seq_show):
 //
 //	TCP: inuse 17 orphan 0 tw 9 alloc 33 mem 196
 func parseSockstat(r io.Reader, s *sockstat) error {
@@ -149,7 +149,7 @@ func parseSockstat(r io.Reader, s *sockstat) error {
 		for i := 0; i < len(f); i += 2 {
 			v, err := strconv.ParseInt(f[i+1], 10, 64)
 			if err != nil {
-				return fmt.Sprintf("TCP %s is %q, no number", f[i], f[i+1])
+				return fmt.Sprintf("TCP %s is %q, not a number", f[i], f[i+1])
 			}
 			switch f[i] {
 			case "orphan":
@@ -164,7 +164,7 @@ func parseSockstat(r io.Reader, s *sockstat) error {
 	})
 }
 
-// CounterNames lists the TCP counters of this kernel as they are named in Counters, nil if they cannot be read.
+// CounterNames lists the names of this kernel's TCP counters, nil if they cannot be read.
 func CounterNames() []string {
 	c := make(sockstate.Counters)
 	for _, name := range []string{"/proc/net/snmp", "/proc/net/netstat"} {

@@ -2,29 +2,29 @@ package observe
 
 import "time"
 
-// Threads are the kernel's thread ids of the workers, of this process.
+// Threads are the thread IDs of this process's workers.
 type Threads struct {
 	Generator, Server []int
 }
 
-// CPU is cumulative CPU time: two of them make a Usage.
+// CPU is cumulative CPU time; CPU.Since makes a Usage of two.
 type CPU struct {
 	At time.Time
-	// Generator and Server are the times of the workers on a CPU, in the order of Threads, each up
-	// to its last scheduler tick if it runs (/proc/PID/task/TID/schedstat): in user space and in
-	// the kernel, with the softirqs that it was charged for.
+	// Generator and Server are the workers' CPU times, in the order of Threads
+	// (/proc/PID/task/TID/schedstat): user space and kernel, with the softirqs charged to the thread. A
+	// running thread's is as of its last scheduler tick.
 	Generator, Server []time.Duration
-	// Process is the whole of this process, threads that ended included (getrusage).
+	// Process is this whole process, with its ended threads (getrusage).
 	Process time.Duration
-	// ServerPID is the time of Config.ServerPID, its descendants, and those of them that
-	// ended; in steps of 10 ms. It is Unknown without one, or when it is gone.
+	// ServerPID is the time of Config.ServerPID and its descendants, ended ones included, in
+	// steps of 10 ms. It is Unknown without one, or once it has ended.
 	ServerPID time.Duration
-	// The whole machine, all CPUs, in steps of 10 ms (/proc/stat). System includes Softirq,
-	// and interrupts; Idle includes waiting for disks; Steal is what the hypervisor took.
+	// The whole machine, all CPUs, in steps of 10 ms (/proc/stat). System includes Softirq
+	// and interrupts; Idle includes waiting for disks; Steal is the time taken by the hypervisor.
 	User, System, Softirq, Steal, Idle time.Duration
-	// MachineRead is unset where those could not be read.
+	// MachineRead is false if those could not be read.
 	MachineRead bool
-	// WorkersRead is unset where a worker's time could not be read, which is 0 then.
+	// WorkersRead is false if a worker's time could not be read; it is 0 then.
 	WorkersRead bool
 }
 
@@ -32,21 +32,21 @@ type CPU struct {
 type Usage struct {
 	Elapsed time.Duration
 	// Generator and Server are the sums over the workers. Without server workers, Server
-	// is the time of Config.ServerPID, and Unknown if there is none.
+	// is the time of Config.ServerPID, or Unknown.
 	Generator, Server time.Duration
-	// GeneratorBusiest and ServerBusiest are the share of Elapsed that the busiest
-	// worker was on a CPU, from 0 to 1.
+	// GeneratorBusiest and ServerBusiest are the busiest worker's CPU time as a share of
+	// Elapsed, from 0 to 1.
 	GeneratorBusiest, ServerBusiest float64
-	// Rest is this process less the workers: observers, garbage collection, reports.
+	// Rest is this process without the workers: observers, garbage collection, reports.
 	Rest                               time.Duration
 	User, System, Softirq, Steal, Idle time.Duration
-	// MachineRead is unset where the line above is not known.
+	// MachineRead is false if the machine's times are unknown.
 	MachineRead bool
-	// WorkersRead is unset where the workers' times are not known.
+	// WorkersRead is false if the workers' times are unknown.
 	WorkersRead bool
 }
 
-// Since is the use between an earlier reading and c. A worker that the earlier one does not have
+// Since is the usage between an earlier reading and c. A worker that the earlier one lacks
 // started in between.
 func (c *CPU) Since(before *CPU) Usage {
 	u := Usage{

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CPU reads the times of the workers, of the processes and of the machine. A worker that has
-// ended keeps its last reading, so one is due before they end; one never read is an error.
+// CPU reads the times of the workers, the processes and the machine. A worker that has ended
+// keeps its last reading, so read once before they end; without any reading it is an error.
 func (o *Observer) CPU(t Threads) (CPU, error) {
 	c := CPU{At: time.Now(), ServerPID: Unknown}
 	var errs []error
@@ -45,7 +45,7 @@ func (o *Observer) CPU(t Threads) (CPU, error) {
 		return c, errors.Join(append(errs, err)...)
 	}
 	all := stat.CPUTotal
-	if all.User+all.System+all.Idle == 0 { // no line of it: a machine without idle time would look full
+	if all.User+all.System+all.Idle == 0 { // the line is missing: 0 idle time would look fully busy
 		return c, errors.Join(append(errs, errors.New("/proc/stat has no times of the CPUs"))...)
 	}
 	c.MachineRead = true
@@ -78,8 +78,8 @@ func (o *Observer) threadTime(tid int) (time.Duration, error) {
 
 func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) }
 
-// processTime is the time of the server's processes. With the children that each has
-// waited for it does not fall when one of them ends.
+// processTime is the time of the server's processes. It includes waited-for children, so it
+// does not fall when one ends.
 func (o *Observer) processTime() time.Duration {
 	const userHz = 100
 	ticks, alive := int64(0), false
@@ -102,8 +102,8 @@ func (o *Observer) processTime() time.Duration {
 // maxTree bounds the processes of a server.
 const maxTree = 4096
 
-// tree is a process and its descendants, from /proc/PID/task/TID/children; on a kernel without
-// that file (CONFIG_PROC_CHILDREN) it is the process alone.
+// tree is a process and its descendants (/proc/PID/task/TID/children), or the process alone on a
+// kernel without CONFIG_PROC_CHILDREN.
 func tree(pid int) []int {
 	pids := []int{pid}
 	for i := 0; i < len(pids) && len(pids) < maxTree; i++ {

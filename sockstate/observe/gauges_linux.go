@@ -5,7 +5,7 @@ import (
 	"os"
 )
 
-// gauges reads all of them.
+// gauges reads all gauges.
 func (o *Observer) gauges(g *Gauges) {
 	*g = Gauges{
 		TimeWait: Unknown, Orphans: Unknown, TCPMem: Unknown, Conntrack: Unknown,
@@ -28,7 +28,7 @@ func (o *Observer) gauges(g *Gauges) {
 	}
 }
 
-// gauges raises g to what one namespace has, and sets what is the whole host's.
+// gauges raises g to one namespace's values, and sets the whole host's.
 func (n *namespace) gauges(g *Gauges) {
 	s := sockstat{Unknown, Unknown, Unknown}
 	if n.sockstat != nil {
@@ -46,7 +46,7 @@ func (n *namespace) gauges(g *Gauges) {
 	}
 }
 
-// add sums what is known.
+// add adds v unless it is Unknown.
 func add(sum *int64, v int64) {
 	switch {
 	case v == Unknown:
@@ -57,8 +57,8 @@ func add(sum *int64, v int64) {
 	}
 }
 
-// serverGauges sums over the server's processes; the descriptors are Unknown if those of
-// one of them are.
+// serverGauges sums over the server's processes. If one hides its descriptors, their number
+// is Unknown.
 func (o *Observer) serverGauges(g *Gauges) {
 	hidden := false
 	for _, pid := range tree(o.server) {

@@ -14,22 +14,22 @@ import (
 // namespace holds the files of one network namespace, opened inside it.
 type namespace struct {
 	id string
-	// Every kernel has these, but a container may hide them: nil, and unread says so.
+	// Every kernel has these, but a container may hide them: they are nil then and in unread.
 	snmp, netstat, sockstat *os.File
-	// conntrack is nil where the kernel has no connection tracking.
+	// conntrack is nil if the kernel has no connection tracking.
 	conntrack *os.File
-	// unread says of each file that could not be read as it should why not, once.
+	// unread is why a file could not be read, by file.
 	unread map[string]string
 }
 
-// The files of a namespace, as unread names them.
+// The files of a namespace, the keys of unread.
 const (
 	snmpFile     = "/proc/net/snmp"
 	netstatFile  = "/proc/net/netstat"
 	sockstatFile = "/proc/net/sockstat"
 )
 
-// lacks notes that a file was not read; the first reason stays.
+// lacks notes why a file was not read; the first reason counts.
 func (n *namespace) lacks(file string, err error) {
 	if _, known := n.unread[file]; err == nil || known {
 		return
@@ -38,7 +38,7 @@ func (n *namespace) lacks(file string, err error) {
 		n.unread = make(map[string]string)
 	}
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		err = e.Err // its path has the thread's number
+		err = e.Err // without the path: it has the thread's ID
 	}
 	if e, ok := errors.AsType[*netns.Error](err); ok {
 		err = e.Err
@@ -61,7 +61,7 @@ func openNamespace(ns *netns.NS) (*namespace, error) {
 			{&n.snmp, net + "snmp", snmpFile},
 			{&n.netstat, net + "netstat", netstatFile},
 			{&n.sockstat, net + "sockstat", sockstatFile},
-			// What a thread finds under /proc/sys/net is its own namespace's.
+			// /proc/sys/net shows the reading thread's namespace.
 			{&n.conntrack, "/proc/sys/net/netfilter/nf_conntrack_count", ""},
 		} {
 			file, err := os.Open(f.path)
@@ -74,13 +74,13 @@ func openNamespace(ns *netns.NS) (*namespace, error) {
 		return nil
 	})
 	if err != nil {
-		_ = n.close() // opened to read: nothing is lost
+		_ = n.close() // read-only
 		return nil, err
 	}
 	return n, nil
 }
 
-// identify fills in n's ID. Of a namespace that nobody has to enter again only the name is lacking where its file cannot be opened.
+// identify fills in n's ID. The caller's own namespace works without one: its file may be unreadable.
 func (n *namespace) identify(ns *netns.NS, current func() (*netns.NS, error)) error {
 	here, err := current()
 	switch {
@@ -105,10 +105,10 @@ func (n *namespace) close() error {
 	return errors.Join(errs...)
 }
 
-// reader is a file read once more from its start.
+// reader reads a file again from its start.
 type reader = io.SectionReader
 
-// parseFile reads f from its start; a *ParseError gets its name.
+// parseFile parses f from its start and adds its name to a *ParseError.
 func parseFile(f *os.File, parse func(*reader) error) error {
 	err := parse(io.NewSectionReader(f, 0, 1<<62))
 	if perr, ok := errors.AsType[*ParseError](err); ok {
@@ -126,7 +126,7 @@ func readInt(f *os.File) (int64, error) {
 	}
 	v, err := strconv.ParseInt(string(bytes.TrimSpace(buf[:n])), 10, 64)
 	if err != nil {
-		return Unknown, &ParseError{File: f.Name(), Line: 1, What: "no number"}
+		return Unknown, &ParseError{File: f.Name(), Line: 1, What: "not a number"}
 	}
 	return v, nil
 }

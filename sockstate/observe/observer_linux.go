@@ -19,7 +19,7 @@ import (
 type Observer struct {
 	filter     sockstate.Filter
 	namespaces []*namespace
-	// sources take the census, one in each namespace; census names their kind, and reason says why it is that one.
+	// sources take the census, one per namespace; census is their name, reason why they were chosen.
 	sources        []sockstate.Source
 	census, reason string
 	// tracer is nil when nothing is traced.
@@ -30,13 +30,12 @@ type Observer struct {
 	self procfs.Proc
 	// server is Config.ServerPID.
 	server int
-	// threads remembers the last reading of each, for those that ended.
+	// threads is each thread's last CPU time, for those that have ended.
 	threads map[int]time.Duration
 }
 
-// New opens what it will read: the census's sources and each namespace's files. Errors are
-// *CensusError, *NamespaceTwiceError, *netns.Error, or an *fs.PathError where there is no /proc. A file
-// that is hidden is no error: Unread names it.
+// New opens the census's sources and each namespace's files. Errors are a *censusError, a *namespaceTwiceError, a *netns.Error, or
+// an *fs.PathError without /proc. A hidden file is not an error: Unread names it.
 func New(cfg Config) (*Observer, error) {
 	o := &Observer{
 		filter:  plain(cfg.Filter),
@@ -44,7 +43,7 @@ func New(cfg Config) (*Observer, error) {
 		threads: make(map[int]time.Duration),
 	}
 	if err := o.open(cfg); err != nil {
-		_ = o.Close() // the failure to report is the first
+		_ = o.Close() // err matters more
 		return nil, err
 	}
 	return o, nil
@@ -74,7 +73,7 @@ func (o *Observer) open(cfg Config) (err error) {
 		o.namespaces = append(o.namespaces, n)
 		for _, other := range o.namespaces[:len(o.namespaces)-1] {
 			if other.id == n.id {
-				return &NamespaceTwiceError{n.id}
+				return &namespaceTwiceError{n.id}
 			}
 		}
 	}
@@ -109,13 +108,13 @@ func (o *Observer) closeSources() error {
 	return errors.Join(errs...)
 }
 
-// Source is what takes the census (off if nothing does), and why this one.
+// Source is the name of the census's source (off without one), and why it was chosen.
 func (o *Observer) Source() (name, reason string) { return o.census, o.reason }
 
-// Sample fills s: the census of all namespaces together, and the gauges. If a census
-// fails, s holds a part of it, and the gauges; a gauge that cannot be read is Unknown.
+// Sample fills s with the census of all namespaces together, and the gauges. If a census
+// fails, s holds a part of it. A gauge that cannot be read is Unknown.
 func (o *Observer) Sample(s *Sample) error {
-	// The thread's CPU clock is this goroutine's only while it stays.
+	// The thread's CPU clock measures this goroutine only while it stays on the thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	s.At = time.Now()
@@ -139,13 +138,13 @@ func (o *Observer) Sample(s *Sample) error {
 
 func threadCPU() time.Duration {
 	var ts unix.Timespec
-	// It cannot fail with a clock that exists and memory that is ours.
+	// It cannot fail for this clock.
 	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts)
 	return time.Duration(ts.Nano())
 }
 
-// Counters are each namespace's, in the order of Config.Namespaces. What a file does not have, or could not
-// be read of it, is missing, not 0; Unread says why.
+// Counters reads each namespace's counters, in the order of Config.Namespaces. A counter that a file lacks, or that could
+// not be read, is missing, not 0; Unread says why.
 func (o *Observer) Counters() []sockstate.Counters {
 	all := make([]sockstate.Counters, len(o.namespaces))
 	for i, n := range o.namespaces {
@@ -162,7 +161,7 @@ func (o *Observer) Counters() []sockstate.Counters {
 	return all
 }
 
-// Unread says of each file that an observer lacks why it was not read, sorted: "/proc/net/netstat: permission denied".
+// Unread lists the files that could not be read, with the reason, sorted: "/proc/net/netstat: permission denied".
 func (o *Observer) Unread() []string {
 	var all []string
 	for _, n := range o.namespaces {

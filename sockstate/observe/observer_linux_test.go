@@ -289,7 +289,7 @@ func TestUnread(t *testing.T) {
 		{"all there", file("snmp", snmp), file("netstat", ext), sockstate.Counters{"TcpActiveOpens": 5, "TcpExtTW": 70, "TcpExtTWKilled": 8}, nil},
 		{"names without values", file("snmp", snmp), file("netstat", ext+"IpExt: InNoRoutes\n"), sockstate.Counters{"TcpActiveOpens": 5, "TcpExtTW": 70, "TcpExtTWKilled": 8}, []string{"/proc/net/netstat: .*/netstat:3: names without values"}},
 		{"values without names", file("snmp", snmp), file("netstat", "TcpExt: TW\nTcpExt: 70 8\n"), sockstate.Counters{"TcpActiveOpens": 5}, []string{"/proc/net/netstat: .*/netstat:2: group TcpExt has 1 names and 2 values"}},
-		{"no number", file("snmp", snmp), file("netstat", "TcpExt: TW TWKilled\nTcpExt: 70 x\n"), sockstate.Counters{"TcpActiveOpens": 5}, []string{"/proc/net/netstat: .*/netstat:2: TcpExtTWKilled is \"x\", no number"}},
+		{"no number", file("snmp", snmp), file("netstat", "TcpExt: TW TWKilled\nTcpExt: 70 x\n"), sockstate.Counters{"TcpActiveOpens": 5}, []string{"/proc/net/netstat: .*/netstat:2: TcpExtTWKilled is \"x\", not a number"}},
 		{"hidden", nil, file("netstat", ext), sockstate.Counters{"TcpExtTW": 70, "TcpExtTWKilled": 8}, []string{"/proc/net/snmp: permission denied"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -351,11 +351,11 @@ func TestGauges(t *testing.T) {
 
 func TestNewErrors(t *testing.T) {
 	_, err := New(Config{Census: "tcpdump"})
-	if cerr, ok := errors.AsType[*CensusError](err); !ok || cerr.Census != "tcpdump" || err.Error() != `census "tcpdump": want auto, diag or proc` {
+	if cerr, ok := errors.AsType[*censusError](err); !ok || cerr.Census != "tcpdump" || err.Error() != `census "tcpdump": want auto, diag or proc` {
 		t.Errorf("unknown census: %v", err)
 	}
 	_, err = New(Config{Namespaces: []*netns.NS{nil, nil}})
-	if _, ok := errors.AsType[*NamespaceTwiceError](err); !ok {
+	if _, ok := errors.AsType[*namespaceTwiceError](err); !ok {
 		t.Errorf("a namespace twice: %v", err)
 	}
 	_, err = New(Config{ServerPID: 1 << 30})
@@ -399,9 +399,9 @@ func TestChosenCensus(t *testing.T) {
 			reason: "eBPF does not work here: broken; sock_diag does not work here: broken; /proc/net/tcp is not allowed here: socket: operation not permitted",
 		},
 		{census: "diag", name: "diag", reason: "asked for"},
-		{census: "diag", fails: [3]error{1: broken}, err: "census diag does not work here (auto takes another): broken"},
+		{census: "diag", fails: [3]error{1: broken}, err: "census diag does not work here (auto chooses another): broken"},
 		{census: "proc", name: "proc", reason: "asked for"},
-		{census: "bpf", fails: [3]error{broken}, err: "census bpf does not work here (auto takes another): broken"},
+		{census: "bpf", fails: [3]error{broken}, err: "census bpf does not work here (auto chooses another): broken"},
 		{census: "tcpdump", err: `census "tcpdump": want auto, bpf, diag or proc`},
 	}
 	for _, tt := range tests {
@@ -431,8 +431,8 @@ func TestChosenCensus(t *testing.T) {
 			if tt.err == "" && err != nil || tt.err != "" && (err == nil || err.Error() != tt.err) {
 				t.Errorf("error %v, want %q", err, tt.err)
 			}
-			if _, ok := errors.AsType[*CensusError](err); err != nil && !ok {
-				t.Errorf("error %v, want a *CensusError", err)
+			if _, ok := errors.AsType[*censusError](err); err != nil && !ok {
+				t.Errorf("error %v, want a *censusError", err)
 			}
 			if opened-closed != len(o.sources) {
 				t.Errorf("%d opened, %d closed, %d in use", opened, closed, len(o.sources))

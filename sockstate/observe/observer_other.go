@@ -6,7 +6,7 @@ import (
 	"lastack/sockstate"
 )
 
-// Observer is the Linux version's.
+// Observer needs Linux.
 type Observer struct{}
 
 // New needs Linux.

@@ -58,8 +58,8 @@ func TestParseCountersErrors(t *testing.T) {
 		{"no group", "A\n1\n", ParseError{Line: 2, What: `group "A" is followed by "1"`}},
 		{"too few", "Ip: A\nIp: 1\nTcp: A B\nTcp: 1\n", ParseError{Line: 4, What: "group Tcp has 2 names and 1 values"}},
 		{"too many", "TcpExt: A\nTcpExt: 1 2\n", ParseError{Line: 2, What: "group TcpExt has 1 names and 2 values"}},
-		{"no number", "Tcp: A\nTcp: x\n", ParseError{Line: 2, What: `TcpA is "x", no number`}},
-		{"too large", "Tcp: A\nTcp: 18446744073709551616\n", ParseError{Line: 2, What: `TcpA is "18446744073709551616", no number`}},
+		{"no number", "Tcp: A\nTcp: x\n", ParseError{Line: 2, What: `TcpA is "x", not a number`}},
+		{"too large", "Tcp: A\nTcp: 18446744073709551616\n", ParseError{Line: 2, What: `TcpA is "18446744073709551616", not a number`}},
 		{"an empty line", "Tcp: A\nTcp: 1\n\n", ParseError{Line: 3, What: "an empty line"}},
 		{"a long line", "Tcp: A\nTcp: " + strings.Repeat("1", maxLine), ParseError{Line: 2, What: "the line is too long"}},
 	}
@@ -107,7 +107,7 @@ func TestParseSockstat(t *testing.T) {
 	}{
 		{"garbage", "sockets: used 32\ngarbage\n", ParseError{Line: 2, What: "no protocol"}},
 		{"cut", "TCP: inuse 17 orphan\n", ParseError{Line: 1, What: "TCP has a key without a value"}},
-		{"no number", "TCP: inuse x\n", ParseError{Line: 1, What: `TCP inuse is "x", no number`}},
+		{"no number", "TCP: inuse x\n", ParseError{Line: 1, What: `TCP inuse is "x", not a number`}},
 	}
 	for _, tt := range errs {
 		t.Run(tt.name, func(t *testing.T) {

@@ -2,8 +2,8 @@ package observe
 
 import "time"
 
-// PSI is the time in which some task was stalled for want of a resource, since boot
-// (/proc/pressure, the "some" totals).
+// PSI is how long some task was stalled for want of a resource, since boot (the "some"
+// totals of /proc/pressure).
 type PSI struct {
 	CPU, Memory, IO time.Duration
 }

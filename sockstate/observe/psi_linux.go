@@ -2,7 +2,7 @@ package observe
 
 import "time"
 
-// PSI reads the pressure totals, nil on a kernel that has none (CONFIG_PSI, psi=1).
+// PSI reads the pressure totals, nil on a kernel without them (CONFIG_PSI, psi=1).
 func (o *Observer) PSI() *PSI {
 	var p PSI
 	for _, r := range []struct {

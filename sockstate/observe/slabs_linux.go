@@ -2,13 +2,12 @@ package observe
 
 import "os"
 
-// Slabs is the memory of the whole host, in bytes, in the caches that sockets are made of
-// (/proc/slabinfo). It is a sum since the kernel merges caches of like objects under one name: what
-// sockets took is the growth over all of them. The dentry of each socket is left out, for files fill
-// that cache too. It costs some 2 ms, so it is not a part of Sample.
+// Slabs is the memory, in bytes, of the host's slab caches for sockets (/proc/slabinfo). It is their sum,
+// since the kernel merges caches of similar objects under one name; its growth is the sockets' memory.
+// The dentry cache is left out: files fill it too. Reading costs about 2 ms, so it is not part of Sample.
 //
-// Only root may read that: for anybody else it is the memory in all caches (/proc/meminfo), whose growth is
-// more than the sockets' by what else the host does meanwhile.
+// Only root may read slabinfo. For others it is the memory of all slab caches (/proc/meminfo), which grows by
+// other activity too.
 func (o *Observer) Slabs() int64 {
 	info, err := o.proc.SlabInfo()
 	if err != nil {

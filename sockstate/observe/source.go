@@ -14,9 +14,9 @@ import (
 
 // Source is a way to take the census.
 type Source struct {
-	// Name is how --census spells it, Kernel what the kernel calls it.
+	// Name is the value of --census, Kernel the kernel's name.
 	Name, Kernel string
-	// Why says what it has before the sources behind it.
+	// Why says why it is better than the sources after it.
 	Why string
 	// Open opens it in one network namespace.
 	Open func(*netns.NS) (sockstate.Source, error)
@@ -31,33 +31,33 @@ func Sources() []Source {
 }
 
 const (
-	// CensusAuto is the first source that works, and none if none does.
-	CensusAuto = "auto"
-	// Off is what Observer.Source and Observer.Trace call none.
+	// censusAuto is the first source that works, or none.
+	censusAuto = "auto"
+	// Off means none in Observer.Source and Observer.Trace.
 	Off = "off"
 )
 
-// CensusError is a census that was asked for and cannot be had.
-type CensusError struct {
+// censusError is a requested census source that does not work or does not exist.
+type censusError struct {
 	Census string
-	// Names are the sources that there are.
+	// Names are the existing sources.
 	Names []string
-	// Err is nil for a name that does not exist.
+	// Err is nil if the source does not exist.
 	Err error
 }
 
-func (e *CensusError) Error() string {
+func (e *censusError) Error() string {
 	if e.Err == nil {
-		all := append([]string{CensusAuto}, e.Names...)
+		all := append([]string{censusAuto}, e.Names...)
 		last := len(all) - 1
 		return fmt.Sprintf("census %q: want %s or %s", e.Census, strings.Join(all[:last], ", "), all[last])
 	}
-	return fmt.Sprintf("census %s does not work here (%s takes another): %v", e.Census, CensusAuto, e.Err)
+	return fmt.Sprintf("census %s does not work here (%s chooses another): %v", e.Census, censusAuto, e.Err)
 }
 
-func (e *CensusError) Unwrap() error { return e.Err }
+func (e *censusError) Unwrap() error { return e.Err }
 
-// refusal says why something is not used here.
+// refusal is a sentence that says why what cannot be used here.
 func refusal(what string, err error) string {
 	how := "does not work here"
 	switch sockstate.AnswerTo(err, syscall.ENOENT) {
@@ -69,20 +69,20 @@ func refusal(what string, err error) string {
 	return fmt.Sprintf("%s %s: %v", what, how, err)
 }
 
-// census opens a source in every namespace: the same for all, since their counts are added. Of auto it is the first of sources that
-// works, and reason says why each better one does not.
+// census opens the same source in every namespace, since their counts are added. For auto it is the first of sources that
+// works; reason then says why each better one does not.
 func census(name string, sources []Source, open func(Source) error) (chosen, reason string, err error) {
-	if name != "" && name != CensusAuto {
+	if name != "" && name != censusAuto {
 		i := slices.IndexFunc(sources, func(s Source) bool { return s.Name == name })
 		if i < 0 {
 			var names []string
 			for _, s := range sources {
 				names = append(names, s.Name)
 			}
-			return "", "", &CensusError{Census: name, Names: names}
+			return "", "", &censusError{Census: name, Names: names}
 		}
 		if err := open(sources[i]); err != nil {
-			return "", "", &CensusError{Census: name, Err: err}
+			return "", "", &censusError{Census: name, Err: err}
 		}
 		return name, "asked for", nil
 	}

@@ -5,18 +5,18 @@ import (
 	"lastack/sockstate/netns"
 )
 
-// Tracer follows single events of the load's sockets in the kernel, while a census only counts them now and then.
+// Tracer follows every event of the load's sockets in the kernel; a census only samples their states.
 type Tracer interface {
-	// Name is what a record calls it.
+	// Name is the tracer's name in a record.
 	Name() string
 	// Start begins to trace the sockets that f selects in the namespaces. An error leaves nothing behind.
 	Start(f *sockstate.Filter, spaces []*netns.NS) error
-	// Stop ends it and returns what was seen.
+	// Stop ends the trace and returns it.
 	Stop() (*Trace, error)
 }
 
-// Trace is what a tracer saw.
+// Trace is the result of a tracer.
 type Trace struct {
-	// Transitions counts the changes of state of each side, by the state before and the state after.
+	// Transitions is each side's number of state changes, by the state before and the state after.
 	Transitions [sockstate.NumSides][sockstate.NumStates][sockstate.NumStates]int64
 }

@@ -1,6 +1,6 @@
-// Package procnet takes a census from /proc/net/tcp and tcp6: the source that needs no
-// privilege and no kernel option, and the slowest (a line costs the kernel 2 to 3
-// microseconds, some ten times what parsing it does).
+// Package procnet takes a census from /proc/net/tcp and tcp6. This source needs no
+// privilege and no kernel option, and is the slowest: a line costs the kernel 2 to 3
+// microseconds, about ten times the cost of parsing it.
 package procnet
 
 import (
@@ -26,17 +26,17 @@ var (
 	errNoHeader = errors.New("is not the header of /proc/net/tcp or tcp6")
 	// errTooLong is a line that does not fit into the buffer.
 	errTooLong = errors.New("is too long")
-	// errField is a field that is missing or not as the kernel prints it.
+	// errField is a missing or malformed field.
 	errField = errors.New("is malformed")
 )
 
-// ParseError is input that is not what tcp4_seq_show or tcp6_seq_show print.
+// ParseError is input that is not in the format of tcp4_seq_show or tcp6_seq_show.
 type ParseError struct {
-	// File is the path that was read, empty if parse was called directly.
+	// File is the path, empty if parse was called directly.
 	File string
 	// Line counts from 1, the header.
 	Line int
-	// Field is the name of the offending field in the table's header, or "line".
+	// Field is the name of the malformed field in the table's header, or "line".
 	Field string
 	// Text is the beginning of the line.
 	Text string
@@ -56,12 +56,12 @@ func (e *ParseError) Unwrap() error { return e.Err }
 
 // parse reads a table in the format of /proc/net/tcp or tcp6 to its end and calls
 // each for every socket, in a Socket that it reuses. IPv4-mapped addresses are
-// unmapped. Request sockets appear as SYN_RECV, as the kernel prints them; for a
-// listener the kernel prints the accept queue's length as rx_queue, and not the backlog.
+// unmapped. The kernel prints request sockets as SYN_RECV, and a listener's accept
+// queue length, but not its backlog, as rx_queue.
 //
-// buf is memory to work in, at least as long as the longest line; if it is empty,
-// 64 KiB are made. Nothing else is allocated. On an error (a *ParseError,
-// or r's own) each has been called for the lines before it.
+// buf is working memory, at least as long as the longest line; if it is empty, parse
+// makes 64 KiB. Nothing else is allocated. On an error (a *ParseError or r's own)
+// each has been called for the lines before it.
 func parse(r io.Reader, buf []byte, each func(*sockstate.Socket)) error {
 	if len(buf) == 0 {
 		buf = make([]byte, bufferSize)
@@ -111,7 +111,7 @@ func (p *parser) fail(field string, err error, line []byte) error {
 	return &ParseError{Line: p.line, Field: field, Text: string(line[:min(len(line), enough)]), Err: err}
 }
 
-// lines parses the complete lines of b and returns what follows them.
+// lines parses the complete lines of b and returns the rest.
 func (p *parser) lines(b []byte, each func(*sockstate.Socket)) ([]byte, error) {
 	for {
 		end := bytes.IndexByte(b, '\n')
@@ -138,19 +138,19 @@ func isHeader(line []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(line, " "), []byte("sl ")) && bytes.Contains(line, []byte(" local_address "))
 }
 
-// userHz is the kernel's USER_HZ, in which it prints timers on every architecture
+// userHz is the kernel's USER_HZ, the unit of printed timers on every architecture
 // that Go supports (jiffies_delta_to_clock_t).
 const userHz = 100
 
 // timerTimeWait is the value of tr for a timewait_sock (get_timewait4_sock).
 const timerTimeWait = 3
 
-// parseLine parses one line into s and returns the name of the field that is wrong,
-// or "". The kernel's format (get_tcp4_sock):
+// parseLine parses one line into s and returns the name of the malformed field, or "".
+// The kernel's format (get_tcp4_sock):
 //
 //	sl: local:port rem:port st tx_queue:rx_queue tr:when retrnsmt uid timeout inode ...
 //
-// What follows the inode differs by kind of socket and is not looked at.
+// The fields after the inode differ by kind of socket and are ignored.
 func parseLine(line []byte, s *sockstate.Socket) string {
 	f := fields{b: line}
 	*s = sockstate.Socket{}
@@ -207,16 +207,16 @@ func parseLine(line []byte, s *sockstate.Socket) string {
 	return ""
 }
 
-// maxWhen keeps Left from overflowing, whatever was printed.
+// maxWhen keeps Left from overflowing.
 const maxWhen = uint64(1<<63-1) / uint64(time.Second/userHz)
 
-// fields reads a line from its start. Once a field was wrong, bad stays set.
+// fields reads a line from its start. Once a field is malformed, bad stays set.
 type fields struct {
 	b   []byte
 	bad bool
 }
 
-// byte skips c and reports whether all was well up to here.
+// byte skips c and reports whether everything up to here was well-formed.
 func (f *fields) byte(c byte) bool {
 	if f.bad || len(f.b) == 0 || f.b[0] != c {
 		f.bad = true
@@ -229,7 +229,7 @@ func (f *fields) byte(c byte) bool {
 // space is byte for a space.
 func (f *fields) space() bool { return f.byte(' ') }
 
-// decimal reads a number after any number of spaces (the kernel pads %5u and the like).
+// decimal reads a number after any number of spaces (the kernel pads with %5u and the like).
 func (f *fields) decimal() uint64 {
 	for len(f.b) > 0 && f.b[0] == ' ' {
 		f.b = f.b[1:]
@@ -271,8 +271,8 @@ func (f *fields) hex(most int) uint64 {
 }
 
 // address reads %08X:%04X, or four words and the port. The kernel prints each word of an
-// address as a number in its own byte order (the memory holds network order), and the
-// port in the reader's (ntohs).
+// address, which is in network order in memory, as a number in host order, and the port
+// after ntohs.
 func (f *fields) address() netip.AddrPort {
 	for len(f.b) > 0 && f.b[0] == ' ' {
 		f.b = f.b[1:]

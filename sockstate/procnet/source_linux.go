@@ -19,18 +19,18 @@ type Source struct {
 	buf   []byte
 	seen  int
 
-	// One closure for the life of the source, over these two.
+	// add is one closure over these two for the life of the Source.
 	filter *sockstate.Filter
 	census *sockstate.Census
 	add    func(*sockstate.Socket)
 }
 
-// Open opens the tables of a namespace, or of the calling thread's if ns is nil. It
-// needs no privilege beyond Namespace.Do's. A kernel without IPv6 has no tcp6, which
-// is no error; without tcp there is an *fs.PathError.
+// Open opens the tables of a namespace, or of the calling thread's if ns is nil. It needs
+// no privilege beyond that of netns.NS.Do. A missing tcp6 (a kernel without IPv6) is not
+// an error; a missing tcp is an *fs.PathError.
 //
-// The tables belong to the namespace from here on, whichever thread reads, and keep it
-// in existence until Close (seq_open_net holds a reference).
+// The tables belong to the namespace, whichever thread reads them, and keep it alive until
+// Close (seq_open_net holds a reference).
 func Open(ns *netns.NS) (*Source, error) {
 	var s *Source
 	err := ns.Do(func() (err error) {
@@ -52,7 +52,7 @@ func open(tcp, tcp6 string) (*Source, error) {
 	case err == nil:
 		s.files = append(s.files, f)
 	case !errors.Is(err, fs.ErrNotExist):
-		_ = s.Close() // opened to read: nothing is lost
+		_ = s.Close() // read-only
 		return nil, err
 	}
 	s.add = func(sock *sockstate.Socket) {
@@ -72,7 +72,7 @@ func (s *Source) Census(f *sockstate.Filter, c *sockstate.Census) error {
 	return s.read(s.add)
 }
 
-// Each calls each for every TCP socket of the namespace, in a Socket that it reuses. Its errors are Census's.
+// Each calls each for every TCP socket of the namespace, in a Socket that it reuses. Its errors are those of Census.
 func (s *Source) Each(each func(*sockstate.Socket)) error {
 	return s.read(func(sock *sockstate.Socket) {
 		s.seen++
@@ -96,8 +96,8 @@ func (s *Source) read(each func(*sockstate.Socket)) error {
 	return nil
 }
 
-// Seen is the number of sockets that the last Census or Each read, other loads'
-// included: the kernel prints them all.
+// Seen is the number of sockets that the last Census or Each read, whatever their load:
+// the kernel prints them all.
 func (s *Source) Seen() int { return s.seen }
 
 // Close closes the tables.

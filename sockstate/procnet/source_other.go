@@ -7,7 +7,7 @@ import (
 	"lastack/sockstate/netns"
 )
 
-// Source is the Linux version's.
+// Source needs Linux.
 type Source struct{}
 
 // Open needs Linux.

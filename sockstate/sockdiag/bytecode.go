@@ -20,9 +20,9 @@ const (
 // maxRanges bounds the program, which runs for every socket of the namespace.
 const maxRanges = 32
 
-// portRanges are the servers' ports, adjacent ones joined. Where there would be too many
-// ranges it is a single one around them all: the kernel's filter may let more through than
-// asked for, since Filter.Side decides in the end, but never less.
+// portRanges are the servers' ports, adjacent ones joined. Instead of too many ranges it
+// returns a single one that contains them all: the kernel's filter may pass more than
+// requested, as Filter.Side decides in the end, but never less.
 func portRanges(servers []netip.AddrPort) []sockstate.PortRange {
 	ports := make([]uint16, 0, len(servers))
 	for _, s := range servers {
@@ -43,20 +43,20 @@ func portRanges(servers []netip.AddrPort) []sockstate.PortRange {
 	return rs
 }
 
-// portBytecode is the program (INET_DIAG_REQ_BYTECODE) that accepts a socket with its
-// source or destination port in one of the ranges. An instruction is
+// portBytecode is the program (INET_DIAG_REQ_BYTECODE) that accepts a socket whose source or
+// destination port is in one of the ranges. An instruction is
 //
 //	struct inet_diag_bc_op { unsigned char code; unsigned char yes; unsigned short no; };
 //
-// where yes and no are distances in bytes; a comparison is followed by a second one that
-// carries the port in no. Going exactly to the end accepts, 4 beyond it rejects. Only no
-// can jump far, so each range and direction becomes
+// where yes and no are jump distances in bytes. A comparison is followed by a second
+// instruction with the port in no. A jump exactly to the end accepts, 4 beyond it rejects.
+// Only no can jump far, so each range and direction becomes
 //
 //	GE lo   yes: next   no: next block, or reject
 //	LE hi   yes: next   no: next block, or reject
 //	JMP     no: accept
 //
-// and the yes chain runs through every instruction, as inet_diag_bc_audit demands.
+// and the yes chain passes through every instruction, as inet_diag_bc_audit requires.
 func portBytecode(rs []sockstate.PortRange) []byte {
 	const (
 		op    = 4

@@ -17,41 +17,41 @@ import (
 
 var _ sockstate.Source = (*Conn)(nil)
 
-// bufferSize holds what one receive call can return: the kernel builds at most 32 KiB of a
-// dump at a time (netlink_recvmsg bounds nlk->max_recvmsg_len).
+// bufferSize holds the result of one receive call: the kernel builds at most 32 KiB of a dump
+// at a time (netlink_recvmsg bounds nlk->max_recvmsg_len).
 const bufferSize = 64 << 10
 
-// patience is how long an answer may take. The kernel builds it within the call that asks
-// for it, so waiting at all means that something is wrong.
-const patience = 30 // seconds
+// replyTimeout is in seconds. The kernel builds the reply within the send call, so having to
+// wait at all means that something is wrong.
+const replyTimeout = 30
 
-// allStates selects ESTABLISHED to NEW_SYN_RECV (1 << state). BOUND_INACTIVE, the bit
-// above, would add sockets that are bound and not connected, which /proc/net/tcp does not show.
+// allStates selects ESTABLISHED to NEW_SYN_RECV (1 << state). The next bit, BOUND_INACTIVE,
+// would add bound and unconnected sockets, which /proc/net/tcp does not show.
 const allStates = 1<<sockstate.NumStates - 2
 
 // Conn speaks sock_diag for one network namespace. It is not safe for concurrent use.
 type Conn struct {
-	// Two sockets, because destroying goes on while a dump does.
+	// Two sockets, because sockets are destroyed during a dump.
 	dump, destroy socket
 	buf, ackBuf   []byte
-	// compat is set if one dump can tell of both address families.
+	// compat is set if one dump covers both address families.
 	compat bool
 	seen   int
 
 	request []byte
 
-	// One closure for the life of the conn, over these two.
+	// add is one closure over these two for the life of the Conn.
 	filter *sockstate.Filter
 	census *sockstate.Census
 	add    func(*Socket)
 }
 
-// Open opens sock_diag in a namespace, or in the calling thread's if ns is nil, and proves
-// that a dump works there. It needs no privilege beyond Namespace.Do's. The error is an
-// *Error: EPROTONOSUPPORT, EPERM or EACCES of the socket, or ENOENT of the dump, mean
-// that this kernel or container has no sock_diag to offer.
+// Open opens sock_diag in a namespace, or in the calling thread's if ns is nil, and tries a
+// dump. It needs no privilege beyond that of netns.NS.Do. The error is an *Error:
+// EPROTONOSUPPORT, EPERM or EACCES of the socket, or ENOENT of the dump, mean that this
+// kernel or container does not offer sock_diag.
 //
-// The sockets belong to the namespace from here on and keep it in existence until Close.
+// The sockets belong to the namespace and keep it alive until Close.
 func Open(ns *netns.NS) (*Conn, error) {
 	c := &Conn{
 		dump: socket{fd: -1}, destroy: socket{fd: -1},
@@ -67,7 +67,7 @@ func Open(ns *netns.NS) (*Conn, error) {
 		err = c.probe()
 	}
 	if err != nil {
-		_ = c.Close() // the failure to report is the first
+		_ = c.Close() // err matters more
 		return nil, err
 	}
 	c.add = func(s *Socket) {
@@ -79,20 +79,20 @@ func Open(ns *netns.NS) (*Conn, error) {
 }
 
 // probe chooses the request. TCPDIAG_GETSOCK, the first version of the interface, dumps
-// all address families in one walk of the hash table (inet_diag_dump_compat sets AF_UNSPEC),
-// where SOCK_DIAG_BY_FAMILY walks it once for each. Asking for listeners alone does not
-// walk the table of connections.
+// all address families in one walk of the hash table (inet_diag_dump_compat sets AF_UNSPEC);
+// SOCK_DIAG_BY_FAMILY walks it once for each. The probe requests only listeners, which does
+// not walk the table of connections.
 func (c *Conn) probe() error {
 	const listeners = 1 << sockstate.Listen
 	c.compat = true
-	if c.walk(afInet, listeners, nil, nil) == nil {
+	if c.walkFamily(afInet, listeners, nil, nil) == nil {
 		return nil
 	}
 	c.compat = false
-	return c.walk(afInet, listeners, nil, nil)
+	return c.walkFamily(afInet, listeners, nil, nil)
 }
 
-// Census adds the load's sockets to c. After an error (an *Error or a *ParseError) it
+// Census adds the load's sockets to into. After an error (an *Error or a *ParseError) it
 // holds a part of them.
 func (c *Conn) Census(f *sockstate.Filter, into *sockstate.Census) error {
 	c.filter, c.census = f, into
@@ -101,43 +101,57 @@ func (c *Conn) Census(f *sockstate.Filter, into *sockstate.Census) error {
 	if len(f.Servers) == 0 {
 		return nil
 	}
-	return c.sockets(f, c.add)
+	return c.walk(allStates, f, c.add)
 }
 
-// Each calls each for every TCP socket of the namespace, in a Socket that it reuses. With
-// a filter it is for the sockets that have one of its ports at either end, in which the
-// load's are contained.
+// Each calls each for every TCP socket of the namespace, in a Socket that it reuses. With a
+// filter it calls it only for the sockets with one of its ports at either end, which include
+// the load's.
 func (c *Conn) Each(f *sockstate.Filter, each func(*Socket)) error {
-	c.seen = 0
-	return c.sockets(f, each)
+	return c.walk(allStates, f, each)
 }
 
-// Seen is the number of sockets that the last Census or Each received: those with a
-// server's port, of any load.
+// Listeners is Each for the listeners of the namespace. It receives only them, however many
+// connections there are.
+func (c *Conn) Listeners(each func(*Socket)) error {
+	return c.walk(1<<sockstate.Listen, nil, each)
+}
+
+// Handshakes counts the handshakes under way (NEW_SYN_RECV) at the filter's ports, whatever
+// their load. It receives only them.
+func (c *Conn) Handshakes(f *sockstate.Filter) (n int, err error) {
+	err = c.walk(1<<sockstate.SynRecv|1<<sockstate.NewSynRecv, f, func(*Socket) { n++ })
+	return n, err
+}
+
+// Seen is the number of sockets that the last call received: with a filter, those with one of
+// its ports, whatever their load.
 func (c *Conn) Seen() int { return c.seen }
 
 // Close closes the connection.
 func (c *Conn) Close() error { return errors.Join(c.dump.close(), c.destroy.close()) }
 
-func (c *Conn) sockets(f *sockstate.Filter, each func(*Socket)) error {
+// walk dumps the sockets of both address families in the states, with a filter those with one
+// of its ports.
+func (c *Conn) walk(states uint32, f *sockstate.Filter, each func(*Socket)) error {
+	c.seen = 0
 	var ports []sockstate.PortRange
 	if f != nil {
 		ports = portRanges(f.Servers)
 	}
-	if err := c.walk(afInet, allStates, ports, each); err != nil || c.compat {
+	if err := c.walkFamily(afInet, states, ports, each); err != nil || c.compat {
 		return err
 	}
-	// Without IPv6 in the kernel there is no handler for its sockets, nor are there any.
-	err := c.walk(afInet6, allStates, ports, each)
-	if errors.Is(err, unix.ENOENT) {
-		return nil
+	// A kernel without IPv6 has no handler for its sockets.
+	if err := c.walkFamily(afInet6, states, ports, each); !errors.Is(err, unix.ENOENT) {
+		return err
 	}
-	return err
+	return nil
 }
 
-// walk dumps once. The kernel's answer is always read to its end, whatever goes wrong, so
-// that the next dump finds the socket idle.
-func (c *Conn) walk(family uint8, states uint32, ports []sockstate.PortRange, each func(*Socket)) error {
+// walkFamily dumps once. It always reads the kernel's reply to its end, even after an error, so
+// that the socket is idle for the next dump.
+func (c *Conn) walkFamily(family uint8, states uint32, ports []sockstate.PortRange, each func(*Socket)) error {
 	c.dump.seq++
 	c.request = dumpRequest(c.request[:0], c.compat, c.dump.seq, family, states, ports)
 	if err := c.dump.send(c.request); err != nil {
@@ -168,8 +182,8 @@ func (c *Conn) walk(family uint8, states uint32, ports []sockstate.PortRange, ea
 	return failure
 }
 
-// dumpRequest appends a request for the sockets of a family (with compat: of all) in the
-// states, that have a port in one of the ranges if there are any.
+// dumpRequest appends a request for the sockets of a family (with compat, of all) in the
+// states. If ports is not empty it requests only those with a port in one of the ranges.
 //
 //	struct inet_diag_req    { u8 family, src_len, dst_len, ext; sockid id; u32 states, dbs; }   compat
 //	struct inet_diag_req_v2 { u8 family, protocol, ext, pad; u32 states; sockid id; }
@@ -200,7 +214,7 @@ func dumpRequest(b []byte, compat bool, seq uint32, family uint8, states uint32,
 	return b
 }
 
-// header appends a struct nlmsghdr, its length to be filled in.
+// header appends a struct nlmsghdr; the caller fills in its length.
 func header(b []byte, typ, flags uint16, seq uint32) []byte {
 	b = append(b, 0, 0, 0, 0)
 	b = binary.NativeEndian.AppendUint16(b, typ)
@@ -209,7 +223,7 @@ func header(b []byte, typ, flags uint16, seq uint32) []byte {
 	return append(b, 0, 0, 0, 0)
 }
 
-// socket is a netlink socket, connected to the kernel: nobody else can send to it
+// socket is a netlink socket connected to the kernel: no other process can send to it
 // (netlink_getsockbyportid).
 type socket struct {
 	fd  int
@@ -225,7 +239,7 @@ func (s *socket) open() error {
 	if err := unix.Connect(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return &Error{Op: "connect", Err: err}
 	}
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: patience}); err != nil {
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: replyTimeout}); err != nil {
 		return &Error{Op: "setsockopt", Err: err}
 	}
 	return nil
@@ -253,7 +267,7 @@ func (s *socket) send(b []byte) error {
 }
 
 // receive is recv(2) with MSG_TRUNC, which returns the length of the whole datagram.
-// unix.Recvfrom would allocate the sender's address each time.
+// unix.Recvfrom would allocate the sender's address.
 func (s *socket) receive(b []byte) (int, error) {
 	for {
 		n, _, errno := unix.Syscall6(unix.SYS_RECVFROM, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_TRUNC, 0, 0)

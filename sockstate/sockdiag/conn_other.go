@@ -7,7 +7,7 @@ import (
 	"lastack/sockstate/netns"
 )
 
-// Conn is the Linux version's.
+// Conn needs Linux.
 type Conn struct{}
 
 // Open needs Linux.

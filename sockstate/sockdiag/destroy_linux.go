@@ -13,19 +13,19 @@ import (
 // maxPasses bounds DestroyAll.
 const maxPasses = 8
 
-// DestroyAll destroys (SOCK_DESTROY) the load's sockets, or the namespace's if f is nil, for
-// which pick returns true, all of them but the listeners if pick is nil, and returns how many it
-// destroyed. Their peers get an RST, their holders ECONNABORTED; of a TIME_WAIT nothing
-// remains. The peer that an RST takes with it does not count, nor does a socket that is gone
-// when its turn comes; another that has its addresses since is told apart by the cookie.
+// DestroyAll destroys (SOCK_DESTROY) sockets of the load, or of the namespace if f is nil: those
+// for which pick returns true, or all except listeners if pick is nil. It returns how many it
+// destroyed. The peer gets an RST, the owning process ECONNABORTED; a TIME_WAIT just
+// disappears. A peer ended by the RST does not count, nor does a socket that is already
+// gone. The cookie protects a new socket with the same addresses.
 //
-// It dumps again until nothing is left to destroy, since a dump loses its place where
-// sockets disappear; what is still there after 8 passes stays: the sockets of a load that goes
-// on, and orphans on kernels whose tcp_abort leaves them alone.
+// A dump misses sockets while others disappear, so it repeats until nothing is left to
+// destroy, at most 8 times. What remains are the sockets of a running load, and orphans on
+// kernels whose tcp_abort ignores them.
 //
-// It needs CAP_NET_ADMIN in the user namespace that owns the network namespace, also at
-// Open. The error is an *Error: EPERM, EOPNOTSUPP (a kernel without
-// CONFIG_INET_DIAG_DESTROY), or what ended the dump, which may be a *ParseError too.
+// It needs CAP_NET_ADMIN, at Open too, in the user namespace that owns the network namespace. The
+// error is an *Error: EPERM, EOPNOTSUPP (a kernel without CONFIG_INET_DIAG_DESTROY), or the
+// dump's error, which may also be a *ParseError.
 func (c *Conn) DestroyAll(f *sockstate.Filter, pick func(*Socket) bool) (int, error) {
 	total := 0
 	for range maxPasses {
@@ -58,20 +58,20 @@ func (c *Conn) DestroyAll(f *sockstate.Filter, pick func(*Socket) bool) (int, er
 	return total, nil
 }
 
-// batch sends several SOCK_DESTROY at once. The kernel answers each that fails, and the
-// last one, which asks for it.
+// batch sends several SOCK_DESTROY at once. The kernel replies to each that fails, and to the
+// last one, which requests an acknowledgment.
 type batch struct {
 	conn      *Conn
 	request   []byte
 	sockets   []sockstate.Tuple
-	lastAt    int // of the last request in request
+	lastAt    int // offset of the last message in request
 	destroyed int
 }
 
-// A batch is small enough for its answers to fit into the socket's receive buffer.
+// full bounds a batch so that its replies fit the socket's receive buffer.
 func (b *batch) full() bool { return len(b.sockets) == 64 }
 
-// add appends struct inet_diag_req_v2 of s.
+// add appends a struct inet_diag_req_v2 for s.
 func (b *batch) add(s *Socket) {
 	b.lastAt = len(b.request)
 	b.request = header(b.request, typeDestroy, unix.NLM_F_REQUEST, b.conn.destroy.seq+1+uint32(len(b.sockets)))

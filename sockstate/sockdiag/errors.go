@@ -8,11 +8,11 @@ import (
 	"lastack/sockstate"
 )
 
-// Error is a failed operation on sock_diag. It wraps the errno.
+// Error is a failed sock_diag operation. It wraps the errno.
 type Error struct {
-	// Op is what failed: socket, connect, setsockopt, send, receive, dump or destroy.
+	// Op is the operation: socket, connect, setsockopt, send, receive, dump or destroy.
 	Op string
-	// Tuple is the socket that was to be destroyed, otherwise zero.
+	// Tuple is the socket to destroy, otherwise zero.
 	Tuple sockstate.Tuple
 	Err   error
 }
@@ -25,7 +25,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("sock_diag: %s%s: %v%s", e.Op, on, e.Err, e.remedy())
 }
 
-// remedy says what the errno means here, and what to do.
+// remedy explains the errno and says what to do.
 func (e *Error) remedy() string {
 	switch {
 	case e.Op == "destroy" && errors.Is(e.Err, syscall.EPERM):

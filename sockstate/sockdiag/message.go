@@ -13,11 +13,11 @@ import (
 // Socket is one entry of a dump.
 type Socket struct {
 	sockstate.Socket
-	// V6Only is set for a listener on IPv6 that takes no IPv4 connections (IPV6_V6ONLY).
+	// V6Only is set for an IPv6 listener that does not accept IPv4 (IPV6_V6ONLY).
 	V6Only bool
 
-	// What DestroyAll needs to name the very same socket: the address family, and struct
-	// inet_diag_sockid as the kernel sent it, with its cookie.
+	// The address family and struct inet_diag_sockid, with its cookie, by which DestroyAll
+	// identifies the socket.
 	family uint8
 	id     [sizeofSockID]byte
 }
@@ -52,9 +52,9 @@ const (
 	timerTimeWait = 3 // inet_twsk_diag_fill
 )
 
-// ParseError is a message that is not as the kernel builds them.
+// ParseError is a malformed message.
 type ParseError struct {
-	// Offset counts bytes from the start of what was received at once.
+	// Offset is in bytes from the start of the received datagram.
 	Offset int
 	What   string
 }
@@ -63,22 +63,20 @@ func (e *ParseError) Error() string {
 	return fmt.Sprintf("sock_diag message at byte %d: %s", e.Offset, e.What)
 }
 
-// reply is where the messages of one answer go. entry and ended are called as they come.
+// reply handles the messages that reply to the requests seq to last.
 type reply struct {
-	// seq is what answers carry; messages with another are left from a dump that was
-	// given up, and are skipped.
-	seq uint32
-	// last is the sequence number of the request whose answer is the last, seq or later.
-	last   uint32
-	socket Socket
-	entry  func(*Socket)
-	// failed is told about each request that the kernel refused.
+	// Messages outside seq to last are left from an abandoned dump and skipped.
+	seq, last uint32
+	socket    Socket
+	// entry is called for each socket.
+	entry func(*Socket)
+	// failed is called for each request that the kernel refused.
 	failed func(seq uint32, errno syscall.Errno)
-	// done is set when the last answer has come.
+	// done is set when the reply to last is complete.
 	done bool
 }
 
-// messages parses what one receive call returned.
+// messages parses a received datagram.
 func (r *reply) messages(b []byte) error {
 	at := 0
 	for len(b)-at > 0 {
@@ -105,7 +103,7 @@ func (r *reply) messages(b []byte) error {
 // align4 is NLMSG_ALIGN: (len + NLMSG_ALIGNTO - 1) & ~(NLMSG_ALIGNTO - 1).
 func align4(n int) int { return (n + 3) &^ 3 }
 
-// message handles one message and says what is wrong with it.
+// message handles one message and returns what is wrong with it.
 func (r *reply) message(typ uint16, seq uint32, payload []byte) string {
 	switch typ {
 	case typeNoop:
@@ -125,7 +123,7 @@ func (r *reply) message(typ uint16, seq uint32, payload []byte) string {
 		case typ == typeError:
 			return "an error without a code"
 		}
-		// A positive number in DONE is a length (the last return value of the dump).
+		// A positive number in DONE is a length: the dump's last return value.
 		if code < 0 && r.failed != nil {
 			r.failed(seq, syscall.Errno(-int64(code)))
 		}
@@ -136,7 +134,7 @@ func (r *reply) message(typ uint16, seq uint32, payload []byte) string {
 	return ""
 }
 
-// parseSocket parses struct inet_diag_msg; of the attributes that follow it a listener's only matter.
+// parseSocket parses struct inet_diag_msg; only a listener's attributes matter.
 func parseSocket(b []byte, s *Socket) string {
 	if len(b) < sizeofMsg {
 		return fmt.Sprintf("a socket of %d bytes, which needs %d", len(b), sizeofMsg)
@@ -177,8 +175,8 @@ func parseSocket(b []byte, s *Socket) string {
 	return ""
 }
 
-// isV6Only reads INET_DIAG_SKV6ONLY, which the kernel adds to each listener on IPv6 (inet_diag_msg_attrs_fill). What
-// follows a malformed attribute (struct nlattr { u16 len, type }) is not read.
+// isV6Only reads INET_DIAG_SKV6ONLY, which the kernel adds to each IPv6 listener (inet_diag_msg_attrs_fill). It stops
+// at a malformed attribute (struct nlattr { u16 len, type }).
 func isV6Only(attrs []byte) bool {
 	const skV6Only = 11
 	for len(attrs) >= 4 {

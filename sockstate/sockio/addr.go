@@ -13,8 +13,7 @@ const (
 	afInet6 = 10
 )
 
-// Addr is a socket address as the kernel takes it: struct sockaddr_in or
-// sockaddr_in6, made once for any number of calls.
+// Addr is a struct sockaddr_in or sockaddr_in6, made once for any number of calls.
 type Addr struct {
 	raw [28]byte
 	len uint32
@@ -77,16 +76,16 @@ func newLinger(seconds int) Opt {
 	return o
 }
 
-// NewBindNoPort makes IP_BIND_ADDRESS_NO_PORT: bind(addr, 0) then leaves the choice of a
-// port to connect, which needs it to be unique only for the destination
-// (__inet_hash_connect); without it the port is taken for all destinations.
+// NewBindNoPort makes IP_BIND_ADDRESS_NO_PORT. With it bind(addr, 0) lets connect choose the
+// port, which then has to be unique only for the destination (__inet_hash_connect). Without it
+// the port is taken for all destinations.
 func NewBindNoPort() Opt {
 	const solIP, ipBindAddressNoPort = 0, 24
 	return newOpt(solIP, ipBindAddressNoPort, 1)
 }
 
-// NewPortRange makes IP_LOCAL_PORT_RANGE (Linux 6.3; ENOPROTOOPT before): the ports that
-// connect chooses from. A bound outside net.ipv4.ip_local_port_range is ignored
+// NewPortRange makes IP_LOCAL_PORT_RANGE (Linux 6.3; ENOPROTOOPT before), the ports that
+// connect chooses from. The kernel ignores a bound outside net.ipv4.ip_local_port_range
 // (inet_sk_get_local_port_range).
 func NewPortRange(r sockstate.PortRange) Opt {
 	const solIP, ipLocalPortRange = 0, 51

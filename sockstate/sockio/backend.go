@@ -7,20 +7,20 @@ import (
 	"lastack/sockstate"
 )
 
-// Backend is a way of driving sockets.
+// Backend is an implementation of Loop.
 type Backend struct {
-	// Name is as --engine spells it.
+	// Name is the value of --engine.
 	Name string
 	New  func(Config) (Loop, error)
-	// Descriptors is set where each socket takes a descriptor of the process, so that
-	// RLIMIT_NOFILE bounds the sockets of all loops together.
+	// Descriptors is set if each socket takes a descriptor of the process: RLIMIT_NOFILE then
+	// bounds the sockets of all loops together.
 	Descriptors bool
 }
 
-// BackendNames lists what Choose takes.
+// BackendNames lists the names that Choose accepts.
 func BackendNames() []string { return []string{"auto", "uring", "epoll"} }
 
-// Named returns the backend called name, uring or epoll, whether or not the kernel allows it (ProbeRing).
+// Named returns the backend called name, uring or epoll. It does not ask whether the kernel allows it (ProbeRing).
 func Named(name string) (Backend, error) {
 	switch name {
 	case "uring":
@@ -31,8 +31,8 @@ func Named(name string) (Backend, error) {
 	return Backend{}, fmt.Errorf("unknown engine %q", name)
 }
 
-// Choose returns the backend called name; auto takes the best that the kernel allows, and
-// says in reason why it is not a better one. An error says why there is none of that name.
+// Choose returns the backend called name. For auto it is the best one that the kernel allows;
+// reason then says why it is not a better one. The error says why the named one cannot be used.
 func Choose(name string) (b Backend, reason string, err error) {
 	switch name {
 	case "", "auto":

@@ -12,8 +12,8 @@ import (
 	"lastack/sockstate/sockio/ring"
 )
 
-// The calls below go through RawSyscall: they do not block, and telling the Go
-// scheduler of each would cost more than some of them do.
+// The calls below use RawSyscall: they do not block, and notifying the Go scheduler
+// would cost more than some of them do.
 
 func setsockopt(fd int32, o *Opt) Errno {
 	_, _, e := unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(o.level), uintptr(o.name), uintptr(unsafe.Pointer(&o.val)), uintptr(o.len), 0)
@@ -40,7 +40,7 @@ func recv(fd int32, p []byte) (int, Errno) {
 	return int(n), e
 }
 
-// pollNow is what can be read, as poll(2) spells it; 0: nothing yet.
+// pollNow returns the poll(2) events of a socket that is readable, 0 otherwise.
 func pollNow(fd int32) int16 {
 	p := unix.PollFd{Fd: fd, Events: unix.POLLIN | unix.POLLRDHUP}
 	var zero unix.Timespec
@@ -51,16 +51,16 @@ func pollNow(fd int32) int16 {
 	return p.Revents
 }
 
-// discardAtMost is more than a receive queue holds (tcp_rmem).
+// discardAtMost is more than any receive queue holds (tcp_rmem).
 const discardAtMost = 1 << 30
 
-// peerEnd tells whether the peer has ended a connection, and by which error if not by FIN. It discards what there is to
-// read (tcp(7), MSG_TRUNC), or leaves it all.
+// peerEnd reports whether the peer has ended the connection: e is 0 for a FIN. It discards unread data (tcp(7), MSG_TRUNC)
+// unless keep is set.
 func peerEnd(fd int32, keep bool) (e Errno, ended bool) {
 	if keep {
 		return endOf(pollNow(fd))
 	}
-	for range 2 { // data, and the end behind it
+	for range 2 { // data, then the end behind it
 		n, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), 0, discardAtMost, unix.MSG_TRUNC|unix.MSG_DONTWAIT, 0, 0)
 		if e == unix.EAGAIN || e == unix.EINTR {
 			return 0, false
@@ -72,7 +72,7 @@ func peerEnd(fd int32, keep bool) (e Errno, ended bool) {
 	return 0, false
 }
 
-// endOf tells the peer's end from what poll(2) says of a socket with data (tcp_poll).
+// endOf reads the peer's end from the poll(2) events of a socket with data (tcp_poll).
 func endOf(ready int16) (e Errno, ended bool) {
 	if ready&unix.POLLERR != 0 {
 		e = unix.ECONNRESET
@@ -80,11 +80,11 @@ func endOf(ready int16) (e Errno, ended bool) {
 	return e, ready&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
 }
 
-// yield lets the other threads of this CPU have their turn.
+// yield lets the other threads of this CPU run.
 func yield() { _, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
 
-// blockingClose closes with all signals blocked. Any that is pending ends the wait of SO_LINGER (sk_stream_wait_close), and
-// the runtime sends SIGURG to preempt a goroutine.
+// blockingClose closes with all signals blocked. A pending signal ends SO_LINGER's wait (sk_stream_wait_close), and the
+// runtime sends SIGURG to preempt a goroutine.
 func blockingClose(fd int) Errno {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -105,8 +105,8 @@ func (l *epoll) control(op, fd int, events, data, mark uint32) Errno {
 	return e
 }
 
-// epollWait sleeps for so many nanoseconds; 0: only looks; Never: without end. It
-// takes epoll_pwait2 (Linux 5.11), whose timeout is not cut to milliseconds.
+// epollWait sleeps for up to sleep nanoseconds; 0 only polls, Never sleeps without limit. It
+// prefers epoll_pwait2 (Linux 5.11), whose timeout is in nanoseconds.
 func (l *epoll) epollWait(sleep int64) (int, Errno) {
 	events := uintptr(unsafe.Pointer(&l.events))
 	if sleep <= 0 {
@@ -154,7 +154,7 @@ func localAddr(fd int) (netip.AddrPort, error) {
 	return netip.AddrPort{}, &Error{Call: "getsockname", Errno: unix.EAFNOSUPPORT}
 }
 
-// tcpInfo reads TCP_INFO. Older kernels fill less of the structure; the rest stays zero.
+// tcpInfo reads TCP_INFO. Fields that an older kernel does not fill stay zero.
 func tcpInfo(fd int, into *sockstate.TCPInfo) error {
 	var ti unix.TCPInfo
 	size := uint32(unsafe.Sizeof(ti))
@@ -176,7 +176,7 @@ func tcpInfo(fd int, into *sockstate.TCPInfo) error {
 	return nil
 }
 
-// ThreadID is the calling thread's, as /proc/self/task names it.
+// ThreadID is the calling thread's ID, as in /proc/self/task.
 func ThreadID() int { return unix.Gettid() }
 
 // ThreadCPU is the CPU time of the calling thread, in nanoseconds.
@@ -193,9 +193,9 @@ func cpuTime(id int32) int64 {
 	return t.Nano()
 }
 
-// ThreadRun is how long the calling thread has run, and how long it has waited for a CPU while it could have run, in nanoseconds
-// (/proc/thread-self/schedstat, sched_info_arrive). ok is false where only the first is known: a kernel without
-// CONFIG_SCHED_INFO, no /proc, or no descriptor to read it with. It allocates nothing, unlike unix.Open.
+// ThreadRun returns how long the calling thread has run, and how long it was runnable and waited for a CPU, in nanoseconds
+// (/proc/thread-self/schedstat, sched_info_arrive). ok is false if only the first is known: without CONFIG_SCHED_INFO, /proc
+// or a free descriptor. It does not allocate, as unix.Open would.
 func ThreadRun() (ran, waited int64, ok bool) {
 	fd, _, e := unix.Syscall6(unix.SYS_OPENAT, schedstatDir, uintptr(unsafe.Pointer(&schedstatPath[0])), unix.O_RDONLY|unix.O_CLOEXEC, 0, 0, 0)
 	if e != 0 {
@@ -213,12 +213,12 @@ func ThreadRun() (ran, waited int64, ok bool) {
 	return ran, waited, ok
 }
 
-// schedstatDir is not looked at: the path is absolute.
+// schedstatDir is ignored: the path is absolute.
 const schedstatDir = 0
 
 var schedstatPath = append([]byte("/proc/thread-self/schedstat"), 0)
 
-// parseSchedstat reads "RAN WAITED TIMESLICES" (proc_pid_schedstat), which is "0 0 0" where nothing is counted.
+// parseSchedstat parses "RAN WAITED TIMESLICES" (proc_pid_schedstat), which is "0 0 0" if the kernel does not count.
 func parseSchedstat(p []byte) (ran, waited int64, ok bool) {
 	field := 0
 	for _, c := range p {
@@ -238,7 +238,7 @@ func parseSchedstat(p []byte) (ran, waited int64, ok bool) {
 	return 0, 0, false
 }
 
-// Suspended is how long this machine has been suspended since it was booted.
+// Suspended is how long this machine has been suspended since boot.
 func Suspended() time.Duration {
 	var mono, boot unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &mono) != nil || unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot) != nil {
@@ -247,21 +247,20 @@ func Suspended() time.Duration {
 	return time.Duration(boot.Nano() - mono.Nano())
 }
 
-// promptSlice is the shortest that the kernel takes (__setparam_fair).
+// promptSlice is the shortest slice that the kernel accepts (__setparam_fair).
 const promptSlice = 100_000
 
-// SchedShortSlice gives the calling thread short slices, for life: the shorter they are, the sooner it
-// runs when it wakes (EEVDF, Linux 6.12: a request for less has the earlier deadline). It needs no privilege;
-// where it is refused everything works as before.
+// SchedShortSlice gives the calling thread the shortest time slice, for life, so that it runs sooner when it wakes
+// (EEVDF, Linux 6.12: a shorter request has the earlier deadline). It needs no privilege; a refusal is harmless.
 func SchedShortSlice() {
 	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Runtime: promptSlice}
 	_ = unix.SchedSetAttr(0, &attr, 0)
 }
 
-// SchedBatch puts the calling thread under SCHED_BATCH, for life: when it wakes it
-// does not preempt who is running. Workers of both sides that share CPUs then do more in
-// each turn: about a fifth more lifecycles/s on two CPUs. It needs no privilege; where it
-// is refused everything works as before. A thread that has to be on time should not.
+// SchedBatch puts the calling thread under SCHED_BATCH, for life: when it wakes it does not
+// preempt the running thread. Workers of both sides that share CPUs then do more in each time
+// slice: about a fifth more lifecycles/s on two CPUs. It needs no privilege; a refusal is
+// harmless. It is not for a thread that has to be on time.
 func SchedBatch() {
 	var param struct{ priority int32 }
 	_, _, _ = unix.RawSyscall(unix.SYS_SCHED_SETSCHEDULER, 0, unix.SCHED_BATCH, uintptr(unsafe.Pointer(&param)))

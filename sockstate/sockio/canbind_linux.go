@@ -6,9 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CanBind reports whether a server could bind to addr now, in the calling thread's namespace, with SO_REUSEADDR or
-// without: its own attempt, which leaves nothing behind. The error is an *Error; EADDRINUSE is the kernel's no
-// (inet_csk_bind_conflict).
+// CanBind tries whether a server could bind to addr now, with or without SO_REUSEADDR, in the calling thread's namespace.
+// It leaves nothing behind. The error is an *Error: EADDRINUSE if the address is taken (inet_csk_bind_conflict).
 func CanBind(addr netip.AddrPort, reuse bool) error {
 	a := NewAddr(addr)
 	family := unix.AF_INET

@@ -7,7 +7,7 @@ import (
 )
 
 // crowd is connections to listeners from which loops accept. None of them is to be lost: accepted, but
-// closed at once, because there was no place for it.
+// closed at once, because the file table had no free index.
 type crowd struct {
 	*rig
 	n    Sock

@@ -21,7 +21,7 @@ func AllowedCPUs() ([]int, error) {
 	return cpus, nil
 }
 
-// SetAffinity keeps the calling thread on one CPU, for life.
+// SetAffinity pins the calling thread to a CPU, for life.
 func SetAffinity(cpu int) error {
 	var set unix.CPUSet
 	set.Set(cpu)
@@ -31,8 +31,8 @@ func SetAffinity(cpu int) error {
 	return nil
 }
 
-// PreferCPU gives the listener, of those that share its address, the connections whose SYN is handled on
-// a CPU (SO_INCOMING_CPU; by reuseport_select_sock since Linux 6.2). Across loopback that is the CPU that connects.
+// PreferCPU makes the listener get the connections whose SYN is handled on a CPU, among the listeners that share its
+// address (SO_INCOMING_CPU; reuseport_select_sock since Linux 6.2). On loopback that is the CPU that connects.
 func (l *Listener) PreferCPU(cpu int) error {
 	if err := unix.SetsockoptInt(l.FD, unix.SOL_SOCKET, unix.SO_INCOMING_CPU, cpu); err != nil {
 		return &Error{Call: "setsockopt SO_INCOMING_CPU", On: l.Addr.String(), Errno: err.(Errno)}

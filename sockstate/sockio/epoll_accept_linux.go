@@ -11,8 +11,8 @@ func (l *epoll) Accept(listener, index int) error {
 		l.accepts = true
 		l.slots = NewSlots(len(l.socks))
 	}
-	// Level-triggered, so that a queue left after a batch is not forgotten; exclusive, so that
-	// one connection does not wake every loop that shares the listener.
+	// Level-triggered: what a batch leaves in the queue is reported again. Exclusive: one
+	// connection does not wake every loop that shares the listener.
 	e := l.control(unix.EPOLL_CTL_ADD, listener, unix.EPOLLIN|unix.EPOLLEXCLUSIVE, uint32(len(l.listeners)), acceptMark)
 	if e != 0 {
 		return &Error{Call: "epoll_ctl", On: "listener", Errno: e}
@@ -43,16 +43,16 @@ func (l *epoll) acceptAgain() {
 	}
 }
 
-// accept takes a batch of connections from listener i, and serves each as far as it
-// goes before the next: it is still in the caches.
+// accept accepts a batch of connections from listener i. It serves each as far as possible
+// before the next, while it is still in the CPU's caches.
 func (l *epoll) accept(i int) {
 	for n := range acceptBatch {
-		if i >= len(l.listeners) || l.retryAt != 0 || l.budget <= 0 && n >= acceptLeast {
-			return // a handler has stopped accepting, or it is for the next Wait
+		if i >= len(l.listeners) || l.retryAt != 0 || l.budget <= 0 && n >= acceptMin {
+			return // a handler has stopped accepting, or the rest is for the next Wait
 		}
 		ln := l.listeners[i]
 		if l.slots.Left() == 0 {
-			// Only the event, not the end of a batch, tells that one more connection is there.
+			// Only the event shows that a connection is waiting, not the end of a batch.
 			if n == 0 {
 				l.starved = true
 				l.acceptFailed(ln, unix.EMFILE)
@@ -78,8 +78,8 @@ func (l *epoll) accept(i int) {
 	}
 }
 
-// free makes s available for another connection, and accepts again if that is what was
-// missing: under as many connections as slots, each new one would wait for acceptRetry.
+// free frees slot s. If accepting paused for want of a slot it resumes at once: with all slots
+// in use, each new connection would otherwise wait for acceptRetry.
 func (l *epoll) free(s Sock) {
 	if !l.accepts {
 		return
@@ -91,8 +91,8 @@ func (l *epoll) free(s Sock) {
 	l.starved = false
 }
 
-// acceptFailed pauses accepting: a level-triggered listener whose queue cannot be taken
-// would keep the loop from sleeping.
+// acceptFailed pauses accepting: a level-triggered listener with a queue that cannot be
+// accepted would keep the loop from sleeping.
 func (l *epoll) acceptFailed(ln epollListener, e Errno) {
 	l.pauseAccept()
 	l.retryAt = clock.Now() + acceptRetry

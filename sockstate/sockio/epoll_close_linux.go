@@ -21,7 +21,7 @@ func (l *epoll) closed(s Sock, e Errno) {
 	l.complete(OpClose, s, e, 0)
 }
 
-// lingered reports the closes that have come back.
+// lingered completes the closes that a lingerer thread has finished.
 func (l *epoll) lingered() {
 	l.back = l.linger.take(l.back)
 	for _, c := range l.back {
@@ -38,7 +38,7 @@ func (l *epoll) CloseAll(abort bool) error {
 			continue
 		}
 		if abort {
-			_ = setsockopt(k.fd(), &o) // the close below is what counts
+			_ = setsockopt(k.fd(), &o) // on failure the close below still closes
 		}
 		_ = unix.Close(k.forget())
 	}

@@ -33,7 +33,7 @@ func (l *epoll) send(k *epollSock, s Sock, b blockedSend) {
 	}
 }
 
-// recv reads what k.want asks for, and reports false if there is nothing to read.
+// recv reads up to k.want bytes. It reports false if there is nothing to read.
 func (l *epoll) recv(k *epollSock, s Sock) (done bool) {
 	pended := k.flag & pendRecv
 	k.flag &^= sockFresh | pendRecv
@@ -54,8 +54,8 @@ func (l *epoll) recv(k *epollSock, s Sock) (done bool) {
 			return true
 		}
 		if n < int(k.want) {
-			// What comes later makes a new edge; a FIN that is there already does not, but
-			// then EPOLLRDHUP stood beside this one.
+			// Later data makes a new edge. A FIN that is here already does not, but then
+			// this edge had EPOLLRDHUP.
 			k.flag &^= sockReadable
 		} else {
 			k.flag |= sockReadable
@@ -67,8 +67,8 @@ func (l *epoll) recv(k *epollSock, s Sock) (done bool) {
 	}
 }
 
-// polled completes a poll of s if it is readable, and reports false if it is not. It asks, for what
-// an edge or a short read told is not enough to know whether EOF is behind the data.
+// polled completes a poll of s if s is readable, and reports false if not. It calls poll(2), as an edge or a short
+// read does not tell whether EOF is behind the data.
 func (l *epoll) polled(k *epollSock, s Sock) (done bool) {
 	if k.flag&sockHup == 0 {
 		ready := pollNow(k.fd())

@@ -1,6 +1,6 @@
 package sockio
 
-// await defers a recv or poll that found nothing: to a second attempt later in this Wait where that is worthwhile, else to epoll.
+// await defers a recv or poll that found nothing: to a second attempt in this Wait if that is worthwhile, otherwise to epoll.
 func (l *epoll) await(k *epollSock, s Sock) {
 	if l.givesWay && k.flag&sockRegistered == 0 && l.late.worthwhile() {
 		l.deferred = append(l.deferred, s)
@@ -9,13 +9,12 @@ func (l *epoll) await(k *epollSock, s Sock) {
 	l.register(k, s, false)
 }
 
-// retryDeferred yields to the other threads of this CPU and then tries the deferred operations again. Those that a peer on this CPU has
-// answered meanwhile complete without epoll_ctl and without a wake-up; the others are registered, so none is missed when the loop
-// sleeps.
+// retryDeferred yields to the other threads of this CPU and then tries the deferred operations again. If a peer on this CPU has
+// answered meanwhile, the operation completes without epoll_ctl and without a wake-up. The others are registered with epoll.
 //
-// An entry may be stale, for it carries no generation: its recv cancelled, its socket
-// closed, the slot taken again. Then either nothing is pending, or what is has an entry of
-// its own and is only tried twice.
+// An entry carries no generation and may be stale: its recv cancelled, its socket closed, the
+// slot reused. Then either nothing is pending, or the pending operation has its own entry and
+// is tried twice.
 func (l *epoll) retryDeferred() {
 	if len(l.deferred) == 0 {
 		return
@@ -24,7 +23,7 @@ func (l *epoll) retryDeferred() {
 	found := 0
 	for _, s := range l.deferred { // completing adds none: handlers only queue
 		k := &l.socks[s]
-		if k.flag&sockRegistered != 0 { // by a send that had to wait: epoll tells
+		if k.flag&sockRegistered != 0 { // by a blocked send: epoll will report it
 			continue
 		}
 		switch {
@@ -35,8 +34,8 @@ func (l *epoll) retryDeferred() {
 		}
 	}
 	l.deferred = l.deferred[:0]
-	// By turn, not by socket: one that waits long is registered after its only miss, and must
-	// not speak for those that come and go beside it.
+	// One note a round, not one a socket: a socket that waits long misses once and is then registered,
+	// which says nothing about the others.
 	l.late.note(found > 0)
 	l.perform()
 }

@@ -127,18 +127,18 @@ func TestEpollLooksLate(t *testing.T) {
 // Peers that do not answer in their turn are not looked at for long, however many there
 // are in a turn; and it takes one that does to look again.
 func TestEpollLooksWhereItPays(t *testing.T) {
-	const n = earlyMisses + 2
+	const n = maxMisses + 2
 	r, l, says := latePairs(t, n)
-	for s := range Sock(earlyMisses) {
+	for s := range Sock(maxMisses) {
 		l.Recv(s, 1)
 		r.wait(clock.Now())
 	}
-	l.Recv(earlyMisses, 1)
+	l.Recv(maxMisses, 1)
 	l.perform()
 	if len(l.deferred) > 0 {
-		t.Errorf("looks again after %d turns without an answer", earlyMisses)
+		t.Errorf("looks again after %d turns without an answer", maxMisses)
 	}
-	l.late.skips = earlySkips - 1
+	l.late.skips = retryEvery - 1
 	says[n-1]("x")
 	l.Recv(n-1, 1)
 	r.want(OpRecv, n-1, 0)

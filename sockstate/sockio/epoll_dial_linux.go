@@ -62,7 +62,7 @@ func (l *epoll) dial(k *epollSock, r *request) {
 	}
 }
 
-// firstSent reports a send that was tried before the connect was known to be over.
+// firstSent completes a connect by the result of a send that was tried before epoll reported the handshake.
 func (l *epoll) firstSent(k *epollSock, r *request, n int, e Errno, began, at int64) {
 	if e != 0 && !IsReset(e) {
 		l.completeConnect(r.s, e, 1, began, at) // the connect's error: ECONNREFUSED, EHOSTUNREACH
@@ -80,9 +80,8 @@ func (l *epoll) firstSent(k *epollSock, r *request, n int, e Errno, began, at in
 	}
 }
 
-// afterHandshake keeps an error of connect that came after the handshake for the
-// operation that follows, as if connect had not taken it: a reset before the
-// handshake is ECONNREFUSED (tcp_reset).
+// afterHandshake treats a connect that failed by a reset as open, and keeps the reset for
+// the next operation: it came after the handshake, as one before would be ECONNREFUSED (tcp_reset).
 func (l *epoll) afterHandshake(k *epollSock, e Errno) Errno {
 	if IsReset(e) {
 		k.flag |= sockReset | sockHup

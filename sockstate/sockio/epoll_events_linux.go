@@ -6,8 +6,8 @@ import (
 	"lastack/sockstate/clock"
 )
 
-// register puts s into the epoll set when it first has to wait. Adding reports
-// what is ready already, so no edge is lost.
+// register adds s to the epoll set when it first has to wait. EPOLL_CTL_ADD reports
+// readiness that exists already, so no edge is lost.
 func (l *epoll) register(k *epollSock, s Sock, out bool) {
 	op := unix.EPOLL_CTL_ADD
 	if k.flag&sockRegistered != 0 {
@@ -69,13 +69,13 @@ func (l *epoll) event(ev *unix.EpollEvent) {
 	}
 	switch {
 	case k.flag&pendRecv != 0:
-		l.recv(k, s) // registered as it is, a later edge tells where this one was stale
+		l.recv(k, s) // if this edge was stale, a later one follows: s stays registered
 	case k.flag&pendPoll != 0:
 		l.polled(k, s)
 	}
 }
 
-// fail completes whatever is pending on s with e.
+// fail completes the pending operations of s with e.
 func (l *epoll) fail(k *epollSock, s Sock, e Errno) {
 	flag, began := k.flag, l.waits[s].began
 	l.Cancel(s)

@@ -9,23 +9,22 @@ import (
 	"lastack/sockstate/clock"
 )
 
-// epoll is the Loop that performs operations itself: at once where the kernel can, else
-// when epoll, edge-triggered, says so.
+// epoll is the Loop that performs operations itself: at once if the kernel can, otherwise
+// when edge-triggered epoll says so.
 //
-// Against arming every step it saves this: a non-blocking connect says EINPROGRESS even
-// where, as on loopback, the handshake was over before it returned (__inet_stream_connect
-// looks before the backlog is processed); so the first send, or a second connect, is tried at
-// once. A connection is registered when it first has to wait, and an accepted one is
-// read before that, for the request is mostly there. With Config.GivesWay, what has to
-// wait is looked at once more before that, after the peer has had its turn (see retryDeferred).
+// It registers a connection only when it first has to wait. A non-blocking connect returns
+// EINPROGRESS even if, as on loopback, the handshake is over by then (__inet_stream_connect
+// checks before the backlog is processed), so the first send, or a second connect, is tried at
+// once. An accepted connection is read at once: the request is usually there. With
+// Config.GivesWay the loop yields and tries again before it registers (see retryDeferred).
 //
-// Two client and two server workers on two CPUs, medians of paired runs of 1 s, with that look to without it:
+// Two client and two server workers on two CPUs, medians of paired runs of 1 s, with retryDeferred to without it:
 //
 //	echo:1,1  client:rst 1.30  client:fin 1.34  client:half 1.24  server:fin 1.03
 //	none      client:rst 1.06
 //
-// What did not pay: client worker i and server worker i on CPU i, with listeners of that
-// CPU's own (SO_INCOMING_CPU): 18,356 lifecycles/s against 18,339 without, 19,764 against
+// Pinning client worker i and server worker i to CPU i, with a listener for each CPU
+// (SO_INCOMING_CPU), did not pay: 18,356 lifecycles/s against 18,339 without, 19,764 against
 // 18,947, 19,245 against 18,491, 18,717 against 19,242.
 type epoll struct {
 	handler   Handler
@@ -34,15 +33,15 @@ type epoll struct {
 	socks     []epollSock
 	slots     Slots // for accepted connections
 	queue     []request
-	askedAt   int64 // when epoll was last asked
-	head      int   // of queue: what is before it is done
+	polledAt  int64 // when epoll was last polled
+	head      int   // of queue: those before it are done
 	buf       []byte
 	timers    *timers
 	waits     map[Sock]waiting
-	accepts   bool // slots are given out by accept
+	accepts   bool // accept allocates the slots
 	listeners []epollListener
 	retryAt   int64 // when to accept again after a failure; 0: accepting
-	starved   bool  // the failure was that there is no slot
+	starved   bool  // accepting paused for want of a slot
 	events    [128]unix.EpollEvent
 	delivered int // completions since Wait began
 	budget    int // operations that this Wait may still perform
@@ -52,24 +51,24 @@ type epoll struct {
 	early     speculation
 	late      speculation
 	givesWay  bool
-	deferred  []Sock // what retryDeferred is to look at
+	deferred  []Sock // for retryDeferred
 	linger    lingerer
 	back      []lingered
 }
 
-// epollSock is one slot. Zero is one without a socket, so that slots nobody uses cost no memory.
+// epollSock is one slot. The zero value has no socket, so unused slots cost no memory.
 type epollSock struct {
 	file  int32  // the descriptor plus 1
-	gen   uint32 // tells the events of a slot's successive sockets apart
+	gen   uint32 // distinguishes the successive sockets of a slot
 	want  int32  // bytes of the pending recv
 	flag  uint16
-	epoch uint16 // counts cancels: what was queued before one is not done after it
+	epoch uint16 // counts cancels: a request of an earlier epoch is dropped
 }
 
-// waiting is what a dial or send that has to wait needs besides its slot: few do at once.
+// waiting is the state of a dial or send that has to wait. Few do at once, so it is not in the slot.
 type waiting struct {
-	began, sent int64 // when connect was called, and came back
-	blockedSend       // for a dial what is to be sent first, if anything
+	began, sent int64 // when connect was called, and returned
+	blockedSend       // for a dial, the data to send first, if any
 }
 
 type blockedSend struct {
@@ -85,7 +84,7 @@ func (k *epollSock) opened(fd uintptr, flag uint16) {
 	k.gen = (k.gen + 1) & genMask
 }
 
-// forget takes the descriptor out of the slot, to be closed.
+// forget removes the descriptor from the slot and returns it, to be closed.
 func (k *epollSock) forget() int {
 	fd := int(k.fd())
 	k.file = 0
@@ -96,10 +95,10 @@ func (k *epollSock) forget() int {
 const (
 	sockRegistered uint16 = 1 << iota // in the epoll set
 	sockOut                           // registered for EPOLLOUT too
-	sockReadable                      // an edge said so, and no short read since: there may be data
+	sockReadable                      // an edge, and no short read since: there may be data
 	sockHup                           // EOF or an error is queued: always readable
 	sockFresh                         // accepted, not yet read
-	sockReset                         // SO_ERROR told of a reset, which nobody was told yet
+	sockReset                         // SO_ERROR returned a reset that no completion has reported yet
 	pendRecv
 	pendPoll
 	pendSend
@@ -124,17 +123,17 @@ type epollListener struct{ fd, index int }
 
 const (
 	acceptBatch   = 64
-	acceptLeast   = 8 // also where the sockets that there are have used up the Wait's budget: they may always do so
+	acceptMin     = 8 // even if the open sockets have used up the Wait's budget
 	acceptRetry   = int64(10e6)
 	performBudget = 512 // operations of one Wait
 
-	// What an event stands for: the high half of its data is a generation or one of these.
+	// The high half of an event's data is a generation or one of these.
 	wakeMark   = ^uint32(0)
 	acceptMark = wakeMark - 1
 	genMask    = 1<<31 - 1
 )
 
-// NewEpoll makes an epoll loop. It fails with an *Error where descriptors are missing.
+// NewEpoll makes an epoll loop. It fails with an *Error if the process is out of descriptors.
 func NewEpoll(cfg Config) (Loop, error) {
 	if cfg.Buffer <= 0 {
 		cfg.Buffer = 64 << 10

@@ -10,12 +10,12 @@ import (
 func (l *epoll) Wait(until int64) error {
 	l.delivered = 0
 	for {
-		l.budget = performBudget // again where nothing completed, or this would spin
+		l.budget = performBudget // renewed if nothing completed, or this would spin
 		l.perform()
 		l.retryDeferred()
 		now := clock.Now()
-		if now-l.askedAt > stale && l.timers.next() <= now {
-			// What came while this loop was busy, or stopped, came in time.
+		if now-l.polledAt > maxPollAge && l.timers.next() <= now {
+			// What arrived while this loop was busy, or stopped, was in time.
 			if err := l.poll(0); err != nil {
 				return err
 			}
@@ -39,7 +39,7 @@ func (l *epoll) Wait(until int64) error {
 				sleep = Never
 			}
 		}
-		l.askedAt = now
+		l.polledAt = now
 		if err := l.poll(sleep); err != nil {
 			return err
 		}
@@ -49,10 +49,10 @@ func (l *epoll) Wait(until int64) error {
 	}
 }
 
-// stale is how old epoll's last answer may be when a timer is due.
-const stale = int64(5e6)
+// maxPollAge is how long ago the last poll may be when a timer is due.
+const maxPollAge = int64(5e6)
 
-// poll takes the events that there are after so many nanoseconds.
+// poll handles the events of one epoll_wait, which sleeps for up to sleep nanoseconds.
 func (l *epoll) poll(sleep int64) error {
 	n, errno := l.epollWait(sleep)
 	if errno != 0 && errno != unix.EINTR {
@@ -65,15 +65,15 @@ func (l *epoll) poll(sleep int64) error {
 	return nil
 }
 
-// perform does what is queued, and what that queues in turn, within this Wait's budget: a
-// peer that always has more must not keep the caller from its other duties.
+// perform performs the queued requests, and those that they queue, within this Wait's budget: a
+// peer that always has more data must not keep the caller from its other work.
 func (l *epoll) perform() {
 	for ; l.budget > 0 && l.head < len(l.queue); l.budget-- {
 		r := l.queue[l.head] // a copy: handlers append to the queue, which may move it
 		l.head++
 		l.do(&r)
 	}
-	// To move the rest down only when half is done moves each request once on average.
+	// Moving the rest down when half is done moves each request once on average.
 	if l.head >= len(l.queue)/2 {
 		l.queue = l.queue[:copy(l.queue, l.queue[l.head:])]
 		l.head = 0

@@ -13,7 +13,7 @@ type Errno = syscall.Errno
 // unix.EADDRINUSE) works.
 type Error struct {
 	Call  string // as the manual names it: "bind"
-	On    string // the address or path it was made for; may be empty
+	On    string // the address or path; may be empty
 	Errno Errno
 }
 
@@ -26,8 +26,8 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Errno }
 
-// IsAddrInUse reports whether somebody else has the address that err was about.
+// IsAddrInUse reports whether err says that the address is taken.
 func IsAddrInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
 
-// IsReset tells the peer's RST from a connection that failed otherwise (ETIMEDOUT, EHOSTUNREACH).
+// IsReset reports whether e is the peer's RST, not another failure (ETIMEDOUT, EHOSTUNREACH).
 func IsReset(e Errno) bool { return e == syscall.ECONNRESET || e == syscall.EPIPE }

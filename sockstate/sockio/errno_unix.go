@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrnoName is "ECONNRESET", or the number of an errno without a name.
+// ErrnoName is a name like "ECONNRESET", or the number if it has none.
 func ErrnoName(e Errno) string {
 	if name := unix.ErrnoName(e); name != "" {
 		return name

@@ -2,5 +2,5 @@ package sockio
 
 import "fmt"
 
-// ErrnoName is the number: package syscall has no table of names here.
+// ErrnoName is the number: package syscall has no names here.
 func ErrnoName(e Errno) string { return fmt.Sprintf("errno %d", int(e)) }

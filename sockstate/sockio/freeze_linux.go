@@ -2,18 +2,17 @@ package sockio
 
 import "golang.org/x/sys/unix"
 
-// Freezer is a Loop that can have a socket take no more data. Both backends can.
+// Freezer is a Loop that can stop a socket from receiving. Both backends can.
 type Freezer interface {
-	// Freeze has the kernel take no more data for s from now on: what is there can still be read, and then
-	// comes nothing, or EOF, or ECONNRESET. To the peer, data that comes later was never received: it is not
-	// acknowledged. So when it has the FIN it can tell by what was acknowledged (tcpi_bytes_acked) what this end had
-	// received. What was under way in the kernel may still come: see AwaitDelivery.
+	// Freeze makes the kernel accept no more data for s. Data received before can still be read; then follows
+	// nothing, EOF or ECONNRESET. Later data is not acknowledged, so once the peer has the FIN it knows from
+	// tcpi_bytes_acked what this end received. Segments inside the kernel may still be delivered: see AwaitDelivery.
 	//
-	// With filter it drops the segments that carry data (SO_ATTACH_FILTER, which costs some 5 KB of kernel memory, and on
-	// Linux 6.18.44 CAP_NET_ADMIN). Such data draws an RST once s is closed, but not before the peer has the
-	// FIN, whose acknowledgment comes through.
-	// Without, or where that is refused, it is shutdown(SHUT_RDWR): the FIN is sent at once, and data that comes
-	// after it draws an RST (tcp_rcv_state_process), which on loopback can overtake the FIN on a busy host.
+	// With filter it drops segments that carry data (SO_ATTACH_FILTER: about 5 KB of kernel memory, and
+	// CAP_NET_ADMIN on Linux 6.18.44). Once s is closed such data is answered by RST, but only after the peer has the
+	// FIN, whose acknowledgment passes the filter.
+	// Without filter, or if it is refused, Freeze calls shutdown(SHUT_RDWR): the FIN is sent at once, and data that arrives
+	// later is answered by RST (tcp_rcv_state_process), which can overtake the FIN on the loopback of a busy host.
 	Freeze(s Sock, filter bool) error
 }
 
@@ -38,7 +37,7 @@ func dropData(fd int) error {
 	return attachFilter(fd, []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: dataOffset},
 		{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: 0xf0},
-		{Code: unix.BPF_ALU | unix.BPF_RSH | unix.BPF_K, K: 2}, // words in the upper half, to bytes
+		{Code: unix.BPF_ALU | unix.BPF_RSH | unix.BPF_K, K: 2}, // from words in the upper nibble to bytes
 		{Code: unix.BPF_MISC | unix.BPF_TAX},
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_LEN},
 		{Code: unix.BPF_JMP | unix.BPF_JGT | unix.BPF_X, Jf: 1},

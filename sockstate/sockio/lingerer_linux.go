@@ -6,11 +6,11 @@ import (
 	"lastack/sockstate/clock"
 )
 
-// maxLingerers bounds the threads that block in close(); further closes wait their turn.
+// maxLingerers bounds the threads that block in close(). Further closes are queued.
 const maxLingerers = 256
 
 // lingerer performs the closes that block: with SO_LINGER and a positive time, close()
-// waits for the peer to acknowledge data and FIN, on non-blocking sockets too
+// waits for the peer to acknowledge data and FIN, even on a non-blocking socket
 // (inet_release, sk_stream_wait_close).
 type lingerer struct {
 	wake func()
@@ -61,7 +61,7 @@ func (l *lingerer) run() {
 	l.running--
 }
 
-// take returns the closes that are over.
+// take returns the finished closes.
 func (l *lingerer) take(into []lingered) []lingered {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -70,8 +70,7 @@ func (l *lingerer) take(into []lingered) []lingered {
 	return into
 }
 
-// finish lets the closes under way end unheard; with abort, those that still wait their
-// turn reset their connections.
+// finish reports no further closes. With abort, the queued ones reset their connections.
 func (l *lingerer) finish(abort bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -81,6 +80,6 @@ func (l *lingerer) finish(abort bool) {
 	}
 	reset := newLinger(0)
 	for _, c := range l.queue {
-		_ = setsockopt(int32(c.fd), &reset) // the close is what counts
+		_ = setsockopt(int32(c.fd), &reset) // on failure the close still closes
 	}
 }

@@ -6,26 +6,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RefuseSYNs has the kernel refuse new connections by RST, while those that are complete can still be accepted, and handshakes
-// that have begun end as ever: closing the listener would reset them all (inet_csk_listen_stop). It binds
-// the listener to a network device that there is not (SO_BINDTOIFINDEX), where no SYN finds it (inet_lhash2_lookup, compute_score);
-// of a connection the kernel keeps the device of its SYN (tcp_v4_syn_recv_sock). It needs no privilege since Linux 5.7, and
-// CAP_NET_RAW before. A listener that another process shares the port with still gets its part of the SYNs
-// (inet_lookup_reuseport looks at no device): see DropSYNs.
+// RefuseSYNs makes the kernel answer new SYNs by RST. Complete connections can still be accepted, and handshakes under way
+// finish; closing the listener would reset them all (inet_csk_listen_stop). It binds the listener to a nonexistent
+// network device (SO_BINDTOIFINDEX), so no SYN finds it (inet_lhash2_lookup, compute_score); a connection keeps the device of
+// its SYN (tcp_v4_syn_recv_sock). It needs no privilege since Linux 5.7, and CAP_NET_RAW before. If the listener shares
+// its port (SO_REUSEPORT), it still gets its part of the SYNs (inet_lookup_reuseport ignores the device): see DropSYNs.
 //
-// Other ways lose connections, or do not stop them: shutdown() resets the queue as close() does, and a
-// backlog of 0 still takes one connection at a time.
+// The alternatives fail: shutdown() resets the queue as close() does, and a backlog of 0 still accepts one connection
+// at a time.
 func (l *Listener) RefuseSYNs() error {
 	const nowhere = 1<<31 - 1
 	return l.fail("setsockopt SO_BINDTOIFINDEX", unix.SetsockoptInt(l.FD, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, nowhere))
 }
 
-// DropSYNs has the kernel drop every SYN that comes to the listener (SO_ATTACH_FILTER): its client sends it again
-// after a second (TCP_TIMEOUT_INIT), to whoever listens then. Otherwise it is like RefuseSYNs. Linux 6.18.44 wants CAP_NET_ADMIN for a filter
-// on a TCP socket (EPERM), earlier kernels nothing.
+// DropSYNs makes the kernel drop every SYN to the listener (SO_ATTACH_FILTER). The client resends it after a second
+// (TCP_TIMEOUT_INIT), to the listener of that time. Otherwise it is like RefuseSYNs. Linux 6.18.44 requires
+// CAP_NET_ADMIN for a filter on a TCP socket (EPERM); earlier kernels require nothing.
 //
 // The filter sees a segment from its TCP header on (tcp_v4_rcv, tcp_filter). Accepted connections inherit
-// it (sk_clone), to which no peer sends a SYN.
+// it (sk_clone), harmlessly: no peer sends them a SYN.
 func (l *Listener) DropSYNs() error {
 	const flags, synAck, syn = 13, 0x12, 0x02
 	return l.fail("setsockopt SO_ATTACH_FILTER", attachFilter(l.FD, []unix.SockFilter{
@@ -37,8 +36,8 @@ func (l *Listener) DropSYNs() error {
 	}))
 }
 
-// QueueLength is the number of connections that are complete and wait for accept
-// (sk_ack_backlog, which TCP_INFO of a listener shows as tcpi_unacked: tcp_get_info).
+// QueueLength is the length of the accept queue (sk_ack_backlog, which a listener's TCP_INFO
+// shows as tcpi_unacked: tcp_get_info).
 func (l *Listener) QueueLength() (int, error) {
 	info, err := unix.GetsockoptTCPInfo(l.FD, unix.IPPROTO_TCP, unix.TCP_INFO)
 	if err != nil {
@@ -54,7 +53,7 @@ func (l *Listener) fail(call string, err error) error {
 	return &Error{Call: call, On: l.Addr.String(), Errno: errnoOf(err)}
 }
 
-// What a filter returns: how many bytes of the segment are kept.
+// A filter returns how many bytes of the segment to keep.
 const (
 	filterDrop = 0
 	filterKeep = 0xffffffff
@@ -65,9 +64,9 @@ func attachFilter(fd int, program []unix.SockFilter) error {
 	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &p)
 }
 
-// AwaitDelivery returns when every segment that the kernel was delivering has met what the caller had set up before,
-// or has been delivered: it waits for a grace period of RCU, under which all of them are delivered (membarrier's
-// synchronize_rcu; some 20 ms). errors.ErrUnsupported: this kernel refuses (EINVAL under nohz_full, ENOSYS).
+// AwaitDelivery returns when the kernel has delivered every segment that did not meet a filter or shutdown set before the call.
+// It waits for an RCU grace period (membarrier's synchronize_rcu; about 20 ms), as delivery runs under RCU. The
+// error is errors.ErrUnsupported if the kernel refuses (EINVAL with nohz_full, ENOSYS).
 func AwaitDelivery() error {
 	const global = 1 // MEMBARRIER_CMD_GLOBAL
 	_, _, e := unix.Syscall(unix.SYS_MEMBARRIER, global, 0, 0)

@@ -16,7 +16,7 @@ func (l *Listener) QueueLength() (int, error) { return 0, sockstate.ErrNeedsLinu
 // AwaitDelivery needs Linux.
 func AwaitDelivery() error { return sockstate.ErrNeedsLinux }
 
-// Freezer is a Loop that can have a socket take no more data.
+// Freezer is a Loop that can stop a socket from receiving.
 type Freezer interface {
 	Freeze(s Sock, filter bool) error
 }

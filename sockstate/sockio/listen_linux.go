@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Listener is a listening socket, to be handed to Loop.Accept.
+// Listener is a listening socket, for Loop.Accept.
 type Listener struct {
 	FD   int
 	Addr netip.AddrPort
@@ -14,15 +14,14 @@ type Listener struct {
 
 // ListenConfig says how to listen.
 type ListenConfig struct {
-	// Backlog is passed to listen(); the accept queue holds one more, and net.core.somaxconn caps it.
+	// Backlog is passed to listen(). The accept queue holds one more; net.core.somaxconn caps it.
 	Backlog int
 	// ReusePort lets several listeners share the address, each with its own queue.
 	ReusePort bool
 }
 
-// Listen opens a listener in the calling thread's namespace, with SO_REUSEADDR: a port
-// that has only TIME_WAIT sockets left can be bound. An unspecified IPv6 address takes IPv4
-// connections too.
+// Listen opens a listener in the calling thread's namespace. SO_REUSEADDR lets it bind a port
+// that has only TIME_WAIT sockets left. An unspecified IPv6 address also accepts IPv4.
 func Listen(addr netip.AddrPort, cfg ListenConfig) (*Listener, error) {
 	a := NewAddr(addr)
 	family := unix.AF_INET

@@ -9,7 +9,7 @@ import (
 // PortSet is a set of ports.
 type PortSet [1 << 16]bool
 
-// Count is how many ports from lo to hi are in the set.
+// Count is the number of ports from lo to hi in the set.
 func (s *PortSet) Count(lo, hi uint16) (n int) {
 	for p := int(lo); p <= int(hi); p++ {
 		if s[p] {
@@ -19,7 +19,7 @@ func (s *PortSet) Count(lo, hi uint16) (n int) {
 	return n
 }
 
-// ParsePorts reads a list like "8080,9000-9010", as proc_do_large_bitmap prints ip_local_reserved_ports.
+// ParsePorts parses a list like "8080,9000-9010", the format of ip_local_reserved_ports (proc_do_large_bitmap).
 func ParsePorts(list string) (*PortSet, error) {
 	s := new(PortSet)
 	for item := range strings.SplitSeq(strings.TrimSpace(list), ",") {
@@ -32,11 +32,11 @@ func ParsePorts(list string) (*PortSet, error) {
 		}
 		lo, err := strconv.ParseUint(first, 10, 16)
 		if err != nil {
-			return nil, fmt.Errorf("reserved ports %q: %q is no port", list, first)
+			return nil, fmt.Errorf("reserved ports %q: %q is not a port", list, first)
 		}
 		hi, err := strconv.ParseUint(last, 10, 16)
 		if err != nil || hi < lo {
-			return nil, fmt.Errorf("reserved ports %q: %q is no range", list, item)
+			return nil, fmt.Errorf("reserved ports %q: %q is not a range", list, item)
 		}
 		for p := lo; p <= hi; p++ {
 			s[p] = true

@@ -10,16 +10,16 @@ import (
 	"lastack/sockstate"
 )
 
-// LocalPorts reads the ports that connect may choose from in the calling thread's namespace: those of
-// ip_local_port_range, from lo to hi, that are not reserved.
+// LocalPorts reads the ports that connect may choose in the calling thread's namespace: ip_local_port_range,
+// from lo to hi, without the reserved ones.
 func LocalPorts() (ports *PortSet, lo, hi uint16, err error) {
-	// The directory is the reader's namespace's (net_ctl_root).
+	// /proc/sys/net shows the reading thread's namespace (net_ctl_root).
 	b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
 	if err != nil {
 		return nil, 0, 0, err
 	}
 	if _, err := fmt.Sscan(string(b), &lo, &hi); err != nil || lo > hi {
-		return nil, 0, 0, fmt.Errorf("ip_local_port_range %q is no range of ports", b)
+		return nil, 0, 0, fmt.Errorf("ip_local_port_range %q is not a range of ports", b)
 	}
 	if b, err = os.ReadFile("/proc/sys/net/ipv4/ip_local_reserved_ports"); err != nil {
 		return nil, 0, 0, err
@@ -39,7 +39,7 @@ func LocalPorts() (ports *PortSet, lo, hi uint16, err error) {
 	return reserved, lo, hi, nil
 }
 
-// NarrowsPorts reports whether the kernel knows IP_LOCAL_PORT_RANGE, as Linux 6.3 does.
+// NarrowsPorts reports whether the kernel has IP_LOCAL_PORT_RANGE (Linux 6.3).
 func NarrowsPorts() bool {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -50,7 +50,7 @@ func NarrowsPorts() bool {
 	return setsockopt(int32(fd), &o) == 0
 }
 
-// IsLocal reports whether addr is one of the calling thread's namespace. Where ip_nonlocal_bind is set it may be taken for one.
+// IsLocal reports whether addr belongs to the calling thread's namespace. With ip_nonlocal_bind set it may be wrong.
 func IsLocal(addr netip.Addr) bool {
 	return addr.IsLoopback() || CanBind(netip.AddrPortFrom(addr, 0), false) == nil
 }

@@ -6,18 +6,17 @@ import (
 	"lastack/sockstate"
 )
 
-// Sock names a socket of one loop by slot, from 0 to Config.Slots-1. The caller
-// chooses the slot of a socket that it opens, so that a chain can name a socket
-// that does not exist yet; the loop chooses the slot of a connection that it
-// accepts. A loop does one or the other. A slot is free again when its OpClose has
-// completed, or its OpSocket has failed.
+// Sock is the slot of a socket of one loop, from 0 to Config.Slots-1. The caller
+// chooses the slot of a socket that it opens, so a chain can name a socket that does
+// not exist yet. The loop chooses the slot of a connection that it accepts. A loop
+// either opens or accepts. A slot is free again when its OpClose has completed or its
+// OpSocket has failed.
 type Sock int32
 
-// Op tells what completed.
+// Op is an operation.
 type Op uint8
 
-// The operations. OpPoll waits for a socket to become readable without reading; OpPeerEnd does not wait, and
-// reads nothing that anybody wants.
+// The operations. Loop describes them.
 const (
 	OpSocket Op = iota
 	OpSetsockopt
@@ -41,15 +40,15 @@ var opNames = [...]string{
 
 func (o Op) String() string { return opNames[o] }
 
-// Dial says how to open a connection. It is copied when it is queued; what it
-// points to must stay unchanged until the dial has completed.
+// Dial says how to open a connection. Loop.Dial copies it; what it points to must
+// stay unchanged until the dial has completed.
 type Dial struct {
 	Remote *Addr
-	// Local is bound to first; nil leaves source and port to connect.
+	// Local is the address to bind; nil lets connect choose address and port.
 	Local *Addr
 	// Opts are set before the bind.
 	Opts []Opt
-	// First is sent as soon as the connection is there.
+	// First is sent as soon as the connection is open.
 	First []byte
 }
 
@@ -59,16 +58,17 @@ type Completion struct {
 	Sock Sock
 	// Errno is 0 when the operation succeeded.
 	Errno Errno
-	// N is the number of bytes moved by send or recv (0 from recv: EOF); the listener's
-	// index for accept; for poll 1 if there is nothing but data to read, 0 if EOF or an error is
-	// behind it; for a failed connect 1 if the kernel had taken it up (tcp_connect: a SYN
-	// was sent, ActiveOpens counted), 0 if it refused at once.
+	// N depends on Op.
+	// Send, recv: the number of bytes; 0 from recv is EOF.
+	// Accept: the listener's index.
+	// Poll: 1 if there is only data to read, 0 if EOF or an error is behind it.
+	// A failed connect: 1 if the SYN was sent (tcp_connect, counted in ActiveOpens), 0 if the kernel refused at once.
 	N int
-	// At is when the operation was known to be complete, on the clock of Loop.Now.
+	// At is when the loop knew that the operation had completed, on the clock of Loop.Now.
 	At int64
 	// Began is when connect was called; for OpConnect only.
 	Began int64
-	// Data is what recv read, valid until Complete returns.
+	// Data is the data of a recv, valid until Complete returns.
 	Data []byte
 }
 
@@ -81,61 +81,57 @@ type Handler interface {
 // Loop is one worker's view of its sockets. It is not safe for concurrent use,
 // except Wake.
 //
-// Every operation completes once, but for these: Shutdown and SetLinger complete only when they fail, PeerEnd only
-// when it finds the peer's end;
-// Cancel and Close drop the pending operations of their socket silently, those still queued
-// too, but for PeerEnd, Shutdown and SetLinger; OpClose is the last completion that its slot sees.
+// Every operation completes once, with these exceptions. Shutdown and SetLinger complete only if they fail, PeerEnd
+// only if the peer has ended the connection. Cancel and Close silently drop the socket's pending and queued
+// operations, except PeerEnd, Shutdown and SetLinger. OpClose is a slot's last completion.
 // At most one recv or poll, and one dial or send, may be pending on a socket at once.
 type Loop interface {
-	// Name is the backend, as --engine spells it.
+	// Name is the backend's, as for --engine.
 	Name() string
-	// Now is the time in nanoseconds since an arbitrary start, monotonic and the
-	// same for all loops of the process.
+	// Now is monotonic time in nanoseconds, the same for all loops of the process.
 	Now() int64
 
 	// Dial opens a socket in slot s and connects it, as one chain: socket, setsockopt, bind,
-	// connect and, if there is something to send first, send. It completes as OpConnect
-	// and then, with First, as OpSend; where a step before fails, as that step alone,
-	// and where connect fails, as OpConnect alone. After a failed OpSocket the slot is
-	// free; after another failure the socket is still to be closed.
+	// connect and, with First, send. It completes as OpConnect and then, with First, as OpSend.
+	// If a step fails, only that step completes. After a failed OpSocket the slot is free;
+	// after another failure the socket is still to be closed.
 	Dial(s Sock, d *Dial)
-	// ConnectSent is when the connect of a dial that has not completed had been called, and had come back: a SYN was sent
-	// by then. It is 0 while the dial is queued, and connect itself may take long to find a port.
+	// ConnectSent returns when connect returned, for a dial that has not completed: the SYN was sent by then. It
+	// is 0 while the dial is queued or connect is searching for a port.
 	ConnectSent(s Sock) int64
-	// Send sends all of p, which must stay unchanged until it has completed.
+	// Send sends all of p, which must stay unchanged until the send has completed.
 	Send(s Sock, p []byte)
-	// Recv reads at most n bytes, n being at least 1, and at most Config.Buffer.
+	// Recv reads at most n bytes: at least 1, at most Config.Buffer.
 	Recv(s Sock, n int)
-	// Poll completes when s is readable: data, EOF or an error to read.
+	// Poll completes when s is readable: data, EOF or an error. It reads nothing.
 	Poll(s Sock)
-	// PeerEnd asks whether the peer has ended the connection already: without an error by FIN, with ECONNRESET by
-	// RST. A Close queued behind it comes after it. close() alone does not tell, and what arrives later nobody hears
-	// of. Data that nobody has read is discarded, for close() would send an RST for it; unless keep
-	// is set, which is for a socket that has some and is to be closed with it.
+	// PeerEnd checks, without waiting, whether the peer has ended the connection: by FIN (no error) or RST (ECONNRESET).
+	// Queued before a Close it shows what close() does not tell. It discards unread data, for which close() would
+	// send an RST. With keep, for a socket that has data and is to be closed with it unread, it does not.
 	PeerEnd(s Sock, keep bool)
 	// Shutdown shuts down the sending half (SHUT_WR).
 	Shutdown(s Sock)
 	// SetLinger sets SO_LINGER {1, seconds}.
 	SetLinger(s Sock, seconds int)
-	// Close closes s. lingers says that SO_LINGER with a positive time was set: such a
-	// close blocks while data is unacknowledged, non-blocking sockets included, so it is
-	// performed apart. It completes with ECANCELED where the dial had not begun: there is no
-	// socket then, and no SYN was sent.
+	// Close closes s. lingers says that SO_LINGER with a positive time is set: such a close
+	// blocks while data is unacknowledged, even on a non-blocking socket, so another thread
+	// performs it. It completes with ECANCELED if the dial had not begun: no socket exists,
+	// and no SYN was sent.
 	Close(s Sock, lingers bool)
 	// Cancel drops the pending operations of s without a completion.
 	Cancel(s Sock)
 
-	// Accept starts accepting from a listening descriptor, which may be shared by several
-	// loops and stays its owner's. Each connection completes as OpAccept with its slot and,
-	// in N, index. A failure (EMFILE and the like) completes with Sock -1, and is retried
-	// a little later; the connection waits in the kernel's queue.
+	// Accept starts accepting from a listening descriptor. Several loops may share it; the
+	// caller still owns it. Each connection completes as OpAccept with its slot and, in N,
+	// index. A failure (EMFILE and the like) completes with Sock -1 and is retried a little
+	// later; the connection waits in the kernel's queue.
 	Accept(listener, index int) error
-	// StopAccept stops accepting from all listeners. They are to be closed after it. What the kernel had
+	// StopAccept stops accepting from all listeners. Close them only after it. Connections that the kernel had
 	// accepted by then may still complete.
 	StopAccept()
 
-	// SetTimer makes OpTimeout complete for s at the time at, in place of the timer
-	// that s had; never early, late by up to a tick of 16 us and the way to the next Wait.
+	// SetTimer makes OpTimeout complete for s at the time at, and replaces the timer that s
+	// had. It is never early, and late by up to a tick of 16 us and the time to the next Wait.
 	// A timer belongs to the slot, not to the socket: it outlives a close.
 	SetTimer(s Sock, at int64)
 	StopTimer(s Sock)
@@ -145,14 +141,14 @@ type Loop interface {
 	// LocalAddr reads the address that s is bound to.
 	LocalAddr(s Sock) (netip.AddrPort, error)
 
-	// Wait performs what is queued and completes what is ready; if there was nothing, it
-	// sleeps until there is, a timer fires, Wake is called, or the time until has come.
+	// Wait performs the queued operations and completes those that are ready. If none is, it
+	// sleeps until one is, a timer fires, Wake is called, or the time until has come.
 	Wait(until int64) error
-	// Wake makes a Wait of another goroutine return; the handler sees an OpWake
-	// with Sock -1 for one or more calls. After CloseAll it does nothing.
+	// Wake makes a Wait in another goroutine return. The handler sees one OpWake with
+	// Sock -1 for one or more calls. After CloseAll it does nothing.
 	Wake()
-	// CloseAll closes the sockets and then the loop itself: with abort by RST, otherwise as
-	// close() does. Listeners stay open. Nothing completes.
+	// CloseAll closes the sockets, with abort by RST, and then the loop itself. Listeners
+	// stay open. Nothing completes.
 	CloseAll(abort bool) error
 }
 
@@ -160,19 +156,19 @@ type Loop interface {
 type Config struct {
 	// Slots is the number of sockets that can be open at once.
 	Slots int
-	// Buffer is the size of a receive buffer in bytes; 0 means 64 KiB with epoll, which has one, and 16 KiB
-	// with io_uring, which has as many as may be full at once.
+	// Buffer is the size of a receive buffer in bytes. 0 means 64 KiB for epoll, which has one, and 16 KiB
+	// for io_uring, which has 256.
 	Buffer int
 	// Handler receives the completions.
 	Handler Handler
-	// GivesWay has a loop let other threads of its CPU run (sched_yield) before it waits for
-	// data: where both ends share the CPUs, the data is there when it comes back. It is
-	// not for a thread that has to be on time.
+	// GivesWay makes a loop call sched_yield before it waits for data: if both ends share the
+	// CPUs, the data has arrived when the call returns. It is not for a thread that has to be
+	// on time.
 	GivesWay bool
-	// Unfiltered says that no firewall rejects a SYN by ICMP on its way, as in a namespace of one's own. io_uring need not ask then
-	// whether what connect calls open is so, which without a First of Dial takes a request for each connection.
+	// Unfiltered says that no firewall on the path rejects a SYN by ICMP, as in a fresh namespace. The io_uring loop then does not
+	// verify that a connect has opened the connection, which costs a request for each dial without First.
 	Unfiltered bool
 }
 
-// Never is an until for Wait that does not come.
+// Never is a time for Wait that never comes.
 const Never int64 = 1<<63 - 1

@@ -2,8 +2,8 @@ package sockio
 
 import "golang.org/x/sys/unix"
 
-// LoopbackUp brings up lo in the network namespace of the calling thread, where it starts
-// down. It needs CAP_NET_ADMIN in the user namespace that owns it.
+// LoopbackUp brings up lo in the calling thread's network namespace; in a new one it is down. It
+// needs CAP_NET_ADMIN in the user namespace that owns it.
 func LoopbackUp() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -18,7 +18,7 @@ func NewUring(Config) (Loop, error) { return nil, sockstate.ErrNeedsLinux }
 // ProbeRing needs Linux.
 func ProbeRing() error { return sockstate.ErrNeedsLinux }
 
-// RingMemory is of no use: there are no rings.
+// RingMemory is 0: there are no rings.
 func RingMemory(int, int, int, bool) (rings int, bytes int64) { return 0, 0 }
 
 // CanBind needs Linux.

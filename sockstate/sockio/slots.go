@@ -2,13 +2,13 @@ package sockio
 
 import "math/bits"
 
-// Slots gives out the slots of a loop, the lowest first: few connections stay within few
-// slots, whose state is in the caches, and memory of slots beyond the most that were ever
-// taken at once is never touched. So a loop may have as many as the descriptor limit
-// allows. It costs a bit a slot; a stack of those that are free would cost four bytes.
+// Slots allocates the slots of a loop, the lowest first. Few connections use few slots, whose
+// state stays in the CPU's caches, and memory above the highest slot ever used is never touched. So a
+// loop may have as many slots as the descriptor limit allows. It takes a bit per slot; a stack of
+// free slots would take four bytes.
 type Slots struct {
-	// full[0] has a bit for each slot that is taken; a bit of full[k+1] says that the word
-	// of full[k] has no zero left.
+	// full[0] has a bit for each slot, set if it is taken. A bit of full[k+1] is set if its
+	// word of full[k] has no zero left.
 	full  [][]uint64
 	taken int
 	n     int
@@ -45,7 +45,7 @@ func (s *Slots) Take() Sock {
 	return Sock(i)
 }
 
-// Free makes a slot that was taken free again.
+// Free frees a slot.
 func (s *Slots) Free(slot Sock) {
 	s.taken--
 	for level, at := 0, int(slot); level < len(s.full); level, at = level+1, at>>6 {

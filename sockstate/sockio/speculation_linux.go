@@ -1,24 +1,24 @@
 package sockio
 
-// speculation decides whether a speculative system call is worthwhile, before epoll reports an event: for the end of a handshake
-// right after connect, or for a reply right after other threads have run. On loopback it succeeds; across a network it does not, and
-// would cost a system call a connection. After earlyMisses in a row only one in earlySkips is made.
+// speculation decides whether to try an operation before epoll reports its event: the end of a handshake right after connect, or
+// a reply right after other threads have run. On loopback that succeeds. Across a network it does not, and would cost a system call
+// for each connection. After maxMisses failures in a row only one attempt in retryEvery is made.
 type speculation struct {
 	misses int
 	skips  int
 }
 
 const (
-	earlyMisses = 8
-	earlySkips  = 256
+	maxMisses  = 8
+	retryEvery = 256
 )
 
 func (e *speculation) worthwhile() bool {
-	if e.misses < earlyMisses {
+	if e.misses < maxMisses {
 		return true
 	}
 	e.skips++
-	return e.skips%earlySkips == 0
+	return e.skips%retryEvery == 0
 }
 
 // note counts an attempt and returns whether it succeeded.
@@ -26,7 +26,7 @@ func (e *speculation) note(found bool) bool {
 	if found {
 		e.misses = 0
 	} else {
-		e.misses = min(e.misses+1, earlyMisses)
+		e.misses = min(e.misses+1, maxMisses)
 	}
 	return found
 }

@@ -10,11 +10,11 @@ func TestEarliness(t *testing.T) {
 	}
 	tests := map[string][]look{
 		"loopback":                  {{1000, true, 1000}},
-		"network":                   {{earlyMisses, false, earlyMisses}, {earlySkips - 1, false, 0}, {1, false, 1}, {10 * earlySkips, false, 10}},
-		"network, then loopback":    {{earlyMisses + earlySkips - 1, false, earlyMisses}, {500, true, 500}},
-		"a miss now and then":       {{earlyMisses - 1, false, earlyMisses - 1}, {1, true, 1}, {earlyMisses - 1, false, earlyMisses - 1}, {1, true, 1}},
-		"loopback, then network":    {{100, true, 100}, {100, false, earlyMisses}},
-		"network, found once early": {{earlyMisses, false, earlyMisses}, {earlySkips, true, 1}, {earlyMisses, false, earlyMisses}, {1, false, 0}},
+		"network":                   {{maxMisses, false, maxMisses}, {retryEvery - 1, false, 0}, {1, false, 1}, {10 * retryEvery, false, 10}},
+		"network, then loopback":    {{maxMisses + retryEvery - 1, false, maxMisses}, {500, true, 500}},
+		"a miss now and then":       {{maxMisses - 1, false, maxMisses - 1}, {1, true, 1}, {maxMisses - 1, false, maxMisses - 1}, {1, true, 1}},
+		"loopback, then network":    {{100, true, 100}, {100, false, maxMisses}},
+		"network, found once early": {{maxMisses, false, maxMisses}, {retryEvery, true, 1}, {maxMisses, false, maxMisses}, {1, false, 0}},
 	}
 	for name, steps := range tests {
 		t.Run(name, func(t *testing.T) {

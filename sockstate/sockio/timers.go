@@ -2,31 +2,31 @@ package sockio
 
 import "math/bits"
 
-// timers is a hierarchical timing wheel (Varghese and Lauck, 1987, scheme 7): one
-// timer a slot, set and stopped in constant time, without pointers.
+// timers is a hierarchical timing wheel (Varghese and Lauck, 1987, scheme 7) with one
+// timer per slot, set and stopped in constant time, without pointers.
 //
-// Level 0 has a bucket a tick, level k a bucket of 256^k ticks, whose timers are
-// dealt out to the levels below when its time comes. So most timers, timeouts
-// that never fire, are touched twice: set and stopped. A heap costs a logarithm
-// for each; a wheel that rounds far timers up, like the kernel's, would stretch a hold.
+// A bucket of level k spans 256^k ticks. When its time comes its timers cascade to the
+// levels below. Most timers are timeouts that never fire: they are touched twice, set and
+// stopped. A heap would cost a logarithm for each; a wheel that rounds far timers up, like
+// the kernel's, would stretch a hold.
 //
-// A slot costs four bytes, and a timer that is set a node. Connections that are held have
-// none, so a million of them need as many nodes as were busy at once.
+// A slot costs four bytes, an armed timer a node. Held connections have no timer, so a
+// million of them need only as many nodes as were ever armed at once.
 type timers struct {
-	cur    int64 // the last tick that was expired
+	cur    int64 // the last expired tick
 	heads  [wheelLevels][wheelSize]int32
 	used   [wheelLevels][wheelSize / 64]uint64
-	nodeOf []int32                 // by slot: 1 + the index of its node; 0: not set
-	nodes  []*[nodeChunk]timerNode // by chunks, so that growing copies nothing
-	made   int32                   // nodes that were ever used
-	free   int32                   // the first of those that are free again, linked by next; -1: none
+	nodeOf []int32                 // by slot: 1 + the index of its node; 0: none
+	nodes  []*[nodeChunk]timerNode // in chunks, so that growing copies nothing
+	made   int32                   // number of nodes ever used
+	free   int32                   // head of the free list, linked by next; -1: empty
 }
 
 type timerNode struct {
-	at         int64 // tick; may be beyond the wheel's reach
+	at         int64 // tick; may be beyond the wheel's range
 	next, prev int32 // nodes; -1: none
 	slot       int32
-	place      int16 // level<<8 | bucket
+	list       int16 // level<<8 | bucket
 }
 
 const (
@@ -96,8 +96,8 @@ func (t *timers) node(n int32) *timerNode {
 	return &t.nodes[uint32(n)/nodeChunk][uint32(n)%nodeChunk] // unsigned, to become a shift and a mask
 }
 
-// link puts node n into the bucket of its tick. A tick out of reach goes as far as the
-// wheel does, and is dealt out anew from there.
+// link puts node n into the bucket of its tick. A tick beyond the wheel's range goes into the
+// last bucket and cascades from there.
 func (t *timers) link(n int32) {
 	node := t.node(n)
 	ahead := min(node.at-t.cur, maxTicks)
@@ -109,7 +109,7 @@ func (t *timers) link(n int32) {
 	}
 	bucket := int(near>>(level*wheelBits)) & (wheelSize - 1)
 	head := t.heads[level][bucket]
-	node.next, node.prev, node.place = head, -1, int16(level<<wheelBits|bucket)
+	node.next, node.prev, node.list = head, -1, int16(level<<wheelBits|bucket)
 	if head >= 0 {
 		t.node(head).prev = n
 	}
@@ -119,7 +119,7 @@ func (t *timers) link(n int32) {
 
 func (t *timers) unlink(n int32) {
 	node := t.node(n)
-	level, bucket := int(node.place)>>wheelBits, int(node.place)&(wheelSize-1)
+	level, bucket := int(node.list)>>wheelBits, int(node.list)&(wheelSize-1)
 	if node.next >= 0 {
 		t.node(node.next).prev = node.prev
 	}
@@ -133,8 +133,8 @@ func (t *timers) unlink(n int32) {
 	}
 }
 
-// next is the time at which expire has something to do: a timer to fire or a
-// bucket to deal out. Never if no timer is set.
+// next is the time at which expire has work: a timer to fire or a bucket to
+// cascade. Never if no timer is set.
 func (t *timers) next() int64 {
 	tick := t.nextTick()
 	if tick == Never {
@@ -155,8 +155,8 @@ func (t *timers) nextTick() int64 {
 	return first
 }
 
-// distance is how many buckets after pos the next used one is, going round, up to
-// a full turn; 0 if none is used.
+// distance is the number of buckets from pos to the next used one, up to a full
+// turn; 0 if none is used.
 func (t *timers) distance(level, pos int) int {
 	for d := 1; d <= wheelSize; {
 		b := (pos + d) & (wheelSize - 1)
@@ -169,7 +169,7 @@ func (t *timers) distance(level, pos int) int {
 	return 0
 }
 
-// expire fires what is due at now.
+// expire fires the timers due at now.
 func (t *timers) expire(now int64, fire func(Sock)) (fired int) {
 	until := now >> tickShift
 	for {
@@ -181,7 +181,7 @@ func (t *timers) expire(now int64, fire func(Sock)) (fired int) {
 		t.cur = tick
 		for level := wheelLevels - 1; level > 0; level-- {
 			if tick&(1<<(level*wheelBits)-1) == 0 {
-				t.deal(level, int(tick>>(level*wheelBits))&(wheelSize-1))
+				t.cascade(level, int(tick>>(level*wheelBits))&(wheelSize-1))
 			}
 		}
 		bucket := int(tick) & (wheelSize - 1)
@@ -194,8 +194,8 @@ func (t *timers) expire(now int64, fire func(Sock)) (fired int) {
 	}
 }
 
-// deal moves a bucket's timers to the levels below; those due now into this tick's bucket.
-func (t *timers) deal(level, bucket int) {
+// cascade moves a bucket's timers to the levels below; those due now into this tick's bucket.
+func (t *timers) cascade(level, bucket int) {
 	for t.heads[level][bucket] >= 0 {
 		n := t.heads[level][bucket]
 		t.unlink(n)

@@ -6,25 +6,25 @@ import (
 	"lastack/sockstate/sockio/ring"
 )
 
-// acceptor is a loop's way of accepting.
+// acceptor is the state of accepting.
 //
-// Multishot accept takes a connection before it looks for a place in the table, and without one it
-// closes the connection again (io_accept, io_fixed_fd_install): nobody would know of it. So it is armed
-// only where a ring has more free places than completions: it ends by itself when there is no room for
-// another completion, so within one system call it cannot take more. With fewer places connections
-// are accepted one by one, each with a place set aside, and with none the listener is only watched.
+// Multishot accept accepts a connection before it looks for a free index in the file table, and without one
+// closes it again, unreported (io_accept, io_fixed_fd_install). So it is armed only on a ring with more free
+// indexes than completion entries: it ends by itself when the completion queue is full, so it cannot accept
+// more in one system call. With fewer free indexes connections are accepted one by one, each with an index
+// reserved; with none the listener is only polled.
 type acceptor struct {
-	on        bool // slots are given out by accept
+	on        bool // accept allocates the slots
 	listeners []uringListener
 	retryAt   int64 // when to accept again after a failure; 0: accepting
-	starved   bool  // the failure was that there is no place
+	starved   bool  // accepting paused for want of a free index
 }
 
 type uringListener struct {
 	fd, index int
 	state     accepting
-	ring      int    // that it accepts into
-	epoch     uint16 // tells its successive requests apart
+	ring      int    // the ring that it accepts into
+	epoch     uint16 // distinguishes its successive requests
 	stopped   bool
 }
 
@@ -34,8 +34,8 @@ const (
 	acceptIdle accepting = iota
 	acceptMany
 	acceptOne
-	acceptWatch // waits for a connection for which there is no place
-	acceptEnds  // was cancelled
+	acceptPoll // waits for a connection, without a free index for it
+	acceptEnds // was cancelled
 )
 
 func (n *uringListener) data(mark uint8, i int) uint64 {
@@ -43,7 +43,7 @@ func (n *uringListener) data(mark uint8, i int) uint64 {
 }
 
 func (l *uring) Accept(listener, index int) error {
-	// A ring would say so only when the first connection is there.
+	// The ring would report a bad listener only at the first connection.
 	if v, err := unix.GetsockoptInt(listener, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil {
 		return &Error{Call: "accept", On: "listener", Errno: err.(Errno)}
 	} else if v == 0 {
@@ -55,15 +55,15 @@ func (l *uring) Accept(listener, index int) error {
 	return nil
 }
 
-// StopAccept has the kernel let go of the listeners before it returns, outside Wait: their
-// owner is about to close them.
+// StopAccept releases the listeners before it returns, even outside Wait: their owner is about
+// to close them.
 func (l *uring) StopAccept() {
 	for i := range l.acceptor.listeners {
 		n := &l.acceptor.listeners[i]
 		n.stopped = true
 		l.disarm(i)
 		if r := l.rings[n.ring]; !l.waiting && n.state != acceptIdle {
-			// Wait says what is wrong with the ring; and it shares its buffers with the next.
+			// Wait will report what is wrong with the ring. Reap before the next ring: they share buffers.
 			_ = l.submit(r, 0)
 			_ = l.reap(r)
 		}
@@ -77,7 +77,7 @@ func (l *uring) disarm(i int) {
 	switch n.state {
 	case acceptIdle, acceptEnds:
 		return
-	case acceptWatch:
+	case acceptPoll:
 		mark = markListen
 	}
 	if n.state == acceptOne {
@@ -92,7 +92,7 @@ func (l *uring) disarm(i int) {
 		}
 	}
 	n.state = acceptEnds
-	// First of all: what is queued may take several submissions, and in each it would accept more.
+	// First in the queue: the queue may take several submissions, and each would accept more.
 	r.QueueFirst(ring.SQE{Op: ring.OpAsyncCancel, Flags: ring.CQESkipSuccess, Addr: n.data(mark, i)})
 }
 
@@ -102,10 +102,10 @@ func (l *uring) armAll() {
 	}
 }
 
-// left is the number of places that are neither taken nor set aside.
+// left is the number of indexes that are neither taken nor reserved.
 func (r *uringRing) left() int { return r.slots - r.open - r.singles }
 
-// arm starts to accept from listener i, into the ring with the most room.
+// arm starts to accept from listener i, into the ring with the most free indexes.
 func (l *uring) arm(i int) {
 	a := &l.acceptor
 	n := &a.listeners[i]
@@ -125,21 +125,21 @@ func (l *uring) arm(i int) {
 		n.state = acceptOne
 		r.singles++
 	default:
-		n.state = acceptWatch
+		n.state = acceptPoll
 		e = ring.SQE{Op: ring.OpPollAdd, FD: int32(n.fd), OpFlags: unix.POLLIN}
 		mark = markListen
 	}
 	e.UserData = n.data(mark, i)
 	r.Queue(e)
-	l.makeRoom(r)
+	l.endMultishot(r)
 }
 
-// margin is how many connections multishot accept may take before anybody looks.
+// margin is how many connections multishot accept may accept before the loop sees them.
 func (l *uring) margin(r *uringRing) int {
 	return int(completions(r.slots)) + len(l.acceptor.listeners)
 }
 
-// roomiest is the ring with the most places left; a new one, where all are almost full and the
+// roomiest is the ring with the most free indexes: a new one if all are almost full and the
 // loop has slots for more.
 func (l *uring) roomiest() *uringRing {
 	best := l.rings[0]
@@ -177,14 +177,14 @@ func (l *uring) acceptCompleted(r *uringRing, i int, c *ring.CQE) {
 			}
 		}
 	}
-	l.makeRoom(r)
+	l.endMultishot(r)
 	if n.state == acceptIdle {
 		l.arm(i)
 	}
 }
 
-// makeRoom ends multishot accept into a ring that has few places left.
-func (l *uring) makeRoom(r *uringRing) {
+// endMultishot ends multishot accept into a ring with few free indexes.
+func (l *uring) endMultishot(r *uringRing) {
 	if r.left() > l.margin(r) {
 		return
 	}
@@ -195,12 +195,12 @@ func (l *uring) makeRoom(r *uringRing) {
 	}
 }
 
-// accepted takes a connection in a place that the kernel chose.
-func (l *uring) accepted(r *uringRing, place int32, index int) {
-	s := Sock(r.index*l.table + int(place))
+// accepted completes an accept; the kernel chose the index in the file table.
+func (l *uring) accepted(r *uringRing, file int32, index int) {
+	s := Sock(r.index*l.table + int(file))
 	k := &l.socks[s]
 	if k.flag&ringClosing != 0 {
-		// The place is free again, so the close is done; its completion comes later in the batch.
+		// The kernel reused the index, so the close is done; its completion comes later in the batch.
 		k.flag |= ringClosed
 		l.free(k, s)
 		l.complete(OpClose, s, 0, 0)
@@ -211,7 +211,7 @@ func (l *uring) accepted(r *uringRing, place int32, index int) {
 	l.complete(OpAccept, s, 0, index)
 }
 
-// listenReadable hears that a connection waits, for which there was no place.
+// listenReadable handles a poll of a listener: a connection is waiting.
 func (l *uring) listenReadable(i int, c *ring.CQE) {
 	n := &l.acceptor.listeners[i]
 	if uint16(c.UserData>>32) != n.epoch&ringCountMask {
@@ -229,14 +229,14 @@ func (l *uring) listenReadable(i int, c *ring.CQE) {
 	l.arm(i)
 }
 
-// acceptFailed pauses accepting: what cannot be taken would be offered again at once.
+// acceptFailed pauses accepting: it would fail again at once.
 func (l *uring) acceptFailed(index int, e Errno) {
 	l.acceptor.retryAt = l.now + acceptRetry
 	l.complete(OpAccept, -1, e, index)
 }
 
-// vacated counts a place that is free, and accepts again if that is what was missing.
-func (l *uring) vacated(r *uringRing) {
+// indexFreed counts an index that is free again. If accepting paused for want of one it resumes.
+func (l *uring) indexFreed(r *uringRing) {
 	r.open--
 	a := &l.acceptor
 	if a.starved && a.retryAt != 0 {

@@ -9,7 +9,7 @@ import (
 	"lastack/sockstate/sockio/ring"
 )
 
-// Multishot accept does not take more connections than there are places, whatever the
+// Multishot accept does not take more connections than the file table has free indexes, whatever the
 // backlog: nobody would know of them.
 func TestUringAcceptsNoMoreThanFit(t *testing.T) {
 	needRing(t)
@@ -40,7 +40,7 @@ func TestUringAcceptsNoMoreThanFit(t *testing.T) {
 			t.Fatal(err)
 		}
 		until(t, func() bool { return accepted == 1000 }, r)
-		// Each was reset by its close, none by the kernel for want of a place.
+		// Each was reset by its close, none by the kernel for want of a free index.
 		reset := 0
 		for s := range Sock(1000) {
 			client.loop.Recv(s, 1)

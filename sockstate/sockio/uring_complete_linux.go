@@ -9,7 +9,7 @@ import (
 	"lastack/sockstate/sockio/ring"
 )
 
-// reap takes the completions that a ring has.
+// reap handles a ring's completions.
 func (l *uring) reap(r *uringRing) error {
 	l.now = clock.Now()
 	var c ring.CQE
@@ -17,7 +17,7 @@ func (l *uring) reap(r *uringRing) error {
 		for r.Next(&c) {
 			l.completed(r, &c)
 		}
-		// What found no room has buffers, too, and the next ring would take the same.
+		// Overflowed completions hold buffers that the next ring would use.
 		if !r.Overflowed() {
 			break
 		}
@@ -49,7 +49,7 @@ func (l *uring) completed(r *uringRing, c *ring.CQE) {
 		l.listenReadable(int(s), c)
 		return
 	case markInstall:
-		if c.Res >= 0 { // nobody waited for it any more
+		if c.Res >= 0 { // Ring.Do gave up waiting for it
 			_ = unix.Close(int(c.Res))
 		}
 		return
@@ -74,15 +74,15 @@ func (l *uring) completed(r *uringRing, c *ring.CQE) {
 		l.recycle(r, c)
 		return
 	}
-	if mark < markLook && epoch != k.epoch&ringCountMask {
-		l.stale(r, k, s, mark, e, c)
+	if mark < markPeerEnd && epoch != k.epoch&ringCountMask {
+		l.lateCompletion(r, k, s, mark, e, c)
 		l.closed(s, 0)
 		return
 	}
 	switch mark {
 	case markSocket:
 		k.flag &^= ringOpen | ringConnect
-		k.epoch++ // what was queued behind it fails too
+		k.epoch++ // the requests queued behind it fail too
 		delete(l.sends, s)
 		l.complete(OpSocket, s, e, 0)
 	case markOpt:
@@ -93,7 +93,7 @@ func (l *uring) completed(r *uringRing, c *ring.CQE) {
 		l.connected(k, s, e)
 	case markSend:
 		if k.flag&ringConnect != 0 {
-			l.proven(k, s, e, int(c.Res))
+			l.verified(k, s, e, int(c.Res))
 		} else {
 			l.sent(k, s, e, int(c.Res))
 		}
@@ -105,12 +105,12 @@ func (l *uring) completed(r *uringRing, c *ring.CQE) {
 		if _, stashed := l.stash[s]; stashed {
 			n, e = 1, 0
 		} else if e == unix.ECANCELED {
-			e = 0 // see recallNext: a reset is known of
+			e = 0 // by recallNext: a reset is known
 		} else if e == 0 && c.Res&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) == 0 {
 			n = 1
 		}
 		l.complete(OpPoll, s, e, n)
-	case markLook, markLookKeep:
+	case markPeerEnd, markPeerEndKeep:
 		l.peerEnded(k, s, mark, e, c)
 		l.closed(s, 0)
 	case markLinger:
@@ -133,10 +133,10 @@ func (l *uring) dialFailed(k *uringSock, s Sock, op Op, e Errno) {
 
 func (l *uring) connected(k *uringSock, s Sock, e Errno) {
 	if e == 0 && !l.unfiltered {
-		l.prove(k, s)
+		l.verifyOpen(k, s)
 		return
 	}
-	if e == unix.EALREADY { // some kernels call connect again where prove says that they find no error
+	if e == unix.EALREADY { // some kernels call connect again in the case that verifyOpen describes
 		if kept, err := l.keptError(s); err == nil && kept != 0 {
 			e = kept
 		}
@@ -148,7 +148,7 @@ func (l *uring) connected(k *uringSock, s Sock, e Errno) {
 		}
 		k.flag &^= ringConnect
 		if b, first := l.sends[s]; first {
-			l.Send(s, b.p) // before the handler, which may have something to follow it
+			l.Send(s, b.p) // before the handler queues more
 		}
 		l.dialled(k, s, 0, 0, l.now)
 		return
@@ -169,33 +169,33 @@ func (l *uring) dialled(k *uringSock, s Sock, e Errno, n int, at int64) {
 	l.handler.Complete(&l.c)
 }
 
-// prove finds out whether a connect that completed without an error has opened the connection. While connect has an IPv4 socket
-// locked, as for all of the way on loopback, an ICMP error is kept for later (sk_err_soft), but queued as for IP_RECVERR at once
-// (tcp_v4_err, ip_icmp_error). io_connect takes the queue's EPOLLERR for the end of the handshake and finds no error in sk_err, while
-// the socket stays in SYN_SENT and sends the SYN again. A firewall of this host that rejects does that.
+// verifyOpen finds out whether a connect that completed without an error has opened the connection. While connect holds the lock of an
+// IPv4 socket, on loopback for the whole handshake, an ICMP error goes to sk_err_soft and at once to the error queue (tcp_v4_err,
+// ip_icmp_error). io_connect takes the queue's EPOLLERR for the end of the handshake and finds no error in sk_err, but
+// the socket stays in SYN_SENT and resends the SYN. A firewall of this host that rejects by ICMP causes that.
 //
-// What is sent first tells: until the handshake is over a send that does not wait is EAGAIN (sk_stream_wait_connect). Without
-// anything to send it is one of no bytes, which is no packet. The connect completes when that has, with the time at which it came back.
-func (l *uring) prove(k *uringSock, s Sock) {
+// A non-blocking send tells: it fails with EAGAIN until the handshake is over (sk_stream_wait_connect). It sends First, or
+// zero bytes, which make no packet. The connect completes when the send has, with the time at which the connect itself returned.
+func (l *uring) verifyOpen(k *uringSock, s Sock) {
 	b := l.sends[s]
 	b.opened = l.now
 	if len(b.p) > 0 {
-		l.delivered++ // what else has come goes into the same batch; a send of nothing is cheapest at once
+		l.delivered++ // batch it with what the other completions queue; an empty send is cheapest at once
 	}
 	l.sendWith(k, s, b, unix.MSG_DONTWAIT)
 }
 
-// proven takes the completion of prove's send: n bytes are sent, or e.
-func (l *uring) proven(k *uringSock, s Sock, e Errno, n int) {
+// verified handles the completion of verifyOpen's send: n bytes are sent, or it failed with e.
+func (l *uring) verified(k *uringSock, s Sock, e Errno, n int) {
 	b := l.sends[s]
 	failed := Errno(0)
 	switch {
 	case e == unix.EAGAIN:
 		kept, err := l.keptError(s)
 		if failed = kept; err != nil || kept == 0 && len(b.p) == 0 {
-			failed = e // not open, and nobody says why
+			failed = e // not open, for an unknown reason
 		}
-	case taken(e) || MayBeICMP(e): // the SYN that was sent again has brought it
+	case taken(e) || MayBeICMP(e): // an answer to the resent SYN
 		failed = e
 	}
 	if failed != 0 {
@@ -214,19 +214,19 @@ func (l *uring) proven(k *uringSock, s Sock, e Errno, n int) {
 	epoch := k.epoch
 	l.dialled(k, s, 0, 0, b.opened)
 	switch {
-	case len(b.p) == 0 || k.epoch != epoch: // there is no send, or the handler has cancelled it
-	case e == unix.EAGAIN: // there was no memory
+	case len(b.p) == 0 || k.epoch != epoch: // no data, or the handler has cancelled the send
+	case e == unix.EAGAIN: // out of memory
 		l.send(k, s, b)
 	default:
 		l.sent(k, s, e, n)
 	}
 }
 
-// keptError is the error of a socket, one kept for later too (SO_ERROR, sk_getsockopt), which has it no more.
+// keptError reads and clears the socket's error, sk_err or sk_err_soft (SO_ERROR, sk_getsockopt).
 func (l *uring) keptError(s Sock) (Errno, error) {
-	r, place := l.at(s)
+	r, file := l.at(s)
 	res, err := r.Do(ring.SQE{
-		Op: ring.OpURingCmd, Flags: ring.FixedFile, FD: place, Off: ring.CmdGetsockopt, Addr: unix.SOL_SOCKET | unix.SO_ERROR<<32,
+		Op: ring.OpURingCmd, Flags: ring.FixedFile, FD: file, Off: ring.CmdGetsockopt, Addr: unix.SOL_SOCKET | unix.SO_ERROR<<32,
 		FileIndex: uint32(unsafe.Sizeof(l.kept)), Addr3: pointer(&l.kept), UserData: l.socks[s].data(markKept, s),
 	})
 	if err == nil && res < 0 {
@@ -235,10 +235,10 @@ func (l *uring) keptError(s Sock) (Errno, error) {
 	return Errno(l.kept), err
 }
 
-// sentSYN reports whether a connect that failed had got as far as that.
+// sentSYN reports whether a failed connect had sent its SYN.
 func (l *uring) sentSYN(s Sock) bool {
 	sent := false
-	_ = l.withPlain(s, func(fd int) error { // without a descriptor it is unknown
+	_ = l.withPlain(s, func(fd int) error { // without a free descriptor it is unknown
 		ti, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 		sent = err == nil && ti.Segs_out > 0
 		return nil
@@ -246,14 +246,14 @@ func (l *uring) sentSYN(s Sock) bool {
 	return sent
 }
 
-// taken tells the errors of a connect whose SYN was sent from those with which the kernel refuses at
-// once (tcp_v4_connect).
+// taken reports whether a connect's error means that its SYN was sent, not that the kernel refused at once
+// (tcp_v4_connect).
 func taken(e Errno) bool {
 	return e == unix.ECONNREFUSED || e == unix.ETIMEDOUT || e == unix.ECONNABORTED
 }
 
-// MayBeICMP are the errors of a connect that can be either: this host has no route, or may not use one, or a router, a firewall or
-// ARP said later that there is none (tcp_v4_err with icmp_err_convert, icmpv6_err_convert).
+// MayBeICMP reports whether a connect's error is ambiguous: this host has no route or may not use it, or a router, a firewall or
+// ARP reported that later (tcp_v4_err with icmp_err_convert, icmpv6_err_convert).
 func MayBeICMP(e Errno) bool {
 	switch e {
 	case unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENONET, unix.ENOPROTOOPT, unix.EOPNOTSUPP, unix.EPROTO, unix.EACCES:
@@ -279,8 +279,8 @@ func (l *uring) sent(k *uringSock, s Sock, e Errno, n int) {
 func (l *uring) received(r *uringRing, k *uringSock, s Sock, e Errno, c *ring.CQE) {
 	if e == unix.ENOBUFS || e == unix.EINTR {
 		l.recycle(r, c)
-		// A batch brought more than there are buffers, which are free again when it is done.
-		n, less := l.least[s]
+		// A batch brought more data than there are buffers. They are free again after the batch.
+		n, less := l.recvLimit[s]
 		if !less {
 			n = l.buffers.Size()
 		}
@@ -288,19 +288,19 @@ func (l *uring) received(r *uringRing, k *uringSock, s Sock, e Errno, c *ring.CQ
 		return
 	}
 	most := l.buffers.Size()
-	if n, less := l.least[s]; less {
+	if n, less := l.recvLimit[s]; less {
 		most = n
-		delete(l.least, s)
+		delete(l.recvLimit, s)
 	}
 	if e == unix.ECANCELED || e == 0 && c.Res == 0 && k.flag&ringReset != 0 {
-		// See recallNext; or the cancelled recv has used up the error.
+		// Cancelled by recallNext, or the cancelled recv has consumed the error.
 		e = unix.ECONNRESET
 	}
 	if _, stashed := l.stash[s]; stashed {
-		// It was asked for before what came first was known.
+		// It was submitted before the late completion of the recv before it.
 		l.keepForNext(k, s, e, c)
 		l.recycle(r, c)
-		l.locally(Completion{Op: OpRecv, Sock: s, N: most})
+		l.localComplete(Completion{Op: OpRecv, Sock: s, N: most})
 		return
 	}
 	k.flag &^= ringRecv
@@ -313,17 +313,17 @@ func (l *uring) received(r *uringRing, k *uringSock, s Sock, e Errno, c *ring.CQ
 		}
 	}
 	l.handler.Complete(&l.c)
-	l.recycle(r, c) // a recv that failed may have taken a buffer, too
+	l.recycle(r, c) // even a failed recv may have taken a buffer
 }
 
 // peerEnded completes a PeerEnd that found the peer's end.
 func (l *uring) peerEnded(k *uringSock, s Sock, mark uint8, e Errno, c *ring.CQE) {
 	ended := e != unix.EAGAIN && e != unix.EINTR
 	switch {
-	case k.flag&ringReset != 0: // another request has used up the error
+	case k.flag&ringReset != 0: // another request has consumed the error
 		e, ended = unix.ECONNRESET, true
 	case e != 0:
-	case mark == markLookKeep:
+	case mark == markPeerEndKeep:
 		e, ended = endOf(int16(c.Res))
 	case c.Res > 0:
 		ended = c.Flags&ring.CQENonempty != 0 // a FIN is behind what was discarded (tcp_inq_hint)
@@ -333,13 +333,13 @@ func (l *uring) peerEnded(k *uringSock, s Sock, mark uint8, e Errno, c *ring.CQE
 	}
 }
 
-// stale takes the completion of what was cancelled too late: what it brought is the next one's.
-func (l *uring) stale(r *uringRing, k *uringSock, s Sock, mark uint8, e Errno, c *ring.CQE) {
+// lateCompletion handles the completion of a request cancelled too late: its data is kept for the next recv.
+func (l *uring) lateCompletion(r *uringRing, k *uringSock, s Sock, mark uint8, e Errno, c *ring.CQE) {
 	switch {
 	case mark != markRecv && mark != markSend:
 	case k.flag&ringClosing != 0:
 		if IsReset(e) && c.Res != -int32(unix.ECANCELED) {
-			k.flag |= ringReset // for the PeerEnd that is behind it
+			k.flag |= ringReset // for the PeerEnd behind it
 		}
 	default:
 		l.keepForNext(k, s, e, c)
@@ -350,7 +350,7 @@ func (l *uring) stale(r *uringRing, k *uringSock, s Sock, mark uint8, e Errno, c
 	l.recycle(r, c)
 }
 
-// keepForNext keeps what a recv read, or that it heard of a reset, for the next one.
+// keepForNext keeps a recv's data, or its reset, for the next one.
 func (l *uring) keepForNext(k *uringSock, s Sock, e Errno, c *ring.CQE) {
 	switch {
 	case c.Res > 0 && c.Flags&ring.CQEBuffer != 0:
@@ -360,7 +360,7 @@ func (l *uring) keepForNext(k *uringSock, s Sock, e Errno, c *ring.CQE) {
 	}
 }
 
-// recallNext cancels the recv or poll that was asked for in the meantime: what it waits for is here.
+// recallNext cancels the recv or poll that was submitted meanwhile: there is data or a reset for it.
 func (l *uring) recallNext(r *uringRing, k *uringSock, s Sock) {
 	mark := markRecv
 	if k.flag&ringPoll != 0 {
@@ -371,27 +371,27 @@ func (l *uring) recallNext(r *uringRing, k *uringSock, s Sock) {
 	}
 }
 
-// recycle gives back the buffer of a completion that nobody wants.
+// recycle returns a completion's buffer, if it has one.
 func (l *uring) recycle(r *uringRing, c *ring.CQE) {
 	if c.Flags&ring.CQEBuffer != 0 {
 		r.group.Return(l.buffers, c.Buffer())
 	}
 }
 
-// closed completes the close of a socket, when the kernel has no request for it any more.
+// closed completes the close of a socket when no request for it is in flight.
 func (l *uring) closed(s Sock, e Errno) {
 	k := &l.socks[s]
 	if k.flag&ringClosed == 0 || k.inflight > 0 {
 		return
 	}
-	if k.flag&ringUndialled != 0 || e == unix.EBADF { // there never was a socket
+	if k.flag&ringUndialled != 0 || e == unix.EBADF { // the socket was never made
 		e = unix.ECANCELED
 	}
 	l.free(k, s)
 	l.complete(OpClose, s, e, 0)
 }
 
-// free makes s a slot without a socket.
+// free frees slot s.
 func (l *uring) free(k *uringSock, s Sock) {
 	k.flag = 0
 	k.gen++
@@ -399,11 +399,11 @@ func (l *uring) free(k *uringSock, s Sock) {
 	delete(l.stash, s)
 	if l.acceptor.on {
 		r, _ := l.at(s)
-		l.vacated(r)
+		l.indexFreed(r)
 	}
 }
 
-// wantedFlag is the flag of an operation that Cancel drops.
+// wantedFlag is the flag of an operation that Cancel drops, 0 for another.
 func wantedFlag(op Op) uint16 {
 	switch op {
 	case OpSocket:
@@ -418,9 +418,9 @@ func wantedFlag(op Op) uint16 {
 	return 0
 }
 
-// deliverLocal completes what nothing was asked of the kernel for.
+// deliverLocal delivers the completions of localComplete.
 func (l *uring) deliverLocal() {
-	for range len(l.local) - l.localHead { // what handlers add is for the next Wait
+	for range len(l.local) - l.localHead { // those that handlers add are for the next Wait
 		q := l.local[l.localHead]
 		l.localHead++
 		k := &l.socks[q.Sock]

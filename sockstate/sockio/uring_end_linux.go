@@ -8,13 +8,13 @@ import (
 	"lastack/sockstate/clock"
 )
 
-// CloseAll implements Loop. The sockets are closed one by one, as the kernel would close a ring's table some
-// time after the ring.
+// CloseAll implements Loop. It closes the sockets one by one: with the ring alone, the kernel would close them some
+// time later.
 func (l *uring) CloseAll(abort bool) (err error) {
-	l.handler = nobody{}
+	l.handler = discard{}
 	l.givesWay = false
 	l.StopAccept()
-	err = l.drain()
+	err = l.flush()
 	for i := range l.socks {
 		s, k := Sock(i), &l.socks[i]
 		if k.flag&ringOpen == 0 || k.flag&ringClosing != 0 {
@@ -25,11 +25,11 @@ func (l *uring) CloseAll(abort bool) (err error) {
 		}
 		l.Close(s, false)
 		if r, _ := l.at(s); len(r.Queued()) >= uringBatch {
-			err = errors.Join(err, l.drain())
+			err = errors.Join(err, l.flush())
 		}
 	}
 	for end := clock.Now() + closeAtMost; err == nil && (len(l.lingering) > 0 || l.queued() || l.closing()); {
-		if err = l.drain(); err == nil && clock.Now() > end {
+		if err = l.flush(); err == nil && clock.Now() > end {
 			err = &Error{Call: "io_uring close", Errno: unix.ETIMEDOUT}
 		}
 	}
@@ -38,11 +38,11 @@ func (l *uring) CloseAll(abort bool) (err error) {
 	return err
 }
 
-// closeAtMost bounds the wait for the last closes, which the kernel does at once.
+// closeAtMost bounds the wait for the last closes, which the kernel normally does at once.
 const closeAtMost = int64(10e9)
 
-// drain performs what is queued.
-func (l *uring) drain() error {
+// flush performs the queued requests.
+func (l *uring) flush() error {
 	l.startLingering()
 	for _, r := range l.rings {
 		if !r.Pending() {
@@ -58,7 +58,7 @@ func (l *uring) drain() error {
 	return nil
 }
 
-// closing reports whether a close has not completed yet.
+// closing reports whether a close is still to complete.
 func (l *uring) closing() bool {
 	for i := range l.socks {
 		if k := &l.socks[i]; k.flag&(ringClosing|ringLingers) == ringClosing {
@@ -68,7 +68,7 @@ func (l *uring) closing() bool {
 	return false
 }
 
-// nobody takes the completions of a loop that is being closed.
-type nobody struct{}
+// discard drops the completions of a loop that is being closed.
+type discard struct{}
 
-func (nobody) Complete(*Completion) {}
+func (discard) Complete(*Completion) {}

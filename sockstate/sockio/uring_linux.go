@@ -13,35 +13,35 @@ import (
 	"lastack/sockstate/sockio/ring"
 )
 
-// uring is the Loop whose operations are requests to io_uring, performed by the kernel in the order
-// in which they were queued, a batch in a system call. Sockets are direct descriptors, places in a
-// ring's table, not descriptors of the process.
+// uring is the Loop whose operations are io_uring requests. The kernel performs them in queue order,
+// a batch per system call. Sockets are direct descriptors (indexes into a ring's file table), not
+// descriptors of the process.
 //
-// RLIMIT_NOFILE bounds each ring's table, so a loop has as many rings as its slots need, made when the
-// first slot of theirs is used. Slot s is place s%table of ring s/table.
+// RLIMIT_NOFILE bounds each ring's table, so a loop has as many rings as its slots need. Each is made
+// when its first slot is used. Slot s has index s%table of ring s/table.
 //
-// Times are those of batches: Began is when the batch with the connect was submitted, At when the one
-// with its completion came back. Under a full load a batch is some tens of requests and takes as long as they do.
+// Times are those of batches: Began is when the batch with the connect was submitted, At when the batch
+// with its completion returned. Under full load a batch is some tens of requests and takes as long as they do.
 //
-// Measured with two client and two server workers on two CPUs, 64 connections, echo:1,1, client:rst, a second each,
-// medians of 7 to 9 rounds against what is here; in brackets CPU time a lifecycle of both sides, here 64 to 68 us:
+// Variants relative to the code as it is: throughput and, in brackets, CPU time per lifecycle of both sides in us (64 to 68 as it
+// is). Two client and two server workers on two CPUs, 64 connections, echo:1,1, client:rst, 1 s each, medians of 7 to 9 rounds:
 //
 //	plain descriptors, epoll               0.78 (88)    io_uring to epoll 1.1 to 1.3 in most rounds
-//	recvs asked for without giving way     0.88 (72)    see submitDeferred
-//	not keeping a pair on one CPU          0.91 (68)    see bench: it pays here, not with epoll
+//	recvs submitted without yielding       0.88 (72)    see submitDeferred
+//	pairs not kept on one CPU              0.91 (68)    see bench: it pays here, not with epoll
 //	16, 32 and 512 requests a batch        0.87 (80), 0.91 (72), 0.91 (72)
-//	the socket linked to its connect       0.99 (69)    a link is started by task work, one more pass
+//	the socket linked to its connect       0.99 (69)    task work starts a link: one more pass
 //	one worker of each side, four          0.68 (70), 0.98 (72)
 //	8, 16, 32 connections                  0.78 (90), 0.94 (78), 0.96 (68)
 //	128, 512, 4096 connections             1.00 (61), 0.92 (68), 0.88 (75)
 //	GOMAXPROCS of 24, not 6                1.00 (65)
-//	the serial floor                       1.04         what the kernel's work alone allows
+//	the serial floor                       1.04         the kernel's work alone
 //
-// Of a profile 3 % is this package and the state machines above it, and 3 % the second look that
-// io_connect takes at each handshake; the rest is TCP's.
+// In a profile 3 % is this package and the state machines above it, and 3 % is io_connect's second
+// check of each handshake; the rest is TCP.
 type uring struct {
 	handler  Handler
-	table    int // places of a ring
+	table    int // size of a ring's file table
 	rings    []*uringRing
 	socks    []uringSock
 	buffers  *ring.Buffers
@@ -50,38 +50,38 @@ type uring struct {
 	linger   lingerer
 	back     []lingered
 	givesWay bool
-	// unfiltered is set where a connect's success needs no proof.
+	// unfiltered is Config.Unfiltered: a connect's success needs no verification.
 	unfiltered bool
 
-	// deferred are the recvs that are submitted when the other threads of this CPU have had their turn.
+	// deferred are the recvs to submit after a yield.
 	deferred []deferredRecv
-	// lingering are the closes that block, and wait for what was queued before them.
+	// lingering are the closes that block, until the requests queued before them are submitted.
 	lingering []Sock
-	// local are completions that no ring will give: nothing was asked of the kernel for them.
+	// local are the completions that need no request to the kernel.
 	local     []localCompletion
 	localHead int
-	// sends holds what is being sent, or is to be on a connection that is not there yet; the kernel reads
-	// it, unseen by the garbage collector, until its request has completed.
+	// sends holds the data being sent, or to be sent once the connection is open. The kernel reads it,
+	// invisibly to the garbage collector, until the request has completed.
 	sends map[Sock]sending
-	// connects are those of the batch that was submitted last.
+	// connects are the connects of the last submitted batch.
 	connects []Sock
-	// kept is what keptError reads.
+	// kept is where keptError reads the error.
 	kept int32
-	// slow is when the batch of a connect came back, where that took long.
+	// slow is when the batch of a connect returned, for slow batches only.
 	slow map[Sock]int64
-	// stash holds what a recv had read when it was cancelled.
+	// stash holds the data of recvs that were cancelled too late.
 	stash map[Sock][]byte
-	// least are the recvs that asked for less than a buffer.
-	least map[Sock]int
-	// cancelled is what the kernel may still send, by the request's user data.
+	// recvLimit is the n of the recvs for less than a buffer.
+	recvLimit map[Sock]int
+	// cancelled is the data that the kernel may still send, by the request's user data.
 	cancelled map[uint64]sending
-	// opts are the options that were ever set, each once: a request may point to one for long.
+	// opts holds every option ever set, each once: a request may point to one for long.
 	opts  map[Opt]*Opt
 	abort *Opt // SO_LINGER {1, 0}
 
 	acceptor  acceptor
-	eventfd   int   // an eventfd that the rings of a loop that may have several signal; -1: there is one
-	now       int64 // when the last batch came back
+	eventfd   int   // signalled by all rings, if the loop may have several; -1: it has one
+	now       int64 // when the last batch returned
 	waiting   bool  // in Wait
 	delivered int
 	c         Completion
@@ -93,33 +93,33 @@ type uringRing struct {
 	group *ring.Group
 	index int
 	open  int    // accepted sockets in its table
-	lost  uint32 // completions, as last seen
+	lost  uint32 // lost completions reported so far
 	// entered is when the last batch was submitted.
 	entered int64
-	// singles are the accepts under way that take one connection each.
+	// singles is the number of single-shot accepts under way, each with an index reserved.
 	singles int
-	slots   int // places that the loop has slots for
+	slots   int // size of its table
 }
 
-// uringSock is one slot. Zero is one without a socket.
+// uringSock is one slot. The zero value has no socket.
 type uringSock struct {
 	began    int64  // when connect was called
-	gen      uint16 // tells a slot's successive sockets apart
-	epoch    uint16 // counts cancels: what was asked for before one is not wanted after it
+	gen      uint16 // distinguishes the successive sockets of a slot
+	epoch    uint16 // counts cancels: completions of an earlier epoch are dropped
 	flag     uint16
-	inflight uint8 // requests in the kernel that will complete
+	inflight uint8 // requests that will complete
 }
 
 const (
-	ringOpen      uint16 = 1 << iota // there is a socket, or will be when the queue is submitted
-	ringClosing                      // OpClose is due
+	ringOpen      uint16 = 1 << iota // the socket exists, or will once the queue is submitted
+	ringClosing                      // OpClose is to complete
 	ringClosed                       // the kernel has closed it
 	ringFresh                        // accepted, not yet read
-	ringReset                        // a reset is known of, which nobody was told yet
+	ringReset                        // a reset that no completion has reported yet
 	ringUndialled                    // the connect was withdrawn before it was submitted
-	ringLingers                      // a thread closes it
-	ringQueued                       // a request of its is not submitted yet
-	ringConnect                      // wanted and not yet complete, from here on
+	ringLingers                      // a lingerer thread is closing it
+	ringQueued                       // one of its requests is not submitted yet
+	ringConnect                      // this and the following: pending operations
 	ringSend
 	ringRecv
 	ringPoll
@@ -127,22 +127,22 @@ const (
 	ringWanted = ringConnect | ringSend | ringRecv | ringPoll
 )
 
-// What a request is for, in its user data. Zero is nobody's.
+// The kind of a request, in its user data. A completion of kind zero is ignored.
 const (
 	markSocket uint8 = iota + 1
-	markOpt          // of a dial
+	markOpt          // an option of a dial
 	markBind
 	markConnect
 	markSend
 	markRecv
 	markPoll
-	markLook
-	markLookKeep
+	markPeerEnd
+	markPeerEndKeep
 	markLinger
 	markShutdown
 	markClose
-	markAccept // the slot is the listener's number, as for the next
-	markListen // poll of a listener for which there is no room
+	markAccept // the slot is the listener's index, for markListen too
+	markListen // poll of a listener, without a free index
 	markWake
 	markInstall
 	markKept
@@ -158,8 +158,8 @@ func (k *uringSock) data(mark uint8, s Sock) uint64 {
 	return uint64(mark)<<56 | uint64(k.gen&ringCountMask)<<44 | uint64(k.epoch&ringCountMask)<<32 | uint64(uint32(s))
 }
 
-// NewUring makes an io_uring loop for the calling thread, which alone may use it but for
-// Wake. It fails with an *Error where the kernel refuses: see Choose.
+// NewUring makes an io_uring loop. Only the calling thread may use it, except for Wake. It
+// fails with an *Error if the kernel refuses: see Choose.
 func NewUring(cfg Config) (Loop, error) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -168,7 +168,7 @@ func NewUring(cfg Config) (Loop, error) {
 	return newUring(cfg, int(min(limit.Cur, maxTable)))
 }
 
-// newUring makes a loop whose rings have a table of so many places each.
+// newUring makes a loop with file tables of a given size.
 func newUring(cfg Config, table int) (Loop, error) {
 	if cfg.Buffer <= 0 {
 		cfg.Buffer = uringBuffer
@@ -189,7 +189,7 @@ func newUring(cfg Config, table int) (Loop, error) {
 		connects:   make([]Sock, 0, uringBatch),
 		slow:       make(map[Sock]int64, uringBatch),
 		stash:      make(map[Sock][]byte),
-		least:      make(map[Sock]int),
+		recvLimit:  make(map[Sock]int),
 		opts:       make(map[Opt]*Opt),
 		cancelled:  make(map[uint64]sending),
 		eventfd:    -1,
@@ -208,7 +208,7 @@ func newUring(cfg Config, table int) (Loop, error) {
 	return l, nil
 }
 
-// ringError makes what package ring returns an *Error.
+// ringError converts an error of package ring to an *Error.
 func ringError(err error) error {
 	var e *os.SyscallError
 	if !errors.As(err, &e) {
@@ -236,7 +236,7 @@ func (l *uring) Wake() {
 	l.waker.wake()
 }
 
-// at is the ring and the place of a slot.
+// at is the ring of a slot and its index in the ring's file table.
 func (l *uring) at(s Sock) (*uringRing, int32) {
 	return l.rings[int(s)/l.table], int32(int(s) % l.table)
 }
@@ -247,7 +247,7 @@ func (l *uring) complete(op Op, s Sock, errno Errno, n int) {
 	l.handler.Complete(&l.c)
 }
 
-// localCompletion is one that is dropped if its operation is cancelled first.
+// localCompletion is a completion without a request, dropped if its operation is cancelled first.
 type localCompletion struct {
 	Completion
 	epoch uint16
@@ -264,13 +264,12 @@ func (l *uring) intern(o Opt) *Opt {
 	return own
 }
 
-// locally has Wait deliver a completion for which nothing is asked of the kernel.
-func (l *uring) locally(c Completion) {
+// localComplete makes Wait deliver a completion that needs no request to the kernel.
+func (l *uring) localComplete(c Completion) {
 	l.local = append(l.local, localCompletion{c, l.socks[c.Sock].epoch})
 }
 
-// withPlain calls f with a plain descriptor of a socket: some of what a socket can be asked has no
-// request of its own.
+// withPlain calls f with a plain descriptor of a socket, for system calls that io_uring lacks.
 func (l *uring) withPlain(s Sock, f func(fd int) error) error {
 	fd, err := l.install(s)
 	if err != nil {
@@ -283,14 +282,14 @@ func (l *uring) withPlain(s Sock, f func(fd int) error) error {
 	return err
 }
 
-// install gives a socket a plain descriptor beside its place in the table.
+// install gives a socket a plain descriptor beside its direct one.
 func (l *uring) install(s Sock) (int, error) {
 	k := &l.socks[s]
 	if k.flag&ringOpen == 0 || l.unsubmitted(s, markSocket) {
 		return -1, &Error{Call: "io_uring install", Errno: unix.EBADF}
 	}
-	r, place := l.at(s)
-	res, err := r.Do(ring.SQE{Op: ring.OpFixedFdInstall, Flags: ring.FixedFile, FD: place, UserData: k.data(markInstall, s)})
+	r, file := l.at(s)
+	res, err := r.Do(ring.SQE{Op: ring.OpFixedFdInstall, Flags: ring.FixedFile, FD: file, UserData: k.data(markInstall, s)})
 	if err != nil {
 		return -1, ringError(err)
 	}
@@ -328,7 +327,7 @@ func (l *uring) unsubmitted(s Sock, mark uint8) bool {
 	return false
 }
 
-// watchWaker has ring 0 say when the loop is woken.
+// watchWaker polls the waker in ring 0.
 func (l *uring) watchWaker() {
 	l.rings[0].Queue(ring.SQE{
 		Op: ring.OpPollAdd, FD: int32(l.waker.fd), Len: ring.PollMultishot, OpFlags: unix.POLLIN,
@@ -336,12 +335,12 @@ func (l *uring) watchWaker() {
 	})
 }
 
-// woken hears of a wake: Loop.Wake's, or of closes that have come back.
+// woken handles a wake: by Loop.Wake, or by a lingerer thread that has closed a socket.
 func (l *uring) woken() {
 	l.waker.reset()
 	l.back = l.linger.take(l.back)
 	for _, c := range l.back {
-		// Its place was kept, so that nobody else could take it.
+		// Its index was kept taken until now.
 		k := &l.socks[c.s]
 		k.flag &^= ringLingers
 		l.closeDirect(k, c.s, 0)
@@ -352,7 +351,7 @@ func (l *uring) woken() {
 	}
 }
 
-// lostError is a ring whose completions the kernel could not keep.
+// lostError says that the kernel has lost n completions.
 func lostError(n uint32) error {
 	return &Error{Call: fmt.Sprintf("io_uring_enter (%d completions lost)", n), Errno: unix.ENOMEM}
 }

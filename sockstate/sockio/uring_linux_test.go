@@ -24,7 +24,7 @@ func needRing(t testing.TB) {
 	}
 }
 
-// severalRings makes loops whose rings have three places each, or as many as make it mostRings: they all are charged
+// severalRings makes loops whose file tables have three entries each, or as many as make it mostRings: they all are charged
 // against RLIMIT_MEMLOCK, whose default is 8 MiB.
 func severalRings(c Config) (Loop, error) {
 	const mostRings = 40

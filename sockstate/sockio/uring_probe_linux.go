@@ -13,16 +13,16 @@ import (
 	"lastack/sockstate/sockio/ring"
 )
 
-// NoRingError says why io_uring cannot be used, in a sentence.
+// NoRingError says why io_uring cannot be used.
 type NoRingError struct {
-	Why string
-	Err error // what the kernel said; may be nil
+	Why string // one sentence
+	Err error  // the kernel's error; may be nil
 }
 
 func (e *NoRingError) Error() string { return e.Why }
 func (e *NoRingError) Unwrap() error { return e.Err }
 
-// neededOps are what a loop asks of a ring, with the Linux that brought each.
+// neededOps are the operations that a loop uses, with the Linux version that has them.
 var neededOps = map[ring.Op]string{
 	ring.OpPollAdd: "poll", ring.OpAccept: "accept", ring.OpAsyncCancel: "cancel", ring.OpConnect: "connect", ring.OpClose: "close",
 	ring.OpSend: "send", ring.OpRecv: "recv", ring.OpShutdown: "shutdown",
@@ -30,12 +30,12 @@ var neededOps = map[ring.Op]string{
 	ring.OpFixedFdInstall: "installing a descriptor (Linux 6.8)", ring.OpBind: "bind (Linux 6.11)",
 }
 
-// ProbeRing returns nil where the kernel lets this process use io_uring as NewUring does, else a
-// *NoRingError. It tries what cannot be asked: a seccomp filter refuses calls, not
-// operations, and setsockopt hides behind another operation.
+// ProbeRing returns nil if this process can use io_uring as NewUring does, otherwise a
+// *NoRingError. It tries what the kernel does not report: seccomp may refuse the calls, and
+// setsockopt is a command of another operation.
 //
-// The thread ends with the ring. Some milliseconds after a ring was closed the kernel gives task work to every thread that used
-// it (io_ring_exit_work), which ends what that thread waits for as a signal does: the close of a socket that lingers, for one.
+// It runs on a thread that ends with the ring. Some milliseconds after a ring is closed the kernel queues task work to every
+// thread that used it (io_ring_exit_work), which interrupts that thread like a signal: a close that lingers, for example.
 func ProbeRing() error { return netns.OnOwnThread(probeRing) }
 
 func probeRing() error {
@@ -62,7 +62,7 @@ func probeRing() error {
 	return trySocket(r)
 }
 
-// trySocket makes a socket and sets an option of it.
+// trySocket makes a socket and sets an option.
 func trySocket(r *ring.Ring) error {
 	if err := r.RegisterTable(2); err != nil {
 		return noRing(err)
@@ -77,7 +77,7 @@ func trySocket(r *ring.Ring) error {
 		return noRing(err)
 	}
 	defer group.Free()
-	// Memory of the buffers', for the kernel must find it where it was.
+	// The value is in buffer memory, off the stack, which may move.
 	o := newLinger(0)
 	value := buffers.Data(0, int32(copy(buffers.Data(0, int32(len(o.val))), o.val[:])))
 	setsockopt := o.entry(0)
@@ -102,8 +102,8 @@ func trySocket(r *ring.Ring) error {
 	return tryClose(r)
 }
 
-// tryClose closes one of two files, the writing end of a pipe, while a request waits on the other: before
-// Linux 6.13 the first would stay open until that is over (io_rsrc_node_ref_zero).
+// tryClose closes one of two direct descriptors, the writing end of a pipe, while a request waits on the other. Before
+// Linux 6.13 the file stays open until that request is over (io_rsrc_node_ref_zero).
 func tryClose(r *ring.Ring) error {
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
@@ -111,7 +111,7 @@ func tryClose(r *ring.Ring) error {
 	}
 	defer unix.Close(pipe[0])
 	err := errors.Join(r.Replace(0, pipe[0]), r.Replace(1, pipe[1]))
-	_ = unix.Close(pipe[1]) // its place in the table keeps it
+	_ = unix.Close(pipe[1]) // the table keeps it open
 	if err != nil {
 		return noRing(err)
 	}
@@ -124,7 +124,7 @@ func tryClose(r *ring.Ring) error {
 	}
 	var b [1]byte
 	if n, err := unix.Read(pipe[0], b[:]); n != 0 || err != nil {
-		return &NoRingError{Why: "the kernel's io_uring keeps a closed socket open while another waits: Linux 6.13 mends it"}
+		return &NoRingError{Why: "the kernel's io_uring keeps a closed socket open while another waits: Linux 6.13 fixes that"}
 	}
 	return nil
 }
@@ -133,14 +133,14 @@ func noRing(err error) error {
 	why := fmt.Sprintf("io_uring cannot be used here: %v", err)
 	switch e := errnoOf(err); {
 	case errors.Is(err, unix.EPERM):
-		why = "io_uring is forbidden to this process: a seccomp filter, as containers have, refuses it"
+		why = "io_uring is forbidden to this process: a seccomp filter refuses it, as in many containers"
 		if b, rerr := os.ReadFile("/proc/sys/kernel/io_uring_disabled"); rerr == nil && strings.TrimSpace(string(b)) != "0" {
 			why = "io_uring is switched off on this host (kernel.io_uring_disabled=" + strings.TrimSpace(string(b)) + ")"
 		}
 	case e == unix.ENOSYS:
 		why = "there is no io_uring: the kernel was built without it, or a seccomp filter hides it"
 	case e == unix.EINVAL:
-		why = fmt.Sprintf("the kernel's io_uring is too old, Linux 6.13 is needed (%v)", err)
+		why = fmt.Sprintf("the kernel's io_uring is too old: Linux 6.13 is needed (%v)", err)
 	case e == unix.ENOMEM:
 		why = "the kernel has no memory for io_uring's queues (RLIMIT_MEMLOCK, or the control group's limit)"
 	}

@@ -11,34 +11,33 @@ import (
 )
 
 const (
-	// uringBatch is how many requests one system call takes.
+	// uringBatch is the most requests of one system call.
 	uringBatch = 128
-	// Completions that a ring keeps. Their number also sizes the table in which the kernel looks for a
-	// request to be cancelled (io_uring_ctx_alloc: 64 lists for 2048), which a mass close does for
-	// each socket; more leave fewer places to multishot accept, see acceptor.
+	// The size of a ring's completion queue. It also sizes the hash table in which the kernel looks up a
+	// request to cancel (io_uring_ctx_alloc: 64 lists for 2048), once per socket in a mass close. A larger
+	// one leaves fewer indexes to multishot accept, see acceptor.
 	minCompletions, maxCompletions = 256, 2048
-	// maxTable bounds a ring's table where RLIMIT_NOFILE hardly does: the kernel fills it with zeros.
+	// maxTable bounds a ring's table if RLIMIT_NOFILE is huge: the kernel zeroes all of it.
 	maxTable = 1 << 16
 
 	uringBuffer  = 16 << 10
 	uringBuffers = 256 // a power of two
 )
 
-// completions is how many completions a ring with so many places keeps.
-func completions(places int) uint32 {
-	n := uint32(1) << (bits.Len(uint(max(places/4, 1))) - 1)
+// completions is the size of the completion queue of a ring with a table of a given size.
+func completions(table int) uint32 {
+	n := uint32(1) << (bits.Len(uint(max(table/4, 1))) - 1)
 	return min(max(n, minCompletions), maxCompletions)
 }
 
-// RingMemory is how many rings a loop of NewUring has once so many of its slots have been used at the
-// same time, and what they take of RLIMIT_MEMLOCK, in bytes. nofile is RLIMIT_NOFILE, which bounds a ring's table.
-// accepts is set for a loop that gives its slots out by accepting: it makes a ring
-// before the others are full (see acceptor).
+// RingMemory returns how many rings a loop of NewUring has once used of its slots have been in use at the
+// same time, and the bytes that they charge to RLIMIT_MEMLOCK. nofile is RLIMIT_NOFILE, which bounds a ring's table.
+// accepts is set for a loop that accepts: it makes a ring before the others are full (see acceptor).
 //
-// A ring is charged with its two queues and its list of buffers, in pages: 12 of them where its table has
-// 8192 places or more, at least 5. They count together for all rings of all processes of a user who lacks
-// CAP_IPC_LOCK over the first user namespace (io_uring_create, __io_account_mem); nobody else is charged. A ring that was closed
-// is charged until the kernel has taken it down, a little later.
+// A ring's charge is its two queues and its buffer list, in pages: at least 5, and 12 for a table of 8192 or more.
+// The kernel sums it over all rings of all processes of a user without CAP_IPC_LOCK in the initial user namespace
+// (io_uring_create, __io_account_mem); with it there is no charge. A closed ring is charged until the kernel has destroyed
+// it, a little later.
 func RingMemory(slots, used, nofile int, accepts bool) (rings int, bytes int64) {
 	slots = max(slots, 1)
 	table := max(min(slots, nofile, maxTable), 1)
@@ -54,17 +53,17 @@ func RingMemory(slots, used, nofile int, accepts bool) (rings int, bytes int64) 
 	return rings, bytes
 }
 
-// ringBytes is what a ring with so many places is charged with.
-func ringBytes(places int) int64 {
+// ringBytes is the memlock charge of a ring with a table of a given size.
+func ringBytes(table int) int64 {
 	const (
-		header = 64 // at least, before the completions (struct io_rings)
+		header = 64 // at least: struct io_rings, before the completions
 		cqe    = int64(unsafe.Sizeof(ring.CQE{}))
 		sqe    = int64(unsafe.Sizeof(ring.SQE{}))
 		buffer = 16 // struct io_uring_buf
 	)
 	page := int64(os.Getpagesize())
 	sum := int64(0)
-	for _, size := range []int64{header + cqe*int64(completions(places)), sqe * uringBatch, buffer * uringBuffers} {
+	for _, size := range []int64{header + cqe*int64(completions(table)), sqe * uringBatch, buffer * uringBuffers} {
 		sum += (size + page - 1) / page * page
 	}
 	return sum
@@ -83,7 +82,7 @@ func (l *uring) grow() error {
 		r.group, err = r.RegisterBuffers(l.buffers)
 	}
 	if err == nil && len(l.socks) > l.table {
-		err = l.ringsBell(r)
+		err = l.signalEventfd(r)
 	}
 	if err != nil {
 		r.free()
@@ -93,8 +92,8 @@ func (l *uring) grow() error {
 	return nil
 }
 
-// reach makes the rings up to that of slot s.
-func (l *uring) reach(s Sock) error {
+// growTo makes the rings up to that of slot s.
+func (l *uring) growTo(s Sock) error {
 	for int(s)/l.table >= len(l.rings) {
 		if err := l.grow(); err != nil {
 			return err
@@ -103,8 +102,8 @@ func (l *uring) reach(s Sock) error {
 	return nil
 }
 
-// ringsBell has a ring of several signal that it has work: a loop cannot sleep in all of them.
-func (l *uring) ringsBell(r *uringRing) error {
+// signalEventfd makes a ring signal the eventfd when it has work: a loop cannot sleep in several rings.
+func (l *uring) signalEventfd(r *uringRing) error {
 	if l.eventfd < 0 {
 		fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 		if err != nil {
@@ -116,13 +115,13 @@ func (l *uring) ringsBell(r *uringRing) error {
 }
 
 func (r *uringRing) free() {
-	_ = r.Close() // nothing depends on it any more
+	_ = r.Close() // nothing uses it any more
 	if r.group != nil {
 		r.group.Free()
 	}
 }
 
-// release gives back what the loop has of the kernel.
+// release frees the loop's kernel resources.
 func (l *uring) release() {
 	for _, r := range l.rings {
 		r.free()

@@ -10,9 +10,9 @@ import (
 
 // push queues a request that will complete.
 func (l *uring) push(s Sock, e ring.SQE) {
-	r, place := l.at(s)
+	r, file := l.at(s)
 	if e.Flags&ring.FixedFile != 0 {
-		e.FD = place
+		e.FD = file
 	}
 	k := &l.socks[s]
 	k.inflight++
@@ -20,70 +20,69 @@ func (l *uring) push(s Sock, e ring.SQE) {
 	r.Queue(e)
 }
 
-// Dial queues socket, setsockopt, bind and connect. None of them waits but connect, so they are
-// done one after the other in one submission; that connect depends on setsockopt and bind is what
-// the links are for. A step completes only if it fails.
+// Dial queues socket, setsockopt, bind and connect in one submission. Only connect can block.
+// Links make it wait for setsockopt and bind. A step before connect completes only if it fails.
 func (l *uring) Dial(s Sock, d *Dial) {
 	k := &l.socks[s]
 	k.gen++
 	k.epoch++
 	delete(l.sends, s)
 	delete(l.slow, s)
-	err := l.reach(s)
+	err := l.growTo(s)
 	if err == nil && len(d.Opts) > uringBatch/2 {
 		err = unix.E2BIG // the chain must go in one submission
 	}
 	if err != nil {
 		k.flag = ringConnect
-		l.locally(Completion{Op: OpSocket, Sock: s, Errno: errnoOf(err)})
+		l.localComplete(Completion{Op: OpSocket, Sock: s, Errno: errnoOf(err)})
 		return
 	}
 	k.flag = ringOpen | ringConnect
 	if d.First != nil {
 		l.sends[s] = sending{p: d.First}
 	}
-	r, place := l.at(s)
+	r, file := l.at(s)
 	family := int32(unix.AF_INET)
 	if d.Remote.V6() {
 		family = unix.AF_INET6
 	}
 	r.Queue(ring.SQE{
 		Op: ring.OpSocket, Flags: ring.CQESkipSuccess, FD: family, Off: unix.SOCK_STREAM,
-		FileIndex: uint32(place) + 1, UserData: k.data(markSocket, s),
+		FileIndex: uint32(file) + 1, UserData: k.data(markSocket, s),
 	})
 	for i := range d.Opts {
 		l.setsockopt(s, l.intern(d.Opts[i]), markOpt, ring.Link)
 	}
 	if d.Local != nil {
 		r.QueueWith(ring.SQE{
-			Op: ring.OpBind, Flags: ring.FixedFile | ring.CQESkipSuccess | ring.Link, FD: place,
+			Op: ring.OpBind, Flags: ring.FixedFile | ring.CQESkipSuccess | ring.Link, FD: file,
 			Addr: pointer(&d.Local.raw), Off: uint64(d.Local.len), UserData: k.data(markBind, s),
 		}, unsafe.Pointer(d.Local))
 	}
 	k.inflight++
 	k.flag |= ringQueued
-	// An address is copied when it is submitted (move_addr_to_kernel).
+	// The kernel copies an address when it is submitted (move_addr_to_kernel).
 	r.QueueWith(ring.SQE{
-		Op: ring.OpConnect, Flags: ring.FixedFile, FD: place,
+		Op: ring.OpConnect, Flags: ring.FixedFile, FD: file,
 		Addr: pointer(&d.Remote.raw), Off: uint64(d.Remote.len), UserData: k.data(markConnect, s),
 	}, unsafe.Pointer(d.Remote))
 }
 
 func pointer[T any](p *T) uint64 { return uint64(uintptr(unsafe.Pointer(p))) }
 
-// setsockopt queues an option, one of the loop's own.
+// setsockopt queues the setting of an interned option.
 func (l *uring) setsockopt(s Sock, o *Opt, mark, flags uint8) {
-	r, place := l.at(s)
-	e := o.entry(place)
+	r, file := l.at(s)
+	e := o.entry(file)
 	e.Flags |= ring.CQESkipSuccess | flags
 	e.UserData = l.socks[s].data(mark, s)
 	r.Queue(e)
 }
 
-// entry is the request to set o on the socket in a place.
-func (o *Opt) entry(place int32) ring.SQE {
+// entry is the request to set o on a direct descriptor.
+func (o *Opt) entry(file int32) ring.SQE {
 	return ring.SQE{
-		Op: ring.OpURingCmd, Flags: ring.FixedFile, FD: place,
+		Op: ring.OpURingCmd, Flags: ring.FixedFile, FD: file,
 		Off: ring.CmdSetsockopt, Addr: uint64(uint32(o.level)) | uint64(uint32(o.name))<<32,
 		FileIndex: o.len, Addr3: pointer(&o.val),
 	}
@@ -93,17 +92,17 @@ func (l *uring) Send(s Sock, p []byte) {
 	k := &l.socks[s]
 	k.flag |= ringSend
 	if k.flag&ringReset != 0 {
-		l.locally(Completion{Op: OpSend, Sock: s, Errno: unix.ECONNRESET})
+		l.localComplete(Completion{Op: OpSend, Sock: s, Errno: unix.ECONNRESET})
 		return
 	}
 	l.send(k, s, sending{p: p})
 }
 
-// sending is what of p is sent.
+// sending is a send under way.
 type sending struct {
 	p      []byte
 	sent   int
-	opened int64 // when connect completed, of what is sent first; see prove
+	opened int64 // for Dial.First: when connect completed, see verifyOpen
 }
 
 func (l *uring) send(k *uringSock, s Sock, b sending) { l.sendWith(k, s, b, 0) }
@@ -130,17 +129,17 @@ func (l *uring) Recv(s Sock, n int) {
 	}
 }
 
-// deferredRecv is a recv to be submitted when the other threads of this CPU have had their turn.
+// deferredRecv is a recv or poll to submit after a yield.
 type deferredRecv struct {
 	s          Sock
 	n          int
 	gen, epoch uint16
 }
 
-// isPoll is the n of a poll among the deferred recvs.
+// isPoll is the n of a deferred poll.
 const isPoll = -1
 
-// submitDeferred submits the deferred recvs and polls, but for those of connections that are not open yet.
+// submitDeferred submits the deferred recvs and polls, except on connections that are not open yet.
 func (l *uring) submitDeferred() {
 	early := l.deferred[:0]
 	for _, r := range l.deferred {
@@ -158,12 +157,12 @@ func (l *uring) submitDeferred() {
 	l.deferred = early
 }
 
-// recvOrStash submits a recv, unless there is data already, or a reset.
+// recvOrStash submits a recv, or completes it from the stash or by a known reset.
 func (l *uring) recvOrStash(k *uringSock, s Sock, n int) {
 	if _, stashed := l.stash[s]; stashed {
-		l.locally(Completion{Op: OpRecv, Sock: s, N: n})
+		l.localComplete(Completion{Op: OpRecv, Sock: s, N: n})
 	} else if k.flag&ringReset != 0 {
-		l.locally(Completion{Op: OpRecv, Sock: s, Errno: unix.ECONNRESET})
+		l.localComplete(Completion{Op: OpRecv, Sock: s, Errno: unix.ECONNRESET})
 	} else {
 		l.recv(k, s, n)
 	}
@@ -171,7 +170,7 @@ func (l *uring) recvOrStash(k *uringSock, s Sock, n int) {
 
 func (l *uring) recv(k *uringSock, s Sock, n int) {
 	if n < l.buffers.Size() {
-		l.least[s] = n
+		l.recvLimit[s] = n
 	}
 	l.push(s, ring.SQE{
 		Op: ring.OpRecv, Flags: ring.FixedFile | ring.BufferSelect, Len: uint32(n), UserData: k.data(markRecv, s),
@@ -186,11 +185,11 @@ func (l *uring) Poll(s Sock) {
 		return
 	}
 	if _, stashed := l.stash[s]; stashed {
-		l.locally(Completion{Op: OpPoll, Sock: s, N: 1})
+		l.localComplete(Completion{Op: OpPoll, Sock: s, N: 1})
 		return
 	}
 	if k.flag&ringReset != 0 {
-		l.locally(Completion{Op: OpPoll, Sock: s})
+		l.localComplete(Completion{Op: OpPoll, Sock: s})
 		return
 	}
 	l.push(s, ring.SQE{
@@ -198,23 +197,23 @@ func (l *uring) Poll(s Sock) {
 	})
 }
 
-// PeerEnd queues a request that never waits: it completes in the submission that it goes in, before the close behind it.
+// PeerEnd queues a request that never waits: it completes within its submission, before the close behind it.
 func (l *uring) PeerEnd(s Sock, keep bool) {
 	k := &l.socks[s]
 	if keep {
-		// There is data, so it does not wait either.
+		// The socket has data, so the poll does not wait either.
 		l.push(s, ring.SQE{
-			Op: ring.OpPollAdd, Flags: ring.FixedFile, OpFlags: unix.POLLIN | unix.POLLRDHUP, UserData: k.data(markLookKeep, s),
+			Op: ring.OpPollAdd, Flags: ring.FixedFile, OpFlags: unix.POLLIN | unix.POLLRDHUP, UserData: k.data(markPeerEndKeep, s),
 		})
 		return
 	}
 	l.push(s, ring.SQE{
-		Op: ring.OpRecv, Flags: ring.FixedFile, Len: discardAtMost, OpFlags: unix.MSG_DONTWAIT | unix.MSG_TRUNC, UserData: k.data(markLook, s),
+		Op: ring.OpRecv, Flags: ring.FixedFile, Len: discardAtMost, OpFlags: unix.MSG_DONTWAIT | unix.MSG_TRUNC, UserData: k.data(markPeerEnd, s),
 	})
 }
 
-// Shutdown takes three plain system calls, with a PeerEnd before it four, for the ring's own request always goes to a
-// kernel thread (io_shutdown_prep); that is for a shutdown that has to wait its turn.
+// Shutdown makes three plain system calls, four with a PeerEnd before it: the ring's own request always goes to a
+// kernel thread (io_shutdown_prep). It uses that only behind a pending send or connect.
 func (l *uring) Shutdown(s Sock) {
 	k := &l.socks[s]
 	if k.flag&(ringSend|ringConnect) == 0 {
@@ -225,14 +224,14 @@ func (l *uring) Shutdown(s Sock) {
 			err = unix.Shutdown(fd, unix.SHUT_WR)
 			_ = unix.Close(fd) // the socket stays
 			if err != nil {
-				l.locally(Completion{Op: OpShutdown, Sock: s, Errno: errnoOf(err)})
+				l.localComplete(Completion{Op: OpShutdown, Sock: s, Errno: errnoOf(err)})
 			}
 			return
 		}
 	}
-	r, place := l.at(s)
+	r, file := l.at(s)
 	r.Queue(ring.SQE{
-		Op: ring.OpShutdown, Flags: ring.FixedFile | ring.CQESkipSuccess, FD: place, Len: unix.SHUT_WR,
+		Op: ring.OpShutdown, Flags: ring.FixedFile | ring.CQESkipSuccess, FD: file, Len: unix.SHUT_WR,
 		UserData: k.data(markShutdown, s),
 	})
 }
@@ -242,7 +241,7 @@ func (l *uring) withdrawPeerEnd(k *uringSock, s Sock) bool {
 	r, _ := l.at(s)
 	q := r.Queued()
 	for i := range q {
-		if q[i].UserData == k.data(markLook, s) {
+		if q[i].UserData == k.data(markPeerEnd, s) {
 			q[i] = ring.SQE{Op: ring.OpNop, Flags: ring.CQESkipSuccess}
 			k.inflight--
 			return true
@@ -258,7 +257,7 @@ func (l *uring) peerEndPlain(fd int, s Sock) {
 		e, ended = unix.ECONNRESET, true
 	}
 	if ended {
-		l.locally(Completion{Op: OpPeerEnd, Sock: s, Errno: e})
+		l.localComplete(Completion{Op: OpPeerEnd, Sock: s, Errno: e})
 	}
 }
 
@@ -270,13 +269,13 @@ func (l *uring) SetLinger(s Sock, seconds int) {
 	l.setsockopt(s, o, markLinger, 0)
 }
 
-// Cancel withdraws what is queued, and has the kernel cancel what is not.
+// Cancel withdraws the queued requests, and has the kernel cancel the submitted ones.
 func (l *uring) Cancel(s Sock) {
 	k := &l.socks[s]
 	wanted := k.flag & ringWanted
 	k.flag &^= ringWanted
 	if wanted == 0 || k.inflight == 0 {
-		// What there is waits for later, or its completion is local.
+		// The operations are deferred, or their completions are local.
 		k.epoch++
 		return
 	}
@@ -308,7 +307,7 @@ func (l *uring) Cancel(s Sock) {
 		case markPoll:
 			wanted &^= ringPoll
 			k.inflight--
-		default: // what is not cancelled, and a listener's or the waker's, whose numbers are their own
+		default: // not cancelled; or a listener's or the waker's, whose slot is another number
 			continue
 		}
 		*e = ring.SQE{Op: ring.OpNop, Flags: ring.CQESkipSuccess}
@@ -332,7 +331,7 @@ func (l *uring) Close(s Sock, lingers bool) {
 	k := &l.socks[s]
 	if k.flag&ringOpen == 0 {
 		delete(l.sends, s)
-		l.locally(Completion{Op: OpClose, Sock: s, Errno: unix.ECANCELED})
+		l.localComplete(Completion{Op: OpClose, Sock: s, Errno: unix.ECANCELED})
 		return
 	}
 	k.flag |= ringClosing
@@ -344,25 +343,25 @@ func (l *uring) Close(s Sock, lingers bool) {
 }
 
 func (l *uring) closeDirect(k *uringSock, s Sock, flags uint8) {
-	_, place := l.at(s)
-	l.push(s, ring.SQE{Op: ring.OpClose, Flags: flags, FileIndex: uint32(place) + 1, UserData: k.data(markClose, s)})
+	_, file := l.at(s)
+	l.push(s, ring.SQE{Op: ring.OpClose, Flags: flags, FileIndex: uint32(file) + 1, UserData: k.data(markClose, s)})
 }
 
-// startLingering hands the closes that block to threads that may, when what was queued
-// before them has been submitted: SO_LINGER itself.
+// startLingering hands the closes that block to lingerer threads, once the requests queued before
+// them, SO_LINGER itself among them, have been submitted.
 func (l *uring) startLingering() {
 	waiting := l.lingering[:0]
 	for _, s := range l.lingering {
 		k := &l.socks[s]
 		if k.inflight > 0 || l.unsubmitted(s, markLinger) {
-			waiting = append(waiting, s) // whoever drops the last reference is the one who blocks
+			waiting = append(waiting, s) // a request in flight would drop the last reference, and block
 			continue
 		}
 		if fd, err := l.install(s); err != nil {
-			// Without a descriptor a kernel thread has to do it; that it is over is then told too early.
+			// Without a plain descriptor a kernel thread has to close it; it completes too early then.
 			l.closeDirect(k, s, ring.Async)
-		} else if r, place := l.at(s); r.Replace(place, l.waker.fd) != nil {
-			_ = unix.Close(fd) // it is not the last reference
+		} else if r, file := l.at(s); r.Replace(file, l.waker.fd) != nil {
+			_ = unix.Close(fd) // not the last reference, so it does not block
 			l.closeDirect(k, s, ring.Async)
 		} else {
 			k.flag |= ringLingers

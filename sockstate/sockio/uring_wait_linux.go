@@ -40,7 +40,7 @@ func (l *uring) Wait(until int64) error {
 	}
 }
 
-// work does what can be done without waiting.
+// work does everything that needs no waiting.
 func (l *uring) work() error {
 	l.now = clock.Now()
 	l.deliverLocal()
@@ -59,7 +59,7 @@ func (l *uring) work() error {
 	return nil
 }
 
-// pending reports whether a ring has something to do.
+// pending reports whether any ring has work.
 func (l *uring) pending() bool {
 	for _, r := range l.rings {
 		if r.Pending() {
@@ -69,7 +69,7 @@ func (l *uring) pending() bool {
 	return false
 }
 
-// enter submits what is queued and takes what is complete, of every ring that has something.
+// enter submits the queued requests and handles the completions of every ring with work.
 func (l *uring) enter() error {
 	for i := 0; i < len(l.rings); i++ { // handlers may add rings
 		r := l.rings[i]
@@ -88,7 +88,7 @@ func (l *uring) enter() error {
 	return nil
 }
 
-// uringRounds bounds the batches of one ring in a Wait.
+// uringRounds bounds the batches of one ring in one enter.
 const uringRounds = 8
 
 func (l *uring) queued() bool {
@@ -100,7 +100,7 @@ func (l *uring) queued() bool {
 	return false
 }
 
-// submit enters r, to sleep there if it is not 0.
+// submit enters r and sleeps there for up to sleep nanoseconds.
 func (l *uring) submit(r *uringRing, sleep int64) error {
 	l.connects = l.connects[:0]
 	if q := r.Queued(); len(q) > 0 {
@@ -109,7 +109,7 @@ func (l *uring) submit(r *uringRing, sleep int64) error {
 	}
 	e := r.Enter(sleep)
 	if len(l.connects) > 0 && sleep == 0 {
-		l.tookLong(r.entered)
+		l.noteSlowConnects(r.entered)
 	}
 	switch e {
 	case 0:
@@ -121,7 +121,7 @@ func (l *uring) submit(r *uringRing, sleep int64) error {
 	}
 }
 
-// note marks the sockets of which a request is about to be submitted, the first of q, or will be later.
+// note marks the sockets with requests in q: the first takes of them are about to be submitted, the others later.
 func (l *uring) note(q []ring.SQE, takes int, now int64) {
 	for i := range q {
 		e := &q[i]
@@ -142,11 +142,11 @@ func (l *uring) note(q []ring.SQE, takes int, now int64) {
 	}
 }
 
-// slowBatch is how long a batch takes whose connects had to search for their ports.
+// slowBatch is from when on a batch is slow: its connects had to search for their ports.
 const slowBatch = int64(10e6)
 
-// tookLong notes when the connects of a batch had been performed, if that took long.
-func (l *uring) tookLong(entered int64) {
+// noteSlowConnects notes when the connects of a slow batch returned.
+func (l *uring) noteSlowConnects(entered int64) {
 	now := clock.Now()
 	if now-entered < slowBatch {
 		return
@@ -168,7 +168,7 @@ func (l *uring) ConnectSent(s Sock) int64 {
 	return k.began
 }
 
-// idle is how long there is nothing to do at now, in nanoseconds, or Never.
+// idle is how long from now nothing is due, in nanoseconds, or Never.
 func (l *uring) idle(now, until int64) int64 {
 	next := min(until, l.timers.next())
 	if l.acceptor.retryAt != 0 {
@@ -180,7 +180,7 @@ func (l *uring) idle(now, until int64) int64 {
 	return max(next-now, 0)
 }
 
-// sleep submits what is queued and waits until something is complete.
+// sleep submits the queued requests and waits up to d for a completion.
 func (l *uring) sleep(d int64) error {
 	if len(l.rings) == 1 {
 		if d == Never {
@@ -188,7 +188,7 @@ func (l *uring) sleep(d int64) error {
 		}
 		r := l.rings[0]
 		if len(r.Queued()) > r.Takes() {
-			d = 0 // the rest is to be submitted, too
+			d = 0 // there is more to submit
 		}
 		if err := l.submit(r, d); err != nil {
 			return err
@@ -198,15 +198,15 @@ func (l *uring) sleep(d int64) error {
 	if err := l.enter(); err != nil || l.delivered > 0 || l.pending() {
 		return err
 	}
-	if e := l.awaitBell(d); e != 0 && e != unix.EINTR {
+	if e := l.awaitEventfd(d); e != 0 && e != unix.EINTR {
 		return &Error{Call: "ppoll", Errno: e}
 	}
 	return l.enter()
 }
 
-// awaitBell waits for one of several rings to have work, or for a wake: an eventfd that completes a poll does
-// not always ring another.
-func (l *uring) awaitBell(d int64) Errno {
+// awaitEventfd waits until one of several rings has work, or for a wake. It polls the waker itself: a ring's completed poll of one
+// eventfd does not always signal another.
+func (l *uring) awaitEventfd(d int64) Errno {
 	var ts *unix.Timespec
 	if d != Never {
 		t := unix.NsecToTimespec(d)
@@ -215,7 +215,7 @@ func (l *uring) awaitBell(d int64) Errno {
 	set := [2]unix.PollFd{{Fd: int32(l.eventfd), Events: unix.POLLIN}, {Fd: int32(l.waker.fd), Events: unix.POLLIN}}
 	_, _, e := unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&set)), uintptr(len(set)), uintptr(unsafe.Pointer(ts)), 0, 0, 0)
 	var b [8]byte
-	_, _ = unix.Read(l.eventfd, b[:]) // it has rung, or has not
+	_, _ = unix.Read(l.eventfd, b[:]) // EAGAIN: it was not signalled
 	if e == 0 && set[1].Revents != 0 {
 		l.woken()
 	}

@@ -8,11 +8,11 @@ import (
 )
 
 // waker is an eventfd that any goroutine may write to. The lock keeps a late wake from
-// writing into what has the closed descriptor's number by then.
+// writing to another file that has reused the descriptor's number.
 type waker struct {
 	mu    sync.Mutex
 	fd    int         // -1: closed
-	asked atomic.Bool // by Loop.Wake, not only by the loop's own threads
+	asked atomic.Bool // Loop.Wake was called, not only a lingerer
 }
 
 func (w *waker) wake() {

@@ -9,8 +9,8 @@ import (
 	"lastack/sockstate"
 )
 
-// ReadCounters reads the kernel's counters of the calling thread's namespace, "TcpActiveOpens". It shares no code with what it is a
-// witness against: a line of names, then one of values.
+// ReadCounters reads the kernel's counters of the calling thread's namespace by names like "TcpActiveOpens". As an independent
+// witness it shares no code with package observe.
 func ReadCounters() (sockstate.Counters, error) {
 	all := make(sockstate.Counters)
 	for _, file := range []string{"snmp", "netstat"} {

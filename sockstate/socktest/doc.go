@@ -1,4 +1,3 @@
-// Package socktest is what the tests of several packages need around real sockets: network
-// namespaces, listeners in them, and a guard against goroutines and descriptors left
-// behind. Only tests import it.
+// Package socktest helps tests with real sockets: network namespaces, listeners in them, and
+// a check for leaked goroutines and descriptors. Only tests import it.
 package socktest

@@ -7,11 +7,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Guard compares goroutines and descriptors after the test, and what it cleans up, with
-// those before.
+// Guard fails the test if, after its cleanups, it has left goroutines or descriptors behind.
 func Guard(t *testing.T) {
 	t.Helper()
-	// The runtime's poller opens its descriptors once, with the first that it watches.
+	// The runtime's poller opens its own descriptors at the first use: have that behind us.
 	if r, w, err := os.Pipe(); err == nil {
 		_, _ = r.Close(), w.Close()
 	}
@@ -19,7 +18,7 @@ func Guard(t *testing.T) {
 	ignore := goleak.IgnoreCurrent()
 	t.Cleanup(func() {
 		if t.Failed() {
-			return // what failed may have left something, and is the thing to tell
+			return // the failure matters more than what it left behind
 		}
 		goleak.VerifyNone(t, ignore)
 		if after := openFds(t); len(after) > len(before) {
@@ -36,7 +35,7 @@ func openFds(t *testing.T) []string {
 	}
 	var fds []string
 	for _, e := range entries {
-		if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil { // not the directory's own
+		if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil { // ReadDir's own is closed
 			fds = append(fds, e.Name()+":"+to)
 		}
 	}

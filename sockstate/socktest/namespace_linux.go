@@ -14,9 +14,8 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// NewNamespace makes a network namespace with lo up and the sysctls set, each written as
-// "net.ipv4.tcp_fin_timeout=5". It skips the test where the kernel refuses one for a want
-// of privilege.
+// NewNamespace makes a network namespace with lo up and the sysctls set, each written like
+// "net.ipv4.tcp_fin_timeout=5". It skips the test if CAP_SYS_ADMIN is missing.
 func NewNamespace(t testing.TB, sysctls ...string) *netns.NS {
 	t.Helper()
 	ns, err := netns.New()

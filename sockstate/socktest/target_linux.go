@@ -11,16 +11,16 @@ import (
 	"lastack/sockstate/netns"
 )
 
-// Target is a listener in a namespace. What is opened through it is closed when the test ends.
+// Target is a listener in a namespace. It and its connections are closed when the test ends.
 type Target struct {
 	Namespace *netns.NS // nil: the process's
 	Listener  *net.TCPListener
-	Addr      netip.AddrPort // where to dial: loopback, if it listens on all addresses
+	Addr      netip.AddrPort // the address to dial: loopback if it listens on all addresses
 	t         testing.TB
 }
 
-// Listen listens on an address; with deferred, a connection stays SYN_RECV until data
-// comes (TCP_DEFER_ACCEPT).
+// Listen listens on an address. With deferred, a connection stays in SYN_RECV until data
+// arrives (TCP_DEFER_ACCEPT).
 func Listen(t testing.TB, ns *netns.NS, addr string, deferred bool) *Target {
 	t.Helper()
 	g := &Target{Namespace: ns, t: t}
@@ -48,7 +48,7 @@ func Listen(t testing.TB, ns *netns.NS, addr string, deferred bool) *Target {
 	return g
 }
 
-// Dial opens n connections in one go.
+// Dial opens n connections.
 func (g *Target) Dial(n int) []*net.TCPConn {
 	g.t.Helper()
 	var cs []*net.TCPConn
@@ -91,7 +91,7 @@ func (g *Target) Pairs(n int) (clients, servers []*net.TCPConn) {
 	return clients, servers
 }
 
-// CloseAll closes connections.
+// CloseAll closes all of cs.
 func CloseAll(cs []*net.TCPConn) {
 	for _, c := range cs {
 		_ = c.Close()

@@ -10,8 +10,8 @@ import (
 // inUserNS marks the test binary that runs inside a user namespace of its own.
 const inUserNS = "LASTACK_TEST_IN_USER_NAMESPACE"
 
-// InUserNamespace is for TestMain. It gives an ordinary user the capabilities that network namespaces take, by running the tests again
-// inside a user namespace, and then does not return. Where that is refused they run as they are, and those that need one skip.
+// InUserNamespace is for TestMain. For an ordinary user it runs the tests again inside a user namespace, whose capabilities network
+// namespaces need, and does not return. If the kernel refuses one, it returns, and tests that need one skip.
 func InUserNamespace() {
 	if os.Geteuid() == 0 || InsideUserNamespace() {
 		return
@@ -21,14 +21,14 @@ func InUserNamespace() {
 		fmt.Fprintf(os.Stderr, "no user namespace for the tests: %v\n", err)
 		return
 	}
-	_ = cmd.Wait() // its state is the answer
+	_ = cmd.Wait() // ProcessState says how it ended
 	os.Exit(cmd.ProcessState.ExitCode())
 }
 
-// InsideUserNamespace reports whether these tests run in one that UserNamespace made.
+// InsideUserNamespace reports whether the tests run in a namespace that UserNamespace made.
 func InsideUserNamespace() bool { return os.Getenv(inUserNS) != "" }
 
-// UserNamespace runs this test binary as root of a new user namespace, whatever the user.
+// UserNamespace returns the command that runs this test binary as root of a new user namespace.
 func UserNamespace(args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Env = append(os.Environ(), inUserNS+"=1")

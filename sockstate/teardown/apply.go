@@ -7,12 +7,12 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// End is how a connection ended, as one side saw it.
+// End is how a connection ended, seen by one side.
 type End uint8
 
 // The ends.
 const (
-	Open           End = iota // not over
+	Open           End = iota // not ended
 	EndFIN                    // closed by FIN
 	EndRSTSent                // aborted by this side
 	EndRSTReceived            // aborted by the peer
@@ -20,14 +20,14 @@ const (
 	EndOther                  // a system call failed: see Step.Errno
 )
 
-// Conn is the teardown of one connection: a small value without pointers, to be
-// embedded in a slot. The zero value is a connection whose teardown has not begun.
+// Conn is the teardown state of one connection: a small value without pointers, to embed in
+// a slot. In the zero value the teardown has not begun.
 type Conn struct {
 	phase phase
 	end   End
 }
 
-// End is how the connection ended, or is about to.
+// End is how the connection ended or is about to end.
 func (c *Conn) End() End { return c.end }
 
 type phase uint8
@@ -37,45 +37,45 @@ const (
 	phaseReadable       // active, unread: waiting for data to leave unread
 	phaseHalf           // active, half: FIN sent, reading to EOF
 	phaseAwait          // passive: reading to EOF
-	phaseDelay          // passive: in CLOSE_WAIT, until the timer
-	phaseStuck          // passive: in CLOSE_WAIT for good
-	phaseHeld           // never: open for good
+	phaseDelay          // passive: in CLOSE_WAIT until the timer fires
+	phaseStuck          // passive: in CLOSE_WAIT indefinitely
+	phaseHeld           // never: open indefinitely
 	phaseClosing        // close() is under way
 )
 
-// Step is what a completion came to.
+// Step is the result of a completion.
 type Step struct {
 	// Gone is set when the descriptor is closed and the slot is free.
 	Gone bool
-	// PeerEnded is set when this completion brought the peer's FIN or RST, at At.
+	// PeerEnded is set when this completion is the peer's FIN or RST, at At.
 	PeerEnded bool
 	At        int64
-	// Held is set when nothing more will happen by itself.
+	// Held is set when this side will do nothing more by itself.
 	Held bool
-	// TimedOut is set when the timer was not this side's own delay.
+	// TimedOut is set when a timer other than this side's own delay has fired.
 	TimedOut bool
 	Errno    sockio.Errno
 }
 
 // Closer performs one side's part of a teardown:
 //
-//	active   fin              look > close
-//	         half             look > shutdown > read to EOF > close
-//	         rst, linger      look > SO_LINGER > close
-//	         unread           wait until readable > look > close
+//	active   fin              check > close
+//	         half             check > shutdown > read to EOF > close
+//	         rst, linger      check > SO_LINGER > close
+//	         unread           wait until readable > check > close
 //	passive  read to EOF > [delay] > close, or RST, or stay in CLOSE_WAIT
 //	never    stay open, and watch the peer
 //
-// A client that closes first looks just before, whether the server has ended the connection already: that is then
-// the end, whatever the close would have been. What comes after close() nobody sees.
+// Just before a client closes first, it checks whether the server has ended the connection already. If so, that is
+// the end that counts. After close() the client can observe nothing.
 type Closer struct {
 	Side     sockstate.Side
 	Policy   Policy
 	Reaction Reaction
 }
 
-// Begin starts this side's part, when the exchange and the hold are over. No operation
-// may be pending on s.
+// Begin starts this side's part after the exchange and the hold. No operation may be
+// pending on s.
 func (m *Closer) Begin(l sockio.Loop, s sockio.Sock, c *Conn) {
 	if !m.Policy.Active(m.Side) {
 		c.phase = phaseAwait
@@ -87,20 +87,20 @@ func (m *Closer) Begin(l sockio.Loop, s sockio.Sock, c *Conn) {
 	}
 	switch m.Policy.How {
 	case FIN:
-		m.look(l, s, false)
+		m.checkPeer(l, s, false)
 		m.close(l, s, c, EndFIN, false)
 	case RST:
-		m.look(l, s, false)
+		m.checkPeer(l, s, false)
 		l.SetLinger(s, 0)
 		m.close(l, s, c, EndRSTSent, false)
 	case Linger:
-		m.look(l, s, false)
+		m.checkPeer(l, s, false)
 		l.SetLinger(s, int(m.Policy.Linger/time.Second))
 		m.close(l, s, c, EndFIN, true)
 	case Half:
 		c.phase = phaseHalf
-		m.look(l, s, false)
-		// Fails where the peer has reset the connection; the look says so too.
+		m.checkPeer(l, s, false)
+		// Fails if the peer has reset the connection; the check reports that too.
 		l.Shutdown(s)
 		l.Recv(s, discard)
 	case Unread:
@@ -109,10 +109,10 @@ func (m *Closer) Begin(l sockio.Loop, s sockio.Sock, c *Conn) {
 	}
 }
 
-// discard is how much a side that waits for EOF reads at once.
+// discard is the size of the reads of a side that waits for EOF.
 const discard = 64 << 10
 
-// PeerClosed makes a side that has read EOF, in its exchange or waiting for it, react.
+// PeerClosed reacts to EOF, read during the exchange or after it.
 func (m *Closer) PeerClosed(l sockio.Loop, s sockio.Sock, c *Conn) (held bool) {
 	switch m.Reaction.Kind {
 	case ReactDelay:
@@ -135,13 +135,14 @@ func (m *Closer) PeerReset(l sockio.Loop, s sockio.Sock, c *Conn) {
 	m.close(l, s, c, EndRSTReceived, false)
 }
 
-// Abandon closes with close(), whatever state the connection is in.
+// Abandon calls close() in any state.
 func (m *Closer) Abandon(l sockio.Loop, s sockio.Sock, c *Conn) {
 	m.close(l, s, c, EndOther, false)
 }
 
-// look looks, where it matters who was first. Under both:fin it does not; a server learns of its clients by reading.
-func (m *Closer) look(l sockio.Loop, s sockio.Sock, keep bool) {
+// checkPeer checks whether the peer has ended the connection, if it matters who was first. Under both:fin it does not; a server
+// sees a client's end by reading.
+func (m *Closer) checkPeer(l sockio.Loop, s sockio.Sock, keep bool) {
 	if m.Side == sockstate.Client && m.Policy.Who == ClientFirst {
 		l.PeerEnd(s, keep)
 	}
@@ -156,10 +157,10 @@ func (m *Closer) close(l sockio.Loop, s sockio.Sock, c *Conn, end End, lingers b
 	l.Close(s, lingers)
 }
 
-// Held reports whether the connection stays as it is until somebody abandons it.
+// Held reports whether the connection stays as it is until Abandon.
 func (c *Conn) Held() bool { return c.phase == phaseHeld || c.phase == phaseStuck }
 
-// Complete takes a completion of a connection whose teardown has begun.
+// Complete handles a completion of a connection whose teardown has begun.
 func (m *Closer) Complete(l sockio.Loop, c *Conn, done *sockio.Completion) Step {
 	s := done.Sock
 	switch done.Op {
@@ -172,22 +173,22 @@ func (m *Closer) Complete(l sockio.Loop, c *Conn, done *sockio.Completion) Step 
 		m.close(l, s, c, EndFIN, false)
 	case sockio.OpPoll:
 		if done.Errno != 0 || done.N == 0 {
-			// The peer has ended, by FIN or RST, maybe behind data: reading to it tells which.
+			// A FIN or RST is queued, perhaps behind data: read up to it to see which.
 			l.Recv(s, discard)
 			return Step{}
 		}
-		m.look(l, s, true)
+		m.checkPeer(l, s, true)
 		m.close(l, s, c, EndRSTSent, false)
 	case sockio.OpPeerEnd:
-		return m.looked(c, done)
+		return m.peerHadEnded(c, done)
 	case sockio.OpRecv:
 		return m.received(l, c, done)
 	}
 	return Step{}
 }
 
-// looked takes what the peer did before this side's close.
-func (m *Closer) looked(c *Conn, done *sockio.Completion) Step {
+// peerHadEnded notes that the peer has ended the connection before this side's close.
+func (m *Closer) peerHadEnded(c *Conn, done *sockio.Completion) Step {
 	switch {
 	case done.Errno == 0:
 		c.end = EndEarly

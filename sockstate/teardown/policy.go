@@ -40,27 +40,27 @@ var hows = [...]struct{ name, calls string }{
 	FIN:    {"fin", "close()"},
 	Half:   {"half", "shutdown(SHUT_WR), read to EOF, close()"},
 	RST:    {"rst", "SO_LINGER {1,0}, close(): RST"},
-	Linger: {"linger", "SO_LINGER {1,D}, close(): waits D at most until the FIN is acknowledged"},
+	Linger: {"linger", "SO_LINGER {1,D}, close(): waits up to D for the FIN's acknowledgment"},
 	Unread: {"unread", "close() with data unread: RST"},
 }
 
 func (h How) String() string { return hows[h].name }
 
-// Calls are those that close a connection in this way.
+// Calls are the system calls of h.
 func (h How) Calls() string { return hows[h].calls }
 
 // Policy is who closes first, and how. The zero value is client:fin.
 type Policy struct {
 	Who Who
 	How How
-	// Linger is l_linger for Linger, in whole seconds as the kernel takes it.
+	// Linger is l_linger for Linger, in whole seconds.
 	Linger time.Duration
 }
 
 // Never is the policy of a leak: nobody closes.
 var Never = Policy{Who: Nobody}
 
-// Policies lists each kind once; those that linger, for a second.
+// Policies lists each kind of policy once, linger with 1 s.
 func Policies() []Policy {
 	var all []Policy
 	for _, who := range []Who{ClientFirst, ServerFirst} {
@@ -81,7 +81,7 @@ const maxLinger = 5 * time.Minute
 // policyHelp lists what ParsePolicy accepts.
 const policyHelp = "client|server:fin|half|rst|linger=D|unread, both:fin, or never"
 
-// ParsePolicy reads WHO:HOW as String prints it.
+// ParsePolicy parses WHO:HOW, the format of String.
 func ParsePolicy(s string) (Policy, error) {
 	if s == "never" {
 		return Never, nil
@@ -154,8 +154,7 @@ func (p *Policy) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// NeedsExchange reports whether p is about received data, so that without an exchange there
-// is nothing to leave unread.
+// NeedsExchange reports whether p leaves data unread, which needs an exchange.
 func (p Policy) NeedsExchange() bool { return p.How == Unread && p.Who != Nobody }
 
 // Active reports whether side closes first under p. Under both:fin both do.
@@ -174,7 +173,7 @@ func (p Policy) Active(side sockstate.Side) bool {
 // ReactionKind is what a passive closer does when it reads EOF.
 type ReactionKind uint8
 
-// The reactionKinds.
+// The reactions.
 const (
 	ReactClose ReactionKind = iota
 	ReactDelay
@@ -182,7 +181,7 @@ const (
 	ReactRST
 )
 
-// reactionKinds are the names as in ReactionHelp, and what each does.
+// reactionKinds are the names as in ReactionHelp, and the explanations.
 var reactionKinds = [...]struct{ name, does string }{
 	ReactClose: {"close", "close() at once"},
 	ReactDelay: {"delay=D", "close() after D in CLOSE_WAIT"},
@@ -192,7 +191,7 @@ var reactionKinds = [...]struct{ name, does string }{
 
 func (k ReactionKind) String() string { return reactionKinds[k].name }
 
-// Does says what a side does that reacts in this way.
+// Does explains the reaction.
 func (k ReactionKind) Does() string { return reactionKinds[k].does }
 
 // Reaction is the passive side's --on-eof. The zero value closes at once.
@@ -207,7 +206,7 @@ const ReactionHelp = "close, delay=D, never or rst"
 // maxDelay bounds delay=D.
 const maxDelay = time.Hour
 
-// ParseReaction reads what Reaction.String prints.
+// ParseReaction parses the format of Reaction.String.
 func ParseReaction(s string) (Reaction, error) {
 	switch s {
 	case "close":

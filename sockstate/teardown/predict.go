@@ -8,19 +8,18 @@ import (
 	"lastack/sockstate/exchange"
 )
 
-// Env is what around a connection changes its teardown. tcp_timestamps,
-// tcp_tw_reuse and tcp_rfc1337 are not among it: they decide how long a TIME_WAIT
-// lasts, not whether one is entered, and entry is what the kernel counts.
+// Env is the environment that changes a teardown. tcp_timestamps, tcp_tw_reuse and
+// tcp_rfc1337 do not: they decide how long a TIME_WAIT lasts, not whether it is entered,
+// and the kernel counts entries.
 type Env struct {
 	// FinTimeout is net.ipv4.tcp_fin_timeout of the active side; 0 means the
 	// kernel's default of 60 s.
 	FinTimeout time.Duration
-	// Lifecycles is how many teardowns are expected within the time that TIME_WAIT lasts, and MaxTWBuckets
-	// net.ipv4.tcp_max_tw_buckets, which they are held against. 0 lifecycles means
-	// that the limit is not reached.
+	// Lifecycles is the expected number of teardowns within a TIME_WAIT's length, and MaxTWBuckets
+	// is their limit, net.ipv4.tcp_max_tw_buckets. 0 lifecycles means that it is not reached.
 	Lifecycles   int
 	MaxTWBuckets int
-	// Lossy is set where packets may be lost: an RST is not sent again.
+	// Lossy is set if packets may be lost: an RST is not resent.
 	Lossy bool
 }
 
@@ -32,7 +31,7 @@ const (
 	HeldByNone Holder = iota
 	HeldByClient
 	HeldByServer
-	HeldByEither // client, server or both, by how the FINs met
+	HeldByEither // client, server or both, depending on whether the FINs cross
 )
 
 var holderNames = [...]string{"none", "client", "server", "either"}
@@ -49,7 +48,7 @@ func holder(s sockstate.Side) Holder {
 // observable is the set of ends of its peer that a side can observe.
 type observable uint8
 
-// The ends. A side that calls close() sees nothing of what comes after.
+// The ends. After close() a side observes nothing.
 const (
 	nothingObservable observable = 1 << iota
 	finObservable                // recv returns 0
@@ -68,8 +67,8 @@ func (s observable) String() string {
 
 func exactly(n int64) sockstate.Range { return sockstate.Range{Min: n, Max: n} }
 
-// Path is a way through the states, from ESTABLISHED; TIME_WAIT and CLOSED end it,
-// any other last state is one that the connection stays in.
+// Path is a path through the states, from ESTABLISHED. It ends in TIME_WAIT, in CLOSED, or in
+// the state that the connection stays in.
 type Path []sockstate.State
 
 func (p Path) String() string {
@@ -83,23 +82,23 @@ func (p Path) String() string {
 	return b.String()
 }
 
-// Prediction is what the teardown of one connection, open and with its exchange
-// complete as far as the policy lets it, brings in the kernel. Where nothing races
-// each set has one member and each range is a single number.
+// Prediction is what the kernel does and counts for one teardown. The connection is open, and
+// its exchange is as complete as the policy allows. If nothing races, each set has one member
+// and each range is a single number.
 type Prediction struct {
-	// Paths are the ways that each side can take.
+	// Paths are the possible paths of each side.
 	Paths [sockstate.NumSides][]Path
-	// TimeWait is the side that enters TIME_WAIT. On a busy host a few of them, counted
-	// all the same, end at once: a duplicate ACK meets the peer's closed socket,
-	// whose RST kills them unless tcp_rfc1337 is set (RFC 1337; measured).
+	// TimeWait is the side that enters TIME_WAIT. On a busy host a few TIME_WAITs end at once,
+	// but are counted: a duplicate ACK reaches the peer's closed socket, whose RST kills
+	// the TIME_WAIT unless tcp_rfc1337 is set (RFC 1337; measured).
 	TimeWait Holder
 	// Observes is what each side can observe of its peer's end.
 	Observes [sockstate.NumSides]observable
 
-	// TimeWaits is the growth of TW + TWKilled + TCPTimeWaitOverflow, which count entries:
-	// into TIME_WAIT, and of an orphan into a FIN_WAIT_2 minisocket (as TWKilled if its time is
+	// TimeWaits is the growth of TW + TWKilled + TCPTimeWaitOverflow. They count entries into
+	// TIME_WAIT and an orphan's into a FIN_WAIT_2 minisocket (as TWKilled if its timeout is
 	// 4 s or less), whose later TIME_WAIT is not counted again (inet_twsk_schedule,
-	// tcp_time_wait). Which of the three it is does not depend on the policy alone.
+	// tcp_time_wait). Which of the three counts does not depend on the policy alone.
 	TimeWaits sockstate.Range
 	// AbortOnData and AbortOnClose are the growth of TCPAbortOnData and
 	// TCPAbortOnClose (__tcp_close).
@@ -107,7 +106,7 @@ type Prediction struct {
 	// Resets is the growth of EstabResets (tcp_set_state).
 	Resets sockstate.Range
 
-	// Notes say in a sentence each what races, and what the numbers leave out.
+	// Notes explain, in a sentence each, the races and what the numbers leave out.
 	Notes []string
 }
 
@@ -119,8 +118,8 @@ const (
 	CounterResets       = "TcpEstabResets"
 )
 
-// Counters is the growth of the kernel's counters, client's and server's namespace
-// together, by n teardowns, once everything has settled.
+// Counters is how much n teardowns add to the kernel's counters, summed over both
+// namespaces, once everything has settled.
 func (p *Prediction) Counters(n int64) map[string]sockstate.Range {
 	return map[string]sockstate.Range{
 		CounterTimeWaits:    p.TimeWaits.Times(n),
@@ -130,7 +129,7 @@ func (p *Prediction) Counters(n int64) map[string]sockstate.Range {
 	}
 }
 
-// Observed takes from counters what Counters predicts.
+// Observed extracts the counters that Counters predicts.
 func Observed(c sockstate.Counters) map[string]int64 {
 	return map[string]int64{
 		CounterTimeWaits:    c["TcpExtTW"] + c["TcpExtTWKilled"] + c["TcpExtTCPTimeWaitOverflow"],
@@ -140,7 +139,7 @@ func Observed(c sockstate.Counters) map[string]int64 {
 	}
 }
 
-// Describe gives the paths in words, by side name.
+// Describe returns the paths as text, by side name.
 func (p *Prediction) Describe() map[string][]string {
 	d := make(map[string][]string, sockstate.NumSides)
 	for side := range p.Paths {
@@ -164,10 +163,10 @@ const (
 	crs  = sockstate.Closing
 )
 
-// Predict tells what one teardown brings, given that the connection was
-// established, the exchange went as far as the policy lets it, and neither side
-// gave up on a timeout. The sources are __tcp_close, tcp_rcv_state_process, tcp_fin
-// and tcp_time_wait of Linux 6.18; every combination is tested against a kernel.
+// Predict predicts one teardown, if the connection was established, the exchange went
+// as far as the policy allows, and neither side timed out. It follows __tcp_close,
+// tcp_rcv_state_process, tcp_fin and tcp_time_wait of Linux 6.18; every combination is
+// tested against a kernel.
 func Predict(p Policy, r Reaction, e exchange.Spec, env Env) Prediction {
 	data := e.Kind != exchange.None
 	var q Prediction
@@ -191,7 +190,7 @@ func (q *Prediction) never() {
 		q.Paths[side] = []Path{{est}}
 		q.Observes[side] = nothingObservable
 	}
-	q.note("Nobody closes: both ends stay ESTABLISHED until the run ends, and what closes them then is not predicted.")
+	q.note("Nobody closes: both ends stay ESTABLISHED until the run ends. How they close then is not predicted.")
 }
 
 func (q *Prediction) both(env Env) {
@@ -201,7 +200,7 @@ func (q *Prediction) both(env Env) {
 	}
 	q.TimeWait = HeldByEither
 	q.TimeWaits = sockstate.Range{Min: 1, Max: 2}
-	q.note("Both ends close without waiting: where the FINs cross both enter TIME_WAIT, otherwise the first to close does; TIME_WAITs less connections is how many crossed.")
+	q.note("Both ends close without waiting. If the FINs cross, both enter TIME_WAIT, otherwise the first to close. TIME_WAITs minus connections is how many crossed.")
 	q.overflow(env, sockstate.Client, sockstate.Server)
 }
 
@@ -220,25 +219,25 @@ func (q *Prediction) abort(p Policy, data bool, env Env) {
 	}
 	if p.Who == ClientFirst && !data {
 		q.Resets.Min = 1
-		q.note("The client's RST can arrive before the server's end is more than a request socket (the accept queue being full), whose end is not an EstabReset.")
+		q.note("If the accept queue is full, the client's RST can arrive while the server's end is still a request socket, which does not count in EstabResets.")
 	}
 	if p.Who == ServerFirst && !data {
-		q.note("The server's RST can arrive before the client has noticed that it is connected: connect itself then reports ECONNRESET.")
+		q.note("The server's RST can arrive before the client knows that it is connected: connect itself then reports ECONNRESET.")
 	}
 	if p.Who == ServerFirst && p.How == Unread {
-		q.note("The client meets the RST while it sends or waits for the reply: its request is cut, by policy.")
+		q.note("The RST reaches the client while it sends its request or waits for the reply: the policy cuts the request.")
 	}
 	q.lossy(env, passive)
 }
 
-// lossy says what an RST that got lost leaves behind.
+// lossy adds what happens if an RST is lost.
 func (q *Prediction) lossy(env Env, receiver sockstate.Side) {
 	if !env.Lossy {
 		return
 	}
 	q.Observes[receiver] |= nothingObservable
 	q.Resets.Min = min(q.Resets.Min, 1)
-	q.note("An RST that is lost is not sent again: its receiver stays as it was until it sends or times out.")
+	q.note("A lost RST is not resent: its receiver keeps its state until it sends or times out.")
 }
 
 func (p Policy) sides() (active, passive sockstate.Side) {
@@ -260,7 +259,7 @@ func (q *Prediction) orderly(p Policy, r Reaction, env Env) {
 		q.note("Without an exchange there is nothing to leave unread: close() sends a FIN.")
 	}
 	if p.How == Linger {
-		q.note("close() blocks until its FIN is acknowledged, " + shortDuration(p.Linger) + " at most: a delayed ACK's time where the peer does not close at once.")
+		q.note("close() blocks until its FIN is acknowledged, for up to " + shortDuration(p.Linger) + ". If the peer does not close at once, the ACK is delayed.")
 	}
 	q.TimeWaits = exactly(1)
 	q.TimeWait = holder(active)
@@ -268,7 +267,7 @@ func (q *Prediction) orderly(p Policy, r Reaction, env Env) {
 	q.Paths[passive] = []Path{{est, cw, la, shut}}
 	switch r.Kind {
 	case ReactClose:
-		q.note("A peer that closes at once merges its FIN with its ACK: FIN_WAIT_2 is passed in an instant.")
+		q.note("If the peer closes at once, its FIN and ACK are one segment: FIN_WAIT_2 lasts no time.")
 	case ReactDelay:
 		if !half {
 			q.outlived(active, passive, r.Delay, orphanTime(env))
@@ -290,12 +289,12 @@ func (q *Prediction) orderly(p Policy, r Reaction, env Env) {
 	}
 }
 
-// raceMargin is how far a delay must be from the orphan's time to be sure which
-// comes first: the orphan's clock starts with the ACK of its FIN, up to 200 ms late
+// raceMargin is how far the delay must be from the orphan's timeout to be sure which
+// comes first. The orphan's timeout starts with the ACK of its FIN, up to 200 ms late
 // (TCP_DELACK_MAX), and a busy process is late itself.
 const raceMargin = 250 * time.Millisecond
 
-// outlived takes account of a FIN that comes when the orphan in FIN_WAIT_2 is gone.
+// outlived adds the case that the FIN arrives after the orphan in FIN_WAIT_2 is gone.
 func (q *Prediction) outlived(active, passive sockstate.Side, delay, orphan time.Duration) {
 	gone := Path{est, fw1, fw2, shut}
 	switch {
@@ -304,22 +303,22 @@ func (q *Prediction) outlived(active, passive sockstate.Side, delay, orphan time
 	case delay > orphan+raceMargin:
 		q.Paths[active] = []Path{gone}
 		q.TimeWait = HeldByNone
-		q.note("The peer's delay outlives the orphan in FIN_WAIT_2 (" + shortDuration(orphan) + ", by tcp_fin_timeout): its FIN draws an RST, and nobody enters TIME_WAIT; the minisocket counts all the same.")
+		q.note("The peer's delay outlasts the orphan in FIN_WAIT_2 (" + shortDuration(orphan) + ", by tcp_fin_timeout): its FIN is answered by RST, and nobody enters TIME_WAIT. The minisocket counts all the same.")
 	default:
 		q.Paths[active] = append(q.Paths[active], gone)
-		q.note("The peer's delay and the life of the orphan in FIN_WAIT_2 (" + shortDuration(orphan) + ", by tcp_fin_timeout) race: TIME_WAIT is entered only where the FIN comes first; the minisocket counts either way.")
+		q.note("The peer's delay races the timeout of the orphan in FIN_WAIT_2 (" + shortDuration(orphan) + ", by tcp_fin_timeout): TIME_WAIT is entered only if the FIN comes first. The minisocket counts either way.")
 	}
 	q.fullOrphan(passive)
 }
 
-// fullOrphan takes account of the ACK of a FIN that is processed between
-// __tcp_close and release_sock: tcp_rcv_state_process then finds the socket owned by
-// the closing process and leaves it a full one, on the keepalive timer.
+// fullOrphan adds the case that the ACK of the FIN is processed between __tcp_close and
+// release_sock. tcp_rcv_state_process then finds the socket owned by the closing process
+// and leaves it a full socket, on the keepalive timer.
 func (q *Prediction) fullOrphan(passive sockstate.Side) {
 	q.TimeWaits.Min, q.Resets.Max = 0, 1
 	q.Paths[passive] = append(q.Paths[passive], Path{est, cw, shut})
 	q.Observes[passive] |= rstObservable
-	q.note("Rarely (measured: 3 in 8,000 under load) the ACK meets close() as it ends, and the orphan stays a full socket: it is not counted unless a FIN comes, and ends after tcp_fin_timeout with an RST (tcp_keepalive_timer).")
+	q.note("Rarely (measured: 3 in 8,000 under load) the ACK arrives just as close() ends, and the orphan stays a full socket: it is not counted unless a FIN arrives, and ends after tcp_fin_timeout with an RST (tcp_keepalive_timer).")
 }
 
 func (q *Prediction) neverClosed(active, passive sockstate.Side, half bool, env Env) {
@@ -327,14 +326,14 @@ func (q *Prediction) neverClosed(active, passive sockstate.Side, half bool, env 
 		q.Observes[active] = nothingObservable
 		q.Paths[active] = []Path{{est, fw1, fw2}}
 		q.TimeWaits = sockstate.Range{Min: 0, Max: 1}
-		q.note("tcp_fin_timeout does not apply to a socket that a process holds: it stays in FIN_WAIT_2, and counts only once the process closes it.")
+		q.note("tcp_fin_timeout does not apply to a socket that a process holds: it stays in FIN_WAIT_2 and counts only once the process closes it.")
 		return
 	}
 	q.Paths[active] = []Path{{est, fw1, fw2, shut}}
-	q.note("The orphan in FIN_WAIT_2 is given up after " + shortDuration(orphanTime(env)) + " (tcp_fin_timeout); a FIN that comes earlier, as when the run ends, turns it into a TIME_WAIT that is not counted again.")
+	q.note("The kernel drops the orphan in FIN_WAIT_2 after " + shortDuration(orphanTime(env)) + " (tcp_fin_timeout). A FIN before that, as when the run ends, turns it into a TIME_WAIT that is not counted again.")
 	q.fullOrphan(passive)
 	if t := finTimeout(env); t > sockstate.TimeWaitLength {
-		q.note("With tcp_fin_timeout above 60 s the orphan becomes a minisocket, and counts, only after " + shortDuration(t-sockstate.TimeWaitLength) + ".")
+		q.note("As tcp_fin_timeout is above 60 s, the orphan becomes a minisocket, and counts, only after " + shortDuration(t-sockstate.TimeWaitLength) + ".")
 	}
 }
 
@@ -346,7 +345,7 @@ func (q *Prediction) resetWhileWaiting(active sockstate.Side, half bool) {
 		return
 	}
 	q.TimeWaits = sockstate.Range{Min: 0, Max: 1}
-	q.note("The RST usually overtakes the delayed ACK of the FIN; where the ACK was first, the orphan is a FIN_WAIT_2 minisocket already, which counts and dies of the RST.")
+	q.note("The RST usually overtakes the delayed ACK of the FIN. If the ACK is first, the orphan is already a FIN_WAIT_2 minisocket, which counts and is killed by the RST.")
 }
 
 func (q *Prediction) lossyReaction(env Env, active sockstate.Side, half bool) {
@@ -356,7 +355,7 @@ func (q *Prediction) lossyReaction(env Env, active sockstate.Side, half bool) {
 	}
 }
 
-// overflow adds what happens where tcp_max_tw_buckets is full.
+// overflow adds what happens if tcp_max_tw_buckets is full.
 func (q *Prediction) overflow(env Env, sides ...sockstate.Side) {
 	if env.Lifecycles <= env.MaxTWBuckets {
 		return
@@ -384,8 +383,8 @@ func finTimeout(env Env) time.Duration {
 	return env.FinTimeout
 }
 
-// orphanTime is how long an orphan stays in FIN_WAIT_2. Above 60 s it waits as a
-// full socket for the excess, and then again for the excess as a minisocket
+// orphanTime is how long an orphan stays in FIN_WAIT_2. With a tcp_fin_timeout above 60 s it
+// stays a full socket for the excess, and then a minisocket for the excess again
 // (tcp_keepalive_timer).
 func orphanTime(env Env) time.Duration {
 	t := finTimeout(env)

@@ -1,6 +1,6 @@
 package ring
 
-// Op is an operation, as struct io_uring_sqe's opcode.
+// Op is the opcode of a struct io_uring_sqe.
 type Op uint8
 
 // The operations used here (include/uapi/linux/io_uring.h).
@@ -31,22 +31,22 @@ const (
 
 // Flags of a completion.
 const (
-	CQEBuffer   uint32 = 1 << 0 // the upper 16 bits name the buffer that was taken
-	CQEMore     uint32 = 1 << 1 // the request stays, and will complete again
+	CQEBuffer   uint32 = 1 << 0 // the upper 16 bits are the buffer's id
+	CQEMore     uint32 = 1 << 1 // the request will complete again
 	CQENonempty uint32 = 1 << 2 // of a recv: there is more to read, or EOF
 	bufferShift        = 16
 )
 
 // Values of single operations.
 const (
-	// FileIndexAlloc in FileIndex lets the kernel choose a free place of the table.
+	// FileIndexAlloc in FileIndex lets the kernel choose a free index of the file table.
 	FileIndexAlloc = ^uint32(0)
 	// AcceptMultishot and PollMultishot go into Ioprio and Len.
 	AcceptMultishot uint16 = 1 << 0
 	PollMultishot   uint32 = 1 << 0
 	// CmdSetsockopt goes into Off of OpURingCmd (SOCKET_URING_OP_SETSOCKOPT).
 	CmdSetsockopt uint64 = 3
-	// CmdGetsockopt is its like, for SOL_SOCKET alone (SOCKET_URING_OP_GETSOCKOPT). The result is optlen.
+	// CmdGetsockopt likewise, for SOL_SOCKET only (SOCKET_URING_OP_GETSOCKOPT). The result is optlen.
 	CmdGetsockopt uint64 = 2
 )
 
@@ -63,7 +63,7 @@ type SQE struct {
 	UserData  uint64
 	BufIndex  uint16
 	_         uint16
-	FileIndex uint32 // a place plus 1, or FileIndexAlloc; optlen of CmdSetsockopt
+	FileIndex uint32 // an index plus 1, or FileIndexAlloc; optlen of CmdSetsockopt
 	Addr3     uint64 // optval of CmdSetsockopt
 	_         uint64
 }
@@ -75,7 +75,7 @@ type CQE struct {
 	Flags    uint32
 }
 
-// Buffer is the provided buffer that the completion came with.
+// Buffer is the id of the completion's buffer.
 func (c *CQE) Buffer() uint16 { return uint16(c.Flags >> bufferShift) }
 
 const (
@@ -130,10 +130,10 @@ type getEventsArg struct {
 	ts        uint64
 }
 
-// Timespec is struct __kernel_timespec, which newer calls take: two fields of 64 bits on every architecture, unlike unix.Timespec.
+// Timespec is struct __kernel_timespec, the argument of newer calls: 64-bit fields on every architecture, unlike unix.Timespec.
 type Timespec struct{ sec, nsec int64 }
 
-// NewTimespec is a time of so many nanoseconds.
+// NewTimespec converts nanoseconds.
 func NewTimespec(ns int64) Timespec { return Timespec{ns / 1e9, ns % 1e9} }
 
 // resourceRegister is struct io_uring_rsrc_register.

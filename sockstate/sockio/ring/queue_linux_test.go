@@ -49,7 +49,7 @@ func TestDoKeepsOthers(t *testing.T) {
 		t.Fatal(e)
 	}
 	r.Queue(SQE{Op: OpNop, UserData: 2})
-	// Closing a place of a table that is not there.
+	// Closing an index without a file table.
 	if res, err := r.Do(SQE{Op: OpClose, FileIndex: 1, UserData: 3}); err != nil || unix.Errno(-res) != unix.ENXIO {
 		t.Errorf("result %d, error %v; want ENXIO", res, err)
 	}
@@ -151,7 +151,7 @@ func TestChainsStayWhole(t *testing.T) {
 	r := newRing(t, 8, 64)
 	const chains = 9
 	for i := range uint64(chains) {
-		// A close of a place without a table fails (ENXIO), and takes the rest along.
+		// A close of an index without a file table fails (ENXIO), and takes the rest along.
 		r.Queue(SQE{Op: OpClose, FileIndex: 1, Flags: Link, UserData: 10*i + 1})
 		r.Queue(SQE{Op: OpNop, Flags: Link, UserData: 10*i + 2})
 		r.Queue(SQE{Op: OpNop, UserData: 10*i + 3})
@@ -248,7 +248,7 @@ func TestDoWhileFull(t *testing.T) {
 		}
 		next := n
 		for range 3 {
-			// Closing a place of a table that is not there.
+			// Closing an index without a file table.
 			if res, err := r.Do(SQE{Op: OpClose, FileIndex: 1, UserData: 1 << 40}); err != nil || unix.Errno(-res) != unix.ENXIO {
 				t.Errorf("behind %d: result %d, error %v; want ENXIO", n, res, err)
 			}

@@ -16,17 +16,17 @@ func (r *Ring) register(call string, op uintptr, arg unsafe.Pointer, n uintptr) 
 	return nil
 }
 
-// RegisterTable makes an empty table of n direct descriptors. EMFILE: n is beyond
-// RLIMIT_NOFILE, which bounds each ring's table apart from the process's descriptors.
+// RegisterTable makes an empty file table for n direct descriptors. It fails with EMFILE if n
+// exceeds RLIMIT_NOFILE, which bounds each ring's table separately.
 func (r *Ring) RegisterTable(n int) error {
 	p := resourceRegister{nr: uint32(n), flags: resourceSparse}
 	return r.register("io_uring_register files", registerFiles2, unsafe.Pointer(&p), unsafe.Sizeof(p))
 }
 
-// Replace puts a descriptor of the process in a place of the table and lets go of what was there, at once.
-func (r *Ring) Replace(place int32, fd int) error {
+// Replace puts fd at an index of the file table and releases the file that was there, at once.
+func (r *Ring) Replace(index int32, fd int) error {
 	r.fd32 = int32(fd)
-	p := filesUpdate{offset: uint32(place), fds: uint64(uintptr(unsafe.Pointer(&r.fd32)))}
+	p := filesUpdate{offset: uint32(index), fds: uint64(uintptr(unsafe.Pointer(&r.fd32)))}
 	_, _, e := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), registerUpdate, uintptr(unsafe.Pointer(&p)), 1, 0, 0)
 	if e != 0 {
 		return os.NewSyscallError("io_uring_register files", e)
@@ -34,14 +34,14 @@ func (r *Ring) Replace(place int32, fd int) error {
 	return nil
 }
 
-// RegisterEventfd has the kernel signal an eventfd when the ring has work for Enter
-// (io_req_local_work_add). Being polled, the ring itself does not always tell.
+// RegisterEventfd makes the kernel signal an eventfd when the ring has work for Enter
+// (io_req_local_work_add). Polling the ring's descriptor does not always report that.
 func (r *Ring) RegisterEventfd(fd int) error {
 	p := int32(fd)
 	return r.register("io_uring_register eventfd", registerEventfd, unsafe.Pointer(&p), 1)
 }
 
-// Supports tells which of ops the kernel knows.
+// Supports returns those of ops that the kernel lacks.
 func (r *Ring) Supports(ops ...Op) (missing []Op, err error) {
 	p := new(probe)
 	if err := r.register("io_uring_register probe", registerProbe, unsafe.Pointer(p), uintptr(len(p.ops))); err != nil {
@@ -55,16 +55,15 @@ func (r *Ring) Supports(ops ...Op) (missing []Op, err error) {
 	return missing, nil
 }
 
-// Buffers are memory for received data, from which the kernel takes a buffer when there is data for
-// it, so that a request that waits has none. Rings whose thread takes the completions of
-// one before it enters the next may share them.
+// Buffers is memory for received data. The kernel takes a buffer only when data arrives, so a
+// waiting request holds none. Rings may share it if their thread handles the completions of
+// one before it enters the next.
 type Buffers struct {
 	mem  []byte
 	size int
 }
 
-// NewBuffers makes n buffers of size bytes; untouched they take no memory. Like a ring's queues they lie
-// outside the Go heap.
+// NewBuffers makes n buffers of size bytes outside the Go heap. Untouched ones take no memory.
 func NewBuffers(n, size int) (*Buffers, error) {
 	mem, err := unix.Mmap(-1, 0, n*size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
@@ -73,10 +72,10 @@ func NewBuffers(n, size int) (*Buffers, error) {
 	return &Buffers{mem: mem, size: size}, nil
 }
 
-// Free gives the memory back, when no ring uses it any more.
+// Free frees the memory. No ring may use it any more.
 func (b *Buffers) Free() { _ = unix.Munmap(b.mem) } // it was mapped with this length
 
-// Size is that of one buffer in bytes.
+// Size is the size of one buffer in bytes.
 func (b *Buffers) Size() int { return b.size }
 
 func (b *Buffers) count() int { return len(b.mem) / b.size }
@@ -87,7 +86,7 @@ func (b *Buffers) Data(id uint16, n int32) []byte {
 	return b.mem[from : from+int(n) : from+int(n)]
 }
 
-// Group is a ring's view of Buffers: those that the kernel may take.
+// Group is a ring's list of the Buffers that the kernel may take.
 type Group struct {
 	ring *Ring
 	mem  []byte // page-aligned, as the kernel wants it
@@ -122,8 +121,8 @@ func (g *Group) Return(b *Buffers, id uint16) {
 	e.addr = uint64(uintptr(unsafe.Pointer(&b.mem[int(id)*b.size])))
 	e.len, e.id = uint32(b.size), id
 	g.tail++
-	g.list[0].tail = g.tail // of this thread alone: see the package's memory ordering
+	g.list[0].tail = g.tail // not atomic: see the package's memory ordering
 }
 
-// Free gives the list's memory back, when the ring is closed.
+// Free frees the list. The ring must be closed.
 func (g *Group) Free() { _ = unix.Munmap(g.mem) } // it was mapped with this length

@@ -32,31 +32,31 @@ func TestTableBeyondLimit(t *testing.T) {
 	}
 }
 
-// A place has another file at once, and what it had is closed if nothing else keeps it.
+// Replace puts another file at an index at once, and closes the old one if nothing else keeps it open.
 func TestReplace(t *testing.T) {
 	r := newRing(t, 8, 16)
 	if err := r.Replace(0, 0); !errors.Is(err, unix.ENXIO) {
 		t.Errorf("without a table: %v; want ENXIO", err)
 	}
-	const place = 1
-	if err := r.RegisterTable(place + 1); err != nil {
+	const index = 1
+	if err := r.RegisterTable(index + 1); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Replace(place+1, 0); !errors.Is(err, unix.EINVAL) {
+	if err := r.Replace(index+1, 0); !errors.Is(err, unix.EINVAL) {
 		t.Errorf("beyond the table: %v; want EINVAL", err)
 	}
-	if err := r.Replace(place, 1<<30); !errors.Is(err, unix.EBADF) {
+	if err := r.Replace(index, 1<<30); !errors.Is(err, unix.EBADF) {
 		t.Errorf("no descriptor: %v; want EBADF", err)
 	}
-	var before int // the other end of what the place had
+	var before int // the other end of the replaced file
 	for i := range 3 {
 		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = unix.Close(fds[1]) })
-		err = r.Replace(place, fds[0])
-		_ = unix.Close(fds[0]) // the place keeps it
+		err = r.Replace(index, fds[0])
+		_ = unix.Close(fds[0]) // the table keeps it open
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,9 +66,9 @@ func TestReplace(t *testing.T) {
 			}
 		}
 		before = fds[1]
-		// The place is still taken, by the new one.
+		// The index now has the new file.
 		b := []byte{'x'}
-		res, err := r.Do(SQE{Op: OpSend, Flags: FixedFile, FD: place, Addr: address(b), Len: 1, UserData: 1})
+		res, err := r.Do(SQE{Op: OpSend, Flags: FixedFile, FD: index, Addr: address(b), Len: 1, UserData: 1})
 		if err != nil || res != 1 {
 			t.Errorf("sent %d, error %v; want 1", res, err)
 		}

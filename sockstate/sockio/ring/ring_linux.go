@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Ring is one io_uring. It belongs to the thread that made it: any other's Enter fails
-// with EEXIST.
+// Ring is one io_uring. It belongs to the thread that made it: on another thread Enter
+// fails with EEXIST.
 type Ring struct {
 	fd       int
-	mem      []byte // both queues but for the entries to submit
+	mem      []byte // both queues, without the submission entries
 	entries  []SQE
 	sqTail   *uint32
 	sqHead   *uint32
@@ -23,21 +23,21 @@ type Ring struct {
 	cqTail   *uint32
 	overflow *uint32 // completions that the kernel had no memory to keep
 	cqes     []CQE
-	queue    []SQE            // not yet copied to entries
-	done     int              // of queue: what is before it is submitted
-	points   []unsafe.Pointer // what the requests of queue point to, one by one
-	reading  []unsafe.Pointer // what those point to that are being submitted
-	spilled  []CQE            // completions taken out of the shared queue, to make room
-	unsent   uint32
+	queue    []SQE            // requests not yet copied to entries
+	done     int              // of queue: those before it are copied
+	points   []unsafe.Pointer // what each request of queue points to
+	reading  []unsafe.Pointer // what the requests being submitted point to
+	spilled  []CQE            // completions moved out of the shared queue to make room
+	unsent   uint32           // entries that the kernel has not consumed
 
 	fd32 int32 // what Replace points to
 	ts   Timespec
 	arg  getEventsArg
 }
 
-// New makes a ring that takes in entries requests at once and keeps completed completions, both
-// powers of two; more than that overflow into memory of the kernel's. It needs Linux 6.6 and fails
-// with an *os.SyscallError: EPERM and ENOSYS where io_uring is forbidden, ENOMEM without memory.
+// New makes a ring with a submission queue of entries and a completion queue of completed, both
+// powers of two. Further completions overflow into kernel memory. It needs Linux 6.6 and fails
+// with an *os.SyscallError: EPERM or ENOSYS if io_uring is forbidden, ENOMEM without memory.
 func New(entries, completed uint32) (*Ring, error) {
 	p := params{
 		flags:     setupCQSize | setupSubmitAll | setupSingleIssuer | setupDeferTaskrun | setupTaskrunFlag | setupNoSQArray,
@@ -50,7 +50,7 @@ func New(entries, completed uint32) (*Ring, error) {
 	r := &Ring{fd: int(fd)}
 	unix.CloseOnExec(r.fd)
 	if err := r.mapQueues(&p); err != nil {
-		_ = r.Close() // the error above is the one to tell
+		_ = r.Close() // err matters more
 		return nil, err
 	}
 	return r, nil
@@ -74,8 +74,8 @@ func (r *Ring) mapQueues(p *params) (err error) {
 	return nil
 }
 
-// Close gives the ring back. What is still registered or pending the kernel ends by itself,
-// a little later (io_ring_exit_work).
+// Close closes the ring. The kernel releases what is still registered or pending a little
+// later (io_ring_exit_work).
 func (r *Ring) Close() error {
 	if r.entries != nil {
 		p := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(r.entries))), len(r.entries)*int(unsafe.Sizeof(SQE{})))
@@ -90,27 +90,27 @@ func (r *Ring) Close() error {
 	return nil
 }
 
-// Queue puts a request behind the others, to be submitted by Enter.
+// Queue appends a request, to be submitted by Enter.
 func (r *Ring) Queue(e SQE) { r.QueueWith(e, nil) }
 
-// QueueWith keeps what the request points to reachable until it is submitted.
+// QueueWith is Queue and keeps p, which the request points to, reachable until it is submitted.
 func (r *Ring) QueueWith(e SQE, p unsafe.Pointer) {
 	r.queue = append(r.queue, e)
 	r.points = append(r.points, p)
 }
 
-// Queued are the requests that Enter has not taken yet. They may be changed, into OpNop with
-// CQESkipSuccess for one that is not wanted any more.
+// Queued returns the requests that Enter has not copied yet. They may be changed: to OpNop with
+// CQESkipSuccess to withdraw one.
 func (r *Ring) Queued() []SQE { return r.queue[r.done:] }
 
-// QueueFirst puts a request before the others.
+// QueueFirst inserts a request before the others.
 func (r *Ring) QueueFirst(e SQE) {
 	r.queue = slices.Insert(r.queue, r.done, e)
 	r.points = slices.Insert(r.points, r.done, nil)
 }
 
-// Takes is how many of the queued requests the next Enter submits: as many as there is room for, but no part of a
-// chain, which the kernel takes for ended where a submission ends (io_submit_state_end).
+// Takes is how many of the queued requests the next Enter submits: as many as fit, but no partial
+// chain, as the end of a submission ends a chain (io_submit_state_end).
 func (r *Ring) Takes() int {
 	room := len(r.entries) - int(atomic.LoadUint32(r.sqTail)-atomic.LoadUint32(r.sqHead))
 	n := min(room, len(r.queue)-r.done)
@@ -134,7 +134,7 @@ func (r *Ring) fill() {
 		tail++
 		r.unsent++
 	}
-	// To move the rest down only when half is done moves each request once on average.
+	// Moving the rest down when half is done moves each request once on average.
 	if r.done >= len(r.queue)/2 {
 		r.queue = r.queue[:copy(r.queue, r.queue[r.done:])]
 		left := copy(r.points, r.points[r.done:])
@@ -144,12 +144,12 @@ func (r *Ring) fill() {
 	atomic.StoreUint32(r.sqTail, tail)
 }
 
-// Forever is a sleep for Enter that only a completion ends.
+// Forever is a sleep for Enter without a timeout.
 const Forever = int64(-1)
 
-// Enter submits what is queued, as many requests as the ring takes in at once, and does
-// what is left to do for those that are to complete. Where sleep (in nanoseconds, or Forever) is
-// not 0, it then waits for a completion. It returns early for a signal.
+// Enter submits as many queued requests as the ring has room for, and runs the task work
+// of pending ones. If sleep (in nanoseconds, or Forever) is not 0, it then waits for a
+// completion. It returns early for a signal.
 func (r *Ring) Enter(sleep int64) unix.Errno {
 	r.fill()
 	flags, least := uintptr(enterGetEvents), uintptr(0)
@@ -175,15 +175,15 @@ func (r *Ring) Enter(sleep int64) unix.Errno {
 		}
 		return 0
 	case unix.EINTR, unix.ETIME, unix.EAGAIN, unix.EBUSY:
-		// Interrupted, slept enough, or short of memory or room for completions until those that are
-		// there have been taken: what was not submitted still is in the queue.
+		// Interrupted, timed out, or short of memory or of room for completions until the caller has
+		// taken some: what was not submitted is still in the queue.
 		r.unsent = atomic.LoadUint32(r.sqTail) - atomic.LoadUint32(r.sqHead)
 		return 0
 	}
 	return e
 }
 
-// Fetch does what is left to do for requests that are to complete, and submits nothing.
+// Fetch runs the task work of pending requests and submits nothing.
 func (r *Ring) Fetch() unix.Errno {
 	_, _, e := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), 0, 0, enterGetEvents, 0, 0)
 	if e == unix.EINTR || e == unix.EBUSY {
@@ -192,8 +192,8 @@ func (r *Ring) Fetch() unix.Errno {
 	return e
 }
 
-// Do submits one request alone, ahead of what is queued, and returns its result; other
-// completions are kept for Next. The request must be one that completes at once.
+// Do submits one request alone, ahead of the queue, and returns its result. Other completions
+// are kept for Next. The request must complete at once.
 func (r *Ring) Do(e SQE) (int32, error) {
 	mask := uint32(len(r.entries) - 1)
 	tail := atomic.LoadUint32(r.sqTail)
@@ -209,7 +209,7 @@ func (r *Ring) Do(e SQE) (int32, error) {
 	if res, ok := r.find(e.UserData); ok {
 		return res, nil
 	}
-	// There was no room for it: it is behind all that overflowed before.
+	// It overflowed, behind all that overflowed before.
 	for range doRounds {
 		var c CQE
 		for r.next(&c) {
@@ -225,10 +225,10 @@ func (r *Ring) Do(e SQE) (int32, error) {
 	return 0, os.NewSyscallError("io_uring_enter", unix.EOVERFLOW)
 }
 
-// doRounds bounds the search for a completion that found no room.
+// doRounds bounds the search for a completion that overflowed.
 const doRounds = 1000
 
-// find takes a completion out of the shared queue, out of turn.
+// find removes a completion from the shared queue, out of order.
 func (r *Ring) find(userData uint64) (int32, bool) {
 	mask := uint32(len(r.cqes) - 1)
 	head := atomic.LoadUint32(r.cqHead)
@@ -244,7 +244,7 @@ func (r *Ring) find(userData uint64) (int32, bool) {
 	return 0, false
 }
 
-// Next takes the oldest completion; a zero UserData is one of nobody's interest.
+// Next removes the oldest completion. One with a zero UserData is to be ignored.
 func (r *Ring) Next(into *CQE) bool {
 	if len(r.spilled) > 0 {
 		*into = r.spilled[0]
@@ -264,8 +264,8 @@ func (r *Ring) next(into *CQE) bool {
 	return true
 }
 
-// Pending reports whether Enter has something to do: to submit, to complete, or to fetch
-// completions that found no room.
+// Pending reports whether Enter has work: requests to submit, task work, completions, or
+// overflowed completions to fetch.
 func (r *Ring) Pending() bool {
 	return r.Unsubmitted() || len(r.spilled) > 0 || atomic.LoadUint32(r.sqFlags)&(sqTaskrun|sqCQOverflow) != 0 ||
 		atomic.LoadUint32(r.cqHead) != atomic.LoadUint32(r.cqTail)
@@ -274,9 +274,9 @@ func (r *Ring) Pending() bool {
 // Unsubmitted reports whether a request is still to be submitted.
 func (r *Ring) Unsubmitted() bool { return len(r.queue) > 0 || r.unsent > 0 }
 
-// Overflowed reports whether there are completions that found no room, for Fetch.
+// Overflowed reports whether completions have overflowed, for Fetch.
 func (r *Ring) Overflowed() bool { return atomic.LoadUint32(r.sqFlags)&sqCQOverflow != 0 }
 
-// Lost is the number of completions that the kernel had no memory to keep: whoever waits
-// for one waits for ever.
+// Lost is the number of completions that the kernel dropped for want of memory. They never
+// arrive.
 func (r *Ring) Lost() uint32 { return atomic.LoadUint32(r.overflow) }

@@ -1,5 +1,4 @@
-// Package golden compares what tests make with files that hold what is right. Only tests import it; go test -update rewrites the
-// files.
+// Package golden compares a test's output with a golden file. go test -update rewrites the files. Only tests import it.
 package golden
 
 import (
@@ -14,7 +13,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// Check compares got with the file, or rewrites that.
+// Check compares got with the file, or with -update rewrites the file.
 func Check(t testing.TB, path, got string) {
 	t.Helper()
 	if *update {

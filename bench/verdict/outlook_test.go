@@ -104,6 +104,11 @@ func TestOutlook(t *testing.T) {
 		{"held before", paced(60, 4), func(r *record.Run) { r.Plan.Groups[0].HoldNs = 10e9 }, 0, 0, 66.7, 0},
 		{"reuse", paced(72, 4), reuse, 0, 0, 0, 500},
 		{"reuse, and a rate that never comes round", paced(10, 4), reuse, 0, 0, 0, 156},
+		{"reuse that comes too late for a closed loop", paced(72, 4), func(r *record.Run) {
+			reuse(r)
+			r.Hosts[0].Sysctls["net.ipv4.tcp_tw_reuse_delay"] = "3000"
+			full(15_000)(r)
+		}, 0, 0, 0, 0},
 		{"reuse that timestamps are missing for", paced(72, 4), func(r *record.Run) { reuse(r); r.Hosts[0].Sysctls["net.ipv4.tcp_timestamps"] = "0" }, 0, 0, 55.6, 0},
 		{"the server keeps it", paced(72, 4), func(r *record.Run) { r.Predicted.TimeWait = "server" }, 0, 0, 0, 0},
 		{"the server keeps it, held", paced(72, 4), func(r *record.Run) { r.Predicted.TimeWait, r.Plan.Groups[0].HoldNs = "server", 60e9 }, 0, 0, 55.6, 0},

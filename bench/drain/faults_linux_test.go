@@ -293,11 +293,11 @@ func TestWrapper(t *testing.T) {
 // listener, has requests to finish until the grace is over: that is a stop.
 func TestMaster(t *testing.T) {
 	t.Parallel()
-	args := reference{Shutdown: "graceful", Exchange: http, Addr: at, Delay: 1500 * time.Millisecond}.args()
+	args := reference{Shutdown: "graceful", Exchange: http, Addr: at, Delay: 4 * time.Second}.args()
 	shell := []string{"/bin/sh", "-c", `"$0" "$@" & trap "kill -TERM $!; exit 0" TERM; wait`}
 	tr := trial{
 		Load: small(),
-		Stop: Stop{Exec: append(shell, args...), After: 20 * time.Millisecond, Grace: time.Second, Then: syscall.SIGKILL, Watch: 20 * time.Millisecond},
+		Stop: Stop{Exec: append(shell, args...), After: 20 * time.Millisecond, Grace: 3 * time.Second, Then: syscall.SIGKILL, Watch: 20 * time.Millisecond},
 	}
 	run := tr.drained(t)
 	r := &run.Drain.Tries[0]

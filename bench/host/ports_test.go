@@ -16,9 +16,9 @@ func TestUsablePorts(t *testing.T) {
 		{7, 7, "", 1, ""},
 		{7, 6, "", 0, "7 to 6 is not a range of ports"},
 		{0, 65536, "", 0, "0 to 65536 is not a range of ports"},
-		{1, 2, "x", 0, `reserved ports "x": "x" is no port`},
-		{1, 2, "9-8", 0, `reserved ports "9-8": "9-8" is no range`},
-		{1, 2, "1-65536", 0, `reserved ports "1-65536": "1-65536" is no range`},
+		{1, 2, "x", 0, `reserved ports "x": "x" is not a port`},
+		{1, 2, "9-8", 0, `reserved ports "9-8": "9-8" is not a range`},
+		{1, 2, "1-65536", 0, `reserved ports "1-65536": "1-65536" is not a range`},
 	}
 	for _, tt := range tests {
 		got, err := usablePorts(tt.low, tt.high, 1, tt.reserved)

@@ -47,7 +47,7 @@ func TestLost(t *testing.T) {
 		{&sandbox.DiedError{Signal: syscall.SIGQUIT}, exitInterrupted, noResult},
 		{&sandbox.DiedError{Signal: syscall.SIGABRT}, exitInterrupted, noResult},
 		{&sandbox.DiedError{Signal: syscall.SIGKILL}, exitError, "the run was killed (SIGKILL): if nobody did that, memory ran out"},
-		{&sandbox.DiedError{Signal: syscall.SIGKILL, OutOfMemory: true}, exitError, "the run was killed by the kernel"},
+		{&sandbox.DiedError{Signal: syscall.SIGKILL, OutOfMemory: true}, exitError, "the kernel killed the run, because memory ran out"},
 		{&sandbox.DiedError{Signal: syscall.SIGSEGV}, exitError, "the run was ended by signal 11"},
 		{&sandbox.DiedError{Code: 2, Stderr: "panic: x\n"}, exitError, "the sandbox's process crashed (exit status 2)"},
 		{errors.New("something else"), exitError, "something else"},

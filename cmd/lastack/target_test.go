@@ -121,7 +121,7 @@ func TestProbe(t *testing.T) {
 		{[]string{"127.0.0.3"}, "127.0.0.3", nil},
 		{[]string{"127.0.0.2", "127.0.0.3"}, "127.0.0.3", []string{"has 2 addresses", "the load goes to 127.0.0.3", "no connection to 127.0.0.2"}},
 		{[]string{"::1", "127.0.0.3", "127.0.0.2"}, "127.0.0.3", []string{"has 3 addresses", "the load goes to 127.0.0.3", "no connection to [::1]:", "127.0.0.2"}},
-		{[]string{"127.0.0.4", "127.0.0.2"}, "127.0.0.4", []string{"none accepted it, so the first is taken, 127.0.0.4"}},
+		{[]string{"127.0.0.4", "127.0.0.2"}, "127.0.0.4", []string{"none accepted it, so the load goes to the first, 127.0.0.4"}},
 	} {
 		got, err := named(tt.addrs...)
 		if err != nil {

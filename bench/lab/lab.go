@@ -1,5 +1,5 @@
-// Package lab is the frame of the project's own measurements, which are no part of lastack: bench/lab/peers sets it beside other
-// tools, bench/lab/gallery stops real servers by it. Each is one program that prints a table as Markdown.
+// Package lab is the frame of the project's own measurements, which are not part of lastack: bench/lab/peers compares it with
+// other tools, bench/lab/gallery stops real servers under its load. Each is one program that prints a table as Markdown.
 package lab
 
 import (
@@ -26,11 +26,11 @@ const (
 // Program is a measurement.
 type Program struct {
 	Name string
-	// Parts are run instead when the first argument is the name of one: they are what needs a process of its own.
+	// Parts need a process of their own: the first argument may be the name of one, which then runs instead.
 	Parts map[string]func(args []string, stdout io.Writer) error
-	// Flags declares flags beside those that every program has, and returns what refuses their values.
+	// Flags declares further flags and returns a check of their values.
 	Flags func(f *flag.FlagSet) (check func() error)
-	// Measure writes its table with Run.Write, also when ctx is over before all is measured.
+	// Measure writes its table with Run.Write, even if ctx is over before all is measured.
 	Measure func(ctx context.Context, r *Run) error
 }
 

@@ -11,13 +11,13 @@ import (
 	"lastack/bench/quantity"
 )
 
-// Version is what a program says of itself.
+// Version is a program's version.
 type Version struct{ Program, Version string }
 
-// Absence is what was not measured, and why.
+// Absence is something not measured, and why.
 type Absence struct{ Name, Reason string }
 
-// distribution is where Debian has its programs: before PATH, where shims may stand that start them as children.
+// distribution is Debian's program directories. They precede PATH, which may contain shims that start programs as children.
 var distribution = []string{"/usr/sbin", "/usr/bin"}
 
 // Find returns the path of the first of these programs that is installed; a name with a slash is a path. The error names the
@@ -38,7 +38,7 @@ func Find(debian string, names ...string) (string, error) {
 	return "", fmt.Errorf("%s is not installed (Debian: apt-get install %s)", names[0], debian)
 }
 
-// Ask returns what a program says to stdout and stderr, asked for its version. Some exit with 1 then.
+// Ask returns a program's output when asked for its version. Some programs exit with 1 then.
 func Ask(ctx context.Context, path string, args ...string) string {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -46,7 +46,7 @@ func Ask(ctx context.Context, path string, args ...string) string {
 	return string(out)
 }
 
-// LastLine is the last line of text that says something, at most 200 bytes.
+// LastLine is the last line that is not blank, at most 200 bytes.
 func LastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	last := strings.TrimSpace(lines[len(lines)-1])

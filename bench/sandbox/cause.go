@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// likelyCause explains a refusal by what the host is set to. read returns the
-// content of a file without surrounding blanks, empty if it cannot be read.
+// likelyCause explains a refusal by the host's settings. read returns a file's
+// content without surrounding blanks, empty if it cannot be read.
 func likelyCause(step step, mode Mode, errno syscall.Errno, read func(path string) string) string {
 	switch step {
 	case stepSpec, stepFresh, stepConnect, stepSysctl:
@@ -45,7 +45,7 @@ func likelyCause(step step, mode Mode, errno syscall.Errno, read func(path strin
 	return ""
 }
 
-// deniedBy lists what is known to deny namespaces, or their use, to a process.
+// deniedBy lists the host's settings that may deny namespaces, or their use, to a process.
 func deniedBy(step step, mode Mode, read func(path string) string) string {
 	var causes []string
 	if mode == User {

@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// Job is what a cell does.
+// Job is a job for a cell.
 type Job struct {
-	// Name is that of one of the jobs of Main.
+	// Name is the name of a job of Main.
 	Name string
-	// Input is handed to the job as JSON.
+	// Input is passed to the job as JSON.
 	Input any
-	// Grace is how long the job may take to hand in its result once ctx is over; 0: as long as it needs. Then it is killed.
+	// Grace is how long the job may take to return its result once ctx is over, before it is killed; 0: no limit.
 	Grace time.Duration
 }
 
 // Func does a job in a sandbox of its own, which is closed when it returns.
 //
-// ctx is cancelled when the job is to stop: it hands in what it has. emit sends an event, as JSON, to whoever started the cell. It
-// never waits for the reader: it drops events where too many are unread (Cell.Dropped). The result goes as JSON too; a job may return
-// a result and an error.
+// ctx is cancelled when the job is to stop and return what it has. emit sends an event, as JSON, to the caller of Start. It never
+// waits for the reader: if too many events are unread, it drops them (Cell.Dropped). The result is sent as JSON too. A job may
+// return both a result and an error.
 type Func func(ctx context.Context, sb *Sandbox, input json.RawMessage, emit func(event any)) (result any, err error)

@@ -18,31 +18,31 @@ import (
 	"lastack/bench/record"
 )
 
-// Cell is a job under way in a sandbox of its own. Wait must be called.
+// Cell is a running job in a sandbox of its own. Wait must be called.
 type Cell struct {
 	child  *child
 	status record.Sandbox
 
-	mu    sync.Mutex // of what is below
+	mu    sync.Mutex // protects the fields below
 	lines *bufio.Scanner
-	end   *ending // nil: it has not come, or never will
-	bad   error   // what came instead
+	end   *ending // the last message; nil: not yet received
+	bad   error   // what was wrong with the last line
 	over  bool    // nothing more is read
 }
 
-// setupTimeout bounds the time until a sandbox is on; making namespaces waits for locks that the whole host shares.
+// setupTimeout bounds the time until a sandbox is on. Making namespaces waits for locks of the whole host.
 const setupTimeout = 30 * time.Second
 
 // lineLimit bounds one event or result in bytes.
 const lineLimit = 256 << 20
 
-// Start starts a job in a new sandbox, and returns when the sandbox is on. Several cells may be under way at once. Start needs no
-// privilege; once it has returned, neither does the cell of the caller.
+// Start starts a job in a new sandbox, and returns when the sandbox is on. Several cells may run at once. Start needs no
+// privilege, and after it the caller may drop its own.
 //
-// Where there is no sandbox, the error is a *SysctlError (the spec asks for what cannot be) or an *Error (this host allows none), and
-// nothing is left of it. It is a *DiedError if a signal ended the cell's process, and wraps ctx's cause if ctx was over.
+// If there is no sandbox, nothing is left behind. The error is a *SysctlError (the spec's sysctl is impossible), an *Error (this host
+// allows no sandbox), a *DiedError (a signal ended the cell's process), or wraps ctx's cause.
 //
-// When ctx is over later, the job is told to stop, and is killed after its Grace. Whatever way this process ends, the cell's is
+// When ctx is over later, the job is told to stop, and is killed after its Grace. However this process ends, the cell's process is
 // killed with it.
 func Start(ctx context.Context, spec Spec, job Job) (*Cell, error) {
 	mode := spec.Mode
@@ -78,7 +78,7 @@ func Start(ctx context.Context, spec Spec, job Job) (*Cell, error) {
 	return c, nil
 }
 
-// awaitOn reads what comes first: that the sandbox is on.
+// awaitOn reads the first message: that the sandbox is on.
 func (c *Cell) awaitOn(ctx context.Context) error {
 	failed := func(err error) error { return &Error{step: stepStart, Mode: c.child.mode, Err: err} }
 	if err := c.child.events.SetReadDeadline(time.Now().Add(setupTimeout)); err != nil {
@@ -100,7 +100,7 @@ func (c *Cell) awaitOn(ctx context.Context) error {
 	case c.bad != nil:
 		return failed(c.bad)
 	case ok || m.End != nil:
-		return failed(errors.New("its process did not say first that the sandbox is on"))
+		return failed(errors.New("its process did not first report that the sandbox is on"))
 	}
 	c.child.finish(nil)
 	err := c.child.died()
@@ -110,10 +110,10 @@ func (c *Cell) awaitOn(ctx context.Context) error {
 	return failed(err)
 }
 
-// Status is what the run record says of the sandbox.
+// Status is the sandbox's entry in the run record.
 func (c *Cell) Status() record.Sandbox { return c.status }
 
-// Events yields what the job emits, as JSON, until it ends. What the loop does not take, Wait discards.
+// Events yields the job's events, as JSON, until it ends. Wait discards those that the caller does not read.
 func (c *Cell) Events() iter.Seq[json.RawMessage] {
 	return func(yield func(json.RawMessage) bool) {
 		for {
@@ -125,7 +125,7 @@ func (c *Cell) Events() iter.Seq[json.RawMessage] {
 	}
 }
 
-// next reads a line. It is not ok for the last one.
+// next reads a line. ok is false for the last one.
 func (c *Cell) next() (m message, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -137,7 +137,7 @@ func (c *Cell) next() (m message, ok bool) {
 		return m, false
 	}
 	if err := json.Unmarshal(c.lines.Bytes(), &m); err != nil {
-		c.over, c.bad = true, fmt.Errorf("it wrote %.40q, which is no message: %w", c.lines.Bytes(), err)
+		c.over, c.bad = true, fmt.Errorf("it wrote %.40q, which is not a message: %w", c.lines.Bytes(), err)
 		return m, false
 	}
 	if m.End != nil {
@@ -146,7 +146,7 @@ func (c *Cell) next() (m message, ok bool) {
 	return m, m.End == nil
 }
 
-// wholeLines is bufio.ScanLines without a last line that was cut off: how its writer ended says more.
+// wholeLines is bufio.ScanLines without an incomplete last line: how its writer ended says more.
 func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) {
 	if i := bytes.IndexByte(data, '\n'); i >= 0 {
 		return i + 1, data[:i], nil
@@ -157,15 +157,15 @@ func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) 
 	return 0, nil, nil
 }
 
-// Stop tells the job to stop: it still hands in its result.
+// Stop tells the job to stop and return its result.
 func (c *Cell) Stop() { c.child.stop() }
 
 // Kill ends the cell at once, without a result.
 func (c *Cell) Kill() { c.child.kill(errors.New("it was told to end at once")) }
 
-// Wait discards the events that nobody has taken, and returns the job's result, as JSON, and its error, when nothing is left of the
-// cell. An *Error, a *SysctlError or a *sockstate.ValueError of the job is one here too; of others there are the words and the errno. A *DiedError
-// tells that the cell's process did not end as it should; the result is nil then, unless it was handed in before.
+// Wait discards unread events, waits until nothing is left of the cell, and returns the job's result, as JSON, and its error. An
+// *Error, a *SysctlError or a *sockstate.ValueError keeps its type; another error keeps its text and errno. A *DiedError means that
+// the cell's process did not end normally; the result is nil then unless the process had sent it.
 func (c *Cell) Wait() (result json.RawMessage, err error) {
 	for range c.Events() {
 	}
@@ -187,7 +187,7 @@ func (c *Cell) Wait() (result json.RawMessage, err error) {
 	return c.end.Result, err
 }
 
-// Left says after Wait that sockets of the sandbox may outlive it; nil: none does. It is no failure of what was done there.
+// Left says, after Wait, that sockets may outlive the sandbox; nil if none does. It is not a failure of the job.
 func (c *Cell) Left() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -197,7 +197,7 @@ func (c *Cell) Left() error {
 	return errors.New(c.end.Left)
 }
 
-// Dropped is after Wait the number of events that were dropped, since too many were unread.
+// Dropped is, after Wait, the number of events dropped because too many were unread.
 func (c *Cell) Dropped() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -207,10 +207,10 @@ func (c *Cell) Dropped() int64 {
 	return c.end.Dropped
 }
 
-// died says how the cell's process ended.
+// died describes how the cell's process ended.
 func (c *child) died() *DiedError {
 	<-c.ended
-	e := &DiedError{Stderr: c.said.String()}
+	e := &DiedError{Stderr: c.stderr.String()}
 	if why := c.why.Load(); why != nil {
 		e.Err = *why
 	}
@@ -226,8 +226,8 @@ func (c *child) died() *DiedError {
 	return e
 }
 
-// oomKills counts the processes that the kernel has killed for lack of memory, in control groups too (__oom_kill_process);
-// 0 where it does not say.
+// oomKills is how many processes the OOM killer has killed, in control groups too (__oom_kill_process); 0 if
+// unknown.
 func oomKills() int64 {
 	b, err := os.ReadFile("/proc/vmstat")
 	if err != nil {
@@ -242,30 +242,30 @@ func oomKills() int64 {
 	return 0
 }
 
-// saidLimit bounds what is kept of the start and of the end of what a cell's process writes to stderr.
-const saidLimit = 8 << 10
+// excerptLimit bounds, in bytes, both the start and the end of an excerpt.
+const excerptLimit = 8 << 10
 
-// said keeps the start and the end of what is written: a trace begins with its reason.
-type said struct {
+// excerpt is a writer that keeps the start and the end of a cell's stderr: a crash trace begins with its reason.
+type excerpt struct {
 	mu         sync.Mutex
 	start, end []byte
 	skipped    int64
 }
 
-func (s *said) Write(b []byte) (int, error) {
+func (s *excerpt) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := min(len(b), saidLimit-len(s.start))
+	n := min(len(b), excerptLimit-len(s.start))
 	s.start = append(s.start, b[:n]...)
 	s.end = append(s.end, b[n:]...)
-	if more := len(s.end) - saidLimit; more > 0 {
+	if more := len(s.end) - excerptLimit; more > 0 {
 		s.skipped += int64(more)
 		s.end = append(s.end[:0], s.end[more:]...)
 	}
 	return len(b), nil
 }
 
-func (s *said) String() string {
+func (s *excerpt) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b bytes.Buffer

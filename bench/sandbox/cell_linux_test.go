@@ -93,7 +93,7 @@ var cellJobs = map[string]Func{
 		return nil, nil
 	},
 	"loud": func(context.Context, *Sandbox, json.RawMessage, func(any)) (any, error) {
-		fmt.Fprint(os.Stderr, "first\n", strings.Repeat("x", 3*saidLimit), "\nlast\n")
+		fmt.Fprint(os.Stderr, "first\n", strings.Repeat("x", 3*excerptLimit), "\nlast\n")
 		os.Exit(3)
 		return nil, nil
 	},
@@ -111,7 +111,7 @@ var cellJobs = map[string]Func{
 		}
 	},
 	"env": func(context.Context, *Sandbox, json.RawMessage, func(any)) (any, error) { return surroundings() },
-	// marshal has a result that cannot be handed in, odd an event that cannot.
+	// marshal has a result that cannot be sent, odd an event that cannot.
 	"marshal": func(context.Context, *Sandbox, json.RawMessage, func(any)) (any, error) { return func() {}, nil },
 	"odd": func(_ context.Context, _ *Sandbox, _ json.RawMessage, emit func(any)) (any, error) {
 		emit(func() {})
@@ -321,14 +321,14 @@ func TestCellEnds(t *testing.T) {
 		text   string // of the error
 		stderr string
 	}{
-		{job: "garbage", signal: syscall.SIGKILL, err: `it wrote "runtime: out of cheese", which is no message: `, text: "the sandbox's process was ended: it wrote"},
+		{job: "garbage", signal: syscall.SIGKILL, err: `it wrote "runtime: out of cheese", which is not a message: `, text: "the sandbox's process was ended: it wrote"},
 		{job: "mid-line", signal: syscall.SIGKILL, text: "the sandbox's process was ended by signal 9 (killed)"},
 		{job: "mute", signal: syscall.SIGKILL, err: "it closed its pipe", text: "the sandbox's process was ended: it closed its pipe before"},
 		{job: "exit", text: "the sandbox's process ended without a result", stderr: "so long\n"},
 		{
 			job: "loud", code: 3, text: "the sandbox's process crashed (exit status 3)",
-			stderr: "first\n" + strings.Repeat("x", saidLimit-len("first\n")) +
-				fmt.Sprintf("\n[%d bytes left out]\n", len("first\n\nlast\n")+saidLimit) + strings.Repeat("x", saidLimit-len("\nlast\n")) + "\nlast\n",
+			stderr: "first\n" + strings.Repeat("x", excerptLimit-len("first\n")) +
+				fmt.Sprintf("\n[%d bytes left out]\n", len("first\n\nlast\n")+excerptLimit) + strings.Repeat("x", excerptLimit-len("\nlast\n")) + "\nlast\n",
 		},
 	} {
 		t.Run(tt.job, func(t *testing.T) {
@@ -425,7 +425,7 @@ func TestNotStarted(t *testing.T) {
 }
 
 func TestResultThatIsNoJSON(t *testing.T) {
-	for job, want := range map[string]string{"marshal": "the job's result is no JSON", "odd": "an event is no JSON"} {
+	for job, want := range map[string]string{"marshal": "the job's result is not JSON", "odd": "an event is not JSON"} {
 		_, err := startCell(t.Context(), t, Spec{}, Job{Name: job}).Wait()
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v", job, err)
@@ -460,7 +460,7 @@ func TestLargeInput(t *testing.T) {
 // TestNobodyReads has a job emit more than is kept before anybody reads. It ends all the same, and its result arrives.
 func TestNobodyReads(t *testing.T) {
 	c := startCell(t.Context(), t, Spec{}, Job{Name: "flood"})
-	until(t, "the job, which waits for no reader", func() bool { return c.child.said.String() != "" })
+	until(t, "the job, which waits for no reader", func() bool { return c.child.stderr.String() != "" })
 	got := 0
 	for range c.Events() {
 		got++

@@ -10,9 +10,9 @@ import (
 	"lastack/sockstate/sockdiag"
 )
 
-// close ends the sandbox in good order: it destroys the sockets that no process holds any more and whose packets still wait for an
-// answer, because they would outlive the process, and lets go of the namespaces. Sockets still open keep their namespace alive, so it
-// comes after they are closed. It may be called more than once. The error is no failure of what was done in the sandbox.
+// close destroys orphans that still retransmit or wait, as they would outlive the process, and releases the namespaces. Call it after
+// the load's sockets are closed: open sockets keep their namespace alive. It may be called more than once. The error is not
+// a failure of the job.
 func (s *Sandbox) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -21,7 +21,7 @@ func (s *Sandbox) close() error {
 	}
 	s.closed = true
 	var errs []error
-	// A sandbox that never was on has no load, and has opened nothing to look with.
+	// Empty if the sandbox never was on: then there was no load either.
 	for _, o := range s.orphans {
 		if err := o.end(); err != nil {
 			errs = append(errs, fmt.Errorf("sockets without a process may outlive the sandbox for some minutes: %w", err))
@@ -33,16 +33,16 @@ func (s *Sandbox) close() error {
 	return errors.Join(errs...)
 }
 
-// orphanage looks for orphans in one namespace. It is opened before the load, since it takes CAP_SYS_ADMIN to get there, which
-// the load is without.
-type orphanage struct {
+// orphanCleaner destroys the orphans of one namespace. It is opened before the load: entering the namespace needs CAP_SYS_ADMIN, which
+// the load does not have.
+type orphanCleaner struct {
 	diag  *sockdiag.Conn
-	table *procnet.Source // where there is no sock_diag
-	err   error           // why
+	table *procnet.Source // without sock_diag
+	err   error           // why there is no sock_diag
 }
 
-func openOrphanage(ns *netns.NS) *orphanage {
-	o := &orphanage{}
+func openOrphanCleaner(ns *netns.NS) *orphanCleaner {
+	o := &orphanCleaner{}
 	if o.diag, o.err = sockdiag.Open(ns); o.err != nil {
 		o.diag = nil
 		if t, err := procnet.Open(ns); err == nil {
@@ -52,8 +52,8 @@ func openOrphanage(ns *netns.NS) *orphanage {
 	return o
 }
 
-// end destroys the orphans. The error is one of a namespace that may have some.
-func (o *orphanage) end() error {
+// end destroys the orphans. The error means that some may be left.
+func (o *orphanCleaner) end() error {
 	if o.diag != nil {
 		defer o.diag.Close()
 		_, err := o.diag.DestroyAll(nil, func(s *sockdiag.Socket) bool { return isOrphan(&s.Socket) })
@@ -74,8 +74,8 @@ func (o *orphanage) end() error {
 	return o.err
 }
 
-// isOrphan tells full sockets that were closed and still retransmit or wait; minisockets
-// go with their namespace (inet_twsk_purge).
+// isOrphan reports whether s is a closed full socket that still retransmits or waits. Minisockets
+// disappear with their namespace (inet_twsk_purge).
 func isOrphan(s *sockstate.Socket) bool {
 	if s.Mini || s.Inode != 0 {
 		return false

@@ -13,9 +13,9 @@ import (
 	"lastack/sockstate"
 )
 
-// Packets are dropped where they arrive (the input hook), not where they leave: a
-// packet dropped on output is an error to the sending TCP (tcp_write_xmit stops and
-// tries again), where a lost one is not.
+// Packets are dropped on arrival (the input hook), not on output: a packet dropped on
+// output is an error to the sending TCP (tcp_write_xmit stops and tries again); a lost one
+// is not.
 
 const (
 	tableName = "lastack"
@@ -34,7 +34,7 @@ func (s *Sandbox) addLoss(l Loss) error {
 				&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_TCP}},
 				&expr.Counter{},
 				&expr.Numgen{Register: 1, Type: unix.NFT_NG_RANDOM, Modulus: lossModulus},
-				// The comparison is of bytes, first to last.
+				// nft_cmp compares bytes, the first one first.
 				&expr.Byteorder{SourceRegister: 1, DestRegister: 1, Op: expr.ByteorderHton, Len: 4, Size: 4},
 				&expr.Cmp{Op: expr.CmpOpLt, Register: 1, Data: binaryutil.BigEndian.PutUint32(l.threshold())},
 				&expr.Counter{},
@@ -50,10 +50,9 @@ func (s *Sandbox) addLoss(l Loss) error {
 	return nil
 }
 
-// Blackhole drops every packet that arrives at the given sides, at both if none is
-// given, until lift is called: what is sent meanwhile is lost, and sent again by its
-// timers. lift may be called more than once. Sides can be told apart with Veth only.
-// It needs nftables in the kernel.
+// Blackhole drops every packet that arrives at the given sides, or at both if none is
+// given, until lift is called. TCP retransmits the lost packets. lift may be called more
+// than once. Only Veth can drop for one side. It needs nftables in the kernel.
 //
 // A simultaneous close, step by step: Blackhole each side, close both ends (both are
 // in FIN_WAIT_1), lift the server's: the client's FIN comes again, and the server is in
@@ -98,15 +97,15 @@ func (s *Sandbox) Blackhole(at ...sockstate.Side) (lift func() error, err error)
 			return nil
 		})
 		if err != nil {
-			_ = lift() // what is there of it; err is what matters
+			_ = lift() // removes a part; err matters more
 			return nil, &Error{step: stepLoss, Mode: s.Mode, Err: err}
 		}
 	}
 	return lift, nil
 }
 
-// withTables runs f with nftables of the end's namespace and our table, which is made
-// if need be, and then commits what f queued, all or nothing.
+// withTables runs f with nftables of the end's namespace and lastack's table, which it
+// makes if needed, and then commits what f queued, all or nothing.
 func (e end) withTables(f func(*nftables.Conn, *nftables.Table) error) error {
 	return e.ns.Do(func() error {
 		c, err := nftables.New(nftables.AsLasting())
@@ -128,7 +127,7 @@ func inputChain(c *nftables.Conn, t *nftables.Table, name string) *nftables.Chai
 	})
 }
 
-// arrivesOn matches packets that came in by link.
+// arrivesOn matches packets received on link.
 func arrivesOn(link string) []expr.Any {
 	name := make([]byte, unix.IFNAMSIZ)
 	copy(name, link)

@@ -14,15 +14,14 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// setUp makes the sandbox of this process: it does everything in the order in which one step needs the other. The proof
-// comes before the sysctls and the loss that were asked for: those may well break it. noHash is why
-// the namespace has no connection hash of its own.
+// setUp makes the sandbox of this process; each step needs those before it. The test connections come before the
+// spec's sysctls and loss, which might break them. noHash is why the namespace has no connection hash of its own.
 func setUp(h *handoff, noHash error) (s *Sandbox, err error) {
 	spec := h.Spec
 	s = &Sandbox{Mode: h.Mode, Topology: spec.topology()}
 	defer func() {
 		if err != nil {
-			_ = s.close() // err is what matters
+			_ = s.close() // err matters more
 		}
 	}()
 	at := func(step step, err error) error {
@@ -98,7 +97,7 @@ func setUp(h *handoff, noHash error) (s *Sandbox, err error) {
 		}
 	}
 	for _, ns := range s.namespaces() {
-		s.orphans = append(s.orphans, openOrphanage(ns))
+		s.orphans = append(s.orphans, openOrphanCleaner(ns))
 	}
 	s.Status = status(h.Mode, spec)
 	if spec.EhashEntries > 0 {
@@ -128,7 +127,7 @@ func status(mode Mode, spec Spec) record.Sandbox {
 	return r
 }
 
-// namespaces lists Client and, if it is another, Server.
+// namespaces lists Client and, if different, Server.
 func (s *Sandbox) namespaces() []*netns.NS {
 	if s.Server == s.Client {
 		return []*netns.NS{s.Client}
@@ -136,8 +135,8 @@ func (s *Sandbox) namespaces() []*netns.NS {
 	return []*netns.NS{s.Client, s.Server}
 }
 
-// checkFresh makes sure that nothing is done to a namespace in use, whatever the
-// environment says: in a new one lo is the only link that could be up, and is not.
+// checkFresh refuses a namespace in use, whatever the environment says: in a new one lo
+// is the only link, and it is down.
 func checkFresh(h *handoff, ns *netns.NS) error {
 	switch ns.ID() {
 	case h.Host:

@@ -6,13 +6,13 @@ import (
 	"syscall"
 )
 
-// step is what the kernel was asked to do when it refused.
+// step is the step of setting up a sandbox that failed.
 type step string
 
 // The steps, in order.
 const (
 	stepSpec       step = "check what is wanted"
-	stepHandoff    step = "prepare what the process inside is told"
+	stepHandoff    step = "prepare the job for the process inside"
 	stepNamespaces step = "make the namespaces"
 	stepStart      step = "start inside"
 	stepFresh      step = "check that the namespace is new"
@@ -25,10 +25,10 @@ const (
 	stepLoss       step = "drop packets with nftables"
 )
 
-// Error says why there is no sandbox. It wraps the errno, where there was one.
+// Error says why there is no sandbox. It wraps the errno, if any.
 type Error struct {
 	step step
-	// Mode is the one that was tried.
+	// Mode is the mode that was tried.
 	Mode Mode
 	Err  error
 	// Cause is the likely reason and the remedy; empty if unknown.
@@ -49,16 +49,16 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// DiedError is a cell whose process did not end as it should: by a signal, by a crash, or since it was killed from here.
+// DiedError is a cell whose process ended by a signal, by a crash, or because this process killed it.
 type DiedError struct {
 	// Signal is what ended it, 0 if it exited with Code.
 	Signal syscall.Signal
 	Code   int
 	// OutOfMemory is set if Signal is SIGKILL and the kernel killed processes for lack of memory at that time.
 	OutOfMemory bool
-	// Stderr is the start and the end of what it wrote there: of a crash, the trace.
+	// Stderr is the start and the end of its stderr: after a crash, the trace.
 	Stderr string
-	// Err is why it was killed from here, or why it cannot be told how it ended; else nil.
+	// Err is why this process killed it, or why its exit status is unknown; otherwise nil.
 	Err error
 }
 
@@ -79,18 +79,18 @@ func (e *DiedError) Error() string {
 
 func (e *DiedError) Unwrap() error { return e.Err }
 
-// SysctlError is a sysctl that a sandbox does not take: a mistake in what was
-// asked for, not in the sandbox. It wraps the errno of a refusal.
+// SysctlError is a sysctl that a sandbox refuses: a mistake in the spec, not in the
+// sandbox. It wraps the errno of the refusal.
 type SysctlError struct {
 	Sysctl Sysctl
-	// Mode is that of the sandbox.
+	// Mode is the sandbox's.
 	Mode Mode
 	// HostWide is set for a key that exists on the host but not in a namespace.
 	HostWide bool
-	// Hidden is set where nobody can tell: only the first network namespace shows the keys of the whole host, and
-	// this process is in another, as in a container.
+	// Hidden is set if that is unknown: only the initial network namespace shows the host's keys, and this process is
+	// in another, as in a container.
 	Hidden bool
-	// Held is what the kernel holds after a write that it accepted and changed; Err is nil then.
+	// Held is the kernel's value after a write that it accepted and changed; Err is nil then.
 	Held string
 	Err  error
 }
@@ -102,9 +102,9 @@ func (e *SysctlError) Error() string {
 	case e.HostWide:
 		return fmt.Sprintf("sysctl %s: not per network namespace, so a sandbox cannot have its own, and the host's is never written", e.Sysctl.Key)
 	case e.Hidden:
-		return fmt.Sprintf("sysctl %s: no network namespace has one of its own: either it is the whole host's, which a container does not see and lastack never writes, or this kernel has none of that name", e.Sysctl.Key)
+		return fmt.Sprintf("sysctl %s: not per network namespace: either it is the whole host's, which a container does not see and lastack never writes, or this kernel does not have it", e.Sysctl.Key)
 	case errors.Is(e.Err, syscall.ENOENT):
-		return fmt.Sprintf("sysctl %s: this kernel has none of that name", e.Sysctl.Key)
+		return fmt.Sprintf("sysctl %s: this kernel does not have it", e.Sysctl.Key)
 	case errors.Is(e.Err, syscall.EINVAL), errors.Is(e.Err, syscall.ERANGE):
 		return fmt.Sprintf("sysctl %s: the kernel does not accept the value %q: %v", e.Sysctl.Key, e.Sysctl.Value, e.Err)
 	case errors.Is(e.Err, syscall.EPERM), errors.Is(e.Err, syscall.EACCES):
@@ -119,7 +119,7 @@ func (e *SysctlError) Error() string {
 
 func (e *SysctlError) Unwrap() error { return e.Err }
 
-// errnoOf finds the errno at the bottom of err, 0 if there is none.
+// errnoOf is the errno that err wraps, or 0.
 func errnoOf(err error) syscall.Errno {
 	var errno syscall.Errno
 	errors.As(err, &errno)

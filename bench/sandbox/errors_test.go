@@ -53,7 +53,7 @@ func TestFailureRoundTrip(t *testing.T) {
 	}{
 		{&Error{step: stepVeth, Mode: User, Err: fmt.Errorf("add address: %w", os.NewSyscallError("bind", syscall.EPERM))}, "no sandbox: could not join client and server by a veth pair (as user): add address: bind: operation not permitted"},
 		{&Error{step: stepFresh, Mode: User, Err: errors.New("lo is up already")}, "no sandbox: could not check that the namespace is new (as user): lo is up already"},
-		{&SysctlError{Sysctl: key, Mode: User, Err: &os.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}}, "sysctl net.ipv4.tcp_mem: this kernel has none of that name"},
+		{&SysctlError{Sysctl: key, Mode: User, Err: &os.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}}, "sysctl net.ipv4.tcp_mem: this kernel does not have it"},
 		{&SysctlError{Sysctl: key, Mode: User, Err: syscall.EACCES}, `sysctl net.ipv4.tcp_mem: the kernel refuses to set "1 2 3" in a sandbox: permission denied; as root it may allow it`},
 		{&SysctlError{Sysctl: key, Mode: User, Err: syscall.EINVAL}, `sysctl net.ipv4.tcp_mem: the kernel does not accept the value "1 2 3": invalid argument`},
 		{&SysctlError{Sysctl: key, Mode: User, Held: "4 5 6"}, `sysctl net.ipv4.tcp_mem: the kernel took "1 2 3" and holds "4 5 6"`},
@@ -72,7 +72,7 @@ func TestFailureRoundTrip(t *testing.T) {
 		t.Errorf("%s\nwant %s", hostWide, want)
 	}
 	hidden := &SysctlError{Sysctl: key, Hidden: true, Err: syscall.ENOENT}
-	if want := "sysctl net.ipv4.tcp_mem: no network namespace has one of its own: either it is the whole host's, which a container does not see and lastack never writes, or this kernel has none of that name"; hidden.Error() != want {
+	if want := "sysctl net.ipv4.tcp_mem: not per network namespace: either it is the whole host's, which a container does not see and lastack never writes, or this kernel does not have it"; hidden.Error() != want {
 		t.Errorf("%s\nwant %s", hidden, want)
 	}
 }

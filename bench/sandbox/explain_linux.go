@@ -10,13 +10,13 @@ import (
 	"lastack/sockstate/netns"
 )
 
-// explain adds to err what the host's settings tell.
+// explain adds the likely cause to err, from the host's settings.
 func explain(err error, mode Mode) error {
 	var se *SysctlError
 	if errors.As(err, &se) {
 		if errors.Is(se.Err, unix.ENOENT) {
 			se.HostWide = visible(se.Sysctl.Key)
-			// tcp_mem is the whole host's: the first namespace shows it (ipv4_table), and no other.
+			// tcp_mem is the whole host's: only the initial namespace shows it (ipv4_table).
 			se.Hidden = !se.HostWide && !visible("net.ipv4.tcp_mem")
 		}
 		return err
@@ -42,8 +42,8 @@ func readTrimmed(path string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// bestMode is Root for whoever is root and has CAP_SYS_ADMIN in the initial user
-// namespace. A user with that capability alone would lose it, or PDEATHSIG, at exec.
+// bestMode is Root for root with CAP_SYS_ADMIN in the initial user namespace. Another user
+// with that capability would lose it, or PDEATHSIG, at exec.
 func bestMode() Mode {
 	if !netns.InInitialUserNamespace() || os.Geteuid() != 0 {
 		return User

@@ -9,14 +9,14 @@ import (
 	"lastack/sockstate"
 )
 
-// handoff is what a cell's process is told.
+// handoff is the job and its parameters for a cell's process.
 type handoff struct {
 	// Parent is the process that started it.
 	Parent int `json:"parent"`
-	// Host is the ID of the network namespace that must not be touched.
+	// Host is the ID of the host's network namespace, which must not be touched.
 	Host string `json:"host"`
-	// Outer is the ID of the namespace that the process was in before it went into one inside of that
-	// (nest); empty if it is still where it was started.
+	// Outer is the ID of the namespace that the process was started in, if it has since entered one inside
+	// it (nest); otherwise empty.
 	Outer string          `json:"outer,omitempty"`
 	Mode  Mode            `json:"mode"`
 	Spec  Spec            `json:"spec"`
@@ -24,17 +24,17 @@ type handoff struct {
 	Input json.RawMessage `json:"input"`
 }
 
-// failure is an error on its way through the pipe. What it wraps of these survives: a *sockstate.ValueError, an *Error, a
-// *SysctlError, an errno, and the end of a context.
+// failure is an error in the pipe. It preserves a wrapped *sockstate.ValueError, *Error, *SysctlError, errno, or end of a
+// context.
 type failure struct {
 	Text string `json:"text"`
-	// Wrapped tells that the error is none of the first three itself, but may wrap one.
+	// Wrapped is set if the error is not itself one of the first three, but may wrap one.
 	Wrapped bool                  `json:"wrapped,omitempty"`
 	Errno   syscall.Errno         `json:"errno,omitempty"`
 	Value   *sockstate.ValueError `json:"value,omitempty"`
 	Sysctl  *Sysctl               `json:"sysctl,omitempty"`
 	Held    string                `json:"held,omitempty"`
-	// Step is an *Error's, and Why the text of what that wraps.
+	// Step is that of an *Error, and Why the text of its Err.
 	Step step   `json:"step,omitempty"`
 	Why  string `json:"why,omitempty"`
 	// Cancelled and Late are context.Canceled and context.DeadlineExceeded.
@@ -59,7 +59,7 @@ func newFailure(err error) *failure {
 	return f
 }
 
-// error rebuilds what the child had.
+// error rebuilds the child's error.
 func (f *failure) error(mode Mode) error {
 	var cause error
 	switch {
@@ -84,7 +84,7 @@ func (f *failure) error(mode Mode) error {
 	return cause
 }
 
-// remoteError is an error of the other process: its words, and what it wrapped.
+// remoteError is an error of the other process: its text, and what it wrapped.
 type remoteError struct {
 	text  string
 	cause error

@@ -11,17 +11,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// envName is the variable that tells the child the number of the descriptor with its handoff. It is unset as soon as it is
-// read, so that no process further down gets it.
+// envName is the variable with the number of the handoff's descriptor. The child unsets it at once, so that its own children do
+// not inherit it.
 const envName = "LASTACK_SANDBOX"
 
-// handoffSeals make the file of a handoff what no other is: a memfd that nobody can change any more.
+// handoffSeals identify a handoff's file: a memfd that can no longer be changed.
 const handoffSeals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
 
 // handoffLimit bounds a handoff's size in bytes.
 const handoffLimit = 16 << 20
 
-// file writes h to a sealed memfd. It is close-on-exec.
+// file writes h to a sealed, close-on-exec memfd.
 func (h *handoff) file() (*os.File, error) {
 	b, err := json.Marshal(h)
 	if err != nil {
@@ -44,14 +44,14 @@ func (h *handoff) file() (*os.File, error) {
 		err = os.NewSyscallError("fcntl(F_ADD_SEALS)", err)
 	}
 	if err != nil {
-		_ = f.Close() // err is what matters
+		_ = f.Close() // err matters more
 		return nil, err
 	}
 	return f, nil
 }
 
-// receive takes the handoff of this process from the environment; nil: there is none. What does not come from the parent in just this way is
-// ignored: a variable that was left over, or set by somebody, makes no sandbox. An error means that there may be one which cannot be read.
+// receive reads this process's handoff, found by the environment; nil if there is none. It ignores anything that is not a handoff
+// from the parent, like a variable that was left over or set by a user. An error means that a handoff cannot be read.
 func receive() (*handoff, error) {
 	value, ok := os.LookupEnv(envName)
 	if !ok {
@@ -73,7 +73,7 @@ func receive() (*handoff, error) {
 	return h, nil
 }
 
-// readHandoff returns nil for what is no handoff to this process.
+// readHandoff returns nil if fd is not a handoff to this process.
 func readHandoff(fd int) (*handoff, error) {
 	seals, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
 	if err != nil || seals&handoffSeals != handoffSeals {
@@ -103,7 +103,7 @@ func readHandoff(fd int) (*handoff, error) {
 	return &h, nil
 }
 
-// envWith returns env with the number of the handoff's descriptor instead of any other.
+// envWith returns env with envName set to the handoff's descriptor.
 func envWith(env []string, fd int) []string {
 	out := make([]string, 0, len(env)+1)
 	for _, kv := range env {

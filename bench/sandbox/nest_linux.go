@@ -11,16 +11,16 @@ import (
 	"lastack/sockstate/netns"
 )
 
-// ehashKey is what a namespace asks for on behalf of those that are made inside of it; 0: they
-// share the host's connection hash (tcp_set_hashinfo, Linux 6.1).
+// ehashKey is the size of the connection hash of namespaces made inside this one; with 0 they
+// share the host's (tcp_set_hashinfo, Linux 6.1).
 const ehashKey = "net.ipv4.tcp_child_ehash_entries"
 
-// nest executes the program once more in a namespace inside of this one, which has the connection
-// hash that the spec asks for. It returns only when that fails, and the process is then where it was.
+// nest executes the program once more in a namespace inside this one, with the connection hash of
+// the spec. It returns only if that fails; the process is then still in its namespace.
 //
-// The process stays the same to its parent: one thread moves, and the execve of a thread ends the
-// others and makes its namespace the process's (de_thread). A second clone would need a third process to
-// pass signals and the exit code on.
+// The process stays the same: one thread moves, and its execve ends the other threads and makes its
+// namespace the process's (de_thread). A second clone would need an additional process to forward
+// signals and the exit code.
 func nest(h *handoff) error {
 	return netns.OnOwnThread(func() error {
 		outer, err := netns.Current()
@@ -44,11 +44,11 @@ func nest(h *handoff) error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return os.NewSyscallError("unshare", err)
 		}
-		// It is the thread's own, and the thread that is to survive has none yet (copy_process).
+		// PDEATHSIG is per thread, and this new thread has none (copy_process).
 		if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
 			return os.NewSyscallError("prctl", err)
 		}
-		// Where execve fails, they are this process's again.
+		// Made close-on-exec again if execve fails.
 		kept := append(pipes[:], int(file.Fd()))
 		for _, fd := range kept {
 			if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
@@ -63,11 +63,11 @@ func nest(h *handoff) error {
 	})
 }
 
-// askForHash gives the namespaces that are made inside of the calling thread's a hash of their own.
+// askForHash gives namespaces made inside the calling thread's a connection hash of their own.
 func askForHash(entries int) error {
 	err := writeFile(procSys(ehashKey), strconv.Itoa(entries))
 	if errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("%s: not in this kernel (it came with Linux 6.1)", ehashKey)
+		return fmt.Errorf("%s: not in this kernel (Linux 6.1 has it)", ehashKey)
 	}
 	return err
 }
@@ -79,8 +79,8 @@ func ownHash() int {
 	return max(n, 0)
 }
 
-// checkHash returns the size of the hash that each namespace has of its own, and an error where it is less
-// than was asked for: the kernel falls back to the shared one when it lacks memory (inet_pernet_hashinfo_alloc).
+// checkHash returns the smallest hash of the namespaces, and an error if it is smaller than want: without
+// memory the kernel falls back to the shared one (inet_pernet_hashinfo_alloc).
 func (s *Sandbox) checkHash(want int) (entries int, err error) {
 	for i, ns := range s.namespaces() {
 		var have int
@@ -92,7 +92,7 @@ func (s *Sandbox) checkHash(want int) (entries int, err error) {
 		}
 	}
 	if entries < want {
-		return entries, fmt.Errorf("asked for %d entries, and the namespace has %d of its own", want, entries)
+		return entries, fmt.Errorf("asked for %d entries, but the namespace has %d of its own", want, entries)
 	}
 	return entries, nil
 }

@@ -48,4 +48,4 @@ func (s *Sandbox) Blackhole(_ ...sockstate.Side) (lift func() error, err error) 
 	return nil, &Error{step: stepLoss, Err: sockstate.ErrNeedsLinux}
 }
 
-type orphanage struct{}
+type orphanCleaner struct{}

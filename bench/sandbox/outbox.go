@@ -10,15 +10,15 @@ import (
 	"lastack/bench/record"
 )
 
-// message is a line that a cell's process writes: first On, then events, and at last the End; only the End where there is no sandbox.
+// message is a line from a cell's process: first On, then events, last End. Without a sandbox there is only End.
 type message struct {
-	// On is the status of a sandbox that is on.
+	// On is the status of the sandbox once it is on.
 	On    *record.Sandbox `json:"on,omitempty"`
 	Event json.RawMessage `json:"event,omitempty"`
 	End   *ending         `json:"end,omitempty"`
 }
 
-// ending is the last that a cell says.
+// ending is a cell's last message.
 type ending struct {
 	Result  json.RawMessage `json:"result,omitempty"`
 	Failure *failure        `json:"failure,omitempty"`
@@ -28,7 +28,7 @@ type ending struct {
 	Dropped int64 `json:"dropped,omitempty"`
 }
 
-// unreadLimit bounds the events that wait for the reader, in bytes: 16 MiB are more than an hour of intervals.
+// unreadLimit bounds the unread events in bytes: 16 MiB are more than an hour of intervals.
 const unreadLimit = 16 << 20
 
 // outbox writes messages on a goroutine of its own, so that no job waits for a reader.
@@ -38,14 +38,14 @@ type outbox struct {
 	mu      sync.Mutex
 	changed sync.Cond // a line was queued, or it was closed
 	lines   [][]byte
-	size    int // of the lines, and of the one that is being written
+	size    int // bytes in lines and in the line being written
 	dropped int64
-	bad     error // the first that could not be made JSON
+	bad     error // of the first event that could not be marshalled
 	closed  bool
 	done    chan error
 }
 
-// newOutbox returns when the first message is written: what comes of the job then is not taken for a sandbox that could not be.
+// newOutbox returns when the first message is written: a later failure is then the job's, not the sandbox's.
 func newOutbox(w io.Writer, on record.Sandbox) (*outbox, error) {
 	if err := json.NewEncoder(w).Encode(message{On: &on}); err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func (o *outbox) write() {
 		line := o.lines[0]
 		o.lines = o.lines[1:]
 		o.mu.Unlock()
-		if err == nil { // without a reader there is nothing to write for
+		if err == nil { // after an error nobody reads
 			_, err = o.w.Write(line)
 		}
 		o.mu.Lock()
@@ -80,7 +80,7 @@ func (o *outbox) write() {
 	}
 }
 
-// emit queues an event, or drops it where too many wait.
+// emit queues an event, or drops it if too many are unread.
 func (o *outbox) emit(event any) {
 	b, err := json.Marshal(event)
 	if err == nil {
@@ -90,7 +90,7 @@ func (o *outbox) emit(event any) {
 	defer o.mu.Unlock()
 	switch {
 	case err != nil && o.bad == nil:
-		o.bad = fmt.Errorf("an event is no JSON: %w", err)
+		o.bad = fmt.Errorf("an event is not JSON: %w", err)
 	case err != nil || o.closed:
 	case o.size+len(b) > unreadLimit:
 		o.dropped++
@@ -106,7 +106,7 @@ func (o *outbox) queue(b []byte) {
 	o.changed.Signal()
 }
 
-// close queues the end, after which nothing is, and waits until all is written.
+// close queues the last message and waits until all is written.
 func (o *outbox) close(end ending) error {
 	o.mu.Lock()
 	end.Dropped = o.dropped

@@ -13,11 +13,11 @@ import (
 	"lastack/sockstate/netns"
 )
 
-// proveTimeout bounds each wait of the proof.
+// proveTimeout bounds each wait of a test connection.
 const proveTimeout = 5 * time.Second
 
-// proveConnected opens a connection on every way that a load may take. It leaves
-// neither sockets nor TIME_WAIT behind, only counts in fresh counters.
+// proveConnected opens a test connection on every path that a load may take. It leaves
+// no socket or TIME_WAIT behind, only counts in the new namespace's counters.
 func (s *Sandbox) proveConnected() error {
 	loopback := []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
 	if s.ServerAddr6.IsValid() {
@@ -45,8 +45,8 @@ func (s *Sandbox) proveConnected() error {
 }
 
 // proveConnection listens at a in one namespace, connects from another, and resets
-// the connection. It returns when the reset has arrived, so that nothing moves a
-// counter later on. The errors of net say which call failed, and where.
+// the connection. It returns when the reset has arrived, so that no counter moves
+// later. net's errors name the call and the address.
 func proveConnection(client, server *netns.NS, a netip.Addr) error {
 	listener, err := listenIn(server, a)
 	if err != nil {
@@ -80,9 +80,9 @@ func proveConnection(client, server *netns.NS, a netip.Addr) error {
 	return nil
 }
 
-// listenIn opens a listener at a in ns: for an address without a name, net stays on its
-// caller's thread until the socket exists, here and in dialIn. Multipath TCP, its default
-// for listeners, is not what a load uses.
+// listenIn opens a listener at a in ns. For a numeric address, net stays on the calling
+// thread until the socket exists, here and in dialIn. Multipath TCP, net's default for
+// listeners, is off, as in a load.
 func listenIn(ns *netns.NS, a netip.Addr) (*net.TCPListener, error) {
 	var l net.Listener
 	err := ns.Do(func() (err error) {

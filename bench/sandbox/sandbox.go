@@ -8,29 +8,29 @@ import (
 	"lastack/sockstate/netns"
 )
 
-// Sandbox is the inside of a sandbox that has proved itself.
+// Sandbox is a tested sandbox, seen from inside.
 type Sandbox struct {
 	Mode     Mode
 	Topology Topology
-	// Client is the namespace of this process. Server is the same value with Lo,
+	// Client is this process's namespace. Server is the same value with Lo, and
 	// another namespace with Veth. Both are closed after the job.
 	Client, Server *netns.NS
 	// ServerAddr4 and ServerAddr6 are the server's addresses; a listener on the
-	// unspecified address has them too. ServerAddr6 is invalid where the kernel has no IPv6.
+	// unspecified address serves them too. ServerAddr6 is invalid without IPv6.
 	ServerAddr4, ServerAddr6 netip.Addr
-	// ClientAddr6 is what the kernel chooses as source; invalid where it has no IPv6.
+	// ClientAddr6 is the source address that the kernel chooses; invalid without IPv6.
 	ClientAddr6 netip.Addr
-	// ClientRange4 can be bound to at the client, every address of it.
+	// ClientRange4 contains addresses that the client can bind.
 	ClientRange4 netip.Prefix
-	// ClientRange6 likewise, invalid unless Range6 was among the Sources asked for.
+	// ClientRange6 likewise; invalid unless Range6 is in Spec.Sources.
 	ClientRange6 netip.Prefix
-	// Status is what the run record says about the sandbox.
+	// Status is the sandbox's entry in the run record.
 	Status record.Sandbox
 
-	// ends are the links that packets arrive on: one with Lo; with Veth two, by sockstate.Side.
+	// ends are the links that packets arrive on: one with Lo, two with Veth, by sockstate.Side.
 	ends []end
 
-	orphans []*orphanage // of each namespace
+	orphans []*orphanCleaner // one per namespace
 
 	mu         sync.Mutex
 	blackholes int

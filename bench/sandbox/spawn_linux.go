@@ -21,39 +21,39 @@ import (
 
 // The descriptors of a cell's process, beside the null device and its stderr.
 const (
-	controlFd = 3 + iota // a byte is the word to stop; its end is that of the process that started the cell
+	controlFd = 3 + iota // a byte means stop; EOF means that the parent has ended
 	eventsFd             // messages
 	handoffFd
 )
 
 var pipes = [...]int{controlFd, eventsFd}
 
-// child is a cell's process, seen from the one that started it.
+// child is a cell's process, seen from its parent.
 type child struct {
 	cmd     *exec.Cmd
 	mode    Mode
 	control *os.File
 	events  *os.File
-	said    said
-	// oomKills is from before the start.
+	stderr  excerpt
+	// oomKills is the count before the start.
 	oomKills int64
 
 	stopOnce sync.Once
-	why      atomic.Pointer[error] // this process killed it, and this is why
+	why      atomic.Pointer[error] // why this process killed it
 	watching sync.WaitGroup
 
 	ended chan struct{}
-	// Valid when ended is closed: how it ended, or why that cannot be told.
+	// Valid once ended is closed: how it ended, or why that is unknown.
 	state *os.ProcessState
 	lost  error
 }
 
-// spawn starts a cell's process from a thread that lives as long as that: the kernel sends PDEATHSIG when the thread ends that forked
-// (forget_original_parent), not the process.
+// spawn starts a cell's process from a thread that lives as long as the cell: the kernel sends PDEATHSIG when the forking thread
+// ends, not its process (forget_original_parent).
 func spawn(h *handoff) (*child, error) {
 	fail := func(step step, err error) (*child, error) { return nil, &Error{step: step, Mode: h.Mode, Err: err} }
 	if os.Getenv(envName) != "" {
-		// What it starts would start it again, without end.
+		// Each cell would start another, without end.
 		return fail(stepHandoff, errors.New("this process is a cell's itself: main must call sandbox.Main first"))
 	}
 	own, err := netns.Current()
@@ -86,18 +86,18 @@ func spawn(h *handoff) (*child, error) {
 		Args:       []string{os.Args[0], "cell", h.Job}, // not os.Args, which may hold a secret: ps shows it
 		Env:        envWith(os.Environ(), handoffFd),
 		ExtraFiles: []*os.File{control, events, file},
-		Stderr:     &c.said,
-		WaitDelay:  time.Second, // whoever else has its stderr
+		Stderr:     &c.stderr,
+		WaitDelay:  time.Second, // another process may hold its stderr
 		SysProcAttr: &syscall.SysProcAttr{
 			Cloneflags: syscall.CLONE_NEWNET,
 			Pdeathsig:  syscall.SIGKILL,
-			Setpgid:    true, // Ctrl-C is for this process
+			Setpgid:    true, // Ctrl-C goes to this process only
 		},
 	}
 	if h.Mode == User {
 		attr := c.cmd.SysProcAttr
 		attr.Cloneflags |= syscall.CLONE_NEWUSER
-		// Capabilities survive exec for the user that is 0 inside.
+		// Capabilities survive exec only for user 0 inside.
 		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
 		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
 	}
@@ -111,7 +111,7 @@ func spawn(h *handoff) (*child, error) {
 	return c, nil
 }
 
-// live is the thread that forks.
+// live is the forking thread.
 func (c *child) live(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -128,10 +128,10 @@ func (c *child) live(started chan<- error) {
 	close(c.ended)
 }
 
-// lostPoll is the interval at which awaitEnd looks.
+// lostPoll is the polling interval of awaitEnd.
 const lostPoll = 20 * time.Millisecond
 
-// awaitEnd waits for the end of a process that waitid(2) would not wait for: this thread's end would be the process's too.
+// awaitEnd polls for the end of a process for which waitid(2) failed: if this thread ended first, PDEATHSIG would kill it.
 func (c *child) awaitEnd() {
 	for pid := c.cmd.Process.Pid; ; time.Sleep(lostPoll) {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -148,7 +148,7 @@ func (c *child) awaitEnd() {
 	}
 }
 
-// watch tells the process to stop when ctx is over, and kills it after the grace.
+// watch stops the process when ctx is over, and kills it after grace.
 func (c *child) watch(ctx context.Context, grace time.Duration) {
 	if ctx.Done() == nil {
 		return
@@ -173,7 +173,7 @@ func (c *child) watch(ctx context.Context, grace time.Duration) {
 	})
 }
 
-// stop has no effect on one that has ended.
+// stop tells the process to stop, if it has not ended.
 func (c *child) stop() {
 	c.stopOnce.Do(func() { _, _ = c.control.Write([]byte{1}) })
 }
@@ -186,19 +186,19 @@ func (c *child) kill(why error) {
 	_ = c.cmd.Process.Kill() // it may have ended
 }
 
-// finish ends a process that writes no more, or bad things: its pipe ends a little before itself.
+// finish ends a process that has closed its pipe or written garbage. A process normally ends shortly after its pipe.
 func (c *child) finish(bad error) {
 	if bad == nil {
 		select {
 		case <-c.ended:
 		case <-time.After(finishAtMost):
-			bad = errors.New("it closed its pipe before it had handed in a result")
+			bad = errors.New("it closed its pipe before it had sent a result")
 		}
 	}
 	c.kill(bad)
 }
 
-// finishAtMost is how long a process may take to end when its pipe has.
+// finishAtMost is how long a process may take to end after its pipe.
 const finishAtMost = 5 * time.Second
 
 func (c *child) hasEnded() bool {
@@ -210,7 +210,7 @@ func (c *child) hasEnded() bool {
 	}
 }
 
-// wait returns when nothing is left of it.
+// wait returns when nothing is left of the child.
 func (c *child) wait() {
 	<-c.ended
 	c.watching.Wait()
@@ -219,7 +219,7 @@ func (c *child) wait() {
 }
 
 func (c *child) close() {
-	// They may be closed already, and nothing is written to a file.
+	// They may be closed already; nothing can be lost.
 	_ = c.control.Close()
 	_ = c.events.Close()
 }

@@ -32,7 +32,7 @@ func parseTopology(s string) (Topology, error) {
 	return "", fmt.Errorf("unknown topology %q: want lo or veth", s)
 }
 
-// Mode is how a sandbox came to be, as the run record spells it.
+// Mode is how a sandbox is made, as in the run record.
 type Mode string
 
 // The modes.
@@ -40,15 +40,15 @@ const (
 	Off Mode = "off"
 	// Root is CLONE_NEWNET by a process with CAP_SYS_ADMIN in the initial user namespace.
 	Root Mode = "root"
-	// User is CLONE_NEWUSER|CLONE_NEWNET, by anyone: capabilities inside count for
-	// the sandbox's own resources only, so that eBPF does not work.
+	// User is CLONE_NEWUSER|CLONE_NEWNET, by any user: capabilities inside apply only
+	// to the sandbox's own resources, so eBPF does not work.
 	User Mode = "user"
 )
 
-// MaxEhashEntries is the most that the kernel gives a namespace (tcp_child_ehash_entries_max).
+// MaxEhashEntries is the kernel's limit for a namespace (tcp_child_ehash_entries_max).
 const MaxEhashEntries = 16 << 20
 
-// Spec is what a sandbox is to be. The zero value is a plain loopback.
+// Spec describes a sandbox. The zero value is a plain loopback.
 type Spec struct {
 	// Topology is Lo if empty.
 	Topology Topology `json:"topology,omitempty"`
@@ -56,24 +56,24 @@ type Spec struct {
 	Sysctls []Sysctl `json:"sysctls,omitempty"`
 	// Loss drops TCP packets at random. It needs nftables in the kernel.
 	Loss Loss `json:"loss,omitempty"`
-	// Sources are made local at the client, and routed to from the server, beyond
-	// those that the topology has anyway (Sandbox.ClientRange4). An IPv6 prefix
-	// sets net.ipv6.ip_nonlocal_bind, without which the kernel binds to whole
-	// addresses only.
+	// Sources are further source addresses, beside the topology's own
+	// (Sandbox.ClientRange4): local at the client, routed at the server. An IPv6 prefix
+	// sets net.ipv6.ip_nonlocal_bind; without it the kernel binds only to configured
+	// addresses.
 	Sources []netip.Prefix `json:"sources,omitempty"`
-	// EhashEntries is the size that the connection hash of each namespace should have, a power of two up to
+	// EhashEntries is the size of a connection hash for each namespace, a power of two up to
 	// MaxEhashEntries: the namespace then keeps half as many TIME_WAIT sockets (tcp_max_tw_buckets). 0
-	// leaves the hash that all share. It costs 8 bytes an entry, and a second execution of the program. A
-	// kernel that has or allows none (before Linux 6.1) does not prevent the sandbox: Status.Reason says so.
+	// shares the host's hash. It costs 8 bytes an entry, and a second execution of the program. If the
+	// kernel refuses it or lacks it (before Linux 6.1), the sandbox works without, and Status.Reason says so.
 	EhashEntries int `json:"ehash_entries,omitempty"`
-	// Mode forces Root or User; if empty it is Root where possible, else User.
+	// Mode forces Root or User. If empty it is Root if possible, otherwise User.
 	Mode Mode `json:"mode,omitempty"`
 }
 
-// Range6 is a prefix for Spec.Sources, of IPv6 addresses that no end of a sandbox has: ClientRange6 then is it.
+// Range6 is a prefix of unused IPv6 addresses for Spec.Sources; Sandbox.ClientRange6 then is that prefix.
 func Range6() netip.Prefix { return netip.MustParsePrefix("fd6c:6173:7461:3::/112") }
 
-// VethClient4 are the IPv4 addresses of the client with Veth; the first 256 hold the link's own.
+// VethClient4 is the client's IPv4 range with Veth; the link's own address is in the first 256.
 func VethClient4() netip.Prefix { return netip.MustParsePrefix("198.18.0.0/16") }
 
 func (s Spec) topology() Topology {
@@ -83,7 +83,7 @@ func (s Spec) topology() Topology {
 	return s.Topology
 }
 
-// validate finds what the parsers of the single fields let through or never saw.
+// validate checks fields that did not come from their parsers.
 func (s Spec) validate() error {
 	if _, err := parseTopology(string(s.topology())); err != nil {
 		return err
@@ -117,14 +117,14 @@ func (s Spec) validate() error {
 
 // Sysctl is one net.* key and its value.
 type Sysctl struct {
-	// Key is in the dotted spelling. As in sysctl(8), a slash in it stands for a
-	// dot in a component's name: net.ipv4.conf.eth0/100.rp_filter.
+	// Key is in dotted form. As in sysctl(8), a slash stands for a dot in a
+	// component's name: net.ipv4.conf.eth0/100.rp_filter.
 	Key   string `json:"key"`
 	Value string `json:"value"`
 }
 
-// ParseSysctl reads KEY=VALUE, with the key as net.ipv4.tcp_fin_timeout or
-// net/ipv4/tcp_fin_timeout. The value may hold blanks.
+// ParseSysctl parses KEY=VALUE, with a key like net.ipv4.tcp_fin_timeout or
+// net/ipv4/tcp_fin_timeout. The value may contain blanks.
 func ParseSysctl(s string) (Sysctl, error) {
 	key, value, ok := strings.Cut(s, "=")
 	if !ok {
@@ -133,7 +133,7 @@ func ParseSysctl(s string) (Sysctl, error) {
 	return newSysctl(key, value)
 }
 
-// newSysctl checks a key, in either spelling, and a value, and normalizes both.
+// newSysctl checks and normalizes a key, in either form, and a value.
 func newSysctl(key, value string) (Sysctl, error) {
 	c := Sysctl{Key: strings.TrimSpace(key), Value: strings.TrimSpace(value)}
 	if sep := strings.IndexAny(c.Key, "./"); sep >= 0 && c.Key[sep] == '/' {
@@ -161,7 +161,7 @@ func (c Sysctl) String() string { return c.Key + "=" + c.Value }
 // path is the file below /proc/sys.
 func (c Sysctl) path() string { return swapSeparators(c.Key) }
 
-// perDefault tells keys that only count for links made afterwards.
+// perDefault reports whether the key applies only to links made afterwards.
 func (c Sysctl) perDefault() bool { return strings.Contains(c.path(), "/default/") }
 
 func swapSeparators(s string) string {
@@ -176,14 +176,14 @@ func swapSeparators(s string) string {
 	}, s)
 }
 
-// lossModulus is the resolution of Loss: the kernel draws a number below it for
-// every packet (nft_ng_random_gen).
+// lossModulus is the resolution of Loss: for every packet the kernel draws a random
+// number below it (nft_ng_random_gen).
 const lossModulus = 1_000_000
 
 // Loss is the share of TCP packets dropped, from 0 to 1, in steps of a millionth.
 type Loss float64
 
-// ParseLoss reads a percentage, like 1% or 0.05%.
+// ParseLoss parses a percentage, like 1% or 0.05%.
 func ParseLoss(s string) (Loss, error) {
 	digits, ok := strings.CutSuffix(s, "%")
 	p, err := strconv.ParseFloat(digits, 64)

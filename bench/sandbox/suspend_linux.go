@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// suspension has a terminal's Ctrl-Z count for cells too, which are not in its foreground group: SIGTSTP stops all of them, and
-// then this process; SIGCONT continues them. A process stops as a whole, so there is one for all cells. It catches the signals while there are
-// cells.
+// suspension extends a terminal's Ctrl-Z to the cells, which are not in its foreground group: SIGTSTP stops all cells and then this
+// process; SIGCONT continues them. There is one for all cells, as a process stops as a whole. It catches the signals while cells
+// exist.
 type suspension struct {
 	mu      sync.Mutex
 	cells   map[*child]bool
@@ -28,7 +28,7 @@ func (s *suspension) add(c *child) {
 	}
 	s.signals, s.over = make(chan os.Signal, 4), make(chan struct{})
 	signal.Notify(s.signals, syscall.SIGTSTP, syscall.SIGCONT)
-	go s.heed(s.signals, s.over)
+	go s.forward(s.signals, s.over)
 }
 
 // remove may be called more than once.
@@ -48,7 +48,7 @@ func (s *suspension) remove(c *child) {
 	}
 }
 
-func (s *suspension) heed(signals <-chan os.Signal, over chan<- struct{}) {
+func (s *suspension) forward(signals <-chan os.Signal, over chan<- struct{}) {
 	defer close(over)
 	for sig := range signals {
 		if sig == syscall.SIGCONT {
@@ -56,7 +56,7 @@ func (s *suspension) heed(signals <-chan os.Signal, over chan<- struct{}) {
 			continue
 		}
 		s.signal(syscall.SIGSTOP)
-		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // oneself may be signalled
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // cannot fail for the own process
 	}
 }
 

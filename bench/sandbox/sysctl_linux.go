@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// /proc/sys/net shows the namespace of the thread that looks (net_ctl_header_lookup),
-// so no mount of its own is needed, only the right thread.
+// /proc/sys/net shows the namespace of the reading thread (net_ctl_header_lookup), so a
+// sandbox needs no mount of its own, only the right thread.
 
 // applySysctl writes c in the calling thread's namespace and reads it back: the kernel
-// rounds and clamps some values without a word.
+// silently rounds and clamps some values.
 func applySysctl(c Sysctl, mode Mode) error {
 	path := procSys(c.Key)
 	if err := writeFile(path, c.Value); err != nil {
@@ -21,7 +21,7 @@ func applySysctl(c Sysctl, mode Mode) error {
 	}
 	b, err := os.ReadFile(path)
 	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
-		return nil // some keys are triggers, which can only be written
+		return nil // some keys are triggers and write-only
 	}
 	if err != nil {
 		return &SysctlError{Sysctl: c, Mode: mode, Err: err}
@@ -32,7 +32,7 @@ func applySysctl(c Sysctl, mode Mode) error {
 	return nil
 }
 
-// writeFile writes in one call, as the sysctl handlers want it, and never creates.
+// writeFile writes in one call, as the sysctl handlers require, and never creates a file.
 func writeFile(path, value string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {

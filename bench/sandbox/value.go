@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// sameValue compares what was written to a sysctl with what is read back: blanks
-// between fields may differ, numbers may be spelt otherwise, and lists of port
-// ranges may be sorted and merged (proc_do_large_bitmap).
+// sameValue compares a sysctl's written value with the one read back: blanks between
+// fields may differ, numbers may have another format, and port ranges may be sorted and
+// merged (proc_do_large_bitmap).
 func sameValue(wrote, held string) bool {
 	a, b := strings.Fields(wrote), strings.Fields(held)
 	if len(a) != len(b) {
@@ -36,7 +36,7 @@ func sameRanges(a, b string) bool {
 
 type portRange struct{ lo, hi uint64 }
 
-// parseRanges reads "1-3,5" into sorted ranges that neither overlap nor touch.
+// parseRanges parses "1-3,5" into sorted ranges that neither overlap nor touch.
 func parseRanges(s string) ([]portRange, bool) {
 	var all []portRange
 	for part := range strings.SplitSeq(s, ",") {

@@ -21,13 +21,13 @@ import (
 //	local 198.18.0.0/16              local 198.19.0.0/16
 //	198.19.0.0/16 via 198.19.0.1     198.18.0.0/16 via 198.18.0.1
 //
-// Each side reaches the other's whole range through one gateway, whose link layer
-// address is set for good: no ARP or neighbour discovery disturbs a measurement.
+// Each side reaches the other's whole range through one gateway with a permanent
+// link-layer address: no ARP or neighbour discovery disturbs a measurement.
 type vethEnd struct {
 	ns     *netns.NS
 	link   string
 	mac    net.HardwareAddr
-	v4, v6 netip.Prefix // the address on the link, with the whole network's length
+	v4, v6 netip.Prefix // the link's address, with the whole network's prefix length
 	range4 netip.Prefix // local here
 	range6 netip.Prefix // reached through v6; only v6's own address is local
 }
@@ -74,7 +74,7 @@ func (s *Sandbox) joinByVeth() error {
 			return err
 		}
 	}
-	// Routes through a gateway need its link to have a carrier, and so both ends up.
+	// A route through a gateway needs a carrier on its link, so both ends must be up.
 	for _, p := range [][2]vethEnd{{c, sv}, {sv, c}} {
 		if err := p[0].ns.Do(func() error { return p[0].reach(p[1], v6) }); err != nil {
 			return err
@@ -91,8 +91,8 @@ func (s *Sandbox) joinByVeth() error {
 
 // up gives the link its IPv4 address and brings it up.
 func (e vethEnd) up() error {
-	// No link-local address, and so no duplicate address detection and router
-	// solicitations. Best effort: such packets harm nobody.
+	// No link-local address, and so no duplicate address detection and no router
+	// solicitations. Best effort: such packets are harmless.
 	_ = writeFile("/proc/sys/net/ipv6/conf/"+e.link+"/addr_gen_mode", "1")
 	return withLinks(func(h *netlink.Handle) error {
 		link, err := h.LinkByName(e.link)
@@ -106,7 +106,7 @@ func (e vethEnd) up() error {
 	})
 }
 
-// reach adds the IPv6 address, the local range and the way to the other end.
+// reach adds the IPv6 address, the local range and the route to the other end.
 func (e vethEnd) reach(other vethEnd, v6 bool) error {
 	return withLinks(func(h *netlink.Handle) error {
 		link, err := h.LinkByName(e.link)
@@ -122,7 +122,7 @@ func (e vethEnd) reach(other vethEnd, v6 bool) error {
 		if !v6 {
 			return nil
 		}
-		// IFA_F_NODAD: usable at once, where detection would take a second.
+		// IFA_F_NODAD: usable at once; duplicate address detection would take a second.
 		if err := h.AddrAdd(link, &netlink.Addr{IPNet: ipNet(e.v6), Flags: unix.IFA_F_NODAD}); err != nil {
 			return fmt.Errorf("add address %s to %s: %w", e.v6, e.link, err)
 		}
@@ -130,7 +130,7 @@ func (e vethEnd) reach(other vethEnd, v6 bool) error {
 	})
 }
 
-// addSources makes prefixes local at the client, and known at the server of a veth pair.
+// addSources makes prefixes local at the client, and routed at the server of a veth pair.
 func (s *Sandbox) addSources(prefixes []netip.Prefix) error {
 	for _, p := range prefixes {
 		if within(s.ClientRange4, p) || p.IsSingleIP() && p.Addr() == s.ClientAddr6 {
@@ -179,8 +179,8 @@ func within(outer, p netip.Prefix) bool {
 	return p.Bits() >= outer.Bits() && outer.Contains(p.Addr())
 }
 
-// addLocal makes every address of p this host's: an address each would cost memory
-// and time, a local route costs one entry (fib_lookup in the local table).
+// addLocal makes every address of p local by one route (fib_lookup in the local table);
+// adding each address would cost memory and time.
 func addLocal(h *netlink.Handle, p netip.Prefix) error {
 	lo, err := h.LinkByName("lo")
 	if err != nil {
@@ -209,7 +209,7 @@ func addGateway(h *netlink.Handle, link netlink.Link, p netip.Prefix, via netip.
 	if err != nil {
 		return fmt.Errorf("add neighbour %s: %w", via, err)
 	}
-	// Onlink: the gateway lies within a range that is routed through itself.
+	// Onlink: the gateway is in the range that is routed through it.
 	err = h.RouteReplace(&netlink.Route{
 		LinkIndex: link.Attrs().Index, Dst: ipNet(p), Gw: via.AsSlice(), Flags: int(netlink.FLAG_ONLINK),
 	})

@@ -21,13 +21,13 @@ import (
 const (
 	idle, inFlight, arrivals, queued = 200, 20, 200, 20
 
-	// after is no multiple of what a slow reply takes, so that the signal comes in the middle of one.
+	// after is not a multiple of a slow reply's time, so the signal comes in the middle of one.
 	after = 2500 * time.Millisecond
-	// afterQueued is less: nothing is under way.
+	// afterQueued is shorter: no request is in flight.
 	afterQueued = 500 * time.Millisecond
 	// grace is longer than the slowest reply.
 	grace = 6 * time.Second
-	// reloadWatch is how long the clients of a server are watched that goes on.
+	// reloadWatch is how long clients are watched after a reload.
 	reloadWatch = 4 * time.Second
 	watch       = 500 * time.Millisecond
 )
@@ -51,7 +51,7 @@ func (g *runner) drain(ctx context.Context, e *entry, load, queue string) error 
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	command, err := e.Server.prepare(place{Dir: dir, Program: t.path, Modules: t.modules, Mode: e.Mode, Addr: address})
+	command, err := e.Server.prepare(site{Dir: dir, Program: t.path, Modules: t.modules, Mode: e.Mode, Addr: address})
 	if err != nil {
 		return err
 	}
@@ -84,14 +84,14 @@ func (g *runner) drain(ctx context.Context, e *entry, load, queue string) error 
 	}), queue)
 }
 
-// invoke runs lastack once. That a result is not valid, or a threshold was missed, the record says itself.
+// invoke runs lastack once. An invalid result or a missed threshold is not an error: the record says so.
 func (g *runner) invoke(ctx context.Context, args []string, file string) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, g.Lastack, args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	// So that it ends what it started.
+	// lastack then ends what it has started.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	begin := time.Now()

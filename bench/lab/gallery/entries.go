@@ -11,18 +11,18 @@ func entries() []entry {
 
 // What several entries expect.
 var (
-	// gone is a process that just ends: the kernel closes its sockets (do_exit, exit_files), with RST where data was unread
-	// (tcp_close), and resets what nobody accepted (inet_csk_listen_stop).
+	// gone is a process that just ends: the kernel closes its sockets (do_exit, exit_files), with RST if data is unread
+	// (tcp_close), and resets the connections in the accept queue (inet_csk_listen_stop).
 	gone = expectation{
 		colQueued: {rst}, colIdle: {fin, rst}, colInFlight: {cut}, colRaced: {none, raced},
 		colNew: {refused}, colExit: {bySignal}, colPort: {portReuse},
 	}
-	// drained is what a graceful stop means to most.
+	// drained is the usual graceful stop.
 	drained = expectation{
 		colQueued: {rst}, colIdle: {fin}, colInFlight: {answered, answeredClose}, colRaced: {none, raced},
 		colNew: {refused}, colExit: {exitOK}, colPort: {portReuse},
 	}
-	// reloaded keeps the listening socket, and lets the old workers end by themselves.
+	// reloaded keeps the listening socket; the old workers finish by themselves.
 	reloaded = expectation{
 		colQueued: {served}, colIdle: {fin}, colInFlight: {answered, answeredClose}, colRaced: {none, raced},
 		colNew: {accepted}, colExit: {stays},
@@ -35,7 +35,7 @@ func (e expectation) but(c column, fates ...fate) expectation {
 	return e
 }
 
-// elsewhere explains a queue from which another process accepts than the one that gets the signal.
+// elsewhere explains an accept queue served by another process than the one that gets the signal.
 func elsewhere(who, source string) note {
 	return note{
 		Column: colQueued, Fates: []fate{served, fin}, Source: source,
@@ -43,7 +43,7 @@ func elsewhere(who, source string) note {
 	}
 }
 
-// keptTold remarks on a reply whose header promised a connection that is then closed.
+// keptTold remarks on a reply whose header promises keep-alive on a connection that is then closed.
 func keptTold(source string) note {
 	return note{
 		Column: colRaced, Source: source,

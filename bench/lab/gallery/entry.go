@@ -2,19 +2,19 @@ package main
 
 // server is a program with a configuration.
 type server struct {
-	// Name is for people; ID for files and flags.
+	// Name is for display; ID for files and flags.
 	Name, ID string
-	// Programs are the names under which it may be installed, the best first. Without one it is the gallery's own.
+	// Programs are the names of its executable, the best first; empty for the gallery's own server.
 	Programs []string
 	// Package is Debian's.
 	Package string
-	// Version is the argument with which it tells its version, to stdout or stderr.
+	// Version is the argument that makes it print its version.
 	Version string
-	// Files are written into the server's directory: their names, and the templates they are made of.
+	// Files are the names and templates of the files in the server's directory.
 	Files map[string]string
 	// Args are templates too.
 	Args []string
-	// Slow is the path of the slow reply, InFlight what it is to be in flight there.
+	// Slow is the path of the slow reply, InFlight describes a request in flight there.
 	Slow, InFlight string
 }
 
@@ -22,21 +22,21 @@ type server struct {
 type entry struct {
 	ID     string
 	Server *server
-	// Mode is what Args may ask for: "graceful", or "default" for a program without a handler of the signal.
+	// Mode is for Args: "graceful", or "default" for a program without a signal handler.
 	Mode string
-	// How is Mode for people, if it is not empty.
+	// How is Mode for display, if not empty.
 	How    string
 	Signal string // without SIG
-	// Reload is set where the process goes on by design.
+	// Reload is set if the process goes on by design.
 	Reload bool
 
 	Expected expectation
-	// Sources are what Expected is taken from.
+	// Sources are the sources of Expected.
 	Sources []string
 	Notes   []note
 }
 
-// column is what is compared.
+// column is a column of the table.
 type column uint8
 
 // The columns of the table.
@@ -45,7 +45,7 @@ const (
 	colIdle                   // keep-alive connections
 	colInFlight               // slow requests under way
 	colRaced                  // requests on kept connections that the server closed before it had read them
-	colNew                    // those who connect after the signal
+	colNew                    // connections opened after the signal
 	colExit                   // the process
 	colPort                   // can be bound at once
 	columns
@@ -55,10 +55,10 @@ var columnNames = [columns]string{"queued", "idle", "in flight", "raced", "new c
 
 func (c column) String() string { return columnNames[c] }
 
-// expectation holds the fates that the sources let one expect, by column: one of them, or a mixture.
+// expectation is the expected fates by column: one of them, or a mixture.
 type expectation [columns][]fate
 
-// note explains fates that were not expected, or, with no fates, is a remark on what was.
+// note explains unexpected fates, or, without fates, is a remark.
 type note struct {
 	Column column
 	Fates  []fate // beside those expected

@@ -9,10 +9,10 @@ import (
 	"lastack/bench/record"
 )
 
-// fate is what became of a connection or of a request, as the table says it.
+// fate is the fate of a connection or request, as in the table.
 type fate string
 
-// The fates of connections that nobody used, queued or idle.
+// The fates of unused connections, queued or idle.
 const (
 	served    fate = "served" // accepted, and its request answered
 	fin       fate = "FIN"
@@ -20,8 +20,8 @@ const (
 	staysOpen fate = "stays open" // until the watch ended
 )
 
-// The fates of requests. FIN and RST are not told apart among the cut: which of them it is depends
-// on whether the server's socket held unread data (tcp_close).
+// The fates of requests. Cut means FIN or RST: which it is depends on whether the server's socket
+// had unread data (tcp_close).
 const (
 	answered      fate = "answered"
 	answeredClose fate = "answered, close" // with "Connection: close"
@@ -31,9 +31,9 @@ const (
 	unanswered    fate = "unanswered" // neither answered nor cut when the watch ended
 )
 
-// The fates of what is counted by the try.
+// The fates counted once per try.
 const (
-	refused    fate = "refused" // from some moment on
+	refused    fate = "refused" // from some time on
 	refusedFor fate = "refused for a while"
 	accepted   fate = "accepted"
 
@@ -50,7 +50,7 @@ const (
 	portTaken fate = "taken"
 )
 
-// other are fates that no entry expects.
+// other is fates that no entry expects.
 const other fate = "other"
 
 // count is the number that had a fate.
@@ -59,7 +59,7 @@ type count struct {
 	N    int64
 }
 
-// Tally counts fates, none of them 0 times. The zero value is of nothing observed.
+// Tally counts fates, all above 0. In the zero value nothing was observed.
 type tally []count
 
 func tallyOf(counts ...count) tally {
@@ -79,7 +79,7 @@ func (t tally) add(u tally) tally {
 	return sum
 }
 
-// within reports whether nothing had another fate than these.
+// within reports whether all fates are among these.
 func (t tally) within(fates []fate) bool {
 	return !slices.ContainsFunc(t, func(c count) bool { return !slices.Contains(fates, c.Fate) })
 }
@@ -119,7 +119,7 @@ func idleFates(c *record.DrainConnections) tally {
 	return tallyOf(count{fin, c.FIN}, count{rst, c.RST}, count{staysOpen, c.Never}, count{cut, c.Cut}, count{other, c.Done + c.Other})
 }
 
-// requestFates leaves out those that came when the server had closed the connection already: they raced the close.
+// requestFates leaves out requests that arrived after the server had closed the connection.
 func requestFates(r *record.DrainRequests) tally {
 	return tallyOf(
 		count{answered, r.Completed}, count{answeredClose, r.CompletedClose}, count{answered5xx, r.Answered5xx},

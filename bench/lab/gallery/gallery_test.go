@@ -57,7 +57,7 @@ func TestEntries(t *testing.T) {
 func TestPrepare(t *testing.T) {
 	for _, e := range entries() {
 		dir := t.TempDir()
-		p := place{
+		p := site{
 			Dir: dir, Program: "/usr/sbin/" + e.Server.ID, Modules: "/usr/lib/apache2/modules", Mode: e.Mode,
 			Addr: netip.MustParseAddrPort("127.0.0.1:8080"),
 		}

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// serveGo is the Go server of the gallery, given its mode and address. In the default mode the signal ends the process.
+// serveGo is the gallery's Go server; args are its mode and address. In the default mode the signal ends the process.
 func serveGo(args []string) error {
 	if len(args) != 2 || args[0] != modeDefault && args[0] != modeGraceful {
 		return fmt.Errorf("want %s or %s and an address, got %q", modeDefault, modeGraceful, args)

@@ -2,18 +2,18 @@ package main
 
 import "slices"
 
-// judgement compares what was observed in a column with what was expected.
+// judgement compares a column's observed with its expected fates.
 type judgement uint8
 
 // The judgements.
 const (
-	unobserved  judgement = iota // nothing was, or nothing was expected
+	unobserved  judgement = iota // nothing was observed, or nothing expected
 	asExpected                   // every fate is among those expected
 	explained                    // every other fate has a Note
-	unexplained                  // some fate is neither expected nor explained
+	unexplained                  // some fate is neither
 )
 
-// judge judges one column. The notes are those that belong to what occurred: remarks, and what explains it.
+// judge judges one column. It returns the notes that apply.
 func (e *entry) judge(c column, t tally) (judgement, []*note) {
 	known := slices.Clone(e.Expected[c])
 	if len(t) == 0 || len(known) == 0 {

@@ -1,5 +1,5 @@
-// Command drain-gallery stops real servers under load, by lastack drain in a sandbox, and prints what their clients saw beside what
-// was expected, as Markdown. See README.md.
+// Command drain-gallery stops real servers under load with lastack drain in a sandbox, and prints what their clients saw beside
+// the expected, as Markdown. See README.md.
 //
 // A [server] is a program and its configuration, made to run in a sandbox: in the foreground, with all its files in one directory,
 // and as the user that starts it. It answers / at once and keeps connections longer than any run, so that no idle connection ends

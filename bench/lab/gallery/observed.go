@@ -14,7 +14,7 @@ import (
 // cell is what was observed in a column.
 type cell struct {
 	Tally tally
-	// Detail replaces the tally's text where there are times or numbers to tell.
+	// Detail, if not empty, replaces the tally's text.
 	Detail string
 }
 
@@ -25,17 +25,17 @@ func (c *cell) String() string {
 	return c.Tally.String()
 }
 
-// observation is what the records of an entry say.
+// observation is the result of an entry's records.
 type observation struct {
 	Cells [columns]cell
 	Tries int
 	// Arrivals are requests of new connections after the signal, and those of them that were lost.
 	Arrivals, ArrivalsLost int64
-	// Doubts are why a record is not to be trusted.
+	// Doubts are reasons not to trust a record.
 	Doubts []string
 }
 
-// errNoDrain is Observe's for a record of another kind.
+// errNoDrain is observe's error for a record of another kind.
 var errNoDrain = errors.New("the record is of no drain")
 
 // observe reads two records of an entry: one of a load without queued connections, and one of queued
@@ -124,7 +124,7 @@ func (o *observation) load(tries []record.DrainTry) {
 	}
 }
 
-// detail tells the median of the times where every try had this fate.
+// detail adds the median of the times if every try had this fate.
 func (c *cell) detail(f fate, format string, seconds []float64) {
 	if len(c.Tally) == 1 && c.Tally[0].Fate == f && len(seconds) > 0 {
 		c.Detail = fmt.Sprintf(format, quantity.Seconds(metric.Median(seconds)))

@@ -17,8 +17,8 @@ var templates embed.FS
 // slowFor is how long the handlers of /slow sleep.
 const slowFor = 1500 * time.Millisecond
 
-// place is where a server runs: what the templates know.
-type place struct {
+// site is the environment of a server: the data of its templates.
+type site struct {
 	Dir     string // its own, absolute
 	Program string // a path
 	Modules string // Apache's
@@ -27,23 +27,23 @@ type place struct {
 }
 
 // Host and Port are the parts of Addr.
-func (p place) Host() string { return p.Addr.Addr().String() }
+func (p site) Host() string { return p.Addr.Addr().String() }
 
 // Port is Addr's.
-func (p place) Port() uint16 { return p.Addr.Port() }
+func (p site) Port() uint16 { return p.Addr.Port() }
 
-// SlowMS is in milliseconds what a handler of /slow sleeps.
-func (p place) SlowMS() int64 { return slowFor.Milliseconds() }
+// SlowMS is slowFor in milliseconds.
+func (p site) SlowMS() int64 { return slowFor.Milliseconds() }
 
 // SlowS is SlowMS in seconds.
-func (p place) SlowS() float64 { return slowFor.Seconds() }
+func (p site) SlowS() float64 { return slowFor.Seconds() }
 
 // Bytes is a body of n bytes.
-func (p place) Bytes(n int) string { return strings.Repeat("x", n) }
+func (p site) Bytes(n int) string { return strings.Repeat("x", n) }
 
 // prepare writes the server's files and returns the command that runs it in the foreground. The
 // directory must exist and be empty.
-func (s *server) prepare(p place) (command []string, err error) {
+func (s *server) prepare(p site) (command []string, err error) {
 	for name, source := range s.Files {
 		text, err := templates.ReadFile("servers/" + source)
 		if err != nil {
@@ -72,7 +72,7 @@ func (s *server) prepare(p place) (command []string, err error) {
 	return command, nil
 }
 
-func render(name, text string, p place) (string, error) {
+func render(name, text string, p site) (string, error) {
 	t, err := template.New(name).Parse(text)
 	if err != nil {
 		return "", err

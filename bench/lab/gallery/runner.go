@@ -22,16 +22,16 @@ var address = netip.MustParseAddrPort("127.0.0.1:8080")
 
 const versionsFile = "versions.json"
 
-// runner runs the entries, or finds the records of those that were run.
+// runner runs the entries, or finds the records of earlier runs.
 type runner struct {
 	*options
 	*lab.Run
 	begin  time.Time
-	dir    string // of everything that does not outlive the run
+	dir    string // temporary
 	facts  facts
 	rows   []row
 	absent []lab.Absence
-	// tools are the servers' programs that were found; why is for those that were not.
+	// tools are the servers' installed programs; why is the reason for those not installed.
 	tools map[*server]tool
 	why   map[*server]error
 }
@@ -116,7 +116,7 @@ func (g *runner) prepare(ctx context.Context) (err error) {
 	return os.WriteFile(filepath.Join(g.records, versionsFile), text, 0o644)
 }
 
-// one runs an entry, unless it was run, and observes it.
+// one runs an entry, unless its records exist, and observes it.
 func (g *runner) one(ctx context.Context, e *entry) (done row, err error) {
 	load := filepath.Join(g.records, e.ID+".json")
 	queue := filepath.Join(g.records, e.ID+"-queued.json")

@@ -51,11 +51,11 @@ var (
 	}
 )
 
-// goServerFlag is the first argument with which the gallery's program is the Go server; the mode and the address follow.
+// goServerFlag is the first argument that makes the gallery's program the Go server; mode and address follow.
 const goServerFlag = "-go-server"
 
-// The modes of servers that are programs of the gallery's own.
+// The modes of the gallery's own servers.
 const (
 	modeDefault  = "default"  // no handler of the signal
-	modeGraceful = "graceful" // what the library offers
+	modeGraceful = "graceful" // the library's graceful stop
 )

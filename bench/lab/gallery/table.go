@@ -18,7 +18,7 @@ type row struct {
 	Observed observation
 }
 
-// facts are what the table depends on beside the servers.
+// facts are the circumstances of the table beside the servers.
 type facts struct {
 	Lastack, Kernel string
 	CPUs            int
@@ -63,7 +63,7 @@ func writeTable(w io.Writer, f facts, rows []row, absent []lab.Absence) error {
 	return b.Flush()
 }
 
-// Name is the entry for people: its server, signal and mode.
+// Name is the entry's name for display: server, signal and mode.
 func (e *entry) Name() string {
 	name := e.Server.Name + ", " + e.Signal
 	if e.How != "" {
@@ -98,7 +98,7 @@ func (r *row) write(w io.Writer, n *notes) {
 	fmt.Fprintf(w, " %s |\n", lost)
 }
 
-// notes are the footnotes in the order of their first mention; entries that say the same share one.
+// notes are the footnotes in order of first mention; entries with equal notes share one.
 type notes []*note
 
 func (n *notes) refer(ns []*note) string {

@@ -14,17 +14,17 @@ import (
 	"lastack/bench/lab"
 )
 
-// tool is a server's program as it is installed here.
+// tool is an installed server program.
 type tool struct {
 	path, version string
 	modules       string   // Apache's
-	prefix        []string // what it needs to be started by
+	prefix        []string // command to start it by
 }
 
-// apacheModules are the places of Apache's modules, Debian's first.
+// apacheModules are the directories of Apache's modules, Debian's first.
 var apacheModules = []string{"/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/libexec/apache2"}
 
-// find looks for a server's program. The error says what to install.
+// find finds a server's program. The error says what to install.
 func find(ctx context.Context, s *server) (t tool, err error) {
 	if len(s.Programs) == 0 {
 		t.path, err = os.Executable()

@@ -14,7 +14,7 @@ func ab(path string, l load) contender {
 		Family: "ab",
 		client: command{path: path, args: []string{
 			"-q", "-t", strconv.Itoa(l.Seconds),
-			// -t alone means 50,000 requests at most; the memory for so many is asked for at once.
+			// -t alone limits requests to 50,000; ab allocates the memory for all at the start.
 			"-n", strconv.Itoa(200_000 * l.Seconds), "-c", strconv.Itoa(l.Connections),
 			"-H", "Connection: close", nginxURL,
 		}, lasts: l.duration()},

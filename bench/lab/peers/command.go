@@ -6,11 +6,11 @@ import "time"
 type command struct {
 	path string
 	args []string
-	// lasts is how long it means to take. It is ended when it takes patience longer.
+	// lasts is its expected duration. It is killed after patience more.
 	lasts time.Duration
-	// interrupt sends SIGINT when lasts is over, to a program that knows no end.
+	// interrupt sends SIGINT after lasts, for a program without a duration option.
 	interrupt bool
-	// codes are the exit codes, beside 0, with which it has something to say.
+	// codes are the exit codes beside 0 that still leave a result.
 	codes []int
 }
 
@@ -28,8 +28,8 @@ type ended struct {
 // service is a server that a client needs.
 type service struct {
 	command
-	// port tells that it listens.
+	// port shows that it is ready.
 	port int
-	// endless is set where it has to be told to end.
+	// endless is set if it must be told to end.
 	endless bool
 }

@@ -31,7 +31,7 @@ func (l *limited) Write(b []byte) (int, error) {
 
 func (l *limited) String() string { return l.kept.String() }
 
-// child is a program under way.
+// child is a running program.
 type child struct {
 	command
 	cmd            *exec.Cmd
@@ -77,7 +77,7 @@ func launch(ctx context.Context, c command) (*child, error) {
 
 func (p *child) name() string { return filepath.Base(p.path) }
 
-// wait waits for the program's own end, or brings it about if there is none.
+// wait waits for the program's end, or ends it if it has no end of its own.
 func (p *child) wait() (ended, error) {
 	defer p.cancel()
 	if p.interrupt || p.endless {
@@ -113,7 +113,7 @@ func (p *child) wait() (ended, error) {
 	return e, p.failed(e, p.err)
 }
 
-// end ends a program that is of no use any more. The error is what it died of by itself.
+// end ends a program. The error is one if it had died by itself.
 func (p *child) end() (ended, error) {
 	select {
 	case <-p.done:

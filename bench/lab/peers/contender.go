@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// load is what every contender of a comparison is asked for alike.
+// load is the load that every contender of a comparison makes.
 type load struct {
-	// Seconds is how long a run lasts; several tools take nothing finer.
+	// Seconds is how long a run lasts; several tools accept only whole seconds.
 	Seconds int
-	// Connections is how many each keeps open at once, where it can do more than one.
+	// Connections is how many each keeps open at once, if it can keep more than one.
 	Connections int
 	// CPUs is the number of threads of the floor, and the most given to tools that ask for a number.
 	CPUs int
@@ -21,8 +21,8 @@ func (l load) duration() time.Duration { return time.Duration(l.Seconds) * time.
 type contender struct {
 	// Name shows the options that matter.
 	Name string
-	// Family is the tool. Where it has several rows, tried with different options, its best
-	// one is what counts.
+	// Family is the tool. If it has several rows, with different options, the best one
+	// counts.
 	Family string
 
 	// client is the program to run, against the server of its own, if it has one.
@@ -30,50 +30,50 @@ type contender struct {
 	server *service
 	// file is what client writes for read; it is removed before.
 	file string
-	// read makes figures of what client said. Where it says nothing of CPU time, that of both processes is taken.
+	// read parses client's output. If that has no CPU time, the CPU time of both processes counts.
 	read func(ended) (result, error)
 }
 
-// said reads what a client printed.
+// said is a client's output.
 func said(parse func(string) (result, error)) func(ended) (result, error) {
 	return func(e ended) (result, error) { return parse(e.stdout) }
 }
 
-// result is what one run came to.
+// result is the result of one run.
 type result struct {
 	// Connections is the number completed, Failed of those that were not.
 	Connections, Failed int64
 	PerSecond           float64
 	CPU                 cpuTime
-	// Doubts are what the figures must not be read without.
+	// Doubts are caveats of the figures.
 	Doubts []string
 }
 
 // cpuTime is user and system time over a whole run; 0 is unknown, or does not apply.
 type cpuTime struct {
 	Client, Server time.Duration
-	// All is both ends and whatever else the tool does.
+	// All is both ends and everything else in the tool.
 	All time.Duration
 }
 
-// the families that ratios are taken of.
+// The families of the ratios.
 const (
 	familyLastack = "lastack"
 	familyFloor   = "floor"
 	familyNeper   = "neper"
 )
 
-// unavailableError says that a contender cannot take part at all, as opposed to a run
-// that went wrong. It is not tried again.
+// unavailableError means that a contender cannot take part, unlike a failed run. It is not
+// tried again.
 type unavailableError struct{ Reason string }
 
 func (e *unavailableError) Error() string { return e.Reason }
 
-// runError is a run that gave no figures. It wraps the cause, where there is one.
+// runError is a run without figures. It wraps the cause, if any.
 type runError struct {
 	// Command is the program's name.
 	Command string
-	// Reason is the last it said, or how it ended.
+	// Reason is its last output, or how it ended.
 	Reason string
 	Err    error
 }
@@ -90,10 +90,10 @@ func (e *runError) Error() string {
 
 func (e *runError) Unwrap() error { return e.Err }
 
-// parseError is output that lacks a figure, or holds it in a form not known.
+// parseError is output with a missing or malformed figure.
 type parseError struct {
 	Tool string
-	// Want is the line that was looked for.
+	// Want is the expected line.
 	Want string
 	// Got is the line that was found, if any.
 	Got string

@@ -6,13 +6,13 @@ import (
 	"lastack/bench/lab"
 )
 
-// facts are what the figures depend on beside the contenders.
+// facts are the circumstances of the figures beside the contenders.
 type facts struct {
 	Kernel, CPUModel string
 	CPUs             int
 	MemoryBytes      int64
 	Go               string
-	// Place is where the load took place.
+	// Place is the namespace of the load.
 	Place    string
 	Programs []lab.Version
 	Date     time.Time

@@ -13,7 +13,7 @@ import (
 	"lastack/bench/lab"
 )
 
-// readFacts reads the host's facts, and asks the programs that are there for their versions.
+// readFacts reads the host's facts and the versions of the installed programs.
 func readFacts(ctx context.Context, p programs, l load, rounds int, place string) (facts, error) {
 	h, err := host.Read()
 	if err != nil {
@@ -24,7 +24,7 @@ func readFacts(ctx context.Context, p programs, l load, rounds int, place string
 		Date: time.Now().UTC(), Load: l, Rounds: rounds,
 	}
 	if fs, err := procfs.NewDefaultFS(); err == nil {
-		// Not every architecture tells a model.
+		// Not every architecture shows a model.
 		if cpus, err := fs.CPUInfo(); err == nil && len(cpus) > 0 {
 			f.CPUModel = cpus[0].ModelName
 		}

@@ -20,13 +20,13 @@ type programs struct {
 	Neper, Netperf, Netserver, H1load string
 }
 
-// field is who takes part in a workload, and who does not.
+// field is the contenders of a workload, and the absent ones.
 type field struct {
 	Contenders []contender
 	Absent     []lab.Absence
 }
 
-// httperfRate is above what one nginx worker serves.
+// httperfRate is above the capacity of one nginx worker.
 const httperfRate = 20_000
 
 // newField lists the contenders of a workload: lastack with either engine first, then the
@@ -79,7 +79,7 @@ func newField(w workload, p programs, l load, dir string) field {
 	return f
 }
 
-// given reports whether the path of a tool was named at all.
+// given reports whether the path of a tool was given.
 func (f *field) given(name, variable, path string) bool {
 	if path == "" {
 		f.Absent = append(f.Absent, lab.Absence{Name: name, Reason: fmt.Sprintf("no path to it was given (make bench %s=PATH)", variable)})

@@ -8,7 +8,7 @@ import (
 	"lastack/bench/lab"
 )
 
-// floorResult is what SerialFloor came to.
+// floorResult is the result of serialFloor.
 type floorResult struct {
 	Lifecycles int64   `json:"lifecycles"`
 	PerSecond  float64 `json:"per_second"`

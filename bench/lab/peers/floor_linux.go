@@ -17,7 +17,7 @@ import (
 	"lastack/sockstate/netns"
 )
 
-// floorConfig says what SerialFloor does.
+// floorConfig configures serialFloor.
 type floorConfig struct {
 	// workloadNamed is one of Workloads without HTTP.
 	Workload workload
@@ -30,8 +30,8 @@ type floorConfig struct {
 	Namespace *netns.NS
 }
 
-// floorMain runs a floor as FloorFlag's arguments want it and writes the FloorResult as JSON. A
-// process of its own has CPU time of its own.
+// floorMain runs a floor as the arguments say and writes the floorResult as JSON. It is a process of
+// its own to have CPU time of its own.
 func floorMain(args []string, stdout io.Writer) error {
 	if len(args) != 3 {
 		return fmt.Errorf("%s: want WORKLOAD THREADS SECONDS, got %q", floorFlag, args)
@@ -55,9 +55,9 @@ func floorMain(args []string, stdout io.Writer) error {
 	return json.NewEncoder(stdout).Encode(r)
 }
 
-// serialFloor makes connections on loopback with nothing to wait for. Each thread has a
-// listener of its own and plays both ends with plain blocking sockets, which never block, as the
-// kernel handles each segment within the call that sends it:
+// serialFloor makes connections on loopback without waiting. Each thread has its own listener
+// and is both ends, with blocking sockets that never block, as the kernel handles each segment
+// within the call that sends it:
 //
 //	socket, [bind source], connect, accept4, [send, recv, send, recv], [SO_LINGER 0], close, close
 //
@@ -119,8 +119,8 @@ func serialFloor(c floorConfig) (floorResult, error) {
 	return r, errors.Join(errs...)
 }
 
-// floorThread is one of them. Its count is written when its loop is over, so that threads
-// do not share a cache line while they run.
+// floorThread is one thread. It writes its count after its loop, so that threads do not share
+// a cache line.
 type floorThread struct {
 	workload    workload
 	number, cpu int
@@ -196,7 +196,7 @@ func listenAnywhere(fd int) (port int, err error) {
 	return sa.(*unix.SockaddrInet4).Port, nil
 }
 
-// checkEvery is how many lifecycles pass between two looks at the clock.
+// checkEvery is the number of lifecycles between two readings of the clock.
 const checkEvery = 64
 
 // loop is the floor itself. It calls the kernel without the wrappers of package unix, which
@@ -222,7 +222,7 @@ func (t *floorThread) loop() error {
 			return os.NewSyscallError("socket", e)
 		}
 		if !reset {
-			// Without it bind would take the port for all destinations (inet_csk_get_port).
+			// Otherwise bind takes the port for all destinations (inet_csk_get_port).
 			_, _, e = unix.Syscall6(unix.SYS_SETSOCKOPT, c, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, uintptr(unsafe.Pointer(&on)), unsafe.Sizeof(on), 0)
 			if e != 0 {
 				return failed("setsockopt IP_BIND_ADDRESS_NO_PORT", e, c)
@@ -260,7 +260,7 @@ func (t *floorThread) loop() error {
 	}
 }
 
-// failed closes what is open and says which call it was.
+// failed closes all sockets and names the failed call.
 func failed(call string, e unix.Errno, open ...uintptr) error {
 	for _, fd := range open {
 		unix.Close(int(fd))

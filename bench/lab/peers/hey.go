@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// hey has a goroutine a connection, on net/http.
+// hey has a goroutine per connection, on net/http.
 func hey(path string, l load) contender {
 	return contender{
 		Name:   fmt.Sprintf("hey -c%d", l.Connections),

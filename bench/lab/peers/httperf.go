@@ -31,7 +31,7 @@ func httperf(path string, l load, rate int) contender {
 	}
 	return contender{
 		Name: name, Family: "httperf",
-		// It knows no duration, and prints its summary on SIGINT.
+		// It has no duration option and prints its summary on SIGINT.
 		client: command{path: path, args: args, lasts: l.duration(), interrupt: true},
 		read:   said(parseHttperf),
 	}

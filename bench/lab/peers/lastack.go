@@ -30,7 +30,7 @@ func lastack(path string, w workload, l load, engine, file string) contender {
 	}
 }
 
-// Exit codes of lastack that leave something to say.
+// Exit codes of lastack.
 const (
 	lastackUsage = 2 // no such engine in this version, or none on this kernel
 	lastackDoubt = 3 // a result, marked as not valid
@@ -78,7 +78,7 @@ func lastackResult(r *record.Run, w workload, all time.Duration) (result, error)
 	return res, nil
 }
 
-// failures are the record's outcomes, for a run that has no other.
+// failures lists the record's outcomes, for a run without completed connections.
 func failures(r *record.Run) string {
 	var parts []string
 	for _, name := range sockstate.OutcomeNames(sockstate.ClassFailure, sockstate.ClassUnfinished) {

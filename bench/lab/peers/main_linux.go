@@ -18,7 +18,7 @@ import (
 	"lastack/bench/sandbox"
 )
 
-// job is the name of what is done in the sandbox: all of the measuring.
+// job is the name of the job in the sandbox: all of the measuring.
 const job = "side by side"
 
 func main() {
@@ -113,7 +113,7 @@ func (o *options) measure(ctx context.Context, r *lab.Run) error {
 	return errors.Join(err, write(r, table))
 }
 
-// await prints what the sandbox's process says.
+// await prints the sandbox's events.
 func (o *options) await(cell *sandbox.Cell, r *lab.Run, say func(string)) error {
 	for event := range cell.Events() {
 		var line string
@@ -129,7 +129,7 @@ func (o *options) await(cell *sandbox.Cell, r *lab.Run, say func(string)) error 
 	return errors.Join(err, write(r, table))
 }
 
-// write writes a table, if there is one.
+// write writes a table, if any.
 func write(r *lab.Run, table string) error {
 	if table == "" {
 		return nil
@@ -140,7 +140,7 @@ func write(r *lab.Run, table string) error {
 	})
 }
 
-// inside is the job: its events are lines for people, its result is the table.
+// inside is the job: its events are progress lines, its result is the table.
 func inside(ctx context.Context, sb *sandbox.Sandbox, input json.RawMessage, emit func(any)) (any, error) {
 	var o options
 	if err := json.Unmarshal(input, &o); err != nil {
@@ -149,7 +149,7 @@ func inside(ctx context.Context, sb *sandbox.Sandbox, input json.RawMessage, emi
 	return o.compare(ctx, sb, fmt.Sprintf("loopback of a network namespace of its own (%s)", sb.Mode), func(line string) { emit(line) })
 }
 
-// compare returns the table also when a workload could not be measured, or was interrupted.
+// compare returns the table even if a workload failed or was interrupted.
 func (o *options) compare(ctx context.Context, sb *sandbox.Sandbox, place string, say func(string)) (table string, err error) {
 	dir, err := os.MkdirTemp("", "sidebyside")
 	if err != nil {

@@ -12,9 +12,9 @@ type measurement struct {
 	Workload workload
 	Rounds   int
 	Rows     []row
-	// Absent are the contenders that took no part, and why.
+	// Absent are the contenders that did not take part, and why.
 	Absent []lab.Absence
-	// Doubts are what the whole table must not be read without.
+	// Doubts are caveats of the whole table.
 	Doubts []string
 }
 
@@ -24,7 +24,7 @@ type row struct {
 	Runs []turn
 }
 
-// turn is one contender's turn in one round: a Result, or why there is none.
+// turn is one contender's run in one round: a result, or why there is none.
 type turn struct {
 	result
 	Err error
@@ -36,7 +36,7 @@ type turn struct {
 // for which the kernel had no more of them (TCPTimeWaitOverflow).
 type leftovers struct{ ClientTimeWait, ServerTimeWait, Overflow int }
 
-// figures returns one figure of each round, NaN where the run failed or f has none.
+// figures returns one figure of each round, NaN if the run failed or has none.
 func (r *row) figures(f func(*result) float64) []float64 {
 	v := make([]float64, len(r.Runs))
 	for i := range r.Runs {

@@ -11,8 +11,8 @@ import (
 )
 
 // measure runs every contender once a round. A contender that fails is tried again in the next
-// round, one that is unavailable is not. tell, if not nil, hears of each run when it has
-// ended. The error is ctx's; what was measured until then is returned with it.
+// round, an unavailable one is not. tell, if not nil, is called after each run. The error is
+// ctx's; the measurement until then is returned with it.
 func (t *testbed) measure(ctx context.Context, w workload, f field, rounds int, tell func(round int, row *row)) (measurement, error) {
 	m := measurement{Workload: w, Rounds: rounds, Absent: slices.Clone(f.Absent)}
 	for _, c := range f.Contenders {
@@ -79,7 +79,7 @@ func (t *testbed) once(ctx context.Context, c *contender) (result, error) {
 	if err != nil {
 		if server != nil {
 			if _, serr := server.end(); serr != nil {
-				// Why the client found no server.
+				// The server's error is the reason for the client's.
 				return result{}, serr
 			}
 		}
@@ -100,7 +100,7 @@ func (t *testbed) once(ctx context.Context, c *contender) (result, error) {
 	return r, err
 }
 
-// without leaves out the rows of those that took no part.
+// without leaves out the rows of absent contenders.
 func (m measurement) without(out []bool) measurement {
 	var rows []row
 	for i, r := range m.Rows {

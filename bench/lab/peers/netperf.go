@@ -12,7 +12,7 @@ func netperf(client, server string, l load) contender {
 	return contender{
 		Name: "netperf TCP_CRR (1 at once)", Family: "netperf",
 		server: &service{
-			// -f: the CPU time of children that nobody waits for would be lost.
+			// -f: otherwise the CPU time of children without a wait is lost.
 			command: command{path: server, args: []string{"-D", "-f", "-4", "-L", testbedAddr, "-p", strconv.Itoa(netserverPort)}, lasts: l.duration()},
 			port:    netserverPort, endless: true,
 		},

@@ -30,7 +30,7 @@ func (t *testbed) serve(ctx context.Context, path string) (end func(), err error
 		return nil, err
 	}
 	return func() {
-		_, _ = t.nginx.end() // it has served
+		_, _ = t.nginx.end() // it is no longer needed
 		t.nginx = nil
 	}, nil
 }

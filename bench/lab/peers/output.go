@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// output picks figures out of what a tool printed. The first that is missing is kept in err.
+// output extracts figures from a tool's output. err is about the first missing one.
 type output struct {
 	tool, text string
 	err        error
@@ -21,12 +21,12 @@ func (o *output) find(re *regexp.Regexp) string {
 	return m[1]
 }
 
-// count reads the first group of re as a whole number that has to be there.
+// count parses the first group of re as a whole number; it must be there.
 func (o *output) count(re *regexp.Regexp, want string) int64 {
 	return parsed(o, o.find(re), want, parseCount)
 }
 
-// number likewise, a number with decimals.
+// number likewise parses a number with decimals.
 func (o *output) number(re *regexp.Regexp, want string) float64 {
 	return parsed(o, o.find(re), want, parseNumber)
 }
@@ -51,7 +51,7 @@ func parsed[T any](o *output, s, want string, parse func(string) (T, bool)) T {
 	return v
 }
 
-// maxCount bounds what is taken for a number of connections, so that sums do not overflow.
+// maxCount bounds a number of connections, so that sums do not overflow.
 const maxCount = 1 << 50
 
 func parseCount(s string) (int64, bool) {

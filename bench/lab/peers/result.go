@@ -2,10 +2,10 @@ package main
 
 import "errors"
 
-// errNone is a run that completed no connection: nothing can be said of it.
+// errNone is a run that completed no connection.
 var errNone = errors.New("no connection was completed")
 
-// checked returns r, or why it is nothing that could stand in a table.
+// checked returns r, or why it cannot go into a table.
 func (r result) checked(o *output) (result, error) {
 	if o.err != nil {
 		return result{}, o.err

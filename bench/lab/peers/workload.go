@@ -5,19 +5,19 @@ import (
 	"strings"
 )
 
-// workloadNamed is what each connection of a comparison does.
+// workload is what each connection of a comparison does.
 type workload struct {
 	// Name is how flags spell it.
 	Name string
-	// Exchange and Close are lastack's words for it.
+	// Exchange and Close are lastack's flags for it.
 	Exchange, Close string
-	// HTTP is set where a server of neither side, nginx, is the target.
+	// HTTP is set if nginx is the target.
 	HTTP bool
 	// Title stands above the table.
 	Title string
 }
 
-// fin tells workloads that leave a TIME_WAIT at the client for each connection.
+// fin reports whether each connection leaves a TIME_WAIT at the client.
 func (w workload) fin() bool { return w.Close == "client:fin" }
 
 // sourceAddrs is how many addresses lastack and each thread of the floor connect from under

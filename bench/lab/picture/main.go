@@ -103,7 +103,7 @@ func draw(w io.Writer, files []string) error {
 
 type point struct{ x, y float64 }
 
-// rates are the connections opened a second, by interval: those of the load only.
+// rates are the load's connections opened a second, by interval.
 func rates(r *record.Run) []point {
 	var all []point
 	from := 0.0
@@ -137,7 +137,7 @@ func line(points []point, end, most float64) string {
 	return strings.TrimSpace(b.String())
 }
 
-// round is the next number from n on whose quarters are round.
+// round is the next number from n whose quarters are round.
 func round(n float64) float64 {
 	for step := 4.0; ; step *= 10 {
 		for _, k := range []float64{1, 2, 3, 4, 5, 6, 7, 8, 9} {

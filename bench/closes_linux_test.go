@@ -124,8 +124,8 @@ func TestClosesOfTargets(t *testing.T) {
 		{closes: "both:fin", target: serverLate, valid: true},
 
 		// The same server, whatever part of its closes came before the client's.
-		{closes: "client:fin", target: serverCloses, why: []string{"the target closed first in 100 % of the connections (200 of 200), before the client's turn under client:fin; " + asks + " client:fin"}, advice: []string{"--close server:fin"}},
-		{closes: "client:fin", target: serverEOF, why: []string{"the target closed first in 100 % of the connections (200 of 200), before the client's turn under client:fin; " + asks + " client:fin"}, advice: []string{"--close server:fin"}},
+		{closes: "client:fin", target: serverCloses, why: []string{"the target closed first in 100 % of the connections (200 of 200), but with client:fin the client should; " + asks + " client:fin"}, advice: []string{"--close server:fin"}},
+		{closes: "client:fin", target: serverEOF, why: []string{"the target closed first in 100 % of the connections (200 of 200), but with client:fin the client should; " + asks + " client:fin"}, advice: []string{"--close server:fin"}},
 		{closes: "client:fin", target: serverCloses + " 70", why: []string{"in 70 % of the connections (140 of 200)", asks}, advice: []string{"--close server:fin"}},
 		{closes: "client:fin", target: serverCloses + " 20", why: []string{"in 20 % of the connections (40 of 200)", asks}, advice: []string{"--close server:fin"}},
 		{closes: "client:half", target: serverCloses + " 20", why: []string{"in 20 % of the connections (40 of 200)", asks + " client:half"}, advice: []string{"--close server:fin"}},
@@ -145,7 +145,7 @@ func TestClosesOfTargets(t *testing.T) {
 		{closes: "both:fin", target: serverResets, valid: true, why: []string{"unseen by the client"}, advice: []string{"--close server:rst"}},
 		{closes: "client:fin", target: serverKeeps, valid: true, why: []string{"200 connections closed by the client were in FIN_WAIT_2 at the end"}, advice: []string{"--close client:half"}},
 		{closes: "both:fin", target: serverKeeps, valid: true, why: []string{"200 connections closed by the client were in FIN_WAIT_2 at the end"}, advice: []string{"--close client:half"}},
-		{closes: "client:half", target: serverKeeps, why: []string{"the target did not answer the client's FIN by its own within --close-timeout in 100 %", asks}, advice: []string{"--close client:fin"}},
+		{closes: "client:half", target: serverKeeps, why: []string{"the target did not answer the client's FIN with its own within --close-timeout in 100 %", asks}, advice: []string{"--close client:fin"}},
 
 		// A target that is to close first.
 		{closes: "server:fin", target: serverWaits, why: []string{"the target did not close in 100 %", asks + " server:fin"}, advice: []string{"--close client:fin"}},

@@ -13,12 +13,12 @@ func drainMetrics() []Metric {
 	return slices.Concat(drainRequestMetrics(), drainListenerMetrics(), drainGroupMetrics(), drainServerMetrics())
 }
 
-// of makes a metric of a try. path is its key, where DrainTry.Unknown may say why it has no value; atLeast says why the value is a
-// lower bound only, and is empty where it is exact; nil: it always is.
+// of makes a metric of a try. path is its key in the record, for which DrainTry.Unknown may say why it has no value. atLeast says why
+// the value is only a lower bound, or returns "" if it is exact; nil means always exact.
 func of(name string, unit Unit, better Better, help, path string, value func(*record.DrainTry) Value, atLeast func(*record.DrainTry) string) Metric {
 	return Metric{Name: name, Unit: unit, Better: better, Help: help, try: func(t *record.DrainTry) Value {
 		v := value(t)
-		// What did come is a fact, whatever else is unknown; a count of 0 may be for want of knowledge.
+		// What was seen is a fact, whatever else is unknown. A count of 0 may only mean that nothing was seen.
 		if why, unknown := t.WhyUnknown(path); unknown && (!v.Known || v.V == 0) {
 			return none(why)
 		}
@@ -52,13 +52,13 @@ func drainRequestMetrics() []Metric {
 	}
 	return []Metric{
 		of("failed", Count, Lower, "requests and connects that failed", "requests.lost", tried((*record.DrainTry).Failed), undecidedAny),
-		undecided("lost", Lower, "requests never answered in whole", "lost", (*record.DrainRequests).Lost),
+		undecided("lost", Lower, "requests without a whole reply", "lost", (*record.DrainRequests).Lost),
 		of("lost_ratio", Share, Lower, "requests lost, of those sent", "requests.lost", lostRatio, stillOpen),
 		undecided("unsafe", Lower, "lost, and the server may have begun", "unsafe", func(r *record.DrainRequests) int64 { return r.Unsafe }),
 		undecided("safe", Lower, "lost, and the server had not begun", "safe", func(r *record.DrainRequests) int64 { return r.Safe }),
-		undecided("raced", Lower, "lost, sent after the server closed", "raced", func(r *record.DrainRequests) int64 { return r.Raced }),
+		undecided("raced", Lower, "lost, arrived after the server closed", "raced", func(r *record.DrainRequests) int64 { return r.Raced }),
 		undecided("unreceived", Lower, "lost, not received whole", "unreceived", func(r *record.DrainRequests) int64 { return r.Unreceived }),
-		certain("requests", Neither, "under way at the stop, or sent later", "sent", func(r *record.DrainRequests) int64 { return r.Sent }),
+		certain("requests", Neither, "in progress at the stop, or sent later", "sent", func(r *record.DrainRequests) int64 { return r.Sent }),
 		undecided("cut_fin", Lower, "requests cut by FIN", "cut_fin", func(r *record.DrainRequests) int64 { return r.CutFIN }),
 		undecided("cut_rst", Lower, "requests cut by RST", "cut_rst", func(r *record.DrainRequests) int64 { return r.CutRST }),
 		undecided("timed_out", Lower, "requests without a reply in time", "timed_out", func(r *record.DrainRequests) int64 { return r.TimedOut }),
@@ -71,14 +71,14 @@ func drainRequestMetrics() []Metric {
 		undecided("http_3xx", Neither, "replies with a status of 3xx", "http", func(r *record.DrainRequests) int64 { return r.HTTP["3xx"] }),
 		undecided("http_4xx", Lower, "replies with a status of 4xx", "http", func(r *record.DrainRequests) int64 { return r.HTTP["4xx"] }),
 		undecided("http_5xx", Lower, "replies with a status of 5xx", "http", func(r *record.DrainRequests) int64 { return r.HTTP["5xx"] }),
-		undecided("http_invalid", Lower, "replies with a status that is no code", "http", func(r *record.DrainRequests) int64 { return r.HTTP["invalid"] }),
+		undecided("http_invalid", Lower, "replies with an invalid status", "http", func(r *record.DrainRequests) int64 { return r.HTTP["invalid"] }),
 		certain("http_3xx_before", Neither, "3xx replies before the stop", "http_before", func(r *record.DrainRequests) int64 { return r.HTTPBefore["3xx"] }),
 		certain("http_4xx_before", Lower, "4xx replies before the stop", "http_before", func(r *record.DrainRequests) int64 { return r.HTTPBefore["4xx"] }),
 		certain("http_5xx_before", Lower, "5xx replies before the stop", "http_before", func(r *record.DrainRequests) int64 { return r.HTTPBefore["5xx"] }),
 	}
 }
 
-// stillOpen says that requests had no fate yet.
+// stillOpen says how many requests were still pending.
 func stillOpen(t *record.DrainTry) string {
 	n := t.Requests.Open
 	if n == 0 {
@@ -87,7 +87,7 @@ func stillOpen(t *record.DrainTry) string {
 	return quantity.Count(n) + quantity.Plural(n, " request", " requests") + " had no reply yet when the load ended"
 }
 
-// unanswered says that requests had no reply, for however long they waited.
+// unanswered says how many requests had no reply, whether they timed out or were still pending.
 func unanswered(t *record.DrainTry) string {
 	n := t.Requests.TimedOut + t.Requests.Open
 	if n == 0 {
@@ -100,10 +100,10 @@ func openGap(t *record.DrainTry) string {
 	if !t.Requests.GapOpen {
 		return ""
 	}
-	return "no reply came any more while clients were watched"
+	return "no more replies came while clients were watched"
 }
 
-// undecidedAny says that requests or connects had no fate yet.
+// undecidedAny says how many requests, or else connects, were still pending.
 func undecidedAny(t *record.DrainTry) string {
 	if s := stillOpen(t); s != "" {
 		return s
@@ -113,13 +113,13 @@ func undecidedAny(t *record.DrainTry) string {
 
 func lostRatio(t *record.DrainTry) Value {
 	if t.Requests.Sent == 0 {
-		return none("no request was under way at the signal, or sent after it")
+		return none("no request was in progress at the signal, or sent after it")
 	}
 	return exactly(float64(t.Requests.Lost()) / float64(t.Requests.Sent))
 }
 
 func drainListenerMetrics() []Metric {
-	// Where nobody asked, nothing is known of refusals.
+	// Without connects nothing is known about refusals.
 	asked := func(f func(*record.DrainTry) Value) func(*record.DrainTry) Value {
 		return func(t *record.DrainTry) Value {
 			if t.Listener.Attempts == 0 {
@@ -136,7 +136,7 @@ func drainListenerMetrics() []Metric {
 		of("accepts_again", Micros, Lower, "the first handshake after a refusal", "listener.accepts_again_s", drainTime(func(t *record.DrainTry) *float64 { return t.Listener.AcceptsAgainS }), nil),
 		of("connect_timed_out", Count, Lower, "connects without an answer in time", "listener.timed_out", asked(tried(func(t *record.DrainTry) int64 { return t.Listener.TimedOut })), pendingConnects),
 		of("connect_pending", Count, Lower, "connects without an answer at the end", "listener.pending", asked(tried(func(t *record.DrainTry) int64 { return t.Listener.Pending })), nil),
-		of("connect_failed", Count, Lower, "connects that this host refused", "listener.failed", asked(tried(func(t *record.DrainTry) int64 { return t.Listener.Failed })), nil),
+		of("connect_failed", Count, Lower, "connects that failed on this host", "listener.failed", asked(tried(func(t *record.DrainTry) int64 { return t.Listener.Failed })), nil),
 		of("connect_slowest", Micros, Lower, "the slowest connect that succeeded", "listener.slowest_connect_s", func(t *record.DrainTry) Value {
 			if t.Listener.SlowestConnectS == 0 {
 				return none("no connect succeeded after the signal")
@@ -147,7 +147,7 @@ func drainListenerMetrics() []Metric {
 	}
 }
 
-// pendingConnects says that connects had no fate yet.
+// pendingConnects says how many connects were still pending.
 func pendingConnects(t *record.DrainTry) string {
 	n := t.Listener.Pending
 	if n == 0 {
@@ -156,7 +156,7 @@ func pendingConnects(t *record.DrainTry) string {
 	return quantity.Count(n) + quantity.Plural(n, " connect", " connects") + " had no answer yet when the load ended"
 }
 
-// undecidedConnections says that it is not known of connections whether a process had accepted them.
+// undecidedConnections says for how many connections it is not known whether a process had accepted them.
 func undecidedConnections(t *record.DrainTry) string {
 	n := t.Listener.Undecided
 	if n == 0 {
@@ -165,7 +165,7 @@ func undecidedConnections(t *record.DrainTry) string {
 	return "no reply had come yet on " + quantity.Count(n) + quantity.Plural(n, " connection", " connections") + " when the load ended"
 }
 
-// unansweredConnects says that connects had no answer, for however long they waited.
+// unansweredConnects says how many connects had no answer, whether they timed out or were still pending.
 func unansweredConnects(t *record.DrainTry) string {
 	n := t.Listener.Unanswered()
 	if n == 0 {
@@ -174,8 +174,8 @@ func unansweredConnects(t *record.DrainTry) string {
 	return quantity.Count(n) + quantity.Plural(n, " connect", " connects") + " had no answer"
 }
 
-// closedWindow is the refused window, unless it was open still when the watch ended: its length is the watch's then, and
-// says nothing of the server.
+// closedWindow is the refused window. It has no value if the window was still open when the watch ended: its length would be that of
+// the watch.
 func closedWindow(t *record.DrainTry) Value {
 	l := &t.Listener
 	switch {
@@ -218,13 +218,13 @@ func drainGroupMetrics() []Metric {
 		fate("partial", "never", Lower, "half a request sent, never ended", (*record.DrainConnections).Left),
 		queued("queued_reset", Lower, "in the accept queue, reset", "reset", func(q *record.DrainQueued) int64 { return q.Reset }),
 		queued("queued_served", Higher, "in the accept queue, served after all", "served", func(q *record.DrainQueued) int64 { return q.Served }),
-		of("reconnected", Count, Higher, "clients that got a connection again", "reconnect.landed", tried(func(t *record.DrainTry) int64 { return t.Reconnect.Reconnected() }), nil),
-		of("reconnect_failed", Count, Lower, "clients that got none again", "reconnect.failed", tried(func(t *record.DrainTry) int64 { return t.Reconnect.Failed }), nil),
+		of("reconnected", Count, Higher, "clients that reconnected", "reconnect.landed", tried(func(t *record.DrainTry) int64 { return t.Reconnect.Reconnected() }), nil),
+		of("reconnect_failed", Count, Lower, "clients that did not reconnect", "reconnect.failed", tried(func(t *record.DrainTry) int64 { return t.Reconnect.Failed }), nil),
 		of("reconnect_last", Micros, Lower, "the last client back", "reconnect.last_s", drainTime(func(t *record.DrainTry) *float64 { return t.Reconnect.LastS }), notBack),
 	}
 }
 
-// notBack says that clients had no connection again.
+// notBack says how many clients did not reconnect.
 func notBack(t *record.DrainTry) string {
 	n := t.Reconnect.Failed
 	if n == 0 {
@@ -268,7 +268,7 @@ func drainServerMetrics() []Metric {
 		left("fin_wait2_left", Lower, "FIN_WAIT_2 orphans left on the port", "fin_wait2", func(l *record.DrainLeftover) int { return l.FinWait2 }),
 		bind("bind_plain", Higher, "1: bound at once, without SO_REUSEADDR", "plain", func(p *record.DrainPort) string { return p.Plain }),
 		bind("bind_reuse", Higher, "1: bound at once with SO_REUSEADDR", "reuse", func(p *record.DrainPort) string { return p.Reuse }),
-		of("mismatches", Count, Lower, "statements that do not hold", "accounting", func(t *record.DrainTry) Value { return mismatches(t.Accounting, "nothing could be held against it") }, nil),
+		of("mismatches", Count, Lower, "checks that do not hold", "accounting", func(t *record.DrainTry) Value { return mismatches(t.Accounting, "nothing could be checked") }, nil),
 	}
 }
 
@@ -287,7 +287,7 @@ func exitCode(t *record.DrainTry) Value {
 	case t.Server.ExitCode != nil:
 		return exactly(float64(*t.Server.ExitCode))
 	case t.Server.ExitSignal != "":
-		return none(t.Server.ExitSignal + " ended it, so that there is no code")
+		return none(t.Server.ExitSignal + " ended it, so there is no exit code")
 	case t.Server.Stayed:
 		return none(keptRunning)
 	case t.Server.ExitS != nil:

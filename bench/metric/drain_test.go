@@ -83,7 +83,7 @@ func TestEvaluateDrain(t *testing.T) {
 		{all, "exit_time<1m", record.ThresholdResult{Reason: "try 3 of 3, the worst: the server kept running"}},
 		{one(1), "exit_time<30s", record.ThresholdResult{GotText: "30.01s"}},
 		{one(0), "exit_code==0", record.ThresholdResult{GotText: "0", OK: true}},
-		{one(1), "exit_code==0", record.ThresholdResult{Reason: "SIGKILL ended it, so that there is no code"}},
+		{one(1), "exit_code==0", record.ThresholdResult{Reason: "SIGKILL ended it, so there is no exit code"}},
 		{one(1), "then_sent==0", record.ThresholdResult{GotText: "1"}},
 		{one(0), "time_wait_left==7", record.ThresholdResult{GotText: "7", OK: true}},
 		{one(2), "time_wait_left<1M", record.ThresholdResult{Reason: "the server is on another host"}},
@@ -95,9 +95,9 @@ func TestEvaluateDrain(t *testing.T) {
 		{all, "connect.p50<1ms", record.ThresholdResult{GotText: "88µs", OK: true}},
 		{all, "exchange.p50<1ms", record.ThresholdResult{Reason: "the exchange latency is absent"}},
 		{&record.Run{Kind: record.KindRun}, "lost==0", record.ThresholdResult{Reason: "only a drain has it"}},
-		{&record.Run{Kind: record.KindDrain, Drain: &record.Drain{}}, "lost==0", record.ThresholdResult{Reason: "there is no try"}},
+		{&record.Run{Kind: record.KindDrain, Drain: &record.Drain{}}, "lost==0", record.ThresholdResult{Reason: "there were no tries"}},
 		{&record.Run{Kind: record.KindDrain, Drain: &record.Drain{Tries: make([]record.DrainTry, 1)}}, "refused==0", record.ThresholdResult{Reason: "nothing connected after the signal"}},
-		{&record.Run{Kind: record.KindDrain, Drain: &record.Drain{Tries: make([]record.DrainTry, 1)}}, "lost_ratio<1%", record.ThresholdResult{Reason: "no request was under way at the signal, or sent after it"}},
+		{&record.Run{Kind: record.KindDrain, Drain: &record.Drain{Tries: make([]record.DrainTry, 1)}}, "lost_ratio<1%", record.ThresholdResult{Reason: "no request was in progress at the signal, or sent after it"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.expr, func(t *testing.T) {
@@ -155,7 +155,7 @@ func TestEvaluateUndecided(t *testing.T) {
 		{hung, "failed==0", record.ThresholdResult{GotText: "0", Reason: "at least that: 822 requests had no reply yet when the load ended"}},
 		{hung, "refused_window<100ms", record.ThresholdResult{GotText: "0s", Reason: open802}},
 		{unserved, "refused_window<100ms", record.ThresholdResult{Reason: "handshakes by the kernel from 5.00 ms on: no process was seen accepting"}},
-		{hung, "answer_gap<5s", record.ThresholdResult{GotText: "4.01s", Reason: "at least that: no reply came any more while clients were watched"}},
+		{hung, "answer_gap<5s", record.ThresholdResult{GotText: "4.01s", Reason: "at least that: no more replies came while clients were watched"}},
 		{some, "lost==4", record.ThresholdResult{GotText: "4", Reason: open6}},
 		{some, "lost<100", record.ThresholdResult{GotText: "4", Reason: open6}},
 		{some, "lost>=4", record.ThresholdResult{GotText: "4", OK: true, Reason: open6}},

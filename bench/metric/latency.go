@@ -10,7 +10,7 @@ import (
 	"lastack/sockstate"
 )
 
-// latencies are those of each part of a lifecycle. A drain has some of all its tries together.
+// latencies returns the metrics of each part of a lifecycle. A drain has some of them, over all its tries.
 func latencies() []Metric {
 	words := map[string]string{
 		"lag":       "scheduled start to start",
@@ -61,8 +61,8 @@ func noLatency(s scope, name string) string {
 	return because("the "+name+" latency is absent", s.result.LatencyAbsent[name])
 }
 
-// latency is a percentile, or another measure, of a latency. It has the time of who was answered: Most is what it would be if whoever
-// had no answer in time were slower than all.
+// latency is a percentile, or another measure, of a latency. V counts only what was answered; Most counts timeouts too, as slower than
+// every answer.
 func latency(s scope, name, what string) Value {
 	l, ok := s.result.Latency[name]
 	if !ok {
@@ -96,7 +96,7 @@ func latency(s scope, name, what string) Value {
 	return v
 }
 
-// percentileOf is a summary's own where it has it, else its histogram's.
+// percentileOf takes a percentile from the summary, or else from the histogram.
 func percentileOf(l *record.Latency, p float64) (us float64, err error) {
 	switch p {
 	case 50:
@@ -115,7 +115,7 @@ func percentileOf(l *record.Latency, p float64) (us float64, err error) {
 	return float64(record.Percentile(h, p)) / 1e3, nil
 }
 
-// slowest is the value at a percentile, or without a histogram the least that the summary has at it or above.
+// slowest is the value at a percentile; without a histogram, the next higher one in the summary.
 func slowest(l *record.Latency, p float64) (us float64) {
 	if h, err := l.Histogram(); err == nil {
 		return float64(record.Percentile(h, p)) / 1e3
@@ -133,7 +133,7 @@ func slowest(l *record.Latency, p float64) (us float64) {
 	return l.MaxUs
 }
 
-// intervalLatency is what an interval of the timeline keeps of the lifecycles that ended in it.
+// intervalLatency reads the latencies that an interval of the timeline keeps.
 func intervalLatency(what string) func(*record.Interval, float64) Value {
 	of := map[string]func(*record.Interval) float64{
 		"p50": func(iv *record.Interval) float64 { return iv.P50Us },
@@ -145,18 +145,18 @@ func intervalLatency(what string) func(*record.Interval, float64) Value {
 	}
 	return func(iv *record.Interval, _ float64) Value {
 		if iv.MaxUs == 0 {
-			return none("no lifecycle was completed in it")
+			return none("no lifecycle completed in it")
 		}
 		return exactly(of(iv))
 	}
 }
 
-// inVain is the number of those that waited in vain, and would be slower than all that a latency has; why names them.
+// inVain counts what timed out, and so is slower than every sample of a latency. why describes it.
 func inVain(s scope, latency string) (n int64, why string) {
 	var whys []string
 	for _, w := range []struct {
-		latency   sockstate.Latency // of the wait
-		outcome   sockstate.Outcome // of a lifecycle that had no answer in time
+		latency   sockstate.Latency // of the step
+		outcome   sockstate.Outcome // of a lifecycle in which the step timed out
 		drained   func(*record.DrainTry) int64
 		one, many string
 	}{
@@ -164,7 +164,7 @@ func inVain(s scope, latency string) (n int64, why string) {
 		{sockstate.LatencyExchange, sockstate.OutcomeRequestTimeout, func(t *record.DrainTry) int64 { return t.Requests.TimedOut + t.Requests.Open }, " request had no reply", " requests had no reply"},
 		{sockstate.LatencyClose, sockstate.OutcomeCloseTimeout, func(*record.DrainTry) int64 { return 0 }, " connection was not closed by the peer", " connections were not closed by the peer"},
 	} {
-		// A lifecycle waits for each.
+		// A lifecycle includes every step.
 		if w.latency.String() != latency && latency != sockstate.LatencyLifecycle.String() {
 			continue
 		}
@@ -183,8 +183,8 @@ func inVain(s scope, latency string) (n int64, why string) {
 	return n, strings.Join(whys, ", ")
 }
 
-// parsePercentile reads p50, p99.9 and, as the keys of a record are spelled, p999: nines
-// after the second are decimals. p995 is not read, as it would be a guess.
+// parsePercentile reads p50, p99.9, and p999, as the record's keys spell it: nines after the
+// second are decimals. It does not read p995, which would be ambiguous.
 func parsePercentile(s string) (float64, bool) {
 	digits, ok := strings.CutPrefix(s, "p")
 	if !ok || len(digits) == 0 || len(digits) > 10 || strings.Trim(digits, "0123456789.") != "" || digits[0] == '.' || digits[len(digits)-1] == '.' {

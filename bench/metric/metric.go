@@ -6,10 +6,10 @@ import (
 	"lastack/bench/record"
 )
 
-// Metric is a named number that records have. What it can be read of, its getters say: a whole run, each of its groups, an interval
-// of its timeline, each try of a drain.
+// Metric is a named number in records. Its getters say what has it: a whole run, each of its groups, an interval of its timeline, each
+// try of a drain.
 type Metric struct {
-	// Name is connect.p99, or of an open family with the open part in capitals: counters.NAME.
+	// Name is like connect.p99. In the name of an open family the variable part is in capitals: counters.NAME.
 	Name   string
 	Unit   Unit
 	Better Better
@@ -20,9 +20,9 @@ type Metric struct {
 	run      func(*record.Run) Value
 	interval func(iv *record.Interval, tookS float64) Value
 	try      func(*record.DrainTry) Value
-	// drained is set where a drain has it of all its tries together.
+	// drained is set if a drain has it over all its tries.
 	drained bool
-	// open makes the metric of an open family for the part of a name that is open; ok tells whether there is one.
+	// open makes the metric of an open family for a variable part; ok is false if there is none.
 	open func(part string) (m Metric, ok bool)
 }
 
@@ -47,16 +47,16 @@ const (
 	Neither Better = "" // it depends
 )
 
-// Value is what a metric is in a record.
+// Value is the value of a metric in a record.
 type Value struct {
-	// Known is unset where it has none, for Reason.
+	// Known is false if there is no value; Reason then says why.
 	Known bool
 	// V is in the metric's unit.
 	V float64
-	// Most is above V where it may be more, for what Doubt says: +Inf where nobody knows how much.
+	// Most is above V if the true value may be higher; Doubt says why. It is +Inf if there is no upper bound.
 	Most  float64
 	Doubt string
-	// Reason says why there is none, or what to know of V.
+	// Reason says why there is no value, or qualifies V.
 	Reason string
 }
 
@@ -66,7 +66,7 @@ func number(n int64) Value { return exactly(float64(n)) }
 
 func none(reason string) Value { return Value{Reason: reason} }
 
-// atLeast adds to v that it may be more, if why says so.
+// atLeast makes v a lower bound if why is not empty.
 func (v Value) atLeast(why string) Value {
 	if v.Known && why != "" {
 		v.Most, v.Doubt = math.Inf(1), why
@@ -74,7 +74,7 @@ func (v Value) atLeast(why string) Value {
 	return v
 }
 
-// scope is a run's result, or a group's, with the part of the plan that it is of.
+// scope is the result of a run or of a group, with its part of the plan.
 type scope struct {
 	run    *record.Run
 	result *record.Result
@@ -99,7 +99,7 @@ func (m *Metric) OfRun(r *record.Run) Value {
 // OfGroup reads the metric of group i of several.
 func (m *Metric) OfGroup(r *record.Run, i int) Value {
 	if m.result == nil || i >= len(r.Groups) || i >= len(r.Plan.Groups) {
-		return none("a group has it not")
+		return none("a group does not have it")
 	}
 	return m.result(scope{r, &r.Groups[i].Result, r.Plan.Groups[i : i+1]})
 }
@@ -107,7 +107,7 @@ func (m *Metric) OfGroup(r *record.Run, i int) Value {
 // OfInterval reads the metric of interval i of the timeline.
 func (m *Metric) OfInterval(r *record.Run, i int) Value {
 	if m.interval == nil {
-		return none("an interval has it not")
+		return none("an interval does not have it")
 	}
 	took := r.Timeline[i].TS
 	if i > 0 {
@@ -119,7 +119,7 @@ func (m *Metric) OfInterval(r *record.Run, i int) Value {
 // OfTry reads the metric of a drain's try.
 func (m *Metric) OfTry(t *record.DrainTry) Value {
 	if m.try == nil {
-		return none("a try has it not")
+		return none("a try does not have it")
 	}
 	return m.try(t)
 }

@@ -2,10 +2,10 @@ package metric
 
 import "slices"
 
-// farthest is how many changes of a letter still make one name like another.
+// farthest is the largest edit distance between similar names.
 const farthest = 3
 
-// nearest lists the names that take the fewest changes of a letter to become name, at most so many, and no more than three names.
+// nearest lists up to three names with the smallest edit distance to name, if it is at most atMost.
 func nearest(name string, names []string, atMost int) (like []string) {
 	const nearestAtMost = 3
 	least := atMost + 1
@@ -20,7 +20,7 @@ func nearest(name string, names []string, atMost int) (like []string) {
 	return like
 }
 
-// distance is Levenshtein's: how many letters to insert, remove or replace in a make it b.
+// distance is the Levenshtein distance.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for i := range row {

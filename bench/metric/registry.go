@@ -16,7 +16,7 @@ func All() []Metric { return slices.Clone(all()) }
 var all = sync.OnceValue(func() []Metric {
 	list := slices.Concat(rates(), connections(), latencies(), outcomes(), replies(), timeWaits(), counters(), checks())
 	for _, d := range drainMetrics() {
-		// A name that a run has too is one metric.
+		// A metric of that name that a run has too.
 		if i := slices.IndexFunc(list, func(m Metric) bool { return m.Name == d.Name }); i >= 0 {
 			list[i].try = d.try
 			continue
@@ -26,7 +26,7 @@ var all = sync.OnceValue(func() []Metric {
 	return list
 })
 
-// Names lists what a threshold on records of a kind may name, less what is open.
+// Names lists the metrics of a kind of record, without open families.
 func Names(kind string) (names []string) {
 	for _, m := range all() {
 		if m.In(kind) && m.open == nil {
@@ -36,7 +36,7 @@ func Names(kind string) (names []string) {
 	return names
 }
 
-// Lookup finds the metric of that name which records of a kind have. The error says which are like it.
+// Lookup finds a metric of a kind of record by name. The error lists similar names.
 func Lookup(kind, name string) (Metric, error) {
 	for _, m := range all() {
 		if m.In(kind) && m.open == nil && m.Name == name {
@@ -58,7 +58,7 @@ func Lookup(kind, name string) (Metric, error) {
 	return Metric{}, fmt.Errorf("unknown metric %q, %s", name, likely(kind, name))
 }
 
-// likely says what somebody may have meant by the name of no metric: those of its family, if they are few, or what is spelled alike.
+// likely says what an unknown name may have meant: the metrics of its family, if they are few, or similar names.
 func likely(kind, name string) string {
 	const few = 12
 	family, _, dotted := strings.Cut(name, ".")

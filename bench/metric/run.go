@@ -9,7 +9,7 @@ import (
 	"lastack/sockstate"
 )
 
-// counted is a number of a result, and where it has it of an interval.
+// counted makes a metric of a count of a result and, if in is not nil, of an interval.
 func counted(name string, better Better, help string, of func(*record.Result) int64, in func(*record.Interval) int64) Metric {
 	m := Metric{Name: name, Unit: Count, Better: better, Help: help, result: func(s scope) Value { return number(of(s.result)) }}
 	if in != nil {
@@ -73,7 +73,7 @@ func outcomes() []Metric {
 		if slices.Contains(sockstate.OutcomeNames(sockstate.ClassFailure), name) {
 			better, in = Lower, func(iv *record.Interval) int64 { return iv.Failures[name] }
 		}
-		list = append(list, counted("outcomes."+name, better, "lifecycles that ended so", func(r *record.Result) int64 { return r.Outcomes[name] }, in))
+		list = append(list, counted("outcomes."+name, better, "lifecycles with this outcome", func(r *record.Result) int64 { return r.Outcomes[name] }, in))
 	}
 	return list
 }
@@ -84,7 +84,7 @@ func replies() []Metric {
 		better, help := Lower, "replies with a status of "+class
 		switch class {
 		case "invalid":
-			help = "replies with a status that is no code"
+			help = "replies with an invalid status"
 		case "1xx", "2xx", "3xx":
 			better = Neither
 		}
@@ -101,7 +101,7 @@ func replies() []Metric {
 		}})
 	}
 	for _, kind := range sockstate.FaultNames() {
-		list = append(list, counted("exchange_errors."+kind, Lower, "what came was no reply, so", func(r *record.Result) int64 { return r.ExchangeErrors[kind] }, nil))
+		list = append(list, counted("exchange_errors."+kind, Lower, "invalid replies of this kind", func(r *record.Result) int64 { return r.ExchangeErrors[kind] }, nil))
 	}
 	return list
 }
@@ -141,7 +141,7 @@ func timeWaits() []Metric {
 		kernel("entered", Lower, "entries into TIME_WAIT (TcpExtTW)", func(t *record.TimeWait) int64 { return t.Entered }),
 		kernel("entered_short", Lower, "entries for 4 s or less (TcpExtTWKilled)", func(t *record.TimeWait) int64 { return t.EnteredShort }),
 		kernel("overflow", Lower, "closes that skipped it: buckets full", func(t *record.TimeWait) int64 { return t.Overflow }),
-		kernel("reused_by_connect", Neither, "ports taken over (TcpExtTWRecycled)", func(t *record.TimeWait) int64 { return t.ReusedByConnect }),
+		kernel("reused_by_connect", Neither, "ports reused (TcpExtTWRecycled)", func(t *record.TimeWait) int64 { return t.ReusedByConnect }),
 		census("fin_wait2_mini_peak", "most FIN_WAIT_2 minisockets at once", func(t *record.TimeWait) int { return t.FinWait2MiniPeak }, func(iv *record.Interval) int { return iv.FinWait2Mini }),
 		census("orphan_peak", "most orphans at once", func(t *record.TimeWait) int { return t.OrphanPeak }, func(iv *record.Interval) int { return iv.Orphans }),
 	}
@@ -157,7 +157,7 @@ func because(what, why string) string {
 	return what + ": " + why
 }
 
-// counters are an open family: the kernel's set differs by version.
+// counters is an open family, since each kernel version has a different set.
 func counters() []Metric {
 	wellFormed := regexp.MustCompile(`^(Tcp|Ip|Icmp|Udp|MPTcp)[A-Za-z0-9]+$`)
 	return []Metric{{
@@ -175,7 +175,7 @@ func counters() []Metric {
 					if n, ok := iv.Counters[name]; ok {
 						return number(n)
 					}
-					return none("it did not grow, or an interval does not keep it")
+					return none("it did not grow, or intervals do not keep it")
 				},
 			}, true
 		},
@@ -193,7 +193,7 @@ func counter(r *record.Run, name string) Value {
 	if ok {
 		return number(n)
 	}
-	// A record of now has each counter that the kernel has; an older one has those that grew.
+	// A record has every counter of the kernel; one of an older version has only those that grew.
 	known, complete := make([]string, 0, len(r.Counters)), false
 	for k, v := range r.Counters {
 		known = append(known, k)
@@ -207,7 +207,7 @@ func counter(r *record.Run, name string) Value {
 	return v
 }
 
-// UnknownCounter says that the kernel has no counter of that name, and which of the known ones are spelled most like it.
+// UnknownCounter says that the kernel has no counter of that name, and lists similar names.
 func UnknownCounter(name string, known []string) string {
 	s := "this kernel has no TCP counter " + name
 	slices.Sort(known)
@@ -219,14 +219,14 @@ func UnknownCounter(name string, known []string) string {
 
 func checks() []Metric {
 	return []Metric{{
-		Name: "accounting.mismatches", Unit: Count, Better: Lower, Help: "statements that do not hold",
+		Name: "accounting.mismatches", Unit: Count, Better: Lower, Help: "checks that do not hold",
 		run: func(r *record.Run) Value {
-			return mismatches(r.Accounting, "nothing could be held against the kernel's counters")
+			return mismatches(r.Accounting, "nothing could be checked against the kernel's counters")
 		},
 	}}
 }
 
-// mismatches counts what does not hold; without says why there is nothing.
+// mismatches counts the checks that do not hold. without is the reason if there are none.
 func mismatches(checks []record.Check, without string) Value {
 	if len(checks) == 0 {
 		return none(without)

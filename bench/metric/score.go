@@ -9,9 +9,9 @@ import (
 	"lastack/bench/record"
 )
 
-// ScoreLine puts a try in one line, what is worst first: "380 failed: 12 of 20,000 requests lost, 3 unsafe to retry; 1,204
-// idle connections saw RST; 1.84 s of refusals (368 connects)". The requests are those under way at the signal, or sent
-// after it; DrainTry.Failed counts what failed.
+// ScoreLine sums up a try in one line, the worst first: "380 failed: 12 of 20,000 requests lost, 3 unsafe to retry; 1,204
+// idle connections saw RST; 1.84 s of refusals (368 connects)". The requests are those in progress at the signal or sent
+// after it. DrainTry.Failed defines what counts as failed.
 func ScoreLine(t *record.DrainTry) string {
 	var parts []string
 	if s := reloadWords(&t.Server); s != "" {
@@ -79,8 +79,8 @@ func scoreRetry(r *record.DrainRequests, lost int64) string {
 	}
 }
 
-// scoreIdle is about the connections of idle clients, of which one client may have had several; without any, about
-// resets of others.
+// scoreIdle describes the connections of idle clients, or, without such clients, resets of other connections. A client may
+// have had several connections.
 func scoreIdle(t *record.DrainTry) string {
 	g := t.Group("idle")
 	if g == nil {
@@ -196,7 +196,7 @@ func after(s float64) string {
 
 func scoreServer(t *record.DrainTry) string {
 	s := &t.Server
-	// Where the watch was cut short, that the server is still there says nothing of it.
+	// If the watch was cut short, it means nothing that the server still runs.
 	_, cutShort := t.WhyUnknown("server.exit_s")
 	_, unknown := t.WhyUnknown("server.still_listening")
 	switch {
@@ -219,7 +219,7 @@ func scoreServer(t *record.DrainTry) string {
 	return ""
 }
 
-// reloadWords says that a server ended which was to reload; empty where it did not.
+// reloadWords says that a server ended instead of reloading, or returns "".
 func reloadWords(s *record.DrainServer) string {
 	switch {
 	case !s.EndedByReload:
@@ -250,10 +250,10 @@ func scoreRestart(t *record.DrainTry) string {
 	return "the restart never listened"
 }
 
-// processesNamed is the most processes that ProcessNumbers names.
+// processesNamed is the most processes that ProcessNumbers lists.
 const processesNamed = 4
 
-// ProcessNumbers names processes for people: "process 17", "processes 17, 18"; of many the first few, and how many more.
+// ProcessNumbers lists processes: "process 17", "processes 17, 18". Of many it lists the first few, and says how many more there are.
 func ProcessNumbers(pids []int) string {
 	shown := make([]string, 0, processesNamed)
 	for _, pid := range pids[:min(len(pids), processesNamed)] {
@@ -266,9 +266,9 @@ func ProcessNumbers(pids []int) string {
 	return s
 }
 
-// WorstTry is the index of the try that clients suffered most from: by requests lost, then those unsafe to retry, those
-// answered 5xx, all that failed, then queued and idle connections reset, then refusals, then what had no answer yet when the
-// load ended. -1 without tries.
+// WorstTry is the index of the worst try for clients: by requests lost, then requests unsafe to retry, requests answered 5xx,
+// all failures, queued and idle connections reset, refusals, and what was still pending when the load ended. It is -1 without
+// tries.
 func WorstTry(tries []record.DrainTry) int {
 	worst := -1
 	for i := range tries {

@@ -9,19 +9,19 @@ import (
 // Spread is a metric over the tries of a drain.
 type Spread struct {
 	Metric
-	// Median is, of an even number, the mean of the two in the middle.
+	// Median of an even number is the mean of the middle two.
 	Min, Median, Max float64
 	// MinTry and MaxTry are the first tries, from 1, that had Min and Max.
 	MinTry, MaxTry int
-	// AtLeast is the number of tries whose value is a lower bound: something had no end yet when clients were watched no more.
+	// AtLeast counts the tries whose value is a lower bound: something was still pending when the watch ended.
 	AtLeast int
-	// Tries is the number of tries that had the metric; Reason is why the first of the others had not. Where
-	// Tries is 0, so are the numbers.
+	// Tries counts the tries that had the metric; Reason says why the first of the others had not. If Tries is 0, so are
+	// the numbers.
 	Tries  int
 	Reason string
 }
 
-// Spreads has each metric of a try, over tries.
+// Spreads returns the spread of each metric of a try over tries.
 func Spreads(tries []record.DrainTry) []Spread {
 	var list []Spread
 	for _, m := range drainMetrics() {
@@ -52,13 +52,13 @@ func Spreads(tries []record.DrainTry) []Spread {
 	return list
 }
 
-// Median sorts values. Of an even number it is the mean of the two in the middle, of none 0.
+// Median sorts values. The median of an even number is the mean of the middle two, of none 0.
 func Median(values []float64) float64 {
 	n := len(values)
 	if n == 0 {
 		return 0
 	}
 	slices.Sort(values)
-	// Halved before they are added, as their sum may exceed a float64.
+	// Halve before adding, since the sum may overflow a float64.
 	return values[(n-1)/2]/2 + values[n/2]/2
 }

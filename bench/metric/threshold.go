@@ -13,7 +13,7 @@ import (
 	"lastack/sockstate"
 )
 
-// Threshold is a bound that a run must keep, and each try of a drain: a metric, an operator and a value.
+// Threshold is a bound that a run, or each try of a drain, must meet: a metric, an operator and a value.
 type Threshold struct {
 	expr, op, value string
 	// bound is in the metric's unit.
@@ -24,8 +24,8 @@ type Threshold struct {
 // String returns the threshold as it was given.
 func (t Threshold) String() string { return t.expr }
 
-// ParseThreshold reads METRIC OPERATOR VALUE for records of a kind. Latencies are bounded by Go durations, rates and counts by
-// numbers with SI k, M or G, shares by a percentage or a fraction. The error is a *sockstate.ValueError that names the part at fault.
+// ParseThreshold reads METRIC OPERATOR VALUE for records of a kind. The value is a Go duration for a latency, a number with SI k, M or G
+// for a rate or a count, a percentage or a fraction for a share. The error is a *sockstate.ValueError that names the faulty part.
 func ParseThreshold(kind, expr string) (Threshold, error) {
 	fail := func(format string, args ...any) (Threshold, error) {
 		return Threshold{}, sockstate.BadValue("threshold", strconv.Quote(expr), format, args...)
@@ -49,7 +49,7 @@ func ParseThreshold(kind, expr string) (Threshold, error) {
 	}
 	bound, ok := m.Unit.parse(value)
 	if !ok {
-		return fail("%q is no value for %s, accepted is %s", value, name, m.Unit.accepts())
+		return fail("%q is not a value for %s, accepted is %s", value, name, m.Unit.accepts())
 	}
 	return Threshold{expr: expr, op: op, value: value, bound: bound, m: m}, nil
 }
@@ -62,7 +62,7 @@ func Example(kind string) string {
 	return "connect.p99<5ms"
 }
 
-// Counter is the kernel's counter that t bounds, empty if it bounds another metric.
+// Counter is the kernel's counter that t tests, or "" if it tests another metric.
 func (t Threshold) Counter() string {
 	name, _ := strings.CutPrefix(t.m.Name, "counters.")
 	if name == t.m.Name {
@@ -71,7 +71,7 @@ func (t Threshold) Counter() string {
 	return name
 }
 
-// Evaluate holds r against t. A metric that the record does not have is a miss, with its reason.
+// Evaluate checks r against t. A metric that the record lacks is a miss, with a reason.
 func (t Threshold) Evaluate(r *record.Run) record.ThresholdResult {
 	res := record.ThresholdResult{Expr: t.expr, Metric: t.m.Name, Want: t.op + t.value}
 	if r.Drain != nil && t.m.try != nil {
@@ -89,12 +89,12 @@ func (t Threshold) Evaluate(r *record.Run) record.ThresholdResult {
 	return res
 }
 
-// keeps reports whether all that v may be keeps t.
+// keeps reports whether every possible value of v meets t.
 func (t Threshold) keeps(v Value) bool {
 	return t.compare(v.V) && t.compare(v.Most) && (t.op != "!=" || v.V > t.bound || v.Most < t.bound)
 }
 
-// doubt is what to know of a value that may be more.
+// doubt says why a value may be higher.
 func doubt(v Value) string {
 	if v.Doubt == "" {
 		return v.Reason
@@ -132,7 +132,7 @@ func (u Unit) accepts() string {
 	}
 }
 
-// maxBound bounds what a rate or a count is held against: more than any run comes to.
+// maxBound is the largest bound for a rate or a count, more than any run reaches.
 const maxBound = 1e18
 
 func (u Unit) parse(s string) (float64, bool) {
@@ -171,11 +171,11 @@ func roundDuration(d time.Duration) time.Duration {
 	return d.Round(step)
 }
 
-// evaluateTries holds each try against t: the worst decides, and is named. A try without the metric is
+// evaluateTries checks each try against t. The worst try decides, and the result names it. A try without the metric is
 // worse than any with it.
 func (t Threshold) evaluateTries(tries []record.DrainTry, res record.ThresholdResult) record.ThresholdResult {
 	if len(tries) == 0 {
-		res.Reason = "there is no try"
+		res.Reason = "there were no tries"
 		return res
 	}
 	worst, missed, differ := -1, 0, false
@@ -213,7 +213,7 @@ func whichTry(worst, tries, missed int, differ bool) string {
 	return s
 }
 
-// worse reports whether v is nearer to breaking t than w, or breaks it by more.
+// worse reports whether v is closer to missing t than w, or misses it by more.
 func (t Threshold) worse(v, w float64) bool {
 	switch t.op {
 	case "<", "<=":

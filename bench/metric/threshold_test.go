@@ -59,7 +59,7 @@ func TestEvaluate(t *testing.T) {
 		{bare, "time_wait.peak<1", record.ThresholdResult{Metric: "time_wait.peak", Want: "<1", Reason: "no census was taken: not permitted"}},
 		{bare, "time_wait.overflow<1", record.ThresholdResult{Metric: "time_wait.overflow", Want: "<1", Reason: noCounters}},
 		{bare, "counters.TcpExtTW<1", record.ThresholdResult{Metric: "counters.TcpExtTW", Want: "<1", Reason: noCounters}},
-		{bare, "accounting.mismatches==0", record.ThresholdResult{Metric: "accounting.mismatches", Want: "==0", Reason: "nothing could be held against the kernel's counters"}},
+		{bare, "accounting.mismatches==0", record.ThresholdResult{Metric: "accounting.mismatches", Want: "==0", Reason: "nothing could be checked against the kernel's counters"}},
 		{bare, "failed_ratio<1", record.ThresholdResult{Metric: "failed_ratio", Want: "<1", Reason: "no connection was attempted"}},
 		{bare, "connect.p75<1s", record.ThresholdResult{Metric: "connect.p75", Want: "<1s", Reason: record.ErrNoHistogram.Error()}},
 		{bare, "connect.p50<1s", record.ThresholdResult{Metric: "connect.p50", Got: 1, GotText: "1µs", Want: "<1s", OK: true}},

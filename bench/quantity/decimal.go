@@ -7,10 +7,11 @@ import (
 	"lastack/sockstate"
 )
 
-// Decimal is a flag that holds a whole number, for flag as for pflag, whose own take 010 for 8, and 0x10 and 1_000 too.
+// Decimal is a flag for a decimal integer, for package flag and for pflag. Their own integer flags read 010 as 8, and accept 0x10 and
+// 1_000.
 type Decimal struct{ n *int }
 
-// NewDecimal sets n to value, and is its flag.
+// NewDecimal sets n to value, and returns a flag for it.
 func NewDecimal(n *int, value int) Decimal {
 	*n = value
 	return Decimal{n}
@@ -26,7 +27,7 @@ func (d Decimal) Set(s string) error {
 	return nil
 }
 
-// String implements flag.Value. The zero Decimal is 0: flag compares defaults with it.
+// String implements flag.Value. Package flag calls it on the zero Decimal.
 func (d Decimal) String() string {
 	if d.n == nil {
 		return "0"

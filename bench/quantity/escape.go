@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// Escape makes a foreign text safe for a terminal: what a server wrote, a file's name, a record's key. Everything that does not
-// print but \n and \t is shown as Go writes it (\x1b, \u202e, and \xff for a byte that is no UTF-8): the control characters C0, DEL and
-// C1, and the marks that turn the direction of writing. A text without any is returned as it is.
+// Escape makes a text from elsewhere safe for a terminal: a server's output, a file name, a record's key. It escapes everything
+// unprintable except \n and \t as Go does (\x1b, \u202e, and \xff for a byte that is not UTF-8): the control characters C0, DEL and C1,
+// and bidi overrides.
 func Escape(s string) string {
 	bad := func(r rune) bool { return r == utf8.RuneError || r != '\n' && r != '\t' && !unicode.IsPrint(r) }
 	if strings.IndexFunc(s, bad) < 0 {
@@ -26,7 +26,7 @@ func Escape(s string) string {
 			b.WriteByte(hex[s[i]>>4])
 			b.WriteByte(hex[s[i]&0xf])
 		case r == utf8.RuneError:
-			b.WriteRune(r) // somebody has replaced such a byte already
+			b.WriteRune(r) // a real U+FFFD
 		default:
 			quoted := strconv.QuoteRuneToASCII(r)
 			b.WriteString(quoted[1 : len(quoted)-1])

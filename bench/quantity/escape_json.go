@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// EscapeJSON is Escape for encoded JSON: what encoding/json lets pass though it is not printable (DEL, C1 controls, bidi
-// overrides), stands as \u202e, which means the same to whoever decodes it. The line ends between values stay.
+// EscapeJSON is Escape for encoded JSON. It escapes the unprintable characters that encoding/json leaves alone (DEL, C1
+// controls, bidi overrides) as \u202e, which decodes to the same. Line ends between values stay.
 func EscapeJSON(b []byte) []byte {
 	var out []byte
 	done := 0

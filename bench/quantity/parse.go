@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// ParseSI reads a decimal number, "16.1k" as 16,100. It has no sign and no exponent, and may end
-// in k (thousands), M (millions) or G (billions). ok tells whether s is one, and within a float64.
+// ParseSI reads a decimal number without sign or exponent that may end in k (thousands), M (millions)
+// or G (billions): "16.1k" is 16,100. ok is false if s is anything else, or exceeds a float64.
 func ParseSI(s string) (v float64, ok bool) {
 	for _, suffix := range []struct{ letter, exponent string }{{"k", "e3"}, {"M", "e6"}, {"G", "e9"}} {
 		if digits, found := strings.CutSuffix(s, suffix.letter); found {
@@ -16,11 +16,10 @@ func ParseSI(s string) (v float64, ok bool) {
 	return parseDecimal(s, "")
 }
 
-// parseDecimal reads digits, which may have a point, times the power of ten that exponent is ("e3"
-// for 1000). Given as text it rounds once, where a multiplication would round again: 16.1 * 1e3
-// is 16100.000000000002.
+// parseDecimal reads digits, which may have a point, times a power of ten ("e3" for 1000). The exponent
+// is text, so that the result is rounded only once: 16.1 * 1e3 is 16100.000000000002.
 func parseDecimal(digits, exponent string) (float64, bool) {
-	// ParseFloat knows more than a number here may be: signs, exponents, hexadecimal, infinity.
+	// ParseFloat accepts too much: signs, exponents, hexadecimal, infinity.
 	if strings.Trim(digits, "0123456789.") != "" {
 		return 0, false
 	}

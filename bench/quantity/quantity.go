@@ -1,6 +1,5 @@
-// Package quantity prints counts, rates, times and bytes for people, so that a report, a verdict
-// and the host's limits show one number alike, and text from elsewhere, so that it stays text. It reads
-// the whole numbers of flags.
+// Package quantity formats counts, rates, times and bytes the same way everywhere, and escapes text
+// from elsewhere. It also parses the numbers of flags.
 package quantity
 
 import (
@@ -30,8 +29,7 @@ func Count(n int64) string {
 	return sign + s
 }
 
-// PerSecond prints a rate without its unit: one decimal below a thousand, where it still tells
-// something, and like a Count above.
+// PerSecond prints a rate without its unit: with one decimal below a thousand, and like Count above.
 func PerSecond(v float64) string {
 	if v >= 999.95 && v < math.MaxInt64/2 {
 		return Count(int64(math.Round(v)))
@@ -39,7 +37,7 @@ func PerSecond(v float64) string {
 	return strconv.FormatFloat(v, 'f', 1, 64)
 }
 
-// Micros prints a time given in microseconds, with three digits in the unit that suits it, ns to s: 1.24 ms.
+// Micros prints a time in microseconds with three digits, in ns, µs, ms or s: 1.24 ms.
 func Micros(us float64) string {
 	switch {
 	case us == 0:
@@ -59,10 +57,10 @@ func Micros(us float64) string {
 	}
 }
 
-// Seconds is Micros of a time given in seconds.
+// Seconds is Micros for a time in seconds.
 func Seconds(s float64) string { return Micros(s * 1e6) }
 
-// Since is a point in time, in seconds from an event on, to the millisecond, however late: what happened after what is the question.
+// Since prints a time in seconds from an event, always to the millisecond, because the order of events matters.
 func Since(s float64) string {
 	text := Seconds(math.Abs(s))
 	if math.Abs(s) >= 0.9995 && math.Abs(s) < 1e6 {
@@ -77,7 +75,8 @@ func Since(s float64) string {
 	return text
 }
 
-// Share prints the share of n in d, with two decimals. It says 0 and 100 only where they are exact, and nothing where d is none.
+// Share prints the share of n in d as a percentage with two decimals. It prints 0 and 100 only if they are exact, and "" if d is not
+// positive.
 func Share(n, d float64) string {
 	if d <= 0 {
 		return ""
@@ -94,7 +93,7 @@ func Share(n, d float64) string {
 	}
 }
 
-// Usage is Share for a limit, which may be exceeded, and of which two decimals would be noise.
+// Usage is Share for a limit, which may be exceeded, with one decimal.
 func Usage(n, d float64) string {
 	if d <= 0 {
 		return ""
@@ -109,7 +108,7 @@ func Usage(n, d float64) string {
 	}
 }
 
-// Bytes prints n with three digits in a binary unit, up to TiB: 34.0 MiB.
+// Bytes prints n with three digits in a binary unit up to TiB: 34.0 MiB.
 func Bytes(n int64) string {
 	if n < 1024 {
 		return Count(n) + " B"

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// racedShare is the share of connections that the target ends first from which a run does not measure --close client:*, where nobody
+	// racedShare is the share of connections that the target ends first from which a run does not measure --close client:*, if nobody
 	// holds them. Which side closes first is a race there: a target that closes after its reply is first in a tenth of
 	// the connections or in all, as the machine is busy, and always where only its FIN ends the reply (RFC 9112, section
 	// 6.3). Below it the client did close the others first, as its TIME_WAITs show.
@@ -48,7 +48,7 @@ func (j *judgement) resultOf(i int) *record.Result {
 	return &j.r.Result
 }
 
-// astray is what a target ended otherwise than --close has it.
+// astray counts the connections that a target did not end as --close says.
 type astray struct {
 	early, reset int64 // before the client's turn, and by an RST that was not asked for
 	fin          int64 // by FIN, where an RST was asked for
@@ -93,7 +93,7 @@ func (a *astray) args(p teardown.Policy, n int64) args {
 	return args{"connections": n, "opened": a.opened, "close": p.String()}
 }
 
-// seen is how many the client saw.
+// seen is how many of them the client saw.
 func (a *astray) seen() int64 { return a.early + a.reset + a.fin }
 
 // unseen is how many of the client's closes the kernel's counters contradict, at least.
@@ -261,26 +261,26 @@ func closeCodes() []Code {
 	}
 	waits := ": the client then waits for it"
 	return []Code{
-		found("closed_before_turn", "the target closed first, though the client was to", unlike, said(func(a args) string {
-			return "the target closed first in " + shareOfOpened(a) + ", before the client's turn under " + a.text("close")
+		found("closed_before_turn", "the target closed first, but --close says the client", unlike, said(func(a args) string {
+			return "the target closed first in " + shareOfOpened(a) + ", but with " + a.text("close") + " the client should"
 		})),
 		found("closed_before_last_request", "the target closed first, before the last request", "fewer --requests", said(func(a args) string {
 			return "the target closed first in " + shareOfOpened(a) + ", before the last request"
 		})),
-		found("closed_under_never", "the target closed, though nobody was to", unlike, said(func(a args) string {
-			return "the target closed first in " + shareOfOpened(a) + ", while never has them stay open"
+		found("closed_under_never", "the target closed, but --close says nobody", unlike, said(func(a args) string {
+			return "the target closed first in " + shareOfOpened(a) + ", but with never they should stay open"
 		})),
 		found("reset_unasked", "the target reset connections, which --close does not ask for", unlike, said(func(a args) string {
 			return "the target reset " + shareOfOpened(a) + ", which " + a.text("close") + " does not ask for"
 		})),
-		found("fin_not_rst", "the target closed by FIN where --close has it reset", unlike, said(func(a args) string {
+		found("fin_not_rst", "the target closed by FIN, but --close says by RST", unlike, said(func(a args) string {
 			return "the target closed by FIN, not by RST, in " + shareOfOpened(a) + ": it does not follow " + a.text("close")
 		})),
-		found("did_not_close", "the target was to close first, and did not in time", unlike, said(func(a args) string {
+		found("did_not_close", "the target did not close in time, but --close says that it closes first", unlike, said(func(a args) string {
 			return "the target did not close in " + shareOfOpened(a) + ": it does not follow " + a.text("close") + ", or takes longer than --close-timeout"
 		})),
-		found("fin_not_answered", "the target did not answer the client's FIN by its own in time", "a longer --close-timeout, or --close client:fin", said(func(a args) string {
-			return "the target did not answer the client's FIN by its own within --close-timeout in " + shareOfOpened(a)
+		found("fin_not_answered", "the target did not answer the client's FIN with its own in time", "a longer --close-timeout, or --close client:fin", said(func(a args) string {
+			return "the target did not answer the client's FIN with its own within --close-timeout in " + shareOfOpened(a)
 		})),
 		found("counted_otherwise", "the kernel counted fewer ends of a kind than the client closed: the target ended those, unseen", "--close client:half, or server:rst, to see it", func(a args) string {
 			return a.text("name") + " grew by " + a.count("grew") + ", for " + a.count("closes") + " closes by the client: of these at least " + a.count("otherwise") +

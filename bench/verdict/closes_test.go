@@ -32,14 +32,14 @@ func TestCloses(t *testing.T) {
 		{
 			"the target closes first",
 			[]func(*record.Run){outside, fails(sockstate.OutcomeClosedEarly.String(), 79_360)},
-			[]string{"the target closed first in 99.2 % of the connections (79,360 of 80,000), before the client's turn under client:fin; too many for this run to measure client:fin"},
+			[]string{"the target closed first in 99.2 % of the connections (79,360 of 80,000), but with client:fin the client should; too many for this run to measure client:fin"},
 			[]string{"--close server:fin, if the target is to close first: the client then waits for it"},
 			true,
 		},
 		{
 			"the target closes between requests",
 			[]func(*record.Run){outside, fails(sockstate.OutcomeClosedEarly.String(), 8000), func(r *record.Run) { r.Plan.Groups[0].Requests = 10 }},
-			[]string{"the target closed first in 10 % of the connections (8,000 of 80,000), before the client's turn under client:fin; too many for this run to measure client:fin"},
+			[]string{"the target closed first in 10 % of the connections (8,000 of 80,000), but with client:fin the client should; too many for this run to measure client:fin"},
 			[]string{"--close server:fin, if the target is to close first, or fewer --requests, if it takes no more on a connection"},
 			true,
 		},
@@ -124,20 +124,20 @@ func TestCloses(t *testing.T) {
 		{
 			"a few closes, for which server:fin would be wrong",
 			[]func(*record.Run){outside, fails(sockstate.OutcomeClosedEarly.String(), 4000)},
-			[]string{"the target closed first in 5 % of the connections (4,000 of 80,000), before the client's turn under client:fin"},
+			[]string{"the target closed first in 5 % of the connections (4,000 of 80,000), but with client:fin the client should"},
 			nil, false,
 		},
 		{
 			"the target closes what is held",
 			[]func(*record.Run){outside, fails(sockstate.OutcomeClosedEarly.String(), 20_000), func(r *record.Run) { r.Plan.Groups[0].HoldNs = 5e9 }},
-			[]string{"the target closed first in 25 % of the connections (20,000 of 80,000), before the client's turn under client:fin"},
+			[]string{"the target closed first in 25 % of the connections (20,000 of 80,000), but with client:fin the client should"},
 			[]string{"a --hold shorter than the time after which the target closes an idle connection, or fewer connections at once, if it closes those that are too many for it"},
 			false,
 		},
 		{
 			"the target answers some FINs late",
 			[]func(*record.Run){outside, policy("client:half"), fails(sockstate.OutcomeCloseTimeout.String(), 8000)},
-			[]string{"the target did not answer the client's FIN by its own within --close-timeout in 10 % of the connections (8,000 of 80,000)"},
+			[]string{"the target did not answer the client's FIN with its own within --close-timeout in 10 % of the connections (8,000 of 80,000)"},
 			nil, false,
 		},
 		{
@@ -168,14 +168,14 @@ func TestCloses(t *testing.T) {
 		{
 			"the target closes what nobody is to close",
 			[]func(*record.Run){outside, policy("never"), fails(sockstate.OutcomeClosedEarly.String(), 16_000)},
-			[]string{"the target closed first in 20 % of the connections (16,000 of 80,000), while never has them stay open"},
+			[]string{"the target closed first in 20 % of the connections (16,000 of 80,000), but with never they should stay open"},
 			[]string{"--close server:fin, if the target is to close"},
 			false,
 		},
 		{
 			"the target closes most of what is held",
 			[]func(*record.Run){outside, fails(sockstate.OutcomeClosedEarly.String(), 60_000), func(r *record.Run) { r.Plan.Groups[0].HoldNs = 5e9 }},
-			[]string{"the target closed first in 75 % of the connections (60,000 of 80,000), before the client's turn under client:fin"},
+			[]string{"the target closed first in 75 % of the connections (60,000 of 80,000), but with client:fin the client should"},
 			[]string{
 				"a --hold shorter than the time after which the target closes an idle connection, or fewer connections at once, if it closes those that are too many for it",
 				"--close server:fin without --hold, if the target is to close first: the client then waits for it",
@@ -185,7 +185,7 @@ func TestCloses(t *testing.T) {
 		{
 			"the target answers no FIN in time",
 			[]func(*record.Run){outside, policy("client:half"), fails(sockstate.OutcomeCloseTimeout.String(), 80_000)},
-			[]string{"the target did not answer the client's FIN by its own within --close-timeout in 100 % of the connections (80,000 of 80,000); too many for this run to measure client:half"},
+			[]string{"the target did not answer the client's FIN with its own within --close-timeout in 100 % of the connections (80,000 of 80,000); too many for this run to measure client:half"},
 			[]string{"--close client:fin, which does not wait for the target's FIN, or a longer --close-timeout"},
 			true,
 		},
@@ -237,7 +237,7 @@ func TestClosesComeFirst(t *testing.T) {
 	if v.Valid || v.LimitedBy != record.LimitCPU || len(v.Reasons) < 2 || len(v.Advice) < 2 {
 		t.Fatalf("%+v, want a run that the CPUs bound and that is not valid", v)
 	}
-	if want := "the target closed first in 70 % of the connections (56,000 of 80,000), before the client's turn under client:fin; too many for this run to measure client:fin"; v.Reasons[0] != want {
+	if want := "the target closed first in 70 % of the connections (56,000 of 80,000), but with client:fin the client should; too many for this run to measure client:fin"; v.Reasons[0] != want {
 		t.Errorf("the first reason is %q, want %q", v.Reasons[0], want)
 	}
 	if want := "--close server:fin, if the target is to close first: the client then waits for it"; v.Advice[0] != want {

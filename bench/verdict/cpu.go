@@ -9,7 +9,7 @@ import (
 const (
 	// busy is the share of CPU from which a thread, or the machine, counts as full.
 	busy = 0.9
-	// noisy is the share of the CPUs from which other processes are worth a word.
+	// noisy is the share of the CPUs from which other processes are reported.
 	noisy = 0.1
 )
 
@@ -53,7 +53,7 @@ func (j *judgement) cpu() bool {
 		return false
 	}
 	all := c.ElapsedS * float64(c.CPUs)
-	few := j.shared() || c.GeneratorS < 0.5*all // the generator did not take the target's part
+	few := j.shared() || c.GeneratorS < 0.5*all // the generator did not use the target's share
 	machine := args{"cpus": c.CPUs, "idle": j.idle()}
 	switch {
 	case c.GeneratorBusiest >= busy && !full:
@@ -127,7 +127,7 @@ func (j *judgement) throttled() bool {
 	return c.QuotaPeriods > 0 && float64(c.Throttled) >= throttledShare*float64(c.QuotaPeriods)
 }
 
-// quota: this process had less than the machine's CPUs.
+// quota judges the control group's CPU quota.
 func (j *judgement) quota() bool {
 	if j.plateaus() {
 		return false // it took longer, and holds what was asked for
@@ -151,7 +151,7 @@ func cpuCodes() []Code {
 	}
 	return []Code{
 		found("cpu_quota", "the CPU quota of this process's control group kept it from running", "raise the quota, or run outside of it", func(a args) string {
-			s := "the CPU quota of this process's control group bound it: "
+			s := "the CPU quota of this process's control group limited it: "
 			if a.has("cpus") {
 				s += strconv.FormatFloat(a.rounded("cpus"), 'f', -1, 64) + " CPUs, and "
 			}
@@ -160,7 +160,7 @@ func cpuCodes() []Code {
 		found("generator_busy", "one worker of the load had no CPU time left, though the machine had", "more --workers", func(a args) string { return "a load worker used " + a.percent("busiest") + " % of a CPU" }),
 		found("server_busy", "one worker of the server had no CPU time left, though the machine had", "this is the server's limit; more workers there help", func(a args) string { return "a server worker used " + a.percent("busiest") + " % of a CPU" }),
 		found("softirq_full", "the machine's CPUs were full of the kernel's packet work", "spread it (RSS, RPS), or use more CPUs", fixed("the machine was full, mostly of softirq work")),
-		found("cpus_full_of_others", "the machine's CPUs were full, mostly of processes that are not of this run", "run it again on a quiet machine", func(a args) string { return full(a) + ", and more of it with other processes than with this run" }),
+		found("cpus_full_of_others", "the machine's CPUs were full, mostly of processes outside this run", "run it again on a quiet machine", func(a args) string { return full(a) + ", more with other processes than with this run" }),
 		found("cpus_full", "the machine's CPUs were full", "this is what the host can do; fewer processes beside it, or more CPUs, help", full),
 		found("cpus_shared", "client and server ran on the same CPUs", "put the server on another host to measure it alone", fixed("client and server share these CPUs: this is what the host can do with both ends on it")),
 		found("cpu_shares", "who used the CPUs", "nothing: it goes with another finding", func(a args) string {
@@ -170,7 +170,7 @@ func cpuCodes() []Code {
 			}
 			return "CPU of " + strconv.FormatInt(a.integer("cpus"), 10) + ": generator " + a.percent("generator") + " %, " + server + "rest " + a.percent("rest") + " %, idle " + a.percent("idle") + " %"
 		}),
-		found("others_on_cpus", "processes that are not of this run used a tenth of the CPUs or more", "run it again on a quiet machine", func(a args) string {
+		found("others_on_cpus", "processes outside this run used a tenth of the CPUs or more", "run it again on a quiet machine", func(a args) string {
 			target := ""
 			if a.yes("target_may_be_among_them") {
 				target = " (the target among them, if it is here)"

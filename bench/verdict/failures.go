@@ -8,7 +8,7 @@ import (
 	"lastack/sockstate"
 )
 
-// failures: most of the load failed at the target. Its own closes are no limit: see closes.
+// failures judges a load that mostly failed at the target. The target's own closes are not a limit: see closes.
 func (j *judgement) failures() bool {
 	c := j.r.Connections
 	if (c.Failed-j.failedAstray())*2 < c.Attempted {
@@ -64,7 +64,7 @@ func (j *judgement) errno() (name string, n int64) {
 	return name, n
 }
 
-// unexpectedResets is the part of rst_received that failed.
+// unexpectedResets is the part of rst_received that counts as failed.
 func unexpectedResets(r *record.Result) int64 {
 	failed := r.Connections.Failed
 	for _, o := range sockstate.OutcomeNames(sockstate.ClassFailure) {

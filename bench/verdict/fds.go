@@ -5,7 +5,7 @@ import (
 	"lastack/sockstate"
 )
 
-// descriptors: this process, or the host, had no file left for a socket.
+// descriptors judges a lack of descriptors of this process, or of files on the host.
 func (j *judgement) descriptors() bool {
 	n := j.r.Outcomes[sockstate.OutcomeNoFD.String()]
 	f := j.r.Pressure.Fds
@@ -29,7 +29,7 @@ func (j *judgement) descriptors() bool {
 
 func fdCodes() []Code {
 	return []Code{
-		found("server_no_fd", "the embedded server could not accept for want of a descriptor (RLIMIT_NOFILE)", "raise ulimit -n, or hold fewer connections", func(a args) string {
+		found("server_no_fd", "the embedded server had no descriptor to accept a connection (RLIMIT_NOFILE)", "raise ulimit -n, or hold fewer connections", func(a args) string {
 			return "the embedded server had no descriptor for a connection " + a.count("times") + " times (RLIMIT_NOFILE " + a.count("limit") + "): those waited in the accept queue"
 		}),
 		found("no_file_on_host", "the whole host had no file left (fs.file-max)", "raise fs.file-max, or hold fewer connections", func(a args) string {

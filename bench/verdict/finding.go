@@ -11,10 +11,10 @@ import (
 	"lastack/bench/record"
 )
 
-// Code is one kind of finding. Its name is stable: scripts, and what acts on a verdict, go by it.
+// Code is one kind of finding. Its name is stable, for scripts.
 type Code struct {
 	Name string
-	// Remedy is set for what would help, unset for what was found.
+	// Remedy is set for a remedy, not set for a reason.
 	Remedy bool
 	// Means is what the code says of any run, Do what to do about it; a remedy is that itself.
 	Means, Do string
@@ -22,7 +22,7 @@ type Code struct {
 	say func(args) string
 }
 
-// found makes the code of what a rule finds, remedy that of what would help.
+// found makes the code of a reason, remedy that of a remedy.
 func found(name, means, do string, say func(args) string) Code {
 	return Code{Name: name, Means: means, Do: do, say: say}
 }
@@ -38,7 +38,7 @@ func Codes() []Code {
 		cpuCodes(), restCodes(), closeCodes(), replyCodes(), outlookCodes(), drainCodes())
 }
 
-// sentences are the findings in words: this is the only place where they become text.
+// sentences turns the findings into text. Nothing else does.
 func sentences(findings []record.Finding) (reasons, advice []string) {
 	says := make(map[string]func(args) string)
 	for _, c := range Codes() {
@@ -146,7 +146,7 @@ func (a args) duration(key string) time.Duration {
 	return time.Duration(math.Round(a.number(key) * 1e9))
 }
 
-// about is a rate of which two digits tell something.
+// about is a rate with two significant digits.
 func (a args) about(key string) string {
 	v := a.number(key)
 	if v <= 0 {

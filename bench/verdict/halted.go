@@ -9,7 +9,7 @@ import (
 // haltedShare is the share of a run that the load may not have run, before the result says more about that.
 const haltedShare = 0.05
 
-// halted: this program was stopped for a part of the run.
+// halted judges a run in which this program was stopped for part of the time.
 func (j *judgement) halted() bool {
 	// No gap fills tcp_max_tw_buckets. In open loop it makes arrivals late, which is the generator's fault first.
 	if !j.haltedLong() || !j.openLoop() && j.r.TimeWait.Overflow > 0 {
@@ -66,10 +66,10 @@ func haltedWords(a args) string {
 func haltedCodes() []Code {
 	return []Code{
 		found("halted", "this program did not run for a part of the time, stopped or suspended", "run it again, and let it run", haltedWords),
-		found("halted_too", "this program did not run for a part of the time, beside what bound the run", "run it again, and let it run", func(a args) string { return haltedWords(a) + ": rates and times hold the gap" }),
+		found("halted_too", "this program did not run for a part of the time, beside what bound the run", "run it again, and let it run", func(a args) string { return haltedWords(a) + ": rates and times include the gap" }),
 		found("halted_briefly", "this program did not run for a short while, which spoils no rate", "do not rely on the slowest times", func(a args) string {
 			return haltedWords(a) + ": too little of the run to spoil its rates, but the slowest times may be from then"
 		}),
-		remedy("let_it_run", "repeat it without a halt", fixed("run it again, and let it run: rates and times hold the gap")),
+		remedy("let_it_run", "repeat it without a halt", fixed("run it again, and let it run: rates and times include the gap")),
 	}
 }

@@ -29,7 +29,7 @@ func (j *judgement) waitsForLoss() bool {
 	return waited >= lossy*spent && life.MeanUs >= 2*life.P50Us
 }
 
-// loss: the connections waited for segments that were lost on the way.
+// loss judges a load whose connections waited for lost segments.
 func (j *judgement) loss() bool {
 	if j.openLoop() && j.met() || !j.waitsForLoss() {
 		return false
@@ -63,7 +63,7 @@ func lossCodes() []Code {
 			if a.has("on_purpose") {
 				s = "packets were dropped on purpose (--loss " + a.text("on_purpose") + "): "
 			}
-			s += a.count("syns") + " SYNs or their answers had to be sent again, after 1 s and more, and " + a.count("others") + " other segments, after 200 ms where no probe was sooner"
+			s += a.count("syns") + " SYNs or SYN-ACKs were retransmitted, after 1 s or more, and " + a.count("others") + " other segments, after 200 ms unless a probe came sooner"
 			if a.yes("everybodys") {
 				s += " (everybody's in this namespace)"
 			}

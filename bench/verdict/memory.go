@@ -5,7 +5,7 @@ import (
 	"lastack/sockstate"
 )
 
-// cgroupMemory: the control group had no memory for a socket.
+// cgroupMemory judges a lack of memory in the control group.
 func (j *judgement) cgroupMemory() bool {
 	n, m := j.r.Outcomes[sockstate.OutcomeNoMemory.String()], j.r.Pressure.Memory
 	if m.CgroupLimitBytes == 0 || m.CgroupOOM == 0 && (n == 0 || m.CgroupHits == 0) {
@@ -52,7 +52,7 @@ func memoryCodes() []Code {
 			return "TCP's buffers held " + a.bytes("bytes") + " of the " + a.bytes("limit_bytes") + " that tcp_mem allows; " + a.count("attempts") + " attempts failed with ENOBUFS or ENOMEM"
 		}),
 		found("no_memory_or_ring", "the kernel had no memory for a socket or for one of io_uring's rings", "raise ulimit -l, or choose --engine epoll", func(a args) string {
-			return a.count("attempts") + " attempts failed with ENOBUFS or ENOMEM: the kernel had no memory for a socket, or for one more of io_uring's rings, which for anybody but root RLIMIT_MEMLOCK bounds"
+			return a.count("attempts") + " attempts failed with ENOBUFS or ENOMEM: the kernel had no memory for a socket, or for another io_uring ring, which RLIMIT_MEMLOCK limits for ordinary users"
 		}),
 		found("no_memory", "the kernel had no memory for a socket, or a device's queue was full", "hold fewer connections, or find what lacks (dmesg, memory.events, ip -s link)", func(a args) string {
 			held := "what tcp_mem allows was not read"
@@ -64,6 +64,6 @@ func memoryCodes() []Code {
 		remedy("raise_cgroup_memory", "raise the control group's memory limit", fixed("raise the limit (memory.max, memory.limit_in_bytes; --memory of docker, limits.memory of a pod), or hold fewer connections")),
 		remedy("raise_tcp_mem", "raise net.ipv4.tcp_mem", fixed("raise net.ipv4.tcp_mem (pages, of the whole host), or hold fewer connections")),
 		remedy("raise_memlock", "raise RLIMIT_MEMLOCK, or use epoll", fixed("raise the limit (ulimit -l), choose --engine epoll, or hold fewer connections")),
-		remedy("find_lack_of_memory", "find out what lacks memory", fixed("hold fewer connections; the control group's memory.events and the kernel's log (dmesg) tell of a lack of memory, ip -s link of a device's dropped packets")),
+		remedy("find_lack_of_memory", "find out what ran out of memory", fixed("hold fewer connections; the control group's memory.events and the kernel's log (dmesg) tell of a lack of memory, ip -s link of a device's dropped packets")),
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-// ports: every local port of a pair was taken.
+// ports judges a load that ran out of local ports.
 func (j *judgement) ports() bool {
 	r := j.r
 	defer j.onHost()()
@@ -207,14 +207,14 @@ func portCodes() []Code {
 			if a.number("pairs") > 1 {
 				where = "each of " + a.count("pairs") + " source and destination pairs"
 			}
-			return a.count("attempts") + " of " + a.count("attempted") + " attempts found no free local port (EADDRNOTAVAIL): " + a.count("ports") + " ports for " + where + ", " + a.count("in_use") + " in use at the fullest"
+			return a.count("attempts") + " of " + a.count("attempted") + " attempts found no free local port (EADDRNOTAVAIL): " + a.count("ports") + " ports for " + where + ", " + a.count("in_use") + " in use at most"
 		}),
-		found("ports_of_others", "sockets that are not of this load had local ports, such as an earlier load's TIME_WAITs", "wait until they are over (ss -tan state time-wait)", func(a args) string {
-			return "no sample saw the other " + a.count("ports") + " in use by this load: sockets that are not of it may have them, such as TIME_WAITs of an earlier load on this target, which last for " +
+		found("ports_of_others", "other sockets had local ports, such as an earlier load's TIME_WAITs", "wait until they are over (ss -tan state time-wait)", func(a args) string {
+			return "no sample saw this load use the other " + a.count("ports") + ": other sockets may have them, such as TIME_WAITs of an earlier load on this target, which last for " +
 				a.timeWait() + " (ss -tan state time-wait lists them)"
 		}),
 		found("reuse_needs_timestamps", "tcp_tw_reuse is on, but does nothing without TCP timestamps", "net.ipv4.tcp_timestamps=1", func(a args) string {
-			return "tcp_tw_reuse=" + a.text("tcp_tw_reuse") + " takes over no port here: it needs TCP timestamps, and they are off (tcp_timestamps=0)"
+			return "tcp_tw_reuse=" + a.text("tcp_tw_reuse") + " reuses no port here: it needs TCP timestamps, and they are off (tcp_timestamps=0)"
 		}),
 		found("ports_in_time_wait", "the client closes first, so that its TIME_WAITs hold the local ports: what rate the ports bear", "more addresses, a wider port range, reuse, or no TIME_WAIT at the client", func(a args) string {
 			keeps := a.timeWait()

@@ -9,7 +9,7 @@ import (
 	"lastack/sockstate"
 )
 
-// replies warns where most HTTP replies were not 2xx: then the load measured redirects and error pages.
+// replies warns if most HTTP replies were not 2xx: then the load measured redirects and error pages.
 func (j *judgement) replies() {
 	all, other := j.r.Replies()
 	if other*2 <= all {
@@ -40,7 +40,7 @@ func (j *judgement) replies() {
 	}
 }
 
-// greetings says which targets spoke before they were asked.
+// greetings reports targets that sent data unasked.
 func (j *judgement) greetings() {
 	if len(j.r.Greetings) == 0 {
 		return
@@ -102,11 +102,11 @@ func noReplyAdvice(kind string) string {
 
 func replyCodes() []Code {
 	return []Code{
-		found("replies_not_2xx", "most HTTP replies were redirects or errors, which the numbers then are of", "ask for a page that the server has", func(a args) string {
+		found("replies_not_2xx", "most HTTP replies were redirects or errors, so the numbers describe those", "ask for a page that the server has", func(a args) string {
 			return a.count("not_2xx") + " of " + a.count("replies") + " HTTP replies were not 2xx (" + strings.Join(a.list("by_class"), ", ") + "): the numbers are mostly of those, not of the pages that users get"
 		}),
-		found("speaks_first", "the target speaks before it is asked, so that no reply proves that it read a request", "check the port, or use --exchange none", func(a args) string {
-			return "the target speaks before it is asked: " + strings.Join(a.list("said"), ", ") + " on a connection on which nothing was sent, so no reply tells that a request was read"
+		found("speaks_first", "the target speaks before it is asked, so a reply does not prove that it read a request", "check the port, or use --exchange none", func(a args) string {
+			return "the target speaks before it is asked: " + strings.Join(a.list("said"), ", ") + " on a connection on which nothing was sent, so a reply does not prove that a request was read"
 		}),
 		found("no_reply", "what came was not the reply that was asked for", "see its kinds under EXCHANGE ERRORS, and their examples", func(a args) string {
 			return "what came in " + a.count("lifecycles") + " of " + a.count("attempted") + " lifecycles was not the reply asked for (" + strings.Join(a.list("by_kind"), ", ") + ")"
@@ -116,6 +116,6 @@ func replyCodes() []Code {
 		remedy("look_at_invalid_status", "look at a reply whose status is invalid", fixed("look at a reply with curl -i: its status line is invalid, as a status is a number from 100 to 599 (RFC 9110, section 15)")),
 		remedy("look_into_target_log", "look into the target's log", fixed("look into the target's log: it answers with an error")),
 		remedy("check_port_or_exchange", "check the port, or exchange nothing", fixed("check the port, or have the target read the request before it answers; --exchange none opens and closes connections to any server")),
-		remedy("mend_replies", "mend what the target answers, by the kind of error", func(a args) string { return noReplyAdvice(a.text("kind")) }),
+		remedy("mend_replies", "fix the target's replies, by the kind of error", func(a args) string { return noReplyAdvice(a.text("kind")) }),
 	}
 }

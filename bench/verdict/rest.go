@@ -40,7 +40,7 @@ func (j *judgement) held() bool {
 	return j.limit(record.LimitConnections, true, "all_held", args{"held": c.Unfinished})
 }
 
-// slots is what is left when nothing else was found, and says so only of what was looked at.
+// slots applies if nothing else was found, and says what was not read.
 func (j *judgement) slots() bool {
 	open := j.r.Connections.PeakOpen
 	if unread := j.unread(); len(unread) > 0 {
@@ -80,7 +80,7 @@ func (j *judgement) unread() (all []string) {
 
 func restCodes() []Code {
 	return []Code{
-		found("plateau_reached", "a plateau's connections were open at once: as many as were asked for bound it", "nothing, if they are all", func(a args) string {
+		found("plateau_reached", "a plateau's connections were open at once: their number was the limit", "nothing, if they are all", func(a args) string {
 			s := a.count("open") + " connections were open at once, of " + a.count("asked") + " asked for"
 			if a.has("found_after_s") {
 				s += "; a sample found them after " + a.seconds("found_after_s")
@@ -88,10 +88,10 @@ func restCodes() []Code {
 			return s
 		}),
 		found("all_held", "connections were opened and never closed, as asked", "nothing", func(a args) string { return a.count("held") + " connections were opened and held" }),
-		found("limit_not_read", "what may have bound the run could not be read", "let this user read those files of /proc and /sys", func(a args) string {
-			return "what bound the " + a.count("open") + " connections is not known: " + strings.Join(a.list("not_read"), "; ")
+		found("limit_not_read", "what may have limited the run could not be read", "let this user read those files of /proc and /sys", func(a args) string {
+			return "what limited the " + a.count("open") + " connections is not known: " + strings.Join(a.list("not_read"), "; ")
 		}),
-		found("waiting_for_the_other_side", "each connection waited for the other side most of the time: nothing else bound a closed loop", "more --connections give more, until something else binds", func(a args) string {
+		found("waiting_for_the_other_side", "each connection waited for the other side most of the time: nothing else limited a closed loop", "more --connections give more, until something else is the limit", func(a args) string {
 			s := a.count("open") + " connections at once, each waiting for the other side most of the time: "
 			if !a.has("lifecycle_mean_us") {
 				return s + "more would give more"

@@ -29,14 +29,14 @@ func (j *judgement) asked() float64 {
 	return best
 }
 
-// lateness: an open loop that could not keep its own schedule.
+// lateness judges an open loop that could not keep its own schedule.
 func (j *judgement) lateness() bool {
 	lag, ok := j.r.Latency["lag"]
 	if !j.openLoop() || !ok || lag.P99Us <= lateP99Us {
 		return false
 	}
 	if j.r.Connections.Capped > 0 {
-		return false // the cap's doing
+		return false // because of the cap
 	}
 	by := record.LimitGeneratorCPU
 	if j.idle() < 1-busy {
@@ -109,21 +109,21 @@ func scheduleCodes() []Code {
 		found("late_arrivals", "the generator could not keep its own schedule: latencies and rates are its own", "a lower --rate, or more CPUs for the generator", func(a args) string {
 			return "the generator started 1 % of the arrivals more than " + a.micros("lag_p99_us") + " late (lag p99) at " + a.perSecond("target_per_s") + "/s"
 		}),
-		found("arrivals_capped", "arrivals had to wait for a free slot, so that the cap bound the rate", "raise the cap, or shorten --hold", func(a args) string {
+		found("arrivals_capped", "arrivals had to wait for a free slot, so the cap limited the rate", "raise the cap, or shorten --hold", func(a args) string {
 			what := "the cap of --connections"
 			if a.has("fd_limit") {
 				what = "the " + a.count("fd_limit") + " descriptors that this process may have (RLIMIT_NOFILE)"
 			}
-			return a.count("waited") + " of " + a.count("scheduled") + " arrivals had to wait for a free slot, " + a.count("never_started") + " were never started: " + what + " bound the rate"
+			return a.count("waited") + " of " + a.count("scheduled") + " arrivals had to wait for a free slot, " + a.count("never_started") + " were never started: " + what + " limited the rate"
 		}),
-		found("rate_met", "the rate that was asked for was reached", "a higher --rate finds out what bears more", func(a args) string {
+		found("rate_met", "the target rate was reached", "a higher --rate, to find the limit", func(a args) string {
 			all := "all " + a.count("started")
 			if a.number("started") != a.number("scheduled") {
 				all = a.count("started") + " of " + a.count("scheduled")
 			}
 			return all + " arrivals of the schedule were started, lag p99 " + a.micros("lag_p99_us")
 		}),
-		found("rate_missed", "the rate that was asked for was not reached, and nothing tells why", "look at the timeline for when it fell behind", func(a args) string {
+		found("rate_missed", "the target rate was not reached, for an unknown reason", "look at the timeline for when it fell behind", func(a args) string {
 			return a.count("started") + " of " + a.count("scheduled") + " arrivals of the schedule were started"
 		}),
 		remedy("less_to_generate", "ask less of the generator, or give it more CPUs", fixed("a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less")),

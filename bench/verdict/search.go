@@ -77,7 +77,7 @@ func (j *judgement) searchBinds() bool {
 	}
 	walked := float64(s.beyond) * float64(s.first) * walkS
 	if j.r.Pressure.CPU.WorkersNotRead != "" {
-		return false // a share of nobody knows what
+		return false // the share's base is not known
 	}
 	return walked > 0 && walked >= walking*j.r.Pressure.CPU.GeneratorS && j.r.Latency["connect"].P99Us >= slowConnectUs
 }
@@ -212,7 +212,7 @@ func (j *judgement) withoutSearch(s portSearch) (perSecond float64, ok bool) {
 // leastSample is the number of lifecycles from which their mean is taken for that of others.
 const leastSample = 100
 
-// searchAdvice is what keeps connect from walking.
+// searchAdvice lists what keeps connect from walking past ports.
 func (j *judgement) searchAdvice(s portSearch) {
 	p := j.r.Pressure.Ports
 	j.advise("more_addresses", args{"first_pass": s.first})
@@ -243,7 +243,7 @@ func searchCodes() []Code {
 	}
 	return []Code{
 		found("first_pass_reused", "the ports that connect tries first come back no faster than the load opened connections: it searched past them", "more addresses, no TIME_WAIT at the client, or a shorter tcp_tw_reuse_delay", func(a args) string {
-			return tries(a) + "a port in TIME_WAIT may be taken over after " + a.seconds("reuse_after_s") + " (tcp_tw_reuse_delay): enough for " + a.perSecond("bears_per_s") +
+			return tries(a) + "a port in TIME_WAIT may be reused after " + a.seconds("reuse_after_s") + " (tcp_tw_reuse_delay): enough for " + a.perSecond("bears_per_s") +
 				" connections/s; it opened " + a.perSecond("opened_per_s") + "/s"
 		}),
 		found("first_pass_taken", "all ports that connect tries first were taken, so that each connect searched past them", "more addresses, no TIME_WAIT at the client, or reuse", func(a args) string {
@@ -264,7 +264,7 @@ func searchCodes() []Code {
 		found("without_search", "the rate that the load would have without searching", "follow one of the remedies, and see", func(a args) string {
 			return "without the search it would open about " + a.about("opened_per_s") + "/s, as fast as it did while connect found ports at once"
 		}),
-		remedy("one_pass", "a port range of the socket's own, which connect searches in one pass", func(a args) string {
+		remedy("one_pass", "a port range set on the socket, which connect searches in one pass", func(a args) string {
 			return "all ports in one pass: --source-ports " + a.text("low") + "-" + a.text("high") + " (IP_LOCAL_PORT_RANGE, Linux 6.3)"
 		}),
 		remedy("reuse_sooner", "a smaller net.ipv4.tcp_tw_reuse_delay", fixed("reuse sooner: a smaller net.ipv4.tcp_tw_reuse_delay (ms)")),

@@ -57,7 +57,7 @@ func (j *judgement) pauses() (s float64) {
 	return s
 }
 
-// stalled: whom the load waited for gave nobody anything for a part of the run.
+// stalled judges a target that answered nobody for part of the run.
 func (j *judgement) stalled() bool {
 	s := j.stretch()
 	if s.took() < stalledShare*j.r.LoadS || s.took() == 0 {
@@ -88,6 +88,6 @@ func stalledCodes() []Code {
 	return []Code{
 		found("stalled", "the target answered nobody for a fifth of the load's time or more", "look at what it did then", stalledWords),
 		found("stalled_briefly", "the target answered nobody for a while", "look at what it did then", stalledWords),
-		remedy("look_at_stall", "look at what the target did when it answered nobody", fixed("look at what the target did then (the timeline has the time); a --request-timeout shorter than that counts who waits as failed")),
+		remedy("look_at_stall", "look at what the target did when it answered nobody", fixed("look at what the target did then (the timeline has the time); a shorter --request-timeout counts those requests as failed")),
 	}
 }

@@ -6,10 +6,10 @@ import (
 	"lastack/bench/record"
 )
 
-// Judge says what bound a run, and whether it is a statement about the target. It is a pure function of the record.
+// Judge says what limited a run, and whether it is a statement about the target. It is a pure function of the record.
 //
-// Each rule looks at one limit; the first that applies names it. What comes after the rules adds to that: what the target did with
-// its connections, what would bind the load next, whether the numbers add up.
+// Each rule checks one limit, and the first that applies names it. Then Judge adds what the target did with its connections, what would
+// limit the load next, and whether the numbers add up.
 func Judge(r *record.Run) record.Verdict {
 	j := judge(r)
 	if r.Drain != nil {

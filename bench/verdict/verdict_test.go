@@ -129,7 +129,7 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitPorts,
 				Reasons: []string{
-					"79,000 of 80,000 attempts found no free local port (EADDRNOTAVAIL): 1,000 ports for the 1 source and destination pair, 1,000 in use at the fullest",
+					"79,000 of 80,000 attempts found no free local port (EADDRNOTAVAIL): 1,000 ports for the 1 source and destination pair, 1,000 in use at most",
 					"the client closes first, so each connection keeps its port in TIME_WAIT for 60 to 62.0 s: 1,000 ports / 61.0 s = 16.4 connections/s sustained; it opened up to 1,000/s",
 				},
 				Advice: []string{
@@ -151,7 +151,7 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitPorts,
 				Reasons: []string{
-					"79,000 of 80,000 attempts found no free local port (EADDRNOTAVAIL): 64,512 ports for each of 20 source and destination pairs, 64,512 in use at the fullest",
+					"79,000 of 80,000 attempts found no free local port (EADDRNOTAVAIL): 64,512 ports for each of 20 source and destination pairs, 64,512 in use at most",
 					"the client closes first, so each connection keeps its port in TIME_WAIT for 60 to 65.1 s: 1,290,240 ports / 62.6 s = 20,624 connections/s sustained; it was asked for 25,000/s",
 				},
 				Advice: []string{
@@ -171,7 +171,7 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitPorts,
 				Reasons: []string{
-					"79,000 of 80,000 attempts found no free local port (EADDRNOTAVAIL): 1,000 ports for the 1 source and destination pair, 1,000 in use at the fullest",
+					"79,000 of 80,000 attempts found no free local port (EADDRNOTAVAIL): 1,000 ports for the 1 source and destination pair, 1,000 in use at most",
 					"the client closes first, so each connection keeps its port in TIME_WAIT for 1.00 s, after which connect may take it over (tcp_tw_reuse_delay), and is open for 500 ms before: 1,000 ports / 1.50 s = 666.7 connections/s sustained; it was asked for 1,100/s",
 				},
 				Advice: []string{
@@ -189,8 +189,8 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitPorts,
 				Reasons: []string{
-					"79,000 of 80,000 attempts found no free local port (EADDRNOTAVAIL): 1,000 ports for the 1 source and destination pair, 1,000 in use at the fullest",
-					"tcp_tw_reuse=1 takes over no port here: it needs TCP timestamps, and they are off (tcp_timestamps=0)",
+					"79,000 of 80,000 attempts found no free local port (EADDRNOTAVAIL): 1,000 ports for the 1 source and destination pair, 1,000 in use at most",
+					"tcp_tw_reuse=1 reuses no port here: it needs TCP timestamps, and they are off (tcp_timestamps=0)",
 					"the client closes first, so each connection keeps its port in TIME_WAIT for 60 to 62.0 s: 1,000 ports / 61.0 s = 16.4 connections/s sustained; it opened up to 1,000/s",
 				},
 				Advice: []string{
@@ -207,7 +207,7 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitPorts,
 				Reasons: []string{
-					"79,000 of 80,000 attempts found no free local port (EADDRNOTAVAIL): 1,000 ports for the 1 source and destination pair, 1,000 in use at the fullest",
+					"79,000 of 80,000 attempts found no free local port (EADDRNOTAVAIL): 1,000 ports for the 1 source and destination pair, 1,000 in use at most",
 					"the client closes first, so each connection keeps its port in TIME_WAIT for 60 to 62.0 s, and is open for 3.00 s before: 1,000 ports / 64.0 s = 15.6 connections/s sustained; it opened up to 1,000/s",
 				},
 				Advice: []string{
@@ -227,7 +227,7 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitPorts,
 				Reasons: []string{
-					"79,000 of 80,000 attempts found no free local port (EADDRNOTAVAIL): 1,000 ports for the 1 source and destination pair, 1,000 in use at the fullest",
+					"79,000 of 80,000 attempts found no free local port (EADDRNOTAVAIL): 1,000 ports for the 1 source and destination pair, 1,000 in use at most",
 					"no TIME_WAIT stays with the client here, so it was connections still open that held the ports: up to 5,000 at once",
 				},
 				Advice: []string{
@@ -302,7 +302,7 @@ func TestVerdict(t *testing.T) {
 			}},
 			record.Verdict{
 				LimitedBy: record.LimitMemory,
-				Reasons:   []string{"3 attempts failed with ENOBUFS or ENOMEM: the kernel had no memory for a socket, or for one more of io_uring's rings, which for anybody but root RLIMIT_MEMLOCK bounds"},
+				Reasons:   []string{"3 attempts failed with ENOBUFS or ENOMEM: the kernel had no memory for a socket, or for another io_uring ring, which RLIMIT_MEMLOCK limits for ordinary users"},
 				Advice:    []string{"raise the limit (ulimit -l), choose --engine epoll, or hold fewer connections"},
 			},
 		},
@@ -352,7 +352,7 @@ func TestVerdict(t *testing.T) {
 			}},
 			record.Verdict{
 				LimitedBy: record.LimitConnections,
-				Reasons:   []string{"30,000 of 90,000 arrivals had to wait for a free slot, 10,000 were never started: the cap of --connections bound the rate"},
+				Reasons:   []string{"30,000 of 90,000 arrivals had to wait for a free slot, 10,000 were never started: the cap of --connections limited the rate"},
 				Advice:    []string{"raise --connections above rate x lifecycle (1,500 were open at once), or shorten --hold"},
 			},
 		},
@@ -367,7 +367,7 @@ func TestVerdict(t *testing.T) {
 			}},
 			record.Verdict{
 				LimitedBy: record.LimitFds,
-				Reasons:   []string{"30,000 of 90,000 arrivals had to wait for a free slot, 10,000 were never started: the 20,000 descriptors that this process may have (RLIMIT_NOFILE) bound the rate"},
+				Reasons:   []string{"30,000 of 90,000 arrivals had to wait for a free slot, 10,000 were never started: the 20,000 descriptors that this process may have (RLIMIT_NOFILE) limited the rate"},
 				Advice:    []string{"raise the limit (ulimit -n) above rate x lifecycle (9,900 were open at once), or shorten --hold"},
 			},
 		},
@@ -423,7 +423,7 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				Valid: true, LimitedBy: record.LimitPortSearch,
 				Reasons: []string{
-					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and a port in TIME_WAIT may be taken over after 1.00 s (tcp_tw_reuse_delay): enough for 14,082 connections/s; it opened 14,272/s",
+					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and a port in TIME_WAIT may be reused after 1.00 s (tcp_tw_reuse_delay): enough for 14,082 connections/s; it opened 14,272/s",
 					"at least 509 times it walked past all 14,116 before it found one of the other parity; a connect took 813 µs at the median, 2.68 ms on average, 1 % more than 54.9 ms",
 					"CPU of 2: generator 68 %, server 20 %, rest 12 %, idle 0 %",
 				},
@@ -440,7 +440,7 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitPortSearch,
 				Reasons: []string{
-					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and a port in TIME_WAIT may be taken over after 1.00 s (tcp_tw_reuse_delay): enough for 14,082 connections/s; it opened 13,500/s",
+					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and a port in TIME_WAIT may be reused after 1.00 s (tcp_tw_reuse_delay): enough for 14,082 connections/s; it opened 13,500/s",
 					"at least 509 times it walked past all 14,116 before it found one of the other parity; a connect took 813 µs at the median, 2.68 ms on average, 1 % more than 54.9 ms",
 					"CPU of 2: generator 70 %, rest 30 %, idle 0 %",
 					"other processes of this host (the target among them, if it is here) used at least 13 % of the CPUs: without them there may be more",
@@ -458,7 +458,7 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				Valid: true, LimitedBy: record.LimitPortSearch,
 				Reasons: []string{
-					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and a port in TIME_WAIT may be taken over after 1.00 s (tcp_tw_reuse_delay): enough for 14,082 connections/s; it opened 12,100/s",
+					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and a port in TIME_WAIT may be reused after 1.00 s (tcp_tw_reuse_delay): enough for 14,082 connections/s; it opened 12,100/s",
 					"at least 509 times it walked past all 14,116 before it found one of the other parity; a connect took 813 µs at the median, 2.68 ms on average, 1 % more than 54.9 ms",
 					"CPU of 2: generator 68 %, server 20 %, rest 12 %, idle 0 %",
 				},
@@ -713,7 +713,7 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitCPU,
 				Reasons: []string{
-					"the machine's 2 CPUs were full (0 % idle), and more of it with other processes than with this run",
+					"the machine's 2 CPUs were full (0 % idle), more with other processes than with this run",
 					"CPU of 2: generator 15 %, server 10 %, rest 74 %, idle 0 %",
 					"other processes of this host used at least 70 % of the CPUs: without them there may be more",
 				},
@@ -837,7 +837,7 @@ func TestVerdict(t *testing.T) {
 				LimitedBy: record.LimitTWBuckets,
 				Reasons: []string{
 					"47,232 closed connections skipped TIME_WAIT: tcp_max_tw_buckets is 32,768, which lasts for 528.1 closes/s",
-					"the load stood still for 2.20 s of 5.00 s (once): this program was stopped: rates and times hold the gap",
+					"the load stood still for 2.20 s of 5.00 s (once): this program was stopped: rates and times include the gap",
 				},
 				Advice: []string{"raise net.ipv4.tcp_max_tw_buckets (256 to 768 B each), or accept it: TIME_WAIT's protection is lost for those"},
 			},
@@ -850,7 +850,7 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitHalted,
 				Reasons:   []string{"the load stood still for 2.20 s of 5.00 s (once): this program was stopped"},
-				Advice:    []string{"run it again, and let it run: rates and times hold the gap"},
+				Advice:    []string{"run it again, and let it run: rates and times include the gap"},
 			},
 		},
 		{
@@ -858,7 +858,7 @@ func TestVerdict(t *testing.T) {
 			[]func(*record.Run){loses},
 			record.Verdict{
 				Valid: true, LimitedBy: record.LimitNetwork,
-				Reasons: []string{"packets were dropped on purpose (--loss 5%): 431 SYNs or their answers had to be sent again, after 1 s and more, and 656 other segments, after 200 ms where no probe was sooner: a lifecycle took 435 µs at the median, and 146 ms on average"},
+				Reasons: []string{"packets were dropped on purpose (--loss 5%): 431 SYNs or SYN-ACKs were retransmitted, after 1 s or more, and 656 other segments, after 200 ms unless a probe came sooner: a lifecycle took 435 µs at the median, and 146 ms on average"},
 				Advice:  []string{"less --loss, or more --connections, which fill the wait"},
 			},
 		},
@@ -867,7 +867,7 @@ func TestVerdict(t *testing.T) {
 			[]func(*record.Run){busyWith(1, 1, 1), loses, func(r *record.Run) { r.Sandbox = record.Sandbox{Mode: "off"} }},
 			record.Verdict{
 				Valid: true, LimitedBy: record.LimitNetwork,
-				Reasons: []string{"431 SYNs or their answers had to be sent again, after 1 s and more, and 656 other segments, after 200 ms where no probe was sooner (everybody's in this namespace): a lifecycle took 435 µs at the median, and 146 ms on average"},
+				Reasons: []string{"431 SYNs or SYN-ACKs were retransmitted, after 1 s or more, and 656 other segments, after 200 ms unless a probe came sooner (everybody's in this namespace): a lifecycle took 435 µs at the median, and 146 ms on average"},
 				Advice:  []string{"look for the place that drops packets: ip -s link, tc -s qdisc, a firewall's counters; more --connections fill the wait"},
 			},
 		},
@@ -891,7 +891,7 @@ func TestVerdict(t *testing.T) {
 				LimitedBy: record.LimitNetwork,
 				Reasons: []string{
 					"2,000 of 2,049 lifecycles failed, most as connect_timeout (2,000)",
-					"packets were dropped on purpose (--loss 60%): 431 SYNs or their answers had to be sent again, after 1 s and more, and 656 other segments, after 200 ms where no probe was sooner: a lifecycle took 435 µs at the median, and 146 ms on average",
+					"packets were dropped on purpose (--loss 60%): 431 SYNs or SYN-ACKs were retransmitted, after 1 s or more, and 656 other segments, after 200 ms unless a probe came sooner: a lifecycle took 435 µs at the median, and 146 ms on average",
 					"rates and latencies are of the 49 of 2,049 lifecycles that did not fail: too few to speak for the target",
 				},
 			},
@@ -904,7 +904,7 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitHalted,
 				Reasons:   []string{"the load stood still for 3.00 s of 10.0 s (2 times, the longest 2.00 s): this program was stopped"},
-				Advice:    []string{"run it again, and let it run: rates and times hold the gap"},
+				Advice:    []string{"run it again, and let it run: rates and times include the gap"},
 			},
 		},
 		{
@@ -916,7 +916,7 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitHalted,
 				Reasons:   []string{"the load stood still for 1.00 s of 10.0 s (once): this program was stopped"},
-				Advice:    []string{"run it again, and let it run: rates and times hold the gap"},
+				Advice:    []string{"run it again, and let it run: rates and times include the gap"},
 			},
 		},
 		{
@@ -927,7 +927,7 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitHalted,
 				Reasons:   []string{"the machine was suspended for 3,600 s"},
-				Advice:    []string{"run it again, and let it run: rates and times hold the gap"},
+				Advice:    []string{"run it again, and let it run: rates and times include the gap"},
 			},
 		},
 		{
@@ -1081,7 +1081,7 @@ func TestVerdictGreeting(t *testing.T) {
 	r := closedLoop()
 	r.Greetings = map[string]string{"127.0.0.1:25": `"220 mail"`}
 	got := words(t, &r)
-	const want = `the target speaks before it is asked: 127.0.0.1:25 began with "220 mail" on a connection on which nothing was sent, so no reply tells that a request was read`
+	const want = `the target speaks before it is asked: 127.0.0.1:25 began with "220 mail" on a connection on which nothing was sent, so a reply does not prove that a request was read`
 	if got.Valid || !slices.Contains(got.Reasons, want) || len(got.Advice) != 1 {
 		t.Errorf("%+v", got)
 	}

@@ -38,7 +38,7 @@ func asked(r *record.Run, load, interrupted string) *document.Section {
 			add(document.Detail, "resolved", s)
 		}
 		if n := r.Plan.Probed; n > 0 {
-			add(document.Detail, "probed", quantity.Plural(n, "by a connection", fmt.Sprintf("by %d connections", n))+" before the load, in no count here, on which nothing was asked")
+			add(document.Detail, "probed", quantity.Plural(n, "by a connection", fmt.Sprintf("by %d connections", n))+" before the load, on which nothing was sent; no count here includes it")
 		}
 		if r.Kind != record.KindDrain && len(groups) == 1 && groups[0].Exchange == "none" && r.Server == nil && r.Plan.ServerWorkers == 0 {
 			add(document.First, "exchange", "nothing is sent: connections are opened and closed only (--exchange http:/path or echo:REQ,RESP asks for more)")
@@ -83,7 +83,7 @@ func shell(args []string) string {
 	return strings.Join(out, " ")
 }
 
-// what puts a plan in words.
+// what describes a plan.
 func what(plan *record.Plan) string {
 	switch len(plan.Groups) {
 	case 0:
@@ -95,7 +95,7 @@ func what(plan *record.Plan) string {
 	}
 }
 
-// extent is how long a load goes on.
+// extent says how long a load lasts.
 func extent(durationNs, count int64) string {
 	var parts []string
 	if durationNs > 0 {
@@ -110,7 +110,7 @@ func extent(durationNs, count int64) string {
 	return "for " + strings.Join(parts, " or ")
 }
 
-// describe puts one group of a plan in words.
+// describe describes a group of a plan.
 func describe(g *record.Group, durationNs, count int64) string {
 	n := quantity.Count(int64(g.Connections))
 	var s string
@@ -161,7 +161,7 @@ func describe(g *record.Group, durationNs, count int64) string {
 	return s
 }
 
-// target says where the load went, and from where it came.
+// target says where the load went and where it came from.
 func target(r *record.Run) string {
 	var targets, sources []string
 	seen := make(map[string]bool)
@@ -208,7 +208,7 @@ func where(s record.Sandbox) string {
 	var out string
 	switch s.Mode {
 	case "root", "user":
-		out = "sandbox of its own network namespace"
+		out = "sandbox with its own network namespace"
 		if s.Topology == "veth" {
 			out = "sandbox of two network namespaces joined by a veth pair"
 		}
@@ -237,7 +237,7 @@ func where(s record.Sandbox) string {
 	return join(": ", out, s.Reason)
 }
 
-// sysctls lists those that decide what a run of connections can bear.
+// sysctls lists the sysctls that limit a load of connections.
 func sysctls(h *record.Host) string {
 	var out []string
 	for _, k := range []string{
@@ -282,7 +282,7 @@ func host(h *record.Host) string {
 	return strings.Join(parts, ", ")
 }
 
-// when says when a run took place, how long, and by how many workers.
+// when says when a run took place, how long it was, and how many workers it had.
 func when(r *record.Run) string {
 	var parts []string
 	if !r.Started.IsZero() {

@@ -9,7 +9,7 @@ import (
 	"lastack/report/document"
 )
 
-// build makes a document of sections, nil ones left out, and joins each warning with the section that it concerns.
+// build makes a document of the sections that are not nil, and adds each warning to the section that it concerns.
 func build(title, asked string, warnings []string, sections ...*document.Section) *document.Document {
 	doc := &document.Document{Title: title, Asked: asked}
 	has := make(map[string]bool)
@@ -36,7 +36,7 @@ func build(title, asked string, warnings []string, sections ...*document.Section
 	return doc
 }
 
-// concerns lists which parts of a record each section is about: "latency.connect" is about latency, too.
+// concerns lists the parts of a record that each section is about. A part includes what is below it: "latency.connect".
 func concerns() []struct{ id, keys string } {
 	return []struct{ id, keys string }{
 		{"asked", "plan hosts sandbox shard started elapsed_s"},
@@ -61,7 +61,7 @@ func concerns() []struct{ id, keys string } {
 	}
 }
 
-// sectionOf finds the section of a warning's key, and what of the key the section does not say.
+// sectionOf finds the section of a warning's key, and the part of the key that the section's title does not say.
 func sectionOf(key string) (id, rest string) {
 	for _, c := range concerns() {
 		for _, part := range strings.Fields(c.keys) {
@@ -73,7 +73,7 @@ func sectionOf(key string) (id, rest string) {
 	return "", key
 }
 
-// quiet reports whether what a warning is about changes no number of the first page.
+// quiet reports whether a warning concerns no number of the first page.
 func quiet(key string) bool {
 	for _, part := range []string{"observer", "plan", "hosts", "tcp_info", "timeline", "settle", "pressure"} {
 		if under(key, part) {
@@ -86,8 +86,7 @@ func quiet(key string) bool {
 // under reports whether a warning's key names a part of the record or something in it.
 func under(key, part string) bool { return key == part || strings.HasPrefix(key, part+".") }
 
-// table makes a table of columns; a name that begins with "+" is of a column that only the whole report shows, one that begins with "~" of
-// a column of words.
+// table makes a table of columns. "+" before a name means that only the whole report shows the column, "~" that it contains text.
 func table(level document.Level, columns ...string) *document.Table {
 	t := &document.Table{Level: level}
 	for _, name := range columns {
@@ -103,7 +102,7 @@ func table(level document.Level, columns ...string) *document.Table {
 	return t
 }
 
-// row makes one of a table's; two blanks before its name are one step of indentation.
+// row makes a table's row. Two spaces before its name are one step of indentation.
 func row(level document.Level, name string, cells ...document.Value) document.Row {
 	r := document.Row{Level: level, Cells: append([]document.Value{nil}, cells...)}
 	for strings.HasPrefix(name, "  ") {
@@ -125,7 +124,7 @@ func count[T int | int64](n T) document.Value { return document.Count(n) }
 
 func seconds(s float64) document.Value { return document.Micros(s * 1e6) }
 
-// share is that of n in d, nothing where d is none.
+// share is the share of n in d, or nil if d is 0.
 func share(n, d float64) document.Value {
 	if d <= 0 {
 		return nil
@@ -140,7 +139,7 @@ func usage(n, d float64) document.Value {
 	return document.Usage(n / d)
 }
 
-// note is a sentence, nothing if it is empty.
+// note makes a block of a sentence, or nil if it is empty.
 func note(level document.Level, text string) []document.Block {
 	if text == "" {
 		return nil
@@ -152,7 +151,7 @@ func doubt(text string) document.Block {
 	return document.Note{Level: document.First, Doubt: true, Text: text}
 }
 
-// findings pairs sentences with what they were made of: records of older versions have the sentences only.
+// findings pairs sentences with their findings. Records of older versions have only the sentences.
 func findings(sentences []string, all []record.Finding, remedy bool) []document.Finding {
 	out := make([]document.Finding, len(sentences))
 	n := 0
@@ -166,7 +165,7 @@ func findings(sentences []string, all []record.Finding, remedy bool) []document.
 	}
 	for i, s := range sentences {
 		if n != len(sentences) {
-			out[i] = document.Finding{} // they are not of each other
+			out[i] = document.Finding{} // they do not match
 		}
 		out[i].Sentence = s
 	}
@@ -183,12 +182,12 @@ func join(sep string, parts ...string) string {
 	return strings.Join(some, sep)
 }
 
-// number prints n with what it is of.
+// number prints n with its noun.
 func number[T int | int64](n T, one, many string) string {
 	return quantity.Count(int64(n)) + " " + quantity.Plural(n, one, many)
 }
 
-// finite keeps sums of absurd records printable.
+// finite keeps the sums of a damaged record printable.
 func finite(v float64) float64 {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return 0

@@ -12,7 +12,7 @@ import (
 	"lastack/sockstate"
 )
 
-// rates says how fast connections came.
+// rates says how fast connections were made.
 func rates(run *record.Run) *document.Section {
 	r := run.Rate
 	if r == (record.Rate{}) {
@@ -30,7 +30,7 @@ func rates(run *record.Run) *document.Section {
 	t.Rows = append(t.Rows, row(document.Detail, "opened", document.Rate(r.OpenedPerS), part(r.OpenedPerS)))
 	completed := "completed " + perS(r.CompletedPerS)
 	if n := completedLater(run); n > 0 {
-		// Its share of the rate asked for would be no statement about the target.
+		// A share of the target rate would say nothing about the target.
 		later := "while connections were opened; " + quantity.Count(n) + " more after that"
 		t.Rows = append(t.Rows, row(document.Detail, "completed", document.Rate(r.CompletedPerS), nil, txt(later)))
 		completed += ", and " + quantity.Count(n) + " after the last was opened"
@@ -47,8 +47,8 @@ func rates(run *record.Run) *document.Section {
 	return s
 }
 
-// completedLater is how many lifecycles of an open loop ended, as they should, when no more began: those that were still held.
-// 0 if they are too few to matter.
+// completedLater is how many lifecycles of an open loop completed after the last had begun, because they were held. It is 0 if they are
+// too few to matter.
 func completedLater(run *record.Run) int64 {
 	later := run.Connections.Completed - int64(math.Round(run.Rate.CompletedPerS*run.LoadS))
 	if run.Rate.TargetPerS <= 0 || run.LoadS <= 0 || later*100 < run.Connections.Completed {
@@ -57,7 +57,7 @@ func completedLater(run *record.Run) int64 {
 	return later
 }
 
-// connections accounts for every lifecycle: each stands in the table exactly once.
+// connections accounts for every lifecycle: the table counts each exactly once.
 func connections(run *record.Run) *document.Section {
 	r := &run.Result
 	c := &r.Connections
@@ -113,7 +113,7 @@ func connections(run *record.Run) *document.Section {
 	return s
 }
 
-// replies shows the HTTP replies by status, where they are not all 2xx, and examples of what was no reply.
+// replies shows the HTTP replies by status, unless all are 2xx, and examples of invalid replies.
 func replies(r *record.Result) []document.Block {
 	var out []document.Block
 	all, other := r.Replies()
@@ -138,7 +138,7 @@ func replies(r *record.Result) []document.Block {
 	return out
 }
 
-// unaccounted says where the counts do not add up.
+// unaccounted says which counts do not add up.
 func unaccounted(r *record.Result) []document.Block {
 	var out []document.Block
 	c := &r.Connections
@@ -164,7 +164,7 @@ func outcomes(r *record.Result, timeline []record.Interval, plan []record.Group)
 	add := func(name string, n int64) {
 		rows = append(rows, row(document.Detail, name, count(n), share(float64(n), float64(c.Attempted))))
 	}
-	// The first page has in a sentence how many completed, failed and did not finish, and then how those ended that did not complete.
+	// The first page says in a sentence how many completed, failed and did not finish, and then how the others ended.
 	level := document.Detail
 	outcome := func(name string, n int64, note string) {
 		if n <= 0 {
@@ -212,8 +212,8 @@ func outcomes(r *record.Result, timeline []record.Interval, plan []record.Group)
 	return rows
 }
 
-// splitResets tells the received resets that failed from those that completed: what the
-// other outcomes leave of failed and of completed.
+// splitResets splits the received resets into failed and completed: what the other outcomes
+// leave of each.
 func splitResets(r *record.Result) (failed, completed int64) {
 	all := r.Outcomes[sockstate.OutcomeRSTReceived.String()]
 	failed = r.Connections.Failed
@@ -253,7 +253,7 @@ func span(timeline []record.Interval, outcome string) string {
 	return strings.TrimSuffix(clock(from), " s") + "-" + clock(timeline[last].TS)
 }
 
-// clock is a point of the timeline.
+// clock prints a time of the timeline.
 func clock(s float64) string {
 	if math.Abs(s) >= 1e9 {
 		return fmt.Sprintf("%.1e s", s)
@@ -261,12 +261,12 @@ func clock(s float64) string {
 	return fmt.Sprintf("%.1f s", s)
 }
 
-// groups shows each group's own result, where there are several.
+// groups shows the result of each group if there are several.
 func groups(run *record.Run) *document.Section {
 	if len(run.Groups) == 0 {
 		return nil
 	}
-	s := &document.Section{ID: "groups", Title: "GROUPS", Level: document.First, Lead: fmt.Sprintf("%d, each with a result of its own", len(run.Groups))}
+	s := &document.Section{ID: "groups", Title: "GROUPS", Level: document.First, Lead: fmt.Sprintf("%d, each with its own result", len(run.Groups))}
 	for i := range run.Groups {
 		g := &run.Groups[i]
 		about, plan := "", run.Plan.Groups

@@ -11,7 +11,7 @@ import (
 	"lastack/report/document"
 )
 
-// drainView is a drain, of whose tries one is shown in full: the worst.
+// drainView is a drain. It shows the worst try in full.
 type drainView struct {
 	run   *record.Run
 	drain *record.Drain
@@ -20,7 +20,7 @@ type drainView struct {
 	n int
 }
 
-// drainDocument is the report of a drain: what clients suffered first, then when, then to whom, then what became of the server.
+// drainDocument is the report of a drain: first what clients saw, then when, then which clients, then the server.
 func drainDocument(run *record.Run) *document.Document {
 	d := &drainView{run: run, drain: run.Drain}
 	if d.drain == nil {
@@ -29,7 +29,7 @@ func drainDocument(run *record.Run) *document.Document {
 	if i := metric.WorstTry(d.drain.Tries); i >= 0 {
 		d.try, d.n = &d.drain.Tries[i], i+1
 	}
-	// A copy, in which the sections that every report has find what belongs to the try.
+	// A copy with the data of the try, for the sections that every report has.
 	shown := *run
 	if d.try != nil && len(shown.Counters) == 0 {
 		shown.Counters = d.try.Counters
@@ -51,8 +51,8 @@ func drainDocument(run *record.Run) *document.Document {
 	return build(title(run), stopWords(&d.drain.Stop), d.warnings(), sections...)
 }
 
-// accounting has the statements about the whole run and about the shown try, and those of other tries that
-// do not hold though they must.
+// accounting lists the checks of the whole run and of the shown try, and the failed exact checks of
+// other tries.
 func (d *drainView) accounting() []record.Check {
 	checks := slices.Clone(d.run.Accounting)
 	seen := make(map[record.Check]bool)
@@ -76,7 +76,7 @@ func (d *drainView) accounting() []record.Check {
 	return checks
 }
 
-// several reports whether a try must be told from others.
+// several reports whether there are several tries.
 func (d *drainView) several() bool { return len(d.drain.Tries) > 1 }
 
 func (d *drainView) interrupted() string {
@@ -91,7 +91,7 @@ func (d *drainView) interrupted() string {
 }
 
 // whatCounts explains the scores.
-const whatCounts = "counted from the stop on. Failed: requests lost or answered 5xx; connects refused, unreachable or not answered in time. Lost: never answered in whole"
+const whatCounts = "counted from the stop on. Failed: requests lost or answered 5xx; connects refused, unreachable or timed out. Lost: without a whole reply"
 
 // fewTries is the most tries whose scores are all shown.
 const fewTries = 5
@@ -210,7 +210,7 @@ func (d *drainView) notKnown() *document.Section {
 	}
 	unknown := keys(d.try.Unknown)
 	if d.try.Connections.Left() > 0 {
-		// That it did not come is known, and said beside the connections.
+		// It is known not to have happened, which the connections say.
 		unknown = slices.DeleteFunc(unknown, func(key string) bool { return key == "last_gone_s" })
 	}
 	if len(unknown) == 0 {
@@ -253,9 +253,9 @@ func stopWords(s *record.DrainStop) string {
 	}
 	switch {
 	case s.Then != "":
-		out += "; " + s.Then + " if it is still there " + askedSeconds(s.GraceS) + " later"
+		out += "; " + s.Then + " if it still runs " + askedSeconds(s.GraceS) + " later"
 	case s.Signal == "SIGHUP" || s.Signal == "SIGUSR2":
-		out += "; a reload: it is to stay"
+		out += "; a reload: it should stay"
 	case s.GraceS > 0:
 		out += "; it has " + askedSeconds(s.GraceS) + " to end"
 	}
@@ -276,7 +276,7 @@ func stopWords(s *record.DrainStop) string {
 	return out
 }
 
-// drainLoad puts the groups of a plan in words.
+// drainLoad describes the groups of a plan.
 func drainLoad(groups []record.Group) string {
 	var parts []string
 	same := true
@@ -290,7 +290,7 @@ func drainLoad(groups []record.Group) string {
 		case "idle":
 			s = n + " idle clients that keep a connection"
 		case "in-flight":
-			s = n + quantity.Plural(g.Connections, " that asks", " that ask") + " one request after the other"
+			s = n + quantity.Plural(g.Connections, " that sends", " that send") + " one request after the other"
 			if g.ThinkNs > 0 {
 				s += ", " + askedTime(g.ThinkNs) + " apart"
 			}

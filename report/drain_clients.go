@@ -6,7 +6,7 @@ import (
 	"lastack/report/document"
 )
 
-// timeRow is a point in time with what to say of it: note, or none where it did not come, or why it is unknown.
+// timeRow is a row for a time: with note, or with none if it did not happen, or with why it is unknown.
 func (d *drainView) timeRow(name, path string, s *float64, note, none string) document.Row {
 	if s != nil {
 		return row(document.Detail, name, document.Since(*s), txt(note))
@@ -29,7 +29,7 @@ func (d *drainView) listener() *document.Section {
 	t := table(document.Detail, "", "", "~")
 	t.Rows = append(t.Rows,
 		d.timeRow("last accept", "listener.last_accept_s", l.LastAcceptS, "the last handshake before the refusals", lastAccept(l)),
-		d.timeRow("first refusal", "listener.first_refusal_s", l.FirstRefusalS, "the first connect that no server took", "no connect was refused"))
+		d.timeRow("first refusal", "listener.first_refusal_s", l.FirstRefusalS, "the first connect refused", "no connect was refused"))
 	if l.FirstRefusalS != nil || l.AcceptsAgainS != nil {
 		t.Rows = append(t.Rows, d.timeRow("accepts again", "listener.accepts_again_s", l.AcceptsAgainS, "the first handshake after the refusals", "nothing accepted to the end of the watch"))
 		window := "from the first refusal until something accepted again"
@@ -47,12 +47,12 @@ func (d *drainView) listener() *document.Section {
 			n    int64
 			note string
 		}{
-			{"  timed out", l.TimedOut, "the SYNs were dropped, or nobody was there to answer"},
+			{"  timed out", l.TimedOut, "the SYNs were dropped, or no host answered"},
 			{"  no answer yet", l.Pending, "when the load ended"},
-			{"  unreachable", l.Unreachable, "an ICMP error came, or there was no way to the address"},
+			{"  unreachable", l.Unreachable, "an ICMP error, or no route to the address"},
 			{"  failed here", l.Failed, "no port, descriptor or memory here: not counted as failed"},
-			{"  not served", l.Unserved, "taken by the kernel; their requests were neither answered nor cut"},
-			{"  not known", l.Undecided, "taken by the kernel; no reply had come yet when the load ended"},
+			{"  not served", l.Unserved, "accepted by the kernel; their requests were neither answered nor cut"},
+			{"  not known", l.Undecided, "accepted by the kernel; no reply yet when the load ended"},
 		} {
 			if r.n > 0 {
 				t.Rows = append(t.Rows, counted(r.name, r.n, r.note))
@@ -86,12 +86,12 @@ func lastAccept(l *record.DrainListener) string {
 	case l.Attempts == l.Unanswered()+l.Failed:
 		return "no connect was answered"
 	default:
-		return "it never ceased to accept, as far as was seen"
+		return "it never stopped accepting, as far as was seen"
 	}
 	return "no handshake was completed between the stop and the first refusal"
 }
 
-// whenRefusalsShow says how finely refusals are told.
+// whenRefusalsShow says how precisely refusals can be timed.
 func (d *drainView) whenRefusalsShow() string {
 	var rate float64
 	for i := range d.run.Plan.Groups {
@@ -104,7 +104,7 @@ func (d *drainView) whenRefusalsShow() string {
 	return seen + "with arrivals at " + askedRate(rate) + "/s every " + quantity.Seconds(1/rate)
 }
 
-// queued is what became of the connections in the accept queue.
+// queued shows the fates of the connections in the accept queue.
 func (d *drainView) queued() *document.Section {
 	q := d.try.Queued
 	s := &document.Section{ID: "queued", Title: "QUEUED", Level: document.First}
@@ -119,14 +119,14 @@ func (d *drainView) queued() *document.Section {
 	s.Lead = quantity.Count(q.Queued) + " in the accept queue when the stop began: " + quantity.Count(q.Served) + " served, " + quantity.Count(q.Reset) + " reset"
 	t := table(document.Detail, "", "", "~")
 	t.Rows = append(t.Rows,
-		counted("queued", q.Queued, "not yet accepted, by the kernel's count, those of other groups too; "+quantity.Count(q.Asked)+" were asked for"),
+		counted("queued", q.Queued, "not yet accepted, by the kernel's count, including other groups'; "+quantity.Count(q.Asked)+" were asked for"),
 		counted("  served", q.Served, "accepted and answered after all"),
 		counted("  reset", q.Reset, "RST: their listener was closed"),
 		counted("  ended by FIN", q.FIN, "accepted, but never answered"),
 		counted("  timed out", q.TimedOut, "no reply in time"),
-		counted("  open still", q.Never, "when the watch ended, unanswered"))
+		counted("  still open", q.Never, "when the watch ended, unanswered"))
 	if q.Elsewhere > 0 {
-		t.Rows = append(t.Rows, counted("elsewhere", q.Elsewhere, "of those asked for, never in this queue: another listener of the port took them, or it was full"))
+		t.Rows = append(t.Rows, counted("elsewhere", q.Elsewhere, "of those asked for, never in this queue: another listener of the port accepted them, or it was full"))
 	}
 	s.Blocks = append(s.Blocks, t)
 	if n := q.Queued - q.Served - q.Reset - q.FIN - q.TimedOut - q.Never; n != 0 {
@@ -135,7 +135,7 @@ func (d *drainView) queued() *document.Section {
 	return s
 }
 
-// reconnect says where clients went that had lost their connection.
+// reconnect says where clients reconnected that had lost their connection.
 func (d *drainView) reconnect() *document.Section {
 	r := &d.try.Reconnect
 	s := &document.Section{ID: "reconnect", Title: "RECONNECT", Level: document.First}
@@ -147,7 +147,7 @@ func (d *drainView) reconnect() *document.Section {
 		s.Lead = "not known: " + why
 		return s
 	}
-	s.Lead = quantity.Count(r.Reconnected()) + " of " + number(r.Clients, "client", "clients") + " that lost a connection got another"
+	s.Lead = quantity.Count(r.Reconnected()) + " of " + number(r.Clients, "client", "clients") + " that lost a connection reconnected"
 	if r.LastS != nil {
 		s.Lead += ", the last " + quantity.Since(*r.LastS)
 	}
@@ -181,7 +181,7 @@ func (d *drainView) reconnect() *document.Section {
 	return s
 }
 
-// restart says what became of the server that was to take the old one's place.
+// restart describes the server that replaces the old one.
 func (d *drainView) restart() *document.Section {
 	r := d.try.Restart
 	s := &document.Section{ID: "restart", Title: "RESTART", Level: document.First}

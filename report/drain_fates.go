@@ -42,13 +42,13 @@ func (d *drainView) groups() []record.DrainGroup {
 	if len(d.try.Groups) == 1 {
 		return d.try.Groups
 	}
-	// A drain has five. Of more, the first fit the page.
+	// A drain has five. If there are more, only the first fit the page.
 	return append(append([]record.DrainGroup{}, d.try.Groups[:min(len(d.try.Groups), 8)]...), all)
 }
 
-// fates says what became of each request and each connection from the stop on.
+// fates shows the fate of each request and each connection from the stop on.
 func (d *drainView) fates() *document.Section {
-	s := &document.Section{ID: "fates", Title: "FATES", Level: document.First, Lead: "what became of each request and each connection from the stop on"}
+	s := &document.Section{ID: "fates", Title: "FATES", Level: document.First, Lead: "how each request and each connection ended, from the stop on"}
 	groups := d.groups()
 	t := table(document.First, "requests")
 	for i := range groups {
@@ -139,7 +139,7 @@ func (d *drainView) requestRows() []fateRow {
 	}
 	return []fateRow{
 		{"sent", reqs(func(r *record.DrainRequests) int64 { return r.Sent }), firstAlways},
-		{"  under way when the stop began", reqs(func(r *record.DrainRequests) int64 { return r.UnderWay }), always},
+		{"  in progress when the stop began", reqs(func(r *record.DrainRequests) int64 { return r.UnderWay }), always},
 		{"answered", reqs(func(r *record.DrainRequests) int64 { return r.Completed }), firstAlways},
 		{"answered with Connection: close", reqs(func(r *record.DrainRequests) int64 { return r.CompletedClose }), first},
 		{"answered with a 5xx", reqs(func(r *record.DrainRequests) int64 { return r.Answered5xx }), first},
@@ -149,11 +149,11 @@ func (d *drainView) requestRows() []fateRow {
 		{"  cut by FIN", reqs(func(r *record.DrainRequests) int64 { return r.CutFIN }), first},
 		{"  cut by RST", reqs(func(r *record.DrainRequests) int64 { return r.CutRST }), first},
 		{"  no reply in time", reqs(func(r *record.DrainRequests) int64 { return r.TimedOut }), first},
-		{"  what came was no reply", reqs(func(r *record.DrainRequests) int64 { return r.Other }), firstIfAny},
-		{"    its status was no code", reqs(func(r *record.DrainRequests) int64 { return r.HTTP["invalid"] }), ifAny},
+		{"  the reply was not valid", reqs(func(r *record.DrainRequests) int64 { return r.Other }), firstIfAny},
+		{"    its status was not valid", reqs(func(r *record.DrainRequests) int64 { return r.HTTP["invalid"] }), ifAny},
 		{"  of these, safe to retry", reqs(func(r *record.DrainRequests) int64 { return r.Safe }), ifAny},
 		{"  of these, unsafe to retry", reqs(func(r *record.DrainRequests) int64 { return r.Unsafe }), firstIfAny},
-		{"  of these, sent after the close", reqs(func(r *record.DrainRequests) int64 { return r.Raced }), ifAny},
+		{"  of these, arrived after close", reqs(func(r *record.DrainRequests) int64 { return r.Raced }), ifAny},
 		{"  of these, not received whole", reqs(func(r *record.DrainRequests) int64 { return r.Unreceived }), ifAny},
 		{"sent in part only, on purpose", reqs(func(r *record.DrainRequests) int64 { return r.Partial }), ifAny},
 		{"no reply when the load ended", reqs(func(r *record.DrainRequests) int64 { return r.Open }), firstIfAny},
@@ -205,7 +205,7 @@ func requestTimes(r *record.DrainRequests) string {
 	return strings.Join(facts, ";  ")
 }
 
-// explain says what the words about lost requests mean, where some were lost.
+// explain explains the terms about lost requests, if there are any.
 func (d *drainView) explain() []document.Block {
 	var out []document.Block
 	var lost, after, unreceived int64
@@ -215,13 +215,13 @@ func (d *drainView) explain() []document.Block {
 	}
 	if lost > 0 {
 		out = append(out, note(document.Detail, "safe to retry: the server's process has certainly not read it whole. Unsafe: it may have, "+
-			"so that a client which sends it again may have a payment made twice")...)
+			"so a client that sends it again may pay twice")...)
 	}
 	if unreceived > 0 {
 		out = append(out, note(document.Detail, "not received whole: the server's kernel said so when it reset the connection, or the client had not sent all of it yet")...)
 	}
 	if after > 0 {
-		out = append(out, note(document.Detail, "sent after the close: it arrived after the server had closed the connection, which the client could not know yet")...)
+		out = append(out, note(document.Detail, "arrived after close: the server had closed the connection before the request arrived")...)
 	}
 	return out
 }

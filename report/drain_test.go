@@ -47,7 +47,7 @@ func TestDrainExplains(t *testing.T) {
 	hung := sample(t, "drain-hung")
 	hung.Drain.Tries[0].Requests.Raced = 1
 	page := strings.Join(strings.Fields(string(render(t, "text", hung))), " ")
-	for _, want := range []string{"Unsafe: it may have", "sent after the close: it arrived", "Lost: never answered in whole"} {
+	for _, want := range []string{"Unsafe: it may have", "arrived after close: the server had closed", "Lost: without a whole reply"} {
 		if strings.Count(page, want) != 1 {
 			t.Errorf("%q is there %d times", want, strings.Count(page, want))
 		}
@@ -109,13 +109,13 @@ func TestDrainSays(t *testing.T) {
 		{
 			"reload",
 			func(r *record.Run, _ *record.DrainTry) { r.Drain.Stop.Signal, r.Drain.Stop.Then = "SIGHUP", "" },
-			[]string{"after 1 s of load; a reload: it is to stay"},
+			[]string{"after 1 s of load; a reload: it should stay"},
 			[]string{"to end"},
 		},
 		{
 			"upgrade",
 			func(r *record.Run, _ *record.DrainTry) { r.Drain.Stop.Signal, r.Drain.Stop.Then = "SIGUSR2", "" },
-			[]string{"after 1 s of load; a reload: it is to stay"},
+			[]string{"after 1 s of load; a reload: it should stay"},
 			[]string{"to end"},
 		},
 		{"stayed", func(_ *record.Run, try *record.DrainTry) { try.Server = record.DrainServer{Stayed: true} }, []string{"did not end: it was still running when the watch ended"}, []string{"reloads"}},
@@ -135,10 +135,10 @@ func TestDrainSays(t *testing.T) {
 			[]string{"started - it was not started", "listens - not on the target when the watch ended", "failed yes exit code 1"},
 			nil,
 		},
-		{"think", func(r *record.Run, _ *record.DrainTry) { r.Plan.Groups[1].Exchange = "http:/slow" }, []string{"20 that ask one request after the other, 10 ms apart (http:/slow);", "under way when the stop began 0 11 4 15"}, []string{"in flight"}},
+		{"think", func(r *record.Run, _ *record.DrainTry) { r.Plan.Groups[1].Exchange = "http:/slow" }, []string{"20 that send one request after the other, 10 ms apart (http:/slow);", "in progress when the stop began 0 11 4 15"}, []string{"in flight"}},
 		{"no think", func(r *record.Run, _ *record.DrainTry) {
 			r.Plan.Groups[1].ThinkNs, r.Plan.Groups[1].Exchange = 0, "http:/slow"
-		}, []string{"20 that ask one request after the other (http:/slow);"}, nil},
+		}, []string{"20 that send one request after the other (http:/slow);"}, nil},
 		{
 			"nobody came back",
 			func(_ *record.Run, try *record.DrainTry) {
@@ -204,7 +204,7 @@ func TestDrainSays(t *testing.T) {
 			func(_ *record.Run, try *record.DrainTry) {
 				try.Listener = record.DrainListener{Attempts: 9, Opened: 9, Unserved: 9, UnservedFromS: at(0.001)}
 			},
-			[]string{"handshakes by the kernel; from +1.00 ms on no process was seen accepting", "not served 9 taken by the kernel"},
+			[]string{"handshakes by the kernel; from +1.00 ms on no process was seen accepting", "not served 9 accepted by the kernel"},
 			[]string{"never ceased"},
 		},
 		{
@@ -212,7 +212,7 @@ func TestDrainSays(t *testing.T) {
 			func(_ *record.Run, try *record.DrainTry) {
 				try.Listener = record.DrainListener{Attempts: 9, Opened: 9, Undecided: 9}
 			},
-			[]string{"whether a process accepted is not known", "not known 9 taken by the kernel"},
+			[]string{"whether a process accepted is not known", "not known 9 accepted by the kernel"},
 			[]string{"never ceased", "not served", "no process was seen"},
 		},
 		{
@@ -220,7 +220,7 @@ func TestDrainSays(t *testing.T) {
 			func(_ *record.Run, try *record.DrainTry) {
 				try.Listener = record.DrainListener{Attempts: 9, Opened: 9, Undecided: 2}
 			},
-			[]string{"it never ceased to accept, as far as was seen", "not known 2 taken by the kernel"},
+			[]string{"it never stopped accepting, as far as was seen", "not known 2 accepted by the kernel"},
 			[]string{"not served"},
 		},
 		{

@@ -1234,7 +1234,7 @@ func TestPortsOfOthers(t *testing.T) {
 		outOfPorts(&r)
 		r.Pressure.Ports.PeakInUse = inUse
 		v := words(t, &r)
-		if said := strings.Contains(strings.Join(v.Reasons, "\n"), "no sample saw the other 116 in use by this load"); said != says || v.LimitedBy != record.LimitPorts {
+		if said := strings.Contains(strings.Join(v.Reasons, "\n"), "no sample saw this load use the other 116"); said != says || v.LimitedBy != record.LimitPorts {
 			t.Errorf("%d in use: limited by %s: %q", inUse, v.LimitedBy, v.Reasons)
 		}
 	}

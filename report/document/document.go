@@ -1,5 +1,5 @@
-// Package document holds a report before it is printed: sections of tables, charts, sentences and findings, whose numbers are
-// values. A printer (text, and any other) lays it out without knowing what a run record is.
+// Package document holds a report before it is printed: sections of tables, charts, sentences and findings. Numbers are still
+// values. A printer lays it out without knowing about run records.
 package document
 
 // Document is a report.
@@ -7,7 +7,7 @@ type Document struct {
 	// Title names the program, its version and the kind of run; Asked is what the run was asked to do.
 	Title, Asked string
 	Sections     []Section
-	// Warnings are doubts about what the sections say.
+	// Warnings lists doubts about the contents of the sections.
 	Warnings []Warning
 }
 
@@ -15,11 +15,11 @@ type Document struct {
 type Level uint8
 
 const (
-	// Detail is shown only where everything is.
+	// Detail is shown only in the whole report.
 	Detail Level = iota
 	// First is on the first page too.
 	First
-	// Data is shown nowhere, but is in a file of all numbers.
+	// Data is not shown, but is part of a file with all numbers.
 	Data
 )
 
@@ -32,11 +32,11 @@ const (
 	Good Tone = 1
 )
 
-// Section is one subject. A page has its title and its lead, and those of its blocks that the page's level asks for.
+// Section is one subject. A page shows its title, its lead, and the blocks of the page's level.
 type Section struct {
 	// ID is what links and scripts call it: "latency".
 	ID string
-	// Title is empty for a section that goes on where the one before ended.
+	// Title is empty for a section that continues the one before.
 	Title string
 	// Lead says the most important in one sentence.
 	Lead  string
@@ -51,7 +51,7 @@ type Warning struct {
 	// Section is the ID of the section that it concerns, empty if that is the run as a whole.
 	Section string
 	Text    string
-	// Level is First if the numbers mean something else with it than without.
+	// Level is First if the warning changes what the numbers mean.
 	Level Level
 }
 
@@ -64,7 +64,7 @@ type Facts struct {
 	Facts []Fact
 }
 
-// Fact is a text with a name; Level is looked at only where that of its Facts is First.
+// Fact is a text with a name. Its Level counts only if that of its Facts is First.
 type Fact struct {
 	Level      Level
 	Name, Text string
@@ -77,14 +77,14 @@ type List struct {
 	Findings []Finding
 }
 
-// Finding is a statement about the run. Code and Args say it to programs, where the record has them; Sentence says it to people.
+// Finding is a statement about the run: Code and Args for programs, if the record has them, and Sentence for people.
 type Finding struct {
 	Code     string
 	Args     map[string]any
 	Sentence string
 }
 
-// Note is a sentence; a doubt says that numbers of its section cannot be as they should.
+// Note is a sentence. A doubt says that numbers of its section contradict each other.
 type Note struct {
 	Level Level
 	Tone  Tone
@@ -92,14 +92,14 @@ type Note struct {
 	Text  string
 }
 
-// Table has a name in its first column. Cells may be nil: there is nothing to say.
+// Table has names in its first column. A cell may be nil.
 type Table struct {
 	Level   Level
 	Columns []Column
 	Rows    []Row
 }
 
-// Column is one of a table's.
+// Column is a table's column.
 type Column struct {
 	Name  string
 	Level Level
@@ -107,7 +107,7 @@ type Column struct {
 	Words bool
 }
 
-// Row is one of a table's. Indent says under which row before it belongs.
+// Row is a table's row. Indent says which earlier row it belongs to.
 type Row struct {
 	Level  Level
 	Indent int
@@ -118,13 +118,13 @@ type Row struct {
 // Chart shows series over one time.
 type Chart struct {
 	Level Level
-	// Step is the time that a point stands for if all stand for the same, in seconds; 0 if they do not.
+	// Step is the length in seconds of the interval of each point, 0 if they differ.
 	Step float64
-	// Times are the points in time of all series, in seconds: the ends of their intervals, or their begins with a Step.
+	// Times are the times of all series' points in seconds: the ends of their intervals, or their starts if there is a Step.
 	Times []float64
 	// Phases name the phase of each point; empty if there is one only.
 	Phases []string
-	// Zero says what the time 0 is, where some points are before it.
+	// Zero says what time 0 is, if there are points before it.
 	Zero   string
 	Events []Event
 	Series []Series
@@ -140,11 +140,11 @@ type Event struct {
 // Series is a quantity over the time of its chart.
 type Series struct {
 	Level Level
-	// Side is whose it is: client, server, or empty.
+	// Side is client, server, or empty.
 	Side, Name string
 	Kind       SeriesKind
 	Points     []float64
-	// Limit is what the quantity is held against, 0 if nothing.
+	// Limit is the quantity's limit, 0 if none.
 	Limit float64
 }
 
@@ -155,7 +155,7 @@ type SeriesKind uint8
 const (
 	// Gauge is a number at a time.
 	Gauge SeriesKind = iota
-	// Growth is a number of things in the time of a point: they add up.
+	// Growth is a count within the interval of a point, so that points add up.
 	Growth
 	// Speed is a rate.
 	Speed
@@ -163,7 +163,7 @@ const (
 	Duration
 )
 
-// Quote is what somebody else wrote.
+// Quote is another program's output.
 type Quote struct {
 	Level Level
 	Who   string

@@ -14,7 +14,7 @@ type (
 	Rate float64
 	// Micros is a time in microseconds.
 	Micros float64
-	// Since is a point in time, in seconds from the event that a table's times are of.
+	// Since is a time in seconds from the table's event.
 	Since float64
 	// Share is a part of a whole, from 0 to 1.
 	Share float64
@@ -22,9 +22,9 @@ type (
 	Usage float64
 	// Number is one without a unit.
 	Number float64
-	// Range is what a count may be.
+	// Range is a range of counts.
 	Range struct{ Min, Max int64 }
-	// Absent stands where there is no value, and says why.
+	// Absent says why there is no value.
 	Absent string
 )
 

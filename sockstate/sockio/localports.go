@@ -22,10 +22,11 @@ func (s *PortSet) Count(lo, hi uint16) (n int) {
 // ParsePorts parses a list like "8080,9000-9010", the format of ip_local_reserved_ports (proc_do_large_bitmap).
 func ParsePorts(list string) (*PortSet, error) {
 	s := new(PortSet)
-	for item := range strings.SplitSeq(strings.TrimSpace(list), ",") {
-		if item == "" {
-			continue
-		}
+	list = strings.TrimSpace(list)
+	if list == "" {
+		return s, nil
+	}
+	for item := range strings.SplitSeq(list, ",") {
 		first, last, isRange := strings.Cut(item, "-")
 		if !isRange {
 			last = first

@@ -35,9 +35,8 @@ func (h *handoff) carryOut(jobs map[string]Func) int {
 	if h.Spec.EhashEntries > 0 && h.Outer == "" {
 		noHash = nest(h) // returns only if the kernel refuses
 	}
-	// The first signal stops the job; further ones have no effect.
-	ctx, restore := signal.NotifyContext(context.Background(), endings()...)
-	defer restore()
+	// The first signal stops the job; further ones have no effect, until the process exits: they would end it as a crash.
+	ctx, _ := signal.NotifyContext(context.Background(), endings()...)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	_ = syscall.SetNonblock(controlFd, true) // otherwise reading it takes a thread

@@ -86,7 +86,7 @@ func draw(w io.Writer, files []string) error {
 	c := chart{
 		FIN: line(rates(fin), end, fastest), RST: line(rates(rst), end, fastest), TimeWait: line(timeWaits(fin), end, most),
 		FINRate: quantity.PerSecond(fin.Rate.OpenedPerS), RSTRate: quantity.PerSecond(rst.Rate.OpenedPerS),
-		Command: strings.Join(append([]string{"lastack"}, fin.Plan.Command[1:]...), " "),
+		Command: command(fin.Plan.Command),
 		Host:    fmt.Sprintf("Linux %s, %d CPUs, both ends on this host", fin.Hosts[0].Kernel, fin.Hosts[0].CPUs),
 	}
 	for s := 0.0; s <= end; s++ {
@@ -99,6 +99,21 @@ func draw(w io.Writer, files []string) error {
 		c.Sockets = append(c.Sockets, tick{at, quantity.Count(int64(share * most))})
 	}
 	return t.Execute(w, c)
+}
+
+// command leaves out where the record went.
+func command(words []string) string {
+	shown := []string{"lastack"}
+	for i := 1; i < len(words); i++ {
+		switch words[i] {
+		case "-q":
+		case "-o":
+			i++
+		default:
+			shown = append(shown, words[i])
+		}
+	}
+	return strings.Join(shown, " ")
 }
 
 type point struct{ x, y float64 }

@@ -303,7 +303,7 @@ func TestLimits(t *testing.T) {
 		{
 			name:  "loss",
 			trial: loads(veth(), 2*time.Second, 0, "client:rst", "none", conns(4), loss(0.05), timeouts(3*time.Second)), followed: loads(veth(), 500*time.Millisecond, 0, "client:rst", "none", conns(4)),
-			limit: record.LimitNetwork, valid: true, why: []string{"--loss 5%", "sent again"}, advice: []string{"less --loss"}, yields: true,
+			limit: record.LimitNetwork, valid: true, why: []string{"--loss 5%", "retransmitted"}, advice: []string{"less --loss"}, yields: true,
 		},
 		{
 			name: "slow server", alone: true,
@@ -351,7 +351,7 @@ func TestLimits(t *testing.T) {
 		},
 		{
 			name: "others on the machine", alone: true, trial: loads(lo(), time.Second, 0, "client:rst", "none", busy),
-			limit: record.LimitCPU, why: []string{"more of it with other processes than with this run"}, advice: []string{"run it again on a quiet machine"}, yields: true,
+			limit: record.LimitCPU, why: []string{"more with other processes than with this run"}, advice: []string{"run it again on a quiet machine"}, yields: true,
 		},
 		{
 			name: "plateau", trial: loads(lo(), 0, 0, "client:rst", "none", plateau(200)),

@@ -267,7 +267,7 @@ func TestLoss(t *testing.T) {
 			if v := r.Verdict; v.LimitedBy != record.LimitNetwork || !v.Valid {
 				t.Errorf("verdict %+v", v)
 			}
-			mustSay(t, "the reasons", r.Verdict.Reasons, "--loss 1%", "had to be sent again")
+			mustSay(t, "the reasons", r.Verdict.Reasons, "--loss 1%", "retransmitted")
 		})
 	}
 }

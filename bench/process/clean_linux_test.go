@@ -32,7 +32,7 @@ func TestCleanStart(t *testing.T) {
 			}
 			defer unix.Close(high)
 		}
-		p := r.start(Spec{Contain: contain, Args: []string{"sh", "-c", `env | grep -e ^LASTACK -e ^OWN; echo said >"$0"; exec sleep 600`, r.fifo}})
+		p := r.start(Spec{Contain: contain, Args: []string{"sh", "-c", `env | grep -e ^LASTACK -e ^OWN; echo said >"$0"; sleep 600 & wait`, r.fifo}})
 		r.lines("said")
 		want := []string{"OWN=kept"}
 		if d := cmp.Diff(want, slices.Sorted(slices.Values(strings.Fields(p.Said())))); d != "" {

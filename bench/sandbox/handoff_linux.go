@@ -51,7 +51,8 @@ func (h *handoff) file() (*os.File, error) {
 }
 
 // receive reads this process's handoff, found by the environment; nil if there is none. It ignores anything that is not a handoff
-// from the parent, like a variable that was left over or set by a user. An error means that a handoff cannot be read.
+// from the parent, like a variable that was left over or set by a user. An error means that a handoff cannot be read; the pipes are
+// open then.
 func receive() (*handoff, error) {
 	value, ok := os.LookupEnv(envName)
 	if !ok {
@@ -80,6 +81,11 @@ func readHandoff(fd int) (*handoff, error) {
 		return nil, nil
 	}
 	var st unix.Stat_t
+	for _, fd := range pipes {
+		if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO {
+			return nil, nil
+		}
+	}
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, os.NewSyscallError("fstat", err)
 	}
@@ -94,11 +100,6 @@ func readHandoff(fd int) (*handoff, error) {
 	var h handoff
 	if json.Unmarshal(b[:n], &h) != nil || h.Parent != os.Getppid() {
 		return nil, nil
-	}
-	for _, fd := range pipes {
-		if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO {
-			return nil, nil
-		}
 	}
 	return &h, nil
 }

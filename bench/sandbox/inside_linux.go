@@ -20,8 +20,8 @@ func Main(jobs map[string]Func) {
 	h, err := receive()
 	if err != nil {
 		// Exit: the program itself might start a cell, which would fail likewise, and so on.
-		fmt.Fprintf(os.Stderr, "the sandbox's process could not read its job: %v\n", err)
-		os.Exit(1)
+		err = &Error{step: stepStart, Err: fmt.Errorf("its process could not read its job: %w", err)}
+		os.Exit(exitCode(refuse(os.NewFile(eventsFd, "events"), err)))
 	}
 	if h == nil {
 		return
@@ -44,18 +44,28 @@ func (h *handoff) carryOut(jobs map[string]Func) int {
 	// The kernel named the process "exe", after /proc/self/exe. Rename it for ps and pgrep.
 	_ = writeFile("/proc/self/comm", filepath.Base(os.Args[0]))
 
-	if err := h.do(ctx, jobs, noHash, os.NewFile(eventsFd, "events")); err != nil {
+	return exitCode(h.do(ctx, jobs, noHash, os.NewFile(eventsFd, "events")))
+}
+
+// exitCode is 0 if the result was sent.
+func exitCode(err error) int {
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "the result could not be sent: %v\n", err)
 		return 1
 	}
 	return 0
 }
 
+// refuse sends why there is no job.
+func refuse(w io.Writer, why error) error {
+	return json.NewEncoder(w).Encode(message{End: &ending{Failure: newFailure(why)}})
+}
+
 // do does the job and writes its messages to w. The error is one of writing.
 func (h *handoff) do(ctx context.Context, jobs map[string]Func, noHash error, w io.Writer) error {
 	job, s, err := h.prepare(jobs, noHash)
 	if err != nil {
-		return json.NewEncoder(w).Encode(message{End: &ending{Failure: newFailure(err)}})
+		return refuse(w, err)
 	}
 	out, err := newOutbox(w, s.Status)
 	if err != nil {

@@ -660,7 +660,7 @@ func surroundings() []injury {
 		for name, change := range map[string]string{"deleted": "rm -f b/lastack", "replaced": "cp /bin/sh b/new && mv b/new b/lastack"} {
 			all = append(all, injury{
 				name: "program " + name + "/" + s.name, script: "mkdir b && cp $L b/lastack && { (sleep 0.2; " + change + ") & exec " + own + "; }",
-				codes: []int{exitOK, exitError, exitInvalid},
+				codes: []int{exitOK, exitUsage, exitError, exitInvalid}, // the drain's server is the same program: it may be gone before the flags are read
 			})
 		}
 	}

@@ -20,51 +20,44 @@ func title(r *record.Run) string {
 }
 
 // asked says where and how a run took place. interrupted is empty if it came to its end, load for a run, whose title has it.
-func asked(r *record.Run, load, interrupted string) *document.Section {
-	s := &document.Section{ID: "asked", Level: document.First}
+func asked(r *record.Run, load, brief, interrupted string) *section {
+	s := &section{document.Section{ID: "asked", Level: document.First}}
 	if interrupted != "" {
-		s.Blocks = append(s.Blocks, document.Note{Level: document.First, Tone: document.Bad, Doubt: true, Text: interrupted})
+		s.add(document.Note{Level: document.First, Tone: document.Bad, Doubt: true, Text: interrupted})
 	}
-	f := document.Facts{Level: document.First}
-	add := func(level document.Level, name, text string) {
-		if text != "" {
-			f.Facts = append(f.Facts, document.Fact{Level: level, Name: name, Text: text})
-		}
+	if load != "" {
+		s.add(document.Fact{Level: document.First, Name: "load", Text: load, Brief: brief})
 	}
-	add(document.First, "load", load)
 	if groups := r.Plan.Groups; len(groups) > 0 {
-		add(document.First, "target", target(r))
-		for _, s := range r.Plan.Resolved {
-			add(document.Detail, "resolved", s)
+		s.fact(document.First, "target", target(r))
+		for _, resolved := range r.Plan.Resolved {
+			s.fact(document.Detail, "resolved", resolved)
 		}
 		if n := r.Plan.Probed; n > 0 {
-			add(document.Detail, "probed", quantity.Plural(n, "by a connection", fmt.Sprintf("by %d connections", n))+" before the load, on which nothing was sent; no count here includes it")
+			s.fact(document.Detail, "probed", quantity.Plural(n, "by a connection", fmt.Sprintf("by %d connections", n))+" before the load, on which nothing was sent; no count here includes it")
 		}
 		if r.Kind != record.KindDrain && len(groups) == 1 && groups[0].Exchange == "none" && r.Server == nil && r.Plan.ServerWorkers == 0 {
-			add(document.First, "exchange", "nothing is sent: connections are opened and closed only (--exchange http:/path or echo:REQ,RESP asks for more)")
+			s.fact(document.First, "exchange", "nothing is sent: connections are opened and closed only (--exchange http:/path or echo:REQ,RESP asks for more)")
 		}
 	}
-	add(document.First, "where", where(r.Sandbox))
+	s.fact(document.First, "where", where(r.Sandbox))
 	var set []string
 	for _, k := range keys(r.Sandbox.Sysctls) {
 		set = append(set, k+"=\""+r.Sandbox.Sysctls[k]+"\"")
 	}
-	add(document.First, "set", strings.Join(set, ", "))
+	s.fact(document.First, "set", strings.Join(set, ", "))
 	for i := range r.Hosts {
-		add(document.Detail, "host", host(&r.Hosts[i]))
-		add(document.Detail, "sysctls", sysctls(&r.Hosts[i]))
+		s.fact(document.Detail, "host", host(&r.Hosts[i]))
+		s.fact(document.Detail, "sysctls", sysctls(&r.Hosts[i]))
 	}
-	add(document.Detail, "run", when(r))
+	s.fact(document.Detail, "run", when(r))
 	if why := r.Plan.EngineReason; why != "" {
-		add(document.Detail, "engine", r.Plan.Engine+", because "+why)
+		s.fact(document.Detail, "engine", r.Plan.Engine+", because "+why)
 	}
 	if r.Shard != nil {
-		add(document.First, "shard", fmt.Sprintf("%d of %d: all counts are of this part of the load", r.Shard.I, r.Shard.N))
+		s.fact(document.First, "shard", fmt.Sprintf("%d of %d: all counts are of this part of the load", r.Shard.I, r.Shard.N))
 	}
-	if len(r.Plan.Command) > 0 {
-		add(document.Detail, "command", shell(r.Plan.Command))
-	}
-	s.Blocks = append(s.Blocks, f)
+	s.fact(document.Detail, "command", shell(r.Plan.Command))
 	return s
 }
 
@@ -95,28 +88,28 @@ func what(plan *record.Plan) string {
 	}
 }
 
+// given is text if it was asked for.
+func given(asked bool, text string) string {
+	if asked {
+		return text
+	}
+	return ""
+}
+
 // extent says how long a load lasts.
 func extent(durationNs, count int64) string {
-	var parts []string
-	if durationNs > 0 {
-		parts = append(parts, askedTime(durationNs))
-	}
-	if count > 0 {
-		parts = append(parts, number(count, "lifecycle", "lifecycles"))
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return "for " + strings.Join(parts, " or ")
+	long := join(" or ", given(durationNs > 0, askedTime(durationNs)), given(count > 0, number(count, "lifecycle", "lifecycles")))
+	return given(long != "", "for "+long)
 }
 
 // describe describes a group of a plan.
 func describe(g *record.Group, durationNs, count int64) string {
 	n := quantity.Count(int64(g.Connections))
+	long := " " + extent(durationNs, count)
 	var s string
 	switch {
 	case g.PlateauNs > 0:
-		s = "open " + n + " connections, hold all for " + askedTime(g.PlateauNs)
+		s, long = "open "+n+" connections, hold all for "+askedTime(g.PlateauNs), ""
 		switch {
 		case g.Close == "never":
 		case g.CloseRate > 0:
@@ -125,40 +118,17 @@ func describe(g *record.Group, durationNs, count int64) string {
 			s += ", close them as fast as possible"
 		}
 	case g.RateFrom > 0 || g.RateTo > 0:
-		s = askedRate(g.RateFrom)
-		if g.RateTo != g.RateFrom && g.RateTo > 0 {
-			s += " to " + askedRate(g.RateTo)
-		}
-		s += " new connections/s (open loop"
-		if g.Connections > 0 {
-			s += ", at most " + n + " at once"
-		}
-		s += ")"
+		s = askedRate(g.RateFrom) + given(g.RateTo != g.RateFrom && g.RateTo > 0, " to "+askedRate(g.RateTo)) +
+			" new connections/s (open loop" + given(g.Connections > 0, ", at most "+n+" at once") + ")"
 	default:
 		s = n + " connections at a time (closed loop)"
 	}
-	if e := extent(durationNs, count); e != "" && g.PlateauNs == 0 {
-		s += " " + e
-	}
-	if g.Close != "" {
-		s += ", close " + g.Close
-	}
-	if g.OnEOF != "" && g.OnEOF != "close" {
-		s += ", on-eof " + g.OnEOF
-	}
-	if g.Exchange != "" {
-		s += ", exchange " + g.Exchange
-	}
-	if g.Requests > 1 {
-		s += " x " + quantity.Count(int64(g.Requests))
-	}
-	if g.ThinkNs > 0 {
-		s += ", " + askedTime(g.ThinkNs) + " apart"
-	}
-	if g.HoldNs > 0 {
-		s += ", each held " + askedTime(g.HoldNs)
-	}
-	return s
+	return join(", ", strings.TrimRight(s+long, " "),
+		given(g.Close != "", "close "+g.Close),
+		given(g.OnEOF != "" && g.OnEOF != "close", "on-eof "+g.OnEOF),
+		given(g.Exchange != "", "exchange "+g.Exchange)+given(g.Requests > 1, " x "+quantity.Count(int64(g.Requests))),
+		given(g.ThinkNs > 0, askedTime(g.ThinkNs)+" apart"),
+		given(g.HoldNs > 0, "each held "+askedTime(g.HoldNs)))
 }
 
 // target says where the load went and where it came from.
@@ -205,35 +175,21 @@ func some(list []string, n int) string {
 }
 
 func where(s record.Sandbox) string {
-	var out string
+	out := "not recorded"
 	switch s.Mode {
 	case "root", "user":
 		out = "sandbox with its own network namespace"
 		if s.Topology == "veth" {
 			out = "sandbox of two network namespaces joined by a veth pair"
 		}
-		if s.Topology == "lo" {
-			out += ", both ends on lo"
-		}
-		if s.Mode == "user" {
-			out += " (without root)"
-		} else {
-			out += " (root)"
-		}
+		out += given(s.Topology == "lo", ", both ends on lo") + map[string]string{"root": " (root)", "user": " (without root)"}[s.Mode]
 	case "off":
 		out = "this host's network namespace, no sandbox"
-	default:
-		out = "not recorded"
 	}
 	if s.EhashEntries > 0 {
-		out += fmt.Sprintf(", a connection hash of %s entries", quantity.Count(int64(s.EhashEntries)))
-		if s.Topology == "veth" {
-			out += " each"
-		}
+		out += fmt.Sprintf(", a connection hash of %s entries", quantity.Count(int64(s.EhashEntries))) + given(s.Topology == "veth", " each")
 	}
-	if s.Loss != "" && s.Loss != "0" && s.Loss != "0%" {
-		out += ", " + s.Loss + " of packets dropped on purpose"
-	}
+	out += given(s.Loss != "" && s.Loss != "0" && s.Loss != "0%", ", "+s.Loss+" of packets dropped on purpose")
 	return join(": ", out, s.Reason)
 }
 
@@ -252,61 +208,29 @@ func sysctls(h *record.Host) string {
 }
 
 func host(h *record.Host) string {
-	var parts []string
-	if k := h.Kernel; k != "" {
-		parts = append(parts, "Linux "+strings.TrimPrefix(k, "Linux "))
-	}
-	if h.CPUs > 0 {
-		s := fmt.Sprintf("%d %s", h.CPUs, quantity.Plural(h.CPUs, "CPU", "CPUs"))
-		if h.CPUQuota > 0 && h.CPUQuota < float64(h.CPUs) {
-			s += fmt.Sprintf(", %.3g by cgroup quota", h.CPUQuota)
-		}
-		if h.GoMaxProcs > 0 {
-			s += fmt.Sprintf(" (GOMAXPROCS %d)", h.GoMaxProcs)
-		}
-		parts = append(parts, s)
-	}
-	if h.MemoryBytes > 0 {
-		s := quantity.Bytes(h.MemoryBytes) + " memory"
-		if c := h.CgroupMemoryBytes; c > 0 && c < h.MemoryBytes {
-			s += ", " + quantity.Bytes(c) + " by cgroup limit"
-		}
-		parts = append(parts, s)
-	}
-	if h.NoFile > 0 {
-		parts = append(parts, "at most "+quantity.Count(h.NoFile)+" descriptors")
-	}
-	if len(parts) == 0 {
+	cpus := number(h.CPUs, "CPU", "CPUs") + given(h.CPUQuota > 0 && h.CPUQuota < float64(h.CPUs), fmt.Sprintf(", %.3g by cgroup quota", h.CPUQuota)) +
+		given(h.GoMaxProcs > 0, fmt.Sprintf(" (GOMAXPROCS %d)", h.GoMaxProcs))
+	memory := quantity.Bytes(h.MemoryBytes) + " memory" +
+		given(h.CgroupMemoryBytes > 0 && h.CgroupMemoryBytes < h.MemoryBytes, ", "+quantity.Bytes(h.CgroupMemoryBytes)+" by cgroup limit")
+	all := join(", ", given(h.Kernel != "", "Linux "+strings.TrimPrefix(h.Kernel, "Linux ")), given(h.CPUs > 0, cpus), given(h.MemoryBytes > 0, memory),
+		given(h.NoFile > 0, "at most "+quantity.Count(h.NoFile)+" descriptors"))
+	if all == "" {
 		return "not recorded"
 	}
-	return strings.Join(parts, ", ")
+	return all
 }
 
 // when says when a run took place, how long it was, and how many workers it had.
 func when(r *record.Run) string {
-	var parts []string
-	if !r.Started.IsZero() {
-		parts = append(parts, moment(r.Started))
+	p := &r.Plan
+	warmup := given(p.WarmupNs > 0, " after "+askedTime(p.WarmupNs)+" of warm-up")
+	if warmup != "" && r.Warmup != nil {
+		warmup += " (" + number(r.Warmup.Attempted, "lifecycle", "lifecycles") + ", not in the result)"
 	}
-	s := quantity.Seconds(r.ElapsedS) + " measured"
-	if r.Plan.WarmupNs > 0 {
-		s += " after " + askedTime(r.Plan.WarmupNs) + " of warm-up"
-		if r.Warmup != nil {
-			s += " (" + number(r.Warmup.Attempted, "lifecycle", "lifecycles") + ", not in the result)"
-		}
-	}
-	if r.Plan.RampNs > 0 {
-		s += ", ramp of " + askedTime(r.Plan.RampNs)
-	}
-	parts = append(parts, s)
-	if r.Plan.Workers > 0 {
-		w := fmt.Sprintf("%d load", r.Plan.Workers)
-		if r.Plan.ServerWorkers > 0 {
-			w += fmt.Sprintf(" and %d server", r.Plan.ServerWorkers)
-		}
-		parts = append(parts, w+" "+quantity.Plural(r.Plan.Workers+r.Plan.ServerWorkers, "worker", "workers"))
-	}
-	return join(", ", append(parts, r.Plan.Engine)...)
+	workers := fmt.Sprintf("%d load", p.Workers) + given(p.ServerWorkers > 0, fmt.Sprintf(" and %d server", p.ServerWorkers)) +
+		" " + quantity.Plural(p.Workers+p.ServerWorkers, "worker", "workers")
+	return join(", ", given(!r.Started.IsZero(), moment(r.Started)), quantity.Seconds(r.ElapsedS)+" measured"+warmup,
+		given(p.RampNs > 0, "ramp of "+askedTime(p.RampNs)), given(p.Workers > 0, workers), p.Engine)
 }
 
 // moment prints a point in time, always in UTC.

@@ -10,12 +10,12 @@ import (
 )
 
 // build makes a document of the sections that are not nil, and adds each warning to the section that it concerns.
-func build(title, asked string, warnings []string, sections ...*document.Section) *document.Document {
+func build(title, asked string, warnings []string, sections ...*section) *document.Document {
 	doc := &document.Document{Title: title, Asked: asked}
 	has := make(map[string]bool)
 	for _, s := range sections {
 		if s != nil {
-			doc.Sections = append(doc.Sections, *s)
+			doc.Sections = append(doc.Sections, s.Section)
 			has[s.ID] = true
 		}
 	}
@@ -47,7 +47,7 @@ func concerns() []struct{ id, keys string } {
 		{"latency", "latency latency_absent"},
 		{"groups", "groups"},
 		{"timeline", "timeline"},
-		{"states", "states"},
+		{"tcp_states", "states"},
 		{"time_wait", "time_wait"},
 		{"settle", "settle"},
 		{"predicted", "predicted"},
@@ -86,31 +86,64 @@ func quiet(key string) bool {
 // under reports whether a warning's key names a part of the record or something in it.
 func under(key, part string) bool { return key == part || strings.HasPrefix(key, part+".") }
 
-// table makes a table of columns. "+" before a name means that only the whole report shows the column, "~" that it contains text.
-func table(level document.Level, columns ...string) *document.Table {
-	t := &document.Table{Level: level}
+// section is a part of a report under construction.
+type section struct{ document.Section }
+
+// begin makes a section, whose ID is made of its title.
+func begin(level document.Level, title, lead string) *section {
+	id := strings.ReplaceAll(strings.ToLower(title), " ", "_")
+	return &section{document.Section{ID: id, Title: title, Level: level, Lead: lead}}
+}
+
+func (s *section) add(blocks ...document.Block) { s.Blocks = append(s.Blocks, blocks...) }
+
+// note adds a sentence to the whole report, if there is one.
+func (s *section) note(text string) {
+	if text != "" {
+		s.add(document.Note{Text: text})
+	}
+}
+
+// fact adds a text with a name, if there is one.
+func (s *section) fact(level document.Level, name, text string) {
+	if text != "" {
+		s.add(document.Fact{Level: level, Name: name, Text: text})
+	}
+}
+
+func (s *section) doubt(text string) {
+	s.add(document.Note{Level: document.First, Doubt: true, Text: text})
+}
+
+// table is a part of a section.
+type table struct{ document.Table }
+
+// table adds a table. In a column's name "+" means that only the whole report shows the column, "~" that it contains text.
+func (s *section) table(level document.Level, columns ...string) *table {
+	t := &table{document.Table{Level: level}}
 	for _, name := range columns {
-		c := document.Column{Name: name, Level: document.First}
-		if rest, ok := strings.CutPrefix(name, "+"); ok {
-			c.Name, c.Level = rest, document.Detail
-		}
-		if rest, ok := strings.CutPrefix(name, "~"); ok {
-			c.Name, c.Words = rest, true
+		c := document.Column{Level: document.First}
+		name, c.Words = strings.CutPrefix(name, "~")
+		name, only := strings.CutPrefix(name, "+")
+		if c.Name = name; only {
+			c.Level = document.Detail
 		}
 		t.Columns = append(t.Columns, c)
 	}
+	s.add(&t.Table)
 	return t
 }
 
-// row makes a table's row. Two spaces before its name are one step of indentation.
-func row(level document.Level, name string, cells ...document.Value) document.Row {
-	r := document.Row{Level: level, Cells: append([]document.Value{nil}, cells...)}
+// row adds a row to the whole report. Two spaces before its name are one step of indentation.
+func (t *table) row(name string, cells ...document.Value) *document.Row {
+	r := document.Row{}
 	for strings.HasPrefix(name, "  ") {
 		name = name[2:]
 		r.Indent++
 	}
-	r.Cells[0] = document.Text(name)
-	return r
+	r.Cells = append([]document.Value{document.Text(name)}, cells...)
+	t.Rows = append(t.Rows, r)
+	return &t.Rows[len(t.Rows)-1]
 }
 
 func txt(s string) document.Value {
@@ -137,18 +170,6 @@ func usage(n, d float64) document.Value {
 		return nil
 	}
 	return document.Usage(n / d)
-}
-
-// note makes a block of a sentence, or nil if it is empty.
-func note(level document.Level, text string) []document.Block {
-	if text == "" {
-		return nil
-	}
-	return []document.Block{document.Note{Level: level, Text: text}}
-}
-
-func doubt(text string) document.Block {
-	return document.Note{Level: document.First, Doubt: true, Text: text}
 }
 
 // findings pairs sentences with their findings. Records of older versions have only the sentences.
@@ -193,14 +214,6 @@ func finite(v float64) float64 {
 		return 0
 	}
 	return v
-}
-
-// detail keeps a section off the first page.
-func detail(s *document.Section) *document.Section {
-	if s != nil {
-		s.Level = document.Detail
-	}
-	return s
 }
 
 // levelIf is First if it should be on the first page.

@@ -13,37 +13,35 @@ import (
 )
 
 // rates says how fast connections were made.
-func rates(run *record.Run) *document.Section {
+func rates(run *record.Run) *section {
 	r := run.Rate
 	if r == (record.Rate{}) {
 		return nil
 	}
-	s := &document.Section{ID: "rates", Title: "RATES", Level: document.First}
-	t := table(document.Detail, "", "", "", "~")
+	s := begin(document.First, "RATES", "")
+	t := s.table(document.Detail, "", "", "", "~")
 	part := func(v float64) document.Value { return share(v, r.TargetPerS) }
 	perS := func(v float64) string { return quantity.PerSecond(v) + "/s" }
 	opened := "opened " + perS(r.OpenedPerS)
 	if r.TargetPerS > 0 {
-		t.Rows = append(t.Rows, row(document.Detail, "asked for", document.Rate(r.TargetPerS)))
+		t.row("asked for", document.Rate(r.TargetPerS))
 		opened += ", " + quantity.Usage(r.OpenedPerS, r.TargetPerS) + " of the " + perS(r.TargetPerS) + " asked for"
 	}
-	t.Rows = append(t.Rows, row(document.Detail, "opened", document.Rate(r.OpenedPerS), part(r.OpenedPerS)))
+	t.row("opened", document.Rate(r.OpenedPerS), part(r.OpenedPerS))
 	completed := "completed " + perS(r.CompletedPerS)
 	if n := completedLater(run); n > 0 {
 		// A share of the target rate would say nothing about the target.
-		later := "while connections were opened; " + quantity.Count(n) + " more after that"
-		t.Rows = append(t.Rows, row(document.Detail, "completed", document.Rate(r.CompletedPerS), nil, txt(later)))
+		t.row("completed", document.Rate(r.CompletedPerS), nil, txt("while connections were opened; "+quantity.Count(n)+" more after that"))
 		completed += ", and " + quantity.Count(n) + " after the last was opened"
 	} else {
-		t.Rows = append(t.Rows, row(document.Detail, "completed", document.Rate(r.CompletedPerS), part(r.CompletedPerS)))
+		t.row("completed", document.Rate(r.CompletedPerS), part(r.CompletedPerS))
 	}
 	exchanges := ""
 	if r.RequestsPerS > 0 {
-		t.Rows = append(t.Rows, row(document.Detail, "exchanges", document.Rate(r.RequestsPerS)))
+		t.row("exchanges", document.Rate(r.RequestsPerS))
 		exchanges = "exchanges " + perS(r.RequestsPerS)
 	}
 	s.Lead = join("; ", opened, completed, exchanges)
-	s.Blocks = append(s.Blocks, t)
 	return s
 }
 
@@ -58,64 +56,38 @@ func completedLater(run *record.Run) int64 {
 }
 
 // connections accounts for every lifecycle: the table counts each exactly once.
-func connections(run *record.Run) *document.Section {
+func connections(run *record.Run) *section {
 	r := &run.Result
 	c := &r.Connections
-	s := &document.Section{ID: "connections", Title: "CONNECTIONS", Level: document.First}
+	s := begin(document.First, "CONNECTIONS", "none was attempted")
 	if c.Attempted == 0 && len(r.Outcomes) == 0 {
-		s.Lead = "none was attempted"
 		return s
 	}
-	s.Lead = number(c.Attempted, "attempted", "attempted")
-	if c.Completed == c.Attempted {
-		s.Lead += ", all completed"
-	} else {
-		s.Lead += ", " + quantity.Count(c.Completed) + " completed (" + quantity.Share(float64(c.Completed), float64(c.Attempted)) + ")"
-		if c.Failed > 0 {
-			s.Lead += ", " + quantity.Count(c.Failed) + " failed"
-		}
-		if c.Unfinished > 0 {
-			s.Lead += ", " + quantity.Count(c.Unfinished) + " unfinished"
-		}
+	n := quantity.Count
+	ended := ", all completed"
+	if c.Completed != c.Attempted {
+		ended = ", " + n(c.Completed) + " completed (" + quantity.Share(float64(c.Completed), float64(c.Attempted)) + ")" +
+			given(c.Failed > 0, ", "+n(c.Failed)+" failed") + given(c.Unfinished > 0, ", "+n(c.Unfinished)+" unfinished")
 	}
-	if c.PeakOpen > 0 {
-		s.Lead += "; most at once " + quantity.Count(c.PeakOpen)
-	}
-	if c.Capped > 0 {
-		s.Lead += "; " + number(c.Capped, "arrival", "arrivals") + " waited at the cap"
-	}
-	t := table(levelIf(c.Failed > 0 || c.Unfinished > 0), "", "", "", "~")
+	s.Lead = n(c.Attempted) + " attempted" + ended + given(c.PeakOpen > 0, "; most at once "+n(c.PeakOpen)) +
+		given(c.Capped > 0, "; "+number(c.Capped, "arrival", "arrivals")+" waited at the cap")
+	t := s.table(levelIf(c.Failed > 0 || c.Unfinished > 0), "", "", "", "~")
 	if c.Scheduled > 0 {
-		never := ""
-		if c.Scheduled != c.Attempted {
-			never = number(c.Scheduled-c.Attempted, "arrival", "arrivals") + " never started"
-			s.Lead += ", " + quantity.Count(c.Scheduled-c.Attempted) + " never started"
-		}
-		t.Rows = append(t.Rows, row(document.Detail, "scheduled", count(c.Scheduled), nil, txt(never)))
+		never := c.Scheduled - c.Attempted
+		s.Lead += given(never != 0, ", "+n(never)+" never started")
+		t.row("scheduled", count(c.Scheduled), nil, txt(given(never != 0, number(never, "arrival", "arrivals")+" never started")))
 	}
-	t.Rows = append(t.Rows, row(document.Detail, "attempted", count(c.Attempted)))
-	t.Rows = append(t.Rows, outcomes(r, run.Timeline, run.Plan.Groups)...)
-	s.Blocks = append(s.Blocks, t)
-
-	facts := []string{"opened " + quantity.Count(c.Opened)}
-	if c.Requests > 0 {
-		facts = append(facts, "exchanges completed "+quantity.Count(c.Requests))
-	}
-	if c.PeakOpen > 0 {
-		facts = append(facts, "most at once "+quantity.Count(c.PeakOpen))
-	}
-	if c.Capped > 0 {
-		facts = append(facts, "arrivals that waited at the cap "+quantity.Count(c.Capped))
-	}
-	s.Blocks = append(s.Blocks, note(document.Detail, strings.Join(facts, ";  "))...)
-	s.Blocks = append(s.Blocks, replies(r)...)
-	s.Blocks = append(s.Blocks, unaccounted(r)...)
+	t.row("attempted", count(c.Attempted))
+	t.outcomes(r, run.Timeline, run.Plan.Groups)
+	s.note(join(";  ", "opened "+n(c.Opened), given(c.Requests > 0, "exchanges completed "+n(c.Requests)), given(c.PeakOpen > 0, "most at once "+n(c.PeakOpen)),
+		given(c.Capped > 0, "arrivals that waited at the cap "+n(c.Capped))))
+	s.replies(r)
+	s.unaccounted(r)
 	return s
 }
 
 // replies shows the HTTP replies by status, unless all are 2xx, and examples of invalid replies.
-func replies(r *record.Result) []document.Block {
-	var out []document.Block
+func (s *section) replies(r *record.Result) {
 	all, other := r.Replies()
 	if other > 0 || r.HTTP["1xx"] > 0 {
 		var parts []string
@@ -128,100 +100,79 @@ func replies(r *record.Result) []document.Block {
 				parts = append(parts, class+" "+quantity.Count(n)+" ("+quantity.Share(float64(n), float64(all))+")")
 			}
 		}
-		out = append(out, note(document.First, "HTTP replies: "+strings.Join(parts, ";  "))...)
+		s.add(document.Note{Level: document.First, Text: "HTTP replies: " + strings.Join(parts, ";  ")})
 	}
 	for _, kind := range ordered(r.ExchangeErrors, sockstate.FaultNames()) {
 		if example := r.ExchangeExamples[kind]; example != "" {
-			out = append(out, doubt(kind+", the first: "+example))
+			s.doubt(kind + ", the first: " + example)
 		}
 	}
-	return out
 }
 
 // unaccounted says which counts do not add up.
-func unaccounted(r *record.Result) []document.Block {
-	var out []document.Block
+func (s *section) unaccounted(r *record.Result) {
 	c := &r.Connections
+	attempted := ", not the " + quantity.Count(c.Attempted) + " attempted"
 	if sum := c.Completed + c.Failed + c.Unfinished; sum != c.Attempted {
-		out = append(out, doubt("completed + failed + unfinished = "+quantity.Count(sum)+", not the "+quantity.Count(c.Attempted)+" attempted: "+
-			quantity.Count(c.Attempted-sum)+" unaccounted for"))
+		s.doubt("completed + failed + unfinished = " + quantity.Count(sum) + attempted + ": " + quantity.Count(c.Attempted-sum) + " unaccounted for")
 	}
 	var sum int64
 	for _, n := range r.Outcomes {
 		sum += n
 	}
 	if sum != c.Attempted {
-		out = append(out, doubt("the outcomes add up to "+quantity.Count(sum)+", not the "+quantity.Count(c.Attempted)+" attempted"))
+		s.doubt("the outcomes add up to " + quantity.Count(sum) + attempted)
 	}
-	return out
 }
 
-// outcomes are the rows completed, failed and unfinished with the outcomes under each, and where in
-// the timeline, if there is one, the failures were. How far a client saw the end depends on the plan.
-func outcomes(r *record.Result, timeline []record.Interval, plan []record.Group) []document.Row {
-	var rows []document.Row
+// outcomes adds the rows completed, failed and unfinished with the outcomes under each, and when in the timeline, if there is one, the
+// failures were. How far a client saw the end depends on the plan.
+func (t *table) outcomes(r *record.Result, timeline []record.Interval, plan []record.Group) {
 	c := &r.Connections
-	add := func(name string, n int64) {
-		rows = append(rows, row(document.Detail, name, count(n), share(float64(n), float64(c.Attempted))))
-	}
-	// The first page says in a sentence how many completed, failed and did not finish, and then how the others ended.
+	part := func(n int64) document.Value { return share(float64(n), float64(c.Attempted)) }
+	// The first page has the number of each class in a sentence, and the outcomes of the lifecycles that did not complete.
 	level := document.Detail
 	outcome := func(name string, n int64, note string) {
-		if n <= 0 {
-			return
-		}
-		w := outcomeWords(name)
+		words := outcomeWords(name)
 		if name == sockstate.OutcomeFIN.String() {
-			w = finWords(plan)
+			words = finWords(plan)
 		}
-		rows = append(rows, row(level, "  "+name, count(n), share(float64(n), float64(c.Attempted)), txt(join("; ", w, note))))
-	}
-	endFailed, endCompleted := splitResets(r)
-
-	add("completed", c.Completed)
-	for _, name := range sockstate.OutcomeNames(sockstate.ClassEnd) {
-		n := r.Outcomes[name]
-		if name == sockstate.OutcomeRSTReceived.String() {
-			n = endCompleted
+		if n > 0 {
+			t.row("  "+name, count(n), part(n), txt(join("; ", words, note))).Level = level
 		}
-		outcome(name, n, "")
 	}
-	level = document.First
-	if c.Failed > 0 {
-		add("failed", c.Failed)
-		outcome(sockstate.OutcomeRSTReceived.String(), endFailed, "not what the policy predicts")
-		for _, name := range sockstate.OutcomeNames(sockstate.ClassFailure) {
-			note := span(timeline, name)
-			if name == sockstate.OutcomeOther.String() {
-				note = join("; ", join(", ", counts(r.ExchangeErrors), counts(r.Errnos)), note)
+	unpredicted := r.UnexpectedResets()
+	for _, of := range []struct {
+		class sockstate.OutcomeClass
+		name  string
+		n     int64
+	}{{sockstate.ClassEnd, "completed", c.Completed}, {sockstate.ClassFailure, "failed", c.Failed}, {sockstate.ClassUnfinished, "unfinished", c.Unfinished}} {
+		if of.n <= 0 && of.class != sockstate.ClassEnd {
+			continue
+		}
+		t.row(of.name, count(of.n), part(of.n))
+		if of.class == sockstate.ClassFailure {
+			outcome(sockstate.OutcomeRSTReceived.String(), unpredicted, "not what the policy predicts")
+		}
+		for _, name := range sockstate.OutcomeNames(of.class) {
+			n, note := r.Outcomes[name], ""
+			switch {
+			case name == sockstate.OutcomeRSTReceived.String():
+				n -= unpredicted
+			case name == sockstate.OutcomeOther.String():
+				note = join("; ", join(", ", counts(r.ExchangeErrors), counts(r.Errnos)), span(timeline, name))
+			case of.class == sockstate.ClassFailure:
+				note = span(timeline, name)
 			}
-			outcome(name, r.Outcomes[name], note)
+			outcome(name, n, note)
 		}
-	}
-	if c.Unfinished > 0 {
-		add("unfinished", c.Unfinished)
-		for _, name := range sockstate.OutcomeNames(sockstate.ClassUnfinished) {
-			outcome(name, r.Outcomes[name], "")
-		}
+		level = document.First
 	}
 	for _, name := range keys(r.Outcomes) {
 		if !slices.Contains(sockstate.LoadOutcomeNames(), name) {
 			outcome(name, r.Outcomes[name], "unknown to this version of lastack")
 		}
 	}
-	return rows
-}
-
-// splitResets splits the received resets into failed and completed: what the other outcomes
-// leave of each.
-func splitResets(r *record.Result) (failed, completed int64) {
-	all := r.Outcomes[sockstate.OutcomeRSTReceived.String()]
-	failed = r.Connections.Failed
-	for _, name := range sockstate.OutcomeNames(sockstate.ClassFailure) {
-		failed -= r.Outcomes[name]
-	}
-	failed = max(0, min(failed, all))
-	return failed, all - failed
 }
 
 func counts(m map[string]int64) string {
@@ -232,41 +183,29 @@ func counts(m map[string]int64) string {
 	return strings.Join(parts, ", ")
 }
 
-// span says between which samples of the timeline an outcome was seen.
+// span says from when to when the timeline has an outcome.
 func span(timeline []record.Interval, outcome string) string {
-	first, last := -1, -1
+	from, before, last := -1.0, 0.0, 0.0
 	for i := range timeline {
 		if timeline[i].Failures[outcome] > 0 {
-			if first < 0 {
-				first = i
+			if last = timeline[i].TS; from < 0 {
+				from = before
 			}
-			last = i
 		}
+		before = timeline[i].TS
 	}
-	if first < 0 {
+	if from < 0 {
 		return ""
 	}
-	from := 0.0
-	if first > 0 {
-		from = timeline[first-1].TS
-	}
-	return strings.TrimSuffix(clock(from), " s") + "-" + clock(timeline[last].TS)
-}
-
-// clock prints a time of the timeline.
-func clock(s float64) string {
-	if math.Abs(s) >= 1e9 {
-		return fmt.Sprintf("%.1e s", s)
-	}
-	return fmt.Sprintf("%.1f s", s)
+	return strings.TrimSuffix(quantity.Clock(from), " s") + "-" + quantity.Clock(last)
 }
 
 // groups shows the result of each group if there are several.
-func groups(run *record.Run) *document.Section {
+func groups(run *record.Run) *section {
 	if len(run.Groups) == 0 {
 		return nil
 	}
-	s := &document.Section{ID: "groups", Title: "GROUPS", Level: document.First, Lead: fmt.Sprintf("%d, each with its own result", len(run.Groups))}
+	s := begin(document.First, "GROUPS", fmt.Sprintf("%d, each with its own result", len(run.Groups)))
 	for i := range run.Groups {
 		g := &run.Groups[i]
 		about, plan := "", run.Plan.Groups
@@ -275,16 +214,14 @@ func groups(run *record.Run) *document.Section {
 				about, plan = describe(p, 0, 0), run.Plan.Groups[j:j+1]
 			}
 		}
-		s.Blocks = append(s.Blocks, document.Note{Text: g.Name + ": " + about})
-		t := table(document.Detail, "", "", "", "~")
-		t.Rows = append(t.Rows, row(document.Detail, "attempted", count(g.Connections.Attempted), nil,
-			txt("opened "+quantity.PerSecond(g.Rate.OpenedPerS)+"/s, completed "+quantity.PerSecond(g.Rate.CompletedPerS)+"/s")))
-		t.Rows = append(t.Rows, outcomes(&g.Result, nil, plan)...)
-		s.Blocks = append(s.Blocks, t)
-		s.Blocks = append(s.Blocks, replies(&g.Result)...)
-		s.Blocks = append(s.Blocks, unaccounted(&g.Result)...)
-		t, _ = latencyTable(document.Detail, &g.Result)
-		s.Blocks = append(s.Blocks, t)
+		s.note(g.Name + ": " + about)
+		t := s.table(document.Detail, "", "", "", "~")
+		t.row("attempted", count(g.Connections.Attempted), nil,
+			txt("opened "+quantity.PerSecond(g.Rate.OpenedPerS)+"/s, completed "+quantity.PerSecond(g.Rate.CompletedPerS)+"/s"))
+		t.outcomes(&g.Result, nil, plan)
+		s.replies(&g.Result)
+		s.unaccounted(&g.Result)
+		s.latencies(document.Detail, &g.Result)
 	}
 	return s
 }

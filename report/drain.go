@@ -31,20 +31,20 @@ func drainDocument(run *record.Run) *document.Document {
 	}
 	// A copy with the data of the try, for the sections that every report has.
 	shown := *run
+	shown.Accounting = d.accounting()
 	if d.try != nil && len(shown.Counters) == 0 {
 		shown.Counters = d.try.Counters
 	}
-	sections := []*document.Section{asked(run, drainLoad(run.Plan.Groups), d.interrupted()), d.score(), d.spread()}
+	load, brief := drainLoad(run.Plan.Groups)
+	sections := []*section{asked(run, load, brief, d.interrupted()), d.score(), d.spread()}
 	if v := &run.Verdict; v.LimitedBy != "" || len(v.Reasons) > 0 || v.Valid {
-		judged := shown
-		judged.Accounting = d.accounting()
-		sections = append(sections, judgement(&judged))
+		sections = append(sections, judgement(&shown))
 	}
 	sections = append(sections, thresholds(run), warnings())
 	if d.try != nil {
 		sections = append(sections, d.timeline(), d.fates(), d.queued(), d.listener(), d.reconnect(), d.server(), d.restart(), d.leftBehind())
 	}
-	sections = append(sections, d.latencies(), accounting(run, "our counts and the kernel's", d.accounting()), detail(kernel(&shown)), d.notKnown(), observer(run))
+	sections = append(sections, d.latencies(), accounting(shown.Accounting), kernel(document.Detail, &shown), d.notKnown(), observer(run))
 	if d.try != nil {
 		sections = append(sections, d.next())
 	}
@@ -96,22 +96,22 @@ const whatCounts = "counted from the stop on. Failed: requests lost or answered 
 // fewTries is the most tries whose scores are all shown.
 const fewTries = 5
 
-func (d *drainView) score() *document.Section {
-	s := &document.Section{ID: "score", Title: "SCORE", Level: document.First}
+func (d *drainView) score() *section {
 	tries := d.drain.Tries
+	s := begin(document.First, "SCORE", "no try came far enough to say anything")
+	if len(tries) == 0 {
+		return s
+	}
 	line := func(i int) string {
 		if s := tries[i].Score; s != "" {
 			return s
 		}
 		return metric.ScoreLine(&tries[i])
 	}
-	switch len(tries) {
-	case 0:
-		s.Lead = "no try came far enough to say anything"
-		return s
-	case 1:
-		s.Lead, s.Tone = line(0), scoreTone(tries)
-		s.Blocks = note(document.Detail, whatCounts)
+	s.Tone = scoreTone(tries)
+	if len(tries) == 1 {
+		s.Lead = line(0)
+		s.note(whatCounts)
 		return s
 	}
 	calm, undecided := 0, 0
@@ -123,26 +123,22 @@ func (d *drainView) score() *document.Section {
 		default:
 			calm++
 		}
+		if len(tries) <= fewTries || i+1 == d.n {
+			s.fact(document.First, fmt.Sprintf("try %d", i+1), line(i))
+		}
 	}
-	s.Lead, s.Tone = fmt.Sprintf("%d of %d tries lost no request", calm, len(tries)), scoreTone(tries)
 	switch {
 	case undecided > 0:
-		s.Lead += fmt.Sprintf("; of %d it is not known", undecided)
+		s.Lead = fmt.Sprintf("%d of %d tries lost no request; of %d it is not known", calm, len(tries), undecided)
 	case calm == len(tries):
 		s.Lead = fmt.Sprintf("none of %d tries lost a request", len(tries))
 	case calm == 0:
 		s.Lead = fmt.Sprintf("each of %d tries lost requests", len(tries))
+	default:
+		s.Lead = fmt.Sprintf("%d of %d tries lost no request", calm, len(tries))
 	}
 	s.Lead += fmt.Sprintf("; what follows is of try %d, and no other was worse for clients", d.n)
-	f := document.Facts{Level: document.First}
-	for i := range tries {
-		if len(tries) > fewTries && i+1 != d.n {
-			continue
-		}
-		f.Facts = append(f.Facts, document.Fact{Level: document.First, Name: fmt.Sprintf("try %d", i+1), Text: line(i)})
-	}
-	s.Blocks = append(s.Blocks, f)
-	s.Blocks = append(s.Blocks, note(document.Detail, whatCounts)...)
+	s.note(whatCounts)
 	return s
 }
 
@@ -157,23 +153,18 @@ func scoreTone(tries []record.DrainTry) document.Tone {
 }
 
 // spread shows how the tries differ.
-func (d *drainView) spread() *document.Section {
+func (d *drainView) spread() *section {
 	if !d.several() {
 		return nil
 	}
-	s := &document.Section{ID: "tries", Title: "TRIES", Lead: fmt.Sprintf("how %d tries differ; what was 0 in all of them is left out", len(d.drain.Tries))}
-	t := table(document.Detail, "", "min", "median", "max", "tries", "~")
+	s := begin(document.Detail, "TRIES", fmt.Sprintf("how %d tries differ; what was 0 in all of them is left out", len(d.drain.Tries)))
+	t := s.table(document.Detail, "", "min", "median", "max", "tries", "~")
 	for _, m := range metric.Spreads(d.drain.Tries) {
-		if m.Tries == 0 || m.Min == 0 && m.Max == 0 {
-			continue
+		if m.Tries > 0 && (m.Min != 0 || m.Max != 0) {
+			words := m.Help + given(m.AtLeast > 0, fmt.Sprintf("; at least, in %d", m.AtLeast))
+			t.row(m.Name, spreadValue(m.Unit, m.Min), spreadValue(m.Unit, m.Median), spreadValue(m.Unit, m.Max), count(m.Tries), txt(words))
 		}
-		words := m.Help
-		if m.AtLeast > 0 {
-			words += fmt.Sprintf("; at least, in %d", m.AtLeast)
-		}
-		t.Rows = append(t.Rows, row(document.Detail, m.Name, spreadValue(m.Unit, m.Min), spreadValue(m.Unit, m.Median), spreadValue(m.Unit, m.Max), count(m.Tries), txt(words)))
 	}
-	s.Blocks = append(s.Blocks, t)
 	return s
 }
 
@@ -204,23 +195,21 @@ func (d *drainView) warnings() []string {
 }
 
 // notKnown says what could not be known, and why.
-func (d *drainView) notKnown() *document.Section {
+func (d *drainView) notKnown() *section {
 	if d.try == nil {
 		return nil
 	}
-	unknown := keys(d.try.Unknown)
-	if d.try.Connections.Left() > 0 {
-		// It is known not to have happened, which the connections say.
-		unknown = slices.DeleteFunc(unknown, func(key string) bool { return key == "last_gone_s" })
-	}
-	if len(unknown) == 0 {
-		return nil
-	}
-	s := &document.Section{ID: "not_known", Title: "NOT KNOWN", Level: document.First}
+	s := begin(document.First, "NOT KNOWN", "")
 	var words []string
-	for _, key := range unknown {
-		words = append(words, unknownWords(key))
-		s.Blocks = append(s.Blocks, note(document.Detail, "- "+unknownWords(key)+": "+d.try.Unknown[key])...)
+	for _, key := range keys(d.try.Unknown) {
+		// With connections left, it is known that the last one was not gone.
+		if key != "last_gone_s" || d.try.Connections.Left() <= 0 {
+			words = append(words, unknownWords(key))
+			s.note("- " + unknownWords(key) + ": " + d.try.Unknown[key])
+		}
+	}
+	if len(words) == 0 {
+		return nil
 	}
 	s.Lead = some(words, 3)
 	return s
@@ -228,6 +217,9 @@ func (d *drainView) notKnown() *document.Section {
 
 // askedSeconds is askedTime for seconds.
 func askedSeconds(s float64) string { return askedTime(int64(min(s*1e9, 1e18))) }
+
+// quoted is a command in quotes.
+func quoted(command []string) string { return "\"" + shell(command) + "\"" }
 
 // stopWords says how the server was stopped.
 func stopWords(s *record.DrainStop) string {
@@ -241,13 +233,9 @@ func stopWords(s *record.DrainStop) string {
 	case record.DrainByPID:
 		out = fmt.Sprintf("%s to process %d%s", sig, s.PID, after)
 	case record.DrainByExec:
-		out = sig + " to the server that \"" + shell(s.Command) + "\" started, " + strings.TrimPrefix(after, " ")
+		out = sig + " to the server that " + quoted(s.Command) + " started," + after
 	case record.DrainByHook:
-		which := "the server"
-		if len(s.Exec) > 0 {
-			which += " that \"" + shell(s.Exec) + "\" started"
-		}
-		out = which + " is stopped by the hook \"" + strings.Join(s.Command, " ") + "\"" + after
+		out = "the server" + given(len(s.Exec) > 0, " that "+quoted(s.Exec)+" started") + " is stopped by the hook \"" + strings.Join(s.Command, " ") + "\"" + after
 	default:
 		return "how the server was stopped was not recorded"
 	}
@@ -260,62 +248,45 @@ func stopWords(s *record.DrainStop) string {
 		out += "; it has " + askedSeconds(s.GraceS) + " to end"
 	}
 	for _, a := range s.Also {
-		out += "; \"" + shell(a) + "\" runs beside it"
+		out += "; " + quoted(a) + " runs beside it"
 	}
-	if len(s.Restart) > 0 {
-		by := "\"" + shell(s.Restart) + "\""
-		if s.Handover {
-			out += "; " + by + " is started before the signal, so that both share the port"
-		} else {
-			out += "; restarted with " + by + " as soon as it is gone"
-		}
+	switch by := quoted(s.Restart); {
+	case len(s.Restart) == 0:
+	case s.Handover:
+		out += "; " + by + " is started before the signal, so that both share the port"
+	default:
+		out += "; restarted with " + by + " as soon as it is gone"
 	}
-	if s.Repeat > 1 {
-		out += fmt.Sprintf("; %d tries", s.Repeat)
-	}
-	return out
+	return out + given(s.Repeat > 1, fmt.Sprintf("; %d tries", s.Repeat))
 }
 
-// drainLoad describes the groups of a plan.
-func drainLoad(groups []record.Group) string {
-	var parts []string
-	same := true
-	for _, g := range groups {
-		same = same && g.Exchange == groups[0].Exchange
+// drainLoad describes the groups of a plan, in sentences and in a few words.
+func drainLoad(groups []record.Group) (load, brief string) {
+	if len(groups) == 0 {
+		return "not recorded", ""
 	}
-	for _, g := range groups {
+	same := !slices.ContainsFunc(groups, func(g record.Group) bool { return g.Exchange != groups[0].Exchange })
+	var parts, few []string
+	for i := range groups {
+		g := &groups[i]
 		n := quantity.Count(int64(g.Connections))
-		var s string
+		s, short, exchange := "", n+" "+g.Name, given(!same && g.Exchange != "", " ("+g.Exchange+")")
 		switch g.Name {
 		case "idle":
 			s = n + " idle clients that keep a connection"
 		case "in-flight":
-			s = n + quantity.Plural(g.Connections, " that sends", " that send") + " one request after the other"
-			if g.ThinkNs > 0 {
-				s += ", " + askedTime(g.ThinkNs) + " apart"
-			}
+			s = n + quantity.Plural(g.Connections, " that sends", " that send") + " one request after the other" + given(g.ThinkNs > 0, ", "+askedTime(g.ThinkNs)+" apart")
 		case "partial":
 			s = n + " with half a request sent"
 		case "queued":
 			s = n + " connections in the accept queue"
 		case "arrivals":
 			s = askedRate(g.RateFrom) + " new connections/s"
+			short = s
 		default:
-			s = g.Name + ": " + describe(&g, 0, 0)
-			parts = append(parts, s)
-			continue
+			s, exchange = g.Name+": "+describe(g, 0, 0), ""
 		}
-		if !same && g.Exchange != "" {
-			s += " (" + g.Exchange + ")"
-		}
-		parts = append(parts, s)
+		parts, few = append(parts, s+exchange), append(few, short)
 	}
-	if len(parts) == 0 {
-		return "not recorded"
-	}
-	s := strings.Join(parts, "; ")
-	if same && groups[0].Exchange != "" {
-		s += "; all speak " + groups[0].Exchange
-	}
-	return s
+	return join("; ", strings.Join(parts, "; "), given(same && groups[0].Exchange != "", "all speak "+groups[0].Exchange)), strings.Join(few, ", ")
 }

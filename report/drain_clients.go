@@ -6,70 +6,79 @@ import (
 	"lastack/report/document"
 )
 
-// timeRow is a row for a time: with note, or with none if it did not happen, or with why it is unknown.
-func (d *drainView) timeRow(name, path string, s *float64, note, none string) document.Row {
-	if s != nil {
-		return row(document.Detail, name, document.Since(*s), txt(note))
+// unknown makes s say why what a key of the try stands for is not known. If there is no reason, there is nothing to say.
+func (d *drainView) unknown(s *section, key string) *section {
+	why, unknown := d.try.WhyUnknown(key)
+	if !unknown {
+		return nil
 	}
-	if why, unknown := d.try.WhyUnknown(path); unknown {
-		return row(document.Detail, name, document.Absent("unknown: "+why))
-	}
-	return row(document.Detail, name, document.Absent(none))
+	s.Lead = "not known: " + why
+	return s
 }
 
-// counted is a row of a count with a note.
-func counted(name string, n int64, note string) document.Row {
-	return row(document.Detail, name, count(n), txt(note))
+// time adds a row for a time: with note, or with none if it did not happen, or with why it is unknown.
+func (t *table) time(d *drainView, name, key string, s *float64, note, none string) {
+	why, unknown := d.try.WhyUnknown(key)
+	switch {
+	case s != nil:
+		t.row(name, document.Since(*s), txt(note))
+	case unknown:
+		t.row(name, document.Absent("unknown: "+why))
+	default:
+		t.row(name, document.Absent(none))
+	}
+}
+
+// counts adds a row for each count with a note, except for those that are 0 and left out if so.
+func (t *table) counts(rows ...counted) {
+	for _, r := range rows {
+		if r.n > 0 || !r.ifAny {
+			t.row(r.name, count(r.n), txt(r.note))
+		}
+	}
+}
+
+type counted struct {
+	name  string
+	n     int64
+	note  string
+	ifAny bool
 }
 
 // listener is what happened to new connections.
-func (d *drainView) listener() *document.Section {
+func (d *drainView) listener() *section {
 	l := &d.try.Listener
-	s := &document.Section{ID: "listener", Title: "LISTENER", Lead: "connects after the stop began"}
-	t := table(document.Detail, "", "", "~")
-	t.Rows = append(t.Rows,
-		d.timeRow("last accept", "listener.last_accept_s", l.LastAcceptS, "the last handshake before the refusals", lastAccept(l)),
-		d.timeRow("first refusal", "listener.first_refusal_s", l.FirstRefusalS, "the first connect refused", "no connect was refused"))
+	s := begin(document.Detail, "LISTENER", "connects after the stop began")
+	t := s.table(document.Detail, "", "", "~")
+	t.time(d, "last accept", "listener.last_accept_s", l.LastAcceptS, "the last handshake before the refusals", lastAccept(l))
+	t.time(d, "first refusal", "listener.first_refusal_s", l.FirstRefusalS, "the first connect refused", "no connect was refused")
 	if l.FirstRefusalS != nil || l.AcceptsAgainS != nil {
-		t.Rows = append(t.Rows, d.timeRow("accepts again", "listener.accepts_again_s", l.AcceptsAgainS, "the first handshake after the refusals", "nothing accepted to the end of the watch"))
+		t.time(d, "accepts again", "listener.accepts_again_s", l.AcceptsAgainS, "the first handshake after the refusals", "nothing accepted to the end of the watch")
 		window := "from the first refusal until something accepted again"
 		if l.AcceptsAgainS == nil {
 			window = "at least: from the first refusal to the end of the watch, when nothing had accepted again"
 		}
-		t.Rows = append(t.Rows, row(document.Detail, "refused window", seconds(l.RefusedWindowS), txt(window)))
+		t.row("refused window", seconds(l.RefusedWindowS), txt(window))
 	}
 	if why, unknown := d.try.WhyUnknown("listener.refused"); unknown && l.Attempts == 0 {
-		t.Rows = append(t.Rows, row(document.Detail, "connects", document.Absent("unknown: "+why)))
+		t.row("connects", document.Absent("unknown: "+why))
 	} else {
-		t.Rows = append(t.Rows, counted("connects", l.Attempts, ""), counted("  refused", l.Refused, ""))
-		for _, r := range []struct {
-			name string
-			n    int64
-			note string
-		}{
-			{"  timed out", l.TimedOut, "the SYNs were dropped, or no host answered"},
-			{"  no answer yet", l.Pending, "when the load ended"},
-			{"  unreachable", l.Unreachable, "an ICMP error, or no route to the address"},
-			{"  failed here", l.Failed, "no port, descriptor or memory here: not counted as failed"},
-			{"  not served", l.Unserved, "accepted by the kernel; their requests were neither answered nor cut"},
-			{"  not known", l.Undecided, "accepted by the kernel; no reply yet when the load ended"},
-		} {
-			if r.n > 0 {
-				t.Rows = append(t.Rows, counted(r.name, r.n, r.note))
-			}
-		}
+		t.counts(
+			counted{"connects", l.Attempts, "", false},
+			counted{"  refused", l.Refused, "", false},
+			counted{"  timed out", l.TimedOut, "the SYNs were dropped, or no host answered", true},
+			counted{"  no answer yet", l.Pending, "when the load ended", true},
+			counted{"  unreachable", l.Unreachable, "an ICMP error, or no route to the address", true},
+			counted{"  failed here", l.Failed, "no port, descriptor or memory here: not counted as failed", true},
+			counted{"  not served", l.Unserved, "accepted by the kernel; their requests were neither answered nor cut", true},
+			counted{"  not known", l.Undecided, "accepted by the kernel; no reply yet when the load ended", true})
 		if l.SlowestConnectS > 0 {
-			note := "of those that succeeded"
-			if n := l.Unanswered(); n > 0 {
-				note += ", " + number(n, "other", "others") + " had no answer"
-			}
-			if l.SlowestConnectS > 0.9 {
-				note += "; a dropped SYN comes again after about 1 s"
-			}
-			t.Rows = append(t.Rows, row(document.Detail, "  slowest", seconds(l.SlowestConnectS), txt(note)))
+			n := l.Unanswered()
+			t.row("  slowest", seconds(l.SlowestConnectS), txt("of those that succeeded"+given(n > 0, ", "+number(n, "other", "others")+" had no answer")+
+				given(l.SlowestConnectS > 0.9, "; a dropped SYN comes again after about 1 s")))
 		}
 	}
-	s.Blocks = append(append(s.Blocks, t), note(document.Detail, d.whenRefusalsShow())...)
+	s.note(d.whenRefusalsShow())
 	return s
 }
 
@@ -105,95 +114,67 @@ func (d *drainView) whenRefusalsShow() string {
 }
 
 // queued shows the fates of the connections in the accept queue.
-func (d *drainView) queued() *document.Section {
-	q := d.try.Queued
-	s := &document.Section{ID: "queued", Title: "QUEUED", Level: document.First}
+func (d *drainView) queued() *section {
+	q, s := d.try.Queued, begin(document.First, "QUEUED", "")
 	if q == nil {
-		why, unknown := d.try.WhyUnknown("queued")
-		if !unknown {
-			return nil
-		}
-		s.Lead = "not known: " + why
-		return s
+		return d.unknown(s, "queued")
 	}
 	s.Lead = quantity.Count(q.Queued) + " in the accept queue when the stop began: " + quantity.Count(q.Served) + " served, " + quantity.Count(q.Reset) + " reset"
-	t := table(document.Detail, "", "", "~")
-	t.Rows = append(t.Rows,
-		counted("queued", q.Queued, "not yet accepted, by the kernel's count, including other groups'; "+quantity.Count(q.Asked)+" were asked for"),
-		counted("  served", q.Served, "accepted and answered after all"),
-		counted("  reset", q.Reset, "RST: their listener was closed"),
-		counted("  ended by FIN", q.FIN, "accepted, but never answered"),
-		counted("  timed out", q.TimedOut, "no reply in time"),
-		counted("  still open", q.Never, "when the watch ended, unanswered"))
-	if q.Elsewhere > 0 {
-		t.Rows = append(t.Rows, counted("elsewhere", q.Elsewhere, "of those asked for, never in this queue: another listener of the port accepted them, or it was full"))
-	}
-	s.Blocks = append(s.Blocks, t)
-	if n := q.Queued - q.Served - q.Reset - q.FIN - q.TimedOut - q.Never; n != 0 {
-		s.Blocks = append(s.Blocks, doubt(quantity.Count(n)+" queued connections have no fate, or one too many"))
-	}
+	s.table(document.Detail, "", "", "~").counts(
+		counted{"queued", q.Queued, "not yet accepted, by the kernel's count, including other groups'; " + quantity.Count(q.Asked) + " were asked for", false},
+		counted{"  served", q.Served, "accepted and answered after all", false},
+		counted{"  reset", q.Reset, "RST: their listener was closed", false},
+		counted{"  ended by FIN", q.FIN, "accepted, but never answered", false},
+		counted{"  timed out", q.TimedOut, "no reply in time", false},
+		counted{"  still open", q.Never, "when the watch ended, unanswered", false},
+		counted{"elsewhere", q.Elsewhere, "of those asked for, never in this queue: another listener of the port accepted them, or it was full", true})
+	s.missing("queued connections", q.Queued-q.Served-q.Reset-q.FIN-q.TimedOut-q.Never)
 	return s
 }
 
+// missing doubts a sum of fates.
+func (s *section) missing(what string, missing int64) {
+	if missing != 0 {
+		s.doubt(quantity.Count(missing) + " " + what + " have no fate, or one too many")
+	}
+}
+
 // reconnect says where clients reconnected that had lost their connection.
-func (d *drainView) reconnect() *document.Section {
-	r := &d.try.Reconnect
-	s := &document.Section{ID: "reconnect", Title: "RECONNECT", Level: document.First}
+func (d *drainView) reconnect() *section {
+	r, s := &d.try.Reconnect, begin(document.First, "RECONNECT", "")
 	if r.Clients == 0 && len(r.Landed) == 0 {
-		why, unknown := d.try.WhyUnknown("reconnect")
-		if !unknown {
-			return nil
-		}
-		s.Lead = "not known: " + why
-		return s
+		return d.unknown(s, "reconnect")
 	}
 	s.Lead = quantity.Count(r.Reconnected()) + " of " + number(r.Clients, "client", "clients") + " that lost a connection reconnected"
+	t := s.table(document.Detail, "", "", "~")
+	t.counts(counted{name: "tried to connect again", n: r.Clients})
+	by := "processes that came after the stop began"
+	if d.drain.Stop.Handover {
+		by = "the server that took over"
+	}
+	words := map[string]string{
+		"new": by, "old": "processes that were there when the stop began", "other": "another process", "unknown": "in an accept queue, or not to be read",
+	}
+	for _, where := range ordered(r.Landed, []string{"new", "old", "other", "unknown"}) {
+		t.counts(counted{name: "  landed: " + where, n: r.Landed[where], note: words[where]})
+	}
+	t.counts(counted{"  had none at the end", r.Failed, given(r.Failed > 0, "it never came"+given(r.FirstS != nil, ", or was lost again")), false})
+	if r.FirstS != nil {
+		t.row("first back", document.Since(*r.FirstS))
+	}
 	if r.LastS != nil {
 		s.Lead += ", the last " + quantity.Since(*r.LastS)
+		t.row("last back", document.Since(*r.LastS), txt(given(r.Failed > 0, "of those that came back")))
 	}
-	t := table(document.Detail, "", "", "~")
-	t.Rows = append(t.Rows, counted("tried to connect again", r.Clients, ""))
-	for _, where := range ordered(r.Landed, []string{"new", "old", "other", "unknown"}) {
-		words := map[string]string{
-			"new": "processes that came after the stop began", "old": "processes that were there when the stop began", "other": "another process",
-			"unknown": "in an accept queue, or not to be read",
-		}[where]
-		if where == "new" && d.drain.Stop.Handover {
-			words = "the server that took over"
-		}
-		t.Rows = append(t.Rows, counted("  landed: "+where, r.Landed[where], words))
-	}
-	failed, last := "", ""
-	if r.Failed > 0 {
-		failed, last = "it never came, or was lost again", "of those that came back"
-		if r.FirstS == nil {
-			failed = "it never came"
-		}
-	}
-	t.Rows = append(t.Rows, counted("  had none at the end", r.Failed, failed))
-	if r.FirstS != nil {
-		t.Rows = append(t.Rows, row(document.Detail, "first back", document.Since(*r.FirstS)))
-	}
-	if r.LastS != nil {
-		t.Rows = append(t.Rows, row(document.Detail, "last back", document.Since(*r.LastS), txt(last)))
-	}
-	s.Blocks = append(s.Blocks, t)
 	return s
 }
 
 // restart describes the server that replaces the old one.
-func (d *drainView) restart() *document.Section {
-	r := d.try.Restart
-	s := &document.Section{ID: "restart", Title: "RESTART", Level: document.First}
-	if r == nil {
-		why, unknown := d.try.WhyUnknown("restart")
-		if !unknown {
-			return nil
-		}
-		s.Lead = "not known: " + why
-		return s
-	}
+func (d *drainView) restart() *section {
+	r, s := d.try.Restart, begin(document.First, "RESTART", "")
 	switch {
+	case r == nil:
+		return d.unknown(s, "restart")
 	case r.Failed != "":
 		s.Lead, s.Tone = "failed: "+r.Failed, document.Bad
 	case r.ListensS != nil:
@@ -201,16 +182,11 @@ func (d *drainView) restart() *document.Section {
 	default:
 		s.Lead = "the new server was not seen listening"
 	}
-	started := ""
-	if r.StartedS != nil && *r.StartedS < 0 {
-		started = "before the stop, so that both shared the port"
-	}
-	t := table(document.Detail, "", "", "~")
-	t.Rows = append(t.Rows, d.timeRow("started", "restart.started_s", r.StartedS, started, "it was not started"),
-		d.timeRow("listens", "restart.listens_s", r.ListensS, "on the target", "not on the target when "+d.lastLook()))
+	t := s.table(document.Detail, "", "", "~")
+	t.time(d, "started", "restart.started_s", r.StartedS, given(r.StartedS != nil && *r.StartedS < 0, "before the stop, so that both shared the port"), "it was not started")
+	t.time(d, "listens", "restart.listens_s", r.ListensS, "on the target", "not on the target when "+d.lastLook())
 	if r.Failed != "" {
-		t.Rows = append(t.Rows, row(document.Detail, "failed", txt("yes"), txt(r.Failed)))
+		t.row("failed", txt("yes"), txt(r.Failed))
 	}
-	s.Blocks = append(s.Blocks, t)
 	return s
 }

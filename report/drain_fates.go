@@ -1,14 +1,14 @@
 package report
 
 import (
-	"strings"
+	"slices"
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/report/document"
 )
 
-// fateRow is one line of a table whose columns are the groups of clients.
+// fateRow is a row of a table whose columns are the groups of clients.
 type fateRow struct {
 	name string
 	of   func(*record.DrainGroup) int64
@@ -28,8 +28,12 @@ const (
 
 // groups lists the columns: each group, and all together where there is more than one.
 func (d *drainView) groups() []record.DrainGroup {
-	all := record.DrainGroup{Name: "all", Connections: d.try.Connections, Requests: d.try.Requests, Refused: d.try.Listener.Refused}
-	all.ConnectsUnanswered = d.try.Listener.Unanswered()
+	if len(d.try.Groups) == 1 {
+		return d.try.Groups
+	}
+	all := record.DrainGroup{
+		Name: "all", Connections: d.try.Connections, Requests: d.try.Requests, Refused: d.try.Listener.Refused, ConnectsUnanswered: d.try.Listener.Unanswered(),
+	}
 	for _, g := range d.try.Groups {
 		all.OpenAtStop += g.OpenAtStop
 		if at := g.FirstEndS; at != nil && (all.FirstEndS == nil || *at < *all.FirstEndS) {
@@ -39,53 +43,60 @@ func (d *drainView) groups() []record.DrainGroup {
 			all.LastEndS = at
 		}
 	}
-	if len(d.try.Groups) == 1 {
-		return d.try.Groups
-	}
 	// A drain has five. If there are more, only the first fit the page.
-	return append(append([]record.DrainGroup{}, d.try.Groups[:min(len(d.try.Groups), 8)]...), all)
+	return append(slices.Clone(d.try.Groups[:min(len(d.try.Groups), 8)]), all)
 }
 
 // fates shows the fate of each request and each connection from the stop on.
-func (d *drainView) fates() *document.Section {
-	s := &document.Section{ID: "fates", Title: "FATES", Level: document.First, Lead: "how each request and each connection ended, from the stop on"}
+func (d *drainView) fates() *section {
+	s := begin(document.First, "FATES", "how each request and each connection ended, from the stop on")
 	groups := d.groups()
-	t := table(document.First, "requests")
+	t := s.table(document.First, "requests")
 	for i := range groups {
 		t.Columns = append(t.Columns, document.Column{Name: groups[i].Name, Level: document.First})
 	}
-	add := func(rows []fateRow) {
-		for _, r := range rows {
-			line, some := row(document.Detail, "  "+r.name), false
-			for i := range groups {
-				n := r.of(&groups[i])
-				some = some || n != 0
-				line.Cells = append(line.Cells, count(n))
-			}
-			line.Level = levelIf(r.show == first && some || r.show == firstAlways)
-			if r.show == firstIfAny && some {
-				line.Level, line.Tone = document.First, document.Bad
-			}
-			if some || r.show == always || r.show == firstAlways || r.show == first {
-				t.Rows = append(t.Rows, line)
+	t.fates(groups, requestRows())
+	t.row("connections").Level = document.First
+	t.fates(groups, d.connectionRows())
+	ended := func(name string, at func(*record.DrainGroup) *float64) {
+		if !slices.ContainsFunc(groups, func(g record.DrainGroup) bool { return at(&g) != nil }) {
+			return
+		}
+		r := t.row(name)
+		for i := range groups {
+			if s := at(&groups[i]); s != nil {
+				r.Cells = append(r.Cells, document.Since(*s))
+			} else {
+				r.Cells = append(r.Cells, document.Absent("the server ended none"))
 			}
 		}
 	}
-	add(d.requestRows())
-	t.Rows = append(t.Rows, row(document.First, "connections"))
-	add(d.connectionRows())
-	t.Rows = append(t.Rows, d.endRows(groups)...)
-	s.Blocks = append(s.Blocks, t)
-	if n := d.try.Connections.Opened - d.try.Connections.Sum(); n != 0 {
-		s.Blocks = append(s.Blocks, doubt(quantity.Count(n)+" connections have no fate, or one too many"))
-	}
-	if n := d.try.Requests.Sent - d.try.Requests.Sum(); n != 0 {
-		s.Blocks = append(s.Blocks, doubt(quantity.Count(n)+" requests have no fate, or one too many"))
-	}
-	s.Blocks = append(s.Blocks, note(document.Detail, d.lastGone())...)
-	s.Blocks = append(s.Blocks, note(document.Detail, requestTimes(&d.try.Requests))...)
-	s.Blocks = append(s.Blocks, d.explain()...)
+	ended("  first ended by the server", func(g *record.DrainGroup) *float64 { return g.FirstEndS })
+	ended("  last ended by the server", func(g *record.DrainGroup) *float64 { return g.LastEndS })
+	s.missing("connections", d.try.Connections.Opened-d.try.Connections.Sum())
+	s.missing("requests", d.try.Requests.Sent-d.try.Requests.Sum())
+	s.note(d.lastGone())
+	s.note(requestTimes(&d.try.Requests))
+	d.explain(s)
 	return s
+}
+
+// fates adds rows of the groups.
+func (t *table) fates(groups []record.DrainGroup, rows []fateRow) {
+	for _, f := range rows {
+		some := slices.ContainsFunc(groups, func(g record.DrainGroup) bool { return f.of(&g) != 0 })
+		if !some && (f.show == ifAny || f.show == firstIfAny) {
+			continue
+		}
+		r := t.row("  " + f.name)
+		for i := range groups {
+			r.Cells = append(r.Cells, count(f.of(&groups[i])))
+		}
+		r.Level = levelIf(f.show == firstAlways || some && f.show >= first)
+		if r.Main = f.show >= firstIfAny; f.show == firstIfAny {
+			r.Tone = document.Bad
+		}
+	}
 }
 
 // connectionRows say how each connection ended that was open when the stop began, or opened after it.
@@ -113,27 +124,8 @@ func (d *drainView) connectionRows() []fateRow {
 	}
 }
 
-// endRows say when the server ended those that were open when the stop began.
-func (d *drainView) endRows(groups []record.DrainGroup) []document.Row {
-	from, to, some := row(document.Detail, "  first ended by the server"), row(document.Detail, "  last ended by the server"), false
-	at := func(s *float64) document.Value {
-		if s == nil {
-			return document.Absent("the server ended none")
-		}
-		some = true
-		return document.Since(*s)
-	}
-	for i := range groups {
-		from.Cells, to.Cells = append(from.Cells, at(groups[i].FirstEndS)), append(to.Cells, at(groups[i].LastEndS))
-	}
-	if !some {
-		return nil
-	}
-	return []document.Row{from, to}
-}
-
 // requestRows say what became of each request that was under way when the stop began, or sent after it.
-func (d *drainView) requestRows() []fateRow {
+func requestRows() []fateRow {
 	reqs := func(f func(*record.DrainRequests) int64) func(*record.DrainGroup) int64 {
 		return func(g *record.DrainGroup) int64 { return f(&g.Requests) }
 	}
@@ -184,44 +176,29 @@ func (d *drainView) lastGone() string {
 
 // requestTimes says how long replies took, and how long there were none.
 func requestTimes(r *record.DrainRequests) string {
-	var facts []string
-	if r.Total > 0 {
-		facts = append(facts, number(r.Total, "request", "requests")+" in the whole load")
-	}
+	var slowest, gap string
 	if r.SlowestS != nil {
-		s := "the slowest reply took " + quantity.Seconds(max(0, *r.SlowestS))
-		if n := r.TimedOut + r.Open; n > 0 {
-			s += ", and " + number(n, "request", "requests") + " had none"
-		}
-		facts = append(facts, s)
+		n := r.TimedOut + r.Open
+		slowest = "the slowest reply took " + quantity.Seconds(max(0, *r.SlowestS)) + given(n > 0, ", and "+number(n, "request", "requests")+" had none")
 	}
 	if r.GapS != nil {
-		s := "longest time without any reply " + quantity.Seconds(max(0, *r.GapS))
+		gap = "longest time without any reply " + quantity.Seconds(max(0, *r.GapS))
 		if r.GapOpen {
-			s = "no reply for the last " + quantity.Seconds(max(0, *r.GapS)) + " of the watch"
+			gap = "no reply for the last " + quantity.Seconds(max(0, *r.GapS)) + " of the watch"
 		}
-		facts = append(facts, s)
 	}
-	return strings.Join(facts, ";  ")
+	return join(";  ", given(r.Total > 0, number(r.Total, "request", "requests")+" in the whole load"), slowest, gap)
 }
 
 // explain explains the terms about lost requests, if there are any.
-func (d *drainView) explain() []document.Block {
-	var out []document.Block
+func (d *drainView) explain(s *section) {
 	var lost, after, unreceived int64
 	for i := range d.drain.Tries {
 		r := &d.drain.Tries[i].Requests
 		lost, after, unreceived = max(lost, r.Lost()), max(after, r.Raced), max(unreceived, r.Unreceived)
 	}
-	if lost > 0 {
-		out = append(out, note(document.Detail, "safe to retry: the server's process has certainly not read it whole. Unsafe: it may have, "+
-			"so a client that sends it again may pay twice")...)
-	}
-	if unreceived > 0 {
-		out = append(out, note(document.Detail, "not received whole: the server's kernel said so when it reset the connection, or the client had not sent all of it yet")...)
-	}
-	if after > 0 {
-		out = append(out, note(document.Detail, "arrived after close: the server had closed the connection before the request arrived")...)
-	}
-	return out
+	s.note(given(lost > 0, "safe to retry: the server's process has certainly not read it whole. Unsafe: it may have, "+
+		"so a client that sends it again may pay twice"))
+	s.note(given(unreceived > 0, "not received whole: the server's kernel said so when it reset the connection, or the client had not sent all of it yet"))
+	s.note(given(after > 0, "arrived after close: the server had closed the connection before the request arrived"))
 }

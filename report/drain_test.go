@@ -87,15 +87,14 @@ func TestDrainEscapes(t *testing.T) {
 
 func TestDrainProgress(t *testing.T) {
 	var b bytes.Buffer
-	p := NewDrainProgress(&b)
-	p.Phase(1, 1, "the load is complete: 1,120 connections open")
-	p.Phase(3, 20, "SIGTERM\x1b[2J\n"+strings.Repeat("x", 200))
+	DrainPhase(&b, 1, 1, "the load is complete: 1,120 connections open")
+	DrainPhase(&b, 3, 20, "SIGTERM\x1b[2J\n"+strings.Repeat("x", 200))
 	lines := strings.Split(b.String(), "\n")
 	if len(lines) != 3 || lines[0] != "the load is complete: 1,120 connections open" || !strings.HasPrefix(lines[1], "try  3 of 20: SIGTERM\\x1b[2J x") || !strings.HasSuffix(lines[1], "x…") {
 		t.Errorf("%q", lines)
 	}
 	checkPage(t, b.Bytes())
-	NewDrainProgress(brokenWriter{}).Phase(1, 1, "nobody listens")
+	DrainPhase(brokenWriter{}, 1, 1, "nobody listens")
 }
 
 // What a page says of a try, and what it does not.

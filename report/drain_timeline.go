@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 
 	"lastack/bench/quantity"
@@ -12,36 +13,36 @@ import (
 const eventsShown = 30
 
 // timeline says what happened when, and how sure that is.
-func (d *drainView) timeline() *document.Section {
+func (d *drainView) timeline() *section {
+	t := d.try
 	zero := "the signal"
 	if d.drain.Stop.Way == record.DrainByHook {
 		zero = "the start of the hook"
 	}
-	s := &document.Section{ID: "timeline", Title: "TIMELINE", Level: document.First, Lead: "from " + zero + " on, ±" + quantity.Micros(d.try.Order.UncertaintyUs)}
-	if n := d.try.Order.Dropped; n > 0 {
-		s.Blocks = append(s.Blocks, doubt("the capture missed "+number(n, "packet", "packets")+": a time below may be of a later one"))
+	s := begin(document.First, "TIMELINE", "from "+zero+" on, ±"+quantity.Micros(t.Order.UncertaintyUs))
+	if n := t.Order.Dropped; n > 0 {
+		s.doubt("the capture missed " + number(n, "packet", "packets") + ": a time below may be of a later one")
 	}
-	s.Blocks = append(s.Blocks, note(document.Detail, orderWords(&d.try.Order))...)
+	s.note(orderWords(&t.Order))
 	c := &document.Chart{Level: document.First, Zero: "the stop begins"}
-	for i, m := range d.try.Moments {
-		if i == eventsShown {
-			break
-		}
+	main := []*float64{new(float64), t.Listener.FirstRefusalS, t.Listener.AcceptsAgainS, t.LastGoneS, t.Server.ExitS}
+	if t.Restart != nil {
+		main = append(main, t.Restart.ListensS)
+	}
+	for _, m := range t.Moments[:min(len(t.Moments), eventsShown)] {
 		who, _, _ := strings.Cut(m.What, ": ")
-		ofGroup := d.try.Group(who) != nil
-		c.Events = append(c.Events, document.Event{Level: levelIf(!ofGroup), At: m.TS, What: m.What})
+		ofGroup := t.Group(who) != nil
+		isMain := slices.ContainsFunc(main, func(at *float64) bool { return at != nil && *at == m.TS })
+		c.Events = append(c.Events, document.Event{Level: levelIf(!ofGroup), Main: !ofGroup && isMain, At: m.TS, What: m.What})
 	}
 	d.slices(c)
-	s.Blocks = append(s.Blocks, c)
-	if n := len(d.try.Moments) - eventsShown; n > 0 {
-		s.Blocks = append(s.Blocks, note(document.Detail, number(n, "more event is", "more events are")+" in the record")...)
+	s.add(c)
+	if n := len(t.Moments) - eventsShown; n > 0 {
+		s.note(number(n, "more event is", "more events are") + " in the record")
 	}
-	if d.try.WatchedS > 0 {
-		words := "clients were watched for " + quantity.Seconds(d.try.WatchedS)
-		if sl := d.try.Slices; len(sl) > 0 && sl[len(sl)-1].TS > d.try.WatchedS+awaited {
-			words += "; what comes later is of requests and connects that were under way then"
-		}
-		s.Blocks = append(s.Blocks, note(document.Detail, words)...)
+	if t.WatchedS > 0 {
+		late := slices.ContainsFunc(t.Slices, func(sl record.DrainSlice) bool { return sl.TS > t.WatchedS+awaited })
+		s.note("clients were watched for " + quantity.Seconds(t.WatchedS) + given(late, "; what comes later is of requests and connects that were under way then"))
 	}
 	return s
 }

@@ -11,48 +11,36 @@ import (
 	"lastack/sockstate"
 )
 
-// predicted sets what the close policy should have brought beside what was seen.
-func predicted(run *record.Run) *document.Section {
+// predicted shows the close policy's prediction beside what was observed.
+func predicted(run *record.Run) *section {
 	p := &run.Predicted
 	if len(p.Paths) == 0 && p.TimeWait == "" && len(p.Counters) == 0 {
 		return nil
 	}
-	s := &document.Section{ID: "predicted", Title: "PREDICTED", Lead: "beside what was observed"}
-	var f document.Facts
+	s := begin(document.Detail, "PREDICTED", "beside what was observed")
 	for _, side := range keys(p.Paths) {
 		for i, path := range p.Paths[side] {
-			name := side
-			if i > 0 {
-				name, path = "", "or  "+path
-			}
-			f.Facts = append(f.Facts, document.Fact{Name: name, Text: path})
+			s.fact(document.Detail, given(i == 0, side), given(i > 0, "or  ")+path)
 		}
 	}
-	if p.TimeWait != "" {
-		f.Facts = append(f.Facts, document.Fact{Name: "TIME_WAIT", Text: "predicted on " + holderWords(p.TimeWait) + timeWaitSeen(run)})
-	}
-	t := table(document.Detail, "kernel counter", "predicted", "counted", "", "~")
+	s.fact(document.Detail, "TIME_WAIT", given(p.TimeWait != "", "predicted on "+holderWords(p.TimeWait)+timeWaitSeen(run)))
+	t := s.table(document.Detail, "kernel counter", "predicted", "counted", "", "~")
 	for _, name := range keys(p.Counters) {
 		if slices.ContainsFunc(run.Accounting, func(c record.Check) bool { return c.Name == name }) {
 			continue
 		}
-		want := p.Counters[name]
-		cells := []document.Value{document.Range(want)}
-		switch got := lookup(run.Counters, name); {
-		case len(run.Counters) == 0:
-			cells = append(cells, document.Absent("not read"))
-		case run.Unread(name) != "":
-			cells = append(cells, document.Absent("not read"))
+		want, got := p.Counters[name], lookup(run.Counters, name)
+		cells := []document.Value{count(got), agreement(want.Contains(got), true)}
+		switch {
+		case len(run.Counters) == 0, run.Unread(name) != "":
+			cells = []document.Value{document.Absent("not read")}
 		case !want.Contains(got) && !alone(run):
-			cells = append(cells, count(got), nil, txt(notComparable("")))
-		default:
-			cells = append(cells, count(got), agreement(want.Contains(got), true))
+			cells = []document.Value{count(got), nil, txt(notComparable(""))}
 		}
-		t.Rows = append(t.Rows, row(document.Detail, shortNames(name), cells...))
+		t.row(shortNames(name), append([]document.Value{document.Range(want)}, cells...)...)
 	}
-	s.Blocks = append(s.Blocks, f, t)
 	for _, n := range p.Notes {
-		s.Blocks = append(s.Blocks, note(document.Detail, "- "+n)...)
+		s.note("- " + n)
 	}
 	return s
 }
@@ -60,7 +48,7 @@ func predicted(run *record.Run) *document.Section {
 // alone reports whether the kernel's counters hold nobody else's connections.
 func alone(run *record.Run) bool { return run.Sandbox.Mode == "root" || run.Sandbox.Mode == "user" }
 
-// agreement says in a word whether two counts agree, nothing where that they do not says nothing.
+// agreement says in a word whether two counts agree. If they need not agree exactly, a difference says nothing.
 func agreement(ok, exact bool) document.Value {
 	switch {
 	case ok:
@@ -71,7 +59,7 @@ func agreement(ok, exact bool) document.Value {
 	return document.Absent("")
 }
 
-// notComparable says why two counts that differ say nothing.
+// notComparable says why a difference of two counts says nothing.
 func notComparable(why string) string {
 	if why == "" {
 		why = "others' connections may count too"
@@ -79,12 +67,12 @@ func notComparable(why string) string {
 	return "not comparable: " + why
 }
 
-// incomparable reports whether a statement that is not met says nothing.
+// incomparable reports whether a check says nothing: its counts may differ.
 func incomparable(c *record.Check) bool {
 	return c.NotRead == "" && !c.Exact && (!c.OK || !c.Want.Contains(c.Got))
 }
 
-// shortNames takes the prefixes off the counters of a sum, which would not fit its column.
+// shortNames shortens the names in a sum of counters to fit a column.
 func shortNames(name string) string {
 	if !strings.Contains(name, "+") {
 		return name
@@ -97,13 +85,8 @@ func shortNames(name string) string {
 }
 
 func holderWords(holder string) string {
-	switch holder {
-	case "none":
-		return "neither side"
-	case "either":
-		return "either side, as it falls"
-	case "both":
-		return "both sides"
+	if words := map[string]string{"none": "neither side", "either": "one side or the other", "both": "both sides"}[holder]; words != "" {
+		return words
 	}
 	return "the " + holder
 }
@@ -144,25 +127,24 @@ func lookup(counters map[string]int64, name string) int64 {
 	return sum
 }
 
-// accounting is every statement that must hold between our counts and the kernel's. The first page has those that do not.
-func accounting(run *record.Run, what string, checks []record.Check) *document.Section {
+// accounting shows the checks of our counts against the kernel's. The first page has those that failed.
+func accounting(checks []record.Check) *section {
 	if len(checks) == 0 {
 		return nil
 	}
-	s := &document.Section{ID: "accounting", Title: "ACCOUNTING", Level: document.First}
-	var bad bool
-	s.Lead, bad = agreed(what, checks)
-	t := table(levelIf(bad), "", "expected", "counted", "", "~")
+	lead, bad := agreed("our counts and the kernel's", checks)
+	s := begin(document.First, "ACCOUNTING", lead)
 	if bad {
 		s.Tone = document.Bad
 	}
+	t := s.table(levelIf(bad), "", "expected", "counted", "", "~")
 	for i := range checks {
 		c := &checks[i]
 		cells := []document.Value{document.Range(c.Want), count(c.Got), agreement(c.OK, c.Exact), txt(c.Note)}
 		wrong := !c.OK && !incomparable(c)
 		switch {
 		case c.NotRead != "":
-			cells, wrong = []document.Value{document.Range(c.Want), document.Absent("not read: " + c.NotRead)}, false
+			cells, wrong = []document.Value{cells[0], document.Absent("not read: " + c.NotRead)}, false
 		case incomparable(c):
 			why := notComparable(c.Note)
 			if c.Contradicts {
@@ -170,13 +152,12 @@ func accounting(run *record.Run, what string, checks []record.Check) *document.S
 			}
 			cells[2], cells[3] = agreement(false, c.Exact), txt(why)
 		}
-		t.Rows = append(t.Rows, row(levelIf(wrong), shortNames(c.Name), cells...))
+		t.row(shortNames(c.Name), cells...).Level = levelIf(wrong)
 	}
-	s.Blocks = append(s.Blocks, t)
 	return s
 }
 
-// agreed sums statements up in a few words. Those that cannot be compared are in no other count.
+// agreed sums checks up in a few words. Those that cannot be compared are in no other count.
 func agreed(what string, checks []record.Check) (words string, isBad bool) {
 	bad, out, unread := 0, 0, 0
 	for i := range checks {
@@ -190,34 +171,30 @@ func agreed(what string, checks []record.Check) (words string, isBad bool) {
 		}
 	}
 	n := len(checks) - out - unread
-	var s string
 	switch {
 	case n == 0 && out == 0:
 		return what + ": not read", false
 	case n == 0:
 		return what + ": " + quantity.Plural(out, "it cannot be compared", "none of them can be compared"), false
 	case bad > 0:
-		s = fmt.Sprintf("%s: %d of %d DO NOT AGREE", what, bad, n)
+		words = fmt.Sprintf("%s: %d of %d DO NOT AGREE", what, bad, n)
 	default:
-		s = fmt.Sprintf("%s agree: %d of %d", what, n, n)
+		words = fmt.Sprintf("%s agree: %d of %d", what, n, n)
 	}
-	if out > 0 {
-		s += fmt.Sprintf(", %d cannot be compared", out)
-	}
-	if unread > 0 {
-		s += fmt.Sprintf(", %d not read", unread)
-	}
-	return s, bad > 0
+	return words + given(out > 0, fmt.Sprintf(", %d cannot be compared", out)) + given(unread > 0, fmt.Sprintf(", %d not read", unread)), bad > 0
 }
 
-// kernel shows the counters that tell of trouble, where they grew.
-func kernel(run *record.Run) *document.Section {
+// countersNamed is the most counters that the lead names.
+const countersNamed = 5
+
+// kernel shows the counters that tell of trouble, if they grew.
+func kernel(level document.Level, run *record.Run) *section {
 	all := run.Counters
 	if len(all) == 0 {
 		return nil
 	}
-	s := &document.Section{ID: "kernel", Title: "KERNEL", Level: document.First}
-	t := table(document.Detail, "", "growth")
+	s := begin(level, "KERNEL", "no retransmission, drop, overflow or reset was counted")
+	t := s.table(document.Detail, "", "growth")
 	sides := keys(run.CountersBySide)
 	sides = sides[:min(len(sides), 2)]
 	for _, side := range sides {
@@ -225,139 +202,99 @@ func kernel(run *record.Run) *document.Section {
 	}
 	t.Columns = append(t.Columns, document.Column{Level: document.First, Words: true})
 	var grown []string
-	expected := 0
 	for _, c := range counterWords() {
-		if all[c.name] == 0 {
+		n := all[c.name]
+		if n == 0 {
 			continue
 		}
-		r := row(document.Detail, c.name, count(all[c.name]))
+		words := c.words
+		if want, ok := run.Predicted.Counters[c.name]; ok && want.Contains(n) {
+			words += " (as predicted)"
+			s.Lead = "no retransmission, drop, overflow or reset but those predicted"
+		} else if c.name != "TcpExtTWRecycled" { // no trouble, and TIME_WAIT has it
+			grown = append(grown, strings.TrimPrefix(strings.TrimPrefix(c.name, "TcpExt"), "Tcp")+" "+quantity.Count(n))
+		}
+		r := t.row(c.name, count(n))
 		for _, side := range sides {
 			r.Cells = append(r.Cells, count(run.CountersBySide[side][c.name]))
 		}
-		words := c.words
-		if want, ok := run.Predicted.Counters[c.name]; ok && want.Contains(all[c.name]) {
-			words += " (as predicted)"
-			expected++
-		} else if c.name != "TcpExtTWRecycled" { // no trouble, and said of TIME_WAIT
-			grown = append(grown, strings.TrimPrefix(strings.TrimPrefix(c.name, "TcpExt"), "Tcp")+" "+quantity.Count(all[c.name]))
-		}
 		r.Cells = append(r.Cells, txt(words))
-		t.Rows = append(t.Rows, r)
 	}
-	const named = 5
-	switch {
-	case len(grown) == 0:
-		s.Lead = "no retransmission, drop, overflow or reset was counted"
-		if expected > 0 {
-			s.Lead = "no retransmission, drop, overflow or reset but those predicted"
-		}
-	case len(grown) > named:
-		s.Lead = strings.Join(grown[:named], ", ") + " and " + number(len(grown)-named, "counter", "counters") + " more"
-	default:
-		s.Lead = strings.Join(grown, ", ")
+	if len(grown) > 0 {
+		more := len(grown) - countersNamed
+		s.Lead = strings.Join(grown[:min(len(grown), countersNamed)], ", ") + given(more > 0, " and "+number(more, "counter", "counters")+" more")
 	}
-	if !alone(run) && len(t.Rows) > 0 {
-		s.Lead += " (everybody's in this namespace)"
-	}
-	if len(t.Rows) > 0 {
-		s.Blocks = append(s.Blocks, t)
-	}
+	s.Lead += given(!alone(run) && len(t.Rows) > 0, " (everybody's in this namespace)")
 	return s
 }
 
 // tcpInfo is what TCP_INFO said of connections just before they closed.
-func tcpInfo(run *record.Run) *document.Section {
+func tcpInfo(run *record.Run) *section {
 	ti := run.TCPInfo
 	if ti == nil || ti.Sampled == 0 {
 		return nil
 	}
-	s := &document.Section{ID: "tcp_info", Title: "TCP_INFO", Lead: "of " + quantity.Count(ti.Sampled) + " connections sampled just before they closed"}
-	t := latencyColumns(document.Detail)
+	s := begin(document.Detail, "TCP_INFO", "of "+quantity.Count(ti.Sampled)+" connections sampled just before they closed")
+	t := s.latencyTable(document.Detail)
 	if ti.RTTUs != nil && ti.RTTUs.Count > 0 {
-		t.Rows = append(t.Rows, latencyRow("rtt", *ti.RTTUs))
+		t.latency("rtt", *ti.RTTUs)
 	}
 	if ti.MinRTTUs != nil && ti.MinRTTUs.Count > 0 {
-		t.Rows = append(t.Rows, latencyRow("min rtt", *ti.MinRTTUs))
+		t.latency("min rtt", *ti.MinRTTUs)
 	}
-	facts := []string{"segments sent again " + quantity.Count(ti.Retransmits), "lost " + quantity.Count(ti.Lost)}
-	if ti.SndMSS > 0 {
-		facts = append(facts, "median MSS "+quantity.Count(ti.SndMSS)+" B")
-	}
-	if ti.SndCwnd > 0 {
-		facts = append(facts, "median cwnd "+quantity.Count(ti.SndCwnd)+" segments")
-	}
-	s.Blocks = append(append(s.Blocks, t), note(document.Detail, strings.Join(facts, ";  "))...)
+	s.note(join(";  ", "segments sent again "+quantity.Count(ti.Retransmits), "lost "+quantity.Count(ti.Lost),
+		given(ti.SndMSS > 0, "median MSS "+quantity.Count(ti.SndMSS)+" B"), given(ti.SndCwnd > 0, "median cwnd "+quantity.Count(ti.SndCwnd)+" segments")))
 	return s
 }
 
 // server is what the embedded server counted.
-func server(run *record.Run) *document.Section {
+func server(run *record.Run) *section {
 	sv := run.Server
 	if sv == nil {
 		return nil
 	}
-	s := &document.Section{ID: "server", Title: "SERVER", Lead: "its own counts: " + number(sv.Listeners, "listener", "listeners") + ", backlog " + quantity.Count(int64(sv.Backlog))}
-	t := table(document.Detail, "", "", "", "~")
-	add := func(name string, n int64, part document.Value, words string) {
-		t.Rows = append(t.Rows, row(document.Detail, name, count(n), part, txt(words)))
-	}
-	of := func(n int64) document.Value { return share(float64(n), float64(sv.Accepted)) }
-	add("accepted", sv.Accepted, nil, "")
+	s := begin(document.Detail, "SERVER", "its own counts: "+number(sv.Listeners, "listener", "listeners")+", backlog "+quantity.Count(int64(sv.Backlog)))
+	t := s.table(document.Detail, "", "", "", "~")
+	t.row("accepted", count(sv.Accepted))
 	sum := sv.Open
-	for _, name := range ordered(sv.Outcomes, slices.Concat(sockstate.LoadOutcomeNames(), sockstate.OutcomeNames(sockstate.ClassServer))) {
-		n := sv.Outcomes[name]
-		if n == 0 {
-			continue
+	ended := func(name string, n int64, words string) {
+		if n != 0 {
+			t.row("  "+name, count(n), share(float64(n), float64(sv.Accepted)), txt(words))
 		}
-		sum += n
-		add("  "+name, n, of(n), serverWords(name))
 	}
-	if sv.Open > 0 {
-		add("  still open", sv.Open, of(sv.Open), "")
+	for _, name := range ordered(sv.Outcomes, slices.Concat(sockstate.LoadOutcomeNames(), sockstate.OutcomeNames(sockstate.ClassServer))) {
+		sum += sv.Outcomes[name]
+		ended(name, sv.Outcomes[name], outcomeWords(name))
 	}
+	ended("still open", sv.Open, "")
 	if sv.Requests > 0 {
-		add("exchanges", sv.Requests, nil, "")
+		t.row("exchanges", count(sv.Requests))
 	}
 	for _, name := range keys(sv.AcceptErrors) {
 		if sv.AcceptErrors[name] > 0 {
-			add("accept errors, "+name, sv.AcceptErrors[name], nil, "")
+			t.row("accept errors, "+name, count(sv.AcceptErrors[name]))
 		}
 	}
-	s.Blocks = append(s.Blocks, t)
 	if sum != sv.Accepted {
-		s.Blocks = append(s.Blocks, doubt("these add up to "+quantity.Count(sum)+", not the "+quantity.Count(sv.Accepted)+" accepted"))
+		s.doubt("these add up to " + quantity.Count(sum) + ", not the " + quantity.Count(sv.Accepted) + " accepted")
 	}
 	return s
 }
 
 // observer says who observed, and what it cost.
-func observer(run *record.Run) *document.Section {
+func observer(run *record.Run) *section {
 	o := &run.Observer
 	if o.Census == "" && o.Trace == "" {
 		return nil
 	}
-	s := &document.Section{ID: "observer", Title: "OBSERVER"}
-	var f document.Facts
-	say := func(what, mode, reason string) {
-		if mode != "" {
-			f.Facts = append(f.Facts, document.Fact{Name: what, Text: join(": ", mode, reason)})
-		}
+	s := begin(document.Detail, "OBSERVER", "")
+	s.fact(document.Detail, "census", given(o.Census != "", join(": ", o.Census, o.CensusReason)))
+	s.fact(document.Detail, "trace", given(o.Trace != "", join(": ", o.Trace, o.TraceReason)))
+	if c, cpu := &o.Cost, &run.Pressure.CPU; c.Samples > 0 {
+		part := given(cpu.CPUs > 0 && cpu.SharesTell(), " ("+quantity.Usage(c.CPUS, float64(cpu.CPUs)*cpu.ElapsedS)+" of the machine)")
+		s.fact(document.Detail, "cost", fmt.Sprintf("%s, %s CPU in all%s, the slowest took %s; %s sockets looked at",
+			number(c.Samples, "sample", "samples"), quantity.Seconds(c.CPUS), part, quantity.Micros(c.LongestMs*1e3), quantity.Count(c.SocketsSeen))+
+			given(c.SkippedTicks > 0, "; "+quantity.Count(int64(c.SkippedTicks))+" intervals without, to leave the load its CPU"))
 	}
-	say("census", o.Census, o.CensusReason)
-	say("trace", o.Trace, o.TraceReason)
-	c := &o.Cost
-	if c.Samples > 0 {
-		part := ""
-		if cpu := &run.Pressure.CPU; cpu.CPUs > 0 && cpu.SharesTell() {
-			part = " (" + quantity.Usage(c.CPUS, float64(cpu.CPUs)*cpu.ElapsedS) + " of the machine)"
-		}
-		text := fmt.Sprintf("%s, %s CPU in all%s, the slowest took %s; %s sockets looked at",
-			number(c.Samples, "sample", "samples"), quantity.Seconds(c.CPUS), part, quantity.Micros(c.LongestMs*1e3), quantity.Count(c.SocketsSeen))
-		if c.SkippedTicks > 0 {
-			text += "; " + quantity.Count(int64(c.SkippedTicks)) + " intervals without, to leave the load its CPU"
-		}
-		say("cost", text, "")
-	}
-	s.Blocks = append(s.Blocks, f)
 	return s
 }

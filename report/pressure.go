@@ -11,55 +11,49 @@ import (
 	"lastack/report/document"
 )
 
-// nearLimit is the share of a limit from where on the first page names it.
+// nearLimit is the share of a limit from which the first page names it.
 const nearLimit = 0.5
 
 // pressure is how close the run came to the limits around it.
-func pressure(run *record.Run) *document.Section {
+func pressure(run *record.Run) *section {
 	p := &run.Pressure
-	s := &document.Section{ID: "pressure", Title: "PRESSURE", Level: document.First}
-	t := table(document.Detail, "", "peak", "limit", "used", "~")
+	s := begin(document.First, "PRESSURE", "")
+	t := s.table(document.Detail, "", "peak", "limit", "used", "~")
 	type near struct {
 		name string
 		used float64
 	}
 	var all []near
-	add := func(name string, peak, limit float64, shown, bound document.Value, note string) {
-		if peak <= 0 {
-			return
+	add := func(name string, peak, limit int64, value func(int64) document.Value, note string) {
+		switch {
+		case peak <= 0:
+		case limit <= 0:
+			t.row(name, value(peak), nil, nil, txt(note))
+		default:
+			t.row(name, value(peak), value(limit), usage(float64(peak), float64(limit)), txt(note))
+			all = append(all, near{name, float64(peak) / float64(limit)})
 		}
-		if limit <= 0 {
-			t.Rows = append(t.Rows, row(document.Detail, name, shown, nil, nil, txt(note)))
-			return
-		}
-		t.Rows = append(t.Rows, row(document.Detail, name, shown, bound, usage(peak, limit), txt(note)))
-		all = append(all, near{name, peak / limit})
 	}
-	gauge := func(name string, peak, limit int64, note string) {
-		add(name, float64(peak), float64(limit), count(peak), count(limit), note)
-	}
-	memory := func(name string, peak, limit int64, note string) {
-		add(name, float64(peak), float64(limit), document.Bytes(peak), document.Bytes(limit), note)
-	}
-	gauge("local ports", int64(p.Ports.PeakInUse), int64(p.Ports.Available), join("; ", portsWords(&p.Ports), pairsWords(p.Pairs)))
-	gauge("descriptors", int64(p.Fds.Peak), p.Fds.Limit, "of this process")
-	gauge("descriptors", int64(p.Fds.ServerPeak), 0, "of the server")
-	gauge("open files", p.Files.Peak, p.Files.Limit, "of the whole host")
-	gauge("accept queue", int64(p.AcceptQueuePeak), int64(p.Backlog), "")
-	gauge("TIME_WAIT buckets", p.TWBuckets.Peak, p.TWBuckets.Limit, "")
-	gauge("orphans", p.Orphans.Peak, p.Orphans.Limit, "of the whole host")
+	bytes := func(n int64) document.Value { return document.Bytes(n) }
+	add("local ports", int64(p.Ports.PeakInUse), int64(p.Ports.Available), count, join("; ", portsWords(&p.Ports), pairsWords(p.Pairs)))
+	add("descriptors", int64(p.Fds.Peak), p.Fds.Limit, count, "of this process")
+	add("descriptors", int64(p.Fds.ServerPeak), 0, count, "of the server")
+	add("open files", p.Files.Peak, p.Files.Limit, count, "of the whole host")
+	add("accept queue", int64(p.AcceptQueuePeak), int64(p.Backlog), count, "")
+	add("TIME_WAIT buckets", p.TWBuckets.Peak, p.TWBuckets.Limit, count, "")
+	add("orphans", p.Orphans.Peak, p.Orphans.Limit, count, "of the whole host")
 	if p.Conntrack != nil {
-		gauge("conntrack", p.Conntrack.Peak, p.Conntrack.Limit, "")
+		add("conntrack", p.Conntrack.Peak, p.Conntrack.Limit, count, "")
 	}
-	memory("TCP buffers", p.Memory.TCPPeakBytes, p.Memory.TCPLimitBytes, "of the whole host, limit is tcp_mem")
+	add("TCP buffers", p.Memory.TCPPeakBytes, p.Memory.TCPLimitBytes, bytes, "of the whole host, limit is tcp_mem")
 	slabs, process := "growth over the run", "resident, peak"
 	if n := run.Needs; n != nil && n.Connections >= manyConnections {
 		slabs += "; " + quantity.Bytes(n.KernelBytes) + " expected"
 		process += "; " + quantity.Bytes(n.ProcessBytes) + " expected"
 	}
-	memory("socket slabs", p.Memory.SlabPeakBytes, 0, slabs)
-	memory("this process", p.Memory.RSSPeakBytes, 0, process)
-	memory("the server", p.Memory.ServerRSSPeakBytes, 0, "resident, peak")
+	add("socket slabs", p.Memory.SlabPeakBytes, 0, bytes, slabs)
+	add("this process", p.Memory.RSSPeakBytes, 0, bytes, process)
+	add("the server", p.Memory.ServerRSSPeakBytes, 0, bytes, "resident, peak")
 	if len(t.Rows) == 0 {
 		return nil
 	}
@@ -76,11 +70,10 @@ func pressure(run *record.Run) *document.Section {
 	case len(all) > 0:
 		s.Lead = "no limit near: at most " + quantity.Usage(all[0].used, 1) + " (" + all[0].name + ")"
 	}
-	s.Blocks = append(s.Blocks, t)
 	return s
 }
 
-// portsWords says how the local ports go on.
+// portsWords says how many local ports the load will use if it goes on.
 func portsWords(p *record.Ports) string {
 	between := strings.Join(strings.Fields(p.Range), "-")
 	switch full, level := quantity.Seconds(p.ExhaustedInS), quantity.Count(int64(p.LevelsOffAt)); {
@@ -105,40 +98,35 @@ func pairsWords(pairs []record.PortPair) string {
 	byUse := func(a, b record.PortPair) int { return cmp.Compare(a.PeakInUse, b.PeakInUse) }
 	fullest := slices.MaxFunc(pairs, byUse)
 	words := fullest.Source + " > " + fullest.Destination
-	if n := len(pairs); n > 1 {
-		words = fmt.Sprintf("fullest of %d pairs: %s; the emptiest had %s", n, words, quantity.Count(int64(slices.MinFunc(pairs, byUse).PeakInUse)))
+	if len(pairs) == 1 {
+		return words
 	}
-	return words
+	return fmt.Sprintf("fullest of %d pairs: %s; the emptiest had %s", len(pairs), words, quantity.Count(int64(slices.MinFunc(pairs, byUse).PeakInUse)))
 }
 
 // cpu splits the CPU time of the machine and of this process.
-func cpu(run *record.Run) *document.Section {
+func cpu(run *record.Run) *section {
 	c, psi := &run.Pressure.CPU, run.Pressure.PSI
 	if *c == (record.CPU{}) && psi == nil {
 		return nil
 	}
-	s := &document.Section{ID: "cpu", Title: "CPU", Level: document.First}
+	s := begin(document.First, "CPU", "")
 	total := float64(c.CPUs) * c.ElapsedS
-	t := table(document.Detail, "", "", "", "~")
+	t := s.table(document.Detail, "", "", "", "~")
 	var parts []string
 	add := func(short, name string, s, busiest float64, note string) {
 		if s <= 0 {
 			return
 		}
-		r := row(document.Detail, name, seconds(s))
+		var part document.Value
 		if c.SharesTell() {
-			if busiest > 0 {
-				note = join("; ", note, "busiest thread "+quantity.Usage(busiest, 1))
-			}
-			r.Cells = append(r.Cells, usage(s, total))
+			note = join("; ", note, given(busiest > 0, "busiest thread "+quantity.Usage(busiest, 1)))
+			part = usage(s, total)
 			if short != "" && total > 0 {
 				parts = append(parts, short+" "+quantity.Usage(s, total))
 			}
-		} else {
-			r.Cells = append(r.Cells, nil)
 		}
-		r.Cells = append(r.Cells, txt(note))
-		t.Rows = append(t.Rows, r)
+		t.row(name, seconds(s), part, txt(note))
 	}
 	add("load", "load's workers", c.GeneratorS, c.GeneratorBusiest, "")
 	add("server", "server's workers", c.ServerS, c.ServerBusiest, "")
@@ -149,32 +137,24 @@ func cpu(run *record.Run) *document.Section {
 	if rest := total - c.GeneratorS - c.ServerS - c.StealS - c.IdleS; rest > 0 && c.SharesTell() {
 		parts = append(parts, "rest "+quantity.Usage(rest, total))
 	}
-	stolen := ""
-	if c.StealS >= total/100 {
-		stolen = "stolen"
-	}
-	add(stolen, "stolen", c.StealS, 0, "by the hypervisor: these were not ours to use")
+	add(given(c.StealS >= total/100, "stolen"), "stolen", c.StealS, 0, "by the hypervisor, for other virtual machines")
 	add("idle", "idle", c.IdleS, 0, "")
 	if c.NotRead != "" {
-		t.Rows = append(t.Rows, row(document.Detail, "machine", document.Absent("not read: "+c.NotRead)))
+		t.row("machine", document.Absent("not read: "+c.NotRead))
 	}
 	if c.WorkersNotRead != "" {
-		t.Rows = append(t.Rows, row(document.Detail, "workers", document.Absent("not read: "+c.WorkersNotRead)))
+		t.row("workers", document.Absent("not read: "+c.WorkersNotRead))
 	}
 	if total > 0 {
-		s.Lead = fmt.Sprintf("%s x %s = %s", number(c.CPUs, "CPU", "CPUs"), quantity.Seconds(c.ElapsedS), quantity.Seconds(total))
 		if !c.SharesTell() {
 			parts = append(parts, "too short to tell shares by ticks of 10 ms")
 		}
-		s.Lead = join(": ", s.Lead, strings.Join(parts, ", "))
+		s.Lead = join(": ", fmt.Sprintf("%s x %s = %s", number(c.CPUs, "CPU", "CPUs"), quantity.Seconds(c.ElapsedS), quantity.Seconds(total)), strings.Join(parts, ", "))
 	}
-	s.Blocks = append(s.Blocks, t)
-	if run.Sandbox.Topology != "" || run.Server != nil {
-		s.Blocks = append(s.Blocks, note(document.Detail, "Both ends are on this host: the kernel runs the receiver's softirq work in whoever sends, so the split "+
-			"between load and server shows who ran it, not whose work it was.")...)
-	}
+	s.note(given(run.Sandbox.Topology != "" || run.Server != nil, "Both ends are on this host. The kernel charges the receiver's softirq work to whoever sends, so the split "+
+		"between load and server shows who ran it, not whose work it was."))
 	if psi != nil && (psi.CPUSomeS > 0 || psi.MemorySomeS > 0 || psi.IOSomeS > 0) {
-		s.Blocks = append(s.Blocks, note(document.Detail, "stalls of the whole host (PSI, some): CPU "+quantity.Seconds(psi.CPUSomeS)+", memory "+quantity.Seconds(psi.MemorySomeS)+", I/O "+quantity.Seconds(psi.IOSomeS))...)
+		s.note("stalls of the whole host (PSI, some): CPU " + quantity.Seconds(psi.CPUSomeS) + ", memory " + quantity.Seconds(psi.MemorySomeS) + ", I/O " + quantity.Seconds(psi.IOSomeS))
 	}
 	return s
 }

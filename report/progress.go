@@ -6,20 +6,10 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"lastack/bench/record"
 	"lastack/report/text"
 )
-
-// ProgressConfig says what the rows have.
-type ProgressConfig struct {
-	// Server adds the server's states: for runs whose server is observed too.
-	Server bool
-	// Width drops column groups from the right until a row fits: the limits, the server's states,
-	// the client's. 0 drops none.
-	Width int
-}
 
 // Progress shows a run as it goes: one row of fixed width for each interval, plain text for a terminal
 // or a pipe. It is not safe for concurrent use.
@@ -27,7 +17,7 @@ type Progress struct {
 	w      io.Writer
 	groups []progressGroup
 	rows   int
-	// last is the end of the interval before, by which counts become rates.
+	// last is the end of the interval before, in seconds.
 	last float64
 }
 
@@ -45,36 +35,42 @@ type progressColumn struct {
 	cell func(iv *record.Interval, length float64) string
 }
 
-// NewProgress returns a Progress that writes to w.
-func NewProgress(w io.Writer, c ProgressConfig) *Progress {
-	groups := []progressGroup{loadColumns(), stateColumns("client's sockets", clientStates)}
-	if c.Server {
-		groups = append(groups, stateColumns("server's sockets", serverStates))
+// NewProgress returns a Progress that writes to w, with the server's states if server is set. Groups of columns that do not fit
+// a width above 0 are left out from the right: the limits, the server's states, the client's.
+func NewProgress(w io.Writer, server bool, width int) *Progress {
+	groups := []progressGroup{loadColumns()}
+	for _, side := range sides() {
+		if side.name == "client" || server {
+			groups = append(groups, stateColumns(side))
+		}
 	}
 	groups = append(groups, limitColumns())
 	// The load's own columns and the phase stay, however narrow the terminal.
-	for len(groups) > 1 && c.Width > 0 && width(groups) > c.Width {
+	for len(groups) > 1 && width > 0 && columns(groups) > width {
 		groups = groups[:len(groups)-1]
 	}
 	return &Progress{w: w, groups: groups}
 }
 
-// headerEvery is the number of rows between two headers: one is always in sight on a terminal of 24 lines.
-const headerEvery = 20
+const (
+	// headerEvery is the number of rows between two headers: a terminal of 24 lines always shows one.
+	headerEvery = 20
+	// phaseWidth is that of the last column: warmup.
+	phaseWidth = 6
+)
 
-func clientStates(iv *record.Interval) map[string]int { return iv.Client }
-func serverStates(iv *record.Interval) map[string]int { return iv.Server }
-
-// phaseWidth is that of the last column: warmup.
-const phaseWidth = 6
-
-func width(groups []progressGroup) int {
+// columns is the width of a row.
+func columns(groups []progressGroup) int {
 	n := 1 + phaseWidth
 	for _, g := range groups {
-		n += utf8.RuneCountInString(g.lead)
-		for _, c := range g.columns {
-			n += 1 + c.width
-		}
+		n += len(g.lead) + g.width()
+	}
+	return n
+}
+
+func (g *progressGroup) width() (n int) {
+	for _, c := range g.columns {
+		n += 1 + c.width
 	}
 	return n
 }
@@ -82,11 +78,11 @@ func width(groups []progressGroup) int {
 func loadColumns() progressGroup {
 	perSecond := func(n func(*record.Interval) int64) func(*record.Interval, float64) string {
 		return func(iv *record.Interval, length float64) string {
-			if length <= 0 {
-				return "-"
-			}
 			v := float64(n(iv)) / length
-			if v >= 100 {
+			switch {
+			case length <= 0:
+				return "-"
+			case v >= 100:
 				v = math.Round(v)
 			}
 			return short(v, 5)
@@ -102,9 +98,9 @@ func loadColumns() progressGroup {
 	}}
 }
 
-// stateColumns shows the states in four digits; an interval without a census has none.
-func stateColumns(title string, side func(*record.Interval) map[string]int) progressGroup {
-	g := progressGroup{lead: " |", title: title}
+// stateColumns shows a side's sockets by state, nothing without a census.
+func stateColumns(side sideStates) progressGroup {
+	g := progressGroup{lead: " |", title: side.name + "'s sockets"}
 	for _, s := range []struct{ head, state string }{
 		{"EST", "ESTABLISHED"},
 		{"FW1", "FIN_WAIT_1"},
@@ -114,11 +110,10 @@ func stateColumns(title string, side func(*record.Interval) map[string]int) prog
 		{"LA", "LAST_ACK"},
 	} {
 		g.columns = append(g.columns, progressColumn{s.head, 4, func(iv *record.Interval, _ float64) string {
-			m := side(iv)
-			if m == nil {
-				return "-"
+			if m := side.of(iv); m != nil {
+				return short(float64(m[s.state]), 4)
 			}
-			return short(float64(m[s.state]), 4)
+			return "-"
 		}})
 	}
 	return g
@@ -139,69 +134,62 @@ func limitColumns() progressGroup {
 	}}
 }
 
-// elapsed prints a time of the run: 12.0s, 184s, 2.5h.
-func elapsed(s float64) string {
-	switch {
-	case s <= -1000:
-		return "-"
-	case s < 999.95:
-		return strconv.FormatFloat(s, 'f', 1, 64) + "s"
-	case s < 99999.5:
-		return strconv.FormatFloat(s, 'f', 0, 64) + "s"
-	case s < 3.6e9:
-		return short(s/3600, 5) + "h"
+// scale prints numbers below a bound in a unit, with so many decimals.
+type scale struct {
+	below, unit float64
+	decimals    int
+	suffix      string
+}
+
+// scaled prints v by the first scale whose bound it is below.
+func scaled(v float64, scales ...scale) string {
+	for _, s := range scales {
+		if v < s.below {
+			return strconv.FormatFloat(v/s.unit, 'f', s.decimals, 64) + s.suffix
+		}
 	}
 	return "long"
 }
 
+// elapsed prints a time of the run in at most six columns: 12.0s, 184s, 42.5h.
+func elapsed(s float64) string {
+	if s <= -1000 {
+		return "-"
+	}
+	return scaled(s, scale{999.95, 1, 1, "s"}, scale{99999.5, 1, 0, "s"}, scale{3.6e6, 3600, 1, "h"}, scale{3.59e8, 3600, 0, "h"})
+}
+
+// shortMicros prints a time in at most five columns: 1.2ms, 412us, 60.1s.
+func shortMicros(us float64) string {
+	if us <= 0 || math.IsNaN(us) {
+		return "-"
+	}
+	return scaled(max(us, 1), scale{999.5, 1, 0, "us"}, scale{99.95e3, 1e3, 1, "ms"}, scale{999.5e3, 1e3, 0, "ms"}, scale{99.95e6, 1e6, 1, "s"}, scale{9999.5e6, 1e6, 0, "s"})
+}
+
 // short prints v in at most width columns, SI-shortened: 12.3k. width is at least 4.
 func short(v float64, width int) string {
-	if v < 0 || math.IsNaN(v) {
+	switch {
+	case v < 0 || math.IsNaN(v):
 		return "-"
-	}
-	if v < math.Pow10(width)-0.5 && v == math.Trunc(v) {
+	case v < math.Pow10(width)-0.5 && v == math.Trunc(v):
 		return strconv.FormatFloat(v, 'f', 0, 64)
 	}
-	if v < 1000 {
-		return trimTo(v, width, "")
-	}
-	for _, u := range []string{"k", "M", "G", "T", "P", "E"} {
-		v /= 1000
-		if v < 999.5 {
-			return trimTo(v, width, u)
+	unit := ""
+	for _, next := range []string{"k", "M", "G", "T", "P", "E"} {
+		if v < 999.5 || unit == "" && v < 1000 {
+			break
 		}
+		v, unit = v/1000, next
 	}
-	return "many"
-}
-
-// trimTo prints 0 <= v < 1000 with as many of two decimals as fit.
-func trimTo(v float64, width int, unit string) string {
-	for digits := 2; digits >= 0; digits-- {
-		s := strconv.FormatFloat(v, 'f', digits, 64) + unit
-		if len(s) <= min(width, 4+len(unit)) {
+	if v >= 999.5 && unit != "" {
+		return "many"
+	}
+	for decimals := 2; ; decimals-- {
+		s := strconv.FormatFloat(v, 'f', decimals, 64) + unit
+		if decimals == 0 || len(s) <= min(width, 4+len(unit)) {
 			return s
 		}
-	}
-	return strconv.FormatFloat(v, 'f', 0, 64) + unit
-}
-
-// shortMicros prints a time in five columns: 1.2ms, 412us, 60.1s.
-func shortMicros(us float64) string {
-	switch {
-	case us <= 0 || math.IsNaN(us):
-		return "-"
-	case us < 999.5:
-		return strconv.FormatFloat(math.Max(us, 1), 'f', 0, 64) + "us"
-	case us < 99.95e3:
-		return strconv.FormatFloat(us/1e3, 'f', 1, 64) + "ms"
-	case us < 999.5e3:
-		return strconv.FormatFloat(us/1e3, 'f', 0, 64) + "ms"
-	case us < 99.95e6:
-		return strconv.FormatFloat(us/1e6, 'f', 1, 64) + "s"
-	case us < 9999.5e6:
-		return strconv.FormatFloat(us/1e6, 'f', 0, 64) + "s"
-	default:
-		return "long"
 	}
 }
 
@@ -209,42 +197,27 @@ func shortMicros(us float64) string {
 func (p *Progress) Interval(iv *record.Interval) error {
 	var b strings.Builder
 	if p.rows%headerEvery == 0 {
-		p.header(&b)
+		for _, g := range p.groups {
+			fmt.Fprintf(&b, "%s%-*s", g.lead, g.width(), " "+g.title)
+		}
+		b.WriteString(strings.Repeat(" ", 1+phaseWidth) + "\n")
+		p.row(&b, "", func(c *progressColumn) string { return c.head })
 	}
 	p.rows++
 	length := iv.TS - p.last
 	p.last = iv.TS
-	for _, g := range p.groups {
-		b.WriteString(g.lead)
-		for _, c := range g.columns {
-			b.WriteByte(' ')
-			fmt.Fprintf(&b, "%*s", c.width, text.Line(c.cell(iv, length), c.width))
-		}
-	}
-	b.WriteByte(' ')
-	fmt.Fprintf(&b, "%-*s", phaseWidth, text.Line(iv.Phase, phaseWidth))
-	b.WriteByte('\n')
+	p.row(&b, iv.Phase, func(c *progressColumn) string { return c.cell(iv, length) })
 	_, err := io.WriteString(p.w, b.String())
 	return err
 }
 
-// header writes the columns' names, in two lines: whose sockets, and which states.
-func (p *Progress) header(b *strings.Builder) {
-	for _, g := range p.groups {
-		n := 0
-		for _, c := range g.columns {
-			n += 1 + c.width
-		}
-		b.WriteString(g.lead)
-		fmt.Fprintf(b, "%-*s", n, " "+g.title)
-	}
-	b.WriteString(strings.Repeat(" ", 1+phaseWidth) + "\n")
+func (p *Progress) row(b *strings.Builder, phase string, cell func(*progressColumn) string) {
 	for _, g := range p.groups {
 		b.WriteString(g.lead)
-		for _, c := range g.columns {
-			b.WriteByte(' ')
-			fmt.Fprintf(b, "%*s", c.width, c.head)
+		for i := range g.columns {
+			c := &g.columns[i]
+			fmt.Fprintf(b, " %*s", c.width, text.Line(cell(c), c.width))
 		}
 	}
-	b.WriteString(strings.Repeat(" ", 1+phaseWidth) + "\n")
+	fmt.Fprintf(b, " %-*s\n", phaseWidth, text.Line(phase, phaseWidth))
 }

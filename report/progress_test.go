@@ -14,10 +14,10 @@ import (
 	"lastack/sockstate/socktest/golden"
 )
 
-func progressOf(t *testing.T, c ProgressConfig, intervals []record.Interval) []byte {
+func progressOf(t *testing.T, server bool, width int, intervals []record.Interval) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	p := NewProgress(&b, c)
+	p := NewProgress(&b, server, width)
 	for i := range intervals {
 		if err := p.Interval(&intervals[i]); err != nil {
 			t.Fatal(err)
@@ -29,9 +29,9 @@ func progressOf(t *testing.T, c ProgressConfig, intervals []record.Interval) []b
 func TestProgress(t *testing.T) {
 	local := sample(t, "loss").Timeline
 	local[0].Phase = "warmup"
-	golden.Check(t, filepath.Join("testdata", "progress.txt"), string(progressOf(t, ProgressConfig{Server: true}, local)))
-	golden.Check(t, filepath.Join("testdata", "progress-narrow.txt"), string(progressOf(t, ProgressConfig{Server: true, Width: 80}, local)))
-	golden.Check(t, filepath.Join("testdata", "progress-remote.txt"), string(progressOf(t, ProgressConfig{}, sample(t, "refused").Timeline)))
+	golden.Check(t, filepath.Join("testdata", "progress.txt"), string(progressOf(t, true, 0, local)))
+	golden.Check(t, filepath.Join("testdata", "progress-narrow.txt"), string(progressOf(t, true, 80, local)))
+	golden.Check(t, filepath.Join("testdata", "progress-remote.txt"), string(progressOf(t, false, 0, sample(t, "refused").Timeline)))
 }
 
 // Rows and headers are of one width, whatever the numbers.
@@ -53,10 +53,13 @@ func TestProgressWidth(t *testing.T) {
 		record.Interval{}, record.Interval{TS: -5}, record.Interval{TS: math.Inf(1), P50Us: math.NaN(), P99Us: math.Inf(1)},
 		record.Interval{Phase: "\x1b[J", Opened: math.MaxInt64, Client: map[string]int{"ESTABLISHED": -3}},
 	)
-	for _, c := range []ProgressConfig{{}, {Server: true}, {Server: true, Width: 80}, {Width: 1}} {
-		out := string(progressOf(t, c, intervals))
-		want := width(NewProgress(io.Discard, c).groups)
-		if c.Width >= 80 && want > c.Width {
+	for _, c := range []struct {
+		server bool
+		width  int
+	}{{false, 0}, {true, 0}, {true, 80}, {false, 1}} {
+		out := string(progressOf(t, c.server, c.width, intervals))
+		want := columns(NewProgress(io.Discard, c.server, c.width).groups)
+		if c.width >= 80 && want > c.width {
 			t.Errorf("%+v: %d columns", c, want)
 		}
 		for _, l := range strings.Split(strings.TrimSuffix(out, "\n"), "\n") {
@@ -71,14 +74,14 @@ func TestProgressWidth(t *testing.T) {
 }
 
 func TestProgressHeader(t *testing.T) {
-	out := string(progressOf(t, ProgressConfig{}, make([]record.Interval, 45)))
+	out := string(progressOf(t, false, 0, make([]record.Interval, 45)))
 	if n := strings.Count(out, "conn/s"); n != 3 {
 		t.Errorf("%d headers for 45 rows, want 3", n)
 	}
 }
 
 func TestProgressWriteError(t *testing.T) {
-	if err := NewProgress(brokenWriter{}, ProgressConfig{}).Interval(&record.Interval{}); !errors.Is(err, io.ErrClosedPipe) {
+	if err := NewProgress(brokenWriter{}, false, 0).Interval(&record.Interval{}); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("got %v, want the writer's error", err)
 	}
 }

@@ -91,7 +91,7 @@ func FuzzRandomRecord(f *testing.F) {
 				fill(rng, reflect.ValueOf(run.Drain).Elem())
 			}
 		}
-		if err := NewProgress(&bytes.Buffer{}, ProgressConfig{Server: true}).Interval(&record.Interval{}); err != nil {
+		if err := NewProgress(&bytes.Buffer{}, true, 0).Interval(&record.Interval{}); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -294,7 +294,7 @@ func FuzzText(f *testing.F) {
 				checkFirst(t, show(t, View{Format: name}, r))
 			}
 		}
-		p := NewProgress(io.Discard, ProgressConfig{Server: true})
+		p := NewProgress(io.Discard, true, 0)
 		for i := range r.Timeline {
 			if err := p.Interval(&r.Timeline[i]); err != nil {
 				t.Fatal(err)

@@ -14,11 +14,11 @@ func runDocument(r *record.Run) *document.Document {
 		interrupted = "INTERRUPTED after " + quantity.Seconds(r.ElapsedS) + ": all numbers are of that part"
 	}
 	return build(title(r), what(&r.Plan), r.Warnings,
-		asked(r, "", interrupted),
+		asked(r, "", "", interrupted),
 		judgement(r), thresholds(r), warnings(),
 		rates(r), connections(r), latencies(r), groups(r),
 		timeline(r), states(r), timeWait(r), settle(r),
-		accounting(r, "our counts and the kernel's", r.Accounting), predicted(r),
-		pressure(r), cpu(r), kernel(r), tcpInfo(r), server(r), observer(r),
+		accounting(r.Accounting), predicted(r),
+		pressure(r), cpu(r), kernel(document.First, r), tcpInfo(r), server(r), observer(r),
 	)
 }

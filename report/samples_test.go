@@ -60,10 +60,10 @@ func check(name string, n int64) record.Check {
 }
 
 // words are those of one section.
-func words(t testing.TB, s *document.Section) string {
+func words(t testing.TB, s *section) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := text.Write(&b, &document.Document{Sections: []document.Section{*s}}, text.Options{All: true}); err != nil {
+	if err := text.Write(&b, &document.Document{Sections: []document.Section{s.Section}}, text.Options{All: true}); err != nil {
 		t.Fatal(err)
 	}
 	return strings.Join(strings.Fields(b.String()), " ")

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"lastack/bench/quantity"
@@ -9,8 +10,8 @@ import (
 	"lastack/report/document"
 )
 
-// timeline is how the run went: a series for each quantity that moved.
-func timeline(run *record.Run) *document.Section {
+// timeline shows how the run went: a series for each quantity that moved.
+func timeline(run *record.Run) *section {
 	tl := run.Timeline
 	if len(tl) < 2 {
 		return nil
@@ -48,14 +49,8 @@ func timeline(run *record.Run) *document.Section {
 	series("", "lifecycle p50", document.Duration, 0, func(iv *record.Interval) float64 { return iv.P50Us })
 	series("", "lifecycle p99", document.Duration, 0, func(iv *record.Interval) float64 { return iv.P99Us })
 	series("", "lifecycle max", document.Duration, 0, func(iv *record.Interval) float64 { return iv.MaxUs })
-	for _, side := range []string{"client", "server"} {
-		of := func(iv *record.Interval) map[string]int {
-			if side == "client" {
-				return iv.Client
-			}
-			return iv.Server
-		}
-		seen, shown := statesOf(tl, of)
+	for _, side := range sides() {
+		seen, shown := statesOf(tl, side.of)
 		for i, state := range seen {
 			level = document.Detail
 			if !shown[i] {
@@ -65,7 +60,7 @@ func timeline(run *record.Run) *document.Section {
 			if state == "TIME_WAIT" {
 				limit = float64(run.TimeWait.MaxBuckets)
 			}
-			series(side, state, document.Gauge, limit, func(iv *record.Interval) float64 { return float64(of(iv)[state]) })
+			series(side.name, state, document.Gauge, limit, func(iv *record.Interval) float64 { return float64(side.of(iv)[state]) })
 		}
 	}
 	level = document.Detail
@@ -75,11 +70,26 @@ func timeline(run *record.Run) *document.Section {
 	level = document.Data
 	series("", "descriptors", document.Gauge, float64(run.Pressure.Fds.Limit), func(iv *record.Interval) float64 { return float64(iv.Fds) })
 	series("", "TCP buffers, bytes", document.Gauge, float64(run.Pressure.Memory.TCPLimitBytes), func(iv *record.Interval) float64 { return float64(iv.MemBytes) })
-	return &document.Section{ID: "timeline", Title: "TIMELINE", Blocks: []document.Block{c}}
+	s := begin(document.Detail, "TIMELINE", "")
+	s.add(c)
+	return s
 }
 
-// statesOf lists the states of a side, and which are drawn: those that were more than a passing few, which is from a twentieth of the
-// side's largest, and ESTABLISHED and TIME_WAIT always.
+// sides are the ends of the connections, and their sockets by state in an interval, which is nil without a census.
+func sides() []sideStates {
+	return []sideStates{
+		{"client", func(iv *record.Interval) map[string]int { return iv.Client }},
+		{"server", func(iv *record.Interval) map[string]int { return iv.Server }},
+	}
+}
+
+type sideStates struct {
+	name string
+	of   func(*record.Interval) map[string]int
+}
+
+// statesOf lists the states of a side, and which of them are drawn: those that had a twentieth of the side's largest number or more,
+// and always ESTABLISHED and TIME_WAIT.
 func statesOf(tl []record.Interval, of func(*record.Interval) map[string]int) (seen []string, shown []bool) {
 	peak := make(map[string]int)
 	top := 0
@@ -92,7 +102,7 @@ func statesOf(tl []record.Interval, of func(*record.Interval) map[string]int) (s
 		}
 	}
 	seen = stateKeys(peak)
-	// TCP has eleven; whoever brings thousands gets a row for the first of them only.
+	// TCP has eleven. A damaged record may have thousands.
 	seen = seen[:min(len(seen), 16)]
 	for _, s := range seen {
 		shown = append(shown, peak[s] >= top/20 || s == "ESTABLISHED" || s == "TIME_WAIT")
@@ -104,9 +114,9 @@ func statesOf(tl []record.Interval, of func(*record.Interval) map[string]int) (s
 func stateKeys[V any](m map[string]V) []string { return ordered(m, stateOrder()) }
 
 // states is what the census saw.
-func states(run *record.Run) *document.Section {
-	st := &run.States
-	s := &document.Section{ID: "states", Title: "TCP STATES", Level: document.First}
+func states(run *record.Run) *section {
+	st, tw := &run.States, &run.TimeWait
+	s := begin(document.First, "TCP STATES", "")
 	if len(st.Peak) == 0 && len(st.Final) == 0 {
 		if st.Source != "" || run.Observer.CensusReason == "" {
 			return nil
@@ -114,19 +124,19 @@ func states(run *record.Run) *document.Section {
 		s.Lead = "not observed: " + run.Observer.CensusReason
 		return s
 	}
-	sides := sideOrder(st)
 	all := make(map[string]bool)
-	t := table(document.First, "")
+	t := s.table(document.First, "")
+	column := func(name string, states map[string]int) {
+		t.Columns = append(t.Columns, document.Column{Name: name, Level: document.First})
+		for state, n := range states {
+			all[state] = all[state] || n > 0
+		}
+	}
+	sides := sideOrder(st)
 	for _, side := range sides {
-		for state, n := range st.Peak[side] {
-			all[state] = all[state] || n > 0
-		}
-		for state, n := range st.Final[side] {
-			all[state] = all[state] || n > 0
-		}
-		t.Columns = append(t.Columns, document.Column{Name: side + " peak", Level: document.First})
+		column(side+" peak", st.Peak[side])
 		if len(st.Final) > 0 {
-			t.Columns = append(t.Columns, document.Column{Name: "at the end", Level: document.First})
+			column("at the end", st.Final[side])
 		}
 	}
 	seen := func(n int) document.Value {
@@ -136,56 +146,41 @@ func states(run *record.Run) *document.Section {
 		return count(n)
 	}
 	for _, state := range stateKeys(all) {
-		// Listeners are no connections.
-		if !all[state] || state == "LISTEN" {
+		if !all[state] || state == "LISTEN" { // a listener is no connection
 			continue
 		}
-		r := row(document.First, state)
+		r := t.row(state)
+		r.Level = document.First
 		for _, side := range sides {
 			r.Cells = append(r.Cells, seen(st.Peak[side][state]))
 			if len(st.Final) > 0 {
 				r.Cells = append(r.Cells, seen(st.Final[side][state]))
 			}
 		}
-		t.Rows = append(t.Rows, r)
 	}
 	if len(t.Rows) == 0 {
 		s.Lead = "no socket of the load was seen in any sample"
 		return s
 	}
-	by := ""
-	if st.Source != "" {
-		by = "by " + censusWords(st.Source)
-	}
-	s.Blocks = append(s.Blocks, t)
-	s.Blocks = append(s.Blocks, note(document.Detail, join("; ", by, "- is in no sample: a state shorter than the interval is seen by chance only"))...)
-	tw := &run.TimeWait
-	if tw.FinWait2MiniPeak > 0 {
-		s.Blocks = append(s.Blocks, note(document.Detail, "of FIN_WAIT_2, minisockets (closed, waiting for the peer's FIN under tcp_fin_timeout): peak "+quantity.Count(int64(tw.FinWait2MiniPeak)))...)
-	}
-	if tw.OrphanPeak > 0 {
-		s.Blocks = append(s.Blocks, note(document.Detail, "orphans (closed by their process, not yet done): peak "+quantity.Count(int64(tw.OrphanPeak)))...)
-	}
+	s.note(join("; ", given(st.Source != "", "by "+censusWords(st.Source)), "- is in no sample: a state shorter than the interval is seen by chance only"))
+	s.note(given(tw.FinWait2MiniPeak > 0, "of FIN_WAIT_2, minisockets (closed, waiting for the peer's FIN under tcp_fin_timeout): peak "+quantity.Count(int64(tw.FinWait2MiniPeak))))
+	s.note(given(tw.OrphanPeak > 0, "orphans (closed by their process, not yet done): peak "+quantity.Count(int64(tw.OrphanPeak))))
 	return s
 }
 
+// sideOrder lists the sides that a record has.
 func sideOrder(s *record.States) []string {
-	all := make(map[string]bool)
-	for side := range s.Peak {
-		all[side] = true
-	}
-	for side := range s.Final {
-		all[side] = true
-	}
+	all := make(map[string]map[string]int)
+	maps.Copy(all, s.Peak)
+	maps.Copy(all, s.Final)
 	sides := ordered(all, []string{"client", "server"})
-	// A record has two.
-	return sides[:min(len(sides), 3)]
+	return sides[:min(len(sides), 3)] // a damaged record may have thousands
 }
 
-// timeWait is how TIME_WAIT built up.
-func timeWait(run *record.Run) *document.Section {
+// timeWait shows how TIME_WAIT built up.
+func timeWait(run *record.Run) *section {
 	tw := &run.TimeWait
-	s := &document.Section{ID: "time_wait", Title: "TIME_WAIT", Level: document.First}
+	s := begin(document.First, "TIME_WAIT", "none: no socket entered it")
 	entered := tw.Entered + tw.EnteredShort
 	if tw.NotRead != "" {
 		s.Lead = fmt.Sprintf("peak %s; how many entered it is not read: %s", quantity.Count(int64(tw.Peak)), tw.NotRead)
@@ -195,83 +190,59 @@ func timeWait(run *record.Run) *document.Section {
 		if len(run.Counters) == 0 || run.Connections.Opened == 0 {
 			return nil
 		}
-		s.Lead = "none: no socket entered it"
 		return s
 	}
-	t := table(document.Detail, "", "", "~")
+	t := s.table(document.Detail, "", "", "~")
 	var lead []string
-	add := func(words, name string, v document.Value, note string) {
-		t.Rows = append(t.Rows, row(document.Detail, name, v, txt(note)))
-		if words != "" {
-			lead = append(lead, words)
+	add := func(n int64, in, name, note string) {
+		if n > 0 {
+			t.row(name, count(n), txt(note))
+			lead = append(lead, in)
 		}
 	}
-	if entered > 0 {
-		note := ""
-		if tw.EnteredShort > 0 {
-			note = quantity.Count(tw.EnteredShort) + " of them for 4 s or less (TcpExtTWKilled)"
-		}
-		if tw.Peak == 0 && tw.FinWait2MiniPeak > 0 {
-			note = join("; ", note, "as FIN_WAIT_2 minisockets, which the kernel counts alike")
-		}
-		if !alone(run) {
-			note = join("; ", note, "everybody's in this namespace")
-		}
-		add(quantity.Count(entered)+" entered", "entered", count(entered), note)
-	}
+	add(entered, quantity.Count(entered)+" entered", "entered", join("; ",
+		given(tw.EnteredShort > 0, quantity.Count(tw.EnteredShort)+" of them for 4 s or less (TcpExtTWKilled)"),
+		given(tw.Peak == 0 && tw.FinWait2MiniPeak > 0, "as FIN_WAIT_2 minisockets, which the kernel counts alike"),
+		given(!alone(run), "everybody's in this namespace")))
 	if n := tw.Simultaneous; n != nil {
-		add("", "simultaneous", count(*n), quantity.Share(float64(*n), float64(entered+tw.Overflow-*n))+" of the connections: the FINs crossed, and both ends entered it")
+		t.row("simultaneous", count(*n), txt(quantity.Share(float64(*n), float64(entered+tw.Overflow-*n))+" of the connections: the FINs crossed, and both ends entered it"))
 	}
-	if tw.Peak > 0 {
-		note, used := timeWaitPeak(run)
-		add(join(", ", "peak "+quantity.Count(int64(tw.Peak)), used), "peak", count(tw.Peak), note)
-	}
-	if tw.ReusedByConnect > 0 {
-		add(quantity.Count(tw.ReusedByConnect)+" reused by connect", "reused by connect", count(tw.ReusedByConnect), "ports taken over before TIME_WAIT was over (tcp_tw_reuse)")
-	}
-	if tw.EndedEarly > 0 {
-		add("", "ended early", count(tw.EndedEarly), "reopened by a SYN from the same port, or reset: no counter has these")
-	}
-	if tw.Overflow > 0 {
-		add(quantity.Count(tw.Overflow)+" closed without it, the buckets being full", "overflow", count(tw.Overflow), "closed without TIME_WAIT, the buckets being full")
-	}
+	note, used := timeWaitPeak(run)
+	add(int64(tw.Peak), join(", ", "peak "+quantity.Count(int64(tw.Peak)), used), "peak", note)
+	add(tw.ReusedByConnect, quantity.Count(tw.ReusedByConnect)+" reused by connect", "reused by connect", "ports taken over before TIME_WAIT was over (tcp_tw_reuse)")
+	add(tw.EndedEarly, "", "ended early", "reopened by a SYN from the same port, or reset: no counter has these")
+	add(tw.Overflow, quantity.Count(tw.Overflow)+" closed without it, the buckets being full", "overflow", "closed without TIME_WAIT, the buckets being full")
 	if tw.LongestLeftS > 0 {
-		add("", "last one gone in", seconds(tw.LongestLeftS), strings.TrimSpace(roundedUp(run, tw.LongestLeftS))+", from the last census on")
+		t.row("last one gone in", seconds(tw.LongestLeftS), txt(strings.TrimSpace(roundedUp(run, tw.LongestLeftS))+", from the last census on"))
 	}
-	s.Lead = strings.Join(lead, "; ")
-	s.Blocks = append(s.Blocks, t)
+	s.Lead = join("; ", lead...)
 	return s
 }
 
-// timeWaitPeak says of the peak who had it, and how much of the buckets that was.
+// timeWaitPeak says which side had the peak, and how much of the buckets that was.
 func timeWaitPeak(run *record.Run) (note, used string) {
 	tw := &run.TimeWait
 	var parts []string
+	most := 0
 	for _, side := range keys(tw.PeakBySide) {
 		if n := tw.PeakBySide[side]; n > 0 {
 			parts = append(parts, side+" "+quantity.Count(int64(n)))
+			most = max(most, n)
 		}
 	}
 	note = strings.Join(parts, ", ")
 	if tw.MaxBuckets <= 0 {
 		return note, ""
 	}
-	most := tw.Peak
-	if run.Sandbox.Topology == "veth" {
-		most = 0 // each side's namespace has buckets of its own
-		for _, n := range tw.PeakBySide {
-			most = max(most, n)
-		}
+	if run.Sandbox.Topology != "veth" { // where each side's namespace has buckets of its own
+		most = tw.Peak
 	}
 	used = quantity.Usage(float64(most), float64(tw.MaxBuckets)) + " of " + quantity.Count(int64(tw.MaxBuckets)) + " buckets"
-	note = join("; ", note, used)
-	if n := tw.HostBuckets; n > 0 && n < tw.MaxBuckets {
-		note += ", the sandbox's; the host has " + quantity.Count(int64(n))
-	}
-	return note, used
+	hosts := given(tw.HostBuckets > 0 && tw.HostBuckets < tw.MaxBuckets, ", the sandbox's; the host has "+quantity.Count(int64(tw.HostBuckets)))
+	return join("; ", note, used) + hosts, used
 }
 
-// roundedUp is what the kernel's timer wheel may add to a TIME_WAIT that has so many seconds left, as " to 62.0 s".
+// roundedUp says how long a TIME_WAIT with that many seconds left may last, as the kernel's timer wheel rounds up: " to 62.0 s".
 func roundedUp(run *record.Run, leftS float64) string {
 	if len(run.Hosts) == 0 || run.Hosts[0].TimeWaitMaxS <= run.Hosts[0].TimeWaitMinS {
 		return " or a few more"
@@ -281,24 +252,19 @@ func roundedUp(run *record.Run, leftS float64) string {
 }
 
 // settle is the watch over the teardown after the load.
-func settle(run *record.Run) *document.Section {
+func settle(run *record.Run) *section {
 	w := run.Settle
 	if w == nil {
 		return nil
 	}
-	s := &document.Section{ID: "settle", Title: "SETTLE", Level: levelIf(!w.Done)}
+	lead := "watched " + quantity.Seconds(w.ElapsedS) + ": sockets that are not in TIME_WAIT were still left"
 	switch {
 	case w.Quiet:
-		s.Lead = "every socket of the load was gone"
-		if w.GoneAfterS > 0 {
-			s.Lead += " " + quantity.Seconds(w.GoneAfterS) + " after the end of the load"
-		}
+		lead = "every socket of the load was gone" + given(w.GoneAfterS > 0, " "+quantity.Seconds(w.GoneAfterS)+" after the end of the load")
 	case w.Done:
-		s.Lead = "watched " + quantity.Seconds(w.ElapsedS) + ": " + atRest(run)
-	default:
-		s.Lead = "watched " + quantity.Seconds(w.ElapsedS) + ": sockets that are not in TIME_WAIT were still left"
+		lead = "watched " + quantity.Seconds(w.ElapsedS) + ": " + atRest(run)
 	}
-	return s
+	return begin(levelIf(!w.Done), "SETTLE", lead)
 }
 
 // atRest says what a teardown that has settled left behind.
@@ -319,13 +285,8 @@ func atRest(run *record.Run) string {
 }
 
 func censusWords(source string) string {
-	switch source {
-	case "diag":
-		return "census of sock_diag"
-	case "proc":
-		return "census of /proc/net/tcp and tcp6"
-	case "bpf":
-		return "census in the kernel (bpf)"
+	if words := map[string]string{"diag": "of sock_diag", "proc": "of /proc/net/tcp and tcp6", "bpf": "in the kernel (bpf)"}[source]; words != "" {
+		source = words
 	}
 	return "census " + source
 }

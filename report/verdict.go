@@ -9,11 +9,10 @@ import (
 )
 
 // judgement says what bound a run, whether its numbers are of the target, and what would help.
-func judgement(r *record.Run) *document.Section {
+func judgement(r *record.Run) *section {
 	v := &r.Verdict
-	s := &document.Section{ID: "verdict", Title: "VERDICT", Level: document.First}
+	s := begin(document.First, "VERDICT", "none was recorded")
 	if v.LimitedBy == "" && len(v.Reasons) == 0 && !v.Valid {
-		s.Lead = "none was recorded"
 		return s
 	}
 	s.Lead, s.Tone = "NOT VALID as a statement about the target", document.Bad
@@ -24,11 +23,11 @@ func judgement(r *record.Run) *document.Section {
 		s.Lead += "; " + limitWords(v.LimitedBy) + " (" + v.LimitedBy + ")"
 	}
 	if len(v.Reasons) > 0 {
-		// Of a drain that is valid they say no more than that.
-		s.Blocks = append(s.Blocks, document.List{Level: levelIf(r.Kind != record.KindDrain || !v.Valid), Name: "because", Findings: findings(v.Reasons, v.Findings, false)})
+		// For a valid drain they say no more than the lead.
+		s.add(document.List{Level: levelIf(r.Kind != record.KindDrain || !v.Valid), Name: "because", Findings: findings(v.Reasons, v.Findings, false)})
 	}
 	if len(v.Advice) > 0 {
-		s.Blocks = append(s.Blocks, document.List{Level: document.First, Name: "try", Findings: findings(v.Advice, v.Findings, true)})
+		s.add(document.List{Level: document.First, Name: "try", Findings: findings(v.Advice, v.Findings, true)})
 	}
 	n := 0
 	for i := range r.Accounting {
@@ -37,55 +36,46 @@ func judgement(r *record.Run) *document.Section {
 		}
 	}
 	if n > 0 {
-		s.Blocks = append(s.Blocks, doubt(number(n, "statement", "statements")+" of the accounting "+quantity.Plural(n, "does", "do")+" not hold: see ACCOUNTING"))
+		s.doubt(number(n, "statement", "statements") + " of the accounting " + quantity.Plural(n, "does", "do") + " not hold: see ACCOUNTING")
 	}
 	return s
 }
 
-// thresholds says which bounds were kept. The first page has those that were missed, and the others where there is room.
-func thresholds(r *record.Run) *document.Section {
+// thresholds says which bounds were kept, the missed ones first.
+func thresholds(r *record.Run) *section {
 	all := r.Thresholds
 	if len(all) == 0 {
 		return nil
 	}
-	s := &document.Section{ID: "thresholds", Title: "THRESHOLDS", Level: document.First}
-	t := table(document.First, "", "", "~")
-	met := 0
-	add := func(ok bool) {
+	s := begin(document.First, "THRESHOLDS", "")
+	t := s.table(document.First, "", "", "~")
+	add := func(ok bool, word string, tone document.Tone) (n int) {
 		for i := range all {
 			th := &all[i]
 			if th.OK != ok {
 				continue
 			}
-			word, tone := "met", document.Good
-			if !ok {
-				word, tone = "MISSED", document.Bad
-			} else {
-				met++
-			}
+			n++
 			got := "no value"
 			if th.GotText != "" {
 				got = "it is " + th.GotText
 			}
-			line := row(document.First, word, txt(th.Expr), txt(join(": ", got, th.Reason)))
-			line.Tone = tone
-			t.Rows = append(t.Rows, line)
+			line := t.row(word, txt(th.Expr), txt(join(": ", got, th.Reason)))
+			line.Level, line.Tone = document.First, tone
 		}
+		return n
 	}
-	add(false)
-	add(true)
-	s.Lead, s.Tone = fmt.Sprintf("%d of %d met", met, len(all)), document.Bad
-	if met == len(all) {
-		s.Lead, s.Tone = fmt.Sprintf("met, all %d", met), document.Good
-		if met == 1 {
-			s.Lead = "met"
-		}
+	missed, met := add(false, "MISSED", document.Bad), add(true, "met", document.Good)
+	switch s.Tone = document.Good; {
+	case missed > 0:
+		s.Lead, s.Tone = fmt.Sprintf("%d of %d met", met, len(all)), document.Bad
+	case met == 1:
+		s.Lead = "met"
+	default:
+		s.Lead = fmt.Sprintf("met, all %d", met)
 	}
-	s.Blocks = append(s.Blocks, t)
 	return s
 }
 
-// warnings is where a page has the warnings that stand at no section.
-func warnings() *document.Section {
-	return &document.Section{ID: "warnings", Title: "WARNINGS", Level: document.First}
-}
+// warnings is the place of the warnings that concern no other section.
+func warnings() *section { return begin(document.First, "WARNINGS", "") }

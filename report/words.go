@@ -36,27 +36,21 @@ func limitWords(limit string) string {
 	return "limited by " + limit
 }
 
-// outcomeWords says what an outcome means, in the words of the calls behind it.
+// outcomeWords explains an outcome. That of other is its errno, or the fault of a reply.
 func outcomeWords(outcome string) string {
-	o := sockstate.ParseOutcome(outcome)
-	if o == sockstate.OutcomeOther {
-		return "" // its errno says more
+	if o := sockstate.ParseOutcome(outcome); o != sockstate.OutcomeOther {
+		return o.Means()
 	}
-	return o.Means()
+	return ""
 }
 
-// finWords says what the client saw of the ends by FIN: both FINs only where it waits for the peer's.
+// finWords explains the ends by FIN: a client sees the peer's FIN only if its policy waits for it.
 func finWords(plan []record.Group) string {
 	seen, unseen := false, false
 	for _, g := range plan {
 		who, how, _ := strings.Cut(g.Close, ":")
-		if g.Keep != "" {
-			seen, unseen = true, true // either may close
-		} else if who == "server" || who == "client" && how == "half" {
-			seen = true
-		} else {
-			unseen = true
-		}
+		waits, kept := who == "server" || who == "client" && how == "half", g.Keep != "" // either may close what is kept
+		seen, unseen = seen || waits || kept, unseen || !waits || kept
 	}
 	switch {
 	case seen && unseen:
@@ -67,30 +61,7 @@ func finWords(plan []record.Group) string {
 	return "closed by this side; the rest not seen"
 }
 
-// serverWords says what an outcome means in the server's own counts.
-func serverWords(outcome string) string {
-	switch sockstate.ParseOutcome(outcome) {
-	case sockstate.OutcomeFIN:
-		return "closed by FIN"
-	case sockstate.OutcomeRSTSent:
-		return "reset by the server, as asked"
-	case sockstate.OutcomeRSTReceived:
-		return "reset by the client"
-	case sockstate.OutcomeCutInRequest:
-		return "ended by the client before its reply was sent"
-	case sockstate.OutcomeClosedEarly:
-		return "closed by the client before the server's turn"
-	case sockstate.OutcomeBadRequest:
-		return "what came was not a request"
-	case sockstate.OutcomeDrained:
-		return "closed by the server because it stops"
-	case sockstate.OutcomeAborted:
-		return "reset by the server because its grace was over"
-	}
-	return outcomeWords(outcome)
-}
-
-// counterWord is one kernel counter worth a look, and what its growth means.
+// counterWord is a kernel counter worth a look, and what its growth means.
 type counterWord struct{ name, words string }
 
 // counterWords lists them by what they concern: loss, listeners, resets, TIME_WAIT, memory.

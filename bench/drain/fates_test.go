@@ -329,7 +329,7 @@ func TestLateDoubts(t *testing.T) {
 		{record.DrainTry{HaltedS: 0.708}, []string{"order: this program did not run for 708 ms after the signal (halted, or without a CPU): what clients saw then came late"}},
 		{record.DrainTry{HaltedS: 3}, nil}, // the verdict says it
 		{record.DrainTry{Order: record.DrainOrder{UncertaintyUs: 1000}}, nil},
-		{record.DrainTry{Order: record.DrainOrder{UncertaintyUs: 1004}}, []string{"order: events are told apart from the signal, or from the start of the command, to 1.00 ms only: what came so shortly after it may have come before"}},
+		{record.DrainTry{Order: record.DrainOrder{UncertaintyUs: 1004}}, []string{"order: what came within 1.00 ms of the signal, or of the stop command, may have come before it"}},
 	} {
 		if diff := cmp.Diff(tt.want, lateDoubts(&tt.r)); diff != "" {
 			t.Errorf("halted for %v s, uncertain by %v us (-want +got):\n%s", tt.r.HaltedS, tt.r.Order.UncertaintyUs, diff)

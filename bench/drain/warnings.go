@@ -80,7 +80,7 @@ func lateDoubts(t *record.DrainTry) (w []string) {
 	}
 	if u := t.Order.UncertaintyUs; u > 1000 {
 		// Starting a command, or a client's loop, may take that long by itself.
-		w = append(w, fmt.Sprintf("order: events are told apart from the signal, or from the start of the command, to %s only: what came so shortly after it may have come before", quantity.Seconds(u/1e6)))
+		w = append(w, fmt.Sprintf("order: what came within %s of the signal, or of the stop command, may have come before it", quantity.Seconds(u/1e6)))
 	}
 	return w
 }

@@ -60,6 +60,14 @@ func Micros(us float64) string {
 // Seconds is Micros for a time in seconds.
 func Seconds(s float64) string { return Micros(s * 1e6) }
 
+// Clock prints a point of a run's time in seconds, to a tenth.
+func Clock(s float64) string {
+	if math.Abs(s) >= 1e9 {
+		return strconv.FormatFloat(s, 'e', 1, 64) + " s"
+	}
+	return strconv.FormatFloat(s, 'f', 1, 64) + " s"
+}
+
 // Since prints a time in seconds from an event, always to the millisecond, because the order of events matters.
 func Since(s float64) string {
 	text := Seconds(math.Abs(s))

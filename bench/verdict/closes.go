@@ -1,7 +1,6 @@
 package verdict
 
 import (
-	"fmt"
 	"slices"
 
 	"lastack/bench/record"
@@ -26,9 +25,9 @@ const (
 // one of what was asked for: it is not valid, and this is the first that is said of it. It is no limit.
 func (j *judgement) closes() {
 	limits, notAsked := len(j.v.Findings), false
-	for i := range j.r.Plan.Groups {
-		if g := &j.r.Plan.Groups[i]; g.Keep == "" {
-			a := j.astrayOf(g, j.resultOf(i))
+	for g, r := range j.groups() {
+		if g.Keep == "" {
+			a := j.astrayOf(g, r)
 			j.closesOf(g, &a)
 			notAsked = notAsked || a.tooMany
 		}
@@ -60,7 +59,7 @@ type astray struct {
 
 func (j *judgement) astrayOf(g *record.Group, r *record.Result) astray {
 	p := policyOf(g)
-	a := astray{early: r.Outcomes[sockstate.OutcomeClosedEarly.String()], reset: unexpectedResets(r)}
+	a := astray{early: r.Outcomes[sockstate.OutcomeClosedEarly.String()], reset: r.UnexpectedResets()}
 	if p.Who == teardown.ServerFirst && (p.How == teardown.RST || p.How == teardown.Unread) {
 		a.fin = r.Outcomes[sockstate.OutcomeFIN.String()]
 	}
@@ -90,7 +89,7 @@ func (a *astray) often(n int64, share float64) bool {
 
 // args are those of a finding on n of the connections.
 func (a *astray) args(p teardown.Policy, n int64) args {
-	return args{"connections": n, "opened": a.opened, "close": p.String()}
+	return args{"connections": n, "opened": a.opened, "share": float64(n) / float64(a.opened), "close": p.String()}
 }
 
 // seen is how many of them the client saw.
@@ -108,11 +107,9 @@ func (j *judgement) unseen() (n int64) {
 
 // failedAstray is how many failures are a target's own closes in a run that closes() judges for them.
 func (j *judgement) failedAstray() (n int64) {
-	for i := range j.r.Plan.Groups {
-		if g := &j.r.Plan.Groups[i]; g.Keep == "" {
-			if a := j.astrayOf(g, j.resultOf(i)); a.tooMany {
-				n += a.early + a.reset
-			}
+	for g, r := range j.groups() {
+		if a := j.astrayOf(g, r); g.Keep == "" && a.tooMany {
+			n += a.early + a.reset
 		}
 	}
 	return n
@@ -138,8 +135,11 @@ func (j *judgement) closesOf(g *record.Group, a *astray) {
 	}
 	if a.reset > 0 && p.Who != teardown.BothAtOnce {
 		because("reset_unasked", a.reset)
-		if a.often(a.reset+a.counted, racedShare) {
-			j.adviseReset(p)
+		if code := "close_server_rst"; a.often(a.reset+a.counted, racedShare) {
+			if p.How == teardown.Half { // the client saw the RST, and not whether its own FIN drew it
+				code = "close_server_rst_or_client_fin"
+			}
+			j.advise(code, nil)
 		}
 	}
 	if a.fin > 0 {
@@ -149,17 +149,13 @@ func (j *judgement) closesOf(g *record.Group, a *astray) {
 		}
 	}
 	if a.late > 0 {
-		most := a.often(a.late, mostShare)
+		code, remedy := "fin_not_answered", "close_client_fin_or_wait"
 		if p.Who == teardown.ServerFirst {
-			because("did_not_close", a.late)
-			if most {
-				j.advise("close_client_fin_if_left_to_client", nil)
-			}
-		} else {
-			because("fin_not_answered", a.late)
-			if most {
-				j.advise("close_client_fin_or_wait", nil)
-			}
+			code, remedy = "did_not_close", "close_client_fin_if_left_to_client"
+		}
+		because(code, a.late)
+		if a.often(a.late, mostShare) {
+			j.advise(remedy, nil)
 		}
 	}
 	if a.tooMany && a.counted == 0 && last >= 0 {
@@ -187,16 +183,6 @@ func (j *judgement) adviseEarly(g *record.Group, a *astray) {
 	}
 }
 
-// adviseReset is for a target that resets.
-func (j *judgement) adviseReset(p teardown.Policy) {
-	if p.How == teardown.Half {
-		// The client saw the RST, and not whether its own FIN drew it.
-		j.advise("close_server_rst_or_client_fin", nil)
-		return
-	}
-	j.advise("close_server_rst", nil)
-}
-
 // policyOf is a group's close policy; an old record may have none, which is client:fin.
 func policyOf(g *record.Group) teardown.Policy {
 	p, _ := teardown.ParsePolicy(g.Close)
@@ -205,10 +191,11 @@ func policyOf(g *record.Group) teardown.Policy {
 
 // closesCounted says what the kernel knows of the ends that a client which closes without waiting does not see.
 func (j *judgement) closesCounted() {
-	for i := range j.r.Plan.Groups {
-		if who := policyOf(&j.r.Plan.Groups[i]).Who; who != teardown.ClientFirst && who != teardown.BothAtOnce {
-			return
-		}
+	if j.anyGroup(func(g *record.Group) bool {
+		who := policyOf(g).Who
+		return who != teardown.ClientFirst && who != teardown.BothAtOnce
+	}) {
+		return
 	}
 	for _, c := range j.r.Accounting {
 		if c.Contradicts {
@@ -216,7 +203,7 @@ func (j *judgement) closesCounted() {
 			j.unseenOf(&c)
 		}
 	}
-	if s := j.r.Server; s != nil {
+	if j.r.Server != nil {
 		return // it does as it was told
 	}
 	if n := int64(j.r.States.Final[sockstate.Client.String()][sockstate.FinWait2.String()]); n > 0 {
@@ -242,69 +229,54 @@ func (j *judgement) unseenOf(c *record.Check) {
 	}
 }
 
-// shareOfOpened is "99.2 % of the connections (79,360 of 80,000)".
-func shareOfOpened(a args) string {
-	return fmt.Sprintf("%.3g %% of the connections (%s of %s)", 100*a.number("connections")/a.number("opened"), a.count("connections"), a.count("opened"))
-}
-
 func closeCodes() []Code {
-	const unlike = "another --close, which is what the target does; see the remedies"
-	// said adds what too many of them make of the run.
-	said := func(say func(args) string) func(args) string {
-		return func(a args) string {
-			s := say(a)
-			if a.yes("too_many") {
-				s += "; too many for this run to measure " + a.text("close")
-			}
-			return s
-		}
-	}
-	waits := ": the client then waits for it"
+	const (
+		unlike     = "another --close, which is what the target does; see the remedies"
+		share      = "{share:%.3g} of the connections ({connections} of {opened})"
+		tooMany    = "[; too many for this run to measure {close}{?too_many}]"
+		waits      = ": the client then waits for it"
+		ifItCloses = "--close server:fin, if the target is to close"
+	)
 	return []Code{
-		found("closed_before_turn", "the target closed first, but --close says the client", unlike, said(func(a args) string {
-			return "the target closed first in " + shareOfOpened(a) + ", but with " + a.text("close") + " the client should"
-		})),
-		found("closed_before_last_request", "the target closed first, before the last request", "fewer --requests", said(func(a args) string {
-			return "the target closed first in " + shareOfOpened(a) + ", before the last request"
-		})),
-		found("closed_under_never", "the target closed, but --close says nobody", unlike, said(func(a args) string {
-			return "the target closed first in " + shareOfOpened(a) + ", but with never they should stay open"
-		})),
-		found("reset_unasked", "the target reset connections, which --close does not ask for", unlike, said(func(a args) string {
-			return "the target reset " + shareOfOpened(a) + ", which " + a.text("close") + " does not ask for"
-		})),
-		found("fin_not_rst", "the target closed by FIN, but --close says by RST", unlike, said(func(a args) string {
-			return "the target closed by FIN, not by RST, in " + shareOfOpened(a) + ": it does not follow " + a.text("close")
-		})),
-		found("did_not_close", "the target did not close in time, but --close says that it closes first", unlike, said(func(a args) string {
-			return "the target did not close in " + shareOfOpened(a) + ": it does not follow " + a.text("close") + ", or takes longer than --close-timeout"
-		})),
-		found("fin_not_answered", "the target did not answer the client's FIN with its own in time", "a longer --close-timeout, or --close client:fin", said(func(a args) string {
-			return "the target did not answer the client's FIN with its own within --close-timeout in " + shareOfOpened(a)
-		})),
-		found("counted_otherwise", "the kernel counted fewer ends of a kind than the client closed: the target ended those, unseen", "--close client:half, or server:rst, to see it", func(a args) string {
-			return a.text("name") + " grew by " + a.count("grew") + ", for " + a.count("closes") + " closes by the client: of these at least " + a.count("otherwise") +
-				" ended otherwise, by the target's RST or close, unseen by the client (TcpEstabResets grew by " + a.count("resets") + ")"
-		}),
-		found("ended_by_target", "the target ended too many connections by itself, seen and unseen", unlike, func(a args) string {
-			return "in all the target ended at least " + shareOfOpened(a) + " by itself; too many for this run to measure " + a.text("close")
-		}),
-		found("left_in_fin_wait_2", "the target acknowledged the client's closes, and left its own side open", "--close client:half, to see when it closes", func(a args) string {
-			return a.count("connections") + " connections closed by the client were in FIN_WAIT_2 at the end: the target had acknowledged the close, and not closed its own side"
-		}),
-		remedy("close_server_fin", "--close server:fin, for a target that closes first", fixed("--close server:fin, if the target is to close first"+waits)),
-		remedy("close_server_fin_or_fewer_requests", "--close server:fin, or fewer requests", fixed("--close server:fin, if the target is to close first, or fewer --requests, if it takes no more on a connection")),
-		remedy("close_server_fin_without_hold", "--close server:fin without --hold", fixed("--close server:fin without --hold, if the target is to close first"+waits)),
-		remedy("close_server_fin_if_it_closes", "--close server:fin instead of never", fixed("--close server:fin, if the target is to close")),
-		remedy("close_server_fin_as_target_does", "--close server:fin instead of a reset", fixed("--close server:fin, which is what the target does")),
-		remedy("close_server_rst", "--close server:rst, for a target that resets", fixed("--close server:rst, if the target is to reset"+waits)),
-		remedy("close_server_rst_if_it_resets", "--close server:rst, for a target that resets by itself", fixed("--close server:rst, if the target resets by itself"+waits)),
-		remedy("close_server_rst_or_client_fin", "--close server:rst or client:fin, by what draws the reset", fixed("--close server:rst, if the target resets by itself"+waits+"; --close client:fin, if it resets when it reads the client's FIN")),
-		remedy("close_client_fin_if_left_to_client", "--close client:fin, for a target that leaves the close to the client", fixed("--close client:fin, if the target leaves it to the client to close first")),
-		remedy("close_client_fin_or_wait", "--close client:fin, or a longer --close-timeout", fixed("--close client:fin, which does not wait for the target's FIN, or a longer --close-timeout")),
-		remedy("close_client_half", "--close client:half, to see when the target closes", fixed("--close client:half, to see when the target closes its own side"+waits)),
-		remedy("close_client_half_or_server_rst", "--close client:half or server:rst, to see how the target ends connections", fixed("--close client:half, to see how the target ends what the client has closed, or --close server:rst, if it resets by itself"+waits)),
-		remedy("fewer_requests", "fewer requests on a connection", fixed("fewer --requests, if the target takes no more on a connection")),
-		remedy("shorter_hold_than_idle_time", "a --hold below the target's idle timeout", fixed("a --hold shorter than the time after which the target closes an idle connection, or fewer connections at once, if it closes those that are too many for it")),
+		found("closed_before_turn", "the target closed first, but --close says the client", unlike,
+			"the target closed first in "+share+", but with {close} the client should"+tooMany),
+		found("closed_before_last_request", "the target closed first, before the last request", "fewer --requests",
+			"the target closed first in "+share+", before the last request"+tooMany),
+		found("closed_under_never", "the target closed, but --close says nobody", unlike,
+			"the target closed first in "+share+", but with never they should stay open"+tooMany),
+		found("reset_unasked", "the target reset connections, which --close does not ask for", unlike,
+			"the target reset "+share+", which {close} does not ask for"+tooMany),
+		found("fin_not_rst", "the target closed by FIN, but --close says by RST", unlike,
+			"the target closed by FIN, not by RST, in "+share+": it does not follow {close}"+tooMany),
+		found("did_not_close", "the target did not close in time, but --close says that it closes first", unlike,
+			"the target did not close in "+share+": it does not follow {close}, or takes longer than --close-timeout"+tooMany),
+		found("fin_not_answered", "the target did not answer the client's FIN with its own in time", "a longer --close-timeout, or --close client:fin",
+			"the target did not answer the client's FIN with its own within --close-timeout in "+share+tooMany),
+		found("counted_otherwise", "the kernel counted fewer ends of a kind than the client closed: the target ended those, unseen", "--close client:half, or server:rst, to see it",
+			"{name} grew by {grew}, for {closes} closes by the client: of these at least {otherwise} ended otherwise, by the target's RST or close, unseen by the client "+
+				"(TcpEstabResets grew by {resets})"),
+		found("ended_by_target", "the target ended too many connections by itself, seen and unseen", unlike,
+			"in all the target ended at least "+share+" by itself; too many for this run to measure {close}"),
+		found("left_in_fin_wait_2", "the target acknowledged the client's closes, and left its own side open", "--close client:half, to see when it closes",
+			"{connections} connections closed by the client were in FIN_WAIT_2 at the end: the target had acknowledged the close, and not closed its own side"),
+		remedy("close_server_fin", "--close server:fin, for a target that closes first", ifItCloses+" first"+waits),
+		remedy("close_server_fin_or_fewer_requests", "--close server:fin, or fewer requests", ifItCloses+" first, or fewer --requests, if it takes no more on a connection"),
+		remedy("close_server_fin_without_hold", "--close server:fin without --hold", "--close server:fin without --hold, if the target is to close first"+waits),
+		remedy("close_server_fin_if_it_closes", "--close server:fin instead of never", ifItCloses),
+		remedy("close_server_fin_as_target_does", "--close server:fin instead of a reset", "--close server:fin, which is what the target does"),
+		remedy("close_server_rst", "--close server:rst, for a target that resets", "--close server:rst, if the target is to reset"+waits),
+		remedy("close_server_rst_if_it_resets", "--close server:rst, for a target that resets by itself", "--close server:rst, if the target resets by itself"+waits),
+		remedy("close_server_rst_or_client_fin", "--close server:rst or client:fin, by what draws the reset",
+			"--close server:rst, if the target resets by itself"+waits+"; --close client:fin, if it resets when it reads the client's FIN"),
+		remedy("close_client_fin_if_left_to_client", "--close client:fin, for a target that leaves the close to the client",
+			"--close client:fin, if the target leaves it to the client to close first"),
+		remedy("close_client_fin_or_wait", "--close client:fin, or a longer --close-timeout",
+			"--close client:fin, which does not wait for the target's FIN, or a longer --close-timeout"),
+		remedy("close_client_half", "--close client:half, to see when the target closes", "--close client:half, to see when the target closes its own side"+waits),
+		remedy("close_client_half_or_server_rst", "--close client:half or server:rst, to see how the target ends connections",
+			"--close client:half, to see how the target ends what the client has closed, or --close server:rst, if it resets by itself"+waits),
+		remedy("fewer_requests", "fewer requests on a connection", "fewer --requests, if the target takes no more on a connection"),
+		remedy("shorter_hold_than_idle_time", "a --hold below the target's idle timeout",
+			"a --hold shorter than the time after which the target closes an idle connection, or fewer connections at once, if it closes those that are too many for it"),
 	}
 }

@@ -1,10 +1,6 @@
 package verdict
 
-import (
-	"strconv"
-
-	"lastack/bench/record"
-)
+import "lastack/bench/record"
 
 const (
 	// busy is the share of CPU from which a thread, or the machine, counts as full.
@@ -57,8 +53,7 @@ func (j *judgement) cpu() bool {
 	machine := args{"cpus": c.CPUs, "idle": j.idle()}
 	switch {
 	case c.GeneratorBusiest >= busy && !full:
-		j.limit(record.LimitGeneratorCPU, j.shared(), "generator_busy", args{"busiest": c.GeneratorBusiest})
-		j.advise("more_workers", nil)
+		j.limit(record.LimitGeneratorCPU, j.shared(), "generator_busy", args{"busiest": c.GeneratorBusiest}, "more_workers")
 	case c.ServerBusiest >= busy && !full:
 		j.limit(record.LimitServerCPU, true, "server_busy", args{"busiest": c.ServerBusiest})
 	case full && c.SoftirqS > 0.5*(c.SystemS+c.UserS):
@@ -140,51 +135,35 @@ func (j *judgement) quota() bool {
 	if c.Quota > 0 {
 		a["cpus"] = c.Quota
 	}
-	j.limit(record.LimitCPUQuota, j.shared() && !j.openLoop(), "cpu_quota", a)
-	j.advise("raise_cpu_quota", nil)
-	return true
+	return j.limit(record.LimitCPUQuota, j.shared() && !j.openLoop(), "cpu_quota", a, "raise_cpu_quota")
 }
 
 func cpuCodes() []Code {
-	full := func(a args) string {
-		return "the machine's " + strconv.FormatInt(a.integer("cpus"), 10) + " CPUs were full (" + a.percent("idle") + " % idle)"
-	}
+	const full = "the machine's {cpus} CPUs were full ({idle:%.0f} idle)"
 	return []Code{
-		found("cpu_quota", "the CPU quota of this process's control group kept it from running", "raise the quota, or run outside of it", func(a args) string {
-			s := "the CPU quota of this process's control group limited it: "
-			if a.has("cpus") {
-				s += strconv.FormatFloat(a.rounded("cpus"), 'f', -1, 64) + " CPUs, and "
-			}
-			return s + "in " + a.count("throttled") + " of " + a.count("periods") + " periods threads waited for the next, " + a.seconds("waited_s") + " in all"
-		}),
-		found("generator_busy", "one worker of the load had no CPU time left, though the machine had", "more --workers", func(a args) string { return "a load worker used " + a.percent("busiest") + " % of a CPU" }),
-		found("server_busy", "one worker of the server had no CPU time left, though the machine had", "this is the server's limit; more workers there help", func(a args) string { return "a server worker used " + a.percent("busiest") + " % of a CPU" }),
-		found("softirq_full", "the machine's CPUs were full of the kernel's packet work", "spread it (RSS, RPS), or use more CPUs", fixed("the machine was full, mostly of softirq work")),
-		found("cpus_full_of_others", "the machine's CPUs were full, mostly of processes outside this run", "run it again on a quiet machine", func(a args) string { return full(a) + ", more with other processes than with this run" }),
+		found("cpu_quota", "the CPU quota of this process's control group kept it from running", "raise the quota, or run outside of it",
+			"the CPU quota of this process's control group limited it: [{cpus} CPUs, and ]in {throttled} of {periods} periods threads waited for the next, {waited_s} in all"),
+		found("generator_busy", "one worker of the load had no CPU time left, though the machine had", "more --workers",
+			"a load worker used {busiest:%.0f} of a CPU"),
+		found("server_busy", "one worker of the server had no CPU time left, though the machine had", "this is the server's limit; more workers there help",
+			"a server worker used {busiest:%.0f} of a CPU"),
+		found("softirq_full", "the machine's CPUs were full of the kernel's packet work", "spread it (RSS, RPS), or use more CPUs",
+			"the machine was full, mostly of softirq work"),
+		found("cpus_full_of_others", "the machine's CPUs were full, mostly of processes outside this run", "run it again on a quiet machine",
+			full+", more with other processes than with this run"),
 		found("cpus_full", "the machine's CPUs were full", "this is what the host can do; fewer processes beside it, or more CPUs, help", full),
-		found("cpus_shared", "client and server ran on the same CPUs", "put the server on another host to measure it alone", fixed("client and server share these CPUs: this is what the host can do with both ends on it")),
-		found("cpu_shares", "who used the CPUs", "nothing: it goes with another finding", func(a args) string {
-			server := ""
-			if a.has("server") {
-				server = "server " + a.percent("server") + " %, "
-			}
-			return "CPU of " + strconv.FormatInt(a.integer("cpus"), 10) + ": generator " + a.percent("generator") + " %, " + server + "rest " + a.percent("rest") + " %, idle " + a.percent("idle") + " %"
-		}),
-		found("others_on_cpus", "processes outside this run used a tenth of the CPUs or more", "run it again on a quiet machine", func(a args) string {
-			target := ""
-			if a.yes("target_may_be_among_them") {
-				target = " (the target among them, if it is here)"
-			}
-			return "other processes of this host" + target + " used at least " + a.percent("share") + " % of the CPUs: without them there may be more"
-		}),
-		found("cpu_not_read", "CPU times could not be read", "let this user read /proc/stat and its own /proc/self/task", func(a args) string { return a.text("why") }),
-		found("too_short_for_cpu", "the run was too short to tell CPU shares", "run for longer", tooShort),
-		remedy("more_workers", "more workers for the load", fixed("more --workers")),
-		remedy("quiet_machine", "repeat it without other processes", fixed("run it again on a quiet machine")),
-		remedy("raise_cpu_quota", "raise the control group's CPU quota", fixed("raise the quota (cpu.max, cpu.cfs_quota_us; --cpus of docker, limits.cpu of a pod, CPUQuota= of systemd), or run outside of it")),
+		found("cpus_shared", "client and server ran on the same CPUs", "put the server on another host to measure it alone",
+			"client and server share these CPUs: this is what the host can do with both ends on it"),
+		found("cpu_shares", "who used the CPUs", "nothing: it goes with another finding",
+			"CPU of {cpus}: generator {generator:%.0f}, [server {server:%.0f}, ]rest {rest:%.0f}, idle {idle:%.0f}"),
+		found("others_on_cpus", "processes outside this run used a tenth of the CPUs or more", "run it again on a quiet machine",
+			"other processes of this host[ (the target among them, if it is here){?target_may_be_among_them}] used at least {share:%.0f} of the CPUs: without them there may be more"),
+		found("cpu_not_read", "CPU times could not be read", "let this user read /proc/stat and its own /proc/self/task", "{why}"),
+		found("too_short_for_cpu", "the run was too short to tell CPU shares", "run for longer",
+			"{measured_s} are too short to judge the CPUs by, whose time the kernel counts in ticks of 10 ms: a longer run would tell"),
+		remedy("more_workers", "more workers for the load", "more --workers"),
+		remedy("quiet_machine", "repeat it without other processes", "run it again on a quiet machine"),
+		remedy("raise_cpu_quota", "raise the control group's CPU quota",
+			"raise the quota (cpu.max, cpu.cfs_quota_us; --cpus of docker, limits.cpu of a pod, CPUQuota= of systemd), or run outside of it"),
 	}
-}
-
-func tooShort(a args) string {
-	return a.seconds("measured_s") + " are too short to judge the CPUs by, whose time the kernel counts in ticks of 10 ms: a longer run would tell"
 }

@@ -2,7 +2,6 @@ package verdict
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"lastack/bench/record"
@@ -102,57 +101,41 @@ func (j *judgement) try(n int) {
 }
 
 func drainCodes() []Code {
-	const look = "see the try's page: its SERVER and TIMELINE"
-	ended := func(a args) string {
-		if a.yes("by_command") {
-			return "the server's process ended, but others of the server "
-		}
-		return "the process that was signalled ended, but others of the server "
-	}
+	const (
+		look  = "see the try's page: its SERVER and TIMELINE"
+		shell = "signal the process that listens, and no shell around it"
+		ended = "[the server's process{?by_command}|the process that was signalled] ended, but others of the server "
+		stop  = ": it was not stopped (is the command a shell around the server?)"
+	)
 	return []Code{
-		found("accounts_agree", "the drain is a statement about the server", "nothing", fixed("every connection and every request has exactly one fate, and the counts agree")),
-		found("accounts_disagree", "two counts that must agree do not, so that no number can be trusted", "report it as a bug of lastack, with the record", func(a args) string {
-			return "the counts do not agree: " + a.text("name") + ": " + a.among("min", "max") + " expected, " + a.count("got") + " counted"
-		}),
-		found("never_stopped", "the run ended before the server was stopped", "let it run to its end", fixed("the server was never stopped")),
-		found("ended_by_reload", "the signal was a reload's, and the server ended", "check that the server knows the signal", func(a args) string {
-			if a.yes("by_its_signal") {
-				return "the server ended by the reload's signal"
-			}
-			return "the server ended after the reload's signal"
-		}),
-		found("program_halted", "this program did not run while clients were watched", "run it again, and let it run", func(a args) string {
-			return "this program did not run for " + a.seconds("halted_s") + " meanwhile (halted, or without a CPU): what clients saw then is not what the server did"
-		}),
-		found("signal_failed", "the signal could not be sent", "run it as the server's user, or as root", func(a args) string { return a.text("why") }),
-		found("stop_command_not_ended", "the stop command ran on", "a command that ends when the server is stopped", fixed("the stop command had not ended when the watch ended: whether it stopped anything is not known")),
-		found("stop_command_failed", "the stop command failed", "try the command by hand", fixed("the stop command failed, so that what clients saw may have nothing to do with a stop")),
-		found("listens_still", "the signalled process ended, but other processes of the server still listen", "signal the process that listens, and no shell around it", func(a args) string {
-			return ended(a) + "still listen: it was not stopped (is the command a shell around the server?)"
-		}),
-		found("listened_on", "the signalled process ended, but other processes of the server listened until the grace was over", "signal the process that listens, and no shell around it", func(a args) string {
-			return ended(a) + "listened until the grace was over: it was not stopped (is the command a shell around the server?)"
-		}),
-		found("also_ended", "a program of --also ended beside the server", "keep it running, or leave it out", func(a args) string {
-			return strconv.Quote(a.text("command")) + " (--also), which ran beside the server, ended too (" + a.text("ended") + "): what clients saw may come of that"
-		}),
-		found("lost_before", "most requests were lost even before the stop", "fix the server first", func(a args) string {
-			return a.count("lost") + " requests were lost before the stop and " + a.count("answered") + " answered: the server did not work, so its stop says nothing"
-		}),
-		found("errors_before", "most replies before the stop were 5xx", "fix the server first", func(a args) string {
-			return a.count("answered_5xx") + " of " + a.count("replies") + " replies before the stop were 5xx: the server did not work, so its stop says nothing"
-		}),
-		found("restart_failed", "the restarted server did not listen", look, func(a args) string { return "the restart: " + a.text("why") }),
-		found("nobody_open", "no client of a group had a connection when the stop began", "a shorter --after than the server's idle timeout, or a server that takes so many", func(a args) string {
-			s := "no client of " + a.text("group") + " had a connection when the stop began, so that nothing is said of them"
-			if a.yes("warned") {
-				return s + " (see the warnings)"
-			}
-			return s + ": those that it had were ended before"
-		}),
-		found("connects_failed_here", "most connects after the stop failed on the load's own host", "fewer clients, or more local ports, descriptors or memory", func(a args) string {
-			return a.count("failed") + " of " + a.count("connects") + " connects after the stop failed on this host, without a free local port, descriptor or memory: what the server did to new connections is not known"
-		}),
-		found("nobody_there", "no client was connected at the stop, and none came after it", look, fixed("no connection was open at the signal, and none came after it")),
+		found("accounts_agree", "the drain is a statement about the server", "nothing",
+			"every connection and every request has exactly one fate, and the counts agree"),
+		found("accounts_disagree", "two counts that must agree do not, so that no number can be trusted", "report it as a bug of lastack, with the record",
+			"the counts do not agree: {name}: {range} expected, {got} counted"),
+		found("never_stopped", "the run ended before the server was stopped", "let it run to its end", "the server was never stopped"),
+		found("ended_by_reload", "the signal was a reload's, and the server ended", "check that the server knows the signal",
+			"the server ended [by{?by_its_signal}|after] the reload's signal"),
+		found("program_halted", "this program did not run while clients were watched", "run it again, and let it run",
+			"this program did not run for {halted_s} meanwhile (halted, or without a CPU): what clients saw then is not what the server did"),
+		found("signal_failed", "the signal could not be sent", "run it as the server's user, or as root", "{why}"),
+		found("stop_command_not_ended", "the stop command ran on", "a command that ends when the server is stopped",
+			"the stop command had not ended when the watch ended: whether it stopped anything is not known"),
+		found("stop_command_failed", "the stop command failed", "try the command by hand",
+			"the stop command failed, so that what clients saw may have nothing to do with a stop"),
+		found("listens_still", "the signalled process ended, but other processes of the server still listen", shell, ended+"still listen"+stop),
+		found("listened_on", "the signalled process ended, but other processes of the server listened until the grace was over", shell,
+			ended+"listened until the grace was over"+stop),
+		found("also_ended", "a program of --also ended beside the server", "keep it running, or leave it out",
+			"{command:quoted} (--also), which ran beside the server, ended too ({ended}): what clients saw may come of that"),
+		found("lost_before", "most requests were lost even before the stop", "fix the server first",
+			"{lost} requests were lost before the stop and {answered} answered: the server did not work, so its stop says nothing"),
+		found("errors_before", "most replies before the stop were 5xx", "fix the server first",
+			"{answered_5xx} of {replies} replies before the stop were 5xx: the server did not work, so its stop says nothing"),
+		found("restart_failed", "the restarted server did not listen", look, "the restart: {why}"),
+		found("nobody_open", "no client of a group had a connection when the stop began", "a shorter --after than the server's idle timeout, or a server that takes so many",
+			"no client of {group} had a connection when the stop began, so that nothing is said of them[ (see the warnings){?warned}|: those that it had were ended before]"),
+		found("connects_failed_here", "most connects after the stop failed on the load's own host", "fewer clients, or more local ports, descriptors or memory",
+			"{failed} of {connects} connects after the stop failed on this host, without a free local port, descriptor or memory: what the server did to new connections is not known"),
+		found("nobody_there", "no client was connected at the stop, and none came after it", look, "no connection was open at the signal, and none came after it"),
 	}
 }

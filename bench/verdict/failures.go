@@ -14,7 +14,7 @@ func (j *judgement) failures() bool {
 	if (c.Failed-j.failedAstray())*2 < c.Attempted {
 		return false
 	}
-	worst, n := sockstate.OutcomeRSTReceived.String(), unexpectedResets(&j.r.Result)
+	worst, n := sockstate.OutcomeRSTReceived.String(), j.r.UnexpectedResets()
 	for _, o := range sockstate.OutcomeNames(sockstate.ClassFailure) {
 		if k := j.r.Outcomes[o]; k > n {
 			worst, n = o, k
@@ -38,20 +38,17 @@ func (j *judgement) failures() bool {
 		by = record.LimitNetwork
 	}
 	j.limit(by, c.Completed > 0, "most_failed", a)
-	if worst == sockstate.OutcomeCutInRequest.String() && j.r.Latency["exchange"].Count == 0 && len(j.r.HTTP) == 0 && len(j.r.ExchangeErrors) == 0 {
+	switch {
+	case worst != sockstate.OutcomeCutInRequest.String():
+	case j.r.Latency["exchange"].Count == 0 && len(j.r.HTTP) == 0 && len(j.r.ExchangeErrors) == 0:
 		j.advise("check_protocol", nil)
-	} else if worst == sockstate.OutcomeCutInRequest.String() && j.severalRequests() {
+	case j.anyGroup(func(g *record.Group) bool { return g.Requests > 1 }):
 		j.advise("fewer_requests_cut", nil)
 	}
 	if lost {
 		j.because("segments_lost", j.lossArgs())
 	}
 	return true
-}
-
-// severalRequests reports whether a connection was to carry more than one.
-func (j *judgement) severalRequests() bool {
-	return slices.ContainsFunc(j.r.Plan.Groups, func(g record.Group) bool { return g.Requests > 1 })
 }
 
 // errno is the most frequent one behind the outcome "other".
@@ -64,27 +61,17 @@ func (j *judgement) errno() (name string, n int64) {
 	return name, n
 }
 
-// unexpectedResets is the part of rst_received that counts as failed.
-func unexpectedResets(r *record.Result) int64 {
-	failed := r.Connections.Failed
-	for _, o := range sockstate.OutcomeNames(sockstate.ClassFailure) {
-		failed -= r.Outcomes[o]
-	}
-	return max(0, min(failed, r.Outcomes[sockstate.OutcomeRSTReceived.String()]))
-}
-
 func failureCodes() []Code {
 	return []Code{
-		found("most_failed", "at least half of the lifecycles failed, most with the outcome that is named", "see that outcome: lastack help outcomes", func(a args) string {
-			what := a.count("outcomes")
-			if a.has("errno") {
-				what = a.text("errno") + " " + a.count("errnos") + " of " + what
-			}
-			return a.count("failed") + " of " + a.count("attempted") + " lifecycles failed, most as " + a.text("outcome") + " (" + what + ")"
-		}),
-		remedy("check_route", "check the route to the target", fixed("check the route to the target (ip route get ADDRESS) and the routers on the way")),
-		remedy("check_what_is_forbidden", "look for what forbids this host to send", fixed("look into what this host forbids: firewall rules for what it sends (nft list ruleset), a security module (dmesg), a seccomp filter")),
-		remedy("check_protocol", "check what protocol the target speaks", fixed("check what the target speaks: it ended each connection without a reply, as some servers do that await TLS or another protocol (curl -kv https://HOST:PORT/ tells TLS); then look into its log")),
-		remedy("fewer_requests_cut", "fewer requests on a connection, for a target that ends it between replies", fixed("fewer --requests, if the target takes no more on a connection: it ended connections between its replies")),
+		found("most_failed", "at least half of the lifecycles failed, most with the outcome that is named", "see that outcome: lastack help outcomes",
+			"{failed} of {attempted} lifecycles failed, most as {outcome} ([{errno} {errnos} of ]{outcomes})"),
+		remedy("check_route", "check the route to the target", "check the route to the target (ip route get ADDRESS) and the routers on the way"),
+		remedy("check_what_is_forbidden", "look for what forbids this host to send",
+			"look into what this host forbids: firewall rules for what it sends (nft list ruleset), a security module (dmesg), a seccomp filter"),
+		remedy("check_protocol", "check what protocol the target speaks",
+			"check what the target speaks: it ended each connection without a reply, as some servers do that await TLS or another protocol (curl -kv https://HOST:PORT/ tells TLS); "+
+				"then look into its log"),
+		remedy("fewer_requests_cut", "fewer requests on a connection, for a target that ends it between replies",
+			"fewer --requests, if the target takes no more on a connection: it ended connections between its replies"),
 	}
 }

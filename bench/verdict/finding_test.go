@@ -74,11 +74,11 @@ func TestCodes(t *testing.T) {
 	name := regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`)
 	seen := make(map[string]bool)
 	for _, c := range Codes() {
-		if !name.MatchString(c.Name) || seen[c.Name] || c.Means == "" || c.say == nil || c.Remedy != (c.Do == "") {
+		if !name.MatchString(c.Name) || seen[c.Name] || c.Means == "" || c.pattern == "" || c.Remedy != (c.Do == "") {
 			t.Errorf("%+v: want a name of its own, what it means, what to do about it if it is no remedy, and a sentence", c)
 		}
 		seen[c.Name] = true
-		c.say(nil) // of a record that somebody has edited
+		args(nil).fill(c.pattern) // of a record that somebody has edited
 	}
 }
 
@@ -95,5 +95,40 @@ func TestArgsAreFinite(t *testing.T) {
 	a := args{"none": zero / zero, "all": 1 / zero, "some": 3, "words": []string{"a"}}.plain()
 	if d := cmp.Diff(map[string]any{"some": 3.0, "words": []any{"a"}}, a); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+func TestFill(t *testing.T) {
+	a := args{
+		"n": 12_345.0, "one": 1.0, "cpus": 1.5, "took_s": 1.5, "p99_us": 412.0, "rate_per_s": 24_861.0, "limit_bytes": 4096.0, "part": 0.4212, "yes": true, "no": false, "name": "a b",
+		"list": []any{"4xx 1,823", "5xx 2"}, "sentences": []any{"a (b, c)", "d"}, "min": 3.0, "max": 4.0,
+		"time_wait_min_s": 60.0, "time_wait_max_s": 62.048, "keep_s": 62.048,
+	}.plain()
+	for pattern, want := range map[string]string{
+		"plain":                           "plain",
+		"{n} and {cpus}":                  "12,345 and 1.5",
+		"{took_s}":                        "1.50 s",
+		"{p99_us}":                        "412 µs",
+		"{rate_per_s}/s":                  "24,861/s",
+		"{rate_per_s:about}/s":            "25,000/s",
+		"{limit_bytes}":                   "4.00 KiB",
+		"{part:%.0f}":                     "42 %",
+		"{part:%.3g}":                     "42.1 %",
+		"{name:quoted}":                   `"a b"`,
+		"{list}":                          "4xx 1,823, 5xx 2",
+		"{sentences}":                     "a (b, c); d",
+		"{range}":                         "3 to 4",
+		"{time_wait}":                     "60 to 62.0 s",
+		"{keep}":                          "up to 62.05 s",
+		"a[, {n}][, {none}]":              "a, 12,345",
+		"[{none}|{no}|{?yes}yes|{n}]!":    "yes!",
+		"[{one:several} of them|the one]": "the one",
+		"[each of {n:several}|the one]{?missing}": "each of 12,345",
+		"{missing} [unclosed":                     " unclosed",
+		"{unclosed":                               "",
+	} {
+		if got, _ := args(a).fill(pattern); got != want {
+			t.Errorf("%q: %q, want %q", pattern, got, want)
+		}
 	}
 }

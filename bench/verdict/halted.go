@@ -1,10 +1,6 @@
 package verdict
 
-import (
-	"strings"
-
-	"lastack/bench/record"
-)
+import "lastack/bench/record"
 
 // haltedShare is the share of a run that the load may not have run, before the result says more about that.
 const haltedShare = 0.05
@@ -15,9 +11,7 @@ func (j *judgement) halted() bool {
 	if !j.haltedLong() || !j.openLoop() && j.r.TimeWait.Overflow > 0 {
 		return false
 	}
-	j.limit(record.LimitHalted, false, "halted", j.haltedArgs())
-	j.advise("let_it_run", nil)
-	return true
+	return j.limit(record.LimitHalted, false, "halted", j.haltedArgs(), "let_it_run")
 }
 
 func (j *judgement) haltedLong() bool {
@@ -48,28 +42,20 @@ func (j *judgement) haltedArgs() args {
 	return a
 }
 
-func haltedWords(a args) string {
-	var parts []string
-	if n := a.integer("times"); n > 0 {
-		times := "once"
-		if n > 1 {
-			times = a.count("times") + " times, the longest " + a.seconds("longest_s")
-		}
-		parts = append(parts, "the load stood still for "+a.seconds("halted_s")+" of "+a.seconds("elapsed_s")+" ("+times+"): this program was stopped")
-	}
-	if a.has("suspended_s") {
-		parts = append(parts, "the machine was suspended for "+a.seconds("suspended_s"))
-	}
-	return strings.Join(parts, "; ")
-}
-
 func haltedCodes() []Code {
+	const (
+		stood     = "the load stood still for {halted_s} of {elapsed_s} "
+		stopped   = ": this program was stopped"
+		suspended = "the machine was suspended for {suspended_s}"
+		halted    = "[" + stood + "({times:several} times, the longest {longest_s})" + stopped + "|" + stood + "(once{?times})" + stopped + "]" +
+			"[{?times}; " + suspended + "|" + suspended + "]"
+	)
 	return []Code{
-		found("halted", "this program did not run for a part of the time, stopped or suspended", "run it again, and let it run", haltedWords),
-		found("halted_too", "this program did not run for a part of the time, beside what bound the run", "run it again, and let it run", func(a args) string { return haltedWords(a) + ": rates and times include the gap" }),
-		found("halted_briefly", "this program did not run for a short while, which spoils no rate", "do not rely on the slowest times", func(a args) string {
-			return haltedWords(a) + ": too little of the run to spoil its rates, but the slowest times may be from then"
-		}),
-		remedy("let_it_run", "repeat it without a halt", fixed("run it again, and let it run: rates and times include the gap")),
+		found("halted", "this program did not run for a part of the time, stopped or suspended", "run it again, and let it run", halted),
+		found("halted_too", "this program did not run for a part of the time, beside what bound the run", "run it again, and let it run",
+			halted+": rates and times include the gap"),
+		found("halted_briefly", "this program did not run for a short while, which spoils no rate", "do not rely on the slowest times",
+			halted+": too little of the run to spoil its rates, but the slowest times may be from then"),
+		remedy("let_it_run", "repeat it without a halt", "run it again, and let it run: rates and times include the gap"),
 	}
 }

@@ -34,13 +34,11 @@ func (j *judgement) loss() bool {
 	if j.openLoop() && j.met() || !j.waitsForLoss() {
 		return false
 	}
-	j.limit(record.LimitNetwork, true, "segments_lost", j.lossArgs())
+	remedy := "find_loss"
 	if j.r.Sandbox.Loss != "" {
-		j.advise("less_loss", nil)
-	} else {
-		j.advise("find_loss", nil)
+		remedy = "less_loss"
 	}
-	return true
+	return j.limit(record.LimitNetwork, true, "segments_lost", j.lossArgs(), remedy)
 }
 
 // lossArgs are what was sent again, and what that cost.
@@ -58,21 +56,11 @@ func (j *judgement) lossArgs() args {
 
 func lossCodes() []Code {
 	return []Code{
-		found("segments_lost", "connections spent their time waiting for segments that were lost and sent again", "find who drops packets, or more --connections, which fill the wait", func(a args) string {
-			var s string
-			if a.has("on_purpose") {
-				s = "packets were dropped on purpose (--loss " + a.text("on_purpose") + "): "
-			}
-			s += a.count("syns") + " SYNs or SYN-ACKs were retransmitted, after 1 s or more, and " + a.count("others") + " other segments, after 200 ms unless a probe came sooner"
-			if a.yes("everybodys") {
-				s += " (everybody's in this namespace)"
-			}
-			if a.has("lifecycle_p50_us") {
-				s += ": a lifecycle took " + a.micros("lifecycle_p50_us") + " at the median, and " + a.micros("lifecycle_mean_us") + " on average"
-			}
-			return s
-		}),
-		remedy("less_loss", "lose fewer packets on purpose", fixed("less --loss, or more --connections, which fill the wait")),
-		remedy("find_loss", "find who drops packets", fixed("look for the place that drops packets: ip -s link, tc -s qdisc, a firewall's counters; more --connections fill the wait")),
+		found("segments_lost", "connections spent their time waiting for segments that were lost and sent again", "find who drops packets, or more --connections, which fill the wait",
+			"[packets were dropped on purpose (--loss {on_purpose}): ]{syns} SYNs or SYN-ACKs were retransmitted, after 1 s or more, and {others} other segments, after 200 ms unless a "+
+				"probe came sooner[ (everybody's in this namespace){?everybodys}][: a lifecycle took {lifecycle_p50_us} at the median, and {lifecycle_mean_us} on average]"),
+		remedy("less_loss", "lose fewer packets on purpose", "less --loss, or more --connections, which fill the wait"),
+		remedy("find_loss", "find who drops packets",
+			"look for the place that drops packets: ip -s link, tc -s qdisc, a firewall's counters; more --connections fill the wait"),
 	}
 }

@@ -2,22 +2,20 @@ package verdict
 
 import (
 	"math"
-	"slices"
 	"time"
 
-	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/sockstate"
 	"lastack/sockstate/teardown"
 )
 
-// Outlook is what becomes of a run's local ports if its load goes on: until each connection has been open and its TIME_WAIT is
-// over, their number grows as arrivals do; from then on as many come back as are taken (Little's law).
+// Outlook predicts how many local ports are in use if the load goes on. Their number grows with every arrival until the first
+// TIME_WAITs are over; from then on as many ports come back as are taken (Little's law).
 //
 //	in use   rate x (hold + TIME_WAIT), or with reuse rate x (hold + tcp_tw_reuse_delay)
 //	full     when pairs x ports connections have been opened, if that is less
 //
-// An extrapolation of what censuses found would have their noise.
+// It does not extrapolate the censuses, which are noisy.
 func Outlook(r *record.Run) record.Outlook { return judge(r).outlook() }
 
 func (j *judgement) outlook() record.Outlook {
@@ -48,14 +46,13 @@ func (j *judgement) outlook() record.Outlook {
 	return found
 }
 
-// foundFull is when a census first found no port left of the fullest pair, and when the one before it was taken, in seconds from
-// the start; 0 if none did.
+// foundFull is when a census first found the fullest pair without a free port, and when the census before was taken, in seconds
+// from the start. Both are 0 if none did.
 func (j *judgement) foundFull() (before, at float64) {
 	available := j.r.Pressure.Ports.Available
-	for i := range j.r.Timeline {
-		iv := &j.r.Timeline[i]
+	for _, iv := range j.intervals() {
 		if iv.PortsInUse == 0 || iv.Phase == "settle" {
-			continue // there was no census, or it is of what the load left
+			continue // no census, or one after the load
 		}
 		if available > 0 && iv.PortsInUse >= available {
 			return before, iv.TS
@@ -65,8 +62,8 @@ func (j *judgement) foundFull() (before, at float64) {
 	return 0, 0
 }
 
-// outlookClosed is the outlook of a closed loop, whose rate is what it happens to be: the rest is filled as fast as it was of
-// late, but for the search beyond the first pass.
+// outlookClosed is the outlook of a closed loop. It takes for the rate that of the second half, less what searches beyond the first
+// pass cost.
 func (j *judgement) outlookClosed(keep sockstate.Span) (o record.Outlook) {
 	p := &j.r.Pressure.Ports
 	pairs := float64(max(p.Pairs, 1))
@@ -79,8 +76,8 @@ func (j *judgement) outlookClosed(keep sockstate.Span) (o record.Outlook) {
 	if !j.reuses() && first > 0 && first < p.Available && (taken || rate*keep.Max.Seconds() > float64(first)*pairs) {
 		s = j.beyondFirst(rate, first)
 		if _, _, after, ok := j.aroundFirstPass(first); ok && taken && s.slows {
-			// Each search walks past the first pass now: what was opened before says nothing of that. Once the first TIME_WAITs
-			// are over their ports are found at once, and the rate is another.
+			// Now each search walks past the first pass, so the rate before that says nothing. When the first TIME_WAITs end,
+			// connect finds their ports at once, and the rate changes again.
 			if at := now + float64(p.Available-p.PeakInUse)*pairs/after; after > 0 && at < keep.Min.Seconds() {
 				o.ExhaustedInS = at
 			}
@@ -96,38 +93,38 @@ func (j *judgement) outlookClosed(keep sockstate.Span) (o record.Outlook) {
 	now += float64(max(first-p.PeakInUse, 0)) * pairs / rate
 	rest := float64(p.Available-max(first, p.PeakInUse)) * pairs
 	if s.full && now+rest/s.least >= keep.Min.Seconds() {
-		return o // ports may come back first, and suffice
+		return o // enough ports may come back before
 	}
 	return record.Outlook{ExhaustedInS: now + rest/s.most, MaySlow: s.slows}
 }
 
-// pace is the rate of a closed loop, a second, once all ports of the first pass are taken.
+// pace is the rate of a closed loop, a second, when all ports of the first pass are taken.
 type pace struct {
 	least, most float64
-	slows       bool // it may be another than before
-	full        bool // the CPU time that was left may not suffice for the walks
+	slows       bool // connect may get slower
+	full        bool // the idle CPU time may be too little for the walks
 }
 
 func steady(rate float64) pace { return pace{least: rate, most: rate} }
 
-// beyondFirst is what a closed loop comes to that opens so many connections a second, once each search walks past all of the first
+// beyondFirst predicts the pace of a closed loop that opens rate connections a second, when each search walks past the whole first
 // pass:
 //
-//	walk   rate x first x time to walk past a port, in CPU seconds a second
-//	most   what all workers open that do nothing but walk
-//	least  rate / (1 + walk / CPUs of the workers), if each walk delays the others of its worker
-//	slows  the walk, while the worker is as busy as it is then, takes a part of a slot's time (slots / rate) that matters
+//	walk   rate x first x time to walk past a port: CPU seconds a second
+//	most   what the workers open if they do nothing but walk
+//	least  rate / (1 + walk / CPUs of the workers): each walk delays the worker's other connections
+//	slows  if a walk on a worker that busy takes a share of a slot's time (slots / rate) that matters
 func (j *judgement) beyondFirst(rate float64, first int) pace {
 	const (
-		// longWalkS is more than the longest that a walk past one port took, in seconds: 0.28 µs on a busy machine.
+		// longWalkS is above the longest walk past one port, in seconds: 0.28 µs was measured on a busy machine.
 		longWalkS = 400e-9
-		// matters is the share by which the rate may fall without a word.
+		// matters is the smallest fall of the rate that is worth a word.
 		matters = 0.05
 	)
 	workers, has, left, known := j.workersCPU()
 	slots := 0
-	for i := range j.r.Plan.Groups {
-		slots += j.r.Plan.Groups[i].Connections
+	for g := range j.groups() {
+		slots += g.Connections
 	}
 	walk := rate * float64(first) * longWalkS
 	p := pace{least: rate / (1 + walk/has), most: min(rate, workers/(float64(first)*walkS)), slows: true, full: walk >= left}
@@ -137,8 +134,8 @@ func (j *judgement) beyondFirst(rate float64, first int) pace {
 	return p
 }
 
-// workersCPU is what the load's workers may use at most, in CPUs; what they have of it, with what the server leaves them as they get
-// slower; and what was left while the load ran. Not known, it is all.
+// workersCPU says in CPUs how much the load's workers can use at most; how much of that they have, the server's part included, which
+// becomes free as they get slower; and how much was idle during the load. If CPU times are not known, each is the most.
 func (j *judgement) workersCPU() (most, has, left float64, known bool) {
 	c := &j.r.Pressure.CPU
 	cpus := float64(max(c.CPUs, 1))
@@ -152,7 +149,7 @@ func (j *judgement) workersCPU() (most, has, left float64, known bool) {
 	if !j.cpuKnown() {
 		return most, most, most, false
 	}
-	// All was used during the load: the rest of the time was for connections that were held, or still closing.
+	// Take all CPU time for the load's: what came after held connections, or closed them.
 	over := c.ElapsedS
 	if j.r.LoadS > 0 {
 		over = min(over, j.r.LoadS)
@@ -165,8 +162,8 @@ func (j *judgement) workersCPU() (most, has, left float64, known bool) {
 	return most, min(most, left+(c.GeneratorS+c.ServerS)/over), left, true
 }
 
-// levelsOff is how many ports of a pair are in use for good, of so many in all. Where connect may take over those in TIME_WAIT it
-// goes round and round its first pass, all of which then are.
+// levelsOff is the steady number of ports in use per pair, if all pairs have that many. With reuse, connect goes round and round the
+// first pass, so that all of its ports are in use.
 func (j *judgement) levelsOff(all float64, pairs int) int {
 	n := int(math.Ceil(all / float64(pairs)))
 	if !j.reuses() || !j.clientWaits() {
@@ -176,7 +173,7 @@ func (j *judgement) levelsOff(all float64, pairs int) int {
 	return max(n, min(first, int(math.Ceil(j.finalRate()*(j.timeWait().Max.Seconds()+j.holdS())/float64(pairs)))))
 }
 
-// portKept is how long a connection keeps its local port: while it is open, and at the client's in TIME_WAIT; 0 if no time is
+// portKept is how long a connection keeps its local port: while it is open, and in TIME_WAIT if the client has that. 0 if neither is
 // planned.
 func (j *judgement) portKept() sockstate.Span {
 	hold := time.Duration(j.holdS() * float64(time.Second))
@@ -190,28 +187,30 @@ func (j *judgement) portKept() sockstate.Span {
 	return sockstate.Span{Min: hold + w.Min, Max: hold + w.Max}
 }
 
-// finalRate is the rate of connections with which the load ends, a second.
+// finalRate is the rate of connections at the load's end, a second.
 func (j *judgement) finalRate() float64 {
 	if !j.openLoop() {
 		return j.lateRate()
 	}
-	sum := 0.0
-	for i := range j.r.Plan.Groups {
-		sum += j.r.Plan.Groups[i].RateTo
+	if _, sum := j.scheduledRates(); sum > 0 {
+		return sum
 	}
-	if sum == 0 {
-		return j.r.Rate.TargetPerS
-	}
-	return sum
+	return j.r.Rate.TargetPerS
 }
 
-// filledAt is when an open loop has opened so many connections, in seconds from its start. It goes on at its final rate.
-func (j *judgement) filledAt(n float64) float64 {
-	from, rising, to, over := 0.0, 0.0, j.finalRate(), float64(j.r.Plan.DurationNs)/1e9
-	for i := range j.r.Plan.Groups {
-		from += j.r.Plan.Groups[i].RateFrom
-		rising += j.r.Plan.Groups[i].RateTo
+// scheduledRates are the schedule's rates at its start and its end, a second.
+func (j *judgement) scheduledRates() (from, to float64) {
+	for g := range j.groups() {
+		from += g.RateFrom
+		to += g.RateTo
 	}
+	return from, to
+}
+
+// filledAt is when an open loop has opened n connections, in seconds from its start, if it goes on at its final rate.
+func (j *judgement) filledAt(n float64) float64 {
+	from, rising := j.scheduledRates()
+	to, over := j.finalRate(), float64(j.r.Plan.DurationNs)/1e9
 	if from == rising || over <= 0 {
 		return n / to
 	}
@@ -223,21 +222,21 @@ func (j *judgement) filledAt(n float64) float64 {
 	return (math.Sqrt(from*from+4*a*n) - from) / (2 * a)
 }
 
-// plateaus reports whether a group opens its connections once, so that no rate goes on.
+// plateaus reports whether a group opens its connections only once: it has no rate that could go on.
 func (j *judgement) plateaus() bool {
-	return slices.ContainsFunc(j.r.Plan.Groups, func(g record.Group) bool { return g.PlateauNs > 0 })
+	return j.anyGroup(func(g *record.Group) bool { return g.PlateauNs > 0 })
 }
 
-// scheduleEnd is when an open loop's last lifecycle was to begin, in seconds from its start; what it holds then stays open for longer.
+// scheduleEnd is when an open loop's last lifecycle was due to start, in seconds from the load's start.
 func (j *judgement) scheduleEnd() float64 {
 	return min(j.r.LoadS, j.filledAt(float64(j.r.Connections.Scheduled)))
 }
 
-// loadEnd is the end of the last interval in which lifecycles began, in seconds from the start.
+// loadEnd is the end of the last interval in which lifecycles started, in seconds from the load's start.
 func (j *judgement) loadEnd() float64 {
 	end := 0.0
-	for i := range j.r.Timeline {
-		if iv := &j.r.Timeline[i]; iv.Started > 0 {
+	for _, iv := range j.intervals() {
+		if iv.Started > 0 {
 			end = iv.TS
 		}
 	}
@@ -248,8 +247,7 @@ func (j *judgement) loadEnd() float64 {
 func (j *judgement) lateRate() float64 {
 	end := j.loadEnd()
 	from, opened := 0.0, int64(0)
-	for i := range j.r.Timeline {
-		iv := &j.r.Timeline[i]
+	for _, iv := range j.intervals() {
 		if iv.TS <= end/2 {
 			from = iv.TS
 		} else if iv.TS <= end {
@@ -262,8 +260,8 @@ func (j *judgement) lateRate() float64 {
 	return float64(opened) / (end - from)
 }
 
-// outlasts says what would bind the load if it went on at its rate, though nothing did yet: a short run of a pattern that cannot be
-// kept up looks as good as any.
+// outlasts says what would limit the load if it went on at its rate, though nothing did yet. In a short run a rate that cannot last
+// looks as good as any.
 func (j *judgement) outlasts() {
 	r := j.r
 	p := &r.Pressure.Ports
@@ -277,7 +275,7 @@ func (j *judgement) outlasts() {
 		keep := j.portKept()
 		j.because("ports_run_out", args{
 			"rate_per_s": rate, "keep_s": keep.Max.Seconds(), "exactly": keep.Min == keep.Max, "needed": math.Ceil(rate * keep.Max.Seconds()),
-			"ports": p.Available, "pairs": pairs, "after_s": at,
+			"ports": p.Available, "pairs": pairs, "in_all": p.Available * pairs, "after_s": at,
 		})
 		if j.clientWaits() {
 			j.portAdvice(rate, keep.Max.Seconds(), pairs)
@@ -305,7 +303,7 @@ func (j *judgement) bucketsLast(rate float64) {
 	case h == teardown.HeldByNone.String() || h == "" || tw.MaxBuckets == 0 || tw.Overflow > 0:
 		return
 	case h == sockstate.Server.String() && j.r.Server == nil:
-		return // of a host that this run knows nothing of
+		return // on a host of which this run knows nothing
 	case h == sockstate.Server.String():
 		n = min(n, float64(j.search().first*max(j.r.Pressure.Ports.Pairs, 1)))
 	default:
@@ -321,22 +319,14 @@ func (j *judgement) bucketsLast(rate float64) {
 func outlookCodes() []Code {
 	const not = "this rate does not last, for "
 	return []Code{
-		found("ports_run_out", "the rate was met, and would use up the local ports if it went on", "more addresses, a wider port range, reuse, or no TIME_WAIT at the client", func(a args) string {
-			of := a.count("ports") + " for each of " + a.count("pairs") + " pairs"
-			if a.number("pairs") == 1 {
-				of = "of the 1 pair"
-			}
-			return not + "local ports would run out: " + a.perSecond("rate_per_s") + " connections/s that keep a port for " + a.keep() + " each take " + a.count("needed") + ", and there are " +
-				quantity.Count(a.integer("ports")*a.integer("pairs")) + " (" + of + "): the first connect finds none after " + a.seconds("after_s")
-		}),
-		found("tw_buckets_run_out", "the rate was met, and would fill tcp_max_tw_buckets if it went on", "raise net.ipv4.tcp_max_tw_buckets, or accept it", func(a args) string {
-			return not + "TIME_WAIT buckets would run out: " + a.perSecond("rate_per_s") + " closes/s leave up to " + a.count("needed") + " TIME_WAITs, which last " + a.timeWait() +
-				" each, and tcp_max_tw_buckets is " + a.count("limit") + ": full after " + a.seconds("after_s")
-		}),
-		found("conntrack_runs_out", "the rate was met, and would fill connection tracking if it went on", "raise net.netfilter.nf_conntrack_max, or do not track the load", func(a args) string {
-			return not + "connection tracking would run out: " + a.perSecond("rate_per_s") + " connections/s that are tracked for " + a.count("tracked_s") + " s after they closed take " +
-				a.count("needed") + " entries, and nf_conntrack_max is " + a.count("limit") + ": full after " + a.seconds("after_s")
-		}),
-		remedy("shorter_hold", "a shorter --hold", fixed("a shorter --hold")),
+		found("ports_run_out", "the rate was met, and would use up the local ports if it went on", "more addresses, a wider port range, reuse, or no TIME_WAIT at the client",
+			not+"local ports would run out: {rate_per_s} connections/s that keep a port for {keep} each take {needed}, and there are {in_all} "+
+				"([{ports} for each of {pairs:several} pairs|of the 1 pair]): the first connect finds none after {after_s}"),
+		found("tw_buckets_run_out", "the rate was met, and would fill tcp_max_tw_buckets if it went on", "raise net.ipv4.tcp_max_tw_buckets, or accept it",
+			not+"TIME_WAIT buckets would run out: {rate_per_s} closes/s leave up to {needed} TIME_WAITs, which last {time_wait} each, and tcp_max_tw_buckets is {limit}: full after {after_s}"),
+		found("conntrack_runs_out", "the rate was met, and would fill connection tracking if it went on", "raise net.netfilter.nf_conntrack_max, or do not track the load",
+			not+"connection tracking would run out: {rate_per_s} connections/s that are tracked for {tracked_s} after they closed take {needed} entries, and nf_conntrack_max is {limit}: "+
+				"full after {after_s}"),
+		remedy("shorter_hold", "a shorter --hold", "a shorter --hold"),
 	}
 }

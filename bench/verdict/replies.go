@@ -3,7 +3,6 @@ package verdict
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"lastack/bench/quantity"
 	"lastack/sockstate"
@@ -102,20 +101,21 @@ func noReplyAdvice(kind string) string {
 
 func replyCodes() []Code {
 	return []Code{
-		found("replies_not_2xx", "most HTTP replies were redirects or errors, so the numbers describe those", "ask for a page that the server has", func(a args) string {
-			return a.count("not_2xx") + " of " + a.count("replies") + " HTTP replies were not 2xx (" + strings.Join(a.list("by_class"), ", ") + "): the numbers are mostly of those, not of the pages that users get"
-		}),
-		found("speaks_first", "the target speaks before it is asked, so a reply does not prove that it read a request", "check the port, or use --exchange none", func(a args) string {
-			return "the target speaks before it is asked: " + strings.Join(a.list("said"), ", ") + " on a connection on which nothing was sent, so a reply does not prove that a request was read"
-		}),
-		found("no_reply", "what came was not the reply that was asked for", "see its kinds under EXCHANGE ERRORS, and their examples", func(a args) string {
-			return "what came in " + a.count("lifecycles") + " of " + a.count("attempted") + " lifecycles was not the reply asked for (" + strings.Join(a.list("by_kind"), ", ") + ")"
-		}),
-		remedy("follow_redirect", "ask for the page that a redirect leads to", fixed("ask for the page that the redirect leads to: --exchange http:/path, and -H 'Host: NAME' where it depends on the name (curl -i shows where it leads)")),
-		remedy("ask_for_another_page", "ask for a page that is there", fixed("ask for a page that is there: --exchange http:/path, and -H 'Host: NAME' where it depends on the name (curl -i shows the reply; a 400 may come from a port for TLS)")),
-		remedy("look_at_invalid_status", "look at a reply whose status is invalid", fixed("look at a reply with curl -i: its status line is invalid, as a status is a number from 100 to 599 (RFC 9110, section 15)")),
-		remedy("look_into_target_log", "look into the target's log", fixed("look into the target's log: it answers with an error")),
-		remedy("check_port_or_exchange", "check the port, or exchange nothing", fixed("check the port, or have the target read the request before it answers; --exchange none opens and closes connections to any server")),
-		remedy("mend_replies", "fix the target's replies, by the kind of error", func(a args) string { return noReplyAdvice(a.text("kind")) }),
+		found("replies_not_2xx", "most HTTP replies were redirects or errors, so the numbers describe those", "ask for a page that the server has",
+			"{not_2xx} of {replies} HTTP replies were not 2xx ({by_class}): the numbers are mostly of those, not of the pages that users get"),
+		found("speaks_first", "the target speaks before it is asked, so a reply does not prove that it read a request", "check the port, or use --exchange none",
+			"the target speaks before it is asked: {said} on a connection on which nothing was sent, so a reply does not prove that a request was read"),
+		found("no_reply", "what came was not the reply that was asked for", "see its kinds under EXCHANGE ERRORS, and their examples",
+			"what came in {lifecycles} of {attempted} lifecycles was not the reply asked for ({by_kind})"),
+		remedy("follow_redirect", "ask for the page that a redirect leads to",
+			"ask for the page that the redirect leads to: --exchange http:/path, and -H 'Host: NAME' where it depends on the name (curl -i shows where it leads)"),
+		remedy("ask_for_another_page", "ask for a page that is there",
+			"ask for a page that is there: --exchange http:/path, and -H 'Host: NAME' where it depends on the name (curl -i shows the reply; a 400 may come from a port for TLS)"),
+		remedy("look_at_invalid_status", "look at a reply whose status is invalid",
+			"look at a reply with curl -i: its status line is invalid, as a status is a number from 100 to 599 (RFC 9110, section 15)"),
+		remedy("look_into_target_log", "look into the target's log", "look into the target's log: it answers with an error"),
+		remedy("check_port_or_exchange", "check the port, or exchange nothing",
+			"check the port, or have the target read the request before it answers; --exchange none opens and closes connections to any server"),
+		remedy("mend_replies", "fix the target's replies, by the kind of error", "{mend}"),
 	}
 }

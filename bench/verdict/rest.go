@@ -2,34 +2,25 @@ package verdict
 
 import (
 	"slices"
-	"strings"
 
 	"lastack/bench/record"
 )
 
 func (j *judgement) plateau() bool {
-	for i := range j.r.Plan.Groups {
-		g := &j.r.Plan.Groups[i]
+	for g := range j.groups() {
 		if g.PlateauNs == 0 {
 			continue
 		}
 		a := args{"open": j.r.Connections.PeakOpen, "asked": g.Connections}
-		if at, ok := j.seenOpen(); ok {
-			a["found_after_s"] = at
+		for _, iv := range j.intervals() {
+			if iv.InFlight > 0 && iv.InFlight >= j.r.Connections.PeakOpen {
+				a["found_after_s"] = iv.TS
+				break
+			}
 		}
 		return j.limit(record.LimitConnections, true, "plateau_reached", a)
 	}
 	return false
-}
-
-// seenOpen is when a sample first found the most connections open.
-func (j *judgement) seenOpen() (at float64, ok bool) {
-	for i := range j.r.Timeline {
-		if iv := &j.r.Timeline[i]; iv.InFlight > 0 && iv.InFlight >= j.r.Connections.PeakOpen {
-			return iv.TS, true
-		}
-	}
-	return 0, false
 }
 
 func (j *judgement) held() bool {
@@ -80,24 +71,16 @@ func (j *judgement) unread() (all []string) {
 
 func restCodes() []Code {
 	return []Code{
-		found("plateau_reached", "a plateau's connections were open at once: their number was the limit", "nothing, if they are all", func(a args) string {
-			s := a.count("open") + " connections were open at once, of " + a.count("asked") + " asked for"
-			if a.has("found_after_s") {
-				s += "; a sample found them after " + a.seconds("found_after_s")
-			}
-			return s
-		}),
-		found("all_held", "connections were opened and never closed, as asked", "nothing", func(a args) string { return a.count("held") + " connections were opened and held" }),
-		found("limit_not_read", "what may have limited the run could not be read", "let this user read those files of /proc and /sys", func(a args) string {
-			return "what limited the " + a.count("open") + " connections is not known: " + strings.Join(a.list("not_read"), "; ")
-		}),
-		found("waiting_for_the_other_side", "each connection waited for the other side most of the time: nothing else limited a closed loop", "more --connections give more, until something else is the limit", func(a args) string {
-			s := a.count("open") + " connections at once, each waiting for the other side most of the time: "
-			if !a.has("lifecycle_mean_us") {
-				return s + "more would give more"
-			}
-			return s + "a lifecycle took " + a.micros("lifecycle_mean_us") + " on average; more connections would give more"
-		}),
-		remedy("allow_reading", "let this user read what was not read", fixed("let this user read these files of /proc and /sys (a container or a security module may hide them), and run it again")),
+		found("plateau_reached", "a plateau's connections were open at once: their number was the limit", "nothing, if they are all",
+			"{open} connections were open at once, of {asked} asked for[; a sample found them after {found_after_s}]"),
+		found("all_held", "connections were opened and never closed, as asked", "nothing", "{held} connections were opened and held"),
+		found("limit_not_read", "what may have limited the run could not be read", "let this user read those files of /proc and /sys",
+			"what limited the {open} connections is not known: {not_read}"),
+		found("waiting_for_the_other_side", "each connection waited for the other side most of the time: nothing else limited a closed loop",
+			"more --connections give more, until something else is the limit",
+			"{open} connections at once, each waiting for the other side most of the time: "+
+				"[a lifecycle took {lifecycle_mean_us} on average; more connections would give more|more would give more]"),
+		remedy("allow_reading", "let this user read what was not read",
+			"let this user read these files of /proc and /sys (a container or a security module may hide them), and run it again"),
 	}
 }

@@ -17,14 +17,12 @@ func (j *judgement) asked() float64 {
 	if j.openLoop() {
 		return j.r.Rate.TargetPerS
 	}
-	best, from := j.r.Rate.OpenedPerS, 0.0
-	for i := range j.r.Timeline {
-		iv := &j.r.Timeline[i]
+	best := j.r.Rate.OpenedPerS
+	for from, iv := range j.intervals() {
 		// A short interval, as the last one may be, says little.
 		if took := iv.TS - from; took > shortestS {
 			best = max(best, float64(iv.Opened)/took)
 		}
-		from = iv.TS
 	}
 	return best
 }
@@ -63,7 +61,7 @@ func (j *judgement) capped() bool {
 	by := record.LimitConnections
 	a := args{"waited": c.Capped, "scheduled": c.Scheduled, "never_started": max(c.Scheduled-c.Attempted, 0)}
 	more := args{"peak_open": c.PeakOpen}
-	if !j.hasCap() {
+	if !j.anyGroup(func(g *record.Group) bool { return g.Connections > 0 }) { // without --connections
 		by = record.LimitFds
 		a["fd_limit"], more["fds"] = j.r.Pressure.Fds.Limit, true
 	}
@@ -73,16 +71,6 @@ func (j *judgement) capped() bool {
 	}
 	j.advise("raise_cap", more)
 	return true
-}
-
-// hasCap reports whether --connections capped an open loop.
-func (j *judgement) hasCap() bool {
-	for i := range j.r.Plan.Groups {
-		if j.r.Plan.Groups[i].Connections > 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // met reports whether an open loop's rate was reached.
@@ -99,6 +87,9 @@ func (j *judgement) rate() bool {
 	a := args{"started": c.Attempted, "scheduled": c.Scheduled}
 	if j.met() {
 		a["lag_p99_us"] = j.r.Latency["lag"].P99Us
+		if n := c.Scheduled - c.Attempted; n != 0 {
+			a["missed"] = n
+		}
 		return j.limit(record.LimitTarget, true, "rate_met", a)
 	}
 	return j.limit(record.LimitUnknown, false, "rate_missed", a)
@@ -106,33 +97,17 @@ func (j *judgement) rate() bool {
 
 func scheduleCodes() []Code {
 	return []Code{
-		found("late_arrivals", "the generator could not keep its own schedule: latencies and rates are its own", "a lower --rate, or more CPUs for the generator", func(a args) string {
-			return "the generator started 1 % of the arrivals more than " + a.micros("lag_p99_us") + " late (lag p99) at " + a.perSecond("target_per_s") + "/s"
-		}),
-		found("arrivals_capped", "arrivals had to wait for a free slot, so the cap limited the rate", "raise the cap, or shorten --hold", func(a args) string {
-			what := "the cap of --connections"
-			if a.has("fd_limit") {
-				what = "the " + a.count("fd_limit") + " descriptors that this process may have (RLIMIT_NOFILE)"
-			}
-			return a.count("waited") + " of " + a.count("scheduled") + " arrivals had to wait for a free slot, " + a.count("never_started") + " were never started: " + what + " limited the rate"
-		}),
-		found("rate_met", "the target rate was reached", "a higher --rate, to find the limit", func(a args) string {
-			all := "all " + a.count("started")
-			if a.number("started") != a.number("scheduled") {
-				all = a.count("started") + " of " + a.count("scheduled")
-			}
-			return all + " arrivals of the schedule were started, lag p99 " + a.micros("lag_p99_us")
-		}),
-		found("rate_missed", "the target rate was not reached, for an unknown reason", "look at the timeline for when it fell behind", func(a args) string {
-			return a.count("started") + " of " + a.count("scheduled") + " arrivals of the schedule were started"
-		}),
-		remedy("less_to_generate", "ask less of the generator, or give it more CPUs", fixed("a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less")),
-		remedy("raise_cap", "raise the cap on connections that are open at once", func(a args) string {
-			what := "--connections"
-			if a.yes("fds") {
-				what = "the limit (ulimit -n)"
-			}
-			return "raise " + what + " above rate x lifecycle (" + a.count("peak_open") + " were open at once), or shorten --hold"
-		}),
+		found("late_arrivals", "the generator could not keep its own schedule: latencies and rates are its own", "a lower --rate, or more CPUs for the generator",
+			"the generator started 1 % of the arrivals more than {lag_p99_us} late (lag p99) at {target_per_s}/s"),
+		found("arrivals_capped", "arrivals had to wait for a free slot, so the cap limited the rate", "raise the cap, or shorten --hold",
+			"{waited} of {scheduled} arrivals had to wait for a free slot, {never_started} were never started: "+
+				"[the {fd_limit} descriptors that this process may have (RLIMIT_NOFILE)|the cap of --connections] limited the rate"),
+		found("rate_met", "the target rate was reached", "a higher --rate, to find the limit",
+			"[{started} of {scheduled}{?missed}|all {started}] arrivals of the schedule were started, lag p99 {lag_p99_us}"),
+		found("rate_missed", "the target rate was not reached, for an unknown reason", "look at the timeline for when it fell behind",
+			"{started} of {scheduled} arrivals of the schedule were started"),
+		remedy("less_to_generate", "ask less of the generator, or give it more CPUs", "a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less"),
+		remedy("raise_cap", "raise the cap on connections that are open at once",
+			"raise [{?fds}the limit (ulimit -n)|--connections] above rate x lifecycle ({peak_open} were open at once), or shorten --hold"),
 	}
 }

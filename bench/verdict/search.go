@@ -7,22 +7,21 @@ import (
 	"lastack/bench/record"
 )
 
-// parities is how many passes connect makes over the ports of an address: those of one parity, then those of the other
-// (__inet_hash_connect).
+// parities is the number of connect's passes over the ports: first those of one parity, then the others (__inet_hash_connect).
 const parities = 2
 
-// portSearch is what is known of connect's search for a local port. connect tries the ports of one parity first
-// (__inet_hash_connect), each in turn from where the last search ended; when none of them is free, or in a TIME_WAIT that
-// may be taken over, it has walked past all of them, under a microsecond each, before it tries the first of the other parity.
+// portSearch is what the record tells of connect's search for a local port. connect first tries the ports of one parity, each in turn
+// from where the last search ended (__inet_hash_connect). If none of them is free, or in a TIME_WAIT that it may take over, it has
+// walked past all of them, each in less than a microsecond, before it tries the other parity.
 //
-//	first pass   half the ports of the range; all of them with IP_LOCAL_PORT_RANGE (--source-ports, or a target's port among them)
+//	first pass   half of the range; all of it with IP_LOCAL_PORT_RANGE (--source-ports, or a range that has the target's port)
 //	bears        pairs x first pass / (tcp_tw_reuse_delay + the time that a connection is open)
 type portSearch struct {
 	first int
-	// beyond is how many ports were in use that a search finds only behind all of the first: at least so many
-	// searches walked past them.
+	// beyond is the number of ports in use that are not of the first pass: at least that many searches walked past the whole
+	// first pass.
 	beyond int64
-	// bears is the rate at which the ports of the first pass come back, 0 where they do not before TIME_WAIT is over.
+	// bears is the rate a second at which ports of the first pass can be reused, 0 without reuse.
 	bears float64
 }
 
@@ -48,7 +47,8 @@ func (j *judgement) search() portSearch {
 	return s
 }
 
-// openS is holdS, and in closed loop what half of the lifecycles took at most. An open loop's begin before their connections.
+// openS is how long a connection is open, in seconds: the hold, and in closed loop the median lifecycle. In open loop a lifecycle
+// starts before its connection does.
 func (j *judgement) openS() float64 {
 	if j.openLoop() {
 		return j.holdS()
@@ -57,17 +57,17 @@ func (j *judgement) openS() float64 {
 }
 
 const (
-	// nearRate is the share of the rate that the ports bear at which they are what bounds it, if searches went beyond them;
-	// fullRate is where they are in any case.
+	// nearRate is the share of portSearch.bears from which the search limits a load, if some searches went beyond the first pass;
+	// fullRate is that share if none was seen to.
 	nearRate, fullRate = 0.9, 0.97
-	// walkS is what a walk past one port takes, in seconds, and walking the share of the generator's CPU time from which
-	// walks bound it. A walk took 0.1 to 0.25 µs.
+	// walkS is the least time of a walk past one port, in seconds (0.1 to 0.25 µs were measured), and walking the share of the
+	// generator's CPU time from which walks limit it.
 	walkS, walking = 100e-9, 0.1
-	// slowConnectUs is a connect that takes long for a host or a network nearby.
+	// slowConnectUs is slow for a connect on one host or in one network, in microseconds.
 	slowConnectUs = 1000
 )
 
-// searchBinds reports whether the search for a port is what bound a load that did not come as fast as it could.
+// searchBinds reports whether the search for a port slowed the load down.
 func (j *judgement) searchBinds() bool {
 	s := j.search()
 	if s.bears > 0 {
@@ -77,22 +77,19 @@ func (j *judgement) searchBinds() bool {
 	}
 	walked := float64(s.beyond) * float64(s.first) * walkS
 	if j.r.Pressure.CPU.WorkersNotRead != "" {
-		return false // the share's base is not known
+		return false // the generator's CPU time is not known
 	}
 	return walked > 0 && walked >= walking*j.r.Pressure.CPU.GeneratorS && j.r.Latency["connect"].P99Us >= slowConnectUs
 }
 
-// medianRate is the rate at which the half of the intervals opened connections, at least: what others do to the machine in one of
-// them is not in it. 0 if there are too few.
+// medianRate is the median of the intervals' rates of opened connections, which a disturbance of one interval does not change. 0 if
+// there are fewer than three.
 func (j *judgement) medianRate() float64 {
 	var rates []float64
-	from := 0.0
-	for i := range j.r.Timeline {
-		iv := &j.r.Timeline[i]
+	for from, iv := range j.intervals() {
 		if took := iv.TS - from; iv.Phase != "warmup" && iv.Started > 0 && took > shortestS {
 			rates = append(rates, float64(iv.Opened)/took)
 		}
-		from = iv.TS
 	}
 	if len(rates) < 3 {
 		return 0
@@ -101,12 +98,12 @@ func (j *judgement) medianRate() float64 {
 	return rates[(len(rates)-1)/2]
 }
 
-// portSearch: connect walked past taken ports for most of its time.
+// portSearch judges a load that connect's search for a port slowed down.
 func (j *judgement) portSearch() bool {
 	if j.openLoop() && j.met() || !j.searchBinds() {
 		return false
 	}
-	// Without reuse each search costs CPU time, and nothing else; with it the rate says enough.
+	// Without reuse a search costs CPU time only, so it limits nothing if CPU is left; with reuse the rate is proof enough.
 	if s := j.search(); s.bears == 0 && j.idle() >= 1-busy && j.generatorBusiest() < busy {
 		return false
 	}
@@ -117,7 +114,7 @@ func (j *judgement) portSearch() bool {
 	return true
 }
 
-// searchReasons says what the search for a port cost and what helps, where it is what bound the load.
+// searchReasons says what the search for a port cost, and what helps, if it slowed the load down.
 func (j *judgement) searchReasons() {
 	if !j.searchBinds() {
 		return
@@ -135,7 +132,7 @@ func (j *judgement) searchReasons() {
 		if until, before, after, ok := j.aroundFirstPass(s.first); ok {
 			a["taken_after_s"], a["before_per_s"], a["after_per_s"] = until, before, after
 		}
-		// An interval in which the first pass ran out is fast and slow: by the rate without a search that is told apart.
+		// The interval in which the first pass ran out has both rates. The rate without the search separates them.
 		n := float64(s.first * max(p.Pairs, 1))
 		if taken := n / without; ok && r.Warmup == nil && taken < r.LoadS {
 			a["taken_after_s"], a["before_per_s"], a["after_per_s"] = taken, without, max(float64(r.Connections.Opened)-n, 0)/(r.LoadS-taken)
@@ -152,14 +149,13 @@ func (j *judgement) searchReasons() {
 	j.searchAdvice(s)
 }
 
-// aroundFirstPass is when the ports of the first pass were taken, in seconds from the start, and the connections opened a second
-// until then and from then on; all 0, and not ok, if the timeline does not tell.
+// aroundFirstPass is when the first pass was used up, in seconds from the start, and the connections opened a second before and after
+// that. It is not ok if the timeline does not tell.
 func (j *judgement) aroundFirstPass(first int) (until, before, after float64, ok bool) {
 	var all float64
 	var opened, later int64
 	from := 0.0
-	for i := range j.r.Timeline {
-		iv := &j.r.Timeline[i]
+	for _, iv := range j.intervals() {
 		if iv.Phase != "" && iv.Phase != "load" && until == 0 {
 			from = iv.TS
 			continue
@@ -182,11 +178,11 @@ func (j *judgement) aroundFirstPass(first int) (until, before, after float64, ok
 	return until, float64(opened) / (until - from), float64(later) / (all - until), true
 }
 
-// withoutSearch is the rate that a closed loop would have if each connect found a port at once: that of its slots by what the
-// lifecycles took before the ports of the first pass were taken (Little's law). Those whose connect walked are the slowest.
+// withoutSearch is the rate that a closed loop would have if each connect found a port at once: its slots by the time of a lifecycle
+// whose connect did not walk (Little's law). Those that walked are the slowest.
 //
-//	walked   ports in use beyond the first pass, and those under way when the load ended, at most all slots
-//	rate     slots / (mean of the others + what a lifecycle waits of its own)
+//	walked   ports in use beyond the first pass, and those in flight at the load's end: at most one a slot
+//	rate     slots / (mean of the others + the lifecycle's own pauses)
 func (j *judgement) withoutSearch(s portSearch) (perSecond float64, ok bool) {
 	if j.openLoop() || s.bears > 0 || len(j.r.Plan.Groups) != 1 {
 		return 0, false
@@ -209,10 +205,10 @@ func (j *judgement) withoutSearch(s portSearch) (perSecond float64, ok bool) {
 	return float64(slots) / (sum/float64(n)/1e9 + j.pauses()), true
 }
 
-// leastSample is the number of lifecycles from which their mean is taken for that of others.
+// leastSample is the least number of lifecycles whose mean stands for others.
 const leastSample = 100
 
-// searchAdvice lists what keeps connect from walking past ports.
+// searchAdvice advises how connect finds a port sooner.
 func (j *judgement) searchAdvice(s portSearch) {
 	p := j.r.Pressure.Ports
 	j.advise("more_addresses", args{"first_pass": s.first})
@@ -234,39 +230,20 @@ func (j *judgement) searchAdvice(s portSearch) {
 }
 
 func searchCodes() []Code {
-	tries := func(a args) string {
-		each := "the pair"
-		if a.number("pairs") > 1 {
-			each = "each of " + a.count("pairs") + " pairs"
-		}
-		return "connect tries one parity of the local ports first (" + a.count("first_pass") + " of the " + a.count("ports") + " of " + each + "), and "
-	}
+	const tries = "connect tries one parity of the local ports first ({first_pass} of the {ports} of [each of {pairs:several} pairs|the pair]), and "
 	return []Code{
-		found("first_pass_reused", "the ports that connect tries first come back no faster than the load opened connections: it searched past them", "more addresses, no TIME_WAIT at the client, or a shorter tcp_tw_reuse_delay", func(a args) string {
-			return tries(a) + "a port in TIME_WAIT may be reused after " + a.seconds("reuse_after_s") + " (tcp_tw_reuse_delay): enough for " + a.perSecond("bears_per_s") +
-				" connections/s; it opened " + a.perSecond("opened_per_s") + "/s"
-		}),
-		found("first_pass_taken", "all ports that connect tries first were taken, so that each connect searched past them", "more addresses, no TIME_WAIT at the client, or reuse", func(a args) string {
-			s := tries(a) + "all of these were taken"
-			if a.has("taken_after_s") {
-				before := a.perSecond("before_per_s")
-				if a.yes("reckoned") {
-					before = "about " + a.about("before_per_s")
-				}
-				s += " after " + a.seconds("taken_after_s") + ": it opened " + before + "/s until then, " + a.perSecond("after_per_s") + "/s from then on"
-			}
-			return s
-		}),
-		found("walked_past", "how often a connect searched past all ports of the first pass, and what connects took", "see the finding that it goes with", func(a args) string {
-			return "at least " + a.count("times") + " times it walked past all " + a.count("first_pass") + " before it found one of the other parity; a connect took " + a.micros("connect_p50_us") +
-				" at the median, " + a.micros("connect_mean_us") + " on average, 1 % more than " + a.micros("connect_p99_us")
-		}),
-		found("without_search", "the rate that the load would have without searching", "follow one of the remedies, and see", func(a args) string {
-			return "without the search it would open about " + a.about("opened_per_s") + "/s, as fast as it did while connect found ports at once"
-		}),
-		remedy("one_pass", "a port range set on the socket, which connect searches in one pass", func(a args) string {
-			return "all ports in one pass: --source-ports " + a.text("low") + "-" + a.text("high") + " (IP_LOCAL_PORT_RANGE, Linux 6.3)"
-		}),
-		remedy("reuse_sooner", "a smaller net.ipv4.tcp_tw_reuse_delay", fixed("reuse sooner: a smaller net.ipv4.tcp_tw_reuse_delay (ms)")),
+		found("first_pass_reused", "the ports that connect tries first come back no faster than the load opened connections: it searched past them",
+			"more addresses, no TIME_WAIT at the client, or a shorter tcp_tw_reuse_delay",
+			tries+"a port in TIME_WAIT may be reused after {reuse_after_s} (tcp_tw_reuse_delay): enough for {bears_per_s} connections/s; it opened {opened_per_s}/s"),
+		found("first_pass_taken", "all ports that connect tries first were taken, so that each connect searched past them", "more addresses, no TIME_WAIT at the client, or reuse",
+			tries+"all of these were taken[ after {taken_after_s}: it opened ][about {before_per_s:about}{?reckoned}|{before_per_s}][/s until then, {after_per_s}/s from then on]"),
+		found("walked_past", "how often a connect searched past all ports of the first pass, and what connects took", "see the finding that it goes with",
+			"at least {times} times it walked past all {first_pass} before it found one of the other parity; a connect took {connect_p50_us} at the median, "+
+				"{connect_mean_us} on average, 1 % more than {connect_p99_us}"),
+		found("without_search", "the rate that the load would have without searching", "follow one of the remedies, and see",
+			"without the search it would open about {opened_per_s:about}/s, as fast as it did while connect found ports at once"),
+		remedy("one_pass", "a port range set on the socket, which connect searches in one pass",
+			"all ports in one pass: --source-ports {low}-{high} (IP_LOCAL_PORT_RANGE, Linux 6.3)"),
+		remedy("reuse_sooner", "a smaller net.ipv4.tcp_tw_reuse_delay", "reuse sooner: a smaller net.ipv4.tcp_tw_reuse_delay (ms)"),
 	}
 }

@@ -50,8 +50,7 @@ func (j *judgement) stretch() (longest stretch) {
 
 // pauses is how long a lifecycle waits of its own, in seconds: its latency is without that.
 func (j *judgement) pauses() (s float64) {
-	for i := range j.r.Plan.Groups {
-		g := &j.r.Plan.Groups[i]
+	for g := range j.groups() {
 		s = max(s, float64(g.HoldNs+g.PlateauNs+g.ThinkNs*max(int64(g.Requests), 1))/1e9)
 	}
 	return s
@@ -63,9 +62,7 @@ func (j *judgement) stalled() bool {
 	if s.took() < stalledShare*j.r.LoadS || s.took() == 0 {
 		return false
 	}
-	j.limit(record.LimitServer, s.took() < stalledMost*j.r.LoadS, "stalled", j.stalledArgs(s))
-	j.advise("look_at_stall", nil)
-	return true
+	return j.limit(record.LimitServer, s.took() < stalledMost*j.r.LoadS, "stalled", j.stalledArgs(s), "look_at_stall")
 }
 
 // stalledBriefly says of a stretch that did not bind the run.
@@ -79,15 +76,13 @@ func (j *judgement) stalledArgs(s stretch) args {
 	return args{"took_s": s.took(), "load_s": j.r.LoadS, "from_s": s.from, "to_s": s.to}
 }
 
-func stalledWords(a args) string {
-	return "no lifecycle was completed for " + a.seconds("took_s") + " of " + a.seconds("load_s") + " of load, from " + a.seconds("from_s") +
-		" to " + a.seconds("to_s") + ", with connections in flight: the rates are of all that time, the latencies of those that ended"
-}
-
 func stalledCodes() []Code {
+	const words = "no lifecycle was completed for {took_s} of {load_s} of load, from {from_s} to {to_s}, with connections in flight: " +
+		"the rates are of all that time, the latencies of those that ended"
 	return []Code{
-		found("stalled", "the target answered nobody for a fifth of the load's time or more", "look at what it did then", stalledWords),
-		found("stalled_briefly", "the target answered nobody for a while", "look at what it did then", stalledWords),
-		remedy("look_at_stall", "look at what the target did when it answered nobody", fixed("look at what the target did then (the timeline has the time); a shorter --request-timeout counts those requests as failed")),
+		found("stalled", "the target answered nobody for a fifth of the load's time or more", "look at what it did then", words),
+		found("stalled_briefly", "the target answered nobody for a while", "look at what it did then", words),
+		remedy("look_at_stall", "look at what the target did when it answered nobody",
+			"look at what the target did then (the timeline has the time); a shorter --request-timeout counts those requests as failed"),
 	}
 }

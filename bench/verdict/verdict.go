@@ -1,9 +1,11 @@
 package verdict
 
 import (
+	"iter"
 	"slices"
 
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 // Judge says what limited a run, and whether it is a statement about the target. It is a pure function of the record.
@@ -77,11 +79,14 @@ func (j *judgement) onHost() func() {
 	return func() { j.about = 0 }
 }
 
-// limit names what bound the run; only the first rule that applies does.
-func (j *judgement) limit(by string, valid bool, code string, a args) bool {
+// limit names what bound the run, and the remedies for it. Only the first rule that applies does. It is true, for that rule to return.
+func (j *judgement) limit(by string, valid bool, code string, a args, remedies ...string) bool {
 	j.v.LimitedBy = by
 	j.v.Valid = j.v.Valid && valid
 	j.because(code, a)
+	for _, r := range remedies {
+		j.advise(r, nil)
+	}
 	return true
 }
 
@@ -91,6 +96,43 @@ func (j *judgement) because(code string, a args) {
 
 func (j *judgement) advise(code string, a args) {
 	j.v.Findings = append(j.v.Findings, record.Finding{Code: code, Args: a.plain(), Remedy: true, Host: j.about})
+}
+
+// outcome is how many lifecycles ended so.
+func (j *judgement) outcome(o sockstate.Outcome) int64 { return j.r.Outcomes[o.String()] }
+
+// groups yields the plan's groups, each with its result.
+func (j *judgement) groups() iter.Seq2[*record.Group, *record.Result] {
+	return func(yield func(*record.Group, *record.Result) bool) {
+		for i := range j.r.Plan.Groups {
+			if !yield(&j.r.Plan.Groups[i], j.resultOf(i)) {
+				return
+			}
+		}
+	}
+}
+
+// anyGroup reports whether a group of the plan is so.
+func (j *judgement) anyGroup(is func(g *record.Group) bool) bool {
+	for g := range j.groups() {
+		if is(g) {
+			return true
+		}
+	}
+	return false
+}
+
+// intervals yields those of the timeline, each with its start in seconds.
+func (j *judgement) intervals() iter.Seq2[float64, *record.Interval] {
+	return func(yield func(float64, *record.Interval) bool) {
+		from := 0.0
+		for i := range j.r.Timeline {
+			if !yield(from, &j.r.Timeline[i]) {
+				return
+			}
+			from = j.r.Timeline[i].TS
+		}
+	}
 }
 
 func (j *judgement) openLoop() bool { return j.r.Rate.TargetPerS > 0 }
@@ -127,15 +169,13 @@ func (j *judgement) accounting() {
 
 func generalCodes() []Code {
 	return []Code{
-		found("interrupted", "a signal ended the run before its time", "run it again if the part until then is not enough", func(a args) string {
-			return "stopped by a signal after " + a.seconds("after_s") + ": what follows is the part until then"
-		}),
-		found("nothing_attempted", "no lifecycle began in the measured time", "run for longer, or with a shorter --warmup", fixed("no lifecycle was attempted in the measured time")),
-		found("few_completed", "nine in ten lifecycles failed, so that rates and latencies are of too few", "find out why they failed first: the other findings say", func(a args) string {
-			return "rates and latencies are of the " + a.count("not_failed") + " of " + a.count("attempted") + " lifecycles that did not fail: too few to speak for the target"
-		}),
-		found("accounting_mismatch", "two counts that must agree do not, so that no number can be trusted", "report it as a bug of lastack, with the record", func(a args) string {
-			return "the accounting does not close: " + a.text("name") + " should be " + a.among("min", "max") + ", and is " + a.count("got")
-		}),
+		found("interrupted", "a signal ended the run before its time", "run it again if the part until then is not enough",
+			"stopped by a signal after {after_s}: what follows is the part until then"),
+		found("nothing_attempted", "no lifecycle began in the measured time", "run for longer, or with a shorter --warmup",
+			"no lifecycle was attempted in the measured time"),
+		found("few_completed", "nine in ten lifecycles failed, so that rates and latencies are of too few", "find out why they failed first: the other findings say",
+			"rates and latencies are of the {not_failed} of {attempted} lifecycles that did not fail: too few to speak for the target"),
+		found("accounting_mismatch", "two counts that must agree do not, so that no number can be trusted", "report it as a bug of lastack, with the record",
+			"the accounting does not close: {name} should be {range}, and is {got}"),
 	}
 }

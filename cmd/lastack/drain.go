@@ -85,14 +85,13 @@ const cleanupLimit = 10 * time.Second
 
 // show prints progress, and what a server printed that ended too early.
 func (o *drainOptions) show(stderr io.Writer) func(record.Event) {
-	progress := report.NewDrainProgress(stderr)
 	return func(e record.Event) {
 		switch {
 		case e.Said != nil:
 			said := quantity.Escape(record.RedactText(e.Said.Text))
 			fmt.Fprintf(stderr, "lastack: %q said:\n  %s\n", strings.Join(e.Said.Command, " "), strings.ReplaceAll(said, "\n", "\n  "))
 		case e.Phase != nil && !o.quiet:
-			progress.Phase(e.Phase.Try, int(o.repeat), e.Phase.Text)
+			report.DrainPhase(stderr, e.Phase.Try, int(o.repeat), e.Phase.Text)
 		}
 	}
 }

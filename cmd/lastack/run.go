@@ -64,7 +64,7 @@ func (o *runOptions) isolation() isolation[setup.Setup] {
 func (o *runOptions) live(stdout, stderr io.Writer) func(record.Event) {
 	var rows *report.Progress
 	if !o.quiet {
-		rows = report.NewProgress(stderr, report.ProgressConfig{Server: o.spec.Server != nil, Width: terminalWidth(stderr)})
+		rows = report.NewProgress(stderr, o.spec.Server != nil, terminalWidth(stderr))
 	}
 	return func(e record.Event) {
 		if n := e.Needs; n != nil && !o.quiet {

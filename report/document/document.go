@@ -42,7 +42,7 @@ type Section struct {
 	Lead  string
 	Tone  Tone
 	Level Level
-	// Blocks are Tables, Facts, Lists, Notes, Charts, Quotes and Distributions.
+	// Blocks are Facts, Lists, Notes, Tables, Charts, Quotes and Distributions.
 	Blocks []Block
 }
 
@@ -58,16 +58,10 @@ type Warning struct {
 // Block is a part of a section.
 type Block interface{ block() }
 
-// Facts are short texts, each with a name.
-type Facts struct {
-	Level Level
-	Facts []Fact
-}
-
-// Fact is a text with a name. Its Level counts only if that of its Facts is First.
+// Fact is a short text with a name. Brief is said instead where a page has too little room for Text.
 type Fact struct {
-	Level      Level
-	Name, Text string
+	Level             Level
+	Name, Text, Brief string
 }
 
 // List is a number of findings under one name: reasons, advice.
@@ -107,9 +101,10 @@ type Column struct {
 	Words bool
 }
 
-// Row is a table's row. Indent says which earlier row it belongs to.
+// Row is a table's row. Indent says which earlier row it belongs to. A main one stays on a page that has too little room for all.
 type Row struct {
 	Level  Level
+	Main   bool
 	Indent int
 	Tone   Tone
 	Cells  []Value
@@ -130,9 +125,10 @@ type Chart struct {
 	Series []Series
 }
 
-// Event is what happened at a time, in seconds.
+// Event is what happened at a time, in seconds. A main one stays on a page that has too little room for all.
 type Event struct {
 	Level Level
+	Main  bool
 	At    float64
 	What  string
 }
@@ -176,7 +172,7 @@ type Distribution struct {
 	Encoded string
 }
 
-func (Facts) block()        {}
+func (Fact) block()         {}
 func (List) block()         {}
 func (Note) block()         {}
 func (*Table) block()       {}

@@ -61,14 +61,25 @@ func (w *writer) chart(c *document.Chart) {
 // events lists what happened, the times above each other.
 func (w *writer) events(all []document.Event) {
 	var shown []document.Event
+	others := 0
 	for _, e := range all {
 		if w.shows(e.Level) {
 			shown = append(shown, e)
+			if !e.Main {
+				others++
+			}
 		}
 	}
-	n := fits(len(shown), w.limits.events)
-	left := len(shown) - n
-	shown = shown[:n]
+	left := len(shown) - fits(len(shown), w.limits.events)
+	if left = min(left, others); left == 1 {
+		left = 0 // a line that says so is no shorter
+	}
+	for i, drop := len(shown)-1, left; drop > 0; i-- {
+		if !shown[i].Main {
+			shown = slices.Delete(shown, i, i+1)
+			drop--
+		}
+	}
 	var before, behind int
 	for _, e := range shown {
 		number, unit, _ := parts(document.Since(e.At))
@@ -114,7 +125,7 @@ func chartWords(c *document.Chart, columns int) string {
 	if stretch(n, columns) == 0 {
 		gathered = fmt.Sprintf(", about %.1f a column, of which the largest is drawn", float64(n)/float64(columns))
 	}
-	return fmt.Sprintf("%s to %s, %d samples%s%s", clock(first), clock(last), n, gathered, scale)
+	return fmt.Sprintf("%s to %s, %d samples%s%s", quantity.Clock(first), quantity.Clock(last), n, gathered, scale)
 }
 
 // columnWords says what a column of a sparkline of n points is, which stand for each s.
@@ -127,14 +138,6 @@ func columnWords(n int, each float64, columns int) string {
 	default:
 		return fmt.Sprintf("%d columns are %.1f s", k, each)
 	}
-}
-
-// clock is a point of a run's time.
-func clock(s float64) string {
-	if math.Abs(s) >= 1e9 {
-		return fmt.Sprintf("%.1e s", s)
-	}
-	return fmt.Sprintf("%.1f s", s)
 }
 
 // around is a point in time before or after an event, with three digits.

@@ -2,6 +2,7 @@ package text
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -13,14 +14,39 @@ import (
 type page struct {
 	width int
 	// most bounds the lines of one text, 0 if nothing does.
-	most  int
+	most int
+	// dense leaves out blank lines; gaps are where.
+	dense bool
+	gaps  []int
 	lines []string
 }
 
 // raw adds a line that is clean and fits.
 func (p *page) raw(s string) { p.lines = append(p.lines, strings.TrimRight(s, " ")) }
 
-func (p *page) blank() { p.raw("") }
+func (p *page) blank() {
+	if p.dense {
+		p.gaps = append(p.gaps, len(p.lines))
+	} else {
+		p.raw("")
+	}
+}
+
+// unblank takes the blank line at that place away.
+func (p *page) unblank(at int) {
+	if p.dense {
+		p.gaps = slices.DeleteFunc(p.gaps, func(gap int) bool { return gap == at })
+	} else {
+		p.lines = slices.Delete(p.lines, at, at+1)
+	}
+}
+
+// fillGaps puts as many blank lines back as a page of so many lines has room for.
+func (p *page) fillGaps(lines int) {
+	for i, at := range p.gaps[:max(0, min(len(p.gaps), lines-len(p.lines)))] {
+		p.lines = slices.Insert(p.lines, at+i, "")
+	}
+}
 
 // hang writes text after lead, its further lines indented to where it began. paint colours it, if it is not nil.
 func (p *page) hang(lead, text string, paint func(string) string) {
@@ -37,18 +63,7 @@ func (p *page) hang(lead, text string, paint func(string) string) {
 	n := utf8.RuneCountInString(lead)
 	lines := wrap(text, p.width-n)
 	if p.most > 0 && len(lines) > p.most {
-		lines = lines[:p.most]
-		const more = " … (-v)"
-		last := lines[p.most-1]
-		for utf8.RuneCountInString(last+more) > p.width-n {
-			at := strings.LastIndexByte(last, ' ')
-			if at < 0 {
-				last = string([]rune(last)[:max(0, p.width-n-utf8.RuneCountInString(more))])
-				break
-			}
-			last = last[:at]
-		}
-		lines[p.most-1] = last + more
+		lines = shorten(lines[:p.most], p.width-n)
 	}
 	for _, l := range lines {
 		if paint != nil {
@@ -57,6 +72,35 @@ func (p *page) hang(lead, text string, paint func(string) string) {
 		p.raw(lead + l)
 		lead = strings.Repeat(" ", n)
 	}
+}
+
+// shorten ends a text that goes on behind these lines after its last whole part, or inside a part that is most of it.
+func shorten(lines []string, width int) []string {
+	text := strings.Join(lines, " ")
+	for at := len(text) - 1; at > len(text)/2; at-- {
+		if strings.ContainsRune(";:.", rune(text[at])) && (at == len(text)-1 || text[at+1] == ' ') {
+			if short := wrap(text[:at]+"; more (-v)", width); len(short) <= len(lines) {
+				return short
+			}
+		}
+	}
+	const more = " … (-v)"
+	last := &lines[len(lines)-1]
+	for utf8.RuneCountInString(*last+more) > width {
+		at := strings.LastIndexByte(*last, ' ')
+		if at < 0 {
+			*last = string([]rune(*last)[:max(0, width-utf8.RuneCountInString(more))])
+			break
+		}
+		*last = (*last)[:at]
+	}
+	*last += more
+	return lines
+}
+
+// tooLong reports whether hang would shorten the text.
+func (p *page) tooLong(lead, text string) bool {
+	return p.most > 0 && len(wrap(clean(text), p.width-utf8.RuneCountInString(lead))) > p.most
 }
 
 // Line makes text from elsewhere one printable line of at most width columns; what is cut off is marked.

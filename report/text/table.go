@@ -2,6 +2,7 @@ package text
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -84,17 +85,24 @@ func cellOf(r *document.Row, i int) document.Value {
 	return nil
 }
 
-// cutRows has the rows under a limit, and how many more there are. Heads of rows that are not there are none.
+// cutRows has the rows under a limit, and how many more there are. The main ones stay; heads without rows do not.
 func cutRows(rows []document.Row, limit int) (shown []document.Row, left int) {
-	shown = rows[:fits(len(rows), limit)]
-	for _, r := range rows[len(shown):] {
-		if len(r.Cells) > 1 {
-			left++
+	isHead := func(r *document.Row) bool { return len(r.Cells) == 1 }
+	spare := len(rows) - fits(len(rows), limit)
+	if spare == 0 {
+		return rows, 0
+	}
+	for i := len(rows) - 1; i >= 0; i-- {
+		r := &rows[i]
+		switch {
+		case isHead(r) && (len(shown) == 0 || isHead(&shown[len(shown)-1])):
+		case spare > 0 && !r.Main && !isHead(r):
+			spare, left = spare-1, left+1
+		default:
+			shown = append(shown, *r)
 		}
 	}
-	for n := len(shown); left > 0 && n > 0 && len(shown[n-1].Cells) == 1; n-- {
-		shown = shown[:n-1]
-	}
+	slices.Reverse(shown)
 	return shown, left
 }
 

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"slices"
 	"sort"
 	"strings"
 
@@ -37,32 +36,35 @@ type Options struct {
 type limits struct {
 	// items are those of a list, events those of a chart, rows those of a table; lines are those of one text.
 	items, events, rows, lines int
+	// dense leaves out blank lines, but for those that fit in the end.
+	dense bool
 }
 
 // squeezes are the limits of which the first is taken with which a page fits.
 func squeezes() []limits {
-	return []limits{
-		{5, 12, 14, 5},
-		{4, 10, 14, 4},
-		{3, 10, 14, 3},
-		{3, 8, 14, 3},
-		{3, 8, 14, 2},
-		{3, 6, 14, 2},
-		{2, 6, 14, 2},
-		{2, 5, 14, 2},
-		{2, 4, 14, 2},
-		{2, 3, 12, 2},
-		{1, 3, 12, 2},
-		{1, 2, 12, 2},
-		{1, 2, 12, 1},
-		{1, 2, 10, 1},
-		{1, 2, 9, 1},
-		{1, 2, 8, 1},
-		{1, 2, 7, 1},
-		{1, 2, 6, 1},
-		{1, 1, 3, 1},
-		{1, 1, 1, 1},
+	all := []limits{
+		{5, 12, 14, 5, false},
+		{4, 10, 14, 4, false},
+		{3, 10, 14, 3, false},
+		{3, 8, 14, 3, false},
+		{3, 8, 14, 2, false},
+		{3, 6, 14, 2, false},
+		{2, 6, 14, 2, false},
+		{2, 5, 14, 2, false},
+		{2, 4, 14, 2, false},
+		{2, 3, 12, 2, false},
+		{1, 3, 12, 2, false},
+		{1, 2, 12, 2, false},
+		{1, 2, 12, 1, false},
+		{1, 2, 10, 1, false},
 	}
+	for rows := 9; rows > 5; rows-- {
+		all = append(all, limits{1, 1, rows, 1, false})
+	}
+	for rows := 8; rows > 0; rows-- {
+		all = append(all, limits{1, 1, rows, 1, true})
+	}
+	return all
 }
 
 // fits says how many of n are shown under a limit. No line says that one more is not, which that line could hold.
@@ -114,7 +116,7 @@ type writer struct {
 }
 
 func print(doc *document.Document, o Options, l limits) []string {
-	w := &writer{page: page{width: o.Width, most: l.lines}, o: o, doc: doc, limits: l, ids: make(map[string]bool)}
+	w := &writer{page: page{width: o.Width, most: l.lines, dense: l.dense}, o: o, doc: doc, limits: l, ids: make(map[string]bool)}
 	for _, s := range doc.Sections {
 		w.ids[s.ID] = true
 	}
@@ -127,8 +129,7 @@ func print(doc *document.Document, o Options, l limits) []string {
 		onlyLead := w.section(s)
 		if n := len(w.lines); n > before && s.Title != "" {
 			if onlyLead && compact && !o.All {
-				// Subjects of one sentence stand together.
-				w.lines = slices.Delete(w.lines, before, before+1)
+				w.unblank(before) // subjects of one sentence stand together
 			}
 			compact = onlyLead
 		}
@@ -144,6 +145,7 @@ func print(doc *document.Document, o Options, l limits) []string {
 		w.blank()
 		w.hang("", rest, nil)
 	}
+	w.fillGaps(pageLines)
 	return w.lines
 }
 
@@ -266,11 +268,13 @@ func (w *writer) warnings(title string) (onlyLead bool) {
 
 func (w *writer) block(b document.Block) {
 	switch b := b.(type) {
-	case document.Facts:
-		for _, f := range b.Facts {
-			if w.shows(b.Level) && w.shows(f.Level) {
-				w.hang("  "+pad(f.Name, 10)+" ", f.Text, nil)
+	case document.Fact:
+		if w.shows(b.Level) {
+			lead, text := "  "+pad(b.Name, 10)+" ", b.Text
+			if b.Brief != "" && w.tooLong(lead, text) {
+				text = b.Brief
 			}
+			w.hang(lead, text, nil)
 		}
 	case document.List:
 		if w.shows(b.Level) {

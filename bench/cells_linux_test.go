@@ -23,12 +23,14 @@ import (
 
 // crash is a run that panics in another goroutine once its load has begun.
 var crash = cell.Job[setup.Setup]{Name: "crash", Do: func(ctx context.Context, s setup.Setup, env cell.Env) (*record.Run, error) {
-	return Run(ctx, s, env.Sandbox, func(e record.Event) {
+	emit := env.Emit
+	env.Emit = func(e record.Event) {
 		if e.Phase != nil {
 			go func() { panic("told to") }()
 		}
-		env.Emit(e)
-	})
+		emit(e)
+	}
+	return Run(ctx, s, env)
 }}
 
 // TestEightRuns makes eight runs side by side: one is killed, one crashes and one is refused. The other five have a record each, in which

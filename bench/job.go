@@ -11,17 +11,19 @@ import (
 
 // Job is a run. When the load begins, it drops the capabilities that it no longer needs.
 var Job = cell.Job[setup.Setup]{Name: "run", Do: func(ctx context.Context, s setup.Setup, env cell.Env) (*record.Run, error) {
-	keep := [][]int{host.RunCapabilities, env.Keep}
+	keep := [][]string{host.RunCapabilities, env.Keep}
 	if env.Sandbox != nil {
 		keep = append(keep, host.SandboxCapabilities)
 	}
 	if s.ServerPID != 0 {
 		keep = append(keep, host.PIDCapabilities)
 	}
-	return Run(ctx, s, env.Sandbox, func(e record.Event) {
+	emit := env.Emit
+	env.Emit = func(e record.Event) {
 		if e.Phase != nil && e.Phase.Text == phaseLoad {
 			host.KeepCapabilities(keep...)
 		}
-		env.Emit(e)
-	})
+		emit(e)
+	}
+	return Run(ctx, s, env)
 }}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"lastack/bench/cell"
 	"lastack/bench/host"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
@@ -59,15 +60,12 @@ type experiment struct {
 	started   time.Time
 }
 
-// Run runs a setup in the sandbox in, or in this process's network namespace if in is nil. It calls emit on its own goroutine, with the
-// run's needs, its phase when the load begins, and each interval when it ends. A *sockstate.ValueError says which value cannot
+// Run runs a setup in env. It emits, on its own goroutine, the run's needs, its phase when the load begins, and each interval when it
+// ends. A *sockstate.ValueError says which value cannot
 // be used. When ctx is cancelled the load stops, and Run returns what was measured until then. Run may return a record together
 // with an error: what could be saved of a run that failed.
-func Run(ctx context.Context, s setup.Setup, in *sandbox.Sandbox, emit func(record.Event)) (*record.Run, error) {
-	e := &experiment{setup: &s, sandbox: in, emit: emit, plan: s.Plan, status: record.Sandbox{Mode: string(sandbox.Off), Reason: s.NoSandbox}}
-	if in != nil {
-		e.status = in.Status
-	}
+func Run(ctx context.Context, s setup.Setup, env cell.Env) (*record.Run, error) {
+	e := &experiment{setup: &s, sandbox: env.Sandbox, status: env.Status, emit: env.Emit, plan: s.Plan}
 	defer e.close()
 	if err := e.prepare(ctx); err != nil {
 		return nil, err

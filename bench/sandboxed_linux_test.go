@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lastack/bench/cell"
 	"lastack/bench/host"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
@@ -247,7 +248,7 @@ func (j *job) carryOut(s *sandbox.Sandbox, f *finding, send func(any)) error {
 	if err != nil {
 		return err
 	}
-	if f.Run, err = Run(ctx, j.Setup, s, emit); err != nil {
+	if f.Run, err = Run(ctx, j.Setup, cell.Env{Sandbox: s, Status: s.Status, Emit: emit}); err != nil {
 		return err
 	}
 	after, err := inEach(spaces, socktest.ReadCounters)
@@ -270,9 +271,8 @@ func (j *job) carryOut(s *sandbox.Sandbox, f *finding, send func(any)) error {
 // ask is what a person would ask for.
 func (tr *trial) ask() setup.Spec {
 	s := setup.Spec{
-		Plan: tr.Plan, Sandbox: &tr.Spec,
-		Engine: tr.Engine, Census: tr.Census, Interval: tr.Interval, Settle: tr.Settle,
-		Version: "test", Command: []string{"bench.test"},
+		Plan: tr.Plan, Sandbox: &tr.Spec, Engine: tr.Engine, Command: []string{"bench.test"},
+		Common: setup.Common{Census: tr.Census, Interval: tr.Interval, Settle: tr.Settle, Version: "test"},
 	}
 	if tr.Target == "" {
 		s.Server = &setup.Server{Listeners: 2, Workers: 2, Backlog: tr.Backlog, Delay: tr.Delay, V6: tr.V6}

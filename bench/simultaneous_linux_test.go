@@ -57,7 +57,7 @@ type end struct {
 	fin []byte
 }
 
-// simultaneousClose drops all that arrives at either end while both close, and keeps each
+// simultaneousClose keeps all that arrives from either end's socket while both close, and keeps each
 // end's first FIN, which acknowledges none of the other. Retransmissions would acknowledge
 // what has arrived meanwhile, so it is the kept FINs that are delivered in the end.
 func simultaneousClose(s *sandbox.Sandbox, f *finding) error {
@@ -76,9 +76,10 @@ func simultaneousClose(s *sandbox.Sandbox, f *finding) error {
 		return err
 	}
 
-	lift, err := s.Blackhole()
-	if err != nil {
-		return err
+	for i := range ends {
+		if err := ends[i].filter(unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: 0}); err != nil {
+			return err
+		}
 	}
 	for i := range ends {
 		if err := unix.Shutdown(ends[i].fd, unix.SHUT_WR); err != nil {
@@ -98,9 +99,6 @@ func simultaneousClose(s *sandbox.Sandbox, f *finding) error {
 		if err := ends[i].refuseACKs(); err != nil {
 			return err
 		}
-	}
-	if err := lift(); err != nil {
-		return err
 	}
 	for i := range ends {
 		// What arrived at this end is sent from the other.
@@ -214,12 +212,16 @@ func checksum(frame []byte) {
 // does, which is not this end's.
 func (e *end) refuseACKs() error {
 	const acknowledgment = 8 // offset in the TCP header, where a socket filter's packet starts
-	code := []unix.SockFilter{
-		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: acknowledgment},
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: binary.BigEndian.Uint32(tcp(e.fin)[acknowledgment:])},
-		{Code: unix.BPF_RET | unix.BPF_K, K: 1 << 16},
-		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
-	}
+	return e.filter(
+		unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: acknowledgment},
+		unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: binary.BigEndian.Uint32(tcp(e.fin)[acknowledgment:])},
+		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: 1 << 16},
+		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: 0},
+	)
+}
+
+// filter lets code decide what reaches the socket.
+func (e *end) filter(code ...unix.SockFilter) error {
 	err := unix.SetsockoptSockFprog(e.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]})
 	return os.NewSyscallError("setsockopt SO_ATTACH_FILTER", err)
 }

@@ -87,10 +87,10 @@ const infoEvery = 64
 func (w *worker) start(g *group, s sockio.Sock, sched, now int64) {
 	k := &w.conns[s]
 	*k = conn{group: g.index, phase: dialing, sched: sched, mark: now}
-	l := &g.ledger
+	l := &g.Ledger
 	if sched < w.measureFrom {
 		k.flags = inWarmup
-		l = &g.warmup
+		l = &g.Warmup
 	}
 	l.Attempted++
 	g.open++
@@ -103,9 +103,9 @@ func (w *worker) start(g *group, s sockio.Sock, sched, now int64) {
 
 func (k *conn) ledger(g *group) *Ledger {
 	if k.flags&inWarmup != 0 {
-		return &g.warmup
+		return &g.Warmup
 	}
-	return &g.ledger
+	return &g.Ledger
 }
 
 // started adds how late the lifecycle started.
@@ -118,7 +118,7 @@ func (k *conn) started(g *group, at int64) {
 // sample adds a latency, unless it belongs to the warm-up.
 func (k *conn) sample(g *group, m sockstate.Latency, ns int64) {
 	if k.flags&inWarmup == 0 {
-		record(g.latency[m], ns)
+		record(g.Latency[m], ns)
 	}
 }
 
@@ -176,7 +176,7 @@ func (w *worker) dialed(g *group, k *conn, c *sockio.Completion) {
 	default:
 		k.flags |= isOpen
 		g.established++
-		g.peak = max(g.peak, g.established)
+		g.PeakOpen = max(g.PeakOpen, g.established)
 		k.ledger(g).Opened++
 		k.started(g, c.Began)
 		k.sample(g, sockstate.LatencyConnect, c.At-c.Began)
@@ -268,7 +268,7 @@ func (w *worker) read(g *group, k *conn, c *sockio.Completion) {
 	k.sample(g, sockstate.LatencyExchange, c.At-k.mark)
 	k.ledger(g).Requests++
 	if c.At <= w.end && k.flags&inWarmup == 0 {
-		g.requestsInTime++
+		g.RequestsInTime++
 	}
 	closes := !g.requester.KeepAlive(&t.ClientConn)
 	if closes {
@@ -429,8 +429,8 @@ const faultErrno = 4096
 // refuse gives up because p is not a valid reply, as err says.
 func (w *worker) refuse(g *group, k *conn, s sockio.Sock, err error, p []byte) {
 	f := exchange.FaultOf(err)
-	if g.examples[f] == "" {
-		g.examples[f] = exchange.Example(err, p)
+	if g.Examples[f] == "" {
+		g.Examples[f] = exchange.Example(err, p)
 	}
 	w.give(g, k, s, sockstate.OutcomeOther, faultErrno+sockio.Errno(f))
 }
@@ -444,7 +444,7 @@ func (w *worker) finish(g *group, k *conn, s sockio.Sock, at int64) {
 		o = g.outcomeOf(k, l)
 	}
 	g.count(l, o, k)
-	w.logEnd(g, k, s, o, at)
+	w.log.end(g, k, s, o, false, at)
 	if k.flags&openedBefore != 0 {
 		g.before--
 	}
@@ -505,7 +505,7 @@ func (g *group) count(l *Ledger, o sockstate.Outcome, k *conn) {
 	case k.errno >= faultErrno:
 		l.Faults[k.errno-faultErrno]++
 	case k.flags&inWarmup == 0:
-		g.errnos[sockio.Errno(k.errno)]++
+		g.Errnos[sockio.Errno(k.errno)]++
 	}
 }
 
@@ -527,14 +527,14 @@ func (g *group) outcomeOf(k *conn, l *Ledger) sockstate.Outcome {
 
 // sampleInfo reads TCP_INFO of one connection in infoEvery.
 func (w *worker) sampleInfo(g *group, s sockio.Sock) {
-	if g.sinceInfo++; g.sinceInfo < infoEvery && g.info.Sampled > 0 {
+	if g.sinceInfo++; g.sinceInfo < infoEvery && g.Info.Sampled > 0 {
 		return
 	}
 	g.sinceInfo = 0
 	if w.loop.Info(s, &w.tcpInfo) != nil {
 		return // a sample less
 	}
-	i := &g.info
+	i := &g.Info
 	i.Sampled++
 	record(i.RTT, int64(w.tcpInfo.RTT))
 	record(i.MinRTT, int64(w.tcpInfo.MinRTT))

@@ -64,7 +64,7 @@ func (r *Result) Loading(p *Plan) time.Duration {
 
 // Total sums the groups.
 func (r *Result) Total() GroupResult {
-	t := GroupResult{Latency: newLatencies(), Info: newInfoSample(), Errnos: make(map[sockio.Errno]int64)}
+	t := newGroupResult("")
 	for i := range r.Groups {
 		t.Add(&r.Groups[i])
 	}
@@ -439,13 +439,13 @@ func (g *Generator) snapshot(mark bool) Snapshot {
 		last := w.answered(requests[i])
 		since.take(last.since)
 		g.spare[i] = last.since
-		s.Ledger.Add(&last.ledger)
 		s.Open += last.open
 		if s.Groups == nil {
 			s.Groups = make([]GroupSnapshot, len(last.groups))
 		}
 		for i := range last.groups {
 			s.Groups[i].add(&last.groups[i])
+			s.Ledger.Add(&last.groups[i].Ledger)
 		}
 		s.Warmup = s.Warmup || last.warm
 		s.Closing = s.Closing && last.late
@@ -468,14 +468,9 @@ func (g *Generator) Wait() (*Result, error) {
 	r := g.result
 	p := &g.cfg.Plan
 	for i := range p.Groups {
-		t := GroupResult{Name: p.Groups[i].Name, Latency: newLatencies(), Info: newInfoSample(), Errnos: make(map[sockio.Errno]int64)}
+		t := newGroupResult(p.Groups[i].Name)
 		for _, w := range g.workers {
-			gw := w.groups[i]
-			t.Add(&GroupResult{
-				Ledger: gw.ledger, Warmup: gw.warmup, Latency: gw.latency, Info: gw.info, Errnos: gw.errnos, Examples: gw.examples,
-				Capped: gw.capped, Dropped: gw.dropped, PeakOpen: gw.peak,
-				CompletedInTime: gw.completedInTime, RequestsInTime: gw.requestsInTime,
-			})
+			t.Add(&w.groups[i].GroupResult)
 		}
 		if d := g.workers[0].groups[i].detour; d != nil {
 			t.DetourPorts = d.ports

@@ -31,9 +31,10 @@ type shared struct {
 // group is one worker's part of a Group.
 type group struct {
 	*Group
-	index  uint8
-	shared *shared
-	course course
+	GroupResult // of this worker
+	index       uint8
+	shared      *shared
+	course      course
 
 	exchanges    int32
 	requester    *exchange.Client
@@ -59,16 +60,9 @@ type group struct {
 	cappedAt int64
 
 	// open counts lifecycles in flight, established those of them with a connection.
-	open, established, peak, heldOpen int64
-	paused                            int64 // slots that rest
-	ledger, warmup                    Ledger
-	latency                           Latencies
-	capped, dropped                   int64
-	completedInTime, requestsInTime   int64
-	errnos                            map[sockio.Errno]int64
-	examples                          [sockstate.NumFaults]string
-	info                              InfoSample
-	sinceInfo                         int
+	open, established, heldOpen int64
+	paused                      int64 // slots that rest
+	sinceInfo                   int
 
 	before int64 // connections that were open when the load was marked, and are
 	closed int   // plateau connections whose close has begun
@@ -82,11 +76,12 @@ func newGroup(p *Plan, i int, sh *shared, id, workers int) *group {
 	spec := &p.Groups[i]
 	who, how := spec.Close.Who, spec.Close.How
 	g := &group{
-		Group:     spec,
-		index:     uint8(i),
-		shared:    sh,
-		exchanges: int32(spec.Exchanges()),
-		closer:    teardown.Closer{Side: sockstate.Client, Policy: spec.Close, Reaction: spec.OnEOF},
+		Group:       spec,
+		GroupResult: newGroupResult(spec.Name),
+		index:       uint8(i),
+		shared:      sh,
+		exchanges:   int32(spec.Exchanges()),
+		closer:      teardown.Closer{Side: sockstate.Client, Policy: spec.Close, Reaction: spec.OnEOF},
 
 		closesFirst:  spec.Close.Active(sockstate.Client),
 		leavesUnread: who == teardown.ClientFirst && how == teardown.Unread,
@@ -97,9 +92,6 @@ func newGroup(p *Plan, i int, sh *shared, id, workers int) *group {
 
 		step:     int64(workers),
 		cappedAt: -1,
-		latency:  newLatencies(),
-		errnos:   make(map[sockio.Errno]int64),
-		info:     newInfoSample(),
 	}
 	if who == teardown.ServerFirst {
 		g.serverHold = int64(spec.Hold)
@@ -194,7 +186,7 @@ func (g *group) nextAddrs() {
 }
 
 // attempted is the number of lifecycles started, warm-up included.
-func (g *group) attempted() int64 { return g.ledger.Attempted + g.warmup.Attempted }
+func (g *group) attempted() int64 { return g.Ledger.Attempted + g.Warmup.Attempted }
 
 // claim takes one lifecycle from Plan.Count.
 func (g *group) claim(p *Plan, measured bool) bool {

@@ -49,14 +49,9 @@ type ConnEntry struct {
 	Began, Opened, Ended int64
 	// Requests is the number of requests answered on it.
 	Requests int32
-	port     uint16
-	addr     [16]byte
-}
-
-// NewConnEntry is e with its client's address.
-func NewConnEntry(e ConnEntry, local netip.AddrPort) ConnEntry {
-	e.addr, e.port = local.Addr().As16(), local.Port()
-	return e
+	// Port and Addr are the client's, see Local.
+	Port uint16
+	Addr [16]byte
 }
 
 // ConnID names a connection: the worker's number and a serial number.
@@ -67,10 +62,10 @@ type ClientID uint64
 
 // Local is the client's address; not valid where the connection was not established.
 func (e *ConnEntry) Local() netip.AddrPort {
-	if e.port == 0 {
+	if e.Port == 0 {
 		return netip.AddrPort{}
 	}
-	return netip.AddrPortFrom(netip.AddrFrom16(e.addr).Unmap(), e.port)
+	return netip.AddrPortFrom(netip.AddrFrom16(e.Addr).Unmap(), e.Port)
 }
 
 // Fate is how a request ended.
@@ -117,14 +112,9 @@ type RequestEntry struct {
 
 // life is the journal's state of the connection in the same slot of worker.conns.
 type life struct {
-	id            ConnID
-	began, opened int64
-	ended         int64 // when its end was seen, 0 before
-	requests      int32
-	port          uint16
-	status        uint16 // of the reply that was whole last
-	flags         uint8
-	addr          [16]byte
+	ConnEntry        // so far; Ended is when its end was seen, 0 before
+	status    uint16 // of the reply that was whole last
+	flags     uint8
 }
 
 const (
@@ -169,7 +159,7 @@ func (j *log) begin(s sockio.Sock, now int64) {
 	}
 	l := &j.lives[s]
 	j.serial++
-	*l = life{id: ConnID(j.worker | j.serial), began: now, flags: l.flags & again}
+	*l = life{ConnEntry: ConnEntry{ID: ConnID(j.worker | j.serial), Client: ClientID(j.worker | uint64(s)), Began: now}, flags: l.flags & again}
 }
 
 // leave forgets the client in a slot.
@@ -184,9 +174,9 @@ func (j *log) opened(loop sockio.Loop, s sockio.Sock, c *sockio.Completion) {
 		return
 	}
 	l := &j.lives[s]
-	l.began, l.opened = max(l.began, c.Began), c.At
+	l.Began, l.Opened = max(l.Began, c.Began), c.At
 	if at, err := loop.LocalAddr(s); err == nil { // else the entry has no address
-		l.addr, l.port = at.Addr().As16(), at.Port()
+		l.Addr, l.Port = at.Addr().As16(), at.Port()
 	}
 }
 
@@ -199,8 +189,8 @@ func (j *log) mark(s sockio.Sock, flag uint8) {
 
 // seen records that the end of the connection in s, or of the attempt, has just been seen.
 func (j *log) seen(s sockio.Sock) {
-	if j != nil && j.lives[s].ended == 0 {
-		j.lives[s].ended = j.at
+	if j != nil && j.lives[s].Ended == 0 {
+		j.lives[s].Ended = j.at
 	}
 }
 
@@ -228,11 +218,11 @@ func (j *log) request(g *group, k *conn, s sockio.Sock, f Fate, at int64) {
 		return
 	}
 	l := &j.lives[s]
-	nth, t, late, cut := l.requests, l.flags&touched != 0, l.flags&unacked != 0, l.flags&unsent != 0
+	nth, t, late, cut := l.Requests, l.flags&touched != 0, l.flags&unacked != 0, l.flags&unsent != 0
 	l.flags &^= touched
 	status := uint16(0)
 	if f == Answered || f == AnsweredClose || f == Answered5xx {
-		l.requests++
+		l.Requests++
 		status = l.status
 		if !j.keepsAll {
 			return
@@ -243,7 +233,7 @@ func (j *log) request(g *group, k *conn, s sockio.Sock, f Fate, at int64) {
 		return
 	}
 	j.requests = append(j.requests, RequestEntry{
-		Conn: l.id, Group: g.index, Fate: f, Partial: g.Keep == KeepPartial, Early: !j.keepsAll, Touched: t, Unacked: late, Unsent: cut,
+		Conn: l.ID, Group: g.index, Fate: f, Partial: g.Keep == KeepPartial, Early: !j.keepsAll, Touched: t, Unacked: late, Unsent: cut,
 		Nth: nth, Status: status, Sent: k.mark, Ended: at,
 	})
 }
@@ -254,13 +244,8 @@ func (j *log) end(g *group, k *conn, s sockio.Sock, o sockstate.Outcome, open bo
 		return
 	}
 	l := &j.lives[s]
-	if l.ended != 0 {
-		at = l.ended
-	}
-	e := ConnEntry{
-		ID: l.id, Client: ClientID(j.worker | uint64(s)), Group: g.index, Outcome: o, Again: l.flags&again != 0, Early: !j.keepsAll,
-		Began: l.began, Opened: l.opened, Ended: at, Requests: l.requests, port: l.port, addr: l.addr,
-	}
+	e := l.ConnEntry
+	e.Group, e.Outcome, e.Again, e.Early, e.Ended = g.index, o, l.flags&again != 0, !j.keepsAll, cmp.Or(l.Ended, at)
 	switch {
 	case k.flags&isOpen == 0:
 		e.End = EndNotOpened
@@ -303,13 +288,6 @@ func (w *worker) logLost(g *group, k *conn, s sockio.Sock, o sockstate.Outcome, 
 		f = CutByRST
 	}
 	w.log.request(g, k, s, f, w.log.at)
-}
-
-// logEnd adds the end of the lifecycle in s, whose peer's end was seen before the socket was closed.
-func (w *worker) logEnd(g *group, k *conn, s sockio.Sock, o sockstate.Outcome, at int64) {
-	if w.log != nil {
-		w.log.end(g, k, s, o, false, at)
-	}
 }
 
 // logOpen adds a lifecycle that was not over when the load ended.

@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"lastack/sockstate"
@@ -30,13 +31,12 @@ func (k Keep) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (k *Keep) UnmarshalText(b []byte) error {
-	for i, name := range keepNames {
-		if name == string(b) {
-			*k = Keep(i)
-			return nil
-		}
+	i := slices.Index(keepNames[:], string(b))
+	if i < 0 {
+		return fmt.Errorf("unknown way to keep a connection %q", b)
 	}
-	return fmt.Errorf("unknown way to keep a connection %q", b)
+	*k = Keep(i)
+	return nil
 }
 
 func (g *Group) validateKeep() error {

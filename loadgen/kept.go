@@ -29,10 +29,6 @@ type kept struct {
 	refusals []uint8
 }
 
-func newKept(w *worker, g *group, slots int) *kept {
-	return &kept{w: w, g: g, refusals: make([]uint8, slots)}
-}
-
 // backoffAtMost bounds the time between two attempts of a client.
 const backoffAtMost = int64(5 * time.Second)
 

@@ -133,25 +133,29 @@ type GroupResult struct {
 	Errnos map[sockio.Errno]int64
 	// Examples has a sentence about the first of each fault, empty where there was none.
 	Examples [sockstate.NumFaults]string
-	Info     InfoSample
+	Info     infoSample
 }
 
-// InfoSample sums TCP_INFO of the connections that were sampled just before they closed.
-type InfoSample struct {
+func newGroupResult(name string) GroupResult {
+	return GroupResult{Name: name, Latency: newLatencies(), Info: newInfoSample(), Errnos: make(map[sockio.Errno]int64)}
+}
+
+// infoSample sums TCP_INFO of the connections that were sampled just before they closed.
+type infoSample struct {
 	Sampled           int64
 	RTT, MinRTT       *hdrhistogram.Histogram // nanoseconds
 	SndMSS, SndCwnd   *hdrhistogram.Histogram
 	Retransmits, Lost int64
 }
 
-func newInfoSample() InfoSample {
-	return InfoSample{
+func newInfoSample() infoSample {
+	return infoSample{
 		RTT: newHistogram(), MinRTT: newHistogram(),
 		SndMSS: hdrhistogram.New(1, 1<<20, 3), SndCwnd: hdrhistogram.New(1, 1<<24, 3),
 	}
 }
 
-func (i *InfoSample) merge(o *InfoSample) {
+func (i *infoSample) merge(o *infoSample) {
 	i.Sampled += o.Sampled
 	i.Retransmits += o.Retransmits
 	i.Lost += o.Lost

@@ -100,7 +100,8 @@ func TestRecordBounds(t *testing.T) {
 
 func TestResultTotal(t *testing.T) {
 	group := func(n int64) GroupResult {
-		g := GroupResult{Latency: newLatencies(), Info: newInfoSample(), Errnos: map[sockio.Errno]int64{unix.EPROTO: n}}
+		g := newGroupResult("")
+		g.Errnos[unix.EPROTO] = n
 		g.Ledger.Attempted, g.Warmup.Attempted = n, 10*n
 		g.Scheduled, g.Capped, g.Dropped, g.PeakOpen, g.Info.Sampled = n, n, n, n, n
 		record(g.Latency[sockstate.LatencyConnect], n)

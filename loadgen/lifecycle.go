@@ -123,10 +123,10 @@ func (l lifecycle) over(k *conn, s sockio.Sock, o sockstate.Outcome, at int64) {
 			record(w.since.warmup, took)
 			break
 		}
-		record(g.latency[sockstate.LatencyLifecycle], took)
+		record(g.Latency[sockstate.LatencyLifecycle], took)
 		record(w.since.measured, took)
 		if at <= w.end {
-			g.completedInTime++
+			g.CompletedInTime++
 		}
 	case sockstate.OutcomeNoLocalPort, sockstate.OutcomeNoFD, sockstate.OutcomeNoMemory, sockstate.OutcomeUnreachable:
 		// This host had nothing to make a connection with.

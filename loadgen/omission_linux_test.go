@@ -9,6 +9,8 @@ import (
 
 	"lastack/server"
 	"lastack/sockstate"
+	"lastack/sockstate/sockio"
+	"lastack/sockstate/socktest"
 )
 
 const stalled = 500 * time.Millisecond
@@ -18,7 +20,8 @@ const stalled = 500 * time.Millisecond
 func stalledLoad(t *testing.T, p Plan, after int64) (r *GroupResult, calm *hdrhistogram.Histogram) {
 	t.Helper()
 	l := newLab(t)
-	s := l.serve(server.Config{Exchange: p.Groups[0].Exchange, Close: p.Groups[0].Close, Slots: 4000})
+	backend, stall := socktest.Stalling(sockio.Backend{New: sockio.NewEpoll})
+	s := l.serve(server.Config{Exchange: p.Groups[0].Exchange, Close: p.Groups[0].Close, Slots: 4000, Backend: backend})
 	p.Groups[0].Targets = s.Addrs()
 	g := l.start(context.Background(), p)
 	calm = newHistogram()
@@ -26,7 +29,7 @@ func stalledLoad(t *testing.T, p Plan, after int64) (r *GroupResult, calm *hdrhi
 		calm.Merge(s.Interval)
 		return s.Ledger.Completed() >= after
 	})
-	s.Stall(stalled)
+	stall(stalled)
 	// Those that met it, and those that came right behind them.
 	until(t, g, func(s *Snapshot) bool { return s.Ledger.Completed() >= 2*after })
 	r = &finish(t, g).Groups[0]

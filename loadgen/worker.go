@@ -49,7 +49,6 @@ type snapshotRequest struct {
 }
 
 type snapshot struct {
-	ledger Ledger
 	groups []GroupSnapshot
 	open   int64
 	since  delta
@@ -83,7 +82,7 @@ func newWorker(cfg *Config, id, workers, slots int, sh []*shared) *worker {
 		}
 		g.course = lifecycle{w, g}
 		if g.Keep != KeepNot {
-			g.course = newKept(w, g, slots)
+			g.course = &kept{w: w, g: g, refusals: make([]uint8, slots)}
 		}
 	}
 	return w
@@ -213,13 +212,13 @@ func (w *worker) arrivals(g *group, now int64, most int) int64 {
 			w.drop(g)
 			return sockio.Never
 		case now > w.end && g.cappedAt == g.next:
-			g.dropped += w.measured(due)
+			g.Dropped += w.measured(due)
 		case most == 0:
 			return now
 		case w.free.Left() == 0 || !g.enter():
 			if g.cappedAt != g.next {
 				g.cappedAt = g.next
-				g.capped += w.measured(due)
+				g.Capped += w.measured(due)
 			}
 			switch {
 			case w.end == sockio.Never && g.full():
@@ -228,7 +227,7 @@ func (w *worker) arrivals(g *group, now int64, most int) int64 {
 			case now <= w.end:
 				return min(w.end, now+capPoll)
 			}
-			g.dropped += w.measured(due)
+			g.Dropped += w.measured(due)
 		case !g.claim(w.plan, due >= w.measureFrom):
 			g.leave()
 			g.next = g.pacer.Total()
@@ -258,7 +257,7 @@ func (w *worker) drop(g *group) {
 		from += (ahead + g.step - 1) / g.step * g.step
 	}
 	if from < total {
-		g.dropped += (total - from + g.step - 1) / g.step
+		g.Dropped += (total - from + g.step - 1) / g.step
 	}
 	g.next = max(g.next, total)
 }
@@ -450,11 +449,9 @@ func (w *worker) answer(r *snapshotRequest) {
 	w.since = r.fresh
 	for _, g := range w.groups {
 		s.late = s.late && w.exhausted(g, now)
-		s.ledger.Add(&g.ledger)
-		s.ledger.Add(&g.warmup)
 		s.open += g.open
-		one := GroupSnapshot{Ledger: g.ledger, Established: g.established, Before: g.before}
-		one.Ledger.Add(&g.warmup)
+		one := GroupSnapshot{Ledger: g.Ledger, Established: g.established, Before: g.before}
+		one.Ledger.Add(&g.Warmup)
 		s.groups = append(s.groups, one)
 	}
 	r.reply <- s

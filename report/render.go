@@ -53,8 +53,8 @@ func FormatNames() []string {
 	return names
 }
 
-// Render writes run to w. Nothing is written unless all could be rendered. The error tells the names of formats, or is a
-// *record.FormatError or w's own.
+// Render writes run to w. Nothing is written unless all could be rendered. The error tells the names of formats, or is
+// one of the record, or w's own.
 func Render(w io.Writer, v View, run *record.Run) error {
 	for _, f := range formats() {
 		if f.name != v.Format {

@@ -57,8 +57,8 @@ type Config struct {
 // DefaultBacklog is the backlog where none is given.
 const DefaultBacklog = 4096
 
-// MaxListeners bounds the listening sockets of an address.
-const MaxListeners = 1024
+// maxThreads bounds the workers, and the listening sockets of an address.
+const maxThreads = 1024
 
 // maxHold is what a load may ask for: loadgen.MaxTime.
 const maxHold = 30 * 24 * time.Hour
@@ -82,12 +82,12 @@ func (c *Config) Validate() error {
 	switch {
 	case len(c.Addrs) == 0:
 		return sockstate.BadValue("listen", `""`, "want at least one address")
-	case c.Listeners < 0 || c.Listeners > MaxListeners:
-		return sockstate.BadValue("listeners", c.Listeners, "want 1 to %d", MaxListeners)
+	case c.Workers < 0 || c.Workers > maxThreads:
+		return sockstate.BadValue("workers", c.Workers, "want 0 (one per CPU) to %d", maxThreads)
+	case c.Listeners < 0 || c.Listeners > maxThreads:
+		return sockstate.BadValue("listeners", c.Listeners, "want 0 (one per worker) to %d", maxThreads)
 	case c.Backlog < 0 || c.Backlog > 1<<20:
 		return sockstate.BadValue("backlog", c.Backlog, "want 1 to 1048576")
-	case c.Workers < 0 || c.Workers > 1024:
-		return sockstate.BadValue("workers", c.Workers, "want 0 (automatic) to 1024")
 	case c.Requests < 0 || c.Requests > 1<<30:
 		return sockstate.BadValue("requests", c.Requests, "want 1 to 1073741824")
 	case len(c.CPUs) > 0 && len(c.CPUs) < c.Workers:

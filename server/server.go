@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"time"
 
 	"lastack/sockstate/netns"
 	"lastack/sockstate/sockio"
@@ -181,6 +180,3 @@ func (s *Server) ledger(sum *Stats) Stats {
 
 // Stats is the ledger so far.
 func (s *Server) Stats() Stats { return s.say(message{kind: sayStats}) }
-
-// Stall makes every worker do nothing for d, for tests of a server that hangs.
-func (s *Server) Stall(d time.Duration) { s.say(message{kind: sayStall, stall: d}) }

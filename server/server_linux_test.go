@@ -349,7 +349,6 @@ func TestOrderOfCalls(t *testing.T) {
 			st := s.Stats()
 			checkLedger(t, &st)
 		}
-		stall = func(_ *testing.T, s *Server) { s.Stall(time.Millisecond) }
 		addrs = func(t *testing.T, s *Server) {
 			if len(s.Addrs()) != 1 {
 				t.Error("the address is gone")
@@ -361,8 +360,6 @@ func TestOrderOfCalls(t *testing.T) {
 		"shutdown twice":         {shutdown, shutdown, stop},
 		"shutdown after stop":    {stop, shutdown, stop},
 		"stats after stop":       {stats, stop, stats, addrs},
-		"stall after stop":       {stop, stall},
-		"stall, then shutdown":   {stall, shutdown, stall, stats, stop},
 		"address after shutdown": {addrs, shutdown, addrs, stop, addrs},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -406,21 +403,6 @@ func TestStopOvertakesShutdown(t *testing.T) {
 		t.Errorf("outcomes %v", st.ByName())
 	}
 	c.aborted()
-}
-
-func TestStall(t *testing.T) {
-	socktest.Guard(t)
-	cfg := config("client:fin", "close", "echo:1,1")
-	cfg.Workers = 2
-	s := start(t, cfg)
-	c := dial(t, s)
-	began := time.Now()
-	s.Stall(100 * time.Millisecond)
-	if d := time.Since(began); d < 100*time.Millisecond {
-		t.Errorf("stalled for %v", d)
-	}
-	c.say("x")
-	c.hear(1)
 }
 
 // brokenLoop fails when it is told to.

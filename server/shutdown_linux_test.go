@@ -257,14 +257,13 @@ func TestGracefulAcceptsWhatIsQueued(t *testing.T) {
 	socktest.Guard(t)
 	tries(t, 4, 4, func(t *testing.T, cfg Config) {
 		cfg.Workers, cfg.Listeners = 1, 1
+		backend, stall := socktest.Stalling(cfg.Backend)
+		cfg.Backend = backend
 		s, _ := begin(t, cfg)
 		if s == nil {
 			return
 		}
-		go s.Stall(200 * time.Millisecond)
-		for !stalled(s) {
-			time.Sleep(time.Millisecond)
-		}
+		stall(200 * time.Millisecond)
 		asks, silent := dial(t, s), dial(t, s)
 		asks.say(get)
 		st := end(t, s)
@@ -319,15 +318,6 @@ func makeOver(t *testing.T, s *Server) <-chan Stats {
 	over := make(chan Stats, 1)
 	go func() { over <- end(t, s) }()
 	return over
-}
-
-// stalled reports whether the worker does nothing, for another goroutine has told it so.
-func stalled(s *Server) bool {
-	if s.mu.TryLock() {
-		s.mu.Unlock()
-		return false
-	}
-	return s.workers[0].message.Load() == nil
 }
 
 // Pipelined requests are answered to the last, which says that it is.

@@ -46,7 +46,6 @@ type worker struct {
 // message is what the Server asks of a worker; each is answered once on done.
 type message struct {
 	kind  messageKind
-	stall time.Duration
 	reset bool // for sayAbort: all by RST
 	done  chan Stats
 }
@@ -61,7 +60,6 @@ const (
 	sayHush
 	sayFreeze
 	sayAbort
-	sayStall
 	sayStop
 )
 
@@ -162,8 +160,6 @@ func (w *worker) obey(m *message) error {
 		w.freeze()
 	case sayAbort:
 		return w.abort(m.reset)
-	case sayStall:
-		time.Sleep(m.stall)
 	case sayStop:
 		w.settle()
 	}

@@ -39,12 +39,7 @@ func (f Fault) String() string { return faultNames[f] }
 
 // ParseFault is the inverse of String, NoFault for a name outside the set.
 func ParseFault(name string) Fault {
-	for f, n := range faultNames {
-		if n == name {
-			return Fault(f)
-		}
-	}
-	return NoFault
+	return Fault(max(slices.Index(faultNames[:], name), int(NoFault)))
 }
 
 // FaultNames lists the names of the faults.

@@ -76,12 +76,8 @@ func (o Outcome) Means() string { return outcomes[o].means }
 
 // ParseOutcome is the inverse of String, NoOutcome for a name outside the set.
 func ParseOutcome(name string) Outcome {
-	for o := range outcomes {
-		if outcomes[o].name == name {
-			return Outcome(o)
-		}
-	}
-	return NoOutcome
+	i := slices.IndexFunc(outcomes[:], func(o struct{ name, means string }) bool { return o.name == name })
+	return Outcome(max(i, int(NoOutcome)))
 }
 
 // OutcomeClass is the column of a load's account that an outcome counts in: attempted = completed + failed + unfinished.

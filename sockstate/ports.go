@@ -14,7 +14,13 @@ type PortRange struct {
 // IsZero reports whether r is the zero value.
 func (r PortRange) IsZero() bool { return r == PortRange{} }
 
-func (r PortRange) String() string { return fmt.Sprintf("%d-%d", r.Lo, r.Hi) }
+// String is what ParsePortRange reads; empty for the zero value.
+func (r PortRange) String() string {
+	if r.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("%d-%d", r.Lo, r.Hi)
+}
 
 // MarshalText implements encoding.TextMarshaler with String.
 func (r PortRange) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
@@ -31,7 +37,7 @@ func ParsePortRange(s string) (PortRange, error) {
 	l, err1 := strconv.ParseUint(lo, 10, 16)
 	h, err2 := strconv.ParseUint(hi, 10, 16)
 	if !ok || err1 != nil || err2 != nil || l < 1 || l > h {
-		return PortRange{}, fmt.Errorf("port range %q: want LO-HI, from 1-1 to 65535-65535", s)
+		return PortRange{}, fmt.Errorf("%q is not a range of ports: want LO-HI, like 20000-29999, within 1 to 65535", s)
 	}
 	return PortRange{uint16(l), uint16(h)}, nil
 }

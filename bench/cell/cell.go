@@ -28,11 +28,11 @@ type Env struct {
 	Status  record.Sandbox
 	Emit    func(record.Event)
 	// Keep lists capabilities that this process needs in addition to the job's own.
-	Keep []int
+	Keep []string
 }
 
 // Here returns the environment in this process's network namespace. why says why there is no sandbox.
-func Here(why string, emit func(record.Event), keep []int) Env {
+func Here(why string, emit func(record.Event), keep []string) Env {
 	return Env{Status: record.Sandbox{Mode: string(sandbox.Off), Reason: why}, Emit: emit, Keep: keep}
 }
 

@@ -83,7 +83,7 @@ func (w *world) conn(id loadgen.ConnID) {
 	}
 	send(answered-hair, true, capture.SYN|capture.ACK, 1)
 	c.Opened = answered
-	c = loadgen.NewConnEntry(c, local)
+	c = entryAt(c, local)
 	w.requests(&c, kind, send, end)
 }
 

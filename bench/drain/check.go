@@ -19,19 +19,13 @@ const (
 	MinRate = 1e-3
 )
 
-// Validate finds the first thing that is wrong with a drain on any host, and with the path of its ledger on this one: a
-// *sockstate.ValueError.
+// Validate finds the first thing that is wrong with a drain on any host: a *sockstate.ValueError.
 func (c *Spec) Validate() error {
 	if err := c.Load.validate(); err != nil {
 		return err
 	}
 	if err := c.validateStop(); err != nil {
 		return err
-	}
-	if c.Stop.Ledger != "" {
-		if _, err := lookAtLedger(c.Stop.Ledger); err != nil {
-			return err
-		}
 	}
 	for _, t := range []struct {
 		flag string

@@ -23,7 +23,7 @@ var client = netip.MustParseAddrPort("127.0.0.1:40000")
 
 func TestRetry(t *testing.T) {
 	// The connection was opened at 10 ms, its request of 50 bytes sent at 100 ms, its end seen at 120 ms.
-	conn := loadgen.NewConnEntry(loadgen.ConnEntry{ID: 1, Began: 9 * ms, Opened: 10 * ms, Ended: 120 * ms}, client)
+	conn := entryAt(loadgen.ConnEntry{ID: 1, Began: 9 * ms, Opened: 10 * ms, Ended: 120 * ms}, client)
 	open := []capture.Packet{packet(9, false, capture.SYN), packet(10, true, capture.SYN|capture.ACK)}
 	open[0].Seq = 1<<32 - 21 // what is received wraps around
 	fin := func(at int64, received uint32) capture.Packet {
@@ -94,7 +94,7 @@ func TestRetry(t *testing.T) {
 
 // TestAborts tells resets by SO_LINGER 0 from those that late data brought.
 func TestAborts(t *testing.T) {
-	conn := loadgen.NewConnEntry(loadgen.ConnEntry{ID: 1, Began: 9 * ms, Opened: 10 * ms, Ended: 120 * ms}, client)
+	conn := entryAt(loadgen.ConnEntry{ID: 1, Began: 9 * ms, Opened: 10 * ms, Ended: 120 * ms}, client)
 	fin := packet(101, true, capture.FIN)
 	fin.Acked = 1 // the SYN, and nothing more
 	late := capture.NewTrace([]capture.Packet{packet(9, false, capture.SYN), fin, packet(102, true, capture.RST)})

@@ -139,8 +139,8 @@ func TestServerRecord(t *testing.T) {
 // TestLeftover counts what the connections of the try left, and others' TIME_WAITs apart.
 func TestLeftover(t *testing.T) {
 	before := netip.AddrPortFrom(client.Addr(), 1)
-	mine := loadgen.NewConnEntry(loadgen.ConnEntry{Opened: 10, Ended: 110}, client)
-	earlier := loadgen.NewConnEntry(loadgen.ConnEntry{Opened: 10, Ended: 20}, before)
+	mine := entryAt(loadgen.ConnEntry{Opened: 10, Ended: 110}, client)
+	earlier := entryAt(loadgen.ConnEntry{Opened: 10, Ended: 20}, before)
 	socket := func(s sockstate.State) (k sockdiag.Socket) {
 		k.State, k.Left = s, 30*time.Second
 		return k
@@ -172,7 +172,7 @@ func TestQueued(t *testing.T) {
 	add := func(c loadgen.ConnEntry, queued bool) {
 		at := netip.AddrPortFrom(client.Addr(), uint16(1000+len(conns)))
 		c.Opened = 50
-		if conns = append(conns, loadgen.NewConnEntry(c, at)); queued {
+		if conns = append(conns, entryAt(c, at)); queued {
 			in[at] = true
 		}
 	}

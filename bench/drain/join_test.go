@@ -10,9 +10,15 @@ import (
 	"lastack/sockstate/capture"
 )
 
+// entryAt is e with its client's address.
+func entryAt(e loadgen.ConnEntry, local netip.AddrPort) loadgen.ConnEntry {
+	e.Addr, e.Port = local.Addr().As16(), local.Port()
+	return e
+}
+
 // TestJoin gives connections their packets, or says why those cannot be relied on.
 func TestJoin(t *testing.T) {
-	conn := loadgen.NewConnEntry(loadgen.ConnEntry{ID: 1, Began: 9 * ms, Opened: 12 * ms, Ended: 120 * ms, End: loadgen.EndByFIN}, client)
+	conn := entryAt(loadgen.ConnEntry{ID: 1, Began: 9 * ms, Opened: 12 * ms, Ended: 120 * ms, End: loadgen.EndByFIN}, client)
 	syn, synAck, fin := packet(9, false, capture.SYN), packet(11, true, capture.SYN|capture.ACK), packet(118, true, capture.FIN|capture.ACK)
 	elsewhere := syn
 	elsewhere.ClientPort++
@@ -89,7 +95,7 @@ func TestOwner(t *testing.T) {
 		{"both were there", times{exited: 50, restarted: 5, listening: 8}, nil, 10, ownerNone},
 		{"nobody ended", times{}, nil, 10, ownerNone},
 	} {
-		conn := loadgen.NewConnEntry(loadgen.ConnEntry{Opened: tt.opened}, client)
+		conn := entryAt(loadgen.ConnEntry{Opened: tt.opened}, client)
 		j := join(&evidence{times: tt.times, owners: tt.owners, journal: &loadgen.Journal{Conns: []loadgen.ConnEntry{conn}}})
 		if got := j.conns[0].owner; got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)

@@ -20,8 +20,13 @@ type Setup struct {
 	Record record.Plan
 }
 
-// Read reads what Resolve has to know of the host.
+// Read reads what Resolve has to know of the host. A *sockstate.ValueError says that this host refuses the path of the ledger.
 func Read(spec Spec) (setup.Facts, error) {
+	if spec.Stop.Ledger != "" {
+		if _, err := lookAtLedger(spec.Stop.Ledger); err != nil {
+			return setup.Facts{}, err
+		}
+	}
 	load := spec.load()
 	return setup.Read(&load)
 }

@@ -1,5 +1,7 @@
 package host
 
+import "slices"
+
 // capabilities lists the capabilities by number (include/uapi/linux/capability.h).
 func capabilities() []string {
 	return []string{
@@ -23,4 +25,14 @@ func capabilityNames(set uint64) []string {
 		}
 	}
 	return names
+}
+
+// setOf is the set of the named capabilities.
+func setOf(names []string) (set uint64) {
+	for i, n := range capabilities() {
+		if slices.Contains(names, n) {
+			set |= 1 << i
+		}
+	}
+	return set
 }

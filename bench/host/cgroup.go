@@ -6,7 +6,9 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"os"
 	"path"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,28 +80,26 @@ func above(m *procfs.MountInfo, group string) []string {
 	}
 }
 
-// number reads one value of a group. ok is false if there is no file or no limit.
-func (c *cgroups) number(dir, file string) (n int64, ok bool) {
+// readFile parses a file of a group. ok is false if there is none, or it does not parse.
+func readFile[T any](c *cgroups, dir, file string, parse func(io.Reader) (T, error)) (v T, ok bool) {
 	f, err := c.root.Open(path.Join(dir, file))
 	if err != nil {
-		return 0, false
+		return v, false
 	}
 	defer f.Close()
-	n, err = parseLimit(f)
-	return n, err == nil && n < math.MaxInt64
+	v, err = parse(f)
+	return v, err == nil
+}
+
+// number reads one value of a group. ok is false if there is no file or no limit.
+func (c *cgroups) number(dir, file string) (n int64, ok bool) {
+	n, ok = readFile(c, dir, file, parseLimit)
+	return n, ok && n < math.MaxInt64
 }
 
 // stat reads a group's file of keys and values; nil if there is none.
 func (c *cgroups) stat(dir, file string) map[string]int64 {
-	f, err := c.root.Open(path.Join(dir, file))
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	m, err := parseStat(f)
-	if err != nil {
-		return nil
-	}
+	m, _ := readFile(c, dir, file, parseStat)
 	return m
 }
 
@@ -108,10 +108,7 @@ func (c *cgroups) cpus() (cpus float64, file string) {
 	for _, l := range c.levels[cpuController] {
 		at, q := "cpu.max", 0.0
 		if l.v2 {
-			if f, err := c.root.Open(path.Join(l.dir, at)); err == nil {
-				q, _ = parseCPUMax(f) // 0 if it does not parse
-				_ = f.Close()
-			}
+			q, _ = readFile(c, l.dir, at, parseCPUMax)
 		} else {
 			at = "cpu.cfs_quota_us"
 			quota, ok := c.number(l.dir, at)
@@ -289,4 +286,39 @@ func parseStat(r io.Reader) (map[string]int64, error) {
 		m[key] = n
 	}
 	return m, s.Err()
+}
+
+func ownCgroups() (*cgroups, error) {
+	self, err := procfs.Self()
+	if err != nil {
+		return nil, &readError{What: "/proc/self", Err: err}
+	}
+	groups, err := self.Cgroups()
+	if err != nil {
+		return nil, &readError{What: "/proc/self/cgroup", Err: err}
+	}
+	mounts, err := self.MountInfo()
+	if err != nil {
+		return nil, &readError{What: "/proc/self/mountinfo", Err: err}
+	}
+	return findCgroups(os.DirFS("/"), groups, mounts), nil
+}
+
+// Workers is how many threads can run at once: the CPUs that this process may use, or its control group's CPU quota,
+// rounded up.
+func Workers() int {
+	f := Facts{CPUs: runtime.NumCPU()}
+	if c, err := ownCgroups(); err == nil { // else no quota is visible
+		f.CPUQuota, _ = c.cpus()
+	}
+	return max(int(math.Ceil(f.UsableCPUs())), 1)
+}
+
+// ReadCgroupUse reads the counters of this process's control groups. It returns the zero value if it cannot.
+func ReadCgroupUse() CgroupUse {
+	c, err := ownCgroups()
+	if err != nil {
+		return CgroupUse{}
+	}
+	return c.use()
 }

@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// ReadError says that a fact could not be read. It wraps the cause.
-type ReadError struct {
+// readError says that a fact could not be read. It wraps the cause.
+type readError struct {
 	// What is the file or the system call.
 	What string
 	Err  error
 }
 
-func (e *ReadError) Error() string { return fmt.Sprintf("reading %s: %v", e.What, e.Err) }
+func (e *readError) Error() string { return fmt.Sprintf("reading %s: %v", e.What, e.Err) }
 
-func (e *ReadError) Unwrap() error { return e.Err }
+func (e *readError) Unwrap() error { return e.Err }
 
 // Facts describes this host at one moment.
 type Facts struct {
@@ -131,6 +131,10 @@ func (f *Facts) Sysctl(name string) (n int64, ok bool) {
 
 // Can reports whether a capability, named as in Capabilities, is in effect.
 func (f *Facts) Can(capability string) bool { return slices.Contains(f.Capabilities, capability) }
+
+// RootSandbox reports whether this process makes the namespaces of a sandbox as root. Otherwise it makes a user namespace too, in which
+// capabilities allow less: another user with CAP_SYS_ADMIN would lose it, or PDEATHSIG, at exec. It never falls back from one to the other.
+func (f *Facts) RootSandbox() bool { return f.UID == 0 && f.InitialUserNS && f.Can("sys_admin") }
 
 // LockableMemory is RLIMIT_MEMLOCK in bytes. bound is false if it does not limit io_uring: if it is unlimited, or with
 // CAP_IPC_LOCK in the initial user namespace (io_uring_create).

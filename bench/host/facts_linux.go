@@ -17,7 +17,7 @@ import (
 )
 
 // Read reads the facts of the process's own namespaces. It needs no privilege and
-// changes nothing. A fact that cannot be read stays zero, and Unread names it. An error is a *ReadError, and means
+// changes nothing. A fact that cannot be read stays zero, and Unread names it. An error is a *readError, and means
 // that /proc is missing.
 func Read() (*Facts, error) {
 	f := &Facts{
@@ -32,18 +32,18 @@ func Read() (*Facts, error) {
 	}
 	var uts unix.Utsname
 	if err := unix.Uname(&uts); err != nil {
-		return nil, &ReadError{What: "uname", Err: err}
+		return nil, &readError{What: "uname", Err: err}
 	}
 	f.Kernel = unix.ByteSliceToString(uts.Release[:])
 	f.Arch = unix.ByteSliceToString(uts.Machine[:])
 
 	var lim unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
-		return nil, &ReadError{What: "RLIMIT_NOFILE", Err: err}
+		return nil, &readError{What: "RLIMIT_NOFILE", Err: err}
 	}
 	f.NoFileSoft, f.NoFileHard = lim.Cur, lim.Max
 	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &lim); err != nil {
-		return nil, &ReadError{What: "RLIMIT_MEMLOCK", Err: err}
+		return nil, &readError{What: "RLIMIT_MEMLOCK", Err: err}
 	}
 	f.MemLock = lim.Cur
 
@@ -77,7 +77,7 @@ func sysctlPath(name string) string {
 func (f *Facts) readProc() error {
 	proc, err := procfs.NewDefaultFS()
 	if err != nil {
-		return &ReadError{What: "/proc", Err: err}
+		return &readError{What: "/proc", Err: err}
 	}
 	if mem, err := proc.Meminfo(); err != nil {
 		f.unread("/proc/meminfo", err)
@@ -100,7 +100,7 @@ func (f *Facts) readProc() error {
 
 	self, err := proc.Self()
 	if err != nil {
-		return &ReadError{What: "/proc/self", Err: err}
+		return &readError{What: "/proc/self", Err: err}
 	}
 	if status, err := self.NewStatus(); err != nil {
 		f.unread("/proc/self/status", err)
@@ -113,7 +113,7 @@ func (f *Facts) readProc() error {
 	f.Seccomp = mode == unix.SECCOMP_MODE_FILTER || errors.Is(err, unix.EPERM)
 
 	if groups, err := ownCgroups(); err != nil {
-		e, _ := errors.AsType[*ReadError](err)
+		e, _ := errors.AsType[*readError](err)
 		f.unread(e.What, e.Err)
 	} else {
 		f.CPUQuota, f.CPUQuotaFile = groups.cpus()

@@ -43,15 +43,3 @@ type Features struct {
 	// Slabinfo is /proc/slabinfo, readable by root.
 	Slabinfo Feature `json:"slabinfo"`
 }
-
-// ProofArg is the name (argv[0]) of the child in which Probe tries a user
-// namespace. A program that sets Options.Child must call Proof in its main
-// function when it was started with this name.
-const ProofArg = "lastack-namespace-proof"
-
-// Options of Probe.
-type Options struct {
-	// Child is the path of a program that calls Proof when started as ProofArg, normally /proc/self/exe. If it is
-	// empty, UserNS stays Untried.
-	Child string
-}

@@ -9,23 +9,23 @@ import (
 	"lastack/sockstate"
 )
 
-// StepError says at which step a trial failed. It wraps the errno.
-type StepError struct {
+// stepError says at which step a trial failed. It wraps the errno.
+type stepError struct {
 	// Step is named as in the kernel or a manual page.
 	Step string
 	Err  error
 }
 
-func (e *StepError) Error() string { return fmt.Sprintf("%s: %v", e.Step, e.Err) }
+func (e *stepError) Error() string { return fmt.Sprintf("%s: %v", e.Step, e.Err) }
 
-func (e *StepError) Unwrap() error { return e.Err }
+func (e *stepError) Unwrap() error { return e.Err }
 
 // step wraps an error; nil stays nil.
 func step(name string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &StepError{Step: name, Err: err}
+	return &stepError{Step: name, Err: err}
 }
 
 // answer is the result of a trial. missing lists more errnos that mean that the kernel lacks this feature.

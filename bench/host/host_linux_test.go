@@ -23,10 +23,8 @@ import (
 const helperVar = "LASTACK_HOST_TEST_HELPER"
 
 func TestMain(m *testing.M) {
-	switch {
-	case os.Args[0] == ProofArg:
-		os.Exit(Proof(os.Stdout))
-	case os.Getenv(helperVar) != "":
+	Proof()
+	if os.Getenv(helperVar) != "" {
 		os.Exit(printHost())
 	}
 	os.Exit(m.Run())
@@ -41,7 +39,7 @@ func printHost() int {
 	var s seen
 	var err error
 	if s.Facts, err = Read(); err == nil {
-		s.Features, err = Probe(context.Background(), Options{Child: "/proc/self/exe"})
+		s.Features, err = Probe(context.Background(), "/proc/self/exe")
 	}
 	if err == nil {
 		err = json.NewEncoder(os.Stdout).Encode(s)
@@ -200,7 +198,7 @@ func TestHostUntouched(t *testing.T) {
 }
 
 func TestProbeWithoutChild(t *testing.T) {
-	k, err := Probe(t.Context(), Options{})
+	k, err := Probe(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +244,7 @@ func TestAnswer(t *testing.T) {
 	}{
 		{nil, nil, sockstate.AnswerSupported},
 		{unix.EPERM, nil, sockstate.AnswerDenied},
-		{&StepError{Step: "open", Err: unix.EACCES}, nil, sockstate.AnswerDenied},
+		{&stepError{Step: "open", Err: unix.EACCES}, nil, sockstate.AnswerDenied},
 		{&os.PathError{Op: "write", Err: unix.EROFS}, nil, sockstate.AnswerDenied},
 		{unix.ENOSPC, nil, sockstate.AnswerDenied},
 		{unix.ENOSYS, nil, sockstate.AnswerUnsupported},

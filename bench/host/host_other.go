@@ -5,7 +5,7 @@ package host
 import (
 	"context"
 	"fmt"
-	"io"
+	"os"
 	"runtime"
 
 	"go4.org/netipx"
@@ -18,23 +18,26 @@ func unsupported() error { return fmt.Errorf("%w (this is %s)", sockstate.ErrNee
 // Read needs Linux.
 func Read() (*Facts, error) { return nil, unsupported() }
 
-// ReadCgroupUse reads nothing.
-func ReadCgroupUse() CgroupUse { return CgroupUse{} }
-
-// Workers is the number of CPUs.
-func Workers() int { return runtime.NumCPU() }
-
 // Probe needs Linux.
-func Probe(context.Context, Options) (*Features, error) { return nil, unsupported() }
+func Probe(context.Context, string) (*Features, error) { return nil, unsupported() }
 
-// Proof needs Linux.
-func Proof(w io.Writer) int {
-	fmt.Fprintln(w, unsupported())
-	return 1
-}
+// Proof does nothing.
+func Proof() {}
 
 // CheckThreads finds no limit.
 func CheckThreads(int64) error { return nil }
 
 // Broadcasts returns the broadcast addresses that every host has.
 func Broadcasts() *netipx.IPSet { return broadcastsOf(nil) }
+
+// ReserveSpace does nothing.
+func ReserveSpace(*os.File, int) error { return nil }
+
+// CheckPrivileges finds nothing.
+func CheckPrivileges() error { return nil }
+
+// KeepCapabilities does nothing.
+func KeepCapabilities(...[]string) {}
+
+// WithoutCapabilities calls f.
+func WithoutCapabilities(f func() error) error { return f() }

@@ -14,9 +14,6 @@ import (
 const SocketBytes = 3750
 
 const (
-	// ownFiles is more than lastack itself keeps open: epoll sets, observers, output.
-	ownFiles = 100
-
 	fewFiles     = 65536
 	fewPorts     = 16384
 	fewBuckets   = 10000
@@ -60,7 +57,7 @@ func degradedIf(bad bool) Status {
 // limits judges the limits of this process and this machine, except those of the network.
 func (j *judge) limits() {
 	f := j.facts
-	j.group = GroupLimits
+	j.group = groupLimits
 
 	cpus := fmt.Sprintf("%d, shared by load, embedded server and observers", f.CPUs)
 	few := f.CPUs < 2
@@ -160,7 +157,7 @@ func missingCapabilities(f *Facts) (missing []string) {
 // connection's life.
 func (j *judge) network() {
 	f := j.facts
-	j.group = GroupNetwork
+	j.group = groupNetwork
 	lasts := sockstate.TimeWaitLasts(f.HZ)
 
 	if lo, hi, free, ok := f.LocalPorts(); ok {

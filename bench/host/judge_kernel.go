@@ -12,7 +12,7 @@ const notYet = "; not used by this version"
 // kernel judges what the kernel allows this process.
 func (j *judge) kernel() {
 	k := j.features
-	j.group = GroupFeatures
+	j.group = groupFeatures
 	j.sandbox()
 
 	j.feature("sock_diag", k.SockDiag, Degraded, "censuses of TCP states over netlink",
@@ -102,13 +102,9 @@ func (j *judge) withSeccomp(remedy string) string {
 	return remedy + "; or " + filter
 }
 
-// rootSandbox reports whether run makes its namespaces as root. It never falls back from one
-// way to the other, so only one of the two trials counts (bestMode of package sandbox).
-func (f *Facts) rootSandbox() bool { return f.UID == 0 && f.InitialUserNS && f.Can("sys_admin") }
-
 // sandboxTrial is the trial of the kind of sandbox that run would make.
 func (j *judge) sandboxTrial() Feature {
-	if j.facts.rootSandbox() {
+	if j.facts.RootSandbox() {
 		return j.features.NetNS
 	}
 	return j.features.UserNS
@@ -123,7 +119,7 @@ func (j *judge) sandbox() {
 		return
 	}
 	how := "user and network namespaces, no privilege needed"
-	if j.facts.rootSandbox() {
+	if j.facts.RootSandbox() {
 		how = "network namespaces, as root"
 	}
 	j.say("sandbox", OK, how+": lo came up, a sysctl was written, a socket listened", "")
@@ -133,11 +129,11 @@ func (j *judge) sandbox() {
 func (j *judge) sandboxRemedy() string {
 	f := j.facts
 	switch {
-	case f.Sysctls["kernel.apparmor_restrict_unprivileged_userns"] == "1" && !f.rootSandbox():
+	case f.Sysctls["kernel.apparmor_restrict_unprivileged_userns"] == "1" && !f.RootSandbox():
 		return "AppArmor restricts user namespaces: run as root, give lastack a profile with userns, or set kernel.apparmor_restrict_unprivileged_userns=0"
-	case f.Sysctls["kernel.unprivileged_userns_clone"] == "0" && !f.rootSandbox():
+	case f.Sysctls["kernel.unprivileged_userns_clone"] == "0" && !f.RootSandbox():
 		return "run as root, or set kernel.unprivileged_userns_clone=1"
-	case f.Sysctls["user.max_user_namespaces"] == "0" && !f.rootSandbox():
+	case f.Sysctls["user.max_user_namespaces"] == "0" && !f.RootSandbox():
 		return "run as root, or raise user.max_user_namespaces, which is 0"
 	case f.Sysctls["user.max_net_namespaces"] == "0":
 		return "raise user.max_net_namespaces, which is 0"

@@ -3,7 +3,6 @@ package host
 import (
 	"fmt"
 	"math"
-	"sort"
 
 	"lastack/bench/quantity"
 	"lastack/sockstate"
@@ -17,10 +16,6 @@ const (
 	fewSlots = 1024
 	// enoughInRings is more connections than most loads have.
 	enoughInRings = 100_000
-	// serverSlack is how many more slots than connections a loop of the embedded server has.
-	serverSlack = 4096
-	// probedRings is the memlock still charged for the probe's closed rings.
-	probedRings = 48 << 10
 )
 
 // hasRings reports whether --engine auto chooses io_uring.
@@ -28,11 +23,18 @@ func (j *judge) hasRings() bool {
 	return j.features.IOUring.Answer == sockstate.AnswerSupported && j.features.IOUring.N >= opBind
 }
 
+// loops are those of a closed loop with all CPUs, to a target and with the embedded server.
+func (j *judge) loops() (load, both Loops) {
+	n := max(j.facts.CPUs, 1)
+	return Loops{Load: n}, Loops{Load: n, Server: n, Listeners: n}
+}
+
 // descriptors judges RLIMIT_NOFILE: with io_uring it limits the fixed-file table of each ring, not the
 // number of sockets.
 func (j *judge) descriptors() {
 	hard := int64(min(j.facts.NoFileHard, 1<<62))
-	with, to := quantity.Count(max(0, hard-ownFiles)/2), quantity.Count(max(0, hard-ownFiles))
+	load, both := j.loops()
+	with, to := quantity.Count(int64(max(both.FreeFds(hard), 0)/2)), quantity.Count(int64(max(load.FreeFds(hard), 0)))
 	remedy := "raise the hard limit: LimitNOFILE= in a systemd unit, --ulimit nofile= for a container, hard nofile in limits.conf for a login" +
 		j.atMost("fs.nr_open")
 	if !j.hasRings() {
@@ -62,24 +64,10 @@ func (j *judge) rings() {
 	}
 	slots := int(min(f.NoFileHard, math.MaxInt32))
 	_, each := sockio.RingMemory(slots, 1, slots, false)
-	with, to := mostInRings(slots, f.CPUs, memory, true), mostInRings(slots, f.CPUs, memory, false)
+	load, both := j.loops()
+	with, to := int64(both.MostInRings(1<<24, slots, memory)), int64(load.MostInRings(1<<24, slots, memory))
 	j.say("ring memory", degradedIf(with < enoughInRings),
 		fmt.Sprintf("%s (RLIMIT_MEMLOCK) for all processes of this user, %s per full ring: io_uring allows about %s connections at once with the embedded server, %s to a target",
 			quantity.Bytes(memory), quantity.Bytes(each), quantity.Count(twoDigits(with)), quantity.Count(twoDigits(to))),
 		"raise the limit (ulimit -l): LimitMEMLOCK= in a systemd unit, --ulimit memlock= for a container, memlock in limits.conf for a login; if it is too low, --engine auto chooses epoll, provided there are enough descriptors")
-}
-
-// mostInRings is how many connections the rings of the load's loops can hold within RLIMIT_MEMLOCK. With server, the
-// embedded server has as many loops too. nofile limits a ring's table.
-func mostInRings(nofile, loops int, memory int64, server bool) int64 {
-	loops = max(loops, 1)
-	return int64(sort.Search(1<<24, func(n int) bool {
-		each := n/loops + 1
-		_, bytes := sockio.RingMemory(each, each, nofile, false)
-		if server {
-			_, more := sockio.RingMemory(each+each/4+serverSlack, each, nofile, true)
-			bytes += more
-		}
-		return bytes*int64(loops) > memory-probedRings
-	}))
 }

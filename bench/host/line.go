@@ -13,9 +13,9 @@ const (
 
 // The groups of lines.
 const (
-	GroupLimits   = "limits"
-	GroupNetwork  = "network"
-	GroupFeatures = "features"
+	groupLimits   = "limits"
+	groupNetwork  = "network"
+	groupFeatures = "features"
 )
 
 // Line is one finding.

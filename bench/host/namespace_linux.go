@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -60,7 +59,7 @@ func useNamespace() error {
 	return l.Close()
 }
 
-// tryUserNS starts program as ProofArg in a new user and network namespace, as its
+// tryUserNS starts program as proofName in a new user and network namespace, as its
 // root. unshare(CLONE_NEWUSER) would fail here: it needs a process with one thread.
 func tryUserNS(ctx context.Context, program string) Feature {
 	if program == "" {
@@ -71,7 +70,7 @@ func tryUserNS(ctx context.Context, program string) Feature {
 
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, program)
-	cmd.Args = []string{ProofArg}
+	cmd.Args = []string{proofName}
 	cmd.Env = []string{}
 	cmd.Stdout = &out
 	cmd.SysProcAttr = &syscall.SysProcAttr{
@@ -109,11 +108,17 @@ func parseProof(b []byte) (f Feature, ok bool) {
 	return Feature{}, false
 }
 
-// Proof uses the process's network namespace, writes the result to w for Probe, and
-// returns the exit code. It is all that the child does; see ProofArg.
-func Proof(w io.Writer) int {
-	if err := json.NewEncoder(w).Encode(answer(useNamespace())); err != nil {
-		return 1
+// proofName is the name (argv[0]) of the child in which Probe tries a user namespace.
+const proofName = "lastack-namespace-proof"
+
+// Proof does the work of the child of Probe and exits, in a process that Probe has started: it uses the process's network namespace, and
+// prints the result. In any other it returns. main calls it first.
+func Proof() {
+	if os.Args[0] != proofName {
+		return
 	}
-	return 0
+	if json.NewEncoder(os.Stdout).Encode(answer(useNamespace())) != nil {
+		os.Exit(1)
+	}
+	os.Exit(0)
 }

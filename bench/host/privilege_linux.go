@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -13,32 +14,8 @@ import (
 	"lastack/sockstate/netns"
 )
 
-// What needs a capability, and until when. Without the capability lastack does without, or refuses, and says so.
-//
-//	namespaces, links, sysctls, loss of a sandbox   SYS_ADMIN, NET_ADMIN          until the load begins
-//	io_uring beyond RLIMIT_MEMLOCK                  IPC_LOCK                      to the end: rings may be added
-//	local ports below 1024                          NET_BIND_SERVICE              to the end
-//	orphans destroyed at a sandbox's end            NET_ADMIN                     to the end
-//	serve --shutdown: filters on sockets            NET_ADMIN, NET_RAW            to the end
-//	--server-pid of another user                    SYS_PTRACE                    to the end
-//	--output or --ledger that root alone may write  DAC_OVERRIDE, FOWNER, CHOWN   to the end
-//
-// The parent of a sandbox keeps only those of --output once the sandbox has started. drain keeps everything: each try clones a PID
-// namespace (SYS_ADMIN), reads and signals other users' processes (SYS_PTRACE, KILL) and opens packet sockets. With those three a process
-// can get the rest, so dropping the rest would protect nobody. Besides, dropping sets no_new_privs, and the programs that drain starts
-// must have the rights that a shell would give them.
-var (
-	RunCapabilities     = []int{unix.CAP_IPC_LOCK, unix.CAP_NET_BIND_SERVICE}
-	SandboxCapabilities = []int{unix.CAP_NET_ADMIN}
-	ServeCapabilities   = []int{unix.CAP_IPC_LOCK, unix.CAP_NET_ADMIN, unix.CAP_NET_RAW}
-	PIDCapabilities     = []int{unix.CAP_SYS_PTRACE}
-	FileCapabilities    = []int{unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_CHOWN}
-)
-
 // harmless lists the file capabilities that lastack accepts: they allow everybody who runs it no more than a load.
-var harmless = []int{
-	unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_NET_BIND_SERVICE, unix.CAP_IPC_LOCK, unix.CAP_BPF, unix.CAP_PERFMON,
-}
+var harmless = []string{"net_admin", "net_raw", "net_bind_service", "ipc_lock", "bpf", "perfmon"}
 
 // CheckPrivileges refuses to run set-user-ID, set-group-ID or with powerful file capabilities: the user of lastack chooses files that it
 // writes and programs that it starts.
@@ -75,13 +52,6 @@ func secure() bool {
 	return false
 }
 
-func setOf(list []int) (s uint64) {
-	for _, c := range list {
-		s |= 1 << c
-	}
-	return s
-}
-
 func effectiveCaps() (effective, permitted uint64, err error) {
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
@@ -93,15 +63,12 @@ func effectiveCaps() (effective, permitted uint64, err error) {
 
 // KeepCapabilities drops all other capabilities for good, on all threads, and sets no_new_privs. It is best effort: if the kernel refuses,
 // nothing is worse than before.
-func KeepCapabilities(lists ...[]int) {
+func KeepCapabilities(lists ...[]string) {
 	effective, permitted, err := effectiveCaps()
 	if err != nil || !canSignalThreads() {
 		return
 	}
-	var keep uint64
-	for _, l := range lists {
-		keep |= setOf(l)
-	}
+	keep := setOf(slices.Concat(lists...))
 	effective, permitted = effective&keep, permitted&keep
 	if _, _, errno := syscall.AllThreadsSyscall(syscall.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); errno != 0 {
 		return // ENOTSUP in a program with cgo
@@ -148,4 +115,13 @@ func WithoutCapabilities(f func() error) error {
 		}
 		return f()
 	})
+}
+
+// MakesSandboxAsRoot is Facts.RootSandbox of this process as it is now.
+func MakesSandboxAsRoot() bool {
+	f := Facts{UID: os.Geteuid(), InitialUserNS: netns.InInitialUserNamespace()}
+	if effective, _, err := effectiveCaps(); err == nil {
+		f.Capabilities = capabilityNames(effective)
+	}
+	return f.RootSandbox()
 }

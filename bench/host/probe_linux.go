@@ -21,10 +21,13 @@ import (
 // Probe tries every feature. It needs no privilege: a refusal is an answer too.
 // Like ss and nft it may make the kernel load the modules of sock_diag and
 // nf_tables. It returns ctx's error.
-func Probe(ctx context.Context, o Options) (*Features, error) {
+//
+// It tries a user namespace in a child that executes program, normally /proc/self/exe, whose main calls Proof. If program is empty,
+// UserNS stays untried.
+func Probe(ctx context.Context, program string) (*Features, error) {
 	f := &Features{
 		NetNS:          tryNetNS(),
-		UserNS:         tryUserNS(ctx, o.Child),
+		UserNS:         tryUserNS(ctx, program),
 		SockDiag:       answer(trySockDiag(), unix.ENOENT),
 		SockDestroy:    answer(trySockDestroy(ctx)),
 		IOUring:        tryIOUring(),

@@ -23,8 +23,8 @@ const (
 	LoadThreads    = 22
 )
 
-// ThreadsError says that a process may start too few threads.
-type ThreadsError struct {
+// threadsError says that a process may start too few threads.
+type threadsError struct {
 	// Left is how many it may start, Need how many it needs.
 	Left, Need int64
 	// What names the limit, whose value is Limit.
@@ -32,12 +32,12 @@ type ThreadsError struct {
 	Limit int64
 }
 
-func (e *ThreadsError) Error() string {
+func (e *threadsError) Error() string {
 	return fmt.Sprintf("only %s more threads may be started here (%s is %s), but about %s are needed: raise it to %s or more%s",
 		quantity.Count(max(e.Left, 0)), e.What, quantity.Count(e.Limit), quantity.Count(e.Need), quantity.Count(e.Limit+e.Need-e.Left), e.how())
 }
 
-func (e *ThreadsError) how() string {
+func (e *threadsError) how() string {
 	switch e.What {
 	case pidsMax:
 		return " (TasksMax= in a systemd unit, --pids-limit for a container)"
@@ -47,10 +47,10 @@ func (e *ThreadsError) how() string {
 	return ""
 }
 
-// AddressSpaceError says that a process may map too little memory.
-type AddressSpaceError struct{ Limit int64 }
+// addressSpaceError says that a process may map too little memory.
+type addressSpaceError struct{ Limit int64 }
 
-func (e *AddressSpaceError) Error() string {
+func (e *addressSpaceError) Error() string {
 	return fmt.Sprintf("RLIMIT_AS allows this process %s of address space, and a Go program reserves more than half of that at start: raise it to %s or more (ulimit -v), or lift it",
 		quantity.Bytes(e.Limit), quantity.Bytes(leastAddressSpace))
 }

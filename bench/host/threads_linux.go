@@ -10,16 +10,16 @@ import (
 	"lastack/sockstate/netns"
 )
 
-// CheckThreads returns a *ThreadsError if fewer threads than need may be started, or an *AddressSpaceError if RLIMIT_AS is
+// CheckThreads returns a *threadsError if fewer threads than need may be started, or an *addressSpaceError if RLIMIT_AS is
 // too small for the Go runtime. It ignores a limit that it cannot read.
 func CheckThreads(need int64) error {
 	var as unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_AS, &as) == nil && as.Cur < leastAddressSpace {
-		return &AddressSpaceError{int64(as.Cur)}
+		return &addressSpaceError{int64(as.Cur)}
 	}
 	if c, err := ownCgroups(); err == nil {
 		if left, limit, ok := c.threads(); ok && left < need {
-			return &ThreadsError{left, need, pidsMax, limit}
+			return &threadsError{left, need, pidsMax, limit}
 		}
 	}
 	if limit, err := strconv.ParseInt(readWord(sysctlPath("kernel.threads-max")), 10, 64); err == nil {
@@ -27,13 +27,13 @@ func CheckThreads(need int64) error {
 			tasks, ok := parseTasks(f)
 			_ = f.Close() // opened to read
 			if ok && limit-tasks < need {
-				return &ThreadsError{limit - tasks, need, threadsMax, limit}
+				return &threadsError{limit - tasks, need, threadsMax, limit}
 			}
 		}
 	}
 	if limit, bound := threadLimit(); bound {
 		if left := limit - threadsOfUser(); left < need {
-			return &ThreadsError{left, need, nproc, limit}
+			return &threadsError{left, need, nproc, limit}
 		}
 	}
 	return nil
@@ -50,9 +50,8 @@ func threadLimit() (limit int64, bound bool) {
 		return 0, false
 	}
 	if netns.InInitialUserNamespace() {
-		hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-		var caps [2]unix.CapUserData
-		if os.Getuid() == 0 || unix.Capget(&hdr, &caps[0]) == nil && caps[0].Effective&(1<<unix.CAP_SYS_RESOURCE|1<<unix.CAP_SYS_ADMIN) != 0 {
+		effective, _, err := effectiveCaps()
+		if os.Getuid() == 0 || err == nil && effective&setOf([]string{"sys_resource", "sys_admin"}) != 0 {
 			return 0, false
 		}
 	}

@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"cmp"
 	"slices"
 
 	"lastack/bench/quantity"
@@ -78,22 +79,24 @@ func drainRequestMetrics() []Metric {
 	}
 }
 
-// stillOpen says how many requests were still pending.
-func stillOpen(t *record.DrainTry) string {
-	n := t.Requests.Open
+// some says how many there are, followed by rest: "3 requests had none". It returns "" for none.
+func some(n int64, one, many, rest string) string {
 	if n == 0 {
 		return ""
 	}
-	return quantity.Count(n) + quantity.Plural(n, " request", " requests") + " had no reply yet when the load ended"
+	return quantity.Count(n) + " " + quantity.Plural(n, one, many) + rest
+}
+
+func someConnects(n int64, rest string) string { return some(n, "connect", "connects", rest) }
+
+// stillOpen says how many requests were still pending.
+func stillOpen(t *record.DrainTry) string {
+	return some(t.Requests.Open, "request", "requests", " had no reply yet when the load ended")
 }
 
 // unanswered says how many requests had no reply, whether they timed out or were still pending.
 func unanswered(t *record.DrainTry) string {
-	n := t.Requests.TimedOut + t.Requests.Open
-	if n == 0 {
-		return ""
-	}
-	return quantity.Count(n) + quantity.Plural(n, " request", " requests") + " had none"
+	return some(t.Requests.TimedOut+t.Requests.Open, "request", "requests", " had none")
 }
 
 func openGap(t *record.DrainTry) string {
@@ -105,10 +108,7 @@ func openGap(t *record.DrainTry) string {
 
 // undecidedAny says how many requests, or else connects, were still pending.
 func undecidedAny(t *record.DrainTry) string {
-	if s := stillOpen(t); s != "" {
-		return s
-	}
-	return pendingConnects(t)
+	return cmp.Or(stillOpen(t), pendingConnects(t))
 }
 
 func lostRatio(t *record.DrainTry) Value {
@@ -149,29 +149,21 @@ func drainListenerMetrics() []Metric {
 
 // pendingConnects says how many connects were still pending.
 func pendingConnects(t *record.DrainTry) string {
-	n := t.Listener.Pending
-	if n == 0 {
-		return ""
-	}
-	return quantity.Count(n) + quantity.Plural(n, " connect", " connects") + " had no answer yet when the load ended"
+	return someConnects(t.Listener.Pending, " had no answer yet when the load ended")
 }
 
 // undecidedConnections says for how many connections it is not known whether a process had accepted them.
 func undecidedConnections(t *record.DrainTry) string {
-	n := t.Listener.Undecided
-	if n == 0 {
+	s := some(t.Listener.Undecided, "connection", "connections", " when the load ended")
+	if s == "" {
 		return ""
 	}
-	return "no reply had come yet on " + quantity.Count(n) + quantity.Plural(n, " connection", " connections") + " when the load ended"
+	return "no reply had come yet on " + s
 }
 
 // unansweredConnects says how many connects had no answer, whether they timed out or were still pending.
 func unansweredConnects(t *record.DrainTry) string {
-	n := t.Listener.Unanswered()
-	if n == 0 {
-		return ""
-	}
-	return quantity.Count(n) + quantity.Plural(n, " connect", " connects") + " had no answer"
+	return someConnects(t.Listener.Unanswered(), " had no answer")
 }
 
 // closedWindow is the refused window. It has no value if the window was still open when the watch ended: its length would be that of
@@ -226,11 +218,7 @@ func drainGroupMetrics() []Metric {
 
 // notBack says how many clients did not reconnect.
 func notBack(t *record.DrainTry) string {
-	n := t.Reconnect.Failed
-	if n == 0 {
-		return ""
-	}
-	return quantity.Count(n) + quantity.Plural(n, " client was", " clients were") + " not back when the watch ended"
+	return some(t.Reconnect.Failed, "client was", "clients were", " not back when the watch ended")
 }
 
 func drainServerMetrics() []Metric {

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/sockstate"
 )
@@ -160,9 +159,9 @@ func inVain(s scope, latency string) (n int64, why string) {
 		drained   func(*record.DrainTry) int64
 		one, many string
 	}{
-		{sockstate.LatencyConnect, sockstate.OutcomeConnectTimeout, func(t *record.DrainTry) int64 { return t.Listener.Unanswered() }, " connect had no answer", " connects had no answer"},
-		{sockstate.LatencyExchange, sockstate.OutcomeRequestTimeout, func(t *record.DrainTry) int64 { return t.Requests.TimedOut + t.Requests.Open }, " request had no reply", " requests had no reply"},
-		{sockstate.LatencyClose, sockstate.OutcomeCloseTimeout, func(*record.DrainTry) int64 { return 0 }, " connection was not closed by the peer", " connections were not closed by the peer"},
+		{sockstate.LatencyConnect, sockstate.OutcomeConnectTimeout, func(t *record.DrainTry) int64 { return t.Listener.Unanswered() }, "connect had no answer", "connects had no answer"},
+		{sockstate.LatencyExchange, sockstate.OutcomeRequestTimeout, func(t *record.DrainTry) int64 { return t.Requests.TimedOut + t.Requests.Open }, "request had no reply", "requests had no reply"},
+		{sockstate.LatencyClose, sockstate.OutcomeCloseTimeout, func(*record.DrainTry) int64 { return 0 }, "connection was not closed by the peer", "connections were not closed by the peer"},
 	} {
 		// A lifecycle includes every step.
 		if w.latency.String() != latency && latency != sockstate.LatencyLifecycle.String() {
@@ -177,7 +176,7 @@ func inVain(s scope, latency string) (n int64, why string) {
 		}
 		if k > 0 {
 			n += k
-			whys = append(whys, quantity.Count(k)+quantity.Plural(k, w.one, w.many)+" in time")
+			whys = append(whys, some(k, w.one, w.many, " in time"))
 		}
 	}
 	return n, strings.Join(whys, ", ")

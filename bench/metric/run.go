@@ -200,15 +200,15 @@ func counter(r *record.Run, name string) Value {
 		complete = complete || v == 0
 	}
 	if complete {
-		return none(UnknownCounter(name, known))
+		return none(unknownCounter(name, known))
 	}
 	v := number(0)
 	v.Reason = "it did not grow, or this kernel has no counter of that name"
 	return v
 }
 
-// UnknownCounter says that the kernel has no counter of that name, and lists similar names.
-func UnknownCounter(name string, known []string) string {
+// unknownCounter says that the kernel has no counter of that name, and lists similar names.
+func unknownCounter(name string, known []string) string {
 	s := "this kernel has no TCP counter " + name
 	slices.Sort(known)
 	if near := nearest(name, known, len(name)); len(near) > 0 {

@@ -27,11 +27,7 @@ func ScoreLine(t *record.DrainTry) string {
 }
 
 func scoreFailed(t *record.DrainTry) string {
-	n := t.Failed()
-	if n == 0 {
-		return ""
-	}
-	return quantity.Count(n) + " failed: "
+	return some(t.Failed(), "failed", "failed", ": ")
 }
 
 func scoreRequests(t *record.DrainTry) string {
@@ -84,10 +80,7 @@ func scoreRetry(r *record.DrainRequests, lost int64) string {
 func scoreIdle(t *record.DrainTry) string {
 	g := t.Group("idle")
 	if g == nil {
-		if n := t.Connections.RST; n > 0 {
-			return quantity.Count(n) + quantity.Plural(n, " connection", " connections") + " reset"
-		}
-		return ""
+		return some(t.Connections.RST, "connection", "connections", " reset")
 	}
 	c := &g.Connections
 	var s string
@@ -151,7 +144,7 @@ func scoreRefusals(t *record.DrainTry) string {
 	case l.RefusedWindowS > 0:
 		s = quantity.Seconds(l.RefusedWindowS) + " of refusals" + scoreRefused(l)
 	case l.Refused > 0:
-		s = quantity.Count(l.Refused) + quantity.Plural(l.Refused, " connect", " connects") + " refused"
+		s = someConnects(l.Refused, " refused")
 	case unknown:
 		s = "refusals unknown"
 	case l.Attempts == 0:
@@ -164,17 +157,13 @@ func scoreRefusals(t *record.DrainTry) string {
 	if l.UnservedFromS != nil {
 		s += ", but from " + after(*l.UnservedFromS) + " on handshakes by the kernel only: no process was seen accepting"
 	}
-	if n := l.TimedOut; n > 0 {
-		s += ", " + quantity.Count(n) + quantity.Plural(n, " connect", " connects") + " timed out"
-	}
-	if n := l.Pending; n > 0 {
-		s += ", " + quantity.Count(n) + quantity.Plural(n, " connect", " connects") + " still without an answer"
-	}
-	if n := l.Unreachable; n > 0 {
-		s += ", " + quantity.Count(n) + quantity.Plural(n, " connect", " connects") + " to an unreachable host"
-	}
-	if n := l.Failed; n > 0 {
-		s += ", " + quantity.Count(n) + quantity.Plural(n, " connect", " connects") + " failed on this host"
+	for _, more := range []string{
+		someConnects(l.TimedOut, " timed out"), someConnects(l.Pending, " still without an answer"),
+		someConnects(l.Unreachable, " to an unreachable host"), someConnects(l.Failed, " failed on this host"),
+	} {
+		if more != "" {
+			s += ", " + more
+		}
 	}
 	return s
 }
@@ -183,7 +172,7 @@ func scoreRefused(l *record.DrainListener) string {
 	if l.Refused == 0 {
 		return ""
 	}
-	return " (" + quantity.Count(l.Refused) + quantity.Plural(l.Refused, " connect", " connects") + ")"
+	return " (" + someConnects(l.Refused, ")")
 }
 
 // after is a time from the signal.

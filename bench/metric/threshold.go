@@ -62,13 +62,13 @@ func Example(kind string) string {
 	return "connect.p99<5ms"
 }
 
-// Counter is the kernel's counter that t tests, or "" if it tests another metric.
-func (t Threshold) Counter() string {
-	name, _ := strings.CutPrefix(t.m.Name, "counters.")
-	if name == t.m.Name {
-		return ""
+// CheckCounter refuses a threshold on a counter that is not among this kernel's, unless those are not known (nil). It lists similar names.
+func (t Threshold) CheckCounter(known []string) error {
+	name, counts := strings.CutPrefix(t.m.Name, "counters.")
+	if !counts || known == nil || slices.Contains(known, name) {
+		return nil
 	}
-	return name
+	return sockstate.BadValue("threshold", strconv.Quote(t.expr), "%s", unknownCounter(name, known))
 }
 
 // Evaluate checks r against t. A metric that the record lacks is a miss, with a reason.

@@ -60,7 +60,7 @@ func checkLimits(b []byte) error {
 	values, containers, texts := 0, 0, 0
 	key, isKey := "", false
 	tooMuch := func(format string, args ...any) error {
-		return fault(FaultTooLarge, nil, "this is not a run record: "+format+"; %s", append(args, wantFile)...)
+		return newFault(faultTooLarge, nil, "this is not a run record: "+format+"; %s", append(args, wantFile)...)
 	}
 	for i := 0; i < len(b); i++ {
 		switch c := b[i]; c {

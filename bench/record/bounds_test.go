@@ -68,29 +68,29 @@ func TestReadAbsurd(t *testing.T) {
 	own := histogramOf(t, sockstate.HistogramMin, sockstate.HistogramMax, sockstate.HistogramDigits, 0)
 	for _, tt := range []struct {
 		name, in string
-		fault    Fault
+		fault    fault
 		want     string
 	}{
-		{"empty rows", list("timeline", "{}", 1_000_000), FaultTooLarge, `"timeline" has more objects than a run makes`},
-		{"empty tries", head + `"drain":{"tries":[` + strings.Repeat("{},", 100_000) + `{}]}}`, FaultTooLarge, "more"},
-		{"empty groups of a try", head + `"drain":{"tries":[{"groups":[` + strings.Repeat("{},", 100_000) + `{}]}]}}`, FaultTooLarge, "more"},
-		{"warnings", list("warnings", `"w"`, 20_000), FaultTooLarge, `"warnings" holds more than 10000 values`},
-		{"keys", object("outcomes", "1", 20_000), FaultTooLarge, `"outcomes" holds more than 10000 values`},
-		{"keys in another case", object("OutComes", "1", 20_000), FaultTooLarge, "holds more than 10000 values"},
-		{"a long text", head + `"warnings":["` + strings.Repeat("x", 2<<20) + `"]}`, FaultTooLarge, `a text in "warnings" has more than 1048576 bytes`},
-		{"many long texts", list("warnings", `"`+strings.Repeat("x", 1<<19)+`"`, 40), FaultTooLarge, "its long texts have more than 16777216 bytes"},
-		{"a long key", head + `"outcomes":{"` + strings.Repeat("x", 1<<19) + `":-1}}`, FaultDamaged, "... "},
-		{"a long time", head + `"started":"` + strings.Repeat("x", 1<<19) + `"}`, FaultDamaged, " ... "},
-		{"deep", head + `"x":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`, FaultTooLarge, "deep"},
-		{"histograms of five digits", latency(wide, 90), FaultDamaged, "with 5 digits, expected"},
-		{"a histogram that is a bomb", latency(bomb, 1), FaultDamaged, "with 5 digits, expected"},
-		{"many histograms", latency(own, 20_000), FaultTooLarge, `"latency" holds more than 100 values`},
-		{"histograms of another count", latency(own, 90), FaultDamaged, "holds 0 values, its summary says 1"},
+		{"empty rows", list("timeline", "{}", 1_000_000), faultTooLarge, `"timeline" has more objects than a run makes`},
+		{"empty tries", head + `"drain":{"tries":[` + strings.Repeat("{},", 100_000) + `{}]}}`, faultTooLarge, "more"},
+		{"empty groups of a try", head + `"drain":{"tries":[{"groups":[` + strings.Repeat("{},", 100_000) + `{}]}]}}`, faultTooLarge, "more"},
+		{"warnings", list("warnings", `"w"`, 20_000), faultTooLarge, `"warnings" holds more than 10000 values`},
+		{"keys", object("outcomes", "1", 20_000), faultTooLarge, `"outcomes" holds more than 10000 values`},
+		{"keys in another case", object("OutComes", "1", 20_000), faultTooLarge, "holds more than 10000 values"},
+		{"a long text", head + `"warnings":["` + strings.Repeat("x", 2<<20) + `"]}`, faultTooLarge, `a text in "warnings" has more than 1048576 bytes`},
+		{"many long texts", list("warnings", `"`+strings.Repeat("x", 1<<19)+`"`, 40), faultTooLarge, "its long texts have more than 16777216 bytes"},
+		{"a long key", head + `"outcomes":{"` + strings.Repeat("x", 1<<19) + `":-1}}`, faultDamaged, "... "},
+		{"a long time", head + `"started":"` + strings.Repeat("x", 1<<19) + `"}`, faultDamaged, " ... "},
+		{"deep", head + `"x":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`, faultTooLarge, "deep"},
+		{"histograms of five digits", latency(wide, 90), faultDamaged, "with 5 digits, expected"},
+		{"a histogram that is a bomb", latency(bomb, 1), faultDamaged, "with 5 digits, expected"},
+		{"many histograms", latency(own, 20_000), faultTooLarge, `"latency" holds more than 100 values`},
+		{"histograms of another count", latency(own, 90), faultDamaged, "holds 0 values, its summary says 1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var err error
 			n := allocated(func() { _, err = Read(strings.NewReader(tt.in)) })
-			f, ok := errors.AsType[*FormatError](err)
+			f, ok := errors.AsType[*formatError](err)
 			if !ok || f.Fault != tt.fault || !strings.Contains(err.Error(), tt.want) || len(err.Error()) > 2000 {
 				t.Errorf("got %.300v; want %d, %q", err, tt.fault, tt.want)
 			}
@@ -113,7 +113,7 @@ func (e *endless) Read(b []byte) (int, error) {
 func TestReadEndless(t *testing.T) {
 	var zeros endless
 	_, err := Read(&zeros)
-	if f, ok := errors.AsType[*FormatError](err); !ok || f.Fault != FaultNotJSON || zeros.n > 1<<20 {
+	if f, ok := errors.AsType[*formatError](err); !ok || f.Fault != faultNotJSON || zeros.n > 1<<20 {
 		t.Errorf("got %v after %d bytes", err, zeros.n)
 	}
 }

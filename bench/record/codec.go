@@ -16,42 +16,42 @@ import (
 	"lastack/bench/quantity"
 )
 
-// MaxSize is the size in bytes of the largest record that Read accepts. A day's timeline at
+// maxSize is the size in bytes of the largest record that Read accepts. A day's timeline at
 // one sample per second takes about a quarter of it.
-const MaxSize = 256 << 20
+const maxSize = 256 << 20
 
-// Fault says why a record cannot be read or written.
-type Fault uint8
+// fault says why a record cannot be read or written.
+type fault uint8
 
 // The faults of a record.
 const (
-	FaultEmpty     Fault = 1 + iota // nothing but white space
-	FaultTruncated                  // the JSON ends too early
-	FaultNotJSON                    // not JSON, or damaged
-	FaultNotRecord                  // JSON with another schema or none
-	FaultNewer                      // a later version of the schema
-	FaultDamaged                    // a key has an impossible value
-	FaultTooLarge                   // more than MaxSize, or more values than a run makes
-	FaultNotFinite                  // a number that JSON cannot represent (writing only)
+	faultEmpty     fault = 1 + iota // nothing but white space
+	faultTruncated                  // the JSON ends too early
+	faultNotJSON                    // not JSON, or damaged
+	faultNotRecord                  // JSON with another schema or none
+	faultNewer                      // a later version of the schema
+	faultDamaged                    // a key has an impossible value
+	faultTooLarge                   // more than maxSize, or more values than a run makes
+	faultNotFinite                  // a number that JSON cannot represent (writing only)
 )
 
-// FormatError is what Read, Write and Validate return for a faulty record. Its text is
+// formatError is what Read, Write and Validate return for a faulty record. Its text is
 // one sentence that says what to do. It does not name the file, which the caller knows.
-type FormatError struct {
-	Fault Fault
+type formatError struct {
+	Fault fault
 	// Key is the path of the faulty key, like "connections.failed", if there is one.
 	Key    string
 	detail string
 	err    error
 }
 
-func (e *FormatError) Error() string { return e.detail }
+func (e *formatError) Error() string { return e.detail }
 
 // Unwrap returns the decoder's error, if there was one.
-func (e *FormatError) Unwrap() error { return e.err }
+func (e *formatError) Unwrap() error { return e.err }
 
 // Write writes r as indented JSON. The same record always gives the same bytes. The
-// error is w's, or a *FormatError with FaultNotFinite.
+// error is w's, or a *formatError with faultNotFinite.
 func Write(w io.Writer, r *Run) error {
 	b, err := Marshal(r, " ")
 	if err != nil {
@@ -79,8 +79,8 @@ func Marshal(r *Run, indent string) ([]byte, error) {
 }
 
 // Read reads one record and validates it. It ignores unknown keys, and removes secrets that an older version left in. The error is r's,
-// wrapped, or a *FormatError.
-func Read(r io.Reader) (*Run, error) { return read(r, MaxSize) }
+// wrapped, or a *formatError.
+func Read(r io.Reader) (*Run, error) { return read(r, maxSize) }
 
 func read(r io.Reader, limit int64) (*Run, error) {
 	// Do not read to the end what does not begin as JSON: it may have no end, like /dev/zero.
@@ -95,10 +95,10 @@ func read(r io.Reader, limit int64) (*Run, error) {
 		return nil, fmt.Errorf("read the run record: %w", err)
 	}
 	if int64(len(b)) > limit {
-		return nil, fault(FaultTooLarge, nil, "this is larger than any run record (%d MiB): give the file that \"lastack run -o FILE\" wrote", limit>>20)
+		return nil, newFault(faultTooLarge, nil, "this is larger than any run record (%d MiB): give the file that \"lastack run -o FILE\" wrote", limit>>20)
 	}
 	if len(bytes.TrimSpace(b)) == 0 {
-		return nil, fault(FaultEmpty, nil, "the run record is empty: the run ended before it was written; repeat the run with -o FILE")
+		return nil, newFault(faultEmpty, nil, "the run record is empty: the run ended before it was written; repeat the run with -o FILE")
 	}
 	// Check the schema first: in a newer record every other key may differ.
 	var first struct {
@@ -130,9 +130,7 @@ func read(r io.Reader, limit int64) (*Run, error) {
 // undamaged checks that the ledger adds up, and that the histograms can be decoded.
 func (r *Run) undamaged() error {
 	damaged := func(key string, err error, format string, args ...any) error {
-		f := fault(FaultDamaged, err, "this run record is damaged at %q ("+format+"): %s", append(append([]any{key}, args...), wantFile)...)
-		f.Key = key
-		return f
+		return newFault(faultDamaged, err, "this run record is damaged at %q ("+format+"): %s", append(append([]any{key}, args...), wantFile)...).at(key)
 	}
 	c := &r.Connections
 	if sum := c.Completed + c.Failed + c.Unfinished; sum != c.Attempted {
@@ -149,8 +147,11 @@ func (r *Run) undamaged() error {
 	return nil
 }
 
-func fault(f Fault, err error, format string, args ...any) *FormatError {
-	return &FormatError{Fault: f, err: err, detail: shorten(fmt.Sprintf(format, args...))}
+// at adds the path of the faulty key.
+func (e *formatError) at(key string) error { e.Key = key; return e }
+
+func newFault(f fault, err error, format string, args ...any) *formatError {
+	return &formatError{Fault: f, err: err, detail: shorten(fmt.Sprintf(format, args...))}
 }
 
 // shorten cuts the middle out of a sentence that a record's key or value made too long. Its end says what to do.
@@ -166,7 +167,7 @@ const wantFile = `give the file that "lastack run -o FILE" wrote`
 
 func checkSchema(schema *string) error {
 	if schema == nil || *schema == "" {
-		return fault(FaultNotRecord, nil, "this JSON is not a run record (it has no key \"schema\"): %s", wantFile)
+		return newFault(faultNotRecord, nil, "this JSON is not a run record (it has no key \"schema\"): %s", wantFile)
 	}
 	if *schema == Schema {
 		return nil
@@ -176,9 +177,9 @@ func checkSchema(schema *string) error {
 	n, err := strconv.ParseUint(version, 10, 31)
 	h, _ := strconv.ParseUint(have, 10, 31)
 	if name == mine && err == nil && n > h {
-		return fault(FaultNewer, nil, "this run record has the format %s, newer than the %s that this lastack reads: update lastack", *schema, Schema)
+		return newFault(faultNewer, nil, "this run record has the format %s, newer than the %s that this lastack reads: update lastack", *schema, Schema)
 	}
-	return fault(FaultNotRecord, nil, "this is not a run record: its schema is %.60q, expected %q; %s", *schema, Schema, wantFile)
+	return newFault(faultNotRecord, nil, "this is not a run record: its schema is %.60q, expected %q; %s", *schema, Schema, wantFile)
 }
 
 func decodeError(b []byte, err error) error {
@@ -186,27 +187,25 @@ func decodeError(b []byte, err error) error {
 	var typ *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &typ) && typ.Field == "":
-		return fault(FaultNotRecord, err, "this JSON is not a run record (a JSON %s, expected an object): %s", typ.Value, wantFile)
+		return newFault(faultNotRecord, err, "this JSON is not a run record (a JSON %s, expected an object): %s", typ.Value, wantFile)
 	case errors.As(err, &typ):
 		key := strings.TrimPrefix(typ.Field, "Result.") // embedded, so it has no key
-		e := fault(FaultDamaged, err, "the run record is damaged: %s holds a JSON %s (byte %d); take another copy or repeat the run", key, typ.Value, typ.Offset)
-		e.Key = key
-		return e
+		return newFault(faultDamaged, err, "the run record is damaged: %s holds a JSON %s (byte %d); take another copy or repeat the run", key, typ.Value, typ.Offset).at(key)
 	case errors.As(err, &syntax) && syntax.Offset >= int64(len(b)) && strings.Contains(syntax.Error(), "unexpected end"):
-		return fault(FaultTruncated, err, "the run record ends in the middle (after %d bytes): it was cut while it was written or copied; take another copy or repeat the run", len(b))
+		return newFault(faultTruncated, err, "the run record ends in the middle (after %d bytes): it was cut while it was written or copied; take another copy or repeat the run", len(b))
 	case errors.As(err, &syntax) && strings.Contains(syntax.Error(), "after top-level value"):
-		return fault(FaultNotRecord, err, "this is more than one JSON value (byte %d; JSON Lines?), but a run record is one: %s", syntax.Offset, wantFile)
+		return newFault(faultNotRecord, err, "this is more than one JSON value (byte %d; JSON Lines?), but a run record is one: %s", syntax.Offset, wantFile)
 	case errors.As(err, &syntax):
-		return fault(FaultNotJSON, err, "this is not a run record, or it is damaged (not JSON from byte %d on: %v): %s", syntax.Offset, err, wantFile)
+		return newFault(faultNotJSON, err, "this is not a run record, or it is damaged (not JSON from byte %d on: %v): %s", syntax.Offset, err, wantFile)
 	default:
-		return fault(FaultDamaged, err, "the run record is damaged (%v): take another copy or repeat the run", err)
+		return newFault(faultDamaged, err, "the run record is damaged (%v): take another copy or repeat the run", err)
 	}
 }
 
 // Validate reports the first key with an impossible value: a negative count, time or
 // rate. Growth of kernel counters, limits (where -1 may mean none), CPU times, clock
 // offsets and times from a drain's signal may be negative. Validate does not check
-// that counts agree, which Accounting shows. The error is a *FormatError.
+// that counts agree, which Accounting shows. The error is a *formatError.
 func (r *Run) Validate() error { return walk(reflect.ValueOf(r), negative) }
 
 func notFinite(v reflect.Value, path func() string) error {
@@ -214,9 +213,7 @@ func notFinite(v reflect.Value, path func() string) error {
 		return nil
 	}
 	key := path()
-	e := fault(FaultNotFinite, nil, "the run record cannot be written: %s is %v, which is a bug of lastack; please report it", key, v.Float())
-	e.Key = key
-	return e
+	return newFault(faultNotFinite, nil, "the run record cannot be written: %s is %v, which is a bug of lastack; please report it", key, v.Float()).at(key)
 }
 
 func negative(v reflect.Value, path func() string) error {
@@ -233,9 +230,7 @@ func negative(v reflect.Value, path func() string) error {
 	if mayBeNegative(key) {
 		return nil
 	}
-	e := fault(FaultDamaged, nil, "the run record is damaged: %s is %s, which no run can have; take another copy or repeat the run", key, text)
-	e.Key = key
-	return e
+	return newFault(faultDamaged, nil, "the run record is damaged: %s is %s, which no run can have; take another copy or repeat the run", key, text).at(key)
 }
 
 func mayBeNegative(key string) bool {

@@ -87,42 +87,42 @@ func TestReadFaults(t *testing.T) {
 	v1 := `{"schema":"lastack.run/v1",`
 	tests := []struct {
 		name, in string
-		fault    Fault
+		fault    fault
 		key      string
 		want     string // part of the text
 	}{
-		{"empty", "", FaultEmpty, "", "repeat the run with -o"},
-		{"blank", " \n\t ", FaultEmpty, "", "empty"},
-		{"truncated", whole.String()[:whole.Len()/2], FaultTruncated, "", "ends in the middle"},
-		{"one byte", "{", FaultTruncated, "", "after 1 bytes"},
-		{"text", "hello", FaultNotJSON, "", "not JSON from byte 1"},
-		{"binary", "\x7fELF\x00", FaultNotJSON, "", "give the file"},
-		{"garbled", strings.Replace(whole.String(), `"kind"`, `"kind`, 1), FaultNotJSON, "", "damaged"},
-		{"array", "[1]", FaultNotRecord, "", "JSON array"},
-		{"null", "null", FaultNotRecord, "", `no key "schema"`},
-		{"no schema", "{}", FaultNotRecord, "", `no key "schema"`},
-		{"JSON Lines", "{\"t_s\":1}\n{\"t_s\":2}\n", FaultNotRecord, "", "JSON Lines"},
-		{"another tool", `{"schema":"vegeta/v1"}`, FaultNotRecord, "", `"vegeta/v1"`},
-		{"bad version", `{"schema":"lastack.run/vX"}`, FaultNotRecord, "", "lastack.run/vX"},
-		{"version 0", `{"schema":"lastack.run/v0"}`, FaultNotRecord, "", "lastack.run/v0"},
-		{"newer", `{"schema":"lastack.run/v2","connections":[]}`, FaultNewer, "", "update lastack"},
-		{"schema of a wrong type", `{"schema":1}`, FaultDamaged, "schema", "JSON number"},
-		{"wrong type", v1 + `"connections":{"failed":"no"}}`, FaultDamaged, "connections.failed", "holds a JSON string"},
-		{"fraction", v1 + `"connections":{"failed":1.5}}`, FaultDamaged, "connections.failed", "1.5"},
-		{"overflow", v1 + `"elapsed_s":1e999}`, FaultDamaged, "elapsed_s", "1e999"},
-		{"bad time", v1 + `"started":"yesterday"}`, FaultDamaged, "", "yesterday"},
-		{"negative count", v1 + `"connections":{"failed":-1}}`, FaultDamaged, "connections.failed", "failed is -1"},
-		{"negative outcome", v1 + `"outcomes":{"fin":1,"held":-4}}`, FaultDamaged, "outcomes.held", "-4"},
-		{"negative latency", v1 + `"latency":{"connect":{"min_us":-0.5}}}`, FaultDamaged, "latency.connect.min_us", "-0.5"},
-		{"negative state", v1 + `"timeline":[{},{"client":{"TIME_WAIT":-2}}]}`, FaultDamaged, "timeline[1].client.TIME_WAIT", "-2"},
-		{"negative in a pointer", v1 + `"tcp_info":{"sampled":-2}}`, FaultDamaged, "tcp_info.sampled", "-2"},
+		{"empty", "", faultEmpty, "", "repeat the run with -o"},
+		{"blank", " \n\t ", faultEmpty, "", "empty"},
+		{"truncated", whole.String()[:whole.Len()/2], faultTruncated, "", "ends in the middle"},
+		{"one byte", "{", faultTruncated, "", "after 1 bytes"},
+		{"text", "hello", faultNotJSON, "", "not JSON from byte 1"},
+		{"binary", "\x7fELF\x00", faultNotJSON, "", "give the file"},
+		{"garbled", strings.Replace(whole.String(), `"kind"`, `"kind`, 1), faultNotJSON, "", "damaged"},
+		{"array", "[1]", faultNotRecord, "", "JSON array"},
+		{"null", "null", faultNotRecord, "", `no key "schema"`},
+		{"no schema", "{}", faultNotRecord, "", `no key "schema"`},
+		{"JSON Lines", "{\"t_s\":1}\n{\"t_s\":2}\n", faultNotRecord, "", "JSON Lines"},
+		{"another tool", `{"schema":"vegeta/v1"}`, faultNotRecord, "", `"vegeta/v1"`},
+		{"bad version", `{"schema":"lastack.run/vX"}`, faultNotRecord, "", "lastack.run/vX"},
+		{"version 0", `{"schema":"lastack.run/v0"}`, faultNotRecord, "", "lastack.run/v0"},
+		{"newer", `{"schema":"lastack.run/v2","connections":[]}`, faultNewer, "", "update lastack"},
+		{"schema of a wrong type", `{"schema":1}`, faultDamaged, "schema", "JSON number"},
+		{"wrong type", v1 + `"connections":{"failed":"no"}}`, faultDamaged, "connections.failed", "holds a JSON string"},
+		{"fraction", v1 + `"connections":{"failed":1.5}}`, faultDamaged, "connections.failed", "1.5"},
+		{"overflow", v1 + `"elapsed_s":1e999}`, faultDamaged, "elapsed_s", "1e999"},
+		{"bad time", v1 + `"started":"yesterday"}`, faultDamaged, "", "yesterday"},
+		{"negative count", v1 + `"connections":{"failed":-1}}`, faultDamaged, "connections.failed", "failed is -1"},
+		{"negative outcome", v1 + `"outcomes":{"fin":1,"held":-4}}`, faultDamaged, "outcomes.held", "-4"},
+		{"negative latency", v1 + `"latency":{"connect":{"min_us":-0.5}}}`, faultDamaged, "latency.connect.min_us", "-0.5"},
+		{"negative state", v1 + `"timeline":[{},{"client":{"TIME_WAIT":-2}}]}`, faultDamaged, "timeline[1].client.TIME_WAIT", "-2"},
+		{"negative in a pointer", v1 + `"tcp_info":{"sampled":-2}}`, faultDamaged, "tcp_info.sampled", "-2"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r, err := Read(strings.NewReader(tt.in))
-			var fe *FormatError
+			var fe *formatError
 			if !errors.As(err, &fe) {
-				t.Fatalf("got %v, %v, want a *FormatError", r, err)
+				t.Fatalf("got %v, %v, want a *formatError", r, err)
 			}
 			if fe.Fault != tt.fault || fe.Key != tt.key || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got fault %d, key %q, %q; want %d, %q, %q", fe.Fault, fe.Key, err, tt.fault, tt.key, tt.want)
@@ -162,9 +162,9 @@ func (spaces) Read(b []byte) (int, error) {
 
 func TestReadTooLarge(t *testing.T) {
 	_, err := read(spaces{}, 1<<20)
-	var fe *FormatError
-	if !errors.As(err, &fe) || fe.Fault != FaultTooLarge {
-		t.Errorf("got %v, want FaultTooLarge", err)
+	var fe *formatError
+	if !errors.As(err, &fe) || fe.Fault != faultTooLarge {
+		t.Errorf("got %v, want faultTooLarge", err)
 	}
 }
 
@@ -186,9 +186,9 @@ func TestWriteErrors(t *testing.T) {
 	r := sample(t)
 	r.Latency["connect"] = Latency{MeanUs: math.NaN()}
 	err := Write(io.Discard, r)
-	var fe *FormatError
-	if !errors.As(err, &fe) || fe.Fault != FaultNotFinite || fe.Key != "latency.connect.mean_us" {
-		t.Errorf("got %v, want FaultNotFinite of latency.connect.mean_us", err)
+	var fe *formatError
+	if !errors.As(err, &fe) || fe.Fault != faultNotFinite || fe.Key != "latency.connect.mean_us" {
+		t.Errorf("got %v, want faultNotFinite of latency.connect.mean_us", err)
 	}
 }
 
@@ -205,9 +205,9 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := Read(bytes.NewReader(b))
 		if err != nil {
-			var fe *FormatError
+			var fe *formatError
 			if !errors.As(err, &fe) {
-				t.Fatalf("not a *FormatError: %v", err)
+				t.Fatalf("not a *formatError: %v", err)
 			}
 			return
 		}
@@ -240,8 +240,8 @@ func TestReadDamagedWhole(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := Read(strings.NewReader(tt.record))
-			f, ok := errors.AsType[*FormatError](err)
-			if !ok || f.Fault != FaultDamaged || f.Key != tt.key {
+			f, ok := errors.AsType[*formatError](err)
+			if !ok || f.Fault != faultDamaged || f.Key != tt.key {
 				t.Errorf("Read: %v; want damage at %s", err, tt.key)
 			}
 		})
@@ -270,7 +270,7 @@ func TestDrainCodec(t *testing.T) {
 		t.Error(d)
 	}
 	r.Drain.Tries[1].Listener.RefusedWindowS = -1
-	var fe *FormatError
+	var fe *formatError
 	if err := r.Validate(); !errors.As(err, &fe) || fe.Key != "drain.tries[1].listener.refused_window_s" {
 		t.Errorf("got %v", err)
 	}

@@ -51,15 +51,15 @@ var (
 	shellFlag = regexp.MustCompile(`^(?:--exec|--also|--stop|--restart|-[a-z]*c)$`)
 )
 
-// RedactHeader replaces the value of a header, "Name: value", unless it is a well-known header without secrets.
-func RedactHeader(h string) string {
+// redactHeader replaces the value of a header, "Name: value", unless it is a well-known header without secrets.
+func redactHeader(h string) string {
 	if name, _, ok := strings.Cut(h, ":"); ok && !harmless.MatchString(strings.TrimSpace(name)) {
 		return name + ": " + redacted
 	}
 	return RedactText(h)
 }
 
-// RedactCommand returns the words of a command line without secrets: the values of headers (see RedactHeader), however the flag is
+// RedactCommand returns the words of a command line without secrets: the values of headers (see redactHeader), however the flag is
 // written; user:password@ in URLs; and the values of variables, flags and query parameters whose names stand for secrets.
 func RedactCommand(words []string) []string {
 	out := slices.Clone(words)
@@ -71,9 +71,9 @@ func RedactCommand(words []string) []string {
 		m, set, named := headerFlag.FindStringSubmatch(w), assignment.FindStringSubmatch(w), flag.FindStringSubmatch(before)
 		switch {
 		case before == "--header" || strings.HasPrefix(before, "-") && headerFlag.ReplaceAllString(before, "$2") == "":
-			out[i] = RedactHeader(w)
+			out[i] = redactHeader(w)
 		case m != nil && m[2] != "":
-			out[i] = m[1] + RedactHeader(m[2])
+			out[i] = m[1] + redactHeader(m[2])
 		case set != nil && secret(set[2]) && !shellFlag.MatchString(before):
 			out[i] = set[1] + redacted
 		case named != nil && secret(named[1]) && !strings.HasPrefix(w, "-"):
@@ -259,7 +259,7 @@ func (r *Run) Redact() {
 		g := &r.Plan.Groups[i]
 		g.Headers = slices.Clone(g.Headers)
 		for j, h := range g.Headers {
-			g.Headers[j] = RedactHeader(h)
+			g.Headers[j] = redactHeader(h)
 		}
 	}
 	redactAll(reflect.ValueOf(r).Elem())

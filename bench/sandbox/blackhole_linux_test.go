@@ -3,12 +3,16 @@ package sandbox
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
@@ -34,11 +38,11 @@ func simultaneousClose(_ context.Context, s *Sandbox, _ json.RawMessage, _ func(
 	defer client.Close()
 	defer peer.Close()
 
-	liftClient, err := s.Blackhole(sockstate.Client)
+	liftClient, err := blackhole(s, sockstate.Client)
 	if err != nil {
 		return nil, err
 	}
-	liftServer, err := s.Blackhole(sockstate.Server)
+	liftServer, err := blackhole(s, sockstate.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +84,45 @@ func simultaneousClose(_ context.Context, s *Sandbox, _ json.RawMessage, _ func(
 		}
 	}
 	return seen, nil
+}
+
+// blackholes numbers the chains.
+var blackholes int
+
+// blackhole drops every packet that arrives at the given sides of a veth pair, or at both if none is given, until lift is called. TCP
+// retransmits the lost packets. lift may be called more than once.
+//
+// A simultaneous close, step by step: a blackhole at each side, close both ends (both are
+// in FIN_WAIT_1), lift the server's: the client's FIN comes again, and the server is in
+// CLOSING until the client's is lifted too.
+func blackhole(s *Sandbox, at ...sockstate.Side) (lift func() error, err error) {
+	ends := s.ends
+	if len(at) > 0 {
+		ends = nil
+		for _, side := range at {
+			ends = append(ends, s.ends[side])
+		}
+	}
+	blackholes++
+	name := fmt.Sprintf("blackhole%d", blackholes)
+	for _, e := range ends {
+		err = errors.Join(err, e.withTables(func(c *nftables.Conn, t *nftables.Table) {
+			c.AddRule(&nftables.Rule{
+				Table: t, Chain: inputChain(c, t, name),
+				Exprs: append(arrivesOn(e.link), &expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop}),
+			})
+		}))
+	}
+	return sync.OnceValue(func() (err error) {
+		for _, e := range ends {
+			err = errors.Join(err, e.withTables(func(c *nftables.Conn, t *nftables.Table) {
+				chain := &nftables.Chain{Name: name, Table: t}
+				c.FlushChain(chain)
+				c.DelChain(chain)
+			}))
+		}
+		return err
+	}), err
 }
 
 // reach waits for a state; the retransmission that brings it doubles its interval
@@ -135,7 +178,7 @@ func leaveOrphans(_ context.Context, s *Sandbox, _ json.RawMessage, _ func(any))
 		}
 		conns = append(conns, client, peer)
 	}
-	if _, err := s.Blackhole(); err != nil {
+	if _, err := blackhole(s); err != nil {
 		return nil, err
 	}
 	for _, c := range conns {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -16,84 +15,51 @@ import (
 
 // setUp makes the sandbox of this process; each step needs those before it. The test connections come before the
 // spec's sysctls and loss, which might break them. noHash is why the namespace has no connection hash of its own.
-func setUp(h *handoff, noHash error) (s *Sandbox, err error) {
+func setUp(h *handoff, noHash error) (*Sandbox, error) {
 	spec := h.Spec
-	s = &Sandbox{Mode: h.Mode, Topology: spec.topology()}
-	defer func() {
-		if err != nil {
-			_ = s.close() // err matters more
-		}
-	}()
-	at := func(step step, err error) error {
-		var se *SysctlError
-		if err == nil || errors.As(err, &se) {
+	s := &Sandbox{Mode: h.Mode, Topology: spec.topology()}
+	for _, part := range []struct {
+		step step
+		do   func() error
+	}{
+		{stepFresh, func() (err error) {
+			if s.Client, err = netns.Current(); err != nil {
+				return err
+			}
+			s.Server = s.Client
+			return checkFresh(h, s.Client)
+		}},
+		{stepNamespaces, func() (err error) {
+			if s.Topology != Veth {
+				return nil
+			}
+			if spec.EhashEntries > 0 && noHash == nil {
+				noHash = askForHash(spec.EhashEntries)
+			}
+			s.Server, err = netns.New()
 			return err
-		}
-		return &Error{step: step, Mode: h.Mode, Err: err}
-	}
-
-	if s.Client, err = netns.Current(); err != nil {
-		return s, at(stepFresh, err)
-	}
-	s.Server = s.Client
-	if err := checkFresh(h, s.Client); err != nil {
-		return s, at(stepFresh, err)
-	}
-	if s.Topology == Veth {
-		if spec.EhashEntries > 0 && noHash == nil {
-			noHash = askForHash(spec.EhashEntries)
-		}
-		if s.Server, err = netns.New(); err != nil {
-			return s, at(stepNamespaces, err)
-		}
-	}
-	for _, ns := range s.namespaces() {
-		if err := ns.Do(sockio.LoopbackUp); err != nil {
-			return s, at(stepLoopback, err)
-		}
-		for _, c := range spec.Sysctls {
-			if c.perDefault() {
-				if err := ns.Do(func() error { return applySysctl(c, h.Mode) }); err != nil {
-					return s, at(stepSysctl, err)
-				}
+		}},
+		{stepLoopback, func() error { return s.inEach(sockio.LoopbackUp) }},
+		{stepSysctl, func() error { return s.applySysctls(spec.Sysctls, true) }},
+		{stepVeth, func() error {
+			if s.Topology == Veth {
+				return s.joinByVeth()
 			}
-		}
-	}
-	switch s.Topology {
-	case Lo:
-		s.useLoopback()
-	case Veth:
-		if err := s.joinByVeth(); err != nil {
-			return s, at(stepVeth, err)
-		}
-	}
-	if err := s.addSources(spec.Sources); err != nil {
-		return s, at(stepSources, err)
-	}
-	if slices.Contains(spec.Sources, Range6()) {
-		s.ClientRange6 = Range6()
-	}
-	for _, ns := range s.namespaces() {
-		if err := ns.Do(proveWritable); err != nil {
-			return s, at(stepWrite, err)
-		}
-	}
-	if err := s.proveConnected(); err != nil {
-		return s, at(stepConnect, err)
-	}
-	for _, ns := range s.namespaces() {
-		for _, c := range spec.Sysctls {
-			if c.perDefault() {
-				continue
+			s.useLoopback()
+			return nil
+		}},
+		{stepSources, func() error { return s.addSources(spec.Sources) }},
+		{stepWrite, func() error { return s.inEach(proveWritable) }},
+		{stepConnect, s.proveConnected},
+		{stepSysctl, func() error { return s.applySysctls(spec.Sysctls, false) }},
+		{stepLoss, func() error { return s.addLoss(spec.Loss) }},
+	} {
+		if err := part.do(); err != nil {
+			_ = s.close() // err matters more
+			if _, ok := errors.AsType[*SysctlError](err); ok {
+				return nil, err
 			}
-			if err := ns.Do(func() error { return applySysctl(c, h.Mode) }); err != nil {
-				return s, at(stepSysctl, err)
-			}
-		}
-	}
-	if spec.Loss > 0 {
-		if err := s.addLoss(spec.Loss); err != nil {
-			return s, at(stepLoss, err)
+			return nil, &Error{step: part.step, Mode: h.Mode, Err: err}
 		}
 	}
 	for _, ns := range s.namespaces() {
@@ -111,6 +77,31 @@ func setUp(h *handoff, noHash error) (s *Sandbox, err error) {
 		}
 	}
 	return s, nil
+}
+
+// inEach calls f in each namespace.
+func (s *Sandbox) inEach(f func() error) error {
+	for _, ns := range s.namespaces() {
+		if err := ns.Do(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applySysctls applies the sysctls in order, either those for links made afterwards or the others.
+func (s *Sandbox) applySysctls(list []Sysctl, perDefault bool) error {
+	return s.inEach(func() error {
+		for _, c := range list {
+			if c.perDefault() != perDefault {
+				continue
+			}
+			if err := applySysctl(c, s.Mode); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func status(mode Mode, spec Spec) record.Sandbox {

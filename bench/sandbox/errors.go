@@ -121,7 +121,6 @@ func (e *SysctlError) Unwrap() error { return e.Err }
 
 // errnoOf is the errno that err wraps, or 0.
 func errnoOf(err error) syscall.Errno {
-	var errno syscall.Errno
-	errors.As(err, &errno)
+	errno, _ := errors.AsType[syscall.Errno](err)
 	return errno
 }

@@ -62,28 +62,26 @@ type packets struct {
 func lossCounts(s *Sandbox) (packets, error) {
 	var p packets
 	for _, e := range s.ends {
-		err := e.withTables(func(c *nftables.Conn, t *nftables.Table) error {
-			rules, err := c.GetRules(t, &nftables.Chain{Name: lossChain, Table: t})
-			if err != nil {
-				return err
-			}
-			for _, r := range rules {
-				var counts []uint64
-				for _, x := range r.Exprs {
-					if n, ok := x.(*expr.Counter); ok {
-						counts = append(counts, n.Packets)
-					}
-				}
-				if len(counts) != 2 {
-					return fmt.Errorf("rule of %s has %d counters, want 2", lossChain, len(counts))
-				}
-				p.Arrived += counts[0]
-				p.Dropped += counts[1]
-			}
-			return nil
+		var rules []*nftables.Rule
+		var unread error
+		err := e.withTables(func(c *nftables.Conn, t *nftables.Table) {
+			rules, unread = c.GetRules(t, &nftables.Chain{Name: "loss", Table: t})
 		})
-		if err != nil {
+		if err := errors.Join(err, unread); err != nil {
 			return packets{}, err
+		}
+		for _, r := range rules {
+			var counts []uint64
+			for _, x := range r.Exprs {
+				if n, ok := x.(*expr.Counter); ok {
+					counts = append(counts, n.Packets)
+				}
+			}
+			if len(counts) != 2 {
+				return packets{}, fmt.Errorf("the rule of the loss has %d counters, want 2", len(counts))
+			}
+			p.Arrived += counts[0]
+			p.Dropped += counts[1]
 		}
 	}
 	return p, nil

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 
@@ -82,14 +83,9 @@ func ownHash() int {
 // checkHash returns the smallest hash of the namespaces, and an error if it is smaller than want: without
 // memory the kernel falls back to the shared one (inet_pernet_hashinfo_alloc).
 func (s *Sandbox) checkHash(want int) (entries int, err error) {
-	for i, ns := range s.namespaces() {
-		var have int
-		if err := ns.Do(func() error { have = ownHash(); return nil }); err != nil {
-			return 0, err
-		}
-		if i == 0 || have < entries {
-			entries = have
-		}
+	entries = math.MaxInt
+	if err := s.inEach(func() error { entries = min(entries, ownHash()); return nil }); err != nil {
+		return 0, err
 	}
 	if entries < want {
 		return entries, fmt.Errorf("asked for %d entries, but the namespace has %d of its own", want, entries)

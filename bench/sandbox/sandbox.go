@@ -22,8 +22,6 @@ type Sandbox struct {
 	ClientAddr6 netip.Addr
 	// ClientRange4 contains addresses that the client can bind.
 	ClientRange4 netip.Prefix
-	// ClientRange6 likewise; invalid unless Range6 is in Spec.Sources.
-	ClientRange6 netip.Prefix
 	// Status is the sandbox's entry in the run record.
 	Status record.Sandbox
 
@@ -32,9 +30,8 @@ type Sandbox struct {
 
 	orphans []*orphanCleaner // one per namespace
 
-	mu         sync.Mutex
-	blackholes int
-	closed     bool
+	mu     sync.Mutex
+	closed bool
 }
 
 // end is a link of the sandbox, in its namespace.

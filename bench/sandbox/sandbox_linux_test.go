@@ -63,7 +63,7 @@ func readFacts(s *Sandbox) (facts, error) {
 			for _, c := range []string{"net.ipv4.tcp_fin_timeout", "net.ipv4.ip_local_port_range", "net.ipv4.conf.default.rp_filter"} {
 				f.Sysctls[c] = append(f.Sysctls[c], readTrimmed(procSys(c)))
 			}
-			return withLinks(func(h *netlink.Handle) error {
+			return withLinks(nil, func(h *netlink.Handle) error {
 				all, err := h.NeighList(0, 0)
 				for _, n := range all {
 					if n.State&netlink.NUD_PERMANENT != 0 {

@@ -1,15 +1,12 @@
 package sandbox
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -28,24 +25,12 @@ const (
 
 var pipes = [...]int{controlFd, eventsFd}
 
-// child is a cell's process, seen from its parent.
-type child struct {
-	cmd     *exec.Cmd
-	mode    Mode
-	control *os.File
-	events  *os.File
-	stderr  excerpt
-	// oomKills is the count before the start.
-	oomKills int64
-
-	stopOnce sync.Once
-	why      atomic.Pointer[error] // why this process killed it
-	watching sync.WaitGroup
-
-	ended chan struct{}
-	// Valid once ended is closed: how it ended, or why that is unknown.
-	state *os.ProcessState
-	lost  error
+// bestMode is the mode that this process can make.
+func bestMode() Mode {
+	if host.MakesSandboxAsRoot() {
+		return Root
+	}
+	return User
 }
 
 // spawn starts a cell's process from a thread that lives as long as the cell: the kernel sends PDEATHSIG when the forking thread
@@ -108,6 +93,7 @@ func spawn(h *handoff) (*child, error) {
 		return fail(stepNamespaces, err)
 	}
 	suspended.add(c)
+	c.release = func() { suspended.remove(c) }
 	return c, nil
 }
 
@@ -146,80 +132,4 @@ func (c *child) awaitEnd() {
 			return
 		}
 	}
-}
-
-// watch stops the process when ctx is over, and kills it after grace.
-func (c *child) watch(ctx context.Context, grace time.Duration) {
-	if ctx.Done() == nil {
-		return
-	}
-	c.watching.Go(func() {
-		select {
-		case <-ctx.Done():
-			c.stop()
-		case <-c.ended:
-			return
-		}
-		if grace == 0 {
-			return
-		}
-		late := time.NewTimer(grace)
-		defer late.Stop()
-		select {
-		case <-late.C:
-			c.kill(fmt.Errorf("it did not stop within %v: %w", grace, context.Cause(ctx)))
-		case <-c.ended:
-		}
-	})
-}
-
-// stop tells the process to stop, if it has not ended.
-func (c *child) stop() {
-	c.stopOnce.Do(func() { _, _ = c.control.Write([]byte{1}) })
-}
-
-// kill ends the process, and notes why unless it is nil.
-func (c *child) kill(why error) {
-	if why != nil && !c.hasEnded() {
-		c.why.CompareAndSwap(nil, &why)
-	}
-	_ = c.cmd.Process.Kill() // it may have ended
-}
-
-// finish ends a process that has closed its pipe or written garbage. A process normally ends shortly after its pipe.
-func (c *child) finish(bad error) {
-	if bad == nil {
-		select {
-		case <-c.ended:
-		case <-time.After(finishAtMost):
-			bad = errors.New("it closed its pipe before it had sent a result")
-		}
-	}
-	c.kill(bad)
-}
-
-// finishAtMost is how long a process may take to end after its pipe.
-const finishAtMost = 5 * time.Second
-
-func (c *child) hasEnded() bool {
-	select {
-	case <-c.ended:
-		return true
-	default:
-		return false
-	}
-}
-
-// wait returns when nothing is left of the child.
-func (c *child) wait() {
-	<-c.ended
-	c.watching.Wait()
-	suspended.remove(c)
-	c.close()
-}
-
-func (c *child) close() {
-	// They may be closed already; nothing can be lost.
-	_ = c.control.Close()
-	_ = c.events.Close()
 }

@@ -70,7 +70,7 @@ type Spec struct {
 	Mode Mode `json:"mode,omitempty"`
 }
 
-// Range6 is a prefix of unused IPv6 addresses for Spec.Sources; Sandbox.ClientRange6 then is that prefix.
+// Range6 is a prefix of unused IPv6 addresses for Spec.Sources.
 func Range6() netip.Prefix { return netip.MustParsePrefix("fd6c:6173:7461:3::/112") }
 
 // VethClient4 is the client's IPv4 range with Veth; the link's own address is in the first 256.

@@ -53,30 +53,27 @@ func vethEnds(client, server *netns.NS) (c, s vethEnd) {
 // joinByVeth makes the pair and sets the topology's addresses.
 func (s *Sandbox) joinByVeth() error {
 	c, sv := vethEnds(s.Client, s.Server)
-	err := s.Client.Do(func() error {
-		return withLinks(func(h *netlink.Handle) error {
-			veth := netlink.NewVeth(netlink.LinkAttrs{Name: c.link, HardwareAddr: c.mac, TxQLen: -1})
-			veth.PeerName = sv.link
-			veth.PeerHardwareAddr = sv.mac
-			veth.PeerNamespace = netlink.NsFd(s.Server.Fd())
-			return h.LinkAdd(veth)
-		})
+	err := withLinks(s.Client, func(h *netlink.Handle) error {
+		veth := netlink.NewVeth(netlink.LinkAttrs{Name: c.link, HardwareAddr: c.mac, TxQLen: -1})
+		veth.PeerName = sv.link
+		veth.PeerHardwareAddr = sv.mac
+		veth.PeerNamespace = netlink.NsFd(s.Server.Fd())
+		return h.LinkAdd(veth)
 	})
 	if err != nil {
 		return err
 	}
 	v6 := true
 	for _, e := range []vethEnd{c, sv} {
-		if err := e.ns.Do(func() error {
-			v6 = v6 && hasIPv6(e.link)
-			return e.up()
-		}); err != nil {
+		has, err := e.up()
+		if err != nil {
 			return err
 		}
+		v6 = v6 && has
 	}
 	// A route through a gateway needs a carrier on its link, so both ends must be up.
 	for _, p := range [][2]vethEnd{{c, sv}, {sv, c}} {
-		if err := p[0].ns.Do(func() error { return p[0].reach(p[1], v6) }); err != nil {
+		if err := p[0].reach(p[1], v6); err != nil {
 			return err
 		}
 	}
@@ -89,12 +86,13 @@ func (s *Sandbox) joinByVeth() error {
 	return nil
 }
 
-// up gives the link its IPv4 address and brings it up.
-func (e vethEnd) up() error {
-	// No link-local address, and so no duplicate address detection and no router
-	// solicitations. Best effort: such packets are harmless.
-	_ = writeFile("/proc/sys/net/ipv6/conf/"+e.link+"/addr_gen_mode", "1")
-	return withLinks(func(h *netlink.Handle) error {
+// up gives the link its IPv4 address and brings it up. v6 says whether it can have IPv6 addresses.
+func (e vethEnd) up() (v6 bool, err error) {
+	err = withLinks(e.ns, func(h *netlink.Handle) error {
+		v6 = hasIPv6(e.link)
+		// No link-local address, and so no duplicate address detection and no router
+		// solicitations. Best effort: such packets are harmless.
+		_ = writeFile("/proc/sys/net/ipv6/conf/"+e.link+"/addr_gen_mode", "1")
 		link, err := h.LinkByName(e.link)
 		if err != nil {
 			return err
@@ -104,11 +102,12 @@ func (e vethEnd) up() error {
 		}
 		return h.LinkSetUp(link)
 	})
+	return v6, err
 }
 
 // reach adds the IPv6 address, the local range and the route to the other end.
 func (e vethEnd) reach(other vethEnd, v6 bool) error {
-	return withLinks(func(h *netlink.Handle) error {
+	return withLinks(e.ns, func(h *netlink.Handle) error {
 		link, err := h.LinkByName(e.link)
 		if err != nil {
 			return err
@@ -136,13 +135,13 @@ func (s *Sandbox) addSources(prefixes []netip.Prefix) error {
 		if within(s.ClientRange4, p) || p.IsSingleIP() && p.Addr() == s.ClientAddr6 {
 			continue
 		}
-		err := s.Client.Do(func() error {
+		err := withLinks(s.Client, func(h *netlink.Handle) error {
 			if p.Addr().Is6() {
 				if err := writeFile(procSys("net.ipv6.ip_nonlocal_bind"), "1"); err != nil {
 					return err
 				}
 			}
-			return withLinks(func(h *netlink.Handle) error { return addLocal(h, p) })
+			return addLocal(h, p)
 		})
 		if err != nil {
 			return err
@@ -158,14 +157,12 @@ func (s *Sandbox) addSources(prefixes []netip.Prefix) error {
 			}
 			via = c.v6.Addr()
 		}
-		err = sv.ns.Do(func() error {
-			return withLinks(func(h *netlink.Handle) error {
-				link, err := h.LinkByName(sv.link)
-				if err != nil {
-					return err
-				}
-				return addGateway(h, link, p, via, c.mac)
-			})
+		err = withLinks(sv.ns, func(h *netlink.Handle) error {
+			link, err := h.LinkByName(sv.link)
+			if err != nil {
+				return err
+			}
+			return addGateway(h, link, p, via, c.mac)
 		})
 		if err != nil {
 			return err
@@ -219,14 +216,16 @@ func addGateway(h *netlink.Handle, link netlink.Link, p netip.Prefix, via netip.
 	return nil
 }
 
-// withLinks opens a netlink socket in the calling thread's namespace for f.
-func withLinks(f func(h *netlink.Handle) error) error {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	return f(h)
+// withLinks calls f in a namespace, with a netlink socket of it.
+func withLinks(ns *netns.NS, f func(h *netlink.Handle) error) error {
+	return ns.Do(func() error {
+		h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+		if err != nil {
+			return err
+		}
+		defer h.Close()
+		return f(h)
+	})
 }
 
 func ipNet(p netip.Prefix) *net.IPNet {

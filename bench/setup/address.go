@@ -17,12 +17,12 @@ const (
 	refusing            // no load can reach a server there
 )
 
-// AddressClass is a block of addresses, and whether a load may go there.
-type AddressClass struct {
+// addressClass is a block of addresses, and whether a load may go there.
+type addressClass struct {
 	prefix netip.Prefix
 	may    permission
-	// Is says what such an address is; it follows "it is".
-	Is string
+	// is says what such an address is; it follows "it is".
+	is string
 	// embeds is the offset in bytes of an embedded IPv4 address, to which a gateway translates; that address's class then
 	// decides. 0 if there is none.
 	embeds int
@@ -38,7 +38,7 @@ const (
 
 // addressClasses lists the special blocks (IANA's registries of special-purpose addresses), narrow ones before wide ones. All other
 // addresses are public.
-var addressClasses = []AddressClass{
+var addressClasses = []addressClass{
 	{prefix("0.0.0.0/8"), refusing, "no host's address (RFC 1122)", 0},
 	{prefix("127.255.255.255/32"), refusing, "a broadcast address", 0},
 	{prefix("127.0.0.0/8"), allowed, "a loopback address", 0},
@@ -78,8 +78,8 @@ var addressClasses = []AddressClass{
 
 func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 
-// ClassOf finds an address's class.
-func ClassOf(ip netip.Addr) AddressClass {
+// classOf finds an address's class.
+func classOf(ip netip.Addr) addressClass {
 	ip = ip.WithZone("")
 	for _, c := range addressClasses {
 		if !c.prefix.Contains(ip) {
@@ -87,28 +87,31 @@ func ClassOf(ip netip.Addr) AddressClass {
 		}
 		if c.embeds > 0 {
 			b := ip.As16()
-			inner := ClassOf(netip.AddrFrom4([4]byte(b[c.embeds : c.embeds+4])))
+			inner := classOf(netip.AddrFrom4([4]byte(b[c.embeds : c.embeds+4])))
 			c.may = inner.may
-			c.Is += ", which is " + inner.Is
+			c.is += ", which is " + inner.is
 		}
 		return c
 	}
-	return AddressClass{may: consent, Is: aPublic}
+	return addressClass{may: consent, is: aPublic}
 }
 
-// Refused reports whether no load can reach a server there.
-func (c AddressClass) Refused() bool { return c.may == refusing }
+// DescribeAddress says what an address is; the words follow "it is". unreachable is set if no load can reach a server there.
+func DescribeAddress(ip netip.Addr) (is string, unreachable bool) {
+	c := classOf(ip)
+	return c.is, c.may == refusing
+}
 
 // CheckTarget refuses addresses of a target that a load may only go to if the owner consents.
 func CheckTarget(name string, addrs ...netip.AddrPort) error {
 	for _, a := range addrs {
-		c := ClassOf(a.Addr())
+		c := classOf(a.Addr())
 		if c.may == allowed {
 			continue
 		}
-		is := "it is " + c.Is
+		is := "it is " + c.is
 		if host, _, err := net.SplitHostPort(name); err == nil && host != a.Addr().String() {
-			is = fmt.Sprintf("%v is %s", a.Addr(), c.Is)
+			is = fmt.Sprintf("%v is %s", a.Addr(), c.is)
 		}
 		return sockstate.BadValue("", fmt.Sprintf("target %q", name), "%s: want a private or loopback address, or --allow-public if its owner consents to the load", is)
 	}

@@ -31,13 +31,13 @@ func TestClassOf(t *testing.T) {
 		},
 	} {
 		for _, a := range addresses {
-			if got := ClassOf(netip.MustParseAddr(a)); got.may != may || got.Is == "" {
-				t.Errorf("ClassOf(%s): %d, %q, want %d", a, got.may, got.Is, may)
+			if got := classOf(netip.MustParseAddr(a)); got.may != may || got.is == "" {
+				t.Errorf("classOf(%s): %d, %q, want %d", a, got.may, got.is, may)
 			}
 		}
 	}
 	for _, a := range []string{"169.254.169.254", "100.100.100.200", "192.0.0.192", "fd00:ec2::254"} {
-		if is := ClassOf(netip.MustParseAddr(a)).Is; !strings.Contains(is, "metadata") {
+		if is := classOf(netip.MustParseAddr(a)).is; !strings.Contains(is, "metadata") {
 			t.Errorf("%s is %q, and clouds have their metadata service there", a, is)
 		}
 	}
@@ -59,11 +59,11 @@ func FuzzClassOf(f *testing.F) {
 		if !ok {
 			return
 		}
-		switch c, a := ClassOf(ip), ip.Unmap(); {
+		switch c, a := classOf(ip), ip.Unmap(); {
 		case (a.IsMulticast() || a.IsUnspecified()) && c.may != refusing:
-			t.Errorf("%v may be loaded: %q", ip, c.Is)
+			t.Errorf("%v may be loaded: %q", ip, c.is)
 		case a.IsLinkLocalUnicast() && c.may == allowed:
-			t.Errorf("%v may be loaded without consent: %q", ip, c.Is)
+			t.Errorf("%v may be loaded without consent: %q", ip, c.is)
 		}
 	})
 }

@@ -65,9 +65,6 @@ func (r *resolver) complete() error {
 		return sockstate.BadValue("interval", i, "want 10ms to 1h")
 	}
 	r.Interval = cmp.Or(r.Interval, defaultInterval)
-	if n := p.Workers; n < 0 || n > loadgen.MaxWorkers {
-		return sockstate.BadValue("workers", n, "want 0 (one per CPU) to %d", loadgen.MaxWorkers)
-	}
 	if len(p.Groups) == 0 {
 		return p.Validate()
 	}
@@ -122,9 +119,6 @@ func (r *resolver) embed() error {
 	s := r.spec.Server
 	if s == nil {
 		return nil
-	}
-	if s.Listeners < 0 || s.Listeners > server.MaxListeners {
-		return sockstate.BadValue("listeners", s.Listeners, "want 0 (one per worker) to %d", server.MaxListeners)
 	}
 	workers := s.Workers
 	if workers == 0 {

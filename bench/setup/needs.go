@@ -31,16 +31,16 @@ const parities = 2
 
 // estimateNeeds estimates what the plan needs, and sizes the sandbox's connection hash for its TIME_WAITs.
 func (r *resolver) estimateNeeds() error {
-	f, n := r.inside, &r.Needs
+	n := &r.Needs
 	n.ProcessBytes = ownMemory
 	for i := range r.Plan.Groups {
 		g := &r.Plan.Groups[i]
 		sources := int64(max(len(g.Sources), 1))
 		if r.chooses(g) {
-			sources = max(sources, int64(r.sourceCount(f)))
+			sources = max(sources, int64(r.sourceCount()))
 		}
-		ports := int64(r.portsOf(g, f))
-		open, tw := r.open(g), r.timeWaits(g, f)
+		ports := int64(r.portsOf(g))
+		open, tw := r.open(g), r.timeWaits(g)
 		if pairs := sources * ports * int64(max(len(g.Targets), 1)); pairs > 0 {
 			if g.Connections == 0 {
 				open = min(open, pairs)
@@ -147,12 +147,12 @@ func (r *resolver) arrivals(g *loadgen.Group, within time.Duration) int64 {
 // timeWaits is how many sockets a group leaves in TIME_WAIT or as a FIN_WAIT_2 minisocket, on each side on this host: those closed within
 // the longest time that a TIME_WAIT lasts (which depends on the kernel's HZ). The number that a closed loop closes is known only with
 // a count, and bounded by the CPUs; otherwise its connections count.
-func (r *resolver) timeWaits(g *loadgen.Group, f *host.Facts) (n [sockstate.NumSides]int64) {
+func (r *resolver) timeWaits(g *loadgen.Group) (n [sockstate.NumSides]int64) {
 	p := teardown.Predict(g.Close, g.OnEOF, g.Exchange, teardown.Env{})
 	if p.TimeWaits.Max == 0 {
 		return n
 	}
-	lasts := sockstate.TimeWaitLasts(f.HZ).Max
+	lasts := sockstate.TimeWaitLasts(r.inside.HZ).Max
 	closed := int64(g.Connections)
 	switch {
 	case g.Plateau > 0 && g.CloseRate > 0:
@@ -165,8 +165,8 @@ func (r *resolver) timeWaits(g *loadgen.Group, f *host.Facts) (n [sockstate.NumS
 		}
 	case r.Plan.Count > 0:
 		closed = r.Plan.Count
-		if f.CPUs > 0 {
-			closed = min(closed, int64(float64(f.CPUs)*fastestPerCPU*lasts.Seconds()))
+		if r.inside.CPUs > 0 {
+			closed = min(closed, int64(float64(r.inside.CPUs)*fastestPerCPU*lasts.Seconds()))
 		}
 	}
 	for side := range sockstate.Side(sockstate.NumSides) {

@@ -398,17 +398,17 @@ func TestDivideRings(t *testing.T) {
 		load, server int
 		err          string
 	}{
-		{"a few", planOf(64, nil), 20_000, 64, 32 + 8 + slack, ""},
-		{"a million under ulimit -n 20000", planOf(1_000_000, plateau), 20_000, 1_000_000, 625_000 + slack, ""},
-		{"under ulimit -n 1024", planOf(100_000, plateau), 1024, 100_000, 62_500 + slack, ""},
+		{"a few", planOf(64, nil), 20_000, 64, 32 + 8 + 4096, ""},
+		{"a million under ulimit -n 20000", planOf(1_000_000, plateau), 20_000, 1_000_000, 625_000 + 4096, ""},
+		{"under ulimit -n 1024", planOf(100_000, plateau), 1024, 100_000, 62_500 + 4096, ""},
 		{"a target elsewhere", planOf(1_000_000, elsewhere), 20_000, 1_000_000, 0, ""},
-		{"workers share a listener", planOf(1000, func(c *asked, _ *loadgen.Group) { c.Server.Listeners = 1 }), 1024, 1000, 1250 + slack, ""},
-		{"listeners that cannot be dealt out evenly", planOf(3000, func(c *asked, _ *loadgen.Group) { c.Server.Listeners = 3 }), 1024, 3000, 2500 + slack, ""},
-		{"the server leaks", planOf(64, func(_ *asked, g *loadgen.Group) { g.OnEOF.Kind = teardown.ReactNever }), 1024, 64, maxSpareSlots, ""},
-		{"a schedule: no more than its timeouts allow", planOf(0, all(atRate(1000), func(c *asked, _ *loadgen.Group) { c.Plan.Duration = time.Hour })), 20_000, 10_000, 5000 + 1250 + slack, ""},
-		{"a schedule: no more than it starts", planOf(0, atRate(100)), 20_000, 1000, 500 + 125 + slack, ""},
-		{"a schedule until a count", planOf(0, all(atRate(1000), counting(50))), 20_000, 50, 25 + 6 + slack, ""},
-		{"a schedule without end", planOf(0, all(atRate(1e6), func(c *asked, _ *loadgen.Group) { c.Plan.Duration = time.Hour })), 20_000, maxSpareSlots, maxSpareSlots/2 + maxSpareSlots/8 + slack, ""},
+		{"workers share a listener", planOf(1000, func(c *asked, _ *loadgen.Group) { c.Server.Listeners = 1 }), 1024, 1000, 1250 + 4096, ""},
+		{"listeners that cannot be dealt out evenly", planOf(3000, func(c *asked, _ *loadgen.Group) { c.Server.Listeners = 3 }), 1024, 3000, 2500 + 4096, ""},
+		{"the server leaks", planOf(64, func(_ *asked, g *loadgen.Group) { g.OnEOF.Kind = teardown.ReactNever }), 1024, 64, host.MaxSpareSlots, ""},
+		{"a schedule: no more than its timeouts allow", planOf(0, all(atRate(1000), func(c *asked, _ *loadgen.Group) { c.Plan.Duration = time.Hour })), 20_000, 10_000, 5000 + 1250 + 4096, ""},
+		{"a schedule: no more than it starts", planOf(0, atRate(100)), 20_000, 1000, 500 + 125 + 4096, ""},
+		{"a schedule until a count", planOf(0, all(atRate(1000), counting(50))), 20_000, 50, 25 + 6 + 4096, ""},
+		{"a schedule without end", planOf(0, all(atRate(1e6), func(c *asked, _ *loadgen.Group) { c.Plan.Duration = time.Hour })), 20_000, host.MaxSpareSlots, host.MaxSpareSlots/2 + host.MaxSpareSlots/8 + 4096, ""},
 		{
 			"too few descriptors for the rings", planOf(100_000, plateau), 256, 0, 0,
 			"--connections 100,000: needs 786 rings of 256 sockets (a descriptor each), and RLIMIT_NOFILE leaves 182 of 256: raise it (ulimit -n), or ask for at most 22,784",

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"lastack/bench/host"
 	"lastack/bench/quantity"
 	"lastack/bench/sandbox"
 	"lastack/loadgen"
@@ -14,18 +13,18 @@ import (
 )
 
 // portsOf is how many local ports the group can use per source address, 0 if unknown.
-func (r *resolver) portsOf(g *loadgen.Group, f *host.Facts) int {
-	lo, hi, n, _ := f.LocalPorts()
+func (r *resolver) portsOf(g *loadgen.Group) int {
+	lo, hi, n, _ := r.inside.LocalPorts()
 	if p := g.SourcePorts; !p.IsZero() {
 		lo, hi = int(p.Lo), int(p.Hi)
-		n, _ = f.UsablePorts(lo, hi)
+		n, _ = r.inside.UsablePorts(lo, hi)
 	}
-	return n - r.targetPorts(g, f, lo, hi)
+	return n - r.targetPorts(g, lo, hi)
 }
 
 // targetPorts counts the ports from lo to hi that connect cannot choose because a local target listens there: it skips bound ports
 // (__inet_hash_connect).
-func (r *resolver) targetPorts(g *loadgen.Group, f *host.Facts, lo, hi int) int {
+func (r *resolver) targetPorts(g *loadgen.Group, lo, hi int) int {
 	n := 0
 	seen := make(map[uint16]bool)
 	for _, t := range g.Targets {
@@ -34,7 +33,7 @@ func (r *resolver) targetPorts(g *loadgen.Group, f *host.Facts, lo, hi int) int 
 			continue
 		}
 		seen[t.Port()] = true
-		usable, _ := f.UsablePorts(p, p)
+		usable, _ := r.inside.UsablePorts(p, p)
 		n += usable
 	}
 	return n
@@ -47,13 +46,13 @@ func (r *resolver) isLocal(a netip.Addr) bool {
 
 // portsHeld is how many ports the group uses at once: for its open connections and, if there is a count, for the client's
 // TIME_WAITs. The TIME_WAITs of a plateau keep the ports of its connections.
-func (r *resolver) portsHeld(g *loadgen.Group, f *host.Facts) int64 {
+func (r *resolver) portsHeld(g *loadgen.Group) int64 {
 	n := r.open(g)
 	if g.Connections == 0 {
 		n = 0 // no cap: a schedule may run out of ports on purpose
 	}
 	if r.Plan.Count > 0 && g.Plateau == 0 && !r.studiesReuse() {
-		n = min(n+r.timeWaits(g, f)[sockstate.Client], r.Plan.Count)
+		n = min(n+r.timeWaits(g)[sockstate.Client], r.Plan.Count)
 	}
 	return n
 }
@@ -65,13 +64,12 @@ func (r *resolver) studiesReuse() bool {
 
 // checkPorts refuses a plateau with more connections than ports: it could never have them all open.
 func (r *resolver) checkPorts() error {
-	f := r.inside
 	for i := range r.Plan.Groups {
 		g := &r.Plan.Groups[i]
-		if err := r.checkReserved(g, f); err != nil {
+		if err := r.checkReserved(g); err != nil {
 			return err
 		}
-		ports := int64(r.portsOf(g, f))
+		ports := int64(r.portsOf(g))
 		if g.Plateau == 0 || ports == 0 {
 			continue
 		}
@@ -114,7 +112,7 @@ func (r *resolver) checkKept() error {
 	if !keeps {
 		return nil
 	}
-	ports := int64(r.portsOf(&r.Plan.Groups[0], r.inside))
+	ports := int64(r.portsOf(&r.Plan.Groups[0]))
 	if ports <= 0 || kept+arrivals <= ports {
 		return nil
 	}
@@ -127,16 +125,16 @@ func (r *resolver) checkKept() error {
 }
 
 // checkReserved refuses a group whose local ports are all reserved: connect does not choose a reserved port.
-func (r *resolver) checkReserved(g *loadgen.Group, f *host.Facts) error {
+func (r *resolver) checkReserved(g *loadgen.Group) error {
 	const key = reservedPortsKey
-	reserved := f.Sysctls[key]
+	reserved := r.inside.Sysctls[key]
 	if p := g.SourcePorts; !p.IsZero() {
-		if n, err := f.UsablePorts(int(p.Lo), int(p.Hi)); err == nil && n == 0 {
+		if n, err := r.inside.UsablePorts(int(p.Lo), int(p.Hi)); err == nil && n == 0 {
 			return sockstate.BadValue("source-ports", p, "all of them are reserved (%s=%s), and connect chooses no reserved port: want others, or reserve fewer", key, reserved)
 		}
 		return nil
 	}
-	lo, hi, n, ok := f.LocalPorts()
+	lo, hi, n, ok := r.inside.LocalPorts()
 	if !ok || n > 0 {
 		return nil
 	}

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"lastack/bench/host"
 	"lastack/bench/record"
@@ -33,9 +32,8 @@ type Setup struct {
 	ServerPorts []uint16       `json:"server_ports,omitempty"`
 	V6          bool           `json:"v6,omitempty"` // the server listens on IPv6
 
-	// Sandbox is the sandbox to make. If it is nil, the run uses this process's namespace, and NoSandbox says why.
-	Sandbox   *sandbox.Spec `json:"sandbox,omitempty"`
-	NoSandbox string        `json:"no_sandbox,omitempty"`
+	// Sandbox is the sandbox to make. If it is nil, the run uses this process's namespace.
+	Sandbox *sandbox.Spec `json:"sandbox,omitempty"`
 	// NeedsSandbox is the flag that requires the sandbox. If it is empty, the host's namespace is a fallback.
 	NeedsSandbox string `json:"needs_sandbox,omitempty"`
 
@@ -47,19 +45,14 @@ type Setup struct {
 	// Threads is the least GOMAXPROCS.
 	Threads int `json:"threads"`
 
-	StartAt   time.Time     `json:"start_at,omitzero"`
-	Census    string        `json:"census,omitempty"`
-	Interval  time.Duration `json:"interval_ns"`
-	Settle    time.Duration `json:"settle_ns,omitempty"`
-	ServerPID int           `json:"server_pid,omitempty"`
+	Common
 
 	// Needs estimates what the run needs.
 	Needs record.Needs `json:"needs"`
 	// Warnings lists the warnings that are known before the run.
 	Warnings []string `json:"warnings,omitempty"`
 	// Record is the plan for the record, except for what is known only after the run.
-	Record  record.Plan `json:"record"`
-	Version string      `json:"version,omitempty"`
+	Record record.Plan `json:"record"`
 	// Host holds the facts read outside of the sandbox. Inside, memory cannot be read.
 	Host host.Facts `json:"host"`
 }
@@ -109,11 +102,7 @@ func Resolve(spec Spec, facts Facts) (Setup, error) {
 }
 
 func newResolver(spec *Spec, facts *Facts) *resolver {
-	r := &resolver{spec: spec, facts: facts, inside: &facts.Host, Setup: Setup{
-		Plan: spec.Plan, NoSandbox: spec.NoSandbox,
-		StartAt: spec.StartAt, Census: spec.Census, Interval: spec.Interval, Settle: spec.Settle, ServerPID: spec.ServerPID,
-		Version: spec.Version, Host: facts.Host,
-	}}
+	r := &resolver{spec: spec, facts: facts, inside: &facts.Host, Setup: Setup{Plan: spec.Plan, Common: spec.Common, Host: facts.Host}}
 	r.Plan.Groups = slices.Clone(spec.Plan.Groups)
 	return r
 }

@@ -65,7 +65,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"a plan", func(_ *asked, g *loadgen.Group) { g.Connections = -1 }, "--connections -1: want 1 to 100000000"},
 		{"no group", func(c *asked, _ *loadgen.Group) { c.Plan.Groups = nil }, "--groups 0: want 1 to 64"},
-		{"workers", func(c *asked, _ *loadgen.Group) { c.Plan.Workers = 1025 }, "--workers 1025: want 0 (one per CPU) to 1024"},
+		{"workers", func(c *asked, _ *loadgen.Group) { c.Plan.Workers = 1025 }, "--workers 1025: want 0 (automatic) to 1024"},
 		{"a server", func(c *asked, _ *loadgen.Group) { c.Server.Backlog = -1 }, "--backlog -1: want 1 to 1048576"},
 		{"the interval", func(c *asked, _ *loadgen.Group) { c.Interval = time.Millisecond }, "--interval 1ms: want 10ms to 1h"},
 		{"a duration and a plateau", func(_ *asked, g *loadgen.Group) { g.Plateau = time.Second }, "--duration 10s: not with --plateau, which ends when all connections are closed"},

@@ -3,19 +3,10 @@ package setup
 import (
 	"math"
 
+	"lastack/bench/host"
 	"lastack/bench/quantity"
 	"lastack/loadgen"
 	"lastack/sockstate"
-	"lastack/sockstate/teardown"
-)
-
-const (
-	// reservedFds are descriptors that are kept free for everything but the load's connections.
-	reservedFds = 64
-	// fdsOfWorker is the number of a loop's own descriptors.
-	fdsOfWorker = 2
-	// maxSpareSlots limits the slots beyond the plan's connections, if RLIMIT_NOFILE hardly does.
-	maxSpareSlots = 1 << 20
 )
 
 // divide sets how many connections the load, and each worker of the server, may have open.
@@ -58,18 +49,9 @@ func (r *resolver) planned() (n int, uncapped bool) {
 	return n, uncapped
 }
 
-// freeFds is how many descriptors RLIMIT_NOFILE leaves for connections.
-func (r *resolver) freeFds(limit int64) int {
-	n := int(min(limit, 1<<30)) - reservedFds - fdsOfWorker*r.Plan.Workers
-	if r.Server != nil {
-		n -= fdsOfWorker*r.Server.Workers + r.Server.Listeners
-	}
-	return n
-}
-
 // divideFds is for epoll, where each end of a connection has a descriptor.
 func (r *resolver) divideFds(limit int64) (load, server int, err error) {
-	budget := r.freeFds(limit)
+	budget := r.loops().FreeFds(limit)
 	planned, uncapped := r.planned()
 	ends := int(r.ends())
 	if planned*ends > budget {
@@ -84,7 +66,7 @@ func (r *resolver) divideFds(limit int64) (load, server int, err error) {
 		return 0, 0, sockstate.BadValue("connections", quantity.Count(int64(planned)), "needs %s descriptors (%s), and RLIMIT_NOFILE leaves %s of %s: %s",
 			quantity.Count(int64(planned*ends)), why, quantity.Count(int64(max(budget, 0))), quantity.Count(limit), remedy)
 	}
-	most := max(planned, maxSpareSlots)
+	most := max(planned, host.MaxSpareSlots)
 	if r.Server == nil {
 		return min(budget, most), 0, nil
 	}
@@ -98,13 +80,11 @@ func (r *resolver) divideFds(limit int64) (load, server int, err error) {
 // divideRings is for io_uring: a ring takes one descriptor, and its fixed-file table holds as many sockets as RLIMIT_NOFILE allows. A loop
 // makes rings when it needs them, and an unused slot takes no memory, so there may be more slots than connections.
 func (r *resolver) divideRings(limit int64) (load, server int, err error) {
-	rings := r.freeFds(limit)
-	table := int(min(max(limit, 1), maxSpareSlots))
+	loops := r.loops()
+	rings := loops.FreeFds(limit)
+	table := int(min(max(limit, 1), host.MaxSpareSlots))
 	planned, uncapped := r.planned()
-	workers := max(r.Plan.Workers, 1) // the last ring of each may not be full
-	if r.Server != nil {
-		workers += max(r.Server.Workers, 1)
-	}
+	workers := loops.Load + loops.Server // the last ring of each may not be full
 	most := max(rings-workers, 0) * table / int(r.ends())
 	if planned > most && (rings < workers || planned > table) {
 		remedy := "raise it (ulimit -n)"
@@ -117,12 +97,9 @@ func (r *resolver) divideRings(limit int64) (load, server int, err error) {
 	}
 	load = planned
 	if uncapped {
-		load = min(max(r.mostOpen(), planned), max(planned, maxSpareSlots), max(most, table))
+		load = min(max(r.mostOpen(), planned), max(planned, host.MaxSpareSlots), max(most, table))
 	}
-	if r.Server == nil {
-		return load, 0, nil
-	}
-	return load, r.serverSlots(load), nil
+	return load, loops.ServerSlots(load), nil
 }
 
 // mostOpen bounds the connections that schedules without a cap can have open: no connection lasts longer
@@ -148,24 +125,4 @@ func (r *resolver) mostOpen() int {
 		sum += n
 	}
 	return int(min(math.Ceil(sum), loadgen.MaxConnections))
-}
-
-// slack is how many more slots than connections a worker of the server has, for ends that it has not seen closed yet.
-const slack = 4096
-
-// serverSlots is how many slots a worker of the server needs for so many connections. SO_REUSEPORT distributes them by hash,
-// evenly to within some hundreds of a million. If workers share a listener, one may get all of them.
-func (r *resolver) serverSlots(connections int) int {
-	s := r.Server
-	workers, listeners := max(s.Workers, 1), max(s.Listeners, 1)
-	share := connections
-	if listeners >= workers {
-		share = (connections*((listeners+workers-1)/workers) + listeners - 1) / listeners
-	}
-	n := share + share/4 + slack
-	// With these, any number of ends may outlive the client's.
-	if s.Delay > 0 || s.OnEOF.Kind == teardown.ReactDelay || s.OnEOF.Kind == teardown.ReactNever {
-		n = max(n, maxSpareSlots)
-	}
-	return n
 }

@@ -3,7 +3,6 @@ package setup
 import (
 	"net/netip"
 
-	"lastack/bench/host"
 	"lastack/bench/sandbox"
 	"lastack/loadgen"
 	"lastack/sockstate"
@@ -22,12 +21,12 @@ func (r *resolver) portsAreSet(g *loadgen.Group) bool {
 
 // sourceCount is how many source addresses to choose: enough for connect to find a port in its first pass. It is 0 if
 // there is nothing to choose.
-func (r *resolver) sourceCount(f *host.Facts) int {
+func (r *resolver) sourceCount() int {
 	held, each := int64(0), int64(0)
 	for i := range r.Plan.Groups {
 		if g := &r.Plan.Groups[i]; r.chooses(g) {
-			held += r.portsHeld(g, f)
-			each = int64(r.portsOf(g, f)/parities) * int64(max(len(g.Targets), 1))
+			held += r.portsHeld(g)
+			each = int64(r.portsOf(g)/parities) * int64(max(len(g.Targets), 1))
 		}
 	}
 	switch {
@@ -44,7 +43,7 @@ func (r *resolver) sourceCount(f *host.Facts) int {
 // spread gives the groups as many source addresses as they need, where Resolve may choose. If one is enough, the kernel
 // chooses it.
 func (r *resolver) spread() error {
-	n := r.sourceCount(r.inside)
+	n := r.sourceCount()
 	if n < 2 {
 		return nil
 	}

@@ -24,14 +24,23 @@ type Spec struct {
 	// Server is the embedded server, nil if the plan has targets.
 	Server *Server `json:"server,omitempty"`
 
-	// Sandbox is the sandbox to run in. If it is nil, the run uses this process's network namespace, and NoSandbox says why.
-	Sandbox   *sandbox.Spec `json:"sandbox,omitempty"`
-	NoSandbox string        `json:"no_sandbox,omitempty"`
+	// Sandbox is the sandbox to run in. If it is nil, the run uses this process's network namespace.
+	Sandbox *sandbox.Spec `json:"sandbox,omitempty"`
+	// Engine is auto, uring or epoll; empty is auto.
+	Engine string `json:"engine,omitempty"`
+	Common
 
+	// Given lists the flags that the user gave. Resolve refuses one that does not apply, even if it has its default value.
+	Given []string `json:"given,omitempty"`
+	// Command is for the record.
+	Command []string `json:"command,omitempty"`
+}
+
+// Common is what a Spec and its Setup have in common. Resolve only chooses a missing Interval.
+type Common struct {
 	// StartAt is when the load starts, on the wall clock; zero means at once.
 	StartAt time.Time `json:"start_at,omitzero"`
-	// Engine is auto, uring or epoll; empty is auto. Census is auto, diag or proc.
-	Engine string `json:"engine,omitempty"`
+	// Census is auto, diag or proc.
 	Census string `json:"census,omitempty"`
 	// Interval is the time between samples; 0 means 1 s.
 	Interval time.Duration `json:"interval_ns,omitempty"`
@@ -39,12 +48,8 @@ type Spec struct {
 	Settle time.Duration `json:"settle_ns,omitempty"`
 	// ServerPID is the process of a local target; 0 if unknown.
 	ServerPID int `json:"server_pid,omitempty"`
-
-	// Given lists the flags that the user gave. Resolve refuses one that does not apply, even if it has its default value.
-	Given []string `json:"given,omitempty"`
-	// Version and Command are for the record.
-	Version string   `json:"version,omitempty"`
-	Command []string `json:"command,omitempty"`
+	// Version is for the record.
+	Version string `json:"version,omitempty"`
 }
 
 // Server is the embedded server. It behaves on a connection as the first group of the plan needs it.

@@ -36,8 +36,8 @@ type isolation[Input any] struct {
 	why string
 	// needs is the flag that requires the sandbox. If it is empty and the host allows no sandbox, the job runs in the host's namespace.
 	needs string
-	// fallback returns the job's input for the host's namespace; why says why there is no sandbox.
-	fallback func(why string) (Input, error)
+	// fallback returns the job's input for the host's namespace.
+	fallback func() (Input, error)
 }
 
 // measure runs a job, then saves and prints its record. A second signal ends the program without the result, as soon as the job has
@@ -55,7 +55,7 @@ func measure[Input any](cmd *cobra.Command, f *resultFlags, j cell.Job[Input], i
 	})
 	defer stop()
 	stderr := cmd.ErrOrStderr()
-	out, err := openOutput(ctx, f.output, stderr)
+	out, err := openOutput(f.output, stderr)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func measure[Input any](cmd *cobra.Command, f *resultFlags, j cell.Job[Input], i
 	switch {
 	case run != nil && !hurried.Load():
 		add(run)
-		return f.finish(cmd, out, run, err)
+		return f.finish(ctx, cmd, out, run, err)
 	case !cancelled:
 		return asUsage(cmd, err)
 	case err == nil && run == nil, errors.Is(err, context.Canceled):
@@ -77,7 +77,7 @@ func measure[Input any](cmd *cobra.Command, f *resultFlags, j cell.Job[Input], i
 }
 
 // execute runs a job in a cell, or in this process.
-func execute[Input any](ctx context.Context, stderr io.Writer, j cell.Job[Input], in Input, iso isolation[Input], see func(record.Event), keep []int) (*record.Run, error) {
+func execute[Input any](ctx context.Context, stderr io.Writer, j cell.Job[Input], in Input, iso isolation[Input], see func(record.Event), keep []string) (*record.Run, error) {
 	if iso.box == nil {
 		return j.Do(ctx, in, cell.Here(iso.why, see, keep))
 	}
@@ -102,7 +102,7 @@ func execute[Input any](ctx context.Context, stderr io.Writer, j cell.Job[Input]
 		return nil, fmt.Errorf("%s needs a sandbox, and this host allows none: %s; see lastack doctor, or leave the flag out", iso.needs, why)
 	}
 	fmt.Fprintf(stderr, "lastack: this host allows no sandbox, so the run uses the host's network namespace: %s\n", quantity.Escape(why))
-	if in, err = iso.fallback(why); err != nil {
+	if in, err = iso.fallback(); err != nil {
 		return nil, err
 	}
 	return j.Do(ctx, in, cell.Here(why, see, keep))

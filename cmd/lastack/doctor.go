@@ -26,7 +26,7 @@ type doctorReport struct {
 }
 
 func newDoctor() *cobra.Command {
-	format := newChoice("text", "json")
+	var format string
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check what this host allows: limits, sysctls, kernel features",
@@ -47,7 +47,7 @@ is 0.`,
 			if err != nil {
 				return err
 			}
-			features, err := host.Probe(cmd.Context(), host.Options{Child: "/proc/self/exe"})
+			features, err := host.Probe(cmd.Context(), "/proc/self/exe")
 			if err != nil {
 				return err
 			}
@@ -55,7 +55,7 @@ is 0.`,
 				Schema: doctorSchema, Version: versionString(),
 				Host: facts, Features: features, Lines: host.Judge(facts, features),
 			}
-			if format.value == "json" {
+			if format == "json" {
 				var b bytes.Buffer
 				e := json.NewEncoder(&b)
 				e.SetIndent("", "  ")
@@ -69,7 +69,7 @@ is 0.`,
 			return r.writeText(cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().Var(format, "format", "how to print")
+	cmd.Flags().Var(newChoice(&format, "text", "json"), "format", "how to print")
 	return cmd
 }
 

@@ -91,7 +91,7 @@ func (o *drainOptions) show(stderr io.Writer) func(record.Event) {
 			said := quantity.Escape(record.RedactText(e.Said.Text))
 			fmt.Fprintf(stderr, "lastack: %q said:\n  %s\n", strings.Join(e.Said.Command, " "), strings.ReplaceAll(said, "\n", "\n  "))
 		case e.Phase != nil && !o.quiet:
-			report.DrainPhase(stderr, e.Phase.Try, int(o.repeat), e.Phase.Text)
+			report.DrainPhase(stderr, e.Phase.Try, o.what.Repeat, e.Phase.Text)
 		}
 	}
 }

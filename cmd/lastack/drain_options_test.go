@@ -104,20 +104,18 @@ func TestDrainConfig(t *testing.T) {
 			if o.target, err = parseTarget(t.Context(), "127.0.0.1:9"); err != nil {
 				t.Fatal(err)
 			}
-			stop, err := o.stopConfig(cmd.Flags().Changed)
-			if err != nil {
+			if err := o.completeStop(cmd.Flags().Changed); err != nil {
 				t.Fatal(err)
 			}
-			load, err := o.load(cmd.Flags().Changed)
-			if err != nil {
+			if err := o.completeLoad(cmd.Flags().Changed); err != nil {
 				t.Fatal(err)
 			}
 			wantStop, wantLoad := defaultStop, defaultLoad
 			tt.want(&wantStop, &wantLoad)
-			if diff := cmp.Diff(wantStop, stop, cmpopts.IgnoreUnexported(drain.Stop{})); diff != "" {
+			if diff := cmp.Diff(wantStop, o.what.Stop); diff != "" {
 				t.Errorf("stop (-want +got)\n%s", diff)
 			}
-			if diff := cmp.Diff(wantLoad, load); diff != "" {
+			if diff := cmp.Diff(wantLoad, o.what.Load, cmpopts.IgnoreFields(drain.Load{}, "Defaults")); diff != "" {
 				t.Errorf("load (-want +got)\n%s", diff)
 			}
 		})

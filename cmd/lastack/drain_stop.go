@@ -1,26 +1,16 @@
 package main
 
-import (
-	"lastack/bench/drain"
-	"lastack/bench/process"
-)
+import "lastack/bench/drain"
 
-// stopConfig checks which server is stopped, and how.
-func (o *drainOptions) stopConfig(given func(string) bool) (drain.Stop, error) {
-	s := drain.Stop{
-		PID: o.pid, Hook: o.stop, Signal: o.signal.Signal, After: o.after, Grace: o.grace, Then: o.then.Signal, Watch: o.watch,
-		Handover: o.handover, Contain: process.Contain(o.contain.value), Ledger: o.ledger,
-	}
-	if o.then.none {
-		s.Then = drain.NoSignal
-	}
+// completeStop checks which server is stopped, and how.
+func (o *drainOptions) completeStop(given func(string) bool) (err error) {
+	s := &o.what.Stop
 	if err := o.oneServer(given); err != nil {
-		return s, err
+		return err
 	}
-	var err error
 	if given("exec") {
 		if s.Exec, err = commandWords("exec", o.exec[0]); err != nil {
-			return s, err
+			return err
 		}
 	}
 	switch {
@@ -30,21 +20,21 @@ func (o *drainOptions) stopConfig(given func(string) bool) (drain.Stop, error) {
 		s.Restart, err = commandWords("restart", o.restart)
 	}
 	if err != nil {
-		return s, err
+		return err
 	}
 	for _, command := range o.also {
 		words, err := commandWords("also", command)
 		if err != nil {
-			return s, err
+			return err
 		}
 		o.what.Also = append(o.what.Also, words)
 	}
 	if given("pid") {
-		if err := checkPID("pid", o.pid); err != nil {
-			return s, err
+		if err := checkPID("pid", s.PID); err != nil {
+			return err
 		}
 	}
-	return s, o.checkStop(given, &s)
+	return o.checkStop(given)
 }
 
 // oneServer checks that the flags name one server and one way to stop it.
@@ -53,12 +43,12 @@ func (o *drainOptions) oneServer(given func(string) bool) error {
 	case !pid && !execs && !stop:
 		return usagef("drain %s: no server to stop: want one of --pid N, --exec 'CMD ...' and --stop 'CMD'", o.target.name)
 	case pid && execs:
-		return usagef("--pid %d: not with --exec, which starts the server itself: want one of them", o.pid)
+		return usagef("--pid %d: not with --exec, which starts the server itself: want one of them", o.what.Stop.PID)
 	case stop && pid:
-		return usagef("--stop %q: not with --pid, which names a process to signal: want one of them", o.stop)
+		return usagef("--stop %q: not with --pid, which names a process to signal: want one of them", o.what.Stop.Hook)
 	case given("also") && !execs:
 		return usagef("--also %q: runs beside a server that lastack starts: want --exec", o.also[0])
-	case stop && o.stop == "":
+	case stop && o.what.Stop.Hook == "":
 		return usagef("--stop \"\": want a command for /bin/sh -c")
 	case len(o.exec) > 2:
 		return usagef("--exec %q: want at most two, the server and its replacement", o.exec[2])
@@ -69,7 +59,8 @@ func (o *drainOptions) oneServer(given func(string) bool) error {
 }
 
 // checkStop refuses flags that contradict each other.
-func (o *drainOptions) checkStop(given func(string) bool, s *drain.Stop) error {
+func (o *drainOptions) checkStop(given func(string) bool) error {
+	s := &o.what.Stop
 	if given("stop") {
 		if given("signal") {
 			return usagef("--signal: the command of --stop stops the server: leave --signal out")
@@ -80,10 +71,10 @@ func (o *drainOptions) checkStop(given func(string) bool, s *drain.Stop) error {
 		s.Signal = 0
 	}
 	switch {
-	case o.repeat < 1:
-		return usagef("--repeat %v: want 1 to %d", &o.repeat, drain.MaxTries)
+	case o.what.Repeat < 1:
+		return usagef("--repeat %d: want 1 to %d", o.what.Repeat, drain.MaxTries)
 	case given("contain") && given("pid") && len(s.Restart) == 0:
-		return usagef("--contain %s: applies to processes that lastack starts, and with --pid it starts none: leave it out", o.contain)
+		return usagef("--contain %s: applies to processes that lastack starts, and with --pid it starts none: leave it out", s.Contain)
 	case given("ledger") && s.Ledger == "":
 		return usagef("--ledger \"\": want the file that the server writes when it ends")
 	case given("ledger") && given("output") && sameFile(s.Ledger, o.output):

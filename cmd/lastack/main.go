@@ -27,9 +27,7 @@ func main() {
 	if process.IsInit() {
 		os.Exit(process.RunInit())
 	}
-	if os.Args[0] == host.ProofArg {
-		os.Exit(host.Proof(os.Stdout))
-	}
+	host.Proof()
 	if err := host.CheckPrivileges(); err != nil {
 		fmt.Fprintf(os.Stderr, "lastack: %v\n", err)
 		os.Exit(exitError)

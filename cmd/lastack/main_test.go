@@ -17,7 +17,6 @@ import (
 	"mvdan.cc/sh/v3/expand"
 	"mvdan.cc/sh/v3/syntax"
 
-	"lastack/bench/host"
 	"lastack/bench/process"
 	"lastack/sockstate/socktest"
 )
@@ -34,12 +33,13 @@ func TestMain(m *testing.M) {
 	commands := map[string]func(){
 		"lastack": main,
 		// The child in which doctor tries a namespace is /proc/self/exe under this name: here, the test binary.
-		host.ProofArg: main,
-		"noring":      noRing,
-		"nosignal":    noSignal,
-		"nokill":      noKill,
-		"faulty":      faulty,
-		"nodiag":      noDiag,
+		"lastack-namespace-proof": main,
+
+		"noring":   noRing,
+		"nosignal": noSignal,
+		"nokill":   noKill,
+		"faulty":   faulty,
+		"nodiag":   noDiag,
 	}
 	if _, isCommand := commands[filepath.Base(os.Args[0])]; !isCommand {
 		// Under nohup SIGHUP is ignored, and would be in all programs: what is caught here has its default meaning there.

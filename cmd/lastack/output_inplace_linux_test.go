@@ -103,13 +103,13 @@ func TestOutputLosesItsDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := host.WithoutCapabilities(func() error {
-		out, err := openOutput(t.Context(), path, io.Discard)
+		out, err := openOutput(path, io.Discard)
 		if err != nil {
 			return err
 		}
 		defer out.close()
 		defer func() { _ = os.Chmod(dir, 0o700) }()
-		return errors.Join(os.Chmod(dir, 0o555), out.write(sampleRun()))
+		return errors.Join(os.Chmod(dir, 0o555), out.save(t.Context(), sampleRun()))
 	})
 	if err != nil || content(t, path) != written(t, sampleRun()) || files(t, dir) != "run.json" {
 		t.Errorf("%v; %.40q; %s", err, content(t, path), files(t, dir))
@@ -122,14 +122,14 @@ func TestOutputInPlaceKeepsCapabilities(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		mode os.FileMode
-		want []int
+		want []string
 	}{{"directory of root's", 0o755, nil}, {"closed directory", 0o555, host.FileCapabilities}} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "run.json")
 		if err := errors.Join(os.WriteFile(path, nil, 0o644), os.Chmod(dir, tt.mode)); err != nil {
 			t.Fatal(err)
 		}
-		out, err := openOutput(t.Context(), path, io.Discard)
+		out, err := openOutput(path, io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -331,7 +331,7 @@ func TestOutputInPlaceSwapped(t *testing.T) {
 			}
 			defer func() { _ = os.Chmod(dir, 0o700) }()
 			err := host.WithoutCapabilities(func() error {
-				out, err := openOutput(t.Context(), path, io.Discard)
+				out, err := openOutput(path, io.Discard)
 				if err != nil {
 					t.Error(err)
 					return nil
@@ -345,7 +345,7 @@ func TestOutputInPlaceSwapped(t *testing.T) {
 				if err := overwrite(path, seen, []byte("new")); err == nil || !strings.Contains(err.Error(), "another file took its place") {
 					t.Errorf("overwrite = %v", err)
 				}
-				return out.write(sampleRun())
+				return out.save(t.Context(), sampleRun())
 			})
 			if err == nil || !strings.Contains(err.Error(), "; it is in ") {
 				t.Errorf("write = %v", err)
@@ -438,7 +438,7 @@ func TestOutputAppendOnlyDirectory(t *testing.T) {
 			appendOnly()
 		}
 		var stderr bytes.Buffer
-		out, err := openOutput(t.Context(), path, &stderr)
+		out, err := openOutput(path, &stderr)
 		if !late {
 			name := strings.TrimSuffix(files(t, dir), " run.json")
 			if codeOf(err, true) != exitUsage || !strings.Contains(err.Error(), filepath.Join(dir, name)+" is left: operation not permitted") || !strings.HasPrefix(name, ".lastack-") || strings.Contains(name, " ") {
@@ -453,7 +453,7 @@ func TestOutputAppendOnlyDirectory(t *testing.T) {
 			t.Fatal(err)
 		}
 		appendOnly()
-		err = out.write(sampleRun())
+		err = out.save(t.Context(), sampleRun())
 		name := strings.TrimSuffix(files(t, dir), " run.json")
 		if err != nil || content(t, path) != written(t, sampleRun()) || !strings.Contains(stderr.String(), "temporary file "+filepath.Join(dir, name)+" could not be removed (operation not permitted)") {
 			t.Errorf("write = %v; the file holds %.40q; the directory has %s; %s", err, content(t, path), files(t, dir), stderr.String())

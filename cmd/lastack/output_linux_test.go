@@ -57,12 +57,12 @@ func files(t *testing.T, dir string) string {
 
 // save is the whole life of a destination.
 func save(path string) error {
-	out, err := openOutput(context.Background(), path, io.Discard)
+	out, err := openOutput(path, io.Discard)
 	if err != nil {
 		return err
 	}
 	defer out.close()
-	return out.write(sampleRun())
+	return out.save(context.Background(), sampleRun())
 }
 
 // TestOutputReplaces saves over what may stand in a path, with its mode and through its links, and leaves nothing else.
@@ -108,14 +108,14 @@ func TestOutputReplaces(t *testing.T) {
 			}
 			wasLink, _ := os.Readlink(path)
 			before, _ := os.ReadFile(target)
-			out, err := openOutput(t.Context(), path, io.Discard)
+			out, err := openOutput(path, io.Discard)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if now, _ := os.ReadFile(target); string(now) != string(before) {
 				t.Errorf("opening it left %d bytes of %d", len(now), len(before))
 			}
-			if err := out.write(sampleRun()); err != nil {
+			if err := out.save(t.Context(), sampleRun()); err != nil {
 				t.Fatal(err)
 			}
 			out.close()
@@ -165,7 +165,7 @@ func TestOutputNotWritten(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		out, err := openOutput(t.Context(), path, io.Discard)
+		out, err := openOutput(path, io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,11 +181,11 @@ func TestOutputNotWritten(t *testing.T) {
 }
 
 func TestNoOutput(t *testing.T) {
-	out, err := openOutput(t.Context(), "", io.Discard)
+	out, err := openOutput("", io.Discard)
 	if out != nil || err != nil {
 		t.Fatalf("openOutput(\"\") = %v, %v", out, err)
 	}
-	if err := out.write(sampleRun()); err != nil || out.waits() {
+	if err := out.save(t.Context(), sampleRun()); err != nil || out.waits() {
 		t.Error(err, out.waits())
 	}
 	out.close()
@@ -225,7 +225,7 @@ func TestOutputRefused(t *testing.T) {
 		{"/dev/fd/999", nil, "cannot be written (bad file descriptor)"},
 		{fmt.Sprintf("/dev/fd/%d", readOnly.Fd()), syscall.EBADF, "cannot be written (bad file descriptor)"},
 	} {
-		err := checkOutput(tt.path)
+		err := checkOutput(true, tt.path)
 		if err == nil || !strings.Contains(err.Error(), tt.text) || codeOf(err, true) != exitUsage {
 			t.Errorf("checkOutput(%q) = %v, want a usage error with %q", tt.path, err, tt.text)
 		}
@@ -233,7 +233,7 @@ func TestOutputRefused(t *testing.T) {
 			t.Errorf("checkOutput(%q) = %v, want %v", tt.path, err, tt.want)
 		}
 	}
-	if err := checkOutput(filepath.Join(dir, "new")); err != nil {
+	if err := checkOutput(true, filepath.Join(dir, "new")); err != nil {
 		t.Error(err)
 	}
 	if got := files(t, dir); got != "file loop socket" {
@@ -248,11 +248,11 @@ func TestOutputPipe(t *testing.T) {
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := checkOutput(path); err != nil { // opening would wait for a reader
+	if err := checkOutput(true, path); err != nil { // opening would wait for a reader
 		t.Fatal(err)
 	}
 	var said bytes.Buffer
-	out, err := openOutput(t.Context(), path, &said)
+	out, err := openOutput(path, &said)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +269,7 @@ func TestOutputPipe(t *testing.T) {
 		}
 		read <- string(b)
 	}()
-	if err := out.write(sampleRun()); err != nil {
+	if err := out.save(t.Context(), sampleRun()); err != nil {
 		t.Fatal(err)
 	}
 	if got := <-read; got != written(t, sampleRun()) {
@@ -299,14 +299,14 @@ func TestOutputPipeNobodyReads(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			var said bytes.Buffer
-			out, err := openOutput(ctx, path, &said)
+			out, err := openOutput(path, &said)
 			if err != nil {
 				t.Fatal(err)
 			}
 			run := sampleRun()
 			run.Version = strings.Repeat("x", 1<<20) // more than a pipe holds
 			time.AfterFunc(50*time.Millisecond, cancel)
-			err = out.write(run)
+			err = out.save(ctx, run)
 			if err == nil || !strings.HasPrefix(err.Error(), "the record could not be saved to "+path+": ") {
 				t.Fatalf("write = %v", err)
 			}

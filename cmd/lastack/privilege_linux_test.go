@@ -44,16 +44,20 @@ func effective(t *testing.T, pid string) []uint64 {
 	return slices.Compact(sets)
 }
 
-func set(list []int) (s uint64) {
-	for _, c := range list {
-		s |= 1 << c
+// set is the set of the named capabilities.
+func set(names ...string) (s uint64) {
+	for _, name := range names {
+		s |= 1 << map[string]int{
+			"chown": unix.CAP_CHOWN, "dac_override": unix.CAP_DAC_OVERRIDE, "fowner": unix.CAP_FOWNER, "net_bind_service": unix.CAP_NET_BIND_SERVICE,
+			"net_admin": unix.CAP_NET_ADMIN, "net_raw": unix.CAP_NET_RAW, "ipc_lock": unix.CAP_IPC_LOCK, "sys_admin": unix.CAP_SYS_ADMIN,
+		}[name]
 	}
 	return s
 }
 
 func needsAllCapabilities(t *testing.T) {
 	t.Helper()
-	if have := effective(t, "self"); os.Geteuid() != 0 || have[0]&set([]int{unix.CAP_SYS_ADMIN}) == 0 {
+	if have := effective(t, "self"); os.Geteuid() != 0 || have[0]&set("sys_admin") == 0 {
 		t.Skipf("not root, or without capabilities: %x", have)
 	}
 }
@@ -63,7 +67,7 @@ func TestCapabilitiesDropped(t *testing.T) {
 	t.Parallel()
 	needsAllCapabilities(t)
 	bin := filepath.Dir(shipped(t))
-	load := set(host.RunCapabilities) | set(host.SandboxCapabilities)
+	load := set(host.RunCapabilities...) | set(host.SandboxCapabilities...)
 	others := filepath.Join(t.TempDir(), "others")
 	if err := os.WriteFile(others, nil, 0o644); err != nil {
 		t.Fatal(err)
@@ -79,8 +83,8 @@ func TestCapabilitiesDropped(t *testing.T) {
 		{"lo", "run -d 10m -c 4 --interval 50ms", load, 0, "130"},
 		{"veth", "run -d 10m -c 4 --interval 50ms --topology veth --loss 1%", load, 0, "130"},
 		{"record", "run -d 10m -c 4 --interval 50ms -o run.json", load, 0, "130"},
-		{"record of another user's", "run -d 10m -c 4 --interval 50ms -o " + others, load, set(host.FileCapabilities), "130"},
-		{"serve", "serve --listen 127.0.0.1:0 --ledger ledger", set(host.ServeCapabilities), 0, "0"},
+		{"record of another user's", "run -d 10m -c 4 --interval 50ms -o " + others, load, set(host.FileCapabilities...), "130"},
+		{"serve", "serve --listen 127.0.0.1:0 --ledger ledger", set(host.ServeCapabilities...), 0, "0"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := begin(t, bin, []string{"env"}, strings.Fields(tt.args)...)
@@ -138,8 +142,8 @@ func copyProgram(t *testing.T) string {
 }
 
 // fileCaps is the extended attribute of a file with permitted and effective capabilities (vfs_cap_data, version 2).
-func fileCaps(caps ...int) []byte {
-	s := set(caps)
+func fileCaps(caps ...string) []byte {
+	s := set(caps...)
 	b := binary.LittleEndian.AppendUint32(nil, 0x02000001)
 	for _, half := range []uint32{uint32(s), uint32(s >> 32)} {
 		b = binary.LittleEndian.AppendUint32(b, half)
@@ -161,10 +165,10 @@ func TestSetUserID(t *testing.T) {
 		{"set-user-ID", func(p string) error { return os.Chmod(p, 0o755|os.ModeSetuid) }, asNobody, "this program is set-user-ID"},
 		{"set-group-ID", func(p string) error { return os.Chmod(p, 0o755|os.ModeSetgid) }, asNobody, "this program is set-group-ID"},
 		{"file capabilities", func(p string) error {
-			return unix.Setxattr(p, "security.capability", fileCaps(unix.CAP_DAC_OVERRIDE, unix.CAP_NET_RAW), 0)
+			return unix.Setxattr(p, "security.capability", fileCaps("dac_override", "net_raw"), 0)
 		}, asNobody, "this program's file capabilities"},
 		{"harmless ones", func(p string) error {
-			return unix.Setxattr(p, "security.capability", fileCaps(unix.CAP_NET_RAW), 0)
+			return unix.Setxattr(p, "security.capability", fileCaps("net_raw"), 0)
 		}, asNobody, ""},
 		{"none", func(string) error { return nil }, asNobody, ""},
 		{"root runs a set-user-ID one of root's", func(p string) error { return os.Chmod(p, 0o755|os.ModeSetuid) }, nil, ""},

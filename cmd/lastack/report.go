@@ -13,7 +13,7 @@ import (
 )
 
 func newReport() *cobra.Command {
-	format := newChoice(report.FormatNames()...)
+	var format string
 	verbose := false
 	cmd := &cobra.Command{
 		Use:   "report FILE",
@@ -34,10 +34,10 @@ itself would have. It works on any operating system. FILE may be - for standard 
 			if err != nil {
 				return err
 			}
-			return report.Render(cmd.OutOrStdout(), viewOf(cmd.OutOrStdout(), format.value, verbose), run)
+			return report.Render(cmd.OutOrStdout(), viewOf(cmd.OutOrStdout(), format, verbose), run)
 		},
 	}
-	cmd.Flags().Var(format, "format", "output format")
+	cmd.Flags().Var(newChoice(&format, report.FormatNames()...), "format", "output format")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "print the whole report, not only its first page")
 	return cmd
 }

@@ -2,11 +2,10 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strconv"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -16,14 +15,13 @@ import (
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/report"
-	"lastack/sockstate"
 	"lastack/sockstate/observe"
 )
 
 // resultFlags say how a result is saved, shown and judged.
 type resultFlags struct {
 	output     string
-	format     *choice
+	format     string
 	quiet      bool
 	verbose    bool
 	thresholds []string
@@ -31,12 +29,10 @@ type resultFlags struct {
 	bounds []metric.Threshold
 }
 
-func newResultFlags() resultFlags { return resultFlags{format: newChoice(report.FormatNames()...)} }
-
 // register adds the flags. example is a threshold for the help text.
 func (f *resultFlags) register(fs *pflag.FlagSet, example string) {
 	fs.StringVarP(&f.output, "output", "o", "", "save the run record to this `FILE`")
-	fs.Var(f.format, "format", "output format")
+	fs.Var(newChoice(&f.format, report.FormatNames()...), "format", "output format")
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "print the whole report, not only its first page")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "no progress rows on stderr")
 	fs.StringArrayVar(&f.thresholds, "threshold", nil, "a `BOUND` like '"+example+"': exit 99 if missed (repeatable)")
@@ -49,27 +45,17 @@ func (f *resultFlags) parseThresholds(kind string) error {
 		if err != nil {
 			return usagef("%w", err)
 		}
-		if name := t.Counter(); name != "" {
-			// If the names cannot be read here, Evaluate finds a misspelt one.
-			if known := observe.CounterNames(); known != nil && !slices.Contains(known, name) {
-				return usagef("%w", sockstate.BadValue("threshold", strconv.Quote(expr), "%s", metric.UnknownCounter(name, known)))
-			}
+		// If the names cannot be read here, Evaluate finds a misspelt one.
+		if err := t.CheckCounter(observe.CounterNames()); err != nil {
+			return usagef("%w", err)
 		}
 		f.bounds = append(f.bounds, t)
 	}
 	return nil
 }
 
-// checkOutput checks before the load that the record can be saved.
-func (f *resultFlags) checkOutput(given func(string) bool) error {
-	if !given("output") {
-		return nil
-	}
-	return checkOutput(f.output)
-}
-
 // finish saves and prints a record, and returns the program's error. err is the error of the run itself.
-func (f *resultFlags) finish(cmd *cobra.Command, out *output, run *record.Run, err error) error {
+func (f *resultFlags) finish(ctx context.Context, cmd *cobra.Command, out *destination, run *record.Run, err error) error {
 	for _, t := range f.bounds {
 		run.Thresholds = append(run.Thresholds, t.Evaluate(run))
 	}
@@ -77,9 +63,9 @@ func (f *resultFlags) finish(cmd *cobra.Command, out *output, run *record.Run, e
 	code := codeOfRun(run)
 	// Save to a file first, since stdout may block. Save to a pipe last, since it may block too.
 	if out.waits() {
-		err = errors.Join(err, f.print(cmd.OutOrStdout(), run), out.write(run))
+		err = errors.Join(err, f.print(cmd.OutOrStdout(), run), out.save(ctx, run))
 	} else {
-		err = errors.Join(err, out.write(run), f.print(cmd.OutOrStdout(), run))
+		err = errors.Join(err, out.save(ctx, run), f.print(cmd.OutOrStdout(), run))
 	}
 	printMissed(cmd.ErrOrStderr(), run)
 	if err != nil {
@@ -108,10 +94,10 @@ func printMissed(stderr io.Writer, run *record.Run) {
 // print shows the result; for jsonl, only the lines that have not been printed yet. EPIPE is not an error: the reader has seen enough.
 func (f *resultFlags) print(w io.Writer, run *record.Run) error {
 	var err error
-	if f.format.value == "jsonl" {
+	if f.format == "jsonl" {
 		err = report.WriteRest(w, run)
 	} else {
-		v := viewOf(w, f.format.value, f.verbose)
+		v := viewOf(w, f.format, f.verbose)
 		if f.output == "" {
 			v.Hint = "-o FILE saves it"
 		}

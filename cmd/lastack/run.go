@@ -51,9 +51,9 @@ stalls count for every connection due meanwhile.`,
 
 func (o *runOptions) isolation() isolation[setup.Setup] {
 	return isolation[setup.Setup]{
-		box: o.setup.Sandbox, why: o.setup.NoSandbox, needs: o.setup.NeedsSandbox,
-		fallback: func(why string) (setup.Setup, error) {
-			o.spec.Sandbox, o.spec.NoSandbox = nil, why
+		box: o.setup.Sandbox, why: "the target is outside", needs: o.setup.NeedsSandbox,
+		fallback: func() (setup.Setup, error) {
+			o.spec.Sandbox = nil
 			err := o.resolve()
 			return o.setup, err
 		},
@@ -78,7 +78,7 @@ func (o *runOptions) live(stdout, stderr io.Writer) func(record.Event) {
 		if rows != nil {
 			_ = rows.Interval(e.Interval) // an unread progress row must not end the load
 		}
-		if o.format.value == "jsonl" {
+		if o.format == "jsonl" {
 			_ = report.WriteInterval(stdout, e.Interval) // the checked writer keeps the error
 		}
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"net/netip"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -11,7 +10,6 @@ import (
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
 	"lastack/bench/setup"
-	"lastack/loadgen"
 	"lastack/sockstate/exchange"
 )
 
@@ -23,7 +21,7 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 		if err != nil {
 			return err
 		}
-		if err := t.checkPublic(o.allowPublic); err != nil {
+		if err := t.checkPublic(o.spec.AllowPublic); err != nil {
 			return err
 		}
 		o.targets = append(o.targets, t)
@@ -40,10 +38,10 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	if err := o.parseThresholds(record.KindRun); err != nil {
 		return err
 	}
-	if err := o.checkOutput(given); err != nil {
+	if err := checkOutput(given("output"), o.output); err != nil {
 		return err
 	}
-	if err := o.makeSpec(cmd.Flags()); err != nil {
+	if err := o.completeSpec(cmd.Flags()); err != nil {
 		return err
 	}
 	if err := o.resolve(); err != nil {
@@ -93,19 +91,20 @@ func (o *runOptions) probe(ctx context.Context) (probed bool) {
 // checkFlags refuses zero values of flags that were given: in a Spec they would mean "not given".
 func (o *runOptions) checkFlags(given func(string) bool) error {
 	const aboveZero = "want a duration above 0"
+	p, g := &o.spec.Plan, &o.spec.Plan.Groups[0]
 	for _, f := range []struct {
 		name string
 		bad  bool
 		v    any
 		want string
 	}{
-		{"connections", o.connections == 0, 0, "want at least 1"},
-		{"count", o.count == 0, 0, "want at least 1"},
-		{"requests", o.requests == 0, 0, "want at least 1"},
-		{"backlog", o.backlog == 0, 0, "want at least 1"},
-		{"duration", o.duration <= 0, o.duration, aboveZero},
-		{"plateau", o.plateau <= 0, o.plateau, aboveZero},
-		{"interval", o.interval <= 0, o.interval, "want 10ms to 1h"},
+		{"connections", g.Connections == 0, 0, "want at least 1"},
+		{"count", p.Count == 0, 0, "want at least 1"},
+		{"requests", g.Requests == 0, 0, "want at least 1"},
+		{"backlog", o.server.Backlog == 0, 0, "want at least 1"},
+		{"duration", p.Duration <= 0, p.Duration, aboveZero},
+		{"plateau", g.Plateau <= 0, g.Plateau, aboveZero},
+		{"interval", o.spec.Interval <= 0, o.spec.Interval, "want 10ms to 1h"},
 	} {
 		if given(f.name) && f.bad {
 			return usagef("--%s %v: %s", f.name, f.v, f.want)
@@ -114,28 +113,26 @@ func (o *runOptions) checkFlags(given func(string) bool) error {
 	switch {
 	case given("sandbox") && !o.sandbox:
 		return usagef("--sandbox=false: leave the flag out; without a TARGET, the run uses the host's namespace only if the host allows no sandbox")
-	case o.closeRate.from != o.closeRate.to:
-		return usagef("--close-rate %v: want one rate", &o.closeRate)
 	case given("server-pid"):
-		if err := checkPID("server-pid", o.serverPID); err != nil {
+		if err := checkPID("server-pid", o.spec.ServerPID); err != nil {
 			return err
 		}
 	}
-	return o.checkReaction(given("on-eof"))
+	return checkReaction(given("on-eof"), g.Close, g.OnEOF)
 }
 
 // completeExchange takes the exchange from --exchange or from a target's URL. With a TARGET and neither, there is none.
 func (o *runOptions) completeExchange(given bool) error {
-	fixed := ""
+	fixed, e := "", &o.spec.Plan.Groups[0].Exchange
 	switch {
 	case given:
 		fixed = "--exchange"
 	case len(o.targets) > 0:
-		o.exchange.Spec = exchange.Spec{}
+		*e = exchange.Spec{}
 	}
 	for i := range o.targets {
 		t := &o.targets[i]
-		if err := t.mergeExchange(&o.exchange.Spec, fixed); err != nil {
+		if err := t.mergeExchange(e, fixed); err != nil {
 			return err
 		}
 		if fixed == "" && t.exchange.Kind != exchange.None {
@@ -145,61 +142,26 @@ func (o *runOptions) completeExchange(given bool) error {
 	return nil
 }
 
-// makeSpec makes the spec. Where Resolve chooses a default, a flag that was not given stays zero.
-func (o *runOptions) makeSpec(flags *pflag.FlagSet) error {
-	g := loadgen.Group{
-		Name:     "run",
-		RateFrom: o.rate.from, RateTo: o.rate.to,
-		Hold: o.hold, Plateau: o.plateau, CloseRate: o.closeRate.from,
-		Close: o.close.Policy, OnEOF: o.onEOF.Reaction, Exchange: o.exchange.Spec,
-		Requests: int(o.requests), Think: o.think, Headers: o.headers,
-		ConnectTimeout: o.connectTimeout, RequestTimeout: o.requestTimeout, CloseTimeout: o.closeTimeout,
-		Sources: o.sources.addrs, SourcePorts: o.sourcePorts.PortRange,
-	}
-	if flags.Changed("connections") {
-		g.Connections = int(o.connections)
-	}
-	duration := time.Duration(0)
-	if flags.Changed("duration") {
-		duration = o.duration
-	}
-	s := setup.Spec{
-		Sources: o.sources.text, AllowPublic: o.allowPublic,
-		Engine: o.engine.value, Census: o.census.value, Interval: o.interval, Settle: o.settle.d, ServerPID: o.serverPID,
-		Version: versionString(), Command: commandLine(),
-	}
+// completeSpec adds to the spec what takes more than one flag.
+func (o *runOptions) completeSpec(flags *pflag.FlagSet) (err error) {
+	s, g := &o.spec, &o.spec.Plan.Groups[0]
+	s.Version, s.Command = versionString(), commandLine()
+	s.Sources, g.Sources = o.sources.text, o.sources.addrs
 	flags.Visit(func(f *pflag.Flag) { s.Given = append(s.Given, f.Name) })
 	for _, t := range o.targets {
 		g.Targets = append(g.Targets, t.addr)
 		s.Names = append(s.Names, t.name)
 	}
 	if len(o.targets) > 0 {
-		g.Host, s.NoSandbox = o.targets[0].name, "the target is outside"
-	} else {
-		s.Server = &setup.Server{Listeners: o.listeners, Backlog: int(o.backlog), Delay: o.delay, V6: o.v6}
-		var err error
-		if s.Sandbox, err = o.sandboxSpec(flags.Changed("loss")); err != nil {
-			return err
-		}
+		g.Host = o.targets[0].name
+		return nil
 	}
-	s.Plan = loadgen.Plan{
-		Groups: []loadgen.Group{g}, Duration: duration, Count: int64(o.count),
-		Warmup: o.warmup, Ramp: o.ramp, Workers: o.workers,
+	s.Server, s.Sandbox = &o.server, &o.box
+	if o.box.Sysctls, err = parseSysctls(o.sysctls); err == nil && flags.Changed("loss") {
+		o.box.Loss, err = sandbox.ParseLoss(o.loss)
 	}
-	o.spec = s
+	if err != nil {
+		return usagef("%w", err)
+	}
 	return nil
-}
-
-func (o *runOptions) sandboxSpec(lossy bool) (*sandbox.Spec, error) {
-	s := sandbox.Spec{Topology: sandbox.Topology(o.topology.value)}
-	var err error
-	if s.Sysctls, err = parseSysctls(o.sysctls); err != nil {
-		return nil, err
-	}
-	if lossy {
-		if s.Loss, err = sandbox.ParseLoss(o.loss); err != nil {
-			return nil, usagef("%w", err)
-		}
-	}
-	return &s, nil
 }

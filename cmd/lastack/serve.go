@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,48 +16,26 @@ import (
 	"github.com/spf13/cobra"
 
 	"lastack/bench/host"
-	"lastack/bench/quantity"
 	"lastack/bench/setup"
 	"lastack/server"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
 )
 
-// maxServeThreads bounds workers and listeners.
-const maxServeThreads = 1024
-
 // maxGrace keeps the sum of --grace and a lame duck's time within a time.Duration.
 const maxGrace = 30 * 24 * time.Hour
 
 type serveOptions struct {
-	traffic
-	listen    []string
-	backlog   countFlag
-	listeners int
-	reusePort bool
-	workers   int
-	delay     time.Duration
-	slow      time.Duration
-	shutdown  shutdownFlag
-	grace     time.Duration
-	ledger    string
-	engine    *choice
+	cfg    server.Config
+	listen []string
+	grace  time.Duration
+	ledger string
+	engine string
 }
-
-// shutdownFlag adapts server.Shutdown to pflag.Value.
-type shutdownFlag struct{ server.Shutdown }
-
-// Set implements pflag.Value.
-func (f *shutdownFlag) Set(s string) (err error) {
-	f.Shutdown, err = server.ParseShutdown(s)
-	return err
-}
-
-// Type implements pflag.Value.
-func (f *shutdownFlag) Type() string { return "MODE" }
 
 func newServe() *cobra.Command {
-	o := &serveOptions{traffic: newTraffic(), backlog: server.DefaultBacklog, engine: newChoice(sockio.BackendNames()...)}
+	o := &serveOptions{cfg: server.Config{Backlog: server.DefaultBacklog}}
+	c := &o.cfg
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server that run uses as its target",
@@ -87,77 +66,63 @@ connection.`,
   lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port   # shares the port, for a handover`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := o.config(cmd)
+			if err := o.complete(cmd); err != nil {
+				return err
+			}
+			ledger, err := openLedger(o.ledger, cmd.Flags().Changed("ledger"), cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
-			ledger, err := openLedger(o.ledger, cmd.Flags().Changed("ledger"))
-			if err != nil {
-				return err
-			}
-			return o.serve(cmd, cfg, ledger)
+			return o.serve(cmd, ledger)
 		},
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&o.listen, "listen", []string{"127.0.0.1:9000"}, "`ADDRESS:PORT` to listen on (repeatable); port 0 takes a free one")
-	o.register(f)
-	f.Var(&o.backlog, "backlog", "length of the accept queue, capped by net.core.somaxconn")
-	f.Var(quantity.NewDecimal(&o.listeners, 0), "listeners", "listening sockets per address (SO_REUSEPORT), each with its own accept queue (one per worker)")
-	f.BoolVar(&o.reusePort, "reuse-port", false, "share the addresses with other servers of this user (SO_REUSEPORT), for a handover")
-	f.VarP(quantity.NewDecimal(&o.workers, 0), "workers", "w", "worker threads (0 = one per CPU)")
-	f.DurationVar(&o.delay, "delay", 0, "how long to wait before each reply")
-	f.DurationVar(&o.slow, "slow", 0, "the delay for HTTP requests whose path begins with "+exchange.SlowPath+" (--delay unless given)")
-	f.Var(o.engine, "engine", "how to drive sockets")
-	f.Var(&o.shutdown, "shutdown", "what the first signal does: "+server.ShutdownHelp)
+	traffic{&c.Close, &c.OnEOF, &c.Exchange, &c.Requests, &c.Hold}.register(f)
+	f.Var(count(&c.Backlog), "backlog", "length of the accept queue, capped by net.core.somaxconn")
+	f.Var(decimal(&c.Listeners), "listeners", "listening sockets per address (SO_REUSEPORT), each with its own accept queue (one per worker)")
+	f.BoolVar(&c.ReusePort, "reuse-port", false, "share the addresses with other servers of this user (SO_REUSEPORT), for a handover")
+	f.VarP(decimal(&c.Workers), "workers", "w", "worker threads (0 = one per CPU)")
+	f.DurationVar(&c.Delay, "delay", 0, "how long to wait before each reply")
+	f.DurationVar(&c.Slow, "slow", 0, "the delay for HTTP requests whose path begins with "+exchange.SlowPath+" (--delay unless given)")
+	f.Var(newChoice(&o.engine, sockio.BackendNames()...), "engine", "how to drive sockets")
+	f.Var(textFlag{&c.Shutdown, "MODE"}, "shutdown", "what the first signal does: "+server.ShutdownHelp)
 	f.DurationVar(&o.grace, "grace", 10*time.Second, "how long connections may take to finish after the first signal, plus a lame duck's time")
 	f.StringVar(&o.ledger, "ledger", "", "`FILE` for the ledger, a JSON object of counts, written when the server has ended")
 	return cmd
 }
 
-func (o *serveOptions) config(cmd *cobra.Command) (server.Config, error) {
-	given := cmd.Flags().Changed
-	cfg := server.Config{
-		Listeners: o.listeners, ReusePort: o.reusePort, Backlog: int(o.backlog), Workers: o.workers,
-		Close: o.close.Policy, OnEOF: o.onEOF.Reaction, Exchange: o.exchange.Spec,
-		Requests: int(o.requests), Hold: o.hold, Delay: o.delay, Slow: o.slow, Shutdown: o.shutdown.Shutdown,
-	}
+// complete checks the command line, and completes the configuration.
+func (o *serveOptions) complete(cmd *cobra.Command) error {
+	given, cfg := cmd.Flags().Changed, &o.cfg
 	switch {
-	case o.backlog == 0:
-		return cfg, usagef("--backlog 0: want at least 1")
-	case given("requests") && o.requests == 0:
-		return cfg, usagef("--requests 0: want at least 1")
+	case cfg.Backlog == 0:
+		return usagef("--backlog 0: want at least 1")
+	case given("requests") && cfg.Requests == 0:
+		return usagef("--requests 0: want at least 1")
 	case o.grace < 0 || o.grace > maxGrace:
-		return cfg, usagef("--grace %v: want a duration from 0s to %v", o.grace, maxGrace)
-	case o.workers < 0 || o.workers > maxServeThreads:
-		return cfg, usagef("--workers %d: want 0 (one per CPU) to %d", o.workers, maxServeThreads)
-	case o.listeners < 0 || o.listeners > maxServeThreads:
-		return cfg, usagef("--listeners %d: want 0 (one per worker) to %d", o.listeners, maxServeThreads)
+		return usagef("--grace %v: want a duration from 0s to %v", o.grace, maxGrace)
 	}
-	if err := o.checkReaction(given("on-eof")); err != nil {
-		return cfg, err
+	if err := checkReaction(given("on-eof"), cfg.Close, cfg.OnEOF); err != nil {
+		return err
 	}
 	for _, s := range o.listen {
 		addrs, err := listenAddrs(s)
 		if err != nil {
-			return cfg, err
+			return err
 		}
 		cfg.Addrs = append(cfg.Addrs, addrs...)
 	}
-	if cfg.Workers == 0 {
-		cfg.Workers = host.Workers()
-	}
-	if cfg.Listeners == 0 {
-		cfg.Listeners = cfg.Workers
-	}
-	if err := cfg.Validate(); err != nil {
-		return cfg, asUsage(cmd, err)
-	}
-	backend, _, err := sockio.Choose(o.engine.value)
+	cfg.Workers = cmp.Or(cfg.Workers, host.Workers())
+	cfg.Listeners = cmp.Or(cfg.Listeners, cfg.Workers)
+	err := cfg.Validate()
 	if err != nil {
-		return cfg, usagef("--engine %s: %w", o.engine.value, err)
+		return asUsage(cmd, err)
 	}
-	cfg.Backend = backend
-	return cfg, nil
+	if cfg.Backend, _, err = sockio.Choose(o.engine); err != nil {
+		return usagef("--engine %s: %w", o.engine, err)
+	}
+	return nil
 }
 
 // listenAddrs reads ADDRESS:PORT. For localhost it returns both loopback addresses, since a client may try either.
@@ -182,12 +147,11 @@ func listenAddrs(s string) ([]netip.AddrPort, error) {
 	if err != nil || ip.Zone() != "" {
 		return nil, usagef("--listen %s: want an IP address, like 127.0.0.1:9000, [::]:9000 or :9000", s)
 	}
-	if c := setup.ClassOf(ip); !ip.IsUnspecified() && (c.Refused() || host.Broadcasts().Contains(ip.Unmap())) {
-		is := c.Is
+	if is, unreachable := setup.DescribeAddress(ip); !ip.IsUnspecified() && (unreachable || host.Broadcasts().Contains(ip.Unmap())) {
 		switch {
 		case ip.IsLinkLocalUnicast(): // clients with a zone can connect
 			return nil, usagef("--listen %s: %v is %s: want another address of this host, like 127.0.0.1:9000, [::]:9000 or :9000", s, ip, is)
-		case !c.Refused():
+		case !unreachable:
 			is = "the broadcast address of a network of this host"
 		}
 		return nil, usagef("--listen %s: %v is %s, to which no client can connect: want an address of this host, like 127.0.0.1:9000, [::]:9000 or :9000", s, ip, is)
@@ -217,16 +181,14 @@ func cannotListen(err error) error {
 	return err
 }
 
-// reservedFds are descriptors that are kept free for everything but connections.
-const reservedFds = 64
-
-func (o *serveOptions) serve(cmd *cobra.Command, cfg server.Config, ledger *destination) error {
+func (o *serveOptions) serve(cmd *cobra.Command, ledger *destination) error {
+	cfg := o.cfg
 	facts, err := host.Read()
 	if err != nil {
 		return err
 	}
 	if cfg.Slots = 1 << 20; cfg.Backend.Descriptors {
-		cfg.Slots = max(int(min(facts.NoFileSoft, 1<<20))-reservedFds, 1)
+		cfg.Slots = max(int(min(facts.NoFileSoft, 1<<20))-host.ReservedFds, 1)
 	}
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), cfg.Workers+2))
 
@@ -254,5 +216,5 @@ func (o *serveOptions) serve(cmd *cobra.Command, cfg server.Config, ledger *dest
 	}
 	st, err := s.Stop()
 	fmt.Fprint(cmd.OutOrStdout(), ledgerText(&st))
-	return errors.Join(failed, err, writeLedger(atOnce, ledger, st.Counts(), cmd.ErrOrStderr()))
+	return errors.Join(failed, err, writeLedger(atOnce, ledger, st.Counts()))
 }

@@ -15,25 +15,25 @@ import (
 )
 
 // openLedger checks before the server listens that the ledger can be written. It returns nil if none was asked for.
-func openLedger(path string, given bool) (*destination, error) {
+func openLedger(path string, given bool, stderr io.Writer) (*destination, error) {
 	if !given {
 		return nil, nil
 	}
 	if path == "" {
 		return nil, usagef("--ledger \"\": want a file to write the ledger to")
 	}
-	return openDestination("ledger", path)
+	return openDestination("ledger", path, stderr)
 }
 
 // writeLedger writes the counts to d, if it is not nil. Once ctx is done, it does not wait for a pipe's reader.
-func writeLedger(ctx context.Context, d *destination, counts map[string]int64, stderr io.Writer) error {
+func writeLedger(ctx context.Context, d *destination, counts map[string]int64) error {
 	if d == nil {
 		return nil
 	}
 	defer d.close()
 	b, err := json.MarshalIndent(counts, "", "  ")
 	if err == nil {
-		err = d.write(ctx, append(b, '\n'), func(s string) { fmt.Fprintf(stderr, "lastack: %s\n", s) })
+		err = d.write(ctx, append(b, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("the ledger could not be written to %s: %w", d.path, err)

@@ -81,11 +81,12 @@ func parseAddrRange(s string) (netipx.IPRange, error) {
 		return r, badSource(s)
 	}
 	for _, n := range noSources {
-		if lo := n.Masked().Addr(); r.Overlaps(netipx.RangeOfPrefix(n)) {
-			if r.Contains(lo) {
-				return r, fmt.Errorf("%q is not a source: %v is %s: want addresses of this host", s, lo, setup.ClassOf(lo).Is)
+		if a := n.Masked().Addr(); r.Overlaps(netipx.RangeOfPrefix(n)) {
+			if !r.Contains(a) {
+				a = r.From()
 			}
-			return r, fmt.Errorf("%q is not a source: %v is %s: want addresses of this host", s, r.From(), setup.ClassOf(r.From()).Is)
+			is, _ := setup.DescribeAddress(a)
+			return r, fmt.Errorf("%q is not a source: %v is %s: want addresses of this host", s, a, is)
 		}
 	}
 	return r, nil

@@ -8,7 +8,7 @@ func parseSysctls(texts []string) ([]sandbox.Sysctl, error) {
 	for _, s := range texts {
 		c, err := sandbox.ParseSysctl(s)
 		if err != nil {
-			return nil, usagef("%w", err)
+			return nil, err
 		}
 		list = append(list, c)
 	}

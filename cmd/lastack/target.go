@@ -100,9 +100,8 @@ func parseTargetBy(ctx context.Context, s string, find lookup) (target, error) {
 		}
 	}
 	for _, ip := range alternate(ips) {
-		c := setup.ClassOf(ip)
-		if ip.Zone() != "" || c.Refused() {
-			return target{}, usagef("target %q: %s is %s: want an address of one host, like 127.0.0.1:80", s, ip, c.Is)
+		if is, unreachable := setup.DescribeAddress(ip); unreachable || ip.Zone() != "" {
+			return target{}, usagef("target %q: %s is %s: want an address of one host, like 127.0.0.1:80", s, ip, is)
 		}
 		t.more = append(t.more, netip.AddrPortFrom(ip.Unmap(), uint16(port)))
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"lastack/sockstate/exchange"
 	"lastack/sockstate/teardown"
 )
 
@@ -17,7 +18,7 @@ func TestTrafficFlags(t *testing.T) {
 		bad  map[string]string
 	}{
 		{
-			new(policyFlag),
+			textFlag{new(teardown.Policy), "WHO:HOW"},
 			[]string{
 				"client:fin", "server:fin", "client:half", "server:half", "both:fin", "client:rst", "server:rst",
 				"client:linger=2s", "server:linger=5m", "client:unread", "server:unread", "never",
@@ -25,12 +26,12 @@ func TestTrafficFlags(t *testing.T) {
 			map[string]string{"": `unknown close policy ""`, "both:half": `unknown close policy "both:half"`, "client:linger=1500ms": `close policy "client:linger=1500ms"`},
 		},
 		{
-			new(reactionFlag),
+			textFlag{new(teardown.Reaction), "REACTION"},
 			[]string{"close", "delay=50ms", "never", "rst"},
 			map[string]string{"": `unknown reaction to EOF ""`, "delay=0s": `reaction to EOF "delay=0s"`},
 		},
 		{
-			new(exchangeFlag),
+			textFlag{new(exchange.Spec), "KIND"},
 			[]string{"none", "echo:1,1", "echo:100,20000", "http:/", "http:/a?b=c"},
 			map[string]string{"": `unknown exchange ""`, "http": `unknown exchange "http"`},
 		},
@@ -55,15 +56,15 @@ func TestCheckReaction(t *testing.T) {
 		"never":    "--on-eof rst: with --close never no side reads EOF",
 		"both:fin": "--on-eof rst: with --close both:fin no side reads EOF",
 	} {
-		var tr traffic
-		if err := tr.close.Set(policy); err != nil {
+		p, err := teardown.ParsePolicy(policy)
+		if err != nil {
 			t.Fatal(err)
 		}
-		tr.onEOF.Reaction = teardown.Reaction{Kind: teardown.ReactRST}
-		if err := tr.checkReaction(false); err != nil {
+		rst := teardown.Reaction{Kind: teardown.ReactRST}
+		if err := checkReaction(false, p, rst); err != nil {
 			t.Errorf("--close %s alone: %v", policy, err)
 		}
-		err := tr.checkReaction(true)
+		err = checkReaction(true, p, rst)
 		if want == "" && err == nil {
 			continue
 		}

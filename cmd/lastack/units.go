@@ -45,7 +45,7 @@ func formatCount(n int64) string {
 }
 
 // parseRate reads a rate, or a range LO..HI. 0 means closed loop.
-func parseRate(s string) (rateFlag, error) {
+func parseRate(s string) (lo, hi float64, err error) {
 	from, to, changes := strings.Cut(s, "..")
 	if !changes {
 		to = from
@@ -53,23 +53,23 @@ func parseRate(s string) (rateFlag, error) {
 	lo, ok1 := quantity.ParseSI(from)
 	hi, ok2 := quantity.ParseSI(to)
 	if !ok1 || !ok2 {
-		return rateFlag{}, fmt.Errorf("%q is not a rate: %s", s, rateHelp)
+		return 0, 0, fmt.Errorf("%q is not a rate: %s", s, rateHelp)
 	}
 	if lo > maxRate || hi > maxRate {
-		return rateFlag{}, fmt.Errorf("%q is too fast: want at most %s connections/s", s, formatCount(int64(maxRate)))
+		return 0, 0, fmt.Errorf("%q is too fast: want at most %s connections/s", s, formatCount(int64(maxRate)))
 	}
 	if changes && lo == 0 && hi == 0 {
-		return rateFlag{}, fmt.Errorf("%q never starts a connection: %s", s, rateHelp)
+		return 0, 0, fmt.Errorf("%q never starts a connection: %s", s, rateHelp)
 	}
-	return rateFlag{from: lo, to: hi}, nil
+	return lo, hi, nil
 }
 
 // formatRate prints a rate as parseRate reads it.
-func formatRate(r rateFlag) string {
-	if r.from == r.to {
-		return formatSI(r.from)
+func formatRate(from, to float64) string {
+	if from == to {
+		return formatSI(from)
 	}
-	return formatSI(r.from) + ".." + formatSI(r.to)
+	return formatSI(from) + ".." + formatSI(to)
 }
 
 func formatSI(v float64) string {
@@ -78,38 +78,3 @@ func formatSI(v float64) string {
 	}
 	return strconv.FormatFloat(v, 'f', -1, 64)
 }
-
-// countFlag is a count.
-type countFlag int64
-
-// Set implements pflag.Value.
-func (c *countFlag) Set(s string) error {
-	n, err := parseCount(s)
-	if err == nil {
-		*c = countFlag(n)
-	}
-	return err
-}
-
-func (c *countFlag) String() string { return formatCount(int64(*c)) }
-
-// Type implements pflag.Value.
-func (c *countFlag) Type() string { return "N" }
-
-// rateFlag is a rate in connections/s that changes linearly from one value to the
-// other over the load. Zero means closed loop.
-type rateFlag struct{ from, to float64 }
-
-// Set implements pflag.Value.
-func (r *rateFlag) Set(s string) error {
-	v, err := parseRate(s)
-	if err == nil {
-		*r = v
-	}
-	return err
-}
-
-func (r *rateFlag) String() string { return formatRate(*r) }
-
-// Type implements pflag.Value.
-func (r *rateFlag) Type() string { return "R" }

@@ -44,11 +44,11 @@ func TestParseCount(t *testing.T) {
 }
 
 func TestParseRate(t *testing.T) {
-	for s, want := range map[string]rateFlag{
+	for s, want := range map[string][2]float64{
 		"0": {}, "500": {500, 500}, "5k": {5000, 5000}, "0.5": {0.5, 0.5}, "1k..20k": {1000, 20000}, "20k..1k": {20000, 1000}, "0..1k": {0, 1000},
 	} {
-		if got, err := parseRate(s); err != nil || got != want {
-			t.Errorf("parseRate(%q) = %+v, %v, want %+v", s, got, err, want)
+		if from, to, err := parseRate(s); err != nil || from != want[0] || to != want[1] {
+			t.Errorf("parseRate(%q) = %v, %v, %v, want %v", s, from, to, err, want)
 		}
 	}
 	for s, want := range map[string]string{
@@ -61,8 +61,8 @@ func TestParseRate(t *testing.T) {
 		"0..0":    `"0..0" never starts a connection`,
 		"2000M":   `"2000M" is too fast: want at most 100M`,
 	} {
-		if got, err := parseRate(s); err == nil || !strings.HasPrefix(err.Error(), want) {
-			t.Errorf("parseRate(%q) = %+v, %v, want %q", s, got, err, want)
+		if from, to, err := parseRate(s); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("parseRate(%q) = %v, %v, %v, want %q", s, from, to, err, want)
 		}
 	}
 }
@@ -90,15 +90,15 @@ func FuzzParseRate(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		r, err := parseRate(s)
+		from, to, err := parseRate(s)
 		if err != nil {
 			return
 		}
-		if r.from < 0 || r.to < 0 || r.from > maxRate || r.to > maxRate {
-			t.Fatalf("parseRate(%q) = %+v", s, r)
+		if from < 0 || to < 0 || from > maxRate || to > maxRate {
+			t.Fatalf("parseRate(%q) = %v, %v", s, from, to)
 		}
-		if back, err := parseRate(formatRate(r)); err != nil || back != r {
-			t.Fatalf("%q is %+v, printed %q, which is %+v, %v", s, r, formatRate(r), back, err)
+		if f, b, err := parseRate(formatRate(from, to)); err != nil || f != from || b != to {
+			t.Fatalf("%q is %v..%v, printed %q, which is %v..%v, %v", s, from, to, formatRate(from, to), f, b, err)
 		}
 	})
 }

@@ -5,7 +5,7 @@ import "fmt"
 
 // Error is a failed system call on a network namespace. It wraps the errno.
 type Error struct {
-	// Call is the system call: unshare, setns, open or fstat.
+	// Call is the system call: unshare, setns, open or readlink.
 	Call string
 	// Namespace is the namespace's ID or the path to open; empty for one not yet made.
 	Namespace string

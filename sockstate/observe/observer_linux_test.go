@@ -21,6 +21,7 @@ import (
 
 	"lastack/sockstate"
 	"lastack/sockstate/netns"
+	"lastack/sockstate/sockio"
 	"lastack/sockstate/socktest"
 )
 
@@ -503,10 +504,10 @@ func TestThreadCPU(t *testing.T) {
 	steps, next := make(chan step), make(chan struct{})
 	work := func() {
 		for range 2 {
-			start := threadCPU()
-			for threadCPU()-start < 30*time.Millisecond {
+			start := sockio.ThreadCPU()
+			for sockio.ThreadCPU()-start < int64(30*time.Millisecond) {
 			}
-			steps <- step{unix.Gettid(), threadCPU()}
+			steps <- step{unix.Gettid(), time.Duration(sockio.ThreadCPU())}
 			<-next
 		}
 	}

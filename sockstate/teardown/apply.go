@@ -13,7 +13,7 @@ type End uint8
 // The ends.
 const (
 	Open           End = iota // not ended
-	EndFIN                    // closed by FIN
+	endFIN                    // closed by FIN
 	EndRSTSent                // aborted by this side
 	EndRSTReceived            // aborted by the peer
 	EndEarly                  // the peer closed before its turn
@@ -88,7 +88,7 @@ func (m *Closer) Begin(l sockio.Loop, s sockio.Sock, c *Conn) {
 	switch m.Policy.How {
 	case FIN:
 		m.checkPeer(l, s, false)
-		m.close(l, s, c, EndFIN, false)
+		m.close(l, s, c, endFIN, false)
 	case RST:
 		m.checkPeer(l, s, false)
 		l.SetLinger(s, 0)
@@ -96,7 +96,7 @@ func (m *Closer) Begin(l sockio.Loop, s sockio.Sock, c *Conn) {
 	case Linger:
 		m.checkPeer(l, s, false)
 		l.SetLinger(s, int(m.Policy.Linger/time.Second))
-		m.close(l, s, c, EndFIN, true)
+		m.close(l, s, c, endFIN, true)
 	case Half:
 		c.phase = phaseHalf
 		m.checkPeer(l, s, false)
@@ -125,7 +125,7 @@ func (m *Closer) PeerClosed(l sockio.Loop, s sockio.Sock, c *Conn) (held bool) {
 		l.SetLinger(s, 0)
 		m.close(l, s, c, EndRSTSent, false)
 	case ReactClose:
-		m.close(l, s, c, EndFIN, false)
+		m.close(l, s, c, endFIN, false)
 	}
 	return false
 }
@@ -170,7 +170,7 @@ func (m *Closer) Complete(l sockio.Loop, c *Conn, done *sockio.Completion) Step 
 		if c.phase != phaseDelay {
 			return Step{TimedOut: c.phase != phaseClosing}
 		}
-		m.close(l, s, c, EndFIN, false)
+		m.close(l, s, c, endFIN, false)
 	case sockio.OpPoll:
 		if done.Errno != 0 || done.N == 0 {
 			// A FIN or RST is queued, perhaps behind data: read up to it to see which.
@@ -215,7 +215,7 @@ func (m *Closer) received(l sockio.Loop, c *Conn, done *sockio.Completion) Step 
 		step := Step{PeerEnded: true, At: done.At}
 		switch c.phase {
 		case phaseHalf:
-			m.close(l, s, c, EndFIN, false)
+			m.close(l, s, c, endFIN, false)
 		case phaseReadable, phaseHeld:
 			m.close(l, s, c, EndEarly, false)
 		default:

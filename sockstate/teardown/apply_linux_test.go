@@ -168,7 +168,7 @@ func TestTeardown(t *testing.T) {
 						if who == ServerFirst {
 							first, second = server, client
 						}
-						if dwelt := time.Duration(second.closed - first.begun); r.Kind == ReactDelay && second.fate.end == EndFIN && dwelt < delay {
+						if dwelt := time.Duration(second.closed - first.begun); r.Kind == ReactDelay && second.fate.end == endFIN && dwelt < delay {
 							t.Errorf("closed %v after the peer began; want %v in CLOSE_WAIT", dwelt, delay)
 						}
 					})
@@ -186,8 +186,8 @@ func fates(p Policy, r Reaction) (active, passive fate) {
 	if p.How == RST || p.How == Unread {
 		return fate{end: EndRSTSent, gone: true}, fate{end: EndRSTReceived, gone: true, peerEnded: true}
 	}
-	active = fate{end: EndFIN, gone: true, peerEnded: p.How == Half}
-	passive = fate{end: EndFIN, gone: true, peerEnded: true}
+	active = fate{end: endFIN, gone: true, peerEnded: p.How == Half}
+	passive = fate{end: endFIN, gone: true, peerEnded: true}
 	switch r.Kind {
 	case ReactNever:
 		passive = fate{held: true, peerEnded: true}
@@ -204,7 +204,7 @@ func fates(p Policy, r Reaction) (active, passive fate) {
 }
 
 func TestTeardownBothAndNobody(t *testing.T) {
-	closes := fate{end: EndFIN, gone: true}
+	closes := fate{end: endFIN, gone: true}
 	for _, e := range []exchange.Spec{{}, {Kind: exchange.Echo, Request: 1, Response: 1}} {
 		t.Run("both:fin "+e.String(), func(t *testing.T) {
 			play(t, Policy{Who: BothAtOnce}, Reaction{Kind: ReactNever}, e, [sockstate.NumSides]fate{closes, closes})

@@ -2,6 +2,7 @@ package teardown
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,51 +87,20 @@ func ParsePolicy(s string) (Policy, error) {
 	if s == "never" {
 		return Never, nil
 	}
-	bad := func() (Policy, error) {
+	whoName, howName, _ := strings.Cut(s, ":")
+	howName, arg, hasArg := strings.Cut(howName, "=")
+	who := slices.Index(whoNames[:], whoName)
+	how := slices.IndexFunc(hows[:], func(h struct{ name, calls string }) bool { return h.name == howName })
+	p := Policy{Who: Who(who), How: How(how)}
+	switch {
+	case who < 0, how < 0, p.Who == Nobody, p.Who == BothAtOnce && p.How != FIN, hasArg && p.How != Linger:
 		return Policy{}, sockstate.BadValue("", fmt.Sprintf("unknown close policy %q", s), "want %s", policyHelp)
-	}
-	who, how, ok := strings.Cut(s, ":")
-	if !ok {
-		return bad()
-	}
-	var p Policy
-	switch who {
-	case "client":
-		p.Who = ClientFirst
-	case "server":
-		p.Who = ServerFirst
-	case "both":
-		if how != "fin" {
-			return bad()
-		}
-		p.Who = BothAtOnce
-		return p, nil
-	default:
-		return bad()
-	}
-	how, arg, hasArg := strings.Cut(how, "=")
-	switch how {
-	case "fin":
-		p.How = FIN
-	case "half":
-		p.How = Half
-	case "rst":
-		p.How = RST
-	case "unread":
-		p.How = Unread
-	case "linger":
-		p.How = Linger
+	case p.How == Linger:
 		d, err := time.ParseDuration(arg)
 		if err != nil || d < time.Second || d > maxLinger || d%time.Second != 0 {
 			return Policy{}, sockstate.BadValue("", fmt.Sprintf("close policy %q", s), "linger takes whole seconds from 1s to %v (SO_LINGER has no finer unit)", maxLinger)
 		}
 		p.Linger = d
-		return p, nil
-	default:
-		return bad()
-	}
-	if hasArg {
-		return bad()
 	}
 	return p, nil
 }
@@ -170,12 +140,12 @@ func (p Policy) Active(side sockstate.Side) bool {
 	return false
 }
 
-// ReactionKind is what a passive closer does when it reads EOF.
-type ReactionKind uint8
+// reactionKind is what a passive closer does when it reads EOF.
+type reactionKind uint8
 
 // The reactions.
 const (
-	ReactClose ReactionKind = iota
+	ReactClose reactionKind = iota
 	ReactDelay
 	ReactNever
 	ReactRST
@@ -189,14 +159,14 @@ var reactionKinds = [...]struct{ name, does string }{
 	ReactRST:   {"rst", "SO_LINGER {1,0}, close(): RST"},
 }
 
-func (k ReactionKind) String() string { return reactionKinds[k].name }
+func (k reactionKind) String() string { return reactionKinds[k].name }
 
 // Does explains the reaction.
-func (k ReactionKind) Does() string { return reactionKinds[k].does }
+func (k reactionKind) Does() string { return reactionKinds[k].does }
 
 // Reaction is the passive side's --on-eof. The zero value closes at once.
 type Reaction struct {
-	Kind  ReactionKind
+	Kind  reactionKind
 	Delay time.Duration
 }
 
@@ -208,22 +178,20 @@ const maxDelay = time.Hour
 
 // ParseReaction parses the format of Reaction.String.
 func ParseReaction(s string) (Reaction, error) {
-	switch s {
-	case "close":
-		return Reaction{}, nil
-	case "never":
-		return Reaction{Kind: ReactNever}, nil
-	case "rst":
-		return Reaction{Kind: ReactRST}, nil
-	}
-	if arg, ok := strings.CutPrefix(s, "delay="); ok {
+	name, arg, hasArg := strings.Cut(s, "=")
+	kind := slices.IndexFunc(reactionKinds[:], func(k struct{ name, does string }) bool { n, _, _ := strings.Cut(k.name, "="); return n == name })
+	r := Reaction{Kind: reactionKind(kind)}
+	switch {
+	case kind < 0, hasArg != (r.Kind == ReactDelay):
+		return Reaction{}, sockstate.BadValue("", fmt.Sprintf("unknown reaction to EOF %q", s), "want %s", ReactionHelp)
+	case hasArg:
 		d, err := time.ParseDuration(arg)
 		if err != nil || d <= 0 || d > maxDelay {
 			return Reaction{}, sockstate.BadValue("", fmt.Sprintf("reaction to EOF %q", s), "delay takes a duration above 0 and up to %v", maxDelay)
 		}
-		return Reaction{Kind: ReactDelay, Delay: d}, nil
+		r.Delay = d
 	}
-	return Reaction{}, sockstate.BadValue("", fmt.Sprintf("unknown reaction to EOF %q", s), "want %s", ReactionHelp)
+	return r, nil
 }
 
 func (r Reaction) String() string {

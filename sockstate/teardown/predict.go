@@ -23,26 +23,26 @@ type Env struct {
 	Lossy bool
 }
 
-// Holder is the side that ends in TIME_WAIT.
-type Holder uint8
+// holder is the side that ends in TIME_WAIT.
+type holder uint8
 
 // The holders.
 const (
-	HeldByNone Holder = iota
-	HeldByClient
-	HeldByServer
+	HeldByNone holder = iota
+	heldByClient
+	heldByServer
 	HeldByEither // client, server or both, depending on whether the FINs cross
 )
 
 var holderNames = [...]string{"none", "client", "server", "either"}
 
-func (h Holder) String() string { return holderNames[h] }
+func (h holder) String() string { return holderNames[h] }
 
-func holder(s sockstate.Side) Holder {
+func holderOf(s sockstate.Side) holder {
 	if s == sockstate.Client {
-		return HeldByClient
+		return heldByClient
 	}
-	return HeldByServer
+	return heldByServer
 }
 
 // observable is the set of ends of its peer that a side can observe.
@@ -91,7 +91,7 @@ type Prediction struct {
 	// TimeWait is the side that enters TIME_WAIT. On a busy host a few TIME_WAITs end at once,
 	// but are counted: a duplicate ACK reaches the peer's closed socket, whose RST kills
 	// the TIME_WAIT unless tcp_rfc1337 is set (RFC 1337; measured).
-	TimeWait Holder
+	TimeWait holder
 	// Observes is what each side can observe of its peer's end.
 	Observes [sockstate.NumSides]observable
 
@@ -262,7 +262,7 @@ func (q *Prediction) orderly(p Policy, r Reaction, env Env) {
 		q.note("close() blocks until its FIN is acknowledged, for up to " + shortDuration(p.Linger) + ". If the peer does not close at once, the ACK is delayed.")
 	}
 	q.TimeWaits = exactly(1)
-	q.TimeWait = holder(active)
+	q.TimeWait = holderOf(active)
 	q.Paths[active] = []Path{{est, fw1, fw2, tw}}
 	q.Paths[passive] = []Path{{est, cw, la, shut}}
 	switch r.Kind {

@@ -151,24 +151,24 @@ func TestPredictAgainstSysctls(t *testing.T) {
 		policy, reaction string
 		finTimeout       int // seconds, -1 for 0
 		buckets          int
-		want             Holder
+		want             holder
 	}{
-		{policy: "client:fin", reaction: "close", finTimeout: 1, want: HeldByClient},
-		{policy: "client:fin", reaction: "delay=300ms", finTimeout: 3, want: HeldByClient},
+		{policy: "client:fin", reaction: "close", finTimeout: 1, want: heldByClient},
+		{policy: "client:fin", reaction: "delay=300ms", finTimeout: 3, want: heldByClient},
 		{policy: "client:fin", reaction: "delay=3s", finTimeout: 1, want: HeldByNone},
 		{policy: "server:linger=1s", reaction: "delay=3s", finTimeout: 1, want: HeldByNone},
-		{policy: "client:half", reaction: "delay=3s", finTimeout: 1, want: HeldByClient},
-		{policy: "client:fin", reaction: "delay=300ms", finTimeout: -1, want: HeldByClient},
+		{policy: "client:half", reaction: "delay=3s", finTimeout: 1, want: heldByClient},
+		{policy: "client:fin", reaction: "delay=300ms", finTimeout: -1, want: heldByClient},
 		{policy: "client:fin", reaction: "delay=1500ms", finTimeout: -1, want: HeldByNone},
 		{policy: "client:fin", reaction: "never", finTimeout: 1, want: HeldByNone},
 		{policy: "client:half", reaction: "never", finTimeout: 1, want: HeldByNone},
-		{policy: "client:fin", reaction: "delay=300ms", finTimeout: 120, want: HeldByClient},
-		{policy: "client:fin", reaction: "delay=1500ms", finTimeout: 61, want: HeldByClient},
+		{policy: "client:fin", reaction: "delay=300ms", finTimeout: 120, want: heldByClient},
+		{policy: "client:fin", reaction: "delay=1500ms", finTimeout: 61, want: heldByClient},
 		{policy: "client:fin", reaction: "delay=4s", finTimeout: 61, want: HeldByNone},
 		{policy: "client:fin", reaction: "never", finTimeout: 61, want: HeldByNone},
-		{policy: "client:fin", reaction: "close", buckets: 10, want: HeldByClient},
-		{policy: "server:fin", reaction: "delay=300ms", buckets: 10, want: HeldByServer},
-		{policy: "client:half", reaction: "close", buckets: 10, want: HeldByClient},
+		{policy: "client:fin", reaction: "close", buckets: 10, want: heldByClient},
+		{policy: "server:fin", reaction: "delay=300ms", buckets: 10, want: heldByServer},
+		{policy: "client:half", reaction: "close", buckets: 10, want: heldByClient},
 		{policy: "both:fin", reaction: "close", buckets: 10, want: HeldByEither},
 	}
 	for _, tt := range tests {
@@ -279,9 +279,9 @@ func checkHolder(t *testing.T, q *Prediction, final census, n int, env Env) {
 	switch q.TimeWait {
 	case HeldByNone:
 		ok = got[0] == 0 && got[1] == 0
-	case HeldByClient:
+	case heldByClient:
 		ok = within(got[0]) && got[1] == 0
-	case HeldByServer:
+	case heldByServer:
 		ok = got[0] == 0 && within(got[1])
 	case HeldByEither:
 		ok = got[0]+got[1] > 0 && got[0]+got[1] <= 2*most

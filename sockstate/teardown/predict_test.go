@@ -74,25 +74,25 @@ func TestPredictEnv(t *testing.T) {
 	tests := []struct {
 		policy, reaction string
 		env              Env
-		holder           Holder
+		holder           holder
 		paths            []string // the client's
 		timeWaits        sockstate.Range
 		note             string
 	}{
-		{"client:fin", "delay=59s", Env{}, HeldByClient, []string{orderly}, sockstate.Range{Min: 1, Max: 1}, ""},
-		{"client:fin", "delay=1m", Env{}, HeldByClient, []string{orderly, expired}, sockstate.Range{Min: 0, Max: 1}, "race"},
+		{"client:fin", "delay=59s", Env{}, heldByClient, []string{orderly}, sockstate.Range{Min: 1, Max: 1}, ""},
+		{"client:fin", "delay=1m", Env{}, heldByClient, []string{orderly, expired}, sockstate.Range{Min: 0, Max: 1}, "race"},
 		{"client:fin", "delay=61s", Env{}, HeldByNone, []string{expired}, sockstate.Range{Min: 0, Max: 1}, "outlasts"},
 		{"client:fin", "delay=2s", Env{FinTimeout: time.Second}, HeldByNone, []string{expired}, sockstate.Range{Min: 0, Max: 1}, "(1s, by"},
 		{"client:linger=1s", "delay=2s", Env{FinTimeout: time.Second}, HeldByNone, []string{expired}, sockstate.Range{Min: 0, Max: 1}, "outlasts"},
-		{"client:half", "delay=2s", Env{FinTimeout: time.Second}, HeldByClient, []string{orderly}, sockstate.Range{Min: 1, Max: 1}, ""},
-		{"client:fin", "delay=90s", Env{FinTimeout: 2 * time.Minute}, HeldByClient, []string{orderly}, sockstate.Range{Min: 1, Max: 1}, ""},
+		{"client:half", "delay=2s", Env{FinTimeout: time.Second}, heldByClient, []string{orderly}, sockstate.Range{Min: 1, Max: 1}, ""},
+		{"client:fin", "delay=90s", Env{FinTimeout: 2 * time.Minute}, heldByClient, []string{orderly}, sockstate.Range{Min: 1, Max: 1}, ""},
 		{"client:fin", "delay=3s", Env{FinTimeout: 61 * time.Second}, HeldByNone, []string{expired}, sockstate.Range{Min: 0, Max: 1}, "(2s, by"},
-		{"client:fin", "delay=300ms", Env{FinTimeout: 1}, HeldByClient, []string{orderly}, sockstate.Range{Min: 1, Max: 1}, ""},
+		{"client:fin", "delay=300ms", Env{FinTimeout: 1}, heldByClient, []string{orderly}, sockstate.Range{Min: 1, Max: 1}, ""},
 		{"client:fin", "never", Env{FinTimeout: 90 * time.Second}, HeldByNone, []string{expired}, sockstate.Range{Min: 0, Max: 1}, "only after 30s"},
 		{"client:half", "never", Env{}, HeldByNone, []string{held}, sockstate.Range{Min: 0, Max: 1}, "does not apply"},
 		{"client:half", "rst", Env{Lossy: true}, HeldByNone, []string{"ESTABLISHED > FIN_WAIT_1 > CLOSED", expired}, sockstate.Range{Min: 0, Max: 1}, "not resent"},
-		{"client:fin", "close", Env{Lifecycles: 10, MaxTWBuckets: 10}, HeldByClient, []string{orderly}, sockstate.Range{Min: 1, Max: 1}, ""},
-		{"client:fin", "close", Env{Lifecycles: 11, MaxTWBuckets: 10}, HeldByClient, []string{orderly, expired}, sockstate.Range{Min: 1, Max: 1}, "tcp_max_tw_buckets"},
+		{"client:fin", "close", Env{Lifecycles: 10, MaxTWBuckets: 10}, heldByClient, []string{orderly}, sockstate.Range{Min: 1, Max: 1}, ""},
+		{"client:fin", "close", Env{Lifecycles: 11, MaxTWBuckets: 10}, heldByClient, []string{orderly, expired}, sockstate.Range{Min: 1, Max: 1}, "tcp_max_tw_buckets"},
 		{"client:rst", "close", Env{Lifecycles: 11, MaxTWBuckets: 10}, HeldByNone, []string{"ESTABLISHED > CLOSED"}, sockstate.Range{Min: 0, Max: 0}, ""},
 	}
 	for _, tt := range tests {

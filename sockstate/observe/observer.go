@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/prometheus/procfs"
-	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
 	"lastack/sockstate/netns"
+	"lastack/sockstate/sockio"
 )
 
 // Observer watches one load. It is not safe for concurrent use.
@@ -37,6 +37,9 @@ type Observer struct {
 // New opens the census's sources and each namespace's files. Errors are a *censusError, a *namespaceTwiceError, a *netns.Error, or
 // an *fs.PathError without /proc. A hidden file is not an error: Unread names it.
 func New(cfg Config) (*Observer, error) {
+	if runtime.GOOS != "linux" {
+		return nil, sockstate.ErrNeedsLinux
+	}
 	o := &Observer{
 		filter:  plain(cfg.Filter),
 		server:  cfg.ServerPID,
@@ -118,7 +121,7 @@ func (o *Observer) Sample(s *Sample) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	s.At = time.Now()
-	cpu := threadCPU()
+	cpu := sockio.ThreadCPU()
 
 	var errs []error
 	s.Census.Reset()
@@ -131,16 +134,9 @@ func (o *Observer) Sample(s *Sample) error {
 	}
 	o.gauges(&s.Gauges)
 
-	s.CPU = threadCPU() - cpu
+	s.CPU = time.Duration(sockio.ThreadCPU() - cpu)
 	s.Took = time.Since(s.At)
 	return errors.Join(errs...)
-}
-
-func threadCPU() time.Duration {
-	var ts unix.Timespec
-	// It cannot fail for this clock.
-	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts)
-	return time.Duration(ts.Nano())
 }
 
 // Counters reads each namespace's counters, in the order of Config.Namespaces. A counter that a file lacks, or that could

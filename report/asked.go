@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,10 +66,7 @@ func asked(r *record.Run, load, brief, interrupted string) *section {
 func shell(args []string) string {
 	var out []string
 	for _, a := range args {
-		plain := !strings.ContainsFunc(a, func(r rune) bool {
-			return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-", r)
-		})
-		if !plain || a == "" {
+		if a == "" || strings.Trim(a, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-") != "" {
 			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
 		}
 		out = append(out, a)
@@ -134,33 +132,25 @@ func describe(g *record.Group, durationNs, count int64) string {
 // target says where the load went and where it came from.
 func target(r *record.Run) string {
 	var targets, sources []string
-	seen := make(map[string]bool)
-	add := func(list *[]string, kind string, more []string) {
-		for _, m := range more {
-			if !seen[kind+m] {
-				seen[kind+m] = true
-				*list = append(*list, m)
-			}
-		}
-	}
 	for i := range r.Plan.Groups {
-		add(&targets, "to ", r.Plan.Groups[i].Targets)
-		add(&sources, "from ", r.Plan.Groups[i].Sources)
+		targets, sources = append(targets, r.Plan.Groups[i].Targets...), append(sources, r.Plan.Groups[i].Sources...)
 	}
-	s := some(targets, 4)
-	if r.Server != nil || r.Plan.ServerWorkers > 0 {
-		s = "embedded server, " + s
-	}
+	s := given(r.Server != nil || r.Plan.ServerWorkers > 0, "embedded server, ") + some(unique(targets), 4)
+	g := &r.Plan.Groups[0]
 	if len(sources) > 0 {
-		s += " from " + some(sources, 2)
-		if n := r.Plan.Groups[0].SourcesChosen; n > 0 {
-			s += fmt.Sprintf(" (%s addresses, for their ports)", quantity.Count(int64(n)))
-		}
+		s += " from " + some(unique(sources), 2) + given(g.SourcesChosen > 0, " ("+quantity.Count(int64(g.SourcesChosen))+" addresses, for their ports)")
 	}
-	if g := &r.Plan.Groups[0]; len(r.Plan.Groups) == 1 && g.SourcePorts != "" && g.SourcePorts != "0-0" {
-		s += ", source ports " + g.SourcePorts
-	}
-	return s
+	return s + given(len(r.Plan.Groups) == 1 && g.SourcePorts != "" && g.SourcePorts != "0-0", ", source ports "+g.SourcePorts)
+}
+
+// unique lists each text once, in the order of the first.
+func unique(all []string) []string {
+	seen := make(map[string]bool)
+	return slices.DeleteFunc(all, func(s string) bool {
+		was := seen[s]
+		seen[s] = true
+		return was
+	})
 }
 
 // some lists the first few.

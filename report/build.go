@@ -21,14 +21,10 @@ func build(title, asked string, warnings []string, sections ...*section) *docume
 	}
 	for _, w := range warnings {
 		d := document.Warning{Text: w, Level: document.First}
-		key, text := record.SplitWarning(w)
-		if key != "" {
-			id, rest := sectionOf(key)
-			if has[id] {
+		if key, text := record.SplitWarning(w); key != "" {
+			id, rest, level := concern(key)
+			if d.Level = level; has[id] {
 				d.Section, d.Text = id, join(": ", rest, text)
-			}
-			if quiet(key) {
-				d.Level = document.Detail
 			}
 		}
 		doc.Warnings = append(doc.Warnings, d)
@@ -36,55 +32,49 @@ func build(title, asked string, warnings []string, sections ...*section) *docume
 	return doc
 }
 
-// concerns lists the parts of a record that each section is about. A part includes what is below it: "latency.connect".
-func concerns() []struct{ id, keys string } {
-	return []struct{ id, keys string }{
-		{"asked", "plan hosts sandbox shard started elapsed_s"},
-		{"verdict", "verdict"},
-		{"thresholds", "thresholds"},
-		{"connections", "connections outcomes errnos warmup http exchange_errors exchange_examples"},
-		{"rates", "rate"},
-		{"latency", "latency latency_absent"},
-		{"groups", "groups"},
-		{"timeline", "timeline"},
-		{"tcp_states", "states"},
-		{"time_wait", "time_wait"},
-		{"settle", "settle"},
-		{"predicted", "predicted"},
-		{"accounting", "accounting"},
-		{"cpu", "pressure.cpu pressure.psi"},
-		{"pressure", "pressure"},
-		{"kernel", "counters counters_by_side"},
-		{"tcp_info", "tcp_info"},
-		{"server", "server"},
-		{"observer", "observer"},
+// concerns lists the parts of a record that each section is about, and whether the first page shows them. A part includes what is
+// below it: "latency.connect".
+func concerns() []concerned {
+	return []concerned{
+		{"asked", "sandbox shard started elapsed_s", document.First},
+		{"asked", "plan hosts", document.Detail},
+		{"verdict", "verdict", document.First},
+		{"thresholds", "thresholds", document.First},
+		{"connections", "connections outcomes errnos warmup http exchange_errors exchange_examples", document.First},
+		{"rates", "rate", document.First},
+		{"latency", "latency latency_absent", document.First},
+		{"groups", "groups", document.First},
+		{"timeline", "timeline", document.Detail},
+		{"tcp_states", "states", document.First},
+		{"time_wait", "time_wait", document.First},
+		{"settle", "settle", document.Detail},
+		{"predicted", "predicted", document.First},
+		{"accounting", "accounting", document.First},
+		{"cpu", "pressure.cpu pressure.psi", document.Detail},
+		{"pressure", "pressure", document.Detail},
+		{"kernel", "counters counters_by_side", document.First},
+		{"tcp_info", "tcp_info", document.Detail},
+		{"server", "server", document.First},
+		{"observer", "observer", document.Detail},
 	}
 }
 
-// sectionOf finds the section of a warning's key, and the part of the key that the section's title does not say.
-func sectionOf(key string) (id, rest string) {
+type concerned struct {
+	id, keys string
+	level    document.Level
+}
+
+// concern finds the section of a warning's key, the part of the key that the section's title does not say, and the warning's level.
+func concern(key string) (id, rest string, level document.Level) {
 	for _, c := range concerns() {
 		for _, part := range strings.Fields(c.keys) {
-			if under(key, part) {
-				return c.id, strings.TrimPrefix(strings.TrimPrefix(key, part), ".")
+			if key == part || strings.HasPrefix(key, part+".") {
+				return c.id, strings.TrimPrefix(strings.TrimPrefix(key, part), "."), c.level
 			}
 		}
 	}
-	return "", key
+	return "", key, document.First
 }
-
-// quiet reports whether a warning concerns no number of the first page.
-func quiet(key string) bool {
-	for _, part := range []string{"observer", "plan", "hosts", "tcp_info", "timeline", "settle", "pressure"} {
-		if under(key, part) {
-			return true
-		}
-	}
-	return false
-}
-
-// under reports whether a warning's key names a part of the record or something in it.
-func under(key, part string) bool { return key == part || strings.HasPrefix(key, part+".") }
 
 // section is a part of a report under construction.
 type section struct{ document.Section }

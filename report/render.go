@@ -117,23 +117,20 @@ func WriteRest(w io.Writer, run *record.Run) error {
 }
 
 // WriteInterval writes one line of the jsonl format, as a run goes on.
-func WriteInterval(w io.Writer, iv *record.Interval) error {
-	line, err := json.Marshal(iv)
-	if err != nil {
-		return fmt.Errorf("encode an interval: %w", err)
-	}
-	_, err = w.Write(append(quantity.EscapeJSON(line), '\n'))
-	return err
-}
+func WriteInterval(w io.Writer, iv *record.Interval) error { return writeLine(w, iv) }
 
 // writeTry writes one line of the jsonl format: a try of a drain with its number, from 1.
 func writeTry(w io.Writer, n int, try *record.DrainTry) error {
-	line, err := json.Marshal(struct {
+	return writeLine(w, struct {
 		Try int `json:"try"`
 		*record.DrainTry
 	}{n, try})
+}
+
+func writeLine(w io.Writer, v any) error {
+	line, err := json.Marshal(v)
 	if err != nil {
-		return fmt.Errorf("encode a try: %w", err)
+		return fmt.Errorf("encode a line: %w", err)
 	}
 	_, err = w.Write(append(quantity.EscapeJSON(line), '\n'))
 	return err

@@ -14,18 +14,8 @@ func keys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(
 
 // ordered lists m's keys: those of first that it has, in that order, then the others, sorted.
 func ordered[V any](m map[string]V, first []string) []string {
-	var out []string
-	for _, k := range first {
-		if _, ok := m[k]; ok {
-			out = append(out, k)
-		}
-	}
-	for _, k := range keys(m) {
-		if !slices.Contains(first, k) {
-			out = append(out, k)
-		}
-	}
-	return out
+	known := slices.DeleteFunc(slices.Clone(first), func(k string) bool { _, ok := m[k]; return !ok })
+	return append(known, slices.DeleteFunc(keys(m), func(k string) bool { return slices.Contains(first, k) })...)
 }
 
 // limitWords says what a limit means. An unknown one stands for itself.

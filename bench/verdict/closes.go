@@ -191,8 +191,8 @@ func policyOf(g *record.Group) teardown.Policy {
 
 // closesCounted says what the kernel knows of the ends that a client which closes without waiting does not see.
 func (j *judgement) closesCounted() {
-	if j.anyGroup(func(g *record.Group) bool {
-		who := policyOf(g).Who
+	if slices.ContainsFunc(j.r.Plan.Groups, func(g record.Group) bool {
+		who := policyOf(&g).Who
 		return who != teardown.ClientFirst && who != teardown.BothAtOnce
 	}) {
 		return

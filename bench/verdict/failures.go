@@ -42,7 +42,7 @@ func (j *judgement) failures() bool {
 	case worst != sockstate.OutcomeCutInRequest.String():
 	case j.r.Latency["exchange"].Count == 0 && len(j.r.HTTP) == 0 && len(j.r.ExchangeErrors) == 0:
 		j.advise("check_protocol", nil)
-	case j.anyGroup(func(g *record.Group) bool { return g.Requests > 1 }):
+	case slices.ContainsFunc(j.r.Plan.Groups, func(g record.Group) bool { return g.Requests > 1 }):
 		j.advise("fewer_requests_cut", nil)
 	}
 	if lost {

@@ -1,7 +1,9 @@
 package verdict
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -71,32 +73,15 @@ func sentences(findings []record.Finding) (reasons, advice []string) {
 // args are a finding's, as JSON has them: each number a float64.
 type args map[string]any
 
-// plain returns a with the types that JSON decodes to, so that a record reads back as it was.
-func (a args) plain() map[string]any {
-	if len(a) == 0 {
-		return nil
-	}
-	m := make(map[string]any, len(a))
-	for k, v := range a {
-		switch v := v.(type) {
-		case int:
-			m[k] = float64(v)
-		case int64:
-			m[k] = float64(v)
-		case float64:
-			// JSON has no other numbers, and a record must be written whatever its shares come to.
-			if !math.IsNaN(v) && !math.IsInf(v, 0) {
-				m[k] = v
-			}
-		case []string:
-			all := make([]any, len(v))
-			for i := range v {
-				all[i] = v[i]
-			}
-			m[k] = all
-		default: // string, bool
-			m[k] = v
-		}
+// plain returns a as JSON decodes it, so that a record reads back as it was. JSON has no infinity, and a record must be written
+// whatever its shares come to.
+func (a args) plain() (m map[string]any) {
+	maps.DeleteFunc(a, func(_ string, v any) bool {
+		f, ok := v.(float64)
+		return ok && (math.IsNaN(f) || math.IsInf(f, 0))
+	})
+	if b, err := json.Marshal(a); err == nil && len(a) > 0 {
+		_ = json.Unmarshal(b, &m)
 	}
 	return m
 }

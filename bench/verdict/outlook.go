@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"lastack/bench/record"
@@ -224,7 +225,7 @@ func (j *judgement) filledAt(n float64) float64 {
 
 // plateaus reports whether a group opens its connections only once: it has no rate that could go on.
 func (j *judgement) plateaus() bool {
-	return j.anyGroup(func(g *record.Group) bool { return g.PlateauNs > 0 })
+	return slices.ContainsFunc(j.r.Plan.Groups, func(g record.Group) bool { return g.PlateauNs > 0 })
 }
 
 // scheduleEnd is when an open loop's last lifecycle was due to start, in seconds from the load's start.

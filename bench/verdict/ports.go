@@ -106,7 +106,7 @@ func (j *judgement) portsOfOpen(pairs int) {
 // holdS is the planned hold in seconds, the average over the connections of all groups.
 func (j *judgement) holdS() float64 {
 	held, rate := 0.0, 0.0
-	scheduled := !j.anyGroup(func(g *record.Group) bool { return g.RateTo == 0 })
+	scheduled := !slices.ContainsFunc(j.r.Plan.Groups, func(g record.Group) bool { return g.RateTo == 0 })
 	for g, result := range j.groups() {
 		each := 1.0
 		switch {
@@ -182,7 +182,7 @@ func (j *judgement) asksReuse() bool {
 // onLoopback reports whether all targets are loopback addresses.
 func (j *judgement) onLoopback() bool {
 	n := 0
-	return !j.anyGroup(func(g *record.Group) bool {
+	return !slices.ContainsFunc(j.r.Plan.Groups, func(g record.Group) bool {
 		n += len(g.Targets)
 		return slices.ContainsFunc(g.Targets, func(t string) bool {
 			a, err := netip.ParseAddrPort(t)

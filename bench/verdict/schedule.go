@@ -1,6 +1,10 @@
 package verdict
 
-import "lastack/bench/record"
+import (
+	"slices"
+
+	"lastack/bench/record"
+)
 
 const (
 	// lateP99Us is how late an open loop may start its arrivals before the result says more about the generator.
@@ -61,7 +65,7 @@ func (j *judgement) capped() bool {
 	by := record.LimitConnections
 	a := args{"waited": c.Capped, "scheduled": c.Scheduled, "never_started": max(c.Scheduled-c.Attempted, 0)}
 	more := args{"peak_open": c.PeakOpen}
-	if !j.anyGroup(func(g *record.Group) bool { return g.Connections > 0 }) { // without --connections
+	if !slices.ContainsFunc(j.r.Plan.Groups, func(g record.Group) bool { return g.Connections > 0 }) { // without --connections
 		by = record.LimitFds
 		a["fd_limit"], more["fds"] = j.r.Pressure.Fds.Limit, true
 	}

@@ -112,16 +112,6 @@ func (j *judgement) groups() iter.Seq2[*record.Group, *record.Result] {
 	}
 }
 
-// anyGroup reports whether a group of the plan is so.
-func (j *judgement) anyGroup(is func(g *record.Group) bool) bool {
-	for g := range j.groups() {
-		if is(g) {
-			return true
-		}
-	}
-	return false
-}
-
 // intervals yields those of the timeline, each with its start in seconds.
 func (j *judgement) intervals() iter.Seq2[float64, *record.Interval] {
 	return func(yield func(float64, *record.Interval) bool) {

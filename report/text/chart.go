@@ -23,29 +23,21 @@ const (
 // chart draws a row for each series, all scaled to their own peaks.
 func (w *writer) chart(c *document.Chart) {
 	w.events(c.Events)
-	if len(c.Times) == 0 {
-		return
-	}
-	var names, asides []string
 	var shown []*document.Series
 	widest := 0
 	for i := range c.Series {
-		s := &c.Series[i]
-		if !w.shows(s.Level) {
-			continue
+		if s := &c.Series[i]; w.shows(s.Level) {
+			shown = append(shown, s)
+			widest = max(widest, len(seriesWords(s)))
 		}
-		shown = append(shown, s)
-		names = append(names, cut(clean(strings.TrimSpace(s.Side+" "+s.Name)), seriesWidth))
-		asides = append(asides, seriesWords(s))
-		widest = max(widest, len(asides[len(asides)-1]))
 	}
-	if len(shown) == 0 {
+	if len(c.Times) == 0 || len(shown) == 0 {
 		return
 	}
 	columns := max(8, min(sparkWidth, w.width-indent-seriesWidth-4-widest))
 	w.hang("  ", chartWords(c, columns), nil)
 	row := func(name, drawn, aside string) {
-		w.raw(cut("  "+pad(name, seriesWidth)+"  "+drawn+"  "+aside, w.width))
+		w.raw(cut("  "+pad(cut(name, seriesWidth), seriesWidth)+"  "+drawn+"  "+aside, w.width))
 	}
 	if phases, legend := phaseRow(c.Phases, columns); phases != "" {
 		row("phase", phases, legend)
@@ -53,8 +45,8 @@ func (w *writer) chart(c *document.Chart) {
 	if marks := zeroRow(c.Times, columns); marks != "" && c.Zero != "" {
 		row("", marks, "^ "+c.Zero)
 	}
-	for i, s := range shown {
-		row(names[i], spark(s.Points, columns), asides[i])
+	for _, s := range shown {
+		row(clean(strings.TrimSpace(s.Side+" "+s.Name)), spark(s.Points, columns), seriesWords(s))
 	}
 }
 

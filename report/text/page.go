@@ -86,15 +86,7 @@ func shorten(lines []string, width int) []string {
 	}
 	const more = " … (-v)"
 	last := &lines[len(lines)-1]
-	for utf8.RuneCountInString(*last+more) > width {
-		at := strings.LastIndexByte(*last, ' ')
-		if at < 0 {
-			*last = string([]rune(*last)[:max(0, width-utf8.RuneCountInString(more))])
-			break
-		}
-		*last = (*last)[:at]
-	}
-	*last += more
+	*last = wrap(*last, width-utf8.RuneCountInString(more))[0] + more
 	return lines
 }
 

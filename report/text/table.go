@@ -171,6 +171,19 @@ func (w *writer) columns(cols []column, rows []document.Row, title string) {
 	}
 }
 
+// cell lays a column's cell out, or its head.
+func (c *column) cell(number, unit string) string {
+	switch {
+	case c.words:
+		return number
+	case c.left:
+		number = pad(number, c.width)
+	case unit != "":
+		unit = pad(unit, c.unit)
+	}
+	return cut(padLeft(number+unit, c.width), c.width)
+}
+
 // part prints the columns from and to, and words in what is left of the line, behind used columns.
 func (w *writer) part(cols []column, rows []document.Row, from, to, words, used int, title string) {
 	head := strings.Repeat(" ", indent) + pad(cols[0].head, cols[0].width)
@@ -180,14 +193,7 @@ func (w *writer) part(cols []column, rows []document.Row, from, to, words, used 
 	some := cols[0].head+title != ""
 	for c := from; c < to; c++ {
 		some = some || cols[c].head != ""
-		switch {
-		case c == words:
-			head += "  " + cols[c].head
-		case cols[c].left:
-			head += "  " + pad(cols[c].head, cols[c].width)
-		default:
-			head += "  " + padLeft(cols[c].head, cols[c].width)
-		}
+		head += "  " + cols[c].cell(cols[c].head, "")
 	}
 	if some {
 		w.raw(cut(head, w.width))
@@ -201,37 +207,27 @@ func (w *writer) part(cols []column, rows []document.Row, from, to, words, used 
 			w.hang(strings.Repeat(" ", indent), name, nil)
 			name = ""
 		}
-		line, why := strings.Repeat(" ", indent)+w.tint(r.Tone, pad(name, cols[0].width)), ""
+		line, note, why := strings.Repeat(" ", indent)+w.tint(r.Tone, pad(name, cols[0].width)), "", ""
 		for c := from; c < to; c++ {
-			if c == words {
-				continue
-			}
 			v := cellOf(r, cols[c].cellAt)
 			if absent, ok := v.(document.Absent); ok {
-				why = string(absent)
+				why = clean(string(absent))
 			}
 			number, unit, _ := parts(v)
-			var cell string
-			switch {
-			case unit != "":
-				cell = padLeft(number+pad(unit, cols[c].unit), cols[c].width)
-			case cols[c].left:
-				cell = pad(number, cols[c].width)
-			default:
-				cell = padLeft(number, cols[c].width)
+			if c == words {
+				note = number
+			} else {
+				line += "  " + cols[c].cell(number, unit)
 			}
-			cell = cut(cell, cols[c].width)
-			line += "  " + cell
 		}
-		if words < 0 {
+		switch {
+		case words < 0:
 			w.raw(line)
-			continue
+		case note == "":
+			w.note(line, used, why)
+		default:
+			w.note(line, used, note)
 		}
-		note, _, _ := parts(cellOf(r, cols[words].cellAt))
-		if note == "" {
-			note = clean(why)
-		}
-		w.note(line, used, note)
 	}
 }
 

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,11 +14,7 @@ import (
 
 // title names the program and the kind of run.
 func title(r *record.Run) string {
-	kind := r.Kind
-	if kind == "" {
-		kind = record.KindRun
-	}
-	return join(" ", "lastack", r.Version, kind)
+	return join(" ", "lastack", r.Version, cmp.Or(r.Kind, record.KindRun))
 }
 
 // asked says where and how a run took place. interrupted is empty if it came to its end, load for a run, whose title has it.
@@ -202,12 +199,8 @@ func host(h *record.Host) string {
 		given(h.GoMaxProcs > 0, fmt.Sprintf(" (GOMAXPROCS %d)", h.GoMaxProcs))
 	memory := quantity.Bytes(h.MemoryBytes) + " memory" +
 		given(h.CgroupMemoryBytes > 0 && h.CgroupMemoryBytes < h.MemoryBytes, ", "+quantity.Bytes(h.CgroupMemoryBytes)+" by cgroup limit")
-	all := join(", ", given(h.Kernel != "", "Linux "+strings.TrimPrefix(h.Kernel, "Linux ")), given(h.CPUs > 0, cpus), given(h.MemoryBytes > 0, memory),
-		given(h.NoFile > 0, "at most "+quantity.Count(h.NoFile)+" descriptors"))
-	if all == "" {
-		return "not recorded"
-	}
-	return all
+	return cmp.Or(join(", ", given(h.Kernel != "", "Linux "+strings.TrimPrefix(h.Kernel, "Linux ")), given(h.CPUs > 0, cpus), given(h.MemoryBytes > 0, memory),
+		given(h.NoFile > 0, "at most "+quantity.Count(h.NoFile)+" descriptors")), "not recorded")
 }
 
 // when says when a run took place, how long it was, and how many workers it had.

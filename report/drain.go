@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -102,12 +103,7 @@ func (d *drainView) score() *section {
 	if len(tries) == 0 {
 		return s
 	}
-	line := func(i int) string {
-		if s := tries[i].Score; s != "" {
-			return s
-		}
-		return metric.ScoreLine(&tries[i])
-	}
+	line := func(i int) string { return cmp.Or(tries[i].Score, metric.ScoreLine(&tries[i])) }
 	s.Tone = scoreTone(tries)
 	if len(tries) == 1 {
 		s.Lead = line(0)
@@ -224,10 +220,7 @@ func quoted(command []string) string { return "\"" + shell(command) + "\"" }
 // stopWords says how the server was stopped.
 func stopWords(s *record.DrainStop) string {
 	after := " after " + askedSeconds(s.AfterS) + " of load"
-	sig := s.Signal
-	if sig == "" {
-		sig = "a signal"
-	}
+	sig := cmp.Or(s.Signal, "a signal")
 	var out string
 	switch s.Way {
 	case record.DrainByPID:

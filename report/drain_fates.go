@@ -101,9 +101,6 @@ func (t *table) fates(groups []record.DrainGroup, rows []fateRow) {
 
 // connectionRows say how each connection ended that was open when the stop began, or opened after it.
 func (d *drainView) connectionRows() []fateRow {
-	conns := func(f func(*record.DrainConnections) int64) func(*record.DrainGroup) int64 {
-		return func(g *record.DrainGroup) int64 { return f(&g.Connections) }
-	}
 	left := always
 	if d.try.Connections.Left() > 0 {
 		left = first
@@ -111,14 +108,14 @@ func (d *drainView) connectionRows() []fateRow {
 	return []fateRow{
 		{"open when the stop began", func(g *record.DrainGroup) int64 { return g.OpenAtStop }, firstAlways},
 		{"opened after it", func(g *record.DrainGroup) int64 { return max(0, g.Connections.Opened-g.OpenAtStop) }, always},
-		{"ended by the server", conns(func(c *record.DrainConnections) int64 { return c.FIN + c.RST + c.Cut }), always},
-		{"  by FIN, no whole request pending", conns(func(c *record.DrainConnections) int64 { return c.FIN }), first},
-		{"  by RST, no whole request pending", conns(func(c *record.DrainConnections) int64 { return c.RST }), first},
-		{"  in a request", conns(func(c *record.DrainConnections) int64 { return c.Cut }), first},
-		{"closed by the client, answered", conns(func(c *record.DrainConnections) int64 { return c.Done }), ifAny},
-		{"open when the watch ended", conns(func(c *record.DrainConnections) int64 { return c.Never }), left},
-		{"  opened after the stop began", conns(func(c *record.DrainConnections) int64 { return c.Kept }), ifAny},
-		{"ended otherwise (timeout, error)", conns(func(c *record.DrainConnections) int64 { return c.Other }), ifAny},
+		{"ended by the server", func(g *record.DrainGroup) int64 { return g.Connections.FIN + g.Connections.RST + g.Connections.Cut }, always},
+		{"  by FIN, no whole request pending", func(g *record.DrainGroup) int64 { return g.Connections.FIN }, first},
+		{"  by RST, no whole request pending", func(g *record.DrainGroup) int64 { return g.Connections.RST }, first},
+		{"  in a request", func(g *record.DrainGroup) int64 { return g.Connections.Cut }, first},
+		{"closed by the client, answered", func(g *record.DrainGroup) int64 { return g.Connections.Done }, ifAny},
+		{"open when the watch ended", func(g *record.DrainGroup) int64 { return g.Connections.Never }, left},
+		{"  opened after the stop began", func(g *record.DrainGroup) int64 { return g.Connections.Kept }, ifAny},
+		{"ended otherwise (timeout, error)", func(g *record.DrainGroup) int64 { return g.Connections.Other }, ifAny},
 		{"connects refused", func(g *record.DrainGroup) int64 { return g.Refused }, firstIfAny},
 		{"connects without an answer", func(g *record.DrainGroup) int64 { return g.ConnectsUnanswered }, firstIfAny},
 	}
@@ -126,29 +123,26 @@ func (d *drainView) connectionRows() []fateRow {
 
 // requestRows say what became of each request that was under way when the stop began, or sent after it.
 func requestRows() []fateRow {
-	reqs := func(f func(*record.DrainRequests) int64) func(*record.DrainGroup) int64 {
-		return func(g *record.DrainGroup) int64 { return f(&g.Requests) }
-	}
 	return []fateRow{
-		{"sent", reqs(func(r *record.DrainRequests) int64 { return r.Sent }), firstAlways},
-		{"  in progress when the stop began", reqs(func(r *record.DrainRequests) int64 { return r.UnderWay }), always},
-		{"answered", reqs(func(r *record.DrainRequests) int64 { return r.Completed }), firstAlways},
-		{"answered with Connection: close", reqs(func(r *record.DrainRequests) int64 { return r.CompletedClose }), first},
-		{"answered with a 5xx", reqs(func(r *record.DrainRequests) int64 { return r.Answered5xx }), first},
-		{"of all replies, 4xx", reqs(func(r *record.DrainRequests) int64 { return r.HTTP["4xx"] }), ifAny},
-		{"of all replies, 3xx", reqs(func(r *record.DrainRequests) int64 { return r.HTTP["3xx"] }), ifAny},
-		{"LOST", reqs((*record.DrainRequests).Lost), firstAlways},
-		{"  cut by FIN", reqs(func(r *record.DrainRequests) int64 { return r.CutFIN }), first},
-		{"  cut by RST", reqs(func(r *record.DrainRequests) int64 { return r.CutRST }), first},
-		{"  no reply in time", reqs(func(r *record.DrainRequests) int64 { return r.TimedOut }), first},
-		{"  the reply was not valid", reqs(func(r *record.DrainRequests) int64 { return r.Other }), firstIfAny},
-		{"    its status was not valid", reqs(func(r *record.DrainRequests) int64 { return r.HTTP["invalid"] }), ifAny},
-		{"  of these, safe to retry", reqs(func(r *record.DrainRequests) int64 { return r.Safe }), ifAny},
-		{"  of these, unsafe to retry", reqs(func(r *record.DrainRequests) int64 { return r.Unsafe }), firstIfAny},
-		{"  of these, arrived after close", reqs(func(r *record.DrainRequests) int64 { return r.Raced }), ifAny},
-		{"  of these, not received whole", reqs(func(r *record.DrainRequests) int64 { return r.Unreceived }), ifAny},
-		{"sent in part only, on purpose", reqs(func(r *record.DrainRequests) int64 { return r.Partial }), ifAny},
-		{"no reply when the load ended", reqs(func(r *record.DrainRequests) int64 { return r.Open }), firstIfAny},
+		{"sent", func(g *record.DrainGroup) int64 { return g.Requests.Sent }, firstAlways},
+		{"  in progress when the stop began", func(g *record.DrainGroup) int64 { return g.Requests.UnderWay }, always},
+		{"answered", func(g *record.DrainGroup) int64 { return g.Requests.Completed }, firstAlways},
+		{"answered with Connection: close", func(g *record.DrainGroup) int64 { return g.Requests.CompletedClose }, first},
+		{"answered with a 5xx", func(g *record.DrainGroup) int64 { return g.Requests.Answered5xx }, first},
+		{"of all replies, 4xx", func(g *record.DrainGroup) int64 { return g.Requests.HTTP["4xx"] }, ifAny},
+		{"of all replies, 3xx", func(g *record.DrainGroup) int64 { return g.Requests.HTTP["3xx"] }, ifAny},
+		{"LOST", func(g *record.DrainGroup) int64 { return g.Requests.Lost() }, firstAlways},
+		{"  cut by FIN", func(g *record.DrainGroup) int64 { return g.Requests.CutFIN }, first},
+		{"  cut by RST", func(g *record.DrainGroup) int64 { return g.Requests.CutRST }, first},
+		{"  no reply in time", func(g *record.DrainGroup) int64 { return g.Requests.TimedOut }, first},
+		{"  the reply was not valid", func(g *record.DrainGroup) int64 { return g.Requests.Other }, firstIfAny},
+		{"    its status was not valid", func(g *record.DrainGroup) int64 { return g.Requests.HTTP["invalid"] }, ifAny},
+		{"  of these, safe to retry", func(g *record.DrainGroup) int64 { return g.Requests.Safe }, ifAny},
+		{"  of these, unsafe to retry", func(g *record.DrainGroup) int64 { return g.Requests.Unsafe }, firstIfAny},
+		{"  of these, arrived after close", func(g *record.DrainGroup) int64 { return g.Requests.Raced }, ifAny},
+		{"  of these, not received whole", func(g *record.DrainGroup) int64 { return g.Requests.Unreceived }, ifAny},
+		{"sent in part only, on purpose", func(g *record.DrainGroup) int64 { return g.Requests.Partial }, ifAny},
+		{"no reply when the load ended", func(g *record.DrainGroup) int64 { return g.Requests.Open }, firstIfAny},
 	}
 }
 

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,10 +35,7 @@ func (d *drainView) server() *section {
 	}
 	say("signal", sv.SignalFailed)
 	if sv.ThenSent {
-		signal := d.drain.Stop.Then
-		if signal == "" {
-			signal = metric.ThenWords(sv)
-		}
+		signal := cmp.Or(d.drain.Stop.Then, metric.ThenWords(sv))
 		say("grace", "over after "+askedSeconds(d.drain.Stop.GraceS)+" with the server still there: "+signal+" was sent")
 	}
 	if len(sv.Ledger) > 0 {

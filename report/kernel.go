@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,10 +62,7 @@ func agreement(ok, exact bool) document.Value {
 
 // notComparable says why a difference of two counts says nothing.
 func notComparable(why string) string {
-	if why == "" {
-		why = "others' connections may count too"
-	}
-	return "not comparable: " + why
+	return "not comparable: " + cmp.Or(why, "others' connections may count too")
 }
 
 // incomparable reports whether a check says nothing: its counts may differ.
@@ -85,28 +83,25 @@ func shortNames(name string) string {
 }
 
 func holderWords(holder string) string {
-	if words := map[string]string{"none": "neither side", "either": "one side or the other", "both": "both sides"}[holder]; words != "" {
-		return words
-	}
-	return "the " + holder
+	return cmp.Or(map[string]string{"none": "neither side", "either": "one side or the other", "both": "both sides"}[holder], "the "+holder)
 }
 
 func timeWaitSeen(run *record.Run) string {
 	tw := &run.TimeWait
-	if run.States.Source == "" {
-		return ""
-	}
+	peak := func(n int) string { return " (peak " + quantity.Count(int64(n)) + ")" }
 	var seen []string
 	for _, side := range keys(tw.PeakBySide) {
-		if tw.PeakBySide[side] > 0 {
-			seen = append(seen, "the "+side+" (peak "+quantity.Count(int64(tw.PeakBySide[side]))+")")
+		if n := tw.PeakBySide[side]; n > 0 {
+			seen = append(seen, "the "+side+peak(n))
 		}
 	}
 	switch {
+	case run.States.Source == "":
+		return ""
 	case len(seen) > 0:
 		return "; seen on " + strings.Join(seen, " and ")
 	case tw.Peak > 0:
-		return "; seen (peak " + quantity.Count(int64(tw.Peak)) + ")"
+		return "; seen" + peak(tw.Peak)
 	}
 	return "; none seen"
 }

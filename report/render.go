@@ -26,52 +26,29 @@ type View struct {
 	Hint string
 }
 
-// format is a way to show a whole run.
-type format struct {
-	// name is what --format takes.
-	name   string
-	render func(*bytes.Buffer, *record.Run, View) error
-}
-
-// formats lists the formats, the default one first.
-func formats() []format {
-	return []format{
-		{"text", renderText},
-		{"json", renderJSON},
-		{"jsonl", renderJSONL},
-	}
-}
-
 // FormatNames lists what a View takes, the default one first: text is for people, 100 columns wide;
 // json is the run record, indented; jsonl has a line for each interval of the timeline, or for each try of
 // a drain, then one with the rest of the record.
-func FormatNames() []string {
-	var names []string
-	for _, f := range formats() {
-		names = append(names, f.name)
-	}
-	return names
-}
+func FormatNames() []string { return []string{"text", "json", "jsonl"} }
 
 // Render writes run to w. Nothing is written unless all could be rendered. The error tells the names of formats, or is
 // one of the record, or w's own.
-func Render(w io.Writer, v View, run *record.Run) error {
-	for _, f := range formats() {
-		if f.name != v.Format {
-			continue
-		}
-		var b bytes.Buffer
-		if err := f.render(&b, run, v); err != nil {
-			return err
-		}
-		_, err := w.Write(b.Bytes())
-		return err
+func Render(w io.Writer, v View, run *record.Run) (err error) {
+	var b bytes.Buffer
+	switch v.Format {
+	case "text":
+		err = text.Write(&b, newDocument(run), text.Options{All: v.Verbose, Width: v.Width, Colour: v.Colour, Hint: v.Hint})
+	case "json":
+		err = record.Write(&b, run)
+	case "jsonl":
+		err = renderJSONL(&b, run)
+	default:
+		err = fmt.Errorf("unknown format %q, accepted are %s", v.Format, strings.Join(FormatNames(), ", "))
 	}
-	return fmt.Errorf("unknown format %q, accepted are %s", v.Format, strings.Join(FormatNames(), ", "))
-}
-
-func renderText(b *bytes.Buffer, run *record.Run, v View) error {
-	return text.Write(b, newDocument(run), text.Options{All: v.Verbose, Width: v.Width, Colour: v.Colour, Hint: v.Hint})
+	if err == nil {
+		_, err = w.Write(b.Bytes())
+	}
+	return err
 }
 
 // newDocument is the report of a run, for a printer.
@@ -82,22 +59,20 @@ func newDocument(run *record.Run) *document.Document {
 	return runDocument(run)
 }
 
-func renderJSON(b *bytes.Buffer, run *record.Run, _ View) error { return record.Write(b, run) }
-
-func renderJSONL(b *bytes.Buffer, run *record.Run, _ View) error {
+func renderJSONL(w io.Writer, run *record.Run) error {
 	for i := range run.Timeline {
-		if err := WriteInterval(b, &run.Timeline[i]); err != nil {
+		if err := WriteInterval(w, &run.Timeline[i]); err != nil {
 			return err
 		}
 	}
 	if run.Drain != nil {
 		for i := range run.Drain.Tries {
-			if err := writeTry(b, i+1, &run.Drain.Tries[i]); err != nil {
+			if err := writeTry(w, i+1, &run.Drain.Tries[i]); err != nil {
 				return err
 			}
 		}
 	}
-	return WriteRest(b, run)
+	return WriteRest(w, run)
 }
 
 // WriteRest writes the last line of the jsonl format: the record without its timeline, and without the tries of

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"strings"
@@ -285,8 +286,5 @@ func atRest(run *record.Run) string {
 }
 
 func censusWords(source string) string {
-	if words := map[string]string{"diag": "of sock_diag", "proc": "of /proc/net/tcp and tcp6", "bpf": "in the kernel (bpf)"}[source]; words != "" {
-		source = words
-	}
-	return "census " + source
+	return "census " + cmp.Or(map[string]string{"diag": "of sock_diag", "proc": "of /proc/net/tcp and tcp6", "bpf": "in the kernel (bpf)"}[source], source)
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 
 	"lastack/bench/quantity"
@@ -56,10 +57,7 @@ func thresholds(r *record.Run) *section {
 				continue
 			}
 			n++
-			got := "no value"
-			if th.GotText != "" {
-				got = "it is " + th.GotText
-			}
+			got := cmp.Or(given(th.GotText != "", "it is "+th.GotText), "no value")
 			line := t.row(word, txt(th.Expr), txt(join(": ", got, th.Reason)))
 			line.Level, line.Tone = document.First, tone
 		}

@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -193,10 +194,8 @@ func (j *judgement) finalRate() float64 {
 	if !j.openLoop() {
 		return j.lateRate()
 	}
-	if _, sum := j.scheduledRates(); sum > 0 {
-		return sum
-	}
-	return j.r.Rate.TargetPerS
+	_, end := j.scheduledRates()
+	return cmp.Or(end, j.r.Rate.TargetPerS)
 }
 
 // scheduledRates are the schedule's rates at its start and its end, a second.

@@ -8,26 +8,29 @@ import (
 	"lastack/sockstate"
 )
 
+// ofKinds lists the counts of some kinds, with their total and the most frequent of the kinds.
+func ofKinds(counts map[string]int64, kinds []string) (parts []string, total int64, worst string) {
+	for _, kind := range kinds {
+		if n := counts[kind]; n > 0 {
+			parts = append(parts, kind+" "+quantity.Count(n))
+			if total += n; n > counts[worst] {
+				worst = kind
+			}
+		}
+	}
+	return parts, total, worst
+}
+
 // replies warns if most HTTP replies were not 2xx: then the load measured redirects and error pages.
 func (j *judgement) replies() {
 	all, other := j.r.Replies()
 	if other*2 <= all {
 		return
 	}
-	var parts []string
-	most, class := int64(0), ""
-	for _, c := range sockstate.StatusClassNames() {
-		n := j.r.HTTP[c]
-		if n == 0 || c == "1xx" || c == "2xx" {
-			continue
-		}
-		parts = append(parts, c+" "+quantity.Count(n))
-		if n > most {
-			most, class = n, c
-		}
-	}
+	classes := slices.DeleteFunc(sockstate.StatusClassNames(), func(c string) bool { return c == "1xx" || c == "2xx" })
+	parts, _, worst := ofKinds(j.r.HTTP, classes)
 	j.because("replies_not_2xx", args{"not_2xx": other, "replies": all, "by_class": parts})
-	switch class {
+	switch worst {
 	case "3xx":
 		j.advise("follow_redirect", nil)
 	case "4xx":
@@ -53,26 +56,12 @@ func (j *judgement) greetings() {
 	j.advise("check_port_or_exchange", nil)
 }
 
-// noReplies says what came where it was no reply.
+// noReplies says what came instead of replies.
 func (j *judgement) noReplies() {
-	var parts []string
-	total, most, worst := int64(0), int64(0), ""
-	for _, kind := range sockstate.FaultNames() {
-		n := j.r.ExchangeErrors[kind]
-		if n == 0 {
-			continue
-		}
-		parts = append(parts, kind+" "+quantity.Count(n))
-		total += n
-		if n > most {
-			most, worst = n, kind
-		}
+	if parts, total, worst := ofKinds(j.r.ExchangeErrors, sockstate.FaultNames()); total > 0 {
+		j.because("no_reply", args{"lifecycles": total, "attempted": j.r.Connections.Attempted, "by_kind": parts})
+		j.advise("mend_replies", args{"kind": worst})
 	}
-	if total == 0 {
-		return
-	}
-	j.because("no_reply", args{"lifecycles": total, "attempted": j.r.Connections.Attempted, "by_kind": parts})
-	j.advise("mend_replies", args{"kind": worst})
 }
 
 func noReplyAdvice(kind string) string {

@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -27,10 +28,7 @@ type portSearch struct {
 
 func (j *judgement) search() portSearch {
 	p := j.r.Pressure.Ports
-	s := portSearch{first: p.FirstPass}
-	if s.first == 0 {
-		s.first = p.Available / parities
-	}
+	s := portSearch{first: cmp.Or(p.FirstPass, p.Available/parities)}
 	if s.first == 0 || s.first >= p.Available {
 		return s
 	}

@@ -1,6 +1,7 @@
 package text
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -220,13 +221,10 @@ func (w *writer) part(cols []column, rows []document.Row, from, to, words, used 
 				line += "  " + cols[c].cell(number, unit)
 			}
 		}
-		switch {
-		case words < 0:
+		if words < 0 {
 			w.raw(line)
-		case note == "":
-			w.note(line, used, why)
-		default:
-			w.note(line, used, note)
+		} else {
+			w.note(line, used, cmp.Or(note, why))
 		}
 	}
 }

@@ -89,3 +89,24 @@ func TestColumnWords(t *testing.T) {
 		}
 	}
 }
+
+func TestShorten(t *testing.T) {
+	for _, tt := range []struct {
+		text  string
+		width int
+		lines int
+		want  string
+	}{
+		{"one two three; four five six", 24, 1, "one two three; more (-v)"},
+		{"one two three: four five six", 24, 1, "one two three; more (-v)"},
+		{"one two three four five six seven", 20, 1, "one two three … (-v)"},
+		{"a: two three four five six seven eight", 20, 1, "a: two three … (-v)"},
+		{"at 10:30 two three four five", 20, 1, "at 10:30 two … (-v)"},
+		{"one two three four, five; six seven eight nine", 20, 2, "one two three four,|five; more (-v)"},
+		{"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", 12, 1, "xxxxx … (-v)"},
+	} {
+		if got := strings.Join(shorten(wrap(tt.text, tt.width)[:tt.lines], tt.width), "|"); got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.text, got, tt.want)
+		}
+	}
+}

@@ -58,11 +58,13 @@ func squeezes() []limits {
 		{1, 2, 12, 1, false},
 		{1, 2, 10, 1, false},
 	}
-	for rows := 9; rows > 5; rows-- {
-		all = append(all, limits{1, 1, rows, 1, false})
-	}
-	for rows := 8; rows > 0; rows-- {
-		all = append(all, limits{1, 1, rows, 1, true})
+	for _, tail := range []struct {
+		from, to, lines int
+		dense           bool
+	}{{9, 6, 1, false}, {8, 6, 2, true}, {8, 1, 1, true}} {
+		for rows := tail.from; rows >= tail.to; rows-- {
+			all = append(all, limits{1, 1, rows, tail.lines, tail.dense})
+		}
 	}
 	return all
 }

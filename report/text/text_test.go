@@ -238,3 +238,51 @@ func TestWrapUnits(t *testing.T) {
 		}
 	}
 }
+
+// What is main stays on a page that has no room for all, and a text that is too long there has a brief one in its place.
+func TestMainStays(t *testing.T) {
+	var rows []document.Row
+	var events []document.Event
+	for i := range 40 {
+		main := i%10 == 5
+		if i%10 == 0 {
+			rows = append(rows, row(document.Text("head "+string('a'+rune(i/10)))))
+		}
+		rows = append(rows, document.Row{Level: document.First, Main: main, Indent: 1, Cells: []document.Value{document.Text("row"), document.Count(i)}})
+		events = append(events, document.Event{Level: document.First, Main: main, At: float64(i), What: "event"})
+	}
+	doc := &document.Document{Title: "x", Sections: []document.Section{
+		{ID: "asked", Level: document.First, Blocks: []document.Block{document.Fact{Level: document.First, Name: "load", Text: strings.Repeat("many words ", 80), Brief: "few words"}}},
+		{ID: "timeline", Title: "TIMELINE", Level: document.First, Blocks: []document.Block{&document.Chart{Level: document.First, Events: events}}},
+		{ID: "fates", Title: "FATES", Level: document.First, Lead: "of all", Blocks: []document.Block{&document.Table{Level: document.First, Columns: columns("", ""), Rows: rows}}},
+	}}
+	got := printed(t, doc, Options{})
+	for _, want := range []string{
+		"  load       few words\n", "  +5.000 s  event\n", " +15.000 s  event\n", " +35.000 s  event\n", "    row       5\n", "  head b\n    row      15\n", "    row      35\n", " more (-v)\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	if whole := printed(t, doc, Options{All: true}); strings.Contains(whole, "few words") || strings.Count(whole, "event") != 40 {
+		t.Errorf("the whole report:\n%s", whole)
+	}
+}
+
+// A page without room for blank lines has those that fit in the end.
+func TestDense(t *testing.T) {
+	p := page{width: 20, dense: true}
+	for _, l := range []string{"one", "two", "three"} {
+		p.blank()
+		p.raw(l)
+	}
+	p.unblank(1)
+	p.fillGaps(4)
+	if got := strings.Join(p.lines, "|"); got != "|one|two|three" {
+		t.Errorf("got %q", got)
+	}
+	p.fillGaps(3)
+	if len(p.lines) != 4 {
+		t.Errorf("%q, of which there is no room for more", p.lines)
+	}
+}

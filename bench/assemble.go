@@ -12,7 +12,6 @@ import (
 	"lastack/loadgen"
 	"lastack/sockstate"
 	"lastack/sockstate/observe"
-	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
 )
 
@@ -68,10 +67,8 @@ func (e *experiment) addResults(r *record.Run) (err error) {
 		}
 	}
 	if w := &total.Warmup; w.Attempted > 0 {
-		r.Warmup = &record.Connections{
-			Attempted: w.Attempted, Opened: w.Opened, Completed: w.Completed(), Failed: w.Failed(),
-			Unfinished: w.Unfinished(), Requests: w.Requests,
-		}
+		c := connections(w)
+		r.Warmup = &c
 	}
 	if i := &total.Info; i.Sampled > 0 {
 		r.TCPInfo = &record.TCPInfo{
@@ -97,13 +94,7 @@ func (e *experiment) addPlan(r *record.Run) {
 		st := e.ended
 		r.Server = &record.Server{
 			Listeners: s.Listeners, Backlog: s.Backlog,
-			Accepted: st.Accepted, Requests: st.Requests, Open: st.Open, Outcomes: st.ByName(),
-		}
-		for errno, n := range st.AcceptErrors {
-			if r.Server.AcceptErrors == nil {
-				r.Server.AcceptErrors = make(map[string]int64)
-			}
-			r.Server.AcceptErrors[sockio.ErrnoName(errno)] += n
+			Accepted: st.Accepted, Requests: st.Requests, Open: st.Open, Outcomes: st.ByName(), AcceptErrors: errnoNames(st.AcceptErrors),
 		}
 	}
 }

@@ -15,40 +15,20 @@ import (
 func Result(g *loadgen.GroupResult, loading float64, spec []loadgen.Group) (record.Result, error) {
 	l := &g.Ledger
 	r := record.Result{
-		Connections: record.Connections{
-			Scheduled: g.Scheduled, Attempted: l.Attempted, Opened: l.Opened, Completed: l.Completed(), Failed: l.Failed(),
-			Unfinished: l.Unfinished(), Capped: g.Capped, Requests: l.Requests, PeakOpen: g.PeakOpen,
-		},
-		Outcomes:      make(map[string]int64),
+		Connections:   connections(l),
+		Outcomes:      sockstate.ByName[sockstate.Outcome](l.Outcomes[:]),
+		HTTP:          sockstate.ByName[sockstate.StatusClass](l.Statuses[:]),
+		Errnos:        errnoNames(g.Errnos),
 		Latency:       make(map[string]record.Latency),
 		LatencyAbsent: make(map[string]string),
+
+		ExchangeErrors:   sockstate.ByName[sockstate.Fault](l.Faults[:]),
+		ExchangeExamples: make(map[string]string),
 	}
-	for o, n := range l.Outcomes {
-		if n > 0 {
-			r.Outcomes[sockstate.Outcome(o).String()] = n
-		}
-	}
-	for e, n := range g.Errnos {
-		if r.Errnos == nil {
-			r.Errnos = make(map[string]int64)
-		}
-		r.Errnos[sockio.ErrnoName(e)] += n
-	}
-	for c, n := range l.Statuses {
-		if n > 0 {
-			if r.HTTP == nil {
-				r.HTTP = make(map[string]int64)
-			}
-			r.HTTP[sockstate.StatusClass(c).String()] = n
-		}
-	}
+	r.Connections.Scheduled, r.Connections.Capped, r.Connections.PeakOpen = g.Scheduled, g.Capped, g.PeakOpen
 	for f, n := range l.Faults {
 		if n > 0 {
-			if r.ExchangeErrors == nil {
-				r.ExchangeErrors, r.ExchangeExamples = make(map[string]int64), make(map[string]string)
-			}
-			name := sockstate.Fault(f).String()
-			r.ExchangeErrors[name], r.ExchangeExamples[name] = n, g.Examples[f]
+			r.ExchangeExamples[sockstate.Fault(f).String()] = g.Examples[f]
 		}
 	}
 	if loading > 0 {
@@ -69,6 +49,22 @@ func Result(g *loadgen.GroupResult, loading float64, spec []loadgen.Group) (reco
 		r.Latency[name] = lat
 	}
 	return r, nil
+}
+
+// connections converts a ledger for the record.
+func connections(l *loadgen.Ledger) record.Connections {
+	return record.Connections{
+		Attempted: l.Attempted, Opened: l.Opened, Completed: l.Completed(), Failed: l.Failed(), Unfinished: l.Unfinished(), Requests: l.Requests,
+	}
+}
+
+// errnoNames names the errnos of counts.
+func errnoNames(counts map[sockio.Errno]int64) map[string]int64 {
+	m := make(map[string]int64)
+	for e, n := range counts {
+		m[sockio.ErrnoName(e)] += n
+	}
+	return m
 }
 
 // target is a group's scheduled rate over the measured time, 0 in closed loop.

@@ -270,13 +270,7 @@ func (s *sampler) addCensus(iv *record.Interval) {
 
 // states names the states that have sockets.
 func states(count *[sockstate.NumStates]int) map[string]int {
-	m := make(map[string]int)
-	for st, n := range count {
-		if n > 0 {
-			m[sockstate.State(st).String()] += n
-		}
-	}
-	return m
+	return sockstate.ByName[sockstate.State](count[:])
 }
 
 // addCounters adds the growth of the counters that indicate trouble.

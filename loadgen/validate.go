@@ -23,14 +23,8 @@ const (
 
 // Validate checks the whole plan and returns a *sockstate.ValueError for the first thing wrong.
 func (p *Plan) Validate() error {
-	times := []struct {
-		field string
-		d     time.Duration
-	}{{"duration", p.Duration}, {"warmup", p.Warmup}, {"ramp", p.Ramp}}
-	for _, t := range times {
-		if err := checkTime(t.field, t.d); err != nil {
-			return err
-		}
+	if err := checkTimes([]fieldTime{{"duration", p.Duration, 0}, {"warmup", p.Warmup, 0}, {"ramp", p.Ramp, 0}}); err != nil {
+		return err
 	}
 	switch {
 	case len(p.Groups) == 0 || len(p.Groups) > maxGroups:
@@ -63,9 +57,21 @@ func (p *Plan) Validate() error {
 	return nil
 }
 
-func checkTime(field string, d time.Duration) error {
-	if d < 0 || d > MaxTime {
-		return sockstate.BadValue(field, d, "want a duration from 0s to %v", MaxTime)
+// fieldTime is a time of a plan, and the shortest that it may be.
+type fieldTime struct {
+	field    string
+	d, least time.Duration
+}
+
+func checkTimes(times []fieldTime) error {
+	for _, t := range times {
+		switch {
+		case t.d >= t.least && t.d <= MaxTime:
+		case t.least > 0:
+			return sockstate.BadValue(t.field, t.d, "want a duration above 0 and up to %v", MaxTime)
+		default:
+			return sockstate.BadValue(t.field, t.d, "want a duration from 0s to %v", MaxTime)
+		}
 	}
 	return nil
 }
@@ -86,23 +92,11 @@ func (g *Group) validate() error {
 			return sockstate.BadValue("target", t, "want an address and a port that can be connected to")
 		}
 	}
-	times := []struct {
-		field string
-		d     time.Duration
-	}{{"hold", g.Hold}, {"plateau", g.Plateau}, {"think", g.Think}}
-	for _, t := range times {
-		if err := checkTime(t.field, t.d); err != nil {
-			return err
-		}
-	}
-	timeouts := []struct {
-		field string
-		d     time.Duration
-	}{{"connect-timeout", g.ConnectTimeout}, {"request-timeout", g.RequestTimeout}, {"close-timeout", g.CloseTimeout}}
-	for _, t := range timeouts {
-		if t.d <= 0 || t.d > MaxTime {
-			return sockstate.BadValue(t.field, t.d, "want a duration above 0 and up to %v", MaxTime)
-		}
+	if err := checkTimes([]fieldTime{
+		{"hold", g.Hold, 0}, {"plateau", g.Plateau, 0}, {"think", g.Think, 0},
+		{"connect-timeout", g.ConnectTimeout, 1}, {"request-timeout", g.RequestTimeout, 1}, {"close-timeout", g.CloseTimeout, 1},
+	}); err != nil {
+		return err
 	}
 	switch {
 	case g.Connections < 0 || g.Connections > MaxConnections:

@@ -27,15 +27,7 @@ type Stats struct {
 }
 
 // ByName returns the outcomes that occurred.
-func (s *Stats) ByName() map[string]int64 {
-	m := make(map[string]int64)
-	for o, n := range s.Outcomes {
-		if n > 0 {
-			m[sockstate.Outcome(o).String()] = n
-		}
-	}
-	return m
-}
+func (s *Stats) ByName() map[string]int64 { return sockstate.ByName[sockstate.Outcome](s.Outcomes[:]) }
 
 // Counts is the ledger as names and numbers: accepted, open, requests, closing, cut, queue_reset, accept_errors, and each
 // outcome that occurred as outcome.NAME.

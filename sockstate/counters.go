@@ -23,6 +23,20 @@ func (c Counters) Add(o Counters) {
 	}
 }
 
+// ByName is what counts holds by index, by the index's name, without zeros.
+func ByName[I interface {
+	~uint8
+	String() string
+}, N int | int64](counts []N) map[string]N {
+	m := make(map[string]N)
+	for i, n := range counts {
+		if n > 0 {
+			m[I(i).String()] += n
+		}
+	}
+	return m
+}
+
 // Range is an inclusive range of counts.
 type Range struct {
 	Min int64 `json:"min"`

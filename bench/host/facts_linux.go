@@ -47,7 +47,7 @@ func Read() (*Facts, error) {
 	}
 	f.MemLock = lim.Cur
 
-	f.identify(netns.Current)
+	f.identify(os.Readlink)
 
 	for _, name := range Names() {
 		b, err := os.ReadFile(sysctlPath(name))
@@ -123,18 +123,12 @@ func (f *Facts) readProc() error {
 }
 
 // identify fills in NetNS.
-func (f *Facts) identify(current func() (*netns.NS, error)) {
-	ns, err := current()
-	if err == nil {
-		f.NetNS = ns.ID()
-		_ = ns.Close() // only its name is needed
-		return
+func (f *Facts) identify(readlink func(string) (string, error)) {
+	var err error
+	if f.NetNS, err = readlink(netns.File); err != nil {
+		f.NetNS = "not read"
+		f.unread(netns.File, err)
 	}
-	f.NetNS = "not read"
-	if e, ok := errors.AsType[*netns.Error](err); ok {
-		err = e.Err
-	}
-	f.unread(netns.File, err)
 }
 
 // unread notes a fact that could not be read.

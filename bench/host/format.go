@@ -1,11 +1,5 @@
 package host
 
-import (
-	"fmt"
-
-	"lastack/bench/quantity"
-)
-
 // twoDigits rounds an estimate down to two significant digits.
 func twoDigits(n int64) int64 {
 	unit := int64(1)
@@ -13,15 +7,4 @@ func twoDigits(n int64) int64 {
 		unit *= 10
 	}
 	return n / unit * unit
-}
-
-func countOf(n int, one, many string) string {
-	return fmt.Sprintf("%d %s", n, quantity.Plural(n, one, many))
-}
-
-func orUnknown(s string) string {
-	if s == "" {
-		return "unknown"
-	}
-	return s
 }

@@ -98,7 +98,7 @@ func (j *judge) limits() {
 	}
 
 	j.say("clock", degradedIf(f.ClockNs >= slowClockNs),
-		fmt.Sprintf("%s, %d ns per reading", orUnknown(f.Clock), f.ClockNs),
+		fmt.Sprintf("%s, %d ns per reading", cmp.Or(f.Clock, "unknown"), f.ClockNs),
 		"every reading is a system call: switch /sys/devices/system/clocksource/clocksource0/current_clocksource to tsc or the hypervisor's clock if available_clocksource lists it")
 
 	j.say("privileges", OK, j.privileges(), "")
@@ -129,7 +129,7 @@ func (j *judge) privileges() string {
 	case len(missing) == 0:
 		has = "all capabilities that lastack can use"
 	case len(missing) == len(usefulCapabilities()):
-		has = fmt.Sprintf("%s, none that lastack can use", countOf(len(f.Capabilities), "capability", "capabilities"))
+		has = fmt.Sprintf("%d %s, none that lastack can use", len(f.Capabilities), quantity.Plural(len(f.Capabilities), "capability", "capabilities"))
 	default:
 		has = "lacks " + strings.Join(missing, ", ")
 	}

@@ -65,17 +65,6 @@ const (
 	threadsMax = "kernel.threads-max"
 )
 
-// parseThreads finds "Threads:\t4" in /proc/PID/status.
-func parseThreads(status []byte) (int64, bool) {
-	_, rest, ok := bytes.Cut(status, []byte("\nThreads:"))
-	if !ok {
-		return 0, false
-	}
-	line, _, _ := bytes.Cut(rest, []byte("\n"))
-	n, err := strconv.ParseInt(string(bytes.TrimSpace(line)), 10, 64)
-	return n, err == nil && n > 0
-}
-
 // parseTasks reads the number of tasks from /proc/loadavg (loadavg_proc_show): "0.20 0.18 0.12 1/80 11206".
 func parseTasks(r io.Reader) (int64, bool) {
 	b, err := io.ReadAll(io.LimitReader(r, 256))

@@ -3,8 +3,8 @@ package host
 import (
 	"os"
 	"strconv"
-	"syscall"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate/netns"
@@ -60,23 +60,14 @@ func threadLimit() (limit int64, bound bool) {
 
 // threadsOfUser counts the threads of all processes of this user.
 func threadsOfUser() (n int64) {
-	dir, err := os.Open("/proc")
-	if err != nil {
-		return 0
-	}
-	defer dir.Close()
-	names, _ := dir.Readdirnames(-1) // an incomplete list is better than none
-	for _, name := range names {
-		if name[0] < '0' || name[0] > '9' {
+	all, _ := procfs.AllProcs() // an incomplete list is better than none
+	for _, p := range all {
+		status, err := p.NewStatus()
+		if err != nil || status.UIDs[0] != uint64(os.Getuid()) {
 			continue
 		}
-		var st syscall.Stat_t
-		if syscall.Stat("/proc/"+name, &st) != nil || int(st.Uid) != os.Getuid() {
-			continue
-		}
-		status, err := os.ReadFile("/proc/" + name + "/status")
-		if threads, ok := parseThreads(status); err == nil && ok {
-			n += threads
+		if stat, err := p.Stat(); err == nil {
+			n += int64(stat.NumThreads)
 		}
 	}
 	return n

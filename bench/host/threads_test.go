@@ -21,14 +21,7 @@ func TestThreadsError(t *testing.T) {
 	}
 }
 
-func TestParseThreads(t *testing.T) {
-	for s, want := range map[string]int64{
-		"Name:\tx\nThreads:\t4\nSigQ:\t0/1\n": 4, "Name:\tThreads: 9\nThreads:\t12\n": 12, "Name:\tx\n": 0, "\nThreads:\tx\n": 0, "\nThreads:": 0, "": 0,
-	} {
-		if n, ok := parseThreads([]byte(s)); n != want && ok || ok != (want > 0) {
-			t.Errorf("%q: %d, %v, want %d", s, n, ok, want)
-		}
-	}
+func TestParseTasks(t *testing.T) {
 	for s, want := range map[string]int64{"0.20 0.18 0.12 1/80 11206\n": 80, "0 0 0 80 1": 0, "0 0 0": 0, "0 0 0 1/x 1": 0} {
 		if n, ok := parseTasks(strings.NewReader(s)); n != want && ok || ok != (want > 0) {
 			t.Errorf("%q: %d, %v, want %d", s, n, ok, want)
@@ -36,13 +29,9 @@ func TestParseThreads(t *testing.T) {
 	}
 }
 
-func FuzzParseThreads(f *testing.F) {
-	f.Add("Name:\tx\nThreads:\t4\n")
+func FuzzParseTasks(f *testing.F) {
 	f.Add("0.20 0.18 0.12 1/80 11206\n")
 	f.Fuzz(func(t *testing.T, s string) {
-		if n, ok := parseThreads([]byte(s)); ok && n <= 0 {
-			t.Errorf("%d threads in %q", n, s)
-		}
 		if n, ok := parseTasks(strings.NewReader(s)); ok && n <= 0 {
 			t.Errorf("%d tasks in %q", n, s)
 		}

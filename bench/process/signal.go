@@ -3,6 +3,8 @@ package process
 import (
 	"fmt"
 	"maps"
+	"os"
+	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +24,18 @@ func signalNames() map[string]syscall.Signal {
 	}
 	maps.Copy(names, unixSignals())
 	return names
+}
+
+// Endings lists the signals that end lastack in good order, with its result so far. A SIGHUP that was ignored at start stays ignored
+// (nohup). SIGINT and SIGQUIT do not: a shell without job control ignores them for everything started with &, and somebody who
+// sends one to such a process means it.
+func Endings() (all []os.Signal) {
+	for _, name := range []string{"INT", "TERM", "QUIT", "ABRT", "XCPU", "HUP"} {
+		if sig, ok := signalNames()[name]; ok && !(sig == syscall.SIGHUP && signal.Ignored(sig)) {
+			all = append(all, sig)
+		}
+	}
+	return all
 }
 
 // SignalNames lists the names that ParseSignal reads, without SIG, sorted.

@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"lastack/bench/process"
 	"lastack/bench/record"
 	"lastack/sockstate"
 )
@@ -530,7 +531,7 @@ func TestStop(t *testing.T) {
 		},
 		"SIGINT and SIGHUP": func(c *Cell, _ func()) {
 			_ = c.child.cmd.Process.Signal(syscall.SIGINT)
-			if len(endings()) > 5 { // not under nohup
+			if len(process.Endings()) > 5 { // not under nohup
 				_ = c.child.cmd.Process.Signal(syscall.SIGHUP)
 			}
 		},

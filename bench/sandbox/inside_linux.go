@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"lastack/bench/host"
+	"lastack/bench/process"
 )
 
 // Main does a cell's job and exits, in a process that Start has started; in any other it returns. main calls it before it parses its
@@ -36,7 +37,7 @@ func (h *handoff) carryOut(jobs map[string]Func) int {
 		noHash = nest(h) // returns only if the kernel refuses
 	}
 	// The first signal stops the job; further ones have no effect, until the process exits: they would end it as a crash.
-	ctx, _ := signal.NotifyContext(context.Background(), endings()...)
+	ctx, _ := signal.NotifyContext(context.Background(), process.Endings()...)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	_ = syscall.SetNonblock(controlFd, true) // otherwise reading it takes a thread
@@ -100,15 +101,6 @@ func (h *handoff) prepare(jobs map[string]Func, noHash error) (Func, *Sandbox, e
 	}
 	s, err := setUp(h, noHash)
 	return job, s, err
-}
-
-// endings are the signals that stop a job. SIGHUP stays ignored if it was (nohup).
-func endings() []os.Signal {
-	list := []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGXCPU}
-	if !signal.Ignored(syscall.SIGHUP) {
-		list = append(list, syscall.SIGHUP)
-	}
-	return list
 }
 
 // watchControl calls stop when the parent says so, and kills this process when the parent ends. PDEATHSIG does that too, but the kernel

@@ -46,28 +46,41 @@ func (s *Sandbox) proveConnected() error {
 
 // proveConnection listens at a in one namespace, connects from another, and resets
 // the connection. It returns when the reset has arrived, so that no counter moves
-// later. net's errors name the call and the address.
+// later. net's errors name the call and the address. For a numeric address, net stays on the calling
+// thread until the socket exists. Multipath TCP, net's default for listeners, is off, as in a load.
 func proveConnection(client, server *netns.NS, a netip.Addr) error {
-	listener, err := listenIn(server, a)
+	var config net.ListenConfig
+	config.SetMultipathTCP(false)
+	var l net.Listener
+	err := server.Do(func() (err error) {
+		l, err = config.Listen(context.Background(), "tcp", netip.AddrPortFrom(a, 0).String())
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	defer listener.Close()
-	conn, err := dialIn(client, listener.Addr())
+	defer l.Close()
+	dialer := net.Dialer{Timeout: proveTimeout}
+	dialer.SetMultipathTCP(false)
+	var c net.Conn
+	err = client.Do(func() (err error) {
+		c, err = dialer.Dial("tcp", l.Addr().String())
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	defer conn.Close() // closed already, unless something fails
+	defer c.Close() // closed already, unless something fails
 	deadline := time.Now().Add(proveTimeout)
-	if err := listener.SetDeadline(deadline); err != nil {
+	if err := l.(*net.TCPListener).SetDeadline(deadline); err != nil {
 		return err
 	}
-	peer, err := listener.Accept()
+	peer, err := l.Accept()
 	if err != nil {
 		return err
 	}
 	defer peer.Close()
-	if err := errors.Join(conn.SetLinger(0), conn.Close(), peer.SetReadDeadline(deadline)); err != nil {
+	if err := errors.Join(c.(*net.TCPConn).SetLinger(0), c.Close(), peer.SetReadDeadline(deadline)); err != nil {
 		return err
 	}
 	n, err := peer.Read(make([]byte, 1))
@@ -78,36 +91,4 @@ func proveConnection(client, server *netns.NS, a netip.Addr) error {
 		return fmt.Errorf("read on %s after a reset: %w", a, err)
 	}
 	return nil
-}
-
-// listenIn opens a listener at a in ns. For a numeric address, net stays on the calling
-// thread until the socket exists, here and in dialIn. Multipath TCP, net's default for
-// listeners, is off, as in a load.
-func listenIn(ns *netns.NS, a netip.Addr) (*net.TCPListener, error) {
-	var l net.Listener
-	err := ns.Do(func() (err error) {
-		var config net.ListenConfig
-		config.SetMultipathTCP(false)
-		l, err = config.Listen(context.Background(), "tcp", netip.AddrPortFrom(a, 0).String())
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return l.(*net.TCPListener), nil
-}
-
-// dialIn connects from ns within proveTimeout.
-func dialIn(ns *netns.NS, to net.Addr) (*net.TCPConn, error) {
-	var c net.Conn
-	err := ns.Do(func() (err error) {
-		dialer := net.Dialer{Timeout: proveTimeout}
-		dialer.SetMultipathTCP(false)
-		c, err = dialer.Dial("tcp", to.String())
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return c.(*net.TCPConn), nil
 }

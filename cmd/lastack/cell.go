@@ -18,6 +18,7 @@ import (
 	"lastack/bench/cell"
 	"lastack/bench/drain"
 	"lastack/bench/host"
+	"lastack/bench/process"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
@@ -123,7 +124,7 @@ func lost(stderr io.Writer, err error) error {
 	died, ok := errors.AsType[*sandbox.DiedError](err)
 	switch {
 	case !ok || died.Err != nil:
-	case slices.Contains(endings(), os.Signal(died.Signal)):
+	case slices.Contains(process.Endings(), os.Signal(died.Signal)):
 		return exitWith(exitInterrupted, errors.New(noResult))
 	case died.OutOfMemory:
 		return errors.New("the kernel killed the run, because memory ran out (see dmesg): ask for fewer connections")

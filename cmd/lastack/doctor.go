@@ -73,13 +73,6 @@ is 0.`,
 	return cmd
 }
 
-func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usagef("%s takes no argument, but was given %q", cmd.Name(), args[0])
-	}
-	return nil
-}
-
 const textWidth = 100
 
 func (r *doctorReport) writeText(w io.Writer) error {
@@ -114,21 +107,8 @@ func (r *doctorReport) writeText(w io.Writer) error {
 
 // writeWrapped writes head and text, wrapped at textWidth and indented below the start of text.
 func writeWrapped(b *strings.Builder, head, text string) {
-	indent := strings.Repeat(" ", len(head))
-	b.WriteString(head)
-	column := len(head)
-	for i, word := range strings.Fields(quantity.Escape(text)) {
-		switch {
-		case i == 0:
-		case column+1+len(word) > textWidth:
-			b.WriteString("\n" + indent)
-			column = len(indent)
-		default:
-			b.WriteByte(' ')
-			column++
-		}
-		b.WriteString(word)
-		column += len(word)
+	for _, line := range wrapped(quantity.Escape(text), textWidth-len(head)) {
+		b.WriteString(head + line + "\n")
+		head = strings.Repeat(" ", len(head))
 	}
-	b.WriteByte('\n')
 }

@@ -68,7 +68,7 @@ did not start gets --signal, and --then only if you ask for it.`,
   lastack drain 127.0.0.1:8080 --sysctl net.ipv4.tcp_migrate_req=1 --queued 20 --handover --signal KILL \
     --exec 'lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port --engine epoll' \
     --restart 'lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port'`,
-		Args: oneTarget,
+		Args: oneArgument("TARGET (HOST:PORT)"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.complete(cmd, args); err != nil {
 				return err

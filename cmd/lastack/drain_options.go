@@ -88,13 +88,6 @@ func (o *drainOptions) register(f *pflag.FlagSet) {
 	f.BoolVar(&c.AllowPublic, "allow-public", false, "allow a target outside private and loopback ranges")
 }
 
-func oneTarget(_ *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return usagef("drain takes one TARGET (HOST:PORT), but was given %d arguments", len(args))
-	}
-	return nil
-}
-
 // complete checks the whole command line before a socket opens.
 func (o *drainOptions) complete(cmd *cobra.Command, args []string) error {
 	given := func(name string) bool { return cmd.Flags().Changed(name) }

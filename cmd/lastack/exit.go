@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // The exit codes.
@@ -60,10 +61,8 @@ func codeOf(err error, running bool) int {
 // worst picks the code that a command ends with when several apply.
 func worst(codes ...int) int {
 	for _, c := range [...]int{exitUsage, exitInterrupted, exitError, exitInvalid, exitThreshold} {
-		for _, have := range codes {
-			if have == c {
-				return c
-			}
+		if slices.Contains(codes, c) {
+			return c
 		}
 	}
 	return exitOK

@@ -23,12 +23,7 @@ itself would have. It works on any operating system. FILE may be - for standard 
 		Example: `  lastack report run.json
   lastack report -v run.json
   lastack report --format jsonl run.json`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usagef("report takes one FILE (- for standard input), but was given %d arguments", len(args))
-			}
-			return nil
-		},
+		Args: oneArgument("FILE (- for standard input)"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			run, err := readRecord(cmd.InOrStdin(), args[0])
 			if err != nil {

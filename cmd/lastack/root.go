@@ -56,7 +56,7 @@ func newHelp() *cobra.Command {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
 			for _, c := range cmd.Root().Commands() {
-				if c.IsAvailableCommand() || c.IsAdditionalHelpTopicCommand() {
+				if explained(c) {
 					found = append(found, c.Name()+"\t"+c.Short)
 				}
 			}
@@ -82,13 +82,22 @@ func newHelp() *cobra.Command {
 }
 
 func unknownTopic(root *cobra.Command, name string) error {
+	return usagef("unknown command or topic %q: want %s", name, namesOf(root, explained))
+}
+
+// explained reports whether help has a page about c.
+func explained(c *cobra.Command) bool {
+	return c.IsAvailableCommand() || c.IsAdditionalHelpTopicCommand()
+}
+
+func namesOf(root *cobra.Command, which func(*cobra.Command) bool) string {
 	var names []string
 	for _, c := range root.Commands() {
-		if c.IsAvailableCommand() || c.IsAdditionalHelpTopicCommand() {
+		if which(c) {
 			names = append(names, c.Name())
 		}
 	}
-	return usagef("unknown command or topic %q: want %s", name, strings.Join(names, ", "))
+	return strings.Join(names, ", ")
 }
 
 func commands() []*cobra.Command {
@@ -111,11 +120,5 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		return usagef("unknown command %q: did you mean %s?", args[0], strings.Join(near, " or "))
 	}
-	var names []string
-	for _, c := range cmd.Commands() {
-		if c.IsAvailableCommand() {
-			names = append(names, c.Name())
-		}
-	}
-	return usagef("unknown command %q: want %s", args[0], strings.Join(names, ", "))
+	return usagef("unknown command %q: want %s", args[0], namesOf(cmd, (*cobra.Command).IsAvailableCommand))
 }

@@ -8,22 +8,13 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"lastack/bench/process"
 )
 
 // sameSignal is how close together signals count as one: some senders, like timeout(1),
 // signal a process twice, directly and by its group.
 const sameSignal = 300 * time.Millisecond
-
-// endings lists the signals that end a command in good order, with its result so far. A SIGHUP that was ignored at start stays ignored
-// (nohup). SIGINT and SIGQUIT do not: a shell without job control ignores them for everything started with &, and somebody who
-// sends one to such a process means it.
-func endings() []os.Signal {
-	list := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGABRT, cpuLimitSignal}
-	if !signal.Ignored(syscall.SIGHUP) {
-		list = append(list, syscall.SIGHUP)
-	}
-	return list
-}
 
 const noResult = "interrupted before the load began: no result"
 
@@ -45,7 +36,7 @@ var takeOver = func() {}
 // a trace of all goroutines for some of them.
 func endBySignal(message string) {
 	c, done := make(chan os.Signal, 8), make(chan struct{})
-	signal.Notify(c, endings()...)
+	signal.Notify(c, process.Endings()...)
 	go func() {
 		defer close(done)
 		for range c {
@@ -87,12 +78,12 @@ func surviveFailedWrites() {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, sizeLimitSignal) // Notify drops what does not fit
 }
 
-// interruptible returns a context that the first signal of endings cancels. It calls again for a later one. stop restores
+// interruptible returns a context that the first signal of process.Endings cancels. It calls again for a later one. stop restores
 // the signals' default action.
 func interruptible(parent context.Context, again func()) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(parent)
 	c := make(chan os.Signal, 4)
-	signal.Notify(c, endings()...)
+	signal.Notify(c, process.Endings()...)
 	takeOver()
 	over := make(chan struct{})
 	go heed(c, over, cancel, again)

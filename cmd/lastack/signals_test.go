@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"lastack/bench/process"
 )
 
 // TestTakeOver takes over twice, as a command may that measures twice, and leaves no goroutine.
@@ -60,7 +62,7 @@ func TestInterruptible(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a process cannot signal itself here")
 	}
-	for _, sig := range endings() {
+	for _, sig := range process.Endings() {
 		t.Run(sig.String(), func(t *testing.T) {
 			ctx, stop := interruptible(t.Context(), func() { t.Error("one signal counted as two") })
 			defer stop()

@@ -63,8 +63,5 @@ func ownerOf(st os.FileInfo) (uid, gid int, ok bool) {
 	return int(s.Uid), int(s.Gid), true
 }
 
-// The signals to a process that reached its limit of CPU time, or of a file's size.
-const (
-	cpuLimitSignal  = syscall.SIGXCPU
-	sizeLimitSignal = syscall.SIGXFSZ
-)
+// sizeLimitSignal is the signal to a process that reached its limit of a file's size.
+const sizeLimitSignal = syscall.SIGXFSZ

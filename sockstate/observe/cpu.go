@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/procfs"
+
 	"lastack/sockstate/sockio"
 )
 
@@ -165,11 +167,7 @@ func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(e
 func (o *Observer) processTime() time.Duration {
 	const userHz = 100
 	ticks, alive := int64(0), false
-	for _, pid := range tree(o.server) {
-		p, err := o.proc.Proc(pid)
-		if err != nil {
-			continue // it ended
-		}
+	for _, p := range o.serverProcesses() {
 		if stat, err := p.Stat(); err == nil {
 			ticks += int64(stat.UTime) + int64(stat.STime) + int64(stat.CUTime) + int64(stat.CSTime)
 			alive = true
@@ -179,6 +177,16 @@ func (o *Observer) processTime() time.Duration {
 		return Unknown
 	}
 	return time.Duration(ticks) * (time.Second / userHz)
+}
+
+// serverProcesses lists the server's processes.
+func (o *Observer) serverProcesses() (all []procfs.Proc) {
+	for _, pid := range tree(o.server) {
+		if p, err := o.proc.Proc(pid); err == nil { // else it ended
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 // maxTree bounds the processes of a server.

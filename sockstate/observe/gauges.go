@@ -61,11 +61,7 @@ func add(sum *int64, v int64) {
 // is Unknown.
 func (o *Observer) serverGauges(g *Gauges) {
 	hidden := false
-	for _, pid := range tree(o.server) {
-		p, err := o.proc.Proc(pid)
-		if err != nil {
-			continue // it ended
-		}
+	for _, p := range o.serverProcesses() {
 		if stat, err := p.Stat(); err == nil {
 			add(&g.ServerRSS, int64(stat.ResidentMemory()))
 		}

@@ -40,16 +40,13 @@ func (n *namespace) lacks(file string, err error) {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		err = e.Err // without the path: it has the thread's ID
 	}
-	if e, ok := errors.AsType[*netns.Error](err); ok {
-		err = e.Err
-	}
 	n.unread[file] = err.Error()
 }
 
 func openNamespace(ns *netns.NS) (*namespace, error) {
 	n := &namespace{}
 	err := ns.Do(func() error {
-		if err := n.identify(ns, netns.Current); err != nil {
+		if err := n.identify(ns, os.Readlink); err != nil {
 			return err
 		}
 		// thread-self: /proc/self/net would be the thread-group leader's.
@@ -81,13 +78,8 @@ func openNamespace(ns *netns.NS) (*namespace, error) {
 }
 
 // identify fills in n's ID. The caller's own namespace works without one: its file may be unreadable.
-func (n *namespace) identify(ns *netns.NS, current func() (*netns.NS, error)) error {
-	here, err := current()
-	switch {
-	case err == nil:
-		n.id = here.ID()
-		return here.Close()
-	case ns == nil:
+func (n *namespace) identify(ns *netns.NS, readlink func(string) (string, error)) (err error) {
+	if n.id, err = readlink(netns.File); err != nil && ns == nil {
 		n.id = "this network namespace"
 		n.lacks(netns.File, err)
 		return nil

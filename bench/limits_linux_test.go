@@ -201,6 +201,6 @@ func TestRateThatDoesNotLast(t *testing.T) {
 	if p := r.Pressure.Ports; p.ExhaustedInS != 5 || p.LevelsOffAt != 0 || r.Connections.Failed != 0 {
 		t.Errorf("ports %+v, want them full after 5 s; connections %+v", p, r.Connections)
 	}
-	mustSay(t, "the reasons", r.Verdict.Reasons, "this rate does not last, for local ports would run out", "there are 1,000", "finds none after 5.00 s")
+	mustSay(t, "the reasons", r.Verdict.Reasons, "this rate does not last", "a local port", "there are 1,000", "finds none after 5.00 s")
 	mustSay(t, "the advice", r.Verdict.Advice, "more addresses: 200.0 connections/s")
 }

@@ -221,7 +221,7 @@ func TestLimits(t *testing.T) {
 		{
 			name:  "local ports of open connections",
 			trial: loads(veth(narrow), 0, 300, "client:rst", "none", conns(150), hold(300*time.Millisecond)), followed: loads(veth(narrow), 0, 300, "client:rst", "none", conns(80), hold(300*time.Millisecond)),
-			limit: record.LimitPorts, why: []string{"connections still open that held the ports"}, advice: []string{"fewer connections at once"},
+			limit: record.LimitPorts, why: []string{"open connections held the ports"}, advice: []string{"fewer connections at once"},
 		},
 		{
 			name: "search for a port", alone: true,

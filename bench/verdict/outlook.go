@@ -317,16 +317,15 @@ func (j *judgement) bucketsLast(rate float64) {
 }
 
 func outlookCodes() []Code {
-	const not = "this rate does not last, for "
+	const not = "this rate does not last: "
 	return []Code{
 		found("ports_run_out", "the rate was met, and would use up the local ports if it went on", "more addresses, a wider port range, reuse, or no TIME_WAIT at the client",
-			not+"local ports would run out: {rate_per_s} connections/s that keep a port for {keep} each take {needed}, and there are {in_all} "+
+			not+"{rate_per_s} connections/s that keep a local port for {keep} each need {needed} ports, and there are {in_all} "+
 				"([{ports} for each of {pairs:several} pairs|of the 1 pair]): the first connect finds none after {after_s}"),
 		found("tw_buckets_run_out", "the rate was met, and would fill tcp_max_tw_buckets if it went on", "raise net.ipv4.tcp_max_tw_buckets, or accept it",
-			not+"TIME_WAIT buckets would run out: {rate_per_s} closes/s leave up to {needed} TIME_WAITs, which last {time_wait} each, and tcp_max_tw_buckets is {limit}: full after {after_s}"),
+			not+"{rate_per_s} closes/s leave up to {needed} TIME_WAITs of {time_wait} each, and tcp_max_tw_buckets is {limit}, full after {after_s}"),
 		found("conntrack_runs_out", "the rate was met, and would fill connection tracking if it went on", "raise net.netfilter.nf_conntrack_max, or do not track the load",
-			not+"connection tracking would run out: {rate_per_s} connections/s that are tracked for {tracked_s} after they closed take {needed} entries, and nf_conntrack_max is {limit}: "+
-				"full after {after_s}"),
+			not+"{rate_per_s} connections/s, each tracked for {tracked_s} after its close, take {needed} entries, and nf_conntrack_max is {limit}, full after {after_s}"),
 		remedy("shorter_hold", "a shorter --hold", "a shorter --hold"),
 	}
 }

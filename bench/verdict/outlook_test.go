@@ -272,7 +272,7 @@ func TestOutlasts(t *testing.T) {
 			"local ports", paced(72, 4), nil,
 			[]string{
 				"all 1,440 arrivals of the schedule were started, lag p99 413 µs",
-				"this rate does not last, for local ports would run out: 72.0 connections/s that keep a port for up to 62.05 s each take 4,468, and there are 4,000 (1,000 for each of 4 pairs): the first connect finds none after 55.6 s",
+				"this rate does not last: 72.0 connections/s that keep a local port for up to 62.05 s each need 4,468 ports, and there are 4,000 (1,000 for each of 4 pairs): the first connect finds none after 55.6 s",
 			},
 			"more addresses: 72.0 connections/s for up to 62.05 s each need 5 pairs of 1,000 ports",
 		},
@@ -280,7 +280,7 @@ func TestOutlasts(t *testing.T) {
 			"local ports, for want of a few", paced(65, 4), nil,
 			[]string{
 				"all 1,300 arrivals of the schedule were started, lag p99 413 µs",
-				"this rate does not last, for local ports would run out: 65.0 connections/s that keep a port for up to 62.05 s each take 4,034, and there are 4,000 (1,000 for each of 4 pairs): the first connect finds none after 61.5 s",
+				"this rate does not last: 65.0 connections/s that keep a local port for up to 62.05 s each need 4,034 ports, and there are 4,000 (1,000 for each of 4 pairs): the first connect finds none after 61.5 s",
 			},
 			"more addresses: 65.0 connections/s for up to 62.05 s each need 5 pairs of 1,000 ports",
 		},
@@ -291,7 +291,7 @@ func TestOutlasts(t *testing.T) {
 			},
 			[]string{
 				"all 900 arrivals of the schedule were started, lag p99 413 µs",
-				"this rate does not last, for local ports would run out: 300.0 connections/s that keep a port for 5.00 s each take 1,500, and there are 1,000 (of the 1 pair): the first connect finds none after 3.33 s",
+				"this rate does not last: 300.0 connections/s that keep a local port for 5.00 s each need 1,500 ports, and there are 1,000 (of the 1 pair): the first connect finds none after 3.33 s",
 			},
 			"more addresses: --source with more of them, or more targets: each pair has 1,000 ports of its own\na shorter --hold",
 		},
@@ -299,7 +299,7 @@ func TestOutlasts(t *testing.T) {
 			"buckets", paced(60, 4), func(r *record.Run) { r.TimeWait.MaxBuckets = 2000 },
 			[]string{
 				"all 1,200 arrivals of the schedule were started, lag p99 413 µs",
-				"this rate does not last, for TIME_WAIT buckets would run out: 60.0 closes/s leave up to 3,723 TIME_WAITs, which last 60 to 62.0 s each, and tcp_max_tw_buckets is 2,000: full after 33.3 s",
+				"this rate does not last: 60.0 closes/s leave up to 3,723 TIME_WAITs of 60 to 62.0 s each, and tcp_max_tw_buckets is 2,000, full after 33.3 s",
 			},
 			"raise net.ipv4.tcp_max_tw_buckets",
 		},
@@ -307,7 +307,7 @@ func TestOutlasts(t *testing.T) {
 			"connection tracking", paced(60, 4), func(r *record.Run) { r.Pressure.Conntrack = &record.Gauge{Peak: 1200, Limit: 5000} },
 			[]string{
 				"all 1,200 arrivals of the schedule were started, lag p99 413 µs",
-				"this rate does not last, for connection tracking would run out: 60.0 connections/s that are tracked for 120 s after they closed take 7,200 entries, and nf_conntrack_max is 5,000: full after 83.3 s",
+				"this rate does not last: 60.0 connections/s, each tracked for 120 s after its close, take 7,200 entries, and nf_conntrack_max is 5,000, full after 83.3 s",
 			},
 			"raise net.netfilter.nf_conntrack_max",
 		},

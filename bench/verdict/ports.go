@@ -206,7 +206,7 @@ func portCodes() []Code {
 			"the client closes first, so each connection keeps its port in TIME_WAIT for [{reuse_after_s}, after which connect may take it over (tcp_tw_reuse_delay)|{time_wait}]"+
 				"[, and is open for {open_s} before]: {ports} ports / {each_s} = {sustained_per_s} connections/s sustained; [{?asked}it was asked for|it opened up to] {rate_per_s}/s"),
 		found("ports_of_open_connections", "open connections held the local ports", "more addresses, a wider port range, or fewer connections at once",
-			"no TIME_WAIT stays with the client here, so it was connections still open that held the ports: up to {open} at once"),
+			"the client has no TIME_WAIT here, so open connections held the ports: up to {open} at once"),
 		remedy("more_addresses", "more source addresses or targets: each pair of them has local ports of its own",
 			"more addresses: [{rate_per_s} connections/s for {keep} each need {pairs} pairs of {ports} ports: --source with {pairs} addresses, or that many targets|"+
 				"--source with several, or several targets: each pair has {first_pass} ports for the first pass|"+

@@ -10,7 +10,7 @@ import (
 // The rate without a search is that of the lifecycles whose connect found a port at once: here 64 slots, 2 ms each.
 func TestWithoutSearch(t *testing.T) {
 	lifecycles := func(fast, slow int) record.Latency { return latencyOf(t, fast, slow) }
-	const says = "without the search it would open about 32,000/s, as fast as it did while connect found ports at once"
+	const says = "without the search the load would open about 32,000/s, as fast as while connect found ports at once"
 	for _, tt := range []struct {
 		name string
 		with func(*record.Run)
@@ -20,7 +20,7 @@ func TestWithoutSearch(t *testing.T) {
 		{"held for 2 ms", func(r *record.Run) {
 			r.Latency["lifecycle"] = lifecycles(14_100, 1968+64)
 			r.Plan.Groups[0].HoldNs = 2e6
-		}, "without the search it would open about 16,000/s, as fast as it did while connect found ports at once"},
+		}, "without the search the load would open about 16,000/s, as fast as while connect found ports at once"},
 		{"too few that found one", func(r *record.Run) { r.Latency["lifecycle"] = lifecycles(99, 1968+64) }, ""},
 		{"no histogram", func(r *record.Run) { r.Latency["lifecycle"] = record.Latency{Count: 16_000} }, ""},
 		{"two groups", func(r *record.Run) {
@@ -45,7 +45,7 @@ func TestFirstPassReckoned(t *testing.T) {
 	walks(&r)
 	r.LoadS, r.Connections.Opened = 4, 16_084
 	r.Latency["lifecycle"] = latencyOf(t, 14_100, 1968+64)
-	const want = "connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and all of these were taken after 441 ms: it opened about 32,000/s until then, 553.0/s from then on"
+	const want = "connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and all of these were taken after 441 ms: the load opened about 32,000/s until then, 553.0/s from then on"
 	if v := words(t, &r); v.Reasons[0] != want {
 		t.Errorf("%q, want %q", v.Reasons[0], want)
 	}

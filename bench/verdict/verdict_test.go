@@ -228,7 +228,7 @@ func TestVerdict(t *testing.T) {
 				LimitedBy: record.LimitPorts,
 				Reasons: []string{
 					"79,000 of 80,000 attempts found no free local port (EADDRNOTAVAIL): 1,000 ports for the 1 source and destination pair, 1,000 in use at most",
-					"no TIME_WAIT stays with the client here, so it was connections still open that held the ports: up to 5,000 at once",
+					"the client has no TIME_WAIT here, so open connections held the ports: up to 5,000 at once",
 				},
 				Advice: []string{
 					"more addresses: --source with more of them, or more targets: each pair has 1,000 ports of its own",
@@ -379,8 +379,8 @@ func TestVerdict(t *testing.T) {
 				Reasons: []string{
 					"the generator started 1 % of the arrivals more than 20.0 ms late (lag p99) at 8,000/s",
 					"CPU of 2: generator 85 %, server 7 %, rest 7 %, idle 0 %",
-					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and all of these were taken after 1.01 s: it opened 14,002/s until then, 610.0/s from then on",
-					"at least 1,968 times it walked past all 14,116 before it found one of the other parity; a connect took 877 µs at the median, 13.9 ms on average, 1 % more than 137 ms",
+					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and all of these were taken after 1.01 s: the load opened 14,002/s until then, 610.0/s from then on",
+					"at least 1,968 connects walked past all 14,116 to find one of the other parity; connects took 877 µs at the median, 13.9 ms on average, 1 % more than 137 ms",
 				},
 				Advice: append(walkAdvice(),
 					"reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1.00 s (tcp_tw_reuse_delay); 2, the default, does so on loopback only",
@@ -410,8 +410,8 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				Valid: true, LimitedBy: record.LimitPortSearch,
 				Reasons: []string{
-					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and all of these were taken after 1.01 s: it opened 14,002/s until then, 610.0/s from then on",
-					"at least 1,968 times it walked past all 14,116 before it found one of the other parity; a connect took 877 µs at the median, 13.9 ms on average, 1 % more than 137 ms",
+					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and all of these were taken after 1.01 s: the load opened 14,002/s until then, 610.0/s from then on",
+					"at least 1,968 connects walked past all 14,116 to find one of the other parity; connects took 877 µs at the median, 13.9 ms on average, 1 % more than 137 ms",
 					"CPU of 2: generator 85 %, server 7 %, rest 7 %, idle 0 %",
 				},
 				Advice: append(walkAdvice(), "reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1.00 s (tcp_tw_reuse_delay); 2, the default, does so on loopback only"),
@@ -423,8 +423,8 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				Valid: true, LimitedBy: record.LimitPortSearch,
 				Reasons: []string{
-					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and a port in TIME_WAIT may be reused after 1.00 s (tcp_tw_reuse_delay): enough for 14,082 connections/s; it opened 14,272/s",
-					"at least 509 times it walked past all 14,116 before it found one of the other parity; a connect took 813 µs at the median, 2.68 ms on average, 1 % more than 54.9 ms",
+					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and a port in TIME_WAIT may be reused after 1.00 s (tcp_tw_reuse_delay): enough for 14,082 connections/s; the load opened 14,272/s",
+					"at least 509 connects walked past all 14,116 to find one of the other parity; connects took 813 µs at the median, 2.68 ms on average, 1 % more than 54.9 ms",
 					"CPU of 2: generator 68 %, server 20 %, rest 12 %, idle 0 %",
 				},
 				Advice: append(walkAdvice(), "reuse sooner: a smaller net.ipv4.tcp_tw_reuse_delay (ms)"),
@@ -440,8 +440,8 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitPortSearch,
 				Reasons: []string{
-					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and a port in TIME_WAIT may be reused after 1.00 s (tcp_tw_reuse_delay): enough for 14,082 connections/s; it opened 13,500/s",
-					"at least 509 times it walked past all 14,116 before it found one of the other parity; a connect took 813 µs at the median, 2.68 ms on average, 1 % more than 54.9 ms",
+					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and a port in TIME_WAIT may be reused after 1.00 s (tcp_tw_reuse_delay): enough for 14,082 connections/s; the load opened 13,500/s",
+					"at least 509 connects walked past all 14,116 to find one of the other parity; connects took 813 µs at the median, 2.68 ms on average, 1 % more than 54.9 ms",
 					"CPU of 2: generator 70 %, rest 30 %, idle 0 %",
 					"other processes of this host (the target among them, if it is here) used at least 13 % of the CPUs: without them there may be more",
 				},
@@ -458,8 +458,8 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				Valid: true, LimitedBy: record.LimitPortSearch,
 				Reasons: []string{
-					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and a port in TIME_WAIT may be reused after 1.00 s (tcp_tw_reuse_delay): enough for 14,082 connections/s; it opened 12,100/s",
-					"at least 509 times it walked past all 14,116 before it found one of the other parity; a connect took 813 µs at the median, 2.68 ms on average, 1 % more than 54.9 ms",
+					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and a port in TIME_WAIT may be reused after 1.00 s (tcp_tw_reuse_delay): enough for 14,082 connections/s; the load opened 12,100/s",
+					"at least 509 connects walked past all 14,116 to find one of the other parity; connects took 813 µs at the median, 2.68 ms on average, 1 % more than 54.9 ms",
 					"CPU of 2: generator 68 %, server 20 %, rest 12 %, idle 0 %",
 				},
 				Advice: append(walkAdvice(), "reuse sooner: a smaller net.ipv4.tcp_tw_reuse_delay (ms)"),
@@ -819,8 +819,8 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				Valid: true, LimitedBy: record.LimitPortSearch,
 				Reasons: []string{
-					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and all of these were taken after 1.01 s: it opened 14,002/s until then, 610.0/s from then on",
-					"at least 1,968 times it walked past all 14,116 before it found one of the other parity; a connect took 877 µs at the median, 13.9 ms on average, 1 % more than 137 ms",
+					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and all of these were taken after 1.01 s: the load opened 14,002/s until then, 610.0/s from then on",
+					"at least 1,968 connects walked past all 14,116 to find one of the other parity; connects took 877 µs at the median, 13.9 ms on average, 1 % more than 137 ms",
 					"CPU of 2: generator 85 %, server 7 %, rest 7 %, idle 0 %",
 				},
 				Advice: append(walkAdvice(), "timestamps: net.ipv4.tcp_timestamps=1, without which tcp_tw_reuse=1 takes over no port"),
@@ -1186,7 +1186,7 @@ func TestUnreadBindsNothing(t *testing.T) {
 	}{
 		{"all was read", closedLoop(), nil, record.LimitConnections, true, "more connections would give more"},
 		{"the CPUs", closedLoop(), []func(*record.Run){unreadCPU}, record.LimitUnknown, true, "the CPUs were not read (/proc/stat)"},
-		{"the CPUs, ports walked past", closedLoop(), []func(*record.Run){walks, unreadCPU}, record.LimitUnknown, true, "it walked past all"},
+		{"the CPUs, ports walked past", closedLoop(), []func(*record.Run){walks, unreadCPU}, record.LimitUnknown, true, "connects walked past all"},
 		{"the workers", closedLoop(), []func(*record.Run){unreadWorkers}, record.LimitUnknown, true, "this program's workers was not read"},
 		{"the workers of a full machine", closedLoop(), []func(*record.Run){busyWith(16, 3, 2), unreadWorkers}, record.LimitUnknown, true, "this program's workers was not read"},
 		{"the workers, ports walked past", closedLoop(), []func(*record.Run){walks, unreadWorkers}, record.LimitUnknown, true, "this program's workers was not read"},

@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	// sparkWidth is the most columns of a sparkline.
+	// sparkWidth is the most columns that a sparkline takes.
 	sparkWidth = 48
-	// seriesWidth is that of a series' name.
+	// seriesWidth is the width of a series' name.
 	seriesWidth = 19
-	// phasesNamed is the most phases that are named.
+	// phasesNamed is the most phases that a legend names.
 	phasesNamed = 8
 )
 
-// chart draws a row for each series, all scaled to their own peaks.
+// chart draws a row for each series, scaled to its own peak.
 func (w *writer) chart(c *document.Chart) {
 	w.events(c.Events)
 	var shown []*document.Series
@@ -50,7 +50,7 @@ func (w *writer) chart(c *document.Chart) {
 	}
 }
 
-// events lists what happened, the times above each other.
+// events lists events, their times aligned.
 func (w *writer) events(all []document.Event) {
 	var shown []document.Event
 	others := 0
@@ -105,7 +105,7 @@ func seriesWords(s *document.Series) string {
 	return out
 }
 
-// chartWords says what a column is.
+// chartWords explains a chart's columns.
 func chartWords(c *document.Chart, columns int) string {
 	const scale = "; each row is scaled to its own peak, a dot is 0"
 	n := len(c.Times)
@@ -120,7 +120,7 @@ func chartWords(c *document.Chart, columns int) string {
 	return fmt.Sprintf("%s to %s, %d samples%s%s", quantity.Clock(first), quantity.Clock(last), n, gathered, scale)
 }
 
-// columnWords says what a column of a sparkline of n points is, which stand for each s.
+// columnWords explains the columns of a sparkline of n points, one every each seconds.
 func columnWords(n int, each float64, columns int) string {
 	switch k := stretch(n, columns); k {
 	case 0:
@@ -143,7 +143,7 @@ func around(s float64) string {
 	return "0 s"
 }
 
-// phaseRow draws the phase of each column by its letter; empty if there was but one.
+// phaseRow draws each column's phase as a letter, with a legend. Both are empty if there is only one phase.
 func phaseRow(phases []string, columns int) (row, legend string) {
 	letters := make([]rune, len(phases))
 	var seen []string
@@ -169,7 +169,7 @@ func phaseRow(phases []string, columns int) (row, legend string) {
 	return string(resample(letters, columns, func(a, _ rune) rune { return a })), legend
 }
 
-// zeroRow has a mark over the point in which the time 0 lies; empty if nothing is before it.
+// zeroRow marks the point of time 0. It is empty if no point is before that.
 func zeroRow(times []float64, columns int) string {
 	if times[0] >= 0 {
 		return ""
@@ -186,7 +186,7 @@ func zeroRow(times []float64, columns int) string {
 	return string(row)
 }
 
-// stretch is the number of columns of each of n points, 0 where several share one.
+// stretch is the number of columns for each of n points, 0 if several points share a column.
 func stretch(n, columns int) int {
 	if n == 0 {
 		return 0
@@ -194,8 +194,8 @@ func stretch(n, columns int) int {
 	return min(columns/n, 4)
 }
 
-// spark draws values as blocks, scaled from 0 to their largest. A dot is 0, so that anything above it is seen.
-// Where points share a column, the largest of them is drawn: peaks must not vanish.
+// spark draws values as blocks, scaled to the largest. A dot is 0. If points share a column, it draws the largest of them: a peak
+// must not vanish.
 func spark(values []float64, columns int) string {
 	top := 0.0
 	for _, v := range values {
@@ -206,7 +206,7 @@ func spark(values []float64, columns int) string {
 	for _, v := range resample(values, columns, math.Max) {
 		r := '·'
 		if v > 0 && top > 0 {
-			// v/top is in (0, 1]: the last block is for the top alone, but for rounding.
+			// v/top is in (0, 1]; only the top gets the last block, apart from rounding.
 			r = blocks[max(0, min(len(blocks)-1, int(v/top*float64(len(blocks))+0.5)-1))]
 		}
 		b.WriteRune(r)
@@ -214,7 +214,7 @@ func spark(values []float64, columns int) string {
 	return b.String()
 }
 
-// resample spreads or gathers values to at most so many columns.
+// resample spreads or gathers values over at most that many columns.
 func resample[T any](values []T, columns int, gather func(a, b T) T) []T {
 	var out []T
 	if k := stretch(len(values), columns); k > 0 {

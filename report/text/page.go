@@ -9,19 +9,18 @@ import (
 	"lastack/bench/quantity"
 )
 
-// page is text under construction. What comes from elsewhere passes through clean: records do, and a terminal's cursor
-// must not move.
+// page is text under construction. Text from a record must pass through clean: it could move a terminal's cursor.
 type page struct {
 	width int
-	// most bounds the lines of one text, 0 if nothing does.
+	// most is the most lines of one text, 0 for no limit.
 	most int
-	// dense leaves out blank lines; gaps are where.
+	// dense leaves out blank lines, but remembers their places in gaps.
 	dense bool
 	gaps  []int
 	lines []string
 }
 
-// raw adds a line that is clean and fits.
+// raw adds a line, which must be clean and fit.
 func (p *page) raw(s string) { p.lines = append(p.lines, strings.TrimRight(s, " ")) }
 
 func (p *page) blank() {
@@ -32,7 +31,7 @@ func (p *page) blank() {
 	}
 }
 
-// unblank takes the blank line at that place away.
+// unblank takes the blank line at that place back.
 func (p *page) unblank(at int) {
 	if p.dense {
 		p.gaps = slices.DeleteFunc(p.gaps, func(gap int) bool { return gap == at })
@@ -41,14 +40,14 @@ func (p *page) unblank(at int) {
 	}
 }
 
-// fillGaps puts as many blank lines back as a page of so many lines has room for.
+// fillGaps adds the blank lines that a page of that many lines has room for.
 func (p *page) fillGaps(lines int) {
 	for i, at := range p.gaps[:max(0, min(len(p.gaps), lines-len(p.lines)))] {
 		p.lines = slices.Insert(p.lines, at+i, "")
 	}
 }
 
-// hang writes text after lead, its further lines indented to where it began. paint colours it, if it is not nil.
+// hang writes text after lead, and its further lines below where it began. paint colours it, if it is not nil.
 func (p *page) hang(lead, text string, paint func(string) string) {
 	lead, text = clean(lead), clean(text)
 	if n := utf8.RuneCountInString(lead); text == "" || n > p.width/2 {
@@ -74,7 +73,7 @@ func (p *page) hang(lead, text string, paint func(string) string) {
 	}
 }
 
-// shorten ends a text that goes on behind these lines after its last whole part, or inside a part that is most of it.
+// shorten ends the lines of a longer text: after the last whole part of a sentence, if that leaves more than half, or else anywhere.
 func shorten(lines []string, width int) []string {
 	text := strings.Join(lines, " ")
 	for at := len(text) - 1; at > len(text)/2; at-- {
@@ -95,24 +94,23 @@ func (p *page) tooLong(lead, text string) bool {
 	return p.most > 0 && len(wrap(clean(text), p.width-utf8.RuneCountInString(lead))) > p.most
 }
 
-// Line makes text from elsewhere one printable line of at most width columns; what is cut off is marked.
+// Line makes one printable line of text from elsewhere, cut to width columns with a mark.
 func Line(s string, width int) string { return cut(clean(s), width) }
 
-// clean makes text from elsewhere fit for a page: white space is a blank, what is not printable an escape, and it has an end.
+// clean makes text from elsewhere printable: a line of blanks and escapes, not absurdly long.
 func clean(s string) string {
 	return quantity.Escape(strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' || r == '\r' {
 			return ' '
 		}
 		return r
-	}, shortened(s)))
+	}, bounded(s)))
 }
 
-// longest is the most characters of a text that a page shows: a hundred lines.
+// longest is the most characters of one text: a hundred lines.
 const longest = 10_000
 
-// wrap breaks text at spaces; a word longer than width is broken anywhere. Its time grows with the text's length only. Spaces
-// before the first word stay.
+// wrap breaks text at spaces, and a word longer than width anywhere, in linear time. Spaces before the first word stay.
 func wrap(text string, width int) []string {
 	var lines []string
 	words := strings.TrimLeft(text, " ")
@@ -151,7 +149,7 @@ func wrap(text string, width int) []string {
 	return lines
 }
 
-// glued joins numbers with their units.
+// glued joins numbers with their units, which stay on one line.
 func glued(words []string) []string {
 	out := words[:0]
 	for _, w := range words {
@@ -167,8 +165,8 @@ func glued(words []string) []string {
 	return out
 }
 
-// shortened says how much of an absurdly long text is not on the page.
-func shortened(text string) string {
+// bounded cuts an absurdly long text, and says how much that leaves out.
+func bounded(text string) string {
 	if len(text) <= longest {
 		return text
 	}
@@ -182,7 +180,7 @@ func shortened(text string) string {
 	return text
 }
 
-// cut shortens s to width and shows that it did.
+// cut shortens s to width, with a mark.
 func cut(s string, width int) string {
 	if utf8.RuneCountInString(s) <= width {
 		return s

@@ -11,24 +11,24 @@ import (
 	"lastack/report/document"
 )
 
-// indent stands before each row; nameWidth bounds the first column, as names of groups and counters may be of any length, and
-// cellWidth the others: no number is as wide.
+// indent is the space before each row. The first column has at most nameWidth columns, as a group's or a counter's name may have any
+// length, the others cellWidth, which no number needs.
 const (
 	indent    = 2
 	nameWidth = 56
 	cellWidth = 40
 )
 
-// column is one of a table's on its way to the page: numbers to the right, what stands behind them to the left.
+// column is a table's column on its way to the page: numbers are aligned right, their units left.
 type column struct {
 	head         string
 	number, unit int // the widths of both
-	// left is set where all is text, words where it may be long.
+	// left is set if all cells are text, words if they may be long.
 	left, words   bool
 	width, cellAt int
 }
 
-// table prints a table under a title, if it has one. What does not fit beside each other stands below: a table too wide for the page goes on under itself.
+// table prints a table, with a title in its head if it has one. Columns that do not fit beside the others go below.
 func (w *writer) table(t *document.Table, title string) {
 	var cols []column
 	for i, c := range t.Columns {
@@ -40,7 +40,7 @@ func (w *writer) table(t *document.Table, title string) {
 	for _, c := range cols {
 		hasWords = hasWords || c.words
 	}
-	// Why a whole row has no values stands where words do, or under the table.
+	// The reason for a row without values goes into the column of words, or below the table.
 	var rows, spans []document.Row
 	var nest nesting
 	for _, r := range t.Rows {
@@ -70,7 +70,7 @@ func (w *writer) table(t *document.Table, title string) {
 	}
 }
 
-// isAbsent reports whether a row says nothing but why it has no values.
+// isAbsent reports whether a row has nothing but the reason for that.
 func isAbsent(r *document.Row) bool {
 	if len(r.Cells) != 2 {
 		return false
@@ -86,7 +86,7 @@ func cellOf(r *document.Row, i int) document.Value {
 	return nil
 }
 
-// cutRows has the rows under a limit, and how many more there are. The main ones stay; heads without rows do not.
+// cutRows drops the last rows beyond a limit, but no main ones, and heads without rows. left is how many it dropped.
 func cutRows(rows []document.Row, limit int) (shown []document.Row, left int) {
 	isHead := func(r *document.Row) bool { return len(r.Cells) == 1 }
 	spare := len(rows) - fits(len(rows), limit)
@@ -107,10 +107,10 @@ func cutRows(rows []document.Row, limit int) (shown []document.Row, left int) {
 	return shown, left
 }
 
-// nesting tells how far rows are indented: by those above them that are shown too.
+// nesting tells how far to indent a row: only for the rows above it that are shown.
 type nesting []bool
 
-// step is the indentation on the page of a row that has so much.
+// step is the indentation on the page of a row with that indentation in its table.
 func (n *nesting) step(indent int, shown bool) int {
 	for len(*n) < indent {
 		*n = append(*n, true) // the head of the column
@@ -152,7 +152,7 @@ func (w *writer) columns(cols []column, rows []document.Row, title string) {
 		}
 	}
 	cols[0].width = min(max(cols[0].width, 9), nameWidth, w.width*6/10)
-	// As many columns as fit, then the others under them; words take what is left.
+	// Print as many columns as fit, then the others below. Words take what is left of a line.
 	for from := 1; ; {
 		used, to := indent+cols[0].width, from
 		for to < len(cols) && !cols[to].words && (to == from || used+2+cols[to].width <= w.width) {
@@ -172,7 +172,7 @@ func (w *writer) columns(cols []column, rows []document.Row, title string) {
 	}
 }
 
-// cell lays a column's cell out, or its head.
+// cell lays out a cell of the column, or its head.
 func (c *column) cell(number, unit string) string {
 	switch {
 	case c.words:
@@ -185,7 +185,7 @@ func (c *column) cell(number, unit string) string {
 	return cut(padLeft(number+unit, c.width), c.width)
 }
 
-// part prints the columns from and to, and words in what is left of the line, behind used columns.
+// part prints the columns from from to to, and the column words in what used columns leave of a line.
 func (w *writer) part(cols []column, rows []document.Row, from, to, words, used int, title string) {
 	head := strings.Repeat(" ", indent) + pad(cols[0].head, cols[0].width)
 	if title != "" {
@@ -204,7 +204,7 @@ func (w *writer) part(cols []column, rows []document.Row, from, to, words, used 
 		name, _, _ := parts(cellOf(r, cols[0].cellAt))
 		name = strings.Repeat("  ", r.Indent) + name
 		if utf8.RuneCountInString(name) > cols[0].width {
-			// On a line of its own rather than cut: names matter.
+			// Names matter: a long one gets a line of its own.
 			w.hang(strings.Repeat(" ", indent), name, nil)
 			name = ""
 		}
@@ -229,7 +229,7 @@ func (w *writer) part(cols []column, rows []document.Row, from, to, words, used 
 	}
 }
 
-// note puts a note behind a line of that width, or under it where too little room is left.
+// note puts a note behind a line of used columns, or below it if there is too little room.
 func (w *writer) note(line string, used int, note string) {
 	room := w.width - used - 2
 	switch {

@@ -11,20 +11,20 @@ import (
 	"lastack/report/document"
 )
 
-// Columns is the width that no line exceeds, and the width where the terminal's is not known.
+// Columns is the most columns of a line, and the width if the terminal's is not known.
 const Columns = 100
 
-// hung is the column at which what is said of a subject begins.
+// hung is the column where the lead of a section begins.
 const hung = 13
 
 // pageLines is the most lines of a first page.
 const pageLines = 40
 
-// Options say how to print.
+// Options control printing.
 type Options struct {
 	// All prints everything, not only the first page.
 	All bool
-	// Width is that of the terminal; 0 is Columns, which is also the most.
+	// Width is the terminal's, of which at most Columns are used; 0 is Columns.
 	Width int
 	// Colour marks good and bad news with a terminal's colours.
 	Colour bool
@@ -32,15 +32,15 @@ type Options struct {
 	Hint string
 }
 
-// limits are what a first page leaves out to fit: 0 is no limit.
+// limits are the most that a first page shows of each kind; 0 is no limit.
 type limits struct {
-	// items are those of a list, events those of a chart, rows those of a table; lines are those of one text.
+	// items of a list, events of a chart, rows of a table, lines of one text
 	items, events, rows, lines int
-	// dense leaves out blank lines, but for those that fit in the end.
+	// dense leaves out the blank lines that do not fit.
 	dense bool
 }
 
-// squeezes are the limits of which the first is taken with which a page fits.
+// squeezes lists limits from loose to tight. The first with which a page fits applies.
 func squeezes() []limits {
 	all := []limits{
 		{5, 12, 14, 5, false},
@@ -69,7 +69,7 @@ func squeezes() []limits {
 	return all
 }
 
-// fits says how many of n are shown under a limit. No line says that one more is not, which that line could hold.
+// fits is how many of n to show under a limit: all, if the line that says what is missing could hold the one.
 func fits(n, limit int) int {
 	if limit == 0 || n <= limit+1 {
 		return n
@@ -151,12 +151,12 @@ func print(doc *document.Document, o Options, l limits) []string {
 	return w.lines
 }
 
-// shows reports whether something of that level is on the page.
+// shows reports whether the page shows that level.
 func (w *writer) shows(l document.Level) bool {
 	return l == document.First || l == document.Detail && w.o.All
 }
 
-// name is a title in a sentence.
+// name is a title inside a sentence.
 func name(title string) string {
 	if strings.Contains(title, "_") {
 		return title
@@ -167,7 +167,7 @@ func name(title string) string {
 // leadLines is the most lines of a lead on a first page.
 const leadLines = 4
 
-// head says what the document is of.
+// head prints what the document is about.
 func (w *writer) head(text string) {
 	text = strings.Join(strings.Fields(clean(text)), " ")
 	first := wrap(text, w.width)[0]
@@ -177,7 +177,7 @@ func (w *writer) head(text string) {
 	}
 }
 
-// lead is hang for what stands first, of which more is shown.
+// lead is hang for a lead, which may have more lines.
 func (w *writer) lead(lead, text string, paint func(string) string) {
 	most := w.most
 	if most > 0 {
@@ -187,8 +187,8 @@ func (w *writer) lead(lead, text string, paint func(string) string) {
 	w.most = most
 }
 
-// section prints one, with its warnings, and reports whether that was nothing but its lead. The section "warnings" has those
-// that no other has.
+// section prints a section with its warnings, and reports whether that was only a lead. The section "warnings" has the warnings of
+// no other section.
 func (w *writer) section(s *document.Section) (onlyLead bool) {
 	if !w.shows(s.Level) {
 		return false
@@ -220,7 +220,7 @@ func (w *writer) section(s *document.Section) (onlyLead bool) {
 	return len(w.lines) == after && len(blocks) == len(s.Blocks)
 }
 
-// leading is the table of a section without a lead, in whose head there is room for the section's title.
+// leading is the table of a section without a lead, if its head has room for the section's title.
 func (w *writer) leading(s *document.Section) *document.Table {
 	if s.Lead != "" || len(s.Blocks) == 0 {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"lastack/report/document"
 )
 
-// parts prints a value as a number and what stands behind it, so that both line up in a column. A text is all number.
+// parts prints a value as a number and its unit, each of which lines up in a column. A text is all number.
 func parts(v document.Value) (number, unit string, isText bool) {
 	spaced := func(s string) (string, string, bool) {
 		at := strings.LastIndexByte(s, ' ')

@@ -106,11 +106,11 @@ func (d *drainView) whenRefusalsShow() string {
 	for i := range d.run.Plan.Groups {
 		rate += d.run.Plan.Groups[i].RateFrom
 	}
-	const seen = "a refusal is seen only when somebody connects: "
+	const seen = "refusals are seen only when somebody connects: "
 	if rate <= 0 {
-		return seen + "without arrivals, when clients that lost their connection connect again"
+		return seen + "without arrivals, when clients reconnect"
 	}
-	return seen + "with arrivals at " + askedRate(rate) + "/s every " + quantity.Seconds(1/rate)
+	return seen + "at " + askedRate(rate) + " arrivals/s every " + quantity.Seconds(1/rate)
 }
 
 // queued shows the fates of the connections in the accept queue.

@@ -154,8 +154,8 @@ func TestDrainSays(t *testing.T) {
 			[]string{"landed: new 2 processes that came after the stop began", "had none at the end 1 it never came, or was lost again"},
 			nil,
 		},
-		{"arrivals", func(*record.Run, *record.DrainTry) {}, []string{"with arrivals at 200/s every 5.00 ms", "2.02 s at least: from the first refusal", "no reply for the last 2.02 s of the watch"}, nil},
-		{"no arrivals", func(r *record.Run, _ *record.DrainTry) { r.Plan.Groups = r.Plan.Groups[:2] }, []string{"without arrivals, when clients that lost their connection connect again"}, []string{"/s every"}},
+		{"arrivals", func(*record.Run, *record.DrainTry) {}, []string{"at 200 arrivals/s every 5.00 ms", "2.02 s at least: from the first refusal", "no reply for the last 2.02 s of the watch"}, nil},
+		{"no arrivals", func(r *record.Run, _ *record.DrainTry) { r.Plan.Groups = r.Plan.Groups[:2] }, []string{"without arrivals, when clients reconnect"}, []string{"arrivals/s every"}},
 		{
 			"queue that does not add up",
 			func(_ *record.Run, try *record.DrainTry) {

@@ -9,7 +9,7 @@ import (
 	"lastack/report/document"
 )
 
-// eventsShown bounds the list of events: enough for a rolling restart.
+// eventsShown is the most events listed: enough for a rolling restart.
 const eventsShown = 30
 
 // timeline says what happened when, and how sure that is.
@@ -42,26 +42,26 @@ func (d *drainView) timeline() *section {
 	}
 	if t.WatchedS > 0 {
 		late := slices.ContainsFunc(t.Slices, func(sl record.DrainSlice) bool { return sl.TS > t.WatchedS+awaited })
-		s.note("clients were watched for " + quantity.Seconds(t.WatchedS) + given(late, "; what comes later is of requests and connects that were under way then"))
+		s.note("clients were watched for " + quantity.Seconds(t.WatchedS) + given(late, "; what comes later is of requests and connects in progress then"))
 	}
 	return s
 }
 
-// awaited is how much longer than the watch the timeline is, in seconds, where that is explained.
+// awaited is how much longer than the watch, in seconds, a timeline must be to need an explanation.
 const awaited = 0.5
 
 // orderWords says how well times are known.
 func orderWords(o *record.DrainOrder) string {
 	switch o.Source {
 	case "packets":
-		return "begins and ends of connections by the kernel's timestamps of SYN, FIN and RST packets; replies, and ends of processes, as this program saw them"
+		return "connections begin and end by the kernel's timestamps of SYN, FIN and RST packets; replies and ends of processes are as this program saw them"
 	case "clients":
-		return join(": ", "all as the load's loops saw it, within their measured lag, as there are no packet timestamps", o.Reason)
+		return join(": ", "all times are as the load saw them, within its measured lag: there are no packet timestamps", o.Reason)
 	}
-	return join(": ", "their uncertainty was not recorded", o.Reason)
+	return join(": ", "the uncertainty of these times was not recorded", o.Reason)
 }
 
-// slices adds a series for each count of the tenths of a second.
+// slices adds a series for each count that a slice of time has.
 func (d *drainView) slices(c *document.Chart) {
 	sl := d.try.Slices
 	if len(sl) == 0 {

@@ -7,7 +7,7 @@ import (
 	"lastack/report/document"
 )
 
-// spreadValue is a value of a spread.
+// spreadValue is a value of a spread, in its unit.
 func spreadValue(unit metric.Unit, v float64) document.Value {
 	switch {
 	case unit == metric.Micros:
@@ -20,7 +20,7 @@ func spreadValue(unit metric.Unit, v float64) document.Value {
 	return document.Number(v)
 }
 
-// unknownWords says what a key of a try is, with the key, which --format json has.
+// unknownWords explains a key of a try, as --format json has it.
 func unknownWords(key string) string {
 	words := map[string]string{
 		"server":                   "the server's process",
@@ -28,7 +28,7 @@ func unknownWords(key string) string {
 		"server.exit_code":         "the server's exit code",
 		"server.exit_signal":       "the signal that ended the server",
 		"server.ledger":            "the server's own counts",
-		"server.still_listening":   "which processes of the server listen still",
+		"server.still_listening":   "which processes of the server still listen",
 		"restart":                  "what became of the restart",
 		"restart.listens_s":        "when the restart listened",
 		"listener":                 "what happened to new connections",
@@ -37,14 +37,14 @@ func unknownWords(key string) string {
 		"listener.accepts_again_s": "when the port accepted again",
 		"queued":                   "queued connections",
 		"reconnect":                "where clients reconnected",
-		"reconnect.landed":         "who has the clients that reconnected",
+		"reconnect.landed":         "which process has the clients that reconnected",
 		"leftover":                 "sockets left behind",
 		"port":                     "whether the port can be bound",
 		"port.plain":               "whether the port can be bound without SO_REUSEADDR",
 		"port.reuse":               "whether the port can be bound with SO_REUSEADDR",
 		"last_gone_s":              "when the last connection was gone",
 		"counters":                 "the kernel's counters",
-		"requests.raced":           "how many requests raced the close",
+		"requests.raced":           "how many requests arrived after the close",
 		"requests.unsafe":          "how many requests are unsafe to retry",
 	}[key]
 	if words == "" {

@@ -106,8 +106,7 @@ func timeWaitSeen(run *record.Run) string {
 	return "; none seen"
 }
 
-// lookup finds a counter, or the sum of several as "TW + TWKilled", with or without
-// the protocol's prefix.
+// lookup finds a counter, or a sum like "TW + TWKilled", with or without the protocol's prefix.
 func lookup(counters map[string]int64, name string) int64 {
 	var sum int64
 	for _, part := range strings.Split(name, "+") {
@@ -237,7 +236,7 @@ func tcpInfo(run *record.Run) *section {
 	if ti.MinRTTUs != nil && ti.MinRTTUs.Count > 0 {
 		t.latency("min rtt", *ti.MinRTTUs)
 	}
-	s.note(join(";  ", "segments sent again "+quantity.Count(ti.Retransmits), "lost "+quantity.Count(ti.Lost),
+	s.note(join(";  ", "retransmitted segments "+quantity.Count(ti.Retransmits), "lost "+quantity.Count(ti.Lost),
 		given(ti.SndMSS > 0, "median MSS "+quantity.Count(ti.SndMSS)+" B"), given(ti.SndCwnd > 0, "median cwnd "+quantity.Count(ti.SndCwnd)+" segments")))
 	return s
 }
@@ -289,7 +288,7 @@ func observer(run *record.Run) *section {
 		part := given(cpu.CPUs > 0 && cpu.SharesTell(), " ("+quantity.Usage(c.CPUS, float64(cpu.CPUs)*cpu.ElapsedS)+" of the machine)")
 		s.fact(document.Detail, "cost", fmt.Sprintf("%s, %s CPU in all%s, the slowest took %s; %s sockets looked at",
 			number(c.Samples, "sample", "samples"), quantity.Seconds(c.CPUS), part, quantity.Micros(c.LongestMs*1e3), quantity.Count(c.SocketsSeen))+
-			given(c.SkippedTicks > 0, "; "+quantity.Count(int64(c.SkippedTicks))+" intervals without, to leave the load its CPU"))
+			given(c.SkippedTicks > 0, "; "+quantity.Count(int64(c.SkippedTicks))+" skipped, to leave CPU to the load"))
 	}
 	return s
 }

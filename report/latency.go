@@ -26,7 +26,7 @@ func latencies(run *record.Run) *section {
 		s.note("lag is the generator's own delay, from the scheduled to the actual start; lifecycle is from the scheduled start to the end, less the hold")
 	}
 	if _, ok := r.Latency["connect"]; ok && run.Plan.Engine == "uring" {
-		s.note("connect: io_uring takes operations in batches, so under load it includes the wait for others of its batch")
+		s.note("connect includes, under load, the wait for the other operations of its io_uring batch")
 	}
 	if least < 10_000 {
 		s.note("few samples: p99.9 rests on fewer than 10 values where the count is below 10,000, p99 below 1,000")

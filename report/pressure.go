@@ -80,11 +80,11 @@ func portsWords(p *record.Ports) string {
 	case p.ExhaustedInS > 0 && p.PeakInUse >= p.Available:
 		return join("; ", between, "full after "+full)
 	case p.ExhaustedInS > 0 && p.MaySlow:
-		return join("; ", between, "if it goes on, full after "+full+" at the earliest: connect may get slower")
+		return join("; ", between, "if the load goes on, full after "+full+" or later: connect may get slower")
 	case p.ExhaustedInS > 0:
 		return join("; ", between, "at this rate full after "+full)
 	case p.LevelsOffAt > p.PeakInUse && p.MaySlow:
-		return join("; ", between, "if it goes on, levels off at "+level+" at the most: connect may get slower")
+		return join("; ", between, "if the load goes on, levels off at "+level+" or fewer: connect may get slower")
 	case p.LevelsOffAt > p.PeakInUse:
 		return join("; ", between, "at this rate levels off at "+level)
 	}

@@ -163,7 +163,7 @@ func states(run *record.Run) *section {
 		s.Lead = "no socket of the load was seen in any sample"
 		return s
 	}
-	s.note(join("; ", given(st.Source != "", "by "+censusWords(st.Source)), "- is in no sample: a state shorter than the interval is seen by chance only"))
+	s.note(join("; ", given(st.Source != "", "by "+censusWords(st.Source)), "- means in no sample: states shorter than the interval are seen by chance"))
 	s.note(given(tw.FinWait2MiniPeak > 0, "of FIN_WAIT_2, minisockets (closed, waiting for the peer's FIN under tcp_fin_timeout): peak "+quantity.Count(int64(tw.FinWait2MiniPeak))))
 	s.note(given(tw.OrphanPeak > 0, "orphans (closed by their process, not yet done): peak "+quantity.Count(int64(tw.OrphanPeak))))
 	return s
@@ -212,7 +212,7 @@ func timeWait(run *record.Run) *section {
 	add(int64(tw.Peak), join(", ", "peak "+quantity.Count(int64(tw.Peak)), used), "peak", note)
 	add(tw.ReusedByConnect, quantity.Count(tw.ReusedByConnect)+" reused by connect", "reused by connect", "ports taken over before TIME_WAIT was over (tcp_tw_reuse)")
 	add(tw.EndedEarly, "", "ended early", "reopened by a SYN from the same port, or reset: no counter has these")
-	add(tw.Overflow, quantity.Count(tw.Overflow)+" closed without it, the buckets being full", "overflow", "closed without TIME_WAIT, the buckets being full")
+	add(tw.Overflow, quantity.Count(tw.Overflow)+" closed without it: the buckets were full", "overflow", "closed without TIME_WAIT: the buckets were full")
 	if tw.LongestLeftS > 0 {
 		t.row("last one gone in", seconds(tw.LongestLeftS), txt(strings.TrimSpace(roundedUp(run, tw.LongestLeftS))+", from the last census on"))
 	}
@@ -282,7 +282,7 @@ func atRest(run *record.Run) string {
 	if len(kept) == 0 {
 		return "nothing but TIME_WAIT was left"
 	}
-	return "nothing moved any more; beside TIME_WAIT: " + strings.Join(kept, ", ")
+	return "no state changed any more; besides TIME_WAIT: " + strings.Join(kept, ", ")
 }
 
 func censusWords(source string) string {

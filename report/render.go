@@ -72,12 +72,12 @@ func renderJSONL(w io.Writer, run *record.Run) error {
 			}
 		}
 	}
-	return WriteRest(w, run)
+	return writeRest(w, run)
 }
 
-// WriteRest writes the last line of the jsonl format: the record without its timeline, and without the tries of
+// writeRest writes the last line of the jsonl format: the record without its timeline, and without the tries of
 // a drain.
-func WriteRest(w io.Writer, run *record.Run) error {
+func writeRest(w io.Writer, run *record.Run) error {
 	rest := *run
 	rest.Timeline = nil
 	if run.Drain != nil {

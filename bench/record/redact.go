@@ -116,9 +116,9 @@ func RedactText(s string) string {
 	return redactValues(b.String() + s)
 }
 
-// secretBeforeColon is stricter than secret: "no such key: x" and "net.ipv4.no_key: x" are messages.
+// secretBeforeColon is stricter than secret: "no such key: x", "net.ipv4.no_key: x" and "/etc/passwd: x" are messages.
 func secretBeforeColon(before, name string) bool {
-	return !strings.HasSuffix(before, ".") && secret(name) && (strings.ContainsAny(name, "-_") || !secretWords.MatchString(strings.ToLower(name)))
+	return !strings.HasSuffix(before, ".") && !strings.HasSuffix(before, "/") && secret(name) && (strings.ContainsAny(name, "-_") || !secretWords.MatchString(strings.ToLower(name)))
 }
 
 // redactValues replaces the values of NAME=value, --flag value, ?parameter=value and "name": "value" whose names stand for secrets.

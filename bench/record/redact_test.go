@@ -101,7 +101,7 @@ func TestRedact(t *testing.T) {
 func TestRedactKeepsMessages(t *testing.T) {
 	for _, s := range []string{
 		"listening on 127.0.0.1:80", "no such key: web", "tests pass: 3", "error: open /x: permission denied", "X-Our-Own: y", "HISTFAAAauth==", "tokens=", "a=b", `--header "X-Pin": needs`, `"token": it ended`,
-		`"lastack run -c 3": it ended`, "- key is missing", "--sysctl net.ipv4.no_such_key: this kernel has none", "--source with more addresses",
+		`"lastack run -c 3": it ended`, "- key is missing", "--sysctl net.ipv4.no_such_key: this kernel has none", "--source with more addresses", "/etc/passwd: not a run record", "open /run/secret: no such file",
 	} {
 		if got := RedactText(s); got != s {
 			t.Errorf("%q became %q", s, got)

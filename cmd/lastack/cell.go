@@ -42,7 +42,7 @@ type isolation[Input any] struct {
 }
 
 // measure runs a job, then saves and prints its record. A second signal ends the program without the result, as soon as the job has
-// ended or after patience. see receives the job's events; add completes the record.
+// ended or after patience. see receives the job's events, on one goroutine; add completes the record.
 func measure[Input any](cmd *cobra.Command, f *resultFlags, j cell.Job[Input], in Input, iso isolation[Input], patience time.Duration, see func(record.Event), add func(*record.Run)) error {
 	var hurried atomic.Bool
 	ended := make(chan struct{})
@@ -55,20 +55,21 @@ func measure[Input any](cmd *cobra.Command, f *resultFlags, j cell.Job[Input], i
 		exit(exitInterrupted)
 	})
 	defer stop()
-	stderr := cmd.ErrOrStderr()
-	out, err := openOutput(f.output, stderr)
+	shown := newDisplay(cmd.ErrOrStderr())
+	defer shown.close()
+	out, err := openOutput(f.output, shown)
 	if err != nil {
 		return err
 	}
 	defer out.close()
 
-	run, err := execute(ctx, stderr, j, in, iso, see, out.capabilities())
+	run, err := execute(ctx, shown, j, in, iso, func(e record.Event) { shown.do(func() { see(e) }) }, out.capabilities())
 	close(ended)
 	cancelled := ctx.Err() != nil || errors.Is(err, context.Canceled) || run == nil && err == nil
 	switch {
 	case run != nil && !hurried.Load():
 		add(run)
-		return f.finish(ctx, cmd, out, run, err)
+		return f.finish(ctx, cmd, out, shown, run, err)
 	case !cancelled:
 		return asUsage(cmd, err)
 	case err == nil && run == nil, errors.Is(err, context.Canceled):
@@ -115,7 +116,7 @@ func printLeft(stderr io.Writer, c *cell.Cell) {
 		fmt.Fprintf(stderr, "lastack: %v\n", left)
 	}
 	if n := c.Dropped(); n > 0 {
-		fmt.Fprintf(stderr, "lastack: %s %s not shown, because the output was not read fast enough; the record has them all\n", quantity.Count(n), quantity.Plural(n, "event was", "events were"))
+		fmt.Fprintf(stderr, "lastack: %s %s not shown, because this process did not read them fast enough; the record has them all\n", quantity.Count(n), quantity.Plural(n, "event was", "events were"))
 	}
 }
 

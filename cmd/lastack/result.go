@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -27,6 +28,8 @@ type resultFlags struct {
 	thresholds []string
 
 	bounds []metric.Threshold
+	// streamed holds the ends of the intervals that format jsonl has printed while they came.
+	streamed map[float64]bool
 }
 
 // register adds the flags. example is a threshold for the help text.
@@ -55,17 +58,22 @@ func (f *resultFlags) parseThresholds(kind string) error {
 }
 
 // finish saves and prints a record, and returns the program's error. err is the error of the run itself.
-func (f *resultFlags) finish(ctx context.Context, cmd *cobra.Command, out *destination, run *record.Run, err error) error {
+func (f *resultFlags) finish(ctx context.Context, cmd *cobra.Command, out *destination, shown *display, run *record.Run, err error) error {
 	for _, t := range f.bounds {
 		run.Thresholds = append(run.Thresholds, t.Evaluate(run))
 	}
 	run.Redact()
 	code := codeOfRun(run)
-	// Save to a file first, since stdout may block. Save to a pipe last, since it may block too.
+	// Save to a file first, since stdout and stderr may block. Save to a pipe last, since it may block too.
+	save := func() { err = errors.Join(err, out.save(ctx, run)) }
+	if !out.waits() {
+		save()
+	}
+	shown.flush()
+	err = errors.Join(err, f.print(cmd.OutOrStdout(), run))
 	if out.waits() {
-		err = errors.Join(err, f.print(cmd.OutOrStdout(), run), out.save(ctx, run))
-	} else {
-		err = errors.Join(err, out.save(ctx, run), f.print(cmd.OutOrStdout(), run))
+		save()
+		shown.flush()
 	}
 	printMissed(cmd.ErrOrStderr(), run)
 	if err != nil {
@@ -93,16 +101,13 @@ func printMissed(stderr io.Writer, run *record.Run) {
 
 // print shows the result; for jsonl, only the lines that have not been printed yet. EPIPE is not an error: the reader has seen enough.
 func (f *resultFlags) print(w io.Writer, run *record.Run) error {
-	var err error
-	if f.format == "jsonl" {
-		err = report.WriteRest(w, run)
-	} else {
-		v := viewOf(w, f.format, f.verbose)
-		if f.output == "" {
-			v.Hint = "-o FILE saves it"
-		}
-		err = report.Render(w, v, run)
+	v := viewOf(w, f.format, f.verbose)
+	if f.output == "" {
+		v.Hint = "-o FILE saves it"
 	}
+	rest := *run
+	rest.Timeline = slices.DeleteFunc(slices.Clone(run.Timeline), func(iv record.Interval) bool { return f.streamed[iv.TS] })
+	err := report.Render(w, v, &rest)
 	if err != nil && !errors.Is(err, syscall.EPIPE) {
 		return fmt.Errorf("the result could not be printed: %w", err)
 	}

@@ -66,6 +66,7 @@ func (o *runOptions) live(stdout, stderr io.Writer) func(record.Event) {
 	if !o.quiet {
 		rows = report.NewProgress(stderr, o.spec.Server != nil, terminalWidth(stderr))
 	}
+	o.streamed = map[float64]bool{}
 	return func(e record.Event) {
 		if n := e.Needs; n != nil && !o.quiet {
 			if line := report.NeedsLine(n); line != "" {
@@ -80,6 +81,7 @@ func (o *runOptions) live(stdout, stderr io.Writer) func(record.Event) {
 		}
 		if o.format == "jsonl" {
 			_ = report.WriteInterval(stdout, e.Interval) // the checked writer keeps the error
+			o.streamed[e.Interval.TS] = true
 		}
 	}
 }

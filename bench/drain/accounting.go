@@ -9,7 +9,7 @@ import (
 	"lastack/sockstate"
 )
 
-// checks lists what must agree.
+// checks are pairs of figures that must agree.
 type checks []record.Check
 
 func (c *checks) add(name string, want, got int64, exact bool, note string) {
@@ -18,8 +18,8 @@ func (c *checks) add(name string, want, got int64, exact bool, note string) {
 	})
 }
 
-// accounting compares the load's own counts with the fates of single connections and requests, and both with the packets, the kernel's
-// counters and the server's ledger.
+// accounting compares the load's counts with the fates of connections and requests, and both with the packets, the kernel's counters and
+// the server's ledger.
 func (j *joined) accounting(t *record.DrainTry) []record.Check {
 	var c checks
 	whole, note := j.journal.Overflow == 0, ""
@@ -78,7 +78,7 @@ func (j *joined) accounting(t *record.DrainTry) []record.Check {
 // syns is how many connects sent a SYN.
 func (j *joined) syns() int64 { return j.total.Ledger.Attempted - j.total.Ledger.NoSYN }
 
-// checkCounters compares with the kernel's counters, which are the try's own in a sandbox only.
+// checkCounters compares with the kernel's counters. Only in a sandbox does nobody else change them.
 func (j *joined) checkCounters(c *checks) {
 	const counter = "TcpActiveOpens"
 	const name = counter + " = attempted less failed before a SYN"
@@ -91,7 +91,7 @@ func (j *joined) checkCounters(c *checks) {
 	if !j.ownCounters {
 		note = "others' connections count in this namespace too"
 	} else if n := got - syns; n > 0 && j.packets != nil && j.packets.Dropped == 0 && j.opening == syns {
-		// A proxy's connections to its backends, for one.
+		// For example, a proxy connects to its backends.
 		note = fmt.Sprintf("and %s of the server's own, which went elsewhere", quantity.Count(n))
 		got = syns
 	}
@@ -111,29 +111,17 @@ func (j *joined) checkPackets(c *checks) {
 	}
 	c.add("packets: first SYNs = attempted less failed before a SYN", j.syns(), j.opening, exact, note)
 	if j.journal.Overflow > 0 {
-		return // it does not have all refusals
+		return // some refusals are missing
 	}
-	refused := j.refusedEver()
 	got := int64(len(j.refusals))
-	if icmp := refused - got; icmp > 0 && icmp <= int64(j.unanswered) && exact {
+	if icmp := j.refusedEver - got; icmp > 0 && icmp <= int64(j.unanswered) && exact {
 		note = fmt.Sprintf("and %s by ICMP, which is not captured", quantity.Count(icmp))
-		got = refused
+		got = j.refusedEver
 	}
-	c.add("packets: RSTs to SYNs = connects refused", refused, got, exact, note)
+	c.add("packets: RSTs to SYNs = connects refused", j.refusedEver, got, exact, note)
 }
 
-// refusedEver is the number of connects refused over the whole load, of those in the journal.
-func (j *joined) refusedEver() (n int64) {
-	for i := range j.conns {
-		if c := &j.conns[i]; c.Opened == 0 && c.Outcome == sockstate.OutcomeRefused {
-			n++
-		}
-	}
-	return n
-}
-
-// checkLedger compares with what the server wrote at its end. Connections in the queue when the listener closed were reset, and never
-// accepted.
+// checkLedger compares with the server's ledger. Connections in the queue were reset when the listener closed, and never accepted.
 func (j *joined) checkLedger(c *checks) {
 	got, ok := j.ledger["accepted"]
 	if !ok || len(j.stop.Restart) > 0 {

@@ -238,8 +238,9 @@ func disagreements(r *record.DrainTry) (list []string) {
 	var sum record.DrainGroup
 	for i := range r.Groups {
 		g := &r.Groups[i]
-		addConnections(&sum.Connections, &g.Connections)
-		addRequests(&sum.Requests, &g.Requests)
+		sum.Connections.Opened += g.Connections.Opened
+		sum.Requests.Sent += g.Requests.Sent
+		sum.Requests.Total += g.Requests.Total
 		sum.OpenAtStop += g.OpenAtStop
 		sum.Refused += g.Refused
 		sum.ConnectsUnanswered += g.ConnectsUnanswered
@@ -268,6 +269,7 @@ func disagreements(r *record.DrainTry) (list []string) {
 	same("connections cut in a request, requests cut", c.Cut, q.CutFIN+q.CutRST)
 	same("requests and their fates", q.Sent, q.Sum())
 	same("requests, by groups", q.Sent, sum.Requests.Sent)
+	same("requests of the load, by groups", q.Total, sum.Requests.Total)
 	same("requests lost, by the timeline", q.Lost(), sl.Lost)
 	same("requests answered, by the timeline", q.Completed+q.CompletedClose, sl.Completed)
 	same("requests answered 5xx, by the timeline", q.Answered5xx, sl.Answered5xx)

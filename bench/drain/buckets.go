@@ -5,15 +5,14 @@ import (
 	"lastack/loadgen"
 )
 
-// bucketLength is that of record.DrainSlice, longer where there would be more than maxBuckets.
+// bucketLength is the length of a record.DrainSlice; it is longer if there would be more than maxBuckets.
 const (
 	bucketLength = int64(100e6)
 	maxBuckets   = 6000
 )
 
-// buckets counts what happened in each tenth of a second after the signal: all that has a fate, those requests too that
-// were under way when the watch ended.
-func (j *joined) buckets(a *answers) []record.DrainSlice {
+// buckets counts what happened in each tenth of a second after the signal. It includes requests that were under way when the watch ended.
+func (j *joined) buckets() []record.DrainSlice {
 	if j.concluded <= j.signal {
 		return nil
 	}
@@ -32,7 +31,7 @@ func (j *joined) buckets(a *answers) []record.DrainSlice {
 		}
 	}
 	end := j.concluded
-	for _, at := range [][]int64{a.accepted, a.refused} {
+	for _, at := range [][]int64{j.accepted, j.refused} {
 		if n := len(at); n > 0 {
 			end = max(end, at[n-1])
 		}
@@ -46,10 +45,10 @@ func (j *joined) buckets(a *answers) []record.DrainSlice {
 		buckets[i].TS = float64(int64(i)*length) / 1e9
 	}
 	in := func(at int64) *record.DrainSlice { return &buckets[max(at-j.signal, 0)/length] }
-	for _, at := range a.accepted {
+	for _, at := range j.accepted {
 		in(at).Accepted++
 	}
-	for _, at := range a.refused {
+	for _, at := range j.refused {
 		in(at).Refused++
 	}
 	requests(func(r *request) {

@@ -19,7 +19,7 @@ const (
 	MinRate = 1e-3
 )
 
-// Validate finds the first thing that is wrong with a drain on any host: a *sockstate.ValueError.
+// Validate finds the first error that a drain would have on any host: a *sockstate.ValueError.
 func (c *Spec) Validate() error {
 	if err := c.Load.validate(); err != nil {
 		return err
@@ -48,11 +48,11 @@ func (c *Spec) Validate() error {
 			return sockstate.BadValue(t.flag, t.d, "want a duration from 0s to %v", loadgen.MaxTime)
 		}
 	}
-	plan, _ := c.plan(c.Target)
+	plan := c.plan(c.Target)
 	return c.Load.asRefused(plan.Validate())
 }
 
-// groups names the flags that ask for connections, with their values, and says which are the defaults.
+// groups lists the flags that ask for connections, with their values, and says which are defaults.
 func (l *Load) groups() string {
 	var parts []string
 	add := func(flag string, value any) {
@@ -62,10 +62,7 @@ func (l *Load) groups() string {
 		}
 		parts = append(parts, part)
 	}
-	for _, g := range []struct {
-		flag string
-		n    int
-	}{{"idle", l.Idle}, {"in-flight", l.InFlight}, {"partial", l.Partial}, {"queued", l.Queued}} {
+	for _, g := range l.kept() {
 		if g.n > 0 {
 			add(g.flag, g.n)
 		}
@@ -76,19 +73,28 @@ func (l *Load) groups() string {
 	return strings.Join(parts, ", ")
 }
 
+// size is a flag for the number of clients that keep a connection.
+type size struct {
+	flag string
+	n    int
+}
+
+func (l *Load) kept() []size {
+	return []size{{"idle", l.Idle}, {"in-flight", l.InFlight}, {"partial", l.Partial}, {"queued", l.Queued}}
+}
+
 func (l *Load) validate() error {
-	for _, g := range []struct {
-		flag string
-		n    int
-	}{{"idle", l.Idle}, {"in-flight", l.InFlight}, {"partial", l.Partial}, {"queued", l.Queued}} {
+	clients := 0
+	for _, g := range l.kept() {
 		if g.n < 0 || g.n > loadgen.MaxConnections {
 			return sockstate.BadValue(g.flag, g.n, "want 0 (none) to %d", loadgen.MaxConnections)
 		}
+		clients += g.n
 	}
 	switch r := l.Arrivals; {
 	case r != 0 && !(r >= MinRate && r <= loadgen.MaxRate):
 		return sockstate.BadValue("arrivals", r, "want 0 (none), or %v to %d connections/s", MinRate, loadgen.MaxRate)
-	case l.Idle+l.InFlight+l.Partial+l.Queued == 0 && r == 0:
+	case clients == 0 && r == 0:
 		return sockstate.BadValue("idle", "0 --in-flight 0 --partial 0 --queued 0 --arrivals 0", "there is no client left to ask: want one of them above 0")
 	case l.Exchange.Kind == exchange.None:
 		return sockstate.BadValue("exchange", "none", "without a request none can be lost: want echo:REQ,RESP or http:/path")
@@ -126,23 +132,17 @@ func (c *Spec) validateStop() error {
 	return nil
 }
 
-// asRefused names the flags of drain in the error of a load.
+// asRefused puts the flags of drain into an error about the load.
 func (l *Load) asRefused(err error) error {
 	e, ok := errors.AsType[*sockstate.ValueError](err)
 	switch {
 	case !ok:
 		return err
 	case e.Name == "connections":
-		// All groups together, which no flag has asked for.
+		// It is the sum of all groups, which is no flag's value.
 		return sockstate.BadValue("", e.Value+" connections ("+l.groups()+")", "%s", e.Want)
+	case e.Name == "rate":
+		return sockstate.BadValue("arrivals", e.Value, "%s", e.Want)
 	}
-	return sockstate.BadValue(drainFlag(e.Name), e.Value, "%s", e.Want)
-}
-
-// drainFlag is the name that drain has for a flag of run.
-func drainFlag(flag string) string {
-	if flag == "rate" {
-		return "arrivals"
-	}
-	return flag
+	return e
 }

@@ -5,7 +5,7 @@ import (
 	"lastack/bench/record"
 )
 
-// serverRecord says what this host knows of the server.
+// serverRecord says what this host knows about the server.
 func (e *evidence) serverRecord() record.DrainServer {
 	s := record.DrainServer{
 		SignalFailed: e.server.signalFailed,
@@ -46,7 +46,7 @@ func (e *evidence) restart() *record.DrainRestart {
 	return &record.DrainRestart{StartedS: e.since(e.restarted), ListensS: e.since(e.listening), Failed: e.restartFailed}
 }
 
-// unknown says what is not known, and why. connectionsLeft is set if connections that were open at the signal were still open at the end of
+// unknown says why values are not known. connectionsLeft is set if connections that were open at the signal were still open at the end of
 // the watch.
 func (e *evidence) unknown(connectionsLeft bool) map[string]string {
 	u := make(map[string]string)
@@ -77,7 +77,7 @@ func (e *evidence) unknown(connectionsLeft bool) map[string]string {
 	return u
 }
 
-// whyNothingLeft says why it is not known what the server has left, empty if it is.
+// whyNothingLeft says why it is not known what the server has left; it is empty if that is known.
 func (e *evidence) whyNothingLeft() string {
 	switch s := &e.server; {
 	case s.behind:
@@ -94,7 +94,7 @@ func (e *evidence) whyNothingLeft() string {
 	return ""
 }
 
-// leftOpen adds what an interrupt leaves open.
+// leftOpen adds what an interrupt leaves unknown.
 func (e *evidence) leftOpen(u map[string]string) {
 	const why = "the run was interrupted"
 	if e.server.process != nil && e.exited == 0 {

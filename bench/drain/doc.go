@@ -1,5 +1,5 @@
-// Package drain measures what clients suffer while a server stops, restarts or rolls: it holds a load of several groups, stops the
-// server, and gives every connection and every request one fate.
+// Package drain measures what clients see while a server stops, restarts or rolls. It holds a load of several groups, stops the server, and
+// gives every connection and every request one fate.
 //
 //	Spec -- Resolve --> Setup -- Run --> tries, each: prepare, hold, fill, stop, watch, conclude
 //	                                       |

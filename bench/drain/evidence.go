@@ -12,80 +12,82 @@ import (
 	"lastack/sockstate/sockdiag"
 )
 
-// evidence is all that a try has observed. Nothing of it changes once it is collected: what the record says of a try is a pure function
-// of it (join, then fold).
+// evidence is everything that a try has observed. Once it is collected it does not change: what the record says about a try is a pure
+// function of it (join, then fold).
 type evidence struct {
 	times
 	stop   Stop
 	groups groups
-	// interrupted is set where the user ended the try.
+	// interrupted is set if the user ended the try.
 	interrupted bool
-	warnings    []string
+	warnings    sentences
 
-	// journal tells of single connections and requests; total is the whole load, atMark the load at the mark before the stop, atEnd when
-	// it was over.
+	// journal has an entry for each connection and request. total is the whole load, atMark the load at the mark before the stop, atEnd the
+	// load at its end.
 	journal       *loadgen.Journal
 	total         loadgen.GroupResult
 	atMark, atEnd loadgen.Snapshot
-	// packets is nil where there are none; noPackets says why.
+	// packets is nil without a capture; noPackets says why.
 	packets   *capture.Trace
 	noPackets error
 
-	// before and after are the kernel's counters; unread says why some are missing. ownCounters is set where only the load and its
-	// server count there.
+	// before and after are the kernel's counters; unread says why some are missing. ownCounters is set if only the load and its server
+	// change them.
 	before, after sockstate.Counters
 	unread        []string
 	ownCounters   bool
 
-	// queue holds the clients' addresses of the connections in the accept queue at the signal.
-	queue map[netip.AddrPort]bool
-	// owners tells who had a client's connection when the watch ended; nil: not known.
+	queue queue // at the signal
+	// owners says which server had each client's connection when the watch ended; nil: not known.
 	owners map[netip.AddrPort]owner
 
 	server serverEvidence
 	hook   *hookEvidence // nil without a stop command
-	// restartFailed says why the server that was to come back did not, empty if it did.
+	// restartFailed says why the server did not come back; it is empty if it did.
 	restartFailed string
 	beside        []record.DrainAlso
-	// ledger is what the server wrote at its end; noLedger says why there is nothing.
+	// ledger is what the server wrote when it ended; noLedger says why it is missing.
 	ledger   map[string]int64
 	noLedger error
 	// probed is the number of connections that waited for the server to speak first.
 	probed int64
 }
 
-// times are on the clock of clock.Now; 0: it did not happen.
+// queue holds the clients' addresses of the connections that nobody has accepted.
+type queue map[netip.AddrPort]bool
+
+// times are on the clock of clock.Now. 0 means that it did not happen.
 type times struct {
 	begun     int64         // the load
-	signal    int64         // just before the signal was sent, or the stop command started
+	signal    int64         // just before the signal was sent, or the stop command was started
 	sending   time.Duration // of the signal
 	concluded int64         // the watch ended
 
-	exited    int64 // the process that was signalled
-	gone      int64 // nobody of the old server listens any more
+	exited    int64 // the signalled process
+	gone      int64 // no process of the old server listens any more
 	thenSent  int64 // the second signal
 	hookEnded int64
 	restarted int64 // the restart's command was started
-	listening int64 // and listened
+	listening int64 // the restarted server listened
 
 	// paused is the longest time after the signal in which this program did not run.
 	paused int64
 }
 
-// serverEvidence is what this host knows of the server.
+// serverEvidence is what this host knows about the server.
 type serverEvidence struct {
 	process *processEvidence // nil: not known here
-	// local is set where its sockets are of this host, behind where it is behind what listens on the target, searched where it was looked
-	// what it has left.
+	// local is set if its sockets are on this host, behind if another program listens on the target in front of it, searched once what it
+	// left has been looked up.
 	local, behind, searched bool
-	// listening are its processes that listened still when the watch ended, atGrace those that did when the grace was over.
+	// listening lists its processes that still listened when the watch ended, atGrace those that did when the grace was over.
 	listening, atGrace []int
-	// reloadEnded is set where it was to reload, and was gone.
+	// reloadEnded is set if it ended instead of reloading.
 	reloadEnded bool
 	// signalFailed says why a signal could not be sent.
 	signalFailed string
 	port         record.DrainPort
-	// left are the sockets on its port when it was gone, by their clients' addresses; nil: not looked at.
+	// left are the sockets on its port when it had gone, by their clients' addresses; nil: not looked up.
 	left map[netip.AddrPort]sockdiag.Socket
 }
 
@@ -111,6 +113,9 @@ type group struct {
 	bytes int
 }
 
+// groups are the groups of clients of a load, in the plan's order.
+type groups []group
+
 // The groups' names.
 const (
 	groupIdle     = "idle"
@@ -120,7 +125,7 @@ const (
 	groupQueued   = "queued"
 )
 
-// owner is who has a connection.
+// owner is the server that has a connection.
 type owner string
 
 const (
@@ -129,7 +134,7 @@ const (
 	ownerNone owner = "unknown"
 )
 
-// since is a time as the record has it: in seconds from the signal, nil for one that did not come.
+// since is a time for the record: in seconds from the signal, nil if it did not happen.
 func (t *times) since(at int64) *float64 {
 	if at == 0 {
 		return nil
@@ -139,13 +144,13 @@ func (t *times) since(at int64) *float64 {
 
 func (t *times) seconds(at int64) float64 { return float64(at-t.signal) / 1e9 }
 
-// late reports whether something came after the watch had ended, while clients closed what they had.
+// late reports whether something happened after the watch, while clients closed their connections.
 func (t *times) late(at int64) bool { return t.concluded != 0 && at > t.concluded }
 
-// byHook reports whether a command stopped the server, and no signal.
+// byHook reports whether a command, not a signal, stopped the server.
 func (e *evidence) byHook() bool { return e.stop.Hook != "" }
 
-// counted reports whether a counter of the kernel was read before and after.
+// counted reports whether a counter of the kernel was read both before and after.
 func (e *evidence) counted(name string) bool {
 	_, before := e.before[name]
 	_, after := e.after[name]

@@ -10,7 +10,7 @@ import (
 type fate uint8
 
 const (
-	fateNever fate = iota // it did not, while clients were watched
+	fateNever fate = iota // it did not, during the watch
 	fateFIN
 	fateRST
 	fateCut
@@ -21,8 +21,8 @@ const (
 // byServer reports whether the server ended the connection.
 func (f fate) byServer() bool { return f == fateFIN || f == fateRST || f == fateCut }
 
-// fateOf is the fate of a connection that was open at the signal or opened after it. After the watch clients close what they keep, so
-// the end of a connection says nothing then, unless its request was still under way.
+// fateOf is the fate of a connection that was open at the signal or opened after it. After the watch clients close the connections that
+// they keep, so an end then says nothing, unless a request was still under way.
 func (j *joined) fateOf(c *connection) fate {
 	keep := c.group.keep
 	switch {
@@ -42,38 +42,42 @@ func (j *joined) fateOf(c *connection) fate {
 	return fateDone
 }
 
-// groupFates gives every connection and request of each group one fate.
-func (j *joined) groupFates() []record.DrainGroup {
-	groups := make([]record.DrainGroup, len(j.groups))
-	for i := range groups {
-		g := &groups[i]
-		g.Name = j.groups[i].name
+// addFates gives every connection and request one fate, by group and in all.
+func (j *joined) addFates(t *record.DrainTry) {
+	t.Groups = make([]record.DrainGroup, len(j.groups))
+	requests := func(group int) [2]*record.DrainRequests {
+		return [...]*record.DrainRequests{&t.Groups[group].Requests, &t.Requests}
+	}
+	for i := range t.Groups {
+		t.Groups[i].Name = j.groups[i].name
 		l := &j.atEnd.Groups[i].Ledger
-		g.Requests.Total = l.Requests + l.Outcomes[sockstate.OutcomeHTTPStatus] // the latter are the 5xx
+		for _, q := range requests(i) {
+			q.Total += l.Requests + l.Outcomes[sockstate.OutcomeHTTPStatus] // the latter are the 5xx
+		}
 		if len(j.atMark.Groups) > i {
-			j.addStatuses(&g.Requests, i)
+			j.addStatuses(requests(i), i)
 		}
 	}
 	for i := range j.conns {
 		if c := &j.conns[i]; c.reported {
-			j.addConnection(&groups[c.Group], c)
+			j.addConnection(&t.Connections, &t.Groups[c.Group], c)
 		}
 	}
 	aborts := j.aborts()
 	for i := range j.requests {
 		r := &j.requests[i]
-		q := &groups[r.Group].Requests
-		if r.Fate.Lost() || r.Fate == loadgen.RequestOpen {
-			q.Total++ // those with a reply are counted above
-		}
-		if r.Ended >= j.signal {
-			j.addRequest(q, r, aborts)
+		for _, q := range requests(int(r.Group)) {
+			if r.Fate.Lost() || r.Fate == loadgen.RequestOpen {
+				q.Total++ // those with a reply are counted above
+			}
+			if r.Ended >= j.signal {
+				j.addRequest(q, r, aborts)
+			}
 		}
 	}
-	return groups
 }
 
-func (j *joined) addConnection(g *record.DrainGroup, c *connection) {
+func (j *joined) addConnection(all *record.DrainConnections, g *record.DrainGroup, c *connection) {
 	if c.End == loadgen.EndNotOpened {
 		switch c.attempt() {
 		case attemptRefused:
@@ -84,26 +88,15 @@ func (j *joined) addConnection(g *record.DrainGroup, c *connection) {
 		}
 		return
 	}
-	f := &g.Connections
-	f.Opened++
-	switch c.fate {
-	case fateNever:
-		f.Never++
-		if c.Opened > j.signal {
+	after := c.Opened > j.signal
+	for _, f := range []*record.DrainConnections{&g.Connections, all} {
+		f.Opened++
+		*[...]*int64{fateNever: &f.Never, fateFIN: &f.FIN, fateRST: &f.RST, fateCut: &f.Cut, fateDone: &f.Done, fateOther: &f.Other}[c.fate]++
+		if c.fate == fateNever && after {
 			f.Kept++
 		}
-	case fateFIN:
-		f.FIN++
-	case fateRST:
-		f.RST++
-	case fateCut:
-		f.Cut++
-	case fateOther:
-		f.Other++
-	case fateDone:
-		f.Done++
 	}
-	if c.Opened > j.signal {
+	if after {
 		return
 	}
 	g.OpenAtStop++
@@ -112,9 +105,7 @@ func (j *joined) addConnection(g *record.DrainGroup, c *connection) {
 		if g.FirstEndS == nil || at < *g.FirstEndS {
 			g.FirstEndS = new(at)
 		}
-		if g.LastEndS == nil || at > *g.LastEndS {
-			g.LastEndS = new(at)
-		}
+		highest(&g.LastEndS, at)
 	}
 }
 
@@ -128,46 +119,34 @@ func (j *joined) addRequest(q *record.DrainRequests, r *request, aborts bool) {
 		q.Partial++
 		return
 	}
-	switch r.Fate {
-	case loadgen.Answered:
-		q.Completed++
-	case loadgen.AnsweredClose:
-		q.CompletedClose++
-	case loadgen.Answered5xx:
-		q.Answered5xx++
-	case loadgen.CutByFIN:
-		q.CutFIN++
-	case loadgen.CutByRST:
-		q.CutRST++
-	case loadgen.RequestTimedOut:
-		q.TimedOut++
-	case loadgen.RequestOpen:
-		q.Open++
-	case loadgen.RequestBroken:
-		q.Other++
-	}
-	switch {
-	case r.Fate == loadgen.RequestOpen:
-		return
-	case !r.Fate.Lost():
-		slowest(q, float64(r.Ended-r.Sent)/1e9)
+	*[...]*int64{
+		loadgen.Answered: &q.Completed, loadgen.AnsweredClose: &q.CompletedClose, loadgen.Answered5xx: &q.Answered5xx,
+		loadgen.CutByFIN: &q.CutFIN, loadgen.CutByRST: &q.CutRST, loadgen.RequestTimedOut: &q.TimedOut,
+		loadgen.RequestOpen: &q.Open, loadgen.RequestBroken: &q.Other,
+	}[r.Fate]++
+	if r.Fate == loadgen.RequestOpen {
 		return
 	}
-	switch j.retry(r, aborts) {
+	if !r.Fate.Lost() {
+		highest(&q.SlowestS, float64(r.Ended-r.Sent)/1e9)
+		return
+	}
+	again := j.retry(r, aborts)
+	if again == retryUnsafe {
+		q.Unsafe++
+		return
+	}
+	q.Safe++
+	switch again {
 	case retryArrivedLate:
 		q.Raced++
-		q.Safe++
 	case retryUnreceived:
 		q.Unreceived++
-		q.Safe++
-	case retrySafe:
-		q.Safe++
-	case retryUnsafe:
-		q.Unsafe++
+	case retrySafe, retryUnsafe:
 	}
 }
 
-// before counts what failed before the signal; answered is how many requests were in the whole load, less those reported.
+// before counts what failed before the signal. answered is the number of requests of the whole load, without those of after the signal.
 func (j *joined) before(answered int64) record.DrainBefore {
 	b := record.DrainBefore{Answered: answered}
 	for i := range j.requests {
@@ -193,8 +172,7 @@ func (j *joined) before(answered int64) record.DrainBefore {
 	return b
 }
 
-// gap is the longest time without a reply, from the signal to the end of the watch; open where the end of the watch
-// ended it, and no reply.
+// gap is the longest time without a reply between the signal and the end of the watch. open is set if no reply ended it.
 func (j *joined) gap() (s *float64, open bool) {
 	last, longest := j.signal, int64(0)
 	for i := range j.requests { // in the order of their ends
@@ -211,7 +189,7 @@ func (j *joined) gap() (s *float64, open bool) {
 	return new(float64(longest) / 1e9), open
 }
 
-// lastGone is when the last connection ended that was open at the signal; all is false if one did not.
+// lastGone is when the last connection that was open at the signal ended; all is false if one did not end.
 func (j *joined) lastGone() (at int64, all bool) {
 	for i := range j.conns {
 		c := &j.conns[i]
@@ -230,8 +208,8 @@ func (j *joined) lastGone() (at int64, all bool) {
 	return at, true
 }
 
-func slowest(r *record.DrainRequests, s float64) {
-	if r.SlowestS == nil || s > *r.SlowestS {
-		r.SlowestS = &s
+func highest(of **float64, v float64) {
+	if *of == nil || v > **of {
+		*of = &v
 	}
 }

@@ -204,8 +204,7 @@ func TestListener(t *testing.T) {
 		}
 		for _, trace := range []*capture.Trace{nil, capture.NewTrace(packets)} {
 			j := join(&evidence{times: times{signal: 100 * ms, concluded: 1000 * ms}, packets: trace, journal: &loadgen.Journal{Conns: tt.conns}})
-			a := j.answers()
-			l := j.listener(&a)
+			l := j.listener()
 			got := []float64{rounded(l.LastAcceptS), rounded(l.FirstRefusalS), rounded(l.AcceptsAgainS), rounded(&l.RefusedWindowS)}
 			if diff := cmp.Diff([]float64{tt.last, tt.first, tt.again, tt.window}, got); diff != "" {
 				t.Errorf("%s, packets %v: last accept, first refusal, accepts again, window (-want +got):\n%s", tt.name, trace != nil, diff)
@@ -272,8 +271,7 @@ func TestUnserved(t *testing.T) {
 			}
 			// The connects that are pending end after the watch.
 			joined := join(&evidence{times: times{signal: 100 * ms, concluded: 1000 * ms}, journal: &j})
-			a := joined.answers()
-			l := joined.listener(&a)
+			l := joined.listener()
 			if l.Unserved != tt.unserved || rounded(l.UnservedFromS) != tt.from {
 				t.Errorf("%d unserved, from %v ms on, want %d from %v", l.Unserved, rounded(l.UnservedFromS), tt.unserved, tt.from)
 			}
@@ -308,17 +306,6 @@ func TestGap(t *testing.T) {
 	}
 }
 
-// TestPace finds the time in which the program did not run.
-func TestPace(t *testing.T) {
-	var p pace
-	for _, at := range []int64{1000, 1005, 1010, 4010, 4015} {
-		p.step(at * ms)
-	}
-	if p.longest != 3000*ms {
-		t.Errorf("longest %d ms, want 3000", p.longest/ms)
-	}
-}
-
 // TestLateDoubts says that the program did not run, and guesses no reason.
 func TestLateDoubts(t *testing.T) {
 	for _, tt := range []struct {
@@ -331,7 +318,9 @@ func TestLateDoubts(t *testing.T) {
 		{record.DrainTry{Order: record.DrainOrder{UncertaintyUs: 1000}}, nil},
 		{record.DrainTry{Order: record.DrainOrder{UncertaintyUs: 1004}}, []string{"order: what came within 1.00 ms of the signal, or of the stop command, may have come before it"}},
 	} {
-		if diff := cmp.Diff(tt.want, lateDoubts(&tt.r)); diff != "" {
+		var got sentences
+		got.addLate(&tt.r)
+		if diff := cmp.Diff(tt.want, []string(got)); diff != "" {
 			t.Errorf("halted for %v s, uncertain by %v us (-want +got):\n%s", tt.r.HaltedS, tt.r.Order.UncertaintyUs, diff)
 		}
 	}

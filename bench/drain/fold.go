@@ -7,33 +7,28 @@ import (
 	"lastack/bench/record"
 )
 
-// fold makes of a try's evidence what the record says of it.
+// fold turns a try's evidence into its record.
 func fold(e *evidence) record.DrainTry {
 	j := join(e)
-	a := j.answers()
 	t := record.DrainTry{
 		SignalAtS: float64(e.signal-e.begun) / 1e9,
 		WatchedS:  float64(max(e.concluded-e.signal, 0)) / 1e9,
 		Order:     j.order(),
 		Server:    e.serverRecord(),
 		Also:      e.beside,
-		Listener:  j.listener(&a),
-		Groups:    j.groupFates(),
+		Listener:  j.listener(),
 		Queued:    j.queued(),
 		Restart:   e.restart(),
 		Reconnect: j.reconnects(),
 		Leftover:  j.leftover(),
 		Port:      e.server.port,
-		Slices:    j.buckets(&a),
+		Slices:    j.buckets(),
 		Counters:  e.after.Since(e.before),
 	}
 	if e.paused >= pausedFrom {
 		t.HaltedS = float64(e.paused) / 1e9
 	}
-	for i := range t.Groups {
-		addConnections(&t.Connections, &t.Groups[i].Connections)
-		addRequests(&t.Requests, &t.Groups[i].Requests)
-	}
+	j.addFates(&t)
 	if t.Requests.Sent > 0 {
 		t.Requests.GapS, t.Requests.GapOpen = j.gap()
 	}
@@ -50,10 +45,10 @@ func fold(e *evidence) record.DrainTry {
 	return t
 }
 
-// pausedFrom is the shortest pause of this program that is told of.
+// pausedFrom is the shortest pause of this program that the record mentions.
 const pausedFrom = int64(250e6)
 
-// lagQuantile is the share of the load's loops that was no later than what is called their lag.
+// lagQuantile is the percentile of the loops' lag that bounds the error of a time.
 const lagQuantile = 99
 
 // order says how well events before and after the signal are told apart.

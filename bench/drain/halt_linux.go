@@ -24,7 +24,7 @@ func (s *server) halt() error {
 	return s.proc.SignalAll(syscall.SIGSTOP)
 }
 
-// goOn continues the processes that were halted: their parent may have ended meanwhile.
+// goOn continues the halted processes by number, since their parent may have ended.
 func (s *server) goOn() error {
 	var errs []error
 	for _, pid := range s.halted {
@@ -36,8 +36,8 @@ func (s *server) goOn() error {
 	return errors.Join(errs...)
 }
 
-// guard continues a server that is not ours if this process is killed while the server is halted: a shell waits for the end of a pipe,
-// which comes with the end of this process, and then sends SIGCONT.
+// guard continues another's server if this process is killed while the server is halted: a shell reads from a pipe, which ends with this
+// process, and then sends SIGCONT.
 func (s *server) guard() error {
 	line := "read -r _; kill -CONT"
 	for _, pid := range s.halted {
@@ -53,7 +53,7 @@ func (s *server) guard() error {
 		return fmt.Errorf("guard the server while it is halted: %w", err)
 	}
 	s.release = func() {
-		_ = hold.Close() // it sends one more SIGCONT, which does nothing
+		_ = hold.Close() // it then sends one more SIGCONT, which does nothing
 		_ = c.Wait()
 	}
 	return nil

@@ -20,7 +20,7 @@ var Job = cell.Job[Setup]{Name: "drain", Do: func(ctx context.Context, s Setup, 
 	return run, emitServerOutput(env.Emit, err)
 }}
 
-// butCancelled drops the cancellation from a drain's error, and keeps processes that could not be ended.
+// butCancelled drops the cancellation from a drain's error, but keeps the processes that could not be ended.
 func butCancelled(err error) error {
 	left, ok := errors.AsType[*process.EndError](err)
 	switch {
@@ -34,7 +34,7 @@ func butCancelled(err error) error {
 
 // emitServerOutput emits the output of a server that ended too early, so that the error it returns is one line.
 func emitServerOutput(emit func(record.Event), err error) error {
-	e, ok := errors.AsType[*StartError](err)
+	e, ok := errors.AsType[*startError](err)
 	if !ok {
 		return err
 	}
@@ -42,9 +42,29 @@ func emitServerOutput(emit func(record.Event), err error) error {
 	if said := strings.TrimSpace(e.Said); said != "" {
 		emit(record.Event{Said: &record.Said{Command: command, Text: said}})
 	}
-	early := fmt.Errorf("%q: %s", strings.Join(command, " "), e.Why)
-	if left, ok := errors.AsType[*process.EndError](err); ok {
-		return errors.Join(early, left)
+	return andLeft(fmt.Errorf("%q: %s", strings.Join(command, " "), e.Why), err)
+}
+
+// startError is a server that was started, and ended or never listened.
+type startError struct {
+	Command []string
+	Why     string
+	// Said is the end of its output.
+	Said string
+}
+
+func (e *startError) Error() string {
+	s := fmt.Sprintf("%q: %s", strings.Join(e.Command, " "), e.Why)
+	if said := strings.TrimSpace(e.Said); said != "" {
+		return s + "; it said:\n" + said
 	}
-	return early
+	return s + "; it said nothing"
+}
+
+// andLeft adds to e the processes that could not be ended, if err names any.
+func andLeft(e, err error) error {
+	if left, ok := errors.AsType[*process.EndError](err); ok {
+		return errors.Join(e, left)
+	}
+	return e
 }

@@ -5,6 +5,7 @@ import (
 
 	"lastack/bench/quantity"
 	"lastack/loadgen"
+	"lastack/sockstate"
 	"lastack/sockstate/capture"
 )
 
@@ -13,32 +14,35 @@ type joined struct {
 	*evidence
 	conns    []connection // in the order of the journal
 	requests []request
-	// packets are the evidence's, unless they cannot be relied on.
+	// packets are the evidence's, or nil if they are not reliable.
 	packets *capture.Trace
 	// noPackets says why there are none.
 	noPackets error
 	handshakes
+	answers
+	// refusedEver is the number of connects refused over the whole load, of those in the journal.
+	refusedEver int64
 }
 
 // connection is one connection, or one attempt to open one.
 type connection struct {
 	*loadgen.ConnEntry
 	group *group
-	// reported is set for what the try tells of: it was there at the signal, or came after it.
+	// reported is set if the try's record counts it: it existed at the signal, or began after it.
 	reported bool
 	fate     fate
-	// openedAt is when the server's kernel answered the SYN, or when the client saw that; endedAt when the server ended the connection,
-	// likewise.
+	// openedAt is when the server's kernel answered the SYN, endedAt when the server ended the connection: by its packets, or without them
+	// when the client saw it.
 	openedAt, endedAt int64
-	// ending is how the server ended it, by its packets; traced is set where they show its begin.
+	// ending is how the server ended it, by its packets; traced is set if they show its begin.
 	ending ending
 	traced bool
-	// queued is set for one that was in the accept queue at the signal.
+	// queued is set if it was in the accept queue at the signal.
 	queued bool
 	owner  owner
 }
 
-// request is one request, with the connection that it was sent on; conn is nil where the journal had no room for that.
+// request is one request, with its connection; conn is nil if the journal had no room for that.
 type request struct {
 	*loadgen.RequestEntry
 	conn *connection
@@ -63,10 +67,11 @@ func join(e *evidence) joined {
 		r.conn = byID[r.Conn]
 	}
 	j.addPackets()
+	j.readAnswers()
 	return j
 }
 
-// place fills in what the journal and the kernel's tables tell of a connection.
+// place fills in what the journal and the kernel's tables say about a connection.
 func (j *joined) place(c *connection) {
 	c.openedAt, c.endedAt = c.Opened, c.Ended
 	c.reported = !c.Early && c.Ended >= j.signal
@@ -75,13 +80,16 @@ func (j *joined) place(c *connection) {
 		c.fate = j.fateOf(c)
 	}
 	if c.Opened == 0 {
+		if c.Outcome == sockstate.OutcomeRefused {
+			j.refusedEver++
+		}
 		return
 	}
 	c.queued = !c.Early && c.Opened <= j.signal && j.queue[c.Local()]
 	c.owner = j.ownerOf(c)
 }
 
-// ownerOf says who had a connection: as the kernel told at the end of the watch, or as the time tells.
+// ownerOf says which server had a connection: by the kernel's tables at the end of the watch, or else by the time.
 func (j *joined) ownerOf(c *connection) owner {
 	if o, ok := j.owners[c.Local()]; ok {
 		return o
@@ -95,7 +103,7 @@ func (j *joined) ownerOf(c *connection) owner {
 	return ownerNone
 }
 
-// addPackets gives each connection its packets, and tells the answers to SYNs apart; it leaves all out if they cannot be relied on.
+// addPackets gives each connection its packets, and reads the answers to SYNs. It drops all packets if they are not reliable.
 func (j *joined) addPackets() {
 	if j.packets == nil {
 		return
@@ -104,7 +112,7 @@ func (j *joined) addPackets() {
 		j.packets, j.noPackets = nil, fmt.Errorf("the wall clock was set by %v meanwhile, which the packets' times follow", step)
 		return
 	}
-	// By the clients' own addresses: an address translated on the way is another client's.
+	// By the clients' own addresses: one that is translated on the way is another client's here.
 	var opened, seen int64
 	for i := range j.conns {
 		c := &j.conns[i]

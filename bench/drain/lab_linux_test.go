@@ -35,10 +35,8 @@ const envReference = "DRAIN_TEST_REFERENCE"
 
 // TestMain has several drains run at once: each waits for most of its time, and none is timed.
 func TestMain(m *testing.M) {
-	switch {
-	case process.IsInit():
-		os.Exit(process.RunInit())
-	case len(os.Args) == 3 && os.Args[1] == envReference:
+	process.Main()
+	if len(os.Args) == 3 && os.Args[1] == envReference {
 		os.Exit(serveReference(os.Args[2]))
 	}
 	sandbox.Main(map[string]sandbox.Func{"trial": inside})

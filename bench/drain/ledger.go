@@ -15,8 +15,8 @@ import (
 // ledgerLimit bounds what is read of a server's ledger, in bytes.
 const ledgerLimit = 1 << 20
 
-// lookAtLedger reads what is at the path where the server will write its ledger; nil: nothing. The path is the user's: a file there
-// stays, and is told from a new one by its identity, size and time. The error is a *sockstate.ValueError.
+// lookAtLedger looks up the file at the ledger's path; nil: there is none. An existing file is left alone: a new one differs in identity,
+// size or time. The error is a *sockstate.ValueError.
 func lookAtLedger(path string) (os.FileInfo, error) {
 	refuse := func(why string) (os.FileInfo, error) { return nil, sockstate.BadValue("ledger", path, "%s", why) }
 	st, err := os.Stat(path)
@@ -41,7 +41,7 @@ func bare(err error) error {
 	return err
 }
 
-// readLedger reads what was written to path after before was read.
+// readLedger reads what the server has written to path since before was looked up.
 func readLedger(path string, before os.FileInfo) (map[string]int64, error) {
 	now, err := lookAtLedger(path)
 	switch {

@@ -7,7 +7,7 @@ import (
 	"lastack/sockstate"
 )
 
-// leftover counts the sockets that the server left, but for connections that had ended before the stop.
+// leftover counts the sockets that the server left. Those of connections that had ended before the stop count separately.
 func (j *joined) leftover() record.DrainLeftover {
 	var l record.DrainLeftover
 	if j.server.left == nil {

@@ -6,75 +6,58 @@ import (
 
 	"lastack/bench/record"
 	"lastack/loadgen"
-	"lastack/sockstate"
 )
 
-// answers are the times of the answers to the connects that a try counts, in their order.
-type answers struct{ accepted, refused []int64 }
+// answers are the results of the connects that a try counts. They are what clients saw, so that they agree with all other counts; the times
+// are the packets', if there are any.
+type answers struct {
+	connects          [numAttempts]int64
+	accepted, refused []int64 // when, in their order
+}
 
-// answers counts what clients saw, so that it agrees with all other counts; the times are the packets' where there are any.
-func (j *joined) answers() answers {
-	var a answers
-	ever := int64(0) // connects refused over the whole load
+func (j *joined) readAnswers() {
 	for i := range j.conns {
 		c := &j.conns[i]
-		if c.Opened == 0 && c.Outcome == sockstate.OutcomeRefused {
-			ever++
-		}
 		if !c.answeredAfter(j.signal) {
 			continue
 		}
-		switch c.attempt() {
+		what := c.attempt()
+		j.connects[what]++
+		switch what {
 		case attemptOpened:
-			a.accepted = append(a.accepted, max(c.openedAt, j.signal))
+			j.accepted = append(j.accepted, max(c.openedAt, j.signal))
 		case attemptRefused:
-			a.refused = append(a.refused, c.Ended)
+			j.refused = append(j.refused, c.Ended)
 		case attemptTimedOut, attemptPending, attemptUnreachable, attemptFailed:
 		}
 	}
-	if all := j.refusals; j.journal.Overflow == 0 && ever == int64(len(all)) {
-		// A refused connect has no address in the journal; those after the signal are the last ones.
-		for i, at := range all[len(all)-len(a.refused):] {
-			a.refused[i] = max(at, j.signal)
+	if all := j.refusals; j.journal.Overflow == 0 && j.refusedEver == int64(len(all)) {
+		// A refused connect has no address in the journal, but those after the signal are the last ones.
+		for i, at := range all[len(all)-len(j.refused):] {
+			j.refused[i] = max(at, j.signal)
 		}
 	}
-	slices.Sort(a.accepted)
-	slices.Sort(a.refused)
-	return a
+	slices.Sort(j.accepted)
+	slices.Sort(j.refused)
 }
 
 // listener says what happened to new connections.
-func (j *joined) listener(a *answers) record.DrainListener {
-	var l record.DrainListener
-	for i := range j.conns {
-		c := &j.conns[i]
-		if !c.answeredAfter(j.signal) {
-			continue
-		}
-		l.Attempts++
-		switch c.attempt() {
-		case attemptOpened:
-			l.Opened++
-			l.SlowestConnectS = max(l.SlowestConnectS, float64(c.Opened-c.Began)/1e9)
-		case attemptRefused:
-			l.Refused++
-		case attemptTimedOut:
-			l.TimedOut++
-		case attemptPending:
-			l.Pending++
-		case attemptUnreachable:
-			l.Unreachable++
-		case attemptFailed:
-			l.Failed++
-		}
+func (j *joined) listener() record.DrainListener {
+	n := &j.connects
+	l := record.DrainListener{
+		Opened: n[attemptOpened], Refused: n[attemptRefused], TimedOut: n[attemptTimedOut],
+		Pending: n[attemptPending], Unreachable: n[attemptUnreachable], Failed: n[attemptFailed],
+	}
+	for _, of := range n {
+		l.Attempts += of
 	}
 	j.addUnserved(&l)
-	if len(a.refused) == 0 {
+	if len(j.refused) == 0 {
 		return l
 	}
-	first, last := a.refused[0], a.refused[len(a.refused)-1]
+	first, last := j.refused[0], j.refused[len(j.refused)-1]
 	l.FirstRefusalS = j.since(first)
-	for _, at := range a.accepted {
+	for _, at := range j.accepted {
 		if at < first {
 			l.LastAcceptS = j.since(at)
 		}
@@ -88,10 +71,10 @@ func (j *joined) listener(a *answers) record.DrainListener {
 	return l
 }
 
-// addUnserved finds the connections that only the kernel accepted, as far as clients can tell: it completes handshakes while a process
-// has the listener, whether or not the process accepts. A request that an interrupt cut off proves nothing.
+// addUnserved finds the connections that, as far as clients can tell, only the kernel accepted: it completes handshakes as long as a
+// process holds the listener, even if none accepts. A request that an interrupt cut off proves nothing.
 func (j *joined) addUnserved(l *record.DrainListener) {
-	// What came of the requests of each connection.
+	// What became of each connection's requests.
 	asked, heard, cutOff := make(map[loadgen.ConnID]bool), make(map[loadgen.ConnID]bool), make(map[loadgen.ConnID]bool)
 	for i := range j.requests {
 		switch r := &j.requests[i]; {
@@ -113,6 +96,7 @@ func (j *joined) addUnserved(l *record.DrainListener) {
 	slices.SortFunc(opened, func(a, b *connection) int { return cmp.Compare(a.Opened, b.Opened) })
 	var from int64
 	for _, c := range opened {
+		l.SlowestConnectS = max(l.SlowestConnectS, float64(c.Opened-c.Began)/1e9)
 		switch {
 		case heard[c.ID], c.Requests > 0, c.End == loadgen.EndByFIN:
 			from = 0 // a process has accepted it

@@ -8,18 +8,18 @@ import (
 // ending is how the server ended a connection, by its packets.
 type ending struct {
 	fin, rst int64 // when the first of each was on the link, 0: none
-	// received is how much of what the client sent the server's kernel had when it sent the FIN, or else the RST, in
-	// bytes; known is set where that packet acknowledges something: a RST in answer to a segment does not
-	// (tcp_v4_send_reset), one for a socket that is closed does (tcp_send_active_reset).
+	// received is how many of the client's bytes the server's kernel had received when it sent the FIN, or else the RST. known is set if
+	// that packet acknowledges anything: an RST in answer to a segment does not (tcp_v4_send_reset), one for a socket that is closed does
+	// (tcp_send_active_reset).
 	received uint32
 	known    bool
 }
 
-// lateEnd is how long after a client saw the end of a connection packets may still belong to it.
+// lateEnd is how long packets may still belong to a connection after its client saw the end.
 const lateEnd = int64(100e6)
 
-// read takes in the packets of a connection's address, from lateEnd before it began to lateEnd after its end, and reports whether one of
-// them came before that end.
+// read reads the packets of a connection's address, from lateEnd before its begin to lateEnd after its end. It reports whether one of them
+// came before that end.
 func (c *connection) read(packets []capture.Packet) (seen bool) {
 	var first uint32 // the sequence number of the first byte that the client sends
 	n := 0
@@ -61,14 +61,14 @@ packets:
 	return seen
 }
 
-// arrived reports whether the server's kernel had the whole request when it sent its FIN, or its RST.
+// arrived reports whether the server's kernel had received the whole request when it sent its FIN, or its RST.
 func (r *request) arrived(g *group) bool {
 	return int64(r.conn.ending.received) >= (int64(r.Nth)+1)*int64(g.bytes)
 }
 
-// handshakes are what all packets tell of connects, over the whole load.
+// handshakes are what the packets say about all connects of the load.
 type handshakes struct {
-	// opening is the number of SYNs from clients, those sent again not counted.
+	// opening is the number of SYNs from clients, without retransmissions.
 	opening int64
 	// refusals are the times of the RSTs that answered a SYN, in their order.
 	refusals []int64
@@ -113,8 +113,10 @@ const (
 	attemptRefused
 	attemptTimedOut
 	attemptPending     // no answer yet when the load ended
-	attemptUnreachable // an ICMP error, or no way to the address
+	attemptUnreachable // an ICMP error, or no route to the address
 	attemptFailed      // by this host
+
+	numAttempts = iota
 )
 
 func (c *connection) attempt() attempt {
@@ -133,7 +135,7 @@ func (c *connection) attempt() attempt {
 	return attemptFailed
 }
 
-// answeredAfter reports whether a connect is one of those that the try counts: it was answered after the signal, or never.
+// answeredAfter reports whether the try counts a connect: it was answered after the signal, or never.
 func (c *connection) answeredAfter(signal int64) bool {
 	return c.reported && (c.Opened == 0 || c.Opened > signal)
 }

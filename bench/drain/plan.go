@@ -9,14 +9,13 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-// closeTimeout is how long a client waits for the end of a connection that the server said it would close.
+// closeTimeout is how long a client waits for the server to close a connection, as it has announced.
 const closeTimeout = 5 * time.Second
 
-// plan makes the groups of a load on a target, and says what each is for.
-func (c *Spec) plan(target netip.AddrPort) (loadgen.Plan, groups) {
+// plan makes the groups of a load on a target.
+func (c *Spec) plan(target netip.AddrPort) loadgen.Plan {
 	l := &c.Load
 	p := loadgen.Plan{Duration: loadgen.MaxTime, Workers: c.Workers}
-	var kinds groups
 	add := func(name string, clients int, set func(g *loadgen.Group)) {
 		g := loadgen.Group{
 			Name: name, Targets: []netip.AddrPort{target}, Connections: clients,
@@ -26,7 +25,6 @@ func (c *Spec) plan(target netip.AddrPort) (loadgen.Plan, groups) {
 		}
 		set(&g)
 		p.Groups = append(p.Groups, g)
-		kinds = append(kinds, group{name: name, keep: g.Keep, asked: clients, bytes: requestBytes(&g)})
 	}
 	if l.Idle > 0 {
 		add(groupIdle, l.Idle, func(g *loadgen.Group) { g.Keep, g.Reconnect = loadgen.KeepIdle, l.Reconnect })
@@ -48,7 +46,16 @@ func (c *Spec) plan(target netip.AddrPort) (loadgen.Plan, groups) {
 	if l.Queued > 0 {
 		add(groupQueued, l.Queued, func(g *loadgen.Group) { g.Keep, g.Gated = loadgen.KeepIdle, true })
 	}
-	return p, kinds
+	return p
+}
+
+// groupsOf says what each group of a plan is for.
+func groupsOf(p *loadgen.Plan) (gs groups) {
+	for i := range p.Groups {
+		g := &p.Groups[i]
+		gs = append(gs, group{name: g.Name, keep: g.Keep, asked: g.Connections, bytes: requestBytes(g)})
+	}
+	return gs
 }
 
 // requestBytes is the length of a request.

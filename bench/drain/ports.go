@@ -10,8 +10,9 @@ import (
 	"lastack/sockstate"
 )
 
-// portDoubt says that the arrivals leave more TIME_WAITs before the stop than there are local ports, empty if they do not. ports are those
-// of one source address; f is read of the drain's network namespace. It is no refusal: if the server closes first, it keeps them.
+// portDoubt warns that the arrivals leave more TIME_WAITs before the stop than there are local ports; it is empty if they do not. ports is
+// the number of one source address; f is of the drain's network namespace. It is no refusal, because a server that closes first keeps the
+// TIME_WAITs.
 func (c *Spec) portDoubt(ports int, f *host.Facts) string {
 	kept, arrivals := c.Load.Idle+c.Load.InFlight+c.Load.Partial+c.Load.Queued, c.Load.Arrivals
 	lasts := min(c.Stop.After, c.portKept(f))
@@ -23,7 +24,7 @@ func (c *Spec) portDoubt(ports int, f *host.Facts) string {
 		quantity.PerSecond(arrivals), quantity.Count(need-int64(kept)), quantity.Count(int64(kept)), quantity.Count(int64(ports)))
 }
 
-// portKept is how long connect finds a port taken that is in TIME_WAIT, at least (tcp_twsk_unique).
+// portKept is how long at least connect finds a port in TIME_WAIT taken (tcp_twsk_unique).
 func (c *Spec) portKept(f *host.Facts) time.Duration {
 	reuse := f.Sysctls["net.ipv4.tcp_tw_reuse"]
 	if f.Sysctls["net.ipv4.tcp_timestamps"] == "0" || reuse != "1" && !(reuse == "2" && c.Target.Addr().IsLoopback()) {

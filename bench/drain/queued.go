@@ -1,23 +1,20 @@
 package drain
 
 import (
+	"slices"
+
 	"lastack/bench/record"
 	"lastack/loadgen"
 	"lastack/sockstate"
 )
 
-// queued says what became of the connections in the accept queue: of whatever group, for all connect while the server
-// is halted. nil: there is no such group.
+// queued says what became of the connections in the accept queue. They may be of any group, as all connect while the server is halted. nil:
+// there is no queued group.
 func (j *joined) queued() *record.DrainQueued {
-	for i := range j.groups {
-		if j.groups[i].name == groupQueued {
-			return j.queuedOf(i)
-		}
+	group := slices.IndexFunc(j.groups, func(g group) bool { return g.name == groupQueued })
+	if group < 0 {
+		return nil
 	}
-	return nil
-}
-
-func (j *joined) queuedOf(group int) *record.DrainQueued {
 	q := &record.DrainQueued{Asked: int64(j.groups[group].asked), Queued: int64(len(j.queue))}
 	inQueue := int64(0)
 	for i := range j.conns {

@@ -7,9 +7,9 @@ import (
 	"lastack/loadgen"
 )
 
-// reconnects says where the clients went that had lost their connection.
+// reconnects says which server the clients reached that had lost their connection.
 func (j *joined) reconnects() record.DrainReconnect {
-	// last is the last connection of each client that connected again, by the order of the journal.
+	// last is the last connection of each client that reconnected, in the order of the journal.
 	last := make(map[loadgen.ClientID]*connection)
 	var landed []int64
 	for i := range j.conns {

@@ -2,7 +2,7 @@ package drain
 
 import "lastack/loadgen"
 
-// retry says of lost requests whether they may be sent again.
+// retry says whether a lost request may be sent again.
 type retry uint8
 
 const (
@@ -12,17 +12,17 @@ const (
 	retryArrivedLate              // and it arrived after the server had closed the connection
 )
 
-// retry judges a lost request. A server that closes a socket sends FIN if the process has read all that came, and RST if
-// not (tcp_close); a FIN acknowledges all that came, and so does the RST of a close. So
+// retry judges a lost request. When a server closes a socket, the kernel sends a FIN if the process has read all that arrived, and an RST
+// if not (tcp_close). A FIN acknowledges all that arrived, and so does the RST of a close. So
 //
-//	failed before all of it was handed to the kernel   it never left whole
+//	failed before all of it was passed to the kernel   it never left whole
 //	RST before the request was sent                    it arrived after the close
 //	FIN that does not acknowledge all of it            likewise
 //	FIN that does                                      it was read: the server may have begun it
-//	RST alone that does not acknowledge all of it      it had not come whole
-//	RST alone that does, and nobody uses SO_LINGER 0   it came and was not read whole; or the connection was never accepted
+//	RST alone that does not acknowledge all of it      it had not arrived whole
+//	RST alone that does, and nobody uses SO_LINGER 0   it arrived and was not read whole, or was never accepted
 //
-// SO_LINGER 0 (TCPAbortOnData) makes RST say nothing of what was read.
+// With SO_LINGER 0 (TCPAbortOnData) an RST says nothing about what was read.
 func (j *joined) retry(r *request, aborts bool) retry {
 	if r.Touched || r.Fate != loadgen.CutByFIN && r.Fate != loadgen.CutByRST {
 		return retryUnsafe
@@ -46,7 +46,7 @@ func (j *joined) retry(r *request, aborts bool) retry {
 	return retryUnsafe
 }
 
-// aborts reports whether the server may have closed by SO_LINGER 0. TCPAbortOnData counts that, and data that arrives after the server's
+// aborts reports whether the server may have closed with SO_LINGER 0. TCPAbortOnData counts that, and data that arrives after the server's
 // FIN.
 func (j *joined) aborts() bool {
 	const counter = "TcpExtTCPAbortOnData"

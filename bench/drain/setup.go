@@ -7,20 +7,20 @@ import (
 	"lastack/bench/setup"
 )
 
-// Setup is a drain as it is carried out: a Spec in which nothing is left open, and what Resolve chose. It is plain data.
+// Setup is a Spec with everything decided, and what Resolve chose. It is plain data.
 type Setup struct {
 	Spec
-	// Engine names the backend of the clients' sockets; EngineReason is why it is not a better one.
+	// Engine is the name of the backend; EngineReason says why it is not a better one.
 	EngineReason string
-	// Slots is the number of connections for which the load has room.
+	// Slots is the number of connections that the load can have open.
 	Slots int
-	// FewPorts says that TIME_WAITs of the load may use up the local ports, empty if not.
+	// FewPorts warns that TIME_WAITs of the load may use up the local ports; empty if they cannot.
 	FewPorts string
-	// Record is the plan as the record shows it, but for what is known when the drain is over.
+	// Record is the plan for the record, without what is known only at the end.
 	Record record.Plan
 }
 
-// Read reads what Resolve has to know of the host. A *sockstate.ValueError says that this host refuses the path of the ledger.
+// Read reads what Resolve needs to know about the host. The error is a *sockstate.ValueError if this host refuses the path of the ledger.
 func Read(spec Spec) (setup.Facts, error) {
 	if spec.Stop.Ledger != "" {
 		if _, err := lookAtLedger(spec.Stop.Ledger); err != nil {
@@ -31,7 +31,7 @@ func Read(spec Spec) (setup.Facts, error) {
 	return setup.Read(&load)
 }
 
-// Resolve makes every choice that spec leaves open, and refuses what cannot be carried out: a *sockstate.ValueError.
+// Resolve makes every choice that spec leaves open, and refuses a drain that cannot be done. The error is a *sockstate.ValueError.
 func Resolve(spec Spec, facts setup.Facts) (Setup, error) {
 	s := Setup{Spec: spec}
 	if err := spec.Validate(); err != nil {
@@ -49,7 +49,7 @@ func Resolve(spec Spec, facts setup.Facts) (Setup, error) {
 
 // load is the load of the clients.
 func (c *Spec) load() setup.Spec {
-	plan, _ := c.plan(c.Target)
+	plan := c.plan(c.Target)
 	plan.Workers = cmp.Or(plan.Workers, 1)
 	return setup.Spec{Plan: plan, Names: []string{c.Load.Host}, AllowPublic: c.AllowPublic, Engine: c.Engine, Sandbox: c.Sandbox, Command: c.Command}
 }

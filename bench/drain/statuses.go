@@ -6,7 +6,7 @@ import (
 )
 
 // addStatuses counts the replies of a group by status class.
-func (j *joined) addStatuses(q *record.DrainRequests, group int) {
+func (j *joined) addStatuses(to [2]*record.DrainRequests, group int) {
 	var after sockstate.Statuses
 	for i := range j.requests {
 		if r := &j.requests[i]; int(r.Group) == group && r.Status != 0 && r.Ended >= j.signal {
@@ -14,7 +14,7 @@ func (j *joined) addStatuses(q *record.DrainRequests, group int) {
 		}
 	}
 	all, marked := j.atEnd.Groups[group].Ledger.Statuses, j.atMark.Groups[group].Ledger.Statuses
-	after[sockstate.InvalidStatus] = all[sockstate.InvalidStatus] - marked[sockstate.InvalidStatus] // no whole reply, and so not in the journal
+	after[sockstate.InvalidStatus] = all[sockstate.InvalidStatus] - marked[sockstate.InvalidStatus] // not in the journal, which has whole replies only
 	put := func(m *map[string]int64, c sockstate.StatusClass, n int64) {
 		if n <= 0 {
 			return
@@ -29,7 +29,9 @@ func (j *joined) addStatuses(q *record.DrainRequests, group int) {
 		if c == 1 {
 			continue // interim: another reply follows
 		}
-		put(&q.HTTP, c, after[i])
-		put(&q.HTTPBefore, c, all[i]-after[i])
+		for _, q := range to {
+			put(&q.HTTP, c, after[i])
+			put(&q.HTTPBefore, c, all[i]-after[i])
+		}
 	}
 }

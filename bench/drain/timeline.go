@@ -10,10 +10,10 @@ import (
 	"lastack/loadgen"
 )
 
-// timeline lists the events worth a line, in the order of time.
+// timeline lists the main events in order of time.
 type timeline []record.DrainMoment
 
-// add leaves out what has no time.
+// add leaves out an event without a time.
 func (l *timeline) add(at *float64, format string, args ...any) {
 	if at != nil {
 		*l = append(*l, record.DrainMoment{TS: *at, What: fmt.Sprintf(format, args...)})
@@ -55,7 +55,7 @@ func (j *joined) timeline(t *record.DrainTry) []record.DrainMoment {
 	return l
 }
 
-// addGroup tells when the server ended the connections that a group had at the signal.
+// addGroup adds when the server ended the connections that a group had at the signal.
 func (l *timeline) addGroup(g *record.DrainGroup) {
 	switch {
 	case g.OpenAtStop == 0 || g.FirstEndS == nil:
@@ -67,7 +67,7 @@ func (l *timeline) addGroup(g *record.DrainGroup) {
 	}
 }
 
-// addReplies tells of the first 5xx, and of the last reply where nobody took the server's place.
+// addReplies adds the first 5xx, and the last reply if no server took over.
 func (l *timeline) addReplies(j *joined) {
 	last, failed := int64(0), false
 	for i := range j.requests {
@@ -85,7 +85,7 @@ func (l *timeline) addReplies(j *joined) {
 	}
 }
 
-// stopWords is what happened at 0.
+// stopWords says what happened at time 0.
 func (j *joined) stopWords() string {
 	switch {
 	case j.server.signalFailed != "" && j.thenSent == 0 && j.exited == 0:

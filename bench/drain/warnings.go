@@ -11,78 +11,74 @@ import (
 	"lastack/sockstate"
 )
 
-// doubts says what to know beside the figures of a try.
-func (j *joined) doubts(t *record.DrainTry) []string {
-	var w []string
-	add := func(format string, args ...any) { w = append(w, fmt.Sprintf(format, args...)) }
-	if p := j.server.process; p != nil && p.trouble != "" {
-		add("server: %s", p.trouble)
-	}
-	w = append(w, j.hookDoubts(t)...)
-	for _, b := range j.beside {
-		if b.Ended != "" {
-			add("also: %q ended (%s) beside the server: what clients saw may come of that", strings.Join(b.Command, " "), b.Ended)
-		}
-	}
-	if q := &t.Requests; !j.ownCounters && q.Unsafe > 0 && q.CutRST > 0 {
-		add("requests: outside a sandbox, and with --also, the kernel's counters are not the server's alone, so that a reset for data that nobody read cannot be told from one by SO_LINGER: requests cut by RST count as unsafe to retry")
-	}
-	if c := &t.Connections; j.byHook() && t.Listener.Refused == 0 && c.FIN+c.RST+c.Cut == 0 && c.Opened > 0 {
-		add("server.hook: nothing that clients could see came of the stop command: no connection was ended, and none refused")
-	}
-	w = append(w, loadDoubts(t)...)
-	w = append(w, lateDoubts(t)...)
-	for _, u := range j.unread {
-		add("accounting: not read: %s", u)
-	}
-	if n := t.Order.Dropped; n > 0 {
-		add("order: %d packets were not captured, so that times and the judgement of lost requests may be wrong for as many connections", n)
-	}
-	if n := j.journal.Overflow; n > 0 {
-		add("connections: %d entries found no room in the journal: fates are missing", n)
-	}
-	return w
-}
+// sentences are for the user.
+type sentences []string
 
-func (j *joined) hookDoubts(t *record.DrainTry) []string {
+func (s *sentences) add(format string, args ...any) { *s = append(*s, fmt.Sprintf(format, args...)) }
+
+// doubts are the caveats of a try's figures.
+func (j *joined) doubts(t *record.DrainTry) []string {
+	var w sentences
+	if p := j.server.process; p != nil && p.trouble != "" {
+		w.add("server: %s", p.trouble)
+	}
 	switch s := &t.Server; {
 	case j.hook == nil:
 	case s.HookS == nil:
-		return []string{"server.hook: the stop command had not ended when the watch did"}
+		w.add("server.hook: the stop command had not ended when the watch did")
 	case s.HookCode == nil || *s.HookCode != 0:
-		return []string{fmt.Sprintf("server.hook: the stop command failed (%s)", exitWords(j.hook.exit))}
+		w.add("server.hook: the stop command failed (%s)", exitWords(j.hook.exit))
 	}
-	return nil
+	for _, b := range j.beside {
+		if b.Ended != "" {
+			w.add("also: %q ended (%s) beside the server: what clients saw may come of that", strings.Join(b.Command, " "), b.Ended)
+		}
+	}
+	if q := &t.Requests; !j.ownCounters && q.Unsafe > 0 && q.CutRST > 0 {
+		w.add("requests: outside a sandbox, and with --also, the kernel's counters are not the server's alone, so that a reset for data that nobody read cannot be told from one by SO_LINGER: requests cut by RST count as unsafe to retry")
+	}
+	if c := &t.Connections; j.byHook() && t.Listener.Refused == 0 && c.FIN+c.RST+c.Cut == 0 && c.Opened > 0 {
+		w.add("server.hook: nothing that clients could see came of the stop command: no connection was ended, and none refused")
+	}
+	w.addLoad(t)
+	w.addLate(t)
+	for _, u := range j.unread {
+		w.add("accounting: not read: %s", u)
+	}
+	if n := t.Order.Dropped; n > 0 {
+		w.add("order: %d packets were not captured, so that times and the judgement of lost requests may be wrong for as many connections", n)
+	}
+	if n := j.journal.Overflow; n > 0 {
+		w.add("connections: %d entries found no room in the journal: fates are missing", n)
+	}
+	return w
 }
 
-// loadDoubts tells of what failed without a stop of the server.
-func loadDoubts(t *record.DrainTry) (w []string) {
-	add := func(format string, args ...any) { w = append(w, fmt.Sprintf(format, args...)) }
+// addLoad warns of failures that the stop did not cause.
+func (s *sentences) addLoad(t *record.DrainTry) {
 	if all, ok := repliesOf(t.Requests.HTTPBefore), t.Requests.HTTPBefore["2xx"]; all > ok {
-		add("http: %s of %s replies before the stop were not 2xx (%s): want an --exchange, or a -H 'Host: NAME', that the server has",
+		s.add("http: %s of %s replies before the stop were not 2xx (%s): want an --exchange, or a -H 'Host: NAME', that the server has",
 			quantity.Count(all-ok), quantity.Count(all), classWords(t.Requests.HTTPBefore))
 	}
 	if b := &t.Before; b.Lost+b.Connects > 0 {
-		add("load: before the stop already %s requests were lost (%s without a reply in time), %s answered, and %s connects had no answer or were refused; they are in no other count",
+		s.add("load: before the stop already %s requests were lost (%s without a reply in time), %s answered, and %s connects had no answer or were refused; they are in no other count",
 			quantity.Count(b.Lost), quantity.Count(b.TimedOut), quantity.Count(b.Answered), quantity.Count(b.Connects))
 	}
 	if l := &t.Listener; l.Failed > 0 && !l.FailedMostly() {
-		add("load: %s of %s connects after the stop failed on this host, for want of a local port, a descriptor or memory: they say nothing of the server, and are not among what failed",
+		s.add("load: %s of %s connects after the stop failed on this host, for want of a local port, a descriptor or memory: they say nothing of the server, and are not among what failed",
 			quantity.Count(l.Failed), quantity.Count(l.Attempts))
 	}
-	return w
 }
 
-// lateDoubts tell that this program was late. Why is not known: it may have been halted, or had no CPU.
-func lateDoubts(t *record.DrainTry) (w []string) {
+// addLate warns that this program was late. Why is not known: it may have been halted, or had no CPU.
+func (s *sentences) addLate(t *record.DrainTry) {
 	if h := t.HaltedS; h > 0 && h <= verdict.HaltedTooLongS {
-		w = append(w, fmt.Sprintf("order: this program did not run for %s after the signal (halted, or without a CPU): what clients saw then came late", quantity.Seconds(h)))
+		s.add("order: this program did not run for %s after the signal (halted, or without a CPU): what clients saw then came late", quantity.Seconds(h))
 	}
 	if u := t.Order.UncertaintyUs; u > 1000 {
-		// Starting a command, or a client's loop, may take that long by itself.
-		w = append(w, fmt.Sprintf("order: what came within %s of the signal, or of the stop command, may have come before it", quantity.Seconds(u/1e6)))
+		// Less is what starting a command, or a client's loop, takes anyway.
+		s.add("order: what came within %s of the signal, or of the stop command, may have come before it", quantity.Seconds(u/1e6))
 	}
-	return w
 }
 
 // classWords lists the classes of replies other than 2xx, like "4xx 3, 5xx 502".

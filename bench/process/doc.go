@@ -1,6 +1,6 @@
 // Package process starts servers, signals them, finds who owns a listening socket, and leaves no process behind.
 //
-// A server is the child of a reaper, which is this program executed once more (IsInit, RunInit). The reaper is the subreaper of all
+// A server is the child of a reaper, which is this program executed once more (Main). The reaper is the subreaper of all
 // descendants of the server (PR_SET_CHILD_SUBREAPER), so that it also reaches a daemon that forks away. It ends them all when this process
 // ends, however that happens:
 //

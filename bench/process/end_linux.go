@@ -53,12 +53,7 @@ func (p *Process) end() error {
 	} else if len(left) == 0 {
 		err = within(endTimeout, "the reaper", p.child.ended)
 	}
-	p.given.Store(true)
-	p.ch.close()
-	_ = p.handle.close()
-	<-p.told
-	p.out.close()
-	p.closeGone()
+	p.forget(p.out.close)
 	if len(left) > 0 {
 		err = errors.Join(fmt.Errorf("they live %v after SIGKILL: %w", p.patience, os.ErrDeadlineExceeded), err)
 	}
@@ -84,12 +79,7 @@ func (p *Process) endRest() []one {
 		}
 	}
 	p.given.Store(true)
-	// Both fail only if it has ended.
-	if p.child != nil {
-		_ = p.child.cmd.Process.Kill()
-	} else {
-		_ = p.reaper.signal(unix.SIGKILL)
-	}
+	p.signalReaper(unix.SIGKILL)
 	_ = within(endTimeout, "the reaper", p.told) // it had nothing left to tell
 	return nil
 }
@@ -117,20 +107,20 @@ func (p *Process) LetGo() error {
 func (p *Process) letGo() error {
 	_ = p.ch.send(request{LetGo: true}) // the reaper may have gone
 	err := within(p.patience, "the reaper", p.child.ended)
-	p.given.Store(true)
-	p.ch.close()
-	_ = p.handle.close()
-	<-p.told
-	p.out.release()
-	p.closeGone()
+	p.forget(p.out.release)
 	if err != nil {
 		return &EndError{Err: err}
 	}
 	return p.orphaned
 }
 
-// closeGone closes gone if the reaper did not tell.
-func (p *Process) closeGone() {
+// forget gives up the process and its reaper, and its output by leave. It closes gone if the reaper did not tell.
+func (p *Process) forget(leave func()) {
+	p.given.Store(true)
+	p.ch.close()
+	_ = p.handle.close()
+	<-p.told
+	leave()
 	select {
 	case <-p.gone:
 	default:

@@ -52,13 +52,7 @@ type containError struct {
 }
 
 func (e *containError) Error() string {
-	s := "no PID namespace"
-	if e.Call != "" {
-		s += ": " + e.Call
-	}
-	if e.Err != nil {
-		s += fmt.Sprintf(": %v", e.Err)
-	}
+	s := fmt.Sprintf("no PID namespace: %s: %v", e.Call, e.Err)
 	if e.Cause != "" {
 		s += ": " + e.Cause
 	}

@@ -28,12 +28,18 @@ const channelFd = 3
 // initEnv keeps them small: they do next to nothing.
 var initEnv = []string{"GOMAXPROCS=1", "GOGC=25"}
 
-// IsInit reports whether this process was executed by Start, to be an init or a reaper: main then calls
-// os.Exit(RunInit()) before it does anything else.
-func IsInit() bool { return os.Args[0] == initArg || os.Args[0] == reaperArg }
+// Main does the work of an init or a reaper and exits, if Start has executed this process to be one. main calls it before it does anything
+// else.
+func Main() {
+	if isInit() {
+		os.Exit(serve())
+	}
+}
 
-// RunInit does the work of an init or a reaper, and returns the exit code. What it has to say goes to who started it.
-func RunInit() int {
+func isInit() bool { return os.Args[0] == initArg || os.Args[0] == reaperArg }
+
+// serve returns the exit code. What it has to say goes to who started it.
+func serve() int {
 	// PDEATHSIG of what is forked follows the thread.
 	runtime.LockOSThread()
 	_ = os.WriteFile("/proc/self/comm", []byte(os.Args[0]), 0) // for ps; it does no harm if it stays "exe"

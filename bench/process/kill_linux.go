@@ -14,11 +14,7 @@ import (
 
 // endDescendants kills descendants until this process ends, which it does when it has reaped the last. It returns false after patience.
 func endDescendants(patience time.Duration) bool {
-	self, err := os.Readlink("/proc/self") // its number there, which in a PID namespace may not be its own
-	if err != nil {
-		return false
-	}
-	root, err := strconv.Atoi(self)
+	self, err := procfs.Self() // by its number in /proc, which in a PID namespace may not be its own
 	if err != nil {
 		return false
 	}
@@ -27,7 +23,7 @@ func endDescendants(patience time.Duration) bool {
 		// What forks and exits is gone before it is met a second time, so no time is lost while there is
 		// something new. What was killed and cannot die yet (in a system call that is not interrupted) needs no
 		// second signal.
-		if k.round(root) {
+		if k.round(self.PID) {
 			runtime.Gosched() // to who reaps
 			continue
 		}
@@ -74,11 +70,7 @@ func (k *killer) below(parent int) bool {
 			if err != nil {
 				continue
 			}
-			p, err := procfs.NewProc(pid)
-			if err != nil {
-				continue
-			}
-			if o, ok := look(p); ok && o.parent == parent { // else the number is another's, or it was handed to root meanwhile
+			if o, ok := lookAt(pid); ok && o.parent == parent { // else the number is another's, or it was handed to root meanwhile
 				met = k.kill(o) || met
 				met = k.below(pid) || met
 			}

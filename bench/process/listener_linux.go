@@ -24,12 +24,8 @@ func Listeners(diag Sockets, addr netip.AddrPort) ([]Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, unreadable := newFound(inodes(ls)), 0
-	for _, o := range everybody {
-		if !o.kernel && !found.in(o.pid) {
-			unreadable++
-		}
-	}
+	everybody = slices.DeleteFunc(everybody, func(o one) bool { return o.kernel })
+	found, unreadable := find(inodes(ls), numbers(everybody))
 	for i := range ls {
 		ls[i].Holders, ls[i].Unreadable = found.by[ls[i].Inode], unreadable
 	}
@@ -54,17 +50,10 @@ func (p *Process) Owns(ls []Listener) (Ownership, error) {
 	tree := numbers(p.within(all))
 	// A process that is not in /proc is hidden (hidepid).
 	hidden := p.running() && !slices.Contains(tree, p.pid)
-	found, unreadable := newFound(inodes(ls)), 0
-	active := false
-	for _, pid := range tree {
-		if !found.in(pid) {
-			unreadable++
-		}
-		active = active || activated(pid)
-	}
+	found, unreadable := find(inodes(ls), tree)
 	o := judge(ls, tree, found.by, unreadable == 0 && !hidden)
 	o.Unreadable = max(0, o.Unreadable-unreadable)
-	o.Activated = active
+	o.Activated = slices.ContainsFunc(tree, activated)
 	if !p.own {
 		o.Master = master(all, p.pid, o.By)
 		o.MasterName = comm(o.Master)
@@ -137,17 +126,15 @@ func Ports(diag Sockets, pids []int) ([]netip.AddrPort, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := newFound(nil)
+	var ls []Listener
 	for _, b := range all {
-		found.want[b.Inode] = true
+		ls = append(ls, b.Listener)
 	}
-	for _, pid := range pids {
-		found.in(pid)
-	}
+	found, _ := find(inodes(ls), pids)
 	var addrs []netip.AddrPort
-	for _, b := range all {
-		if len(found.by[b.Inode]) > 0 {
-			addrs = append(addrs, b.Addr)
+	for _, l := range ls {
+		if len(found.by[l.Inode]) > 0 {
+			addrs = append(addrs, l.Addr)
 		}
 	}
 	slices.SortFunc(addrs, netip.AddrPort.Compare)
@@ -157,10 +144,7 @@ func Ports(diag Sockets, pids []int) ([]netip.AddrPort, error) {
 // Owners maps sockets, by inode, to the process that has one among its descriptors: the one with the highest number if several have. It
 // leaves out a socket that none of them has, or none that may be read.
 func Owners(pids []int, inodes []uint64) map[uint64]int {
-	found := newFound(inodes)
-	for _, pid := range pids {
-		found.in(pid)
-	}
+	found, _ := find(inodes, pids)
 	by := make(map[uint64]int, len(found.by))
 	for inode, holders := range found.by {
 		by[inode] = slices.Max(holders)
@@ -180,6 +164,17 @@ func newFound(want []uint64) *found {
 		f.want[inode] = true
 	}
 	return f
+}
+
+// find looks for sockets among the descriptors of processes, of which it cannot read some.
+func find(want []uint64, pids []int) (f *found, unreadable int) {
+	f = newFound(want)
+	for _, pid := range pids {
+		if !f.in(pid) {
+			unreadable++
+		}
+	}
+	return f, unreadable
 }
 
 // in reads a process's descriptors. It is false if that is not allowed; a process that has ended has none.

@@ -61,11 +61,7 @@ func (h *handle) poll(events int16) error {
 	if err != nil {
 		return err
 	}
-	return conn.Read(func(fd uintptr) bool {
-		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		_, _ = unix.Poll(p, 0) // interrupted or not, Revents tells
-		return p[0].Revents&events != 0
-	})
+	return conn.Read(func(fd uintptr) bool { return pollNow(fd)&events != 0 })
 }
 
 // ended reports whether the process has ended: nobody may have reaped it yet. It needs no wait.
@@ -79,10 +75,12 @@ func (h *handle) ended() bool {
 	return ended
 }
 
-func hasEnded(pidfd uintptr) bool {
-	p := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+func hasEnded(pidfd uintptr) bool { return pollNow(pidfd) != 0 }
+
+func pollNow(fd uintptr) int16 {
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	_, _ = unix.Poll(p, 0) // interrupted or not, Revents tells
-	return p[0].Revents != 0
+	return p[0].Revents
 }
 
 // signal checks first whether the process has ended: a zombie takes every signal without an error (lock_task_sighand).

@@ -128,8 +128,8 @@ func TestZombie(t *testing.T) {
 func TestRelook(t *testing.T) {
 	list := []one{{pid: 2, parent: 0}, {pid: 3, parent: 10, started: 5}, {pid: 4, parent: 3}, {pid: 5, parent: 10, started: 5}, {pid: 6, parent: 10, started: 5}}
 	now := map[int]one{3: {pid: 3, parent: 2, started: 5}, 5: {pid: 5, parent: 2, started: 6}}
-	got := relook(list, func(o one) (one, bool) {
-		again, ok := now[o.pid]
+	got := relook(list, func(pid int) (one, bool) {
+		again, ok := now[pid]
 		return again, ok
 	})
 	want := []one{{pid: 2}, {pid: 3, parent: 2, started: 5}, {pid: 4, parent: 3}} // 5 is another by now, 6 has ended

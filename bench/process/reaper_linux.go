@@ -129,10 +129,14 @@ func (p *Process) wakeReaper() {
 		return
 	}
 	p.setTrouble("somebody had stopped its reaper (process %d, of lastack's own) with SIGSTOP, without which its end is not known: it was continued, so that the end may be told late", pid)
-	// Both fail only if it has ended.
+	p.signalReaper(unix.SIGCONT)
+}
+
+// signalReaper fails only if the reaper has ended.
+func (p *Process) signalReaper(sig syscall.Signal) {
 	if p.child != nil {
-		_ = p.child.cmd.Process.Signal(unix.SIGCONT)
+		_ = p.child.cmd.Process.Signal(sig)
 	} else {
-		_ = p.reaper.signal(unix.SIGCONT)
+		_ = p.reaper.signal(sig)
 	}
 }

@@ -30,9 +30,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	if IsInit() {
-		os.Exit(RunInit())
-	}
+	Main()
 	if name := os.Getenv(envProgram); name != "" {
 		f, ok := programs[name]
 		if !ok {

@@ -118,7 +118,7 @@ func trySpace(attr *syscall.SysProcAttr) (*space, error) {
 
 // notUp says why a channel ended before its first message.
 func notUp(err error) error {
-	return fmt.Errorf("the program that was executed did not answer (does its main call process.RunInit?): %w", err)
+	return fmt.Errorf("the program that was executed did not answer (does its main call process.Main?): %w", err)
 }
 
 func likelyCause(err error) string {

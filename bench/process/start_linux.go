@@ -27,9 +27,9 @@ import (
 // are without effect (user_namespaces(7)): Auto does not take it for a program that has these itself, but cannot know
 // what a shell calls.
 func Start(spec Spec) (*Process, error) {
-	if IsInit() {
-		// main has not called RunInit, and would start itself for ever.
-		return nil, &startError{Args: spec.Args, Call: "start its reaper", Err: errors.New("main must call process.RunInit where process.IsInit")}
+	if isInit() {
+		// main has not called Main, and would start itself for ever.
+		return nil, &startError{Args: spec.Args, Call: "start its reaper", Err: errors.New("main must call process.Main")}
 	}
 	path, err := lookUp(spec)
 	if err != nil {
@@ -149,7 +149,7 @@ func launch(spec Spec, path string, s *space) (_ *Process, err error) {
 	}
 	p := &Process{
 		own: true, contain: Group, exited: make(chan struct{}), gone: make(chan struct{}),
-		held: held{space: s, patience: endTimeout, told: make(chan struct{}), stuck: make(chan struct{})},
+		space: s, patience: endTimeout, told: make(chan struct{}), stuck: make(chan struct{}),
 	}
 	if s != nil {
 		p.contain = PIDNamespace

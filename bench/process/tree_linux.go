@@ -33,18 +33,12 @@ func snapshot() ([]one, error) {
 		}
 	}
 	slices.SortFunc(list, func(a, b one) int { return a.pid - b.pid })
-	return relook(list, func(o one) (one, bool) {
-		p, err := procfs.NewProc(o.pid)
-		if err != nil {
-			return one{}, false
-		}
-		return look(p)
-	}), nil
+	return relook(list, lookAt), nil
 }
 
 // relook reads processes again whose parent is not in the list. It ended while the list was read, and the kernel has given them another
 // (forget_original_parent).
-func relook(list []one, look func(one) (one, bool)) []one {
+func relook(list []one, lookAt func(pid int) (one, bool)) []one {
 	lives := make(map[int]bool, len(list))
 	for _, o := range list {
 		lives[o.pid] = true
@@ -52,7 +46,7 @@ func relook(list []one, look func(one) (one, bool)) []one {
 	var now []one
 	for _, o := range list {
 		if o.parent != 0 && !lives[o.parent] {
-			again, ok := look(o)
+			again, ok := lookAt(o.pid)
 			if !ok || again.started != o.started {
 				continue
 			}
@@ -70,6 +64,14 @@ func look(p procfs.Proc) (o one, ok bool) {
 		return one{}, false
 	}
 	return one{pid: p.PID, parent: s.PPID, session: s.Session, started: s.Starttime, kernel: s.Flags&kernelThread != 0}, true
+}
+
+func lookAt(pid int) (o one, ok bool) {
+	p, err := procfs.NewProc(pid)
+	if err != nil {
+		return one{}, false
+	}
+	return look(p)
 }
 
 // below returns what descends from root, parents before children.
@@ -154,10 +156,6 @@ func (o *one) signal(sig syscall.Signal) error {
 
 // lives reports whether the number is still the process's.
 func (o *one) lives() bool {
-	p, err := procfs.NewProc(o.pid)
-	if err != nil {
-		return false
-	}
-	now, ok := look(p)
+	now, ok := lookAt(o.pid)
 	return ok && now.started == o.started
 }

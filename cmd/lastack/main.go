@@ -24,9 +24,7 @@ import (
 )
 
 func main() {
-	if process.IsInit() {
-		os.Exit(process.RunInit())
-	}
+	process.Main()
 	host.Proof()
 	if err := host.CheckPrivileges(); err != nil {
 		fmt.Fprintf(os.Stderr, "lastack: %v\n", err)

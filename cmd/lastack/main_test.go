@@ -27,9 +27,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	// What drain starts its servers below is /proc/self/exe too, under names of package process's own.
-	if process.IsInit() {
-		os.Exit(process.RunInit())
-	}
+	process.Main()
 	commands := map[string]func(){
 		"lastack": main,
 		// The child in which doctor tries a namespace is /proc/self/exe under this name: here, the test binary.

@@ -38,3 +38,11 @@ func (e *Error) remedy() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// failed is the *Error of a call that returned err, nil if that is nil.
+func failed(call, on string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{call, on, err}
+}

@@ -37,18 +37,14 @@ func attachFilter(fd int, server netip.AddrPort, f Filter, link *net.Interface) 
 		filter[i] = unix.SockFilter{Code: c.Op, Jt: c.Jt, Jf: c.Jf, K: c.K}
 	}
 	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog); err != nil {
-		return &Error{"setsockopt", "SO_ATTACH_FILTER", err}
-	}
-	return nil
+	return failed("setsockopt", "SO_ATTACH_FILTER", unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog))
 }
 
 // listen makes the socket receive the packets sent and received on the link. Sent packets go only to sockets bound to
 // all protocols (dev_queue_xmit_nit).
 func listen(fd int, link *net.Interface) error {
-	err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: link.Index})
-	if err != nil {
-		return &Error{"bind", link.Name, err}
+	if err := bind(fd, link, unix.ETH_P_ALL); err != nil {
+		return err
 	}
 	return linkError(fd, link)
 }
@@ -67,14 +63,11 @@ func linkError(fd int, link *net.Interface) error {
 func unlisten(fd int, link *net.Interface) error {
 	// For local experiments (IEEE 802).
 	const protocol = 0x88b5
-	err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: networkOrder(protocol), Ifindex: link.Index})
-	if err != nil {
-		return &Error{"bind", link.Name, err}
-	}
-	return nil
+	return bind(fd, link, protocol)
 }
 
-func networkOrder(p uint16) uint16 {
-	b := [2]byte{byte(p >> 8), byte(p)}
-	return binary.NativeEndian.Uint16(b[:])
+func bind(fd int, link *net.Interface, protocol uint16) error {
+	order := [2]byte{byte(protocol >> 8), byte(protocol)} // the network's
+	at := &unix.SockaddrLinklayer{Protocol: binary.NativeEndian.Uint16(order[:]), Ifindex: link.Index}
+	return failed("bind", link.Name, unix.Bind(fd, at))
 }

@@ -16,22 +16,11 @@ func Open(*netns.NS) (*Conn, error) { return nil, sockstate.ErrNeedsLinux }
 // Census needs Linux.
 func (*Conn) Census(*sockstate.Filter, *sockstate.Census) error { return sockstate.ErrNeedsLinux }
 
-// Each needs Linux.
-func (*Conn) Each(*sockstate.Filter, func(*Socket)) error { return sockstate.ErrNeedsLinux }
-
-// Listeners needs Linux.
-func (*Conn) Listeners(func(*Socket)) error { return sockstate.ErrNeedsLinux }
-
-// DestroyAll needs Linux.
-func (*Conn) DestroyAll(*sockstate.Filter, func(*Socket) bool) (int, error) {
-	return 0, sockstate.ErrNeedsLinux
-}
-
 // Seen is 0.
 func (*Conn) Seen() int { return 0 }
 
-// Close does nothing.
-func (*Conn) Close() error { return nil }
-
 // Handshakes needs Linux.
 func (*Conn) Handshakes(*sockstate.Filter) (int, error) { return 0, sockstate.ErrNeedsLinux }
+
+// Close does nothing.
+func (*Conn) Close() error { return nil }

@@ -17,8 +17,7 @@ type sockets interface {
 	DestroyAll(*sockstate.Filter, func(*sockdiag.Socket) bool) (int, error)
 }
 
-// openSockets opens sock_diag, or /proc/net/tcp where there is none (a seccomp filter, a kernel without it): doubt then
-// says so.
+// openSockets opens sock_diag, or /proc/net/tcp if sock_diag does not work (a seccomp filter, a kernel without it); doubt then says so.
 func openSockets() (s sockets, doubt string, err error) {
 	diag, err := sockdiag.Open(nil)
 	if err == nil {
@@ -31,8 +30,8 @@ func openSockets() (s sockets, doubt string, err error) {
 	return procSockets{table}, fmt.Sprintf("observer: sockets were read from /proc/net/tcp, as sock_diag does not work here: %v", err), nil
 }
 
-// procSockets reads what sock_diag would tell from /proc/net/tcp. It does not tell a listener's backlog nor whether it is
-// for IPv6 only, and cannot destroy a socket.
+// procSockets reads /proc/net/tcp in place of sock_diag. It knows neither a listener's backlog nor whether it is for IPv6 only, and cannot
+// destroy a socket.
 type procSockets struct{ *procnet.Source }
 
 func (p procSockets) Each(f *sockstate.Filter, each func(*sockdiag.Socket)) error {
@@ -56,7 +55,7 @@ func (p procSockets) Listeners(each func(*sockdiag.Socket)) error {
 	})
 }
 
-// DestroyAll leaves them all: they go by themselves, later.
+// DestroyAll destroys none: they go by themselves, later.
 func (procSockets) DestroyAll(*sockstate.Filter, func(*sockdiag.Socket) bool) (int, error) {
 	return 0, nil
 }

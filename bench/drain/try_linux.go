@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"lastack/loadgen"
-	"lastack/sockstate"
 	"lastack/sockstate/capture"
+	"lastack/sockstate/clock"
 	"lastack/sockstate/observe"
 )
 
@@ -26,49 +26,38 @@ import (
 type try struct {
 	*experiment
 	n      int
-	groups groups
 	server *server
 	// next is the server that takes the old one's place, nil until it is started.
 	next *successor
 
-	load      *loadgen.Generator
-	observer  *observe.Observer
-	capture   *capture.Capture
-	noPackets error // why there is no capture
-	before    sockstate.Counters
-	begun     int64
-	// ledgerBefore is what stood where the server writes its ledger.
+	load     *loadgen.Generator
+	observer *observe.Observer
+	capture  *capture.Capture
+	// ledgerBefore is the file that was at the path of the ledger.
 	ledgerBefore os.FileInfo
-	probed       int64 // connections that waited for the server to speak first
-	queue        queue
-	marked       loadgen.Snapshot // the load at the mark before the stop
-	warnings     []string
+	// seen grows during the try; stopped is set when it is complete, so that it can be folded.
+	seen    evidence
+	stopped bool
 }
 
-// outcome is the result of a try: load is nil where there was none, evidence where the server was never stopped.
-type outcome struct {
-	load     *loadgen.Result
-	evidence *evidence
-}
-
-// run makes the try. An error means that it could not be made, or broke.
-func (t *try) run(ctx context.Context) (o outcome, err error) {
+// run makes the try. The result is nil if there was no load. An error means that the try could not be made, or was broken off.
+func (t *try) run(ctx context.Context) (load *loadgen.Result, err error) {
 	var w *watch
-	defer func() { err = errors.Join(err, t.close(w, o.load != nil)) }()
+	defer func() { err = errors.Join(err, t.close(w, load != nil)) }()
 	t.say("starting")
 	if err := t.prepare(ctx); err != nil {
-		return o, err
+		return nil, err
 	}
 	w, err = t.stopUnderLoad(ctx)
-	o.load, o.evidence, err = t.conclude(ctx, w, err)
-	return o, err
+	return t.conclude(ctx, w, err)
 }
 
 // stopUnderLoad starts the load, stops the server and watches it. The watch is nil if the server was not stopped.
 func (t *try) stopUnderLoad(ctx context.Context) (*watch, error) {
-	if err := t.begin(ctx); err != nil {
+	if err := t.load.Start(ctx); err != nil {
 		return nil, err
 	}
+	t.seen.begun = clock.Now()
 	t.say("connecting")
 	if err := t.hold(ctx); err != nil || ctx.Err() != nil {
 		return nil, err
@@ -80,16 +69,8 @@ func (t *try) stopUnderLoad(ctx context.Context) (*watch, error) {
 		}
 	}
 	t.say("stopping the server")
-	s, err := t.stop()
-	if s == nil {
-		return nil, err
-	}
-	w := &watch{
-		try: t, hook: s.hook, seen: serverEvidence{signalFailed: s.failed},
-		times: times{begun: t.begun, signal: s.signal, sending: s.sending},
-	}
-	t.marked = s.marked
-	if err != nil || ctx.Err() != nil {
+	w, err := t.stop()
+	if w == nil || err != nil || ctx.Err() != nil {
 		return w, err
 	}
 	t.say("watching")
@@ -99,18 +80,14 @@ func (t *try) stopUnderLoad(ctx context.Context) (*watch, error) {
 // say emits what goes on.
 func (t *try) say(what string) { t.phase(t.n, what) }
 
-func (t *try) warn(format string, args ...any) {
-	t.warnings = append(t.warnings, fmt.Sprintf(format, args...))
-}
-
-// died is the error of a server that ended before it was to.
+// died is the error of a server that ended too early.
 func (t *try) died() error {
 	why, err := t.server.died()
 	if err = errors.Join(err, t.besideDied()); err != nil {
 		return err
 	}
 	if why != "" {
-		return &StartError{Command: t.command(), Why: why, Said: t.server.said()}
+		return &startError{Command: t.command(), Why: why, Said: t.server.said()}
 	}
 	return nil
 }
@@ -122,7 +99,7 @@ func (t *try) command() []string {
 	return []string{fmt.Sprintf("process %d", t.server.proc.PID())}
 }
 
-// close ends what the try has opened or started. It leaves a server that came back to the next try, unless that starts its own.
+// close ends what the try has opened or started. It leaves a restarted server to the next try, unless that starts its own.
 func (t *try) close(w *watch, loaded bool) error {
 	var errs []error
 	if t.load != nil {
@@ -153,7 +130,7 @@ func (t *try) close(w *watch, loaded bool) error {
 // pollEvery is the polling interval of the watch.
 const pollEvery = 5 * time.Millisecond
 
-// tick calls each every pollEvery until it is done, fails, or the time is over.
+// tick calls each every pollEvery until it is done, it fails, or the time is over.
 func tick(ctx context.Context, atMost time.Duration, each func() (done bool, err error)) (done bool, err error) {
 	clock := time.NewTicker(pollEvery)
 	defer clock.Stop()

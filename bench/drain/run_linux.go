@@ -15,20 +15,20 @@ import (
 	"lastack/sockstate/sockio"
 )
 
-// experiment is a drain being carried out: what its tries share, and their results.
+// experiment is a running drain: what its tries share, and their results.
 type experiment struct {
 	Setup
 	sandbox record.Sandbox
 	emit    func(record.Event)
 	backend sockio.Backend
-	facts   *host.Facts // of the network namespace that it takes place in
+	facts   *host.Facts // of its network namespace
 	started time.Time
 
-	// target is where clients connect; others are the further addresses of its name, until it is known on which the server listens.
+	// target is where clients connect. others are the other addresses of its name, until it is known on which the server listens.
 	target netip.AddrPort
 	others []netip.AddrPort
 	beside []*beside
-	// back is the server that a restart brought, for the next try; nil where each try starts its own.
+	// back is the restarted server, for the next try; nil if each try starts its own.
 	back *process.Process
 
 	tries       []record.DrainTry
@@ -39,9 +39,9 @@ type experiment struct {
 	probed      int64 // connections that waited for the server to speak first
 }
 
-// Run carries out a drain in the network namespace of its caller, which in describes. It calls emit for each phase, on its own
-// goroutine. When ctx is cancelled Run ends the try under way and all that it has started, and returns what it measured until then. A
-// record may come with an error: it holds what could be saved of a drain that broke.
+// Run carries out a drain in the caller's network namespace, which in describes. It calls emit for each phase, on the caller's goroutine.
+// When ctx is cancelled it ends the try under way and everything that it has started, and returns what it has measured. A record may come
+// with an error: it holds what could be saved.
 func Run(ctx context.Context, setup Setup, in record.Sandbox, emit func(record.Event)) (*record.Run, error) {
 	x := &experiment{Setup: setup, sandbox: in, emit: emit, target: setup.Target, others: setup.Others, started: time.Now()}
 	if x.sandbox.Mode == "" {
@@ -72,7 +72,7 @@ func Run(ctx context.Context, setup Setup, in record.Sandbox, emit func(record.E
 	return run, errors.Join(err, aerr)
 }
 
-// sandboxed reports whether the network namespace is the drain's own.
+// sandboxed reports whether the drain has its own network namespace.
 func (x *experiment) sandboxed() bool { return x.sandbox.Mode != string(sandbox.Off) }
 
 func (x *experiment) open() (err error) {
@@ -82,31 +82,32 @@ func (x *experiment) open() (err error) {
 	if x.backend, err = sockio.Named(x.Engine); err != nil {
 		return err
 	}
-	// With fewer, workers in system calls keep the watch from running.
+	// With fewer, the watch would not run while workers are in system calls.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), max(x.Workers, 1)+3))
 	return nil
 }
 
-// phase emits what a try, counted from 0, does from now on.
+// phase emits what a try, counted from 0, does next.
 func (x *experiment) phase(try int, what string) {
 	x.emit(record.Event{Phase: &record.Phase{Try: try + 1, Text: what}})
 }
 
-// try makes one try and keeps its result. An error means that the try could not be made, or broke.
+// try makes one try and keeps its result. An error means that it could not be made, or was broken off.
 func (x *experiment) try(ctx context.Context, n int) error {
 	t := &try{experiment: x, n: n}
-	o, err := t.run(ctx)
-	x.probed += t.probed
+	load, err := t.run(ctx)
+	x.probed += t.seen.probed
 	x.interrupted = x.interrupted || ctx.Err() != nil
-	if o.evidence != nil {
-		x.tries = append(x.tries, fold(o.evidence))
-	} else if t.server != nil {
+	switch {
+	case t.stopped:
+		x.tries = append(x.tries, fold(&t.seen))
+	case t.server != nil:
 		err = x.explain(err, t.server.own())
-	} else {
+	default:
 		err = x.explain(err, nil)
 	}
-	if o.load != nil {
-		x.add(o.load)
+	if load != nil {
+		x.add(load)
 	}
 	return err
 }

@@ -13,34 +13,18 @@ import (
 	"lastack/sockstate/sockdiag"
 )
 
-// startAtMost is how long a server may take until it listens.
+// startAtMost is how long a server may take to listen.
 const startAtMost = 30 * time.Second
 
-// releasedAtMost bounds the wait for listeners of a server that is gone.
+// releasedAtMost bounds the wait for the listeners of a server that has gone to disappear.
 const releasedAtMost = 2 * time.Second
 
 // startPoll is the polling interval while waiting for the server to listen.
 const startPoll = 5 * time.Millisecond
 
-// StartError is a server that was started and did not come up.
-type StartError struct {
-	Command []string
-	Why     string
-	// Said is the end of what it wrote.
-	Said string
-}
-
-func (e *StartError) Error() string {
-	s := fmt.Sprintf("%q: %s", strings.Join(e.Command, " "), e.Why)
-	if said := strings.TrimSpace(e.Said); said != "" {
-		return s + "; it said:\n" + said
-	}
-	return s + "; it said nothing"
-}
-
-// start starts the server and waits until it listens. It finds out to which address of the target's name the load goes.
+// start starts the server and waits until it listens. It finds out which address of the target's name gets the load.
 func (x *experiment) start(ctx context.Context, s *server) error {
-	// A listener without a process belongs to one that is gone: io_uring releases it a little later (io_ring_exit_work).
+	// A listener without a process belonged to one that has gone: io_uring releases it a little later (io_ring_exit_work).
 	var there []process.Listener
 	_, err := tick(ctx, releasedAtMost, func() (free bool, err error) {
 		there, err = process.Listeners(s.diag, s.addr)
@@ -49,7 +33,7 @@ func (x *experiment) start(ctx context.Context, s *server) error {
 	if err != nil {
 		return err
 	}
-	var others []process.Listener // of the name's further addresses, not the server's
+	var others []process.Listener // on the name's other addresses, not the server's
 	for _, a := range x.others {
 		on, err := process.Listeners(s.diag, a)
 		if err != nil {
@@ -65,7 +49,7 @@ func (x *experiment) start(ctx context.Context, s *server) error {
 	case len(there) == 0:
 	case len(front) > 0:
 		if x.Load.Queued > 0 {
-			return sockstate.BadValue("queued", x.Load.Queued, "%v is taken by what --also has started, process %s: its accept queue is not that of the server that is stopped", s.addr, numbers(front))
+			return sockstate.BadValue("queued", x.Load.Queued, "%v is taken by what --also has started, process %s: its accept queue is not that of the server that is stopped", s.addr, listed(front))
 		}
 		s.behind, s.addr, x.others = true, netip.AddrPort{}, nil
 	default:
@@ -86,8 +70,8 @@ func (x *experiment) start(ctx context.Context, s *server) error {
 	return nil
 }
 
-// clearPort removes what earlier tries have left on the port, in a sandbox: a server that does not set SO_REUSEADDR could not
-// bind otherwise.
+// clearPort removes, in a sandbox, what earlier tries have left on the port. Otherwise a server that does not set SO_REUSEADDR could not
+// bind.
 func (x *experiment) clearPort(diag sockets) error {
 	if !x.sandboxed() {
 		return nil
@@ -98,9 +82,9 @@ func (x *experiment) clearPort(diag sockets) error {
 	return err
 }
 
-// await waits until p listens on the target's address with another socket than those of others.
+// await waits until p listens on the target's address, with a socket that is not one of others.
 func (s *server) await(ctx context.Context, p *process.Process, others []process.Listener, command []string) error {
-	fail := func(why string) error { return &StartError{Command: command, Why: why, Said: p.Said()} }
+	fail := func(why string) error { return &startError{Command: command, Why: why, Said: p.Said()} }
 	clock := time.NewTicker(startPoll)
 	defer clock.Stop()
 	var astray wrongPlace
@@ -126,14 +110,12 @@ func (s *server) await(ctx context.Context, p *process.Process, others []process
 		if why, hopeless := astray.look(s, p); hopeless {
 			return fail(why)
 		}
-		select {
-		case <-p.Gone():
+		if isClosed(p.Gone()) {
 			why := fmt.Sprintf("it ended (%s) before it listened on %s", exitWords(p.Exit()), s.where())
 			if all, err := process.Listeners(s.diag, s.addr); err == nil && len(all) > len(others) {
 				why += fmt.Sprintf(", where %s does, which it did not start itself: want a server that stays in the foreground (nginx: -g 'daemon off;'), or --pid", holders(all))
 			}
 			return fail(why)
-		default:
 		}
 	}
 	if ports := s.elsewhere(p); ports != "" {
@@ -147,11 +129,7 @@ func (s *server) where() string {
 	if !s.addr.IsValid() {
 		return "a TCP port behind what --also has started"
 	}
-	var list []string
-	for _, a := range s.candidates() {
-		list = append(list, a.String())
-	}
-	return strings.Join(list, " or ")
+	return strings.Join(texts(s.candidates()), " or ")
 }
 
 // candidates are the addresses on which the server may listen.
@@ -167,28 +145,22 @@ func (s *server) find(p *process.Process) error {
 	if s.addr.IsValid() {
 		return nil
 	}
-	pids, err := p.Tree()
-	if err != nil {
-		return err
-	}
-	ports, err := process.Ports(s.diag, pids)
+	ports, err := portsOf(s.diag, p)
 	if err != nil || len(ports) == 0 {
 		return err
 	}
 	s.addr = ports[0]
-	s.warnings = append(s.warnings, fmt.Sprintf("server: it listens on %s, and what --also has started on the target in front of it: clients see what that makes of the stop", s.elsewhere(p)))
+	s.warnings.add("server: it listens on %s, and what --also has started on the target in front of it: clients see what that makes of the stop", s.elsewhere(p))
 	return nil
 }
 
-// listenersOf are those of p on an address.
+// listenersOf lists the listeners of p on an address.
 func (s *server) listenersOf(p *process.Process, on netip.AddrPort, others []process.Listener) ([]process.Listener, error) {
 	all, err := process.Listeners(s.diag, on)
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(l process.Listener) bool {
-		return slices.ContainsFunc(others, func(o process.Listener) bool { return o.Inode == l.Inode })
-	})
+	all = slices.DeleteFunc(all, isOneOf(others))
 	if len(all) == 0 {
 		return nil, nil
 	}
@@ -196,6 +168,6 @@ func (s *server) listenersOf(p *process.Process, on netip.AddrPort, others []pro
 	if err != nil || own.Owner == process.NotOwner {
 		return nil, err
 	}
-	// CannotTell: the server has changed its user. Nobody listened here before it was started.
+	// CannotTell means that the server has changed its user. Nobody listened here before it was started.
 	return all, nil
 }

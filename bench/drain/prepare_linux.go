@@ -10,15 +10,14 @@ import (
 	"lastack/loadgen"
 	"lastack/sockstate"
 	"lastack/sockstate/capture"
-	"lastack/sockstate/clock"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/observe"
 )
 
-// prepare finds or starts the server, and opens what observes it and loads it.
+// prepare finds or starts the server, and opens the observers and the load.
 func (t *try) prepare(ctx context.Context) (err error) {
 	if t.FewPorts != "" {
-		t.warn("%s", t.FewPorts)
+		t.seen.warnings.add("%s", t.FewPorts)
 	}
 	if t.Stop.Ledger != "" {
 		if t.ledgerBefore, err = lookAtLedger(t.Stop.Ledger); err != nil {
@@ -28,16 +27,16 @@ func (t *try) prepare(ctx context.Context) (err error) {
 	if t.server, err = t.openServer(ctx, t.n); err != nil {
 		return err
 	}
-	var plan loadgen.Plan
-	plan, t.groups = t.plan(t.target)
+	plan := t.plan(t.target)
+	t.seen.groups = groupsOf(&plan)
 	if err := t.greeted(ctx, &plan); err != nil {
 		return err
 	}
 	if t.observer, err = observe.New(observe.Config{Filter: *t.filter()}); err != nil {
 		return err
 	}
-	t.before = t.observer.Counters()[0]
-	t.capture, t.noPackets = capture.Open(capture.Config{Server: t.target})
+	t.seen.before = t.observer.Counters()[0]
+	t.capture, t.seen.noPackets = capture.Open(capture.Config{Server: t.target})
 	t.load, err = loadgen.New(loadgen.Config{Plan: plan, Backend: t.backend, Slots: t.Slots, Journal: true})
 	return err
 }
@@ -47,7 +46,7 @@ func (x *experiment) filter() *sockstate.Filter {
 	return &sockstate.Filter{Servers: []netip.AddrPort{x.target}}
 }
 
-// greeted refuses a server that speaks before it is asked.
+// greeted refuses a server that speaks before it gets a request.
 func (t *try) greeted(ctx context.Context, p *loadgen.Plan) error {
 	asked := slices.ContainsFunc(p.Groups, func(g loadgen.Group) bool { return !g.Gated && g.Exchange.Kind != exchange.None })
 	if t.n > 0 || !asked {
@@ -55,18 +54,11 @@ func (t *try) greeted(ctx context.Context, p *loadgen.Plan) error {
 	}
 	said, connected := bench.Greeting(ctx, t.target, netip.Addr{})
 	if connected {
-		t.probed = 1
+		t.seen.probed = 1
 	}
 	if len(said) > 0 {
 		return fmt.Errorf("%v speaks before it is asked, so that no reply of its tells what became of a request (it begins %s): check the port, or have the server read a request before it answers",
 			t.target, exchange.Beginning(said))
 	}
 	return nil
-}
-
-// begin starts the load.
-func (t *try) begin(ctx context.Context) error {
-	err := t.load.Start(ctx)
-	t.begun = clock.Now()
-	return err
 }

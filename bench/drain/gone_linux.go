@@ -10,43 +10,41 @@ import (
 	"lastack/sockstate/sockdiag"
 )
 
-// lingerAtMost bounds the wait for sockets of a process that has ended: io_uring releases them late.
+// lingerAtMost bounds the wait for the sockets of a process that has ended: io_uring releases them late.
 const lingerAtMost = 2 * time.Second
 
-// holdersEvery is the polling interval for who holds the old listeners, which takes milliseconds.
+// holdersEvery is the polling interval for the holders of the old listeners; a look takes milliseconds.
 const holdersEvery = 100 * time.Millisecond
 
-// lookAtServer reads whether the server has ended, and whether it is gone by now: then it looks at what is left, and starts the restart.
+// lookAtServer checks whether the server has ended, and whether it has gone. Then it looks up what is left, and starts the restart.
 func (w *watch) lookAtServer(now int64) (gone bool, err error) {
-	p := w.server.proc
+	p, t := w.server.proc, &w.seen.times
 	switch {
-	case p == nil && w.hook != nil && w.server.local() && !w.seen.searched:
-		// Of a server without a known process only the end of its listener can be seen.
+	case p == nil && w.hook != nil && w.server.local() && !w.seen.server.searched:
+		// Without a known process only the end of the listener can be seen.
 		there, err := process.Listening(w.server.diag, w.target)
 		if err != nil || len(there) > 0 {
 			return false, err
 		}
 		return true, w.search()
-	case p == nil || w.gone != 0:
+	case p == nil || t.gone != 0:
 		return false, nil
-	case w.exited == 0 && hasEnded(p):
-		w.exited = p.Exit().At
 	}
-	if w.exited == 0 {
+	if t.exited = p.Exit().At; t.exited == 0 {
 		return false, nil
 	}
 	if gone, err := w.nobodyListens(now); !gone || err != nil {
 		return false, err
 	}
-	w.gone = max(now, w.exited)
-	if now-w.exited < int64(2*pollEvery) {
-		w.gone = w.exited
+	t.gone = max(now, t.exited)
+	if now-t.exited < int64(2*pollEvery) {
+		t.gone = t.exited
 	}
 	return true, w.search()
 }
 
-// nobodyListens reports whether no process of the old server listens any more. A shell around a server may end, or a parent of workers,
-// while the children serve on.
+// nobodyListens reports whether no process of the old server listens any more. A shell around a server, or a parent of workers, may end
+// while the children go on serving.
 func (w *watch) nobodyListens(now int64) (bool, error) {
 	listens, err := w.server.listens()
 	if err != nil || !listens {
@@ -60,30 +58,30 @@ func (w *watch) nobodyListens(now int64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return len(pids) == 0 && !(unheld && now-w.exited < int64(lingerAtMost)), nil
+	return len(pids) == 0 && !(unheld && now-w.seen.exited < int64(lingerAtMost)), nil
 }
 
-// search looks at what the server has left on its port, and starts the restart.
+// search looks up what the server has left on its port, and starts the restart.
 func (w *watch) search() error {
-	w.seen.searched = true
-	s := w.server
+	s, saw := w.server, &w.seen.server
+	saw.searched = true
 	if s.proc != nil {
 		if pids := s.stillHeld(); len(pids) > 0 {
 			whose := "the process that was signalled"
 			if w.hook != nil {
 				whose = "the server's process"
 			}
-			w.warn("listener: process %s holds the listening socket still, though %s has ended, so that nobody is refused: it may serve on, or be an upgrade that inherits the socket", numbers(pids), whose)
+			w.seen.warnings.add("listener: process %s holds the listening socket still, though %s has ended, so that nobody is refused: it may serve on, or be an upgrade that inherits the socket", listed(pids), whose)
 		}
 	}
 	if s.proc != nil && w.hook == nil && w.Stop.reloads() && len(w.Stop.Restart) == 0 {
-		// A server may reload by handing its port to a new process.
+		// A server may reload by handing its port over to a new process.
 		now, err := process.Listeners(s.diag, s.addr)
-		w.seen.reloadEnded = err == nil && !slices.ContainsFunc(now, func(l process.Listener) bool { return len(l.Holders) > 0 || l.Unreadable > 0 })
+		saw.reloadEnded = err == nil && !slices.ContainsFunc(now, func(l process.Listener) bool { return len(l.Holders) > 0 || l.Unreadable > 0 })
 	}
 	if s.local() && !w.Stop.Handover && !s.behind {
 		// Nobody has taken the port yet.
-		w.seen.port = s.bindable()
+		saw.port = s.bindable()
 	}
 	if len(w.Stop.Restart) > 0 && !w.Stop.Handover && w.next == nil {
 		if err := w.startNext(); err != nil {
@@ -98,7 +96,7 @@ func (w *watch) leftovers() error {
 	if !w.server.local() || w.server.behind {
 		return nil
 	}
-	w.seen.left = make(map[netip.AddrPort]sockdiag.Socket)
+	w.seen.server.left = make(map[netip.AddrPort]sockdiag.Socket)
 	filter := w.filter()
 	return w.server.diag.Each(filter, func(s *sockdiag.Socket) {
 		side, ok := filter.Side(s.Tuple)
@@ -106,8 +104,8 @@ func (w *watch) leftovers() error {
 			return
 		}
 		if s.State == sockstate.Established || s.State == sockstate.CloseWait {
-			return // in the accept queue of who took over
+			return // in the accept queue of the server that took over
 		}
-		w.seen.left[plainAddr(s.Tuple.Remote)] = *s
+		w.seen.server.left[plainAddr(s.Tuple.Remote)] = *s
 	})
 }

@@ -15,19 +15,19 @@ import (
 	"lastack/sockstate/clock"
 )
 
-// beside is a program that runs beside the server through all tries: a proxy in front of it, or a backend behind.
+// beside is a program that runs beside the server during all tries: a proxy in front of it, or a backend behind it.
 type beside struct {
 	command []string
 	proc    *process.Process
-	listens []netip.AddrPort // when it was waited for
-	// waited is set from then on. daemon is set if the started process had ended by then and left others.
+	listens []netip.AddrPort // when the wait for it ended
+	// waited is set from then on, daemon if the started process had ended by then and left others.
 	waited, daemon bool
 }
 
-// besideAtMost bounds the wait until a program beside the server listens, which not all do.
+// besideAtMost bounds the wait for a program beside the server to listen. Not all do.
 const besideAtMost = 5 * time.Second
 
-// startBeside starts them one after the other. x.beside has what was started, also after an error.
+// startBeside starts these programs one after another. Even after an error x.beside holds those that were started.
 func (x *experiment) startBeside(ctx context.Context) error {
 	if len(x.Also) == 0 {
 		return nil
@@ -46,11 +46,7 @@ func (x *experiment) startBeside(ctx context.Context) error {
 		x.beside = append(x.beside, b)
 		x.phase(0, fmt.Sprintf("waiting for --also %q to listen", strings.Join(command, " ")))
 		_, err = tick(ctx, besideAtMost, func() (bool, error) {
-			pids, err := p.Tree()
-			if err == nil {
-				b.listens, err = process.Ports(diag, pids)
-			}
-			if err == nil {
+			if b.listens, err = portsOf(diag, p); err == nil {
 				err = b.died()
 			}
 			return len(b.listens) > 0, err
@@ -63,8 +59,8 @@ func (x *experiment) startBeside(ctx context.Context) error {
 	return nil
 }
 
-// besideWhom is the process whose PID namespace all that is started shares, so that they can signal each other by number as on a host;
-// nil before the first.
+// besideWhom is the process whose PID namespace all programs share, so that they can signal each other by number as on a host; nil before
+// the first.
 func (x *experiment) besideWhom() *process.Process {
 	if len(x.beside) == 0 {
 		return nil
@@ -72,22 +68,17 @@ func (x *experiment) besideWhom() *process.Process {
 	return x.beside[0].proc
 }
 
-// gone reports whether it has ended; of a daemon, whether all its processes have.
+// gone reports whether the program has ended; of a daemon, whether all its processes have.
 func (b *beside) gone() bool {
-	select {
-	case <-b.proc.Gone():
-		return true
-	default:
-		return b.waited && !b.daemon && hasEnded(b.proc)
-	}
+	return isClosed(b.proc.Gone()) || b.waited && !b.daemon && hasEnded(b.proc)
 }
 
-// died is the error of one that has ended before the stop, nil if it lives.
+// died is the error of a program that has ended before the stop, nil if it lives.
 func (b *beside) died() error {
 	if !b.gone() {
 		return nil
 	}
-	return &StartError{Command: b.command, Why: fmt.Sprintf("it ended (%s), and --also is for what runs beside the server to the end", exitWords(b.proc.Exit())), Said: b.proc.Said()}
+	return &startError{Command: b.command, Why: fmt.Sprintf("it ended (%s), and --also is for what runs beside the server to the end", exitWords(b.proc.Exit())), Said: b.proc.Said()}
 }
 
 func (x *experiment) besideDied() error {
@@ -99,20 +90,14 @@ func (x *experiment) besideDied() error {
 	return nil
 }
 
-// besideHolding lists the processes of theirs that hold one of the listeners.
+// besideHolding lists their processes that hold one of the listeners.
 func (x *experiment) besideHolding(ls []process.Listener) (pids []int) {
 	for _, b := range x.beside {
 		tree, err := b.proc.Tree()
 		if err != nil {
 			continue
 		}
-		for _, l := range ls {
-			for _, pid := range l.Holders {
-				if slices.Contains(tree, pid) && !slices.Contains(pids, pid) {
-					pids = append(pids, pid)
-				}
-			}
-		}
+		pids = append(pids, holding(ls, func(pid int) bool { return slices.Contains(tree, pid) })...)
 	}
 	return pids
 }
@@ -126,15 +111,12 @@ func (x *experiment) endBeside() error {
 	return errors.Join(errs...)
 }
 
-// record says what has become of it by the end of the watch.
+// record says what had become of the program when the watch ended.
 func (b *beside) record(t *times) record.DrainAlso {
-	r := record.DrainAlso{Command: b.command, PID: b.proc.PID()}
-	for _, addr := range b.listens {
-		r.Listens = append(r.Listens, addr.String())
-	}
+	r := record.DrainAlso{Command: b.command, PID: b.proc.PID(), Listens: texts(b.listens)}
 	if b.gone() {
 		e := b.proc.Exit()
-		at := cmp.Or(e.At, clock.Now()) // or others of it have ended
+		at := cmp.Or(e.At, clock.Now()) // the last of its other processes has ended just now
 		r.EndedS, r.Ended, r.Said = t.since(at), exitWords(e), b.proc.Said()
 	}
 	return r

@@ -11,7 +11,7 @@ import (
 	"lastack/loadgen"
 )
 
-// record is what the drain came to.
+// record makes the drain's record.
 func (x *experiment) record() (*record.Run, error) {
 	r := &record.Run{
 		Schema: record.Schema, Version: x.Version, Kind: record.KindDrain,
@@ -24,7 +24,7 @@ func (x *experiment) record() (*record.Run, error) {
 		Drain:       &record.Drain{Stop: x.recordStop(), Tries: x.tries},
 		Warnings:    []string{},
 	}
-	plan, _ := x.plan(x.target)
+	plan := x.plan(x.target)
 	r.Plan = x.Record
 	r.Plan.DurationNs = 0 // until the server is gone
 	r.Plan.Engine, r.Plan.Probed = x.engine, int(x.probed)
@@ -53,22 +53,18 @@ func (c *Spec) recordStop() record.DrainStop {
 	s := &c.Stop
 	r := record.DrainStop{
 		Way: record.DrainByPID, PID: s.PID, AfterS: s.After.Seconds(), GraceS: s.Grace.Seconds(),
-		Restart: s.Restart, Handover: s.Handover, Repeat: c.Repeat,
+		Restart: s.Restart, Handover: s.Handover, Repeat: c.Repeat, Also: c.Also,
 	}
-	r.Also = c.Also
+	if s.Then > 0 {
+		r.Then = process.SignalName(s.Then)
+	}
 	switch {
 	case s.Hook != "":
 		r.Way, r.Command, r.Exec = record.DrainByHook, []string{s.Hook}, s.Exec
-		if s.Then > 0 {
-			r.Then = process.SignalName(s.Then)
-		}
 		return r
 	case len(s.Exec) > 0:
 		r.Way, r.Command = record.DrainByExec, s.Exec
 	}
 	r.Signal = process.SignalName(s.Signal)
-	if s.Then > 0 {
-		r.Then = process.SignalName(s.Then)
-	}
 	return r
 }

@@ -9,8 +9,8 @@ import (
 	"lastack/bench/process"
 )
 
-// ready finds out which process to signal, who listens, and whether a signal may be sent. This may change at any time, so it is called
-// again just before the signal. It takes some milliseconds.
+// ready finds out which process to signal, who listens, and whether a signal may be sent. All of this can change at any time, so it is
+// called again just before the signal. It takes some milliseconds.
 func (s *server) ready(signal bool) error {
 	if s.proc == nil {
 		return nil
@@ -35,7 +35,7 @@ func (s *server) ready(signal bool) error {
 	return err
 }
 
-// followEnded is called when the process to signal has just ended: it may have put its server into the background. It reports whether
+// followEnded is called when the process to signal has just ended, since it may have put its server into the background. It reports whether
 // there is another process to signal.
 func (s *server) followEnded() (bool, error) {
 	ended := s.proc
@@ -47,11 +47,11 @@ func (s *server) followEnded() (bool, error) {
 	return s.proc != ended, err
 }
 
-// endKnownAtMost bounds the wait until the end of a process is known.
+// endKnownAtMost bounds the wait for a process's end to be known.
 const endKnownAtMost = 10 * time.Second
 
-// follow chooses the process that listens as the one to signal, where the started process has put its server into the background. That may
-// happen at any time, so follow is called again and again; while the process lives it acts only before the signal.
+// follow chooses the process that listens as the one to signal, if the started process has put its server into the background. That can
+// happen at any time, so follow is called repeatedly. While the process lives, it acts only before the signal.
 func (s *server) follow(signal bool) error {
 	p := s.own()
 	if p == nil || !hasEnded(s.proc) && (s.main != nil || !signal) {
@@ -64,7 +64,7 @@ func (s *server) follow(signal bool) error {
 	if s.main != nil {
 		_ = s.proc.End() // it lets go of one that has ended
 	} else if !s.byHook { // the command knows whom to stop
-		s.warnings = append(s.warnings, fmt.Sprintf("server: the command put itself into the background; process %d, which listens, is signalled: started in the foreground (nginx: -g 'daemon off;') there is no doubt who the server is", pid))
+		s.warnings.add("server: the command put itself into the background; process %d, which listens, is signalled: started in the foreground (nginx: -g 'daemon off;') there is no doubt who the server is", pid)
 	}
 	s.main, s.proc = p, daemon
 	return nil
@@ -73,8 +73,8 @@ func (s *server) follow(signal bool) error {
 // looksAtMost bounds how often background reads /proc.
 const looksAtMost = 3
 
-// background finds the process that listens in the background for p; nil: there is none. It reads /proc again if a process may have been
-// missed, because it forked meanwhile as a daemon does, or if the one that it found has ended since.
+// background finds the process that p has put into the background to listen; nil: there is none. It reads /proc again if it may have missed
+// a process that forked meanwhile, as a daemon does, or if the process it found has ended since.
 func (s *server) background(p *process.Process) (pid int, daemon *process.Process, err error) {
 	for range looksAtMost {
 		var now []process.Listener
@@ -97,17 +97,19 @@ func (s *server) background(p *process.Process) (pid int, daemon *process.Proces
 	return 0, nil, nil
 }
 
-func hasEnded(p *process.Process) bool {
+func hasEnded(p *process.Process) bool { return isClosed(p.Exited()) }
+
+func isClosed(c <-chan struct{}) bool {
 	select {
-	case <-p.Exited():
+	case <-c:
 		return true
 	default:
 		return false
 	}
 }
 
-// died says how the server ended too early, empty if it lives. It reads the end first and looks for a process in the background
-// afterwards, so that the server cannot end in between.
+// died says how the server ended too early; it is empty if the server lives. It reads the end first and looks for a process in the
+// background afterwards, so that it cannot miss an end in between.
 func (s *server) died() (string, error) {
 	if s.proc == nil || !hasEnded(s.proc) {
 		return "", nil
@@ -122,7 +124,7 @@ func (s *server) died() (string, error) {
 	how := fmt.Sprintf("the server ended before %s (%s)", stop, exitWords(s.proc.Exit()))
 	if p := s.own(); p != nil {
 		if pids, err := p.Tree(); err == nil && len(pids) > 0 {
-			how += fmt.Sprintf(": it left process %s behind, of which none can be seen to listen on %v: want a command that stays in the foreground (nginx: -g 'daemon off;')", numbers(pids), s.addr)
+			how += fmt.Sprintf(": it left process %s behind, of which none can be seen to listen on %v: want a command that stays in the foreground (nginx: -g 'daemon off;')", listed(pids), s.addr)
 		}
 	}
 	return how, nil

@@ -6,13 +6,14 @@ import (
 	"lastack/sockstate/clock"
 )
 
-// pace finds when this program did not run: halted by a signal, or without a CPU. What clients saw then does not tell what the server did.
+// pace measures how long this program did not run: it was halted, or had no CPU. What clients saw then says nothing about the server.
 type pace struct {
 	last, longest int64
 	stop, ended   chan struct{}
 }
 
-// newPace steps every pollEvery from a time on until end is called. It has its own goroutine, as the watch may block in the kernel.
+// newPace steps every pollEvery, from a given time until end is called. It has its own goroutine, because the watch may block in the
+// kernel.
 func newPace(from int64) *pace {
 	p := &pace{stop: make(chan struct{}), ended: make(chan struct{})}
 	go func() {
@@ -37,7 +38,7 @@ func (p *pace) end() int64 {
 	return p.longest
 }
 
-// step notes a time at which this program ran.
+// step notes that this program ran at a time.
 func (p *pace) step(now int64) {
 	if p.last != 0 {
 		p.longest = max(p.longest, now-p.last)

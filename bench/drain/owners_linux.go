@@ -10,7 +10,7 @@ import (
 	"lastack/sockstate/sockdiag"
 )
 
-// owners looks up which server has each connection that is open at the end, by its client's address; nil: not known.
+// owners looks up which server has each connection that is still open, by its client's address; nil: not known.
 func (w *watch) owners() map[netip.AddrPort]owner {
 	if !w.server.local() && w.next == nil || w.server.behind {
 		return nil
@@ -25,7 +25,7 @@ func (w *watch) owners() map[netip.AddrPort]owner {
 	if err != nil || len(inodes) == 0 {
 		return nil
 	}
-	// Where one of the two is not read, its processes are not known to be it.
+	// If one of the two cannot be read, its processes are not recognized.
 	var next, old []int
 	if w.next != nil {
 		next, _ = w.next.proc.Tree()

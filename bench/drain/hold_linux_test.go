@@ -101,3 +101,14 @@ func TestOpen(t *testing.T) {
 		}
 	}
 }
+
+// TestPace finds the time in which the program did not run.
+func TestPace(t *testing.T) {
+	var p pace
+	for _, at := range []int64{1000, 1005, 1010, 4010, 4015} {
+		p.step(at * ms)
+	}
+	if p.longest != 3000*ms {
+		t.Errorf("longest %d ms, want 3000", p.longest/ms)
+	}
+}

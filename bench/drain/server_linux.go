@@ -3,40 +3,38 @@ package drain
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"lastack/bench/process"
 )
 
-// server is the server under test, as far as this host can know it.
+// server is the server under test, as far as this host knows it.
 type server struct {
-	// addr is where it listens: the target, or another address, if it is behind what listens there (Spec.Also).
+	// addr is where it listens: the target, or another address if a program of Spec.Also listens on the target in front of it.
 	addr netip.AddrPort
-	// choices are the addresses of the target's name, of which addr becomes the one on which the server listens; none once that is known.
+	// choices are the addresses of the target's name, until it is known on which the server listens; that becomes addr.
 	choices []netip.AddrPort
-	// say emits what goes on meanwhile.
+	// say emits what goes on.
 	say    func(string)
 	behind bool
-	byHook bool // a command stops it, and no signal
+	byHook bool // a command stops it, not a signal
 	diag   sockets
-	// proc is the process to be signalled, nil for a hook; main is what was started, where that is another: a server
-	// that put itself into the background.
+	// proc is the process to signal, nil for a hook. main is the started process if that is another one: the server has put itself into the
+	// background.
 	proc, main *process.Process
-	// listeners are those of the target's address on this host, before the signal; none where it is elsewhere.
+	// listeners are the target's on this host, before the signal; none if it is on another host.
 	listeners []process.Listener
-	// sharing are processes that are not the server's and hold its listener too, as was said before the signal.
+	// sharing are processes that are not the server's but hold its listener; the user has been told before the signal.
 	sharing []int
 	// pids were the server's processes before the signal.
 	pids     []int
 	halted   []int
 	release  func() // ends the guard of a halted server
-	warnings []string
+	warnings sentences
 }
 
-// openServer starts the server or finds it, and checks that it is the one. x.back is a server that the try before has brought back.
+// openServer starts or finds the server, and checks that it is the right one. x.back is one that the previous try has brought back.
 func (x *experiment) openServer(ctx context.Context, n int) (*server, error) {
 	diag, doubt, err := openSockets()
 	if err != nil {
@@ -44,7 +42,7 @@ func (x *experiment) openServer(ctx context.Context, n int) (*server, error) {
 	}
 	s := &server{addr: x.target, diag: diag, byHook: x.Stop.Hook != "", say: func(what string) { x.phase(n, what) }}
 	if doubt != "" {
-		s.warnings = append(s.warnings, doubt)
+		s.warnings.add("%s", doubt)
 	}
 	if n > 0 {
 		err = x.clearPort(diag)
@@ -82,7 +80,7 @@ func (s *server) own() *process.Process {
 	return s.main
 }
 
-// said is what a server that was started here has written.
+// said is the output of a server that was started here.
 func (s *server) said() string {
 	if p := s.own(); p != nil {
 		return p.Said()
@@ -90,10 +88,10 @@ func (s *server) said() string {
 	return ""
 }
 
-// local reports whether the server's sockets are of this host.
+// local reports whether the server's sockets are on this host.
 func (s *server) local() bool { return len(s.listeners) > 0 }
 
-// end lets go of the server; one that was started here is killed, with all that came of it.
+// end lets go of the server. One that was started here is killed, with all its descendants.
 func (s *server) end() error {
 	errs := []error{s.goOn()}
 	if s.release != nil {
@@ -107,24 +105,12 @@ func (s *server) end() error {
 	return errors.Join(append(errs, s.diag.Close())...)
 }
 
-// numbers lists processes.
-func numbers(pids []int) string {
-	var list []string
-	for _, pid := range pids {
-		list = append(list, fmt.Sprint(pid))
-	}
-	return strings.Join(list, ", ")
-}
-
-// holders names who has the listeners.
+// holders names the processes that hold the listeners.
 func holders(ls []process.Listener) string {
-	var pids []int
-	for _, l := range ls {
-		pids = append(pids, l.Holders...)
-	}
+	pids := holding(ls, func(int) bool { return true })
 	if len(pids) == 0 {
 		return "whose process cannot be read"
 	}
 	slices.Sort(pids)
-	return "process " + numbers(slices.Compact(pids))
+	return "process " + listed(pids)
 }

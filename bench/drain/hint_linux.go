@@ -8,14 +8,14 @@ import (
 	"lastack/bench/sandbox"
 )
 
-// becomes matches what a server says that cannot change its user, or the owner of a file.
+// becomes matches the message of a server that cannot change its user, or the owner of a file.
 var becomes = regexp.MustCompile(`(?i)\b(set(e|re|res)? ?[ug]id|initgroups|setgroups|f?chown(at)?)\b`)
 
-// refused matches what a server says that cannot take over another user's file.
+// refused matches the message of a server that cannot take over another user's file.
 var refused = regexp.MustCompile(`chown\("[^"]*", 0\) failed`)
 
-// hint says what to do about what a server said that did not come up, empty if that is not known. In the sandbox of an ordinary user
-// there is one user only, which is root there: the kernel refuses all others (user_namespaces(7)), and setgroups with them.
+// hint says what to do about the output of a server that did not start; it is empty if that is not known. In the sandbox of an ordinary
+// user the only user is root: the kernel refuses all others, and setgroups (user_namespaces(7)).
 func (x *experiment) hint(said string) string {
 	if x.sandbox.Mode != string(sandbox.User) || !becomes.MatchString(said) {
 		return ""
@@ -26,9 +26,9 @@ func (x *experiment) hint(said string) string {
 	return ": in a sandbox without root there is no other user that it could become: have it stay root there (nginx: user root; HAProxy: neither user nor group), or run lastack as root"
 }
 
-// explain adds to the error of servers that did not come up, or gave no reply, what they said and what helps.
+// explain adds to the error of a server that did not start, or gave no reply, what the server said and what helps.
 func (x *experiment) explain(err error, server *process.Process) error {
-	if e, ok := errors.AsType[*StartError](err); ok {
+	if e, ok := errors.AsType[*startError](err); ok {
 		e.Why += x.hint(e.Said)
 		return err
 	}
@@ -36,12 +36,7 @@ func (x *experiment) explain(err error, server *process.Process) error {
 		return err
 	}
 	if help := x.hint(server.Said()); help != "" {
-		left, _ := errors.AsType[*process.EndError](err)
-		e := error(&StartError{Command: x.Stop.Exec, Why: err.Error() + help, Said: server.Said()})
-		if left != nil {
-			e = errors.Join(e, left)
-		}
-		return e
+		return andLeft(&startError{Command: x.Stop.Exec, Why: err.Error() + help, Said: server.Said()}, err)
 	}
 	return err
 }

@@ -10,7 +10,7 @@ import (
 	"lastack/sockstate"
 )
 
-// attach makes sure that the process is there, may be signalled, and has the listener.
+// attach checks that the process exists, may be signalled, and has the listener.
 func (s *server) attach(pid int) error {
 	refuse := func(why string) error { return sockstate.BadValue("pid", pid, "%s", why) }
 	p, err := process.Attach(pid)
@@ -49,23 +49,18 @@ func (s *server) attach(pid int) error {
 				m, quantity.Escape(own.MasterName), m, pid))
 		}
 		s.sharing = own.By
-		s.warnings = append(s.warnings, sharedWarning(&own))
+		who := "process " + listed(own.By)
+		if own.Activated {
+			who += " (socket activation)"
+		}
+		s.warnings.add("listener: %s holds the listening socket too, so that nobody is refused when the server closes it: connections wait in its queue", who)
 	case process.Owner:
 		if own.Activated && own.Unreadable > 0 {
-			s.warnings = append(s.warnings, fmt.Sprintf("listener: a service manager may have passed the listening socket on (LISTEN_PID); whether it keeps it, so that nobody is refused, is not known: the descriptors of %d processes cannot be read (run as root)", own.Unreadable))
+			s.warnings.add("listener: a service manager may have passed the listening socket on (LISTEN_PID); whether it keeps it, so that nobody is refused, is not known: the descriptors of %d processes cannot be read (run as root)", own.Unreadable)
 		}
 	}
 	if len(own.Others) > 0 {
-		s.warnings = append(s.warnings, fmt.Sprintf("listener: process %s listens on the target too, or will when this one has closed it, so that connections may not be refused", numbers(own.Others)))
+		s.warnings.add("listener: process %s listens on the target too, or will when this one has closed it, so that connections may not be refused", listed(own.Others))
 	}
 	return nil
-}
-
-// sharedWarning says why a listener's end may refuse nobody.
-func sharedWarning(own *process.Ownership) string {
-	who := "process " + numbers(own.By)
-	if own.Activated {
-		who += " (socket activation)"
-	}
-	return fmt.Sprintf("listener: %s holds the listening socket too, so that nobody is refused when the server closes it: connections wait in its queue", who)
 }

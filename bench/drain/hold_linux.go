@@ -3,6 +3,7 @@ package drain
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,11 +14,11 @@ import (
 // heldAtMost is how long the groups may take to open.
 const heldAtMost = 30 * time.Second
 
-// hold waits until the groups are open, and for Stop.After; a server that takes over is started then.
+// hold waits until the groups are open, and then for Stop.After. At a handover it then starts the next server.
 func (t *try) hold(ctx context.Context) error {
 	open, err := tick(ctx, heldAtMost, func() (bool, error) {
 		s := t.load.Snapshot()
-		if t.groups.hopeless(&s) || t.groups.open(&s) {
+		if len(t.seen.groups.short(&s)) == 0 || t.seen.groups.hopeless(&s) {
 			return true, nil
 		}
 		return false, t.died()
@@ -25,9 +26,10 @@ func (t *try) hold(ctx context.Context) error {
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
-	if s := t.load.Snapshot(); !open || t.groups.hopeless(&s) {
-		for _, w := range t.groups.short(&s) {
-			t.warn("%s", w)
+	if s := t.load.Snapshot(); !open || t.seen.groups.hopeless(&s) {
+		for _, i := range t.seen.groups.short(&s) {
+			k, g := &t.seen.groups[i], &s.Groups[i]
+			t.seen.warnings.add("groups: %s has %d of %d connections open: %s", k.name, g.Established, k.asked, whyShort(&g.Ledger))
 		}
 		if err := t.unusable(&s); err != nil {
 			return err
@@ -41,7 +43,7 @@ func (t *try) hold(ctx context.Context) error {
 	return t.handOver(ctx)
 }
 
-// unusable is the error of a load that says nothing of the server, as there is no connection, or no reply.
+// unusable is the error of a load without a connection, or without a reply: it says nothing about the server.
 func (t *try) unusable(s *loadgen.Snapshot) error {
 	var replies, opened int64
 	for i := range s.Groups {
@@ -59,17 +61,14 @@ func (t *try) unusable(s *loadgen.Snapshot) error {
 	return nil
 }
 
-// groups are the groups of clients of a load, in the plan's order.
-type groups []group
-
-// open reports whether all are open.
-func (gs groups) open(s *loadgen.Snapshot) bool {
+// short lists the groups that are not open.
+func (gs groups) short(s *loadgen.Snapshot) (list []int) {
 	for i := range gs {
 		if !gs[i].open(&s.Groups[i]) {
-			return false
+			list = append(list, i)
 		}
 	}
-	return true
+	return list
 }
 
 // hopelessAfter is how many connections a client may open, on average, before it is clear that it cannot keep one.
@@ -77,42 +76,24 @@ const hopelessAfter = 5
 
 // hopeless reports whether a group that is not open has tried often enough.
 func (gs groups) hopeless(s *loadgen.Snapshot) bool {
-	for i := range gs {
-		k, g := &gs[i], &s.Groups[i]
-		if !k.open(g) && g.Ledger.Attempted >= hopelessAfter*int64(k.asked) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(gs.short(s), func(i int) bool { return s.Groups[i].Ledger.Attempted >= hopelessAfter*int64(gs[i].asked) })
 }
 
-// short says which groups are not open, and why.
-func (gs groups) short(s *loadgen.Snapshot) (words []string) {
-	for i := range gs {
-		if k, g := &gs[i], &s.Groups[i]; !k.open(g) {
-			words = append(words, fmt.Sprintf("groups: %s has %d of %d connections open: %s", k.name, g.Established, k.asked, whyShort(&g.Ledger)))
-		}
-	}
-	return words
-}
-
-// ended says where the server has ended connections by itself before the stop, and why a group has none.
-func (gs groups) ended(s *loadgen.Snapshot) (words []string) {
-	add := func(format string, args ...any) { words = append(words, fmt.Sprintf("groups: "+format, args...)) }
+// warnEnded says which groups lost connections to the server before the stop, and why a group has none.
+func (gs groups) warnEnded(to *sentences, s *loadgen.Snapshot) {
 	for i := range gs {
 		k, g := &gs[i], &s.Groups[i]
 		n := ended(&g.Ledger)
 		switch {
 		case k.keep == loadgen.KeepIdle && n > 0:
-			add("the server ended %d connections of %s before the stop: its keep-alive timeout is shorter than --after, or it keeps none", n, k.name)
+			to.add("groups: the server ended %d connections of %s before the stop: its keep-alive timeout is shorter than --after, or it keeps none", n, k.name)
 		case k.keep == loadgen.KeepPartial && n > 0:
-			add("the server ended %d connections of %s before the stop: its timeout for a request's header is shorter than --after", n, k.name)
+			to.add("groups: the server ended %d connections of %s before the stop: its timeout for a request's header is shorter than --after", n, k.name)
 		case k.asked == 0 || k.name == groupQueued || g.Established > 0:
 		default:
-			add("no connection of %s is open when the stop begins: %s", k.name, outcomeWords(&g.Ledger))
+			to.add("groups: no connection of %s is open when the stop begins: %s", k.name, outcomeWords(&g.Ledger))
 		}
 	}
-	return words
 }
 
 // open reports whether all clients of a group have a connection, idle ones with their reply. A partial client whose connection the server
@@ -130,7 +111,7 @@ func (k *group) open(g *loadgen.GroupSnapshot) bool {
 	return g.Established >= n
 }
 
-// ended is how many connections of clients that keep them the server has ended.
+// ended is how many connections the server has ended, of clients that keep theirs.
 func ended(l *loadgen.Ledger) int64 {
 	return l.Outcomes[sockstate.OutcomeFIN] + l.Outcomes[sockstate.OutcomeRSTReceived]
 }
@@ -152,7 +133,7 @@ func whyShort(l *loadgen.Ledger) string {
 	return fmt.Sprintf("the rest of them had no answer after %v: the server, or its accept queue, takes no more at once", heldAtMost)
 }
 
-// failedHere says what this host lacked where connects failed for that, empty if none did. It says nothing of the server.
+// failedHere says what this host lacked if connects failed for that; it is empty if none did. Such a failure says nothing about the server.
 func failedHere(l *loadgen.Ledger) string {
 	switch o := &l.Outcomes; {
 	case o[sockstate.OutcomeNoLocalPort] > 0:
@@ -165,7 +146,7 @@ func failedHere(l *loadgen.Ledger) string {
 	return ""
 }
 
-// outcomeWords lists what became of lifecycles.
+// outcomeWords lists the outcomes of lifecycles.
 func outcomeWords(l *loadgen.Ledger) string {
 	var words []string
 	for o, n := range l.Outcomes {

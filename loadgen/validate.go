@@ -1,7 +1,6 @@
 package loadgen
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -123,8 +122,8 @@ func (g *Group) validate() error {
 		return sockstate.BadValue("close", g.Close, "needs an --exchange of echo or http: without data nothing is left unread")
 	}
 	for _, h := range g.Headers {
-		if e, ok := errors.AsType[*exchange.HeaderError](exchange.ParseHeader(h)); ok {
-			return sockstate.BadValue("header", strconv.Quote(e.Header), "%s", e.Reason)
+		if err := exchange.ParseHeader(h); err != nil {
+			return err
 		}
 	}
 	if err := g.validatePlateau(); err != nil {

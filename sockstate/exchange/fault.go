@@ -8,35 +8,10 @@ import (
 	"lastack/sockstate"
 )
 
-var framingFaults = [numFramingErrors]sockstate.Fault{
-	errHeaderTooLarge:  sockstate.FaultHeaderTooLarge,
-	errStartLine:       sockstate.FaultBadStatusLine,
-	errVersion:         sockstate.FaultBadVersion,
-	errStatusCode:      sockstate.FaultBadStatusLine,
-	errUpgrade:         sockstate.FaultUpgrade,
-	errField:           sockstate.FaultBadHeader,
-	errFolded:          sockstate.FaultBadHeader,
-	errLineEnd:         sockstate.FaultBadHeader,
-	errLength:          sockstate.FaultBadLength,
-	errLengthRepeated:  sockstate.FaultConflictingLength,
-	errLengthAndCoding: sockstate.FaultConflictingLength,
-	errCoding:          sockstate.FaultBadCoding,
-	errTrailer:         sockstate.FaultBadHeader,
-	errHost:            sockstate.FaultBadHeader,
-	errChunk:           sockstate.FaultBadChunk,
-	errTargetTooLarge:  sockstate.FaultHeaderTooLarge,
-	errStatusRange:     sockstate.FaultBadStatus,
-	errNotHTTP:         sockstate.FaultNotHTTP,
-	errTLS:             sockstate.FaultTLS,
-	errSSH:             sockstate.FaultSSH,
-	errHTTP2:           sockstate.FaultHTTP2,
-	errAfterInterim:    sockstate.FaultBadStatusLine,
-}
-
 // FaultOf classifies an error of Client.Received; NoFault for ErrStatus, and for an error of another package.
 func FaultOf(err error) sockstate.Fault {
 	if f, ok := errors.AsType[framingError](err); ok {
-		return framingFaults[f]
+		return framingErrors[f].fault
 	}
 	switch {
 	case errors.Is(err, ErrSurplus):

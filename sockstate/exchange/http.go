@@ -1,5 +1,7 @@
 package exchange
 
+import "lastack/sockstate"
+
 // replyParser finds the end of an HTTP/1.1 response (RFC 9112) in bytes that arrive
 // in pieces, without storing them. It has 16 bytes and no pointer, so every connection
 // can have one in a flat array. The zero value is ready for the reply to a GET.
@@ -124,29 +126,33 @@ const (
 	numFramingErrors = int(errAfterInterim) + 1
 )
 
-var framingErrors = [numFramingErrors]string{
-	errHeaderTooLarge:  "HTTP header section longer than 64 KiB",
-	errStartLine:       "malformed HTTP start line",
-	errVersion:         "not HTTP/1",
-	errStatusCode:      "malformed HTTP status code",
-	errUpgrade:         "101 Switching Protocols, without a request to upgrade",
-	errField:           "malformed HTTP header field",
-	errFolded:          "folded HTTP header field",
-	errLineEnd:         "CR without LF, or LF without CR, in an HTTP message",
-	errLength:          "malformed Content-Length",
-	errLengthRepeated:  "more than one Content-Length",
-	errLengthAndCoding: "both Content-Length and Transfer-Encoding",
-	errCoding:          "Transfer-Encoding other than a single chunked, or in HTTP/1.0",
-	errTrailer:         "Trailer names a field that frames the message",
-	errHost:            "no valid Host, or more than one",
-	errChunk:           "malformed chunk",
-	errTargetTooLarge:  "HTTP request target longer than 64 KiB",
-	errStatusRange:     "HTTP status code outside 100 to 599",
-	errNotHTTP:         "not HTTP",
-	errTLS:             "TLS, not plain HTTP",
-	errSSH:             "SSH, not HTTP",
-	errHTTP2:           "an HTTP/2 frame, not HTTP/1.1",
-	errAfterInterim:    "no reply after an interim reply (1xx): an interim reply has no body, and a final status is 200 or above",
+// framingErrors are the sentences, and the fault that each is.
+var framingErrors = [numFramingErrors]struct {
+	text  string
+	fault sockstate.Fault
+}{
+	errHeaderTooLarge:  {"HTTP header section longer than 64 KiB", sockstate.FaultHeaderTooLarge},
+	errStartLine:       {"malformed HTTP start line", sockstate.FaultBadStatusLine},
+	errVersion:         {"not HTTP/1", sockstate.FaultBadVersion},
+	errStatusCode:      {"malformed HTTP status code", sockstate.FaultBadStatusLine},
+	errUpgrade:         {"101 Switching Protocols, without a request to upgrade", sockstate.FaultUpgrade},
+	errField:           {"malformed HTTP header field", sockstate.FaultBadHeader},
+	errFolded:          {"folded HTTP header field", sockstate.FaultBadHeader},
+	errLineEnd:         {"CR without LF, or LF without CR, in an HTTP message", sockstate.FaultBadHeader},
+	errLength:          {"malformed Content-Length", sockstate.FaultBadLength},
+	errLengthRepeated:  {"more than one Content-Length", sockstate.FaultConflictingLength},
+	errLengthAndCoding: {"both Content-Length and Transfer-Encoding", sockstate.FaultConflictingLength},
+	errCoding:          {"Transfer-Encoding other than a single chunked, or in HTTP/1.0", sockstate.FaultBadCoding},
+	errTrailer:         {"Trailer names a field that frames the message", sockstate.FaultBadHeader},
+	errHost:            {"no valid Host, or more than one", sockstate.FaultBadHeader},
+	errChunk:           {"malformed chunk", sockstate.FaultBadChunk},
+	errTargetTooLarge:  {"HTTP request target longer than 64 KiB", sockstate.FaultHeaderTooLarge},
+	errStatusRange:     {"HTTP status code outside 100 to 599", sockstate.FaultBadStatus},
+	errNotHTTP:         {"not HTTP", sockstate.FaultNotHTTP},
+	errTLS:             {"TLS, not plain HTTP", sockstate.FaultTLS},
+	errSSH:             {"SSH, not HTTP", sockstate.FaultSSH},
+	errHTTP2:           {"an HTTP/2 frame, not HTTP/1.1", sockstate.FaultHTTP2},
+	errAfterInterim:    {"no reply after an interim reply (1xx): an interim reply has no body, and a final status is 200 or above", sockstate.FaultBadStatusLine},
 }
 
-func (e framingError) Error() string { return framingErrors[e] }
+func (e framingError) Error() string { return framingErrors[e].text }

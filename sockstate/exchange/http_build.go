@@ -1,9 +1,10 @@
 package exchange
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
+
+	"lastack/sockstate"
 )
 
 const agent = "lastack"
@@ -34,7 +35,11 @@ func AppendRequest(dst []byte, host, path string, headers []string, close bool) 
 // httpReply is the server's reply to every valid request, without the body for a HEAD. It has
 // no Date: its bytes are built once, and a server without a clock may omit it (RFC 9110, section 6.6.1).
 func httpReply(close bool) []byte {
-	head := "HTTP/1.1 200 OK\r\nServer: " + agent + "\r\nContent-Type: text/plain\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n"
+	return reply("200 OK", close, body)
+}
+
+func reply(status string, close bool, body string) []byte {
+	head := "HTTP/1.1 " + status + "\r\nServer: " + agent + "\r\nContent-Type: text/plain\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n"
 	return append(appendConnection([]byte(head), close), body...)
 }
 
@@ -51,9 +56,7 @@ func errorReply(e framingError) []byte {
 	case errVersion:
 		status = "505 HTTP Version Not Supported"
 	}
-	why := e.Error() + "\n"
-	head := "HTTP/1.1 " + status + "\r\nServer: " + agent + "\r\nContent-Type: text/plain\r\nContent-Length: " + strconv.Itoa(len(why)) + "\r\n"
-	return append(appendConnection([]byte(head), true), why...)
+	return reply(status, true, e.Error()+"\n")
 }
 
 func appendConnection(dst []byte, close bool) []byte {
@@ -72,22 +75,11 @@ func hasField(headers []string, name string) bool {
 	return false
 }
 
-// HeaderError says what is wrong with a header given by a user.
-type HeaderError struct {
-	// Header is its name, or its first word: the rest may be a secret.
-	Header string
-	Reason string
-}
-
-func (e *HeaderError) Error() string {
-	return fmt.Sprintf("header %q: %s", e.Header, e.Reason)
-}
-
 // longestName bounds the printed name of a header without a colon: long enough for common names, too short to
 // print a credential of 128 bits.
 const longestName = 20
 
-// HeaderName is the printable part of a header, valid or not: its name, or its first word and "...".
+// HeaderName is the printable part of a header, valid or not: its name, or its first word and "...". The rest may be a secret.
 func HeaderName(s string) string {
 	name, _, ok := strings.Cut(s, ":")
 	if i := strings.IndexAny(name, " \t=\r\n"); i >= 0 {
@@ -101,9 +93,11 @@ func HeaderName(s string) string {
 
 // ParseHeader checks a "Name: value" line (RFC 9110, section 5) for use in a
 // request. It refuses the fields that frame a message or control the connection: lastack
-// sets those itself. The error is a *HeaderError.
+// sets those itself. The error is a *sockstate.ValueError.
 func ParseHeader(s string) error {
-	bad := func(reason string) error { return &HeaderError{Header: HeaderName(s), Reason: reason} }
+	bad := func(reason string) error {
+		return sockstate.BadValue("header", strconv.Quote(HeaderName(s)), "%s", reason)
+	}
 	name, value, ok := strings.Cut(s, ":")
 	if !ok {
 		return bad(`want "Name: value"`)

@@ -183,22 +183,18 @@ func (f *framer) header(p []byte) int {
 		switch f.state {
 		case stVersion:
 			if c != protocol[f.word] {
-				if f.notProtocol(c); f.state == stFailed {
-					return i
-				}
+				f.notProtocol(c)
 				break
 			}
 			if f.word++; int(f.word) == len(protocol) {
 				f.state = stMinor
 			}
 		case stTLS, stSSH, stFrame:
-			if f.foreign(c); f.state == stFailed {
-				return i
-			}
+			f.foreign(c)
 		case stBlank:
 			if c != '\n' {
 				f.fail(errStartLine)
-				return i
+				break
 			}
 			f.state = stMethod
 		case stMinor:
@@ -214,26 +210,24 @@ func (f *framer) header(p []byte) int {
 			if f.flags&flagRequest != 0 {
 				if !f.endLine(c) {
 					f.fail(errStartLine)
-					return i
 				}
 				break
 			}
 			if c != ' ' {
 				f.fail(errStartLine)
-				return i
+				break
 			}
 			f.state, f.status = stCode, 0
 		case stCode:
 			if c < '0' || c > '9' {
 				f.fail(errStatusCode)
-				return i
+				break
 			}
 			f.status = f.status*10 + uint16(c-'0')
 			if f.word++; f.word == 3 {
 				f.state = stAfterCode
 				if f.status < 100 || f.status > 599 {
 					f.fail(errStatusRange)
-					return i
 				}
 			}
 		case stAfterCode:
@@ -241,7 +235,6 @@ func (f *framer) header(p []byte) int {
 				f.state = stReason
 			} else if !f.endLine(c) {
 				f.fail(errStatusCode)
-				return i
 			}
 		case stReason, stValue:
 			for class[c]&classValue != 0 {
@@ -252,7 +245,6 @@ func (f *framer) header(p []byte) int {
 			}
 			if !f.endLine(c) {
 				f.fail(errField)
-				return i
 			}
 		case stMethod:
 			const head = "HEAD"
@@ -273,7 +265,6 @@ func (f *framer) header(p []byte) int {
 			case c == '\n' && f.word == 0:
 			default:
 				f.fail(errStartLine)
-				return i
 			}
 		case stTarget:
 			switch {
@@ -283,7 +274,6 @@ func (f *framer) header(p []byte) int {
 				f.target(c)
 			default:
 				f.fail(errStartLine)
-				return i
 			}
 		case stLineStart:
 			switch {
@@ -296,13 +286,10 @@ func (f *framer) header(p []byte) int {
 				f.state, f.word = stName, firstOfField[c]
 			case c == ' ' || c == '\t':
 				f.fail(errFolded)
-				return i
 			case c == '\n':
 				f.fail(errLineEnd)
-				return i
 			default:
 				f.fail(errField)
-				return i
 			}
 		case stName:
 			for f.word == noWord && class[c]&classToken != 0 {
@@ -316,12 +303,8 @@ func (f *framer) header(p []byte) int {
 				f.word = fields.next(f.word, c)
 			case c == ':':
 				f.field()
-				if f.state == stFailed {
-					return i
-				}
 			default:
 				f.fail(errField)
-				return i
 			}
 		case stLengthStart, stLength:
 			switch {
@@ -329,7 +312,7 @@ func (f *framer) header(p []byte) int {
 				d := uint64(c - '0')
 				if f.left > (1<<63-1-d)/10 {
 					f.fail(errLength)
-					return i
+					break
 				}
 				f.left = f.left*10 + d
 				f.state = stLength
@@ -340,13 +323,11 @@ func (f *framer) header(p []byte) int {
 			default:
 				if f.state == stLengthStart || !f.endLine(c) {
 					f.fail(errLength)
-					return i
 				}
 			}
 		case stLengthTail:
 			if c != ' ' && c != '\t' && !f.endLine(c) {
 				f.fail(errLength)
-				return i
 			}
 		case stHostStart, stHost, stHostTail:
 			for class[c]&classHost != 0 && f.state != stHostTail {
@@ -364,28 +345,25 @@ func (f *framer) header(p []byte) int {
 			default:
 				if !f.endLine(c) {
 					f.fail(errHost)
-					return i
 				}
 			}
 		case stListStart, stListItem, stListTail:
 			f.list(c)
-			if f.state == stFailed {
-				return i
-			}
 		case stLineEnd:
 			if c != '\n' {
 				f.fail(errLineEnd)
-				return i
+				break
 			}
 			f.state = stLineStart
 		case stHeaderLF:
 			if c != '\n' {
 				f.fail(errLineEnd)
-				return i
+				break
 			}
 			f.finish()
 			return i + 1
-		case stFailed: // a bare LF ended a trailer line
+		}
+		if f.state == stFailed {
 			return i
 		}
 		i++

@@ -92,5 +92,4 @@ func NewPortRange(r sockstate.PortRange) Opt {
 	return newOpt(solIP, ipLocalPortRange, int(uint32(r.Hi)<<16|uint32(r.Lo)))
 }
 
-// V6 reports whether a is an IPv6 address.
-func (a *Addr) V6() bool { return a.len == 28 }
+func (a *Addr) family() int { return int(binary.NativeEndian.Uint16(a.raw[:])) }

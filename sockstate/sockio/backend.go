@@ -34,21 +34,16 @@ func Named(name string) (Backend, error) {
 // Choose returns the backend called name. For auto it is the best one that the kernel allows;
 // reason then says why it is not a better one. The error says why the named one cannot be used.
 func Choose(name string) (b Backend, reason string, err error) {
-	switch name {
-	case "", "auto":
-		b, _ := Named("uring")
-		err := ProbeRing()
-		if errors.Is(err, sockstate.ErrNeedsLinux) {
-			return Backend{}, "", err
-		} else if err != nil {
-			b, _ = Named("epoll")
-			return b, err.Error(), nil
-		}
-		return b, "", nil
-	case "uring":
-		b, _ := Named(name)
-		return b, "", ProbeRing()
+	auto := name == "" || name == "auto"
+	if auto {
+		name = "uring"
 	}
-	b, err = Named(name)
+	if b, err = Named(name); err != nil || name != "uring" {
+		return b, "", err
+	}
+	if err = ProbeRing(); err != nil && auto && !errors.Is(err, sockstate.ErrNeedsLinux) {
+		b, _ = Named("epoll")
+		return b, err.Error(), nil
+	}
 	return b, "", err
 }

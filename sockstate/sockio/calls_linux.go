@@ -143,7 +143,7 @@ func count(n uintptr, e Errno) int {
 func localAddr(fd int) (netip.AddrPort, error) {
 	sa, err := unix.Getsockname(fd)
 	if err != nil {
-		return netip.AddrPort{}, &Error{Call: "getsockname", Errno: err.(Errno)}
+		return netip.AddrPort{}, failed("getsockname", "", err)
 	}
 	switch sa := sa.(type) {
 	case *unix.SockaddrInet4:

@@ -10,7 +10,7 @@ import (
 func AllowedCPUs() ([]int, error) {
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &set); err != nil {
-		return nil, &Error{Call: "sched_getaffinity", Errno: err.(Errno)}
+		return nil, failed("sched_getaffinity", "", err)
 	}
 	cpus := make([]int, 0, runtime.NumCPU())
 	for i := 0; len(cpus) < set.Count(); i++ {
@@ -25,17 +25,11 @@ func AllowedCPUs() ([]int, error) {
 func SetAffinity(cpu int) error {
 	var set unix.CPUSet
 	set.Set(cpu)
-	if err := unix.SchedSetaffinity(0, &set); err != nil {
-		return &Error{Call: "sched_setaffinity", Errno: err.(Errno)}
-	}
-	return nil
+	return failed("sched_setaffinity", "", unix.SchedSetaffinity(0, &set))
 }
 
 // PreferCPU makes the listener get the connections whose SYN is handled on a CPU, among the listeners that share its
 // address (SO_INCOMING_CPU; reuseport_select_sock since Linux 6.2). On loopback that is the CPU that connects.
 func (l *Listener) PreferCPU(cpu int) error {
-	if err := unix.SetsockoptInt(l.FD, unix.SOL_SOCKET, unix.SO_INCOMING_CPU, cpu); err != nil {
-		return &Error{Call: "setsockopt SO_INCOMING_CPU", On: l.Addr.String(), Errno: err.(Errno)}
-	}
-	return nil
+	return l.fail("setsockopt SO_INCOMING_CPU", unix.SetsockoptInt(l.FD, unix.SOL_SOCKET, unix.SO_INCOMING_CPU, cpu))
 }

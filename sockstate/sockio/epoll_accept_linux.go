@@ -78,17 +78,12 @@ func (l *epoll) accept(i int) {
 	}
 }
 
-// free frees slot s. If accepting paused for want of a slot it resumes at once: with all slots
-// in use, each new connection would otherwise wait for acceptRetry.
+// free frees slot s.
 func (l *epoll) free(s Sock) {
-	if !l.accepts {
-		return
+	if l.accepts {
+		l.slots.Free(s)
+		l.slotFreed()
 	}
-	l.slots.Free(s)
-	if l.starved && l.retryAt != 0 {
-		l.retryAt = clock.Now()
-	}
-	l.starved = false
 }
 
 // acceptFailed pauses accepting: a level-triggered listener with a queue that cannot be

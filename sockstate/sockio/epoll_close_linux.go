@@ -44,8 +44,5 @@ func (l *epoll) CloseAll(abort bool) error {
 	}
 	l.linger.finish(abort)
 	l.waker.close()
-	if err := unix.Close(l.epfd); err != nil {
-		return &Error{Call: "close", Errno: err.(Errno)}
-	}
-	return nil
+	return failed("close", "", unix.Close(l.epfd))
 }

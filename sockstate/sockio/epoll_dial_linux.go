@@ -7,11 +7,7 @@ import (
 )
 
 func (l *epoll) dial(k *epollSock, r *request) {
-	family := uintptr(unix.AF_INET)
-	if r.remote.V6() {
-		family = unix.AF_INET6
-	}
-	fd, _, e := unix.RawSyscall(unix.SYS_SOCKET, family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, _, e := unix.RawSyscall(unix.SYS_SOCKET, uintptr(r.remote.family()), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if e != 0 {
 		l.complete(OpSocket, r.s, e, 0)
 		return

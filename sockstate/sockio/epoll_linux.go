@@ -27,33 +27,23 @@ import (
 // (SO_INCOMING_CPU), did not pay: 18,356 lifecycles/s against 18,339 without, 19,764 against
 // 18,947, 19,245 against 18,491, 18,717 against 19,242.
 type epoll struct {
-	handler   Handler
+	shared
 	epfd      int
-	waker     waker
 	socks     []epollSock
 	slots     Slots // for accepted connections
 	queue     []request
 	polledAt  int64 // when epoll was last polled
 	head      int   // of queue: those before it are done
 	buf       []byte
-	timers    *timers
 	waits     map[Sock]waiting
 	accepts   bool // accept allocates the slots
 	listeners []epollListener
-	retryAt   int64 // when to accept again after a failure; 0: accepting
-	starved   bool  // accepting paused for want of a slot
 	events    [128]unix.EpollEvent
-	delivered int // completions since Wait began
 	budget    int // operations that this Wait may still perform
-	c         Completion
-	fire      func(Sock)
 	noPwait2  bool
 	early     speculation
 	late      speculation
-	givesWay  bool
 	deferred  []Sock // for retryDeferred
-	linger    lingerer
-	back      []lingered
 }
 
 // epollSock is one slot. The zero value has no socket, so unused slots cost no memory.
@@ -140,35 +130,23 @@ func NewEpoll(cfg Config) (Loop, error) {
 	}
 	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
-		return nil, &Error{Call: "epoll_create1", Errno: err.(Errno)}
+		return nil, failed("epoll_create1", "", err)
 	}
-	wakefd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
+	l := &epoll{epfd: epfd, socks: make([]epollSock, cfg.Slots), buf: make([]byte, cfg.Buffer), waits: make(map[Sock]waiting)}
+	if err := l.open(&cfg); err != nil {
 		_ = unix.Close(epfd)
-		return nil, &Error{Call: "eventfd", Errno: err.(Errno)}
-	}
-	l := &epoll{
-		handler:  cfg.Handler,
-		epfd:     epfd,
-		waker:    waker{fd: wakefd},
-		socks:    make([]epollSock, cfg.Slots),
-		buf:      make([]byte, cfg.Buffer),
-		timers:   newTimers(cfg.Slots, clock.Now()),
-		waits:    make(map[Sock]waiting),
-		givesWay: cfg.GivesWay,
+		return nil, err
 	}
 	l.fire = func(s Sock) { l.complete(OpTimeout, s, 0, 0) }
-	l.linger.wake = l.waker.wake
-	if e := l.control(unix.EPOLL_CTL_ADD, wakefd, unix.EPOLLIN|unix.EPOLLET, 0, wakeMark); e != 0 {
+	if e := l.control(unix.EPOLL_CTL_ADD, l.waker.fd, unix.EPOLLIN|unix.EPOLLET, 0, wakeMark); e != 0 {
 		_ = unix.Close(epfd)
-		_ = unix.Close(wakefd)
+		l.waker.close()
 		return nil, &Error{Call: "epoll_ctl", Errno: e}
 	}
 	return l, nil
 }
 
 func (l *epoll) Name() string { return "epoll" }
-func (l *epoll) Now() int64   { return clock.Now() }
 
 func (l *epoll) submit(r request) {
 	r.epoch = l.socks[r.s].epoch
@@ -197,9 +175,6 @@ func (l *epoll) Close(s Sock, lingers bool) {
 	l.submit(request{op: OpClose, s: s, flag: lingers})
 }
 
-func (l *epoll) SetTimer(s Sock, at int64) { l.timers.set(s, at) }
-func (l *epoll) StopTimer(s Sock)          { l.timers.stop(s) }
-
 func (l *epoll) Cancel(s Sock) {
 	k := &l.socks[s]
 	if k.flag&(pendSend|pendConnect) != 0 {
@@ -209,25 +184,8 @@ func (l *epoll) Cancel(s Sock) {
 	k.epoch++
 }
 
-func (l *epoll) Wake() {
-	l.waker.asked.Store(true)
-	l.waker.wake()
-}
-
 func (l *epoll) complete(op Op, s Sock, errno Errno, n int) {
 	l.completeAt(op, s, errno, n, clock.Now())
-}
-
-func (l *epoll) completeAt(op Op, s Sock, errno Errno, n int, at int64) {
-	l.delivered++
-	l.c = Completion{Op: op, Sock: s, Errno: errno, N: n, At: at}
-	l.handler.Complete(&l.c)
-}
-
-func (l *epoll) completeConnect(s Sock, errno Errno, n int, began, at int64) {
-	l.delivered++
-	l.c = Completion{Op: OpConnect, Sock: s, Errno: errno, N: n, Began: began, At: at}
-	l.handler.Complete(&l.c)
 }
 
 func (l *epoll) Info(s Sock, into *sockstate.TCPInfo) error {

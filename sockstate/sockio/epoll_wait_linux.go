@@ -30,14 +30,7 @@ func (l *epoll) Wait(until int64) error {
 		}
 		sleep := int64(0)
 		if l.delivered == 0 && l.head == len(l.queue) && len(l.deferred) == 0 {
-			next := min(until, l.timers.next())
-			if l.retryAt != 0 {
-				next = min(next, l.retryAt)
-			}
-			sleep = max(next, now) - now
-			if next == Never {
-				sleep = Never
-			}
+			sleep = l.idle(now, until)
 		}
 		l.polledAt = now
 		if err := l.poll(sleep); err != nil {

@@ -26,6 +26,21 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Errno }
 
+// failed is the *Error of a call that returned err, nil if that is nil.
+func failed(call, on string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Call: call, On: on, Errno: errnoOf(err)}
+}
+
+func errnoOf(err error) Errno {
+	if e, ok := errors.AsType[Errno](err); ok {
+		return e
+	}
+	return syscall.EIO
+}
+
 // IsAddrInUse reports whether err says that the address is taken.
 func IsAddrInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
 

@@ -46,12 +46,7 @@ func (l *Listener) QueueLength() (int, error) {
 	return int(info.Unacked), nil
 }
 
-func (l *Listener) fail(call string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &Error{Call: call, On: l.Addr.String(), Errno: errnoOf(err)}
-}
+func (l *Listener) fail(call string, err error) error { return failed(call, l.Addr.String(), err) }
 
 // A filter returns how many bytes of the segment to keep.
 const (

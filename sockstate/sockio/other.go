@@ -21,21 +21,6 @@ func ProbeRing() error { return sockstate.ErrNeedsLinux }
 // RingMemory is 0: there are no rings.
 func RingMemory(int, int, int, bool) (rings int, bytes int64) { return 0, 0 }
 
-// CanBind needs Linux.
-func CanBind(netip.AddrPort, bool) error { return sockstate.ErrNeedsLinux }
-
-// Listener is a listening socket.
-type Listener struct {
-	FD   int
-	Addr netip.AddrPort
-}
-
-// ListenConfig says how to listen.
-type ListenConfig struct {
-	Backlog   int
-	ReusePort bool
-}
-
 // Listen needs Linux.
 func Listen(netip.AddrPort, ListenConfig) (*Listener, error) { return nil, sockstate.ErrNeedsLinux }
 
@@ -44,6 +29,18 @@ func (l *Listener) Close() error { return sockstate.ErrNeedsLinux }
 
 // PreferCPU needs Linux.
 func (l *Listener) PreferCPU(int) error { return sockstate.ErrNeedsLinux }
+
+// RefuseSYNs needs Linux.
+func (l *Listener) RefuseSYNs() error { return sockstate.ErrNeedsLinux }
+
+// DropSYNs needs Linux.
+func (l *Listener) DropSYNs() error { return sockstate.ErrNeedsLinux }
+
+// QueueLength needs Linux.
+func (l *Listener) QueueLength() (int, error) { return 0, sockstate.ErrNeedsLinux }
+
+// AwaitDelivery needs Linux.
+func AwaitDelivery() error { return sockstate.ErrNeedsLinux }
 
 // AllowedCPUs needs Linux.
 func AllowedCPUs() ([]int, error) { return nil, sockstate.ErrNeedsLinux }

@@ -296,11 +296,7 @@ func dialPeer(t testing.TB, addr netip.AddrPort) *net.TCPConn {
 func unused(t testing.TB, ip netip.Addr) netip.AddrPort {
 	t.Helper()
 	a := NewAddr(netip.AddrPortFrom(ip, 0))
-	family := unix.AF_INET
-	if a.V6() {
-		family = unix.AF_INET6
-	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(a.family(), unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

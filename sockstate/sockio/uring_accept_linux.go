@@ -16,8 +16,6 @@ import (
 type acceptor struct {
 	on        bool // accept allocates the slots
 	listeners []uringListener
-	retryAt   int64 // when to accept again after a failure; 0: accepting
-	starved   bool  // accepting paused for want of a free index
 }
 
 type uringListener struct {
@@ -45,7 +43,7 @@ func (n *uringListener) data(mark uint8, i int) uint64 {
 func (l *uring) Accept(listener, index int) error {
 	// The ring would report a bad listener only at the first connection.
 	if v, err := unix.GetsockoptInt(listener, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil {
-		return &Error{Call: "accept", On: "listener", Errno: err.(Errno)}
+		return failed("accept", "listener", err)
 	} else if v == 0 {
 		return &Error{Call: "accept", On: "listener", Errno: unix.EINVAL}
 	}
@@ -68,7 +66,7 @@ func (l *uring) StopAccept() {
 			_ = l.reap(r)
 		}
 	}
-	l.acceptor.retryAt = 0
+	l.retryAt = 0
 }
 
 func (l *uring) disarm(i int) {
@@ -84,12 +82,9 @@ func (l *uring) disarm(i int) {
 		l.rings[n.ring].singles--
 	}
 	r := l.rings[n.ring]
-	for i2, q := 0, r.Queued(); i2 < len(q); i2++ {
-		if q[i2].UserData == n.data(mark, i) {
-			q[i2] = ring.SQE{Op: ring.OpNop, Flags: ring.CQESkipSuccess}
-			n.state = acceptIdle
-			return
-		}
+	if r.withdraw(n.data(mark, i)) {
+		n.state = acceptIdle
+		return
 	}
 	n.state = acceptEnds
 	// First in the queue: the queue may take several submissions, and each would accept more.
@@ -109,7 +104,7 @@ func (r *uringRing) left() int { return r.slots - r.open - r.singles }
 func (l *uring) arm(i int) {
 	a := &l.acceptor
 	n := &a.listeners[i]
-	if n.stopped || n.state != acceptIdle || a.retryAt != 0 {
+	if n.stopped || n.state != acceptIdle || l.retryAt != 0 {
 		return
 	}
 	r := l.roomiest()
@@ -222,7 +217,7 @@ func (l *uring) listenReadable(i int, c *ring.CQE) {
 		return
 	}
 	if c.Res >= 0 && l.roomiest().left() <= 0 {
-		l.acceptor.starved = true
+		l.starved = true
 		l.acceptFailed(n.index, unix.EMFILE)
 		return
 	}
@@ -231,16 +226,6 @@ func (l *uring) listenReadable(i int, c *ring.CQE) {
 
 // acceptFailed pauses accepting: it would fail again at once.
 func (l *uring) acceptFailed(index int, e Errno) {
-	l.acceptor.retryAt = l.now + acceptRetry
+	l.retryAt = l.now + acceptRetry
 	l.complete(OpAccept, -1, e, index)
-}
-
-// indexFreed counts an index that is free again. If accepting paused for want of one it resumes.
-func (l *uring) indexFreed(r *uringRing) {
-	r.open--
-	a := &l.acceptor
-	if a.starved && a.retryAt != 0 {
-		a.retryAt = l.now
-	}
-	a.starved = false
 }

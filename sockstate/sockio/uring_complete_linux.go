@@ -164,9 +164,7 @@ func (l *uring) connected(k *uringSock, s Sock, e Errno) {
 // dialled completes a connect.
 func (l *uring) dialled(k *uringSock, s Sock, e Errno, n int, at int64) {
 	k.flag &^= ringConnect
-	l.delivered++
-	l.c = Completion{Op: OpConnect, Sock: s, Errno: e, N: n, At: at, Began: k.began}
-	l.handler.Complete(&l.c)
+	l.completeConnect(s, e, n, k.began, at)
 }
 
 // verifyOpen finds out whether a connect that completed without an error has opened the connection. While connect holds the lock of an
@@ -399,7 +397,8 @@ func (l *uring) free(k *uringSock, s Sock) {
 	delete(l.stash, s)
 	if l.acceptor.on {
 		r, _ := l.at(s)
-		l.indexFreed(r)
+		r.open--
+		l.slotFreed()
 	}
 }
 

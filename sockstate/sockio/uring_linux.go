@@ -40,16 +40,11 @@ import (
 // In a profile 3 % is this package and the state machines above it, and 3 % is io_connect's second
 // check of each handshake; the rest is TCP.
 type uring struct {
-	handler  Handler
-	table    int // size of a ring's file table
-	rings    []*uringRing
-	socks    []uringSock
-	buffers  *ring.Buffers
-	timers   *timers
-	waker    waker
-	linger   lingerer
-	back     []lingered
-	givesWay bool
+	shared
+	table   int // size of a ring's file table
+	rings   []*uringRing
+	socks   []uringSock
+	buffers *ring.Buffers
 	// unfiltered is Config.Unfiltered: a connect's success needs no verification.
 	unfiltered bool
 
@@ -79,13 +74,10 @@ type uring struct {
 	opts  map[Opt]*Opt
 	abort *Opt // SO_LINGER {1, 0}
 
-	acceptor  acceptor
-	eventfd   int   // signalled by all rings, if the loop may have several; -1: it has one
-	now       int64 // when the last batch returned
-	waiting   bool  // in Wait
-	delivered int
-	c         Completion
-	fire      func(Sock)
+	acceptor acceptor
+	eventfd  int   // signalled by all rings, if the loop may have several; -1: it has one
+	now      int64 // when the last batch returned
+	waiting  bool  // in Wait
 }
 
 type uringRing struct {
@@ -163,7 +155,7 @@ func (k *uringSock) data(mark uint8, s Sock) uint64 {
 func NewUring(cfg Config) (Loop, error) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return nil, &Error{Call: "getrlimit", Errno: err.(Errno)}
+		return nil, failed("getrlimit", "", err)
 	}
 	return newUring(cfg, int(min(limit.Cur, maxTable)))
 }
@@ -173,17 +165,9 @@ func newUring(cfg Config, table int) (Loop, error) {
 	if cfg.Buffer <= 0 {
 		cfg.Buffer = uringBuffer
 	}
-	wakefd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		return nil, &Error{Call: "eventfd", Errno: err.(Errno)}
-	}
 	l := &uring{
-		handler:    cfg.Handler,
 		table:      min(table, max(cfg.Slots, 1)),
 		socks:      make([]uringSock, cfg.Slots),
-		timers:     newTimers(cfg.Slots, clock.Now()),
-		waker:      waker{fd: wakefd},
-		givesWay:   cfg.GivesWay,
 		unfiltered: cfg.Unfiltered,
 		sends:      make(map[Sock]sending),
 		connects:   make([]Sock, 0, uringBatch),
@@ -194,9 +178,12 @@ func newUring(cfg Config, table int) (Loop, error) {
 		cancelled:  make(map[uint64]sending),
 		eventfd:    -1,
 	}
+	err := l.open(&cfg)
+	if err != nil {
+		return nil, err
+	}
 	l.abort = l.intern(newLinger(0))
 	l.fire = func(s Sock) { l.complete(OpTimeout, s, 0, 0) }
-	l.linger.wake = l.waker.wake
 	if l.buffers, err = ring.NewBuffers(uringBuffers, cfg.Buffer); err == nil {
 		err = l.grow()
 	}
@@ -210,31 +197,13 @@ func newUring(cfg Config, table int) (Loop, error) {
 
 // ringError converts an error of package ring to an *Error.
 func ringError(err error) error {
-	var e *os.SyscallError
-	if !errors.As(err, &e) {
-		return err
+	if e, ok := errors.AsType[*os.SyscallError](err); ok {
+		return failed(e.Syscall, "", err)
 	}
-	return &Error{Call: e.Syscall, Errno: errnoOf(err)}
-}
-
-func errnoOf(err error) Errno {
-	var e Errno
-	if !errors.As(err, &e) {
-		return unix.EIO
-	}
-	return e
+	return err
 }
 
 func (l *uring) Name() string { return "uring" }
-func (l *uring) Now() int64   { return clock.Now() }
-
-func (l *uring) SetTimer(s Sock, at int64) { l.timers.set(s, at) }
-func (l *uring) StopTimer(s Sock)          { l.timers.stop(s) }
-
-func (l *uring) Wake() {
-	l.waker.asked.Store(true)
-	l.waker.wake()
-}
 
 // at is the ring of a slot and its index in the ring's file table.
 func (l *uring) at(s Sock) (*uringRing, int32) {
@@ -242,9 +211,7 @@ func (l *uring) at(s Sock) (*uringRing, int32) {
 }
 
 func (l *uring) complete(op Op, s Sock, errno Errno, n int) {
-	l.delivered++
-	l.c = Completion{Op: op, Sock: s, Errno: errno, N: n, At: l.now}
-	l.handler.Complete(&l.c)
+	l.completeAt(op, s, errno, n, l.now)
 }
 
 // localCompletion is a completion without a request, dropped if its operation is cancelled first.
@@ -276,8 +243,8 @@ func (l *uring) withPlain(s Sock, f func(fd int) error) error {
 		return err
 	}
 	err = f(fd)
-	if e := unix.Close(fd); err == nil && e != nil {
-		return &Error{Call: "close", Errno: e.(Errno)}
+	if e := unix.Close(fd); err == nil {
+		return failed("close", "", e)
 	}
 	return err
 }

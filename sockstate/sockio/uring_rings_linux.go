@@ -105,9 +105,9 @@ func (l *uring) growTo(s Sock) error {
 // signalEventfd makes a ring signal the eventfd when it has work: a loop cannot sleep in several rings.
 func (l *uring) signalEventfd(r *uringRing) error {
 	if l.eventfd < 0 {
-		fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+		fd, err := newEventfd()
 		if err != nil {
-			return &Error{Call: "eventfd", Errno: err.(Errno)}
+			return err
 		}
 		l.eventfd = fd
 	}

@@ -42,12 +42,8 @@ func (l *uring) Dial(s Sock, d *Dial) {
 		l.sends[s] = sending{p: d.First}
 	}
 	r, file := l.at(s)
-	family := int32(unix.AF_INET)
-	if d.Remote.V6() {
-		family = unix.AF_INET6
-	}
 	r.Queue(ring.SQE{
-		Op: ring.OpSocket, Flags: ring.CQESkipSuccess, FD: family, Off: unix.SOCK_STREAM,
+		Op: ring.OpSocket, Flags: ring.CQESkipSuccess, FD: int32(d.Remote.family()), Off: unix.SOCK_STREAM,
 		FileIndex: uint32(file) + 1, UserData: k.data(markSocket, s),
 	})
 	for i := range d.Opts {
@@ -239,11 +235,22 @@ func (l *uring) Shutdown(s Sock) {
 // withdrawPeerEnd withdraws a PeerEnd that is not submitted yet.
 func (l *uring) withdrawPeerEnd(k *uringSock, s Sock) bool {
 	r, _ := l.at(s)
+	if !r.withdraw(k.data(markPeerEnd, s)) {
+		return false
+	}
+	k.inflight--
+	return true
+}
+
+// nop withdraws the queued request that it replaces.
+var nop = ring.SQE{Op: ring.OpNop, Flags: ring.CQESkipSuccess}
+
+// withdraw withdraws a request that is not submitted yet.
+func (r *uringRing) withdraw(userData uint64) bool {
 	q := r.Queued()
 	for i := range q {
-		if q[i].UserData == k.data(markPeerEnd, s) {
-			q[i] = ring.SQE{Op: ring.OpNop, Flags: ring.CQESkipSuccess}
-			k.inflight--
+		if q[i].UserData == userData {
+			q[i] = nop
 			return true
 		}
 	}
@@ -310,7 +317,7 @@ func (l *uring) Cancel(s Sock) {
 		default: // not cancelled; or a listener's or the waker's, whose slot is another number
 			continue
 		}
-		*e = ring.SQE{Op: ring.OpNop, Flags: ring.CQESkipSuccess}
+		*e = nop
 	}
 	for _, w := range [...]struct {
 		flag uint16

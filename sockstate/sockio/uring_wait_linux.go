@@ -52,8 +52,8 @@ func (l *uring) work() error {
 	}
 	l.now = clock.Now()
 	l.timers.expire(l.now, l.fire)
-	if l.acceptor.retryAt != 0 && l.now >= l.acceptor.retryAt {
-		l.acceptor.retryAt = 0
+	if l.retryAt != 0 && l.now >= l.retryAt {
+		l.retryAt = 0
 		l.armAll()
 	}
 	return nil
@@ -166,18 +166,6 @@ func (l *uring) ConnectSent(s Sock) int64 {
 		return at
 	}
 	return k.began
-}
-
-// idle is how long from now nothing is due, in nanoseconds, or Never.
-func (l *uring) idle(now, until int64) int64 {
-	next := min(until, l.timers.next())
-	if l.acceptor.retryAt != 0 {
-		next = min(next, l.acceptor.retryAt)
-	}
-	if next == Never {
-		return Never
-	}
-	return max(next-now, 0)
 }
 
 // sleep submits the queued requests and waits up to d for a completion.

@@ -27,11 +27,7 @@ func (r *Ring) RegisterTable(n int) error {
 func (r *Ring) Replace(index int32, fd int) error {
 	r.fd32 = int32(fd)
 	p := filesUpdate{offset: uint32(index), fds: uint64(uintptr(unsafe.Pointer(&r.fd32)))}
-	_, _, e := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), registerUpdate, uintptr(unsafe.Pointer(&p)), 1, 0, 0)
-	if e != 0 {
-		return os.NewSyscallError("io_uring_register files", e)
-	}
-	return nil
+	return r.register("io_uring_register files", registerUpdate, unsafe.Pointer(&p), 1)
 }
 
 // RegisterEventfd makes the kernel signal an eventfd when the ring has work for Enter

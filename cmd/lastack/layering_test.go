@@ -57,9 +57,9 @@ var layers = []struct {
 	{"bench/lab", []string{"bench/quantity", "bench/record"}},
 	{"bench/lab/gallery", []string{"bench/lab", "bench/metric", "bench/quantity", "bench/record"}},
 	{"bench/lab/peers", []string{
-		"sockstate", "sockstate/netns", "sockstate/sockdiag", "bench/quantity", "bench/record", "bench/host", "bench/sandbox", "bench/lab",
+		"sockstate", "sockstate/netns", "sockstate/sockio", "sockstate/sockdiag", "bench/quantity", "bench/record", "bench/metric", "bench/host", "bench/sandbox", "bench/lab",
 	}},
-	{"bench/lab/picture", []string{"bench/quantity", "bench/record"}},
+	{"bench/lab/picture", []string{"bench/lab", "bench/quantity", "bench/record"}},
 
 	{"report/document", nil},
 	{"report/text", []string{"bench/quantity", "report/document"}},

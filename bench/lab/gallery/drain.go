@@ -40,9 +40,9 @@ func loadText(repeat int) string {
 
 // drain makes an entry's two records.
 func (g *runner) drain(ctx context.Context, e *entry, load, queue string) error {
-	t, found := g.tools[e.Server]
-	if !found {
-		return g.why[e.Server]
+	t := g.tools[e.Server]
+	if t.err != nil {
+		return t.err
 	}
 	if spent := time.Since(g.begin); spent > g.limit {
 		return fmt.Errorf("%v were over", g.limit)

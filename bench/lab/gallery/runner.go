@@ -31,15 +31,12 @@ type runner struct {
 	facts  facts
 	rows   []row
 	absent []lab.Absence
-	// tools are the servers' installed programs; why is the reason for those not installed.
-	tools map[*server]tool
-	why   map[*server]error
+	tools  map[*server]tool
 }
 
 func newGallery(o *options, r *lab.Run) *runner {
 	return &runner{
-		options: o, Run: r, begin: time.Now(), facts: facts{Load: loadText(o.repeat)},
-		tools: map[*server]tool{}, why: map[*server]error{},
+		options: o, Run: r, begin: time.Now(), facts: facts{Load: loadText(o.repeat)}, tools: map[*server]tool{},
 	}
 }
 
@@ -98,16 +95,14 @@ func (g *runner) prepare(ctx context.Context) (err error) {
 	}
 	for i := range g.entries {
 		s := g.entries[i].Server
-		if _, known := g.tools[s]; known || g.why[s] != nil {
+		if _, known := g.tools[s]; known {
 			continue
 		}
 		t, err := find(ctx, s)
-		if err != nil {
-			g.why[s] = err
-			continue
+		if t.err = err; err == nil {
+			g.facts.Versions = append(g.facts.Versions, lab.Version{Program: s.Name, Version: t.version})
 		}
 		g.tools[s] = t
-		g.facts.Versions = append(g.facts.Versions, lab.Version{Program: s.Name, Version: t.version})
 	}
 	text, err := json.Marshal(g.facts.Versions)
 	if err != nil {

@@ -19,6 +19,7 @@ type tool struct {
 	path, version string
 	modules       string   // Apache's
 	prefix        []string // command to start it by
+	err           error    // why it cannot be used
 }
 
 // apacheModules are the directories of Apache's modules, Debian's first.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/sockstate/netns"
+	"lastack/sockstate/sockio"
 )
 
 // floorConfig configures serialFloor.
@@ -72,16 +73,16 @@ func serialFloor(c floorConfig) (floorResult, error) {
 		return floorResult{}, fmt.Errorf("serial floor of %q on %d threads for %v or %d lifecycles: want a workload without HTTP, threads, and one end",
 			c.Workload.Name, c.Threads, c.Duration, c.Lifecycles)
 	}
-	var may unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &may); err != nil {
-		return floorResult{}, os.NewSyscallError("sched_getaffinity", err)
+	cpus, err := sockio.AllowedCPUs()
+	if err != nil {
+		return floorResult{}, err
 	}
 	threads := make([]floorThread, c.Threads)
 	var ready, done sync.WaitGroup
 	start := make(chan struct{})
 	for i := range threads {
 		t := &threads[i]
-		t.workload, t.number, t.cpu = c.Workload, i, nthCPU(&may, i)
+		t.workload, t.number, t.cpu = c.Workload, i, cpus[i%len(cpus)]
 		t.lifecycles = share(c.Lifecycles, c.Threads, i)
 		if c.Duration > 0 {
 			t.lifecycles = math.MaxInt64
@@ -141,26 +142,10 @@ func share(total int64, n, i int) int64 {
 	return part
 }
 
-// nthCPU is the i-th of the set, modulo their number.
-func nthCPU(set *unix.CPUSet, i int) int {
-	i %= max(set.Count(), 1)
-	for cpu := range len(set) * int(unsafe.Sizeof(set[0])) * 8 {
-		if set.IsSet(cpu) {
-			if i == 0 {
-				return cpu
-			}
-			i--
-		}
-	}
-	return 0
-}
-
 // open pins the calling thread and listens.
 func (t *floorThread) open(ns *netns.NS) error {
-	var own unix.CPUSet
-	own.Set(t.cpu)
-	if err := unix.SchedSetaffinity(0, &own); err != nil {
-		return os.NewSyscallError("sched_setaffinity", err)
+	if err := sockio.SetAffinity(t.cpu); err != nil {
+		return err
 	}
 	if err := ns.Enter(); err != nil {
 		return err

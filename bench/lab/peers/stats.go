@@ -3,6 +3,8 @@ package main
 import (
 	"math"
 	"slices"
+
+	"lastack/bench/metric"
 )
 
 // spread is what several rounds gave: Median lies between Min and Max. All are NaN if N is 0.
@@ -19,8 +21,7 @@ func spreadOf(values []float64) spread {
 	if n == 0 {
 		return spread{math.NaN(), math.NaN(), math.NaN(), 0}
 	}
-	slices.Sort(v)
-	return spread{Median: (v[(n-1)/2] + v[n/2]) / 2, Min: v[0], Max: v[n-1], N: n}
+	return spread{Median: metric.Median(v), Min: slices.Min(v), Max: slices.Max(v), N: n}
 }
 
 // ratios divides round by round; a round that lacks either figure gives NaN.

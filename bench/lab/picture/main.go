@@ -14,6 +14,7 @@ import (
 	"os"
 	"strings"
 
+	"lastack/bench/lab"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 )
@@ -54,13 +55,8 @@ func draw(w io.Writer, files []string) error {
 	}
 	var runs [2]*record.Run
 	for i, name := range files {
-		f, err := os.Open(name)
-		if err != nil {
-			return err
-		}
-		runs[i], err = record.Read(f)
-		_ = f.Close() // only read
-		if err != nil {
+		var err error
+		if runs[i], err = lab.ReadRecord(name); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		if len(runs[i].Timeline) == 0 || len(runs[i].Hosts) == 0 {

@@ -296,8 +296,8 @@ func TestLimits(t *testing.T) {
 			limit: record.LimitAcceptQueue, valid: true, why: []string{"backlog 1 of each of 2 listeners"}, advice: []string{"net.core.somaxconn caps it"},
 		},
 		{
-			name: "SYN backlog", alone: true, yields: true, mode: "root",
-			trial: loads(veth("net.ipv4.tcp_max_syn_backlog=8", "net.ipv4.tcp_syncookies=0"), time.Second, 0, "client:rst", "none", conns(200), loss(0.3), timeouts(1500*time.Millisecond)), followed: loads(veth("net.ipv4.tcp_max_syn_backlog=8192", "net.ipv4.tcp_syncookies=0"), time.Second, 0, "client:rst", "none", conns(200), loss(0.3), timeouts(1500*time.Millisecond)),
+			name: "SYN backlog", yields: true, mode: "root",
+			trial: loads(veth("net.ipv4.tcp_max_syn_backlog=8", "net.ipv4.tcp_syncookies=0"), time.Second, 0, "client:rst", "none", conns(60), loss(0.3), timeouts(1500*time.Millisecond)), followed: loads(veth("net.ipv4.tcp_max_syn_backlog=8192", "net.ipv4.tcp_syncookies=0"), time.Second, 0, "client:rst", "none", conns(60), loss(0.3), timeouts(1500*time.Millisecond)),
 			limit: record.LimitSYNDrops, valid: true, why: []string{"SYN"}, advice: []string{"tcp_max_syn_backlog"},
 		},
 		{

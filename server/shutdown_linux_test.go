@@ -183,8 +183,12 @@ func TestListenerLast(t *testing.T) {
 			return
 		}
 		w.keepAlive(0)
-		idle := dial(t, s)
+		idle, busy := dial(t, s), dial(t, s)
+		// In the middle of a request, which the server waits for: it is not gone before the test has looked.
+		busy.say("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
+		busy.hear(len("HTTP/1.1 100 Continue\r\n\r\n"))
 		underWay(t, s, 3)
+		began := time.Now()
 		over := makeOver(t, s)
 		w.wg.Wait() // the server drains
 		if n := w.cut.Load() + w.raced.Load() + w.resets.Load() - w.late.Load(); n > 0 {
@@ -202,7 +206,13 @@ func TestListenerLast(t *testing.T) {
 			queued = append(queued, c)
 		}
 		idle.eof()
+		busy.say("x")
+		busy.reply("POST")
+		busy.eof()
 		st := <-over
+		if d := time.Since(began); d < listenerLastStays {
+			t.Errorf("the listener was closed after %v", d)
+		}
 		for _, c := range queued {
 			_ = c.SetDeadline(time.Now().Add(bound))
 			if _, err := c.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {

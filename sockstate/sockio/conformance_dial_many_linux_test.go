@@ -120,52 +120,54 @@ func testDialManyClosed(t *testing.T, f newLoop) {
 	drain(t, ln)
 }
 
+// mostFails bounds the dials that fail in one Wait; it ends if the loop does not.
+const mostFails = 20_000
+
 // A handler that dials again whenever a dial fails does not keep the caller of Wait from its other duties.
 func testDialFailsAgain(t *testing.T, f newLoop) {
-	const most = 20_000 // in one Wait; it ends if the loop does not
-	t.Run("bind", func(t *testing.T) {
-		p := newPeer(t, loopbacks["IPv4"])
-		r := newRig(t, f, 1)
-		r.forget = true
-		d := Dial{Remote: NewAddr(p.addr), Local: NewAddr(foreign(loopbacks["IPv4"]))}
-		failed := 0
-		r.on = func(c *Completion) {
-			switch c.Op {
-			case OpBind:
-				failed++
-				r.loop.Close(0, false)
-			case OpClose:
-				if failed < most {
-					r.loop.Dial(0, &d)
-				}
+	p := newPeer(t, loopbacks["IPv4"])
+	r := newRig(t, f, 1)
+	r.forget = true
+	d := Dial{Remote: NewAddr(p.addr), Local: NewAddr(foreign(loopbacks["IPv4"]))}
+	failed := 0
+	r.on = func(c *Completion) {
+		switch c.Op {
+		case OpBind:
+			failed++
+			r.loop.Close(0, false)
+		case OpClose:
+			if failed < mostFails {
+				r.loop.Dial(0, &d)
 			}
 		}
-		r.loop.Dial(0, &d)
-		r.wait(clock.Now())
-		if failed == most {
-			t.Errorf("one Wait failed %d dials", failed)
+	}
+	r.loop.Dial(0, &d)
+	r.wait(clock.Now())
+	if failed == mostFails {
+		t.Errorf("one Wait failed %d dials", failed)
+	}
+}
+
+// The same where there is no descriptor for the socket, nor for the whole process.
+func testDialNoDescriptor(t *testing.T, f newLoop) {
+	p := newPeer(t, loopbacks["IPv4"])
+	r := newRig(t, f, 6)
+	r.forget = true
+	const slot = 3 // of a ring that is not there yet, where each has three
+	failed := 0
+	r.on = func(c *Completion) {
+		if c.Op != OpSocket { // sockets take no descriptors
+			return
 		}
-	})
-	t.Run("no descriptor", func(t *testing.T) {
-		p := newPeer(t, loopbacks["IPv4"])
-		r := newRig(t, f, 6)
-		r.forget = true
-		const slot = 3 // of a ring that is not there yet, where each has three
-		failed := 0
-		r.on = func(c *Completion) {
-			if c.Op != OpSocket { // sockets take no descriptors
-				return
-			}
-			if failed++; failed < most {
-				r.loop.Dial(slot, &Dial{Remote: NewAddr(p.addr)})
-			}
+		if failed++; failed < mostFails {
+			r.loop.Dial(slot, &Dial{Remote: NewAddr(p.addr)})
 		}
-		restore := noDescriptors(t)
-		r.loop.Dial(slot, &Dial{Remote: NewAddr(p.addr)})
-		r.wait(clock.Now())
-		restore()
-		if failed == most {
-			t.Errorf("one Wait failed %d dials", failed)
-		}
-	})
+	}
+	restore := noDescriptors(t)
+	r.loop.Dial(slot, &Dial{Remote: NewAddr(p.addr)})
+	r.wait(clock.Now())
+	restore()
+	if failed == mostFails {
+		t.Errorf("one Wait failed %d dials", failed)
+	}
 }

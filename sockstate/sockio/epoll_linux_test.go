@@ -11,8 +11,7 @@ import (
 )
 
 func TestEpoll(t *testing.T) {
-	t.Run("on time", func(t *testing.T) { testLoop(t, NewEpoll, kernelTimers) })
-	t.Run("gives way", func(t *testing.T) { testLoop(t, givesWay(NewEpoll)) })
+	testLoops(t, way{"on time", NewEpoll, kernelTimers}, way{"gives way", givesWay(NewEpoll), nil})
 }
 
 // noDescriptors takes all descriptors from this process until the test ends, or the

@@ -12,9 +12,11 @@ import (
 
 func TestUring(t *testing.T) {
 	needRing(t)
-	t.Run("on time", func(t *testing.T) { testLoop(t, NewUring, kernelTimers) })
-	t.Run("gives way, unfiltered", func(t *testing.T) { testLoop(t, givesWay(unfiltered(NewUring))) })
-	t.Run("several rings", func(t *testing.T) { testLoop(t, severalRings, kernelTimers) })
+	testLoops(t,
+		way{"on time", NewUring, kernelTimers},
+		way{"gives way, unfiltered", givesWay(unfiltered(NewUring)), nil},
+		way{"several rings", severalRings, kernelTimers},
+	)
 }
 
 func needRing(t testing.TB) {

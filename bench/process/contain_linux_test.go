@@ -8,13 +8,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"lastack/sockstate/netns"
 	"lastack/sockstate/socktest"
 )
 
@@ -207,34 +205,6 @@ func TestAttachRefused(t *testing.T) {
 	}
 	if _, err := Attach(tid); err == nil || !strings.Contains(err.Error(), "is a thread") {
 		t.Errorf("a thread: %v", err)
-	}
-}
-
-// TestAsSomebodyElse runs the tests as a user without privilege, where root may do so.
-func TestAsSomebodyElse(t *testing.T) {
-	if os.Getenv(envRoot) != "" {
-		t.Skip("this is somebody else")
-	}
-	if os.Geteuid() != 0 || !socktest.Capable(t, unix.CAP_SETUID) || !socktest.Capable(t, unix.CAP_SETGID) {
-		t.Skipf("user %d cannot become another", os.Geteuid())
-	}
-	l := socktest.Listen(t, nil, "127.0.0.1:0", false)
-	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.timeout=100s", "-test.v")
-	cmd.Dir = "/"
-	cmd.Env = append(os.Environ(), envRoot+"="+l.Addr.String(), "TMPDIR=/tmp")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-	out, err := cmd.CombinedOutput()
-	if err != nil && len(out) == 0 && !netns.InInitialUserNamespace() {
-		t.Skipf("no other user in this user namespace: %v", err)
-	}
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	// That it ran is seen by what only an ordinary user can be told.
-	for _, name := range []string{"TestDenied", "TestExit/wait/group", "TestEnd/group", "TestKilled/group"} {
-		if !strings.Contains(string(out), "--- PASS: "+name+" ") {
-			t.Errorf("%s did not pass\n%s", name, out)
-		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -188,8 +189,12 @@ func leavesNothing(t *testing.T, f func() (spaces []string)) {
 		t.Fatal(err)
 	}
 	for _, l := range lists {
-		if b, err := os.ReadFile(l); err == nil && len(b) > 0 {
-			t.Errorf("%s: %s", l, b)
+		b, _ := os.ReadFile(l) // none where the thread has ended
+		for _, field := range strings.Fields(string(b)) {
+			pid, err := strconv.Atoi(field)
+			if _, other := others.Load(pid); err != nil || !other {
+				t.Errorf("%s: %s", l, b)
+			}
 		}
 	}
 	noneIn(t, spaces)
@@ -312,19 +317,21 @@ func TestJobErrors(t *testing.T) {
 	})
 }
 
-// TestCellEnds has cells end in every way in which they should not.
+// badEnd is a way to end in which a cell should not, and what its error then is.
+type badEnd struct {
+	job    string
+	signal syscall.Signal
+	code   int
+	err    string // of Err
+	text   string // of the error
+	stderr string
+}
+
+// TestCellEnds has cells end in such ways.
 func TestCellEnds(t *testing.T) {
-	for _, tt := range []struct {
-		job    string
-		signal syscall.Signal
-		code   int
-		err    string // of Err
-		text   string // of the error
-		stderr string
-	}{
+	for _, tt := range []badEnd{
 		{job: "garbage", signal: syscall.SIGKILL, err: `it wrote "runtime: out of cheese", which is not a message: `, text: "the sandbox's process was ended: it wrote"},
 		{job: "mid-line", signal: syscall.SIGKILL, text: "the sandbox's process was ended by signal 9 (killed)"},
-		{job: "mute", signal: syscall.SIGKILL, err: "it closed its pipe", text: "the sandbox's process was ended: it closed its pipe before"},
 		{job: "exit", text: "the sandbox's process ended without a result", stderr: "so long\n"},
 		{
 			job: "loud", code: 3, text: "the sandbox's process crashed (exit status 3)",
@@ -334,25 +341,40 @@ func TestCellEnds(t *testing.T) {
 	} {
 		t.Run(tt.job, func(t *testing.T) {
 			leavesNothing(t, func() []string {
-				c := startCell(t.Context(), t, Spec{}, Job{Name: tt.job})
-				result, err := c.Wait()
-				e, ok := errors.AsType[*DiedError](err)
-				if !ok || result != nil {
-					t.Fatalf("result %s, error %v, want none and a *DiedError", result, err)
-				}
-				if e.Signal != tt.signal || e.Code != tt.code && e.Signal == 0 || !strings.HasPrefix(e.Error(), tt.text) || e.OutOfMemory {
-					t.Errorf("%+v, %v; want %+v", e, e, tt)
-				}
-				if (e.Err != nil) != (tt.err != "") || e.Err != nil && !strings.HasPrefix(e.Err.Error(), tt.err) {
-					t.Errorf("because of %v, want %q", e.Err, tt.err)
-				}
-				if diff := cmp.Diff(tt.stderr, e.Stderr); diff != "" {
-					t.Errorf("stderr (-want +got):\n%s", diff)
-				}
+				tt.check(t)
 				return nil
 			})
 		})
 	}
+}
+
+// TestCellIsMute has a cell close its pipe and stay, for which it has finishAtMost.
+func TestCellIsMute(t *testing.T) {
+	t.Parallel()
+	tt := badEnd{job: "mute", signal: syscall.SIGKILL, err: "it closed its pipe", text: "the sandbox's process was ended: it closed its pipe before"}
+	if c := tt.check(t); c.child.cmd.ProcessState == nil {
+		t.Error("its process has not ended")
+	}
+}
+
+func (tt *badEnd) check(t *testing.T) *Cell {
+	t.Helper()
+	c := startCell(t.Context(), t, Spec{}, Job{Name: tt.job})
+	result, err := c.Wait()
+	e, ok := errors.AsType[*DiedError](err)
+	if !ok || result != nil {
+		t.Fatalf("result %s, error %v, want none and a *DiedError", result, err)
+	}
+	if e.Signal != tt.signal || e.Code != tt.code && e.Signal == 0 || !strings.HasPrefix(e.Error(), tt.text) || e.OutOfMemory {
+		t.Errorf("%+v, %v; want %+v", e, e, tt)
+	}
+	if (e.Err != nil) != (tt.err != "") || e.Err != nil && !strings.HasPrefix(e.Err.Error(), tt.err) {
+		t.Errorf("because of %v, want %q", e.Err, tt.err)
+	}
+	if diff := cmp.Diff(tt.stderr, e.Stderr); diff != "" {
+		t.Errorf("stderr (-want +got):\n%s", diff)
+	}
+	return c
 }
 
 // TestOutOfMemory has the kernel kill a cell's process. The others have the memory that they need.

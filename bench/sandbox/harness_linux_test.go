@@ -10,9 +10,12 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"lastack/sockstate/socktest"
 )
 
 // testJobs are what the cells of tests do.
@@ -32,6 +35,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(envCells) != "" {
 		os.Exit(driveCells())
 	}
+	socktest.Parallel(6)
 	os.Exit(m.Run())
 }
 
@@ -42,20 +46,19 @@ const (
 	envContained = "SANDBOX_TEST_CONTAINED"
 )
 
-// everywhere runs a test with each mode of sandbox that this process can make. Where this is root, it has another process run the whole test as
-// an ordinary user too.
+// everywhere runs a test with each mode of sandbox that this process can make. Where this is root, another process runs the whole test as
+// an ordinary user meanwhile.
 func everywhere(t *testing.T, f func(t *testing.T, mode Mode)) {
 	t.Helper()
-	modes := []Mode{User}
-	if bestMode() == Root {
-		modes = []Mode{Root, User}
-		t.Run("nobody", func(t *testing.T) {
-			again(t, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}})
-		})
+	if bestMode() != Root {
+		t.Run(string(User), func(t *testing.T) { f(t, User) })
+		return
 	}
-	for _, mode := range modes {
+	nobody := again(t, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}})
+	for _, mode := range []Mode{Root, User} {
 		t.Run(string(mode), func(t *testing.T) { f(t, mode) })
 	}
+	t.Run("nobody", nobody)
 }
 
 // contained has another process run the whole test in a user and network namespace of its own, as in a container.
@@ -64,31 +67,50 @@ func contained(t *testing.T) {
 	if os.Getenv(envContained) != "" {
 		return
 	}
-	t.Run("contained", func(t *testing.T) {
-		again(t, &syscall.SysProcAttr{
-			Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
-			UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}},
-			GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}},
-		}, envContained+"=1")
-	})
+	t.Run("contained", again(t, &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}},
+	}, envContained+"=1"))
 }
 
-// again runs the test in another process. It is skipped if all of it is there.
-func again(t *testing.T, as *syscall.SysProcAttr, env ...string) {
+// again starts the test in another process. What it returns waits for the end, and skips if the other did.
+func again(t *testing.T, as *syscall.SysProcAttr, env ...string) func(t *testing.T) {
 	t.Helper()
 	name, _, _ := strings.Cut(t.Name(), "/")
 	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+name+"$", "-test.v")
 	cmd.Dir, cmd.Env, cmd.SysProcAttr = "/", append(os.Environ(), env...), as
-	out, err := cmd.CombinedOutput()
-	switch {
-	case as.Cloneflags != 0 && errors.Is(err, syscall.EPERM):
-		t.Skipf("no namespaces here: %v", err)
-	case err != nil:
-		t.Errorf("%v\n%s", err, out)
-	case bytes.HasPrefix(out, []byte("--- SKIP")), bytes.Contains(out, []byte("\n--- SKIP")):
-		t.Skipf("%s", out)
+	// A file, unlike a pipe, needs no goroutine and no descriptor that comes and goes: leavesNothing would find them.
+	file, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	cmd.Stdout, cmd.Stderr = file, file
+	started := cmd.Start()
+	if started == nil {
+		others.Store(cmd.Process.Pid, true)
+	}
+	return func(t *testing.T) {
+		err := started
+		if err == nil {
+			err = cmd.Wait()
+			others.Delete(cmd.Process.Pid)
+		}
+		out, rerr := os.ReadFile(file.Name())
+		switch {
+		case as.Cloneflags != 0 && errors.Is(err, syscall.EPERM):
+			t.Skipf("no namespaces here: %v", err)
+		case err != nil || rerr != nil:
+			t.Errorf("%v\n%s", errors.Join(err, rerr), out)
+		case bytes.HasPrefix(out, []byte("--- SKIP")), bytes.Contains(out, []byte("\n--- SKIP")):
+			t.Skipf("%s", out)
+		}
 	}
 }
+
+// others are the processes that again has started, which are no cells.
+var others sync.Map
 
 // startCell starts a cell, and skips the test where this host allows no sandbox.
 func startCell(ctx context.Context, t *testing.T, spec Spec, job Job) *Cell {

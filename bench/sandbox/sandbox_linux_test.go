@@ -307,7 +307,9 @@ func TestBadSpecs(t *testing.T) {
 }
 
 func TestLoss(t *testing.T) {
+	t.Parallel()
 	everywhere(t, func(t *testing.T, mode Mode) {
+		t.Parallel()
 		for _, topology := range []Topology{Lo, Veth} {
 			t.Run(string(topology), func(t *testing.T) {
 				t.Parallel()
@@ -329,6 +331,7 @@ func TestLoss(t *testing.T) {
 }
 
 func TestBlackhole(t *testing.T) {
+	t.Parallel()
 	everywhere(t, func(t *testing.T, mode Mode) {
 		t.Parallel()
 		seen, _ := resultOf[[]string](t, Spec{Mode: mode, Topology: Veth}, Job{Name: "blackhole"})

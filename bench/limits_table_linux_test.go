@@ -130,9 +130,19 @@ type provoked struct {
 	refused string
 	// yields is set where full CPUs, which others on this machine may fill, are named first.
 	yields bool
-	// alone is set where what limits the load would be another without the CPUs, or is a matter of time: no other load runs beside it.
-	alone bool
+	beside company
 }
+
+// company is which loads may run at the same time.
+type company int
+
+const (
+	anyLoad company = iota
+	// calmLoads is for what is a matter of time and leaves the CPUs idle.
+	calmLoads
+	// noLoad is for what would be limited by something else without the CPUs.
+	noLoad
+)
 
 // TestLimits runs into each limit for real, and wants its name, its reason and advice that helps.
 func TestLimits(t *testing.T) {
@@ -212,7 +222,7 @@ func TestLimits(t *testing.T) {
 
 	const narrow, noReuse = "net.ipv4.ip_local_port_range=40000 40099", "net.ipv4.tcp_tw_reuse=0"
 	half := map[string]string{"cpu.cfs_period_us": "20000", "cpu.cfs_quota_us": "4000"}
-	for _, tt := range []provoked{
+	all := []provoked{
 		{
 			name:  "local ports in TIME_WAIT",
 			trial: loads(veth(narrow, noReuse), 0, 400, "client:fin", "none"), followed: loads(veth(narrow, noReuse), 0, 400, "client:fin", "none", sources(8)),
@@ -224,7 +234,7 @@ func TestLimits(t *testing.T) {
 			limit: record.LimitPorts, why: []string{"open connections held the ports"}, advice: []string{"fewer connections at once"},
 		},
 		{
-			name: "search for a port", alone: true,
+			name: "search for a port", beside: noLoad,
 			trial: loads(lo("net.ipv4.ip_local_port_range=40000 41999"), 2500*time.Millisecond, 0, "client:fin", "none", conns(30), hold(19*time.Millisecond)), followed: loads(lo("net.ipv4.ip_local_port_range=40000 41999"), time.Second, 0, "client:fin", "none", conns(30), hold(19*time.Millisecond), onLo(8)),
 			limit: record.LimitPortSearch, valid: true, why: []string{"tries one parity of the local ports first (1,000 of the 2,000"}, advice: []string{"--source"}, yields: true,
 		},
@@ -249,7 +259,7 @@ func TestLimits(t *testing.T) {
 			limit: record.LimitFds, why: []string{"the 400 descriptors"}, advice: []string{"raise the limit (ulimit -n)"},
 		},
 		{
-			name: "memory that may be locked", alone: true, refused: "RLIMIT_MEMLOCK allows all processes of this user",
+			name: "memory that may be locked", beside: noLoad, refused: "RLIMIT_MEMLOCK allows all processes of this user",
 			trial: loads(lo(), 0, 0, "client:rst", "none", plateau(50_000_000)), followed: loads(lo(), 0, 0, "client:rst", "none", plateau(1000)),
 			advice: []string{"raise it (ulimit -l", "ask for at most"},
 		},
@@ -265,12 +275,12 @@ func TestLimits(t *testing.T) {
 			advice:   []string{"ask for at most"},
 		},
 		{
-			name: "CPU quota of the control group", alone: true, mode: "root",
+			name: "CPU quota of the control group", beside: noLoad, mode: "root",
 			trial: in(group("cpu", half), loads(lo(), time.Second, 0, "client:rst", "none")), followed: loads(lo(), time.Second, 0, "client:rst", "none"),
 			limit: record.LimitCPUQuota, valid: true, why: []string{"0.2 CPUs, and in", "periods threads waited"}, advice: []string{"raise the quota"},
 		},
 		{
-			name: "CPU quota, a schedule", alone: true, mode: "root",
+			name: "CPU quota, a schedule", beside: noLoad, mode: "root",
 			trial: in(group("cpu", half), loads(lo(), 600*time.Millisecond, 0, "client:rst", "none", rate(20_000))), followed: loads(lo(), 600*time.Millisecond, 0, "client:rst", "none", rate(20)),
 			limit: record.LimitCPUQuota, why: []string{"0.2 CPUs, and in"}, advice: []string{"raise the quota"},
 		},
@@ -306,7 +316,7 @@ func TestLimits(t *testing.T) {
 			limit: record.LimitNetwork, valid: true, why: []string{"--loss 5%", "retransmitted"}, advice: []string{"less --loss"}, yields: true,
 		},
 		{
-			name: "slow server", alone: true,
+			name: "slow server", beside: calmLoads,
 			trial: loads(lo(), 800*time.Millisecond, 0, "client:rst", "echo:1,1", conns(4), delay(20*time.Millisecond)),
 			limit: record.LimitConnections, valid: true, why: []string{"4 connections at once, each waiting for the other side", "more connections would give more"}, yields: true,
 		},
@@ -331,68 +341,82 @@ func TestLimits(t *testing.T) {
 			limit: record.LimitServer, why: []string{"no lifecycle was completed for", "with connections in flight"}, advice: []string{"look at what the target did then"},
 		},
 		{
-			name: "generator halted", alone: true,
+			name: "generator halted", beside: calmLoads,
 			trial: loads(lo(), 1500*time.Millisecond, 0, "client:rst", "echo:1,1", rate(200), halted), followed: loads(lo(), 800*time.Millisecond, 0, "client:rst", "echo:1,1", rate(200)),
 			limit: record.LimitHalted, why: []string{"the load stood still for"}, advice: []string{"run it again"},
 		},
 		{
-			name: "width of a closed loop", alone: true,
+			name: "width of a closed loop", beside: calmLoads,
 			trial: loads(lo(), 600*time.Millisecond, 0, "client:rst", "none", conns(2), hold(50*time.Millisecond)),
 			limit: record.LimitConnections, valid: true, why: []string{"2 connections at once"}, yields: true,
 		},
 		{
-			name: "cap", alone: true,
+			name: "cap", beside: calmLoads,
 			trial: loads(lo(), 800*time.Millisecond, 0, "client:rst", "none", rate(200), conns(2), hold(50*time.Millisecond)), followed: loads(lo(), 800*time.Millisecond, 0, "client:rst", "none", rate(200), conns(200), hold(50*time.Millisecond)),
 			limit: record.LimitConnections, why: []string{"had to wait for a free slot", "the cap of --connections"}, advice: []string{"raise --connections above rate x lifecycle"},
 		},
 		{
-			name: "rate met", alone: true, trial: loads(lo(), 800*time.Millisecond, 0, "client:rst", "none", rate(100)),
+			name: "rate met", beside: calmLoads, trial: loads(lo(), 800*time.Millisecond, 0, "client:rst", "none", rate(100)),
 			limit: record.LimitTarget, valid: true, why: []string{"arrivals of the schedule were started"}, yields: true,
 		},
 		{
-			name: "others on the machine", alone: true, trial: loads(lo(), time.Second, 0, "client:rst", "none", busy),
+			name: "others on the machine", beside: noLoad, trial: loads(lo(), time.Second, 0, "client:rst", "none", busy),
 			limit: record.LimitCPU, why: []string{"more with other processes than with this run"}, advice: []string{"run it again on a quiet machine"}, yields: true,
 		},
 		{
 			name: "plateau", trial: loads(lo(), 0, 0, "client:rst", "none", plateau(200)),
 			limit: record.LimitConnections, valid: true, why: []string{"200 connections were open at once, of 200 asked for"},
 		},
-	} {
-		t.Run(strings.ReplaceAll(tt.name, " ", "-"), func(t *testing.T) {
-			if !tt.alone {
-				t.Parallel()
+	}
+	runs := func(t *testing.T, beside company) {
+		for _, tt := range all {
+			if tt.beside != beside {
+				continue
 			}
-			if tt.mode == "" {
-				tt.mode = "user"
-			}
-			if tt.refused != "" {
-				err := refusalOf(t, tt.mode, tt.trial(t))
-				mustSay(t, "the refusal", []string{err}, append(tt.advice, tt.refused)...)
-				if tt.followed != nil {
-					if got := refusalOf(t, tt.mode, tt.followed(t)); got != "" {
-						t.Errorf("with the advice followed: %s", got)
-					}
+			t.Run(strings.ReplaceAll(tt.name, " ", "-"), func(t *testing.T) {
+				if beside != noLoad {
+					t.Parallel()
 				}
-				return
+				tt.check(t)
+			})
+		}
+	}
+	runs(t, noLoad)
+	t.Run("calm", func(t *testing.T) { runs(t, calmLoads) })
+	runs(t, anyLoad)
+}
+
+func (tt provoked) check(t *testing.T) {
+	t.Helper()
+	if tt.mode == "" {
+		tt.mode = "user"
+	}
+	if tt.refused != "" {
+		err := refusalOf(t, tt.mode, tt.trial(t))
+		mustSay(t, "the refusal", []string{err}, append(tt.advice, tt.refused)...)
+		if tt.followed != nil {
+			if got := refusalOf(t, tt.mode, tt.followed(t)); got != "" {
+				t.Errorf("with the advice followed: %s", got)
 			}
-			r := carryOut(t, tt.mode, tt.trial(t)).Run
-			v := r.Verdict
-			if v.LimitedBy != tt.limit && tt.yields && othersTookTheCPUs(r) {
-				t.Skipf("others have the CPUs of this machine: %+v", r.Pressure.CPU)
-			}
-			if v.LimitedBy != tt.limit || v.Valid != tt.valid {
-				t.Errorf("limited by %s, valid %v; want %s, %v", v.LimitedBy, v.Valid, tt.limit, tt.valid)
-			}
-			mustSay(t, "the reasons", v.Reasons, tt.why...)
-			mustSay(t, "the advice", v.Advice, tt.advice...)
-			if tt.followed == nil {
-				return
-			}
-			r = carryOut(t, tt.mode, tt.followed(t)).Run
-			if w := r.Verdict; w.LimitedBy == tt.limit && !othersTookTheCPUs(r) {
-				t.Errorf("with the advice followed it is still limited by %s: %q", w.LimitedBy, w.Reasons)
-			}
-		})
+		}
+		return
+	}
+	r := carryOut(t, tt.mode, tt.trial(t)).Run
+	v := r.Verdict
+	if v.LimitedBy != tt.limit && tt.yields && othersTookTheCPUs(r) {
+		t.Skipf("others have the CPUs of this machine: %+v", r.Pressure.CPU)
+	}
+	if v.LimitedBy != tt.limit || v.Valid != tt.valid {
+		t.Errorf("limited by %s, valid %v; want %s, %v", v.LimitedBy, v.Valid, tt.limit, tt.valid)
+	}
+	mustSay(t, "the reasons", v.Reasons, tt.why...)
+	mustSay(t, "the advice", v.Advice, tt.advice...)
+	if tt.followed == nil {
+		return
+	}
+	r = carryOut(t, tt.mode, tt.followed(t)).Run
+	if w := r.Verdict; w.LimitedBy == tt.limit && !othersTookTheCPUs(r) {
+		t.Errorf("with the advice followed it is still limited by %s: %q", w.LimitedBy, w.Reasons)
 	}
 }
 

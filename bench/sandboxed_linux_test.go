@@ -29,7 +29,8 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-// A test starts this binary as a driver, which resolves the trial and starts a cell for it, and prints what the cell found.
+// Where a trial is for another user, or changes what its process may do, a test starts this binary as a driver, which resolves the trial,
+// starts a cell for it, and prints what the cell found.
 const envTrial = "BENCH_TEST_TRIAL"
 
 func TestMain(m *testing.M) {
@@ -103,13 +104,22 @@ type finding struct {
 }
 
 func drive() int {
-	f, err := func() (f finding, err error) {
-		var tr trial
-		if err := json.Unmarshal([]byte(os.Getenv(envTrial)), &tr); err != nil {
-			return f, err
-		}
-		return tr.drive()
-	}()
+	var tr trial
+	f := finding{}
+	if err := json.Unmarshal([]byte(os.Getenv(envTrial)), &tr); err != nil {
+		f.Err = err.Error()
+	} else {
+		f = tr.found()
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(f); err != nil {
+		return 1
+	}
+	return 0
+}
+
+// found is drive with its error in the finding.
+func (tr *trial) found() finding {
+	f, err := tr.drive()
 	se, refused := errors.AsType[*sandbox.Error](err)
 	switch {
 	case refused && se.Cause != "" && (errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.ENOSPC)):
@@ -117,10 +127,7 @@ func drive() int {
 	case err != nil:
 		f.Err = err.Error()
 	}
-	if err := json.NewEncoder(os.Stdout).Encode(f); err != nil {
-		return 1
-	}
-	return 0
+	return f
 }
 
 // job is a trial on its way into the cell.
@@ -329,7 +336,7 @@ func readStates() (map[string]int, error) {
 // somebody without capabilities).
 func carryOut(t *testing.T, mode string, tr trial) finding {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
+	var as *syscall.Credential
 	switch mode {
 	case "root":
 		tr.Spec.Mode = sandbox.Root
@@ -343,13 +350,37 @@ func carryOut(t *testing.T, mode string, tr trial) finding {
 	case "nobody":
 		tr.Spec.Mode = sandbox.User
 		if os.Geteuid() == 0 {
-			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-			cmd.Dir = "/"
+			as = &syscall.Credential{Uid: 65534, Gid: 65534}
 		}
 	}
+	var f finding
+	if as != nil || tr.Nofile > 0 || len(tr.Cgroups) > 0 {
+		f = tr.driven(t, as)
+	} else {
+		f = tr.found()
+	}
+	switch {
+	case f.Refused != "":
+		t.Skip(f.Refused)
+	case f.Err != "" && !tr.MayFail:
+		t.Fatal(f.Err)
+	}
+	if f.Run != nil {
+		f.mustBeSound(t)
+	}
+	return f
+}
+
+// driven has a driver make the trial, as another user unless as is nil.
+func (tr *trial) driven(t *testing.T, as *syscall.Credential) (f finding) {
+	t.Helper()
 	b, err := json.Marshal(tr)
 	if err != nil {
 		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
+	if as != nil {
+		cmd.SysProcAttr, cmd.Dir = &syscall.SysProcAttr{Credential: as}, "/"
 	}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -360,18 +391,8 @@ func carryOut(t *testing.T, mode string, tr trial) finding {
 	if stderr.Len() > 0 {
 		t.Errorf("stderr: %.4000s", &stderr)
 	}
-	var f finding
 	if err := json.Unmarshal(stdout.Bytes(), &f); err != nil {
 		t.Fatalf("%v in %.2000q", err, &stdout)
-	}
-	switch {
-	case f.Refused != "":
-		t.Skip(f.Refused)
-	case f.Err != "" && !tr.MayFail:
-		t.Fatal(f.Err)
-	}
-	if f.Run != nil {
-		f.mustBeSound(t)
 	}
 	return f
 }

@@ -11,12 +11,12 @@ import (
 )
 
 // What a whole run allocates beside its lifecycles: the start, snapshots, the runtime itself.
-const allowedMallocs = 200
+const allowedMallocs = 120
 
 // In the steady state a lifecycle allocates nothing, at neither end: load and server are both of
 // this process, and what is counted is the whole life, from the first dial to the last close.
 func TestLifecycleAllocatesNothing(t *testing.T) {
-	const n = 5_000
+	const n = 3_000
 	eachEngine(t, func(t *testing.T, b sockio.Backend) {
 		for _, x := range []string{"none", "echo:1,1"} {
 			for _, policy := range []string{"client:rst", "client:fin", "client:half", "server:fin"} {

@@ -14,6 +14,7 @@ import (
 	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
+	"lastack/sockstate/socktest"
 )
 
 // keptPlan is a load of one group of clients that keep their connection.
@@ -53,6 +54,7 @@ func tally(j *Journal) map[string]int {
 
 // TestKeep has a server do something to clients that keep their connection, and looks for it in the journal.
 func TestKeep(t *testing.T) {
+	socktest.Guard(t)
 	const clients = 3
 	ask := func(c *net.TCPConn) bool {
 		_, err := io.ReadFull(c, make([]byte, 2))
@@ -121,7 +123,7 @@ func TestKeep(t *testing.T) {
 	} {
 		for name, backend := range backends(t) {
 			t.Run(tt.name+"/"+name, func(t *testing.T) {
-				l := newLab(t)
+				l := newLabBeside(t)
 				armed := make(chan struct{})
 				p := keptPlan(l.peer(func(c *net.TCPConn) { tt.serve(c, armed) }), tt.keep, clients)
 				g := l.newLoad(Config{Plan: p, Journal: true, Backend: backend})
@@ -155,9 +157,10 @@ func TestKeep(t *testing.T) {
 
 // TestReconnect has clients lose their connection, be refused, and come back.
 func TestReconnect(t *testing.T) {
+	socktest.Guard(t)
 	for name, backend := range backends(t) {
 		t.Run(name, func(t *testing.T) {
-			l := newLab(t)
+			l := newLabBeside(t)
 			var ln net.Listener
 			listen := func(at string) {
 				l.do(func() (err error) {
@@ -204,13 +207,14 @@ func TestReconnect(t *testing.T) {
 // TestDismissed has clients that ask on be told with each reply that the connection ends: the next request does not wait for
 // Reconnect; without one it is left out once the load is marked. All of it with and without a journal.
 func TestDismissed(t *testing.T) {
+	socktest.Guard(t)
 	for name, backend := range backends(t) {
 		for _, tt := range []struct {
 			reconnect time.Duration
 			journal   bool
 		}{{0, true}, {0, false}, {time.Hour, true}, {time.Hour, false}} {
 			t.Run(fmt.Sprintf("%s/%v, journal %v", name, tt.reconnect, tt.journal), func(t *testing.T) {
-				l := newLab(t)
+				l := newLabBeside(t)
 				p := keptPlan(l.peer(func(c *net.TCPConn) {
 					_, _ = c.Read(make([]byte, 1024))
 					_, _ = c.Write([]byte("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"))

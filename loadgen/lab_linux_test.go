@@ -20,7 +20,8 @@ import (
 func TestMain(m *testing.M) {
 	socktest.InUserNamespace()
 	// Workers in system calls keep a processor: without some to spare, what looks on starves.
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 8))
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 16))
+	socktest.Parallel(4)
 	os.Exit(m.Run())
 }
 
@@ -34,6 +35,13 @@ type lab struct {
 func newLab(t *testing.T, sysctls ...string) *lab {
 	t.Helper()
 	socktest.Guard(t)
+	return &lab{t, socktest.NewNamespace(t, sysctls...)}
+}
+
+// newLabBeside is newLab for cases that run side by side: the test that has them calls socktest.Guard.
+func newLabBeside(t *testing.T, sysctls ...string) *lab {
+	t.Helper()
+	t.Parallel()
 	return &lab{t, socktest.NewNamespace(t, sysctls...)}
 }
 

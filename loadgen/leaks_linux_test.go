@@ -50,7 +50,7 @@ const (
 // Runs one after the other in one process, as a program that embeds the packages makes
 // them, leave nothing behind: no goroutine, descriptor, thread or memory.
 func TestShortRunsLeaveNothing(t *testing.T) {
-	runs := 400
+	runs := 300
 	if testing.Short() {
 		runs = 100
 	}

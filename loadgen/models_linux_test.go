@@ -13,6 +13,7 @@ import (
 
 	"lastack/server"
 	"lastack/sockstate"
+	"lastack/sockstate/socktest"
 	"lastack/sockstate/teardown"
 )
 
@@ -117,6 +118,7 @@ func TestWarmup(t *testing.T) {
 }
 
 func TestOpenLoopIsExact(t *testing.T) {
+	socktest.Guard(t)
 	for _, tc := range []struct {
 		name            string
 		change          func(p *Plan, g *Group)
@@ -141,7 +143,7 @@ func TestOpenLoopIsExact(t *testing.T) {
 		{"with a cap that is not met", func(_ *Plan, g *Group) { g.Connections, g.RateFrom, g.RateTo = 1900, 2000, 2000 }, 800, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			l := newLab(t)
+			l := newLabBeside(t)
 			p := loadOf(0, l.nobody())
 			p.Count, p.Duration, p.Workers, p.Groups[0].Connections = 0, 400*time.Millisecond, 3, 0
 			tc.change(&p, &p.Groups[0])
@@ -165,6 +167,7 @@ func TestOpenLoopIsExact(t *testing.T) {
 }
 
 func TestOpenLoopAtItsCap(t *testing.T) {
+	socktest.Guard(t)
 	for _, tc := range []struct {
 		name        string
 		connections int
@@ -183,7 +186,7 @@ func TestOpenLoopAtItsCap(t *testing.T) {
 		}, 100},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			l := newLab(t)
+			l := newLabBeside(t)
 			p := loadOf(0, l.nobody())
 			p.Count, p.Duration, p.Workers = 0, 500*time.Millisecond, 3
 			g := &p.Groups[0]
@@ -241,6 +244,7 @@ func TestClosedLoopRamp(t *testing.T) {
 }
 
 func TestPlateau(t *testing.T) {
+	socktest.Guard(t)
 	type want = map[string]int64
 	const n = 40
 	for _, tc := range []struct {
@@ -264,7 +268,7 @@ func TestPlateau(t *testing.T) {
 		{"fewer than workers", func(p *Plan, g *Group) { g.Connections = 2 }, want{"fin": 2}, 50 * time.Millisecond},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			l := newLab(t)
+			l := newLabBeside(t)
 			p := loadOf(0, l.nobody())
 			p.Count, p.Workers = 0, 3
 			p.Groups[0].Connections, p.Groups[0].Plateau = n, 50*time.Millisecond
@@ -311,10 +315,11 @@ func TestPlateauEndsBeforeTheExchange(t *testing.T) {
 }
 
 func TestHold(t *testing.T) {
+	socktest.Guard(t)
 	const hold = 250 * time.Millisecond
 	for _, policy := range []string{"client:fin", "client:half", "client:rst", "server:fin", "server:rst", "both:fin", "client:unread", "server:unread"} {
 		t.Run(policy, func(t *testing.T) {
-			l := newLab(t)
+			l := newLabBeside(t)
 			p := loadOf(20, l.nobody())
 			g := &p.Groups[0]
 			g.Connections, g.Hold, g.Close = 20, hold, mustPolicy(policy)
@@ -338,6 +343,7 @@ func TestHold(t *testing.T) {
 }
 
 func TestEveryPolicyAndExchange(t *testing.T) {
+	socktest.Guard(t)
 	const n = 300
 	for _, policy := range []string{
 		"client:fin", "server:fin", "client:half", "server:half", "client:rst", "server:rst", "both:fin",
@@ -351,7 +357,7 @@ func TestEveryPolicyAndExchange(t *testing.T) {
 				continue
 			}
 			t.Run(policy+" "+x, func(t *testing.T) {
-				l := newLab(t)
+				l := newLabBeside(t)
 				p.Workers = 2
 				r, st := l.served(p)
 				got := &r.Groups[0].Ledger
@@ -370,12 +376,13 @@ func TestEveryPolicyAndExchange(t *testing.T) {
 }
 
 func TestKeepAlive(t *testing.T) {
+	socktest.Guard(t)
 	const n, k = 60, 5
 	for _, policy := range []string{"client:fin", "client:half", "client:rst", "client:unread", "server:fin", "server:half", "server:unread"} {
 		for _, x := range []string{"echo:1,1", "echo:70000,70000", "http:/x"} {
 			for _, think := range []time.Duration{0, time.Millisecond} {
 				t.Run(policy+" "+x+" "+think.String(), func(t *testing.T) {
-					l := newLab(t)
+					l := newLabBeside(t)
 					p := loadOf(n, l.nobody())
 					g := &p.Groups[0]
 					g.Connections, g.Requests, g.Think = 6, k, think

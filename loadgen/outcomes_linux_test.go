@@ -19,6 +19,7 @@ import (
 	"lastack/server"
 	"lastack/sockstate"
 	"lastack/sockstate/sockio"
+	"lastack/sockstate/socktest"
 	"lastack/sockstate/teardown"
 )
 
@@ -87,6 +88,7 @@ func reads(p string, then func(c *net.TCPConn)) func(c *net.TCPConn) {
 
 // Each outcome of the closed set, made by a peer that behaves so.
 func TestOutcomes(t *testing.T) {
+	socktest.Guard(t)
 	const n = 6
 	type counts = map[string]int64
 	for _, tc := range []struct {
@@ -299,7 +301,7 @@ func TestOutcomes(t *testing.T) {
 		}, want: counts{"fin": n}, completed: true, opened: true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			l := newLab(t)
+			l := newLabBeside(t)
 			p := loadOf(n, l.peer(tc.peer))
 			if tc.change != nil {
 				tc.change(&p, &p.Groups[0])
@@ -476,6 +478,7 @@ func TestDialOutcomeOfICMP(t *testing.T) {
 
 // A firewall's answers by ICMP are the network's, whatever their errno, and a SYN was sent.
 func TestOutcomesOfICMP(t *testing.T) {
+	socktest.Guard(t)
 	if _, err := exec.LookPath("nft"); err != nil {
 		t.Skipf("the firewall is nft's: %v", err)
 	}
@@ -488,7 +491,7 @@ func TestOutcomesOfICMP(t *testing.T) {
 	} {
 		for _, name := range []string{"uring", "epoll"} {
 			t.Run(tc.reject+"/"+tc.exchange+"/"+name, func(t *testing.T) {
-				l := newLab(t)
+				l := newLabBeside(t)
 				l.do(func() error {
 					rules := "add table inet t; add chain inet t in { type filter hook input priority 0; }; add rule inet t in tcp dport 80 reject with " + tc.reject
 					if out, err := exec.CommandContext(t.Context(), "nft", rules).CombinedOutput(); err != nil {
@@ -519,6 +522,7 @@ func TestOutcomesOfICMP(t *testing.T) {
 
 // A firewall that begins to reject amid a run: what it rejects is refused, whatever came before, and only what the kernel opened is opened.
 func TestOutcomesOfLaterICMP(t *testing.T) {
+	socktest.Guard(t)
 	if _, err := exec.LookPath("nft"); err != nil {
 		t.Skipf("the firewall is nft's: %v", err)
 	}
@@ -538,7 +542,7 @@ func TestOutcomesOfLaterICMP(t *testing.T) {
 				if err != nil {
 					t.Skip(err)
 				}
-				l := newLab(t)
+				l := newLabBeside(t)
 				l.serve(server.Config{Addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:80")}, Exchange: mustExchange(tc.exchange), Close: tc.close})
 				l.do(func() error {
 					rules := fmt.Sprintf("add table inet t; add chain inet t in { type filter hook input priority 0; }; "+

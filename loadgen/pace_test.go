@@ -89,7 +89,7 @@ func TestHalted(t *testing.T) {
 	if h := r.Halts; h.Count != 1 || h.Total < 500*time.Millisecond || h.Longest != h.Total {
 		t.Errorf("%+v", h)
 	}
-	if r := runFake(t, fakePlan(6), &fakeLoops{on: func(l *fakeLoop, c call) {
+	if r := runFake(t, fakePlan(2), &fakeLoops{on: func(l *fakeLoop, c call) {
 		if c.op == sockio.OpConnect {
 			for from := sockio.ThreadCPU(); sockio.ThreadCPU()-from < int64(300*time.Millisecond); { // a slow call
 			}

@@ -51,6 +51,36 @@ func TestFloorUsage(t *testing.T) {
 // atMost bounds the programs that a test runs, on a machine that is busy with others.
 const atMost = 2 * time.Minute
 
+// built is the directory of the programs once a test has asked for them.
+var built string
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built != "" {
+		_ = os.RemoveAll(built)
+	}
+	os.Exit(code)
+}
+
+// buildPrograms builds lastack and this package's program, once.
+func buildPrograms(t *testing.T) (dir string) {
+	t.Helper()
+	if built != "" {
+		return built
+	}
+	dir, err := os.MkdirTemp("", "lastack-peers-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", dir+string(filepath.Separator), "lastack/cmd/lastack", "lastack/bench/lab/peers")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s: %v", err, out, os.RemoveAll(dir))
+	}
+	built = dir
+	return dir
+}
+
 // TestSideBySide is two rounds of lastack and the floor, in a namespace, as make bench runs them.
 func TestSideBySide(t *testing.T) {
 	if testing.Short() {
@@ -58,13 +88,8 @@ func TestSideBySide(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), atMost)
 	defer cancel()
-	dir := t.TempDir()
-	build := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator), "lastack/cmd/lastack", "lastack/bench/lab/peers")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	file := filepath.Join(dir, "table.md")
+	dir := buildPrograms(t)
+	file := filepath.Join(t.TempDir(), "table.md")
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, filepath.Join(dir, "peers"), "-lastack", filepath.Join(dir, "lastack"),
 		"-workloads", "none-rst", "-pairs", "2", "-seconds", "1", "-c", "8", "-quiet", "0", "-o", file)
@@ -124,10 +149,7 @@ func TestInterrupted(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), atMost)
 	defer cancel()
-	program := filepath.Join(t.TempDir(), "sidebyside")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	program := filepath.Join(buildPrograms(t), "peers")
 	// A lastack that is none fails at once; then the floor of ten minutes is under way.
 	cmd := exec.CommandContext(ctx, program, "-lastack", "/bin/false", "-workloads", "none-rst", "-seconds", "600", "-quiet", "0")
 	var stdout bytes.Buffer

@@ -42,8 +42,8 @@ install: build
 # The packages whose tests look at rates and times: loads that run side by side would falsify them.
 ALONE := ./bench ./loadgen ./server
 
-# The first command compiles, on all cores, and links nothing: the others do. The second runs one package at a time, the third two: their tests wait most of the time.
-# All are without cgo, as the program is built. Vet is lint's.
+# The first command compiles, on all cores, and links nothing: the others do. The second runs one package at a time, the third two: their
+# tests wait most of the time. All are without cgo, as the program is built. Vet is lint's.
 test: export CGO_ENABLED = 0
 test:
 	go list -export -test ./... >/dev/null

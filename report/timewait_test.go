@@ -47,11 +47,11 @@ func TestTimeWaitNotes(t *testing.T) {
 	}
 	full := record.Ports{Available: 1000, PeakInUse: 360, Range: "40000 40999"}
 	for want, change := range map[string]func(*record.Ports){
-		"40000-40999; at this rate full after 55.6 s":                                           func(p *record.Ports) { p.ExhaustedInS = 55.6 },
+		"40000-40999; at this rate full after 55.6 s":                                          func(p *record.Ports) { p.ExhaustedInS = 55.6 },
 		"40000-40999; if the load goes on, full after 11.0 s or later: connect may get slower": func(p *record.Ports) { p.ExhaustedInS, p.MaySlow = 11, true },
-		"40000-40999; if the load goes on, levels off at 931 or fewer: connect may get slower":     func(p *record.Ports) { p.LevelsOffAt, p.MaySlow = 931, true },
-		"40000-40999; at this rate levels off at 931":                                           func(p *record.Ports) { p.LevelsOffAt = 931 },
-		"1,000 1,000 100.0 % 40000-40999; full after 31.0 s":                                    func(p *record.Ports) { p.PeakInUse, p.ExhaustedInS = 1000, 31 },
+		"40000-40999; if the load goes on, levels off at 931 or fewer: connect may get slower": func(p *record.Ports) { p.LevelsOffAt, p.MaySlow = 931, true },
+		"40000-40999; at this rate levels off at 931":                                          func(p *record.Ports) { p.LevelsOffAt = 931 },
+		"1,000 1,000 100.0 % 40000-40999; full after 31.0 s":                                   func(p *record.Ports) { p.PeakInUse, p.ExhaustedInS = 1000, 31 },
 	} {
 		run := record.Run{Pressure: record.Pressure{Ports: full}}
 		change(&run.Pressure.Ports)

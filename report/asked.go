@@ -140,12 +140,12 @@ func target(r *record.Run) string {
 	return s + given(len(r.Plan.Groups) == 1 && g.SourcePorts != "" && g.SourcePorts != "0-0", ", source ports "+g.SourcePorts)
 }
 
-// unique lists each text once, in the order of the first.
-func unique(all []string) []string {
-	seen := make(map[string]bool)
-	return slices.DeleteFunc(all, func(s string) bool {
-		was := seen[s]
-		seen[s] = true
+// unique drops what was there before.
+func unique[T comparable](all []T) []T {
+	seen := make(map[T]bool)
+	return slices.DeleteFunc(all, func(v T) bool {
+		was := seen[v]
+		seen[v] = true
 		return was
 	})
 }

@@ -56,25 +56,18 @@ func drainDocument(run *record.Run) *document.Document {
 // other tries.
 func (d *drainView) accounting() []record.Check {
 	checks := slices.Clone(d.run.Accounting)
-	seen := make(map[record.Check]bool)
-	for _, c := range checks {
-		seen[c] = true
-	}
 	for i := range d.drain.Tries {
 		for _, c := range d.drain.Tries[i].Accounting {
-			if i+1 != d.n {
-				if c.OK || !c.Exact {
-					continue
-				}
+			switch {
+			case i+1 == d.n:
+				checks = append(checks, c)
+			case !c.OK && c.Exact:
 				c.Note = join("; ", fmt.Sprintf("in try %d", i+1), c.Note)
-			}
-			if !seen[c] {
-				seen[c] = true
 				checks = append(checks, c)
 			}
 		}
 	}
-	return checks
+	return unique(checks)
 }
 
 // several reports whether there are several tries.
@@ -104,24 +97,28 @@ func (d *drainView) score() *section {
 		return s
 	}
 	line := func(i int) string { return cmp.Or(tries[i].Score, metric.ScoreLine(&tries[i])) }
-	s.Tone = scoreTone(tries)
-	if len(tries) == 1 {
-		s.Lead = line(0)
-		s.note(whatCounts)
-		return s
-	}
+	s.Tone = document.Good
 	calm, undecided := 0, 0
 	for i := range tries {
-		switch r := &tries[i].Requests; {
-		case r.Lost() > 0:
-		case r.Open > 0:
+		t := &tries[i]
+		if t.Failed() > 0 {
+			s.Tone = document.Bad
+		}
+		switch {
+		case t.Requests.Lost() > 0:
+		case t.Requests.Open > 0:
 			undecided++
 		default:
 			calm++
 		}
-		if len(tries) <= fewTries || i+1 == d.n {
+		if d.several() && (len(tries) <= fewTries || i+1 == d.n) {
 			s.fact(document.First, fmt.Sprintf("try %d", i+1), line(i))
 		}
+	}
+	s.note(whatCounts)
+	if !d.several() {
+		s.Lead = line(0)
+		return s
 	}
 	switch {
 	case undecided > 0:
@@ -134,18 +131,7 @@ func (d *drainView) score() *section {
 		s.Lead = fmt.Sprintf("%d of %d tries lost no request", calm, len(tries))
 	}
 	s.Lead += fmt.Sprintf("; what follows is of try %d, and no other was worse for clients", d.n)
-	s.note(whatCounts)
 	return s
-}
-
-// scoreTone is bad where something failed in some try.
-func scoreTone(tries []record.DrainTry) document.Tone {
-	for i := range tries {
-		if tries[i].Failed() > 0 {
-			return document.Bad
-		}
-	}
-	return document.Good
 }
 
 // spread shows how the tries differ.

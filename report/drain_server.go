@@ -94,14 +94,11 @@ func saidWords(said string) []string {
 }
 
 func processWords(s *record.DrainServer) string {
-	pid := given(s.PID > 0, fmt.Sprint(s.PID))
-	switch s.Contained {
-	case "pid_namespace":
-		return join(", ", pid, "in a PID namespace of its own: none of its children can outlive this drain")
-	case "process_group":
-		return join(", ", pid, join(": ", "in a process group of its own, which a child that leaves it outlives", s.ContainedReason))
-	}
-	return join(", ", pid, s.Contained, s.ContainedReason)
+	within := cmp.Or(map[string]string{
+		"pid_namespace": "in a PID namespace of its own: none of its children can outlive this drain",
+		"process_group": "in a process group of its own, which a child that leaves it outlives",
+	}[s.Contained], s.Contained)
+	return join(", ", given(s.PID > 0, fmt.Sprint(s.PID)), join(": ", within, s.ContainedReason))
 }
 
 // ended says when the process ended, and how.

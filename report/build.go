@@ -24,7 +24,7 @@ func build(title, asked string, warnings []string, sections ...*section) *docume
 		if key, text := record.SplitWarning(w); key != "" {
 			id, rest, level := concern(key)
 			if d.Level = level; has[id] {
-				d.Section, d.Text = id, join(": ", rest, text)
+				d.Section, d.Within = id, join(": ", rest, text)
 			}
 		}
 		doc.Warnings = append(doc.Warnings, d)

@@ -186,8 +186,9 @@ func (d *drainView) notKnown() *section {
 	for _, key := range keys(d.try.Unknown) {
 		// With connections left, it is known that the last one was not gone.
 		if key != "last_gone_s" || d.try.Connections.Left() <= 0 {
-			words = append(words, unknownWords(key))
-			s.note("- " + unknownWords(key) + ": " + d.try.Unknown[key])
+			what := cmp.Or(unknownWords()[key], key)
+			words = append(words, what)
+			s.note("- " + what + given(what != key, " ("+key+")") + ": " + d.try.Unknown[key])
 		}
 	}
 	if len(words) == 0 {

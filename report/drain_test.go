@@ -315,3 +315,62 @@ func TestAgreed(t *testing.T) {
 		}
 	}
 }
+
+// What to look at next is said of what was worst for clients.
+func TestNext(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*record.DrainStop, *record.DrainTry)
+		want   []string // nothing if empty
+	}{
+		{"nothing", func(*record.DrainStop, *record.DrainTry) {}, nil},
+		{"5xx", func(_ *record.DrainStop, try *record.DrainTry) {
+			try.Requests.Answered5xx, try.Connections.Never = 243, 5
+		}, []string{"243 requests were answered 5xx: have the server answer what it accepts", "connections outlived the watch"}},
+		{"5xx of a proxy", func(stop *record.DrainStop, try *record.DrainTry) {
+			stop.Also, try.Requests.Answered5xx = [][]string{{"haproxy"}}, 1
+		}, []string{"1 request was answered 5xx: take the server out of what runs in front of it"}},
+		{"cut, unsafe", func(_ *record.DrainStop, try *record.DrainTry) {
+			try.Requests.CutRST, try.Requests.Unsafe, try.Listener.Refused = 2, 1, 3
+		}, []string{"the server closed on requests that it may have begun", "try --restart, or --handover"}},
+		{"cut, safe", func(_ *record.DrainStop, try *record.DrainTry) { try.Requests.CutFIN, try.Requests.Safe = 2, 2 }, []string{"safe to send again"}},
+		{"without a reply", func(_ *record.DrainStop, try *record.DrainTry) {
+			try.Requests.TimedOut, try.Requests.Unsafe = 2, 2
+		}, []string{"requests had no reply in time"}},
+		{"not valid", func(_ *record.DrainStop, try *record.DrainTry) { try.Requests.Other, try.Requests.Unsafe = 2, 2 }, []string{"replies were not what --exchange expects"}},
+		{"queue", func(_ *record.DrainStop, try *record.DrainTry) { try.Queued = &record.DrainQueued{Queued: 3, Reset: 3} }, []string{"the closed listener reset its queue"}},
+		{"restart failed", func(stop *record.DrainStop, try *record.DrainTry) {
+			stop.Restart, try.Restart, try.Listener.Refused = []string{"x"}, &record.DrainRestart{Failed: "exit code 1"}, 9
+		}, []string{"the restart failed: see what it wrote (-v)"}},
+		{"late restart", func(stop *record.DrainStop, try *record.DrainTry) {
+			stop.Restart, try.Restart, try.Listener.Refused = []string{"x"}, &record.DrainRestart{}, 9
+		}, []string{"--handover starts the new server before the signal"}},
+		{"no answer", func(_ *record.DrainStop, try *record.DrainTry) { try.Listener.TimedOut = 2 }, []string{"connects had no answer in time"}},
+		{"no route", func(_ *record.DrainStop, try *record.DrainTry) { try.Listener.Unreachable = 2 }, []string{"connects met no route"}},
+		{"unserved", func(_ *record.DrainStop, try *record.DrainTry) { try.Listener.Unserved = 2 }, []string{"by the kernel, but by no process"}},
+		{"reload", func(_ *record.DrainStop, try *record.DrainTry) { try.Server.EndedByReload = true }, []string{"the server ended instead of reloading"}},
+		{"listens on", func(_ *record.DrainStop, try *record.DrainTry) { try.Server.StillListening = []int{7} }, []string{"a process of the server kept the listening socket"}},
+		{"second signal", func(_ *record.DrainStop, try *record.DrainTry) { try.Server.ThenSent = true }, []string{"the server did not end in time"}},
+		{"undecided", func(_ *record.DrainStop, try *record.DrainTry) { try.Requests.Open = 1 }, []string{"requests or connects were undecided"}},
+	} {
+		try := record.DrainTry{}
+		d := &drainView{run: &record.Run{}, drain: &record.Drain{}, try: &try, n: 1}
+		tt.change(&d.drain.Stop, &try)
+		s := d.next()
+		if s == nil || len(tt.want) == 0 {
+			if s != nil || len(tt.want) > 0 {
+				t.Errorf("%s: got %v, want %q", tt.name, s, tt.want)
+			}
+			continue
+		}
+		got := words(t, s)
+		for _, want := range tt.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: no %q in %q", tt.name, want, got)
+			}
+		}
+		if len(tt.want) == 1 && len(s.Blocks) > 0 {
+			t.Errorf("%s: %q, want one sentence", tt.name, got)
+		}
+	}
+}

@@ -20,9 +20,9 @@ func spreadValue(unit metric.Unit, v float64) document.Value {
 	return document.Number(v)
 }
 
-// unknownWords explains a key of a try, as --format json has it.
-func unknownWords(key string) string {
-	words := map[string]string{
+// unknownWords explains the keys of a try, as --format json has them.
+func unknownWords() map[string]string {
+	return map[string]string{
 		"server":                   "the server's process",
 		"server.exit_s":            "when the server's process ended",
 		"server.exit_code":         "the server's exit code",
@@ -46,9 +46,5 @@ func unknownWords(key string) string {
 		"counters":                 "the kernel's counters",
 		"requests.raced":           "how many requests arrived after the close",
 		"requests.unsafe":          "how many requests are unsafe to retry",
-	}[key]
-	if words == "" {
-		return key
 	}
-	return words + " (" + key + ")"
 }

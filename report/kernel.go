@@ -218,7 +218,7 @@ func kernel(level document.Level, run *record.Run) *section {
 		more := len(grown) - countersNamed
 		s.Lead = strings.Join(grown[:min(len(grown), countersNamed)], ", ") + given(more > 0, " and "+number(more, "counter", "counters")+" more")
 	}
-	s.Lead += given(!alone(run) && len(t.Rows) > 0, " (everybody's in this namespace)")
+	s.Lead += given(!alone(run) && len(t.Rows) > 0, " ("+allSockets+")")
 	return s
 }
 

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"math"
 
 	"lastack/bench/record"
@@ -21,6 +22,9 @@ func latencies(run *record.Run) *section {
 		if l.Count > 0 {
 			least = min(least, l.Count)
 		}
+	}
+	if least == math.MaxInt64 {
+		s.Lead = "none measured: " + cmp.Or(given(r.Connections.Opened == 0, "no connection was opened"), "no connection came that far")
 	}
 	if _, ok := r.Latency["lag"]; ok {
 		s.note("lag is the generator's own delay, from the scheduled to the actual start; lifecycle is from the scheduled start to the end, less the hold")

@@ -206,7 +206,7 @@ func (p *Progress) Interval(iv *record.Interval) error {
 	p.rows++
 	length := iv.TS - p.last
 	p.last = iv.TS
-	p.row(&b, iv.Phase, func(c *progressColumn) string { return c.cell(iv, length) })
+	p.row(&b, phaseName(iv), func(c *progressColumn) string { return c.cell(iv, length) })
 	_, err := io.WriteString(p.w, b.String())
 	return err
 }

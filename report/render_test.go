@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -70,10 +71,50 @@ func TestText(t *testing.T) {
 	}
 }
 
+// A warning keeps its subject where it does not stand below the title that names it.
+func TestWarningsKeepTheirSubject(t *testing.T) {
+	run, drain := sample(t, "veth"), sample(t, "drain-kill")
+	run.Warnings = []string{"accounting: not read: x", "server: it listens elsewhere", "pressure.cpu: not read: y"}
+	drain.Drain.Tries[0].Warnings = []string{"server: it listens elsewhere", "listener: two listen"}
+	for _, tt := range []struct {
+		of           *record.Run
+		first, whole []string
+	}{
+		{run, []string{"! accounting: not read: x", "! server: it listens elsewhere"}, []string{"! not read: x", "! it listens elsewhere", "! not read: y"}},
+		{drain, []string{"! server: it listens elsewhere", "! listener: two listen"}, []string{"! it listens elsewhere", "! listener: two listen"}},
+	} {
+		for page, want := range map[string][]string{string(show(t, View{Format: "text"}, tt.of)): tt.first, string(render(t, "text", tt.of)): tt.whole} {
+			for _, w := range want {
+				if strings.Count(page, w+"\n") != 1 {
+					t.Errorf("no %q in\n%s", w, page)
+				}
+			}
+		}
+	}
+}
+
+// Where nothing was measured, the page says so, and no title stands over nothing.
+func TestNothingMeasured(t *testing.T) {
+	for want, opened := range map[string]int64{"LATENCY none measured: no connection was opened": 0, "LATENCY none measured: no connection came that far": 3} {
+		r := sample(t, "refused")
+		delete(r.Latency, "lag")
+		r.Connections.Opened = opened
+		if page := string(show(t, View{Format: "text"}, r)); !strings.Contains(strings.Join(strings.Fields(page), " "), want) {
+			t.Errorf("no %q in\n%s", want, page)
+		}
+	}
+}
+
+// emptyTitle is a title with nothing behind or below it.
+var emptyTitle = regexp.MustCompile(`(?m)^[A-Z_]+( [A-Z]+)?\n([^ ].*)?\n`)
+
 // checkFirst is checkPage for a first page.
 func checkFirst(t testing.TB, page []byte) {
 	t.Helper()
 	checkPage(t, page)
+	if empty := emptyTitle.Find(page); empty != nil {
+		t.Errorf("a title over nothing, %q:\n%s", empty, page)
+	}
 	if n := bytes.Count(page, []byte("\n")); n > pageLines {
 		t.Errorf("a first page has %d lines, want at most %d:\n%s", n, pageLines, page)
 	}

@@ -19,7 +19,7 @@ func timeline(run *record.Run) *section {
 	}
 	c := &document.Chart{Times: make([]float64, len(tl)), Phases: make([]string, len(tl))}
 	for i := range tl {
-		c.Times[i], c.Phases[i] = tl[i].TS, tl[i].Phase
+		c.Times[i], c.Phases[i] = tl[i].TS, phaseName(&tl[i])
 	}
 	level := document.Detail
 	series := func(side, name string, kind document.SeriesKind, limit float64, value func(iv *record.Interval) float64) {
@@ -201,15 +201,14 @@ func timeWait(run *record.Run) *section {
 			lead = append(lead, in)
 		}
 	}
-	add(entered, quantity.Count(entered)+" entered", "entered", join("; ",
-		given(tw.EnteredShort > 0, quantity.Count(tw.EnteredShort)+" of them for 4 s or less (TcpExtTWKilled)"),
-		given(tw.Peak == 0 && tw.FinWait2MiniPeak > 0, "as FIN_WAIT_2 minisockets, which the kernel counts alike"),
-		given(!alone(run), "everybody's in this namespace")))
+	in, note := enteredWords(run, quantity.Count(entered))
+	add(entered, in, "entered", join("; ", given(tw.EnteredShort > 0, quantity.Count(tw.EnteredShort)+" of them for 4 s or less (TcpExtTWKilled)"), note,
+		given(!alone(run), allSockets)))
 	if n := tw.Simultaneous; n != nil {
 		t.row("simultaneous", count(*n), txt(quantity.Share(float64(*n), float64(entered+tw.Overflow-*n))+" of the connections: the FINs crossed, and both ends entered it"))
 	}
-	note, used := timeWaitPeak(run)
-	add(int64(tw.Peak), join(", ", "peak "+quantity.Count(int64(tw.Peak)), used), "peak", note)
+	held, used := timeWaitPeak(run)
+	add(int64(tw.Peak), join(", ", "peak "+quantity.Count(int64(tw.Peak)), used), "peak", held)
 	add(tw.ReusedByConnect, quantity.Count(tw.ReusedByConnect)+" reused by connect", "reused by connect", "ports taken over before TIME_WAIT was over (tcp_tw_reuse)")
 	add(tw.EndedEarly, "", "ended early", "reopened by a SYN from the same port, or reset: no counter has these")
 	add(tw.Overflow, quantity.Count(tw.Overflow)+" closed without it: the buckets were full", "overflow", "closed without TIME_WAIT: the buckets were full")
@@ -218,6 +217,22 @@ func timeWait(run *record.Run) *section {
 	}
 	s.Lead = join("; ", lead...)
 	return s
+}
+
+// enteredWords says how many sockets entered TIME_WAIT. The kernel's counter includes minisockets in FIN_WAIT_2, which enter it only
+// when the peer's FIN comes (tcp_time_wait).
+func enteredWords(run *record.Run, entered string) (lead, note string) {
+	tw, waiting := &run.TimeWait, 0
+	for _, final := range run.States.Final {
+		waiting += final["FIN_WAIT_2"]
+	}
+	switch {
+	case tw.FinWait2MiniPeak == 0 || tw.Peak > 0 && waiting == 0:
+		return entered + " entered", ""
+	case tw.Peak == 0:
+		return "none seen: the kernel counted " + entered + ", FIN_WAIT_2 minisockets included", "none of them was seen in TIME_WAIT: FIN_WAIT_2 minisockets, which the kernel counts too"
+	}
+	return entered + " entered, FIN_WAIT_2 minisockets included", "FIN_WAIT_2 minisockets included, which the kernel counts too"
 }
 
 // timeWaitPeak says which side had the peak, and how much of the buckets that was.

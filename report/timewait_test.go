@@ -40,6 +40,21 @@ func TestTimeWaitNotes(t *testing.T) {
 			record.Run{TimeWait: record.TimeWait{Entered: 47_891, Peak: 34_693, EndedEarly: 13_198}},
 			"ended early 13,198 reopened by a SYN from the same port, or reset: no counter has these",
 		},
+		{
+			"minisockets in FIN_WAIT_2 only",
+			record.Run{TimeWait: record.TimeWait{Entered: 9_588, FinWait2MiniPeak: 9_588}, States: record.States{Final: map[string]map[string]int{"client": {"FIN_WAIT_2": 9_588}}}},
+			"TIME_WAIT none seen: the kernel counted 9,588, FIN_WAIT_2 minisockets included entered 9,588 none of them was seen in TIME_WAIT",
+		},
+		{
+			"some still minisockets in FIN_WAIT_2",
+			record.Run{TimeWait: record.TimeWait{Entered: 3_904, Peak: 3_000, FinWait2MiniPeak: 3_904}, States: record.States{Final: map[string]map[string]int{"client": {"FIN_WAIT_2": 904}}}},
+			"TIME_WAIT 3,904 entered, FIN_WAIT_2 minisockets included; peak 3,000",
+		},
+		{
+			"minisockets in FIN_WAIT_2 on the way",
+			record.Run{TimeWait: record.TimeWait{Entered: 3_904, Peak: 3_904, FinWait2MiniPeak: 17}, States: record.States{Final: map[string]map[string]int{"client": {"TIME_WAIT": 3_904}}}},
+			"TIME_WAIT 3,904 entered; peak 3,904",
+		},
 	} {
 		if got := words(t, timeWait(&tt.run)); !strings.Contains(got, tt.want) {
 			t.Errorf("%s: want %q in %q", tt.name, tt.want, got)

@@ -51,6 +51,17 @@ func finWords(plan []record.Group) string {
 	return "closed by this side; the peer's close is not seen"
 }
 
+// allSockets qualifies what is counted where the load was not alone.
+const allSockets = "of all sockets in this namespace"
+
+// phaseName is what a page calls the phase of an interval.
+func phaseName(iv *record.Interval) string {
+	if iv.Phase == "drain" { // records call so what is no drain of a server
+		return "ending"
+	}
+	return iv.Phase
+}
+
 // counterWord is a kernel counter worth a look, and what its growth means.
 type counterWord struct{ name, words string }
 

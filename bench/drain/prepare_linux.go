@@ -57,7 +57,7 @@ func (t *try) greeted(ctx context.Context, p *loadgen.Plan) error {
 		t.seen.probed = 1
 	}
 	if len(said) > 0 {
-		return fmt.Errorf("%v speaks before it is asked, so that no reply of its tells what became of a request (it begins %s): check the port, or have the server read a request before it answers",
+		return fmt.Errorf("%v speaks before it is asked (it begins %s), so its replies do not show what became of requests: check the port, or have the server read a request before it answers",
 			t.target, exchange.Beginning(said))
 	}
 	return nil

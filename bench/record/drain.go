@@ -274,9 +274,12 @@ type DrainRequests struct {
 // Lost counts the requests that got no whole reply.
 func (r *DrainRequests) Lost() int64 { return r.CutFIN + r.CutRST + r.TimedOut + r.Other }
 
+// Answered counts the requests that got a whole reply.
+func (r *DrainRequests) Answered() int64 { return r.Completed + r.CompletedClose + r.Answered5xx }
+
 // Sum is the number of requests with a fate.
 func (r *DrainRequests) Sum() int64 {
-	return r.Completed + r.CompletedClose + r.Answered5xx + r.Lost() + r.Partial + r.Open
+	return r.Answered() + r.Lost() + r.Partial + r.Open
 }
 
 // DrainGroup is what one group of clients saw.

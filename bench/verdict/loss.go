@@ -10,7 +10,7 @@ const (
 	lossy = 0.5
 )
 
-// resent is how many segments were sent again, SYNs and others. Outside a sandbox they are everybody's in this namespace.
+// resent is how many segments were sent again, SYNs and others. Outside a sandbox they are those of all sockets in this namespace.
 func (j *judgement) resent() (syns, others int64) {
 	syns = j.r.Counters["TcpExtTCPSynRetrans"]
 	return syns, max(j.r.Counters["TcpRetransSegs"]-syns, 0)
@@ -58,7 +58,7 @@ func lossCodes() []Code {
 	return []Code{
 		found("segments_lost", "connections spent their time waiting for segments that were lost and sent again", "find who drops packets, or more --connections, which fill the wait",
 			"[packets were dropped on purpose (--loss {on_purpose}): ]{syns} SYNs or SYN-ACKs were retransmitted, after 1 s or more, and {others} other segments, after 200 ms unless a "+
-				"probe came sooner[ (everybody's in this namespace){?everybodys}][: a lifecycle took {lifecycle_p50_us} at the median, and {lifecycle_mean_us} on average]"),
+				"probe came sooner[ (of all sockets in this namespace){?everybodys}][: a lifecycle took {lifecycle_p50_us} at the median, and {lifecycle_mean_us} on average]"),
 		remedy("less_loss", "lose fewer packets on purpose", "less --loss, or more --connections, which fill the wait"),
 		remedy("find_loss", "find who drops packets",
 			"look for the place that drops packets: ip -s link, tc -s qdisc, a firewall's counters; more --connections fill the wait"),

@@ -62,7 +62,7 @@ func queueCodes() []Code {
 		found("conntrack_full", "connection tracking (nf_conntrack) was full", "raise net.netfilter.nf_conntrack_max, or do not track the load",
 			"connection tracking was full: {entries} of {limit} entries"),
 		found("tw_buckets_full", "there were tcp_max_tw_buckets TIME_WAITs, so that further closes skipped TIME_WAIT", "raise net.ipv4.tcp_max_tw_buckets, or accept it",
-			"{skipped} closed connections skipped TIME_WAIT: tcp_max_tw_buckets is {limit}, which lasts for {lasts_for_per_s} closes/s"),
+			"{skipped} closed connections skipped TIME_WAIT: tcp_max_tw_buckets is {limit}, enough for {lasts_for_per_s} closes/s"),
 		found("accept_queue_full", "the listeners' accept queue overflowed, so that handshakes were dropped", "a larger backlog, more listeners, or a server that accepts faster",
 			"the accept queue overflowed {times} times (backlog [{backlog_each} of each of {listeners:several} listeners|{backlog}|unknown]): clients that were dropped retry their SYN after 1 s"),
 		found("syn_queue_full", "the listeners' queue of half-open connections was full", "raise net.ipv4.tcp_max_syn_backlog and the backlog",

@@ -102,7 +102,7 @@ func (j *judgement) rate() bool {
 func scheduleCodes() []Code {
 	return []Code{
 		found("late_arrivals", "the generator could not keep its own schedule: latencies and rates are its own", "a lower --rate, or more CPUs for the generator",
-			"the generator started 1 % of the arrivals more than {lag_p99_us} late (lag p99) at {target_per_s}/s"),
+			"the generator started arrivals late at {target_per_s}/s: lag p99 {lag_p99_us}"),
 		found("arrivals_capped", "arrivals had to wait for a free slot, so the cap limited the rate", "raise the cap, or shorten --hold",
 			"{waited} of {scheduled} arrivals had to wait for a free slot, {never_started} were never started: "+
 				"[the {fd_limit} descriptors that this process may have (RLIMIT_NOFILE)|the cap of --connections] limited the rate"),

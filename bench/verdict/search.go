@@ -228,16 +228,18 @@ func (j *judgement) searchAdvice(s portSearch) {
 }
 
 func searchCodes() []Code {
-	const tries = "connect tries one parity of the local ports first ({first_pass} of the {ports} of [each of {pairs:several} pairs|the pair]), and "
+	const oneParity = "; they are the ports of one parity, {first_pass} of {ports}[ in each of {pairs:several} pairs]"
 	return []Code{
 		found("first_pass_reused", "the ports that connect tries first come back no faster than the load opened connections: it searched past them",
 			"more addresses, no TIME_WAIT at the client, or a shorter tcp_tw_reuse_delay",
-			tries+"a port in TIME_WAIT may be reused after {reuse_after_s} (tcp_tw_reuse_delay): enough for {bears_per_s} connections/s; the load opened {opened_per_s}/s"),
+			"the load opened {opened_per_s}/s; the ports that connect tries first are enough for {bears_per_s}/s, as one in TIME_WAIT may be reused after {reuse_after_s} "+
+				"(tcp_tw_reuse_delay)"+oneParity),
 		found("first_pass_taken", "all ports that connect tries first were taken, so that each connect searched past them", "more addresses, no TIME_WAIT at the client, or reuse",
-			tries+"all of these were taken[ after {taken_after_s}: the load opened ][about {before_per_s:about}{?reckoned}|{before_per_s}][/s until then, {after_per_s}/s from then on]"),
+			"[the load opened {?before_per_s}][about {before_per_s:about}/s until {?reckoned}|{before_per_s}/s until ]all ports that connect tries first were taken"+
+				"[, after {taken_after_s}, and {after_per_s}/s from then on]"+oneParity),
 		found("walked_past", "how often a connect searched past all ports of the first pass, and what connects took", "see the finding that it goes with",
 			"at least {times} connects walked past all {first_pass} to find one of the other parity; connects took {connect_p50_us} at the median, "+
-				"{connect_mean_us} on average, 1 % more than {connect_p99_us}"),
+				"{connect_mean_us} on average, {connect_p99_us} at p99"),
 		found("without_search", "the rate that the load would have without searching", "follow one of the remedies, and see",
 			"without the search the load would open about {opened_per_s:about}/s, as fast as while connect found ports at once"),
 		remedy("one_pass", "a port range set on the socket, which connect searches in one pass",

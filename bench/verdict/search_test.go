@@ -45,7 +45,7 @@ func TestFirstPassReckoned(t *testing.T) {
 	walks(&r)
 	r.LoadS, r.Connections.Opened = 4, 16_084
 	r.Latency["lifecycle"] = latencyOf(t, 14_100, 1968+64)
-	const want = "connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and all of these were taken after 441 ms: the load opened about 32,000/s until then, 553.0/s from then on"
+	const want = "the load opened about 32,000/s until all ports that connect tries first were taken, after 441 ms, and 553.0/s from then on; they are the ports of one parity, 14,116 of 28,232"
 	if v := words(t, &r); v.Reasons[0] != want {
 		t.Errorf("%q, want %q", v.Reasons[0], want)
 	}

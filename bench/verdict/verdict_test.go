@@ -321,7 +321,7 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitCPU,
 				Reasons: []string{
-					"the generator started 1 % of the arrivals more than 45.7 ms late (lag p99) at 8,000/s",
+					"the generator started arrivals late at 8,000/s: lag p99 45.7 ms",
 					"CPU of 2: generator 55 %, server 30 %, rest 14 %, idle 0 %",
 				},
 				Advice: []string{"a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less"},
@@ -336,7 +336,7 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitGeneratorCPU,
 				Reasons: []string{
-					"the generator started 1 % of the arrivals more than 1.23 s late (lag p99) at 8,000/s",
+					"the generator started arrivals late at 8,000/s: lag p99 1.23 s",
 					"CPU of 2: generator 20 %, server 15 %, rest 25 %, idle 40 %",
 				},
 				Advice: []string{"a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less"},
@@ -377,10 +377,10 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitPortSearch,
 				Reasons: []string{
-					"the generator started 1 % of the arrivals more than 20.0 ms late (lag p99) at 8,000/s",
+					"the generator started arrivals late at 8,000/s: lag p99 20.0 ms",
 					"CPU of 2: generator 85 %, server 7 %, rest 7 %, idle 0 %",
-					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and all of these were taken after 1.01 s: the load opened 14,002/s until then, 610.0/s from then on",
-					"at least 1,968 connects walked past all 14,116 to find one of the other parity; connects took 877 µs at the median, 13.9 ms on average, 1 % more than 137 ms",
+					"the load opened 14,002/s until all ports that connect tries first were taken, after 1.01 s, and 610.0/s from then on; they are the ports of one parity, 14,116 of 28,232",
+					"at least 1,968 connects walked past all 14,116 to find one of the other parity; connects took 877 µs at the median, 13.9 ms on average, 137 ms at p99",
 				},
 				Advice: append(walkAdvice(),
 					"reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1.00 s (tcp_tw_reuse_delay); 2, the default, does so on loopback only",
@@ -398,7 +398,7 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitCPU,
 				Reasons: []string{
-					"the generator started 1 % of the arrivals more than 45.7 ms late (lag p99) at 8,000/s",
+					"the generator started arrivals late at 8,000/s: lag p99 45.7 ms",
 					"CPU of 2: generator 55 %, server 30 %, rest 14 %, idle 0 %",
 				},
 				Advice: []string{"a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less"},
@@ -410,8 +410,8 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				Valid: true, LimitedBy: record.LimitPortSearch,
 				Reasons: []string{
-					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and all of these were taken after 1.01 s: the load opened 14,002/s until then, 610.0/s from then on",
-					"at least 1,968 connects walked past all 14,116 to find one of the other parity; connects took 877 µs at the median, 13.9 ms on average, 1 % more than 137 ms",
+					"the load opened 14,002/s until all ports that connect tries first were taken, after 1.01 s, and 610.0/s from then on; they are the ports of one parity, 14,116 of 28,232",
+					"at least 1,968 connects walked past all 14,116 to find one of the other parity; connects took 877 µs at the median, 13.9 ms on average, 137 ms at p99",
 					"CPU of 2: generator 85 %, server 7 %, rest 7 %, idle 0 %",
 				},
 				Advice: append(walkAdvice(), "reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over a TIME_WAIT port after 1.00 s (tcp_tw_reuse_delay); 2, the default, does so on loopback only"),
@@ -423,8 +423,8 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				Valid: true, LimitedBy: record.LimitPortSearch,
 				Reasons: []string{
-					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and a port in TIME_WAIT may be reused after 1.00 s (tcp_tw_reuse_delay): enough for 14,082 connections/s; the load opened 14,272/s",
-					"at least 509 connects walked past all 14,116 to find one of the other parity; connects took 813 µs at the median, 2.68 ms on average, 1 % more than 54.9 ms",
+					"the load opened 14,272/s; the ports that connect tries first are enough for 14,082/s, as one in TIME_WAIT may be reused after 1.00 s (tcp_tw_reuse_delay); they are the ports of one parity, 14,116 of 28,232",
+					"at least 509 connects walked past all 14,116 to find one of the other parity; connects took 813 µs at the median, 2.68 ms on average, 54.9 ms at p99",
 					"CPU of 2: generator 68 %, server 20 %, rest 12 %, idle 0 %",
 				},
 				Advice: append(walkAdvice(), "reuse sooner: a smaller net.ipv4.tcp_tw_reuse_delay (ms)"),
@@ -440,8 +440,8 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitPortSearch,
 				Reasons: []string{
-					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and a port in TIME_WAIT may be reused after 1.00 s (tcp_tw_reuse_delay): enough for 14,082 connections/s; the load opened 13,500/s",
-					"at least 509 connects walked past all 14,116 to find one of the other parity; connects took 813 µs at the median, 2.68 ms on average, 1 % more than 54.9 ms",
+					"the load opened 13,500/s; the ports that connect tries first are enough for 14,082/s, as one in TIME_WAIT may be reused after 1.00 s (tcp_tw_reuse_delay); they are the ports of one parity, 14,116 of 28,232",
+					"at least 509 connects walked past all 14,116 to find one of the other parity; connects took 813 µs at the median, 2.68 ms on average, 54.9 ms at p99",
 					"CPU of 2: generator 70 %, rest 30 %, idle 0 %",
 					"other processes of this host (the target among them, if it is here) used at least 13 % of the CPUs: without them there may be more",
 				},
@@ -458,8 +458,8 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				Valid: true, LimitedBy: record.LimitPortSearch,
 				Reasons: []string{
-					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and a port in TIME_WAIT may be reused after 1.00 s (tcp_tw_reuse_delay): enough for 14,082 connections/s; the load opened 12,100/s",
-					"at least 509 connects walked past all 14,116 to find one of the other parity; connects took 813 µs at the median, 2.68 ms on average, 1 % more than 54.9 ms",
+					"the load opened 12,100/s; the ports that connect tries first are enough for 14,082/s, as one in TIME_WAIT may be reused after 1.00 s (tcp_tw_reuse_delay); they are the ports of one parity, 14,116 of 28,232",
+					"at least 509 connects walked past all 14,116 to find one of the other parity; connects took 813 µs at the median, 2.68 ms on average, 54.9 ms at p99",
 					"CPU of 2: generator 68 %, server 20 %, rest 12 %, idle 0 %",
 				},
 				Advice: append(walkAdvice(), "reuse sooner: a smaller net.ipv4.tcp_tw_reuse_delay (ms)"),
@@ -502,7 +502,7 @@ func TestVerdict(t *testing.T) {
 			}},
 			record.Verdict{
 				Valid: true, LimitedBy: record.LimitTWBuckets,
-				Reasons: []string{"47,232 closed connections skipped TIME_WAIT: tcp_max_tw_buckets is 32,768, which lasts for 528.1 closes/s"},
+				Reasons: []string{"47,232 closed connections skipped TIME_WAIT: tcp_max_tw_buckets is 32,768, enough for 528.1 closes/s"},
 				Advice:  []string{"raise net.ipv4.tcp_max_tw_buckets (256 to 768 B each), or accept it: TIME_WAIT's protection is lost for those"},
 			},
 		},
@@ -791,7 +791,7 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitUnknown,
 				Reasons: []string{
-					"the generator started 1 % of the arrivals more than 45.7 ms late (lag p99) at 8,000/s",
+					"the generator started arrivals late at 8,000/s: lag p99 45.7 ms",
 					"7.00 ms are too short to judge the CPUs by, whose time the kernel counts in ticks of 10 ms: a longer run would tell",
 				},
 				Advice: []string{"a lower --rate, more CPUs for the generator, or a --close and --exchange that cost less"},
@@ -819,8 +819,8 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				Valid: true, LimitedBy: record.LimitPortSearch,
 				Reasons: []string{
-					"connect tries one parity of the local ports first (14,116 of the 28,232 of the pair), and all of these were taken after 1.01 s: the load opened 14,002/s until then, 610.0/s from then on",
-					"at least 1,968 connects walked past all 14,116 to find one of the other parity; connects took 877 µs at the median, 13.9 ms on average, 1 % more than 137 ms",
+					"the load opened 14,002/s until all ports that connect tries first were taken, after 1.01 s, and 610.0/s from then on; they are the ports of one parity, 14,116 of 28,232",
+					"at least 1,968 connects walked past all 14,116 to find one of the other parity; connects took 877 µs at the median, 13.9 ms on average, 137 ms at p99",
 					"CPU of 2: generator 85 %, server 7 %, rest 7 %, idle 0 %",
 				},
 				Advice: append(walkAdvice(), "timestamps: net.ipv4.tcp_timestamps=1, without which tcp_tw_reuse=1 takes over no port"),
@@ -836,7 +836,7 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitTWBuckets,
 				Reasons: []string{
-					"47,232 closed connections skipped TIME_WAIT: tcp_max_tw_buckets is 32,768, which lasts for 528.1 closes/s",
+					"47,232 closed connections skipped TIME_WAIT: tcp_max_tw_buckets is 32,768, enough for 528.1 closes/s",
 					"the load stood still for 2.20 s of 5.00 s (once): this program was stopped: rates and times include the gap",
 				},
 				Advice: []string{"raise net.ipv4.tcp_max_tw_buckets (256 to 768 B each), or accept it: TIME_WAIT's protection is lost for those"},
@@ -867,7 +867,7 @@ func TestVerdict(t *testing.T) {
 			[]func(*record.Run){busyWith(1, 1, 1), loses, func(r *record.Run) { r.Sandbox = record.Sandbox{Mode: "off"} }},
 			record.Verdict{
 				Valid: true, LimitedBy: record.LimitNetwork,
-				Reasons: []string{"431 SYNs or SYN-ACKs were retransmitted, after 1 s or more, and 656 other segments, after 200 ms unless a probe came sooner (everybody's in this namespace): a lifecycle took 435 µs at the median, and 146 ms on average"},
+				Reasons: []string{"431 SYNs or SYN-ACKs were retransmitted, after 1 s or more, and 656 other segments, after 200 ms unless a probe came sooner (of all sockets in this namespace): a lifecycle took 435 µs at the median, and 146 ms on average"},
 				Advice:  []string{"look for the place that drops packets: ip -s link, tc -s qdisc, a firewall's counters; more --connections fill the wait"},
 			},
 		},

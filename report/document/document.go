@@ -50,7 +50,8 @@ type Section struct {
 type Warning struct {
 	// Section is the ID of the section that it concerns, empty if that is the run as a whole.
 	Section string
-	Text    string
+	// Text begins with the subject. Within, if set, is said instead below the title of the section, which names it.
+	Text, Within string
 	// Level is First if the warning changes what the numbers mean.
 	Level Level
 }

@@ -3,6 +3,7 @@ package text
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"sort"
@@ -197,6 +198,7 @@ func (w *writer) section(s *document.Section) (onlyLead bool) {
 		return w.warnings(s.Title)
 	}
 	blocks := s.Blocks
+	lines, gaps := len(w.lines), len(w.gaps)
 	switch t := w.leading(s); {
 	case s.Title == "":
 	case t != nil:
@@ -213,11 +215,15 @@ func (w *writer) section(s *document.Section) (onlyLead bool) {
 	if w.o.All {
 		for _, d := range w.doc.Warnings {
 			if d.Section == s.ID {
-				w.hang("  ! ", d.Text, nil)
+				w.hang("  ! ", cmp.Or(d.Within, d.Text), nil)
 			}
 		}
 	}
-	return len(w.lines) == after && len(blocks) == len(s.Blocks)
+	onlyLead = len(w.lines) == after && len(blocks) == len(s.Blocks)
+	if onlyLead && s.Lead == "" { // a title over nothing
+		w.lines, w.gaps = w.lines[:lines], w.gaps[:gaps]
+	}
+	return onlyLead
 }
 
 // leading is the table of a section without a lead, if its head has room for the section's title.

@@ -195,6 +195,18 @@ func TestFirstPage(t *testing.T) {
 	}
 }
 
+// A section with nothing on the page has no title there.
+func TestNothingBelowTitle(t *testing.T) {
+	empty := document.Section{ID: "latency", Title: "LATENCY", Level: document.First, Blocks: []document.Block{document.Note{Text: "a detail"}}}
+	doc := &document.Document{Title: "x", Sections: []document.Section{{ID: "a", Title: "A", Lead: "one", Level: document.First}, empty, {ID: "b", Title: "B", Lead: "two", Level: document.First}}}
+	if got := printed(t, doc, Options{}); !strings.Contains(got, "A            one\nB            two\n") {
+		t.Errorf("got %q", got)
+	}
+	if got := printed(t, doc, Options{All: true}); !strings.Contains(got, "LATENCY\n  a detail\n") {
+		t.Errorf("got %q", got)
+	}
+}
+
 // Where only details are doubted, the first page says that they are.
 func TestOnlyDetailsDoubted(t *testing.T) {
 	doc := &document.Document{Title: "x", Sections: []document.Section{{ID: "warnings", Title: "WARNINGS", Level: document.First}}, Warnings: []document.Warning{{Text: "a detail"}}}

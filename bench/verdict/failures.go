@@ -33,7 +33,8 @@ func (j *judgement) failures() bool {
 			j.advise("check_what_is_forbidden", nil)
 		}
 	}
-	lost := j.r.Sandbox.Loss != "" && j.waitsForLoss()
+	// The kernel answers a SYN whatever the server does, unless a queue is full, which queues has judged.
+	lost := j.r.Sandbox.Loss != "" && (j.waitsForLoss() || worst == sockstate.OutcomeConnectTimeout.String())
 	if lost {
 		by = record.LimitNetwork
 	}

@@ -897,6 +897,20 @@ func TestVerdict(t *testing.T) {
 			},
 		},
 		{
+			"all packets lost on purpose, before a SYN was sent again", closedLoop,
+			[]func(*record.Run){fails(sockstate.OutcomeConnectTimeout.String(), 80_000), func(r *record.Run) {
+				r.Sandbox = record.Sandbox{Mode: "root", Topology: "lo", Loss: "100%"}
+				r.Latency = map[string]record.Latency{}
+			}},
+			record.Verdict{
+				LimitedBy: record.LimitNetwork,
+				Reasons: []string{
+					"80,000 of 80,000 lifecycles failed, most as connect_timeout (80,000)",
+					"packets were dropped on purpose (--loss 100%): 0 SYNs or SYN-ACKs were retransmitted, after 1 s or more, and 0 other segments, after 200 ms unless a probe came sooner",
+				},
+			},
+		},
+		{
 			"halted", closedLoop,
 			[]func(*record.Run){func(r *record.Run) {
 				r.Generator = &record.Generator{Halts: 2, HaltedS: 3, LongestHaltS: 2}

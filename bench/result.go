@@ -92,11 +92,11 @@ func whyAbsent(m sockstate.Latency, spec []loadgen.Group) string {
 		return "closed loop: a lifecycle starts when a slot is free, so there is no schedule to be late for"
 	case m == sockstate.LatencyExchange && g.Exchange.Kind == exchange.None:
 		return "no exchange was asked for"
-	case m == sockstate.LatencyExchange && g.Close.How == teardown.Unread:
+	case m == sockstate.LatencyExchange && g.Close.How.LeavesUnread():
 		return "the last exchange is left unread, by policy"
 	case m == sockstate.LatencyClose && g.Close.Who == teardown.Nobody, m == sockstate.LatencyLifecycle && g.Close.Who == teardown.Nobody:
 		return "nobody closes, by policy"
-	case m == sockstate.LatencyClose && g.Close.Active(0) && g.Close.How != teardown.Half:
+	case m == sockstate.LatencyClose && g.Close.Active(0) && !g.Close.How.ReadsEnd():
 		return "the client closes its descriptor and does not see what follows; only a trace of the kernel would"
 	}
 	return noSample

@@ -84,11 +84,11 @@ func newGroup(p *Plan, i int, sh *shared, id, workers int) *group {
 		closer:      teardown.Closer{Side: sockstate.Client, Policy: spec.Close, Reaction: spec.OnEOF},
 
 		closesFirst:  spec.Close.Active(sockstate.Client),
-		leavesUnread: who == teardown.ClientFirst && how == teardown.Unread,
-		leftUnread:   who == teardown.ServerFirst && how == teardown.Unread,
-		waitsForPeer: who == teardown.ServerFirst || who == teardown.ClientFirst && (how == teardown.Half || how == teardown.Unread),
-		predictsRST: who == teardown.ServerFirst && (how == teardown.RST || how == teardown.Unread) ||
-			who == teardown.ClientFirst && how == teardown.Half && spec.OnEOF.Kind == teardown.ReactRST,
+		leavesUnread: who == teardown.ClientFirst && how.LeavesUnread(),
+		leftUnread:   who == teardown.ServerFirst && how.LeavesUnread(),
+		waitsForPeer: who == teardown.ServerFirst || who == teardown.ClientFirst && (how.ReadsEnd() || how.LeavesUnread()),
+		predictsRST: who == teardown.ServerFirst && how.Resets() ||
+			who == teardown.ClientFirst && how.ReadsEnd() && spec.OnEOF.Kind == teardown.ReactRST,
 
 		step:     int64(workers),
 		cappedAt: -1,

@@ -77,7 +77,7 @@ func newWorker(cfg *Config, id int) *worker {
 		httpCloser:   serverSide(teardown.Policy{Who: teardown.ServerFirst}, cfg.OnEOF),
 		lingerer:     serverSide(teardown.Policy{Who: teardown.ServerFirst, How: teardown.Half}, teardown.Reaction{}),
 		closesFirst:  cfg.Close.Active(sockstate.Server),
-		leavesUnread: cfg.Close.Who == teardown.ServerFirst && cfg.Close.How == teardown.Unread,
+		leavesUnread: cfg.Close.Who == teardown.ServerFirst && cfg.Close.How.LeavesUnread(),
 		servesHTTP:   cfg.Exchange.Kind == exchange.HTTP,
 		exchanges:    int32(max(cfg.Requests, 1)),
 	}

@@ -60,10 +60,10 @@ type astray struct {
 func (j *judgement) astrayOf(g *record.Group, r *record.Result) astray {
 	p := policyOf(g)
 	a := astray{early: r.Outcomes[sockstate.OutcomeClosedEarly.String()], reset: r.UnexpectedResets()}
-	if p.Who == teardown.ServerFirst && (p.How == teardown.RST || p.How == teardown.Unread) {
+	if p.Who == teardown.ServerFirst && p.How.Resets() {
 		a.fin = r.Outcomes[sockstate.OutcomeFIN.String()]
 	}
-	if p.Who == teardown.ServerFirst || p.How == teardown.Half {
+	if p.Who == teardown.ServerFirst || p.How.ReadsEnd() {
 		a.late = r.Outcomes[sockstate.OutcomeCloseTimeout.String()]
 	}
 	a.opened = max(r.Connections.Opened, a.seen()+a.late)
@@ -136,7 +136,7 @@ func (j *judgement) closesOf(g *record.Group, a *astray) {
 	if a.reset > 0 && p.Who != teardown.BothAtOnce {
 		because("reset_unasked", a.reset)
 		if code := "close_server_rst"; a.often(a.reset+a.counted, racedShare) {
-			if p.How == teardown.Half { // the client saw the RST, and not whether its own FIN drew it
+			if p.How.ReadsEnd() { // the client saw the RST, and not whether its own FIN drew it
 				code = "close_server_rst_or_client_fin"
 			}
 			j.advise(code, nil)
@@ -208,7 +208,7 @@ func (j *judgement) closesCounted() {
 	}
 	if n := int64(j.r.States.Final[sockstate.Client.String()][sockstate.FinWait2.String()]); n > 0 {
 		j.because("left_in_fin_wait_2", args{"connections": n})
-		if g := &j.r.Plan.Groups[0]; policyOf(g).How != teardown.Half && float64(n) >= racedShare*float64(j.r.Connections.Opened) {
+		if g := &j.r.Plan.Groups[0]; !policyOf(g).How.ReadsEnd() && float64(n) >= racedShare*float64(j.r.Connections.Opened) {
 			j.advise("close_client_half", nil)
 		}
 	}
@@ -222,7 +222,7 @@ func (j *judgement) unseenOf(c *record.Check) {
 	case a.counted > 0 && a.tooMany:
 		j.because("ended_by_target", a.args(p, a.seen()+a.counted))
 	case a.counted > 0 || float64(n) < traceShare*float64(c.Want.Min):
-	case p.Who == teardown.ClientFirst && (p.How == teardown.FIN || p.How == teardown.Linger):
+	case p.Who == teardown.ClientFirst && !p.How.Resets() && !p.How.ReadsEnd():
 		j.advise("close_client_half_or_server_rst", nil)
 	default:
 		j.advise("close_server_rst_if_it_resets", nil)

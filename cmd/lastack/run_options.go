@@ -9,6 +9,7 @@ import (
 	"lastack/bench/setup"
 	"lastack/loadgen"
 	"lastack/server"
+	"lastack/sockstate/observe"
 	"lastack/sockstate/sockio"
 )
 
@@ -62,7 +63,7 @@ func (o *runOptions) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.server.Delay, "delay", 0, "how long the server waits before each reply")
 	f.BoolVarP(&o.server.V6, "ipv6", "6", false, "the server listens on IPv6")
 	f.Var(newChoice(&s.Engine, sockio.BackendNames()...), "engine", "how to drive sockets")
-	f.Var(newChoice(&s.Census, "auto", "diag", "proc"), "census", "how to count sockets by state: sock_diag or /proc/net/tcp")
+	f.Var(newChoice(&s.Census, observe.CensusNames()...), "census", "how to count sockets by state: sock_diag or /proc/net/tcp")
 	f.DurationVar(&s.Interval, "interval", time.Second, "time between samples")
 	f.BoolVar(&o.sandbox, "sandbox", false, "fail if this host allows no sandbox")
 	f.Var(newChoice(&o.box.Topology, "lo", "veth"), "topology", "connect both ends by loopback, or by a veth pair")

@@ -30,6 +30,17 @@ func Sources() []Source {
 	}
 }
 
+// CensusNames lists the values of --census: auto, and the names of Sources.
+func CensusNames() []string { return censusNames(Sources()) }
+
+func censusNames(sources []Source) []string {
+	names := []string{censusAuto}
+	for _, s := range sources {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
 const (
 	// censusAuto is the first source that works, or none.
 	censusAuto = "auto"
@@ -40,7 +51,7 @@ const (
 // censusError is a requested census source that does not work or does not exist.
 type censusError struct {
 	Census string
-	// Names are the existing sources.
+	// Names are the values that exist.
 	Names []string
 	// Err is nil if the source does not exist.
 	Err error
@@ -48,9 +59,8 @@ type censusError struct {
 
 func (e *censusError) Error() string {
 	if e.Err == nil {
-		all := append([]string{censusAuto}, e.Names...)
-		last := len(all) - 1
-		return fmt.Sprintf("census %q: want %s or %s", e.Census, strings.Join(all[:last], ", "), all[last])
+		last := len(e.Names) - 1
+		return fmt.Sprintf("census %q: want %s or %s", e.Census, strings.Join(e.Names[:last], ", "), e.Names[last])
 	}
 	return fmt.Sprintf("census %s does not work here (%s chooses another): %v", e.Census, censusAuto, e.Err)
 }
@@ -75,11 +85,7 @@ func census(name string, sources []Source, open func(Source) error) (chosen, rea
 	if name != "" && name != censusAuto {
 		i := slices.IndexFunc(sources, func(s Source) bool { return s.Name == name })
 		if i < 0 {
-			var names []string
-			for _, s := range sources {
-				names = append(names, s.Name)
-			}
-			return "", "", &censusError{Census: name, Names: names}
+			return "", "", &censusError{Census: name, Names: censusNames(sources)}
 		}
 		if err := open(sources[i]); err != nil {
 			return "", "", &censusError{Census: name, Err: err}

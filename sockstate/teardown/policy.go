@@ -36,19 +36,31 @@ const (
 	Unread
 )
 
-// hows are the names, and the calls behind each.
-var hows = [...]struct{ name, calls string }{
-	FIN:    {"fin", "close()"},
-	Half:   {"half", "shutdown(SHUT_WR), read to EOF, close()"},
-	RST:    {"rst", "SO_LINGER {1,0}, close(): RST"},
-	Linger: {"linger", "SO_LINGER {1,D}, close(): waits up to D for the FIN's acknowledgment"},
-	Unread: {"unread", "close() with data unread: RST"},
+// hows are the names, the calls behind each, and what its peer and its closer see of it.
+var hows = [...]struct {
+	name, calls              string
+	resets, unread, readsEnd bool
+}{
+	FIN:    {name: "fin", calls: "close()"},
+	Half:   {name: "half", calls: "shutdown(SHUT_WR), read to EOF, close()", readsEnd: true},
+	RST:    {name: "rst", calls: "SO_LINGER {1,0}, close(): RST", resets: true},
+	Linger: {name: "linger", calls: "SO_LINGER {1,D}, close(): waits up to D for the FIN's acknowledgment"},
+	Unread: {name: "unread", calls: "close() with data unread: RST", resets: true, unread: true},
 }
 
 func (h How) String() string { return hows[h].name }
 
 // Calls are the system calls of h.
 func (h How) Calls() string { return hows[h].calls }
+
+// Resets reports whether h ends the connection by an RST in place of a FIN.
+func (h How) Resets() bool { return hows[h].resets }
+
+// LeavesUnread reports whether the closer leaves data unread, so that it does not read its last exchange.
+func (h How) LeavesUnread() bool { return hows[h].unread }
+
+// ReadsEnd reports whether the closer reads how its peer ends the connection.
+func (h How) ReadsEnd() bool { return hows[h].readsEnd }
 
 // Policy is who closes first, and how. The zero value is client:fin.
 type Policy struct {
@@ -80,7 +92,16 @@ func Policies() []Policy {
 const maxLinger = 5 * time.Minute
 
 // policyHelp lists what ParsePolicy accepts.
-const policyHelp = "client|server:fin|half|rst|linger=D|unread, both:fin, or never"
+func policyHelp() string {
+	var names []string
+	for how, h := range hows {
+		if How(how) == Linger {
+			h.name += "=D"
+		}
+		names = append(names, h.name)
+	}
+	return "client|server:" + strings.Join(names, "|") + ", both:fin, or never"
+}
 
 // ParsePolicy parses WHO:HOW, the format of String.
 func ParsePolicy(s string) (Policy, error) {
@@ -90,11 +111,14 @@ func ParsePolicy(s string) (Policy, error) {
 	whoName, howName, _ := strings.Cut(s, ":")
 	howName, arg, hasArg := strings.Cut(howName, "=")
 	who := slices.Index(whoNames[:], whoName)
-	how := slices.IndexFunc(hows[:], func(h struct{ name, calls string }) bool { return h.name == howName })
+	how := 0
+	for how < len(hows) && hows[how].name != howName {
+		how++
+	}
 	p := Policy{Who: Who(who), How: How(how)}
 	switch {
-	case who < 0, how < 0, p.Who == Nobody, p.Who == BothAtOnce && p.How != FIN, hasArg && p.How != Linger:
-		return Policy{}, sockstate.BadValue("", fmt.Sprintf("unknown close policy %q", s), "want %s", policyHelp)
+	case who < 0, how == len(hows), p.Who == Nobody, p.Who == BothAtOnce && p.How != FIN, hasArg && p.How != Linger:
+		return Policy{}, sockstate.BadValue("", fmt.Sprintf("unknown close policy %q", s), "want %s", policyHelp())
 	case p.How == Linger:
 		d, err := time.ParseDuration(arg)
 		if err != nil || d < time.Second || d > maxLinger || d%time.Second != 0 {
@@ -125,7 +149,7 @@ func (p *Policy) UnmarshalText(b []byte) (err error) {
 }
 
 // NeedsExchange reports whether p leaves data unread, which needs an exchange.
-func (p Policy) NeedsExchange() bool { return p.How == Unread && p.Who != Nobody }
+func (p Policy) NeedsExchange() bool { return p.How.LeavesUnread() && p.Who != Nobody }
 
 // Active reports whether side closes first under p. Under both:fin both do.
 func (p Policy) Active(side sockstate.Side) bool {

@@ -45,21 +45,24 @@ func TestParsePolicy(t *testing.T) {
 	}
 }
 
+// policyWant is policyHelp, written out.
+const policyWant = "client|server:fin|half|rst|linger=D|unread, both:fin, or never"
+
 func TestParsePolicyErrors(t *testing.T) {
 	const lingerHelp = "whole seconds from 1s"
 	tests := map[string]string{
-		"":                       policyHelp,
-		"fin":                    policyHelp,
-		"client":                 policyHelp,
-		"client:":                policyHelp,
-		"Client:fin":             policyHelp,
-		"client:fin ":            policyHelp,
-		"client:fin=1s":          policyHelp,
-		"client:rst=":            policyHelp,
-		"both:rst":               policyHelp,
-		"both:fin=1s":            policyHelp,
-		"nobody:fin":             policyHelp,
-		"never:fin":              policyHelp,
+		"":                       policyWant,
+		"fin":                    policyWant,
+		"client":                 policyWant,
+		"client:":                policyWant,
+		"Client:fin":             policyWant,
+		"client:fin ":            policyWant,
+		"client:fin=1s":          policyWant,
+		"client:rst=":            policyWant,
+		"both:rst":               policyWant,
+		"both:fin=1s":            policyWant,
+		"nobody:fin":             policyWant,
+		"never:fin":              policyWant,
 		"client:linger":          lingerHelp,
 		"client:linger=":         lingerHelp,
 		"client:linger=0s":       lingerHelp,

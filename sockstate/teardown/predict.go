@@ -175,7 +175,7 @@ func Predict(p Policy, r Reaction, e exchange.Spec, env Env) Prediction {
 		q.never()
 	case p.Who == BothAtOnce:
 		q.both(env)
-	case p.How == RST, p.How == Unread && data:
+	case p.How.Resets() && (data || !p.How.LeavesUnread()):
 		q.abort(p, data, env)
 	default:
 		q.orderly(p, r, env)

@@ -17,7 +17,8 @@ func title(r *record.Run) string {
 	return join(" ", "lastack", r.Version, cmp.Or(r.Kind, record.KindRun))
 }
 
-// asked says where and how a run took place. interrupted is empty if it came to its end, load for a run, whose title has it.
+// asked says where and how a run took place. interrupted is empty if the run was not. load and brief, the same in a few words, are a
+// drain's; a run has its load in the title.
 func asked(r *record.Run, load, brief, interrupted string) *section {
 	s := &section{document.Section{ID: "asked", Level: document.First}}
 	if interrupted != "" {
@@ -83,9 +84,9 @@ func what(plan *record.Plan) string {
 	}
 }
 
-// given is text if it was asked for.
-func given(asked bool, text string) string {
-	if asked {
+// given is text if a condition holds, or else empty.
+func given(holds bool, text string) string {
+	if holds {
 		return text
 	}
 	return ""
@@ -140,7 +141,7 @@ func target(r *record.Run) string {
 	return s + given(len(r.Plan.Groups) == 1 && g.SourcePorts != "" && g.SourcePorts != "0-0", ", source ports "+g.SourcePorts)
 }
 
-// unique drops what was there before.
+// unique drops repeated values.
 func unique[T comparable](all []T) []T {
 	seen := make(map[T]bool)
 	return slices.DeleteFunc(all, func(v T) bool {

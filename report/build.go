@@ -79,7 +79,7 @@ func concern(key string) (id, rest string, level document.Level) {
 // section is a part of a report under construction.
 type section struct{ document.Section }
 
-// begin makes a section, whose ID is made of its title.
+// begin makes a section. Its ID is its title in lower case.
 func begin(level document.Level, title, lead string) *section {
 	id := strings.ReplaceAll(strings.ToLower(title), " ", "_")
 	return &section{document.Section{ID: id, Title: title, Level: level, Lead: lead}}
@@ -124,7 +124,7 @@ func (s *section) table(level document.Level, columns ...string) *table {
 	return t
 }
 
-// row adds a row to the whole report. Two spaces before its name are one step of indentation.
+// row adds a row of the whole report. Two spaces before its name are one step of indentation.
 func (t *table) row(name string, cells ...document.Value) *document.Row {
 	r := document.Row{}
 	for strings.HasPrefix(name, "  ") {
@@ -206,7 +206,7 @@ func finite(v float64) float64 {
 	return v
 }
 
-// levelIf is First if it should be on the first page.
+// levelIf is First for what belongs on the first page.
 func levelIf(first bool) document.Level {
 	if first {
 		return document.First

@@ -17,7 +17,7 @@ type drainView struct {
 	run   *record.Run
 	drain *record.Drain
 	try   *record.DrainTry // nil if there is none
-	// n is the number of try, from 1.
+	// n is the number of the try, from 1.
 	n int
 }
 
@@ -30,7 +30,7 @@ func drainDocument(run *record.Run) *document.Document {
 	if i := metric.WorstTry(d.drain.Tries); i >= 0 {
 		d.try, d.n = &d.drain.Tries[i], i+1
 	}
-	// A copy with the data of the try, for the sections that every report has.
+	// The sections that every report has get a copy with the data of the try.
 	shown := *run
 	shown.Accounting = d.accounting()
 	if d.try != nil && len(shown.Counters) == 0 {
@@ -87,7 +87,7 @@ func (d *drainView) interrupted() string {
 // whatCounts explains the scores.
 const whatCounts = "counted from the stop on. Failed: requests lost or answered 5xx; connects refused, unreachable or timed out. Lost: without a whole reply"
 
-// fewTries is the most tries whose scores are all shown.
+// fewTries is the most tries of which all scores are shown.
 const fewTries = 5
 
 func (d *drainView) score() *section {

@@ -6,7 +6,7 @@ import (
 	"lastack/report/document"
 )
 
-// unknown makes s say why what a key of the try stands for is not known. If there is no reason, there is nothing to say.
+// unknown is s with a lead that says why a part of the try is not known, or nil without a reason.
 func (d *drainView) unknown(s *section, key string) *section {
 	why, unknown := d.try.WhyUnknown(key)
 	if !unknown {
@@ -16,7 +16,7 @@ func (d *drainView) unknown(s *section, key string) *section {
 	return s
 }
 
-// time adds a row for a time: with note, or with none if it did not happen, or with why it is unknown.
+// time adds a row for a time: with note, with none if it did not happen, or with the reason why it is unknown.
 func (t *table) time(d *drainView, name, key string, s *float64, note, none string) {
 	why, unknown := d.try.WhyUnknown(key)
 	switch {
@@ -29,7 +29,7 @@ func (t *table) time(d *drainView, name, key string, s *float64, note, none stri
 	}
 }
 
-// counts adds a row for each count with a note, except for those that are 0 and left out if so.
+// counts adds a row for each count.
 func (t *table) counts(rows ...counted) {
 	for _, r := range rows {
 		if r.n > 0 || !r.ifAny {
@@ -38,6 +38,7 @@ func (t *table) counts(rows ...counted) {
 	}
 }
 
+// counted is a count with a note, left out if it is 0 and ifAny is set.
 type counted struct {
 	name  string
 	n     int64
@@ -82,7 +83,7 @@ func (d *drainView) listener() *section {
 	return s
 }
 
-// lastAccept says why there is no last accept.
+// lastAccept explains why there is no last accept.
 func lastAccept(l *record.DrainListener) string {
 	switch {
 	case l.FirstRefusalS != nil:
@@ -132,14 +133,14 @@ func (d *drainView) queued() *section {
 	return s
 }
 
-// missing doubts a sum of fates.
+// missing adds a doubt if the fates do not add up.
 func (s *section) missing(what string, missing int64) {
 	if missing != 0 {
 		s.doubt(quantity.Count(missing) + " " + what + " have no fate, or one too many")
 	}
 }
 
-// reconnect says where clients reconnected that had lost their connection.
+// reconnect says where clients reconnected after they had lost their connection.
 func (d *drainView) reconnect() *section {
 	r, s := &d.try.Reconnect, begin(document.First, "RECONNECT", "")
 	if r.Clients == 0 && len(r.Landed) == 0 {

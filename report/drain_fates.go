@@ -26,7 +26,7 @@ const (
 	firstAlways                  // both
 )
 
-// groups lists the columns: each group, and all together where there is more than one.
+// groups lists the columns: each group, and all together if there are several.
 func (d *drainView) groups() []record.DrainGroup {
 	if len(d.try.Groups) == 1 {
 		return d.try.Groups
@@ -81,7 +81,7 @@ func (d *drainView) fates() *section {
 	return s
 }
 
-// fates adds rows of the groups.
+// fates adds rows for fates of the groups.
 func (t *table) fates(groups []record.DrainGroup, rows []fateRow) {
 	for _, f := range rows {
 		some := slices.ContainsFunc(groups, func(g record.DrainGroup) bool { return f.of(&g) != 0 })
@@ -99,7 +99,7 @@ func (t *table) fates(groups []record.DrainGroup, rows []fateRow) {
 	}
 }
 
-// connectionRows say how each connection ended that was open when the stop began, or opened after it.
+// connectionRows count how the connections ended that were open when the stop began, or opened after it.
 func (d *drainView) connectionRows() []fateRow {
 	left := always
 	if d.try.Connections.Left() > 0 {
@@ -121,7 +121,7 @@ func (d *drainView) connectionRows() []fateRow {
 	}
 }
 
-// requestRows say what became of each request that was under way when the stop began, or sent after it.
+// requestRows count what became of the requests that were in progress when the stop began, or sent after it.
 func requestRows() []fateRow {
 	return []fateRow{
 		{"sent", func(g *record.DrainGroup) int64 { return g.Requests.Sent }, firstAlways},
@@ -147,7 +147,7 @@ func requestRows() []fateRow {
 	}
 }
 
-// lastGone says when none was left of the connections that were open when the stop began.
+// lastGone says when the last connection was gone of those open when the stop began.
 func (d *drainView) lastGone() string {
 	const gone = "the last connection that was open when the stop began was gone: "
 	open := int64(0)
@@ -185,7 +185,7 @@ func requestTimes(r *record.DrainRequests) string {
 	return join(";  ", given(r.Total > 0, number(r.Total, "request", "requests")+" in the whole load"), slowest, gap)
 }
 
-// explain explains the terms about lost requests, if there are any.
+// explain explains terms about lost requests, if some were lost.
 func (d *drainView) explain(s *section) {
 	var lost, after, unreceived int64
 	for i := range d.drain.Tries {

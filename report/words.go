@@ -18,7 +18,7 @@ func ordered[V any](m map[string]V, first []string) []string {
 	return append(known, slices.DeleteFunc(keys(m), func(k string) bool { return slices.Contains(first, k) })...)
 }
 
-// limitWords says what a limit means. An unknown one stands for itself.
+// limitWords explains a limit.
 func limitWords(limit string) string {
 	if l, ok := record.LimitNamed(limit); ok {
 		return l.Words
@@ -26,7 +26,7 @@ func limitWords(limit string) string {
 	return "limited by " + limit
 }
 
-// outcomeWords explains an outcome. That of other is its errno, or the fault of a reply.
+// outcomeWords explains an outcome, but not other, which its errno or the reply's fault explains.
 func outcomeWords(outcome string) string {
 	if o := sockstate.ParseOutcome(outcome); o != sockstate.OutcomeOther {
 		return o.Means()
@@ -65,7 +65,7 @@ func phaseName(iv *record.Interval) string {
 // counterWord is a kernel counter worth a look, and what its growth means.
 type counterWord struct{ name, words string }
 
-// counterWords lists them by what they concern: loss, listeners, resets, TIME_WAIT, memory.
+// counterWords lists the counters by subject: loss, listeners, resets, TIME_WAIT, memory.
 func counterWords() []counterWord {
 	return []counterWord{
 		{"TcpRetransSegs", "segments retransmitted"},

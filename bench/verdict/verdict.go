@@ -79,7 +79,7 @@ func (j *judgement) onHost() func() {
 	return func() { j.about = 0 }
 }
 
-// limit names what bound the run, and the remedies for it. Only the first rule that applies does. It is true, for that rule to return.
+// limit names what limited the run, and remedies for it. It returns true: the rule that calls it is the one that applies.
 func (j *judgement) limit(by string, valid bool, code string, a args, remedies ...string) bool {
 	j.v.LimitedBy = by
 	j.v.Valid = j.v.Valid && valid
@@ -98,7 +98,7 @@ func (j *judgement) advise(code string, a args) {
 	j.v.Findings = append(j.v.Findings, record.Finding{Code: code, Args: a.plain(), Remedy: true, Host: j.about})
 }
 
-// outcome is how many lifecycles ended so.
+// outcome is the number of lifecycles with that outcome.
 func (j *judgement) outcome(o sockstate.Outcome) int64 { return j.r.Outcomes[o.String()] }
 
 // groups yields the plan's groups, each with its result.
@@ -112,7 +112,7 @@ func (j *judgement) groups() iter.Seq2[*record.Group, *record.Result] {
 	}
 }
 
-// intervals yields those of the timeline, each with its start in seconds.
+// intervals yields the intervals of the timeline, each with its start in seconds.
 func (j *judgement) intervals() iter.Seq2[float64, *record.Interval] {
 	return func(yield func(float64, *record.Interval) bool) {
 		from := 0.0

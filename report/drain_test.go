@@ -248,6 +248,15 @@ func TestDrainSays(t *testing.T) {
 			[]string{"signal EPERM"},
 			nil,
 		},
+		{
+			"what is not known",
+			func(_ *record.Run, try *record.DrainTry) {
+				try.Queued, try.Restart, try.Reconnect = nil, nil, record.DrainReconnect{}
+				try.Unknown = map[string]string{"queued": "no census", "restart": "interrupted", "reconnect": "no journal"}
+			},
+			[]string{"QUEUED not known: no census", "RESTART not known: interrupted", "RECONNECT not known: no journal"},
+			nil,
+		},
 		{"no latency that says something", func(r *record.Run, _ *record.DrainTry) {
 			for _, name := range []string{"lag", "connect", "exchange"} {
 				delete(r.Latency, name)

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"runtime"
 	"slices"
+	"syscall"
 	"time"
 
 	"lastack/bench/cell"
@@ -184,7 +185,7 @@ func (e *experiment) serve() error {
 			return nil
 		}
 		e.server = nil
-		if !sockio.IsAddrInUse(err) {
+		if !errors.Is(err, syscall.EADDRINUSE) {
 			break
 		}
 	}

@@ -15,8 +15,8 @@ import (
 // The bounds of a drain.
 const (
 	MaxTries = 1000
-	// MinRate is the slowest that arrivals may be, in connections/s.
-	MinRate = 1e-3
+	// minRate is the slowest that arrivals may be, in connections/s.
+	minRate = 1e-3
 )
 
 // Validate finds the first error that a drain would have on any host: a *sockstate.ValueError.
@@ -92,8 +92,8 @@ func (l *Load) validate() error {
 		clients += g.n
 	}
 	switch r := l.Arrivals; {
-	case r != 0 && !(r >= MinRate && r <= loadgen.MaxRate):
-		return sockstate.BadValue("arrivals", r, "want 0 (none), or %v to %d connections/s", MinRate, loadgen.MaxRate)
+	case r != 0 && !(r >= minRate && r <= loadgen.MaxRate):
+		return sockstate.BadValue("arrivals", r, "want 0 (none), or %v to %d connections/s", minRate, loadgen.MaxRate)
 	case clients == 0 && r == 0:
 		return sockstate.BadValue("idle", "0 --in-flight 0 --partial 0 --queued 0 --arrivals 0", "there is no client left to ask: want one of them above 0")
 	case l.Exchange.Kind == exchange.None:

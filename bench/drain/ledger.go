@@ -27,18 +27,11 @@ func lookAtLedger(path string) (os.FileInfo, error) {
 		}
 		return nil, nil
 	case err != nil:
-		return refuse(fmt.Sprintf("cannot be looked at (%v): want the file that the server writes at its end", bare(err)))
+		return refuse(fmt.Sprintf("cannot be looked at (%v): want the file that the server writes at its end", errors.Unwrap(err)))
 	case !st.Mode().IsRegular():
 		return refuse("is no regular file: want the file that the server writes at its end")
 	}
 	return st, nil
-}
-
-func bare(err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return e.Err
-	}
-	return err
 }
 
 // readLedger reads what the server has written to path since before was looked up.

@@ -31,17 +31,12 @@ func (j *joined) timeline(t *record.DrainTry) []record.DrainMoment {
 		l.addGroup(&t.Groups[i])
 	}
 	l.addReplies(j)
+	whose, at, then := "the signalled process", "signal", "second signal sent"
 	if j.byHook() {
-		l.add(t.LastGoneS, "last connection gone of those open at the stop")
-		l.add(j.since(j.thenSent), "grace over: signal sent, as the stop command had not ended the server")
-	} else {
-		l.add(t.LastGoneS, "last connection gone of those open at the signal")
-		l.add(j.since(j.thenSent), "grace over: second signal sent")
+		whose, at, then = "the server's process", "stop", "signal sent, as the stop command had not ended the server"
 	}
-	whose := "the signalled process"
-	if j.byHook() {
-		whose = "the server's process"
-	}
+	l.add(t.LastGoneS, "last connection gone of those open at the %s", at)
+	l.add(j.since(j.thenSent), "grace over: %s", then)
 	if len(j.stop.Restart) > 0 || j.exited == 0 || j.gone == j.exited {
 		l.add(j.since(j.exited), "%s ended", whose)
 	} else {

@@ -28,6 +28,8 @@ type Listener struct {
 	// Unreadable is the number of processes whose descriptors could not be read (another user's: EACCES), each of
 	// which may be a holder too.
 	Unreadable int
+
+	v6Only bool
 }
 
 // Owning is the answer to whether a process owns a listener.
@@ -78,50 +80,36 @@ func Listening(diag Sockets, addr netip.AddrPort) ([]Listener, error) {
 	return taking(all, addr), nil
 }
 
-func allListeners(diag Sockets) ([]bound, error) {
-	var all []bound
+func allListeners(diag Sockets) ([]Listener, error) {
+	var all []Listener
 	err := diag.Listeners(func(s *sockdiag.Socket) {
-		all = append(all, bound{v6Only: s.V6Only, Listener: Listener{
-			Addr: s.Tuple.Local, Inode: s.Inode, AcceptQueue: s.AcceptQueue, Backlog: s.Backlog,
-		}})
+		all = append(all, Listener{Addr: s.Tuple.Local, Inode: s.Inode, AcceptQueue: s.AcceptQueue, Backlog: s.Backlog, v6Only: s.V6Only})
 	})
 	return all, err
 }
 
-// bound is a listener as the kernel lists it.
-type bound struct {
-	Listener
-	v6Only bool
-}
-
 // rank is how much the kernel prefers the listener for connections to addr; 0: it takes none.
-func (b *bound) rank(addr netip.AddrPort) int {
-	own, to := b.Addr.Addr(), addr.Addr().Unmap().WithZone("")
+func (l *Listener) rank(addr netip.AddrPort) int {
+	own, to := l.Addr.Addr(), addr.Addr().Unmap().WithZone("")
 	switch {
-	case b.Addr.Port() != addr.Port():
+	case l.Addr.Port() != addr.Port():
 		return 0
 	case own == to:
 		return 3
 	case own == netip.IPv4Unspecified() && to.Is4(), own == netip.IPv6Unspecified() && to.Is6():
 		return 2
-	case own == netip.IPv6Unspecified() && !b.v6Only:
+	case own == netip.IPv6Unspecified() && !l.v6Only:
 		return 1
 	}
 	return 0
 }
 
 // taking selects those that take connections to addr, the preferred first.
-func taking(all []bound, addr netip.AddrPort) []Listener {
-	slices.SortStableFunc(all, func(a, b bound) int { return b.rank(addr) - a.rank(addr) })
-	var ls []Listener
-	for i := range all {
-		r := all[i].rank(addr)
-		if r == 0 {
-			break
-		}
-		l := all[i].Listener
-		l.Shadowed = r < all[0].rank(addr)
-		ls = append(ls, l)
+func taking(all []Listener, addr netip.AddrPort) []Listener {
+	ls := slices.DeleteFunc(all, func(l Listener) bool { return l.rank(addr) == 0 })
+	slices.SortStableFunc(ls, func(a, b Listener) int { return b.rank(addr) - a.rank(addr) })
+	for i := range ls {
+		ls[i].Shadowed = ls[i].rank(addr) < ls[0].rank(addr)
 	}
 	return ls
 }

@@ -126,13 +126,9 @@ func Ports(diag Sockets, pids []int) ([]netip.AddrPort, error) {
 	if err != nil {
 		return nil, err
 	}
-	var ls []Listener
-	for _, b := range all {
-		ls = append(ls, b.Listener)
-	}
-	found, _ := find(inodes(ls), pids)
+	found, _ := find(inodes(all), pids)
 	var addrs []netip.AddrPort
-	for _, l := range ls {
+	for _, l := range all {
 		if len(found.by[l.Inode]) > 0 {
 			addrs = append(addrs, l.Addr)
 		}

@@ -67,10 +67,10 @@ func FuzzParseSocketLink(f *testing.F) {
 }
 
 func TestTaking(t *testing.T) {
-	at := func(inode uint64, addr string, v6Only bool) bound {
-		return bound{Listener: Listener{Addr: netip.MustParseAddrPort(addr), Inode: inode}, v6Only: v6Only}
+	at := func(inode uint64, addr string, v6Only bool) Listener {
+		return Listener{Addr: netip.MustParseAddrPort(addr), Inode: inode, v6Only: v6Only}
 	}
-	all := []bound{
+	all := []Listener{
 		at(1, "[::]:80", false), at(2, "0.0.0.0:80", false), at(3, "127.0.0.1:80", false), at(4, "127.0.0.1:80", false),
 		at(5, "[::]:81", true), at(6, "[::1]:80", false), at(7, "0.0.0.0:82", false), at(8, "[fe80::1]:80", false),
 	}
@@ -95,7 +95,7 @@ func TestTaking(t *testing.T) {
 	}
 	for _, tt := range tests {
 		var got []l
-		for _, x := range taking(append([]bound(nil), all...), netip.MustParseAddrPort(tt.addr)) {
+		for _, x := range taking(append([]Listener(nil), all...), netip.MustParseAddrPort(tt.addr)) {
 			got = append(got, l{x.Inode, x.Shadowed})
 		}
 		if d := cmp.Diff(tt.want, got); d != "" {

@@ -91,7 +91,11 @@ func chargeRings(spec string) string {
 	}
 	err = netns.OnOwnThread(func() error {
 		h := new(lastCompletion)
-		loop, err := sockio.NewUring(sockio.Config{Slots: slots, Handler: h})
+		uring, err := sockio.Named("uring")
+		if err != nil {
+			return err
+		}
+		loop, err := uring.New(sockio.Config{Slots: slots, Handler: h})
 		if err != nil {
 			return err
 		}

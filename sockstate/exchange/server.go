@@ -10,17 +10,23 @@ import (
 // Server is the responder of an exchange: what all connections share.
 type Server struct {
 	spec        Spec
-	chunk       []byte // of an echo's reply
-	keep, close []byte // HTTP replies
-	headKeep    []byte
-	headClose   []byte
-	refusals    [numFramingErrors]refusal
+	chunk       []byte      // of an echo's reply
+	keep, close httpMessage // HTTP replies
+	refusals    [numFramingErrors]httpMessage
 }
 
-// refusal is the reply to an invalid request; to a HEAD, its first head bytes.
-type refusal struct {
-	p    []byte
-	head int
+// httpMessage is a reply as bytes: to a HEAD, its head alone.
+type httpMessage struct{ whole, head []byte }
+
+func newMessage(p []byte) httpMessage {
+	return httpMessage{p, p[:bytes.Index(p, []byte("\r\n\r\n"))+4]}
+}
+
+func (m *httpMessage) to(r *requestParser) []byte {
+	if r.Head() {
+		return m.head
+	}
+	return m.whole
 }
 
 // body is the body of every HTTP reply.
@@ -33,13 +39,9 @@ func NewServer(spec Spec) *Server {
 	case Echo:
 		x.chunk = bytes.Repeat([]byte("y"), min(spec.Response, echoChunk))
 	case HTTP:
-		x.keep = httpReply(false)
-		x.close = httpReply(true)
-		x.headKeep = x.keep[:len(x.keep)-len(body)]
-		x.headClose = x.close[:len(x.close)-len(body)]
+		x.keep, x.close = newMessage(httpReply(false)), newMessage(httpReply(true))
 		for e := errHeaderTooLarge; int(e) < numFramingErrors; e++ {
-			p := errorReply(e)
-			x.refusals[e] = refusal{p, bytes.Index(p, []byte("\r\n\r\n")) + 4}
+			x.refusals[e] = newMessage(errorReply(e))
 		}
 	}
 	return x
@@ -92,17 +94,12 @@ func (x *Server) Reply(l sockio.Loop, s sockio.Sock, c *ServerConn, last bool) (
 		return last
 	}
 	closes = last || !c.request.KeepAlive()
-	p := x.keep
-	switch {
-	case c.request.Head() && closes:
-		p = x.headClose
-	case c.request.Head():
-		p = x.headKeep
-	case closes:
-		p = x.close
+	reply := &x.keep
+	if closes {
+		reply = &x.close
 	}
 	c.send = 0
-	l.Send(s, p)
+	l.Send(s, reply.to(&c.request))
 	return closes
 }
 
@@ -124,12 +121,8 @@ func (x *Server) Refuse(l sockio.Loop, s sockio.Sock, c *ServerConn, err error) 
 	if !ok || x.spec.Kind != HTTP {
 		return false
 	}
-	p := x.refusals[e].p
-	if c.request.Head() {
-		p = p[:x.refusals[e].head]
-	}
 	c.send = 0
-	l.Send(s, p)
+	l.Send(s, x.refusals[e].to(&c.request))
 	return true
 }
 

@@ -24,7 +24,7 @@ func BackendNames() []string { return []string{"auto", "uring", "epoll"} }
 func Named(name string) (Backend, error) {
 	switch name {
 	case "uring":
-		return Backend{Name: "uring", New: NewUring}, nil
+		return Backend{Name: "uring", New: openUring}, nil
 	case "epoll":
 		return Backend{Name: "epoll", New: NewEpoll, Descriptors: true}, nil
 	}

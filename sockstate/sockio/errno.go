@@ -41,8 +41,5 @@ func errnoOf(err error) Errno {
 	return syscall.EIO
 }
 
-// IsAddrInUse reports whether err says that the address is taken.
-func IsAddrInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
-
 // IsReset reports whether e is the peer's RST, not another failure (ETIMEDOUT, EHOSTUNREACH).
 func IsReset(e Errno) bool { return e == syscall.ECONNRESET || e == syscall.EPIPE }

@@ -98,7 +98,7 @@ func testAllocations(t *testing.T, f newLoop) {
 }
 
 func BenchmarkLifecycle(b *testing.B) {
-	for name, f := range map[string]newLoop{"epoll": NewEpoll, "uring": NewUring} {
+	for name, f := range map[string]newLoop{"epoll": NewEpoll, "uring": openUring} {
 		b.Run(name, func(b *testing.B) {
 			if name == "uring" {
 				needRing(b)

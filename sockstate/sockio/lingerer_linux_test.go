@@ -15,7 +15,7 @@ import (
 
 // Signals do not end the wait of a close that lingers: the runtime's own come at any time.
 func TestLingerUnderSignals(t *testing.T) {
-	for name, f := range map[string]newLoop{"epoll": NewEpoll, "uring": NewUring} {
+	for name, f := range map[string]newLoop{"epoll": NewEpoll, "uring": openUring} {
 		t.Run(name, func(t *testing.T) {
 			if name == "uring" {
 				needRing(t)

@@ -12,8 +12,8 @@ import (
 // NewEpoll needs Linux.
 func NewEpoll(Config) (Loop, error) { return nil, sockstate.ErrNeedsLinux }
 
-// NewUring needs Linux.
-func NewUring(Config) (Loop, error) { return nil, sockstate.ErrNeedsLinux }
+// openUring needs Linux.
+func openUring(Config) (Loop, error) { return nil, sockstate.ErrNeedsLinux }
 
 // ProbeRing needs Linux.
 func ProbeRing() error { return sockstate.ErrNeedsLinux }

@@ -15,8 +15,8 @@ func TestUringAcceptsNoMoreThanFit(t *testing.T) {
 	needRing(t)
 	for _, slots := range []int{1, 5, 300, 700} {
 		ln := listen(t, loopbacks["IPv4"], ListenConfig{Backlog: 1000})
-		r := newRig(t, NewUring, slots)
-		client := newRig(t, NewUring, 1000)
+		r := newRig(t, openUring, slots)
+		client := newRig(t, openUring, 1000)
 		for s := range Sock(1000) {
 			client.loop.Dial(s, &Dial{Remote: NewAddr(ln.Addr)})
 		}
@@ -63,7 +63,7 @@ func TestUringCancelsAcceptFirst(t *testing.T) {
 	needRing(t)
 	const slots, first, more = 300, 120, 250
 	ln := listen(t, loopbacks["IPv4"], ListenConfig{Backlog: first + more})
-	r := newFills(t, NewUring, slots)
+	r := newFills(t, openUring, slots)
 	count := r.on
 	r.on = func(c *Completion) {
 		if count(c); c.Op == OpAccept && c.Errno == 0 && !r.closes {
@@ -89,7 +89,7 @@ func TestUringStopsAcceptAtOnce(t *testing.T) {
 	needRing(t)
 	ln := listen(t, loopbacks["IPv4"], ListenConfig{Backlog: 8})
 	for _, slots := range []int{2, 300} { // accepts one by one, and many
-		r := newRig(t, NewUring, slots)
+		r := newRig(t, openUring, slots)
 		if err := r.loop.Accept(ln.FD, 0); err != nil {
 			t.Fatal(err)
 		}

@@ -150,9 +150,9 @@ func (k *uringSock) data(mark uint8, s Sock) uint64 {
 	return uint64(mark)<<56 | uint64(k.gen&ringCountMask)<<44 | uint64(k.epoch&ringCountMask)<<32 | uint64(uint32(s))
 }
 
-// NewUring makes an io_uring loop. Only the calling thread may use it, except for Wake. It
+// openUring makes an io_uring loop. Only the calling thread may use it, except for Wake. It
 // fails with an *Error if the kernel refuses: see Choose.
-func NewUring(cfg Config) (Loop, error) {
+func openUring(cfg Config) (Loop, error) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return nil, failed("getrlimit", "", err)

@@ -13,8 +13,8 @@ import (
 func TestUring(t *testing.T) {
 	needRing(t)
 	testLoops(t,
-		way{"on time", NewUring, kernelTimers},
-		way{"gives way, unfiltered", givesWay(unfiltered(NewUring)), nil},
+		way{"on time", openUring, kernelTimers},
+		way{"gives way, unfiltered", givesWay(unfiltered(openUring)), nil},
 		way{"several rings", severalRings, kernelTimers},
 	)
 }
@@ -36,7 +36,7 @@ func severalRings(c Config) (Loop, error) {
 // A recv that has read when it is cancelled keeps what it read for the next one.
 func TestUringKeepsCancelledData(t *testing.T) {
 	needRing(t)
-	r, peer := pair(t, NewUring)
+	r, peer := pair(t, openUring)
 	other := newPeer(t, loopbacks["IPv4"])
 	r.dial(1, other.addr)
 	second := other.accept()
@@ -71,7 +71,7 @@ func TestUringKeepsCancelledData(t *testing.T) {
 // A recv that fails once it has taken a buffer, as one does that a kernel thread waited with, has no data.
 func TestUringFailedRecvWithBuffer(t *testing.T) {
 	needRing(t)
-	r, _ := pair(t, NewUring)
+	r, _ := pair(t, openUring)
 	l := r.loop.(*uring)
 	var got *Completion
 	r.on = func(c *Completion) {
@@ -108,7 +108,7 @@ func TestUringWithoutDescriptors(t *testing.T) {
 	r.dial(0, p.addr)
 	peer := p.accept()
 	restore := noDescriptors(t)
-	if _, err := NewUring(Config{Slots: 1, Handler: r}); !errors.Is(err, unix.EMFILE) {
+	if _, err := openUring(Config{Slots: 1, Handler: r}); !errors.Is(err, unix.EMFILE) {
 		t.Errorf("error %v; want EMFILE", err)
 	}
 	// A slot of a ring that is not there yet, and cannot be.

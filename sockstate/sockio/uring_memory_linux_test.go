@@ -15,7 +15,7 @@ func TestUringOwnsOptions(t *testing.T) {
 	needRing(t)
 	const n = 20
 	p := newPeer(t, loopbacks["IPv4"])
-	r := newRig(t, NewUring, n)
+	r := newRig(t, openUring, n)
 	l := r.loop.(*uring)
 	had := len(l.opts)
 	for range 3 {

@@ -13,7 +13,7 @@ func TestUringOverflow(t *testing.T) {
 	needRing(t)
 	const n = 4 * uringBuffers
 	p := newPeer(t, loopbacks["IPv4"])
-	r := newRig(t, NewUring, n)
+	r := newRig(t, openUring, n)
 	if room := completions(n); room >= n {
 		t.Fatalf("%d completions have room for %d", room, n)
 	}
@@ -114,7 +114,7 @@ func TestUringCallsWhileFull(t *testing.T) {
 	needRing(t)
 	const n = 600
 	ln := listen(t, loopbacks["IPv4"], ListenConfig{Backlog: n})
-	r := newRig(t, NewUring, 1000)
+	r := newRig(t, openUring, 1000)
 	client := newRig(t, NewEpoll, n)
 	for s := range Sock(n) {
 		client.loop.Dial(s, &Dial{Remote: NewAddr(ln.Addr)})

@@ -30,7 +30,7 @@ var neededOps = map[ring.Op]string{
 	ring.OpFixedFdInstall: "installing a descriptor (Linux 6.8)", ring.OpBind: "bind (Linux 6.11)",
 }
 
-// ProbeRing returns nil if this process can use io_uring as NewUring does, otherwise a
+// ProbeRing returns nil if this process can use io_uring as openUring does, otherwise a
 // *NoRingError. It tries what the kernel does not report: seccomp may refuse the calls, and
 // setsockopt is a command of another operation.
 //

@@ -30,7 +30,7 @@ func completions(table int) uint32 {
 	return min(max(n, minCompletions), maxCompletions)
 }
 
-// RingMemory returns how many rings a loop of NewUring has once used of its slots have been in use at the
+// RingMemory returns how many rings a loop of openUring has once used of its slots have been in use at the
 // same time, and the bytes that they charge to RLIMIT_MEMLOCK. nofile is RLIMIT_NOFILE, which bounds a ring's table.
 // accepts is set for a loop that accepts: it makes a ring before the others are full (see acceptor).
 //

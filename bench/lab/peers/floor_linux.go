@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"strconv"
 	"sync"
 	"time"
 	"unsafe"
@@ -41,12 +40,8 @@ func floorMain(args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	threads, err := strconv.Atoi(args[1])
-	if err != nil {
-		return err
-	}
-	seconds, err := strconv.Atoi(args[2])
-	if err != nil {
+	var threads, seconds int
+	if _, err := fmt.Sscan(args[1]+" "+args[2], &threads, &seconds); err != nil {
 		return err
 	}
 	r, err := serialFloor(floorConfig{Workload: w, Threads: threads, Duration: load{Seconds: seconds}.duration()})

@@ -3,6 +3,7 @@ package loadgen
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"lastack/sockstate"
@@ -121,10 +122,17 @@ func (g *Group) validate() error {
 	case g.Close.NeedsExchange() && g.Exchange.Kind == exchange.None:
 		return sockstate.BadValue("close", g.Close, "needs an --exchange of echo or http: without data nothing is left unread")
 	}
+	hosts := 0
 	for _, h := range g.Headers {
 		if err := exchange.ParseHeader(h); err != nil {
 			return err
 		}
+		if strings.EqualFold(exchange.HeaderName(h), "Host") {
+			hosts++
+		}
+	}
+	if hosts > 1 {
+		return sockstate.BadValue("header", `"Host"`, "given %d times: a request has one (RFC 9112, section 3.2)", hosts)
 	}
 	if err := g.validatePlateau(); err != nil {
 		return err

@@ -32,7 +32,7 @@ func (s *server) attach(pid int) error {
 		return err
 	}
 	if len(s.listeners) == 0 {
-		return refuse(fmt.Sprintf("nobody listens on %v in this network namespace", s.addr))
+		return refuse(fmt.Sprintf("nobody listens on %v in this network namespace: start the server first, or name the address where it listens (ss -ltnp)", s.addr))
 	}
 	own, err := p.Owns(s.listeners)
 	if err != nil {

@@ -23,16 +23,20 @@ func (j *judge) kernel() {
 	inside := j.hasSandbox()
 	destroy, loss := k.SockDestroy, k.NFTables
 	const inSandbox = "needs CAP_NET_ADMIN, which a sandbox gives"
-	if inside && destroy.Answer == sockstate.AnswerDenied {
+	switch {
+	case !inside: // sandbox has said it
+	case destroy.Answer == sockstate.AnswerDenied:
 		j.say("SOCK_DESTROY", OK, inSandbox, "")
-	} else {
+	default:
 		j.feature("SOCK_DESTROY", destroy, Degraded, "a sandbox can end its remaining sockets at once",
 			"sockets that still retransmit outlive a sandbox by up to minutes",
 			needs{denied: j.privilege("CAP_NET_ADMIN"), unsupported: "a kernel with CONFIG_INET_DIAG_DESTROY"})
 	}
-	if inside && loss.Answer == sockstate.AnswerDenied {
+	switch {
+	case !inside:
+	case loss.Answer == sockstate.AnswerDenied:
 		j.say("nf_tables", OK, inSandbox, "")
-	} else {
+	default:
 		j.feature("nf_tables", loss, Blocked, "--loss can drop packets in a sandbox", "no --loss",
 			needs{denied: j.privilege("CAP_NET_ADMIN"), unsupported: "build or load the kernel module nf_tables"})
 	}

@@ -18,6 +18,7 @@ import (
 	"lastack/bench/host"
 	"lastack/bench/setup"
 	"lastack/server"
+	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
 )
@@ -118,6 +119,9 @@ func (o *serveOptions) complete(cmd *cobra.Command) error {
 	err := cfg.Validate()
 	if err != nil {
 		return asUsage(cmd, err)
+	}
+	if cfg.Hold > 0 && !cfg.Close.Active(sockstate.Server) {
+		return usagef("--hold %v: with --close %s the server does not close first: want --close server:*", cfg.Hold, cfg.Close)
 	}
 	if cfg.Backend, _, err = sockio.Choose(o.engine); err != nil {
 		return usagef("--engine %s: %w", o.engine, err)

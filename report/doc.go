@@ -2,7 +2,8 @@
 // lays out (package text: the first page, or everything), or writes the record itself for programs (json, jsonl). It prints each
 // record.Interval as a row.
 //
-// A new format of the document is a printer beside package text, and a line in formats (render.go). Each section has a file of its name;
+// A new format of the document is a printer beside package text, its name in FormatNames and a case in Render. A section is a function that
+// builds it (build.go), in a file of its subject;
 // package document defines what a document can contain. Nothing here uses anything but the record, so that a saved record looks like a
 // live one, on any operating system and in any time zone.
 package report

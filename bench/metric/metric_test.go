@@ -97,9 +97,9 @@ func TestNames(t *testing.T) {
 
 func TestNearest(t *testing.T) {
 	for _, tt := range []struct{ name, want string }{
-		{"TcpExtTWw", "TcpExtTW"}, {"TcpExtTypo", "TcpExtTW"}, {"UdpInErrors", ""}, {"TcpActivOpens", "TcpActiveOpens"}, {"", ""}, {"TcpPasiveOpen", "TcpPassiveOpens"},
+		{"TcpExtTWw", "TcpExtTW"}, {"TcpExtTypo", ""}, {"TcpTypo", ""}, {"TW", "TcpExtTW"}, {"tcpactiveopens", "TcpActiveOpens"}, {"UdpInErrors", ""}, {"TcpActivOpens", "TcpActiveOpens"}, {"", ""}, {"TcpPasiveOpen", "TcpPassiveOpens"},
 	} {
-		if got := strings.Join(nearest(tt.name, []string{"TcpActiveOpens", "TcpPassiveOpens", "TcpExtTW", "TcpExtTWKilled"}, farthest), " "); got != tt.want {
+		if got := strings.Join(nearest(tt.name, []string{"TcpActiveOpens", "TcpPassiveOpens", "TcpExtTW", "TcpExtTWKilled"}), " "); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
@@ -119,6 +119,7 @@ func TestCounters(t *testing.T) {
 		{"grown", map[string]int64{"TcpExtTW": 3, "TcpOutRsts": 0}, "TcpExtTW", Value{Known: true, V: 3, Most: 3}},
 		{"not grown", map[string]int64{"TcpExtTW": 3, "TcpOutRsts": 0}, "TcpOutRsts", Value{Known: true}},
 		{"none of the kernel's", map[string]int64{"TcpExtTW": 3, "TcpOutRsts": 0}, "TcpOutRst", Value{Reason: "this kernel has no TCP counter TcpOutRst; the nearest: TcpOutRsts"}},
+		{"like none of the kernel's", map[string]int64{"TcpExtTW": 3, "TcpOutRsts": 0}, "TcpTypo", Value{Reason: "this kernel has no TCP counter TcpTypo; nstat -asz lists them all"}},
 		{"of an older record", map[string]int64{"TcpExtTW": 3}, "TcpOutRsts", Value{Known: true, Reason: "it did not grow, or this kernel has no counter of that name"}},
 	} {
 		m, err := Lookup(record.KindRun, "counters."+tt.counter)

@@ -1,16 +1,21 @@
 package metric
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
-// farthest is the largest edit distance between similar names.
-const farthest = 3
-
-// nearest lists up to three names with the smallest edit distance to name, if it is at most atMost.
-func nearest(name string, names []string, atMost int) (like []string) {
-	const nearestAtMost = 3
-	least := atMost + 1
+// nearest lists up to three names with the smallest edit distance to name, if they are similar: half of it is right, and at most three
+// letters are wrong. Capitals, and the prefix that many names share, make no difference.
+func nearest(name string, names []string) (like []string) {
+	const nearestAtMost, farthest = 3, 3
+	own := func(name string) string {
+		return strings.TrimPrefix(strings.TrimPrefix(strings.ToLower(name), "tcp"), "ext")
+	}
+	name = own(name)
+	least := min(farthest, len(name)/2) + 1
 	for _, n := range names {
-		switch d := distance(name, n); {
+		switch d := distance(name, own(n)); {
 		case d < least:
 			least, like = d, []string{n}
 		case d == least && like != nil && len(like) < nearestAtMost:

@@ -61,10 +61,10 @@ func Lookup(kind, name string) (Metric, error) {
 // likely says what an unknown name may have meant: the metrics of its family, if they are few, or similar names.
 func likely(kind, name string) string {
 	const few = 12
-	family, _, dotted := strings.Cut(name, ".")
+	family, _, _ := strings.Cut(name, ".")
 	var of []string
 	for _, m := range all() {
-		if !m.In(kind) || !dotted || !strings.HasPrefix(m.Name, family+".") {
+		if !m.In(kind) || !strings.HasPrefix(m.Name, family+".") {
 			continue
 		}
 		if m.open != nil {
@@ -72,7 +72,7 @@ func likely(kind, name string) string {
 		}
 		of = append(of, m.Name)
 	}
-	near := nearest(name, Names(kind), min(farthest, len(name)/2))
+	near := nearest(name, Names(kind))
 	switch {
 	case len(of) > 0 && (len(of) <= few || len(near) == 0):
 		return "accepted are " + strings.Join(of, ", ")

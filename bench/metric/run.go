@@ -207,14 +207,14 @@ func counter(r *record.Run, name string) Value {
 	return v
 }
 
-// unknownCounter says that the kernel has no counter of that name, and lists similar names.
+// unknownCounter says that the kernel has no counter of that name, and lists similar names if there are any.
 func unknownCounter(name string, known []string) string {
 	s := "this kernel has no TCP counter " + name
 	slices.Sort(known)
-	if near := nearest(name, known, len(name)); len(near) > 0 {
-		s += "; the nearest: " + strings.Join(near, ", ")
+	if near := nearest(name, known); len(near) > 0 {
+		return s + "; the nearest: " + strings.Join(near, ", ")
 	}
-	return s
+	return s + "; nstat -asz lists them all"
 }
 
 func checks() []Metric {

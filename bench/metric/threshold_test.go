@@ -111,7 +111,7 @@ func TestParseThresholdErrors(t *testing.T) {
 		{"connect.p99<>5ms", `unknown operator "<>"`},
 		{"<5ms", `unknown metric ""`},
 		{"latency<5ms", "accepted are those of lastack help metrics, such as failed_ratio"},
-		{"connect<5ms", "lastack help metrics"},
+		{"connect<5ms", "accepted are connect.min, "},
 		{"connect.p101<5ms", "connect.p999"},
 		{"connect.p995<5ms", "connect.p999"},
 		{"connect.pp<5ms", "connect.mean"},

@@ -20,10 +20,19 @@ const (
 	NumLatencies = int(LatencyLifecycle) + 1
 )
 
-var latencyNames = [NumLatencies]string{"lag", "connect", "exchange", "close", "lifecycle"}
+var (
+	latencyNames = [NumLatencies]string{"lag", "connect", "exchange", "close", "lifecycle"}
+	latencyMeans = [NumLatencies]string{
+		"scheduled start to start", "connect call to connected", "request to whole reply", "close to the peer's FIN or RST",
+		"scheduled start to end, less --hold",
+	}
+)
 
 // String is the latency's name in a record.
 func (l Latency) String() string { return latencyNames[l] }
+
+// Means says from when to when it is.
+func (l Latency) Means() string { return latencyMeans[l] }
 
 // LatencyNames lists the names in the order of a connection's life.
 func LatencyNames() []string { return slices.Clone(latencyNames[:]) }

@@ -11,20 +11,13 @@ import (
 
 // latencies returns the metrics of each part of a lifecycle. A drain has some of them, over all its tries.
 func latencies() []Metric {
-	words := map[string]string{
-		"lag":       "scheduled start to start",
-		"connect":   "connect call to connected",
-		"exchange":  "request to whole reply",
-		"close":     "close to the peer's FIN or RST",
-		"lifecycle": "scheduled start to end, less --hold",
-	}
 	var list []Metric
-	for _, name := range sockstate.LatencyNames() {
+	for i, name := range sockstate.LatencyNames() {
 		// A drain measures these.
 		drained := name == sockstate.LatencyConnect.String() || name == sockstate.LatencyExchange.String()
 		of := func(what string) Metric {
 			m := Metric{
-				Name: name + "." + what, Unit: Micros, Better: Lower, Help: words[name], drained: drained,
+				Name: name + "." + what, Unit: Micros, Better: Lower, Help: sockstate.Latency(i).Means(), drained: drained,
 				result: func(s scope) Value { return latency(s, name, what) },
 			}
 			if name == sockstate.LatencyLifecycle.String() {

@@ -130,14 +130,34 @@ func TestHelpOfNames(t *testing.T) {
 		{[]string{"verdicts", "no_local_port"}, exitOK, "connect found no free local port"},
 		{[]string{"verdicts", "all"}, exitOK, "no_local_port"},
 		{[]string{"verdicts", "no_such"}, exitUsage, `help verdicts has no "no_such": see lastack help verdicts`},
-		{[]string{"verdicts", "all", "all"}, exitUsage, "help explains one command or topic"},
-		{[]string{"outcomes", "fin"}, exitUsage, "help explains one command or topic"},
+		{[]string{"verdicts", "all", "all"}, exitUsage, `help verdicts has no "all all"`},
+		{[]string{"metrics", "lag"}, exitOK, "lag.p99    scheduled start to start"},
+		{[]string{"metrics", "counters"}, exitOK, "counters.NAME"},
+		{[]string{"metrics", "raced"}, exitOK, "raced"},
+		{[]string{"metrics", "la"}, exitUsage, `help metrics has no "la": see lastack help metrics`},
+		{[]string{"outcomes", "fin"}, exitOK, "closed by FIN"},
+		{[]string{"outcomes", "all"}, exitOK, "LEFT BEHIND"},
+		{[]string{"outcomes", "unsafe"}, exitOK, "the server may have begun it"},
+		{[]string{"outcomes", "left", "behind"}, exitOK, "sockets of the server that outlive it"},
+		{[]string{"outcomes", "no_such"}, exitUsage, `help outcomes has no "no_such"`},
+		{[]string{"states", "TIME_WAIT"}, exitOK, "closed by both, this side first"},
+		{[]string{"states", "close_wait"}, exitOK, "the peer has closed"},
+		{[]string{"policies", "client:fin"}, exitOK, "client  FIN_WAIT_1 > FIN_WAIT_2 > TIME_WAIT"},
+		{[]string{"policies", "linger"}, exitOK, "SO_LINGER {1,D}"},
+		{[]string{"policies", "delay"}, exitOK, "close() after D"},
+		{[]string{"policies", "never"}, exitOK, "stays in ESTABLISHED"},
+		{[]string{"policies", "client:fly"}, exitUsage, `help policies has no "client:fly"`},
 		{[]string{"run", "fly"}, exitUsage, "help explains one command or topic"},
 	} {
-		var stdout, stderr bytes.Buffer
-		code := Main(append([]string{"help"}, tt.args...), strings.NewReader(""), &stdout, &stderr)
-		if code != tt.code || !strings.Contains(stdout.String()+stderr.String(), tt.want) {
-			t.Errorf("%q: exit code %d, %s%s", tt.args, code, &stdout, &stderr)
+		for _, before := range [][]string{{"help"}, nil} {
+			if before == nil && tt.args[0] == "run" {
+				continue
+			}
+			var stdout, stderr bytes.Buffer
+			code := Main(append(before, tt.args...), strings.NewReader(""), &stdout, &stderr)
+			if code != tt.code || !strings.Contains(stdout.String()+stderr.String(), tt.want) {
+				t.Errorf("%q: exit code %d, %s%s", append(before, tt.args...), code, &stdout, &stderr)
+			}
 		}
 	}
 }

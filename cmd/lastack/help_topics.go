@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -14,16 +15,16 @@ import (
 type topic struct {
 	name, short string
 	write       func(w io.Writer)
-	// item explains one name of the topic, and reports whether the topic has that name. It is nil for a topic without names.
+	// item explains one name of the topic, all for all of them, and reports whether the topic has that name.
 	item func(w io.Writer, name string) bool
 }
 
 func topics() []topic {
 	return []topic{
 		{"metrics", "What a --threshold can test", writeMetrics, writeMetric},
-		{"outcomes", "How a connection can end, and how each end is counted", writeOutcomes, nil},
-		{"states", "The TCP states, and the life of a connection", writeStates, nil},
-		{"policies", "Who closes first and how (--close), and the states that follow", writePolicies, nil},
+		{"outcomes", "How connections end, how each end is counted, and the fates of a drain", writeOutcomes, oneOf(outcomeTerms)},
+		{"states", "The TCP states, and the life of a connection", writeStates, oneOf(stateTerms)},
+		{"policies", "Who closes first and how (--close), and the states that follow", writePolicies, writePolicy},
 		{"verdicts", "What limits a run, and what its findings mean", writeVerdicts, writeFinding},
 	}
 }
@@ -39,18 +40,26 @@ func topicCommands() []*cobra.Command {
 	return all
 }
 
+// topicArgs makes a topic with a name, which is no command, one of help: verdicts cpu.
+func topicArgs(args []string) []string {
+	if len(args) > 1 && !strings.HasPrefix(args[1], "-") && slices.ContainsFunc(topics(), func(t topic) bool { return t.name == args[0] }) {
+		return append([]string{"help"}, args...)
+	}
+	return args
+}
+
 // explain prints help about a name within a topic, like a finding.
 func explain(cmd *cobra.Command, about string, names []string) error {
 	for _, t := range topics() {
-		if t.name != about || t.item == nil || len(names) != 1 {
+		if t.name != about {
 			continue
 		}
-		known := false
-		toStdout(cmd, func(w io.Writer) { known = t.item(w, names[0]) })
+		known, name := false, strings.Join(names, " ")
+		toStdout(cmd, func(w io.Writer) { known = t.item(w, name) })
 		if known {
 			return nil
 		}
-		return usagef("help %s has no %q: see lastack help %s", about, names[0], about)
+		return usagef("help %s has no %q: see lastack help %s", about, name, about)
 	}
 	return usagef("help explains one command or topic: see lastack help")
 }
@@ -62,6 +71,18 @@ func toStdout(cmd *cobra.Command, write func(io.Writer)) {
 }
 
 type definition struct{ name, means string }
+
+// oneOf explains one of these terms, or all, however it is spelt: time_wait, LEFT BEHIND.
+func oneOf(terms func() []definition) func(w io.Writer, name string) bool {
+	return func(w io.Writer, name string) bool {
+		name = strings.ReplaceAll(name, "_", " ")
+		found := slices.DeleteFunc(terms(), func(t definition) bool {
+			return name != "all" && !strings.EqualFold(name, strings.ReplaceAll(t.name, "_", " "))
+		})
+		writeDefinitions(w, "", found)
+		return len(found) > 0
+	}
+}
 
 // writeDefinitions writes a heading, if there is one, and below it the terms, wrapped.
 func writeDefinitions(w io.Writer, heading string, terms []definition) {

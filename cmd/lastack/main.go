@@ -57,7 +57,7 @@ func loads(command string) bool { return command == "run" || command == "drain" 
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root, running := newRoot()
 	out := &checked{Writer: stdout}
-	root.SetArgs(args)
+	root.SetArgs(topicArgs(args))
 	root.SetIn(stdin)
 	root.SetOut(out)
 	root.SetErr(stderr)

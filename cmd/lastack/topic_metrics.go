@@ -8,6 +8,7 @@ import (
 
 	"lastack/bench/metric"
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 // writeMetrics explains thresholds, and lists the metrics, one line per family.
@@ -20,11 +21,19 @@ misses a threshold, the exit code is 99. Every try of a drain must meet it.
 A mean, a percentile or a maximum counts a timeout as slower than every answer.
 A metric that the record lacks is a miss, and the report says why.
 
-lastack help metrics NAME explains one metric, lastack help metrics all explains
-all of them.
+lastack help metrics NAME explains one metric or family, lastack help metrics
+all explains all of them.
 `)
+	writeDefinitions(w, "LATENCIES", latencyTerms())
 	writeDefinitions(w, "METRICS OF A RUN", metricFamilies(record.KindRun))
 	writeDefinitions(w, "METRICS OF A DRAIN (per try; connect.* and exchange.* over all tries)", metricFamilies(record.KindDrain))
+}
+
+func latencyTerms() (terms []definition) {
+	for l := range sockstate.NumLatencies {
+		terms = append(terms, definition{sockstate.Latency(l).String(), sockstate.Latency(l).Means()})
+	}
+	return terms
 }
 
 // metricFamilies lists the metrics of a kind. Metrics with the same prefix share a definition.
@@ -46,11 +55,11 @@ func metricFamilies(kind string) (all []definition) {
 	return all
 }
 
-// writeMetric explains the named metric, or all of them for "all".
+// writeMetric explains the named metric, those of the named family, or all of them for "all".
 func writeMetric(w io.Writer, name string) (known bool) {
 	var terms []definition
 	for _, m := range metric.All() {
-		if m.Name == name || name == "all" {
+		if m.Name == name || strings.HasPrefix(m.Name, strings.TrimSuffix(name, ".")+".") || name == "all" {
 			terms = append(terms, definition{m.Name, metricWords(&m)})
 		}
 	}

@@ -159,12 +159,13 @@ func (j *judge) network() {
 	f := j.facts
 	j.group = groupNetwork
 	lasts := sockstate.TimeWaitLasts(f.HZ)
+	bySysctl := j.inSandbox(", in a sandbox by --sysctl")
 
 	if lo, hi, free, ok := f.LocalPorts(); ok {
 		j.say("local ports", degradedIf(free < fewPorts),
 			fmt.Sprintf("%s of %d-%d: the most connections at once from one source address to one target, %s/s sustained if the client keeps TIME_WAIT",
 				quantity.Count(int64(free)), lo, hi, sustained(int64(free), lasts)),
-			`use more --source addresses, or a wider range: net.ipv4.ip_local_port_range="1024 65535", in a sandbox by --sysctl`)
+			`use more --source addresses, or a wider range: net.ipv4.ip_local_port_range="1024 65535"`+bySysctl)
 	}
 	if reuse, ok := f.Sysctl("net.ipv4.tcp_tw_reuse"); ok {
 		j.say("TIME_WAIT reuse", OK, j.reuse(reuse), "")
@@ -173,7 +174,7 @@ func (j *judge) network() {
 		j.say("TIME_WAIT sockets", degradedIf(buckets < fewBuckets),
 			fmt.Sprintf("%s of %s in use (tcp_max_tw_buckets): %s closes/s sustained, above that sockets skip TIME_WAIT",
 				quantity.Count(f.Usage.TimeWait), quantity.Count(buckets), sustained(buckets, lasts)),
-			"raise net.ipv4.tcp_max_tw_buckets, in a sandbox by --sysctl")
+			"raise net.ipv4.tcp_max_tw_buckets"+bySysctl)
 	}
 	if s, ok := f.Sysctl("net.ipv4.tcp_fin_timeout"); ok {
 		j.say("FIN_WAIT_2 timeout", OK,
@@ -181,7 +182,7 @@ func (j *judge) network() {
 	}
 	if backlog, ok := f.Sysctl("net.core.somaxconn"); ok {
 		j.say("accept queue", degradedIf(backlog < fewBacklog), j.acceptQueue(backlog),
-			"raise net.core.somaxconn, in a sandbox by --sysctl: a full queue drops SYNs, and clients retry after a second")
+			"raise net.core.somaxconn"+bySysctl+": a full queue drops SYNs, and clients retry after a second")
 	}
 	if limit, ok := f.Sysctl("net.ipv4.tcp_max_orphans"); ok {
 		j.say("orphans", degradedIf(limit-f.Usage.Orphans < fewOrphans),
@@ -197,7 +198,7 @@ func (j *judge) network() {
 	if limit, ok := f.Sysctl("net.netfilter.nf_conntrack_max"); ok {
 		j.say("connection tracking", degradedIf(limit-f.Usage.Conntrack < fewConntrack),
 			fmt.Sprintf("%s of %s entries in use (nf_conntrack_max), including TIME_WAITs, if firewall rules track connections", quantity.Count(f.Usage.Conntrack), quantity.Count(limit)),
-			"raise net.netfilter.nf_conntrack_max, or run in a sandbox, which has no rules")
+			"raise net.netfilter.nf_conntrack_max"+j.inSandbox(", or run in a sandbox, which has no rules"))
 	} else {
 		j.say("connection tracking", OK, "none in this namespace", "")
 	}

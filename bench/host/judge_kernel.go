@@ -42,7 +42,7 @@ func (j *judge) kernel() {
 	}
 
 	j.feature("IP_LOCAL_PORT_RANGE", k.LocalPortRange, Blocked, "--source-ports limits the local ports of a load", "no --source-ports",
-		needs{unsupported: "Linux 6.3 or newer; in a sandbox --sysctl net.ipv4.ip_local_port_range does the same"})
+		needs{unsupported: "Linux 6.3 or newer" + j.inSandbox("; in a sandbox --sysctl net.ipv4.ip_local_port_range does the same")})
 	j.feature("IP_BIND_ADDRESS_NO_PORT", k.BindNoPort, Degraded, "with --source, connect() chooses the port",
 		"--source uses each local port for one target at a time", needs{unsupported: "Linux 4.2 or newer"})
 	info := fmt.Sprintf("round-trip times and retransmissions of sampled connections (%d bytes)", k.TCPInfo.N)
@@ -115,6 +115,14 @@ func (j *judge) sandboxTrial() Feature {
 }
 
 func (j *judge) hasSandbox() bool { return j.sandboxTrial().Answer == sockstate.AnswerSupported }
+
+// inSandbox is a remedy that a sandbox gives, if there can be one.
+func (j *judge) inSandbox(remedy string) string {
+	if j.hasSandbox() {
+		return remedy
+	}
+	return ""
+}
 
 func (j *judge) sandbox() {
 	if !j.hasSandbox() {

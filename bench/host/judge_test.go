@@ -75,6 +75,11 @@ func TestJudge(t *testing.T) {
 			f.NoFileHard = 1024
 			refuse(eperm, &k.NetNS, &k.UserNS, &k.SockDestroy, &k.BPF, &k.NFTables, &k.IOUring)
 		}},
+		{"no sandbox", func(f *Facts, k *Features) {
+			refuse(Feature{Answer: sockstate.AnswerUnsupported, Why: "clone: invalid argument"}, &k.NetNS, &k.UserNS, &k.LocalPortRange)
+			f.Sysctls["net.ipv4.tcp_max_tw_buckets"], f.Sysctls["net.core.somaxconn"] = "1000", "128"
+			f.Sysctls["net.ipv4.ip_local_port_range"], f.Sysctls["net.netfilter.nf_conntrack_max"] = "40000 49999", "1000"
+		}},
 		{"root of a user namespace", func(f *Facts, k *Features) {
 			f.InitialUserNS = false
 			f.Sysctls["user.max_net_namespaces"] = "0"

@@ -29,7 +29,7 @@ const (
 	faultTruncated                  // the JSON ends too early
 	faultNotJSON                    // not JSON, or damaged
 	faultNotRecord                  // JSON with another schema or none
-	faultNewer                      // a later version of the schema
+	faultNewer                      // a later version of the schema, or a kind of run that this one does not know
 	faultDamaged                    // a key has an impossible value
 	faultTooLarge                   // more than maxSize, or more values than a run makes
 	faultNotFinite                  // a number that JSON cannot represent (writing only)
@@ -103,12 +103,17 @@ func read(r io.Reader, limit int64) (*Run, error) {
 	// Check the schema first: in a newer record every other key may differ.
 	var first struct {
 		Schema *string `json:"schema"`
+		Kind   any     `json:"kind"`
 	}
 	if err := json.Unmarshal(b, &first); err != nil {
 		return nil, decodeError(b, err)
 	}
 	if err := checkSchema(first.Schema); err != nil {
 		return nil, err
+	}
+	// What another kind of run found is under keys that this version would leave out without a word.
+	if kind, ok := first.Kind.(string); ok && !slices.Contains([]string{"", KindRun, KindDrain}, kind) {
+		return nil, newFault(faultNewer, nil, "this run record is of kind %.60q, which this lastack does not know (it knows %s and %s): update lastack", kind, KindRun, KindDrain).at("kind")
 	}
 	if err := checkLimits(b); err != nil {
 		return nil, err

@@ -105,6 +105,8 @@ func TestReadFaults(t *testing.T) {
 		{"another tool", `{"schema":"vegeta/v1"}`, faultNotRecord, "", `"vegeta/v1"`},
 		{"bad version", `{"schema":"lastack.run/vX"}`, faultNotRecord, "", "lastack.run/vX"},
 		{"version 0", `{"schema":"lastack.run/v0"}`, faultNotRecord, "", "lastack.run/v0"},
+		{"another kind", `{"schema":"lastack.run/v1","kind":"sweep","cells":[],"connections":[]}`, faultNewer, "kind", `of kind "sweep", which this lastack does not know (it knows run and drain): update lastack`},
+		{"kind is no text", `{"schema":"lastack.run/v1","kind":["run"]}`, faultDamaged, "kind", "take another copy"},
 		{"newer", `{"schema":"lastack.run/v2","connections":[]}`, faultNewer, "", "update lastack"},
 		{"schema of a wrong type", `{"schema":1}`, faultDamaged, "schema", "JSON number"},
 		{"wrong type", v1 + `"connections":{"failed":"no"}}`, faultDamaged, "connections.failed", "holds a JSON string"},

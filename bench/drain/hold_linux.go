@@ -54,9 +54,9 @@ func (t *try) unusable(s *loadgen.Snapshot) error {
 	case opened == 0 && here != "":
 		return fmt.Errorf("no connection to %v could be opened: %s", t.target, here)
 	case opened == 0:
-		return fmt.Errorf("%v takes no connection: want a server that accepts, or a longer --connect-timeout", t.target)
+		return fmt.Errorf("%v accepts no connection: want a server that does, or a longer --connect-timeout", t.target)
 	case replies == 0:
-		return fmt.Errorf("%v gives no reply to %s that can be used (%s): want a server that speaks it", t.target, t.Load.Exchange, outcomeWords(&s.Ledger))
+		return fmt.Errorf("%v gives no valid reply to %s (%s): want a server that speaks it", t.target, t.Load.Exchange, outcomeWords(&s.Ledger))
 	}
 	return nil
 }

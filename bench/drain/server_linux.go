@@ -109,7 +109,7 @@ func (s *server) end() error {
 func holders(ls []process.Listener) string {
 	pids := holding(ls, func(int) bool { return true })
 	if len(pids) == 0 {
-		return "whose process cannot be read"
+		return "a process that cannot be read"
 	}
 	slices.Sort(pids)
 	return "process " + listed(pids)

@@ -31,14 +31,14 @@ func (j *joined) doubts(t *record.DrainTry) []string {
 	}
 	for _, b := range j.beside {
 		if b.Ended != "" {
-			w.add("also: %q ended (%s) beside the server: what clients saw may come of that", strings.Join(b.Command, " "), b.Ended)
+			w.add("also: %q ended (%s) during the try: what clients saw may be due to that", strings.Join(b.Command, " "), b.Ended)
 		}
 	}
 	if q := &t.Requests; !j.ownCounters && q.Unsafe > 0 && q.CutRST > 0 {
 		w.add("requests: outside a sandbox, and with --also, the kernel's counters are not the server's alone, so that a reset for data that nobody read cannot be told from one by SO_LINGER: requests cut by RST count as unsafe to retry")
 	}
 	if c := &t.Connections; j.byHook() && t.Listener.Refused == 0 && c.FIN+c.RST+c.Cut == 0 && c.Opened > 0 {
-		w.add("server.hook: nothing that clients could see came of the stop command: no connection was ended, and none refused")
+		w.add("server.hook: clients saw no effect of the stop command: no connection was ended or refused")
 	}
 	w.addLoad(t)
 	w.addLate(t)
@@ -49,7 +49,7 @@ func (j *joined) doubts(t *record.DrainTry) []string {
 		w.add("order: %d packets were not captured, so that times and the judgement of lost requests may be wrong for as many connections", n)
 	}
 	if n := j.journal.Overflow; n > 0 {
-		w.add("connections: %d entries found no room in the journal: fates are missing", n)
+		w.add("connections: the journal had no room for %d entries: their fates are missing", n)
 	}
 	return w
 }
@@ -61,11 +61,11 @@ func (s *sentences) addLoad(t *record.DrainTry) {
 			quantity.Count(all-ok), quantity.Count(all), classWords(t.Requests.HTTPBefore))
 	}
 	if b := &t.Before; b.Lost+b.Connects > 0 {
-		s.add("load: before the stop already %s requests were lost (%s without a reply in time), %s answered, and %s connects had no answer or were refused; they are in no other count",
+		s.add("load: before the stop %s requests were already lost (%s without a reply in time) and %s answered, and %s connects had no answer or were refused; no other count includes them",
 			quantity.Count(b.Lost), quantity.Count(b.TimedOut), quantity.Count(b.Answered), quantity.Count(b.Connects))
 	}
 	if l := &t.Listener; l.Failed > 0 && !l.FailedMostly() {
-		s.add("load: %s of %s connects after the stop failed on this host, for want of a local port, a descriptor or memory: they say nothing of the server, and are not among what failed",
+		s.add("load: %s of %s connects after the stop failed on this host, without a local port, a descriptor or memory: they say nothing about the server, and do not count as failed",
 			quantity.Count(l.Failed), quantity.Count(l.Attempts))
 	}
 }

@@ -12,20 +12,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setupTimeout bounds the time until init and reaper answer.
+// setupTimeout bounds the wait for init and reaper to answer.
 const setupTimeout = 30 * time.Second
 
-// request is what a reaper is to start, and later perhaps that it is to let go. Init gets an empty one for each reaper, with
-// the reaper's end of its channel and the pipe for its output.
+// request tells a reaper what to start, and later, perhaps, to let go. Init gets an empty request for each reaper, with the reaper's end of
+// its channel and the pipe for its output.
 type request struct {
 	Path string   `json:"path,omitempty"`
 	Args []string `json:"args,omitempty"`
 	Env  []string `json:"env,omitempty"`
-	// Mark is the program's, see newMark; 0: none.
+	// Mark is the program's mark, see newMark; 0: none.
 	Mark uint64 `json:"mark,omitempty"`
-	// Patience is Spec's.
+	// Patience is that of Spec.
 	Patience time.Duration `json:"patience,omitempty"`
-	// LetGo ends the reaper, and nothing else.
+	// LetGo ends the reaper alone.
 	LetGo bool `json:"let_go,omitempty"`
 }
 
@@ -33,9 +33,9 @@ type request struct {
 type reply struct {
 	// Init says that init is up.
 	Init bool `json:"init,omitempty"`
-	// Started comes with the pidfd of what was started.
+	// Started comes with the pidfd of the program.
 	Started bool `json:"started,omitempty"`
-	// Call and Errno say why nothing was.
+	// Call and Errno say why it was not started.
 	Call  string        `json:"call,omitempty"`
 	Errno syscall.Errno `json:"errno,omitempty"`
 	// Exit is the wait status of the server.
@@ -44,18 +44,18 @@ type reply struct {
 	Gone bool `json:"gone,omitempty"`
 	// Stuck says that something cannot be ended.
 	Stuck bool `json:"stuck,omitempty"`
-	// LetGo is the answer to request.LetGo: whatever lives is nobody's any more.
+	// LetGo answers request.LetGo: what still lives belongs to nobody now.
 	LetGo bool `json:"let_go,omitempty"`
 }
 
-// channel carries JSON values, and descriptors beside them (SCM_RIGHTS), in the order in which they were sent.
+// channel carries JSON values and, beside them, descriptors (SCM_RIGHTS), in the order in which they were sent.
 type channel struct {
 	conn *net.UnixConn
 	dec  *json.Decoder
 	fds  []int
 }
 
-// newPair makes a channel and the file of its other end.
+// newPair makes a channel, and a file for its other end.
 func newPair() (*channel, *os.File, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -70,7 +70,7 @@ func newPair() (*channel, *os.File, error) {
 	return ch, other, nil
 }
 
-// newChannel takes the descriptor over.
+// newChannel makes a channel of a descriptor, which it then owns.
 func newChannel(fd int) (*channel, error) {
 	f := os.NewFile(uintptr(fd), "channel")
 	defer f.Close()
@@ -88,7 +88,7 @@ func newChannel(fd int) (*channel, error) {
 	return ch, nil
 }
 
-// Read is for the decoder, and keeps the descriptors that came.
+// Read is for the decoder. It keeps the descriptors that it receives.
 func (ch *channel) Read(b []byte) (int, error) {
 	oob := make([]byte, unix.CmsgSpace(2*4))
 	n, oobn, _, _, err := ch.conn.ReadMsgUnix(b, oob)
@@ -104,7 +104,7 @@ func (ch *channel) Read(b []byte) (int, error) {
 	return max(n, 0), err // -1 with an error, which a Reader must not return
 }
 
-// take returns the next n descriptors, nil if so many have not come.
+// take returns the next n descriptors, or nil if fewer have been received.
 func (ch *channel) take(n int) []int {
 	if len(ch.fds) < n {
 		return nil
@@ -132,13 +132,13 @@ func (ch *channel) send(v any, fds ...int) error {
 
 func (ch *channel) receive(v any) error { return ch.dec.Decode(v) }
 
-// patience bounds what is sent and received from here on; 0: it is not bounded.
+// patience bounds each send and receive from now on; 0: no bound.
 func (ch *channel) patience(d time.Duration) {
 	var t time.Time
 	if d > 0 {
 		t = time.Now().Add(d)
 	}
-	_ = ch.conn.SetDeadline(t) // fails on a closed one only, and so will the next call
+	_ = ch.conn.SetDeadline(t) // fails only if closed, and then so will the next call
 }
 
 func (ch *channel) close() {

@@ -9,13 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// endTimeout bounds the time until what was killed has ended.
+// endTimeout bounds the wait for killed processes to end.
 const endTimeout = 10 * time.Second
 
-// End kills what is left of an own process and its descendants and waits until it is gone; Exited and Gone are closed
-// then. Of another's it lets go, and kills nothing. It may be called more than once; nothing can be asked of the process
-// afterwards but how it ended and what it said. The error is an *EndError: it comes when a process cannot die, and as
-// errReaperKilled when some may have escaped.
+// End kills what is left of an own process and its descendants, and waits until they are gone; then Exited and Gone are closed. It lets go
+// of another's process and kills nothing. It may be called more than once. Afterwards only Exit and Said can be used. The error is an
+// *EndError: a process cannot be killed, or, with errReaperKilled, some may have escaped.
 func (p *Process) End() error {
 	p.ending.Do(func() { p.endErr = p.end() })
 	return p.endErr
@@ -25,7 +24,7 @@ func (p *Process) end() error {
 	if !p.own {
 		return p.handle.close()
 	}
-	// The reaper takes the end of what it is told for the order.
+	// The end of its channel tells the reaper to end them.
 	_ = p.ch.conn.CloseWrite() // it may be gone
 	var left []one
 	select {
@@ -48,7 +47,7 @@ func (p *Process) end() error {
 		err = p.space.leave()
 		_ = p.reaper.close()
 		if now, terr := p.tree(); terr == nil {
-			left = now // the namespace takes it along, if this was its last user
+			left = now // they end with the namespace, if this was its last user
 		}
 	} else if len(left) == 0 {
 		err = within(endTimeout, "the reaper", p.child.ended)
@@ -63,8 +62,8 @@ func (p *Process) end() error {
 	return p.orphaned
 }
 
-// endRest kills what the reaper has not ended, and then the reaper. It returns what still lives: then it spares the reaper, so that nothing
-// escapes it.
+// endRest kills what the reaper has not ended, and then the reaper. It returns what still lives; in that case it spares the reaper, so that
+// nothing escapes it.
 func (p *Process) endRest() []one {
 	for limit := time.Now().Add(p.patience); ; time.Sleep(time.Millisecond) {
 		left, err := p.tree()
@@ -80,17 +79,16 @@ func (p *Process) endRest() []one {
 	}
 	p.given.Store(true)
 	p.signalReaper(unix.SIGKILL)
-	_ = within(endTimeout, "the reaper", p.told) // it had nothing left to tell
+	_ = within(endTimeout, "the reaper", p.told) // it has nothing left to say
 	return nil
 }
 
-// LetGo gives up an own process that has exited, and kills nothing: what it has left running, as a hook leaves the daemon that
-// it restarts, lives on as a child of init. What that writes to stdout and stderr is read for as long as this process
-// lives; afterwards it is refused (EPIPE, SIGPIPE). Gone is closed, and End has nothing left to do.
+// LetGo gives up an own process that has exited, and kills nothing: what it has left running, like a daemon that a hook restarts, lives on
+// as a child of init. Its stdout and stderr are read as long as this process lives; later writes fail (EPIPE, SIGPIPE). Gone is closed, and
+// End has nothing left to do.
 //
-// The error is errRunning if the process has not exited, and errInNamespace if what is left cannot outlive its PID
-// namespace; nothing has been done then, and End is still to be called. It is an *EndError if the reaper did not end.
-// Another's process is let go at any time.
+// The error is errRunning if the process has not exited, and errInNamespace if what is left cannot outlive its PID namespace; then nothing
+// has been done, and End must still be called. It is an *EndError if the reaper did not end. Another's process can be let go at any time.
 func (p *Process) LetGo() error {
 	switch {
 	case !p.own:
@@ -114,7 +112,7 @@ func (p *Process) letGo() error {
 	return p.orphaned
 }
 
-// forget gives up the process and its reaper, and its output by leave. It closes gone if the reaper did not tell.
+// forget gives up the process and its reaper, and its output by leave. It closes gone if the reaper has not.
 func (p *Process) forget(leave func()) {
 	p.given.Store(true)
 	p.ch.close()

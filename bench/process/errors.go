@@ -39,7 +39,7 @@ func (e *startError) remedy() string {
 
 func (e *startError) Unwrap() error { return e.Err }
 
-// callExec is startError.Call where the program itself was refused.
+// callExec is startError.Call if the program itself was refused.
 const callExec = "execve"
 
 // containError says why there is no PID namespace. It wraps the errno.
@@ -61,7 +61,7 @@ func (e *containError) Error() string {
 
 func (e *containError) Unwrap() error { return e.Err }
 
-// attachError means that a process cannot be attached to. It wraps the errno: ESRCH if there is no such process.
+// attachError means that Attach failed. It wraps the errno: ESRCH if there is no such process.
 type attachError struct {
 	PID int
 	Err error
@@ -85,7 +85,7 @@ func (e *attachError) Unwrap() error { return e.Err }
 type SignalError struct {
 	PID    int
 	Signal syscall.Signal
-	// Own is set if the process is seen to be this user's: then EPERM has another reason.
+	// Own is set if the process belongs to this user: then EPERM has another reason.
 	Own bool
 	Err error
 }
@@ -99,13 +99,13 @@ func (e *SignalError) Error() string {
 	case errors.Is(e.Err, syscall.ESRCH):
 		return fmt.Sprintf("process %d has ended", e.PID)
 	}
-	if e.Signal == 0 { // a question: whether it may be signalled
+	if e.Signal == 0 { // asks only whether it may be signalled
 		return fmt.Sprintf("whether process %d may be signalled could not be asked: %v: %s", e.PID, e.Err, allowKill)
 	}
 	return fmt.Sprintf("%s could not be sent to process %d: %v: %s", SignalName(e.Signal), e.PID, e.Err, allowKill)
 }
 
-// allowKill is what to do where the kernel refuses a signal for no reason of its own.
+// allowKill is what to do if something other than permissions refuses a signal.
 const allowKill = "a seccomp filter or a security policy may forbid kill: run outside of it, or stop the server by a command (--stop)"
 
 func (e *SignalError) Unwrap() error { return e.Err }
@@ -116,14 +116,14 @@ var (
 	errInNamespace = errors.New("what it has left cannot outlive its PID namespace: start it with Contain Group")
 )
 
-// errReaperKilled is EndError.Err if somebody has killed the reaper (Contain Group). End has killed what it could tell from other
-// processes: by the mark (see newMark), and by the server's session if the server lived until then. It does not find the rest.
+// errReaperKilled is EndError.Err if somebody has killed the reaper (Contain Group). End has killed the processes that it recognized: by
+// the mark (see newMark), and by the server's session if the server lived until then. It does not find the others.
 var errReaperKilled = errors.New("somebody has killed the server's reaper, so that processes of the server may have escaped: " +
 	"look for them with ps, and leave lastack-reaper alone")
 
 // EndError means that End could not end everything.
 type EndError struct {
-	// Left are the processes that still lived when it gave up; empty if it knows of none.
+	// Left lists the processes that still lived when End gave up; it is empty if End knows of none.
 	Left []int
 	Err  error
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// Halted reports whether all threads of the process and its descendants have acted on a SIGSTOP. The system call returns before that: a
-// thread that is woken by something else handles that first, and a SIGCONT removes a SIGSTOP that is still pending (prepare_signal).
+// Halted reports whether all threads of the process and its descendants have acted on a SIGSTOP. kill returns before that: a thread woken
+// by something else handles that first, and a SIGCONT removes a SIGSTOP that is still pending (prepare_signal).
 func (p *Process) Halted() (bool, error) {
 	tree, err := p.tree()
 	if err != nil {

@@ -13,19 +13,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// argv[0] of this program in the part of init and of a reaper. They are their names too, so at most 15 bytes.
+// argv[0] of this program as init and as a reaper. ps shows these names, so they have at most 15 bytes.
 const (
 	initArg   = "lastack-init"
 	reaperArg = "lastack-reaper"
 )
 
-// inUserNamespace is init's argument where it has capabilities only to set the namespace up.
+// inUserNamespace is init's argument in a user namespace, where it has capabilities only to set that up.
 const inUserNamespace = "userns"
 
-// channelFd is where they find their channel.
+// channelFd is the descriptor of their channel.
 const channelFd = 3
 
-// initEnv keeps them small: they do next to nothing.
+// initEnv keeps them small, as they do next to nothing.
 var initEnv = []string{"GOMAXPROCS=1", "GOGC=25"}
 
 // Main does the work of an init or a reaper and exits, if Start has executed this process to be one. main calls it before it does anything
@@ -38,11 +38,11 @@ func Main() {
 
 func isInit() bool { return os.Args[0] == initArg || os.Args[0] == reaperArg }
 
-// serve returns the exit code. What it has to say goes to who started it.
+// serve returns the exit code. Everything else is reported through the channel.
 func serve() int {
-	// PDEATHSIG of what is forked follows the thread.
+	// PDEATHSIG of a child follows the thread that forked it.
 	runtime.LockOSThread()
-	_ = os.WriteFile("/proc/self/comm", []byte(os.Args[0]), 0) // for ps; it does no harm if it stays "exe"
+	_ = os.WriteFile("/proc/self/comm", []byte(os.Args[0]), 0) // for ps; harmless if it stays "exe"
 	withstand()
 	ch, err := newChannel(channelFd)
 	if err != nil {
@@ -60,24 +60,23 @@ func fail(err error) int {
 	return 1
 }
 
-// withstand outlives signals that the server sends around: to its parent, or to all (kill(-1)). They are caught,
-// since what is ignored would be ignored by the server too (execve(2)).
+// withstand survives signals that the server sends to its parent, or to all processes (kill(-1)). It catches them, because the server would
+// inherit an ignored signal (execve(2)).
 func withstand() {
-	caught := make(chan os.Signal, 1) // nobody reads: what does not fit is dropped
+	caught := make(chan os.Signal, 1) // never read: what does not fit is dropped
 	for s := syscall.Signal(1); s < 65; s++ {
 		switch s {
 		case unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGURG, unix.SIGPROF,
 			unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP, unix.SIGABRT:
 			continue
 		}
-		if !signal.Ignored(s) { // nohup is for the server too
+		if !signal.Ignored(s) { // nohup applies to the server too
 			signal.Notify(caught, s)
 		}
 	}
 }
 
-// runInit is PID 1 of a namespace: it starts reapers and reaps what they leave. It ends with the channel, and the
-// namespace with it.
+// runInit is PID 1 of a namespace: it starts reapers, and reaps what they leave. It ends with its channel, and the namespace ends with it.
 func runInit(ch *channel) int {
 	mountProc()
 	if len(os.Args) > 1 && os.Args[1] == inUserNamespace {
@@ -119,16 +118,16 @@ func runInit(ch *channel) int {
 	}
 }
 
-// mountProc replaces /proc by one that shows the namespace's own numbers, which ps, pidof and what kills by name rely on.
-// Where that is refused, as in containers that hide parts of /proc (mount_too_revealing), the outer one stays.
+// mountProc mounts a /proc that shows the namespace's own numbers, on which ps, pidof and pkill rely. If that is refused, as in containers
+// that hide parts of /proc (mount_too_revealing), the outer /proc stays.
 func mountProc() {
-	// No mount must get out, so it is this first.
+	// First keep the mount from propagating out.
 	if unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "") == nil {
 		_ = unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "") // see above
 	}
 }
 
-// dropCapabilities leaves none to what is executed by this thread. Losing the inheritable ones takes the ambient ones along
+// dropCapabilities leaves no capabilities to programs that this thread executes. Dropping the inheritable ones drops the ambient ones too
 // (capabilities(7)).
 func dropCapabilities() error {
 	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
@@ -136,13 +135,13 @@ func dropCapabilities() error {
 	return os.NewSyscallError("capset", unix.Capset(&h, &none[0]))
 }
 
-// reapOne reports whether there was one.
+// reapOne reaps a child, and reports whether there was one.
 func reapOne() bool {
 	pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
 	return pid > 0 || errors.Is(err, unix.EINTR)
 }
 
-// start starts a program, and replies its pidfd or why it did not. pid is 0 then.
+// start starts a program, and sends its pidfd, or why it did not start; then pid is 0.
 func start(ch *channel, path string, args []string, attr *syscall.ProcAttr) (pid int, err error) {
 	pidfd := -1
 	attr.Sys.PidFD = &pidfd
@@ -161,22 +160,22 @@ func start(ch *channel, path string, args []string, attr *syscall.ProcAttr) (pid
 	return pid, ch.send(reply{Started: true}, pidfd)
 }
 
-// runReaper starts one server and waits for it, and for all that it leaves.
+// runReaper starts one server, and waits for it and all its descendants.
 func runReaper(ch *channel) int {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fail(os.NewSyscallError("prctl(PR_SET_CHILD_SUBREAPER)", err))
 	}
 	var q request
 	if ch.receive(&q) != nil {
-		return 0 // who wanted it has gone
+		return 0 // the process that wanted it has gone
 	}
 	if q.Mark != 0 {
-		// Without it only what keeps its session is found should this reaper be killed.
+		// If this fails and the reaper is killed, only processes in the server's session are found.
 		_ = unix.Setrlimit(unix.RLIMIT_LOCKS, &unix.Rlimit{Cur: q.Mark, Max: q.Mark})
 	}
 	server, err := start(ch, q.Path, q.Args, &syscall.ProcAttr{
 		Env: q.Env, Files: []uintptr{0, 1, 2},
-		// A session of its own: no terminal, and no key of one, reaches it.
+		// A new session, so that no terminal and none of its keys reach it.
 		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: unix.SIGKILL},
 	})
 	if err != nil {
@@ -197,20 +196,21 @@ func runReaper(ch *channel) int {
 			done <- reply{LetGo: true}
 			return
 		}
-		// Nothing more is asked: the channel ends, and so does what was started.
+		// The channel has ended, so what was started must end.
 		if !endDescendants(patience) {
 			_ = ch.send(reply{Stuck: true})
-			// Who started this has as long again to end it. Then the kernel kills the server (PDEATHSIG), which no filter denies.
+			// The process that started this has the same time again to end it. Then the kernel kills the server (PDEATHSIG), which no
+			// filter forbids.
 			time.Sleep(patience)
 			done <- reply{}
 		}
 	}()
 	// The server dies with this thread, which therefore waits.
-	_ = ch.send(<-done) // nobody may listen any more
+	_ = ch.send(<-done) // perhaps nobody listens any more
 	return 0
 }
 
-// reapAll returns when there is no child left, and tells of the server's end.
+// reapAll reports the server's end, and returns when no child is left.
 func reapAll(ch *channel, server int) {
 	for {
 		var status syscall.WaitStatus

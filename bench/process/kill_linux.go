@@ -12,19 +12,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// endDescendants kills descendants until this process ends, which it does when it has reaped the last. It returns false after patience.
+// endDescendants kills descendants until this process ends, which happens when it has reaped the last one. It returns false after patience.
 func endDescendants(patience time.Duration) bool {
-	self, err := procfs.Self() // by its number in /proc, which in a PID namespace may not be its own
+	self, err := procfs.Self() // by its number in /proc, which may be another than in its PID namespace
 	if err != nil {
 		return false
 	}
 	k := killer{killed: make(map[one]bool)}
 	for limit := time.Now().Add(patience); time.Now().Before(limit); {
-		// What forks and exits is gone before it is met a second time, so no time is lost while there is
-		// something new. What was killed and cannot die yet (in a system call that is not interrupted) needs no
-		// second signal.
+		// Do not sleep while there are new processes: they may fork and exit in between. A process that was killed and cannot die yet (in
+		// an uninterruptible system call) needs no second signal.
 		if k.round(self.PID) {
-			runtime.Gosched() // to who reaps
+			runtime.Gosched() // to the goroutine that reaps
 			continue
 		}
 		time.Sleep(time.Millisecond)
@@ -32,10 +31,10 @@ func endDescendants(patience time.Duration) bool {
 	return false
 }
 
-// killer kills what is below the calling process.
+// killer kills the descendants of the calling process.
 type killer struct{ killed map[one]bool }
 
-// round reports whether it has met one that it had not killed.
+// round reports whether it found one that it had not killed before.
 func (k *killer) round(root int) bool {
 	if _, err := os.Stat("/proc/thread-self/children"); err == nil {
 		return k.below(root)
@@ -52,8 +51,8 @@ func (k *killer) round(root int) bool {
 	return met
 }
 
-// below kills each as soon as it is seen. The list of children may lack some while others end (proc_pid_children(5)): they are
-// met the next time.
+// below kills each as soon as it sees it. The list of children may miss some while others end (proc_pid_children(5)); the next round finds
+// them.
 func (k *killer) below(parent int) bool {
 	tasks, err := filepath.Glob("/proc/" + strconv.Itoa(parent) + "/task/*/children")
 	if err != nil {
@@ -70,7 +69,7 @@ func (k *killer) below(parent int) bool {
 			if err != nil {
 				continue
 			}
-			if o, ok := lookAt(pid); ok && o.parent == parent { // else the number is another's, or it was handed to root meanwhile
+			if o, ok := lookAt(pid); ok && o.parent == parent { // otherwise the number is another's by now, or root has become its parent
 				met = k.kill(o) || met
 				met = k.below(pid) || met
 			}
@@ -79,7 +78,7 @@ func (k *killer) below(parent int) bool {
 	return met
 }
 
-// kill reports whether it was new.
+// kill reports whether the process was new.
 func (k *killer) kill(o one) bool {
 	o.parent, o.session = 0, 0 // they may change
 	if k.killed[o] {

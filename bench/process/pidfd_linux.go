@@ -102,17 +102,16 @@ func (h *handle) signal(sig syscall.Signal) error {
 	return errno
 }
 
-// denied reports whether a signal failed for another reason than the end of the process: a seccomp filter answers
-// pidfd_send_signal with EPERM, ENOSYS or what it likes, Linux before 5.1 with ENOSYS.
+// denied reports whether a signal failed for another reason than the end of the process: a seccomp filter answers pidfd_send_signal with
+// EPERM, ENOSYS or any errno, Linux before 5.1 with ENOSYS.
 func denied(err error) bool { return err != nil && !errors.Is(err, unix.ESRCH) }
 
-// byNumber sends a signal by kill(2), where pidfd_send_signal was refused with why. A number may become another's as soon as its
-// process was reaped, so that lives is asked just before: to hit a stranger, all numbers that there are would have to be given away in
-// between.
+// byNumber sends a signal by kill(2), if pidfd_send_signal was refused with why. A number may be reused once its process was reaped, so
+// lives is called just before. To hit another process, all numbers would have to be used once in between.
 func byNumber(pid int, sig syscall.Signal, why error, lives func() bool) error {
 	switch {
 	case pid <= 0 || !ownNumbers():
-		return why // kill means others by such a number
+		return why // kill gives such a number another meaning
 	case !lives():
 		return unix.ESRCH
 	}
@@ -125,8 +124,8 @@ var ownNumbers = sync.OnceValue(func() bool {
 	return err == nil && self == strconv.Itoa(os.Getpid())
 })
 
-// exit is how the process ended, when it has: the kernel keeps that for who holds a pidfd (pidfd_info since Linux
-// 6.15), once the parent has reaped it, which takes a moment.
+// exit is how the process ended. The kernel keeps that for holders of a pidfd (pidfd_info, since Linux 6.15), from when the parent has
+// reaped the process, which takes a moment.
 func (h *handle) exit() Exit {
 	conn, err := h.file.SyscallConn()
 	if err != nil {
@@ -140,7 +139,7 @@ func (h *handle) exit() Exit {
 	}
 	if ask(); err == nil && info.Mask&unix.PIDFD_INFO_EXIT == 0 {
 		_ = h.file.SetReadDeadline(time.Now().Add(reapTimeout))
-		_ = h.poll(unix.POLLHUP) // if it does not come, there is no answer either
+		_ = h.poll(unix.POLLHUP) // without it there is no answer either
 		info = unix.PidfdInfo{Mask: unix.PIDFD_INFO_EXIT}
 		ask()
 	}

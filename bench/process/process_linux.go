@@ -18,10 +18,10 @@ import (
 type Spec struct {
 	// Args is the command. Args[0] is looked up in PATH unless it has a slash in it.
 	Args []string
-	// Contain is Auto if it is empty. A hook, which acts on processes that are not its own, wants Group: see Hook.
+	// Contain is Auto if empty. A hook acts on others' processes and wants Group: see Hook.
 	Contain Contain
-	// Beside, if not nil, is an own process whose PID namespace this one shares, so that both see each other's numbers: the second half
-	// of a rolling restart, "nginx -s reload". Contain is ignored then. The namespace lasts until both have been ended.
+	// Beside, if not nil, is an own process whose PID namespace this one shares, so that they see each other's numbers: for the second half
+	// of a rolling restart, or "nginx -s reload". Contain is then ignored. The namespace lasts until both have been ended.
 	Beside *Process
 	// env is the environment, as KEY=VALUE; empty: this process's. LASTACK_* are left out.
 	env []string
@@ -29,16 +29,16 @@ type Spec struct {
 	patience time.Duration
 }
 
-// Hook runs a command line by a shell that acts on a server: on beside, or, if that is nil, on one that is not the run's own.
+// Hook runs a shell command that acts on a server: on beside or, if that is nil, on another's.
 func Hook(command string, beside *Process) Spec {
 	return Spec{Args: []string{"/bin/sh", "-c", command}, Contain: Group, Beside: beside}
 }
 
-// Process is a server, one's own (Start) or another's (Attach). Its methods may be called concurrently.
+// Process is a server: an own one (Start), or another's (Attach). Its methods may be called concurrently.
 type Process struct {
 	own bool
 	pid int
-	// contain is how an own one is kept, reason why that is not a PID namespace.
+	// contain is how an own one is contained; reason is why not in a PID namespace.
 	contain Contain
 	reason  string
 
@@ -58,7 +58,7 @@ type Process struct {
 	stuck  chan struct{} // closed when the reaper cannot end something
 	mark   uint64        // RLIMIT_LOCKS of all that descends from it, 0 in a PID namespace
 
-	orphaned error // when told is closed: what came of the reaper's death
+	orphaned error // valid when told is closed: what the death of the reaper led to
 
 	given    atomic.Bool   // the channel ends because it was closed here
 	patience time.Duration // of End: first with the reaper, then with what it has left
@@ -69,11 +69,10 @@ type Process struct {
 // PID is the process's number in this process's PID namespace.
 func (p *Process) PID() int { return p.pid }
 
-// Own tells that the process was started here.
+// Own reports whether the process was started here.
 func (p *Process) Own() bool { return p.own }
 
-// Contained is how the process's descendants are kept from outliving it, empty for one that is not one's own,
-// and why that is not a PID namespace.
+// Contained is how an own process is contained, and why not in a PID namespace. It is empty for another's.
 func (p *Process) Contained() (by Contain, reason string) {
 	if !p.own {
 		return "", "it was not started by this run"
@@ -92,7 +91,7 @@ func (p *Process) Exit() Exit {
 	return p.exit
 }
 
-// running tells that the number is still the process's.
+// running reports whether the number is still the process's.
 func (p *Process) running() bool {
 	select {
 	case <-p.exited:
@@ -102,11 +101,11 @@ func (p *Process) running() bool {
 	}
 }
 
-// Gone is closed when the last descendant of an own process has ended too, daemons that forked away included, or was let
-// go. What descends from another's is not followed: Gone is closed with Exited.
+// Gone is closed when an own process and all its descendants have ended or were let go, including daemons that forked away. The descendants
+// of another's are not followed: Gone is closed with Exited.
 func (p *Process) Gone() <-chan struct{} { return p.gone }
 
-// Trouble is what kept this process from knowing about an own one in time, empty if nothing did.
+// Trouble is what delayed the news of an own process; it is empty if nothing did.
 func (p *Process) Trouble() string {
 	if s := p.trouble.Load(); s != nil {
 		return *s
@@ -118,8 +117,7 @@ func (p *Process) setTrouble(format string, args ...any) {
 	p.trouble.Store(new(fmt.Sprintf(format, args...)))
 }
 
-// Signal sends a signal to the process alone; 0 asks only whether that would be allowed. The error is a
-// *SignalError.
+// Signal sends a signal to the process alone; 0 only asks whether that is allowed. The error is a *SignalError.
 func (p *Process) Signal(sig syscall.Signal) error {
 	if err := p.handle.signal(sig); err != nil {
 		return &SignalError{PID: p.pid, Signal: sig, Own: isOwn(p.pid), Err: err}
@@ -127,7 +125,7 @@ func (p *Process) Signal(sig syscall.Signal) error {
 	return nil
 }
 
-// isOwn reports whether a process is seen to have this one's user.
+// isOwn reports whether a process has the user of this one.
 func isOwn(pid int) bool {
 	var s unix.Stat_t
 	return unix.Stat(fmt.Sprintf("/proc/%d", pid), &s) == nil && int(s.Uid) == os.Geteuid()
@@ -141,8 +139,8 @@ func (p *Process) Said() string {
 	return p.out.said()
 }
 
-// Attach holds a process that was started by somebody else. The error is an *attachError: ESRCH if there is
-// none. Whether it may be signalled Signal(0) tells. End lets go of it.
+// Attach opens a process that somebody else has started. The error is an *attachError: ESRCH if there is none. Signal(0) reports whether it
+// may be signalled. End lets go of it.
 func Attach(pid int) (*Process, error) {
 	if pid <= 0 {
 		return nil, &attachError{PID: pid, Err: unix.ESRCH}

@@ -10,7 +10,7 @@ import (
 	"lastack/sockstate/clock"
 )
 
-// reaperPID is 0 if the reaper has ended, or nothing is left below it.
+// reaperPID is 0 if the reaper has ended, or has no child left.
 func (p *Process) reaperPID() int {
 	if !p.own {
 		return 0
@@ -73,8 +73,8 @@ func (p *Process) listen() {
 			close(p.gone)
 			return
 		}
-		// Somebody has killed the reaper. The server dies with it (PDEATHSIG, which a set-user-ID program is without),
-		// what forked away may not.
+		// Somebody has killed the reaper. The server dies with it (PDEATHSIG, except a set-user-ID program); a daemon that forked away may
+		// not.
 		if !exited && !p.given.Load() {
 			_ = p.handle.signal(unix.SIGKILL) // it may have died already
 		}
@@ -101,7 +101,7 @@ const (
 	reaperAtMost = 5 * time.Second
 )
 
-// mindReaper makes the end of a process, which its pidfd has reported, known soon, even if the reaper does not answer.
+// mindReaper reports the end of a process soon after its pidfd has, even if the reaper does not answer.
 func (p *Process) mindReaper(finish func(Exit)) {
 	clock := time.NewTicker(reaperPoll)
 	defer clock.Stop()
@@ -132,7 +132,7 @@ func (p *Process) wakeReaper() {
 	p.signalReaper(unix.SIGCONT)
 }
 
-// signalReaper fails only if the reaper has ended.
+// signalReaper signals the reaper. It fails only if the reaper has ended.
 func (p *Process) signalReaper(sig syscall.Signal) {
 	if p.child != nil {
 		_ = p.child.cmd.Process.Signal(sig)

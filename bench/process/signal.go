@@ -14,8 +14,8 @@ import (
 // maxSignal is Linux's last realtime signal (SIGRTMAX, signal(7)).
 const maxSignal = 64
 
-// signalNames are the signals that package syscall knows by name. A table of golang.org/x/sys/unix would be another one on each
-// system; the other signals have numbers.
+// signalNames are the signals that package syscall names; others are given by number. The table of golang.org/x/sys/unix differs between
+// systems.
 func signalNames() map[string]syscall.Signal {
 	names := map[string]syscall.Signal{
 		"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "QUIT": syscall.SIGQUIT, "ILL": syscall.SIGILL, "TRAP": syscall.SIGTRAP,

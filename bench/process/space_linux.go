@@ -23,18 +23,18 @@ type space struct {
 	users int
 }
 
-// child is an own child of this program, seen by who started it.
+// child is a child of this program.
 type child struct {
 	cmd   *exec.Cmd
 	ended chan struct{}
 }
 
-// spawn executes this program as init or reaper, as the arguments say, with the file as its channel.
+// spawn executes this program as init or reaper, by the arguments, with the file as its channel.
 //
-// It gets a process group, which keeps the keys of a terminal from it, but no session: that would be a task group of its own
-// (sched_autogroup_create_attach), which beside a busy one may get no CPU for seconds. This process would stand still with it. The
-// thread that forks sleeps until the child has executed (CLONE_VFORK) and keeps its P, so the next garbage collection waits for it,
-// and every goroutine for that.
+// It gets a process group, so that a terminal's keys do not reach it, but no session: that would be a separate task group
+// (sched_autogroup_create_attach), which may get no CPU for seconds beside a busy one. This process would be blocked too: the thread that
+// forks sleeps until the child has called execve (CLONE_VFORK) and keeps its P, so the next garbage collection waits for it, and every
+// goroutine for that.
 func spawn(args []string, ch, out *os.File, attr *syscall.SysProcAttr) (*child, error) {
 	attr.Setpgid = true
 	c := &child{ended: make(chan struct{}), cmd: &exec.Cmd{
@@ -53,7 +53,7 @@ func spawn(args []string, ch, out *os.File, attr *syscall.SysProcAttr) (*child, 
 			forked = err == nil
 			started <- err
 			if forked {
-				_ = c.cmd.Wait() // how it ended is of no interest: its channel told, or did not
+				_ = c.cmd.Wait() // how it ended does not matter: its channel reports, or does not
 			}
 			return nil
 		})
@@ -81,10 +81,10 @@ func newSpace() (*space, error) {
 	}
 	return trySpace(&syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUSER,
-		// Files and peers see the same user as without.
+		// Files and peers see the same user.
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: os.Geteuid(), HostID: os.Geteuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}},
-		// To mount: execve would take it from a user that is not 0. Init does not pass it on.
+		// For mount: otherwise execve drops it, as the user is not 0. Init does not pass it on.
 		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN},
 	})
 }
@@ -133,7 +133,7 @@ func likelyCause(err error) string {
 	return ""
 }
 
-// reaper has init start a reaper for the other end of a channel, and counts its user.
+// reaper makes init start a reaper for the other end of a channel.
 func (s *space) reaper(ch, out *os.File) (*handle, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,7 +152,7 @@ func (s *space) reaper(ch, out *os.File) (*handle, error) {
 	return newHandle(fds[0])
 }
 
-// enter counts a user more; it is false if the last has left.
+// enter adds a user; it is false if the last one has left.
 func (s *space) enter() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -175,14 +175,14 @@ func (s *space) leave() error {
 	return s.end()
 }
 
-// end kills all in the namespace. Init is not reaped before they are (zap_pid_ns_processes).
+// end kills everything in the namespace. Init is reaped last (zap_pid_ns_processes).
 func (s *space) end() error {
 	defer s.ch.close()
 	_ = s.init.cmd.Process.Kill() // it may have ended
 	return within(endTimeout, "init of the PID namespace", s.init.ended)
 }
 
-// within waits for the end of what was killed or told to end, and says so if it does not come.
+// within waits for something to end; the error says that it did not.
 func within(limit time.Duration, what string, ended <-chan struct{}) error {
 	t := time.NewTimer(limit)
 	defer t.Stop()

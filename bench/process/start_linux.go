@@ -15,17 +15,15 @@ import (
 	"lastack/bench/host"
 )
 
-// Start starts a program. The error is a *startError if the program could not be executed, and a *containError if
-// it was to be in a PID namespace and there is none.
+// Start starts a program. The error is a *startError if the program could not be executed, and a *containError if a required PID namespace
+// cannot be made.
 //
-// It has a session of its own, no terminal, /dev/null as its input, no other descriptor, and this process's user, network
-// namespace, limits (but for RLIMIT_LOCKS, see newMark) and environment
-// (without LASTACK_*) otherwise. What it writes is read at all times: Said has the end of it. It is in the caller's hands until
-// End, which must be called, and should this process end before, however it does, it is killed with all its descendants.
+// The program has a new session, no terminal, /dev/null as its input and no other descriptor. It has this process's user, network
+// namespace, limits (except RLIMIT_LOCKS, see newMark) and environment (without LASTACK_*). Its output is always read; Said returns the end
+// of it. The caller must call End. If this process ends before, in whatever way, the program is killed with all its descendants.
 //
-// In a user namespace, which is what PIDNamespace means for an ordinary user, set-user-ID programs and file capabilities
-// are without effect (user_namespaces(7)): Auto does not take it for a program that has these itself, but cannot know
-// what a shell calls.
+// For an ordinary user PIDNamespace means a user namespace, where set-user-ID and file capabilities have no effect (user_namespaces(7)).
+// Auto does not choose it for a program with one of these, but cannot know what a shell calls.
 func Start(spec Spec) (*Process, error) {
 	if isInit() {
 		// main has not called Main, and would start itself for ever.
@@ -35,7 +33,7 @@ func Start(spec Spec) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	host.SealDescriptors() // a server that holds a pipe of somebody's shell open, or a listener, harms who waits for its end
+	host.SealDescriptors() // otherwise a server could hold open a listener, or a pipe whose end somebody waits for
 	s, reason, err := spec.space(path)
 	if err != nil {
 		return nil, err
@@ -51,14 +49,14 @@ func Start(spec Spec) (*Process, error) {
 	return p, nil
 }
 
-// cleanEnv leaves out lastack's messages to its own children: a server may be another lastack.
+// cleanEnv leaves out lastack's messages to its own children, as a server may be another lastack.
 func cleanEnv(env []string) []string {
 	return slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, envPrefix) })
 }
 
 const envPrefix = "LASTACK_"
 
-// lookUp finds the program, and says what would fail without starting anything.
+// lookUp finds the program, and reports errors that are known without starting anything.
 func lookUp(spec Spec) (string, error) {
 	fail := func(call string, err error) (string, error) {
 		return "", &startError{Args: spec.Args, Call: call, Err: err}
@@ -92,7 +90,7 @@ func bare(err error) error {
 	return err
 }
 
-// space is the PID namespace for the program, which counts as entered; nil: none, and why.
+// space is the PID namespace for the program, already entered; nil: none, and reason says why.
 func (spec *Spec) space(path string) (s *space, reason string, err error) {
 	if b := spec.Beside; b != nil {
 		if b.space == nil {
@@ -119,7 +117,7 @@ func (spec *Spec) space(path string) (s *space, reason string, err error) {
 	return s, "", nil
 }
 
-// needsInitialUser says why the program does not work in a user namespace, empty if it does.
+// needsInitialUser says why the program does not work in a user namespace; it is empty if it does.
 func needsInitialUser(path string) string {
 	if os.Geteuid() == 0 {
 		return "" // newSpace makes no user namespace
@@ -142,7 +140,7 @@ func needsInitialUser(path string) string {
 	return ""
 }
 
-// launch starts the reaper, in the space if it is not nil, and has it start the program.
+// launch starts a reaper, in the space if that is not nil, which starts the program.
 func launch(spec Spec, path string, s *space) (_ *Process, err error) {
 	fail := func(call string, err error) (*Process, error) {
 		return nil, &startError{Args: spec.Args, Call: call, Err: bare(err)}
@@ -175,7 +173,7 @@ func launch(spec Spec, path string, s *space) (_ *Process, err error) {
 	if s != nil {
 		p.reaper, err = s.reaper(other, w)
 	} else {
-		// When this process dies a reaper that somebody has stopped (SIGSTOP) goes on, and ends what it has.
+		// When this process dies, SIGCONT wakes a reaper that somebody has stopped, so that it ends what it started.
 		p.child, err = spawn([]string{reaperArg}, other, w, &syscall.SysProcAttr{Pdeathsig: unix.SIGCONT})
 	}
 	if err != nil {
@@ -213,10 +211,10 @@ func launch(spec Spec, path string, s *space) (_ *Process, err error) {
 	return p, nil
 }
 
-// discard gives up what launch has made.
+// discard undoes a launch.
 func (p *Process) discard() {
 	if p.ch != nil {
-		p.ch.close() // the reaper ends what it has, and itself
+		p.ch.close() // the reaper ends what it started, and itself
 	}
 	if p.child != nil {
 		<-p.child.ended

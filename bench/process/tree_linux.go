@@ -20,7 +20,7 @@ type one struct {
 	kernel               bool
 }
 
-// snapshot lists the processes that live, in the order of their numbers. Those that come and go meanwhile may be missing.
+// snapshot lists the living processes, in the order of their numbers. It may miss some that start or end meanwhile.
 func snapshot() ([]one, error) {
 	all, err := procfs.AllProcs()
 	if err != nil {
@@ -36,8 +36,8 @@ func snapshot() ([]one, error) {
 	return relook(list, lookAt), nil
 }
 
-// relook reads processes again whose parent is not in the list. It ended while the list was read, and the kernel has given them another
-// (forget_original_parent).
+// relook reads again the processes whose parent is not in the list: the parent ended while the list was read, and the kernel has given them
+// another one (forget_original_parent).
 func relook(list []one, lookAt func(pid int) (one, bool)) []one {
 	lives := make(map[int]bool, len(list))
 	for _, o := range list {
@@ -74,7 +74,7 @@ func lookAt(pid int) (o one, ok bool) {
 	return look(p)
 }
 
-// below returns what descends from root, parents before children.
+// below returns the descendants of root, parents before children.
 func below(list []one, root int) []one {
 	children := make(map[int][]one)
 	for _, o := range list {
@@ -95,9 +95,8 @@ func numbers(list []one) []int {
 	return pids
 }
 
-// Tree lists the process and all its descendants that live, parents before children, by their numbers in /proc. Daemons
-// that forked away from an own process are among them. It needs no privilege, unless /proc hides others' processes
-// (hidepid).
+// Tree lists the living processes of this one's tree, parents before children, by their numbers in /proc. It includes daemons that forked
+// away from an own process. It needs no privilege, unless /proc hides others' processes (hidepid).
 func (p *Process) Tree() ([]int, error) {
 	tree, err := p.tree()
 	return numbers(tree), err
@@ -123,8 +122,8 @@ func (p *Process) within(all []one) []one {
 	return append([]one{all[i]}, below(all, p.pid)...)
 }
 
-// SignalAll sends a signal to the process and all its descendants, parents before children. Those that have ended
-// meanwhile do not count. The error is a *SignalError for each that may not be signalled.
+// SignalAll sends a signal to the process and all its descendants, parents before children. It ignores those that have ended meanwhile. The
+// error has a *SignalError for each that may not be signalled.
 func (p *Process) SignalAll(sig syscall.Signal) error {
 	tree, err := p.tree()
 	errs := []error{err}

@@ -21,9 +21,9 @@ import (
 const (
 	idle, inFlight, arrivals, queued = 200, 20, 200, 20
 
-	// after is not a multiple of a slow reply's time, so the signal comes in the middle of one.
+	// after is not a multiple of a slow reply's time, so that the signal comes in the middle of one.
 	after = 2500 * time.Millisecond
-	// afterQueued is shorter: no request is in flight.
+	// afterQueued is shorter, as no request is in flight.
 	afterQueued = 500 * time.Millisecond
 	// grace is longer than the slowest reply.
 	grace = 6 * time.Second
@@ -34,7 +34,7 @@ const (
 
 func loadText(repeat int) string {
 	return fmt.Sprintf("clients: %d idle connections; %d with a request in flight, which send the next one as soon as they are answered; %d new connections a second, "+
-		"each with one request. The signal comes after %v. In a second run, %d connections stand in the accept queue. %d %s of each. Clients that lost their connection do not come back.",
+		"each with one request. The signal comes after %v. In a second run, %d connections wait in the accept queue. %d %s of each. Clients that lose their connection do not reconnect.",
 		idle, inFlight, arrivals, after, queued, repeat, quantity.Plural(repeat, "try", "tries"))
 }
 
@@ -84,14 +84,14 @@ func (g *runner) drain(ctx context.Context, e *entry, load, queue string) error 
 	}), queue)
 }
 
-// invoke runs lastack once. An invalid result or a missed threshold is not an error: the record says so.
+// invoke runs lastack once. A result that is not valid is no error: the record says so.
 func (g *runner) invoke(ctx context.Context, args []string, file string) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, g.Lastack, args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	// lastack then ends what it has started.
+	// On an interrupt lastack ends what it has started.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	begin := time.Now()

@@ -11,8 +11,8 @@ func entries() []entry {
 
 // What several entries expect.
 var (
-	// gone is a process that just ends: the kernel closes its sockets (do_exit, exit_files), with RST if data is unread
-	// (tcp_close), and resets the connections in the accept queue (inet_csk_listen_stop).
+	// gone is a process that just ends: the kernel closes its sockets (do_exit, exit_files), by RST if data is unread (tcp_close), and
+	// resets the connections in the accept queue (inet_csk_listen_stop).
 	gone = expectation{
 		colQueued: {rst}, colIdle: {fin, rst}, colInFlight: {cut}, colRaced: {none, raced},
 		colNew: {refused}, colExit: {bySignal}, colPort: {portReuse},
@@ -22,32 +22,32 @@ var (
 		colQueued: {rst}, colIdle: {fin}, colInFlight: {answered, answeredClose}, colRaced: {none, raced},
 		colNew: {refused}, colExit: {exitOK}, colPort: {portReuse},
 	}
-	// reloaded keeps the listening socket; the old workers finish by themselves.
+	// reloaded keeps the listening socket, while the old workers finish.
 	reloaded = expectation{
 		colQueued: {served}, colIdle: {fin}, colInFlight: {answered, answeredClose}, colRaced: {none, raced},
 		colNew: {accepted}, colExit: {stays},
 	}
 )
 
-// but is e with other fates in one column.
+// but is e with different fates in one column.
 func (e expectation) but(c column, fates ...fate) expectation {
 	e[c] = fates
 	return e
 }
 
-// elsewhere explains an accept queue served by another process than the one that gets the signal.
+// elsewhere explains an accept queue that another process serves than the one that gets the signal.
 func elsewhere(who, source string) note {
 	return note{
 		Column: colQueued, Fates: []fate{served, fin}, Source: source,
-		Why: "The master gets the signal; " + who + " accepts until the master tells it to stop. FIN: accepted, and closed unanswered.",
+		Why: "The master gets the signal; " + who + " accepts until the master tells it to stop. FIN: accepted, then closed without a reply.",
 	}
 }
 
-// keptTold remarks on a reply whose header promises keep-alive on a connection that is then closed.
+// keptTold is about a reply that promises keep-alive on a connection that is then closed.
 func keptTold(source string) note {
 	return note{
 		Column: colRaced, Source: source,
-		Why: "The reply's header was sent before the signal and promises keep-alive, but the connection is closed after the body: a client that sends its next request at once loses it. Replies that begin later say \"Connection: close\".",
+		Why: "The reply's header was sent before the signal and promises keep-alive, but the server closes the connection after the body: a client that sends its next request at once loses it. Replies that begin later say \"Connection: close\".",
 	}
 }
 
@@ -104,7 +104,7 @@ func apacheEntries() []entry {
 			Sources: []string{stopping + "#gracefulstop", "event.c: listener_thread, process_keepalive_queue"},
 			Notes: []note{child, keptTold("ap_set_keepalive; event.c: process_socket"), {
 				Column: colInFlight, Fates: []fate{cut}, Source: "ap_start_lingering_close",
-				Why: "These are second requests, sent as soon as the first was answered. They crossed the FIN of a lingering close, which reads and drops what still arrives. No reset comes, so a client cannot tell them from requests that were begun.",
+				Why: "These are second requests, sent as soon as the first was answered. They crossed the FIN of a lingering close, which reads and discards what still arrives. There is no RST, so a client cannot tell them from requests that the server had begun.",
 			}},
 		},
 		{
@@ -112,7 +112,7 @@ func apacheEntries() []entry {
 			Sources: []string{stopping + "#term", "event.c: signal_threads, close_worker_sockets"},
 			Notes: []note{child, {
 				Column: colNew, Source: "event.c: event_run, ap_reclaim_child_processes",
-				Why: "The children stop accepting at once, but the parent keeps the listening socket open until they have ended: connections are established until then, and reset when it exits.",
+				Why: "The children stop accepting at once, but the parent keeps the listening socket open until they have ended. Until then the kernel completes handshakes, and it resets those connections when the parent exits.",
 			}},
 		},
 	}
@@ -144,7 +144,7 @@ func goEntries() []entry {
 			Sources: []string{page, "closeIdleConns; chunkWriter.writeHeader says \"Connection: close\" in a shutdown"},
 			Notes: []note{{
 				Column: colQueued, Fates: []fate{served, fin}, Source: "net/http: Server.Serve, conn.serve",
-				Why: "One goroutine gets the signal, another accepts until the listener is closed. FIN: a request read after the shutdown began is dropped unanswered (shuttingDown).",
+				Why: "One goroutine gets the signal, another accepts until the listener is closed. FIN: a request that is read after the shutdown began gets no reply (shuttingDown).",
 			}},
 		},
 		{
@@ -155,8 +155,8 @@ func goEntries() []entry {
 }
 
 func nodeEntries() []entry {
-	const keepsBusy = "server.close() closes the connections that are idle at that moment. A busy one is kept after its reply, which does not say \"Connection: close\", " +
-		"and its next requests are answered: clients that keep sending keep the process alive until it is killed, which cuts them."
+	const keepsBusy = "server.close() closes the connections that are idle at that moment. It keeps a busy one open after the reply, which does not say \"Connection: close\", " +
+		"and answers its next requests: clients that keep sending keep the process alive until it is killed, which cuts them."
 	return []entry{
 		{
 			ID: "node-close", Server: node, Mode: modeGraceful, How: "server.close()", Signal: "TERM", Expected: drained,
@@ -164,7 +164,7 @@ func nodeEntries() []entry {
 			Notes: []note{
 				{
 					Column: colQueued, Fates: []fate{served}, Source: "libuv uv__io_poll, uv__server_io; https://github.com/libuv/libuv/pull/3696",
-					Why: "If one poll returns both, libuv handles the signal last, and accepts first: one connection a turn.",
+					Why: "If one poll returns both the signal and connections, libuv first accepts one connection and handles the signal last.",
 				},
 				{
 					Column: colInFlight, Fates: []fate{cut, unanswered}, Source: "lib/_http_server.js: resOnFinish; https://github.com/nodejs/node/issues/2642",

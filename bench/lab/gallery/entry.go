@@ -27,7 +27,7 @@ type entry struct {
 	// How is Mode for display, if not empty.
 	How    string
 	Signal string // without SIG
-	// Reload is set if the process goes on by design.
+	// Reload is set if the process is meant to stay.
 	Reload bool
 
 	Expected expectation
@@ -55,10 +55,10 @@ var columnNames = [columns]string{"queued", "idle", "in flight", "raced", "new c
 
 func (c column) String() string { return columnNames[c] }
 
-// expectation is the expected fates by column: one of them, or a mixture.
+// expectation lists the expected fates of each column: observed is one of them, or a mixture.
 type expectation [columns][]fate
 
-// note explains unexpected fates, or, without fates, is a remark.
+// note explains unexpected fates; without fates it is a remark.
 type note struct {
 	Column column
 	Fates  []fate // beside those expected

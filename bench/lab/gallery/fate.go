@@ -50,7 +50,7 @@ const (
 	portTaken fate = "taken"
 )
 
-// other is fates that no entry expects.
+// other stands for fates that no entry expects.
 const other fate = "other"
 
 // count is the number that had a fate.
@@ -59,7 +59,7 @@ type count struct {
 	N    int64
 }
 
-// Tally counts fates, all above 0. In the zero value nothing was observed.
+// tally counts fates, all above 0. In the zero value nothing was observed.
 type tally []count
 
 func tallyOf(counts ...count) tally {
@@ -79,7 +79,7 @@ func (t tally) add(u tally) tally {
 	return sum
 }
 
-// within reports whether all fates are among these.
+// within reports whether all fates of t are among these.
 func (t tally) within(fates []fate) bool {
 	return !slices.ContainsFunc(t, func(c count) bool { return !slices.Contains(fates, c.Fate) })
 }

@@ -2,7 +2,7 @@ package main
 
 import "slices"
 
-// judgement compares a column's observed with its expected fates.
+// judgement compares the observed with the expected fates of a column.
 type judgement uint8
 
 // The judgements.

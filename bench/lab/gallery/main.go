@@ -1,14 +1,12 @@
-// Command drain-gallery stops real servers under load with lastack drain in a sandbox, and prints what their clients saw beside
-// the expected, as Markdown. See README.md.
+// Command drain-gallery stops real servers under load with lastack drain, in a sandbox. It prints what their clients saw, beside what was
+// expected, as Markdown. See README.md.
 //
-// A [server] is a program and its configuration, made to run in a sandbox: in the foreground, with all its files in one directory,
-// and as the user that starts it. It answers / at once and keeps connections longer than any run, so that no idle connection ends
-// by a timeout; its slow path takes one and a half to two seconds. In flight is not the same everywhere: some servers have begun
-// to reply by then, others have not.
+// A [server] is a program with a configuration for a sandbox: it runs in the foreground, with all its files in one directory, as the user
+// that starts it. It answers / at once, and keeps connections longer than any run, so that no idle connection times out. Its slow path
+// takes one and a half to two seconds; some servers begin the reply at once, others at the end.
 //
-// An [entry] is one way to stop a server, with what its documentation and its source make one expect. A [note] says what is known to
-// come otherwise, and why. [writeTable] marks what is neither expected nor explained: either this version of the server behaves
-// differently, or lastack is wrong.
+// An [entry] is one way to stop a server, with what its documentation and source lead one to expect. A [note] explains a known difference.
+// [writeTable] marks what is neither expected nor explained: either this version of the server behaves differently, or lastack is wrong.
 package main
 
 import (

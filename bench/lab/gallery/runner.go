@@ -22,7 +22,7 @@ var address = netip.MustParseAddrPort("127.0.0.1:8080")
 
 const versionsFile = "versions.json"
 
-// runner runs the entries, or finds the records of earlier runs.
+// runner runs the entries, or reads the records of earlier runs.
 type runner struct {
 	*options
 	*lab.Run
@@ -40,7 +40,7 @@ func newGallery(o *options, r *lab.Run) *runner {
 	}
 }
 
-// close removes what the servers wrote.
+// close removes the servers' files.
 func (g *runner) close() {
 	if g.dir != "" {
 		os.RemoveAll(g.dir)
@@ -111,7 +111,7 @@ func (g *runner) prepare(ctx context.Context) (err error) {
 	return os.WriteFile(filepath.Join(g.records, versionsFile), text, 0o644)
 }
 
-// one runs an entry, unless its records exist, and observes it.
+// one runs an entry, unless -render is given, and reads its records.
 func (g *runner) one(ctx context.Context, e *entry) (done row, err error) {
 	load := filepath.Join(g.records, e.ID+".json")
 	queue := filepath.Join(g.records, e.ID+"-queued.json")
@@ -133,7 +133,7 @@ func (g *runner) one(ctx context.Context, e *entry) (done row, err error) {
 	return row{Entry: e, Observed: o}, err
 }
 
-// note takes the facts that a record holds.
+// note takes the table's facts from the first record.
 func (g *runner) note(r *record.Run) {
 	if !g.facts.Date.IsZero() {
 		return

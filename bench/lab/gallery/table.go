@@ -121,8 +121,8 @@ func (n notes) write(w io.Writer) {
 }
 
 func legend(w io.Writer, rows []row) {
-	fmt.Fprint(w, "\nBold: other than expected. `(?)`: not explained either. Raced: requests on a kept connection that arrived after the server had closed it; "+
-		"a client may send them again, and no other column counts them. SO_REUSEADDR: the port is free with that option only, as TIME_WAIT sockets are on it.\n")
+	fmt.Fprint(w, "\nBold: not as expected. `(?)`: not explained either. Raced: requests on a kept connection that arrived after the server had closed it; "+
+		"a client may send them again, and no other column counts them. SO_REUSEADDR: only that option can bind the port, as TIME_WAIT sockets hold it.\n")
 	seen := map[*server]bool{}
 	for i := range rows {
 		if s := rows[i].Entry.Server; !seen[s] {

@@ -42,8 +42,8 @@ func find(ctx context.Context, s *server) (t tool, err error) {
 	return t, nil
 }
 
-// apache finds the modules. Apache will not serve as root: as root it changes its user, and in a user namespace,
-// which has none to change to, it starts in another where it is somebody else.
+// apache finds the modules. Apache does not serve as root. Started by root, it changes its user. In a user namespace, which has no other
+// user, it is started in another one, where it is not root.
 func (t *tool) apache() error {
 	for _, dir := range apacheModules {
 		if _, err := os.Stat(filepath.Join(dir, "mod_mpm_event.so")); err == nil {

@@ -19,36 +19,42 @@ func newDrain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drain TARGET",
 		Short: "Stop a server under load, and report what its clients saw",
-		Long: `drain opens connections of several kinds to TARGET (HOST:PORT), stops the server, and
-reports what happened to every connection and request: which were cut, which were reset, how
-long new ones were refused, and which of the lost requests are safe to retry.
+		Long: `drain opens connections of several kinds to TARGET (HOST:PORT), stops the
+server, and reports what happened to every connection and request: which were
+cut, which were reset, how long new ones were refused, and which of the lost
+requests are safe to retry.
 
-What to stop: --pid, a process on this host that owns the listening socket; --exec, a command
-that lastack starts and ends itself; or --stop, a command that stops the server from outside
-(systemctl, kubectl, ssh), in which case only the clients' side is known. Together with --exec,
---stop is the command that stops that server, like nginx -s quit.
-For --pid, give the master, not a worker: cat /run/nginx.pid, or pgrep -o nginx (the oldest).
-A second --exec, or --restart, starts the server again: a rolling restart. With --handover the
-new server starts before the old one stops, and both share the port.
+What to stop: --pid, a process on this host that owns the listening socket;
+--exec, a command that lastack starts and ends itself; or --stop, a command that
+stops the server from outside (systemctl, kubectl, ssh), in which case only the
+clients' side is known. Together with --exec, --stop is the command that stops
+that server, like nginx -s quit. For --pid, give the master, not a worker: cat
+/run/nginx.pid, or pgrep -o nginx (the oldest). A second --exec, or --restart,
+starts the server again: a rolling restart. With --handover the new server
+starts before the old one stops, and both share the port.
 
-With --signal HUP or USR2 the server reloads and goes on: nothing kills it, and the watch
-begins once the connections from before the signal are gone.
+With --signal HUP or USR2 the server reloads and goes on: nothing kills it, and
+the watch begins once the connections from before the signal are gone.
 
-Clients: --idle keep a connection open, --in-flight have a request in progress, --partial have
-sent half a request, --arrivals connect anew, --queued wait in the accept queue. After the
-watch, requests in progress may still finish for up to --request-timeout.
+Clients: --idle keep a connection open, --in-flight have a request in progress,
+--partial have sent half a request, --arrivals connect anew, --queued wait in
+the accept queue. After the watch, requests in progress may still finish for up
+to --request-timeout.
 
-The metric failed counts requests lost or answered 5xx, and connects refused, unreachable or
-timed out. It does not count connects that fail because this host has no free local port.
+The metric failed counts requests lost or answered 5xx, and connects refused,
+unreachable or timed out. It does not count connects that fail because this host
+has no free local port.
 
-Run a server of --exec in the foreground (nginx: daemon off;). If it goes into the background,
-the process that listens gets the signal. --also starts a proxy in front of the server, or a
-backend behind it. If the proxy listens on TARGET, the server of --exec uses a port of its own.
+Run a server of --exec in the foreground (nginx: daemon off;). If it goes into
+the background, the process that listens gets the signal. --also starts a proxy
+in front of the server, or a backend behind it. If the proxy listens on TARGET,
+the server of --exec uses a port of its own.
 
-The commands of --exec, --also and --restart are split into words as a shell does (quotes,
-backslashes, $VARIABLES), but no shell runs them. Everything that lastack started ends with
-it, even if lastack is killed, where this host allows a PID namespace. A server that lastack
-did not start gets --signal, and --then only if you ask for it.`,
+The commands of --exec, --also and --restart are split into words as a shell
+does (quotes, backslashes, $VARIABLES), but no shell runs them. Everything that
+lastack started ends with it, even if lastack is killed, where this host allows
+a PID namespace. A server that lastack did not start gets --signal, and --then
+only if you ask for it.`,
 		Example: `  lastack drain 127.0.0.1:8080 --exec 'lastack serve --listen 127.0.0.1:8080 --exchange http:/'
   lastack drain 127.0.0.1:80 --pid $(cat /run/nginx.pid) --signal QUIT
   lastack drain 127.0.0.1:80 --pid $(cat /run/nginx.pid) --signal HUP --threshold 'failed==0'
@@ -59,12 +65,14 @@ did not start gets --signal, and --then only if you ask for it.`,
   lastack drain 127.0.0.1:8080 --sandbox --also 'haproxy -db -f h.cfg' \
     --exec 'lastack serve --listen 127.0.0.1:9001 --exchange http:/'
 
-  # A rolling restart, five times, as a gate in CI: no request lost, no connect refused.
+  # A rolling restart, five times, as a gate in CI: no request lost, no connect
+  # refused.
   lastack drain 127.0.0.1:8080 --sysctl net.ipv4.tcp_migrate_req=1 --repeat 5 --handover --threshold 'failed==0' \
     --exec 'lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port' \
     --restart 'lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port'
 
-  # A crash while a second server shares the port: tcp_migrate_req=1 moves queued connections to it.
+  # A crash while a second server shares the port: tcp_migrate_req=1 moves
+  # queued connections to it.
   lastack drain 127.0.0.1:8080 --sysctl net.ipv4.tcp_migrate_req=1 --queued 20 --handover --signal KILL \
     --exec 'lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port --engine epoll' \
     --restart 'lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port'`,

@@ -22,7 +22,7 @@ type topic struct {
 func topics() []topic {
 	return []topic{
 		{"metrics", "What a --threshold can test", writeMetrics, writeMetric},
-		{"outcomes", "How connections end, how each end is counted, and the fates of a drain", writeOutcomes, oneOf(outcomeTerms)},
+		{"outcomes", "How connections and a drain's requests end, and what counts", writeOutcomes, oneOf(outcomeTerms)},
 		{"states", "The TCP states, and the life of a connection", writeStates, oneOf(stateTerms)},
 		{"policies", "Who closes first and how (--close), and the states that follow", writePolicies, writePolicy},
 		{"verdicts", "What limits a run, and what its findings mean", writeVerdicts, writeFinding},

@@ -18,8 +18,9 @@ func newReport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report FILE",
 		Short: "Show a saved run",
-		Long: `report shows a record that run or drain saved with --output, exactly as the command
-itself would have. It works on any operating system. FILE may be - for standard input.`,
+		Long: `report shows a record that run or drain saved with --output, exactly as the
+command itself would have. It works on any operating system. FILE may be - for
+standard input.`,
 		Example: `  lastack report run.json
   lastack report -v run.json
   lastack report --format jsonl run.json`,

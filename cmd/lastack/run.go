@@ -17,21 +17,22 @@ func newRun() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [TARGET...]",
 		Short: "Open and close connections under load, and account for every one",
-		Long: `run opens and closes connections. It reports how long each step took, every state of the
-teardown at both ends, how TIME_WAIT built up, how loaded the host was, and what limited the
-result.
+		Long: `run opens and closes connections. It reports how long each step took, every
+state of the teardown at both ends, how TIME_WAIT built up, how loaded the host
+was, and what limited the result.
 
-Without a TARGET, run starts a server and puts itself and the server into a sandbox: private
-network namespaces with their own ports, counters and sysctls, which are removed when the run
-ends. This needs no privilege. With TARGETs (HOST:PORT) the load goes to those. Nothing is then
-sent on a connection, unless you ask for it by --exchange or by a URL (http://HOST:PORT/path).
-If a name has several addresses, the load goes to the first that answers, and the report says
-which. If requests are sent, one extra connection before the load checks that the target does
-not speak first.
+Without a TARGET, run starts a server and puts itself and the server into a
+sandbox: private network namespaces with their own ports, counters and sysctls,
+which are removed when the run ends. This needs no privilege. With TARGETs
+(HOST:PORT) the load goes to those. Nothing is then sent on a connection, unless
+you ask for it by --exchange or by a URL (http://HOST:PORT/path). If a name has
+several addresses, the load goes to the first that answers, and the report says
+which. If requests are sent, one extra connection before the load checks that
+the target does not speak first.
 
-Closed loop (-c): a fixed number of connections, each replaced when it ends. Open loop (-R):
-connections arrive on a schedule that waits for nothing, so that the delays of a server that
-stalls count for every connection due meanwhile.`,
+Closed loop (-c): a fixed number of connections, each replaced when it ends.
+Open loop (-R): connections arrive on a schedule that waits for nothing, so that
+the delays of a server that stalls count for every connection due meanwhile.`,
 		Example: `  lastack run
   lastack run -c 256 -d 30s --close server:fin
   lastack run -R 2k -d 10s --close client:rst --threshold 'lifecycle.p99<20ms'

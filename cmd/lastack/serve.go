@@ -40,26 +40,32 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server that run uses as its target",
-		Long: `serve is the server that run starts for itself, as a separate program. Give it the same
---close, --on-eof and --exchange as the load: with client:fin it waits for the client to close,
-with server:rst it resets each connection after the exchange, or after --requests of them.
+		Long: `serve is the server that run starts for itself, as a separate program. Give it
+the same --close, --on-eof and --exchange as the load: with client:fin it waits
+for the client to close, with server:rst it resets each connection after the
+exchange, or after --requests of them.
 
 SIGTERM or SIGINT stops it. --shutdown says how:
-  graceful       HTTP replies carry "Connection: close". No new connection is accepted, and none
-                 that is complete is reset. Then idle connections are closed by FIN, and requests
-                 in progress are answered
-  lame-duck=D    go on serving for D, with "Connection: close" in replies; then graceful
-  abrupt         answer nothing more, and close everything as a crash does: by FIN, or by RST if
-                 data was unread. The ledger has the exact number of requests cut
+  graceful       HTTP replies carry "Connection: close". No new connection is
+                 accepted, and none that is complete is reset. Then idle
+                 connections are closed by FIN, and requests in progress are
+                 answered
+  lame-duck=D    go on serving for D, with "Connection: close" in replies; then
+                 graceful
+  abrupt         answer nothing more, and close everything as a crash does: by
+                 FIN, or by RST if data was unread. The ledger has the exact
+                 number of requests cut
   rst            close the listeners and reset every connection
-  listener-last  a common mistake: drain as graceful does, but keep the listening sockets open to
-                 the end, at least 500ms. Clients that connect meanwhile get no reply, then a RST
-Connections that are still open after --grace are reset. A second signal ends the server at once.
-The ledger, the server's own counts, goes to stdout, and as JSON to --ledger.
+  listener-last  a common mistake: drain as graceful does, but keep the
+                 listening sockets open to the end, at least 500ms. Clients that
+                 connect meanwhile get no reply, then a RST
+Connections that are still open after --grace are reset. A second signal ends
+the server at once. The ledger, the server's own counts, goes to stdout, and as
+JSON to --ledger.
 
-With --exchange http:/ it answers every path alike, after --delay, or after --slow if the path
-begins with /slow. It answers an invalid HTTP/1 request with 400, 414, 431 or 505, and closes the
-connection.`,
+With --exchange http:/ it answers every path alike, after --delay, or after
+--slow if the path begins with /slow. It answers an invalid HTTP/1 request with
+400, 414, 431 or 505, and closes the connection.`,
 		Example: `  lastack serve --listen 127.0.0.1:8080 --exchange http:/
   lastack serve --listen [::1]:9000 --close server:fin --delay 5ms
   lastack serve --listen 127.0.0.1:9000 --on-eof delay=2s --backlog 16

@@ -3,10 +3,9 @@ package loadgen
 import (
 	"context"
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
@@ -52,7 +51,7 @@ func TestJournalDoesNotSteer(t *testing.T) {
 				case dials <- c.at:
 				default:
 				}
-				l.complete(sockio.OpConnect, c.s, unix.ECONNREFUSED, 1)
+				l.complete(sockio.OpConnect, c.s, syscall.ECONNREFUSED, 1)
 			}}
 			load, err := New(Config{Plan: p, Backend: sockio.Backend{New: loops.new}, Slots: 16, Journal: journal})
 			if err != nil {

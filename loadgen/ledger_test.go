@@ -1,10 +1,10 @@
 package loadgen
 
 import (
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
 	"lastack/sockstate/sockio"
@@ -61,26 +61,26 @@ func TestDialOutcome(t *testing.T) {
 		e    sockio.Errno
 		want sockstate.Outcome
 	}{
-		{sockio.OpConnect, unix.ECONNREFUSED, sockstate.OutcomeRefused},
-		{sockio.OpConnect, unix.ETIMEDOUT, sockstate.OutcomeConnectTimeout},
-		{sockio.OpConnect, unix.EADDRNOTAVAIL, sockstate.OutcomeNoLocalPort},
-		{sockio.OpBind, unix.EADDRNOTAVAIL, sockstate.OutcomeOther}, // an address that is not local
-		{sockio.OpBind, unix.EADDRINUSE, sockstate.OutcomeNoLocalPort},
-		{sockio.OpConnect, unix.EADDRINUSE, sockstate.OutcomeNoLocalPort},
-		{sockio.OpSocket, unix.EMFILE, sockstate.OutcomeNoFD},
-		{sockio.OpSocket, unix.ENFILE, sockstate.OutcomeNoFD},
-		{sockio.OpSocket, unix.ENOMEM, sockstate.OutcomeNoMemory},
-		{sockio.OpSocket, unix.ENOBUFS, sockstate.OutcomeNoMemory},
-		{sockio.OpConnect, unix.ENOBUFS, sockstate.OutcomeNoMemory},
-		{sockio.OpSetsockopt, unix.ENOMEM, sockstate.OutcomeNoMemory},
-		{sockio.OpConnect, unix.ENETUNREACH, sockstate.OutcomeUnreachable},
-		{sockio.OpConnect, unix.EHOSTUNREACH, sockstate.OutcomeUnreachable},
-		{sockio.OpConnect, unix.EHOSTDOWN, sockstate.OutcomeUnreachable},
-		{sockio.OpConnect, unix.ENETDOWN, sockstate.OutcomeUnreachable},
-		{sockio.OpConnect, unix.EACCES, sockstate.OutcomeOther},
-		{sockio.OpConnect, unix.EPERM, sockstate.OutcomeOther},
-		{sockio.OpSocket, unix.EAFNOSUPPORT, sockstate.OutcomeOther},
-		{sockio.OpSetsockopt, unix.ENOPROTOOPT, sockstate.OutcomeOther},
+		{sockio.OpConnect, syscall.ECONNREFUSED, sockstate.OutcomeRefused},
+		{sockio.OpConnect, syscall.ETIMEDOUT, sockstate.OutcomeConnectTimeout},
+		{sockio.OpConnect, syscall.EADDRNOTAVAIL, sockstate.OutcomeNoLocalPort},
+		{sockio.OpBind, syscall.EADDRNOTAVAIL, sockstate.OutcomeOther}, // an address that is not local
+		{sockio.OpBind, syscall.EADDRINUSE, sockstate.OutcomeNoLocalPort},
+		{sockio.OpConnect, syscall.EADDRINUSE, sockstate.OutcomeNoLocalPort},
+		{sockio.OpSocket, syscall.EMFILE, sockstate.OutcomeNoFD},
+		{sockio.OpSocket, syscall.ENFILE, sockstate.OutcomeNoFD},
+		{sockio.OpSocket, syscall.ENOMEM, sockstate.OutcomeNoMemory},
+		{sockio.OpSocket, syscall.ENOBUFS, sockstate.OutcomeNoMemory},
+		{sockio.OpConnect, syscall.ENOBUFS, sockstate.OutcomeNoMemory},
+		{sockio.OpSetsockopt, syscall.ENOMEM, sockstate.OutcomeNoMemory},
+		{sockio.OpConnect, syscall.ENETUNREACH, sockstate.OutcomeUnreachable},
+		{sockio.OpConnect, syscall.EHOSTUNREACH, sockstate.OutcomeUnreachable},
+		{sockio.OpConnect, syscall.EHOSTDOWN, sockstate.OutcomeUnreachable},
+		{sockio.OpConnect, syscall.ENETDOWN, sockstate.OutcomeUnreachable},
+		{sockio.OpConnect, syscall.EACCES, sockstate.OutcomeOther},
+		{sockio.OpConnect, syscall.EPERM, sockstate.OutcomeOther},
+		{sockio.OpSocket, syscall.EAFNOSUPPORT, sockstate.OutcomeOther},
+		{sockio.OpSetsockopt, syscall.ENOPROTOOPT, sockstate.OutcomeOther},
 	} {
 		if got := dialOutcome(tc.op, tc.e, false); got != tc.want {
 			t.Errorf("%v fails with %v: %v, want %v", tc.op, tc.e, got, tc.want)
@@ -101,7 +101,7 @@ func TestRecordBounds(t *testing.T) {
 func TestResultTotal(t *testing.T) {
 	group := func(n int64) GroupResult {
 		g := newGroupResult("")
-		g.Errnos[unix.EPROTO] = n
+		g.Errnos[syscall.EPROTO] = n
 		g.Ledger.Attempted, g.Warmup.Attempted = n, 10*n
 		g.Scheduled, g.Capped, g.Dropped, g.PeakOpen, g.Info.Sampled = n, n, n, n, n
 		record(g.Latency[sockstate.LatencyConnect], n)
@@ -110,10 +110,10 @@ func TestResultTotal(t *testing.T) {
 	r := Result{Groups: []GroupResult{group(1), group(2)}}
 	got := r.Total()
 	if got.Ledger.Attempted != 3 || got.Warmup.Attempted != 30 || got.Scheduled != 3 || got.Capped != 3 || got.Dropped != 3 ||
-		got.PeakOpen != 3 || got.Info.Sampled != 3 || got.Errnos[unix.EPROTO] != 3 || got.Latency[sockstate.LatencyConnect].TotalCount() != 2 {
+		got.PeakOpen != 3 || got.Info.Sampled != 3 || got.Errnos[syscall.EPROTO] != 3 || got.Latency[sockstate.LatencyConnect].TotalCount() != 2 {
 		t.Errorf("Total() = %+v", got)
 	}
-	if r.Groups[0].Errnos[unix.EPROTO] != 1 {
+	if r.Groups[0].Errnos[syscall.EPROTO] != 1 {
 		t.Error("Total changed its groups")
 	}
 }

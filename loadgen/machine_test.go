@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	"lastack/sockstate"
 	"lastack/sockstate/clock"
@@ -72,24 +72,24 @@ func TestOddCompletions(t *testing.T) {
 		errno  sockio.Errno
 	}{
 		{name: "a well-behaved peer", on: wellBehaved, want: sockstate.OutcomeFIN, closes: n},
-		{name: "socket: ENOMEM", on: dial(sockio.OpSocket, unix.ENOMEM, 0), want: sockstate.OutcomeNoMemory, noSYN: n},
-		{name: "socket: ENOBUFS", on: dial(sockio.OpSocket, unix.ENOBUFS, 0), want: sockstate.OutcomeNoMemory, noSYN: n},
-		{name: "socket: EMFILE", on: dial(sockio.OpSocket, unix.EMFILE, 0), want: sockstate.OutcomeNoFD, noSYN: n},
-		{name: "socket: ENFILE", on: dial(sockio.OpSocket, unix.ENFILE, 0), want: sockstate.OutcomeNoFD, noSYN: n},
-		{name: "socket: EAFNOSUPPORT", on: dial(sockio.OpSocket, unix.EAFNOSUPPORT, 0), want: sockstate.OutcomeOther, noSYN: n, errno: unix.EAFNOSUPPORT},
-		{name: "setsockopt: ENOPROTOOPT", on: dial(sockio.OpSetsockopt, unix.ENOPROTOOPT, 0), want: sockstate.OutcomeOther, noSYN: n, closes: n, errno: unix.ENOPROTOOPT},
-		{name: "bind: EADDRINUSE", on: dial(sockio.OpBind, unix.EADDRINUSE, 0), want: sockstate.OutcomeNoLocalPort, noSYN: n, closes: n},
-		{name: "bind: EADDRNOTAVAIL", on: dial(sockio.OpBind, unix.EADDRNOTAVAIL, 0), want: sockstate.OutcomeOther, noSYN: n, closes: n, errno: unix.EADDRNOTAVAIL},
-		{name: "connect: EADDRNOTAVAIL", on: dial(sockio.OpConnect, unix.EADDRNOTAVAIL, 0), want: sockstate.OutcomeNoLocalPort, noSYN: n, closes: n},
-		{name: "connect: ENOBUFS", on: dial(sockio.OpConnect, unix.ENOBUFS, 0), want: sockstate.OutcomeNoMemory, noSYN: n, closes: n},
-		{name: "connect: EHOSTUNREACH at once", on: dial(sockio.OpConnect, unix.EHOSTUNREACH, 0), want: sockstate.OutcomeUnreachable, noSYN: n, closes: n},
-		{name: "connect: EHOSTUNREACH after a SYN", on: dial(sockio.OpConnect, unix.EHOSTUNREACH, 1), want: sockstate.OutcomeUnreachable, closes: n},
-		{name: "connect: EHOSTDOWN", on: dial(sockio.OpConnect, unix.EHOSTDOWN, 1), want: sockstate.OutcomeUnreachable, closes: n},
-		{name: "connect: ETIMEDOUT", on: dial(sockio.OpConnect, unix.ETIMEDOUT, 1), want: sockstate.OutcomeConnectTimeout, closes: n},
-		{name: "connect: EPERM, as a firewall says", on: dial(sockio.OpConnect, unix.EPERM, 1), want: sockstate.OutcomeOther, closes: n, errno: unix.EPERM},
-		{name: "connect: EPROTO, by ICMP", on: dial(sockio.OpConnect, unix.EPROTO, 1), want: sockstate.OutcomeUnreachable, closes: n},
-		{name: "connect: EACCES, by ICMP", on: dial(sockio.OpConnect, unix.EACCES, 1), want: sockstate.OutcomeUnreachable, closes: n},
-		{name: "connect: EACCES at once", on: dial(sockio.OpConnect, unix.EACCES, 0), want: sockstate.OutcomeOther, noSYN: n, closes: n, errno: unix.EACCES},
+		{name: "socket: ENOMEM", on: dial(sockio.OpSocket, syscall.ENOMEM, 0), want: sockstate.OutcomeNoMemory, noSYN: n},
+		{name: "socket: ENOBUFS", on: dial(sockio.OpSocket, syscall.ENOBUFS, 0), want: sockstate.OutcomeNoMemory, noSYN: n},
+		{name: "socket: EMFILE", on: dial(sockio.OpSocket, syscall.EMFILE, 0), want: sockstate.OutcomeNoFD, noSYN: n},
+		{name: "socket: ENFILE", on: dial(sockio.OpSocket, syscall.ENFILE, 0), want: sockstate.OutcomeNoFD, noSYN: n},
+		{name: "socket: EAFNOSUPPORT", on: dial(sockio.OpSocket, syscall.EAFNOSUPPORT, 0), want: sockstate.OutcomeOther, noSYN: n, errno: syscall.EAFNOSUPPORT},
+		{name: "setsockopt: ENOPROTOOPT", on: dial(sockio.OpSetsockopt, syscall.ENOPROTOOPT, 0), want: sockstate.OutcomeOther, noSYN: n, closes: n, errno: syscall.ENOPROTOOPT},
+		{name: "bind: EADDRINUSE", on: dial(sockio.OpBind, syscall.EADDRINUSE, 0), want: sockstate.OutcomeNoLocalPort, noSYN: n, closes: n},
+		{name: "bind: EADDRNOTAVAIL", on: dial(sockio.OpBind, syscall.EADDRNOTAVAIL, 0), want: sockstate.OutcomeOther, noSYN: n, closes: n, errno: syscall.EADDRNOTAVAIL},
+		{name: "connect: EADDRNOTAVAIL", on: dial(sockio.OpConnect, syscall.EADDRNOTAVAIL, 0), want: sockstate.OutcomeNoLocalPort, noSYN: n, closes: n},
+		{name: "connect: ENOBUFS", on: dial(sockio.OpConnect, syscall.ENOBUFS, 0), want: sockstate.OutcomeNoMemory, noSYN: n, closes: n},
+		{name: "connect: EHOSTUNREACH at once", on: dial(sockio.OpConnect, syscall.EHOSTUNREACH, 0), want: sockstate.OutcomeUnreachable, noSYN: n, closes: n},
+		{name: "connect: EHOSTUNREACH after a SYN", on: dial(sockio.OpConnect, syscall.EHOSTUNREACH, 1), want: sockstate.OutcomeUnreachable, closes: n},
+		{name: "connect: EHOSTDOWN", on: dial(sockio.OpConnect, syscall.EHOSTDOWN, 1), want: sockstate.OutcomeUnreachable, closes: n},
+		{name: "connect: ETIMEDOUT", on: dial(sockio.OpConnect, syscall.ETIMEDOUT, 1), want: sockstate.OutcomeConnectTimeout, closes: n},
+		{name: "connect: EPERM, as a firewall says", on: dial(sockio.OpConnect, syscall.EPERM, 1), want: sockstate.OutcomeOther, closes: n, errno: syscall.EPERM},
+		{name: "connect: EPROTO, by ICMP", on: dial(sockio.OpConnect, syscall.EPROTO, 1), want: sockstate.OutcomeUnreachable, closes: n},
+		{name: "connect: EACCES, by ICMP", on: dial(sockio.OpConnect, syscall.EACCES, 1), want: sockstate.OutcomeUnreachable, closes: n},
+		{name: "connect: EACCES at once", on: dial(sockio.OpConnect, syscall.EACCES, 0), want: sockstate.OutcomeOther, noSYN: n, closes: n, errno: syscall.EACCES},
 		{name: "connect is silent", on: func(l *fakeLoop, c call) {
 			if c.op != sockio.OpConnect {
 				wellBehaved(l, c)
@@ -120,30 +120,30 @@ func TestOddCompletions(t *testing.T) {
 		{name: "send: ETIMEDOUT", on: func(l *fakeLoop, c call) {
 			if c.op == sockio.OpConnect {
 				l.complete(sockio.OpConnect, c.s, 0, 0)
-				l.complete(sockio.OpSend, c.s, unix.ETIMEDOUT, 0)
+				l.complete(sockio.OpSend, c.s, syscall.ETIMEDOUT, 0)
 				return
 			}
 			wellBehaved(l, c)
-		}, want: sockstate.OutcomeOther, closes: n, errno: unix.ETIMEDOUT},
-		{name: "recv: EHOSTUNREACH", on: fail(sockio.OpRecv, sockio.OpRecv, unix.EHOSTUNREACH, 0), want: sockstate.OutcomeOther, closes: n, errno: unix.EHOSTUNREACH},
-		{name: "recv: ECONNRESET", on: fail(sockio.OpRecv, sockio.OpRecv, unix.ECONNRESET, 0), want: sockstate.OutcomeCutInRequest, closes: n},
+		}, want: sockstate.OutcomeOther, closes: n, errno: syscall.ETIMEDOUT},
+		{name: "recv: EHOSTUNREACH", on: fail(sockio.OpRecv, sockio.OpRecv, syscall.EHOSTUNREACH, 0), want: sockstate.OutcomeOther, closes: n, errno: syscall.EHOSTUNREACH},
+		{name: "recv: ECONNRESET", on: fail(sockio.OpRecv, sockio.OpRecv, syscall.ECONNRESET, 0), want: sockstate.OutcomeCutInRequest, closes: n},
 		{name: "recv: EIO in the hold", on: func(l *fakeLoop, c call) {
 			if c.op == sockio.OpRecv && l.calls[sockio.OpRecv]%2 == 0 {
-				l.complete(sockio.OpRecv, c.s, unix.EIO, 0)
+				l.complete(sockio.OpRecv, c.s, syscall.EIO, 0)
 				return
 			}
 			wellBehaved(l, c)
-		}, change: func(_ *Plan, g *Group) { g.Hold, g.Connections = time.Minute, 1 }, want: sockstate.OutcomeOther, closes: n, errno: unix.EIO},
+		}, change: func(_ *Plan, g *Group) { g.Hold, g.Connections = time.Minute, 1 }, want: sockstate.OutcomeOther, closes: n, errno: syscall.EIO},
 		{name: "EOF came before the close", on: fail(sockio.OpPeerEnd, sockio.OpPeerEnd, 0, 0), want: sockstate.OutcomeClosedEarly, closes: n},
-		{name: "RST came before the close", on: fail(sockio.OpPeerEnd, sockio.OpPeerEnd, unix.ECONNRESET, 0), want: sockstate.OutcomeRSTReceived, closes: n},
-		{name: "RST came before the close by RST", on: fail(sockio.OpPeerEnd, sockio.OpPeerEnd, unix.ECONNRESET, 0), change: func(_ *Plan, g *Group) {
+		{name: "RST came before the close", on: fail(sockio.OpPeerEnd, sockio.OpPeerEnd, syscall.ECONNRESET, 0), want: sockstate.OutcomeRSTReceived, closes: n},
+		{name: "RST came before the close by RST", on: fail(sockio.OpPeerEnd, sockio.OpPeerEnd, syscall.ECONNRESET, 0), change: func(_ *Plan, g *Group) {
 			g.Close = mustPolicy("client:rst")
 		}, want: sockstate.OutcomeRSTReceived, closes: n},
-		{name: "the kernel gave up before the close", on: fail(sockio.OpPeerEnd, sockio.OpPeerEnd, unix.ETIMEDOUT, 0), want: sockstate.OutcomeOther, closes: n, errno: unix.ETIMEDOUT},
-		{name: "close: EIO", on: fail(sockio.OpClose, sockio.OpClose, unix.EIO, 0), want: sockstate.OutcomeFIN, closes: n},
+		{name: "the kernel gave up before the close", on: fail(sockio.OpPeerEnd, sockio.OpPeerEnd, syscall.ETIMEDOUT, 0), want: sockstate.OutcomeOther, closes: n, errno: syscall.ETIMEDOUT},
+		{name: "close: EIO", on: fail(sockio.OpClose, sockio.OpClose, syscall.EIO, 0), want: sockstate.OutcomeFIN, closes: n},
 		{name: "setsockopt SO_LINGER: EINVAL", on: func(l *fakeLoop, c call) {
 			if c.op == sockio.OpSetsockopt {
-				l.complete(sockio.OpSetsockopt, c.s, unix.EINVAL, 0)
+				l.complete(sockio.OpSetsockopt, c.s, syscall.EINVAL, 0)
 				return
 			}
 			wellBehaved(l, c)
@@ -151,9 +151,9 @@ func TestOddCompletions(t *testing.T) {
 		{name: "shutdown: ENOTCONN, and then the reset", on: func(l *fakeLoop, c call) {
 			switch {
 			case c.op == sockio.OpShutdown:
-				l.complete(sockio.OpShutdown, c.s, unix.ENOTCONN, 0)
+				l.complete(sockio.OpShutdown, c.s, syscall.ENOTCONN, 0)
 			case c.op == sockio.OpRecv && l.calls[sockio.OpShutdown] > 0 && l.calls[sockio.OpRecv]%2 == 0:
-				l.complete(sockio.OpRecv, c.s, unix.ECONNRESET, 0)
+				l.complete(sockio.OpRecv, c.s, syscall.ECONNRESET, 0)
 			default:
 				wellBehaved(l, c)
 			}
@@ -164,7 +164,7 @@ func TestOddCompletions(t *testing.T) {
 				return
 			}
 			l.complete(sockio.OpTimeout, 15, 0, 0)
-			l.complete(sockio.OpRecv, 14, unix.ECONNRESET, 0)
+			l.complete(sockio.OpRecv, 14, syscall.ECONNRESET, 0)
 			l.complete(sockio.OpWake, -1, 0, 0)
 		}, change: func(_ *Plan, g *Group) { g.Connections = 16 }, want: sockstate.OutcomeFIN, closes: n},
 	} {
@@ -205,7 +205,7 @@ func TestOddCompletions(t *testing.T) {
 func TestRefusedSlotsRest(t *testing.T) {
 	p := fakePlan(0)
 	p.Duration, p.Count = 100*time.Millisecond, 0
-	r := runFake(t, p, &fakeLoops{on: func(l *fakeLoop, c call) { l.complete(sockio.OpSocket, c.s, unix.ENOMEM, 0) }})
+	r := runFake(t, p, &fakeLoops{on: func(l *fakeLoop, c call) { l.complete(sockio.OpSocket, c.s, syscall.ENOMEM, 0) }})
 	// 2 slots, each once in 10 ms.
 	if n := r.Groups[0].Ledger.Attempted; n < 1 || n > 24 {
 		t.Errorf("attempted %d, want at most 22", n)
@@ -213,7 +213,7 @@ func TestRefusedSlotsRest(t *testing.T) {
 }
 
 func TestWorkerThatCannotStart(t *testing.T) {
-	want := &sockio.Error{Call: "epoll_create1", Errno: unix.EMFILE}
+	want := &sockio.Error{Call: "epoll_create1", Errno: syscall.EMFILE}
 	for _, workers := range []int{1, 3} {
 		p := fakePlan(5)
 		p.Workers, p.Groups[0].Connections = workers, 6
@@ -224,7 +224,7 @@ func TestWorkerThatCannotStart(t *testing.T) {
 			return nil
 		}}
 		_, err := New(Config{Plan: p, Backend: sockio.Backend{New: loops.new}})
-		if !errors.Is(err, unix.EMFILE) || !strings.Contains(err.Error(), "epoll_create1") {
+		if !errors.Is(err, syscall.EMFILE) || !strings.Contains(err.Error(), "epoll_create1") {
 			t.Errorf("New() = %v, want %v", err, want)
 		}
 		for i, l := range loops.made[:workers-1] {
@@ -237,7 +237,7 @@ func TestWorkerThatCannotStart(t *testing.T) {
 
 // A loop that fails ends the load; what was measured until then is returned.
 func TestLoopThatFails(t *testing.T) {
-	want := &sockio.Error{Call: "epoll_wait", Errno: unix.EBADF}
+	want := &sockio.Error{Call: "epoll_wait", Errno: syscall.EBADF}
 	for _, tc := range []struct {
 		name   string
 		change func(p *Plan, g *Group)
@@ -265,7 +265,7 @@ func TestLoopThatFails(t *testing.T) {
 			mustStart(context.Background(), t, g)
 			<-g.Done()
 			r, err := g.Wait()
-			if !errors.Is(err, unix.EBADF) || !strings.Contains(err.Error(), "load worker ") {
+			if !errors.Is(err, syscall.EBADF) || !strings.Contains(err.Error(), "load worker ") {
 				t.Errorf("Wait() = %v, want %v of a worker", err, want)
 			}
 			l := &r.Groups[0].Ledger
@@ -279,7 +279,7 @@ func TestLoopThatFails(t *testing.T) {
 			if r.Interrupted {
 				t.Error("the result says that it was interrupted, but nobody did")
 			}
-			if err := g.Close(); !errors.Is(err, unix.EBADF) {
+			if err := g.Close(); !errors.Is(err, syscall.EBADF) {
 				t.Errorf("Close() = %v, want %v", err, want)
 			}
 		})

@@ -295,8 +295,11 @@ func TestMaster(t *testing.T) {
 	t.Parallel()
 	args := reference{Shutdown: "graceful", Exchange: http, Addr: at, Delay: 4 * time.Second}.args()
 	shell := []string{"/bin/sh", "-c", `"$0" "$@" & trap "kill -TERM $!; exit 0" TERM; wait`}
+	l := small()
+	l.ConnectTimeout, l.RequestTimeout = time.Minute, time.Minute // far above the delay, for a busy machine
+	l.Arrivals = 20
 	tr := trial{
-		Load: small(),
+		Load: l,
 		Stop: Stop{Exec: append(shell, args...), After: 20 * time.Millisecond, Grace: 3 * time.Second, Then: syscall.SIGKILL, Watch: 20 * time.Millisecond},
 	}
 	run := tr.drained(t)

@@ -65,7 +65,7 @@ torture:
 
 lint:
 	$(LINT) run ./...
-	@set -e; for system in darwin/arm64 windows/amd64 linux/386 linux/arm64; do echo "go build for $$system"; CGO_ENABLED=0 GOOS=$${system%/*} GOARCH=$${system#*/} go build ./...; done
+	@set -e; for system in darwin/arm64 windows/amd64 linux/386 linux/arm64; do echo "go build, go vet for $$system"; export CGO_ENABLED=0 GOOS=$${system%/*} GOARCH=$${system#*/}; go build ./...; go vet ./...; done
 
 fmt:
 	$(LINT) fmt ./...

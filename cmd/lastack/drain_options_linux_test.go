@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,18 +13,6 @@ import (
 	"lastack/bench/process"
 	"lastack/sockstate/exchange"
 )
-
-// programs puts programs of the given names into PATH, and nothing else.
-func programs(t *testing.T, names ...string) {
-	t.Helper()
-	dir := t.TempDir()
-	for _, n := range names {
-		if err := os.WriteFile(filepath.Join(dir, n), nil, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Setenv("PATH", dir)
-}
 
 // TestDrainConfig reads command lines, as far as they do not depend on the host.
 func TestDrainConfig(t *testing.T) {

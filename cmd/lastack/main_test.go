@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -58,6 +59,18 @@ func TestHelpExamples(t *testing.T) {
 			})
 		}
 	}
+}
+
+// programs puts programs of the given names into PATH, and nothing else.
+func programs(t *testing.T, names ...string) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, n := range names {
+		if err := os.WriteFile(filepath.Join(dir, n), nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir)
 }
 
 // splitShell splits a line into words as a shell does, up to a pipe or redirection. What $(...) would print is

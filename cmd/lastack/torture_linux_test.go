@@ -311,7 +311,7 @@ var calls = []struct {
 	{"statfs", unix.SYS_STATFS, []syscall.Errno{unix.ENOSYS}},
 	{"readlinkat", unix.SYS_READLINKAT, []syscall.Errno{unix.EACCES, unix.ENOENT}},
 	{"getdents64", unix.SYS_GETDENTS64, []syscall.Errno{unix.EACCES}},
-	{"newfstatat", unix.SYS_NEWFSTATAT, []syscall.Errno{unix.EACCES, unix.ENOENT}},
+	{"newfstatat", sysNewfstatat, []syscall.Errno{unix.EACCES, unix.ENOENT}},
 	{"fstat", unix.SYS_FSTAT, []syscall.Errno{unix.ENOMEM}},
 	{"openat", unix.SYS_OPENAT, []syscall.Errno{unix.EACCES, unix.EMFILE, unix.ENOENT}},
 	{"pread64", unix.SYS_PREAD64, []syscall.Errno{unix.EIO}},

@@ -51,6 +51,14 @@ func pollNow(fd int32) int16 {
 	return p.Revents
 }
 
+// hasData reports whether a socket that poll(2) calls readable has data. tcp_poll takes no lock: a FIN that tcp_queue_rcv has taken counts
+// as a byte there until tcp_fin has marked the end. SIOCINQ takes the lock (tcp_ioctl).
+func hasData(fd int32) bool {
+	var n int32
+	_, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCINQ, uintptr(unsafe.Pointer(&n)))
+	return e != 0 || n > 0
+}
+
 // discardAtMost is more than any receive queue holds (tcp_rmem).
 const discardAtMost = 1 << 30
 

@@ -76,7 +76,7 @@ func (l *epoll) polled(k *epollSock, s Sock) (done bool) {
 			return false
 		}
 		k.flag |= sockReadable
-		if ready&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0 {
+		if ready&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0 || !hasData(k.fd()) {
 			k.flag |= sockHup
 		}
 	}

@@ -100,16 +100,13 @@ func (l *uring) completed(r *uringRing, c *ring.CQE) {
 	case markRecv:
 		l.received(r, k, s, e, c)
 	case markPoll:
-		k.flag &^= ringPoll
-		n := 0
-		if _, stashed := l.stash[s]; stashed {
-			n, e = 1, 0
-		} else if e == unix.ECANCELED {
-			e = 0 // by recallNext: a reset is known
-		} else if e == 0 && c.Res&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) == 0 {
-			n = 1
+		if _, stashed := l.stash[s]; !stashed && e == 0 && c.Res&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) == 0 {
+			l.peek(k, s)
+			return
 		}
-		l.complete(OpPoll, s, e, n)
+		l.polled(k, s, e, 0)
+	case markPeek:
+		l.peeked(k, s, e, c)
 	case markPeerEnd, markPeerEndKeep:
 		l.peerEnded(k, s, mark, e, c)
 		l.closed(s, 0)
@@ -312,6 +309,32 @@ func (l *uring) received(r *uringRing, k *uringSock, s Sock, e Errno, c *ring.CQ
 	}
 	l.handler.Complete(&l.c)
 	l.recycle(r, c) // even a failed recv may have taken a buffer
+}
+
+// polled completes a Poll.
+func (l *uring) polled(k *uringSock, s Sock, e Errno, n int) {
+	k.flag &^= ringPoll
+	if _, stashed := l.stash[s]; stashed {
+		n, e = 1, 0
+	} else if e == unix.ECANCELED {
+		e = 0 // by recallNext: a reset is known
+	}
+	l.complete(OpPoll, s, e, n)
+}
+
+// peeked completes a Poll that found data, or the end.
+func (l *uring) peeked(k *uringSock, s Sock, e Errno, c *ring.CQE) {
+	switch _, stashed := l.stash[s]; {
+	case e == unix.EAGAIN && !stashed && k.flag&ringReset == 0: // a recv that was cancelled too late took it, and is yet to complete
+		l.poll(k, s)
+	case IsReset(e):
+		k.flag |= ringReset // for the recv that follows: this request has consumed the error
+		l.polled(k, s, 0, 0)
+	case e != 0:
+		l.polled(k, s, 0, 0)
+	default:
+		l.polled(k, s, 0, int(c.Res))
+	}
 }
 
 // peerEnded completes a PeerEnd that found the peer's end.

@@ -128,6 +128,7 @@ const (
 	markSend
 	markRecv
 	markPoll
+	markPeek
 	markPeerEnd
 	markPeerEndKeep
 	markLinger

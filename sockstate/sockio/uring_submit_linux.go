@@ -188,8 +188,19 @@ func (l *uring) Poll(s Sock) {
 		l.localComplete(Completion{Op: OpPoll, Sock: s})
 		return
 	}
+	l.poll(k, s)
+}
+
+func (l *uring) poll(k *uringSock, s Sock) {
 	l.push(s, ring.SQE{
 		Op: ring.OpPollAdd, Flags: ring.FixedFile, OpFlags: unix.POLLIN | unix.POLLRDHUP, UserData: k.data(markPoll, s),
+	})
+}
+
+// peek follows a poll that found data, for the reason that hasData has: a recv takes the lock, too. With MSG_TRUNC it copies nothing.
+func (l *uring) peek(k *uringSock, s Sock) {
+	l.push(s, ring.SQE{
+		Op: ring.OpRecv, Flags: ring.FixedFile, Len: 1, OpFlags: unix.MSG_PEEK | unix.MSG_TRUNC | unix.MSG_DONTWAIT, UserData: k.data(markPeek, s),
 	})
 }
 
@@ -311,7 +322,7 @@ func (l *uring) Cancel(s Sock) {
 		case markRecv:
 			wanted &^= ringRecv
 			k.inflight--
-		case markPoll:
+		case markPoll, markPeek:
 			wanted &^= ringPoll
 			k.inflight--
 		default: // not cancelled; or a listener's or the waker's, whose slot is another number

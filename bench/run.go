@@ -38,8 +38,10 @@ const phaseLoad = "load"
 type experiment struct {
 	setup   *setup.Setup
 	sandbox *sandbox.Sandbox // nil: this process's namespace
-	status  record.Sandbox
-	emit    func(record.Event)
+	// clientNS and serverNS are the namespaces of both ends; nil: this process's.
+	clientNS, serverNS *netns.NS
+	status             record.Sandbox
+	emit               func(record.Event)
 
 	plan    loadgen.Plan   // with the address of the embedded server
 	facts   *host.Facts    // the client's namespace is this process's
@@ -67,6 +69,9 @@ type experiment struct {
 // with an error: what could be saved of a run that failed.
 func Run(ctx context.Context, s setup.Setup, env cell.Env) (*record.Run, error) {
 	e := &experiment{setup: &s, sandbox: env.Sandbox, status: env.Status, emit: env.Emit, plan: s.Plan}
+	if e.sandbox != nil {
+		e.clientNS, e.serverNS = e.sandbox.Client, e.sandbox.Server
+	}
 	defer e.close()
 	if err := e.prepare(ctx); err != nil {
 		return nil, err
@@ -90,7 +95,7 @@ func (e *experiment) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	if e.sandbox != nil {
-		if err := e.clientNS().Do(s.CheckSources); err != nil {
+		if err := e.clientNS.Do(s.CheckSources); err != nil {
 			return err
 		}
 	}
@@ -118,18 +123,16 @@ func (e *experiment) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	e.before = e.read()
-	e.load, err = loadgen.New(loadgen.Config{Plan: e.plan, Namespace: e.clientNS(), Slots: s.Slots, Backend: e.backend, CPUs: s.CPUs, Unfiltered: e.unfiltered(), StartAt: s.StartAt})
+	e.load, err = loadgen.New(loadgen.Config{Plan: e.plan, Namespace: e.clientNS, Slots: s.Slots, Backend: e.backend, CPUs: s.CPUs, Unfiltered: e.unfiltered(), StartAt: s.StartAt})
 	return err
 }
 
 // targets lists the addresses that the load connects to, without duplicates.
 func (e *experiment) targets() []netip.AddrPort {
 	var all []netip.AddrPort
-	seen := make(map[netip.AddrPort]bool)
 	for i := range e.plan.Groups {
 		for _, t := range e.plan.Groups[i].Targets {
-			if !seen[t] {
-				seen[t] = true
+			if !slices.Contains(all, t) {
 				all = append(all, t)
 			}
 		}
@@ -137,34 +140,18 @@ func (e *experiment) targets() []netip.AddrPort {
 	return all
 }
 
-func (e *experiment) clientNS() *netns.NS {
-	if e.sandbox == nil {
-		return nil
-	}
-	return e.sandbox.Client
-}
-
-func (e *experiment) serverNS() *netns.NS {
-	if e.sandbox == nil {
-		return nil
-	}
-	return e.sandbox.Server
-}
-
 // unfiltered reports whether there is no firewall between client and server: a sandbox has one only for packet loss.
 func (e *experiment) unfiltered() bool { return e.sandbox != nil && e.status.Loss == "" }
 
 // split reports whether client and server have separate namespaces.
-func (e *experiment) split() bool {
-	return e.sandbox != nil && e.sandbox.Client != e.sandbox.Server
-}
+func (e *experiment) split() bool { return e.clientNS != e.serverNS }
 
 // namespaces lists the namespaces to observe, the client's first.
 func (e *experiment) namespaces() []*netns.NS {
 	if e.split() {
-		return []*netns.NS{e.clientNS(), e.serverNS()}
+		return []*netns.NS{e.clientNS, e.serverNS}
 	}
-	return []*netns.NS{e.clientNS()}
+	return []*netns.NS{e.clientNS}
 }
 
 // serve starts the embedded server and points the load at it.
@@ -174,7 +161,7 @@ func (e *experiment) serve() error {
 		return err
 	}
 	c := *e.setup.Server
-	c.Namespace, c.Backend = e.serverNS(), e.backend
+	c.Namespace, c.Backend = e.serverNS, e.backend
 	for _, port := range e.setup.ServerPorts {
 		c.Addrs = []netip.AddrPort{netip.AddrPortFrom(addr, port)}
 		if e.server, err = server.Start(c); err == nil {

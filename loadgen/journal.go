@@ -228,11 +228,7 @@ func (j *log) request(g *group, k *conn, s sockio.Sock, f Fate, at int64) {
 			return
 		}
 	}
-	if len(j.requests) == maxEntries {
-		j.overflow++
-		return
-	}
-	j.requests = append(j.requests, RequestEntry{
+	keep(j, &j.requests, RequestEntry{
 		Conn: l.ID, Group: g.index, Fate: f, Partial: g.Keep == KeepPartial, Early: !j.keepsAll, Touched: t, Unacked: late, Unsent: cut,
 		Nth: nth, Status: status, Sent: k.mark, Ended: at,
 	})
@@ -260,11 +256,16 @@ func (j *log) end(g *group, k *conn, s sockio.Sock, o sockstate.Outcome, open bo
 	if !j.keepsAll && (e.End == EndByClient || e.End == EndOpen) {
 		return
 	}
-	if len(j.conns) == maxEntries {
+	keep(j, &j.conns, e)
+}
+
+// keep adds an entry, if there is room.
+func keep[E any](j *log, list *[]E, e E) {
+	if len(*list) == maxEntries {
 		j.overflow++
 		return
 	}
-	j.conns = append(j.conns, e)
+	*list = append(*list, e)
 }
 
 // logLost adds the request under way on s, which will not be answered.

@@ -92,10 +92,15 @@ func (g *Group) validate() error {
 			return sockstate.BadValue("target", t, "want an address and a port that can be connected to")
 		}
 	}
-	if err := checkTimes([]fieldTime{
-		{"hold", g.Hold, 0}, {"plateau", g.Plateau, 0}, {"think", g.Think, 0},
-		{"connect-timeout", g.ConnectTimeout, 1}, {"request-timeout", g.RequestTimeout, 1}, {"close-timeout", g.CloseTimeout, 1},
-	}); err != nil {
+	times := []fieldTime{
+		{"hold", g.Hold, 0},
+		{"plateau", g.Plateau, 0},
+		{"think", g.Think, 0},
+		{"connect-timeout", g.ConnectTimeout, 1},
+		{"request-timeout", g.RequestTimeout, 1},
+		{"close-timeout", g.CloseTimeout, 1},
+	}
+	if err := checkTimes(times); err != nil {
 		return err
 	}
 	switch {

@@ -57,7 +57,7 @@ func degradedIf(bad bool) Status {
 // limits judges the limits of this process and this machine, except those of the network.
 func (j *judge) limits() {
 	f := j.facts
-	j.group = groupLimits
+	j.group = "limits"
 
 	cpus := fmt.Sprintf("%d, shared by load, embedded server and observers", f.CPUs)
 	few := f.CPUs < 2
@@ -157,7 +157,7 @@ func missingCapabilities(f *Facts) (missing []string) {
 // connection's life.
 func (j *judge) network() {
 	f := j.facts
-	j.group = groupNetwork
+	j.group = "network"
 	lasts := sockstate.TimeWaitLasts(f.HZ)
 	bySysctl := j.inSandbox(", in a sandbox by --sysctl")
 

@@ -12,34 +12,16 @@ const notYet = "; not used by this version"
 // kernel judges what the kernel allows this process.
 func (j *judge) kernel() {
 	k := j.features
-	j.group = groupFeatures
+	j.group = "features"
 	j.sandbox()
 
 	j.feature("sock_diag", k.SockDiag, Degraded, "censuses of TCP states over netlink",
 		"--census falls back to /proc/net/tcp, several times slower",
 		needs{denied: "a security policy forbids it", unsupported: "build or load the kernel modules inet_diag and tcp_diag"})
 
-	// Inside a sandbox the process is root of its network namespace, and may do both.
-	inside := j.hasSandbox()
-	destroy, loss := k.SockDestroy, k.NFTables
-	const inSandbox = "needs CAP_NET_ADMIN, which a sandbox gives"
-	switch {
-	case !inside: // sandbox has said it
-	case destroy.Answer == sockstate.AnswerDenied:
-		j.say("SOCK_DESTROY", OK, inSandbox, "")
-	default:
-		j.feature("SOCK_DESTROY", destroy, Degraded, "a sandbox can end its remaining sockets at once",
-			"sockets that still retransmit outlive a sandbox by up to minutes",
-			needs{denied: j.privilege("CAP_NET_ADMIN"), unsupported: "a kernel with CONFIG_INET_DIAG_DESTROY"})
-	}
-	switch {
-	case !inside:
-	case loss.Answer == sockstate.AnswerDenied:
-		j.say("nf_tables", OK, inSandbox, "")
-	default:
-		j.feature("nf_tables", loss, Blocked, "--loss can drop packets in a sandbox", "no --loss",
-			needs{denied: j.privilege("CAP_NET_ADMIN"), unsupported: "build or load the kernel module nf_tables"})
-	}
+	j.ofSandbox("SOCK_DESTROY", k.SockDestroy, Degraded, "a sandbox can end its remaining sockets at once",
+		"sockets that still retransmit outlive a sandbox by up to minutes", "a kernel with CONFIG_INET_DIAG_DESTROY")
+	j.ofSandbox("nf_tables", k.NFTables, Blocked, "--loss can drop packets in a sandbox", "no --loss", "build or load the kernel module nf_tables")
 
 	j.feature("IP_LOCAL_PORT_RANGE", k.LocalPortRange, Blocked, "--source-ports limits the local ports of a load", "no --source-ports",
 		needs{unsupported: "Linux 6.3 or newer" + j.inSandbox("; in a sandbox --sysctl net.ipv4.ip_local_port_range does the same")})
@@ -66,6 +48,18 @@ func (j *judge) kernel() {
 	j.feature("packet sockets", k.Packet, Degraded, "drain orders events by the kernel's packet timestamps",
 		"drain orders events by when its clients saw them; the clients' loop lag is the uncertainty",
 		needs{denied: j.privilege("CAP_NET_RAW"), unsupported: "build or load the kernel module af_packet"})
+}
+
+// ofSandbox is feature for what needs CAP_NET_ADMIN: inside a sandbox the process is root of its network namespace, and has it. Without a
+// sandbox it says nothing, since sandbox has said it.
+func (j *judge) ofSandbox(subject string, f Feature, otherwise Status, works, without, unsupported string) {
+	switch {
+	case !j.hasSandbox():
+	case f.Answer == sockstate.AnswerDenied:
+		j.say(subject, OK, "needs CAP_NET_ADMIN, which a sandbox gives", "")
+	default:
+		j.feature(subject, f, otherwise, works, without, needs{denied: j.privilege("CAP_NET_ADMIN"), unsupported: unsupported})
+	}
 }
 
 // needs holds the remedies.

@@ -11,13 +11,6 @@ const (
 	Blocked  Status = "blocked"
 )
 
-// The groups of lines.
-const (
-	groupLimits   = "limits"
-	groupNetwork  = "network"
-	groupFeatures = "features"
-)
-
 // Line is one finding.
 type Line struct {
 	Group   string `json:"group"`

@@ -88,17 +88,17 @@ func latency(s scope, name, what string) Value {
 	return v
 }
 
+// summarized lists the percentiles of a record's summary, in their order.
+func summarized(l *record.Latency) []struct{ p, us float64 } {
+	return []struct{ p, us float64 }{{50, l.P50Us}, {90, l.P90Us}, {99, l.P99Us}, {99.9, l.P999Us}}
+}
+
 // percentileOf takes a percentile from the summary, or else from the histogram.
 func percentileOf(l *record.Latency, p float64) (us float64, err error) {
-	switch p {
-	case 50:
-		return l.P50Us, nil
-	case 90:
-		return l.P90Us, nil
-	case 99:
-		return l.P99Us, nil
-	case 99.9:
-		return l.P999Us, nil
+	for _, s := range summarized(l) {
+		if s.p == p {
+			return s.us, nil
+		}
 	}
 	h, err := l.Histogram()
 	if err != nil {
@@ -112,15 +112,10 @@ func slowest(l *record.Latency, p float64) (us float64) {
 	if h, err := l.Histogram(); err == nil {
 		return float64(record.Percentile(h, p)) / 1e3
 	}
-	switch {
-	case p <= 50:
-		return l.P50Us
-	case p <= 90:
-		return l.P90Us
-	case p <= 99:
-		return l.P99Us
-	case p <= 99.9:
-		return l.P999Us
+	for _, s := range summarized(l) {
+		if p <= s.p {
+			return s.us
+		}
 	}
 	return l.MaxUs
 }

@@ -37,7 +37,7 @@ func ParseThreshold(kind, expr string) (Threshold, error) {
 	name, rest := strings.TrimSpace(expr[:i]), expr[i:]
 	j := len(rest) - len(strings.TrimLeft(rest, "<>=!"))
 	op, value := rest[:j], strings.TrimSpace(rest[j:])
-	if !slices.Contains([]string{"<", "<=", ">", ">=", "==", "!="}, op) {
+	if operators[op] == nil {
 		return fail("unknown operator %q, accepted are < <= > >= == !=", op)
 	}
 	m, err := Lookup(kind, name)
@@ -102,21 +102,15 @@ func doubt(v Value) string {
 	return because("at least that: "+v.Doubt, v.Reason)
 }
 
-func (t Threshold) compare(got float64) bool {
-	switch t.op {
-	case "<":
-		return got < t.bound
-	case "<=":
-		return got <= t.bound
-	case ">":
-		return got > t.bound
-	case ">=":
-		return got >= t.bound
-	case "==":
-		return got == t.bound
-	default:
-		return got != t.bound
-	}
+func (t Threshold) compare(got float64) bool { return operators[t.op](got, t.bound) }
+
+var operators = map[string]func(got, bound float64) bool{
+	"<":  func(got, bound float64) bool { return got < bound },
+	"<=": func(got, bound float64) bool { return got <= bound },
+	">":  func(got, bound float64) bool { return got > bound },
+	">=": func(got, bound float64) bool { return got >= bound },
+	"==": func(got, bound float64) bool { return got == bound },
+	"!=": func(got, bound float64) bool { return got != bound },
 }
 
 func (u Unit) accepts() string {

@@ -203,20 +203,21 @@ func (c *Cell) Wait() (result json.RawMessage, err error) {
 
 // Left says, after Wait, that sockets may outlive the sandbox; nil if none does. It is not a failure of the job.
 func (c *Cell) Left() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.end == nil || c.end.Left == "" {
-		return nil
+	if left := c.ending().Left; left != "" {
+		return errors.New(left)
 	}
-	return errors.New(c.end.Left)
+	return nil
 }
 
 // Dropped is, after Wait, the number of events dropped because too many were unread.
-func (c *Cell) Dropped() int64 {
+func (c *Cell) Dropped() int64 { return c.ending().Dropped }
+
+// ending is the last message; the zero value if there was none.
+func (c *Cell) ending() (end ending) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.end == nil {
-		return 0
+	if c.end != nil {
+		end = *c.end
 	}
-	return c.end.Dropped
+	return end
 }

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
@@ -22,15 +23,6 @@ const (
 	// Veth puts client and server in a namespace each, joined by a veth pair.
 	Veth Topology = "veth"
 )
-
-// parseTopology reads lo or veth.
-func parseTopology(s string) (Topology, error) {
-	switch t := Topology(s); t {
-	case Lo, Veth:
-		return t, nil
-	}
-	return "", fmt.Errorf("unknown topology %q: want lo or veth", s)
-}
 
 // Mode is how a sandbox is made, as in the run record.
 type Mode string
@@ -76,17 +68,12 @@ func Range6() netip.Prefix { return netip.MustParsePrefix("fd6c:6173:7461:3::/11
 // VethClient4 is the client's IPv4 range with Veth; the link's own address is in the first 256.
 func VethClient4() netip.Prefix { return netip.MustParsePrefix("198.18.0.0/16") }
 
-func (s Spec) topology() Topology {
-	if s.Topology == "" {
-		return Lo
-	}
-	return s.Topology
-}
+func (s Spec) topology() Topology { return cmp.Or(s.Topology, Lo) }
 
 // validate checks fields that did not come from their parsers.
 func (s Spec) validate() error {
-	if _, err := parseTopology(string(s.topology())); err != nil {
-		return err
+	if t := s.topology(); t != Lo && t != Veth {
+		return fmt.Errorf("unknown topology %q: want lo or veth", t)
 	}
 	switch s.Mode {
 	case "", Root, User:

@@ -133,14 +133,14 @@ func FuzzParseLoss(f *testing.F) {
 	})
 }
 
-func TestParseTopology(t *testing.T) {
+func TestTopology(t *testing.T) {
 	for _, want := range []Topology{Lo, Veth} {
-		if got, err := parseTopology(string(want)); err != nil || got != want {
-			t.Errorf("%s: %s, %v", want, got, err)
+		if err := (Spec{Topology: want}).validate(); err != nil {
+			t.Errorf("%s: %v", want, err)
 		}
 	}
-	for _, bad := range []string{"", "LO", "bridge"} {
-		if _, err := parseTopology(bad); err == nil || !strings.Contains(err.Error(), "want lo or veth") {
+	for _, bad := range []string{"LO", "bridge"} {
+		if err := (Spec{Topology: Topology(bad)}).validate(); err == nil || !strings.Contains(err.Error(), "want lo or veth") {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}

@@ -9,14 +9,13 @@ import (
 )
 
 // recordPlan converts a plan for the record by way of JSON, as both types have the same keys.
-func recordPlan(p *loadgen.Plan) (record.Plan, error) {
+func recordPlan(p *loadgen.Plan) (r record.Plan, err error) {
 	b, err := json.Marshal(p)
-	if err != nil {
-		return record.Plan{}, fmt.Errorf("encode the plan: %w", err)
+	if err == nil {
+		err = json.Unmarshal(b, &r)
 	}
-	var r record.Plan
-	if err := json.Unmarshal(b, &r); err != nil {
-		return record.Plan{}, fmt.Errorf("encode the plan: %w", err)
+	if err != nil {
+		return r, fmt.Errorf("encode the plan: %w", err)
 	}
 	return r, nil
 }

@@ -74,7 +74,8 @@ func (r *resolver) sourceRange() netip.Prefix {
 	case r.V6 && r.Sandbox == nil:
 		return netip.Prefix{}
 	case r.V6:
-		return afterFirst(sandbox.Range6())
+		p := sandbox.Range6()
+		return netip.PrefixFrom(p.Addr().Next(), p.Bits()) // the first is the subnet-router anycast address (RFC 4291, section 2.6.1)
 	case r.Sandbox == nil || r.Sandbox.Topology != sandbox.Veth:
 		return netip.PrefixFrom(netip.AddrFrom4([4]byte{127, 1, 0, 1}), 8)
 	}
@@ -83,14 +84,6 @@ func (r *resolver) sourceRange() netip.Prefix {
 	b := client.Addr().As4()
 	b[2], b[3] = 1, 1
 	return netip.PrefixFrom(netip.AddrFrom4(b), client.Bits())
-}
-
-// afterFirst skips the first address of an IPv6 prefix, the subnet-router anycast address (RFC 4291, section 2.6.1).
-func afterFirst(p netip.Prefix) netip.Prefix {
-	if !p.IsValid() {
-		return p
-	}
-	return netip.PrefixFrom(p.Addr().Next(), p.Bits())
 }
 
 // checkSources refuses source addresses and ports that the load would not be sent from.

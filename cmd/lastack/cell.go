@@ -57,7 +57,7 @@ func measure[Input any](cmd *cobra.Command, f *resultFlags, j cell.Job[Input], i
 	defer stop()
 	shown := newDisplay(cmd.ErrOrStderr())
 	defer shown.close()
-	out, err := openOutput(f.output, shown)
+	out, err := openDestination("output", f.output, shown)
 	if err != nil {
 		return err
 	}

@@ -39,8 +39,11 @@ type destination struct {
 	file *os.File
 }
 
-// openDestination finds out what path is and whether it can be written. The error is a usage error if another path would help.
+// openDestination finds out what path is and whether it can be written. It returns nil for an empty path. The error is a usage error if another path would help.
 func openDestination(flag, path string, stderr io.Writer) (*destination, error) {
+	if path == "" {
+		return nil, nil
+	}
 	d := &destination{flag: flag, path: path, stderr: stderr}
 	if err := d.open(); err != nil {
 		if p, ok := errors.AsType[*fs.PathError](err); ok {

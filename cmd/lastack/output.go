@@ -26,14 +26,6 @@ func checkOutput(given bool, path string) error {
 	return err
 }
 
-// openOutput returns nil for an empty path.
-func openOutput(path string, stderr io.Writer) (*destination, error) {
-	if path == "" {
-		return nil, nil
-	}
-	return openDestination("output", path, stderr)
-}
-
 // save saves a record. If that fails, it saves it to a temporary file, since this is the only copy. A signal to end the run cancels ctx.
 func (d *destination) save(ctx context.Context, r *record.Run) error {
 	if d == nil {

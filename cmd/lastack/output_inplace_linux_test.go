@@ -103,7 +103,7 @@ func TestOutputLosesItsDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := host.WithoutCapabilities(func() error {
-		out, err := openOutput(path, io.Discard)
+		out, err := openDestination("output", path, io.Discard)
 		if err != nil {
 			return err
 		}
@@ -129,7 +129,7 @@ func TestOutputInPlaceKeepsCapabilities(t *testing.T) {
 		if err := errors.Join(os.WriteFile(path, nil, 0o644), os.Chmod(dir, tt.mode)); err != nil {
 			t.Fatal(err)
 		}
-		out, err := openOutput(path, io.Discard)
+		out, err := openDestination("output", path, io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -331,7 +331,7 @@ func TestOutputInPlaceSwapped(t *testing.T) {
 			}
 			defer func() { _ = os.Chmod(dir, 0o700) }()
 			err := host.WithoutCapabilities(func() error {
-				out, err := openOutput(path, io.Discard)
+				out, err := openDestination("output", path, io.Discard)
 				if err != nil {
 					t.Error(err)
 					return nil
@@ -438,11 +438,11 @@ func TestOutputAppendOnlyDirectory(t *testing.T) {
 			appendOnly()
 		}
 		var stderr bytes.Buffer
-		out, err := openOutput(path, &stderr)
+		out, err := openDestination("output", path, &stderr)
 		if !late {
 			name := strings.TrimSuffix(files(t, dir), " run.json")
 			if codeOf(err, true) != exitUsage || !strings.Contains(err.Error(), filepath.Join(dir, name)+" is left: operation not permitted") || !strings.HasPrefix(name, ".lastack-") || strings.Contains(name, " ") {
-				t.Errorf("openOutput = %v; the directory has %s", err, files(t, dir))
+				t.Errorf("openDestination = %v; the directory has %s", err, files(t, dir))
 			}
 			if content(t, path) != "old" {
 				t.Errorf("the file holds %.40q", content(t, path))

@@ -57,7 +57,7 @@ func files(t *testing.T, dir string) string {
 
 // save is the whole life of a destination.
 func save(path string) error {
-	out, err := openOutput(path, io.Discard)
+	out, err := openDestination("output", path, io.Discard)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func TestOutputReplaces(t *testing.T) {
 			}
 			wasLink, _ := os.Readlink(path)
 			before, _ := os.ReadFile(target)
-			out, err := openOutput(path, io.Discard)
+			out, err := openDestination("output", path, io.Discard)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -165,7 +165,7 @@ func TestOutputNotWritten(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		out, err := openOutput(path, io.Discard)
+		out, err := openDestination("output", path, io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,9 +181,9 @@ func TestOutputNotWritten(t *testing.T) {
 }
 
 func TestNoOutput(t *testing.T) {
-	out, err := openOutput("", io.Discard)
+	out, err := openDestination("output", "", io.Discard)
 	if out != nil || err != nil {
-		t.Fatalf("openOutput(\"\") = %v, %v", out, err)
+		t.Fatalf("openDestination(\"\") = %v, %v", out, err)
 	}
 	if err := out.save(t.Context(), sampleRun()); err != nil || out.waits() {
 		t.Error(err, out.waits())
@@ -252,7 +252,7 @@ func TestOutputPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	var said bytes.Buffer
-	out, err := openOutput(path, &said)
+	out, err := openDestination("output", path, &said)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,7 +299,7 @@ func TestOutputPipeNobodyReads(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			var said bytes.Buffer
-			out, err := openOutput(path, &said)
+			out, err := openDestination("output", path, &said)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -76,7 +76,7 @@ With --exchange http:/ it answers every path alike, after --delay, or after
 			if err := o.complete(cmd); err != nil {
 				return err
 			}
-			ledger, err := openLedger(o.ledger, cmd.Flags().Changed("ledger"), cmd.ErrOrStderr())
+			ledger, err := openDestination("ledger", o.ledger, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -109,6 +109,8 @@ func (o *serveOptions) complete(cmd *cobra.Command) error {
 		return usagef("--requests 0: want at least 1")
 	case o.grace < 0 || o.grace > maxGrace:
 		return usagef("--grace %v: want a duration from 0s to %v", o.grace, maxGrace)
+	case given("ledger") && o.ledger == "":
+		return usagef("--ledger \"\": want a file to write the ledger to")
 	}
 	if err := checkReaction(given("on-eof"), cfg.Close, cfg.OnEOF); err != nil {
 		return err

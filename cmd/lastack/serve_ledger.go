@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -13,17 +12,6 @@ import (
 	"lastack/server"
 	"lastack/sockstate"
 )
-
-// openLedger checks before the server listens that the ledger can be written. It returns nil if none was asked for.
-func openLedger(path string, given bool, stderr io.Writer) (*destination, error) {
-	if !given {
-		return nil, nil
-	}
-	if path == "" {
-		return nil, usagef("--ledger \"\": want a file to write the ledger to")
-	}
-	return openDestination("ledger", path, stderr)
-}
 
 // writeLedger writes the counts to d, if it is not nil. Once ctx is done, it does not wait for a pipe's reader.
 func writeLedger(ctx context.Context, d *destination, counts map[string]int64) error {

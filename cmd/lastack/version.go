@@ -26,16 +26,11 @@ func readBuild() (b build) {
 	if v := info.Main.Version; v != "(devel)" {
 		b.module = v
 	}
+	settings := make(map[string]string)
 	for _, s := range info.Settings {
-		switch s.Key {
-		case "vcs.revision":
-			b.revision = s.Value
-		case "vcs.time":
-			b.time = s.Value
-		case "vcs.modified":
-			b.modified = s.Value == "true"
-		}
+		settings[s.Key] = s.Value
 	}
+	b.revision, b.time, b.modified = settings["vcs.revision"], settings["vcs.time"], settings["vcs.modified"] == "true"
 	return b
 }
 

@@ -137,7 +137,7 @@ func users(t *testing.T, f func(t *testing.T, dir string, as []string)) {
 
 const (
 	loadRow  = `(?m) load *$`  // the load has begun
-	drainRow = `(?m) drain *$` // it is over
+	drainRow = `(?m) ending *$` // it is over
 )
 
 // TestInterrupt ends a run in the middle: it prints and saves what it has, and accounts for every connection.

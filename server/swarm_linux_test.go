@@ -35,7 +35,7 @@ const tardy = recently / 2
 // keepAlive asks on one connection until the server ends it.
 func (w *swarm) keepAlive(think time.Duration) {
 	w.wg.Go(func() {
-		if c := w.dial(); c != nil {
+		if c := w.dial(bound); c != nil {
 			defer c.Close()
 			for !w.stop.Load() && w.ask(c) {
 				if think > 0 {
@@ -50,7 +50,7 @@ func (w *swarm) keepAlive(think time.Duration) {
 func (w *swarm) arrivals() {
 	w.wg.Go(func() {
 		for !w.stop.Load() {
-			c := w.dial()
+			c := w.dial(200 * time.Millisecond)
 			if c == nil {
 				return
 			}
@@ -64,7 +64,7 @@ func (w *swarm) arrivals() {
 // partial sends half a request, to be cut.
 func (w *swarm) partial() {
 	w.wg.Go(func() {
-		if c := w.dial(); c != nil {
+		if c := w.dial(bound); c != nil {
 			defer c.Close()
 			c.send(get[:10])
 			_, err := c.r.ReadByte()
@@ -83,9 +83,9 @@ type asker struct {
 
 func (c *asker) Close() error { return c.conn.Close() }
 
-// dial returns nil when the server accepts no more.
-func (w *swarm) dial() *asker {
-	c, err := net.DialTimeout("tcp", w.addr, 200*time.Millisecond)
+// dial returns nil when the server accepts no more, which may show in silence alone: patience is how long to wait then.
+func (w *swarm) dial(patience time.Duration) *asker {
+	c, err := net.DialTimeout("tcp", w.addr, patience)
 	if err != nil {
 		if errors.Is(err, unix.ECONNREFUSED) {
 			w.refused.Add(1)

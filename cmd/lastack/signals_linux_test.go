@@ -136,7 +136,7 @@ func users(t *testing.T, f func(t *testing.T, dir string, as []string)) {
 }
 
 const (
-	loadRow  = `(?m) load *$`  // the load has begun
+	loadRow  = `(?m) load *$`   // the load has begun
 	drainRow = `(?m) ending *$` // it is over
 )
 

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"runtime"
 	"slices"
-	"syscall"
 	"time"
 
 	"lastack/bench/cell"
@@ -172,7 +171,7 @@ func (e *experiment) serve() error {
 			return nil
 		}
 		e.server = nil
-		if !errors.Is(err, syscall.EADDRINUSE) {
+		if !server.IsTaken(err) {
 			break
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"syscall"
 
 	"lastack/sockstate/netns"
 	"lastack/sockstate/sockio"
@@ -180,3 +181,6 @@ func (s *Server) ledger(sum *Stats) Stats {
 
 // Stats is the ledger so far.
 func (s *Server) Stats() Stats { return s.say(message{kind: sayStats}) }
+
+// IsTaken reports whether an error of Start says that an address is taken.
+func IsTaken(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }

@@ -236,7 +236,7 @@ func TestLimits(t *testing.T) {
 		{
 			name: "search for a port", beside: noLoad,
 			trial: loads(lo("net.ipv4.ip_local_port_range=40000 41999"), 2500*time.Millisecond, 0, "client:fin", "none", conns(30), hold(19*time.Millisecond)), followed: loads(lo("net.ipv4.ip_local_port_range=40000 41999"), time.Second, 0, "client:fin", "none", conns(30), hold(19*time.Millisecond), onLo(8)),
-			limit: record.LimitPortSearch, valid: true, why: []string{"tries one parity of the local ports first (1,000 of the 2,000"}, advice: []string{"--source"}, yields: true,
+			limit: record.LimitPortSearch, valid: true, why: []string{"they are the ports of one parity, 1,000 of 2,000"}, advice: []string{"--source"}, yields: true,
 		},
 		{
 			name:  "delay of reuse",

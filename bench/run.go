@@ -25,6 +25,9 @@ import (
 const (
 	// maxSettle bounds the wait until no socket changes state any more.
 	maxSettle = 3 * time.Second
+	// lossySettle is added to it where packets are lost: after a lost SYN the first retransmission of another segment takes 3 s
+	// (TCP_TIMEOUT_FALLBACK, RFC 6298, section 5.7), the second twice that.
+	lossySettle = 9 * time.Second
 	// maxDelay bounds what a server's delay adds to maxSettle.
 	maxDelay = time.Minute
 )

@@ -22,6 +22,9 @@ const (
 func (e *experiment) settleDown(ctx context.Context) {
 	s, from := e.sampler, time.Now()
 	limit := maxSettle + e.reactionDelay()
+	if e.status.Loss != "" {
+		limit += lossySettle
+	}
 	interrupted := ctx.Err() != nil
 	st := &record.Settle{}
 	e.settle = st

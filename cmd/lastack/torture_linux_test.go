@@ -142,7 +142,7 @@ func runSignals() []injury {
 		{"load across veth", tortureRun + " --topology veth", `(?m) load *$`},
 		{"open loop", tortureRun + " -R 100 --engine epoll", `(?m) load *$`},
 		{"settle", "$L run -n 50 -c 3 --interval 50ms --settle 10m -o run.json", `(?m) settle *$`},
-		{"teardown", "$L run -n 50 -c 3 --on-eof delay=1m --interval 50ms -o run.json", `(?m) drain *$`},
+		{"teardown", "$L run -n 50 -c 3 --on-eof delay=1m --interval 50ms -o run.json", `(?m) ending *$`},
 		{"saving", "mkfifo pipe; exec $L run -n 50 -c 3 --interval 50ms -o pipe", `waiting until somebody reads pipe`},
 		{"plateau", "$L run -c 20 --plateau 10m --exchange none --interval 50ms -o run.json", `(?m) hold *$`},
 	}

@@ -46,6 +46,10 @@ func (j *judgement) slots() bool {
 	a := args{"open": open}
 	if l, ok := j.r.Latency["lifecycle"]; ok {
 		a["lifecycle_mean_us"] = l.MeanUs
+		if g := j.r.Plan.Groups; len(g) == 1 && float64(g[0].HoldNs)/1e3 > l.MeanUs {
+			a["hold_s"] = float64(g[0].HoldNs) / 1e9
+			return j.limit(record.LimitConnections, true, "held_open", a)
+		}
 	}
 	return j.limit(record.LimitConnections, true, "waiting_for_the_other_side", a)
 }
@@ -74,6 +78,9 @@ func restCodes() []Code {
 		found("plateau_reached", "a plateau's connections were open at once: their number was the limit", "nothing, if they are all",
 			"{open} connections were open at once, of {asked} asked for[; a sample found them after {found_after_s}]"),
 		found("all_held", "connections were opened and never closed, as asked", "nothing", "{held} connections were opened and held"),
+		found("held_open", "each connection was held, as asked, for most of its life: nothing else limited a closed loop",
+			"more --connections or a shorter --hold give more, until something else is the limit",
+			"{open} connections at once, each held for {hold_s} (--hold) beside a lifecycle of {lifecycle_mean_us} on average; more connections would give more"),
 		found("limit_not_read", "what may have limited the run could not be read", "let this user read those files of /proc and /sys",
 			"what limited the {open} connections is not known: {not_read}"),
 		found("waiting_for_the_other_side", "each connection waited for the other side most of the time: nothing else limited a closed loop",

@@ -162,6 +162,14 @@ func TestVerdict(t *testing.T) {
 			},
 		},
 		{
+			"held open", closedLoop,
+			[]func(*record.Run){func(r *record.Run) { r.Plan.Groups[0].HoldNs = 20e6 }},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitConnections,
+				Reasons: []string{"64 connections at once, each held for 20.0 ms (--hold) beside a lifecycle of 8.12 ms on average; more connections would give more"},
+			},
+		},
+		{
 			"local ports, with reuse", openLoop,
 			[]func(*record.Run){outOfPorts, func(r *record.Run) {
 				r.Rate.TargetPerS = 1100

@@ -194,6 +194,8 @@ func TestNilNamespace(t *testing.T) {
 // hasSysAdmin reads the effective set from /proc.
 func hasSysAdmin(t *testing.T) bool {
 	t.Helper()
+	runtime.LockOSThread() // another thread may end between open and read
+	defer runtime.UnlockOSThread()
 	b, err := os.ReadFile("/proc/thread-self/status")
 	if err != nil {
 		t.Fatal(err)

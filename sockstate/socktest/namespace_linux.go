@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -48,6 +49,8 @@ func NewNamespace(t testing.TB, sysctls ...string) *netns.NS {
 // Capable reports whether a capability (CAP_SYS_ADMIN and the like) is in effect.
 func Capable(t testing.TB, c int) bool {
 	t.Helper()
+	runtime.LockOSThread() // another thread may end between open and read
+	defer runtime.UnlockOSThread()
 	b, err := os.ReadFile("/proc/thread-self/status")
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package loadgen
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"lastack/sockstate"
@@ -127,17 +126,8 @@ func (g *Group) validate() error {
 	case g.Close.NeedsExchange() && g.Exchange.Kind == exchange.None:
 		return sockstate.BadValue("close", g.Close, "needs an --exchange of echo or http: without data nothing is left unread")
 	}
-	hosts := 0
-	for _, h := range g.Headers {
-		if err := exchange.ParseHeader(h); err != nil {
-			return err
-		}
-		if strings.EqualFold(exchange.HeaderName(h), "Host") {
-			hosts++
-		}
-	}
-	if hosts > 1 {
-		return sockstate.BadValue("header", `"Host"`, "given %d times: a request has one (RFC 9112, section 3.2)", hosts)
+	if err := exchange.CheckHeaders(g.Headers); err != nil {
+		return err
 	}
 	if err := g.validatePlateau(); err != nil {
 		return err

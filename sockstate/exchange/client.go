@@ -30,7 +30,7 @@ type Client struct {
 type ClientConfig struct {
 	Spec    Spec
 	Host    string   // for the Host header
-	Headers []string // "Name: value", validated by ParseHeader
+	Headers []string // "Name: value", checked by CheckHeaders
 	// PeerCloses makes the last request of a connection say "Connection: close".
 	PeerCloses bool
 }

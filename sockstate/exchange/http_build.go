@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,7 +11,7 @@ import (
 const agent = "lastack"
 
 // AppendRequest appends a GET for path to dst. host is the authority of the target
-// ("10.0.0.1:80"). headers are lines that passed [ParseHeader]; a Host or
+// ("10.0.0.1:80"). headers are lines that passed [CheckHeaders]; a Host or
 // User-Agent among them takes the place of the default. With close set, the
 // request asks the server to close after the reply.
 func AppendRequest(dst []byte, host, path string, headers []string, close bool) []byte {
@@ -67,12 +68,10 @@ func appendConnection(dst []byte, close bool) []byte {
 }
 
 func hasField(headers []string, name string) bool {
-	for _, h := range headers {
-		if n, _, _ := strings.Cut(h, ":"); strings.EqualFold(n, name) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(headers, func(h string) bool {
+		n, _, _ := strings.Cut(h, ":")
+		return strings.EqualFold(n, name)
+	})
 }
 
 // longestName bounds the printed name of a header without a colon: long enough for common names, too short to
@@ -91,10 +90,23 @@ func HeaderName(s string) string {
 	return name
 }
 
-// ParseHeader checks a "Name: value" line (RFC 9110, section 5) for use in a
+// CheckHeaders checks "Name: value" lines for use in one request. The error is a *sockstate.ValueError.
+func CheckHeaders(headers []string) error {
+	for i, h := range headers {
+		if err := checkHeader(h); err != nil {
+			return err
+		}
+		if hasField(headers[:i], "Host") && hasField(headers[i:i+1], "Host") {
+			return sockstate.BadValue("header", `"Host"`, "given twice: a request has one (RFC 9112, section 3.2)")
+		}
+	}
+	return nil
+}
+
+// checkHeader checks a "Name: value" line (RFC 9110, section 5) for use in a
 // request. It refuses the fields that frame a message or control the connection: lastack
 // sets those itself. The error is a *sockstate.ValueError.
-func ParseHeader(s string) error {
+func checkHeader(s string) error {
 	bad := func(reason string) error {
 		return sockstate.BadValue("header", strconv.Quote(HeaderName(s)), "%s", reason)
 	}

@@ -65,9 +65,9 @@ func TestReplyBytes(t *testing.T) {
 	}
 }
 
-func TestParseHeader(t *testing.T) {
+func TestCheckHeader(t *testing.T) {
 	for _, s := range []string{"A: b", "A:", "X-Y_z: a\tb: c", "Host: example.org", "accept: \u00e9"} {
-		if err := ParseHeader(s); err != nil {
+		if err := checkHeader(s); err != nil {
 			t.Errorf("%q: %v", s, err)
 		}
 	}
@@ -75,9 +75,9 @@ func TestParseHeader(t *testing.T) {
 		"", "A", ": b", "A : b", " A: b", "A b: c", "A: b\r\nC: d", "A: b\n", "A: \x00", "A: \x7f",
 		"Content-Length: 1", "transfer-encoding: chunked", "CONNECTION: close", "Upgrade: h2c", "Trailer: A", "Expect: 100-continue", "Keep-Alive: timeout=5",
 	} {
-		e, ok := errors.AsType[*sockstate.ValueError](ParseHeader(s))
+		e, ok := errors.AsType[*sockstate.ValueError](checkHeader(s))
 		if !ok || e.Name != "header" || e.Value != strconv.Quote(HeaderName(s)) {
-			t.Errorf("%q: %v, want a refusal of the header", s, ParseHeader(s))
+			t.Errorf("%q: %v, want a refusal of the header", s, checkHeader(s))
 		}
 	}
 }
@@ -90,20 +90,20 @@ func TestHeaderErrorKeepsSecrets(t *testing.T) {
 		"X-Pin: s3cret\n": `--header "X-Pin": a value has no control characters, line ends included`, "A": `--header "A": want "Name: value"`,
 		"eyJhbGciOiJIUzI1NiJ9.s3cret": `--header "eyJhbGciOiJIUzI1NiJ9 ...": want "Name: value"`,
 	} {
-		if err := ParseHeader(s); err == nil || err.Error() != want {
+		if err := checkHeader(s); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", s, err, want)
 		}
 	}
 }
 
-// What passes ParseHeader can break neither the request nor its framing.
-func FuzzParseHeader(f *testing.F) {
+// What passes checkHeader can break neither the request nor its framing.
+func FuzzCheckHeader(f *testing.F) {
 	f.Add("A: b")
 	f.Add("Host: x")
 	f.Add("Content-Length: 5")
 	f.Add("A: b\r\n\r\n")
 	f.Fuzz(func(t *testing.T, s string) {
-		if ParseHeader(s) != nil || len(s) > 4096 {
+		if checkHeader(s) != nil || len(s) > 4096 {
 			return
 		}
 		req := AppendRequest(nil, "x", "/", []string{s}, false)

@@ -37,7 +37,7 @@ type Limit struct {
 func Limits() []Limit {
 	return []Limit{
 		{LimitTarget, "the target rate was met", "ask for a higher rate, to find the limit"},
-		{LimitConnections, "limited by the number of connections asked for", "more --connections: the load waited for the server"},
+		{LimitConnections, "limited by the number of connections asked for", "more --connections, or a shorter --hold: each connection waited for the server, or was held"},
 		{LimitServer, "limited by the server", "see what failed, and the server's log"},
 		{LimitNetwork, "limited by the network", "check routes, firewalls and packet loss"},
 		{LimitGeneratorCPU, "limited by the generator's CPU", "more CPUs, or more hosts that generate load"},

@@ -87,6 +87,11 @@ func TestAbsurdRecords(t *testing.T) {
 			if n := strings.Count(string(page), "\n"); n > tt.lines {
 				t.Errorf("%d lines, want at most %d", n, tt.lines)
 			}
+			for _, format := range []string{"md", "csv", "hlog"} {
+				if n := allocated(func() { page = render(t, format, r) }); n > most || len(page) > 1<<20 {
+					t.Errorf("%s: %d MiB were allocated, want at most %d; %d bytes", format, n>>20, most>>20, len(page))
+				}
+			}
 		})
 	}
 }

@@ -216,12 +216,13 @@ func groups(run *record.Run) *section {
 		}
 		s.note(g.Name + ": " + about)
 		t := s.table(document.Detail, "", "", "", "~")
+		t.ID = g.Name
 		t.row("attempted", count(g.Connections.Attempted), nil,
 			txt("opened "+quantity.PerSecond(g.Rate.OpenedPerS)+"/s, completed "+quantity.PerSecond(g.Rate.CompletedPerS)+"/s"))
 		t.outcomes(&g.Result, nil, plan)
 		s.replies(&g.Result)
 		s.unaccounted(&g.Result)
-		s.latencies(document.Detail, &g.Result)
+		s.latencies(document.Detail, run, g.Name, &g.Result)
 	}
 	return s
 }

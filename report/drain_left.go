@@ -84,6 +84,6 @@ func (d *drainView) latencies() *section {
 		return nil
 	}
 	s := begin(document.Detail, "LATENCY", "of the whole load, before the stop too"+given(d.several(), ", in all tries"))
-	s.latencies(document.Detail, &record.Result{Latency: some})
+	s.latencies(document.Detail, d.run, "", &record.Result{Latency: some})
 	return s
 }

@@ -16,7 +16,7 @@ func latencies(run *record.Run) *section {
 		return nil
 	}
 	s := begin(document.First, "LATENCY", "")
-	s.latencies(document.First, r)
+	s.latencies(document.First, run, "", r)
 	least := int64(math.MaxInt64)
 	for _, l := range r.Latency {
 		if l.Count > 0 {
@@ -38,16 +38,17 @@ func latencies(run *record.Run) *section {
 	return s
 }
 
-// latencies adds a table with a row for each latency of r, or for why there is none, and their distributions.
-func (s *section) latencies(level document.Level, r *record.Result) {
+// latencies adds a table with a row for each latency of r, or for why there is none, and their distributions. group is empty for the
+// result of all.
+func (s *section) latencies(level document.Level, run *record.Run, group string, r *record.Result) {
 	t := s.latencyTable(level)
+	if group != "" {
+		t.ID = group + ".latency"
+	}
 	for _, name := range ordered(r.Latency, sockstate.LatencyNames()) {
 		l := r.Latency[name]
 		if l.Count > 0 {
 			t.latency(name, l)
-		}
-		if l.Hdr != "" {
-			s.add(document.Distribution{Name: name, Encoded: l.Hdr})
 		}
 	}
 	for _, name := range ordered(r.Latency, sockstate.LatencyNames()) {
@@ -58,6 +59,7 @@ func (s *section) latencies(level document.Level, r *record.Result) {
 	for _, name := range ordered(r.LatencyAbsent, sockstate.LatencyNames()) {
 		t.row(name, document.Absent("not measured: "+r.LatencyAbsent[name]))
 	}
+	s.add(distributions(run, group, r)...)
 }
 
 func (s *section) latencyTable(level document.Level) *table {

@@ -2,18 +2,25 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
+	"lastack/report/csv"
 	"lastack/report/document"
+	"lastack/report/hlog"
+	"lastack/report/markdown"
 	"lastack/report/text"
 )
 
-// View says how a run is shown.
+// View says how runs are shown.
 type View struct {
 	// Format is one of FormatNames.
 	Format string
@@ -24,32 +31,151 @@ type View struct {
 	Colour  bool
 	// Hint stands at the end of a first page.
 	Hint string
+	// Table is what csv prints, the timeline if it is empty.
+	Table string
+	// Names tell several runs apart, in their order: the files that they are of.
+	Names []string
 }
 
-// FormatNames lists what a View takes, the default one first: text is for people, 100 columns wide;
-// json is the run record, indented; jsonl has a line for each interval of the timeline, or for each try of
-// a drain, then one with the rest of the record.
-func FormatNames() []string { return []string{"text", "json", "jsonl"} }
+// format is a way to show runs. It prints their documents, or is for programs and writes the records themselves.
+type format struct {
+	// name is what --format takes; suffixes are those of the files that hold it.
+	name     string
+	suffixes []string
+	print    func(*bytes.Buffer, []*document.Document, View) error
+	write    func(*bytes.Buffer, *record.Run) error
+	// histograms is set if those of intervals and groups are printed, which must be sound then.
+	histograms bool
+}
 
-// Render writes run to w. Nothing is written unless all could be rendered. The error tells the names of formats, or is
-// one of the record, or w's own.
-func Render(w io.Writer, v View, run *record.Run) (err error) {
+// The formats that commands know: JSON is the record itself, CSV one table.
+const (
+	JSON = "json"
+	CSV  = "csv"
+)
+
+// formats lists the formats, the default one first.
+func formats() []format {
+	return []format{
+		{name: "text", suffixes: []string{".txt"}, print: printText},
+		{name: JSON, suffixes: []string{".json"}, write: writeJSON},
+		{name: "jsonl", suffixes: []string{".jsonl"}, write: writeJSONL},
+		{name: CSV, suffixes: []string{".csv"}, print: printCSV},
+		{name: "md", suffixes: []string{".md", ".markdown"}, print: printMarkdown},
+		{name: "hlog", suffixes: []string{".hlog"}, print: printHlog, histograms: true},
+	}
+}
+
+// FormatNames lists what a View takes, the default one first: text is for people, 100 columns wide; json is the run record,
+// indented; jsonl has a line for each interval of the timeline, or for each try of a drain, then one with the rest of the record; csv is a
+// table for spreadsheets; md is for pull requests; hlog has the histograms for HdrHistogram's tools.
+func FormatNames() []string {
+	var names []string
+	for _, f := range formats() {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// FormatOf says in which format a file of that name is, "" if its name ends in no suffix. What is no short word behind a dot is none: a
+// number, or the random end of a temporary file's name. The error tells the suffixes.
+func FormatOf(path string) (string, error) {
+	suffix := filepath.Ext(path)
+	var known []string
+	for _, f := range formats() {
+		for _, s := range f.suffixes {
+			if strings.EqualFold(s, suffix) {
+				return f.name, nil
+			}
+			known = append(known, s)
+		}
+	}
+	if !regexp.MustCompile(`^\.[A-Za-z][A-Za-z0-9]{0,4}$`).MatchString(suffix) || suffix == filepath.Base(path) {
+		return "", nil
+	}
+	return "", fmt.Errorf("%q names no format: want %s, or no suffix for the record", suffix, strings.Join(known, ", "))
+}
+
+// TableError says that no run has the View's Table.
+type TableError = csv.UnknownTableError
+
+// Render writes runs to w. Nothing is written unless all could be rendered. The error tells the names of formats, or is a *TableError, one of
+// the record, about a damaged histogram, or w's own.
+func Render(w io.Writer, v View, runs ...*record.Run) error {
+	i := slices.IndexFunc(formats(), func(f format) bool { return f.name == v.Format })
+	if i < 0 {
+		return fmt.Errorf("unknown format %q, accepted are %s", v.Format, strings.Join(FormatNames(), ", "))
+	}
+	f := formats()[i]
 	var b bytes.Buffer
-	switch v.Format {
-	case "text":
-		err = text.Write(&b, newDocument(run), text.Options{All: v.Verbose, Width: v.Width, Colour: v.Colour, Hint: v.Hint})
-	case "json":
-		err = record.Write(&b, run)
-	case "jsonl":
-		err = renderJSONL(&b, run)
-	default:
-		err = fmt.Errorf("unknown format %q, accepted are %s", v.Format, strings.Join(FormatNames(), ", "))
+	var docs []*document.Document
+	for i, run := range runs {
+		name := ""
+		if i < len(v.Names) {
+			name = v.Names[i]
+		}
+		var err error
+		switch {
+		case f.write != nil:
+			err = f.write(&b, run)
+		case f.histograms:
+			err = checkHistograms(run)
+		}
+		switch {
+		case err != nil && name != "":
+			return fmt.Errorf("%s: %w", name, err)
+		case err != nil:
+			return err
+		case f.print == nil:
+			continue
+		}
+		d := newDocument(run)
+		if d.Start = run.Started; len(runs) > 1 {
+			d.Name = name
+		}
+		docs = append(docs, d)
 	}
-	if err == nil {
-		_, err = w.Write(b.Bytes())
+	if f.print != nil {
+		if err := f.print(&b, docs, v); err != nil {
+			return err
+		}
 	}
+	_, err := w.Write(b.Bytes())
 	return err
 }
+
+func printText(b *bytes.Buffer, docs []*document.Document, v View) error {
+	for i, d := range docs {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		if d.Name != "" {
+			b.WriteString(text.Line(d.Name, text.Columns-1) + ":\n")
+		}
+		if err := text.Write(b, d, text.Options{All: v.Verbose, Width: v.Width, Colour: v.Colour, Hint: v.Hint}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printMarkdown(b *bytes.Buffer, docs []*document.Document, _ View) error {
+	for i, d := range docs {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		if err := markdown.Write(b, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printCSV(b *bytes.Buffer, docs []*document.Document, v View) error {
+	return csv.Write(b, docs, cmp.Or(v.Table, csv.Timeline))
+}
+
+func printHlog(b *bytes.Buffer, docs []*document.Document, _ View) error { return hlog.Write(b, docs) }
 
 // newDocument is the report of a run, for a printer.
 func newDocument(run *record.Run) *document.Document {
@@ -59,7 +185,9 @@ func newDocument(run *record.Run) *document.Document {
 	return runDocument(run)
 }
 
-func renderJSONL(w io.Writer, run *record.Run) error {
+func writeJSON(b *bytes.Buffer, run *record.Run) error { return record.Write(b, run) }
+
+func writeJSONL(w *bytes.Buffer, run *record.Run) error {
 	for i := range run.Timeline {
 		if err := WriteInterval(w, &run.Timeline[i]); err != nil {
 			return err

@@ -11,13 +11,17 @@ import (
 	"lastack/report/document"
 )
 
-// timeline shows how the run went: a series for each quantity that moved.
+// timeline shows how the run went: a series for each quantity. Pages have those that moved, if there are several intervals.
 func timeline(run *record.Run) *section {
 	tl := run.Timeline
-	if len(tl) < 2 {
+	if len(tl) == 0 {
 		return nil
 	}
-	c := &document.Chart{Times: make([]float64, len(tl)), Phases: make([]string, len(tl))}
+	page := document.Detail
+	if len(tl) == 1 {
+		page = document.Data
+	}
+	c := &document.Chart{Level: page, Times: make([]float64, len(tl)), Phases: make([]string, len(tl))}
 	for i := range tl {
 		c.Times[i], c.Phases[i] = tl[i].TS, phaseName(&tl[i])
 	}
@@ -40,9 +44,10 @@ func timeline(run *record.Run) *section {
 			s.Points[i] = finite(v)
 			some = some || s.Points[i] > 0
 		}
-		if some {
-			c.Series = append(c.Series, s)
+		if !some {
+			s.Level = document.Data
 		}
+		c.Series = append(c.Series, s)
 	}
 	series("", "opened/s", document.Speed, run.Rate.TargetPerS, func(iv *record.Interval) float64 { return float64(iv.Opened) })
 	series("", "failed/s", document.Speed, 0, func(iv *record.Interval) float64 { return float64(iv.Failed) })
@@ -70,8 +75,13 @@ func timeline(run *record.Run) *section {
 	series("", "ports in use", document.Gauge, float64(run.Pressure.Ports.Available), func(iv *record.Interval) float64 { return float64(iv.PortsInUse) })
 	level = document.Data
 	series("", "descriptors", document.Gauge, float64(run.Pressure.Fds.Limit), func(iv *record.Interval) float64 { return float64(iv.Fds) })
+	series("", "started", document.Growth, 0, func(iv *record.Interval) float64 { return float64(iv.Started) })
+	series("", "opened", document.Growth, 0, func(iv *record.Interval) float64 { return float64(iv.Opened) })
+	series("", "completed", document.Growth, 0, func(iv *record.Interval) float64 { return float64(iv.Completed) })
+	series("", "failed", document.Growth, 0, func(iv *record.Interval) float64 { return float64(iv.Failed) })
+	series("", "requests", document.Growth, 0, func(iv *record.Interval) float64 { return float64(iv.Requests) })
 	series("", "TCP buffers, bytes", document.Gauge, float64(run.Pressure.Memory.TCPLimitBytes), func(iv *record.Interval) float64 { return float64(iv.MemBytes) })
-	s := begin(document.Detail, "TIMELINE", "")
+	s := begin(page, "TIMELINE", "")
 	s.add(c)
 	return s
 }

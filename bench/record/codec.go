@@ -35,6 +35,9 @@ const (
 	faultNotFinite                  // a number that JSON cannot represent (writing only)
 )
 
+// ErrNewer is in Read's error about a record of a later version of the schema.
+var ErrNewer = errors.New("a later version of the schema")
+
 // formatError is what Read, Write and Validate return for a faulty record. Its text is
 // one sentence that says what to do. It does not name the file, which the caller knows.
 type formatError struct {
@@ -182,7 +185,7 @@ func checkSchema(schema *string) error {
 	n, err := strconv.ParseUint(version, 10, 31)
 	h, _ := strconv.ParseUint(have, 10, 31)
 	if name == mine && err == nil && n > h {
-		return newFault(faultNewer, nil, "this run record has the format %s, newer than the %s that this lastack reads: update lastack", *schema, Schema)
+		return newFault(faultNewer, ErrNewer, "this run record has the format %s, newer than the %s that this lastack reads: update lastack", *schema, Schema)
 	}
 	return newFault(faultNotRecord, nil, "this is not a run record: its schema is %.60q, expected %q; %s", *schema, Schema, wantFile)
 }

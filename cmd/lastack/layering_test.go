@@ -63,7 +63,12 @@ var layers = []struct {
 
 	{"report/document", nil},
 	{"report/text", []string{"bench/quantity", "report/document"}},
-	{"report", []string{"sockstate", "bench/quantity", "bench/record", "bench/metric", "report/document", "report/text"}},
+	{"report/markdown", []string{"report/document", "report/text"}},
+	{"report/csv", []string{"report/document", "report/text"}},
+	{"report/hlog", []string{"report/document"}},
+	{"report", []string{
+		"sockstate", "bench/quantity", "bench/record", "bench/metric", "report/document", "report/text", "report/markdown", "report/csv", "report/hlog",
+	}},
 	{"cmd/lastack", []string{
 		"report", "bench", "bench/cell", "bench/drain", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup",
 		// The values that flags hold.
@@ -79,6 +84,9 @@ var onlyThirdParty = map[string][]string{
 	"bench/metric":       nil,
 	"report/document":    nil,
 	"report/text":        nil,
+	"report/markdown":    nil,
+	"report/csv":         nil,
+	"report/hlog":        nil,
 	"report":             nil,
 	"bench/verdict":      nil,
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 
 	"lastack/bench/record"
+	"lastack/report"
 )
 
 // checkOutput checks before the load that a record can be saved to the path of --output, if that was given.
@@ -21,26 +23,47 @@ func checkOutput(given bool, path string) error {
 	case path == "-":
 		return usagef("--output -: want a file; --format json prints the record to stdout")
 	}
+	if _, err := outputFormat(path); err != nil {
+		return err
+	}
 	d, err := openDestination("output", path, io.Discard)
 	d.close()
 	return err
 }
 
-// save saves a record. If that fails, it saves it to a temporary file, since this is the only copy. A signal to end the run cancels ctx.
+// outputFormat is what the suffix of a path of --output names, empty without one.
+func outputFormat(path string) (string, error) {
+	format, err := report.FormatOf(path)
+	if err != nil {
+		return "", usagef("--output %s: %w", path, err)
+	}
+	return format, nil
+}
+
+// save saves a record, in the format that the path's suffix names. If that fails, it saves the record to a temporary file, since this is
+// the only copy. A signal to end the run cancels ctx.
 func (d *destination) save(ctx context.Context, r *record.Run) error {
 	if d == nil {
 		return nil
 	}
-	var b bytes.Buffer
-	if err := record.Write(&b, r); err != nil {
+	var encoded bytes.Buffer
+	if err := record.Write(&encoded, r); err != nil {
 		return fmt.Errorf("the record could not be written: %w", err)
 	}
-	err := d.write(ctx, b.Bytes())
+	shown, err := encoded.Bytes(), error(nil)
+	if format, _ := report.FormatOf(d.path); cmp.Or(format, report.JSON) != report.JSON { // checkOutput has refused others
+		var b bytes.Buffer
+		err = report.Render(&b, report.View{Format: format, Verbose: true}, r)
+		shown = b.Bytes()
+	}
+	if err == nil {
+		err = d.write(ctx, shown)
+	}
 	if err == nil {
 		return nil
 	}
 	err = fmt.Errorf("the record could not be saved to %s: %w", d.path, err)
-	if path := rescue(b.Bytes()); path != "" {
+	if path := rescue(encoded.Bytes()); path != "" {
 		return fmt.Errorf("%w; it is in %s instead", err, path)
 	}
 	return err

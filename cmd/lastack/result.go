@@ -34,7 +34,7 @@ type resultFlags struct {
 
 // register adds the flags. example is a threshold for the help text.
 func (f *resultFlags) register(fs *pflag.FlagSet, example string) {
-	fs.StringVarP(&f.output, "output", "o", "", "save the run record to this `FILE`")
+	fs.StringVarP(&f.output, "output", "o", "", "save the run record to this `FILE`; its suffix may choose another format")
 	fs.Var(newChoice(&f.format, report.FormatNames()...), "format", "output format")
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "print the whole report, not only its first page")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "no progress rows on stderr")

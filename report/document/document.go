@@ -2,8 +2,14 @@
 // values. A printer lays it out without knowing about run records.
 package document
 
+import "time"
+
 // Document is a report.
 type Document struct {
+	// Name tells it from other documents on the same page: the file that it is of.
+	Name string
+	// Start is the time 0 of charts and distributions, zero if unknown.
+	Start time.Time
 	// Title names the program, its version and the kind of run; Asked is what the run was asked to do.
 	Title, Asked string
 	Sections     []Section
@@ -89,6 +95,8 @@ type Note struct {
 
 // Table has names in its first column. A cell may be nil.
 type Table struct {
+	// ID tells it from other tables of its section, empty for the main one.
+	ID      string
 	Level   Level
 	Columns []Column
 	Rows    []Row
@@ -167,9 +175,20 @@ type Quote struct {
 	Lines []string
 }
 
-// Distribution is a histogram, encoded: base64 of HdrHistogram V2, in nanoseconds.
+// Distribution is the histogram of a latency. Intervals are nil, or add up to it.
 type Distribution struct {
-	Name    string
+	Name string
+	Histogram
+	Intervals []Histogram
+}
+
+// Histogram is a histogram of nanoseconds.
+type Histogram struct {
+	// From and To say when its values were recorded, in seconds.
+	From, To float64
+	// Max is its largest value, in nanoseconds.
+	Max float64
+	// Encoded is base64 of HdrHistogram V2.
 	Encoded string
 }
 

@@ -28,7 +28,7 @@ func (w *writer) chart(c *document.Chart) {
 	for i := range c.Series {
 		if s := &c.Series[i]; w.shows(s.Level) {
 			shown = append(shown, s)
-			widest = max(widest, len(seriesWords(s)))
+			widest = max(widest, len(SeriesWords(s)))
 		}
 	}
 	if len(c.Times) == 0 || len(shown) == 0 {
@@ -46,7 +46,7 @@ func (w *writer) chart(c *document.Chart) {
 		row("", marks, "^ "+c.Zero)
 	}
 	for _, s := range shown {
-		row(clean(strings.TrimSpace(s.Side+" "+s.Name)), spark(s.Points, columns), seriesWords(s))
+		row(clean(strings.TrimSpace(s.Side+" "+s.Name)), Spark(s.Points, columns), SeriesWords(s))
 	}
 }
 
@@ -86,8 +86,8 @@ func (w *writer) events(all []document.Event) {
 	}
 }
 
-// seriesWords sums a series up.
-func seriesWords(s *document.Series) string {
+// SeriesWords sums a series up.
+func SeriesWords(s *document.Series) string {
 	top, sum := 0.0, 0.0
 	for _, v := range s.Points {
 		top, sum = max(top, v), sum+v
@@ -194,9 +194,9 @@ func stretch(n, columns int) int {
 	return min(columns/n, 4)
 }
 
-// spark draws values as blocks, scaled to the largest. A dot is 0. If points share a column, it draws the largest of them: a peak
+// Spark draws values as blocks, scaled to the largest. A dot is 0. If points share a column, it draws the largest of them: a peak
 // must not vanish.
-func spark(values []float64, columns int) string {
+func Spark(values []float64, columns int) string {
 	top := 0.0
 	for _, v := range values {
 		top = max(top, v)

@@ -97,6 +97,9 @@ func (p *page) tooLong(lead, text string) bool {
 // Line makes one printable line of text from elsewhere, cut to width columns with a mark.
 func Line(s string, width int) string { return cut(clean(s), width) }
 
+// Clean makes text from elsewhere one printable line of a bounded length.
+func Clean(s string) string { return clean(s) }
+
 // clean makes text from elsewhere printable: a line of blanks and escapes, not absurdly long.
 func clean(s string) string {
 	return quantity.Escape(strings.Map(func(r rune) rune {

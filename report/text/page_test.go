@@ -20,14 +20,14 @@ func TestSpark(t *testing.T) {
 		{"eighths", []float64{1, 2, 3, 4, 5, 6, 7, 8}, "▁▁▁▁▂▂▂▂▃▃▃▃▄▄▄▄▅▅▅▅▆▆▆▆▇▇▇▇████"},
 	}
 	for _, tt := range tests {
-		if got := spark(tt.values, sparkWidth); got != tt.want {
+		if got := Spark(tt.values, sparkWidth); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
 		}
 	}
 	// A peak of one sample in thousands is drawn.
 	many := make([]float64, 5000)
 	many[1234] = 1
-	if got := spark(many, sparkWidth); strings.Count(got, "█") != 1 || utf8.RuneCountInString(got) != sparkWidth {
+	if got := Spark(many, sparkWidth); strings.Count(got, "█") != 1 || utf8.RuneCountInString(got) != sparkWidth {
 		t.Errorf("got %q", got)
 	}
 }
@@ -84,7 +84,7 @@ func TestColumnWords(t *testing.T) {
 		if got := columnWords(tt.n, 0.1, sparkWidth); got != tt.want {
 			t.Errorf("%d slices: %q, want %q", tt.n, got, tt.want)
 		}
-		if got := utf8.RuneCountInString(spark(make([]float64, tt.n), sparkWidth)); got != tt.columns {
+		if got := utf8.RuneCountInString(Spark(make([]float64, tt.n), sparkWidth)); got != tt.columns {
 			t.Errorf("%d slices are %d columns, want %d", tt.n, got, tt.columns)
 		}
 	}

@@ -46,3 +46,9 @@ func parts(v document.Value) (number, unit string, isText bool) {
 	}
 	return "", "", true
 }
+
+// Value prints a value with its unit.
+func Value(v document.Value) string {
+	number, unit, _ := parts(v)
+	return number + unit
+}

@@ -1,0 +1,262 @@
+package csv
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"lastack/report/document"
+	"lastack/report/text"
+)
+
+// grid is a table under construction: columns are added as they are needed.
+type grid struct {
+	// document is the name of the document that rows are from, empty if there is one only.
+	document string
+	heads    []string
+	at       map[string]int
+	rows     [][]string
+}
+
+func newGrid() *grid { return &grid{at: make(map[string]int)} }
+
+func (g *grid) column(head string) int {
+	i, ok := g.at[head]
+	if !ok {
+		i = len(g.heads)
+		g.at[head] = i
+		g.heads = append(g.heads, head)
+	}
+	return i
+}
+
+// row begins a row.
+func (g *grid) row() {
+	g.rows = append(g.rows, nil)
+	if g.document != "" {
+		g.put("record", words(g.document))
+	}
+}
+
+func (g *grid) put(head, cell string) {
+	i := g.column(head)
+	r := &g.rows[len(g.rows)-1]
+	for len(*r) <= i {
+		*r = append(*r, "")
+	}
+	(*r)[i] = cell
+}
+
+// chart has a row for each point of time.
+func (g *grid) chart(c *document.Chart) {
+	times := []string{"t_s"}
+	if c.Step > 0 {
+		times = []string{"from_s", "to_s"}
+	}
+	for _, head := range times {
+		g.column(head)
+	}
+	heads := make([]string, len(c.Series))
+	for i, t := range c.Times {
+		g.row()
+		g.put(times[0], number(t))
+		if c.Step > 0 {
+			g.put(times[1], number(math.Round((t+c.Step)*1e9)/1e9)) // 0.1 + 0.2 is not 0.3
+		}
+		if i < len(c.Phases) {
+			g.put("phase", words(c.Phases[i]))
+		}
+		for j := range c.Series {
+			if i == 0 {
+				heads[j] = seriesHead(&c.Series[j])
+			}
+			if points := c.Series[j].Points; i < len(points) {
+				g.put(heads[j], number(points[i]))
+			}
+		}
+	}
+}
+
+// events has a row for each event.
+func (g *grid) events(c *document.Chart) {
+	for _, e := range c.Events {
+		g.row()
+		g.put("t_s", number(e.At))
+		g.put("event", words(e.What))
+	}
+}
+
+// seriesHead is the name of a series with its unit.
+func seriesHead(s *document.Series) string {
+	name := strings.TrimSpace(s.Side + " " + s.Name)
+	switch s.Kind {
+	case document.Speed:
+		return key(strings.TrimSuffix(name, "/s") + "_per_s")
+	case document.Duration:
+		return key(name + "_us")
+	}
+	return key(name)
+}
+
+// table has a row for each row. A column of values in several units becomes as many columns.
+func (g *grid) table(t *document.Table) {
+	nested := slices.ContainsFunc(t.Rows, func(r document.Row) bool { return r.Indent > 0 })
+	heads := headsOf(t)
+	for i, head := range heads {
+		before := len(g.heads)
+		for j := range t.Rows {
+			for _, c := range cellsOf(&t.Rows[j], i, head) {
+				g.column(c.head)
+			}
+		}
+		if len(g.heads) == before {
+			g.column(head.name)
+		}
+		if i == 0 && nested {
+			g.column(under)
+		}
+	}
+	var above []string
+	for i := range t.Rows {
+		r := &t.Rows[i]
+		g.row()
+		for len(above) < r.Indent {
+			above = append(above, t.Columns[0].Name)
+		}
+		above = above[:r.Indent]
+		if nested {
+			g.put(under, words(strings.Join(above, " / ")))
+		}
+		name := ""
+		for j, head := range heads {
+			for _, c := range cellsOf(r, j, head) {
+				g.put(c.head, c.text)
+				if j == 0 {
+					name = c.text
+				}
+			}
+			if j < len(r.Cells) {
+				if why, ok := r.Cells[j].(document.Absent); ok && why != "" {
+					g.put("absent", words(string(why)))
+				}
+			}
+		}
+		above = append(above, name)
+	}
+}
+
+// under is the column that names what a row is a part of.
+const under = "under"
+
+// cell is a cell of a spreadsheet, with its column.
+type cell struct{ head, text string }
+
+// cellsOf has the cells that a row's value becomes: none without one, two for a range.
+func cellsOf(r *document.Row, i int, h head) []cell {
+	if i >= len(r.Cells) {
+		return nil
+	}
+	switch v := r.Cells[i].(type) {
+	case nil, document.Absent:
+		return nil
+	case document.Text:
+		return []cell{{h.text, words(string(v))}}
+	case document.Range:
+		return []cell{{h.name + "_min", strconv.FormatInt(v.Min, 10)}, {h.name + "_max", strconv.FormatInt(v.Max, 10)}}
+	default:
+		unit, text := amount(v)
+		return []cell{{h.name + unit, text}}
+	}
+}
+
+// head is the name of a column: of its numbers, before their unit, and of its texts.
+type head struct{ name, text string }
+
+func headsOf(t *document.Table) []head {
+	heads := make([]head, len(t.Columns))
+	taken := make(map[string]int)
+	for i, c := range t.Columns {
+		name := key(c.Name)
+		switch {
+		case name != "":
+		case i == 0:
+			name = "name"
+		case c.Words:
+			name = "note"
+		default:
+			name = "value"
+		}
+		if taken[name]++; taken[name] > 1 {
+			name += "_" + strconv.Itoa(taken[name])
+		}
+		heads[i] = head{name, name}
+		var texts, numbers bool
+		for j := range t.Rows {
+			for _, c := range cellsOf(&t.Rows[j], i, head{"number", "text"}) {
+				texts = texts || c.head == "text"
+				numbers = numbers || c.head != "text"
+			}
+		}
+		if texts && numbers {
+			heads[i].text += "_text"
+		}
+	}
+	return heads
+}
+
+// amount is a value as a number, and its unit as a key ends.
+func amount(v document.Value) (unit, cell string) {
+	switch v := v.(type) {
+	case document.Count:
+		return "", strconv.FormatInt(int64(v), 10)
+	case document.Bytes:
+		return "_bytes", strconv.FormatInt(int64(v), 10)
+	case document.Rate:
+		return "_per_s", number(float64(v))
+	case document.Micros:
+		return "_us", number(float64(v))
+	case document.Since:
+		return "_s", number(float64(v))
+	case document.Share:
+		return "_share", number(float64(v))
+	case document.Usage:
+		return "_share", number(float64(v))
+	case document.Number:
+		return "", number(float64(v))
+	}
+	return "", ""
+}
+
+// number prints a number as every spreadsheet reads it. What is none is an empty cell.
+func number(v float64) string {
+	switch {
+	case math.IsNaN(v) || math.IsInf(v, 0):
+		return ""
+	case math.Abs(v) >= 1e15:
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	}
+	return strconv.FormatFloat(v, 'f', -1, 64)
+}
+
+// words makes text from elsewhere safe. A spreadsheet takes a cell for a formula by its first character, the full-width forms of some
+// included, and an apostrophe before it for "this is text".
+func words(s string) string {
+	s = text.Clean(s)
+	if first := strings.TrimLeft(s, " "); first != "" && strings.ContainsRune("=+-@＝＋－＠", []rune(first)[0]) {
+		return "'" + s
+	}
+	return s
+}
+
+// key makes a name one word, as a record's keys are.
+func key(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) || r == '.' {
+			return r
+		}
+		return ' '
+	}, text.Clean(s))
+	return strings.Join(strings.Fields(s), "_")
+}

@@ -1,0 +1,370 @@
+// Package markdown prints a document for a pull request, an issue or a chat, in the Markdown of GitHub: what matters first, then as much
+// of the rest as fits, folded. Text of the document is shown as it is, and never read as Markdown or HTML.
+package markdown
+
+import (
+	"html"
+	"io"
+	"slices"
+	"strings"
+
+	"lastack/report/document"
+	"lastack/report/text"
+)
+
+// Lines is the most lines of a page, openLines those that are not folded.
+const (
+	Lines     = 60
+	openLines = 44
+)
+
+// limits bounds what a page shows: the items of a list, the events of a chart, and the rows of a table.
+type limits struct{ items, events, rows int }
+
+// squeezes are the limits of which the first is taken with which a page fits.
+func squeezes() []limits {
+	return []limits{
+		{5, 16, 16}, {4, 12, 14}, {3, 10, 12}, {3, 8, 10}, {3, 6, 8}, {2, 5, 7}, {2, 4, 6}, {2, 3, 5}, {1, 3, 4}, {1, 2, 3}, {1, 1, 2}, {1, 1, 1},
+	}
+}
+
+// Write prints a document. The error is w's own.
+func Write(w io.Writer, doc *document.Document) error {
+	var open []string
+	for _, l := range squeezes() {
+		p := &page{doc: doc, limits: l}
+		p.open()
+		if open = p.lines; len(open) <= openLines {
+			break
+		}
+	}
+	open = open[:min(len(open), openLines)]
+	lines := append(open, folded(doc, Lines-len(open))...)
+	_, err := io.WriteString(w, strings.Join(lines, "\n")+"\n")
+	return err
+}
+
+// folded is what the open part lacks, as far as it fits so many lines: first what has a chart, then what has a table.
+func folded(doc *document.Document, room int) []string {
+	const frame = 6 // the lines around it
+	room -= frame
+	parts := make([][]string, len(doc.Sections))
+	has := make([]bool, len(doc.Sections))
+	for _, want := range []string{"over time", "| --", ""} {
+		for i := range doc.Sections {
+			p := &page{doc: doc, limits: limits{6, 10, 10}, folded: true}
+			p.section(&doc.Sections[i])
+			p.blank()
+			parts[i] = p.lines
+			matches := func(line string) bool { return strings.Contains(line, want) }
+			if !has[i] && doc.Sections[i].Title != "" && slices.ContainsFunc(p.lines, matches) && len(p.lines) <= room {
+				has[i] = true
+				room -= len(p.lines)
+			}
+		}
+	}
+	var titles, inside, left []string
+	for i, lines := range parts {
+		title := doc.Sections[i].Title
+		switch {
+		case has[i]:
+			titles = append(titles, html.EscapeString(text.Clean(title))) // in HTML, where Markdown's escapes mean nothing
+			inside = append(inside, lines...)
+		case len(lines) > 0 && title != "":
+			left = append(left, escape(title))
+		}
+	}
+	if len(inside) == 0 {
+		return nil
+	}
+	out := append([]string{"", "<details><summary>" + strings.Join(titles, ", ") + "</summary>", ""}, inside...)
+	if len(left) > 0 {
+		out = append(out, "`lastack report -v` adds "+strings.Join(left, ", "), "")
+	}
+	return append(out, "</details>")
+}
+
+// page is a part of a page under construction.
+type page struct {
+	doc    *document.Document
+	limits limits
+	// folded pages have what others leave out.
+	folded bool
+	lines  []string
+}
+
+func (p *page) add(lines ...string) { p.lines = append(p.lines, lines...) }
+
+// blank ends a paragraph or a table.
+func (p *page) blank() {
+	if n := len(p.lines); n > 0 && p.lines[n-1] != "" {
+		p.add("")
+	}
+}
+
+// shows reports whether this page has what is of that level.
+func (p *page) shows(l document.Level) bool {
+	if p.folded {
+		return l == document.Detail
+	}
+	return l == document.First
+}
+
+func (p *page) open() {
+	title := p.doc.Title
+	if p.doc.Name != "" {
+		title = p.doc.Name + ": " + title
+	}
+	p.add("### "+escape(title), "", paragraph(p.doc.Asked))
+	for i := range p.doc.Sections {
+		if s := &p.doc.Sections[i]; s.Level == document.First {
+			p.section(s)
+		}
+	}
+}
+
+// section begins with a line for its title, which is left out of an empty one. Sections of one line stand together, as a list.
+func (p *page) section(s *document.Section) {
+	if s.ID == "warnings" {
+		p.warnings(s)
+		return
+	}
+	before := len(p.lines)
+	isNew := !p.folded || s.Level == document.Detail // or the open part has its lead
+	if s.Title != "" {
+		head := "**" + escape(s.Title) + "**"
+		if lead := escape(s.Lead); lead != "" && isNew {
+			if s.Tone == document.Bad {
+				lead = "**" + lead + "**"
+			}
+			head += " " + lead
+		}
+		p.item(head)
+	}
+	after := len(p.lines)
+	for _, b := range s.Blocks {
+		p.block(b)
+	}
+	switch {
+	case len(p.lines) > after:
+	case !isNew, s.Lead == "":
+		p.lines = p.lines[:before]
+	}
+}
+
+// item adds an item of a list, which ends what stands before it if that is something else.
+func (p *page) item(words string) {
+	if !p.inList() {
+		p.blank()
+	}
+	p.add("- " + words)
+}
+
+// sub adds an item below an item, if there is one.
+func (p *page) sub(words string) {
+	if p.inList() {
+		p.add("  - " + words)
+	} else {
+		p.item(words)
+	}
+}
+
+func (p *page) inList() bool {
+	return len(p.lines) > 0 && strings.HasPrefix(strings.TrimLeft(p.lines[len(p.lines)-1], " "), "- ")
+}
+
+func (p *page) warnings(s *document.Section) {
+	var texts []string
+	for _, w := range p.doc.Warnings {
+		if p.shows(w.Level) {
+			texts = append(texts, w.Text)
+		}
+	}
+	if len(texts) == 0 {
+		return
+	}
+	p.item("**" + escape(s.Title) + "**")
+	for i, t := range texts {
+		if i == p.limits.items {
+			p.sub(more(len(texts) - i))
+			return
+		}
+		p.sub(paragraph(t))
+	}
+}
+
+func (p *page) block(b document.Block) {
+	switch b := b.(type) {
+	case document.Fact:
+		if p.shows(b.Level) {
+			words := b.Text
+			if b.Brief != "" {
+				words = b.Brief
+			}
+			p.sub("**" + escape(b.Name) + "** " + escape(words))
+		}
+	case document.List:
+		if !p.shows(b.Level) {
+			return
+		}
+		for i, f := range b.Findings {
+			if i == p.limits.items {
+				p.sub(more(len(b.Findings) - i))
+				return
+			}
+			p.sub(escape(b.Name) + ": " + escape(f.Sentence))
+		}
+	case document.Note:
+		if p.shows(b.Level) {
+			words := paragraph(b.Text)
+			if b.Tone == document.Bad || b.Doubt {
+				words = "**" + words + "**"
+			}
+			p.sub(words)
+		}
+	case *document.Table:
+		if p.shows(b.Level) {
+			p.table(b)
+		}
+	case *document.Chart:
+		if p.shows(b.Level) {
+			p.chart(b)
+		}
+	}
+}
+
+// sparkWidth is the columns of a sparkline: a table's, in a page's narrow column.
+const sparkWidth = 40
+
+// chart lists what happened, then draws a row for each series.
+func (p *page) chart(c *document.Chart) {
+	var events []document.Event
+	for _, e := range c.Events {
+		if p.folded || e.Level == document.First {
+			events = append(events, e)
+		}
+	}
+	events, left := cut(events, p.limits.events, func(e document.Event) (main, head bool) { return e.Main, false })
+	var rows [][]string
+	for _, e := range events {
+		rows = append(rows, []string{escape(text.Value(document.Since(e.At))), escape(e.What)})
+	}
+	p.grid([]string{"when", "what"}, []bool{true, false}, rows, left)
+
+	var series []document.Series
+	for _, s := range c.Series {
+		if s.Level != document.Data && len(c.Times) > 0 {
+			series = append(series, s)
+		}
+	}
+	series, left = cut(series, p.limits.rows, func(document.Series) (main, head bool) { return false, false })
+	rows = nil
+	for i := range series {
+		s := &series[i]
+		rows = append(rows, []string{escape(strings.TrimSpace(s.Side + " " + s.Name)), text.Spark(s.Points, sparkWidth), escape(text.SeriesWords(s))})
+	}
+	p.grid([]string{"", "over time", ""}, []bool{false, false, false}, rows, left)
+}
+
+// table prints a table's columns and rows that this page shows.
+func (p *page) table(t *document.Table) {
+	shows := func(l document.Level) bool { return l == document.First || p.folded && l == document.Detail }
+	var columns []int
+	var heads []string
+	var right []bool
+	for i, c := range t.Columns {
+		if !shows(c.Level) {
+			continue
+		}
+		columns = append(columns, i)
+		heads = append(heads, escape(c.Name))
+		right = append(right, i > 0 && slices.ContainsFunc(t.Rows, func(r document.Row) bool {
+			if i >= len(r.Cells) {
+				return false
+			}
+			_, words := r.Cells[i].(document.Text)
+			return r.Cells[i] != nil && !words
+		}))
+	}
+	var shown []*document.Row
+	for i := range t.Rows {
+		if shows(t.Rows[i].Level) {
+			shown = append(shown, &t.Rows[i])
+		}
+	}
+	shown, left := cut(shown, p.limits.rows, func(r *document.Row) (main, head bool) { return r.Main, len(r.Cells) == 1 })
+	var rows [][]string
+	for _, r := range shown {
+		cells := make([]string, len(columns))
+		for j, c := range columns {
+			if c < len(r.Cells) {
+				cells[j] = cell(r, c)
+			}
+		}
+		rows = append(rows, cells)
+	}
+	p.grid(heads, right, rows, left)
+}
+
+// cell prints a cell. Where a whole row has no values, it says why.
+func cell(r *document.Row, i int) string {
+	v := r.Cells[i]
+	words := escape(text.Value(v))
+	if why, ok := v.(document.Absent); ok && len(r.Cells) == 2 {
+		words = escape(string(why))
+	}
+	if i > 0 {
+		return words
+	}
+	if words != "" && (r.Tone == document.Bad || len(r.Cells) == 1) {
+		words = "**" + words + "**"
+	}
+	return strings.Repeat("&nbsp;", 2*min(r.Indent, 8)) + words
+}
+
+// grid prints a table, of which so many rows are left out. A table needs a head.
+func (p *page) grid(heads []string, right []bool, rows [][]string, left int) {
+	if len(rows) == 0 || len(heads) == 0 {
+		return
+	}
+	rule := make([]string, len(heads))
+	for i := range rule {
+		rule[i] = "---"
+		if right[i] {
+			rule[i] = "--:"
+		}
+	}
+	rows = append([][]string{heads, rule}, rows...)
+	if left > 0 {
+		last := make([]string, len(heads))
+		last[0] = more(left)
+		rows = append(rows, last)
+	}
+	p.blank()
+	for _, r := range rows {
+		p.add("| " + strings.Join(r, " | ") + " |")
+	}
+}
+
+// cut leaves out rows from the end, and says how many. A main one stays, and a head as long as there are rows under it.
+func cut[T any](rows []T, limit int, is func(T) (main, head bool)) (shown []T, left int) {
+	spare := len(rows) - limit
+	if spare <= 1 { // a line that says so is no shorter
+		return rows, 0
+	}
+	underHead := false
+	for _, r := range slices.Backward(rows) {
+		main, head := is(r)
+		switch {
+		case head && !underHead:
+			continue
+		case left < spare && !main && !head:
+			left++
+			continue
+		}
+		shown = append(shown, r)
+		underHead = !head
+	}
+	slices.Reverse(shown)
+	return shown, left
+}

@@ -1,0 +1,80 @@
+package markdown
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"lastack/report/document"
+)
+
+func TestEscape(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{
+		{"64 connections at a time (closed loop), 99.5 %", "64 connections at a time (closed loop), 99.5 %"},
+		{"TIME_WAIT, _x_, x_", `TIME_WAIT, \_x\_, x\_`},
+		{"<b>&amp;", `\<b\>\&amp;`},
+		{"a | b", `a \| b`},
+		{"*a* `b` ~c~", "\\*a\\* \\`b\\` \\~c\\~"},
+		{"[x](http://e) ![y](z)", `\[x\](http\://e) \!\[y\](z)`},
+		{"www.e.example WWW.e", `www\.e.example WWW\.e`},
+		{"@all me@e.example", "@&#8203;all me@&#8203;e.example"},
+		{"#1 GH-2 gh-3", "#&#8203;1 GH-&#8203;2 gh-&#8203;3"},
+		{"$x$", "<span>$</span>x<span>$</span>"},
+		{`\`, `\\`},
+		{"  a\nb\tc  ", "a b c"},
+		{"\x1b[31m\u202e", `\\x1b\[31m\\u202e`},
+		{strings.Repeat("x", 700), strings.Repeat("x", longest-1) + "…"},
+	} {
+		if got := escape(tt.in); got != tt.want {
+			t.Errorf("escape(%q) = %q, want %q", tt.in, got, tt.want)
+		}
+	}
+	for _, tt := range []struct{ in, want string }{
+		{"- x", `\- x`},
+		{"+ x", `\+ x`},
+		{"===", `\===`},
+		{"1. x", `1\. x`},
+		{"12) x", `12\) x`},
+		{"1.5 s", `1\.5 s`},
+		{"12", "12"},
+		{"", ""},
+		{"- [ ] x", `\- \[ \] x`},
+		{"4,265 of 5,265", "4,265 of 5,265"},
+		{"# x", "#&#8203; x"},
+		{"> x", `\> x`},
+	} {
+		if got := paragraph(tt.in); got != tt.want {
+			t.Errorf("paragraph(%q) = %q, want %q", tt.in, got, tt.want)
+		}
+	}
+}
+
+// A page has an end, whatever the document holds, and its first lines matter most.
+func TestLines(t *testing.T) {
+	long := &document.Table{Level: document.First, Columns: []document.Column{{Level: document.First}, {Name: "n", Level: document.First}}}
+	for i := range 500 {
+		r := document.Row{Level: document.First, Cells: []document.Value{document.Text(fmt.Sprint("row ", i)), document.Count(int64(i))}}
+		r.Main = i == 400
+		long.Rows = append(long.Rows, r)
+	}
+	for _, tables := range []int{0, 1, 5, 50} {
+		doc := &document.Document{Title: "lastack run", Asked: "much"}
+		for i := range tables {
+			doc.Sections = append(doc.Sections, document.Section{
+				ID: "s", Title: fmt.Sprint("S", i), Lead: "lead", Level: document.First,
+				Blocks: []document.Block{long, document.List{Level: document.First, Name: "because", Findings: make([]document.Finding, 50)}, document.Note{Text: "detail"}},
+			})
+		}
+		var b bytes.Buffer
+		if err := Write(&b, doc); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(b.String(), "\n"); n > Lines {
+			t.Errorf("%d tables: %d lines, want at most %d", tables, n, Lines)
+		}
+		if !strings.HasPrefix(b.String(), "### lastack run\n\nmuch\n") || tables == 1 && !strings.Contains(b.String(), "| row 400 | 400 |\n") {
+			t.Errorf("%d tables:\n%s", tables, b.String())
+		}
+	}
+}

@@ -1,4 +1,6 @@
-# build: a static binary in ./bin     install: the same in $(PREFIX)/bin; PREFIX is /usr/local, or ~/.local for an ordinary user
+# build: a static binary in ./bin     install: the same in $(PREFIX)/bin, with manual pages and completions in $(PREFIX)/share;
+#   PREFIX is /usr/local, or ~/.local for an ordinary user
+# dist:  in ./bin/dist, static binaries for amd64 and arm64, a .deb and a .rpm of each, and checksums; .dist/Dockerfile makes an image
 # test: everything     race: once more with the race detector, where goroutines share memory
 # lint:  format, linters, other systems     fuzz, bench: bounded by FUZZTIME, BENCHTIME, PAIRS of RUNTIME seconds
 # torture: every fault of the tables in cmd/lastack/torture_linux_test.go, as root, and races of a drain over and over; test has some of each
@@ -30,14 +32,45 @@ test -n "$$missing" || exit 0; \
 	esac
 endef
 
-.PHONY: build install test race torture lint fmt fuzz bench drain-gallery clean
+.PHONY: build share install dist test race torture lint fmt fuzz bench drain-gallery clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/lastack ./cmd/lastack
 
-install: build
+# The date of what is made here: the same commit makes the same bytes.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+
+# Manual pages and completions, as they lie below /usr/share.
+share: build
+	rm -rf bin/share
+	mkdir -p bin/share/man/man1 bin/share/bash-completion/completions bin/share/zsh/site-functions bin/share/fish/vendor_completions.d
+	bin/lastack man bin/share/man/man1
+	bin/lastack completion bash >bin/share/bash-completion/completions/lastack
+	bin/lastack completion zsh >bin/share/zsh/site-functions/_lastack
+	bin/lastack completion fish >bin/share/fish/vendor_completions.d/lastack.fish
+	chmod -R u=rwX,go=rX bin/share
+
+install: share
 	install -D -m 755 bin/lastack $(DESTDIR)$(PREFIX)/bin/lastack
+	mkdir -p $(DESTDIR)$(PREFIX)/share
+	cp -R bin/share/. $(DESTDIR)$(PREFIX)/share/
 	@echo "installed $(DESTDIR)$(PREFIX)/bin/lastack"
+
+# A package's version begins with a digit, and sorts behind the tag that it comes after: v1.2.0-3-gabc is 1.2.0+3.gabc.
+PACKAGE_VERSION := $(shell { git describe --tags --dirty 2>/dev/null || echo v0.0.0-0-g$$(git rev-parse --short HEAD 2>/dev/null); } | \
+	sed -e 's/^v//' -e 's/-\([0-9]*\)-g/+\1.g/' -e 's/-dirty$$/.dirty/')
+
+dist: share
+	rm -rf bin/dist
+	mkdir -p bin/dist
+	@set -e; for arch in amd64 arm64; do \
+		echo "lastack for linux/$$arch"; \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build -trimpath -ldflags '$(LDFLAGS)' -o bin/dist/lastack-linux-$$arch ./cmd/lastack; \
+		for kind in deb rpm; do \
+			ARCH=$$arch PACKAGE_VERSION='$(PACKAGE_VERSION)' go tool -modfile=.tools/go.mod nfpm package -f .dist/nfpm.yaml -p $$kind -t bin/dist/; \
+		done; \
+	done
+	cd bin/dist && sha256sum -- * >SHA256SUMS
 
 # The packages whose tests look at rates and times: loads that run side by side would falsify them.
 ALONE := ./bench ./loadgen ./server

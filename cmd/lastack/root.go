@@ -109,6 +109,7 @@ func commands() []*cobra.Command {
 		newDoctor(),
 		newCompletion(),
 		newVersion(),
+		newMan(),
 	}
 }
 

@@ -56,7 +56,9 @@ func asked(r *record.Run, load, brief, interrupted string) *section {
 	if r.Shard != nil {
 		s.fact(document.First, "shard", fmt.Sprintf("%d of %d: all counts are of this part of the load", r.Shard.I, r.Shard.N))
 	}
-	s.fact(document.Detail, "command", shell(r.Plan.Command))
+	if c := r.Plan.Command; len(c) > 0 {
+		s.add(document.Fact{Name: "command", Text: shell(c), Command: true})
+	}
 	return s
 }
 

@@ -163,13 +163,14 @@ func usage(n, d float64) document.Value {
 }
 
 // findings pairs sentences with their findings. Records of older versions have only the sentences.
-func findings(sentences []string, all []record.Finding, remedy bool) []document.Finding {
+func findings(r *record.Run, sentences []string, remedy bool) []document.Finding {
+	all := r.Verdict.Findings
 	out := make([]document.Finding, len(sentences))
 	n := 0
 	for _, f := range all {
 		if f.Remedy == remedy {
 			if n < len(out) {
-				out[n].Code, out[n].Args = f.Code, f.Args
+				out[n] = document.Finding{Code: f.Code, Args: f.Args, Command: remedyCommand(r, &f)}
 			}
 			n++
 		}

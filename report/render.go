@@ -16,6 +16,7 @@ import (
 	"lastack/report/csv"
 	"lastack/report/document"
 	"lastack/report/hlog"
+	"lastack/report/html"
 	"lastack/report/markdown"
 	"lastack/report/text"
 )
@@ -61,6 +62,7 @@ func formats() []format {
 		{name: JSON, suffixes: []string{".json"}, write: writeJSON},
 		{name: "jsonl", suffixes: []string{".jsonl"}, write: writeJSONL},
 		{name: CSV, suffixes: []string{".csv"}, print: printCSV},
+		{name: "html", suffixes: []string{".html", ".htm"}, print: printHTML},
 		{name: "md", suffixes: []string{".md", ".markdown"}, print: printMarkdown},
 		{name: "hlog", suffixes: []string{".hlog"}, print: printHlog, histograms: true},
 	}
@@ -68,7 +70,7 @@ func formats() []format {
 
 // FormatNames lists what a View takes, the default one first: text is for people, 100 columns wide; json is the run record,
 // indented; jsonl has a line for each interval of the timeline, or for each try of a drain, then one with the rest of the record; csv is a
-// table for spreadsheets; md is for pull requests; hlog has the histograms for HdrHistogram's tools.
+// table for spreadsheets; html is a page with pictures; md is for pull requests; hlog has the histograms for HdrHistogram's tools.
 func FormatNames() []string {
 	var names []string
 	for _, f := range formats() {
@@ -158,6 +160,8 @@ func printText(b *bytes.Buffer, docs []*document.Document, v View) error {
 	}
 	return nil
 }
+
+func printHTML(b *bytes.Buffer, docs []*document.Document, _ View) error { return html.Print(b, docs...) }
 
 func printMarkdown(b *bytes.Buffer, docs []*document.Document, _ View) error {
 	for i, d := range docs {

@@ -258,7 +258,7 @@ func TestJSONL(t *testing.T) {
 
 func TestUnknownFormat(t *testing.T) {
 	err := Render(io.Discard, View{Format: "pdf"}, &record.Run{})
-	if err == nil || err.Error() != `unknown format "pdf", accepted are text, json, jsonl, csv, md, hlog` {
+	if err == nil || err.Error() != `unknown format "pdf", accepted are text, json, jsonl, csv, html, md, hlog` {
 		t.Errorf("got %v", err)
 	}
 }

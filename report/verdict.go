@@ -25,10 +25,10 @@ func judgement(r *record.Run) *section {
 	}
 	if len(v.Reasons) > 0 {
 		// For a valid drain they say no more than the lead.
-		s.add(document.List{Level: levelIf(r.Kind != record.KindDrain || !v.Valid), Name: "because", Findings: findings(v.Reasons, v.Findings, false)})
+		s.add(document.List{Level: levelIf(r.Kind != record.KindDrain || !v.Valid), Name: "because", Findings: findings(r, v.Reasons, false)})
 	}
 	if len(v.Advice) > 0 {
-		s.add(document.List{Level: document.First, Name: "try", Findings: findings(v.Advice, v.Findings, true)})
+		s.add(document.List{Level: document.First, Name: "try", Findings: findings(r, v.Advice, true)})
 	}
 	n := 0
 	for i := range r.Accounting {

@@ -63,11 +63,13 @@ var layers = []struct {
 
 	{"report/document", nil},
 	{"report/text", []string{"bench/quantity", "report/document"}},
+	{"report/svg", []string{"bench/quantity", "report/document", "report/text"}},
+	{"report/html", []string{"report/document", "report/svg", "report/text"}},
 	{"report/markdown", []string{"report/document", "report/text"}},
 	{"report/csv", []string{"report/document", "report/text"}},
 	{"report/hlog", []string{"report/document"}},
 	{"report", []string{
-		"sockstate", "bench/quantity", "bench/record", "bench/metric", "report/document", "report/text", "report/markdown", "report/csv", "report/hlog",
+		"sockstate", "bench/quantity", "bench/record", "bench/metric", "report/document", "report/text", "report/html", "report/markdown", "report/csv", "report/hlog",
 	}},
 	{"cmd/lastack", []string{
 		"report", "bench", "bench/cell", "bench/drain", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup",
@@ -84,6 +86,8 @@ var onlyThirdParty = map[string][]string{
 	"bench/metric":       nil,
 	"report/document":    nil,
 	"report/text":        nil,
+	"report/svg":         nil,
+	"report/html":        nil,
 	"report/markdown":    nil,
 	"report/csv":         nil,
 	"report/hlog":        nil,

@@ -48,7 +48,7 @@ type Section struct {
 	Lead  string
 	Tone  Tone
 	Level Level
-	// Blocks are Facts, Lists, Notes, Tables, Charts, Quotes and Distributions.
+	// Blocks are Facts, Lists, Notes, Tables, Pictures, Charts, Quotes and Distributions.
 	Blocks []Block
 }
 
@@ -65,10 +65,11 @@ type Warning struct {
 // Block is a part of a section.
 type Block interface{ block() }
 
-// Fact is a short text with a name. Brief is said instead where a page has too little room for Text.
+// Fact is a short text with a name. Brief is said instead where a page has too little room for Text. A command is one for a shell.
 type Fact struct {
 	Level             Level
 	Name, Text, Brief string
+	Command           bool
 }
 
 // List is a number of findings under one name: reasons, advice.
@@ -78,11 +79,13 @@ type List struct {
 	Findings []Finding
 }
 
-// Finding is a statement about the run: Code and Args for programs, if the record has them, and Sentence for people.
+// Finding is a statement about the run: Code and Args for programs, if the record has them, and Sentence for people. Command is what to
+// paste into a shell to follow it, if that is known.
 type Finding struct {
 	Code     string
 	Args     map[string]any
 	Sentence string
+	Command  string
 }
 
 // Note is a sentence. A doubt says that numbers of its section contradict each other.

@@ -1,0 +1,78 @@
+package document
+
+// Picture is a drawing together with its numbers. Printers that cannot draw leave it out: all it shows is in tables and charts too.
+type Picture struct {
+	// ID is unique in the document.
+	ID, Title string
+	// Desc says in words what the drawing shows.
+	Desc string
+	Form Form
+	X, Y Axis
+	// At has the places of all curves' points on the x axis. With Bars, Names has the bars instead.
+	At     []float64
+	Names  []string
+	Curves []Curve
+	Limits []Limit
+	// Events happened at places of the x axis.
+	Events []Event
+	// Phases name the phase of each point; empty if there is one only.
+	Phases []string
+}
+
+// Form says how a picture is drawn.
+type Form uint8
+
+const (
+	// Lines are drawn through the points.
+	Lines Form = iota
+	// Areas lie on top of each other: the curves add up.
+	Areas
+	// Columns are that too, one at each place, which is where its interval starts.
+	Columns
+	// Bars lie one below the other, each from 0 to its whole.
+	Bars
+)
+
+// Axis is an axis of a picture.
+type Axis struct {
+	Unit Unit
+	// Name is what a table calls it; Log is set for a logarithmic axis.
+	Name string
+	Log  bool
+}
+
+// Unit is the unit of an axis or a curve.
+type Unit uint8
+
+const (
+	// Things are counted.
+	Things Unit = iota
+	// PerSecond is a rate. A curve of Things is drawn on such an axis as its growth in the interval that ends at each point.
+	PerSecond
+	// Seconds is a time.
+	Seconds
+	// Microseconds is a time too.
+	Microseconds
+	// Percentile is from 0 to 100. If logarithmic, the axis spreads out its last parts: 90, 99, 99.9.
+	Percentile
+	// Octets are bytes.
+	Octets
+)
+
+// Curve is a quantity in a picture.
+type Curve struct {
+	Name string
+	Unit Unit
+	// Hue is the same for a quantity in all pictures, from 1; 0 is the next one free.
+	Hue int
+	// Points is as long as At or Names. NaN is a gap.
+	Points []float64
+}
+
+// Limit is a line that the curves should not cross, or should reach.
+type Limit struct {
+	Name string
+	At   float64
+}
+
+func (*Picture) block() {}

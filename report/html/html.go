@@ -1,0 +1,286 @@
+// Package html prints a document as one HTML file. It asks for nothing else: styles, script and pictures are in it. It is readable without
+// the script, in light and dark, on a phone and on paper. Texts of the document are escaped, and never markup.
+package html
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+
+	"lastack/report/document"
+	"lastack/report/svg"
+	"lastack/report/text"
+)
+
+//go:embed file.tmpl
+var fileText string
+
+//go:embed style.css
+var style string
+
+//go:embed script.js
+var script string
+
+// file is what the template shows.
+type file struct {
+	Style  template.CSS
+	Script template.JS
+	Pages  []*page
+}
+
+// page is a document: its sections, sorted by where they stand.
+type page struct {
+	// Prefix makes IDs unique where there are several.
+	Prefix                string
+	Title, Asked, Command string
+	// Facts are of what was asked, Findings of what is thought of it. Glance has a sentence of each of the other sections on the first page.
+	Facts, Environment []document.Fact
+	Notes              []document.Note
+	Findings           []section
+	Glance             []section
+	Tables             []section
+	Pictures           []figure
+	Sections           []section
+}
+
+// section is one with what concerns it.
+type section struct {
+	ID, Title, Lead, Tone string
+	Blocks                []block
+	Warnings              []string
+}
+
+// block has one of its fields.
+type block struct {
+	Fact    *document.Fact
+	List    *document.List
+	Note    *document.Note
+	Quote   *document.Quote
+	Table   *grid
+	Events  []document.Event
+	Figure  *figure
+	Caption string
+}
+
+// figure is a picture with its legend and its numbers.
+type figure struct {
+	*document.Picture
+	SVG, Data template.HTML
+	Keys      []key
+	First     bool
+}
+
+// key is a line of a legend.
+type key struct {
+	Class, Name, Peak string
+	Area, Limit       bool
+}
+
+// Print writes documents, below each other, as a file.
+func Print(w io.Writer, docs ...*document.Document) error {
+	t, err := template.New("file").Funcs(template.FuncMap{
+		"clean": text.Clean, "code": code, "command": command, "name": title, "since": func(s float64) string { return text.Value(document.Since(s)) },
+	}).Parse(fileText)
+	if err != nil {
+		return err
+	}
+	f := file{Style: template.CSS(style), Script: template.JS(script)}
+	for i, doc := range docs {
+		p := &page{Title: strings.TrimPrefix(doc.Name+": "+doc.Title, ": "), Asked: doc.Asked}
+		if i > 0 {
+			p.Prefix = fmt.Sprintf("n%d-", i+1)
+		}
+		p.fill(doc)
+		f.Pages = append(f.Pages, p)
+	}
+	var b bytes.Buffer
+	if err := t.Execute(&b, f); err != nil {
+		return err
+	}
+	_, err = w.Write(b.Bytes())
+	return err
+}
+
+// fill sorts the sections of a document.
+func (p *page) fill(doc *document.Document) {
+	ids := make(map[string]bool)
+	for i := range doc.Sections {
+		ids[doc.Sections[i].ID] = true
+	}
+	early := true
+	for i := range doc.Sections {
+		d := &doc.Sections[i]
+		s := section{ID: p.Prefix + d.ID, Title: d.Title, Lead: d.Lead, Tone: tone(d.Tone)}
+		for _, w := range doc.Warnings {
+			if w.Section == d.ID || d.ID == "warnings" && !ids[w.Section] {
+				s.Warnings = append(s.Warnings, w.Text)
+			}
+		}
+		switch d.ID {
+		case "asked":
+			p.asked(d)
+			if len(s.Warnings) > 0 {
+				s.Title = "about the run"
+				p.Sections = append(p.Sections, s)
+			}
+			continue
+		case "pictures":
+			early = false
+			for _, b := range d.Blocks {
+				if picture, ok := b.(*document.Picture); ok {
+					p.Pictures = append(p.Pictures, *p.figure(picture))
+				}
+			}
+			continue
+		case "warnings":
+			if len(s.Warnings) > 0 {
+				p.Findings = append(p.Findings, s)
+			}
+			early = false
+			continue
+		}
+		s.Blocks = p.blocks(d.Blocks)
+		if early && d.Level == document.First || d.ID == "next" {
+			p.Findings = append(p.Findings, s)
+			continue
+		}
+		if d.Level == document.First {
+			p.glance(d, s)
+		}
+		if s.Lead != "" || len(s.Blocks)+len(s.Warnings) > 0 {
+			p.Sections = append(p.Sections, s)
+		}
+	}
+	for i := range p.Pictures {
+		p.Pictures[i].First = i == 0
+	}
+}
+
+// glance adds a section's lead to what is seen at first, or its first table if it has none.
+func (p *page) glance(d *document.Section, s section) {
+	if s.Lead != "" {
+		p.Glance = append(p.Glance, s)
+		return
+	}
+	for _, b := range d.Blocks {
+		if t, ok := b.(*document.Table); ok && t.Level == document.First {
+			if g := newGrid(firstOf(t)); g != nil {
+				s.Blocks, s.Warnings = []block{{Table: g}}, nil
+				p.Tables = append(p.Tables, s)
+			}
+			return
+		}
+	}
+}
+
+// firstOf is the part of a table that is on the first page.
+func firstOf(t *document.Table) *document.Table {
+	out := &document.Table{Level: t.Level}
+	for _, c := range t.Columns {
+		if c.Level == document.First {
+			out.Columns = append(out.Columns, c)
+		}
+	}
+	for _, r := range t.Rows {
+		if r.Level != document.First {
+			continue
+		}
+		cells := r.Cells
+		r.Cells = nil
+		for i, v := range cells {
+			if i < len(t.Columns) && t.Columns[i].Level == document.First {
+				r.Cells = append(r.Cells, v)
+			}
+		}
+		out.Rows = append(out.Rows, r)
+	}
+	return out
+}
+
+// asked sorts the facts of what was asked: the first stand at the top, the others are the environment.
+func (p *page) asked(d *document.Section) {
+	for _, b := range d.Blocks {
+		switch b := b.(type) {
+		case document.Note:
+			p.Notes = append(p.Notes, b)
+		case document.Fact:
+			switch {
+			case b.Command:
+				p.Command = b.Text
+			case b.Level == document.First:
+				p.Facts = append(p.Facts, b)
+			default:
+				p.Environment = append(p.Environment, b)
+			}
+		}
+	}
+}
+
+// blocks converts those of a section.
+func (p *page) blocks(all []document.Block) []block {
+	var out []block
+	for _, b := range all {
+		switch b := b.(type) {
+		case document.Fact:
+			out = append(out, block{Fact: &b})
+		case document.List:
+			out = append(out, block{List: &b})
+		case document.Note:
+			out = append(out, block{Note: &b})
+		case document.Quote:
+			out = append(out, block{Quote: &b})
+		case *document.Table:
+			if g := newGrid(b); g != nil {
+				out = append(out, block{Table: g})
+			}
+		case *document.Chart:
+			// Its series are in the pictures, and its events too.
+			if len(b.Events) > 0 && len(p.Pictures) == 0 {
+				out = append(out, block{Events: b.Events})
+			}
+		case *document.Picture:
+			out = append(out, block{Figure: p.figure(b)})
+		}
+	}
+	return out
+}
+
+func (p *page) figure(picture *document.Picture) *figure {
+	named := *picture
+	named.ID = p.Prefix + picture.ID
+	f := &figure{Picture: &named, SVG: template.HTML(svg.Draw(&named)), Data: template.HTML(data(&named))}
+	for i, c := range named.Curves {
+		f.Keys = append(f.Keys, key{Class: svg.Class(&named, i), Name: c.Name, Peak: svg.Peak(&named, i), Area: named.Form != document.Lines})
+	}
+	for _, l := range named.Limits {
+		f.Keys = append(f.Keys, key{Name: l.Name, Peak: svg.LimitWords(&named, l), Limit: true})
+	}
+	return f
+}
+
+func tone(t document.Tone) string {
+	switch t {
+	case document.Good:
+		return "good"
+	case document.Bad:
+		return "bad"
+	}
+	return ""
+}
+
+// title is that of a section, which a page of text writes in capitals.
+func title(s string) string {
+	if strings.ContainsAny(s, "_") || s == "CPU" || strings.HasPrefix(s, "TCP") {
+		if rest, ok := strings.CutPrefix(s, "TCP "); ok {
+			return "TCP " + strings.ToLower(rest)
+		}
+		return s
+	}
+	if s == "" {
+		return ""
+	}
+	return s[:1] + strings.ToLower(s[1:])
+}

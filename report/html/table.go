@@ -1,0 +1,193 @@
+package html
+
+import (
+	"bytes"
+	"html"
+	"html/template"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"lastack/report/document"
+	"lastack/report/text"
+)
+
+// grid is a table whose cells are printed.
+type grid struct {
+	Heads []head
+	Rows  []line
+	// Heading is set if some column has a name.
+	Heading bool
+}
+
+type head struct {
+	Name   string
+	Number bool
+}
+
+type line struct {
+	Tone   string
+	Indent int
+	// Group is set for a row that is only the head of those below it.
+	Group bool
+	Cells []cell
+}
+
+type cell struct {
+	Text, Unit string
+	// Number is to the right, Why stands for a value that is not there.
+	Number bool
+	Why    string
+}
+
+func newGrid(t *document.Table) *grid {
+	if len(t.Rows) == 0 || len(t.Columns) == 0 {
+		return nil
+	}
+	g := &grid{}
+	for i, c := range t.Columns {
+		h := head{Name: c.Name, Number: i > 0 && !c.Words}
+		if h.Number {
+			for r := range t.Rows {
+				if i < len(t.Rows[r].Cells) {
+					_, words := t.Rows[r].Cells[i].(document.Text)
+					h.Number = h.Number && !words
+				}
+			}
+		}
+		g.Heading = g.Heading || c.Name != ""
+		g.Heads = append(g.Heads, h)
+	}
+	for r := range t.Rows {
+		row := &t.Rows[r]
+		l := line{Tone: tone(row.Tone), Indent: min(row.Indent, 4), Group: len(row.Cells) == 1 && r+1 < len(t.Rows)}
+		absent := ""
+		for i := range t.Columns {
+			var v document.Value
+			if i < len(row.Cells) {
+				v = row.Cells[i]
+			}
+			c := cell{Number: g.Heads[i].Number}
+			if why, ok := v.(document.Absent); ok {
+				c.Why = string(why)
+				absent = c.Why
+			} else if v != nil {
+				c.Text, c.Unit = split(v)
+			}
+			// Why there is no value stands where words do, if there are none.
+			if t.Columns[i].Words && c.Text == "" && absent != "" {
+				c.Text = absent
+			}
+			l.Cells = append(l.Cells, c)
+		}
+		if len(row.Cells) == 2 && absent != "" && !t.Columns[len(t.Columns)-1].Words {
+			l.Cells = []cell{l.Cells[0], {Text: absent, Why: "all"}}
+		}
+		g.Rows = append(g.Rows, l)
+	}
+	return g
+}
+
+// Rest is the number of columns behind the first.
+func (g *grid) Rest() int { return len(g.Heads) - 1 }
+
+func isNumber(v document.Value) bool {
+	switch v.(type) {
+	case nil, document.Text, document.Absent:
+		return false
+	}
+	return true
+}
+
+// split prints a value and its unit.
+func split(v document.Value) (number, unit string) {
+	s := text.Value(v)
+	if !isNumber(v) {
+		return s, ""
+	}
+	if _, rate := v.(document.Rate); rate {
+		return strings.TrimSuffix(s, "/s"), "/s"
+	}
+	if at := strings.LastIndexByte(s, ' '); at > 0 {
+		if _, several := v.(document.Range); !several {
+			return s[:at], s[at+1:]
+		}
+	}
+	return s, ""
+}
+
+// shellWords finds what one types in a sentence: flags with a value that looks like one, and sysctls.
+var shellWords = regexp.MustCompile(`--[a-z][a-z-]+(?: (?:[a-z]+:[a-z]+(?:=[0-9a-z]+)?|[0-9]+(?:-[0-9]+)?[a-zA-Z]*)\b)?|\b(?:net|fs|kernel)\.[a-z0-9_]+(?:\.[a-z0-9_]+)*(?:=(?:"[^"]*"|[0-9]+))?|\b(?:(?:tcp|ip|nf)_[a-z0-9_]+|somaxconn)(?:=(?:"[^"]*"|[0-9]+(?:-[0-9]+)?))?`)
+
+// code marks in a sentence what one types.
+func code(s string) template.HTML {
+	s = text.Clean(s)
+	var b strings.Builder
+	at := 0
+	for _, m := range shellWords.FindAllStringIndex(s, -1) {
+		b.WriteString(html.EscapeString(s[at:m[0]]) + "<code>" + html.EscapeString(s[m[0]:m[1]]) + "</code>")
+		at = m[1]
+	}
+	b.WriteString(html.EscapeString(s[at:]))
+	return template.HTML(b.String())
+}
+
+// command is one for a shell. Lines break between its words.
+func command(s string) template.HTML {
+	words := strings.Split(text.Clean(s), " ")
+	for i, w := range words {
+		words[i] = "<span>" + html.EscapeString(w) + "</span>"
+	}
+	return template.HTML(strings.Join(words, " "))
+}
+
+// data is the table of a picture's numbers, exactly as the record has them. End tags that HTML does without are left out: there may be
+// tens of thousands of cells.
+func data(p *document.Picture) []byte {
+	var b bytes.Buffer
+	b.WriteString("<table class=data><thead><tr><th scope=col>" + html.EscapeString(text.Clean(heading(p.X.Name, p.X.Unit))))
+	for i := range p.Curves {
+		b.WriteString("<th scope=col>" + html.EscapeString(text.Clean(heading(p.Curves[i].Name, p.Curves[i].Unit))))
+	}
+	b.WriteString("<tbody>")
+	n := len(p.At)
+	if p.Form == document.Bars {
+		n = len(p.Names)
+	}
+	for k := range n {
+		if p.Form == document.Bars {
+			b.WriteString("<tr><th scope=row>" + html.EscapeString(text.Clean(p.Names[k])))
+		} else {
+			b.WriteString("<tr><td>" + exact(p.At[k]))
+		}
+		for i := range p.Curves {
+			b.WriteString("<td>" + exact(p.Curves[i].Points[k]))
+		}
+	}
+	b.WriteString("</table>")
+	return b.Bytes()
+}
+
+// exact prints a number in full; a gap is empty.
+func exact(v float64) string {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return ""
+	}
+	return strconv.FormatFloat(v, 'f', -1, 64)
+}
+
+// heading names a column of numbers with its unit.
+func heading(name string, unit document.Unit) string {
+	switch unit {
+	case document.Seconds:
+		return name + " (s)"
+	case document.Microseconds:
+		return name + " (µs)"
+	case document.Octets:
+		return name + " (bytes)"
+	case document.PerSecond:
+		return name + " (1/s)"
+	}
+	return name
+}

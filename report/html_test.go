@@ -1,0 +1,370 @@
+package report
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"html"
+	"io"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lastack/bench/record"
+	"lastack/bench/verdict"
+	"lastack/report/document"
+)
+
+// htmlPage is a record as HTML.
+func htmlPage(t testing.TB, run *record.Run) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Render(&b, View{Format: "html"}, run); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+var (
+	htmlID    = regexp.MustCompile(` id="([^"]*)"`)
+	htmlSVG   = regexp.MustCompile(`(?s)<svg.*?</svg>`)
+	htmlLinks = regexp.MustCompile(`(?i)(?:src|href|action|data)\s*=\s*["']?([^"'> ]*)`)
+)
+
+// TestHTMLStandsAlone looks at the pages of all samples: they load nothing, have each ID once, and each drawing has a title, a description,
+// a role and a table.
+func TestHTMLStandsAlone(t *testing.T) {
+	for _, name := range recorded(t) {
+		t.Run(name, func(t *testing.T) {
+			run := sample(t, name)
+			page := htmlPage(t, run)
+			if again := htmlPage(t, sample(t, name)); again != page {
+				t.Error("the same record makes different pages")
+			}
+			for _, m := range htmlLinks.FindAllStringSubmatch(page, -1) {
+				if !strings.HasPrefix(m[1], "#") && m[1] != "data:," {
+					t.Errorf("it links to %q", m[1])
+				}
+			}
+			ids := make(map[string]bool)
+			for _, m := range htmlID.FindAllStringSubmatch(page, -1) {
+				if ids[m[1]] {
+					t.Errorf("two elements have the ID %q", m[1])
+				}
+				ids[m[1]] = true
+			}
+			drawings := htmlSVG.FindAllString(page, -1)
+			for _, d := range drawings {
+				for _, want := range []string{`role="img"`, "<title id=", "<desc id="} {
+					if !strings.Contains(d, want) {
+						t.Errorf("a drawing has no %s: %.200s", want, d)
+					}
+				}
+				wellFormed(t, d)
+			}
+			if n := strings.Count(page, "<table class=data>"); n != len(drawings) || n == 0 {
+				t.Errorf("%d drawings, %d tables of their numbers", len(drawings), n)
+			}
+			if len(page) > 300_000 {
+				t.Errorf("%d bytes", len(page))
+			}
+		})
+	}
+}
+
+func wellFormed(t testing.TB, s string) {
+	t.Helper()
+	for d := xml.NewDecoder(strings.NewReader(s)); ; {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
+			return
+		} else if err != nil {
+			t.Fatalf("not well-formed (%v): %.500s", err, s)
+		}
+	}
+}
+
+// figureData reads the table of a picture's numbers from a page: the columns' names, and the rows.
+func figureData(t testing.TB, page, id string) (heads []string, rows [][]string) {
+	t.Helper()
+	_, rest, ok := strings.Cut(page, `<figure id="`+id+`"`)
+	if !ok {
+		return nil, nil
+	}
+	_, rest, _ = strings.Cut(rest, "<table class=data><thead><tr>")
+	rest, _, _ = strings.Cut(rest, "</table>")
+	head, body, ok := strings.Cut(rest, "<tbody>")
+	if !ok {
+		t.Fatalf("%s has no table", id)
+	}
+	for _, h := range strings.Split(head, "<th scope=col>")[1:] {
+		heads = append(heads, html.UnescapeString(h))
+	}
+	for _, r := range strings.Split(body, "<tr>")[1:] {
+		var row []string
+		for _, c := range regexp.MustCompile(`<t[dh][^>]*>`).Split(r, -1)[1:] {
+			row = append(row, html.UnescapeString(c))
+		}
+		rows = append(rows, row)
+	}
+	return heads, rows
+}
+
+// TestHTMLNumbers compares every number of the pictures' tables with the record.
+func TestHTMLNumbers(t *testing.T) {
+	exact := func(v float64) string {
+		if math.IsNaN(v) {
+			return ""
+		}
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	count := func(n int64) string { return strconv.FormatInt(n, 10) }
+	micros := func(v float64) string {
+		if v == 0 {
+			return ""
+		}
+		return exact(v)
+	}
+	timeline := map[string]map[string]func(*record.Interval) string{
+		"p-rate": {
+			"opened":    func(iv *record.Interval) string { return count(iv.Opened) },
+			"completed": func(iv *record.Interval) string { return count(iv.Completed) },
+			"failed":    func(iv *record.Interval) string { return count(iv.Failed) },
+		},
+		"p-ports": {"in use": func(iv *record.Interval) string { return count(int64(iv.PortsInUse)) }},
+		"p-queue": {"accept queue": func(iv *record.Interval) string { return count(int64(iv.AcceptQueue)) }},
+		"p-time-wait": {
+			"client": func(iv *record.Interval) string { return count(int64(iv.Client["TIME_WAIT"])) },
+			"server": func(iv *record.Interval) string { return count(int64(iv.Server["TIME_WAIT"])) },
+		},
+		"p-memory": {"buffers (bytes)": func(iv *record.Interval) string { return count(iv.MemBytes) }},
+		"p-latency": {
+			"max (µs)": func(iv *record.Interval) string { return micros(iv.MaxUs) },
+			"p99 (µs)": func(iv *record.Interval) string { return micros(iv.P99Us) },
+			"p50 (µs)": func(iv *record.Interval) string { return micros(iv.P50Us) },
+		},
+		"p-states-client": {}, "p-states-server": {},
+	}
+	for _, state := range stateOrder() {
+		timeline["p-states-client"][state] = func(iv *record.Interval) string { return count(int64(iv.Client[state])) }
+		timeline["p-states-server"][state] = func(iv *record.Interval) string { return count(int64(iv.Server[state])) }
+	}
+	seen := make(map[string]bool)
+	for _, name := range recorded(t) {
+		run := sample(t, name)
+		page := htmlPage(t, run)
+		for id, columns := range timeline {
+			heads, rows := figureData(t, page, id)
+			if heads == nil {
+				continue
+			}
+			var want [][]string
+			for i := range run.Timeline {
+				row := []string{exact(run.Timeline[i].TS)}
+				for _, h := range heads[1:] {
+					value, ok := columns[h]
+					if !ok {
+						t.Fatalf("%s, %s: what is %q?", name, id, h)
+					}
+					seen[id+" "+h] = true
+					row = append(row, value(&run.Timeline[i]))
+				}
+				want = append(want, row)
+			}
+			if d := cmp.Diff(want, rows); d != "" {
+				t.Errorf("%s, %s (-record +page):\n%s", name, id, d)
+			}
+		}
+		heads, rows := figureData(t, page, "p-percentiles")
+		for i := range heads {
+			if i == 0 {
+				continue
+			}
+			l := run.Latency[strings.TrimSuffix(heads[i], " (µs)")]
+			for _, r := range rows {
+				if want, ok := map[string]float64{"0": l.MinUs, "50": l.P50Us, "90": l.P90Us, "99": l.P99Us, "99.9": l.P999Us}[r[0]]; ok && r[i] != exact(want) {
+					t.Errorf("%s: p%s of %s is %s, the record has %v", name, r[0], heads[i], r[i], want)
+				}
+			}
+		}
+		if run.Drain == nil || len(run.Drain.Tries) == 0 {
+			continue
+		}
+		try := newDrainTry(run)
+		for id, columns := range map[string]map[string]func(*record.DrainSlice) int64{
+			"p-requests": {
+				"answered":     func(s *record.DrainSlice) int64 { return s.Completed },
+				"answered 5xx": func(s *record.DrainSlice) int64 { return s.Answered5xx },
+				"lost":         func(s *record.DrainSlice) int64 { return s.Lost },
+			},
+			"p-connects": {
+				"accepted": func(s *record.DrainSlice) int64 { return s.Accepted },
+				"refused":  func(s *record.DrainSlice) int64 { return s.Refused },
+			},
+			"p-ends": {
+				"by FIN": func(s *record.DrainSlice) int64 { return s.FIN },
+				"by RST": func(s *record.DrainSlice) int64 { return s.RST },
+			},
+		} {
+			heads, rows := figureData(t, page, id)
+			for k, r := range rows {
+				for i, h := range heads[1:] {
+					seen[id+" "+h] = true
+					if want := count(columns[h](&try.Slices[k])); r[i+1] != want {
+						t.Errorf("%s, %s: row %d of %q is %s, the record has %s", name, id, k, h, r[i+1], want)
+					}
+				}
+			}
+		}
+	}
+	for _, want := range []string{"p-rate opened", "p-states-client ESTABLISHED", "p-latency p99 (µs)", "p-ports in use", "p-time-wait client", "p-requests lost", "p-connects refused", "p-ends by RST"} {
+		if !seen[want] {
+			t.Errorf("no sample shows %s", want)
+		}
+	}
+}
+
+// newDrainTry is the try that a page shows.
+func newDrainTry(run *record.Run) *record.DrainTry {
+	most, worst := int64(-1), 0
+	for i := range run.Drain.Tries {
+		if n := run.Drain.Tries[i].Failed(); n > most {
+			most, worst = n, i
+		}
+	}
+	return &run.Drain.Tries[worst]
+}
+
+// TestHTMLHostile puts markup, control characters and bidi overrides into every text of a record.
+func TestHTMLHostile(t *testing.T) {
+	const hostile = "\"'><img src=x onerror=alert(1)><script>alert(2)</script></style></title></svg><!--\u202e\x00\x1b[31m\u0085{{.}}"
+	for seed := range uint64(20) {
+		var run record.Run
+		fill(rand.New(rand.NewPCG(seed, 2)), reflect.ValueOf(&run).Elem())
+		taint(reflect.ValueOf(&run).Elem(), hostile)
+		for _, run.Kind = range []string{record.KindRun, record.KindDrain} {
+			page := htmlPage(t, &run)
+			if !strings.Contains(page, "&lt;img") {
+				t.Error("the text is not on the page")
+			}
+			for _, bad := range []string{"<img", "<script>alert", "<!--", "\u202e", "\x00", "\x1b", "\u0085"} {
+				if strings.Contains(page, bad) {
+					t.Errorf("the page has %q", bad)
+				}
+			}
+			if n := strings.Count(page, "<script"); n != 1 {
+				t.Errorf("%d scripts", n)
+			}
+			for _, d := range htmlSVG.FindAllString(page, -1) {
+				wellFormed(t, d)
+				if strings.Contains(d, "NaN") || strings.Contains(d, "Inf") {
+					t.Fatalf("a place is no number: %.3000s", d)
+				}
+			}
+		}
+	}
+}
+
+// taint sets every text, and every key of a map of texts.
+func taint(v reflect.Value, s string) {
+	switch v.Kind() {
+	case reflect.String:
+		if v.CanSet() {
+			v.SetString(s)
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			taint(v.Elem(), s)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			taint(v.Index(i), s)
+		}
+	case reflect.Map:
+		if v.Len() > 0 && v.Type().Key().Kind() == reflect.String {
+			value := reflect.New(v.Type().Elem()).Elem()
+			value.Set(v.MapIndex(v.MapKeys()[0]))
+			taint(value, s)
+			v.SetMapIndex(reflect.ValueOf(s).Convert(v.Type().Key()), value)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Field(i).CanSet() {
+				taint(v.Field(i), s)
+			}
+		}
+	}
+}
+
+// TestHTMLSize bounds the page of an hour.
+func TestHTMLSize(t *testing.T) {
+	run := sample(t, "exhausted")
+	for _, c := range []struct{ intervals, bytes int }{{600, 300_000}, {3600, 1_500_000}} {
+		rng := rand.New(rand.NewPCG(1, 2))
+		run.Timeline = run.Timeline[:0]
+		for i := range c.intervals {
+			n := func(most int) int { return rng.IntN(most) }
+			run.Timeline = append(run.Timeline, record.Interval{
+				TS: float64(i+1) + float64(n(1e9))/1e10, Phase: "load", Opened: int64(n(20_000)), Completed: int64(n(20_000)), Failed: int64(n(100)),
+				P50Us: float64(n(1e6)) / 1e3, P99Us: float64(n(1e8)) / 1e3, MaxUs: float64(n(1e9)) / 1e3, PortsInUse: n(28_000),
+				Client: map[string]int{"ESTABLISHED": n(100), "SYN_SENT": n(100), "FIN_WAIT_1": n(100), "FIN_WAIT_2": n(100), "TIME_WAIT": n(30_000)},
+				Server: map[string]int{"ESTABLISHED": n(100), "SYN_RECV": n(100), "CLOSE_WAIT": n(100), "LAST_ACK": n(100)},
+			})
+		}
+		if n := len(htmlPage(t, run)); n > c.bytes {
+			t.Errorf("%d intervals make %d bytes", c.intervals, n)
+		}
+	}
+}
+
+func TestWithFlag(t *testing.T) {
+	for _, c := range []struct{ command, flag, value, want string }{
+		{"lastack run", "--close", "server:fin", "lastack run --close server:fin"},
+		{"lastack run --close client:fin -c 5", "--close", "server:fin", "lastack run -c 5 --close server:fin"},
+		{"lastack run --close=client:fin", "--close", "server:fin", "lastack run --close server:fin"},
+		{"lastack run -o a.json -q --format json -d 2s", "--close", "server:fin", "lastack run -d 2s --close server:fin"},
+		{"lastack run --sysctl a=1 --sysctl b=2", "--sysctl", "b=3", "lastack run --sysctl a=1 --sysctl b=3"},
+		{"lastack run --sysctl=b=2", "--sysctl", "b=3", "lastack run --sysctl b=3"},
+		{"lastack run -- target", "--close", "x", "lastack run --close x -- target"},
+	} {
+		if got := strings.Join(withFlag(strings.Fields(c.command), c.flag, c.value), " "); got != c.want {
+			t.Errorf("%s with %s %s: got %q, want %q", c.command, c.flag, c.value, got, c.want)
+		}
+	}
+}
+
+// TestRemedyCommands says when a code that has a command is no remedy any more, or no sample shows one.
+func TestRemedyCommands(t *testing.T) {
+	known := make(map[string]bool)
+	for _, c := range verdict.Codes() {
+		known[c.Name] = c.Remedy
+	}
+	for code := range remedies {
+		if !known[code] {
+			t.Errorf("%s is no remedy", code)
+		}
+	}
+	var with []string
+	for _, name := range recorded(t) {
+		run := sample(t, name)
+		for _, s := range runDocument(run).Sections {
+			for _, b := range s.Blocks {
+				if l, ok := b.(document.List); ok {
+					for _, f := range l.Findings {
+						if f.Command != "" {
+							with = append(with, f.Code)
+						}
+					}
+				}
+			}
+		}
+	}
+	if len(with) == 0 {
+		t.Error("no sample's remedy has a command")
+	}
+}

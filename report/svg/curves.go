@@ -1,0 +1,284 @@
+package svg
+
+import (
+	"math"
+	"strings"
+
+	"lastack/bench/quantity"
+	"lastack/report/document"
+)
+
+const (
+	// mostPoints is the most points that are drawn of a curve: about one for two pixels.
+	mostPoints = 300
+	// fewPoints is the most that are marked.
+	fewPoints = 40
+)
+
+// prepare makes rates of growth, and merges points that are too many to be seen. Of those merged the largest is drawn: peaks must not vanish.
+func (d *drawing) prepare() {
+	p := d.p
+	d.at = clamped(p.At, 1e12)
+	for i, t := range d.at {
+		if math.IsNaN(t) {
+			d.at[i] = 0 // a damaged record's
+		}
+	}
+	for _, c := range p.Curves {
+		points := clamped(c.Points, 1e18)
+		if c.Unit == document.Things && p.Y.Unit == document.PerSecond {
+			points = clamped(rates(d.at, points), 1e18)
+		}
+		d.curves = append(d.curves, points)
+	}
+	n := len(p.At)
+	if n <= mostPoints {
+		return
+	}
+	d.at = merge(d.at, func(_, b float64) float64 { return b })
+	for i, c := range d.curves {
+		d.curves[i] = merge(c, larger)
+	}
+}
+
+// clamped bounds values, so that no sum or power of them overflows.
+func clamped(values []float64, most float64) []float64 {
+	out := make([]float64, len(values))
+	for i, v := range values {
+		out[i] = min(max(v, -most), most)
+	}
+	return out
+}
+
+// Peak is how large a curve gets, in words; empty if there is no one largest value to tell.
+func Peak(p *document.Picture, i int) string {
+	if p.Form == document.Bars {
+		return ""
+	}
+	d := &drawing{p: p}
+	d.prepare()
+	_, words := d.peak(i)
+	return words
+}
+
+// peak is the place of a curve's largest value, and that value.
+func (d *drawing) peak(i int) (at float64, words string) {
+	most := math.Inf(-1)
+	for k, v := range d.curves[i] {
+		if d.drawn(v) && v > most {
+			at, most = d.at[k], v
+		}
+	}
+	if math.IsInf(most, -1) {
+		return 0, ""
+	}
+	return at, amount(d.p.Y.Unit, most)
+}
+
+// peaks says how large each curve gets, for whoever does not see it.
+func (d *drawing) peaks() string {
+	if d.p.Form == document.Bars {
+		return ""
+	}
+	var parts []string
+	for i := range d.p.Curves {
+		at, words := d.peak(i)
+		if words == "" {
+			continue
+		}
+		words = d.p.Curves[i].Name + " is at most " + words
+		if d.p.X.Unit == document.Seconds {
+			words += ", at " + strings.TrimPrefix(quantity.Since(at), "+")
+		}
+		parts = append(parts, words)
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " " + strings.Join(parts, "; ") + "."
+}
+
+// rates divides the growth of each interval by its length.
+func rates(at, growth []float64) []float64 {
+	out := make([]float64, len(growth))
+	before := 0.0
+	for i, t := range at {
+		out[i] = growth[i] / (t - before)
+		if !(t > before) {
+			out[i] = math.NaN()
+		}
+		before = t
+	}
+	return out
+}
+
+func merge(values []float64, of func(a, b float64) float64) []float64 {
+	out := make([]float64, mostPoints)
+	for i := range out {
+		lo, hi := i*len(values)/mostPoints, (i+1)*len(values)/mostPoints
+		out[i] = values[lo]
+		for _, v := range values[lo+1 : hi] {
+			out[i] = of(out[i], v)
+		}
+	}
+	return out
+}
+
+// larger is the larger of two points; a gap is less than any.
+func larger(a, b float64) float64 {
+	if math.IsNaN(a) || b > a {
+		return b
+	}
+	return a
+}
+
+// step is the length of the interval of a column.
+func (d *drawing) step() float64 {
+	if len(d.at) < 2 {
+		return 1
+	}
+	return (d.at[len(d.at)-1] - d.at[0]) / float64(len(d.at)-1)
+}
+
+// drawn reports whether a point is.
+func (d *drawing) drawn(v float64) bool {
+	return !math.IsNaN(v) && !math.IsInf(v, 0) && (v > 0 || !d.p.Y.Log)
+}
+
+// stepped reports whether the points of a picture over time are of whole intervals, and few enough to be drawn so.
+func (d *drawing) stepped() bool {
+	return d.p.X.Unit == document.Seconds && (d.p.Y.Unit == document.PerSecond || d.p.Y.Unit == document.Microseconds) && len(d.at) <= fewPoints
+}
+
+// pen writes a path of straight lines. Each point but the first is relative to the one before, which takes fewer bytes.
+type pen struct {
+	*drawing
+	down bool
+	// x and y are where the pen is, in tenths.
+	x, y int
+}
+
+func tenths(v float64) int { return int(math.Round(v * 10)) }
+
+// to draws a line to a point, or goes there if the pen is up.
+func (p *pen) to(x, y float64) {
+	px, py := tenths(width*p.drawing.x.place(x)), tenths(p.drawing.down(y))
+	if !p.down {
+		p.printf("M%s %sl", tenth(px), tenth(py))
+	} else {
+		dx, dy := tenth(px-p.x), tenth(py-p.y)
+		if dx[0] != '-' {
+			dx = " " + dx
+		}
+		if dy[0] != '-' {
+			dy = " " + dy
+		}
+		p.WriteString(dx + dy)
+	}
+	p.down, p.x, p.y = true, px, py
+}
+
+// tenth prints a number of tenths, without a zero before the point.
+func tenth(n int) string {
+	s := num(float64(n) / 10)
+	if rest, ok := strings.CutPrefix(s, "0."); ok {
+		return "." + rest
+	}
+	if rest, ok := strings.CutPrefix(s, "-0."); ok {
+		return "-." + rest
+	}
+	return s
+}
+
+func (d *drawing) lines() {
+	for i, c := range d.curves {
+		d.printf(`<path class="line %s" d="`, Class(d.p, i))
+		p := pen{drawing: d}
+		for k, v := range c {
+			if !d.drawn(v) {
+				p.down = false
+				continue
+			}
+			if d.stepped() || len(d.at) == 1 {
+				from := d.x.from
+				if k > 0 {
+					from = d.at[k-1]
+				}
+				p.to(from, v)
+			}
+			p.to(d.at[k], v)
+		}
+		d.WriteString(`"/>`)
+	}
+}
+
+// tops are the sums of the curves up to each, from the ground up.
+func (d *drawing) tops() [][]float64 {
+	out := make([][]float64, len(d.curves)+1)
+	out[0] = make([]float64, max(len(d.at), len(d.p.Names)))
+	for i, c := range d.curves {
+		out[i+1] = make([]float64, len(out[0]))
+		for k, v := range c {
+			if !d.drawn(v) || v < 0 {
+				v = 0
+			}
+			out[i+1][k] = out[i][k] + v
+		}
+	}
+	return out
+}
+
+// areas draws each from the ground up, the highest first, so that the others cover it.
+func (d *drawing) areas() {
+	tops := d.tops()
+	dense := ""
+	if len(d.at) > 2*fewPoints {
+		dense = " dense" // borders would hide what is thin
+	}
+	for i := len(d.curves) - 1; i >= 0; i-- {
+		d.printf(`<path class="area%s %s" d="`, dense, Class(d.p, i))
+		p := pen{drawing: d}
+		from, to := d.at[0], d.at[len(d.at)-1]
+		if len(d.at) == 1 {
+			from = d.x.from
+		}
+		p.to(from, 0)
+		p.to(from, tops[i+1][0])
+		for k, t := range d.at {
+			p.to(t, tops[i+1][k])
+		}
+		p.to(to, 0)
+		d.WriteString(`z"/>`)
+	}
+}
+
+func (d *drawing) columns() {
+	tops := d.tops()
+	step := d.step()
+	for i := range d.curves {
+		d.printf(`<path class="column %s" d="`, Class(d.p, i))
+		for k, t := range d.at {
+			if tops[i+1][k] <= tops[i][k] {
+				continue
+			}
+			x0, y0 := d.point(t+0.08*step, tops[i][k])
+			x1, y1 := d.point(t+0.92*step, tops[i+1][k])
+			d.printf("M%s %sV%sH%sV%sZ", x0, y0, y1, x1, y0)
+		}
+		d.WriteString(`"/>`)
+	}
+}
+
+// dots mark the points where they are few.
+func (d *drawing) dots() {
+	if d.p.Form != document.Lines || len(d.at) > fewPoints || d.stepped() || d.x.percentile {
+		return
+	}
+	for i, c := range d.curves {
+		for k, v := range c {
+			if d.drawn(v) {
+				d.printf(`<circle class="dot %s" r="2.5" cx="%s" cy="%s"/>`, Class(d.p, i), d.across(d.at[k]), num(d.down(v)))
+			}
+		}
+	}
+}

@@ -1,0 +1,164 @@
+package svg
+
+import (
+	"fmt"
+	"html"
+
+	"lastack/bench/quantity"
+	"lastack/report/document"
+)
+
+// limits draws those that are near. A legend has the others.
+func (d *drawing) limits() {
+	for _, l := range d.p.Limits {
+		if d.isNear(l.At) {
+			y := num(d.down(l.At))
+			d.printf(`<line class="limit" x1="0" x2="100%%" y1="%s" y2="%s"/>`, y, y)
+		}
+	}
+}
+
+// limitNames stand at the lines of limits.
+func (d *drawing) limitNames() {
+	for _, l := range d.p.Limits {
+		if d.isNear(l.At) {
+			y := d.down(l.At) - 5
+			if y < 10 {
+				y += 18
+			}
+			d.printf(`<text class="mark e" x="100%%" dx="-4" y="%s">%s %s</text>`, num(y), escape(l.Name), html.EscapeString(amount(d.p.Y.Unit, l.At)))
+		}
+	}
+}
+
+// LimitWords says how large a limit is, and whether it is too far above the curves to be drawn.
+func LimitWords(p *document.Picture, l document.Limit) string {
+	d := &drawing{p: p}
+	d.prepare()
+	words := amount(p.Y.Unit, l.At)
+	if !d.isNear(l.At) {
+		words += ", far above"
+	}
+	return words
+}
+
+// amount prints a value of an axis.
+func amount(unit document.Unit, v float64) string {
+	switch unit {
+	case document.PerSecond:
+		return quantity.PerSecond(v) + "/s"
+	case document.Microseconds:
+		return quantity.Micros(v)
+	case document.Octets:
+		return quantity.Bytes(int64(min(v, 1e18)))
+	}
+	return quantity.Count(int64(min(v, 1e18)))
+}
+
+// events marks them by their numbers. Those that lie too close to each other share a mark.
+func (d *drawing) events() {
+	for i := 0; i < len(d.p.Events); {
+		at := d.p.Events[i].At
+		place := d.x.place(at)
+		n := i + 1
+		if place < 0 || place > 1 {
+			i = n
+			continue
+		}
+		for n < len(d.p.Events) && d.x.place(d.p.Events[n].At)-place < 0.07 {
+			n++
+		}
+		for _, e := range d.p.Events[i:n] {
+			x := d.across(e.At)
+			d.printf(`<line class="event" x1="%s" x2="%s" y1="0" y2="%s"/>`, x, x, num(height))
+		}
+		name := fmt.Sprint(i + 1)
+		if n > i+1 {
+			name = fmt.Sprintf("%d–%d", i+1, n)
+		}
+		anchor := "m"
+		if place < 0.05 {
+			anchor = "s"
+		}
+		d.printf(`<text class="eventno %s" x="%s" y="-4">%s</text>`, anchor, d.across(at), name)
+		i = n
+	}
+}
+
+// phases names those that follow the first.
+func (d *drawing) phases() {
+	p := d.p
+	if len(p.Phases) != len(p.At) || len(p.At) == 0 {
+		return
+	}
+	for i := 1; i < len(p.Phases); i++ {
+		if p.Phases[i] != p.Phases[i-1] {
+			x := d.across(p.At[i-1])
+			d.printf(`<line class="phase" x1="%s" x2="%s" y1="0" y2="%s"/>`, x, x, num(height))
+			if d.x.place(p.At[i-1]) < 0.9 {
+				d.printf(`<text class="phasename" x="%s" dx="4" y="-4">%s</text>`, x, escape(p.Phases[i]))
+			}
+		}
+	}
+}
+
+// names stand in areas that have room for them, where they are highest.
+func (d *drawing) names() {
+	const beside, least = 0.11, 17.0 // half a name's width, and its height
+	tops := d.tops()
+	high := func(i, k int) float64 { return d.down(tops[i][k]) - d.down(tops[i+1][k]) }
+	for i := range d.curves {
+		best, most := -1, least
+		for k, t := range d.at {
+			place := d.x.place(t)
+			if place < d.x.place(d.at[0])+beside || place > 1-beside {
+				continue
+			}
+			h := high(i, k)
+			for j := k - 1; j >= 0 && d.x.place(d.at[j]) > place-beside; j-- {
+				h = min(h, high(i, j))
+			}
+			for j := k + 1; j < len(d.at) && d.x.place(d.at[j]) < place+beside; j++ {
+				h = min(h, high(i, j))
+			}
+			if h > most {
+				best, most = k, h
+			}
+		}
+		if best >= 0 {
+			y := (d.down(tops[i][best]) + d.down(tops[i+1][best])) / 2
+			d.printf(`<text class="name" x="%s" y="%s" dy=".35em">%s</text>`, d.across(d.at[best]), num(y), escape(d.p.Curves[i].Name))
+		}
+	}
+}
+
+// bars draws each as parts of its whole.
+func (d *drawing) bars() {
+	tops := d.tops()
+	for k, name := range d.p.Names {
+		sum := tops[len(d.curves)][k]
+		top := barHeight * float64(k)
+		d.printf(`<text class="bar" x="0" y="%s">%s</text>`, num(top+13), escape(name))
+		d.printf(`<text class="barsum e" x="100%%" y="%s">%s</text>`, num(top+13), html.EscapeString(total(d.p.Y.Unit, sum)))
+		at := 0.0
+		for i := range d.curves {
+			v := tops[i+1][k] - tops[i][k]
+			if sum <= 0 || v == 0 {
+				continue
+			}
+			share := 100 * v / sum
+			d.printf(`<rect class="part %s" x="%s%%" y="%s" width="%s%%" height="20"/>`, Class(d.p, i), num(at), num(top+19), num(share))
+			if words := quantity.Usage(v, sum); share > 9 {
+				d.printf(`<text class="inbar %s" x="%s%%" y="%s">%s</text>`, Class(d.p, i), num(at+share/2), num(top+33), html.EscapeString(words))
+			}
+			at += share
+		}
+	}
+}
+
+func total(unit document.Unit, v float64) string {
+	if unit == document.Seconds {
+		return quantity.Seconds(v)
+	}
+	return amount(unit, v)
+}

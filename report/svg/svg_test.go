@@ -1,0 +1,165 @@
+package svg
+
+import (
+	"encoding/xml"
+	"errors"
+	"flag"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lastack/report/document"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// pictures has one of each form.
+func pictures() []*document.Picture {
+	seconds, count := document.Axis{Unit: document.Seconds, Name: "t"}, document.Axis{Unit: document.Things}
+	return []*document.Picture{
+		{
+			ID: "lines", Title: "Rate", Desc: "Opened per second.", X: seconds, Y: document.Axis{Unit: document.PerSecond},
+			At: []float64{1, 2, 4}, Curves: []document.Curve{{Name: "opened", Points: []float64{100, 200, 200}}},
+			Limits: []document.Limit{{Name: "asked for", At: 200}}, Phases: []string{"load", "load", "settle"},
+		},
+		{
+			ID: "log", Title: "Latency", Desc: "Of each interval.", X: seconds, Y: document.Axis{Unit: document.Microseconds, Log: true},
+			At: []float64{1, 2, 3}, Curves: []document.Curve{{Name: "p99", Unit: document.Microseconds, Points: []float64{12, math.NaN(), 90_000}}},
+		},
+		{
+			ID: "areas", Title: "States", Desc: "On top of each other.", Form: document.Areas, X: seconds, Y: count,
+			At: []float64{1, 2, 3, 4, 5}, Curves: []document.Curve{{Name: "ESTABLISHED", Points: []float64{5, 9, 9, 9, 5}}, {Name: "<b>", Points: []float64{1, 0, 0, 0, 1}}},
+			Limits: []document.Limit{{Name: "buckets", At: 4096}},
+		},
+		{
+			ID: "columns", Title: "Requests", Desc: "Around the stop.", Form: document.Columns, X: seconds, Y: count,
+			At: []float64{0, 0.1, 0.2}, Curves: []document.Curve{{Name: "answered", Points: []float64{3, 0, 1}}, {Name: "lost", Points: []float64{0, 2, 0}}},
+			Events: []document.Event{{At: -0.01, What: "before"}, {At: 0, What: "signal sent"}, {At: 0.15, What: "ended"}, {At: 9, What: "later"}},
+		},
+		{
+			ID: "bars", Title: "CPU", Desc: "By program.", Form: document.Bars, Y: document.Axis{Unit: document.Seconds},
+			Names: []string{"by program", "by kind"}, Curves: []document.Curve{{Name: "load", Points: []float64{3, 0}}, {Name: "idle", Hue: 7, Points: []float64{1, 0}}},
+		},
+		{
+			ID: "percentiles", Title: "Percentiles", Desc: "Of latency.", X: document.Axis{Unit: document.Percentile, Log: true}, Y: document.Axis{Unit: document.Microseconds, Log: true},
+			At: []float64{0, 50, 90, 99, 99.9}, Curves: []document.Curve{{Name: "connect", Points: []float64{10, 20, 40, 80, 3000}}},
+		},
+	}
+}
+
+func TestDraw(t *testing.T) {
+	for _, p := range pictures() {
+		t.Run(p.ID, func(t *testing.T) {
+			got := strings.ReplaceAll(string(Draw(p)), "><", ">\n<") + "\n"
+			wellFormed(t, got)
+			file := filepath.Join("testdata", p.ID+".svg")
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(string(want), got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func wellFormed(t testing.TB, s string) {
+	t.Helper()
+	for d := xml.NewDecoder(strings.NewReader(s)); ; {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
+			return
+		} else if err != nil {
+			t.Fatalf("%v in %s", err, s)
+		}
+	}
+}
+
+// TestOddNumbers draws what no run has, without a place that is no number.
+func TestOddNumbers(t *testing.T) {
+	odd := []float64{0, -1, math.MaxFloat64, -math.MaxFloat64, math.Inf(1), math.NaN(), 1e-300, 5e-324}
+	for _, p := range pictures() {
+		for i := range odd {
+			for j := range p.At {
+				p.At[j] = odd[(i+j)%len(odd)]
+			}
+			for k := range p.Curves {
+				for j := range p.Curves[k].Points {
+					p.Curves[k].Points[j] = odd[(i+3*j+k)%len(odd)]
+				}
+			}
+			for k := range p.Limits {
+				p.Limits[k].At = odd[i]
+			}
+			for k := range p.Events {
+				p.Events[k].At = odd[(i+k)%len(odd)]
+			}
+			got := string(Draw(p))
+			wellFormed(t, got)
+			if strings.Contains(got, "NaN") || strings.Contains(got, "Inf") {
+				t.Errorf("%s: %s", p.ID, got)
+			}
+			if len(got) > 20_000 {
+				t.Errorf("%s: %d bytes", p.ID, len(got))
+			}
+		}
+	}
+}
+
+// TestPeaksStay merges many points: the one that stands out is drawn.
+func TestPeaksStay(t *testing.T) {
+	p := &document.Picture{X: document.Axis{Unit: document.Seconds}, Curves: []document.Curve{{Name: "n"}}}
+	for i := range 10_000 {
+		p.At = append(p.At, float64(i))
+		p.Curves[0].Points = append(p.Curves[0].Points, 1)
+	}
+	p.Curves[0].Points[7_777] = 500
+	d := &drawing{p: p}
+	d.prepare()
+	if len(d.at) != mostPoints {
+		t.Errorf("%d points are drawn", len(d.at))
+	}
+	if got := Peak(p, 0); got != "500" {
+		t.Errorf("the peak is %s", got)
+	}
+}
+
+func TestTicks(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		scale scale
+		unit  document.Unit
+		n     int
+		widen bool
+		want  string
+	}{
+		{"counts", scale{to: 14_132}, document.Things, 4, true, "0 5,000 10k 15k"},
+		{"few", scale{to: 2}, document.Things, 4, true, "0 1 2"},
+		{"none", scale{}, document.Things, 4, true, "0 1"},
+		{"seconds", scale{to: 10.2}, document.Seconds, 6, false, "0 2 s 4 s 6 s 8 s 10 s"},
+		{"before", scale{from: -0.15, to: 2}, document.Seconds, 6, false, "0 0.5 s 1 s 1.5 s 2 s"},
+		{"minutes", scale{to: 600}, document.Seconds, 6, false, "0 2 min 4 min 6 min 8 min 10 min"},
+		{"hours", scale{to: 86_400}, document.Seconds, 6, false, "0 6 h 12 h 18 h 24 h"},
+		{"decades", scale{from: 415, to: 484_000, log: true}, document.Microseconds, 4, true, "100 µs 1 ms 10 ms 100 ms 1 s"},
+		{"bytes", scale{to: 30 << 20}, document.Octets, 4, true, "0 B 8 MiB 16 MiB 24 MiB 32 MiB"},
+		{"percentiles", scale{to: 99.95, log: true, percentile: true}, document.Percentile, 6, false, "p50 p90 p99 p99.9"},
+	} {
+		var got []string
+		for _, tick := range c.scale.ticks(c.unit, c.n, c.widen) {
+			got = append(got, tick.label)
+		}
+		if s := strings.Join(got, " "); s != c.want {
+			t.Errorf("%s: got %s, want %s", c.name, s, c.want)
+		}
+	}
+}

@@ -93,7 +93,7 @@ func (e *experiment) addPlan(r *record.Run) {
 	if s := e.setup.Server; s != nil {
 		st := e.ended
 		r.Server = &record.Server{
-			Listeners: s.Listeners, Backlog: s.Backlog,
+			Listeners: s.Listeners, Backlog: s.Backlog, DelayNs: s.Delay.Nanoseconds(),
 			Accepted: st.Accepted, Requests: st.Requests, Open: st.Open, Outcomes: st.ByName(), AcceptErrors: errnoNames(st.AcceptErrors),
 		}
 	}

@@ -88,9 +88,12 @@ func begin(level document.Level, title, lead string) *section {
 func (s *section) add(blocks ...document.Block) { s.Blocks = append(s.Blocks, blocks...) }
 
 // note adds a sentence to the whole report, if there is one.
-func (s *section) note(text string) {
+func (s *section) note(text string) { s.say(document.Detail, text) }
+
+// say adds a sentence, if there is one.
+func (s *section) say(level document.Level, text string) {
 	if text != "" {
-		s.add(document.Note{Text: text})
+		s.add(document.Note{Level: level, Text: text})
 	}
 }
 

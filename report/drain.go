@@ -41,7 +41,7 @@ func drainDocument(run *record.Run) *document.Document {
 	if v := &run.Verdict; v.LimitedBy != "" || len(v.Reasons) > 0 || v.Valid {
 		sections = append(sections, judgement(&shown))
 	}
-	sections = append(sections, thresholds(run), warnings(), d.pictures())
+	sections = append(sections, thresholds(run.Thresholds), warnings(), d.pictures())
 	if d.try != nil {
 		sections = append(sections, d.timeline(), d.fates(), d.queued(), d.listener(), d.reconnect(), d.server(), d.restart(), d.leftBehind())
 	}

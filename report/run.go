@@ -15,7 +15,7 @@ func runDocument(r *record.Run) *document.Document {
 	}
 	return build(title(r), what(&r.Plan), r.Warnings,
 		asked(r, "", "", interrupted),
-		judgement(r), thresholds(r), warnings(), runPictures(r),
+		judgement(r), thresholds(r.Thresholds), warnings(), runPictures(r),
 		rates(r), connections(r), latencies(r), groups(r),
 		timeline(r), states(r), timeWait(r), settle(r),
 		accounting(r.Accounting), predicted(r),

@@ -43,8 +43,7 @@ func judgement(r *record.Run) *section {
 }
 
 // thresholds says which bounds were kept, the missed ones first.
-func thresholds(r *record.Run) *section {
-	all := r.Thresholds
+func thresholds(all []record.ThresholdResult) *section {
 	if len(all) == 0 {
 		return nil
 	}

@@ -24,6 +24,8 @@ type Metric struct {
 	drained bool
 	// open makes the metric of an open family for a variable part; ok is false if there is none.
 	open func(part string) (m Metric, ok bool)
+	// parts lists the variable parts that a record has, nil for a family of which any part exists.
+	parts func(*record.Run) []string
 }
 
 // Unit is what a metric is measured in.

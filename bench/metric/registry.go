@@ -2,6 +2,7 @@ package metric
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -14,7 +15,7 @@ import (
 func All() []Metric { return slices.Clone(all()) }
 
 var all = sync.OnceValue(func() []Metric {
-	list := slices.Concat(rates(), connections(), latencies(), outcomes(), replies(), timeWaits(), counters(), checks())
+	list := slices.Concat(rates(), connections(), latencies(), outcomes(), replies(), timeWaits(), states(), counters(), checks())
 	for _, d := range drainMetrics() {
 		// A metric of that name that a run has too.
 		if i := slices.IndexFunc(list, func(m Metric) bool { return m.Name == d.Name }); i >= 0 {
@@ -36,6 +37,36 @@ func Names(kind string) (names []string) {
 	return names
 }
 
+// Of lists the metrics of records of one kind in the order of All. An open family is there with each part that one of the records has.
+func Of(kind string, runs []*record.Run) (list []Metric) {
+	for _, m := range all() {
+		switch {
+		case !m.In(kind):
+		case m.open == nil:
+			list = append(list, m)
+		case m.parts != nil:
+			parts := make(map[string]bool)
+			for _, r := range runs {
+				for _, p := range m.parts(r) {
+					parts[p] = true
+				}
+			}
+			for _, p := range slices.Sorted(maps.Keys(parts)) {
+				if found, ok := m.open(p); ok {
+					found.Name = familyOf(m.Name) + "." + p
+					list = append(list, found)
+				}
+			}
+		}
+	}
+	return list
+}
+
+func familyOf(name string) string {
+	family, _, _ := strings.Cut(name, ".")
+	return family
+}
+
 // Lookup finds a metric of a kind of record by name. The error lists similar names.
 func Lookup(kind, name string) (Metric, error) {
 	for _, m := range all() {
@@ -47,8 +78,7 @@ func Lookup(kind, name string) (Metric, error) {
 		if !m.In(kind) || m.open == nil {
 			continue
 		}
-		family, _, _ := strings.Cut(m.Name, ".")
-		if part, ok := strings.CutPrefix(name, family+"."); ok {
+		if part, ok := strings.CutPrefix(name, familyOf(m.Name)+"."); ok {
 			if found, ok := m.open(part); ok {
 				found.Name = name
 				return found, nil

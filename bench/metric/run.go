@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -164,6 +165,7 @@ func counters() []Metric {
 		Name: "counters.NAME", Unit: Count, Help: "growth of a kernel counter, as nstat prints it",
 		run:      func(*record.Run) Value { return none("the metric is empty") },
 		interval: func(*record.Interval, float64) Value { return none("the metric is empty") },
+		parts:    func(r *record.Run) []string { return slices.Collect(maps.Keys(r.Counters)) },
 		open: func(name string) (Metric, bool) {
 			if !wellFormed.MatchString(name) {
 				return Metric{}, false
@@ -180,6 +182,58 @@ func counters() []Metric {
 			}, true
 		},
 	}}
+}
+
+// states is an open family of the sides and states of a census.
+func states() []Metric {
+	peak := func(r *record.Run, side, state string) Value {
+		if r.States.Source == "" {
+			return none(because("no census was taken", r.Observer.CensusReason))
+		}
+		return exactly(float64(r.States.Peak[side][state]))
+	}
+	at := func(iv *record.Interval, side, state string) Value {
+		in := iv.Client
+		if side == sockstate.Server.String() {
+			in = iv.Server
+		}
+		if in == nil {
+			return none("no census was taken, or it found nothing")
+		}
+		return exactly(float64(in[state]))
+	}
+	return []Metric{{
+		Name: "states.SIDE.STATE", Unit: Count, Help: "most sockets of a side in a state at once",
+		run:      func(*record.Run) Value { return none("the metric is empty") },
+		interval: func(*record.Interval, float64) Value { return none("the metric is empty") },
+		parts: func(r *record.Run) (parts []string) {
+			for side, states := range r.States.Peak {
+				for state := range states {
+					parts = append(parts, side+"."+state)
+				}
+			}
+			return parts
+		},
+		open: func(part string) (Metric, bool) {
+			side, state, _ := strings.Cut(part, ".")
+			known := slices.Contains([]string{sockstate.Client.String(), sockstate.Server.String()}, side)
+			if !known || !slices.Contains(stateNames(), state) {
+				return Metric{}, false
+			}
+			return Metric{
+				Unit: Count, Help: "most sockets of the " + side + " at once in " + state,
+				run:      func(r *record.Run) Value { return peak(r, side, state) },
+				interval: func(iv *record.Interval, _ float64) Value { return at(iv, side, state) },
+			}, true
+		},
+	}}
+}
+
+func stateNames() (names []string) {
+	for s := range sockstate.NumStates {
+		names = append(names, sockstate.State(s).String())
+	}
+	return names
 }
 
 func counter(r *record.Run, name string) Value {

@@ -27,12 +27,16 @@ func (t Threshold) String() string { return t.expr }
 // ParseThreshold reads METRIC OPERATOR VALUE for records of a kind. The value is a Go duration for a latency, a number with SI k, M or G
 // for a rate or a count, a percentage or a fraction for a share. The error is a *sockstate.ValueError that names the faulty part.
 func ParseThreshold(kind, expr string) (Threshold, error) {
+	return parseThreshold(func(name string) (Metric, error) { return Lookup(kind, name) }, expr, Example(kind), Unit.parse, Unit.accepts)
+}
+
+func parseThreshold(lookup func(name string) (Metric, error), expr, example string, parse func(Unit, string) (float64, bool), accepts func(Unit) string) (Threshold, error) {
 	fail := func(format string, args ...any) (Threshold, error) {
 		return Threshold{}, sockstate.BadValue("threshold", strconv.Quote(expr), format, args...)
 	}
 	i := strings.IndexAny(expr, "<>=!")
 	if i < 0 {
-		return fail("there is no operator, accepted are < <= > >= == != (as in '%s')", Example(kind))
+		return fail("there is no operator, accepted are < <= > >= == != (as in '%s')", example)
 	}
 	name, rest := strings.TrimSpace(expr[:i]), expr[i:]
 	j := len(rest) - len(strings.TrimLeft(rest, "<>=!"))
@@ -40,16 +44,16 @@ func ParseThreshold(kind, expr string) (Threshold, error) {
 	if operators[op] == nil {
 		return fail("unknown operator %q, accepted are < <= > >= == !=", op)
 	}
-	m, err := Lookup(kind, name)
+	m, err := lookup(name)
 	if err != nil {
 		return fail("%v", err)
 	}
 	if value == "" {
-		return fail("there is no value after %s, accepted is %s", op, m.Unit.accepts())
+		return fail("there is no value after %s, accepted is %s", op, accepts(m.Unit))
 	}
-	bound, ok := m.Unit.parse(value)
+	bound, ok := parse(m.Unit, value)
 	if !ok {
-		return fail("%q is not a value for %s, accepted is %s", value, name, m.Unit.accepts())
+		return fail("%q is not a value for %s, accepted is %s", value, name, accepts(m.Unit))
 	}
 	return Threshold{expr: expr, op: op, value: value, bound: bound, m: m}, nil
 }

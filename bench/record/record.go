@@ -251,10 +251,12 @@ type Sandbox struct {
 
 // Server is the embedded server's ledger.
 type Server struct {
-	Listeners int   `json:"listeners"`
-	Backlog   int   `json:"backlog"`
-	Accepted  int64 `json:"accepted"`
-	Requests  int64 `json:"requests"`
+	Listeners int `json:"listeners"`
+	Backlog   int `json:"backlog"`
+	// DelayNs is how long it waited before each reply.
+	DelayNs  int64 `json:"delay_ns,omitempty"`
+	Accepted int64 `json:"accepted"`
+	Requests int64 `json:"requests"`
 	// Open is the number still open when the ledger was read.
 	Open int64 `json:"open,omitempty"`
 	// Outcomes counts how connections ended as the server saw it. Accepted is Open plus their sum.

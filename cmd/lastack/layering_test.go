@@ -43,6 +43,7 @@ var layers = []struct {
 	{"bench/quantity", []string{"sockstate"}},
 	{"bench/record", []string{"sockstate", "bench/quantity"}},
 	{"bench/metric", []string{"sockstate", "bench/quantity", "bench/record"}},
+	{"bench/compare", []string{"sockstate", "bench/quantity", "bench/record", "bench/metric"}},
 	{"bench/verdict", []string{"sockstate", "sockstate/teardown", "bench/quantity", "bench/record", "bench/metric"}},
 	{"bench/host", []string{"sockstate", "sockstate/...", "bench/quantity"}},
 	{"bench/process", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/sockdiag", "bench/host"}},
@@ -69,10 +70,10 @@ var layers = []struct {
 	{"report/csv", []string{"report/document", "report/text"}},
 	{"report/hlog", []string{"report/document"}},
 	{"report", []string{
-		"sockstate", "bench/quantity", "bench/record", "bench/metric", "report/document", "report/text", "report/html", "report/markdown", "report/csv", "report/hlog",
+		"sockstate", "bench/quantity", "bench/record", "bench/metric", "bench/compare", "report/document", "report/text", "report/html", "report/markdown", "report/csv", "report/hlog",
 	}},
 	{"cmd/lastack", []string{
-		"report", "bench", "bench/cell", "bench/drain", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup",
+		"report", "bench", "bench/cell", "bench/compare", "bench/drain", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup",
 		// The values that flags hold.
 		"loadgen", "server", "sockstate", "sockstate/observe", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange",
 	}},
@@ -84,6 +85,7 @@ var onlyThirdParty = map[string][]string{
 	"sockstate/exchange": nil,
 	"bench/record":       {"github.com/HdrHistogram/hdrhistogram-go"},
 	"bench/metric":       nil,
+	"bench/compare":      {"github.com/HdrHistogram/hdrhistogram-go", "github.com/aclements/go-moremath/stats", "golang.org/x/perf/benchmath"},
 	"report/document":    nil,
 	"report/text":        nil,
 	"report/svg":         nil,

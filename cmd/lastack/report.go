@@ -37,14 +37,15 @@ table, whose first column names the FILE.
   json    the record itself
   jsonl   a line for each interval, then the rest of the record
   csv     the timeline, a row for each interval, or another table (--table)
+  html    a page with pictures, in one file
   md      Markdown for a pull request, at most 60 lines
   hlog    the latency histograms of the intervals, for HdrHistogram's tools
 
 With -o the suffix of the file's name chooses the format: .txt (with -v),
-.json, .jsonl, .csv, .md or .hlog.`,
+.json, .jsonl, .csv, .html, .md or .hlog.`,
 		Example: `  lastack report run.json
   lastack report -v run.json
-  lastack report run.json -o run.md
+  lastack report run.json -o run.html
   lastack report --format csv --table latency monday.json tuesday.json
   lastack report --format jsonl run.json`,
 		Args: func(_ *cobra.Command, args []string) error {

@@ -75,7 +75,7 @@ func (f *resultFlags) finish(ctx context.Context, cmd *cobra.Command, out *desti
 		save()
 		shown.flush()
 	}
-	printMissed(cmd.ErrOrStderr(), run)
+	printMissed(cmd.ErrOrStderr(), run.Thresholds)
 	if err != nil {
 		code = worst(code, exitError)
 	}
@@ -83,8 +83,8 @@ func (f *resultFlags) finish(ctx context.Context, cmd *cobra.Command, out *desti
 }
 
 // printMissed prints the missed thresholds to stderr, since stdout may be JSON, or discarded.
-func printMissed(stderr io.Writer, run *record.Run) {
-	for _, t := range run.Thresholds {
+func printMissed(stderr io.Writer, thresholds []record.ThresholdResult) {
+	for _, t := range thresholds {
 		if t.OK {
 			continue
 		}

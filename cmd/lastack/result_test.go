@@ -16,7 +16,7 @@ func TestSayMissed(t *testing.T) {
 		"lost==0 (it is 0, at least that: 45 requests had no reply yet)": {Expr: "lost==0", GotText: "0", Reason: "at least that: 45 requests had no reply yet"},
 	} {
 		var said strings.Builder
-		printMissed(&said, &record.Run{Thresholds: []record.ThresholdResult{r}})
+		printMissed(&said, []record.ThresholdResult{r})
 		if want != "" {
 			want = "lastack: threshold missed: " + want + "\n"
 		}

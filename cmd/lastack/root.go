@@ -106,6 +106,7 @@ func commands() []*cobra.Command {
 		newDrain(),
 		newServe(),
 		newReport(),
+		newCompare(),
 		newDoctor(),
 		newCompletion(),
 		newVersion(),

@@ -4,6 +4,7 @@ package html
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -116,7 +117,11 @@ func (p *page) fill(doc *document.Document) {
 		s := section{ID: p.Prefix + d.ID, Title: d.Title, Lead: d.Lead, Tone: tone(d.Tone)}
 		for _, w := range doc.Warnings {
 			if w.Section == d.ID || d.ID == "warnings" && !ids[w.Section] {
-				s.Warnings = append(s.Warnings, w.Text)
+				said := w.Text
+				if d.ID != "warnings" {
+					said = cmp.Or(w.Within, w.Text)
+				}
+				s.Warnings = append(s.Warnings, said)
 			}
 		}
 		switch d.ID {

@@ -1,0 +1,253 @@
+package compare
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lastack/bench/metric"
+	"lastack/bench/record"
+)
+
+// runs makes n records, each a second after the one before, and sets what differs.
+func runs(n int, from time.Time, set func(i int, r *record.Run)) (list []*record.Run) {
+	for i := range n {
+		r := &record.Run{
+			Kind: record.KindRun, Version: "v1", Started: from.Add(time.Duration(i) * time.Second),
+			Plan:  record.Plan{Groups: []record.Group{{Close: "client:fin"}}, Engine: "uring"},
+			Hosts: []record.Host{{Kernel: "6.18", Sysctls: map[string]string{"net.ipv4.tcp_tw_reuse": "2"}}},
+		}
+		r.Verdict.Valid = true
+		r.Connections.Attempted, r.Connections.Completed = 100, 100
+		if set != nil {
+			set(i, r)
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+var day = time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC)
+
+func codes(c *Comparison) (list []string) {
+	for _, f := range c.Findings {
+		list = append(list, f.Code)
+	}
+	return list
+}
+
+func TestRefused(t *testing.T) {
+	for _, tt := range []struct {
+		what string
+		set  func(i int, r *record.Run)
+	}{
+		{"kind", func(_ int, r *record.Run) { r.Kind, r.Drain = record.KindDrain, &record.Drain{} }},
+		{"close", func(_ int, r *record.Run) { r.Plan.Groups[0].Close = "client:rst" }},
+		{"close", func(i int, r *record.Run) { r.Plan.Groups[0].Close = []string{"client:fin", "never"}[i] }}, // within a side
+	} {
+		a, b := runs(2, day, nil), runs(2, day.Add(time.Minute), tt.set)
+		_, err := Compare(a, b, Options{})
+		if refused, ok := errors.AsType[*RefusedError](err); !ok || refused.What != tt.what || !strings.Contains(err.Error(), "--force") {
+			t.Errorf("error %v, want a refusal for %s that names --force", err, tt.what)
+		}
+		c, err := Compare(a, b, Options{Force: true})
+		if err != nil || len(c.Findings) == 0 || c.Findings[0].Code != map[string]string{"kind": Kinds, "close": ClosePolicies}[tt.what] {
+			t.Errorf("%s: with force: %v, %v", tt.what, codes(c), err)
+		}
+	}
+}
+
+func TestCauses(t *testing.T) {
+	a := runs(3, day, nil)
+	b := runs(3, day.Add(time.Minute), func(i int, r *record.Run) {
+		r.Plan.Engine, r.Hosts[0].Kernel, r.Version = "epoll", "6.12", "v2"
+		r.Hosts[0].Sysctls["net.ipv4.tcp_tw_reuse"], r.Sandbox.Sysctls = "0", map[string]string{"net.ipv4.tcp_tw_reuse": "0"}
+		r.Plan.Groups[0].RateFrom = 500
+		r.Verdict = record.Verdict{LimitedBy: record.LimitPorts}
+		if i == 2 {
+			r.Plan.Groups[0].HoldNs = 1e9
+		}
+	})
+	c, err := Compare(a, b, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, w := range c.Why {
+		got = append(got, w.Key+": "+Settings(w.A)+" -> "+Settings(w.B))
+	}
+	want := []string{
+		"plan.groups.rate_from: not set -> 500",
+		"hosts.sysctls.net.ipv4.tcp_tw_reuse: 2 -> 0",
+		"plan.engine: uring -> epoll",
+		"version: v1 -> v2",
+		"hosts.kernel: 6.18 -> 6.12",
+		"verdict: valid -> not valid, local_ports",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("causes (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{NotValid, MixedSide, NotInterleaved}, codes(c)); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+	if got, want := Sentence(c.Findings[1]), "B's own records differ in plan.groups.hold: not set (2), 1s (1); its spread includes that"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// A record counts once, however often it is given.
+func TestGivenTwice(t *testing.T) {
+	a := runs(2, day, nil)
+	c, err := Compare(append(a, a[0]), runs(2, day, nil), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.A.Records != 2 || !cmp.Equal(codes(c), []string{GivenTwice, OnBothSides}) {
+		t.Errorf("%d records of A, findings %v", c.A.Records, codes(c))
+	}
+}
+
+// rowOf compares records of which only failures differ.
+func rowOf(t *testing.T, a, b []int64) (Row, *Comparison) {
+	t.Helper()
+	side := func(values []int64, from time.Time) []*record.Run {
+		return runs(len(values), from, func(i int, r *record.Run) { r.Connections.Failed = values[i] })
+	}
+	c, err := Compare(side(a, day), side(b, day.Add(time.Millisecond)), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range c.Rows {
+		if r.Metric == "failed_ratio" {
+			return r, c
+		}
+	}
+	t.Fatal("there is no row of failed_ratio")
+	return Row{}, nil
+}
+
+func TestResults(t *testing.T) {
+	for _, tt := range []struct {
+		a, b        []int64
+		row, result string
+	}{
+		{[]int64{1}, []int64{9}, Single, SpreadUnknown},
+		{[]int64{1, 2, 3}, []int64{9}, Single, SpreadUnknown},
+		{[]int64{1, 2, 3}, []int64{7, 8, 9}, Undecided, TooFew},
+		{[]int64{1, 2, 3, 4, 5}, []int64{6, 7, 8, 9, 10}, Worse, Differs},
+		{[]int64{6, 7, 8, 9, 10}, []int64{1, 2, 3, 4, 5}, Better, Differs},
+		{[]int64{1, 2, 3, 4, 6}, []int64{5, 7, 8, 9, 10}, Worse, Differs},
+		{[]int64{1, 9, 3, 4, 6}, []int64{5, 7, 2, 8, 10}, Noise, NoDifference},
+		{[]int64{0, 0, 0, 0, 0}, []int64{0, 0, 0, 0, 0}, Equal, NoDifference},
+	} {
+		r, c := rowOf(t, tt.a, tt.b)
+		if r.Result != tt.row || c.Result != tt.result {
+			t.Errorf("%v and %v: row %s, result %s, want %s, %s", tt.a, tt.b, r.Result, c.Result, tt.row, tt.result)
+		}
+	}
+}
+
+// Where replies did not come in time, a smaller percentile of those that came is not called better.
+func TestLowerBoundsAreNotBetter(t *testing.T) {
+	side := func(from time.Time, us float64, timeouts int64) []*record.Run {
+		return runs(6, from, func(i int, r *record.Run) {
+			r.Latency = map[string]record.Latency{"lifecycle": {Count: 90, P50Us: us + float64(i), P99Us: us + float64(i), MinUs: 1, MaxUs: us + 10}}
+			r.Outcomes = map[string]int64{"request_timeout": timeouts}
+		})
+	}
+	c, err := Compare(side(day, 1000, 0), side(day, 500, 10), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]string)
+	for _, r := range c.Rows {
+		got[r.Metric] = r.Result
+	}
+	if got["lifecycle.p99"] == Better || got["lifecycle.p50"] != Better {
+		t.Errorf("p50 is %s, p99 %s: want better, and not better", got["lifecycle.p50"], got["lifecycle.p99"])
+	}
+}
+
+func TestShift(t *testing.T) {
+	side := func(slower int64) []*record.Run {
+		return runs(1, day.Add(time.Duration(slower)), func(_ int, r *record.Run) {
+			h := record.NewHistogram()
+			for us := range int64(1000) {
+				_ = h.RecordValue((us + 1 + slower) * 1000)
+			}
+			l, err := record.NewLatency(h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Latency = map[string]record.Latency{"connect": l}
+		})
+	}
+	c, err := Compare(side(0), side(100), Options{})
+	if err != nil || len(c.Shifts) != 1 {
+		t.Fatalf("%d shifts, %v", len(c.Shifts), err)
+	}
+	s := c.Shifts[0]
+	if q := s.Quantiles[0]; q.Percentile != 50 || q.BUs-q.AUs < 99 || q.BUs-q.AUs > 101 || len(s.Quantiles) != 3 {
+		t.Errorf("quantiles %+v, want p50, p90 and p99, each 100 µs apart", s.Quantiles)
+	}
+	if s.Distance < 0.099 || s.Distance > 0.101 {
+		t.Errorf("distance %v, want 0.1", s.Distance)
+	}
+}
+
+// A median that misses a threshold by what may be chance is met, and says so; a count of failures is not.
+func TestThresholdsAllowForChance(t *testing.T) {
+	noisy := []float64{100, 300, 120, 90, 500}
+	a := runs(5, day, func(i int, r *record.Run) { r.Rate.CompletedPerS = noisy[i] })
+	b := runs(5, day.Add(time.Millisecond), func(i int, r *record.Run) {
+		r.Rate.CompletedPerS, r.Connections.Failed = noisy[(i+1)%5]*0.9, int64(i/4)
+	})
+	slow := runs(5, day.Add(time.Millisecond), func(i int, r *record.Run) { r.Rate.CompletedPerS = 50 + float64(i) })
+	for _, tt := range []struct {
+		expr   string
+		b      []*record.Run
+		ok     bool
+		reason string
+	}{
+		{"rate.completed>-5%", b, true, "not certain: from "},
+		{"rate.completed>-5%", slow, false, ""},
+		{"connections.failed<=+0", b, false, "mean of A 0, of B 0.2"},
+	} {
+		r, err := metric.ParseRelative(func(name string) (metric.Metric, error) { return metric.Lookup(record.KindRun, name) }, tt.expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := Compare(a, tt.b, Options{Thresholds: []metric.Relative{r}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Thresholds[0]; got.OK != tt.ok || !strings.Contains(got.Reason, tt.reason) {
+			t.Errorf("%s: %+v, want %v %s", tt.expr, got, tt.ok, tt.reason)
+		}
+	}
+}
+
+func TestThresholds(t *testing.T) {
+	a := runs(3, day, func(i int, r *record.Run) { r.Rate.CompletedPerS = 100 + float64(i) })
+	b := runs(3, day.Add(time.Millisecond), func(i int, r *record.Run) { r.Rate.CompletedPerS, r.Connections.Failed = 90+float64(i), int64(i/2) })
+	for expr, want := range map[string]bool{
+		"rate.completed>-5%": false, "rate.completed>=-10": true, "rate.completed>-20%": true,
+		"connections.failed<=+0": false, "connections.failed<+1": true, "connections.failed<+5%": false, "connections.capped<+5%": true,
+		"connect.p99<+5%": false, // neither has it
+	} {
+		r, err := metric.ParseRelative(func(name string) (metric.Metric, error) { return metric.Lookup(record.KindRun, name) }, expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := Compare(a, b, Options{Thresholds: []metric.Relative{r}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Thresholds[0]; got.OK != want || got.Reason == "" {
+			t.Errorf("%s: %+v, want %v", expr, got, want)
+		}
+	}
+}

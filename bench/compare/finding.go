@@ -1,0 +1,149 @@
+package compare
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"lastack/bench/quantity"
+	"lastack/bench/record"
+)
+
+// The findings of a comparison.
+const (
+	NotValid       = "not_valid"
+	MixedSide      = "mixed_side"
+	GivenTwice     = "given_twice"
+	OnBothSides    = "on_both_sides"
+	NotInterleaved = "not_interleaved"
+	Kinds          = "different_kinds"
+	ClosePolicies  = "different_close_policies"
+)
+
+// findings are doubts about the comparison, the worst first.
+func findings(sides *[2]side, mixed []Cause) (list []record.Finding) {
+	add := func(code string, args map[string]any) {
+		list = append(list, record.Finding{Code: code, Args: args})
+	}
+	if all := kinds(sides); len(all) > 1 {
+		add(Kinds, map[string]any{"kinds": strings.Join(all, ", ")})
+	}
+	var patterns []string
+	for i := range sides {
+		for _, r := range sides[i].runs {
+			patterns = appendNew(patterns, closes(r))
+		}
+	}
+	if len(patterns) > 1 {
+		add(ClosePolicies, map[string]any{"policies": strings.Join(patterns, ", ")})
+	}
+	for i, name := range []string{"A", "B"} {
+		limits, n := make(map[string]bool), 0
+		for _, r := range sides[i].runs {
+			if !r.Verdict.Valid {
+				n++
+				limits[r.Verdict.LimitedBy] = true
+			}
+		}
+		if n > 0 {
+			add(NotValid, map[string]any{"side": name, "n": n, "of": len(sides[i].runs), "limits": strings.Join(slices.Sorted(maps.Keys(limits)), ", ")})
+		}
+	}
+	for _, c := range mixed {
+		for i, settings := range [][]Setting{c.A, c.B} {
+			if len(settings) > 1 {
+				add(MixedSide, map[string]any{"side": []string{"A", "B"}[i], "key": c.Key, "values": Settings(settings)})
+			}
+		}
+	}
+	for i, name := range []string{"A", "B"} {
+		if twice := sides[i].twice; len(twice) > 0 {
+			add(GivenTwice, map[string]any{"side": name, "names": strings.Join(twice, ", "), "n": len(twice)})
+		}
+	}
+	var both []string
+	for i, r := range sides[1].runs {
+		if sides[0].has(r) {
+			both = append(both, sides[1].names[i])
+		}
+	}
+	if len(both) > 0 {
+		add(OnBothSides, map[string]any{"names": strings.Join(both, ", "), "n": len(both)})
+	}
+	if first := blocks(sides); first != "" && len(both) == 0 {
+		add(NotInterleaved, map[string]any{"first": first})
+	}
+	return list
+}
+
+// blocks names the side whose runs all began before any of the other side; empty if they alternate, or a side has one run only.
+func blocks(sides *[2]side) string {
+	a, b := sides[0].starts(), sides[1].starts()
+	if len(a) < 2 || len(b) < 2 {
+		return ""
+	}
+	switch {
+	case slices.Max(a) < slices.Min(b):
+		return "A"
+	case slices.Max(b) < slices.Min(a):
+		return "B"
+	}
+	return ""
+}
+
+func (s *side) starts() (list []int64) {
+	for _, r := range s.runs {
+		list = append(list, r.Started.UnixNano())
+	}
+	return list
+}
+
+func appendNew(list []string, s string) []string {
+	if slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
+}
+
+// Settings prints the values of a side.
+func Settings(list []Setting) string {
+	var texts []string
+	for _, s := range list {
+		t := s.Value
+		if t == "" {
+			t = "not set"
+		}
+		if len(list) > 1 {
+			t += fmt.Sprintf(" (%d)", s.Records)
+		}
+		texts = append(texts, t)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// Sentence says what a finding of a comparison means.
+func Sentence(f record.Finding) string {
+	arg := func(key string) string { return fmt.Sprint(f.Args[key]) }
+	n, _ := f.Args["n"].(int)
+	switch f.Code {
+	case Kinds:
+		return "records of different kinds (" + arg("kinds") + ") are compared by force: only what all of them have is in the table"
+	case ClosePolicies:
+		return "records of different close policies (" + arg("policies") + ") are compared by force: that alone changes what a lifecycle takes and leaves"
+	case NotValid:
+		if of, _ := f.Args["of"].(int); of == 1 {
+			return arg("side") + " is not valid as a statement about the target (" + arg("limits") + ")"
+		}
+		return arg("n") + " of " + arg("of") + " records of " + arg("side") + " " + quantity.Plural(n, "is", "are") + " not valid as a statement about the target (" + arg("limits") + ")"
+	case MixedSide:
+		return arg("side") + "'s own records differ in " + arg("key") + ": " + arg("values") + "; its spread includes that"
+	case GivenTwice:
+		return arg("side") + " has the same record more than once; " + arg("names") + quantity.Plural(n, " was", " were") + " left out"
+	case OnBothSides:
+		return arg("names") + quantity.Plural(n, " is", " are") + " on both sides, which hides differences"
+	case NotInterleaved:
+		return "all runs of " + arg("first") + " were before the others: a drift of the host looks like a difference; alternate A and B"
+	}
+	return f.Code
+}

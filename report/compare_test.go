@@ -1,0 +1,109 @@
+package report
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lastack/bench/compare"
+	"lastack/bench/metric"
+	"lastack/bench/record"
+	"lastack/sockstate/socktest/golden"
+)
+
+// The pages of comparisons of recorded runs, see package compare: of the same build, of a server that became slower, of one run a side, and of a
+// mixed side with thresholds.
+func TestComparisonPages(t *testing.T) {
+	f, err := os.Open(filepath.Join("..", "bench", "compare", "testdata", "runs.json.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all map[string][]*record.Run
+	if err := json.NewDecoder(z).Decode(&all); err != nil {
+		t.Fatal(err)
+	}
+	var bounds []metric.Relative
+	for _, expr := range []string{"lifecycle.p50<+5%", "connections.failed<=+0", "close.p99<+1ms"} {
+		r, err := metric.ParseRelative(func(name string) (metric.Metric, error) { return metric.Lookup(record.KindRun, name) }, expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bounds = append(bounds, r)
+	}
+	same, slow := all["p"], all["s"]
+	one := func(r record.Run, us int64) []*record.Run {
+		h := record.NewHistogram()
+		for i := range int64(1000) {
+			if err := h.RecordValue((us + i*i/500) * 1000); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l, err := record.NewLatency(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Latency = map[string]record.Latency{"lifecycle": l}
+		r.Timeline = []record.Interval{{TS: 1, Completed: 500, P50Us: float64(us), P99Us: 9000, MaxUs: 9000}, {TS: 2, Completed: 510, P50Us: float64(us), P99Us: 8000, MaxUs: 9000}}
+		return []*record.Run{&r}
+	}
+	// A and B in turn, as they were measured.
+	turn := func(runs []*record.Run, begin int) (list []*record.Run) {
+		for i := begin; i < 10; i += 2 {
+			list = append(list, runs[i])
+		}
+		return list
+	}
+	for _, tt := range []struct {
+		name string
+		a, b []*record.Run
+		o    compare.Options
+	}{
+		{"same", turn(same, 0), turn(same, 1), compare.Options{}},
+		{"slower", slow[:10], all["t"][:10], compare.Options{}},
+		{"single", one(*slow[0], 5000), one(*all["t"][0], 5250), compare.Options{}},
+		{"mixed", append(turn(slow, 0), same[0]), all["t"][:5], compare.Options{Thresholds: bounds}},
+		{"few", slow[:3], all["t"][:3], compare.Options{}},
+	} {
+		for _, side := range []struct {
+			name string
+			runs []*record.Run
+			to   *[]string
+		}{{"a", tt.a, &tt.o.NamesA}, {"b", tt.b, &tt.o.NamesB}} {
+			for i := range side.runs {
+				*side.to = append(*side.to, fmt.Sprintf("%s%d.json", side.name, i+1))
+			}
+		}
+		c, err := compare.Compare(tt.a, tt.b, tt.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var first, whole bytes.Buffer
+		if err := RenderComparison(&first, View{Format: "text"}, c); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(first.String(), "\n"); n > 40 {
+			t.Errorf("%s: the first page has %d lines", tt.name, n)
+		}
+		if err := RenderComparison(&whole, View{Format: "text", Verbose: true}, c); err != nil {
+			t.Fatal(err)
+		}
+		golden.Check(t, filepath.Join("testdata", "compare_"+tt.name+".txt"), first.String())
+		if tt.name == "mixed" || tt.name == "single" {
+			golden.Check(t, filepath.Join("testdata", "compare_"+tt.name+"_v.txt"), whole.String())
+		}
+		var b bytes.Buffer
+		if err := RenderComparison(&b, View{Format: "json"}, c); err != nil || !json.Valid(b.Bytes()) {
+			t.Errorf("%s: json is not valid (%v)", tt.name, err)
+		}
+	}
+}

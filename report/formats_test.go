@@ -312,7 +312,7 @@ func TestFormatOf(t *testing.T) {
 		{"/tmp/tmp.Xa3kPq81Zz", "", ""}, // of mktemp
 		{".record", "", ""},
 		{"run.", "", ""},
-		{"page.htmx", "", `".htmx" names no format: want .txt, .json, .jsonl, .csv, .md, .markdown, .hlog, or no suffix for the record`},
+		{"page.htmx", "", `".htmx" names no format: want .txt, .json, .jsonl, .csv, .html, .htm, .md, .markdown, .hlog, or no suffix for the record`},
 		{"run.gz", "", `".gz" names no format`},
 	} {
 		got, err := FormatOf(tt.path)

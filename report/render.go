@@ -161,7 +161,9 @@ func printText(b *bytes.Buffer, docs []*document.Document, v View) error {
 	return nil
 }
 
-func printHTML(b *bytes.Buffer, docs []*document.Document, _ View) error { return html.Print(b, docs...) }
+func printHTML(b *bytes.Buffer, docs []*document.Document, _ View) error {
+	return html.Print(b, docs...)
+}
 
 func printMarkdown(b *bytes.Buffer, docs []*document.Document, _ View) error {
 	for i, d := range docs {

@@ -98,6 +98,11 @@ func FormatOf(path string) (string, error) {
 	return "", fmt.Errorf("%q names no format: want %s, or no suffix for the record", suffix, strings.Join(known, ", "))
 }
 
+// HasRecord reports whether a format has the whole record, so that nothing is lost with it.
+func HasRecord(name string) bool {
+	return slices.ContainsFunc(formats(), func(f format) bool { return f.name == name && f.write != nil })
+}
+
 // TableError says that no run has the View's Table.
 type TableError = csv.UnknownTableError
 

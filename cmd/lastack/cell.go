@@ -57,11 +57,12 @@ func measure[Input any](cmd *cobra.Command, f *resultFlags, j cell.Job[Input], i
 	defer stop()
 	shown := newDisplay(cmd.ErrOrStderr())
 	defer shown.close()
-	out, err := openDestination("output", f.output, shown)
+	out, err := openOutputs(f.outputs, shown)
 	if err != nil {
 		return err
 	}
 	defer out.close()
+	out.noteOneWay(shown, f.format)
 
 	run, err := execute(ctx, shown, j, in, iso, func(e record.Event) { shown.do(func() { see(e) }) }, out.capabilities())
 	close(ended)

@@ -1,6 +1,10 @@
 package main
 
-import "lastack/bench/drain"
+import (
+	"slices"
+
+	"lastack/bench/drain"
+)
 
 // completeStop checks which server is stopped, and how.
 func (o *drainOptions) completeStop(given func(string) bool) (err error) {
@@ -77,7 +81,7 @@ func (o *drainOptions) checkStop(given func(string) bool) error {
 		return usagef("--contain %s: applies to processes that lastack starts, and with --pid it starts none: leave it out", s.Contain)
 	case given("ledger") && s.Ledger == "":
 		return usagef("--ledger \"\": want the file that the server writes when it ends")
-	case given("ledger") && given("output") && sameFile(s.Ledger, o.output):
+	case given("ledger") && slices.ContainsFunc(o.outputs, func(path string) bool { return sameFile(s.Ledger, path) }):
 		return usagef("--ledger %s: --output names the same file, and the record would overwrite the ledger: want another file for --output", s.Ledger)
 	}
 	return nil

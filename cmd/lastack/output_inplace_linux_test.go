@@ -109,7 +109,7 @@ func TestOutputLosesItsDirectory(t *testing.T) {
 		}
 		defer out.close()
 		defer func() { _ = os.Chmod(dir, 0o700) }()
-		return errors.Join(os.Chmod(dir, 0o555), out.save(t.Context(), sampleRun()))
+		return errors.Join(os.Chmod(dir, 0o555), saveTo(t.Context(), out, sampleRun()))
 	})
 	if err != nil || content(t, path) != written(t, sampleRun()) || files(t, dir) != "run.json" {
 		t.Errorf("%v; %.40q; %s", err, content(t, path), files(t, dir))
@@ -345,7 +345,7 @@ func TestOutputInPlaceSwapped(t *testing.T) {
 				if err := overwrite(path, seen, []byte("new")); err == nil || !strings.Contains(err.Error(), "another file took its place") {
 					t.Errorf("overwrite = %v", err)
 				}
-				return out.save(t.Context(), sampleRun())
+				return saveTo(t.Context(), out, sampleRun())
 			})
 			if err == nil || !strings.Contains(err.Error(), "; it is in ") {
 				t.Errorf("write = %v", err)
@@ -453,7 +453,7 @@ func TestOutputAppendOnlyDirectory(t *testing.T) {
 			t.Fatal(err)
 		}
 		appendOnly()
-		err = out.save(t.Context(), sampleRun())
+		err = saveTo(t.Context(), out, sampleRun())
 		name := strings.TrimSuffix(files(t, dir), " run.json")
 		if err != nil || content(t, path) != written(t, sampleRun()) || !strings.Contains(stderr.String(), "temporary file "+filepath.Join(dir, name)+" could not be removed (operation not permitted)") {
 			t.Errorf("write = %v; the file holds %.40q; the directory has %s; %s", err, content(t, path), files(t, dir), stderr.String())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,6 +56,12 @@ func files(t *testing.T, dir string) string {
 	return strings.Join(names, " ")
 }
 
+// saveTo saves a record as if the only --output were that.
+func saveTo(ctx context.Context, d *destination, r *record.Run) error {
+	o := &outputFiles{files: []*destination{d}}
+	return o.save(ctx, r, d.waits())
+}
+
 // save is the whole life of a destination.
 func save(path string) error {
 	out, err := openDestination("output", path, io.Discard)
@@ -62,7 +69,7 @@ func save(path string) error {
 		return err
 	}
 	defer out.close()
-	return out.save(context.Background(), sampleRun())
+	return saveTo(context.Background(), out, sampleRun())
 }
 
 // TestOutputReplaces saves over what may stand in a path, with its mode and through its links, and leaves nothing else.
@@ -115,7 +122,7 @@ func TestOutputReplaces(t *testing.T) {
 			if now, _ := os.ReadFile(target); string(now) != string(before) {
 				t.Errorf("opening it left %d bytes of %d", len(now), len(before))
 			}
-			if err := out.save(t.Context(), sampleRun()); err != nil {
+			if err := saveTo(t.Context(), out, sampleRun()); err != nil {
 				t.Fatal(err)
 			}
 			out.close()
@@ -181,14 +188,84 @@ func TestOutputNotWritten(t *testing.T) {
 }
 
 func TestNoOutput(t *testing.T) {
-	out, err := openDestination("output", "", io.Discard)
-	if out != nil || err != nil {
-		t.Fatalf("openDestination(\"\") = %v, %v", out, err)
+	d, err := openDestination("ledger", "", io.Discard)
+	if d != nil || err != nil || d.waits() {
+		t.Fatalf("openDestination(\"\") = %v, %v", d, err)
 	}
-	if err := out.save(t.Context(), sampleRun()); err != nil || out.waits() {
-		t.Error(err, out.waits())
+	d.close()
+	o, err := openOutputs(nil, io.Discard)
+	if err = errors.Join(err, o.save(t.Context(), sampleRun(), false), o.save(t.Context(), sampleRun(), true)); err != nil {
+		t.Error(err)
 	}
-	out.close()
+	o.close()
+}
+
+// TestOutputs saves a record to several files, of which one may fail.
+func TestOutputs(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		paths []string
+		errs  []string // %[1]s is the directory, %[2]s the file that was saved instead
+		files string
+	}{
+		{"record and page", []string{"a.md", "a.json", "a.csv"}, nil, "a.csv a.json a.md"},
+		{"the page fails", []string{"full.html", "a.json"}, []string{
+			"the report could not be saved to %[1]s/full.html: write %[1]s/full.html: no space left on device; the record is in %[1]s/a.json",
+		}, "a.json full.html"},
+		{"the only page fails", []string{"full.html"}, []string{
+			"the report could not be saved to %[1]s/full.html: write %[1]s/full.html: no space left on device; the record is in %[2]s",
+		}, "full.html %[2]s"},
+		{"the record fails", []string{"a.md", "full.json"}, []string{
+			"the record could not be saved to %[1]s/full.json: write %[1]s/full.json: no space left on device; it is in %[2]s instead",
+		}, "a.md full.json %[2]s"},
+		{"both fail", []string{"full.md", "full.json"}, []string{
+			"the record could not be saved to %[1]s/full.json: write %[1]s/full.json: no space left on device; it is in %[2]s instead",
+			"the report could not be saved to %[1]s/full.md: write %[1]s/full.md: no space left on device; the record is in %[2]s",
+		}, "full.json full.md %[2]s"},
+		{"both records, one fails", []string{"a.json", "full.jsonl"}, []string{
+			"the record could not be saved to %[1]s/full.jsonl: write %[1]s/full.jsonl: no space left on device; it is in %[1]s/a.json instead",
+		}, "a.json full.jsonl"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			t.Setenv("TMPDIR", dir)
+			var paths []string
+			for _, name := range tt.paths {
+				path := filepath.Join(dir, name)
+				if strings.HasPrefix(name, "full.") {
+					if err := os.Symlink("/dev/full", path); err != nil {
+						t.Fatal(err)
+					}
+				}
+				paths = append(paths, path)
+			}
+			o, err := openOutputs(paths, io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer o.close()
+			err = errors.Join(o.save(t.Context(), sampleRun(), false), o.save(t.Context(), sampleRun(), true))
+			instead := ""
+			for name := range strings.FieldsSeq(files(t, dir)) {
+				if strings.HasPrefix(name, "lastack-") {
+					instead = filepath.Join(dir, name)
+				}
+			}
+			want := strings.Join(tt.errs, "\n")
+			for i, s := range []string{dir, instead} {
+				want = strings.ReplaceAll(want, fmt.Sprintf("%%[%d]s", i+1), s)
+			}
+			if got := fmt.Sprint(err); got != want && (err != nil || want != "") {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+			if got, want := files(t, dir), strings.ReplaceAll(tt.files, "%[2]s", filepath.Base(instead)); got != want {
+				t.Errorf("the directory has %q, want %q", got, want)
+			}
+			if kept := cmp.Or(instead, filepath.Join(dir, "a.json")); content(t, kept) != written(t, sampleRun()) {
+				t.Errorf("%s holds no record", kept)
+			}
+		})
+	}
 }
 
 func TestOutputRefused(t *testing.T) {
@@ -225,15 +302,15 @@ func TestOutputRefused(t *testing.T) {
 		{"/dev/fd/999", nil, "cannot be written (bad file descriptor)"},
 		{fmt.Sprintf("/dev/fd/%d", readOnly.Fd()), syscall.EBADF, "cannot be written (bad file descriptor)"},
 	} {
-		err := checkOutput(true, tt.path)
+		err := checkOutputs([]string{tt.path})
 		if err == nil || !strings.Contains(err.Error(), tt.text) || codeOf(err, true) != exitUsage {
-			t.Errorf("checkOutput(%q) = %v, want a usage error with %q", tt.path, err, tt.text)
+			t.Errorf("checkOutputs(%q) = %v, want a usage error with %q", tt.path, err, tt.text)
 		}
 		if tt.want != nil && !errors.Is(err, tt.want) {
-			t.Errorf("checkOutput(%q) = %v, want %v", tt.path, err, tt.want)
+			t.Errorf("checkOutputs(%q) = %v, want %v", tt.path, err, tt.want)
 		}
 	}
-	if err := checkOutput(true, filepath.Join(dir, "new")); err != nil {
+	if err := checkOutputs([]string{filepath.Join(dir, "new")}); err != nil {
 		t.Error(err)
 	}
 	if got := files(t, dir); got != "file loop socket" {
@@ -248,7 +325,7 @@ func TestOutputPipe(t *testing.T) {
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := checkOutput(true, path); err != nil { // opening would wait for a reader
+	if err := checkOutputs([]string{path}); err != nil { // opening would wait for a reader
 		t.Fatal(err)
 	}
 	var said bytes.Buffer
@@ -269,7 +346,7 @@ func TestOutputPipe(t *testing.T) {
 		}
 		read <- string(b)
 	}()
-	if err := out.save(t.Context(), sampleRun()); err != nil {
+	if err := saveTo(t.Context(), out, sampleRun()); err != nil {
 		t.Fatal(err)
 	}
 	if got := <-read; got != written(t, sampleRun()) {
@@ -306,7 +383,7 @@ func TestOutputPipeNobodyReads(t *testing.T) {
 			run := sampleRun()
 			run.Version = strings.Repeat("x", 1<<20) // more than a pipe holds
 			time.AfterFunc(50*time.Millisecond, cancel)
-			err = out.save(ctx, run)
+			err = saveTo(ctx, out, run)
 			if err == nil || !strings.HasPrefix(err.Error(), "the record could not be saved to "+path+": ") {
 				t.Fatalf("write = %v", err)
 			}

@@ -21,7 +21,7 @@ import (
 
 // resultFlags say how a result is saved, shown and judged.
 type resultFlags struct {
-	output     string
+	outputs    []string
 	format     string
 	quiet      bool
 	verbose    bool
@@ -34,7 +34,7 @@ type resultFlags struct {
 
 // register adds the flags. example is a threshold for the help text.
 func (f *resultFlags) register(fs *pflag.FlagSet, example string) {
-	fs.StringVarP(&f.output, "output", "o", "", "save the run record to this `FILE`; its suffix may choose another format")
+	fs.StringArrayVarP(&f.outputs, "output", "o", nil, "save the run record to this `FILE`, or what its suffix names (repeatable)")
 	fs.Var(newChoice(&f.format, report.FormatNames()...), "format", "output format")
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "print the whole report, not only its first page")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "no progress rows on stderr")
@@ -58,23 +58,18 @@ func (f *resultFlags) parseThresholds(kind string) error {
 }
 
 // finish saves and prints a record, and returns the program's error. err is the error of the run itself.
-func (f *resultFlags) finish(ctx context.Context, cmd *cobra.Command, out *destination, shown *display, run *record.Run, err error) error {
+func (f *resultFlags) finish(ctx context.Context, cmd *cobra.Command, out *outputFiles, shown *display, run *record.Run, err error) error {
 	for _, t := range f.bounds {
 		run.Thresholds = append(run.Thresholds, t.Evaluate(run))
 	}
 	run.Redact()
 	code := codeOfRun(run)
-	// Save to a file first, since stdout and stderr may block. Save to a pipe last, since it may block too.
-	save := func() { err = errors.Join(err, out.save(ctx, run)) }
-	if !out.waits() {
-		save()
-	}
+	// Save to files first, since stdout and stderr may block. Save to pipes last, since they may block too.
+	err = errors.Join(err, out.save(ctx, run, false))
 	shown.flush()
 	err = errors.Join(err, f.print(cmd.OutOrStdout(), run))
-	if out.waits() {
-		save()
-		shown.flush()
-	}
+	err = errors.Join(err, out.save(ctx, run, true))
+	shown.flush()
 	printMissed(cmd.ErrOrStderr(), run.Thresholds)
 	if err != nil {
 		code = worst(code, exitError)
@@ -102,7 +97,7 @@ func printMissed(stderr io.Writer, thresholds []record.ThresholdResult) {
 // print shows the result; for jsonl, only the lines that have not been printed yet. EPIPE is not an error: the reader has seen enough.
 func (f *resultFlags) print(w io.Writer, run *record.Run) error {
 	v := viewOf(w, f.format, f.verbose)
-	if f.output == "" {
+	if len(f.outputs) == 0 {
 		v.Hint = "-o FILE saves it"
 	}
 	rest := *run

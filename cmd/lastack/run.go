@@ -38,7 +38,7 @@ the delays of a server that stalls count for every connection due meanwhile.`,
   lastack run -R 2k -d 10s --close client:rst --threshold 'lifecycle.p99<20ms'
   lastack run --topology veth --sysctl net.ipv4.tcp_tw_reuse=1 -R 1k..5k -d 20s
   lastack run -c 5k --plateau 10s --exchange none
-  lastack run http://web.example:80/ --close server:fin -o run.json`,
+  lastack run http://web.example:80/ --close server:fin -o run.json -o run.html`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.complete(cmd, args); err != nil {
 				return err

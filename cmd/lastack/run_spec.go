@@ -38,7 +38,7 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 	if err := o.parseThresholds(record.KindRun); err != nil {
 		return err
 	}
-	if err := checkOutput(given("output"), o.output); err != nil {
+	if err := checkOutputs(o.outputs); err != nil {
 		return err
 	}
 	if err := o.completeSpec(cmd.Flags()); err != nil {

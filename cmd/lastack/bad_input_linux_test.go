@@ -30,9 +30,16 @@ func TestBadInput(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "dir"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	kept := filepath.Join(dir, "kept.json")
-	if err := os.WriteFile(kept, []byte("kept"), 0o644); err != nil {
-		t.Fatal(err)
+	kept := map[string]string{
+		"kept.json":  "kept",
+		"run.json":   `{"schema": "lastack.run/v1", "kind": "run", "started": "2026-11-01T00:00:00Z", "connections": {"attempted": 2, "failed": 2}, "outcomes": {"refused": 2}}`,
+		"drain.json": `{"schema": "lastack.run/v1", "kind": "drain", "drain": {"tries": [{"groups": []}]}}`,
+		"newer.json": `{"schema": "lastack.run/v9", "kind": "run"}`,
+	}
+	for name, text := range kept {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 
 	answers := make(map[string]*ended)
@@ -81,14 +88,16 @@ func TestBadInput(t *testing.T) {
 	}
 	golden.Check(t, badInput, got.String())
 
-	if b, err := os.ReadFile(kept); err != nil || string(b) != "kept" {
-		t.Errorf("kept.json holds %q, %v", b, err)
+	for name, text := range kept {
+		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(b) != text {
+			t.Errorf("%s holds %q, %v", name, b, err)
+		}
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(entries) != 2 {
+	if len(entries) != len(kept)+1 {
 		t.Errorf("files were left behind: %v", entries)
 	}
 }

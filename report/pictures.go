@@ -29,9 +29,25 @@ func over(run *record.Run, id, title, desc string, form document.Form, y documen
 	p.X, p.Y = document.Axis{Unit: document.Seconds, Name: "t"}, document.Axis{Unit: y, Log: y == document.Microseconds}
 	for i := range run.Timeline {
 		p.At = append(p.At, finite(run.Timeline[i].TS))
-		p.Phases = append(p.Phases, run.Timeline[i].Phase)
 	}
+	p.Phases = phases(run)
 	return p
+}
+
+// phases says when the phases of a run began. An interval has the phase of its end: the plan tells when it began within, if that is by time.
+func phases(run *record.Run) []document.Phase {
+	var out []document.Phase
+	planned := map[string]float64{
+		"load": float64(run.Plan.WarmupNs) / 1e9, "ending": float64(run.Plan.WarmupNs+run.Plan.DurationNs) / 1e9,
+	}
+	for i := 1; i < len(run.Timeline); i++ {
+		before, iv := &run.Timeline[i-1], &run.Timeline[i]
+		if name := phaseName(iv); name != phaseName(before) {
+			from, to := finite(before.TS), finite(iv.TS)
+			out = append(out, document.Phase{At: max(from, min(to, max(from, planned[name]))), Name: name})
+		}
+	}
+	return out
 }
 
 // curve adds a quantity of the timeline, unless it is 0 throughout.

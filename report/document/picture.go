@@ -15,8 +15,14 @@ type Picture struct {
 	Limits []Limit
 	// Events happened at places of the x axis.
 	Events []Event
-	// Phases name the phase of each point; empty if there is one only.
-	Phases []string
+	// Phases are those that follow the first.
+	Phases []Phase
+}
+
+// Phase begins at a place of the x axis.
+type Phase struct {
+	At   float64
+	Name string
 }
 
 // Form says how a picture is drawn.
@@ -31,6 +37,8 @@ const (
 	Columns
 	// Bars lie one below the other, each from 0 to its whole.
 	Bars
+	// Strip has no curves: its events stand one below the other, each at its place, far ones closer together.
+	Strip
 )
 
 // Axis is an axis of a picture.
@@ -65,6 +73,8 @@ type Curve struct {
 	Unit Unit
 	// Hue is the same for a quantity in all pictures, from 1; 0 is the next one free.
 	Hue int
+	// Goal is set for what the other curves should reach, which is drawn like a limit.
+	Goal bool
 	// Points is as long as At or Names. NaN is a gap.
 	Points []float64
 }

@@ -85,19 +85,24 @@ func (d *drawing) events() {
 	}
 }
 
-// phases names those that follow the first.
+// phases names those that last long enough to be seen. A name that has no room to the right of its line ends at the edge.
 func (d *drawing) phases() {
-	p := d.p
-	if len(p.Phases) != len(p.At) || len(p.At) == 0 {
-		return
-	}
-	for i := 1; i < len(p.Phases); i++ {
-		if p.Phases[i] != p.Phases[i-1] {
-			x := d.across(p.At[i-1])
-			d.printf(`<line class="phase" x1="%s" x2="%s" y1="0" y2="%s"/>`, x, x, num(height))
-			if d.x.place(p.At[i-1]) < 0.9 {
-				d.printf(`<text class="phasename" x="%s" dx="4" y="-4">%s</text>`, x, escape(p.Phases[i]))
-			}
+	for i, ph := range d.p.Phases {
+		from, to := d.x.place(ph.At), 1.0
+		if i+1 < len(d.p.Phases) {
+			to = d.x.place(d.p.Phases[i+1].At)
+		}
+		if from <= 0 || from > 0.99 {
+			continue
+		}
+		x := d.across(ph.At)
+		d.printf(`<line class="phase" x1="%s" x2="%s" y1="0" y2="%s"/>`, x, x, num(height))
+		switch {
+		case to < 1 && to-from < 0.1:
+		case from < 0.9:
+			d.printf(`<text class="phasename" x="%s" dx="4" y="-4">%s</text>`, x, escape(ph.Name))
+		default:
+			d.printf(`<text class="phasename e" x="100%%" y="-4">%s</text>`, escape(ph.Name))
 		}
 	}
 }

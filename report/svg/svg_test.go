@@ -25,7 +25,7 @@ func pictures() []*document.Picture {
 		{
 			ID: "lines", Title: "Rate", Desc: "Opened per second.", X: seconds, Y: document.Axis{Unit: document.PerSecond},
 			At: []float64{1, 2, 4}, Curves: []document.Curve{{Name: "opened", Points: []float64{100, 200, 200}}},
-			Limits: []document.Limit{{Name: "asked for", At: 200}}, Phases: []string{"load", "load", "settle"},
+			Limits: []document.Limit{{Name: "asked for", At: 200}}, Phases: []document.Phase{{At: 2, Name: "settle"}},
 		},
 		{
 			ID: "log", Title: "Latency", Desc: "Of each interval.", X: seconds, Y: document.Axis{Unit: document.Microseconds, Log: true},

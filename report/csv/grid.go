@@ -61,9 +61,9 @@ func (g *grid) chart(c *document.Chart) {
 	heads := make([]string, len(c.Series))
 	for i, t := range c.Times {
 		g.row()
-		g.put(times[0], number(t))
+		g.put(times[0], text.Exact(t))
 		if c.Step > 0 {
-			g.put(times[1], number(math.Round((t+c.Step)*1e9)/1e9)) // 0.1 + 0.2 is not 0.3
+			g.put(times[1], text.Exact(math.Round((t+c.Step)*1e9)/1e9)) // 0.1 + 0.2 is not 0.3
 		}
 		if i < len(c.Phases) {
 			g.put("phase", words(c.Phases[i]))
@@ -73,7 +73,7 @@ func (g *grid) chart(c *document.Chart) {
 				heads[j] = seriesHead(&c.Series[j])
 			}
 			if points := c.Series[j].Points; i < len(points) {
-				g.put(heads[j], number(points[i]))
+				g.put(heads[j], text.Exact(points[i]))
 			}
 		}
 	}
@@ -83,7 +83,7 @@ func (g *grid) chart(c *document.Chart) {
 func (g *grid) events(c *document.Chart) {
 	for _, e := range c.Events {
 		g.row()
-		g.put("t_s", number(e.At))
+		g.put("t_s", text.Exact(e.At))
 		g.put("event", words(e.What))
 	}
 }
@@ -166,8 +166,8 @@ func cellsOf(r *document.Row, i int, h head) []cell {
 	case document.Range:
 		return []cell{{h.name + "_min", strconv.FormatInt(v.Min, 10)}, {h.name + "_max", strconv.FormatInt(v.Max, 10)}}
 	default:
-		unit, text := amount(v)
-		return []cell{{h.name + unit, text}}
+		unit, number := amount(v)
+		return []cell{{h.name + unit, number}}
 	}
 }
 
@@ -214,30 +214,19 @@ func amount(v document.Value) (unit, cell string) {
 	case document.Bytes:
 		return "_bytes", strconv.FormatInt(int64(v), 10)
 	case document.Rate:
-		return "_per_s", number(float64(v))
+		return "_per_s", text.Exact(float64(v))
 	case document.Micros:
-		return "_us", number(float64(v))
+		return "_us", text.Exact(float64(v))
 	case document.Since:
-		return "_s", number(float64(v))
+		return "_s", text.Exact(float64(v))
 	case document.Share:
-		return "_share", number(float64(v))
+		return "_share", text.Exact(float64(v))
 	case document.Usage:
-		return "_share", number(float64(v))
+		return "_share", text.Exact(float64(v))
 	case document.Number:
-		return "", number(float64(v))
+		return "", text.Exact(float64(v))
 	}
 	return "", ""
-}
-
-// number prints a number as every spreadsheet reads it. What is none is an empty cell.
-func number(v float64) string {
-	switch {
-	case math.IsNaN(v) || math.IsInf(v, 0):
-		return ""
-	case math.Abs(v) >= 1e15:
-		return strconv.FormatFloat(v, 'g', -1, 64)
-	}
-	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
 // words makes text from elsewhere safe. A spreadsheet takes a cell for a formula by its first character, the full-width forms of some

@@ -113,6 +113,21 @@ type Column struct {
 	Words bool
 }
 
+// Numeric reports whether a column has no words, so that its cells are to line up at the right.
+func (t *Table) Numeric(column int) bool {
+	if column == 0 || t.Columns[column].Words {
+		return false
+	}
+	for i := range t.Rows {
+		if column < len(t.Rows[i].Cells) {
+			if _, words := t.Rows[i].Cells[column].(Text); words {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // Row is a table's row. Indent says which earlier row it belongs to. A main one stays on a page that has too little room for all.
 type Row struct {
 	Level  Level

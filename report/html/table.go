@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"html"
 	"html/template"
-	"math"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"lastack/report/document"
@@ -47,17 +45,8 @@ func newGrid(t *document.Table) *grid {
 	}
 	g := &grid{}
 	for i, c := range t.Columns {
-		h := head{Name: c.Name, Number: i > 0 && !c.Words}
-		if h.Number {
-			for r := range t.Rows {
-				if i < len(t.Rows[r].Cells) {
-					_, words := t.Rows[r].Cells[i].(document.Text)
-					h.Number = h.Number && !words
-				}
-			}
-		}
 		g.Heading = g.Heading || c.Name != ""
-		g.Heads = append(g.Heads, h)
+		g.Heads = append(g.Heads, head{Name: c.Name, Number: t.Numeric(i)})
 	}
 	for r := range t.Rows {
 		row := &t.Rows[r]
@@ -73,7 +62,8 @@ func newGrid(t *document.Table) *grid {
 				c.Why = string(why)
 				absent = c.Why
 			} else if v != nil {
-				c.Text, c.Unit = split(v)
+				c.Text, c.Unit, _ = text.Parts(v)
+				c.Unit = strings.TrimSpace(c.Unit)
 			}
 			// Why there is no value stands where words do, if there are none.
 			if t.Columns[i].Words && c.Text == "" && absent != "" {
@@ -91,31 +81,6 @@ func newGrid(t *document.Table) *grid {
 
 // Rest is the number of columns behind the first.
 func (g *grid) Rest() int { return len(g.Heads) - 1 }
-
-func isNumber(v document.Value) bool {
-	switch v.(type) {
-	case nil, document.Text, document.Absent:
-		return false
-	}
-	return true
-}
-
-// split prints a value and its unit.
-func split(v document.Value) (number, unit string) {
-	s := text.Value(v)
-	if !isNumber(v) {
-		return s, ""
-	}
-	if _, rate := v.(document.Rate); rate {
-		return strings.TrimSuffix(s, "/s"), "/s"
-	}
-	if at := strings.LastIndexByte(s, ' '); at > 0 {
-		if _, several := v.(document.Range); !several {
-			return s[:at], s[at+1:]
-		}
-	}
-	return s, ""
-}
 
 // shellWords finds what one types in a sentence: flags with a value that looks like one, and sysctls.
 var shellWords = regexp.MustCompile(`--[a-z][a-z-]+(?: (?:[a-z]+:[a-z]+(?:=[0-9a-z]+)?|[0-9]+(?:-[0-9]+)?[a-zA-Z]*)\b)?|\b(?:net|fs|kernel)\.[a-z0-9_]+(?:\.[a-z0-9_]+)*(?:=(?:"[^"]*"|[0-9]+))?|\b(?:(?:tcp|ip|nf)_[a-z0-9_]+|somaxconn)(?:=(?:"[^"]*"|[0-9]+(?:-[0-9]+)?))?`)
@@ -159,22 +124,14 @@ func data(p *document.Picture) []byte {
 		if p.Form == document.Bars {
 			b.WriteString("<tr><th scope=row>" + html.EscapeString(text.Clean(p.Names[k])))
 		} else {
-			b.WriteString("<tr><td>" + exact(p.At[k]))
+			b.WriteString("<tr><td>" + text.Exact(p.At[k]))
 		}
 		for i := range p.Curves {
-			b.WriteString("<td>" + exact(p.Curves[i].Points[k]))
+			b.WriteString("<td>" + text.Exact(p.Curves[i].Points[k]))
 		}
 	}
 	b.WriteString("</table>")
 	return b.Bytes()
-}
-
-// exact prints a number in full; a gap is empty.
-func exact(v float64) string {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return ""
-	}
-	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
 // heading names a column of numbers with its unit.

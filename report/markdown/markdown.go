@@ -278,13 +278,7 @@ func (p *page) table(t *document.Table) {
 		}
 		columns = append(columns, i)
 		heads = append(heads, escape(c.Name))
-		right = append(right, i > 0 && slices.ContainsFunc(t.Rows, func(r document.Row) bool {
-			if i >= len(r.Cells) {
-				return false
-			}
-			_, words := r.Cells[i].(document.Text)
-			return r.Cells[i] != nil && !words
-		}))
+		right = append(right, t.Numeric(i))
 	}
 	var shown []*document.Row
 	for i := range t.Rows {

@@ -46,7 +46,7 @@ func (w *writer) chart(c *document.Chart) {
 		row("", marks, "^ "+c.Zero)
 	}
 	for _, s := range shown {
-		row(clean(strings.TrimSpace(s.Side+" "+s.Name)), Spark(s.Points, columns), SeriesWords(s))
+		row(Clean(strings.TrimSpace(s.Side+" "+s.Name)), Spark(s.Points, columns), SeriesWords(s))
 	}
 }
 
@@ -74,11 +74,11 @@ func (w *writer) events(all []document.Event) {
 	}
 	var before, behind int
 	for _, e := range shown {
-		number, unit, _ := parts(document.Since(e.At))
+		number, unit, _ := Parts(document.Since(e.At))
 		before, behind = max(before, utf8.RuneCountInString(number)), max(behind, utf8.RuneCountInString(unit))
 	}
 	for _, e := range shown {
-		number, unit, _ := parts(document.Since(e.At))
+		number, unit, _ := Parts(document.Since(e.At))
 		w.hang("  "+padLeft(padLeft(number, before)+pad(unit, behind), 9)+"  ", e.What, nil)
 	}
 	if left > 0 {
@@ -153,10 +153,10 @@ func phaseRow(phases []string, columns int) (row, legend string) {
 		if p == "" {
 			continue
 		}
-		letters[i], _ = utf8.DecodeRuneInString(clean(p))
+		letters[i], _ = utf8.DecodeRuneInString(Clean(p))
 		if !known[p] {
 			known[p] = true
-			seen = append(seen, clean(p))
+			seen = append(seen, Clean(p))
 		}
 	}
 	if len(seen) < 2 {

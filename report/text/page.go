@@ -49,7 +49,7 @@ func (p *page) fillGaps(lines int) {
 
 // hang writes text after lead, and its further lines below where it began. paint colours it, if it is not nil.
 func (p *page) hang(lead, text string, paint func(string) string) {
-	lead, text = clean(lead), clean(text)
+	lead, text = Clean(lead), Clean(text)
 	if n := utf8.RuneCountInString(lead); text == "" || n > p.width/2 {
 		for _, l := range wrap(lead, p.width) {
 			p.raw(l)
@@ -91,17 +91,14 @@ func shorten(lines []string, width int) []string {
 
 // tooLong reports whether hang would shorten the text.
 func (p *page) tooLong(lead, text string) bool {
-	return p.most > 0 && len(wrap(clean(text), p.width-utf8.RuneCountInString(lead))) > p.most
+	return p.most > 0 && len(wrap(Clean(text), p.width-utf8.RuneCountInString(lead))) > p.most
 }
 
 // Line makes one printable line of text from elsewhere, cut to width columns with a mark.
-func Line(s string, width int) string { return cut(clean(s), width) }
+func Line(s string, width int) string { return cut(Clean(s), width) }
 
-// Clean makes text from elsewhere one printable line of a bounded length.
-func Clean(s string) string { return clean(s) }
-
-// clean makes text from elsewhere printable: a line of blanks and escapes, not absurdly long.
-func clean(s string) string {
+// Clean makes text from elsewhere printable: a line of blanks and escapes, not absurdly long.
+func Clean(s string) string {
 	return quantity.Escape(strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' || r == '\r' {
 			return ' '

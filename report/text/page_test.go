@@ -61,7 +61,7 @@ func TestWrapLong(t *testing.T) {
 			t.Errorf("wrap(%q, %d) = %q, want %q", tt.text, tt.width, got, tt.want)
 		}
 	}
-	lines := wrap(clean(strings.Repeat("ä", longest)+strings.Repeat("x", 5)), 100)
+	lines := wrap(Clean(strings.Repeat("ä", longest)+strings.Repeat("x", 5)), 100)
 	if got := strings.Join(lines[len(lines)-2:], "|"); got != strings.Repeat("ä", 100)+"|… (and 5 more characters, in the record)" {
 		t.Errorf("a text that is too long ends in %q", got)
 	}

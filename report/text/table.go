@@ -33,7 +33,7 @@ func (w *writer) table(t *document.Table, title string) {
 	var cols []column
 	for i, c := range t.Columns {
 		if w.shows(c.Level) {
-			cols = append(cols, column{head: clean(c.Name), words: c.Words, cellAt: i})
+			cols = append(cols, column{head: Clean(c.Name), words: c.Words, cellAt: i})
 		}
 	}
 	hasWords := false
@@ -64,7 +64,7 @@ func (w *writer) table(t *document.Table, title string) {
 		w.hang("  ", fmt.Sprintf("and %d more (-v)", left), nil)
 	}
 	for _, r := range spans {
-		name, _, _ := parts(r.Cells[0])
+		name, _, _ := Parts(r.Cells[0])
 		why, _ := r.Cells[1].(document.Absent)
 		w.hang("  "+pad(name, 10)+" ", string(why), nil)
 	}
@@ -132,7 +132,7 @@ func (w *writer) columns(cols []column, rows []document.Row, title string) {
 		col.head = cut(col.head, cellWidth)
 		for i := range rows {
 			v := cellOf(&rows[i], col.cellAt)
-			number, unit, isText := parts(v)
+			number, unit, isText := Parts(v)
 			n := utf8.RuneCountInString(number)
 			if c == 0 {
 				n += 2 * rows[i].Indent
@@ -201,7 +201,7 @@ func (w *writer) part(cols []column, rows []document.Row, from, to, words, used 
 	}
 	for i := range rows {
 		r := &rows[i]
-		name, _, _ := parts(cellOf(r, cols[0].cellAt))
+		name, _, _ := Parts(cellOf(r, cols[0].cellAt))
 		name = strings.Repeat("  ", r.Indent) + name
 		if utf8.RuneCountInString(name) > cols[0].width {
 			// Names matter: a long one gets a line of its own.
@@ -212,9 +212,9 @@ func (w *writer) part(cols []column, rows []document.Row, from, to, words, used 
 		for c := from; c < to; c++ {
 			v := cellOf(r, cols[c].cellAt)
 			if absent, ok := v.(document.Absent); ok {
-				why = clean(string(absent))
+				why = Clean(string(absent))
 			}
-			number, unit, _ := parts(v)
+			number, unit, _ := Parts(v)
 			if c == words {
 				note = number
 			} else {

@@ -170,7 +170,7 @@ const leadLines = 4
 
 // head prints what the document is about.
 func (w *writer) head(text string) {
-	text = strings.Join(strings.Fields(clean(text)), " ")
+	text = strings.Join(strings.Fields(Clean(text)), " ")
 	first := wrap(text, w.width)[0]
 	w.raw(first)
 	if rest := strings.TrimSpace(strings.TrimPrefix(text, first)); rest != "" {
@@ -203,7 +203,7 @@ func (w *writer) section(s *document.Section) (onlyLead bool) {
 	case s.Title == "":
 	case t != nil:
 		w.blank()
-		w.table(t, clean(s.Title))
+		w.table(t, Clean(s.Title))
 		blocks = blocks[1:]
 	default:
 		w.title(s.Title, s.Lead, s.Tone)
@@ -308,7 +308,7 @@ func (w *writer) block(b document.Block) {
 		if w.shows(b.Level) {
 			who := b.Who
 			for _, l := range b.Lines {
-				w.raw("  " + pad(cut(clean(who), 10), 10) + " | " + Line(l, w.width-15))
+				w.raw("  " + pad(cut(Clean(who), 10), 10) + " | " + Line(l, w.width-15))
 				who = ""
 			}
 		}

@@ -1,6 +1,7 @@
 package text
 
 import (
+	"math"
 	"strconv"
 	"strings"
 
@@ -8,15 +9,15 @@ import (
 	"lastack/report/document"
 )
 
-// parts prints a value as a number and its unit, each of which lines up in a column. A text is all number.
-func parts(v document.Value) (number, unit string, isText bool) {
+// Parts prints a value as a number and its unit, each of which lines up in a column. A text is all number. The unit has the blank before it.
+func Parts(v document.Value) (number, unit string, isText bool) {
 	spaced := func(s string) (string, string, bool) {
 		at := strings.LastIndexByte(s, ' ')
 		return s[:at], s[at:], false
 	}
 	switch v := v.(type) {
 	case document.Text:
-		return clean(string(v)), "", true
+		return Clean(string(v)), "", true
 	case document.Count:
 		return quantity.Count(int64(v)), "", false
 	case document.Bytes:
@@ -47,8 +48,19 @@ func parts(v document.Value) (number, unit string, isText bool) {
 	return "", "", true
 }
 
+// Exact prints a number in full, for programs. What is none, a gap, is empty.
+func Exact(v float64) string {
+	switch {
+	case math.IsNaN(v) || math.IsInf(v, 0):
+		return ""
+	case math.Abs(v) >= 1e15:
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	}
+	return strconv.FormatFloat(v, 'f', -1, 64)
+}
+
 // Value prints a value with its unit.
 func Value(v document.Value) string {
-	number, unit, _ := parts(v)
+	number, unit, _ := Parts(v)
 	return number + unit
 }

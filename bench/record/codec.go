@@ -115,8 +115,8 @@ func read(r io.Reader, limit int64) (*Run, error) {
 		return nil, err
 	}
 	// What another kind of run found is under keys that this version would leave out without a word.
-	if kind, ok := first.Kind.(string); ok && !slices.Contains([]string{"", KindRun, KindDrain}, kind) {
-		return nil, newFault(faultNewer, nil, "this run record is of kind %.60q, which this lastack does not know (it knows %s and %s): update lastack", kind, KindRun, KindDrain).at("kind")
+	if kind, ok := first.Kind.(string); ok && kind != "" && !slices.Contains(kinds(), kind) {
+		return nil, newFault(faultNewer, nil, "this run record is of kind %.60q, which this lastack does not know (it knows %s): update lastack", kind, strings.Join(kinds(), ", ")).at("kind")
 	}
 	if err := checkLimits(b); err != nil {
 		return nil, err
@@ -135,7 +135,7 @@ func read(r io.Reader, limit int64) (*Run, error) {
 	return &run, nil
 }
 
-// undamaged checks that the ledger adds up, and that the histograms can be decoded.
+// undamaged checks that the ledger adds up, that a sweep is of one piece, and that the histograms can be decoded.
 func (r *Run) undamaged() error {
 	damaged := func(key string, err error, format string, args ...any) error {
 		return newFault(faultDamaged, err, "this run record is damaged at %q ("+format+"): %s", append(append([]any{key}, args...), wantFile)...).at(key)
@@ -143,6 +143,14 @@ func (r *Run) undamaged() error {
 	c := &r.Connections
 	if sum := c.Completed + c.Failed + c.Unfinished; sum != c.Attempted {
 		return damaged("connections.attempted", nil, "%d, but its parts add up to %d", c.Attempted, sum)
+	}
+	switch {
+	case r.Kind == KindSweep && r.Sweep == nil:
+		return damaged("sweep", nil, "a sweep has this key")
+	case r.Sweep != nil:
+		if key, err := r.Sweep.check(); err != nil {
+			return damaged(key, err, "%v", err)
+		}
 	}
 	for name, l := range r.Latency {
 		if l.Hdr == "" {
@@ -212,7 +220,7 @@ func decodeError(b []byte, err error) error {
 
 // Validate reports the first key with an impossible value: a negative count, time or
 // rate. Growth of kernel counters, limits (where -1 may mean none), CPU times, clock
-// offsets and times from a drain's signal may be negative. Validate does not check
+// offsets, differences and times from a drain's signal may be negative. Validate does not check
 // that counts agree, which Accounting shows. The error is a *formatError.
 func (r *Run) Validate() error { return walk(reflect.ValueOf(r), negative) }
 
@@ -245,7 +253,7 @@ func mayBeNegative(key string) bool {
 	for _, part := range strings.Split(key, ".") {
 		name, _, _ := strings.Cut(part, "[")
 		switch name {
-		case "counters", "counters_by_side", "cpu", "predicted", "accounting", "thresholds", "findings":
+		case "counters", "counters_by_side", "cpu", "predicted", "accounting", "thresholds", "findings", "values", "analysis":
 			return true
 		}
 	}

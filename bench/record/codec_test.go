@@ -105,7 +105,7 @@ func TestReadFaults(t *testing.T) {
 		{"another tool", `{"schema":"vegeta/v1"}`, faultNotRecord, "", `"vegeta/v1"`},
 		{"bad version", `{"schema":"lastack.run/vX"}`, faultNotRecord, "", "lastack.run/vX"},
 		{"version 0", `{"schema":"lastack.run/v0"}`, faultNotRecord, "", "lastack.run/v0"},
-		{"another kind", `{"schema":"lastack.run/v1","kind":"sweep","cells":[],"connections":[]}`, faultNewer, "kind", `of kind "sweep", which this lastack does not know (it knows run and drain): update lastack`},
+		{"another kind", `{"schema":"lastack.run/v1","kind":"plan","cells":[],"connections":[]}`, faultNewer, "kind", `of kind "plan", which this lastack does not know (it knows run, drain, sweep, tune): update lastack`},
 		{"kind is no text", `{"schema":"lastack.run/v1","kind":["run"]}`, faultDamaged, "kind", "take another copy"},
 		{"newer", `{"schema":"lastack.run/v2","connections":[]}`, faultNewer, "", "update lastack"},
 		{"schema of a wrong type", `{"schema":1}`, faultDamaged, "schema", "JSON number"},
@@ -203,6 +203,11 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Add(whole)
 	f.Add([]byte(`{"schema":"lastack.run/v1"}`))
+	sweep, err := Marshal(sweepSample(seed), "")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(sweep)
 	f.Add([]byte(`{"schema":"lastack.run/v1","latency":{"connect":{"count":1,"hdr":"HISTFAAAAA=="}}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := Read(bytes.NewReader(b))

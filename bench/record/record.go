@@ -15,7 +15,11 @@ const Schema = "lastack.run/v1"
 const (
 	KindRun   = "run"
 	KindDrain = "drain"
+	KindSweep = "sweep"
+	KindTune  = "tune"
 )
+
+func kinds() []string { return []string{KindRun, KindDrain, KindSweep, KindTune} }
 
 // Run is one finished run.
 type Run struct {
@@ -45,6 +49,8 @@ type Run struct {
 	Server *Server `json:"server,omitempty"`
 	// Drain is set for the kind drain. Result then covers all tries.
 	Drain *Drain `json:"drain,omitempty"`
+	// Sweep is set for the kind sweep. Plan and Sandbox are then the base's, and Result is empty.
+	Sweep *Sweep `json:"sweep,omitempty"`
 
 	TCPInfo  *TCPInfo         `json:"tcp_info,omitempty"`
 	States   States           `json:"states"`

@@ -99,7 +99,7 @@ func TestNearest(t *testing.T) {
 	for _, tt := range []struct{ name, want string }{
 		{"TcpExtTWw", "TcpExtTW"}, {"TcpExtTypo", ""}, {"TcpTypo", ""}, {"TW", "TcpExtTW"}, {"tcpactiveopens", "TcpActiveOpens"}, {"UdpInErrors", ""}, {"TcpActivOpens", "TcpActiveOpens"}, {"", ""}, {"TcpPasiveOpen", "TcpPassiveOpens"},
 	} {
-		if got := strings.Join(nearest(tt.name, []string{"TcpActiveOpens", "TcpPassiveOpens", "TcpExtTW", "TcpExtTWKilled"}), " "); got != tt.want {
+		if got := strings.Join(Nearest(tt.name, []string{"TcpActiveOpens", "TcpPassiveOpens", "TcpExtTW", "TcpExtTWKilled"}), " "); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}

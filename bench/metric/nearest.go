@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// nearest lists up to three names with the smallest edit distance to name, if they are similar: half of it is right, and at most three
+// Nearest lists up to three names with the smallest edit distance to name, if they are similar: half of it is right, and at most three
 // letters are wrong. Capitals, and the prefix that many names share, make no difference.
-func nearest(name string, names []string) (like []string) {
+func Nearest(name string, names []string) (like []string) {
 	const nearestAtMost, farthest = 3, 3
 	own := func(name string) string {
 		return strings.TrimPrefix(strings.TrimPrefix(strings.ToLower(name), "tcp"), "ext")

@@ -102,7 +102,7 @@ func likely(kind, name string) string {
 		}
 		of = append(of, m.Name)
 	}
-	near := nearest(name, Names(kind))
+	near := Nearest(name, Names(kind))
 	switch {
 	case len(of) > 0 && (len(of) <= few || len(near) == 0):
 		return "accepted are " + strings.Join(of, ", ")

@@ -265,7 +265,7 @@ func counter(r *record.Run, name string) Value {
 func unknownCounter(name string, known []string) string {
 	s := "this kernel has no TCP counter " + name
 	slices.Sort(known)
-	if near := nearest(name, known); len(near) > 0 {
+	if near := Nearest(name, known); len(near) > 0 {
 		return s + "; the nearest: " + strings.Join(near, ", ")
 	}
 	return s + "; nstat -asz lists them all"

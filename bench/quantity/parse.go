@@ -1,6 +1,8 @@
 package quantity
 
 import (
+	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -34,4 +36,40 @@ func ParseShare(s string) (v float64, ok bool) {
 		v, ok = parseDecimal(digits, "e-2")
 	}
 	return v, ok && v <= 1
+}
+
+// maxCount is more than any host can do, and exact in a float64.
+const maxCount = int64(1e15)
+
+const countHelp = "want a whole number (k, M and G allowed): 500, 5k, 1.5M"
+
+// ParseCount reads a whole number from 0 to 1e15, as ParseSI does.
+func ParseCount(s string) (int64, error) {
+	v, ok := ParseSI(s)
+	if !ok || v != math.Trunc(v) {
+		return 0, fmt.Errorf("%q is not a count: %s", s, countHelp)
+	}
+	if v > float64(maxCount) {
+		return 0, fmt.Errorf("%q is too large: want at most %d", s, maxCount)
+	}
+	return int64(v), nil
+}
+
+// FormatCount prints a count as ParseCount reads it, with k or M if that is exact.
+func FormatCount(n int64) string {
+	switch {
+	case n != 0 && n%1e6 == 0:
+		return strconv.FormatInt(n/1e6, 10) + "M"
+	case n != 0 && n%1e3 == 0:
+		return strconv.FormatInt(n/1e3, 10) + "k"
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// FormatSI prints a number as ParseSI reads it.
+func FormatSI(v float64) string {
+	if v == math.Trunc(v) && v <= float64(maxCount) {
+		return FormatCount(int64(v))
+	}
+	return strconv.FormatFloat(v, 'f', -1, 64)
 }

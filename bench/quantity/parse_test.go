@@ -24,3 +24,54 @@ func TestParseSI(t *testing.T) {
 		}
 	}
 }
+
+func TestParseCount(t *testing.T) {
+	for s, want := range map[string]int64{
+		"0": 0, "1": 1, "500": 500, "5k": 5000, "1.5M": 1500000, "2G": 2e9, "1.1M": 1100000, "0.001k": 1, "007": 7, "1.0": 1, ".5k": 500,
+		"1000000000000000": 1e15,
+	} {
+		if got, err := ParseCount(s); err != nil || got != want {
+			t.Errorf("ParseCount(%q) = %d, %v, want %d", s, got, err, want)
+		}
+	}
+	for s, want := range map[string]string{
+		"":                 `"" is not a count`,
+		"-1":               `"-1" is not a count`,
+		"+1":               `"+1" is not a count`,
+		"1.5":              `"1.5" is not a count`,
+		"1.2345k":          `"1.2345k" is not a count`,
+		"5K":               `"5K" is not a count`,
+		"5 k":              `"5 k" is not a count`,
+		"k":                `"k" is not a count`,
+		".":                `"." is not a count`,
+		"1..2":             `"1..2" is not a count`,
+		"1e3":              `"1e3" is not a count`,
+		"0x10":             `"0x10" is not a count`,
+		"inf":              `"inf" is not a count`,
+		"1_000":            `"1_000" is not a count`,
+		"1000000000000001": `"1000000000000001" is too large: want at most 1000000000000000`,
+		"9999999999M":      `"9999999999M" is too large`,
+	} {
+		if got, err := ParseCount(s); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("ParseCount(%q) = %d, %v, want %q", s, got, err, want)
+		}
+	}
+}
+
+func FuzzParseCount(f *testing.F) {
+	for _, s := range []string{"0", "64", "5k", "1.5M", "-1", "1e9", "k", "999999999999999999999", "."} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		n, err := ParseCount(s)
+		if err != nil {
+			return
+		}
+		if n < 0 || n > maxCount {
+			t.Fatalf("ParseCount(%q) = %d", s, n)
+		}
+		if back, err := ParseCount(FormatCount(n)); err != nil || back != n {
+			t.Fatalf("%q is %d, printed %q, which is %d, %v", s, n, FormatCount(n), back, err)
+		}
+	})
+}

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+
+	"lastack/bench/setup"
 )
 
 // foreignHosts finds what a reader who copies it would load: an address that is not loopback, and a name with a port, or in a URL,
@@ -55,7 +57,7 @@ func TestExamplesLoadNobody(t *testing.T) {
 	for _, err := range []error{
 		errorOf(func() error { _, err := parseTarget(t.Context(), "x"); return err }),
 		errorOf(func() error { _, err := listenAddrs("x"); return err }),
-		badSource("x"),
+		new(setup.SourceList).Set("x"),
 	} {
 		check("an error", err.Error())
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lastack/bench/quantity"
+	"lastack/bench/setup"
 	"lastack/loadgen"
 )
 
@@ -64,14 +65,14 @@ func count[T int | int64](n *T) countFlag[T] { return countFlag[T]{n} }
 
 // Set implements pflag.Value.
 func (c countFlag[T]) Set(s string) error {
-	n, err := parseCount(s)
+	n, err := quantity.ParseCount(s)
 	if err == nil {
 		*c.n = T(n)
 	}
 	return err
 }
 
-func (c countFlag[T]) String() string { return formatCount(int64(*c.n)) }
+func (c countFlag[T]) String() string { return quantity.FormatCount(int64(*c.n)) }
 
 // Type implements pflag.Value.
 func (c countFlag[T]) Type() string { return "N" }
@@ -82,7 +83,7 @@ type rateFlag struct{ from, to *float64 }
 
 // Set implements pflag.Value.
 func (r rateFlag) Set(s string) error {
-	from, to, err := parseRate(s)
+	from, to, err := setup.ParseRate(s)
 	switch {
 	case err != nil:
 		return err
@@ -97,9 +98,9 @@ func (r rateFlag) Set(s string) error {
 
 func (r rateFlag) String() string {
 	if r.to == nil {
-		return formatRate(*r.from, *r.from)
+		return setup.FormatRate(*r.from, *r.from)
 	}
-	return formatRate(*r.from, *r.to)
+	return setup.FormatRate(*r.from, *r.to)
 }
 
 // Type implements pflag.Value.

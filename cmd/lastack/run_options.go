@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"lastack/bench/quantity"
 	"lastack/bench/sandbox"
 	"lastack/bench/setup"
 	"lastack/loadgen"
@@ -20,7 +21,7 @@ type runOptions struct {
 	server setup.Server
 	box    sandbox.Spec
 
-	sources sources
+	sources setup.SourceList
 	sandbox bool
 	sysctls []string
 	loss    string
@@ -73,9 +74,9 @@ func (o *runOptions) register(f *pflag.FlagSet) {
 	o.resultFlags.register(f, "connect.p99<5ms")
 	f.BoolVar(&s.AllowPublic, "allow-public", false, "allow targets outside private and loopback ranges")
 	// Resolve chooses these, as the other flags allow.
-	f.Lookup("connections").DefValue = formatCount(setup.DefaultConnections)
+	f.Lookup("connections").DefValue = quantity.FormatCount(setup.DefaultConnections)
 	f.Lookup("duration").DefValue = setup.DefaultDuration.String()
-	f.Lookup("backlog").DefValue = formatCount(server.DefaultBacklog)
+	f.Lookup("backlog").DefValue = quantity.FormatCount(server.DefaultBacklog)
 	f.Lookup("exchange").DefValue += "; none with a TARGET"
 }
 

@@ -64,13 +64,13 @@ func (o *runOptions) resolve() (err error) {
 
 // sourceFamily drops the addresses of a name that are not of the sources' family.
 func (o *runOptions) sourceFamily() error {
-	if len(o.sources.addrs) == 0 {
+	if len(o.sources.Addrs) == 0 {
 		return nil
 	}
-	v4 := o.sources.addrs[0].Is4()
+	v4 := o.sources.Addrs[0].Is4()
 	for i := range o.targets {
 		if !o.targets[i].only(func(a netip.Addr) bool { return a.Is4() == v4 }) {
-			return usagef("--source %s: want addresses of the target's address family (%v)", o.sources.text, o.targets[i].addr)
+			return usagef("--source %s: want addresses of the target's address family (%v)", o.sources.Text, o.targets[i].addr)
 		}
 	}
 	return nil
@@ -146,7 +146,7 @@ func (o *runOptions) completeExchange(given bool) error {
 func (o *runOptions) completeSpec(flags *pflag.FlagSet) (err error) {
 	s, g := &o.spec, &o.spec.Plan.Groups[0]
 	s.Version, s.Command = versionString(), commandLine()
-	s.Sources, g.Sources = o.sources.text, o.sources.addrs
+	s.Sources, g.Sources = o.sources.Text, o.sources.Addrs
 	flags.Visit(func(f *pflag.Flag) { s.Given = append(s.Given, f.Name) })
 	for _, t := range o.targets {
 		g.Targets = append(g.Targets, t.addr)

@@ -1,4 +1,4 @@
-package main
+package setup
 
 import (
 	"fmt"
@@ -7,31 +7,30 @@ import (
 	"strings"
 
 	"go4.org/netipx"
-
-	"lastack/bench/setup"
 )
 
 // maxSources bounds the source addresses of a run.
 const maxSources = 1 << 18
 
-// sources is --source.
-type sources struct {
-	text  string
-	addrs []netip.Addr
+// SourceList is the value of --source. It implements pflag.Value.
+type SourceList struct {
+	// Text is what was read, Addrs are the addresses that it stands for.
+	Text  string
+	Addrs []netip.Addr
 }
 
-func (s *sources) String() string { return s.text }
+func (s *SourceList) String() string { return s.Text }
 
-// Type implements pflag.Value.
-func (s *sources) Type() string { return "CIDR|A-B,..." }
+// Type says what Set reads.
+func (s *SourceList) Type() string { return "CIDR|A-B,..." }
 
-// Set implements pflag.Value. It reads addresses, ranges A-B and prefixes A/N, separated by
+// Set reads addresses, ranges A-B and prefixes A/N, separated by
 // commas. The flag may be repeated, so Set adds to what is there. It leaves out the first and
 // the last address of an IPv4 prefix, as on a network.
-func (s *sources) Set(text string) error {
-	v := sources{text: text, addrs: slices.Clip(s.addrs)}
-	if s.text != "" {
-		v.text = s.text + "," + text
+func (s *SourceList) Set(text string) error {
+	v := SourceList{Text: text, Addrs: slices.Clip(s.Addrs)}
+	if s.Text != "" {
+		v.Text = s.Text + "," + text
 	}
 	for part := range strings.SplitSeq(text, ",") {
 		r, err := parseAddrRange(part)
@@ -39,10 +38,10 @@ func (s *sources) Set(text string) error {
 			return err
 		}
 		for a := r.From(); ; a = a.Next() {
-			if len(v.addrs) == maxSources {
+			if len(v.Addrs) == maxSources {
 				return fmt.Errorf("%q holds too many addresses: want at most %d", text, maxSources)
 			}
-			v.addrs = append(v.addrs, a)
+			v.Addrs = append(v.Addrs, a)
 			if a == r.To() {
 				break
 			}
@@ -85,7 +84,7 @@ func parseAddrRange(s string) (netipx.IPRange, error) {
 			if !r.Contains(a) {
 				a = r.From()
 			}
-			is, _ := setup.DescribeAddress(a)
+			is, _ := DescribeAddress(a)
 			return r, fmt.Errorf("%q is not a source: %v is %s: want addresses of this host", s, a, is)
 		}
 	}
@@ -93,7 +92,7 @@ func parseAddrRange(s string) (netipx.IPRange, error) {
 }
 
 // noSources lists addresses that no host has. The kernel lets a socket bind to some of them, and then sends from another address
-// (__inet_bind). setup.Resolve checks the broadcast addresses of this host's networks.
+// (__inet_bind). Resolve checks the broadcast addresses of this host's networks.
 var noSources = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("127.255.255.255/32"), netip.MustParsePrefix("224.0.0.0/4"), netip.MustParsePrefix("255.255.255.255/32"),
 	netip.MustParsePrefix("::/128"), netip.MustParsePrefix("ff00::/8"),

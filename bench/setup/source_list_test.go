@@ -1,4 +1,4 @@
-package main
+package setup
 
 import (
 	"fmt"
@@ -17,7 +17,7 @@ func texts[T fmt.Stringer](list []T) []string {
 	return all
 }
 
-func TestSources(t *testing.T) {
+func TestSourceList(t *testing.T) {
 	for _, tt := range []struct {
 		flags []string
 		addrs []string
@@ -38,13 +38,13 @@ func TestSources(t *testing.T) {
 		{[]string{"10.0.0.1, 10.0.1.1"}, []string{"10.0.0.1", "10.0.1.1"}, "10.0.0.1, 10.0.1.1"},
 		{[]string{"10.0.0.1", "10.0.1.1"}, []string{"10.0.0.1", "10.0.1.1"}, "10.0.0.1,10.0.1.1"},
 	} {
-		var s sources
+		var s SourceList
 		for _, f := range tt.flags {
 			if err := s.Set(f); err != nil {
 				t.Errorf("--source %s: %v", f, err)
 			}
 		}
-		if diff := cmp.Diff(tt.addrs, texts(s.addrs)); diff != "" {
+		if diff := cmp.Diff(tt.addrs, texts(s.Addrs)); diff != "" {
 			t.Errorf("%q: addresses (-want +got):\n%s", tt.flags, diff)
 		}
 		if s.String() != tt.text {
@@ -53,7 +53,7 @@ func TestSources(t *testing.T) {
 	}
 }
 
-func TestSourcesRefused(t *testing.T) {
+func TestSourceListRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                `"" is not a source`,
 		"x":                               `"x" is not a source`,
@@ -85,30 +85,30 @@ func TestSourcesRefused(t *testing.T) {
 		"fd00::/64":                       `"fd00::/64" holds too many addresses: want at most 262144`,
 		"10.0.0.1,fd00::-fd01::":          `"10.0.0.1,fd00::-fd01::" holds too many addresses: want at most 262144`,
 	} {
-		s := sources{text: "127.0.0.1", addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}}
+		s := SourceList{Text: "127.0.0.1", Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}}
 		if err := s.Set(text); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("--source %q: %v, want %q", text, err, want)
 		}
-		if s.text != "127.0.0.1" || len(s.addrs) != 1 {
-			t.Errorf("--source %q was refused, and changed the sources to %q", text, s.text)
+		if s.Text != "127.0.0.1" || len(s.Addrs) != 1 {
+			t.Errorf("--source %q was refused, and changed the sources to %q", text, s.Text)
 		}
 	}
 }
 
-// FuzzSources checks that whatever is accepted is bounded, and of one host each.
-func FuzzSources(f *testing.F) {
+// FuzzSourceList checks that whatever is accepted is bounded, and of one host each.
+func FuzzSourceList(f *testing.F) {
 	for _, s := range []string{"127.0.0.1", "10.0.0.0/24", "10.0.0.1-10.0.0.9,fd00::/120", "::1", "0.0.0.0/0", "255.255.255.255", "::ffff:1.2.3.4/128", "a-b/c,"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		var s sources
+		var s SourceList
 		if s.Set(text) != nil {
 			return
 		}
-		if len(s.addrs) == 0 || len(s.addrs) > maxSources {
-			t.Fatalf("--source %q: %d addresses", text, len(s.addrs))
+		if len(s.Addrs) == 0 || len(s.Addrs) > maxSources {
+			t.Fatalf("--source %q: %d addresses", text, len(s.Addrs))
 		}
-		for _, a := range []netip.Addr{s.addrs[0], s.addrs[len(s.addrs)-1]} {
+		for _, a := range []netip.Addr{s.Addrs[0], s.Addrs[len(s.Addrs)-1]} {
 			if !a.IsValid() || a.IsUnspecified() || a.IsMulticast() || a == netip.MustParseAddr("255.255.255.255") || a == netip.MustParseAddr("127.255.255.255") || a.Zone() != "" || a.Is4In6() {
 				t.Fatalf("--source %q: %v", text, a)
 			}

@@ -87,8 +87,8 @@ func TestAbsurdRecords(t *testing.T) {
 			if n := strings.Count(string(page), "\n"); n > tt.lines {
 				t.Errorf("%d lines, want at most %d", n, tt.lines)
 			}
-			for _, format := range []string{"md", "csv", "hlog"} {
-				if n := allocated(func() { page = render(t, format, r) }); n > most || len(page) > 1<<20 {
+			for _, format := range []string{"md", "csv", "hlog", "html"} {
+				if n := allocated(func() { page = render(t, format, r) }); n > most || len(page) > 3<<19 {
 					t.Errorf("%s: %d MiB were allocated, want at most %d; %d bytes", format, n>>20, most>>20, len(page))
 				}
 			}

@@ -301,27 +301,6 @@ func taint(v reflect.Value, s string) {
 	}
 }
 
-// TestHTMLSize bounds the page of an hour.
-func TestHTMLSize(t *testing.T) {
-	run := sample(t, "exhausted")
-	for _, c := range []struct{ intervals, bytes int }{{600, 300_000}, {3600, 1_500_000}} {
-		rng := rand.New(rand.NewPCG(1, 2))
-		run.Timeline = run.Timeline[:0]
-		for i := range c.intervals {
-			n := func(most int) int { return rng.IntN(most) }
-			run.Timeline = append(run.Timeline, record.Interval{
-				TS: float64(i+1) + float64(n(1e9))/1e10, Phase: "load", Opened: int64(n(20_000)), Completed: int64(n(20_000)), Failed: int64(n(100)),
-				P50Us: float64(n(1e6)) / 1e3, P99Us: float64(n(1e8)) / 1e3, MaxUs: float64(n(1e9)) / 1e3, PortsInUse: n(28_000),
-				Client: map[string]int{"ESTABLISHED": n(100), "SYN_SENT": n(100), "FIN_WAIT_1": n(100), "FIN_WAIT_2": n(100), "TIME_WAIT": n(30_000)},
-				Server: map[string]int{"ESTABLISHED": n(100), "SYN_RECV": n(100), "CLOSE_WAIT": n(100), "LAST_ACK": n(100)},
-			})
-		}
-		if n := len(htmlPage(t, run)); n > c.bytes {
-			t.Errorf("%d intervals make %d bytes", c.intervals, n)
-		}
-	}
-}
-
 func TestWithFlag(t *testing.T) {
 	for _, c := range []struct{ command, flag, value, want string }{
 		{"lastack run", "--close", "server:fin", "lastack run --close server:fin"},

@@ -12,7 +12,7 @@ import (
 
 // Limits for a record to read. A decoded value takes more memory than its text: the three bytes of {} and a comma may become an
 // Interval of a third of a kilobyte. So values are counted before they are decoded, which keeps memory within about
-// thirty times the text. No run comes close: a day's timeline at one sample per second has 450,000 objects.
+// thirty times the text. No run comes close: a day's timeline at one sample per second has 520,000 objects.
 const (
 	maxDepth = 64
 	// maxText is the longest string in bytes. A histogram takes less than half of it.
@@ -29,17 +29,21 @@ const (
 	// maxKeys applies to an object, maxItems to an array; limitOf has the exceptions.
 	maxKeys  = 10_000
 	maxItems = 10_000
+	// maxIntervals applies to a timeline. A week at one sample per second has 604,800.
+	maxIntervals = 700_000
 )
 
-// limitOf is the most values in the value of a key. It is 0 if only the limits of the whole record apply: a timeline has a row per sample,
-// and there may be many sources.
+// limitOf is the most values in the value of a key. It is 0 if only the limits of the whole record apply: there may be many sources, and a
+// drain has a slice for each tenth of a second.
 func limitOf(key string, array bool) int {
 	switch {
 	case strings.EqualFold(key, "latency"):
 		return 100 // each may have a histogram, which takes a quarter of a megabyte
 	case !array:
 		return maxKeys
-	case strings.EqualFold(key, "timeline"), strings.EqualFold(key, "slices"), strings.EqualFold(key, "moments"),
+	case strings.EqualFold(key, "timeline"):
+		return maxIntervals
+	case strings.EqualFold(key, "slices"), strings.EqualFold(key, "moments"),
 		strings.EqualFold(key, "sources"), strings.EqualFold(key, "targets"), strings.EqualFold(key, "port_pairs"):
 		return 0
 	}

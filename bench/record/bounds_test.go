@@ -33,9 +33,10 @@ func histogramOf(t *testing.T, low, high int64, digits int32, zeros int) string 
 			t.Fatal(err)
 		}
 	}
-	inner.Write(make([]byte, zeros))
-	if _, err := z.Write(inner.Bytes()); err != nil {
-		t.Fatal(err)
+	for _, part := range [][]byte{inner.Bytes(), make([]byte, zeros)} {
+		if _, err := z.Write(part); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
@@ -66,12 +67,14 @@ func TestReadAbsurd(t *testing.T) {
 	}
 	wide, bomb := histogramOf(t, 1, 1<<62, 5, 0), histogramOf(t, 1, 1<<62, 5, 8<<20)
 	own := histogramOf(t, sockstate.HistogramMin, sockstate.HistogramMax, sockstate.HistogramDigits, 0)
+	ownBomb := histogramOf(t, sockstate.HistogramMin, sockstate.HistogramMax, sockstate.HistogramDigits, 100<<20)
 	for _, tt := range []struct {
 		name, in string
 		fault    fault
 		want     string
 	}{
-		{"empty rows", list("timeline", "{}", 1_000_000), faultTooLarge, `"timeline" has more objects than a run makes`},
+		{"empty rows", list("timeline", "{}", 400_000), faultTooLarge, `"timeline" has more objects than a run makes`},
+		{"a million intervals", list("timeline", `{"t_s":123456.789}`, 1_000_000), faultTooLarge, `"timeline" holds more than 700000 values`},
 		{"empty tries", head + `"drain":{"tries":[` + strings.Repeat("{},", 100_000) + `{}]}}`, faultTooLarge, "more"},
 		{"empty groups of a try", head + `"drain":{"tries":[{"groups":[` + strings.Repeat("{},", 100_000) + `{}]}]}}`, faultTooLarge, "more"},
 		{"warnings", list("warnings", `"w"`, 20_000), faultTooLarge, `"warnings" holds more than 10000 values`},
@@ -84,6 +87,7 @@ func TestReadAbsurd(t *testing.T) {
 		{"deep", head + `"x":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`, faultTooLarge, "deep"},
 		{"histograms of five digits", latency(wide, 90), faultDamaged, "with 5 digits, expected"},
 		{"a histogram that is a bomb", latency(bomb, 1), faultDamaged, "with 5 digits, expected"},
+		{"a histogram of the right range that is a bomb", latency(ownBomb, 90), faultDamaged, "PayloadLength"},
 		{"many histograms", latency(own, 20_000), faultTooLarge, `"latency" holds more than 100 values`},
 		{"histograms of another count", latency(own, 90), faultDamaged, "holds 0 values, its summary says 1"},
 	} {

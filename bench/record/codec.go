@@ -16,9 +16,9 @@ import (
 	"lastack/bench/quantity"
 )
 
-// maxSize is the size in bytes of the largest record that Read accepts. A day's timeline at
-// one sample per second takes about a quarter of it.
-const maxSize = 256 << 20
+// maxSize is the size in bytes of the largest record that Read accepts. A day's timeline at one sample per second takes most of it, if
+// the histograms of its intervals are wide.
+const maxSize = 512 << 20
 
 // fault says why a record cannot be read or written.
 type fault uint8

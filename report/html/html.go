@@ -70,8 +70,10 @@ type block struct {
 type figure struct {
 	*document.Picture
 	SVG, Data template.HTML
-	Keys      []key
-	First     bool
+	// Thinned says which rows Data has, if not all.
+	Thinned string
+	Keys    []key
+	First   bool
 }
 
 // key is a line of a legend.
@@ -257,6 +259,9 @@ func (p *page) figure(picture *document.Picture) *figure {
 	named := *picture
 	named.ID = p.Prefix + picture.ID
 	f := &figure{Picture: &named, SVG: template.HTML(svg.Draw(&named)), Data: template.HTML(data(&named))}
+	if n := thinned(&named); n > 1 {
+		f.Thinned = fmt.Sprintf("1 row of %d is shown: all %s are too many for a page. CSV has them.", n, text.Value(document.Count(len(named.At))))
+	}
 	for i, c := range named.Curves {
 		f.Keys = append(f.Keys, key{Class: svg.Class(&named, i), Name: c.Name, Peak: svg.Peak(&named, i), Area: named.Form != document.Lines})
 	}

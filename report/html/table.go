@@ -107,6 +107,12 @@ func command(s string) template.HTML {
 	return template.HTML(strings.Join(words, " "))
 }
 
+// mostRows is the most rows of a picture's numbers: an hour of seconds. A browser takes long to show a day of them.
+const mostRows = 4000
+
+// thinned says how many rows of a picture's numbers stand for one that is shown.
+func thinned(p *document.Picture) int { return (len(p.At) + mostRows - 1) / mostRows }
+
 // data is the table of a picture's numbers, exactly as the record has them. End tags that HTML does without are left out: there may be
 // tens of thousands of cells.
 func data(p *document.Picture) []byte {
@@ -116,11 +122,14 @@ func data(p *document.Picture) []byte {
 		b.WriteString("<th scope=col>" + html.EscapeString(text.Clean(heading(p.Curves[i].Name, p.Curves[i].Unit))))
 	}
 	b.WriteString("<tbody>")
-	n := len(p.At)
+	n, step := len(p.At), thinned(p)
 	if p.Form == document.Bars {
-		n = len(p.Names)
+		n, step = len(p.Names), 1
 	}
 	for k := range n {
+		if (k+1)%step != 0 && k != n-1 {
+			continue
+		}
 		if p.Form == document.Bars {
 			b.WriteString("<tr><th scope=row>" + html.EscapeString(text.Clean(p.Names[k])))
 		} else {

@@ -85,9 +85,12 @@ func (d *drawing) events() {
 	}
 }
 
+// mostPhases is the most phases that are drawn. A run has four; a damaged record may have thousands.
+const mostPhases = 10
+
 // phases names those that last long enough to be seen. A name that has no room to the right of its line ends at the edge.
 func (d *drawing) phases() {
-	for i, ph := range d.p.Phases {
+	for i, ph := range d.p.Phases[:min(len(d.p.Phases), mostPhases)] {
 		from, to := d.x.place(ph.At), 1.0
 		if i+1 < len(d.p.Phases) {
 			to = d.x.place(d.p.Phases[i+1].At)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/aclements/go-moremath/stats"
 	"golang.org/x/perf/benchmath"
+
+	"lastack/bench/stat"
 )
 
 // Test says how the rows were judged.
@@ -41,7 +43,6 @@ const secondaryShare, mostSecondary = 0.04, 0.5
 type tested struct {
 	row *Row
 	p   float64
-	w   float64
 }
 
 // judge tests all rows, and corrects for their number by Holm's procedure with weights.
@@ -97,13 +98,17 @@ func judge(rows []Row, na, nb int) Test {
 			f.Decidable = leastP(na, nb) <= Alpha*f.Weight
 		}
 	}
+	weights := make([]float64, len(all))
+	ps := make([]float64, len(all))
 	for i := range all {
-		all[i].w = t.Secondary.Weight
+		ps[i], weights[i] = all[i].p, t.Secondary.Weight
 		if all[i].row.Primary {
-			all[i].w = t.Primary.Weight
+			weights[i] = t.Primary.Weight
 		}
 	}
-	holm(all)
+	for i, p := range stat.Holm(ps, weights) {
+		all[i].row.Corrected = &p
+	}
 	for i := range rows {
 		rows[i].Result = rows[i].result()
 	}
@@ -128,30 +133,6 @@ func (t *Test) result(rows []Row) string {
 		return TooFew
 	}
 	return NoDifference
-}
-
-// holm sets the rows' corrected p-values: in the order of p/weight, p times the weights of all that follow over its own, and never less
-// than the one before. Without weights that is p times the number of metrics that follow.
-func holm(all []tested) {
-	slices.SortStableFunc(all, func(a, b tested) int {
-		switch x, y := a.p/a.w, b.p/b.w; {
-		case x < y:
-			return -1
-		case x > y:
-			return 1
-		}
-		return 0
-	})
-	left := 0.0
-	for i := range all {
-		left += all[i].w
-	}
-	before := 0.0
-	for i := range all {
-		corrected := max(before, min(1, all[i].p*left/all[i].w))
-		all[i].row.Corrected = &corrected
-		before, left = corrected, left-all[i].w
-	}
 }
 
 // uTest is the two-sided Mann-Whitney U test, exact up to 50 values a side, 25 if some are equal. It is 1 if all are.

@@ -57,43 +57,6 @@ func TestUTestIsExact(t *testing.T) {
 	}
 }
 
-// Holm's procedure is the short cut of a closed test: a hypothesis is rejected if each set of hypotheses with it is, by Bonferroni with weights.
-func TestHolmIsClosed(t *testing.T) {
-	r := rand.New(rand.NewPCG(4, 4))
-	for range 200 {
-		all := make([]tested, 1+r.IntN(6))
-		rows := make([]Row, len(all))
-		for i := range all {
-			all[i] = tested{row: &rows[i], p: math.Pow(10, -4*r.Float64()), w: 0.05 + r.Float64()}
-		}
-		want := make([]float64, len(all))
-		for set := range 1 << len(all) {
-			sum, least := 0.0, math.Inf(1)
-			for j := range all {
-				if set>>j&1 == 1 {
-					sum += all[j].w
-				}
-			}
-			for j := range all {
-				if set>>j&1 == 1 {
-					least = min(least, all[j].p*sum/all[j].w)
-				}
-			}
-			for i := range all {
-				if set>>i&1 == 1 {
-					want[i] = max(want[i], min(1, least))
-				}
-			}
-		}
-		holm(all)
-		for i := range rows {
-			if got := *rows[i].Corrected; math.Abs(got-want[i]) > 1e-9 {
-				t.Fatalf("hypothesis %d of %d: corrected p is %v, want %v", i, len(rows), got, want[i])
-			}
-		}
-	}
-}
-
 // Six primary metrics can be told from noise with 5 runs a side, all with 8: what the help says.
 func TestNeed(t *testing.T) {
 	for _, tt := range []struct {

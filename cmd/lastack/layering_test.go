@@ -51,6 +51,7 @@ var layers = []struct {
 	{"bench/sandbox", []string{"sockstate", "sockstate/netns", "sockstate/sockio", "sockstate/sockdiag", "sockstate/procnet", "bench/record", "bench/host", "bench/process"}},
 	{"bench/setup", []string{"loadgen", "server", "sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange", "bench/quantity", "bench/record", "bench/host", "bench/sandbox"}},
 	{"bench/cell", []string{"bench/record", "bench/sandbox"}},
+	{"bench/sweep", []string{"bench/quantity", "bench/record", "bench/metric", "bench/stat"}},
 	{"bench", []string{"bench/cell", "loadgen", "server", "sockstate", "sockstate/...", "bench/quantity", "bench/record", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup"}},
 
 	{"bench/drain", []string{"bench/cell", "loadgen", "sockstate", "sockstate/...", "bench", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/process", "bench/setup"}},

@@ -10,17 +10,17 @@ func (d *drainView) pictures() *section {
 	if d.try == nil {
 		return pictures(percentiles(d.run))
 	}
-	requests := d.around("p-requests", "Requests around the stop", "Requests that ended in each tenth of a second.")
+	requests := d.around("p-requests", "Requests around the stop", "Requests by when they ended, on top of each other; the numbers are those of the events above.")
 	d.slice(requests, "answered", 3, func(s *record.DrainSlice) int64 { return s.Completed })
 	d.slice(requests, "answered 5xx", 6, func(s *record.DrainSlice) int64 { return s.Answered5xx })
 	d.slice(requests, "lost", 2, func(s *record.DrainSlice) int64 { return s.Lost })
-	connects := d.around("p-connects", "New connections around the stop", "Connects that were accepted or refused in each tenth of a second.")
+	connects := d.around("p-connects", "New connections around the stop", "Connects by when they were accepted or refused, on top of each other.")
 	d.slice(connects, "accepted", 1, func(s *record.DrainSlice) int64 { return s.Accepted })
 	d.slice(connects, "refused", 2, func(s *record.DrainSlice) int64 { return s.Refused })
-	ends := d.around("p-ends", "Connections ended by the server", "Connections that the server ended in each tenth of a second, by how it did.")
+	ends := d.around("p-ends", "Connections ended by the server", "Connections that the server ended, by when and how it did, on top of each other.")
 	d.slice(ends, "by FIN", 5, func(s *record.DrainSlice) int64 { return s.FIN })
 	d.slice(ends, "by RST", 2, func(s *record.DrainSlice) int64 { return s.RST })
-	return pictures(requests, connects, ends, d.requestFates(), d.connectionFates(), percentiles(d.run))
+	return pictures(d.strip(), requests, connects, ends, d.requestFates(), d.connectionFates(), percentiles(d.run))
 }
 
 // around begins a picture of the time around the stop.
@@ -30,13 +30,16 @@ func (d *drainView) around(id, title, desc string) *document.Picture {
 	for i := range d.try.Slices {
 		p.At = append(p.At, finite(d.try.Slices[i].TS))
 	}
-	for i, m := range d.try.Moments {
-		if i == eventsShown {
-			break
-		}
-		p.Events = append(p.Events, document.Event{At: finite(m.TS), What: m.What})
-	}
+	p.Events = d.events()
 	return p
+}
+
+// strip shows what happened when.
+func (d *drainView) strip() *document.Picture {
+	return &document.Picture{
+		ID: "p-events", Title: "What happened when", Form: document.Strip, X: document.Axis{Unit: document.Seconds}, Events: d.events(),
+		Desc: "Time from the stop on, on a logarithmic scale.",
+	}
 }
 
 // slice adds a count, unless it is 0 throughout.

@@ -25,16 +25,7 @@ func (d *drainView) timeline() *section {
 	}
 	s.note(orderWords(&t.Order))
 	c := &document.Chart{Level: document.First, Zero: "the stop begins"}
-	main := []*float64{new(float64), t.Listener.FirstRefusalS, t.Listener.AcceptsAgainS, t.LastGoneS, t.Server.ExitS}
-	if t.Restart != nil {
-		main = append(main, t.Restart.ListensS)
-	}
-	for _, m := range t.Moments[:min(len(t.Moments), eventsShown)] {
-		who, _, _ := strings.Cut(m.What, ": ")
-		ofGroup := t.Group(who) != nil
-		isMain := slices.ContainsFunc(main, func(at *float64) bool { return at != nil && *at == m.TS })
-		c.Events = append(c.Events, document.Event{Level: levelIf(!ofGroup), Main: !ofGroup && isMain, At: m.TS, What: m.What})
-	}
+	c.Events = d.events()
 	d.slices(c)
 	s.add(c)
 	if n := len(t.Moments) - eventsShown; n > 0 {
@@ -45,6 +36,23 @@ func (d *drainView) timeline() *section {
 		s.note("clients were watched for " + quantity.Seconds(t.WatchedS) + given(late, "; what comes later is of requests and connects in progress then"))
 	}
 	return s
+}
+
+// events lists what happened when. Those of one group of clients are details.
+func (d *drainView) events() []document.Event {
+	t := d.try
+	main := []*float64{new(float64), t.Listener.FirstRefusalS, t.Listener.AcceptsAgainS, t.LastGoneS, t.Server.ExitS}
+	if t.Restart != nil {
+		main = append(main, t.Restart.ListensS)
+	}
+	var out []document.Event
+	for _, m := range t.Moments[:min(len(t.Moments), eventsShown)] {
+		who, _, _ := strings.Cut(m.What, ": ")
+		ofGroup := t.Group(who) != nil
+		isMain := slices.ContainsFunc(main, func(at *float64) bool { return at != nil && *at == m.TS })
+		out = append(out, document.Event{Level: levelIf(!ofGroup), Main: !ofGroup && isMain, At: m.TS, What: m.What})
+	}
+	return out
 }
 
 // awaited is how much longer than the watch, in seconds, a timeline must be to need an explanation.

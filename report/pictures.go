@@ -13,7 +13,7 @@ import (
 func pictures(all ...*document.Picture) *section {
 	s := begin(document.Data, "PICTURES", "")
 	for _, p := range all {
-		if p != nil && len(p.Curves) > 0 {
+		if p != nil && (len(p.Curves) > 0 || p.Form == document.Strip && len(p.Events) > 0) {
 			s.add(p)
 		}
 	}

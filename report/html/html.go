@@ -73,7 +73,16 @@ type figure struct {
 	// Thinned says which rows Data has, if not all.
 	Thinned string
 	Keys    []key
-	First   bool
+	// Columns is a sentence on what is drawn; Strip and Marks are of a strip, which is one of text.
+	Columns string
+	Strip   []moment
+	Marks   []svg.Mark
+}
+
+// moment is an event, and its place in percent.
+type moment struct {
+	document.Event
+	Place float64
 }
 
 // key is a line of a legend.
@@ -160,9 +169,6 @@ func (p *page) fill(doc *document.Document) {
 		if s.Lead != "" || len(s.Blocks)+len(s.Warnings) > 0 {
 			p.Sections = append(p.Sections, s)
 		}
-	}
-	for i := range p.Pictures {
-		p.Pictures[i].First = i == 0
 	}
 }
 
@@ -258,12 +264,23 @@ func (p *page) blocks(all []document.Block) []block {
 func (p *page) figure(picture *document.Picture) *figure {
 	named := *picture
 	named.ID = p.Prefix + picture.ID
-	f := &figure{Picture: &named, SVG: template.HTML(svg.Draw(&named)), Data: template.HTML(data(&named))}
+	if named.Form == document.Strip {
+		f := &figure{Picture: &named}
+		places, marks := svg.Strip(&named)
+		for i, e := range named.Events {
+			f.Strip = append(f.Strip, moment{e, places[i]})
+		}
+		f.Marks = marks
+		return f
+	}
+	f := &figure{Picture: &named, SVG: template.HTML(svg.Draw(&named)), Data: template.HTML(data(&named)), Columns: svg.Columns(&named)}
 	if n := thinned(&named); n > 1 {
 		f.Thinned = fmt.Sprintf("1 row of %d is shown: all %s are too many for a page. CSV has them.", n, text.Value(document.Count(len(named.At))))
 	}
 	for i, c := range named.Curves {
-		f.Keys = append(f.Keys, key{Class: svg.Class(&named, i), Name: c.Name, Peak: svg.Peak(&named, i), Area: named.Form != document.Lines})
+		f.Keys = append(f.Keys, key{
+			Class: svg.Class(&named, i), Name: c.Name, Peak: svg.Peak(&named, i), Area: named.Form != document.Lines, Limit: c.Goal,
+		})
 	}
 	for _, l := range named.Limits {
 		f.Keys = append(f.Keys, key{Name: l.Name, Peak: svg.LimitWords(&named, l), Limit: true})

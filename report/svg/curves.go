@@ -31,8 +31,11 @@ func (d *drawing) prepare() {
 		}
 		d.curves = append(d.curves, points)
 	}
-	n := len(p.At)
-	if n <= mostPoints {
+	if p.Form == document.Columns {
+		d.window()
+		return
+	}
+	if len(p.At) <= mostPoints {
 		return
 	}
 	d.at = merge(d.at, func(_, b float64) float64 { return b })
@@ -50,10 +53,14 @@ func clamped(values []float64, most float64) []float64 {
 	return out
 }
 
-// Peak is how large a curve gets, in words; empty if there is no one largest value to tell.
+// Peak is how large a curve gets, in words.
 func Peak(p *document.Picture, i int) string {
 	if p.Form == document.Bars {
-		return ""
+		most := 0.0
+		for _, v := range clamped(p.Curves[i].Points, 1e18) {
+			most = max(most, v)
+		}
+		return total(p.Y.Unit, most)
 	}
 	d := &drawing{p: p}
 	d.prepare()
@@ -130,14 +137,6 @@ func larger(a, b float64) float64 {
 		return b
 	}
 	return a
-}
-
-// step is the length of the interval of a column.
-func (d *drawing) step() float64 {
-	if len(d.at) < 2 {
-		return 1
-	}
-	return (d.at[len(d.at)-1] - d.at[0]) / float64(len(d.at)-1)
 }
 
 // drawn reports whether a point is.
@@ -236,7 +235,7 @@ func (d *drawing) areas() {
 		dense = " dense" // borders would hide what is thin
 	}
 	for i := len(d.curves) - 1; i >= 0; i-- {
-		d.printf(`<path class="area%s %s" d="`, dense, Class(d.p, i))
+		d.printf(`<path class="area%s %s"%s d="`, dense, Class(d.p, i), d.fill(i))
 		p := pen{drawing: d}
 		from, to := d.at[0], d.at[len(d.at)-1]
 		if len(d.at) == 1 {
@@ -249,23 +248,6 @@ func (d *drawing) areas() {
 		}
 		p.to(to, 0)
 		d.WriteString(`z"/>`)
-	}
-}
-
-func (d *drawing) columns() {
-	tops := d.tops()
-	step := d.step()
-	for i := range d.curves {
-		d.printf(`<path class="column %s" d="`, Class(d.p, i))
-		for k, t := range d.at {
-			if tops[i+1][k] <= tops[i][k] {
-				continue
-			}
-			x0, y0 := d.point(t+0.08*step, tops[i][k])
-			x1, y1 := d.point(t+0.92*step, tops[i+1][k])
-			d.printf("M%s %sV%sH%sV%sZ", x0, y0, y1, x1, y0)
-		}
-		d.WriteString(`"/>`)
 	}
 }
 

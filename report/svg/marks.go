@@ -31,6 +31,18 @@ func (d *drawing) limitNames() {
 	}
 }
 
+// goalNames stand above the ends of goals.
+func (d *drawing) goalNames() {
+	for i, c := range d.p.Curves {
+		for k := len(d.at) - 1; c.Goal && k >= 0; k-- {
+			if d.drawn(d.curves[i][k]) {
+				d.printf(`<text class="mark e" x="%s" dx="-4" y="%s">%s</text>`, d.across(d.at[k]), num(max(10, d.down(d.curves[i][k])-6)), escape(c.Name))
+				break
+			}
+		}
+	}
+}
+
 // LimitWords says how large a limit is, and whether it is too far above the curves to be drawn.
 func LimitWords(p *document.Picture, l document.Limit) string {
 	d := &drawing{p: p}
@@ -143,6 +155,7 @@ func (d *drawing) names() {
 // bars draws each as parts of its whole.
 func (d *drawing) bars() {
 	tops := d.tops()
+	d.hatches(6, 6)
 	for k, name := range d.p.Names {
 		sum := tops[len(d.curves)][k]
 		top := barHeight * float64(k)
@@ -155,7 +168,7 @@ func (d *drawing) bars() {
 				continue
 			}
 			share := 100 * v / sum
-			d.printf(`<rect class="part %s" x="%s%%" y="%s" width="%s%%" height="20"/>`, Class(d.p, i), num(at), num(top+19), num(share))
+			d.printf(`<rect class="part %s"%s x="%s%%" y="%s" width="%s%%" height="20"/>`, Class(d.p, i), d.fill(i), num(at), num(top+19), num(share))
 			if words := quantity.Usage(v, sum); share > 9 {
 				d.printf(`<text class="inbar %s" x="%s%%" y="%s">%s</text>`, Class(d.p, i), num(at+share/2), num(top+33), html.EscapeString(words))
 			}

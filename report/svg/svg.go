@@ -1,6 +1,7 @@
 // Package svg draws pictures of a document as SVG in an HTML page. Each has a title, a description and a role. Places along x are
 // percentages and text is not scaled, so that one drawing fits any width: a phone's, a screen's, or a sheet of paper's. Colours, fonts and
-// dashes are the page's: a curve has the classes that Class tells.
+// dashes are the page's: a curve has the classes that Class tells. Areas are hatched too, each colour in its own way, so that they differ
+// without colours.
 //
 // Two libraries that draw SVG were tried. go-analyze/charts 0.6.4 has no numeric x axis (its points are categories at equal distances, but
 // intervals differ), no logarithmic one, no vertical lines for events, and rounds to whole pixels. gonum/plot 0.17.0 has all that, but places
@@ -36,15 +37,24 @@ type drawing struct {
 	// curves are what is drawn: with rates instead of growth, and not more points than can be seen.
 	at     []float64
 	curves [][]float64
+	// each is the length of a column; quiet is until when there are none after the last, 0 if they are all drawn.
+	each, quiet float64
 }
 
-// Class is the classes of a curve, which tell its colour and its dashes.
+// Class is the classes of a curve, which tell its colour and hatching, and its dashes.
 func Class(p *document.Picture, i int) string {
-	hue := p.Curves[i].Hue
-	if hue <= 0 {
-		hue = i + 1
+	if p.Curves[i].Goal {
+		return "goal"
 	}
-	return fmt.Sprintf("h%d d%d", (hue-1)%hues+1, i%dashes)
+	return fmt.Sprintf("h%d d%d", hue(p, i), i%dashes)
+}
+
+func hue(p *document.Picture, i int) int {
+	h := p.Curves[i].Hue
+	if h <= 0 {
+		h = i + 1
+	}
+	return (h-1)%hues + 1
 }
 
 // Draw draws a picture. It is empty if there is nothing to draw.
@@ -95,6 +105,7 @@ func (d *drawing) plot() {
 	d.WriteString("</g>")
 	d.phases()
 	d.limits()
+	d.hatches(12, 6) // the symbol below is about half as wide on most screens
 
 	id := html.EscapeString(d.p.ID)
 	d.printf(`<symbol id="%s-s" viewBox="0 0 %s %s" preserveAspectRatio="none">`, id, num(width), num(height))
@@ -110,6 +121,7 @@ func (d *drawing) plot() {
 	d.printf(`<line class="base" x1="0" x2="100%%" y1="%s" y2="%s"/>`, num(height), num(height))
 
 	d.dots()
+	d.goalNames()
 	d.limitNames()
 	d.events()
 	if d.p.Form == document.Areas {
@@ -125,7 +137,7 @@ func (d *drawing) scales() {
 		d.x.from = 0
 	}
 	if p.Form == document.Columns {
-		d.x.to += d.step()
+		d.x.to += d.each
 		// What came shortly before is shown too.
 		first := d.x.from
 		for _, e := range p.Events {

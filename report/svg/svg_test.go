@@ -42,6 +42,11 @@ func pictures() []*document.Picture {
 			Events: []document.Event{{At: -0.01, What: "before"}, {At: 0, What: "signal sent"}, {At: 0.15, What: "ended"}, {At: 9, What: "later"}},
 		},
 		{
+			ID: "goal", Title: "Ramp", Desc: "Against what was asked for.", X: seconds, Y: document.Axis{Unit: document.PerSecond},
+			At: []float64{1, 2, 3}, Curves: []document.Curve{{Name: "opened", Points: []float64{9, 20, 28}}, {Name: "asked for", Unit: document.PerSecond, Goal: true, Points: []float64{10, 20, 30}}},
+			Phases: []document.Phase{{At: 2.5, Name: "short"}, {At: 2.6, Name: "ending"}, {At: 2.999, Name: "unseen"}},
+		},
+		{
 			ID: "bars", Title: "CPU", Desc: "By program.", Form: document.Bars, Y: document.Axis{Unit: document.Seconds},
 			Names: []string{"by program", "by kind"}, Curves: []document.Curve{{Name: "load", Points: []float64{3, 0}}, {Name: "idle", Hue: 7, Points: []float64{1, 0}}},
 		},
@@ -161,5 +166,83 @@ func TestTicks(t *testing.T) {
 		if s := strings.Join(got, " "); s != c.want {
 			t.Errorf("%s: got %s, want %s", c.name, s, c.want)
 		}
+	}
+}
+
+// TestColumns looks at what of a drain is drawn: not the silence after the last column, and no more columns than can be told apart. They add
+// up to the same.
+func TestColumns(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		n, first, last  int
+		columns         int
+		each, sum, from float64
+		words           string
+	}{
+		{"an instant stop", 21, 0, 0, fewColumns, 0.1, 1, 0, "A column is 0.1 s. None follow until 2.1 s."},
+		{"all along", 21, 0, 20, 21, 0.1, 21, 0, "A column is 0.1 s."},
+		{"a slow stop", 301, 0, 300, 31, 1, 301, 0, "A column is 1 s."},
+		{"killed after half an hour", 18_000, 17_990, 17_999, 36, 50, 10, 0, "A column is 50 s."},
+		{"one", 1, 0, 0, 1, 1, 1, 0, "A column is 1 s."},
+	} {
+		p := &document.Picture{Form: document.Columns, X: document.Axis{Unit: document.Seconds}, Curves: []document.Curve{{Name: "n"}}}
+		for i := range c.n {
+			p.At = append(p.At, float64(i)/10)
+			v := 0.0
+			if i >= c.first && i <= c.last {
+				v = 1
+			}
+			p.Curves[0].Points = append(p.Curves[0].Points, v)
+		}
+		d := &drawing{p: p}
+		d.prepare()
+		sum := 0.0
+		for _, v := range d.curves[0] {
+			sum += v
+		}
+		if len(d.at) != c.columns || math.Abs(d.each-c.each) > 1e-9 || sum != c.sum || d.at[0] != c.from {
+			t.Errorf("%s: %d columns of %v from %v on, %v in all", c.name, len(d.at), d.each, d.at[0], sum)
+		}
+		if got := Columns(p); got != c.words {
+			t.Errorf("%s: %q", c.name, got)
+		}
+	}
+}
+
+func TestStrip(t *testing.T) {
+	at := func(all ...float64) *document.Picture {
+		p := &document.Picture{Form: document.Strip}
+		for _, s := range all {
+			p.Events = append(p.Events, document.Event{At: s})
+		}
+		return p
+	}
+	for _, c := range []struct {
+		name   string
+		events []float64
+		places []float64
+		marks  []Mark
+	}{
+		{"one", []float64{0}, []float64{0}, []Mark{{0, "0"}, {100, "1 ms"}}},
+		{"a stop", []float64{0, 0.0002, 0.02, 2.036}, []float64{0, 2.4, 40, 100}, []Mark{{0, "0"}, {9.1, "1 ms"}, {31.5, "10 ms"}, {60.6, "100 ms"}, {90.7, "1 s"}}},
+		{"before", []float64{-1, 0, 1}, []float64{0, 50, 100}, []Mark{{0, "-1 s"}, {16.6, "-100 ms"}, {32.6, "-10 ms"}, {50, "0"}, {67.4, "10 ms"}, {83.4, "100 ms"}, {100, "1 s"}}},
+	} {
+		places, marks := Strip(at(c.events...))
+		if d := cmp.Diff(c.places, places); d != "" {
+			t.Errorf("%s: %s", c.name, d)
+		}
+		if d := cmp.Diff(c.marks, marks); d != "" {
+			t.Errorf("%s: %s", c.name, d)
+		}
+	}
+	odd := []float64{math.NaN(), math.Inf(1), math.Inf(-1), math.MaxFloat64, -math.MaxFloat64, 5e-324}
+	places, marks := Strip(at(odd...))
+	for _, v := range places {
+		if !(v >= 0 && v <= 100) {
+			t.Errorf("places %v", places)
+		}
+	}
+	if len(marks) > 12 {
+		t.Errorf("marks %v", marks)
 	}
 }

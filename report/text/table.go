@@ -36,10 +36,7 @@ func (w *writer) table(t *document.Table, title string) {
 			cols = append(cols, column{head: Clean(c.Name), words: c.Words, cellAt: i})
 		}
 	}
-	hasWords := false
-	for _, c := range cols {
-		hasWords = hasWords || c.words
-	}
+	hasWords := len(cols) > 0 && cols[len(cols)-1].words
 	// The reason for a row without values goes into the column of words, or below the table.
 	var rows, spans []document.Row
 	var nest nesting
@@ -137,7 +134,7 @@ func (w *writer) columns(cols []column, rows []document.Row, title string) {
 			if c == 0 {
 				n += 2 * rows[i].Indent
 			}
-			if _, words := v.(document.Text); !words && v != nil {
+			if _, words := v.(document.Text); !words && v != nil && !col.words {
 				col.left = false
 			}
 			if isText || unit == "" {
@@ -148,10 +145,13 @@ func (w *writer) columns(cols []column, rows []document.Row, title string) {
 		}
 		col.width = max(col.width, col.number+col.unit, utf8.RuneCountInString(col.head))
 		if c > 0 {
+			// Short words before the last column stand in their line, like numbers. Long ones end a part.
+			col.words = col.words && (c == len(cols)-1 || col.width > cellWidth)
 			col.width = min(col.width, cellWidth)
 		}
 	}
 	cols[0].width = min(max(cols[0].width, 9), nameWidth, w.width*6/10)
+	w.narrow(cols, rows)
 	// Print as many columns as fit, then the others below. Words take what is left of a line.
 	for from := 1; ; {
 		used, to := indent+cols[0].width, from
@@ -160,7 +160,7 @@ func (w *writer) columns(cols []column, rows []document.Row, title string) {
 			to++
 		}
 		words := -1
-		if to < len(cols) && cols[to].words && to == len(cols)-1 {
+		if to < len(cols) && cols[to].words {
 			words, to = to, to+1
 		}
 		w.part(cols, rows, from, to, words, used, title)
@@ -169,6 +169,30 @@ func (w *writer) columns(cols []column, rows []document.Row, title string) {
 			return
 		}
 		from = to
+	}
+}
+
+// narrow takes what a table is too wide by from its first column, if only a few names, which then get lines of their own, are longer.
+func (w *writer) narrow(cols []column, rows []document.Row) {
+	const least, few = 20, 10 // columns; a tenth of the names
+	width := indent + cols[0].width
+	for _, c := range cols[1:] {
+		if !c.words {
+			width += 2 + c.width
+		}
+	}
+	rest, long := cols[0].width-(width-w.width), 0
+	if width <= w.width || rest < least {
+		return
+	}
+	for i := range rows {
+		name, _, _ := parts(cellOf(&rows[i], cols[0].cellAt))
+		if utf8.RuneCountInString(name)+2*rows[i].Indent > rest {
+			long++
+		}
+	}
+	if long*few <= len(rows) {
+		cols[0].width = rest
 	}
 }
 

@@ -2,6 +2,7 @@ package text
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,6 +77,41 @@ func TestTable(t *testing.T) {
                 words
   refused    3  nobody listened on the port when
                 they came
+`,
+		},
+		{
+			"short words before other columns stand in the line",
+			document.Table{Columns: columns("", "words", "n"), Rows: []document.Row{
+				row(name("ports"), name("32768-60999"), document.Count(28232)),
+				row(name("queue"), document.Absent("nobody looked"), document.Count(4)),
+			}},
+			100, `
+             words             n
+  ports      32768-60999  28,232
+  queue      -                 4
+`,
+		},
+		{
+			"long words before other columns end their part",
+			document.Table{Columns: columns("", "a", "words", "n"), Rows: []document.Row{
+				row(name("refused"), document.Count(3), name("nobody listened on the port when they came"), document.Count(28232)),
+			}},
+			50, `
+             a  words
+  refused    3  nobody listened on the port when
+                they came
+                  n
+  refused    28,232
+`,
+		},
+		{
+			"a few long names make room for the columns",
+			document.Table{Columns: columns("", "first", "second"), Rows: append(slices.Repeat([]document.Row{row(name("a"), document.Micros(1), document.Micros(2))}, 9),
+				row(name("counters.TcpExtTCPFromZeroWindowAdv"), document.Micros(1), document.Micros(2)))},
+			52, `
+                                     first   second
+` + strings.Repeat("  a                                1.00 µs  2.00 µs\n", 9) + `  counters.TcpExtTCPFromZeroWindowAdv
+                                   1.00 µs  2.00 µs
 `,
 		},
 		{

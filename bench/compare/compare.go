@@ -108,12 +108,16 @@ func evaluate(t metric.Relative, sides *[2]side) record.ThresholdResult {
 	a, b := sides[0].values(&m), sides[1].values(&m)
 	res := t.Evaluate(a, b)
 	r := Row{}
-	r.A, r.a, _ = r.read(a)
-	r.B, r.b, _ = r.read(b)
-	// A threshold asks about one direction only.
-	lo, hi := within(r.a, r.b, outsideOf(len(r.a), len(r.b), Alpha))
-	if res.OK || t.Counted() || r.inDoubt || lo == nil {
-		return res
+	r.A, r.a, r.aMost = r.read(a)
+	r.B, r.b, r.bMost = r.read(b)
+	of := differences
+	if t.Ratio() {
+		of = ratios
 	}
-	return t.Allow(res, r.A.Median, *lo, *hi)
+	// A threshold asks about one direction only.
+	if outside := outsideOf(len(r.a), len(r.b), Alpha); outside > 0 && !res.OK && !t.Counted() && !r.inDoubt {
+		lo, hi := r.bounds(of, outside)
+		res = t.Allow(res, lo, hi)
+	}
+	return res
 }

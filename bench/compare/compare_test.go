@@ -212,7 +212,7 @@ func TestThresholdsAllowForChance(t *testing.T) {
 		ok     bool
 		reason string
 	}{
-		{"rate.completed>-5%", b, true, "not certain: from "},
+		{"rate.completed>-5%", b, true, "within noise: it may be from -70.00% to +170.00%"},
 		{"rate.completed>-5%", slow, false, ""},
 		{"connections.failed<=+0", b, false, "mean of A 0, of B 0.2"},
 	} {

@@ -9,9 +9,13 @@
 // # How a difference is told from noise
 //
 // By the exact Mann-Whitney U test (Mann and Whitney 1947; golang.org/x/perf/benchmath), which assumes nothing about how values spread. The
-// interval of a difference is what the same test does not reject (Hodges and Lehmann 1963; Hollander, Wolfe and Chicken, Nonparametric
-// Statistical Methods, 4.3), so that interval and p agree. The difference itself is that of the medians, which a reader can check; Row.Shift is
-// the estimate that belongs to the interval.
+// interval of a difference is what the same test does not reject (Hodges and Lehmann 1963; Bauer 1972, Constructing confidence sets using rank
+// statistics; Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, 4.3), so that interval and p agree. The difference itself is
+// that of the medians, which a reader can check; Row.Shift is the estimate that belongs to the interval.
+//
+// No metric is below 0, so a page shows ratios: the same interval of the values' logarithms, taken back. It is never below -100 %, and as the test
+// sees only the order of values, which logarithms keep, it leaves out 0 exactly if the other one does. Rejected: the bounds of the difference over
+// A's median, which said [-1230%, +5476%] of a latency that some runs of A had ten times higher.
 //
 // A table of a hundred rows would show five differences of nothing at 5 %, so p is corrected (Holm 1979, A simple sequentially rejective
 // multiple test procedure): with a chance of at least 95 % no row of a table that compares the same with the same is called different. That

@@ -16,13 +16,16 @@ type Row struct {
 	Primary bool   `json:"primary,omitempty"`
 	A       Spread `json:"a"`
 	B       Spread `json:"b"`
-	// Difference is that of the medians, Ratio the same over A's, nil if that is 0. Shift is the Hodges-Lehmann estimate of it, the median of all
-	// differences between a run of B and one of A; Lo and Hi bound its 95 % interval, of this row by itself, nil if there are too few runs.
+	// Difference is that of the medians. Shift is the Hodges-Lehmann estimate of it, the median of all differences between a run of B and one of A;
+	// Lo and Hi bound its 95 % interval, of this row by itself. A bound is nil if there is none, as with too few runs.
 	Difference *float64 `json:"difference,omitempty"`
-	Ratio      *float64 `json:"ratio,omitempty"`
 	Shift      *float64 `json:"shift,omitempty"`
 	Lo         *float64 `json:"lo,omitempty"`
 	Hi         *float64 `json:"hi,omitempty"`
+	// Ratio is the difference as a part of A's median, nil if that is 0. RatioLo and RatioHi bound its interval: that of B's runs as parts of A's.
+	Ratio   *float64 `json:"ratio,omitempty"`
+	RatioLo *float64 `json:"ratio_lo,omitempty"`
+	RatioHi *float64 `json:"ratio_hi,omitempty"`
 	// P is the U test's, Corrected for the number of rows. Nil: not tested.
 	P         *float64 `json:"p,omitempty"`
 	Corrected *float64 `json:"p_corrected,omitempty"`
@@ -91,7 +94,7 @@ func rows(sides *[2]side) (list []Row) {
 		if r.A.N > 0 && r.B.N > 0 {
 			d, shift := r.B.Median-r.A.Median, metric.Median(differences(r.a, r.b))
 			r.Difference, r.Shift = &d, &shift
-			if r.A.Median != 0 {
+			if r.A.Median > 0 && r.A.Min >= 0 && r.B.Min >= 0 {
 				ratio := d / r.A.Median
 				r.Ratio = &ratio
 			}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math"
 	"slices"
-	"sort"
 
 	"github.com/aclements/go-moremath/stats"
 	"golang.org/x/perf/benchmath"
@@ -49,23 +48,19 @@ type tested struct {
 func judge(rows []Row, na, nb int) Test {
 	t := Test{Alpha: Alpha}
 	var all []tested
-	ranks := make(intervals)
+	ranks := make(ranks)
 	for i := range rows {
 		r := &rows[i]
 		if len(r.a) < 2 || len(r.b) < 2 {
 			continue
 		}
-		p := uTest(r.a, r.b)
-		if r.inDoubt {
-			// The true values lie anywhere between the lowest and the highest possible ones: what holds for both ends is said.
-			if direction(r.a, r.b) == direction(r.aMost, r.bMost) {
-				p = max(p, uTest(r.aMost, r.bMost))
-			} else {
-				p = 1
-			}
+		// In doubt, the true values lie anywhere between the lowest and the highest possible ones: what holds for both ends is said.
+		p := max(uTest(r.aMost, r.b), uTest(r.a, r.bMost))
+		if direction(r.aMost, r.b) != direction(r.a, r.bMost) {
+			p = 1
 		}
 		r.P = &p
-		r.Lo, r.Hi = ranks.interval(r.a, r.b)
+		r.interval(ranks.outside(len(r.a), len(r.b)))
 		// A metric that no arrangement of these values could tell from noise is no hypothesis (Tarone), unless that is so of any values: then
 		// Need shall say how many runs it takes.
 		if least(r.a, r.b) > Alpha && (leastP(len(r.a), len(r.b)) <= Alpha || r.constant()) {
@@ -207,50 +202,4 @@ func direction(a, b []float64) int {
 		}
 	}
 	return cmp.Compare(n, 0)
-}
-
-// differences lists those of each value of b from each of a, sorted. Their median is the Hodges-Lehmann estimate of the shift.
-func differences(a, b []float64) []float64 {
-	d := make([]float64, 0, len(a)*len(b))
-	for _, x := range a {
-		for _, y := range b {
-			d = append(d, y-x)
-		}
-	}
-	slices.Sort(d)
-	return d
-}
-
-// intervals keeps, by the sizes of two samples, how many of their differences at each end lie outside of the interval.
-type intervals map[[2]int]int
-
-func (t intervals) interval(a, b []float64) (lo, hi *float64) {
-	sizes := [2]int{len(a), len(b)}
-	outside, known := t[sizes]
-	if !known {
-		outside = outsideOf(len(a), len(b), Alpha/2)
-		t[sizes] = outside
-	}
-	return within(a, b, outside)
-}
-
-// within is the interval of the shift from a to b to which the U test has no objection: [D(k), D(nm+1-k)] of the sorted differences, with k of
-// outsideOf. It is nil if there are too few for any.
-func within(a, b []float64, outside int) (lo, hi *float64) {
-	d := differences(a, b)
-	if outside < 1 || 2*outside > len(d) {
-		return nil, nil
-	}
-	return &d[outside-1], &d[len(d)-outside]
-}
-
-// outsideOf is the largest k with P(U < k) <= tail; 0 if there is none.
-func outsideOf(n, m int, tail float64) int {
-	if n > stats.MannWhitneyExactLimit || m > stats.MannWhitneyExactLimit {
-		z := math.Sqrt2 * math.Erfinv(1-2*tail)
-		nm := float64(n) * float64(m)
-		return int(nm/2 - z*math.Sqrt(nm*float64(n+m+1)/12))
-	}
-	dist := stats.UDist{N1: n, N2: m}
-	return sort.Search(n*m, func(u int) bool { return dist.CDF(float64(u)) > tail })
 }

@@ -69,34 +69,3 @@ func TestNeed(t *testing.T) {
 		}
 	}
 }
-
-// The interval and the test agree: the interval leaves out 0 if p is at most Alpha, if no values are equal. The limits of n = 5 are those of
-// tables of the Wilcoxon-Mann-Whitney interval: the 3rd and the 23rd of 25 differences.
-func TestInterval(t *testing.T) {
-	if got := outsideOf(5, 5, Alpha/2); got != 3 {
-		t.Errorf("5 and 5: limit %d, want 3", got)
-	}
-	if got := outsideOf(3, 3, Alpha/2); got != 0 {
-		t.Errorf("3 and 3: limit %d, want none", got)
-	}
-	if exact, normal := outsideOf(50, 50, Alpha/2), outsideOf(51, 51, Alpha/2); normal < exact || normal > exact+70 {
-		t.Errorf("limits %d of the exact distribution, %d of the next by the normal one", exact, normal)
-	}
-	r := rand.New(rand.NewPCG(5, 5))
-	for range 300 {
-		a, b := make([]float64, 4+r.IntN(5)), make([]float64, 4+r.IntN(5))
-		for i := range a {
-			a[i] = r.NormFloat64()
-		}
-		for i := range b {
-			b[i] = 1 + r.NormFloat64()
-		}
-		lo, hi := make(intervals).interval(a, b)
-		if lo == nil || hi == nil {
-			t.Fatalf("%d and %d have no interval", len(a), len(b))
-		}
-		if p := uTest(a, b); (p <= Alpha) != (*lo > 0 || *hi < 0) {
-			t.Errorf("%v and %v: p is %v, interval %v to %v", a, b, p, *lo, *hi)
-		}
-	}
-}

@@ -125,24 +125,25 @@ func (r Relative) Evaluate(a, b []Value) record.ThresholdResult {
 	return res
 }
 
-// Allow makes a threshold met, with a reason, that was missed by no more than chance explains: lo and hi bound the difference from A to B, in
-// the metric's unit, that is compatible with what was measured, and a is A's median. It applies to medians: what should not happen at all and
-// is counted is no noise, and neither is a value that may be higher than it says.
-func (r Relative) Allow(res record.ThresholdResult, a, lo, hi float64) record.ThresholdResult {
-	if r.ratio {
-		if a == 0 {
-			return res
-		}
-		lo, hi = lo/a, hi/a
-	}
+// Allow makes a threshold met, with a reason, that was missed by no more than chance explains: lo and hi bound what is compatible with what was
+// measured, as parts of A's value if r is a Ratio, else in the metric's unit. It is for medians: what should not happen at all and is counted
+// is no noise, and neither is a value that may be higher than it says.
+func (r Relative) Allow(res record.ThresholdResult, lo, hi float64) record.ThresholdResult {
 	meets := r.t.compare(lo) || r.t.compare(hi) || lo <= r.t.bound && r.t.bound <= hi && r.t.op == "=="
 	if res.OK || !meets || res.GotText == "" {
 		return res
 	}
 	res.OK = true
-	res.Reason += "; not certain: from " + r.format(lo) + " to " + r.format(hi) + " may be chance"
+	if math.IsInf(hi, 1) {
+		res.Reason += "; within noise: it may be " + r.format(lo) + " or more"
+	} else {
+		res.Reason += "; within noise: it may be from " + r.format(lo) + " to " + r.format(hi)
+	}
 	return res
 }
+
+// Ratio reports whether the bound is a part of A's value.
+func (r Relative) Ratio() bool { return r.ratio }
 
 // Counted reports whether r tests what should not happen, by its mean.
 func (r Relative) Counted() bool { return r.t.m.counted() }

@@ -2,12 +2,12 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"lastack/bench/compare"
@@ -17,7 +17,8 @@ import (
 	"lastack/report/document"
 )
 
-// RenderComparison writes a comparison to w, in one of ComparisonFormats. Nothing is written unless all could be rendered.
+// RenderComparison writes a comparison to w, in one of ComparisonFormats. Nothing is written unless all could be rendered. The error tells the
+// names of formats, or is a *TableError, or w's own.
 func RenderComparison(w io.Writer, v View, c *compare.Comparison) error {
 	var b bytes.Buffer
 	i := slices.IndexFunc(formats(), func(f format) bool { return f.name == v.Format && f.compares() })
@@ -28,6 +29,7 @@ func RenderComparison(w io.Writer, v View, c *compare.Comparison) error {
 	case v.Format == JSON:
 		err = writeComparison(&b, c)
 	default:
+		v.Table = cmp.Or(v.Table, "metrics")
 		err = formats()[i].print(&b, []*document.Document{comparisonDocument(c)}, v)
 	}
 	if err == nil {
@@ -64,24 +66,34 @@ func (f *format) compares() bool { return f.name == JSON || f.print != nil && !f
 
 // comparisonDocument is the report of a comparison: what came of it, why, and then the numbers.
 func comparisonDocument(c *compare.Comparison) *document.Document {
-	kind := c.Kind
-	if kind == "" {
-		kind = "records"
-	}
 	title := join(" ", "lastack", c.Version, "compare")
-	asked := fmt.Sprintf("A, %s, with B, %s", sideWords(&c.A, kind), sideWords(&c.B, kind))
-	return build(title, asked, nil, comparedSides(c), compared(c), why(c), thresholds(c.Thresholds), comparedRows(c), shiftSection(c), comparedTimeline(c))
+	asked := "A, " + sideWords(&c.A, c.Kind) + ", with B, " + sideWords(&c.B, c.Kind)
+	return build(title, asked, nil, comparedSides(c), compared(c), why(c), thresholds(c.Thresholds), comparedPictures(c), comparedRows(c), shiftSection(c), comparedTimeline(c))
+}
+
+// measured counts what a side has, in the noun of its records' kind, of which there may be several.
+func measured(n int, kind string) string {
+	if kind == "" {
+		return number(n, "record", "records")
+	}
+	return number(n, kind, kind+"s")
 }
 
 func sideWords(s *compare.Side, kind string) string {
-	words := number(s.Records, kind, kind+"s")
-	if kind == "records" {
-		words = number(s.Records, "record", "records")
-	}
+	words := measured(s.Records, kind)
 	if s.Samples != s.Records {
 		words += " of " + number(s.Samples, "try", "tries") + " in all"
 	}
 	return words
+}
+
+// samplesOf counts the samples of both sides: "5 and 5 runs".
+func samplesOf(c *compare.Comparison) string {
+	kind := c.Kind
+	if kind == record.KindDrain && (c.A.Samples != c.A.Records || c.B.Samples != c.B.Records) {
+		return quantity.Count(int64(c.A.Samples)) + " and " + number(c.B.Samples, "try", "tries")
+	}
+	return quantity.Count(int64(c.A.Samples)) + " and " + measured(c.B.Samples, kind)
 }
 
 func comparedSides(c *compare.Comparison) *section {
@@ -111,44 +123,35 @@ func withoutDirectory(names []string) (short []string) {
 // compared says in one sentence what came of it.
 func compared(c *compare.Comparison) *section {
 	s := begin(document.First, "RESULT", "")
-	var moved, others []string
-	worse, n := false, 0
-	for i := range c.Rows {
-		r := &c.Rows[i]
-		if decided(r) {
-			n++
-			list := &moved
-			if !r.Primary {
-				list = &others
-			}
-			*list = append(*list, r.Metric+" "+difference(r)+" ("+r.Result+")")
-			worse = worse || r.Result == compare.Worse
-		}
-	}
-	tests := c.Test.Primary.Metrics + c.Test.Secondary.Metrics
+	first, rest := &c.Test.Primary, &c.Test.Secondary
+	tests := first.Metrics + rest.Metrics
 	switch c.Result {
 	case compare.Differs:
-		s.Lead, s.Tone = fmt.Sprintf("DIFFERENT in %s of %d: %s", number(n, "metric", "metrics"), tests, some(append(moved, others...), 3)), document.Good
-		if worse {
-			s.Tone = document.Bad
-		}
+		s.Lead, s.Tone = differs(c, tests)
 	case compare.NoDifference:
-		s.Lead = "no difference"
-		switch first, rest := c.Test.Primary.Metrics, &c.Test.Secondary; {
-		case rest.Metrics > 0 && !rest.Decidable:
-			s.Lead += fmt.Sprintf(" in %s; too few runs to tell any other", number(first, "primary metric", "primary metrics"))
-		case tests > 0:
-			s.Lead += fmt.Sprintf(": none of %s stands out from the noise", number(tests, "metric", "metrics"))
+		if rest.Metrics > 0 && !rest.Decidable {
+			s.Lead = fmt.Sprintf("no difference in the %s; the other %d need %d %s a side", number(first.Metrics, "primary metric", "primary metrics"), rest.Metrics, rest.Need, kindsWord(c))
+		} else {
+			s.Lead = "no difference: none of " + number(tests, "metric", "metrics") + " differs by more than noise"
 		}
 	case compare.TooFew:
-		s.Lead = fmt.Sprintf("cannot tell: with %d and %d runs no difference stands out from noise", c.A.Samples, c.B.Samples)
+		s.Lead = "cannot tell: " + samplesOf(c) + " are too few to tell any difference from noise"
+		switch {
+		case first.Metrics > 0 && rest.Metrics > 0:
+			s.say(document.First, fmt.Sprintf("%d %s a side decide the %s, %d the other %d too", first.Need, kindsWord(c), number(first.Metrics, "primary metric", "primary metrics"), rest.Need, rest.Metrics))
+		case tests > 0:
+			s.say(document.First, fmt.Sprintf("it takes %d %s a side", max(first.Need, rest.Need), kindsWord(c)))
+		}
 	case compare.SpreadUnknown:
-		s.Lead = "spread unknown: from one run a side nobody can tell a difference from noise"
+		s.Lead = "spread unknown: with one " + cmp.Or(c.Kind, "record") + " on a side nobody can tell a difference from noise"
+		s.say(document.First, "measure 5 or more a side, A and B in turn; until then, this is how these differ")
 	}
-	if apart := undecided(c); len(apart) > 0 {
-		s.say(document.First, "apart in every run, which may be chance in so many rows: "+some(apart, 3))
+	if c.Result == compare.Differs && rest.Metrics > 0 && !rest.Decidable {
+		s.say(document.First, fmt.Sprintf("the other %d metrics need %d %s a side", rest.Metrics, rest.Need, kindsWord(c)))
 	}
-	s.say(document.First, needWords(c))
+	if apart := listed(c, compare.Undecided); len(apart) > 0 {
+		s.say(document.First, "A and B do not overlap in "+some(apart, 3)+"; among so many metrics that may be chance")
+	}
 	if len(c.Findings) > 0 {
 		l := document.List{Level: document.First, Name: "doubt"}
 		for _, f := range c.Findings {
@@ -159,38 +162,50 @@ func compared(c *compare.Comparison) *section {
 	return s
 }
 
-// undecided lists what no run of one side had as high as any of the other.
-func undecided(c *compare.Comparison) (list []string) {
-	for i := range c.Rows {
-		if r := &c.Rows[i]; r.Result == compare.Undecided {
-			list = append(list, r.Metric+" "+difference(r))
+func kindsWord(c *compare.Comparison) string { return cmp.Or(c.Kind, "record") + "s" }
+
+// differs says in what B is worse, better and merely different, the largest change first.
+func differs(c *compare.Comparison, tests int) (lead string, tone document.Tone) {
+	var parts []string
+	tone = document.Good
+	for _, of := range []struct{ result, words string }{{compare.Worse, "worse"}, {compare.Better, "better"}, {compare.Changed, "different"}} {
+		list := listed(c, of.result)
+		if len(list) == 0 {
+			continue
 		}
+		words := fmt.Sprintf("%s in %d", of.words, len(list))
+		if len(parts) == 0 {
+			words += fmt.Sprintf(" of %s", number(tests, "metric", "metrics"))
+		}
+		parts = append(parts, words+" ("+some(list, 3)+")")
+		if of.result == compare.Worse {
+			tone = document.Bad
+		}
+	}
+	return "B is " + strings.Join(parts, ", "), tone
+}
+
+// listed lists the rows with a result, the largest change first.
+func listed(c *compare.Comparison, result string) (list []string) {
+	var rows []*compare.Row
+	for i := range c.Rows {
+		if c.Rows[i].Result == result {
+			rows = append(rows, &c.Rows[i])
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b *compare.Row) int { return cmp.Compare(size(b), size(a)) })
+	for _, r := range rows {
+		list = append(list, r.Metric+" "+difference(r))
 	}
 	return list
 }
 
-// needWords says how many runs it takes.
-func needWords(c *compare.Comparison) string {
-	t := &c.Test
-	first, rest := &t.Primary, &t.Secondary
-	switch {
-	case c.Result == compare.SpreadUnknown:
-		return "give at least 5 runs a side, A and B in turn; below, these two runs as they are"
-	case first.Metrics > 0 && !first.Decidable:
-		s := fmt.Sprintf("the %s %s %d runs a side", number(first.Metrics, "primary metric", "primary metrics"), quantity.Plural(first.Metrics, "needs", "need"), first.Need)
-		if rest.Metrics > 0 {
-			s += fmt.Sprintf(", the other %d need %d", rest.Metrics, rest.Need)
-		}
-		return s
-	case rest.Metrics > 0 && !rest.Decidable:
-		return fmt.Sprintf("%d and %d runs are enough for the %s; the other %d need %d runs a side",
-			c.A.Samples, c.B.Samples, number(first.Metrics, "primary metric", "primary metrics"), rest.Metrics, rest.Need)
+// size is how large a change is, up or down. From 0 it is infinite.
+func size(r *compare.Row) float64 {
+	if r.Ratio == nil {
+		return math.Inf(1)
 	}
-	return ""
-}
-
-func decided(r *compare.Row) bool {
-	return r.Result == compare.Better || r.Result == compare.Worse || r.Result == compare.Changed
+	return math.Abs(math.Log1p(*r.Ratio))
 }
 
 // why lists what differs in how the sides were measured.
@@ -200,192 +215,16 @@ func why(c *compare.Comparison) *section {
 		s.Lead = "plan, server, sysctls, host, engine, version and verdict are the same"
 		return s
 	}
+	const shown = 8
 	s.Lead = "what differs in how they were measured, the most likely cause first"
-	t := s.table(document.First, "", "~")
+	t := s.table(document.First, "", "~A", "~B")
 	for i, cause := range c.Why {
-		t.row(cause.Key, txt("A "+compare.Settings(cause.A)+"; B "+compare.Settings(cause.B))).Level = levelIf(i < 8)
+		t.row(cause.Key, txt(compare.Settings(cause.A)), txt(compare.Settings(cause.B))).Level = levelIf(i < shown)
 	}
-	if n := len(c.Why) - 8; n > 0 {
+	if n := len(c.Why) - shown; n > 0 {
 		s.say(document.First, number(n, "more difference", "more differences")+" of less weight: -v")
 	}
 	return s
-}
-
-// rowsShown is the most rows on a first page besides those of the primary metrics.
-const rowsShown = 10
-
-func comparedRows(c *compare.Comparison) *section {
-	s := begin(document.First, "METRICS", "")
-	single := c.Result == compare.SpreadUnknown
-	columns := []string{"", "A", "B", "difference", "", "95% interval", "p", "Holm", "n"}
-	if single {
-		columns = []string{"", "A", "B", "difference"}
-	} else {
-		s.Lead = "medians of the runs of each side; ~ is noise"
-	}
-	t := s.table(document.First, columns...)
-	more := 0
-	for _, first := range []bool{true, false} {
-		for i := range c.Rows {
-			if r := &c.Rows[i]; r.Primary == first {
-				more += t.compared(r, single, more < rowsShown)
-			}
-		}
-	}
-	if n := more - rowsShown; n > 0 {
-		s.say(document.First, number(n, "more metric differs", "more metrics differ")+": -v")
-	}
-	if !single {
-		s.say(document.First, fmt.Sprintf("p: exact U test; Holm: p corrected for all %d rows; a difference is one of at most %g",
-			c.Test.Primary.Metrics+c.Test.Secondary.Metrics, c.Test.Alpha))
-		s.note("each interval is what the row's own test does not reject at 5% (Hodges-Lehmann); the primary metrics share most of the 5% of the whole table; " +
-			"apart: every run of one side is above every run of the other, but there are too few runs to call it a difference among so many rows")
-	}
-	for i := range c.Rows {
-		if r := &c.Rows[i]; r.Doubt != "" && r.Result != compare.Equal {
-			s.say(levelIf(r.Primary), r.Metric+" may be higher than it says: "+r.Doubt)
-		}
-	}
-	return s
-}
-
-// compared adds a metric's row. room says whether the first page has room for one that is not primary; more is 1 if it belongs there.
-func (t *table) compared(r *compare.Row, single, room bool) (more int) {
-	cells := []document.Value{quantityOf(r, &r.A, r.A.Median), quantityOf(r, &r.B, r.B.Median), txt(difference(r))}
-	if !single {
-		cells = append(cells, txt(resultWord(r)), txt(within(r)), probability(r, r.P), probability(r, r.Corrected), txt(samples(r)))
-	}
-	line := t.row(r.Metric, cells...)
-	switch r.Result {
-	case compare.Better:
-		line.Tone = document.Good
-	case compare.Worse:
-		line.Tone = document.Bad
-	case compare.Equal, compare.Absent:
-		line.Level = document.Data
-	}
-	switch {
-	case r.Primary:
-		line.Level = document.First
-	case decided(r) || r.Result == compare.Undecided || single && r.Result == compare.Single && failure(r):
-		line.Level = levelIf(room)
-		return 1
-	}
-	return 0
-}
-
-// failure reports whether a row counts what should not happen.
-func failure(r *compare.Row) bool {
-	return r.Better == metric.Lower && r.Unit != metric.Micros
-}
-
-func samples(r *compare.Row) string {
-	if r.A.N == r.B.N {
-		return strconv.Itoa(r.A.N)
-	}
-	return fmt.Sprintf("%d+%d", r.A.N, r.B.N)
-}
-
-func resultWord(r *compare.Row) string {
-	switch r.Result {
-	case compare.Noise:
-		return "~"
-	case compare.Equal:
-		return "="
-	case compare.Undecided:
-		return "apart"
-	case compare.Absent, compare.Single:
-		return ""
-	}
-	return r.Result
-}
-
-func probability(r *compare.Row, p *float64) document.Value {
-	if p == nil || r.Result == compare.Equal {
-		return nil
-	}
-	if *p < 0.001 {
-		return document.Text("<0.001")
-	}
-	return document.Text(strconv.FormatFloat(*p, 'f', 3, 64))
-}
-
-// quantityOf is a value of a side's spread.
-func quantityOf(r *compare.Row, s *compare.Spread, v float64) document.Value {
-	if s.N == 0 {
-		return document.Absent(r.Reason)
-	}
-	switch r.Unit {
-	case metric.Micros:
-		return document.Micros(v)
-	case metric.PerSecond:
-		return document.Rate(v)
-	case metric.Share:
-		return document.Share(v)
-	}
-	if v == math.Trunc(v) && math.Abs(v) < 1e15 {
-		return document.Count(int64(v))
-	}
-	return document.Number(v)
-}
-
-// difference prints a row's difference, in percent where A has a value to take it of.
-func difference(r *compare.Row) string {
-	switch {
-	case r.Difference == nil:
-		return ""
-	case r.Ratio != nil:
-		return percent(*r.Ratio)
-	}
-	return signed(r.Unit, *r.Difference)
-}
-
-// within prints a row's interval.
-func within(r *compare.Row) string {
-	switch {
-	case r.Lo == nil || r.Hi == nil || r.Result == compare.Equal:
-		return ""
-	case r.Ratio != nil:
-		return "[" + percent(*r.Lo/r.A.Median) + ", " + percent(*r.Hi/r.A.Median) + "]"
-	}
-	return "[" + signed(r.Unit, *r.Lo) + ", " + signed(r.Unit, *r.Hi) + "]"
-}
-
-// percent prints a share with its sign and three digits.
-func percent(v float64) string {
-	v *= 100
-	digits := 2
-	switch a := math.Abs(v); {
-	case a >= 10_000:
-		return fmt.Sprintf("%+.1g%%", v)
-	case a >= 100:
-		digits = 0
-	case a >= 10:
-		digits = 1
-	}
-	return strings.Replace(fmt.Sprintf("%+.*f%%", digits, v), "+0.00%", "0%", 1)
-}
-
-func signed(unit metric.Unit, v float64) string {
-	sign := "+"
-	switch {
-	case v < 0:
-		sign, v = "-", -v
-	case v == 0:
-		return "0"
-	}
-	switch unit {
-	case metric.Micros:
-		return sign + quantity.Micros(v)
-	case metric.PerSecond:
-		return sign + quantity.PerSecond(v) + "/s"
-	case metric.Share:
-		return sign + quantity.Share(v, 1)
-	}
-	if v == math.Trunc(v) && v < 1e15 {
-		return sign + quantity.Count(int64(v))
-	}
-	return sign + strconv.FormatFloat(v, 'g', 4, 64)
 }
 
 // shiftSection compares whole distributions. Without a spread that is all there is.
@@ -393,9 +232,8 @@ func shiftSection(c *compare.Comparison) *section {
 	if len(c.Shifts) == 0 {
 		return nil
 	}
-	single := c.Result == compare.SpreadUnknown
-	s := begin(levelIf(single), "LATENCY SHIFT", "all samples of a side together; how far runs differ by chance is not in it")
-	t := s.table(document.First, "", "A", "B", "shift", "")
+	s := begin(levelIf(c.Result == compare.SpreadUnknown), "PERCENTILES", "of all samples of a side together; how far runs differ by chance is not in it")
+	t := s.table(document.First, "", "A", "B", "difference", "change")
 	for i := range c.Shifts {
 		sh := &c.Shifts[i]
 		for _, q := range sh.Quantiles {
@@ -410,7 +248,7 @@ func shiftSection(c *compare.Comparison) *section {
 	for i := range c.Shifts {
 		sh := &c.Shifts[i]
 		if sh.Distance > 0 {
-			s.say(levelIf(sh.Latency == "lifecycle"), fmt.Sprintf("%s: farthest apart at %s, which %s of A and %s of B did not exceed",
+			s.say(levelIf(sh.Latency == "lifecycle"), fmt.Sprintf("%s: farthest apart at %s, within which %s of A were done and %s of B",
 				sh.Latency, quantity.Micros(sh.AtUs), quantity.Share(sh.ShareA, 1), quantity.Share(sh.ShareB, 1)))
 		}
 		s.add(document.Distribution{Name: "A " + sh.Latency, Histogram: document.Histogram{Encoded: sh.A.Hdr}},
@@ -439,10 +277,24 @@ func comparedTimeline(c *compare.Comparison) *section {
 			case side.s.Metric == "connections.failed":
 				kind = document.Growth
 			}
-			chart.Series = append(chart.Series, document.Series{Level: document.Detail, Side: side.name, Name: side.s.Metric, Kind: kind, Points: side.s.Points})
+			chart.Series = append(chart.Series, document.Series{Level: document.Detail, Side: side.name, Name: seriesName(side.s.Metric), Kind: kind, Points: side.s.Points})
 		}
 	}
 	s := begin(document.Detail, "TIMELINE", "the median of each interval over the records of a side")
 	s.add(chart)
 	return s
+}
+
+// seriesName is what a timeline calls a metric, as that of a run does.
+func seriesName(name string) string {
+	switch name {
+	case "rate.completed":
+		return "completed/s"
+	case "connections.failed":
+		return "failed"
+	case "time_wait.peak":
+		return "TIME_WAIT"
+	}
+	_, name, _ = strings.Cut(name, ".")
+	return name
 }

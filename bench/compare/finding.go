@@ -133,9 +133,9 @@ func Sentence(f record.Finding) string {
 		return "records of different close policies (" + arg("policies") + ") are compared by force: that alone changes what a lifecycle takes and leaves"
 	case NotValid:
 		if of, _ := f.Args["of"].(int); of == 1 {
-			return arg("side") + " is not valid as a statement about the target (" + arg("limits") + ")"
+			return arg("side") + " is not valid as a statement about the target (limited by " + arg("limits") + ")"
 		}
-		return arg("n") + " of " + arg("of") + " records of " + arg("side") + " " + quantity.Plural(n, "is", "are") + " not valid as a statement about the target (" + arg("limits") + ")"
+		return arg("n") + " of " + arg("of") + " records of " + arg("side") + " " + quantity.Plural(n, "is", "are") + " not valid as a statement about the target (limited by " + arg("limits") + ")"
 	case MixedSide:
 		return arg("side") + "'s own records differ in " + arg("key") + ": " + arg("values") + "; its spread includes that"
 	case GivenTwice:
@@ -143,7 +143,7 @@ func Sentence(f record.Finding) string {
 	case OnBothSides:
 		return arg("names") + quantity.Plural(n, " is", " are") + " on both sides, which hides differences"
 	case NotInterleaved:
-		return "all runs of " + arg("first") + " were before the others: a drift of the host looks like a difference; alternate A and B"
+		return "all of " + arg("first") + " was measured before the other side, so that a drift of the host looks like a difference: measure A and B in turn"
 	}
 	return f.Code
 }

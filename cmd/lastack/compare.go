@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -12,8 +13,7 @@ import (
 
 // compareOptions are the flags of compare.
 type compareOptions struct {
-	format     string
-	verbose    bool
+	printFlags
 	force      bool
 	thresholds []string
 
@@ -34,10 +34,15 @@ since a host changes over time. With one record a side it describes the two.
 A --threshold bounds how far B may be from A: by a sign and a percentage of A's
 value ('lifecycle.p99<+5%'), or by a sign and a difference ('lost<=+0'). The
 exit code is 99 if B misses one. It takes the median of each side, and is met if
-the excess may be chance; of counts of what should not happen it takes the mean,
-and makes no allowance.`,
+noise explains the excess; of counts of what should not happen it takes the
+mean, and makes no allowance.
+
+With -o the suffix of the file's name chooses the format: .html has pictures of
+the differences, of both sides' percentiles and of their timelines, .md is for
+a pull request, .csv is the table of metrics, or another one (--table).`,
 		Example: `  lastack compare before.json after.json
   lastack compare before?.json -- after?.json
+  lastack compare before?.json -- after?.json -o page.html
   lastack compare a?.json -- b?.json --threshold 'lifecycle.p99<+5%' --threshold 'failed_ratio<=+0'`,
 		Args: func(cmd *cobra.Command, args []string) error { return o.divide(cmd, args) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -48,9 +53,8 @@ and makes no allowance.`,
 		},
 	}
 	f := cmd.Flags()
-	f.Var(newChoice(&o.format, report.ComparisonFormats()...), "format", "output format")
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "print the whole report, not only its first page")
-	f.BoolVar(&o.force, "force", false, "compare records of different kinds or close policies too")
+	o.register(f, report.ComparisonFormats())
+	f.BoolVar(&o.force, "force", false, "compare records of different kinds or patterns too")
 	f.StringArrayVar(&o.thresholds, "threshold", nil, "a `BOUND` like '"+metric.ExampleRelative+"': exit 99 if missed (repeatable)")
 	return cmd
 }
@@ -89,6 +93,11 @@ func (o *compareOptions) divide(cmd *cobra.Command, args []string) error {
 }
 
 func (o *compareOptions) compare(cmd *cobra.Command) error {
+	p, err := o.printer(cmd)
+	if err != nil {
+		return err
+	}
+	defer p.close()
 	runsA, err := readRecords(cmd.InOrStdin(), o.a)
 	if err != nil {
 		return err
@@ -115,7 +124,7 @@ func (o *compareOptions) compare(cmd *cobra.Command) error {
 	if err != nil {
 		return usagef("%w", err)
 	}
-	if err := report.RenderComparison(cmd.OutOrStdout(), viewOf(cmd.OutOrStdout(), o.format, o.verbose), c); err != nil {
+	if err := p.print(func(w io.Writer, v report.View) error { return report.RenderComparison(w, v, c) }); err != nil {
 		return err
 	}
 	printMissed(cmd.ErrOrStderr(), c.Thresholds)

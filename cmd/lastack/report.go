@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -15,16 +13,8 @@ import (
 	"lastack/report"
 )
 
-// reportOptions are the flags of report.
-type reportOptions struct {
-	format  string
-	output  string
-	table   string
-	verbose bool
-}
-
 func newReport() *cobra.Command {
-	var o reportOptions
+	var flags printFlags
 	cmd := &cobra.Command{
 		Use:   "report FILE...",
 		Short: "Show saved runs in any format",
@@ -57,75 +47,26 @@ With -o the suffix of the file's name chooses the format: .txt (with -v),
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return o.report(cmd, args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return printReport(cmd, &flags, args) },
 	}
-	fs := cmd.Flags()
-	fs.Var(newChoice(&o.format, report.FormatNames()...), "format", "output format")
-	fs.StringVarP(&o.output, "output", "o", "", "write to this `FILE`, in the format of its suffix, and not to stdout")
-	fs.StringVar(&o.table, "table", "", "print the table of this `NAME`, with --format csv")
-	fs.BoolVarP(&o.verbose, "verbose", "v", false, "print the whole report, not only its first page")
+	flags.register(cmd.Flags(), report.FormatNames())
 	return cmd
 }
 
-func (o *reportOptions) report(cmd *cobra.Command, files []string) error {
-	given := cmd.Flags().Changed
-	if given("output") && (o.output == "" || o.output == "-") {
-		return usagef("--output %q: want a file; without --output the report goes to stdout", o.output)
-	}
-	suffix, err := outputFormat(o.output)
+func printReport(cmd *cobra.Command, flags *printFlags, files []string) error {
+	p, err := flags.printer(cmd)
 	if err != nil {
 		return err
 	}
-	if suffix != "" && given("format") && suffix != o.format {
-		return usagef("--format %s: --output %s is %s by its suffix: leave one of them out", o.format, o.output, suffix)
-	}
-	out, err := openDestination("output", o.output, cmd.ErrOrStderr())
-	if err != nil {
-		return err
-	}
-	defer out.close()
-	v := viewOf(cmd.OutOrStdout(), o.format, o.verbose)
-	if out != nil {
-		v = report.View{Format: cmp.Or(suffix, o.format), Verbose: true}
-	}
-	if given("table") {
-		if v.Format != report.CSV {
-			return usagef("--table %s: only %s prints one table: add --format %s", o.table, report.CSV, report.CSV)
-		}
-		if o.table == "" {
-			return usagef(`--table "": want the name of a table; a name that there is not lists them`)
-		}
-		v.Table = o.table
-	}
+	defer p.close()
 	runs, err := readRecords(cmd.InOrStdin(), files)
 	if err != nil {
 		return err
 	}
-	v.Names = files
-	var b bytes.Buffer
-	switch err := report.Render(&b, v, runs...); {
-	case errors.As(err, new(*report.TableError)):
-		return usagef("--table: %w", err)
-	case err != nil:
-		return err
-	case out != nil:
-		if err := out.write(cmd.Context(), b.Bytes()); err != nil {
-			return fmt.Errorf("the report could not be saved to %s: %w", o.output, err)
-		}
-		return nil
-	}
-	_, err = cmd.OutOrStdout().Write(b.Bytes())
-	return err
-}
-
-// viewOf returns how to show a result on w: in a terminal, as wide as it is, and in colour unless NO_COLOR is set
-// (https://no-color.org).
-func viewOf(w io.Writer, format string, verbose bool) report.View {
-	if c, ok := w.(*checked); ok {
-		w = c.Writer
-	}
-	width := terminalWidth(w)
-	return report.View{Format: format, Verbose: verbose, Width: width, Colour: width > 0 && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	return p.print(func(w io.Writer, v report.View) error {
+		v.Names = files
+		return report.Render(w, v, runs...)
+	})
 }
 
 func readRecords(stdin io.Reader, files []string) ([]*record.Run, error) {

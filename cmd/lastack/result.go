@@ -21,10 +21,9 @@ import (
 
 // resultFlags say how a result is saved, shown and judged.
 type resultFlags struct {
+	viewFlags
 	outputs    []string
-	format     string
 	quiet      bool
-	verbose    bool
 	thresholds []string
 
 	bounds []metric.Threshold
@@ -35,8 +34,7 @@ type resultFlags struct {
 // register adds the flags. example is a threshold for the help text.
 func (f *resultFlags) register(fs *pflag.FlagSet, example string) {
 	fs.StringArrayVarP(&f.outputs, "output", "o", nil, "save the run record to this `FILE`, or what its suffix names (repeatable)")
-	fs.Var(newChoice(&f.format, report.FormatNames()...), "format", "output format")
-	fs.BoolVarP(&f.verbose, "verbose", "v", false, "print the whole report, not only its first page")
+	f.viewFlags.register(fs, report.FormatNames())
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "no progress rows on stderr")
 	fs.StringArrayVar(&f.thresholds, "threshold", nil, "a `BOUND` like '"+example+"': exit 99 if missed (repeatable)")
 }
@@ -96,7 +94,7 @@ func printMissed(stderr io.Writer, thresholds []record.ThresholdResult) {
 
 // print shows the result; for jsonl, only the lines that have not been printed yet. EPIPE is not an error: the reader has seen enough.
 func (f *resultFlags) print(w io.Writer, run *record.Run) error {
-	v := viewOf(w, f.format, f.verbose)
+	v := f.view(w)
 	if len(f.outputs) == 0 {
 		v.Hint = "-o FILE saves it"
 	}

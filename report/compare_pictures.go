@@ -1,0 +1,5 @@
+package report
+
+import "lastack/bench/compare"
+
+func comparedPictures(c *compare.Comparison) *section { return nil }

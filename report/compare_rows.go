@@ -5,12 +5,12 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 
 	"lastack/bench/compare"
 	"lastack/bench/metric"
 	"lastack/bench/quantity"
 	"lastack/report/document"
+	"lastack/report/text"
 )
 
 // rowsShown is the most rows on a first page besides those of the primary metrics.
@@ -21,17 +21,24 @@ func comparedRows(c *compare.Comparison) *section {
 	single := c.Result == compare.SpreadUnknown
 	columns := []string{"", "A", "B", "change"}
 	if !single {
-		columns = append(columns, "", "95% interval", "p", "p, Holm", "n")
+		columns = append(columns, "", "95% interval", "p", "n", "p, Holm", "from", "to")
 		s.Lead = "medians of " + samplesOf(c) + "; ~ is noise"
 	}
-	t := s.table(document.First, columns...)
-	if !single {
-		// What a first page has no room for: who wants the corrected p has it in a file, and the samples are those of the lead.
-		t.Columns[7].Level = document.Data
-		if !slices.ContainsFunc(c.Rows, func(r compare.Row) bool {
-			return r.A.N > 0 && r.A.N != c.A.Samples || r.B.N > 0 && r.B.N != c.B.Samples
-		}) {
-			t.Columns[8].Level = document.Data
+	t := s.table(document.First, append(columns, "difference")...)
+	for i := range t.Columns {
+		switch t.Columns[i].Name {
+		case "p, Holm", "from", "to", "difference":
+			t.Columns[i].Level = document.Data
+		case "95% interval":
+			if !slices.ContainsFunc(c.Rows, func(r compare.Row) bool { return within(&r) != "" }) {
+				t.Columns[i].Level = document.Data
+			}
+		case "n": // the lead has that of most rows
+			if !slices.ContainsFunc(c.Rows, func(r compare.Row) bool {
+				return r.A.N > 0 && r.A.N != c.A.Samples || r.B.N > 0 && r.B.N != c.B.Samples
+			}) {
+				t.Columns[i].Level = document.Data
+			}
 		}
 	}
 	more := 0
@@ -61,9 +68,12 @@ func comparedRows(c *compare.Comparison) *section {
 
 // compared adds a metric's row. room says whether the first page has room for one that is not primary; more is 1 if it belongs there.
 func (t *table) compared(r *compare.Row, single, room bool) (more int) {
-	cells := []document.Value{quantityOf(r, &r.A, r.A.Median), quantityOf(r, &r.B, r.B.Median), txt(difference(r))}
+	cells := []document.Value{quantityOf(r, &r.A, r.A.Median), quantityOf(r, &r.B, r.B.Median), changed(r)}
 	if !single {
-		cells = append(cells, txt(resultWord(r)), txt(within(r)), probability(r, r.P), probability(r, r.Corrected), txt(samples(r)))
+		cells = append(cells, txt(resultWord(r)), txt(within(r)), probability(r, r.P), txt(samples(r)), probability(r, r.Corrected), part(r.RatioLo), part(r.RatioHi))
+	}
+	if r.Difference != nil {
+		cells = append(cells, quantityOf(r, &r.A, *r.Difference))
 	}
 	line := t.row(r.Metric, cells...)
 	switch r.Result {
@@ -118,10 +128,14 @@ func probability(r *compare.Row, p *float64) document.Value {
 	if p == nil || r.Result == compare.Equal {
 		return nil
 	}
-	if *p < 0.001 {
-		return document.Text("<0.001")
+	return document.Chance(*p)
+}
+
+func part(v *float64) document.Value {
+	if v == nil {
+		return nil
 	}
-	return document.Text(strconv.FormatFloat(*p, 'f', 3, 64))
+	return document.Change(*v)
 }
 
 // quantityOf is a value of a side's spread.
@@ -143,16 +157,18 @@ func quantityOf(r *compare.Row, s *compare.Spread, v float64) document.Value {
 	return document.Number(v)
 }
 
-// difference prints a row's difference, in percent where A has a value to take it of.
-func difference(r *compare.Row) string {
+// changed is a row's difference, as a part of A where that is above 0.
+func changed(r *compare.Row) document.Value {
 	switch {
-	case r.Difference == nil:
-		return ""
 	case r.Ratio != nil:
-		return percent(*r.Ratio)
+		return document.Change(*r.Ratio)
+	case r.Difference == nil:
+		return nil
 	}
-	return signed(r.Unit, *r.Difference)
+	return txt(signed(r.Unit, *r.Difference))
 }
+
+func difference(r *compare.Row) string { return text.Value(changed(r)) }
 
 // within prints a row's interval. What has no bound is at least, or at most, the other.
 func within(r *compare.Row) string {
@@ -171,25 +187,7 @@ func within(r *compare.Row) string {
 	return "[" + print(*lo) + ", " + print(*hi) + "]"
 }
 
-// percent prints a share with its sign and three digits.
-func percent(v float64) string {
-	v *= 100
-	digits := 2
-	switch a := math.Abs(v); {
-	case a >= 1000:
-		unit := math.Pow(10, math.Floor(math.Log10(a))-2)
-		return "+" + quantity.Count(int64(min(math.Round(v/unit)*unit, 1e18))) + "%"
-	case a >= 100:
-		digits = 0
-	case a >= 10:
-		digits = 1
-	}
-	s := fmt.Sprintf("%+.*f%%", digits, v)
-	if strings.Trim(s, "+-0.%") == "" {
-		return "0%"
-	}
-	return s
-}
+func percent(v float64) string { return text.Value(document.Change(v)) }
 
 func signed(unit metric.Unit, v float64) string {
 	sign := "+"

@@ -221,6 +221,10 @@ func amount(v document.Value) (unit, cell string) {
 		return "_s", text.Exact(float64(v))
 	case document.Share:
 		return "_share", text.Exact(float64(v))
+	case document.Change:
+		return "_share", text.Exact(float64(v))
+	case document.Chance:
+		return "", text.Exact(float64(v))
 	case document.Usage:
 		return "_share", text.Exact(float64(v))
 	case document.Number:

@@ -18,6 +18,10 @@ type (
 	Since float64
 	// Share is a part of a whole, from 0 to 1.
 	Share float64
+	// Change is the part by which something grew: -0.1 is 10 % less.
+	Change float64
+	// Chance is a probability.
+	Chance float64
 	// Usage is a part of a limit, which it may exceed.
 	Usage float64
 	// Number is one without a unit.
@@ -35,6 +39,8 @@ func (Rate) value()   {}
 func (Micros) value() {}
 func (Since) value()  {}
 func (Share) value()  {}
+func (Change) value() {}
+func (Chance) value() {}
 func (Usage) value()  {}
 func (Number) value() {}
 func (Range) value()  {}

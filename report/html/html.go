@@ -180,7 +180,7 @@ func (p *page) glance(d *document.Section, s section) {
 	}
 	for _, b := range d.Blocks {
 		if t, ok := b.(*document.Table); ok && t.Level == document.First {
-			if g := newGrid(firstOf(t)); g != nil {
+			if g := newGrid(upTo(t, document.First)); g != nil {
 				s.Blocks, s.Warnings = []block{{Table: g}}, nil
 				p.Tables = append(p.Tables, s)
 			}
@@ -189,22 +189,23 @@ func (p *page) glance(d *document.Section, s section) {
 	}
 }
 
-// firstOf is the part of a table that is on the first page.
-func firstOf(t *document.Table) *document.Table {
+// upTo is the part of a table that is on the first page, or on any.
+func upTo(t *document.Table, level document.Level) *document.Table {
+	shown := func(l document.Level) bool { return l == document.First || l == level }
 	out := &document.Table{Level: t.Level}
 	for _, c := range t.Columns {
-		if c.Level == document.First {
+		if shown(c.Level) {
 			out.Columns = append(out.Columns, c)
 		}
 	}
 	for _, r := range t.Rows {
-		if r.Level != document.First {
+		if !shown(r.Level) {
 			continue
 		}
 		cells := r.Cells
 		r.Cells = nil
 		for i, v := range cells {
-			if i < len(t.Columns) && t.Columns[i].Level == document.First {
+			if i >= len(t.Columns) || shown(t.Columns[i].Level) {
 				r.Cells = append(r.Cells, v)
 			}
 		}

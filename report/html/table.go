@@ -40,6 +40,7 @@ type cell struct {
 }
 
 func newGrid(t *document.Table) *grid {
+	t = upTo(t, document.Detail)
 	if len(t.Rows) == 0 || len(t.Columns) == 0 {
 		return nil
 	}

@@ -186,7 +186,7 @@ func (w *writer) narrow(cols []column, rows []document.Row) {
 		return
 	}
 	for i := range rows {
-		name, _, _ := parts(cellOf(&rows[i], cols[0].cellAt))
+		name, _, _ := Parts(cellOf(&rows[i], cols[0].cellAt))
 		if utf8.RuneCountInString(name)+2*rows[i].Indent > rest {
 			long++
 		}

@@ -1,6 +1,7 @@
 package text
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -33,6 +34,13 @@ func Parts(v document.Value) (number, unit string, isText bool) {
 		return spaced(quantity.Since(float64(v)))
 	case document.Share:
 		return spaced(quantity.Share(float64(v), 1))
+	case document.Change:
+		return percent(float64(v)), "", false
+	case document.Chance:
+		if v < 0.001 {
+			return "<0.001", "", false
+		}
+		return strconv.FormatFloat(float64(v), 'f', 3, 64), "", false
 	case document.Usage:
 		return spaced(quantity.Usage(float64(v), 1))
 	case document.Number:
@@ -46,6 +54,28 @@ func Parts(v document.Value) (number, unit string, isText bool) {
 		return "-", "", true
 	}
 	return "", "", true
+}
+
+// percent prints a change with its sign and three digits.
+func percent(v float64) string {
+	v *= 100
+	digits := 2
+	switch a := math.Abs(v); {
+	case a >= 1000:
+		unit := math.Pow(10, math.Floor(math.Log10(min(a, 1e18)))-2)
+		s := quantity.Count(int64(min(math.Round(a/unit)*unit, 1e18))) + "%"
+		if v < 0 {
+			return "-" + s
+		}
+		return "+" + s
+	case a >= 100:
+		digits = 0
+	case a >= 10:
+		digits = 1
+	case a < 0.005:
+		return "0%"
+	}
+	return fmt.Sprintf("%+.*f%%", digits, v)
 }
 
 // Exact prints a number in full, for programs. What is none, a gap, is empty.

@@ -2,7 +2,10 @@
 // values. A printer lays it out without knowing about run records.
 package document
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Document is a report.
 type Document struct {
@@ -50,6 +53,20 @@ type Section struct {
 	Level Level
 	// Blocks are Facts, Lists, Notes, Tables, Pictures, Charts, Quotes and Distributions.
 	Blocks []Block
+}
+
+// Heading is the title of a section where a heading looks different from text, so that it needs no capitals.
+func Heading(title string) string {
+	if strings.ContainsAny(title, "_") || title == "CPU" || strings.HasPrefix(title, "TCP") {
+		if rest, ok := strings.CutPrefix(title, "TCP "); ok {
+			return "TCP " + strings.ToLower(rest)
+		}
+		return title
+	}
+	if title == "" {
+		return ""
+	}
+	return title[:1] + strings.ToLower(title[1:])
 }
 
 // Warning is a doubt.

@@ -94,7 +94,7 @@ type key struct {
 // Print writes documents, below each other, as a file.
 func Print(w io.Writer, docs ...*document.Document) error {
 	t, err := template.New("file").Funcs(template.FuncMap{
-		"clean": text.Clean, "code": code, "command": command, "name": title, "since": func(s float64) string { return text.Value(document.Since(s)) },
+		"clean": text.Clean, "code": code, "command": command, "name": document.Heading, "since": func(s float64) string { return text.Value(document.Since(s)) },
 	}).Parse(fileText)
 	if err != nil {
 		return err
@@ -297,18 +297,4 @@ func tone(t document.Tone) string {
 		return "bad"
 	}
 	return ""
-}
-
-// title is that of a section, which a page of text writes in capitals.
-func title(s string) string {
-	if strings.ContainsAny(s, "_") || s == "CPU" || strings.HasPrefix(s, "TCP") {
-		if rest, ok := strings.CutPrefix(s, "TCP "); ok {
-			return "TCP " + strings.ToLower(rest)
-		}
-		return s
-	}
-	if s == "" {
-		return ""
-	}
-	return s[:1] + strings.ToLower(s[1:])
 }

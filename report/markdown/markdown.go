@@ -3,6 +3,7 @@
 package markdown
 
 import (
+	"cmp"
 	"html"
 	"io"
 	"slices"
@@ -18,13 +19,14 @@ const (
 	openLines = 44
 )
 
-// limits bounds what a page shows: the items of a list, the events of a chart, and the rows of a table.
-type limits struct{ items, events, rows int }
+// limits bounds what a page shows: the items of a list, the events and the series of a chart, and the rows of a table.
+type limits struct{ items, events, series, rows int }
 
 // squeezes are the limits of which the first is taken with which a page fits.
 func squeezes() []limits {
 	return []limits{
-		{5, 16, 16}, {4, 12, 14}, {3, 10, 12}, {3, 8, 10}, {3, 6, 8}, {2, 5, 7}, {2, 4, 6}, {2, 3, 5}, {1, 3, 4}, {1, 2, 3}, {1, 1, 2}, {1, 1, 1},
+		{5, 16, 12, 16}, {4, 12, 6, 14}, {4, 10, 3, 12}, {3, 8, 3, 10}, {3, 8, 0, 14}, {3, 7, 0, 12}, {3, 6, 0, 10}, {3, 5, 0, 8}, {2, 5, 0, 7}, {2, 4, 0, 6},
+		{2, 3, 0, 5}, {1, 3, 0, 4}, {1, 2, 0, 3}, {1, 1, 0, 2}, {1, 1, 0, 1},
 	}
 }
 
@@ -44,33 +46,38 @@ func Write(w io.Writer, doc *document.Document) error {
 	return err
 }
 
-// folded is what the open part lacks, as far as it fits so many lines: first what has a chart, then what has a table.
+// folded is what the open part lacks, as far as it fits so many lines: first the command, then what has a chart, then what has a table.
 func folded(doc *document.Document, room int) []string {
 	const frame = 6 // the lines around it
 	room -= frame
 	parts := make([][]string, len(doc.Sections))
 	has := make([]bool, len(doc.Sections))
-	for _, want := range []string{"over time", "| --", ""} {
+	for _, want := range []string{"**command**", "over time", "| --", ""} {
+		matches := func(line string) bool { return strings.Contains(line, want) }
 		for i := range doc.Sections {
-			p := &page{doc: doc, limits: limits{6, 10, 10}, folded: true}
-			p.section(&doc.Sections[i])
-			p.blank()
-			parts[i] = p.lines
-			matches := func(line string) bool { return strings.Contains(line, want) }
-			if !has[i] && doc.Sections[i].Title != "" && slices.ContainsFunc(p.lines, matches) && len(p.lines) <= room {
-				has[i] = true
-				room -= len(p.lines)
+			for _, l := range []limits{{6, 10, 10, 10}, {4, 8, 6, 8}, {3, 5, 3, 5}} {
+				if has[i] {
+					break
+				}
+				p := &page{doc: doc, limits: l, folded: true}
+				p.section(&doc.Sections[i])
+				p.blank()
+				parts[i] = p.lines
+				if slices.ContainsFunc(p.lines, matches) && len(p.lines) <= room {
+					has[i] = true
+					room -= len(p.lines)
+				}
 			}
 		}
 	}
 	var titles, inside, left []string
 	for i, lines := range parts {
-		title := doc.Sections[i].Title
+		title := cmp.Or(document.Heading(doc.Sections[i].Title), "How it was run")
 		switch {
 		case has[i]:
 			titles = append(titles, html.EscapeString(text.Clean(title))) // in HTML, where Markdown's escapes mean nothing
 			inside = append(inside, lines...)
-		case len(lines) > 0 && title != "":
+		case len(lines) > 0:
 			left = append(left, escape(title))
 		}
 	}
@@ -90,7 +97,9 @@ type page struct {
 	limits limits
 	// folded pages have what others leave out.
 	folded bool
-	lines  []string
+	// flat has no items below items.
+	flat  bool
+	lines []string
 }
 
 func (p *page) add(lines ...string) { p.lines = append(p.lines, lines...) }
@@ -116,12 +125,64 @@ func (p *page) open() {
 		title = p.doc.Name + ": " + title
 	}
 	p.add("### "+escape(title), "", paragraph(p.doc.Asked))
-	for i := range p.doc.Sections {
-		if s := &p.doc.Sections[i]; s.Level == document.First {
-			p.section(s)
+	for _, rank := range []int{0, 1, 2} {
+		for i := range p.doc.Sections {
+			s := &p.doc.Sections[i]
+			switch {
+			case s.Level != document.First || rankOf(s) != rank:
+			case rank == 0:
+				p.context(s)
+			default:
+				p.section(s)
+			}
 		}
 	}
 }
+
+// rankOf orders sections: what continues the title, what a reader looks for first, and the rest.
+func rankOf(s *document.Section) int {
+	switch {
+	case s.Title == "":
+		return 0
+	case slices.Contains(results(), s.ID):
+		return 1
+	}
+	return 2
+}
+
+// context prints a section without a title: its facts are a line.
+func (p *page) context(s *document.Section) {
+	var facts []string
+	for _, b := range s.Blocks {
+		if f, ok := b.(document.Fact); ok {
+			if p.shows(f.Level) {
+				facts = append(facts, fact(f))
+			}
+			continue
+		}
+		p.blank()
+		p.block(b)
+	}
+	if len(facts) > 0 {
+		p.blank()
+		p.add(strings.Join(facts, " · "))
+	}
+}
+
+// fact is a text with its name.
+func fact(f document.Fact) string {
+	words := escape(cmp.Or(f.Brief, f.Text))
+	if f.Command {
+		words = code(f.Text)
+	}
+	if name := strong(f.Name); name != "" {
+		return name + " " + words
+	}
+	return begin(words)
+}
+
+// results lists the sections that a reader looks for first.
+func results() []string { return []string{"score", "result", "verdict", "thresholds"} }
 
 // section begins with a line for its title, which is left out of an empty one. Sections of one line stand together, as a list.
 func (p *page) section(s *document.Section) {
@@ -132,7 +193,7 @@ func (p *page) section(s *document.Section) {
 	before := len(p.lines)
 	isNew := !p.folded || s.Level == document.Detail // or the open part has its lead
 	if s.Title != "" {
-		head := "**" + escape(s.Title) + "**"
+		head := strong(document.Heading(s.Title))
 		if lead := escape(s.Lead); lead != "" && isNew {
 			if s.Tone == document.Bad {
 				lead = "**" + lead + "**"
@@ -142,14 +203,30 @@ func (p *page) section(s *document.Section) {
 		p.item(head)
 	}
 	after := len(p.lines)
+	p.flat = s.Title == ""
 	for _, b := range s.Blocks {
 		p.block(b)
 	}
+	p.flat = false
 	switch {
-	case len(p.lines) > after:
-	case !isNew, s.Lead == "":
-		p.lines = p.lines[:before]
+	case len(p.lines) == after:
+		if !isNew || s.Lead == "" {
+			p.lines = p.lines[:before]
+		}
+	case after > before && p.lines[after] == "": // the head of a table is no item
+		head := strings.TrimPrefix(p.lines[after-1], "- ")
+		if p.lines[after-1] = head; after > 1 && p.lines[after-2] != "" {
+			p.lines = slices.Insert(p.lines, after-1, "")
+		}
 	}
+}
+
+// strong makes text from elsewhere bold, or nothing if it is empty.
+func strong(s string) string {
+	if s = escape(s); s == "" {
+		return ""
+	}
+	return "**" + s + "**"
 }
 
 // item adds an item of a list, which ends what stands before it if that is something else.
@@ -162,7 +239,7 @@ func (p *page) item(words string) {
 
 // sub adds an item below an item, if there is one.
 func (p *page) sub(words string) {
-	if p.inList() {
+	if p.inList() && !p.flat {
 		p.add("  - " + words)
 	} else {
 		p.item(words)
@@ -183,7 +260,7 @@ func (p *page) warnings(s *document.Section) {
 	if len(texts) == 0 {
 		return
 	}
-	p.item("**" + escape(s.Title) + "**")
+	p.item(strong(document.Heading(s.Title)))
 	for i, t := range texts {
 		if i == p.limits.items {
 			p.sub(more(len(texts) - i))
@@ -197,11 +274,7 @@ func (p *page) block(b document.Block) {
 	switch b := b.(type) {
 	case document.Fact:
 		if p.shows(b.Level) {
-			words := b.Text
-			if b.Brief != "" {
-				words = b.Brief
-			}
-			p.sub("**" + escape(b.Name) + "** " + escape(words))
+			p.sub(fact(b))
 		}
 	case document.List:
 		if !p.shows(b.Level) {
@@ -212,15 +285,19 @@ func (p *page) block(b document.Block) {
 				p.sub(more(len(b.Findings) - i))
 				return
 			}
-			p.sub(escape(b.Name) + ": " + escape(f.Sentence))
+			words := escape(b.Name) + ": " + escape(f.Sentence)
+			if f.Command != "" {
+				words += ": " + code(f.Command)
+			}
+			p.sub(words)
 		}
 	case document.Note:
 		if p.shows(b.Level) {
-			words := paragraph(b.Text)
 			if b.Tone == document.Bad || b.Doubt {
-				words = "**" + words + "**"
+				p.sub(strong(b.Text))
+			} else {
+				p.sub(paragraph(b.Text))
 			}
-			p.sub(words)
 		}
 	case *document.Table:
 		if p.shows(b.Level) {
@@ -257,7 +334,7 @@ func (p *page) chart(c *document.Chart) {
 			series = append(series, s)
 		}
 	}
-	series, left = cut(series, p.limits.rows, func(document.Series) (main, head bool) { return false, false })
+	series, left = cut(series, p.limits.series, func(document.Series) (main, head bool) { return false, false })
 	rows = nil
 	for i := range series {
 		s := &series[i]
@@ -297,8 +374,35 @@ func (p *page) table(t *document.Table) {
 		}
 		rows = append(rows, cells)
 	}
+	if strings.Join(heads, "") == "" {
+		p.words(rows, left)
+		return
+	}
 	p.grid(heads, right, rows, left)
 }
+
+// words prints the rows of a table without names of columns as items, since a table of Markdown needs a head.
+func (p *page) words(rows [][]string, left int) {
+	for _, r := range rows {
+		cells := slices.DeleteFunc(r, func(s string) bool { return s == "" })
+		for i, c := range cells {
+			cells[i] = strings.ReplaceAll(c, indent, "")
+		}
+		switch len(cells) {
+		case 0:
+		case 1:
+			p.sub(begin(cells[0]))
+		default:
+			p.sub(begin(cells[0]) + ": " + strings.Join(cells[1:], ", "))
+		}
+	}
+	if left > 0 {
+		p.sub(more(left))
+	}
+}
+
+// indent begins the name of a row that belongs to one above.
+const indent = "&nbsp;&nbsp;"
 
 // cell prints a cell. Where a whole row has no values, it says why.
 func cell(r *document.Row, i int) string {
@@ -313,7 +417,7 @@ func cell(r *document.Row, i int) string {
 	if words != "" && (r.Tone == document.Bad || len(r.Cells) == 1) {
 		words = "**" + words + "**"
 	}
-	return strings.Repeat("&nbsp;", 2*min(r.Indent, 8)) + words
+	return strings.Repeat(indent, min(r.Indent, 8)) + words
 }
 
 // grid prints a table, of which so many rows are left out. A table needs a head.

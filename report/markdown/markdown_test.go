@@ -20,6 +20,10 @@ func TestEscape(t *testing.T) {
 		{"www.e.example WWW.e", `www\.e.example WWW\.e`},
 		{"@all me@e.example", "@&#8203;all me@&#8203;e.example"},
 		{"#1 GH-2 gh-3", "#&#8203;1 GH-&#8203;2 gh-&#8203;3"},
+		{"octo/repo#1 octo/repo@5c6db61 5c6db61f x5c6db61 5c6db61x 123456 1234567-dirty", "octo/repo#&#8203;1 octo/repo@&#8203;5c6db6&#8203;1 5c6db6&#8203;1f x5c6db61 5c6db61x 123456 123456&#8203;7-dirty"},
+		{"0123456789abcdef", "012345&#8203;6789ab&#8203;cdef"},
+		{":tada: a:+1: 127.0.0.1:80: 2001:db8:100:1::2 12:30:05 a: b:", ":&#8203;tada: a:&#8203;+1: 127.0.0.1:80: 2001:&#8203;db8:&#8203;100:1::2 12:30:05 a: b:"},
+		{"%1 %x 5 % 5%", "%&#8203;1 %&#8203;x 5 % 5%"},
 		{"$x$", "<span>$</span>x<span>$</span>"},
 		{`\`, `\\`},
 		{"  a\nb\tc  ", "a b c"},
@@ -33,6 +37,7 @@ func TestEscape(t *testing.T) {
 	for _, tt := range []struct{ in, want string }{
 		{"- x", `\- x`},
 		{"+ x", `\+ x`},
+		{"/close", `\/close`},
 		{"===", `\===`},
 		{"1. x", `1\. x`},
 		{"12) x", `12\) x`},
@@ -46,6 +51,19 @@ func TestEscape(t *testing.T) {
 	} {
 		if got := paragraph(tt.in); got != tt.want {
 			t.Errorf("paragraph(%q) = %q, want %q", tt.in, got, tt.want)
+		}
+	}
+}
+
+func TestCode(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{
+		{"lastack run --close server:fin", "`lastack run --close server:fin`"},
+		{" a `b` ``c", "``` a `b` ``c ```"},
+		{"a\nb\x1b", "`a b\\x1b`"},
+		{" ", ""},
+	} {
+		if got := code(tt.in); got != tt.want {
+			t.Errorf("code(%q) = %q, want %q", tt.in, got, tt.want)
 		}
 	}
 }

@@ -149,6 +149,11 @@ func TestHTMLNumbers(t *testing.T) {
 			"p50 (µs)": func(iv *record.Interval) string { return micros(iv.P50Us) },
 		},
 		"p-states-client": {}, "p-states-server": {},
+		"p-exchanges":   {"exchanges": func(iv *record.Interval) string { return count(iv.Requests) }},
+		"p-in-flight":   {"in flight": func(iv *record.Interval) string { return count(iv.InFlight) }},
+		"p-descriptors": {"open": func(iv *record.Interval) string { return count(int64(iv.Fds)) }},
+		"p-orphans":     {"orphans": func(iv *record.Interval) string { return count(int64(iv.Orphans)) }},
+		"p-failures":    {}, "p-trouble": {},
 	}
 	for _, state := range stateOrder() {
 		timeline["p-states-client"][state] = func(iv *record.Interval) string { return count(int64(iv.Client[state])) }
@@ -158,6 +163,26 @@ func TestHTMLNumbers(t *testing.T) {
 	for _, name := range recorded(t) {
 		run := sample(t, name)
 		page := htmlPage(t, run)
+		for i := range run.Timeline {
+			for outcome := range run.Timeline[i].Failures {
+				timeline["p-failures"][outcome] = func(iv *record.Interval) string { return count(iv.Failures[outcome]) }
+			}
+			for name := range run.Timeline[i].Counters {
+				timeline["p-trouble"][name] = func(iv *record.Interval) string { return count(iv.Counters[name]) }
+			}
+		}
+		// Of a rate that goes evenly from one to another, this is due in an interval.
+		before := 0.0
+		due := make(map[*record.Interval]string)
+		for i := range run.Timeline {
+			iv := &run.Timeline[i]
+			g, seconds := run.Plan.Groups[0], float64(run.Plan.DurationNs)/1e9
+			from, to := before, min(iv.TS, seconds)
+			at := func(t float64) float64 { return g.RateFrom + (g.RateTo-g.RateFrom)*t/seconds }
+			due[iv] = exact(math.Round(1e3*max(0, to-from)*(at(from)+at(to))/2) / 1e3)
+			before = iv.TS
+		}
+		timeline["p-rate"]["asked for"] = func(iv *record.Interval) string { return due[iv] }
 		for id, columns := range timeline {
 			heads, rows := figureData(t, page, id)
 			if heads == nil {
@@ -178,6 +203,19 @@ func TestHTMLNumbers(t *testing.T) {
 			}
 			if d := cmp.Diff(want, rows); d != "" {
 				t.Errorf("%s, %s (-record +page):\n%s", name, id, d)
+			}
+		}
+		if heads, rows := figureData(t, page, "p-limits"); heads != nil {
+			o := &run.Pressure
+			for _, r := range rows {
+				want := map[string][2]int64{
+					"local ports": {int64(o.Ports.PeakInUse), int64(o.Ports.Available)}, "TIME_WAIT buckets": {o.TWBuckets.Peak, o.TWBuckets.Limit},
+					"accept queue": {int64(o.AcceptQueuePeak), int64(o.Backlog)}, "descriptors": {int64(o.Fds.Peak), o.Fds.Limit},
+				}[r[0]]
+				seen["p-limits "+r[0]] = true
+				if d := cmp.Diff([]string{r[0], count(want[0]), count(want[1] - want[0])}, r); d != "" {
+					t.Errorf("%s, p-limits (-record +page):\n%s", name, d)
+				}
 			}
 		}
 		heads, rows := figureData(t, page, "p-percentiles")
@@ -222,7 +260,8 @@ func TestHTMLNumbers(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"p-rate opened", "p-states-client ESTABLISHED", "p-latency p99 (µs)", "p-ports in use", "p-time-wait client", "p-requests lost", "p-connects refused", "p-ends by RST"} {
+	for _, want := range []string{"p-rate opened", "p-states-client ESTABLISHED", "p-latency p99 (µs)", "p-ports in use", "p-time-wait client", "p-requests lost", "p-connects refused", "p-ends by RST",
+		"p-rate asked for", "p-in-flight in flight", "p-trouble TcpRetransSegs", "p-limits local ports"} {
 		if !seen[want] {
 			t.Errorf("no sample shows %s", want)
 		}

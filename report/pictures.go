@@ -1,9 +1,11 @@
 package report
 
 import (
+	"cmp"
 	"math"
+	"slices"
+	"time"
 
-	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/report/document"
 	"lastack/sockstate"
@@ -21,6 +23,39 @@ func pictures(all ...*document.Picture) *section {
 		return nil
 	}
 	return s
+}
+
+// fewIntervals is the least number of intervals whose course a picture shows. Those shorter than half of the longest do not count: the
+// last one of a run ends with it.
+const fewIntervals = 3
+
+// sampled reports whether a run has enough intervals for pictures over time.
+func sampled(run *record.Run) bool {
+	before, longest := 0.0, 0.0
+	var lengths []float64
+	for i := range run.Timeline {
+		at := finite(run.Timeline[i].TS)
+		lengths = append(lengths, at-before)
+		longest, before = max(longest, at-before), at
+	}
+	full := 0
+	for _, l := range lengths {
+		if l*2 >= longest {
+			full++
+		}
+	}
+	return full >= fewIntervals
+}
+
+// sampleMore says by which interval such a run has pictures over time, unless it is too short for any.
+func sampleMore(run *record.Run) string {
+	for _, every := range []time.Duration{time.Second, 500 * time.Millisecond, 200 * time.Millisecond, 100 * time.Millisecond, 50 * time.Millisecond, 20 * time.Millisecond, 10 * time.Millisecond} {
+		if 20*every.Seconds() <= run.ElapsedS {
+			return "How the run went over time is not drawn: its record has " + number(len(run.Timeline), "interval", "intervals") +
+				". With --interval " + every.String() + " it would be."
+		}
+	}
+	return ""
 }
 
 // over begins a picture of the timeline.
@@ -65,83 +100,21 @@ func curve(p *document.Picture, run *record.Run, name string, unit document.Unit
 	}
 }
 
-// runPictures draws how a run went.
-func runPictures(run *record.Run) *section {
-	if len(run.Timeline) == 0 {
-		return pictures(percentiles(run), cpuPicture(run))
-	}
-	return pictures(
-		ratePicture(run),
-		statesPicture(run, "client", func(iv *record.Interval) map[string]int { return iv.Client }),
-		statesPicture(run, "server", func(iv *record.Interval) map[string]int { return iv.Server }),
-		portsPicture(run), timeWaitPicture(run),
-		latencyPicture(run), percentiles(run),
-		queuePicture(run), memoryPicture(run), cpuPicture(run),
-	)
-}
-
-func ratePicture(run *record.Run) *document.Picture {
-	p := over(run, "p-rate", "Rate", "Connections opened, completed and failed per second in each interval.", document.Lines, document.PerSecond)
-	curve(p, run, "opened", document.Things, 1, func(iv *record.Interval) float64 { return float64(iv.Opened) })
-	curve(p, run, "completed", document.Things, 3, func(iv *record.Interval) float64 { return float64(iv.Completed) })
-	curve(p, run, "failed", document.Things, 2, func(iv *record.Interval) float64 { return float64(iv.Failed) })
-	if run.Rate.TargetPerS > 0 {
-		name := "asked for"
-		if g := run.Plan.Groups; len(g) > 0 && g[0].RateFrom != g[0].RateTo {
-			name = "asked for on average"
-		}
-		p.Limits = append(p.Limits, document.Limit{Name: name, At: run.Rate.TargetPerS})
-	}
-	return p
-}
-
-// stateHues gives each state the same colour in all pictures.
-var stateHues = map[string]int{
-	"ESTABLISHED": 1, "CLOSE_WAIT": 2, "TIME_WAIT": 3, "LAST_ACK": 4, "SYN_RECV": 5, "SYN_SENT": 5, "FIN_WAIT_1": 6, "FIN_WAIT_2": 7, "CLOSING": 8,
-}
-
-// statesPicture stacks the states of a side, without TIME_WAIT, which would press the others to the ground.
-func statesPicture(run *record.Run, side string, of func(*record.Interval) map[string]int) *document.Picture {
-	p := over(run, "p-states-"+side, "TCP states, "+side, "Sockets of the "+side+" by state at the end of each interval, on top of each other, without TIME_WAIT.", document.Areas, document.Things)
-	seen, _ := statesOf(run.Timeline, of)
-	for _, state := range seen {
-		if state != "TIME_WAIT" {
-			curve(p, run, state, document.Things, stateHues[state], func(iv *record.Interval) float64 { return float64(of(iv)[state]) })
+// named adds curves of counts with names, those with most in all first, and not more than can be told apart.
+func named(p *document.Picture, run *record.Run, of func(*record.Interval) map[string]int64) {
+	sums := make(map[string]int64)
+	for i := range run.Timeline {
+		for name, n := range of(&run.Timeline[i]) {
+			if n > 0 {
+				sums[name] += min(n, math.MaxInt64/2-sums[name]) // a damaged record's may not overflow
+			}
 		}
 	}
-	return p
-}
-
-func portsPicture(run *record.Run) *document.Picture {
-	p := over(run, "p-ports", "Local ports", "Local ports in use, of the pair of source and destination that uses the most.", document.Lines, document.Things)
-	curve(p, run, "in use", document.Things, 1, func(iv *record.Interval) float64 { return float64(iv.PortsInUse) })
-	if n := run.Pressure.Ports.Available; n > 0 {
-		p.Limits = append(p.Limits, document.Limit{Name: "available", At: float64(n)})
+	names := keys(sums)
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(sums[b], sums[a]) })
+	for _, name := range names[:min(len(names), 5)] {
+		curve(p, run, name, document.Things, 0, func(iv *record.Interval) float64 { return float64(of(iv)[name]) })
 	}
-	return p
-}
-
-// timeWaitPicture stacks both sides if they share the kernel's limit, which namespaces of their own do not.
-func timeWaitPicture(run *record.Run) *document.Picture {
-	form := document.Areas
-	if run.Sandbox.Topology == "veth" {
-		form = document.Lines
-	}
-	p := over(run, "p-time-wait", "TIME_WAIT", "Sockets in TIME_WAIT at the end of each interval.", form, document.Things)
-	curve(p, run, "client", document.Things, 3, func(iv *record.Interval) float64 { return float64(iv.Client["TIME_WAIT"]) })
-	curve(p, run, "server", document.Things, 4, func(iv *record.Interval) float64 { return float64(iv.Server["TIME_WAIT"]) })
-	if n := run.TimeWait.MaxBuckets; n > 0 {
-		p.Limits = append(p.Limits, document.Limit{Name: "buckets", At: float64(n)})
-	}
-	return p
-}
-
-func latencyPicture(run *record.Run) *document.Picture {
-	p := over(run, "p-latency", "Latency over time", "Time of the lifecycles that completed in each interval, on a logarithmic scale.", document.Lines, document.Microseconds)
-	curve(p, run, "max", document.Microseconds, 2, func(iv *record.Interval) float64 { return iv.MaxUs })
-	curve(p, run, "p99", document.Microseconds, 6, func(iv *record.Interval) float64 { return iv.P99Us })
-	curve(p, run, "p50", document.Microseconds, 1, func(iv *record.Interval) float64 { return iv.P50Us })
-	return p
 }
 
 // latencyHues gives each latency its colour.
@@ -188,57 +161,4 @@ func percentilesOf(n int64) []float64 {
 			}
 		}
 	}
-}
-
-// tight reports whether a peak is near enough to its limit to be shown.
-func tight(peak, limit int64) bool { return limit > 0 && peak*10 >= limit }
-
-func queuePicture(run *record.Run) *document.Picture {
-	if !tight(int64(run.Pressure.AcceptQueuePeak), int64(run.Pressure.Backlog)) {
-		return nil
-	}
-	p := over(run, "p-queue", "Accept queue", "Connections in the accept queue at the end of each interval.", document.Lines, document.Things)
-	curve(p, run, "accept queue", document.Things, 2, func(iv *record.Interval) float64 { return float64(iv.AcceptQueue) })
-	p.Limits = append(p.Limits, document.Limit{Name: "backlog", At: float64(run.Pressure.Backlog)})
-	return p
-}
-
-func memoryPicture(run *record.Run) *document.Picture {
-	m := &run.Pressure.Memory
-	if !tight(m.TCPPeakBytes, m.TCPLimitBytes) {
-		return nil
-	}
-	p := over(run, "p-memory", "TCP buffers", "Memory of TCP buffers of the whole host at the end of each interval.", document.Lines, document.Octets)
-	curve(p, run, "buffers", document.Octets, 1, func(iv *record.Interval) float64 { return float64(iv.MemBytes) })
-	p.Limits = append(p.Limits, document.Limit{Name: "tcp_mem", At: float64(m.TCPLimitBytes)})
-	return p
-}
-
-// cpuPicture splits the CPU time of the machine twice: by who had it, and by what it was spent on.
-func cpuPicture(run *record.Run) *document.Picture {
-	c := &run.Pressure.CPU
-	total := float64(c.CPUs) * c.ElapsedS
-	if total <= 0 || !c.SharesTell() || c.NotRead != "" {
-		return nil
-	}
-	p := &document.Picture{
-		ID: "p-cpu", Title: "CPU time", Form: document.Bars, X: document.Axis{Name: "split"}, Y: document.Axis{Unit: document.Seconds},
-		Desc: "CPU seconds of " + number(c.CPUs, "CPU", "CPUs") + " in " + quantity.Seconds(c.ElapsedS) + ", by program and by kind of work.", Names: []string{"by program", "by kind of work"},
-	}
-	add := func(name string, hue int, programs, kinds float64) {
-		programs, kinds = max(0, finite(programs)), max(0, finite(kinds))
-		if programs > 0 || kinds > 0 {
-			p.Curves = append(p.Curves, document.Curve{Name: name, Unit: document.Seconds, Hue: hue, Points: []float64{programs, kinds}})
-		}
-	}
-	add("load's workers", 1, c.GeneratorS, 0)
-	add("server's workers", 2, c.ServerS, 0)
-	add("rest of this process", 4, c.ObserverS, 0)
-	add("other programs, and the kernel by itself", 6, total-c.GeneratorS-c.ServerS-c.ObserverS-c.StealS-c.IdleS, 0)
-	add("user", 5, 0, c.UserS)
-	add("kernel", 3, 0, c.SystemS-c.SoftirqS)
-	add("kernel, softirq", 8, 0, c.SoftirqS)
-	add("stolen", 9, c.StealS, c.StealS)
-	add("idle", 7, c.IdleS, c.IdleS)
-	return p
 }

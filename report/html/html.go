@@ -40,6 +40,7 @@ type page struct {
 	// Facts are of what was asked, Findings of what is thought of it. Glance has a sentence of each of the other sections on the first page.
 	Facts, Environment []document.Fact
 	Notes              []document.Note
+	PictureNotes       []document.Note
 	Findings           []section
 	Glance             []section
 	Tables             []section
@@ -146,8 +147,11 @@ func (p *page) fill(doc *document.Document) {
 		case "pictures":
 			early = false
 			for _, b := range d.Blocks {
-				if picture, ok := b.(*document.Picture); ok {
-					p.Pictures = append(p.Pictures, *p.figure(picture))
+				switch b := b.(type) {
+				case *document.Picture:
+					p.Pictures = append(p.Pictures, *p.figure(b))
+				case document.Note:
+					p.PictureNotes = append(p.PictureNotes, b)
 				}
 			}
 			continue

@@ -2,6 +2,7 @@ package svg
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"lastack/bench/quantity"
@@ -53,12 +54,17 @@ func clamped(values []float64, most float64) []float64 {
 	return out
 }
 
-// Peak is how large a curve gets, in words.
+// Peak is how large a curve gets, in words. Of bars it is the one that is alone or all others together; empty if there is none.
 func Peak(p *document.Picture, i int) string {
 	if p.Form == document.Bars {
-		most := 0.0
+		most, sum := 0.0, 0.0
 		for _, v := range clamped(p.Curves[i].Points, 1e18) {
-			most = max(most, v)
+			if v > 0 {
+				most, sum = max(most, v), sum+v
+			}
+		}
+		if rest := sum - most; rest > 0 && math.Abs(rest-most) > 1e-6*most {
+			return ""
 		}
 		return total(p.Y.Unit, most)
 	}
@@ -190,7 +196,21 @@ func tenth(n int) string {
 }
 
 func (d *drawing) lines() {
-	for i, c := range d.curves {
+	order := make([]int, len(d.curves))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { // goals lie below
+		switch ga, gb := d.p.Curves[a].Goal, d.p.Curves[b].Goal; {
+		case ga == gb:
+			return 0
+		case ga:
+			return -1
+		}
+		return 1
+	})
+	for _, i := range order {
+		c := d.curves[i]
 		d.printf(`<path class="line %s" d="`, Class(d.p, i))
 		p := pen{drawing: d}
 		for k, v := range c {

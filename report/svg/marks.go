@@ -31,12 +31,22 @@ func (d *drawing) limitNames() {
 	}
 }
 
-// goalNames stand above the ends of goals.
+// goalNames stand above goals, at their last point that is not low: a goal may end at 0.
 func (d *drawing) goalNames() {
 	for i, c := range d.p.Curves {
+		most := 0.0
+		for _, v := range d.curves[i] {
+			if d.drawn(v) {
+				most = max(most, v)
+			}
+		}
 		for k := len(d.at) - 1; c.Goal && k >= 0; k-- {
-			if d.drawn(d.curves[i][k]) {
-				d.printf(`<text class="mark e" x="%s" dx="-4" y="%s">%s</text>`, d.across(d.at[k]), num(max(10, d.down(d.curves[i][k])-6)), escape(c.Name))
+			if v := d.curves[i][k]; d.drawn(v) && v*2 >= most {
+				y := d.down(v) - 6
+				if y < 10 {
+					y += 22
+				}
+				d.printf(`<text class="mark e" x="%s" dx="-4" y="%s">%s</text>`, d.across(d.at[k]), num(y), escape(c.Name))
 				break
 			}
 		}

@@ -232,7 +232,8 @@ func shiftSection(c *compare.Comparison) *section {
 	if len(c.Shifts) == 0 {
 		return nil
 	}
-	s := begin(levelIf(c.Result == compare.SpreadUnknown), "PERCENTILES", "of all samples of a side together; how far runs differ by chance is not in it")
+	single := c.Result == compare.SpreadUnknown
+	s := begin(levelIf(single), "PERCENTILES", "of all samples of a side together; how far runs differ by chance is not in it")
 	t := s.table(document.First, "", "A", "B", "difference", "change")
 	for i := range c.Shifts {
 		sh := &c.Shifts[i]
@@ -241,14 +242,14 @@ func shiftSection(c *compare.Comparison) *section {
 			if q.AUs > 0 {
 				share = percent(q.BUs/q.AUs - 1)
 			}
-			level := levelIf(sh.Latency == "lifecycle" || sh.Latency == "connect" || sh.Latency == "exchange" && c.Kind == record.KindDrain)
+			level := levelIf(single && (sh.Latency == "lifecycle" || sh.Latency == "connect" || sh.Latency == "exchange" && c.Kind == record.KindDrain))
 			t.row(fmt.Sprintf("%s p%g", sh.Latency, q.Percentile), document.Micros(q.AUs), document.Micros(q.BUs), txt(signed(metric.Micros, q.BUs-q.AUs)), txt(share)).Level = level
 		}
 	}
 	for i := range c.Shifts {
 		sh := &c.Shifts[i]
 		if sh.Distance > 0 {
-			s.say(levelIf(sh.Latency == "lifecycle"), fmt.Sprintf("%s: farthest apart at %s, within which %s of A were done and %s of B",
+			s.say(levelIf(single && sh.Latency == "lifecycle"), fmt.Sprintf("%s: farthest apart at %s, within which %s of A were done and %s of B",
 				sh.Latency, quantity.Micros(sh.AtUs), quantity.Share(sh.ShareA, 1), quantity.Share(sh.ShareB, 1)))
 		}
 		s.add(document.Distribution{Name: "A " + sh.Latency, Histogram: document.Histogram{Encoded: sh.A.Hdr}},

@@ -1,5 +1,135 @@
 package report
 
-import "lastack/bench/compare"
+import (
+	"fmt"
+	"math"
+	"slices"
 
-func comparedPictures(c *compare.Comparison) *section { return nil }
+	"lastack/bench/compare"
+	"lastack/bench/metric"
+	"lastack/bench/record"
+	"lastack/report/document"
+)
+
+// comparedPictures draws what differs, then both sides over each other.
+func comparedPictures(c *compare.Comparison) *section {
+	all := []*document.Picture{changesPicture(c)}
+	for _, whole := range []bool{true, false} {
+		for i := range c.Shifts {
+			if (c.Shifts[i].Latency == "lifecycle") == whole {
+				all = append(all, shiftPicture(&c.Shifts[i]))
+			}
+		}
+	}
+	if t := c.Timeline; t != nil {
+		for i := range t.A {
+			all = append(all, overlaid(t, i))
+		}
+	}
+	return pictures(all...)
+}
+
+// changesPicture has a range for each row that has a ratio and is primary or differs.
+func changesPicture(c *compare.Comparison) *document.Picture {
+	p := &document.Picture{
+		ID: "p-changes", Title: "Changes from A to B", Form: document.Ranges,
+		Desc: "The change of each metric's median, within its 95% interval. A filled dot is more than noise; an arrow goes on beyond the picture.",
+		X:    document.Axis{Name: "metric"}, Y: document.Axis{Unit: document.Relative, Log: true},
+	}
+	const mostOthers = 10
+	var change, from, to []float64
+	others := 0
+	for _, first := range []bool{true, false} {
+		for i := range c.Rows {
+			r := &c.Rows[i]
+			if r.Primary != first || r.Ratio == nil || r.Result == compare.Equal {
+				continue
+			}
+			if !r.Primary {
+				if others == mostOthers || !decided(r) && r.Result != compare.Undecided {
+					continue
+				}
+				others++
+			}
+			p.Names = append(p.Names, r.Metric)
+			p.Remarks = append(p.Remarks, document.Remark{Words: join(" ", difference(r), resultWord(r)), Tone: toneOf(r), Main: decided(r)})
+			change, from, to = append(change, *r.Ratio), append(from, bound(r.RatioLo)), append(to, bound(r.RatioHi))
+		}
+	}
+	if len(p.Names) == 0 {
+		return nil
+	}
+	p.Curves = []document.Curve{{Name: "change", Unit: document.Relative, Points: change}}
+	if !slices.ContainsFunc(slices.Concat(from, to), func(v float64) bool { return !math.IsNaN(v) }) {
+		p.Desc = "The change of each metric's median."
+		return p
+	}
+	p.Curves = append(p.Curves, document.Curve{Name: "from", Unit: document.Relative, Points: from}, document.Curve{Name: "to", Unit: document.Relative, Points: to})
+	return p
+}
+
+// bound is NaN if there is none.
+func bound(v *float64) float64 {
+	if v == nil {
+		return math.NaN()
+	}
+	return *v
+}
+
+// The sides have the same colours in all pictures.
+const hueA, hueB = 1, 2
+
+// shiftPicture has the percentiles of a latency. The load's own lag is no latency of the server's.
+func shiftPicture(s *compare.Shift) *document.Picture {
+	a, errA := s.A.Histogram()
+	b, errB := s.B.Histogram()
+	if s.Latency == "lag" || errA != nil || errB != nil || a == nil || b == nil {
+		return nil
+	}
+	p := &document.Picture{
+		ID: "p-" + s.Latency, Title: "Latency by percentile: " + s.Latency, Desc: "The time within which each share was done, of all samples of a side together, on logarithmic scales.",
+		X: document.Axis{Unit: document.Percentile, Name: "percentile", Log: true}, Y: document.Axis{Unit: document.Microseconds, Log: true},
+		At: percentilesOf(min(a.TotalCount(), b.TotalCount())),
+	}
+	for _, side := range []document.Curve{{Name: "A", Hue: hueA}, {Name: "B", Hue: hueB}} {
+		h := a
+		if side.Hue == hueB {
+			h = b
+		}
+		side.Unit = document.Microseconds
+		for _, at := range p.At {
+			side.Points = append(side.Points, float64(record.Percentile(h, at))/1e3)
+		}
+		p.Curves = append(p.Curves, side)
+	}
+	return p
+}
+
+// overlaid has a metric over time, unless it is 0 throughout.
+func overlaid(t *compare.Timeline, i int) *document.Picture {
+	unit := map[metric.Unit]document.Unit{metric.PerSecond: document.PerSecond, metric.Micros: document.Microseconds}[t.A[i].Unit]
+	p := &document.Picture{
+		ID: fmt.Sprintf("p-time-%d", i+1), Title: "Over time: " + t.A[i].Metric, Desc: "The median of each interval over the records of a side.",
+		X: document.Axis{Unit: document.Seconds, Name: "t"}, Y: document.Axis{Unit: unit, Log: unit == document.Microseconds}, At: t.TS,
+	}
+	some := false
+	for _, side := range []struct {
+		name   string
+		hue    int
+		points []float64
+	}{{"A", hueA, t.A[i].Points}, {"B", hueB, t.B[i].Points}} {
+		points := make([]float64, len(side.points))
+		for j, v := range side.points {
+			points[j] = finite(v)
+			some = some || points[j] > 0
+			if unit == document.Microseconds && points[j] <= 0 {
+				points[j] = math.NaN() // nothing completed
+			}
+		}
+		p.Curves = append(p.Curves, document.Curve{Name: side.name, Unit: unit, Hue: side.hue, Points: points})
+	}
+	if !some {
+		return nil
+	}
+	return p
+}

@@ -13,16 +13,12 @@ import (
 	"lastack/report/text"
 )
 
-// rowsShown is the most rows on a first page besides those of the primary metrics.
-const rowsShown = 10
-
 func comparedRows(c *compare.Comparison) *section {
 	s := begin(document.First, "METRICS", "")
 	single := c.Result == compare.SpreadUnknown
 	columns := []string{"", "A", "B", "change"}
 	if !single {
 		columns = append(columns, "", "95% interval", "p", "n", "p, Holm", "from", "to")
-		s.Lead = "medians of " + samplesOf(c) + "; ~ is noise"
 	}
 	t := s.table(document.First, append(columns, "difference")...)
 	for i := range t.Columns {
@@ -41,20 +37,16 @@ func comparedRows(c *compare.Comparison) *section {
 			}
 		}
 	}
-	more := 0
 	for _, first := range []bool{true, false} {
 		for i := range c.Rows {
 			if r := &c.Rows[i]; r.Primary == first {
-				more += t.compared(r, single, more < rowsShown)
+				t.compared(r, single)
 			}
 		}
 	}
-	if n := more - rowsShown; n > 0 {
-		s.say(document.First, number(n, "more metric differs", "more metrics differ")+": -v")
-	}
 	if !single {
-		s.say(document.First, fmt.Sprintf("p and interval are of one row (exact U test); better and worse hold for all %d metrics at once (Holm): the chance that any of them is noise is at most %g%%",
-			c.Test.Primary.Metrics+c.Test.Secondary.Metrics, 100*c.Test.Alpha))
+		s.say(document.First, fmt.Sprintf("medians of %s; ~ is noise; p and interval are of one row (exact U test); better and worse hold for all %d metrics at once (Holm): the chance that any of them is noise is at most %g%%",
+			samplesOf(c), c.Test.Primary.Metrics+c.Test.Secondary.Metrics, 100*c.Test.Alpha))
 		s.note("an interval has what the U test does not reject at 5% (Hodges-Lehmann), of B as a part of A where A's median is above 0")
 		s.note("apart: every run of one side is above every run of the other, but there are too few to call that a difference among so many metrics")
 	}
@@ -66,8 +58,8 @@ func comparedRows(c *compare.Comparison) *section {
 	return s
 }
 
-// compared adds a metric's row. room says whether the first page has room for one that is not primary; more is 1 if it belongs there.
-func (t *table) compared(r *compare.Row, single, room bool) (more int) {
+// compared adds a metric's row.
+func (t *table) compared(r *compare.Row, single bool) {
 	cells := []document.Value{quantityOf(r, &r.A, r.A.Median), quantityOf(r, &r.B, r.B.Median), changed(r)}
 	if !single {
 		cells = append(cells, txt(resultWord(r)), txt(within(r)), probability(r, r.P), txt(samples(r)), probability(r, r.Corrected), part(r.RatioLo), part(r.RatioHi))
@@ -76,20 +68,23 @@ func (t *table) compared(r *compare.Row, single, room bool) (more int) {
 		cells = append(cells, quantityOf(r, &r.A, *r.Difference))
 	}
 	line := t.row(r.Metric, cells...)
-	switch r.Result {
-	case compare.Better:
-		line.Tone = document.Good
-	case compare.Worse:
-		line.Tone = document.Bad
-	case compare.Equal, compare.Absent:
-		line.Level = document.Data
-	}
+	line.Tone = toneOf(r)
 	switch {
 	case r.Primary:
+		line.Level, line.Main = document.First, true
+	case r.Result == compare.Equal, r.Result == compare.Absent:
+		line.Level = document.Data
+	case decided(r) || r.Result == compare.Undecided || single && failure(r):
 		line.Level = document.First
-	case decided(r) || r.Result == compare.Undecided || single && r.Result == compare.Single && failure(r):
-		line.Level = levelIf(room)
-		return 1
+	}
+}
+
+func toneOf(r *compare.Row) document.Tone {
+	switch r.Result {
+	case compare.Better:
+		return document.Good
+	case compare.Worse:
+		return document.Bad
 	}
 	return 0
 }

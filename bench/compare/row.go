@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"math"
 	"slices"
 
 	"lastack/bench/metric"
@@ -94,8 +95,7 @@ func rows(sides *[2]side) (list []Row) {
 		if r.A.N > 0 && r.B.N > 0 {
 			d, shift := r.B.Median-r.A.Median, metric.Median(differences(r.a, r.b))
 			r.Difference, r.Shift = &d, &shift
-			if r.A.Median > 0 && r.A.Min >= 0 && r.B.Min >= 0 {
-				ratio := d / r.A.Median
+			if ratio := d / r.A.Median; r.A.Median > 0 && r.A.Min >= 0 && r.B.Min >= 0 && !math.IsInf(ratio, 0) {
 				r.Ratio = &ratio
 			}
 		}
@@ -112,14 +112,16 @@ func (r *Row) read(values []metric.Value) (s Spread, known, most []float64) {
 			continue
 		}
 		known, most = append(known, v.V), append(most, v.Most)
-		s.Mean += v.V
 		if v.Most > v.V {
 			r.inDoubt, r.Doubt = true, v.Doubt
 		}
 	}
 	s.N = len(known)
 	if s.N > 0 {
-		s.Min, s.Max, s.Median, s.Mean = slices.Min(known), slices.Max(known), metric.Median(slices.Clone(known)), s.Mean/float64(s.N)
+		s.Min, s.Max, s.Median, s.Mean = slices.Min(known), slices.Max(known), metric.Median(slices.Clone(known)), 0
+		for _, v := range known {
+			s.Mean += v / float64(s.N) // the sum of a damaged record's may be infinite
+		}
 	}
 	return s, known, most
 }

@@ -8,15 +8,24 @@ type Picture struct {
 	Desc string
 	Form Form
 	X, Y Axis
-	// At has the places of all curves' points on the x axis. With Bars, Names has the bars instead.
-	At     []float64
-	Names  []string
-	Curves []Curve
-	Limits []Limit
+	// At has the places of all curves' points on the x axis. With Bars and Ranges, Names has those instead, and Remarks what stands beside each
+	// name of a range.
+	At      []float64
+	Names   []string
+	Remarks []Remark
+	Curves  []Curve
+	Limits  []Limit
 	// Events happened at places of the x axis.
 	Events []Event
 	// Phases are those that follow the first.
 	Phases []Phase
+}
+
+// Remark is what stands beside a name. A main one says something that is more than noise.
+type Remark struct {
+	Words string
+	Tone  Tone
+	Main  bool
 }
 
 // Phase begins at a place of the x axis.
@@ -39,6 +48,9 @@ const (
 	Bars
 	// Strip has no curves: its events stand one below the other, each at its place, far ones closer together.
 	Strip
+	// Ranges lie one below the other: from the point of the second curve to that of the third, with that of the first in between. An end that is
+	// a gap is open.
+	Ranges
 )
 
 // Axis is an axis of a picture.
@@ -65,6 +77,8 @@ const (
 	Percentile
 	// Octets are bytes.
 	Octets
+	// Relative is the part by which something grew: -0.1 is 10 % less. If logarithmic, half and double are equally far from 0.
+	Relative
 )
 
 // Curve is a quantity in a picture.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 
 	"lastack/report/document"
@@ -53,6 +54,8 @@ type section struct {
 	ID, Title, Lead, Tone string
 	Blocks                []block
 	Warnings              []string
+	// Wide is set if a table needs the whole width.
+	Wide bool
 }
 
 // block has one of its fields.
@@ -163,6 +166,7 @@ func (p *page) fill(doc *document.Document) {
 			continue
 		}
 		s.Blocks = p.blocks(d.Blocks)
+		s.Wide = slices.ContainsFunc(s.Blocks, func(b block) bool { return b.Table != nil && b.Table.wide() })
 		if early && d.Level == document.First || d.ID == "next" {
 			p.Findings = append(p.Findings, s)
 			continue
@@ -281,6 +285,9 @@ func (p *page) figure(picture *document.Picture) *figure {
 	f := &figure{Picture: &named, SVG: template.HTML(svg.Draw(&named)), Data: template.HTML(data(&named)), Columns: svg.Columns(&named)}
 	if n := thinned(&named); n > 1 {
 		f.Thinned = fmt.Sprintf("1 row of %d is shown: all %s are too many for a page. CSV has them.", n, text.Value(document.Count(len(named.At))))
+	}
+	if named.Form == document.Ranges {
+		return f
 	}
 	for i, c := range named.Curves {
 		f.Keys = append(f.Keys, key{

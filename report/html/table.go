@@ -5,6 +5,7 @@ import (
 	"html"
 	"html/template"
 	"regexp"
+	"slices"
 	"strings"
 
 	"lastack/report/document"
@@ -22,6 +23,8 @@ type grid struct {
 type head struct {
 	Name   string
 	Number bool
+	// Short is set for texts that stay on one line.
+	Short bool
 }
 
 type line struct {
@@ -34,9 +37,9 @@ type line struct {
 
 type cell struct {
 	Text, Unit string
-	// Number is to the right, Why stands for a value that is not there.
-	Number bool
-	Why    string
+	// Number is to the right, Short stays on its line, Why stands for a value that is not there.
+	Number, Short bool
+	Why           string
 }
 
 func newGrid(t *document.Table) *grid {
@@ -47,7 +50,7 @@ func newGrid(t *document.Table) *grid {
 	g := &grid{}
 	for i, c := range t.Columns {
 		g.Heading = g.Heading || c.Name != ""
-		g.Heads = append(g.Heads, head{Name: c.Name, Number: t.Numeric(i)})
+		g.Heads = append(g.Heads, head{Name: c.Name, Number: t.Numeric(i), Short: i > 0 && !c.Words && !t.Numeric(i)})
 	}
 	for r := range t.Rows {
 		row := &t.Rows[r]
@@ -58,7 +61,7 @@ func newGrid(t *document.Table) *grid {
 			if i < len(row.Cells) {
 				v = row.Cells[i]
 			}
-			c := cell{Number: g.Heads[i].Number}
+			c := cell{Number: g.Heads[i].Number, Short: g.Heads[i].Short}
 			if why, ok := v.(document.Absent); ok {
 				c.Why = string(why)
 				absent = c.Why
@@ -78,6 +81,12 @@ func newGrid(t *document.Table) *grid {
 		g.Rows = append(g.Rows, l)
 	}
 	return g
+}
+
+// wide reports whether half a page has no room for the columns.
+func (g *grid) wide() bool {
+	const most = 6
+	return len(g.Heads) > most && slices.ContainsFunc(g.Heads, func(h head) bool { return h.Short })
 }
 
 // Rest is the number of columns behind the first.
@@ -124,14 +133,14 @@ func data(p *document.Picture) []byte {
 	}
 	b.WriteString("<tbody>")
 	n, step := len(p.At), thinned(p)
-	if p.Form == document.Bars {
+	if len(p.Names) > 0 {
 		n, step = len(p.Names), 1
 	}
 	for k := range n {
 		if (k+1)%step != 0 && k != n-1 {
 			continue
 		}
-		if p.Form == document.Bars {
+		if len(p.Names) > 0 {
 			b.WriteString("<tr><th scope=row>" + html.EscapeString(text.Clean(p.Names[k])))
 		} else {
 			b.WriteString("<tr><td>" + text.Exact(p.At[k]))
@@ -155,6 +164,8 @@ func heading(name string, unit document.Unit) string {
 		return name + " (bytes)"
 	case document.PerSecond:
 		return name + " (1/s)"
+	case document.Relative:
+		return name + " (share)"
 	}
 	return name
 }

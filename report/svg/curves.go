@@ -90,7 +90,7 @@ func (d *drawing) peak(i int) (at float64, words string) {
 
 // peaks says how large each curve gets, for whoever does not see it.
 func (d *drawing) peaks() string {
-	if d.p.Form == document.Bars {
+	if len(d.p.Names) > 0 {
 		return ""
 	}
 	var parts []string

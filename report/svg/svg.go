@@ -64,10 +64,14 @@ func Draw(p *document.Picture) []byte {
 		return nil
 	}
 	d.prepare()
-	if p.Form == document.Bars {
+	switch p.Form {
+	case document.Bars:
 		d.open(barHeight * float64(len(p.Names)))
 		d.bars()
-	} else {
+	case document.Ranges:
+		d.open(rangeHeight*float64(len(p.Names)) + axisHeight)
+		d.ranges()
+	default:
 		d.open(height)
 		d.plot()
 	}

@@ -51,6 +51,16 @@ func pictures() []*document.Picture {
 			Names: []string{"by program", "by kind"}, Curves: []document.Curve{{Name: "load", Points: []float64{3, 0}}, {Name: "idle", Hue: 7, Points: []float64{1, 0}}},
 		},
 		{
+			ID: "ranges", Title: "Changes", Desc: "Of B.", Form: document.Ranges, X: document.Axis{Name: "metric"}, Y: document.Axis{Unit: document.Relative, Log: true},
+			Names:   []string{"lifecycle.min", "connect.p99", "lost", "few"},
+			Remarks: []document.Remark{{Words: "+5.24% worse", Tone: document.Bad, Main: true}, {Words: "+400% ~"}, {Words: "-3.00% ~"}, {}},
+			Curves: []document.Curve{
+				{Name: "change", Unit: document.Relative, Points: []float64{0.0524, 4, -0.03, 0.01}},
+				{Name: "from", Unit: document.Relative, Points: []float64{0.05, -0.9, -0.04, math.NaN()}},
+				{Name: "to", Unit: document.Relative, Points: []float64{0.06, 10, math.NaN(), math.NaN()}},
+			},
+		},
+		{
 			ID: "percentiles", Title: "Percentiles", Desc: "Of latency.", X: document.Axis{Unit: document.Percentile, Log: true}, Y: document.Axis{Unit: document.Microseconds, Log: true},
 			At: []float64{0, 50, 90, 99, 99.9}, Curves: []document.Curve{{Name: "connect", Points: []float64{10, 20, 40, 80, 3000}}},
 		},

@@ -42,16 +42,18 @@ build:
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 # Manual pages and completions, as they lie below /usr/share.
-share: build
+# They are made by a program with the build tag man, for the system that this is.
+share:
+	GOOS= GOARCH= CGO_ENABLED=0 go build -trimpath -tags man -ldflags '$(LDFLAGS)' -o bin/man/lastack ./cmd/lastack
 	rm -rf bin/share
 	mkdir -p bin/share/man/man1 bin/share/bash-completion/completions bin/share/zsh/site-functions bin/share/fish/vendor_completions.d
-	bin/lastack man bin/share/man/man1
-	bin/lastack completion bash >bin/share/bash-completion/completions/lastack
-	bin/lastack completion zsh >bin/share/zsh/site-functions/_lastack
-	bin/lastack completion fish >bin/share/fish/vendor_completions.d/lastack.fish
+	bin/man/lastack man bin/share/man/man1
+	bin/man/lastack completion bash >bin/share/bash-completion/completions/lastack
+	bin/man/lastack completion zsh >bin/share/zsh/site-functions/_lastack
+	bin/man/lastack completion fish >bin/share/fish/vendor_completions.d/lastack.fish
 	chmod -R u=rwX,go=rX bin/share
 
-install: share
+install: build share
 	install -D -m 755 bin/lastack $(DESTDIR)$(PREFIX)/bin/lastack
 	mkdir -p $(DESTDIR)$(PREFIX)/share
 	cp -R bin/share/. $(DESTDIR)$(PREFIX)/share/
@@ -60,6 +62,9 @@ install: share
 # A package's version begins with a digit, and sorts behind the tag that it comes after: v1.2.0-3-gabc is 1.2.0+3.gabc.
 PACKAGE_VERSION := $(shell { git describe --tags --dirty 2>/dev/null || echo v0.0.0-0-g$$(git rev-parse --short HEAD 2>/dev/null); } | \
 	sed -e 's/^v//' -e 's/-\([0-9]*\)-g/+\1.g/' -e 's/-dirty$$/.dirty/')
+
+# Who answers for a package: whoever committed what is in it, unless another makes one.
+export MAINTAINER ?= $(shell git log -1 --format='%an <%ae>' 2>/dev/null || echo 'The lastack authors <root@localhost>')
 
 dist: share
 	rm -rf bin/dist

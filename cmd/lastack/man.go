@@ -1,15 +1,19 @@
+//go:build man
+
 package main
 
 import (
-	"cmp"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+	"github.com/spf13/pflag"
 )
 
-// newMan makes a command for packages: nobody else needs the pages as files.
+// packaging has the commands for those who make packages. The program that users get is built without the tag.
+func packaging() []*cobra.Command { return []*cobra.Command{newMan()} }
+
 func newMan() *cobra.Command {
 	return &cobra.Command{
 		Use:     "man DIR",
@@ -20,9 +24,9 @@ func newMan() *cobra.Command {
 		Args:    oneArgument("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root := cmd.Root()
-			preformat(root)
+			prepareMan(root)
 			err := doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "lastack " + versionString(), Manual: "lastack"}, args[0])
-			if cmp.Or(os.IsNotExist(err), os.IsPermission(err)) {
+			if os.IsNotExist(err) || os.IsPermission(err) {
 				return usagef("%w: want an existing, writable directory", err)
 			}
 			return err
@@ -30,23 +34,43 @@ func newMan() *cobra.Command {
 	}
 }
 
-// preformat marks what is indented in a command's description as code, which Markdown keeps as it is.
-func preformat(cmd *cobra.Command) {
+// manWidth is what a line may have that a page does not break, beside the margins of 80 columns.
+const manWidth = 66
+
+// prepareMan makes a command's description Markdown, of which pages are made. It ends with the flags as help shows them, by group and with
+// what each takes, in place of the list that cobra makes.
+func prepareMan(cmd *cobra.Command) {
+	cmd.InitDefaultHelpFlag()
+	var flags strings.Builder
+	writeFlags(&flags, cmd, manWidth)
+	cmd.Long = markdown(cmd.Long) + "\n\n# OPTIONS\n" + markdown(flags.String())
+	cmd.Use += " [flags]" // cobra adds it where it lists flags
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) { f.Hidden = true })
+	cmd.DisableAutoGenTag = true
+	for _, c := range cmd.Commands() {
+		prepareMan(c)
+	}
+}
+
+// markdown marks what is indented as code, which stays as it is, and lines that end with a colon as headings if such lines follow.
+func markdown(help string) string {
 	var b strings.Builder
 	code := false
-	for line := range strings.Lines(cmd.Long) {
-		if is := strings.HasPrefix(line, "  "); is != code && strings.TrimSpace(line) != "" {
+	lines := strings.SplitAfter(help, "\n")
+	for i, line := range lines {
+		is := strings.HasPrefix(line, "  ")
+		if is != code && strings.TrimSpace(line) != "" {
 			b.WriteString("\n")
 			code = is
 		}
-		if code {
+		title, isTitle := strings.CutSuffix(strings.TrimSpace(line), ":")
+		switch {
+		case code:
 			b.WriteString("    ")
+		case isTitle && i > 0 && lines[i-1] == "\n" && i+1 < len(lines) && strings.HasPrefix(lines[i+1], "  "):
+			line = "## " + title + "\n"
 		}
 		b.WriteString(line)
 	}
-	cmd.Long = b.String()
-	cmd.DisableAutoGenTag = true
-	for _, c := range cmd.Commands() {
-		preformat(c)
-	}
+	return b.String()
 }

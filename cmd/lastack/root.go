@@ -101,7 +101,7 @@ func namesOf(root *cobra.Command, which func(*cobra.Command) bool) string {
 }
 
 func commands() []*cobra.Command {
-	return []*cobra.Command{
+	all := []*cobra.Command{
 		newRun(),
 		newDrain(),
 		newServe(),
@@ -110,8 +110,8 @@ func commands() []*cobra.Command {
 		newDoctor(),
 		newCompletion(),
 		newVersion(),
-		newMan(),
 	}
+	return append(all, packaging()...)
 }
 
 // knownCommand replaces cobra's check, which answers with a page.

@@ -59,7 +59,7 @@ func writeUsage(cmd *cobra.Command) error {
 	}
 	writeCommands(&b, "Commands", cmd, (*cobra.Command).IsAvailableCommand)
 	writeCommands(&b, "Topics (lastack help TOPIC)", cmd, (*cobra.Command).IsAdditionalHelpTopicCommand)
-	writeFlags(&b, flagGroups[cmd.Name()], cmd.LocalFlags())
+	writeFlags(&b, cmd, usageWidth)
 	_, err := io.WriteString(cmd.OutOrStdout(), b.String())
 	return err
 }
@@ -78,11 +78,12 @@ func writeCommands(w io.Writer, title string, cmd *cobra.Command, of func(*cobra
 	}
 }
 
-// writeFlags writes the flags by group, and last those without a group.
-func writeFlags(w io.Writer, groups []flagGroup, flags *pflag.FlagSet) {
+// writeFlags writes a command's flags by group, and last those without a group.
+func writeFlags(w io.Writer, cmd *cobra.Command, width int) {
+	groups, flags := flagGroups[cmd.Name()], cmd.LocalFlags()
 	write := func(title string, set *pflag.FlagSet) {
 		if set.HasAvailableFlags() {
-			fmt.Fprintf(w, "\n%s:\n%s", title, trimLines(set.FlagUsagesWrapped(usageWidth)))
+			fmt.Fprintf(w, "\n%s:\n%s", title, trimLines(set.FlagUsagesWrapped(width)))
 		}
 	}
 	grouped := make(map[string]bool)

@@ -68,7 +68,7 @@ func markdown(help string) string {
 		case code:
 			b.WriteString("    ")
 		case isTitle && i > 0 && lines[i-1] == "\n" && i+1 < len(lines) && strings.HasPrefix(lines[i+1], "  "):
-			line = "## " + title + "\n"
+			line = "### " + title + "\n"
 		}
 		b.WriteString(line)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"strings"
 
 	"lastack/bench/quantity"
@@ -43,6 +44,9 @@ func timeline(run *record.Run) *section {
 			}
 			s.Points[i] = finite(v)
 			some = some || s.Points[i] > 0
+			if kind == document.Duration && v == 0 {
+				s.Points[i] = math.NaN() // no lifecycle ended
+			}
 		}
 		if !some {
 			s.Level = document.Data

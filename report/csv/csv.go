@@ -1,5 +1,5 @@
 // Package csv prints one table of documents for a spreadsheet (RFC 4180, UTF-8): a row of names with their units, as a record's keys have
-// them, then numbers without separators. A column holds numbers only, or texts only. No text begins a formula.
+// them, then numbers without separators, and times as in ISO 8601. A column holds numbers only, or texts only. No text begins a formula.
 package csv
 
 import (
@@ -104,7 +104,7 @@ func tablesOf(d *document.Document) []named {
 					add(func(g *grid) { g.table(b) }, s.ID, b.ID)
 				}
 			case *document.Chart:
-				add(func(g *grid) { g.chart(b) }, s.ID)
+				add(func(g *grid) { g.chart(b, d.Start) }, s.ID)
 				if len(b.Events) > 0 {
 					add(func(g *grid) { g.events(b) }, s.ID, "events")
 				}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -60,6 +61,25 @@ func TestWrite(t *testing.T) {
 	err := Write(&bytes.Buffer{}, []*document.Document{doc}, "two")
 	if e, ok := errors.AsType[*UnknownTableError](err); !ok || e.Name != "two" || strings.Join(e.Known, " ") != "one one.web_blue one.web_blue.2 timeline timeline.events" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A point of time has its date where the document has one, and a gap is an empty cell.
+func TestDates(t *testing.T) {
+	doc := &document.Document{Start: time.Date(2026, 11, 27, 12, 0, 0, 250e6, time.FixedZone("", 3600)), Sections: []document.Section{{ID: Timeline, Blocks: []document.Block{
+		&document.Chart{Times: []float64{0.5, 60, 1e300}, Series: []document.Series{{Name: "p50", Kind: document.Duration, Points: []float64{1, math.NaN(), math.Inf(1)}}}},
+	}}, {ID: "drain", Blocks: []document.Block{&document.Chart{Times: []float64{1}, Zero: "the signal"}}}}}
+	for table, want := range map[string]string{
+		Timeline: "t_s,time,p50_us\n0.5,2026-11-27T11:00:00.750Z,1\n60,2026-11-27T11:01:00.250Z,\n1e+300,,\n",
+		"drain":  "t_s\n1\n",
+	} {
+		var b bytes.Buffer
+		if err := Write(&b, []*document.Document{doc}, table); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want, b.String()); d != "" {
+			t.Errorf("%s: %s", table, d)
+		}
 	}
 }
 

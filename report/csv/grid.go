@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"lastack/report/document"
@@ -49,11 +50,15 @@ func (g *grid) put(head, cell string) {
 	(*r)[i] = cell
 }
 
-// chart has a row for each point of time.
-func (g *grid) chart(c *document.Chart) {
+// chart has a row for each point of time. start is its time 0, if that is known, and if the chart has no other one.
+func (g *grid) chart(c *document.Chart, start time.Time) {
 	times := []string{"t_s"}
 	if c.Step > 0 {
 		times = []string{"from_s", "to_s"}
+	}
+	dated := !start.IsZero() && c.Zero == ""
+	if dated {
+		times = append(times, "time")
 	}
 	for _, head := range times {
 		g.column(head)
@@ -64,6 +69,9 @@ func (g *grid) chart(c *document.Chart) {
 		g.put(times[0], text.Exact(t))
 		if c.Step > 0 {
 			g.put(times[1], text.Exact(math.Round((t+c.Step)*1e9)/1e9)) // 0.1 + 0.2 is not 0.3
+		}
+		if dated && math.Abs(t) < 1e9 {
+			g.put("time", start.Add(time.Duration(t*float64(time.Second))).UTC().Format("2006-01-02T15:04:05.000Z"))
 		}
 		if i < len(c.Phases) {
 			g.put("phase", words(c.Phases[i]))

@@ -183,7 +183,8 @@ type Series struct {
 	// Side is client, server, or empty.
 	Side, Name string
 	Kind       SeriesKind
-	Points     []float64
+	// Points is as long as the chart's Times. NaN is a gap.
+	Points []float64
 	// Limit is the quantity's limit, 0 if none.
 	Limit float64
 }

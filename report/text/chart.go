@@ -90,7 +90,9 @@ func (w *writer) events(all []document.Event) {
 func SeriesWords(s *document.Series) string {
 	top, sum := 0.0, 0.0
 	for _, v := range s.Points {
-		top, sum = max(top, v), sum+v
+		if !math.IsNaN(v) {
+			top, sum = max(top, v), sum+v
+		}
 	}
 	if top <= 0 {
 		return "none"
@@ -98,7 +100,7 @@ func SeriesWords(s *document.Series) string {
 	out := "peak " + amount(s.Kind, top)
 	switch s.Kind {
 	case document.Gauge:
-		out += ", end " + amount(s.Kind, max(0, s.Points[len(s.Points)-1]))
+		out += ", end " + amount(s.Kind, larger(0, s.Points[len(s.Points)-1]))
 	case document.Growth:
 		out += ", " + amount(s.Kind, sum) + " in all"
 	}
@@ -199,11 +201,11 @@ func stretch(n, columns int) int {
 func Spark(values []float64, columns int) string {
 	top := 0.0
 	for _, v := range values {
-		top = max(top, v)
+		top = larger(top, v)
 	}
 	blocks := []rune("▁▂▃▄▅▆▇█")
 	var b strings.Builder
-	for _, v := range resample(values, columns, math.Max) {
+	for _, v := range resample(values, columns, larger) {
 		r := '·'
 		if v > 0 && top > 0 {
 			// v/top is in (0, 1]; only the top gets the last block, apart from rounding.
@@ -212,6 +214,14 @@ func Spark(values []float64, columns int) string {
 		b.WriteRune(r)
 	}
 	return b.String()
+}
+
+// larger is the larger of two numbers, or the one that there is.
+func larger(a, b float64) float64 {
+	if math.IsNaN(a) || b > a {
+		return b
+	}
+	return a
 }
 
 // resample spreads or gathers values over at most that many columns.

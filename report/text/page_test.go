@@ -1,11 +1,34 @@
 package text
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"lastack/report/document"
 )
+
+func TestSeriesWords(t *testing.T) {
+	nan := math.NaN()
+	for _, tt := range []struct {
+		kind   document.SeriesKind
+		points []float64
+		want   string
+	}{
+		{document.Gauge, []float64{1, 3, 2}, "peak 3, end 2"},
+		{document.Gauge, []float64{1, 3, nan}, "peak 3, end 0"},
+		{document.Growth, []float64{nan, 3, 2}, "peak 3, 5 in all"},
+		{document.Duration, []float64{nan, 1500, nan}, "peak 1.50 ms"},
+		{document.Duration, []float64{nan, nan}, "none"},
+		{document.Speed, nil, "none"},
+	} {
+		if got := SeriesWords(&document.Series{Kind: tt.kind, Points: tt.points}); got != tt.want {
+			t.Errorf("%v: %q, want %q", tt.points, got, tt.want)
+		}
+	}
+}
 
 func TestSpark(t *testing.T) {
 	tests := []struct {
@@ -18,6 +41,7 @@ func TestSpark(t *testing.T) {
 		{"one", []float64{5}, "████"},
 		{"the least is seen", []float64{0, 1, 1e6}, "····▁▁▁▁████"},
 		{"eighths", []float64{1, 2, 3, 4, 5, 6, 7, 8}, "▁▁▁▁▂▂▂▂▃▃▃▃▄▄▄▄▅▅▅▅▆▆▆▆▇▇▇▇████"},
+		{"gaps", []float64{math.NaN(), 1, math.NaN(), 2}, "····▄▄▄▄····████"},
 	}
 	for _, tt := range tests {
 		if got := Spark(tt.values, sparkWidth); got != tt.want {
@@ -26,7 +50,7 @@ func TestSpark(t *testing.T) {
 	}
 	// A peak of one sample in thousands is drawn.
 	many := make([]float64, 5000)
-	many[1234] = 1
+	many[1233], many[1234], many[1235] = math.NaN(), 1, math.NaN()
 	if got := Spark(many, sparkWidth); strings.Count(got, "█") != 1 || utf8.RuneCountInString(got) != sparkWidth {
 		t.Errorf("got %q", got)
 	}

@@ -89,11 +89,15 @@ func sideWords(s *compare.Side, kind string) string {
 
 // samplesOf counts the samples of both sides: "5 and 5 runs".
 func samplesOf(c *compare.Comparison) string {
-	kind := c.Kind
-	if kind == record.KindDrain && (c.A.Samples != c.A.Records || c.B.Samples != c.B.Records) {
-		return quantity.Count(int64(c.A.Samples)) + " and " + number(c.B.Samples, "try", "tries")
+	return quantity.Count(int64(c.A.Samples)) + " and " + quantity.Count(int64(c.B.Samples)) + " " + samplesWord(c)
+}
+
+// samplesWord is the noun of samples: a drain may have several tries.
+func samplesWord(c *compare.Comparison) string {
+	if c.A.Samples != c.A.Records || c.B.Samples != c.B.Records {
+		return "tries"
 	}
-	return quantity.Count(int64(c.A.Samples)) + " and " + measured(c.B.Samples, kind)
+	return cmp.Or(c.Kind, "record") + "s"
 }
 
 func comparedSides(c *compare.Comparison) *section {
@@ -130,7 +134,7 @@ func compared(c *compare.Comparison) *section {
 		s.Lead, s.Tone = differs(c, tests)
 	case compare.NoDifference:
 		if rest.Metrics > 0 && !rest.Decidable {
-			s.Lead = fmt.Sprintf("no difference in the %s; the other %d need %d %s a side", number(first.Metrics, "primary metric", "primary metrics"), rest.Metrics, rest.Need, kindsWord(c))
+			s.Lead = fmt.Sprintf("no difference in the %s; the other %d need %d %s a side", number(first.Metrics, "primary metric", "primary metrics"), rest.Metrics, rest.Need, samplesWord(c))
 		} else {
 			s.Lead = "no difference: none of " + number(tests, "metric", "metrics") + " differs by more than noise"
 		}
@@ -138,16 +142,16 @@ func compared(c *compare.Comparison) *section {
 		s.Lead = "cannot tell: " + samplesOf(c) + " are too few to tell any difference from noise"
 		switch {
 		case first.Metrics > 0 && rest.Metrics > 0:
-			s.say(document.First, fmt.Sprintf("%d %s a side decide the %s, %d the other %d too", first.Need, kindsWord(c), number(first.Metrics, "primary metric", "primary metrics"), rest.Need, rest.Metrics))
+			s.say(document.First, fmt.Sprintf("%d %s a side decide the %s, %d the other %d too", first.Need, samplesWord(c), number(first.Metrics, "primary metric", "primary metrics"), rest.Need, rest.Metrics))
 		case tests > 0:
-			s.say(document.First, fmt.Sprintf("it takes %d %s a side", max(first.Need, rest.Need), kindsWord(c)))
+			s.say(document.First, fmt.Sprintf("it takes %d %s a side", max(first.Need, rest.Need), samplesWord(c)))
 		}
 	case compare.SpreadUnknown:
 		s.Lead = "spread unknown: with one " + cmp.Or(c.Kind, "record") + " on a side nobody can tell a difference from noise"
 		s.say(document.First, "measure 5 or more a side, A and B in turn; until then, this is how these differ")
 	}
 	if c.Result == compare.Differs && rest.Metrics > 0 && !rest.Decidable {
-		s.say(document.First, fmt.Sprintf("the other %d metrics need %d %s a side", rest.Metrics, rest.Need, kindsWord(c)))
+		s.say(document.First, fmt.Sprintf("the other %d metrics need %d %s a side", rest.Metrics, rest.Need, samplesWord(c)))
 	}
 	if apart := listed(c, compare.Undecided); len(apart) > 0 {
 		s.say(document.First, "A and B do not overlap in "+some(apart, 3)+"; among so many metrics that may be chance")
@@ -161,8 +165,6 @@ func compared(c *compare.Comparison) *section {
 	}
 	return s
 }
-
-func kindsWord(c *compare.Comparison) string { return cmp.Or(c.Kind, "record") + "s" }
 
 // differs says in what B is worse, better and merely different, the largest change first.
 func differs(c *compare.Comparison, tests int) (lead string, tone document.Tone) {
@@ -215,11 +217,21 @@ func why(c *compare.Comparison) *section {
 		s.Lead = "plan, server, sysctls, host, engine, version and verdict are the same"
 		return s
 	}
-	const shown = 8
+	const shown, short = 8, 40
+	beside := !slices.ContainsFunc(c.Why, func(cause compare.Cause) bool { return len(compare.Settings(cause.A)) > short })
 	s.Lead = "what differs in how they were measured, the most likely cause first"
-	t := s.table(document.First, "", "~A", "~B")
+	columns := []string{"", "~A", "~B"}
+	if !beside {
+		columns = []string{"", "~"} // long texts are compared more easily below each other
+	}
+	t := s.table(document.First, columns...)
 	for i, cause := range c.Why {
-		t.row(cause.Key, txt(compare.Settings(cause.A)), txt(compare.Settings(cause.B))).Level = levelIf(i < shown)
+		a, b := compare.Settings(cause.A), compare.Settings(cause.B)
+		cells := []document.Value{txt(a), txt(b)}
+		if !beside {
+			cells = []document.Value{txt("A " + a + "; B " + b)}
+		}
+		t.row(cause.Key, cells...).Level = levelIf(i < shown)
 	}
 	if n := len(c.Why) - shown; n > 0 {
 		s.say(document.First, number(n, "more difference", "more differences")+" of less weight: -v")
@@ -234,7 +246,7 @@ func shiftSection(c *compare.Comparison) *section {
 	}
 	single := c.Result == compare.SpreadUnknown
 	s := begin(levelIf(single), "PERCENTILES", "of all samples of a side together; how far runs differ by chance is not in it")
-	t := s.table(document.First, "", "A", "B", "difference", "change")
+	t := s.table(levelIf(single), "", "A", "B", "difference", "change")
 	for i := range c.Shifts {
 		sh := &c.Shifts[i]
 		for _, q := range sh.Quantiles {

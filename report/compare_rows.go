@@ -159,6 +159,8 @@ func changed(r *compare.Row) document.Value {
 		return document.Change(*r.Ratio)
 	case r.Difference == nil:
 		return nil
+	case *r.Difference == 0:
+		return document.Change(0)
 	}
 	return txt(signed(r.Unit, *r.Difference))
 }

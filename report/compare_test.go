@@ -16,10 +16,10 @@ import (
 	"lastack/sockstate/socktest/golden"
 )
 
-// The pages of comparisons of recorded runs, see package compare: of the same build, of a server that became slower, of one run a side, and of a
-// mixed side with thresholds.
-func TestComparisonPages(t *testing.T) {
-	f, err := os.Open(filepath.Join("..", "bench", "compare", "testdata", "runs.json.gz"))
+// samplesFrom reads sets of records that package compare is tested with.
+func samplesFrom(t *testing.T, name string) (all map[string][]*record.Run) {
+	t.Helper()
+	f, err := os.Open(filepath.Join("..", "bench", "compare", "testdata", name+".json.gz"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,17 +28,25 @@ func TestComparisonPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all map[string][]*record.Run
 	if err := json.NewDecoder(z).Decode(&all); err != nil {
 		t.Fatal(err)
 	}
-	var bounds []metric.Relative
-	for _, expr := range []string{"lifecycle.p50<+5%", "connections.failed<=+0", "close.p99<+1ms"} {
-		r, err := metric.ParseRelative(func(name string) (metric.Metric, error) { return metric.Lookup(record.KindRun, name) }, expr)
-		if err != nil {
-			t.Fatal(err)
+	return all
+}
+
+// The pages of comparisons of recorded runs, see package compare: of the same build, of a server that became slower, of one run a side, of a mixed
+// side with thresholds, and of a server that is stopped otherwise.
+func TestComparisonPages(t *testing.T) {
+	all, drains := samplesFrom(t, "runs"), samplesFrom(t, "drains")
+	bounds := func(kind string, exprs ...string) (list []metric.Relative) {
+		for _, expr := range exprs {
+			r, err := metric.ParseRelative(func(name string) (metric.Metric, error) { return metric.Lookup(kind, name) }, expr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, r)
 		}
-		bounds = append(bounds, r)
+		return list
 	}
 	same, slow := all["p"], all["s"]
 	one := func(r record.Run, us int64) []*record.Run {
@@ -71,8 +79,9 @@ func TestComparisonPages(t *testing.T) {
 		{"same", turn(same, 0), turn(same, 1), compare.Options{}},
 		{"slower", slow[:10], all["t"][:10], compare.Options{}},
 		{"single", one(*slow[0], 5000), one(*all["t"][0], 5250), compare.Options{}},
-		{"mixed", append(turn(slow, 0), same[0]), all["t"][:5], compare.Options{Thresholds: bounds}},
+		{"mixed", append(turn(slow, 0), same[0]), all["t"][:5], compare.Options{Thresholds: bounds(record.KindRun, "lifecycle.p50<+5%", "connections.failed<=+0", "close.p99<+1ms")}},
 		{"few", slow[:3], all["t"][:3], compare.Options{}},
+		{"drain", drains["term"], drains["kill"], compare.Options{Thresholds: bounds(record.KindDrain, "lost<=+0", "refused_window<+5%")}},
 	} {
 		for _, side := range []struct {
 			name string
@@ -98,7 +107,7 @@ func TestComparisonPages(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden.Check(t, filepath.Join("testdata", "compare_"+tt.name+".txt"), first.String())
-		if tt.name == "mixed" || tt.name == "single" {
+		if tt.name == "mixed" || tt.name == "single" || tt.name == "drain" {
 			golden.Check(t, filepath.Join("testdata", "compare_"+tt.name+"_v.txt"), whole.String())
 		}
 		var b bytes.Buffer

@@ -47,6 +47,8 @@ func TestRefused(t *testing.T) {
 		{"kind", func(_ int, r *record.Run) { r.Kind, r.Drain = record.KindDrain, &record.Drain{} }},
 		{"close", func(_ int, r *record.Run) { r.Plan.Groups[0].Close = "client:rst" }},
 		{"close", func(i int, r *record.Run) { r.Plan.Groups[0].Close = []string{"client:fin", "never"}[i] }}, // within a side
+		{"load", func(_ int, r *record.Run) { r.Plan.Groups[0].RateFrom = 100 }},
+		{"load", func(_ int, r *record.Run) { r.Plan.Groups[0].PlateauNs = 1e9 }},
 	} {
 		a, b := runs(2, day, nil), runs(2, day.Add(time.Minute), tt.set)
 		_, err := Compare(a, b, Options{})
@@ -54,8 +56,65 @@ func TestRefused(t *testing.T) {
 			t.Errorf("error %v, want a refusal for %s that names --force", err, tt.what)
 		}
 		c, err := Compare(a, b, Options{Force: true})
-		if err != nil || len(c.Findings) == 0 || c.Findings[0].Code != map[string]string{"kind": Kinds, "close": ClosePolicies}[tt.what] {
+		if err != nil || len(c.Findings) == 0 || c.Findings[0].Code != map[string]string{"kind": Kinds, "close": ClosePolicies, "load": LoadModels}[tt.what] {
 			t.Errorf("%s: with force: %v, %v", tt.what, codes(c), err)
+		}
+	}
+}
+
+// What one may want to compare is compared, and named as the cause.
+func TestEachCause(t *testing.T) {
+	for _, tt := range []struct {
+		key  string
+		a, b func(r *record.Run)
+		want string
+	}{
+		{"hosts.sysctls.net.ipv4.tcp_tw_reuse", nil, func(r *record.Run) { r.Hosts[0].Sysctls["net.ipv4.tcp_tw_reuse"] = "1" }, "2 -> 1"},
+		{"hosts.sysctls.net.core.somaxconn", nil, func(r *record.Run) { r.Hosts[0].Sysctls["net.core.somaxconn"] = "128" }, "not set -> 128"},
+		{"sandbox.loss", nil, func(r *record.Run) { r.Sandbox.Loss = "1%" }, "not set -> 1%"},
+		{"sandbox.topology", func(r *record.Run) { r.Sandbox.Topology = "lo" }, func(r *record.Run) { r.Sandbox.Topology = "veth" }, "lo -> veth"},
+		{"hosts.kernel", nil, func(r *record.Run) { r.Hosts[0].Kernel, r.Hosts[0].BootID = "6.12", "after the upgrade" }, "6.18 -> 6.12"},
+		{"hosts.cpus", func(r *record.Run) { r.Hosts[0].CPUs = 2 }, func(r *record.Run) { r.Hosts[0].CPUs = 8 }, "2 -> 8"},
+		{"plan.engine", nil, func(r *record.Run) { r.Plan.Engine = "epoll" }, "uring -> epoll"},
+		{"version", nil, func(r *record.Run) { r.Version = "v2" }, "v1 -> v2"},
+		{"verdict", nil, func(r *record.Run) { r.Verdict.LimitedBy = record.LimitPorts }, "valid -> valid, local_ports"},
+		{"interrupted", nil, func(r *record.Run) { r.Interrupted = true }, "not set -> yes"},
+		{"server.delay", func(r *record.Run) { r.Server = &record.Server{DelayNs: 5e6} }, func(r *record.Run) { r.Server = &record.Server{DelayNs: 5_250_000} }, "5ms -> 5.25ms"},
+		{"server.backlog", func(r *record.Run) { r.Server = &record.Server{Backlog: 128} }, func(r *record.Run) { r.Server = &record.Server{Backlog: 4096} }, "128 -> 4096"},
+		{"plan.groups.exchange", func(r *record.Run) { r.Plan.Groups[0].Exchange = "none" }, func(r *record.Run) { r.Plan.Groups[0].Exchange = "http:/" }, "none -> http:/"},
+		{"plan.groups.rate_from", func(r *record.Run) { r.Plan.Groups[0].RateFrom = 500 }, func(r *record.Run) { r.Plan.Groups[0].RateFrom = 1000 }, "500 -> 1000"},
+		{"plan.groups.connections", nil, func(r *record.Run) { r.Plan.Groups[0].Connections = 10 }, "not set -> 10"},
+		{"plan.groups.requests", nil, func(r *record.Run) { r.Plan.Groups[0].Requests = 9 }, "not set -> 9"},
+		{"plan.groups.hold", nil, func(r *record.Run) { r.Plan.Groups[0].HoldNs = 1e9 }, "not set -> 1s"},
+		{"plan.groups.on_eof", func(r *record.Run) { r.Plan.Groups[0].OnEOF = "close" }, func(r *record.Run) { r.Plan.Groups[0].OnEOF = "delay=1s" }, "close -> delay=1s"},
+		{"plan.groups", func(r *record.Run) { r.Plan.Groups = []record.Group{{Name: "idle"}, {Name: "arrivals"}} }, func(r *record.Run) {
+			r.Plan.Groups = []record.Group{{Name: "idle"}, {Name: "partial", Close: "", Exchange: "http:/"}}
+		}, "idle, arrivals -> idle, partial"},
+		{"plan.groups[arrivals].connections", func(r *record.Run) {
+			r.Plan.Groups = []record.Group{{Name: "idle"}, {Name: "arrivals", Connections: 5}}
+		}, func(r *record.Run) {
+			r.Plan.Groups = []record.Group{{Name: "idle"}, {Name: "arrivals", Connections: 6}}
+		}, "5 -> 6"},
+		{"drain.stop.signal", func(r *record.Run) {
+			r.Kind, r.Drain = record.KindDrain, &record.Drain{Stop: record.DrainStop{Signal: "SIGTERM"}}
+		}, func(r *record.Run) {
+			r.Kind, r.Drain = record.KindDrain, &record.Drain{Stop: record.DrainStop{Signal: "SIGQUIT"}}
+		}, "SIGTERM -> SIGQUIT"},
+	} {
+		set := func(f func(*record.Run)) func(int, *record.Run) {
+			return func(_ int, r *record.Run) {
+				if f != nil {
+					f(r)
+				}
+			}
+		}
+		c, err := Compare(runs(2, day, set(tt.a)), runs(2, day.Add(time.Millisecond), set(tt.b)), Options{})
+		if err != nil {
+			t.Errorf("%s: %v", tt.key, err)
+			continue
+		}
+		if len(c.Why) != 1 || c.Why[0].Key != tt.key || Settings(c.Why[0].A)+" -> "+Settings(c.Why[0].B) != tt.want {
+			t.Errorf("%s: the causes are %+v, want %s alone", tt.key, c.Why, tt.want)
 		}
 	}
 }
@@ -65,7 +124,7 @@ func TestCauses(t *testing.T) {
 	b := runs(3, day.Add(time.Minute), func(i int, r *record.Run) {
 		r.Plan.Engine, r.Hosts[0].Kernel, r.Version = "epoll", "6.12", "v2"
 		r.Hosts[0].Sysctls["net.ipv4.tcp_tw_reuse"], r.Sandbox.Sysctls = "0", map[string]string{"net.ipv4.tcp_tw_reuse": "0"}
-		r.Plan.Groups[0].RateFrom = 500
+		r.Plan.Groups[0].Connections = 500
 		r.Verdict = record.Verdict{LimitedBy: record.LimitPorts}
 		if i == 2 {
 			r.Plan.Groups[0].HoldNs = 1e9
@@ -80,7 +139,7 @@ func TestCauses(t *testing.T) {
 		got = append(got, w.Key+": "+Settings(w.A)+" -> "+Settings(w.B))
 	}
 	want := []string{
-		"plan.groups.rate_from: not set -> 500",
+		"plan.groups.connections: not set -> 500",
 		"hosts.sysctls.net.ipv4.tcp_tw_reuse: 2 -> 0",
 		"plan.engine: uring -> epoll",
 		"version: v1 -> v2",

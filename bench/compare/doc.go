@@ -55,5 +55,5 @@
 //
 // Every setting of the records is compared, see settings. One that has no value in common between the sides may be a cause, and is listed in
 // the order of places. One that differs within a side cannot be told from the side's spread: it is a finding, MixedSide, and the side is
-// compared as it is. Different kinds and different close policies are refused, between the sides and within one.
+// compared as it is. Different kinds, close policies and load models are refused, between the sides and within one, see likenesses.
 package compare

@@ -19,6 +19,7 @@ const (
 	NotInterleaved = "not_interleaved"
 	Kinds          = "different_kinds"
 	ClosePolicies  = "different_close_policies"
+	LoadModels     = "different_load_models"
 )
 
 // findings are doubts about the comparison, the worst first.
@@ -26,17 +27,16 @@ func findings(sides *[2]side, mixed []Cause) (list []record.Finding) {
 	add := func(code string, args map[string]any) {
 		list = append(list, record.Finding{Code: code, Args: args})
 	}
-	if all := kinds(sides); len(all) > 1 {
-		add(Kinds, map[string]any{"kinds": strings.Join(all, ", ")})
-	}
-	var patterns []string
-	for i := range sides {
-		for _, r := range sides[i].runs {
-			patterns = appendNew(patterns, closes(r))
+	for _, l := range likenesses() {
+		var all []string
+		for i := range sides {
+			for _, r := range sides[i].runs {
+				all = appendNew(all, l.of(r))
+			}
 		}
-	}
-	if len(patterns) > 1 {
-		add(ClosePolicies, map[string]any{"policies": strings.Join(patterns, ", ")})
+		if len(all) > 1 {
+			add(l.code, map[string]any{"values": strings.Join(all, ", ")})
+		}
 	}
 	for i, name := range []string{"A", "B"} {
 		limits, n := make(map[string]bool), 0
@@ -128,9 +128,11 @@ func Sentence(f record.Finding) string {
 	n, _ := f.Args["n"].(int)
 	switch f.Code {
 	case Kinds:
-		return "records of different kinds (" + arg("kinds") + ") are compared by force: only what all of them have is in the table"
+		return "records of different kinds (" + arg("values") + ") are compared by force: only what all of them have is in the table"
 	case ClosePolicies:
-		return "records of different close policies (" + arg("policies") + ") are compared by force: that alone changes what a lifecycle takes and leaves"
+		return "records of different close policies (" + arg("values") + ") are compared by force: that alone changes what a lifecycle takes and leaves"
+	case LoadModels:
+		return "records of different load models (" + arg("values") + ") are compared by force: in a closed loop the rate follows from the latency"
 	case NotValid:
 		if of, _ := f.Args["of"].(int); of == 1 {
 			return arg("side") + " is not valid as a statement about the target (limited by " + arg("limits") + ")"

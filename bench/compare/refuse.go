@@ -2,6 +2,7 @@ package compare
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"lastack/bench/record"
@@ -9,36 +10,41 @@ import (
 
 // RefusedError says that records are not of the same kind of experiment, so that differences between them mean nothing.
 type RefusedError struct {
-	// What differs: kind or close.
+	// What differs: kind, close or load.
 	What   string
 	detail string
 }
 
 func (e *RefusedError) Error() string { return e.detail }
 
-// refuse refuses records of different kinds and of different close policies, between the sides and within one.
+// likeness is what records must have in common. Everything else, a rate or a delay for instance, is what one may want to compare.
+type likeness struct {
+	what, words, why string
+	// code is that of the finding that they differ.
+	code string
+	of   func(*record.Run) string
+}
+
+func likenesses() []likeness {
+	return []likeness{
+		{"kind", "kinds", "they do not measure the same; give records of one kind", Kinds, kindOf},
+		{"close", "close policies", "a close policy alone decides how long a lifecycle takes and what it leaves; measure both sides with one --close", ClosePolicies, closes},
+		{"load", "load models", "in a closed loop the server sets the rate, in an open one it does not; measure both sides with -c or both with -R", LoadModels, loads},
+	}
+}
+
+// refuse refuses records that are not alike, between the sides and within one.
 func refuse(sides *[2]side, force bool) error {
 	if force {
 		return nil
 	}
-	for _, check := range []struct {
-		what, words, why string
-		of               func(*record.Run) string
-	}{
-		{"kind", "kinds", "they do not measure the same", func(r *record.Run) string {
-			if r.Kind == "" {
-				return record.KindRun
-			}
-			return r.Kind
-		}},
-		{"close", "close policies", "a close policy decides by itself how long a lifecycle takes and what it leaves", closes},
-	} {
-		first, name := check.of(sides[0].runs[0]), sides[0].names[0]
+	for _, l := range likenesses() {
+		first, name := l.of(sides[0].runs[0]), sides[0].names[0]
 		for i := range sides {
 			for j, r := range sides[i].runs {
-				if got := check.of(r); got != first {
-					return &RefusedError{check.what, fmt.Sprintf("the records are of different %s (%s: %s, %s: %s): %s; --force compares them all the same",
-						check.words, name, first, sides[i].names[j], got, check.why)}
+				if got := l.of(r); got != first {
+					return &RefusedError{l.what, fmt.Sprintf("the records are of different %s (%s: %s, %s: %s): %s; --force compares them all the same",
+						l.words, name, first, sides[i].names[j], got, l.why)}
 				}
 			}
 		}
@@ -46,14 +52,40 @@ func refuse(sides *[2]side, force bool) error {
 	return nil
 }
 
-// closes lists the close policy of each group.
+func kindOf(r *record.Run) string {
+	if r.Kind == "" {
+		return record.KindRun
+	}
+	return r.Kind
+}
+
+// closes lists the close policies of the groups.
 func closes(r *record.Run) string {
+	return ofGroups(r, func(g *record.Group) string { return g.Close })
+}
+
+// loads lists the load models of the groups.
+func loads(r *record.Run) string {
+	return ofGroups(r, func(g *record.Group) string {
+		switch {
+		case g.PlateauNs > 0:
+			return "plateau"
+		case g.RateFrom > 0, g.RateTo > 0:
+			return "open loop"
+		}
+		return "closed loop"
+	})
+}
+
+// ofGroups lists what the groups of a plan have, each once: which groups there are is no pattern of its own.
+func ofGroups(r *record.Run, of func(*record.Group) string) string {
 	var all []string
-	for _, g := range r.Plan.Groups {
-		all = append(all, g.Close)
+	for i := range r.Plan.Groups {
+		all = appendNew(all, of(&r.Plan.Groups[i]))
 	}
 	if len(all) == 0 {
 		return "none"
 	}
-	return strings.Join(all, " ")
+	slices.Sort(all)
+	return strings.Join(all, " and ")
 }

@@ -92,11 +92,7 @@ func ofTries(m *metric.Metric) bool {
 func kinds(sides *[2]side) (list []string) {
 	for i := range sides {
 		for _, r := range sides[i].runs {
-			kind := r.Kind
-			if kind == "" {
-				kind = record.KindRun
-			}
-			list = appendNew(list, kind)
+			list = appendNew(list, kindOf(r))
 		}
 	}
 	return list

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -64,6 +65,13 @@ func settings(r *record.Run) map[string]string {
 	}
 	plan := r.Plan
 	plan.Groups = slices.Clone(plan.Groups)
+	if len(plan.Groups) > 1 {
+		var names []string
+		for i := range plan.Groups {
+			names = append(names, plan.Groups[i].Name)
+		}
+		all["plan.groups"] = strings.Join(names, ", ")
+	}
 	for i := range plan.Groups {
 		g := &plan.Groups[i]
 		if r.Server != nil || plan.ServerWorkers > 0 || r.Drain != nil {
@@ -128,7 +136,7 @@ func flatten(all map[string]string, key string, v any) {
 				for i, child := range v {
 					name := key
 					if len(v) > 1 {
-						name = fmt.Sprintf("%s[%d]", key, i)
+						name = fmt.Sprintf("%s[%s]", key, nameOf(child, i))
 					}
 					flatten(all, name, child)
 				}
@@ -145,6 +153,16 @@ func flatten(all map[string]string, key string, v any) {
 		name, _ := strings.CutSuffix(key, "_ns")
 		all[name] = text(key, v)
 	}
+}
+
+// nameOf is what an element of a list calls itself, or its number.
+func nameOf(element any, i int) string {
+	if object, ok := element.(map[string]any); ok {
+		if name, ok := object["name"].(string); ok && name != "" {
+			return name
+		}
+	}
+	return strconv.Itoa(i)
 }
 
 func text(key string, v any) string {
@@ -230,7 +248,7 @@ func rank(key string) int {
 }
 
 // explained leaves out what only says the same again: a sysctl that was asked for if the host's value differs too, the end of
-// a ramp that is none, and the command line if it led to any other difference.
+// a ramp that is none, what is set in a group that only one side has, and the command line if it led to any other difference.
 func explained(all []Cause) []Cause {
 	has := func(key string) bool {
 		return slices.ContainsFunc(all, func(c Cause) bool { return c.Key == key })
@@ -238,10 +256,15 @@ func explained(all []Cause) []Cause {
 	same := func(c Cause, key string) bool {
 		return slices.ContainsFunc(all, func(o Cause) bool { return o.Key == key && slices.Equal(o.A, c.A) && slices.Equal(o.B, c.B) })
 	}
+	absent := func(s []Setting) bool { return len(s) == 1 && s[0].Value == "" }
 	planned := slices.ContainsFunc(all, func(c Cause) bool { return c.Key != "plan.command" && c.rank < rank("plan.workers") })
 	return slices.DeleteFunc(slices.Clone(all), func(c Cause) bool {
 		if sysctl, ok := strings.CutPrefix(c.Key, "sandbox.sysctls."); ok {
 			return has("hosts.sysctls." + sysctl)
+		}
+		if group, _, ok := strings.Cut(c.Key, "]."); ok && strings.HasPrefix(group, "plan.groups[") &&
+			slices.ContainsFunc(all, func(o Cause) bool { return o.Key == group+"].name" && (absent(o.A) || absent(o.B)) }) {
+			return true
 		}
 		if ramp, ok := strings.CutSuffix(c.Key, ".rate_to"); ok && same(c, ramp+".rate_from") {
 			return true

@@ -39,6 +39,16 @@ func codes(c *Comparison) (list []string) {
 	return list
 }
 
+// Records of many runs are not compared, by force either.
+func TestRefusedKind(t *testing.T) {
+	for _, force := range []bool{false, true} {
+		_, err := Compare(runs(2, day, nil), runs(2, day, func(_ int, r *record.Run) { r.Kind = record.KindSweep }), Options{NamesB: []string{"b1.json", "b2.json"}, Force: force})
+		if err == nil || err.Error() != "b1.json is of a sweep: compare takes records of run and drain" {
+			t.Errorf("force %v: %v", force, err)
+		}
+	}
+}
+
 func TestRefused(t *testing.T) {
 	for _, tt := range []struct {
 		what string

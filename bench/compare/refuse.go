@@ -33,8 +33,15 @@ func likenesses() []likeness {
 	}
 }
 
-// refuse refuses records that are not alike, between the sides and within one.
+// refuse refuses records that are not of one experiment each, and without force those that are not alike, between the sides and within one.
 func refuse(sides *[2]side, force bool) error {
+	for i := range sides {
+		for j, r := range sides[i].runs {
+			if kind := kindOf(r); kind != record.KindRun && kind != record.KindDrain {
+				return &RefusedError{"kind", fmt.Sprintf("%s is of a %s: compare takes records of run and drain", sides[i].names[j], kind)}
+			}
+		}
+	}
 	if force {
 		return nil
 	}

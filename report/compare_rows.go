@@ -62,7 +62,7 @@ func comparedRows(c *compare.Comparison) *section {
 func (t *table) compared(r *compare.Row, single bool) {
 	cells := []document.Value{quantityOf(r, &r.A, r.A.Median), quantityOf(r, &r.B, r.B.Median), changed(r)}
 	if !single {
-		cells = append(cells, txt(resultWord(r)), txt(within(r)), probability(r, r.P), txt(samples(r)), probability(r, r.Corrected), part(r.RatioLo), part(r.RatioHi))
+		cells = append(cells, txt(resultWord(r)), txt(within(r)), probability(r, r.P), samples(r), probability(r, r.Corrected), part(r.RatioLo), part(r.RatioHi))
 	}
 	if r.Difference != nil {
 		cells = append(cells, quantityOf(r, &r.A, *r.Difference))
@@ -98,11 +98,11 @@ func failure(r *compare.Row) bool {
 	return r.Better == metric.Lower && r.Unit != metric.Micros
 }
 
-func samples(r *compare.Row) string {
+func samples(r *compare.Row) document.Value {
 	if r.A.N == r.B.N {
-		return strconv.Itoa(r.A.N)
+		return count(r.A.N)
 	}
-	return fmt.Sprintf("%d+%d", r.A.N, r.B.N)
+	return txt(fmt.Sprintf("%d+%d", r.A.N, r.B.N))
 }
 
 func resultWord(r *compare.Row) string {

@@ -19,6 +19,7 @@ import (
 
 	"lastack/bench/record"
 	csvformat "lastack/report/csv"
+	"lastack/report/document"
 	"lastack/report/markdown"
 	"lastack/sockstate/socktest/golden"
 )
@@ -26,7 +27,7 @@ import (
 // checkFormats renders r in each format and checks what every reader of it relies on, whoever made the record.
 func checkFormats(t testing.TB, r *record.Run) {
 	t.Helper()
-	checks := map[string]func(testing.TB, []byte){"text": checkPage, "md": checkMarkdown, "csv": checkCSV, "hlog": checkHlog}
+	checks := map[string]func(testing.TB, []byte){"text": checkPage, "md": checkMarkdown, "csv": checkCSV, "hlog": checkHlog, "html": checkHTML}
 	for _, format := range FormatNames() {
 		var b bytes.Buffer
 		if err := Render(&b, View{Format: format, Verbose: true}, r); err != nil {
@@ -43,8 +44,13 @@ func checkFormats(t testing.TB, r *record.Run) {
 		}
 	}
 	checkFirst(t, show(t, View{Format: "text"}, r))
+	docs := []*document.Document{newDocument(r)}
 	for _, table := range tables(t, r) {
-		checkCSV(t, show(t, View{Format: "csv", Table: table}, r))
+		var b bytes.Buffer
+		if err := csvformat.Write(&b, docs, table); err != nil {
+			t.Error(err)
+		}
+		checkCSV(t, b.Bytes())
 	}
 }
 

@@ -2,6 +2,8 @@ package report
 
 import (
 	"bytes"
+	"errors"
+	"lastack/bench/compare"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -27,7 +29,7 @@ func fill(rng *rand.Rand, v reflect.Value) {
 	case reflect.Int, reflect.Int64:
 		v.SetInt([]int64{0, 0, 1, 3, 999, 1000, 123_456, 987_654_321, math.MaxInt64}[rng.IntN(9)])
 	case reflect.Float64:
-		v.SetFloat([]float64{0, 0, 1e-9, 0.5, 1, 999.9999, 123456.789, 1e12, math.MaxFloat64}[rng.IntN(9)])
+		v.SetFloat([]float64{0, 0, 1e-9, 0.5, 1, 999.9999, 123456.789, 1e12, 1e18}[rng.IntN(9)])
 	case reflect.Pointer:
 		if rng.IntN(2) == 0 {
 			v.Set(reflect.New(v.Type().Elem()))
@@ -90,6 +92,47 @@ func FuzzRandomRecord(f *testing.F) {
 		}
 		if err := NewProgress(&bytes.Buffer{}, true, 0).Interval(&record.Interval{}); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// Whatever two sides' records say, what came of it is shown in each format, or the pair is refused.
+func FuzzRandomComparison(f *testing.F) {
+	for seed := range uint64(100) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		var sides [2][]*record.Run
+		var names [2][]string
+		kind := []string{record.KindRun, record.KindDrain}[rng.IntN(2)]
+		for i := range sides {
+			for range 1 + rng.IntN(6) {
+				run := new(record.Run)
+				fill(rng, reflect.ValueOf(run).Elem())
+				if run.Kind = kind; rng.IntN(20) == 0 {
+					run.Kind = record.KindDrain
+				}
+				sides[i] = append(sides[i], run)
+				names[i] = append(names[i], "a<b>.json")
+			}
+		}
+		c, err := compare.Compare(sides[0], sides[1], compare.Options{NamesA: names[0], NamesB: names[1], Force: rng.IntN(2) == 0})
+		if err != nil {
+			return
+		}
+		checks := map[string]func(testing.TB, []byte){"text": checkPage, "md": checkMarkdown, "csv": checkCSV, "html": checkHTML}
+		for _, format := range ComparisonFormats() {
+			var b, again bytes.Buffer
+			if err := errors.Join(RenderComparison(&b, View{Format: format, Verbose: true}, c), RenderComparison(&again, View{Format: format, Verbose: true}, c)); err != nil {
+				t.Errorf("%s: %v", format, err)
+			}
+			if !bytes.Equal(b.Bytes(), again.Bytes()) {
+				t.Errorf("%s: two renderings differ", format)
+			}
+			if check := checks[format]; check != nil {
+				check(t, b.Bytes())
+			}
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"fmt"
 	"math"
 
 	"lastack/bench/record"
@@ -68,6 +69,17 @@ func number(n int64) Value { return exactly(float64(n)) }
 
 func none(reason string) Value { return Value{Reason: reason} }
 
+// mostValue and its inverse bound what is measured. Beyond them a record is damaged, and differences and ratios would overflow.
+const mostValue = 1e30
+
+// sound is v unless it is no measurement.
+func (v Value) sound() Value {
+	if a := math.Abs(v.V); v.Known && a != 0 && !(a >= 1/mostValue && a <= mostValue) {
+		return none(fmt.Sprintf("the record is damaged: %g is no measurement", v.V))
+	}
+	return v
+}
+
 // atLeast makes v a lower bound if why is not empty.
 func (v Value) atLeast(why string) Value {
 	if v.Known && why != "" {
@@ -89,9 +101,9 @@ func (m *Metric) OfRun(r *record.Run) Value {
 	case r.Kind == record.KindDrain && !m.drained:
 		return none("a drain does not measure it")
 	case m.result != nil:
-		return m.result(scope{r, &r.Result, r.Plan.Groups})
+		return m.result(scope{r, &r.Result, r.Plan.Groups}).sound()
 	case m.run != nil:
-		return m.run(r)
+		return m.run(r).sound()
 	case m.try != nil:
 		return none("only a drain has it")
 	}
@@ -103,7 +115,7 @@ func (m *Metric) OfGroup(r *record.Run, i int) Value {
 	if m.result == nil || i >= len(r.Groups) || i >= len(r.Plan.Groups) {
 		return none("a group does not have it")
 	}
-	return m.result(scope{r, &r.Groups[i].Result, r.Plan.Groups[i : i+1]})
+	return m.result(scope{r, &r.Groups[i].Result, r.Plan.Groups[i : i+1]}).sound()
 }
 
 // OfInterval reads the metric of interval i of the timeline.
@@ -115,7 +127,7 @@ func (m *Metric) OfInterval(r *record.Run, i int) Value {
 	if i > 0 {
 		took -= r.Timeline[i-1].TS
 	}
-	return m.interval(&r.Timeline[i], took)
+	return m.interval(&r.Timeline[i], took).sound()
 }
 
 // OfTry reads the metric of a drain's try.
@@ -123,7 +135,7 @@ func (m *Metric) OfTry(t *record.DrainTry) Value {
 	if m.try == nil {
 		return none("a try does not have it")
 	}
-	return m.try(t)
+	return m.try(t).sound()
 }
 
 // In reports whether records of a kind have the metric.

@@ -218,11 +218,14 @@ func decodeError(b []byte, err error) error {
 	}
 }
 
+// maxNumber is the largest time, rate or share of a record: sums and products of such numbers do not overflow.
+const maxNumber = 1e18
+
 // Validate reports the first key with an impossible value: a negative count, time or
-// rate. Growth of kernel counters, limits (where -1 may mean none), CPU times, clock
-// offsets, differences and times from a drain's signal may be negative. Validate does not check
+// rate, or a number beyond maxNumber. Growth of kernel counters, limits (where -1 may mean none),
+// CPU times, clock offsets and times from a drain's signal may be negative. Validate does not check
 // that counts agree, which Accounting shows. The error is a *formatError.
-func (r *Run) Validate() error { return walk(reflect.ValueOf(r), negative) }
+func (r *Run) Validate() error { return walk(reflect.ValueOf(r), impossible) }
 
 func notFinite(v reflect.Value, path func() string) error {
 	if v.Kind() != reflect.Float64 || !(math.IsNaN(v.Float()) || math.IsInf(v.Float(), 0)) {
@@ -232,18 +235,20 @@ func notFinite(v reflect.Value, path func() string) error {
 	return newFault(faultNotFinite, nil, "the run record cannot be written: %s is %v, which is a bug of lastack; please report it", key, v.Float()).at(key)
 }
 
-func negative(v reflect.Value, path func() string) error {
+func impossible(v reflect.Value, path func() string) error {
 	var text string
+	huge := v.CanFloat() && math.Abs(v.Float()) > maxNumber
 	switch {
 	case v.CanInt() && v.Int() < 0:
 		text = strconv.FormatInt(v.Int(), 10)
-	case v.CanFloat() && v.Float() < 0:
+	case v.CanFloat() && (v.Float() < 0 || huge):
 		text = strconv.FormatFloat(v.Float(), 'g', 6, 64)
 	default:
 		return nil
 	}
 	key := path()
-	if mayBeNegative(key) {
+	// Whoever sets a threshold may set any.
+	if huge && strings.HasPrefix(key, "thresholds") || !huge && mayBeNegative(key) {
 		return nil
 	}
 	return newFault(faultDamaged, nil, "the run record is damaged: %s is %s, which no run can have; take another copy or repeat the run", key, text).at(key)

@@ -116,6 +116,8 @@ func TestReadFaults(t *testing.T) {
 		{"negative count", v1 + `"connections":{"failed":-1}}`, faultDamaged, "connections.failed", "failed is -1"},
 		{"negative outcome", v1 + `"outcomes":{"fin":1,"held":-4}}`, faultDamaged, "outcomes.held", "-4"},
 		{"negative latency", v1 + `"latency":{"connect":{"min_us":-0.5}}}`, faultDamaged, "latency.connect.min_us", "-0.5"},
+		{"a huge time", v1 + `"latency":{"connect":{"p99_us":1e300}}}`, faultDamaged, "latency.connect.p99_us", "1e+300"},
+		{"a huge time before the stop", v1 + `"timeline":[{"t_s":-1e19}]}`, faultDamaged, "timeline[0].t_s", "-1e+19"},
 		{"negative state", v1 + `"timeline":[{},{"client":{"TIME_WAIT":-2}}]}`, faultDamaged, "timeline[1].client.TIME_WAIT", "-2"},
 		{"negative in a pointer", v1 + `"tcp_info":{"sampled":-2}}`, faultDamaged, "tcp_info.sampled", "-2"},
 	}

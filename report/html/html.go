@@ -28,6 +28,7 @@ var script string
 
 // file is what the template shows.
 type file struct {
+	Title  string
 	Style  template.CSS
 	Script template.JS
 	Pages  []*page
@@ -35,8 +36,8 @@ type file struct {
 
 // page is a document: its sections, sorted by where they stand.
 type page struct {
-	// Prefix makes IDs unique where there are several.
-	Prefix                string
+	// ID, and Prefix before all IDs in it, tell it from others; empty if it is the only one.
+	ID, Prefix            string
 	Title, Asked, Command string
 	// Facts are of what was asked, Findings of what is thought of it. Glance has a sentence of each of the other sections on the first page.
 	Facts, Environment []document.Fact
@@ -104,13 +105,20 @@ func Print(w io.Writer, docs ...*document.Document) error {
 		return err
 	}
 	f := file{Style: template.CSS(style), Script: template.JS(script)}
+	var titles []string
 	for i, doc := range docs {
 		p := &page{Title: strings.TrimPrefix(doc.Name+": "+doc.Title, ": "), Asked: doc.Asked}
-		if i > 0 {
-			p.Prefix = fmt.Sprintf("n%d-", i+1)
+		titles = append(titles, cmp.Or(doc.Name, doc.Title))
+		if len(docs) > 1 {
+			p.ID = fmt.Sprintf("n%d", i+1)
+			p.Prefix = p.ID + "-"
 		}
 		p.fill(doc)
 		f.Pages = append(f.Pages, p)
+	}
+	f.Title = strings.Join(titles, ", ")
+	if len(docs) == 1 {
+		f.Title = f.Pages[0].Title + ": " + f.Pages[0].Asked
 	}
 	var b bytes.Buffer
 	if err := t.Execute(&b, f); err != nil {

@@ -15,12 +15,14 @@ import (
 	"golang.org/x/net/html"
 )
 
-// What a page may consist of. Nothing among it runs anything, or loads anything: what is in href is checked too.
+// What a page may consist of: nothing that runs anything or loads anything. The style and the script are compared with the own ones.
 var (
-	htmlElements = strings.Fields(`a article b body circle code dd desc details div dl dt figcaption figure g h1 h2 h3 head header html i li line link main
-		meta nav ol p path pattern pre rect script section span style summary svg symbol table tbody td text th thead title tr ul use`)
-	htmlAttributes = strings.Fields(`aria-hidden aria-label aria-labelledby charset class colspan content cx cy d dx dy height href id lang name patternUnits
-		preserveAspectRatio r rel role scope style tabindex title viewBox width x x1 x2 xmlns y y1 y2`)
+	htmlElements = strings.Fields(`html head meta link title style script body
+		main nav header footer article aside section h1 h2 h3 h4 p a b i em strong small span code pre br div dl dt dd ol ul li figure figcaption details summary
+		table caption colgroup col thead tbody tfoot tr th td
+		svg desc defs g pattern clippath symbol use path line polyline polygon rect circle ellipse text tspan`)
+	htmlAttributes = strings.Fields(`aria-hidden aria-label aria-labelledby aria-describedby charset class clip-path colspan content cx cy d dx dy height href id lang name
+		patternTransform patternUnits points preserveAspectRatio r rel role rowspan rx ry scope style tabindex title transform viewBox width x x1 x2 xmlns y y1 y2`)
 	// htmlValues bounds the values of attributes that mean something. The others are numbers, or words for a reader.
 	htmlValues = map[string]*regexp.Regexp{
 		"href":  regexp.MustCompile(`^(#[^ ]+|data:,)$`),
@@ -29,8 +31,8 @@ var (
 		"style": regexp.MustCompile(`^(left:[0-9.]+%|fill:url\(#[^ )]+\))$`),
 		"rel":   regexp.MustCompile(`^icon$`),
 	}
-	// htmlNoEnd are elements that have no end, and those whose end a page leaves out.
-	htmlNoEnd = strings.Fields("meta link")
+	// htmlNoEnd are elements that have no end.
+	htmlNoEnd = strings.Fields("meta link br col")
 )
 
 // checkHTML holds that a page has no markup but its own, whatever a record says, and that its parts refer to each other.

@@ -35,7 +35,7 @@ const (
 	faultNotFinite                  // a number that JSON cannot represent (writing only)
 )
 
-// ErrNewer is in Read's error about a record of a later version of the schema.
+// ErrNewer is in Read's error about a record of a later version of the schema, or of a kind that only a later version knows.
 var ErrNewer = errors.New("a later version of the schema")
 
 // formatError is what Read, Write and Validate return for a faulty record. Its text is
@@ -116,7 +116,7 @@ func read(r io.Reader, limit int64) (*Run, error) {
 	}
 	// What another kind of run found is under keys that this version would leave out without a word.
 	if kind, ok := first.Kind.(string); ok && kind != "" && !slices.Contains(kinds(), kind) {
-		return nil, newFault(faultNewer, nil, "this run record is of kind %.60q, which this lastack does not know (it knows %s): update lastack", kind, strings.Join(kinds(), ", ")).at("kind")
+		return nil, newFault(faultNewer, ErrNewer, "this run record is of kind %.60q, which this lastack does not know (it knows %s): update lastack", kind, strings.Join(kinds(), ", ")).at("kind")
 	}
 	if err := checkLimits(b); err != nil {
 		return nil, err

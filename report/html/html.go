@@ -47,7 +47,8 @@ type page struct {
 	Glance             []section
 	Tables             []section
 	Pictures           []figure
-	Sections           []section
+	// Sections stand in two columns where there is room.
+	Sections []section
 }
 
 // section is one with what concerns it.
@@ -82,6 +83,18 @@ type figure struct {
 	Columns string
 	Strip   []moment
 	Marks   []svg.Mark
+	// Notes stand below it.
+	Notes []document.Note
+}
+
+// say adds the sentences of a section to the picture of what happened when.
+func (f *figure) say(s section) {
+	f.Desc = s.Lead + ". " + f.Desc
+	for _, b := range s.Blocks {
+		if b.Note != nil {
+			f.Notes = append(f.Notes, *b.Note)
+		}
+	}
 }
 
 // moment is an event, and its place in percent.
@@ -175,6 +188,10 @@ func (p *page) fill(doc *document.Document) {
 		}
 		s.Blocks = p.blocks(d.Blocks)
 		s.Wide = slices.ContainsFunc(s.Blocks, func(b block) bool { return b.Table != nil && b.Table.wide() })
+		if d.ID == "timeline" && len(p.Pictures) > 0 && len(p.Pictures[0].Strip) > 0 && len(s.Warnings) == 0 {
+			p.Pictures[0].say(s)
+			continue
+		}
 		if early && d.Level == document.First || d.ID == "next" {
 			p.Findings = append(p.Findings, s)
 			continue
@@ -188,9 +205,13 @@ func (p *page) fill(doc *document.Document) {
 	}
 }
 
-// glance adds a section's lead to what is seen at first, or its first table if it has none.
+// glance adds a section's lead to what is seen at first, or its first table if it has none. What happened when is a picture, and how each
+// request and connection ended takes a table.
 func (p *page) glance(d *document.Section, s section) {
-	if s.Lead != "" {
+	switch {
+	case d.ID == "timeline":
+		return
+	case s.Lead != "" && d.ID != "fates":
 		p.Glance = append(p.Glance, s)
 		return
 	}

@@ -5,8 +5,8 @@ import (
 	"html"
 	"html/template"
 	"regexp"
-	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"lastack/report/document"
 	"lastack/report/text"
@@ -83,17 +83,41 @@ func newGrid(t *document.Table) *grid {
 	return g
 }
 
-// wide reports whether half a page has no room for the columns.
+// columnWidth is that of one of two columns of a page, in CSS pixels, where the page is just wide enough for two.
+const columnWidth = 528
+
+// wide reports whether a table is about too wide for one of two columns. Words wrap, and so do names, but not what is short.
 func (g *grid) wide() bool {
-	const most = 6
-	return len(g.Heads) > most && slices.ContainsFunc(g.Heads, func(h head) bool { return h.Short })
+	const letter, gap, wrapped = 6.5, 12, 20
+	width := 0.0
+	for i := range g.Heads {
+		most := len(g.Heads[i].Name)
+		for _, l := range g.Rows {
+			if i < len(l.Cells) && len(l.Cells) == len(g.Heads) {
+				c := &l.Cells[i]
+				n := utf8.RuneCountInString(c.Text) + utf8.RuneCountInString(c.Unit)
+				if c.Unit != "" {
+					n++
+				}
+				if i == 0 {
+					n += 2 * l.Indent
+				}
+				most = max(most, n)
+			}
+		}
+		if !g.Heads[i].Number && !g.Heads[i].Short {
+			most = min(most, wrapped)
+		}
+		width += float64(most)*letter + gap
+	}
+	return width > columnWidth
 }
 
 // Rest is the number of columns behind the first.
 func (g *grid) Rest() int { return len(g.Heads) - 1 }
 
-// shellWords finds what one types in a sentence: flags with a value that looks like one, and sysctls.
-var shellWords = regexp.MustCompile(`--[a-z][a-z-]+(?: (?:[a-z]+:[a-z]+(?:=[0-9a-z]+)?|[0-9]+(?:-[0-9]+)?[a-zA-Z]*)\b)?|\b(?:net|fs|kernel)\.[a-z0-9_]+(?:\.[a-z0-9_]+)*(?:=(?:"[^"]*"|[0-9]+))?|\b(?:(?:tcp|ip|nf)_[a-z0-9_]+|somaxconn)(?:=(?:"[^"]*"|[0-9]+(?:-[0-9]+)?))?`)
+// shellWords finds what one types in a sentence: a command in quotes that has flags, flags with a value that looks like one, and sysctls.
+var shellWords = regexp.MustCompile(`"[^"]* --[^"]*"|--[a-z][a-z-]+(?: (?:[a-z]+:[a-z]+(?:=[0-9a-z]+)?|[a-z]+:/[0-9A-Za-z/._-]*|[0-9](?:[0-9A-Za-z.:/-]*[0-9A-Za-z])?)\b)?|\b(?:net|fs|kernel)\.[a-z0-9_]+(?:\.[a-z0-9_]+)*(?:=(?:"[^"]*"|[0-9]+))?|\b(?:(?:tcp|ip|nf)_[a-z0-9_]+|somaxconn)(?:=(?:"[^"]*"|[0-9]+(?:-[0-9]+)?))?`)
 
 // code marks in a sentence what one types.
 func code(s string) template.HTML {

@@ -179,7 +179,11 @@ func (d *drawing) bars() {
 			}
 			share := 100 * v / sum
 			d.printf(`<rect class="part %s"%s x="%s%%" y="%s" width="%s%%" height="20"/>`, Class(d.p, i), d.fill(i), num(at), num(top+19), num(share))
-			if words := quantity.Usage(v, sum); share > 9 {
+			if words := quantity.Usage(v, sum); share > 12 {
+				// What is hatched is plain behind words.
+				wide := 7.2*float64(len(words)) + 6
+				d.printf(`<rect class="behind %s" x="%s%%" y="%s" width="%s" height="16" rx="3" transform="translate(-%s)"/>`,
+					Class(d.p, i), num(at+share/2), num(top+21), num(wide), num(wide/2))
 				d.printf(`<text class="inbar %s" x="%s%%" y="%s">%s</text>`, Class(d.p, i), num(at+share/2), num(top+33), html.EscapeString(words))
 			}
 			at += share

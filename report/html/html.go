@@ -11,6 +11,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 
 	"lastack/report/document"
 	"lastack/report/svg"
@@ -83,18 +84,31 @@ type figure struct {
 	Columns string
 	Strip   []moment
 	Marks   []svg.Mark
-	// Notes stand below it.
-	Notes []document.Note
+	// Doubts stand below it.
+	Doubts []string
 }
 
 // say adds the sentences of a section to the picture of what happened when.
 func (f *figure) say(s section) {
-	f.Desc = s.Lead + ". " + f.Desc
+	f.Desc += sentence(s.Lead)
 	for _, b := range s.Blocks {
-		if b.Note != nil {
-			f.Notes = append(f.Notes, *b.Note)
+		switch {
+		case b.Note != nil && b.Note.Doubt:
+			f.Doubts = append(f.Doubts, b.Note.Text)
+		case b.Note != nil:
+			f.Desc += sentence(b.Note.Text)
 		}
 	}
+}
+
+// sentence is a text that follows others.
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	r := []rune(s)
+	r[0] = unicode.ToUpper(r[0])
+	return " " + string(r) + "."
 }
 
 // moment is an event, and its place in percent.

@@ -161,6 +161,7 @@ func (w *worker) dialed(g *group, k *conn, c *sockio.Completion) {
 			k.ledger(g).NoSYN++
 		}
 		o := dialOutcome(c.Op, c.Errno, c.Op == sockio.OpConnect && c.N > 0)
+		g.failed(o, c.At)
 		if c.Op == sockio.OpSocket {
 			// There is no socket to close.
 			k.outcome, k.errno = o, uint16(c.Errno)
@@ -180,6 +181,9 @@ func (w *worker) dialed(g *group, k *conn, c *sockio.Completion) {
 		k.ledger(g).Opened++
 		k.started(g, c.Began)
 		k.sample(g, sockstate.LatencyConnect, c.At-c.Began)
+		if k.flags&inWarmup == 0 {
+			record(w.since.connects, c.At-c.Began)
+		}
 		k.mark = c.At
 		w.log.opened(w.loop, c.Sock, c)
 		w.opened(g, 1)
@@ -444,6 +448,9 @@ func (w *worker) finish(g *group, k *conn, s sockio.Sock, at int64) {
 		o = g.outcomeOf(k, l)
 	}
 	g.count(l, o, k)
+	if o.Class() == sockstate.ClassFailure || o == sockstate.OutcomeRSTReceived && !g.predictsRST {
+		g.failed(o, at)
+	}
 	w.log.end(g, k, s, o, false, at)
 	if k.flags&openedBefore != 0 {
 		g.before--
@@ -483,6 +490,13 @@ func (w *worker) vacate(g *group, k *conn, s sockio.Sock, now int64) {
 	w.log.leave(s)
 	w.free.Free(s)
 	w.refill(g, now, 1)
+}
+
+// failed notes when a failure first happened.
+func (g *group) failed(o sockstate.Outcome, at int64) {
+	if g.FirstFailure[o] == 0 {
+		g.FirstFailure[o] = at
+	}
 }
 
 // endsWell reports whether the peer's end of the connection was one that the policy predicts.

@@ -86,6 +86,11 @@ func (r *GroupResult) Add(o *GroupResult) {
 	for e, n := range o.Errnos {
 		r.Errnos[e] += n
 	}
+	for i, at := range o.FirstFailure {
+		if first := r.FirstFailure[i]; at != 0 && (first == 0 || at < first) {
+			r.FirstFailure[i] = at
+		}
+	}
 	for i, s := range o.Examples {
 		if r.Examples[i] == "" {
 			r.Examples[i] = s
@@ -100,7 +105,9 @@ type Snapshot struct {
 	// Interval holds the lifecycle times since the last snapshot: those of all snapshots add up to the result's. IntervalWarmup
 	// holds those of lifecycles that started in the warm-up; nil without one.
 	Interval, IntervalWarmup *hdrhistogram.Histogram
-	Warmup                   bool
+	// Connects holds the times of connects since the last snapshot, without those of the warm-up.
+	Connects *hdrhistogram.Histogram
+	Warmup   bool
 	// Holding is set while a plateau holds all that it could open.
 	Holding bool
 	// Groups are in the order of the plan.
@@ -422,9 +429,9 @@ func (g *Generator) snapshot(mark bool) Snapshot {
 	g.mu.Unlock()
 	since := newDelta(&g.cfg.Plan)
 	if !began {
-		return Snapshot{Interval: since.measured, IntervalWarmup: since.warmup, Warmup: g.cfg.Plan.Warmup > 0}
+		return Snapshot{Interval: since.measured, IntervalWarmup: since.warmup, Connects: since.connects, Warmup: g.cfg.Plan.Warmup > 0}
 	}
-	s := Snapshot{Interval: since.measured, IntervalWarmup: since.warmup, Closing: true}
+	s := Snapshot{Interval: since.measured, IntervalWarmup: since.warmup, Connects: since.connects, Closing: true}
 	select {
 	case <-g.done:
 		s.Done = true

@@ -67,12 +67,13 @@ func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(sockstate.HistogramMin, sockstate.HistogramMax, sockstate.HistogramDigits)
 }
 
-// delta is the lifecycle times since a snapshot: of lifecycles that belong to the result, and of those that started in the warm-up.
-type delta struct{ measured, warmup *hdrhistogram.Histogram }
+// delta is the times since a snapshot: of lifecycles that belong to the result, of those that started in the warm-up, and of connects
+// that belong to the result.
+type delta struct{ measured, warmup, connects *hdrhistogram.Histogram }
 
 // newDelta has no histogram for the warm-up of a plan without one.
 func newDelta(p *Plan) delta {
-	t := delta{measured: newHistogram()}
+	t := delta{measured: newHistogram(), connects: newHistogram()}
 	if p.Warmup > 0 {
 		t.warmup = newHistogram()
 	}
@@ -83,6 +84,8 @@ func newDelta(p *Plan) delta {
 func (t *delta) take(o delta) {
 	t.measured.Merge(o.measured)
 	o.measured.Reset()
+	t.connects.Merge(o.connects)
+	o.connects.Reset()
 	if o.warmup != nil {
 		t.warmup.Merge(o.warmup)
 		o.warmup.Reset()
@@ -131,6 +134,8 @@ type GroupResult struct {
 	CompletedInTime, RequestsInTime int64
 	// Errnos splits the rest of the ledger's outcome Other.
 	Errnos map[sockio.Errno]int64
+	// FirstFailure is when each failure first happened, in the warm-up too, on the clock of clock.Now; 0: never.
+	FirstFailure [sockstate.NumOutcomes]int64
 	// Examples has a sentence about the first of each fault, empty where there was none.
 	Examples [sockstate.NumFaults]string
 	Info     infoSample

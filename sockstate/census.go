@@ -25,17 +25,18 @@ type Filter struct {
 	// Since is when the load began. A TIME_WAIT entered before it belongs to another load. The zero
 	// time matches all.
 	Since time.Time
+	// Fresh is the age below which a TIME_WAIT counts in PortUse.Entered.
+	Fresh time.Duration
+	// Reuse is what connect does with TIME_WAITs in the client's namespace, for PortUse.Reusable.
+	Reuse Reuse
 }
 
 // timeWaitSlack is the tolerance for a TIME_WAIT's remaining time: its timer may fire late.
 const timeWaitSlack = 100 * time.Millisecond
 
-// Match is Side without the sockets that are older than the load.
-func (f *Filter) Match(s *Socket) (side Side, ok bool) {
-	if s.State == TimeWait && !f.Since.IsZero() && TimeWaitLength-s.Left > time.Since(f.Since)+timeWaitSlack {
-		return 0, false
-	}
-	return f.Side(s.Tuple)
+// earlier reports whether a socket is of before the load.
+func (f *Filter) earlier(s *Socket) bool {
+	return s.State == TimeWait && !f.Since.IsZero() && s.Age() > time.Since(f.Since)+timeWaitSlack
 }
 
 // Side returns the end of the load's connections that a socket is. A listener
@@ -76,10 +77,24 @@ type Census struct {
 	// LongestLeft is the remaining time of the youngest TIME_WAIT, 0 without one. The resolution is
 	// 10 ms for /proc/net/tcp and 1 ms for sock_diag.
 	LongestLeft time.Duration
-	// Ports is the number of local ports in use for each pair, TIME_WAIT included. Nil
-	// until the first client socket is added.
-	Ports map[Pair]int
+	// Ports is the use of local ports by pair. Nil until the first client socket is added. A pair whose ports
+	// are free again may remain.
+	Ports map[Pair]*PortUse
 }
+
+// PortUse counts the local ports of a pair.
+type PortUse struct {
+	// Open is the number of the load's sockets in any state but TIME_WAIT, TimeWait of those in it.
+	Open, TimeWait int
+	// Reusable is the part of TimeWait whose ports connect would take over now, Entered the part that is younger than
+	// Filter.Fresh.
+	Reusable, Entered int
+	// Earlier is the number of TIME_WAITs of before the load. They are not counted anywhere else.
+	Earlier int
+}
+
+// InUse is the number of ports that the load has.
+func (u PortUse) InUse() int { return u.Open + u.TimeWait }
 
 // Socket is what a census needs to know of a socket.
 type Socket struct {
@@ -95,8 +110,54 @@ type Socket struct {
 	AcceptQueue, Backlog int
 }
 
-// Add counts a socket of the given side.
-func (c *Census) Add(side Side, s *Socket) {
+// Age is how long ago a TIME_WAIT was entered; 60 s for a while at its end, see TimeWaitLasts.
+func (s *Socket) Age() time.Duration { return TimeWaitLength - s.Left }
+
+// Add counts a socket, if it is of the load.
+func (c *Census) Add(f *Filter, s *Socket) {
+	side, ok := f.Side(s.Tuple)
+	if !ok {
+		return
+	}
+	if f.earlier(s) {
+		if side == Client {
+			c.use(s).Earlier++
+		}
+		return
+	}
+	c.add(side, s)
+	if side != Client || s.State == Closed {
+		return
+	}
+	u := c.use(s)
+	if s.State != TimeWait {
+		u.Open++
+		return
+	}
+	u.TimeWait++
+	if s.Age() < f.Fresh {
+		u.Entered++
+	}
+	if f.Reuse.Takes(s) {
+		u.Reusable++
+	}
+}
+
+// use is the use of ports of a client socket's pair.
+func (c *Census) use(s *Socket) *PortUse {
+	p := Pair{s.Tuple.Local.Addr(), s.Tuple.Remote}
+	u := c.Ports[p]
+	if u == nil {
+		if c.Ports == nil {
+			c.Ports = make(map[Pair]*PortUse)
+		}
+		u = new(PortUse)
+		c.Ports[p] = u
+	}
+	return u
+}
+
+func (c *Census) add(side Side, s *Socket) {
 	state := s.State
 	if state == NewSynRecv {
 		state = SynRecv
@@ -117,19 +178,14 @@ func (c *Census) Add(side Side, s *Socket) {
 	case state != Established && state != Closed:
 		c.Orphans[side]++
 	}
-	if side == Client && state != Closed {
-		if c.Ports == nil {
-			c.Ports = make(map[Pair]int)
-		}
-		c.Ports[Pair{s.Tuple.Local.Addr(), s.Tuple.Remote}]++
-	}
 }
 
 // Reset empties the census and keeps its memory.
 func (c *Census) Reset() {
-	ports := c.Ports
-	clear(ports)
-	*c = Census{Ports: ports}
+	for _, u := range c.Ports {
+		*u = PortUse{}
+	}
+	*c = Census{Ports: c.Ports}
 }
 
 // Total is the number of sockets of a side, without listeners.

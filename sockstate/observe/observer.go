@@ -18,6 +18,7 @@ import (
 // Observer watches one load. It is not safe for concurrent use.
 type Observer struct {
 	filter     sockstate.Filter
+	sampled    time.Time // when the last census began
 	namespaces []*namespace
 	// sources take the census, one per namespace; census is their name, reason why they were chosen.
 	sources        []sockstate.Source
@@ -42,6 +43,7 @@ func New(cfg Config) (*Observer, error) {
 	}
 	o := &Observer{
 		filter:  plain(cfg.Filter),
+		sampled: time.Now(),
 		server:  cfg.ServerPID,
 		threads: make(map[int]time.Duration),
 	}
@@ -115,7 +117,7 @@ func (o *Observer) closeSources() error {
 func (o *Observer) Source() (name, reason string) { return o.census, o.reason }
 
 // Sample fills s with the census of all namespaces together, and the gauges. If a census
-// fails, s holds a part of it. A gauge that cannot be read is Unknown.
+// fails, s holds a part of it. A gauge that cannot be read is Unknown. sockstate.PortUse.Entered is since the sample before.
 func (o *Observer) Sample(s *Sample) error {
 	// The thread's CPU clock measures this goroutine only while it stays on the thread.
 	runtime.LockOSThread()
@@ -126,6 +128,8 @@ func (o *Observer) Sample(s *Sample) error {
 	var errs []error
 	s.Census.Reset()
 	s.Seen = 0
+	o.filter.Fresh = s.At.Sub(o.sampled)
+	o.sampled = s.At
 	for i, src := range o.sources {
 		if err := src.Census(&o.filter, &s.Census); err != nil {
 			errs = append(errs, fmt.Errorf("census of %s: %w", o.namespaces[i].id, err))

@@ -203,11 +203,7 @@ func TestParseTables(t *testing.T) {
 	}}
 	var got sockstate.Census
 	for _, name := range []string{"tcp", "tcp6"} {
-		err := parse(bytes.NewReader(testdata(t, name)), nil, func(s *sockstate.Socket) {
-			if side, ok := f.Side(s.Tuple); ok {
-				got.Add(side, s)
-			}
-		})
+		err := parse(bytes.NewReader(testdata(t, name)), nil, func(s *sockstate.Socket) { got.Add(&f, s) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -217,9 +213,9 @@ func TestParseTables(t *testing.T) {
 		NotAccepted:  2,
 		FinWait2Mini: [sockstate.NumSides]int{sockstate.Client: 2},
 		LongestLeft:  59880 * time.Millisecond,
-		Ports: map[sockstate.Pair]int{
-			{Source: netip.MustParseAddr("127.0.0.1"), Destination: f.Servers[0]}: 4,
-			{Source: netip.MustParseAddr("::1"), Destination: f.Servers[1]}:       6,
+		Ports: map[sockstate.Pair]*sockstate.PortUse{
+			{Source: netip.MustParseAddr("127.0.0.1"), Destination: f.Servers[0]}: {Open: 3, TimeWait: 1},
+			{Source: netip.MustParseAddr("::1"), Destination: f.Servers[1]}:       {Open: 5, TimeWait: 1},
 		},
 	}
 	want.Count[sockstate.Client] = states{sockstate.Established: 4, sockstate.FinWait2: 4, sockstate.TimeWait: 2}.array()

@@ -57,9 +57,7 @@ func open(tcp, tcp6 string) (*Source, error) {
 	}
 	s.add = func(sock *sockstate.Socket) {
 		s.seen++
-		if side, ok := s.filter.Match(sock); ok {
-			s.census.Add(side, sock)
-		}
+		s.census.Add(s.filter, sock)
 	}
 	return s, nil
 }

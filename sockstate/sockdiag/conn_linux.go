@@ -70,11 +70,7 @@ func Open(ns *netns.NS) (*Conn, error) {
 		_ = c.Close() // err matters more
 		return nil, err
 	}
-	c.add = func(s *Socket) {
-		if side, ok := c.filter.Match(&s.Socket); ok {
-			c.census.Add(side, &s.Socket)
-		}
-	}
+	c.add = func(s *Socket) { c.census.Add(c.filter, &s.Socket) }
 	return c, nil
 }
 

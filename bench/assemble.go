@@ -42,6 +42,10 @@ func (e *experiment) assemble() (*record.Run, error) {
 	e.addObserver(r)
 	e.addAccounting(r)
 	r.Pressure.Ports.Outlook = verdict.Outlook(r)
+	for i := range r.Pressure.Pairs {
+		p := &r.Pressure.Pairs[i]
+		p.Predicted = verdict.Onset(r, p)
+	}
 	r.Verdict = verdict.Judge(r)
 	return r, nil
 }
@@ -53,6 +57,7 @@ func (e *experiment) addResults(r *record.Run) (err error) {
 	if r.Result, err = Result(&total, r.LoadS, groups); err != nil {
 		return err
 	}
+	r.FirstFailureS = e.firstFailures(&total)
 	for i := range groups {
 		r.Rate.TargetPerS += target(&e.plan, &groups[i], e.result.Groups[i].Scheduled)
 	}
@@ -62,6 +67,7 @@ func (e *experiment) addResults(r *record.Run) (err error) {
 			if err != nil {
 				return err
 			}
+			one.FirstFailureS = e.firstFailures(&e.result.Groups[i])
 			one.Rate.TargetPerS = target(&e.plan, &groups[i], e.result.Groups[i].Scheduled)
 			r.Groups = append(r.Groups, record.GroupResult{Name: groups[i].Name, Result: one})
 		}
@@ -224,19 +230,4 @@ func (e *experiment) addAccounting(r *record.Run) {
 	r.TimeWait.Simultaneous = b.simultaneous()
 	r.Predicted = b.predict()
 	r.Accounting = b.checks(&r.Predicted)
-}
-
-// pairs lists the address pairs by their peak use, the highest first.
-func (s *sampler) pairs() []record.PortPair {
-	var all []record.PortPair
-	for p, n := range s.peakPair {
-		all = append(all, record.PortPair{Source: p.Source.String(), Destination: p.Destination.String(), PeakInUse: n})
-	}
-	slices.SortFunc(all, func(a, b record.PortPair) int {
-		if a.PeakInUse != b.PeakInUse {
-			return b.PeakInUse - a.PeakInUse
-		}
-		return strings.Compare(a.Source+a.Destination, b.Source+b.Destination)
-	})
-	return all
 }

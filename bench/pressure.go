@@ -1,16 +1,12 @@
 package bench
 
 import (
-	"fmt"
 	"math"
 	"time"
 
 	"lastack/bench/host"
 	"lastack/bench/record"
 )
-
-// maxPairs bounds the address pairs in a record.
-const maxPairs = 16
 
 // known converts a gauge for the record, where 0 means unknown.
 func known(n int64) int64 { return max(n, 0) }
@@ -19,31 +15,7 @@ func (e *experiment) addPressure(r *record.Run) {
 	s := e.sampler
 	g := &s.gauges
 	p := &r.Pressure
-	pairs := s.pairs()
-	// If only the list of reserved ports cannot be read, there is a range without a number of free ports.
-	lo, hi, free, _ := e.facts.LocalPorts()
-	p.Ports = record.Ports{Available: free}
-	if hi > 0 {
-		p.Ports.FirstPass, _ = e.facts.FirstPass(lo, hi)
-		p.Ports.Range = fmt.Sprintf("%d %d", lo, hi)
-	}
-	if sp := e.plan.Groups[0].SourcePorts; !sp.IsZero() {
-		p.Ports.Range = fmt.Sprintf("%d %d", sp.Lo, sp.Hi)
-		p.Ports.Available, _ = e.facts.UsablePorts(int(sp.Lo), int(sp.Hi))
-		p.Ports.FirstPass = p.Ports.Available
-	}
-	// With a range set on the socket, as by SourcePorts, connect() makes only one pass (__inet_hash_connect).
-	if n := e.result.Groups[0].DetourPorts; n > 0 {
-		p.Ports.Available, p.Ports.FirstPass = n, n
-	}
-	p.Ports.Pairs = e.plannedPairs()
-	if len(pairs) > 0 {
-		p.Ports.PeakInUse = pairs[0].PeakInUse
-	}
-	p.Pairs = pairs[:min(len(pairs), maxPairs)]
-	if len(pairs) > maxPairs {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("pressure.port_pairs: the %d fullest of %d pairs are listed", maxPairs, len(pairs)))
-	}
+	e.addPorts(r)
 	p.Fds = record.Fds{Peak: int(known(g.Fds)), Limit: int64(min(e.facts.NoFileSoft, math.MaxInt64)), ServerPeak: int(known(g.ServerFds))}
 	p.Memory = record.Memory{
 		TCPPeakBytes: known(g.TCPMem), TCPLimitBytes: e.hostLimit(tcpMem),
@@ -92,17 +64,6 @@ func (e *experiment) addUnread(r *record.Run) {
 			p.Unread = append(p.Unread, u.name)
 		}
 	}
-}
-
-// plannedPairs counts the pairs of source and destination address that the plan uses.
-// Without sources the kernel takes one source for each destination.
-func (e *experiment) plannedPairs() int {
-	n := 0
-	for i := range e.plan.Groups {
-		g := &e.plan.Groups[i]
-		n += max(len(g.Sources), 1) * len(g.Targets)
-	}
-	return n
 }
 
 // limit returns a sysctl as the client's namespace has it, 0 if unknown.

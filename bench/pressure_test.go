@@ -35,12 +35,12 @@ func TestLimitsOfPressure(t *testing.T) {
 		want   record.Pressure
 	}{
 		{"in a sandbox", inside, outside, 0, record.Pressure{
-			Ports: record.Ports{Range: "40000 40999", Available: 990, FirstPass: 495}, Fds: record.Fds{Limit: math.MaxInt64},
+			Ports: record.Ports{Range: "40000 40999", InRange: 1000, Reserved: 10, Available: 990, FirstPass: 495}, Fds: record.Fds{Limit: math.MaxInt64},
 			Memory: record.Memory{TCPLimitBytes: 300 * 4096}, Orphans: record.Gauge{Limit: 400},
 			TWBuckets: record.Gauge{Limit: 1234}, Files: record.Gauge{Limit: 5000}, Conntrack: &record.Gauge{Limit: 600},
 		}},
 		{"around a target's port", &host.Facts{Sysctls: map[string]string{"net.ipv4.ip_local_port_range": "40000 40999"}}, host.Facts{}, 999, record.Pressure{
-			Ports: record.Ports{Range: "40000 40999", Available: 999, FirstPass: 999},
+			Ports: record.Ports{Range: "40000 40999", InRange: 1000, Available: 999, FirstPass: 999},
 		}},
 		{"in the host's namespace", initial, outside, 0, record.Pressure{
 			Ports: record.Ports{Range: "40000 40999"}, Memory: record.Memory{TCPLimitBytes: 5 * 4096}, Orphans: record.Gauge{Limit: 6},

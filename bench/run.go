@@ -117,7 +117,7 @@ func (e *experiment) prepare(ctx context.Context) (err error) {
 	}
 	e.watch, err = observe.New(observe.Config{
 		Namespaces: e.namespaces(),
-		Filter:     sockstate.Filter{Servers: e.targets(), Since: time.Now()},
+		Filter:     sockstate.Filter{Servers: e.targets(), Since: time.Now(), Reuse: e.reuse()},
 		Census:     s.Census,
 		ServerPID:  s.ServerPID,
 	})

@@ -31,7 +31,8 @@ type sampler struct {
 	peakOrphan int
 	peakQueue  int
 	backlog    int
-	peakPair   map[sockstate.Pair]int
+	pairs      map[sockstate.Pair]*pairUse
+	available  int // local ports of a pair
 	gauges     observe.Gauges // peaks
 	tcpMemRead bool           // at least once
 	cost       record.Cost
@@ -40,7 +41,7 @@ type sampler struct {
 }
 
 func newSampler(e *experiment) *sampler {
-	return &sampler{e: e, counters: sum(e.before.counters), slabs: e.watch.Slabs(), peakPair: make(map[sockstate.Pair]int)}
+	return &sampler{e: e, counters: sum(e.before.counters), slabs: e.watch.Slabs(), pairs: make(map[sockstate.Pair]*pairUse), available: e.portsOf().Available}
 }
 
 func sum(by []sockstate.Counters) sockstate.Counters {
@@ -164,7 +165,7 @@ func (s *sampler) addLoad(iv *record.Interval, snap *loadgen.Snapshot) {
 	}
 	s.addTimes(iv, snap)
 	s.last = *snap
-	s.last.Interval, s.last.IntervalWarmup = nil, nil
+	s.last.Interval, s.last.IntervalWarmup, s.last.Connects = nil, nil, nil
 }
 
 // addTimes adds the lifecycle times of the interval.
@@ -176,6 +177,13 @@ func (s *sampler) addTimes(iv *record.Interval, snap *loadgen.Snapshot) {
 			s.warn("timeline: " + err.Error())
 		}
 		iv.Lifecycle = &l
+	}
+	if c := snap.Connects; c.TotalCount() > 0 {
+		l, err := record.NewLatency(c)
+		if err != nil {
+			s.warn("timeline: " + err.Error())
+		}
+		iv.Connect = &l
 	}
 	if snap.IntervalWarmup != nil {
 		h.Merge(snap.IntervalWarmup)
@@ -223,9 +231,7 @@ func (s *sampler) observe() bool {
 	s.peakOrphan = max(s.peakOrphan, orphans)
 	s.peakQueue = max(s.peakQueue, census.AcceptQueue, census.NotAccepted)
 	s.backlog = max(s.backlog, census.Backlog)
-	for p, n := range census.Ports {
-		s.peakPair[p] = max(s.peakPair[p], n)
-	}
+	s.addPorts()
 	s.peakGauges(&s.sample.Gauges)
 	return true
 }
@@ -261,8 +267,10 @@ func (s *sampler) addCensus(iv *record.Interval) {
 		iv.FinWait2Mini += c.FinWait2Mini[side]
 		iv.Orphans += c.Orphans[side]
 	}
-	for _, n := range c.Ports {
-		iv.PortsInUse = max(iv.PortsInUse, n)
+	for _, u := range c.Ports {
+		if n := u.InUse(); n > iv.PortsInUse || n == iv.PortsInUse && u.Reusable < iv.PortsReusable {
+			iv.PortsInUse, iv.PortsReusable = n, u.Reusable
+		}
 	}
 	iv.Fds = int(max(s.sample.Gauges.Fds, 0))
 	iv.MemBytes = max(s.sample.Gauges.TCPMem, 0)

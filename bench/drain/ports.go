@@ -2,7 +2,6 @@ package drain
 
 import (
 	"fmt"
-	"strconv"
 	"time"
 
 	"lastack/bench/host"
@@ -24,14 +23,10 @@ func (c *Spec) portDoubt(ports int, f *host.Facts) string {
 		quantity.PerSecond(arrivals), quantity.Count(need-int64(kept)), quantity.Count(int64(kept)), quantity.Count(int64(ports)))
 }
 
-// portKept is how long at least connect finds a port in TIME_WAIT taken (tcp_twsk_unique).
+// portKept is how long at least connect finds a port in TIME_WAIT taken.
 func (c *Spec) portKept(f *host.Facts) time.Duration {
-	reuse := f.Sysctls["net.ipv4.tcp_tw_reuse"]
-	if f.Sysctls["net.ipv4.tcp_timestamps"] == "0" || reuse != "1" && !(reuse == "2" && c.Target.Addr().IsLoopback()) {
-		return sockstate.TimeWaitLasts(f.HZ).Min
+	if r := sockstate.ReuseOf(f.Sysctls); r.On(c.Target.Addr().IsLoopback()) {
+		return r.Delay
 	}
-	if ms, err := strconv.Atoi(f.Sysctls["net.ipv4.tcp_tw_reuse_delay"]); err == nil {
-		return time.Duration(ms) * time.Millisecond
-	}
-	return time.Second
+	return sockstate.TimeWaitLasts(f.HZ).Min
 }

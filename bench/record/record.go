@@ -102,6 +102,8 @@ type Result struct {
 	LatencyAbsent map[string]string `json:"latency_absent,omitempty"`
 	// HTTP counts replies by status class, see sockstate.StatusClassNames.
 	HTTP map[string]int64 `json:"http,omitempty"`
+	// FirstFailureS is when each failure first happened, in seconds from the start, the warm-up included.
+	FirstFailureS map[string]float64 `json:"first_failure_s,omitempty"`
 	// Errnos counts the errno names behind the outcome "other".
 	Errnos map[string]int64 `json:"errnos,omitempty"`
 	// ExchangeErrors counts the rest of "other", invalid replies, by kind, see sockstate.FaultNames.
@@ -358,6 +360,8 @@ type Interval struct {
 	// Lifecycle is the same without lifecycles that started in the warm-up, so that the intervals' histograms add up to the result's. It is
 	// nil if none completed.
 	Lifecycle *Latency `json:"lifecycle,omitempty"`
+	// Connect is the latency of the connects of the interval, without those of the warm-up.
+	Connect *Latency `json:"connect,omitempty"`
 
 	Client map[string]int `json:"client,omitempty"`
 	Server map[string]int `json:"server,omitempty"`
@@ -367,6 +371,8 @@ type Interval struct {
 	FinWait2Mini int   `json:"fin_wait2_mini,omitempty"`
 	Orphans      int   `json:"orphans,omitempty"`
 	PortsInUse   int   `json:"ports_in_use,omitempty"` // of the pair with the most
+	// PortsReusable is the part of PortsInUse that connect would take over at once (tcp_tw_reuse).
+	PortsReusable int `json:"ports_reusable,omitempty"`
 	Fds          int   `json:"fds,omitempty"`
 	MemBytes     int64 `json:"tcp_mem_bytes,omitempty"` // sockstat mem of the whole host
 	// Counters holds the growth of counters that indicate trouble: retransmissions, drops, overflows.
@@ -427,39 +433,6 @@ type NeedsBySide struct {
 type Gauge struct {
 	Peak  int64 `json:"peak"`
 	Limit int64 `json:"limit"`
-}
-
-// Ports describes the local ports of the pair of source and destination address that used the most.
-type Ports struct {
-	Range string `json:"range"` // "32768 60999"
-	// Available is the number of ports in the range, less the reserved ones and less the port of a target on this host,
-	// which connect() cannot use.
-	Available int `json:"available"`
-	// FirstPass is the number of ports that connect() tries first: those of one parity, or all of a range set on the
-	// socket (IP_LOCAL_PORT_RANGE). 0 if unknown.
-	FirstPass int `json:"first_pass,omitempty"`
-	PeakInUse int `json:"peak_in_use"`
-	// Pairs is the number of pairs that the load used; Pressure.Pairs lists those with the most ports in use.
-	Pairs int `json:"pairs,omitempty"`
-	Outlook
-}
-
-// Outlook predicts the use of local ports if the load goes on.
-type Outlook struct {
-	// ExhaustedInS is the time from the start until no port is free, as observed or at the load's rate. 0 if
-	// there are enough ports.
-	ExhaustedInS float64 `json:"exhausted_in_s,omitempty"`
-	// LevelsOffAt is the steady number of ports in use per pair, if there are enough; 0 if unknown.
-	LevelsOffAt int `json:"levels_off_at,omitempty"`
-	// MaySlow is set for a closed loop that connect may slow down: ExhaustedInS is then the earliest time, LevelsOffAt the most ports.
-	MaySlow bool `json:"may_slow,omitempty"`
-}
-
-// PortPair is a pair of source and destination address.
-type PortPair struct {
-	Source      string `json:"source"`
-	Destination string `json:"destination"`
-	PeakInUse   int    `json:"peak_in_use"`
 }
 
 // Fds is this process's descriptors.

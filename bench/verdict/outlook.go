@@ -1,7 +1,6 @@
 package verdict
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -10,59 +9,6 @@ import (
 	"lastack/sockstate"
 	"lastack/sockstate/teardown"
 )
-
-// Outlook predicts how many local ports are in use if the load goes on. Their number grows with every arrival until the first
-// TIME_WAITs are over; from then on as many ports come back as are taken (Little's law).
-//
-//	in use   rate x (hold + TIME_WAIT), or with reuse rate x (hold + tcp_tw_reuse_delay)
-//	full     when pairs x ports connections have been opened, if that is less
-//
-// It does not extrapolate the censuses, which are noisy.
-func Outlook(r *record.Run) record.Outlook { return judge(r).outlook() }
-
-func (j *judgement) outlook() record.Outlook {
-	p := &j.r.Pressure.Ports
-	before, fullAt := j.foundFull()
-	found := record.Outlook{ExhaustedInS: fullAt}
-	pairs := max(p.Pairs, 1)
-	places := float64(p.Available * pairs)
-	keep := j.portKept()
-	if places == 0 || keep.Max == 0 || j.plateaus() {
-		return found
-	}
-	if !j.openLoop() {
-		if fullAt == 0 {
-			return j.outlookClosed(keep)
-		}
-		return found
-	}
-	rate, at := j.finalRate(), j.filledAt(places)
-	switch {
-	case rate*keep.Max.Seconds() <= places:
-		if fullAt == 0 {
-			return record.Outlook{LevelsOffAt: j.levelsOff(rate*keep.Max.Seconds(), pairs)}
-		}
-	case fullAt == 0 && at >= j.scheduleEnd() || fullAt > 0 && at > before && at <= fullAt:
-		return record.Outlook{ExhaustedInS: at}
-	}
-	return found
-}
-
-// foundFull is when a census first found the fullest pair without a free port, and when the census before was taken, in seconds
-// from the start. Both are 0 if none did.
-func (j *judgement) foundFull() (before, at float64) {
-	available := j.r.Pressure.Ports.Available
-	for _, iv := range j.intervals() {
-		if iv.PortsInUse == 0 || iv.Phase == "settle" {
-			continue // no census, or one after the load
-		}
-		if available > 0 && iv.PortsInUse >= available {
-			return before, iv.TS
-		}
-		before = iv.TS
-	}
-	return 0, 0
-}
 
 // outlookClosed is the outlook of a closed loop. It takes for the rate that of the second half, less what searches beyond the first
 // pass cost.
@@ -81,7 +27,7 @@ func (j *judgement) outlookClosed(keep sockstate.Span) (o record.Outlook) {
 			// Now each search walks past the first pass, so the rate before that says nothing. When the first TIME_WAITs end,
 			// connect finds their ports at once, and the rate changes again.
 			if at := now + float64(p.Available-p.PeakInUse)*pairs/after; after > 0 && at < keep.Min.Seconds() {
-				o.ExhaustedInS = at
+				o.Predicted = &record.Onset{EarliestS: at, LatestS: at}
 			}
 			return o
 		}
@@ -97,7 +43,8 @@ func (j *judgement) outlookClosed(keep sockstate.Span) (o record.Outlook) {
 	if s.full && now+rest/s.least >= keep.Min.Seconds() {
 		return o // enough ports may come back before
 	}
-	return record.Outlook{ExhaustedInS: now + rest/s.most, MaySlow: s.slows}
+	earliest := now + rest/s.most
+	return record.Outlook{Predicted: &record.Onset{EarliestS: earliest, LatestS: max(now+rest/s.least, earliest)}, MaySlow: s.slows}
 }
 
 // pace is the rate of a closed loop, a second, when all ports of the first pass are taken.
@@ -189,47 +136,9 @@ func (j *judgement) portKept() sockstate.Span {
 	return sockstate.Span{Min: hold + w.Min, Max: hold + w.Max}
 }
 
-// finalRate is the rate of connections at the load's end, a second.
-func (j *judgement) finalRate() float64 {
-	if !j.openLoop() {
-		return j.lateRate()
-	}
-	_, end := j.scheduledRates()
-	return cmp.Or(end, j.r.Rate.TargetPerS)
-}
-
-// scheduledRates are the schedule's rates at its start and its end, a second.
-func (j *judgement) scheduledRates() (from, to float64) {
-	for g := range j.groups() {
-		from += g.RateFrom
-		to += g.RateTo
-	}
-	return from, to
-}
-
-// filledAt is when an open loop has opened n connections, in seconds from its start, if it goes on at its final rate.
-func (j *judgement) filledAt(n float64) float64 {
-	from, rising := j.scheduledRates()
-	to, over := j.finalRate(), float64(j.r.Plan.DurationNs)/1e9
-	if from == rising || over <= 0 {
-		return n / to
-	}
-	// from t + (to - from) t^2 / 2 over = n
-	if within := (from + to) / 2 * over; n > within {
-		return over + (n-within)/to
-	}
-	a := (to - from) / (2 * over)
-	return (math.Sqrt(from*from+4*a*n) - from) / (2 * a)
-}
-
 // plateaus reports whether a group opens its connections only once: it has no rate that could go on.
 func (j *judgement) plateaus() bool {
 	return slices.ContainsFunc(j.r.Plan.Groups, func(g record.Group) bool { return g.PlateauNs > 0 })
-}
-
-// scheduleEnd is when an open loop's last lifecycle was due to start, in seconds from the load's start.
-func (j *judgement) scheduleEnd() float64 {
-	return min(j.r.LoadS, j.filledAt(float64(j.r.Connections.Scheduled)))
 }
 
 // loadEnd is the end of the last interval in which lifecycles started, in seconds from the load's start.

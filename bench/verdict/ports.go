@@ -4,7 +4,6 @@ import (
 	"math"
 	"net/netip"
 	"slices"
-	"strconv"
 	"time"
 
 	"lastack/bench/record"
@@ -52,8 +51,8 @@ func (j *judgement) portsOfTimeWait(pairs int) {
 		lasts = j.reuseDelay()
 		a["reuse_after_s"] = lasts.Seconds()
 	case j.asksReuse():
-		j.because("reuse_needs_timestamps", args{"tcp_tw_reuse": j.sysctl(reuseKey)})
-		j.advise("switch_timestamps_on", args{"tcp_tw_reuse": j.sysctl(reuseKey)})
+		j.because("reuse_needs_timestamps", args{"tcp_tw_reuse": j.sysctl(sockstate.ReuseSysctl)})
+		j.advise("switch_timestamps_on", args{"tcp_tw_reuse": j.sysctl(sockstate.ReuseSysctl)})
 	}
 	each := lasts.Seconds() + j.holdS()
 	a["each_s"], a["sustained_per_s"] = each, float64(ports)/each
@@ -130,11 +129,6 @@ func (j *judgement) clientWaits() bool {
 	return h != sockstate.Server.String() && h != teardown.HeldByNone.String()
 }
 
-const (
-	reuseKey      = "net.ipv4.tcp_tw_reuse"
-	reuseDelayKey = "net.ipv4.tcp_tw_reuse_delay"
-)
-
 // timeWait is how long the client's TIME_WAITs last.
 func (j *judgement) timeWait() sockstate.Span {
 	if j.host == nil {
@@ -143,13 +137,15 @@ func (j *judgement) timeWait() sockstate.Span {
 	return sockstate.TimeWaitLasts(j.host.HZ)
 }
 
-// reuseDelay is tcp_tw_reuse_delay. Kernels without that sysctl wait up to 1 s.
-func (j *judgement) reuseDelay() time.Duration {
-	if ms, err := strconv.Atoi(j.sysctl(reuseDelayKey)); err == nil {
-		return time.Duration(ms) * time.Millisecond
+// reuse is what connect does with TIME_WAITs.
+func (j *judgement) reuse() sockstate.Reuse {
+	if j.host == nil {
+		return sockstate.Reuse{Delay: time.Second}
 	}
-	return time.Second
+	return sockstate.ReuseOf(j.host.Sysctls)
 }
+
+func (j *judgement) reuseDelay() time.Duration { return j.reuse().Delay }
 
 // sysctl is a value in the client's namespace, empty if unknown.
 func (j *judgement) sysctl(name string) string {
@@ -159,30 +155,16 @@ func (j *judgement) sysctl(name string) string {
 	return j.host.Sysctls[name]
 }
 
-// reuses reports whether connect may take over a port in TIME_WAIT. That needs tcp_tw_reuse 1, or 2 on loopback, and timestamps, by
-// which the peer recognises segments of the old connection (tcp_twsk_unique).
-func (j *judgement) reuses() bool {
-	if j.sysctl("net.ipv4.tcp_timestamps") == "0" {
-		return false
-	}
-	return j.asksReuse()
-}
+// reuses reports whether connect takes over ports in TIME_WAIT.
+func (j *judgement) reuses() bool { return j.reuse().On(j.onLoopback()) }
 
 // asksReuse reports whether tcp_tw_reuse is on for the load's addresses.
-func (j *judgement) asksReuse() bool {
-	switch j.sysctl(reuseKey) {
-	case "1":
-		return true
-	case "2":
-		return j.r.Sandbox.Topology == "lo" || j.onLoopback()
-	}
-	return false
-}
+func (j *judgement) asksReuse() bool { return j.reuse().Asked(j.onLoopback()) }
 
 // onLoopback reports whether all targets are loopback addresses.
 func (j *judgement) onLoopback() bool {
 	n := 0
-	return !slices.ContainsFunc(j.r.Plan.Groups, func(g record.Group) bool {
+	return j.r.Sandbox.Topology == "lo" || !slices.ContainsFunc(j.r.Plan.Groups, func(g record.Group) bool {
 		n += len(g.Targets)
 		return slices.ContainsFunc(g.Targets, func(t string) bool {
 			a, err := netip.ParseAddrPort(t)

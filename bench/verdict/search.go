@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 // parities is the number of connect's passes over the ports: first those of one parity, then the others (__inet_hash_connect).
@@ -219,10 +220,10 @@ func (j *judgement) searchAdvice(s portSearch) {
 	}
 	switch {
 	case s.bears == 0 && j.asksReuse():
-		j.advise("switch_timestamps_on", args{"tcp_tw_reuse": j.sysctl(reuseKey)})
+		j.advise("switch_timestamps_on", args{"tcp_tw_reuse": j.sysctl(sockstate.ReuseSysctl)})
 	case s.bears == 0 && j.clientWaits():
 		j.advise("reuse_time_wait", args{"after_s": j.reuseDelay().Seconds()})
-	case s.bears > 0 && j.sysctl(reuseDelayKey) != "":
+	case s.bears > 0 && j.sysctl(sockstate.ReuseDelaySysctl) != "":
 		j.advise("reuse_sooner", nil)
 	}
 }

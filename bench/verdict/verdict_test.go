@@ -443,7 +443,7 @@ func TestVerdict(t *testing.T) {
 			[]func(*record.Run){reuses(13_500), func(r *record.Run) {
 				r.Server, r.Sandbox.Topology, r.Plan.Groups[0].Targets = nil, "", []string{"127.0.0.1:8080"}
 				r.Pressure.CPU.GeneratorS, r.Pressure.CPU.ServerS = 14, 0
-				delete(r.Hosts[0].Sysctls, reuseDelayKey) // an older kernel
+				delete(r.Hosts[0].Sysctls, sockstate.ReuseDelaySysctl) // an older kernel
 			}},
 			record.Verdict{
 				LimitedBy: record.LimitPortSearch,

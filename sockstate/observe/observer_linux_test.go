@@ -3,7 +3,6 @@ package observe
 import (
 	"errors"
 	"io/fs"
-	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -108,17 +107,21 @@ func makeStates(tg, deferred *socktest.Target) sockstate.Census {
 	want.FinWait2Mini[sockstate.Client] = nOrphaned + nQueuedClosed
 	want.NotAccepted = nQueued + nQueuedClosed
 	want.AcceptQueue = nQueued + nQueuedClosed
-	want.Ports = map[sockstate.Pair]int{
-		{Source: tg.Addr.Addr(), Destination: tg.Addr}:       nEstablished + nQueued + nHalfClosed + nOrphaned + nQueuedClosed + nClientTimeWait,
-		{Source: tg.Addr.Addr(), Destination: deferred.Addr}: nDeferred,
+	want.Ports = map[sockstate.Pair]*sockstate.PortUse{
+		{Source: tg.Addr.Addr(), Destination: tg.Addr}:       {Open: nEstablished + nQueued + nHalfClosed + nOrphaned + nQueuedClosed, TimeWait: nClientTimeWait},
+		{Source: tg.Addr.Addr(), Destination: deferred.Addr}: {Open: nDeferred},
 	}
 	return want
 }
 
-// timeLeft takes the time left out of a census, having looked at it.
+// timeLeft takes what time changes out of a census, having looked at the time left.
 func timeLeft(t *testing.T, c sockstate.Census) sockstate.Census {
 	t.Helper()
-	c.Ports = maps.Clone(c.Ports)
+	ports := make(map[sockstate.Pair]*sockstate.PortUse)
+	for p, u := range c.Ports {
+		ports[p] = &sockstate.PortUse{Open: u.Open, TimeWait: u.TimeWait}
+	}
+	c.Ports = ports
 	if l := c.LongestLeft; l <= 0 || l > sockstate.TimeWaitLength {
 		t.Errorf("time left %v", l)
 	}

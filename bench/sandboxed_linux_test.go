@@ -95,6 +95,8 @@ type finding struct {
 	Grown []map[string]int64
 	// Left counts the sockets that bench.Run left behind, by namespace and state.
 	Left []map[string]int
+	// Waiting counts the client's TIME_WAITs that bench.Run left behind, by the tuple's addresses without the local port, in hexadecimal.
+	Waiting map[string]int
 	// Seen is the same at the end of each interval of the timeline, with Watch.
 	Seen [][]map[string]int
 	// CheckErr and Probed are what CheckOnly and ProbeConntrack found.
@@ -271,7 +273,11 @@ func (j *job) carryOut(s *sandbox.Sandbox, f *finding, send func(any)) error {
 		}
 		f.Grown = append(f.Grown, grown)
 	}
-	f.Left, err = inEach(spaces, readStates)
+	if f.Left, err = inEach(spaces, readStates); err != nil {
+		return err
+	}
+	waiting, err := inEach(spaces[:1], readWaiting)
+	f.Waiting = waiting[0]
 	return err
 }
 
@@ -329,6 +335,19 @@ func readStates() (map[string]int, error) {
 		}
 	}
 	return count, nil
+}
+
+// readWaiting counts the calling thread's namespace's IPv4 TIME_WAITs by local address and remote address and port.
+func readWaiting() (map[string]int, error) {
+	b, err := os.ReadFile("/proc/thread-self/net/tcp")
+	count := make(map[string]int)
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); f[3] == "06" {
+			source, _, _ := strings.Cut(f[1], ":")
+			count[source+">"+f[2]]++
+		}
+	}
+	return count, err
 }
 
 // carryOut starts the trial in a sandbox and returns what was found. mode is root, user

@@ -51,6 +51,7 @@ func concerns() []concerned {
 		{"predicted", "predicted", document.First},
 		{"accounting", "accounting", document.First},
 		{"cpu", "pressure.cpu pressure.psi", document.Detail},
+		{"ports", "pressure.ports pressure.port_pairs", document.Detail},
 		{"pressure", "pressure", document.Detail},
 		{"kernel", "counters counters_by_side", document.First},
 		{"tcp_info", "tcp_info", document.Detail},

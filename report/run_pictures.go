@@ -20,7 +20,7 @@ func runPictures(run *record.Run) *section {
 		ratePicture(run), exchangesPicture(run), failuresPicture(run), latencyPicture(run), percentiles(run),
 		inFlightPicture(run), statesPicture(run, "client", func(iv *record.Interval) map[string]int { return iv.Client }),
 		statesPicture(run, "server", func(iv *record.Interval) map[string]int { return iv.Server }),
-		timeWaitPicture(run), portsPicture(run), descriptorsPicture(run), orphansPicture(run), queuePicture(run), memoryPicture(run),
+		timeWaitPicture(run), portsPicture(run), searchPicture(run), descriptorsPicture(run), orphansPicture(run), queuePicture(run), memoryPicture(run),
 		troublePicture(run), cpuPicture(run),
 	)
 }

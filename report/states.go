@@ -77,6 +77,7 @@ func timeline(run *record.Run) *section {
 	series("", "accept queue", document.Gauge, float64(run.Pressure.Backlog), func(iv *record.Interval) float64 { return float64(iv.AcceptQueue) })
 	series("", "orphans", document.Gauge, 0, func(iv *record.Interval) float64 { return float64(iv.Orphans) })
 	series("", "ports in use", document.Gauge, float64(run.Pressure.Ports.Available), func(iv *record.Interval) float64 { return float64(iv.PortsInUse) })
+	series("", "ports reusable", document.Gauge, 0, func(iv *record.Interval) float64 { return float64(iv.PortsReusable) })
 	level = document.Data
 	series("", "descriptors", document.Gauge, float64(run.Pressure.Fds.Limit), func(iv *record.Interval) float64 { return float64(iv.Fds) })
 	series("", "started", document.Growth, 0, func(iv *record.Interval) float64 { return float64(iv.Started) })

@@ -182,10 +182,14 @@ func (j *judgement) outlasts() {
 	if at := p.ExhaustedInS; at > 0 && at >= j.scheduleEnd() {
 		pairs := max(p.Pairs, 1)
 		keep := j.portKept()
-		j.because("ports_run_out", args{
+		a := args{
 			"rate_per_s": rate, "keep_s": keep.Max.Seconds(), "exactly": keep.Min == keep.Max, "needed": math.Ceil(rate * keep.Max.Seconds()),
 			"ports": p.Available, "pairs": pairs, "in_all": p.Available * pairs, "after_s": at,
-		})
+		}
+		if o := p.Predicted; o != nil && o.LatestS > o.EarliestS {
+			a["latest_s"] = o.LatestS
+		}
+		j.because("ports_run_out", a)
 		if j.clientWaits() {
 			j.portAdvice(rate, keep.Max.Seconds(), pairs)
 		} else {
@@ -230,7 +234,7 @@ func outlookCodes() []Code {
 	return []Code{
 		found("ports_run_out", "the rate was met, and would use up the local ports if it went on", "more addresses, a wider port range, reuse, or no TIME_WAIT at the client",
 			not+"{rate_per_s} connections/s that keep a local port for {keep} each need {needed} ports, and there are {in_all} "+
-				"([{ports} for each of {pairs:several} pairs|of the 1 pair]): the first connect finds none after {after_s}"),
+				"([{ports} for each of {pairs:several} pairs|of the 1 pair]): the first connect finds none after {after_s}[ to {latest_s}]"),
 		found("tw_buckets_run_out", "the rate was met, and would fill tcp_max_tw_buckets if it went on", "raise net.ipv4.tcp_max_tw_buckets, or accept it",
 			not+"{rate_per_s} closes/s leave up to {needed} TIME_WAITs of {time_wait} each, and tcp_max_tw_buckets is {limit}, full after {after_s}"),
 		found("conntrack_runs_out", "the rate was met, and would fill connection tracking if it went on", "raise net.netfilter.nf_conntrack_max, or do not track the load",

@@ -21,9 +21,19 @@ func (j *judgement) ports() bool {
 	}
 	p := r.Pressure.Ports
 	pairs := max(p.Pairs, len(r.Pressure.Pairs), 1)
-	j.limit(record.LimitPorts, false, "no_local_port", args{"attempts": n, "attempted": r.Connections.Attempted, "ports": p.Available, "pairs": pairs, "in_use": p.PeakInUse})
-	// The census leaves out the sockets from before the load (sockstate.Filter.Since); connect meets them.
-	if rest := p.Available - p.PeakInUse; rest*100 > p.Available && p.PeakInUse > 0 {
+	a := args{"attempts": n, "attempted": r.Connections.Attempted, "ports": p.Available, "pairs": pairs, "in_use": p.PeakInUse}
+	if p.ObservedS > 0 {
+		a["first_after_s"] = p.ObservedS
+	}
+	if p.Predicted != nil {
+		a["predicted_s"] = p.Predicted.EarliestS
+	}
+	j.limit(record.LimitPorts, false, "no_local_port", a)
+	// The load has none of the ports that sockets from before it have (sockstate.Filter.Since); connect meets those.
+	switch rest := p.Available - p.PeakInUse; {
+	case j.earlier() > 0:
+		j.because("ports_of_earlier", j.timeWaitArgs(args{"ports": j.earlier()}))
+	case rest*100 > p.Available && p.PeakInUse > 0:
 		j.because("ports_of_others", j.timeWaitArgs(args{"ports": rest}))
 	}
 	if j.clientWaits() {
@@ -178,7 +188,9 @@ func portCodes() []Code {
 	return []Code{
 		found("no_local_port", "connect found no free local port: all were taken for each pair of source and destination", remedies,
 			"{attempts} of {attempted} attempts found no free local port (EADDRNOTAVAIL): {ports} ports for [each of {pairs:several} source and destination pairs|"+
-				"the 1 source and destination pair], {in_use} in use at most"),
+				"the 1 source and destination pair], {in_use} in use at most[; the first after {first_after_s}][, predicted after {predicted_s}]"),
+		found("ports_of_earlier", "TIME_WAITs from before the load had local ports", "run --flush, which ends them, or wait until they are over",
+			"{ports} ports of a pair were in TIME_WAIT from before the load, which lasts for {time_wait}"),
 		found("ports_of_others", "other sockets had local ports, such as an earlier load's TIME_WAITs", "wait until they are over (ss -tan state time-wait)",
 			"no sample saw this load use the other {ports}: other sockets may have them, such as TIME_WAITs of an earlier load on this target, which last for {time_wait} "+
 				"(ss -tan state time-wait lists them)"),

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"lastack/bench/metric"
-	"lastack/bench/record"
 )
 
 // Row is a metric of both sides. Values are in the metric's unit.
@@ -69,19 +68,10 @@ const (
 	Absent = "absent"
 )
 
-// primary names the metrics that are decided with few runs: what came of it for the clients. The minimum is among them since a busy host
-// only adds to a time: of all numbers it is disturbed the least.
-func primary(kind string) []string {
-	if kind == record.KindDrain {
-		return []string{"failed", "lost", "refused_window", "slowest", "exit_time", "last_gone"}
-	}
-	return []string{"failed_ratio", "rate.completed", "connect.p99", "lifecycle.min", "lifecycle.p50", "lifecycle.p99"}
-}
-
 // rows reads the metrics that all kinds of record among the sides have, and some record has a value of.
 func rows(sides *[2]side) (list []Row) {
 	all := kinds(sides)
-	named := primary(all[0])
+	named := metric.Primary(all[0])
 	for _, m := range metric.Of(all[0], slices.Concat(sides[0].runs, sides[1].runs)) {
 		if slices.ContainsFunc(all, func(kind string) bool { return !m.In(kind) }) {
 			continue

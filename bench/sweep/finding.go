@@ -1,0 +1,76 @@
+package sweep
+
+import (
+	"fmt"
+
+	"lastack/bench/quantity"
+	"lastack/bench/record"
+)
+
+// The findings of a sweep.
+const (
+	TwinDiffers  = "twin_differs"
+	TooFewBlocks = "too_few_blocks"
+	Incomplete   = "incomplete"
+	Crashed      = "crashed"
+	NotValid     = "not_valid"
+	NoValues     = "no_values"
+)
+
+// find adds a finding. Numbers are what they are after they were read from JSON.
+func (a *analysis) find(code string, args map[string]any) {
+	for key, v := range args {
+		if n, ok := v.(int); ok {
+			args[key] = float64(n)
+		}
+	}
+	a.Findings = append(a.Findings, record.Finding{Code: code, Args: args})
+}
+
+// doubts are those about the runs, the worst first.
+func (a *analysis) doubts() {
+	s := a.sweep
+	run, crashed, invalid, refused := 0, 0, 0, 0
+	for i := range a.Cells {
+		run, crashed, invalid = run+a.Cells[i].Runs, crashed+a.Cells[i].Failed, invalid+a.Cells[i].NotValid
+		if s.Cells[i].Refused != "" {
+			refused++
+		}
+	}
+	if crashed > 0 {
+		a.find(Crashed, map[string]any{"n": crashed, "of": run + crashed})
+	}
+	twins := 0
+	for i := range s.Runs {
+		if s.Runs[i].Twin {
+			twins = s.Blocks
+		}
+	}
+	if planned := s.Blocks*(len(s.Cells)-refused) + twins; run+crashed < planned {
+		a.find(Incomplete, map[string]any{"n": run + crashed, "of": planned})
+	}
+	if invalid > 0 {
+		a.find(NotValid, map[string]any{"n": invalid, "of": run})
+	}
+}
+
+// Sentence says what a finding of a sweep means.
+func Sentence(f record.Finding) string {
+	arg := func(key string) string { return fmt.Sprint(f.Args[key]) }
+	n, _ := f.Args["n"].(float64)
+	switch f.Code {
+	case TwinDiffers:
+		return "two runs of the same cell differ in " + arg("metric") + " by more than chance: its differences between cells mean nothing"
+	case TooFewBlocks:
+		return arg("blocks") + " blocks cannot tell any difference from noise: " + arg("need") + " can"
+	case Crashed:
+		return arg("n") + " of " + arg("of") + " runs ended without a result"
+	case Incomplete:
+		return "only " + arg("n") + " of " + arg("of") + " runs took place: --resume goes on"
+	case NotValid:
+		return arg("n") + " of " + arg("of") + " runs " + quantity.Plural(int(n), "is", "are") + " not valid as a statement about the target"
+	case NoValues:
+		return "no run has the metric " + arg("metric")
+	}
+	return f.Code
+}

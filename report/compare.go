@@ -81,8 +81,12 @@ func measured(n int, kind string) string {
 
 func sideWords(s *compare.Side, kind string) string {
 	words := measured(s.Records, kind)
-	if s.Samples != s.Records {
-		words += " of " + number(s.Samples, "try", "tries") + " in all"
+	switch {
+	case s.Samples == s.Records:
+	case s.Records == 1:
+		words += " of " + number(s.Samples, "try", "tries")
+	default:
+		words += ", " + number(s.Samples, "try", "tries") + " in all"
 	}
 	return words
 }

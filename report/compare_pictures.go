@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"lastack/bench/compare"
 	"lastack/bench/metric"
@@ -38,11 +39,18 @@ func changesPicture(c *compare.Comparison) *document.Picture {
 	}
 	const mostOthers = 10
 	var change, from, to []float64
+	var undrawn []string
 	others := 0
 	for _, first := range []bool{true, false} {
 		for i := range c.Rows {
 			r := &c.Rows[i]
-			if r.Primary != first || r.Ratio == nil || r.Result == compare.Equal {
+			switch {
+			case r.Primary != first || r.Result == compare.Equal:
+				continue
+			case r.Ratio == nil:
+				if decided(r) {
+					undrawn = append(undrawn, r.Metric+" "+difference(r))
+				}
 				continue
 			}
 			if !r.Primary {
@@ -63,6 +71,9 @@ func changesPicture(c *compare.Comparison) *document.Picture {
 	if !slices.ContainsFunc(slices.Concat(from, to), func(v float64) bool { return !math.IsNaN(v) }) {
 		p.Desc = "The change of each metric's median."
 		return p
+	}
+	if len(undrawn) > 0 {
+		p.Desc += " From 0 there is no percentage, so not drawn are: " + strings.Join(undrawn, ", ") + "."
 	}
 	p.Curves = append(p.Curves, document.Curve{Name: "from", Unit: document.Relative, Points: from}, document.Curve{Name: "to", Unit: document.Relative, Points: to})
 	return p

@@ -103,7 +103,10 @@ func open(v, side float64) float64 {
 // end draws a range's end: an arrow if it lies farther out than the axis.
 func (d *drawing) end(class string, v, side, far, y float64) {
 	at := num(50 + 50*max(-1, min(1, flat(v)/far)))
-	if side*flat(v) <= far {
+	switch {
+	case side*flat(v) < -far: // the other end's arrow stands there
+		return
+	case side*flat(v) <= far:
 		d.printf(`<line class="tip%s" x1="%s%%" x2="%s%%" y1="%s" y2="%s"/>`, class, at, at, num(y-4), num(y+4))
 		return
 	}

@@ -67,7 +67,7 @@ func tables(t testing.TB, r *record.Run) []string {
 
 // What a page of Markdown may have of it, beside text: own markup, and escapes.
 var (
-	ownMarkup = regexp.MustCompile("^(### |- |  - )|^<details><summary>[^<>]*</summary>$|^</details>$|^`lastack report -v` adds |^\\| (-[-:]* \\| ?)+$")
+	ownMarkup = regexp.MustCompile("^(### |- |  - )|^<details><summary>[^<>]*</summary>$|^</details>$|^`--format text -v` adds |^\\| (-[-:]* \\| ?)+$")
 	escapes   = regexp.MustCompile(`\\[!-/:-@\[-` + "`" + `{-~]|<span>\$</span>|[\pL\pN@#:%-]&#8203;|&nbsp;|[\pL\pN]_[\pL\pN]|\*\*`)
 	markup    = regexp.MustCompile("[<>`\\[\\]*&$@#~!\\\\]|://|(?i:www\\.)|^[-+=]|^[0-9]+[.)]|_|\\b[0-9a-fA-F]{7,}\\b|:[A-Za-z][A-Za-z0-9_+-]*:")
 )

@@ -86,7 +86,7 @@ func folded(doc *document.Document, room int) []string {
 	}
 	out := append([]string{"", "<details><summary>" + strings.Join(titles, ", ") + "</summary>", ""}, inside...)
 	if len(left) > 0 {
-		out = append(out, "`lastack report -v` adds "+strings.Join(left, ", "), "")
+		out = append(out, "`--format text -v` adds "+strings.Join(left, ", "), "")
 	}
 	return append(out, "</details>")
 }

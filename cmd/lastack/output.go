@@ -23,7 +23,7 @@ type outputFiles struct {
 
 // checkOutputs checks before the load that a record can be saved to the paths of --output.
 func checkOutputs(paths []string) error {
-	for i, path := range paths {
+	for _, path := range paths {
 		switch path {
 		case "":
 			return usagef("--output \"\": want a file to save the run record to")
@@ -33,15 +33,25 @@ func checkOutputs(paths []string) error {
 		if _, err := outputFormat(path); err != nil {
 			return err
 		}
+	}
+	if err := onceOnly(paths); err != nil {
+		return err
+	}
+	o, err := openOutputs(paths, io.Discard)
+	o.close()
+	return err
+}
+
+// onceOnly refuses paths of --output that are the same file.
+func onceOnly(paths []string) error {
+	for i, path := range paths {
 		for _, other := range paths[:i] {
 			if sameFile(other, path) {
 				return usagef("--output %s: --output %s is the same file: want another one, or leave one of them out", path, other)
 			}
 		}
 	}
-	o, err := openOutputs(paths, io.Discard)
-	o.close()
-	return err
+	return nil
 }
 
 // openOutputs opens what checkOutputs has accepted.

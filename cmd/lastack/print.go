@@ -37,10 +37,11 @@ func (f *viewFlags) view(w io.Writer) report.View {
 	return report.View{Format: f.format, Verbose: f.verbose, Width: width, Colour: width > 0 && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
-// printFlags are those of a command that prints a document, or writes it to a file.
+// printFlags are those of a command that prints a document, or writes it to files.
 type printFlags struct {
 	viewFlags
-	output, table string
+	outputs []string
+	table   string
 
 	formats []string
 }
@@ -49,67 +50,107 @@ type printFlags struct {
 func (f *printFlags) register(fs *pflag.FlagSet, formats []string) {
 	f.formats = formats
 	f.viewFlags.register(fs, formats)
-	fs.StringVarP(&f.output, "output", "o", "", "write to this `FILE`, in the format of its suffix, and not to stdout")
+	fs.StringArrayVarP(&f.outputs, "output", "o", nil, "write to this `FILE`, in the format of its suffix, and not to stdout (repeatable)")
 	fs.StringVar(&f.table, "table", "", "print the table of this `NAME`, with --format csv")
 }
 
 // printer prints a document where the flags say, once.
 type printer struct {
-	cmd  *cobra.Command
+	cmd *cobra.Command
+	to  []printed
+}
+
+// printed is a place where a document is printed: stdout if there is no file.
+type printed struct {
 	file *destination
 	view report.View
 }
 
-// printer checks the flags, and opens the file before anything is read. The caller closes it.
+// printer checks the flags, and opens the files before anything is read. The caller closes it.
 func (f *printFlags) printer(cmd *cobra.Command) (*printer, error) {
-	given := cmd.Flags().Changed
-	if given("output") && (f.output == "" || f.output == "-") {
-		return nil, usagef("--output %q: want a file; without --output the report goes to stdout", f.output)
+	p := &printer{cmd: cmd}
+	for _, path := range f.outputs {
+		format, err := f.formatOf(cmd, path)
+		if err != nil {
+			return nil, err
+		}
+		p.to = append(p.to, printed{view: report.View{Format: format, Verbose: true}})
 	}
-	suffix, err := outputFormat(f.output)
-	switch {
-	case err != nil:
+	if err := onceOnly(f.outputs); err != nil {
 		return nil, err
-	case suffix != "" && !slices.Contains(f.formats, suffix):
-		return nil, usagef("--output %s: %s has no %s: want a suffix of %s", f.output, cmd.Name(), suffix, strings.Join(f.formats, ", "))
-	case suffix != "" && given("format") && suffix != f.format:
-		return nil, usagef("--format %s: --output %s is %s by its suffix: leave one of them out", f.format, f.output, suffix)
 	}
-	p := &printer{cmd: cmd, view: f.view(cmd.OutOrStdout())}
-	if f.output != "" {
-		p.view = report.View{Format: cmp.Or(suffix, f.format), Verbose: true}
+	if len(p.to) == 0 {
+		p.to = []printed{{view: f.view(cmd.OutOrStdout())}}
 	}
-	if given("table") {
+	if cmd.Flags().Changed("table") {
 		switch {
-		case p.view.Format != report.CSV:
+		case !slices.ContainsFunc(p.to, func(t printed) bool { return t.view.Format == report.CSV }):
 			return nil, usagef("--table %s: only %s prints one table: add --format %s", f.table, report.CSV, report.CSV)
 		case f.table == "":
 			return nil, usagef(`--table "": want the name of a table; a name that there is not lists them`)
 		}
-		p.view.Table = f.table
+		for i := range p.to {
+			p.to[i].view.Table = f.table
+		}
 	}
-	if p.file, err = openDestination("output", f.output, cmd.ErrOrStderr()); err != nil {
+	files, err := openOutputs(f.outputs, cmd.ErrOrStderr())
+	if err != nil {
 		return nil, err
+	}
+	for i, file := range files.files {
+		p.to[i].file = file
 	}
 	return p, nil
 }
 
-func (p *printer) close() { p.file.close() }
-
-// print writes what render does, all of it or nothing.
-func (p *printer) print(render func(io.Writer, report.View) error) error {
-	var b bytes.Buffer
-	switch err := render(&b, p.view); {
-	case errors.As(err, new(*report.TableError)):
-		return usagef("--table: %w", err)
+// formatOf is the format of a file of --output.
+func (f *printFlags) formatOf(cmd *cobra.Command, path string) (string, error) {
+	if path == "" || path == "-" {
+		return "", usagef("--output %q: want a file; without --output the report goes to stdout", path)
+	}
+	suffix, err := outputFormat(path)
+	switch {
 	case err != nil:
-		return err
-	case p.file == nil:
-		_, err := p.cmd.OutOrStdout().Write(b.Bytes())
+		return "", err
+	case suffix != "" && !slices.Contains(f.formats, suffix):
+		return "", usagef("--output %s: %s has no %s: want a suffix of %s", path, cmd.Name(), suffix, strings.Join(f.formats, ", "))
+	case suffix != "" && cmd.Flags().Changed("format") && suffix != f.format:
+		return "", usagef("--format %s: --output %s is %s by its suffix: leave one of them out", f.format, path, suffix)
+	}
+	return cmp.Or(suffix, f.format), nil
+}
+
+func (p *printer) close() {
+	for _, t := range p.to {
+		t.file.close()
+	}
+}
+
+// print writes what render does to all places, if it could be rendered for all.
+func (p *printer) print(render func(io.Writer, report.View) error) error {
+	pages := make([]bytes.Buffer, len(p.to))
+	for i, t := range p.to {
+		switch err := render(&pages[i], t.view); {
+		case errors.As(err, new(*report.TableError)):
+			return usagef("--table: %w", err)
+		case err != nil:
+			return err
+		}
+	}
+	if p.to[0].file == nil {
+		_, err := p.cmd.OutOrStdout().Write(pages[0].Bytes())
 		return err
 	}
-	if err := p.file.write(p.cmd.Context(), b.Bytes()); err != nil {
-		return fmt.Errorf("the report could not be saved to %s: %w", p.file.path, err)
+	var errs []error
+	for _, waiting := range []bool{false, true} { // pipes last, since they may block
+		for i, t := range p.to {
+			if t.file.waits() != waiting {
+				continue
+			}
+			if err := t.file.write(p.cmd.Context(), pages[i].Bytes()); err != nil {
+				errs = append(errs, fmt.Errorf("the report could not be saved to %s: %w", t.file.path, err))
+			}
+		}
 	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -32,7 +32,7 @@ table, whose first column names the FILE.
   hlog    the latency histograms of the intervals, for HdrHistogram's tools
 
 With -o the suffix of the file's name chooses the format: .txt (with -v),
-.json, .jsonl, .csv, .html, .md or .hlog.`,
+.json, .jsonl, .csv, .html, .md or .hlog. Several -o write several files.`,
 		Example: `  lastack report run.json
   lastack report -v run.json
   lastack report run.json -o run.html

@@ -117,7 +117,7 @@ func evaluate(t metric.Relative, sides *[2]side) record.ThresholdResult {
 	// A threshold asks about one direction only.
 	if outside := outsideOf(len(r.a), len(r.b), Alpha); outside > 0 && !res.OK && !t.Counted() && !r.inDoubt {
 		lo, hi := r.bounds(of, outside)
-		res = t.Allow(res, lo, hi)
+		res = t.Weigh(res, lo, hi)
 	}
 	return res
 }

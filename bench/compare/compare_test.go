@@ -282,7 +282,7 @@ func TestThresholdsAllowForChance(t *testing.T) {
 		reason string
 	}{
 		{"rate.completed>-5%", b, true, "within noise: it may be from -70.00% to +170.00%"},
-		{"rate.completed>-5%", slow, false, ""},
+		{"rate.completed>-5%", slow, false, "; beyond noise: it is from "},
 		{"connections.failed<=+0", b, false, "mean of A 0, of B 0.2"},
 	} {
 		r, err := metric.ParseRelative(func(name string) (metric.Metric, error) { return metric.Lookup(record.KindRun, name) }, tt.expr)

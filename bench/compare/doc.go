@@ -42,7 +42,8 @@
 // # Thresholds
 //
 // A threshold takes the medians of both sides. It is missed only if the U test, one-sided at 5 %, excludes every difference that meets it, so
-// that noise does not fail a gate; otherwise it is met and says that it is not certain. With fewer than three runs a side there is no such
+// that a gate on what is exactly at its bound fails by chance in 5 of 100 cases, and on the same build in fewer. Otherwise it is met. Either way it
+// says what the noise leaves possible. With fewer than three runs a side there is no such
 // test, and the medians decide. Of what should not happen and is counted, like lost requests, it takes the mean, without allowance: one loss in five runs is one.
 //
 // # One run a side

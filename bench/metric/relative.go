@@ -125,19 +125,21 @@ func (r Relative) Evaluate(a, b []Value) record.ThresholdResult {
 	return res
 }
 
-// Allow makes a threshold met, with a reason, that was missed by no more than chance explains: lo and hi bound what is compatible with what was
-// measured, as parts of A's value if r is a Ratio, else in the metric's unit. It is for medians: what should not happen at all and is counted
-// is no noise, and neither is a value that may be higher than it says.
-func (r Relative) Allow(res record.ThresholdResult, lo, hi float64) record.ThresholdResult {
-	meets := r.t.compare(lo) || r.t.compare(hi) || lo <= r.t.bound && r.t.bound <= hi && r.t.op == "=="
-	if res.OK || !meets || res.GotText == "" {
+// Weigh says of a threshold that was missed what is compatible with what was measured: from lo to hi, as parts of A's value if r is a Ratio,
+// else in the metric's unit. If some of that meets it, chance explains the miss, and it is met. Weigh is for medians: what should not happen
+// at all and is counted is no noise, and neither is a value that may be higher than it says.
+func (r Relative) Weigh(res record.ThresholdResult, lo, hi float64) record.ThresholdResult {
+	if res.OK || res.GotText == "" {
 		return res
 	}
-	res.OK = true
+	said := "beyond noise: it is "
+	if r.t.compare(lo) || r.t.compare(hi) || lo <= r.t.bound && r.t.bound <= hi && r.t.op == "==" {
+		res.OK, said = true, "within noise: it may be "
+	}
 	if math.IsInf(hi, 1) {
-		res.Reason += "; within noise: it may be " + r.format(lo) + " or more"
+		res.Reason += "; " + said + r.format(lo) + " or more"
 	} else {
-		res.Reason += "; within noise: it may be from " + r.format(lo) + " to " + r.format(hi)
+		res.Reason += "; " + said + "from " + r.format(lo) + " to " + r.format(hi)
 	}
 	return res
 }

@@ -54,7 +54,7 @@ a pull request, .csv is the table of metrics, or another one (--table).`,
 	}
 	f := cmd.Flags()
 	o.register(f, report.ComparisonFormats())
-	f.BoolVar(&o.force, "force", false, "compare records of different kinds or patterns too")
+	f.BoolVar(&o.force, "force", false, "compare records of different kinds, close policies or load models too")
 	f.StringArrayVar(&o.thresholds, "threshold", nil, "a `BOUND` like '"+metric.ExampleRelative+"': exit 99 if missed (repeatable)")
 	return cmd
 }

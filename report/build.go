@@ -174,7 +174,10 @@ func findings(r *record.Run, sentences []string, remedy bool) []document.Finding
 	for _, f := range all {
 		if f.Remedy == remedy {
 			if n < len(out) {
-				out[n] = document.Finding{Code: f.Code, Args: f.Args, Command: remedyCommand(r, &f)}
+				out[n] = document.Finding{Code: f.Code, Args: f.Args}
+				if remedy {
+					out[n].Command = remedyCommand(r, &f, sentences[n])
+				}
 			}
 			n++
 		}
@@ -182,6 +185,9 @@ func findings(r *record.Run, sentences []string, remedy bool) []document.Finding
 	for i, s := range sentences {
 		if n != len(sentences) {
 			out[i] = document.Finding{} // they do not match
+			if remedy {
+				out[i].Command = remedyCommand(r, &record.Finding{}, s)
+			}
 		}
 		out[i].Sentence = s
 	}

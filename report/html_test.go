@@ -15,8 +15,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lastack/bench/record"
-	"lastack/bench/verdict"
-	"lastack/report/document"
 )
 
 // htmlPage is a record as HTML.
@@ -330,52 +328,5 @@ func taint(v reflect.Value, s string) {
 				taint(v.Field(i), s)
 			}
 		}
-	}
-}
-
-func TestWithFlag(t *testing.T) {
-	for _, c := range []struct{ command, flag, value, want string }{
-		{"lastack run", "--close", "server:fin", "lastack run --close server:fin"},
-		{"lastack run --close client:fin -c 5", "--close", "server:fin", "lastack run -c 5 --close server:fin"},
-		{"lastack run --close=client:fin", "--close", "server:fin", "lastack run --close server:fin"},
-		{"lastack run -o a.json -q --format json -d 2s", "--close", "server:fin", "lastack run -d 2s --close server:fin"},
-		{"lastack run --sysctl a=1 --sysctl b=2", "--sysctl", "b=3", "lastack run --sysctl a=1 --sysctl b=3"},
-		{"lastack run --sysctl=b=2", "--sysctl", "b=3", "lastack run --sysctl b=3"},
-		{"lastack run -- target", "--close", "x", "lastack run --close x -- target"},
-	} {
-		if got := strings.Join(withFlag(strings.Fields(c.command), c.flag, c.value), " "); got != c.want {
-			t.Errorf("%s with %s %s: got %q, want %q", c.command, c.flag, c.value, got, c.want)
-		}
-	}
-}
-
-// TestRemedyCommands says when a code that has a command is no remedy any more, or no sample shows one.
-func TestRemedyCommands(t *testing.T) {
-	known := make(map[string]bool)
-	for _, c := range verdict.Codes() {
-		known[c.Name] = c.Remedy
-	}
-	for code := range remedies {
-		if !known[code] {
-			t.Errorf("%s is no remedy", code)
-		}
-	}
-	var with []string
-	for _, name := range recorded(t) {
-		run := sample(t, name)
-		for _, s := range runDocument(run).Sections {
-			for _, b := range s.Blocks {
-				if l, ok := b.(document.List); ok {
-					for _, f := range l.Findings {
-						if f.Command != "" {
-							with = append(with, f.Code)
-						}
-					}
-				}
-			}
-		}
-	}
-	if len(with) == 0 {
-		t.Error("no sample's remedy has a command")
 	}
 }

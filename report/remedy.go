@@ -1,58 +1,201 @@
 package report
 
 import (
+	"math/bits"
+	"net"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"lastack/bench/record"
 )
 
-// remedies has for the code of a remedy the flag that follows it, and its value. A sysctl is set in the sandbox if the run had one.
-var remedies = map[string][2]string{
-	"wider_range":                        {"--sysctl", "net.ipv4.ip_local_port_range=1024 65535"},
-	"reuse_time_wait":                    {"--sysctl", "net.ipv4.tcp_tw_reuse=1"},
-	"switch_timestamps_on":               {"--sysctl", "net.ipv4.tcp_timestamps=1"},
-	"no_time_wait_at_client":             {"--close", "server:fin"},
-	"close_server_fin":                   {"--close", "server:fin"},
-	"close_server_fin_if_it_closes":      {"--close", "server:fin"},
-	"close_server_fin_as_target_does":    {"--close", "server:fin"},
-	"close_server_rst":                   {"--close", "server:rst"},
-	"close_server_rst_if_it_resets":      {"--close", "server:rst"},
-	"close_client_fin_if_left_to_client": {"--close", "client:fin"},
-	"close_client_half":                  {"--close", "client:half"},
+// remedy is the command that follows a remedy, as a list of arguments; nil if it takes more than one command.
+type remedy func(r *record.Run, args map[string]any) []string
+
+// remedies has what to type for the code of a remedy.
+var remedies = map[string]remedy{
+	"wider_range":          setting("net.ipv4.ip_local_port_range", "1024 65535"),
+	"reuse_time_wait":      setting("net.ipv4.tcp_tw_reuse", "1"),
+	"switch_timestamps_on": setting("net.ipv4.tcp_timestamps", "1"),
+	"raise_tw_buckets": func(r *record.Run, args map[string]any) []string {
+		return setting("net.ipv4.tcp_max_tw_buckets", powerFrom(min(int64(r.TimeWait.MaxBuckets)+r.TimeWait.Overflow, 1<<30)))(r, args)
+	},
+	"raise_conntrack": func(r *record.Run, _ map[string]any) []string {
+		if c := r.Pressure.Conntrack; c != nil && c.Limit > 0 {
+			return hostSetting("net.netfilter.nf_conntrack_max", powerFrom(2*c.Limit))
+		}
+		return nil
+	},
+	"raise_file_max": func(r *record.Run, _ map[string]any) []string {
+		if limit := r.Pressure.Files.Limit; limit > 0 {
+			return hostSetting("fs.file-max", powerFrom(2*limit))
+		}
+		return nil
+	},
+	"raise_nofile":           moreDescriptors,
+	"raise_nofile_both_ends": moreDescriptors,
+	"raise_memlock":          again("--engine", "epoll"),
+	"raise_cap": func(r *record.Run, args map[string]any) []string {
+		if fds, _ := args["fds"].(bool); fds {
+			return moreDescriptors(r, nil)
+		}
+		if len(r.Plan.Groups) != 1 || r.Plan.Groups[0].Connections <= 0 {
+			return nil
+		}
+		g := &r.Plan.Groups[0]
+		held := finite(max(g.RateFrom, g.RateTo)) * float64(g.HoldNs) / 1e9
+		return again("--connections", strconv.Itoa(max(2*g.Connections, int(min(1.5*held, 1e7)))))(r, args)
+	},
+	"larger_accept_queue": largerBacklog,
+	"larger_syn_queue":    largerBacklog,
+	"larger_syn_queue_or_cookies": func(r *record.Run, args map[string]any) []string {
+		if r.Server == nil {
+			return nil // the target's host has the setting
+		}
+		return setting("net.ipv4.tcp_syncookies", "1")(r, args)
+	},
+	"more_workers": func(r *record.Run, args map[string]any) []string {
+		if len(r.Hosts) != 1 || r.Hosts[0].CPUs <= r.Plan.Workers {
+			return nil
+		}
+		return again("--workers", strconv.Itoa(r.Hosts[0].CPUs))(r, args)
+	},
+	"quiet_machine": again(),
+	"let_it_run":    again(),
+	"check_route": func(r *record.Run, _ map[string]any) []string {
+		if len(r.Plan.Groups) == 0 || len(r.Plan.Groups[0].Targets) == 0 {
+			return nil
+		}
+		host, _, err := net.SplitHostPort(r.Plan.Groups[0].Targets[0])
+		if err != nil || net.ParseIP(host) == nil {
+			return nil
+		}
+		return []string{"ip", "route", "get", host}
+	},
+	"one_pass": func(r *record.Run, args map[string]any) []string {
+		low, _ := args["low"].(string)
+		high, _ := args["high"].(string)
+		if low == "" || high == "" {
+			return nil
+		}
+		return again("--source-ports", low+"-"+high)(r, args)
+	},
+	"no_time_wait_at_client": func(r *record.Run, args map[string]any) []string {
+		if r.Server == nil && r.Plan.ServerWorkers == 0 {
+			return again("--close", "client:rst")(r, args) // a target may wait for the client to close
+		}
+		return again("--close", "server:fin")(r, args)
+	},
+	"close_server_fin":                   again("--close", "server:fin"),
+	"close_server_fin_or_fewer_requests": again("--close", "server:fin"),
+	"close_server_fin_without_hold":      again("--close", "server:fin", "--hold", "0s"),
+	"close_server_fin_if_it_closes":      again("--close", "server:fin"),
+	"close_server_fin_as_target_does":    again("--close", "server:fin"),
+	"close_server_rst":                   again("--close", "server:rst"),
+	"close_server_rst_if_it_resets":      again("--close", "server:rst"),
+	"close_client_fin_if_left_to_client": again("--close", "client:fin"),
+	"close_client_half":                  again("--close", "client:half"),
+	"fewer_requests":                     again("--requests", "1"),
+	"fewer_requests_cut":                 again("--requests", "1"),
 }
 
-// remedyCommand is what to paste into a shell to follow a remedy, empty if that is not one command: the run once more with another flag, or
-// a sysctl of the host.
-func remedyCommand(r *record.Run, f *record.Finding) string {
-	flag, ok := remedies[f.Code]
-	if f.Code == "one_pass" {
-		low, _ := f.Args["low"].(string)
-		high, _ := f.Args["high"].(string)
-		flag, ok = [2]string{"--source-ports", low + "-" + high}, low != "" && high != ""
-	}
-	if !ok || !f.Remedy || r.Kind == record.KindDrain || len(r.Plan.Command) == 0 {
+// remedyCommand is what to paste into a shell to follow a remedy, empty if that is not one command. A finding without a code is of an older
+// version's record: its sentence names the setting.
+func remedyCommand(r *record.Run, f *record.Finding, sentence string) string {
+	if r.Kind == record.KindDrain || len(r.Plan.Command) == 0 {
 		return ""
 	}
-	if flag[0] == "--sysctl" && (r.Sandbox.Mode == "off" || r.Sandbox.Mode == "") {
-		return shell([]string{"sysctl", "-w", flag[1]})
+	of := remedies[f.Code]
+	if f.Code == "" {
+		of = remedyIn(sentence)
 	}
-	return shell(withFlag(r.Plan.Command, flag[0], flag[1]))
+	if of == nil {
+		return ""
+	}
+	return shell(of(r, f.Args))
 }
 
-// withFlag is a command with a flag set to a value, in place of what it was set to. It prints a page of text: where the record was saved,
-// and how it was shown, is left out.
+var (
+	sysctlNamed = regexp.MustCompile(`\b(net\.[a-z0-9_]+(?:\.[a-z0-9_]+)+)=(?:"([0-9 ]+)"|([0-9]+))`)
+	closeNamed  = regexp.MustCompile(`--close ((?:client|server):[a-z]+)`)
+)
+
+// remedyIn finds a sysctl with its value, or a close policy, in a sentence.
+func remedyIn(sentence string) remedy {
+	if m := sysctlNamed.FindStringSubmatch(sentence); m != nil {
+		return setting(m[1], m[2]+m[3])
+	}
+	if m := closeNamed.FindStringSubmatch(sentence); m != nil {
+		return again("--close", m[1])
+	}
+	return nil
+}
+
+// again is the run once more, with flags set to values.
+func again(flags ...string) remedy {
+	return func(r *record.Run, _ map[string]any) []string {
+		out := withFlag(r.Plan.Command, "", "")
+		for i := 0; i+1 < len(flags); i += 2 {
+			out = withFlag(out, flags[i], flags[i+1])
+		}
+		return out
+	}
+}
+
+// setting sets a sysctl: in the sandbox if the run had one, or else on the host.
+func setting(key, value string) remedy {
+	return func(r *record.Run, args map[string]any) []string {
+		if r.Sandbox.Mode == "off" || r.Sandbox.Mode == "" {
+			return hostSetting(key, value)
+		}
+		return again("--sysctl", key+"="+value)(r, args)
+	}
+}
+
+func hostSetting(key, value string) []string { return []string{"sysctl", "-w", key + "=" + value} }
+
+// moreDescriptors raises both limits: the soft one is as high as the hard one already.
+func moreDescriptors(r *record.Run, args map[string]any) []string {
+	limit := r.Pressure.Fds.Limit
+	const most = 1 << 20 // fs.nr_open, unless that was changed
+	if limit <= 0 || limit >= most {
+		return nil
+	}
+	n := powerFrom(min(2*limit, most))
+	return append([]string{"prlimit", "--nofile=" + n + ":" + n}, again()(r, args)...)
+}
+
+// largerBacklog is for the embedded server in a sandbox. Somaxconn caps it.
+func largerBacklog(r *record.Run, args map[string]any) []string {
+	s := r.Server
+	if s == nil || s.Listeners <= 0 || r.Pressure.Backlog <= 0 || r.Sandbox.Mode == "off" || r.Sandbox.Mode == "" {
+		return nil
+	}
+	const common = 4096 // what somaxconn is, unless that was changed
+	n := min(4*int64(r.Pressure.Backlog/s.Listeners), 1<<20)
+	if n <= common {
+		return again("--backlog", strconv.Itoa(common))(r, args)
+	}
+	return again("--backlog", powerFrom(n), "--sysctl", "net.core.somaxconn="+powerFrom(n), "--sysctl", "net.ipv4.tcp_max_syn_backlog="+powerFrom(n))(r, args)
+}
+
+// powerFrom is the least power of two from n up.
+func powerFrom(n int64) string {
+	return strconv.FormatUint(uint64(1)<<min(62, bits.Len64(uint64(max(0, n-1)))), 10)
+}
+
+// shorthands are those of flags that remedies set, or that are left out.
+var shorthands = map[string]string{"--connections": "-c", "--workers": "-w", "--output": "-o"}
+
+// withFlag is a command with a flag set to a value, in place of what it was set to; with no flag it is only that command. It prints a page
+// of text: where the record was saved, and how it was shown, is left out.
 func withFlag(command []string, flag, value string) []string {
 	sysctl, _, _ := strings.Cut(value, "=")
-	replaced := func(name, old string) bool {
-		switch name {
-		case "-o", "--output", "--format":
-			return true
-		case "--sysctl":
-			key, _, _ := strings.Cut(old, "=")
-			return flag == name && key == sysctl
-		}
-		return flag == name
+	drops := []string{"--output", "--format"}
+	if flag != "" {
+		drops = append(drops, flag)
 	}
 	var out []string
 	end := len(command)
@@ -64,17 +207,27 @@ func withFlag(command []string, flag, value string) []string {
 			continue
 		}
 		name, old, joined := strings.Cut(command[i], "=")
-		takes := slices.Contains([]string{"-o", "--output", "--format", flag}, name)
-		if takes && !joined && i+1 < end {
-			old = command[i+1]
+		for long, short := range shorthands {
+			if strings.HasPrefix(command[i], short) {
+				name, old, joined = long, strings.TrimPrefix(command[i][2:], "="), len(command[i]) > 2
+			}
 		}
-		if !takes || !replaced(name, old) {
+		if !slices.Contains(drops, name) {
 			out = append(out, command[i])
 			continue
 		}
-		if !joined {
-			i++
+		last := i
+		if !joined && i+1 < end {
+			last = i + 1
+			old = command[last]
 		}
+		if key, _, _ := strings.Cut(old, "="); name == "--sysctl" && key != sysctl {
+			out = append(out, command[i:last+1]...)
+		}
+		i = last
 	}
-	return append(append(out, flag, value), command[end:]...)
+	if flag != "" {
+		out = append(out, flag, value)
+	}
+	return append(out, command[end:]...)
 }

@@ -1,0 +1,120 @@
+package report
+
+import (
+	"strings"
+	"testing"
+
+	"lastack/bench/record"
+	"lastack/bench/verdict"
+	"lastack/report/document"
+)
+
+// TestRemedyCommand looks at what is to be pasted.
+func TestRemedyCommand(t *testing.T) {
+	run := func(change func(*record.Run), command string) *record.Run {
+		r := &record.Run{
+			Kind: record.KindRun, Plan: record.Plan{Command: strings.Fields(command), Workers: 1, Groups: []record.Group{{Connections: 50, Targets: []string{"10.0.0.1:80"}}}},
+			Hosts: []record.Host{{CPUs: 4}}, Sandbox: record.Sandbox{Mode: "root"}, Server: &record.Server{Listeners: 2},
+		}
+		r.TimeWait.MaxBuckets, r.TimeWait.Overflow = 1000, 7
+		r.Pressure.Backlog, r.Pressure.Fds.Limit, r.Pressure.Files.Limit = 256, 1024, 100_000
+		if change != nil {
+			change(r)
+		}
+		return r
+	}
+	target := func(r *record.Run) { r.Server, r.Sandbox.Mode = nil, "off" }
+	for _, c := range []struct {
+		run                  *record.Run
+		code, sentence, want string
+		args                 map[string]any
+	}{
+		{run(nil, "lastack run -q"), "wider_range", "", "lastack run --sysctl 'net.ipv4.ip_local_port_range=1024 65535'", nil},
+		{run(target, "lastack run 10.0.0.1:80"), "wider_range", "", "sysctl -w 'net.ipv4.ip_local_port_range=1024 65535'", nil},
+		{run(nil, "lastack run"), "no_time_wait_at_client", "", "lastack run --close server:fin", nil},
+		{run(target, "lastack run 10.0.0.1:80"), "no_time_wait_at_client", "", "lastack run 10.0.0.1:80 --close client:rst", nil},
+		{run(nil, "lastack run"), "raise_tw_buckets", "", "lastack run --sysctl net.ipv4.tcp_max_tw_buckets=1024", nil},
+		{run(nil, "lastack run -o a.json"), "raise_nofile", "", "prlimit --nofile=2048:2048 lastack run", nil},
+		{run(func(r *record.Run) { r.Pressure.Fds.Limit = 1 << 20 }, "lastack run"), "raise_nofile", "", "", nil},
+		{run(nil, "lastack run"), "raise_file_max", "", "sysctl -w fs.file-max=262144", nil},
+		{run(nil, "lastack run --engine uring"), "raise_memlock", "", "lastack run --engine epoll", nil},
+		{run(nil, "lastack run -R 5k -c 50"), "raise_cap", "", "lastack run -R 5k --connections 100", nil},
+		{run(nil, "lastack run"), "raise_cap", "", "prlimit --nofile=2048:2048 lastack run", map[string]any{"fds": true}},
+		{
+			run(nil, "lastack run --backlog 128"), "larger_accept_queue", "",
+			"lastack run --backlog 4096", nil,
+		},
+		{
+			run(func(r *record.Run) { r.Pressure.Backlog = 8192 }, "lastack run --backlog=4096"), "larger_accept_queue", "",
+			"lastack run --backlog 16384 --sysctl net.core.somaxconn=16384 --sysctl net.ipv4.tcp_max_syn_backlog=16384", nil,
+		},
+		{run(target, "lastack run 10.0.0.1:80"), "larger_accept_queue", "", "", nil},
+		{run(nil, "lastack run -w 1"), "more_workers", "", "lastack run --workers 4", nil},
+		{run(nil, "lastack run -d 5s --format html"), "quiet_machine", "", "lastack run -d 5s", nil},
+		{run(target, "lastack run 10.0.0.1:80"), "check_route", "", "ip route get 10.0.0.1", nil},
+		{run(nil, "lastack run --hold 2s"), "close_server_fin_without_hold", "", "lastack run --close server:fin --hold 0s", nil},
+		{run(nil, "lastack run"), "one_pass", "", "lastack run --source-ports 32768-60999", map[string]any{"low": "32768", "high": "60999"}},
+		{run(nil, "lastack run"), "one_pass", "", "", nil},
+		{run(nil, "lastack run"), "follow_redirect", "", "", nil},
+		// Of records of older versions.
+		{run(nil, "lastack run"), "", `more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512`, "lastack run --sysctl 'net.ipv4.ip_local_port_range=1024 65535'", nil},
+		{run(nil, "lastack run"), "", "reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over", "lastack run --sysctl net.ipv4.tcp_tw_reuse=1", nil},
+		{run(nil, "lastack run"), "", "no TIME_WAIT at the client: --close client:rst, or", "lastack run --close client:rst", nil},
+		{run(nil, "lastack run"), "", "more addresses", "", nil},
+		{run(nil, ""), "wider_range", "", "", nil},
+	} {
+		if got := remedyCommand(c.run, &record.Finding{Code: c.code, Args: c.args, Remedy: true}, c.sentence); got != c.want {
+			t.Errorf("%s%s of %q: %q, want %q", c.code, c.sentence, c.run.Plan.Command, got, c.want)
+		}
+	}
+}
+
+func TestWithFlag(t *testing.T) {
+	for _, c := range []struct{ command, flag, value, want string }{
+		{"lastack run", "--close", "server:fin", "lastack run --close server:fin"},
+		{"lastack run --close client:fin -c 5", "--close", "server:fin", "lastack run -c 5 --close server:fin"},
+		{"lastack run --close=client:fin", "--close", "server:fin", "lastack run --close server:fin"},
+		{"lastack run -o a.json -q --format json -d 2s", "--close", "server:fin", "lastack run -d 2s --close server:fin"},
+		{"lastack run --sysctl a=1 --sysctl b=2", "--sysctl", "b=3", "lastack run --sysctl a=1 --sysctl b=3"},
+		{"lastack run --sysctl=b=2", "--sysctl", "b=3", "lastack run --sysctl b=3"},
+		{"lastack run -orun.json -c100 -w 2 -R 5k", "--connections", "200", "lastack run -w 2 -R 5k --connections 200"},
+		{"lastack run -c=100 --workers=2", "--workers", "4", "lastack run -c=100 --workers 4"},
+		{"lastack run -q -d 2s --output=x.json", "", "", "lastack run -d 2s"},
+		{"lastack run -- target", "--close", "x", "lastack run --close x -- target"},
+	} {
+		if got := strings.Join(withFlag(strings.Fields(c.command), c.flag, c.value), " "); got != c.want {
+			t.Errorf("%s with %s %s: got %q, want %q", c.command, c.flag, c.value, got, c.want)
+		}
+	}
+}
+
+// TestRemedyCommands says when a code that has a command is no remedy any more, or no sample shows one.
+func TestRemedyCommands(t *testing.T) {
+	known := make(map[string]bool)
+	for _, c := range verdict.Codes() {
+		known[c.Name] = c.Remedy
+	}
+	for code := range remedies {
+		if !known[code] {
+			t.Errorf("%s is no remedy", code)
+		}
+	}
+	var with []string
+	for _, name := range recorded(t) {
+		run := sample(t, name)
+		for _, s := range runDocument(run).Sections {
+			for _, b := range s.Blocks {
+				if l, ok := b.(document.List); ok {
+					for _, f := range l.Findings {
+						if f.Command != "" {
+							with = append(with, f.Code)
+						}
+					}
+				}
+			}
+		}
+	}
+	if len(with) == 0 {
+		t.Error("no sample's remedy has a command")
+	}
+}

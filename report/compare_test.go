@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"lastack/bench/compare"
 	"lastack/bench/metric"
@@ -107,6 +108,24 @@ func TestComparisonPages(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden.Check(t, filepath.Join("testdata", "compare_"+tt.name+".txt"), first.String())
+		var md bytes.Buffer
+		if err := RenderComparison(&md, View{Format: "md"}, c); err != nil {
+			t.Fatal(err)
+		}
+		if tt.name == "slower" || tt.name == "drain" {
+			golden.Check(t, filepath.Join("testdata", "compare_"+tt.name+".md"), md.String())
+		}
+		if n := strings.Count(md.String(), "\n"); n > 60 {
+			t.Errorf("%s: md has %d lines", tt.name, n)
+		}
+		for i, l := range strings.Split(whole.String(), "\n") {
+			if n := utf8.RuneCountInString(l); n > 100 {
+				t.Errorf("%s: line %d has %d columns: %s", tt.name, i+1, n, l)
+			}
+		}
+		if page := comparisonPage(t, c); page != comparisonPage(t, c) {
+			t.Errorf("%s: the same comparison makes different pages", tt.name)
+		}
 		if tt.name == "mixed" || tt.name == "single" || tt.name == "drain" {
 			golden.Check(t, filepath.Join("testdata", "compare_"+tt.name+"_v.txt"), whole.String())
 		}

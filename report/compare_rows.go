@@ -29,11 +29,13 @@ func comparedRows(c *compare.Comparison) *section {
 			if !slices.ContainsFunc(c.Rows, func(r compare.Row) bool { return within(&r) != "" }) {
 				t.Columns[i].Level = document.Data
 			}
-		case "n": // the lead has that of most rows
-			if !slices.ContainsFunc(c.Rows, func(r compare.Row) bool {
-				return r.A.N > 0 && r.A.N != c.A.Samples || r.B.N > 0 && r.B.N != c.B.Samples
-			}) {
-				t.Columns[i].Level = document.Data
+		case "n": // the note has that of most rows
+			t.Columns[i].Level = document.Data
+			for j := range c.Rows {
+				r := &c.Rows[j]
+				if level := levelOf(r, single); (r.A.N != c.A.Samples || r.B.N != c.B.Samples) && t.Columns[i].Level != document.First && level != document.Data {
+					t.Columns[i].Level = level
+				}
 			}
 		}
 	}
@@ -69,14 +71,18 @@ func (t *table) compared(r *compare.Row, single bool) {
 	}
 	line := t.row(r.Metric, cells...)
 	line.Tone = toneOf(r)
+	line.Level, line.Main = levelOf(r, single), r.Primary
+}
+
+// levelOf says where a row is shown.
+func levelOf(r *compare.Row, single bool) document.Level {
 	switch {
-	case r.Primary:
-		line.Level, line.Main = document.First, true
+	case r.Primary, decided(r), r.Result == compare.Undecided, single && r.Result == compare.Single && failure(r):
+		return document.First
 	case r.Result == compare.Equal, r.Result == compare.Absent:
-		line.Level = document.Data
-	case decided(r) || r.Result == compare.Undecided || single && failure(r):
-		line.Level = document.First
+		return document.Data
 	}
+	return document.Detail
 }
 
 func toneOf(r *compare.Row) document.Tone {

@@ -262,8 +262,10 @@ func TestHTMLNumbers(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"p-rate opened", "p-states-client ESTABLISHED", "p-latency p99 (µs)", "p-ports in use", "p-time-wait client", "p-requests lost", "p-connects refused", "p-ends by RST",
-		"p-rate asked for", "p-in-flight in flight", "p-trouble TcpRetransSegs", "p-limits local ports"} {
+	for _, want := range []string{
+		"p-rate opened", "p-states-client ESTABLISHED", "p-latency p99 (µs)", "p-ports in use", "p-time-wait client", "p-requests lost", "p-connects refused", "p-ends by RST",
+		"p-rate asked for", "p-in-flight in flight", "p-trouble TcpRetransSegs", "p-limits local ports",
+	} {
 		if !seen[want] {
 			t.Errorf("no sample shows %s", want)
 		}

@@ -3,13 +3,13 @@ package report
 import (
 	"bytes"
 	"errors"
-	"lastack/bench/compare"
 	"math"
 	"math/rand/v2"
 	"reflect"
 	"testing"
 	"time"
 
+	"lastack/bench/compare"
 	"lastack/bench/record"
 )
 

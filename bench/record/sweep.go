@@ -94,8 +94,11 @@ type FoundRate struct {
 	LoPerS float64 `json:"lo_per_s"`
 	HiPerS float64 `json:"hi_per_s"`
 	// LimitedBy is one of the Limit constants: what a higher rate met.
-	LimitedBy string    `json:"limited_by,omitempty"`
-	Tries     []FindTry `json:"tries,omitempty"`
+	LimitedBy string `json:"limited_by,omitempty"`
+	// Scale is the part, 1/N, of the cell's ports that the loads had, whose rates are in Tries; the rates above are those of all ports. 0 if
+	// the loads had all.
+	Scale float64   `json:"scale,omitempty"`
+	Tries []FindTry `json:"tries,omitempty"`
 }
 
 // FindTry is one load of the search for a rate.

@@ -92,6 +92,9 @@ func (h *handoff) do(ctx context.Context, jobs map[string]Func, noHash error, w 
 // prepare finds the job and makes its sandbox.
 func (h *handoff) prepare(jobs map[string]Func, noHash error) (Func, *Sandbox, error) {
 	job, ok := jobs[h.Job]
+	if h.Job == tryJob {
+		job, ok = try, true
+	}
 	if !ok {
 		return nil, nil, &Error{step: stepStart, Mode: h.Mode, Err: fmt.Errorf("this program has no job %q", h.Job)}
 	}

@@ -27,6 +27,13 @@ const (
 // checkGiven refuses flags that do not apply to the run.
 func (r *resolver) checkGiven() error {
 	s := r.spec
+	for i := range s.Plan.Groups {
+		if g := &s.Plan.Groups[i]; s.given("on-eof") {
+			if err := CheckReaction(g.Close, g.OnEOF); err != nil {
+				return err
+			}
+		}
+	}
 	if s.Server != nil {
 		if s.ServerPID != 0 {
 			return sockstate.BadValue("server-pid", s.ServerPID, "needs a TARGET; the embedded server is in this process")
@@ -54,6 +61,14 @@ func (r *resolver) checkGiven() error {
 		case g.Hold > 0 && g.Close.Who == teardown.ServerFirst:
 			return sockstate.BadValue("hold", g.Hold, "applies to the side that closes first, which with --close %s is the target: want --close client:*", g.Close)
 		}
+	}
+	return nil
+}
+
+// CheckReaction refuses a reaction that was asked for if no side reads EOF first.
+func CheckReaction(p teardown.Policy, r teardown.Reaction) error {
+	if p.Who == teardown.BothAtOnce || p.Who == teardown.Nobody {
+		return sockstate.BadValue("on-eof", r, "with --close %s no side reads EOF and reacts: want --close client:* or server:*", p)
 	}
 	return nil
 }

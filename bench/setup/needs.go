@@ -63,7 +63,7 @@ func (r *resolver) estimateNeeds() error {
 		n.TimeWaits.Server += tw[sockstate.Server]
 	}
 	n.ExchangeBytes = r.exchangeBytes()
-	if r.Sandbox != nil && r.Server != nil && r.Sandbox.EhashEntries == 0 {
+	if r.Sandbox != nil && r.Server != nil && r.Sandbox.EhashEntries == 0 && !r.spec.SharedHash {
 		r.Sandbox.EhashEntries = r.ehashEntries()
 	}
 	n.KernelBytes = n.Sockets*host.SocketBytes + r.timeWaitBytes()

@@ -9,8 +9,8 @@ import (
 	"go4.org/netipx"
 )
 
-// maxSources bounds the source addresses of a run.
-const maxSources = 1 << 18
+// MaxSources bounds the source addresses of a run.
+const MaxSources = 1 << 18
 
 // SourceList is the value of --source. It implements pflag.Value.
 type SourceList struct {
@@ -38,8 +38,8 @@ func (s *SourceList) Set(text string) error {
 			return err
 		}
 		for a := r.From(); ; a = a.Next() {
-			if len(v.Addrs) == maxSources {
-				return fmt.Errorf("%q holds too many addresses: want at most %d", text, maxSources)
+			if len(v.Addrs) == MaxSources {
+				return fmt.Errorf("%q holds too many addresses: want at most %d", text, MaxSources)
 			}
 			v.Addrs = append(v.Addrs, a)
 			if a == r.To() {

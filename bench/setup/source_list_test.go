@@ -105,7 +105,7 @@ func FuzzSourceList(f *testing.F) {
 		if s.Set(text) != nil {
 			return
 		}
-		if len(s.Addrs) == 0 || len(s.Addrs) > maxSources {
+		if len(s.Addrs) == 0 || len(s.Addrs) > MaxSources {
 			t.Fatalf("--source %q: %d addresses", text, len(s.Addrs))
 		}
 		for _, a := range []netip.Addr{s.Addrs[0], s.Addrs[len(s.Addrs)-1]} {

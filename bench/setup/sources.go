@@ -11,7 +11,7 @@ import (
 // chooses reports whether Resolve may choose the group's source addresses. It keeps addresses and ports that the user
 // set, so that a load can run out of them on purpose.
 func (r *resolver) chooses(g *loadgen.Group) bool {
-	return r.Server != nil && !r.portsAreSet(g) && len(g.Sources) == 0
+	return r.Server != nil && len(g.Sources) == 0 && (r.spec.SourceCount > 0 || !r.portsAreSet(g))
 }
 
 func (r *resolver) portsAreSet(g *loadgen.Group) bool {
@@ -22,6 +22,9 @@ func (r *resolver) portsAreSet(g *loadgen.Group) bool {
 // sourceCount is how many source addresses to choose: enough for connect to find a port in its first pass. It is 0 if
 // there is nothing to choose.
 func (r *resolver) sourceCount() int {
+	if r.spec.SourceCount > 0 {
+		return r.spec.SourceCount
+	}
 	held, each := int64(0), int64(0)
 	for i := range r.Plan.Groups {
 		if g := &r.Plan.Groups[i]; r.chooses(g) {

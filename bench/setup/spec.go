@@ -21,6 +21,11 @@ type Spec struct {
 	Resolved []string `json:"resolved,omitempty"`
 	// Sources is --source as typed.
 	Sources string `json:"sources,omitempty"`
+	// SourceCount is how many source addresses Resolve chooses for a sandbox, where --source names none; 0: as many as the load needs.
+	SourceCount int `json:"source_count,omitempty"`
+	// SharedHash keeps a sandbox's connection hash as it is, and with it the default of tcp_max_tw_buckets. Otherwise it becomes as large
+	// as the load needs.
+	SharedHash bool `json:"shared_hash,omitempty"`
 	// Server is the embedded server, nil if the plan has targets.
 	Server *Server `json:"server,omitempty"`
 

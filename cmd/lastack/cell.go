@@ -41,9 +41,21 @@ type isolation[Input any] struct {
 	fallback func() (Input, error)
 }
 
-// measure runs a job, then saves and prints its record. A second signal ends the program without the result, as soon as the job has
-// ended or after patience. see receives the job's events, on one goroutine; add completes the record.
+// measure runs a job, then saves and prints its record, see carryOut. see receives the job's events, on one goroutine; add completes the
+// record.
 func measure[Input any](cmd *cobra.Command, f *resultFlags, j cell.Job[Input], in Input, iso isolation[Input], patience time.Duration, see func(record.Event), add func(*record.Run)) error {
+	return f.carryOut(cmd, patience, func(ctx context.Context, shown *display, keep []string) (*record.Run, error) {
+		run, err := execute(ctx, shown, j, in, iso, func(e record.Event) { shown.do(func() { see(e) }) }, keep)
+		if run != nil {
+			add(run)
+		}
+		return run, err
+	})
+}
+
+// carryOut makes a record, then saves and prints it. A second signal ends the program without the result, as soon as there is one or after
+// patience. do gets the capabilities that saving needs.
+func (f *resultFlags) carryOut(cmd *cobra.Command, patience time.Duration, do func(ctx context.Context, shown *display, keep []string) (*record.Run, error)) error {
 	var hurried atomic.Bool
 	ended := make(chan struct{})
 	ctx, stop := interruptible(cmd.Context(), func() {
@@ -64,12 +76,11 @@ func measure[Input any](cmd *cobra.Command, f *resultFlags, j cell.Job[Input], i
 	defer out.close()
 	out.noteOneWay(shown, f.format)
 
-	run, err := execute(ctx, shown, j, in, iso, func(e record.Event) { shown.do(func() { see(e) }) }, out.capabilities())
+	run, err := do(ctx, shown, out.capabilities())
 	close(ended)
 	cancelled := ctx.Err() != nil || errors.Is(err, context.Canceled) || run == nil && err == nil
 	switch {
 	case run != nil && !hurried.Load():
-		add(run)
 		return f.finish(ctx, cmd, out, shown, run, err)
 	case !cancelled:
 		return asUsage(cmd, err)
@@ -100,7 +111,7 @@ func execute[Input any](ctx context.Context, stderr io.Writer, j cell.Job[Input]
 	case !isRefused:
 		return nil, lost(stderr, err)
 	}
-	why := strings.TrimPrefix(refused.Error(), "no sandbox: ")
+	why := whyNoSandbox(refused)
 	if iso.needs != "" {
 		return nil, fmt.Errorf("%s needs a sandbox, and this host allows none: %s; see lastack doctor, or leave the flag out", iso.needs, why)
 	}
@@ -109,6 +120,10 @@ func execute[Input any](ctx context.Context, stderr io.Writer, j cell.Job[Input]
 		return nil, err
 	}
 	return j.Do(ctx, in, cell.Here(why, see, keep))
+}
+
+func whyNoSandbox(refused *sandbox.Error) string {
+	return strings.TrimPrefix(refused.Error(), "no sandbox: ")
 }
 
 // printLeft prints what the record does not have.

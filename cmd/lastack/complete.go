@@ -1,13 +1,12 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"lastack/bench/host"
 	"lastack/bench/metric"
 	"lastack/bench/process"
 	"lastack/bench/record"
@@ -91,14 +90,9 @@ func closePolicies() (list []string) {
 
 // sysctlKeys lists this kernel's writable keys of net.ipv4 and net.core, each followed by "=".
 func sysctlKeys() []string {
-	var list []string
-	for _, dir := range []string{"ipv4", "core"} {
-		files, _ := filepath.Glob("/proc/sys/net/" + dir + "/*")
-		for _, f := range files {
-			if st, err := os.Stat(f); err == nil && st.Mode().IsRegular() && st.Mode().Perm()&0o200 != 0 {
-				list = append(list, "net."+dir+"."+filepath.Base(f)+"=")
-			}
-		}
+	list := host.NetSysctls()
+	for i := range list {
+		list[i] += "="
 	}
 	return list
 }

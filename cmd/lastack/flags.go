@@ -39,9 +39,13 @@ type choice struct {
 }
 
 // newChoice returns a choice of the given words for p. The first is the default.
-func newChoice[T ~string](p *T, of ...string) *choice {
-	*p = T(of[0])
-	return &choice{func(s string) { *p = T(s) }, func() string { return string(*p) }, of}
+func newChoice[T, W ~string](p *T, of ...W) *choice {
+	words := make([]string, len(of))
+	for i, w := range of {
+		words[i] = string(w)
+	}
+	*p = T(words[0])
+	return &choice{func(s string) { *p = T(s) }, func() string { return string(*p) }, words}
 }
 
 func (c *choice) String() string { return c.value() }

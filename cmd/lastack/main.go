@@ -50,7 +50,9 @@ func main() {
 }
 
 // loads reports whether a command starts worker threads.
-func loads(command string) bool { return command == "run" || command == "drain" || command == "serve" }
+func loads(command string) bool {
+	return command == "run" || command == "drain" || command == "serve" || command == "sweep"
+}
 
 // Main runs the command line args, without the program's name, and returns the
 // exit code. It prints a failure as one sentence on stderr.

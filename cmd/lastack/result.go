@@ -33,10 +33,15 @@ type resultFlags struct {
 
 // register adds the flags. example is a threshold for the help text.
 func (f *resultFlags) register(fs *pflag.FlagSet, example string) {
+	f.registerOutput(fs)
+	fs.StringArrayVar(&f.thresholds, "threshold", nil, "a `BOUND` like '"+example+"': exit 99 if missed (repeatable)")
+}
+
+// registerOutput adds the flags without those that judge.
+func (f *resultFlags) registerOutput(fs *pflag.FlagSet) {
 	fs.StringArrayVarP(&f.outputs, "output", "o", nil, "save the run record to this `FILE`, or what its suffix names (repeatable)")
 	f.viewFlags.register(fs, report.FormatNames())
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "no progress rows on stderr")
-	fs.StringArrayVar(&f.thresholds, "threshold", nil, "a `BOUND` like '"+example+"': exit 99 if missed (repeatable)")
 }
 
 // parseThresholds reads the bounds on records of a kind.

@@ -104,6 +104,7 @@ func commands() []*cobra.Command {
 	all := []*cobra.Command{
 		newRun(),
 		newDrain(),
+		newSweep(),
 		newServe(),
 		newReport(),
 		newCompare(),

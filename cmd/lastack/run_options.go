@@ -41,6 +41,16 @@ func newRunOptions() *runOptions {
 const settleAuto = 135 * time.Second
 
 func (o *runOptions) register(f *pflag.FlagSet) {
+	o.registerLoad(f, sandbox.Lo, sandbox.Veth)
+	f.Var(decimal(&o.spec.ServerPID), "server-pid", "process of a local TARGET, to report its CPU, descriptors and memory")
+	f.BoolVar(&o.sandbox, "sandbox", false, "fail if this host allows no sandbox")
+	o.resultFlags.register(f, "connect.p99<5ms")
+	f.BoolVar(&o.spec.AllowPublic, "allow-public", false, "allow targets outside private and loopback ranges")
+	f.Lookup("exchange").DefValue += "; none with a TARGET"
+}
+
+// registerLoad adds the flags of a load and of the embedded server in a sandbox. The first of the topologies is the default.
+func (o *runOptions) registerLoad(f *pflag.FlagSet, topologies ...sandbox.Topology) {
 	s, p, g := &o.spec, &o.spec.Plan, &o.spec.Plan.Groups[0]
 	f.SortFlags = false
 	f.VarP(count(&g.Connections), "connections", "c", "closed loop: connections at once; open loop: at most so many (no limit unless given)")
@@ -58,7 +68,6 @@ func (o *runOptions) register(f *pflag.FlagSet) {
 	f.DurationVar(&g.CloseTimeout, "close-timeout", 5*time.Second, "how long the peer may take to close")
 	f.Var(&o.sources, "source", "local addresses to connect from, in turn: A, A-B or A/N, comma-separated")
 	f.Var(textFlag{&g.SourcePorts, "LO-HI"}, "source-ports", "local ports to connect from, LO-HI (Linux 6.3)")
-	f.Var(decimal(&s.ServerPID), "server-pid", "process of a local TARGET, to report its CPU, descriptors and memory")
 	f.Var(count(&o.server.Backlog), "backlog", "length of the accept queue")
 	f.Var(decimal(&o.server.Listeners), "listeners", "listening sockets, each with its own accept queue (one per worker)")
 	f.DurationVar(&o.server.Delay, "delay", 0, "how long the server waits before each reply")
@@ -66,18 +75,14 @@ func (o *runOptions) register(f *pflag.FlagSet) {
 	f.Var(newChoice(&s.Engine, sockio.BackendNames()...), "engine", "how to drive sockets")
 	f.Var(newChoice(&s.Census, observe.CensusNames()...), "census", "how to count sockets by state: sock_diag or /proc/net/tcp")
 	f.DurationVar(&s.Interval, "interval", time.Second, "time between samples")
-	f.BoolVar(&o.sandbox, "sandbox", false, "fail if this host allows no sandbox")
-	f.Var(newChoice(&o.box.Topology, "lo", "veth"), "topology", "connect both ends by loopback, or by a veth pair")
+	f.Var(newChoice(&o.box.Topology, topologies...), "topology", "connect both ends by loopback, or by a veth pair")
 	f.StringArrayVar(&o.sysctls, "sysctl", nil, "set net.ipv4.`KEY=VALUE` in the sandbox (repeatable)")
 	f.StringVar(&o.loss, "loss", "", "`SHARE` of TCP packets to drop, like 1%")
 	f.Var(waitFlag{d: &s.Settle, word: "auto", means: settleAuto, what: "settling time", like: "30s"}, "settle", "after the load, watch closing sockets for up to D; auto: until all have gone")
-	o.resultFlags.register(f, "connect.p99<5ms")
-	f.BoolVar(&s.AllowPublic, "allow-public", false, "allow targets outside private and loopback ranges")
 	// Resolve chooses these, as the other flags allow.
 	f.Lookup("connections").DefValue = quantity.FormatCount(setup.DefaultConnections)
 	f.Lookup("duration").DefValue = setup.DefaultDuration.String()
 	f.Lookup("backlog").DefValue = quantity.FormatCount(server.DefaultBacklog)
-	f.Lookup("exchange").DefValue += "; none with a TARGET"
 }
 
 // registerClient adds the flags of requests.

@@ -15,7 +15,6 @@ import (
 
 // complete checks the whole command line before a socket opens.
 func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
-	given := func(name string) bool { return cmd.Flags().Changed(name) }
 	for _, a := range args {
 		t, err := parseTarget(cmd.Context(), a)
 		if err != nil {
@@ -26,22 +25,10 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 		}
 		o.targets = append(o.targets, t)
 	}
-	if err := o.sourceFamily(); err != nil {
-		return err
-	}
-	if err := o.checkFlags(given); err != nil {
-		return err
-	}
-	if err := o.completeExchange(given("exchange")); err != nil {
-		return err
-	}
 	if err := o.parseThresholds(record.KindRun); err != nil {
 		return err
 	}
-	if err := checkOutputs(o.outputs); err != nil {
-		return err
-	}
-	if err := o.completeSpec(cmd.Flags()); err != nil {
+	if err := o.completeSpec(cmd); err != nil {
 		return err
 	}
 	if err := o.resolve(); err != nil {
@@ -51,6 +38,24 @@ func (o *runOptions) complete(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	return asUsage(cmd, o.resolve())
+}
+
+// completeSpec checks the flags each by itself, and makes the spec of them.
+func (o *runOptions) completeSpec(cmd *cobra.Command) error {
+	given := func(name string) bool { return cmd.Flags().Changed(name) }
+	if err := o.sourceFamily(); err != nil {
+		return err
+	}
+	if err := o.checkFlags(given); err != nil {
+		return err
+	}
+	if err := o.completeExchange(given("exchange")); err != nil {
+		return err
+	}
+	if err := checkOutputs(o.outputs); err != nil {
+		return err
+	}
+	return o.join(cmd.Flags())
 }
 
 // resolve makes the setup from the spec.
@@ -118,7 +123,7 @@ func (o *runOptions) checkFlags(given func(string) bool) error {
 			return err
 		}
 	}
-	return checkReaction(given("on-eof"), g.Close, g.OnEOF)
+	return nil
 }
 
 // completeExchange takes the exchange from --exchange or from a target's URL. With a TARGET and neither, there is none.
@@ -142,8 +147,8 @@ func (o *runOptions) completeExchange(given bool) error {
 	return nil
 }
 
-// completeSpec adds to the spec what takes more than one flag.
-func (o *runOptions) completeSpec(flags *pflag.FlagSet) (err error) {
+// join adds to the spec what takes more than one flag.
+func (o *runOptions) join(flags *pflag.FlagSet) (err error) {
 	s, g := &o.spec, &o.spec.Plan.Groups[0]
 	s.Version, s.Command = versionString(), commandLine()
 	s.Sources, g.Sources = o.sources.Text, o.sources.Addrs

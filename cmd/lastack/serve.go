@@ -112,8 +112,10 @@ func (o *serveOptions) complete(cmd *cobra.Command) error {
 	case given("ledger") && o.ledger == "":
 		return usagef("--ledger \"\": want a file to write the ledger to")
 	}
-	if err := checkReaction(given("on-eof"), cfg.Close, cfg.OnEOF); err != nil {
-		return err
+	if given("on-eof") {
+		if err := setup.CheckReaction(cfg.Close, cfg.OnEOF); err != nil {
+			return asUsage(cmd, err)
+		}
 	}
 	for _, s := range o.listen {
 		addrs, err := listenAddrs(s)

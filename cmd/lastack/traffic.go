@@ -27,11 +27,3 @@ func (t traffic) register(f *pflag.FlagSet) {
 	f.Var(count(t.requests), "requests", "exchanges per connection")
 	f.DurationVar(t.hold, "hold", 0, "how long the side that closes first waits before it closes")
 }
-
-// checkReaction refuses --on-eof if no side reacts to EOF.
-func checkReaction(given bool, p teardown.Policy, r teardown.Reaction) error {
-	if given && (p.Who == teardown.BothAtOnce || p.Who == teardown.Nobody) {
-		return usagef("--on-eof %s: with --close %s no side reads EOF and reacts: want --close client:* or server:*", r, p)
-	}
-	return nil
-}

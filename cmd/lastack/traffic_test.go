@@ -49,27 +49,3 @@ func TestTrafficFlags(t *testing.T) {
 		}
 	}
 }
-
-func TestCheckReaction(t *testing.T) {
-	for policy, want := range map[string]string{
-		"client:fin": "", "server:rst": "",
-		"never":    "--on-eof rst: with --close never no side reads EOF",
-		"both:fin": "--on-eof rst: with --close both:fin no side reads EOF",
-	} {
-		p, err := teardown.ParsePolicy(policy)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rst := teardown.Reaction{Kind: teardown.ReactRST}
-		if err := checkReaction(false, p, rst); err != nil {
-			t.Errorf("--close %s alone: %v", policy, err)
-		}
-		err = checkReaction(true, p, rst)
-		if want == "" && err == nil {
-			continue
-		}
-		if err == nil || want == "" || !strings.HasPrefix(err.Error(), want) || codeOf(err, true) != exitUsage {
-			t.Errorf("--close %s --on-eof rst: %v, want %q", policy, err, want)
-		}
-	}
-}

@@ -28,6 +28,19 @@ var flagGroups = map[string][]flagGroup{
 		{"Observing", []string{"census", "interval", "settle"}},
 		{"Result", []string{"output", "format", "verbose", "quiet", "threshold"}},
 	},
+	"sweep": {
+		{"Grid", []string{"vary", "base", "blocks", "seed", "parallel", "metric", "yes", "resume"}},
+		{"Search", []string{"find", "scale", "allow", "threshold"}},
+		{"Load", []string{"connections", "rate", "duration", "count", "warmup", "ramp", "plateau", "close-rate", "workers", "engine"}},
+		{"Connection", []string{
+			"close", "on-eof", "exchange", "requests", "think", "hold", "header", "connect-timeout", "request-timeout", "close-timeout",
+		}},
+		{"Sources", []string{"source", "source-ports"}},
+		{"Server", []string{"backlog", "listeners", "delay", "ipv6"}},
+		{"Sandbox", []string{"topology", "sysctl", "loss"}},
+		{"Observing", []string{"census", "interval", "settle"}},
+		{"Result", []string{"output", "format", "verbose", "quiet"}},
+	},
 	"drain": {
 		{"Server", []string{"pid", "exec", "also", "contain", "ledger"}},
 		{"Stop", []string{"after", "signal", "stop", "grace", "then", "restart", "handover", "watch", "repeat"}},

@@ -1,0 +1,311 @@
+package sweep
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"lastack/bench/quantity"
+	"lastack/bench/record"
+	"lastack/bench/setup"
+	"lastack/sockstate"
+)
+
+// A search finds the highest rate of an open loop that a cell sustains, in one of two ways.
+//
+// Where the client's TIME_WAITs hold the local ports for a minute, the rate is ports divided by that minute, and a load shows that it is too
+// fast only when it has used them all. One load that is much too fast, over two lives of a TIME_WAIT, measures the rate at which ports come
+// back (turnover); a second one just below must then go through without failure. That takes three minutes, where bisecting takes two a step.
+//
+// Anywhere else a load of seconds shows whether it is sustained, and the search bisects.
+
+const (
+	// shortLoad is how long a load of a bisection is, at least, and longLoad at most.
+	shortLoad, longLoad = 4 * time.Second, 20 * time.Second
+	// firstRate is where a bisection begins, for each CPU.
+	firstRate = 1000
+	// fineness is the ratio of two rates, one sustained and one not, at which a bisection ends.
+	fineness = 1.05
+	// maxTries bounds the loads of a search.
+	maxTries = 24
+
+	// cpuRate is what a CPU is thought to sustain at least. A cell with ports for more is bisected first.
+	cpuRate = 4000
+	// justBelow is the share of the rate at which nothing should fail that is tried first.
+	justBelow = 0.995
+	// lower is by how much less is tried if that fails.
+	lower = 0.98
+	// confirms bounds the loads below the turnover.
+	confirms = 3
+)
+
+// search is one in progress.
+type search struct {
+	*runner
+	ctx   context.Context
+	cell  *Cell
+	tried func(record.FindTry)
+	found record.FoundRate
+	// last is the record of the last load that was sustained, or else of the last.
+	last *record.Run
+}
+
+// find searches for the highest rate that a cell sustains. The run that it returns is the one that confirms it.
+func (x *runner) find(ctx context.Context, c *Cell, tried func(record.FindTry)) (*record.FoundRate, measured) {
+	s := &search{runner: x, ctx: ctx, cell: c, tried: tried}
+	err := s.run()
+	if err != nil {
+		return nil, measured{err: err}
+	}
+	return &s.found, measured{run: s.last}
+}
+
+func (s *search) run() error {
+	if !s.cell.waits() {
+		return s.bisect()
+	}
+	if most := s.cell.bears(); most > cpuRate*s.setup.Facts.Run.Host.UsableCPUs() {
+		// The CPUs may not sustain what the ports do.
+		if err := s.bisect(); err != nil || s.found.HiPerS < most*lower {
+			return err
+		}
+		s.found = record.FoundRate{Tries: s.found.Tries}
+	}
+	return s.turnover()
+}
+
+// load runs the cell at a rate, and notes the try.
+func (s *search) load(rate float64, lasts, interval time.Duration) (t record.FindTry, run *record.Run, err error) {
+	t = record.FindTry{OfferedPerS: rate}
+	set, err := setup.Resolve(atRate(s.cell.spec, rate, lasts, interval), s.setup.Facts.Run)
+	if err != nil {
+		t.Reason = err.Error() // more than the host bears
+	} else {
+		m := s.runner.load(s.ctx, set)
+		if m.run == nil || m.err != nil || s.ctx.Err() != nil {
+			return t, nil, lostOr(m.err)
+		}
+		run = m.run
+		t.CompletedPerS, t.ElapsedS, t.Failed, t.LimitedBy = run.Rate.CompletedPerS, run.ElapsedS, run.Connections.Failed, run.Verdict.LimitedBy
+		t.Reason = s.setup.Goal.misses(run)
+		t.Sustained = t.Reason == ""
+	}
+	s.found.Tries = append(s.found.Tries, t)
+	s.tried(t)
+	if run != nil && (t.Sustained || s.last == nil) {
+		s.last = run
+	}
+	return t, run, nil
+}
+
+func lostOr(err error) error {
+	if err == nil {
+		err = fmt.Errorf("a load ended without a result")
+	}
+	return err
+}
+
+// atRate is a spec at a rate.
+func atRate(spec setup.Spec, rate float64, lasts, interval time.Duration) setup.Spec {
+	spec.Plan.Groups = slices.Clone(spec.Plan.Groups)
+	g := &spec.Plan.Groups[0]
+	g.RateFrom, g.RateTo = rate, rate
+	spec.Plan.Duration = lasts
+	if interval > 0 {
+		spec.Interval = interval
+	}
+	return spec
+}
+
+// starved reports whether a load had so little CPU that ports which came back waited for it.
+func starved(r *record.Run) bool {
+	const mostLate = time.Second
+	c := &r.Connections
+	return float64(c.Attempted) < 0.98*float64(c.Scheduled) || r.Latency["lag"].P99Us > float64(mostLate.Microseconds())
+}
+
+// misses says why a rate is not sustained; empty if it is.
+func (g *Goal) misses(r *record.Run) string {
+	c := &r.Connections
+	lag := r.Latency["lag"].P99Us
+	offered := r.Rate.TargetPerS
+	held := float64(r.Plan.Groups[0].HoldNs) / 1e9
+	switch {
+	case float64(c.Failed) > g.Allow*float64(c.Attempted):
+		return fmt.Sprintf("%s of %s connections failed%s", quantity.Count(c.Failed), quantity.Count(c.Attempted), mostFailed(r))
+	case c.Capped > 0:
+		return fmt.Sprintf("%s arrivals had to wait for one of --connections", quantity.Count(c.Capped))
+	case float64(c.Attempted) < 0.99*float64(c.Scheduled):
+		return fmt.Sprintf("only %s of %s arrivals were started", quantity.Count(c.Attempted), quantity.Count(c.Scheduled))
+	case lag > lateUs:
+		return fmt.Sprintf("arrivals were late: lag p99 %s", quantity.Micros(lag))
+	case r.Rate.CompletedPerS < stable*offered*max(1-(held+startup)/r.LoadS, 0):
+		return fmt.Sprintf("connections piled up: only %s/s were completed", quantity.PerSecond(r.Rate.CompletedPerS))
+	}
+	for _, b := range g.Bounds {
+		if got := b.Evaluate(r); !got.OK {
+			return fmt.Sprintf("%s is missed: it is %s", got.Expr, got.GotText+got.Reason)
+		}
+	}
+	return ""
+}
+
+const (
+	// lateUs is how late an open loop may start its arrivals, as for a verdict.
+	lateUs = 10_000
+	// stable is the share of the rate that must be completed while the load goes on, but for startup, in seconds.
+	stable, startup = 0.95, 0.2
+)
+
+// mostFailed names the most frequent failure.
+func mostFailed(r *record.Run) string {
+	name, most := "", int64(0)
+	for _, o := range sockstate.OutcomeNames(sockstate.ClassFailure) {
+		if n := r.Outcomes[o]; n > most {
+			name, most = o, n
+		}
+	}
+	if name == "" {
+		return ""
+	}
+	return " (" + name + ")"
+}
+
+// bisect finds the rate by short loads. It begins where every machine is fast enough, doubles, and then halves the distance.
+func (s *search) bisect() error {
+	lo, hi := 0.0, math.Inf(1)
+	limit := ""
+	rate := firstRate * s.setup.Facts.Run.Host.UsableCPUs()
+	confirmed := false
+	for n := 0; n < maxTries; n++ {
+		lasts := s.lasts(rate)
+		if rate == lo {
+			lasts *= 2 // confirms it
+		}
+		t, _, err := s.load(rate, lasts, 0)
+		if err == nil && onlyLate(t) {
+			t, _, err = s.load(rate, lasts, 0)
+		}
+		if err != nil {
+			return err
+		}
+		switch {
+		case t.Sustained && rate == lo:
+			confirmed = true
+		case t.Sustained:
+			lo = rate
+		default:
+			hi, limit = rate, limitOf(t)
+			if lo >= hi {
+				lo = 0
+			}
+		}
+		if confirmed || hi < 1 {
+			break
+		}
+		rate = next(lo, hi, t)
+	}
+	s.found.PerS, s.found.LoPerS, s.found.HiPerS, s.found.LimitedBy = lo, lo, hi, limit
+	if math.IsInf(hi, 1) {
+		s.found.HiPerS, s.found.LimitedBy = lo, record.LimitTarget
+	}
+	return nil
+}
+
+// onlyLate reports whether a load had too little CPU to be on time, but was no overload. It is then tried again, since another program may have
+// had the CPU.
+func onlyLate(t record.FindTry) bool {
+	const overload = 0.9
+	by := []string{record.LimitCPU, record.LimitGeneratorCPU, record.LimitServerCPU, record.LimitHalted, record.LimitUnknown, record.LimitPortSearch}
+	return !t.Sustained && t.Failed == 0 && t.CompletedPerS >= overload*t.OfferedPerS && slices.Contains(by, t.LimitedBy)
+}
+
+// next is the rate to try between one that is sustained and one that is not, after the last try. It is lo again if the two are close.
+func next(lo, hi float64, last record.FindTry) float64 {
+	switch {
+	case math.IsInf(hi, 1):
+		return round(2 * lo)
+	case lo > 0 && hi/lo <= fineness:
+		return lo
+	}
+	// An overload completes about what can be sustained.
+	if guess := round(last.CompletedPerS * 0.97); !last.Sustained && guess > lo*fineness && guess < hi/fineness {
+		return guess
+	}
+	if lo == 0 {
+		return round(hi / 4)
+	}
+	return round(math.Sqrt(lo * hi))
+}
+
+// round keeps three digits.
+func round(v float64) float64 {
+	if v <= 0 {
+		return 0
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(v))-2)
+	return math.Round(v/unit) * unit
+}
+
+// limitOf is what limited a load that was not sustained. A bound that is missed is no limit that a verdict knows.
+func limitOf(t record.FindTry) string {
+	if t.LimitedBy == "" || t.LimitedBy == record.LimitTarget {
+		return record.LimitUnknown
+	}
+	return t.LimitedBy
+}
+
+// lasts is how long a short load must be: with reuse the ports must all have been used once, and come back.
+func (s *search) lasts(rate float64) time.Duration {
+	d := shortLoad + 2*s.cell.spec.Plan.Groups[0].Hold
+	if s.cell.keeps.Max > 0 {
+		d = max(d, seconds(1.5*float64(s.cell.ports)/rate)+2*s.cell.keeps.Max)
+	}
+	return min(d, longLoad+2*s.cell.spec.Plan.Groups[0].Hold)
+}
+
+// turnover finds the rate by a load that is too fast, and confirms it by one that is not.
+func (s *search) turnover() error {
+	c := s.cell
+	rate := c.overdrive()
+	t, run, err := s.load(rate, c.overdriven(), c.sampled())
+	if err == nil && run != nil && starved(run) {
+		t, run, err = s.load(rate, c.overdriven(), c.sampled())
+	}
+	if err != nil {
+		return err
+	}
+	if t.Sustained {
+		return s.bisect() // something gives the ports back earlier than thought
+	}
+	f := &s.found
+	f.HiPerS, f.LimitedBy = rate, limitOf(t)
+	if run == nil {
+		return nil
+	}
+	over, ok := turnoverOf(run.Timeline, c.keeps, rate)
+	if !ok {
+		f.Tries[len(f.Tries)-1].Reason += ", and the ports did not come back twice"
+		return nil
+	}
+	f.PerS, f.HiPerS = over.perS, max(over.perS, float64(over.ports)/c.keeps.Min.Seconds())
+	// TIME_WAITs end in bursts, so that a load on a schedule needs as many ports as if each lasted for the longest time.
+	below := min(over.perS, float64(over.ports)/c.keeps.Max.Seconds()) * justBelow
+	for range confirms {
+		t, _, err := s.load(below, c.confirmed(), 0)
+		if err != nil {
+			return err
+		}
+		if t.Sustained || onlyLate(t) {
+			f.LoPerS = below
+			break
+		}
+		below *= lower
+	}
+	if times := 1 / c.narrowed; times != 1 {
+		f.PerS, f.LoPerS, f.HiPerS, f.Scale = f.PerS*times, f.LoPerS*times, f.HiPerS*times, c.narrowed
+	}
+	return nil
+}

@@ -1,0 +1,199 @@
+package sweep
+
+import (
+	"context"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"lastack/bench/metric"
+	"lastack/bench/record"
+	"lastack/bench/setup"
+	"lastack/sockstate"
+)
+
+// fakeHost bears so many connections/s, and has a client's local ports, which come back from TIME_WAIT as the kernel gives them back.
+type fakeHost struct {
+	bears float64
+	// holds is set if TIME_WAIT holds the ports.
+	holds bool
+	// noise counts loads until one is late for no reason.
+	noise int
+	loads int
+}
+
+func (f *fakeHost) load(_ context.Context, s setup.Setup) measured {
+	r := result(&s)
+	rate := s.Plan.Groups[0].RateTo
+	f.loads++
+	r.Latency = map[string]record.Latency{"lag": {Count: 1, P99Us: 100}, "connect": {Count: 1, P99Us: rate}}
+	if rate > f.bears || f.loads == f.noise {
+		r.Latency["lag"] = record.Latency{P99Us: 20_000}
+		r.Rate.CompletedPerS = min(f.bears, rate)
+		r.Verdict = record.Verdict{LimitedBy: record.LimitCPU}
+	}
+	if f.holds {
+		p := &ports{free: s.Needs.PortsEach * max(s.Needs.SourceAddresses, 1), turn: 2.048, phase: 1}
+		timeline, failed := p.drive(rate, s.Plan.Duration.Seconds(), s.Interval.Seconds())
+		r.Timeline = timeline
+		if failed > 0 {
+			r.Connections.Failed, r.Connections.Completed = failed, r.Connections.Attempted-failed
+			r.Outcomes = map[string]int64{sockstate.OutcomeNoLocalPort.String(): failed}
+			r.Verdict = record.Verdict{LimitedBy: record.LimitPorts}
+			r.Rate.CompletedPerS = float64(r.Connections.Completed) / r.LoadS
+		}
+	}
+	return measured{run: r}
+}
+
+func searched(t *testing.T, f *fakeHost, change func(*Spec), vary ...string) (*record.FoundRate, *Setup) {
+	t.Helper()
+	s := testSpec(t, vary...)
+	s.Find = record.FindRate
+	if change != nil {
+		change(&s)
+	}
+	r := resolved(t, s)
+	x := newRunner(r, nil)
+	x.load = f.load
+	tries := 0
+	found, m := x.find(t.Context(), &r.Cells[0], func(record.FindTry) { tries++ })
+	if m.err != nil {
+		t.Fatal(m.err)
+	}
+	if tries != len(found.Tries) || tries != f.loads || m.run == nil {
+		t.Errorf("%d tries are seen, %d recorded, %d made", tries, len(found.Tries), f.loads)
+	}
+	if found.LoPerS > found.PerS || found.PerS > found.HiPerS {
+		t.Errorf("%v is not from %v to %v", found.PerS, found.LoPerS, found.HiPerS)
+	}
+	return found, r
+}
+
+// A bisection ends within 5 % below what the host bears, whatever that is, also if a load was late for no reason.
+func TestBisect(t *testing.T) {
+	for _, bears := range []float64{3, 80, 1500, 2000, 2001, 12_345, 38_000, 400_000} {
+		for noise := range 5 {
+			f, _ := searched(t, &fakeHost{bears: bears, noise: noise}, nil, "close=client:rst,server:fin")
+			if f.PerS > bears || f.PerS < bears/fineness*0.99 || f.HiPerS < bears || f.LimitedBy != record.LimitCPU {
+				t.Errorf("%v/s, noise in %d: found %v, %v to %v by %s", bears, noise, f.PerS, f.LoPerS, f.HiPerS, f.LimitedBy)
+			}
+			if len(f.Tries) > 18 {
+				t.Errorf("%v/s: %d loads", bears, len(f.Tries))
+			}
+			last := f.Tries[len(f.Tries)-1]
+			if !last.Sustained || last.OfferedPerS != f.LoPerS {
+				t.Errorf("%v/s: the last load is %+v", bears, last)
+			}
+		}
+	}
+	if f, _ := searched(t, &fakeHost{bears: 0}, nil, "close=client:rst,server:fin"); f.PerS != 0 || len(f.Tries) > 40 {
+		t.Errorf("nothing is borne: %+v", f)
+	}
+}
+
+// A bound on a latency ends it earlier.
+func TestBisectWithBound(t *testing.T) {
+	b, err := metric.ParseThreshold(record.KindRun, "connect.p99<5ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, _ := searched(t, &fakeHost{bears: 100_000}, func(s *Spec) { s.Goal.Bounds = []metric.Threshold{b} }, "close=client:rst,server:fin")
+	if f.PerS >= 5000 || f.PerS < 5000/fineness*0.99 || f.LimitedBy != record.LimitUnknown {
+		t.Errorf("found %v by %s", f.PerS, f.LimitedBy)
+	}
+	missed := ""
+	for _, try := range f.Tries {
+		if !try.Sustained {
+			missed = try.Reason
+		}
+	}
+	if !strings.Contains(missed, "connect.p99<5ms is missed") {
+		t.Error(missed)
+	}
+}
+
+// Where TIME_WAIT holds the ports the rate is ports / 61.02 s, narrowed or not, linear in addresses and in ports.
+func TestFindTurnover(t *testing.T) {
+	for _, tt := range []struct {
+		vary  string
+		scale float64
+		ports float64
+	}{
+		{"tcp_tw_reuse=0,1", 0, 28_232},
+		{"tcp_tw_reuse=0,1", ScaleAuto, 28_232},
+		{"tcp_tw_reuse=0,1", 0.1, 28_232},
+		{"tcp_tw_reuse=2,1", ScaleAuto, 28_232}, // across a veth pair
+		{"sources=2,1", ScaleAuto, 2 * 28_232},
+		{"sources=4,1", ScaleAuto, 4 * 28_232},
+		{"ip_local_port_range=1024-65535,32768-60999", ScaleAuto, 64_512},
+		{"ip_local_port_range=20000-20499,32768-60999", ScaleAuto, 500},
+		{"source-ports=20000-21999,20000-23999", ScaleAuto, 2000},
+	} {
+		f, r := searched(t, &fakeHost{bears: math.Inf(1), holds: true}, func(s *Spec) { s.Scale = tt.scale }, tt.vary)
+		want := tt.ports / 61.02
+		if math.Abs(f.PerS/want-1) > 0.01 || f.LimitedBy != record.LimitPorts {
+			t.Errorf("%s, scale %v: found %.2f/s by %s, want %.2f/s", tt.vary, tt.scale, f.PerS, f.LimitedBy, want)
+		}
+		if f.LoPerS < want*0.97 || f.HiPerS > want*1.03 || len(f.Tries) != 2 {
+			t.Errorf("%s: %v to %v in %d loads", tt.vary, f.LoPerS, f.HiPerS, len(f.Tries))
+		}
+		if narrowed := r.Scale != 0; narrowed != (tt.scale != 0) && tt.ports > 2000 || narrowed != (f.Scale != 0) {
+			t.Errorf("%s, scale %v: the sweep has %v, the cell %v", tt.vary, tt.scale, r.Scale, f.Scale)
+		}
+		if c := r.Costs[0]; tt.scale == ScaleAuto && (c.Alone || c.Took < 2*time.Minute || c.Took > 5*time.Minute) {
+			t.Errorf("%s: costs %+v", tt.vary, c)
+		}
+	}
+}
+
+// Ports that come back after a second, or at once, are no matter of minutes.
+func TestPattern(t *testing.T) {
+	for vary, want := range map[string]sockstate.Span{
+		"tcp_tw_reuse=1,0":                    {Min: time.Second, Max: time.Second},
+		"tcp_tw_reuse=2,0":                    {Min: time.Minute, Max: 62048 * time.Millisecond},
+		"topology=lo,veth":                    {Min: time.Second, Max: time.Second},
+		"net.ipv4.tcp_timestamps=0,1":         {Min: time.Minute, Max: 62048 * time.Millisecond},
+		"net.ipv4.tcp_tw_reuse_delay=100,200": {Min: time.Minute, Max: 62048 * time.Millisecond},
+		"close=client:rst,client:fin":         {},
+		"close=server:fin,client:fin":         {},
+		"hold=5s,1s":                          {Min: 65 * time.Second, Max: 67048 * time.Millisecond},
+	} {
+		s := testSpec(t)
+		f, err := ParseFactor(vary, append([]string{"net.ipv4.tcp_timestamps", "net.ipv4.tcp_tw_reuse_delay"}, testSysctls...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Factors, s.Find = []record.Factor{f}, record.FindRate
+		facts := testFacts()
+		facts.Sysctls = append(facts.Sysctls, "net.ipv4.tcp_timestamps", "net.ipv4.tcp_tw_reuse_delay")
+		r, err := Resolve(s, facts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Cells[0].keeps; got != want {
+			t.Errorf("%s: a connection keeps its port for %v, want %v", vary, got, want)
+		}
+	}
+}
+
+// Narrowed, ports and room for TIME_WAITs are the same part of the whole.
+func TestNarrow(t *testing.T) {
+	s := testSpec(t, "tcp_tw_reuse=0,1")
+	s.Find, s.Scale = record.FindRate, 0.1
+	c := &resolved(t, s).Cells[0]
+	if c.ports != 2823 || math.Abs(c.narrowed-0.1) > 1e-4 {
+		t.Errorf("%d ports, %v", c.ports, c.narrowed)
+	}
+	values := map[string]string{}
+	for _, v := range c.spec.Sandbox.Sysctls {
+		values[v.Key] = v.Value
+	}
+	if values[portRange] != "32768 35590" || values[bucketsKey] != "13106" {
+		t.Errorf("%v", values)
+	}
+	if len(c.Setup.Sandbox.Sysctls) != 1 {
+		t.Errorf("the cell's own sysctls are %v", c.Setup.Sandbox.Sysctls)
+	}
+}

@@ -1,0 +1,84 @@
+package sweep
+
+import (
+	"reflect"
+	"slices"
+	"time"
+
+	"lastack/bench"
+	"lastack/bench/record"
+)
+
+// assemble makes the record of the runs, which it analyses by the metrics named.
+func (x *runner) assemble(began time.Time, runs []record.SweepRun, metrics []string) *record.Run {
+	s := x.setup
+	run := s.record()
+	run.Started, run.ElapsedS = began, time.Since(began).Seconds()
+	if s.Resume != nil {
+		run.Started, run.ElapsedS = s.Resume.Started, run.ElapsedS+s.Resume.ElapsedS
+	}
+	if box := x.boxes[0]; box != nil {
+		run.Sandbox = *box
+	}
+	for i := range run.Sweep.Cells {
+		if box := x.boxes[i]; box != nil && i > 0 && !reflect.DeepEqual(*box, run.Sandbox) {
+			run.Sweep.Cells[i].Sandbox = box
+		}
+	}
+	run.Sweep.Runs = runs
+	run.Sweep.Analysis = Analyse(run.Sweep, metrics...)
+	run.Verdict = judge(run.Sweep)
+	return run
+}
+
+// record is the record of the sweep before its runs.
+func (r *Setup) record() *record.Run {
+	base := &r.Cells[0].Setup
+	run := &record.Run{
+		Schema: record.Schema, Version: base.Version, Kind: record.KindSweep,
+		Plan: base.Record, Hosts: []record.Host{bench.RecordHost(&r.Facts.Run.Host)},
+		Warnings: []string{},
+		Sweep: &record.Sweep{
+			Factors: r.Factors, Base: r.Facts.Base, Blocks: r.Blocks, Seed: r.Seed, Parallel: r.Limits.Runs,
+			ExpectedS: r.Expected().Seconds(), Find: r.Find, Runs: []record.SweepRun{},
+		},
+	}
+	if r.Scale > 0 {
+		run.Sweep.Scale = r.Scale
+	}
+	if r.Find != "" {
+		run.Plan = anyRate(run.Plan)
+	}
+	for i := range r.Cells {
+		c := record.SweepCell{Levels: r.Cells[i].Levels, Refused: r.Cells[i].Refused}
+		plan := r.Cells[i].Setup.Record
+		if r.Find != "" {
+			plan = anyRate(plan)
+		}
+		if i > 0 && c.Refused == "" && !reflect.DeepEqual(plan, run.Plan) {
+			plan.Command = nil
+			c.Plan = &plan
+		}
+		run.Sweep.Cells = append(run.Sweep.Cells, c)
+	}
+	return run
+}
+
+// anyRate is a plan without the rate and the duration, which a search chooses.
+func anyRate(p record.Plan) record.Plan {
+	p.Groups = slices.Clone(p.Groups)
+	p.Groups[0].RateFrom, p.Groups[0].RateTo, p.DurationNs = 0, 0, 0
+	return p
+}
+
+// Expected is how long the sweep should take, without what was done before.
+func (r *Setup) Expected() time.Duration { return Expected(r.left(), r.Costs, r.Limits) }
+
+// judge says whether the sweep is a statement about its factors.
+func judge(s *record.Sweep) record.Verdict {
+	v := record.Verdict{Valid: s.Analysis.Result != record.SweepCannotTell, LimitedBy: s.Analysis.Cells[0].LimitedBy, Reasons: []string{}}
+	if v.LimitedBy == "" {
+		v.Valid, v.LimitedBy = false, record.LimitUnknown
+	}
+	return v
+}

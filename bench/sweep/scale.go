@@ -1,0 +1,171 @@
+package sweep
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"lastack/bench/host"
+	"lastack/bench/sandbox"
+	"lastack/bench/setup"
+	"lastack/sockstate"
+)
+
+const bucketsKey = "net.ipv4.tcp_max_tw_buckets"
+
+// pattern is what a search must know of a cell.
+type pattern struct {
+	// spec is the cell's, narrowed. narrowed is the part of its ports that is left; 1 for all.
+	spec     setup.Spec
+	narrowed float64
+	// ports is how many local ports the cell has, over all addresses.
+	ports int64
+	// keeps is how long a connection keeps its port, from its opening until another can have it.
+	keeps sockstate.Span
+}
+
+// waits reports whether ports come back so late that a load of seconds does not show how many there are.
+func (p *pattern) waits() bool { return p.keeps.Min >= sockstate.TimeWaitLength }
+
+// bears is the rate that the ports of the whole range bear.
+func (p *pattern) bears() float64 { return float64(p.ports) / p.narrowed / p.keeps.Mean().Seconds() }
+
+// overdrive is a rate that uses all ports before the first come back, and then fails: so high that the ports that come back with a turn of the
+// timer wheel are used before the next, if that is no burden, since all that wait for the next would wait longer than they must.
+func (p *pattern) overdrive() float64 {
+	const turns, least, most = 0.6, 2.5, 1000
+	turn := (p.keeps.Max - p.keeps.Min).Seconds() * turns
+	bears := float64(p.ports) / p.keeps.Mean().Seconds()
+	return round(max(min(float64(p.ports)/turn, most), bears*least))
+}
+
+// overdriven is how long the overdrive lasts: until ports come back for the second time.
+func (p *pattern) overdriven() time.Duration { return 2*p.keeps.Max + 3*time.Second }
+
+// confirmed is how long a load below the turnover lasts: until its first ports have come back, and some more.
+func (p *pattern) confirmed() time.Duration { return p.keeps.Max + 4*time.Second }
+
+// sampled is the time between two samples of the overdrive, which bounds the precision. Each takes time for every socket.
+func (p *pattern) sampled() time.Duration {
+	return min(max(time.Duration(p.ports)*20*time.Microsecond, 50*time.Millisecond), time.Second)
+}
+
+// forSearch prepares the cells for a search: each is resolved at a rate, and narrowed.
+func (r *Setup) forSearch(specs []setup.Spec) {
+	least := int64(math.MaxInt64)
+	for i := range r.Cells {
+		c := &r.Cells[i]
+		if c.Refused != "" {
+			continue
+		}
+		c.pattern = patternOf(specs[i], &c.Setup, &r.Facts.Run)
+		if c.waits() {
+			least = min(least, c.ports)
+		}
+	}
+	scale := r.Scale
+	if scale == ScaleAuto {
+		// As few ports as still give a rate to half a percent, and bursts to tell apart.
+		const enough = 1000
+		scale = 1 / float64(max(least/enough, 1))
+		if least == math.MaxInt64 {
+			scale = 1
+		}
+	}
+	r.Scale = 0
+	for i := range r.Cells {
+		if c := &r.Cells[i]; c.Refused == "" && c.waits() && scale > 0 && scale < 1 {
+			c.narrow(&r.Facts.Run, scale)
+			r.Scale = scale
+		}
+	}
+}
+
+// patternOf finds out how long a connection of a cell keeps its local port.
+func patternOf(spec setup.Spec, s *setup.Setup, facts *setup.Facts) pattern {
+	p := pattern{spec: spec, narrowed: 1, ports: int64(s.Needs.PortsEach) * int64(max(s.Needs.SourceAddresses, 1))}
+	g := &s.Plan.Groups[0]
+	if s.Needs.TimeWaits.Client == 0 {
+		return p
+	}
+	inside := facts.Inside(s.Sandbox)
+	lasts := sockstate.TimeWaitLasts(facts.Host.HZ)
+	if reuses(inside, s.Sandbox.Topology) {
+		delay := reuseDelay(inside)
+		lasts = sockstate.Span{Min: delay, Max: delay}
+	}
+	p.keeps = sockstate.Span{Min: lasts.Min + g.Hold, Max: lasts.Max + g.Hold}
+	return p
+}
+
+// reuses reports whether connect may take over a port in TIME_WAIT (tcp_twsk_unique).
+func reuses(inside *host.Facts, topology sandbox.Topology) bool {
+	if inside.Sysctls["net.ipv4.tcp_timestamps"] == "0" {
+		return false
+	}
+	reuse := inside.Sysctls["net.ipv4.tcp_tw_reuse"]
+	return reuse == "1" || reuse == "2" && topology != sandbox.Veth
+}
+
+// reuseDelay is tcp_tw_reuse_delay, by default a second.
+func reuseDelay(inside *host.Facts) time.Duration {
+	if ms, err := strconv.Atoi(inside.Sysctls["net.ipv4.tcp_tw_reuse_delay"]); err == nil {
+		return time.Duration(ms) * time.Millisecond
+	}
+	return time.Second
+}
+
+// narrow leaves a part of the cell's local ports, and of the room for TIME_WAITs.
+func (c *Cell) narrow(facts *setup.Facts, scale float64) {
+	s, inside := &c.spec, facts.Inside(c.Setup.Sandbox)
+	box := *s.Sandbox
+	box.Sysctls = slices.Clone(box.Sysctls)
+	s.Sandbox = &box
+	s.Plan.Groups = slices.Clone(s.Plan.Groups)
+	g := &s.Plan.Groups[0]
+	lo, hi, all, ok := inside.LocalPorts()
+	if p := g.SourcePorts; !p.IsZero() {
+		lo, hi = int(p.Lo), int(p.Hi)
+		n, err := inside.UsablePorts(lo, hi)
+		all, ok = n, err == nil
+	}
+	want := max(int(math.Round(float64(all)*scale)), 1)
+	for end := lo; ok && end <= hi; end++ {
+		n, err := inside.UsablePorts(lo, end)
+		if err != nil || n < want {
+			continue
+		}
+		if !g.SourcePorts.IsZero() {
+			g.SourcePorts.Hi = uint16(end)
+		} else {
+			setSysctl(&box, sandbox.Sysctl{Key: portRange, Value: fmt.Sprintf("%d %d", lo, end)})
+		}
+		c.narrowed = float64(n) / float64(all)
+		break
+	}
+	buckets, known := inside.Sysctl(bucketsKey)
+	if !known {
+		buckets, known = facts.Host.Sysctl(bucketsKey) // a sandbox shares the hash, by which the kernel sizes it
+	}
+	if known {
+		setSysctl(&box, sandbox.Sysctl{Key: bucketsKey, Value: strconv.FormatInt(max(int64(math.Round(float64(buckets)*c.narrowed)), 1), 10)})
+	}
+	c.ports = int64(math.Round(float64(c.ports) * c.narrowed))
+}
+
+// searchCost estimates what a search in a cell takes.
+func (r *Setup) searchCost(c *Cell) Cost {
+	cpus := r.Facts.Run.Host.UsableCPUs()
+	if !c.waits() || c.bears() > cpuRate*cpus {
+		const tries = 9 // as measured, with what it takes to end each
+		each := shortLoad + around + 2*c.spec.Plan.Groups[0].Hold + min(2*c.keeps.Max, longLoad)
+		return Cost{Took: tries * each, CPUs: cpus, Alone: true}
+	}
+	// A connect that fails walks past all ports of its address.
+	const walk = 80 * time.Nanosecond
+	each := time.Duration(c.ports)/time.Duration(max(c.Setup.Needs.SourceAddresses, 1))*walk + exchangeCPU
+	busy := ownCPU + c.overdrive()*each.Seconds()
+	return Cost{Took: c.overdriven() + c.confirmed() + 2*around, CPUs: busy, Alone: busy > aloneFrom*cpus}
+}

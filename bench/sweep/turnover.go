@@ -1,0 +1,53 @@
+package sweep
+
+import (
+	"lastack/bench/record"
+	"lastack/sockstate"
+)
+
+// turnover is the rate at which local ports come back from TIME_WAIT.
+type turnover struct {
+	// perS is the rate over one cycle: ports divided by the time until they were all there again.
+	perS float64
+	// ports is how many completions the cycle has, cycleS how long it is.
+	ports  int64
+	cycleS float64
+}
+
+// turnoverOf measures it in the timeline of a load that is much faster: whenever ports come back, it uses them all within a part of the life of
+// a TIME_WAIT, and then fails until the next come back. So its completions come in bursts, a life apart:
+//
+//	completed |##            ###           ####
+//	          |##            ###           ####
+//	          +-------------------------------------> t
+//	           first         second        third
+//	                         |<-- cycle -->|
+//
+// A rate over any other window is wrong by up to a burst. The first burst is left out: it begins when the load does, and a TIME_WAIT lasts until
+// the kernel's timer wheel has turned, see sockstate.TimeWaitLasts. The others begin with a turn. Life is how long a connection keeps its port,
+// rate that of the load. ok is false if there are no three bursts.
+func turnoverOf(timeline []record.Interval, life sockstate.Span, rate float64) (t turnover, ok bool) {
+	// A gap between bursts is at least this long; one inside of a burst is a turn of the wheel at most.
+	gap := (life.Max - life.Min).Seconds() * 2
+	var begins []float64
+	var counts []int64
+	last := -2 * gap // the end of the last interval with a completion
+	from := 0.0
+	for _, iv := range timeline {
+		if iv.Completed > 0 {
+			// The interval has begun before the burst.
+			if begin := max(from, iv.TS-float64(iv.Completed)/rate); begin-last > gap {
+				begins, counts = append(begins, begin), append(counts, 0)
+			}
+			counts[len(counts)-1] += iv.Completed
+			last = iv.TS
+		}
+		from = iv.TS
+	}
+	if len(begins) < 3 {
+		return t, false
+	}
+	t.ports, t.cycleS = counts[1], begins[2]-begins[1]
+	t.perS = float64(t.ports) / t.cycleS
+	return t, t.cycleS >= life.Min.Seconds() && t.ports > 0
+}

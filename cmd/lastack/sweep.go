@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"lastack/bench/host"
+	"lastack/bench/record"
+	"lastack/bench/sandbox"
+	"lastack/bench/sweep"
+	"lastack/report"
+)
+
+func newSweep() *cobra.Command {
+	o := &sweepOptions{runOptions: *newRunOptions()}
+	cmd := &cobra.Command{
+		Use:   "sweep --vary KEY=LEVEL,LEVEL [--vary ...]",
+		Short: "Vary sysctls, policies and rates over a grid, and say which have an effect",
+		Long: `sweep runs a load in every combination of the levels that you list, each in a
+sandbox of its own, and says what differs, with the chance that it is noise. The
+host's sysctls are never written. No privilege is needed.
+
+KEY is a sysctl of a network namespace, of which net.ipv4. or net.core. may be
+left out (tcp_tw_reuse, ip_local_port_range=32768-60999,1024-65535), or one of:
+
+` + sweep.KeyHelp() + `
+Everything else is given by the flags of run, except that client and server are
+joined by a veth pair: loopback flatters, since tcp_tw_reuse=2, the default, is
+on there and off on a network. The load connects from one source address, and
+meets the limits that a real one would.
+
+The sandboxes begin with this host's sysctls, the kernel's defaults, or a file
+of sysctl.d (--base). Every cell runs once in each block, in an order shuffled
+anew, and cells are compared inside blocks, so that a machine that drifts does
+not decide. The first cell, of the first level of each factor, runs twice in a
+block: if those two differ, the sweep cannot tell. Runs that use little CPU go
+side by side.
+
+Ctrl-C keeps the runs that have ended. With their record, --resume goes on: with
+the same command line, on the same kernel.
+
+--find rate searches for the highest rate that each cell sustains: no failure
+beyond --allow, arrivals on time, and every --threshold met. Where TIME_WAIT
+holds the local ports it lasts for as long as those take to come back twice.`,
+		Example: `  lastack sweep --vary tcp_tw_reuse=0,1,2 -R 1k -d 10s
+  lastack sweep --vary close=client:fin,server:fin,client:rst -c 64 -d 5s
+  lastack sweep --vary tcp_fin_timeout=5,60 --vary on-eof=close,never -R 200 -d 5s
+  lastack sweep --vary sources=1,2,4 --find rate --scale auto --blocks 1
+  lastack sweep --vary tcp_tw_reuse=0,1 -R 1k --base default --seed 1 -o sweep.json`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.complete(cmd); err != nil {
+				return err
+			}
+			return o.carryOut(cmd, 0, o.run)
+		},
+	}
+	o.register(cmd.Flags())
+	return cmd
+}
+
+// sweepOptions is sweep's command line: run's, without a target, and its own.
+type sweepOptions struct {
+	runOptions
+
+	vary     []string
+	blocks   int
+	seed     int64
+	base     string
+	parallel parallelFlag
+	find     string
+	scale    scaleFlag
+	allow    shareFlag
+	metrics  []string
+	yes      bool
+	resume   string
+
+	spec  sweep.Spec
+	setup sweep.Setup
+}
+
+func (o *sweepOptions) register(f *pflag.FlagSet) {
+	f.StringArrayVar(&o.vary, "vary", nil, "vary `KEY=LEVEL,LEVEL`: a sysctl, or one of the settings above (repeatable)")
+	o.blocks = sweep.DefaultBlocks
+	f.Var(count(&o.blocks), "blocks", "how often each cell runs")
+	f.Var(count(&o.seed), "seed", "seed of the order (random)")
+	f.Lookup("seed").DefValue = ""
+	f.StringVar(&o.base, "base", sweep.FromHost, "where the sysctls begin: host, default, or a `FILE` of sysctl.d")
+	f.Var(&o.parallel, "parallel", "most runs at once; auto: as the CPUs allow")
+	f.Var(newChoice(&o.find, "no", record.FindRate), "find", "rate: search for the highest rate that each cell sustains")
+	f.Var(&o.scale, "scale", "with --find: narrow ports, buckets and rates to 1/N, or as far as sensible (auto)")
+	f.Var(&o.allow, "allow", "with --find: the share of connections that may fail, like 0.1%")
+	f.StringArrayVar(&o.metrics, "metric", nil, "analyse the metric of this `NAME`; see lastack help metrics (repeatable)")
+	f.BoolVar(&o.yes, "yes", false, "run a grid of more than 500 cells")
+	f.StringVar(&o.resume, "resume", "", "go on with the sweep of this record `FILE`")
+	o.registerLoad(f, sandbox.Veth, sandbox.Lo)
+	o.registerOutput(f)
+	f.StringArrayVar(&o.thresholds, "threshold", nil, "with --find: a `BOUND` that a sustained rate must meet, like 'connect.p99<5ms' (repeatable)")
+}
+
+// complete checks the whole command line before a socket opens.
+func (o *sweepOptions) complete(cmd *cobra.Command) error {
+	given := cmd.Flags().Changed
+	old, err := o.checkOwn(given)
+	if err != nil {
+		return err
+	}
+	if err := o.completeSpec(cmd); err != nil {
+		return err
+	}
+	if o.spec.Base, err = readBase(o.base); err != nil {
+		return err
+	}
+	o.spec.Run = o.runOptions.spec
+	known := host.NetSysctls()
+	for _, text := range o.vary {
+		f, err := sweep.ParseFactor(text, known)
+		if err != nil {
+			return usagef("--vary %w", err)
+		}
+		o.spec.Factors = append(o.spec.Factors, f)
+	}
+	o.spec.Blocks, o.spec.Parallel, o.spec.Consent, o.spec.Scale = o.blocks, int(o.parallel), o.yes, float64(o.scale)
+	if o.find == record.FindRate {
+		o.spec.Find, o.spec.Goal = record.FindRate, sweep.Goal{Allow: float64(o.allow), Bounds: o.bounds}
+		o.bounds = nil // they are for the runs, not for the record
+	}
+	o.spec.Seed = uint64(o.seed)
+	switch {
+	case !given("seed") && old != nil:
+		o.spec.Seed = old.Sweep.Seed
+	case !given("seed"):
+		o.spec.Seed = uint64(rand.Int64N(1e6)) // short enough to type
+	}
+	facts, err := sweep.Read(cmd.Context(), &o.spec)
+	if err == nil {
+		o.setup, err = sweep.Resolve(o.spec, facts)
+	}
+	if refused, ok := errors.AsType[*sandbox.Error](err); ok {
+		return fmt.Errorf("a sweep needs sandboxes, and this host allows none: %s; see lastack doctor", whyNoSandbox(refused))
+	}
+	if err == nil && old != nil {
+		err = o.setup.CheckResume(old)
+	}
+	return asUsage(cmd, err)
+}
+
+// checkOwn checks sweep's own flags, and reads the record of --resume.
+func (o *sweepOptions) checkOwn(given func(string) bool) (old *record.Run, err error) {
+	searches := o.find == record.FindRate
+	switch {
+	case len(o.vary) == 0:
+		return nil, usagef("--vary is missing: want what to vary, like --vary tcp_tw_reuse=0,1 (see lastack sweep --help)")
+	case given("blocks") && o.blocks == 0:
+		return nil, usagef("--blocks 0: want at least 1")
+	case searches && given("rate"):
+		return nil, usagef("--rate: --find rate searches for it: want one of the two")
+	case searches && (given("plateau") || given("count") || given("ramp") || given("warmup") || given("duration")):
+		return nil, usagef("--find rate chooses how long each load is: leave out --duration, --count, --warmup, --ramp and --plateau")
+	case !searches && given("threshold"):
+		return nil, usagef("--threshold: a sweep has no single result to judge: want --find rate, where it bounds what a sustained rate must meet, or lastack run --threshold")
+	case !searches && given("allow"):
+		return nil, usagef("--allow %v: only with --find rate", &o.allow)
+	case !searches && given("scale") && o.scale != 0:
+		return nil, usagef("--scale %v: only with --find rate: narrow the ports yourself by --sysctl net.ipv4.ip_local_port_range", &o.scale)
+	}
+	for _, name := range o.metrics {
+		if _, err := sweep.Metric(name); err != nil {
+			return nil, usagef("--metric %s: %w", name, err)
+		}
+	}
+	if err := o.parseThresholds(record.KindRun); err != nil {
+		return nil, err
+	}
+	if !given("resume") {
+		return nil, nil
+	}
+	old, err = readRecord(nil, o.resume)
+	switch {
+	case err != nil:
+		return nil, err
+	case old.Kind != record.KindSweep:
+		return nil, usagef("--resume %s: this record is of a %s: want one that lastack sweep wrote", o.resume, old.Kind)
+	}
+	return old, nil
+}
+
+// readBase reads --base.
+func readBase(base string) (b sweep.Base, err error) {
+	if base == sweep.FromHost || base == sweep.FromDefault {
+		return sweep.Base{From: base}, nil
+	}
+	f, err := os.Open(base)
+	if err != nil {
+		return b, usagef("--base %s: cannot be opened (%w): want host, default, or a file of sysctl.d", base, reasonOf(err))
+	}
+	defer f.Close()
+	b = sweep.Base{From: sweep.FromFile, File: base}
+	if b.Settings, err = sweep.ParseConf(f); err != nil {
+		return b, usagef("--base %s: %w", base, err)
+	}
+	return b, nil
+}
+
+// run runs the sweep, and shows its progress.
+func (o *sweepOptions) run(ctx context.Context, shown *display, _ []string) (*record.Run, error) {
+	o.say(shown, func(w io.Writer) {
+		report.SweepBegins(w, o.setup.Describe(), o.setup.Expected(), o.setup.SideBySide())
+	})
+	return o.setup.Run(ctx, func(p sweep.Progress) {
+		if p.Run == nil && p.Tried == nil {
+			return
+		}
+		step := report.SweepStep{Done: p.Done, All: p.All, Left: p.Left, Cell: o.setup.CellName(p.Slot), Block: p.Slot.Block, Run: p.Run, Tried: p.Tried}
+		o.say(shown, func(w io.Writer) { report.SweepProgress(w, step) })
+	}, o.metrics...), nil
+}
+
+// say writes progress, unless --quiet.
+func (o *sweepOptions) say(shown *display, write func(io.Writer)) {
+	if !o.quiet {
+		shown.do(func() { write(shown.stderr) })
+	}
+}

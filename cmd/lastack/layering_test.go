@@ -54,7 +54,7 @@ var layers = []struct {
 	{"bench/sweep", []string{"bench/quantity", "bench/record", "bench/metric", "bench/stat"}},
 	{"bench", []string{"bench/cell", "loadgen", "server", "sockstate", "sockstate/...", "bench/quantity", "bench/record", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup"}},
 
-	{"bench/sweep", []string{"bench/cell", "loadgen", "sockstate", "sockstate/sockio", "sockstate/exchange", "sockstate/teardown", "bench", "bench/quantity", "bench/record", "bench/metric", "bench/host", "bench/sandbox", "bench/setup"}},
+	{"bench/grid", []string{"bench/cell", "loadgen", "sockstate", "sockstate/sockio", "sockstate/exchange", "sockstate/teardown", "bench", "bench/quantity", "bench/record", "bench/metric", "bench/host", "bench/sandbox", "bench/setup", "bench/sweep"}},
 	{"bench/drain", []string{"bench/cell", "loadgen", "sockstate", "sockstate/...", "bench", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/process", "bench/setup"}},
 
 	// The project's own measurements, no part of the program.
@@ -76,7 +76,7 @@ var layers = []struct {
 		"sockstate", "bench/quantity", "bench/record", "bench/metric", "bench/compare", "report/document", "report/text", "report/html", "report/markdown", "report/csv", "report/hlog",
 	}},
 	{"cmd/lastack", []string{
-		"report", "bench", "bench/cell", "bench/compare", "bench/drain", "bench/sweep", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup",
+		"report", "bench", "bench/cell", "bench/compare", "bench/drain", "bench/grid", "bench/sweep", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup",
 		// The values that flags hold.
 		"loadgen", "server", "sockstate", "sockstate/observe", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange",
 	}},

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"lastack/bench/grid"
 	"lastack/bench/host"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
@@ -22,7 +23,7 @@ func newSweep() *cobra.Command {
 	o := &sweepOptions{runOptions: *newRunOptions()}
 	cmd := &cobra.Command{
 		Use:   "sweep --vary KEY=LEVEL,LEVEL [--vary ...]",
-		Short: "Vary sysctls, policies and rates over a grid, and say which have an effect",
+		Short: "Vary sysctls, policies and rates, and say which of them matter",
 		Long: `sweep runs a load in every combination of the levels that you list, each in a
 sandbox of its own, and says what differs, with the chance that it is noise. The
 host's sysctls are never written. No privilege is needed.
@@ -30,7 +31,7 @@ host's sysctls are never written. No privilege is needed.
 KEY is a sysctl of a network namespace, of which net.ipv4. or net.core. may be
 left out (tcp_tw_reuse, ip_local_port_range=32768-60999,1024-65535), or one of:
 
-` + sweep.KeyHelp() + `
+` + grid.KeyHelp() + `
 Everything else is given by the flags of run, except that client and server are
 joined by a veth pair: loopback flatters, since tcp_tw_reuse=2, the default, is
 on there and off on a network. The load connects from one source address, and
@@ -82,17 +83,17 @@ type sweepOptions struct {
 	yes      bool
 	resume   string
 
-	spec  sweep.Spec
-	setup sweep.Setup
+	spec  grid.Spec
+	setup grid.Setup
 }
 
 func (o *sweepOptions) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.vary, "vary", nil, "vary `KEY=LEVEL,LEVEL`: a sysctl, or one of the settings above (repeatable)")
-	o.blocks = sweep.DefaultBlocks
+	o.blocks = grid.DefaultBlocks
 	f.Var(count(&o.blocks), "blocks", "how often each cell runs")
 	f.Var(count(&o.seed), "seed", "seed of the order (random)")
 	f.Lookup("seed").DefValue = ""
-	f.StringVar(&o.base, "base", sweep.FromHost, "where the sysctls begin: host, default, or a `FILE` of sysctl.d")
+	f.StringVar(&o.base, "base", grid.FromHost, "where the sysctls begin: host, default, or a `FILE` of sysctl.d")
 	f.Var(&o.parallel, "parallel", "most runs at once; auto: as the CPUs allow")
 	f.Var(newChoice(&o.find, "no", record.FindRate), "find", "rate: search for the highest rate that each cell sustains")
 	f.Var(&o.scale, "scale", "with --find: narrow ports, buckets and rates to 1/N, or as far as sensible (auto)")
@@ -121,7 +122,7 @@ func (o *sweepOptions) complete(cmd *cobra.Command) error {
 	o.spec.Run = o.runOptions.spec
 	known := host.NetSysctls()
 	for _, text := range o.vary {
-		f, err := sweep.ParseFactor(text, known)
+		f, err := grid.ParseFactor(text, known)
 		if err != nil {
 			return usagef("--vary %w", err)
 		}
@@ -129,7 +130,7 @@ func (o *sweepOptions) complete(cmd *cobra.Command) error {
 	}
 	o.spec.Blocks, o.spec.Parallel, o.spec.Consent, o.spec.Scale = o.blocks, int(o.parallel), o.yes, float64(o.scale)
 	if o.find == record.FindRate {
-		o.spec.Find, o.spec.Goal = record.FindRate, sweep.Goal{Allow: float64(o.allow), Bounds: o.bounds}
+		o.spec.Find, o.spec.Goal = record.FindRate, grid.Goal{Allow: float64(o.allow), Bounds: o.bounds}
 		o.bounds = nil // they are for the runs, not for the record
 	}
 	o.spec.Seed = uint64(o.seed)
@@ -139,9 +140,9 @@ func (o *sweepOptions) complete(cmd *cobra.Command) error {
 	case !given("seed"):
 		o.spec.Seed = uint64(rand.Int64N(1e6)) // short enough to type
 	}
-	facts, err := sweep.Read(cmd.Context(), &o.spec)
+	facts, err := grid.Read(cmd.Context(), &o.spec)
 	if err == nil {
-		o.setup, err = sweep.Resolve(o.spec, facts)
+		o.setup, err = grid.Resolve(o.spec, facts)
 	}
 	if refused, ok := errors.AsType[*sandbox.Error](err); ok {
 		return fmt.Errorf("a sweep needs sandboxes, and this host allows none: %s; see lastack doctor", whyNoSandbox(refused))
@@ -193,17 +194,17 @@ func (o *sweepOptions) checkOwn(given func(string) bool) (old *record.Run, err e
 }
 
 // readBase reads --base.
-func readBase(base string) (b sweep.Base, err error) {
-	if base == sweep.FromHost || base == sweep.FromDefault {
-		return sweep.Base{From: base}, nil
+func readBase(base string) (b grid.Base, err error) {
+	if base == grid.FromHost || base == grid.FromDefault {
+		return grid.Base{From: base}, nil
 	}
 	f, err := os.Open(base)
 	if err != nil {
 		return b, usagef("--base %s: cannot be opened (%w): want host, default, or a file of sysctl.d", base, reasonOf(err))
 	}
 	defer f.Close()
-	b = sweep.Base{From: sweep.FromFile, File: base}
-	if b.Settings, err = sweep.ParseConf(f); err != nil {
+	b = grid.Base{From: grid.FromFile, File: base}
+	if b.Settings, err = grid.ParseConf(f); err != nil {
 		return b, usagef("--base %s: %w", base, err)
 	}
 	return b, nil
@@ -214,7 +215,7 @@ func (o *sweepOptions) run(ctx context.Context, shown *display, _ []string) (*re
 	o.say(shown, func(w io.Writer) {
 		report.SweepBegins(w, o.setup.Describe(), o.setup.Expected(), o.setup.SideBySide())
 	})
-	return o.setup.Run(ctx, func(p sweep.Progress) {
+	return o.setup.Run(ctx, func(p grid.Progress) {
 		if p.Run == nil && p.Tried == nil {
 			return
 		}

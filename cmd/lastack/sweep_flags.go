@@ -5,8 +5,8 @@ import (
 	"strconv"
 	"strings"
 
+	"lastack/bench/grid"
 	"lastack/bench/quantity"
-	"lastack/bench/sweep"
 )
 
 // parallelFlag is a number of runs side by side; 0 is auto.
@@ -44,7 +44,7 @@ func (f *scaleFlag) Set(s string) error {
 	const most = 10_000
 	switch s {
 	case "auto":
-		*f = sweep.ScaleAuto
+		*f = grid.ScaleAuto
 		return nil
 	case "1":
 		*f = 0
@@ -64,7 +64,7 @@ func (f *scaleFlag) Set(s string) error {
 
 func (f *scaleFlag) String() string {
 	switch {
-	case *f == sweep.ScaleAuto:
+	case *f == grid.ScaleAuto:
 		return "auto"
 	case *f == 0:
 		return "1"

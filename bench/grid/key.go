@@ -1,4 +1,4 @@
-package sweep
+package grid
 
 import (
 	"fmt"
@@ -29,10 +29,10 @@ type key struct {
 func keys() []key {
 	return []key{
 		{"close", "close", "who closes first and how: client:fin, server:rst, never", func(s *setup.Spec, v string) (string, error) { return setText(&s.Plan.Groups[0].Close, v) }},
-		{"on-eof", "on-eof", "what the peer does when it reads EOF: close, delay=1s, never, rst", func(s *setup.Spec, v string) (string, error) { return setText(&s.Plan.Groups[0].OnEOF, v) }},
+		{"on-eof", "on-eof", "what the peer does on EOF: close, delay=1s, never, rst", func(s *setup.Spec, v string) (string, error) { return setText(&s.Plan.Groups[0].OnEOF, v) }},
 		{"rate", "rate", "new connections/s: 500, 5k, 1k..20k; 0 is closed loop", setRate},
 		{"connections", "connections", "connections at once, in open loop at most: 64, 1k", func(s *setup.Spec, v string) (string, error) { return setCount(&s.Plan.Groups[0].Connections, v) }},
-		{"sources", "source", "source addresses: how many, or which: 4, 198.18.2.0/30", setSources},
+		{"sources", "source", "source addresses: how many, or which: 4, 127.0.0.8/30", setSources},
 		{"source-ports", "source-ports", "local ports to connect from: 20000-20999", func(s *setup.Spec, v string) (string, error) { return setText(&s.Plan.Groups[0].SourcePorts, v) }},
 		{"hold", "hold", "how long a connection stays open: 0s, 200ms", setHold},
 		{"exchange", "exchange", "what is exchanged: none, echo:1,1, http:/", func(s *setup.Spec, v string) (string, error) { return setText(&s.Plan.Groups[0].Exchange, v) }},

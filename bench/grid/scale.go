@@ -1,4 +1,4 @@
-package sweep
+package grid
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 	"lastack/bench/host"
 	"lastack/bench/sandbox"
 	"lastack/bench/setup"
+	"lastack/bench/sweep"
 	"lastack/sockstate"
 )
 
@@ -32,13 +33,15 @@ func (p *pattern) waits() bool { return p.keeps.Min >= sockstate.TimeWaitLength 
 // bears is the rate that the ports of the whole range bear.
 func (p *pattern) bears() float64 { return float64(p.ports) / p.narrowed / p.keeps.Mean().Seconds() }
 
-// overdrive is a rate that uses all ports before the first come back, and then fails: so high that the ports that come back with a turn of the
-// timer wheel are used before the next, if that is no burden, since all that wait for the next would wait longer than they must.
+// overdrive is a rate that uses all ports in a part of the time until the first come back, and then fails. It is no faster than it must be,
+// since a connect that fails walks past all ports, and fast enough to see to a hundredth of a second when they come back.
 func (p *pattern) overdrive() float64 {
-	const turns, least, most = 0.6, 2.5, 1000
-	turn := (p.keeps.Max - p.keeps.Min).Seconds() * turns
+	const few, times, timesOfMany, least = 5000, 5, 2.5, 50
 	bears := float64(p.ports) / p.keeps.Mean().Seconds()
-	return round(max(min(float64(p.ports)/turn, most), bears*least))
+	if p.ports > few {
+		return round(max(bears*timesOfMany, least))
+	}
+	return round(max(bears*times, least))
 }
 
 // overdriven is how long the overdrive lasts: until ports come back for the second time.
@@ -156,16 +159,16 @@ func (c *Cell) narrow(facts *setup.Facts, scale float64) {
 }
 
 // searchCost estimates what a search in a cell takes.
-func (r *Setup) searchCost(c *Cell) Cost {
+func (r *Setup) searchCost(c *Cell) sweep.Cost {
 	cpus := r.Facts.Run.Host.UsableCPUs()
 	if !c.waits() || c.bears() > cpuRate*cpus {
 		const tries = 9 // as measured, with what it takes to end each
 		each := shortLoad + around + 2*c.spec.Plan.Groups[0].Hold + min(2*c.keeps.Max, longLoad)
-		return Cost{Took: tries * each, CPUs: cpus, Alone: true}
+		return sweep.Cost{Took: tries * each, CPUs: cpus, Alone: true}
 	}
 	// A connect that fails walks past all ports of its address.
 	const walk = 80 * time.Nanosecond
 	each := time.Duration(c.ports)/time.Duration(max(c.Setup.Needs.SourceAddresses, 1))*walk + exchangeCPU
 	busy := ownCPU + c.overdrive()*each.Seconds()
-	return Cost{Took: c.overdriven() + c.confirmed() + 2*around, CPUs: busy, Alone: busy > aloneFrom*cpus}
+	return sweep.Cost{Took: c.overdriven() + c.confirmed() + 2*around, CPUs: busy, Alone: busy > aloneFrom*cpus}
 }

@@ -1,8 +1,9 @@
-package sweep
+package grid
 
 import (
 	"time"
 
+	"lastack/bench/sweep"
 	"lastack/loadgen"
 	"lastack/sockstate/exchange"
 )
@@ -28,9 +29,9 @@ const (
 )
 
 // cost estimates what a run of a cell takes.
-func (r *Setup) cost(c *Cell) Cost {
+func (r *Setup) cost(c *Cell) sweep.Cost {
 	if c.Refused != "" {
-		return Cost{}
+		return sweep.Cost{}
 	}
 	if r.Find != "" {
 		return r.searchCost(c)
@@ -38,9 +39,9 @@ func (r *Setup) cost(c *Cell) Cost {
 	return planCost(&c.Setup.Plan, c.Setup.Settle, r.Facts.Run.Host.UsableCPUs())
 }
 
-func planCost(p *loadgen.Plan, settle time.Duration, cpus float64) Cost {
+func planCost(p *loadgen.Plan, settle time.Duration, cpus float64) sweep.Cost {
 	g := &p.Groups[0]
-	cost := Cost{Took: around + min(settle, 2*time.Minute) + p.Warmup + g.Hold, CPUs: ownCPU}
+	cost := sweep.Cost{Took: around + min(settle, 2*time.Minute) + p.Warmup + g.Hold, CPUs: ownCPU}
 	load := p.Duration
 	rate := max(g.RateFrom, g.RateTo)
 	switch {

@@ -1,4 +1,11 @@
-package sweep
+// Package grid runs the cells of a sweep: combinations of sysctls and of settings of a run, each in a sandbox of its own.
+//
+//	Spec (asked for) ---+
+//	                    +-- Resolve --> Setup (what runs) -- Run --> record.Run, which package sweep analyses
+//	Facts (of the host) +
+//
+// Resolve is a pure function of its arguments. The host's sysctls are never written.
+package grid
 
 import (
 	"cmp"
@@ -15,6 +22,7 @@ import (
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
 	"lastack/bench/setup"
+	"lastack/bench/sweep"
 	"lastack/sockstate"
 )
 
@@ -65,9 +73,9 @@ type Setup struct {
 	Spec
 	Cells []Cell
 	// Order is the schedule over the cells that can run, Costs what a run of each cell takes, Limits what may go on at once.
-	Order  []Slot
-	Costs  []Cost
-	Limits Budget
+	Order  []sweep.Slot
+	Costs  []sweep.Cost
+	Limits sweep.Budget
 	Facts  Facts
 }
 
@@ -245,9 +253,9 @@ func baseSpec(s *Spec, f *Facts) setup.Spec {
 // schedule sets the costs, the limits and the order.
 func (r *Setup) schedule() {
 	cpus := r.Facts.Run.Host.UsableCPUs()
-	r.Limits = Budget{CPUs: cpus * shareOfCPUs, Runs: maxSideBySide}
+	r.Limits = sweep.Budget{CPUs: cpus * shareOfCPUs, Runs: maxSideBySide}
 	if r.Parallel > 0 {
-		r.Limits = Budget{CPUs: math.Inf(1), Runs: r.Parallel}
+		r.Limits = sweep.Budget{CPUs: math.Inf(1), Runs: r.Parallel}
 	}
 	most := int64(1)
 	for i := range r.Cells {
@@ -258,7 +266,7 @@ func (r *Setup) schedule() {
 	if have, _ := r.Facts.Run.Host.UsableMemory(); have > 0 {
 		r.Limits.Runs = int(max(min(int64(r.Limits.Runs), have/2/most), 1))
 	}
-	for _, s := range Order(r.Costs, r.Blocks, r.Seed) {
+	for _, s := range sweep.Order(r.Costs, r.Blocks, r.Seed) {
 		if r.Cells[s.Cell].Refused == "" {
 			r.Order = append(r.Order, s)
 		}
@@ -287,18 +295,18 @@ func (r *Setup) Describe() string {
 }
 
 // left lists the runs that are to do.
-func (r *Setup) left() []Slot {
-	done := make(map[Slot]bool)
+func (r *Setup) left() []sweep.Slot {
+	done := make(map[sweep.Slot]bool)
 	if r.Resume != nil {
 		for _, d := range r.Resume.Sweep.Runs {
-			done[Slot{Cell: d.Cell, Block: d.Block, Position: d.Position, Twin: d.Twin}] = true
+			done[sweep.Slot{Cell: d.Cell, Block: d.Block, Position: d.Position, Twin: d.Twin}] = true
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(r.Order), func(s Slot) bool { return done[s] })
+	return slices.DeleteFunc(slices.Clone(r.Order), func(s sweep.Slot) bool { return done[s] })
 }
 
 // CellName is the cell of a run in words.
-func (r *Setup) CellName(s Slot) string {
+func (r *Setup) CellName(s sweep.Slot) string {
 	var all []string
 	for i, f := range r.Factors {
 		all = append(all, shortKey(f.Key)+"="+r.Cells[s.Cell].Levels[i])

@@ -1,4 +1,4 @@
-package sweep
+package grid
 
 import (
 	"context"
@@ -20,6 +20,7 @@ import (
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
 	"lastack/bench/setup"
+	"lastack/bench/sweep"
 	"lastack/loadgen"
 )
 
@@ -109,9 +110,9 @@ func TestRun(t *testing.T) {
 			return measured{run: result(&s)}
 		}
 		runs := x.all(t.Context())
-		count := map[Slot]int{}
+		count := map[sweep.Slot]int{}
 		for _, run := range runs {
-			count[Slot{Cell: run.Cell, Block: run.Block, Position: run.Position, Twin: run.Twin}]++
+			count[sweep.Slot{Cell: run.Cell, Block: run.Block, Position: run.Position, Twin: run.Twin}]++
 			if run.Values["rate.completed"] != 500 || run.LimitedBy != record.LimitTarget || !run.Valid || run.Error != "" {
 				t.Errorf("%+v", run)
 			}
@@ -211,7 +212,7 @@ func TestCheckResume(t *testing.T) {
 			t.Fatal(err)
 		}
 		run := r.record()
-		run.Sweep.Analysis = Analyse(run.Sweep)
+		run.Sweep.Analysis = sweep.Analyse(run.Sweep)
 		b, err := json.Marshal(run)
 		if err == nil {
 			run = new(record.Run)

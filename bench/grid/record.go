@@ -1,4 +1,4 @@
-package sweep
+package grid
 
 import (
 	"reflect"
@@ -7,6 +7,7 @@ import (
 
 	"lastack/bench"
 	"lastack/bench/record"
+	"lastack/bench/sweep"
 )
 
 // assemble makes the record of the runs, which it analyses by the metrics named.
@@ -26,7 +27,7 @@ func (x *runner) assemble(began time.Time, runs []record.SweepRun, metrics []str
 		}
 	}
 	run.Sweep.Runs = runs
-	run.Sweep.Analysis = Analyse(run.Sweep, metrics...)
+	run.Sweep.Analysis = sweep.Analyse(run.Sweep, metrics...)
 	run.Verdict = judge(run.Sweep)
 	return run
 }
@@ -72,7 +73,7 @@ func anyRate(p record.Plan) record.Plan {
 }
 
 // Expected is how long the sweep should take, without what was done before.
-func (r *Setup) Expected() time.Duration { return Expected(r.left(), r.Costs, r.Limits) }
+func (r *Setup) Expected() time.Duration { return sweep.Expected(r.left(), r.Costs, r.Limits) }
 
 // judge says whether the sweep is a statement about its factors.
 func judge(s *record.Sweep) record.Verdict {

@@ -1,4 +1,4 @@
-package sweep
+package grid
 
 import (
 	"context"
@@ -9,12 +9,13 @@ import (
 	"lastack/bench/metric"
 	"lastack/bench/record"
 	"lastack/bench/setup"
+	"lastack/bench/sweep"
 )
 
 // Progress is a change of a sweep that runs.
 type Progress struct {
 	// Slot is the run that began, or ended with Run.
-	Slot Slot
+	Slot sweep.Slot
 	Run  *record.SweepRun
 	// Tried is a load of a search that ended.
 	Tried *record.FindTry
@@ -84,23 +85,23 @@ func (x *runner) all(ctx context.Context) []record.SweepRun {
 	left := r.left()
 	total := len(done) + len(left)
 	type ended struct {
-		slot Slot
+		slot sweep.Slot
 		run  *record.SweepRun // nil: it was interrupted
 		box  *record.Sandbox
 	}
 	ends, tries := make(chan ended), make(chan Progress)
-	var going []Slot
-	began := make(map[Slot]time.Time)
+	var going []sweep.Slot
+	began := make(map[sweep.Slot]time.Time)
 	report := func(p Progress) {
 		p.Done, p.All, p.Going = len(done), total, len(going)
-		p.Left = Expected(slices.Concat(going, left), r.Costs, r.Limits)
+		p.Left = sweep.Expected(slices.Concat(going, left), r.Costs, r.Limits)
 		if len(going) > 0 { // the first of them began first
 			p.Left = max(p.Left-time.Since(began[going[0]]), 0)
 		}
 		x.see(p)
 	}
 	for len(left) > 0 && ctx.Err() == nil || len(going) > 0 {
-		if len(left) > 0 && ctx.Err() == nil && MayStart(going, left[0], r.Costs, r.Limits) {
+		if len(left) > 0 && ctx.Err() == nil && sweep.MayStart(going, left[0], r.Costs, r.Limits) {
 			slot := left[0]
 			left, going, began[slot] = left[1:], append(going, slot), time.Now()
 			go func() {
@@ -114,7 +115,7 @@ func (x *runner) all(ctx context.Context) []record.SweepRun {
 		case p := <-tries:
 			report(p)
 		case e := <-ends:
-			going = slices.DeleteFunc(going, func(s Slot) bool { return s == e.slot })
+			going = slices.DeleteFunc(going, func(s sweep.Slot) bool { return s == e.slot })
 			if e.run != nil {
 				done = append(done, *e.run)
 				if x.boxes[e.slot.Cell] == nil {
@@ -128,7 +129,7 @@ func (x *runner) all(ctx context.Context) []record.SweepRun {
 }
 
 // one runs a cell once, and returns its sandbox too. It returns nil if the sweep was interrupted meanwhile.
-func (x *runner) one(ctx context.Context, slot Slot, tried func(record.FindTry)) (*record.SweepRun, *record.Sandbox) {
+func (x *runner) one(ctx context.Context, slot sweep.Slot, tried func(record.FindTry)) (*record.SweepRun, *record.Sandbox) {
 	run := &record.SweepRun{Cell: slot.Cell, Block: slot.Block, Position: slot.Position, Twin: slot.Twin, Started: time.Now()}
 	cell := &x.setup.Cells[slot.Cell]
 	var m measured

@@ -86,11 +86,11 @@ func readRecord(stdin io.Reader, path string) (*record.Run, error) {
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, usagef("the record %s cannot be opened (%w): want a file that lastack saved with -o, or - for standard input", path, errors.Unwrap(err))
+			return nil, usagef("the record %s cannot be opened (%w): want a file that lastack run -o FILE wrote, or - for standard input", path, errors.Unwrap(err))
 		}
 		defer f.Close()
 		if st, err := f.Stat(); err == nil && st.IsDir() {
-			return nil, usagef("%s is a directory: want a file that lastack saved with -o, or - for standard input", path)
+			return nil, usagef("%s is a directory: want a file that lastack run -o FILE wrote, or - for standard input", path)
 		}
 		in = f
 	}

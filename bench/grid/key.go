@@ -92,9 +92,9 @@ func keyNamed(name string, sysctls []string) (key, error) {
 	}
 	short := make([]string, 0, len(sysctls))
 	for _, s := range sysctls {
-		short = append(short, shortKey(s))
+		short = append(short, ShortKey(s))
 	}
-	if near := metric.Nearest(shortKey(full), append(KeyNames(), short...)); len(near) > 0 {
+	if near := metric.Nearest(ShortKey(full), append(KeyNames(), short...)); len(near) > 0 {
 		return key{}, fmt.Errorf("%q is nothing that a sweep can vary here: did you mean %s? lastack sweep --help lists the keys", name, strings.Join(near, " or "))
 	}
 	return key{}, fmt.Errorf("%q is nothing that a sweep can vary here: want %s", name, wanted)
@@ -102,8 +102,8 @@ func keyNamed(name string, sysctls []string) (key, error) {
 
 var wanted = "a sysctl of net.ipv4 or net.core that can be written here (its prefix may be left out), or one of " + strings.Join(KeyNames(), ", ")
 
-// shortKey is a sysctl without the prefix that may be left out.
-func shortKey(name string) string {
+// ShortKey is a sysctl without the prefix that may be left out.
+func ShortKey(name string) string {
 	for _, prefix := range []string{"net.ipv4.", "net.core."} {
 		if short, ok := strings.CutPrefix(name, prefix); ok && !strings.Contains(short, ".") {
 			return short

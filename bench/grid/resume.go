@@ -58,7 +58,7 @@ func (r *Setup) CheckResume(old *record.Run) error {
 func factorsText(factors []record.Factor) string {
 	var all []string
 	for _, f := range factors {
-		all = append(all, fmt.Sprintf("%s=%s", shortKey(f.Key), strings.Join(f.Levels, ";")))
+		all = append(all, fmt.Sprintf("%s=%s", ShortKey(f.Key), strings.Join(f.Levels, ";")))
 	}
 	return strings.Join(all, " ")
 }

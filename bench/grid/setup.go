@@ -154,7 +154,7 @@ func Read(ctx context.Context, s *Spec) (Facts, error) {
 		if i < len(s.Run.Sandbox.Sysctls) {
 			flag = "sysctl"
 		}
-		return f, sockstate.BadValue(flag, shortKey(others[i].Key)+"="+others[i].Value, "%s", strings.TrimPrefix(err.Error(), "sysctl "))
+		return f, sockstate.BadValue(flag, ShortKey(others[i].Key)+"="+others[i].Value, "%s", strings.TrimPrefix(err.Error(), "sysctl "))
 	}
 	return f, nil
 }
@@ -189,7 +189,7 @@ func Resolve(s Spec, f Facts) (Setup, error) {
 	for i, factor := range s.Factors {
 		for _, level := range factor.Levels {
 			if err := neverRuns(&r, errs, i, level); err != nil {
-				return r, sockstate.BadValue("vary", shortKey(factor.Key)+"="+level, "%v", err)
+				return r, sockstate.BadValue("vary", ShortKey(factor.Key)+"="+level, "%v", err)
 			}
 		}
 	}
@@ -224,7 +224,7 @@ func refuse(factors []record.Factor, levels []string, err error) error {
 	}
 	var all []string
 	for i, f := range factors {
-		all = append(all, shortKey(f.Key)+"="+levels[i])
+		all = append(all, ShortKey(f.Key)+"="+levels[i])
 	}
 	return sockstate.BadValue("vary", strings.Join(all, " "), "the first level of each factor is the base, and it cannot run: %v", err)
 }
@@ -309,7 +309,7 @@ func (r *Setup) left() []sweep.Slot {
 func (r *Setup) CellName(s sweep.Slot) string {
 	var all []string
 	for i, f := range r.Factors {
-		all = append(all, shortKey(f.Key)+"="+r.Cells[s.Cell].Levels[i])
+		all = append(all, ShortKey(f.Key)+"="+r.Cells[s.Cell].Levels[i])
 	}
 	if s.Twin {
 		all = append(all, "(again)")

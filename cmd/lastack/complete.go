@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"lastack/bench/grid"
 	"lastack/bench/host"
 	"lastack/bench/metric"
 	"lastack/bench/process"
@@ -27,6 +28,10 @@ func completeFlags(cmd *cobra.Command) {
 		"in-flight-exchange": func() []string { return []string{"echo:", "http:/"} },
 		"threshold":          func() []string { return metric.Names(kind) },
 		"sysctl":             sysctlKeys,
+		"vary":               varyKeys,
+		"metric":             func() []string { return metric.Names(kind) },
+		"scale":              func() []string { return []string{"auto", "1", "1/10"} },
+		"parallel":           func() []string { return []string{"auto"} },
 		"signal":             process.SignalNames,
 		"then":               func() []string { return append(process.SignalNames(), "none") },
 		"settle":             func() []string { return []string{"auto"} },
@@ -34,7 +39,7 @@ func completeFlags(cmd *cobra.Command) {
 		"shutdown":           words(server.ShutdownHelp),
 	}
 	// Values that are files or commands are left to the shell.
-	ofShell := map[string]bool{"output": true, "ledger": true, "exec": true, "restart": true, "stop": true, "also": true, "help": true}
+	ofShell := map[string]bool{"output": true, "ledger": true, "exec": true, "restart": true, "stop": true, "also": true, "resume": true, "base": true, "help": true}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		list := values[f.Name]
 		if c, ok := f.Value.(*choice); ok {
@@ -54,7 +59,7 @@ func completeFlags(cmd *cobra.Command) {
 					found = append(found, v)
 				}
 				// No space after a value that goes on.
-				if f.Name == "threshold" || f.Name == "sysctl" || strings.HasSuffix(v, ":") || strings.HasSuffix(v, "=") || strings.HasSuffix(v, "/") {
+				if f.Name == "threshold" || f.Name == "sysctl" || f.Name == "vary" || strings.HasSuffix(v, ":") || strings.HasSuffix(v, "=") || strings.HasSuffix(v, "/") {
 					directive |= cobra.ShellCompDirectiveNoSpace
 				}
 			}
@@ -93,6 +98,15 @@ func sysctlKeys() []string {
 	list := host.NetSysctls()
 	for i := range list {
 		list[i] += "="
+	}
+	return list
+}
+
+// varyKeys lists what a sweep can vary, each followed by "=". A sysctl has its short name.
+func varyKeys() []string {
+	list := append(grid.KeyNames(), host.NetSysctls()...)
+	for i := range list {
+		list[i] = grid.ShortKey(list[i]) + "="
 	}
 	return list
 }

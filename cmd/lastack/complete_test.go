@@ -45,6 +45,10 @@ func TestCompletion(t *testing.T) {
 		{[]string{"drain", "--then", "n"}, []string{"none"}},
 		{[]string{"drain", "--reconnect", ""}, []string{"never"}},
 		{[]string{"drain", "--threshold", "lost"}, []string{"lost", "lost_ratio"}},
+		{[]string{"sweep", "--vary", "con"}, []string{"connections="}},
+		{[]string{"sweep", "--find", "r"}, []string{"rate"}},
+		{[]string{"sweep", "--parallel", ""}, []string{"auto"}},
+		{[]string{"sweep", "--metric", "connect.p99"}, []string{"connect.p99", "connect.p999"}},
 		{[]string{"completion", "z"}, []string{"zsh"}},
 	} {
 		got := offered(tt.args...)
@@ -81,6 +85,9 @@ func TestCompletion(t *testing.T) {
 				t.Error(err)
 			}
 		}
+	}
+	if keys := varyKeys(); len(sysctlKeys()) > 0 && !slices.Contains(keys, "tcp_fin_timeout=") {
+		t.Errorf("of %d keys none is tcp_fin_timeout", len(keys))
 	}
 	if keys := sysctlKeys(); len(keys) > 0 && !slices.Contains(keys, "net.ipv4.tcp_fin_timeout=") {
 		t.Errorf("of %d sysctls none is tcp_fin_timeout", len(keys))

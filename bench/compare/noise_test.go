@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 
+	"lastack/bench/metric"
 	"lastack/bench/record"
 )
 
@@ -61,6 +63,50 @@ func TestNoiseIsNoDifference(t *testing.T) {
 				t.Errorf("%s, %d a side: a difference in %d of %d tries", pool, n, alarms, of.tries)
 			}
 		}
+	}
+}
+
+// gate is a threshold on runs.
+func gate(t *testing.T, expr string) metric.Relative {
+	t.Helper()
+	r, err := metric.ParseRelative(func(name string) (metric.Metric, error) { return metric.Lookup(record.KindRun, name) }, expr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// A gate fails on the same build in no more than about 5 of 100 tries, however noisy its metric is; if noise is much smaller than the bound, never.
+// On a server that is 5 % slower a narrower one fails.
+func TestGates(t *testing.T) {
+	const tries, n, limit = 100, 5, 12 // the 99.9 % quantile
+	all := recorded(t)
+	random := rand.New(rand.NewPCG(3, 0))
+	same := []metric.Relative{gate(t, "lifecycle.p50<+25%"), gate(t, "lifecycle.p99<+5%"), gate(t, "lifecycle.min<+5%")}
+	for _, pool := range []string{"p", "s", "t"} {
+		missed := make([]int, len(same))
+		for range tries {
+			runs := draw(random, all[pool], 2*n)
+			sides := [2]side{newSide(runs[:n], nil), newSide(runs[n:], nil)}
+			for i, g := range same {
+				if !evaluate(g, &sides).OK {
+					missed[i]++
+				}
+			}
+		}
+		if slices.Max(missed) > limit || pool != "p" && missed[2] > 0 {
+			t.Errorf("%s: the gates failed in %v of %d tries on the same build", pool, missed, tries)
+		}
+	}
+	found := 0
+	for range tries {
+		sides := [2]side{newSide(draw(random, all["s"], n), nil), newSide(draw(random, all["t"], n), nil)}
+		if !evaluate(gate(t, "lifecycle.min<+2%"), &sides).OK {
+			found++
+		}
+	}
+	if found < tries*9/10 {
+		t.Errorf("the gate failed in %d of %d tries on a slower server", found, tries)
 	}
 }
 

@@ -281,8 +281,11 @@ func TestThresholdsAllowForChance(t *testing.T) {
 		ok     bool
 		reason string
 	}{
-		{"rate.completed>-5%", b, true, "within noise: it may be from -70.00% to +170.00%"},
-		{"rate.completed>-5%", slow, false, "; beyond noise: it is from "},
+		{"rate.completed>-5%", b, true, "within noise, which allows -70.00% to +170.00%"},
+		{"rate.completed>+5%", b, true, "within noise, which allows -70.00% to +170.00%"},
+		{"rate.completed<=-90%", b, false, "more than noise, which allows "},
+		{"rate.completed==+0", b, true, "within noise, which allows "},
+		{"rate.completed>-5%", slow, false, "; more than noise, which allows "},
 		{"connections.failed<=+0", b, false, "mean of A 0, of B 0.2"},
 	} {
 		r, err := metric.ParseRelative(func(name string) (metric.Metric, error) { return metric.Lookup(record.KindRun, name) }, tt.expr)
@@ -295,6 +298,28 @@ func TestThresholdsAllowForChance(t *testing.T) {
 		}
 		if got := c.Thresholds[0]; got.OK != tt.ok || !strings.Contains(got.Reason, tt.reason) {
 			t.Errorf("%s: %+v, want %v %s", tt.expr, got, tt.ok, tt.reason)
+		}
+	}
+}
+
+// B is 6 % less, which is no noise; that it is more than 5 % less is not so sure, and need not be.
+func TestThresholdsTakeWhatIsMeasured(t *testing.T) {
+	side := func(from time.Time, rates ...float64) []*record.Run {
+		return runs(len(rates), from, func(i int, r *record.Run) { r.Rate.CompletedPerS = rates[i] })
+	}
+	a, b := side(day, 100, 101, 102, 103, 104), side(day.Add(time.Millisecond), 93, 94, 96, 97, 98)
+	for expr, want := range map[string]string{
+		"rate.completed>-5%": "median of A 102.0/s, of B 96.0/s; more than noise, which allows -8.74% to -3.96%",
+		"rate.completed>-7%": "median of A 102.0/s, of B 96.0/s",
+		"rate.completed>-3":  "median of A 102.0/s, of B 96.0/s; more than noise, which allows -9.0/s to -4.0/s",
+	} {
+		r := gate(t, expr)
+		c, err := Compare(a, b, Options{Thresholds: []metric.Relative{r}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Thresholds[0]; got.OK != (expr == "rate.completed>-7%") || got.Reason != want {
+			t.Errorf("%s: met %v, because %s, want %s", expr, got.OK, got.Reason, want)
 		}
 	}
 }

@@ -125,23 +125,37 @@ func (r Relative) Evaluate(a, b []Value) record.ThresholdResult {
 	return res
 }
 
-// Weigh says of a threshold that was missed what is compatible with what was measured: from lo to hi, as parts of A's value if r is a Ratio,
-// else in the metric's unit. If some of that meets it, chance explains the miss, and it is met. Weigh is for medians: what should not happen
-// at all and is counted is no noise, and neither is a value that may be higher than it says.
+// Weigh says of a threshold that was missed what noise allows: the difference may be from lo to hi, as parts of A's value if r is a Ratio, else in
+// the metric's unit. If noise explains the miss, the threshold is met. Weigh is for medians: what should not happen at all and is counted is
+// no noise, and neither is a value that may be higher than it says.
 func (r Relative) Weigh(res record.ThresholdResult, lo, hi float64) record.ThresholdResult {
 	if res.OK || res.GotText == "" {
 		return res
 	}
-	said := "beyond noise: it is "
-	if r.t.compare(lo) || r.t.compare(hi) || lo <= r.t.bound && r.t.bound <= hi && r.t.op == "==" {
-		res.OK, said = true, "within noise: it may be "
+	said := "more than noise, which allows "
+	if r.noise(lo, hi) {
+		res.OK, said = true, "within noise, which allows "
 	}
 	if math.IsInf(hi, 1) {
 		res.Reason += "; " + said + r.format(lo) + " or more"
 	} else {
-		res.Reason += "; " + said + "from " + r.format(lo) + " to " + r.format(hi)
+		res.Reason += "; " + said + r.format(lo) + " to " + r.format(hi)
 	}
 	return res
+}
+
+// noise reports whether a miss may be noise. A bound that allows B to be worse asks first whether it is worse at all: if so, the measured value
+// counts. Any other bound must be out of reach.
+func (r Relative) noise(lo, hi float64) bool {
+	switch op := r.t.op[0]; {
+	case op == '<' && r.t.bound > 0:
+		return lo <= 0
+	case op == '>' && r.t.bound < 0:
+		return hi >= 0
+	case op == '=':
+		return lo <= r.t.bound && r.t.bound <= hi
+	}
+	return r.t.compare(lo) || r.t.compare(hi)
 }
 
 // Ratio reports whether the bound is a part of A's value.

@@ -22,7 +22,8 @@ func sweepSample(r *Run) *Run {
 		Cells: []SweepCell{
 			{Levels: []string{"0", "1"}},
 			{Levels: []string{"1", "1"}, Plan: &Plan{Groups: []Group{{Name: "run", Close: "client:fin"}}}, Sandbox: &Sandbox{Mode: "user", Topology: "veth"}},
-			{Levels: []string{"0", "2"}, Refused: "no memory"}, {Levels: []string{"1", "2"}},
+			{Levels: []string{"0", "2"}, Refused: "no memory"},
+			{Levels: []string{"1", "2"}},
 		},
 		Blocks: 2, Seed: 1<<53 - 1, Parallel: 2, ExpectedS: 130, Find: FindRate, Scale: 0.1,
 		Runs: []SweepRun{

@@ -300,7 +300,8 @@ func TestModelIsLeastSquares(t *testing.T) {
 					mean += (v.v - means[v.cell]) / float64(len(b))
 				}
 				for _, v := range b {
-					sum += math.Pow(v.v-means[v.cell]-mean, 2)
+					d := v.v - means[v.cell] - mean
+					sum += d * d
 				}
 			}
 			return sum

@@ -67,7 +67,8 @@ func (m *model) noisiest() int {
 		for c, n := range b.times {
 			if n > 0 {
 				// Not each of the values, so that twins count as one.
-				sums[c] += math.Pow(b.means[c]-m.means[c]-means[i], 2) * float64(n)
+				d := b.means[c] - m.means[c] - means[i]
+				sums[c] += d * d * float64(n)
 				times[c]++
 			}
 		}

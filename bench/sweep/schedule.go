@@ -41,10 +41,10 @@ func Order(costs []Cost, blocks int, seed uint64) []Slot {
 		random.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 		last := random.IntN(2) == 0
 		slices.SortStableFunc(list, func(a, b Slot) int {
-			switch x, y := costs[a.Cell].Alone, costs[b.Cell].Alone; {
-			case x == y:
+			if costs[a.Cell].Alone == costs[b.Cell].Alone {
 				return 0
-			case x == last:
+			}
+			if costs[a.Cell].Alone == last {
 				return 1
 			}
 			return -1

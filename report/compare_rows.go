@@ -144,7 +144,12 @@ func quantityOf(r *compare.Row, s *compare.Spread, v float64) document.Value {
 	if s.N == 0 {
 		return document.Absent(r.Reason)
 	}
-	switch r.Unit {
+	return inUnit(r.Unit, v)
+}
+
+// inUnit is a value of a metric.
+func inUnit(unit metric.Unit, v float64) document.Value {
+	switch unit {
 	case metric.Micros:
 		return document.Micros(v)
 	case metric.PerSecond:

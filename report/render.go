@@ -32,7 +32,7 @@ type View struct {
 	Colour  bool
 	// Hint stands at the end of a first page.
 	Hint string
-	// Table is what csv prints, the timeline if it is empty.
+	// Table is what csv prints; if it is empty the timeline, or the cells of a sweep.
 	Table string
 	// Names tell several runs apart, in their order: the files that they are of.
 	Names []string
@@ -183,15 +183,26 @@ func printMarkdown(b *bytes.Buffer, docs []*document.Document, _ View) error {
 }
 
 func printCSV(b *bytes.Buffer, docs []*document.Document, v View) error {
-	return csv.Write(b, docs, cmp.Or(v.Table, csv.Timeline))
+	table := csv.Timeline
+	if !slices.ContainsFunc(docs, func(d *document.Document) bool { return !hasSection(d, cellsID) }) {
+		table = cellsID
+	}
+	return csv.Write(b, docs, cmp.Or(v.Table, table))
+}
+
+func hasSection(d *document.Document, id string) bool {
+	return slices.ContainsFunc(d.Sections, func(s document.Section) bool { return s.ID == id })
 }
 
 func printHlog(b *bytes.Buffer, docs []*document.Document, _ View) error { return hlog.Write(b, docs) }
 
 // newDocument is the report of a run, for a printer.
 func newDocument(run *record.Run) *document.Document {
-	if run.Kind == record.KindDrain {
+	switch {
+	case run.Kind == record.KindDrain:
 		return drainDocument(run)
+	case run.Kind == record.KindSweep && run.Sweep != nil:
+		return sweepDocument(run)
 	}
 	return runDocument(run)
 }
@@ -211,16 +222,28 @@ func writeJSONL(w *bytes.Buffer, run *record.Run) error {
 			}
 		}
 	}
+	if run.Sweep != nil {
+		for i := range run.Sweep.Runs {
+			if err := writeSweepRun(w, i+1, &run.Sweep.Runs[i]); err != nil {
+				return err
+			}
+		}
+	}
 	return writeRest(w, run)
 }
 
 // writeRest writes the last line of the jsonl format: the record without its timeline, and without the tries of
-// a drain.
+// a drain or the runs of a sweep.
 func writeRest(w io.Writer, run *record.Run) error {
 	rest := *run
 	rest.Timeline = nil
 	if run.Drain != nil {
 		rest.Drain = &record.Drain{Stop: run.Drain.Stop}
+	}
+	if run.Sweep != nil {
+		sweep := *run.Sweep
+		sweep.Runs = []record.SweepRun{}
+		rest.Sweep = &sweep
 	}
 	line, err := record.Marshal(&rest, "")
 	if err != nil {
@@ -239,6 +262,14 @@ func writeTry(w io.Writer, n int, try *record.DrainTry) error {
 		Try int `json:"try"`
 		*record.DrainTry
 	}{n, try})
+}
+
+// writeSweepRun writes one line of the jsonl format: a run of a sweep with its number, from 1.
+func writeSweepRun(w io.Writer, n int, run *record.SweepRun) error {
+	return writeLine(w, struct {
+		Run int `json:"run"`
+		*record.SweepRun
+	}{n, run})
 }
 
 func writeLine(w io.Writer, v any) error {

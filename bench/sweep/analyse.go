@@ -490,20 +490,37 @@ func (a *analysis) twins() []bool {
 
 // tooFew reports whether no difference could have been told from noise, however large, and finds how many blocks it takes.
 func (a *analysis) tooFew() bool {
-	if a.Tests == 0 {
-		return len(a.Metrics) == 0 || slices.ContainsFunc(a.Metrics, func(m record.SweepMetric) bool {
-			return slices.ContainsFunc(m.Cells[1:], func(d record.SweepDifference) bool { return d.Result == record.SweepUntested })
-		})
-	}
+	tests := a.Tests
 	for i := range a.tests {
-		if a.tests[i].least <= Alpha/float64(a.Tests) {
+		if a.tests[i].least <= Alpha/float64(tests) {
 			return false
 		}
 	}
+	if tests == 0 {
+		// What is known, but without a test.
+		for i := range a.Metrics {
+			m := &a.Metrics[i]
+			for _, d := range slices.Concat(m.Cells, differences(m.Effects), differences(m.Pairs)) {
+				if d.Result == record.SweepUntested && d.Difference != nil {
+					tests++
+				}
+			}
+		}
+		if tests == 0 {
+			return len(a.Metrics) == 0
+		}
+	}
 	need := 2
-	for 2*math.Pow(float64(a.columns), -float64(need)) > Alpha/float64(a.Tests) {
+	for 2*math.Pow(float64(a.columns), -float64(need)) > Alpha/float64(tests) {
 		need++
 	}
-	a.find(TooFewBlocks, map[string]any{"blocks": a.sweep.Blocks, "need": need})
+	a.find(TooFewBlocks, map[string]any{"n": a.sweep.Blocks, "need": need})
 	return true
+}
+
+func differences(effects []record.SweepEffect) (list []record.SweepDifference) {
+	for i := range effects {
+		list = append(list, effects[i].SweepDifference)
+	}
+	return list
 }

@@ -62,7 +62,7 @@ func Sentence(f record.Finding) string {
 	case TwinDiffers:
 		return "two runs of the same cell differ in " + arg("metric") + " by more than chance: its differences between cells mean nothing"
 	case TooFewBlocks:
-		return arg("blocks") + " blocks cannot tell any difference from noise: " + arg("need") + " can"
+		return "with " + arg("n") + quantity.Plural(int(n), " block", " blocks") + " no difference can be told from noise: it takes " + arg("need")
 	case Crashed:
 		return arg("n") + " of " + arg("of") + " runs ended without a result"
 	case Incomplete:

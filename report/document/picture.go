@@ -8,7 +8,7 @@ type Picture struct {
 	Desc string
 	Form Form
 	X, Y Axis
-	// At has the places of all curves' points on the x axis. With Bars and Ranges, Names has those instead, and Remarks what stands beside each
+	// At has the places of all curves' points on the x axis. With Bars, Ranges and Heat, Names has those instead, and Remarks what stands beside each
 	// name of a range.
 	At      []float64
 	Names   []string
@@ -51,6 +51,8 @@ const (
 	// Ranges lie one below the other: from the point of the second curve to that of the third, with that of the first in between. An end that is
 	// a gap is open.
 	Ranges
+	// Heat has a field for each name and curve, which are its rows and columns, coloured by its point.
+	Heat
 )
 
 // Axis is an axis of a picture.
@@ -77,6 +79,8 @@ const (
 	Percentile
 	// Octets are bytes.
 	Octets
+	// Part is that of a whole, from 0 to 1.
+	Part
 	// Relative is the part by which something grew: -0.1 is 10 % less. If logarithmic, half and double are equally far from 0.
 	Relative
 )

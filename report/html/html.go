@@ -329,7 +329,7 @@ func (p *page) figure(picture *document.Picture) *figure {
 	if n := thinned(&named); n > 1 {
 		f.Thinned = fmt.Sprintf("1 row of %d is shown: all %s are too many for a page. CSV has them.", n, text.Value(document.Count(len(named.At))))
 	}
-	if named.Form == document.Ranges {
+	if named.Form == document.Ranges || named.Form == document.Heat {
 		return f
 	}
 	for i, c := range named.Curves {

@@ -188,7 +188,7 @@ func heading(name string, unit document.Unit) string {
 		return name + " (bytes)"
 	case document.PerSecond:
 		return name + " (1/s)"
-	case document.Relative:
+	case document.Relative, document.Part:
 		return name + " (share)"
 	}
 	return name

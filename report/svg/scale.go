@@ -131,6 +131,8 @@ func label(unit document.Unit, v, most float64) string {
 		return short(quantity.Bytes(int64(min(v, 1e18))))
 	case document.Percentile:
 		return "p" + strconv.FormatFloat(v, 'f', -1, 64)
+	case document.Part:
+		return quantity.Share(v, 1)
 	case document.Seconds:
 		switch {
 		case v == 0:

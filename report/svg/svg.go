@@ -71,6 +71,9 @@ func Draw(p *document.Picture) []byte {
 	case document.Ranges:
 		d.open(rangeHeight*float64(len(p.Names)) + axisHeight)
 		d.ranges()
+	case document.Heat:
+		d.open(heatHeight*float64(len(p.Names)+1) + heatHead)
+		d.heat()
 	default:
 		d.open(height)
 		d.plot()

@@ -61,6 +61,11 @@ func pictures() []*document.Picture {
 			},
 		},
 		{
+			ID: "heat", Title: "Rate", Desc: "By two factors.", Form: document.Heat, X: document.Axis{Name: "tcp_tw_reuse"}, Y: document.Axis{Unit: document.PerSecond, Name: "sources", Log: true},
+			Names:  []string{"0", "1"},
+			Curves: []document.Curve{{Name: "1", Unit: document.PerSecond, Points: []float64{461, 14_300}}, {Name: "<2>", Unit: document.PerSecond, Points: []float64{923, math.NaN()}}},
+		},
+		{
 			ID: "percentiles", Title: "Percentiles", Desc: "Of latency.", X: document.Axis{Unit: document.Percentile, Log: true}, Y: document.Axis{Unit: document.Microseconds, Log: true},
 			At: []float64{0, 50, 90, 99, 99.9}, Curves: []document.Curve{{Name: "connect", Points: []float64{10, 20, 40, 80, 3000}}},
 		},

@@ -1,0 +1,251 @@
+package report
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"lastack/bench/metric"
+	"lastack/bench/record"
+	"lastack/report/document"
+	"lastack/report/text"
+)
+
+// cellsID is the section of the cells of the metric that a sweep is about.
+const cellsID = "cells"
+
+// metric has the tables of a metric: the one that the sweep is about in two sections, each other in one.
+func (v *sweepView) metric(i int) []*section {
+	m := &v.said.Metrics[i]
+	lead := given(m.Spread != nil, "runs of one cell in a block spread by "+v.spread(m))
+	if i > 0 {
+		s := begin(document.Detail, strings.ToUpper(m.Metric), lead)
+		s.ID = fmt.Sprintf("metric_%d", i+1)
+		v.cells(s, m)
+		if len(v.sweep.Factors) > 1 && len(m.Effects) > 0 {
+			v.effects(s, m).ID = "effects"
+		}
+		return []*section{s}
+	}
+	cells := begin(document.First, "CELLS", join("; ", m.Metric, lead))
+	v.cells(cells, m)
+	cells.say(document.First, fmt.Sprintf("change: against the first row, inside blocks; ~ is noise; better and worse hold for the whole sweep at once (Holm): the chance that any of them is noise is at most %g%%",
+		100*v.said.Alpha))
+	if len(m.Effects) == 0 {
+		return []*section{cells}
+	}
+	effects := begin(levelIf(len(v.sweep.Factors) > 1), "EFFECTS", "of a level against the factor's first"+
+		given(len(v.sweep.Factors) > 1, ", over all levels of the others; a pair: what both do beyond what each does by itself"))
+	v.effects(effects, m)
+	return []*section{cells, effects}
+}
+
+// cells adds the table of a metric's cells.
+func (v *sweepView) cells(s *section, m *record.SweepMetric) {
+	var columns []string
+	for _, f := range v.sweep.Factors {
+		columns = append(columns, shortName(f.Key))
+	}
+	if len(columns) == 0 {
+		columns = []string{""}
+	}
+	t := s.table(document.First, append(columns, "median", "95% interval", "change", "", "~limited by", "+runs", "+change within", "p, Holm", "difference", "from", "to", "median from", "median to")...)
+	for c := range t.Columns {
+		switch t.Columns[c].Name {
+		case "p, Holm", "difference", "from", "to", "median from", "median to":
+			t.Columns[c].Level = document.Data
+		}
+	}
+	for c := range v.sweep.Cells {
+		var row document.Row
+		for _, l := range v.sweep.Cells[c].Levels {
+			row.Cells = append(row.Cells, document.Text(l))
+		}
+		if len(row.Cells) == 0 {
+			row.Cells = append(row.Cells, document.Text("base"))
+		}
+		row.Level, row.Main, row.Tone = document.First, c == 0 || sweepTone(&m.Cells[c]) != 0, sweepTone(&m.Cells[c])
+		row.Cells = append(row.Cells, v.cellValues(m, c)...)
+		t.Rows = append(t.Rows, row)
+	}
+	if m.Twin != nil {
+		s.say(levelIf(m.Twin.Result == record.SweepChanged), "the first cell ran twice in a block: "+join(" ", sweepChange(m, m.Twin), sweepWithin(m, m.Twin))+" apart"+
+			map[string]string{record.SweepNoise: ", as chance has it", record.SweepChanged: ", more than chance has it: ? is what nobody can tell"}[m.Twin.Result])
+	}
+	for c := range m.Levels {
+		if l := &m.Levels[c]; l.Lo != nil && l.Confidence > 0 && l.Confidence < 0.95 {
+			s.note(fmt.Sprintf("with %s the interval of a median is their range, which holds it with a confidence of %.3g%%", number(l.N, "run", "runs"), 100*l.Confidence))
+			break
+		}
+	}
+}
+
+func (v *sweepView) spread(m *record.SweepMetric) string {
+	if m.Log {
+		return strings.TrimPrefix(percent(*m.Spread), "+")
+	}
+	return strings.TrimPrefix(signed(metric.Unit(m.Unit), *m.Spread), "+")
+}
+
+// cellValues are a row's cells after the levels.
+func (v *sweepView) cellValues(m *record.SweepMetric, c int) []document.Value {
+	l, d := &m.Levels[c], &m.Cells[c]
+	unit := metric.Unit(m.Unit)
+	if l.N == 0 {
+		return []document.Value{nil, nil, nil, nil, txt(v.missing(c)), count(0)}
+	}
+	optional := func(p *float64, value func(float64) document.Value) document.Value {
+		if p == nil {
+			return nil
+		}
+		return value(*p)
+	}
+	inUnit := func(p float64) document.Value { return inUnit(unit, p) }
+	difference := inUnit
+	if m.Log {
+		difference = func(p float64) document.Value { return document.Change(p) }
+	}
+	limit := ""
+	if c < len(v.said.Cells) {
+		o := &v.said.Cells[c]
+		limit = o.LimitedBy
+		if n := o.Limits[limit]; n < o.Runs {
+			limit += fmt.Sprintf(" (%d of %d)", n, o.Runs)
+		}
+	}
+	interval := ""
+	if l.Lo != nil && l.Hi != nil && *l.Lo < *l.Hi {
+		interval = "[" + text.Value(inUnit(*l.Lo)) + ", " + text.Value(inUnit(*l.Hi)) + "]"
+	}
+	return []document.Value{
+		inUnit(l.Median), txt(interval), txt(sweepChange(m, d)), txt(sweepWord(m, d)), txt(limit), count(l.N), txt(sweepWithin(m, d)),
+		optional(d.Corrected, func(p float64) document.Value { return document.Chance(p) }),
+		optional(d.Difference, difference), optional(d.Lo, difference), optional(d.Hi, difference), optional(l.Lo, inUnit), optional(l.Hi, inUnit),
+	}
+}
+
+// missing says why a cell has no value.
+func (v *sweepView) missing(c int) string {
+	if why := v.sweep.Cells[c].Refused; why != "" {
+		return "refused: " + why
+	}
+	for i := range v.sweep.Runs {
+		if r := &v.sweep.Runs[i]; r.Cell == c && r.Error != "" {
+			return "failed: " + r.Error
+		}
+	}
+	return "it did not run"
+}
+
+// effects adds the table of a metric's effects: of factors, then of pairs of them.
+func (v *sweepView) effects(s *section, m *record.SweepMetric) *table {
+	t := s.table(document.First, "", "change", "95% interval", "", "+p", "p, Holm", "difference", "from", "to")
+	for c := range t.Columns {
+		switch t.Columns[c].Name {
+		case "p, Holm", "difference", "from", "to":
+			t.Columns[c].Level = document.Data
+		}
+	}
+	for k, list := range [][]record.SweepEffect{m.Effects, m.Pairs} {
+		for j := range list {
+			d := &list[j].SweepDifference
+			cells := []document.Value{txt(sweepChange(m, d)), txt(sweepWithin(m, d)), txt(sweepWord(m, d)), nil, nil, nil, nil, nil}
+			if d.P != nil {
+				cells[3] = document.Chance(*d.P)
+			}
+			if d.Corrected != nil {
+				cells[4] = document.Chance(*d.Corrected)
+			}
+			for at, p := range []*float64{d.Difference, d.Lo, d.Hi} {
+				switch {
+				case p == nil:
+				case m.Log:
+					cells[5+at] = document.Change(*p)
+				default:
+					cells[5+at] = inUnit(metric.Unit(m.Unit), *p)
+				}
+			}
+			row := t.row(v.levels(list[j].Of), cells...)
+			row.Tone, row.Main = sweepTone(d), k == 0
+			// A pair that does nothing more is no news.
+			row.Level = levelIf(k == 0 || sweepTone(d) != 0 || d.Result == record.SweepChanged)
+		}
+	}
+	return t
+}
+
+// limits lists what limited the runs of each cell, if not one thing all.
+func (v *sweepView) limits() *section {
+	s := begin(document.Detail, "LIMITS", "")
+	t := s.table(document.Detail, "", "runs", "failed", "not valid", "~limited by")
+	for c := range v.said.Cells {
+		o := &v.said.Cells[c]
+		var all []string
+		for _, name := range slices.Sorted(maps.Keys(o.Limits)) {
+			all = append(all, name+given(len(o.Limits) > 1, fmt.Sprintf(" (%d)", o.Limits[name])))
+		}
+		t.row(v.cell(c), count(o.Runs), count(o.Failed), count(o.NotValid), txt(strings.Join(all, ", ")))
+	}
+	if len(t.Rows) == 0 {
+		return nil
+	}
+	return s
+}
+
+// searches lists the loads of searches for a rate.
+func (v *sweepView) searches() *section {
+	s := begin(document.Detail, "SEARCHES", "the loads by which each rate was found")
+	t := s.table(document.Detail, "", "block", "offered", "completed", "took", "failed", "", "~why not")
+	for i := range v.sweep.Runs {
+		r := &v.sweep.Runs[i]
+		if r.Found == nil {
+			continue
+		}
+		for _, f := range r.Found.Tries {
+			t.row(v.cell(r.Cell), count(r.Block+1), document.Rate(f.OfferedPerS), document.Rate(f.CompletedPerS), seconds(f.ElapsedS), count(f.Failed),
+				txt(given(f.Sustained, "sustained")), txt(join(", ", given(!f.Sustained, f.LimitedBy), f.Reason)))
+		}
+	}
+	if len(t.Rows) == 0 {
+		return nil
+	}
+	return s
+}
+
+// runs lists every run.
+func (v *sweepView) runs() *section {
+	s := begin(document.Detail, "RUNS", "in the order of their ends")
+	columns := []string{"", "block", "position", "took"}
+	for i := range v.said.Metrics {
+		columns = append(columns, v.said.Metrics[i].Metric)
+	}
+	t := s.table(document.Detail, append(columns, "~limited by")...)
+	for i := range v.sweep.Runs {
+		r := &v.sweep.Runs[i]
+		cells := []document.Value{count(r.Block + 1), count(r.Position + 1), seconds(r.ElapsedS)}
+		for j := range v.said.Metrics {
+			m := &v.said.Metrics[j]
+			cells = append(cells, runValue(r, m))
+		}
+		end := join(", ", given(r.Error != "", "failed: "+r.Error), given(r.Error == "", r.LimitedBy), given(r.Error == "" && !r.Valid, "not valid"))
+		t.row(v.cell(r.Cell)+given(r.Twin, " (again)"), append(cells, txt(end))...)
+	}
+	if len(t.Rows) == 0 {
+		return nil
+	}
+	return s
+}
+
+func runValue(r *record.SweepRun, m *record.SweepMetric) document.Value {
+	value, known := r.Values[m.Metric]
+	if r.Found != nil {
+		if _, of := r.Values[m.Metric]; !of {
+			value, known = r.Found.PerS, true
+		}
+	}
+	if !known {
+		return nil
+	}
+	return inUnit(metric.Unit(m.Unit), value)
+}

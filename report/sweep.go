@@ -11,6 +11,7 @@ import (
 	"lastack/bench/metric"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
+	"lastack/bench/sweep"
 	"lastack/report/document"
 )
 
@@ -105,8 +106,12 @@ func (v *sweepView) answer() *section {
 		}
 	}
 	s.say(document.First, v.rest())
-	if said := findings(v.run, v.run.Verdict.Reasons, false); len(said) > 0 {
-		s.add(document.List{Level: document.First, Name: "doubt", Findings: said})
+	doubt := document.List{Level: document.First, Name: "doubt"}
+	for _, f := range v.said.Findings {
+		doubt.Findings = append(doubt.Findings, document.Finding{Code: f.Code, Args: f.Args, Sentence: sweep.Sentence(f)})
+	}
+	if len(doubt.Findings) > 0 {
+		s.add(doubt)
 	}
 	if p := v.said.P; p != nil {
 		s.note(fmt.Sprintf("%s at once, corrected by Holm's procedure; if nothing had an effect, the chance of as much by shuffling is %s, and nothing is claimed above %g%%",

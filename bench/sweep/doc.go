@@ -1,4 +1,4 @@
-// Package sweep runs a grid of settings, each cell in a sandbox of its own, and says which of them have an effect.
+// Package sweep orders the runs of a grid of settings, and says which settings have an effect. It is pure: package grid has the runs.
 //
 // # Blocks
 //

@@ -73,7 +73,7 @@ var layers = []struct {
 	{"report/csv", []string{"report/document", "report/text"}},
 	{"report/hlog", []string{"report/document"}},
 	{"report", []string{
-		"sockstate", "bench/quantity", "bench/record", "bench/metric", "bench/compare", "report/document", "report/text", "report/html", "report/markdown", "report/csv", "report/hlog",
+		"sockstate", "bench/quantity", "bench/record", "bench/metric", "bench/compare", "bench/sweep", "report/document", "report/text", "report/html", "report/markdown", "report/csv", "report/hlog",
 	}},
 	{"cmd/lastack", []string{
 		"report", "bench", "bench/cell", "bench/compare", "bench/drain", "bench/grid", "bench/sweep", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup",

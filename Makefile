@@ -3,7 +3,7 @@
 # dist:  in ./bin/dist, static binaries for amd64 and arm64, a .deb and a .rpm of each, and checksums; .dist/Dockerfile makes an image
 # test: everything     race: once more with the race detector, where goroutines share memory
 # lint:  format, linters, other systems     fuzz, bench: bounded by FUZZTIME, BENCHTIME, PAIRS of RUNTIME seconds
-# check-html: pages of HTML in a headless browser, if there is one
+# check-html: pages of HTML in a headless browser, if there is one, and other formats by readers of others
 # torture: every fault of the tables in cmd/lastack/torture_linux_test.go, as root, and races of a drain over and over; test has some of each
 
 FUZZTIME  ?= 10s
@@ -109,7 +109,7 @@ lint:
 fmt:
 	$(LINT) fmt ./...
 
-# Pages in a headless browser: they load nothing, fit any width, and pass axe-core.
+# Pages in a headless browser: they load nothing, fit any width, and pass axe-core. Readers of others find the numbers of records.
 check-html: build
 	@missing=; for name in chromium-headless-shell chromium chromium-browser google-chrome none; do \
 		if command -v $$name >/dev/null; then break; fi; [ $$name != none ] || missing=" chromium"; done; \

@@ -283,14 +283,17 @@ func newDrainTry(run *record.Run) *record.DrainTry {
 	return &run.Drain.Tries[worst]
 }
 
-// TestHostile puts markup, control characters, bidi overrides and invalid UTF-8 into every text of a record.
+// hostileTexts are markup, control characters, bidi overrides and invalid UTF-8.
+var hostileTexts = []string{
+	"\"'><img src=x onerror=alert(1)><script>alert(2)</script></style></title></svg><!--{{.}}",
+	"a\u202eb\u2066c\u2028d\u2029e\ufefff\x00g\x1b[31mh\u0085i\r\nj\xff\xc0k\U000e0041",
+	"javascript:alert(1)//&lt;img&#x3c;svg/onload=alert(1)>]]>" + strings.Repeat("<a href=http://e>", 20),
+	"net.ipv4.<b>=\"<i>\" --close <u> tcp_x=\"<script>\" somaxconn=1\"onclick=alert(1)",
+}
+
+// TestHostile puts them into every text of a record.
 func TestHostile(t *testing.T) {
-	for i, hostile := range []string{
-		"\"'><img src=x onerror=alert(1)><script>alert(2)</script></style></title></svg><!--{{.}}",
-		"a\u202eb\u2066c\u2028d\u2029e\ufefff\x00g\x1b[31mh\u0085i\r\nj\xff\xc0k\U000e0041",
-		"javascript:alert(1)//&lt;img&#x3c;svg/onload=alert(1)>]]>" + strings.Repeat("<a href=http://e>", 20),
-		"net.ipv4.<b>=\"<i>\" --close <u> tcp_x=\"<script>\" somaxconn=1\"onclick=alert(1)",
-	} {
+	for i, hostile := range hostileTexts {
 		for seed := range uint64(8) {
 			var run record.Run
 			fill(rand.New(rand.NewPCG(seed, uint64(i))), reflect.ValueOf(&run).Elem())

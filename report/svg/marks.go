@@ -134,7 +134,7 @@ func (d *drawing) phases() {
 
 // names stand in areas that have room for them, where they are highest.
 func (d *drawing) names() {
-	const beside, least = 0.11, 17.0 // half a name's width, and its height
+	const beside, least = 0.15, 17.0 // half a name's width on paper, and its height
 	tops := d.tops()
 	high := func(i, k int) float64 { return d.down(tops[i][k]) - d.down(tops[i+1][k]) }
 	for i := range d.curves {

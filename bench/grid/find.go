@@ -1,6 +1,7 @@
 package grid
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -119,13 +120,6 @@ func atRate(spec setup.Spec, rate float64, lasts, interval time.Duration) setup.
 	return spec
 }
 
-// starved reports whether a load had so little CPU that ports which came back waited for it.
-func starved(r *record.Run) bool {
-	const mostLate = time.Second
-	c := &r.Connections
-	return float64(c.Attempted) < 0.98*float64(c.Scheduled) || r.Latency["lag"].P99Us > float64(mostLate.Microseconds())
-}
-
 // misses says why a rate is not sustained; empty if it is.
 func (g *Goal) misses(r *record.Run) string {
 	c := &r.Connections
@@ -146,7 +140,7 @@ func (g *Goal) misses(r *record.Run) string {
 	}
 	for _, b := range g.Bounds {
 		if got := b.Evaluate(r); !got.OK {
-			return fmt.Sprintf("%s is missed: it is %s", got.Expr, got.GotText+got.Reason)
+			return fmt.Sprintf("%s is missed: it is %s", got.Expr, cmp.Or(got.GotText, "unknown: "+got.Reason))
 		}
 	}
 	return ""
@@ -271,7 +265,7 @@ func (s *search) turnover() error {
 	c := s.cell
 	rate := c.overdrive()
 	t, run, err := s.load(rate, c.overdriven(), c.sampled())
-	if err == nil && run != nil && starved(run) {
+	if err == nil && run != nil && starved(run.Timeline) {
 		t, run, err = s.load(rate, c.overdriven(), c.sampled())
 	}
 	if err != nil {
@@ -292,7 +286,7 @@ func (s *search) turnover() error {
 	}
 	f.PerS, f.HiPerS = over.perS, max(over.perS, float64(over.ports)/c.keeps.Min.Seconds())
 	// TIME_WAITs end in bursts, so that a load on a schedule needs as many ports as if each lasted for the longest time.
-	below := min(over.perS, float64(over.ports)/c.keeps.Max.Seconds()) * justBelow
+	below := float64(min(over.ports, c.ports)) / c.keeps.Max.Seconds() * justBelow
 	for range confirms {
 		t, _, err := s.load(below, c.confirmed(), 0)
 		if err != nil {

@@ -40,7 +40,7 @@ func (r *Setup) record() *record.Run {
 		Plan: base.Record, Hosts: []record.Host{bench.RecordHost(&r.Facts.Run.Host)},
 		Warnings: []string{},
 		Sweep: &record.Sweep{
-			Factors: r.Factors, Base: r.Facts.Base, Blocks: r.Blocks, Seed: r.Seed, Parallel: r.Limits.Runs,
+			Factors: r.Factors, Base: r.Facts.Base, Blocks: r.Blocks, Seed: r.Seed, Parallel: r.SideBySide(),
 			ExpectedS: r.Expected().Seconds(), Find: r.Find, Runs: []record.SweepRun{},
 		},
 	}

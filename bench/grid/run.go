@@ -48,7 +48,9 @@ func (r *Setup) Run(ctx context.Context, see func(Progress), metrics ...string) 
 	x := newRunner(r, see)
 	runs := x.all(ctx)
 	run := x.assemble(began, runs, metrics)
-	run.Interrupted = ctx.Err() != nil
+	if run.Interrupted = ctx.Err() != nil; run.Interrupted {
+		run.Verdict.LimitedBy = record.LimitInterrupted
+	}
 	return run
 }
 

@@ -51,3 +51,18 @@ func turnoverOf(timeline []record.Interval, life sockstate.Span, rate float64) (
 	t.perS = float64(t.ports) / t.cycleS
 	return t, t.cycleS >= life.Min.Seconds() && t.ports > 0
 }
+
+// starved reports whether a load had no CPU for so long that ports which came back waited for it.
+func starved(timeline []record.Interval) bool {
+	const longest = 0.5
+	last := 0.0
+	for i, iv := range timeline {
+		// The last interval is from the end of the load on.
+		if iv.Started > 0 || i == len(timeline)-1 {
+			last = iv.TS
+		} else if iv.TS-last > longest && iv.Phase == "load" {
+			return true
+		}
+	}
+	return false
+}

@@ -123,3 +123,23 @@ func TestOverdrive(t *testing.T) {
 		}
 	}
 }
+
+func TestStarved(t *testing.T) {
+	load := func(ts float64, started int64) record.Interval {
+		return record.Interval{TS: ts, Started: started, Phase: "load"}
+	}
+	for _, tt := range []struct {
+		name     string
+		timeline []record.Interval
+		want     bool
+	}{
+		{"always busy", []record.Interval{load(0.2, 1), load(0.4, 1), load(0.6, 1)}, false},
+		{"a short pause", []record.Interval{load(0.2, 1), load(0.4, 0), load(0.6, 1)}, false},
+		{"a long one", []record.Interval{load(0.2, 1), load(0.4, 0), load(0.6, 0), load(0.8, 0), load(1, 1)}, true},
+		{"the end", []record.Interval{load(0.2, 1), {TS: 3, Phase: "drain"}}, false},
+	} {
+		if got := starved(tt.timeline); got != tt.want {
+			t.Errorf("%s: %t", tt.name, got)
+		}
+	}
+}

@@ -129,6 +129,8 @@ func TestBadInputOpensNoSocket(t *testing.T) {
 		{[]string{"run", "-w", "0x10"}, nil},
 		{[]string{"run", "--plateau", "0s"}, nil},
 		{[]string{"run", "--source-ports", "1-1"}, nil},
+		{[]string{"sweep", "--vary", "tcp_tw_reuse=1"}, nil},
+		{[]string{"sweep", "--vary", "backlog=1,2", "--backlog", "3"}, nil},
 		{[]string{"run", "169.254.169.254:80"}, nil},
 		{[]string{"run", "[2002:808:808::1]:80"}, nil},
 		{[]string{"run", "https://127.0.0.1/"}, nil},

@@ -21,7 +21,7 @@ const noResult = "interrupted before the load began: no result"
 // earlyMessage is printed when a signal ends a command that does not handle signals yet.
 func earlyMessage(command string) string {
 	switch command {
-	case "run", "drain":
+	case "run", "drain", "sweep":
 		return noResult
 	case "serve":
 		return "interrupted before the server listened"

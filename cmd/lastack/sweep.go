@@ -109,7 +109,7 @@ func (o *sweepOptions) register(f *pflag.FlagSet) {
 // complete checks the whole command line before a socket opens.
 func (o *sweepOptions) complete(cmd *cobra.Command) error {
 	given := cmd.Flags().Changed
-	old, err := o.checkOwn(given)
+	old, err := o.checkOwn(cmd)
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,8 @@ func (o *sweepOptions) complete(cmd *cobra.Command) error {
 }
 
 // checkOwn checks sweep's own flags, and reads the record of --resume.
-func (o *sweepOptions) checkOwn(given func(string) bool) (old *record.Run, err error) {
+func (o *sweepOptions) checkOwn(cmd *cobra.Command) (old *record.Run, err error) {
+	given := cmd.Flags().Changed
 	searches := o.find == record.FindRate
 	switch {
 	case len(o.vary) == 0:
@@ -183,7 +184,7 @@ func (o *sweepOptions) checkOwn(given func(string) bool) (old *record.Run, err e
 	if !given("resume") {
 		return nil, nil
 	}
-	old, err = readRecord(nil, o.resume)
+	old, err = readRecord(cmd.InOrStdin(), o.resume)
 	switch {
 	case err != nil:
 		return nil, err

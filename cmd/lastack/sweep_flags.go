@@ -63,10 +63,10 @@ func (f *scaleFlag) Set(s string) error {
 }
 
 func (f *scaleFlag) String() string {
-	switch {
-	case *f == grid.ScaleAuto:
+	switch *f {
+	case grid.ScaleAuto:
 		return "auto"
-	case *f == 0:
+	case 0:
 		return "1"
 	}
 	return "1/" + strconv.FormatFloat(1/float64(*f), 'f', 0, 64)

@@ -158,7 +158,7 @@ func with(base *setup.Spec, factors []record.Factor, levels []string, sysctls []
 		if err != nil {
 			return s, err
 		}
-		if k.flag != "" {
+		if k.flag != "" && levels[i] != k.idle {
 			s.Given = append(s.Given, k.flag)
 		}
 	}

@@ -21,6 +21,8 @@ type key struct {
 	flag string
 	// help says what the levels are, in a few words.
 	help string
+	// idle is the level that is as if the flag were not given.
+	idle string
 	// set applies a level to a spec, and returns it in one canonical form, by which duplicates are found.
 	set func(s *setup.Spec, level string) (string, error)
 }
@@ -28,21 +30,21 @@ type key struct {
 // keys lists the settings of run that a sweep can vary. To add one, add a line: each parses with what its flag parses with.
 func keys() []key {
 	return []key{
-		{"close", "close", "who closes first and how: client:fin, server:rst, never", func(s *setup.Spec, v string) (string, error) { return setText(&s.Plan.Groups[0].Close, v) }},
-		{"on-eof", "on-eof", "what the peer does on EOF: close, delay=1s, never, rst", func(s *setup.Spec, v string) (string, error) { return setText(&s.Plan.Groups[0].OnEOF, v) }},
-		{"rate", "rate", "new connections/s: 500, 5k, 1k..20k; 0 is closed loop", setRate},
-		{"connections", "connections", "connections at once, in open loop at most: 64, 1k", func(s *setup.Spec, v string) (string, error) { return setCount(&s.Plan.Groups[0].Connections, v) }},
-		{"sources", "source", "source addresses: how many, or which: 4, 127.0.0.8/30", setSources},
-		{"source-ports", "source-ports", "local ports to connect from: 20000-20999", func(s *setup.Spec, v string) (string, error) { return setText(&s.Plan.Groups[0].SourcePorts, v) }},
-		{"hold", "hold", "how long a connection stays open: 0s, 200ms", setHold},
-		{"exchange", "exchange", "what is exchanged: none, echo:1,1, http:/", func(s *setup.Spec, v string) (string, error) { return setText(&s.Plan.Groups[0].Exchange, v) }},
-		{"engine", "engine", strings.Join(sockio.BackendNames(), ", "), func(s *setup.Spec, v string) (string, error) { return setWord(&s.Engine, v, sockio.BackendNames()) }},
-		{"loss", "loss", "TCP packets dropped: 0%, 1%", setLoss},
-		{"topology", "topology", "lo, veth", func(s *setup.Spec, v string) (string, error) {
+		{"close", "close", "who closes first and how: client:fin, server:rst, never", "", func(s *setup.Spec, v string) (string, error) { return setText(&s.Plan.Groups[0].Close, v) }},
+		{"on-eof", "on-eof", "what the peer does on EOF: close, delay=1s, never, rst", "close", func(s *setup.Spec, v string) (string, error) { return setText(&s.Plan.Groups[0].OnEOF, v) }},
+		{"rate", "rate", "new connections/s: 500, 5k, 1k..20k; 0 is closed loop", "", setRate},
+		{"connections", "connections", "connections at once, in open loop at most: 64, 1k", "", func(s *setup.Spec, v string) (string, error) { return setCount(&s.Plan.Groups[0].Connections, v) }},
+		{"sources", "source", "source addresses: how many, or which: 4, 127.0.0.8/30", "", setSources},
+		{"source-ports", "source-ports", "local ports to connect from: 20000-20999", "", func(s *setup.Spec, v string) (string, error) { return setText(&s.Plan.Groups[0].SourcePorts, v) }},
+		{"hold", "hold", "how long a connection stays open: 0s, 200ms", "", setHold},
+		{"exchange", "exchange", "what is exchanged: none, echo:1,1, http:/", "", func(s *setup.Spec, v string) (string, error) { return setText(&s.Plan.Groups[0].Exchange, v) }},
+		{"engine", "engine", strings.Join(sockio.BackendNames(), ", "), "", func(s *setup.Spec, v string) (string, error) { return setWord(&s.Engine, v, sockio.BackendNames()) }},
+		{"loss", "loss", "TCP packets dropped: 0%, 1%", "", setLoss},
+		{"topology", "topology", "lo, veth", "", func(s *setup.Spec, v string) (string, error) {
 			return setWord(&s.Sandbox.Topology, v, []string{string(sandbox.Lo), string(sandbox.Veth)})
 		}},
-		{"backlog", "backlog", "length of the accept queue: 128, 4k", func(s *setup.Spec, v string) (string, error) { return setCount(&s.Server.Backlog, v) }},
-		{"workers", "workers", "load worker threads; 0 is automatic", setWorkers},
+		{"backlog", "backlog", "length of the accept queue: 128, 4k", "", func(s *setup.Spec, v string) (string, error) { return setCount(&s.Server.Backlog, v) }},
+		{"workers", "workers", "load worker threads; 0 is automatic", "", setWorkers},
 	}
 }
 

@@ -76,6 +76,9 @@ func result(s *setup.Setup) *record.Run {
 
 // Every cell that can run does so once a block, the base twice, as many side by side as may be, and what each had is in the record.
 func TestRun(t *testing.T) {
+	if r := resolved(t, testSpec(t, "close=client:fin,both:fin", "on-eof=close,rst")); r.Cells[2].Refused != "" || r.Cells[3].Refused == "" {
+		t.Errorf("both:fin is refused with an ordinary reaction (%q), or not with another (%q)", r.Cells[2].Refused, r.Cells[3].Refused)
+	}
 	s := testSpec(t, "tcp_tw_reuse=0,1", "close=client:fin,server:rst,client:unread", "exchange=echo:1,1;none")
 	r := resolved(t, s)
 	refused := 0
@@ -264,7 +267,7 @@ func TestResolveRefuses(t *testing.T) {
 		{[]string{"exchange=none,echo:1,1", "close=client:unread,client:fin"}, func(s *Spec) {}, "--vary exchange=none close=client:unread: the first level of each factor is the base, and it cannot run: --close client:unread"},
 		{[]string{"sources=1,127.0.0.9"}, func(s *Spec) {}, "--vary sources=127.0.0.9: --source 127.0.0.9: a loopback address cannot reach a server across a veth pair"},
 		{[]string{"connections=10,100M"}, func(s *Spec) { s.Run.Plan.Groups[0].RateTo, s.Run.Plan.Groups[0].RateFrom = 0, 0 }, "--vary connections=100M: --connections 100,000,000: needs"},
-		{[]string{"on-eof=close,rst", "close=client:fin,both:fin"}, func(s *Spec) {}, "--vary close=both:fin: --on-eof close: with --close both:fin no side reads EOF"},
+		{[]string{"on-eof=delay=1s,rst", "close=client:fin,both:fin"}, func(s *Spec) {}, "--vary close=both:fin: --on-eof delay=1s: with --close both:fin no side reads EOF"},
 		{[]string{"backlog=1,2"}, func(s *Spec) { s.Run.Plan.Duration = -1 }, "--duration"},
 		{[]string{"backlog=1,2"}, func(s *Spec) { s.Blocks = 0 }, "--blocks 0: want 1 to 1000"},
 		{[]string{"backlog=1,2"}, func(s *Spec) { s.Parallel = 99 }, "--parallel 99: want auto, or 1 to 64"},

@@ -32,6 +32,8 @@ KEY is a sysctl of a network namespace, of which net.ipv4. or net.core. may be
 left out (tcp_tw_reuse, ip_local_port_range=32768-60999,1024-65535), or one of:
 
 ` + grid.KeyHelp() + `
+Where a level has a comma, semicolons separate the levels.
+
 Everything else is given by the flags of run, except that client and server are
 joined by a veth pair: loopback flatters, since tcp_tw_reuse=2, the default, is
 on there and off on a network. The load connects from one source address, and

@@ -154,6 +154,9 @@ func (e *experiment) addStates(r *record.Run) {
 		r.TimeWait.HostBuckets = int(max(n, 0))
 	}
 	r.TimeWait.EndedEarly = e.endedEarly(&r.TimeWait)
+	if e.flusher != nil {
+		r.TimeWait.Flush = &e.flusher.done
+	}
 }
 
 // endedEarly counts the TIME_WAITs that ended before their time and were not reused by a connect: those entered, less those still

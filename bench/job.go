@@ -12,7 +12,7 @@ import (
 // Job is a run. When the load begins, it drops the capabilities that it no longer needs.
 var Job = cell.Job[setup.Setup]{Name: "run", Do: func(ctx context.Context, s setup.Setup, env cell.Env) (*record.Run, error) {
 	keep := [][]string{host.RunCapabilities, env.Keep}
-	if env.Sandbox != nil {
+	if env.Sandbox != nil || s.Flush {
 		keep = append(keep, host.SandboxCapabilities)
 	}
 	if s.ServerPID != 0 {

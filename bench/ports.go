@@ -117,7 +117,6 @@ func (e *experiment) plannedPairs() int {
 	return n
 }
 
-
 // firstFailures says when each failure first happened, in seconds from the start.
 func (e *experiment) firstFailures(g *loadgen.GroupResult) map[string]float64 {
 	var m map[string]float64

@@ -49,6 +49,7 @@ type experiment struct {
 	facts   *host.Facts    // the client's namespace is this process's
 	backend sockio.Backend // of both ends
 	watch   *observe.Observer
+	flusher *flusher // nil: TIME_WAITs stay
 
 	server *server.Server
 	load   *loadgen.Generator
@@ -123,6 +124,14 @@ func (e *experiment) prepare(ctx context.Context) (err error) {
 	})
 	if err != nil {
 		return err
+	}
+	if s.Flush {
+		if err := errors.Join(e.openFlusher(), ctx.Err()); err != nil {
+			return err
+		}
+		if err := e.flusher.before(); err != nil {
+			return err
+		}
 	}
 	e.before = e.read()
 	e.load, err = loadgen.New(loadgen.Config{Plan: e.plan, Namespace: e.clientNS, Slots: s.Slots, Backend: e.backend, CPUs: s.CPUs, Unfiltered: e.unfiltered(), StartAt: s.StartAt})
@@ -231,6 +240,11 @@ func (e *experiment) measure(ctx context.Context) error {
 	if e.server != nil {
 		e.ended = e.server.Stats()
 	}
+	if e.flusher != nil {
+		if w := e.flusher.after(); w != "" {
+			e.sampler.warn(w)
+		}
+	}
 	return errors.Join(failed, err)
 }
 
@@ -251,5 +265,8 @@ func (e *experiment) close() {
 	}
 	if e.watch != nil {
 		_ = e.watch.Close()
+	}
+	if e.flusher != nil {
+		e.flusher.close()
 	}
 }

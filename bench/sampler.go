@@ -32,7 +32,7 @@ type sampler struct {
 	peakQueue  int
 	backlog    int
 	pairs      map[sockstate.Pair]*pairUse
-	available  int // local ports of a pair
+	available  int            // local ports of a pair
 	gauges     observe.Gauges // peaks
 	tcpMemRead bool           // at least once
 	cost       record.Cost

@@ -202,7 +202,7 @@ func timeWait(run *record.Run) *section {
 		s.Lead = fmt.Sprintf("peak %s; how many entered it is not read: %s", quantity.Count(int64(tw.Peak)), tw.NotRead)
 		return s
 	}
-	if tw.Peak == 0 && entered == 0 && tw.Overflow == 0 && tw.ReusedByConnect == 0 {
+	if tw.Peak == 0 && entered == 0 && tw.Overflow == 0 && tw.ReusedByConnect == 0 && (tw.Flush == nil || tw.Flush.Before == 0) {
 		if len(run.Counters) == 0 || run.Connections.Opened == 0 {
 			return nil
 		}
@@ -227,7 +227,11 @@ func timeWait(run *record.Run) *section {
 	add(tw.ReusedByConnect, quantity.Count(tw.ReusedByConnect)+" reused by connect", "reused by connect", "ports taken over before TIME_WAIT was over (tcp_tw_reuse)")
 	add(tw.EndedEarly, "", "ended early", "reopened by a SYN from the same port, or reset: no counter has these")
 	add(tw.Overflow, quantity.Count(tw.Overflow)+" closed without it: the buckets were full", "overflow", "closed without TIME_WAIT: the buckets were full")
-	if tw.LongestLeftS > 0 {
+	if f := tw.Flush; f != nil {
+		add(int64(f.Before+f.After), quantity.Count(int64(f.Before+f.After))+" ended by --flush", "ended by --flush", join(", ", given(f.Before > 0, quantity.Count(int64(f.Before))+" of earlier loads before this one"),
+			given(f.After > 0, quantity.Count(int64(f.After))+" after it"), given(f.Left > 0, quantity.Count(int64(f.Left))+" were still there")))
+	}
+	if f := tw.Flush; tw.LongestLeftS > 0 && (f == nil || f.Left > 0) {
 		t.row("last one gone in", seconds(tw.LongestLeftS), txt(strings.TrimSpace(roundedUp(run, tw.LongestLeftS))+", from the last census on"))
 	}
 	s.Lead = join("; ", lead...)

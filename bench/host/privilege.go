@@ -5,7 +5,7 @@ package host
 //	namespaces, links, sysctls, loss of a sandbox   SYS_ADMIN, NET_ADMIN          until the load begins
 //	io_uring beyond RLIMIT_MEMLOCK                  IPC_LOCK                      to the end: rings may be added
 //	local ports below 1024                          NET_BIND_SERVICE              to the end
-//	orphans destroyed at a sandbox's end            NET_ADMIN                     to the end
+//	orphans destroyed at a sandbox's end, --flush   NET_ADMIN                     to the end
 //	serve --shutdown: filters on sockets            NET_ADMIN, NET_RAW            to the end
 //	--server-pid of another user                    SYS_PTRACE                    to the end
 //	--output or --ledger that root alone may write  DAC_OVERRIDE, FOWNER, CHOWN   to the end

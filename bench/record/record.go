@@ -319,9 +319,18 @@ type TimeWait struct {
 	// LongestLeftS is the longest remaining time of a TIME_WAIT in the last census, by its timer, which the kernel rounds up, see
 	// Host.
 	LongestLeftS float64 `json:"longest_left_s,omitempty"`
+	// Flush is set if --flush ended TIME_WAITs. All else is of before that.
+	Flush *Flush `json:"flush,omitempty"`
 	// NotRead says why Entered, EnteredShort, Overflow and ReusedByConnect, the kernel's counters, are not known. JSON then
 	// lacks their keys.
 	NotRead string `json:"not_read,omitempty"`
+}
+
+// Flush counts the TIME_WAITs that --flush ended: Before the load, of earlier loads, and After it. Left is how many it found afterwards.
+type Flush struct {
+	Before int `json:"before"`
+	After  int `json:"after"`
+	Left   int `json:"left"`
 }
 
 // MarshalJSON leaves out what was not read.
@@ -366,15 +375,15 @@ type Interval struct {
 	Client map[string]int `json:"client,omitempty"`
 	Server map[string]int `json:"server,omitempty"`
 	// AcceptQueue is the listeners' queue length, NotAccepted the census's count of it.
-	AcceptQueue  int   `json:"accept_queue,omitempty"`
-	NotAccepted  int   `json:"not_accepted,omitempty"`
-	FinWait2Mini int   `json:"fin_wait2_mini,omitempty"`
-	Orphans      int   `json:"orphans,omitempty"`
-	PortsInUse   int   `json:"ports_in_use,omitempty"` // of the pair with the most
+	AcceptQueue  int `json:"accept_queue,omitempty"`
+	NotAccepted  int `json:"not_accepted,omitempty"`
+	FinWait2Mini int `json:"fin_wait2_mini,omitempty"`
+	Orphans      int `json:"orphans,omitempty"`
+	PortsInUse   int `json:"ports_in_use,omitempty"` // of the pair with the most
 	// PortsReusable is the part of PortsInUse that connect would take over at once (tcp_tw_reuse).
-	PortsReusable int `json:"ports_reusable,omitempty"`
-	Fds          int   `json:"fds,omitempty"`
-	MemBytes     int64 `json:"tcp_mem_bytes,omitempty"` // sockstat mem of the whole host
+	PortsReusable int   `json:"ports_reusable,omitempty"`
+	Fds           int   `json:"fds,omitempty"`
+	MemBytes      int64 `json:"tcp_mem_bytes,omitempty"` // sockstat mem of the whole host
 	// Counters holds the growth of counters that indicate trouble: retransmissions, drops, overflows.
 	Counters map[string]int64 `json:"counters,omitempty"`
 }

@@ -15,6 +15,9 @@ const usableTenths = 9
 // host: memory and open files.
 func (r *resolver) preflight() error {
 	f, n := &r.facts.Host, &r.Needs
+	if r.Flush && r.Sandbox == nil && !f.Can("net_admin") {
+		return sockstate.BadValue("flush", "", "ends sockets in this host's namespace, which needs CAP_NET_ADMIN: start lastack by sudo, or leave it out")
+	}
 	if n.Connections == 0 {
 		return nil // an open loop without a cap: the number of connections is not planned
 	}

@@ -51,6 +51,8 @@ type Common struct {
 	Interval time.Duration `json:"interval_ns,omitempty"`
 	// Settle is how long to watch the teardown after the load, at most; 0 means until only TIME_WAIT is left.
 	Settle time.Duration `json:"settle_ns,omitempty"`
+	// Flush ends the TIME_WAITs of the load's pairs of addresses, before the load and after it.
+	Flush bool `json:"flush,omitempty"`
 	// ServerPID is the process of a local target; 0 if unknown.
 	ServerPID int `json:"server_pid,omitempty"`
 	// Version is for the record.

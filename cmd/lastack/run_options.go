@@ -44,6 +44,7 @@ func (o *runOptions) register(f *pflag.FlagSet) {
 	o.registerLoad(f, sandbox.Lo, sandbox.Veth)
 	f.Var(decimal(&o.spec.ServerPID), "server-pid", "process of a local TARGET, to report its CPU, descriptors and memory")
 	f.BoolVar(&o.sandbox, "sandbox", false, "fail if this host allows no sandbox")
+	f.BoolVar(&o.spec.Flush, "flush", false, "before and after the load, end the TIME_WAITs on its addresses and ports (CAP_NET_ADMIN)")
 	o.resultFlags.register(f, "connect.p99<5ms")
 	f.BoolVar(&o.spec.AllowPublic, "allow-public", false, "allow targets outside private and loopback ranges")
 	f.Lookup("exchange").DefValue += "; none with a TARGET"

@@ -25,7 +25,7 @@ var flagGroups = map[string][]flagGroup{
 		{"Target and sources", []string{"source", "source-ports", "server-pid", "allow-public"}},
 		{"Embedded server", []string{"backlog", "listeners", "delay", "ipv6"}},
 		{"Sandbox", []string{"sandbox", "topology", "sysctl", "loss"}},
-		{"Observing", []string{"census", "interval", "settle"}},
+		{"Observing", []string{"census", "interval", "settle", "flush"}},
 		{"Result", []string{"output", "format", "verbose", "quiet", "threshold"}},
 	},
 	"sweep": {

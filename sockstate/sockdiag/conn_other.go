@@ -22,5 +22,16 @@ func (*Conn) Seen() int { return 0 }
 // Handshakes needs Linux.
 func (*Conn) Handshakes(*sockstate.Filter) (int, error) { return 0, sockstate.ErrNeedsLinux }
 
+// Each needs Linux.
+func (*Conn) Each(*sockstate.Filter, func(*Socket)) error { return sockstate.ErrNeedsLinux }
+
+// DestroyAll needs Linux.
+func (*Conn) DestroyAll(*sockstate.Filter, func(*Socket) bool) (int, error) {
+	return 0, sockstate.ErrNeedsLinux
+}
+
+// CheckDestroy needs Linux.
+func (*Conn) CheckDestroy() error { return sockstate.ErrNeedsLinux }
+
 // Close does nothing.
 func (*Conn) Close() error { return nil }

@@ -58,6 +58,13 @@ func (c *Conn) DestroyAll(f *sockstate.Filter, pick func(*Socket) bool) (int, er
 	return total, nil
 }
 
+// CheckDestroy reports whether DestroyAll may end sockets. Its error is one of DestroyAll's. It asks to end a socket that cannot exist.
+func (c *Conn) CheckDestroy() error {
+	b := batch{conn: c}
+	b.add(&Socket{family: afInet, Socket: sockstate.Socket{State: sockstate.TimeWait}})
+	return b.flush()
+}
+
 // batch sends several SOCK_DESTROY at once. The kernel replies to each that fails, and to the
 // last one, which requests an acknowledgment.
 type batch struct {

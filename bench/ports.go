@@ -3,6 +3,7 @@ package bench
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -45,11 +46,16 @@ func (s *sampler) addPorts() {
 	}
 }
 
-// listed is the pairs for the record, those with the most ports in use first.
+// listed is the load's pairs for the record, those with the most ports in use first. A pair that it had no port of is one of them if earlier
+// loads had those.
 func (s *sampler) listed() []record.PortPair {
+	used := make(map[netip.AddrPort]bool)
+	for p, u := range s.pairs {
+		used[p.Destination] = used[p.Destination] || u.peak.InUse() > 0
+	}
 	var all []record.PortPair
 	for p, u := range s.pairs {
-		if u.peak.InUse() == 0 && u.earlier == 0 {
+		if u.peak.InUse() == 0 && (u.earlier == 0 || !s.e.planned(p, !used[p.Destination])) {
 			continue
 		}
 		all = append(all, record.PortPair{
@@ -61,6 +67,17 @@ func (s *sampler) listed() []record.PortPair {
 		return cmp.Or(b.PeakInUse-a.PeakInUse, b.Earlier-a.Earlier, cmp.Compare(a.Source+a.Destination, b.Source+b.Destination))
 	})
 	return all
+}
+
+// planned reports whether a pair is one of the plan's. unknown is the answer where the plan leaves the source to the kernel.
+func (e *experiment) planned(p sockstate.Pair, unknown bool) bool {
+	for i := range e.plan.Groups {
+		s := e.plan.Groups[i].Sources
+		if slices.Contains(s, p.Source) || len(s) == 0 && unknown {
+			return true
+		}
+	}
+	return false
 }
 
 // portsOf is the local ports that a pair has, without what was observed.

@@ -55,6 +55,7 @@ type trial struct {
 	Census   string
 	Interval time.Duration
 	Settle   time.Duration
+	Flush    bool
 	// InterruptAt ends the run when that many lifecycles have started, at the end of an interval; 0: never.
 	InterruptAt int64
 	// Watch fills Seen, which takes long where there are many sockets.
@@ -285,7 +286,7 @@ func (j *job) carryOut(s *sandbox.Sandbox, f *finding, send func(any)) error {
 func (tr *trial) ask() setup.Spec {
 	s := setup.Spec{
 		Plan: tr.Plan, Sandbox: &tr.Spec, Engine: tr.Engine, Command: []string{"bench.test"},
-		Common: setup.Common{Census: tr.Census, Interval: tr.Interval, Settle: tr.Settle, Version: "test"},
+		Common: setup.Common{Census: tr.Census, Interval: tr.Interval, Settle: tr.Settle, Flush: tr.Flush, Version: "test"},
 	}
 	if tr.Target == "" {
 		s.Server = &setup.Server{Listeners: 2, Workers: 2, Backlog: tr.Backlog, Delay: tr.Delay, V6: tr.V6}

@@ -105,8 +105,9 @@ func TestReasonsOfTheBudget(t *testing.T) {
 	r.Pressure.Ports.PeakInUse = 600
 	r.Pressure.Pairs = []record.PortPair{{PeakInUse: 600, TimeWait: 600, Earlier: 400}}
 	r.Pressure.Ports.Outlook = Outlook(&r)
-	all := strings.Join(words(t, &r).Reasons, "\n")
-	for _, want := range []string{"600 in use at most; the first after 6.02 s, predicted after 6.00 s", "400 ports of a pair were in TIME_WAIT from before the load, which lasts for 60 to 62.0 s"} {
+	v := words(t, &r)
+	all := strings.Join(v.Reasons, "\n") + strings.Join(v.Advice, "\n")
+	for _, want := range []string{"600 in use at most; the first after 6.02 s, predicted after 6.00 s", "400 ports of a pair were in TIME_WAIT from before the load, which lasts for 60 to 62.0 s", "--flush ends their TIME_WAITs"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("the reasons do not say %q:\n%s", want, all)
 		}

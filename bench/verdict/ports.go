@@ -33,6 +33,7 @@ func (j *judgement) ports() bool {
 	switch rest := p.Available - p.PeakInUse; {
 	case j.earlier() > 0:
 		j.because("ports_of_earlier", j.timeWaitArgs(args{"ports": j.earlier()}))
+		j.advise("flush_earlier", nil)
 	case rest*100 > p.Available && p.PeakInUse > 0:
 		j.because("ports_of_others", j.timeWaitArgs(args{"ports": rest}))
 	}
@@ -189,11 +190,13 @@ func portCodes() []Code {
 		found("no_local_port", "connect found no free local port: all were taken for each pair of source and destination", remedies,
 			"{attempts} of {attempted} attempts found no free local port (EADDRNOTAVAIL): {ports} ports for [each of {pairs:several} source and destination pairs|"+
 				"the 1 source and destination pair], {in_use} in use at most[; the first after {first_after_s}][, predicted after {predicted_s}]"),
-		found("ports_of_earlier", "TIME_WAITs from before the load had local ports", "run --flush, which ends them, or wait until they are over",
+		found("ports_of_earlier", "TIME_WAITs from before the load had local ports", "run --flush, or wait until they are over",
 			"{ports} ports of a pair were in TIME_WAIT from before the load, which lasts for {time_wait}"),
 		found("ports_of_others", "other sockets had local ports, such as an earlier load's TIME_WAITs", "wait until they are over (ss -tan state time-wait)",
 			"no sample saw this load use the other {ports}: other sockets may have them, such as TIME_WAITs of an earlier load on this target, which last for {time_wait} "+
 				"(ss -tan state time-wait lists them)"),
+		remedy("flush_earlier", "run --flush, which ends the TIME_WAITs of earlier loads on the load's own ports",
+			"the ports of earlier loads: --flush ends their TIME_WAITs before the load (needs CAP_NET_ADMIN)"),
 		found("reuse_needs_timestamps", "tcp_tw_reuse is on, but does nothing without TCP timestamps", "net.ipv4.tcp_timestamps=1",
 			"tcp_tw_reuse={tcp_tw_reuse} reuses no port here: it needs TCP timestamps, and they are off (tcp_timestamps=0)"),
 		found("ports_in_time_wait", "the client closes first, so that its TIME_WAITs hold the local ports: what rate the ports bear", remedies,

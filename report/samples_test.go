@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"lastack/bench/record"
+	"lastack/bench/sweep"
 	"lastack/bench/verdict"
 	"lastack/report/document"
 	"lastack/report/text"
@@ -34,6 +35,10 @@ func recorded(t testing.TB) []string {
 func sample(t testing.TB, name string) *record.Run {
 	t.Helper()
 	r := saved(t, name)
+	if r.Sweep != nil {
+		r.Sweep.Analysis = sweep.Analyse(r.Sweep)
+		return r
+	}
 	r.Verdict = verdict.Judge(r)
 	return r
 }

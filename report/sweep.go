@@ -59,11 +59,23 @@ func (v *sweepView) what() string {
 
 func (v *sweepView) asked() *section {
 	r, s := v.run, v.sweep
-	interrupted := ""
+	out := &section{document.Section{ID: "asked", Level: document.First}}
 	if r.Interrupted {
-		interrupted = "INTERRUPTED after " + quantity.Seconds(r.ElapsedS) + ": what follows is of " + number(len(s.Runs), "run", "runs")
+		out.add(document.Note{Level: document.First, Tone: document.Bad, Doubt: true, Text: "INTERRUPTED after " + quantity.Seconds(r.ElapsedS) + ": what follows is of " + number(len(s.Runs), "run", "runs")})
 	}
-	out := asked(r, what(&r.Plan), "", interrupted)
+	load := what(&r.Plan)
+	if s.Find != "" {
+		load = "as many new connections/s as it sustains" + strings.TrimPrefix(load, "0 connections at a time (closed loop)")
+	}
+	out.fact(document.First, "load", load)
+	out.fact(document.First, "where", where(r.Sandbox))
+	var set []string
+	for _, k := range keys(r.Sandbox.Sysctls) {
+		if !slices.ContainsFunc(s.Factors, func(f record.Factor) bool { return f.Key == k }) {
+			set = append(set, k+"=\""+r.Sandbox.Sysctls[k]+"\"")
+		}
+	}
+	out.fact(document.First, "set", strings.Join(set, ", "))
 	for _, f := range s.Factors {
 		out.fact(document.First, "vary", shortName(f.Key)+" = "+strings.Join(f.Levels, ", "))
 	}
@@ -83,6 +95,13 @@ func (v *sweepView) asked() *section {
 		out.fact(document.First, "scaled", fmt.Sprintf("port range, buckets and rate to 1/%.4g", 1/s.Scale))
 	}
 	out.fact(document.Detail, "order", fmt.Sprintf("seed %d, at most %s side by side, expected to take %s", s.Seed, number(s.Parallel, "run", "runs"), quantity.Seconds(s.ExpectedS)))
+	for i := range r.Hosts {
+		out.fact(document.Detail, "host", host(&r.Hosts[i]))
+	}
+	out.fact(document.Detail, "run", when(r))
+	if c := r.Plan.Command; len(c) > 0 {
+		out.add(document.Fact{Name: "command", Text: shell(c), Command: true})
+	}
 	return out
 }
 
@@ -183,7 +202,7 @@ func (v *sweepView) excluded() string {
 			lo, hi, some = min(lo, *e.Lo), max(hi, *e.Hi), true
 		}
 	}
-	return given(some, ": no level changes it by more than "+percent(lo)+" or "+percent(hi))
+	return given(some, ": with 95% confidence each level changes it by "+percent(lo)+" to "+percent(hi))
 }
 
 // rest says what is claimed besides the lead.
@@ -237,17 +256,26 @@ func (v *sweepView) levels(of []record.SweepFactorLevel) string {
 
 // sweepChange prints a difference.
 func sweepChange(m *record.SweepMetric, d *record.SweepDifference) string {
-	switch {
-	case d.Difference == nil:
+	if d.Difference == nil {
 		return ""
-	case m.Log && *d.Difference >= 1:
-		return factor(1 + *d.Difference)
+	}
+	return changeWords(m, *d.Difference, *d.Difference)
+}
+
+// asFactor is the relative difference from which on ratios are shown: x2.00 and not +100%.
+const asFactor = 0.9
+
+// changeWords prints v like a difference of d.
+func changeWords(m *record.SweepMetric, v, d float64) string {
+	switch {
+	case m.Log && d >= asFactor:
+		return factor(1 + v)
 	case m.Log:
-		return percent(*d.Difference)
-	case *d.Difference == 0:
+		return percent(v)
+	case v == 0:
 		return "none"
 	}
-	return signed(metric.Unit(m.Unit), *d.Difference)
+	return signed(metric.Unit(m.Unit), v)
 }
 
 // factor prints a ratio with three digits.
@@ -261,16 +289,10 @@ func factor(v float64) string {
 
 // sweepWithin prints its interval in the same way.
 func sweepWithin(m *record.SweepMetric, d *record.SweepDifference) string {
-	if d.Lo == nil || d.Hi == nil || d.Result == record.SweepEqual {
+	if d.Difference == nil || d.Lo == nil || d.Hi == nil || d.Result == record.SweepEqual {
 		return ""
 	}
-	show := func(p *float64) string {
-		if m.Log && d.Difference != nil && *d.Difference >= 1 {
-			return factor(1 + *p)
-		}
-		return sweepChange(m, &record.SweepDifference{Difference: p})
-	}
-	return "[" + show(d.Lo) + ", " + show(d.Hi) + "]"
+	return "[" + changeWords(m, *d.Lo, *d.Difference) + ", " + changeWords(m, *d.Hi, *d.Difference) + "]"
 }
 
 // sweepWord is what a table says of a difference.

@@ -116,7 +116,9 @@ func (v *sweepView) cellValues(m *record.SweepMetric, c int) []document.Value {
 	}
 	interval := ""
 	if l.Lo != nil && l.Hi != nil && *l.Lo < *l.Hi {
-		interval = "[" + text.Value(inUnit(*l.Lo)) + ", " + text.Value(inUnit(*l.Hi)) + "]"
+		lo, hi := text.Value(inUnit(*l.Lo)), text.Value(inUnit(*l.Hi))
+		lo = strings.TrimSuffix(lo, unitOf(hi))
+		interval = "[" + lo + ", " + hi + "]"
 	}
 	return []document.Value{
 		inUnit(l.Median), txt(interval), txt(sweepChange(m, d)), txt(sweepWord(m, d)), txt(limit), count(l.N), txt(sweepWithin(m, d)),
@@ -124,6 +126,9 @@ func (v *sweepView) cellValues(m *record.SweepMetric, c int) []document.Value {
 		optional(d.Difference, difference), optional(d.Lo, difference), optional(d.Hi, difference), optional(l.Lo, inUnit), optional(l.Hi, inUnit),
 	}
 }
+
+// unitOf is the unit of a printed number.
+func unitOf(s string) string { return s[strings.LastIndexAny(s, "0123456789")+1:] }
 
 // missing says why a cell has no value.
 func (v *sweepView) missing(c int) string {

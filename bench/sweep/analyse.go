@@ -506,11 +506,14 @@ func (a *analysis) tooFew() bool {
 				}
 			}
 		}
-		if tests == 0 {
-			return len(a.Metrics) == 0
+		if tests == 0 { // either all values are the same, or nothing is known
+			return len(a.Metrics) == 0 || len(a.Cells) > 1 && !slices.ContainsFunc(a.Metrics, func(m record.SweepMetric) bool {
+				return slices.ContainsFunc(m.Cells, func(d record.SweepDifference) bool { return d.Result == record.SweepEqual })
+			})
 		}
 	}
 	need := 2
+	a.columns = max(a.columns, len(a.Cells)+1)
 	for 2*math.Pow(float64(a.columns), -float64(need)) > Alpha/float64(tests) {
 		need++
 	}

@@ -13,7 +13,7 @@ const (
 	TooFewBlocks = "too_few_blocks"
 	Incomplete   = "incomplete"
 	Crashed      = "crashed"
-	NotValid     = "not_valid"
+	Halted       = "halted"
 	NoValues     = "no_values"
 )
 
@@ -30,9 +30,9 @@ func (a *analysis) find(code string, args map[string]any) {
 // doubts are those about the runs, the worst first.
 func (a *analysis) doubts() {
 	s := a.sweep
-	run, crashed, invalid, refused := 0, 0, 0, 0
+	run, crashed, halted, refused := 0, 0, 0, 0
 	for i := range a.Cells {
-		run, crashed, invalid = run+a.Cells[i].Runs, crashed+a.Cells[i].Failed, invalid+a.Cells[i].NotValid
+		run, crashed, halted = run+a.Cells[i].Runs, crashed+a.Cells[i].Failed, halted+a.Cells[i].Limits[record.LimitHalted]
 		if s.Cells[i].Refused != "" {
 			refused++
 		}
@@ -49,8 +49,9 @@ func (a *analysis) doubts() {
 	if planned := s.Blocks*(len(s.Cells)-refused) + twins; run+crashed < planned {
 		a.find(Incomplete, map[string]any{"n": run + crashed, "of": planned})
 	}
-	if invalid > 0 {
-		a.find(NotValid, map[string]any{"n": invalid, "of": run})
+	// What else makes a run no statement about the target may be just what the sweep is about: local ports, the CPU.
+	if halted > 0 {
+		a.find(Halted, map[string]any{"n": halted, "of": run})
 	}
 }
 
@@ -67,8 +68,8 @@ func Sentence(f record.Finding) string {
 		return arg("n") + " of " + arg("of") + " runs ended without a result"
 	case Incomplete:
 		return "only " + arg("n") + " of " + arg("of") + " runs took place: --resume goes on"
-	case NotValid:
-		return arg("n") + " of " + arg("of") + " runs " + quantity.Plural(int(n), "is", "are") + " not valid as a statement about the target"
+	case Halted:
+		return "in " + arg("n") + " of " + arg("of") + " runs the load did not run all the time"
 	case NoValues:
 		return "no run has the metric " + arg("metric")
 	}

@@ -23,9 +23,12 @@ type grid struct {
 type head struct {
 	Name   string
 	Number bool
-	// Short is set for texts that stay on one line.
-	Short bool
+	// Short is set for a column of texts that stay on one line, Long for a name that may not.
+	Short, Long bool
 }
+
+// mostHead is the longest name of a column, in letters, that stays on one line. Names are short, but a record may bring some of its own.
+const mostHead = 24
 
 type line struct {
 	Tone   string
@@ -50,7 +53,9 @@ func newGrid(t *document.Table) *grid {
 	g := &grid{}
 	for i, c := range t.Columns {
 		g.Heading = g.Heading || c.Name != ""
-		g.Heads = append(g.Heads, head{Name: c.Name, Number: t.Numeric(i), Short: i > 0 && !c.Words && !t.Numeric(i)})
+		g.Heads = append(g.Heads, head{
+			Name: c.Name, Number: t.Numeric(i), Short: i > 0 && !c.Words && !t.Numeric(i), Long: utf8.RuneCountInString(c.Name) > mostHead,
+		})
 	}
 	for r := range t.Rows {
 		row := &t.Rows[r]

@@ -72,14 +72,20 @@ func leftWords(state string) string {
 	}[state]
 }
 
-// latencies are of the whole load, in all tries. The drain ends the connections, so their lifecycle and close latency say nothing.
-func (d *drainView) latencies() *section {
+// latency is what a drain's latencies say. It ends the connections, so their lifecycle and close latency say nothing.
+func (d *drainView) latency() map[string]record.Latency {
 	some := make(map[string]record.Latency)
 	for _, name := range []string{"lag", "connect", "exchange"} {
 		if l := d.run.Latency[name]; l.Count > 0 {
 			some[name] = l
 		}
 	}
+	return some
+}
+
+// latencies are of the whole load, in all tries.
+func (d *drainView) latencies() *section {
+	some := d.latency()
 	if len(some) == 0 {
 		return nil
 	}

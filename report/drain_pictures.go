@@ -8,7 +8,7 @@ import (
 // pictures draws what clients saw around the stop.
 func (d *drainView) pictures() *section {
 	if d.try == nil {
-		return pictures(percentiles(d.run))
+		return pictures(percentiles(d.latency()))
 	}
 	requests := d.around("p-requests", "Requests around the stop", "Requests by when they ended, on top of each other; the numbers are those of the events above.")
 	d.slice(requests, "answered", 3, func(s *record.DrainSlice) int64 { return s.Completed })
@@ -20,7 +20,7 @@ func (d *drainView) pictures() *section {
 	ends := d.around("p-ends", "Connections ended by the server", "Connections that the server ended, by when and how it did, on top of each other.")
 	d.slice(ends, "by FIN", 5, func(s *record.DrainSlice) int64 { return s.FIN })
 	d.slice(ends, "by RST", 2, func(s *record.DrainSlice) int64 { return s.RST })
-	return pictures(d.strip(), requests, connects, ends, d.requestFates(), d.connectionFates(), percentiles(d.run))
+	return pictures(d.strip(), requests, connects, ends, d.requestFates(), d.connectionFates(), percentiles(d.latency()))
 }
 
 // around begins a picture of the time around the stop.

@@ -121,18 +121,18 @@ func named(p *document.Picture, run *record.Run, of func(*record.Interval) map[s
 var latencyHues = map[string]int{"lifecycle": 1, "connect": 2, "exchange": 3, "close": 4, "lag": 7}
 
 // percentiles draws each latency from its fastest to its slowest. The slower ones are spread out.
-func percentiles(run *record.Run) *document.Picture {
+func percentiles(latencies map[string]record.Latency) *document.Picture {
 	p := &document.Picture{
 		ID: "p-percentiles", Title: "Latency by percentile", Desc: "The time within which each share was done, from the fastest to the slowest, on logarithmic scales.",
 		X: document.Axis{Unit: document.Percentile, Name: "percentile", Log: true}, Y: document.Axis{Unit: document.Microseconds, Log: true},
 	}
 	var most int64
-	for _, l := range run.Latency {
+	for _, l := range latencies {
 		most = max(most, l.Count)
 	}
 	p.At = percentilesOf(most)
-	for _, name := range ordered(run.Latency, sockstate.LatencyNames()) {
-		h, err := run.Latency[name].Histogram()
+	for _, name := range ordered(latencies, sockstate.LatencyNames()) {
+		h, err := latencies[name].Histogram()
 		if err != nil || h == nil || h.TotalCount() == 0 {
 			continue
 		}

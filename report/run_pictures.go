@@ -10,14 +10,14 @@ import (
 // runPictures draws how a run went.
 func runPictures(run *record.Run) *section {
 	if !sampled(run) {
-		s := pictures(percentiles(run), cpuPicture(run), limitsPicture(run))
+		s := pictures(percentiles(run.Latency), cpuPicture(run), limitsPicture(run))
 		if s != nil {
 			s.say(document.Data, sampleMore(run))
 		}
 		return s
 	}
 	return pictures(
-		ratePicture(run), exchangesPicture(run), failuresPicture(run), latencyPicture(run), percentiles(run),
+		ratePicture(run), exchangesPicture(run), failuresPicture(run), latencyPicture(run), percentiles(run.Latency),
 		inFlightPicture(run), statesPicture(run, "client", func(iv *record.Interval) map[string]int { return iv.Client }),
 		statesPicture(run, "server", func(iv *record.Interval) map[string]int { return iv.Server }),
 		timeWaitPicture(run), portsPicture(run), searchPicture(run), descriptorsPicture(run), orphansPicture(run), queuePicture(run), memoryPicture(run),

@@ -1,0 +1,156 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"html"
+	"math"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"lastack/bench/compare"
+	"lastack/bench/record"
+)
+
+var (
+	figureID    = regexp.MustCompile(`<figure id="([^"]*)"`)
+	stripMoment = regexp.MustCompile(`<li[^>]*><b>([^<]*)</b><span>([^<]*)</span>`)
+)
+
+// checkNumbers compares the numbers of all of a page's pictures, and notes which columns it saw.
+func checkNumbers(t *testing.T, page string, want map[string]func(heads []string, rows [][]string) numbers, seen map[string]bool) {
+	t.Helper()
+	for _, m := range figureID.FindAllStringSubmatch(page, -1) {
+		id := m[1]
+		if id == "p-events" {
+			continue // it has no numbers but those in words, see checkMoments
+		}
+		heads, rows := figureData(t, page, id)
+		of, ok := want[id]
+		if !ok || heads == nil {
+			t.Errorf("%s: this test does not know what its numbers are (%q)", id, heads)
+			continue
+		}
+		n := of(heads, rows)
+		var first []string
+		for _, row := range rows {
+			first = append(first, row[0])
+		}
+		if !slices.Equal(first, n.rows) {
+			t.Errorf("%s: the rows are %q, want %q", id, first, n.rows)
+			continue
+		}
+		for c, head := range heads[1:] {
+			value, ok := n.columns[head]
+			if !ok {
+				t.Errorf("%s: what is %q?", id, head)
+				continue
+			}
+			seen[id+" "+head] = true
+			for k, row := range rows {
+				if v := value(k); row[c+1] != exact(v) && !(id == "p-cpu" && nearly(row[c+1], v)) {
+					t.Errorf("%s, row %s: %q is %s, the record has %s", id, row[0], head, row[c+1], exact(v))
+				}
+			}
+		}
+	}
+}
+
+// nearly allows for another order of subtractions.
+func nearly(shown string, v float64) bool {
+	s, err := strconv.ParseFloat(shown, 64)
+	return err == nil && math.Abs(s-v) < 1e-9
+}
+
+// checkMoments compares what happened when with the record.
+func checkMoments(t *testing.T, page string, rec node) {
+	t.Helper()
+	_, strip, ok := strings.Cut(page, `<figure id="p-events"`)
+	strip, _, _ = strings.Cut(strip, "</figure>")
+	shown := stripMoment.FindAllStringSubmatch(strip, -1)
+	try, _ := shownTry(rec)
+	moments := try.at("moments").items()
+	if !ok || len(shown) != min(len(moments), eventsShown) {
+		t.Errorf("%d moments are shown of %d", len(shown), len(moments))
+		return
+	}
+	for i, m := range shown {
+		at, what := html.UnescapeString(m[1]), html.UnescapeString(m[2])
+		// Three digits are shown.
+		number, unit, _ := strings.Cut(strings.ReplaceAll(strings.TrimPrefix(at, "+"), ",", ""), " ")
+		v, err := strconv.ParseFloat(number, 64)
+		v *= map[string]float64{"s": 1, "ms": 1e-3, "µs": 1e-6}[unit]
+		want := moments[i].at("t_s").num()
+		if err != nil || math.Abs(v-want) > 0.0051*math.Abs(want) || what != moments[i].at("what").text() {
+			t.Errorf("%s: %q, the record has %v: %q", at, what, want, moments[i].at("what").text())
+		}
+	}
+}
+
+// TestHTMLNumbers compares every number of the pictures of all samples with the record's JSON, which it reads in its own way. A picture that it does
+// not know fails.
+func TestHTMLNumbers(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, name := range recorded(t) {
+		t.Run(name, func(t *testing.T) {
+			b, err := os.ReadFile(recordPath(name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			rec, page := parseNode(t, b), htmlPage(t, sample(t, name))
+			checkNumbers(t, page, recordNumbers(t, rec), seen)
+			if strings.Contains(page, `id="p-events"`) {
+				checkMoments(t, page, rec)
+			}
+		})
+	}
+	for _, want := range []string{
+		"p-rate opened", "p-rate asked for", "p-states-client ESTABLISHED", "p-latency p99 (µs)", "p-percentiles exchange (µs)", "p-ports in use", "p-time-wait client",
+		"p-in-flight in flight", "p-trouble TcpRetransSegs", "p-limits used", "p-cpu user (s)", "p-search p50 (µs)",
+		"p-requests lost", "p-connects refused", "p-ends by RST", "p-request-fates lost", "p-connection-fates ended in a request",
+	} {
+		if !seen[want] {
+			t.Errorf("no sample shows %s", want)
+		}
+	}
+}
+
+// TestHTMLComparisonNumbers does so for the pictures of comparisons.
+func TestHTMLComparisonNumbers(t *testing.T) {
+	runs, drains := samplesFrom(t, "runs"), samplesFrom(t, "drains")
+	seen := make(map[string]bool)
+	for _, tt := range []struct {
+		name string
+		a, b []*record.Run
+	}{
+		{"slower", runs["s"][:10], runs["t"][:10]},
+		{"single", runs["s"][:1], runs["t"][:1]},
+		{"drains", drains["term"], drains["kill"]},
+		{"timelines", []*record.Run{sample(t, "open-loop")}, []*record.Run{sample(t, "open-loop")}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := compare.Compare(tt.a, tt.b, compare.Options{Force: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := json.Marshal(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var page bytes.Buffer
+			if err := RenderComparison(&page, View{Format: "html"}, c); err != nil {
+				t.Fatal(err)
+			}
+			checkNumbers(t, page.String(), comparisonNumbers(t, parseNode(t, b)), seen)
+		})
+	}
+	for _, want := range []string{"p-changes change (share)", "p-changes to (share)", "p-lifecycle A (µs)", "p-time-1 B (1/s)", "p-time-4 A (µs)"} {
+		if !seen[want] {
+			t.Errorf("no comparison shows %s", want)
+		}
+	}
+}

@@ -125,6 +125,7 @@ func (v *sweepView) answer() *section {
 		}
 	}
 	s.say(document.First, v.rest())
+	s.say(document.First, v.apart())
 	doubt := document.List{Level: document.First, Name: "doubt"}
 	for _, f := range v.said.Findings {
 		doubt.Findings = append(doubt.Findings, document.Finding{Code: f.Code, Args: f.Args, Sentence: sweep.Sentence(f)})
@@ -223,6 +224,21 @@ func (v *sweepView) rest() string {
 		}
 	}
 	return join("; ", given(pairs > 0, "effects depend on each other, see below"), given(len(others) > 0, "also "+some(others, 4)+" (-v)"))
+}
+
+// apart lists what is apart in all runs and yet not claimed.
+func (v *sweepView) apart() string {
+	if len(v.said.Claims) > 0 || len(v.said.Metrics) == 0 {
+		return ""
+	}
+	m := &v.said.Metrics[0]
+	var all []string
+	for c := range m.Cells {
+		if d := &m.Cells[c]; d.Result == record.SweepApart {
+			all = append(all, v.changed(c)+" "+sweepChange(m, d))
+		}
+	}
+	return given(len(all) > 0, "apart in every run, but those are too few to be sure: "+some(all, 3))
 }
 
 // cell names a cell by its levels.

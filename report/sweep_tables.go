@@ -73,6 +73,9 @@ func (v *sweepView) cells(s *section, m *record.SweepMetric) {
 		s.say(levelIf(m.Twin.Result == record.SweepChanged), "the first cell ran twice in a block: "+join(" ", sweepChange(m, m.Twin), sweepWithin(m, m.Twin))+" apart"+
 			map[string]string{record.SweepNoise: ", as chance has it", record.SweepChanged: ", more than chance has it: ? is what nobody can tell"}[m.Twin.Result])
 	}
+	if v.sweep.Find != "" {
+		s.note("the interval of a rate found is at least what its search left open")
+	}
 	for c := range m.Levels {
 		if l := &m.Levels[c]; l.Lo != nil && l.Confidence > 0 && l.Confidence < 0.95 {
 			s.note(fmt.Sprintf("with %s the interval of a median is their range, which holds it with a confidence of %.3g%%", number(l.N, "run", "runs"), 100*l.Confidence))
@@ -200,7 +203,7 @@ func (v *sweepView) limits() *section {
 
 // searches lists the loads of searches for a rate.
 func (v *sweepView) searches() *section {
-	s := begin(document.Detail, "SEARCHES", "the loads by which each rate was found")
+	s := begin(document.Detail, "SEARCHES", "the loads by which each rate was found"+given(v.sweep.Scale > 0 && v.sweep.Scale < 1, ", at the scaled rates"))
 	t := s.table(document.Detail, "", "block", "offered", "completed", "took", "failed", "", "~why not")
 	for i := range v.sweep.Runs {
 		r := &v.sweep.Runs[i]

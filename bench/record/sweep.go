@@ -214,6 +214,9 @@ const (
 	SweepWorse   = "worse"
 	SweepChanged = "changed"
 	SweepNoise   = "noise"
+	// SweepApart is no claim: all runs are on one side of all of the base, or the bounds of their searches are, but they are too few to call that a
+	// difference.
+	SweepApart = "apart"
 	// SweepEqual: all values are the same.
 	SweepEqual = "equal"
 	// SweepUntested: the base itself, or there are too few runs.

@@ -169,24 +169,6 @@ func (a *analysis) searched(levels []record.SweepLevel) {
 	}
 }
 
-// fineness is the standard error of a cell's rate because searches are not finer, on the scale of the metric. More searches of the same
-// kind do not make it smaller.
-func (d *differ) fineness(cell int) float64 {
-	var list []float64
-	for i := range d.a.sweep.Runs {
-		r := &d.a.sweep.Runs[i]
-		if r.Cell != cell || r.Found == nil || r.Error != "" {
-			continue
-		}
-		width := r.Found.HiPerS - r.Found.LoPerS
-		if d.m.Log {
-			width = math.Log(r.Found.HiPerS / max(r.Found.LoPerS, r.Found.HiPerS/1e6))
-		}
-		list = append(list, width/math.Sqrt(12)) // of a uniform distribution
-	}
-	return metric.Median(list)
-}
-
 // differ computes the differences of a metric.
 type differ struct {
 	a     *analysis
@@ -264,17 +246,13 @@ func (d *differ) difference(c contrast, list string, index int) record.SweepDiff
 	}
 	e := d.fit.estimate(c)
 	if d.m.Metric == FoundRate {
-		variance := e.se * e.se
-		for i, cell := range c.cells {
-			variance += math.Pow(c.weights[i]*d.fineness(cell), 2)
-		}
-		e.se = math.Sqrt(variance)
+		d.searched(c, &e)
 	}
 	r := d.of(&e)
 	switch {
 	case d.equal(c):
 		r.Result = record.SweepEqual
-	case e.df < 1 || e.blocks < 2 || r.Difference == nil:
+	case e.df < 1 || e.blocks < 2 && d.m.Metric != FoundRate || r.Difference == nil:
 		r.Result = record.SweepUntested
 	case d.inDoubt(c, e.value):
 		r.Result = record.SweepDoubt
@@ -285,9 +263,18 @@ func (d *differ) difference(c contrast, list string, index int) record.SweepDiff
 		if list != record.SweepCells && len(c.cells) == 2 && c.cells[0] == 0 && len(d.a.sweep.Factors) == 1 {
 			break
 		}
+		if list == record.SweepCells && d.m.Metric != FoundRate {
+			e.apart = d.apart(index)
+		}
 		d.a.tests = append(d.a.tests, test{record.SweepClaim{Metric: d.index, List: list, Index: index}, c, e})
 	}
 	return r
+}
+
+// apart reports whether all values of a cell lie on one side of all of the base.
+func (d *differ) apart(cell int) bool {
+	base, of := d.cells[0], d.cells[cell]
+	return slices.Max(base) < slices.Min(of) || slices.Max(of) < slices.Min(base)
 }
 
 // equal reports whether all values of a contrast's cells are the same, so that no assignment of them to cells makes a difference (Tarone).
@@ -351,17 +338,26 @@ func (a *analysis) correct() {
 	a.P = a.randomised(weights)
 }
 
+// randomises reports whether the tests of a metric need the randomisation test: those of rates found have the bounds of the searches.
+func (a *analysis) randomises(metric int) bool { return a.Metrics[metric].Metric != FoundRate }
+
 // randomised is the p of the randomisation test over all tests.
 func (a *analysis) randomised(weights []float64) *float64 {
 	var metrics []tested
 	last := -1
 	for i, t := range a.tests {
+		if !a.randomises(t.Metric) {
+			continue
+		}
 		if t.Metric != last {
 			last = t.Metric
 			metrics = append(metrics, a.centred(t.Metric))
 		}
 		m := &metrics[len(metrics)-1]
 		m.contrasts, m.weight = append(m.contrasts, t.contrast), weights[i]
+	}
+	if len(metrics) == 0 {
+		return nil
 	}
 	index := make(map[int]int)
 	var blocks [][]int
@@ -418,10 +414,19 @@ func (a *analysis) centred(index int) tested {
 func (a *analysis) decide() {
 	a.doubts()
 	differs := a.twins()
-	open := a.P != nil && *a.P <= Alpha
 	for _, t := range a.tests {
 		d, m := a.At(t.SweepClaim), &a.Metrics[t.Metric]
-		if !open || *d.Corrected > Alpha || differs[0] || differs[t.Metric] {
+		agreed := a.P != nil && *a.P <= Alpha
+		if !a.randomises(t.Metric) {
+			agreed = t.apart
+		}
+		switch {
+		case differs[0] || differs[t.Metric]:
+			continue
+		case !agreed || *d.Corrected > Alpha:
+			if t.apart {
+				d.Result = record.SweepApart
+			}
 			continue
 		}
 		d.Result = claim(m, t.value)

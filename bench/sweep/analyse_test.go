@@ -241,8 +241,27 @@ func TestFoundRates(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 	a = analysed(t, without(s, func(r *record.SweepRun) bool { return r.Block > 0 }))
-	if l := a.Metrics[0].Levels[1]; *l.Lo != 926*0.99 || a.Metrics[0].Cells[1].Result != record.SweepUntested || a.Result != record.SweepTooFew {
+	// One block is enough for twice the rate, and not for a little more.
+	if l := a.Metrics[0].Levels[1]; *l.Lo != 926*0.99 || a.Metrics[0].Cells[1].Result != record.SweepBetter {
 		t.Errorf("%s, %+v", a.Result, l)
+	}
+}
+
+// Searches of one block whose bounds are apart are shown so.
+func TestApart(t *testing.T) {
+	s := simulated(rand.New(rand.NewPCG(3, 6)), []int{4}, 1, made(0, 0, 0.02, 0), func(cell []int, run *record.SweepRun) {
+		per := 463.0 * (1 + 0.1*float64(cell[0]/2))
+		run.Values, run.Found = nil, &record.FoundRate{PerS: per, LoPerS: per * 0.98, HiPerS: per * 1.02, LimitedBy: record.LimitPorts}
+	})
+	s.Find = record.FindRate
+	a := analysed(t, s)
+	for c, want := range []string{record.SweepUntested, record.SweepEqual, record.SweepApart, record.SweepApart} {
+		if got := a.Metrics[0].Cells[c].Result; got != want {
+			t.Errorf("cell %d: %s, want %s", c, got, want)
+		}
+	}
+	if a.Result == record.SweepDiffers {
+		t.Errorf("%+v", a.Claims)
 	}
 }
 

@@ -42,6 +42,10 @@
 // 5 % with 10 blocks is found in 98 % of sweeps and more where runs of one cell spread by 2 % (rate.completed and lifecycle.min of open loops), in
 // 95 % where they spread by 3 %.
 //
+// Searches for a rate take minutes, so that there are one or two blocks, too few to shuffle. But each search has bounds: the rate below was sustained,
+// the one above was not. A difference of rates found is claimed without the randomisation test, if no rates within the bounds of all searches of its
+// cells could undo it (see differ.searched). What is apart, but by too few runs to be called a difference, is shown as that.
+//
 // The interval of a difference is that of its own test, at 95 %, by itself. The interval of a cell's median is that of order statistics
 // (golang.org/x/perf/benchmath): it includes what differs from block to block. With fewer than six runs it is the range, with the confidence that
 // the range has. A rate found by a search is not known better than the search was fine.

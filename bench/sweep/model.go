@@ -275,6 +275,8 @@ type estimate struct {
 	// blocks is how many have cells of both signs; own is set if se is of the spread of those that have all cells, quiet if that is smaller.
 	blocks     int
 	own, quiet bool
+	// apart is set if all values are on one side of all of the base, or no values within the bounds of searches could undo the difference.
+	apart bool
 	// least is the smallest p that shuffling the runs inside of these blocks can reach.
 	least float64
 }

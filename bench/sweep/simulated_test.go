@@ -283,3 +283,46 @@ func TestSmallEffectIsFound(t *testing.T) {
 		}
 	}
 }
+
+// Searches for a rate take minutes, so that there is one block, or two. Bounds of 4 % that hold the rate of each search, and rates that differ from
+// search to search, make no claim either; a rate that is 4 times as high is found with two blocks where searches differ by 3 %.
+func TestFewSearches(t *testing.T) {
+	random := rand.New(rand.NewPCG(4, 4))
+	all, wrong := 0, 0
+	for _, grid := range [][]int{{2}, {4}, {2, 2}} {
+		for _, blocks := range []int{1, 2} {
+			for _, sd := range []float64{0, 0.003, 0.01, 0.03, 0.1} {
+				for _, effect := range []float64{1, 4} {
+					found, n := 0, times(50)
+					for range n {
+						s := simulated(random, grid, blocks, made(0, 0, sd, 0.1*sd), func(cell []int, run *record.SweepRun) {
+							rate := run.Values["rate.completed"]
+							if cell[0] == 1 {
+								rate *= effect
+							}
+							lo := rate * (1 - 0.04*random.Float64())
+							run.Found = &record.FoundRate{PerS: math.Sqrt(lo * lo * 1.04), LoPerS: lo, HiPerS: lo * 1.04}
+						})
+						s.Find = record.FindRate
+						if a := Analyse(s); a.Result == record.SweepDiffers {
+							found++
+						}
+					}
+					switch {
+					case effect == 1:
+						all, wrong = all+n, wrong+found
+					default:
+						t.Logf("%v, %d blocks, spread %v: found in %d of %d", grid, blocks, sd, found, n)
+						if sd <= 0.03 && blocks == 2 && found < n*9/10 {
+							t.Errorf("%v, %d blocks, spread %v: found in %d of %d", grid, blocks, sd, found, n)
+						}
+					}
+				}
+			}
+		}
+	}
+	t.Logf("in all %d of %d claim something", wrong, all)
+	if wrong > all/20 {
+		t.Errorf("%d of %d sweeps without an effect claim something", wrong, all)
+	}
+}

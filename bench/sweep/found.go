@@ -1,0 +1,47 @@
+package sweep
+
+import (
+	"math"
+
+	"lastack/bench/metric"
+)
+
+// searched takes into account how fine the searches for rates were. Searches are long, so there are few blocks, too few for a randomisation
+// test. But each has bounds: the rate below was sustained, the one above was not. A difference is claimed only if no rates within the
+// bounds of all searches of its cells could undo it.
+//
+// The standard error is that of the model and that of the bounds together, with the degrees of freedom of the model, which are few: one twin in one
+// block says little about how well a search repeats. So one block is enough for one or two cells that differ by a multiple, two blocks are
+// for more.
+func (d *differ) searched(c contrast, e *estimate) {
+	e.least = 0
+	fine, lo, hi := 0.0, 0.0, 0.0
+	for i, cell := range c.cells {
+		w := c.weights[i]
+		least, most, width := d.bounds(cell)
+		fine += math.Pow(w*width, 2)
+		lo, hi = lo+min(w*least, w*most), hi+max(w*least, w*most)
+	}
+	e.apart = lo > 0 || hi < 0
+	e.se = math.Sqrt(e.se*e.se + fine)
+}
+
+// bounds are those of all searches of a cell together, on the scale of the metric, and the standard error because a search is no finer. More
+// searches of the same kind do not make that smaller.
+func (d *differ) bounds(cell int) (least, most, width float64) {
+	var widths []float64
+	least, most = math.Inf(1), math.Inf(-1)
+	for i := range d.a.sweep.Runs {
+		r := &d.a.sweep.Runs[i]
+		if r.Cell != cell || r.Found == nil || r.Error != "" {
+			continue
+		}
+		lo, hi := r.Found.LoPerS, r.Found.HiPerS
+		if d.m.Log {
+			lo, hi = math.Log(max(lo, hi/1e6)), math.Log(hi)
+		}
+		least, most = min(least, lo), max(most, hi)
+		widths = append(widths, (hi-lo)/math.Sqrt(12)) // of a uniform distribution
+	}
+	return least, most, metric.Median(widths)
+}

@@ -36,7 +36,7 @@ const timeWaitSlack = 100 * time.Millisecond
 
 // earlier reports whether a socket is of before the load.
 func (f *Filter) earlier(s *Socket) bool {
-	return s.State == TimeWait && !f.Since.IsZero() && s.Age() > time.Since(f.Since)+timeWaitSlack
+	return s.State == TimeWait && !f.Since.IsZero() && s.age() > time.Since(f.Since)+timeWaitSlack
 }
 
 // Side returns the end of the load's connections that a socket is. A listener
@@ -110,8 +110,8 @@ type Socket struct {
 	AcceptQueue, Backlog int
 }
 
-// Age is how long ago a TIME_WAIT was entered; 60 s for a while at its end, see TimeWaitLasts.
-func (s *Socket) Age() time.Duration { return TimeWaitLength - s.Left }
+// age is how long ago a TIME_WAIT was entered; 60 s for a while at its end, see TimeWaitLasts.
+func (s *Socket) age() time.Duration { return TimeWaitLength - s.Left }
 
 // Add counts a socket, if it is of the load.
 func (c *Census) Add(f *Filter, s *Socket) {
@@ -135,10 +135,10 @@ func (c *Census) Add(f *Filter, s *Socket) {
 		return
 	}
 	u.TimeWait++
-	if s.Age() < f.Fresh {
+	if s.age() < f.Fresh {
 		u.Entered++
 	}
-	if f.Reuse.Takes(s) {
+	if f.Reuse.takes(s) {
 		u.Reusable++
 	}
 }

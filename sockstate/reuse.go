@@ -41,9 +41,9 @@ func (r Reuse) Asked(loopback bool) bool { return r.Mode == 1 || r.Mode == 2 && 
 // On reports whether connect takes over ports on loopback, or elsewhere.
 func (r Reuse) On(loopback bool) bool { return r.Timestamps && r.Asked(loopback) }
 
-// Takes reports whether connect would take over the port of s now. It assumes that the peer of s had timestamps too.
-func (r Reuse) Takes(s *Socket) bool {
-	return s.State == TimeWait && s.Age() > r.Delay && r.On(onLoopback(s.Tuple.Local.Addr()) || onLoopback(s.Tuple.Remote.Addr()))
+// takes reports whether connect would take over the port of s now. It assumes that the peer of s had timestamps too.
+func (r Reuse) takes(s *Socket) bool {
+	return s.State == TimeWait && s.age() > r.Delay && r.On(onLoopback(s.Tuple.Local.Addr()) || onLoopback(s.Tuple.Remote.Addr()))
 }
 
 func onLoopback(a netip.Addr) bool { return a.Unmap().IsLoopback() }

@@ -46,7 +46,7 @@ func TestReuse(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := ReuseOf(map[string]string{ReuseSysctl: tt.reuse, ReuseDelaySysctl: tt.delay, timestampsSysctl: tt.timestamps})
-			if got := r.Takes(tt.s); got != tt.want {
+			if got := r.takes(tt.s); got != tt.want {
 				t.Errorf("%+v takes it: %v", r, got)
 			}
 		})

@@ -25,8 +25,11 @@ func (j *judgement) ports() bool {
 	if p.ObservedS > 0 {
 		a["first_after_s"] = p.ObservedS
 	}
-	if p.Predicted != nil {
-		a["predicted_s"] = p.Predicted.EarliestS
+	if o := p.Predicted; o != nil {
+		a["predicted_s"] = o.EarliestS
+		if o.LatestS > o.EarliestS {
+			a["latest_s"] = o.LatestS
+		}
 	}
 	j.limit(record.LimitPorts, false, "no_local_port", a)
 	// The load has none of the ports that sockets from before it have (sockstate.Filter.Since); connect meets those.
@@ -189,9 +192,9 @@ func portCodes() []Code {
 	return []Code{
 		found("no_local_port", "connect found no free local port: all were taken for each pair of source and destination", remedies,
 			"{attempts} of {attempted} attempts found no free local port (EADDRNOTAVAIL): {ports} ports for [each of {pairs:several} source and destination pairs|"+
-				"the 1 source and destination pair], {in_use} in use at most[; the first after {first_after_s}][, predicted after {predicted_s}]"),
+				"the 1 source and destination pair], {in_use} in use at most[; the first after {first_after_s}][, predicted after {predicted_s} to {latest_s}|, predicted after {predicted_s}]"),
 		found("ports_of_earlier", "TIME_WAITs from before the load had local ports", "run --flush, or wait until they are over",
-			"{ports} ports of a pair were in TIME_WAIT from before the load, which lasts for {time_wait}"),
+			"TIME_WAITs from before the load, of {time_wait} each, had {ports} ports of a pair"),
 		found("ports_of_others", "other sockets had local ports, such as an earlier load's TIME_WAITs", "wait until they are over (ss -tan state time-wait)",
 			"no sample saw this load use the other {ports}: other sockets may have them, such as TIME_WAITs of an earlier load on this target, which last for {time_wait} "+
 				"(ss -tan state time-wait lists them)"),

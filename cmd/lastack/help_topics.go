@@ -25,6 +25,7 @@ func topics() []topic {
 		{"outcomes", "How connections and a drain's requests end, and what counts", writeOutcomes, oneOf(outcomeTerms)},
 		{"states", "The TCP states, and the life of a connection", writeStates, oneOf(stateTerms)},
 		{"policies", "Who closes first and how (--close), and the states that follow", writePolicies, writePolicy},
+		{"ports", "The budget of local ports: who has them, and until when they last", writePorts, oneOf(portTerms)},
 		{"verdicts", "What limits a run, and what its findings mean", writeVerdicts, writeFinding},
 	}
 }

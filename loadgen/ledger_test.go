@@ -117,3 +117,24 @@ func TestResultTotal(t *testing.T) {
 		t.Error("Total changed its groups")
 	}
 }
+
+// Of several workers' first failures the earliest is the load's.
+func TestFirstFailure(t *testing.T) {
+	all := newGroupResult("")
+	for _, at := range []int64{0, 500, 300, 400, 0} {
+		one := newGroupResult("")
+		one.FirstFailure[sockstate.OutcomeNoLocalPort] = at
+		all.Add(&one)
+	}
+	var want [sockstate.NumOutcomes]int64
+	want[sockstate.OutcomeNoLocalPort] = 300
+	if all.FirstFailure != want {
+		t.Errorf("%v, want %v", all.FirstFailure, want)
+	}
+	g := &group{GroupResult: newGroupResult("")}
+	g.failed(sockstate.OutcomeRefused, 7)
+	g.failed(sockstate.OutcomeRefused, 8)
+	if at := g.FirstFailure[sockstate.OutcomeRefused]; at != 7 {
+		t.Errorf("%d, want the first, 7", at)
+	}
+}

@@ -49,7 +49,7 @@ type search struct {
 	cell  *Cell
 	tried func(record.FindTry)
 	found record.FoundRate
-	// last is the record of the last load that was sustained, or else of the last.
+	// last is the record of the last load that was sustained, or else of the first.
 	last *record.Run
 }
 
@@ -77,10 +77,10 @@ func (s *search) run() error {
 	return s.turnover()
 }
 
-// load runs the cell at a rate, and notes the try.
-func (s *search) load(rate float64, lasts, interval time.Duration) (t record.FindTry, run *record.Run, err error) {
+// load runs a spec of the cell at a rate, and notes the try.
+func (s *search) load(spec *setup.Spec, rate float64, lasts, interval time.Duration) (t record.FindTry, run *record.Run, err error) {
 	t = record.FindTry{OfferedPerS: rate}
-	set, err := setup.Resolve(atRate(s.cell.spec, rate, lasts, interval), s.setup.Facts.Run)
+	set, err := setup.Resolve(atRate(*spec, rate, lasts, interval), s.setup.Facts.Run)
 	if err != nil {
 		t.Reason = err.Error() // more than the host bears
 	} else {
@@ -178,9 +178,9 @@ func (s *search) bisect() error {
 		if rate == lo {
 			lasts *= 2 // confirms it
 		}
-		t, _, err := s.load(rate, lasts, 0)
+		t, _, err := s.load(&s.cell.whole, rate, lasts, 0)
 		if err == nil && onlyLate(t) {
-			t, _, err = s.load(rate, lasts, 0)
+			t, _, err = s.load(&s.cell.whole, rate, lasts, 0)
 		}
 		if err != nil {
 			return err
@@ -253,20 +253,21 @@ func limitOf(t record.FindTry) string {
 
 // lasts is how long a short load must be: with reuse the ports must all have been used once, and come back.
 func (s *search) lasts(rate float64) time.Duration {
-	d := shortLoad + 2*s.cell.spec.Plan.Groups[0].Hold
-	if s.cell.keeps.Max > 0 {
+	held := 2 * s.cell.whole.Plan.Groups[0].Hold
+	d := shortLoad
+	if s.cell.keeps.Max > 0 && !s.cell.waits() {
 		d = max(d, seconds(1.5*float64(s.cell.ports)/rate)+2*s.cell.keeps.Max)
 	}
-	return min(d, longLoad+2*s.cell.spec.Plan.Groups[0].Hold)
+	return min(d, longLoad) + held
 }
 
 // turnover finds the rate by a load that is too fast, and confirms it by one that is not.
 func (s *search) turnover() error {
 	c := s.cell
 	rate := c.overdrive()
-	t, run, err := s.load(rate, c.overdriven(), c.sampled())
+	t, run, err := s.load(&c.spec, rate, c.overdriven(), c.sampled())
 	if err == nil && run != nil && starved(run.Timeline) {
-		t, run, err = s.load(rate, c.overdriven(), c.sampled())
+		t, run, err = s.load(&c.spec, rate, c.overdriven(), c.sampled())
 	}
 	if err != nil {
 		return err
@@ -288,7 +289,7 @@ func (s *search) turnover() error {
 	// TIME_WAITs end in bursts, so that a load on a schedule needs as many ports as if each lasted for the longest time.
 	below := float64(min(over.ports, c.ports)) / c.keeps.Max.Seconds() * justBelow
 	for range confirms {
-		t, _, err := s.load(below, c.confirmed(), 0)
+		t, _, err := s.load(&c.spec, below, c.confirmed(), 0)
 		if err != nil {
 			return err
 		}

@@ -148,6 +148,14 @@ func TestFindTurnover(t *testing.T) {
 	}
 }
 
+// With ports for more than the CPUs bear, it is the CPUs that are measured, with all ports.
+func TestPortsForMore(t *testing.T) {
+	f, _ := searched(t, &fakeHost{bears: 6000, holds: true}, func(s *Spec) { s.Scale = ScaleAuto }, "sources=64,1")
+	if f.PerS > 6000 || f.PerS < 6000/fineness*0.99 || f.LimitedBy != record.LimitCPU || f.Scale != 0 {
+		t.Errorf("found %v by %s, scale %v", f.PerS, f.LimitedBy, f.Scale)
+	}
+}
+
 // Ports that come back after a second, or at once, are no matter of minutes.
 func TestPattern(t *testing.T) {
 	for vary, want := range map[string]sockstate.Span{

@@ -18,9 +18,9 @@ const bucketsKey = "net.ipv4.tcp_max_tw_buckets"
 
 // pattern is what a search must know of a cell.
 type pattern struct {
-	// spec is the cell's, narrowed. narrowed is the part of its ports that is left; 1 for all.
-	spec     setup.Spec
-	narrowed float64
+	// whole is the cell's spec; in spec only the part narrowed of its ports is left.
+	whole, spec setup.Spec
+	narrowed    float64
 	// ports is how many local ports the cell has, over all addresses.
 	ports int64
 	// keeps is how long a connection keeps its port, from its opening until another can have it.
@@ -88,7 +88,7 @@ func (r *Setup) forSearch(specs []setup.Spec) {
 
 // patternOf finds out how long a connection of a cell keeps its local port.
 func patternOf(spec setup.Spec, s *setup.Setup, facts *setup.Facts) pattern {
-	p := pattern{spec: spec, narrowed: 1, ports: int64(s.Needs.PortsEach) * int64(max(s.Needs.SourceAddresses, 1))}
+	p := pattern{whole: spec, spec: spec, narrowed: 1, ports: int64(s.Needs.PortsEach) * int64(max(s.Needs.SourceAddresses, 1))}
 	g := &s.Plan.Groups[0]
 	if s.Needs.TimeWaits.Client == 0 {
 		return p
@@ -162,8 +162,11 @@ func (c *Cell) narrow(facts *setup.Facts, scale float64) {
 func (r *Setup) searchCost(c *Cell) sweep.Cost {
 	cpus := r.Facts.Run.Host.UsableCPUs()
 	if !c.waits() || c.bears() > cpuRate*cpus {
-		const tries = 9 // as measured, with what it takes to end each
-		each := shortLoad + around + 2*c.spec.Plan.Groups[0].Hold + min(2*c.keeps.Max, longLoad)
+		const tries = 9 // most often
+		each := shortLoad + around + 2*c.whole.Plan.Groups[0].Hold
+		if !c.waits() {
+			each += min(2*c.keeps.Max, longLoad)
+		}
 		return sweep.Cost{Took: tries * each, CPUs: cpus, Alone: true}
 	}
 	// A connect that fails walks past all ports of its address.

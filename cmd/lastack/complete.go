@@ -30,7 +30,7 @@ func completeFlags(cmd *cobra.Command) {
 		"sysctl":             sysctlKeys,
 		"vary":               varyKeys,
 		"metric":             func() []string { return metric.Names(kind) },
-		"scale":              func() []string { return []string{"auto", "1", "1/10"} },
+		"scale":              func() []string { return []string{"auto", "1", "1/"} },
 		"parallel":           func() []string { return []string{"auto"} },
 		"signal":             process.SignalNames,
 		"then":               func() []string { return append(process.SignalNames(), "none") },

@@ -51,11 +51,13 @@ the same command line, on the same kernel.
 
 --find rate searches for the highest rate that each cell sustains: no failure
 beyond --allow, arrivals on time, and every --threshold met. Where TIME_WAIT
-holds the local ports it lasts for as long as those take to come back twice.`,
+holds the local ports it lasts for as long as those take to come back twice, and
+narrows them (--scale), since a search among thousands of ports in use takes
+much CPU; the rates that it prints are those of all ports.`,
 		Example: `  lastack sweep --vary tcp_tw_reuse=0,1,2 -R 1k -d 10s
   lastack sweep --vary close=client:fin,server:fin,client:rst -c 64 -d 5s
   lastack sweep --vary tcp_fin_timeout=5,60 --vary on-eof=close,never -R 200 -d 5s
-  lastack sweep --vary sources=1,2,4 --find rate --scale auto --blocks 1
+  lastack sweep --vary sources=1,2,4 --find rate --blocks 1
   lastack sweep --vary tcp_tw_reuse=0,1 -R 1k --base default --seed 1 -o sweep.json`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -98,7 +100,8 @@ func (o *sweepOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.base, "base", grid.FromHost, "where the sysctls begin: host, default, or a `FILE` of sysctl.d")
 	f.Var(&o.parallel, "parallel", "most runs at once; auto: as the CPUs allow")
 	f.Var(newChoice(&o.find, "no", record.FindRate), "find", "rate: search for the highest rate that each cell sustains")
-	f.Var(&o.scale, "scale", "with --find: narrow ports, buckets and rates to 1/N, or as far as sensible (auto)")
+	o.scale = grid.ScaleAuto
+	f.Var(&o.scale, "scale", "with --find: where TIME_WAIT holds the ports, narrow ports, buckets and rates to 1/N; auto: to about 1000 ports")
 	f.Var(&o.allow, "allow", "with --find: the share of connections that may fail, like 0.1%")
 	f.StringArrayVar(&o.metrics, "metric", nil, "analyse the metric of this `NAME`; see lastack help metrics (repeatable)")
 	f.BoolVar(&o.yes, "yes", false, "run a grid of more than 500 cells")
@@ -172,7 +175,7 @@ func (o *sweepOptions) checkOwn(cmd *cobra.Command) (old *record.Run, err error)
 		return nil, usagef("--threshold: a sweep has no single result to judge: want --find rate, where it bounds what a sustained rate must meet, or lastack run --threshold")
 	case !searches && given("allow"):
 		return nil, usagef("--allow %v: only with --find rate", &o.allow)
-	case !searches && given("scale") && o.scale != 0:
+	case !searches && given("scale"):
 		return nil, usagef("--scale %v: only with --find rate: narrow the ports yourself by --sysctl net.ipv4.ip_local_port_range", &o.scale)
 	}
 	for _, name := range o.metrics {

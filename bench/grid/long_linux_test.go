@@ -18,8 +18,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A thousand local ports and all of a narrowed range sustain what the kernel's TIME_WAIT says, within 1 %, and the narrowed range and the whole
-// agree within 3 %. It lasts for four minutes, and needs a machine that is not busy with others.
+// A thousand local ports sustain what the kernel's TIME_WAIT says, within 1 %, and so does a range that is narrowed to as many; it and the whole
+// range agree within 3 %. Just below that rate nothing fails. The test lasts for four minutes, and needs a machine that is not busy with others.
 func TestTurnoverOfKernel(t *testing.T) {
 	if os.Getenv("LASTACK_LONG") == "" {
 		t.Skip("four minutes of load: set LASTACK_LONG=1")
@@ -31,13 +31,14 @@ func TestTurnoverOfKernel(t *testing.T) {
 	results := map[string]*outcome{}
 	var wait sync.WaitGroup
 	for name, tt := range map[string]struct {
-		vary  string
-		scale float64
-		ports float64
+		vary   string
+		scale  float64
+		ports  float64
+		within float64
 	}{
-		"a thousand ports": {"ip_local_port_range=20000-20999,20000-21999", 0, 1000},
-		"4,000 ports":      {"ip_local_port_range=20000-23999,20000-28999", 0, 4000},
-		"4,000, narrowed":  {"ip_local_port_range=20000-23999,20000-28999", ScaleAuto, 4000},
+		"a thousand ports": {"ip_local_port_range=20000-20999,20000-21999", 0, 1000, 0.01},
+		"4,000 ports":      {"ip_local_port_range=20000-23999,20000-28999", 0, 4000, 0.03},
+		"4,000, narrowed":  {"ip_local_port_range=20000-23999,20000-28999", ScaleAuto, 4000, 0.01},
 	} {
 		s := testSpec(t, tt.vary)
 		s.Find, s.Scale = record.FindRate, tt.scale
@@ -63,7 +64,7 @@ func TestTurnoverOfKernel(t *testing.T) {
 			}
 			want := tt.ports / sockstate.TimeWaitLasts(facts.Run.Host.HZ).Mean().Seconds()
 			t.Logf("%s: %.2f/s, %.2f to %.2f, want %.2f: %+.2f %%", name, o.found.PerS, o.found.LoPerS, o.found.HiPerS, want, 100*(o.found.PerS/want-1))
-			if math.Abs(o.found.PerS/want-1) > 0.01 || o.found.LoPerS < 0.96*want || o.found.LimitedBy != record.LimitPorts {
+			if math.Abs(o.found.PerS/want-1) > tt.within || o.found.LoPerS < 0.96*want || o.found.LimitedBy != record.LimitPorts {
 				t.Errorf("%s: %+v, want %.2f/s", name, o.found, want)
 			}
 		}()

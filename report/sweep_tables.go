@@ -85,7 +85,10 @@ func (v *sweepView) cells(s *section, m *record.SweepMetric) {
 }
 
 func (v *sweepView) spread(m *record.SweepMetric) string {
-	if m.Log {
+	switch {
+	case m.Spread == nil:
+		return ""
+	case m.Log:
 		return strings.TrimPrefix(percent(*m.Spread), "+")
 	}
 	return strings.TrimPrefix(signed(metric.Unit(m.Unit), *m.Spread), "+")

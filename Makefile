@@ -4,7 +4,8 @@
 # test: everything     race: once more with the race detector, where goroutines share memory
 # lint:  format, linters, other systems     fuzz, bench: bounded by FUZZTIME, BENCHTIME, PAIRS of RUNTIME seconds
 # check-html: pages of HTML in a headless browser, if there is one, and other formats by readers of others
-# torture: every fault of the tables in cmd/lastack/torture_linux_test.go, as root, and races of a drain over and over; test has some of each
+# torture: every fault of the tables in cmd/lastack/torture_linux_test.go, as root, races of a drain over and over, and 20,000 simulated sweeps; test has
+# some of each
 
 FUZZTIME  ?= 10s
 BENCHTIME ?= 1s
@@ -101,6 +102,7 @@ race:
 # The cases wait more than they work, so they run side by side. The last line counts them.
 torture:
 	LASTACK_TORTURE=all go test -vet=off -count 1 -timeout 20m -parallel 8 -run '^Test(Torture|Reference|Queue)$$' -v ./cmd/lastack ./bench/drain | grep -vE '^ *(=== |--- PASS|    --- PASS)'
+	LASTACK_TORTURE=all go test -vet=off -count 1 -timeout 20m -run '^Test(NoEffectNoClaim|SmallEffectIsFound|FewSearches)$$' -v ./bench/sweep | grep -vE '^ *(=== |--- PASS)'
 
 lint:
 	$(LINT) run ./...

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"reflect"
@@ -105,6 +106,32 @@ func TestSweepPages(t *testing.T) {
 	golden.Check(t, filepath.Join("testdata", "sweep_differs_v.txt"), string(show(t, View{Format: "text", Verbose: true}, r)))
 	golden.Check(t, filepath.Join("testdata", "sweep_differs.csv"), string(show(t, View{Format: "csv"}, r)))
 	golden.Check(t, filepath.Join("testdata", "sweep_differs.md"), string(show(t, View{Format: "md"}, r)))
+}
+
+// A grid that is too large for a page has the first rows on it.
+func TestLargeSweepPage(t *testing.T) {
+	random := rand.New(rand.NewPCG(2, 2))
+	s := &record.Sweep{Blocks: 3, Parallel: 1, Base: record.SweepBase{From: "host"}}
+	for f, n := range []int{25, 8, 2} {
+		factor := record.Factor{Key: fmt.Sprintf("net.ipv4.a_rather_long_name_of_factor_%d", f)}
+		for l := range n {
+			factor.Levels = append(factor.Levels, strconv.Itoa(l))
+		}
+		s.Factors = append(s.Factors, factor)
+	}
+	for _, a := range s.Factors[0].Levels {
+		for _, b := range s.Factors[1].Levels {
+			s.Cells = append(s.Cells, record.SweepCell{Levels: []string{a, b, "0"}}, record.SweepCell{Levels: []string{a, b, "1"}})
+		}
+	}
+	for _, slot := range sweep.Order(make([]sweep.Cost, len(s.Cells)), s.Blocks, 1) {
+		s.Runs = append(s.Runs, record.SweepRun{
+			Cell: slot.Cell, Block: slot.Block, Position: slot.Position, Twin: slot.Twin, Valid: true, LimitedBy: record.LimitTarget,
+			Values: map[string]float64{"rate.completed": 100 + float64(slot.Cell) + random.Float64()},
+		})
+	}
+	s.Analysis = sweep.Analyse(s)
+	checkFormats(t, &record.Run{Schema: record.Schema, Kind: record.KindSweep, Sweep: s})
 }
 
 // A record of a sweep without an analysis, or with parts of one, has a page too.

@@ -24,7 +24,7 @@ func TBound(tails float64, df int) float64 {
 	for TTails(hi, df) > tails && hi < 1e150 {
 		hi *= 2
 	}
-	for range 100 {
+	for hi-lo > 1e-12*hi {
 		if mid := lo + (hi-lo)/2; TTails(mid, df) > tails {
 			lo = mid
 		} else {

@@ -19,7 +19,7 @@ func (d *differ) searched(c contrast, e *estimate) {
 	for i, cell := range c.cells {
 		w := c.weights[i]
 		least, most, width := d.bounds(cell)
-		fine += math.Pow(w*width, 2)
+		fine += w * width * w * width
 		lo, hi = lo+min(w*least, w*most), hi+max(w*least, w*most)
 	}
 	e.apart = lo > 0 || hi < 0

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
@@ -101,10 +102,8 @@ func pairTable(s *section, run *record.Run) {
 		p := &pairs[i]
 		var entered, full document.Value
 		if p.EnteredPerS > 0 {
-			entered, full = document.Rate(p.EnteredPerS), document.Text("never")
-		}
-		if p.Predicted != nil {
-			full = document.Text(spanWords(p.Predicted))
+			entered = document.Rate(p.EnteredPerS)
+			full = txt(cmp.Or(spanWords(p.Predicted), given(run.Rate.TargetPerS > 0 || run.Pressure.Ports.LevelsOffAt > 0, "never")))
 		}
 		r := t.row(p.Source+" > "+p.Destination, count(p.PeakInUse), count(p.Open), count(p.TimeWait), count(p.Reusable), count(p.Earlier), entered, full)
 		if i >= shown {

@@ -18,11 +18,11 @@ import (
 func Outlook(r *record.Run) record.Outlook { return judge(r).outlook() }
 
 // Onset predicts when connect finds no free port for a pair of addresses, if sockets enter TIME_WAIT as fast as they did. It is nil if
-// enough ports come back, or if none entered it.
+// enough ports come back, if none entered it, and for a closed loop, whose rate falls as connect searches for longer.
 func Onset(r *record.Run, p *record.PortPair) *record.Onset {
 	j := judge(r)
 	free := float64(r.Pressure.Ports.Available - p.Earlier)
-	if p.EnteredPerS == 0 || free <= 0 || !j.clientWaits() {
+	if p.EnteredPerS == 0 || free <= 0 || !j.clientWaits() || !j.openLoop() {
 		return nil
 	}
 	return runsOut(free, p.EnteredPerS, j.portKept(), free/p.EnteredPerS)

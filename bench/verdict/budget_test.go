@@ -85,6 +85,7 @@ func TestPairOnset(t *testing.T) {
 		{"with none left by an earlier load", record.PortPair{EnteredPerS: 50, Earlier: 1000}, nil, nil},
 		{"reuse", record.PortPair{EnteredPerS: 50}, func(r *record.Run) { r.Hosts[0].Sysctls["net.ipv4.tcp_tw_reuse"] = "1" }, nil},
 		{"none entered", record.PortPair{}, nil, nil},
+		{"closed loop", record.PortPair{EnteredPerS: 50}, func(r *record.Run) { r.Rate.TargetPerS = 0 }, nil},
 	} {
 		r := paced(50, 1)
 		if tt.with != nil {

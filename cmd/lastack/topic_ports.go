@@ -14,7 +14,7 @@ func portTerms() []definition {
 			"and it is older than tcp_tw_reuse_delay"},
 		{"earlier", "TIME_WAITs from before the load: connect finds their ports taken"},
 		{"entered", "sockets that entered TIME_WAIT per second, until no port was free"},
-		{"full after", "when that rate uses up the pair's ports; never, if ports come back as fast"},
+		{"full after", "when that rate uses up the pair's ports (open loop); never, if ports come back as fast"},
 		{"none free after", "when connect first found no port (EADDRNOTAVAIL)"},
 		{"predicted", "when it had to, by the schedule of --rate; with two times, ports may come back in between"},
 		{"ports taken", "share of the ports in use and not reusable, of the pair with the most; below it how long connects took meanwhile, as connect searches past ports that are taken"},

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"lastack/bench/metric"
 	"lastack/bench/record"
 	"lastack/report/document"
 	"lastack/sockstate"
@@ -25,22 +26,22 @@ func pictures(all ...*document.Picture) *section {
 	return s
 }
 
-// fewIntervals is the least number of intervals whose course a picture shows. Those shorter than half of the longest do not count: the
-// last one of a run ends with it.
+// fewIntervals is the least number of intervals whose course a picture shows. Those shorter than two thirds of the median do not count: the
+// last one of a run ends with it. A census of millions of sockets makes one of them long, so that the longest says little.
 const fewIntervals = 3
 
 // sampled reports whether a run has enough intervals for pictures over time.
 func sampled(run *record.Run) bool {
-	before, longest := 0.0, 0.0
+	before := 0.0
 	var lengths []float64
 	for i := range run.Timeline {
 		at := finite(run.Timeline[i].TS)
 		lengths = append(lengths, at-before)
-		longest, before = max(longest, at-before), at
+		before = at
 	}
-	full := 0
+	usual, full := metric.Median(slices.Clone(lengths)), 0
 	for _, l := range lengths {
-		if l*2 >= longest {
+		if l*3 >= usual*2 {
 			full++
 		}
 	}

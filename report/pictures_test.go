@@ -84,6 +84,7 @@ func TestDrawn(t *testing.T) {
 		{"two and the rest", "p-limits", "has 3 intervals. With --interval 100ms", record.Run{ElapsedS: 2.1, Timeline: at(1, 2, 2.1), Pressure: limits}},
 		{"in no time", "p-limits", "", record.Run{ElapsedS: 0.01, Timeline: at(0.01), Pressure: limits}},
 		{"three", "p-rate p-latency p-in-flight", "", record.Run{Timeline: at(1, 2, 3), Pressure: limits}},
+		{"one of them long", "p-rate p-latency p-in-flight", "", record.Run{Timeline: at(1, 2, 11, 12, 12.1), Pressure: limits}},
 		{"near limits", "p-rate p-latency p-in-flight p-descriptors p-orphans", "", record.Run{
 			Timeline: at(1, 2, 3), Pressure: record.Pressure{Fds: record.Fds{Peak: 10, Limit: 20}, Orphans: record.Gauge{Peak: 2, Limit: 10}},
 		}},

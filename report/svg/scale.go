@@ -52,6 +52,10 @@ func (s *scale) ticks(unit document.Unit, n int, widen bool) []tick {
 				values = append(values, p)
 			}
 		}
+		// The labels grow with the nines: of many the last one matters most.
+		if most := n - 1; len(values) > most {
+			values = append(values[:most-1], values[len(values)-1])
+		}
 	case s.log:
 		values = s.decades(n, widen)
 	default:

@@ -173,6 +173,7 @@ func TestTicks(t *testing.T) {
 		{"decades", scale{from: 415, to: 484_000, log: true}, document.Microseconds, 4, true, "100 µs 1 ms 10 ms 100 ms 1 s"},
 		{"bytes", scale{to: 30 << 20}, document.Octets, 4, true, "0 B 8 MiB 16 MiB 24 MiB 32 MiB"},
 		{"percentiles", scale{to: 99.95, log: true, percentile: true}, document.Percentile, 6, false, "p50 p90 p99 p99.9"},
+		{"many nines", scale{to: 99.99995, log: true, percentile: true}, document.Percentile, 6, false, "p50 p90 p99 p99.9 p99.9999"},
 	} {
 		var got []string
 		for _, tick := range c.scale.ticks(c.unit, c.n, c.widen) {

@@ -1,12 +1,17 @@
 package report
 
 import (
+	"bytes"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"lastack/bench/record"
 	"lastack/report/document"
+	"lastack/sockstate"
 )
 
 // TestSchedule compares how many connections are due by a time with sums by hand.
@@ -108,5 +113,55 @@ func TestDrawn(t *testing.T) {
 	run.Timeline[1].Counters["TcpRetransSegs"] = 30
 	if ids, _ := drawnOf(&run); !strings.HasSuffix(ids, " p-trouble") {
 		t.Errorf("retransmissions: %s", ids)
+	}
+}
+
+// TestCensusGaps has intervals without a census, as a million connections leave: what a census counts goes from one to the next, and is
+// absent between them, not 0.
+func TestCensusGaps(t *testing.T) {
+	run := record.Run{Predicted: record.Predicted{Counters: map[string]sockstate.Range{"TcpExtTCPAbortOnData": {Min: 100, Max: 100}}}}
+	for i := range 5 {
+		iv := record.Interval{TS: float64(i + 1), Phase: "load", Opened: 10, Counters: map[string]int64{"TcpExtTCPAbortOnData": 50}}
+		if i >= 3 {
+			iv.Phase = "hold"
+		}
+		if i%2 == 0 {
+			iv.Client, iv.Fds = map[string]int{"ESTABLISHED": 10 * (i + 1)}, 9
+		}
+		run.Timeline = append(run.Timeline, iv)
+	}
+	pictures := make(map[string]*document.Picture)
+	for _, b := range runPictures(&run).Blocks {
+		if p, ok := b.(*document.Picture); ok {
+			pictures[p.ID] = p
+		}
+	}
+	p := pictures["p-states-client"]
+	if p == nil {
+		t.Fatal("no picture of the client's states")
+	}
+	want := &document.Picture{At: []float64{1, 3, 5}, Phases: []document.Phase{{At: 3, Name: "hold"}}, Curves: []document.Curve{{Name: "ESTABLISHED", Hue: 1, Points: []float64{10, 30, 50}}}}
+	got := &document.Picture{At: p.At, Phases: p.Phases, Curves: p.Curves}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the client's states (-want +got):\n%s", diff)
+	}
+	if n := len(pictures["p-rate"].At); n != 5 {
+		t.Errorf("the rate has %d points, want 5", n)
+	}
+	if pictures["p-trouble"] != nil {
+		t.Error("what the close policy makes the kernel count is drawn as trouble")
+	}
+	var csv bytes.Buffer
+	if err := Render(&csv, View{Format: CSV}, &run); err != nil {
+		t.Fatal(err)
+	}
+	rows := strings.Split(csv.String(), "\n")
+	i := slices.Index(strings.Split(rows[0], ","), "client_ESTABLISHED")
+	var cells []string
+	for _, row := range rows[1:6] {
+		cells = append(cells, strings.Split(row, ",")[i])
+	}
+	if s := strings.Join(cells, ","); s != "10,,30,,50" {
+		t.Errorf("client_ESTABLISHED in csv: %s", s)
 	}
 }

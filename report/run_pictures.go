@@ -1,7 +1,9 @@
 package report
 
 import (
+	"maps"
 	"math"
+	"slices"
 
 	"lastack/bench/record"
 	"lastack/report/document"
@@ -16,13 +18,31 @@ func runPictures(run *record.Run) *section {
 		}
 		return s
 	}
-	return pictures(
+	counted := withCensus(run)
+	s := pictures(
 		ratePicture(run), exchangesPicture(run), failuresPicture(run), latencyPicture(run), percentiles(run.Latency),
-		inFlightPicture(run), statesPicture(run, "client", func(iv *record.Interval) map[string]int { return iv.Client }),
-		statesPicture(run, "server", func(iv *record.Interval) map[string]int { return iv.Server }),
-		timeWaitPicture(run), portsPicture(run), searchPicture(run), descriptorsPicture(run), orphansPicture(run), queuePicture(run), memoryPicture(run),
+		inFlightPicture(run), statesPicture(counted, "client", func(iv *record.Interval) map[string]int { return iv.Client }),
+		statesPicture(counted, "server", func(iv *record.Interval) map[string]int { return iv.Server }),
+		timeWaitPicture(counted), portsPicture(counted), searchPicture(run), descriptorsPicture(counted), orphansPicture(counted), queuePicture(counted), memoryPicture(counted),
 		troublePicture(run), cpuPicture(run),
 	)
+	if s == nil {
+		return nil
+	}
+	for _, b := range s.Blocks {
+		// A phase may begin between two censuses.
+		if p, ok := b.(*document.Picture); ok && p.X.Unit == document.Seconds {
+			p.Phases = phases(run)
+		}
+	}
+	return s
+}
+
+// withCensus is a run with those intervals of its timeline that ended with a census. What it counts is drawn from one census to the next.
+func withCensus(run *record.Run) *record.Run {
+	counted := *run
+	counted.Timeline = slices.DeleteFunc(slices.Clone(run.Timeline), func(iv record.Interval) bool { return !iv.Census() })
+	return &counted
 }
 
 func ratePicture(run *record.Run) *document.Picture {
@@ -232,10 +252,14 @@ func orphansPicture(run *record.Run) *document.Picture {
 	return p
 }
 
-// troublePicture draws counters of trouble, unless there was next to none.
+// troublePicture draws counters of trouble, unless there was next to none. What the close policy makes the kernel count is none.
 func troublePicture(run *record.Run) *document.Picture {
 	p := over(run, "p-trouble", "Retransmissions, drops and overflows", "Growth of kernel counters per second in each interval.", document.Lines, document.PerSecond)
-	named(p, run, func(iv *record.Interval) map[string]int64 { return iv.Counters })
+	named(p, run, func(iv *record.Interval) map[string]int64 {
+		odd := maps.Clone(iv.Counters)
+		maps.DeleteFunc(odd, func(name string, _ int64) bool { return run.Predicted.Counters[name].Min > 0 })
+		return odd
+	})
 	for _, c := range p.Curves {
 		sum := 0.0
 		for _, v := range c.Points {

@@ -26,12 +26,16 @@ func timeline(run *record.Run) *section {
 	for i := range tl {
 		c.Times[i], c.Phases[i] = tl[i].TS, phaseName(&tl[i])
 	}
-	level := document.Detail
+	level, counted := document.Detail, false // by the census
 	series := func(side, name string, kind document.SeriesKind, limit float64, value func(iv *record.Interval) float64) {
 		s := document.Series{Level: level, Side: side, Name: name, Kind: kind, Limit: limit, Points: make([]float64, len(tl))}
 		some := false
 		for i := range tl {
 			v := value(&tl[i])
+			if counted && !tl[i].Census() {
+				s.Points[i] = math.NaN()
+				continue
+			}
 			if kind == document.Speed {
 				length := tl[i].TS
 				if i > 0 {
@@ -59,6 +63,7 @@ func timeline(run *record.Run) *section {
 	series("", "lifecycle p50", document.Duration, 0, func(iv *record.Interval) float64 { return iv.P50Us })
 	series("", "lifecycle p99", document.Duration, 0, func(iv *record.Interval) float64 { return iv.P99Us })
 	series("", "lifecycle max", document.Duration, 0, func(iv *record.Interval) float64 { return iv.MaxUs })
+	counted = true
 	for _, side := range sides() {
 		seen, shown := statesOf(tl, side.of)
 		for i, state := range seen {
@@ -80,11 +85,13 @@ func timeline(run *record.Run) *section {
 	series("", "ports reusable", document.Gauge, 0, func(iv *record.Interval) float64 { return float64(iv.PortsReusable) })
 	level = document.Data
 	series("", "descriptors", document.Gauge, float64(run.Pressure.Fds.Limit), func(iv *record.Interval) float64 { return float64(iv.Fds) })
+	counted = false
 	series("", "started", document.Growth, 0, func(iv *record.Interval) float64 { return float64(iv.Started) })
 	series("", "opened", document.Growth, 0, func(iv *record.Interval) float64 { return float64(iv.Opened) })
 	series("", "completed", document.Growth, 0, func(iv *record.Interval) float64 { return float64(iv.Completed) })
 	series("", "failed", document.Growth, 0, func(iv *record.Interval) float64 { return float64(iv.Failed) })
 	series("", "requests", document.Growth, 0, func(iv *record.Interval) float64 { return float64(iv.Requests) })
+	counted = true
 	series("", "TCP buffers, bytes", document.Gauge, float64(run.Pressure.Memory.TCPLimitBytes), func(iv *record.Interval) float64 { return float64(iv.MemBytes) })
 	s := begin(page, "TIMELINE", "")
 	s.add(c)

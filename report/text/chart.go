@@ -100,7 +100,13 @@ func SeriesWords(s *document.Series) string {
 	out := "peak " + amount(s.Kind, top)
 	switch s.Kind {
 	case document.Gauge:
-		out += ", end " + amount(s.Kind, larger(0, s.Points[len(s.Points)-1]))
+		// Without a value at the end, it is the last one known.
+		known := slices.DeleteFunc(slices.Clone(s.Points), math.IsNaN)
+		word := ", end "
+		if math.IsNaN(s.Points[len(s.Points)-1]) {
+			word = ", last seen "
+		}
+		out += word + amount(s.Kind, max(0, known[len(known)-1]))
 	case document.Growth:
 		out += ", " + amount(s.Kind, sum) + " in all"
 	}
@@ -109,7 +115,10 @@ func SeriesWords(s *document.Series) string {
 
 // chartWords explains a chart's columns.
 func chartWords(c *document.Chart, columns int) string {
-	const scale = "; each row is scaled to its own peak, a dot is 0"
+	scale := "; each row is scaled to its own peak, a dot is 0"
+	if slices.ContainsFunc(c.Series, func(s document.Series) bool { return slices.ContainsFunc(s.Points, math.IsNaN) }) {
+		scale += ", a gap no value"
+	}
 	n := len(c.Times)
 	first, last := c.Times[0], c.Times[n-1]
 	if c.Step > 0 {
@@ -196,7 +205,7 @@ func stretch(n, columns int) int {
 	return min(columns/n, 4)
 }
 
-// Spark draws values as blocks, scaled to the largest. A dot is 0. If points share a column, it draws the largest of them: a peak
+// Spark draws values as blocks, scaled to the largest. A dot is 0, a gap is NaN. If points share a column, it draws the largest of them: a peak
 // must not vanish.
 func Spark(values []float64, columns int) string {
 	top := 0.0
@@ -207,7 +216,10 @@ func Spark(values []float64, columns int) string {
 	var b strings.Builder
 	for _, v := range resample(values, columns, larger) {
 		r := '·'
-		if v > 0 && top > 0 {
+		switch {
+		case math.IsNaN(v):
+			r = ' '
+		case v > 0 && top > 0:
 			// v/top is in (0, 1]; only the top gets the last block, apart from rounding.
 			r = blocks[max(0, min(len(blocks)-1, int(v/top*float64(len(blocks))+0.5)-1))]
 		}

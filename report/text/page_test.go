@@ -18,7 +18,7 @@ func TestSeriesWords(t *testing.T) {
 		want   string
 	}{
 		{document.Gauge, []float64{1, 3, 2}, "peak 3, end 2"},
-		{document.Gauge, []float64{1, 3, nan}, "peak 3, end 0"},
+		{document.Gauge, []float64{1, 3, nan}, "peak 3, last seen 3"},
 		{document.Growth, []float64{nan, 3, 2}, "peak 3, 5 in all"},
 		{document.Duration, []float64{nan, 1500, nan}, "peak 1.50 ms"},
 		{document.Duration, []float64{nan, nan}, "none"},
@@ -41,7 +41,7 @@ func TestSpark(t *testing.T) {
 		{"one", []float64{5}, "████"},
 		{"the least is seen", []float64{0, 1, 1e6}, "····▁▁▁▁████"},
 		{"eighths", []float64{1, 2, 3, 4, 5, 6, 7, 8}, "▁▁▁▁▂▂▂▂▃▃▃▃▄▄▄▄▅▅▅▅▆▆▆▆▇▇▇▇████"},
-		{"gaps", []float64{math.NaN(), 1, math.NaN(), 2}, "····▄▄▄▄····████"},
+		{"gaps", []float64{math.NaN(), 1, math.NaN(), 2}, "    ▄▄▄▄    ████"},
 	}
 	for _, tt := range tests {
 		if got := Spark(tt.values, sparkWidth); got != tt.want {

@@ -104,19 +104,12 @@ func read(r io.Reader, limit int64) (*Run, error) {
 		return nil, newFault(faultEmpty, nil, "the run record is empty: the run ended before it was written; repeat the run with -o FILE")
 	}
 	// Check the schema first: in a newer record every other key may differ.
-	var first struct {
-		Schema *string `json:"schema"`
-		Kind   any     `json:"kind"`
-	}
-	if err := json.Unmarshal(b, &first); err != nil {
+	first, err := headingOf(b)
+	if err != nil {
 		return nil, decodeError(b, err)
 	}
-	if err := checkSchema(first.Schema); err != nil {
+	if err := first.check(); err != nil {
 		return nil, err
-	}
-	// What another kind of run found is under keys that this version would leave out without a word.
-	if kind, ok := first.Kind.(string); ok && kind != "" && !slices.Contains(kinds(), kind) {
-		return nil, newFault(faultNewer, ErrNewer, "this run record is of kind %.60q, which this lastack does not know (it knows %s): update lastack", kind, strings.Join(kinds(), ", ")).at("kind")
 	}
 	if err := checkLimits(b); err != nil {
 		return nil, err
@@ -124,6 +117,10 @@ func read(r io.Reader, limit int64) (*Run, error) {
 	var run Run
 	if err := json.Unmarshal(b, &run); err != nil {
 		return nil, decodeError(b, err)
+	}
+	// A key that is there twice has its last value.
+	if err := (heading{&run.Schema, run.Kind}).check(); err != nil {
+		return nil, err
 	}
 	if err := run.Validate(); err != nil {
 		return nil, err
@@ -133,6 +130,57 @@ func read(r io.Reader, limit int64) (*Run, error) {
 	}
 	run.Redact()
 	return &run, nil
+}
+
+// heading is what says how the rest of a record is to be read.
+type heading struct {
+	Schema *string `json:"schema"`
+	Kind   any     `json:"kind"`
+}
+
+// headingOf reads it. Write puts both keys before the first object or array, which saves reading a long record once more.
+func headingOf(b []byte) (h heading, err error) {
+	if early := earlyHeading(b); early.Schema != nil && early.Kind != nil {
+		return early, nil
+	}
+	return h, json.Unmarshal(b, &h)
+}
+
+func earlyHeading(b []byte) (h heading) {
+	d := json.NewDecoder(bytes.NewReader(b))
+	if begin, err := d.Token(); err != nil || begin != json.Delim('{') {
+		return h
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			break
+		}
+		value, err := d.Token()
+		if _, nested := value.(json.Delim); err != nil || nested {
+			break
+		}
+		switch key {
+		case "schema":
+			if s, ok := value.(string); ok {
+				h.Schema = &s
+			}
+		case "kind":
+			h.Kind = value
+		}
+	}
+	return h
+}
+
+func (h heading) check() error {
+	if err := checkSchema(h.Schema); err != nil {
+		return err
+	}
+	// What another kind of run found is under keys that this version would leave out without a word.
+	if kind, ok := h.Kind.(string); ok && kind != "" && !slices.Contains(kinds(), kind) {
+		return newFault(faultNewer, ErrNewer, "this run record is of kind %.60q, which this lastack does not know (it knows %s): update lastack", kind, strings.Join(kinds(), ", ")).at("kind")
+	}
+	return nil
 }
 
 // undamaged checks that the ledger adds up, that a sweep is of one piece, and that the histograms can be decoded.
@@ -210,7 +258,11 @@ func decodeError(b []byte, err error) error {
 	case errors.As(err, &syntax) && syntax.Offset >= int64(len(b)) && strings.Contains(syntax.Error(), "unexpected end"):
 		return newFault(faultTruncated, err, "the run record ends in the middle (after %d bytes): it was cut while it was written or copied; take another copy or repeat the run", len(b))
 	case errors.As(err, &syntax) && strings.Contains(syntax.Error(), "after top-level value"):
-		return newFault(faultNotRecord, err, "this is more than one JSON value (byte %d; JSON Lines?), but a run record is one: %s", syntax.Offset, wantFile)
+		if line, _, _ := bytes.Cut(bytes.TrimSpace(b), []byte("\n")); json.Valid(line) {
+			return newFault(faultNotRecord, err, "these are JSON Lines, as --format jsonl and -o FILE.jsonl write them for other programs, and not a run record: "+
+				`give the file that "lastack run -o FILE.json" wrote`)
+		}
+		return newFault(faultNotRecord, err, "this is more than one JSON value (byte %d), but a run record is one: %s", syntax.Offset, wantFile)
 	case errors.As(err, &syntax):
 		return newFault(faultNotJSON, err, "this is not a run record, or it is damaged (not JSON from byte %d on: %v): %s", syntax.Offset, err, wantFile)
 	default:

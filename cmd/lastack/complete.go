@@ -71,6 +71,14 @@ func completeFlags(cmd *cobra.Command) {
 	})
 }
 
+// plainUsages takes the backquotes around what a flag takes out of the usages: help needs them, but completion shows a usage as it is.
+func plainUsages(cmd *cobra.Command) {
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) { _, f.Usage = pflag.UnquoteUsage(f) })
+	for _, c := range cmd.Commands() {
+		plainUsages(c)
+	}
+}
+
 // words lists the words of a help text like "close, delay=D, never or rst". A word that takes a value ends in "=".
 func words(help string) func() []string {
 	return func() []string {

@@ -57,6 +57,9 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%q offers %q, want %q", tt.args, got, tt.want)
 		}
 	}
+	if flags := offered("run", "--thr"); len(flags) != 1 || !strings.HasPrefix(flags[0], "--threshold\ta BOUND like ") {
+		t.Errorf("of flags it says %q", flags)
+	}
 	for _, p := range closePolicies() {
 		if _, err := teardown.ParsePolicy(strings.Replace(p, "linger=", "linger=1s", 1)); err != nil {
 			t.Error(err)

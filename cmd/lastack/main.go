@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"lastack/bench/host"
 	"lastack/bench/process"
 	"lastack/bench/quantity"
@@ -58,6 +60,9 @@ func loads(command string) bool {
 // exit code. It prints a failure as one sentence on stderr.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root, running := newRoot()
+	if len(args) > 0 && args[0] == cobra.ShellCompRequestCmd {
+		plainUsages(root)
+	}
 	out := &checked{Writer: stdout}
 	root.SetArgs(topicArgs(args))
 	root.SetIn(stdin)

@@ -97,8 +97,8 @@ const (
 	maxParallel   = 64
 )
 
-// Check refuses a spec that cannot run on any host. Sysctls are those that can be written here.
-func (s *Spec) Check(sysctls []string) error {
+// check refuses a spec that cannot run on any host. Sysctls are those that can be written here.
+func (s *Spec) check(sysctls []string) error {
 	switch {
 	case s.Blocks < 1 || s.Blocks > maxBlocks:
 		return sockstate.BadValue("blocks", s.Blocks, "want 1 to %d", maxBlocks)
@@ -121,7 +121,7 @@ func (s *Spec) Check(sysctls []string) error {
 // sandboxes the error is a *sandbox.Error.
 func Read(ctx context.Context, s *Spec) (Facts, error) {
 	f := Facts{Sysctls: host.NetSysctls()}
-	if err := s.Check(f.Sysctls); err != nil {
+	if err := s.check(f.Sysctls); err != nil {
 		return f, err
 	}
 	var err error
@@ -164,7 +164,7 @@ func Read(ctx context.Context, s *Spec) (Facts, error) {
 // A combination of levels that cannot run is a cell with a reason, since its neighbours can. A level that can run with none of the others is
 // refused, and so is the base, to which all is compared.
 func Resolve(s Spec, f Facts) (Setup, error) {
-	if err := s.Check(f.Sysctls); err != nil {
+	if err := s.check(f.Sysctls); err != nil {
 		return Setup{}, err
 	}
 	r := Setup{Spec: s, Facts: f}

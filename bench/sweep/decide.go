@@ -1,0 +1,251 @@
+package sweep
+
+import (
+	"math"
+	"slices"
+
+	"lastack/bench/metric"
+	"lastack/bench/record"
+	"lastack/bench/stat"
+)
+
+// firstShare is the share of Alpha of the first metric, which the sweep is about, if there are several.
+const firstShare = 0.5
+
+// twinAlpha is the chance that a twin of the base, with nothing wrong, is found to differ.
+const twinAlpha = 0.01
+
+// correct corrects the p-values for the number of tests, and asks whether anything may be claimed at all.
+func (a *analysis) correct() {
+	if a.Tests = len(a.tests); a.Tests == 0 {
+		return
+	}
+	number := make([]float64, len(a.Metrics))
+	for _, t := range a.tests {
+		number[t.Metric]++
+	}
+	share := make([]float64, len(a.Metrics))
+	others := 0
+	for i, n := range number {
+		if i > 0 && n > 0 {
+			others++
+		}
+	}
+	for i, n := range number {
+		switch {
+		case n == 0:
+		case number[0] == 0:
+			share[i] = 1 / float64(others)
+		case others == 0:
+			share[i] = 1
+		case i == 0:
+			share[i] = firstShare
+		default:
+			share[i] = (1 - firstShare) / float64(others)
+		}
+	}
+	p, weights := make([]float64, a.Tests), make([]float64, a.Tests)
+	for i := range a.tests {
+		t := &a.tests[i]
+		p[i], weights[i] = t.p(), share[t.Metric]/number[t.Metric]
+	}
+	for i, corrected := range stat.Holm(p, weights) {
+		a.At(a.tests[i].SweepClaim).Corrected = &corrected
+	}
+	a.P = a.randomised(weights)
+}
+
+// randomises reports whether the tests of a metric need the randomisation test: those of rates found have the bounds of the searches.
+func (a *analysis) randomises(metric int) bool { return a.Metrics[metric].Metric != FoundRate }
+
+// randomised is the p of the randomisation test over all tests.
+func (a *analysis) randomised(weights []float64) *float64 {
+	var metrics []tested
+	last := -1
+	for i, t := range a.tests {
+		if !a.randomises(t.Metric) {
+			continue
+		}
+		if t.Metric != last {
+			last = t.Metric
+			metrics = append(metrics, a.centred(t.Metric))
+		}
+		m := &metrics[len(metrics)-1]
+		m.contrasts, m.weight = append(m.contrasts, t.contrast), weights[i]
+	}
+	if len(metrics) == 0 {
+		return nil
+	}
+	index := make(map[int]int)
+	var blocks [][]int
+	for i := range a.sweep.Runs {
+		r := &a.sweep.Runs[i]
+		if r.Error != "" {
+			continue
+		}
+		at, known := index[r.Block]
+		if !known {
+			at = len(blocks)
+			index[r.Block] = at
+			blocks = append(blocks, nil)
+		}
+		blocks[at] = append(blocks[at], i)
+	}
+	p := gate(a.sweep, metrics, blocks, a.sweep.Seed)
+	return &p
+}
+
+// centred are the values of a metric by run, without what blocks have in common.
+func (a *analysis) centred(index int) tested {
+	m := &a.Metrics[index]
+	t := tested{runs: make([]float64, len(a.sweep.Runs))}
+	sums, times := make(map[int]float64), make(map[int]float64)
+	seen := make(map[int]bool)
+	n := 0
+	for i := range a.sweep.Runs {
+		r := &a.sweep.Runs[i]
+		v, known := valueOf(r, m.Metric)
+		if t.runs[i] = math.NaN(); !known || r.Error != "" {
+			continue
+		}
+		if m.Log {
+			v = math.Log(v)
+		}
+		t.runs[i] = v
+		sums[r.Block] += v
+		times[r.Block]++
+		seen[r.Cell] = true
+		n++
+	}
+	for i := range t.runs {
+		if b := a.sweep.Runs[i].Block; !math.IsNaN(t.runs[i]) {
+			t.runs[i] -= sums[b] / times[b]
+			t.total += t.runs[i] * t.runs[i]
+		}
+	}
+	t.df = max(1, n-len(times)-len(seen)+1)
+	return t
+}
+
+// decide turns p-values into results.
+func (a *analysis) decide() {
+	a.doubts()
+	differs := a.twins()
+	for _, t := range a.tests {
+		d, m := a.At(t.SweepClaim), &a.Metrics[t.Metric]
+		agreed := a.P != nil && *a.P <= Alpha
+		if !a.randomises(t.Metric) {
+			agreed = t.apart
+		}
+		switch {
+		case differs[0] || differs[t.Metric]:
+			continue
+		case !agreed || *d.Corrected > Alpha:
+			if t.apart {
+				d.Result = record.SweepApart
+			}
+			continue
+		}
+		d.Result = claim(m, t.value)
+		a.Claims = append(a.Claims, t.SweepClaim)
+	}
+	// The effects of a single factor are its cells' differences.
+	if len(a.sweep.Factors) == 1 {
+		for i := range a.Metrics {
+			m := &a.Metrics[i]
+			for j := range m.Effects {
+				e := &m.Effects[j]
+				if cell := a.grid.with(0, e.Of...); cell > 0 {
+					e.SweepDifference = m.Cells[cell]
+				}
+			}
+		}
+	}
+	switch {
+	case len(a.Metrics) > 0 && differs[0]:
+		a.Result = record.SweepCannotTell
+	case len(a.Claims) > 0:
+		a.Result = record.SweepDiffers
+	case a.tooFew():
+		a.Result = record.SweepTooFew
+	default:
+		a.Result = record.SweepNoDifference
+	}
+}
+
+func claim(m *record.SweepMetric, value float64) string {
+	switch metric.Better(m.Better) {
+	case metric.Neither:
+		return record.SweepChanged
+	case metric.Higher:
+		value = -value
+	}
+	if value > 0 {
+		return record.SweepWorse
+	}
+	return record.SweepBetter
+}
+
+// twins judges the A/A pairs: of a metric in which two runs of one cell differ, no difference is claimed.
+func (a *analysis) twins() []bool {
+	differs := make([]bool, max(1, len(a.Metrics)))
+	pairs := 0.0
+	for i := range a.Metrics {
+		if t := a.Metrics[i].Twin; t != nil && t.P != nil {
+			pairs++
+		}
+	}
+	for i := range a.Metrics {
+		m := &a.Metrics[i]
+		if m.Twin == nil || m.Twin.P == nil {
+			continue
+		}
+		corrected := min(1, *m.Twin.P*pairs)
+		m.Twin.Corrected = &corrected
+		if differs[i] = corrected <= twinAlpha; differs[i] {
+			m.Twin.Result = record.SweepChanged
+			a.find(TwinDiffers, map[string]any{"metric": m.Metric})
+		}
+	}
+	return differs
+}
+
+// tooFew reports whether no difference could have been told from noise, however large, and finds how many blocks it takes.
+func (a *analysis) tooFew() bool {
+	tests := a.Tests
+	for i := range a.tests {
+		if a.tests[i].least <= Alpha/float64(tests) {
+			return false
+		}
+	}
+	if tests == 0 {
+		// What is known, but without a test.
+		for i := range a.Metrics {
+			m := &a.Metrics[i]
+			for _, d := range slices.Concat(m.Cells, differences(m.Effects), differences(m.Pairs)) {
+				if d.Result == record.SweepUntested && d.Difference != nil {
+					tests++
+				}
+			}
+		}
+		if tests == 0 { // either all values are the same, or nothing is known
+			return len(a.Metrics) == 0 || len(a.Cells) > 1 && !slices.ContainsFunc(a.Metrics, func(m record.SweepMetric) bool {
+				return slices.ContainsFunc(m.Cells, func(d record.SweepDifference) bool { return d.Result == record.SweepEqual })
+			})
+		}
+	}
+	need := 2
+	a.columns = max(a.columns, len(a.Cells)+1)
+	for 2*math.Pow(float64(a.columns), -float64(need)) > Alpha/float64(tests) {
+		need++
+	}
+	a.find(TooFewBlocks, map[string]any{"n": a.sweep.Blocks, "need": need})
+	return true
+}
+
+func differences(effects []record.SweepEffect) (list []record.SweepDifference) {
+	for i := range effects {
+		list = append(list, effects[i].SweepDifference)
+	}
+	return list
+}

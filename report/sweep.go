@@ -29,12 +29,15 @@ func sweepDocument(run *record.Run) *document.Document {
 	if v.said == nil {
 		v.said = &record.SweepAnalysis{}
 	}
-	sections := []*section{v.asked(), v.answer(), warnings(), v.pictures()}
+	sections := []*section{v.answer(), v.pictures()}
 	for i := range v.said.Metrics {
 		sections = append(sections, v.metric(i)...)
 	}
 	sections = append(sections, v.limits(), v.searches(), v.runs())
-	return build(title(run), v.what(), run.Warnings, sections...)
+	if run.Sweep.Preset != nil {
+		behind(sections)
+	}
+	return build(title(run), v.what(), run.Warnings, slices.Concat([]*section{v.asked(), v.preset(), warnings()}, sections)...)
 }
 
 // shortName is a sysctl's name without its directories.

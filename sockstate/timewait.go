@@ -31,11 +31,15 @@ func (s Span) Mean() time.Duration { return (s.Min + s.Max) / 2 }
 //	      60 to 65.1 s  60 to 62.0 s  60 to 61.7 s  60 to 64.1 s
 //
 // If hz is 0 (unknown) the range is the widest.
-func TimeWaitLasts(hz int) Span {
+func TimeWaitLasts(hz int) Span { return TimerLasts(TimeWaitLength, hz) }
+
+// TimerLasts is how long the kernel takes to fire a timer that is due in d: d and the rounding of the timer wheel. The timer of an orphan in
+// FIN_WAIT_2 is one too: with tcp_fin_timeout at 5 s and 250 Hz it lasts 5 to 5.26 s.
+func TimerLasts(d time.Duration, hz int) Span {
 	if hz <= 0 {
 		hz = widestHz
 	}
-	return Span{TimeWaitLength, TimeWaitLength + wheelStep(TimeWaitLength, hz)}
+	return Span{d, d + wheelStep(d, hz)}
 }
 
 // widestHz is the CONFIG_HZ in use with which TIME_WAIT may last longest.

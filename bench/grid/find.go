@@ -288,7 +288,10 @@ func (s *search) turnover() error {
 	f.PerS, f.HiPerS = over.perS, max(over.perS, float64(over.ports)/c.keeps.Min.Seconds())
 	// TIME_WAITs end in bursts, so that a load on a schedule needs as many ports as if each lasted for the longest time.
 	below := float64(min(over.ports, c.ports)) / c.keeps.Max.Seconds() * justBelow
-	for range confirms {
+	if s.setup.Unconfirmed {
+		f.LoPerS = below
+	}
+	for n := 0; n < confirms && f.LoPerS == 0; n++ {
 		t, _, err := s.load(&c.spec, below, c.confirmed(), 0)
 		if err != nil {
 			return err

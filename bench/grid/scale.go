@@ -173,5 +173,9 @@ func (r *Setup) searchCost(c *Cell) sweep.Cost {
 	const walk = 80 * time.Nanosecond
 	each := time.Duration(c.ports)/time.Duration(max(c.Setup.Needs.SourceAddresses, 1))*walk + exchangeCPU
 	busy := ownCPU + c.overdrive()*each.Seconds()
-	return sweep.Cost{Took: c.overdriven() + c.confirmed() + 2*around, CPUs: busy, Alone: busy > aloneFrom*cpus}
+	took := c.overdriven() + around
+	if !r.Unconfirmed {
+		took += c.confirmed() + around
+	}
+	return sweep.Cost{Took: took, CPUs: busy, Alone: busy > aloneFrom*cpus}
 }

@@ -41,6 +41,8 @@ type Spec struct {
 	Find string
 	// Goal is what a rate must meet to count as sustained.
 	Goal Goal
+	// Unconfirmed leaves out the load just below the rate at which ports come back from TIME_WAIT, which takes another minute.
+	Unconfirmed bool
 	// Scale narrows ports, buckets and rates, so that a search needs less time: 1/N, 0 for not at all, ScaleAuto.
 	Scale float64
 	// Consent allows a grid of more than 500 cells.

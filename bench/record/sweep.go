@@ -31,6 +31,8 @@ type Sweep struct {
 	Runs []SweepRun `json:"runs"`
 	// Analysis is what the runs say.
 	Analysis *SweepAnalysis `json:"analysis,omitempty"`
+	// Preset is set if the sweep was one that lastack knows the question of.
+	Preset *SweepPreset `json:"preset,omitempty"`
 }
 
 // FindRate is the Find of a sweep for rates.
@@ -302,6 +304,13 @@ func (s *Sweep) check() (key string, err error) {
 			return at + ".twin", errors.New("only the base has a twin")
 		case r.Found != nil && (r.Found.LoPerS > r.Found.PerS || r.Found.PerS > r.Found.HiPerS):
 			return at + ".found", fmt.Errorf("%v is not from %v to %v", r.Found.PerS, r.Found.LoPerS, r.Found.HiPerS)
+		}
+	}
+	if s.Preset != nil {
+		for i, p := range s.Preset.Predictions {
+			if p.Cell < 0 || p.Cell >= len(s.Cells) {
+				return fmt.Sprintf("sweep.preset.predictions[%d].cell", i), fmt.Errorf("%d of %d cells", p.Cell, len(s.Cells))
+			}
 		}
 	}
 	if s.Analysis == nil {

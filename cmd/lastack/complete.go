@@ -9,6 +9,7 @@ import (
 	"lastack/bench/grid"
 	"lastack/bench/host"
 	"lastack/bench/metric"
+	"lastack/bench/preset"
 	"lastack/bench/process"
 	"lastack/bench/record"
 	"lastack/server"
@@ -30,6 +31,7 @@ func completeFlags(cmd *cobra.Command) {
 		"sysctl":             sysctlKeys,
 		"vary":               varyKeys,
 		"metric":             func() []string { return metric.Names(kind) },
+		"preset":             preset.Names,
 		"scale":              func() []string { return []string{"auto", "1", "1/"} },
 		"parallel":           func() []string { return []string{"auto"} },
 		"signal":             process.SignalNames,

@@ -47,6 +47,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"drain", "--threshold", "lost"}, []string{"lost", "lost_ratio"}},
 		{[]string{"sweep", "--vary", "con"}, []string{"connections="}},
 		{[]string{"sweep", "--find", "r"}, []string{"rate"}},
+		{[]string{"sweep", "--preset", "t"}, []string{"timestamps", "tw-buckets", "tw-reuse"}},
 		{[]string{"sweep", "--parallel", ""}, []string{"auto"}},
 		{[]string{"sweep", "--metric", "connect.p99"}, []string{"connect.p99", "connect.p999"}},
 		{[]string{"completion", "z"}, []string{"zsh"}},

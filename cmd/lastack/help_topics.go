@@ -26,6 +26,7 @@ func topics() []topic {
 		{"states", "The TCP states, and the life of a connection", writeStates, oneOf(stateTerms)},
 		{"policies", "Who closes first and how (--close), and the states that follow", writePolicies, writePolicy},
 		{"ports", "The budget of local ports: who has them, and until when they last", writePorts, oneOf(portTerms)},
+		{"presets", "Questions that lastack sweep --preset answers", writePresets, writePreset},
 		{"verdicts", "What limits a run, and what its findings mean", writeVerdicts, writeFinding},
 	}
 }

@@ -52,6 +52,7 @@ var layers = []struct {
 	{"bench/setup", []string{"loadgen", "server", "sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange", "bench/quantity", "bench/record", "bench/host", "bench/sandbox"}},
 	{"bench/cell", []string{"bench/record", "bench/sandbox"}},
 	{"bench/sweep", []string{"bench/quantity", "bench/record", "bench/metric", "bench/stat"}},
+	{"bench/preset", []string{"sockstate", "bench/quantity", "bench/record", "bench/metric", "bench/sweep"}},
 	{"bench", []string{"bench/cell", "loadgen", "server", "sockstate", "sockstate/...", "bench/quantity", "bench/record", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup"}},
 
 	{"bench/grid", []string{"bench/cell", "loadgen", "sockstate", "sockstate/sockio", "sockstate/exchange", "sockstate/teardown", "bench", "bench/quantity", "bench/record", "bench/metric", "bench/host", "bench/sandbox", "bench/setup", "bench/sweep"}},
@@ -73,10 +74,10 @@ var layers = []struct {
 	{"report/csv", []string{"report/document", "report/text"}},
 	{"report/hlog", []string{"report/document"}},
 	{"report", []string{
-		"sockstate", "bench/quantity", "bench/record", "bench/metric", "bench/compare", "bench/sweep", "report/document", "report/text", "report/html", "report/markdown", "report/csv", "report/hlog",
+		"sockstate", "bench/quantity", "bench/record", "bench/metric", "bench/compare", "bench/preset", "bench/sweep", "report/document", "report/text", "report/html", "report/markdown", "report/csv", "report/hlog",
 	}},
 	{"cmd/lastack", []string{
-		"report", "bench", "bench/cell", "bench/compare", "bench/drain", "bench/grid", "bench/sweep", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup",
+		"report", "bench", "bench/cell", "bench/compare", "bench/drain", "bench/grid", "bench/preset", "bench/sweep", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup",
 		// The values that flags hold.
 		"loadgen", "server", "sockstate", "sockstate/observe", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange",
 	}},
@@ -90,6 +91,7 @@ var onlyThirdParty = map[string][]string{
 	"bench/metric":       nil,
 	"bench/stat":         {"github.com/aclements/go-moremath/mathx"},
 	"bench/sweep":        {"golang.org/x/perf/benchmath"},
+	"bench/preset":       nil,
 	"bench/compare":      {"github.com/HdrHistogram/hdrhistogram-go", "github.com/aclements/go-moremath/stats", "golang.org/x/perf/benchmath"},
 	"report/document":    nil,
 	"report/text":        nil,

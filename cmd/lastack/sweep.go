@@ -13,6 +13,7 @@ import (
 
 	"lastack/bench/grid"
 	"lastack/bench/host"
+	"lastack/bench/preset"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
 	"lastack/bench/sweep"
@@ -22,7 +23,7 @@ import (
 func newSweep() *cobra.Command {
 	o := &sweepOptions{runOptions: *newRunOptions()}
 	cmd := &cobra.Command{
-		Use:   "sweep --vary KEY=LEVEL,LEVEL [--vary ...]",
+		Use:   "sweep --vary KEY=LEVEL,LEVEL [--vary ...] | --preset NAME",
 		Short: "Vary sysctls, policies and rates, and say which of them matter",
 		Long: `sweep runs a load in every combination of the levels that you list, each in a
 sandbox of its own, and says what differs, with the chance that it is noise. The
@@ -53,12 +54,20 @@ the same command line, on the same kernel.
 beyond --allow, arrivals on time, and every --threshold met. Where TIME_WAIT
 holds the local ports it lasts for as long as those take to come back twice, and
 narrows them (--scale), since a search among thousands of ports in use takes
-much CPU; the rates that it prints are those of all ports.`,
+much CPU; the rates that it prints are those of all ports.
+
+--preset puts a known question to this kernel, and shows what was predicted
+beside what was observed, in at most three minutes; see lastack help presets:
+
+` + presetHelp() + `
+Of the flags of run a preset takes --workers, --engine and --census. It begins
+with the kernel's defaults unless --base is given.`,
 		Example: `  lastack sweep --vary tcp_tw_reuse=0,1,2 -R 1k -d 10s
   lastack sweep --vary close=client:fin,server:fin,client:rst -c 64 -d 5s
   lastack sweep --vary tcp_fin_timeout=5,60 --vary on-eof=close,never -R 200 -d 5s
   lastack sweep --vary sources=1,2,4 --find rate --blocks 1
-  lastack sweep --vary tcp_tw_reuse=0,1 -R 1k --base default --seed 1 -o sweep.json`,
+  lastack sweep --vary tcp_tw_reuse=0,1 -R 1k --base default --seed 1 -o sweep.json
+  lastack sweep --preset close-policy`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.complete(cmd); err != nil {
@@ -86,13 +95,16 @@ type sweepOptions struct {
 	metrics  []string
 	yes      bool
 	resume   string
+	preset   string
 
+	asked *preset.Preset
 	spec  grid.Spec
 	setup grid.Setup
 }
 
 func (o *sweepOptions) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.vary, "vary", nil, "vary `KEY=LEVEL,LEVEL`: a sysctl, or one of the settings above (repeatable)")
+	f.StringVar(&o.preset, "preset", "", "put the question of this `NAME`; see above")
 	o.blocks = grid.DefaultBlocks
 	f.Var(count(&o.blocks), "blocks", "how often each cell runs")
 	f.Var(count(&o.seed), "seed", "seed of the order (random)")
@@ -114,6 +126,11 @@ func (o *sweepOptions) register(f *pflag.FlagSet) {
 // complete checks the whole command line before a socket opens.
 func (o *sweepOptions) complete(cmd *cobra.Command) error {
 	given := cmd.Flags().Changed
+	if given("preset") {
+		if err := o.setPreset(cmd.Flags()); err != nil {
+			return err
+		}
+	}
 	old, err := o.checkOwn(cmd)
 	if err != nil {
 		return err
@@ -164,7 +181,7 @@ func (o *sweepOptions) checkOwn(cmd *cobra.Command) (old *record.Run, err error)
 	searches := o.find == record.FindRate
 	switch {
 	case len(o.vary) == 0:
-		return nil, usagef("--vary is missing: want what to vary, like --vary tcp_tw_reuse=0,1 (see lastack sweep --help)")
+		return nil, usagef("--vary is missing: want what to vary, like --vary tcp_tw_reuse=0,1, or a --preset (see lastack sweep --help)")
 	case given("blocks") && o.blocks == 0:
 		return nil, usagef("--blocks 0: want at least 1")
 	case searches && given("rate"):
@@ -219,15 +236,22 @@ func readBase(base string) (b grid.Base, err error) {
 // run runs the sweep, and shows its progress.
 func (o *sweepOptions) run(ctx context.Context, shown *display, _ []string) (*record.Run, error) {
 	o.say(shown, func(w io.Writer) {
+		if o.asked != nil {
+			fmt.Fprintf(w, "lastack: %s\n", o.asked.Question)
+		}
 		report.SweepBegins(w, o.setup.Describe(), o.setup.Expected(), o.setup.SideBySide())
 	})
-	return o.setup.Run(ctx, func(p grid.Progress) {
+	run := o.setup.Run(ctx, func(p grid.Progress) {
 		if p.Run == nil && p.Tried == nil {
 			return
 		}
 		step := report.SweepStep{Done: p.Done, All: p.All, Left: p.Left, Cell: o.setup.CellName(p.Slot), Block: p.Slot.Block, Run: p.Run, Tried: p.Tried}
 		o.say(shown, func(w io.Writer) { report.SweepProgress(w, step) })
-	}, o.metrics...), nil
+	}, o.metrics...)
+	if o.asked != nil {
+		run.Sweep.Preset = o.asked.Judge(run)
+	}
+	return run, nil
 }
 
 // say writes progress, unless --quiet.

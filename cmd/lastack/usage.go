@@ -29,7 +29,7 @@ var flagGroups = map[string][]flagGroup{
 		{"Result", []string{"output", "format", "verbose", "quiet", "threshold"}},
 	},
 	"sweep": {
-		{"Grid", []string{"vary", "base", "blocks", "seed", "parallel", "metric", "yes", "resume"}},
+		{"Grid", []string{"vary", "preset", "base", "blocks", "seed", "parallel", "metric", "yes", "resume"}},
 		{"Search", []string{"find", "scale", "allow", "threshold"}},
 		{"Load", []string{"connections", "rate", "duration", "count", "warmup", "ramp", "plateau", "close-rate", "workers", "engine"}},
 		{"Connection", []string{

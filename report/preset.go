@@ -54,12 +54,19 @@ func (v *sweepView) prediction(p *record.SweepPrediction) document.Row {
 	for _, l := range v.sweep.Cells[p.Cell].Levels {
 		row.Cells = append(row.Cells, document.Text(l))
 	}
-	word := map[string]string{record.PresetAsPredicted: "as predicted", record.PresetOtherwise: "OTHERWISE", record.PresetUnanswered: "no result"}[p.Result]
+	word := map[string]string{record.PresetAsPredicted: "as predicted", record.PresetOtherwise: "OTHERWISE", record.PresetUnanswered: "no result", record.PresetBusy: "in doubt"}[p.Result]
 	if p.Result == record.PresetOtherwise {
 		row.Tone, row.Main = document.Bad, true
 	}
 	in := func(x float64) document.Value { return inUnit(metric.Unit(p.Unit), x) }
-	row.Cells = append(row.Cells, txt(p.Metric), txt(preset.Predicted(p)), txt(preset.Seen(p)), txt(word), count(p.N), in(p.Lo), nil, nil, nil)
+	predicted, observed := txt(preset.Predicted(p)), txt(preset.Seen(p))
+	if p.Hi != nil && *p.Hi == p.Lo {
+		predicted = in(p.Lo)
+	}
+	if p.N > 0 && p.Min == p.Max {
+		observed = in(p.Min)
+	}
+	row.Cells = append(row.Cells, txt(p.Metric), predicted, observed, txt(word), count(p.N), in(p.Lo), nil, nil, nil)
 	if p.Hi != nil {
 		row.Cells[len(row.Cells)-3] = in(*p.Hi)
 	}

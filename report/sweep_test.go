@@ -137,6 +137,8 @@ func TestLargeSweepPage(t *testing.T) {
 // A record of a sweep without an analysis, or with parts of one, has a page too.
 func TestSweepWithoutAnalysis(t *testing.T) {
 	r := sweepOf(2, nil)
+	r.Sweep.Analysis.Metrics[0].Spread = nil // of one run for each cell
+	checkFormats(t, r)
 	r.Sweep.Analysis = nil
 	checkFormats(t, r)
 	checkFormats(t, &record.Run{Schema: record.Schema, Kind: record.KindSweep, Sweep: &record.Sweep{Cells: []record.SweepCell{{}}}})

@@ -266,7 +266,7 @@ func (s *search) turnover() error {
 	c := s.cell
 	rate := c.overdrive()
 	t, run, err := s.load(&c.spec, rate, c.overdriven(), c.sampled())
-	if err == nil && run != nil && starved(run.Timeline) {
+	if err == nil && run != nil && starved(run.Timeline) && !s.setup.Unconfirmed {
 		t, run, err = s.load(&c.spec, rate, c.overdriven(), c.sampled())
 	}
 	if err != nil {

@@ -41,7 +41,8 @@ type Spec struct {
 	Find string
 	// Goal is what a rate must meet to count as sustained.
 	Goal Goal
-	// Unconfirmed leaves out the load just below the rate at which ports come back from TIME_WAIT, which takes another minute.
+	// Unconfirmed leaves out what takes a search further minutes: the load just below the rate at which ports come back from TIME_WAIT, and
+	// another try if the machine was busy.
 	Unconfirmed bool
 	// Scale narrows ports, buckets and rates, so that a search needs less time: 1/N, 0 for not at all, ScaleAuto.
 	Scale float64

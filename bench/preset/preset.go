@@ -123,10 +123,7 @@ func judge(s *record.Sweep, cell int, q prediction) record.SweepPrediction {
 	}
 	for i := range s.Runs {
 		r := &s.Runs[i]
-		got, known := r.Values[q.metric]
-		if q.metric == sweep.FoundRate && r.Found != nil {
-			got, known = r.Found.PerS, true
-		}
+		got, known := valueOf(r, q.metric)
 		if r.Cell != cell || r.Error != "" || !known {
 			continue
 		}
@@ -134,11 +131,33 @@ func judge(s *record.Sweep, cell int, q prediction) record.SweepPrediction {
 			v.Min, v.Max, v.Result = got, got, record.PresetAsPredicted
 		}
 		v.N, v.Min, v.Max = v.N+1, min(v.Min, got), max(v.Max, got)
-		if got < v.Lo || v.Hi != nil && got > *v.Hi {
+		switch {
+		case got >= v.Lo && (v.Hi == nil || got <= *v.Hi):
+		case r.Values[late] <= mostLateUs:
 			v.Result = record.PresetOtherwise
+		case v.Result == record.PresetAsPredicted:
+			v.Result = record.PresetBusy
 		}
 	}
 	return v
+}
+
+// A load whose connections began later than that is not the one that the prediction is of.
+const (
+	late       = "lag.max"
+	mostLateUs = 200_000
+)
+
+// valueOf reads a metric of a run. A search may find no rate.
+func valueOf(r *record.SweepRun, name string) (v float64, known bool) {
+	if name != sweep.FoundRate {
+		v, known = r.Values[name]
+		return v, known
+	}
+	if r.Found == nil || r.Found.PerS == 0 {
+		return 0, false
+	}
+	return r.Found.PerS, true
 }
 
 // observed is what a sweep saw.
@@ -168,10 +187,13 @@ func short(key string) string {
 // conclude answers the question.
 func (o *observed) conclude(p *Preset) (result, answer string) {
 	var wrong, missing []string
+	busy := false
 	for i := range o.predictions {
 		switch v := &o.predictions[i]; v.Result {
 		case record.PresetOtherwise:
 			wrong = append(wrong, fmt.Sprintf("%s of %s is %s, and was predicted to be %s", v.Metric, o.name(v.Cell), Seen(v), Predicted(v)))
+		case record.PresetBusy:
+			busy = true
 		case record.PresetUnanswered:
 			if name := o.name(v.Cell); !slices.Contains(missing, name) {
 				missing = append(missing, name)
@@ -183,10 +205,20 @@ func (o *observed) conclude(p *Preset) (result, answer string) {
 		return record.PresetOtherwise, fmt.Sprintf("not as predicted: %s; and %s more", wrong[0], quantity.Count(int64(len(wrong)-1)))
 	case len(wrong) == 1:
 		return record.PresetOtherwise, "not as predicted: " + wrong[0]
+	case busy:
+		return record.PresetBusy, fmt.Sprintf("cannot tell: other programs kept the CPUs busy, so that connections began up to %s late: run it again", quantity.Micros(o.latest()))
 	case len(missing) > 0:
 		return record.PresetUnanswered, "not answered: there is no result of " + strings.Join(missing, ", ")
 	}
 	return record.PresetAsPredicted, p.answer(o)
+}
+
+// latest is how late a connection began, in microseconds.
+func (o *observed) latest() (us float64) {
+	for i := range o.sweep.Runs {
+		us = max(us, o.sweep.Runs[i].Values[late])
+	}
+	return us
 }
 
 // name is a cell in words.

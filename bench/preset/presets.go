@@ -97,7 +97,7 @@ The load has 500 ports, offers 300 connections/s for 70 s, and sees each port co
 CONFIG_HZ=250. So N ports bear N/61.02 connections/s to one destination and from one address, and twice the range bears twice the rate: 28,232 ports 463/s. The load is
 faster than that, and measures how fast ports come back.`,
 			Vary:   []string{"ip_local_port_range=20000-20999,20000-21999,20000-23999"},
-			Flags:  []string{"find=rate", noReuse},
+			Flags:  []string{"find=rate", "scale=1", noReuse},
 			Blocks: 1,
 			predict: func(c cell) []prediction {
 				return []prediction{turnover(c, portsOf(c.levels["ip_local_port_range"]), "each port is back when its TIME_WAIT ends (TCP_TIMEWAIT_LEN, calc_index): the rate is ports / 61.02 s, in proportion to the ports")}
@@ -115,7 +115,7 @@ faster than that, and measures how fast ports come back.`,
 			About: `TIME_WAIT keeps a pair of address and port from being used again to the same destination, not a port as such (__inet_check_established). So each further
 source address brings its own ports. Every address has 500 here, and TIME_WAIT lasts for 61.02 s in the mean at CONFIG_HZ=250.`,
 			Vary:   []string{"sources=1,2,4"},
-			Flags:  []string{"find=rate", portsFlag, noReuse},
+			Flags:  []string{"find=rate", "scale=1", portsFlag, noReuse},
 			Blocks: 1,
 			predict: func(c cell) []prediction {
 				n, _ := strconv.Atoi(c.levels["sources"]) // a level of the preset's
@@ -231,7 +231,7 @@ drops the SYN (tcp_conn_request), and the client sends it again after a second. 
 			answer: func(o *observed) string {
 				_, slow := o.of(connect, "backlog=16", "somaxconn=16")
 				_, capped := o.of(connect, "backlog=4096", "somaxconn=16")
-				return fmt.Sprintf("yes, if somaxconn is as long: with a queue of 16 the slowest connect took %s, and as good as that (%s) with a backlog of 4,096 that somaxconn caps at 16; none overflowed with 4,096 of both",
+				return fmt.Sprintf("yes, as far as somaxconn allows: with a queue of 16 the slowest connect took %s or more; a backlog of 4,096 changed nothing with somaxconn at 16 (%s); with both at 4,096 no SYN was dropped",
 					slow, capped)
 			},
 		},

@@ -35,6 +35,8 @@ const (
 	PresetAsPredicted = "as_predicted"
 	// PresetOtherwise: some run disagrees.
 	PresetOtherwise = "otherwise"
+	// PresetBusy: some run disagrees, but other programs had the CPUs: its connections began late.
+	PresetBusy = "busy"
 	// PresetUnanswered: there is no run that has the metric.
 	PresetUnanswered = "unanswered"
 )

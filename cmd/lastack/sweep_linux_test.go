@@ -73,35 +73,45 @@ func readSweep(t *testing.T, path string) *record.Run {
 // A sweep that is killed leaves no process and no namespace, and has written no sysctl of the host.
 func TestSweepKilled(t *testing.T) {
 	before := hostSysctls(t)
-	users(t, func(t *testing.T, dir string, as []string) {
-		r := begin(t, dir, as, append(slices.Clone(sweepArgs), "-d", "60s", "-o", "sweep.json")...)
-		r.await(t, "^lastack: 8 runs of 3 cells in 2 blocks")
-		var cells []string
-		until(t, "four cells", func() bool {
-			cells = r.children(t)
-			return len(cells) == 4
-		})
-		var spaces []string
-		for _, pid := range cells {
-			until(t, "a namespace of "+pid, func() bool {
-				ns, err := os.Readlink("/proc/" + pid + "/ns/net")
-				spaces = append(spaces, ns)
-				return err == nil
+	for name, tt := range map[string]struct {
+		args  []string
+		begun string
+	}{
+		"grid":   {append(slices.Clone(sweepArgs), "-d", "60s"), "(?m)^lastack: 8 runs of 3 cells in 2 blocks"},
+		"preset": {[]string{"sweep", "--preset", "tw-reuse", "--parallel", "4", "-w", "1"}, "(?m)^lastack: 7 runs of 6 cells in 1 block"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			users(t, func(t *testing.T, dir string, as []string) {
+				r := begin(t, dir, as, append(tt.args, "-o", "sweep.json")...)
+				r.await(t, tt.begun)
+				var cells []string
+				until(t, "four cells", func() bool {
+					cells = r.children(t)
+					return len(cells) == 4
+				})
+				var spaces []string
+				for _, pid := range cells {
+					until(t, "a namespace of "+pid, func() bool {
+						ns, err := os.Readlink("/proc/" + pid + "/ns/net")
+						spaces = append(spaces, ns)
+						return err == nil
+					})
+				}
+				r.send(t, syscall.SIGKILL)
+				_ = r.cmd.Wait() // by a signal
+				until(t, "the end of the cells", func() bool {
+					return !slices.ContainsFunc(cells, func(pid string) bool { return alive(pid) })
+				})
+				until(t, "the end of the namespaces", func() bool {
+					used := namespacesInUse()
+					return !slices.ContainsFunc(spaces, func(ns string) bool { return used[ns] })
+				})
+				if files, err := filepath.Glob(filepath.Join(dir, "*sweep*")); err != nil || len(files) > 0 {
+					t.Errorf("left behind: %v (%v)", files, err)
+				}
 			})
-		}
-		r.send(t, syscall.SIGKILL)
-		_ = r.cmd.Wait() // by a signal
-		until(t, "the end of the cells", func() bool {
-			return !slices.ContainsFunc(cells, func(pid string) bool { return alive(pid) })
 		})
-		until(t, "the end of the namespaces", func() bool {
-			used := namespacesInUse()
-			return !slices.ContainsFunc(spaces, func(ns string) bool { return used[ns] })
-		})
-		if files, err := filepath.Glob(filepath.Join(dir, "*sweep*")); err != nil || len(files) > 0 {
-			t.Errorf("left behind: %v (%v)", files, err)
-		}
-	})
+	}
 	if d := cmp.Diff(before, hostSysctls(t)); d != "" {
 		t.Errorf("the host's sysctls changed:\n%s", d)
 	}

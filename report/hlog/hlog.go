@@ -5,6 +5,7 @@ package hlog
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -46,15 +47,7 @@ func Write(w io.Writer, docs []*document.Document) error {
 			}
 		}
 	}
-	slices.SortStableFunc(lines, func(a, b line) int {
-		switch {
-		case a.start < b.start:
-			return -1
-		case a.start > b.start:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(lines, func(a, b line) int { return cmp.Compare(a.start, b.start) })
 
 	var b bytes.Buffer
 	b.WriteString("#[Histogram log format version 1.3]\n")

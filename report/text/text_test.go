@@ -341,9 +341,18 @@ func TestChangesAndChances(t *testing.T) {
 		value document.Value
 		want  string
 	}{
-		{document.Change(0), "0%"}, {document.Change(0.00004), "0%"}, {document.Change(-0.0005), "-0.05%"}, {document.Change(0.05), "+5.00%"}, {document.Change(-0.123), "-12.3%"},
-		{document.Change(-1), "-100%"}, {document.Change(1.5), "+150%"}, {document.Change(49.57), "+4,960%"}, {document.Change(math.Inf(1)), "+1,000,000,000,000,000,000%"},
-		{document.Chance(1), "1.000"}, {document.Chance(0.0079), "0.008"}, {document.Chance(0.0004), "<0.001"},
+		{document.Change(0), "0%"},
+		{document.Change(0.00004), "0%"},
+		{document.Change(-0.0005), "-0.05%"},
+		{document.Change(0.05), "+5.00%"},
+		{document.Change(-0.123), "-12.3%"},
+		{document.Change(-1), "-100%"},
+		{document.Change(1.5), "+150%"},
+		{document.Change(49.57), "+4,960%"},
+		{document.Change(math.Inf(1)), "+1,000,000,000,000,000,000%"},
+		{document.Chance(1), "1.000"},
+		{document.Chance(0.0079), "0.008"},
+		{document.Chance(0.0004), "<0.001"},
 	} {
 		if got := Value(tt.value); got != tt.want {
 			t.Errorf("%v: got %s, want %s", tt.value, got, tt.want)

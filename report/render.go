@@ -45,14 +45,17 @@ type format struct {
 	suffixes []string
 	print    func(*bytes.Buffer, []*document.Document, View) error
 	write    func(*bytes.Buffer, *record.Run) error
+	// settings is set if only a tune has it: what to change.
+	settings bool
 	// histograms is set if those of intervals and groups are printed, which must be sound then.
 	histograms bool
 }
 
-// The formats that commands know: JSON is the record itself, CSV one table.
+// The formats that commands know: JSON is the record itself, CSV one table, Conf what to change, as a file of sysctl.d, which only a tune has.
 const (
 	JSON = "json"
 	CSV  = "csv"
+	Conf = "conf"
 )
 
 // formats lists the formats, the default one first.
@@ -65,6 +68,7 @@ func formats() []format {
 		{name: "html", suffixes: []string{".html", ".htm"}, print: printHTML},
 		{name: "md", suffixes: []string{".md", ".markdown"}, print: printMarkdown},
 		{name: "hlog", suffixes: []string{".hlog"}, print: printHlog, histograms: true},
+		{name: Conf, suffixes: []string{".conf"}, write: writeConf, settings: true},
 	}
 }
 
@@ -74,7 +78,9 @@ func formats() []format {
 func FormatNames() []string {
 	var names []string
 	for _, f := range formats() {
-		names = append(names, f.name)
+		if !f.settings {
+			names = append(names, f.name)
+		}
 	}
 	return names
 }
@@ -89,7 +95,9 @@ func FormatOf(path string) (string, error) {
 			if strings.EqualFold(s, suffix) {
 				return f.name, nil
 			}
-			known = append(known, s)
+			if !f.settings {
+				known = append(known, s)
+			}
 		}
 	}
 	if !regexp.MustCompile(`^\.[A-Za-z][A-Za-z0-9]{0,4}$`).MatchString(suffix) || suffix == filepath.Base(path) {
@@ -100,7 +108,7 @@ func FormatOf(path string) (string, error) {
 
 // HasRecord reports whether a format has the whole record, so that nothing is lost with it.
 func HasRecord(name string) bool {
-	return slices.ContainsFunc(formats(), func(f format) bool { return f.name == name && f.write != nil })
+	return slices.ContainsFunc(formats(), func(f format) bool { return f.name == name && f.write != nil && !f.settings })
 }
 
 // TableError says that no run has the View's Table.
@@ -203,8 +211,18 @@ func newDocument(run *record.Run) *document.Document {
 		return drainDocument(run)
 	case run.Kind == record.KindSweep && run.Sweep != nil:
 		return sweepDocument(run)
+	case run.Kind == record.KindTune && run.Tune != nil:
+		return tuneDocument(run)
 	}
 	return runDocument(run)
+}
+
+func writeConf(b *bytes.Buffer, run *record.Run) error {
+	if run.Tune == nil {
+		return fmt.Errorf("only a record of lastack tune has settings to change: this one is of a %s", run.Kind)
+	}
+	b.WriteString(writeSettings(&tuneView{run, run.Tune}))
+	return nil
 }
 
 func writeJSON(b *bytes.Buffer, run *record.Run) error { return record.Write(b, run) }

@@ -39,6 +39,9 @@ func sample(t testing.TB, name string) *record.Run {
 		r.Sweep.Analysis = sweep.Analyse(r.Sweep)
 		return r
 	}
+	if r.Tune != nil {
+		return r // the search has judged each trial
+	}
 	r.Verdict = verdict.Judge(r)
 	return r
 }

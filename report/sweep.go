@@ -82,15 +82,7 @@ func (v *sweepView) asked() *section {
 	for _, f := range s.Factors {
 		out.fact(document.First, "vary", shortName(f.Key)+" = "+strings.Join(f.Levels, ", "))
 	}
-	base := map[string]string{"host": "this host's sysctls", "default": "the kernel's defaults", "file": s.Base.File}[s.Base.From]
-	base = cmp.Or(base, s.Base.From)
-	if n := len(s.Base.Sysctls); n > 0 {
-		base += ", of which " + number(n, "differs", "differ") + " from a fresh namespace's"
-	}
-	if n := len(s.Base.Refused); n > 0 {
-		base += "; " + number(n, "was refused", "were refused") + " here"
-	}
-	out.fact(document.First, "base", base)
+	out.fact(document.First, "base", base(&s.Base))
 	for _, key := range keys(s.Base.Refused) {
 		out.fact(document.Detail, "refused", key+": "+s.Base.Refused[key])
 	}
@@ -106,6 +98,19 @@ func (v *sweepView) asked() *section {
 		out.add(document.Fact{Name: "command", Text: shell(c), Command: true})
 	}
 	return out
+}
+
+// base says what the sandboxes' sysctls start from.
+func base(b *record.SweepBase) string {
+	from := map[string]string{"host": "this host's sysctls", "default": "the kernel's defaults", "file": b.File}[b.From]
+	from = cmp.Or(from, b.From)
+	if n := len(b.Sysctls); n > 0 {
+		from += ", of which " + number(n, "differs", "differ") + " from a fresh namespace's"
+	}
+	if n := len(b.Refused); n > 0 {
+		from += "; " + number(n, "was refused", "were refused") + " here"
+	}
+	return from
 }
 
 // answer says in a sentence or two what came of it.

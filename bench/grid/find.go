@@ -89,9 +89,8 @@ func (s *search) load(spec *setup.Spec, rate float64, lasts, interval time.Durat
 			return t, nil, lostOr(m.err)
 		}
 		run = m.run
-		t.CompletedPerS, t.ElapsedS, t.Failed, t.LimitedBy = run.Rate.CompletedPerS, run.ElapsedS, run.Connections.Failed, run.Verdict.LimitedBy
-		t.Reason = s.setup.Goal.misses(run)
-		t.Sustained = t.Reason == ""
+		t = s.setup.Goal.Try(run)
+		t.OfferedPerS = rate
 	}
 	s.found.Tries = append(s.found.Tries, t)
 	s.tried(t)
@@ -120,8 +119,25 @@ func atRate(spec setup.Spec, rate float64, lasts, interval time.Duration) setup.
 	return spec
 }
 
+// Try is what a load at a rate says of that rate.
+func (g *Goal) Try(r *record.Run) record.FindTry {
+	why := g.misses(r)
+	return record.FindTry{
+		OfferedPerS: r.Rate.TargetPerS, CompletedPerS: r.Rate.CompletedPerS, ElapsedS: r.ElapsedS, Failed: r.Connections.Failed,
+		Sustained: why == "", LimitedBy: r.Verdict.LimitedBy, Reason: why,
+	}
+}
+
+// Late reports whether a load meets the goal but for its arrivals, which were late: for that this machine may have been too busy with others.
+func (g *Goal) Late(r *record.Run) bool {
+	return g.misses(r) != "" && g.but(r, false) == ""
+}
+
 // misses says why a rate is not sustained; empty if it is.
-func (g *Goal) misses(r *record.Run) string {
+func (g *Goal) misses(r *record.Run) string { return g.but(r, true) }
+
+// but says why a rate is not sustained, with or without regard to late arrivals.
+func (g *Goal) but(r *record.Run, onTime bool) string {
 	c := &r.Connections
 	lag := r.Latency["lag"].P99Us
 	offered := r.Rate.TargetPerS
@@ -133,7 +149,7 @@ func (g *Goal) misses(r *record.Run) string {
 		return fmt.Sprintf("%s arrivals had to wait for one of --connections", quantity.Count(c.Capped))
 	case float64(c.Attempted) < 0.99*float64(c.Scheduled):
 		return fmt.Sprintf("only %s of %s arrivals were started", quantity.Count(c.Attempted), quantity.Count(c.Scheduled))
-	case lag > lateUs:
+	case onTime && lag > lateUs:
 		return fmt.Sprintf("arrivals were late: lag p99 %s", quantity.Micros(lag))
 	case r.Rate.CompletedPerS < stable*offered*max(1-(held+startup)/r.LoadS, 0):
 		return fmt.Sprintf("connections piled up: only %s/s were completed", quantity.PerSecond(r.Rate.CompletedPerS))

@@ -39,6 +39,8 @@ type runner struct {
 	load func(context.Context, setup.Setup) measured
 	// boxes has a sandbox of each cell that ran.
 	boxes []*record.Sandbox
+	// records has the last record of each cell, if it is not nil.
+	records []*record.Run
 }
 
 // Run runs the sweep, and analyses it by the metrics named. When ctx is over, it stops the runs that go on, and returns a record of those that
@@ -154,6 +156,9 @@ func (x *runner) one(ctx context.Context, slot sweep.Slot, tried func(record.Fin
 		run.Error = m.err.Error() // beside what was measured until then
 	}
 	fill(run, m.run)
+	if x.records != nil {
+		x.records[slot.Cell] = m.run
+	}
 	return run, &m.run.Sandbox
 }
 

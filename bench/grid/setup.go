@@ -123,11 +123,14 @@ func (s *Spec) check(sysctls []string) error {
 // Read reads the facts for a sweep. It tries the sysctls in a sandbox, in which no load runs, and refuses those that are impossible. Without
 // sandboxes the error is a *sandbox.Error.
 func Read(ctx context.Context, s *Spec) (Facts, error) {
-	f := Facts{Sysctls: host.NetSysctls()}
-	if err := s.check(f.Sysctls); err != nil {
-		return f, err
+	if err := s.check(host.NetSysctls()); err != nil {
+		return Facts{}, err
 	}
-	var err error
+	return read(ctx, s)
+}
+
+func read(ctx context.Context, s *Spec) (f Facts, err error) {
+	f.Sysctls = host.NetSysctls()
 	if f.Run, err = setup.Read(&s.Run); err != nil {
 		return f, err
 	}
@@ -255,6 +258,16 @@ func baseSpec(s *Spec, f *Facts) setup.Spec {
 
 // schedule sets the costs, the limits and the order.
 func (r *Setup) schedule() {
+	r.budget()
+	for _, s := range sweep.Order(r.Costs, r.Blocks, r.Seed) {
+		if r.Cells[s.Cell].Refused == "" {
+			r.Order = append(r.Order, s)
+		}
+	}
+}
+
+// budget sets the costs and the limits.
+func (r *Setup) budget() {
 	cpus := r.Facts.Run.Host.UsableCPUs()
 	r.Limits = sweep.Budget{CPUs: cpus * shareOfCPUs, Runs: maxSideBySide}
 	if r.Parallel > 0 {
@@ -268,11 +281,6 @@ func (r *Setup) schedule() {
 	}
 	if have, _ := r.Facts.Run.Host.UsableMemory(); have > 0 {
 		r.Limits.Runs = int(max(min(int64(r.Limits.Runs), have/2/most), 1))
-	}
-	for _, s := range sweep.Order(r.Costs, r.Blocks, r.Seed) {
-		if r.Cells[s.Cell].Refused == "" {
-			r.Order = append(r.Order, s)
-		}
 	}
 }
 

@@ -183,7 +183,7 @@ func (h heading) check() error {
 	return nil
 }
 
-// undamaged checks that the ledger adds up, that a sweep is of one piece, and that the histograms can be decoded.
+// undamaged checks that the ledger adds up, that a sweep or a tune is of one piece, and that the histograms can be decoded.
 func (r *Run) undamaged() error {
 	damaged := func(key string, err error, format string, args ...any) error {
 		return newFault(faultDamaged, err, "this run record is damaged at %q ("+format+"): %s", append(append([]any{key}, args...), wantFile)...).at(key)
@@ -197,6 +197,14 @@ func (r *Run) undamaged() error {
 		return damaged("sweep", nil, "a sweep has this key")
 	case r.Sweep != nil:
 		if key, err := r.Sweep.check(); err != nil {
+			return damaged(key, err, "%v", err)
+		}
+	}
+	switch {
+	case r.Kind == KindTune && r.Tune == nil:
+		return damaged("tune", nil, "a tune has this key")
+	case r.Tune != nil:
+		if key, err := r.Tune.check(); err != nil {
 			return damaged(key, err, "%v", err)
 		}
 	}

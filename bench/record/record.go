@@ -76,6 +76,8 @@ type Run struct {
 	// Warnings lists doubts about the result. A warning about a part of the record starts with the part's
 	// path and a colon, so that it can be shown next to the number: "latency.lag: p99 is 40 ms: ...".
 	Warnings []string `json:"warnings"`
+	// Tune is set for the kind tune. Plan and Sandbox are then those without any change, and Result is empty.
+	Tune *Tune `json:"tune,omitempty"`
 }
 
 // Unread says why a counter of the kernel was not read. It returns "" if it was read, or if the reason is not known.

@@ -111,7 +111,7 @@ func TestSweepDamaged(t *testing.T) {
 		`{"schema":"lastack.run/v1","kind":"sweep","sweep":{"seed":-1}}`:                   "sweep.seed",
 		`{"schema":"lastack.run/v1","kind":"sweep","sweep":{"runs":[{"values":[]}]}}`:      "sweep.runs.values",
 		`{"schema":"lastack.run/v1","kind":"sweep","sweep":{"cells":[{"levels":[]}]}}`:     "",
-		`{"schema":"lastack.run/v1","kind":"tune"}`:                                        "",
+		`{"schema":"lastack.run/v1","kind":"tune"}`:                                        "tune",
 		`{"schema":"lastack.run/v1","sweep":{"cells":[{}],"runs":[{"block":0,"cell":0}]}}`: "sweep.runs[0].block",
 	} {
 		_, err := Read(strings.NewReader(in))

@@ -32,6 +32,7 @@ func completeFlags(cmd *cobra.Command) {
 		"vary":               varyKeys,
 		"metric":             func() []string { return metric.Names(kind) },
 		"preset":             preset.Names,
+		"keep":               shortKeys,
 		"scale":              func() []string { return []string{"auto", "1", "1/"} },
 		"parallel":           func() []string { return []string{"auto"} },
 		"signal":             process.SignalNames,

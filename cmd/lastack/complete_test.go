@@ -49,6 +49,8 @@ func TestCompletion(t *testing.T) {
 		{[]string{"sweep", "--find", "r"}, []string{"rate"}},
 		{[]string{"sweep", "--preset", "t"}, []string{"timestamps", "tw-buckets", "tw-reuse"}},
 		{[]string{"sweep", "--parallel", ""}, []string{"auto"}},
+		{[]string{"tune", "--keep", "tcp_tw"}, []string{"tcp_tw_reuse", "tcp_tw_reuse_delay"}},
+		{[]string{"tune", "--format", "co"}, []string{"conf"}},
 		{[]string{"sweep", "--metric", "connect.p99"}, []string{"connect.p99", "connect.p999"}},
 		{[]string{"completion", "z"}, []string{"zsh"}},
 	} {

@@ -117,7 +117,7 @@ func (o *drainOptions) complete(cmd *cobra.Command, args []string) error {
 	if err := o.parseThresholds(record.KindDrain); err != nil {
 		return err
 	}
-	if err := checkOutputs(o.outputs); err != nil {
+	if err := checkOutputs(o.outputs, o.formats); err != nil {
 		return err
 	}
 	return o.resolve(cmd)

@@ -53,7 +53,7 @@ func main() {
 
 // loads reports whether a command starts worker threads.
 func loads(command string) bool {
-	return command == "run" || command == "drain" || command == "serve" || command == "sweep"
+	return command == "run" || command == "drain" || command == "serve" || command == "sweep" || command == "tune"
 }
 
 // Main runs the command line args, without the program's name, and returns the

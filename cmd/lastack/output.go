@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"lastack/bench/quantity"
 	"lastack/bench/record"
@@ -21,8 +23,8 @@ type outputFiles struct {
 	kept string
 }
 
-// checkOutputs checks before the load that a record can be saved to the paths of --output.
-func checkOutputs(paths []string) error {
+// checkOutputs checks before the load that a record can be saved to the paths of --output, in one of these formats.
+func checkOutputs(paths, formats []string) error {
 	for _, path := range paths {
 		switch path {
 		case "":
@@ -30,8 +32,11 @@ func checkOutputs(paths []string) error {
 		case "-":
 			return usagef("--output -: want a file; --format json prints the record to stdout")
 		}
-		if _, err := outputFormat(path); err != nil {
+		switch format, err := outputFormat(path); {
+		case err != nil:
 			return err
+		case format != "" && !slices.Contains(formats, format):
+			return usagef("--output %s: only lastack tune has settings to change: want a suffix of %s", path, strings.Join(formats, ", "))
 		}
 	}
 	if err := onceOnly(paths); err != nil {

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lastack/bench/record"
+	"lastack/report"
 )
 
 func sampleRun() *record.Run {
@@ -302,7 +303,7 @@ func TestOutputRefused(t *testing.T) {
 		{"/dev/fd/999", nil, "cannot be written (bad file descriptor)"},
 		{fmt.Sprintf("/dev/fd/%d", readOnly.Fd()), syscall.EBADF, "cannot be written (bad file descriptor)"},
 	} {
-		err := checkOutputs([]string{tt.path})
+		err := checkOutputs([]string{tt.path}, report.FormatNames())
 		if err == nil || !strings.Contains(err.Error(), tt.text) || codeOf(err, true) != exitUsage {
 			t.Errorf("checkOutputs(%q) = %v, want a usage error with %q", tt.path, err, tt.text)
 		}
@@ -310,7 +311,7 @@ func TestOutputRefused(t *testing.T) {
 			t.Errorf("checkOutputs(%q) = %v, want %v", tt.path, err, tt.want)
 		}
 	}
-	if err := checkOutputs([]string{filepath.Join(dir, "new")}); err != nil {
+	if err := checkOutputs([]string{filepath.Join(dir, "new")}, report.FormatNames()); err != nil {
 		t.Error(err)
 	}
 	if got := files(t, dir); got != "file loop socket" {
@@ -325,7 +326,7 @@ func TestOutputPipe(t *testing.T) {
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := checkOutputs([]string{path}); err != nil { // opening would wait for a reader
+	if err := checkOutputs([]string{path}, report.FormatNames()); err != nil { // opening would wait for a reader
 		t.Fatal(err)
 	}
 	var said bytes.Buffer

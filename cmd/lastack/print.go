@@ -20,10 +20,13 @@ import (
 type viewFlags struct {
 	format  string
 	verbose bool
+
+	formats []string
 }
 
 // register adds the flags. The first of the formats is the default.
 func (f *viewFlags) register(fs *pflag.FlagSet, formats []string) {
+	f.formats = formats
 	fs.Var(newChoice(&f.format, formats...), "format", "output format")
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "print the whole report, not only its first page")
 }
@@ -42,13 +45,10 @@ type printFlags struct {
 	viewFlags
 	outputs []string
 	table   string
-
-	formats []string
 }
 
 // register adds the flags for a document that can be printed in these formats.
 func (f *printFlags) register(fs *pflag.FlagSet, formats []string) {
-	f.formats = formats
 	f.viewFlags.register(fs, formats)
 	fs.StringArrayVarP(&f.outputs, "output", "o", nil, "write to this `FILE`, in the format of its suffix, and not to stdout (repeatable)")
 	fs.StringVar(&f.table, "table", "", "print the table of this `NAME`, with --format csv")

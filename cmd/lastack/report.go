@@ -49,7 +49,7 @@ With -o the suffix of the file's name chooses the format: .txt (with -v),
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return printReport(cmd, &flags, args) },
 	}
-	flags.register(cmd.Flags(), report.FormatNames())
+	flags.register(cmd.Flags(), tuneFormats())
 	return cmd
 }
 

@@ -33,14 +33,14 @@ type resultFlags struct {
 
 // register adds the flags. example is a threshold for the help text.
 func (f *resultFlags) register(fs *pflag.FlagSet, example string) {
-	f.registerOutput(fs)
+	f.registerOutput(fs, report.FormatNames())
 	fs.StringArrayVar(&f.thresholds, "threshold", nil, "a `BOUND` like '"+example+"': exit 99 if missed (repeatable)")
 }
 
-// registerOutput adds the flags without those that judge.
-func (f *resultFlags) registerOutput(fs *pflag.FlagSet) {
+// registerOutput adds the flags without those that judge, for a record that can be shown in these formats.
+func (f *resultFlags) registerOutput(fs *pflag.FlagSet, formats []string) {
 	fs.StringArrayVarP(&f.outputs, "output", "o", nil, "save the run record to this `FILE`, or what its suffix names (repeatable)")
-	f.viewFlags.register(fs, report.FormatNames())
+	f.viewFlags.register(fs, formats)
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "no progress rows on stderr")
 }
 

@@ -105,6 +105,7 @@ func commands() []*cobra.Command {
 		newRun(),
 		newDrain(),
 		newSweep(),
+		newTune(),
 		newServe(),
 		newReport(),
 		newCompare(),

@@ -52,7 +52,7 @@ func (o *runOptions) completeSpec(cmd *cobra.Command) error {
 	if err := o.completeExchange(given("exchange")); err != nil {
 		return err
 	}
-	if err := checkOutputs(o.outputs); err != nil {
+	if err := checkOutputs(o.outputs, o.formats); err != nil {
 		return err
 	}
 	return o.join(cmd.Flags())

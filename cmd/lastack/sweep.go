@@ -119,7 +119,7 @@ func (o *sweepOptions) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.yes, "yes", false, "run a grid of more than 500 cells")
 	f.StringVar(&o.resume, "resume", "", "go on with the sweep of this record `FILE`")
 	o.registerLoad(f, sandbox.Veth, sandbox.Lo)
-	o.registerOutput(f)
+	o.registerOutput(f, report.FormatNames())
 	f.StringArrayVar(&o.thresholds, "threshold", nil, "with --find: a `BOUND` that a sustained rate must meet, like 'connect.p99<5ms' (repeatable)")
 }
 

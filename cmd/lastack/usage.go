@@ -41,6 +41,18 @@ var flagGroups = map[string][]flagGroup{
 		{"Observing", []string{"census", "interval", "settle"}},
 		{"Result", []string{"output", "format", "verbose", "quiet"}},
 	},
+	"tune": {
+		{"Search", []string{"base", "keep", "allow", "threshold"}},
+		{"Load", []string{"rate", "connections", "workers", "engine"}},
+		{"Connection", []string{
+			"close", "on-eof", "exchange", "requests", "think", "hold", "header", "connect-timeout", "request-timeout", "close-timeout",
+		}},
+		{"Sources", []string{"source", "source-ports"}},
+		{"Server", []string{"backlog", "listeners", "delay", "ipv6"}},
+		{"Sandbox", []string{"topology", "sysctl", "loss"}},
+		{"Observing", []string{"census", "interval", "settle"}},
+		{"Result", []string{"output", "format", "verbose", "quiet"}},
+	},
 	"drain": {
 		{"Server", []string{"pid", "exec", "also", "contain", "ledger"}},
 		{"Stop", []string{"after", "signal", "stop", "grace", "then", "restart", "handover", "watch", "repeat"}},

@@ -204,7 +204,7 @@ const (
 	Duration
 )
 
-// Quote is another program's output.
+// Quote is another program's output, or, if Who is empty, a text to copy.
 type Quote struct {
 	Level Level
 	Who   string

@@ -312,6 +312,12 @@ func (p *page) block(b document.Block) {
 				p.sub(paragraph(b.Text))
 			}
 		}
+	case document.Quote:
+		if p.shows(b.Level) && b.Who == "" {
+			for _, l := range b.Lines {
+				p.sub(code(l))
+			}
+		}
 	case *document.Table:
 		if p.shows(b.Level) {
 			p.table(b)

@@ -307,6 +307,13 @@ func (w *writer) block(b document.Block) {
 	case document.Quote:
 		if w.shows(b.Level) {
 			who := b.Who
+			if who == "" { // to copy
+				n := fits(len(b.Lines), w.limits.rows)
+				for _, l := range b.Lines[len(b.Lines)-n:] {
+					w.raw("  " + Line(l, w.width-2))
+				}
+				return
+			}
 			for _, l := range b.Lines {
 				w.raw("  " + pad(cut(Clean(who), 10), 10) + " | " + Line(l, w.width-15))
 				who = ""

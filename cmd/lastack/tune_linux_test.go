@@ -1,0 +1,93 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lastack/bench/record"
+)
+
+// tuneArgs is a load whose open connections take twice the local ports that there are. No TIME_WAIT is in it, so that it takes seconds.
+var tuneArgs = []string{"tune", "-R", "40", "--hold", "2s", "--close", "client:rst", "-w", "1"}
+
+// The smallest remedy is found and confirmed, its file makes a fresh load pass, and the host's sysctls stay.
+func TestTune(t *testing.T) {
+	before := hostSysctls(t)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "few.conf"), []byte("net.ipv4.ip_local_port_range = 40000 40039\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := runIn(t, dir, "lastack", append(slices.Clone(tuneArgs), "--base", "few.conf", "-o", "t.json", "-o", "t.conf")...)
+	if r.code != exitOK {
+		t.Fatalf("exit code %d: %s\n%s", r.code, r.stderr, r.stdout)
+	}
+	run := readSweep(t, filepath.Join(dir, "t.json"))
+	tune := run.Tune
+	if tune.Result != record.TuneChange || tune.LimitedBy != record.LimitPorts || len(tune.Answer) != 1 || tune.Remedies[tune.Answer[0]].Code != "range" {
+		t.Errorf("%+v", tune)
+	}
+	failed := map[string]bool{}
+	confirmed := 0
+	for _, trial := range tune.Trials {
+		for _, i := range trial.Remedies {
+			failed[tune.Remedies[i].Code] = !trial.Sustained
+		}
+		if trial.Confirms {
+			confirmed++
+		}
+		if p := trial.Predicted; len(trial.Remedies) == 0 && (trial.Sustained || trial.FailedAfterS < 0.9 || trial.FailedAfterS > 2 || p == nil || p.Ports != 40 || p.ExhaustedS != 1) {
+			t.Errorf("as it is: %+v, predicted %+v", trial, p)
+		}
+	}
+	if d := cmp.Diff(map[string]bool{"range": false, "addresses": false, "addresses_of_first_pass": false, "server_closes": true, "fin_timeout": true, "somaxconn": true}, failed); d != "" || confirmed == 0 {
+		t.Errorf("%d confirm; failed: %s", confirmed, d)
+	}
+	conf, err := os.ReadFile(filepath.Join(dir, "t.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\nnet.ipv4.ip_local_port_range = 32768 65535\n", "\n# evidence: 0 of ", "\n# risk: ", "\n# does not help: tcp_fin_timeout=15: "} {
+		if !strings.Contains(string(conf), want) {
+			t.Errorf("%q is not in\n%s", want, conf)
+		}
+	}
+	if !strings.Contains(r.stdout, "  net.ipv4.ip_local_port_range = 32768 65535\n") {
+		t.Errorf("not to copy:\n%s", r.stdout)
+	}
+
+	again := runIn(t, dir, "lastack", append(slices.Clone(tuneArgs), "--base", "t.conf", "--format", "json", "-q")...)
+	if again.code != exitOK || !strings.Contains(again.stdout, `"result": "sustained"`) || again.stderr != "" {
+		t.Errorf("exit code %d: %s%s", again.code, again.stdout, again.stderr)
+	}
+
+	// Nothing that may change suffices.
+	none := runIn(t, dir, "lastack", append(slices.Clone(tuneArgs), "--base", "few.conf", "--keep", "ip_local_port_range", "--keep", "sources")...)
+	if none.code != exitInvalid || !strings.Contains(none.stdout, "nothing on this list sustains 40.0/s: it takes 3 addresses, each with 40 local ports") {
+		t.Errorf("exit code %d: %s%s", none.code, none.stdout, none.stderr)
+	}
+	if d := cmp.Diff(before, hostSysctls(t)); d != "" {
+		t.Errorf("the host's sysctls changed:\n%s", d)
+	}
+}
+
+// Ctrl-C keeps what was tried, and leaves no cell.
+func TestTuneInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	r := begin(t, dir, nil, "tune", "-R", "20", "--sysctl", "net.ipv4.ip_local_port_range=40000 40039", "-w", "1", "-o", "t.json")
+	r.await(t, `(?m)^1/1 .* as it is`) // as it is, it fails after two seconds; the remedies take a minute
+	until(t, "a trial of a remedy", func() bool { return len(r.children(t)) > 1 })
+	r.send(t, syscall.SIGINT)
+	if code := r.end(t); code != exitInterrupted {
+		t.Fatalf("exit code %d: %s", code, r.stderr.String())
+	}
+	run := readSweep(t, filepath.Join(dir, "t.json"))
+	if !run.Interrupted || run.Tune.Result != "" || len(run.Tune.Trials) == 0 || run.Tune.LimitedBy != record.LimitPorts || len(run.Tune.Remedies) < 4 {
+		t.Errorf("%+v", run.Tune)
+	}
+}

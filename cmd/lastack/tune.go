@@ -22,10 +22,10 @@ func newTune() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tune -R RATE [flags]",
 		Short: "Find the fewest changes by which a load is sustained",
-		Long: `tune runs your load in a sandbox. If it is not sustained, tune says what bound it,
-tries each remedy for that alone, in sandboxes side by side, and confirms the
-smallest set of changes that sustains the load on fresh ones. The answer is a
-file of sysctl.d, the flag, or the change of the program, with the evidence,
+		Long: `tune runs your load in a sandbox. If it is not sustained, tune says what bound
+it, tries each remedy for that alone, in sandboxes side by side, and confirms
+the smallest set of changes that sustains the load on fresh ones. The answer is
+a file of sysctl.d, the flag, or the change of the program, with the evidence,
 what it costs and what it risks; and beside it what does not help, measured too.
 The host's sysctls are never written. No privilege is needed.
 

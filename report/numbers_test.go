@@ -101,8 +101,11 @@ func TestHTMLNumbers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rec, page := parseNode(t, b), htmlPage(t, sample(t, name))
-			checkNumbers(t, page, recordNumbers(t, rec), seen)
+			run := sample(t, name)
+			rec, page := parseNode(t, b), htmlPage(t, run)
+			want := recordNumbers(t, rec)
+			sweepNumbers(want, rec.at("sweep"), analysisNode(t, run))
+			checkNumbers(t, page, want, seen)
 			if strings.Contains(page, `id="p-events"`) {
 				checkMoments(t, page, rec)
 			}
@@ -112,6 +115,7 @@ func TestHTMLNumbers(t *testing.T) {
 		"p-rate opened", "p-rate asked for", "p-states-client ESTABLISHED", "p-latency p99 (µs)", "p-percentiles exchange (µs)", "p-ports in use", "p-time-wait client",
 		"p-in-flight in flight", "p-trouble TcpRetransSegs", "p-limits used", "p-cpu user (s)", "p-search p50 (µs)",
 		"p-requests lost", "p-connects refused", "p-ends by RST", "p-request-fates lost", "p-connection-fates ended in a request",
+		"p-factor-1 change (share)", "p-heat-1-2 client:rst (1/s)",
 	} {
 		if !seen[want] {
 			t.Errorf("no sample shows %s", want)

@@ -80,6 +80,13 @@ func recordNumbers(t testing.TB, rec node) map[string]func(heads []string, rows 
 	over := func(columns map[string]func(node) float64) func([]string, [][]string) numbers {
 		return func([]string, [][]string) numbers { return itemRows(timeline, "t_s", columns) }
 	}
+	// Without a census there are no counts.
+	censuses := slices.DeleteFunc(slices.Clone(timeline), func(iv node) bool {
+		return iv.at("client").v == nil && iv.at("server").v == nil && iv.at("fds").v == nil && iv.at("tcp_mem_bytes").v == nil
+	})
+	counted := func(columns map[string]func(node) float64) func([]string, [][]string) numbers {
+		return func([]string, [][]string) numbers { return itemRows(censuses, "t_s", columns) }
+	}
 	pressure := rec.at("pressure")
 	rate := over(map[string]func(node) float64{"opened": key("opened"), "completed": key("completed"), "failed": key("failed")})
 	all := map[string]func([]string, [][]string) numbers{
@@ -92,14 +99,14 @@ func recordNumbers(t testing.TB, rec node) map[string]func(heads []string, rows 
 		"p-failures":      over(under(timeline, "failures")),
 		"p-latency":       over(map[string]func(node) float64{"max (µs)": micros("max_us"), "p99 (µs)": micros("p99_us"), "p50 (µs)": micros("p50_us")}),
 		"p-in-flight":     over(map[string]func(node) float64{"in flight": key("in_flight")}),
-		"p-states-client": over(under(timeline, "client")),
-		"p-states-server": over(under(timeline, "server")),
-		"p-time-wait":     over(map[string]func(node) float64{"client": key("client", "TIME_WAIT"), "server": key("server", "TIME_WAIT")}),
-		"p-ports":         over(map[string]func(node) float64{"in use": key("ports_in_use")}),
-		"p-descriptors":   over(map[string]func(node) float64{"open": key("fds")}),
-		"p-orphans":       over(map[string]func(node) float64{"orphans": key("orphans")}),
-		"p-queue":         over(map[string]func(node) float64{"accept queue": key("accept_queue")}),
-		"p-memory":        over(map[string]func(node) float64{"buffers (bytes)": key("tcp_mem_bytes")}),
+		"p-states-client": counted(under(censuses, "client")),
+		"p-states-server": counted(under(censuses, "server")),
+		"p-time-wait":     counted(map[string]func(node) float64{"client": key("client", "TIME_WAIT"), "server": key("server", "TIME_WAIT")}),
+		"p-ports":         counted(map[string]func(node) float64{"in use": key("ports_in_use")}),
+		"p-descriptors":   counted(map[string]func(node) float64{"open": key("fds")}),
+		"p-orphans":       counted(map[string]func(node) float64{"orphans": key("orphans")}),
+		"p-queue":         counted(map[string]func(node) float64{"accept queue": key("accept_queue")}),
+		"p-memory":        counted(map[string]func(node) float64{"buffers (bytes)": key("tcp_mem_bytes")}),
 		"p-trouble":       over(under(timeline, "counters")),
 		"p-search":        func([]string, [][]string) numbers { return connectSearch(t, rec) },
 		"p-limits": func(_ []string, rows [][]string) numbers {

@@ -149,7 +149,7 @@ func (g *Goal) but(r *record.Run, onTime bool) string {
 		return fmt.Sprintf("%s arrivals had to wait for one of --connections", quantity.Count(c.Capped))
 	case float64(c.Attempted) < 0.99*float64(c.Scheduled):
 		return fmt.Sprintf("only %s of %s arrivals were started", quantity.Count(c.Attempted), quantity.Count(c.Scheduled))
-	case onTime && lag > lateUs:
+	case onTime && lag > lateUs && !othersBusy(&r.Pressure.CPU):
 		return fmt.Sprintf("arrivals were late: lag p99 %s", quantity.Micros(lag))
 	case r.Rate.CompletedPerS < stable*offered*max(1-(held+startup)/r.LoadS, 0):
 		return fmt.Sprintf("connections piled up: only %s/s were completed", quantity.PerSecond(r.Rate.CompletedPerS))
@@ -168,6 +168,13 @@ const (
 	// stable is the share of the rate that must be completed while the load goes on, but for startup, in seconds.
 	stable, startup = 0.95, 0.2
 )
+
+// othersBusy reports whether the CPU that a load lacked was in use by other programs: its own threads used little. If the load then was too
+// fast all the same, its connections pile up.
+func othersBusy(c *record.CPU) bool {
+	const little = 0.5
+	return c.WorkersNotRead == "" && c.SharesTell() && c.GeneratorBusiest < little && c.ServerBusiest < little
+}
 
 // mostFailed names the most frequent failure.
 func mostFailed(r *record.Run) string {

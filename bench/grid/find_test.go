@@ -93,6 +93,23 @@ func TestBisect(t *testing.T) {
 	}
 }
 
+// A load that is late because of other programs is sustained, unless connections pile up or the load itself was busy.
+func TestOthersBusy(t *testing.T) {
+	for _, tt := range []struct {
+		busiest, completed float64
+		sustained          bool
+	}{{0.1, 100, true}, {0.9, 100, false}, {0.1, 80, false}} {
+		r := &record.Run{LoadS: 10, Plan: record.Plan{Groups: make([]record.Group, 1)}}
+		r.Connections = record.Connections{Scheduled: 1000, Attempted: 1000, Completed: 1000}
+		r.Rate = record.Rate{CompletedPerS: tt.completed, TargetPerS: 100}
+		r.Latency = map[string]record.Latency{"lag": {Count: 1, P99Us: 20_000}}
+		r.Pressure.CPU = record.CPU{ElapsedS: 10, GeneratorBusiest: tt.busiest}
+		if reason := new(Goal).misses(r); (reason == "") != tt.sustained {
+			t.Errorf("%+v: %q", tt, reason)
+		}
+	}
+}
+
 // A bound on a latency ends it earlier.
 func TestBisectWithBound(t *testing.T) {
 	b, err := metric.ParseThreshold(record.KindRun, "connect.p99<5ms")

@@ -96,17 +96,17 @@ The load has 500 ports, offers 300 connections/s for 70 s, and sees each port co
 			About: `A client that closes first needs a port for as long as TIME_WAIT lasts: 60 s, rounded up by the kernel's timer wheel to 61.02 s in the mean at
 CONFIG_HZ=250. So N ports bear N/61.02 connections/s to one destination and from one address, and twice the range bears twice the rate: 28,232 ports 463/s. The load is
 faster than that, and measures how fast ports come back.`,
-			Vary:   []string{"ip_local_port_range=20000-20999,20000-21999,20000-23999"},
+			Vary:   []string{"ip_local_port_range=20000-20499,20000-20999,20000-21999"},
 			Flags:  []string{"find=rate", "scale=1", noReuse},
 			Blocks: 1,
 			predict: func(c cell) []prediction {
 				return []prediction{turnover(c, portsOf(c.levels["ip_local_port_range"]), "each port is back when its TIME_WAIT ends (TCP_TIMEWAIT_LEN, calc_index): the rate is ports / 61.02 s, in proportion to the ports")}
 			},
 			answer: func(o *observed) string {
-				few, fewWords := o.of(sweep.FoundRate, "ip_local_port_range=20000 20999")
-				many, manyWords := o.of(sweep.FoundRate, "ip_local_port_range=20000 23999")
-				return fmt.Sprintf("the rate is linear in the ports: 1,000 bear %s, 4,000 bear %s, so each further 1,000 add %s/s (predicted: %s/s)",
-					fewWords, manyWords, quantity.PerSecond((many-few)/3), quantity.PerSecond(1000/o.cell(0).timeWait().Mean().Seconds()))
+				few, fewWords := o.of(sweep.FoundRate, "ip_local_port_range=20000 20499")
+				many, manyWords := o.of(sweep.FoundRate, "ip_local_port_range=20000 21999")
+				return fmt.Sprintf("the rate is linear in the ports: 500 bear %s, 2,000 bear %s, so each further 1,000 add %s/s (predicted: %s/s)",
+					fewWords, manyWords, quantity.PerSecond((many-few)/1.5), quantity.PerSecond(1000/o.cell(0).timeWait().Mean().Seconds()))
 			},
 		},
 		{

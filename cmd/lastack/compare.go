@@ -71,12 +71,6 @@ func (o *compareOptions) divide(cmd *cobra.Command, args []string) error {
 		}
 		o.a, o.b = args[:dash], cmd.Flags().Args()
 	}
-	stdin := 0
-	for _, path := range slices.Concat(o.a, o.b) {
-		if path == "-" {
-			stdin++
-		}
-	}
 	switch {
 	case dash < 0 && len(args) == 2:
 		o.a, o.b = args[:1], args[1:]
@@ -86,7 +80,14 @@ func (o *compareOptions) divide(cmd *cobra.Command, args []string) error {
 		return usagef("compare takes at least two records (lastack compare A... -- B...), but was given %d", len(args))
 	case len(o.a) == 0 || len(o.b) == 0:
 		return usagef("compare takes records on both sides of the -- (lastack compare A... -- B...)")
-	case stdin > 1:
+	}
+	stdin := 0
+	for _, path := range slices.Concat(o.a, o.b) {
+		if path == "-" {
+			stdin++
+		}
+	}
+	if stdin > 1 {
 		return usagef("compare can read one record only from standard input, but - was given %d times", stdin)
 	}
 	return nil

@@ -96,4 +96,16 @@ func TestSeveral(t *testing.T) {
 	if want := "record,t_s,a,b\nof a,1,1,\nof a,2,2,\nof b,3,,3\n"; b.String() != want {
 		t.Errorf("%q, want %q", b.String(), want)
 	}
+
+	table := func(name string, p50 document.Micros) *document.Document {
+		t := &document.Table{Columns: []document.Column{{}, {Name: "p50"}}, Rows: []document.Row{{Cells: []document.Value{document.Text("close"), p50}}}}
+		return &document.Document{Name: name, Sections: []document.Section{{ID: "latency", Blocks: []document.Block{t}}}}
+	}
+	b.Reset()
+	if err := Write(&b, []*document.Document{table("a", 1), table("b", 2)}, "latency"); err != nil {
+		t.Fatal(err)
+	}
+	if want := "record,name,p50_us\na,close,1\nb,close,2\n"; b.String() != want {
+		t.Errorf("%q, want %q", b.String(), want)
+	}
 }

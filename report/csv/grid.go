@@ -113,13 +113,14 @@ func (g *grid) table(t *document.Table) {
 	nested := slices.ContainsFunc(t.Rows, func(r document.Row) bool { return r.Indent > 0 })
 	heads := headsOf(t)
 	for i, head := range heads {
-		before := len(g.heads)
+		empty := true
 		for j := range t.Rows {
 			for _, c := range cellsOf(&t.Rows[j], i, head) {
 				g.column(c.head)
+				empty = false
 			}
 		}
-		if len(g.heads) == before {
+		if empty {
 			g.column(head.name)
 		}
 		if i == 0 && nested {

@@ -262,7 +262,7 @@ func (s *search) trial(c *grid.Cell, o *grid.Outcome) record.TuneTrial {
 	case late:
 		// It says nothing against the rate, and is shown with what it is.
 		t.Sustained, t.Late = true, true
-	case t.Sustained && r.Verdict.LimitedBy != record.LimitTarget:
+	case t.Sustained && slices.Contains(lossy, r.Verdict.LimitedBy):
 		t.Sustained = false
 		if l, known := record.LimitNamed(r.Verdict.LimitedBy); known {
 			t.Reason = l.Words
@@ -270,6 +270,10 @@ func (s *search) trial(c *grid.Cell, o *grid.Outcome) record.TuneTrial {
 	}
 	return t
 }
+
+// lossy are limits that a load may meet without failure, late arrivals or missing its rate: TIME_WAITs or handshakes are lost. That CPUs were
+// full, maybe with other programs, says nothing against a load that was on time.
+var lossy = []string{record.LimitTWBuckets, record.LimitAcceptQueue, record.LimitSYNDrops, record.LimitConntrack}
 
 // firstFailure is when the first connection failed.
 func firstFailure(r *record.Run) (at float64) {

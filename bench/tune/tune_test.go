@@ -67,6 +67,8 @@ type kernel struct {
 	searches bool
 	// busy is how many loads in full are late.
 	busy int
+	// shared is set if other programs fill the CPUs, and no load is late.
+	shared bool
 	// crash is a sysctl whose load dies. wrong is set if TIME_WAITs last for a second only, whatever all predict.
 	crash string
 	wrong bool
@@ -133,6 +135,8 @@ func (k *kernel) load(s *setup.Setup, scale float64) (*record.Run, string) {
 		r.Verdict = record.Verdict{LimitedBy: record.LimitPorts}
 	case waits && rate*min(lasts, 62.05) > float64(buckets) && !reuses:
 		r.Verdict.LimitedBy = record.LimitTWBuckets
+	case k.shared:
+		r.Verdict = record.Verdict{LimitedBy: record.LimitCPU}
 	case full && k.busy > 0:
 		k.busy--
 		r.Latency = map[string]record.Latency{"lag": {P99Us: 1e5}}
@@ -194,6 +198,7 @@ func TestSearch(t *testing.T) {
 		{"a resetting client needs nothing, and shows it quickly", closing(testSpec(200), teardown.RST), kernel{}, "sustained (target_rate_met)", 10 * time.Second},
 		{"few enough for a minute need nothing", testSpec(400), kernel{}, "sustained (target_rate_met)", 70 * time.Second},
 		{"reuse is the cheapest", testSpec(1000), kernel{}, "change net.ipv4.tcp_tw_reuse=1 (local_ports)", 180 * time.Second},
+		{"CPUs that are full with others say nothing against a load on time", testSpec(1000), kernel{shared: true}, "change net.ipv4.tcp_tw_reuse=1 (local_ports)", 180 * time.Second},
 		{"a range is next", testSpec(1000, "tcp_tw_reuse"), kernel{}, "change net.ipv4.ip_local_port_range=2048 65535 (local_ports)", 180 * time.Second},
 		{"the narrowest range", testSpec(600, "net.ipv4.tcp_tw_reuse"), kernel{}, "change net.ipv4.ip_local_port_range=16384 65535 (local_ports)", 190 * time.Second},
 		{

@@ -353,6 +353,8 @@ func TestFormatOf(t *testing.T) {
 		{"run.", "", ""},
 		{"page.htmx", "", `".htmx" names no format: want .txt, .json, .jsonl, .csv, .html, .htm, .md, .markdown, .hlog, or no suffix for the record`},
 		{"run.gz", "", `".gz" names no format`},
+		{"run.parquet", "", `".parquet" names no format`},
+		{"run.parquet1", "", `".parquet1" names no format`},
 	} {
 		got, err := FormatOf(tt.path)
 		if got != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {

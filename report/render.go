@@ -85,8 +85,20 @@ func FormatNames() []string {
 	return names
 }
 
-// FormatOf says in which format a file of that name is, "" if its name ends in no suffix. What is no short word behind a dot is none: a
-// number, or the random end of a temporary file's name. The error tells the suffixes.
+// Suffixes lists the suffix of a file in each of these formats.
+func Suffixes(names []string) (list []string) {
+	for _, f := range formats() {
+		if slices.Contains(names, f.name) {
+			list = append(list, f.suffixes[0])
+		}
+	}
+	return list
+}
+
+// notRandom matches a suffix that is a word, and neither a number nor the random end of a temporary file's name.
+var notRandom = regexp.MustCompile(`^\.([A-Za-z][A-Za-z0-9]{0,4}|[a-z]{6,8}[0-9]?)$`)
+
+// FormatOf says in which format a file of that name is, "" if its name ends in no suffix. The error tells the suffixes.
 func FormatOf(path string) (string, error) {
 	suffix := filepath.Ext(path)
 	var known []string
@@ -100,7 +112,7 @@ func FormatOf(path string) (string, error) {
 			}
 		}
 	}
-	if !regexp.MustCompile(`^\.[A-Za-z][A-Za-z0-9]{0,4}$`).MatchString(suffix) || suffix == filepath.Base(path) {
+	if !notRandom.MatchString(suffix) || suffix == filepath.Base(path) {
 		return "", nil
 	}
 	return "", fmt.Errorf("%q names no format: want %s, or no suffix for the record", suffix, strings.Join(known, ", "))

@@ -203,7 +203,9 @@ func TestSearch(t *testing.T) {
 		{"the narrowest range", testSpec(600, "net.ipv4.tcp_tw_reuse"), kernel{}, "change net.ipv4.ip_local_port_range=16384 65535 (local_ports)", 190 * time.Second},
 		{
 			"a range whose ports take too long to search is refuted in full, so are as many addresses as have just enough ports",
-			testSpec(1000, "tcp_tw_reuse"), kernel{searches: true}, "change sources=5 (local_ports)", 320 * time.Second,
+			testSpec(1000, "tcp_tw_reuse"),
+			kernel{searches: true},
+			"change sources=5 (local_ports)", 320 * time.Second,
 		},
 		{"addresses", testSpec(1500, "tcp_tw_reuse", "close"), kernel{}, "change sources=4 (local_ports)", 180 * time.Second},
 		{"addresses, and buckets for their TIME_WAITs", testSpec(5000, "tcp_tw_reuse", "close"), kernel{}, "change sources=11 net.ipv4.tcp_max_tw_buckets=342016 (local_ports)", 260 * time.Second},

@@ -36,7 +36,7 @@ func checkOutputs(paths, formats []string) error {
 		case err != nil:
 			return err
 		case format != "" && !slices.Contains(formats, format):
-			return usagef("--output %s: only lastack tune has settings to change: want a suffix of %s", path, strings.Join(formats, ", "))
+			return usagef("--output %s: only lastack tune has settings to change: want a suffix of %s", path, strings.Join(report.Suffixes(formats), ", "))
 		}
 	}
 	if err := onceOnly(paths); err != nil {

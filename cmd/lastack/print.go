@@ -113,7 +113,7 @@ func (f *printFlags) formatOf(cmd *cobra.Command, path string) (string, error) {
 	case err != nil:
 		return "", err
 	case suffix != "" && !slices.Contains(f.formats, suffix):
-		return "", usagef("--output %s: %s has no %s: want a suffix of %s", path, cmd.Name(), suffix, strings.Join(f.formats, ", "))
+		return "", usagef("--output %s: %s has no %s: want a suffix of %s", path, cmd.Name(), suffix, strings.Join(report.Suffixes(f.formats), ", "))
 	case suffix != "" && cmd.Flags().Changed("format") && suffix != f.format:
 		return "", usagef("--format %s: --output %s is %s by its suffix: leave one of them out", f.format, path, suffix)
 	}

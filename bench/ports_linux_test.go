@@ -39,10 +39,10 @@ func TestPortsRunOutWhenPredicted(t *testing.T) {
 		{"one pair", paced(t, 100, 12*time.Second, 0, "40000 40999", "net.ipv4.tcp_tw_reuse=0"), 10},
 		{"reserved ports", paced(t, 100, 9*time.Second, 0, "40000 40999", "net.ipv4.tcp_tw_reuse=0", "net.ipv4.ip_local_reserved_ports=40100-40299,50000"), 8},
 		{"four sources, rising", func() trial {
-			tr := paced(t, 100, 10*time.Second, 4, "40000 40124", "net.ipv4.tcp_tw_reuse=0")
+			tr := paced(t, 100, 10*time.Second, 4, "40000 40061", "net.ipv4.tcp_tw_reuse=0")
 			tr.Plan.Groups[0].RateFrom = 0
 			return tr
-		}(), 10},
+		}(), math.Sqrt(4 * 62 * 2 / (100 / 10.))}, // rate*t*t/(2*duration) connections until t
 		{"after a ramp", func() trial {
 			tr := paced(t, 100, 8*time.Second, 0, "40000 40499", "net.ipv4.tcp_tw_reuse=0")
 			tr.Plan.Ramp = 4 * time.Second

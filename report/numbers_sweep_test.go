@@ -94,3 +94,23 @@ func medianOfCell(sweep node, name string, a int, down string, b int, across str
 	n := len(values)
 	return (values[(n-1)/2] + values[n/2]) / 2
 }
+
+// tuneNumbers adds those of a tune's picture: a row for each trial that was no confirmation, in the order of the trials. Its name is in words.
+func tuneNumbers(all map[string]func(heads []string, rows [][]string) numbers, tune node) {
+	all["p-tried"] = func(_ []string, rows [][]string) numbers {
+		var names []string
+		columns := make(map[string][]float64)
+		for _, trial := range tune.at("trials").items() {
+			attempted, failed := trial.at("attempted").num(), trial.at("failed").num()
+			if confirms, _ := trial.at("confirms").v.(bool); confirms || attempted == 0 {
+				continue
+			}
+			if len(names) < len(rows) {
+				names = append(names, rows[len(names)][0])
+			}
+			columns["completed"] = append(columns["completed"], attempted-failed)
+			columns["failed"] = append(columns["failed"], failed)
+		}
+		return fixed(names, columns)
+	}
+}

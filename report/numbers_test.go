@@ -104,6 +104,7 @@ func TestHTMLNumbers(t *testing.T) {
 			run := sample(t, name)
 			rec, page := parseNode(t, b), htmlPage(t, run)
 			want := recordNumbers(t, rec)
+			tuneNumbers(want, rec.at("tune"))
 			sweepNumbers(want, rec.at("sweep"), analysisNode(t, run))
 			checkNumbers(t, page, want, seen)
 			if strings.Contains(page, `id="p-events"`) {
@@ -115,7 +116,7 @@ func TestHTMLNumbers(t *testing.T) {
 		"p-rate opened", "p-rate asked for", "p-states-client ESTABLISHED", "p-latency p99 (µs)", "p-percentiles exchange (µs)", "p-ports in use", "p-time-wait client",
 		"p-in-flight in flight", "p-trouble TcpRetransSegs", "p-limits used", "p-cpu user (s)", "p-search p50 (µs)",
 		"p-requests lost", "p-connects refused", "p-ends by RST", "p-request-fates lost", "p-connection-fates ended in a request",
-		"p-factor-1 change (share)", "p-heat-1-2 client:rst (1/s)",
+		"p-factor-1 change (share)", "p-heat-1-2 client:rst (1/s)", "p-tried failed",
 	} {
 		if !seen[want] {
 			t.Errorf("no sample shows %s", want)

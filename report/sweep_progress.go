@@ -52,13 +52,13 @@ func SweepProgress(w io.Writer, s SweepStep) {
 	_, _ = io.WriteString(w, text.Line(row, text.Columns)+"\n")
 }
 
-// SweepBegins writes what a sweep is about to do.
-func SweepBegins(w io.Writer, what string, takes time.Duration, sideBySide int) {
+// SweepBegins writes what a sweep is about to do, and a hint.
+func SweepBegins(w io.Writer, what string, takes time.Duration, sideBySide int, hint string) {
 	line := fmt.Sprintf("lastack: %s, about %s", what, shortTime(takes))
 	if sideBySide > 1 {
 		line += fmt.Sprintf(", up to %d at once", sideBySide)
 	}
-	_, _ = io.WriteString(w, line+"\n")
+	_, _ = io.WriteString(w, join("; ", line, hint)+"\n")
 }
 
 // shortTime is a duration in whole seconds, or minutes: 45s, 3m10s, 2h5m.

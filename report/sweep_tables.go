@@ -208,8 +208,7 @@ func (v *sweepView) limits() *section {
 func (v *sweepView) searches() *section {
 	s := begin(document.Detail, "SEARCHES", "the loads by which each rate was found"+given(v.sweep.Scale > 0 && v.sweep.Scale < 1, ", at the scaled rates"))
 	t := s.table(document.Detail, "", "block", "offered", "completed", "took", "failed", "", "~why not")
-	for i := range v.sweep.Runs {
-		r := &v.sweep.Runs[i]
+	for _, r := range slices.Concat(v.sweep.Runs, v.sweep.Unfinished) {
 		if r.Found == nil {
 			continue
 		}

@@ -49,18 +49,47 @@ type search struct {
 	cell  *Cell
 	tried func(record.FindTry)
 	found record.FoundRate
-	// last is the record of the last load that was sustained, or else of the first.
-	last *record.Run
+	// kept are the loads of a search that was interrupted. They are not repeated: a search decides by its tries alone.
+	kept []record.FindTry
+	// last is what is kept of the last load that was sustained, or else of the first, and box its sandbox. It has no values if there was none.
+	last record.SweepRun
+	box  *record.Sandbox
 }
 
-// find searches for the highest rate that a cell sustains. The run that it returns is the one that confirms it.
-func (x *runner) find(ctx context.Context, c *Cell, tried func(record.FindTry)) (*record.FoundRate, measured) {
-	s := &search{runner: x, ctx: ctx, cell: c, tried: tried}
-	err := s.run()
-	if err != nil {
-		return nil, measured{err: err}
+// find searches for the highest rate that a cell sustains. The values of the run are those of the load that confirms it. Each load is tried with
+// what is to be kept of the search until then.
+func (x *runner) find(ctx context.Context, run record.SweepRun, before *record.SweepRun, tried func(record.FindTry, record.SweepPart)) record.SweepPart {
+	s := &search{runner: x, ctx: ctx, cell: &x.setup.Cells[run.Cell]}
+	began, earlier := run.Started, 0.0
+	if before != nil {
+		s.kept, s.last = slices.Clone(before.Found.Tries), *before
+		run.Started, earlier = before.Started, before.ElapsedS
 	}
-	return &s.found, measured{run: s.last}
+	s.last.Cell, s.last.Block, s.last.Position, s.last.Twin, s.last.Started, s.last.Error = run.Cell, run.Block, run.Position, run.Twin, run.Started, ""
+	now := func(f record.FoundRate) *record.SweepRun {
+		r := s.last
+		r.Found, r.ElapsedS = &f, earlier+time.Since(began).Seconds()
+		return &r
+	}
+	until := func() record.SweepPart {
+		return record.SweepPart{Search: now(record.FoundRate{Tries: slices.Concat(s.found.Tries, s.kept)}), Sandbox: s.box}
+	}
+	s.tried = func(t record.FindTry) { tried(t, until()) }
+	err := s.run()
+	switch {
+	case ctx.Err() != nil && len(s.found.Tries) == 0 && before == nil:
+		return record.SweepPart{}
+	case ctx.Err() != nil:
+		return until()
+	case err != nil:
+		run.ElapsedS, run.Error = earlier+time.Since(began).Seconds(), err.Error()
+		return record.SweepPart{Run: &run}
+	}
+	r := now(s.found)
+	if r.Values == nil {
+		r.Error = "it ended without a result"
+	}
+	return record.SweepPart{Run: r, Sandbox: s.box}
 }
 
 func (s *search) run() error {
@@ -78,7 +107,13 @@ func (s *search) run() error {
 }
 
 // load runs a spec of the cell at a rate, and notes the try.
-func (s *search) load(spec *setup.Spec, rate float64, lasts, interval time.Duration) (t record.FindTry, run *record.Run, err error) {
+func (s *search) load(spec *setup.Spec, rate float64, lasts, interval time.Duration) (t record.FindTry, err error) {
+	if len(s.kept) > 0 && s.kept[0].OfferedPerS == rate {
+		t, s.kept = s.kept[0], s.kept[1:]
+		s.found.Tries = append(s.found.Tries, t)
+		return t, nil
+	}
+	s.kept = nil
 	t = record.FindTry{OfferedPerS: rate}
 	set, err := setup.Resolve(atRate(*spec, rate, lasts, interval), s.setup.Facts.Run)
 	if err != nil {
@@ -86,18 +121,32 @@ func (s *search) load(spec *setup.Spec, rate float64, lasts, interval time.Durat
 	} else {
 		m := s.runner.load(s.ctx, set)
 		if m.run == nil || m.err != nil || s.ctx.Err() != nil {
-			return t, nil, lostOr(m.err)
+			return t, lostOr(m.err)
 		}
-		run = m.run
-		t = s.setup.Goal.Try(run)
+		t = s.setup.Goal.Try(m.run)
 		t.OfferedPerS = rate
+		if interval > 0 {
+			s.turned(&t, m.run)
+		}
+		if t.Sustained || s.last.Values == nil {
+			fill(&s.last, m.run)
+			s.box = &m.run.Sandbox
+		}
 	}
 	s.found.Tries = append(s.found.Tries, t)
 	s.tried(t)
-	if run != nil && (t.Sustained || s.last == nil) {
-		s.last = run
+	return t, nil
+}
+
+// turned notes how fast ports came back in the load.
+func (s *search) turned(t *record.FindTry, run *record.Run) {
+	t.Turnover = &record.Turnover{Starved: starved(run.Timeline)}
+	over, ok := turnoverOf(run.Timeline, s.cell.keeps, t.OfferedPerS)
+	if ok {
+		t.Turnover.PerS, t.Turnover.Ports = over.perS, over.ports
+	} else if !t.Sustained {
+		t.Reason += ", and the ports did not come back twice"
 	}
-	return t, run, nil
 }
 
 func lostOr(err error) error {
@@ -201,9 +250,9 @@ func (s *search) bisect() error {
 		if rate == lo {
 			lasts *= 2 // confirms it
 		}
-		t, _, err := s.load(&s.cell.whole, rate, lasts, 0)
+		t, err := s.load(&s.cell.whole, rate, lasts, 0)
 		if err == nil && onlyLate(t) {
-			t, _, err = s.load(&s.cell.whole, rate, lasts, 0)
+			t, err = s.load(&s.cell.whole, rate, lasts, 0)
 		}
 		if err != nil {
 			return err
@@ -288,9 +337,9 @@ func (s *search) lasts(rate float64) time.Duration {
 func (s *search) turnover() error {
 	c := s.cell
 	rate := c.overdrive()
-	t, run, err := s.load(&c.spec, rate, c.overdriven(), c.sampled())
-	if err == nil && run != nil && starved(run.Timeline) && !s.setup.Unconfirmed {
-		t, run, err = s.load(&c.spec, rate, c.overdriven(), c.sampled())
+	t, err := s.load(&c.spec, rate, c.overdriven(), c.sampled())
+	if err == nil && t.Turnover != nil && t.Turnover.Starved && !s.setup.Unconfirmed {
+		t, err = s.load(&c.spec, rate, c.overdriven(), c.sampled())
 	}
 	if err != nil {
 		return err
@@ -300,22 +349,18 @@ func (s *search) turnover() error {
 	}
 	f := &s.found
 	f.HiPerS, f.LimitedBy = rate, limitOf(t)
-	if run == nil {
+	over := t.Turnover
+	if over == nil || over.Ports == 0 {
 		return nil
 	}
-	over, ok := turnoverOf(run.Timeline, c.keeps, rate)
-	if !ok {
-		f.Tries[len(f.Tries)-1].Reason += ", and the ports did not come back twice"
-		return nil
-	}
-	f.PerS, f.HiPerS = over.perS, max(over.perS, float64(over.ports)/c.keeps.Min.Seconds())
+	f.PerS, f.HiPerS = over.PerS, max(over.PerS, float64(over.Ports)/c.keeps.Min.Seconds())
 	// TIME_WAITs end in bursts, so that a load on a schedule needs as many ports as if each lasted for the longest time.
-	below := float64(min(over.ports, c.ports)) / c.keeps.Max.Seconds() * justBelow
+	below := float64(min(over.Ports, c.ports)) / c.keeps.Max.Seconds() * justBelow
 	if s.setup.Unconfirmed {
 		f.LoPerS = below
 	}
 	for n := 0; n < confirms && f.LoPerS == 0; n++ {
-		t, _, err := s.load(&c.spec, below, c.confirmed(), 0)
+		t, err := s.load(&c.spec, below, c.confirmed(), 0)
 		if err != nil {
 			return err
 		}

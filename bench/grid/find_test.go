@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"lastack/bench/metric"
 	"lastack/bench/record"
 	"lastack/bench/setup"
@@ -58,11 +60,12 @@ func searched(t *testing.T, f *fakeHost, change func(*Spec), vary ...string) (*r
 	x := newRunner(r, nil)
 	x.load = f.load
 	tries := 0
-	found, m := x.find(t.Context(), &r.Cells[0], func(record.FindTry) { tries++ })
-	if m.err != nil {
-		t.Fatal(m.err)
+	run := x.find(t.Context(), record.SweepRun{}, nil, func(record.FindTry, record.SweepPart) { tries++ }).Run
+	if run.Error != "" {
+		t.Fatal(run.Error)
 	}
-	if tries != len(found.Tries) || tries != f.loads || m.run == nil {
+	found := run.Found
+	if tries != len(found.Tries) || tries != f.loads || run.Values == nil {
 		t.Errorf("%d tries are seen, %d recorded, %d made", tries, len(found.Tries), f.loads)
 	}
 	if found.LoPerS > found.PerS || found.PerS > found.HiPerS {
@@ -220,5 +223,96 @@ func TestNarrow(t *testing.T) {
 	}
 	if len(c.Setup.Sandbox.Sysctls) != 1 {
 		t.Errorf("the cell's own sysctls are %v", c.Setup.Sandbox.Sysctls)
+	}
+}
+
+// A search that is interrupted after any number of its loads goes on from there: no load is repeated, and it finds what it would have found.
+func TestResumeSearch(t *testing.T) {
+	for name, host := range map[string]fakeHost{
+		"bisection": {bears: 12_345, noise: 3},
+		"turnover":  {bears: math.Inf(1), holds: true},
+	} {
+		vary := map[string]string{"bisection": "close=client:rst,server:fin", "turnover": "tcp_tw_reuse=0,1"}[name]
+		whole := host
+		want, _ := searched(t, &whole, nil, vary)
+		for after := range len(want.Tries) {
+			s := testSpec(t, vary)
+			s.Find, s.Blocks = record.FindRate, 1
+			r := resolved(t, s)
+			ctx, cancel := context.WithCancel(t.Context())
+			f := host
+			x := newRunner(r, func(Progress) {})
+			first := r.Order[0]
+			var journal strings.Builder
+			keep := func(r *Setup, p record.SweepPart) {
+				if journal.Len() == 0 {
+					b, err := record.Marshal(r.Begun(), "")
+					if err != nil {
+						t.Fatal(err)
+					}
+					journal.Write(b)
+				}
+				b, err := record.MarshalPart(p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				journal.Write(b)
+			}
+			x.see = func(p Progress) {
+				if p.Tried != nil {
+					keep(r, p.Part)
+				}
+			}
+			n := 0
+			x.load = func(ctx context.Context, s setup.Setup) measured {
+				if n++; n > after {
+					cancel()
+					return measured{err: ctx.Err()}
+				}
+				return f.load(ctx, s)
+			}
+			runs := x.all(ctx)
+			cancel()
+			saved := x.assemble(runs)
+			if len(saved.Sweep.Runs) != 0 || len(saved.Sweep.Unfinished) != min(after, 1) {
+				t.Fatalf("%s after %d loads: %d runs, %d unfinished", name, after, len(saved.Sweep.Runs), len(saved.Sweep.Unfinished))
+			}
+			if after == 0 {
+				continue
+			}
+			b, err := record.Marshal(saved, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for of, read := range map[string]func() (*record.Run, error){
+				"record": func() (*record.Run, error) { return record.Read(strings.NewReader(string(b))) },
+				"journal": func() (*record.Run, error) {
+					return record.ReadJournal(strings.NewReader(journal.String() + `{"run":`))
+				},
+			} {
+				old, err := read()
+				if err != nil {
+					t.Fatal(err)
+				}
+				again := resolved(t, s)
+				if err := again.CheckResume(old); err != nil {
+					t.Fatal(err)
+				}
+				x := newRunner(again, nil)
+				rest := f
+				x.load = rest.load
+				before := x.before(first)
+				if before == nil || len(x.unfinished) != 0 {
+					t.Fatalf("%s, %s: nothing is known of the search", name, of)
+				}
+				run := x.find(t.Context(), record.SweepRun{Cell: first.Cell, Block: first.Block, Position: first.Position, Twin: first.Twin}, before, func(record.FindTry, record.SweepPart) {}).Run
+				if run == nil || run.Error != "" || slotOf(run) != first || run.Values == nil {
+					t.Fatalf("%s, %s: %+v", name, of, run)
+				}
+				if d := cmp.Diff(want, run.Found); d != "" || rest.loads != whole.loads {
+					t.Errorf("%s, %s after %d loads: %d loads in all, want %d\n%s", name, of, after, rest.loads, whole.loads, d)
+				}
+			}
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package grid
 
 import (
+	"errors"
 	"math"
 	"os"
 	"sync"
@@ -53,9 +54,10 @@ func TestTurnoverOfKernel(t *testing.T) {
 		o := new(outcome)
 		results[name] = o
 		wait.Go(func() {
-			var m measured
-			o.found, m = newRunner(&r, nil).find(t.Context(), &r.Cells[0], func(f record.FindTry) { t.Logf("%s: %+v", name, f) })
-			o.err = m.err
+			run := newRunner(&r, nil).find(t.Context(), record.SweepRun{}, nil, func(f record.FindTry, _ record.SweepPart) { t.Logf("%s: %+v", name, f) }).Run
+			if o.found = run.Found; run.Error != "" {
+				o.err = errors.New(run.Error)
+			}
 		})
 		defer func() {
 			if o.err != nil {

@@ -10,13 +10,22 @@ import (
 	"lastack/bench/sweep"
 )
 
-// assemble makes the record of the runs, which it analyses by the metrics named.
-func (x *runner) assemble(began time.Time, runs []record.SweepRun, metrics []string) *record.Run {
+// elapsed is how long the sweep has taken, in seconds, with what was done before.
+func (x *runner) elapsed() float64 {
+	s := time.Since(x.began).Seconds()
+	if x.setup.Resume != nil {
+		s += x.setup.Resume.ElapsedS
+	}
+	return s
+}
+
+// assemble makes the record of the runs, without their analysis.
+func (x *runner) assemble(runs []record.SweepRun) *record.Run {
 	s := x.setup
 	run := s.record()
-	run.Started, run.ElapsedS = began, time.Since(began).Seconds()
+	run.Started, run.ElapsedS = x.began, x.elapsed()
 	if s.Resume != nil {
-		run.Started, run.ElapsedS = s.Resume.Started, run.ElapsedS+s.Resume.ElapsedS
+		run.Started = s.Resume.Started
 	}
 	if box := x.boxes[0]; box != nil {
 		run.Sandbox = *box
@@ -26,9 +35,7 @@ func (x *runner) assemble(began time.Time, runs []record.SweepRun, metrics []str
 			run.Sweep.Cells[i].Sandbox = box
 		}
 	}
-	run.Sweep.Runs = runs
-	run.Sweep.Analysis = sweep.Analyse(run.Sweep, metrics...)
-	run.Verdict = judge(run.Sweep)
+	run.Sweep.Runs, run.Sweep.Unfinished = runs, x.unfinished
 	return run
 }
 

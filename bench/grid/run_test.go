@@ -128,7 +128,7 @@ func TestRun(t *testing.T) {
 		if most < 2 || most > r.SideBySide() {
 			t.Errorf("%d at once, may be %d", most, r.SideBySide())
 		}
-		rec := x.assemble(time.Now(), runs, nil)
+		rec := x.assemble(runs)
 		if rec.Sandbox.Topology != "veth" || len(rec.Sweep.Runs) != len(r.Order) || rec.Sweep.Cells[0].Plan != nil {
 			t.Errorf("%+v, %d runs", rec.Sandbox, len(rec.Sweep.Runs))
 		}
@@ -169,7 +169,7 @@ func TestInterruptAndResume(t *testing.T) {
 	if len(runs) != 4 || runs[1].Error != "it fell over" || runs[1].Cell != crash.Cell || runs[1].Values != nil {
 		t.Fatalf("%d runs, the second is %+v", len(runs), runs[1])
 	}
-	b, err := record.Marshal(x.assemble(time.Now(), runs, nil), "")
+	b, err := record.Marshal(x.assemble(runs), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func TestInterruptAndResume(t *testing.T) {
 	}
 	x = newRunner(again, func(Progress) {})
 	x.load = func(_ context.Context, s setup.Setup) measured { return measured{run: result(&s)} }
-	whole := x.assemble(time.Now(), x.all(t.Context()), nil)
+	whole := x.assemble(x.all(t.Context()))
 	if len(whole.Sweep.Runs) != len(r.Order) || slices.ContainsFunc(whole.Sweep.Runs, func(r record.SweepRun) bool { return r.Error != "" }) {
 		t.Errorf("%d runs", len(whole.Sweep.Runs))
 	}

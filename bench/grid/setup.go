@@ -309,8 +309,8 @@ func (r *Setup) Describe() string {
 func (r *Setup) left() []sweep.Slot {
 	done := make(map[sweep.Slot]bool)
 	if r.Resume != nil {
-		for _, d := range r.Resume.Sweep.Runs {
-			done[sweep.Slot{Cell: d.Cell, Block: d.Block, Position: d.Position, Twin: d.Twin}] = true
+		for i := range r.Resume.Sweep.Runs {
+			done[slotOf(&r.Resume.Sweep.Runs[i])] = true
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(r.Order), func(s sweep.Slot) bool { return done[s] })

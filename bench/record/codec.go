@@ -66,7 +66,9 @@ func Write(w io.Writer, r *Run) error {
 
 // Marshal returns r as JSON with a newline at its end, indented by indent, or on
 // one line if indent is empty. Characters that a terminal would not print are escaped.
-func Marshal(r *Run, indent string) ([]byte, error) {
+func Marshal(r *Run, indent string) ([]byte, error) { return marshal(r, indent) }
+
+func marshal(r any, indent string) ([]byte, error) {
 	// Check first, since encoding/json does not say which key has the number.
 	if err := walk(reflect.ValueOf(r), notFinite); err != nil {
 		return nil, err

@@ -29,6 +29,9 @@ type Sweep struct {
 	Scale float64 `json:"scale,omitempty"`
 	// Runs are those that ended, in the order of their ends. An interrupted sweep has fewer than Blocks for each cell.
 	Runs []SweepRun `json:"runs"`
+	// Unfinished are searches that were interrupted: the loads in Found.Tries need not be repeated. Values are those that the search would have
+	// had, if it had ended then.
+	Unfinished []SweepRun `json:"unfinished,omitempty"`
 	// Analysis is what the runs say.
 	Analysis *SweepAnalysis `json:"analysis,omitempty"`
 	// Preset is set if the sweep was one that lastack knows the question of.
@@ -113,6 +116,17 @@ type FindTry struct {
 	LimitedBy     string  `json:"limited_by,omitempty"`
 	// Reason says why it was not sustained.
 	Reason string `json:"reason,omitempty"`
+	// Turnover is set for a load that measures how fast local ports come back.
+	Turnover *Turnover `json:"turnover,omitempty"`
+}
+
+// Turnover is how fast local ports come back from TIME_WAIT, in a load that is much faster.
+type Turnover struct {
+	// PerS is the rate over one cycle, in which Ports came back; both are 0 if the load saw no whole cycle.
+	PerS  float64 `json:"per_s"`
+	Ports int64   `json:"ports"`
+	// Starved is set if ports that came back waited for the load, which had no CPU.
+	Starved bool `json:"starved,omitempty"`
 }
 
 // SweepAnalysis is what the runs of a sweep say. Package sweep computes it from the runs alone.
@@ -273,6 +287,8 @@ func (s *Sweep) check() (key string, err error) {
 		return "sweep.cells", errors.New("a sweep has at least one cell")
 	case len(s.Runs) > MaxSweepRuns:
 		return "sweep.runs", fmt.Errorf("%d runs", len(s.Runs))
+	case len(s.Unfinished) > MaxSweepRuns:
+		return "sweep.unfinished", fmt.Errorf("%d searches", len(s.Unfinished))
 	case s.Scale > 1:
 		return "sweep.scale", fmt.Errorf("%v, which is more than 1", s.Scale)
 	}
@@ -292,19 +308,11 @@ func (s *Sweep) check() (key string, err error) {
 			}
 		}
 	}
-	for i := range s.Runs {
-		r := &s.Runs[i]
-		at := fmt.Sprintf("sweep.runs[%d]", i)
-		switch {
-		case r.Cell < 0 || r.Cell >= len(s.Cells):
-			return at + ".cell", fmt.Errorf("%d of %d cells", r.Cell, len(s.Cells))
-		case r.Block < 0 || r.Block >= s.Blocks:
-			return at + ".block", fmt.Errorf("%d of %d blocks", r.Block, s.Blocks)
-		case r.Twin && r.Cell != 0:
-			return at + ".twin", errors.New("only the base has a twin")
-		case r.Found != nil && (r.Found.LoPerS > r.Found.PerS || r.Found.PerS > r.Found.HiPerS):
-			return at + ".found", fmt.Errorf("%v is not from %v to %v", r.Found.PerS, r.Found.LoPerS, r.Found.HiPerS)
-		}
+	if key, err := s.checkRuns("sweep.runs", s.Runs); err != nil {
+		return key, err
+	}
+	if key, err := s.checkRuns("sweep.unfinished", s.Unfinished); err != nil {
+		return key, err
 	}
 	if s.Preset != nil {
 		for i, p := range s.Preset.Predictions {
@@ -317,6 +325,24 @@ func (s *Sweep) check() (key string, err error) {
 		return "", nil
 	}
 	return s.checkAnalysis()
+}
+
+func (s *Sweep) checkRuns(key string, runs []SweepRun) (at string, err error) {
+	for i := range runs {
+		r := &runs[i]
+		at := fmt.Sprintf("%s[%d]", key, i)
+		switch {
+		case r.Cell < 0 || r.Cell >= len(s.Cells):
+			return at + ".cell", fmt.Errorf("%d of %d cells", r.Cell, len(s.Cells))
+		case r.Block < 0 || r.Block >= s.Blocks:
+			return at + ".block", fmt.Errorf("%d of %d blocks", r.Block, s.Blocks)
+		case r.Twin && r.Cell != 0:
+			return at + ".twin", errors.New("only the base has a twin")
+		case r.Found != nil && (r.Found.LoPerS > r.Found.PerS || r.Found.PerS > r.Found.HiPerS):
+			return at + ".found", fmt.Errorf("%v is not from %v to %v", r.Found.PerS, r.Found.LoPerS, r.Found.HiPerS)
+		}
+	}
+	return "", nil
 }
 
 func (s *Sweep) checkAnalysis() (key string, err error) {

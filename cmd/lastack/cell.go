@@ -44,8 +44,8 @@ type isolation[Input any] struct {
 // measure runs a job, then saves and prints its record, see carryOut. see receives the job's events, on one goroutine; add completes the
 // record.
 func measure[Input any](cmd *cobra.Command, f *resultFlags, j cell.Job[Input], in Input, iso isolation[Input], patience time.Duration, see func(record.Event), add func(*record.Run)) error {
-	return f.carryOut(cmd, patience, func(ctx context.Context, shown *display, keep []string) (*record.Run, error) {
-		run, err := execute(ctx, shown, j, in, iso, func(e record.Event) { shown.do(func() { see(e) }) }, keep)
+	return f.carryOut(cmd, patience, func(ctx context.Context, shown *display, out *outputFiles) (*record.Run, error) {
+		run, err := execute(ctx, shown, j, in, iso, func(e record.Event) { shown.do(func() { see(e) }) }, out.capabilities())
 		if run != nil {
 			add(run)
 		}
@@ -54,8 +54,8 @@ func measure[Input any](cmd *cobra.Command, f *resultFlags, j cell.Job[Input], i
 }
 
 // carryOut makes a record, then saves and prints it. A second signal ends the program without the result, as soon as there is one or after
-// patience. do gets the capabilities that saving needs.
-func (f *resultFlags) carryOut(cmd *cobra.Command, patience time.Duration, do func(ctx context.Context, shown *display, keep []string) (*record.Run, error)) error {
+// patience.
+func (f *resultFlags) carryOut(cmd *cobra.Command, patience time.Duration, do func(ctx context.Context, shown *display, out *outputFiles) (*record.Run, error)) error {
 	var hurried atomic.Bool
 	ended := make(chan struct{})
 	ctx, stop := interruptible(cmd.Context(), func() {
@@ -76,7 +76,7 @@ func (f *resultFlags) carryOut(cmd *cobra.Command, patience time.Duration, do fu
 	defer out.close()
 	out.noteOneWay(shown, f.format)
 
-	run, err := do(ctx, shown, out.capabilities())
+	run, err := do(ctx, shown, out)
 	close(ended)
 	cancelled := ctx.Err() != nil || errors.Is(err, context.Canceled) || run == nil && err == nil
 	switch {

@@ -37,6 +37,8 @@ type destination struct {
 	// file is the open file for an own descriptor or a device. It is nil for a regular file, and for a named pipe, whose
 	// reader would take a close for the end of the data.
 	file *os.File
+	// journal has what was measured until the file is written, nil if nothing is kept.
+	journal *journal
 }
 
 // openDestination finds out what path is and whether it can be written. It returns nil for an empty path. The error is a usage error if another path would help.

@@ -142,6 +142,7 @@ func (o *outputFiles) saveTo(ctx context.Context, d *destination, format string,
 	if err == nil {
 		if isRecord && d.target != "" {
 			o.kept = d.path
+			d.journal.remove()
 		}
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -94,7 +95,11 @@ func readRecord(stdin io.Reader, path string) (*record.Run, error) {
 		}
 		in = f
 	}
-	run, err := record.Read(in)
+	read := record.Read
+	if strings.HasSuffix(path, journalSuffix) {
+		read = record.ReadJournal
+	}
+	run, err := read(in)
 	switch {
 	case errors.Is(err, record.ErrNewer):
 		return nil, usagef("%s: %w", path, err)

@@ -47,8 +47,9 @@ not decide. The first cell, of the first level of each factor, runs twice in a
 block: if those two differ, the sweep cannot tell. Runs that use little CPU go
 side by side.
 
-Ctrl-C keeps the runs that have ended. With their record, --resume goes on: with
-the same command line, on the same kernel.
+Ctrl-C keeps the runs that have ended. With -o FILE so does SIGKILL: they are in
+FILE.unfinished until FILE is saved. The same command line with --resume FILE goes
+on, on the same kernel; a search keeps its loads too.
 
 --find rate searches for the highest rate that each cell sustains: no failure
 beyond --allow, arrivals on time, and every --threshold met. Where TIME_WAIT
@@ -203,10 +204,13 @@ func (o *sweepOptions) checkOwn(cmd *cobra.Command) (old *record.Run, err error)
 	if err := o.parseThresholds(record.KindRun); err != nil {
 		return nil, err
 	}
+	if err := checkJournals(o.outputs, o.resume); err != nil {
+		return nil, err
+	}
 	if !given("resume") {
 		return nil, nil
 	}
-	old, err = readRecord(cmd.InOrStdin(), o.resume)
+	old, err = readUnfinished(cmd.InOrStdin(), o.resume)
 	switch {
 	case err != nil:
 		return nil, err
@@ -234,17 +238,19 @@ func readBase(base string) (b grid.Base, err error) {
 }
 
 // run runs the sweep, and shows its progress.
-func (o *sweepOptions) run(ctx context.Context, shown *display, _ []string) (*record.Run, error) {
+func (o *sweepOptions) run(ctx context.Context, shown *display, out *outputFiles) (*record.Run, error) {
+	kept := out.journal()
 	o.say(shown, func(w io.Writer) {
 		if o.asked != nil {
 			fmt.Fprintf(w, "lastack: %s\n", o.asked.Question)
 		}
-		report.SweepBegins(w, o.setup.Describe(), o.setup.Expected(), o.setup.SideBySide())
+		report.SweepBegins(w, o.setup.Describe(), o.setup.Expected(), o.setup.SideBySide(), kept.kept(o.outputs))
 	})
 	run := o.setup.Run(ctx, func(p grid.Progress) {
 		if p.Run == nil && p.Tried == nil {
 			return
 		}
+		kept.keep(o.setup.Begun, p.Part)
 		step := report.SweepStep{Done: p.Done, All: p.All, Left: p.Left, Cell: o.setup.CellName(p.Slot), Block: p.Slot.Block, Run: p.Run, Tried: p.Tried}
 		o.say(shown, func(w io.Writer) { report.SweepProgress(w, step) })
 	}, o.metrics...)

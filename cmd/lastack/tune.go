@@ -128,13 +128,13 @@ func (o *tuneOptions) complete(cmd *cobra.Command) error {
 }
 
 // run searches, and shows the progress.
-func (o *tuneOptions) run(ctx context.Context, shown *display, _ []string) (*record.Run, error) {
+func (o *tuneOptions) run(ctx context.Context, shown *display, _ *outputFiles) (*record.Run, error) {
 	say := func(write func(io.Writer)) {
 		if !o.quiet {
 			shown.do(func() { write(shown.stderr) })
 		}
 	}
-	say(func(w io.Writer) { report.SweepBegins(w, o.setup.Describe(), o.setup.Expected(), 1) })
+	say(func(w io.Writer) { report.SweepBegins(w, o.setup.Describe(), o.setup.Expected(), 1, "") })
 	return o.setup.Run(ctx, func(p tune.Progress) {
 		if p.Run == nil {
 			return

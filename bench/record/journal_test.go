@@ -1,0 +1,105 @@
+package record
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// journalOf is a journal of a sweep with these parts.
+func journalOf(t testing.TB, parts ...SweepPart) []byte {
+	t.Helper()
+	begun := sweepSample(&Run{Schema: Schema, Kind: KindSweep})
+	begun.Sweep.Runs, begun.Sweep.Analysis = []SweepRun{}, nil
+	b, err := Marshal(begun, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range parts {
+		line, err := MarshalPart(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = append(b, line...)
+	}
+	return b
+}
+
+// A journal is read as far as it is whole, wherever it ends; the last part of a place in the schedule counts.
+func TestJournal(t *testing.T) {
+	search := SweepRun{Cell: 1, Block: 1, Found: &FoundRate{Tries: []FindTry{{OfferedPerS: 500, Turnover: &Turnover{PerS: 470, Ports: 28_232}}}}}
+	longer := search
+	longer.Found = &FoundRate{Tries: append(search.Found.Tries[:1:1], FindTry{OfferedPerS: 460, Sustained: true})}
+	found := longer
+	found.Values = map[string]float64{"rate.completed": 460}
+	failed, tried := SweepRun{Cell: 3, Error: "curl -H 'Authorization: Bearer 1234'"}, SweepRun{Cell: 3, Valid: true}
+	box := &Sandbox{Mode: "user", Topology: "veth"}
+	parts := []SweepPart{{Search: &search, ElapsedS: 1}, {Run: &failed, ElapsedS: 2}, {Search: &longer, ElapsedS: 3}, {Run: &tried, ElapsedS: 4}, {Run: &found, Sandbox: box, ElapsedS: 5}, {Run: &SweepRun{}, Sandbox: box, ElapsedS: 6}}
+	whole := journalOf(t, parts...)
+	if strings.Contains(string(whole), "1234") {
+		t.Errorf("a secret is left in %s", whole)
+	}
+	want := []struct{ runs, unfinished []SweepRun }{
+		{},
+		{nil, []SweepRun{search}},
+		{[]SweepRun{failed}, []SweepRun{search}},
+		{[]SweepRun{failed}, []SweepRun{longer}},
+		{[]SweepRun{tried}, []SweepRun{longer}},
+		{[]SweepRun{tried, found}, nil},
+		{[]SweepRun{tried, found, {}}, nil},
+	}
+	head := len(journalOf(t))
+	for n := range len(whole) + 1 {
+		r, err := ReadJournal(bytes.NewReader(whole[:n]))
+		if n < head-1 { // the newline may be missing
+			if err == nil {
+				t.Fatalf("%d bytes are a journal", n)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatalf("%d bytes: %v", n, err)
+		}
+		lines := max(bytes.Count(whole[:n], []byte("\n"))-1, 0)
+		for i := range r.Sweep.Runs {
+			if e := &r.Sweep.Runs[i].Error; *e != "" {
+				*e = failed.Error // which was redacted
+			}
+		}
+		if !r.Interrupted || r.ElapsedS != float64(lines) || !cmp.Equal(r.Sweep.Unfinished, want[lines].unfinished, cmp.Comparer(sameRuns)) || !sameRuns(r.Sweep.Runs, want[lines].runs) {
+			t.Fatalf("%d lines: %+v", lines, r.Sweep)
+		}
+	}
+	r, err := ReadJournal(bytes.NewReader(whole))
+	if err != nil || r.Sandbox.Topology != "veth" || r.Sweep.Cells[0].Sandbox != nil {
+		t.Errorf("%+v, %v", r, err)
+	}
+	for name, in := range map[string]string{"nothing": "", "another kind": `{"schema":"lastack.run/v1","kind":"run"}` + "\n"} {
+		if _, err := ReadJournal(strings.NewReader(in)); err == nil {
+			t.Errorf("%s is a journal", name)
+		}
+	}
+}
+
+func sameRuns(a, b []SweepRun) bool { return len(a) == 0 && len(b) == 0 || cmp.Equal(a, b) }
+
+// What a journal gives is a record that can be written and read again.
+func FuzzReadJournal(f *testing.F) {
+	f.Add(journalOf(f, SweepPart{Run: &SweepRun{Cell: 1}}, SweepPart{Search: &SweepRun{Found: &FoundRate{}}}))
+	f.Add([]byte("{}\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := ReadJournal(bytes.NewReader(b))
+		if err != nil {
+			return
+		}
+		again, err := Marshal(r, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read(bytes.NewReader(again)); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -62,6 +62,9 @@ var remedies = map[string]remedy{
 		}
 		return again("--workers", strconv.Itoa(r.Hosts[0].CPUs))(r, args)
 	},
+	"flush_earlier": func(r *record.Run, _ map[string]any) []string {
+		return edited(r.Plan.Command, nil, "", "--flush")
+	},
 	"quiet_machine": again(),
 	"let_it_run":    again(),
 	"check_route": func(r *record.Run, _ map[string]any) []string {
@@ -187,16 +190,21 @@ func powerFrom(n int64) string {
 }
 
 // shorthands are those of flags that remedies set, or that are left out.
-var shorthands = map[string]string{"--connections": "-c", "--workers": "-w", "--output": "-o"}
+var shorthands = map[string]string{"--connections": "-c", "--workers": "-w", "--output": "-o", "--duration": "-d"}
 
 // withFlag is a command with a flag set to a value, in place of what it was set to; with no flag it is only that command. It prints a page
 // of text: where the record was saved, and how it was shown, is left out.
 func withFlag(command []string, flag, value string) []string {
-	sysctl, _, _ := strings.Cut(value, "=")
-	drops := []string{"--output", "--format"}
-	if flag != "" {
-		drops = append(drops, flag)
+	if flag == "" {
+		return edited(command, nil, "")
 	}
+	sysctl, _, _ := strings.Cut(value, "=")
+	return edited(command, []string{flag}, sysctl, flag, value)
+}
+
+// edited is a command without the flags of drops, of --sysctl only without that one, and with what is added.
+func edited(command, drops []string, sysctl string, added ...string) []string {
+	drops = append(drops, "--output", "--format")
 	var out []string
 	end := len(command)
 	if i := slices.Index(command, "--"); i >= 0 {
@@ -226,8 +234,5 @@ func withFlag(command []string, flag, value string) []string {
 		}
 		i = last
 	}
-	if flag != "" {
-		out = append(out, flag, value)
-	}
-	return append(out, command[end:]...)
+	return append(append(out, added...), command[end:]...)
 }

@@ -51,6 +51,7 @@ func TestRemedyCommand(t *testing.T) {
 		{run(target, "lastack run 10.0.0.1:80"), "larger_accept_queue", "", "", nil},
 		{run(nil, "lastack run -w 1"), "more_workers", "", "lastack run --workers 4", nil},
 		{run(nil, "lastack run -d 5s --format html"), "quiet_machine", "", "lastack run -d 5s", nil},
+		{run(target, "lastack run 10.0.0.1:80 -o a.json"), "flush_earlier", "", "lastack run 10.0.0.1:80 --flush", nil},
 		{run(target, "lastack run 10.0.0.1:80"), "check_route", "", "ip route get 10.0.0.1", nil},
 		{run(nil, "lastack run --hold 2s"), "close_server_fin_without_hold", "", "lastack run --close server:fin --hold 0s", nil},
 		{run(nil, "lastack run"), "one_pass", "", "lastack run --source-ports 32768-60999", map[string]any{"low": "32768", "high": "60999"}},

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -87,14 +88,54 @@ func (v *tuneView) answer() *section {
 		s.Lead, s.Tone = v.setWords(t.Answer)+" "+quantity.Plural(v.changes(t.Answer), "sustains", "sustain")+" "+v.rate(), document.Good
 	case record.TuneNothing:
 		s.Lead, s.Tone = "nothing on this list sustains "+v.rate()+v.takes(), document.Bad
+	case record.TuneCannotTell:
+		s.Lead, s.Tone = v.doubt(), document.Bad
 	default:
 		s.Lead = "none yet: the search was interrupted"
 	}
 	s.say(document.First, v.without())
-	if t.Result == record.TuneNothing {
+	switch t.Result {
+	case record.TuneNothing:
 		s.say(document.First, v.refuted())
+	case record.TuneCannotTell:
+		s.say(document.First, v.toTell())
+	}
+	if c := v.command(); c != "" && t.Result != record.TuneChange {
+		s.add(document.Fact{Level: document.First, Name: "try it", Text: c, Command: true})
 	}
 	return s
+}
+
+// doubt says what cannot be told, and why.
+func (v *tuneView) doubt() string {
+	t, why := v.tune, limitWords(v.run.Verdict.LimitedBy)
+	switch {
+	case len(t.Answer) > 0:
+		return fmt.Sprintf("cannot tell whether %s %s %s: the limit is lifted, but a load in full was %s", v.setWords(t.Answer),
+			quantity.Plural(v.changes(t.Answer), "sustains", "sustain"), v.rate(), cmp.Or(given(why != limitWords(t.LimitedBy), why), "not tried"))
+	case len(t.Remedies) > 0:
+		return "cannot tell what sustains " + v.rate() + ": " + join("; ", "the trials of changes were "+why)
+	}
+	return "cannot tell whether " + v.rate() + " are sustained: " + why
+}
+
+// toTell says what would tell.
+func (v *tuneView) toTell() string {
+	fullest := ""
+	var most float64
+	for i := range v.tune.Trials {
+		t := &v.tune.Trials[i]
+		if !t.CannotTell {
+			continue
+		}
+		if slices.ContainsFunc(t.Findings, func(f record.Finding) bool { return f.Code == "cpus_full_of_others" }) {
+			return "other programs had the CPUs: run it again on a quiet machine"
+		}
+		if t.Scale == 0 && t.CompletedPerS > most {
+			most, fullest = t.CompletedPerS, fmt.Sprintf(", which completed %s/s at most", quantity.PerSecond(t.CompletedPerS))
+		}
+	}
+	return "both ends are on this machine" + fullest + ": a machine with more CPUs, or a lower rate, can tell"
 }
 
 func (v *tuneView) changes(set []int) (n int) {
@@ -110,8 +151,11 @@ func (v *tuneView) takes() string {
 	if n := t.Takes; n != nil {
 		return fmt.Sprintf(": it takes %s, each with %s local ports", number(n.Addresses, "address", "addresses"), quantity.Count(n.PortsEach))
 	}
-	if l, ok := record.LimitNamed(t.LimitedBy); ok && l.Do != "" {
+	if l, ok := record.LimitNamed(t.LimitedBy); ok && l.Do != "" && t.LimitedBy != record.LimitTarget {
 		return ": " + l.Do
+	}
+	if trial := v.asItIs(); trial != nil && trial.Reason != "" {
+		return ": " + trial.Reason
 	}
 	return ""
 }
@@ -122,7 +166,7 @@ func (v *tuneView) without() string {
 	if trial == nil {
 		return ""
 	}
-	return "as it is: not sustained, " + join("; ", limitWords(v.tune.LimitedBy), firstFails(trial))
+	return "as it is: " + join("; ", given(!trial.CannotTell, "not sustained, ")+limitWords(v.tune.LimitedBy), firstFails(trial))
 }
 
 // firstFails says when the first connection failed, and when that was predicted.
@@ -198,6 +242,9 @@ func (v *tuneView) settings() *section {
 	s := begin(document.First, "SETTINGS", "")
 	s.Lead = "to copy (-o FILE.conf writes it)"
 	s.add(document.Quote{Level: document.First, Lines: v.file(v.tune.Answer)})
+	if c := v.command(); c != "" {
+		s.add(document.Fact{Level: document.First, Name: "try it", Text: c, Command: true})
+	}
 	return s
 }
 
@@ -289,6 +336,8 @@ func (v *tuneView) tried() *section {
 			sustained = "not tried"
 		case trial.Sustained:
 			sustained = "yes"
+		case trial.CannotTell:
+			sustained = "cannot tell"
 		}
 		row := []document.Value{document.Text(sustained), nil, nil, nil, nil, txt(join(": ", trial.LimitedBy, trial.Reason, trial.Error)), nil, count(trial.Attempted), count(trial.Failed)}
 		if trial.FailedAfterS > 0 {
@@ -347,7 +396,7 @@ func (v *tuneView) useless() *section {
 	list := document.List{Level: document.First, Name: "no help"}
 	for i := range v.tune.Trials {
 		t := &v.tune.Trials[i]
-		if len(t.Remedies) != 1 || t.Sustained || t.Confirms {
+		if len(t.Remedies) != 1 || t.Sustained || t.Confirms || t.CannotTell {
 			continue
 		}
 		why := given(t.FailedAfterS > 0, v.tune.Remedies[t.Remedies[0]].Why) // of ports
@@ -394,6 +443,9 @@ func writeSettings(v *tuneView) string {
 	}
 	if t.Result == record.TuneChange {
 		lines = append(append(lines, ""), v.file(t.Answer)...)
+	}
+	if c := v.command(); c != "" {
+		lines = append(lines, "# try it: "+singleLine(c))
 	}
 	if s := v.useless(); s != nil {
 		lines = append(lines, "")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 	"strconv"
 	"time"
 
@@ -135,18 +136,17 @@ func (c *Cell) narrow(facts *setup.Facts, scale float64) {
 		all, ok = n, err == nil
 	}
 	want := max(int(math.Round(float64(all)*scale)), 1)
-	for end := lo; ok && end <= hi; end++ {
-		n, err := inside.UsablePorts(lo, end)
-		if err != nil || n < want {
-			continue
-		}
+	end := lo + sort.Search(hi-lo, func(i int) bool {
+		n, err := inside.UsablePorts(lo, lo+i)
+		return err == nil && n >= want
+	})
+	if n, err := inside.UsablePorts(lo, end); ok && err == nil && n > 0 {
 		if !g.SourcePorts.IsZero() {
 			g.SourcePorts.Hi = uint16(end)
 		} else {
 			setSysctl(&box, sandbox.Sysctl{Key: portRange, Value: fmt.Sprintf("%d %d", lo, end)})
 		}
 		c.narrowed = float64(n) / float64(all)
-		break
 	}
 	buckets, known := inside.Sysctl(bucketsKey)
 	if !known {

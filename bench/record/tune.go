@@ -16,6 +16,9 @@ type Tune struct {
 	// Keep names the settings that must stay.
 	Keep      []string `json:"keep,omitempty"`
 	ExpectedS float64  `json:"expected_s"`
+	// LastsS is how long a load in full must last to be sustained. FirstSource is the first source address of a load that has several.
+	LastsS      float64 `json:"lasts_s,omitempty"`
+	FirstSource string  `json:"first_source,omitempty"`
 	// Result is one of the Tune constants, empty if the search was interrupted before it came to one.
 	Result string `json:"result,omitempty"`
 	// LimitedBy is one of the Limit constants: what bound the load without any change.
@@ -24,7 +27,8 @@ type Tune struct {
 	Remedies []TuneRemedy `json:"remedies"`
 	// Trials are in the order of their ends. The first are those without any change.
 	Trials []TuneTrial `json:"trials"`
-	// Answer has the remedies of the smallest set that sustains the load, by their indices.
+	// Answer has the remedies of the smallest set that sustains the load, by their indices. If the result is TuneCannotTell, it is the smallest
+	// set that may: its narrowed trial was sustained. It is empty if there is none.
 	Answer []int `json:"answer,omitempty"`
 	// Takes is what the load takes if nothing that may change sustains it, nil if that is not known.
 	Takes *TuneNeed `json:"takes,omitempty"`
@@ -38,6 +42,8 @@ const (
 	TuneChange = "change"
 	// TuneNothing: nothing that may change sustains it.
 	TuneNothing = "nothing"
+	// TuneCannotTell: this machine, and no setting, bound what would decide.
+	TuneCannotTell = "cannot_tell"
 )
 
 // TuneNeed is what a load takes.
@@ -85,6 +91,8 @@ type TuneTrial struct {
 	FailedAfterS float64 `json:"failed_after_s,omitempty"`
 	// Late is set if nothing failed, but this machine was too busy to be on time.
 	Late bool `json:"late,omitempty"`
+	// CannotTell is set if it was not sustained, and what bound it was this machine and no setting.
+	CannotTell bool `json:"cannot_tell,omitempty"`
 	// Predicted is what the arithmetic of ports says, nil if ports do not matter.
 	Predicted *TunePrediction `json:"predicted,omitempty"`
 	// Values has every metric of the registry that the load has, by name.
@@ -110,7 +118,7 @@ type TunePrediction struct {
 
 // check finds what would mislead a reader of the search: indices out of range.
 func (t *Tune) check() (key string, err error) {
-	results := []string{"", TuneSustained, TuneChange, TuneNothing}
+	results := []string{"", TuneSustained, TuneChange, TuneNothing, TuneCannotTell}
 	switch {
 	case !slices.Contains(results, t.Result):
 		return "tune.result", fmt.Errorf("%.60q is no result", t.Result)

@@ -55,6 +55,7 @@ func (r *Setup) Run(ctx context.Context, see func(Progress)) (*record.Run, error
 func (r *Setup) search(see func(Progress)) *search {
 	return &search{Setup: r, see: see, tune: &record.Tune{
 		RatePerS: r.rate(), Allow: r.Goal.Allow, Base: r.facts.Base, Keep: r.Keep, ExpectedS: r.Expected().Seconds(),
+		LastsS: r.asIs.Cells[0].Setup.Plan.Duration.Seconds(), FirstSource: r.firstSource(),
 		Remedies: []record.TuneRemedy{}, Trials: []record.TuneTrial{},
 	}}
 }
@@ -69,6 +70,9 @@ func (s *search) run(ctx context.Context) {
 	case full.Sustained:
 		t.Result, t.LimitedBy = record.TuneSustained, record.LimitTarget
 		return
+	case full.CannotTell && t.LimitedBy == full.LimitedBy:
+		t.Result = record.TuneCannotTell
+		return
 	}
 	for _, next := range []func() []set{s.alone, func() []set { return pairs(t, s.add) }} {
 		var trials []trial
@@ -79,6 +83,13 @@ func (s *search) run(ctx context.Context) {
 			s.try(ctx, trials, false)
 		}
 		if ctx.Err() != nil || s.confirmed(ctx) {
+			return
+		}
+		if ctx.Err() == nil && undecided(t) {
+			t.Result = record.TuneCannotTell
+			if may := open(t); len(may) > 0 {
+				t.Answer = may[0]
+			}
 			return
 		}
 	}
@@ -196,7 +207,7 @@ func (s *search) confirm(ctx context.Context, remedies set) bool {
 }
 
 // try runs trials. One that is predicted to fail is over when it has; if it has not, it runs once more, until it has shown that it does not. So
-// does one in full for which this machine was too busy.
+// does one for which this machine was too busy.
 func (s *search) try(ctx context.Context, trials []trial, confirms bool) {
 	whole := s.cells(s.tune.Remedies, trials)
 	early := s.early(whole, s.tune.Remedies, trials)
@@ -205,9 +216,9 @@ func (s *search) try(ctx context.Context, trials []trial, confirms bool) {
 	for i, t := range s.ended(ctx, trials, early, confirms) {
 		switch shortened := early.Cells[i].Setup.Plan.Duration < whole.Cells[i].Setup.Plan.Duration; {
 		case t == nil:
-		case t.Sustained && shortened || t.Late && t.Scale == 0:
+		case t.Sustained && shortened || t.Late && t.Scale == 0 || t.CannotTell && ofOthers(t):
 			again = append(again, trials[i])
-			if t.Late && !shortened {
+			if t.Late && !shortened || t.CannotTell {
 				doubtful = append(doubtful, *t)
 			}
 		default:
@@ -256,19 +267,43 @@ func (s *search) trial(c *grid.Cell, o *grid.Outcome) record.TuneTrial {
 	t.FindTry = s.Goal.Try(r)
 	t.LoadS, t.Attempted = r.LoadS, r.Connections.Attempted
 	t.FailedAfterS = firstFailure(r)
-	switch late := s.Goal.Late(r); {
+	late := s.Goal.Late(r)
+	switch {
 	case o.Error != "":
 		t.Sustained = false
-	case late:
-		// It says nothing against the rate, and is shown with what it is.
-		t.Sustained, t.Late = true, true
-	case t.Sustained && slices.Contains(lossy, r.Verdict.LimitedBy):
+	case (t.Sustained || late) && slices.Contains(lossy, r.Verdict.LimitedBy):
 		t.Sustained = false
 		if l, known := record.LimitNamed(r.Verdict.LimitedBy); known {
 			t.Reason = l.Words
 		}
+	case late:
+		// It says nothing against the rate, and is shown with what it is.
+		t.Sustained, t.Late = true, true
+	case !t.Sustained:
+		t.CannotTell = s.ofMachine(r)
 	}
 	return t
+}
+
+// ofMachine reports whether this machine, and no setting, bound a load that was not sustained. Without a failure, a limit that nobody knows is
+// one of the machine, and so is that of a load whose rate was met, but not its thresholds, while the CPUs were full.
+func (s *search) ofMachine(r *record.Run) bool {
+	const full = 0.1
+	c := &r.Pressure.CPU
+	switch r.Verdict.LimitedBy {
+	case record.LimitCPU, record.LimitGeneratorCPU, record.LimitServerCPU, record.LimitCPUQuota, record.LimitSoftirq, record.LimitHalted:
+		return true
+	case record.LimitUnknown:
+		return float64(r.Connections.Failed) <= s.Goal.Allow*float64(r.Connections.Attempted)
+	case record.LimitTarget:
+		return c.SharesTell() && c.IdleS < full*c.ElapsedS*float64(c.CPUs)
+	}
+	return false
+}
+
+// ofOthers reports whether other programs had the CPUs that a trial lacked.
+func ofOthers(t *record.TuneTrial) bool {
+	return slices.ContainsFunc(t.Findings, func(f record.Finding) bool { return f.Code == "cpus_full_of_others" })
 }
 
 // lossy are limits that a load may meet without failure, late arrivals or missing its rate: TIME_WAITs or handshakes are lost. That CPUs were
@@ -323,6 +358,9 @@ func (s *search) record() *record.Run {
 	}
 	t := s.tune
 	run.Verdict = record.Verdict{Valid: t.Result == record.TuneSustained || t.Result == record.TuneChange, LimitedBy: t.LimitedBy, Reasons: []string{}}
+	if t.Result == record.TuneCannotTell {
+		run.Verdict.LimitedBy = boundBy(t)
+	}
 	if run.Verdict.LimitedBy == "" {
 		run.Verdict.LimitedBy = record.LimitUnknown
 	}

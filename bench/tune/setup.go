@@ -185,6 +185,16 @@ func (r *Setup) predicted(c *grid.Cell) *record.TunePrediction {
 	return predict(r.rate(), ports, kept)
 }
 
+// firstSource is the first of several source addresses that a sandbox of the load chooses, empty if it has none.
+func (r *Setup) firstSource() string {
+	two := grid.Trial{Changes: []record.Factor{{Key: keySources, Levels: []string{"2"}}}, Rate: r.rate(), Lasts: short}
+	c := &grid.Trials(r.Spec.Run, r.facts, []grid.Trial{two}).Cells[0]
+	if c.Refused != "" || len(c.Setup.Plan.Groups[0].Sources) == 0 {
+		return ""
+	}
+	return c.Setup.Plan.Groups[0].Sources[0].String()
+}
+
 // Expected is how long the search takes, if its prediction holds.
 func (r *Setup) Expected() time.Duration {
 	p := r.predicted(&r.asIs.Cells[0])

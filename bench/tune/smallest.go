@@ -56,6 +56,39 @@ func suffice(t *record.Tune) (sets []set) {
 	return sets
 }
 
+// open lists the sets that may sustain the load, the smallest first: their narrowed or first trial did, and what one in full met, if it ran, was
+// a limit of this machine.
+func open(t *record.Tune) (sets []set) {
+	refuted := func(s set) bool {
+		return slices.ContainsFunc(t.Trials, func(o record.TuneTrial) bool {
+			return o.Confirms && !o.Sustained && !o.CannotTell && slices.Equal(o.Remedies, s)
+		})
+	}
+	for i := range t.Trials {
+		if s := set(t.Trials[i].Remedies); t.Trials[i].Sustained && !t.Trials[i].Confirms && len(s) > 0 && !refuted(s) {
+			sets = append(sets, s)
+		}
+	}
+	smallestFirst(t.Remedies, sets)
+	return sets
+}
+
+// undecided reports whether a machine with more to spare might find what sustains the load: among the sets that may, or among those of which
+// not even that is known.
+func undecided(t *record.Tune) bool {
+	return len(open(t)) > 0 || slices.ContainsFunc(t.Trials, func(o record.TuneTrial) bool { return o.CannotTell && len(o.Remedies) > 0 && !o.Confirms })
+}
+
+// boundBy is the limit of this machine that the last trial of which it is met.
+func boundBy(t *record.Tune) (limit string) {
+	for i := range t.Trials {
+		if t.Trials[i].CannotTell {
+			limit = t.Trials[i].LimitedBy
+		}
+	}
+	return limit
+}
+
 // pairs lists the pairs to try when no remedy suffices: of those that help against the same limit, and each whose limit is another with what
 // helps against that. follow has the remedies of a limit. Those predicted to suffice come first.
 func pairs(t *record.Tune, follow func(limit string) []int) (sets []set) {

@@ -15,6 +15,7 @@ import (
 
 	"lastack/bench/grid"
 	"lastack/bench/host"
+	"lastack/bench/metric"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
 	"lastack/bench/setup"
@@ -67,6 +68,10 @@ type kernel struct {
 	searches bool
 	// busy is how many loads in full are late.
 	busy int
+	// crowded is how many loads have too little of the CPUs, because of other programs.
+	crowded int
+	// slow is set if connect takes long, full if the CPUs are in use.
+	slow, full bool
 	// shared is set if other programs fill the CPUs, and no load is late.
 	shared bool
 	// crash is a sysctl whose load dies. wrong is set if TIME_WAITs last for a second only, whatever all predict.
@@ -122,7 +127,17 @@ func (k *kernel) load(s *setup.Setup, scale float64) (*record.Run, string) {
 		r.Verdict.LimitedBy = by
 	}
 	full := scale == 0 || scale == 1
+	if r.Pressure.CPU = (record.CPU{ElapsedS: lasts, CPUs: 2, IdleS: 2 * lasts}); k.full {
+		r.Pressure.CPU.IdleS = 0
+	}
+	if k.slow {
+		r.Latency = map[string]record.Latency{"connect": {Count: n, P99Us: 1e5}}
+	}
 	switch used := rate * min(lasts, kept); {
+	case k.crowded > 0:
+		k.crowded--
+		slow(rate/2, record.LimitCPU)
+		r.Verdict.Findings = []record.Finding{{Code: "cpus_full_of_others"}}
 	case full && k.cpu > 0 && rate > k.cpu:
 		slow(k.cpu, record.LimitCPU)
 	case full && k.searches && waits && !reuses && used > ports/2:
@@ -160,7 +175,7 @@ func (k *kernel) run(t *testing.T, s *Setup, ctx context.Context) *record.Run {
 			longest = max(longest, c.Setup.Plan.Duration)
 			out[i].Record, out[i].Error = k.load(&c.Setup, c.Narrowed())
 			if out[i].Record != nil {
-				out[i].LimitedBy = out[i].Record.Verdict.LimitedBy
+				out[i].LimitedBy, out[i].Findings = out[i].Record.Verdict.LimitedBy, out[i].Record.Verdict.Findings
 			}
 		}
 		k.took += longest
@@ -212,8 +227,14 @@ func TestSearch(t *testing.T) {
 		{"the server closes", testSpec(5000, "tcp_tw_reuse", "sources"), kernel{}, "change close=server:fin (local_ports)", 180 * time.Second},
 		{"the client resets", testSpec(2500, "sources", "close", "ip_local_port_range", "tcp_tw_reuse"), kernel{}, "nothing (local_ports) 6 addresses", 180 * time.Second},
 		{"nothing", testSpec(5000, "sources", "close", "tcp_tw_reuse"), kernel{}, "nothing (local_ports) 11 addresses", 180 * time.Second},
-		{"the CPUs", testSpec(9000), kernel{cpu: 4000}, "nothing (local_ports) 20 addresses", 400 * time.Second},
-		{"the CPUs, without TIME_WAIT", closing(testSpec(9000), teardown.RST), kernel{cpu: 4000}, "nothing (cpu)", 20 * time.Second},
+		{"the CPUs: what the ports need is known, but not whether it suffices", testSpec(9000), kernel{cpu: 4000}, "cannot_tell net.ipv4.tcp_tw_reuse=1 (local_ports)", 320 * time.Second},
+		{"the CPUs, without TIME_WAIT", closing(testSpec(9000), teardown.RST), kernel{cpu: 4000}, "cannot_tell (cpu)", 20 * time.Second},
+		{"other programs have the CPUs once", closing(testSpec(200), teardown.RST), kernel{crowded: 1}, "sustained (target_rate_met)", 20 * time.Second},
+		{"other programs have the CPUs", closing(testSpec(200), teardown.RST), kernel{crowded: 9}, "cannot_tell (cpu)", 20 * time.Second},
+		{"other programs have the CPUs of all trials", testSpec(1000), kernel{crowded: 99}, "cannot_tell (cpu)", 140 * time.Second},
+		{"a threshold is missed while the CPUs are full", bounded(closing(testSpec(200), teardown.RST)), kernel{slow: true, full: true}, "cannot_tell (target_rate_met)", 10 * time.Second},
+		{"a threshold is missed on an idle machine", bounded(closing(testSpec(200), teardown.RST)), kernel{slow: true}, "nothing (target_rate_met)", 10 * time.Second},
+		{"late, and buckets overflow", with(testSpec(400), keyBuckets, "1000"), kernel{busy: 1}, "change net.ipv4.tcp_max_tw_buckets=27648 (tcp_max_tw_buckets)", 220 * time.Second},
 		{"a late load is tried again", testSpec(400), kernel{busy: 1}, "sustained (target_rate_met)", 140 * time.Second},
 		{"a remedy whose load dies is no answer", testSpec(1000), kernel{crash: sockstate.ReuseSysctl}, "change net.ipv4.ip_local_port_range=2048 65535 (local_ports)", 180 * time.Second},
 		{"a load that was wrongly predicted to fail runs once more, in full", testSpec(1000), kernel{wrong: true}, "sustained (target_rate_met)", 110 * time.Second},
@@ -227,7 +248,7 @@ func TestSearch(t *testing.T) {
 			if tt.k.took > tt.within {
 				t.Errorf("%d loads take %v, want at most %v", tt.k.loads, tt.k.took, tt.within)
 			}
-			if valid := r.Tune.Result != record.TuneNothing; r.Verdict.Valid != valid {
+			if valid := r.Tune.Result == record.TuneSustained || r.Tune.Result == record.TuneChange; r.Verdict.Valid != valid {
 				t.Errorf("valid: %t", r.Verdict.Valid)
 			}
 			var b strings.Builder
@@ -239,6 +260,20 @@ func TestSearch(t *testing.T) {
 			}
 		})
 	}
+}
+
+func bounded(s Spec) Spec {
+	b, err := metric.ParseThreshold(record.KindRun, "connect.p99<5ms")
+	if err != nil {
+		panic(err)
+	}
+	s.Goal.Bounds = []metric.Threshold{b}
+	return s
+}
+
+func with(s Spec, key, value string) Spec {
+	s.Run.Sandbox.Sysctls = append(s.Run.Sandbox.Sysctls, sandbox.Sysctl{Key: key, Value: value})
+	return s
 }
 
 func closing(s Spec, how teardown.How) Spec {

@@ -1,0 +1,92 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"lastack/bench/record"
+)
+
+// command is a run that shows the answer: the load with its changes, or, if nothing that may change sustains it, from as many addresses as it
+// takes. It is empty if there is nothing to show, or if that is not one command.
+func (v *tuneView) command() string {
+	t := v.tune
+	var changes []record.TuneSetting
+	switch {
+	case t.Result == record.TuneSustained:
+	case len(t.Answer) > 0:
+		for _, i := range t.Answer {
+			changes = append(changes, t.Remedies[i].Changes...)
+		}
+	case t.Takes != nil:
+		changes = []record.TuneSetting{{Key: "sources", To: strconv.FormatInt(t.Takes.Addresses, 10)}}
+	default:
+		return ""
+	}
+	return shell(v.runWith(changes))
+}
+
+// runWith is the command line of a run of the load with changes, nil if it is not known.
+func (v *tuneView) runWith(changes []record.TuneSetting) []string {
+	r, t := v.run, v.tune
+	given := r.Plan.Command
+	at := slices.Index(given, record.KindTune)
+	if at < 0 || t.LastsS <= 0 || r.Sandbox.Mode == "" {
+		return nil
+	}
+	out := slices.Clone(given)
+	out[at] = record.KindRun
+	out = edited(out, []string{"--base", "--keep", "--allow"}, "")
+	out = withFlag(out, "--topology", r.Sandbox.Topology)
+	// A range of ports comes last: the kernel wants those that are privileged lowered first (ipv4_local_port_range).
+	set := func(key, value string) { out = withFlag(out, "--sysctl", key+"="+value) }
+	for _, k := range keys(r.Sandbox.Sysctls) {
+		if k != portRange {
+			set(k, r.Sandbox.Sysctls[k])
+		}
+	}
+	if value, ok := r.Sandbox.Sysctls[portRange]; ok {
+		set(portRange, value)
+	}
+	// A run chooses as many source addresses as it needs, unless it is told.
+	if len(r.Plan.Groups) == 1 && len(r.Plan.Groups[0].Sources) == 0 && t.FirstSource != "" {
+		out = withFlag(out, "--source", t.FirstSource)
+	}
+	for _, c := range changes {
+		switch {
+		case isSysctl(c.Key):
+			set(c.Key, c.To)
+		case c.Key == "sources":
+			all := addressesFrom(t.FirstSource, c.To)
+			if all == "" {
+				return nil
+			}
+			out = withFlag(out, "--source", all)
+		default:
+			out = withFlag(out, "--"+c.Key, c.To)
+		}
+	}
+	return withFlag(out, "--duration", fmt.Sprintf("%.0fs", math.Ceil(t.LastsS)))
+}
+
+const portRange = "net.ipv4.ip_local_port_range"
+
+// addressesFrom is a range of so many addresses, empty if there is none.
+func addressesFrom(first, many string) string {
+	from, err := netip.ParseAddr(first)
+	n, bad := strconv.ParseUint(many, 10, 16)
+	if err != nil || bad != nil || n == 0 {
+		return ""
+	}
+	to := from
+	for range n - 1 {
+		to = to.Next()
+	}
+	if !to.IsValid() {
+		return ""
+	}
+	return from.String() + "-" + to.String()
+}

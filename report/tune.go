@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -21,7 +20,7 @@ type tuneView struct {
 // tuneDocument is the report of a tune: the answer, the settings to copy, and what was tried.
 func tuneDocument(run *record.Run) *document.Document {
 	v := &tuneView{run, run.Tune}
-	return build(title(run), what(&run.Plan), run.Warnings, v.asked(), v.answer(), warnings(), pictures(v.picture()), v.settings(), v.tried(), v.useless())
+	return build(title(run), what(&run.Plan), run.Warnings, v.asked(), v.answer(), warnings(), pictures(v.picture()), v.settings(), v.toTry(), v.tried(), v.useless())
 }
 
 func (v *tuneView) asked() *section {
@@ -100,21 +99,24 @@ func (v *tuneView) answer() *section {
 	case record.TuneCannotTell:
 		s.say(document.First, v.toTell())
 	}
-	if c := v.command(); c != "" && t.Result != record.TuneChange {
-		s.add(document.Fact{Level: document.First, Name: "try it", Text: c, Command: true})
-	}
 	return s
 }
 
 // doubt says what cannot be told, and why.
 func (v *tuneView) doubt() string {
 	t, why := v.tune, limitWords(v.run.Verdict.LimitedBy)
+	switch v.run.Verdict.LimitedBy {
+	case record.LimitPorts, record.LimitPortSearch:
+		why = "connections piled up, and took the local ports"
+	case record.LimitTarget:
+		why = "a threshold was missed, but the CPUs of this host were full"
+	}
 	switch {
 	case len(t.Answer) > 0:
-		return fmt.Sprintf("cannot tell whether %s %s %s: the limit is lifted, but a load in full was %s", v.setWords(t.Answer),
-			quantity.Plural(v.changes(t.Answer), "sustains", "sustain"), v.rate(), cmp.Or(given(why != limitWords(t.LimitedBy), why), "not tried"))
+		return fmt.Sprintf("cannot tell whether %s %s %s; the limit is lifted, but in full: %s", v.setWords(t.Answer),
+			quantity.Plural(v.changes(t.Answer), "sustains", "sustain"), v.rate(), why)
 	case len(t.Remedies) > 0:
-		return "cannot tell what sustains " + v.rate() + ": " + join("; ", "the trials of changes were "+why)
+		return "cannot tell what sustains " + v.rate() + ": " + why
 	}
 	return "cannot tell whether " + v.rate() + " are sustained: " + why
 }
@@ -242,9 +244,6 @@ func (v *tuneView) settings() *section {
 	s := begin(document.First, "SETTINGS", "")
 	s.Lead = "to copy (-o FILE.conf writes it)"
 	s.add(document.Quote{Level: document.First, Lines: v.file(v.tune.Answer)})
-	if c := v.command(); c != "" {
-		s.add(document.Fact{Level: document.First, Name: "try it", Text: c, Command: true})
-	}
 	return s
 }
 
@@ -444,8 +443,8 @@ func writeSettings(v *tuneView) string {
 	if t.Result == record.TuneChange {
 		lines = append(append(lines, ""), v.file(t.Answer)...)
 	}
-	if c := v.command(); c != "" {
-		lines = append(lines, "# try it: "+singleLine(c))
+	if c := v.command(); c != nil {
+		lines = append(lines, "# try it: "+singleLine(shell(c)))
 	}
 	if s := v.useless(); s != nil {
 		lines = append(lines, "")

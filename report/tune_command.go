@@ -7,16 +7,17 @@ import (
 	"slices"
 	"strconv"
 
+	"lastack/bench/quantity"
 	"lastack/bench/record"
+	"lastack/report/document"
 )
 
 // command is a run that shows the answer: the load with its changes, or, if nothing that may change sustains it, from as many addresses as it
-// takes. It is empty if there is nothing to show, or if that is not one command.
-func (v *tuneView) command() string {
+// takes. It is nil if there is nothing to show, or if that is not one command.
+func (v *tuneView) command() []string {
 	t := v.tune
 	var changes []record.TuneSetting
 	switch {
-	case t.Result == record.TuneSustained:
 	case len(t.Answer) > 0:
 		for _, i := range t.Answer {
 			changes = append(changes, t.Remedies[i].Changes...)
@@ -24,9 +25,34 @@ func (v *tuneView) command() string {
 	case t.Takes != nil:
 		changes = []record.TuneSetting{{Key: "sources", To: strconv.FormatInt(t.Takes.Addresses, 10)}}
 	default:
-		return ""
+		return nil
 	}
-	return shell(v.runWith(changes))
+	return v.runWith(changes)
+}
+
+// toTry shows it, in lines that a shell takes for one.
+func (v *tuneView) toTry() *section {
+	args := v.command()
+	if args == nil {
+		return nil
+	}
+	s := begin(document.First, "TRY IT", "")
+	s.Lead = "in a sandbox again: the load with these changes"
+	if n := v.tune.Takes; n != nil {
+		s.Lead = "the load from " + number(n.Addresses, "address", "addresses")
+	}
+	const more = " \\"
+	var lines []string
+	line := ""
+	for _, arg := range args {
+		word := quantity.Escape(shell([]string{arg}))
+		if line != "" && len(line)+1+len(word)+len(more) > fileWidth {
+			lines, line = append(lines, line+more), " "
+		}
+		line += given(line != "", " ") + word
+	}
+	s.add(document.Quote{Level: document.First, Lines: append(lines, line)})
+	return s
 }
 
 // runWith is the command line of a run of the load with changes, nil if it is not known.

@@ -280,14 +280,15 @@ func (s *search) trial(c *grid.Cell, o *grid.Outcome) record.TuneTrial {
 		// It says nothing against the rate, and is shown with what it is.
 		t.Sustained, t.Late = true, true
 	case !t.Sustained:
-		t.CannotTell = s.ofMachine(r)
+		t.CannotTell = s.ofMachine(c, r)
 	}
 	return t
 }
 
 // ofMachine reports whether this machine, and no setting, bound a load that was not sustained. Without a failure, a limit that nobody knows is
-// one of the machine, and so is that of a load whose rate was met, but not its thresholds, while the CPUs were full.
-func (s *search) ofMachine(r *record.Run) bool {
+// one of the machine, and so is that of a load whose rate was met, but not its thresholds, while the CPUs were full. Ports of which the load needs
+// half at most are taken by connections that piled up.
+func (s *search) ofMachine(cell *grid.Cell, r *record.Run) bool {
 	const full = 0.1
 	c := &r.Pressure.CPU
 	switch r.Verdict.LimitedBy {
@@ -295,6 +296,10 @@ func (s *search) ofMachine(r *record.Run) bool {
 		return true
 	case record.LimitUnknown:
 		return float64(r.Connections.Failed) <= s.Goal.Allow*float64(r.Connections.Attempted)
+	case record.LimitPorts, record.LimitPortSearch:
+		x := situation{rate: s.rate(), group: &cell.Setup.Plan.Groups[0]}
+		x.ports, x.kept = cell.Ports()
+		return cell.Narrowed() == 1 && !x.orphans() && 2*x.needs() <= x.ports
 	case record.LimitTarget:
 		return c.SharesTell() && c.IdleS < full*c.ElapsedS*float64(c.CPUs)
 	}

@@ -66,6 +66,8 @@ type kernel struct {
 	// cpu is the highest rate that the CPUs sustain, 0 for any. searches is set if connect's search takes that much above half of the ports.
 	cpu      float64
 	searches bool
+	// piles is set if connections pile up that the CPUs are too slow for, and take the ports.
+	piles bool
 	// busy is how many loads in full are late.
 	busy int
 	// crowded is how many loads have too little of the CPUs, because of other programs.
@@ -138,6 +140,8 @@ func (k *kernel) load(s *setup.Setup, scale float64) (*record.Run, string) {
 		k.crowded--
 		slow(rate/2, record.LimitCPU)
 		r.Verdict.Findings = []record.Finding{{Code: "cpus_full_of_others"}}
+	case full && k.cpu > 0 && rate > k.cpu && k.piles:
+		slow(k.cpu, record.LimitPortSearch)
 	case full && k.cpu > 0 && rate > k.cpu:
 		slow(k.cpu, record.LimitCPU)
 	case full && k.searches && waits && !reuses && used > ports/2:
@@ -229,6 +233,7 @@ func TestSearch(t *testing.T) {
 		{"nothing", testSpec(5000, "sources", "close", "tcp_tw_reuse"), kernel{}, "nothing (local_ports) 11 addresses", 180 * time.Second},
 		{"the CPUs: what the ports need is known, but not whether it suffices", testSpec(9000), kernel{cpu: 4000}, "cannot_tell net.ipv4.tcp_tw_reuse=1 (local_ports)", 320 * time.Second},
 		{"the CPUs, without TIME_WAIT", closing(testSpec(9000), teardown.RST), kernel{cpu: 4000}, "cannot_tell (cpu)", 20 * time.Second},
+		{"connections that pile up take the ports", closing(testSpec(9000), teardown.RST), kernel{cpu: 4000, piles: true}, "cannot_tell (port_search)", 20 * time.Second},
 		{"other programs have the CPUs once", closing(testSpec(200), teardown.RST), kernel{crowded: 1}, "sustained (target_rate_met)", 20 * time.Second},
 		{"other programs have the CPUs", closing(testSpec(200), teardown.RST), kernel{crowded: 9}, "cannot_tell (cpu)", 20 * time.Second},
 		{"other programs have the CPUs of all trials", testSpec(1000), kernel{crowded: 99}, "cannot_tell (cpu)", 140 * time.Second},

@@ -42,8 +42,9 @@ of the ports and of the rate, so that they fit side by side.
 
 ` + strings.Join(wrapped("--keep forbids a change: of "+strings.Join(shortKeys(), ", ")+".", usageWidth), "\n") + `
 
-Exit code 3 says that nothing that may change sustains the load. Ctrl-C keeps
-the trials that have ended.`,
+Exit code 3 says that nothing that may change sustains the load, or that tune
+cannot tell: the CPUs of this machine, and no setting, were the limit. Ctrl-C
+keeps the trials that have ended.`,
 		Example: `  lastack tune -R 1k --close client:fin
   lastack tune -R 200 --hold 2s --exchange http:/ -o tune.json
   lastack tune -R 5k --close client:fin -o /tmp/90-lastack.conf

@@ -34,7 +34,7 @@ func comparedPictures(c *compare.Comparison) *section {
 func changesPicture(c *compare.Comparison) *document.Picture {
 	p := &document.Picture{
 		ID: "p-changes", Title: "Changes from A to B", Form: document.Ranges,
-		Desc: "The change of each metric's median, within its 95% interval. A filled dot is more than noise; an arrow goes on beyond the picture.",
+		Desc: "The change of each metric's median, within its 95 % interval. A filled dot is more than noise; an arrow goes on beyond the picture.",
 		X:    document.Axis{Name: "metric"}, Y: document.Axis{Unit: document.Relative, Log: true},
 	}
 	const mostOthers = 10

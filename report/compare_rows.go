@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"lastack/bench/compare"
 	"lastack/bench/metric"
@@ -18,14 +19,14 @@ func comparedRows(c *compare.Comparison) *section {
 	single := c.Result == compare.SpreadUnknown
 	columns := []string{"", "A", "B", "change"}
 	if !single {
-		columns = append(columns, "", "95% interval", "p", "n", "p, Holm", "from", "to")
+		columns = append(columns, "", "95 % interval", "p", "n", "p, Holm", "from", "to")
 	}
 	t := s.table(document.First, append(columns, "difference")...)
 	for i := range t.Columns {
 		switch t.Columns[i].Name {
 		case "p, Holm", "from", "to", "difference":
 			t.Columns[i].Level = document.Data
-		case "95% interval":
+		case "95 % interval":
 			if !slices.ContainsFunc(c.Rows, func(r compare.Row) bool { return within(&r) != "" }) {
 				t.Columns[i].Level = document.Data
 			}
@@ -47,9 +48,9 @@ func comparedRows(c *compare.Comparison) *section {
 		}
 	}
 	if !single {
-		s.say(document.First, fmt.Sprintf("medians of %s; ~ is noise; p and interval are of one row (exact U test); better and worse hold for all %d metrics at once (Holm): the chance that any of them is noise is at most %g%%",
+		s.say(document.First, fmt.Sprintf("medians of %s; ~ is noise; p and interval are of one row (exact U test); better and worse hold for all %d metrics at once (Holm): the chance that any of them is noise is at most %g %%",
 			samplesOf(c), c.Test.Primary.Metrics+c.Test.Secondary.Metrics, 100*c.Test.Alpha))
-		s.note("an interval has what the U test does not reject at 5% (Hodges-Lehmann), of B as a part of A where A's median is above 0")
+		s.note("an interval has what the U test does not reject at 5 % (Hodges-Lehmann), of B as a part of A where A's median is above 0")
 		s.note("apart: every run of one side is above every run of the other, but there are too few to call that a difference among so many metrics")
 	}
 	for i := range c.Rows {
@@ -172,6 +173,8 @@ func changed(r *compare.Row) document.Value {
 		return nil
 	case *r.Difference == 0:
 		return document.Change(0)
+	case r.Unit == metric.Share:
+		return document.Points(*r.Difference)
 	}
 	return txt(signed(r.Unit, *r.Difference))
 }
@@ -192,12 +195,24 @@ func within(r *compare.Row) string {
 	case lo == nil:
 		return "(-∞, " + print(*hi) + "]"
 	}
-	return "[" + print(*lo) + ", " + print(*hi) + "]"
+	return between(print(*lo), print(*hi))
 }
+
+// between prints an interval. The unit stands once, if both ends have the same.
+func between(lo, hi string) string {
+	return "[" + strings.TrimSuffix(lo, unitOf(hi)) + ", " + hi + "]"
+}
+
+// unitOf is the unit of a printed number, with the blank before it.
+func unitOf(s string) string { return s[strings.LastIndexAny(s, "0123456789")+1:] }
 
 func percent(v float64) string { return text.Value(document.Change(v)) }
 
+// signed prints a difference.
 func signed(unit metric.Unit, v float64) string {
+	if unit == metric.Share {
+		return text.Value(document.Points(v))
+	}
 	sign := "+"
 	switch {
 	case v < 0:
@@ -210,8 +225,6 @@ func signed(unit metric.Unit, v float64) string {
 		return sign + quantity.Micros(v)
 	case metric.PerSecond:
 		return sign + quantity.PerSecond(v) + "/s"
-	case metric.Share:
-		return sign + quantity.Share(v, 1)
 	}
 	if v == math.Trunc(v) && v < 1e15 {
 		return sign + quantity.Count(int64(v))

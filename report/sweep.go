@@ -142,7 +142,7 @@ func (v *sweepView) answer() *section {
 		s.add(doubt)
 	}
 	if p := v.said.P; p != nil {
-		s.note(fmt.Sprintf("%s at once, corrected by Holm's procedure; if nothing had an effect, the chance of as much by shuffling is %s, and nothing is claimed above %g%%",
+		s.note(fmt.Sprintf("%s at once, corrected by Holm's procedure; if nothing had an effect, the chance of as much by shuffling is %s, and nothing is claimed above %g %%",
 			number(v.said.Tests, "difference was tested", "differences were tested"), quantity.Share(*p, 1), 100*v.said.Alpha))
 	}
 	return s
@@ -211,7 +211,7 @@ func (v *sweepView) excluded() string {
 			lo, hi, some = min(lo, *e.Lo), max(hi, *e.Hi), true
 		}
 	}
-	return given(some, ": with 95% confidence each level changes it by "+percent(lo)+" to "+percent(hi))
+	return given(some, ": with 95 % confidence each level changes it by "+percent(lo)+" to "+percent(hi))
 }
 
 // rest says what is claimed besides the lead.
@@ -316,7 +316,7 @@ func sweepWithin(m *record.SweepMetric, d *record.SweepDifference) string {
 	if d.Difference == nil || d.Lo == nil || d.Hi == nil || d.Result == record.SweepEqual {
 		return ""
 	}
-	return "[" + changeWords(m, *d.Lo, *d.Difference) + ", " + changeWords(m, *d.Hi, *d.Difference) + "]"
+	return between(changeWords(m, *d.Lo, *d.Difference), changeWords(m, *d.Hi, *d.Difference))
 }
 
 // sweepWord is what a table says of a difference.

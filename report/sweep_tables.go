@@ -30,7 +30,7 @@ func (v *sweepView) metric(i int) []*section {
 	}
 	cells := begin(document.First, "CELLS", join("; ", m.Metric, lead))
 	v.cells(cells, m)
-	cells.say(document.First, fmt.Sprintf("change: against the first row, inside blocks; ~ is noise; better and worse hold for the whole sweep at once (Holm): the chance that any of them is noise is at most %g%%",
+	cells.say(document.First, fmt.Sprintf("change: against the first row, inside blocks; ~ is noise; better and worse hold for the whole sweep at once (Holm): the chance that any of them is noise is at most %g %%",
 		100*v.said.Alpha))
 	if len(m.Effects) == 0 {
 		return []*section{cells}
@@ -50,7 +50,7 @@ func (v *sweepView) cells(s *section, m *record.SweepMetric) {
 	if len(columns) == 0 {
 		columns = []string{""}
 	}
-	t := s.table(document.First, append(columns, "median", "95% interval", "change", "", "~limited by", "+runs", "+change within", "p, Holm", "difference", "from", "to", "median from", "median to")...)
+	t := s.table(document.First, append(columns, "median", "95 % interval", "change", "", "~limited by", "+runs", "+change within", "p, Holm", "difference", "from", "to", "median from", "median to")...)
 	for c := range t.Columns {
 		switch t.Columns[c].Name {
 		case "p, Holm", "difference", "from", "to", "median from", "median to":
@@ -78,7 +78,7 @@ func (v *sweepView) cells(s *section, m *record.SweepMetric) {
 	}
 	for c := range m.Levels {
 		if l := &m.Levels[c]; l.Lo != nil && l.Confidence > 0 && l.Confidence < 0.95 {
-			s.note(fmt.Sprintf("with %s the interval of a median is their range, which holds it with a confidence of %.3g%%", number(l.N, "run", "runs"), 100*l.Confidence))
+			s.note(fmt.Sprintf("with %s the interval of a median is their range, which holds it with a confidence of %.3g %%", number(l.N, "run", "runs"), 100*l.Confidence))
 			break
 		}
 	}
@@ -122,9 +122,7 @@ func (v *sweepView) cellValues(m *record.SweepMetric, c int) []document.Value {
 	}
 	interval := ""
 	if l.Lo != nil && l.Hi != nil && *l.Lo < *l.Hi {
-		lo, hi := text.Value(inUnit(*l.Lo)), text.Value(inUnit(*l.Hi))
-		lo = strings.TrimSuffix(lo, unitOf(hi))
-		interval = "[" + lo + ", " + hi + "]"
+		interval = between(text.Value(inUnit(*l.Lo)), text.Value(inUnit(*l.Hi)))
 	}
 	return []document.Value{
 		inUnit(l.Median), txt(interval), txt(sweepChange(m, d)), txt(sweepWord(m, d)), txt(limit), count(l.N), txt(sweepWithin(m, d)),
@@ -132,9 +130,6 @@ func (v *sweepView) cellValues(m *record.SweepMetric, c int) []document.Value {
 		optional(d.Difference, difference), optional(d.Lo, difference), optional(d.Hi, difference), optional(l.Lo, inUnit), optional(l.Hi, inUnit),
 	}
 }
-
-// unitOf is the unit of a printed number.
-func unitOf(s string) string { return s[strings.LastIndexAny(s, "0123456789")+1:] }
 
 // missing says why a cell has no value.
 func (v *sweepView) missing(c int) string {
@@ -151,7 +146,7 @@ func (v *sweepView) missing(c int) string {
 
 // effects adds the table of a metric's effects: of factors, then of pairs of them.
 func (v *sweepView) effects(s *section, m *record.SweepMetric) *table {
-	t := s.table(document.First, "", "change", "95% interval", "", "+p", "p, Holm", "difference", "from", "to")
+	t := s.table(document.First, "", "change", "95 % interval", "", "+p", "p, Holm", "difference", "from", "to")
 	for c := range t.Columns {
 		switch t.Columns[c].Name {
 		case "p, Holm", "difference", "from", "to":

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"lastack/bench/quantity"
@@ -34,7 +35,7 @@ const ExampleRelative = "lifecycle.p99<+5%"
 func (r Relative) Metric() Metric { return r.t.m }
 
 func (u Unit) acceptsDifference() string {
-	example := map[Unit]string{PerSecond: "-500", Share: "+0.001", Micros: "+2ms"}[u]
+	example := map[Unit]string{PerSecond: "-500", Share: "+0.001, which is 0.1 points", Micros: "+2ms"}[u]
 	if example == "" {
 		example = "+0"
 	}
@@ -200,6 +201,9 @@ func (r Relative) format(v float64) string {
 	sign := "+"
 	if v < 0 {
 		sign, v = "-", -v
+	}
+	if r.t.m.Unit == Share {
+		return sign + strconv.FormatFloat(100*v, 'g', 4, 64) + " points"
 	}
 	return sign + r.value(v)
 }

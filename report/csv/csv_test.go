@@ -19,7 +19,7 @@ func TestWrite(t *testing.T) {
 		Rows: []document.Row{
 			{Cells: []document.Value{document.Text("=1+1"), document.Count(1234567), document.Share(0.5), document.Micros(-1.5), document.Text("x"), document.Text("@a, \"b\"")}},
 			{Indent: 1, Cells: []document.Value{document.Text("a\nb\x1b"), document.Bytes(5), nil, document.Since(math.NaN()), document.Count(2), document.Text(" -2")}},
-			{Indent: 2, Cells: []document.Value{document.Text("c"), document.Range{Min: 1, Max: 2}, document.Usage(1.25), document.Rate(1e15), document.Number(3)}},
+			{Indent: 2, Cells: []document.Value{document.Text("c"), document.Range{Min: 1, Max: 2}, document.Usage(1.25), document.Rate(1e15), document.Points(-0.0029)}},
 			{Cells: []document.Value{document.Text("＝d"), document.Absent("not measured: +x")}},
 		},
 	}
@@ -39,11 +39,11 @@ func TestWrite(t *testing.T) {
 		want  []string
 	}{
 		{"one", []string{
-			"name,under,peak,peak_bytes,peak_min,peak_max,used_share,at_the_end_us,at_the_end_s,at_the_end_per_s,at_the_end_2_text,at_the_end_2,note,absent",
-			`'=1+1,,1234567,,,,0.5,-1.5,,,x,,"'@a, ""b""",`,
-			`a b\x1b,'=1+1,,5,,,,,,,,2,' -2,`,
-			`c,'=1+1 / a b\x1b,,,1,2,1.25,,,1e+15,,3,,`,
-			`'＝d,,,,,,,,,,,,,not measured: +x`,
+			"name,under,peak,peak_bytes,peak_min,peak_max,used_share,at_the_end_us,at_the_end_s,at_the_end_per_s,at_the_end_2_text,at_the_end_2,at_the_end_2_points,note,absent",
+			`'=1+1,,1234567,,,,0.5,-1.5,,,x,,,"'@a, ""b""",`,
+			`a b\x1b,'=1+1,,5,,,,,,,,2,,' -2,`,
+			`c,'=1+1 / a b\x1b,,,1,2,1.25,,,1e+15,,,-0.29,,`,
+			`'＝d,,,,,,,,,,,,,,not measured: +x`,
 		}},
 		{"one.web_blue", []string{""}},
 		{"one.web_blue.2", []string{"name,n"}},

@@ -232,6 +232,8 @@ func amount(v document.Value) (unit, cell string) {
 		return "_share", text.Exact(float64(v))
 	case document.Change:
 		return "_share", text.Exact(float64(v))
+	case document.Points:
+		return "_points", text.Exact(math.Round(100*float64(v)*1e9) / 1e9)
 	case document.Chance:
 		return "", text.Exact(float64(v))
 	case document.Usage:

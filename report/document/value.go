@@ -20,6 +20,8 @@ type (
 	Share float64
 	// Change is the part by which something grew: -0.1 is 10 % less.
 	Change float64
+	// Points is the difference of two shares: from a share of 0.01 to one of 0.03 it is 0.02, 2 percentage points.
+	Points float64
 	// Chance is a probability.
 	Chance float64
 	// Usage is a part of a limit, which it may exceed.
@@ -40,6 +42,7 @@ func (Micros) value() {}
 func (Since) value()  {}
 func (Share) value()  {}
 func (Change) value() {}
+func (Points) value() {}
 func (Chance) value() {}
 func (Usage) value()  {}
 func (Number) value() {}

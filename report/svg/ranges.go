@@ -153,9 +153,9 @@ func change(v float64) string {
 	case percent == 0:
 		return "0"
 	case percent >= 1000:
-		return "+" + quantity.Count(int64(percent)) + "%"
+		return "+" + quantity.Count(int64(percent)) + " %"
 	case percent > 0:
-		return "+" + strconv.FormatFloat(percent, 'f', -1, 64) + "%"
+		return "+" + strconv.FormatFloat(percent, 'f', -1, 64) + " %"
 	}
-	return strconv.FormatFloat(percent, 'f', -1, 64) + "%"
+	return strconv.FormatFloat(percent, 'f', -1, 64) + " %"
 }

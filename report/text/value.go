@@ -35,7 +35,9 @@ func Parts(v document.Value) (number, unit string, isText bool) {
 	case document.Share:
 		return spaced(quantity.Share(float64(v), 1))
 	case document.Change:
-		return percent(float64(v)), "", false
+		return spaced(percent(float64(v)))
+	case document.Points:
+		return points(float64(v)), " points", false
 	case document.Chance:
 		if v < 0.001 {
 			return "<0.001", "", false
@@ -63,7 +65,7 @@ func percent(v float64) string {
 	switch a := math.Abs(v); {
 	case a >= 1000:
 		unit := math.Pow(10, math.Floor(math.Log10(min(a, 1e18)))-2)
-		s := quantity.Count(int64(min(math.Round(a/unit)*unit, 1e18))) + "%"
+		s := quantity.Count(int64(min(math.Round(a/unit)*unit, 1e18))) + " %"
 		if v < 0 {
 			return "-" + s
 		}
@@ -73,9 +75,25 @@ func percent(v float64) string {
 	case a >= 10:
 		digits = 1
 	case a < 0.005:
-		return "0%"
+		return "0 %"
 	}
-	return fmt.Sprintf("%+.*f%%", digits, v)
+	return fmt.Sprintf("%+.*f %%", digits, v)
+}
+
+// points prints a difference of shares with its sign and at most two decimals; one that is smaller with its first digit.
+func points(v float64) string {
+	v *= 100
+	switch a := math.Abs(v); {
+	case v == 0:
+		return "0"
+	case a < 0.005:
+		return fmt.Sprintf("%+.1g", v)
+	}
+	s := strconv.FormatFloat(math.Round(100*v)/100, 'f', -1, 64)
+	if v > 0 {
+		s = "+" + s
+	}
+	return s
 }
 
 // Exact prints a number in full, for programs. What is none, a gap, is empty.

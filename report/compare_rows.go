@@ -48,8 +48,11 @@ func comparedRows(c *compare.Comparison) *section {
 		}
 	}
 	if !single {
-		s.say(document.First, fmt.Sprintf("medians of %s; ~ is noise; p and interval are of one row (exact U test); better and worse hold for all %d metrics at once (Holm): the chance that any of them is noise is at most %g %%",
-			samplesOf(c), c.Test.Primary.Metrics+c.Test.Secondary.Metrics, 100*c.Test.Alpha))
+		hold := "better and worse hold for the one metric tested: the chance that it is noise"
+		if n := c.Test.Primary.Metrics + c.Test.Secondary.Metrics; n != 1 {
+			hold = fmt.Sprintf("better and worse hold for all %d metrics at once (Holm): the chance that any of them is noise", n)
+		}
+		s.say(document.First, fmt.Sprintf("medians of %s; ~ is noise; p and interval are of one row (exact U test); %s is at most %g %%", samplesOf(c), hold, 100*c.Test.Alpha))
 		s.note("an interval has what the U test does not reject at 5 % (Hodges-Lehmann), of B as a part of A where A's median is above 0")
 		s.note("apart: every run of one side is above every run of the other, but there are too few to call that a difference among so many metrics")
 	}

@@ -27,7 +27,7 @@ type likeness struct {
 
 func likenesses() []likeness {
 	return []likeness{
-		{"kind", "kinds", "they do not measure the same; give records of one kind", Kinds, kindOf},
+		{"kind", "kinds", "a run and a drain measure different things; give records of one kind", Kinds, kindOf},
 		{"close", "close policies", "a close policy alone decides how long a lifecycle takes and what it leaves; measure both sides with one --close", ClosePolicies, closes},
 		{"load", "load models", "in a closed loop the server sets the rate, in an open one it does not; measure both sides with -c or both with -R", LoadModels, loads},
 	}
@@ -50,7 +50,7 @@ func refuse(sides *[2]side, force bool) error {
 		for i := range sides {
 			for j, r := range sides[i].runs {
 				if got := l.of(r); got != first {
-					return &RefusedError{l.what, fmt.Sprintf("the records are of different %s (%s: %s, %s: %s): %s; --force compares them all the same",
+					return &RefusedError{l.what, fmt.Sprintf("the records are of different %s (%s: %s, %s: %s): %s, or --force",
 						l.words, name, first, sides[i].names[j], got, l.why)}
 				}
 			}

@@ -270,7 +270,7 @@ func decodeError(b []byte, err error) error {
 	case errors.As(err, &syntax) && strings.Contains(syntax.Error(), "after top-level value"):
 		if line, _, _ := bytes.Cut(bytes.TrimSpace(b), []byte("\n")); json.Valid(line) {
 			return newFault(faultNotRecord, err, "these are JSON Lines, as --format jsonl and -o FILE.jsonl write them for other programs, and not a run record: "+
-				`give the file that "lastack run -o FILE.json" wrote`)
+				`give the file that "lastack run -o FILE.json" wrote, or what --format json prints`)
 		}
 		return newFault(faultNotRecord, err, "this is more than one JSON value (byte %d), but a run record is one: %s", syntax.Offset, wantFile)
 	case errors.As(err, &syntax):

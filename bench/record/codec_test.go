@@ -102,7 +102,7 @@ func TestReadFaults(t *testing.T) {
 		{"null", "null", faultNotRecord, "", `no key "schema"`},
 		{"no schema", "{}", faultNotRecord, "", `no key "schema"`},
 		{"JSON Lines", "{\"t_s\":1}\n{\"t_s\":2}\n", faultNotRecord, "", `these are JSON Lines, as --format jsonl and -o FILE.jsonl write them`},
-		{"JSON Lines with a record last", "{\"t_s\":1}\n" + v1 + "\"kind\":\"run\"}\n", faultNotRecord, "", `give the file that "lastack run -o FILE.json" wrote`},
+		{"JSON Lines with a record last", "{\"t_s\":1}\n" + v1 + "\"kind\":\"run\"}\n", faultNotRecord, "", `give the file that "lastack run -o FILE.json" wrote, or what --format json prints`},
 		{"two records", whole.String() + whole.String(), faultNotRecord, "", "more than one JSON value"},
 		{"a schema written over", v1 + `"kind":"run","schema":"lastack.run/v2"}`, faultNewer, "", "update lastack"},
 		{"kind first, of another version", `{"kind":"run","schema":"lastack.run/v2","connections":[]}`, faultNewer, "", "update lastack"},

@@ -30,12 +30,14 @@ with --output: A before the --, B after it. It names what differs in how they
 were measured, and tells differences from noise, if each side has several
 records: 5 for the most important metrics, 8 for all. Measure A and B in turn,
 since a host changes over time. With one record a side it describes the two.
+The table has the median of each side, of counts too. A difference of two shares
+is in points: from 1 % to 3 % are +2 points.
 
 A --threshold bounds how far B may be from A: by a sign and a percentage of A's
 value ('lifecycle.p99<+5%'), or by a sign and a difference ('lost<=+0'). The
 exit code is 99 if B misses one. It takes the median of each side, and is met if
-noise explains the excess; of counts of what should not happen it takes the
-mean, and makes no allowance.
+noise explains the excess; of counts and shares of what should not happen it
+takes the mean, since a median of 0 hides one bad run, and makes no allowance.
 
 With -o the suffix of the file's name chooses the format: .html has pictures of
 the differences, of both sides' percentiles and of their timelines, .md is for
@@ -88,7 +90,7 @@ func (o *compareOptions) divide(cmd *cobra.Command, args []string) error {
 		}
 	}
 	if stdin > 1 {
-		return usagef("compare can read one record only from standard input, but - was given %d times", stdin)
+		return usagef("standard input (-) can be read once only, but was given %d times", stdin)
 	}
 	return nil
 }
@@ -107,7 +109,7 @@ func (o *compareOptions) compare(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	options := compare.Options{NamesA: o.a, NamesB: o.b, Force: o.force}
+	options := compare.Options{NamesA: recordNames(o.a), NamesB: recordNames(o.b), Force: o.force}
 	for _, expr := range o.thresholds {
 		t, err := metric.ParseRelative(func(name string) (metric.Metric, error) {
 			m, err := metric.Lookup(runsA[0].Kind, name)

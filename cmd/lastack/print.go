@@ -83,14 +83,11 @@ func (f *printFlags) printer(cmd *cobra.Command) (*printer, error) {
 		p.to = []printed{{view: f.view(cmd.OutOrStdout())}}
 	}
 	if cmd.Flags().Changed("table") {
-		switch {
-		case !slices.ContainsFunc(p.to, func(t printed) bool { return t.view.Format == report.CSV }):
+		if !slices.ContainsFunc(p.to, func(t printed) bool { return t.view.Format == report.CSV }) {
 			return nil, usagef("--table %s: only %s prints one table: add --format %s", f.table, report.CSV, report.CSV)
-		case f.table == "":
-			return nil, usagef(`--table "": want the name of a table; a name that there is not lists them`)
 		}
 		for i := range p.to {
-			p.to[i].view.Table = f.table
+			p.to[i].view.Table = cmp.Or(f.table, " ") // no table's name: the error lists those that there are
 		}
 	}
 	files, err := openOutputs(f.outputs, cmd.ErrOrStderr())

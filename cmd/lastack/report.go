@@ -65,7 +65,7 @@ func printReport(cmd *cobra.Command, flags *printFlags, files []string) error {
 		return err
 	}
 	return p.print(func(w io.Writer, v report.View) error {
-		v.Names = files
+		v.Names = recordNames(files)
 		return report.Render(w, v, runs...)
 	})
 }
@@ -100,11 +100,23 @@ func readRecord(stdin io.Reader, path string) (*record.Run, error) {
 		read = record.ReadJournal
 	}
 	run, err := read(in)
+	name := recordNames([]string{path})[0]
 	switch {
 	case errors.Is(err, record.ErrNewer):
-		return nil, usagef("%s: %w", path, err)
+		return nil, usagef("%s: %w", name, err)
 	case err != nil:
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return run, nil
+}
+
+// recordNames are what pages and messages call files.
+func recordNames(paths []string) (names []string) {
+	for _, path := range paths {
+		if path == "-" {
+			path = "standard input"
+		}
+		names = append(names, path)
+	}
+	return names
 }

@@ -39,7 +39,7 @@ func (f *resultFlags) register(fs *pflag.FlagSet, example string) {
 
 // registerOutput adds the flags without those that judge, for a record that can be shown in these formats.
 func (f *resultFlags) registerOutput(fs *pflag.FlagSet, formats []string) {
-	fs.StringArrayVarP(&f.outputs, "output", "o", nil, "save the run record to this `FILE`, or what its suffix names (repeatable)")
+	fs.StringArrayVarP(&f.outputs, "output", "o", nil, "save the record to this `FILE`; a suffix like .html or .md makes it a report (repeatable)")
 	f.viewFlags.register(fs, formats)
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "no progress rows on stderr")
 }

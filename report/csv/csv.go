@@ -24,9 +24,9 @@ type UnknownTableError struct {
 
 func (e *UnknownTableError) Error() string {
 	if len(e.Known) == 0 {
-		return fmt.Sprintf("there is no table %q, nor any other", e.Name)
+		return fmt.Sprintf("there is no table %q, nor any other", strings.TrimSpace(e.Name))
 	}
-	return fmt.Sprintf("there is no table %q: want %s", e.Name, strings.Join(e.Known, ", "))
+	return fmt.Sprintf("there is no table %q: want %s", strings.TrimSpace(e.Name), strings.Join(e.Known, ", "))
 }
 
 // Write prints a table of each document that has it, one under the other. The error is an *UnknownTableError, or w's own. A missing

@@ -12,8 +12,8 @@ import (
 // longest is the most characters of one text.
 const longest = 600
 
-// invisible is a space without width. GitHub finds names, issues, commits and emoji in the text of a finished page, where an escape is no
-// more; what it interrupts is none.
+// invisible is a space without width. GitHub finds names, issues and emoji in the text of a finished page, where an escape is no more; what
+// it interrupts is none. What may be a commit, as a version is, becomes code.
 const invisible = "&#8203;"
 
 // emoji is the code of one, and no part of a time.
@@ -28,15 +28,18 @@ func escape(s string) string {
 	r := []rune(strings.TrimSpace(text.Line(s, longest)))
 	is := func(i int, of func(rune) bool) bool { return i >= 0 && i < len(r) && of(r[i]) }
 	word := func(c rune) bool { return unicode.IsLetter(c) || unicode.IsDigit(c) }
+	joined := func(c rune) bool { return word(c) || c == '_' }
 	var b strings.Builder
-	hashFrom, hashTo := 0, 0
+	hashTo := 0
 	for i, c := range r {
-		if word(c) && !is(i-1, word) {
-			hashFrom, hashTo = i, i+lenHash(r[i:])
+		if i >= hashTo && word(c) && !is(i-1, joined) {
+			n := lenHash(r[i:])
+			if hashTo = i + n; n > 0 {
+				b.WriteString(code(string(r[i:hashTo]))) // as it can be copied
+			}
 		}
 		switch {
-		case i < hashTo && (i+1-hashFrom)%(hashDigits-1) == 0:
-			b.WriteString(string(c) + invisible)
+		case i < hashTo:
 		case c == '_' && is(i-1, word) && is(i+1, word): // never emphasis (CommonMark 6.2)
 			b.WriteRune(c)
 		case strings.ContainsRune("\\`*_[]<>|~&!", c):
@@ -62,7 +65,7 @@ func lenHash(r []rune) int {
 	for n < len(r) && unicode.Is(unicode.ASCII_Hex_Digit, r[n]) {
 		n++
 	}
-	if n < hashDigits || n < len(r) && unicode.IsLetter(r[n]) {
+	if n < hashDigits || n < len(r) && (unicode.IsLetter(r[n]) || r[n] == '_') {
 		return 0
 	}
 	return n

@@ -99,7 +99,7 @@ func folded(doc *document.Document, room int) []string {
 	}
 	out := append([]string{"", "<details><summary>" + strings.Join(titles, ", ") + "</summary>", ""}, inside...)
 	if len(left) > 0 {
-		out = append(out, "`--format text -v` adds "+strings.Join(left, ", "), "")
+		out = append(out, "Not on this page: "+strings.Join(left, ", ")+". `--format text -v` has it all.", "")
 	}
 	return append(out, "</details>")
 }
@@ -329,7 +329,7 @@ func (p *page) block(b document.Block) {
 	}
 }
 
-// sparkWidth is the columns of a sparkline: a table's, in a page's narrow column.
+// sparkWidth is the most columns of a sparkline, in a page's narrow column. Fewer points take a column each.
 const sparkWidth = 40
 
 // chart lists what happened, then draws a row for each series.
@@ -357,7 +357,7 @@ func (p *page) chart(c *document.Chart) {
 	rows = nil
 	for i := range series {
 		s := &series[i]
-		rows = append(rows, []string{escape(strings.TrimSpace(s.Side + " " + s.Name)), text.Spark(s.Points, sparkWidth), escape(text.SeriesWords(s))})
+		rows = append(rows, []string{escape(strings.TrimSpace(s.Side + " " + s.Name)), text.Spark(s.Points, min(sparkWidth, max(1, len(s.Points)))), escape(text.SeriesWords(s))})
 	}
 	p.grid([]string{"", "over time", ""}, []bool{false, false, false}, rows, left)
 }

@@ -24,7 +24,7 @@ func newCompare() *cobra.Command {
 	var o compareOptions
 	cmd := &cobra.Command{
 		Use:   "compare A... -- B...",
-		Short: "Compare saved runs",
+		Short: "Compare saved records",
 		Long: `compare says what differs between two sets of records that run or drain saved
 with --output: A before the --, B after it. It names what differs in how they
 were measured, and tells differences from noise, if each side has several
@@ -45,7 +45,8 @@ a pull request, .csv is the table of metrics, or another one (--table).`,
 		Example: `  lastack compare before.json after.json
   lastack compare before?.json -- after?.json
   lastack compare before?.json -- after?.json -o page.html
-  lastack compare a?.json -- b?.json --threshold 'lifecycle.p99<+5%' --threshold 'failed_ratio<=+0'`,
+  lastack compare a?.json -- b?.json --threshold 'lifecycle.p99<+5%' \
+    --threshold 'failed_ratio<=+0'`,
 		Args: func(cmd *cobra.Command, args []string) error { return o.divide(cmd, args) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if help, err := cmd.Flags().GetBool("help"); err == nil && help {

@@ -16,10 +16,10 @@ func newCompletion() *cobra.Command {
 		Long: `completion prints a completion script for a shell. It completes commands, help
 topics, flags, and the values of flags that take one of several words.
 
-  this shell only  source <(lastack completion bash)      (zsh likewise)
-  every bash       lastack completion bash >/etc/bash_completion.d/lastack
-  every zsh        lastack completion zsh >"${fpath[1]}/_lastack"
-  every fish       lastack completion fish >~/.config/fish/completions/lastack.fish`,
+  this shell  source <(lastack completion bash)      (zsh likewise)
+  every bash  lastack completion bash >/etc/bash_completion.d/lastack
+  every zsh   lastack completion zsh >"${fpath[1]}/_lastack"
+  every fish  lastack completion fish >~/.config/fish/completions/lastack.fish`,
 		Example:   "  lastack completion bash",
 		ValidArgs: shells,
 		Args: func(_ *cobra.Command, args []string) error {

@@ -55,27 +55,34 @@ does (quotes, backslashes, $VARIABLES), but no shell runs them. Everything that
 lastack started ends with it, even if lastack is killed, where this host allows
 a PID namespace. A server that lastack did not start gets --signal, and --then
 only if you ask for it.`,
-		Example: `  lastack drain 127.0.0.1:8080 --exec 'lastack serve --listen 127.0.0.1:8080 --exchange http:/'
+		Example: `  lastack drain 127.0.0.1:9000 --exec 'lastack serve --exchange http:/'
   lastack drain 127.0.0.1:80 --pid $(cat /run/nginx.pid) --signal QUIT
-  lastack drain 127.0.0.1:80 --pid $(cat /run/nginx.pid) --signal HUP --threshold 'failed==0'
-  lastack drain web.example:80 --stop 'ssh web.example systemctl reload app' --threshold 'failed==0'
+  lastack drain 127.0.0.1:80 --pid $(cat /run/nginx.pid) --signal HUP \
+    --threshold 'failed==0'
+  lastack drain web.example:80 --stop 'ssh web.example systemctl reload app' \
+    --threshold 'failed==0'
 
-  # Stop by the server's own command. Then a backend behind a proxy.
-  lastack drain 127.0.0.1:8080 --exec 'nginx -p . -c n.conf' --stop 'nginx -p . -c n.conf -s quit'
+  # Stop the server by its own command.
+  lastack drain 127.0.0.1:8080 --exec 'nginx -p . -c n.conf' \
+    --stop 'nginx -p . -c n.conf -s quit'
+
+  # A backend behind a proxy.
   lastack drain 127.0.0.1:8080 --sandbox --also 'haproxy -db -f h.cfg' \
-    --exec 'lastack serve --listen 127.0.0.1:9001 --exchange http:/'
+    --exec 'lastack serve --exchange http:/'
 
   # A rolling restart, five times, as a gate in CI: no request lost, no connect
   # refused.
-  lastack drain 127.0.0.1:8080 --sysctl net.ipv4.tcp_migrate_req=1 --repeat 5 --handover --threshold 'failed==0' \
-    --exec 'lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port' \
-    --restart 'lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port'
+  lastack drain 127.0.0.1:9000 --sysctl net.ipv4.tcp_migrate_req=1 --repeat 5 \
+    --exec 'lastack serve --exchange http:/ --reuse-port' --handover \
+    --restart 'lastack serve --exchange http:/ --reuse-port' \
+    --threshold 'failed==0'
 
   # A crash while a second server shares the port: tcp_migrate_req=1 moves
   # queued connections to it.
-  lastack drain 127.0.0.1:8080 --sysctl net.ipv4.tcp_migrate_req=1 --queued 20 --handover --signal KILL \
-    --exec 'lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port --engine epoll' \
-    --restart 'lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port'`,
+  lastack drain 127.0.0.1:9000 --sysctl net.ipv4.tcp_migrate_req=1 --queued 20 \
+    --exec 'lastack serve --exchange http:/ --reuse-port --engine epoll' \
+    --restart 'lastack serve --exchange http:/ --reuse-port' --handover \
+    --signal KILL`,
 		Args: oneArgument("TARGET (HOST:PORT)"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.complete(cmd, args); err != nil {

@@ -81,7 +81,7 @@ func (o *drainOptions) register(f *pflag.FlagSet) {
 	f.Var(waitFlag{d: &l.Reconnect, word: "never", least: 1, what: "waiting time", like: "200ms"}, "reconnect", "how long a client that lost its connection waits before it connects again, doubled while refused; after a reply with Connection: close, an in-flight client reconnects after --think")
 	registerClient(f, &l.Headers, &l.ConnectTimeout, &l.RequestTimeout)
 	f.BoolVar(&o.sandbox, "sandbox", false, "use a private network namespace; TARGET must be a loopback address, and the server --exec")
-	f.StringArrayVar(&o.sysctls, "sysctl", nil, "in a sandbox: net.ipv4.`KEY=VALUE` (repeatable)")
+	f.StringArrayVar(&o.sysctls, "sysctl", nil, "`NAME=VALUE` of a sysctl to set in a sandbox, like net.ipv4.tcp_migrate_req=1 (repeatable)")
 	f.VarP(decimal(&c.Workers), "workers", "w", "load worker threads (0 = automatic)")
 	f.Var(newChoice(&c.Engine, sockio.BackendNames()...), "engine", "how to drive sockets")
 	o.resultFlags.register(f, "failed==0")

@@ -28,7 +28,7 @@ func checkOutputs(paths, formats []string) error {
 	for _, path := range paths {
 		switch path {
 		case "":
-			return usagef("--output \"\": want a file to save the run record to")
+			return usagef("--output \"\": want a file to save the record to")
 		case "-":
 			return usagef("--output -: want a file; --format json prints the record to stdout")
 		}

@@ -18,11 +18,11 @@ func newReport() *cobra.Command {
 	var flags printFlags
 	cmd := &cobra.Command{
 		Use:   "report FILE...",
-		Short: "Show saved runs in any format",
-		Long: `report shows a record that run or drain saved with --output, exactly as the
-command itself would have. It works on any operating system. FILE may be - for
-standard input. With several FILEs, one follows the other; as csv they are one
-table, whose first column names the FILE.
+		Short: "Show saved records in any format",
+		Long: `report shows a record that run, drain, sweep or tune saved with --output,
+exactly as the command itself would have. It works on any operating system. FILE
+may be - for standard input. With several FILEs, one follows the other; as csv
+they are one table, whose first column names the FILE.
 
   text    a page for people: the first, or all with -v
   json    the record itself
@@ -31,9 +31,11 @@ table, whose first column names the FILE.
   html    a page with pictures, in one file
   md      Markdown for a pull request, at most 60 lines
   hlog    the latency histograms of the intervals, for HdrHistogram's tools
+  conf    the settings that tune recommends, as a file of sysctl.d
 
 With -o the suffix of the file's name chooses the format: .txt (with -v),
-.json, .jsonl, .csv, .html, .md or .hlog. Several -o write several files.`,
+.json, .jsonl, .csv, .html, .md, .hlog or .conf. Several -o write several files.
+Without a suffix --format chooses it.`,
 		Example: `  lastack report run.json
   lastack report -v run.json
   lastack report run.json -o run.html

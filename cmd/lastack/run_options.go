@@ -42,9 +42,9 @@ const settleAuto = 135 * time.Second
 
 func (o *runOptions) register(f *pflag.FlagSet) {
 	o.registerLoad(f, sandbox.Lo, sandbox.Veth)
-	f.Var(decimal(&o.spec.ServerPID), "server-pid", "process of a local TARGET, to report its CPU, descriptors and memory")
+	f.Var(decimal(&o.spec.ServerPID), "server-pid", "process ID of a local TARGET, whose CPU, descriptors and memory are then reported")
 	f.BoolVar(&o.sandbox, "sandbox", false, "fail if this host allows no sandbox")
-	f.BoolVar(&o.spec.Flush, "flush", false, "before and after the load, end the TIME_WAITs on its addresses and ports (CAP_NET_ADMIN)")
+	f.BoolVar(&o.spec.Flush, "flush", false, "before and after the load, end the TIME_WAITs on its addresses and ports (needs CAP_NET_ADMIN)")
 	o.resultFlags.register(f, "connect.p99<5ms")
 	f.BoolVar(&o.spec.AllowPublic, "allow-public", false, "allow targets outside private and loopback ranges")
 	f.Lookup("exchange").DefValue += "; none with a TARGET"
@@ -75,11 +75,11 @@ func (o *runOptions) registerLoad(f *pflag.FlagSet, topologies ...sandbox.Topolo
 	f.BoolVarP(&o.server.V6, "ipv6", "6", false, "the server listens on IPv6")
 	f.Var(newChoice(&s.Engine, sockio.BackendNames()...), "engine", "how to drive sockets")
 	f.Var(newChoice(&s.Census, observe.CensusNames()...), "census", "how to count sockets by state: sock_diag or /proc/net/tcp")
-	f.DurationVar(&s.Interval, "interval", time.Second, "time between samples")
+	f.DurationVar(&s.Interval, "interval", time.Second, "time between samples of sockets, counters and CPU")
 	f.Var(newChoice(&o.box.Topology, topologies...), "topology", "connect both ends by loopback, or by a veth pair")
-	f.StringArrayVar(&o.sysctls, "sysctl", nil, "set net.ipv4.`KEY=VALUE` in the sandbox (repeatable)")
+	f.StringArrayVar(&o.sysctls, "sysctl", nil, "`NAME=VALUE` of a sysctl to set in the sandbox, like net.ipv4.tcp_tw_reuse=1 (repeatable)")
 	f.StringVar(&o.loss, "loss", "", "`SHARE` of TCP packets to drop, like 1%")
-	f.Var(waitFlag{d: &s.Settle, word: "auto", means: settleAuto, what: "settling time", like: "30s"}, "settle", "after the load, watch closing sockets for up to D; auto: until all have gone")
+	f.Var(waitFlag{d: &s.Settle, word: "auto", means: settleAuto, what: "settling time", like: "30s"}, "settle", "after the load, watch closing sockets for up to D; auto: until all have gone (until only TIME_WAIT is left, unless given)")
 	// Resolve chooses these, as the other flags allow.
 	f.Lookup("connections").DefValue = quantity.FormatCount(setup.DefaultConnections)
 	f.Lookup("duration").DefValue = setup.DefaultDuration.String()

@@ -69,8 +69,11 @@ With --exchange http:/ it answers every path alike, after --delay, or after
 		Example: `  lastack serve --listen 127.0.0.1:8080 --exchange http:/
   lastack serve --listen [::1]:9000 --close server:fin --delay 5ms
   lastack serve --listen 127.0.0.1:9000 --on-eof delay=2s --backlog 16
-  lastack serve --listen 127.0.0.1:8080 --exchange http:/ --slow 2s --shutdown lame-duck=5s --ledger ledger.json
-  lastack serve --listen 127.0.0.1:8080 --exchange http:/ --reuse-port   # shares the port, for a handover`,
+  lastack serve --exchange http:/ --slow 2s --shutdown lame-duck=5s \
+    --ledger ledger.json
+
+  # Shares the port with the next server, for a handover.
+  lastack serve --exchange http:/ --reuse-port`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.complete(cmd); err != nil {

@@ -25,9 +25,10 @@ func newSweep() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sweep --vary KEY=LEVEL,LEVEL [--vary ...] | --preset NAME",
 		Short: "Vary sysctls, policies and rates, and say which of them matter",
-		Long: `sweep runs a load in every combination of the levels that you list, each in a
-sandbox of its own, and says what differs, with the chance that it is noise. The
-host's sysctls are never written. No privilege is needed.
+		Long: `sweep runs a load in every combination of the levels that you list. It says
+which of them make a difference, how large that is, and how likely it is noise.
+Each combination, a cell, runs in a sandbox of its own. The host's sysctls are
+never written. No privilege is needed.
 
 KEY is a sysctl of a network namespace, of which net.ipv4. or net.core. may be
 left out (tcp_tw_reuse, ip_local_port_range=32768-60999,1024-65535), or one of:
@@ -35,10 +36,10 @@ left out (tcp_tw_reuse, ip_local_port_range=32768-60999,1024-65535), or one of:
 ` + grid.KeyHelp() + `
 Where a level has a comma, semicolons separate the levels.
 
-Everything else is given by the flags of run, except that client and server are
-joined by a veth pair: loopback flatters, since tcp_tw_reuse=2, the default, is
-on there and off on a network. The load connects from one source address, and
-meets the limits that a real one would.
+Everything else is given by the flags of run. Client and server are joined by a
+veth pair, since loopback flatters: tcp_tw_reuse=2, the default, is on there and
+off on a network. The load connects from one source address, and meets the
+limits that a real one would.
 
 The sandboxes begin with this host's sysctls, the kernel's defaults, or a file
 of sysctl.d (--base). Every cell runs once in each block, in an order shuffled
@@ -48,26 +49,27 @@ block: if those two differ, the sweep cannot tell. Runs that use little CPU go
 side by side.
 
 Ctrl-C keeps the runs that have ended. With -o FILE so does SIGKILL: they are in
-FILE.unfinished until FILE is saved. The same command line with --resume FILE goes
-on, on the same kernel; a search keeps its loads too.
+FILE.unfinished until FILE is saved. --resume FILE with the same command line,
+on the same kernel, goes on; a search keeps its loads too.
 
 --find rate searches for the highest rate that each cell sustains: no failure
 beyond --allow, arrivals on time, and every --threshold met. Where TIME_WAIT
-holds the local ports it lasts for as long as those take to come back twice, and
-narrows them (--scale), since a search among thousands of ports in use takes
-much CPU; the rates that it prints are those of all ports.
+holds the local ports, a load lasts until they have come back twice, which takes
+two minutes. Since connect takes much CPU to search thousands of ports in use,
+the search narrows them (--scale); the rates that it prints are those of all
+ports.
 
---preset puts a known question to this kernel, and shows what was predicted
-beside what was observed, in at most three minutes; see lastack help presets:
+--preset answers a known question on this kernel, and shows what was predicted
+beside what was observed. It takes three minutes at most:
 
 ` + presetHelp() + `
-Of the flags of run a preset takes --workers, --engine and --census. It begins
-with the kernel's defaults unless --base is given.`,
+A preset sets the load itself: of the flags of run it takes --workers, --engine
+and --census. It begins with the kernel's defaults unless --base is given.`,
 		Example: `  lastack sweep --vary tcp_tw_reuse=0,1,2 -R 1k -d 10s
   lastack sweep --vary close=client:fin,server:fin,client:rst -c 64 -d 5s
-  lastack sweep --vary tcp_fin_timeout=5,60 --vary on-eof=close,never -R 200 -d 5s
+  lastack sweep --vary tcp_fin_timeout=5,60 --vary on-eof=close,never -R 200
   lastack sweep --vary sources=1,2,4 --find rate --blocks 1
-  lastack sweep --vary tcp_tw_reuse=0,1 -R 1k --base default --seed 1 -o sweep.json
+  lastack sweep --vary tcp_tw_reuse=0,1 -R 1k --base default -o sweep.json
   lastack sweep --preset close-policy`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -105,23 +107,29 @@ type sweepOptions struct {
 
 func (o *sweepOptions) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.vary, "vary", nil, "vary `KEY=LEVEL,LEVEL`: a sysctl, or one of the settings above (repeatable)")
-	f.StringVar(&o.preset, "preset", "", "put the question of this `NAME`; see above")
+	f.StringVar(&o.preset, "preset", "", "answer the question of this `NAME`; see lastack help presets")
 	o.blocks = grid.DefaultBlocks
-	f.Var(count(&o.blocks), "blocks", "how often each cell runs")
-	f.Var(count(&o.seed), "seed", "seed of the order (random)")
+	f.Var(count(&o.blocks), "blocks", "how many times each cell runs")
+	f.Var(count(&o.seed), "seed", "seed of the order in which cells run (random)")
 	f.Lookup("seed").DefValue = ""
-	f.StringVar(&o.base, "base", grid.FromHost, "where the sysctls begin: host, default, or a `FILE` of sysctl.d")
-	f.Var(&o.parallel, "parallel", "most runs at once; auto: as the CPUs allow")
+	registerBase(f, &o.base)
+	f.Var(&o.parallel, "parallel", "the most runs at once; auto: as many as the CPUs allow")
 	f.Var(newChoice(&o.find, "no", record.FindRate), "find", "rate: search for the highest rate that each cell sustains")
 	o.scale = grid.ScaleAuto
 	f.Var(&o.scale, "scale", "with --find: where TIME_WAIT holds the ports, narrow ports, buckets and rates to 1/N; auto: to about 1000 ports")
 	f.Var(&o.allow, "allow", "with --find: the share of connections that may fail, like 0.1%")
-	f.StringArrayVar(&o.metrics, "metric", nil, "analyse the metric of this `NAME`; see lastack help metrics (repeatable)")
+	f.StringArrayVar(&o.metrics, "metric", nil, "the metric `NAME` by which cells are compared (repeatable); see lastack help metrics")
 	f.BoolVar(&o.yes, "yes", false, "run a grid of more than 500 cells")
 	f.StringVar(&o.resume, "resume", "", "go on with the sweep of this record `FILE`")
 	o.registerLoad(f, sandbox.Veth, sandbox.Lo)
 	o.registerOutput(f, report.FormatNames())
 	f.StringArrayVar(&o.thresholds, "threshold", nil, "with --find: a `BOUND` that a sustained rate must meet, like 'connect.p99<5ms' (repeatable)")
+}
+
+// registerBase adds --base.
+func registerBase(f *pflag.FlagSet, base *string) {
+	f.StringVar(base, "base", grid.FromHost, "where the sysctls begin: host, default, or a `FILE` of sysctl.d (host unless given)")
+	f.Lookup("base").DefValue = ""
 }
 
 // complete checks the whole command line before a socket opens.

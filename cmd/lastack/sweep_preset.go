@@ -74,17 +74,18 @@ func presetHelp() string {
 
 // writePresets explains what a preset is, and lists them.
 func writePresets(w io.Writer) {
-	fmt.Fprint(w, `lastack sweep --preset NAME puts a known question to this kernel. It varies what
-the question is about, in sandboxes, predicts from the kernel's code what every
-run should show, and answers in a sentence. The ports and the rates are so few
-that a preset takes three minutes at most, on two CPUs: the law is the same for
-all of a host's ports. What differs from the prediction is shown as such.
+	fmt.Fprint(w, `lastack sweep --preset NAME answers a known question on this kernel. It varies
+what the question is about, in sandboxes, predicts from the kernel's source what
+each run should show, and answers in a sentence. Where a run shows something
+else, the page says OTHERWISE. A preset takes three minutes at most on two CPUs,
+since it uses few ports and low rates; the answer holds for all of a host's
+ports.
 
-Other blocks, seeds and bases can be given: --blocks 10, --base host.
-The record has the answer and the predictions in sweep.preset.
+--blocks, --seed and --base may be given too, like --blocks 10 --base host. The
+record has the answer and the predictions in sweep.preset.
 
-lastack help presets NAME explains one preset, lastack help presets all explains
-all of them.
+lastack help presets NAME explains one preset and shows the sweep that it runs,
+lastack help presets all does so for all of them.
 `)
 	writeDefinitions(w, "PRESETS", presetTerms())
 }
@@ -114,6 +115,9 @@ func presetCommand(p *preset.Preset) string {
 	words := []string{"lastack sweep"}
 	for _, text := range slices.Concat(varied(p), p.Flags, []string{"base=" + grid.FromDefault, fmt.Sprintf("blocks=%d", p.Blocks)}) {
 		name, value, _ := strings.Cut(text, "=")
+		if room := usageWidth - len("    --  \\") - len(name); len(value) > room {
+			value = strings.Join(wrapped(strings.ReplaceAll(value, ",", ", "), room-2), "\n      ")
+		}
 		if strings.Contains(value, " ") {
 			value = "'" + value + "'"
 		}

@@ -24,6 +24,6 @@ func (t traffic) register(f *pflag.FlagSet) {
 	f.Var(textFlag{t.close, "WHO:HOW"}, "close", "who closes first and how, like server:rst or never; see lastack help policies")
 	f.Var(textFlag{t.onEOF, "REACTION"}, "on-eof", "what the peer does when it reads EOF: "+teardown.ReactionHelp)
 	f.Var(textFlag{t.exchange, "KIND"}, "exchange", "what to exchange before the close: none, echo:REQ,RESP (bytes) or http:/path")
-	f.Var(count(t.requests), "requests", "exchanges per connection")
+	f.Var(count(t.requests), "requests", "exchanges on each connection (1 unless given)")
 	f.DurationVar(t.hold, "hold", 0, "how long the side that closes first waits before it closes")
 }

@@ -22,28 +22,28 @@ func newTune() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tune -R RATE [flags]",
 		Short: "Find the fewest changes by which a load is sustained",
-		Long: `tune runs your load in a sandbox. If it is not sustained, tune says what bound
-it, tries each remedy for that alone, in sandboxes side by side, and confirms
-the smallest set of changes that sustains the load on fresh ones. The answer is
-a file of sysctl.d, the flag, or the change of the program, with the evidence,
-what it costs and what it risks; and beside it what does not help, measured too.
-The host's sysctls are never written. No privilege is needed.
+		Long: `tune runs your load in a sandbox. If the load is not sustained, tune says what
+limited it, and tries each remedy for that limit by itself. It then confirms, in
+new sandboxes, the smallest set of changes that sustains the load. The answer is
+a file of sysctl.d, a flag, or a change of your program. Each change comes with
+the evidence, its cost and its risk. tune also lists what does not help, as
+measured. The host's sysctls are never written. No privilege is needed.
 
 Describe the load by the flags of run. Client and server are joined by a veth
-pair: loopback flatters, since tcp_tw_reuse=2, the default, is on there and off
+pair, since loopback flatters: tcp_tw_reuse=2, the default, is on there and off
 on a network. The sandboxes begin with this host's sysctls, the kernel's
 defaults, or a file of sysctl.d (--base). The load connects from one source
 address.
 
-A load is sustained if its rate is met for as long as TIME_WAIT takes to turn
-over, which is a minute, without failure beyond --allow, and with every
---threshold met. Where local ports are the limit, remedies are tried with a part
-of the ports and of the rate, so that they fit side by side.
+A load is sustained if its rate is met until TIME_WAIT has turned over, which
+takes a minute, if no more connections fail than --allow says, and if every
+--threshold is met. Where local ports are the limit, remedies are tried side by
+side with a part of the ports and of the rate.
 
-` + strings.Join(wrapped("--keep forbids a change: of "+strings.Join(shortKeys(), ", ")+".", usageWidth), "\n") + `
+` + strings.Join(wrapped("--keep forbids a change. The changes that tune may make: "+strings.Join(shortKeys(), ", ")+".", usageWidth), "\n") + `
 
-Exit code 3 says that nothing that may change sustains the load, or that tune
-cannot tell: the CPUs of this machine, and no setting, were the limit. Ctrl-C
+Exit code 3 says that no change that tune may make sustains the load, or that
+tune cannot tell: the CPUs of this machine, and no setting, were the limit. Ctrl-C
 keeps the trials that have ended.`,
 		Example: `  lastack tune -R 1k --close client:fin
   lastack tune -R 200 --hold 2s --exchange http:/ -o tune.json
@@ -87,8 +87,8 @@ func tuneFormats() []string { return append(report.FormatNames(), report.Conf) }
 var chosen = []string{"duration", "count", "warmup", "ramp", "plateau", "close-rate"}
 
 func (o *tuneOptions) register(f *pflag.FlagSet) {
-	f.StringVar(&o.base, "base", grid.FromHost, "where the sysctls begin: host, default, or a `FILE` of sysctl.d")
-	f.StringArrayVar(&o.keep, "keep", nil, "do not change this `KEY`, one of those above (repeatable)")
+	registerBase(f, &o.base)
+	f.StringArrayVar(&o.keep, "keep", nil, "do not change `KEY`, one of those above (repeatable)")
 	f.Var(&o.allow, "allow", "the share of connections that may fail, like 0.1%")
 	o.registerLoad(f, sandbox.Veth, sandbox.Lo)
 	o.registerOutput(f, tuneFormats())
@@ -96,6 +96,9 @@ func (o *tuneOptions) register(f *pflag.FlagSet) {
 		_ = f.MarkHidden(name) // they exist
 	}
 	f.StringArrayVar(&o.thresholds, "threshold", nil, "a `BOUND` that the load must meet, like 'connect.p99<5ms' (repeatable)")
+	f.Lookup("rate").Usage = "new connections/s that are to be sustained"
+	f.Lookup("connections").Usage = "connections open at once, at most (no limit unless given)"
+	f.Lookup("connections").DefValue = ""
 }
 
 // complete checks the whole command line before a socket opens.

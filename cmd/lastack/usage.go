@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,52 +16,41 @@ type flagGroup struct {
 	flags []string
 }
 
+// loadGroups are those of the commands with a load. A command shows what it has of them.
+var loadGroups = []flagGroup{
+	{"Load", []string{"connections", "rate", "duration", "count", "warmup", "ramp", "plateau", "close-rate", "workers", "engine"}},
+	{"Connection", []string{
+		"close", "on-eof", "exchange", "requests", "think", "hold", "header", "connect-timeout", "request-timeout", "close-timeout",
+	}},
+	{"Target", []string{"server-pid", "allow-public"}},
+	{"Sources", []string{"source", "source-ports"}},
+	{"Embedded server", []string{"backlog", "listeners", "delay", "ipv6"}},
+	{"Sandbox", []string{"sandbox", "topology", "sysctl", "loss"}},
+	{"Observing", []string{"census", "interval", "settle", "flush"}},
+}
+
+// resultGroup is that of the flags that say how a result is saved and shown, and more of its command.
+func resultGroup(more ...string) []flagGroup {
+	return []flagGroup{{"Result", append([]string{"output", "format", "verbose", "quiet"}, more...)}}
+}
+
 // flagGroups holds the groups of the commands with many flags.
 var flagGroups = map[string][]flagGroup{
-	"run": {
-		{"Load", []string{"connections", "rate", "duration", "count", "warmup", "ramp", "plateau", "close-rate", "workers", "engine"}},
-		{"Connection", []string{
-			"close", "on-eof", "exchange", "requests", "think", "hold", "header", "connect-timeout", "request-timeout", "close-timeout",
-		}},
-		{"Target and sources", []string{"source", "source-ports", "server-pid", "allow-public"}},
-		{"Embedded server", []string{"backlog", "listeners", "delay", "ipv6"}},
-		{"Sandbox", []string{"sandbox", "topology", "sysctl", "loss"}},
-		{"Observing", []string{"census", "interval", "settle", "flush"}},
-		{"Result", []string{"output", "format", "verbose", "quiet", "threshold"}},
-	},
-	"sweep": {
+	"run": slices.Concat(loadGroups, resultGroup("threshold")),
+	"sweep": slices.Concat([]flagGroup{
 		{"Grid", []string{"vary", "preset", "base", "blocks", "seed", "parallel", "metric", "yes", "resume"}},
 		{"Search", []string{"find", "scale", "allow", "threshold"}},
-		{"Load", []string{"connections", "rate", "duration", "count", "warmup", "ramp", "plateau", "close-rate", "workers", "engine"}},
-		{"Connection", []string{
-			"close", "on-eof", "exchange", "requests", "think", "hold", "header", "connect-timeout", "request-timeout", "close-timeout",
-		}},
-		{"Sources", []string{"source", "source-ports"}},
-		{"Server", []string{"backlog", "listeners", "delay", "ipv6"}},
-		{"Sandbox", []string{"topology", "sysctl", "loss"}},
-		{"Observing", []string{"census", "interval", "settle"}},
-		{"Result", []string{"output", "format", "verbose", "quiet"}},
-	},
-	"tune": {
+	}, loadGroups, resultGroup()),
+	"tune": slices.Concat([]flagGroup{
 		{"Search", []string{"base", "keep", "allow", "threshold"}},
-		{"Load", []string{"rate", "connections", "workers", "engine"}},
-		{"Connection", []string{
-			"close", "on-eof", "exchange", "requests", "think", "hold", "header", "connect-timeout", "request-timeout", "close-timeout",
-		}},
-		{"Sources", []string{"source", "source-ports"}},
-		{"Server", []string{"backlog", "listeners", "delay", "ipv6"}},
-		{"Sandbox", []string{"topology", "sysctl", "loss"}},
-		{"Observing", []string{"census", "interval", "settle"}},
-		{"Result", []string{"output", "format", "verbose", "quiet"}},
-	},
-	"drain": {
+	}, loadGroups, resultGroup()),
+	"drain": slices.Concat([]flagGroup{
 		{"Server", []string{"pid", "exec", "also", "contain", "ledger"}},
 		{"Stop", []string{"after", "signal", "stop", "grace", "then", "restart", "handover", "watch", "repeat"}},
 		{"Clients", []string{"idle", "in-flight", "partial", "queued", "arrivals", "reconnect", "workers", "engine"}},
 		{"Requests", []string{"exchange", "in-flight-exchange", "think", "header", "connect-timeout", "request-timeout"}},
 		{"Target and sandbox", []string{"allow-public", "sandbox", "sysctl"}},
-		{"Result", []string{"output", "format", "verbose", "quiet", "threshold"}},
-	},
+	}, resultGroup("threshold")),
 	"serve": {
 		{"Server", []string{"listen", "backlog", "listeners", "reuse-port", "ipv6", "workers", "engine"}},
 		{"Connection", []string{"close", "on-eof", "exchange", "requests", "hold", "delay", "slow"}},

@@ -156,11 +156,11 @@ func read(ctx context.Context, s *Spec) (f Facts, err error) {
 		if err == nil {
 			continue
 		}
-		flag := "vary"
+		why := strings.TrimPrefix(err.Error(), "sysctl ")
 		if i < len(s.Run.Sandbox.Sysctls) {
-			flag = "sysctl"
+			return f, sockstate.BadValue("sysctl", others[i].Key, "%s", strings.TrimPrefix(why, others[i].Key+": "))
 		}
-		return f, sockstate.BadValue(flag, ShortKey(others[i].Key)+"="+others[i].Value, "%s", strings.TrimPrefix(err.Error(), "sysctl "))
+		return f, sockstate.BadValue("vary", ShortKey(others[i].Key)+"="+others[i].Value, "%s", why)
 	}
 	return f, nil
 }

@@ -90,7 +90,7 @@ type SysctlError struct {
 	// Hidden is set if that is unknown: only the initial network namespace shows the host's keys, and this process is
 	// in another, as in a container.
 	Hidden bool
-	// Held is the kernel's value after a write that it accepted and changed; Err is nil then.
+	// Held is the kernel's value after a write that it accepted and changed, when Err is nil, or whose value it did not accept.
 	Held string
 	Err  error
 }
@@ -100,13 +100,17 @@ func (e *SysctlError) Error() string {
 	case e.Err == nil:
 		return fmt.Sprintf("sysctl %s: the kernel took %q and holds %q", e.Sysctl.Key, e.Sysctl.Value, e.Held)
 	case e.HostWide:
-		return fmt.Sprintf("sysctl %s: not per network namespace, so a sandbox cannot have its own, and the host's is never written", e.Sysctl.Key)
+		return fmt.Sprintf("sysctl %s: not per network namespace, so a sandbox cannot have its own, and the host's is never written: want one of a network namespace, like net.ipv4.tcp_fin_timeout", e.Sysctl.Key)
 	case e.Hidden:
-		return fmt.Sprintf("sysctl %s: not per network namespace: either it is the whole host's, which a container does not see and lastack never writes, or this kernel does not have it", e.Sysctl.Key)
+		return fmt.Sprintf("sysctl %s: not per network namespace: either it is the whole host's, which a container does not see and lastack never writes, or this kernel does not have it: want one that is below /proc/sys/net", e.Sysctl.Key)
 	case errors.Is(e.Err, syscall.ENOENT):
-		return fmt.Sprintf("sysctl %s: this kernel does not have it", e.Sysctl.Key)
+		return fmt.Sprintf("sysctl %s: this kernel does not have it: want one that is below /proc/sys/net", e.Sysctl.Key)
 	case errors.Is(e.Err, syscall.EINVAL), errors.Is(e.Err, syscall.ERANGE):
-		return fmt.Sprintf("sysctl %s: the kernel does not accept the value %q: %v", e.Sysctl.Key, e.Sysctl.Value, e.Err)
+		s := fmt.Sprintf("sysctl %s: the kernel does not accept the value %q: %v", e.Sysctl.Key, e.Sysctl.Value, e.Err)
+		if e.Held != "" {
+			s += fmt.Sprintf(": want one like %q, which it has", e.Held)
+		}
+		return s
 	case errors.Is(e.Err, syscall.EPERM), errors.Is(e.Err, syscall.EACCES):
 		s := fmt.Sprintf("sysctl %s: the kernel refuses to set %q in a sandbox: %v", e.Sysctl.Key, e.Sysctl.Value, e.Err)
 		if e.Mode == User {

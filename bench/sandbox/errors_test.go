@@ -53,9 +53,10 @@ func TestFailureRoundTrip(t *testing.T) {
 	}{
 		{&Error{step: stepVeth, Mode: User, Err: fmt.Errorf("add address: %w", os.NewSyscallError("bind", syscall.EPERM))}, "no sandbox: could not join client and server by a veth pair (as user): add address: bind: operation not permitted"},
 		{&Error{step: stepFresh, Mode: User, Err: errors.New("lo is up already")}, "no sandbox: could not check that the namespace is new (as user): lo is up already"},
-		{&SysctlError{Sysctl: key, Mode: User, Err: &os.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}}, "sysctl net.ipv4.tcp_mem: this kernel does not have it"},
+		{&SysctlError{Sysctl: key, Mode: User, Err: &os.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}}, "sysctl net.ipv4.tcp_mem: this kernel does not have it: want one that is below /proc/sys/net"},
 		{&SysctlError{Sysctl: key, Mode: User, Err: syscall.EACCES}, `sysctl net.ipv4.tcp_mem: the kernel refuses to set "1 2 3" in a sandbox: permission denied; as root it may allow it`},
 		{&SysctlError{Sysctl: key, Mode: User, Err: syscall.EINVAL}, `sysctl net.ipv4.tcp_mem: the kernel does not accept the value "1 2 3": invalid argument`},
+		{&SysctlError{Sysctl: key, Mode: User, Held: "4 5 6", Err: syscall.EINVAL}, `sysctl net.ipv4.tcp_mem: the kernel does not accept the value "1 2 3": invalid argument: want one like "4 5 6", which it has`},
 		{&SysctlError{Sysctl: key, Mode: User, Held: "4 5 6"}, `sysctl net.ipv4.tcp_mem: the kernel took "1 2 3" and holds "4 5 6"`},
 	}
 	for _, tt := range tests {
@@ -68,7 +69,7 @@ func TestFailureRoundTrip(t *testing.T) {
 		}
 	}
 	hostWide := &SysctlError{Sysctl: key, HostWide: true, Err: syscall.ENOENT}
-	if want := "sysctl net.ipv4.tcp_mem: not per network namespace, so a sandbox cannot have its own, and the host's is never written"; hostWide.Error() != want {
+	if want := "sysctl net.ipv4.tcp_mem: not per network namespace, so a sandbox cannot have its own, and the host's is never written: want one of a network namespace, like net.ipv4.tcp_fin_timeout"; hostWide.Error() != want {
 		t.Errorf("%s\nwant %s", hostWide, want)
 	}
 	hidden := &SysctlError{Sysctl: key, Hidden: true, Err: syscall.ENOENT}

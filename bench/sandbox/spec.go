@@ -127,7 +127,7 @@ func newSysctl(key, value string) (Sysctl, error) {
 		c.Key = swapSeparators(c.Key)
 	}
 	if !strings.HasPrefix(c.Key, "net.") {
-		return Sysctl{}, sockstate.BadValue("sysctl", strconv.Quote(key), "only net.* keys belong to a network namespace")
+		return Sysctl{}, sockstate.BadValue("sysctl", strconv.Quote(key), "only net.* keys belong to a network namespace: want a whole one, like net.ipv4.tcp_fin_timeout")
 	}
 	for part := range strings.SplitSeq(c.path(), "/") {
 		if part == "" || part == "." || part == ".." || strings.ContainsFunc(part, func(r rune) bool { return r <= ' ' || r == 0x7f }) {

@@ -17,7 +17,11 @@ import (
 func applySysctl(c Sysctl, mode Mode) error {
 	path := procSys(c.Key)
 	if err := writeFile(path, c.Value); err != nil {
-		return &SysctlError{Sysctl: c, Mode: mode, Err: err}
+		refused := &SysctlError{Sysctl: c, Mode: mode, Err: err}
+		if b, err := os.ReadFile(path); err == nil {
+			refused.Held = strings.Join(strings.Fields(string(b)), " ")
+		}
+		return refused
 	}
 	b, err := os.ReadFile(path)
 	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {

@@ -3,6 +3,7 @@ package tune
 import (
 	"context"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -99,7 +100,21 @@ func Resolve(s Spec, f grid.Facts) (Setup, error) {
 		return r, sockstate.BadValue("rate", setup.FormatRate(r.rate(), r.rate()), "%s", c.Refused)
 	}
 	r.situation = situationOf(c, r.rate(), &f)
-	return r, nil
+	return r, r.checkRoom(probe)
+}
+
+// checkRoom refuses a load for whose open connections this host has no memory, which no change of settings mends. Without enough ports a
+// load opens fewer, so it is looked at with addresses for all of them.
+func (r *Setup) checkRoom(load setup.Spec) error {
+	hold := load.Plan.Groups[0].Hold
+	open := r.rate() * hold.Seconds()
+	if r.situation.ports == 0 || open <= float64(r.situation.ports) {
+		return nil
+	}
+	load.Plan.Duration = hold + short
+	load.SourceCount = int(math.Ceil(open / float64(r.situation.ports)))
+	_, err := setup.Resolve(load, r.facts.Run)
+	return err
 }
 
 func (r *Setup) rate() float64 { return r.Spec.Run.Plan.Groups[0].RateTo }

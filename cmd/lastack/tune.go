@@ -43,8 +43,8 @@ side with a part of the ports and of the rate.
 ` + strings.Join(wrapped("--keep forbids a change. The changes that tune may make: "+strings.Join(shortKeys(), ", ")+".", usageWidth), "\n") + `
 
 Exit code 3 says that no change that tune may make sustains the load, or that
-tune cannot tell: the CPUs of this machine, and no setting, were the limit. Ctrl-C
-keeps the trials that have ended.`,
+tune cannot tell: the CPUs of this machine, and no setting, were the limit.
+Ctrl-C keeps the trials that have ended.`,
 		Example: `  lastack tune -R 1k --close client:fin
   lastack tune -R 200 --hold 2s --exchange http:/ -o tune.json
   lastack tune -R 5k --close client:fin -o /tmp/90-lastack.conf

@@ -203,6 +203,10 @@ func TestFormats(t *testing.T) {
 		golden.Check(t, filepath.Join("testdata", name+".md"), string(render(t, "md", sample(t, name))))
 		golden.Check(t, filepath.Join("testdata", name+".csv"), string(render(t, "csv", sample(t, name))))
 	}
+	tuned := sample(t, "tune-fin")
+	golden.Check(t, filepath.Join("testdata", "tune-fin.md"), string(render(t, "md", tuned)))
+	golden.Check(t, filepath.Join("testdata", "tune-fin.csv"), string(show(t, View{Format: "csv", Table: "tried"}, tuned)))
+	golden.Check(t, filepath.Join("testdata", "tune-fin.conf"), string(render(t, Conf, tuned)))
 }
 
 // Each number of a timeline is the record's.

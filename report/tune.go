@@ -399,7 +399,11 @@ func (v *tuneView) useless() *section {
 			continue
 		}
 		why := given(t.FailedAfterS > 0, v.tune.Remedies[t.Remedies[0]].Why) // of ports
-		sentence := v.setWords(t.Remedies) + ": " + join("; ", failsWords(t), why)
+		alone := ""
+		if slices.Contains(v.tune.Answer, t.Remedies[0]) {
+			why, alone = "", " alone"
+		}
+		sentence := v.setWords(t.Remedies) + alone + ": " + join("; ", failsWords(t), why)
 		list.Findings = append(list.Findings, document.Finding{Code: v.tune.Remedies[t.Remedies[0]].Code, Sentence: sentence})
 	}
 	if len(list.Findings) == 0 {

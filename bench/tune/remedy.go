@@ -81,7 +81,7 @@ func remedies() []remedy {
 		{
 			code: "reuse", limits: ofPorts, cost: cheap, keys: []string{sockstate.ReuseSysctl, keyTimestamps}, changes: reuse,
 			costs: "connect searches longer for a port, the more of them are in TIME_WAIT",
-			risk:  "a port is used again after a second; the peer tells old segments from new by TCP timestamps, so both ends need them (RFC 6191, RFC 7323). A NAT on the way has to forget the old connection as soon",
+			risk:  "a port is used again after a second; the peer tells old segments from new by TCP timestamps, so both ends need them (RFC 6191, RFC 7323). A NAT on the way that still holds the old connection may drop the SYN",
 			why:   "it needs TCP timestamps, and a TIME_WAIT older than tcp_tw_reuse_delay",
 		},
 		{
@@ -91,7 +91,7 @@ func remedies() []remedy {
 		},
 		{
 			code: "range", limits: ofPorts, cost: dearer, keys: []string{keyRange}, changes: widerRange,
-			costs: "a TIME_WAIT of 512 bytes for each port",
+			costs: "256 to 768 bytes of kernel memory for each more port in TIME_WAIT",
 			risk:  "a server that starts later may find its port taken: keep it out with net.ipv4.ip_local_reserved_ports",
 			why:   "even all ports are too few",
 		},

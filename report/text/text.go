@@ -307,9 +307,8 @@ func (w *writer) block(b document.Block) {
 	case document.Quote:
 		if w.shows(b.Level) {
 			who := b.Who
-			if who == "" { // to copy
-				n := fits(len(b.Lines), w.limits.rows)
-				for _, l := range b.Lines[len(b.Lines)-n:] {
+			if who == "" { // to copy, so never a part
+				for _, l := range b.Lines {
 					w.raw("  " + Line(l, w.width-2))
 				}
 				return

@@ -150,3 +150,24 @@ func TestComparisonHostile(t *testing.T) {
 		}
 	}
 }
+
+// TestChangesCaption says which scale the changes are drawn on, and which rows are left out.
+func TestChangesCaption(t *testing.T) {
+	c, err := compare.Compare([]*record.Run{sample(t, "open-loop")}, []*record.Run{sample(t, "veth")}, compare.Options{Force: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := changesPicture(c)
+	left := regexp.MustCompile(`\d+`)
+	sum := len(p.Names)
+	_, said, ok := strings.Cut(p.Desc, "Not drawn, but in the table: ")
+	for _, part := range strings.Split(said, ", ") {
+		if n := 0; left.MatchString(part) {
+			fmt.Sscan(left.FindString(part), &n)
+			sum += n
+		}
+	}
+	if !ok || !strings.Contains(p.Desc, "logarithmic scale") || sum != len(c.Rows) {
+		t.Errorf("%d rows are drawn or counted, of %d: %s", sum, len(c.Rows), p.Desc)
+	}
+}

@@ -34,29 +34,44 @@ func comparedPictures(c *compare.Comparison) *section {
 func changesPicture(c *compare.Comparison) *document.Picture {
 	p := &document.Picture{
 		ID: "p-changes", Title: "Changes from A to B", Form: document.Ranges,
-		Desc: "The change of each metric's median, within its 95 % interval. A filled dot is more than noise; an arrow goes on beyond the picture.",
+		Desc: "The change of each metric's median, within its 95 % interval, on a logarithmic scale: half and double are equally far from 0. A filled dot is more than noise; an arrow goes on beyond the picture.",
 		X:    document.Axis{Name: "metric"}, Y: document.Axis{Unit: document.Relative, Log: true},
 	}
 	const mostOthers = 10
 	var change, from, to []float64
 	var undrawn []string
 	others := 0
+	left := make(map[string]int) // out, by why
 	for _, first := range []bool{true, false} {
 		for i := range c.Rows {
 			r := &c.Rows[i]
+			differs := decided(r) || r.Result == compare.Undecided
 			switch {
-			case r.Primary != first || r.Result == compare.Equal:
+			case r.Primary != first:
+				continue
+			case r.Result == compare.Equal:
+				left["equal on both sides"]++
+				continue
+			case r.Difference == nil:
+				left["of one side only"]++
+				continue
+			case r.Ratio == nil && decided(r):
+				undrawn = append(undrawn, r.Metric+" "+difference(r))
 				continue
 			case r.Ratio == nil:
-				if decided(r) {
-					undrawn = append(undrawn, r.Metric+" "+difference(r))
-				}
+				left["without a percentage, as A's median is 0"]++
 				continue
-			}
-			if !r.Primary {
-				if others == mostOthers || !decided(r) && r.Result != compare.Undecided {
-					continue
-				}
+			case r.Primary:
+			case !differs && r.Result == compare.Single:
+				left["other than the primary metrics"]++
+				continue
+			case !differs:
+				left["of noise"]++
+				continue
+			case others == mostOthers:
+				left[fmt.Sprintf("beyond the first %d that differ", mostOthers)]++
+				continue
+			default:
 				others++
 			}
 			p.Names = append(p.Names, r.Metric)
@@ -69,14 +84,30 @@ func changesPicture(c *compare.Comparison) *document.Picture {
 	}
 	p.Curves = []document.Curve{{Name: "change", Unit: document.Relative, Points: change}}
 	if !slices.ContainsFunc(slices.Concat(from, to), func(v float64) bool { return !math.IsNaN(v) }) {
-		p.Desc = "The change of each metric's median."
+		p.Desc = "The change of each metric's median, on a logarithmic scale: half and double are equally far from 0." + leftOut(left, undrawn)
 		return p
 	}
-	if len(undrawn) > 0 {
-		p.Desc += " From 0 there is no percentage, so not drawn are: " + strings.Join(undrawn, ", ") + "."
-	}
+	p.Desc += leftOut(left, undrawn)
 	p.Curves = append(p.Curves, document.Curve{Name: "from", Unit: document.Relative, Points: from}, document.Curve{Name: "to", Unit: document.Relative, Points: to})
 	return p
+}
+
+// leftOut says which rows of the table a picture does not have: how many of each kind, and by name those that differ.
+func leftOut(left map[string]int, undrawn []string) string {
+	var parts []string
+	sum := 0
+	for _, why := range keys(left) {
+		parts = append(parts, fmt.Sprintf("%d %s", left[why], why))
+		sum += left[why]
+	}
+	said := ""
+	if sum > 0 {
+		said = " Not drawn, but in the table: " + strings.Join(parts, ", ") + "."
+	}
+	if len(undrawn) > 0 {
+		said += " From 0 there is no percentage, so not drawn are: " + strings.Join(undrawn, ", ") + "."
+	}
+	return said
 }
 
 // bound is NaN if there is none.

@@ -36,7 +36,7 @@ func (v *sweepView) response(m *record.SweepMetric, factor int) *document.Pictur
 	p := &document.Picture{
 		ID: fmt.Sprintf("p-factor-%d", factor+1), Title: "What " + shortName(f.Key) + " does to " + m.Metric, Form: document.Ranges,
 		Desc: "The change by each level against " + f.Levels[0] + given(len(v.sweep.Factors) > 1, ", over all levels of the other factors") +
-			", within its 95 % interval. A filled dot is more than noise; an arrow goes on beyond the picture.",
+			", within its 95 % interval, on a logarithmic scale: half and double are equally far from 0. A filled dot is more than noise; an arrow goes on beyond the picture.",
 		X: document.Axis{Name: shortName(f.Key)}, Y: document.Axis{Unit: document.Relative, Log: true},
 	}
 	change, from, to := []float64{0}, []float64{math.NaN()}, []float64{math.NaN()}
@@ -55,6 +55,9 @@ func (v *sweepView) response(m *record.SweepMetric, factor int) *document.Pictur
 	}
 	if len(p.Names) < 2 {
 		return nil
+	}
+	if n := len(f.Levels) - len(p.Names); n > 0 {
+		p.Desc += " Not drawn, as without a value: " + number(n, "level", "levels") + "."
 	}
 	p.Curves = []document.Curve{
 		{Name: "change", Unit: document.Relative, Points: change}, {Name: "from", Unit: document.Relative, Points: from}, {Name: "to", Unit: document.Relative, Points: to},

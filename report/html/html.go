@@ -201,12 +201,18 @@ func (p *page) fill(doc *document.Document) {
 			continue
 		}
 		s.Blocks = p.blocks(d.Blocks)
+		for _, b := range s.Blocks {
+			if b.List != nil && strings.EqualFold(b.List.Name, d.Title) {
+				b.List.Name = ""
+			}
+		}
 		s.Wide = slices.ContainsFunc(s.Blocks, func(b block) bool { return b.Table != nil && b.Table.wide() })
 		if d.ID == "timeline" && len(p.Pictures) > 0 && len(p.Pictures[0].Strip) > 0 && len(s.Warnings) == 0 {
 			p.Pictures[0].say(s)
 			continue
 		}
-		if early && d.Level == document.First || d.ID == "next" {
+		answers := early || d.ID == "answer" || d.ID == "settings"
+		if answers && d.Level == document.First || d.ID == "next" {
 			p.Findings = append(p.Findings, s)
 			continue
 		}
@@ -223,8 +229,8 @@ func (p *page) fill(doc *document.Document) {
 // request and connection ended takes a table.
 func (p *page) glance(d *document.Section, s section) {
 	switch {
-	case d.ID == "timeline":
-		return
+	case d.ID == "timeline", d.ID == "percentiles" && s.Lead != "":
+		return // that of percentiles is a note on its table
 	case s.Lead != "" && d.ID != "fates":
 		p.Glance = append(p.Glance, s)
 		return

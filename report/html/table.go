@@ -72,6 +72,9 @@ func newGrid(t *document.Table) *grid {
 				absent = c.Why
 			} else if v != nil {
 				c.Text, c.Unit, _ = text.Parts(v)
+				if !c.Number { // a column of numbers and texts
+					c.Text, c.Unit = c.Text+c.Unit, ""
+				}
 				c.Unit = strings.TrimSpace(c.Unit)
 			}
 			// Why there is no value stands where words do, if there are none.
@@ -122,15 +125,26 @@ func (g *grid) wide() bool {
 func (g *grid) Rest() int { return len(g.Heads) - 1 }
 
 // shellWords finds what one types in a sentence: a command in quotes that has flags, flags with a value that looks like one, and sysctls.
-var shellWords = regexp.MustCompile(`"[^"]* --[^"]*"|--[a-z][a-z-]+(?: (?:[a-z]+:[a-z]+(?:=[0-9a-z]+)?|[a-z]+:/[0-9A-Za-z/._-]*|[0-9](?:[0-9A-Za-z.:/-]*[0-9A-Za-z])?)\b)?|\b(?:net|fs|kernel)\.[a-z0-9_]+(?:\.[a-z0-9_]+)*(?:=(?:"[^"]*"|[0-9]+))?|\b(?:(?:tcp|ip|nf)_[a-z0-9_]+|somaxconn)(?:=(?:"[^"]*"|[0-9]+(?:-[0-9]+)?))?`)
+var shellWords = regexp.MustCompile(`"[^"]* --[^"]*"|--[a-z][a-z-]+(?: (?:[a-z]+:[a-z]+(?:=[0-9a-z]+)?|[a-z]+:/[0-9A-Za-z/._-]*|[0-9](?:[0-9A-Za-z.:/-]*[0-9A-Za-z])?)\b)?|\b(?:net|fs|kernel)\.[a-z0-9_]+(?:\.[a-z0-9_]+)*(?:=(?:"[^"]*"|[0-9]+))?|\bip_local_port_range=[0-9]+ [0-9]+|\b(?:(?:tcp|ip|nf)_[a-z0-9_]+|somaxconn)(?:=(?:"[^"]*"|[0-9]+(?:-[0-9]+)?))?`)
+
+// firstName finds a name at the start of a sentence, whose first letter is not made large: that of a metric, a key or a setting.
+var firstName = regexp.MustCompile(`^[a-z][a-z0-9]*(?:(?:[._=][A-Za-z0-9_]+)+|(?:-[a-z0-9]+)+:)`)
 
 // code marks in a sentence what one types.
 func code(s string) template.HTML {
 	s = text.Clean(s)
 	var b strings.Builder
 	at := 0
-	for _, m := range shellWords.FindAllStringIndex(s, -1) {
-		b.WriteString(html.EscapeString(s[at:m[0]]) + "<code>" + html.EscapeString(s[m[0]:m[1]]) + "</code>")
+	all := shellWords.FindAllStringIndex(s, -1)
+	if n := len(firstName.FindString(s)); n > 0 && (len(all) == 0 || all[0][0] > 0) {
+		b.WriteString(`<span class="as-is">` + html.EscapeString(s[:n]) + "</span>")
+		at = n
+	}
+	for _, m := range all {
+		if m[0] < at {
+			continue
+		}
+		b.WriteString(html.EscapeString(s[at:m[0]]) + map[bool]string{true: `<code class="as-is">`, false: "<code>"}[m[0] == 0] + html.EscapeString(s[m[0]:m[1]]) + "</code>")
 		at = m[1]
 	}
 	b.WriteString(html.EscapeString(s[at:]))

@@ -1,6 +1,10 @@
 package svg
 
-import "lastack/report/document"
+import (
+	"fmt"
+
+	"lastack/report/document"
+)
 
 const (
 	// mostColumns is the most that can be told apart; fewColumns is the least that a picture is wide.
@@ -68,13 +72,22 @@ func sums(values []float64, by int, of func([]float64) float64) []float64 {
 	return out
 }
 
-// Columns says how long the columns of a picture are, and until when there are no more. It is empty for other forms.
+// Columns says how long the columns of a picture are, and until when there are no more, or of how few samples steps are. It is empty for
+// what is drawn otherwise.
 func Columns(p *document.Picture) string {
-	if p.Form != document.Columns || len(p.Curves) == 0 || len(p.At) == 0 {
+	if len(p.Curves) == 0 || len(p.At) == 0 {
 		return ""
 	}
 	d := &drawing{p: p}
 	d.prepare()
+	switch {
+	case d.fewAreas() && len(d.at) == 1:
+		return "There is one sample."
+	case d.fewAreas():
+		return fmt.Sprintf("There are %d samples, each drawn until halfway to the next.", len(d.at))
+	case p.Form != document.Columns:
+		return ""
+	}
 	words := "A column is " + label(document.Seconds, d.each, d.each) + "."
 	if d.quiet > 0 {
 		words += " None follow until " + label(document.Seconds, d.quiet, d.quiet) + "."

@@ -54,7 +54,8 @@ func clamped(values []float64, most float64) []float64 {
 	return out
 }
 
-// Peak is how large a curve gets, in words. Of bars it is the one that is alone or all others together; empty if there is none.
+// Peak says how large a curve gets: its peak over time, up to what its percentiles go. Of bars it is the one that is alone or all others
+// together; empty if there is none.
 func Peak(p *document.Picture, i int) string {
 	if p.Form == document.Bars {
 		most, sum := 0.0, 0.0
@@ -66,12 +67,20 @@ func Peak(p *document.Picture, i int) string {
 		if rest := sum - most; rest > 0 && math.Abs(rest-most) > 1e-6*most {
 			return ""
 		}
-		return total(p.Y.Unit, most)
+		return total(p.Y.Unit, most) + map[bool]string{true: " in all"}[p.Y.Unit == document.Things]
 	}
 	d := &drawing{p: p}
 	d.prepare()
 	_, words := d.peak(i)
-	return words
+	switch {
+	case words == "":
+		return ""
+	case p.X.Unit == document.Percentile, p.Curves[i].Goal:
+		return "up to " + words
+	case p.Form == document.Columns:
+		return "at most " + words + " a column"
+	}
+	return "peak " + words
 }
 
 // peak is the place of a curve's largest value, and that value.
@@ -247,6 +256,14 @@ func (d *drawing) tops() [][]float64 {
 	return out
 }
 
+// fewSamples is the most points of areas that are drawn as steps: what was between so few is not known, and slopes would tell of it.
+const fewSamples = 12
+
+// fewAreas reports whether areas are drawn as steps.
+func (d *drawing) fewAreas() bool {
+	return d.p.Form == document.Areas && len(d.at) <= fewSamples
+}
+
 // areas draws each from the ground up, the highest first, so that the others cover it.
 func (d *drawing) areas() {
 	tops := d.tops()
@@ -264,6 +281,11 @@ func (d *drawing) areas() {
 		p.to(from, 0)
 		p.to(from, tops[i+1][0])
 		for k, t := range d.at {
+			if k > 0 && d.fewAreas() {
+				half := (d.at[k-1] + t) / 2
+				p.to(half, tops[i+1][k-1])
+				p.to(half, tops[i+1][k])
+			}
 			p.to(t, tops[i+1][k])
 		}
 		p.to(to, 0)

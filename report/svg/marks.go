@@ -31,7 +31,7 @@ func (d *drawing) limitNames() {
 	}
 }
 
-// goalNames stand above goals, at their last point that is not low: a goal may end at 0.
+// goalNames stand above goals, at their last point that is not low, as a goal may end at 0, and on that side of it that has more room.
 func (d *drawing) goalNames() {
 	for i, c := range d.p.Curves {
 		most := 0.0
@@ -46,7 +46,11 @@ func (d *drawing) goalNames() {
 				if y < 10 {
 					y += 22
 				}
-				d.printf(`<text class="mark e" x="%s" dx="-4" y="%s">%s</text>`, d.across(d.at[k]), num(y), escape(c.Name))
+				side, off := "e", "-4"
+				if d.x.place(d.at[k]) < 0.5 {
+					side, off = "s", "4"
+				}
+				d.printf(`<text class="mark %s" x="%s" dx="%s" y="%s">%s</text>`, side, d.across(d.at[k]), off, num(y), escape(c.Name))
 				break
 			}
 		}

@@ -123,7 +123,7 @@ func changes(far float64) []float64 {
 		}
 	} else {
 		factor := 2.0
-		for _, factor = range []float64{2, 10, 100, 1e3, 1e5} {
+		for _, factor = range []float64{2, 4, 10, 100, 1e3, 1e5} {
 			if far < 3*math.Log(factor) {
 				break
 			}

@@ -149,7 +149,7 @@ func TestPeaksStay(t *testing.T) {
 	if len(d.at) != mostPoints {
 		t.Errorf("%d points are drawn", len(d.at))
 	}
-	if got := Peak(p, 0); got != "500" {
+	if got := Peak(p, 0); got != "peak 500" {
 		t.Errorf("the peak is %s", got)
 	}
 }
@@ -260,5 +260,43 @@ func TestStrip(t *testing.T) {
 	}
 	if len(marks) > 12 {
 		t.Errorf("marks %v", marks)
+	}
+}
+
+// TestPeakWords says which number a legend gives.
+func TestPeakWords(t *testing.T) {
+	time, percentile := document.Axis{Unit: document.Seconds}, document.Axis{Unit: document.Percentile}
+	curve := document.Curve{Points: []float64{1, 500, 2}}
+	for _, tt := range []struct {
+		p    document.Picture
+		want string
+	}{
+		{document.Picture{X: time, Curves: []document.Curve{curve}}, "peak 500"},
+		{document.Picture{X: percentile, Y: document.Axis{Unit: document.Microseconds}, Curves: []document.Curve{curve}}, "up to 500 µs"},
+		{document.Picture{X: time, Curves: []document.Curve{{Goal: true, Points: curve.Points}}}, "up to 500"},
+		{document.Picture{X: time, Form: document.Columns, Curves: []document.Curve{curve}}, "at most 500 a column"},
+		{document.Picture{Form: document.Bars, Names: []string{"a", "b", "c"}, Curves: []document.Curve{{Points: []float64{0, 7, 0}}}}, "7 in all"},
+	} {
+		if tt.p.Names == nil {
+			tt.p.At = []float64{1, 2, 3}
+		}
+		if got := Peak(&tt.p, 0); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
+// TestFewSamples draws what was sampled a few times as steps, and says how many samples there were.
+func TestFewSamples(t *testing.T) {
+	p := &document.Picture{
+		ID: "p", Form: document.Areas, X: document.Axis{Unit: document.Seconds}, At: []float64{1, 2, 3}, Curves: []document.Curve{{Name: "n", Points: []float64{0, 5, 0}}},
+	}
+	if got := Columns(p); got != "There are 3 samples, each drawn until halfway to the next." {
+		t.Error(got)
+	}
+	d := &drawing{p: p}
+	d.prepare()
+	if !d.fewAreas() {
+		t.Error("slopes are drawn")
 	}
 }

@@ -287,8 +287,11 @@ func (s *situation) orphans() bool {
 	return s.group.Close.Active(sockstate.Client) && s.group.OnEOF != teardown.Reaction{} && !s.group.Close.How.Resets()
 }
 
+// finTimeoutOfOrphans is a timeout by which orphans give their ports back in time. A timer of the kernel fires up to an eighth late
+// (LVL_GRAN of kernel/time/timer.c).
 func finTimeoutOfOrphans(s *situation) []record.TuneSetting {
-	seconds := int64((float64(s.ports)/s.rate - s.group.Hold.Seconds()) * (1 - spare))
+	const late = 1.0 / 8
+	seconds := int64((float64(s.ports)/s.rate - s.group.Hold.Seconds()) * (1 - spare) / (1 + late))
 	if n, known := s.inside.Sysctl(keyFinTimeout); !s.orphans() || known && n <= seconds {
 		return nil
 	}

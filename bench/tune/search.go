@@ -1,6 +1,7 @@
 package tune
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -268,12 +269,15 @@ func (s *search) trial(c *grid.Cell, o *grid.Outcome) record.TuneTrial {
 	t.LoadS, t.Attempted = r.LoadS, r.Connections.Attempted
 	t.FailedAfterS = firstFailure(r)
 	late := s.Goal.Late(r)
+	if l := kernelLimit(r); l != "" {
+		t.LimitedBy = l
+	}
 	switch {
 	case o.Error != "":
 		t.Sustained = false
-	case (t.Sustained || late) && slices.Contains(lossy, r.Verdict.LimitedBy):
+	case (t.Sustained || late) && slices.Contains(lossy, t.LimitedBy):
 		t.Sustained = false
-		if l, known := record.LimitNamed(r.Verdict.LimitedBy); known {
+		if l, known := record.LimitNamed(t.LimitedBy); known {
 			t.Reason = l.Words
 		}
 	case late:
@@ -291,7 +295,7 @@ func (s *search) trial(c *grid.Cell, o *grid.Outcome) record.TuneTrial {
 func (s *search) ofMachine(cell *grid.Cell, r *record.Run) bool {
 	const full = 0.1
 	c := &r.Pressure.CPU
-	switch r.Verdict.LimitedBy {
+	switch cmp.Or(kernelLimit(r), r.Verdict.LimitedBy) {
 	case record.LimitCPU, record.LimitGeneratorCPU, record.LimitServerCPU, record.LimitCPUQuota, record.LimitSoftirq, record.LimitHalted:
 		return true
 	case record.LimitUnknown:
@@ -309,6 +313,22 @@ func (s *search) ofMachine(cell *grid.Cell, r *record.Run) bool {
 // ofOthers reports whether other programs had the CPUs that a trial lacked.
 func ofOthers(t *record.TuneTrial) bool {
 	return slices.ContainsFunc(t.Findings, func(f record.Finding) bool { return f.Code == "cpus_full_of_others" })
+}
+
+// kernelLimit is the limit of the kernel that a load has met for certain, by its counts, empty if none. A verdict may name another that bound
+// the load more, such as CPUs that other programs have.
+func kernelLimit(r *record.Run) string {
+	switch c := r.Counters; {
+	case r.Outcomes[sockstate.OutcomeNoLocalPort.String()] > 0:
+		return record.LimitPorts
+	case r.TimeWait.Overflow > 0:
+		return record.LimitTWBuckets
+	case c["TcpExtListenOverflows"] > 0:
+		return record.LimitAcceptQueue
+	case c["TcpExtTCPReqQFullDrop"]+c["TcpExtTCPReqQFullDoCookies"]+c["TcpExtListenDrops"] > 0:
+		return record.LimitSYNDrops
+	}
+	return ""
 }
 
 // lossy are limits that a load may meet without failure, late arrivals or missing its rate: TIME_WAITs or handshakes are lost. That CPUs were

@@ -153,7 +153,10 @@ func (k *kernel) load(s *setup.Setup, scale float64) (*record.Run, string) {
 		r.FirstFailureS = map[string]float64{"no_local_port": ports / rate}
 		r.Verdict = record.Verdict{LimitedBy: record.LimitPorts}
 	case waits && rate*min(lasts, 62.05) > float64(buckets) && !reuses:
-		r.Verdict.LimitedBy = record.LimitTWBuckets
+		r.TimeWait.Overflow = 1
+		if r.Verdict.LimitedBy = record.LimitTWBuckets; k.shared {
+			r.Verdict.LimitedBy = record.LimitCPU
+		}
 	case k.shared:
 		r.Verdict = record.Verdict{LimitedBy: record.LimitCPU}
 	case full && k.busy > 0:
@@ -239,6 +242,7 @@ func TestSearch(t *testing.T) {
 		{"other programs have the CPUs of all trials", testSpec(1000), kernel{crowded: 99}, "cannot_tell (cpu)", 140 * time.Second},
 		{"a threshold is missed while the CPUs are full", bounded(closing(testSpec(200), teardown.RST)), kernel{slow: true, full: true}, "cannot_tell (target_rate_met)", 10 * time.Second},
 		{"a threshold is missed on an idle machine", bounded(closing(testSpec(200), teardown.RST)), kernel{slow: true}, "nothing (target_rate_met)", 10 * time.Second},
+		{"buckets overflow while others have the CPUs", with(testSpec(400), keyBuckets, "1000"), kernel{shared: true}, "change net.ipv4.tcp_max_tw_buckets=27648 (tcp_max_tw_buckets)", 220 * time.Second},
 		{"late, and buckets overflow", with(testSpec(400), keyBuckets, "1000"), kernel{busy: 1}, "change net.ipv4.tcp_max_tw_buckets=27648 (tcp_max_tw_buckets)", 220 * time.Second},
 		{"a late load is tried again", testSpec(400), kernel{busy: 1}, "sustained (target_rate_met)", 140 * time.Second},
 		{"a remedy whose load dies is no answer", testSpec(1000), kernel{crash: sockstate.ReuseSysctl}, "change net.ipv4.ip_local_port_range=2048 65535 (local_ports)", 180 * time.Second},
@@ -357,7 +361,7 @@ func TestRemedies(t *testing.T) {
 			if err := s.Run.Plan.Groups[0].OnEOF.UnmarshalText([]byte("never")); err != nil {
 				t.Fatal(err)
 			}
-		}, "fin_timeout_orphans", "net.ipv4.tcp_fin_timeout=25"},
+		}, "fin_timeout_orphans", "net.ipv4.tcp_fin_timeout=22"},
 		{"no orphans", record.LimitPorts, nil, "fin_timeout_orphans", ""},
 		{"buckets", record.LimitTWBuckets, func(_ *Spec, v map[string]string) { v[keyBuckets] = "1000" }, "buckets", "net.ipv4.tcp_max_tw_buckets=68608"},
 		{"accept queue", record.LimitAcceptQueue, func(s *Spec, _ map[string]string) { s.Run.Server.Backlog = 16 }, "backlog", "backlog=4096"},

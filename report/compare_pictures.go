@@ -75,7 +75,7 @@ func changesPicture(c *compare.Comparison) *document.Picture {
 				others++
 			}
 			p.Names = append(p.Names, r.Metric)
-			p.Remarks = append(p.Remarks, document.Remark{Words: join(" ", difference(r), resultWord(r)), Tone: toneOf(r), Main: decided(r)})
+			p.Remarks = append(p.Remarks, document.Remark{Words: join(" ", difference(r), resultWord(r)), Tone: toneOf(r.Result), Main: decided(r)})
 			change, from, to = append(change, *r.Ratio), append(from, bound(r.RatioLo)), append(to, bound(r.RatioHi))
 		}
 	}

@@ -74,7 +74,7 @@ func (t *table) compared(r *compare.Row, single bool) {
 		cells = append(cells, quantityOf(r, &r.A, *r.Difference))
 	}
 	line := t.row(r.Metric, cells...)
-	line.Tone = toneOf(r)
+	line.Tone = toneOf(r.Result)
 	line.Level, line.Main = levelOf(r, single), r.Primary
 }
 
@@ -89,8 +89,9 @@ func levelOf(r *compare.Row, single bool) document.Level {
 	return document.Detail
 }
 
-func toneOf(r *compare.Row) document.Tone {
-	switch r.Result {
+// toneOf is the tone of a result of compare or of a sweep, which call what is better and worse the same (record.SweepBetter).
+func toneOf(result string) document.Tone {
+	switch result {
 	case compare.Better:
 		return document.Good
 	case compare.Worse:

@@ -136,8 +136,8 @@ func recordNumbers(t testing.TB, rec node) map[string]func(heads []string, rows 
 				"stolen (s)": {s("steal"), s("steal")}, "idle (s)": {s("idle"), s("idle")},
 			})
 		},
-		"p-percentiles": func(heads []string, rows [][]string) numbers {
-			n := percentileRows(t, rec.at("latency"), heads, rows)
+		"p-percentiles": func(_ []string, rows [][]string) numbers {
+			n := percentileRows(t, rec.at("latency"), rows)
 			if rec.at("kind").text() == record.KindDrain {
 				delete(n.columns, "lifecycle (µs)") // the drain ended them
 				delete(n.columns, "close (µs)")
@@ -184,7 +184,7 @@ func due(rec node) func(row int) float64 {
 }
 
 // percentileRows has the percentiles of histograms under the names of columns. The named percentiles and the extremes are beside them.
-func percentileRows(t testing.TB, latency node, heads []string, rows [][]string) numbers {
+func percentileRows(t testing.TB, latency node, rows [][]string) numbers {
 	n := numbers{columns: make(map[string]func(int) float64)}
 	for _, row := range rows {
 		n.rows = append(n.rows, row[0])
@@ -307,9 +307,9 @@ func comparisonNumbers(t testing.TB, c node) map[string]func(heads []string, row
 		},
 	}
 	for _, shift := range c.at("shifts").items() {
-		all["p-"+shift.at("latency").text()] = func(heads []string, rows [][]string) numbers {
+		all["p-"+shift.at("latency").text()] = func(_ []string, rows [][]string) numbers {
 			sides := node{map[string]any{"A": shift.at("a").v, "B": shift.at("b").v}}
-			return percentileRows(t, sides, heads, rows)
+			return percentileRows(t, sides, rows)
 		}
 	}
 	times := c.at("timeline", "t_s").items()

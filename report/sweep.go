@@ -336,13 +336,3 @@ func sweepWord(m *record.SweepMetric, d *record.SweepDifference) string {
 	}
 	return d.Result
 }
-
-func sweepTone(d *record.SweepDifference) document.Tone {
-	switch d.Result {
-	case record.SweepBetter:
-		return document.Good
-	case record.SweepWorse:
-		return document.Bad
-	}
-	return 0
-}

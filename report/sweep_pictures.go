@@ -48,8 +48,8 @@ func (v *sweepView) response(m *record.SweepMetric, factor int) *document.Pictur
 		}
 		p.Names = append(p.Names, f.Levels[e.Of[0].Level])
 		p.Remarks = append(p.Remarks, document.Remark{
-			Words: join(" ", sweepChange(m, &e.SweepDifference), sweepWord(m, &e.SweepDifference)), Tone: sweepTone(&e.SweepDifference),
-			Main: sweepTone(&e.SweepDifference) != 0 || e.Result == record.SweepChanged,
+			Words: join(" ", sweepChange(m, &e.SweepDifference), sweepWord(m, &e.SweepDifference)), Tone: toneOf(e.Result),
+			Main: toneOf(e.Result) != 0 || e.Result == record.SweepChanged,
 		})
 		change, from, to = append(change, *e.Difference), append(from, bound(e.Lo)), append(to, bound(e.Hi))
 	}

@@ -65,7 +65,7 @@ func (v *sweepView) cells(s *section, m *record.SweepMetric) {
 		if len(row.Cells) == 0 {
 			row.Cells = append(row.Cells, document.Text("base"))
 		}
-		row.Level, row.Main, row.Tone = document.First, c == 0 || sweepTone(&m.Cells[c]) != 0, sweepTone(&m.Cells[c])
+		row.Level, row.Main, row.Tone = document.First, c == 0 || toneOf(m.Cells[c].Result) != 0, toneOf(m.Cells[c].Result)
 		row.Cells = append(row.Cells, v.cellValues(m, c)...)
 		t.Rows = append(t.Rows, row)
 	}
@@ -173,9 +173,9 @@ func (v *sweepView) effects(s *section, m *record.SweepMetric) *table {
 				}
 			}
 			row := t.row(v.levels(list[j].Of), cells...)
-			row.Tone, row.Main = sweepTone(d), k == 0
+			row.Tone, row.Main = toneOf(d.Result), k == 0
 			// A pair that does nothing more is no news.
-			row.Level = levelIf(k == 0 || sweepTone(d) != 0 || d.Result == record.SweepChanged)
+			row.Level = levelIf(k == 0 || toneOf(d.Result) != 0 || d.Result == record.SweepChanged)
 		}
 	}
 	return t

@@ -112,6 +112,17 @@ func (p *Preset) Judge(run *record.Run) *record.SweepPreset {
 	return out
 }
 
+// Answer adds to a record what Judge says of it. A sweep that gives the question no answer is not valid: the runs may be, but nothing follows from them
+// for what was asked.
+func (p *Preset) Answer(run *record.Run) {
+	out := p.Judge(run)
+	run.Sweep.Preset = out
+	if out.Result != record.PresetAsPredicted {
+		run.Verdict.Valid = false
+		run.Verdict.Reasons = append(run.Verdict.Reasons, out.Answer)
+	}
+}
+
 // judge compares a prediction with the runs of its cell.
 func judge(s *record.Sweep, cell int, q prediction) record.SweepPrediction {
 	v := record.SweepPrediction{Cell: cell, Metric: q.metric, Lo: q.lo, Because: q.because, Result: record.PresetUnanswered}

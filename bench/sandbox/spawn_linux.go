@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -97,11 +98,18 @@ func spawn(h *handoff) (*child, error) {
 	return c, nil
 }
 
+// forking is held while a process is made. In a user namespace it waits, before it executes this program, for its parent to write its IDs to a pipe. Two
+// that wait at once hold each other's pipes open (syscall.forkExec lets threads fork at the same time), so that if the parent is killed
+// then, neither sees the end of its pipe, and both would wait forever: PDEATHSIG is not set yet.
+var forking sync.Mutex
+
 // live is the forking thread.
 func (c *child) live(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	forking.Lock()
 	err := c.cmd.Start()
+	forking.Unlock()
 	started <- err
 	if err != nil {
 		return

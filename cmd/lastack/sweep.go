@@ -263,7 +263,7 @@ func (o *sweepOptions) run(ctx context.Context, shown *display, out *outputFiles
 		o.say(shown, func(w io.Writer) { report.SweepProgress(w, step) })
 	}, o.metrics...)
 	if o.asked != nil {
-		run.Sweep.Preset = o.asked.Judge(run)
+		o.asked.Answer(run)
 	}
 	return run, nil
 }

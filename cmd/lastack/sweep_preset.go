@@ -77,7 +77,8 @@ func writePresets(w io.Writer) {
 	fmt.Fprint(w, `lastack sweep --preset NAME answers a known question on this kernel. It varies
 what the question is about, in sandboxes, predicts from the kernel's source what
 each run should show, and answers in a sentence. Where a run shows something
-else, the page says OTHERWISE. A preset takes three minutes at most on two CPUs,
+else, the page says OTHERWISE, and the exit code is 3, as it is if the machine
+was too busy to tell. A preset takes three minutes at most on two CPUs,
 since it uses few ports and low rates; the answer holds for all of a host's
 ports.
 

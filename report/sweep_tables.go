@@ -3,11 +3,14 @@ package report
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
 	"lastack/bench/metric"
+	"lastack/bench/quantity"
 	"lastack/bench/record"
+	"lastack/bench/sweep"
 	"lastack/report/document"
 	"lastack/report/text"
 )
@@ -26,6 +29,7 @@ func (v *sweepView) metric(i int) []*section {
 		if len(v.sweep.Factors) > 1 && len(m.Effects) > 0 {
 			v.effects(s, m).ID = "effects"
 		}
+		v.slopes(s, m, document.Detail)
 		return []*section{s}
 	}
 	cells := begin(document.First, "CELLS", join("; ", m.Metric, lead))
@@ -38,6 +42,7 @@ func (v *sweepView) metric(i int) []*section {
 	effects := begin(levelIf(len(v.sweep.Factors) > 1), "EFFECTS", "of a level against the factor's first"+
 		given(len(v.sweep.Factors) > 1, ", over all levels of the others; a pair: what both do beyond what each does by itself"))
 	v.effects(effects, m)
+	v.slopes(effects, m, effects.Level)
 	return []*section{cells, effects}
 }
 
@@ -179,6 +184,38 @@ func (v *sweepView) effects(s *section, m *record.SweepMetric) *table {
 		}
 	}
 	return t
+}
+
+// slopes says how the metric changes with each factor whose levels are numbers.
+func (v *sweepView) slopes(s *section, m *record.SweepMetric, level document.Level) {
+	for i := range m.Slopes {
+		l := &m.Slopes[i]
+		f := &v.sweep.Factors[l.Factor]
+		step, per := slopeStep(f)
+		unit := metric.Unit(m.Unit)
+		within := ""
+		if l.Lo != nil && l.Hi != nil {
+			within = " [" + signed(unit, *l.Lo*step) + ", " + signed(unit, *l.Hi*step) + "]"
+		}
+		s.say(level, fmt.Sprintf("slope: %s%s for %s more of %s; %.2f of what it would be in proportion; no level is farther than %s from the line",
+			signed(unit, l.Slope*step), within, per, shortName(f.Key), l.Proportion, quantity.Share(l.Off, 1)))
+	}
+}
+
+// slopeStep is the power of ten next below the span of a factor's levels, for which a slope is shown, and that in words.
+func slopeStep(f *record.Factor) (step float64, words string) {
+	lo, hi := math.Inf(1), math.Inf(-1)
+	for _, l := range f.Levels {
+		n, _ := sweep.Number(f.Key, l) // a slope has numbers
+		lo, hi = min(lo, n), max(hi, n)
+	}
+	if step = 1; hi > lo {
+		step = math.Pow(10, math.Floor(math.Log10(hi-lo)))
+	}
+	if step < 1 {
+		return step, fmt.Sprintf("each %g", step)
+	}
+	return step, "each " + quantity.Count(int64(step))
 }
 
 // limits lists what limited the runs of each cell, if not one thing all.

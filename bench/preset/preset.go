@@ -144,13 +144,19 @@ func judge(s *record.Sweep, cell int, q prediction) record.SweepPrediction {
 		v.N, v.Min, v.Max = v.N+1, min(v.Min, got), max(v.Max, got)
 		switch {
 		case got >= v.Lo && (v.Hi == nil || got <= *v.Hi):
-		case r.Values[late] <= mostLateUs:
+		case r.Values[late] <= mostLateUs && !q.late(got, r.Values[late]):
 			v.Result = record.PresetOtherwise
 		case v.Result == record.PresetAsPredicted:
 			v.Result = record.PresetBusy
 		}
 	}
 	return v
+}
+
+// late reports whether connections that began late explain a value beyond the bounds.
+func (q *prediction) late(got, lateUs float64) bool {
+	by := begins[q.metric] * lateUs / 1e6
+	return got >= q.lo-by && (q.hi == 0 && q.lo > 0 || got <= q.hi+by)
 }
 
 // A load whose connections began later than that is not the one that the prediction is of.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -99,10 +100,10 @@ func TestPredictions(t *testing.T) {
 		lo, hi               float64
 	}{
 		// tcp_fin_timeout leaves TIME_WAIT alone, and ends orphans in FIN_WAIT_2.
-		{"fin-timeout", "tcp_fin_timeout=60 on-eof=close", waiting, 2970, 3144},
-		{"fin-timeout", "tcp_fin_timeout=5 on-eof=close", waiting, 2970, 3144},
-		{"fin-timeout", "tcp_fin_timeout=5 on-eof=never", orphaned, 247, 276},
-		{"fin-timeout", "tcp_fin_timeout=15 on-eof=never", orphaned, 742, 781},
+		{"fin-timeout", "tcp_fin_timeout=60 on-eof=close", waiting, 3091, 3106},
+		{"fin-timeout", "tcp_fin_timeout=5 on-eof=close", waiting, 3091, 3106},
+		{"fin-timeout", "tcp_fin_timeout=5 on-eof=never", orphaned, 259, 266},
+		{"fin-timeout", "tcp_fin_timeout=15 on-eof=never", orphaned, 759, 766},
 		{"fin-timeout", "tcp_fin_timeout=5 on-eof=never", waiting, 0, 0},
 		// tcp_tw_reuse=2 is for loopback. With 1, a port serves 20 times and more.
 		{"tw-reuse", "tcp_tw_reuse=0 topology=veth", completed, 1000, 1000},
@@ -165,6 +166,10 @@ func TestJudge(t *testing.T) {
 			}
 		}
 		run := sweepOf(&p, 250)
+		run.Verdict.Valid = true
+		if p.Answer(run); !run.Verdict.Valid || run.Sweep.Preset == nil {
+			t.Errorf("%s: an answer is not valid", p.Name)
+		}
 		r := &run.Sweep.Runs[len(run.Sweep.Runs)-1]
 		first := p.Metrics()[0]
 		if r.Found != nil {
@@ -184,6 +189,9 @@ func TestJudge(t *testing.T) {
 		r.Values[late] = 3e6
 		if got := p.Judge(run); got.Result != record.PresetBusy || !strings.Contains(got.Answer, "up to 3.00 s late") {
 			t.Errorf("%s: %+v", p.Name, got)
+		}
+		if p.Answer(run); run.Verdict.Valid || !slices.Contains(run.Verdict.Reasons, run.Sweep.Preset.Answer) {
+			t.Errorf("%s: no answer is valid: %+v", p.Name, run.Verdict)
 		}
 		r.Error = "it was killed"
 		if got := p.Judge(run); got.Result != record.PresetUnanswered || !strings.HasPrefix(got.Answer, "not answered: ") {
@@ -213,6 +221,50 @@ func TestLongLoad(t *testing.T) {
 	for _, hz := range []int{0, 100, 250, 300, 1000} {
 		if life := sockstate.TimeWaitLasts(hz); life.Max.Seconds()+2*fewPorts/rate > longLoad-1 || life.Min.Seconds() < longLoad/2 {
 			t.Errorf("%d Hz: %v", hz, life)
+		}
+	}
+}
+
+// The peaks that samples see are those of a timer wheel, whatever its phase: none is lower than predicted.
+func TestLasting(t *testing.T) {
+	for _, hz := range []int{100, 250, 300, 1000} {
+		for _, d := range []time.Duration{5 * time.Second, 15 * time.Second, time.Minute} {
+			lasts := sockstate.TimerLasts(d, hz)
+			bucket := (lasts.Max - lasts.Min).Seconds()
+			p := lasting(orphaned, lasts, "")
+			least, most := math.Inf(1), 0.0
+			for phase := 0.0; phase < 1; phase += 0.05 {
+				peak := 0.0
+				for at := 0.0; at <= longLoad; at += finSampled.Seconds() {
+					alive := 0.0
+					for n := max(int((at-lasts.Max.Seconds())*finRate)-1, 0); n < int(at*finRate); n++ {
+						began := float64(n) / finRate
+						end := (math.Floor((began+d.Seconds())/bucket+phase) + 1 - phase) * bucket // calc_index
+						if end > at {
+							alive++
+						}
+					}
+					peak = max(peak, alive)
+				}
+				least, most = min(least, peak), max(most, peak)
+			}
+			if least < p.lo || most > p.hi || p.hi-p.lo > finRate*0.7 {
+				t.Errorf("%v at %d Hz: the most is from %v to %v, predicted are %v to %v", d, hz, least, most, p.lo, p.hi)
+			}
+		}
+	}
+	// A load that was late by a second may have 50 more at once, and 100 more are not its lateness.
+	p, _ := Named("fin-timeout")
+	for more, want := range map[float64]string{8: record.PresetBusy, 100: record.PresetOtherwise} {
+		run := sweepOf(&p, 250)
+		for i := range run.Sweep.Runs {
+			if v := run.Sweep.Runs[i].Values; v[orphaned] > 0 {
+				v[orphaned] += more
+				v[late] = 150_000
+			}
+		}
+		if got := p.Judge(run); got.Result != want {
+			t.Errorf("%v more: %s", more, got.Answer)
 		}
 	}
 }

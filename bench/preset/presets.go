@@ -3,6 +3,7 @@ package preset
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,7 +30,8 @@ const (
 	times = 20
 
 	// finRate is that of the load that fills FIN_WAIT_2, which holds a connection of the server for each of the client's.
-	finRate, finFlag = 50, "rate=50"
+	finRate, finFlag          = 50, "rate=50"
+	finSampled, finEachSample = 250 * time.Millisecond, "interval=250ms"
 
 	// burst is how many connections arrive at once.
 	burst = 300
@@ -162,9 +164,9 @@ connections.`,
 			Question: "Does tcp_fin_timeout shorten TIME_WAIT?",
 			About: `TIME_WAIT lasts for TCP_TIMEWAIT_LEN, which is no sysctl. tcp_fin_timeout bounds FIN_WAIT_2 of an orphan: a connection that its program has closed, and
 the peer has not (tcp_rcv_state_process, tcp_time_wait). The load opens 50 connections/s for 70 s. As many sockets are in a state as begin while one of them lasts, so that the
-most in a state at once, divided by 50/s, is how long it lasts.`,
+most in a state at once, divided by 50/s, is how long it lasts at most: until the end of its bucket of the timer wheel (calc_index).`,
 			Vary:   []string{"tcp_fin_timeout=60,5,15", "on-eof=close,never"},
-			Flags:  []string{"close=client:fin", finFlag, longFlag, "interval=250ms", noReuse},
+			Flags:  []string{"close=client:fin", finFlag, longFlag, finEachSample, noReuse},
 			Blocks: 1,
 			predict: func(c cell) []prediction {
 				if c.levels["on-eof"] == "close" {
@@ -276,11 +278,41 @@ func turnover(c cell, ports float64, because string) prediction {
 	return p
 }
 
-// lasting predicts the most sockets at once in a state that lasts that long, if they begin at finRate. A sample may miss the highest point by a
-// hundredth, and arrivals that were late come together.
+// begins is how many sockets more or fewer are in a state at once for each second that connections begin late.
+var begins = map[string]float64{waiting: finRate, orphaned: finRate}
+
+// lasting predicts the most sockets at once in a state that a timer ends after d, if they begin at finRate. The kernel's timer wheel ends those of a whole
+// bucket together (calc_index), at the end of the longest life of any of them: just before that there are as many as begin in it.
+//
+//	sockets |      /|  /|  /|     finRate * Max: the most
+//	        |    /  |/  |/  |     finRate * Min, just after
+//	        |  /
+//	        +-------------------> t
+//	                |<->| a bucket: Max - Min
+//
+// A sample sees the peaks from up to missed before, and some few sockets are early or late: their last ACK was delayed (tcp_delack_max, 40 ms and more).
 func lasting(metric string, lasts sockstate.Span, because string) prediction {
-	const missed, together = 0.01, finRate / 5
-	return prediction{metric, math.Floor(finRate * lasts.Min.Seconds() * (1 - missed)), math.Ceil(finRate*lasts.Max.Seconds()*(1+missed)) + together, because}
+	const few = 3
+	bucket := lasts.Max - lasts.Min
+	full := longLoad*time.Second - lasts.Max // from when the peaks are whole, until the load ends
+	peaks := max(int(full/bucket), 1)
+	seen := lasts.Max - missed(bucket, finSampled, peaks) - max(bucket-full, 0)
+	return prediction{metric: metric, lo: math.Floor(finRate*seen.Seconds()) - few, hi: math.Ceil(finRate*lasts.Max.Seconds()) + few, because: because}
+}
+
+// missed is how long before the best seen of n peaks, which are each apart, its sample is at worst, if samples are every apart: the longest gap between the
+// peaks' places in the time between two samples.
+func missed(each, every time.Duration, n int) time.Duration {
+	var at []time.Duration
+	for k := range n {
+		at = append(at, time.Duration(k)*each%every)
+	}
+	slices.Sort(at)
+	gap := at[0] + every - at[n-1]
+	for k := 1; k < n; k++ {
+		gap = max(gap, at[k]-at[k-1])
+	}
+	return gap
 }
 
 // timeWait is how long TIME_WAIT lasts.

@@ -188,6 +188,8 @@ type SweepMetric struct {
 	// Effects are of the levels of one factor, over all levels of the others, Pairs of the levels of two together.
 	Effects []SweepEffect `json:"effects,omitempty"`
 	Pairs   []SweepEffect `json:"pairs,omitempty"`
+	// Slopes are of the factors with three and more levels that are numbers.
+	Slopes []SweepSlope `json:"slopes,omitempty"`
 	// Twin is the difference of the A/A pair, nil if there was none.
 	Twin *SweepDifference `json:"twin,omitempty"`
 }
@@ -246,6 +248,20 @@ const (
 type SweepEffect struct {
 	Of []SweepFactorLevel `json:"of"`
 	SweepDifference
+}
+
+// SweepSlope says how a metric changes with a factor whose levels are numbers: by the line of least squares, over all levels of the others.
+type SweepSlope struct {
+	Factor int `json:"factor"`
+	// Slope is in the metric's unit, for each 1 more of the level: a count, a second, a port of a range. Lo and Hi bound it with 95 % confidence, by itself;
+	// nil: there are too few runs.
+	Slope float64  `json:"slope"`
+	Lo    *float64 `json:"lo,omitempty"`
+	Hi    *float64 `json:"hi,omitempty"`
+	// Proportion is 1 if the metric is in proportion to the level: twice as much, twice the metric. It is 0 if it does not depend on it.
+	Proportion float64 `json:"proportion"`
+	// Off is how far the mean of a level is from the line at most, relative to it: 0 if all are on it.
+	Off float64 `json:"off"`
 }
 
 // SweepFactorLevel is a level of a factor, by their indices.
@@ -355,6 +371,11 @@ func (s *Sweep) checkAnalysis() (key string, err error) {
 		at := fmt.Sprintf("sweep.analysis.metrics[%d]", i)
 		if len(m.Levels) != len(s.Cells) || len(m.Cells) != len(s.Cells) {
 			return at, fmt.Errorf("%d levels and %d differences of %d cells", len(m.Levels), len(m.Cells), len(s.Cells))
+		}
+		for _, l := range m.Slopes {
+			if l.Factor < 0 || l.Factor >= len(s.Factors) {
+				return at, fmt.Errorf("a slope of factor %d of %d", l.Factor, len(s.Factors))
+			}
 		}
 		for of, list := range [][]SweepEffect{1: m.Effects, 2: m.Pairs} {
 			for _, e := range list {

@@ -44,6 +44,7 @@ func (d *differ) all() {
 			*list.to = append(*list.to, e)
 		}
 	}
+	d.m.Slopes = d.slopes()
 	if e := d.fit.twin(); e != nil {
 		t := d.of(e)
 		t.Result = record.SweepUntested

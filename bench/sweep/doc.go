@@ -51,6 +51,9 @@
 // (golang.org/x/perf/benchmath): it includes what differs from block to block. With fewer than six runs it is the range, with the confidence that
 // the range has. A rate found by a search is not known better than the search was fine.
 //
+// A factor whose levels are numbers has a slope too, with an interval by a bootstrap of the cells' residuals (see slope.go): of simulated sweeps 93 to 96 %
+// of those intervals hold the true slope. It is a description, and no claim.
+//
 // Rejected: the bootstrap over blocks, as five blocks have 126 different samples, whose intervals are too short; permuting whole runs for each test by
 // itself (Westfall and Young 1993), which needs the effects of all others to be 0; a table of medians without a test.
 package sweep

@@ -81,6 +81,9 @@ func putPreset(t *testing.T, dir, name string) *record.Run {
 	cmd := exec.CommandContext(t.Context(), "lastack", "sweep", "--preset", name, "-q", "-o", name+".json")
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() == exitInvalid { // not as predicted, or the machine was busy: the record says which
+		err = nil
+	}
 	if took := time.Since(began); err != nil || took > 3*time.Minute {
 		t.Errorf("%s: %v after %v: %s", name, err, took, out)
 		return nil

@@ -1,12 +1,14 @@
 package report
 
 import (
+	"math"
 	"math/bits"
 	"net"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"lastack/bench/record"
 )
@@ -102,6 +104,27 @@ var remedies = map[string]remedy{
 	"close_client_half":                  again("--close", "client:half"),
 	"fewer_requests":                     again("--requests", "1"),
 	"fewer_requests_cut":                 again("--requests", "1"),
+	"close_server_rst_or_client_fin":     again("--close", "server:rst"),
+	"close_client_fin_or_wait":           again("--close", "client:fin"),
+	"close_client_half_or_server_rst":    again("--close", "client:half"),
+	"check_port_or_exchange":             again("--exchange", "none"),
+	"reuse_sooner":                       setting("net.ipv4.tcp_tw_reuse_delay", "100"),
+	"shorter_hold":                       shorterHold,
+	"shorter_hold_than_idle_time":        shorterHold,
+	"less_to_generate": func(r *record.Run, args map[string]any) []string {
+		rate := math.Floor(0.8 * finite(r.Rate.CompletedPerS))
+		if len(r.Plan.Groups) != 1 || rate < 1 || rate > 1e9 {
+			return nil
+		}
+		return again("--rate", strconv.FormatFloat(rate, 'f', -1, 64))(r, args)
+	},
+	"check_what_is_forbidden": func(*record.Run, map[string]any) []string { return []string{"nft", "list", "ruleset"} },
+	"check_protocol": func(r *record.Run, _ map[string]any) []string {
+		if len(r.Plan.Groups) == 0 || len(r.Plan.Groups[0].Targets) == 0 {
+			return nil
+		}
+		return []string{"curl", "-kv", "https://" + r.Plan.Groups[0].Targets[0] + "/"}
+	},
 }
 
 // remedyCommand is what to paste into a shell to follow a remedy, empty if that is not one command. A finding without a code is of an older
@@ -157,6 +180,14 @@ func setting(key, value string) remedy {
 	}
 }
 
+// shorterHold holds connections for half as long.
+func shorterHold(r *record.Run, args map[string]any) []string {
+	if len(r.Plan.Groups) != 1 || r.Plan.Groups[0].HoldNs < 2 {
+		return nil
+	}
+	return again("--hold", time.Duration(r.Plan.Groups[0].HoldNs/2).String())(r, args)
+}
+
 func hostSetting(key, value string) []string { return []string{"sysctl", "-w", key + "=" + value} }
 
 // moreDescriptors raises both limits: the soft one is as high as the hard one already.
@@ -190,7 +221,7 @@ func powerFrom(n int64) string {
 }
 
 // shorthands are those of flags that remedies set, or that are left out.
-var shorthands = map[string]string{"--connections": "-c", "--workers": "-w", "--output": "-o", "--duration": "-d"}
+var shorthands = map[string]string{"--connections": "-c", "--workers": "-w", "--rate": "-R", "--output": "-o", "--duration": "-d"}
 
 // withFlag is a command with a flag set to a value, in place of what it was set to; with no flag it is only that command. It prints a page
 // of text: where the record was saved, and how it was shown, is left out.

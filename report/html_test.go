@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -153,7 +154,8 @@ func taint(v reflect.Value, s string) {
 	case reflect.Map:
 		if v.Len() > 0 && v.Type().Key().Kind() == reflect.String {
 			value := reflect.New(v.Type().Elem()).Elem()
-			value.Set(v.MapIndex(v.MapKeys()[0]))
+			least := slices.MinFunc(v.MapKeys(), func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+			value.Set(v.MapIndex(least))
 			taint(value, s)
 			v.SetMapIndex(reflect.ValueOf(s).Convert(v.Type().Key()), value)
 		}

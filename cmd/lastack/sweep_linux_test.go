@@ -72,6 +72,7 @@ func readSweep(t *testing.T, path string) *record.Run {
 
 // A sweep that is killed leaves no process and no namespace, and has written no sysctl of the host.
 func TestSweepKilled(t *testing.T) {
+	t.Parallel()
 	before := hostSysctls(t)
 	for name, tt := range map[string]struct {
 		args  []string
@@ -119,6 +120,7 @@ func TestSweepKilled(t *testing.T) {
 
 // A cell that dies is a run with its reason. Ctrl-C keeps the runs that have ended, and --resume goes on from them.
 func TestSweepInterrupted(t *testing.T) {
+	t.Parallel()
 	before := hostSysctls(t)
 	dir := t.TempDir()
 	args := append(slices.Clone(sweepArgs), "-d", "1s", "-o", "sweep.json")

@@ -16,13 +16,21 @@ import (
 // tuneArgs is a load whose open connections take twice the local ports that there are. No TIME_WAIT is in it, so that it takes seconds.
 var tuneArgs = []string{"tune", "-R", "40", "--hold", "2s", "--close", "client:rst", "-w", "1"}
 
-// The smallest remedy is found and confirmed, its file makes a fresh load pass, and the host's sysctls stay.
-func TestTune(t *testing.T) {
-	before := hostSysctls(t)
+// fewPorts is a directory with few.conf, whose local ports are too few for tuneArgs.
+func fewPorts(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "few.conf"), []byte("net.ipv4.ip_local_port_range = 40000 40039\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	return dir
+}
+
+// The smallest remedy is found and confirmed, its file makes a fresh load pass, and the host's sysctls stay.
+func TestTune(t *testing.T) {
+	t.Parallel()
+	before := hostSysctls(t)
+	dir := fewPorts(t)
 	r := runIn(t, dir, "lastack", append(slices.Clone(tuneArgs), "--base", "few.conf", "-o", "t.json", "-o", "t.conf")...)
 	if r.code != exitOK {
 		t.Fatalf("exit code %d: %s\n%s", r.code, r.stderr, r.stdout)
@@ -64,12 +72,6 @@ func TestTune(t *testing.T) {
 	again := runIn(t, dir, "lastack", append(slices.Clone(tuneArgs), "--base", "t.conf", "--format", "json", "-q")...)
 	if again.code != exitOK || !strings.Contains(again.stdout, `"result": "sustained"`) || again.stderr != "" {
 		t.Errorf("exit code %d: %s%s", again.code, again.stdout, again.stderr)
-	}
-
-	// Nothing that may change suffices.
-	none := runIn(t, dir, "lastack", append(slices.Clone(tuneArgs), "--base", "few.conf", "--keep", "ip_local_port_range", "--keep", "sources")...)
-	if none.code != exitInvalid || !strings.Contains(none.stdout, "nothing on this list sustains 40.0/s: it takes 3 addresses, each with 40 local ports") {
-		t.Errorf("exit code %d: %s%s", none.code, none.stdout, none.stderr)
 	}
 	if d := cmp.Diff(before, hostSysctls(t)); d != "" {
 		t.Errorf("the host's sysctls changed:\n%s", d)
@@ -115,8 +117,19 @@ func TestTuneFinds(t *testing.T) {
 	}
 }
 
+// Nothing that may change suffices.
+func TestTuneFindsNothing(t *testing.T) {
+	t.Parallel()
+	dir := fewPorts(t)
+	none := runIn(t, dir, "lastack", append(slices.Clone(tuneArgs), "--base", "few.conf", "--keep", "ip_local_port_range", "--keep", "sources")...)
+	if none.code != exitInvalid || !strings.Contains(none.stdout, "nothing on this list sustains 40.0/s: it takes 3 addresses, each with 40 local ports") {
+		t.Errorf("exit code %d: %s%s", none.code, none.stdout, none.stderr)
+	}
+}
+
 // Ctrl-C keeps what was tried, and leaves no cell.
 func TestTuneInterrupted(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	r := begin(t, dir, nil, "tune", "-R", "20", "--sysctl", "net.ipv4.ip_local_port_range=40000 40039", "-w", "1", "-o", "t.json")
 	r.await(t, `(?m)^1/1 .* as it is`) // as it is, it fails after two seconds; the remedies take a minute

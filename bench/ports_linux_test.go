@@ -30,6 +30,7 @@ func paced(t *testing.T, rate float64, d time.Duration, sources int, ports strin
 
 // When connect runs out of ports is told before, to one bucket of the timer wheel, and each pair's ports are counted as /proc has them.
 func TestPortsRunOutWhenPredicted(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name  string
 		trial trial

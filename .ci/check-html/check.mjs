@@ -23,6 +23,10 @@ const views = [
 ];
 let failed = 0, passed = 0;
 
+// Who started this may be killed. Then nobody wants the answer, and the browser ends with this process.
+const parent = process.ppid;
+setInterval(() => { if (process.ppid !== parent) process.exit(1); }, 1000).unref();
+
 // wide says what does not fit.
 function wide(print) {
   const width = document.documentElement.clientWidth + 1, out = [];

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -162,8 +163,7 @@ func TestChangesCaption(t *testing.T) {
 	sum := len(p.Names)
 	_, said, ok := strings.Cut(p.Desc, "Not drawn, but in the table: ")
 	for _, part := range strings.Split(said, ", ") {
-		if n := 0; left.MatchString(part) {
-			fmt.Sscan(left.FindString(part), &n)
+		if n, err := strconv.Atoi(left.FindString(part)); err == nil {
 			sum += n
 		}
 	}

@@ -14,9 +14,17 @@ func TestNumber(t *testing.T) {
 		want       float64
 		ok         bool
 	}{
-		{"sources", "4", 4, true}, {"rate", "2k", 2000, true}, {"hold", "200ms", 0.2, true}, {"hold", "1m", 60, true},
-		{"net.ipv4.ip_local_port_range", "20000 20499", 500, true}, {"net.ipv4.ip_local_port_range", "32768\t60999", 28_232, true}, {"source-ports", "20000-20999", 1000, true},
-		{"close", "client:fin", 0, false}, {"net.ipv4.ip_local_port_range", "9 2", 0, false}, {"sources", "10.0.0.1", 0, false}, {"loss", "NaN", 0, false},
+		{"sources", "4", 4, true},
+		{"rate", "2k", 2000, true},
+		{"hold", "200ms", 0.2, true},
+		{"hold", "1m", 60, true},
+		{"net.ipv4.ip_local_port_range", "20000 20499", 500, true},
+		{"net.ipv4.ip_local_port_range", "32768\t60999", 28_232, true},
+		{"source-ports", "20000-20999", 1000, true},
+		{"close", "client:fin", 0, false},
+		{"net.ipv4.ip_local_port_range", "9 2", 0, false},
+		{"sources", "10.0.0.1", 0, false},
+		{"loss", "NaN", 0, false},
 		{"net.ipv4.tcp_rmem", "4096 131072 6291456", 0, false},
 	} {
 		if got, ok := Number(tt.key, tt.level); ok != tt.ok || ok && math.Abs(got-tt.want) > 1e-9 {

@@ -1,12 +1,11 @@
 package loadgen
 
 import (
-	"math"
 	"net/netip"
 	"sync/atomic"
-	"time"
 
 	"lastack/sockstate"
+	"lastack/sockstate/arrivals"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/teardown"
@@ -52,10 +51,10 @@ type group struct {
 	detour                 *detour // nil: any local port will do
 	mayMeetItself          bool    // a connection may be one to itself, which is checked
 
-	share int // slots in closed loop, cap in open loop (0: none)
-	pacer pacer
-	next  int64 // the next arrival of this worker
-	step  int64
+	share    int // slots in closed loop, cap in open loop (0: none)
+	schedule arrivals.Schedule
+	next     int64 // the next arrival of this worker
+	step     int64
 	// cappedAt is the last arrival that was counted as capped.
 	cappedAt int64
 
@@ -120,13 +119,13 @@ func newGroup(p *Plan, i int, sh *shared, id, workers int) *group {
 	}
 	g.share = part(spec.Connections, id, workers)
 	if spec.OpenLoop() {
-		g.pacer = p.pacer(spec)
+		g.schedule = p.schedule(spec)
 		g.next = int64(id)
 		if c := spec.Connections; c > 0 && c < workers {
 			// The schedule is for those who may have a connection.
 			g.step = int64(c)
 			if id >= c {
-				g.next = g.pacer.Total()
+				g.next = g.schedule.Total()
 			}
 		}
 	}
@@ -142,30 +141,14 @@ func part(n, id, workers int) int {
 	return k
 }
 
-// pacer is the schedule of an open loop, warm-up included.
-func (p *Plan) pacer(g *Group) pacer {
-	switch {
-	case g.Plateau > 0:
-		// The rate opens the connections and then stops by itself.
-		n := float64(g.Connections)
-		return newPacer(slope{spread(n, g.RateFrom), g.RateFrom, g.RateFrom})
-	case p.Duration == 0:
-		n := float64(p.Count) + g.RateFrom*(p.Warmup.Seconds()+p.Ramp.Seconds())
-		return newPacer(
-			slope{p.Ramp, 0, g.RateFrom},
-			slope{spread(n, g.RateFrom), g.RateFrom, g.RateFrom})
-	case p.Ramp > 0:
-		return newPacer(
-			slope{p.Ramp, 0, g.RateFrom},
-			slope{p.Warmup + p.Duration - p.Ramp, g.RateFrom, g.RateFrom})
+// schedule is that of an open loop, warm-up included. The rate of a plateau opens its connections and then stops by itself.
+func (p *Plan) schedule(g *Group) arrivals.Schedule {
+	l := arrivals.Load{From: g.RateFrom, To: g.RateTo, Warmup: p.Warmup, Ramp: p.Ramp, Duration: p.Duration, Count: p.Count}
+	if g.Plateau > 0 {
+		l = arrivals.Load{From: g.RateFrom, To: g.RateTo, Count: int64(g.Connections)}
 	}
-	return newPacer(
-		slope{p.Warmup, g.RateFrom, g.RateFrom},
-		slope{p.Duration, g.RateFrom, g.RateTo})
+	return l.Schedule()
 }
-
-// spread is how long n things take at a rate, at most 68 years, so that a time.Duration does not overflow.
-func spread(n, rate float64) time.Duration { return time.Duration(min(n/rate, math.MaxInt32) * 1e9) }
 
 // nextAddrs puts the next pair of addresses into the dial: all targets from a
 // source, then the next source, so that every pair comes up.

@@ -138,3 +138,11 @@ func TestFirstFailure(t *testing.T) {
 		t.Errorf("%d, want the first, 7", at)
 	}
 }
+
+func BenchmarkHistogramRecord(b *testing.B) {
+	h := newHistogram()
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		record(h, int64(i)*977%10_000_000)
+	}
+}

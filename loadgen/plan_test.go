@@ -190,3 +190,25 @@ func TestSlots(t *testing.T) {
 		})
 	}
 }
+
+// The schedule is that of arrivals, but for a plateau, whose rate opens its connections and no more.
+func TestPlanSchedule(t *testing.T) {
+	const s = time.Second
+	group := func(from, to float64) Group { return Group{RateFrom: from, RateTo: to} }
+	for _, tc := range []struct {
+		name string
+		plan Plan
+		g    Group
+		want int64
+	}{
+		{"lo..hi after a warm-up", Plan{Duration: 10 * s, Warmup: 3 * s}, group(100, 300), 2300},
+		{"ramp", Plan{Duration: 10 * s, Warmup: 1 * s, Ramp: 2 * s}, group(500, 500), 5000},
+		{"count after a warm-up", Plan{Count: 777, Warmup: 3 * s}, group(100, 100), 1077},
+		{"plateau", Plan{}, Group{RateFrom: 100, RateTo: 100, Connections: 50, Plateau: s}, 50},
+	} {
+		p := tc.plan.schedule(&tc.g)
+		if got := p.Total(); got != tc.want {
+			t.Errorf("%s: %d arrivals, want %d", tc.name, got, tc.want)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lastack/sockstate"
+	"lastack/sockstate/arrivals"
 	"lastack/sockstate/clock"
 	"lastack/sockstate/sockio"
 )
@@ -203,8 +204,8 @@ func (w *worker) slots(g *group, now int64) (int, int64) {
 
 // arrivals starts the arrivals of an open loop that are due, at most so many, and returns when the next one is.
 func (w *worker) arrivals(g *group, now int64, most int) int64 {
-	for g.next < g.pacer.Total() {
-		due := w.start0 + int64(g.pacer.At(g.next))
+	for g.next < g.schedule.Total() {
+		due := w.start0 + int64(g.schedule.At(g.next))
 		switch {
 		case due > now:
 			return due
@@ -230,7 +231,7 @@ func (w *worker) arrivals(g *group, now int64, most int) int64 {
 			g.Dropped += w.measured(due)
 		case !g.claim(w.plan, due >= w.measureFrom):
 			g.leave()
-			g.next = g.pacer.Total()
+			g.next = g.schedule.Total()
 			return sockio.Never
 		default:
 			w.start(g, w.free.Take(), due, now)
@@ -251,9 +252,9 @@ func (w *worker) measured(due int64) int64 {
 
 // drop counts the rest of an open loop's schedule as dropped.
 func (w *worker) drop(g *group) {
-	total, from := g.pacer.Total(), g.next
+	total, from := g.schedule.Total(), g.next
 	// By count, not one by one: a long schedule has billions.
-	if ahead := g.pacer.Before(w.plan.Warmup) - from; ahead > 0 {
+	if ahead := g.schedule.Before(w.plan.Warmup) - from; ahead > 0 {
 		from += (ahead + g.step - 1) / g.step * g.step
 	}
 	if from < total {
@@ -266,7 +267,7 @@ func (w *worker) drop(g *group) {
 func (w *worker) exhausted(g *group, now int64) bool {
 	switch {
 	case g.OpenLoop():
-		return g.next >= g.pacer.Total()
+		return g.next >= g.schedule.Total()
 	case now >= w.end || g.share == 0:
 		return true
 	case w.plan.Count > 0 && g.shared.left.Load() <= 0 && now >= w.measureFrom:
@@ -283,7 +284,7 @@ func (w *worker) closeSchedules(now int64) {
 	w.end = now
 	for _, g := range w.groups {
 		if g.OpenLoop() {
-			g.next = g.pacer.Total()
+			g.next = g.schedule.Total()
 		}
 	}
 }
@@ -332,7 +333,7 @@ func (w *worker) closePlateau(g *group, now int64, most int) int64 {
 	for ; g.scan > 0; g.scan-- {
 		due := from
 		if g.CloseRate > 0 {
-			due += int64(spread(float64(int64(g.closed)*g.step+int64(w.id)), g.CloseRate))
+			due += int64(arrivals.Spread(float64(int64(g.closed)*g.step+int64(w.id)), g.CloseRate))
 		}
 		if due > now {
 			return due

@@ -23,11 +23,11 @@ func TestSchedule(t *testing.T) {
 		plan record.Plan
 		due  map[float64]float64
 	}{
-		{"up", record.Plan{Groups: rate(100, 300), DurationNs: 10 * s}, map[float64]float64{0: 0, 5: 750, 10: 2000, 12: 2000}},
-		{"up after a warm-up", record.Plan{Groups: rate(100, 300), WarmupNs: 2 * s, DurationNs: 10 * s}, map[float64]float64{1: 100, 2: 200, 7: 950, 12: 2200}},
+		{"up after a warm-up", record.Plan{Groups: rate(100, 300), WarmupNs: 2 * s, DurationNs: 10 * s}, map[float64]float64{1: 100, 2: 200, 7: 950, 12: 2200, 13: 2200}},
 		{"ramp", record.Plan{Groups: rate(100, 100), RampNs: 4 * s, DurationNs: 10 * s}, map[float64]float64{2: 50, 4: 200, 10: 800, 11: 800}},
-		{"ramp in a warm-up", record.Plan{Groups: rate(100, 100), RampNs: 4 * s, WarmupNs: 5 * s, DurationNs: 10 * s}, map[float64]float64{4: 200, 15: 1300, 16: 1300}},
-		{"ramp of a number", record.Plan{Groups: rate(100, 100), RampNs: 4 * s, Count: 1000}, map[float64]float64{4: 200, 18: 1600, 19: 1600}},
+		{"ramp of a number", record.Plan{Groups: rate(100, 100), RampNs: 4 * s, Count: 1000}, map[float64]float64{4: 200, 12: 1000, 19: 1000}},
+		{"ramp of a number in a warm-up", record.Plan{Groups: rate(100, 100), RampNs: 4 * s, WarmupNs: 5 * s, Count: 1000}, map[float64]float64{4: 200, 5: 300, 15: 1300, 19: 1300}},
+		{"a number reached before the end", record.Plan{Groups: rate(100, 300), DurationNs: 10 * s, Count: 750}, map[float64]float64{5: 750, 10: 750}},
 	} {
 		due := schedule(&c.plan)
 		if due == nil {

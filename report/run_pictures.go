@@ -70,29 +70,15 @@ func schedule(plan *record.Plan) func(at float64) float64 {
 	if len(plan.Groups) != 1 || plan.Groups[0].PlateauNs > 0 {
 		return nil
 	}
-	g := &plan.Groups[0]
-	from, to := finite(g.RateFrom), finite(g.RateTo)
-	warmup, ramp, duration := float64(plan.WarmupNs)/1e9, float64(plan.RampNs)/1e9, float64(plan.DurationNs)/1e9
-	switch {
-	case from <= 0 && to <= 0:
-	case ramp > 0:
-		end := warmup + duration
-		if duration == 0 && from > 0 {
-			end = ramp + float64(plan.Count)/from + warmup + ramp // the count is of what comes after both
-		}
-		return func(at float64) float64 {
-			at = min(at, end)
-			up := min(at, ramp)
-			return from*up*up/(2*ramp) + from*(at-up)
-		}
-	case duration > 0 && to > 0 && to != from:
-		return func(at float64) float64 {
-			flat := min(at, warmup)
-			up := min(at-flat, duration)
-			return from*(flat+up) + (to-from)*up*up/(2*duration)
-		}
+	s := plan.Schedule()
+	if !s.Changes() {
+		return nil
 	}
-	return nil
+	most := math.Inf(1)
+	if plan.Count > 0 { // it ends the load, and the schedule has more than that
+		most = s.Due(float64(plan.WarmupNs)/1e9) + float64(plan.Count)
+	}
+	return func(at float64) float64 { return min(s.Due(at), most) }
 }
 
 // exchangesPicture is of connections that have several.

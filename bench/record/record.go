@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lastack/sockstate"
+	"lastack/sockstate/arrivals"
 )
 
 // Schema names the format of Run.
@@ -184,6 +185,17 @@ type Plan struct {
 	// Probed counts the connections before the load on which nothing was sent, see Run.Greetings. No other count includes them, but the
 	// target's may.
 	Probed int `json:"probed,omitempty"`
+}
+
+// Schedule is that of the plan's open loops, all groups together. A plateau has none that could go on.
+func (p *Plan) Schedule() arrivals.Schedule {
+	l := arrivals.Load{Warmup: time.Duration(p.WarmupNs), Ramp: time.Duration(p.RampNs), Duration: time.Duration(p.DurationNs), Count: p.Count}
+	for i := range p.Groups {
+		if g := &p.Groups[i]; g.PlateauNs == 0 {
+			l.From, l.To = l.From+g.RateFrom, l.To+g.RateTo
+		}
+	}
+	return l.Schedule()
 }
 
 // Group is one group of a plan: a load model, an exchange, a hold and a policy.

@@ -2,7 +2,6 @@ package verdict
 
 import (
 	"cmp"
-	"math"
 
 	"lastack/bench/record"
 	"lastack/sockstate"
@@ -121,51 +120,21 @@ func (j *judgement) finalRate() float64 {
 	if !j.openLoop() {
 		return j.lateRate()
 	}
-	_, end := j.scheduledRates()
+	end := 0.0
+	for g := range j.groups() {
+		end += g.RateTo
+	}
 	return cmp.Or(end, j.r.Rate.TargetPerS)
 }
 
-// scheduledRates are the schedule's rates at its start and its end, a second.
-func (j *judgement) scheduledRates() (from, to float64) {
-	for g := range j.groups() {
-		from += g.RateFrom
-		to += g.RateTo
-	}
-	return from, to
-}
-
-// slope is a part of a schedule whose rate changes evenly.
-type slope struct{ over, from, to float64 }
-
-// slopes are those of an open loop's schedule, as loadgen makes it.
-func (j *judgement) slopes() []slope {
-	p := &j.r.Plan
-	from, to := j.scheduledRates()
-	warmup, ramp, over := float64(p.WarmupNs)/1e9, float64(p.RampNs)/1e9, float64(p.DurationNs)/1e9
-	if ramp > 0 {
-		return []slope{{ramp, 0, from}}
-	}
-	return []slope{{warmup, from, from}, {over, from, to}}
-}
-
 // filledAt is when an open loop has opened n connections, in seconds from its start, if it goes on at its final rate.
-func (j *judgement) filledAt(n float64) (at float64) {
-	for _, s := range j.slopes() {
-		if all := (s.from + s.to) / 2 * s.over; n > all {
-			at, n = at+s.over, n-all
-			continue
-		}
-		if n <= 0 {
-			return at
-		}
-		// from t + (to - from) t^2 / 2 over = n
-		a := (s.to - s.from) / (2 * s.over)
-		if a == 0 {
-			return at + n/s.from
-		}
-		return at + (math.Sqrt(s.from*s.from+4*a*n)-s.from)/(2*a)
+func (j *judgement) filledAt(n float64) float64 {
+	schedule := j.r.Plan.Schedule()
+	at, more := schedule.When(n)
+	if more > 0 {
+		at += more / j.finalRate()
 	}
-	return at + n/j.finalRate()
+	return at
 }
 
 // scheduleEnd is when an open loop's last lifecycle was due to start, in seconds from the load's start.

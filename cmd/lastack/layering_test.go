@@ -24,6 +24,7 @@ var layers = []struct {
 }{
 	{"sockstate", nil},
 	{"sockstate/clock", nil},
+	{"sockstate/arrivals", nil},
 	{"sockstate/netns", []string{"sockstate"}},
 	{"sockstate/sockio/ring", nil},
 	{"sockstate/sockio", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio/ring"}},
@@ -38,10 +39,10 @@ var layers = []struct {
 	{"sockstate/capture", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio"}},
 
 	{"server", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/sockdiag", "sockstate/teardown", "sockstate/exchange"}},
-	{"loadgen", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange"}},
+	{"loadgen", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/arrivals", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange"}},
 
 	{"bench/quantity", []string{"sockstate"}},
-	{"bench/record", []string{"sockstate", "bench/quantity"}},
+	{"bench/record", []string{"sockstate", "sockstate/arrivals", "bench/quantity"}},
 	{"bench/metric", []string{"sockstate", "bench/quantity", "bench/record"}},
 	{"bench/stat", nil},
 	{"bench/compare", []string{"sockstate", "bench/quantity", "bench/record", "bench/metric", "bench/stat"}},

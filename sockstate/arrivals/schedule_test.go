@@ -1,4 +1,4 @@
-package loadgen
+package arrivals
 
 import (
 	"math"
@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestPacerTotal(t *testing.T) {
+func TestScheduleTotal(t *testing.T) {
 	const s = time.Second
 	for _, tc := range []struct {
 		name   string
@@ -29,10 +29,10 @@ func TestPacerTotal(t *testing.T) {
 		{"warm-up, then lo..hi", []slope{{3 * s, 100, 100}, {10 * s, 100, 300}}, 2300},
 		{"a silence first", []slope{{3 * s, 0, 0}, {10 * s, 0, 300}}, 1500},
 		{"slopes without a length count for nothing", []slope{{0, 1e6, 1e6}, {s, 7, 7}, {-s, 5, 5}}, 7},
-		{"the greatest rate for a day", []slope{{24 * time.Hour, MaxRate, MaxRate}}, 8_640_000_000_000},
+		{"a hundred million a second for a day", []slope{{24 * time.Hour, 1e8, 1e8}}, 8_640_000_000_000},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p := newPacer(tc.slopes...)
+			p := newSchedule(tc.slopes...)
 			if got := p.Total(); got != tc.want {
 				t.Errorf("Total() = %d, want %d", got, tc.want)
 			}
@@ -40,7 +40,7 @@ func TestPacerTotal(t *testing.T) {
 	}
 }
 
-func TestPacerAt(t *testing.T) {
+func TestScheduleAt(t *testing.T) {
 	const s, ms = time.Second, time.Millisecond
 	for _, tc := range []struct {
 		name   string
@@ -61,7 +61,7 @@ func TestPacerAt(t *testing.T) {
 		{"once in three seconds", []slope{{9 * s, 1.0 / 3, 1.0 / 3}}, map[int64]time.Duration{0: 0, 1: 3 * s, 2: 6 * s}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p := newPacer(tc.slopes...)
+			p := newSchedule(tc.slopes...)
 			got := make(map[int64]time.Duration)
 			for n := range tc.want {
 				got[n] = p.At(n)
@@ -73,10 +73,10 @@ func TestPacerAt(t *testing.T) {
 	}
 }
 
-// checkPacer looks at the schedule around some of its arrivals.
-func checkPacer(t *testing.T, slopes []slope) {
+// checkSchedule looks at the schedule around some of its arrivals.
+func checkSchedule(t *testing.T, slopes []slope) {
 	t.Helper()
-	p := newPacer(slopes...)
+	p := newSchedule(slopes...)
 	var length time.Duration
 	for _, s := range slopes {
 		length += max(s.Length, 0)
@@ -109,7 +109,7 @@ func checkPacer(t *testing.T, slopes []slope) {
 	}
 }
 
-func TestPacerProperties(t *testing.T) {
+func TestScheduleProperties(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	rate := func() float64 {
 		switch r.IntN(4) {
@@ -127,11 +127,11 @@ func TestPacerProperties(t *testing.T) {
 		for i := range slopes {
 			slopes[i] = slope{time.Duration(r.Int64N(int64(time.Minute))), rate(), rate()}
 		}
-		checkPacer(t, slopes)
+		checkSchedule(t, slopes)
 	}
 }
 
-func FuzzPacer(f *testing.F) {
+func FuzzSchedule(f *testing.F) {
 	f.Add(int64(10*time.Second), 2000.0, 2000.0, int64(time.Second), 0.0, 500.0)
 	f.Add(int64(1), 0.0, 0.0, int64(time.Hour), 1e6, 1e-3)
 	f.Fuzz(func(t *testing.T, l1 int64, a, b float64, l2 int64, c, d float64) {
@@ -146,46 +146,86 @@ func FuzzPacer(f *testing.F) {
 				t.Skip("so long that seconds in float64 are coarser than the arrivals")
 			}
 		}
-		checkPacer(t, []slope{{time.Duration(l1), a, b}, {time.Duration(l2), c, d}})
+		checkSchedule(t, []slope{{time.Duration(l1), a, b}, {time.Duration(l2), c, d}})
 	})
 }
 
-func TestPlanPacer(t *testing.T) {
+func TestLoad(t *testing.T) {
 	const s = time.Second
-	group := func(from, to float64) Group { return Group{RateFrom: from, RateTo: to} }
 	for _, tc := range []struct {
 		name string
-		plan Plan
-		g    Group
+		load Load
 		want int64 // arrivals after the warm-up
 	}{
-		{"duration", Plan{Duration: 10 * s}, group(2000, 2000), 20_000},
-		{"duration and warm-up", Plan{Duration: 10 * s, Warmup: 3 * s}, group(2000, 2000), 20_000},
-		{"lo..hi keeps lo in the warm-up", Plan{Duration: 10 * s, Warmup: 3 * s}, group(100, 300), 2000},
-		{"from nothing", Plan{Duration: 10 * s, Warmup: 3 * s}, group(0, 300), 1500},
-		{"ramp inside the warm-up", Plan{Duration: 10 * s, Warmup: 3 * s, Ramp: 2 * s}, group(500, 500), 5000},
-		{"ramp longer than the warm-up", Plan{Duration: 10 * s, Warmup: 1 * s, Ramp: 2 * s}, group(500, 500), 4875},
-		{"count", Plan{Count: 777}, group(100, 100), 777},
-		{"count after a warm-up", Plan{Count: 777, Warmup: 3 * s}, group(100, 100), 777},
-		{"plateau", Plan{}, Group{RateFrom: 100, RateTo: 100, Connections: 50, Plateau: s}, 50},
+		{"duration", Load{From: 2000, To: 2000, Duration: 10 * s}, 20_000},
+		{"duration and warm-up", Load{From: 2000, To: 2000, Duration: 10 * s, Warmup: 3 * s}, 20_000},
+		{"lo..hi keeps lo in the warm-up", Load{From: 100, To: 300, Duration: 10 * s, Warmup: 3 * s}, 2000},
+		{"from nothing", Load{To: 300, Duration: 10 * s, Warmup: 3 * s}, 1500},
+		{"ramp inside the warm-up", Load{From: 500, To: 500, Duration: 10 * s, Warmup: 3 * s, Ramp: 2 * s}, 5000},
+		{"ramp longer than the warm-up", Load{From: 500, To: 500, Duration: 10 * s, Warmup: 1 * s, Ramp: 2 * s}, 4875},
+		{"count", Load{From: 100, To: 100, Count: 777}, 777},
+		{"count after a warm-up", Load{From: 100, To: 100, Count: 777, Warmup: 3 * s}, 777},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p := tc.plan.pacer(&tc.g)
-			if got := p.Total() - p.Before(tc.plan.Warmup); got != tc.want {
+			p := tc.load.Schedule()
+			if got := p.Total() - p.Before(tc.load.Warmup); got != tc.want {
 				t.Errorf("%d arrivals are measured, want %d", got, tc.want)
 			}
 		})
 	}
 	t.Run("count after a ramp", func(t *testing.T) {
-		p := (&Plan{Count: 777, Ramp: 3 * s}).pacer(&Group{RateFrom: 100, RateTo: 100})
+		p := Load{From: 100, To: 100, Count: 777, Ramp: 3 * s}.Schedule()
 		if p.Total() < 777 {
 			t.Errorf("%d arrivals, the count is 777", p.Total())
 		}
 	})
 }
 
-func BenchmarkPacerAt(b *testing.B) {
-	p := newPacer(slope{10 * time.Second, 0, 20_000}, slope{time.Hour, 20_000, 20_000})
+// Due and When agree with the arrivals that the engine starts, and with sums by hand.
+func TestScheduleDue(t *testing.T) {
+	const s = time.Second
+	for _, c := range []struct {
+		name string
+		load Load
+		due  map[float64]float64
+	}{
+		{"even", Load{From: 100, To: 100, Duration: 10 * s}, map[float64]float64{0: 0, 4: 400, 11: 1000}},
+		{"up", Load{From: 100, To: 300, Duration: 10 * s}, map[float64]float64{0: 0, 5: 750, 10: 2000, 12: 2000}},
+		{"down to nothing", Load{From: 100, Duration: 10 * s}, map[float64]float64{5: 375, 10: 500, 12: 500}},
+		{"up after a warm-up", Load{From: 100, To: 300, Warmup: 2 * s, Duration: 10 * s}, map[float64]float64{1: 100, 2: 200, 7: 950, 12: 2200}},
+		{"ramp", Load{From: 100, To: 100, Ramp: 4 * s, Duration: 10 * s}, map[float64]float64{2: 50, 4: 200, 10: 800, 11: 800}},
+		{"ramp in a warm-up", Load{From: 100, To: 100, Ramp: 4 * s, Warmup: 5 * s, Duration: 10 * s}, map[float64]float64{4: 200, 15: 1300, 16: 1300}},
+		{"ramp of a number", Load{From: 100, To: 100, Ramp: 4 * s, Count: 1000}, map[float64]float64{4: 200, 18: 1600, 19: 1600}},
+		{"nothing", Load{}, map[float64]float64{0: 0, 5: 0}},
+	} {
+		p := c.load.Schedule()
+		for at, want := range c.due {
+			if got := p.Due(at); math.Abs(got-want) > 1e-6 {
+				t.Errorf("%s: %v are due by %v s, want %v", c.name, got, at, want)
+			}
+		}
+		for n := int64(0); n < p.Total(); n++ {
+			due := p.At(n)
+			if got := p.Due(due.Seconds()); math.Abs(got-float64(n)) > 1e-4 {
+				t.Fatalf("%s: arrival %d is due at %v, by when there are %v", c.name, n, due, got)
+			}
+			if at, more := p.When(float64(n)); math.Abs(at-due.Seconds()) > 1e-6 || more != 0 {
+				t.Fatalf("%s: arrival %d is due at %v, not at %v (%v more)", c.name, n, due, at, more)
+			}
+		}
+		total := float64(p.Total())
+		end, _ := p.When(total)
+		if at, more := p.When(total + 7); at != end || math.Abs(more-7) > 1e-6 {
+			t.Errorf("%s: 7 more than all are due at %v, %v more", c.name, at, more)
+		}
+		if want := c.name != "even" && c.name != "nothing"; p.Changes() != want {
+			t.Errorf("%s: changes: %t", c.name, p.Changes())
+		}
+	}
+}
+
+func BenchmarkScheduleAt(b *testing.B) {
+	p := newSchedule(slope{10 * time.Second, 0, 20_000}, slope{time.Hour, 20_000, 20_000})
 	b.ReportAllocs()
 	var sum time.Duration
 	for i := 0; b.Loop(); i++ {
@@ -193,14 +233,6 @@ func BenchmarkPacerAt(b *testing.B) {
 	}
 	if sum < 0 {
 		b.Fatal("a time before the start")
-	}
-}
-
-func BenchmarkHistogramRecord(b *testing.B) {
-	h := newHistogram()
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		record(h, int64(i)*977%10_000_000)
 	}
 }
 
@@ -214,20 +246,16 @@ func TestSpread(t *testing.T) {
 		{10, 5, 2 * time.Second},
 		{1, 1e-3, 1000 * time.Second},
 		{1, 1e-300, math.MaxInt32 * time.Second},
-		{MaxConnections, 5e-4, math.MaxInt32 * time.Second},
+		{1 << 24, 5e-4, math.MaxInt32 * time.Second},
 	} {
-		if got := spread(tt.n, tt.rate); got != tt.want {
-			t.Errorf("spread(%v, %v) = %v, want %v", tt.n, tt.rate, got, tt.want)
+		if got := Spread(tt.n, tt.rate); got != tt.want {
+			t.Errorf("Spread(%v, %v) = %v, want %v", tt.n, tt.rate, got, tt.want)
 		}
 	}
-	p := Plan{}
-	for _, g := range []Group{
-		{Connections: MaxConnections, RateFrom: 1e-3, RateTo: 1e-3, Plateau: time.Second},
-		{Connections: MaxConnections, RateFrom: 5e-4, RateTo: 5e-4, Plateau: time.Second},
-	} {
-		pacer := p.pacer(&g)
-		if pacer.Total() < 2 || pacer.At(1) < time.Second {
-			t.Errorf("a plateau that opens at %v/s: %d arrivals, the second after %v", g.RateFrom, pacer.Total(), pacer.At(1))
+	for _, rate := range []float64{1e-3, 5e-4} {
+		p := Load{From: rate, To: rate, Count: 1 << 24}.Schedule()
+		if p.Total() < 2 || p.At(1) < time.Second {
+			t.Errorf("%v/s: %d arrivals, the second after %v", rate, p.Total(), p.At(1))
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 // remedy is the command that follows a remedy, as a list of arguments; nil if it takes more than one command.
@@ -118,6 +119,22 @@ var remedies = map[string]remedy{
 		}
 		return again("--rate", strconv.FormatFloat(rate, 'f', -1, 64))(r, args)
 	},
+	"ask_less": func(r *record.Run, args map[string]any) []string {
+		if n, ok := args["connections"].(float64); ok && n >= 1 {
+			return again("--connections", strconv.FormatFloat(n, 'f', 0, 64))(r, args)
+		}
+		if rate, ok := args["rate_per_s"].(float64); ok && rate >= 1 && rate <= 1e9 {
+			return again("--rate", strconv.FormatFloat(rate, 'f', -1, 64))(r, args)
+		}
+		return nil
+	},
+	"fewer_at_once":           fewerAtOnce,
+	"more_addresses":          moreAddresses,
+	"follow_redirect":         reply,
+	"ask_for_another_page":    reply,
+	"look_at_invalid_status":  reply,
+	"look_into_target_log":    reply,
+	"mend_replies":            reply,
 	"check_what_is_forbidden": func(*record.Run, map[string]any) []string { return []string{"nft", "list", "ruleset"} },
 	"check_protocol": func(r *record.Run, _ map[string]any) []string {
 		if len(r.Plan.Groups) == 0 || len(r.Plan.Groups[0].Targets) == 0 {
@@ -186,6 +203,73 @@ func shorterHold(r *record.Run, args map[string]any) []string {
 		return nil
 	}
 	return again("--hold", time.Duration(r.Plan.Groups[0].HoldNs/2).String())(r, args)
+}
+
+// fewerAtOnce halves what is open at once.
+func fewerAtOnce(r *record.Run, args map[string]any) []string {
+	switch {
+	case len(r.Plan.Groups) != 1:
+		return nil
+	case r.Plan.Groups[0].RateTo > 0:
+		return shorterHold(r, args)
+	case r.Plan.Groups[0].Connections < 2:
+		return nil
+	}
+	return again("--connections", strconv.Itoa(r.Plan.Groups[0].Connections/2))(r, args)
+}
+
+// firstSources are the first client addresses of a sandbox's topologies.
+var firstSources = map[string]string{"lo": "127.0.0.1", "veth": "198.18.0.1"}
+
+// moreAddresses connects to the embedded server in a sandbox, which has them, from as many addresses as the load needs, or else from twice as many.
+func moreAddresses(r *record.Run, args map[string]any) []string {
+	const most = 60_000 // of a sandbox
+	if r.Server == nil || len(r.Plan.Groups) != 1 || r.Sandbox.Mode == "off" || r.Sandbox.Mode == "" {
+		return nil
+	}
+	g := &r.Plan.Groups[0]
+	first := firstSources[r.Sandbox.Topology]
+	if len(g.Sources) > 0 {
+		first, _, _ = strings.Cut(g.Sources[0], "-")
+	} else if slices.ContainsFunc(g.Targets, func(t string) bool { return strings.HasPrefix(t, "[") }) {
+		return nil // IPv6 has none by default
+	}
+	pairs, ok := args["pairs"].(float64)
+	if !ok {
+		pairs = 2 * float64(max(r.Pressure.Ports.Pairs, 1))
+	}
+	n := math.Ceil(pairs / float64(max(len(g.Targets), 1)))
+	if n < 2 || n > most {
+		return nil
+	}
+	all := addressesFrom(first, strconv.FormatFloat(n, 'f', 0, 64))
+	if all == "" {
+		return nil
+	}
+	return again("--source", all)(r, args)
+}
+
+// reply shows a reply of the first target. A record keeps the value of few headers, so that only those are sent.
+func reply(r *record.Run, args map[string]any) []string {
+	if r.Server != nil || len(r.Plan.Groups) != 1 || len(r.Plan.Groups[0].Targets) == 0 {
+		return nil
+	}
+	g := &r.Plan.Groups[0]
+	path, ok := strings.CutPrefix(g.Exchange, "http:")
+	if !ok || !strings.HasPrefix(path, "/") {
+		return nil
+	}
+	out, scheme := []string{"curl", "-i"}, "http://"
+	switch kind, _ := args["kind"].(string); sockstate.ParseFault(kind) {
+	case sockstate.FaultTLS:
+		out, scheme = append(out, "-k"), "https://"
+	case sockstate.FaultBadChunk:
+		out = append(out, "--raw")
+	}
+	if g.Host != "" && g.Host != g.Targets[0] {
+		out = append(out, "-H", "Host: "+g.Host)
+	}
+	return append(out, scheme+g.Targets[0]+path)
 }
 
 func hostSetting(key, value string) []string { return []string{"sysctl", "-w", key + "=" + value} }

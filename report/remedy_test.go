@@ -7,6 +7,7 @@ import (
 	"lastack/bench/record"
 	"lastack/bench/verdict"
 	"lastack/report/document"
+	"lastack/sockstate"
 )
 
 // TestRemedyCommand looks at what is to be pasted.
@@ -24,6 +25,14 @@ func TestRemedyCommand(t *testing.T) {
 		return r
 	}
 	target := func(r *record.Run) { r.Server, r.Sandbox.Mode = nil, "off" }
+	page := func(exchange string) func(*record.Run) {
+		return func(r *record.Run) { target(r); r.Plan.Groups[0].Exchange = exchange }
+	}
+	inSandbox := func(topology string, sources ...string) func(*record.Run) {
+		return func(r *record.Run) {
+			r.Sandbox.Topology, r.Plan.Groups[0].Sources, r.Pressure.Ports.Pairs = topology, sources, len(sources)
+		}
+	}
 	for _, c := range []struct {
 		run                  *record.Run
 		code, sentence, want string
@@ -65,6 +74,26 @@ func TestRemedyCommand(t *testing.T) {
 		{run(func(r *record.Run) { r.Rate.CompletedPerS = 5001 }, "lastack run -R 9k"), "less_to_generate", "", "lastack run --rate 4000", nil},
 		{run(func(r *record.Run) { r.Plan.Groups[0].HoldNs = 3e9 }, "lastack run --hold 3s"), "shorter_hold", "", "lastack run --hold 1.5s", nil},
 		{run(nil, "lastack run"), "shorter_hold", "", "", nil},
+		{run(nil, "lastack run -c 50"), "ask_less", "", "lastack run --connections 25", map[string]any{"connections": 25.0}},
+		{run(nil, "lastack run -R 9k"), "ask_less", "", "lastack run --rate 3600", map[string]any{"rate_per_s": 3600.0}},
+		{run(nil, "lastack run"), "ask_less", "", "", nil},
+		{run(nil, "lastack run -c 50"), "fewer_at_once", "", "lastack run --connections 25", nil},
+		{
+			run(func(r *record.Run) { r.Plan.Groups[0].RateTo, r.Plan.Groups[0].HoldNs = 100, 4e9 }, "lastack run -R 100 --hold 4s"),
+			"fewer_at_once", "", "lastack run -R 100 --hold 2s", nil,
+		},
+		{run(inSandbox("lo"), "lastack run"), "more_addresses", "", "lastack run --source 127.0.0.1-127.0.0.25", map[string]any{"pairs": 25.0}},
+		{run(inSandbox("veth", "198.18.1.1", "198.18.1.2"), "lastack run --source 198.18.1.1,198.18.1.2"), "more_addresses", "", "lastack run --source 198.18.1.1-198.18.1.4", nil},
+		{run(inSandbox("veth", "198.18.0.0/30"), "lastack run"), "more_addresses", "", "", nil},
+		{run(target, "lastack run 10.0.0.1:80"), "more_addresses", "", "", map[string]any{"pairs": 25.0}},
+		{run(page("http:/a?b"), "lastack run http://10.0.0.1/a?b"), "ask_for_another_page", "", "curl -i 'http://10.0.0.1:80/a?b'", nil},
+		{
+			run(func(r *record.Run) { page("http:/")(r); r.Plan.Groups[0].Host = "web.example" }, "lastack run http://web.example/"),
+			"follow_redirect", "", "curl -i -H 'Host: web.example' http://10.0.0.1:80/", nil,
+		},
+		{run(page("http:/"), "lastack run http://10.0.0.1/"), "mend_replies", "", "curl -i -k https://10.0.0.1:80/", map[string]any{"kind": sockstate.FaultTLS.String()}},
+		{run(page("http:/"), "lastack run http://10.0.0.1/"), "mend_replies", "", "curl -i --raw http://10.0.0.1:80/", map[string]any{"kind": sockstate.FaultBadChunk.String()}},
+		{run(page("echo:1,1"), "lastack run 10.0.0.1:80"), "mend_replies", "", "", map[string]any{"kind": sockstate.FaultSurplus.String()}},
 		// Of records of older versions.
 		{run(nil, "lastack run"), "", `more ports: net.ipv4.ip_local_port_range="1024 65535" gives 64,512`, "lastack run --sysctl 'net.ipv4.ip_local_port_range=1024 65535'", nil},
 		{run(nil, "lastack run"), "", "reuse: net.ipv4.tcp_tw_reuse=1 lets connect take over", "lastack run --sysctl net.ipv4.tcp_tw_reuse=1", nil},

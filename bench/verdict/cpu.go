@@ -51,20 +51,23 @@ func (j *judgement) cpu() bool {
 	all := c.ElapsedS * float64(c.CPUs)
 	few := j.shared() || c.GeneratorS < 0.5*all // the generator did not use the target's share
 	machine := args{"cpus": c.CPUs, "idle": j.idle()}
+	less := false // less of a load would leave CPU time
 	switch {
 	case c.GeneratorBusiest >= busy && !full:
 		j.limit(record.LimitGeneratorCPU, j.shared(), "generator_busy", args{"busiest": c.GeneratorBusiest}, "more_workers")
 	case c.ServerBusiest >= busy && !full:
 		j.limit(record.LimitServerCPU, true, "server_busy", args{"busiest": c.ServerBusiest})
+		less = true
 	case full && c.SoftirqS > 0.5*(c.SystemS+c.UserS):
 		j.limit(record.LimitSoftirq, j.shared(), "softirq_full", nil)
+		less = true
 	case full && j.others() > ours(c):
 		j.limit(record.LimitCPU, !j.shared() && few, "cpus_full_of_others", machine)
 		j.cpuReason()
-		j.advise("quiet_machine", nil)
 		return true
 	case full:
 		j.limit(record.LimitCPU, few, "cpus_full", machine)
+		less = true
 	default:
 		return false
 	}
@@ -73,7 +76,24 @@ func (j *judgement) cpu() bool {
 	if j.shared() {
 		j.because("cpus_shared", nil)
 	}
+	if less {
+		j.askLess()
+	}
 	return true
+}
+
+// askLess advises a load at which no part waits for a CPU: of a closed loop half of the connections, or else 70 % of the rate that completed.
+func (j *judgement) askLess() {
+	const part = 0.7
+	a := args{}
+	if len(j.r.Plan.Groups) == 1 {
+		if n := j.r.Plan.Groups[0].Connections; n > 1 && !j.openLoop() {
+			a["connections"] = n / 2
+		} else if rate := twoDigits(part * j.r.Rate.CompletedPerS); rate >= 1 {
+			a["rate_per_s"] = rate
+		}
+	}
+	j.advise("ask_less", a)
 }
 
 func (j *judgement) cpuReason() {
@@ -96,7 +116,9 @@ func (j *judgement) cpuReason() {
 	}
 	j.because("cpu_shares", a)
 	if share := j.others() / all; share >= noisy {
-		j.because("others_on_cpus", args{"share": share, "target_may_be_among_them": !j.shared()})
+		a := args{"share": share, "target_may_be_among_them": !j.shared()}
+		j.because("others_on_cpus", a)
+		j.advise("quiet_machine", a)
 	}
 }
 
@@ -145,13 +167,13 @@ func cpuCodes() []Code {
 			"the CPU quota of this process's control group limited it: [{cpus} CPUs, and ]in {throttled} of {periods} periods threads waited for the next, {waited_s} in all"),
 		found("generator_busy", "one worker of the load had no CPU time left, though the machine had", "more --workers",
 			"a load worker used {busiest:%.0f} of a CPU"),
-		found("server_busy", "one worker of the server had no CPU time left, though the machine had", "this is the server's limit; more workers there help",
+		found("server_busy", "one worker of the server had no CPU time left, though the machine had", "this is the server's limit; more workers there help, or ask for less",
 			"a server worker used {busiest:%.0f} of a CPU"),
-		found("softirq_full", "the machine's CPUs were full of the kernel's packet work", "spread it (RSS, RPS), or use more CPUs",
+		found("softirq_full", "the machine's CPUs were full of the kernel's packet work", "spread it (RSS, RPS), use more CPUs, or ask for less",
 			"the machine was full, mostly of softirq work"),
 		found("cpus_full_of_others", "the machine's CPUs were full, mostly of processes outside this run", "run it again on a quiet machine",
 			full+", more with other processes than with this run"),
-		found("cpus_full", "the machine's CPUs were full", "this is what the host can do; fewer processes beside it, or more CPUs, help", full),
+		found("cpus_full", "the machine's CPUs were full", "this is what the host can do; fewer processes beside it, or more CPUs, help, or ask for less", full),
 		found("cpus_shared", "client and server ran on the same CPUs", "put the server on another host to measure it alone",
 			"client and server share these CPUs: this is what the host can do with both ends on it"),
 		found("cpu_shares", "who used the CPUs", "nothing: it goes with another finding",
@@ -162,7 +184,10 @@ func cpuCodes() []Code {
 		found("too_short_for_cpu", "the run was too short to tell CPU shares", "run for longer",
 			"{measured_s} are too short to judge the CPUs by, whose time the kernel counts in ticks of 10 ms: a longer run would tell"),
 		remedy("more_workers", "more workers for the load", "more --workers"),
-		remedy("quiet_machine", "repeat it without other processes", "run it again on a quiet machine"),
+		remedy("quiet_machine", "repeat it without other processes", "run it again on a quiet machine[, with the target on another{?target_may_be_among_them}]"),
+		remedy("ask_less", "ask for less, so that latency is not the wait for a CPU",
+			"ask for less, so that latency is not the wait for a CPU: [half of the connections, {connections}|"+
+				"a --rate of {rate_per_s}/s, 70 % of what completed|a lower --rate, or fewer --connections]"),
 		remedy("raise_cpu_quota", "raise the control group's CPU quota",
 			"raise the quota (cpu.max, cpu.cfs_quota_us; --cpus of docker, limits.cpu of a pod, CPUQuota= of systemd), or run outside of it"),
 	}

@@ -174,8 +174,7 @@ func amount(v float64, key, format string) string {
 	case strings.HasPrefix(format, "%"):
 		return fmt.Sprintf(format+" %%", 100*v)
 	case format == "about" && v > 0:
-		step := math.Pow(10, math.Floor(math.Log10(v))-1)
-		return quantity.PerSecond(math.Round(v/step) * step)
+		return quantity.PerSecond(twoDigits(v))
 	case strings.HasSuffix(key, "_us"):
 		return quantity.Micros(v)
 	case strings.HasSuffix(key, "_per_s"):
@@ -188,6 +187,15 @@ func amount(v float64, key, format string) string {
 		return strconv.FormatFloat(math.Round(v*100)/100, 'f', -1, 64)
 	}
 	return quantity.Count(int64(v))
+}
+
+// twoDigits rounds a number to two significant digits.
+func twoDigits(v float64) float64 {
+	if v <= 0 {
+		return 0
+	}
+	step := math.Pow(10, math.Floor(math.Log10(v))-1)
+	return math.Round(v/step) * step
 }
 
 func (a args) number(key string) float64 { v, _ := a[key].(float64); return v }

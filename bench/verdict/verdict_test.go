@@ -453,7 +453,7 @@ func TestVerdict(t *testing.T) {
 					"CPU of 2: generator 70 %, rest 30 %, idle 0 %",
 					"other processes of this host (the target among them, if it is here) used at least 13 % of the CPUs: without them there may be more",
 				},
-				Advice: walkAdvice(),
+				Advice: append(walkAdvice(), "run it again on a quiet machine, with the target on another"),
 			},
 		},
 		{
@@ -486,6 +486,7 @@ func TestVerdict(t *testing.T) {
 					"CPU of 2: generator 68 %, server 20 %, rest 12 %, idle 0 %",
 					"client and server share these CPUs: this is what the host can do with both ends on it",
 				},
+				Advice: []string{"ask for less, so that latency is not the wait for a CPU: half of the connections, 32"},
 			},
 		},
 		{
@@ -500,6 +501,7 @@ func TestVerdict(t *testing.T) {
 					"CPU of 2: generator 68 %, server 20 %, rest 12 %, idle 0 %",
 					"client and server share these CPUs: this is what the host can do with both ends on it",
 				},
+				Advice: []string{"ask for less, so that latency is not the wait for a CPU: half of the connections, 32"},
 			},
 		},
 		{
@@ -634,6 +636,7 @@ func TestVerdict(t *testing.T) {
 					"CPU of 2: generator 55 %, server 30 %, rest 14 %, idle 0 %",
 					"client and server share these CPUs: this is what the host can do with both ends on it",
 				},
+				Advice: []string{"ask for less, so that latency is not the wait for a CPU: half of the connections, 32"},
 			},
 		},
 		{
@@ -645,6 +648,7 @@ func TestVerdict(t *testing.T) {
 					"the machine's 2 CPUs were full (0 % idle)",
 					"CPU of 2: generator 95 %, rest 4 %, idle 0 %",
 				},
+				Advice: []string{"ask for less, so that latency is not the wait for a CPU: half of the connections, 32"},
 			},
 		},
 		{
@@ -657,6 +661,7 @@ func TestVerdict(t *testing.T) {
 					"CPU of 2: generator 20 %, server 15 %, rest 64 %, idle 0 %",
 					"client and server share these CPUs: this is what the host can do with both ends on it",
 				},
+				Advice: []string{"ask for less, so that latency is not the wait for a CPU: half of the connections, 32"},
 			},
 		},
 		{
@@ -669,7 +674,7 @@ func TestVerdict(t *testing.T) {
 					"CPU of 2: generator 20 %, rest 40 %, idle 40 %",
 					"other processes of this host (the target among them, if it is here) used at least 15 % of the CPUs: without them there may be more",
 				},
-				Advice: []string{"more --workers"},
+				Advice: []string{"more --workers", "run it again on a quiet machine, with the target on another"},
 			},
 		},
 		{
@@ -682,6 +687,7 @@ func TestVerdict(t *testing.T) {
 					"CPU of 2: generator 20 %, server 15 %, rest 25 %, idle 40 %",
 					"client and server share these CPUs: this is what the host can do with both ends on it",
 				},
+				Advice: []string{"ask for less, so that latency is not the wait for a CPU: half of the connections, 32"},
 			},
 		},
 		{
@@ -713,6 +719,35 @@ func TestVerdict(t *testing.T) {
 			record.Verdict{
 				LimitedBy: record.LimitUnknown,
 				Reasons:   []string{"80,000 of 100,000 arrivals of the schedule were started"},
+			},
+		},
+		{
+			"the machine's CPUs, at a rate that was not met", openLoop,
+			[]func(*record.Run){busyWith(11, 6, 2), func(r *record.Run) { r.Connections.Attempted, r.Rate.CompletedPerS = 50_000, 5123 }},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitCPU,
+				Reasons: []string{
+					"the machine's 2 CPUs were full (0 % idle)",
+					"CPU of 2: generator 55 %, server 30 %, rest 14 %, idle 0 %",
+					"client and server share these CPUs: this is what the host can do with both ends on it",
+				},
+				Advice: []string{"ask for less, so that latency is not the wait for a CPU: a --rate of 3,600/s, 70 % of what completed"},
+			},
+		},
+		{
+			"the machine's CPUs, by two groups", closedLoop,
+			[]func(*record.Run){busyWith(11, 6, 2), func(r *record.Run) {
+				r.Plan.Groups = append(r.Plan.Groups, r.Plan.Groups[0])
+				r.Groups = []record.GroupResult{{Result: r.Result}, {}}
+			}},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitCPU,
+				Reasons: []string{
+					"the machine's 2 CPUs were full (0 % idle)",
+					"CPU of 2: generator 55 %, server 30 %, rest 14 %, idle 0 %",
+					"client and server share these CPUs: this is what the host can do with both ends on it",
+				},
+				Advice: []string{"ask for less, so that latency is not the wait for a CPU: a lower --rate, or fewer --connections"},
 			},
 		},
 		{
@@ -817,6 +852,7 @@ func TestVerdict(t *testing.T) {
 					"CPU of 2: generator 68 %, server 20 %, rest 12 %, idle 0 %",
 					"client and server share these CPUs: this is what the host can do with both ends on it",
 				},
+				Advice: []string{"ask for less, so that latency is not the wait for a CPU: half of the connections, 32"},
 			},
 		},
 		{

@@ -126,8 +126,8 @@ func failures(mode Mode) map[string]error {
 	return map[string]error{
 		"words":   errors.New("words"),
 		"errno":   fmt.Errorf("open it: %w", syscall.EADDRINUSE),
-		"sysctl":  &SysctlError{Sysctl: Sysctl{"net.ipv4.x", "1"}, Mode: mode, Err: syscall.EPERM},
-		"held":    fmt.Errorf("later: %w", &SysctlError{Sysctl: Sysctl{"net.ipv4.x", "1"}, Mode: mode, Held: "2"}),
+		"sysctl":  &SysctlError{Sysctl: Sysctl{"net.ipv4.x", "1"}, Err: syscall.EPERM},
+		"held":    fmt.Errorf("later: %w", &SysctlError{Sysctl: Sysctl{"net.ipv4.x", "1"}, Held: "2"}),
 		"step":    &Error{step: stepLoss, Mode: mode, Err: syscall.EOPNOTSUPP},
 		"value":   fmt.Errorf("--%w", &sockstate.ValueError{Name: "rate", Value: "x", Want: "a number"}),
 		"stopped": fmt.Errorf("before the load: %w", context.Canceled),

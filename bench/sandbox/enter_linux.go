@@ -96,7 +96,7 @@ func (s *Sandbox) applySysctls(list []Sysctl, perDefault bool) error {
 			if c.perDefault() != perDefault {
 				continue
 			}
-			if err := applySysctl(c, s.Mode); err != nil {
+			if err := applySysctl(c); err != nil {
 				return err
 			}
 		}

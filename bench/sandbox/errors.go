@@ -83,16 +83,27 @@ func (e *DiedError) Unwrap() error { return e.Err }
 // sandbox. It wraps the errno of the refusal.
 type SysctlError struct {
 	Sysctl Sysctl
-	// Mode is the sandbox's.
-	Mode Mode
 	// HostWide is set for a key that exists on the host but not in a namespace.
 	HostWide bool
+	// RootOnly is set for a key that only the namespaces of root have.
+	RootOnly bool
 	// Hidden is set if that is unknown: only the initial network namespace shows the host's keys, and this process is
 	// in another, as in a container.
 	Hidden bool
 	// Held is the kernel's value after a write that it accepted and changed, when Err is nil, or whose value it did not accept.
 	Held string
 	Err  error
+}
+
+// OfValue reports whether the namespace has the key, and another value may be accepted.
+func (e *SysctlError) OfValue() bool {
+	switch errnoOf(e.Err) {
+	case syscall.EINVAL, syscall.ERANGE, syscall.EPERM:
+		return true
+	case syscall.ENOENT:
+		return e.Held != "" // like the name of an algorithm that the kernel does not have
+	}
+	return e.Err == nil
 }
 
 func (e *SysctlError) Error() string {
@@ -103,20 +114,19 @@ func (e *SysctlError) Error() string {
 		return fmt.Sprintf("sysctl %s: not per network namespace, so a sandbox cannot have its own, and the host's is never written: want one of a network namespace, like net.ipv4.tcp_fin_timeout", e.Sysctl.Key)
 	case e.Hidden:
 		return fmt.Sprintf("sysctl %s: not per network namespace: either it is the whole host's, which a container does not see and lastack never writes, or this kernel does not have it: want one that is below /proc/sys/net", e.Sysctl.Key)
-	case errors.Is(e.Err, syscall.ENOENT):
-		return fmt.Sprintf("sysctl %s: this kernel does not have it: want one that is below /proc/sys/net", e.Sysctl.Key)
-	case errors.Is(e.Err, syscall.EINVAL), errors.Is(e.Err, syscall.ERANGE):
+	case e.RootOnly:
+		return fmt.Sprintf("sysctl %s: only the namespaces of root have it: want one that yours have too, like net.ipv4.tcp_fin_timeout, or start lastack by sudo", e.Sysctl.Key)
+	case e.OfValue():
 		s := fmt.Sprintf("sysctl %s: the kernel does not accept the value %q: %v", e.Sysctl.Key, e.Sysctl.Value, e.Err)
 		if e.Held != "" {
 			s += fmt.Sprintf(": want one like %q, which it has", e.Held)
 		}
 		return s
-	case errors.Is(e.Err, syscall.EPERM), errors.Is(e.Err, syscall.EACCES):
-		s := fmt.Sprintf("sysctl %s: the kernel refuses to set %q in a sandbox: %v", e.Sysctl.Key, e.Sysctl.Value, e.Err)
-		if e.Mode == User {
-			s += "; as root it may allow it"
-		}
-		return s
+	case errors.Is(e.Err, syscall.EACCES):
+		// With CAP_NET_ADMIN over the namespace every writable file can be opened (net_ctl_permissions).
+		return fmt.Sprintf("sysctl %s: read-only in a sandbox, for root too: want one that a network namespace can set, like net.ipv4.tcp_fin_timeout", e.Sysctl.Key)
+	case errors.Is(e.Err, syscall.ENOENT):
+		return fmt.Sprintf("sysctl %s: this kernel does not have it: want one that is below /proc/sys/net", e.Sysctl.Key)
 	}
 	return fmt.Sprintf("sysctl %s: could not set %q: %v", e.Sysctl.Key, e.Sysctl.Value, e.Err)
 }

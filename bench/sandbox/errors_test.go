@@ -53,11 +53,13 @@ func TestFailureRoundTrip(t *testing.T) {
 	}{
 		{&Error{step: stepVeth, Mode: User, Err: fmt.Errorf("add address: %w", os.NewSyscallError("bind", syscall.EPERM))}, "no sandbox: could not join client and server by a veth pair (as user): add address: bind: operation not permitted"},
 		{&Error{step: stepFresh, Mode: User, Err: errors.New("lo is up already")}, "no sandbox: could not check that the namespace is new (as user): lo is up already"},
-		{&SysctlError{Sysctl: key, Mode: User, Err: &os.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}}, "sysctl net.ipv4.tcp_mem: this kernel does not have it: want one that is below /proc/sys/net"},
-		{&SysctlError{Sysctl: key, Mode: User, Err: syscall.EACCES}, `sysctl net.ipv4.tcp_mem: the kernel refuses to set "1 2 3" in a sandbox: permission denied; as root it may allow it`},
-		{&SysctlError{Sysctl: key, Mode: User, Err: syscall.EINVAL}, `sysctl net.ipv4.tcp_mem: the kernel does not accept the value "1 2 3": invalid argument`},
-		{&SysctlError{Sysctl: key, Mode: User, Held: "4 5 6", Err: syscall.EINVAL}, `sysctl net.ipv4.tcp_mem: the kernel does not accept the value "1 2 3": invalid argument: want one like "4 5 6", which it has`},
-		{&SysctlError{Sysctl: key, Mode: User, Held: "4 5 6"}, `sysctl net.ipv4.tcp_mem: the kernel took "1 2 3" and holds "4 5 6"`},
+		{&SysctlError{Sysctl: key, Err: &os.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}}, "sysctl net.ipv4.tcp_mem: this kernel does not have it: want one that is below /proc/sys/net"},
+		{&SysctlError{Sysctl: key, Err: syscall.EACCES}, `sysctl net.ipv4.tcp_mem: read-only in a sandbox, for root too: want one that a network namespace can set, like net.ipv4.tcp_fin_timeout`},
+		{&SysctlError{Sysctl: key, Err: syscall.EINVAL}, `sysctl net.ipv4.tcp_mem: the kernel does not accept the value "1 2 3": invalid argument`},
+		{&SysctlError{Sysctl: key, Held: "4 5 6", Err: syscall.EINVAL}, `sysctl net.ipv4.tcp_mem: the kernel does not accept the value "1 2 3": invalid argument: want one like "4 5 6", which it has`},
+		{&SysctlError{Sysctl: key, Held: "4 5 6", Err: syscall.EPERM}, `sysctl net.ipv4.tcp_mem: the kernel does not accept the value "1 2 3": operation not permitted: want one like "4 5 6", which it has`},
+		{&SysctlError{Sysctl: key, Held: "4 5 6", Err: syscall.ENOENT}, `sysctl net.ipv4.tcp_mem: the kernel does not accept the value "1 2 3": no such file or directory: want one like "4 5 6", which it has`},
+		{&SysctlError{Sysctl: key, Held: "4 5 6"}, `sysctl net.ipv4.tcp_mem: the kernel took "1 2 3" and holds "4 5 6"`},
 	}
 	for _, tt := range tests {
 		got := newFailure(tt.in).error(User)
@@ -68,12 +70,16 @@ func TestFailureRoundTrip(t *testing.T) {
 			t.Errorf("%v: errno %v, want %v", tt.in, errnoOf(got), errnoOf(tt.in))
 		}
 	}
+	rootOnly := &SysctlError{Sysctl: key, RootOnly: true, Err: syscall.ENOENT}
+	if want := "sysctl net.ipv4.tcp_mem: only the namespaces of root have it: want one that yours have too, like net.ipv4.tcp_fin_timeout, or start lastack by sudo"; rootOnly.Error() != want {
+		t.Errorf("%s\nwant %s", rootOnly, want)
+	}
 	hostWide := &SysctlError{Sysctl: key, HostWide: true, Err: syscall.ENOENT}
 	if want := "sysctl net.ipv4.tcp_mem: not per network namespace, so a sandbox cannot have its own, and the host's is never written: want one of a network namespace, like net.ipv4.tcp_fin_timeout"; hostWide.Error() != want {
 		t.Errorf("%s\nwant %s", hostWide, want)
 	}
 	hidden := &SysctlError{Sysctl: key, Hidden: true, Err: syscall.ENOENT}
-	if want := "sysctl net.ipv4.tcp_mem: not per network namespace: either it is the whole host's, which a container does not see and lastack never writes, or this kernel does not have it"; hidden.Error() != want {
+	if want := "sysctl net.ipv4.tcp_mem: not per network namespace: either it is the whole host's, which a container does not see and lastack never writes, or this kernel does not have it: want one that is below /proc/sys/net"; hidden.Error() != want {
 		t.Errorf("%s\nwant %s", hidden, want)
 	}
 }

@@ -10,10 +10,8 @@ import (
 // explain adds the likely cause to err, from the host's settings.
 func explain(err error, mode Mode) error {
 	if se, ok := errors.AsType[*SysctlError](err); ok {
-		if errors.Is(se.Err, syscall.ENOENT) {
-			se.HostWide = visible(se.Sysctl.Key)
-			// tcp_mem is the whole host's: only the initial namespace shows it (ipv4_table).
-			se.Hidden = !se.HostWide && !visible("net.ipv4.tcp_mem")
+		if errors.Is(se.Err, syscall.ENOENT) && !se.OfValue() {
+			explainAbsent(se, mode)
 		}
 		return err
 	}
@@ -21,6 +19,17 @@ func explain(err error, mode Mode) error {
 		e.Cause = likelyCause(e.step, mode, errnoOf(e.Err), readTrimmed)
 	}
 	return err
+}
+
+// explainAbsent says why a sandbox does not have a key.
+func explainAbsent(e *SysctlError, mode Mode) {
+	// The namespaces of other users do not show these (xfrm_sysctl_init, ipv6_route_sysctl_init).
+	ofRoot := strings.HasPrefix(e.Sysctl.Key, "net.core.xfrm_") || strings.HasPrefix(e.Sysctl.Key, "net.ipv6.route.")
+	seen := visible(e.Sysctl.Key)
+	e.RootOnly = mode == User && seen && ofRoot
+	e.HostWide = seen && !e.RootOnly
+	// tcp_mem is the whole host's: only the initial namespace shows it (ipv4_table).
+	e.Hidden = !seen && !visible("net.ipv4.tcp_mem")
 }
 
 // visible reports whether the caller's network namespace has a sysctl, or shows the whole host's.

@@ -74,7 +74,7 @@ func (f *failure) error(mode Mode) error {
 	case f.Value != nil:
 		cause = f.Value
 	case f.Sysctl != nil:
-		cause = &SysctlError{Sysctl: *f.Sysctl, Mode: mode, Held: f.Held, Err: cause}
+		cause = &SysctlError{Sysctl: *f.Sysctl, Held: f.Held, Err: cause}
 	case f.Step != "":
 		cause = &Error{step: f.Step, Mode: mode, Err: &remoteError{f.Why, cause}}
 	}

@@ -231,12 +231,14 @@ func TestSysctlRefused(t *testing.T) {
 		sysctl   Sysctl
 		errno    syscall.Errno
 		hostWide bool
+		value    bool // there is the key, and not this value
 		rounded  bool // to the kernel's tick, without a word
 	}{
 		{sysctl: Sysctl{"net.ipv4.tcp_no_such_key", "1"}, errno: syscall.ENOENT},
 		{sysctl: Sysctl{"net.core.netdev_max_backlog", "1000"}, errno: syscall.ENOENT, hostWide: true},
 		{sysctl: Sysctl{"net.ipv4.tcp_tw_reuse", "17"}, errno: syscall.EINVAL},
 		{sysctl: Sysctl{"net.ipv4.tcp_tw_reuse_delay", "0"}, errno: syscall.EINVAL},
+		{sysctl: Sysctl{"net.ipv4.tcp_congestion_control", "lastack-none"}, errno: syscall.ENOENT, value: true},
 		{sysctl: Sysctl{"net.ipv4.tcp_available_congestion_control", "reno"}, errno: syscall.EACCES},
 		{sysctl: Sysctl{"net.ipv4.neigh.lo.base_reachable_time_ms", "30001"}, rounded: true},
 	}
@@ -261,14 +263,34 @@ func TestSysctlRefused(t *testing.T) {
 				}
 				// Only the first network namespace shows what is the whole host's.
 				first := visible("net.ipv4.tcp_mem")
-				hidden := !first && tt.errno == syscall.ENOENT
-				if got.Sysctl != tt.sysctl || got.HostWide != (tt.hostWide && first) || got.Hidden != hidden || (got.Held != "") != (tt.errno != syscall.ENOENT) || errnoOf(err) != tt.errno || got.Mode != mode {
+				absent := tt.errno == syscall.ENOENT && !tt.value
+				if got.Sysctl != tt.sysctl || got.HostWide != (tt.hostWide && first) || got.Hidden != (absent && !first) || (got.Held == "") != absent || errnoOf(err) != tt.errno {
 					t.Errorf("%+v with errno %v, want %+v", got, errnoOf(err), tt)
 				}
 				if !strings.Contains(err.Error(), tt.sysctl.Key) {
 					t.Errorf("error does not name the key: %v", err)
 				}
 			})
+		}
+	})
+}
+
+// What only root's namespaces have is no mistake of root's, and not the whole host's.
+func TestSysctlOfRoot(t *testing.T) {
+	c := Sysctl{"net.ipv6.route.gc_thresh", "2048"}
+	if !visible(c.Key) {
+		t.Skipf("this process sees no %s", c.Key)
+	}
+	contained(t)
+	everywhere(t, func(t *testing.T, mode Mode) {
+		got, err := Try(t.Context(), Spec{Mode: mode}, Trial{Each: []Sysctl{c}})
+		skipDenied(t, err)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, refused := errors.AsType[*SysctlError](got.Each[0])
+		if mode == Root && refused || mode == User && (!refused || !e.RootOnly || e.HostWide) {
+			t.Errorf("%v", got.Each[0])
 		}
 	})
 }

@@ -14,10 +14,10 @@ import (
 
 // applySysctl writes c in the calling thread's namespace and reads it back: the kernel
 // silently rounds and clamps some values.
-func applySysctl(c Sysctl, mode Mode) error {
+func applySysctl(c Sysctl) error {
 	path := procSys(c.Key)
 	if err := writeFile(path, c.Value); err != nil {
-		refused := &SysctlError{Sysctl: c, Mode: mode, Err: err}
+		refused := &SysctlError{Sysctl: c, Err: err}
 		if b, err := os.ReadFile(path); err == nil {
 			refused.Held = strings.Join(strings.Fields(string(b)), " ")
 		}
@@ -28,10 +28,10 @@ func applySysctl(c Sysctl, mode Mode) error {
 		return nil // some keys are triggers and write-only
 	}
 	if err != nil {
-		return &SysctlError{Sysctl: c, Mode: mode, Err: err}
+		return &SysctlError{Sysctl: c, Err: err}
 	}
 	if held := strings.TrimSpace(string(b)); !sameValue(c.Value, held) {
-		return &SysctlError{Sysctl: c, Mode: mode, Held: held}
+		return &SysctlError{Sysctl: c, Held: held}
 	}
 	return nil
 }

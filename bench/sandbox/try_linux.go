@@ -35,7 +35,7 @@ func try(_ context.Context, s *Sandbox, input json.RawMessage, _ func(any)) (any
 }
 
 func (s *Sandbox) try(c Sysctl) *failure {
-	if err := applySysctl(c, s.Mode); err != nil {
+	if err := applySysctl(c); err != nil {
 		return newFailure(err)
 	}
 	return nil

@@ -37,10 +37,12 @@ const (
 // Setting is a line of a file of sysctl.d.
 type Setting struct {
 	Key, Value string
+	// MayFail is set if the kernel may reject the value.
+	MayFail bool
 }
 
-// ParseConf reads the format of sysctl.d(5): KEY = VALUE, comments after # or ;, keys with dots or slashes. A leading dash, which asks to go on
-// if the kernel refuses the value, changes nothing: a sweep always does, and says so. Of two lines with one key the last counts.
+// ParseConf reads the format of sysctl.d(5): KEY = VALUE, comments after # or ;, keys with dots or slashes. A leading dash says that the kernel
+// may reject the value. Of two lines with one key the last counts.
 func ParseConf(r io.Reader) (list []Setting, err error) {
 	lines := bufio.NewScanner(r)
 	for n := 1; lines.Scan(); n++ {
@@ -48,17 +50,17 @@ func ParseConf(r io.Reader) (list []Setting, err error) {
 		if line == "" || line[0] == '#' || line[0] == ';' {
 			continue
 		}
-		unset := strings.HasPrefix(line, "-")
+		dash := strings.HasPrefix(line, "-")
 		key, value, ok := strings.Cut(strings.TrimPrefix(line, "-"), "=")
 		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
-		if !ok && unset {
+		if !ok && dash {
 			continue // excludes a key from a pattern
 		}
 		if !ok || key == "" || value == "" || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
 			return nil, fmt.Errorf("line %d, %q: want KEY = VALUE, as in sysctl.d(5)", n, line)
 		}
 		list = slices.DeleteFunc(list, func(s Setting) bool { return s.Key == key })
-		list = append(list, Setting{key, value})
+		list = append(list, Setting{key, value, dash})
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("read the settings: %w", err)
@@ -66,7 +68,7 @@ func ParseConf(r io.Reader) (list []Setting, err error) {
 	return list, nil
 }
 
-// wanted lists the sysctls that the base asks for, and refuses those that no network namespace can have.
+// wanted lists the sysctls that the base asks for, and leaves out those that no network namespace can have.
 func (b *Base) wanted(r *record.SweepBase) ([]sandbox.Sysctl, error) {
 	values := make(map[string]string)
 	switch b.From {
@@ -91,7 +93,8 @@ func (b *Base) wanted(r *record.SweepBase) ([]sandbox.Sysctl, error) {
 	return ordered(values), nil
 }
 
-// try finds out which sysctls of the base a sandbox accepts, and whether it then accepts each of the others.
+// try finds out which sysctls of the base a sandbox has, and whether it then accepts each of the others. A value of a file that the kernel
+// rejects is an error: runs without it would not be what the file describes.
 func (b *Base) try(ctx context.Context, others []sandbox.Sysctl) (record.SweepBase, []error, error) {
 	r := record.SweepBase{From: b.From, File: b.File, Sysctls: make(map[string]string), Refused: make(map[string]string)}
 	list, err := b.wanted(&r)
@@ -110,11 +113,21 @@ func (b *Base) try(ctx context.Context, others []sandbox.Sysctl) (record.SweepBa
 			r.Sysctls[c.Key] = c.Value
 		case b.From == FromHost && refused != nil && (refused.HostWide || refused.Hidden):
 			// A sandbox shares it with the host.
+		case refused != nil && refused.OfValue() && b.mustHave(c):
+			return r, nil, sockstate.BadValue("base", b.File, "%s", strings.TrimPrefix(refused.Error(), "sysctl "))
 		default:
 			r.Refused[c.Key] = tried.Base[i].Error()
 		}
 	}
 	return r, tried.Each, nil
+}
+
+// mustHave reports whether a file has the setting, and not with a dash.
+func (b *Base) mustHave(c sandbox.Sysctl) bool {
+	return slices.ContainsFunc(b.Settings, func(s Setting) bool {
+		of, err := sandbox.ParseSysctl(s.Key + "=" + s.Value)
+		return err == nil && of == c && !s.MayFail
+	})
 }
 
 // ordered lists sysctls in an order in which the kernel accepts them: a range of local ports that begins among the privileged ports needs

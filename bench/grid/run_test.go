@@ -274,6 +274,7 @@ func TestResolveRefuses(t *testing.T) {
 		{[]string{"backlog=1,2"}, func(s *Spec) { s.Seed = 1 << 60 }, "--seed 1152921504606846976: want a number below 2^53"},
 		{[]string{"rate=1,2"}, func(s *Spec) { s.Find = record.FindRate }, "--vary rate: --find rate searches for it"},
 		{nil, func(s *Spec) {}, "--vary: want at least one"},
+		{[]string{"backlog=1,2"}, func(s *Spec) { s.Run.Plan.Groups[0].RateTo = 10e6 }, "--rate 500..10M: 2 CPUs cannot start so many connections/s: want at most 3M"},
 	} {
 		s := testSpec(t, tt.vary...)
 		tt.change(&s)
@@ -281,6 +282,19 @@ func TestResolveRefuses(t *testing.T) {
 		if got := fmt.Sprint(err); !strings.HasPrefix(got, tt.want) {
 			t.Errorf("%v: %q, want %q", tt.vary, got, tt.want)
 		}
+	}
+}
+
+// A sweep of days is a mistake, unless it is asked for.
+func TestConsentToTime(t *testing.T) {
+	s := testSpec(t, "hold=0s,10h")
+	s.Blocks = 3
+	if _, err := Resolve(s, testFacts()); err == nil || !strings.HasPrefix(err.Error(), "--blocks 3: 9 runs of 2 cells in 3 blocks take about 30 hours: want at most 24 ") {
+		t.Error(err)
+	}
+	s.Consent = true
+	if _, err := Resolve(s, testFacts()); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -308,7 +322,7 @@ func TestParseConf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Setting{{"net/ipv4/tcp_rmem", "4096 131072\t6291456"}, {"kernel.panic", "1"}, {"net.ipv4.conf.*.rp_filter", "1"}, {"net.ipv4.tcp_fin_timeout", "20"}}
+	want := []Setting{{"net/ipv4/tcp_rmem", "4096 131072\t6291456", true}, {"kernel.panic", "1", false}, {"net.ipv4.conf.*.rp_filter", "1", false}, {"net.ipv4.tcp_fin_timeout", "20", false}}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

@@ -15,6 +15,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"lastack/bench/host"
 	"lastack/bench/metric"
@@ -46,7 +47,7 @@ type Spec struct {
 	Unconfirmed bool
 	// Scale narrows ports, buckets and rates, so that a search needs less time: 1/N, 0 for not at all, ScaleAuto.
 	Scale float64
-	// Consent allows a grid of more than 500 cells.
+	// Consent allows a grid of more than 500 cells, and one that takes more than a day.
 	Consent bool
 	// Resume is the record of an earlier sweep of the same spec, whose runs are not repeated; see CheckResume.
 	Resume *record.Run
@@ -182,7 +183,7 @@ func Resolve(s Spec, f Facts) (Setup, error) {
 		spec, err := with(&base, s.Factors, levels, f.Sysctls)
 		specs = append(specs, spec)
 		if err == nil {
-			c.Setup, err = setup.Resolve(spec, f.Run)
+			c.Setup, err = ResolveRun(spec, f.Run)
 		}
 		if err != nil {
 			c.Refused = err.Error()
@@ -203,7 +204,33 @@ func Resolve(s Spec, f Facts) (Setup, error) {
 		r.forSearch(specs)
 	}
 	r.schedule()
-	return r, nil
+	return r, r.checkTime()
+}
+
+// longest is the longest that a sweep may take without consent.
+const longest = 24 * time.Hour
+
+// checkTime refuses a sweep that takes longer than one waits for by mistake.
+func (r *Setup) checkTime() error {
+	if took := r.Expected(); took > longest && !r.Consent {
+		return sockstate.BadValue("blocks", r.Blocks, "%s take about %.0f hours: want at most %.0f (fewer levels or blocks, or shorter runs), or --yes",
+			r.Describe(), took.Hours(), longest.Hours())
+	}
+	return nil
+}
+
+// fastestPerCPU is more lifecycles per second than a CPU can start: 40 times what one was measured to do with only the generator on it
+// (38,000, package setup).
+const fastestPerCPU = 1_500_000
+
+// ResolveRun is setup.Resolve for a run of an experiment: it also refuses a rate that the CPUs of no machine can start.
+func ResolveRun(spec setup.Spec, f setup.Facts) (setup.Setup, error) {
+	g := &spec.Plan.Groups[0]
+	cpus := f.Host.UsableCPUs()
+	if most := fastestPerCPU * cpus; most > 0 && max(g.RateFrom, g.RateTo) > most {
+		return setup.Setup{}, sockstate.BadValue("rate", setup.FormatRate(g.RateFrom, g.RateTo), "%s CPUs cannot start so many connections/s: want at most %s", quantity.FormatSI(cpus), quantity.FormatSI(most))
+	}
+	return setup.Resolve(spec, f)
 }
 
 // neverRuns is why a level cannot run, if it runs with none of the other factors' levels.

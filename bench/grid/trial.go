@@ -74,13 +74,13 @@ func (t *Trial) cell(base *setup.Spec, f *Facts) (c Cell, err error) {
 		return c, err
 	}
 	spec = atRate(spec, t.Rate, t.Lasts, 0)
-	if c.Setup, err = setup.Resolve(spec, f.Run); err != nil {
+	if c.Setup, err = ResolveRun(spec, f.Run); err != nil {
 		return c, err
 	}
 	c.pattern = patternOf(spec, &c.Setup, &f.Run)
 	if t.Scale > 0 && t.Scale < 1 {
 		c.narrow(&f.Run, t.Scale)
-		c.Setup, err = setup.Resolve(atRate(c.spec, t.Rate*c.narrowed, t.Lasts, 0), f.Run)
+		c.Setup, err = ResolveRun(atRate(c.spec, t.Rate*c.narrowed, t.Lasts, 0), f.Run)
 	}
 	return c, err
 }

@@ -91,7 +91,7 @@ func Resolve(s Spec, f grid.Facts) (Setup, error) {
 	// What a load of a second cannot run, no longer one can. The error names its flag.
 	probe := s.Run
 	probe.SourceCount = max(probe.SourceCount, 1)
-	if _, err := setup.Resolve(probe, f.Run); err != nil {
+	if _, err := grid.ResolveRun(probe, f.Run); err != nil {
 		return r, err
 	}
 	r.asIs = r.cells(nil, make([]trial, 1))
@@ -113,7 +113,7 @@ func (r *Setup) checkRoom(load setup.Spec) error {
 	}
 	load.Plan.Duration = hold + short
 	load.SourceCount = int(math.Ceil(open / float64(r.situation.ports)))
-	_, err := setup.Resolve(load, r.facts.Run)
+	_, err := grid.ResolveRun(load, r.facts.Run)
 	return err
 }
 

@@ -111,15 +111,23 @@ func execute[Input any](ctx context.Context, stderr io.Writer, j cell.Job[Input]
 	case !isRefused:
 		return nil, lost(stderr, err)
 	}
-	why := whyNoSandbox(refused)
 	if iso.needs != "" {
-		return nil, fmt.Errorf("%s needs a sandbox, and this host allows none: %s; see lastack doctor, or leave the flag out", iso.needs, why)
+		return nil, fmt.Errorf("%w, or leave the flag out", noSandbox(iso.needs+" needs a sandbox", refused))
 	}
+	why := whyNoSandbox(refused)
 	fmt.Fprintf(stderr, "lastack: this host allows no sandbox, so the run uses the host's network namespace: %s\n", quantity.Escape(why))
 	if in, err = iso.fallback(); err != nil {
 		return nil, err
 	}
 	return j.Do(ctx, in, cell.Here(why, see, keep))
+}
+
+// noSandbox says that something needs what this host does not allow. Any other error is returned as it is.
+func noSandbox(needs string, err error) error {
+	if refused, ok := errors.AsType[*sandbox.Error](err); ok {
+		return fmt.Errorf("%s, and this host allows none: %s; see lastack doctor", needs, whyNoSandbox(refused))
+	}
+	return err
 }
 
 func whyNoSandbox(refused *sandbox.Error) string {

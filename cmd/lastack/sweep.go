@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -119,7 +118,7 @@ func (o *sweepOptions) register(f *pflag.FlagSet) {
 	f.Var(&o.scale, "scale", "with --find: where TIME_WAIT holds the ports, narrow ports, buckets and rates to 1/N; auto: to about 1000 ports")
 	f.Var(&o.allow, "allow", "with --find: the share of connections that may fail, like 0.1%")
 	f.StringArrayVar(&o.metrics, "metric", nil, "the metric `NAME` by which cells are compared (repeatable); see lastack help metrics")
-	f.BoolVar(&o.yes, "yes", false, "run a grid of more than 500 cells")
+	f.BoolVar(&o.yes, "yes", false, "run a grid of more than 500 cells, or for more than a day")
 	f.StringVar(&o.resume, "resume", "", "go on with the sweep of this record `FILE`")
 	o.registerLoad(f, sandbox.Veth, sandbox.Lo)
 	o.registerOutput(f, report.FormatNames())
@@ -175,13 +174,10 @@ func (o *sweepOptions) complete(cmd *cobra.Command) error {
 	if err == nil {
 		o.setup, err = grid.Resolve(o.spec, facts)
 	}
-	if refused, ok := errors.AsType[*sandbox.Error](err); ok {
-		return fmt.Errorf("a sweep needs sandboxes, and this host allows none: %s; see lastack doctor", whyNoSandbox(refused))
-	}
 	if err == nil && old != nil {
 		err = o.setup.CheckResume(old)
 	}
-	return asUsage(cmd, err)
+	return asUsage(cmd, noSandbox("a sweep needs sandboxes", err))
 }
 
 // checkOwn checks sweep's own flags, and reads the record of --resume.

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"strings"
 
@@ -125,10 +123,7 @@ func (o *tuneOptions) complete(cmd *cobra.Command) error {
 	if err == nil {
 		o.setup, err = tune.Resolve(spec, facts)
 	}
-	if refused, ok := errors.AsType[*sandbox.Error](err); ok {
-		return fmt.Errorf("tune needs sandboxes, and this host allows none: %s; see lastack doctor", whyNoSandbox(refused))
-	}
-	return asUsage(cmd, err)
+	return asUsage(cmd, noSandbox("tune needs sandboxes", err))
 }
 
 // run searches, and shows the progress.

@@ -361,7 +361,7 @@ func FuzzParseConf(f *testing.F) {
 			fmt.Fprintf(&again, "%s = %s\n", s.Key, s.Value)
 		}
 		if got, err := ParseConf(strings.NewReader(again.String())); err != nil || !cmp.Equal(list, got) {
-			t.Errorf("%q is %q, which is read as %q (%v)", text, list, got, err)
+			t.Errorf("%+v is %q, which is read as %q (%v)", text, list, got, err)
 		}
 	})
 }

@@ -358,10 +358,13 @@ func FuzzParseConf(f *testing.F) {
 		}
 		var again strings.Builder
 		for _, s := range list {
+			if s.MayFail {
+				again.WriteString("-")
+			}
 			fmt.Fprintf(&again, "%s = %s\n", s.Key, s.Value)
 		}
 		if got, err := ParseConf(strings.NewReader(again.String())); err != nil || !cmp.Equal(list, got) {
-			t.Errorf("%+v is %q, which is read as %q (%v)", text, list, got, err)
+			t.Errorf("%q is %+v, which is read as %+v (%v)", text, list, got, err)
 		}
 	})
 }

@@ -80,7 +80,7 @@ dist: share
 	cd bin/dist && sha256sum -- * >SHA256SUMS
 
 # The packages whose tests look at rates and times: loads that run side by side would falsify them.
-ALONE := ./bench ./loadgen ./server
+ALONE := ./bench ./loadgen
 
 # What takes longest begins first: the command line, and beside it what mostly waits for the kernel. What only computes comes last, on both cores.
 LONGEST := ./cmd/lastack ./bench/drain ./sockstate/sockio ./sockstate/teardown

@@ -10,6 +10,7 @@ import (
 
 // In a sandbox the TIME_WAITs of both ends are ended, whoever closed first, and were all counted before.
 func TestFlush(t *testing.T) {
+	t.Parallel()
 	const n = 1500
 	for _, topology := range []sandbox.Topology{sandbox.Lo, sandbox.Veth} {
 		for _, closes := range []string{"client:fin", "server:fin"} {

@@ -26,6 +26,7 @@ func mustSay(t *testing.T, what string, lines []string, parts ...string) {
 
 // With every local port in TIME_WAIT the run goes on, and says what would help.
 func TestPortExhaustion(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"root", "nobody"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
@@ -51,14 +52,11 @@ func TestPortExhaustion(t *testing.T) {
 			if p.Available != 1000 || p.PeakInUse != 1000 || p.Range != "40000 40999" || p.ExhaustedInS <= 0 || p.ExhaustedInS > r.ElapsedS+1 {
 				t.Errorf("ports %+v", p)
 			}
-			v := r.Verdict
-			if v.LimitedBy != record.LimitPorts || v.Valid {
-				t.Errorf("limited by %s, valid %v", v.LimitedBy, v.Valid)
-			}
-			mustSay(t, "the reasons", v.Reasons, "found no free local port", "1,000 ports", "60 to 6", "connections/s sustained")
-			mustSay(t, "the advice", v.Advice, "--source with", "pairs of 1,000 ports", `ip_local_port_range="1024 65535"`, "64,512 for each pair",
-				"tcp_tw_reuse=1", "up to 1,000 connections/s", "client:rst", "server:fin")
 			f.mustCountAlike(t)
+			mustBeLimited(t, r, record.LimitPorts, false)
+			mustSay(t, "the reasons", r.Verdict.Reasons, "found no free local port", "1,000 ports", "60 to 6", "connections/s sustained")
+			mustSay(t, "the advice", r.Verdict.Advice, "--source with", "pairs of 1,000 ports", `ip_local_port_range="1024 65535"`, "64,512 for each pair",
+				"tcp_tw_reuse=1", "up to 1,000 connections/s", "client:rst", "server:fin")
 		})
 	}
 }
@@ -86,6 +84,7 @@ func TestSourcesMultiplyPorts(t *testing.T) {
 
 // Above tcp_max_tw_buckets the kernel closes without TIME_WAIT, and counts.
 func TestTimeWaitBuckets(t *testing.T) {
+	t.Parallel()
 	for _, topology := range []sandbox.Topology{sandbox.Lo, sandbox.Veth} {
 		for _, closes := range []string{"client:fin", "server:fin"} {
 			t.Run(string(topology)+"/"+closes, func(t *testing.T) {
@@ -105,11 +104,9 @@ func TestTimeWaitBuckets(t *testing.T) {
 				if ck := f.check(t, teardown.CounterTimeWaits); ck.Got != n || ck.Want.Min != n || ck.Want.Max != n || !ck.Exact {
 					t.Errorf("%+v, want exactly %d", ck, n)
 				}
-				if v := r.Verdict; v.LimitedBy != record.LimitTWBuckets || !v.Valid && r.Generator == nil {
-					t.Errorf("limited by %s, valid %v", v.LimitedBy, v.Valid)
-				}
-				mustSay(t, "the reasons", r.Verdict.Reasons, "skipped TIME_WAIT", "tcp_max_tw_buckets is 1,000", quantity.PerSecond(1000/sockstate.TimeWaitLasts(r.Hosts[0].HZ).Mean().Seconds())+" closes/s")
 				f.mustCountAlike(t)
+				mustBeLimited(t, r, record.LimitTWBuckets, true)
+				mustSay(t, "the reasons", r.Verdict.Reasons, "skipped TIME_WAIT", "tcp_max_tw_buckets is 1,000", quantity.PerSecond(1000/sockstate.TimeWaitLasts(r.Hosts[0].HZ).Mean().Seconds())+" closes/s")
 			})
 		}
 	}
@@ -138,14 +135,12 @@ func TestAcceptQueueOverflow(t *testing.T) {
 	if r.Outcomes["fin"] == 0 {
 		t.Errorf("outcomes %v", r.Outcomes)
 	}
-	if v := r.Verdict; v.LimitedBy != record.LimitAcceptQueue || !v.Valid {
-		t.Errorf("verdict %+v", v)
-	}
-	mustSay(t, "the reasons", r.Verdict.Reasons, "the accept queue overflowed", "backlog 1 of each of 2 listeners", "retry their SYN after 1 s")
-	mustSay(t, "the advice", r.Verdict.Advice, "--backlog", "somaxconn", "--listeners")
 	if r.Pressure.Backlog != 2 {
 		t.Errorf("the listeners' backlogs add up to %d, want 2", r.Pressure.Backlog)
 	}
+	mustBeLimited(t, r, record.LimitAcceptQueue, true)
+	mustSay(t, "the reasons", r.Verdict.Reasons, "the accept queue overflowed", "backlog 1 of each of 2 listeners", "retry their SYN after 1 s")
+	mustSay(t, "the advice", r.Verdict.Advice, "--backlog", "somaxconn", "--listeners")
 }
 
 // An open loop without a cap is bound by the descriptors, which the server shares.
@@ -160,9 +155,7 @@ func TestDescriptorsBoundAnOpenLoop(t *testing.T) {
 	if c := r.Connections; c.Scheduled != 1000 || c.Completed != slots || c.PeakOpen != slots || c.Capped < 1000-slots || slots < 150 || slots > (400-64)/2 {
 		t.Errorf("%+v, want as many as half of 400 descriptors allow, of 1,000 scheduled", c)
 	}
-	if v := r.Verdict; v.Valid || v.LimitedBy != record.LimitFds {
-		t.Errorf("verdict %+v", v)
-	}
+	mustBeLimited(t, r, record.LimitFds, false)
 	mustSay(t, "the reasons", r.Verdict.Reasons, "of 1,000 arrivals had to wait for a free slot", fmt.Sprintf("%d were never started: the 400 descriptors", 1000-slots))
 }
 

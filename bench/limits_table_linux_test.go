@@ -428,6 +428,31 @@ func othersTookTheCPUs(r *record.Run) bool {
 	return c.SystemS-c.SoftirqS+c.UserS-c.GeneratorS-c.ServerS-c.ObserverS+c.StealS >= noisy*c.ElapsedS*float64(c.CPUs)
 }
 
+// heldUp reports whether a run's load did not run when it had something to do: others had the CPUs, or it stood still.
+func heldUp(r *record.Run) bool { return othersTookTheCPUs(r) || r.Generator != nil }
+
+// mustBeLimited checks what bound a run. The test ends here if something else did because the run was held up.
+func mustBeLimited(t *testing.T, r *record.Run, limit string, valid bool) {
+	t.Helper()
+	v := r.Verdict
+	switch {
+	case v.LimitedBy == limit && v.Valid == valid:
+	case heldUp(r):
+		t.Skipf("others kept the load from the CPUs: %q; %+v", v.Reasons, r.Pressure.CPU)
+	default:
+		t.Errorf("limited by %s, valid %v, want %s, %v: %q", v.LimitedBy, v.Valid, limit, valid, v.Reasons)
+	}
+}
+
+// mustStartAll checks that all arrivals of an open loop's schedule were started. A run that was held up leaves out what is late at its end.
+func mustStartAll(t *testing.T, r *record.Run) {
+	t.Helper()
+	c := r.Connections
+	if c.Attempted > c.Scheduled || c.Attempted < c.Scheduled && !heldUp(r) {
+		t.Errorf("%d arrivals were scheduled, %d started, %d had to wait for a slot; %+v", c.Scheduled, c.Attempted, c.Capped, r.Pressure.CPU)
+	}
+}
+
 // refusalOf is why the experiment is refused, empty if it is not. The host's own facts are what it is held against.
 func refusalOf(t *testing.T, mode string, tr trial) string {
 	t.Helper()

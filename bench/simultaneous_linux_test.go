@@ -30,6 +30,7 @@ type step struct {
 // Both FINs are held back until both are sent, and then cross: each side goes through
 // CLOSING into TIME_WAIT.
 func TestSimultaneousClose(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"root", "nobody"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()

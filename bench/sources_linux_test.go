@@ -11,6 +11,7 @@ import (
 // A broadcast address is refused in the sandbox too, whose networks are its own. What is the last address of a part of its
 // network only is not.
 func TestBroadcastSourceInside(t *testing.T) {
+	t.Parallel()
 	for source, refused := range map[string]bool{"127.255.255.255": true, "127.0.0.255": false} {
 		t.Run(source, func(t *testing.T) {
 			t.Parallel()

@@ -24,9 +24,11 @@ func sourceOf(i int) netip.Addr { return netip.AddrFrom4([4]byte{198, 18, 77, by
 
 // Where both close without waiting, from none to all of the FINs cross.
 func TestBothClose(t *testing.T) {
+	t.Parallel()
 	for _, topology := range []sandbox.Topology{sandbox.Lo, sandbox.Veth} {
 		for _, exch := range []string{"none", "echo:1,1"} {
 			t.Run(string(topology)+"/"+exch, func(t *testing.T) {
+				t.Parallel()
 				const n = 2000
 				f := carryOut(t, "user", trial{
 					Spec: sandbox.Spec{Topology: topology},
@@ -53,6 +55,7 @@ func TestBothClose(t *testing.T) {
 }
 
 func TestNobodyCloses(t *testing.T) {
+	t.Parallel()
 	for _, topology := range []sandbox.Topology{sandbox.Lo, sandbox.Veth} {
 		t.Run(string(topology), func(t *testing.T) {
 			t.Parallel()
@@ -78,9 +81,6 @@ func TestNobodyCloses(t *testing.T) {
 					t.Errorf("namespace %d: %v left after the run, want nothing", i, states)
 				}
 			}
-			if v := r.Verdict; v.LimitedBy != record.LimitConnections || !v.Valid {
-				t.Errorf("verdict %+v", v)
-			}
 			if r.Server.Open != 64 {
 				t.Errorf("the server has %d open, want 64", r.Server.Open)
 			}
@@ -89,6 +89,7 @@ func TestNobodyCloses(t *testing.T) {
 					t.Errorf("%+v, want a single number", ck)
 				}
 			}
+			mustBeLimited(t, r, record.LimitConnections, true)
 		})
 	}
 }
@@ -118,6 +119,7 @@ func (f *finding) mustSeeAlike(t *testing.T) {
 
 // A passive side that never closes leaks CLOSE_WAIT; the other side's orphan waits for the FIN.
 func TestCloseWaitLeak(t *testing.T) {
+	t.Parallel()
 	const n = 1000
 	t.Run("server", func(t *testing.T) {
 		t.Parallel()
@@ -159,6 +161,7 @@ func TestCloseWaitLeak(t *testing.T) {
 
 // The passive side dwells in CLOSE_WAIT, and then all goes its way.
 func TestCloseWaitDwell(t *testing.T) {
+	t.Parallel()
 	for closes, side := range map[string]string{"client:fin": "server", "server:fin": "client", "client:half": "server"} {
 		t.Run(closes, func(t *testing.T) {
 			t.Parallel()
@@ -201,6 +204,7 @@ func TestLongDwellSettles(t *testing.T) {
 
 // A peer that answers the FIN with an RST.
 func TestResetOnEOF(t *testing.T) {
+	t.Parallel()
 	for closes, outcome := range map[string]string{"client:fin": "fin", "client:half": "rst_received", "server:fin": "rst_sent"} {
 		t.Run(closes, func(t *testing.T) {
 			t.Parallel()
@@ -224,6 +228,7 @@ func TestResetOnEOF(t *testing.T) {
 }
 
 func TestLinger(t *testing.T) {
+	t.Parallel()
 	for _, closes := range []string{"client:linger=1s", "server:linger=1s"} {
 		t.Run(closes, func(t *testing.T) {
 			t.Parallel()
@@ -242,6 +247,7 @@ func TestLinger(t *testing.T) {
 
 // Lost packets cost time, not connections.
 func TestLoss(t *testing.T) {
+	t.Parallel()
 	for _, closes := range []string{"client:fin", "server:rst", "both:fin"} {
 		t.Run(closes, func(t *testing.T) {
 			t.Parallel()
@@ -260,13 +266,7 @@ func TestLoss(t *testing.T) {
 			if again := f.grown("TcpRetransSegs"); again == 0 || r.Counters["TcpRetransSegs"] == 0 || r.Counters["TcpRetransSegs"] > again {
 				t.Errorf("%d segments sent again, the record has %d", again, r.Counters["TcpRetransSegs"])
 			}
-			if r.Verdict.LimitedBy == record.LimitHalted {
-				t.Logf("others kept the load from the CPUs: %+v", r.Generator)
-				return
-			}
-			if v := r.Verdict; v.LimitedBy != record.LimitNetwork || !v.Valid {
-				t.Errorf("verdict %+v", v)
-			}
+			mustBeLimited(t, r, record.LimitNetwork, true)
 			mustSay(t, "the reasons", r.Verdict.Reasons, "--loss 1%", "retransmitted")
 		})
 	}
@@ -274,6 +274,7 @@ func TestLoss(t *testing.T) {
 
 // An interrupt in mid-run: what was measured until then, accounted for to the end.
 func TestInterrupt(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ closes, exch string }{{"client:fin", "none"}, {"server:fin", "echo:1,1"}, {"client:rst", "none"}} {
 		t.Run(tt.closes, func(t *testing.T) {
 			t.Parallel()
@@ -317,6 +318,7 @@ func TestInterruptedOpenLoop(t *testing.T) {
 
 // The kernel counts the warm-up too; the result does not.
 func TestWarmup(t *testing.T) {
+	t.Parallel()
 	for _, rate := range []float64{0, 1000} {
 		t.Run(fmt.Sprint("rate=", rate), func(t *testing.T) {
 			t.Parallel()
@@ -333,11 +335,15 @@ func TestWarmup(t *testing.T) {
 			if r.Warmup == nil || r.Warmup.Attempted == 0 || r.Warmup.Completed != r.Warmup.Attempted {
 				t.Fatalf("warm-up %+v", r.Warmup)
 			}
-			if all := r.Warmup.Attempted + r.Connections.Attempted; f.grown("TcpActiveOpens") != all || f.grown("TcpExtTCPAbortOnData") != all {
+			all := r.Warmup.Attempted + r.Connections.Attempted
+			if f.grown("TcpActiveOpens") != all || f.grown("TcpExtTCPAbortOnData") != all {
 				t.Errorf("warm-up %d + measured %d, ActiveOpens %d, TCPAbortOnData %d", r.Warmup.Attempted, r.Connections.Attempted, f.grown("TcpActiveOpens"), f.grown("TcpExtTCPAbortOnData"))
 			}
-			if rate > 0 && (r.Warmup.Attempted != 500 || r.Connections.Scheduled != 1000 || r.Connections.Attempted != 1000) {
-				t.Errorf("warm-up %d, scheduled %d, attempted %d, want 500, 1,000 and 1,000", r.Warmup.Attempted, r.Connections.Scheduled, r.Connections.Attempted)
+			if rate > 0 && (r.Warmup.Attempted != 500 || r.Connections.Scheduled != 1000) {
+				t.Errorf("warm-up %d, scheduled %d, want 500 and 1,000", r.Warmup.Attempted, r.Connections.Scheduled)
+			}
+			if rate > 0 {
+				mustStartAll(t, r)
 			}
 			if r.ElapsedS < 0.9 || r.ElapsedS > r.Timeline[len(r.Timeline)-1].TS-0.4 {
 				t.Errorf("measured %v s, want the 1 s after the warm-up", r.ElapsedS)
@@ -352,6 +358,7 @@ func TestWarmup(t *testing.T) {
 
 // --settle watches the teardown drain, and ends when nothing is left.
 func TestSettle(t *testing.T) {
+	t.Parallel()
 	settle := func(t *testing.T, closes, onEOF string, d time.Duration, s ...string) *record.Run {
 		t.Helper()
 		t.Parallel()
@@ -392,7 +399,7 @@ func TestSettle(t *testing.T) {
 		if s := r.Settle; !s.Done || !s.Quiet || s.GoneAfterS < 2 || s.GoneAfterS > 50 {
 			t.Errorf("%+v, want all gone after the 3 s of the delay", s)
 		}
-		if phases(r) < 20 || r.TimeWait.FinWait2MiniPeak == 0 || r.TimeWait.Peak != 0 {
+		if phases(r) < 3 || r.TimeWait.FinWait2MiniPeak == 0 || r.TimeWait.Peak != 0 {
 			t.Errorf("%d intervals of settling, %+v", phases(r), r.TimeWait)
 		}
 	})
@@ -407,19 +414,22 @@ func TestOpenLoopStartsWhatIsScheduled(t *testing.T) {
 	g.Connections, g.RateFrom, g.RateTo = 0, 2000, 2000
 	f := carryOut(t, "user", tr)
 	r := f.Run
-	if c := r.Connections; c.Scheduled != n || c.Attempted != n || c.Completed != n || f.grown("TcpActiveOpens") != n {
+	c := r.Connections
+	if c.Scheduled != n || c.Completed != c.Attempted || f.grown("TcpActiveOpens") != c.Attempted {
 		t.Errorf("scheduled %d, attempted %d, completed %d, ActiveOpens %d, want %d each; outcomes %v", c.Scheduled, c.Attempted, c.Completed, f.grown("TcpActiveOpens"), n, r.Outcomes)
 	}
+	mustStartAll(t, r)
 	if r.Rate.TargetPerS != 2000 {
 		t.Errorf("the record's target is %v/s", r.Rate.TargetPerS)
 	}
-	if l := r.Latency["lag"]; l.Count != n {
-		t.Errorf("%d samples of lag, want %d", l.Count, n)
+	if l := r.Latency["lag"]; l.Count != c.Attempted {
+		t.Errorf("%d samples of lag, want %d", l.Count, c.Attempted)
 	}
 	f.mustCountAlike(t)
 }
 
 func TestIPv6(t *testing.T) {
+	t.Parallel()
 	for _, topology := range []sandbox.Topology{sandbox.Lo, sandbox.Veth} {
 		t.Run(string(topology), func(t *testing.T) {
 			t.Parallel()

@@ -83,7 +83,7 @@ dist: share
 ALONE := ./bench ./loadgen
 
 # What takes longest begins first: the command line, and beside it what mostly waits for the kernel. What only computes comes last, on both cores.
-LONGEST := ./cmd/lastack ./bench/drain ./sockstate/sockio ./sockstate/teardown
+LONGEST := ./cmd/lastack ./bench/drain ./sockstate/sockio ./sockstate/teardown ./server
 
 # The first command compiles, on all cores, and links nothing: the others do. The second runs one package at a time, the third two: their
 # tests wait most of the time. All are without cgo, as the program is built. Vet is lint's.

@@ -18,7 +18,10 @@ const (
 	maxSize  = 512 << 20
 	maxRest  = 128 << 20
 	maxBlank = 1 << 20
-	maxDepth = 64
+	// maxJournal is the size in bytes of the longest journal: a search is there once for each of its loads. maxPart is that of a line.
+	maxJournal = 2 << 30
+	maxPart    = 32 << 20
+	maxDepth   = 64
 	// maxText is the longest string in bytes. A histogram takes less than half of it.
 	maxText = 1 << 20
 	// maxTexts is the most bytes of all strings longer than longText, which are searched for secrets and wrapped. Histograms

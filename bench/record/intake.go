@@ -71,9 +71,8 @@ func newIntake(blank, limit int64) *intake {
 	return &intake{blank: blank, size: blank, limit: limit, pieceSize: pieceSize, keys: make(map[string]string)}
 }
 
-// take reads r to the end, or until it cannot be a record.
-func (in *intake) take(r io.Reader) error {
-	buf := make([]byte, 256<<10)
+// take reads r to the end, or until it cannot be a record. buf is room to read it.
+func (in *intake) take(r io.Reader, buf []byte) error {
 	for !in.stopped {
 		n, err := r.Read(buf)
 		if ferr := in.scan(buf[:n]); ferr != nil {

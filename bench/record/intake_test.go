@@ -125,7 +125,7 @@ func samePieces(t *testing.T, text []byte, size int) {
 	wantErr := json.Unmarshal(text, &want)
 	in := newIntake(0, maxSize)
 	in.pieceSize = size
-	err := in.take(iotest.HalfReader(bytes.NewReader(text)))
+	err := in.take(iotest.HalfReader(bytes.NewReader(text)), make([]byte, 256<<10))
 	if err == nil {
 		err = in.decode(&got)
 	}

@@ -3,10 +3,10 @@ package record
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
+	"maps"
 	"reflect"
 	"slices"
 )
@@ -40,14 +40,13 @@ func MarshalPart(p SweepPart) ([]byte, error) {
 }
 
 // ReadJournal reads a journal, and returns the record of a sweep that was interrupted. It ends at the first line that is not whole. Its errors are those
-// of Read.
-func ReadJournal(r io.Reader) (*Run, error) {
-	in := bufio.NewReader(io.LimitReader(r, maxSize))
-	line, err := in.ReadBytes('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("read the journal: %w", err)
-	}
-	run, err := Read(bytes.NewReader(line))
+// of Read, whose limits it has too: for each line, and for all that it keeps.
+func ReadJournal(r io.Reader) (*Run, error) { return readJournal(r, maxJournal) }
+
+func readJournal(r io.Reader, limit int64) (*Run, error) {
+	most := &io.LimitedReader{R: r, N: limit + 1}
+	in := bufio.NewReaderSize(most, 256<<10)
+	run, err := Read(&line{in: in})
 	switch {
 	case err != nil:
 		return nil, err
@@ -55,14 +54,26 @@ func ReadJournal(r io.Reader) (*Run, error) {
 		return nil, newFault(faultDamaged, nil, "this is no journal of a sweep: %s", wantFile)
 	}
 	run.Interrupted, run.Verdict.LimitedBy = true, LimitInterrupted
+	parts, buf := newParts(run.Sweep), make([]byte, 16<<10)
 	for {
-		line, err := in.ReadBytes('\n')
-		var part SweepPart
-		if err != nil || json.Unmarshal(line, &part) != nil || !run.Sweep.add(&part) {
+		l := line{in: in}
+		text := newIntake(0, maxPart)
+		if err := text.take(&l, buf); err != nil {
+			return nil, err
+		}
+		var p SweepPart
+		if !l.whole || json.Unmarshal(text.rest, &p) != nil || !parts.fits(&p) {
 			break
 		}
-		run.ElapsedS = max(run.ElapsedS, part.ElapsedS)
+		if err := parts.add(&p, costOf(text)); err != nil {
+			return nil, err
+		}
+		run.ElapsedS = max(run.ElapsedS, p.ElapsedS)
 	}
+	if most.N == 0 {
+		return nil, tooLarge(limit)
+	}
+	run.Sweep.Runs, run.Sweep.Unfinished = inOrder(parts.runs), inOrder(parts.searches)
 	// The sandbox of the record is that of the base.
 	if box := run.Sweep.Cells[0].Sandbox; box != nil {
 		run.Sandbox, run.Sweep.Cells[0].Sandbox = *box, nil
@@ -77,29 +88,122 @@ func ReadJournal(r io.Reader) (*Run, error) {
 	return run, nil
 }
 
-// add adds a part. A later one of the same place in the schedule replaces an earlier one. ok is false for what is none.
-func (s *Sweep) add(p *SweepPart) (ok bool) {
-	of := p.Run
-	if of == nil {
-		of = p.Search
-	}
-	if of == nil || of.Cell < 0 || of.Cell >= len(s.Cells) || len(s.Runs) == MaxSweepRuns {
-		return false
-	}
-	same := func(r SweepRun) bool { return r.SameSlot(of) }
-	s.Unfinished = slices.DeleteFunc(s.Unfinished, same)
-	if p.Run != nil {
-		s.Runs = append(slices.DeleteFunc(s.Runs, same), *p.Run)
-	} else {
-		s.Unfinished = append(s.Unfinished, *p.Search)
-	}
-	if p.Sandbox != nil && s.Cells[of.Cell].Sandbox == nil {
-		s.Cells[of.Cell].Sandbox = p.Sandbox
-	}
-	return true
+// line reads to the end of a line. It is whole if there is one.
+type line struct {
+	in    *bufio.Reader
+	whole bool
 }
 
-// SameSlot reports whether two runs have the same place in the schedule.
-func (r *SweepRun) SameSlot(as *SweepRun) bool {
-	return r.Cell == as.Cell && r.Block == as.Block && r.Position == as.Position && r.Twin == as.Twin
+func (l *line) Read(b []byte) (n int, err error) {
+	if l.whole {
+		return 0, io.EOF
+	}
+	if _, err := l.in.Peek(1); err != nil {
+		return 0, err //nolint:wrapcheck // io.EOF, or what the caller wraps
+	}
+	next, _ := l.in.Peek(l.in.Buffered())
+	if end := bytes.IndexByte(next, '\n'); end >= 0 {
+		next = next[:end+1]
+	}
+	n = copy(b, next)
+	l.whole = n > 0 && b[n-1] == '\n'
+	_, err = l.in.Discard(n)
+	return n, err //nolint:wrapcheck // none: it is buffered
+}
+
+// cost is what a part takes of the limits of a record, outside of its timeline.
+type cost struct{ bytes, values, containers, texts int }
+
+func costOf(in *intake) cost { return cost{len(in.rest), in.restValues, in.restObjects, in.texts} }
+
+func (c cost) less(d cost) cost {
+	return cost{c.bytes - d.bytes, c.values - d.values, c.containers - d.containers, c.texts - d.texts}
+}
+
+// slot is a place in the schedule.
+type slot struct {
+	cell, block, position int
+	twin                  bool
+}
+
+func slotOf(r *SweepRun) slot { return slot{r.Cell, r.Block, r.Position, r.Twin} }
+
+// kept is what a line of a journal has of a slot.
+type kept struct {
+	run  SweepRun
+	line int
+	cost cost
+}
+
+// parts collects those of a journal. Of two of the same slot, the later counts.
+type parts struct {
+	sweep          *Sweep
+	runs, searches map[slot]kept
+	lines          int
+	// free is what may still be kept.
+	free cost
+}
+
+func newParts(s *Sweep) *parts {
+	p := &parts{sweep: s, runs: make(map[slot]kept), searches: make(map[slot]kept), free: cost{maxRest, maxRestValues, maxRestContainers, maxTexts}}
+	for i := range s.Runs {
+		p.keep(p.runs, &s.Runs[i], cost{})
+	}
+	for i := range s.Unfinished {
+		p.keep(p.searches, &s.Unfinished[i], cost{})
+	}
+	return p
+}
+
+// of is the run that a part is about.
+func (p *SweepPart) of() *SweepRun {
+	if p.Run != nil {
+		return p.Run
+	}
+	return p.Search
+}
+
+// fits reports whether a part is one of the sweep.
+func (p *parts) fits(part *SweepPart) bool {
+	of := part.of()
+	return of != nil && of.Cell >= 0 && of.Cell < len(p.sweep.Cells) && len(p.runs) < MaxSweepRuns
+}
+
+func (p *parts) add(part *SweepPart, c cost) error {
+	of := part.of()
+	if box := part.Sandbox; box != nil && p.sweep.Cells[of.Cell].Sandbox == nil {
+		p.sweep.Cells[of.Cell].Sandbox = box
+		p.free, c = p.free.less(c), cost{} // it stays, whatever replaces the run
+	}
+	p.drop(p.searches, slotOf(of))
+	if part.Run != nil {
+		p.drop(p.runs, slotOf(of))
+		p.keep(p.runs, of, c)
+	} else {
+		p.keep(p.searches, of, c)
+	}
+	if f := p.free; min(f.bytes, f.values, f.containers, f.texts) < 0 {
+		return tooMuch("its lines hold more than a sweep measures")
+	}
+	return nil
+}
+
+func (p *parts) keep(in map[slot]kept, r *SweepRun, c cost) {
+	p.lines++
+	p.free = p.free.less(c)
+	in[slotOf(r)] = kept{*r, p.lines, c}
+}
+
+func (p *parts) drop(in map[slot]kept, s slot) {
+	p.free = p.free.less(cost{}.less(in[s].cost))
+	delete(in, s)
+}
+
+// inOrder lists runs in the order of their lines.
+func inOrder(of map[slot]kept) []SweepRun {
+	all := make([]SweepRun, 0, len(of))
+	for _, k := range slices.SortedFunc(maps.Values(of), func(a, b kept) int { return cmp.Compare(a.line, b.line) }) {
+		all = append(all, k.run)
+	}
+	return all
 }

@@ -2,6 +2,8 @@ package record
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -102,4 +104,56 @@ func FuzzReadJournal(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+// What a journal holds takes memory in proportion to what a sweep measures, whatever its lines claim; what replaces itself takes none.
+func TestReadJournalAbsurd(t *testing.T) {
+	head := strings.Replace(string(journalOf(t)), `"blocks":2`, `"blocks":20000`, 1)
+	lines := func(n int, format string, args ...any) string {
+		var b strings.Builder
+		b.WriteString(head)
+		for i := range n {
+			fmt.Fprintf(&b, format+"\n", append([]any{i}, args...)...)
+		}
+		return b.String()
+	}
+	empty := strings.TrimSuffix(strings.Repeat("{},", 5000), ",")
+	long := strings.Repeat("x", 1<<19)
+	for _, tt := range []struct {
+		name, in, want string
+		runs           int
+	}{
+		{"empty findings in each slot", lines(215, `{"run":{"block":%d,"findings":[%s]}}`, empty), "hold more than a sweep measures", 0},
+		{"empty loads in each slot", lines(215, `{"search":{"block":%d,"found":{"tries":[%s]}}}`, empty), "hold more than a sweep measures", 0},
+		{"long errors", lines(40, `{"run":{"block":%d,"error":%q}}`, long), "hold more than a sweep measures", 0},
+		{"a line of objects", lines(1, `{"run":{"block":%d,"findings":[%s]}}`, strings.Repeat("{},", 40_000)+"{}"), "more than", 0},
+		{"a long text", lines(1, `{"run":{"block":%d,"error":"%s"}}`, strings.Repeat("x", 2<<20)), `a text in "error" has more than 1048576 bytes`, 0},
+		{"the same slot again and again", lines(20_000, `{"run":{"block":1,"position":0,"elapsed_s":%d}}`), "", 1},
+		{"its loads again and again", lines(215, `{"search":{"block":1,"elapsed_s":%d,"found":{"tries":[%s]}}}`, empty), "", 0},
+		{"as many runs as a record has", lines(MaxSweepRuns+9, `{"run":{"block":%d}}`), "", MaxSweepRuns},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var r *Run
+			var err error
+			n := allocated(func() { r, err = ReadJournal(strings.NewReader(tt.in)) })
+			switch {
+			case tt.want == "" && err != nil:
+				t.Error(err)
+			case tt.want == "" && len(r.Sweep.Runs) != tt.runs:
+				t.Errorf("%d runs, want %d", len(r.Sweep.Runs), tt.runs)
+			case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+				t.Errorf("got %.300v, want %q", err, tt.want)
+			}
+			t.Logf("%d MiB were allocated for %d KiB", n>>20, len(tt.in)>>10)
+		})
+	}
+	for name, first := range map[string]string{"": "", "after a journal": head} {
+		var zeros endless
+		if _, err := ReadJournal(io.MultiReader(strings.NewReader(first), &zeros)); first == "" && err == nil || zeros.n > 64<<20 {
+			t.Errorf("zeros %s: %v after %d bytes", name, err, zeros.n)
+		}
+	}
+	if _, err := readJournal(strings.NewReader(lines(1000, `{"run":{"block":%d}}`)), 10_000); err == nil || !strings.Contains(err.Error(), "larger than") {
+		t.Errorf("a long journal: %v", err)
+	}
 }

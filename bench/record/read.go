@@ -33,7 +33,7 @@ func read(r io.Reader, limit int64) (*Run, error) {
 		}
 	}
 	in := newIntake(blank, limit)
-	if err := in.take(head); err != nil {
+	if err := in.take(head, make([]byte, 256<<10)); err != nil {
 		return nil, err
 	}
 	// What cannot be decoded here is not decoded below either, where the error is the first in the text.

@@ -22,7 +22,7 @@ func (e *experiment) assemble() (*record.Run, error) {
 		ElapsedS:    e.result.Measured().Seconds(),
 		Interrupted: e.result.Interrupted,
 		Sandbox:     e.status,
-		Timeline:    e.sampler.timeline,
+		Timeline:    e.sampler.timeline.Intervals(),
 		Settle:      e.settle,
 		Needs:       &e.setup.Needs,
 		Greetings:   e.greetings,

@@ -19,7 +19,7 @@ type sampler struct {
 	held     bool      // there was a census while a plateau held all connections
 	last     loadgen.Snapshot
 	counters sockstate.Counters
-	timeline []record.Interval
+	timeline record.Timeline
 	warnings []string
 
 	cpuFrom, cpuTo observe.CPU
@@ -115,7 +115,7 @@ func (s *sampler) interval(phase string) (observed bool) {
 	if s.nothingNew(&iv) {
 		return observed
 	}
-	s.timeline = append(s.timeline, iv)
+	s.timeline.Add(iv)
 	e.emit(record.Event{Interval: &iv})
 	return observed
 }
@@ -123,9 +123,9 @@ func (s *sampler) interval(phase string) (observed bool) {
 // nothingNew reports whether iv is empty and directly follows another interval, as when the load ends
 // right after a tick.
 func (s *sampler) nothingNew(iv *record.Interval) bool {
-	n := len(s.timeline)
-	return n > 0 && iv.TS-s.timeline[n-1].TS < s.e.setup.Interval.Seconds()/20 &&
-		iv.Started+iv.Opened+iv.Completed+iv.Failed+iv.Requests == 0 && iv.InFlight == s.timeline[n-1].InFlight
+	last := s.timeline.Last()
+	return last != nil && iv.TS-last.TS < s.e.setup.Interval.Seconds()/20 &&
+		iv.Started+iv.Opened+iv.Completed+iv.Failed+iv.Requests == 0 && iv.InFlight == last.InFlight
 }
 
 func (s *sampler) phase(snap *loadgen.Snapshot) string {

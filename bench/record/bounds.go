@@ -13,8 +13,7 @@ import (
 // Interval of a third of a kilobyte. So values are counted while the text is read, before any is decoded. No run comes close: a day's
 // timeline at one sample per second has 520,000 objects.
 const (
-	// maxSize is the size in bytes of the largest record. A day's timeline at one sample per second takes most of it, if the histograms
-	// of its intervals are wide. maxRest is that of the text outside the timeline, maxBlank of white space before the record.
+	// maxSize is the size in bytes of the largest record: more than the longest Timeline takes. maxRest is that of the text outside the timeline, maxBlank of white space before the record.
 	maxSize  = 512 << 20
 	maxRest  = 128 << 20
 	maxBlank = 1 << 20
@@ -40,7 +39,7 @@ const (
 	// maxKeys applies to an object, maxItems to an array; limitOf has the exceptions.
 	maxKeys  = 10_000
 	maxItems = 10_000
-	// maxIntervals applies to a timeline. A week at one sample per second has 604,800.
+	// maxIntervals applies to a timeline. Those of older versions were not folded; a week at one sample per second has 604,800.
 	maxIntervals = 700_000
 )
 

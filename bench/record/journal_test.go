@@ -124,7 +124,6 @@ func TestReadJournalAbsurd(t *testing.T) {
 		runs           int
 	}{
 		{"empty findings in each slot", lines(215, `{"run":{"block":%d,"findings":[%s]}}`, empty), "hold more than a sweep measures", 0},
-		{"empty loads in each slot", lines(215, `{"search":{"block":%d,"found":{"tries":[%s]}}}`, empty), "hold more than a sweep measures", 0},
 		{"long errors", lines(40, `{"run":{"block":%d,"error":%q}}`, long), "hold more than a sweep measures", 0},
 		{"a line of objects", lines(1, `{"run":{"block":%d,"findings":[%s]}}`, strings.Repeat("{},", 40_000)+"{}"), "more than", 0},
 		{"a long text", lines(1, `{"run":{"block":%d,"error":"%s"}}`, strings.Repeat("x", 2<<20)), `a text in "error" has more than 1048576 bytes`, 0},

@@ -154,7 +154,7 @@ func TestClosesOfTargets(t *testing.T) {
 		{closes: "server:unread", target: serverLate, why: []string{"closed by FIN, not by RST, in 100 %", asks + " server:unread"}, advice: []string{"--close server:fin"}},
 		{closes: "server:rst", target: serverWaits, why: []string{"the target did not close in 100 %", asks + " server:rst"}, advice: []string{"--close client:fin"}},
 		{closes: "never", target: serverCloses, why: []string{"the target closed first", "but with never they should stay open"}, advice: []string{"--close server:fin"}},
-		{closes: "client:fin", target: serverLate, hold: 50 * time.Millisecond, why: []string{"the target closed first in 100 %"}, advice: []string{"a --hold shorter", "--close server:fin without --hold"}},
+		{closes: "client:fin", target: serverLate, hold: time.Second, why: []string{"the target closed first in 100 %"}, advice: []string{"a --hold shorter", "--close server:fin without --hold"}},
 		{closes: "client:fin", target: serverLate, requests: 10, why: []string{"200 of 200 lifecycles failed"}, advice: []string{"fewer --requests"}},
 		{closes: "server:fin", target: serverLate, requests: 10, why: []string{"200 of 200 lifecycles failed"}, advice: []string{"fewer --requests"}},
 	} {

@@ -53,7 +53,7 @@ func TestPortExhaustion(t *testing.T) {
 				t.Errorf("ports %+v", p)
 			}
 			f.mustCountAlike(t)
-			mustBeLimited(t, r, record.LimitPorts, false)
+			mustBeLimited(t, r, record.LimitPorts, false, false)
 			mustSay(t, "the reasons", r.Verdict.Reasons, "found no free local port", "1,000 ports", "60 to 6", "connections/s sustained")
 			mustSay(t, "the advice", r.Verdict.Advice, "--source with", "pairs of 1,000 ports", `ip_local_port_range="1024 65535"`, "64,512 for each pair",
 				"tcp_tw_reuse=1", "up to 1,000 connections/s", "client:rst", "server:fin")
@@ -105,7 +105,7 @@ func TestTimeWaitBuckets(t *testing.T) {
 					t.Errorf("%+v, want exactly %d", ck, n)
 				}
 				f.mustCountAlike(t)
-				mustBeLimited(t, r, record.LimitTWBuckets, true)
+				mustBeLimited(t, r, record.LimitTWBuckets, true, false)
 				mustSay(t, "the reasons", r.Verdict.Reasons, "skipped TIME_WAIT", "tcp_max_tw_buckets is 1,000", quantity.PerSecond(1000/sockstate.TimeWaitLasts(r.Hosts[0].HZ).Mean().Seconds())+" closes/s")
 			})
 		}
@@ -138,7 +138,7 @@ func TestAcceptQueueOverflow(t *testing.T) {
 	if r.Pressure.Backlog != 2 {
 		t.Errorf("the listeners' backlogs add up to %d, want 2", r.Pressure.Backlog)
 	}
-	mustBeLimited(t, r, record.LimitAcceptQueue, true)
+	mustBeLimited(t, r, record.LimitAcceptQueue, true, true)
 	mustSay(t, "the reasons", r.Verdict.Reasons, "the accept queue overflowed", "backlog 1 of each of 2 listeners", "retry their SYN after 1 s")
 	mustSay(t, "the advice", r.Verdict.Advice, "--backlog", "somaxconn", "--listeners")
 }
@@ -155,7 +155,7 @@ func TestDescriptorsBoundAnOpenLoop(t *testing.T) {
 	if c := r.Connections; c.Scheduled != 1000 || c.Completed != slots || c.PeakOpen != slots || c.Capped < 1000-slots || slots < 150 || slots > (400-64)/2 {
 		t.Errorf("%+v, want as many as half of 400 descriptors allow, of 1,000 scheduled", c)
 	}
-	mustBeLimited(t, r, record.LimitFds, false)
+	mustBeLimited(t, r, record.LimitFds, false, true)
 	mustSay(t, "the reasons", r.Verdict.Reasons, "of 1,000 arrivals had to wait for a free slot", fmt.Sprintf("%d were never started: the 400 descriptors", 1000-slots))
 }
 

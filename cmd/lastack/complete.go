@@ -37,12 +37,13 @@ func completeFlags(cmd *cobra.Command) {
 		"parallel":           func() []string { return []string{"auto"} },
 		"signal":             process.SignalNames,
 		"then":               func() []string { return append(process.SignalNames(), "none") },
+		"base":               func() []string { return []string{grid.FromHost, grid.FromDefault} },
 		"settle":             func() []string { return []string{"auto"} },
 		"reconnect":          func() []string { return []string{"never"} },
 		"shutdown":           words(server.ShutdownHelp),
 	}
 	// Values that are files or commands are left to the shell.
-	ofShell := map[string]bool{"output": true, "ledger": true, "exec": true, "restart": true, "stop": true, "also": true, "resume": true, "base": true, "help": true}
+	ofShell := map[string]bool{"output": true, "ledger": true, "exec": true, "restart": true, "stop": true, "also": true, "resume": true, "help": true}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		list := values[f.Name]
 		if c, ok := f.Value.(*choice); ok {
@@ -57,6 +58,9 @@ func completeFlags(cmd *cobra.Command) {
 			}
 			var found []string
 			directive := cobra.ShellCompDirectiveNoFileComp
+			if f.Name == "base" {
+				directive = cobra.ShellCompDirectiveDefault // or a file
+			}
 			for _, v := range list() {
 				if strings.HasPrefix(v, begin) {
 					found = append(found, v)

@@ -52,6 +52,11 @@ func TestCompletion(t *testing.T) {
 		{[]string{"tune", "--keep", "tcp_tw"}, []string{"tcp_tw_reuse", "tcp_tw_reuse_delay"}},
 		{[]string{"tune", "--format", "co"}, []string{"conf"}},
 		{[]string{"sweep", "--metric", "connect.p99"}, []string{"connect.p99", "connect.p999"}},
+		{[]string{"sweep", "--base", ""}, []string{"default", "host"}},
+		{[]string{"help", "presets", "tw"}, []string{"tw-buckets", "tw-reuse"}},
+		{[]string{"help", "metrics", "connect.p99"}, []string{"connect.p99", "connect.p999"}},
+		{[]string{"help", "policies", "n"}, []string{"never"}},
+		{[]string{"help", "verdicts", "cpus_"}, []string{"cpus_full", "cpus_full_of_others", "cpus_shared"}},
 		{[]string{"completion", "z"}, []string{"zsh"}},
 	} {
 		got := offered(tt.args...)

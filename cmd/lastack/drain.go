@@ -66,7 +66,7 @@ only if you ask for it.`,
   lastack drain 127.0.0.1:8080 --exec 'nginx -p . -c n.conf' \
     --stop 'nginx -p . -c n.conf -s quit'
 
-  # A backend behind a proxy.
+  # A backend behind a proxy: h.cfg binds 8080; its server is 127.0.0.1:9000.
   lastack drain 127.0.0.1:8080 --sandbox --also 'haproxy -db -f h.cfg' \
     --exec 'lastack serve --exchange http:/'
 

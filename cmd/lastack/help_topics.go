@@ -9,6 +9,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+
+	"lastack/bench/metric"
+	"lastack/bench/preset"
+	"lastack/bench/record"
 )
 
 // topic is a help page that is not about a command. It is generated from the tables that the program itself uses.
@@ -17,17 +21,19 @@ type topic struct {
 	write       func(w io.Writer)
 	// item explains one name of the topic, all for all of them, and reports whether the topic has that name.
 	item func(w io.Writer, name string) bool
+	// names lists what a shell offers for item.
+	names func() []string
 }
 
 func topics() []topic {
 	return []topic{
-		{"metrics", "What a --threshold can test", writeMetrics, writeMetric},
-		{"outcomes", "How connections and a drain's requests end, and what counts", writeOutcomes, oneOf(outcomeTerms)},
-		{"states", "The TCP states, and the life of a connection", writeStates, oneOf(stateTerms)},
-		{"policies", "Who closes first and how (--close), and the states that follow", writePolicies, writePolicy},
-		{"ports", "The budget of local ports: who has them, and until when they last", writePorts, oneOf(portTerms)},
-		{"presets", "Questions that lastack sweep --preset answers", writePresets, writePreset},
-		{"verdicts", "What limits a run, and what its findings mean", writeVerdicts, writeFinding},
+		{"metrics", "What a --threshold can test", writeMetrics, writeMetric, func() []string { return metric.Names(record.KindRun) }},
+		{"outcomes", "How connections and a drain's requests end, and what counts", writeOutcomes, oneOf(outcomeTerms), namesOfTerms(outcomeTerms)},
+		{"states", "The TCP states, and the life of a connection", writeStates, oneOf(stateTerms), namesOfTerms(stateTerms)},
+		{"policies", "Who closes first and how (--close), and the states that follow", writePolicies, writePolicy, closePolicies},
+		{"ports", "The budget of local ports: who has them, and until when they last", writePorts, oneOf(portTerms), namesOfTerms(portTerms)},
+		{"presets", "Questions that lastack sweep --preset answers", writePresets, writePreset, preset.Names},
+		{"verdicts", "What limits a run, and what its findings mean", writeVerdicts, writeFinding, findingNames},
 	}
 }
 
@@ -83,6 +89,16 @@ func oneOf(terms func() []definition) func(w io.Writer, name string) bool {
 		})
 		writeDefinitions(w, "", found)
 		return len(found) > 0
+	}
+}
+
+// namesOfTerms lists the names of terms as one word each.
+func namesOfTerms(terms func() []definition) func() []string {
+	return func() (list []string) {
+		for _, t := range terms() {
+			list = append(list, strings.ReplaceAll(t.name, " ", "_"))
+		}
+		return list
 	}
 }
 

@@ -97,7 +97,7 @@ func TestManPages(t *testing.T) {
 	}
 	for _, want := range []string{
 		`.TH "LASTACK-RUN" "1" "Jan 1970"`, "Open and close connections under load", `\fBlastack run [TARGET...] [flags]\fP`,
-		"\n.SS Embedded server\n", "\n  -o, --output FILE", "\n  lastack run -c 256 -d 30s --close server:fin\n",
+		"\n.SS Embedded server\n", "\n  -o, --output FILE", "\n.nh\n.ad l\n", "\n.SH EXAMPLES\n", "\n  lastack run -c 256 -d 30s --close server:fin\n",
 	} {
 		if !strings.Contains(strings.ReplaceAll(string(page), `\-`, "-"), want) {
 			t.Errorf("the page lacks %q:\n%s", want, page)

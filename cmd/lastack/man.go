@@ -3,7 +3,10 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,13 +28,34 @@ func newMan() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root := cmd.Root()
 			prepareMan(root)
-			err := doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "lastack " + versionString(), Manual: "lastack"}, args[0])
+			err := writeMan(root, args[0])
 			if os.IsNotExist(err) || os.IsPermission(err) {
 				return usagef("%w: want an existing, writable directory", err)
 			}
 			return err
 		},
 	}
+}
+
+// writeMan writes the page of a command, and those of its own commands.
+func writeMan(cmd *cobra.Command, dir string) error {
+	for _, c := range cmd.Commands() {
+		if !c.IsAvailableCommand() || c.IsAdditionalHelpTopicCommand() {
+			continue
+		}
+		if err := writeMan(c, dir); err != nil {
+			return err
+		}
+	}
+	var page bytes.Buffer
+	if err := doc.GenMan(cmd, &doc.GenManHeader{Section: "1", Source: "lastack " + versionString(), Manual: "lastack"}, &page); err != nil {
+		return err
+	}
+	// Names that are to be copied are neither hyphenated nor spread: .TH sets what stands before it back.
+	text := strings.Replace(page.String(), "\n\n.SH NAME", "\n.nh\n.ad l\n\n.SH NAME", 1)
+	text = strings.Replace(text, "\n.SH EXAMPLE\n", "\n.SH EXAMPLES\n", 1)
+	name := strings.ReplaceAll(cmd.CommandPath(), " ", "-") + ".1"
+	return os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666)
 }
 
 // manWidth is what a line may have that a page does not break, beside the margins of 80 columns.
@@ -43,7 +67,21 @@ func prepareMan(cmd *cobra.Command) {
 	cmd.InitDefaultHelpFlag()
 	var flags strings.Builder
 	writeFlags(&flags, cmd, manWidth)
-	cmd.Long = markdown(cmd.Long) + "\n\n# OPTIONS\n" + markdown(flags.String())
+	cmd.Long = markdown(cmd.Long)
+	if cmd.HasAvailableSubCommands() {
+		cmd.Use += " COMMAND"
+		var list, topics strings.Builder
+		for _, c := range cmd.Commands() {
+			switch {
+			case c.IsAvailableCommand():
+				fmt.Fprintf(&list, "  %-12s%s\n", c.Name(), c.Short)
+			case c.IsAdditionalHelpTopicCommand():
+				fmt.Fprintf(&topics, "  %-12s%s\n", c.Name(), c.Short)
+			}
+		}
+		cmd.Long += "\n\n# COMMANDS\n" + markdown(list.String()) + "\n\n# TOPICS\nlastack help TOPIC explains:\n" + markdown("\n"+topics.String())
+	}
+	cmd.Long += "\n\n# OPTIONS\n" + markdown(flags.String())
 	cmd.Use += " [flags]" // cobra adds it where it lists flags
 	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) { f.Hidden = true })
 	cmd.DisableAutoGenTag = true

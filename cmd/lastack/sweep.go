@@ -64,11 +64,12 @@ beside what was observed. It takes three minutes at most:
 ` + presetHelp() + `
 A preset sets the load itself: of the flags of run it takes --workers, --engine
 and --census. It begins with the kernel's defaults unless --base is given.`,
-		Example: `  lastack sweep --vary tcp_tw_reuse=0,1,2 -R 1k -d 10s
+		Example: `  lastack sweep --vary tcp_tw_reuse=0,1,2 -R 1k -d 40s
   lastack sweep --vary close=client:fin,server:fin,client:rst -c 64 -d 5s
-  lastack sweep --vary tcp_fin_timeout=5,60 --vary on-eof=close,never -R 200
+  lastack sweep --vary tcp_fin_timeout=5,60 --vary on-eof=close,never -R 200 \
+    --metric time_wait.fin_wait2_mini_peak
   lastack sweep --vary sources=1,2,4 --find rate --blocks 1
-  lastack sweep --vary tcp_tw_reuse=0,1 -R 1k --base default -o sweep.json
+  lastack sweep --vary backlog=16,4k -R 1k --base default -o sweep.json
   lastack sweep --preset close-policy`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -27,6 +27,13 @@ and verdict.findings: reasons and advice, each a code with arguments.
 	fmt.Fprint(w, "\nlastack help verdicts CODE explains a finding, lastack help verdicts all lists\nall of them.\n")
 }
 
+func findingNames() (list []string) {
+	for _, c := range verdict.Codes() {
+		list = append(list, c.Name)
+	}
+	return list
+}
+
 // writeFinding explains a finding or a limit; all of them for "all".
 func writeFinding(w io.Writer, name string) bool {
 	codes := verdict.Codes()

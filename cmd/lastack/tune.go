@@ -18,7 +18,7 @@ import (
 func newTune() *cobra.Command {
 	o := &tuneOptions{runOptions: *newRunOptions()}
 	cmd := &cobra.Command{
-		Use:   "tune -R RATE [flags]",
+		Use:   "tune -R RATE",
 		Short: "Find the fewest changes by which a load is sustained",
 		Long: `tune runs your load in a sandbox. If the load is not sustained, tune says what
 limited it, and tries each remedy for that limit by itself. It then confirms, in

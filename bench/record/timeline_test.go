@@ -28,7 +28,7 @@ func wide(t testing.TB, r *rand.Rand, at float64, n int) Interval {
 
 // A long timeline keeps within its bounds, and what its intervals count and time adds up to the same.
 func TestTimelineFolds(t *testing.T) {
-	const n, rows, size = 240, 50, 8_000
+	const n, rows, size = 240, 50, 20_000
 	r := rand.New(rand.NewPCG(1, 2))
 	var line Timeline
 	all, sum, longest := NewHistogram(), int64(0), 0.0

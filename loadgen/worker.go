@@ -402,7 +402,7 @@ func (w *worker) settle(o sockstate.Outcome) {
 			l.Outcomes[sockstate.OutcomeHeld]++
 		default:
 			l.Outcomes[o]++
-			if k.phase == dialing && !w.dialled(sockio.Sock(i)) {
+			if k.phase == dialing && w.loop.ConnectSent(sockio.Sock(i)) == 0 {
 				l.NoSYN++
 			}
 		}
@@ -433,12 +433,6 @@ func (w *worker) answered(r *snapshotRequest) snapshot {
 		w.answer(r)
 	}
 	return <-r.reply
-}
-
-// dialled reports whether the dial of a slot has begun: socket and connect are one step.
-func (w *worker) dialled(s sockio.Sock) bool {
-	_, err := w.loop.LocalAddr(s)
-	return err == nil
 }
 
 func (w *worker) answer(r *snapshotRequest) {

@@ -30,6 +30,7 @@ func testDial(t *testing.T, f newLoop) {
 	t.Run("again after each failure", func(t *testing.T) { testDialFailsAgain(t, f) })
 	t.Run("many at once", func(t *testing.T) { testDialMany(t, f) })
 	t.Run("many at once, closed", func(t *testing.T) { testDialManyClosed(t, f) })
+	t.Run("SYN", func(t *testing.T) { testDialSYN(t, f) })
 }
 
 func testDialFamily(t *testing.T, f newLoop, ip netip.Addr) {
@@ -257,17 +258,19 @@ func testDialPending(t *testing.T, f newLoop) {
 	}
 }
 
-// drain empties a listener's accept queue.
-func drain(t *testing.T, ln *Listener) {
+// drain empties a listener's accept queue by RST, and returns how many connections were in it.
+func drain(t *testing.T, ln *Listener) (n int) {
 	t.Helper()
-	for {
+	abort := newLinger(0)
+	for ; ; n++ {
 		fd, _, err := unix.Accept4(ln.FD, unix.SOCK_CLOEXEC)
 		if err == unix.EAGAIN {
-			return
+			return n
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
+		_ = setsockopt(int32(fd), &abort) // fails where the client has closed
 		_ = unix.Close(fd)
 	}
 }

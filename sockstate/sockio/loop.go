@@ -91,13 +91,13 @@ type Loop interface {
 	// Now is monotonic time in nanoseconds, the same for all loops of the process.
 	Now() int64
 
-	// Dial opens a socket in slot s and connects it, as one chain: socket, setsockopt, bind,
+	// Dial opens a socket in slot s and connects it, one step after the other: socket, setsockopt, bind,
 	// connect and, with First, send. It completes as OpConnect and then, with First, as OpSend.
 	// If a step fails, only that step completes. After a failed OpSocket the slot is free;
 	// after another failure the socket is still to be closed.
 	Dial(s Sock, d *Dial)
 	// ConnectSent returns when connect returned, for a dial that has not completed: the SYN was sent by then. It
-	// is 0 while the dial is queued or connect is searching for a port.
+	// is 0 as long as connect has not been called, or is searching for a port: no SYN was sent, nor will be before the next Wait.
 	ConnectSent(s Sock) int64
 	// Send sends all of p, which must stay unchanged until the send has completed.
 	Send(s Sock, p []byte)
@@ -115,8 +115,7 @@ type Loop interface {
 	SetLinger(s Sock, seconds int)
 	// Close closes s. lingers says that SO_LINGER with a positive time is set: such a close
 	// blocks while data is unacknowledged, even on a non-blocking socket, so another thread
-	// performs it. It completes with ECANCELED if the dial had not begun: no socket exists,
-	// and no SYN was sent.
+	// performs it. It completes with ECANCELED if the dial had not come to its SYN: none was sent, nor will be.
 	Close(s Sock, lingers bool)
 	// Cancel drops the pending operations of s without a completion.
 	Cancel(s Sock)
@@ -148,7 +147,7 @@ type Loop interface {
 	// Sock -1 for one or more calls. After CloseAll it does nothing.
 	Wake()
 	// CloseAll closes the sockets, with abort by RST, and then the loop itself. Listeners
-	// stay open. Nothing completes.
+	// stay open. Nothing completes, and no more SYNs are sent.
 	CloseAll(abort bool) error
 }
 

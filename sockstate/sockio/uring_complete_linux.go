@@ -62,7 +62,7 @@ func (l *uring) completed(r *uringRing, c *ring.CQE) {
 		e = Errno(-c.Res)
 	}
 	switch mark {
-	case markSocket, markLinger, markShutdown:
+	case markSocket, markOpt, markLinger, markShutdown:
 	default:
 		k.inflight--
 	}
@@ -81,14 +81,16 @@ func (l *uring) completed(r *uringRing, c *ring.CQE) {
 	}
 	switch mark {
 	case markSocket:
-		k.flag &^= ringOpen | ringConnect
+		k.flag &^= ringOpen
 		k.epoch++ // the requests queued behind it fail too
-		delete(l.sends, s)
-		l.complete(OpSocket, s, e, 0)
+		l.dialFailed(k, s, OpSocket, e)
 	case markOpt:
+		k.epoch++ // the dial ends here: the steps behind it do not count
 		l.dialFailed(k, s, OpSetsockopt, e)
+	case markLastOpt:
+		l.prepared(k, s, OpSetsockopt, e)
 	case markBind:
-		l.dialFailed(k, s, OpBind, e)
+		l.prepared(k, s, OpBind, e)
 	case markConnect:
 		l.connected(k, s, e)
 	case markSend:
@@ -122,8 +124,23 @@ func (l *uring) completed(r *uringRing, c *ring.CQE) {
 	}
 }
 
+// prepared goes on with a dial whose last step before the connect has completed.
+func (l *uring) prepared(k *uringSock, s Sock, op Op, e Errno) {
+	if e != 0 {
+		l.dialFailed(k, s, op, e)
+		return
+	}
+	k.flag &^= ringPreparing
+	l.connect(k, s, l.remotes[s])
+	delete(l.remotes, s)
+}
+
+// dialFailed completes a dial that failed before its connect.
 func (l *uring) dialFailed(k *uringSock, s Sock, op Op, e Errno) {
-	k.flag &^= ringConnect
+	if k.flag&ringPreparing != 0 {
+		delete(l.remotes, s)
+	}
+	k.flag &^= ringConnect | ringPreparing
 	delete(l.sends, s)
 	l.complete(op, s, e, 0)
 }
@@ -152,11 +169,14 @@ func (l *uring) connected(k *uringSock, s Sock, e Errno) {
 	}
 	delete(l.sends, s)
 	n := 0
-	if taken(e) || MayBeICMP(e) && l.sentSYN(s) {
+	if l.called(s, e) {
 		n = 1
 	}
 	l.dialled(k, s, e, n, l.now)
 }
+
+// called reports whether a connect that failed had sent its SYN.
+func (l *uring) called(s Sock, e Errno) bool { return taken(e) || MayBeICMP(e) && l.sentSYN(s) }
 
 // dialled completes a connect.
 func (l *uring) dialled(k *uringSock, s Sock, e Errno, n int, at int64) {
@@ -357,6 +377,8 @@ func (l *uring) peerEnded(k *uringSock, s Sock, mark uint8, e Errno, c *ring.CQE
 // lateCompletion handles the completion of a request cancelled too late: its data is kept for the next recv.
 func (l *uring) lateCompletion(r *uringRing, k *uringSock, s Sock, mark uint8, e Errno, c *ring.CQE) {
 	switch {
+	case mark == markConnect && e != 0 && e != unix.ECANCELED && !IsReset(e) && !l.called(s, e):
+		k.flag |= ringUndialled // it had failed before it was cancelled
 	case mark != markRecv && mark != markSend:
 	case k.flag&ringClosing != 0:
 		if IsReset(e) && c.Res != -int32(unix.ECANCELED) {
@@ -405,7 +427,7 @@ func (l *uring) closed(s Sock, e Errno) {
 	if k.flag&ringClosed == 0 || k.inflight > 0 {
 		return
 	}
-	if k.flag&ringUndialled != 0 || e == unix.EBADF { // the socket was never made
+	if k.flag&ringUndialled != 0 || e == unix.EBADF { // no SYN was sent; or the socket was never made
 		e = unix.ECANCELED
 	}
 	l.free(k, s)

@@ -14,6 +14,11 @@ func (l *uring) CloseAll(abort bool) (err error) {
 	l.handler = discard{}
 	l.givesWay = false
 	l.StopAccept()
+	for i := range l.socks {
+		if f := l.socks[i].flag; f&ringConnect != 0 && f&(ringQueued|ringPreparing) != 0 {
+			l.Cancel(Sock(i)) // its connect would still be submitted
+		}
+	}
 	err = l.flush()
 	for i := range l.socks {
 		s, k := Sock(i), &l.socks[i]

@@ -62,6 +62,8 @@ type uring struct {
 	connects []Sock
 	// kept is where keptError reads the error.
 	kept int32
+	// remotes is where the dials that are preparing go to.
+	remotes map[Sock]*Addr
 	// slow is when the batch of a connect returned, for slow batches only.
 	slow map[Sock]int64
 	// stash holds the data of recvs that were cancelled too late.
@@ -108,7 +110,8 @@ const (
 	ringClosed                       // the kernel has closed it
 	ringFresh                        // accepted, not yet read
 	ringReset                        // a reset that no completion has reported yet
-	ringUndialled                    // the connect was withdrawn before it was submitted
+	ringPreparing                    // the connect waits for the steps before it, and is not queued yet
+	ringUndialled                    // the dial ended before its SYN
 	ringLingers                      // a lingerer thread is closing it
 	ringQueued                       // one of its requests is not submitted yet
 	ringConnect                      // this and the following: pending operations
@@ -121,8 +124,9 @@ const (
 
 // The kind of a request, in its user data. A completion of kind zero is ignored.
 const (
-	markSocket uint8 = iota + 1
-	markOpt          // an option of a dial
+	markSocket  uint8 = iota + 1
+	markOpt           // an option of a dial, with another step behind it
+	markLastOpt       // one with only the connect behind it
 	markBind
 	markConnect
 	markSend
@@ -171,6 +175,7 @@ func newUring(cfg Config, table int) (Loop, error) {
 		socks:      make([]uringSock, cfg.Slots),
 		unfiltered: cfg.Unfiltered,
 		sends:      make(map[Sock]sending),
+		remotes:    make(map[Sock]*Addr),
 		connects:   make([]Sock, 0, uringBatch),
 		slow:       make(map[Sock]int64, uringBatch),
 		stash:      make(map[Sock][]byte),
@@ -279,20 +284,15 @@ func (l *uring) LocalAddr(s Sock) (at netip.AddrPort, err error) {
 	return at, err
 }
 
-// unsubmitted reports whether a request of s is still queued.
+// unsubmitted reports whether a request of s is yet to be submitted.
 func (l *uring) unsubmitted(s Sock, mark uint8) bool {
-	if l.socks[s].flag&ringQueued == 0 && mark != markLinger {
+	r, _ := l.at(s)
+	if l.socks[s].flag&ringQueued == 0 && mark != markLinger && !r.Refused() {
 		return false
 	}
 	const anyEpoch = uint64(ringCountMask) << 32
 	k := &l.socks[s]
-	r, _ := l.at(s)
-	for _, e := range r.Queued() {
-		if e.UserData|anyEpoch == k.data(mark, s)|anyEpoch {
-			return true
-		}
-	}
-	return false
+	return r.Waits(func(e *ring.SQE) bool { return e.UserData|anyEpoch == k.data(mark, s)|anyEpoch })
 }
 
 // watchWaker polls the waker in ring 0.

@@ -20,19 +20,19 @@ func (l *uring) push(s Sock, e ring.SQE) {
 	r.Queue(e)
 }
 
-// Dial queues socket, setsockopt, bind and connect in one submission. Only connect can block.
-// Links make it wait for setsockopt and bind. A step before connect completes only if it fails.
+// Dial queues socket, setsockopt and bind. The kernel performs them at once, in their order, so the last of these steps completes with
+// its submission; the others complete only if they fail. Only then is the connect queued (see prepared). Without options and without an
+// address to bind it is queued at once: without a socket it fails.
+//
+// So a connect that was submitted has been called. Linked to the step before it, it would wait as task work, of which an entry into the
+// ring performs only some (IO_LOCAL_TW_DEFAULT_MAX), and nothing would tell whether it was called.
 func (l *uring) Dial(s Sock, d *Dial) {
 	k := &l.socks[s]
 	k.gen++
 	k.epoch++
 	delete(l.sends, s)
 	delete(l.slow, s)
-	err := l.growTo(s)
-	if err == nil && len(d.Opts) > uringBatch/2 {
-		err = unix.E2BIG // the chain must go in one submission
-	}
-	if err != nil {
+	if err := l.growTo(s); err != nil {
 		k.flag = ringConnect
 		l.localComplete(Completion{Op: OpSocket, Sock: s, Errno: errnoOf(err)})
 		return
@@ -46,22 +46,37 @@ func (l *uring) Dial(s Sock, d *Dial) {
 		Op: ring.OpSocket, Flags: ring.CQESkipSuccess, FD: int32(d.Remote.family()), Off: unix.SOCK_STREAM,
 		FileIndex: uint32(file) + 1, UserData: k.data(markSocket, s),
 	})
+	if d.Local == nil && len(d.Opts) == 0 {
+		l.connect(k, s, d.Remote)
+		return
+	}
+	k.inflight++
+	k.flag |= ringQueued | ringPreparing
+	l.remotes[s] = d.Remote
 	for i := range d.Opts {
-		l.setsockopt(s, l.intern(d.Opts[i]), markOpt, ring.Link)
+		if i == len(d.Opts)-1 && d.Local == nil {
+			l.setsockopt(s, l.intern(d.Opts[i]), markLastOpt, 0)
+		} else {
+			l.setsockopt(s, l.intern(d.Opts[i]), markOpt, ring.CQESkipSuccess)
+		}
 	}
 	if d.Local != nil {
 		r.QueueWith(ring.SQE{
-			Op: ring.OpBind, Flags: ring.FixedFile | ring.CQESkipSuccess | ring.Link, FD: file,
+			Op: ring.OpBind, Flags: ring.FixedFile, FD: file,
 			Addr: pointer(&d.Local.raw), Off: uint64(d.Local.len), UserData: k.data(markBind, s),
 		}, unsafe.Pointer(d.Local))
 	}
+}
+
+// connect queues the connect of a dial. The kernel copies the address when it is submitted (move_addr_to_kernel).
+func (l *uring) connect(k *uringSock, s Sock, to *Addr) {
+	r, file := l.at(s)
 	k.inflight++
 	k.flag |= ringQueued
-	// The kernel copies an address when it is submitted (move_addr_to_kernel).
 	r.QueueWith(ring.SQE{
 		Op: ring.OpConnect, Flags: ring.FixedFile, FD: file,
-		Addr: pointer(&d.Remote.raw), Off: uint64(d.Remote.len), UserData: k.data(markConnect, s),
-	}, unsafe.Pointer(d.Remote))
+		Addr: pointer(&to.raw), Off: uint64(to.len), UserData: k.data(markConnect, s),
+	}, unsafe.Pointer(to))
 }
 
 func pointer[T any](p *T) uint64 { return uint64(uintptr(unsafe.Pointer(p))) }
@@ -70,7 +85,7 @@ func pointer[T any](p *T) uint64 { return uint64(uintptr(unsafe.Pointer(p))) }
 func (l *uring) setsockopt(s Sock, o *Opt, mark, flags uint8) {
 	r, file := l.at(s)
 	e := o.entry(file)
-	e.Flags |= ring.CQESkipSuccess | flags
+	e.Flags |= flags
 	e.UserData = l.socks[s].data(mark, s)
 	r.Queue(e)
 }
@@ -284,7 +299,7 @@ func (l *uring) SetLinger(s Sock, seconds int) {
 	if seconds != 0 {
 		o = l.intern(newLinger(seconds))
 	}
-	l.setsockopt(s, o, markLinger, 0)
+	l.setsockopt(s, o, markLinger, ring.CQESkipSuccess)
 }
 
 // Cancel withdraws the queued requests, and has the kernel cancel the submitted ones.
@@ -296,6 +311,11 @@ func (l *uring) Cancel(s Sock) {
 		// The operations are deferred, or their completions are local.
 		k.epoch++
 		return
+	}
+	if k.flag&ringPreparing != 0 { // its connect is not queued yet
+		k.flag = k.flag&^ringPreparing | ringUndialled
+		wanted &^= ringConnect
+		delete(l.remotes, s)
 	}
 	r, _ := l.at(s)
 	q := r.Queued()
@@ -310,7 +330,9 @@ func (l *uring) Cancel(s Sock) {
 		switch uint8(e.UserData >> 56) {
 		case markSocket:
 			k.flag &^= ringOpen
-		case markOpt, markBind:
+		case markOpt:
+		case markLastOpt, markBind:
+			k.inflight--
 		case markConnect:
 			k.flag |= ringUndialled
 			wanted &^= ringConnect

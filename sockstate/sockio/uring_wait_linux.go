@@ -159,7 +159,7 @@ func (l *uring) noteSlowConnects(entered int64) {
 // ConnectSent implements Loop.
 func (l *uring) ConnectSent(s Sock) int64 {
 	k := &l.socks[s]
-	if k.flag&ringConnect == 0 || l.unsubmitted(s, markConnect) {
+	if k.flag&ringConnect == 0 || k.flag&ringPreparing != 0 || l.unsubmitted(s, markConnect) {
 		return 0
 	}
 	if at, slow := l.slow[s]; slow {

@@ -23,7 +23,6 @@ const (
 // Flags of an entry.
 const (
 	FixedFile      uint8 = 1 << 0 // FD is an index into the registered table
-	Link           uint8 = 1 << 2 // the next entry starts when this one has succeeded
 	Async          uint8 = 1 << 4 // a kernel thread does it
 	BufferSelect   uint8 = 1 << 5 // the kernel takes a buffer of group BufIndex
 	CQESkipSuccess uint8 = 1 << 6 // only a failure completes

@@ -16,7 +16,6 @@
 //
 // The queues are kernel memory, mapped outside the Go heap. The collector does not see what
 // an entry points to, so the caller keeps it reachable until the kernel has read it: a socket
-// address until it is submitted, an option until it is set (behind a link that may be a later
-// Enter), a buffer until its request has completed. Nothing on a stack may be pointed to, as
+// address until it is submitted, an option until it is set, a buffer until its request has completed. Nothing on a stack may be pointed to, as
 // stacks move; heap objects do not.
 package ring

@@ -96,82 +96,33 @@ func sequence(from, to uint64) (s []uint64) {
 	return s
 }
 
-// A submission ends a chain, so none is submitted in parts.
-func TestTakesWholeChains(t *testing.T) {
+// An Enter takes what fits behind what the kernel has not taken.
+func TestTakes(t *testing.T) {
 	const entries = 8
-	tests := []struct {
-		name  string
-		queue string // a request each; those with - are linked to the next
-		taken int    // of the queue, by an Enter before
-		busy  uint32 // entries that the kernel has not taken
-		want  int
+	for _, test := range []struct {
+		queued, taken int    // the taken ones by an Enter before
+		busy          uint32 // entries that the kernel has not taken
+		want          int
 	}{
-		{"nothing", "", 0, 0, 0},
-		{"no chain", "....", 0, 0, 4},
-		{"no chain, more than fit", ".........", 0, 0, 8},
-		{"a chain", "--.", 0, 0, 3},
-		{"ends with the room", ".....--.", 0, 0, 8},
-		{"ends with the room, more behind", ".....--.--.", 0, 0, 8},
-		{"cut in its middle", "......--.", 0, 0, 6},
-		{"cut behind its first", ".......--.", 0, 0, 7},
-		{"cut before its last", ".....---.", 0, 0, 5},
-		{"the second of two", "---.-----.", 0, 0, 4},
-		{"begins where the room ends", "........--.", 0, 0, 8},
-		{"as long as the room", "-------.", 0, 0, 8},
-		{"longer than the room", "--------.", 0, 0, 0},
-		{"its end is not queued yet", "..--", 0, 0, 2},
-		{"less room", "..--.", 0, 4, 2},
-		{"no room", "..--.", 0, 8, 0},
-		{"some were taken", "......--.", 6, 0, 3},
-		{"some were taken, less room", "......--.", 6, 6, 0},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			for _, wraps := range []uint32{0, 5, 1<<32 - 3} {
-				head, tail := wraps, wraps+test.busy
-				r := &Ring{entries: make([]SQE, entries), sqHead: &head, sqTail: &tail, done: test.taken}
-				for _, mark := range test.queue {
-					e := SQE{Op: OpNop}
-					if mark == '-' {
-						e.Flags = Link
-					}
-					r.Queue(e)
-				}
-				if got := r.Takes(); got != test.want {
-					t.Errorf("takes %d from %d on; want %d", got, wraps, test.want)
-				}
+		{0, 0, 0, 0},
+		{4, 0, 0, 4},
+		{8, 0, 0, 8},
+		{9, 0, 0, 8},
+		{5, 0, 4, 4},
+		{5, 0, 8, 0},
+		{9, 6, 0, 3},
+		{9, 6, 6, 2},
+	} {
+		for _, wraps := range []uint32{0, 5, 1<<32 - 3} {
+			head, tail := wraps, wraps+test.busy
+			r := &Ring{entries: make([]SQE, entries), sqHead: &head, sqTail: &tail, done: test.taken}
+			for range test.queued {
+				r.Queue(SQE{Op: OpNop})
 			}
-		})
-	}
-}
-
-// A chain that fails is cancelled to its end, though there is more to submit than fits: none of it is
-// left to a submission of its own.
-func TestChainsStayWhole(t *testing.T) {
-	r := newRing(t, 8, 64)
-	const chains = 9
-	for i := range uint64(chains) {
-		// A close of an index without a file table fails (ENXIO), and takes the rest along.
-		r.Queue(SQE{Op: OpClose, FileIndex: 1, Flags: Link, UserData: 10*i + 1})
-		r.Queue(SQE{Op: OpNop, Flags: Link, UserData: 10*i + 2})
-		r.Queue(SQE{Op: OpNop, UserData: 10*i + 3})
-	}
-	res := make(map[uint64]unix.Errno)
-	for range 3 * chains {
-		submit(t, r)
-		for c := (CQE{}); r.Next(&c); {
-			res[c.UserData] = unix.Errno(-c.Res)
-		}
-	}
-	for i := range uint64(chains) {
-		for k, want := range []unix.Errno{unix.ENXIO, unix.ECANCELED, unix.ECANCELED} {
-			if got, ok := res[10*i+uint64(k)+1]; !ok || got != want {
-				t.Errorf("chain %d, request %d: %v, completed %v; want %v", i, k+1, got, ok, want)
+			if got := r.Takes(); got != test.want {
+				t.Errorf("%+v: takes %d from %d on", test, got, wraps)
 			}
 		}
-	}
-	if r.Unsubmitted() {
-		t.Error("not all was submitted")
 	}
 }
 

@@ -109,15 +109,29 @@ func (r *Ring) QueueFirst(e SQE) {
 	r.points = slices.Insert(r.points, r.done, nil)
 }
 
-// Takes is how many of the queued requests the next Enter submits: as many as fit, but no partial
-// chain, as the end of a submission ends a chain (io_submit_state_end).
+// Refused reports whether the kernel has not consumed all that the last Enter gave it, for want of memory.
+func (r *Ring) Refused() bool { return r.unsent != 0 }
+
+// Waits reports whether a request for which is holds is yet to be submitted: it is queued, or was refused.
+func (r *Ring) Waits(is func(*SQE) bool) bool {
+	mask := uint32(len(r.entries) - 1)
+	for i, end := atomic.LoadUint32(r.sqHead), atomic.LoadUint32(r.sqTail); i != end; i++ {
+		if is(&r.entries[i&mask]) {
+			return true
+		}
+	}
+	for i := range r.Queued() {
+		if is(&r.Queued()[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// Takes is how many of the queued requests the next Enter submits: as many as fit.
 func (r *Ring) Takes() int {
 	room := len(r.entries) - int(atomic.LoadUint32(r.sqTail)-atomic.LoadUint32(r.sqHead))
-	n := min(room, len(r.queue)-r.done)
-	for n > 0 && r.queue[r.done+n-1].Flags&Link != 0 {
-		n--
-	}
-	return n
+	return min(room, len(r.queue)-r.done)
 }
 
 // fill copies queued requests to the shared queue.

@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"testing"
@@ -105,5 +106,29 @@ func TestInterrupted(t *testing.T) {
 				t.Errorf("scheduled %d, want the 360000000 of the plan", r.Groups[0].Scheduled)
 			}
 		})
+	}
+}
+
+// A load that is stopped in the midst of its dials, each of several steps, knows of each whether it sent its SYN.
+func TestInterruptedDials(t *testing.T) {
+	const n = 1500
+	for name, backend := range backends(t) {
+		for _, rate := range []float64{0, 1e6} {
+			t.Run(fmt.Sprintf("%s, %v/s", name, rate), func(t *testing.T) {
+				l := newLab(t)
+				p := loadOf(0, l.peer(toEOF))
+				p.Duration = time.Hour
+				g := &p.Groups[0]
+				g.Connections, g.RateFrom, g.RateTo, g.Hold = n, rate, rate, time.Hour
+				g.Sources = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 2})}
+				g.SourcePorts = sockstate.PortRange{Lo: 20_000, Hi: 40_000}
+				before := l.counter("TcpActiveOpens")
+				load := l.newLoad(Config{Plan: p, Backend: backend})
+				mustStart(t.Context(), t, load)
+				until(t, load, func(s *Snapshot) bool { return s.Ledger.Opened > 0 })
+				load.Interrupt()
+				l.checkOpens(finish(t, load), before)
+			})
+		}
 	}
 }

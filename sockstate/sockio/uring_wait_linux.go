@@ -80,8 +80,8 @@ func (l *uring) enter() error {
 			if err := l.reap(r); err != nil {
 				return err
 			}
-			if len(r.Queued()) == 0 || l.delivered > 0 {
-				break
+			if n := len(r.Queued()); n == 0 || l.delivered > 0 && n <= r.Takes() {
+				break // what is left goes with what the caller queues
 			}
 		}
 	}

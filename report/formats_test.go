@@ -106,8 +106,18 @@ func checkMarkdown(t testing.TB, page []byte) {
 	if len(lines) > markdown.Lines {
 		t.Errorf("%d lines, want at most %d:\n%s", len(lines), markdown.Lines, page)
 	}
-	columns := 0
+	columns, fence := 0, ""
 	for _, l := range lines {
+		// Lines to copy are text up to a line like the first.
+		if fenced := strings.TrimLeft(l, " "); fence != "" || strings.HasPrefix(fenced, "```") {
+			switch {
+			case fence == "":
+				fence = fenced
+			case fenced == fence:
+				fence = ""
+			}
+			continue
+		}
 		rest := ownMarkup.ReplaceAllString(withoutCode(l), "")
 		for {
 			again := escapes.ReplaceAllString(rest, "x")

@@ -23,7 +23,7 @@ func (v *sweepView) metric(i int) []*section {
 	m := &v.said.Metrics[i]
 	lead := given(m.Spread != nil, "runs of one cell in a block spread by "+v.spread(m))
 	if i > 0 {
-		s := begin(document.Detail, strings.ToUpper(m.Metric), lead)
+		s := begin(document.Detail, m.Metric, lead)
 		s.ID = fmt.Sprintf("metric_%d", i+1)
 		v.cells(s, m)
 		if len(v.sweep.Factors) > 1 && len(m.Effects) > 0 {

@@ -168,7 +168,13 @@ func (v *tuneView) without() string {
 	if trial == nil {
 		return ""
 	}
-	return "as it is: " + join("; ", given(!trial.CannotTell, "not sustained, ")+limitWords(v.tune.LimitedBy), firstFails(trial))
+	return "as it is: " + given(!trial.CannotTell, "not sustained, ") + limitAnd("; ", v.tune.LimitedBy, firstFails(trial))
+}
+
+// limitAnd joins a limit and the reason of a trial, which may say the same.
+func limitAnd(sep, limit, reason string) string {
+	words := limitWords(limit)
+	return join(sep, words, given(reason != words, reason))
 }
 
 // firstFails says when the first connection failed, and when that was predicted.
@@ -198,7 +204,7 @@ func (v *tuneView) asItIs() (best *record.TuneTrial) {
 func (v *tuneView) refuted() string {
 	for i := len(v.tune.Trials) - 1; i >= 0; i-- {
 		if t := &v.tune.Trials[i]; t.Confirms && !t.Sustained {
-			return "the ports would suffice with " + v.setWords(t.Remedies) + ", but in full it was " + join(": ", limitWords(t.LimitedBy), t.Reason)
+			return "the ports would suffice with " + v.setWords(t.Remedies) + ", but in full it was " + limitAnd(": ", t.LimitedBy, t.Reason)
 		}
 	}
 	return ""

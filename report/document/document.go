@@ -55,9 +55,10 @@ type Section struct {
 	Blocks []Block
 }
 
-// Heading is the title of a section where a heading looks different from text, so that it needs no capitals.
+// Heading is the title of a section where a heading looks different from text, so that it needs no capitals. The name of a metric keeps its
+// case.
 func Heading(title string) string {
-	if strings.ContainsAny(title, "_") || title == "CPU" || strings.HasPrefix(title, "TCP") {
+	if strings.ContainsAny(title, "_.") || title == "CPU" || strings.HasPrefix(title, "TCP") {
 		if rest, ok := strings.CutPrefix(title, "TCP "); ok {
 			return "TCP " + strings.ToLower(rest)
 		}

@@ -211,7 +211,7 @@ func (p *page) fill(doc *document.Document) {
 			p.Pictures[0].say(s)
 			continue
 		}
-		answers := early || d.ID == "answer" || d.ID == "settings"
+		answers := early || d.ID == "answer" || d.ID == "settings" || d.ID == "try_it"
 		if answers && d.Level == document.First || d.ID == "next" {
 			p.Findings = append(p.Findings, s)
 			continue

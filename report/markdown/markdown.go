@@ -110,8 +110,9 @@ type page struct {
 	limits limits
 	// folded pages have what others leave out.
 	folded bool
-	// flat has no items below items.
+	// flat has no items below items. title is that of the section.
 	flat  bool
+	title string
 	lines []string
 }
 
@@ -216,7 +217,7 @@ func (p *page) section(s *document.Section) {
 		p.item(head)
 	}
 	after := len(p.lines)
-	p.flat = s.Title == ""
+	p.flat, p.title = s.Title == "", s.Title
 	for _, b := range s.Blocks {
 		p.block(b)
 	}
@@ -259,8 +260,13 @@ func (p *page) sub(words string) {
 	}
 }
 
+// inList is set after an item, or after the end of the lines to copy below one.
 func (p *page) inList() bool {
-	return len(p.lines) > 0 && strings.HasPrefix(strings.TrimLeft(p.lines[len(p.lines)-1], " "), "- ")
+	if len(p.lines) == 0 {
+		return false
+	}
+	last := p.lines[len(p.lines)-1]
+	return strings.HasPrefix(strings.TrimLeft(last, " "), "- ") || strings.HasPrefix(last, "  ```")
 }
 
 func (p *page) warnings(s *document.Section) {
@@ -283,6 +289,28 @@ func (p *page) warnings(s *document.Section) {
 	}
 }
 
+// toCopy is a block of lines, below an item if there is one.
+func (p *page) toCopy(lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	indent := ""
+	if p.inList() && !p.flat {
+		indent = "  "
+	} else {
+		p.blank()
+	}
+	fence := "```"
+	for slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, fence) }) {
+		fence += "`"
+	}
+	p.add(indent + fence)
+	for _, l := range lines {
+		p.add(indent + strings.TrimRight(text.Clean(l), " "))
+	}
+	p.add(indent + fence)
+}
+
 func (p *page) block(b document.Block) {
 	switch b := b.(type) {
 	case document.Fact:
@@ -298,7 +326,10 @@ func (p *page) block(b document.Block) {
 				p.sub(more(len(b.Findings) - i))
 				return
 			}
-			words := escape(b.Name) + ": " + escape(f.Sentence)
+			words := paragraph(f.Sentence)
+			if !strings.EqualFold(b.Name, p.title) {
+				words = escape(b.Name) + ": " + escape(f.Sentence)
+			}
 			if f.Command != "" {
 				words += ": " + code(f.Command)
 			}
@@ -314,9 +345,7 @@ func (p *page) block(b document.Block) {
 		}
 	case document.Quote:
 		if p.shows(b.Level) && b.Who == "" {
-			for _, l := range b.Lines {
-				p.sub(code(l))
-			}
+			p.toCopy(b.Lines)
 		}
 	case *document.Table:
 		if p.shows(b.Level) {

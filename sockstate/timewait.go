@@ -31,11 +31,24 @@ func (s Span) Mean() time.Duration { return (s.Min + s.Max) / 2 }
 //	      60 to 65.1 s  60 to 62.0 s  60 to 61.7 s  60 to 64.1 s
 //
 // If hz is 0 (unknown) the range is the widest.
-func TimeWaitLasts(hz int) Span { return TimerLasts(TimeWaitLength, hz) }
+func TimeWaitLasts(hz int) Span { return timerLasts(TimeWaitLength, hz) }
 
-// TimerLasts is how long the kernel takes to fire a timer that is due in d: d and the rounding of the timer wheel. The timer of an orphan in
-// FIN_WAIT_2 is one too: with tcp_fin_timeout at 5 s and 250 Hz it lasts 5 to 5.26 s.
-func TimerLasts(d time.Duration, hz int) Span {
+// minOrphan is 3.5 times the smallest RTO (tcp_fin_time).
+const minOrphan = 700 * time.Millisecond
+
+// OrphanLasts is how long an orphan stays in FIN_WAIT_2 if its peer does not close: tcp_fin_timeout and the rounding of the timer wheel. With 5 s
+// and 250 Hz it lasts 5 to 5.26 s. Above 60 s it stays a full socket for the excess, and then a minisocket for the excess again
+// (tcp_keepalive_timer): with 63 s it lasts 6 to 6.5 s.
+func OrphanLasts(finTimeout time.Duration, hz int) Span {
+	if excess := finTimeout - TimeWaitLength; excess > 0 {
+		each := timerLasts(excess, hz)
+		return Span{2 * each.Min, 2 * each.Max}
+	}
+	return timerLasts(max(finTimeout, minOrphan), hz)
+}
+
+// timerLasts is how long the kernel takes to fire a timer that is due in d: d and the rounding of the timer wheel.
+func timerLasts(d time.Duration, hz int) Span {
 	if hz <= 0 {
 		hz = widestHz
 	}

@@ -26,3 +26,23 @@ func TestTimeWaitLasts(t *testing.T) {
 		}
 	}
 }
+
+// With 63 and 66 s, at 250 Hz, an orphan was seen to be a full socket for 3.1 and 6.2 s, and then a minisocket until 6.3 and 12.7 s. With 5 s it was
+// a minisocket for 5.3 s, seen every 20 ms.
+func TestOrphanLasts(t *testing.T) {
+	for _, tt := range []struct {
+		timeout, least, most time.Duration
+	}{
+		{5 * time.Second, 5 * time.Second, 5256 * time.Millisecond},
+		{8 * time.Second, 8 * time.Second, 8256 * time.Millisecond},
+		{17 * time.Second, 17 * time.Second, 19048 * time.Millisecond},
+		{60 * time.Second, 60 * time.Second, 62048 * time.Millisecond},
+		{63 * time.Second, 6 * time.Second, 6512 * time.Millisecond},
+		{66 * time.Second, 12 * time.Second, 12512 * time.Millisecond},
+		{0, 700 * time.Millisecond, 732 * time.Millisecond},
+	} {
+		if got := OrphanLasts(tt.timeout, 250); got != (Span{tt.least, tt.most}) {
+			t.Errorf("tcp_fin_timeout=%v: %v to %v, want %v to %v", tt.timeout, got.Min, got.Max, tt.least, tt.most)
+		}
+	}
+}

@@ -179,23 +179,29 @@ func TestPortsForMore(t *testing.T) {
 // Ports that come back after a second, or at once, are no matter of minutes.
 func TestPattern(t *testing.T) {
 	for vary, want := range map[string]sockstate.Span{
-		"tcp_tw_reuse=1,0":                    {Min: time.Second, Max: time.Second},
-		"tcp_tw_reuse=2,0":                    {Min: time.Minute, Max: 62048 * time.Millisecond},
-		"topology=lo,veth":                    {Min: time.Second, Max: time.Second},
-		"net.ipv4.tcp_timestamps=0,1":         {Min: time.Minute, Max: 62048 * time.Millisecond},
-		"net.ipv4.tcp_tw_reuse_delay=100,200": {Min: time.Minute, Max: 62048 * time.Millisecond},
-		"close=client:rst,client:fin":         {},
-		"close=server:fin,client:fin":         {},
-		"hold=5s,1s":                          {Min: 65 * time.Second, Max: 67048 * time.Millisecond},
+		"tcp_tw_reuse=1,0":                       {Min: time.Second, Max: time.Second},
+		"tcp_tw_reuse=2,0":                       {Min: time.Minute, Max: 62048 * time.Millisecond},
+		"topology=lo,veth":                       {Min: time.Second, Max: time.Second},
+		"net.ipv4.tcp_timestamps=0,1":            {Min: time.Minute, Max: 62048 * time.Millisecond},
+		"net.ipv4.tcp_tw_reuse_delay=100,200":    {Min: time.Minute, Max: 62048 * time.Millisecond},
+		"close=client:rst,client:fin":            {},
+		"close=server:fin,client:fin":            {},
+		"on-eof=never,close":                     {Min: time.Minute, Max: 62048 * time.Millisecond},
+		"on-eof=never,close tcp_fin_timeout=8,5": {Min: 8 * time.Second, Max: 8256 * time.Millisecond},
+		"hold=5s,1s":                             {Min: 65 * time.Second, Max: 67048 * time.Millisecond},
 	} {
 		s := testSpec(t)
-		f, err := ParseFactor(vary, append([]string{"net.ipv4.tcp_timestamps", "net.ipv4.tcp_tw_reuse_delay"}, testSysctls...))
-		if err != nil {
-			t.Fatal(err)
+		sysctls := append([]string{"net.ipv4.tcp_timestamps", "net.ipv4.tcp_tw_reuse_delay", "net.ipv4.tcp_fin_timeout"}, testSysctls...)
+		for _, v := range strings.Fields(vary) {
+			f, err := ParseFactor(v, sysctls)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Factors = append(s.Factors, f)
 		}
-		s.Factors, s.Find = []record.Factor{f}, record.FindRate
+		s.Find = record.FindRate
 		facts := testFacts()
-		facts.Sysctls = append(facts.Sysctls, "net.ipv4.tcp_timestamps", "net.ipv4.tcp_tw_reuse_delay")
+		facts.Sysctls = append(facts.Sysctls, sysctls...)
 		r, err := Resolve(s, facts)
 		if err != nil {
 			t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"lastack/bench/setup"
 	"lastack/bench/sweep"
 	"lastack/sockstate"
+	"lastack/sockstate/teardown"
 )
 
 const bucketsKey = "net.ipv4.tcp_max_tw_buckets"
@@ -96,7 +97,11 @@ func patternOf(spec setup.Spec, s *setup.Setup, facts *setup.Facts) pattern {
 	}
 	inside := facts.Inside(s.Sandbox)
 	lasts := sockstate.TimeWaitLasts(facts.Host.HZ)
-	if reuses(inside, s.Sandbox.Topology) {
+	finTimeout, known := inside.Sysctl("net.ipv4.tcp_fin_timeout")
+	switch {
+	case known && g.Close == (teardown.Policy{Who: teardown.ClientFirst, How: teardown.FIN}) && g.OnEOF.Kind == teardown.ReactNever:
+		lasts = sockstate.OrphanLasts(time.Duration(finTimeout)*time.Second, facts.Host.HZ) // a FIN_WAIT_2 is not reused
+	case reuses(inside, s.Sandbox.Topology):
 		delay := reuseDelay(inside)
 		lasts = sockstate.Span{Min: delay, Max: delay}
 	}

@@ -229,7 +229,7 @@ func TestLongLoad(t *testing.T) {
 func TestLasting(t *testing.T) {
 	for _, hz := range []int{100, 250, 300, 1000} {
 		for _, d := range []time.Duration{5 * time.Second, 15 * time.Second, time.Minute} {
-			lasts := sockstate.TimerLasts(d, hz)
+			lasts := sockstate.OrphanLasts(d, hz)
 			bucket := (lasts.Max - lasts.Min).Seconds()
 			p := lasting(orphaned, lasts, "")
 			least, most := math.Inf(1), 0.0

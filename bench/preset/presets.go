@@ -174,7 +174,7 @@ most in a state at once, divided by 50/s, is how long it lasts at most: until th
 				}
 				d, _ := strconv.Atoi(c.levels["tcp_fin_timeout"]) // a level of the preset's
 				return []prediction{
-					lasting(orphaned, sockstate.TimerLasts(time.Duration(d)*time.Second, c.hz), "an orphan whose peer does not close ends after tcp_fin_timeout and the rounding of its timer (tcp_rcv_state_process, tcp_time_wait)"),
+					lasting(orphaned, sockstate.OrphanLasts(time.Duration(d)*time.Second, c.hz), "an orphan whose peer does not close ends after tcp_fin_timeout and the rounding of its timer (tcp_rcv_state_process, tcp_time_wait)"),
 					{waiting, 0, 0, "it never gets the FIN that would lead to TIME_WAIT"},
 				}
 			},

@@ -287,15 +287,30 @@ func (s *situation) orphans() bool {
 	return s.group.Close.Active(sockstate.Client) && s.group.OnEOF != teardown.Reaction{} && !s.group.Close.How.Resets()
 }
 
-// finTimeoutOfOrphans is a timeout by which orphans give their ports back in time. A timer of the kernel fires up to an eighth late
-// (LVL_GRAN of kernel/time/timer.c).
+// unpredicted reports whether nothing says how long a connection keeps its port: a delayed close of the server's may come before or after the
+// orphan ends, and what only shuts down is no orphan.
+func (s *situation) unpredicted() bool {
+	return s.orphans() && (s.group.OnEOF.Kind != teardown.ReactNever || s.group.Close.How != teardown.FIN)
+}
+
+// finTimeoutOfOrphans is the longest timeout, of a minute at most, by which orphans give their ports back in time.
 func finTimeoutOfOrphans(s *situation) []record.TuneSetting {
-	const late = 1.0 / 8
-	seconds := int64((float64(s.ports)/s.rate - s.group.Hold.Seconds()) * (1 - spare) / (1 + late))
-	if n, known := s.inside.Sysctl(keyFinTimeout); !s.orphans() || known && n <= seconds {
+	const most = int64(sockstate.TimeWaitLength / time.Second)
+	if !s.orphans() {
 		return nil
 	}
-	return s.set(keyFinTimeout, strconv.FormatInt(max(seconds, 1), 10))
+	may := time.Duration(float64(s.ports)/s.rate*(1-spare)*float64(time.Second)) - s.group.Hold
+	lasts := func(seconds int64) time.Duration {
+		return sockstate.OrphanLasts(time.Duration(seconds)*time.Second, s.inside.HZ).Max
+	}
+	if n, known := s.inside.Sysctl(keyFinTimeout); known && lasts(n) <= may {
+		return nil
+	}
+	seconds := most
+	for seconds > 1 && lasts(seconds) > may {
+		seconds--
+	}
+	return s.set(keyFinTimeout, strconv.FormatInt(seconds, 10))
 }
 
 func finTimeout(s *situation) []record.TuneSetting {

@@ -291,7 +291,7 @@ func (s *search) trial(c *grid.Cell, o *grid.Outcome) record.TuneTrial {
 
 // ofMachine reports whether this machine, and no setting, bound a load that was not sustained. Without a failure, a limit that nobody knows is
 // one of the machine, and so is that of a load whose rate was met, but not its thresholds, while the CPUs were full. Ports of which the load needs
-// half at most are taken by connections that piled up.
+// half at most are taken by connections that piled up, and those of which it has enough by a burst of connections that this program was late with.
 func (s *search) ofMachine(cell *grid.Cell, r *record.Run) bool {
 	const full = 0.1
 	c := &r.Pressure.CPU
@@ -303,16 +303,18 @@ func (s *search) ofMachine(cell *grid.Cell, r *record.Run) bool {
 	case record.LimitPorts, record.LimitPortSearch:
 		x := situation{rate: s.rate(), group: &cell.Setup.Plan.Groups[0]}
 		x.ports, x.kept = cell.Ports()
-		return cell.Narrowed() == 1 && !x.orphans() && 2*x.needs() <= x.ports
+		late := x.rate * r.Latency["lag"].MaxUs / 1e6
+		return !x.unpredicted() && (cell.Narrowed() == 1 && 2*x.needs() <= x.ports || x.needs() <= x.ports && float64(x.needs())+late > float64(x.ports))
 	case record.LimitTarget:
 		return c.SharesTell() && c.IdleS < full*c.ElapsedS*float64(c.CPUs)
 	}
 	return false
 }
 
-// ofOthers reports whether other programs had the CPUs that a trial lacked.
+// ofOthers reports whether other programs had the CPUs that a trial lacked, or stopped it.
 func ofOthers(t *record.TuneTrial) bool {
-	return slices.ContainsFunc(t.Findings, func(f record.Finding) bool { return f.Code == "cpus_full_of_others" })
+	codes := []string{"cpus_full_of_others", "halted", "halted_too"}
+	return slices.ContainsFunc(t.Findings, func(f record.Finding) bool { return slices.Contains(codes, f.Code) })
 }
 
 // kernelLimit is the limit of the kernel that a load has met for certain, by its counts, empty if none. A verdict may name another that bound
@@ -394,7 +396,7 @@ func (s *search) record() *record.Run {
 			run.Warnings = append(run.Warnings, fmt.Sprintf("a trial (%s) was not on time, since this machine was busy: %s", s.words(trial.Remedies), trial.Reason))
 		}
 	}
-	if s.situation.orphans() {
+	if s.situation.unpredicted() {
 		run.Warnings = append(run.Warnings, "nothing is predicted of ports: the server does not close at once, so that connections wait in FIN_WAIT_2")
 	}
 	return run

@@ -193,8 +193,8 @@ func (r *Setup) predicted(c *grid.Cell) *record.TunePrediction {
 		return nil
 	}
 	s := situation{group: &c.Setup.Plan.Groups[0]}
-	if s.orphans() {
-		return nil // how long they last depends on more than TIME_WAIT
+	if s.unpredicted() {
+		return nil
 	}
 	ports, kept := c.Ports()
 	return predict(r.rate(), ports, kept)

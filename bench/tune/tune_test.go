@@ -361,7 +361,7 @@ func TestRemedies(t *testing.T) {
 			if err := s.Run.Plan.Groups[0].OnEOF.UnmarshalText([]byte("never")); err != nil {
 				t.Fatal(err)
 			}
-		}, "fin_timeout_orphans", "net.ipv4.tcp_fin_timeout=22"},
+		}, "fin_timeout_orphans", "net.ipv4.tcp_fin_timeout=23"},
 		{"no orphans", record.LimitPorts, nil, "fin_timeout_orphans", ""},
 		{"buckets", record.LimitTWBuckets, func(_ *Spec, v map[string]string) { v[keyBuckets] = "1000" }, "buckets", "net.ipv4.tcp_max_tw_buckets=68608"},
 		{"accept queue", record.LimitAcceptQueue, func(s *Spec, _ map[string]string) { s.Run.Server.Backlog = 16 }, "backlog", "backlog=4096"},

@@ -59,9 +59,10 @@ func (j *judgement) outlook() (o record.Outlook) {
 	}
 	if !j.openLoop() {
 		if found.ExhaustedInS > 0 {
-			return found // its rate fell with the ports
+			found.Predicted = j.onsetClosed(keep) // its rate fell with the ports
+			return found
 		}
-		o = j.outlookClosed(keep)
+		o = j.outlookClosed(keep, j.atEnd())
 		if o.Predicted != nil {
 			o.ExhaustedInS = o.Predicted.EarliestS
 		}

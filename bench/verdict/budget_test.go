@@ -17,6 +17,19 @@ func rounded(o *record.Onset) *record.Onset {
 	return &record.Onset{EarliestS: math.Round(o.EarliestS*100) / 100, LatestS: math.Round(o.LatestS*100) / 100}
 }
 
+// ranOut has thinks' closed loop open so many connections in each half second, until no port is free at that time.
+func ranOut(at float64, opened ...int64) func(*record.Run) {
+	return func(r *record.Run) {
+		thinks(float64(len(opened)) / 2)(r)
+		inUse := 0
+		for i, n := range opened {
+			inUse += int(n)
+			r.Timeline[i].Opened, r.Timeline[i].PortsInUse = n, inUse
+		}
+		r.Pressure.Ports.PeakInUse, r.FirstFailureS = inUse, map[string]float64{"no_local_port": at}
+	}
+}
+
 // The prediction is of the schedule, whatever came of it. Only ports that may come back before make it uncertain: by a bucket of the
 // timer wheel, 2.048 s at 250 Hz.
 func TestPredictedOnset(t *testing.T) {
@@ -56,6 +69,18 @@ func TestPredictedOnset(t *testing.T) {
 		{"closed loop, observed", paced(100, 1), func(r *record.Run) {
 			r.Rate.TargetPerS, r.FirstFailureS = 0, map[string]float64{"no_local_port": 7}
 		}, nil, 7, 7},
+		{"closed loop, at a steady rate", paced(100, 1), ranOut(3.4, 300, 300, 300, 300, 300, 300, 240), at(3.33, 3.33), 3.4, 3.4},
+		{"closed loop, at an unsteady rate", paced(100, 1), ranOut(3.2, 240, 300, 360, 300, 300, 300, 240), at(2.9, 4.16), 3.2, 3.2},
+		{"closed loop, without a census in each interval", paced(100, 1), func(r *record.Run) {
+			ranOut(3.4, 300, 300, 300, 300, 300, 300, 240)(r)
+			r.Timeline[1].PortsInUse = 0
+		}, at(3.33, 3.33), 3.4, 3.4},
+		{"closed loop, past the first pass at once", paced(100, 1), ranOut(0.4, 2000), nil, 0.4, 0.4},
+		{"closed loop, at a rate that may be too slow", paced(100, 1), ranOut(3.2, 1, 60, 700, 600, 300, 300, 39), nil, 3.2, 3.2},
+		{"closed loop, with little CPU for the search", paced(100, 1), func(r *record.Run) {
+			ranOut(3.4, 300, 300, 300, 300, 300, 300, 240)(r)
+			r.Pressure.CPU.IdleS, r.Pressure.CPU.GeneratorS, r.Pressure.CPU.GeneratorBusiest = 0, 7, 1
+		}, at(3.33, 3.53), 3.4, 3.4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := tt.run

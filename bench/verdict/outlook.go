@@ -10,23 +10,81 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-// outlookClosed is the outlook of a closed loop. It takes for the rate that of the second half, less what searches beyond the first
+// stand is where a closed loop stands at a time, in seconds from the start: how many ports the fullest pair has in use, and how many connections
+// are opened a second.
+type stand struct {
+	at, rate float64
+	inUse    int
+}
+
+// atEnd takes for the rate that of the second half.
+func (j *judgement) atEnd() stand {
+	return stand{j.loadEnd(), j.lateRate(), j.r.Pressure.Ports.PeakInUse}
+}
+
+// onsetClosed is the onset that the load let expect when ports of the first pass were last free. A rate that was not steady is uncertain: the
+// intervals' counts vary like a random walk, and the walk until the onset adds to that until now, at twice the standard error. It is nil if a rate
+// within that does not use up the ports before they come back, or if no interval ended before the first pass was taken.
+//
+//	rate +- 2 sqrt(v (1/T + 1/R))   v: variance of the count a second, T: time until now, R: time from then on
+func (j *judgement) onsetClosed(keep sockstate.Span) *record.Onset {
+	const errors = 2
+	p, first := &j.r.Pressure.Ports, j.search().first
+	pairs := float64(max(p.Pairs, 1))
+	var s stand
+	var opened, inUse float64
+	var until []record.Interval
+	for _, iv := range j.intervals() {
+		opened += float64(iv.Opened)
+		if inUse += float64(iv.Opened) / pairs; iv.PortsInUse > 0 {
+			inUse = float64(iv.PortsInUse) // by a census, which not every interval has
+		}
+		if inUse*100 >= float64(first)*99 {
+			break
+		}
+		if until = append(until, *iv); iv.TS > shortestS {
+			s = stand{at: iv.TS, rate: opened / iv.TS, inUse: int(inUse)}
+		}
+	}
+	if s.rate == 0 {
+		return nil
+	}
+	squares, from := 0.0, 0.0
+	for _, iv := range until {
+		off := float64(iv.Opened) - s.rate*(iv.TS-from)
+		squares, from = squares+off*off, iv.TS
+	}
+	spread := 0.0
+	if n := float64(len(until)); n > 1 {
+		rest := float64(p.Available-s.inUse) * pairs / s.rate
+		spread = errors * math.Sqrt(squares/s.at*n/(n-1)*(1/s.at+1/rest))
+	}
+	fast, slow := s, s
+	fast.rate, slow.rate = s.rate+spread, s.rate-spread
+	early, late := j.outlookClosed(keep, fast).Predicted, j.outlookClosed(keep, slow).Predicted
+	if early == nil || late == nil {
+		return nil
+	}
+	return &record.Onset{EarliestS: early.EarliestS, LatestS: late.LatestS}
+}
+
+// outlookClosed is the outlook of a closed loop that stands there: it opens as many connections a second, less what searches beyond the first
 // pass cost.
-func (j *judgement) outlookClosed(keep sockstate.Span) (o record.Outlook) {
+func (j *judgement) outlookClosed(keep sockstate.Span, from stand) (o record.Outlook) {
 	p := &j.r.Pressure.Ports
 	pairs := float64(max(p.Pairs, 1))
-	rate, now := j.lateRate(), j.loadEnd()
+	rate, now := from.rate, from.at
 	if rate <= 0 {
 		return o
 	}
 	first, s := j.search().first, steady(rate)
-	taken := p.PeakInUse*100 >= first*99
+	taken := from.inUse*100 >= first*99
 	if !j.reuses() && first > 0 && first < p.Available && (taken || rate*keep.Max.Seconds() > float64(first)*pairs) {
 		s = j.beyondFirst(rate, first)
 		if _, _, after, ok := j.aroundFirstPass(first); ok && taken && s.slows {
 			// Now each search walks past the first pass, so the rate before that says nothing. When the first TIME_WAITs end,
 			// connect finds their ports at once, and the rate changes again.
-			if at := now + float64(p.Available-p.PeakInUse)*pairs/after; after > 0 && at < keep.Min.Seconds() {
+			if at := now + float64(p.Available-from.inUse)*pairs/after; after > 0 && at < keep.Min.Seconds() {
 				o.Predicted = &record.Onset{EarliestS: at, LatestS: at}
 			}
 			return o
@@ -38,8 +96,8 @@ func (j *judgement) outlookClosed(keep sockstate.Span) (o record.Outlook) {
 	if j.reuses() {
 		return o
 	}
-	now += float64(max(first-p.PeakInUse, 0)) * pairs / rate
-	rest := float64(p.Available-max(first, p.PeakInUse)) * pairs
+	now += float64(max(first-from.inUse, 0)) * pairs / rate
+	rest := float64(p.Available-max(first, from.inUse)) * pairs
 	if s.full && now+rest/s.least >= keep.Min.Seconds() {
 		return o // enough ports may come back before
 	}

@@ -78,7 +78,7 @@ func TestTune(t *testing.T) {
 	}
 }
 
-// Remedies of other kinds are found by experiment too, and a pair of which neither suffices. Those that take a minute for a TIME_WAIT to end need
+// Remedies of other kinds are found by experiment too, and a pair of which neither suffices. Those that take half a minute, or several, need
 // LASTACK_LONG.
 func TestTuneFinds(t *testing.T) {
 	short := func(args ...string) []string {
@@ -97,10 +97,15 @@ func TestTuneFinds(t *testing.T) {
 			"tune", "-R", "10", "-w", "1", "--on-eof", "never", "--sysctl", "net.ipv4.ip_local_port_range=40000 40099",
 			"--keep", "ip_local_port_range", "--keep", "sources", "--keep", "close",
 		}, []string{"fin_timeout_orphans"}},
+		{"accept queue", true, []string{"tune", "-R", "2k", "--close", "client:rst", "--delay", "5ms", "--backlog", "1", "--sysctl", "net.core.somaxconn=1"}, []string{"backlog"}},
+		{"SYN queue", true, []string{
+			"tune", "-R", "500", "-w", "1", "--close", "client:rst", "--exchange", "none", "--loss", "3%", "--allow", "5%",
+			"--sysctl", "net.ipv4.tcp_max_syn_backlog=8", "--sysctl", "net.ipv4.tcp_syncookies=0",
+		}, []string{"syn_backlog"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.long && os.Getenv("LASTACK_LONG") == "" {
-				t.Skip("three minutes of load: set LASTACK_LONG=1")
+				t.Skip("up to three minutes of load: set LASTACK_LONG=1")
 			}
 			t.Parallel()
 			dir := t.TempDir()

@@ -373,9 +373,6 @@ func (q *Prediction) overflow(env Env, sides ...sockstate.Side) {
 	q.note("Above tcp_max_tw_buckets a socket goes to CLOSED instead of TIME_WAIT or a FIN_WAIT_2 minisocket, and counts as TCPTimeWaitOverflow.")
 }
 
-// minOrphan is 3.5 times the smallest RTO (tcp_fin_time).
-const minOrphan = 700 * time.Millisecond
-
 func finTimeout(env Env) time.Duration {
 	if env.FinTimeout <= 0 {
 		return sockstate.TimeWaitLength
@@ -383,13 +380,5 @@ func finTimeout(env Env) time.Duration {
 	return env.FinTimeout
 }
 
-// orphanTime is how long an orphan stays in FIN_WAIT_2. With a tcp_fin_timeout above 60 s it
-// stays a full socket for the excess, and then a minisocket for the excess again
-// (tcp_keepalive_timer).
-func orphanTime(env Env) time.Duration {
-	t := finTimeout(env)
-	if t > sockstate.TimeWaitLength {
-		return 2 * (t - sockstate.TimeWaitLength)
-	}
-	return max(t, minOrphan)
-}
+// orphanTime is how long an orphan stays in FIN_WAIT_2, at least.
+func orphanTime(env Env) time.Duration { return sockstate.OrphanLasts(finTimeout(env), 0).Min }

@@ -41,7 +41,7 @@ type Outlook struct {
 type Onset struct {
 	EarliestS float64 `json:"earliest_s"`
 	// LatestS is later than EarliestS if ports that come back in between may help: TIME_WAITs end in bursts, whose times are not
-	// known before.
+	// known before. So it is for a closed loop, whose rate is not steady.
 	LatestS float64 `json:"latest_s"`
 }
 

@@ -220,7 +220,7 @@ func stopWords(s *record.DrainStop) string {
 		return "how the server was stopped was not recorded"
 	}
 	switch {
-	case s.Then != "":
+	case s.Then != "" && s.Then != s.Signal:
 		out += "; " + s.Then + " if it still runs " + askedSeconds(s.GraceS) + " later"
 	case s.Signal == "SIGHUP" || s.Signal == "SIGUSR2":
 		out += "; a reload: it should stay"

@@ -289,6 +289,9 @@ func sweepChange(m *record.SweepMetric, d *record.SweepDifference) string {
 // asFactor is the relative difference from which on ratios are shown: x2.00 and not +100%.
 const asFactor = 0.9
 
+// rounding is the part of a value that sums of other values may be wrong by.
+const rounding = 1e-12
+
 // changeWords prints v like a difference of d.
 func changeWords(m *record.SweepMetric, v, d float64) string {
 	switch {
@@ -296,7 +299,7 @@ func changeWords(m *record.SweepMetric, v, d float64) string {
 		return factor(1 + v)
 	case m.Log:
 		return percent(v)
-	case v == 0:
+	case math.Abs(v) <= rounding*m.Levels[0].Max:
 		return "none"
 	}
 	return signed(metric.Unit(m.Unit), v)

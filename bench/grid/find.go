@@ -141,11 +141,11 @@ func (s *search) load(spec *setup.Spec, rate float64, lasts, interval time.Durat
 // turned notes how fast ports came back in the load.
 func (s *search) turned(t *record.FindTry, run *record.Run) {
 	t.Turnover = &record.Turnover{Starved: starved(run.Timeline)}
-	over, ok := turnoverOf(run.Timeline, s.cell.keeps, t.OfferedPerS)
+	over, ok := turnoverOf(run.Timeline, s.cell.keeps, t.OfferedPerS, s.cell.ports)
 	if ok {
 		t.Turnover.PerS, t.Turnover.Ports = over.perS, over.ports
 	} else if !t.Sustained {
-		t.Reason += ", and the ports did not come back twice"
+		t.Reason += ", and it was not seen how fast all ports come back: this machine had too little CPU"
 	}
 }
 
@@ -338,7 +338,7 @@ func (s *search) turnover() error {
 	c := s.cell
 	rate := c.overdrive()
 	t, err := s.load(&c.spec, rate, c.overdriven(), c.sampled())
-	if err == nil && t.Turnover != nil && t.Turnover.Starved && !s.setup.Unconfirmed {
+	if err == nil && t.Turnover != nil && (t.Turnover.Starved || t.Turnover.Ports == 0 && !t.Sustained) && !s.setup.Unconfirmed {
 		t, err = s.load(&c.spec, rate, c.overdriven(), c.sampled())
 	}
 	if err != nil {

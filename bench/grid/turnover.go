@@ -1,6 +1,8 @@
 package grid
 
 import (
+	"math"
+
 	"lastack/bench/record"
 	"lastack/sockstate"
 )
@@ -25,8 +27,11 @@ type turnover struct {
 //
 // A rate over any other window is wrong by up to a burst. The first burst is left out: it begins when the load does, and a TIME_WAIT lasts until
 // the kernel's timer wheel has turned, see sockstate.TimeWaitLasts. The others begin with a turn. Life is how long a connection keeps its port,
-// rate that of the load. ok is false if there are no three bursts.
-func turnoverOf(timeline []record.Interval, life sockstate.Span, rate float64) (t turnover, ok bool) {
+// rate that of the load, ports how many there are. ok is false if there are no three bursts, or if the second has not used the ports once: a
+// load that others keep from the CPU makes two bursts of one.
+func turnoverOf(timeline []record.Interval, life sockstate.Span, rate float64, ports int64) (t turnover, ok bool) {
+	const share = 0.02 // of the ports; a few are late
+
 	// A gap between bursts is at least this long; one inside of a burst is a turn of the wheel at most.
 	gap := (life.Max - life.Min).Seconds() * 2
 	var begins []float64
@@ -49,7 +54,8 @@ func turnoverOf(timeline []record.Interval, life sockstate.Span, rate float64) (
 	}
 	t.ports, t.cycleS = counts[1], begins[2]-begins[1]
 	t.perS = float64(t.ports) / t.cycleS
-	return t, t.cycleS >= life.Min.Seconds() && t.ports > 0
+	once := t.ports > 0 && math.Abs(float64(t.ports-ports)) <= share*float64(ports)
+	return t, once && t.cycleS >= life.Min.Seconds()
 }
 
 // starved reports whether a load had no CPU for so long that ports which came back waited for it.

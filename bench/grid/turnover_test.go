@@ -75,7 +75,7 @@ func TestTurnover(t *testing.T) {
 				simulated := func() *ports { return &ports{free: int(n), turn: turn, phase: turn * float64(phase) / 10} }
 				timeline, _ := simulated().drive(p.overdrive(), p.overdriven().Seconds(), p.sampled().Seconds())
 				name := fmt.Sprintf("HZ=%d, %d ports, phase %d/10, %v/s", hz, n, phase, p.overdrive())
-				got, ok := turnoverOf(timeline, life, p.overdrive())
+				got, ok := turnoverOf(timeline, life, p.overdrive(), n)
 				if !ok {
 					t.Errorf("%s: no turnover", name)
 					continue
@@ -104,8 +104,20 @@ func TestNoTurnover(t *testing.T) {
 	short, _ := p.drive(700, 100, 0.1)
 	q := &ports{free: 1000, turn: turn}
 	slow, _ := q.drive(10, 200, 0.1)
-	for name, timeline := range map[string][]record.Interval{"too short": short, "too slow": slow, "empty": nil, "nothing": {{TS: 1}, {TS: 200}}} {
-		if got, ok := turnoverOf(timeline, life, 700); ok {
+	r := &ports{free: 1000, turn: turn}
+	whole, _ := r.drive(700, 200, 0.1)
+	// The load stands still for 6 s in the middle of its first burst, as if others had the CPU.
+	halted := []record.Interval{}
+	for _, iv := range whole {
+		if iv.TS <= 0.7 {
+			halted = append(halted, iv)
+			continue
+		}
+		iv.TS += 6
+		halted = append(halted, iv)
+	}
+	for name, timeline := range map[string][]record.Interval{"halted": halted, "too short": short, "too slow": slow, "empty": nil, "nothing": {{TS: 1}, {TS: 200}}} {
+		if got, ok := turnoverOf(timeline, life, 700, 1000); ok {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

@@ -220,7 +220,8 @@ func stopWords(s *record.DrainStop) string {
 		return "how the server was stopped was not recorded"
 	}
 	switch {
-	case s.Then != "" && s.Then != s.Signal:
+	case s.Signal == "SIGKILL": // ends it
+	case s.Then != "":
 		out += "; " + s.Then + " if it still runs " + askedSeconds(s.GraceS) + " later"
 	case s.Signal == "SIGHUP" || s.Signal == "SIGUSR2":
 		out += "; a reload: it should stay"

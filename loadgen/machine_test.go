@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -199,36 +198,6 @@ func TestOddCompletions(t *testing.T) {
 				t.Errorf("%d timers are left", timers)
 			}
 		})
-	}
-}
-
-// An attempt whose connect was not called by the time the load is stopped has sent no SYN, though it may have a socket.
-func TestInterruptedBeforeSYN(t *testing.T) {
-	const n = 9
-	p := fakePlan(0)
-	p.Duration, p.Groups[0].Connections = time.Hour, n
-	var asked atomic.Int64
-	loops := &fakeLoops{on: func(l *fakeLoop, c call) {
-		if c.s%3 == 0 {
-			delete(l.sent, c.s)
-		}
-		asked.Add(1) // and no answer comes
-	}}
-	g, err := New(Config{Plan: p, Backend: sockio.Backend{New: loops.new}, Slots: n})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mustStart(t.Context(), t, g)
-	until(t, g, func(*Snapshot) bool { return asked.Load() == n })
-	if err := g.Close(); err != nil {
-		t.Fatal(err)
-	}
-	r, err := g.Wait()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if l := &r.Groups[0].Ledger; l.Outcomes[sockstate.OutcomeInterrupted] != n || l.NoSYN != n/3 {
-		t.Errorf("%v, %d without a SYN; want %d interrupted, %d without a SYN", outcomes(l), l.NoSYN, n, n/3)
 	}
 }
 

@@ -35,6 +35,7 @@ func testLoops(t *testing.T, ways ...way) {
 		{"connect sent", testConnectSent},
 		{"cancel", testCancel},
 		{"wait", testWait},
+		{"in time", testInTime},
 		{"echo", testEcho},
 		{"interleavings", testInterleavings},
 	}

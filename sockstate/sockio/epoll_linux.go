@@ -32,7 +32,7 @@ type epoll struct {
 	socks     []epollSock
 	slots     Slots // for accepted connections
 	queue     []request
-	polledAt  int64 // when epoll was last polled
+	polledAt  int64 // when epoll last had no more events
 	head      int   // of queue: those before it are done
 	buf       []byte
 	waits     map[Sock]waiting

@@ -16,8 +16,12 @@ func (l *epoll) Wait(until int64) error {
 		now := clock.Now()
 		if now-l.polledAt > maxPollAge && l.timers.next() <= now {
 			// What arrived while this loop was busy, or stopped, was in time.
-			if err := l.poll(0); err != nil {
-				return err
+			for n := 0; n <= len(l.socks)/len(l.events); n++ {
+				if more, err := l.poll(0); err != nil {
+					return err
+				} else if !more {
+					break
+				}
 			}
 			now = clock.Now()
 		}
@@ -32,9 +36,10 @@ func (l *epoll) Wait(until int64) error {
 		if l.delivered == 0 && l.head == len(l.queue) && len(l.deferred) == 0 {
 			sleep = l.idle(now, until)
 		}
-		l.polledAt = now
-		if err := l.poll(sleep); err != nil {
+		if more, err := l.poll(sleep); err != nil {
 			return err
+		} else if !more {
+			l.polledAt = now
 		}
 		if l.delivered > 0 || clock.Now() >= until {
 			return nil
@@ -42,20 +47,20 @@ func (l *epoll) Wait(until int64) error {
 	}
 }
 
-// maxPollAge is how long ago the last poll may be when a timer is due.
+// maxPollAge is how long ago a loop may have learnt of all that had happened when a timer is due.
 const maxPollAge = int64(5e6)
 
-// poll handles the events of one epoll_wait, which sleeps for up to sleep nanoseconds.
-func (l *epoll) poll(sleep int64) error {
+// poll handles the events of one epoll_wait, which sleeps for up to sleep nanoseconds. more says that there may be more.
+func (l *epoll) poll(sleep int64) (more bool, err error) {
 	n, errno := l.epollWait(sleep)
 	if errno != 0 && errno != unix.EINTR {
-		return &Error{Call: "epoll_wait", Errno: errno}
+		return false, &Error{Call: "epoll_wait", Errno: errno}
 	}
 	for i := range n {
 		l.event(&l.events[i])
 		l.perform()
 	}
-	return nil
+	return n == len(l.events), nil
 }
 
 // perform performs the queued requests, and those that they queue, within this Wait's budget: a

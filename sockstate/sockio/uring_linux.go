@@ -79,6 +79,7 @@ type uring struct {
 	acceptor acceptor
 	eventfd  int   // signalled by all rings, if the loop may have several; -1: it has one
 	now      int64 // when the last batch returned
+	caughtUp int64 // when no ring had task work left
 	waiting  bool  // in Wait
 }
 

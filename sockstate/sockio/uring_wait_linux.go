@@ -51,11 +51,34 @@ func (l *uring) work() error {
 		l.startLingering()
 	}
 	l.now = clock.Now()
+	if l.now-l.caughtUp > maxPollAge && l.timers.next() <= l.now {
+		if err := l.catchUp(); err != nil {
+			return err
+		}
+	}
 	l.timers.expire(l.now, l.fire)
 	if l.retryAt != 0 && l.now >= l.retryAt {
 		l.retryAt = 0
 		l.armAll()
 	}
+	return nil
+}
+
+// catchUp handles all that has happened. What arrived while this loop was busy, or stopped, was in time; but an entry into a ring performs
+// only some of the task work that tells of it (IO_LOCAL_TW_DEFAULT_MAX).
+func (l *uring) catchUp() error {
+	for _, r := range l.rings {
+		for n := 0; n < len(l.socks) && r.Deferred(); n++ {
+			if e := r.Fetch(); e != 0 {
+				return &Error{Call: "io_uring_enter", Errno: e}
+			}
+			if err := l.reap(r); err != nil {
+				return err
+			}
+		}
+	}
+	l.now = clock.Now()
+	l.caughtUp = l.now
 	return nil
 }
 
@@ -71,6 +94,7 @@ func (l *uring) pending() bool {
 
 // enter submits the queued requests and handles the completions of every ring with work.
 func (l *uring) enter() error {
+	behind := false
 	for i := 0; i < len(l.rings); i++ { // handlers may add rings
 		r := l.rings[i]
 		for n := 0; n < uringRounds && r.Pending(); n++ {
@@ -84,6 +108,10 @@ func (l *uring) enter() error {
 				break // what is left goes with what the caller queues
 			}
 		}
+		behind = behind || r.Deferred()
+	}
+	if !behind {
+		l.caughtUp = l.now
 	}
 	return nil
 }

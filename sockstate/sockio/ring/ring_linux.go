@@ -285,6 +285,9 @@ func (r *Ring) Pending() bool {
 		atomic.LoadUint32(r.cqHead) != atomic.LoadUint32(r.cqTail)
 }
 
+// Deferred reports whether the kernel has task work of pending requests, for Enter or Fetch.
+func (r *Ring) Deferred() bool { return atomic.LoadUint32(r.sqFlags)&sqTaskrun != 0 }
+
 // Unsubmitted reports whether a request is still to be submitted.
 func (r *Ring) Unsubmitted() bool { return len(r.queue) > 0 || r.unsent > 0 }
 

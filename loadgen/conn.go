@@ -407,7 +407,7 @@ func (w *worker) closing(g *group, k *conn, c *sockio.Completion) {
 	}
 	if step.Gone {
 		if step.Errno == syscall.ECANCELED {
-			k.ledger(g).NoSYN++ // given up before its dial began
+			k.ledger(g).NoSYN++ // given up before its SYN
 		}
 		w.finish(g, k, c.Sock, step.At)
 	}

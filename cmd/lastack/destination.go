@@ -20,7 +20,8 @@ import (
 //
 //	regular file, or none yet  a new file is written beside it and renamed over it when complete, so that the old one stays
 //	                           whatever happens. A symbolic link stays, and its target is replaced. If the directory does not
-//	                           allow that but the file does, see overwrite.
+//	                           allow that but the file does, see overwrite. SIGKILL leaves the new file under its hidden name
+//	                           (.lastack-*). No later save removes it, since another program might still write it.
 //	own descriptor             /dev/stdout, /dev/fd/3, or a file that is stdout: appended through the descriptor
 //	pipe, device               opened without truncation; the write waits for a reader, until a signal comes
 //

@@ -449,7 +449,7 @@ func TestSourcePorts(t *testing.T) {
 	var mu sync.Mutex
 	outside := make(map[string]int)
 	want := sockstate.PortRange{Lo: 41_000, Hi: 41_049}
-	p := loadOf(50, l.peer(func(c *net.TCPConn) {
+	p := loadOf(50, l.peerAt("127.0.0.1:9000", func(c *net.TCPConn) { // no port of the range
 		toEOF(c)
 		if a := netip.MustParseAddrPort(c.RemoteAddr().String()); a.Port() < want.Lo || a.Port() > want.Hi {
 			mu.Lock()

@@ -249,9 +249,7 @@ func TestOutputInPlaceAsNobody(t *testing.T) {
 func TestOutputInPlaceMends(t *testing.T) {
 	t.Parallel()
 	needsAllCapabilities(t)
-	if e := runIn(t, "", "strace", "-o", os.DevNull, "true"); e.code != 0 {
-		t.Skipf("strace does not work here: %s", e.stderr)
-	}
+	needsStrace(t)
 	short, long := "old", strings.Repeat("0123456789", 1<<14)
 	for _, tt := range []struct {
 		name, inject, old, why string
@@ -387,9 +385,7 @@ func TestOutputInPlaceLocked(t *testing.T) {
 func TestOutputInPlaceHurried(t *testing.T) {
 	t.Parallel()
 	needsAllCapabilities(t)
-	if e := runIn(t, "", "strace", "-o", os.DevNull, "true"); e.code != 0 {
-		t.Skipf("strace does not work here: %s", e.stderr)
-	}
+	needsStrace(t)
 	dir, err := nobodysDir()
 	if err != nil {
 		t.Fatal(err)

@@ -5,9 +5,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"lastack/bench/record"
 )
@@ -50,7 +53,7 @@ func TestOutputKilled(t *testing.T) {
 					}
 				}
 				// Whatever changes the file takes long. -D: the process is the program's, and the one that traces its child.
-				calls := "write,pwrite64,writev,ftruncate,fsync,rename,renameat,renameat2,copy_file_range,sendfile"
+				calls := "write,pwrite64,writev,ftruncate,fsync,renameat,renameat2,copy_file_range,sendfile"
 				as := []string{
 					"strace", "-D", "-f", "-qq", "-o", os.DevNull, "-P", filepath.Join(dir, name), "-e", "trace=" + calls, "-e", "inject=" + calls + ":delay_enter=5000000",
 				}
@@ -60,7 +63,7 @@ func TestOutputKilled(t *testing.T) {
 					return err != nil || st.Size() != int64(len(old))
 				}
 				until(t, "a new "+name, func() bool {
-					return changed(name) || (at == 0 || changed(names[0])) && temporarySize(t, dir) > 0
+					return changed(name) || (at == 0 || changed(names[0])) && temporarySize(t, dir) > 0 && r.renames(t)
 				})
 				r.send(t, syscall.SIGKILL)
 				if err := r.cmd.Wait(); err == nil {
@@ -89,6 +92,20 @@ func TestOutputKilled(t *testing.T) {
 			})
 		}
 	}
+}
+
+// renames reports whether the program is in the middle of a rename.
+func (r *running) renames(t *testing.T) bool {
+	t.Helper()
+	paths, err := filepath.Glob("/proc/" + strconv.Itoa(r.cmd.Process.Pid) + "/task/*/syscall")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(paths, func(path string) bool {
+		b, _ := os.ReadFile(path) // nothing of a thread that has ended
+		call, _, _ := strings.Cut(string(b), " ")
+		return call == strconv.Itoa(unix.SYS_RENAMEAT) || call == strconv.Itoa(unix.SYS_RENAMEAT2)
+	})
 }
 
 // temporarySize is the size of the temporary file in dir, 0 without one.

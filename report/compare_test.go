@@ -2,10 +2,8 @@ package report
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,18 +18,7 @@ import (
 // samplesFrom reads sets of records that package compare is tested with.
 func samplesFrom(t *testing.T, name string) (all map[string][]*record.Run) {
 	t.Helper()
-	f, err := os.Open(filepath.Join("..", "bench", "compare", "testdata", name+".json.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.NewDecoder(z).Decode(&all); err != nil {
-		t.Fatal(err)
-	}
+	golden.Decode(t, filepath.Join("..", "bench", "compare", "testdata", name+".json.gz"), &all)
 	return all
 }
 

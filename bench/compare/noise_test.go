@@ -1,34 +1,20 @@
 package compare
 
 import (
-	"compress/gzip"
-	"encoding/json"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"testing"
 
 	"lastack/bench/metric"
 	"lastack/bench/record"
+	"lastack/sockstate/socktest/golden"
 )
 
 // recorded are runs of one build of a second each, on two CPUs that other programs kept busy: p with 2,000 connections/s and no delay of the
 // server, s and t in turn with 1,000/s and delays of 5 ms and of 5.25 ms. What no metric reads was left out.
-func recorded(t *testing.T) map[string][]*record.Run {
+func recorded(t *testing.T) (runs map[string][]*record.Run) {
 	t.Helper()
-	f, err := os.Open("testdata/runs.json.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var runs map[string][]*record.Run
-	if err := json.NewDecoder(z).Decode(&runs); err != nil {
-		t.Fatal(err)
-	}
+	golden.Decode(t, "testdata/runs.json.gz", &runs)
 	return runs
 }
 

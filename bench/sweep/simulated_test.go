@@ -1,7 +1,6 @@
 package sweep
 
 import (
-	"compress/gzip"
 	"encoding/json"
 	"math"
 	"math/rand/v2"
@@ -13,6 +12,7 @@ import (
 
 	"lastack/bench/metric"
 	"lastack/bench/record"
+	"lastack/sockstate/socktest/golden"
 )
 
 // series are metrics of runs of one and the same thing, in the order in which they were measured.
@@ -22,19 +22,8 @@ type series map[string][]float64
 // busy, 150 closed loops of a second, one after the other, whose rates range from 800 to 28,000 a second because of what else ran.
 func recorded(t testing.TB) map[string]series {
 	t.Helper()
-	f, err := os.Open(filepath.Join("..", "compare", "testdata", "runs.json.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var runs map[string][]*record.Run
-	if err := json.NewDecoder(z).Decode(&runs); err != nil {
-		t.Fatal(err)
-	}
+	golden.Decode(t, filepath.Join("..", "compare", "testdata", "runs.json.gz"), &runs)
 	all := make(map[string]series)
 	for name, list := range runs {
 		all[name] = make(series)

@@ -1,4 +1,4 @@
-// Package golden compares a test's output with a golden file. go test -update rewrites the files. Only tests import it.
+// Package golden compares a test's output with a golden file, and reads samples. go test -update rewrites the golden files. Only tests import it.
 package golden
 
 import (

@@ -313,7 +313,7 @@ func TestModelIsLeastSquares(t *testing.T) {
 		m := fitAll(values, cells)
 		squares := func(means []float64) float64 {
 			sum := 0.0
-			for _, b := range byBlock(m.values) {
+			for _, b := range byBlock(m.values, blockOf) {
 				mean := 0.0
 				for _, v := range b {
 					mean += (v.v - means[v.cell]) / float64(len(b))

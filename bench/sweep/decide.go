@@ -76,22 +76,13 @@ func (a *analysis) randomised(weights []float64) *float64 {
 	if len(metrics) == 0 {
 		return nil
 	}
-	index := make(map[int]int)
-	var blocks [][]int
+	var ended []int
 	for i := range a.sweep.Runs {
-		r := &a.sweep.Runs[i]
-		if r.Error != "" {
-			continue
+		if a.sweep.Runs[i].Error == "" {
+			ended = append(ended, i)
 		}
-		at, known := index[r.Block]
-		if !known {
-			at = len(blocks)
-			index[r.Block] = at
-			blocks = append(blocks, nil)
-		}
-		blocks[at] = append(blocks[at], i)
 	}
-	p := gate(a.sweep, metrics, blocks, a.sweep.Seed)
+	p := gate(a.sweep, metrics, byBlock(ended, func(i int) int { return a.sweep.Runs[i].Block }), a.sweep.Seed)
 	return &p
 }
 

@@ -98,7 +98,7 @@ func (m *model) noisiest() int {
 func fitAll(values []value, cells int) *model {
 	m := &model{cells: cells, means: make([]float64, cells), times: make([]int, cells)}
 	m.connect(values)
-	blocks := byBlock(m.values)
+	blocks := byBlock(m.values, blockOf)
 	// The normal equations, after the blocks were eliminated.
 	sums, total, balanced := make([]float64, cells), 0.0, true
 	for _, b := range blocks {
@@ -144,14 +144,15 @@ func fitAll(values []value, cells int) *model {
 	return m
 }
 
-// byBlock splits values by block.
-func byBlock(values []value) (blocks [][]value) {
+// byBlock splits a list by block, in the order in which the blocks appear.
+func byBlock[T any](all []T, block func(T) int) (blocks [][]T) {
 	index := make(map[int]int)
-	for _, v := range values {
-		i, known := index[v.block]
+	for _, v := range all {
+		b := block(v)
+		i, known := index[b]
 		if !known {
 			i = len(blocks)
-			index[v.block] = i
+			index[b] = i
 			blocks = append(blocks, nil)
 		}
 		blocks[i] = append(blocks[i], v)
@@ -159,11 +160,13 @@ func byBlock(values []value) (blocks [][]value) {
 	return blocks
 }
 
+func blockOf(v value) int { return v.block }
+
 // connect keeps the values that blocks connect with the base: of the others no difference to it is known.
 func (m *model) connect(values []value) {
 	m.connected = make([]bool, m.cells)
 	m.connected[0] = true
-	blocks := byBlock(values)
+	blocks := byBlock(values, blockOf)
 	for grown := true; grown; {
 		grown = false
 		for _, b := range blocks {
@@ -352,7 +355,7 @@ func (e *estimate) useOwn(own []float64, expected float64) {
 // twin estimates the difference of the A/A pair. It is nil if no block has both.
 func (m *model) twin() *estimate {
 	var own []float64
-	for _, b := range byBlock(m.values) {
+	for _, b := range byBlock(m.values, blockOf) {
 		var pair [2][]float64
 		for _, v := range b {
 			switch {

@@ -207,7 +207,7 @@ func (m *model) levels() []float64 {
 // residuals are what the cells and the blocks leave of the values, by cell, around 0.
 func (m *model) residuals() [][]float64 {
 	all := make([][]float64, m.cells)
-	for _, b := range byBlock(m.values) {
+	for _, b := range byBlock(m.values, blockOf) {
 		adds := 0.0
 		for _, v := range b {
 			adds += (v.v - m.means[v.cell]) / float64(len(b))

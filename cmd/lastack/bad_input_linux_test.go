@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -108,12 +107,7 @@ var oneSentence = regexp.MustCompile(`^lastack: [^\n]*[^\n.]\n$`)
 // TestBadInputOpensNoSocket watches the system calls of a few mistakes, those found last among them.
 func TestBadInputOpensNoSocket(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("strace"); err != nil {
-		t.Skipf("system calls cannot be watched: %v", err)
-	}
-	if e := runIn(t, "", "strace", "-o", os.DevNull, "true"); e.code != 0 {
-		t.Skipf("strace does not work here: %s", e.stderr)
-	}
+	needsStrace(t)
 	for _, tt := range []struct {
 		args []string
 		want []string // the calls allowed

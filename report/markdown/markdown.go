@@ -45,24 +45,24 @@ func squeezes() []limits {
 
 // Write prints a document. The error is w's own.
 func Write(w io.Writer, doc *document.Document) error {
-	var open []string
+	var p *page
 	for _, l := range squeezes() {
-		p := &page{doc: doc, limits: l}
-		p.open()
-		if open = p.lines; len(open) <= openLines {
+		p = &page{doc: doc, limits: l, spans: make(map[int]span)}
+		if p.open(); len(p.lines) <= openLines {
 			break
 		}
 	}
-	open = open[:min(len(open), openLines)]
-	lines := append(open, folded(doc, Lines-len(open))...)
+	open := p.lines[:min(len(p.lines), openLines)]
+	lines := slices.Concat(open, folded(doc, len(open), p.spans))
 	_, err := io.WriteString(w, strings.Join(lines, "\n")+"\n")
 	return err
 }
 
-// folded is what the open part lacks, as far as it fits so many lines: first the command, then what has a chart, then what has a table.
-func folded(doc *document.Document, room int) []string {
+// folded is what the open part of so many lines lacks, as far as it fits: first the command, then what has a chart, then what has a table.
+// The rest is named: sections that are absent, and those that the open part has no more than the first of.
+func folded(doc *document.Document, open int, spans map[int]span) []string {
 	const frame = 6 // the lines around it
-	room -= frame
+	room := Lines - open - frame
 	parts := make([][]string, len(doc.Sections))
 	has := make([]bool, len(doc.Sections))
 	for _, want := range []string{"**command**", "over time", "| --", ""} {
@@ -83,26 +83,45 @@ func folded(doc *document.Document, room int) []string {
 			}
 		}
 	}
-	var titles, inside, left []string
+	var titles, inside, absent, details []string
 	for i, lines := range parts {
 		title := cmp.Or(document.Heading(doc.Sections[i].Title), "How it was run")
+		at, isOpen := spans[i]
 		switch {
 		case has[i]:
 			titles = append(titles, html.EscapeString(text.Clean(title))) // in HTML, where Markdown's escapes mean nothing
 			inside = append(inside, lines...)
-		case len(lines) > 0:
-			left = append(left, escape(title))
+		case isOpen && at.from < open && (at.to > open || len(lines) > 0):
+			details = append(details, escape(title))
+		case isOpen && at.from >= open, len(lines) > 0:
+			absent = append(absent, escape(title))
 		}
 	}
+	left := missing(absent, details)
 	if len(inside) == 0 {
-		return nil
+		return left
 	}
 	out := append([]string{"", "<details><summary>" + strings.Join(titles, ", ") + "</summary>", ""}, inside...)
 	if len(left) > 0 {
-		out = append(out, "Not on this page: "+strings.Join(left, ", ")+". `--format text -v` has it all.", "")
+		out = append(out, left[1:]...)
+		out = append(out, "")
 	}
 	return append(out, "</details>")
 }
+
+// missing is the paragraph that names the sections that a page lacks, and those of which it lacks details.
+func missing(absent, details []string) []string {
+	if len(details) > 0 {
+		absent = append(absent, "details of "+strings.Join(details, ", "))
+	}
+	if len(absent) == 0 {
+		return nil
+	}
+	return []string{"", "Not on this page: " + strings.Join(absent, ", ") + ". `--format text -v` has it all."}
+}
+
+// span is the first line of a section, and the one behind its last.
+type span struct{ from, to int }
 
 // page is a part of a page under construction.
 type page struct {
@@ -114,6 +133,8 @@ type page struct {
 	flat  bool
 	title string
 	lines []string
+	// spans has the lines of each section of the open page, by its index.
+	spans map[int]span
 }
 
 func (p *page) add(lines ...string) { p.lines = append(p.lines, lines...) }
@@ -142,12 +163,17 @@ func (p *page) open() {
 	for _, rank := range []int{0, 1, 2} {
 		for i := range p.doc.Sections {
 			s := &p.doc.Sections[i]
-			switch {
-			case s.Level != document.First || rankOf(s) != rank:
-			case rank == 0:
+			if s.Level != document.First || rankOf(s) != rank {
+				continue
+			}
+			at := len(p.lines)
+			if rank == 0 {
 				p.context(s)
-			default:
+			} else {
 				p.section(s)
+			}
+			if len(p.lines) > at {
+				p.spans[i] = span{at, len(p.lines)}
 			}
 		}
 	}

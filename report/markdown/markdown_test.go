@@ -3,6 +3,7 @@ package markdown
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -95,6 +96,52 @@ func TestLines(t *testing.T) {
 		}
 		if !strings.HasPrefix(b.String(), "### lastack run\n\nmuch\n") || tables == 1 && !strings.Contains(b.String(), "| row 400 | 400 |\n") {
 			t.Errorf("%d tables:\n%s", tables, b.String())
+		}
+	}
+}
+
+// A page names what it lacks: a section of which it shows something is not said to be absent.
+func TestMissing(t *testing.T) {
+	wide := func(l document.Level) *document.Table {
+		table := &document.Table{Level: l, Columns: []document.Column{{Level: l}, {Name: "n", Level: l}}}
+		for i := range 30 {
+			table.Rows = append(table.Rows, document.Row{Level: l, Cells: []document.Value{document.Text(fmt.Sprint("row ", i)), document.Count(int64(i))}})
+		}
+		return table
+	}
+	section := func(title string, level document.Level, blocks ...document.Block) document.Section {
+		return document.Section{ID: strings.ToLower(title), Title: title, Lead: "so many", Level: level, Blocks: blocks}
+	}
+	first := document.Note{Level: document.First, Text: "one"}
+	filler := func(lines int) document.Section {
+		return section("FILLER", document.First, slices.Repeat([]document.Block{first}, lines)...)
+	}
+	const all = "`--format text -v` has it all."
+	for _, tt := range []struct {
+		name     string
+		sections []document.Section
+		want     string
+	}{
+		{"a section begun, one absent", []document.Section{
+			filler(25), section("STATES", document.First, first, wide(document.Detail)), section("ABSENT", document.Detail, wide(document.Detail)),
+			section("MORE", document.First, wide(document.Detail)), section("LATER", document.Detail, wide(document.Detail)),
+		}, "Not on this page: Absent, Later, details of More. " + all},
+		{"nothing left out", []document.Section{section("STATES", document.First, first)}, ""},
+		{"cut off at the end of the open part", []document.Section{filler(35), filler(35), section("LAST", document.First, first)},
+			"Not on this page: Last, details of Filler. " + all},
+	} {
+		var b bytes.Buffer
+		if err := Write(&b, &document.Document{Title: "lastack run", Asked: "much", Sections: tt.sections}); err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for l := range strings.Lines(b.String()) {
+			if strings.HasPrefix(l, "Not on this page") {
+				got = strings.TrimSpace(l)
+			}
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q, in\n%s", tt.name, got, tt.want, b.String())
 		}
 	}
 }

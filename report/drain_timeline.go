@@ -24,10 +24,9 @@ func (d *drainView) timeline() *section {
 		s.doubt("the capture missed " + number(n, "packet", "packets") + ": a time below may be of a later one")
 	}
 	s.note(orderWords(&t.Order))
-	c := &document.Chart{Level: document.First, Zero: "the stop begins"}
-	c.Events = d.events()
-	d.slices(c)
-	s.add(c)
+	for i := range d.drain.Tries {
+		s.add(d.chart(i + 1))
+	}
 	if n := len(t.Moments) - eventsShown; n > 0 {
 		s.note(number(n, "more event is", "more events are") + " in the record")
 	}
@@ -36,6 +35,21 @@ func (d *drainView) timeline() *section {
 		s.note("clients were watched for " + quantity.Seconds(t.WatchedS) + given(late, "; what comes later is of requests and connects in progress then"))
 	}
 	return s
+}
+
+// chart is the timeline of a try. Only that of the shown one is on a page.
+func (d *drainView) chart(n int) *document.Chart {
+	of := *d
+	of.try, of.n = &d.drain.Tries[n-1], n
+	c := &document.Chart{Level: document.First, Zero: "the stop begins", Events: of.events()}
+	of.slices(c)
+	if d.several() {
+		c.Each, c.Number = "try", n
+	}
+	if n != d.n {
+		c.Level = document.Data
+	}
+	return c
 }
 
 // events lists what happened when. Those of one group of clients are details.
@@ -72,9 +86,6 @@ func orderWords(o *record.DrainOrder) string {
 // slices adds a series for each count that a slice of time has.
 func (d *drainView) slices(c *document.Chart) {
 	sl := d.try.Slices
-	if len(sl) == 0 {
-		return
-	}
 	c.Step = 0.1
 	if len(sl) > 1 && sl[1].TS > sl[0].TS {
 		c.Step = sl[1].TS - sl[0].TS

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"errors"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"regexp"
@@ -21,6 +22,7 @@ import (
 	csvformat "lastack/report/csv"
 	"lastack/report/document"
 	"lastack/report/markdown"
+	"lastack/report/text"
 	"lastack/sockstate/socktest/golden"
 )
 
@@ -251,6 +253,42 @@ func TestCSVTimeline(t *testing.T) {
 		}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("interval %d: %s", i, d)
+		}
+	}
+}
+
+// The timeline of a drain has the slices of every try, with its number, and so have its events.
+func TestCSVOfTries(t *testing.T) {
+	r := sample(t, "drain-repeat")
+	var slices, moments, answered []string
+	for i := range r.Drain.Tries {
+		try := &r.Drain.Tries[i]
+		for j := range try.Slices {
+			slices = append(slices, fmt.Sprintf("%d %s", i+1, text.Exact(try.Slices[j].TS)))
+			answered = append(answered, strconv.FormatInt(try.Slices[j].Completed, 10))
+		}
+		for _, m := range try.Moments[:min(len(try.Moments), eventsShown)] {
+			moments = append(moments, fmt.Sprintf("%d %s", i+1, text.Exact(m.TS)))
+		}
+	}
+	for table, want := range map[string][]string{"timeline": slices, "timeline.events": moments} {
+		rows, err := csv.NewReader(bytes.NewReader(show(t, View{Format: "csv", Table: table}, r))).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rows[0][0] != "try" {
+			t.Fatalf("%s: %v", table, rows[0])
+		}
+		var got, completed []string
+		for _, row := range rows[1:] {
+			got = append(got, row[0]+" "+row[1])
+			completed = append(completed, row[min(5, len(row)-1)])
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s: %s", table, d)
+		}
+		if d := cmp.Diff(answered, completed); table == "timeline" && (rows[0][5] != "requests_answered" || d != "") {
+			t.Errorf("%s of %v: %s", table, rows[0], d)
 		}
 	}
 }

@@ -104,12 +104,34 @@ func tablesOf(d *document.Document) []named {
 					add(func(g *grid) { g.table(b) }, s.ID, b.ID)
 				}
 			case *document.Chart:
-				add(func(g *grid) { g.chart(b, d.Start) }, s.ID)
-				if len(b.Events) > 0 {
-					add(func(g *grid) { g.events(b) }, s.ID, "events")
+				charts := alike(s.Blocks, b)
+				if b != charts[0] {
+					continue
+				}
+				add(func(g *grid) {
+					for _, c := range charts {
+						g.chart(c, d.Start)
+					}
+				}, s.ID)
+				if slices.ContainsFunc(charts, func(c *document.Chart) bool { return len(c.Events) > 0 }) {
+					add(func(g *grid) {
+						for _, c := range charts {
+							g.events(c)
+						}
+					}, s.ID, "events")
 				}
 			}
 		}
 	}
 	return all
+}
+
+// alike lists the charts of a section that are one table with c.
+func alike(blocks []document.Block, c *document.Chart) (charts []*document.Chart) {
+	for _, b := range blocks {
+		if other, ok := b.(*document.Chart); ok && (other == c || c.Each != "" && other.Each == c.Each) {
+			charts = append(charts, other)
+		}
+	}
+	return charts
 }

@@ -60,15 +60,20 @@ func (g *grid) chart(c *document.Chart, start time.Time) {
 	if dated {
 		times = append(times, "time")
 	}
+	if c.Each != "" {
+		times = append([]string{key(c.Each)}, times...)
+	}
 	for _, head := range times {
 		g.column(head)
 	}
 	heads := make([]string, len(c.Series))
 	for i, t := range c.Times {
-		g.row()
-		g.put(times[0], text.Exact(t))
-		if c.Step > 0 {
-			g.put(times[1], text.Exact(math.Round((t+c.Step)*1e9)/1e9)) // 0.1 + 0.2 is not 0.3
+		g.rowOf(c)
+		if c.Step <= 0 {
+			g.put("t_s", text.Exact(t))
+		} else {
+			g.put("from_s", text.Exact(t))
+			g.put("to_s", text.Exact(math.Round((t+c.Step)*1e9)/1e9)) // 0.1 + 0.2 is not 0.3
 		}
 		if dated && math.Abs(t) < 1e9 {
 			g.put("time", start.Add(time.Duration(t*float64(time.Second))).UTC().Format("2006-01-02T15:04:05.000Z"))
@@ -87,10 +92,18 @@ func (g *grid) chart(c *document.Chart, start time.Time) {
 	}
 }
 
+// rowOf begins a row of a chart.
+func (g *grid) rowOf(c *document.Chart) {
+	g.row()
+	if c.Each != "" {
+		g.put(key(c.Each), strconv.Itoa(c.Number))
+	}
+}
+
 // events has a row for each event.
 func (g *grid) events(c *document.Chart) {
 	for _, e := range c.Events {
-		g.row()
+		g.rowOf(c)
 		g.put("t_s", text.Exact(e.At))
 		g.put("event", words(e.What))
 	}

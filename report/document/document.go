@@ -158,6 +158,9 @@ type Row struct {
 // Chart shows series over one time.
 type Chart struct {
 	Level Level
+	// Each and Number tell charts of one kind apart, which are one table in a file: try 2. They are empty if there is only this one.
+	Each   string
+	Number int
 	// Step is the length in seconds of the interval of each point, 0 if they differ.
 	Step float64
 	// Times are the times of all series' points in seconds: the ends of their intervals, or their starts if there is a Step.

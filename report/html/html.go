@@ -309,7 +309,7 @@ func (p *page) blocks(all []document.Block) []block {
 			}
 		case *document.Chart:
 			// Its series are in the pictures, and its events too.
-			if len(b.Events) > 0 && len(p.Pictures) == 0 {
+			if len(b.Events) > 0 && len(p.Pictures) == 0 && b.Level != document.Data {
 				out = append(out, block{Events: b.Events})
 			}
 		case *document.Picture:

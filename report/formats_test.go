@@ -387,30 +387,49 @@ func readLog(t *testing.T, log []byte) map[string]record.Latency {
 }
 
 func TestFormatOf(t *testing.T) {
-	for _, tt := range []struct{ path, want, err string }{
-		{"run.json", "json", ""},
-		{"a.b/run.JSONL", "jsonl", ""},
-		{"page.md", "md", ""},
-		{"page.markdown", "md", ""},
-		{"t.csv", "csv", ""},
-		{"l.hlog", "hlog", ""},
-		{"page.txt", "text", ""},
-		{"run", "", ""},
-		{"a.html/run", "", ""},
-		{"/dev/full", "", ""},
-		{"run.1", "", ""},
-		{"run.2026-11-27", "", ""},
-		{"/tmp/tmp.Xa3kPq81Zz", "", ""}, // of mktemp
-		{".record", "", ""},
-		{"run.", "", ""},
-		{"page.htmx", "", `".htmx" names no format: want .txt, .json, .jsonl, .csv, .html, .htm, .md, .markdown, .hlog, or no suffix for the record`},
-		{"run.gz", "", `".gz" names no format`},
-		{"run.parquet", "", `".parquet" names no format`},
-		{"run.parquet1", "", `".parquet1" names no format`},
+	for _, tt := range []struct {
+		path, want string
+		ok         bool
+	}{
+		{"run.json", "json", true},
+		{"a.b/run.JSONL", "jsonl", true},
+		{"page.md", "md", true},
+		{"page.markdown", "md", true},
+		{"page.htm", "html", true},
+		{"t.csv", "csv", true},
+		{"l.hlog", "hlog", true},
+		{"page.txt", "text", true},
+		{"90-lastack.conf", Conf, true},
+		{"run", "", true},
+		{"a.html/run", "", true},
+		{"/dev/full", "", true},
+		{"/dev/fd/63", "", true},
+		{"run.1", "", true},
+		{"run.2026-11-27", "", true},
+		{"run.2026-11-27T10:15:00Z", "", true},
+		{"nginx-1.27.3", "", true},
+		{"127.0.0.1:8080", "", true},
+		{"/tmp/tmp.Xa3kPq81Zz", "", true}, // of mktemp
+		{".record", "", true},
+		{"a/.record", "", true},
+		{"run.", "", true},
+		{".", "", true},
+		{"..", "", true},
+		{"page.htmx", "", false},
+		{"run.gz", "", false},
+		{"run.7z", "", false},
+		{"run.json.gz", "", false},
+		{"run.parquet", "", false},
+		{"o.powerpoint", "", false},
+		{"o.PDFDOC", "", false},
+		{"o.Markdwn", "", false},
+		{"o.docx-old", "", false},
+		{"o.md~", "", false},
+		{".config.toml", "", false},
+		{"tmp.pdf", "", false},
 	} {
-		got, err := FormatOf(tt.path)
-		if got != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
-			t.Errorf("FormatOf(%q) = %q, %v, want %q, %s", tt.path, got, err, tt.want, tt.err)
+		if got, ok := FormatOf(tt.path); got != tt.want || ok != tt.ok {
+			t.Errorf("FormatOf(%q) = %q, %v, want %q, %v", tt.path, got, ok, tt.want, tt.ok)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -85,37 +86,28 @@ func FormatNames() []string {
 	return names
 }
 
-// Suffixes lists the suffix of a file in each of these formats.
+// Suffixes lists the suffixes of files in these formats.
 func Suffixes(names []string) (list []string) {
 	for _, f := range formats() {
 		if slices.Contains(names, f.name) {
-			list = append(list, f.suffixes[0])
+			list = append(list, f.suffixes...)
 		}
 	}
 	return list
 }
 
-// notRandom matches a suffix that is a word, and neither a number nor the random end of a temporary file's name.
-var notRandom = regexp.MustCompile(`^\.([A-Za-z][A-Za-z0-9]{0,4}|[a-z]{6,8}[0-9]?)$`)
+// notSuffix matches the end of a name that is none: of a date or a version, or of what mktemp makes.
+var notSuffix = regexp.MustCompile(`^[^.]*$|^\.[^.]*$|\.$|\.[0-9][0-9TZ:_+-]*$|^tmp\.[0-9A-Za-z]{10}$`)
 
-// FormatOf says in which format a file of that name is, "" if its name ends in no suffix. The error tells the suffixes.
-func FormatOf(path string) (string, error) {
+// FormatOf says in which format a file of that name is, "" if its name has no suffix. It reports whether there is such a format.
+func FormatOf(path string) (name string, ok bool) {
 	suffix := filepath.Ext(path)
-	var known []string
 	for _, f := range formats() {
-		for _, s := range f.suffixes {
-			if strings.EqualFold(s, suffix) {
-				return f.name, nil
-			}
-			if !f.settings {
-				known = append(known, s)
-			}
+		if slices.ContainsFunc(f.suffixes, func(s string) bool { return strings.EqualFold(s, suffix) }) {
+			return f.name, true
 		}
 	}
-	if !notRandom.MatchString(suffix) || suffix == filepath.Base(path) {
-		return "", nil
-	}
-	return "", fmt.Errorf("%q names no format: want %s, or no suffix for the record", suffix, strings.Join(known, ", "))
+	return "", notSuffix.MatchString(filepath.Base(path))
 }
 
 // HasRecord reports whether a format has the whole record, so that nothing is lost with it.
@@ -126,8 +118,8 @@ func HasRecord(name string) bool {
 // TableError says that no run has the View's Table.
 type TableError = csv.UnknownTableError
 
-// Render writes runs to w. Nothing is written unless all could be rendered. The error tells the names of formats, or is a *TableError, one of
-// the record, about a damaged histogram, or w's own.
+// Render writes runs to w. Nothing is written unless all could be rendered. The error tells the names of formats, or is a *TableError, ErrNoSettings,
+// one of the record, about a damaged histogram, or w's own.
 func Render(w io.Writer, v View, runs ...*record.Run) error {
 	i := slices.IndexFunc(formats(), func(f format) bool { return f.name == v.Format })
 	if i < 0 {
@@ -229,9 +221,12 @@ func newDocument(run *record.Run) *document.Document {
 	return runDocument(run)
 }
 
+// ErrNoSettings says that a record is of no tune, so that there is nothing that Conf could show.
+var ErrNoSettings = errors.New("only a record of lastack tune has settings to change")
+
 func writeConf(b *bytes.Buffer, run *record.Run) error {
 	if run.Tune == nil {
-		return fmt.Errorf("only a record of lastack tune has settings to change: this one is of a %s", run.Kind)
+		return fmt.Errorf("%w, and this one is of a %s: want %s", ErrNoSettings, run.Kind, strings.Join(FormatNames(), ", "))
 	}
 	b.WriteString(writeSettings(&tuneView{run, run.Tune}))
 	return nil

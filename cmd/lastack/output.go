@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -32,11 +33,8 @@ func checkOutputs(paths, formats []string) error {
 		case "-":
 			return usagef("--output -: want a file; --format json prints the record to stdout")
 		}
-		switch format, err := outputFormat(path); {
-		case err != nil:
+		if _, err := outputFormat(path, formats, "the record"); err != nil {
 			return err
-		case format != "" && !slices.Contains(formats, format):
-			return usagef("--output %s: only lastack tune has settings to change: want a suffix of %s", path, strings.Join(report.Suffixes(formats), ", "))
 		}
 	}
 	if err := onceOnly(paths); err != nil {
@@ -88,13 +86,20 @@ func (o *outputFiles) capabilities() []string {
 	return all
 }
 
-// outputFormat is what the suffix of a path of --output names, empty without one.
-func outputFormat(path string) (string, error) {
-	format, err := report.FormatOf(path)
-	if err != nil {
-		return "", usagef("--output %s: %w", path, err)
+// outputFormat is what the suffix of a path of --output names: one of a command's formats, or empty if there is no suffix. A file without
+// one is for what bare says.
+func outputFormat(path string, formats []string, bare string) (string, error) {
+	format, ok := report.FormatOf(path)
+	why := "this command has no " + format
+	switch {
+	case !ok:
+		why = fmt.Sprintf("%q names no format", filepath.Ext(path))
+	case format == "", slices.Contains(formats, format):
+		return format, nil
+	case format == report.Conf:
+		why = "only lastack tune has settings to change"
 	}
-	return format, nil
+	return "", usagef("--output %s: %s: want %s, or no suffix for %s", path, why, strings.Join(report.Suffixes(formats), ", "), bare)
 }
 
 // savedAs is the format of a path that checkOutputs has accepted.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -105,12 +104,10 @@ func (f *printFlags) formatOf(cmd *cobra.Command, path string) (string, error) {
 	if path == "" || path == "-" {
 		return "", usagef("--output %q: want a file; without --output the report goes to stdout", path)
 	}
-	suffix, err := outputFormat(path)
+	suffix, err := outputFormat(path, f.formats, f.format)
 	switch {
 	case err != nil:
 		return "", err
-	case suffix != "" && !slices.Contains(f.formats, suffix):
-		return "", usagef("--output %s: %s has no %s: want a suffix of %s", path, cmd.Name(), suffix, strings.Join(report.Suffixes(f.formats), ", "))
 	case suffix != "" && cmd.Flags().Changed("format") && suffix != f.format:
 		return "", usagef("--format %s: --output %s is %s by its suffix: leave one of them out", f.format, path, suffix)
 	}
@@ -130,6 +127,10 @@ func (p *printer) print(render func(io.Writer, report.View) error) error {
 		switch err := render(&pages[i], t.view); {
 		case errors.As(err, new(*report.TableError)):
 			return usagef("--table: %w", err)
+		case errors.Is(err, report.ErrNoSettings) && t.file != nil:
+			return usagef("--output %s: %w", t.file.path, err)
+		case errors.Is(err, report.ErrNoSettings):
+			return usagef("--format %s: %w", t.view.Format, err)
 		case err != nil:
 			return err
 		}

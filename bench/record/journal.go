@@ -41,11 +41,14 @@ func MarshalPart(p SweepPart) ([]byte, error) {
 
 // ReadJournal reads a journal, and returns the record of a sweep that was interrupted. It ends at the first line that is not whole. Its errors are those
 // of Read, whose limits it has too: for each line, and for all that it keeps.
-func ReadJournal(r io.Reader) (*Run, error) { return readJournal(r, maxJournal) }
+func ReadJournal(r io.Reader) (*Run, error) {
+	return readJournal(r, maxJournal, cost{maxRest, maxRestValues, maxRestContainers, maxTexts})
+}
 
-func readJournal(r io.Reader, limit int64) (*Run, error) {
-	most := &io.LimitedReader{R: r, N: limit + 1}
-	in := bufio.NewReaderSize(most, 256<<10)
+// readJournal reads at most limit bytes, and keeps what room there is for.
+func readJournal(r io.Reader, limit int64, room cost) (*Run, error) {
+	bounded := &io.LimitedReader{R: r, N: limit + 1}
+	in := bufio.NewReaderSize(bounded, 256<<10)
 	run, err := Read(&line{in: in})
 	switch {
 	case err != nil:
@@ -54,7 +57,7 @@ func readJournal(r io.Reader, limit int64) (*Run, error) {
 		return nil, newFault(faultDamaged, nil, "this is no journal of a sweep: %s", wantFile)
 	}
 	run.Interrupted, run.Verdict.LimitedBy = true, LimitInterrupted
-	parts, buf := newParts(run.Sweep), make([]byte, 16<<10)
+	parts, buf := newParts(run.Sweep, room), make([]byte, 16<<10)
 	for {
 		l := line{in: in}
 		text := newIntake(0, maxPart)
@@ -70,7 +73,7 @@ func readJournal(r io.Reader, limit int64) (*Run, error) {
 		}
 		run.ElapsedS = max(run.ElapsedS, p.ElapsedS)
 	}
-	if most.N == 0 {
+	if bounded.N == 0 {
 		return nil, tooLarge(limit)
 	}
 	run.Sweep.Runs, run.Sweep.Unfinished = inOrder(parts.runs), inOrder(parts.searches)
@@ -144,8 +147,8 @@ type parts struct {
 	free cost
 }
 
-func newParts(s *Sweep) *parts {
-	p := &parts{sweep: s, runs: make(map[slot]kept), searches: make(map[slot]kept), free: cost{maxRest, maxRestValues, maxRestContainers, maxTexts}}
+func newParts(s *Sweep, room cost) *parts {
+	p := &parts{sweep: s, runs: make(map[slot]kept), searches: make(map[slot]kept), free: room}
 	for i := range s.Runs {
 		p.keep(p.runs, &s.Runs[i], cost{})
 	}

@@ -28,7 +28,7 @@ func wide(t testing.TB, r *rand.Rand, at float64, n int) Interval {
 
 // A long timeline keeps within its bounds, and what its intervals count and time adds up to the same.
 func TestTimelineFolds(t *testing.T) {
-	const n, rows, size = 240, 50, 20_000
+	const n, rows, size = 96, 20, 8_000
 	r := rand.New(rand.NewPCG(1, 2))
 	var line Timeline
 	all, sum, longest := NewHistogram(), int64(0), 0.0
@@ -36,7 +36,7 @@ func TestTimelineFolds(t *testing.T) {
 		iv := wide(t, r, float64(i+1), 20)
 		iv.Failed, iv.Failures, iv.Counters = 1, map[string]int64{"refused": 1}, map[string]int64{"TcpRetransSegs": 2}
 		switch {
-		case i < 30:
+		case i < 12:
 			iv.Phase = "warmup"
 		case i%7 == 0:
 			iv.Client, iv.PortsInUse = map[string]int{"ESTABLISHED": i}, i

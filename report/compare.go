@@ -281,6 +281,10 @@ func comparedTimeline(c *compare.Comparison) *section {
 	}
 	chart := &document.Chart{Level: document.Detail, Times: c.Timeline.TS}
 	for i := range c.Timeline.A {
+		level := document.Detail
+		if !slices.ContainsFunc(slices.Concat(c.Timeline.A[i].Points, c.Timeline.B[i].Points), func(p *float64) bool { return p != nil }) {
+			level = document.Data
+		}
 		for _, side := range []struct {
 			name string
 			s    *compare.TimeSeries
@@ -294,12 +298,21 @@ func comparedTimeline(c *compare.Comparison) *section {
 			case side.s.Metric == "connections.failed":
 				kind = document.Growth
 			}
-			chart.Series = append(chart.Series, document.Series{Level: document.Detail, Side: side.name, Name: seriesName(side.s.Metric), Kind: kind, Points: side.s.Points})
+			chart.Series = append(chart.Series, document.Series{Level: level, Side: side.name, Name: seriesName(side.s.Metric), Kind: kind, Points: gaps(side.s.Points)})
 		}
 	}
 	s := begin(document.Detail, "TIMELINE", "the median of each interval over the records of a side")
 	s.add(chart)
 	return s
+}
+
+// gaps are a series' points, NaN where there is none.
+func gaps(points []*float64) []float64 {
+	out := make([]float64, len(points))
+	for i, p := range points {
+		out[i] = bound(p)
+	}
+	return out
 }
 
 // seriesName is what a timeline calls a metric, as that of a run does.

@@ -147,6 +147,25 @@ func shiftPicture(s *compare.Shift) *document.Picture {
 	return p
 }
 
+// withPoints leaves out the times at which no curve has a point: what a census counts goes from one to the next.
+func withPoints(p *document.Picture) *document.Picture {
+	kept := *p
+	kept.At, kept.Curves = nil, slices.Clone(p.Curves)
+	for i := range kept.Curves {
+		kept.Curves[i].Points = nil
+	}
+	for j, at := range p.At {
+		if !slices.ContainsFunc(p.Curves, func(c document.Curve) bool { return !math.IsNaN(c.Points[j]) }) {
+			continue
+		}
+		kept.At = append(kept.At, at)
+		for i := range kept.Curves {
+			kept.Curves[i].Points = append(kept.Curves[i].Points, p.Curves[i].Points[j])
+		}
+	}
+	return &kept
+}
+
 // overlaid has a metric over time, unless it is 0 throughout.
 func overlaid(t *compare.Timeline, i int) *document.Picture {
 	unit := map[metric.Unit]document.Unit{metric.PerSecond: document.PerSecond, metric.Micros: document.Microseconds}[t.A[i].Unit]
@@ -154,24 +173,13 @@ func overlaid(t *compare.Timeline, i int) *document.Picture {
 		ID: fmt.Sprintf("p-time-%d", i+1), Title: "Over time: " + t.A[i].Metric, Desc: "The median of each interval over the records of a side.",
 		X: document.Axis{Unit: document.Seconds, Name: "t"}, Y: document.Axis{Unit: unit, Log: unit == document.Microseconds}, At: t.TS,
 	}
-	some := false
-	for _, side := range []struct {
-		name   string
-		hue    int
-		points []float64
-	}{{"A", hueA, t.A[i].Points}, {"B", hueB, t.B[i].Points}} {
-		points := make([]float64, len(side.points))
-		for j, v := range side.points {
-			points[j] = finite(v)
-			some = some || points[j] > 0
-			if unit == document.Microseconds && points[j] <= 0 {
-				points[j] = math.NaN() // nothing completed
-			}
-		}
-		p.Curves = append(p.Curves, document.Curve{Name: side.name, Unit: unit, Hue: side.hue, Points: points})
-	}
-	if !some {
+	a, b := gaps(t.A[i].Points), gaps(t.B[i].Points)
+	if !slices.ContainsFunc(slices.Concat(a, b), func(v float64) bool { return v > 0 && !math.IsInf(v, 0) }) {
 		return nil
+	}
+	p.Curves = []document.Curve{{Name: "A", Unit: unit, Hue: hueA, Points: a}, {Name: "B", Unit: unit, Hue: hueB, Points: b}}
+	if unit != document.Microseconds {
+		return withPoints(p)
 	}
 	return p
 }

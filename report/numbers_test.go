@@ -124,7 +124,7 @@ func TestHTMLNumbers(t *testing.T) {
 	}
 }
 
-// TestHTMLComparisonNumbers does so for the pictures of comparisons.
+// TestHTMLComparisonNumbers does so for the pictures of comparisons, whose timelines it compares with the records.
 func TestHTMLComparisonNumbers(t *testing.T) {
 	runs, drains := samplesFrom(t, "runs"), samplesFrom(t, "drains")
 	seen := make(map[string]bool)
@@ -135,7 +135,11 @@ func TestHTMLComparisonNumbers(t *testing.T) {
 		{"slower", runs["s"][:10], runs["t"][:10]},
 		{"single", runs["s"][:1], runs["t"][:1]},
 		{"drains", drains["term"], drains["kill"]},
-		{"timelines", []*record.Run{sample(t, "open-loop")}, []*record.Run{sample(t, "open-loop")}},
+		{"mixed", []*record.Run{sample(t, "open-loop"), sample(t, "count-one")}, []*record.Run{sample(t, "veth"), sample(t, "nobody")}},
+		{"two", []*record.Run{sample(t, "open-loop")}, []*record.Run{sample(t, "veth")}},
+		{"timelines", similar(t, 0), similar(t, 1)},
+		{"nothing completed", []*record.Run{sample(t, "exhausted")}, []*record.Run{sample(t, "exhausted")}},
+		{"few censuses", []*record.Run{fewCensuses(t)}, []*record.Run{fewCensuses(t)}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, err := compare.Compare(tt.a, tt.b, compare.Options{Force: true})
@@ -150,12 +154,72 @@ func TestHTMLComparisonNumbers(t *testing.T) {
 			if err := RenderComparison(&page, View{Format: "html"}, c); err != nil {
 				t.Fatal(err)
 			}
-			checkNumbers(t, page.String(), comparisonNumbers(t, parseNode(t, b)), seen)
+			checkNumbers(t, page.String(), comparisonNumbers(t, parseNode(t, b), [2][]node{nodes(t, tt.a), nodes(t, tt.b)}), seen)
+			for _, d := range htmlSVG.FindAllString(page.String(), -1) {
+				wellFormed(t, d)
+			}
 		})
 	}
-	for _, want := range []string{"p-changes change (share)", "p-changes to (share)", "p-lifecycle A (µs)", "p-time-1 B (1/s)", "p-time-4 A (µs)"} {
+	for _, want := range []string{"p-changes change (share)", "p-changes to (share)", "p-lifecycle A (µs)", "p-time-1 B (1/s)", "p-time-4 A (µs)", "p-time-6 B"} {
 		if !seen[want] {
 			t.Errorf("no comparison shows %s", want)
+		}
+	}
+}
+
+// nodes are records' JSON.
+func nodes(t *testing.T, runs []*record.Run) (list []node) {
+	t.Helper()
+	for _, r := range runs {
+		b, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, parseNode(t, b))
+	}
+	return list
+}
+
+// fewCensuses has a census in every third interval.
+func fewCensuses(t *testing.T) *record.Run {
+	r := sample(t, "ports")
+	for i := range r.Timeline {
+		if iv := &r.Timeline[i]; i%3 != 2 {
+			iv.Client, iv.Server, iv.Fds, iv.MemBytes = nil, nil, 0, 0
+		}
+	}
+	return r
+}
+
+// TestComparedGaps: where nothing completed there is no latency, and without a census no TIME_WAIT. Neither is 0.
+func TestComparedGaps(t *testing.T) {
+	for _, tt := range []struct {
+		run  *record.Run
+		head string
+		want []string
+	}{
+		{sample(t, "exhausted"), "A_p99_us", []string{"12337.151", "", "", ""}},
+		{fewCensuses(t), "B_TIME_WAIT", []string{"", "", "295", "", "", "595"}},
+	} {
+		c, err := compare.Compare([]*record.Run{tt.run}, []*record.Run{tt.run}, compare.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if err := RenderComparison(&out, View{Format: CSV, Table: "timeline"}, c); err != nil {
+			t.Fatal(err)
+		}
+		rows := strings.Split(out.String(), "\n")
+		i := slices.Index(strings.Split(rows[0], ","), tt.head)
+		if i < 0 {
+			t.Fatalf("no %s: %s", tt.head, rows[0])
+		}
+		var got []string
+		for _, row := range rows[1 : 1+len(tt.want)] {
+			got = append(got, strings.Split(row, ",")[i])
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, want %q", tt.head, got, tt.want)
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
 
-	"lastack/bench/metric"
 	"lastack/bench/record"
 )
 
@@ -284,8 +283,8 @@ func fates(try node, of string, parts map[string][]string) func([]string, [][]st
 	}
 }
 
-// comparisonNumbers are those of a comparison's pictures.
-func comparisonNumbers(t testing.TB, c node) map[string]func(heads []string, rows [][]string) numbers {
+// comparisonNumbers are those of the pictures of a comparison of these records.
+func comparisonNumbers(t testing.TB, c node, records [2][]node) map[string]func(heads []string, rows [][]string) numbers {
 	t.Helper()
 	all := map[string]func([]string, [][]string) numbers{
 		"p-changes": func(_ []string, rows [][]string) numbers {
@@ -313,24 +312,67 @@ func comparisonNumbers(t testing.TB, c node) map[string]func(heads []string, row
 		}
 	}
 	times := c.at("timeline", "t_s").items()
-	for i, series := range c.at("timeline", "a").items() {
+	for i := range c.at("timeline", "a").items() {
 		all["p-time-"+strconv.Itoa(i+1)] = func([]string, [][]string) numbers {
-			unit := map[string]string{string(metric.PerSecond): " (1/s)", string(metric.Micros): " (µs)"}[series.at("unit").text()]
-			n := numbers{columns: make(map[string]func(int) float64)}
-			for _, at := range times {
-				n.rows = append(n.rows, exact(at.num()))
-			}
-			for name, side := range map[string]string{"A": "a", "B": "b"} {
-				points := c.at("timeline", side).items()[i].at("points").items()
-				n.columns[name+unit] = func(row int) float64 {
-					if v := points[row].num(); v > 0 || unit != " (µs)" {
-						return v
-					}
-					return math.NaN()
+			of := comparedOverTime()[i]
+			var at []string
+			points := make(map[string][]float64)
+			for k, when := range times {
+				a, b := medianAt(records[0], k, of.value), medianAt(records[1], k, of.value)
+				if !of.gaps && math.IsNaN(a) && math.IsNaN(b) {
+					continue // no census
 				}
+				at = append(at, exact(when.num()))
+				points["A"+of.unit], points["B"+of.unit] = append(points["A"+of.unit], a), append(points["B"+of.unit], b)
 			}
-			return n
+			return fixed(at, points)
 		}
 	}
 	return all
+}
+
+// overTime is a picture of a comparison over time: the value of an interval that took so many seconds, and whether times without one are drawn.
+type overTime struct {
+	unit  string
+	gaps  bool
+	value func(iv node, took float64) float64
+}
+
+// comparedOverTime lists them in the order of the page.
+func comparedOverTime() []overTime {
+	latency := func(key string) overTime {
+		return overTime{" (µs)", true, func(iv node, _ float64) float64 { return iv.at(key).gap() }}
+	}
+	return []overTime{
+		{" (1/s)", false, func(iv node, took float64) float64 { return iv.at("completed").num() / took }},
+		{"", false, func(iv node, _ float64) float64 { return iv.at("failed").num() }},
+		latency("p50_us"), latency("p99_us"), latency("max_us"),
+		{"", false, func(iv node, _ float64) float64 {
+			if iv.at("client").v == nil && iv.at("server").v == nil && iv.at("fds").v == nil && iv.at("tcp_mem_bytes").v == nil {
+				return math.NaN()
+			}
+			return iv.at("client", "TIME_WAIT").num() + iv.at("server", "TIME_WAIT").num()
+		}},
+	}
+}
+
+// medianAt is the median of what records have in an interval, NaN if none has it.
+func medianAt(records []node, k int, value func(iv node, took float64) float64) float64 {
+	var all []float64
+	for _, r := range records {
+		timeline := r.at("timeline").items()
+		took := timeline[k].at("t_s").num()
+		if k > 0 {
+			took -= timeline[k-1].at("t_s").num()
+		}
+		if v := value(timeline[k], took); !math.IsNaN(v) {
+			all = append(all, v)
+		}
+	}
+	slices.Sort(all)
+	n := len(all)
+	if n == 0 {
+		return math.NaN()
+	}
+	return (all[(n-1)/2] + all[n/2]) / 2
 }

@@ -19,7 +19,8 @@ type Timeline struct {
 type TimeSeries struct {
 	Metric string      `json:"metric"`
 	Unit   metric.Unit `json:"unit"`
-	Points []float64   `json:"points"`
+	// Points has nil where no record has a value: nothing completed, or no census was taken.
+	Points []*float64 `json:"points"`
 }
 
 // timeline is nil if the records' intervals are not of the same length: medians of them would mean nothing.
@@ -57,14 +58,14 @@ func timeline(sides *[2]side) *Timeline {
 	return t
 }
 
-// series are the metrics that a comparison over time shows. An interval in which no record has a value is 0.
+// series are the metrics that a comparison over time shows.
 func (s *side) series(n int) (list []TimeSeries) {
 	for _, name := range []string{"rate.completed", "connections.failed", "lifecycle.p50", "lifecycle.p99", "lifecycle.max", "time_wait.peak"} {
 		m, err := metric.Lookup(record.KindRun, name)
 		if err != nil {
 			continue // cannot happen: the registry has them
 		}
-		series := TimeSeries{Metric: name, Unit: m.Unit, Points: make([]float64, n)}
+		series := TimeSeries{Metric: name, Unit: m.Unit, Points: make([]*float64, n)}
 		for j := range n {
 			var values []float64
 			for _, r := range s.runs {
@@ -72,7 +73,10 @@ func (s *side) series(n int) (list []TimeSeries) {
 					values = append(values, v.V)
 				}
 			}
-			series.Points[j] = metric.Median(values)
+			if len(values) > 0 {
+				median := metric.Median(values)
+				series.Points[j] = &median
+			}
 		}
 		list = append(list, series)
 	}

@@ -118,8 +118,8 @@ func timeWaits() []Metric {
 				return exactly(float64(of(&r.TimeWait)))
 			},
 			interval: func(iv *record.Interval, _ float64) Value {
-				if iv.Client == nil && iv.Server == nil {
-					return none("no census was taken, or it found nothing")
+				if !iv.Census() {
+					return none("no census was taken")
 				}
 				return exactly(float64(in(iv)))
 			},

@@ -96,28 +96,6 @@ func Compare(a, b []*record.Run, o Options) (*Comparison, error) {
 	c.Result = c.Test.result(c.Rows)
 	c.Shifts = shifts(&sides)
 	c.Timeline = timeline(&sides)
-	for _, t := range o.Thresholds {
-		c.Thresholds = append(c.Thresholds, evaluate(t, &sides))
-	}
+	c.Thresholds, c.Test.Thresholds = evaluate(o.Thresholds, &sides)
 	return c, nil
-}
-
-// evaluate checks a threshold. A median that misses it by what may well be chance does not: a gate that fails by itself is switched off.
-func evaluate(t metric.Relative, sides *[2]side) record.ThresholdResult {
-	m := t.Metric()
-	a, b := sides[0].values(&m), sides[1].values(&m)
-	res := t.Evaluate(a, b)
-	r := Row{}
-	r.A, r.a, r.aMost = r.read(a)
-	r.B, r.b, r.bMost = r.read(b)
-	of := differences
-	if t.Ratio() {
-		of = ratios
-	}
-	// A threshold asks about one direction only.
-	if outside := outsideOf(len(r.a), len(r.b), Alpha); outside > 0 && !res.OK && !t.Counted() && !r.inDoubt {
-		lo, hi := r.bounds(of, outside)
-		res = t.Weigh(res, lo, hi)
-	}
-	return res
 }

@@ -2,6 +2,7 @@ package compare
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -281,11 +282,11 @@ func TestThresholdsAllowForChance(t *testing.T) {
 		ok     bool
 		reason string
 	}{
-		{"rate.completed>-5%", b, true, "within noise, which allows -70.00% to +170.00%"},
-		{"rate.completed>+5%", b, true, "within noise, which allows -70.00% to +170.00%"},
-		{"rate.completed<=-90%", b, false, "more than noise, which allows "},
-		{"rate.completed==+0", b, true, "within noise, which allows "},
-		{"rate.completed>-5%", slow, false, "; more than noise, which allows "},
+		{"rate.completed>-5%", b, true, "within noise: the difference may be from -70.00% to +170.00%"},
+		{"rate.completed>+5%", b, true, "within noise: the difference may be from -70.00% to +170.00%"},
+		{"rate.completed<=-90%", b, false, "more than noise: the difference is "},
+		{"rate.completed==+0", b, true, "within noise: the difference may be "},
+		{"rate.completed>-5%", slow, false, "; more than noise: the difference is "},
 		{"connections.failed<=+0", b, false, "mean of A 0, of B 0.2"},
 	} {
 		r, err := metric.ParseRelative(func(name string) (metric.Metric, error) { return metric.Lookup(record.KindRun, name) }, tt.expr)
@@ -302,6 +303,57 @@ func TestThresholdsAllowForChance(t *testing.T) {
 	}
 }
 
+// Holm's procedure by hand: with five runs a side P(U <= 0) is 1/252, and P(U <= 4) is 12/252 = 0.0476. That is below 0.05, but not below half of it.
+func TestThresholdsTogether(t *testing.T) {
+	low, mixed, high := []float64{1, 2, 3, 4, 5}, []float64{4, 6, 7, 9, 10}, []float64{11, 12, 13, 14, 15}
+	if p := uTest([]float64{1, 2, 3, 5, 8}, mixed); math.Abs(p-2*12./252) > 1e-12 {
+		t.Fatalf("p is %v", p)
+	}
+	a := runs(5, day, func(i int, r *record.Run) {
+		r.Rate.CompletedPerS, r.Rate.OpenedPerS = []float64{1, 2, 3, 5, 8}[i], low[i]
+	})
+	side := func(opened []float64) []*record.Run {
+		return runs(5, day.Add(time.Millisecond), func(i int, r *record.Run) { r.Rate.CompletedPerS, r.Rate.OpenedPerS = mixed[i], opened[i] })
+	}
+	for _, tt := range []struct {
+		name   string
+		b      []*record.Run
+		gates  []string
+		missed []bool
+		test   *Family
+	}{
+		{"alone", side(low), []string{"rate.completed<+5%"}, []bool{true}, nil},
+		{"with one that is met", side(low), []string{"rate.completed<+5%", "rate.opened<+5%"}, []bool{false, false}, &Family{Metrics: 2, Weight: 0.5, Need: 4, Decidable: true}},
+		{"with one that is missed by more", side(high), []string{"rate.completed<+5%", "rate.opened<+5%"}, []bool{true, true}, &Family{Metrics: 2, Weight: 0.5, Need: 4, Decidable: true}},
+		{"with one that makes no allowance", side(low), []string{"rate.completed<+5%", "connections.failed<=+0"}, []bool{true, false}, nil},
+	} {
+		var o Options
+		for _, expr := range tt.gates {
+			o.Thresholds = append(o.Thresholds, bound(t, expr))
+		}
+		c, err := Compare(a, tt.b, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, r := range c.Thresholds {
+			if r.OK == tt.missed[i] {
+				t.Errorf("%s: %+v, want missed %v", tt.name, r, tt.missed[i])
+			}
+		}
+		if d := cmp.Diff(tt.test, c.Test.Thresholds); d != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, d)
+		}
+	}
+	// With three runs a side the least p is 1/20, which nothing can correct: each is checked by itself.
+	c, err := Compare(a[:3], side(high)[2:], Options{Thresholds: []metric.Relative{bound(t, "rate.opened<+5%"), bound(t, "rate.completed<+5%")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := c.Test.Thresholds; c.Thresholds[0].OK || f == nil || f.Decidable || f.Need != 4 {
+		t.Errorf("three a side: %+v, %+v", c.Thresholds, f)
+	}
+}
+
 // B is 6 % less, which is no noise; that it is more than 5 % less is not so sure, and need not be.
 func TestThresholdsTakeWhatIsMeasured(t *testing.T) {
 	side := func(from time.Time, rates ...float64) []*record.Run {
@@ -309,11 +361,11 @@ func TestThresholdsTakeWhatIsMeasured(t *testing.T) {
 	}
 	a, b := side(day, 100, 101, 102, 103, 104), side(day.Add(time.Millisecond), 93, 94, 96, 97, 98)
 	for expr, want := range map[string]string{
-		"rate.completed>-5%": "median of A 102.0/s, of B 96.0/s; more than noise, which allows -8.74% to -3.96%",
+		"rate.completed>-5%": "median of A 102.0/s, of B 96.0/s; more than noise: the difference is from -8.74% to -3.96%",
 		"rate.completed>-7%": "median of A 102.0/s, of B 96.0/s",
-		"rate.completed>-3":  "median of A 102.0/s, of B 96.0/s; more than noise, which allows -9.0/s to -4.0/s",
+		"rate.completed>-3":  "median of A 102.0/s, of B 96.0/s; more than noise: the difference is from -9.0/s to -4.0/s",
 	} {
-		r := gate(t, expr)
+		r := bound(t, expr)
 		c, err := Compare(a, b, Options{Thresholds: []metric.Relative{r}})
 		if err != nil {
 			t.Fatal(err)

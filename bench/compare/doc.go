@@ -43,7 +43,9 @@
 //
 // A threshold takes the medians of both sides, and noise does not fail it: one that allows B to be worse, like lifecycle.p99<+5%, is missed if the
 // medians miss it and the U test, one-sided at 5 %, says that B is worse at all; any other if that test excludes every difference that meets it. So a
-// gate fails on the same build in at most 5 of 100 cases. Either way it says what noise allows. Rejected: asking whether the excess over the bound is
+// gate fails on the same build in at most 5 of 100 cases. Either way it says where the difference may be. Several thresholds of one comparison are
+// corrected by Holm's procedure, so that any of them fails on the same build in at most 5 of 100 cases; if the runs are too few for that, each is tested
+// at the least level that they reach, and Test.Thresholds says how many it takes. Rejected: asking whether the excess over the bound is
 // more than noise, too, which let a slowdown of 10 % pass a bound of 5 % wherever runs differ by a few percent.
 //
 // With fewer than three runs a side there is no such test, and the medians decide. Of what should not happen and is counted, like lost requests, a

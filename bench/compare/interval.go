@@ -82,5 +82,6 @@ func outsideOf(n, m int, tail float64) int {
 		return int(nm/2 - z*math.Sqrt(nm*float64(n+m+1)/12))
 	}
 	dist := stats.UDist{N1: n, N2: m}
-	return sort.Search(n*m, func(u int) bool { return dist.CDF(float64(u)) > tail })
+	const rounding = 1 + 1e-9 // 1/20 is no more than 0.05
+	return sort.Search(n*m, func(u int) bool { return dist.CDF(float64(u)) > tail*rounding })
 }

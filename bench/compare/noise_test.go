@@ -52,8 +52,8 @@ func TestNoiseIsNoDifference(t *testing.T) {
 	}
 }
 
-// gate is a threshold on runs.
-func gate(t *testing.T, expr string) metric.Relative {
+// bound is a threshold on runs.
+func bound(t *testing.T, expr string) metric.Relative {
 	t.Helper()
 	r, err := metric.ParseRelative(func(name string) (metric.Metric, error) { return metric.Lookup(record.KindRun, name) }, expr)
 	if err != nil {
@@ -68,14 +68,14 @@ func TestGates(t *testing.T) {
 	const tries, n, limit = 100, 5, 12 // the 99.9 % quantile
 	all := recorded(t)
 	random := rand.New(rand.NewPCG(3, 0))
-	same := []metric.Relative{gate(t, "lifecycle.p50<+25%"), gate(t, "lifecycle.p99<+5%"), gate(t, "lifecycle.min<+5%")}
+	same := []metric.Relative{bound(t, "lifecycle.p50<+25%"), bound(t, "lifecycle.p99<+5%"), bound(t, "lifecycle.min<+5%")}
 	for _, pool := range []string{"p", "s", "t"} {
 		missed := make([]int, len(same))
 		for range tries {
 			runs := draw(random, all[pool], 2*n)
 			sides := [2]side{newSide(runs[:n], nil), newSide(runs[n:], nil)}
 			for i, g := range same {
-				if !evaluate(g, &sides).OK {
+				if r, _ := evaluate([]metric.Relative{g}, &sides); !r[0].OK {
 					missed[i]++
 				}
 			}
@@ -87,12 +87,39 @@ func TestGates(t *testing.T) {
 	found := 0
 	for range tries {
 		sides := [2]side{newSide(draw(random, all["s"], n), nil), newSide(draw(random, all["t"], n), nil)}
-		if !evaluate(gate(t, "lifecycle.min<+2%"), &sides).OK {
+		if r, _ := evaluate([]metric.Relative{bound(t, "lifecycle.min<+2%")}, &sides); !r[0].OK {
 			found++
 		}
 	}
 	if found < tries*9/10 {
 		t.Errorf("the gate failed in %d of %d tries on a slower server", found, tries)
+	}
+}
+
+// Several gates of one comparison fail on the same build together in no more than about 5 of 100 tries.
+func TestGatesTogether(t *testing.T) {
+	const tries, n, limit = 300, 5, 27 // the 99.9 % quantile
+	all := recorded(t)
+	random := rand.New(rand.NewPCG(4, 0))
+	var gates []metric.Relative
+	for _, name := range []string{"lifecycle.p99", "lifecycle.p90", "connect.p99", "exchange.p99", "connect.p90", "lag.p99"} {
+		gates = append(gates, bound(t, name+"<+5%"))
+	}
+	for _, pool := range []string{"p", "s", "t"} {
+		failed := 0
+		for range tries {
+			runs := draw(random, all[pool], 2*n)
+			c, err := Compare(runs[:n], runs[n:], Options{Thresholds: gates})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if slices.ContainsFunc(c.Thresholds, func(r record.ThresholdResult) bool { return !r.OK }) {
+				failed++
+			}
+		}
+		if failed > limit {
+			t.Errorf("%s: a gate failed in %d of %d tries on the same build", pool, failed, tries)
+		}
 	}
 }
 

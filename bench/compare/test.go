@@ -17,9 +17,11 @@ type Test struct {
 	// Primary and Secondary describe the two groups of metrics.
 	Primary   Family `json:"primary"`
 	Secondary Family `json:"secondary"`
+	// Thresholds describes those that noise can explain, if there are several.
+	Thresholds *Family `json:"thresholds,omitempty"`
 }
 
-// Family is a number of metrics that were tested together.
+// Family is a number of metrics, or of thresholds on them, that were tested together.
 type Family struct {
 	// Metrics is how many could have differed: those whose values are not all the same.
 	Metrics int `json:"metrics"`

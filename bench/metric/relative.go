@@ -126,21 +126,21 @@ func (r Relative) Evaluate(a, b []Value) record.ThresholdResult {
 	return res
 }
 
-// Weigh says of a threshold that was missed what noise allows: the difference may be from lo to hi, as parts of A's value if r is a Ratio, else in
+// Weigh says of a threshold that was missed where the difference is: from lo to hi, as parts of A's value if r is a Ratio, else in
 // the metric's unit. If noise explains the miss, the threshold is met. Weigh is for medians: what should not happen at all and is counted is
 // no noise, and neither is a value that may be higher than it says.
 func (r Relative) Weigh(res record.ThresholdResult, lo, hi float64) record.ThresholdResult {
 	if res.OK || res.GotText == "" {
 		return res
 	}
-	said := "more than noise, which allows "
+	said := "more than noise: the difference is "
 	if r.noise(lo, hi) {
-		res.OK, said = true, "within noise, which allows "
+		res.OK, said = true, "within noise: the difference may be "
 	}
 	if math.IsInf(hi, 1) {
 		res.Reason += "; " + said + r.format(lo) + " or more"
 	} else {
-		res.Reason += "; " + said + r.format(lo) + " to " + r.format(hi)
+		res.Reason += "; " + said + "from " + r.format(lo) + " to " + r.format(hi)
 	}
 	return res
 }

@@ -68,7 +68,7 @@ func (f *format) compares() bool { return f.name == JSON || f.print != nil && !f
 func comparisonDocument(c *compare.Comparison) *document.Document {
 	title := join(" ", "lastack", c.Version, "compare")
 	asked := "A, " + sideWords(&c.A, c.Kind) + ", with B, " + sideWords(&c.B, c.Kind)
-	return build(title, asked, nil, comparedSides(c), compared(c), why(c), thresholds(c.Thresholds), comparedPictures(c), comparedRows(c), shiftSection(c), comparedTimeline(c))
+	return build(title, asked, nil, comparedSides(c), compared(c), why(c), comparedThresholds(c), comparedPictures(c), comparedRows(c), shiftSection(c), comparedTimeline(c))
 }
 
 // measured counts what a side has, in the noun of its records' kind, of which there may be several.
@@ -212,6 +212,20 @@ func size(r *compare.Row) float64 {
 		return math.Inf(1)
 	}
 	return math.Abs(math.Log1p(*r.Ratio))
+}
+
+// comparedThresholds says how thresholds allow for noise, if there are several that do.
+func comparedThresholds(c *compare.Comparison) *section {
+	s := thresholds(c.Thresholds)
+	f := c.Test.Thresholds
+	switch {
+	case s == nil || f == nil:
+	case f.Decidable:
+		s.say(document.First, fmt.Sprintf("%d thresholds allow for noise, all at once (Holm): if nothing differed, any would be missed in at most %g %% of comparisons", f.Metrics, 100*c.Test.Alpha))
+	default:
+		s.say(document.First, fmt.Sprintf("%s are too few to correct %d thresholds for their number (Holm), which takes %d a side: chance misses one more often than in %g %% of comparisons", samplesOf(c), f.Metrics, f.Need, 100*c.Test.Alpha))
+	}
+	return s
 }
 
 // why lists what differs in how the sides were measured.

@@ -48,13 +48,15 @@ func comparedRows(c *compare.Comparison) *section {
 		}
 	}
 	if !single {
-		hold := "better and worse hold for the one metric tested: the chance that it is noise"
+		hold := "if nothing differed, the one metric tested would be called different in at most %g %% of tables"
 		if n := c.Test.Primary.Metrics + c.Test.Secondary.Metrics; n != 1 {
-			hold = fmt.Sprintf("better and worse hold for all %d metrics at once (Holm): the chance that any of them is noise", n)
+			hold = fmt.Sprintf("better and worse are corrected for %d metrics (Holm): if nothing differed, any would be called different in at most %%g %%%% of tables", n)
 		}
-		s.say(document.First, fmt.Sprintf("medians of %s; ~ is noise; p and interval are of one row (exact U test); %s is at most %g %%", samplesOf(c), hold, 100*c.Test.Alpha))
+		s.say(document.First, fmt.Sprintf("medians of %s; ~ is noise; p and interval are of one row (exact U test); "+hold, samplesOf(c), 100*c.Test.Alpha))
 		s.note("an interval has what the U test does not reject at 5 % (Hodges-Lehmann), of B as a part of A where A's median is above 0")
-		s.note("apart: every run of one side is above every run of the other, but there are too few to call that a difference among so many metrics")
+		if slices.ContainsFunc(c.Rows, func(r compare.Row) bool { return r.Result == compare.Undecided }) {
+			s.say(document.First, "apart: every run of one side is above every run of the other, but there are too few to call that a difference among so many metrics")
+		}
 	}
 	for i := range c.Rows {
 		if r := &c.Rows[i]; r.Doubt != "" && r.Result != compare.Equal {

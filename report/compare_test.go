@@ -65,10 +65,10 @@ func TestComparisonPages(t *testing.T) {
 		o    compare.Options
 	}{
 		{"same", turn(same, 0), turn(same, 1), compare.Options{}},
-		{"slower", slow[:10], all["t"][:10], compare.Options{}},
+		{"slower", slow[:10], all["t"][:10], compare.Options{Thresholds: bounds(record.KindRun, "lifecycle.p99<+5%", "lifecycle.min<+2%", "connect.p99<+5%")}},
 		{"single", one(*slow[0], 5000), one(*all["t"][0], 5250), compare.Options{}},
 		{"mixed", append(turn(slow, 0), same[0]), all["t"][:5], compare.Options{Thresholds: bounds(record.KindRun, "lifecycle.p50<+5%", "connections.failed<=+0", "close.p99<+1ms")}},
-		{"few", slow[:3], all["t"][:3], compare.Options{}},
+		{"few", slow[:3], all["t"][:3], compare.Options{Thresholds: bounds(record.KindRun, "lifecycle.p50<+5%", "lifecycle.min<+2%")}},
 		{"drain", drains["term"], drains["kill"], compare.Options{Thresholds: bounds(record.KindDrain, "lost<=+0", "refused_window<+5%")}},
 	} {
 		for _, side := range []struct {

@@ -34,7 +34,7 @@ func (v *sweepView) metric(i int) []*section {
 	}
 	cells := begin(document.First, "CELLS", join("; ", m.Metric, lead))
 	v.cells(cells, m)
-	cells.say(document.First, fmt.Sprintf("change: against the first row, inside blocks; ~ is noise; better and worse hold for the whole sweep at once (Holm): the chance that any of them is noise is at most %g %%",
+	cells.say(document.First, fmt.Sprintf("change: against the first row, inside blocks; ~ is noise; better and worse are corrected for the whole sweep (Holm): if nothing differed, any would be called different in at most %g %% of sweeps",
 		100*v.said.Alpha))
 	if len(m.Effects) == 0 {
 		return []*section{cells}

@@ -28,8 +28,9 @@ func newCompare() *cobra.Command {
 		Long: `compare says what differs between two sets of records that run or drain saved
 with --output: A before the --, B after it. It names what differs in how they
 were measured, and tells differences from noise, if each side has several
-records: 5 for the most important metrics, 8 for all. Measure A and B in turn,
-since a host changes over time. With one record a side it describes the two.
+records: 5 are enough for the most important metrics; for all it takes 6 to 8,
+which the page says. Measure A and B in turn, since a host changes over time.
+With one record a side it describes the two.
 The table has the median of each side, of counts too. A difference of two shares
 is in points: from 1 % to 3 % are +2 points.
 
@@ -38,6 +39,8 @@ value ('lifecycle.p99<+5%'), or by a sign and a difference ('lost<=+0'). The
 exit code is 99 if B misses one. It takes the median of each side, and is met if
 noise explains the excess; of counts and shares of what should not happen it
 takes the mean, since a median of 0 hides one bad run, and makes no allowance.
+Several are corrected (Holm), so that on one build any of them fails by chance
+in at most 5 % of comparisons, as a single one does.
 
 With -o the suffix of the file's name chooses the format: .html has pictures of
 the differences, of both sides' percentiles and of their timelines, .md is for

@@ -50,7 +50,7 @@ type printFlags struct {
 func (f *printFlags) register(fs *pflag.FlagSet, formats []string) {
 	f.viewFlags.register(fs, formats)
 	fs.StringArrayVarP(&f.outputs, "output", "o", nil, "write to this `FILE`, in the format of its suffix, and not to stdout (repeatable)")
-	fs.StringVar(&f.table, "table", "", "print the table of this `NAME`, with --format csv; a name that there is not lists them")
+	fs.StringVar(&f.table, "table", "", "print the table of this `NAME`, with --format csv; an unknown name lists those that there are")
 }
 
 // printer prints a document where the flags say, once.

@@ -64,8 +64,8 @@ func TestComparisonPages(t *testing.T) {
 		a, b []*record.Run
 		o    compare.Options
 	}{
-		{"same", turn(same, 0), turn(same, 1), compare.Options{}},
-		{"slower", slow[:10], all["t"][:10], compare.Options{Thresholds: bounds(record.KindRun, "lifecycle.p99<+5%", "lifecycle.min<+2%", "connect.p99<+5%")}},
+		{"same", turn(same, 0), turn(same, 1), compare.Options{Thresholds: bounds(record.KindRun, "lifecycle.p99<+5%", "lifecycle.min<+2%", "connect.p99<+5%")}},
+		{"slower", slow[:10], all["t"][:10], compare.Options{}},
 		{"single", one(*slow[0], 5000), one(*all["t"][0], 5250), compare.Options{}},
 		{"mixed", append(turn(slow, 0), same[0]), all["t"][:5], compare.Options{Thresholds: bounds(record.KindRun, "lifecycle.p50<+5%", "connections.failed<=+0", "close.p99<+1ms")}},
 		{"few", slow[:3], all["t"][:3], compare.Options{Thresholds: bounds(record.KindRun, "lifecycle.p50<+5%", "lifecycle.min<+2%")}},

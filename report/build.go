@@ -112,13 +112,17 @@ func (s *section) doubt(text string) {
 // table is a part of a section.
 type table struct{ document.Table }
 
-// table adds a table. In a column's name "+" means that only the whole report shows the column, "~" that it contains text.
+// table adds a table. In a column's name "+" means that only the whole report shows the column, "~" that it contains text; and
+// of one without a name, "|" stands before what a file calls it.
 func (s *section) table(level document.Level, columns ...string) *table {
 	t := &table{document.Table{Level: level}}
 	for _, name := range columns {
 		c := document.Column{Level: document.First}
 		name, c.Words = strings.CutPrefix(name, "~")
 		name, only := strings.CutPrefix(name, "+")
+		if key, only := strings.CutPrefix(name, "|"); only {
+			name, c.Key = "", key
+		}
 		if c.Name = name; only {
 			c.Level = document.Detail
 		}

@@ -25,7 +25,7 @@ func predicted(run *record.Run) *section {
 		}
 	}
 	s.fact(document.Detail, "TIME_WAIT", given(p.TimeWait != "", "predicted on "+holderWords(p.TimeWait)+timeWaitSeen(run)))
-	t := s.table(document.Detail, "kernel counter", "predicted", "counted", "", "~")
+	t := s.table(document.Detail, "kernel counter", "predicted", "counted", "|result", "~")
 	for _, name := range keys(p.Counters) {
 		if slices.ContainsFunc(run.Accounting, func(c record.Check) bool { return c.Name == name }) {
 			continue
@@ -131,7 +131,7 @@ func accounting(checks []record.Check) *section {
 	if bad {
 		s.Tone = document.Bad
 	}
-	t := s.table(levelIf(bad), "", "expected", "counted", "", "~")
+	t := s.table(levelIf(bad), "", "expected", "counted", "|result", "~")
 	for i := range checks {
 		c := &checks[i]
 		cells := []document.Value{document.Range(c.Want), count(c.Got), agreement(c.OK, c.Exact), txt(c.Note)}

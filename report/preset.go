@@ -22,7 +22,7 @@ func (v *sweepView) preset() *section {
 	for _, f := range v.sweep.Factors {
 		columns = append(columns, shortName(f.Key))
 	}
-	t := s.table(document.First, append(columns, "", "predicted", "observed", "", "+runs", "lo", "hi", "min", "max")...)
+	t := s.table(document.First, append(columns, "|metric", "predicted", "observed", "|result", "+runs", "lo", "hi", "min", "max")...)
 	for c := len(columns) + 5; c < len(t.Columns); c++ {
 		t.Columns[c].Level = document.Data
 	}

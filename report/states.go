@@ -160,6 +160,7 @@ func states(run *record.Run) *section {
 		column(side+" peak", st.Peak[side])
 		if len(st.Final) > 0 {
 			column("at the end", st.Final[side])
+			t.Columns[len(t.Columns)-1].Key = side + " at the end"
 		}
 	}
 	seen := func(n int) document.Value {

@@ -55,7 +55,7 @@ func (v *sweepView) cells(s *section, m *record.SweepMetric) {
 	if len(columns) == 0 {
 		columns = []string{""}
 	}
-	t := s.table(document.First, append(columns, "median", "95 % interval", "change", "", "~limited by", "+runs", "+change within", "p, Holm", "difference", "from", "to", "median from", "median to")...)
+	t := s.table(document.First, append(columns, "median", "95 % interval", "change", "|result", "~limited by", "+runs", "+change within", "p, Holm", "difference", "from", "to", "median from", "median to")...)
 	for c := range t.Columns {
 		switch t.Columns[c].Name {
 		case "p, Holm", "difference", "from", "to", "median from", "median to":
@@ -151,7 +151,7 @@ func (v *sweepView) missing(c int) string {
 
 // effects adds the table of a metric's effects: of factors, then of pairs of them.
 func (v *sweepView) effects(s *section, m *record.SweepMetric) *table {
-	t := s.table(document.First, "", "change", "95 % interval", "", "+p", "p, Holm", "difference", "from", "to")
+	t := s.table(document.First, "", "change", "95 % interval", "|result", "+p", "p, Holm", "difference", "from", "to")
 	for c := range t.Columns {
 		switch t.Columns[c].Name {
 		case "p, Holm", "difference", "from", "to":
@@ -239,7 +239,7 @@ func (v *sweepView) limits() *section {
 // searches lists the loads of searches for a rate.
 func (v *sweepView) searches() *section {
 	s := begin(document.Detail, "SEARCHES", "the loads by which each rate was found"+given(v.sweep.Scale > 0 && v.sweep.Scale < 1, ", at the scaled rates"))
-	t := s.table(document.Detail, "", "block", "offered", "completed", "took", "failed", "", "~why not")
+	t := s.table(document.Detail, "", "block", "offered", "completed", "took", "failed", "|result", "~why not")
 	for _, r := range slices.Concat(v.sweep.Runs, v.sweep.Unfinished) {
 		if r.Found == nil {
 			continue

@@ -48,7 +48,7 @@ func thresholds(all []record.ThresholdResult) *section {
 		return nil
 	}
 	s := begin(document.First, "THRESHOLDS", "")
-	t := s.table(document.First, "", "", "~")
+	t := s.table(document.First, "|result", "|threshold", "~")
 	add := func(ok bool, word string, tone document.Tone) (n int) {
 		for i := range all {
 			th := &all[i]

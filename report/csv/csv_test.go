@@ -109,3 +109,32 @@ func TestSeveral(t *testing.T) {
 		t.Errorf("%q, want %q", b.String(), want)
 	}
 }
+
+// A head says what its column has, also of a column without a name, and a text of one character is no formula.
+func TestHeads(t *testing.T) {
+	text := func(s string) document.Value { return document.Text(s) }
+	for _, tt := range []struct {
+		columns []document.Column
+		cells   []document.Value
+		want    string
+	}{
+		{[]document.Column{{}, {}, {}, {Words: true}}, []document.Value{text("a"), document.Count(1), document.Share(0.5), nil}, "name,count,share,note\na,1,0.5,\n"},
+		{[]document.Column{{}, {}, {}}, []document.Value{text("a"), document.Rate(1), nil}, "name,rate_per_s\na,1\n"},
+		{[]document.Column{{}, {}, {}, {Name: "share"}}, []document.Value{text("a"), document.Usage(1), document.Change(2), document.Share(3)}, "name,share,share_2,share_3_share\na,1,2,3\n"},
+		{[]document.Column{{}, {}}, []document.Value{text("a"), document.Micros(7)}, "name,time_us\na,7\n"},
+		{[]document.Column{{}, {}}, []document.Value{text("a"), document.Since(7)}, "name,at_s\na,7\n"},
+		{[]document.Column{{}, {}}, []document.Value{text("a"), document.Bytes(7)}, "name,size_bytes\na,7\n"},
+		{[]document.Column{{}, {}}, []document.Value{text("a"), document.Range{Min: 1, Max: 2}}, "name,count_min,count_max\na,1,2\n"},
+		{[]document.Column{{Key: "outcome"}, {Key: "result"}, {Name: "at the end", Key: "client at the end"}}, []document.Value{text("a"), text("="), document.Count(3)}, "outcome,result,client_at_the_end\na,=,3\n"},
+		{[]document.Column{{}, {}, {}}, []document.Value{text("-"), text("x"), text("==")}, "name,value,value_2\n-,x,'==\n"},
+	} {
+		table := &document.Table{Columns: tt.columns, Rows: []document.Row{{Cells: tt.cells}}}
+		var b bytes.Buffer
+		if err := Write(&b, []*document.Document{{Sections: []document.Section{{ID: "one", Blocks: []document.Block{table}}}}}, "one"); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(tt.want, b.String()); d != "" {
+			t.Error(d)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package csv
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strconv"
@@ -133,7 +134,7 @@ func (g *grid) table(t *document.Table) {
 				empty = false
 			}
 		}
-		if empty {
+		if empty && head.name != "" {
 			g.column(head.name)
 		}
 		if i == 0 && nested {
@@ -173,7 +174,10 @@ func (g *grid) table(t *document.Table) {
 const under = "under"
 
 // cell is a cell of a spreadsheet, with its column.
-type cell struct{ head, text string }
+type cell struct {
+	head, text string
+	isText     bool
+}
 
 // cellsOf has the cells that a row's value becomes: none without one, two for a range.
 func cellsOf(r *document.Row, i int, h head) []cell {
@@ -184,48 +188,86 @@ func cellsOf(r *document.Row, i int, h head) []cell {
 	case nil, document.Absent:
 		return nil
 	case document.Text:
-		return []cell{{h.text, words(string(v))}}
+		return []cell{{h.text, words(string(v)), true}}
 	case document.Range:
-		return []cell{{h.name + "_min", strconv.FormatInt(v.Min, 10)}, {h.name + "_max", strconv.FormatInt(v.Max, 10)}}
+		return []cell{{head: h.of("") + "_min", text: strconv.FormatInt(v.Min, 10)}, {head: h.of("") + "_max", text: strconv.FormatInt(v.Max, 10)}}
 	default:
 		unit, number := amount(v)
-		return []cell{{h.name + unit, number}}
+		return []cell{{head: h.of(unit), text: number}}
 	}
 }
 
-// head is the name of a column: of its numbers, before their unit, and of its texts.
-type head struct{ name, text string }
+// head is the name of a column: of its numbers, before their unit, and of its texts. Numbers of a column without a name are called by what
+// they are; nth tells them from those of another such column.
+type head struct{ name, text, nth string }
+
+// of is the name of the column's numbers in a unit.
+func (h head) of(unit string) string {
+	if h.name != "" {
+		return h.name + unit
+	}
+	name, ok := map[string]string{"": "count", "_us": "time", "_s": "at", "_per_s": "rate", "_bytes": "size"}[unit]
+	if !ok { // a share is one without a word before it
+		return strings.TrimPrefix(unit, "_") + h.nth
+	}
+	return name + h.nth + unit
+}
 
 func headsOf(t *document.Table) []head {
 	heads := make([]head, len(t.Columns))
 	taken := make(map[string]int)
 	for i, c := range t.Columns {
-		name := key(c.Name)
+		h := head{name: key(cmp.Or(c.Key, c.Name))}
 		switch {
-		case name != "":
+		case h.name != "":
 		case i == 0:
-			name = "name"
+			h.name = "name"
 		case c.Words:
-			name = "note"
-		default:
-			name = "value"
+			h.name = "note"
 		}
-		if taken[name]++; taken[name] > 1 {
-			name += "_" + strconv.Itoa(taken[name])
+		h.text = cmp.Or(h.name, "value")
+		uses, mixed := usesOf(t, i, h)
+		n := 1
+		for _, use := range uses {
+			n = max(n, taken[use]+1)
 		}
-		heads[i] = head{name, name}
-		var texts, numbers bool
-		for j := range t.Rows {
-			for _, c := range cellsOf(&t.Rows[j], i, head{"number", "text"}) {
-				texts = texts || c.head == "text"
-				numbers = numbers || c.head != "text"
+		for _, use := range uses {
+			taken[use] = n
+		}
+		if n > 1 {
+			h.nth = "_" + strconv.Itoa(n)
+			h.text += h.nth
+		}
+		if h.name != "" {
+			h.name += h.nth
+			if mixed {
+				h.text += "_text"
 			}
 		}
-		if texts && numbers {
-			heads[i].text += "_text"
-		}
+		heads[i] = h
 	}
 	return heads
+}
+
+// usesOf lists the names that a column takes, without units if it has one of its own, and reports whether it has both texts and numbers.
+func usesOf(t *document.Table, i int, h head) (uses []string, mixed bool) {
+	var texts, numbers bool
+	if h.name != "" {
+		uses = []string{h.name}
+	}
+	for j := range t.Rows {
+		for _, c := range cellsOf(&t.Rows[j], i, h) {
+			if c.isText {
+				texts = true
+			} else {
+				numbers = true
+			}
+			if h.name == "" && !slices.Contains(uses, c.head) {
+				uses = append(uses, c.head)
+			}
+		}
+	}
+	return uses, texts && numbers
 }
 
 // amount is a value as a number, and its unit as a key ends.
@@ -258,10 +300,10 @@ func amount(v document.Value) (unit, cell string) {
 }
 
 // words makes text from elsewhere safe. A spreadsheet takes a cell for a formula by its first character, the full-width forms of some
-// included, and an apostrophe before it for "this is text".
+// included, unless that is all, and an apostrophe before it for "this is text".
 func words(s string) string {
 	s = text.Clean(s)
-	if first := strings.TrimLeft(s, " "); first != "" && strings.ContainsRune("=+-@＝＋－＠", []rune(first)[0]) {
+	if first := []rune(strings.TrimSpace(s)); len(first) > 1 && strings.ContainsRune("=+-@＝＋－＠", first[0]) {
 		return "'" + s
 	}
 	return s

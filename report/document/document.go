@@ -125,7 +125,9 @@ type Table struct {
 
 // Column is a table's column.
 type Column struct {
-	Name  string
+	Name string
+	// Key is what a file calls it, empty for the Name. Without both, its head says the unit of its numbers.
+	Key   string
 	Level Level
 	// Words is set for texts that may be long, which are wrapped.
 	Words bool

@@ -43,7 +43,7 @@ func presetOf(change func(close string, run *record.SweepRun)) *record.Run {
 		s.Runs = append(s.Runs, run)
 	}
 	s.Analysis = sweep.Analyse(s, p.Metrics()...)
-	s.Preset = p.Judge(r)
+	p.Answer(r)
 	r.Plan.Groups[0].RateFrom, r.Plan.Groups[0].RateTo = 300, 300
 	r.Plan.Command = []string{"lastack", "sweep", "--preset", "close-policy", "--blocks", "1"}
 	return r

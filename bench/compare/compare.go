@@ -7,11 +7,11 @@ import (
 	"lastack/bench/record"
 )
 
-// Schema names the format of Comparison.
-const Schema = "lastack.compare/v1"
+// schema names the format of Comparison.
+const schema = "lastack.compare/v1"
 
-// Alpha is the chance that a table of comparisons of one and the same thing has any difference in it.
-const Alpha = 0.05
+// alpha is the chance that a table of comparisons of one and the same thing has any difference in it.
+const alpha = 0.05
 
 // Options say how to compare.
 type Options struct {
@@ -51,7 +51,7 @@ type Comparison struct {
 
 // The results of a comparison.
 const (
-	// Differs: at least one metric differs, at the level Alpha for the whole table.
+	// Differs: at least one metric differs, at the level alpha for the whole table.
 	Differs = "differs"
 	// NoDifference: no metric does. There may be a difference that is too small for the number of runs.
 	NoDifference = "no_difference"
@@ -71,13 +71,13 @@ type Side struct {
 	Limits map[string]int `json:"limits"`
 }
 
-// Compare compares two sets of records of at least one record each. The error is a *RefusedError.
+// Compare compares two sets of records of at least one record each. It refuses records of different kinds of experiment, whose differences mean nothing.
 func Compare(a, b []*record.Run, o Options) (*Comparison, error) {
 	sides := [2]side{newSide(a, o.NamesA), newSide(b, o.NamesB)}
 	if err := refuse(&sides, o.Force); err != nil {
 		return nil, err
 	}
-	c := &Comparison{Schema: Schema, A: sides[0].summary(), B: sides[1].summary()}
+	c := &Comparison{Schema: schema, A: sides[0].summary(), B: sides[1].summary()}
 	all := slices.Concat(sides[0].runs, sides[1].runs)
 	c.Version, c.Kind = all[0].Version, all[0].Kind
 	for _, r := range all {

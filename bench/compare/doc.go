@@ -35,7 +35,7 @@
 // disturbed the least (Chen and Revels 2016, Robust benchmarking in noisy environments).
 //
 // The guarantee is for runs that could have been swapped. If all of A were measured before B, a drift of the host is a difference too, so
-// that is a finding, NotInterleaved.
+// that is a finding, not_interleaved.
 //
 // A value that is a lower bound only, as a percentile is when requests had no reply in time, must differ at both ends of what it may be.
 //
@@ -60,6 +60,6 @@
 // # Why
 //
 // Every setting of the records is compared, see settings. One that has no value in common between the sides may be a cause, and is listed in
-// the order of places. One that differs within a side cannot be told from the side's spread: it is a finding, MixedSide, and the side is
+// the order of places. One that differs within a side cannot be told from the side's spread: it is a finding, mixed_side, and the side is
 // compared as it is. Different kinds, close policies and load models are refused, between the sides and within one, see likenesses.
 package compare

@@ -12,14 +12,14 @@ import (
 
 // The findings of a comparison.
 const (
-	NotValid       = "not_valid"
-	MixedSide      = "mixed_side"
-	GivenTwice     = "given_twice"
-	OnBothSides    = "on_both_sides"
-	NotInterleaved = "not_interleaved"
-	Kinds          = "different_kinds"
-	ClosePolicies  = "different_close_policies"
-	LoadModels     = "different_load_models"
+	codeNotValid       = "not_valid"
+	codeMixedSide      = "mixed_side"
+	codeGivenTwice     = "given_twice"
+	codeOnBothSides    = "on_both_sides"
+	codeNotInterleaved = "not_interleaved"
+	codeKinds          = "different_kinds"
+	codeClosePolicies  = "different_close_policies"
+	codeLoadModels     = "different_load_models"
 )
 
 // findings are doubts about the comparison, the worst first.
@@ -47,19 +47,19 @@ func findings(sides *[2]side, mixed []Cause) (list []record.Finding) {
 			}
 		}
 		if n > 0 {
-			add(NotValid, map[string]any{"side": name, "n": n, "of": len(sides[i].runs), "limits": strings.Join(slices.Sorted(maps.Keys(limits)), ", ")})
+			add(codeNotValid, map[string]any{"side": name, "n": n, "of": len(sides[i].runs), "limits": strings.Join(slices.Sorted(maps.Keys(limits)), ", ")})
 		}
 	}
 	for _, c := range mixed {
 		for i, settings := range [][]Setting{c.A, c.B} {
 			if len(settings) > 1 {
-				add(MixedSide, map[string]any{"side": []string{"A", "B"}[i], "key": c.Key, "values": Settings(settings)})
+				add(codeMixedSide, map[string]any{"side": []string{"A", "B"}[i], "key": c.Key, "values": Settings(settings)})
 			}
 		}
 	}
 	for i, name := range []string{"A", "B"} {
 		if twice := sides[i].twice; len(twice) > 0 {
-			add(GivenTwice, map[string]any{"side": name, "names": strings.Join(twice, ", "), "n": len(twice)})
+			add(codeGivenTwice, map[string]any{"side": name, "names": strings.Join(twice, ", "), "n": len(twice)})
 		}
 	}
 	var both []string
@@ -69,10 +69,10 @@ func findings(sides *[2]side, mixed []Cause) (list []record.Finding) {
 		}
 	}
 	if len(both) > 0 {
-		add(OnBothSides, map[string]any{"names": strings.Join(both, ", "), "n": len(both)})
+		add(codeOnBothSides, map[string]any{"names": strings.Join(both, ", "), "n": len(both)})
 	}
 	if first := blocks(sides); first != "" && len(both) == 0 {
-		add(NotInterleaved, map[string]any{"first": first})
+		add(codeNotInterleaved, map[string]any{"first": first})
 	}
 	return list
 }
@@ -127,24 +127,24 @@ func Sentence(f record.Finding) string {
 	arg := func(key string) string { return fmt.Sprint(f.Args[key]) }
 	n, _ := f.Args["n"].(int)
 	switch f.Code {
-	case Kinds:
+	case codeKinds:
 		return "records of different kinds (" + arg("values") + ") are compared by force: only what all of them have is in the table"
-	case ClosePolicies:
+	case codeClosePolicies:
 		return "records of different close policies (" + arg("values") + ") are compared by force: that alone changes what a lifecycle takes and leaves"
-	case LoadModels:
+	case codeLoadModels:
 		return "records of different load models (" + arg("values") + ") are compared by force: in a closed loop the rate follows from the latency"
-	case NotValid:
+	case codeNotValid:
 		if of, _ := f.Args["of"].(int); of == 1 {
 			return arg("side") + " is not valid as a statement about the target (limited by " + arg("limits") + ")"
 		}
 		return arg("n") + " of " + arg("of") + " records of " + arg("side") + " " + quantity.Plural(n, "is", "are") + " not valid as a statement about the target (limited by " + arg("limits") + ")"
-	case MixedSide:
+	case codeMixedSide:
 		return arg("side") + "'s own records differ in " + arg("key") + ": " + arg("values") + "; its spread includes that"
-	case GivenTwice:
+	case codeGivenTwice:
 		return arg("side") + " has the same record more than once; " + arg("names") + quantity.Plural(n, " was", " were") + " left out"
-	case OnBothSides:
+	case codeOnBothSides:
 		return arg("names") + quantity.Plural(n, " is", " are") + " on both sides, which hides differences"
-	case NotInterleaved:
+	case codeNotInterleaved:
 		return "all of " + arg("first") + " was measured before the other side, so that a drift of the host looks like a difference: measure A and B in turn"
 	}
 	return f.Code

@@ -27,7 +27,7 @@ func newGate(t metric.Relative, sides *[2]side) gate {
 	if t.Ratio() {
 		g.of = ratios
 	}
-	g.tested = g.res.GotText != "" && !t.Counted() && !g.row.inDoubt && g.outside(Alpha) > 0
+	g.tested = g.res.GotText != "" && !t.Counted() && !g.row.inDoubt && g.outside(alpha) > 0
 	return g
 }
 
@@ -44,7 +44,7 @@ func (g *gate) at(level float64) record.ThresholdResult {
 }
 
 // evaluate checks thresholds. A median that misses one by what may well be chance does not: a gate that fails by itself is switched off. Several are
-// corrected by Holm's procedure, so that the chance that any fails by itself stays Alpha. It ends at one level for all: Alpha over the number of
+// corrected by Holm's procedure, so that the chance that any fails by itself stays alpha. It ends at one level for all: alpha over the number of
 // tests that are left once those that it rejects are taken away. Those that the medians meet are tests too.
 func evaluate(thresholds []metric.Relative, sides *[2]side) (results []record.ThresholdResult, together *Family) {
 	var gates []gate
@@ -57,13 +57,13 @@ func evaluate(thresholds []metric.Relative, sides *[2]side) (results []record.Th
 		}
 	}
 	tested := together.Metrics
-	together.Weight, together.Need = 1/float64(max(1, tested)), need(2*Alpha/float64(max(1, tested)))
-	together.Decidable = !slices.ContainsFunc(gates, func(g gate) bool { return g.tested && g.outside(Alpha*together.Weight) == 0 })
+	together.Weight, together.Need = 1/float64(max(1, tested)), need(2*alpha/float64(max(1, tested)))
+	together.Decidable = !slices.ContainsFunc(gates, func(g gate) bool { return g.tested && g.outside(alpha*together.Weight) == 0 })
 	if tested < 2 {
 		together = nil
 	}
 	for missed := 0; ; {
-		level, n := Alpha/float64(max(1, tested-missed)), 0
+		level, n := alpha/float64(max(1, tested-missed)), 0
 		results = nil
 		for i := range gates {
 			r := gates[i].at(level)

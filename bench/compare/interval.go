@@ -68,7 +68,7 @@ type ranks map[[2]int]int
 func (t ranks) outside(n, m int) int {
 	k, known := t[[2]int{n, m}]
 	if !known {
-		k = outsideOf(n, m, Alpha/2)
+		k = outsideOf(n, m, alpha/2)
 		t[[2]int{n, m}] = k
 	}
 	return k

@@ -9,18 +9,18 @@ import (
 // boundsOf are the bounds of the 95 % interval of exact values.
 func boundsOf(a, b []float64, of func(a, b []float64) []float64) (lo, hi float64) {
 	r := &Row{a: a, aMost: a, b: b, bMost: b}
-	return r.bounds(of, outsideOf(len(a), len(b), Alpha/2))
+	return r.bounds(of, outsideOf(len(a), len(b), alpha/2))
 }
 
 // The limits of n = 5 are those of tables of the Wilcoxon-Mann-Whitney interval: the 3rd and the 23rd of 25 differences.
 func TestOutside(t *testing.T) {
-	if got := outsideOf(5, 5, Alpha/2); got != 3 {
+	if got := outsideOf(5, 5, alpha/2); got != 3 {
 		t.Errorf("5 and 5: limit %d, want 3", got)
 	}
-	if got := outsideOf(3, 3, Alpha/2); got != 0 {
+	if got := outsideOf(3, 3, alpha/2); got != 0 {
 		t.Errorf("3 and 3: limit %d, want none", got)
 	}
-	if exact, normal := outsideOf(50, 50, Alpha/2), outsideOf(51, 51, Alpha/2); normal < exact || normal > exact+70 {
+	if exact, normal := outsideOf(50, 50, alpha/2), outsideOf(51, 51, alpha/2); normal < exact || normal > exact+70 {
 		t.Errorf("limits %d of the exact distribution, %d of the next by the normal one", exact, normal)
 	}
 }
@@ -47,7 +47,7 @@ func TestIntervalsOfTables(t *testing.T) {
 	}
 }
 
-// Both intervals leave out 0 exactly if p is at most Alpha, if no values are equal: a logarithm keeps their order. A ratio is never below -1, and
+// Both intervals leave out 0 exactly if p is at most alpha, if no values are equal: a logarithm keeps their order. A ratio is never below -1, and
 // the other way round it is the inverse.
 func TestIntervalsAgreeWithTheTest(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
@@ -61,7 +61,7 @@ func TestIntervalsAgreeWithTheTest(t *testing.T) {
 		}
 		p := uTest(a, b)
 		for name, of := range map[string]func(a, b []float64) []float64{"difference": differences, "ratio": ratios} {
-			if lo, hi := boundsOf(a, b, of); (p <= Alpha) != (lo > 0 || hi < 0) {
+			if lo, hi := boundsOf(a, b, of); (p <= alpha) != (lo > 0 || hi < 0) {
 				t.Errorf("%v and %v: p is %v, %s from %v to %v", a, b, p, name, lo, hi)
 			}
 		}

@@ -31,7 +31,7 @@ func draw(r *rand.Rand, runs []*record.Run, n int) []*record.Run {
 func TestNoiseIsNoDifference(t *testing.T) {
 	all := recorded(t)
 	for _, pool := range []string{"p", "s", "t"} {
-		// With 10 a side the chance of an alarm is close to Alpha; its 99.9 % quantile is 8 of 50.
+		// With 10 a side the chance of an alarm is close to alpha; its 99.9 % quantile is 8 of 50.
 		for n, of := range map[int]struct{ tries, limit int }{2: {20, 0}, 5: {100, 5}, 10: {50, 8}} {
 			random := rand.New(rand.NewPCG(1, uint64(n)))
 			alarms := 0

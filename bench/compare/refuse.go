@@ -8,18 +8,9 @@ import (
 	"lastack/bench/record"
 )
 
-// RefusedError says that records are not of the same kind of experiment, so that differences between them mean nothing.
-type RefusedError struct {
-	// What differs: kind, close or load.
-	What   string
-	detail string
-}
-
-func (e *RefusedError) Error() string { return e.detail }
-
 // likeness is what records must have in common. Everything else, a rate or a delay for instance, is what one may want to compare.
 type likeness struct {
-	what, words, why string
+	words, why string
 	// code is that of the finding that they differ.
 	code string
 	of   func(*record.Run) string
@@ -27,9 +18,9 @@ type likeness struct {
 
 func likenesses() []likeness {
 	return []likeness{
-		{"kind", "kinds", "a run and a drain measure different things; give records of one kind", Kinds, kindOf},
-		{"close", "close policies", "a close policy alone decides how long a lifecycle takes and what it leaves; measure both sides with one --close", ClosePolicies, closes},
-		{"load", "load models", "in a closed loop the server sets the rate, in an open one it does not; measure both sides with -c or both with -R", LoadModels, loads},
+		{"kinds", "a run and a drain measure different things; give records of one kind", codeKinds, kindOf},
+		{"close policies", "a close policy alone decides how long a lifecycle takes and what it leaves; measure both sides with one --close", codeClosePolicies, closes},
+		{"load models", "in a closed loop the server sets the rate, in an open one it does not; measure both sides with -c or both with -R", codeLoadModels, loads},
 	}
 }
 
@@ -38,7 +29,7 @@ func refuse(sides *[2]side, force bool) error {
 	for i := range sides {
 		for j, r := range sides[i].runs {
 			if kind := kindOf(r); kind != record.KindRun && kind != record.KindDrain {
-				return &RefusedError{"kind", fmt.Sprintf("%s is of a %s: compare takes records of run and drain", sides[i].names[j], kind)}
+				return fmt.Errorf("%s is of a %s: compare takes records of run and drain", sides[i].names[j], kind)
 			}
 		}
 	}
@@ -50,8 +41,7 @@ func refuse(sides *[2]side, force bool) error {
 		for i := range sides {
 			for j, r := range sides[i].runs {
 				if got := l.of(r); got != first {
-					return &RefusedError{l.what, fmt.Sprintf("the records are of different %s (%s: %s, %s: %s): %s, or --force",
-						l.words, name, first, sides[i].names[j], got, l.why)}
+					return fmt.Errorf("the records are of different %s (%s: %s, %s: %s): %s, or --force", l.words, name, first, sides[i].names[j], got, l.why)
 				}
 			}
 		}

@@ -130,7 +130,7 @@ func (r *Row) result() string {
 		return Equal
 	case r.P == nil:
 		return Single
-	case r.Corrected != nil && *r.Corrected <= Alpha:
+	case r.Corrected != nil && *r.Corrected <= alpha:
 		switch d := direction(r.a, r.b); {
 		case r.Better == metric.Neither:
 			return Changed

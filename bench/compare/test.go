@@ -25,7 +25,7 @@ type Test struct {
 type Family struct {
 	// Metrics is how many could have differed: those whose values are not all the same.
 	Metrics int `json:"metrics"`
-	// Weight is each one's share of Alpha.
+	// Weight is each one's share of alpha.
 	Weight float64 `json:"weight"`
 	// Need is the number of runs a side from which on the first of them can be told from noise.
 	Need int `json:"need,omitempty"`
@@ -33,11 +33,11 @@ type Family struct {
 	Decidable bool `json:"decidable"`
 }
 
-// secondaryShare is the share of Alpha of all secondary metrics together. With five runs a side the U test's smallest p is 2/252 = 0.0079.
+// secondaryShare is the share of alpha of all secondary metrics together. With five runs a side the U test's smallest p is 2/252 = 0.0079.
 // Six primary metrics that share the rest have 0.05 * 0.96 / 6 = 0.008 each, which is just enough.
 //
 // If it takes more for the secondary metrics to be told from noise with as many runs as there are, they get that, up to mostSecondary. The
-// shares depend on the numbers of runs and metrics, not on values, so that the chance of a false alarm stays Alpha.
+// shares depend on the numbers of runs and metrics, not on values, so that the chance of a false alarm stays alpha.
 const secondaryShare, mostSecondary = 0.04, 0.5
 
 // tested is a metric's exact U test.
@@ -48,7 +48,7 @@ type tested struct {
 
 // judge tests all rows, and corrects for their number by Holm's procedure with weights.
 func judge(rows []Row, na, nb int) Test {
-	t := Test{Alpha: Alpha}
+	t := Test{Alpha: alpha}
 	var all []tested
 	ranks := make(ranks)
 	for i := range rows {
@@ -65,7 +65,7 @@ func judge(rows []Row, na, nb int) Test {
 		r.interval(ranks.outside(len(r.a), len(r.b)))
 		// A metric that no arrangement of these values could tell from noise is no hypothesis (Tarone), unless that is so of any values: then
 		// Need shall say how many runs it takes.
-		if least(r.a, r.b) > Alpha && (leastP(len(r.a), len(r.b)) <= Alpha || r.constant()) {
+		if least(r.a, r.b) > alpha && (leastP(len(r.a), len(r.b)) <= alpha || r.constant()) {
 			continue
 		}
 		all = append(all, tested{row: r, p: p})
@@ -76,7 +76,7 @@ func judge(rows []Row, na, nb int) Test {
 		}
 	}
 	share := secondaryShare
-	if enough := float64(t.Secondary.Metrics) * leastP(na, nb) / Alpha * (1 + 1e-9); enough > share && enough <= mostSecondary {
+	if enough := float64(t.Secondary.Metrics) * leastP(na, nb) / alpha * (1 + 1e-9); enough > share && enough <= mostSecondary {
 		share = enough
 	}
 	switch {
@@ -91,8 +91,8 @@ func judge(rows []Row, na, nb int) Test {
 	}{{&t.Primary, 1 - share, 1 - secondaryShare}, {&t.Secondary, share, max(share, mostSecondary)}} {
 		if f.Metrics > 0 {
 			f.Weight = f.share / float64(f.Metrics)
-			f.Need = need(Alpha * f.most / float64(f.Metrics))
-			f.Decidable = leastP(na, nb) <= Alpha*f.Weight
+			f.Need = need(alpha * f.most / float64(f.Metrics))
+			f.Decidable = leastP(na, nb) <= alpha*f.Weight
 		}
 	}
 	weights := make([]float64, len(all))

@@ -64,7 +64,7 @@ func TestNeed(t *testing.T) {
 		metrics int
 		want    int
 	}{{1 - secondaryShare, 6, 5}, {mostSecondary, 40, 7}, {mostSecondary, 150, 8}, {1, 1, 4}, {1, 6, 5}} {
-		if got := need(Alpha * tt.share / float64(tt.metrics)); got != tt.want {
+		if got := need(alpha * tt.share / float64(tt.metrics)); got != tt.want {
 			t.Errorf("%d metrics with %v of alpha need %d a side, want %d", tt.metrics, tt.share, got, tt.want)
 		}
 	}

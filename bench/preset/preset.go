@@ -94,8 +94,8 @@ func (p *Preset) grid() []map[string]string {
 	return cells
 }
 
-// Judge compares the record of the preset's sweep with what is known of the kernel, and answers the question.
-func (p *Preset) Judge(run *record.Run) *record.SweepPreset {
+// judge compares the record of the preset's sweep with what is known of the kernel, and answers the question.
+func (p *Preset) judge(run *record.Run) *record.SweepPreset {
 	s := run.Sweep
 	out := &record.SweepPreset{Name: p.Name, Question: p.Question, Predictions: []record.SweepPrediction{}}
 	o := &observed{sweep: s, host: record.Host{}}
@@ -112,10 +112,10 @@ func (p *Preset) Judge(run *record.Run) *record.SweepPreset {
 	return out
 }
 
-// Answer adds to a record what Judge says of it. A sweep that gives the question no answer is not valid: the runs may be, but nothing follows from them
+// Answer adds to a record what judge says of it. A sweep that gives the question no answer is not valid: the runs may be, but nothing follows from them
 // for what was asked.
 func (p *Preset) Answer(run *record.Run) {
-	out := p.Judge(run)
+	out := p.judge(run)
 	run.Sweep.Preset = out
 	if out.Result != record.PresetAsPredicted {
 		run.Verdict.Valid = false

@@ -136,7 +136,7 @@ func TestPredictions(t *testing.T) {
 		p, _ := Named(tt.preset)
 		run := sweepOf(&p, 250)
 		o := &observed{sweep: run.Sweep, host: run.Hosts[0]}
-		got := p.Judge(run).Predictions
+		got := p.judge(run).Predictions
 		i := slices.IndexFunc(got, func(q record.SweepPrediction) bool { return q.Metric == tt.metric && o.name(q.Cell) == tt.cell })
 		if i < 0 {
 			t.Errorf("%s: %s of %s is not predicted", tt.preset, tt.metric, tt.cell)
@@ -157,7 +157,7 @@ func TestJudge(t *testing.T) {
 	for _, p := range All() {
 		for _, hz := range []int{0, 100, 250, 300, 1000} {
 			run := sweepOf(&p, hz)
-			got := p.Judge(run)
+			got := p.judge(run)
 			if got.Result != record.PresetAsPredicted || got.Answer == "" || strings.ContainsAny(got.Answer, "?\n") || strings.Contains(got.Answer, "NaN") {
 				t.Errorf("%s at %d Hz: %+v", p.Name, hz, got)
 			}
@@ -180,21 +180,21 @@ func TestJudge(t *testing.T) {
 				r.Values[name] -= 1e7
 			}
 		}
-		if got := p.Judge(run); got.Result != record.PresetOtherwise || !strings.HasPrefix(got.Answer, "not as predicted: ") {
+		if got := p.judge(run); got.Result != record.PresetOtherwise || !strings.HasPrefix(got.Answer, "not as predicted: ") {
 			t.Errorf("%s: %+v", p.Name, got)
 		}
 		if r.Found != nil {
 			r.Values = map[string]float64{}
 		}
 		r.Values[late] = 3e6
-		if got := p.Judge(run); got.Result != record.PresetBusy || !strings.Contains(got.Answer, "up to 3.00 s late") {
+		if got := p.judge(run); got.Result != record.PresetBusy || !strings.Contains(got.Answer, "up to 3.00 s late") {
 			t.Errorf("%s: %+v", p.Name, got)
 		}
 		if p.Answer(run); run.Verdict.Valid || !slices.Contains(run.Verdict.Reasons, run.Sweep.Preset.Answer) {
 			t.Errorf("%s: no answer is valid: %+v", p.Name, run.Verdict)
 		}
 		r.Error = "it was killed"
-		if got := p.Judge(run); got.Result != record.PresetUnanswered || !strings.HasPrefix(got.Answer, "not answered: ") {
+		if got := p.judge(run); got.Result != record.PresetUnanswered || !strings.HasPrefix(got.Answer, "not answered: ") {
 			t.Errorf("%s: %+v", p.Name, got)
 		}
 	}
@@ -209,7 +209,7 @@ func TestSlope(t *testing.T) {
 			for i := range run.Sweep.Runs {
 				run.Sweep.Runs[i].Found.PerS *= off
 			}
-			if got, want := p.Judge(run).Result == record.PresetAsPredicted, math.Abs(off-1) < 0.01; got != want {
+			if got, want := p.judge(run).Result == record.PresetAsPredicted, math.Abs(off-1) < 0.01; got != want {
 				t.Errorf("%s: at %v of the predicted rate: as predicted %v", name, off, got)
 			}
 		}
@@ -263,7 +263,7 @@ func TestLasting(t *testing.T) {
 				v[late] = 150_000
 			}
 		}
-		if got := p.Judge(run); got.Result != want {
+		if got := p.judge(run); got.Result != want {
 			t.Errorf("%v more: %s", more, got.Answer)
 		}
 	}

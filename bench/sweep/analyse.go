@@ -11,14 +11,14 @@ import (
 	"lastack/bench/record"
 )
 
-// Alpha is the chance that a sweep in which nothing has an effect claims anything.
-const Alpha = 0.05
+// alpha is the chance that a sweep in which nothing has an effect claims anything.
+const alpha = 0.05
 
 // Analyse says what the runs of a sweep tell about the metrics named, the first one most of all; without names about the rate found, or what
 // comparisons decide first. Names must be known to Metric.
 func Analyse(s *record.Sweep, names ...string) *record.SweepAnalysis {
 	a := &analysis{sweep: s, grid: newGrid(s)}
-	a.Alpha, a.Claims = Alpha, []record.SweepClaim{}
+	a.Alpha, a.Claims = alpha, []record.SweepClaim{}
 	asked := len(names) > 0
 	if !asked {
 		names = responses(s)
@@ -107,7 +107,7 @@ func (a *analysis) measure(of *metric.Metric, asked bool) {
 	}
 	if len(values) == 0 {
 		if asked {
-			a.find(NoValues, map[string]any{"metric": of.Name})
+			a.find(codeNoValues, map[string]any{"metric": of.Name})
 		}
 		return
 	}

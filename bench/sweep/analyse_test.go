@@ -104,7 +104,7 @@ func TestTwinDiffers(t *testing.T) {
 		a := analysed(t, s)
 		if a.Result == record.SweepCannotTell {
 			told++
-			if len(a.Claims) > 0 || a.Findings[0].Code != TwinDiffers || a.Metrics[0].Twin.Result != record.SweepChanged {
+			if len(a.Claims) > 0 || a.Findings[0].Code != codeTwinDiffers || a.Metrics[0].Twin.Result != record.SweepChanged {
 				t.Fatalf("%+v", a)
 			}
 		}
@@ -124,11 +124,11 @@ func TestHoles(t *testing.T) {
 		crash  func(*record.SweepRun) bool
 		codes  []string
 	}{
-		{"interrupted in the last block", func(r *record.SweepRun) bool { return r.Block == 4 && r.Position > 3 }, nil, []string{Incomplete}},
-		{"a cell in every other block", func(r *record.SweepRun) bool { return r.Cell == 3 && r.Block%2 == 1 }, nil, []string{Incomplete}},
-		{"here and there", func(r *record.SweepRun) bool { return (r.Cell+2*r.Block)%7 == 3 }, nil, []string{Incomplete}},
-		{"a cell crashes always", nil, func(r *record.SweepRun) bool { return r.Cell == 5 }, []string{Crashed}},
-		{"crashes in the first block", nil, func(r *record.SweepRun) bool { return r.Block == 0 && r.Position%2 == 0 }, []string{Crashed}},
+		{"interrupted in the last block", func(r *record.SweepRun) bool { return r.Block == 4 && r.Position > 3 }, nil, []string{codeIncomplete}},
+		{"a cell in every other block", func(r *record.SweepRun) bool { return r.Cell == 3 && r.Block%2 == 1 }, nil, []string{codeIncomplete}},
+		{"here and there", func(r *record.SweepRun) bool { return (r.Cell+2*r.Block)%7 == 3 }, nil, []string{codeIncomplete}},
+		{"a cell crashes always", nil, func(r *record.SweepRun) bool { return r.Cell == 5 }, []string{codeCrashed}},
+		{"crashes in the first block", nil, func(r *record.SweepRun) bool { return r.Block == 0 && r.Position%2 == 0 }, []string{codeCrashed}},
 	} {
 		s := simulated(random, []int{2, 4}, 5, made(0, 0, 0.02, 1), func(cell []int, run *record.SweepRun) {
 			if cell[0] == 1 {
@@ -216,7 +216,7 @@ func TestTooFew(t *testing.T) {
 		t.Errorf("no run: %+v", a)
 	}
 	a = analysed(t, &record.Sweep{Cells: []record.SweepCell{{}}}, rate)
-	if len(a.Findings) != 1 || a.Findings[0].Code != NoValues {
+	if len(a.Findings) != 1 || a.Findings[0].Code != codeNoValues {
 		t.Errorf("no run: %+v", a)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"lastack/bench/stat"
 )
 
-// firstShare is the share of Alpha of the first metric, which the sweep is about, if there are several.
+// firstShare is the share of alpha of the first metric, which the sweep is about, if there are several.
 const firstShare = 0.5
 
 // twinAlpha is the chance that a twin of the base, with nothing wrong, is found to differ.
@@ -124,14 +124,14 @@ func (a *analysis) decide() {
 	differs := a.twins()
 	for _, t := range a.tests {
 		d, m := a.At(t.SweepClaim), &a.Metrics[t.Metric]
-		agreed := a.P != nil && *a.P <= Alpha
+		agreed := a.P != nil && *a.P <= alpha
 		if !a.randomises(t.Metric) {
 			agreed = t.apart
 		}
 		switch {
 		case differs[0] || differs[t.Metric]:
 			continue
-		case !agreed || *d.Corrected > Alpha:
+		case !agreed || *d.Corrected > alpha:
 			if t.apart {
 				d.Result = record.SweepApart
 			}
@@ -195,7 +195,7 @@ func (a *analysis) twins() []bool {
 		m.Twin.Corrected = &corrected
 		if differs[i] = corrected <= twinAlpha; differs[i] {
 			m.Twin.Result = record.SweepChanged
-			a.find(TwinDiffers, map[string]any{"metric": m.Metric})
+			a.find(codeTwinDiffers, map[string]any{"metric": m.Metric})
 		}
 	}
 	return differs
@@ -205,7 +205,7 @@ func (a *analysis) twins() []bool {
 func (a *analysis) tooFew() bool {
 	tests := a.Tests
 	for i := range a.tests {
-		if a.tests[i].least <= Alpha/float64(tests) {
+		if a.tests[i].least <= alpha/float64(tests) {
 			return false
 		}
 	}
@@ -227,10 +227,10 @@ func (a *analysis) tooFew() bool {
 	}
 	need := 2
 	a.columns = max(a.columns, len(a.Cells)+1)
-	for 2*math.Pow(float64(a.columns), -float64(need)) > Alpha/float64(tests) {
+	for 2*math.Pow(float64(a.columns), -float64(need)) > alpha/float64(tests) {
 		need++
 	}
-	a.find(TooFewBlocks, map[string]any{"n": a.sweep.Blocks, "need": need})
+	a.find(codeTooFewBlocks, map[string]any{"n": a.sweep.Blocks, "need": need})
 	return true
 }
 

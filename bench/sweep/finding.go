@@ -9,12 +9,12 @@ import (
 
 // The findings of a sweep.
 const (
-	TwinDiffers  = "twin_differs"
-	TooFewBlocks = "too_few_blocks"
-	Incomplete   = "incomplete"
-	Crashed      = "crashed"
-	Halted       = "halted"
-	NoValues     = "no_values"
+	codeTwinDiffers  = "twin_differs"
+	codeTooFewBlocks = "too_few_blocks"
+	codeIncomplete   = "incomplete"
+	codeCrashed      = "crashed"
+	codeHalted       = "halted"
+	codeNoValues     = "no_values"
 )
 
 // find adds a finding. Numbers are what they are after they were read from JSON.
@@ -38,7 +38,7 @@ func (a *analysis) doubts() {
 		}
 	}
 	if crashed > 0 {
-		a.find(Crashed, map[string]any{"n": crashed, "of": run + crashed})
+		a.find(codeCrashed, map[string]any{"n": crashed, "of": run + crashed})
 	}
 	twins := 0
 	for i := range s.Runs {
@@ -47,11 +47,11 @@ func (a *analysis) doubts() {
 		}
 	}
 	if planned := s.Blocks*(len(s.Cells)-refused) + twins; run+crashed < planned {
-		a.find(Incomplete, map[string]any{"n": run + crashed, "of": planned})
+		a.find(codeIncomplete, map[string]any{"n": run + crashed, "of": planned})
 	}
 	// What else makes a run no statement about the target may be just what the sweep is about: local ports, the CPU.
 	if halted > 0 {
-		a.find(Halted, map[string]any{"n": halted, "of": run})
+		a.find(codeHalted, map[string]any{"n": halted, "of": run})
 	}
 }
 
@@ -60,17 +60,17 @@ func Sentence(f record.Finding) string {
 	arg := func(key string) string { return fmt.Sprint(f.Args[key]) }
 	n, _ := f.Args["n"].(float64)
 	switch f.Code {
-	case TwinDiffers:
+	case codeTwinDiffers:
 		return "two runs of the same cell differ in " + arg("metric") + " by more than chance: its differences between cells mean nothing"
-	case TooFewBlocks:
+	case codeTooFewBlocks:
 		return "with " + arg("n") + quantity.Plural(int(n), " block", " blocks") + " no difference can be told from noise: it takes " + arg("need")
-	case Crashed:
+	case codeCrashed:
 		return arg("n") + " of " + arg("of") + " runs ended without a result"
-	case Incomplete:
+	case codeIncomplete:
 		return "only " + arg("n") + " of " + arg("of") + " runs took place: --resume goes on"
-	case Halted:
+	case codeHalted:
 		return "in " + arg("n") + " of " + arg("of") + " runs the load did not run all the time"
-	case NoValues:
+	case codeNoValues:
 		return "no run has the metric " + arg("metric")
 	}
 	return f.Code

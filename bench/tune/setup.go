@@ -36,8 +36,8 @@ type Setup struct {
 	situation situation
 }
 
-// Check refuses a spec that no host can run.
-func (s *Spec) Check() error {
+// check refuses a spec that no host can run.
+func (s *Spec) check() error {
 	g := &s.Run.Plan.Groups[0]
 	switch {
 	case !g.OpenLoop():
@@ -75,7 +75,7 @@ func (s *Spec) kept() (full []string, err error) {
 
 // Read reads the facts for a search. Without sandboxes the error is a *sandbox.Error.
 func Read(ctx context.Context, s *Spec) (grid.Facts, error) {
-	if err := s.Check(); err != nil {
+	if err := s.check(); err != nil {
 		return grid.Facts{}, err
 	}
 	return grid.ReadTrials(ctx, &s.Run, s.Base)
@@ -83,7 +83,7 @@ func Read(ctx context.Context, s *Spec) (grid.Facts, error) {
 
 // Resolve refuses a load that cannot run here. It is a pure function.
 func Resolve(s Spec, f grid.Facts) (Setup, error) {
-	if err := s.Check(); err != nil {
+	if err := s.check(); err != nil {
 		return Setup{}, err
 	}
 	r := Setup{Spec: s, facts: f}

@@ -9,7 +9,7 @@ import (
 
 // Load is what a schedule is made of: rates in arrivals a second.
 type Load struct {
-	// The rate goes from From to To over Duration, after Warmup at From.
+	// The rate goes from from to to over Duration, after Warmup at From.
 	From, To         float64
 	Warmup, Duration time.Duration
 	// Ramp raises the rate from 0 to From, which it keeps; To does not count then. Its time is part of Warmup and Duration.
@@ -51,10 +51,10 @@ type segment struct {
 	before        float64 // arrivals before it
 }
 
-// slope is a time over which a rate goes evenly from From to To, in arrivals a second.
+// slope is a time over which a rate goes evenly from one to another, in arrivals a second.
 type slope struct {
-	Length   time.Duration
-	From, To float64
+	length   time.Duration
+	from, to float64
 }
 
 // newSchedule makes a schedule of successive slopes.
@@ -62,13 +62,13 @@ func newSchedule(slopes ...slope) Schedule {
 	var p Schedule
 	var start, before float64
 	for _, s := range slopes {
-		if s.Length <= 0 {
+		if s.length <= 0 {
 			continue
 		}
-		length := s.Length.Seconds()
-		p.segments = append(p.segments, segment{start, length, s.From, s.To, before})
+		length := s.length.Seconds()
+		p.segments = append(p.segments, segment{start, length, s.from, s.to, before})
 		start += length
-		before += (s.From + s.To) / 2 * length
+		before += (s.from + s.to) / 2 * length
 	}
 	// An arrival exactly at the end belongs to what comes after.
 	p.total = int64(math.Ceil(before - 1e-6))

@@ -79,7 +79,7 @@ func checkSchedule(t *testing.T, slopes []slope) {
 	p := newSchedule(slopes...)
 	var length time.Duration
 	for _, s := range slopes {
-		length += max(s.Length, 0)
+		length += max(s.length, 0)
 	}
 	total := p.Total()
 	for i := range int64(200) {

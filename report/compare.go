@@ -290,7 +290,10 @@ func shiftSection(c *compare.Comparison) *section {
 
 // comparedTimeline lays the sides' timelines over each other.
 func comparedTimeline(c *compare.Comparison) *section {
-	if c.Timeline == nil {
+	switch {
+	case c.IntervalsDiffer:
+		return begin(document.Detail, "TIMELINE", "the records' intervals differ in length, so that there is no median of an interval")
+	case c.Timeline == nil:
 		return nil
 	}
 	chart := &document.Chart{Level: document.Detail, Times: c.Timeline.TS}

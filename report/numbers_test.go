@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"html"
 	"math"
 	"os"
@@ -221,5 +222,34 @@ func TestComparedGaps(t *testing.T) {
 		if !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %q, want %q", tt.head, got, tt.want)
 		}
+	}
+}
+
+// TestNoComparedTimeline: intervals that differ have no medians. That is said, and no such table is there to ask for.
+func TestNoComparedTimeline(t *testing.T) {
+	c, err := compare.Compare([]*record.Run{sample(t, "loss")}, []*record.Run{sample(t, "veth")}, compare.Options{Force: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const said = "the records' intervals differ in length, so that there is no median of an interval"
+	for _, v := range []View{{Format: "html"}, {Format: "text", Verbose: true}, {Format: "md"}} {
+		var out bytes.Buffer
+		if err := RenderComparison(&out, v, c); err != nil || strings.Count(strings.Join(strings.Fields(html.UnescapeString(out.String())), " "), said) != 1 {
+			t.Errorf("%s does not say once that %s (%v)", v.Format, said, err)
+		}
+	}
+	var out bytes.Buffer
+	err = RenderComparison(&out, View{Format: CSV, Table: "timeline"}, c)
+	if e, ok := errors.AsType[*TableError](err); !ok || e.Error() != `there is no table "timeline": want why, metrics, percentiles` || out.Len() > 0 {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+	// A run may be too short for a timeline, of which nobody asked.
+	short := sample(t, "loss")
+	short.Timeline = nil
+	if err := Render(&out, View{Format: CSV}, short); err != nil || out.String() != "t_s\n" {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+	if err := Render(&out, View{Format: CSV, Table: "timeline"}, short); err == nil {
+		t.Error("a table that is not there was printed")
 	}
 }

@@ -2,7 +2,6 @@ package report
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -195,11 +194,11 @@ func printMarkdown(b *bytes.Buffer, docs []*document.Document, _ View) error {
 }
 
 func printCSV(b *bytes.Buffer, docs []*document.Document, v View) error {
-	table := csv.Timeline
-	if !slices.ContainsFunc(docs, func(d *document.Document) bool { return !hasSection(d, cellsID) }) {
+	table := v.Table
+	if table == "" && !slices.ContainsFunc(docs, func(d *document.Document) bool { return !hasSection(d, cellsID) }) {
 		table = cellsID
 	}
-	return csv.Write(b, docs, cmp.Or(v.Table, table))
+	return csv.Write(b, docs, table)
 }
 
 func hasSection(d *document.Document, id string) bool {

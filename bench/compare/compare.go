@@ -45,6 +45,8 @@ type Comparison struct {
 	// Shifts compares the latencies of all records of a side together.
 	Shifts   []Shift   `json:"shifts,omitempty"`
 	Timeline *Timeline `json:"timeline,omitempty"`
+	// IntervalsDiffer says that there is none, since the records' intervals differ in length.
+	IntervalsDiffer bool `json:"intervals_differ,omitempty"`
 
 	Thresholds []record.ThresholdResult `json:"thresholds,omitempty"`
 }
@@ -95,7 +97,7 @@ func Compare(a, b []*record.Run, o Options) (*Comparison, error) {
 	c.Test = judge(c.Rows, c.A.Samples, c.B.Samples)
 	c.Result = c.Test.result(c.Rows)
 	c.Shifts = shifts(&sides)
-	c.Timeline = timeline(&sides)
+	c.Timeline, c.IntervalsDiffer = timeline(&sides)
 	c.Thresholds, c.Test.Thresholds = evaluate(o.Thresholds, &sides)
 	return c, nil
 }

@@ -23,17 +23,20 @@ type TimeSeries struct {
 	Points []*float64 `json:"points"`
 }
 
-// timeline is nil if the records' intervals are not of the same length: medians of them would mean nothing.
-func timeline(sides *[2]side) *Timeline {
+// timeline is nil if a record has less than two intervals, or if they differ in length: medians of them would mean nothing.
+func timeline(sides *[2]side) (t *Timeline, differ bool) {
 	first := sides[0].runs[0].Timeline
 	n := len(first)
 	for i := range sides {
 		for _, r := range sides[i].runs {
 			if r.Kind == record.KindDrain {
-				return nil // its tries have their own times
+				return nil, false // its tries have their own times
 			}
 			n = min(n, len(r.Timeline))
 		}
+	}
+	if n < 2 {
+		return nil, false
 	}
 	// An interval may end late by a little.
 	const late = 0.25
@@ -48,14 +51,14 @@ func timeline(sides *[2]side) *Timeline {
 		}
 	}
 	if n < 2 {
-		return nil
+		return nil, true
 	}
-	t := &Timeline{}
+	t = new(Timeline)
 	for j := range n {
 		t.TS = append(t.TS, first[j].TS)
 	}
 	t.A, t.B = sides[0].series(n), sides[1].series(n)
-	return t
+	return t, false
 }
 
 // series are the metrics that a comparison over time shows.

@@ -3,6 +3,7 @@
 package csv
 
 import (
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -29,15 +30,15 @@ func (e *UnknownTableError) Error() string {
 	return fmt.Sprintf("there is no table %q: want %s", strings.TrimSpace(e.Name), strings.Join(e.Known, ", "))
 }
 
-// Write prints a table of each document that has it, one under the other. The error is an *UnknownTableError, or w's own. A missing
-// Timeline is no error: a run may be too short for one.
+// Write prints a table of each document that has it, one under the other: without a name the Timeline, and then a missing one is no error, as a
+// run may be too short for it. The error is an *UnknownTableError, or w's own.
 func Write(w io.Writer, docs []*document.Document, table string) error {
 	g := newGrid()
 	var known []string
 	found := false
 	for _, d := range docs {
 		for _, t := range tablesOf(d) {
-			if t.name == table {
+			if t.name == cmp.Or(table, Timeline) {
 				found = true
 				if g.document = d.Name; d.Name != "" {
 					g.column("record")
@@ -51,7 +52,7 @@ func Write(w io.Writer, docs []*document.Document, table string) error {
 	}
 	switch {
 	case found:
-	case table == Timeline:
+	case table == "":
 		g.column("t_s")
 	default:
 		return &UnknownTableError{Name: table, Known: known}

@@ -15,6 +15,11 @@ var compareAddr = cmp.Options{
 	cmp.AllowUnexported(segment{}),
 }
 
+// clientAddr is the client's end of the connection.
+func (p *Packet) clientAddr() netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom16(p.Client).Unmap(), p.ClientPort)
+}
+
 // build makes the headers of a segment; options are those of IPv4.
 func build(src, dst string, flags uint8, seq uint32, options int) []byte {
 	s, d := netip.MustParseAddrPort(src), netip.MustParseAddrPort(dst)

@@ -1,7 +1,6 @@
 package capture
 
 import (
-	"net/netip"
 	"strings"
 )
 
@@ -50,9 +49,4 @@ type Packet struct {
 	Acked uint32
 	// Bytes is the length of the data.
 	Bytes uint32
-}
-
-// clientAddr is the client's end of the connection.
-func (p *Packet) clientAddr() netip.AddrPort {
-	return netip.AddrPortFrom(netip.AddrFrom16(p.Client).Unmap(), p.ClientPort)
 }

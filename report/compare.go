@@ -268,12 +268,12 @@ func shiftSection(c *compare.Comparison) *section {
 	for i := range c.Shifts {
 		sh := &c.Shifts[i]
 		for _, q := range sh.Quantiles {
-			share := ""
+			var change document.Value
 			if q.AUs > 0 {
-				share = percent(q.BUs/q.AUs - 1)
+				change = document.Change(q.BUs/q.AUs - 1)
 			}
 			level := levelIf(single && (sh.Latency == "lifecycle" || sh.Latency == "connect" || sh.Latency == "exchange" && c.Kind == record.KindDrain))
-			t.row(fmt.Sprintf("%s p%g", sh.Latency, q.Percentile), document.Micros(q.AUs), document.Micros(q.BUs), txt(signed(metric.Micros, q.BUs-q.AUs)), txt(share)).Level = level
+			t.row(fmt.Sprintf("%s p%g", sh.Latency, q.Percentile), document.Micros(q.AUs), document.Micros(q.BUs), document.Longer(q.BUs-q.AUs), change).Level = level
 		}
 	}
 	for i := range c.Shifts {

@@ -181,6 +181,8 @@ func changed(r *compare.Row) document.Value {
 		return document.Change(0)
 	case r.Unit == metric.Share:
 		return document.Points(*r.Difference)
+	case r.Unit == metric.Micros:
+		return document.Longer(*r.Difference)
 	}
 	return txt(signed(r.Unit, *r.Difference))
 }
@@ -216,8 +218,14 @@ func percent(v float64) string { return text.Value(document.Change(v)) }
 
 // signed prints a difference.
 func signed(unit metric.Unit, v float64) string {
-	if unit == metric.Share {
+	switch unit {
+	case metric.Share:
 		return text.Value(document.Points(v))
+	case metric.Micros:
+		if v == 0 {
+			return "0"
+		}
+		return text.Value(document.Longer(v))
 	}
 	sign := "+"
 	switch {
@@ -226,10 +234,7 @@ func signed(unit metric.Unit, v float64) string {
 	case v == 0:
 		return "0"
 	}
-	switch unit {
-	case metric.Micros:
-		return sign + quantity.Micros(v)
-	case metric.PerSecond:
+	if unit == metric.PerSecond {
 		return sign + quantity.PerSecond(v) + "/s"
 	}
 	if v == math.Trunc(v) && v < 1e15 {

@@ -253,3 +253,37 @@ func TestNoComparedTimeline(t *testing.T) {
 		t.Error("a table that is not there was printed")
 	}
 }
+
+// TestComparedPercentilesCSV: differences are numbers, in the unit that the heads name.
+func TestComparedPercentilesCSV(t *testing.T) {
+	c, err := compare.Compare([]*record.Run{sample(t, "loss")}, []*record.Run{sample(t, "veth")}, compare.Options{Force: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := RenderComparison(&out, View{Format: CSV, Table: "percentiles"}, c); err != nil {
+		t.Fatal(err)
+	}
+	rows := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if rows[0] != "name,A_us,B_us,difference_us,change_share" {
+		t.Errorf("heads: %s", rows[0])
+	}
+	for _, row := range rows[1:] {
+		var n [5]float64
+		for i, cell := range strings.Split(row, ",")[1:] {
+			if n[i+1], err = strconv.ParseFloat(cell, 64); err != nil {
+				t.Errorf("%s: %q is no number", row, cell)
+			}
+		}
+		if math.Abs(n[3]-(n[2]-n[1])) > 1e-6 || math.Abs(n[4]-(n[2]/n[1]-1)) > 1e-9 {
+			t.Errorf("wrong: %s", row)
+		}
+	}
+	var md bytes.Buffer
+	if err := RenderComparison(&md, View{Format: "md"}, c); err != nil {
+		t.Fatal(err)
+	}
+	if _, table, ok := strings.Cut(md.String(), "| A | B | difference | change |\n"); !ok || !strings.HasPrefix(table, "| --- | ---: | ---: | ---: | ---: |\n") {
+		t.Errorf("differences are not to the right: %.60q", table)
+	}
+}

@@ -281,6 +281,8 @@ func amount(v document.Value) (unit, cell string) {
 		return "_per_s", text.Exact(float64(v))
 	case document.Micros:
 		return "_us", text.Exact(float64(v))
+	case document.Longer:
+		return "_us", text.Exact(float64(v))
 	case document.Since:
 		return "_s", text.Exact(float64(v))
 	case document.Share:

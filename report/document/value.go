@@ -22,6 +22,8 @@ type (
 	Change float64
 	// Points is the difference of two shares: from a share of 0.01 to one of 0.03 it is 0.02, 2 percentage points.
 	Points float64
+	// Longer is the difference of two times in microseconds: how much longer the second one is.
+	Longer float64
 	// Chance is a probability.
 	Chance float64
 	// Usage is a part of a limit, which it may exceed.
@@ -43,6 +45,7 @@ func (Since) value()  {}
 func (Share) value()  {}
 func (Change) value() {}
 func (Points) value() {}
+func (Longer) value() {}
 func (Chance) value() {}
 func (Usage) value()  {}
 func (Number) value() {}

@@ -342,6 +342,9 @@ func TestChangesAndChances(t *testing.T) {
 		want  string
 	}{
 		{document.Points(0), "0 points"},
+		{document.Longer(0), "0 s"},
+		{document.Longer(293.4), "+293 µs"},
+		{document.Longer(-1500), "-1.50 ms"},
 		{document.Points(0.0029), "+0.29 points"},
 		{document.Points(-0.5), "-50 points"},
 		{document.Points(0.00002), "+0.002 points"},

@@ -38,6 +38,11 @@ func Parts(v document.Value) (number, unit string, isText bool) {
 		return spaced(percent(float64(v)))
 	case document.Points:
 		return points(float64(v)), " points", false
+	case document.Longer:
+		if v > 0 {
+			return spaced("+" + quantity.Micros(float64(v)))
+		}
+		return Parts(document.Micros(v))
 	case document.Chance:
 		if v < 0.001 {
 			return "<0.001", "", false

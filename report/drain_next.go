@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"lastack/bench/quantity"
 	"lastack/report/document"
 )
@@ -11,12 +12,13 @@ const nextShown = 2
 // next says what to look at, or to try, after a drain, the worst for clients first, as metric.WorstTry has it. It is nil if there is
 // nothing.
 func (d *drainView) next() *section {
-	var all []string
-	say := func(holds bool, sentence string) {
+	var all, commands []string
+	advise := func(holds bool, sentence, command string) {
 		if holds {
-			all = append(all, sentence)
+			all, commands = append(all, sentence), append(commands, command)
 		}
 	}
+	say := func(holds bool, sentence string) { advise(holds, sentence, "") }
 	try, stop := d.try, &d.drain.Stop
 	r, l, restart, server := &try.Requests, &try.Listener, try.Restart, &try.Server
 	cut := r.CutFIN+r.CutRST > 0
@@ -31,8 +33,9 @@ func (d *drainView) next() *section {
 	say(cut && r.Unsafe == 0, "the lost requests are safe to send again: a client or proxy with retries hides them")
 	say(try.Queued != nil && try.Queued.Reset > 0, "the closed listener reset its queue: accept all of it first, or try tcp_migrate_req")
 	say(restart != nil && restart.Failed != "", "the restart failed: see what it wrote (-v)")
-	say(l.Refused > 0 && len(stop.Restart) == 0, "connects are refused until something listens again: try --restart, or --handover")
-	say(l.Refused > 0 && len(stop.Restart) > 0 && (restart == nil || restart.Failed == "") && !stop.Handover, "--handover starts the new server before the signal, to avoid the refusals")
+	advise(l.Refused > 0 && len(stop.Restart) == 0, "connects are refused until something listens again: try --restart, or --handover", restarted(d.run))
+	advise(l.Refused > 0 && len(stop.Restart) > 0 && (restart == nil || restart.Failed == "") && !stop.Handover,
+		"--handover starts the new server before the signal, to avoid the refusals", handedOver(d.run))
 	say(l.TimedOut > 0, "connects had no answer in time: their SYNs were dropped, by a full accept queue or a filter (-v has the kernel's counters)")
 	say(l.Unreachable > 0, "connects met no route: keep the server's address until its clients have left")
 	say(l.Unserved > 0, "connections were accepted by the kernel, but by no process: have the server close its listener when it stops accepting")
@@ -48,5 +51,6 @@ func (d *drainView) next() *section {
 	for _, sentence := range all[1:min(len(all), nextShown)] {
 		s.fact(document.First, "", sentence)
 	}
+	s.Command = cmp.Or(commands[:min(len(all), nextShown)]...)
 	return s
 }

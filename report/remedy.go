@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/bits"
 	"net"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -270,6 +271,44 @@ func reply(r *record.Run, args map[string]any) []string {
 		out = append(out, "-H", "Host: "+g.Host)
 	}
 	return append(out, scheme+g.Targets[0]+path)
+}
+
+// restarted is a drain whose server is started again as it was, empty unless the drain had started it.
+func restarted(r *record.Run) string {
+	server := started(&r.Drain.Stop)
+	if len(server) == 0 || len(r.Plan.Command) == 0 {
+		return ""
+	}
+	return shell(edited(r.Plan.Command, []string{"--restart", "--handover"}, "", "--restart", shell(server)))
+}
+
+// handedOver is a drain with a restart in which both servers share the port, empty unless it is known how they do.
+func handedOver(r *record.Run) string {
+	stop := &r.Drain.Stop
+	server, next := sharing(started(stop)), sharing(stop.Restart)
+	if server == nil || next == nil || len(r.Plan.Command) == 0 {
+		return ""
+	}
+	return shell(edited(r.Plan.Command, []string{"--exec", "--restart", "--handover"}, "", "--exec", shell(server), "--restart", shell(next), "--handover"))
+}
+
+// started is the command that started the server of a drain.
+func started(stop *record.DrainStop) []string {
+	if stop.Way == record.DrainByHook {
+		return stop.Exec
+	}
+	return stop.Command // none of a process
+}
+
+// sharing is a command of this program's own server with SO_REUSEPORT, nil for another server.
+func sharing(server []string) []string {
+	if len(server) < 2 || path.Base(server[0]) != "lastack" || server[1] != "serve" {
+		return nil
+	}
+	if slices.ContainsFunc(server, func(word string) bool { return strings.HasPrefix(word, "--reuse-port") }) {
+		return server
+	}
+	return append(slices.Clone(server), "--reuse-port")
 }
 
 func hostSetting(key, value string) []string { return []string{"sysctl", "-w", key + "=" + value} }

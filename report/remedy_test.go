@@ -156,3 +156,44 @@ func TestRemedyCommands(t *testing.T) {
 		t.Error("no sample's remedy has a command")
 	}
 }
+
+// What a drain advises is a command too, where it is known how the server is started.
+func TestDrainRemedies(t *testing.T) {
+	const (
+		drain = "lastack drain 127.0.0.1:8080 --sandbox "
+		serve = "lastack serve --listen 127.0.0.1:8080 --exchange http:/"
+	)
+	byPID := sample(t, "drain-kill")
+	byPID.Drain.Stop.Way, byPID.Drain.Stop.Command = record.DrainByPID, nil
+	haproxy := sample(t, "drain-restart")
+	haproxy.Drain.Stop.Restart = strings.Fields("haproxy -f h.cfg")
+	for _, tt := range []struct {
+		name, want string
+		run        *record.Run
+	}{
+		{"killed", drain + "--exec '" + serve + "' --signal KILL --after 1s --threshold failed==0 --restart '" + serve + "'", sample(t, "drain-kill")},
+		{"hook", drain + "--exec '" + serve + "' --stop 'kill $PPID; true' --after 500ms --grace 1s --restart '" + serve + "'", sample(t, "drain-hook")},
+		{"nginx", drain + "--exec 'nginx -p /srv/web -c n.conf' --signal QUIT --after 1s --restart 'nginx -p /srv/web -c n.conf'", sample(t, "drain-nginx-quit")},
+		{"restarted", drain + "--after 1s --exec '" + serve + " --reuse-port' --restart '" + serve + " --reuse-port' --handover", sample(t, "drain-restart")},
+		{"a server that may not share its port", "", haproxy},
+		{"handed over", "", sample(t, "drain-handover")},
+		{"by its process", "", byPID},
+	} {
+		got := ""
+		for _, s := range drainDocument(tt.run).Sections {
+			got += s.Command
+		}
+		if got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+		if strings.Contains(strings.Join(tt.run.Plan.Command, " "), "--restart") {
+			continue // so that each page has it
+		}
+		for format, what := range map[string]string{"html": "<span>--restart</span>", "md": " --restart '", "text": " --restart '"} {
+			has := strings.Contains(string(render(t, format, tt.run)), what)
+			if want := tt.want != "" && format != "text"; has != want {
+				t.Errorf("%s: the page of %s has a command: %v, want %v", tt.name, format, has, want)
+			}
+		}
+	}
+}

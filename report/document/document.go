@@ -51,6 +51,8 @@ type Section struct {
 	Lead  string
 	Tone  Tone
 	Level Level
+	// Command is what to paste into a shell to do what the section advises, empty if that is not one command. A page of text has none.
+	Command string
 	// Blocks are Facts, Lists, Notes, Tables, Pictures, Charts, Quotes and Distributions.
 	Blocks []Block
 }

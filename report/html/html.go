@@ -56,6 +56,7 @@ type page struct {
 type section struct {
 	ID, Title, Lead, Tone string
 	Blocks                []block
+	Command               string
 	Warnings              []string
 	// Wide is set if a table needs the whole width.
 	Wide bool
@@ -164,7 +165,7 @@ func (p *page) fill(doc *document.Document) {
 	early := true
 	for i := range doc.Sections {
 		d := &doc.Sections[i]
-		s := section{ID: p.Prefix + d.ID, Title: d.Title, Lead: d.Lead, Tone: tone(d.Tone)}
+		s := section{ID: p.Prefix + d.ID, Title: d.Title, Lead: d.Lead, Tone: tone(d.Tone), Command: d.Command}
 		for _, w := range doc.Warnings {
 			if w.Section == d.ID || d.ID == "warnings" && !ids[w.Section] {
 				said := w.Text

@@ -18,6 +18,8 @@ func TestCode(t *testing.T) {
 		{"lifecycle.p50 <b>", `<span class="as-is">lifecycle.p50</span> &lt;b&gt;`},
 		{"port-range: how many", `<span class="as-is">port-range:</span> how many`},
 		{"two-sided tests", "two-sided tests"},
+		{"dropped on purpose (--loss 1%): 166 SYNs", "dropped on purpose (<code>--loss 1%</code>): 166 SYNs"},
+		{"--loss 0.5%", `<code class="as-is">--loss 0.5%</code>`},
 	} {
 		if got := string(code(tt.in)); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.in, got, tt.want)

@@ -247,6 +247,9 @@ func (p *page) section(s *document.Section) {
 	for _, b := range s.Blocks {
 		p.block(b)
 	}
+	if command := code(s.Command); command != "" && isNew && p.inList() { // no line of its own, which another section would lack
+		p.lines[len(p.lines)-1] += ": " + command
+	}
 	p.flat = false
 	switch {
 	case len(p.lines) == after:

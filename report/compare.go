@@ -282,8 +282,6 @@ func shiftSection(c *compare.Comparison) *section {
 			s.say(levelIf(single && sh.Latency == "lifecycle"), fmt.Sprintf("%s: farthest apart at %s, within which %s of A were done and %s of B",
 				sh.Latency, quantity.Micros(sh.AtUs), quantity.Share(sh.ShareA, 1), quantity.Share(sh.ShareB, 1)))
 		}
-		s.add(document.Distribution{Name: "A " + sh.Latency, Histogram: document.Histogram{Encoded: sh.A.Hdr}},
-			document.Distribution{Name: "B " + sh.Latency, Histogram: document.Histogram{Encoded: sh.B.Hdr}})
 	}
 	return s
 }

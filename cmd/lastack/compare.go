@@ -42,6 +42,11 @@ takes the mean, since a median of 0 hides one bad run, and makes no allowance.
 Several are corrected (Holm), so that on one build any of them fails by chance
 in at most 5 % of comparisons, as a single one does.
 
+Records of different kinds (a run and a drain), of different close policies
+(--close) and of different load models (a closed loop, an open one, a plateau)
+are refused unless --force is given. Whatever else differs, also the exchange or
+the number of connections, is compared, and named as a possible cause.
+
 With -o the suffix of the file's name chooses the format: .html has pictures of
 the differences, of both sides' percentiles and of their timelines, .md is for
 a pull request, .csv is the table of metrics, or another one (--table).`,

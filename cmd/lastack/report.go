@@ -27,7 +27,8 @@ they are one table, whose first column names the FILE.
   text    a page for people: the first, or all with -v
   json    the record itself
   jsonl   a line for each interval, then the rest of the record
-  csv     the timeline, a row for each interval, or another table (--table)
+  csv     the timeline, a row for each interval, of a drain for each 100 ms of
+          each try, or another table (--table)
   html    a page with pictures, in one file
   md      Markdown for a pull request, at most 60 lines
   hlog    the latency histograms of the intervals, for HdrHistogram's tools

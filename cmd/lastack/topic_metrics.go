@@ -19,14 +19,14 @@ number that may end in k, M or G (12.5k), or a percentage (0.1%). If a run
 misses a threshold, the exit code is 99. Every try of a drain must meet it.
 
 A mean, a percentile or a maximum counts a timeout as slower than every answer.
-A metric that the record lacks is a miss, and the report says why.
+A metric that the record lacks is a miss, and the report says why. p999, as the
+record's keys have it, is p99.9, as pages and tables have it: both are taken.
 
 A threshold of lastack compare bounds the difference from A to B: by a sign and
 a percentage of A's value, or by a sign and a value, as in 'lifecycle.p99<+5%'
 and 'lost<=+0'.
 
-lastack help metrics NAME explains one metric or family, lastack help metrics
-all explains all of them.
+lastack help metrics NAME explains one metric or family; "all" explains each.
 `)
 	writeDefinitions(w, "LATENCIES", latencyTerms())
 	writeDefinitions(w, "METRICS OF A RUN", metricFamilies(record.KindRun))

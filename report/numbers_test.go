@@ -283,7 +283,7 @@ func TestComparedPercentilesCSV(t *testing.T) {
 	if err := RenderComparison(&md, View{Format: "md"}, c); err != nil {
 		t.Fatal(err)
 	}
-	if _, table, ok := strings.Cut(md.String(), "| A | B | difference | change |\n"); !ok || !strings.HasPrefix(table, "| --- | ---: | ---: | ---: | ---: |\n") {
+	if _, table, ok := strings.Cut(md.String(), "| A | B | difference | change |\n"); !ok || !strings.HasPrefix(table, "| --- | --: | --: | --: | --: |\n") {
 		t.Errorf("differences are not to the right: %.60q", table)
 	}
 }

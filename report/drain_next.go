@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+
 	"lastack/bench/quantity"
 	"lastack/report/document"
 )
@@ -33,9 +34,9 @@ func (d *drainView) next() *section {
 	say(cut && r.Unsafe == 0, "the lost requests are safe to send again: a client or proxy with retries hides them")
 	say(try.Queued != nil && try.Queued.Reset > 0, "the closed listener reset its queue: accept all of it first, or try tcp_migrate_req")
 	say(restart != nil && restart.Failed != "", "the restart failed: see what it wrote (-v)")
-	advise(l.Refused > 0 && len(stop.Restart) == 0, "connects are refused until something listens again: try --restart, or --handover", restarted(d.run))
+	advise(l.Refused > 0 && len(stop.Restart) == 0, "connects are refused until something listens again: try --restart, or --handover", restarted(&d.run.Plan, stop))
 	advise(l.Refused > 0 && len(stop.Restart) > 0 && (restart == nil || restart.Failed == "") && !stop.Handover,
-		"--handover starts the new server before the signal, to avoid the refusals", handedOver(d.run))
+		"--handover starts the new server before the signal, to avoid the refusals", handedOver(&d.run.Plan, stop))
 	say(l.TimedOut > 0, "connects had no answer in time: their SYNs were dropped, by a full accept queue or a filter (-v has the kernel's counters)")
 	say(l.Unreachable > 0, "connects met no route: keep the server's address until its clients have left")
 	say(l.Unserved > 0, "connections were accepted by the kernel, but by no process: have the server close its listener when it stops accepting")

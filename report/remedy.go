@@ -274,22 +274,21 @@ func reply(r *record.Run, args map[string]any) []string {
 }
 
 // restarted is a drain whose server is started again as it was, empty unless the drain had started it.
-func restarted(r *record.Run) string {
-	server := started(&r.Drain.Stop)
-	if len(server) == 0 || len(r.Plan.Command) == 0 {
+func restarted(plan *record.Plan, stop *record.DrainStop) string {
+	server := started(stop)
+	if len(server) == 0 || len(plan.Command) == 0 {
 		return ""
 	}
-	return shell(edited(r.Plan.Command, []string{"--restart", "--handover"}, "", "--restart", shell(server)))
+	return shell(edited(plan.Command, []string{"--restart", "--handover"}, "", "--restart", shell(server)))
 }
 
 // handedOver is a drain with a restart in which both servers share the port, empty unless it is known how they do.
-func handedOver(r *record.Run) string {
-	stop := &r.Drain.Stop
+func handedOver(plan *record.Plan, stop *record.DrainStop) string {
 	server, next := sharing(started(stop)), sharing(stop.Restart)
-	if server == nil || next == nil || len(r.Plan.Command) == 0 {
+	if server == nil || next == nil || len(plan.Command) == 0 {
 		return ""
 	}
-	return shell(edited(r.Plan.Command, []string{"--exec", "--restart", "--handover"}, "", "--exec", shell(server), "--restart", shell(next), "--handover"))
+	return shell(edited(plan.Command, []string{"--exec", "--restart", "--handover"}, "", "--exec", shell(server), "--restart", shell(next), "--handover"))
 }
 
 // started is the command that started the server of a drain.

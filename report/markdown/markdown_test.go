@@ -127,8 +127,11 @@ func TestMissing(t *testing.T) {
 			section("MORE", document.First, wide(document.Detail)), section("LATER", document.Detail, wide(document.Detail)),
 		}, "Not on this page: Absent, Later, details of More. " + all},
 		{"nothing left out", []document.Section{section("STATES", document.First, first)}, ""},
-		{"cut off at the end of the open part", []document.Section{filler(35), filler(35), section("LAST", document.First, first)},
-			"Not on this page: Last, details of Filler. " + all},
+		{
+			"cut off at the end of the open part",
+			[]document.Section{filler(35), filler(35), section("LAST", document.First, first)},
+			"Not on this page: Last, details of Filler. " + all,
+		},
 	} {
 		var b bytes.Buffer
 		if err := Write(&b, &document.Document{Title: "lastack run", Asked: "much", Sections: tt.sections}); err != nil {

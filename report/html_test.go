@@ -167,3 +167,14 @@ func taint(v reflect.Value, s string) {
 		}
 	}
 }
+
+// A legend does not take one limit's bar for the sum of others: ports and TIME_WAIT buckets may have the same peak.
+func TestLimitsApart(t *testing.T) {
+	for _, name := range []string{"http", "twbuckets", "veth"} {
+		_, rest, _ := strings.Cut(string(render(t, "html", sample(t, name))), `<figure id="p-limits"`)
+		legend, _, found := strings.Cut(rest, "</figcaption>")
+		if !found || !strings.Contains(legend, "used") || strings.Contains(legend, "in all") {
+			t.Errorf("%s: %q", name, legend)
+		}
+	}
+}

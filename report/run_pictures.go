@@ -260,7 +260,7 @@ func troublePicture(run *record.Run) *document.Picture {
 // limitsPicture shows how much was used of what is limited, where the course of it is not drawn.
 func limitsPicture(run *record.Run) *document.Picture {
 	p := &document.Picture{
-		ID: "p-limits", Title: "Limits", Form: document.Bars, X: document.Axis{Name: "limit"},
+		ID: "p-limits", Title: "Limits", Form: document.Bars, Apart: true, X: document.Axis{Name: "limit"},
 		Desc:   "How much of each limit was used at the peak.",
 		Curves: []document.Curve{{Name: "used", Hue: 1}, {Name: "free", Hue: 7}},
 	}

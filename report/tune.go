@@ -372,7 +372,7 @@ func (v *tuneView) tried() *section {
 // picture has a bar for each trial, but for those that confirm others: how many of its connections failed.
 func (v *tuneView) picture() *document.Picture {
 	p := &document.Picture{
-		ID: "p-tried", Title: "What became of the connections", Form: document.Bars, X: document.Axis{Name: "trial"},
+		ID: "p-tried", Title: "What became of the connections", Form: document.Bars, Apart: true, X: document.Axis{Name: "trial"},
 		Desc:   "The connections of each trial, and how many of them failed.",
 		Curves: []document.Curve{{Name: "completed", Hue: 1}, {Name: "failed", Hue: 6}},
 	}

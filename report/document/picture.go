@@ -13,8 +13,10 @@ type Picture struct {
 	At      []float64
 	Names   []string
 	Remarks []Remark
-	Curves  []Curve
-	Limits  []Limit
+	// Apart is set for Bars of different things, of which none is another's part or sum.
+	Apart  bool
+	Curves []Curve
+	Limits []Limit
 	// Events happened at places of the x axis.
 	Events []Event
 	// Phases are those that follow the first.

@@ -55,9 +55,12 @@ func clamped(values []float64, most float64) []float64 {
 }
 
 // Peak says how large a curve gets: its peak over time, up to what its percentiles go. Of bars it is the one that is alone or all others
-// together; empty if there is none.
+// together; empty if there is none, or if bars are apart.
 func Peak(p *document.Picture, i int) string {
 	if p.Form == document.Bars {
+		if p.Apart && len(p.Names) > 1 {
+			return ""
+		}
 		most, sum := 0.0, 0.0
 		for _, v := range clamped(p.Curves[i].Points, 1e18) {
 			if v > 0 {

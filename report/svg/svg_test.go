@@ -276,6 +276,10 @@ func TestPeakWords(t *testing.T) {
 		{document.Picture{X: time, Curves: []document.Curve{{Goal: true, Points: curve.Points}}}, "up to 500"},
 		{document.Picture{X: time, Form: document.Columns, Curves: []document.Curve{curve}}, "at most 500 a column"},
 		{document.Picture{Form: document.Bars, Names: []string{"a", "b", "c"}, Curves: []document.Curve{{Points: []float64{0, 7, 0}}}}, "7 in all"},
+		{document.Picture{Form: document.Bars, Names: []string{"a", "b"}, Curves: []document.Curve{{Points: []float64{7, 7}}}}, "7 in all"},
+		{document.Picture{Form: document.Bars, Apart: true, Names: []string{"a", "b"}, Curves: []document.Curve{{Points: []float64{7, 7}}}}, ""},
+		{document.Picture{Form: document.Bars, Apart: true, Names: []string{"a", "b", "c"}, Curves: []document.Curve{{Points: []float64{2, 7, 5}}}}, ""},
+		{document.Picture{Form: document.Bars, Apart: true, Names: []string{"a"}, Curves: []document.Curve{{Points: []float64{7}}}}, "7 in all"},
 	} {
 		if tt.p.Names == nil {
 			tt.p.At = []float64{1, 2, 3}

@@ -106,26 +106,29 @@ func samplesWord(c *compare.Comparison) string {
 
 func comparedSides(c *compare.Comparison) *section {
 	s := &section{document.Section{ID: "asked", Level: document.First}}
+	dir := directory(slices.Concat(c.A.Names, c.B.Names)) // of both, so that before/1.json and after/1.json stay apart
 	for _, side := range []struct {
 		name string
 		s    *compare.Side
 	}{{"A", &c.A}, {"B", &c.B}} {
-		s.fact(document.First, side.name, some(withoutDirectory(side.s.Names), 6))
+		var names []string
+		for _, n := range side.s.Names {
+			names = append(names, strings.TrimPrefix(n, dir))
+		}
+		s.fact(document.First, side.name, some(names, 6))
 	}
 	return s
 }
 
-// withoutDirectory are names without the directory that all share.
-func withoutDirectory(names []string) (short []string) {
-	dir := names[0][:strings.LastIndexByte(names[0], '/')+1]
+// directory is what all names begin with, up to a slash: it says nothing of the one that is not said of the others.
+func directory(names []string) string {
+	dir := names[0]
 	for _, n := range names {
-		name, ok := strings.CutPrefix(n, dir)
-		if !ok {
-			return names
+		for !strings.HasPrefix(n, dir) {
+			dir = dir[:len(dir)-1]
 		}
-		short = append(short, name)
 	}
-	return short
+	return dir[:strings.LastIndexByte(dir, '/')+1]
 }
 
 // compared says in one sentence what came of it.

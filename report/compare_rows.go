@@ -19,7 +19,7 @@ func comparedRows(c *compare.Comparison) *section {
 	single := c.Result == compare.SpreadUnknown
 	columns := []string{"", "A", "B", "change"}
 	if !single {
-		columns = append(columns, "", "95 % interval", "p", "n", "p, Holm", "from", "to")
+		columns = append(columns, "|result", "95 % interval", "p", "n", "p, Holm", "from", "to")
 	}
 	t := s.table(document.First, append(columns, "difference")...)
 	for i := range t.Columns {

@@ -9,9 +9,12 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
+
 	"lastack/bench/compare"
 	"lastack/bench/metric"
 	"lastack/bench/record"
+	"lastack/report/document"
 	"lastack/sockstate/socktest/golden"
 )
 
@@ -119,6 +122,26 @@ func TestComparisonPages(t *testing.T) {
 		var b bytes.Buffer
 		if err := RenderComparison(&b, View{Format: "json"}, c); err != nil || !json.Valid(b.Bytes()) {
 			t.Errorf("%s: json is not valid (%v)", tt.name, err)
+		}
+	}
+}
+
+// Files of one name in two directories stay apart.
+func TestComparedNames(t *testing.T) {
+	for _, tt := range []struct {
+		a, b         []string
+		wantA, wantB string
+	}{
+		{[]string{"before/1.json", "before/2.json"}, []string{"after/1.json"}, "before/1.json, before/2.json", "after/1.json"},
+		{[]string{"/tmp/x/before/1.json"}, []string{"/tmp/x/after/1.json"}, "before/1.json", "after/1.json"},
+		{[]string{"runs/a1.json", "runs/a2.json"}, []string{"runs/b1.json"}, "a1.json, a2.json", "b1.json"},
+		{[]string{"a.json"}, []string{"standard input"}, "a.json", "standard input"},
+		{[]string{"runs/a.json"}, []string{"runs/a.json"}, "a.json", "a.json"},
+	} {
+		c := &compare.Comparison{A: compare.Side{Names: tt.a}, B: compare.Side{Names: tt.b}}
+		want := []document.Block{document.Fact{Level: document.First, Name: "A", Text: tt.wantA}, document.Fact{Level: document.First, Name: "B", Text: tt.wantB}}
+		if d := cmp.Diff(want, comparedSides(c).Blocks); d != "" {
+			t.Errorf("%v, %v: %s", tt.a, tt.b, d)
 		}
 	}
 }

@@ -28,6 +28,12 @@ func lastack(t *testing.T, args ...string) ended {
 // runIn runs a command in dir and returns what it left, whatever its exit code.
 func runIn(t *testing.T, dir, name string, args ...string) ended {
 	t.Helper()
+	return runFor(t, atMost, dir, name, args...)
+}
+
+// runFor is runIn for what takes longer.
+func runFor(t *testing.T, atMost time.Duration, dir, name string, args ...string) ended {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), atMost)
 	defer cancel()
 	var stdout, stderr bytes.Buffer

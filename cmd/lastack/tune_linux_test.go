@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -112,7 +113,7 @@ func TestTuneFinds(t *testing.T) {
 			}
 			t.Parallel()
 			dir := t.TempDir()
-			r := runIn(t, dir, "lastack", append(tt.args, "-q", "-o", "t.json")...)
+			r := runFor(t, 6*time.Minute, dir, "lastack", append(tt.args, "-q", "-o", "t.json")...)
 			tune := readSweep(t, filepath.Join(dir, "t.json")).Tune
 			var found []string
 			for _, i := range tune.Answer {

@@ -145,7 +145,7 @@ func (s *search) turned(t *record.FindTry, run *record.Run) {
 	if ok {
 		t.Turnover.PerS, t.Turnover.Ports = over.perS, over.ports
 	} else if !t.Sustained {
-		t.Reason += ", and it was not seen how fast all ports come back: this machine had too little CPU"
+		t.Reason += "; it was not seen how fast all ports come back, perhaps since others had the CPUs: run it again on a quiet machine"
 	}
 }
 
@@ -347,12 +347,13 @@ func (s *search) turnover() error {
 	if t.Sustained {
 		return s.bisect() // something gives the ports back earlier than thought
 	}
-	f := &s.found
-	f.HiPerS, f.LimitedBy = rate, limitOf(t)
 	over := t.Turnover
 	if over == nil || over.Ports == 0 {
-		return nil
+		// Neither 0 nor the rate of the load would be a rate that the cell sustains.
+		return fmt.Errorf("no rate was found: %s", t.Reason)
 	}
+	f := &s.found
+	f.LimitedBy = limitOf(t)
 	f.PerS, f.HiPerS = over.PerS, max(over.PerS, float64(over.Ports)/c.keeps.Min.Seconds())
 	// TIME_WAITs end in bursts, so that a load on a schedule needs as many ports as if each lasted for the longest time.
 	below := float64(min(over.Ports, c.ports)) / c.keeps.Max.Seconds() * justBelow

@@ -168,6 +168,23 @@ func TestFindTurnover(t *testing.T) {
 	}
 }
 
+// A load in which it is not seen how fast ports come back has found no rate, above all not 0: that would be a difference to other cells.
+func TestFindNoTurnover(t *testing.T) {
+	s := testSpec(t, "tcp_tw_reuse=0,1")
+	s.Find = record.FindRate
+	x := newRunner(resolved(t, s), nil)
+	f := &fakeHost{bears: math.Inf(1), holds: true}
+	x.load = func(ctx context.Context, s setup.Setup) measured {
+		m := f.load(ctx, s)
+		m.run.Timeline = m.run.Timeline[:len(m.run.Timeline)/2]
+		return m
+	}
+	run := x.find(t.Context(), record.SweepRun{}, nil, func(record.FindTry, record.SweepPart) {}).Run
+	if run.Found != nil || !strings.HasPrefix(run.Error, "no rate was found: ") || f.loads != 2 {
+		t.Errorf("%d loads: found %+v, error %q", f.loads, run.Found, run.Error)
+	}
+}
+
 // With ports for more than the CPUs bear, it is the CPUs that are measured, with all ports.
 func TestPortsForMore(t *testing.T) {
 	f, _ := searched(t, &fakeHost{bears: 6000, holds: true}, func(s *Spec) { s.Scale = ScaleAuto }, "sources=64,1")

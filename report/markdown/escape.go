@@ -34,6 +34,9 @@ func escape(s string) string {
 	for i, c := range r {
 		if i >= hashTo && word(c) && !is(i-1, joined) {
 			n := lenHash(r[i:])
+			if i == 0 || is(i-1, unicode.IsSpace) {
+				n = max(n, lenVersion(r[i:]))
+			}
 			if hashTo = i + n; n > 0 {
 				b.WriteString(code(string(r[i:hashTo]))) // as it can be copied
 			}
@@ -66,6 +69,25 @@ func lenHash(r []rune) int {
 		n++
 	}
 	if n < hashDigits || n < len(r) && (unicode.IsLetter(r[n]) || r[n] == '_') {
+		return 0
+	}
+	return n
+}
+
+// lenVersion is the length of the version at the start of a text if a commit is part of it, as of v0.0.0-20261128041145-637d517b111d, or 0.
+func lenVersion(r []rune) int {
+	n, hash := 0, false
+	for ; n < len(r) && !unicode.IsSpace(r[n]); n++ {
+		c := r[n]
+		if c > unicode.MaxASCII || !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune(".+-", c) {
+			return 0
+		}
+		hash = hash || (n == 0 || strings.ContainsRune(".+-", r[n-1])) && lenHash(r[n:]) > 0
+	}
+	for n > 0 && r[n-1] == '.' { // of the sentence
+		n--
+	}
+	if !hash {
 		return 0
 	}
 	return n

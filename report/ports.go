@@ -43,7 +43,7 @@ func portsLead(run *record.Run) string {
 	case full.TimeWait == p.PeakInUse && full.TimeWait > 0:
 		by = "in TIME_WAIT"
 	case full.Open == p.PeakInUse && full.Open > 0:
-		by = "open"
+		by = "open" + given(2*run.TimeWait.FinWait2MiniPeak > p.PeakInUse, " or in FIN_WAIT_2")
 	case full.TimeWait > 0:
 		by += " (" + quantity.Count(int64(full.TimeWait)) + " in TIME_WAIT)"
 	}

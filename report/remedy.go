@@ -20,8 +20,15 @@ type remedy func(r *record.Run, args map[string]any) []string
 
 // remedies has what to type for the code of a remedy.
 var remedies = map[string]remedy{
-	"wider_range":          setting("net.ipv4.ip_local_port_range", "1024 65535"),
-	"reuse_time_wait":      setting("net.ipv4.tcp_tw_reuse", "1"),
+	"wider_range":     setting("net.ipv4.ip_local_port_range", "1024 65535"),
+	"reuse_time_wait": setting("net.ipv4.tcp_tw_reuse", "1"),
+	"shorter_fin_timeout": func(r *record.Run, args map[string]any) []string {
+		if s, ok := args["seconds"].(float64); ok && s >= 1 {
+			return setting("net.ipv4.tcp_fin_timeout", strconv.FormatFloat(s, 'f', 0, 64))(r, args)
+		}
+		return nil
+	},
+	"server_closes_too":    again("--on-eof", "close"),
 	"switch_timestamps_on": setting("net.ipv4.tcp_timestamps", "1"),
 	"raise_tw_buckets": func(r *record.Run, args map[string]any) []string {
 		return setting("net.ipv4.tcp_max_tw_buckets", powerFrom(min(int64(r.TimeWait.MaxBuckets)+r.TimeWait.Overflow, 1<<30)))(r, args)

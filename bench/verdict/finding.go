@@ -39,7 +39,7 @@ func remedy(name, means, pattern string) Code {
 // Codes lists all kinds of finding: of runs in the order of their rules, then of drains.
 func Codes() []Code {
 	return slices.Concat(
-		generalCodes(), portCodes(), searchCodes(), fdCodes(), memoryCodes(), scheduleCodes(), queueCodes(), failureCodes(), lossCodes(), haltedCodes(), stalledCodes(),
+		generalCodes(), portCodes(), orphanCodes(), searchCodes(), fdCodes(), memoryCodes(), scheduleCodes(), queueCodes(), failureCodes(), lossCodes(), haltedCodes(), stalledCodes(),
 		cpuCodes(), restCodes(), closeCodes(), replyCodes(), outlookCodes(), drainCodes())
 }
 

@@ -180,11 +180,14 @@ func (j *judgement) levelsOff(all float64, pairs int) int {
 	return max(n, min(first, int(math.Ceil(j.finalRate()*(j.timeWait().Max.Seconds()+j.holdS())/float64(pairs)))))
 }
 
-// portKept is how long a connection keeps its local port: while it is open, and in TIME_WAIT if the client has that. 0 if neither is
-// planned.
+// portKept is how long a connection keeps its local port: while it is open, and in TIME_WAIT if the client has that, or as an orphan in
+// FIN_WAIT_2. 0 if none of it is planned.
 func (j *judgement) portKept() sockstate.Span {
 	hold := time.Duration(j.holdS() * float64(time.Second))
+	orphan, left := j.orphansLast()
 	switch {
+	case left:
+		return sockstate.Span{Min: hold + orphan.Min, Max: hold + orphan.Max}
 	case !j.clientWaits():
 		return sockstate.Span{Min: hold, Max: hold}
 	case j.reuses():
@@ -248,9 +251,13 @@ func (j *judgement) outlasts() {
 			a["latest_s"] = o.LatestS
 		}
 		j.because("ports_run_out", a)
-		if j.clientWaits() {
+		_, orphans := j.orphansLast()
+		switch {
+		case orphans:
+			j.orphanAdvice(rate, keep, pairs)
+		case j.clientWaits():
 			j.portAdvice(rate, keep.Max.Seconds(), pairs)
-		} else {
+		default:
 			j.advise("more_addresses", args{"ports": p.Available})
 			j.advise("shorter_hold", nil)
 		}

@@ -40,9 +40,13 @@ func (j *judgement) ports() bool {
 	case rest*100 > p.Available && p.PeakInUse > 0:
 		j.because("ports_of_others", j.timeWaitArgs(args{"ports": rest}))
 	}
-	if j.clientWaits() {
+	_, orphans := j.orphansLast()
+	switch {
+	case orphans:
+		j.portsOfOrphans(pairs)
+	case j.clientWaits():
 		j.portsOfTimeWait(pairs)
-	} else {
+	default:
 		j.portsOfOpen(pairs)
 	}
 	return true
@@ -105,7 +109,7 @@ func (j *judgement) portAdvice(rate, each float64, pairs int) {
 	j.advise("no_time_wait_at_client", nil)
 }
 
-// portsOfOpen: the client has no TIME_WAIT, so open connections held the ports.
+// portsOfOpen: nothing keeps a port of the client's after the close, so open connections held the ports.
 func (j *judgement) portsOfOpen(pairs int) {
 	available := j.r.Pressure.Ports.Available
 	j.because("ports_of_open_connections", args{"open": j.r.Connections.PeakOpen})
@@ -116,19 +120,20 @@ func (j *judgement) portsOfOpen(pairs int) {
 	j.advise("fewer_at_once", nil)
 }
 
-// holdS is the planned hold in seconds, the average over the connections of all groups.
+// holdS is for how long connections are open as planned, in seconds: their hold, and the delay of the side that closes second. It is the
+// average over the connections of all groups.
 func (j *judgement) holdS() float64 {
 	held, rate := 0.0, 0.0
 	scheduled := !slices.ContainsFunc(j.r.Plan.Groups, func(g record.Group) bool { return g.RateTo == 0 })
 	for g, result := range j.groups() {
-		each := 1.0
+		each, open := 1.0, float64(g.HoldNs)/1e9+j.reactS(g)
 		switch {
 		case scheduled:
 			each = g.RateTo
 		case len(j.r.Groups) == len(j.r.Plan.Groups):
 			each = float64(result.Connections.Opened)
 		}
-		held += each * float64(g.HoldNs) / 1e9
+		held += each * open
 		rate += each
 	}
 	if rate == 0 {

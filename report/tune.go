@@ -151,7 +151,7 @@ func (v *tuneView) changes(set []int) (n int) {
 func (v *tuneView) takes() string {
 	t := v.tune
 	if n := t.Takes; n != nil {
-		return fmt.Sprintf(": it takes %s, each with %s local ports", number(n.Addresses, "address", "addresses"), quantity.Count(n.PortsEach))
+		return ": it takes " + needWords(n, fmt.Sprintf(", each with %s local ports,", quantity.Count(n.PortsEach)))
 	}
 	if l, ok := record.LimitNamed(t.LimitedBy); ok && l.Do != "" && t.LimitedBy != record.LimitTarget {
 		return ": " + l.Do
@@ -160,6 +160,15 @@ func (v *tuneView) takes() string {
 		return ": " + trial.Reason
 	}
 	return ""
+}
+
+// needWords are the addresses, with something said of them between commas, and the sysctl that a load takes.
+func needWords(n *record.TuneNeed, of string) string {
+	words := number(n.Addresses, "address", "addresses") + of
+	if n.TWBuckets > 0 {
+		return words + fmt.Sprintf(" and %s=%d", shortName(buckets), n.TWBuckets)
+	}
+	return strings.TrimSuffix(words, ",")
 }
 
 // without says how the load fares without any change.

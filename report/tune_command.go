@@ -24,6 +24,9 @@ func (v *tuneView) command() []string {
 		}
 	case t.Takes != nil:
 		changes = []record.TuneSetting{{Key: "sources", To: strconv.FormatInt(t.Takes.Addresses, 10)}}
+		if n := t.Takes.TWBuckets; n > 0 {
+			changes = append(changes, record.TuneSetting{Key: buckets, To: strconv.FormatInt(n, 10)})
+		}
 	default:
 		return nil
 	}
@@ -39,7 +42,7 @@ func (v *tuneView) toTry() *section {
 	s := begin(document.First, "TRY IT", "")
 	s.Lead = "in a sandbox again: the load with these changes"
 	if n := v.tune.Takes; n != nil {
-		s.Lead = "the load from " + number(n.Addresses, "address", "addresses")
+		s.Lead = "in a sandbox: the load with " + needWords(n, "")
 	}
 	const more = " \\"
 	var lines []string
@@ -98,7 +101,10 @@ func (v *tuneView) runWith(changes []record.TuneSetting) []string {
 	return withFlag(out, "--duration", fmt.Sprintf("%.0fs", math.Ceil(t.LastsS)))
 }
 
-const portRange = "net.ipv4.ip_local_port_range"
+const (
+	portRange = "net.ipv4.ip_local_port_range"
+	buckets   = "net.ipv4.tcp_max_tw_buckets"
+)
 
 // addressesFrom is a range of so many addresses, empty if there is none.
 func addressesFrom(first, many string) string {

@@ -207,14 +207,14 @@ func Resolve(s Spec, f Facts) (Setup, error) {
 	return r, r.checkTime()
 }
 
-// longest is the longest that a sweep may take without consent.
-const longest = 24 * time.Hour
+// Longest is the longest that a sweep, or a search, may take without consent.
+const Longest = 24 * time.Hour
 
 // checkTime refuses a sweep that takes longer than one waits for by mistake.
 func (r *Setup) checkTime() error {
-	if took := r.Expected(); took > longest && !r.Consent {
+	if took := r.Expected(); took > Longest && !r.Consent {
 		return sockstate.BadValue("blocks", r.Blocks, "%s take about %.0f hours: want at most %.0f (fewer levels or blocks, or shorter runs), or --yes",
-			r.Describe(), took.Hours(), longest.Hours())
+			r.Describe(), took.Hours(), Longest.Hours())
 	}
 	return nil
 }

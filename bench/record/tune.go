@@ -52,6 +52,8 @@ type TuneNeed struct {
 	Ports     int64 `json:"ports"`
 	PortsEach int64 `json:"ports_each"`
 	Addresses int64 `json:"addresses"`
+	// TWBuckets is the net.ipv4.tcp_max_tw_buckets that the TIME_WAITs of so many ports take, 0 if there are enough.
+	TWBuckets int64 `json:"tw_buckets,omitempty"`
 }
 
 // TuneRemedy is a change, or a few that belong together.
@@ -126,6 +128,8 @@ func (t *Tune) check() (key string, err error) {
 		return "tune.answer", errors.New("a change has at least one remedy")
 	case t.Result != "" && len(t.Trials) == 0:
 		return "tune.trials", errors.New("a result has at least one trial")
+	case t.Takes != nil && min(t.Takes.Ports, t.Takes.PortsEach, t.Takes.Addresses, t.Takes.TWBuckets) < 0:
+		return "tune.takes", fmt.Errorf("%+v is less than nothing", *t.Takes)
 	case t.Allow > 1:
 		return "tune.allow", fmt.Errorf("%v, which is more than 1", t.Allow)
 	}

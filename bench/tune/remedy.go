@@ -360,7 +360,15 @@ func (s *situation) need() *record.TuneNeed {
 	if s.ports == 0 || s.needs() <= s.ports {
 		return nil
 	}
-	return &record.TuneNeed{Ports: s.needs(), PortsEach: s.ports / s.addresses, Addresses: s.addressesNeeded()}
+	n := &record.TuneNeed{Ports: s.needs(), PortsEach: s.ports / s.addresses, Addresses: s.addressesNeeded()}
+	buckets := s.bucketsNeeded()
+	if all := n.Addresses * n.PortsEach; float64(all) < s.rate*sockstate.TimeWaitLasts(s.inside.HZ).Max.Seconds() {
+		buckets = all // connect takes over ports in TIME_WAIT
+	}
+	if have, known := s.inside.Sysctl(keyBuckets); s.waits && known && have < buckets {
+		n.TWBuckets = buckets
+	}
+	return n
 }
 
 func closeBy(who teardown.Who, how teardown.How) func(*situation) []record.TuneSetting {

@@ -25,6 +25,8 @@ type Spec struct {
 	Keep []string
 	// Goal is what the load must meet.
 	Goal grid.Goal
+	// Consent allows a search that takes more than a day.
+	Consent bool
 }
 
 // Setup is a search that can begin.
@@ -100,6 +102,9 @@ func Resolve(s Spec, f grid.Facts) (Setup, error) {
 		return r, sockstate.BadValue("rate", setup.FormatRate(r.rate(), r.rate()), "%s", c.Refused)
 	}
 	r.situation = situationOf(c, r.rate(), &f)
+	if took := r.Expected(); took > grid.Longest && !r.Consent {
+		return r, sockstate.BadValue("hold", r.Spec.Run.Plan.Groups[0].Hold, "the search takes about %.0f hours: want at most %.0f (a shorter hold), or --yes", took.Hours(), grid.Longest.Hours())
+	}
 	return r, r.checkRoom(probe)
 }
 

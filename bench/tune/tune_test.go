@@ -204,6 +204,9 @@ func answer(r *record.Run) string {
 	words = append(words, "("+t.LimitedBy+")")
 	if t.Takes != nil {
 		words = append(words, fmt.Sprint(t.Takes.Addresses, " addresses"))
+		if n := t.Takes.TWBuckets; n > 0 {
+			words = append(words, fmt.Sprint("and ", n, " buckets"))
+		}
 	}
 	return strings.Join(words, " ")
 }
@@ -232,8 +235,8 @@ func TestSearch(t *testing.T) {
 		{"addresses", testSpec(1500, "tcp_tw_reuse", "close"), kernel{}, "change sources=4 (local_ports)", 180 * time.Second},
 		{"addresses, and buckets for their TIME_WAITs", testSpec(5000, "tcp_tw_reuse", "close"), kernel{}, "change sources=11 net.ipv4.tcp_max_tw_buckets=342016 (local_ports)", 260 * time.Second},
 		{"the server closes", testSpec(5000, "tcp_tw_reuse", "sources"), kernel{}, "change close=server:fin (local_ports)", 180 * time.Second},
-		{"the client resets", testSpec(2500, "sources", "close", "ip_local_port_range", "tcp_tw_reuse"), kernel{}, "nothing (local_ports) 6 addresses", 180 * time.Second},
-		{"nothing", testSpec(5000, "sources", "close", "tcp_tw_reuse"), kernel{}, "nothing (local_ports) 11 addresses", 180 * time.Second},
+		{"the client resets", testSpec(2500, "sources", "close", "ip_local_port_range", "tcp_tw_reuse"), kernel{}, "nothing (local_ports) 6 addresses and 171008 buckets", 180 * time.Second},
+		{"nothing", testSpec(5000, "sources", "close", "tcp_tw_reuse"), kernel{}, "nothing (local_ports) 11 addresses and 342016 buckets", 180 * time.Second},
 		{"the CPUs: what the ports need is known, but not whether it suffices", testSpec(9000), kernel{cpu: 4000}, "cannot_tell net.ipv4.tcp_tw_reuse=1 (local_ports)", 320 * time.Second},
 		{"the CPUs, without TIME_WAIT", closing(testSpec(9000), teardown.RST), kernel{cpu: 4000}, "cannot_tell (cpu)", 20 * time.Second},
 		{"connections that pile up take the ports", closing(testSpec(9000), teardown.RST), kernel{cpu: 4000, piles: true}, "cannot_tell (port_search)", 20 * time.Second},
@@ -437,6 +440,7 @@ func TestCheck(t *testing.T) {
 		"--keep tcp_tw_reus: tune would not":      func(s *Spec) { s.Keep = []string{"tcp_tw_reus"} },
 		"did you mean tcp_tw_reuse":               func(s *Spec) { s.Keep = []string{"tcp_tw_reus"} },
 		"want tcp_tw_reuse, tcp_timestamps":       func(s *Spec) { s.Keep = []string{"kernel.panic"} },
+		"--hold 13h0m0s: the search takes about":  func(s *Spec) { s.Run.Plan.Groups[0].Hold = 13 * time.Hour },
 		"--connections 100,000,000: needs":        func(s *Spec) { s.Run.Plan.Groups[0].Connections = 1e8 },
 	} {
 		s := testSpec(1000)
@@ -445,9 +449,49 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
+	days := testSpec(10)
+	days.Run.Plan.Groups[0].Hold, days.Consent = 13*time.Hour, true
+	if _, err := Resolve(days, testFacts()); err != nil {
+		t.Error(err)
+	}
 	for _, keep := range []string{"tcp_tw_reuse", "net.ipv4.tcp_tw_reuse", "net/ipv4/tcp_tw_reuse", "close", "somaxconn", "net.core.somaxconn"} {
 		if _, err := Resolve(testSpec(1000, keep), testFacts()); err != nil {
 			t.Errorf("%s: %v", keep, err)
+		}
+	}
+}
+
+// Whether this machine, and no setting, bound a load that was not sustained.
+func TestOfMachine(t *testing.T) {
+	noPort := map[string]int64{sockstate.OutcomeNoLocalPort.String(): 1}
+	lag := func(r *record.Run, d time.Duration) {
+		r.Latency = map[string]record.Latency{"lag": {MaxUs: float64(d.Microseconds())}}
+	}
+	for _, tt := range []struct {
+		name   string
+		rate   float64
+		change func(*record.Run)
+		want   bool
+	}{
+		{"the CPUs", 400, func(r *record.Run) { r.Verdict.LimitedBy = record.LimitCPU }, true},
+		{"the program was stopped", 400, func(r *record.Run) { r.Verdict.LimitedBy = record.LimitHalted }, true},
+		{"nobody knows, and none failed", 400, func(r *record.Run) { r.Verdict.LimitedBy = record.LimitUnknown }, true},
+		{"nobody knows, and some failed", 400, func(r *record.Run) { r.Verdict.LimitedBy, r.Connections.Failed = record.LimitUnknown, 1 }, false},
+		{"too few ports", 1000, func(r *record.Run) { r.Outcomes = noPort }, false},
+		{"ports of which it needs half at most", 200, func(r *record.Run) { r.Outcomes = noPort }, true},
+		// 450/s for 62.05 s are 27,922 of 28,232 ports: 310 more are 0.69 s of arrivals.
+		{"enough ports, and on time", 450, func(r *record.Run) { r.Outcomes = noPort; lag(r, 600*time.Millisecond) }, false},
+		{"enough ports, and a burst of those that were late", 450, func(r *record.Run) { r.Outcomes = noPort; lag(r, 800*time.Millisecond) }, true},
+		{"too few ports, and late", 460, func(r *record.Run) { r.Outcomes = noPort; lag(r, time.Minute) }, false},
+		{"a threshold, with idle CPUs", 400, func(r *record.Run) { r.Verdict.LimitedBy = record.LimitTarget }, false},
+		{"a full queue", 400, func(r *record.Run) { r.Verdict.LimitedBy = record.LimitAcceptQueue }, false},
+	} {
+		s := resolved(t, testSpec(tt.rate)).search(nil)
+		r := new(record.Run)
+		r.Connections.Attempted, r.Pressure.CPU = 1000, record.CPU{ElapsedS: 10, CPUs: 2, IdleS: 15}
+		tt.change(r)
+		if got := s.ofMachine(&s.asIs.Cells[0], r); got != tt.want {
+			t.Errorf("%s: %t", tt.name, got)
 		}
 	}
 }

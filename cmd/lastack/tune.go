@@ -74,6 +74,7 @@ type tuneOptions struct {
 	base  string
 	keep  []string
 	allow shareFlag
+	yes   bool
 
 	setup tune.Setup
 }
@@ -88,6 +89,7 @@ func (o *tuneOptions) register(f *pflag.FlagSet) {
 	registerBase(f, &o.base)
 	f.StringArrayVar(&o.keep, "keep", nil, "do not change `KEY`, one of those above (repeatable)")
 	f.Var(&o.allow, "allow", "the share of connections that may fail, like 0.1%")
+	f.BoolVar(&o.yes, "yes", false, "search for more than a day")
 	o.registerLoad(f, sandbox.Veth, sandbox.Lo)
 	o.registerOutput(f, tuneFormats())
 	for _, name := range chosen {
@@ -117,7 +119,7 @@ func (o *tuneOptions) complete(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	spec := tune.Spec{Run: o.spec, Base: base, Keep: o.keep, Goal: grid.Goal{Allow: float64(o.allow), Bounds: o.bounds}}
+	spec := tune.Spec{Run: o.spec, Base: base, Keep: o.keep, Consent: o.yes, Goal: grid.Goal{Allow: float64(o.allow), Bounds: o.bounds}}
 	o.bounds = nil // they are for the trials, not for the record
 	facts, err := tune.Read(cmd.Context(), &spec)
 	if err == nil {

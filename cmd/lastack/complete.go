@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -44,11 +45,14 @@ func completeFlags(cmd *cobra.Command) {
 	}
 	// Values that are files or commands are left to the shell.
 	ofShell := map[string]bool{"output": true, "ledger": true, "exec": true, "restart": true, "stop": true, "also": true, "resume": true, "help": true}
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		list := values[f.Name]
+	of := func(f *pflag.Flag) func() []string {
 		if c, ok := f.Value.(*choice); ok {
-			list = func() []string { return c.of }
+			return func() []string { return c.of }
 		}
+		return values[f.Name]
+	}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		list := of(f)
 		if list == nil && ofShell[f.Name] {
 			return
 		}
@@ -61,7 +65,14 @@ func completeFlags(cmd *cobra.Command) {
 			if f.Name == "base" {
 				directive = cobra.ShellCompDirectiveDefault // or a file
 			}
-			for _, v := range list() {
+			offered := list()
+			if key, _, ok := strings.Cut(begin, "="); ok && f.Name == "vary" {
+				offered = nil // but for a setting that is a flag
+				if varied := cmd.Flags().Lookup(key); varied != nil && of(varied) != nil {
+					offered = levels(begin, of(varied)())
+				}
+			}
+			for _, v := range offered {
 				if strings.HasPrefix(v, begin) {
 					found = append(found, v)
 				}
@@ -76,6 +87,18 @@ func completeFlags(cmd *cobra.Command) {
 			panic(err) // cannot happen: the flag exists, and is registered once
 		}
 	})
+}
+
+// levels are the values of --vary KEY=LEVEL,LEVEL that go on with one of the levels, and not with one that is there already.
+func levels(begin string, list []string) (values []string) {
+	at := strings.LastIndexAny(begin, "=,") + 1
+	_, given, _ := strings.Cut(begin[:at], "=")
+	for _, v := range list {
+		if !slices.Contains(strings.Split(given, ","), v) {
+			values = append(values, begin[:at]+v)
+		}
+	}
+	return values
 }
 
 // plainUsages takes the backquotes around what a flag takes out of the usages: help needs them, but completion shows a usage as it is.

@@ -102,10 +102,13 @@ func Resolve(s Spec, f grid.Facts) (Setup, error) {
 		return r, sockstate.BadValue("rate", setup.FormatRate(r.rate(), r.rate()), "%s", c.Refused)
 	}
 	r.situation = situationOf(c, r.rate(), &f)
+	if err := r.checkRoom(probe); err != nil {
+		return r, err
+	}
 	if took := r.Expected(); took > grid.Longest && !r.Consent {
 		return r, sockstate.BadValue("hold", r.Spec.Run.Plan.Groups[0].Hold, "the search takes about %.0f hours: want at most %.0f (a shorter hold), or --yes", took.Hours(), grid.Longest.Hours())
 	}
-	return r, r.checkRoom(probe)
+	return r, nil
 }
 
 // checkRoom refuses a load for whose open connections this host has no memory, which no change of settings mends. Without enough ports a

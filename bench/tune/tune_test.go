@@ -440,7 +440,7 @@ func TestCheck(t *testing.T) {
 		"--keep tcp_tw_reus: tune would not":      func(s *Spec) { s.Keep = []string{"tcp_tw_reus"} },
 		"did you mean tcp_tw_reuse":               func(s *Spec) { s.Keep = []string{"tcp_tw_reus"} },
 		"want tcp_tw_reuse, tcp_timestamps":       func(s *Spec) { s.Keep = []string{"kernel.panic"} },
-		"--hold 13h0m0s: the search takes about":  func(s *Spec) { s.Run.Plan.Groups[0].Hold = 13 * time.Hour },
+		"--hold 13h0m0s: the search takes about":  func(s *Spec) { *s = testSpec(10); s.Run.Plan.Groups[0].Hold = 13 * time.Hour },
 		"--connections 100,000,000: needs":        func(s *Spec) { s.Run.Plan.Groups[0].Connections = 1e8 },
 	} {
 		s := testSpec(1000)

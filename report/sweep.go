@@ -113,9 +113,13 @@ func base(b *record.SweepBase) string {
 	return from
 }
 
-// answer says in a sentence or two what came of it.
+// answer says in a sentence or two what came of it. The answer of a preset is another: to its question.
 func (v *sweepView) answer() *section {
-	s := begin(document.First, "ANSWER", "")
+	title := "ANSWER"
+	if v.sweep.Preset != nil {
+		title = "DIFFERENCES"
+	}
+	s := begin(document.First, title, "")
 	switch a := v.said; {
 	case v.sweep.Analysis == nil:
 		s.Lead, s.Tone = "not analysed: the record has only the runs", document.Bad
@@ -318,6 +322,9 @@ func factor(v float64) string {
 func sweepWithin(m *record.SweepMetric, d *record.SweepDifference) string {
 	if d.Difference == nil || d.Lo == nil || d.Hi == nil || d.Result == record.SweepEqual {
 		return ""
+	}
+	if *d.Lo == *d.Hi {
+		return "" // every block has the same
 	}
 	return between(changeWords(m, *d.Lo, *d.Difference), changeWords(m, *d.Hi, *d.Difference))
 }

@@ -281,7 +281,7 @@ func (v *sweepView) runs() *section {
 
 func runValue(r *record.SweepRun, m *record.SweepMetric) document.Value {
 	value, known := r.Values[m.Metric]
-	if r.Found != nil {
+	if r.Found != nil && r.Error == "" {
 		if _, of := r.Values[m.Metric]; !of {
 			value, known = r.Found.PerS, true
 		}

@@ -1,6 +1,7 @@
 package grid
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -79,7 +80,12 @@ func (k *key) check(level string) (string, error) {
 	if level = strings.TrimSpace(level); level == "" {
 		return "", fmt.Errorf("a level is empty: want one between two separators")
 	}
-	return k.set(&setup.Spec{Plan: loadgen.Plan{Groups: make([]loadgen.Group, 1)}, Server: &setup.Server{}, Sandbox: &sandbox.Spec{}}, level)
+	value, err := k.set(&setup.Spec{Plan: loadgen.Plan{Groups: make([]loadgen.Group, 1)}, Server: &setup.Server{}, Sandbox: &sandbox.Spec{}}, level)
+	// Nobody has typed the key's own flag.
+	if bad, ok := errors.AsType[*sockstate.ValueError](err); ok && bad.Name == k.flag {
+		err = &sockstate.ValueError{Value: bad.Value, Want: bad.Want}
+	}
+	return value, err
 }
 
 // checkFactors refuses factors that contradict each other, or the flags that were given.

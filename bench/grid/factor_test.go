@@ -76,7 +76,7 @@ func TestParseFactor(t *testing.T) {
 		"sources=0,1":              "sources: 0: want 1 to",
 		"sources=x,y":              `sources: "x" is not a source`,
 		"hold=5,6":                 `hold: "5" is not a duration`,
-		"loss=1,2":                 `loss: --loss "1": want a percentage`,
+		"loss=1,2":                 `loss: "1": want a percentage`,
 		"workers=a,b":              `workers: "a" is not a whole number`,
 		"source-ports=5,6-7":       `source-ports: "5" is not a range of ports`,
 	} {

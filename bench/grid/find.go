@@ -83,6 +83,7 @@ func (x *runner) find(ctx context.Context, run record.SweepRun, before *record.S
 		return until()
 	case err != nil:
 		run.ElapsedS, run.Error = earlier+time.Since(began).Seconds(), err.Error()
+		run.Found = &record.FoundRate{Tries: s.found.Tries}
 		return record.SweepPart{Run: &run}
 	}
 	r := now(s.found)
@@ -333,7 +334,8 @@ func (s *search) lasts(rate float64) time.Duration {
 	return min(d, longLoad) + held
 }
 
-// turnover finds the rate by a load that is too fast, and confirms it by one that is not.
+// turnover finds the rate by a load that is too fast, and confirms it by one that is not. If the first did not show how fast ports come back,
+// as where connect searches so many of them that the CPUs are the limit, the rate is the one that is confirmed.
 func (s *search) turnover() error {
 	c := s.cell
 	rate := c.overdrive()
@@ -347,29 +349,41 @@ func (s *search) turnover() error {
 	if t.Sustained {
 		return s.bisect() // something gives the ports back earlier than thought
 	}
+	f, ports, reason := &s.found, c.ports, t.Reason
+	f.LimitedBy, f.HiPerS = limitOf(t), float64(ports)/c.keeps.Min.Seconds()
 	over := t.Turnover
-	if over == nil || over.Ports == 0 {
-		// Neither 0 nor the rate of the load would be a rate that the cell sustains.
-		return fmt.Errorf("no rate was found: %s", t.Reason)
+	seen := over != nil && over.Ports > 0
+	if seen {
+		f.PerS, f.HiPerS = over.PerS, max(over.PerS, float64(over.Ports)/c.keeps.Min.Seconds())
+		ports = min(over.Ports, ports)
 	}
-	f := &s.found
-	f.LimitedBy = limitOf(t)
-	f.PerS, f.HiPerS = over.PerS, max(over.PerS, float64(over.Ports)/c.keeps.Min.Seconds())
 	// TIME_WAITs end in bursts, so that a load on a schedule needs as many ports as if each lasted for the longest time.
-	below := float64(min(over.Ports, c.ports)) / c.keeps.Max.Seconds() * justBelow
-	if s.setup.Unconfirmed {
+	below := float64(ports) / c.keeps.Max.Seconds() * justBelow
+	if s.setup.Unconfirmed && seen {
 		f.LoPerS = below
 	}
-	for n := 0; n < confirms && f.LoPerS == 0; n++ {
+	missed := false
+	for n := 0; n < confirms && f.LoPerS == 0 && !s.setup.Unconfirmed; n++ {
 		t, err := s.load(&c.spec, below, c.confirmed(), 0)
+		if err == nil && onlyLate(t) {
+			t, err = s.load(&c.spec, below, c.confirmed(), 0)
+		}
 		if err != nil {
 			return err
 		}
-		if t.Sustained || onlyLate(t) {
+		if t.Sustained {
 			f.LoPerS = below
 			break
 		}
+		f.HiPerS, reason, missed = min(f.HiPerS, below), t.Reason, true
 		below *= lower
+	}
+	if f.LoPerS == 0 {
+		// Neither 0 nor the rate of a load would be a rate that the cell sustains.
+		return fmt.Errorf("no rate was found: %s", reason)
+	}
+	if missed || !seen || len(s.setup.Goal.Bounds) > 0 {
+		f.PerS = f.LoPerS // no more than what met the goal
 	}
 	if times := 1 / c.narrowed; times != 1 {
 		f.PerS, f.LoPerS, f.HiPerS, f.Scale = f.PerS*times, f.LoPerS*times, f.HiPerS*times, c.narrowed

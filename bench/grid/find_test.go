@@ -22,6 +22,8 @@ type fakeHost struct {
 	holds bool
 	// noise counts loads until one is late for no reason.
 	noise int
+	// busy is set if every load that fails in nothing is late.
+	busy  bool
 	loads int
 }
 
@@ -45,6 +47,10 @@ func (f *fakeHost) load(_ context.Context, s setup.Setup) measured {
 			r.Verdict = record.Verdict{LimitedBy: record.LimitPorts}
 			r.Rate.CompletedPerS = float64(r.Connections.Completed) / r.LoadS
 		}
+	}
+	if f.busy && r.Connections.Failed == 0 {
+		r.Latency["lag"] = record.Latency{P99Us: 20_000}
+		r.Verdict = record.Verdict{LimitedBy: record.LimitCPU}
 	}
 	return measured{run: r}
 }
@@ -168,20 +174,78 @@ func TestFindTurnover(t *testing.T) {
 	}
 }
 
-// A load in which it is not seen how fast ports come back has found no rate, above all not 0: that would be a difference to other cells.
-func TestFindNoTurnover(t *testing.T) {
+// searchedBy searches the first cell with loads of load.
+func searchedBy(t *testing.T, load func(context.Context, setup.Setup) measured, change func(*Spec)) *record.SweepRun {
+	t.Helper()
 	s := testSpec(t, "tcp_tw_reuse=0,1")
 	s.Find = record.FindRate
+	change(&s)
 	x := newRunner(resolved(t, s), nil)
+	x.load = load
+	return x.find(t.Context(), record.SweepRun{}, nil, func(record.FindTry, record.SweepPart) {}).Run
+}
+
+// blind hides how fast ports come back.
+func (f *fakeHost) blind(ctx context.Context, s setup.Setup) measured {
+	m := f.load(ctx, s)
+	m.run.Timeline = m.run.Timeline[:len(m.run.Timeline)/2]
+	return m
+}
+
+// If a load does not show how fast ports come back, the rate is the one that is confirmed. If none is confirmed there is no rate, above all not 0:
+// that would be a difference to other cells.
+func TestFindNoTurnover(t *testing.T) {
 	f := &fakeHost{bears: math.Inf(1), holds: true}
-	x.load = func(ctx context.Context, s setup.Setup) measured {
-		m := f.load(ctx, s)
-		m.run.Timeline = m.run.Timeline[:len(m.run.Timeline)/2]
-		return m
-	}
-	run := x.find(t.Context(), record.SweepRun{}, nil, func(record.FindTry, record.SweepPart) {}).Run
-	if run.Found != nil || !strings.HasPrefix(run.Error, "no rate was found: ") || f.loads != 2 {
+	run := searchedBy(t, f.blind, func(*Spec) {})
+	if want := 28_232 / 62.05 * justBelow; run.Error != "" || f.loads != 3 || math.Abs(run.Found.PerS/want-1) > 0.001 || run.Found.LoPerS != run.Found.PerS || math.Abs(run.Found.HiPerS-28_232./60) > 0.1 {
 		t.Errorf("%d loads: found %+v, error %q", f.loads, run.Found, run.Error)
+	}
+	f = &fakeHost{bears: math.Inf(1), holds: true}
+	run = searchedBy(t, f.blind, func(s *Spec) { s.Unconfirmed = true })
+	if run.Found.PerS != 0 || !strings.HasPrefix(run.Error, "no rate was found: ") || f.loads != 1 || len(run.Found.Tries) != 1 {
+		t.Errorf("unconfirmed, %d loads: found %+v, error %q", f.loads, run.Found, run.Error)
+	}
+}
+
+// What ports bear is sustained only if a load below it meets the goal, on time, with as many ports as there are: fewer take less time to search.
+func TestFindTurnoverConfirmed(t *testing.T) {
+	bounded := func(bound string) func(*Spec) {
+		return func(s *Spec) {
+			b, err := metric.ParseThreshold(record.KindRun, bound)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Goal.Bounds, s.Scale = []metric.Threshold{b}, ScaleAuto
+		}
+	}
+	const borne = 28_232 / 62.05 * justBelow
+	for _, tt := range []struct {
+		name   string
+		host   fakeHost
+		change func(*Spec)
+		lo     float64
+		loads  int
+		want   string // the error
+	}{
+		{"met", fakeHost{}, bounded("connect.p99<500us"), borne, 2, ""},
+		{"met by less", fakeHost{}, bounded("connect.p99<445us"), borne * lower, 3, ""},
+		{"missed", fakeHost{}, bounded("connect.p99<300us"), 0, 1 + confirms, "no rate was found: connect.p99<300us is missed: it is 4"},
+		{"late once", fakeHost{noise: 2}, func(*Spec) {}, borne, 3, ""},
+		{"late always", fakeHost{busy: true}, func(*Spec) {}, 0, 1 + 2*confirms, "no rate was found: arrivals were late: lag p99 20.0 ms"},
+	} {
+		f := tt.host
+		f.bears, f.holds = math.Inf(1), true
+		run := searchedBy(t, f.load, tt.change)
+		got := run.Found
+		if math.Abs(got.LoPerS-tt.lo) > 0.001*borne || got.Scale != 0 || f.loads != tt.loads || !strings.HasPrefix(run.Error, tt.want) || (run.Error != "") != (tt.want != "") {
+			t.Errorf("%s: %d loads, found %+v, error %q", tt.name, f.loads, got, run.Error)
+		}
+		if len(got.Tries) != f.loads {
+			t.Errorf("%s: %d tries of %d loads", tt.name, len(got.Tries), f.loads)
+		}
+		if bounds := tt.host == (fakeHost{}); tt.lo > 0 && (got.PerS > got.LoPerS) == bounds {
+			t.Errorf("%s: found %v, and %v met the goal", tt.name, got.PerS, got.LoPerS)
+		}
 	}
 }
 

@@ -274,7 +274,7 @@ func TestResolveRefuses(t *testing.T) {
 		{[]string{"backlog=1,2"}, func(s *Spec) { s.Seed = 1 << 60 }, "--seed 1152921504606846976: want a number below 2^53"},
 		{[]string{"rate=1,2"}, func(s *Spec) { s.Find = record.FindRate }, "--vary rate: --find rate searches for it"},
 		{nil, func(s *Spec) {}, "--vary: want at least one"},
-		{[]string{"backlog=1,2"}, func(s *Spec) { s.Run.Plan.Groups[0].RateTo = 10e6 }, "--rate 500..10M: 2 CPUs cannot start so many connections/s: want at most 3M"},
+		{[]string{"backlog=1,2"}, func(s *Spec) { s.Run.Plan.Groups[0].RateTo = 10e6 }, "--rate 500..10M: 2 CPUs cannot start so many connections/s: want at most 500k"},
 	} {
 		s := testSpec(t, tt.vary...)
 		tt.change(&s)

@@ -75,7 +75,8 @@ func (r *Setup) forSearch(specs []setup.Spec) {
 		// As few ports as still give a rate to half a percent, and bursts to tell apart.
 		const enough = 1000
 		scale = 1 / float64(max(least/enough, 1))
-		if least == math.MaxInt64 {
+		// The time of connect depends on how many ports it searches.
+		if least == math.MaxInt64 || len(r.Goal.Bounds) > 0 {
 			scale = 1
 		}
 	}

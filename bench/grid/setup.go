@@ -219,9 +219,9 @@ func (r *Setup) checkTime() error {
 	return nil
 }
 
-// fastestPerCPU is more lifecycles per second than a CPU can start: 40 times what one was measured to do with only the generator on it
+// fastestPerCPU is more lifecycles per second than a CPU can start: some six times what one was measured to do with only the generator on it
 // (38,000, package setup).
-const fastestPerCPU = 1_500_000
+const fastestPerCPU = 250_000
 
 // ResolveRun is setup.Resolve for a run of an experiment: it also refuses a rate that the CPUs of no machine can start.
 func ResolveRun(spec setup.Spec, f setup.Facts) (setup.Setup, error) {

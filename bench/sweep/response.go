@@ -31,7 +31,7 @@ func responses(s *record.Sweep) []string {
 // valueOf reads a metric of a run.
 func valueOf(r *record.SweepRun, name string) (v float64, known bool) {
 	if name == FoundRate {
-		if r.Found == nil {
+		if r.Found == nil || r.Error != "" {
 			return 0, false
 		}
 		return r.Found.PerS, true

@@ -55,7 +55,8 @@ on the same kernel, goes on; a search keeps its loads too.
 beyond --allow, arrivals on time, and every --threshold met. Where TIME_WAIT
 holds the local ports, a load lasts until they have come back twice, which takes
 two minutes. Since connect takes much CPU to search thousands of ports in use,
-the search narrows them (--scale); the rates that it prints are those of all
+the search narrows them (--scale), unless a --threshold is given: a search
+through few ports takes less time. The rates that it prints are those of all
 ports.
 
 --preset answers a known question on this kernel, and shows what was predicted
@@ -116,7 +117,7 @@ func (o *sweepOptions) register(f *pflag.FlagSet) {
 	f.Var(&o.parallel, "parallel", "the most runs at once; auto: as many as the CPUs allow")
 	f.Var(newChoice(&o.find, "no", record.FindRate), "find", "rate: search for the highest rate that each cell sustains")
 	o.scale = grid.ScaleAuto
-	f.Var(&o.scale, "scale", "with --find: where TIME_WAIT holds the ports, narrow ports, buckets and rates to 1/N; auto: to about 1000 ports")
+	f.Var(&o.scale, "scale", "with --find: where TIME_WAIT holds the ports, narrow ports, buckets and rates to 1/N; auto: to about 1000 ports, or not at all with --threshold")
 	f.Var(&o.allow, "allow", "with --find: the share of connections that may fail, like 0.1%")
 	f.StringArrayVar(&o.metrics, "metric", nil, "the metric `NAME` by which cells are compared (repeatable); see lastack help metrics")
 	f.BoolVar(&o.yes, "yes", false, "run a grid of more than 500 cells, or for more than a day")

@@ -12,7 +12,8 @@ import (
 )
 
 // A journal keeps what a sweep has measured while it goes on: each line is JSON. The first is the record as it was when the sweep began, each
-// other one a SweepPart. A program that was killed leaves the last line incomplete.
+// other one a SweepPart. A program that was killed leaves the last line incomplete. That of a search for settings is one line, its record until
+// then.
 
 // SweepPart is what a sweep has measured further.
 type SweepPart struct {
@@ -39,7 +40,7 @@ func MarshalPart(p SweepPart) ([]byte, error) {
 	return marshal(&own, "")
 }
 
-// ReadJournal reads a journal, and returns the record of a sweep that was interrupted. It ends at the first line that is not whole. Its errors are those
+// ReadJournal reads a journal, and returns the record of a sweep or a search that was interrupted. It ends at the first line that is not whole. Its errors are those
 // of Read, whose limits it has too: for each line, and for all that it keeps.
 func ReadJournal(r io.Reader) (*Run, error) {
 	return readJournal(r, maxJournal, cost{maxRest, maxRestValues, maxRestContainers, maxTexts})
@@ -53,8 +54,11 @@ func readJournal(r io.Reader, limit int64, room cost) (*Run, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case run.Tune != nil:
+		run.Interrupted = true
+		return run, nil
 	case run.Sweep == nil:
-		return nil, newFault(faultDamaged, nil, "this is no journal of a sweep: %s", wantFile)
+		return nil, newFault(faultDamaged, nil, "this is no journal of a sweep or a tune: %s", wantFile)
 	}
 	run.Interrupted, run.Verdict.LimitedBy = true, LimitInterrupted
 	parts, buf := newParts(run.Sweep, room), make([]byte, 16<<10)

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 )
 
@@ -109,7 +110,7 @@ func (e *SysctlError) OfValue() bool {
 func (e *SysctlError) Error() string {
 	switch {
 	case e.Err == nil:
-		return fmt.Sprintf("sysctl %s: the kernel took %q and holds %q", e.Sysctl.Key, e.Sysctl.Value, e.Held)
+		return fmt.Sprintf("sysctl %s: the kernel took %q, but holds %q then: want a value that it keeps as it is", e.Sysctl.Key, e.Sysctl.Value, strings.Join(strings.Fields(e.Held), " "))
 	case e.HostWide:
 		return fmt.Sprintf("sysctl %s: not per network namespace, so a sandbox cannot have its own, and the host's is never written: want one of a network namespace, like net.ipv4.tcp_fin_timeout", e.Sysctl.Key)
 	case e.Hidden:

@@ -59,7 +59,7 @@ func TestFailureRoundTrip(t *testing.T) {
 		{&SysctlError{Sysctl: key, Held: "4 5 6", Err: syscall.EINVAL}, `sysctl net.ipv4.tcp_mem: the kernel does not accept the value "1 2 3": invalid argument: want one like "4 5 6", which it has`},
 		{&SysctlError{Sysctl: key, Held: "4 5 6", Err: syscall.EPERM}, `sysctl net.ipv4.tcp_mem: the kernel does not accept the value "1 2 3": operation not permitted: want one like "4 5 6", which it has`},
 		{&SysctlError{Sysctl: key, Held: "4 5 6", Err: syscall.ENOENT}, `sysctl net.ipv4.tcp_mem: the kernel does not accept the value "1 2 3": no such file or directory: want one like "4 5 6", which it has`},
-		{&SysctlError{Sysctl: key, Held: "4 5 6"}, `sysctl net.ipv4.tcp_mem: the kernel took "1 2 3" and holds "4 5 6"`},
+		{&SysctlError{Sysctl: key, Held: "4\t5\t6"}, `sysctl net.ipv4.tcp_mem: the kernel took "1 2 3", but holds "4 5 6" then: want a value that it keeps as it is`},
 	}
 	for _, tt := range tests {
 		got := newFailure(tt.in).error(User)

@@ -22,12 +22,15 @@ type Progress struct {
 	// Round is the part of the search, from 0, and What the trial in words.
 	Round int
 	What  string
+	// Until is the record of what was tried until then, at the end of a round; else nil.
+	Until *record.Run
 }
 
 // search is one in progress.
 type search struct {
 	*Setup
-	see func(Progress)
+	see   func(Progress)
+	began time.Time
 	// load runs trials in sandboxes.
 	load func(context.Context, *grid.Setup, func(grid.Progress)) []grid.Outcome
 	tune *record.Tune
@@ -41,20 +44,19 @@ type search struct {
 // Run searches. When ctx is over, it stops the trials that go on, and returns a record of those that had ended. see is called on the calling
 // goroutine.
 func (r *Setup) Run(ctx context.Context, see func(Progress)) (*record.Run, error) {
-	began := time.Now()
 	s := r.search(see)
 	s.load = func(ctx context.Context, g *grid.Setup, see func(grid.Progress)) []grid.Outcome {
 		return g.RunTrials(ctx, see)
 	}
 	s.run(ctx)
 	run := s.record()
-	run.Started, run.ElapsedS, run.Interrupted = began, time.Since(began).Seconds(), ctx.Err() != nil
+	run.Interrupted = ctx.Err() != nil
 	return run, failed(s.tune)
 }
 
 // search begins a search.
 func (r *Setup) search(see func(Progress)) *search {
-	return &search{Setup: r, see: see, tune: &record.Tune{
+	return &search{Setup: r, see: see, began: time.Now(), tune: &record.Tune{
 		RatePerS: r.rate(), Allow: r.Goal.Allow, Base: r.facts.Base, Keep: r.Keep, ExpectedS: r.Expected().Seconds(),
 		LastsS: r.asIs.Cells[0].Setup.Plan.Duration.Seconds(), FirstSource: r.firstSource(),
 		Remedies: []record.TuneRemedy{}, Trials: []record.TuneTrial{},
@@ -236,6 +238,7 @@ func (s *search) try(ctx context.Context, trials []trial, confirms bool) {
 	if ctx.Err() != nil {
 		s.tune.Trials = append(s.tune.Trials, doubtful...)
 	}
+	s.see(Progress{Round: s.round, Until: s.record()})
 	s.round++
 }
 
@@ -377,7 +380,7 @@ func (s *search) record() *record.Run {
 	run := &record.Run{
 		Schema: record.Schema, Version: base.Version, Kind: record.KindTune,
 		Plan: base.Record, Hosts: []record.Host{bench.RecordHost(&s.facts.Run.Host)},
-		Warnings: []string{}, Tune: s.tune,
+		Started: s.began, ElapsedS: time.Since(s.began).Seconds(), Warnings: []string{}, Tune: s.tune,
 	}
 	run.Plan.DurationNs = 0 // each trial has its own
 	if s.box != nil {

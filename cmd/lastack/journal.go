@@ -20,7 +20,7 @@ const journalSuffix = ".unfinished"
 //	sweep.json             the record, when the sweep has ended, or was interrupted by a signal that can be handled
 //	sweep.json.unfinished  what was measured until then, see record.ReadJournal; --resume sweep.json reads it
 //
-// It begins with the first result, and is removed when the record is saved.
+// It begins with the first result, and is removed when the record is saved. That of a tune is made anew after each round, and cannot be resumed.
 type journal struct {
 	d *destination
 	f *os.File // nil: it has not begun
@@ -59,6 +59,21 @@ func (j *journal) keep(begun func() *record.Run, part record.SweepPart) {
 	if err != nil {
 		j.failed = true
 		j.d.say("what ends from now on is not kept before the end (%v): a sweep that is killed can be resumed only as far as until here", err)
+	}
+}
+
+// replace makes the journal anew, with all that was measured until now.
+func (j *journal) replace(run *record.Run) {
+	if j == nil || j.failed {
+		return
+	}
+	old := j.f
+	if err := j.begin(run); err != nil {
+		j.failed = true
+		j.d.say("what ends from now on is not kept before the end (%v)", err)
+	}
+	if old != nil {
+		_ = old.Close() // another has its name
 	}
 }
 
@@ -109,16 +124,16 @@ func unfinishedOf(path string) (journal string, exists bool) {
 	return target + journalSuffix, !errors.Is(err, fs.ErrNotExist)
 }
 
-// checkJournals refuses to write to a file while there is a journal of another sweep beside it. resume is the path of --resume.
+// checkJournals refuses to write to a file while there is a journal of another command beside it. resume is the path of --resume.
 func checkJournals(outputs []string, resume string) error {
 	for _, path := range outputs {
 		left, exists := unfinishedOf(path)
 		switch {
 		case !exists || !report.HasRecord(savedAs(path)):
 		case goesOn(left):
-			return usagef("--output %s: another sweep writes it, and has %s: want another file, or wait for its end", path, left)
+			return usagef("--output %s: another command writes it, and has %s: want another file, or wait for its end", path, left)
 		case resume == "" || !sameFile(strings.TrimSuffix(resume, journalSuffix), path):
-			return usagef("--output %s: a sweep that was killed has left its results in %s: want --resume %s to go on with it, another file, or remove it", path, left, path)
+			return usagef("--output %s: a command that was killed has left its results in %s, which lastack report shows: want another file, remove it, or, after a sweep, want --resume %s to go on with it", path, left, path)
 		}
 	}
 	return nil

@@ -36,7 +36,7 @@ func TestSweepKilledGoesOn(t *testing.T) {
 		// While it runs, no other sweep writes the same file, and none goes on with it.
 		for _, more := range [][]string{nil, {"--resume", "sweep.json"}} {
 			other := runIn(t, dir, "lastack", append(slices.Clone(args), more...)...)
-			if other.code != exitUsage || !strings.Contains(other.stderr, "another sweep writes it") {
+			if other.code != exitUsage || !strings.Contains(other.stderr, "another command writes it") {
 				t.Errorf("exit code %d: %s", other.code, other.stderr)
 			}
 		}

@@ -42,7 +42,8 @@ side with a part of the ports and of the rate.
 
 Exit code 3 says that no change that tune may make sustains the load, or that
 tune cannot tell: the CPUs of this machine, and no setting, were the limit.
-Ctrl-C keeps the trials that have ended.`,
+Ctrl-C keeps the trials that have ended. With -o FILE so does SIGKILL, those of
+the rounds that have ended: lastack report FILE.unfinished shows them.`,
 		Example: `  lastack tune -R 1k --close client:fin
   lastack tune -R 200 --hold 2s --exchange http:/ -o tune.json
   lastack tune -R 5k --close client:fin -o /tmp/90-lastack.conf
@@ -112,6 +113,9 @@ func (o *tuneOptions) complete(cmd *cobra.Command) error {
 	if err := o.parseThresholds(record.KindRun); err != nil {
 		return err
 	}
+	if err := checkJournals(o.outputs, ""); err != nil {
+		return err
+	}
 	if err := o.completeSpec(cmd); err != nil {
 		return err
 	}
@@ -129,7 +133,8 @@ func (o *tuneOptions) complete(cmd *cobra.Command) error {
 }
 
 // run searches, and shows the progress.
-func (o *tuneOptions) run(ctx context.Context, shown *display, _ *outputFiles) (*record.Run, error) {
+func (o *tuneOptions) run(ctx context.Context, shown *display, out *outputFiles) (*record.Run, error) {
+	kept := out.journal()
 	say := func(write func(io.Writer)) {
 		if !o.quiet {
 			shown.do(func() { write(shown.stderr) })
@@ -137,6 +142,9 @@ func (o *tuneOptions) run(ctx context.Context, shown *display, _ *outputFiles) (
 	}
 	say(func(w io.Writer) { report.SweepBegins(w, o.setup.Describe(), o.setup.Expected(), 1, "") })
 	return o.setup.Run(ctx, func(p tune.Progress) {
+		if p.Until != nil {
+			kept.replace(p.Until)
+		}
 		if p.Run == nil {
 			return
 		}

@@ -126,6 +126,24 @@ func TestTuneFinds(t *testing.T) {
 	}
 }
 
+// A client that closes first, on the kernel's defaults: within five minutes the smallest remedy is found, and its file makes a fresh load pass.
+func TestTuneSmallest(t *testing.T) {
+	if os.Getenv("LASTACK_LONG") == "" {
+		t.Skip("four minutes of load: set LASTACK_LONG=1")
+	}
+	dir := t.TempDir()
+	load := []string{"tune", "-R", "1k", "--close", "client:fin", "--topology", "veth", "-q"}
+	r := runFor(t, 5*time.Minute, dir, "lastack", append(slices.Clone(load), "--base", "default", "-o", "t.json", "-o", "t.conf")...)
+	tune := readSweep(t, filepath.Join(dir, "t.json")).Tune
+	if r.code != exitOK || tune.Result != record.TuneChange || tune.LimitedBy != record.LimitPorts || len(tune.Answer) != 1 || tune.Remedies[tune.Answer[0]].Code != "reuse" {
+		t.Fatalf("exit code %d, %s by %s, answer %v: %s%s", r.code, tune.Result, tune.LimitedBy, tune.Answer, r.stdout, r.stderr)
+	}
+	again := runFor(t, 3*time.Minute, dir, "lastack", append(slices.Clone(load), "--base", "t.conf", "--format", "json")...)
+	if again.code != exitOK || !strings.Contains(again.stdout, `"result": "sustained"`) {
+		t.Errorf("exit code %d: %s%s", again.code, again.stdout, again.stderr)
+	}
+}
+
 // Nothing that may change suffices.
 func TestTuneFindsNothing(t *testing.T) {
 	t.Parallel()
@@ -150,5 +168,33 @@ func TestTuneInterrupted(t *testing.T) {
 	run := readSweep(t, filepath.Join(dir, "t.json"))
 	if !run.Interrupted || run.Tune.Result != "" || len(run.Tune.Trials) == 0 || run.Tune.LimitedBy != record.LimitPorts || len(run.Tune.Remedies) < 4 {
 		t.Errorf("%+v", run.Tune)
+	}
+}
+
+// What was tried in the rounds that ended is kept though tune is killed. It shows, and is not overwritten by mistake.
+func TestTuneKilled(t *testing.T) {
+	t.Parallel()
+	before := hostSysctls(t)
+	dir := t.TempDir()
+	args := []string{"tune", "-R", "20", "--sysctl", "net.ipv4.ip_local_port_range=40000 40039", "-w", "1", "-o", "t.json"}
+	r := begin(t, dir, nil, args...)
+	r.await(t, `(?m)^1/1 .* as it is`)
+	until(t, "a trial of a remedy", func() bool { return len(r.children(t)) > 1 })
+	cells := r.children(t)
+	r.send(t, syscall.SIGKILL)
+	_ = r.cmd.Wait() // by a signal
+	until(t, "the end of the cells", func() bool {
+		return !slices.ContainsFunc(cells, func(pid string) bool { return alive(pid) })
+	})
+	shown := runIn(t, dir, "lastack", "report", "t.json"+journalSuffix)
+	if shown.code != exitOK || !strings.Contains(shown.stdout, "the search was interrupted") || !strings.Contains(shown.stdout, "as it is, in full") {
+		t.Errorf("exit code %d: %s%s", shown.code, shown.stdout, shown.stderr)
+	}
+	again := runIn(t, dir, "lastack", args...)
+	if again.code != exitUsage || !strings.Contains(again.stderr, "has left its results in ") {
+		t.Errorf("exit code %d: %s", again.code, again.stderr)
+	}
+	if d := cmp.Diff(before, hostSysctls(t)); d != "" {
+		t.Errorf("the host's sysctls changed:\n%s", d)
 	}
 }

@@ -86,6 +86,9 @@ func (v *sweepView) asked() *section {
 	for _, key := range keys(s.Base.Refused) {
 		out.fact(document.Detail, "refused", key+": "+s.Base.Refused[key])
 	}
+	if s.Find != "" && (s.Allow > 0 || len(s.Thresholds) > 0) {
+		out.fact(document.First, "sustained", join(", ", "if "+given(s.Allow == 0, "none fails")+given(s.Allow > 0, fmt.Sprintf("at most %.3g %% fail", 100*s.Allow)), strings.Join(s.Thresholds, ", ")))
+	}
 	if s.Scale > 0 && s.Scale < 1 {
 		out.fact(document.First, "scaled", fmt.Sprintf("port range, buckets and rate to 1/%.4g", 1/s.Scale))
 	}

@@ -1,12 +1,14 @@
 package grid
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"time"
 
 	"lastack/bench"
 	"lastack/bench/record"
+	"lastack/bench/setup"
 	"lastack/bench/sweep"
 )
 
@@ -48,8 +50,11 @@ func (r *Setup) record() *record.Run {
 		Warnings: []string{},
 		Sweep: &record.Sweep{
 			Factors: r.Factors, Base: r.Facts.Base, Blocks: r.Blocks, Seed: r.Seed, Parallel: r.SideBySide(),
-			ExpectedS: r.Expected().Seconds(), Find: r.Find, Runs: []record.SweepRun{},
+			ExpectedS: r.Expected().Seconds(), Find: r.Find, Allow: r.Goal.Allow, Settings: settings(&r.Spec.Run), Runs: []record.SweepRun{},
 		},
+	}
+	for _, b := range r.Goal.Bounds {
+		run.Sweep.Thresholds = append(run.Sweep.Thresholds, b.String())
 	}
 	if r.Scale > 0 {
 		run.Sweep.Scale = r.Scale
@@ -70,6 +75,34 @@ func (r *Setup) record() *record.Run {
 		run.Sweep.Cells = append(run.Sweep.Cells, c)
 	}
 	return run
+}
+
+// settings are those that a plan lacks.
+func settings(s *setup.Spec) map[string]string {
+	m := make(map[string]string)
+	set := func(flag string, value any, given bool) {
+		if given {
+			m[flag] = fmt.Sprint(value)
+		}
+	}
+	if b := s.Sandbox; b != nil {
+		set("--topology", b.Topology, b.Topology != "")
+		set("--loss", b.Loss, b.Loss > 0)
+		for _, c := range b.Sysctls {
+			set("--sysctl "+c.Key, c.Value, true)
+		}
+	}
+	if v := s.Server; v != nil {
+		set("--backlog", v.Backlog, v.Backlog > 0)
+		set("--delay", v.Delay, v.Delay > 0)
+		set("--ipv6", v.V6, v.V6)
+		set("--listeners", v.Listeners, v.Listeners > 0)
+	}
+	set("--census", s.Census, s.Census != "")
+	set("--flush", s.Flush, s.Flush)
+	set("--interval", s.Interval, s.Interval > 0)
+	set("--settle", s.Settle, s.Settle > 0)
+	return m
 }
 
 // anyRate is a plan without the rate and the duration, which a search chooses.

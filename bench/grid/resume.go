@@ -1,6 +1,7 @@
 package grid
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"reflect"
@@ -33,6 +34,8 @@ func (r *Setup) CheckResume(old *record.Run) error {
 		{"--seed", o.Seed == s.Seed, o.Seed, s.Seed},
 		{"--find", o.Find == s.Find, o.Find, s.Find},
 		{"--scale", o.Scale == s.Scale, o.Scale, s.Scale},
+		{"--allow", o.Allow == s.Allow, o.Allow, s.Allow},
+		{"--threshold", slices.Equal(o.Thresholds, s.Thresholds), o.Thresholds, s.Thresholds},
 		{"--base", o.Base.From == s.Base.From && o.Base.File == s.Base.File, o.Base.From + o.Base.File, s.Base.From + s.Base.File},
 		{"the base's sysctls", maps.Equal(o.Base.Sysctls, s.Base.Sysctls), o.Base.Sysctls, s.Base.Sysctls},
 		{"the kernel", old.Hosts[0].Kernel == now.Hosts[0].Kernel, old.Hosts[0].Kernel, now.Hosts[0].Kernel},
@@ -40,6 +43,16 @@ func (r *Setup) CheckResume(old *record.Run) error {
 	} {
 		if !f.same {
 			return sockstate.BadValue("resume", "", "it is another sweep: %s was %v and is %v: want the command line of that record, or no --resume", f.name, f.was, f.now)
+		}
+	}
+	if o.Settings != nil {
+		both := maps.Clone(s.Settings)
+		maps.Copy(both, o.Settings)
+		for _, flag := range slices.Sorted(maps.Keys(both)) {
+			if was, is := o.Settings[flag], s.Settings[flag]; was != is {
+				return sockstate.BadValue("resume", "", "it is another sweep: %s was %s and is %s: want the command line of that record, or no --resume",
+					flag, cmp.Or(was, "not given"), cmp.Or(is, "not given"))
+			}
 		}
 	}
 	if key := differs(plain(old.Plan), plain(now.Plan)); key != "" {

@@ -25,8 +25,13 @@ type Sweep struct {
 	ExpectedS float64 `json:"expected_s"`
 	// Find is "rate" if each run searched for the highest rate sustained.
 	Find string `json:"find,omitempty"`
+	// Allow is the share of connections that may fail at a rate that is sustained, Thresholds what else it must meet.
+	Allow      float64  `json:"allow,omitempty"`
+	Thresholds []string `json:"thresholds,omitempty"`
 	// Scale is the part, 1/N, to which port range, buckets and rate were narrowed; 0 if they were not.
 	Scale float64 `json:"scale,omitempty"`
+	// Settings are those of the load and of its observation that the plan lacks, by their flags; nil in records of older versions.
+	Settings map[string]string `json:"settings,omitempty"`
 	// Runs are those that ended, in the order of their ends. An interrupted sweep has fewer than Blocks for each cell.
 	Runs []SweepRun `json:"runs"`
 	// Unfinished are searches that were interrupted: the loads in Found.Tries need not be repeated. Values are those that the search would have

@@ -221,6 +221,32 @@ func TestTooFew(t *testing.T) {
 	}
 }
 
+// As many blocks as it takes are enough to tell a difference that no noise hides, and one less is not.
+func TestBlocksNeeded(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 8))
+	for _, levels := range [][]int{{2}, {3}, {4}, {6}, {2, 2}, {2, 3}} {
+		with := func(blocks int) *record.SweepAnalysis {
+			return analysed(t, simulated(random, levels, blocks, made(0, 0, 0.001, 0), func(cell []int, run *record.SweepRun) {
+				if cell[0] == 1 {
+					run.Values[rate] *= 1000
+				}
+			}))
+		}
+		one := with(1)
+		if one.Result != record.SweepTooFew || len(one.Findings) != 1 {
+			t.Errorf("%v, one block: %s, %+v", levels, one.Result, one.Findings)
+			continue
+		}
+		need := int(one.Findings[0].Args["need"].(float64))
+		if a := with(need); a.Result != record.SweepDiffers {
+			t.Errorf("%v, %d blocks: %s, %+v", levels, need, a.Result, a.Findings)
+		}
+		if a := with(need - 1); a.Result != record.SweepTooFew {
+			t.Errorf("%v, %d blocks: %s, though it takes %d", levels, need-1, a.Result, need)
+		}
+	}
+}
+
 // A rate found is known no better than its search was fine, and one search has the interval of that.
 func TestFoundRates(t *testing.T) {
 	s := simulated(rand.New(rand.NewPCG(3, 6)), []int{2}, 5, made(0, 0, 0.02, 0), func(cell []int, run *record.SweepRun) {
@@ -244,6 +270,35 @@ func TestFoundRates(t *testing.T) {
 	// One block is enough for twice the rate, and not for a little more.
 	if l := a.Metrics[0].Levels[1]; *l.Lo != 926*0.99 || a.Metrics[0].Cells[1].Result != record.SweepBetter {
 		t.Errorf("%s, %+v", a.Result, l)
+	}
+}
+
+// Two searches of one cell agree if their bounds have a rate in common, however alike or unlike what they found is.
+func TestFoundTwins(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		twin record.FoundRate
+		want string
+	}{
+		{"alike", record.FoundRate{PerS: 459.5315, LoPerS: 452.7, HiPerS: 470.5}, record.SweepDiffers},
+		{"within the bounds", record.FoundRate{PerS: 466, LoPerS: 460, HiPerS: 475}, record.SweepDiffers},
+		{"apart", record.FoundRate{PerS: 300, LoPerS: 298, HiPerS: 305}, record.SweepCannotTell},
+	} {
+		s := simulated(rand.New(rand.NewPCG(3, 6)), []int{2}, 1, made(0, 0, 0.02, 0), func(cell []int, run *record.SweepRun) {
+			found := record.FoundRate{PerS: 459.5301, LoPerS: 452.7, HiPerS: 470.5, LimitedBy: record.LimitPorts}
+			switch {
+			case cell[0] == 1:
+				found = record.FoundRate{PerS: 7550, LoPerS: 7550, HiPerS: 7880, LimitedBy: record.LimitCPU}
+			case run.Twin:
+				found = tt.twin
+			}
+			run.Values, run.Found = nil, &found
+		})
+		s.Find = record.FindRate
+		a := analysed(t, s)
+		if a.Result != tt.want || (a.Metrics[0].Twin.Result == record.SweepChanged) != (tt.want == record.SweepCannotTell) {
+			t.Errorf("%s: %s, the twin is %+v, the other cell %+v", tt.name, a.Result, a.Metrics[0].Twin, a.Metrics[0].Cells[1])
+		}
 	}
 }
 

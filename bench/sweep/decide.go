@@ -24,35 +24,41 @@ func (a *analysis) correct() {
 	for _, t := range a.tests {
 		number[t.Metric]++
 	}
-	share := make([]float64, len(a.Metrics))
+	each := weightsOf(number)
+	p, weights := make([]float64, a.Tests), make([]float64, a.Tests)
+	for i := range a.tests {
+		t := &a.tests[i]
+		p[i], weights[i] = t.p(), each[t.Metric]
+	}
+	for i, corrected := range stat.Holm(p, weights) {
+		a.At(a.tests[i].SweepClaim).Corrected = &corrected
+	}
+	a.P = a.randomised(weights)
+}
+
+// weightsOf is the part of alpha that each test of a metric has, by the number of tests of each metric.
+func weightsOf(number []float64) []float64 {
 	others := 0
 	for i, n := range number {
 		if i > 0 && n > 0 {
 			others++
 		}
 	}
+	each := make([]float64, len(number))
 	for i, n := range number {
 		switch {
 		case n == 0:
 		case number[0] == 0:
-			share[i] = 1 / float64(others)
+			each[i] = 1 / float64(others) / n
 		case others == 0:
-			share[i] = 1
+			each[i] = 1 / n
 		case i == 0:
-			share[i] = firstShare
+			each[i] = firstShare / n
 		default:
-			share[i] = (1 - firstShare) / float64(others)
+			each[i] = (1 - firstShare) / float64(others) / n
 		}
 	}
-	p, weights := make([]float64, a.Tests), make([]float64, a.Tests)
-	for i := range a.tests {
-		t := &a.tests[i]
-		p[i], weights[i] = t.p(), share[t.Metric]/number[t.Metric]
-	}
-	for i, corrected := range stat.Holm(p, weights) {
-		a.At(a.tests[i].SweepClaim).Corrected = &corrected
-	}
-	a.P = a.randomised(weights)
+	return each
 }
 
 // randomises reports whether the tests of a metric need the randomisation test: those of rates found have the bounds of the searches.
@@ -182,13 +188,20 @@ func (a *analysis) twins() []bool {
 	differs := make([]bool, max(1, len(a.Metrics)))
 	pairs := 0.0
 	for i := range a.Metrics {
-		if t := a.Metrics[i].Twin; t != nil && t.P != nil {
+		if t := a.Metrics[i].Twin; t != nil && t.P != nil && a.randomises(i) {
 			pairs++
 		}
 	}
 	for i := range a.Metrics {
 		m := &a.Metrics[i]
 		if m.Twin == nil || m.Twin.P == nil {
+			continue
+		}
+		if !a.randomises(i) {
+			if differs[i] = a.twinsApart(); differs[i] {
+				m.Twin.Result = record.SweepChanged
+				a.find(codeTwinDiffers, map[string]any{"metric": m.Metric})
+			}
 			continue
 		}
 		corrected := min(1, *m.Twin.P*pairs)
@@ -203,23 +216,31 @@ func (a *analysis) twins() []bool {
 
 // tooFew reports whether no difference could have been told from noise, however large, and finds how many blocks it takes.
 func (a *analysis) tooFew() bool {
-	tests := a.Tests
+	number := make([]float64, len(a.Metrics))
 	for i := range a.tests {
-		if a.tests[i].least <= alpha/float64(tests) {
+		number[a.tests[i].Metric]++
+	}
+	each := weightsOf(number)
+	for i := range a.tests {
+		if a.tests[i].least <= alpha*each[a.tests[i].Metric] {
 			return false
 		}
 	}
-	if tests == 0 {
+	if len(a.tests) == 0 {
 		// What is known, but without a test.
 		for i := range a.Metrics {
 			m := &a.Metrics[i]
-			for _, d := range slices.Concat(m.Cells, differences(m.Effects), differences(m.Pairs)) {
+			list := m.Cells
+			if len(a.sweep.Factors) > 1 { // the effects of a single factor are its cells' differences
+				list = slices.Concat(list, differences(m.Effects), differences(m.Pairs))
+			}
+			for _, d := range list {
 				if d.Result == record.SweepUntested && d.Difference != nil {
-					tests++
+					number[i]++
 				}
 			}
 		}
-		if tests == 0 { // either all values are the same, or nothing is known
+		if each = weightsOf(number); slices.Max(append(each, 0)) == 0 { // either all values are the same, or nothing is known
 			return len(a.Metrics) == 0 || len(a.Cells) > 1 && !slices.ContainsFunc(a.Metrics, func(m record.SweepMetric) bool {
 				return slices.ContainsFunc(m.Cells, func(d record.SweepDifference) bool { return d.Result == record.SweepEqual })
 			})
@@ -227,7 +248,7 @@ func (a *analysis) tooFew() bool {
 	}
 	need := 2
 	a.columns = max(a.columns, len(a.Cells)+1)
-	for 2*math.Pow(float64(a.columns), -float64(need)) > alpha/float64(tests) {
+	for 2*math.Pow(float64(a.columns), -float64(need)) > alpha*slices.Max(each) {
 		need++
 	}
 	a.find(codeTooFewBlocks, map[string]any{"n": a.sweep.Blocks, "need": need})

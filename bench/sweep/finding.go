@@ -40,13 +40,7 @@ func (a *analysis) doubts() {
 	if crashed > 0 {
 		a.find(codeCrashed, map[string]any{"n": crashed, "of": run + crashed})
 	}
-	twins := 0
-	for i := range s.Runs {
-		if s.Runs[i].Twin {
-			twins = s.Blocks
-		}
-	}
-	if planned := s.Blocks*(len(s.Cells)-refused) + twins; run+crashed < planned {
+	if planned := s.Blocks * (len(s.Cells) - refused + 1); run+crashed < planned { // each block has the base twice
 		a.find(codeIncomplete, map[string]any{"n": run + crashed, "of": planned})
 	}
 	// What else makes a run no statement about the target may be just what the sweep is about: local ports, the CPU.

@@ -26,6 +26,25 @@ func (d *differ) searched(c contrast, e *estimate) {
 	e.se = math.Sqrt(e.se*e.se + fine)
 }
 
+// twinsApart reports whether the searches of the base and those of its twin have found rates with no bounds in common. A search repeats as far as its
+// bounds: nothing is said by a smaller difference.
+func (a *analysis) twinsApart() bool {
+	var lo, hi [2]float64
+	lo[0], lo[1] = math.Inf(1), math.Inf(1)
+	for i := range a.sweep.Runs {
+		r := &a.sweep.Runs[i]
+		if r.Cell != 0 || r.Found == nil || r.Error != "" {
+			continue
+		}
+		k := 0
+		if r.Twin {
+			k = 1
+		}
+		lo[k], hi[k] = min(lo[k], r.Found.LoPerS), max(hi[k], r.Found.HiPerS)
+	}
+	return hi[0] > 0 && hi[1] > 0 && (lo[0] > hi[1] || lo[1] > hi[0])
+}
+
 // bounds are those of all searches of a cell together, on the scale of the metric, and the standard error because a search is no finer. More
 // searches of the same kind do not make that smaller.
 func (d *differ) bounds(cell int) (least, most, width float64) {

@@ -57,7 +57,8 @@ func Sentence(f record.Finding) string {
 	case codeTwinDiffers:
 		return "two runs of the same cell differ in " + arg("metric") + " by more than chance: its differences between cells mean nothing"
 	case codeTooFewBlocks:
-		return "with " + arg("n") + quantity.Plural(int(n), " block", " blocks") + " no difference can be told from noise: it takes " + arg("need")
+		blocks := quantity.Plural(int(n), " block there is no A/A check, and", " blocks")
+		return "with " + arg("n") + blocks + " no difference can be told from noise: it takes " + arg("need")
 	case codeCrashed:
 		return arg("n") + " of " + arg("of") + " runs ended without a result"
 	case codeIncomplete:

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"lastack/bench/host"
+	"lastack/bench/model"
 	"lastack/bench/quantity"
 	"lastack/bench/sandbox"
 	"lastack/loadgen"
@@ -71,8 +72,8 @@ func mustHaveRoom(t *testing.T, connections int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const atLeast = 1 << 20                                // for the rings, of RLIMIT_MEMLOCK
-	need := connections*(2*host.SocketBytes+1024) + 64<<20 // with a TIME_WAIT, and with what is this process
+	const atLeast = 1 << 20                                 // for the rings, of RLIMIT_MEMLOCK
+	need := connections*(2*model.SocketBytes+1024) + 64<<20 // with a TIME_WAIT, and with what is this process
 	if have, _ := f.UsableMemory(); have/10*9 < need {
 		t.Skipf("needs %s of memory, and of %s a load may take nine tenths", quantity.Bytes(need), quantity.Bytes(have))
 	}

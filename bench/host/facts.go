@@ -58,6 +58,8 @@ type Facts struct {
 	// Sysctls holds the sysctls of Names as the kernel prints them, without those that are absent or may not be read.
 	Sysctls map[string]string `json:"sysctls"`
 	Usage   Usage             `json:"usage"`
+	// Slabs is the memory in bytes that an object of a kernel cache of TCP takes, the slabs' loss included. Only root may read it.
+	Slabs map[string]int64 `json:"slabs,omitempty"`
 	// Unread says what could not be read, and why: "/proc/meminfo: permission denied". The fields above are then 0 or
 	// missing, as if the kernel did not have them.
 	Unread []string `json:"unread,omitempty"`

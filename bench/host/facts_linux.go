@@ -98,6 +98,8 @@ func (f *Facts) readProc() error {
 	f.Usage.Files, _ = strconv.ParseInt(files, 10, 64)
 	f.Usage.Conntrack, _ = strconv.ParseInt(readWord(sysctlPath("net.netfilter.nf_conntrack_count")), 10, 64)
 
+	f.Slabs = slabsOf(proc)
+
 	self, err := proc.Self()
 	if err != nil {
 		return &readError{What: "/proc/self", Err: err}
@@ -120,6 +122,24 @@ func (f *Facts) readProc() error {
 		f.CgroupMemoryBytes, f.CgroupAvailableBytes, f.CgroupMemoryFile = groups.memory()
 	}
 	return nil
+}
+
+// slabsOf reads what an object of the caches of TCP takes, nil if this user may not. A cache that was merged with another is missing.
+func slabsOf(proc procfs.FS) map[string]int64 {
+	info, err := proc.SlabInfo()
+	if err != nil {
+		return nil
+	}
+	slabs := make(map[string]int64)
+	for _, s := range info.Slabs {
+		switch s.Name {
+		case "TCP", "TCPv6", "sock_inode_cache", "filp", "dentry", "tw_sock_TCP", "request_sock_TCP", "tcp_bind_bucket", "tcp_bind2_bucket", "nf_conntrack":
+			if s.ObjPerSlab > 0 {
+				slabs[s.Name] = s.PagesPerSlab * int64(os.Getpagesize()) / s.ObjPerSlab
+			}
+		}
+	}
+	return slabs
 }
 
 // identify fills in NetNS.

@@ -5,13 +5,10 @@ import (
 	"fmt"
 	"strings"
 
+	"lastack/bench/model"
 	"lastack/bench/quantity"
 	"lastack/sockstate"
 )
-
-// SocketBytes is the kernel memory of an idle socket: 3.75 kB measured on Linux 6.18, over two
-// million sockets (struct tcp_sock 2.4 kB, the inode 0.8, file and dentry 0.4, the slabs' own loss).
-const SocketBytes = 3750
 
 const (
 	fewFiles     = 65536
@@ -78,9 +75,10 @@ func (j *judge) limits() {
 			"what depends on them is left out or not checked: let this process see all of /proc (a container may hide it)")
 	}
 	if memory > 0 {
+		socket := model.MemoryOf(f.Kernel, f.Slabs).Socket
 		j.say("memory", degradedIf(memory < littleMemory),
 			fmt.Sprintf("%s available %s: enough for about %s idle connections with both ends here (%.1f kB each)",
-				quantity.Bytes(memory), of, quantity.Count(twoDigits(memory/(2*SocketBytes))), 2.0*SocketBytes/1000),
+				quantity.Bytes(memory), of, quantity.Count(twoDigits(memory/(2*socket))), 2*float64(socket)/1000),
 			"keep -c well below that: the kernel kills processes when memory runs out")
 	}
 

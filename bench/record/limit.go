@@ -21,9 +21,17 @@ const (
 	LimitConnections  = "connections" // a closed loop with all its connections waiting for the server
 	LimitServer       = "server"      // the server failed or refused
 	LimitNetwork      = "network"
-	LimitHalted       = "generator_halted" // the load itself did not run part of the time
-	LimitInterrupted  = "interrupted"
-	LimitUnknown      = "unknown"
+	// Only a plan finds these.
+	LimitNATPorts          = "nat_ports"
+	LimitBalancerPorts     = "lb_ports"
+	LimitMiddleConnections = "nat_connections"
+	LimitFiles             = "file_max"
+	LimitOrphans           = "tcp_max_orphans"
+	LimitTCPMemory         = "tcp_mem"
+
+	LimitHalted      = "generator_halted" // the load itself did not run part of the time
+	LimitInterrupted = "interrupted"
+	LimitUnknown     = "unknown"
 )
 
 // Limit describes what limited a run.
@@ -53,6 +61,12 @@ func Limits() []Limit {
 		{LimitSYNDrops, "limited by dropped SYNs", "raise net.ipv4.tcp_max_syn_backlog, or accept faster"},
 		{LimitConntrack, "limited by connection tracking", "raise nf_conntrack_max, or do not track this traffic"},
 		{LimitMemory, "limited by memory", "raise net.ipv4.tcp_mem or the container's memory, or fewer connections"},
+		{LimitNATPorts, "limited by the NAT's ports", "more addresses for the NAT, or more targets"},
+		{LimitBalancerPorts, "limited by the load balancer's local ports", "more addresses for the load balancer, or more targets"},
+		{LimitMiddleConnections, "limited by the connections that the NAT tracks", "more NAT gateways"},
+		{LimitFiles, "limited by the host's open files", "raise fs.file-max"},
+		{LimitOrphans, "limited by orphaned sockets", "raise net.ipv4.tcp_max_orphans"},
+		{LimitTCPMemory, "limited by the memory of TCP buffers", "raise net.ipv4.tcp_mem"},
 		{LimitHalted, "the load did not run all the time", "let nothing stop it: another program, a debugger, a paused machine"},
 		{LimitInterrupted, "stopped by a signal", ""},
 		{LimitUnknown, "what limited it is unknown", "see the CPU, the states and the counters (-v)"},

@@ -5,7 +5,7 @@ import (
 	"math/bits"
 	"time"
 
-	"lastack/bench/host"
+	"lastack/bench/model"
 	"lastack/bench/sandbox"
 	"lastack/loadgen"
 	"lastack/sockstate"
@@ -13,21 +13,14 @@ import (
 	"lastack/sockstate/teardown"
 )
 
-// The memory of a connection in bytes.
+// The memory of a connection in this process, in bytes.
 const (
-	// clientTimeWait and serverTimeWait are the kernel's: a TIME_WAIT's minisocket, and at the client two bind buckets
-	// (tw_sock_TCP, tcp_bind_bucket, tcp_bind2_bucket).
-	clientTimeWait, serverTimeWait = 512, 256
-	// clientSlot and serverSlot are this process's: a connection, its timer and its socket, measured with a hundred
+	// clientSlot and serverSlot are a connection, its timer and its socket, measured with a hundred
 	// thousand connections. exchangeSlot is an exchange.
 	clientSlot, serverSlot, exchangeSlot = 64, 40, 32
 	// ownMemory is this process without connections.
 	ownMemory = 20 << 20
 )
-
-// parities is the number of passes that connect() makes over the ports of an address: first those of one parity, then the others
-// (__inet_hash_connect). The first pass is cheap. The second begins by walking past every port that the first has used.
-const parities = 2
 
 // estimateNeeds estimates what the plan needs, and sizes the sandbox's connection hash for its TIME_WAITs.
 func (r *resolver) estimateNeeds() error {
@@ -48,7 +41,7 @@ func (r *resolver) estimateNeeds() error {
 			if tw[sockstate.Client] == 0 && g.SourcePorts.IsZero() && g.Plateau == 0 {
 				// The client's ports are free again at once, so connect always finds one in its first pass, and its SYN
 				// reopens the server's TIME_WAIT of an earlier connection from that port (tcp_timewait_state_process).
-				tw[sockstate.Server] = min(tw[sockstate.Server], max(open, pairs/parities))
+				tw[sockstate.Server] = min(tw[sockstate.Server], int64(model.InUse(float64(open), float64(tw[sockstate.Server]), float64(pairs/model.Parities))))
 			}
 			for side := range tw {
 				tw[side] = min(tw[side], pairs)
@@ -66,14 +59,20 @@ func (r *resolver) estimateNeeds() error {
 	if r.Sandbox != nil && r.Server != nil && r.Sandbox.EhashEntries == 0 && !r.spec.SharedHash {
 		r.Sandbox.EhashEntries = r.ehashEntries()
 	}
-	n.KernelBytes = n.Sockets*host.SocketBytes + r.timeWaitBytes()
+	n.KernelBytes = n.Sockets*r.memory().Socket + r.timeWaitBytes()
 	return nil
 }
 
 // timeWaitBytes is the kernel's memory for the plan's TIME_WAITs, at most as many as tcp_max_tw_buckets allows.
 func (r *resolver) timeWaitBytes() int64 {
+	m := r.memory()
 	buckets := r.buckets()
-	return min(r.Needs.TimeWaits.Client, buckets)*clientTimeWait + min(r.Needs.TimeWaits.Server, buckets)*serverTimeWait
+	return min(r.Needs.TimeWaits.Client, buckets)*m.TimeWait[sockstate.Client] + min(r.Needs.TimeWaits.Server, buckets)*m.TimeWait[sockstate.Server]
+}
+
+// memory is the kernel's memory for one of each.
+func (r *resolver) memory() model.Memory {
+	return model.MemoryOf(r.facts.Host.Kernel, r.facts.Host.Slabs)
 }
 
 // buckets is the most TIME_WAITs at once in a namespace of the run.
@@ -177,10 +176,6 @@ func (r *resolver) timeWaits(g *loadgen.Group) (n [sockstate.NumSides]int64) {
 	return n
 }
 
-// pageOfBuffers is the least that a socket takes of tcp_mem while a buffer is not empty (__sk_mem_schedule). An idle
-// socket takes nothing, even after an exchange.
-const pageOfBuffers = 4096
-
 // exchangeBytes is the memory of TCP buffers on this host if all exchanges are in progress at once.
 func (r *resolver) exchangeBytes() int64 {
 	sum := int64(0)
@@ -190,8 +185,7 @@ func (r *resolver) exchangeBytes() int64 {
 		if e.Kind == exchange.None || g.Plateau > 0 {
 			continue // a plateau's connections exchange as they open, not at once
 		}
-		pages := int64(max(e.Request, e.Response)+pageOfBuffers-1) / pageOfBuffers
-		sum += r.open(g) * r.ends() * max(pages, 1) * pageOfBuffers
+		sum += r.open(g) * r.ends() * model.BufferBytes(e)
 	}
 	return sum
 }

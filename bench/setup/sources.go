@@ -3,6 +3,7 @@ package setup
 import (
 	"net/netip"
 
+	"lastack/bench/model"
 	"lastack/bench/sandbox"
 	"lastack/loadgen"
 	"lastack/sockstate"
@@ -29,7 +30,7 @@ func (r *resolver) sourceCount() int {
 	for i := range r.Plan.Groups {
 		if g := &r.Plan.Groups[i]; r.chooses(g) {
 			held += r.portsHeld(g)
-			each = int64(r.portsOf(g)/parities) * int64(max(len(g.Targets), 1))
+			each = int64(r.portsOf(g)/model.Parities) * int64(max(len(g.Targets), 1))
 		}
 	}
 	switch {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"lastack/bench/model"
 	"lastack/bench/record"
 	"lastack/sockstate"
 	"lastack/sockstate/teardown"
@@ -73,8 +74,8 @@ func (j *judgement) orphanAdvice(rate float64, keep sockstate.Span, pairs int) {
 	if need := int64(math.Ceil(rate * keep.Max.Seconds() / float64(max(available, 1)))); need > int64(pairs) {
 		j.advise("more_addresses", args{"rate_per_s": rate, "keep_s": keep.Max.Seconds(), "exactly": false, "pairs": need, "ports": available})
 	}
-	if available < widenBelow {
-		j.advise("wider_range", args{"ports": mostPorts, "bears_per_s": float64(mostPorts*pairs) / keep.Mean().Seconds()})
+	if available < model.WidenBelow {
+		j.advise("wider_range", args{"ports": model.MostPorts, "bears_per_s": float64(model.MostPorts*pairs) / keep.Mean().Seconds()})
 	}
 	j.advise("server_closes_too", nil)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"lastack/bench/model"
 	"lastack/bench/record"
 	"lastack/sockstate"
 	"lastack/sockstate/teardown"
@@ -122,19 +123,14 @@ func steady(rate float64) pace { return pace{least: rate, most: rate} }
 //	least  rate / (1 + walk / CPUs of the workers): each walk delays the worker's other connections
 //	slows  if a walk on a worker that busy takes a share of a slot's time (slots / rate) that matters
 func (j *judgement) beyondFirst(rate float64, first int) pace {
-	const (
-		// longWalkS is above the longest walk past one port, in seconds: 0.28 µs was measured on a busy machine.
-		longWalkS = 400e-9
-		// matters is the smallest fall of the rate that is worth a word.
-		matters = 0.05
-	)
+	const matters = 0.05 // the smallest fall of the rate that is worth a word
 	workers, has, left, known := j.workersCPU()
 	slots := 0
 	for g := range j.groups() {
 		slots += g.Connections
 	}
-	walk := rate * float64(first) * longWalkS
-	p := pace{least: rate / (1 + walk/has), most: min(rate, workers/(float64(first)*walkS)), slows: true, full: walk >= left}
+	walk := rate * float64(first) * model.LongWalkS
+	p := pace{least: rate / (1 + walk/has), most: min(rate, workers/(float64(first)*model.WalkS)), slows: true, full: walk >= left}
 	if known && !p.full && walk/float64(max(slots, 1))*workers/(left-walk) <= matters {
 		return steady(rate)
 	}
@@ -176,25 +172,25 @@ func (j *judgement) levelsOff(all float64, pairs int) int {
 	if !j.reuses() || !j.clientWaits() {
 		return n
 	}
-	first := j.search().first
-	return max(n, min(first, int(math.Ceil(j.finalRate()*(j.timeWait().Max.Seconds()+j.holdS())/float64(pairs)))))
+	unused := math.Ceil(j.finalRate() * (j.timeWait().Max.Seconds() + j.holdS()) / float64(pairs))
+	return int(model.InUse(float64(n), unused, float64(j.search().first)))
 }
 
 // portKept is how long a connection keeps its local port: while it is open, and in TIME_WAIT if the client has that, or as an orphan in
 // FIN_WAIT_2. 0 if none of it is planned.
 func (j *judgement) portKept() sockstate.Span {
-	hold := time.Duration(j.holdS() * float64(time.Second))
+	hold, waits := time.Duration(j.holdS()*float64(time.Second)), sockstate.Span{}
 	orphan, left := j.orphansLast()
 	switch {
 	case left:
-		return sockstate.Span{Min: hold + orphan.Min, Max: hold + orphan.Max}
+		waits = orphan
 	case !j.clientWaits():
-		return sockstate.Span{Min: hold, Max: hold}
 	case j.reuses():
-		return sockstate.Span{Min: hold + j.reuseDelay(), Max: hold + j.reuseDelay()}
+		waits = sockstate.Span{Min: j.reuseDelay(), Max: j.reuseDelay()}
+	default:
+		waits = j.timeWait()
 	}
-	w := j.timeWait()
-	return sockstate.Span{Min: hold + w.Min, Max: hold + w.Max}
+	return sockstate.Span{Min: hold + waits.Min, Max: hold + waits.Max}
 }
 
 // plateaus reports whether a group opens its connections only once: it has no rate that could go on.
@@ -264,10 +260,9 @@ func (j *judgement) outlasts() {
 	}
 	j.bucketsLast(rate)
 	if c := r.Pressure.Conntrack; c != nil && c.Limit > 0 && c.Peak*2 > r.Connections.Opened {
-		// nf_conntrack_tcp_timeout_time_wait is 120 s unless somebody has changed it.
-		const trackedS = 120
-		if n := rate * (trackedS + j.holdS()); n > float64(c.Limit) {
-			j.because("conntrack_runs_out", args{"rate_per_s": rate, "tracked_s": trackedS, "needed": math.Floor(n), "limit": c.Limit, "after_s": float64(c.Limit) / rate})
+		// Unless somebody has changed nf_conntrack_tcp_timeout_time_wait.
+		if n := rate * (model.TrackedS + j.holdS()); n > float64(c.Limit) {
+			j.because("conntrack_runs_out", args{"rate_per_s": rate, "tracked_s": model.TrackedS, "needed": math.Floor(n), "limit": c.Limit, "after_s": float64(c.Limit) / rate})
 			j.advise("raise_conntrack", nil)
 		}
 	}

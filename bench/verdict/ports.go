@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"lastack/bench/model"
 	"lastack/bench/record"
 	"lastack/sockstate"
 	"lastack/sockstate/teardown"
@@ -52,12 +53,6 @@ func (j *judgement) ports() bool {
 	return true
 }
 
-const (
-	// mostPorts is the size of ip_local_port_range="1024 65535", which is worth advising for a range below widenBelow.
-	mostPorts  = 64512
-	widenBelow = 64000
-)
-
 // portsOfTimeWait: the client's TIME_WAITs held the ports.
 func (j *judgement) portsOfTimeWait(pairs int) {
 	ports := int64(j.r.Pressure.Ports.Available) * int64(pairs)
@@ -99,8 +94,8 @@ func (j *judgement) portAdvice(rate, each float64, pairs int) {
 			j.advise("more_addresses", args{"rate_per_s": rate, "keep_s": keep.Max.Seconds(), "exactly": keep.Min == keep.Max, "pairs": need, "ports": available})
 		}
 	}
-	if available < widenBelow {
-		j.advise("wider_range", args{"ports": mostPorts, "bears_per_s": float64(mostPorts*pairs) / each})
+	if available < model.WidenBelow {
+		j.advise("wider_range", args{"ports": model.MostPorts, "bears_per_s": float64(model.MostPorts*pairs) / each})
 	}
 	if !j.asksReuse() {
 		delay := j.reuseDelay().Seconds()
@@ -114,8 +109,8 @@ func (j *judgement) portsOfOpen(pairs int) {
 	available := j.r.Pressure.Ports.Available
 	j.because("ports_of_open_connections", args{"open": j.r.Connections.PeakOpen})
 	j.advise("more_addresses", args{"ports": available})
-	if available < widenBelow {
-		j.advise("wider_range", args{"ports": mostPorts, "in_all": mostPorts * int64(pairs)})
+	if available < model.WidenBelow {
+		j.advise("wider_range", args{"ports": model.MostPorts, "in_all": model.MostPorts * int64(pairs)})
 	}
 	j.advise("fewer_at_once", nil)
 }

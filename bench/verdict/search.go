@@ -5,12 +5,10 @@ import (
 	"slices"
 	"strings"
 
+	"lastack/bench/model"
 	"lastack/bench/record"
 	"lastack/sockstate"
 )
-
-// parities is the number of connect's passes over the ports: first those of one parity, then the others (__inet_hash_connect).
-const parities = 2
 
 // portSearch is what the record tells of connect's search for a local port. connect first tries the ports of one parity, each in turn
 // from where the last search ended (__inet_hash_connect). If none of them is free, or in a TIME_WAIT that it may take over, it has
@@ -29,7 +27,7 @@ type portSearch struct {
 
 func (j *judgement) search() portSearch {
 	p := j.r.Pressure.Ports
-	s := portSearch{first: cmp.Or(p.FirstPass, p.Available/parities)}
+	s := portSearch{first: cmp.Or(p.FirstPass, p.Available/model.Parities)}
 	if s.first == 0 || s.first >= p.Available {
 		return s
 	}
@@ -41,7 +39,7 @@ func (j *judgement) search() portSearch {
 		}
 	}
 	if j.reuses() && j.clientWaits() {
-		s.bears = float64(s.first) * float64(max(p.Pairs, 1)) / (j.reuseDelay().Seconds() + j.openS())
+		s.bears = model.FirstPassBears(s.first, max(p.Pairs, 1), j.openS(), j.reuseDelay().Seconds())
 	}
 	return s
 }
@@ -59,9 +57,8 @@ const (
 	// nearRate is the share of portSearch.bears from which the search limits a load, if some searches went beyond the first pass;
 	// fullRate is that share if none was seen to.
 	nearRate, fullRate = 0.9, 0.97
-	// walkS is the least time of a walk past one port, in seconds (0.1 to 0.25 µs were measured), and walking the share of the
-	// generator's CPU time from which walks limit it.
-	walkS, walking = 100e-9, 0.1
+	// walking is the share of the generator's CPU time from which walks past local ports limit it.
+	walking = 0.1
 	// slowConnectUs is slow for a connect on one host or in one network, in microseconds.
 	slowConnectUs = 1000
 )
@@ -74,7 +71,7 @@ func (j *judgement) searchBinds() bool {
 		taken := j.r.Pressure.Ports.PeakInUse*100 >= s.first*99
 		return taken && rate >= fullRate*s.bears || s.beyond > 0 && rate >= nearRate*s.bears
 	}
-	walked := float64(s.beyond) * float64(s.first) * walkS
+	walked := float64(s.beyond) * float64(s.first) * model.WalkS
 	if j.r.Pressure.CPU.WorkersNotRead != "" {
 		return false // the generator's CPU time is not known
 	}
@@ -215,8 +212,8 @@ func (j *judgement) searchAdvice(s portSearch) {
 	if lo, hi, ok := strings.Cut(p.Range, " "); ok {
 		j.advise("one_pass", args{"low": lo, "high": hi})
 	}
-	if p.Available < widenBelow {
-		j.advise("wider_range", args{"first_pass": mostPorts / parities})
+	if p.Available < model.WidenBelow {
+		j.advise("wider_range", args{"first_pass": model.MostPorts / model.Parities})
 	}
 	switch {
 	case s.bears == 0 && j.asksReuse():

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -12,18 +10,6 @@ import (
 	"lastack/bench/host"
 	"lastack/bench/quantity"
 )
-
-// doctorSchema names the format of doctor --format json.
-const doctorSchema = "lastack.doctor/v1"
-
-// doctorReport is what doctor found.
-type doctorReport struct {
-	Schema   string         `json:"schema"`
-	Version  string         `json:"version"`
-	Host     *host.Facts    `json:"host"`
-	Features *host.Features `json:"features"`
-	Lines    []host.Line    `json:"lines"`
-}
 
 func newDoctor() *cobra.Command {
 	var format string
@@ -38,9 +24,12 @@ func newDoctor() *cobra.Command {
 
 Every line that is not ok comes with a remedy. doctor tries each kernel feature
 for real and changes nothing on the host. Findings are not errors: the exit code
-is 0.`,
+is 0.
+
+With --format json it writes what lastack plan --limits reads: the limits of a
+host for a plan that is made elsewhere.`,
 		Example: `  lastack doctor
-  lastack doctor --format json`,
+  lastack doctor --format json > host.json`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			facts, err := host.Read()
@@ -51,22 +40,14 @@ is 0.`,
 			if err != nil {
 				return err
 			}
-			r := &doctorReport{
-				Schema: doctorSchema, Version: versionString(),
+			r := &host.Report{
+				Schema: host.ReportSchema, Version: versionString(),
 				Host: facts, Features: features, Lines: host.Judge(facts, features),
 			}
 			if format == "json" {
-				var b bytes.Buffer
-				e := json.NewEncoder(&b)
-				e.SetIndent("", "  ")
-				e.SetEscapeHTML(false)
-				if err := e.Encode(r); err != nil {
-					return err
-				}
-				_, err := cmd.OutOrStdout().Write(quantity.EscapeJSON(b.Bytes()))
-				return err
+				return r.Write(cmd.OutOrStdout())
 			}
-			return r.writeText(cmd.OutOrStdout())
+			return writeDoctor(cmd.OutOrStdout(), r)
 		},
 	}
 	cmd.Flags().Var(newChoice(&format, "text", "json"), "format", "how to print")
@@ -75,7 +56,7 @@ is 0.`,
 
 const textWidth = 100
 
-func (r *doctorReport) writeText(w io.Writer) error {
+func writeDoctor(w io.Writer, r *host.Report) error {
 	var b strings.Builder
 	ns := r.Host.NetNS
 	if !strings.HasPrefix(ns, "net:") {

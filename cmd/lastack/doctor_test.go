@@ -13,7 +13,7 @@ import (
 )
 
 func TestDoctorText(t *testing.T) {
-	r := &doctorReport{
+	r := &host.Report{
 		Version: "v1.2.3",
 		Host:    &host.Facts{Kernel: "6.18.0", Arch: "x86_64", NetNS: "net:[1]"},
 		Lines: []host.Line{
@@ -27,7 +27,7 @@ func TestDoctorText(t *testing.T) {
 		},
 	}
 	var b strings.Builder
-	if err := r.writeText(&b); err != nil {
+	if err := writeDoctor(&b, r); err != nil {
 		t.Fatal(err)
 	}
 	want := `lastack v1.2.3 on Linux 6.18.0 x86_64, net:[1]
@@ -58,13 +58,13 @@ func TestDoctorJSON(t *testing.T) {
 	if code := Main([]string{"doctor", "--format=json"}, strings.NewReader(""), &out, &stderr); code != exitOK {
 		t.Fatalf("exit code %d: %s", code, stderr.String())
 	}
-	var r doctorReport
+	var r host.Report
 	d := json.NewDecoder(strings.NewReader(out.String()))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&r); err != nil {
 		t.Fatal(err)
 	}
-	if r.Schema != doctorSchema || r.Version == "" {
+	if r.Schema != host.ReportSchema || r.Version == "" {
 		t.Errorf("schema %q, version %q", r.Schema, r.Version)
 	}
 	if diff := cmp.Diff(host.Judge(r.Host, r.Features), r.Lines); diff != "" {

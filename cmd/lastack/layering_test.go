@@ -43,18 +43,19 @@ var layers = []struct {
 
 	{"bench/quantity", []string{"sockstate"}},
 	{"bench/record", []string{"sockstate", "sockstate/arrivals", "bench/quantity"}},
+	{"bench/model", []string{"sockstate", "sockstate/teardown", "sockstate/exchange", "bench/quantity", "bench/record"}},
 	{"bench/metric", []string{"sockstate", "bench/quantity", "bench/record"}},
 	{"bench/stat", nil},
 	{"bench/compare", []string{"sockstate", "bench/quantity", "bench/record", "bench/metric", "bench/stat"}},
-	{"bench/verdict", []string{"sockstate", "sockstate/teardown", "bench/quantity", "bench/record", "bench/metric"}},
-	{"bench/host", []string{"sockstate", "sockstate/...", "bench/quantity"}},
+	{"bench/verdict", []string{"sockstate", "sockstate/teardown", "bench/quantity", "bench/record", "bench/metric", "bench/model"}},
+	{"bench/host", []string{"sockstate", "sockstate/...", "bench/quantity", "bench/model"}},
 	{"bench/process", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/sockdiag", "bench/host"}},
 	{"bench/sandbox", []string{"sockstate", "sockstate/netns", "sockstate/sockio", "sockstate/sockdiag", "sockstate/procnet", "bench/record", "bench/host", "bench/process"}},
-	{"bench/setup", []string{"loadgen", "server", "sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange", "bench/quantity", "bench/record", "bench/host", "bench/sandbox"}},
+	{"bench/setup", []string{"loadgen", "server", "sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange", "bench/quantity", "bench/record", "bench/host", "bench/sandbox", "bench/model"}},
 	{"bench/cell", []string{"bench/record", "bench/sandbox"}},
 	{"bench/sweep", []string{"bench/quantity", "bench/record", "bench/metric", "bench/stat"}},
 	{"bench/preset", []string{"sockstate", "bench/quantity", "bench/record", "bench/metric", "bench/sweep"}},
-	{"bench", []string{"bench/cell", "loadgen", "server", "sockstate", "sockstate/...", "bench/quantity", "bench/record", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup"}},
+	{"bench", []string{"bench/cell", "loadgen", "server", "sockstate", "sockstate/...", "bench/quantity", "bench/record", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup", "bench/model"}},
 
 	{"bench/grid", []string{"bench/cell", "loadgen", "sockstate", "sockstate/sockio", "sockstate/exchange", "sockstate/teardown", "bench", "bench/quantity", "bench/record", "bench/metric", "bench/host", "bench/sandbox", "bench/setup", "bench/sweep"}},
 	{"bench/tune", []string{"loadgen", "sockstate", "sockstate/teardown", "bench", "bench/grid", "bench/quantity", "bench/record", "bench/metric", "bench/host", "bench/setup"}},
@@ -79,7 +80,7 @@ var layers = []struct {
 		"sockstate", "bench/quantity", "bench/record", "bench/metric", "bench/compare", "bench/preset", "bench/sweep", "report/document", "report/text", "report/html", "report/markdown", "report/csv", "report/hlog",
 	}},
 	{"cmd/lastack", []string{
-		"report", "bench", "bench/cell", "bench/compare", "bench/drain", "bench/grid", "bench/preset", "bench/sweep", "bench/tune", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup",
+		"report", "bench", "bench/cell", "bench/compare", "bench/drain", "bench/grid", "bench/preset", "bench/sweep", "bench/tune", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup", "bench/model",
 		// The values that flags hold.
 		"loadgen", "server", "sockstate", "sockstate/observe", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange",
 	}},
@@ -104,6 +105,7 @@ var onlyThirdParty = map[string][]string{
 	"report/hlog":        nil,
 	"report":             nil,
 	"bench/verdict":      nil,
+	"bench/model":        nil,
 }
 
 // notThirdParty names foreign packages that stay out of all packages but those listed.

@@ -1,0 +1,220 @@
+package model
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+	"strconv"
+
+	"lastack/bench/quantity"
+	"lastack/bench/record"
+	"lastack/sockstate"
+)
+
+// The places of a change.
+const (
+	PlaceSysctl      = "sysctl.d"
+	PlaceLimits      = "limits.d"
+	PlaceAddresses   = "addresses"
+	PlaceMiddle      = "nat"
+	PlaceHosts       = "hosts"
+	PlaceApplication = "application"
+)
+
+const (
+	// WidestRange is ip_local_port_range at its widest without the ports below 1024, MostPorts its size, and WidenBelow the size
+	// of a range from which on widening it is not worth a word.
+	WidestRange = "1024 65535"
+	MostPorts   = 64512
+	WidenBelow  = 64000
+)
+
+// changer changes an input step by step, so that the load at the rate to leaves the headroom free. Each change builds on those before it.
+type changer struct {
+	in  *Input
+	to  float64
+	all []record.CapacityChange
+}
+
+func (c *changer) changes() []record.CapacityChange {
+	c.leaks()
+	c.ports()
+	c.middle()
+	c.sysctls()
+	c.hosts()
+	return c.all
+}
+
+// lacks returns what the limit of a side is short of: the need and the limit, if the headroom is not free.
+func (c *changer) lacks(name, side string) (need, most float64, endless, short bool) {
+	needs := needsOf(c.in)
+	for _, l := range limitsOf(c.in, needs) {
+		if l.name == name && l.need.side == side {
+			n := l.need.at(c.to)
+			return n.hi, l.max, math.IsInf(n.mean, 1), n.hi > l.max*(1-c.in.Headroom)
+		}
+	}
+	return 0, 0, false, false
+}
+
+func (c *changer) add(limit, side, where, key, from, to, why string) {
+	// One sysctl for two limits is one change.
+	for i := range c.all {
+		if a := &c.all[i]; a.Where == where && a.Key == key && a.Side == side {
+			if !slices.Contains(a.Limits, limit) {
+				a.Limits = append(a.Limits, limit)
+			}
+			return
+		}
+	}
+	c.all = append(c.all, record.CapacityChange{Limits: []string{limit}, Side: side, Where: where, Key: key, From: from, To: to, Why: why})
+}
+
+// with is a need with the headroom on top.
+func (c *changer) with(need float64) float64 { return need / (1 - c.in.Headroom) }
+
+// ports gives the client local ports: a wider range first, which costs nothing, then addresses.
+func (c *changer) ports() {
+	client := sockstate.Client.String()
+	for _, limit := range []string{record.LimitPorts, record.LimitPortSearch} {
+		_, _, endless, short := c.lacks(limit, client)
+		if !short || endless {
+			continue
+		}
+		h := &c.in.Client
+		if h.Ports < WidenBelow {
+			c.add(limit, client, PlaceSysctl, "net.ipv4.ip_local_port_range", h.PortRange, WidestRange,
+				fmt.Sprintf("%s ports for each pair of addresses; ip_local_reserved_ports keeps those that servers listen on", quantity.Count(MostPorts)))
+			h.Ports, h.FirstPass = MostPorts, MostPorts/Parities
+		}
+		need, _, _, short := c.lacks(limit, client)
+		if !short {
+			continue
+		}
+		targets := float64(c.in.Load.Targets)
+		n := enough(need, float64(h.Ports)*targets, c.in.Headroom)
+		why := fmt.Sprintf("source addresses, or as many targets, with %s ports each", quantity.Count(int64(h.Ports)))
+		// Beyond the first pass every connect walks past all of it, which costs far more than addresses do.
+		if least := enough(need, float64(h.FirstPass)*targets, 0); h.FirstPass > 0 && least > n {
+			n, why = least, fmt.Sprintf("source addresses, or as many targets: connect finds a port at once among the first %s of each", quantity.Count(int64(h.FirstPass)))
+		}
+		if !h.Reuse && h.ReuseDelay > 0 && c.waits() {
+			why += "; or net.ipv4.tcp_tw_reuse=1, which lets connect take over a TIME_WAIT port after " + h.ReuseDelay.String()
+		}
+		c.add(limit, client, PlaceAddresses, "sources", quantity.Count(int64(c.in.Load.Sources)), quantity.Count(int64(n)), why)
+		c.in.Load.Sources = n
+	}
+}
+
+func (c *changer) waits() bool {
+	x := lifeOf(c.in)
+	return x.waits[sockstate.Client].hi > 0
+}
+
+// middle gives the NAT or the load balancer addresses, and entries.
+func (c *changer) middle() {
+	m := c.in.Middle
+	if m == nil {
+		return
+	}
+	if need, _, endless, short := c.lacks(m.Kind+"_ports", m.Kind); short && !endless {
+		n := enough(need, float64(m.PortsEach)*float64(c.in.Load.Targets), c.in.Headroom)
+		why := fmt.Sprintf("each has %s ports for each target", quantity.Count(m.PortsEach))
+		if m.mostAddresses > 0 && n > m.mostAddresses {
+			why += fmt.Sprintf("; one gateway has at most %d addresses: %s gateways", m.mostAddresses, quantity.Count(int64((n+m.mostAddresses-1)/m.mostAddresses)))
+		}
+		c.add(m.Kind+"_ports", m.Kind, PlaceMiddle, "addresses", quantity.Count(int64(m.Addresses)), quantity.Count(int64(n)), why)
+		m.Addresses = n
+	}
+	if need, most, endless, short := c.lacks(record.LimitConntrack, m.Kind); short && !endless {
+		c.raise(record.LimitConntrack, m.Kind, "net.netfilter.nf_conntrack_max", most, need, "entries for connections that are open or were closed less than two minutes ago")
+	}
+	if need, most, endless, short := c.lacks(record.LimitMiddleConnections, m.Kind); short && !endless {
+		c.add(record.LimitMiddleConnections, m.Kind, PlaceMiddle, "gateways", "1", quantity.Count(int64(enough(need, most, c.in.Headroom))), "each tracks "+quantity.Count(int64(most))+" connections")
+	}
+}
+
+// raise is a sysctl that is raised to the next power of two.
+func (c *changer) raise(limit, side, key string, from, need float64, why string) {
+	c.add(limit, side, PlaceSysctl, key, strconv.FormatInt(int64(from), 10), strconv.FormatInt(powerOfTwo(c.with(need)), 10), why)
+}
+
+func powerOfTwo(v float64) int64 { return 1 << bits.Len64(uint64(max(math.Ceil(v), 1)-1)) }
+
+// sysctls raises what the sysctls and rlimits of both hosts bound.
+func (c *changer) sysctls() {
+	for side := range sockstate.Side(sockstate.NumSides) {
+		s := side.String()
+		for _, r := range []struct{ limit, key, why string }{
+			{record.LimitTWBuckets, "net.ipv4.tcp_max_tw_buckets", "above it a socket skips TIME_WAIT"},
+			{record.LimitOrphans, "net.ipv4.tcp_max_orphans", "above it a close becomes a reset"},
+			{record.LimitConntrack, "net.netfilter.nf_conntrack_max", "entries for connections that are open or were closed less than two minutes ago"},
+			{record.LimitAcceptQueue, "net.core.somaxconn", "a full accept queue drops SYNs; the listener's backlog must be as long"},
+			{record.LimitSYNDrops, "net.ipv4.tcp_max_syn_backlog", "handshakes in progress"},
+			{record.LimitFiles, "fs.file-max", "open files of the host"},
+		} {
+			if need, most, endless, short := c.lacks(r.limit, s); short && !endless {
+				c.raise(r.limit, s, r.key, most, need, r.why)
+			}
+		}
+		if need, most, endless, short := c.lacks(record.LimitFds, s); short && !endless {
+			n := powerOfTwo(c.with(need))
+			c.add(record.LimitFds, s, PlaceLimits, "nofile", strconv.FormatInt(int64(most), 10), strconv.FormatInt(n, 10), "descriptors of a process; LimitNOFILE= in a systemd unit")
+			if n > defaultNrOpen {
+				c.add(record.LimitFds, s, PlaceSysctl, "fs.nr_open", strconv.Itoa(defaultNrOpen), strconv.FormatInt(n, 10), "the most that nofile may be")
+			}
+		}
+		if need, most, endless, short := c.lacks(record.LimitTCPMemory, s); short && !endless {
+			pages := strconv.FormatInt(int64(c.with(need))/pageBytes+1, 10)
+			c.add(record.LimitTCPMemory, s, PlaceSysctl, "net.ipv4.tcp_mem", strconv.FormatInt(int64(most)/pageBytes, 10), pages, "its third value, in pages: buffers of all sockets")
+		}
+	}
+}
+
+// defaultNrOpen is fs.nr_open unless somebody has changed it.
+const defaultNrOpen = 1 << 20
+
+// hosts divides among several hosts what no sysctl gives.
+func (c *changer) hosts() {
+	for side := range sockstate.Side(sockstate.NumSides) {
+		if hosts, by, why := c.machines(side.String()); hosts > 1 {
+			c.add(by, side.String(), PlaceHosts, "hosts", "1", quantity.Count(int64(hosts)), why)
+		}
+	}
+}
+
+// generators is what generates the load: machines like the client's, with everything changed that can be.
+func (c *changer) generators() record.CapacityGenerators {
+	n, by, _ := c.machines(sockstate.Client.String())
+	return record.CapacityGenerators{Machines: n, Addresses: c.in.Load.Sources, By: by}
+}
+
+// machines is how many hosts a side needs, and by which limit.
+func (c *changer) machines(s string) (hosts int, by, why string) {
+	hosts = 1
+	for _, limit := range []string{record.LimitMemory, record.LimitCPU} {
+		need, most, endless, short := c.lacks(limit, s)
+		if !short || endless {
+			continue
+		}
+		if n := enough(need, most, c.in.Headroom); n > hosts {
+			hosts, by = n, limit
+			why = fmt.Sprintf("%.1f CPUs are needed, a host has %.1f", need, most)
+			if limit == record.LimitMemory {
+				why = fmt.Sprintf("%s of kernel memory are needed, a host has %s available", quantity.Bytes(int64(need)), quantity.Bytes(int64(most)))
+			}
+		}
+	}
+	return hosts, by, why
+}
+
+// leaks: no limit is wide enough for what only grows.
+func (c *changer) leaks() {
+	needs := needsOf(c.in)
+	for _, l := range limitsOf(c.in, needs) {
+		if math.IsInf(l.need.at(c.to).mean, 1) {
+			c.add(l.name, l.need.side, PlaceApplication, "close", "", "", "sockets that nobody closes use up any limit: find who keeps them")
+		}
+	}
+}

@@ -1,0 +1,50 @@
+// Package model computes how many connections a host and the network around it bear. It is pure: no clock, no file, no socket.
+//
+// A load is a rate of arrivals r, how long a connection is open, and who closes it how. Plan makes of it every quantity that grows with the
+// rate, compares each with its limit, and says which limit is reached first. Each quantity names its formula:
+//
+//	population      r x E[time in the state]: Little's law (J. Little, 1961). It holds for any distribution of the times.
+//	                Under Poisson arrivals the number in the state at an instant is Poisson too, whatever the distribution
+//	                (M/G/infinity; L. Takács, 1962): its interval is mean +- 2.58 sqrt(mean). Under paced arrivals only the
+//	                times vary: variance r x integral of F(1-F), which is 0 for a constant time, (b-a)/6 r for a uniform one
+//	                from a to b, and mean/2 r for an exponential one.
+//	states          the population of a TCP state. teardown.Predict says which states a close policy leads to, and the
+//	                times are: FIN_WAIT_1, LAST_ACK, CLOSING one round trip (up to 40 ms more if the ACK of a FIN is
+//	                delayed, TCP_DELACK_MIN); FIN_WAIT_2 and CLOSE_WAIT the delay of the passive side, for an orphan at
+//	                most tcp_fin_timeout (tcp_fin_time); TIME_WAIT see there.
+//	time_wait       r x (60 s and the rounding of the timer wheel). sockstate.TimeWaitLasts derives it: 60.0 to 62.05 s at
+//	                250 Hz, in the mean 61.02 s. All TIME_WAITs of one bucket of the wheel end at once, so that the number
+//	                moves like a saw between r x 60.0 and r x 62.05. The interval holds both. A server's TIME_WAIT whose
+//	                client has no TIME_WAIT is reopened by the client's SYN from the same port (tcp_timewait_state_process),
+//	                so that there are no more than the ports that connect tries first.
+//	ports_kept      r x (time open + time in the client's states after it): a connection keeps its local port until it
+//	                leaves TIME_WAIT, or, with tcp_tw_reuse, until tcp_tw_reuse_delay after it entered it.
+//	port_bursts     paced arrivals: ports come back in bursts, one per bucket of the wheel, which is w long. With N ports,
+//	                S = time open + 60 s, k = floor(S/w), v = w - (S - kw): no connection fails up to r = N/(S+w). Above,
+//	                (N + rv)/(k+2) connections get a port in each w, and not less than N/(k+1). See Admitted.
+//	erlang_b        Poisson arrivals: ports are a loss system without a queue, and the blocked share is Erlang's
+//	                B(N, a), a = r x mean time that a port is kept, whatever its distribution (A. Erlang, 1917; B. Sevast'yanov, 1957).
+//	                The recursion B(0) = 1, B(n) = a B(n-1) / (n + a B(n-1)) is stable. As TIME_WAITs end in bursts, times
+//	                are not independent, and the interval is from B at the shortest time to B at the longest.
+//	port_search     connect tries the ports of one parity first (__inet_hash_connect). Without reuse the share
+//	                1 - first / in use of all connects finds none of them free, and walks past all, 0.1 to 0.4 us each
+//	                (measured). With reuse the first pass is all there is: it bears first / (time open + reuse delay).
+//	descriptors     the population of the states in which the process still has the socket: until close(), or until EOF
+//	                for client:half.
+//	orphans         that of full sockets without a descriptor: FIN_WAIT_1, LAST_ACK and CLOSING after close(). A FIN_WAIT_2
+//	                orphan is a minisocket, unless tcp_fin_timeout is above 60 s.
+//	slabs           the sum over the states of population x bytes in the kernel's caches, see Memory.
+//	buffers         r x time of the exchange x pages of the larger message: a socket takes whole pages of tcp_mem while a
+//	                buffer is not empty (__sk_mem_schedule).
+//	conntrack       r x (time open + the timeout after the close: 120 s after FINs, 10 s after an RST, 60 s in CLOSE_WAIT;
+//	                nf_conntrack_proto_tcp.c). Entries that are over still count until the collector finds them, at most
+//	                60 s later (GC_SCAN_INTERVAL_MAX of nf_conntrack_core.c): that is the interval.
+//	nat_ports       r x (time open + the time for which the NAT keeps a port after the close), per destination.
+//	accept_queue    r x the time in which the server does not accept, at most the pause that is assumed.
+//	syn_backlog     r x one round trip: a request socket lives until the final ACK.
+//	cpu             r x CPU seconds per lifecycle, from a record or from the table, and what the port search costs.
+//
+// The time until a limit is reached is exact for constant times: until the first ones are over, a number grows by r each second.
+//
+// Rates at which a limit is reached come from the same functions, by bisection: each need grows with the rate.
+package model

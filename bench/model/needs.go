@@ -1,0 +1,330 @@
+package model
+
+import (
+	"math"
+	"time"
+
+	"lastack/sockstate"
+	"lastack/sockstate/exchange"
+)
+
+// The units of needs.
+const (
+	sockets     = "sockets"
+	ports       = "ports"
+	connections = "connections"
+	entries     = "entries"
+	bytesUnit   = "bytes"
+	cpus        = "cpus"
+	share       = "share"
+)
+
+// need is a quantity that grows with the rate.
+type need struct {
+	name, side, unit, formula string
+	at                        steady
+	after                     transient // nil for what is there at once
+	// shown is set for one that is worth a row even if nothing bounds it.
+	shown bool
+}
+
+type (
+	// steady is a quantity in the steady state of a rate. It may be infinite.
+	steady func(rate float64) span
+	// transient is its upper end t seconds after the load began at that rate.
+	transient func(rate, t float64) float64
+)
+
+// part is a time in which a connection counts: it begins so long after the connection does, and weighs each.
+type part struct {
+	begins      float64
+	lasts, each span
+}
+
+// populate is the population of the parts under the arrivals of the load, see the package's doc.
+func (in *Input) populate(parts []part) (at steady, after transient) {
+	at = func(rate float64) span {
+		var sum span
+		variance := 0.0
+		for _, p := range parts {
+			n := p.lasts.scale(rate)
+			sum = sum.plus(n.times(p.each))
+			if math.IsInf(n.mean, 1) {
+				continue
+			}
+			random := rate * in.Load.Hold.spread()
+			if in.Load.Poisson {
+				random = n.mean
+			}
+			variance += random * p.each.mean * p.each.mean
+		}
+		return sum.plus(span{-deviations * math.Sqrt(variance), 0, deviations * math.Sqrt(variance)}).atLeast(0)
+	}
+	after = func(rate, t float64) float64 {
+		sum := 0.0
+		for _, p := range parts {
+			sum += product(rate*min(max(t-p.begins, 0), p.lasts.hi), p.each.hi)
+		}
+		return sum
+	}
+	return at, after
+}
+
+// deviations of a normal distribution hold 99 % of it.
+const deviations = 2.58
+
+func (a span) atLeast(v float64) span { return span{max(a.lo, v), max(a.mean, v), max(a.hi, v)} }
+
+// parts are the stages of a side that which accepts, each with its weight.
+func (x *life) parts(side sockstate.Side, each func(*stage) (weight span, counts bool)) (all []part) {
+	begins := 0.0
+	for i := range x.sides[side] {
+		st := &x.sides[side][i]
+		if w, ok := each(st); ok {
+			all = append(all, part{begins, st.lasts, st.share.times(w)})
+		}
+		begins += product(st.share.mean, st.lasts.mean)
+	}
+	return all
+}
+
+// collector gathers the needs of a load.
+type collector struct {
+	*Input
+	x   life
+	all []need
+}
+
+// needsOf are all quantities of a load, in the order in which they are shown.
+func needsOf(in *Input) []need {
+	c := &collector{Input: in, x: lifeOf(in)}
+	for side := range sockstate.Side(sockstate.NumSides) {
+		for _, s := range []sockstate.State{sockstate.Established, sockstate.FinWait2, sockstate.CloseWait} {
+			c.stages(need{name: s.String(), unit: sockets, formula: "states", shown: true}, side, func(st *stage) bool { return st.state == s })
+		}
+		c.stages(need{name: sockstate.TimeWait.String(), unit: sockets, formula: "time_wait", shown: true}, side, func(st *stage) bool { return st.state == sockstate.TimeWait })
+		c.stages(need{name: "orphans", unit: sockets, formula: "orphans"}, side, c.orphan(side))
+		c.stages(need{name: "minisockets", unit: sockets, formula: "time_wait"}, side, (*stage).minisocket)
+		c.stages(need{name: "descriptors", unit: sockets, formula: "descriptors", shown: true}, side, func(st *stage) bool { return st.held })
+		c.memory(side)
+	}
+	c.localPorts()
+	c.middle()
+	c.queues()
+	c.cpus()
+	return c.all
+}
+
+// stages adds the population of a side's stages that which accepts, if there are any.
+func (c *collector) stages(n need, side sockstate.Side, which func(*stage) bool) {
+	n.side = side.String()
+	parts := c.x.parts(side, func(st *stage) (span, bool) { return exactly(1), which(st) })
+	if len(parts) == 0 {
+		return
+	}
+	if n.at, n.after = c.populate(parts); n.formula == "time_wait" {
+		n.at, n.after = c.reused(side, n.at, n.after)
+	}
+	c.all = append(c.all, n)
+}
+
+// add adds the population of parts, or a need that tells itself how it grows.
+func (c *collector) add(n need, parts ...part) {
+	if n.at == nil {
+		n.at, n.after = c.populate(parts)
+	}
+	c.all = append(c.all, n)
+}
+
+// reused bounds TIME_WAITs whose ports are used again before they are over: by the client's connect (tcp_tw_reuse), or by a SYN that
+// reopens the server's. A NAT chooses its ports otherwise.
+func (c *collector) reused(side sockstate.Side, at steady, after transient) (steady, transient) {
+	first := float64(c.pairs()) * float64(c.Client.FirstPass)
+	behind := c.Middle != nil && c.Middle.PortsEach > 0
+	if first == 0 || side == sockstate.Client && !c.Client.Reuse || side == sockstate.Server && (c.x.waits[sockstate.Client].hi > 0 || behind) {
+		return at, after
+	}
+	kept := c.keptPort()
+	bound := func(rate float64) span {
+		all, k := at(rate), kept.scale(rate)
+		return span{min(all.lo, InUse(k.lo, all.lo, first)), min(all.mean, InUse(k.mean, all.mean, first)), min(all.hi, InUse(k.hi, all.hi, first))}
+	}
+	return bound, func(rate, t float64) float64 { return min(after(rate, t), bound(rate).hi) }
+}
+
+func (st *stage) minisocket() bool { return st.state == sockstate.TimeWait || st.mini }
+
+// orphan tells the full sockets that no process has. One in FIN_WAIT_2 is full for as long as tcp_fin_timeout exceeds a TIME_WAIT.
+func (c *collector) orphan(side sockstate.Side) func(*stage) bool {
+	full := c.host(side).FinTimeout > sockstate.TimeWaitLength
+	return func(st *stage) bool {
+		switch st.state {
+		case sockstate.FinWait1, sockstate.LastAck, sockstate.Closing:
+			return !st.held
+		case sockstate.FinWait2:
+			return st.mini && full
+		}
+		return false
+	}
+}
+
+// memory adds the kernel's memory of a side.
+func (c *collector) memory(side sockstate.Side) {
+	m := MemoryOf(c.host(side).Kernel, c.host(side).Slabs)
+	full, fullAfter := c.populate(c.x.parts(side, func(st *stage) (span, bool) {
+		if st.state == sockstate.SynRecv {
+			return m.bytes(m.Request), true
+		}
+		return m.bytes(m.Socket), !st.minisocket()
+	}))
+	mini, miniAfter := c.populate(c.x.parts(side, func(st *stage) (span, bool) { return exactly(1), st.minisocket() }))
+	mini, miniAfter = c.reused(side, mini, miniAfter)
+	each := m.bytes(m.TimeWait[side])
+	c.add(need{
+		name: "kernel_memory", side: side.String(), unit: bytesUnit, formula: "slabs", shown: true,
+		at:    func(rate float64) span { return full(rate).plus(mini(rate).times(each)) },
+		after: func(rate, t float64) float64 { return fullAfter(rate, t) + miniAfter(rate, t)*each.hi },
+	})
+	if e := c.Load.Exchange; e.Kind != exchange.None {
+		c.add(need{name: "socket_buffers", side: side.String(), unit: bytesUnit, formula: "buffers"}, part{0, c.x.busy, exactly(float64(BufferBytes(e)))})
+	}
+}
+
+// pageBytes is the least that a socket takes of tcp_mem while a buffer is not empty (__sk_mem_schedule). An idle socket takes nothing,
+// even after an exchange.
+const pageBytes = 4096
+
+// BufferBytes is the memory of the TCP buffers of one end while an exchange is in progress.
+func BufferBytes(e exchange.Spec) int64 {
+	return max(int64(max(e.Request, e.Response)+pageBytes-1)/pageBytes, 1) * pageBytes
+}
+
+// keptPort is how long a connection keeps its local port, in seconds.
+func (c *collector) keptPort() span {
+	kept := c.x.total(sockstate.Client, func(st *stage) bool { return st.state != sockstate.TimeWait })
+	for i := range c.x.sides[sockstate.Client] {
+		st := &c.x.sides[sockstate.Client][i]
+		if st.state != sockstate.TimeWait {
+			continue
+		}
+		lasts := st.lasts
+		if c.Client.Reuse {
+			lasts = lasts.most(c.Client.ReuseDelay.Seconds())
+		}
+		kept = kept.plus(st.share.times(lasts))
+	}
+	return kept
+}
+
+// localPorts adds the client's ports, and what happens if there are too few.
+func (c *collector) localPorts() {
+	kept, pairs, waits := c.keptPort(), float64(c.pairs()), c.x.waits[sockstate.Client].hi > 0
+	at, after := c.populate([]part{{0, kept, exactly(1)}})
+	if c.Load.Poisson && pairs > 1 {
+		// Each pair has its own share of the arrivals, and its own luck.
+		of := at
+		at = func(rate float64) span { return of(rate / pairs).scale(pairs) }
+	}
+	c.add(need{name: "local_ports", side: sockstate.Client.String(), unit: ports, formula: "ports_kept", at: at, after: after, shown: true})
+	if c.Client.Ports == 0 {
+		return
+	}
+	n := float64(c.Client.Ports)
+	blocked := need{name: "blocked", side: sockstate.Client.String(), unit: share, formula: "port_bursts", shown: true}
+	lost := func(admitted, rate float64) float64 { return max(0, 1-admitted/rate) }
+	switch open := kept.mean; {
+	case c.Load.Poisson:
+		blocked.formula = "erlang_b"
+		blocked.at = func(rate float64) span {
+			each := kept.scale(rate / pairs)
+			of := func(a float64) float64 {
+				if a > 20*n {
+					return 1 - n/a // the recursion's limit
+				}
+				return ErlangB(int64(n), a)
+			}
+			return span{of(each.lo), of(each.mean), of(each.hi)}
+		}
+	case waits && !c.Client.Reuse && !math.IsInf(open, 1) && c.x.waits[sockstate.Client].lo == 1:
+		blocked.at = func(rate float64) span {
+			before := time.Duration((kept.lo - sockstate.TimeWaitLength.Seconds()) * 1e9)
+			mid := lost(Admitted(n*pairs, rate, before, c.Client.HZ), rate)
+			return span{min(mid, lost(n*pairs/kept.lo, rate)), mid, max(mid, lost(n*pairs/kept.hi, rate))}
+		}
+	default:
+		blocked.at = func(rate float64) span {
+			return span{lost(n*pairs/kept.lo, rate), lost(n*pairs/kept.mean, rate), lost(n*pairs/kept.hi, rate)}
+		}
+	}
+	c.add(blocked)
+	if c.Client.Reuse && waits && c.Client.FirstPass > 0 && c.Client.FirstPass < c.Client.Ports {
+		c.add(need{name: "first_pass", side: sockstate.Client.String(), unit: ports, formula: "port_search", at: at})
+	}
+}
+
+// middle adds what stands between both ends.
+func (c *collector) middle() {
+	m := c.Middle
+	open := c.x.total(sockstate.Client, func(st *stage) bool { return st.state == sockstate.SynSent || st.state == sockstate.Established })
+	// The time from the first close to the second.
+	closing := c.x.total(sockstate.Client, func(st *stage) bool {
+		return st.state == sockstate.FinWait1 || st.state == sockstate.FinWait2 || st.state == sockstate.CloseWait || st.state == sockstate.LastAck
+	})
+	if m != nil && m.PortsEach > 0 {
+		c.add(need{name: m.Kind + "_ports", side: m.Kind, unit: ports, formula: "nat_ports", shown: true}, part{0, open.plus(closing).plus(m.kept(c.x.resets)), exactly(1)})
+	}
+	tracked := span{trackedTimeWait, trackedTimeWait, trackedTimeWait + collectorLate}
+	switch {
+	case c.x.resets:
+		tracked = span{trackedClose, trackedClose, trackedClose + collectorLate}
+	case math.IsInf(closing.hi, 1) || c.x.waits[sockstate.Client].hi+c.x.waits[sockstate.Server].hi == 0:
+		closing, tracked = span{}, span{trackedCloseWait, trackedCloseWait, trackedCloseWait + collectorLate}
+	default:
+		closing = closing.most(trackedCloseWait)
+	}
+	entry := part{0, open.plus(closing).plus(tracked), exactly(1)}
+	if m != nil && (m.Conntrack > 0 || m.connections > 0) {
+		c.add(need{name: "tracked", side: m.Kind, unit: entries, formula: "conntrack", shown: true}, entry)
+	}
+	for side := range sockstate.Side(sockstate.NumSides) {
+		if c.host(side).Conntrack > 0 {
+			c.add(need{name: "tracked", side: side.String(), unit: entries, formula: "conntrack", shown: true}, entry)
+		}
+	}
+}
+
+// queues adds the server's queues of connections.
+func (c *collector) queues() {
+	server := sockstate.Server.String()
+	pause := c.Load.AcceptPause.Seconds()
+	at := func(rate float64) span {
+		n := rate * pause
+		if c.Load.Poisson {
+			return span{0, n, n + deviations*math.Sqrt(n)}
+		}
+		return span{0, n, n}
+	}
+	c.add(need{name: "accept_queue", side: server, unit: connections, formula: "accept_queue", at: at, shown: true})
+	c.add(need{name: "syn_backlog", side: server, unit: connections, formula: "syn_backlog", shown: true}, part{0, c.Load.RTT.unsure(), exactly(1)})
+}
+
+// cpus adds the CPUs that lifecycles keep busy.
+func (c *collector) cpus() {
+	cost := assumedCPU
+	if c.CPU != nil {
+		cost = *c.CPU
+	}
+	all, first := float64(c.pairs())*float64(c.Client.Ports), float64(c.Client.FirstPass)
+	kept, pairs := c.keptPort(), float64(c.pairs())
+	searches := !c.Client.Reuse && first > 0 && c.x.waits[sockstate.Client].hi > 0
+	client := func(rate float64) span {
+		sum := cost.client.scale(rate)
+		if !searches {
+			return sum
+		}
+		past := walked(first, min(rate*kept.mean, all)/pairs) * min(rate, all/kept.mean) * first
+		return sum.plus(span{past * WalkS, past * (WalkS + LongWalkS) / 2, past * LongWalkS})
+	}
+	c.add(need{name: "cpu", side: sockstate.Client.String(), unit: cpus, formula: "cpu", at: client, shown: true})
+	c.add(need{name: "cpu", side: sockstate.Server.String(), unit: cpus, formula: "cpu", at: cost.server.scale, shown: true})
+}

@@ -1,0 +1,85 @@
+package model
+
+import (
+	"math"
+	"time"
+
+	"lastack/bench/record"
+	"lastack/sockstate"
+)
+
+// span is a quantity between lo and hi, and its mean. Any may be infinite.
+type span struct{ lo, mean, hi float64 }
+
+func exactly(v float64) span { return span{v, v, v} }
+
+func spanOf(s sockstate.Span) span {
+	return span{s.Min.Seconds(), s.Mean().Seconds(), s.Max.Seconds()}
+}
+
+func (a span) plus(b span) span { return span{a.lo + b.lo, a.mean + b.mean, a.hi + b.hi} }
+
+// times multiplies two quantities that are not negative. Nothing is 0 even of an infinite one.
+func (a span) times(b span) span {
+	return span{product(a.lo, b.lo), product(a.mean, b.mean), product(a.hi, b.hi)}
+}
+
+func (a span) scale(f float64) span { return a.times(exactly(f)) }
+
+func (a span) most(v float64) span { return span{min(a.lo, v), min(a.mean, v), min(a.hi, v)} }
+
+func product(a, b float64) float64 {
+	if a == 0 || b == 0 {
+		return 0
+	}
+	return a * b
+}
+
+// estimate is s for a record. growth is what an endless quantity grows by per second.
+func (a span) estimate(growth float64) record.Estimate {
+	if math.IsInf(a.mean, 1) {
+		return record.Estimate{Value: growth, Lo: growth, Hi: growth, Endless: true}
+	}
+	if math.IsInf(a.hi, 1) {
+		a.hi = a.mean
+	}
+	return record.Estimate{Value: a.mean, Lo: a.lo, Hi: a.hi}
+}
+
+// Time is a duration of the load: constant, uniform from Min to Max, or exponential.
+type Time struct {
+	Min, Mean, Max time.Duration
+	Exponential    bool
+}
+
+// Constant is a Time that does not vary.
+func Constant(d time.Duration) Time { return Time{Min: d, Mean: d, Max: d} }
+
+// Between is uniform from one duration to another.
+func Between(from, to time.Duration) Time { return Time{Min: from, Mean: (from + to) / 2, Max: to} }
+
+// Exponential has the mean d.
+func Exponential(d time.Duration) Time { return Time{Mean: d, Exponential: true} }
+
+// mean is t where only its mean matters, as in a population.
+func (t Time) mean() span { return exactly(t.Mean.Seconds()) }
+
+// unsure is t as what is known of a time, rather than how it varies.
+func (t Time) unsure() span { return span{t.Min.Seconds(), t.Mean.Seconds(), t.Max.Seconds()} }
+
+// spread is the integral of F(1-F): r times it is the variance of the number in a state that paced arrivals of rate r pass through.
+func (t Time) spread() float64 {
+	if t.Exponential {
+		return t.Mean.Seconds() / 2
+	}
+	return (t.Max - t.Min).Seconds() / 6
+}
+
+func (t Time) scaled(f float64) Time {
+	of := func(d time.Duration) time.Duration { return time.Duration(float64(d) * f) }
+	return Time{of(t.Min), of(t.Mean), of(t.Max), t.Exponential}
+}
+
+func (t Time) recorded() record.Lasts {
+	return record.Lasts{MinS: t.Min.Seconds(), MeanS: t.Mean.Seconds(), MaxS: t.Max.Seconds(), Exponential: t.Exponential}
+}

@@ -1,0 +1,152 @@
+package record
+
+// KindPlan is the kind of a record that holds computed capacity: nothing was measured.
+const KindPlan = "plan"
+
+// Capacity is what a load needs, what its hosts and the network between them allow, and what runs out first. Package model computes it,
+// and explains the formulas.
+type Capacity struct {
+	Asked CapacityAsked `json:"asked"`
+	// Rates are those at which Needs are computed: the lowest and the highest asked for, then the latter times each growth.
+	Rates []float64      `json:"rates_per_s"`
+	Needs []CapacityNeed `json:"needs"`
+	// Limits are in the order in which a growing rate reaches them. Those that no rate reaches are last.
+	Limits  []CapacityLimit  `json:"limits"`
+	Effects []CapacityEffect `json:"sensitivity,omitempty"`
+	Changes []CapacityChange `json:"changes,omitempty"`
+	Curve   CapacityCurve    `json:"curve"`
+	// Generators is how many machines like the client's host a test of this load takes.
+	Generators CapacityGenerators `json:"generators"`
+	// Assumed says in a sentence each what was assumed because nobody said it, or because it could not be read.
+	Assumed []string `json:"assumed,omitempty"`
+}
+
+// Estimate is a number and the interval that it stays in: TIME_WAITs end in bursts, arrivals come by chance, and some inputs are known
+// only roughly.
+type Estimate struct {
+	Value float64 `json:"value"`
+	Lo    float64 `json:"lo"`
+	Hi    float64 `json:"hi"`
+	// Endless is set if the number grows as long as the load goes on. Value is then what it grows by per second.
+	Endless bool `json:"endless,omitempty"`
+}
+
+// Lasts is a duration that varies between Min and Max.
+type Lasts struct {
+	MinS  float64 `json:"min_s"`
+	MeanS float64 `json:"mean_s"`
+	MaxS  float64 `json:"max_s"`
+	// Exponential is set for an exponential distribution, for which Min and Max say nothing; otherwise it is uniform.
+	Exponential bool `json:"exponential,omitempty"`
+}
+
+// CapacityAsked is the load, as asked for.
+type CapacityAsked struct {
+	RateFrom float64   `json:"rate_from"`
+	RateTo   float64   `json:"rate_to"`
+	Growth   []float64 `json:"growth,omitempty"`
+	// OverS is the time in seconds in which the rate rises from RateFrom to RateTo, 0 if it was not given.
+	OverS    float64 `json:"over_s,omitempty"`
+	Poisson  bool    `json:"poisson,omitempty"`
+	Hold     Lasts   `json:"hold"`
+	Close    string  `json:"close"`
+	OnEOF    string  `json:"on_eof"`
+	Exchange string  `json:"exchange"`
+	Requests int     `json:"requests"`
+	RTT      Lasts   `json:"rtt"`
+	// Service is the server's time for a reply, AcceptPause the longest time in which it does not accept.
+	Service     Lasts   `json:"service"`
+	AcceptPause float64 `json:"accept_pause_s"`
+	Sources     int     `json:"sources"`
+	Targets     int     `json:"targets"`
+	Headroom    float64 `json:"headroom"`
+	// Middle is what stands between client and server.
+	Middle *CapacityMiddle `json:"middle,omitempty"`
+}
+
+// CapacityMiddle is a NAT or a load balancer.
+type CapacityMiddle struct {
+	// Kind is nat, lb or conntrack, Name what the table of package model calls it.
+	Kind      string `json:"kind"`
+	Name      string `json:"name"`
+	Addresses int    `json:"addresses,omitempty"`
+	// PortsEach is the ports of an address for each destination, KeptMinS and KeptMaxS how long it keeps one after the close.
+	PortsEach int64   `json:"ports_each,omitempty"`
+	KeptMinS  float64 `json:"kept_min_s,omitempty"`
+	KeptMaxS  float64 `json:"kept_max_s,omitempty"`
+	Conntrack int64   `json:"conntrack_max,omitempty"`
+	Source    string  `json:"source,omitempty"`
+}
+
+// CapacityNeed is a quantity at each of the rates.
+type CapacityNeed struct {
+	Name string `json:"name"`
+	// Side is client, server, or the kind of the middle.
+	Side string     `json:"side"`
+	Unit string     `json:"unit"`
+	At   []Estimate `json:"at"`
+	// Formula is its name in the documentation of package model.
+	Formula string `json:"formula"`
+}
+
+// CapacityLimit is a limit and the need that it bounds.
+type CapacityLimit struct {
+	// Name is one of the Limit constants.
+	Name string  `json:"name"`
+	Side string  `json:"side"`
+	Need string  `json:"need"`
+	Unit string  `json:"unit"`
+	Max  float64 `json:"max"`
+	// Source says where Max comes from: a sysctl, or the table of package model.
+	Source string `json:"source"`
+	// Peak is the need at RateTo, Use its upper end as a share of Max, 0 if it is endless.
+	Peak Estimate `json:"peak"`
+	Use  float64  `json:"use"`
+	// Reached is the rate at which the need reaches Max, nil if no rate does. It begins where the first connection may fail.
+	Reached *Estimate `json:"reached_per_s,omitempty"`
+	// FullAfterS is how long the load runs at RateTo until Max is reached, nil if it is not.
+	FullAfterS *Estimate `json:"full_after_s,omitempty"`
+	// WhenS is when a rate that rises from RateFrom to RateTo in OverS gets there, nil if it does not or if OverS is 0.
+	WhenS *float64 `json:"when_s,omitempty"`
+}
+
+// CapacityEffect is what a change of one input does to the first limit.
+type CapacityEffect struct {
+	Input string `json:"input"`
+	From  string `json:"from"`
+	To    string `json:"to"`
+	// ReachedPerS is the rate at which the limit that was first is reached then, Change its growth as a share.
+	ReachedPerS float64 `json:"reached_per_s"`
+	Change      float64 `json:"change"`
+	// First is the limit that is first then.
+	First string `json:"first"`
+}
+
+// CapacityChange is something to change, so that the load at RateTo fits with the headroom.
+type CapacityChange struct {
+	// Limits are those that it is for.
+	Limits []string `json:"limits"`
+	Side   string   `json:"side"`
+	// Where is sysctl.d, limits.d, addresses, nat, hosts or application.
+	Where string `json:"where"`
+	Key   string `json:"key"`
+	From  string `json:"from,omitempty"`
+	To    string `json:"to"`
+	Why   string `json:"why"`
+}
+
+// CapacityCurve has the use of each limit over the rate.
+type CapacityCurve struct {
+	Rates []float64 `json:"rates_per_s"`
+	// Needs has the upper end of each limit's need, in the order of Limits. It is nil for an endless one.
+	Needs [][]float64 `json:"needs"`
+}
+
+// CapacityGenerators is what generates the load at RateTo.
+type CapacityGenerators struct {
+	Machines int `json:"machines"`
+	// Addresses is the number of source addresses that have local ports enough, of all machines together.
+	Addresses int `json:"addresses"`
+	// By is the limit that asks for the most machines.
+	By string `json:"by"`
+}

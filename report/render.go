@@ -195,14 +195,10 @@ func printMarkdown(b *bytes.Buffer, docs []*document.Document, _ View) error {
 
 func printCSV(b *bytes.Buffer, docs []*document.Document, v View) error {
 	table := v.Table
-	if table == "" && !slices.ContainsFunc(docs, func(d *document.Document) bool { return !hasSection(d, cellsID) }) {
-		table = cellsID
+	if table == "" && len(docs) > 0 && !slices.ContainsFunc(docs, func(d *document.Document) bool { return d.Table != docs[0].Table }) {
+		table = docs[0].Table
 	}
 	return csv.Write(b, docs, table)
-}
-
-func hasSection(d *document.Document, id string) bool {
-	return slices.ContainsFunc(d.Sections, func(s document.Section) bool { return s.ID == id })
 }
 
 func printHlog(b *bytes.Buffer, docs []*document.Document, _ View) error { return hlog.Write(b, docs) }
@@ -216,6 +212,8 @@ func newDocument(run *record.Run) *document.Document {
 		return sweepDocument(run)
 	case run.Kind == record.KindTune && run.Tune != nil:
 		return tuneDocument(run)
+	case run.Kind == record.KindPlan && run.Capacity != nil:
+		return planDocument(run)
 	}
 	return runDocument(run)
 }

@@ -37,7 +37,11 @@ func sweepDocument(run *record.Run) *document.Document {
 	if run.Sweep.Preset != nil {
 		behind(sections)
 	}
-	return build(title(run), v.what(), run.Warnings, slices.Concat([]*section{v.asked(), v.preset(), warnings()}, sections)...)
+	d := build(title(run), v.what(), run.Warnings, slices.Concat([]*section{v.asked(), v.preset(), warnings()}, sections)...)
+	if slices.ContainsFunc(d.Sections, func(s document.Section) bool { return s.ID == cellsID }) {
+		d.Table = cellsID
+	}
+	return d
 }
 
 // shortName is a sysctl's name without its directories.

@@ -33,7 +33,7 @@ func limitsOf(in *Input, needs []need) []limit {
 	if m := in.Middle; m != nil {
 		of(m.Kind+"_ports", m.Kind, m.Kind+"_ports", float64(m.Addresses)*float64(m.PortsEach)*float64(in.Load.Targets),
 			m.Name+each(int64(m.Addresses), int(m.PortsEach), "address", "addresses"))
-		of(record.LimitConntrack, m.Kind, "tracked", float64(m.Conntrack), "nf_conntrack_max of the "+words(m.Kind))
+		of(record.LimitConntrack, m.Kind, "tracked", float64(m.Conntrack), "nf_conntrack_max of the "+KindWords(m.Kind))
 		of(record.LimitMiddleConnections, m.Kind, "tracked", float64(m.connections), m.Name+", of all connections of a gateway")
 	}
 	for side := range sockstate.Side(sockstate.NumSides) {
@@ -55,8 +55,8 @@ func limitsOf(in *Input, needs []need) []limit {
 	return all
 }
 
-// words is what a kind of middle is called in a sentence.
-func words(kind string) string {
+// KindWords is what a kind of middle is called in a sentence.
+func KindWords(kind string) string {
 	return map[string]string{NAT: "NAT", Balancer: "load balancer", Conntrack: "firewall"}[kind]
 }
 

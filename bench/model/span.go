@@ -2,6 +2,7 @@ package model
 
 import (
 	"math"
+	"strings"
 	"time"
 
 	"lastack/bench/record"
@@ -82,4 +83,46 @@ func (t Time) scaled(f float64) Time {
 
 func (t Time) recorded() record.Lasts {
 	return record.Lasts{MinS: t.Min.Seconds(), MeanS: t.Mean.Seconds(), MaxS: t.Max.Seconds(), Exponential: t.Exponential}
+}
+
+// ParseTime reads a duration, one that varies evenly (LO..HI), or one that is exponential (exp:MEAN): the format of String.
+func ParseTime(s string) (Time, error) {
+	bad := sockstate.BadValue("", s, "want a duration like 800ms, LO..HI, or exp:MEAN")
+	parse := func(s string) (time.Duration, bool) {
+		d, err := time.ParseDuration(s)
+		return d, err == nil && d >= 0 && d <= mostTime
+	}
+	if mean, exponential := strings.CutPrefix(s, "exp:"); exponential {
+		d, ok := parse(mean)
+		if !ok {
+			return Time{}, bad
+		}
+		return Exponential(d), nil
+	}
+	from, to, varies := strings.Cut(s, "..")
+	if !varies {
+		to = from
+	}
+	lo, ok1 := parse(from)
+	hi, ok2 := parse(to)
+	if !ok1 || !ok2 || lo > hi {
+		return Time{}, bad
+	}
+	return Between(lo, hi), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler with ParseTime.
+func (t *Time) UnmarshalText(b []byte) (err error) {
+	*t, err = ParseTime(string(b))
+	return err
+}
+
+func (t Time) String() string {
+	switch {
+	case t.Exponential:
+		return "exp:" + t.Mean.String()
+	case t.Min != t.Max:
+		return t.Min.String() + ".." + t.Max.String()
+	}
+	return t.Mean.String()
 }

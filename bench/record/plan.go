@@ -1,7 +1,6 @@
 package record
 
-// KindPlan is the kind of a record that holds computed capacity: nothing was measured.
-const KindPlan = "plan"
+import "errors"
 
 // Capacity is what a load needs, what its hosts and the network between them allow, and what runs out first. Package model computes it,
 // and explains the formulas.
@@ -149,4 +148,30 @@ type CapacityGenerators struct {
 	Addresses int `json:"addresses"`
 	// By is the limit that asks for the most machines.
 	By string `json:"by"`
+}
+
+// checkPlan finds a part of a plan that lacks values, or has too many. key is its path.
+func (r *Run) checkPlan() (key string, err error) {
+	c := r.Capacity
+	switch {
+	case r.Kind == KindPlan && c == nil:
+		return "capacity", errors.New("a plan has this key")
+	case c == nil:
+		return "", nil
+	case len(c.Rates) == 0:
+		return "capacity.rates_per_s", errors.New("it has no rate")
+	case len(c.Curve.Needs) != len(c.Limits):
+		return "capacity.curve.needs", errors.New("it has one for each limit")
+	}
+	for i := range c.Needs {
+		if len(c.Needs[i].At) != len(c.Rates) {
+			return "capacity.needs", errors.New("each has a value for each rate")
+		}
+	}
+	for _, at := range c.Curve.Needs {
+		if at != nil && len(at) != len(c.Curve.Rates) {
+			return "capacity.curve.needs", errors.New("each has a value for each rate")
+		}
+	}
+	return "", nil
 }

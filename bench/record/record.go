@@ -18,9 +18,10 @@ const (
 	KindDrain = "drain"
 	KindSweep = "sweep"
 	KindTune  = "tune"
+	KindPlan  = "plan"
 )
 
-func kinds() []string { return []string{KindRun, KindDrain, KindSweep, KindTune} }
+func kinds() []string { return []string{KindRun, KindDrain, KindSweep, KindTune, KindPlan} }
 
 // Run is one finished run.
 type Run struct {
@@ -52,6 +53,8 @@ type Run struct {
 	Drain *Drain `json:"drain,omitempty"`
 	// Sweep is set for the kind sweep. Plan and Sandbox are then the base's, and Result is empty.
 	Sweep *Sweep `json:"sweep,omitempty"`
+	// Capacity is set for the kind plan. Result is then empty: nothing was measured.
+	Capacity *Capacity `json:"capacity,omitempty"`
 
 	TCPInfo  *TCPInfo         `json:"tcp_info,omitempty"`
 	States   States           `json:"states"`

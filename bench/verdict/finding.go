@@ -36,11 +36,11 @@ func remedy(name, means, pattern string) Code {
 	return Code{Name: name, Remedy: true, Means: means, pattern: pattern}
 }
 
-// Codes lists all kinds of finding: of runs in the order of their rules, then of drains.
+// Codes lists all kinds of finding: of runs in the order of their rules, then of drains and plans.
 func Codes() []Code {
 	return slices.Concat(
 		generalCodes(), portCodes(), orphanCodes(), searchCodes(), fdCodes(), memoryCodes(), scheduleCodes(), queueCodes(), failureCodes(), lossCodes(), haltedCodes(), stalledCodes(),
-		cpuCodes(), restCodes(), closeCodes(), replyCodes(), outlookCodes(), drainCodes())
+		cpuCodes(), restCodes(), closeCodes(), replyCodes(), outlookCodes(), drainCodes(), planCodes())
 }
 
 // sentences turns the findings into text. Nothing else does.

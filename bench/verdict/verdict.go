@@ -14,9 +14,12 @@ import (
 // limit the load next, and whether the numbers add up.
 func Judge(r *record.Run) record.Verdict {
 	j := judge(r)
-	if r.Drain != nil {
+	switch {
+	case r.Drain != nil:
 		j.drain()
-	} else {
+	case r.Capacity != nil:
+		j.plan()
+	default:
 		j.run()
 	}
 	reasons, advice := sentences(j.v.Findings)

@@ -44,7 +44,7 @@ func completeFlags(cmd *cobra.Command) {
 		"shutdown":           words(server.ShutdownHelp),
 	}
 	// Values that are files or commands are left to the shell.
-	ofShell := map[string]bool{"output": true, "ledger": true, "exec": true, "restart": true, "stop": true, "also": true, "resume": true, "help": true}
+	ofShell := map[string]bool{"output": true, "ledger": true, "exec": true, "restart": true, "stop": true, "also": true, "resume": true, "limits": true, "server-limits": true, "from": true, "help": true}
 	of := func(f *pflag.Flag) func() []string {
 		if c, ok := f.Value.(*choice); ok {
 			return func() []string { return c.of }

@@ -115,6 +115,7 @@ func commands() []*cobra.Command {
 		newServe(),
 		newReport(),
 		newCompare(),
+		newPlan(),
 		newDoctor(),
 		newCompletion(),
 		newVersion(),

@@ -63,7 +63,7 @@ func (o *runOptions) registerLoad(f *pflag.FlagSet, topologies ...sandbox.Topolo
 	f.DurationVar(&g.Plateau, "plateau", 0, "open all connections, hold them this long after the last has opened, then close them all")
 	f.Var(rateFlag{from: &g.CloseRate}, "close-rate", "closes/s at the plateau's end (0 = as fast as possible)")
 	f.VarP(decimal(&p.Workers), "workers", "w", "load worker threads (0 = one per CPU, fewer if --rate needs fewer)")
-	traffic{&g.Close, &g.OnEOF, &g.Exchange, &g.Requests, &g.Hold}.register(f)
+	traffic{closing{&g.Close, &g.OnEOF, &g.Exchange, &g.Requests}, &g.Hold}.register(f)
 	f.DurationVar(&g.Think, "think", 0, "time between two exchanges of a connection")
 	registerClient(f, &g.Headers, &g.ConnectTimeout, &g.RequestTimeout)
 	f.DurationVar(&g.CloseTimeout, "close-timeout", 5*time.Second, "how long the peer may take to close")

@@ -88,7 +88,7 @@ With --exchange http:/ it answers every path alike, after --delay, or after
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&o.listen, "listen", []string{"127.0.0.1:9000"}, "`ADDRESS:PORT` to listen on (repeatable); port 0 takes a free one")
-	traffic{&c.Close, &c.OnEOF, &c.Exchange, &c.Requests, &c.Hold}.register(f)
+	traffic{closing{&c.Close, &c.OnEOF, &c.Exchange, &c.Requests}, &c.Hold}.register(f)
 	f.Var(count(&c.Backlog), "backlog", "length of the accept queue, capped by net.core.somaxconn")
 	f.Var(decimal(&c.Listeners), "listeners", "listening sockets per address (SO_REUSEPORT), each with its own accept queue (one per worker)")
 	f.BoolVar(&c.ReusePort, "reuse-port", false, "share the addresses with other servers of this user (SO_REUSEPORT), for a handover")

@@ -51,6 +51,12 @@ var flagGroups = map[string][]flagGroup{
 		{"Requests", []string{"exchange", "in-flight-exchange", "think", "header", "connect-timeout", "request-timeout"}},
 		{"Target and sandbox", []string{"allow-public", "sandbox", "sysctl"}},
 	}, resultGroup("threshold")),
+	"plan": {
+		{"Load", []string{"rate", "growth", "over", "poisson", "hold", "close", "on-eof", "exchange", "requests", "rtt", "service", "accept-pause"}},
+		{"Addresses and the network", []string{"sources", "targets", "nat", "nat-addresses", "lb", "lb-addresses", "conntrack-max"}},
+		{"Limits", []string{"host", "limits", "server-limits", "from", "headroom"}},
+		{"Result", []string{"format", "verbose", "output", "table"}},
+	},
 	"serve": {
 		{"Server", []string{"listen", "backlog", "listeners", "reuse-port", "ipv6", "workers", "engine"}},
 		{"Connection", []string{"close", "on-eof", "exchange", "requests", "hold", "delay", "slow"}},

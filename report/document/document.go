@@ -16,6 +16,8 @@ type Document struct {
 	// Title names the program, its version and the kind of run; Asked is what the run was asked to do.
 	Title, Asked string
 	Sections     []Section
+	// Table is the one that is printed where only one is, and nobody says which; empty is the timeline.
+	Table string
 	// Warnings lists doubts about the contents of the sections.
 	Warnings []Warning
 }

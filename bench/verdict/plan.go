@@ -1,0 +1,102 @@
+package verdict
+
+import (
+	"fmt"
+	"strings"
+
+	"lastack/bench/model"
+	"lastack/bench/quantity"
+	"lastack/bench/record"
+)
+
+// plan says in two sentences what a plan found: what runs out first, and what the load takes.
+func (j *judgement) plan() {
+	c := j.r.Capacity
+	if len(c.Limits) == 0 || c.Limits[0].Reached == nil {
+		j.because("no_limit_known", nil)
+	} else {
+		j.firstLimit(&c.Limits[0])
+	}
+	takes, leaks := planTakes(c.Changes)
+	switch a := (args{"to_per_s": c.Asked.RateTo, "headroom": c.Asked.Headroom}); {
+	case leaks:
+		j.because("plan_leaks", a)
+	case len(takes) > 0:
+		a["takes"] = takes
+		j.because("plan_takes", a)
+	default:
+		j.because("plan_fits", a)
+	}
+}
+
+func (j *judgement) firstLimit(l *record.CapacityLimit) {
+	asked := &j.r.Capacity.Asked
+	name := l.Name
+	if known, ok := record.LimitNamed(l.Name); ok {
+		name = strings.TrimPrefix(known.Words, "limited by ")
+	}
+	j.v.LimitedBy = l.Name
+	a := args{
+		"limit": name, "at": l.Side, "reached_per_s": l.Reached.Value, "least_per_s": l.Reached.Lo, "most_per_s": l.Reached.Hi,
+		"from_per_s": asked.RateFrom, "to_per_s": asked.RateTo,
+	}
+	if l.FullAfterS != nil {
+		a["full_after_s"] = l.FullAfterS.Value
+	}
+	switch {
+	case l.Reached.Value == 0:
+		j.because("any_rate_fills", a)
+		return
+	case l.Reached.Value < asked.RateFrom:
+		a["below"] = true
+	case l.Reached.Value > asked.RateTo:
+		a["above"] = true
+	}
+	if l.WhenS != nil && *l.WhenS > 0 {
+		a["days"] = *l.WhenS / (24 * 3600)
+	}
+	j.because("first_limit", a)
+}
+
+// planTakes lists what to change in a few words each.
+func planTakes(changes []record.CapacityChange) (takes []string, leaks bool) {
+	sysctls := 0
+	for _, c := range changes {
+		switch c.Where {
+		case model.PlaceApplication:
+			leaks = true
+		case model.PlaceAddresses:
+			takes = append(takes, c.To+" source addresses")
+		case model.PlaceMiddle:
+			takes = append(takes, fmt.Sprintf("%s %s of the %s", c.To, c.Key, model.KindWords(c.Side)))
+		case model.PlaceHosts:
+			takes = append(takes, c.To+" hosts as "+c.Side)
+		case model.PlaceLimits:
+			takes = append(takes, fmt.Sprintf("%s %s at the %s", c.Key, c.To, c.Side))
+		case model.PlaceSysctl:
+			sysctls++
+		}
+	}
+	if sysctls > 0 {
+		takes = append(takes, fmt.Sprintf("%d %s", sysctls, quantity.Plural(sysctls, "sysctl", "sysctls")))
+	}
+	return takes, leaks
+}
+
+func planCodes() []Code {
+	const see = "see the plan's changes"
+	return []Code{
+		found("first_limit", "what a growing rate reaches first", see,
+			"the first limit is {limit} ({at}), at {reached_per_s} connections/s (between {least_per_s} and {most_per_s})"+
+				"[, below the {from_per_s}/s asked for{?below}|, above the {to_per_s}/s asked for{?above}|, on the way from {from_per_s}/s to {to_per_s}/s]"+
+				"[, after {days} days]"+
+				"[; at {to_per_s}/s it is reached after {full_after_s}]"),
+		found("any_rate_fills", "a number only grows, so that any rate reaches its limit", "close connections",
+			"the first limit is {limit} ({at}), at any rate, as connections that nobody closes add up[; at {to_per_s}/s it is reached after {full_after_s}]"),
+		found("no_limit_known", "no limit is known, or none that a rate could reach", "give the limits of a host", "no limit is known that a rate could reach"),
+		found("plan_takes", "what the highest rate takes, with the headroom", see,
+			"{to_per_s}/s with {headroom:%.0f} of each limit free takes {takes}"),
+		found("plan_fits", "the highest rate fits as everything is", "nothing", "{to_per_s}/s fits as it is, with {headroom:%.0f} of each limit free"),
+		found("plan_leaks", "sockets that nobody closes use up any limit", "let one side close them", "{to_per_s}/s does not fit, whatever the limits: sockets that nobody closes add up"),
+	}
+}

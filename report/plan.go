@@ -1,0 +1,294 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"lastack/bench/quantity"
+	"lastack/bench/record"
+	"lastack/report/document"
+)
+
+// planDocument is the report of a plan: the answer, what bounds the load, what it needs, what to change, and how sure all that is.
+func planDocument(run *record.Run) *document.Document {
+	c := run.Capacity
+	if c == nil {
+		c = &record.Capacity{}
+	}
+	d := build(title(run), planAsked(&c.Asked), run.Warnings,
+		planContext(run, c), planAnswer(run), planLimits(c), planNeeds(c), planChanges(c), planEffects(c), planAssumed(c), planFiles(c), warnings(), planPictures(c))
+	d.Table = "needs"
+	return d
+}
+
+// planAsked says what load the plan is for.
+func planAsked(a *record.CapacityAsked) string {
+	rate := askedRate(a.RateTo)
+	if a.RateFrom != a.RateTo {
+		rate = askedRate(a.RateFrom) + " to " + rate
+	}
+	s := rate + " new connections/s"
+	if a.Poisson {
+		s += " (Poisson)"
+	}
+	if a.Hold.MeanS > 0 {
+		s += ", held " + lasts(a.Hold)
+	}
+	return s + ", close " + a.Close + ", exchange " + a.Exchange
+}
+
+func lasts(l record.Lasts) string {
+	switch mean := askedTime(int64(math.Round(l.MeanS * 1e9))); {
+	case l.Exponential:
+		return mean + " on average (exponential)"
+	case l.MinS != l.MaxS:
+		return askedTime(int64(math.Round(l.MinS*1e9))) + " to " + askedTime(int64(math.Round(l.MaxS*1e9)))
+	default:
+		return mean
+	}
+}
+
+func planContext(run *record.Run, c *record.Capacity) *section {
+	a := &c.Asked
+	s := &section{document.Section{ID: "asked", Level: document.First}}
+	between := number(a.Sources, "source address", "source addresses") + ", " + number(a.Targets, "target", "targets")
+	if m := a.Middle; m != nil {
+		switch {
+		case m.Addresses > 0:
+			between += fmt.Sprintf(", %s %s with %s", m.Kind, m.Name, number(m.Addresses, "address", "addresses"))
+			between += " of " + quantity.Count(m.PortsEach) + " ports for each target"
+		case m.Conntrack > 0:
+			between += ", connection tracking of at most " + number(m.Conntrack, "entry", "entries")
+		}
+		s.fact(document.Detail, "from", m.Source)
+	}
+	s.fact(document.First, "between", between)
+	s.fact(document.Detail, "times", fmt.Sprintf("round trip %s, service %s, the server accepts at least every %s", lasts(a.RTT), lasts(a.Service), askedTime(int64(a.AcceptPause*1e9))))
+	for i := range run.Hosts {
+		s.fact(document.Detail, "host", host(&run.Hosts[i]))
+		s.fact(document.Detail, "sysctls", sysctls(&run.Hosts[i]))
+	}
+	s.fact(document.Detail, "made", when(run))
+	if cmd := run.Plan.Command; len(cmd) > 0 {
+		s.add(document.Fact{Name: "command", Text: shell(cmd), Command: true})
+	}
+	return s
+}
+
+// planAnswer is the answer in two sentences.
+func planAnswer(run *record.Run) *section {
+	s := begin(document.First, "ANSWER", "none was recorded")
+	for i, reason := range run.Verdict.Reasons {
+		if i == 0 {
+			s.Lead = reason
+			continue
+		}
+		s.say(document.First, reason)
+	}
+	if f := run.Verdict.Findings; len(f) > 1 {
+		switch f[len(f)-1].Code {
+		case "plan_fits":
+			s.Tone = document.Good
+		case "plan_leaks":
+			s.Tone = document.Bad
+		}
+	}
+	if c := run.Capacity; c != nil && c.Generators.Machines > 0 {
+		g := c.Generators
+		s.say(document.First, fmt.Sprintf("a test of %s/s takes %s like the client's host, with %s in all",
+			askedRate(c.Asked.RateTo), number(g.Machines, "machine", "machines"), number(g.Addresses, "source address", "source addresses")))
+	}
+	return s
+}
+
+// noticeable is the use from which on a limit belongs on the first page.
+const noticeable = 0.1
+
+func planLimits(c *record.Capacity) *section {
+	if len(c.Limits) == 0 {
+		return nil
+	}
+	to := askedRate(c.Asked.RateTo) + "/s"
+	s := begin(document.First, "LIMITS", "in the order in which a growing rate reaches them")
+	t := s.table(document.First, "", "side", "needs at "+to, "limit", "used", "reached at", "+at least", "+at most", "full after", "+~from")
+	for i := range c.Limits {
+		l := &c.Limits[i]
+		cells := []document.Value{txt(l.Side), amountOf(l.Unit, &l.Peak, l.Peak.Hi), unitValue(l.Unit, l.Max), nil, nil, nil, nil, nil, txt(l.Source)}
+		if !l.Peak.Endless {
+			cells[3] = document.Usage(l.Use)
+		}
+		if r := l.Reached; r != nil {
+			cells[4], cells[5], cells[6] = document.Rate(r.Value), document.Rate(r.Lo), document.Rate(r.Hi)
+			if l.Peak.Endless {
+				cells[4] = document.Text("any rate")
+			}
+		}
+		if l.FullAfterS != nil {
+			cells[7] = seconds(l.FullAfterS.Value)
+		}
+		row := t.row(limitName(l.Name), cells...)
+		row.Level, row.Main = levelIf(i < 3 || l.Peak.Endless || l.Use >= noticeable), i == 0
+		if l.Peak.Endless || l.Use > 1 {
+			row.Tone = document.Bad
+		}
+	}
+	s.note("a limit is reached at the earliest where the upper end of the need meets it: then the first connection may fail")
+	return s
+}
+
+func limitName(name string) string {
+	return strings.TrimPrefix(limitWords(name), "limited by ")
+}
+
+// unitValue is a number of a need's unit.
+func unitValue(unit string, v float64) document.Value {
+	switch v = finite(v); unit {
+	case "bytes":
+		return document.Bytes(min(v, 1<<62))
+	case "cpus":
+		return document.Number(math.Round(v*100) / 100)
+	case "share":
+		return document.Share(min(v, 1))
+	}
+	return document.Count(int64(math.Ceil(min(v, 1<<62) - 1e-6)))
+}
+
+// amountOf is v of an estimate, or how fast it grows.
+func amountOf(unit string, e *record.Estimate, v float64) document.Value {
+	if e.Endless {
+		return document.Text("+" + quantity.PerSecond(e.Value) + "/s")
+	}
+	return unitValue(unit, v)
+}
+
+func planNeeds(c *record.Capacity) *section {
+	if len(c.Needs) == 0 {
+		return nil
+	}
+	at := 0
+	for i, r := range c.Rates {
+		if r == c.Asked.RateTo {
+			at = i
+		}
+	}
+	s := begin(document.First, "NEEDS", "of each side in the steady state; at least and at most are at "+askedRate(c.Rates[at])+"/s")
+	columns := []string{"", "side"}
+	for _, r := range c.Rates {
+		columns = append(columns, askedRate(r)+"/s")
+	}
+	t := s.table(document.First, append(columns, "at least", "at most", "+~formula")...)
+	for i := range c.Needs {
+		n := &c.Needs[i]
+		cells := []document.Value{txt(n.Side)}
+		some := false
+		for j := range n.At {
+			cells = append(cells, amountOf(n.Unit, &n.At[j], n.At[j].Value))
+			some = some || n.At[j].Value > 0
+		}
+		peak := n.At[min(at, len(n.At)-1)]
+		lo, hi := unitValue(n.Unit, peak.Lo), unitValue(n.Unit, peak.Hi)
+		if peak.Endless {
+			lo, hi = nil, nil
+		}
+		row := t.row(needName(n.Name), append(cells, lo, hi, txt(n.Formula))...)
+		row.Level = levelIf(some && mainNeed(n.Name))
+	}
+	return s
+}
+
+// mainNeed reports whether a need belongs on the first page.
+func mainNeed(name string) bool {
+	switch name {
+	case "orphans", "minisockets", "socket_buffers", "syn_backlog", "accept_queue", "first_pass", "descriptors", "FIN_WAIT_2":
+		return false
+	}
+	return true
+}
+
+func needName(name string) string {
+	switch name {
+	case "blocked":
+		return "blocked for lack of ports"
+	case "minisockets":
+		return "TIME_WAIT buckets"
+	case "nat_ports":
+		return "NAT ports"
+	case "lb_ports":
+		return "load balancer's ports"
+	case "tracked":
+		return "conntrack entries"
+	case "cpu":
+		return "CPUs"
+	case "syn_backlog":
+		return "SYN backlog"
+	}
+	if name != strings.ToLower(name) {
+		return name // a state
+	}
+	return strings.ReplaceAll(name, "_", " ")
+}
+
+func planChanges(c *record.Capacity) *section {
+	s := begin(document.First, "CHANGE", "nothing")
+	if len(c.Changes) == 0 {
+		return s
+	}
+	s.Lead = fmt.Sprintf("so that %s/s leave %s of each limit free, in this order", askedRate(c.Asked.RateTo), quantity.Share(c.Asked.Headroom, 1))
+	t := s.table(document.First, "", "side", "where", "now", "then", "+~why")
+	for i := range c.Changes {
+		ch := &c.Changes[i]
+		t.row(ch.Key, txt(ch.Side), txt(ch.Where), txt(ch.From), txt(ch.To), txt(ch.Why)).Level = document.First
+	}
+	return s
+}
+
+func planEffects(c *record.Capacity) *section {
+	if len(c.Effects) == 0 || len(c.Limits) == 0 {
+		return nil
+	}
+	s := begin(document.Detail, "SENSITIVITY", "what a bit more of an input does to the rate at which "+limitName(c.Limits[0].Name)+" is reached")
+	t := s.table(document.Detail, "", "from", "to", "reached at", "change", "then first")
+	for i := range c.Effects {
+		e := &c.Effects[i]
+		t.row(e.Input, txt(e.From), txt(e.To), document.Rate(e.ReachedPerS), txt(percent(e.Change)), txt(limitName(e.First)))
+	}
+	return s
+}
+
+func planAssumed(c *record.Capacity) *section {
+	if len(c.Assumed) == 0 {
+		return nil
+	}
+	s := begin(document.First, "ASSUMED", number(len(c.Assumed), "thing", "things")+" that nobody said or that could not be read: -v lists them")
+	l := document.List{Level: document.Detail, Name: "assumed"}
+	for _, a := range c.Assumed {
+		l.Findings = append(l.Findings, document.Finding{Sentence: a})
+	}
+	s.add(l)
+	return s
+}
+
+// planFiles has the changes as files to copy.
+func planFiles(c *record.Capacity) *section {
+	s := begin(document.Detail, "FILES", "to copy")
+	for _, side := range []string{"client", "server", "nat", "conntrack"} {
+		for _, f := range []struct{ where, path, format string }{
+			{"sysctl.d", "/etc/sysctl.d/90-lastack.conf", "%s = %s"}, {"limits.d", "/etc/security/limits.d/90-lastack.conf", "* - %s %s"},
+		} {
+			q := document.Quote{Who: f.path + " (" + side + ")"}
+			for i := range c.Changes {
+				if ch := &c.Changes[i]; ch.Where == f.where && ch.Side == side {
+					q.Lines = append(q.Lines, "# "+ch.Why, fmt.Sprintf(f.format, ch.Key, ch.To))
+				}
+			}
+			if q.Lines != nil {
+				s.add(q)
+			}
+		}
+	}
+	if len(s.Blocks) == 0 {
+		return nil
+	}
+	return s
+}

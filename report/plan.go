@@ -8,6 +8,7 @@ import (
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/report/document"
+	"lastack/report/text"
 )
 
 // planDocument is the report of a plan: the answer, what bounds the load, what it needs, what to change, and how sure all that is.
@@ -69,7 +70,9 @@ func planContext(run *record.Run, c *record.Capacity) *section {
 		s.fact(document.Detail, "host", host(&run.Hosts[i]))
 		s.fact(document.Detail, "sysctls", sysctls(&run.Hosts[i]))
 	}
-	s.fact(document.Detail, "made", when(run))
+	if !run.Started.IsZero() {
+		s.fact(document.Detail, "computed", run.Started.UTC().Format("2006-01-02 15:04:05 UTC")+"; nothing was measured")
+	}
 	if cmd := run.Plan.Command; len(cmd) > 0 {
 		s.add(document.Fact{Name: "command", Text: shell(cmd), Command: true})
 	}
@@ -111,23 +114,26 @@ func planLimits(c *record.Capacity) *section {
 	}
 	to := askedRate(c.Asked.RateTo) + "/s"
 	s := begin(document.First, "LIMITS", "in the order in which a growing rate reaches them")
-	t := s.table(document.First, "", "side", "needs at "+to, "limit", "used", "reached at", "+at least", "+at most", "full after", "+~from")
+	t := s.table(document.First, "", "needs at "+to, "limit", "used", "reached at", "full after", "+at least", "+at most", "~+limit of")
 	for i := range c.Limits {
 		l := &c.Limits[i]
-		cells := []document.Value{txt(l.Side), amountOf(l.Unit, &l.Peak, l.Peak.Hi), unitValue(l.Unit, l.Max), nil, nil, nil, nil, nil, txt(l.Source)}
+		cells := []document.Value{amountOf(l.Unit, &l.Peak, l.Peak.Hi), unitValue(l.Unit, l.Max), nil, nil, nil, nil, nil, txt(l.Source)}
 		if !l.Peak.Endless {
-			cells[3] = document.Usage(l.Use)
+			cells[2] = document.Usage(l.Use)
 		}
 		if r := l.Reached; r != nil {
-			cells[4], cells[5], cells[6] = document.Rate(r.Value), document.Rate(r.Lo), document.Rate(r.Hi)
+			cells[3], cells[5], cells[6] = document.Rate(r.Value), document.Rate(r.Lo), document.Rate(r.Hi)
+			if r.Hi >= 1e9 {
+				cells[6] = nil
+			}
 			if l.Peak.Endless {
-				cells[4] = document.Text("any rate")
+				cells[3], cells[5], cells[6] = document.Text("any rate"), nil, nil
 			}
 		}
 		if l.FullAfterS != nil {
-			cells[7] = seconds(l.FullAfterS.Value)
+			cells[4] = seconds(l.FullAfterS.Value)
 		}
-		row := t.row(limitName(l.Name), cells...)
+		row := t.row(sided(l.Side, record.CapacityWords(l.Name)), cells...)
 		row.Level, row.Main = levelIf(i < 3 || l.Peak.Endless || l.Use >= noticeable), i == 0
 		if l.Peak.Endless || l.Use > 1 {
 			row.Tone = document.Bad
@@ -137,9 +143,8 @@ func planLimits(c *record.Capacity) *section {
 	return s
 }
 
-func limitName(name string) string {
-	return strings.TrimPrefix(limitWords(name), "limited by ")
-}
+// sided is a name behind the side that it is of.
+func sided(side, name string) string { return side + ": " + name }
 
 // unitValue is a number of a need's unit.
 func unitValue(unit string, v float64) document.Value {
@@ -173,14 +178,14 @@ func planNeeds(c *record.Capacity) *section {
 		}
 	}
 	s := begin(document.First, "NEEDS", "of each side in the steady state; at least and at most are at "+askedRate(c.Rates[at])+"/s")
-	columns := []string{"", "side"}
+	columns := []string{""}
 	for _, r := range c.Rates {
-		columns = append(columns, askedRate(r)+"/s")
+		columns = append(columns, "at "+askedRate(r)+"/s")
 	}
-	t := s.table(document.First, append(columns, "at least", "at most", "+~formula")...)
+	t := s.table(document.First, append(columns, "at least", "at most", "+formula")...)
 	for i := range c.Needs {
 		n := &c.Needs[i]
-		cells := []document.Value{txt(n.Side)}
+		var cells []document.Value
 		some := false
 		for j := range n.At {
 			cells = append(cells, amountOf(n.Unit, &n.At[j], n.At[j].Value))
@@ -191,10 +196,31 @@ func planNeeds(c *record.Capacity) *section {
 		if peak.Endless {
 			lo, hi = nil, nil
 		}
-		row := t.row(needName(n.Name), append(cells, lo, hi, txt(n.Formula))...)
+		row := t.row(sided(n.Side, needName(n.Name)), append(cells, lo, hi, txt(n.Formula))...)
 		row.Level = levelIf(some && mainNeed(n.Name))
 	}
+	s.add(curveTable(c))
 	return s
+}
+
+// curveTable has the needs over the rate, for spreadsheets.
+func curveTable(c *record.Capacity) *document.Table {
+	t := &table{document.Table{ID: "curve", Level: document.Data, Columns: []document.Column{{Name: "rate"}}}}
+	for i := range c.Limits {
+		t.Columns = append(t.Columns, document.Column{Name: sided(c.Limits[i].Side, record.CapacityWords(c.Limits[i].Name))})
+	}
+	for j, rate := range c.Curve.Rates {
+		cells := make([]document.Value, 0, len(c.Limits))
+		for i := range c.Limits {
+			if at := c.Curve.Needs[i]; at != nil {
+				cells = append(cells, document.Number(at[j]))
+			} else {
+				cells = append(cells, document.Absent("it grows as long as the load goes on"))
+			}
+		}
+		t.row(text.Exact(rate), cells...)
+	}
+	return &t.Table
 }
 
 // mainNeed reports whether a need belongs on the first page.
@@ -234,11 +260,11 @@ func planChanges(c *record.Capacity) *section {
 	if len(c.Changes) == 0 {
 		return s
 	}
-	s.Lead = fmt.Sprintf("so that %s/s leave %s of each limit free, in this order", askedRate(c.Asked.RateTo), quantity.Share(c.Asked.Headroom, 1))
-	t := s.table(document.First, "", "side", "where", "now", "then", "+~why")
+	s.Lead = fmt.Sprintf("so that %s/s leave %s of each limit free, in this order", askedRate(c.Asked.RateTo), fmt.Sprintf("%.0f %%", 100*finite(c.Asked.Headroom)))
+	t := s.table(document.First, "", "where", "now", "then", "~+why")
 	for i := range c.Changes {
 		ch := &c.Changes[i]
-		t.row(ch.Key, txt(ch.Side), txt(ch.Where), txt(ch.From), txt(ch.To), txt(ch.Why)).Level = document.First
+		t.row(sided(ch.Side, ch.Key), txt(ch.Where), txt(ch.From), txt(ch.To), txt(ch.Why)).Level = document.First
 	}
 	return s
 }
@@ -247,11 +273,11 @@ func planEffects(c *record.Capacity) *section {
 	if len(c.Effects) == 0 || len(c.Limits) == 0 {
 		return nil
 	}
-	s := begin(document.Detail, "SENSITIVITY", "what a bit more of an input does to the rate at which "+limitName(c.Limits[0].Name)+" is reached")
+	s := begin(document.Detail, "SENSITIVITY", "what a bit more of an input does to the rate at which "+record.CapacityWords(c.Limits[0].Name)+" is reached")
 	t := s.table(document.Detail, "", "from", "to", "reached at", "change", "then first")
 	for i := range c.Effects {
 		e := &c.Effects[i]
-		t.row(e.Input, txt(e.From), txt(e.To), document.Rate(e.ReachedPerS), txt(percent(e.Change)), txt(limitName(e.First)))
+		t.row(e.Input, txt(e.From), txt(e.To), document.Rate(e.ReachedPerS), txt(percent(e.Change)), txt(record.CapacityWords(e.First)))
 	}
 	return s
 }
@@ -276,13 +302,13 @@ func planFiles(c *record.Capacity) *section {
 		for _, f := range []struct{ where, path, format string }{
 			{"sysctl.d", "/etc/sysctl.d/90-lastack.conf", "%s = %s"}, {"limits.d", "/etc/security/limits.d/90-lastack.conf", "* - %s %s"},
 		} {
-			q := document.Quote{Who: f.path + " (" + side + ")"}
+			q := document.Quote{Who: side, Lines: []string{"# " + f.path}}
 			for i := range c.Changes {
 				if ch := &c.Changes[i]; ch.Where == f.where && ch.Side == side {
-					q.Lines = append(q.Lines, "# "+ch.Why, fmt.Sprintf(f.format, ch.Key, ch.To))
+					q.Lines = append(q.Lines, fmt.Sprintf(f.format, ch.Key, ch.To))
 				}
 			}
-			if q.Lines != nil {
+			if len(q.Lines) > 1 {
 				s.add(q)
 			}
 		}

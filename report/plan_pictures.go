@@ -44,7 +44,7 @@ func usePicture(c *record.Capacity) *document.Picture {
 			continue
 		}
 		l := &c.Limits[i]
-		p.Curves = append(p.Curves, document.Curve{Name: fmt.Sprintf("%% of %s, %s", limitName(l.Name), l.Side), Points: positive(c.Curve.Needs[i], 100/l.Max)})
+		p.Curves = append(p.Curves, document.Curve{Name: "% of " + sided(l.Side, record.CapacityWords(l.Name)), Points: positive(c.Curve.Needs[i], 100/l.Max)})
 	}
 	return p
 }
@@ -59,7 +59,7 @@ func needPictures(c *record.Capacity) (all []*document.Picture) {
 		if l.Unit == "bytes" {
 			unit = document.Octets
 		}
-		p := overRates(c, fmt.Sprintf("p-need-%d", i), needName(l.Need)+", "+l.Side, "The upper end of what the load needs, over the rate of new connections, and the limit: "+limitName(l.Name)+".", unit)
+		p := overRates(c, fmt.Sprintf("p-need-%d", i), sided(l.Side, needName(l.Need)), "The upper end of what the load needs, over the rate of new connections, and the limit: "+record.CapacityWords(l.Name)+".", unit)
 		p.Limits = append(p.Limits, document.Limit{Name: "limit", At: l.Max})
 		p.Curves = append(p.Curves, document.Curve{Name: needName(l.Need), Unit: unit, Points: positive(c.Curve.Needs[i], 1)})
 		all = append(all, p)

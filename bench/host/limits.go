@@ -7,7 +7,7 @@ import (
 	"lastack/bench/model"
 )
 
-// Limits is what these facts bound, for package model.
+// Limits is what these facts bound, for package model. Memory is what others leave of it; they use little of the rest.
 func (f *Facts) Limits() model.Host {
 	h := model.Host{
 		Kernel: f.Kernel, HZ: f.HZ, CPUs: f.UsableCPUs(), PortRange: f.Sysctls["net.ipv4.ip_local_port_range"], ReuseMode: f.Sysctls["net.ipv4.tcp_tw_reuse"],
@@ -29,17 +29,17 @@ func (f *Facts) Limits() model.Host {
 	if s, ok := f.Sysctl("net.ipv4.tcp_fin_timeout"); ok {
 		h.FinTimeout = time.Duration(s) * time.Second
 	}
-	left := func(name string, used int64) int64 {
+	limit := func(name string) int64 {
 		n, ok := f.Sysctl(name)
 		if !ok || n >= 1<<40 { // practically unlimited
 			return 0
 		}
-		return max(n-used, 1)
+		return n
 	}
-	h.Files = left("fs.file-max", f.Usage.Files)
-	h.Buckets = left("net.ipv4.tcp_max_tw_buckets", f.Usage.TimeWait)
-	h.Orphans = left("net.ipv4.tcp_max_orphans", f.Usage.Orphans)
-	h.Backlog = left("net.core.somaxconn", 0)
+	h.Files = limit("fs.file-max")
+	h.Buckets = limit("net.ipv4.tcp_max_tw_buckets")
+	h.Orphans = limit("net.ipv4.tcp_max_orphans")
+	h.Backlog = limit("net.core.somaxconn")
 	h.SYNBacklog = h.Backlog
 	if cookies, ok := f.Sysctl("net.ipv4.tcp_syncookies"); ok && cookies == 0 {
 		// Without cookies a listener takes no more than three quarters of tcp_max_syn_backlog (tcp_conn_request).
@@ -47,7 +47,7 @@ func (f *Facts) Limits() model.Host {
 			h.SYNBacklog = min(h.SYNBacklog, n-n/4)
 		}
 	}
-	h.ConntrackMax = left("net.netfilter.nf_conntrack_max", f.Usage.Conntrack)
+	h.ConntrackMax = limit("net.netfilter.nf_conntrack_max")
 	if f.Usage.Conntrack > 0 { // otherwise no rule makes the kernel track
 		h.Conntrack = h.ConntrackMax
 	}

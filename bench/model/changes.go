@@ -76,35 +76,49 @@ func (c *changer) with(need float64) float64 { return need / (1 - c.in.Headroom)
 
 // ports gives the client local ports: a wider range first, which costs nothing, then addresses.
 func (c *changer) ports() {
+	limit := c.lacksPorts()
+	if limit == "" {
+		return
+	}
+	client, h := sockstate.Client.String(), &c.in.Client
+	if h.Ports < WidenBelow {
+		c.add(limit, client, PlaceSysctl, "net.ipv4.ip_local_port_range", h.PortRange, WidestRange,
+			fmt.Sprintf("%s ports for each pair of addresses; ip_local_reserved_ports keeps those that servers listen on", quantity.Count(MostPorts)))
+		h.Ports, h.FirstPass = MostPorts, MostPorts/Parities
+	}
+	was := c.in.Load.Sources
+	for c.lacksPorts() != "" && c.in.Load.Sources < math.MaxInt32 {
+		need, _, _, _ := c.lacks(record.LimitPorts, client)
+		targets := float64(c.in.Load.Targets)
+		// Beyond the first pass every connect walks past all of it, which costs far more than addresses do.
+		n := max(enough(need, float64(h.Ports)*targets, c.in.Headroom), enough(need, float64(h.FirstPass)*targets, 0))
+		c.in.Load.Sources = max(n, c.in.Load.Sources+c.in.Load.Sources/100+1)
+	}
+	if c.in.Load.Sources == was {
+		return
+	}
+	why := fmt.Sprintf("source addresses, or as many targets: connect finds a port at once among the first %s of each", quantity.Count(int64(h.FirstPass)))
+	if !h.Reuse && h.ReuseDelay > 0 && c.waits() {
+		why += "; or net.ipv4.tcp_tw_reuse=1, which lets connect take over a TIME_WAIT port after " + h.ReuseDelay.String()
+	}
+	c.add(limit, client, PlaceAddresses, "sources", quantity.Count(int64(was)), quantity.Count(int64(c.in.Load.Sources)), why)
+}
+
+// lacksPorts names the limit by which the client is short of ports: there are too few, or connect's search for them takes too much CPU. It is
+// empty if it is not.
+func (c *changer) lacksPorts() string {
 	client := sockstate.Client.String()
 	for _, limit := range []string{record.LimitPorts, record.LimitPortSearch} {
-		_, _, endless, short := c.lacks(limit, client)
-		if !short || endless {
-			continue
+		if _, _, endless, short := c.lacks(limit, client); short && !endless {
+			return limit
 		}
-		h := &c.in.Client
-		if h.Ports < WidenBelow {
-			c.add(limit, client, PlaceSysctl, "net.ipv4.ip_local_port_range", h.PortRange, WidestRange,
-				fmt.Sprintf("%s ports for each pair of addresses; ip_local_reserved_ports keeps those that servers listen on", quantity.Count(MostPorts)))
-			h.Ports, h.FirstPass = MostPorts, MostPorts/Parities
-		}
-		need, _, _, short := c.lacks(limit, client)
-		if !short {
-			continue
-		}
-		targets := float64(c.in.Load.Targets)
-		n := enough(need, float64(h.Ports)*targets, c.in.Headroom)
-		why := fmt.Sprintf("source addresses, or as many targets, with %s ports each", quantity.Count(int64(h.Ports)))
-		// Beyond the first pass every connect walks past all of it, which costs far more than addresses do.
-		if least := enough(need, float64(h.FirstPass)*targets, 0); h.FirstPass > 0 && least > n {
-			n, why = least, fmt.Sprintf("source addresses, or as many targets: connect finds a port at once among the first %s of each", quantity.Count(int64(h.FirstPass)))
-		}
-		if !h.Reuse && h.ReuseDelay > 0 && c.waits() {
-			why += "; or net.ipv4.tcp_tw_reuse=1, which lets connect take over a TIME_WAIT port after " + h.ReuseDelay.String()
-		}
-		c.add(limit, client, PlaceAddresses, "sources", quantity.Count(int64(c.in.Load.Sources)), quantity.Count(int64(n)), why)
-		c.in.Load.Sources = n
 	}
+	need, _, endless, _ := c.lacks(record.LimitPorts, client)
+	_, _, _, busy := c.lacks(record.LimitCPU, client)
+	if busy && !endless && c.waits() && !c.in.Client.Reuse && need > float64(c.in.Client.FirstPass)*float64(c.in.pairs()) && c.in.Client.FirstPass > 0 {
+		return record.LimitPorts
+	}
+	return ""
 }
 
 func (c *changer) waits() bool {

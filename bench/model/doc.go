@@ -19,9 +19,12 @@
 //	                so that there are no more than the ports that connect tries first.
 //	ports_kept      r x (time open + time in the client's states after it): a connection keeps its local port until it
 //	                leaves TIME_WAIT, or, with tcp_tw_reuse, until tcp_tw_reuse_delay after it entered it.
-//	port_bursts     paced arrivals: ports come back in bursts, one per bucket of the wheel, which is w long. With N ports,
-//	                S = time open + 60 s, k = floor(S/w), v = w - (S - kw): no connection fails up to r = N/(S+w). Above,
-//	                (N + rv)/(k+2) connections get a port in each w, and not less than N/(k+1). See Admitted.
+//	port_bursts     paced arrivals: ports come back in bursts, one per bucket of the wheel, which is w long. With N ports and
+//	                S = time open + 60 s no connection fails up to r = N/(S+w). Above, a port that is taken as soon as it
+//	                comes back is away for k+1 buckets, S+v s, if it is among the first rv of its bucket, else for k+2. So
+//	                between N/(S+w) and N/(S+v) connections a second get a port; (N+rv)/(k+2) in each bucket if all buckets
+//	                have as many. How even they are depends on how the load began.
+//	                1,000 ports and 100/s in a run of 195 s: N/(S+v), every 61.44 s, and not every 61.02 s.
 //	erlang_b        Poisson arrivals: ports are a loss system without a queue, and the blocked share is Erlang's
 //	                B(N, a), a = r x mean time that a port is kept, whatever its distribution (A. Erlang, 1917; B. Sevast'yanov, 1957).
 //	                The recursion B(0) = 1, B(n) = a B(n-1) / (n + a B(n-1)) is stable. As TIME_WAITs end in bursts, times

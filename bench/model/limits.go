@@ -67,12 +67,12 @@ func each(n int64, of int, one, many string) string {
 	return fmt.Sprintf(": %d for each of %d %s", of, n, many)
 }
 
-// mostRate is the fastest rate that is looked at, a second.
-const mostRate = 1e9
+// MostRate is the fastest rate that is looked at, a second. A limit that is reached at most at that rate may never be.
+const MostRate = 1e9
 
 // rateAt is the rate at which a quantity that grows with it reaches most: 0 if each rate does, +Inf if none.
 func rateAt(most float64, of func(rate float64) float64) float64 {
-	lo, hi := 1e-6, mostRate
+	lo, hi := 1e-6, MostRate
 	switch {
 	case of(lo) >= most:
 		return 0
@@ -143,7 +143,7 @@ func judged(in *Input, limits []limit) []record.CapacityLimit {
 			row.Use = peak.hi / l.max
 		}
 		if !math.IsInf(at.mean, 1) {
-			at.hi = min(at.hi, mostRate)
+			at.hi = min(at.hi, MostRate)
 			e := at.estimate(0)
 			row.Reached = &e
 			if from, over := in.Load.RateFrom, in.Load.Over.Seconds(); over > 0 && at.mean <= to {

@@ -2,7 +2,6 @@ package model
 
 import (
 	"math"
-	"time"
 
 	"lastack/sockstate"
 	"lastack/sockstate/exchange"
@@ -232,7 +231,7 @@ func (c *collector) localPorts() {
 	n := float64(c.Client.Ports)
 	blocked := need{name: "blocked", side: sockstate.Client.String(), unit: share, formula: "port_bursts", shown: true}
 	lost := func(admitted, rate float64) float64 { return max(0, 1-admitted/rate) }
-	switch open := kept.mean; {
+	switch {
 	case c.Load.Poisson:
 		blocked.formula = "erlang_b"
 		blocked.at = func(rate float64) span {
@@ -245,11 +244,11 @@ func (c *collector) localPorts() {
 			}
 			return span{of(each.lo), of(each.mean), of(each.hi)}
 		}
-	case waits && !c.Client.Reuse && !math.IsInf(open, 1) && c.x.waits[sockstate.Client].lo == 1:
+	case waits && !c.Client.Reuse && !math.IsInf(kept.mean, 1) && c.x.waits[sockstate.Client].lo == 1:
+		open := kept.mean - spanOf(sockstate.TimeWaitLasts(c.Client.HZ)).mean
 		blocked.at = func(rate float64) span {
-			before := time.Duration((kept.lo - sockstate.TimeWaitLength.Seconds()) * 1e9)
-			mid := lost(Admitted(n*pairs, rate, before, c.Client.HZ), rate)
-			return span{min(mid, lost(n*pairs/kept.lo, rate)), mid, max(mid, lost(n*pairs/kept.hi, rate))}
+			a := admitted(n*pairs, rate, open, c.Client.HZ)
+			return span{lost(a.hi, rate), lost(a.mean, rate), lost(a.lo, rate)}
 		}
 	default:
 		blocked.at = func(rate float64) span {

@@ -40,7 +40,7 @@ func Plan(in Input) (*record.Capacity, error) {
 func (in *Input) check() error {
 	l := &in.Load
 	switch {
-	case l.RateFrom <= 0 || l.RateTo <= 0 || l.RateFrom > l.RateTo || l.RateTo > mostRate:
+	case l.RateFrom <= 0 || l.RateTo <= 0 || l.RateFrom > l.RateTo || l.RateTo > MostRate:
 		return sockstate.BadValue("rate", quantity.FormatSI(l.RateFrom)+".."+quantity.FormatSI(l.RateTo), "want a rate above 0, or LO..HI with LO below HI")
 	case l.Hold.Mean < 0 || l.Hold.Mean > mostTime || l.Hold.Max > mostTime:
 		return sockstate.BadValue("hold", l.Hold.Mean.String(), "want a duration from 0s to %v", mostTime)
@@ -54,7 +54,7 @@ func (in *Input) check() error {
 		return sockstate.BadValue("headroom", fmt.Sprint(in.Headroom), "want a share below 1, like 30%%")
 	}
 	for _, g := range l.Growth {
-		if g <= 0 || g > 1e6 || g*l.RateTo > mostRate {
+		if g <= 0 || g > 1e6 || g*l.RateTo > MostRate {
 			return sockstate.BadValue("growth", quantity.FormatSI(g)+"x", "want factors above 0, like 2x,5x,10x")
 		}
 	}

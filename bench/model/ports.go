@@ -2,7 +2,6 @@ package model
 
 import (
 	"math"
-	"time"
 
 	"lastack/sockstate"
 )
@@ -27,21 +26,20 @@ func FirstPassBears(first, pairs int, openS, reuseS float64) float64 {
 // reuse: connect goes round and round the first ones that it tries, so that they are all in use.
 func InUse(kept, unused, first float64) float64 { return max(kept, min(first, unused)) }
 
-// Admitted is how many of rate paced connections a second get one of n ports, if each keeps it for open and then in TIME_WAIT. The ports
-// of one bucket of the timer wheel come back together, so that the rate falls short of n / (open + mean TIME_WAIT) or exceeds it.
-func Admitted(n, rate float64, open time.Duration, hz int) float64 {
+// admitted is how many of rate paced connections a second get one of n ports, if each keeps it for openS seconds and then in TIME_WAIT.
+// Ports come back together, at the end of a bucket of the timer wheel, so that one that is taken again at once is away for a whole number of
+// buckets.
+func admitted(n, rate, openS float64, hz int) span {
 	waits := sockstate.TimeWaitLasts(hz)
-	w, s := (waits.Max - waits.Min).Seconds(), (open + waits.Min).Seconds()
+	w, s := (waits.Max - waits.Min).Seconds(), openS+waits.Min.Seconds()
 	if rate*(s+w) <= n {
-		return rate
+		return exactly(rate)
 	}
 	k := math.Floor(s / w)
-	v := w - (s - k*w)
-	each := (n + rate*v) / (k + 2)
-	if each <= rate*v {
-		each = n / (k + 1)
-	}
-	return min(each/w, rate)
+	v := (k+1)*w - s
+	even := (n + rate*v) / (k + 2) // of each bucket, of which the first rate*v are away for k+1 buckets, and the others for k+2
+	least, most := n/(s+w), n/(s+v)
+	return span{least, min(max(even/w, least), most), most}.most(rate)
 }
 
 // walked is the share of connects that walk past the first pass, with that many ports in use.

@@ -101,12 +101,50 @@ type CapacityLimit struct {
 	// Peak is the need at RateTo, Use its upper end as a share of Max, 0 if it is endless.
 	Peak Estimate `json:"peak"`
 	Use  float64  `json:"use"`
-	// Reached is the rate at which the need reaches Max, nil if no rate does. It begins where the first connection may fail.
+	// Reached is the rate at which the need reaches Max, nil if no rate does. It begins where the first connection may fail, and ends
+	// at 1e9 if perhaps none does.
 	Reached *Estimate `json:"reached_per_s,omitempty"`
 	// FullAfterS is how long the load runs at RateTo until Max is reached, nil if it is not.
 	FullAfterS *Estimate `json:"full_after_s,omitempty"`
 	// WhenS is when a rate that rises from RateFrom to RateTo in OverS gets there, nil if it does not or if OverS is 0.
 	WhenS *float64 `json:"when_s,omitempty"`
+}
+
+// CapacityWords is what the limit of a plan is called in a sentence.
+func CapacityWords(limit string) string {
+	switch limit {
+	case LimitPorts:
+		return "local ports"
+	case LimitPortSearch:
+		return "local ports that connect tries first"
+	case LimitNATPorts:
+		return "NAT ports"
+	case LimitBalancerPorts:
+		return "load balancer ports"
+	case LimitMiddleConnections:
+		return "connections of a NAT gateway"
+	case LimitConntrack:
+		return "conntrack entries"
+	case LimitFds:
+		return "descriptors of a process"
+	case LimitFiles:
+		return "open files"
+	case LimitTWBuckets:
+		return "TIME_WAIT buckets"
+	case LimitOrphans:
+		return "orphans"
+	case LimitMemory:
+		return "kernel memory"
+	case LimitTCPMemory:
+		return "TCP buffers"
+	case LimitCPU:
+		return "CPUs"
+	case LimitAcceptQueue:
+		return "accept queue"
+	case LimitSYNDrops:
+		return "SYN backlog"
+	}
+	return limit
 }
 
 // CapacityEffect is what a change of one input does to the first limit.

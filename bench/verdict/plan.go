@@ -2,7 +2,6 @@ package verdict
 
 import (
 	"fmt"
-	"strings"
 
 	"lastack/bench/model"
 	"lastack/bench/quantity"
@@ -31,13 +30,9 @@ func (j *judgement) plan() {
 
 func (j *judgement) firstLimit(l *record.CapacityLimit) {
 	asked := &j.r.Capacity.Asked
-	name := l.Name
-	if known, ok := record.LimitNamed(l.Name); ok {
-		name = strings.TrimPrefix(known.Words, "limited by ")
-	}
 	j.v.LimitedBy = l.Name
 	a := args{
-		"limit": name, "at": l.Side, "reached_per_s": l.Reached.Value, "least_per_s": l.Reached.Lo, "most_per_s": l.Reached.Hi,
+		"limit": record.CapacityWords(l.Name), "at": l.Side, "reached_per_s": l.Reached.Value, "least_per_s": l.Reached.Lo, "most_per_s": l.Reached.Hi,
 		"from_per_s": asked.RateFrom, "to_per_s": asked.RateTo,
 	}
 	if l.FullAfterS != nil {

@@ -105,6 +105,9 @@ func planAnswer(run *record.Run) *section {
 	return s
 }
 
+// mostRate is where a limit ends that perhaps no rate reaches, see record.CapacityLimit.
+const mostRate = 1e9
+
 // noticeable is the use from which on a limit belongs on the first page.
 const noticeable = 0.1
 
@@ -112,9 +115,8 @@ func planLimits(c *record.Capacity) *section {
 	if len(c.Limits) == 0 {
 		return nil
 	}
-	to := askedRate(c.Asked.RateTo) + "/s"
-	s := begin(document.First, "LIMITS", "in the order in which a growing rate reaches them")
-	t := s.table(document.First, "", "needs at "+to, "limit", "used", "reached at", "full after", "+at least", "+at most", "~+limit of")
+	s := begin(document.First, "LIMITS", "in the order in which a growing rate reaches them, beside the most that "+askedRate(c.Asked.RateTo)+"/s need")
+	t := s.table(document.First, "", "needs", "limit", "used", "reached at", "full after", "+at least", "+at most", "~+limit of")
 	for i := range c.Limits {
 		l := &c.Limits[i]
 		cells := []document.Value{amountOf(l.Unit, &l.Peak, l.Peak.Hi), unitValue(l.Unit, l.Max), nil, nil, nil, nil, nil, txt(l.Source)}
@@ -123,7 +125,7 @@ func planLimits(c *record.Capacity) *section {
 		}
 		if r := l.Reached; r != nil {
 			cells[3], cells[5], cells[6] = document.Rate(r.Value), document.Rate(r.Lo), document.Rate(r.Hi)
-			if r.Hi >= 1e9 {
+			if r.Hi >= mostRate {
 				cells[6] = nil
 			}
 			if l.Peak.Endless {
@@ -177,10 +179,10 @@ func planNeeds(c *record.Capacity) *section {
 			at = i
 		}
 	}
-	s := begin(document.First, "NEEDS", "of each side in the steady state; at least and at most are at "+askedRate(c.Rates[at])+"/s")
+	s := begin(document.First, "NEEDS", "in the steady state; at least and at most are at "+askedRate(c.Rates[at])+"/s")
 	columns := []string{""}
 	for _, r := range c.Rates {
-		columns = append(columns, "at "+askedRate(r)+"/s")
+		columns = append(columns, askedRate(r)+"/s")
 	}
 	t := s.table(document.First, append(columns, "at least", "at most", "+formula")...)
 	for i := range c.Needs {
@@ -235,13 +237,13 @@ func mainNeed(name string) bool {
 func needName(name string) string {
 	switch name {
 	case "blocked":
-		return "blocked for lack of ports"
+		return "blocked share"
 	case "minisockets":
 		return "TIME_WAIT buckets"
 	case "nat_ports":
 		return "NAT ports"
 	case "lb_ports":
-		return "load balancer's ports"
+		return "LB ports"
 	case "tracked":
 		return "conntrack entries"
 	case "cpu":
@@ -261,12 +263,20 @@ func planChanges(c *record.Capacity) *section {
 		return s
 	}
 	s.Lead = fmt.Sprintf("so that %s/s leave %s of each limit free, in this order", askedRate(c.Asked.RateTo), fmt.Sprintf("%.0f %%", 100*finite(c.Asked.Headroom)))
-	t := s.table(document.First, "", "where", "now", "then", "~+why")
+	t := s.table(document.First, "", "where", "change", "~+why")
 	for i := range c.Changes {
 		ch := &c.Changes[i]
-		t.row(sided(ch.Side, ch.Key), txt(ch.Where), txt(ch.From), txt(ch.To), txt(ch.Why)).Level = document.First
+		t.row(sided(ch.Side, ch.Key), txt(ch.Where), txt(becomes(ch.From, ch.To)), txt(ch.Why)).Level = document.First
 	}
 	return s
+}
+
+// becomes is a change from one text to another.
+func becomes(from, to string) string {
+	if from == "" || to == "" {
+		return from + to
+	}
+	return from + " -> " + to
 }
 
 func planEffects(c *record.Capacity) *section {
@@ -274,10 +284,10 @@ func planEffects(c *record.Capacity) *section {
 		return nil
 	}
 	s := begin(document.Detail, "SENSITIVITY", "what a bit more of an input does to the rate at which "+record.CapacityWords(c.Limits[0].Name)+" is reached")
-	t := s.table(document.Detail, "", "from", "to", "reached at", "change", "then first")
+	t := s.table(document.Detail, "", "change", "reached at", "by", "then first")
 	for i := range c.Effects {
 		e := &c.Effects[i]
-		t.row(e.Input, txt(e.From), txt(e.To), document.Rate(e.ReachedPerS), txt(percent(e.Change)), txt(record.CapacityWords(e.First)))
+		t.row(e.Input, txt(becomes(e.From, e.To)), document.Rate(e.ReachedPerS), txt(percent(e.Change)), txt(record.CapacityWords(e.First)))
 	}
 	return s
 }

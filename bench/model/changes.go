@@ -228,7 +228,7 @@ func (c *changer) leaks() {
 	needs := needsOf(c.in)
 	for _, l := range limitsOf(c.in, needs) {
 		if math.IsInf(l.need.at(c.to).mean, 1) {
-			c.add(l.name, l.need.side, PlaceApplication, "close", "", "", "sockets that nobody closes use up any limit: find who keeps them")
+			c.add(l.name, l.need.side, PlaceApplication, "leak", "", "close what is kept open", "sockets that nobody closes use up any limit")
 		}
 	}
 }

@@ -21,8 +21,10 @@ type Middle struct {
 	// Addresses is how many it has, PortsEach the ports of one for each destination.
 	Addresses int
 	PortsEach int64
-	// keptFIN and keptRST are how long it keeps a port after the close, in seconds.
+	// keptFIN and keptRST are how long it keeps a port after the close, in seconds. They say nothing if it closes as the client does,
+	// with the same TIME_WAITs.
 	keptFIN, keptRST span
+	asClient         bool
 	// mostAddresses is how many it may have, connections how many it tracks at once whatever the destination; 0 is no limit.
 	mostAddresses int
 	connections   int64
@@ -71,10 +73,10 @@ var providers = []provider{
 	},
 	{
 		Middle: Middle{
-			Kind: Balancer, Name: "linux", keptFIN: span{60, 61, 65}, keptRST: exactly(0), // its ports are those of the host, see resolve
+			Kind: Balancer, Name: "linux", asClient: true,
 			source: "a proxy on a Linux host like the client's",
 		},
-		doubt: "the load balancer opens a connection to a target for each of its clients', and closes it first",
+		doubt: "the load balancer has the local ports of a host like the client's, opens a connection to a target for each of the client's, and closes it as the client would",
 	},
 	{
 		Middle: Middle{
@@ -113,11 +115,8 @@ func NewMiddle(kind, name string, addresses int, client *Host) (m *Middle, doubt
 		return nil, "", sockstate.BadValue(kind+"-addresses", fmt.Sprint(addresses), "one gateway of %s has at most %d", name, m.mostAddresses)
 	}
 	m.Addresses = addresses
-	if m.PortsEach == 0 {
+	if m.asClient {
 		m.PortsEach = int64(client.Ports)
-		if m.keptFIN = spanOf(sockstate.TimeWaitLasts(client.HZ)); client.Reuse {
-			m.keptFIN = exactly(client.ReuseDelay.Seconds())
-		}
 	}
 	return m, doubt, nil
 }

@@ -270,7 +270,11 @@ func (c *collector) middle() {
 		return st.state == sockstate.FinWait1 || st.state == sockstate.FinWait2 || st.state == sockstate.CloseWait || st.state == sockstate.LastAck
 	})
 	if m != nil && m.PortsEach > 0 {
-		c.add(need{name: m.Kind + "_ports", side: m.Kind, unit: ports, formula: "nat_ports", shown: true}, part{0, open.plus(closing).plus(m.kept(c.x.resets)), exactly(1)})
+		n, kept := need{name: m.Kind + "_ports", side: m.Kind, unit: ports, formula: "nat_ports", shown: true}, open.plus(closing).plus(m.kept(c.x.resets))
+		if m.asClient {
+			n.formula, kept = "ports_kept", c.keptPort()
+		}
+		c.add(n, part{0, kept, exactly(1)})
 	}
 	tracked := span{trackedTimeWait, trackedTimeWait, trackedTimeWait + collectorLate}
 	switch {

@@ -220,7 +220,7 @@ func TestChangesAreEnough(t *testing.T) {
 				host.BufferBytes = n * pageBytes
 			case "hosts":
 				hosts[c.Side] = float64(n)
-			case "close":
+			case "leak":
 				leaks++
 			default:
 				t.Fatalf("%+v", c)

@@ -116,17 +116,17 @@ func CapacityWords(limit string) string {
 	case LimitPorts:
 		return "local ports"
 	case LimitPortSearch:
-		return "local ports that connect tries first"
+		return "first-pass ports"
 	case LimitNATPorts:
 		return "NAT ports"
 	case LimitBalancerPorts:
-		return "load balancer ports"
+		return "LB ports"
 	case LimitMiddleConnections:
-		return "connections of a NAT gateway"
+		return "NAT connections"
 	case LimitConntrack:
 		return "conntrack entries"
 	case LimitFds:
-		return "descriptors of a process"
+		return "descriptors"
 	case LimitFiles:
 		return "open files"
 	case LimitTWBuckets:

@@ -32,18 +32,26 @@ func (j *judgement) firstLimit(l *record.CapacityLimit) {
 	asked := &j.r.Capacity.Asked
 	j.v.LimitedBy = l.Name
 	a := args{
-		"limit": record.CapacityWords(l.Name), "at": l.Side, "reached_per_s": l.Reached.Value, "least_per_s": l.Reached.Lo, "most_per_s": l.Reached.Hi,
+		"limit": record.CapacityWords(l.Name), "at": l.Side, "reached_per_s": l.Reached.Value, "least_per_s": l.Reached.Lo,
 		"from_per_s": asked.RateFrom, "to_per_s": asked.RateTo,
 	}
-	if l.FullAfterS != nil {
+	if l.Reached.Hi < model.MostRate {
+		a["most_per_s"] = l.Reached.Hi
+	}
+	if l.FullAfterS != nil && l.Reached.Value <= asked.RateTo {
 		a["full_after_s"] = l.FullAfterS.Value
 	}
 	switch {
 	case l.Reached.Value == 0:
+		if l.FullAfterS != nil {
+			a["full_after_s"] = l.FullAfterS.Value
+		}
 		j.because("any_rate_fills", a)
 		return
 	case l.Reached.Value < asked.RateFrom:
 		a["below"] = true
+	case l.Reached.Value > asked.RateTo && l.Reached.Lo <= asked.RateTo:
+		a["peaks"] = true
 	case l.Reached.Value > asked.RateTo:
 		a["above"] = true
 	}
@@ -82,8 +90,8 @@ func planCodes() []Code {
 	const see = "see the plan's changes"
 	return []Code{
 		found("first_limit", "what a growing rate reaches first", see,
-			"the first limit is {limit} ({at}), at {reached_per_s} connections/s (between {least_per_s} and {most_per_s})"+
-				"[, below the {from_per_s}/s asked for{?below}|, above the {to_per_s}/s asked for{?above}|, on the way from {from_per_s}/s to {to_per_s}/s]"+
+			"the first limit is {limit} ({at}), at {reached_per_s} connections/s [(between {least_per_s} and {most_per_s})|(at least {least_per_s})]"+
+				"[, below the {from_per_s}/s asked for{?below}|, above the {to_per_s}/s asked for, whose peaks reach it all the same{?peaks}|, above the {to_per_s}/s asked for{?above}|, on the way from {from_per_s}/s to {to_per_s}/s]"+
 				"[, after {days} days]"+
 				"[; at {to_per_s}/s it is reached after {full_after_s}]"),
 		found("any_rate_fills", "a number only grows, so that any rate reaches its limit", "close connections",

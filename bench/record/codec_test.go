@@ -110,7 +110,7 @@ func TestReadFaults(t *testing.T) {
 		{"another tool", `{"schema":"vegeta/v1"}`, faultNotRecord, "", `"vegeta/v1"`},
 		{"bad version", `{"schema":"lastack.run/vX"}`, faultNotRecord, "", "lastack.run/vX"},
 		{"version 0", `{"schema":"lastack.run/v0"}`, faultNotRecord, "", "lastack.run/v0"},
-		{"another kind", `{"schema":"lastack.run/v1","kind":"plan","cells":[],"connections":[]}`, faultNewer, "kind", `of kind "plan", which this lastack does not know (it knows run, drain, sweep, tune): update lastack`},
+		{"another kind", `{"schema":"lastack.run/v1","kind":"fleet","cells":[],"connections":[]}`, faultNewer, "kind", `of kind "fleet", which this lastack does not know (it knows run, drain, sweep, tune, plan): update lastack`},
 		{"kind is no text", `{"schema":"lastack.run/v1","kind":["run"]}`, faultDamaged, "kind", "take another copy"},
 		{"newer", `{"schema":"lastack.run/v2","connections":[]}`, faultNewer, "", "update lastack"},
 		{"schema of a wrong type", `{"schema":1}`, faultDamaged, "schema", "JSON number"},
@@ -249,6 +249,11 @@ func FuzzRead(f *testing.F) {
 func TestReadDamagedWhole(t *testing.T) {
 	tests := []struct{ name, record, key string }{
 		{"ledger", `{"schema":"lastack.run/v1","connections":{"attempted":10,"completed":7,"failed":2}}`, "connections.attempted"},
+		{"plan without capacity", `{"schema":"lastack.run/v1","kind":"plan"}`, "capacity"},
+		{"plan without rates", `{"schema":"lastack.run/v1","kind":"plan","capacity":{}}`, "capacity.rates_per_s"},
+		{"plan's needs", `{"schema":"lastack.run/v1","kind":"plan","capacity":{"rates_per_s":[1,2],"needs":[{"at":[{}]}]}}`, "capacity.needs"},
+		{"plan's curves", `{"schema":"lastack.run/v1","kind":"plan","capacity":{"rates_per_s":[1],"limits":[{}]}}`, "capacity.curve.needs"},
+		{"plan's points", `{"schema":"lastack.run/v1","kind":"plan","capacity":{"rates_per_s":[1],"limits":[{}],"curve":{"rates_per_s":[1,2],"needs":[[1]]}}}`, "capacity.curve.needs"},
 		{"histogram", `{"schema":"lastack.run/v1","latency":{"connect":{"count":1,"hdr":"garbage"}}}`, "latency.connect"},
 	}
 	for _, tt := range tests {

@@ -31,7 +31,7 @@ func foreignHosts(text string) []string {
 	for _, m := range regexp.MustCompile(`\b([a-z][\w-]*(?:\.[\w-]+)*):\d{2,5}\b`).FindAllStringSubmatch(text, -1) {
 		found = append(found, m[1])
 	}
-	mine := []string{"localhost", "web.example", "HOST", "ADDRESS"}
+	mine := []string{"localhost", "web.example", "HOST", "ADDRESS", "echo"} // echo:REQ,RESP is an exchange
 	return slices.DeleteFunc(found, func(s string) bool { return slices.Contains(mine, s) })
 }
 

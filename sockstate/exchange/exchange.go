@@ -33,6 +33,22 @@ const maxEcho = 1 << 30
 // help lists what Parse accepts.
 const help = "none, echo:REQ,RESP (bytes, 1 to 1073741824) or http:/path"
 
+// size reads a whole number of bytes, which may end in k or M; 0 is none.
+func size(s string) int {
+	unit := uint64(1)
+	if digits, thousands := strings.CutSuffix(s, "k"); thousands {
+		s, unit = digits, 1e3
+	} else if digits, millions := strings.CutSuffix(s, "M"); millions {
+		s, unit = digits, 1e6
+	}
+	// ParseUint: digits only, no sign.
+	n, err := strconv.ParseUint(s, 10, 31)
+	if err != nil || n*unit > maxEcho {
+		return 0
+	}
+	return int(n * unit)
+}
+
 // Parse parses the format of Spec.String.
 func Parse(s string) (Spec, error) {
 	if s == "none" {
@@ -45,13 +61,11 @@ func Parse(s string) (Spec, error) {
 		if !ok {
 			break
 		}
-		// ParseUint: digits only, no sign.
-		n, err1 := strconv.ParseUint(req, 10, 32)
-		m, err2 := strconv.ParseUint(resp, 10, 32)
-		if err1 != nil || err2 != nil || n < 1 || m < 1 || n > maxEcho || m > maxEcho {
+		n, m := size(req), size(resp)
+		if n < 1 || m < 1 || n > maxEcho || m > maxEcho {
 			break
 		}
-		return Spec{Kind: Echo, Request: int(n), Response: int(m)}, nil
+		return Spec{Kind: Echo, Request: n, Response: m}, nil
 	case "http":
 		switch {
 		case strings.HasPrefix(arg, "//"):

@@ -28,7 +28,11 @@ func TestParse(t *testing.T) {
 			t.Errorf("%q prints as %q", s, got)
 		}
 	}
+	if got, err := Parse("echo:2M,8k"); err != nil || got.String() != "echo:2000000,8000" {
+		t.Errorf("echo:2M,8k is %v, %v", got, err)
+	}
 	for _, s := range []string{
+		"echo:k,1", "echo:1kk,1", "echo:1kM,1", "echo:1.5k,1", "echo:1074M,1", "echo:1G,1",
 		"", "None", "none:", "echo", "echo:", "echo:1", "echo:1,", "echo:0,1", "echo:-1,1", "echo:1,1073741825", "echo:1,1,1", "echo: 1,1", "echo:99999999999999999999,1", "echo:+5,10", "echo:5,+10", "echo:0x5,1", "echo:1_0,1",
 		"http", "http:", "http:a", "http:/a b", "http:/\n", "http:/\x7f", "http:/é", "https:/",
 	} {
@@ -63,7 +67,7 @@ func TestSpecJSON(t *testing.T) {
 // What Parse accepts prints as something that parses to the same, and an HTTP path
 // makes a request of it that frames.
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"none", "echo:1,1", "http:/", "echo:+1,01"} {
+	for _, s := range []string{"none", "echo:1,1", "http:/", "echo:+1,01", "echo:8k,1M"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -142,13 +142,15 @@ func (m *Middle) recorded(resets bool) *record.CapacityMiddle {
 	}
 }
 
-// The timeouts of a tracked connection in seconds (tcp_timeouts of nf_conntrack_proto_tcp.c), and how late the collector may be.
+// The timeouts of a tracked connection in seconds (tcp_timeouts of nf_conntrack_proto_tcp.c). Who collects the entries is late.
 const (
 	trackedTimeWait  = 120
 	trackedCloseWait = 60
 	trackedClose     = 10
-	collectorLate    = 60
 )
+
+// collectorLate is by how much: 10 s in the mean were measured.
+var collectorLate = span{0, 10, 60}
 
 // TrackedS is how long connection tracking remembers a connection after its close by FINs, in seconds.
 const TrackedS = trackedTimeWait

@@ -71,7 +71,7 @@ func TestNeeds(t *testing.T) {
 			name: "TIME_WAIT at the client", close: "client:fin", onEOF: "close",
 			want: is{
 				"TIME_WAIT client": waits, "minisockets client": waits, "local_ports client": waits, "accept_queue server": {0, 10, 10}, "syn_backlog server": {},
-				"kernel_memory client": {60_000 * 512 * .95, 61_024 * 512, 62_048 * 512 * 1.05},
+				"kernel_memory client": {60_000 * 512 * .95, 61_024 * 512 * 1.1, 62_048 * 512 * 1.05 * 1.2},
 			},
 			absent: []string{"TIME_WAIT server", "CLOSE_WAIT server", "FIN_WAIT_2 client"},
 		},
@@ -157,15 +157,20 @@ func TestNeeds(t *testing.T) {
 				in.Load.Hold = Constant(time.Second)
 				in.Middle, _, _ = NewMiddle(NAT, "azure", 2, &in.Client)
 			},
-			want: is{"nat_ports nat": {66_000, 66_000, 66_000}, "tracked nat": {121_000, 121_000, 181_000}},
+			want: is{"nat_ports nat": {66_000, 66_000, 66_000}, "tracked nat": {121_000, 131_000, 181_000}},
 		},
 		{
 			name: "NAT, RST", close: "server:rst", onEOF: "close", change: func(in *Input) { in.Middle, _, _ = NewMiddle(NAT, "azure", 2, &in.Client) },
-			want: is{"nat_ports nat": {16_000, 16_000, 16_000}, "tracked nat": {10_000, 10_000, 70_000}},
+			want: is{"nat_ports nat": {16_000, 16_000, 16_000}, "tracked nat": {10_000, 20_000, 70_000}},
 		},
 		{
-			name: "firewall", close: "client:fin", onEOF: "never", change: func(in *Input) { in.Middle = NewTracker(1000) },
-			want: is{"tracked conntrack": {60_000, 60_000, 120_000}}, // CLOSE_WAIT
+			name: "firewall", close: "client:fin", onEOF: "never", change: func(in *Input) { in.Middle, in.Load.Sources = NewTracker(1000), 1_000_000 },
+			want: is{"tracked conntrack": {60_000, 70_000, 120_000}}, // CLOSE_WAIT
+		},
+		{
+			// All 28,232 ports are in TIME_WAIT: there are no more tuples to track.
+			name: "firewall, one address", close: "client:fin", onEOF: "close", change: func(in *Input) { in.Middle = NewTracker(1000) },
+			want: is{"tracked conntrack": {28_232, 28_232, 28_232}},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -228,5 +233,15 @@ func TestSearchCostsCPU(t *testing.T) {
 	}
 	if got := need1(t, in, "cpu", "client").at(14000 / 61.024); got.hi != 0 {
 		t.Errorf("%v CPUs although the first pass is enough", got)
+	}
+}
+
+// At 200/s over 64,512 ports a run of 230 s had 24,200 entries in the mean, from 21,361 to 26,433 (Linux 6.18, /proc/sys/net/netfilter).
+func TestTrackedReplaced(t *testing.T) {
+	in := testInput()
+	in.Middle, in.Client.Ports, in.Client.FirstPass = NewTracker(262144), 64512, 32256
+	got := need1(t, in, "tracked", "conntrack").at(200)
+	if math.Abs(got.mean/24_200-1) > 0.02 || got.lo > 21_361 || got.hi < 26_433 {
+		t.Errorf("%v", got)
 	}
 }

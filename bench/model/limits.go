@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"lastack/bench/record"
 	"lastack/sockstate"
@@ -115,11 +116,18 @@ func (l *limit) fullAfter(rate float64, poisson bool) (t span, ok bool) {
 	if mid > forever {
 		return span{}, false // only by chance
 	}
-	d := 0.0
+	d, late := 0.0, mid
 	if poisson {
 		d = deviations * math.Sqrt(mid/rate) // of the time of the n-th arrival: sqrt(n)/rate
 	}
-	return span{max(0, mid-d), mid, mid + d}, true
+	// Some may have come back before, together.
+	if now := l.need.at(rate); !math.IsInf(now.hi, 1) {
+		seconds := func(n float64) time.Duration { return time.Duration(n / rate * 1e9) }
+		if o := RunsOut(l.max, rate, sockstate.Span{Min: seconds(now.lo), Max: seconds(now.hi)}, mid); o != nil {
+			late = o.LatestS
+		}
+	}
+	return span{max(0, mid-d), mid, late + d}, true
 }
 
 // judged are the limits, in the order in which a growing rate reaches them.

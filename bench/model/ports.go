@@ -3,6 +3,7 @@ package model
 import (
 	"math"
 
+	"lastack/bench/record"
 	"lastack/sockstate"
 )
 
@@ -25,6 +26,22 @@ func FirstPassBears(first, pairs int, openS, reuseS float64) float64 {
 // InUse is how many ports are in use with tcp_tw_reuse, if kept of them cannot be reused yet, and unused of them would be in use without
 // reuse: connect goes round and round the first ones that it tries, so that they are all in use.
 func InUse(kept, unused, first float64) float64 { return max(kept, min(first, unused)) }
+
+// RunsOut is when connect first finds no free port, if each is kept for that long, so many a second are taken, and at is when all are. It is nil if
+// enough come back.
+//
+// TIME_WAITs end in bursts, at the ends of the timer wheel's buckets. Where those lie is not known. So from the shortest life on, ports
+// may have come back: one bucket's at most, because a load whose ports all come back never runs out.
+func RunsOut(ports, rate float64, keep sockstate.Span, at float64) *record.Onset {
+	if rate*keep.Max.Seconds() <= ports {
+		return nil
+	}
+	o := &record.Onset{EarliestS: at, LatestS: at}
+	if at >= keep.Min.Seconds() {
+		o.LatestS += (keep.Max - keep.Min).Seconds()
+	}
+	return o
+}
 
 // admitted is how many of rate paced connections a second get one of n ports, if each keeps it for openS seconds and then in TIME_WAIT.
 // Ports come back together, at the end of a bucket of the timer wheel, so that one that is taken again at once is away for a whole number of

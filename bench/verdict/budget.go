@@ -3,6 +3,7 @@ package verdict
 import (
 	"cmp"
 
+	"lastack/bench/model"
 	"lastack/bench/record"
 	"lastack/sockstate"
 )
@@ -24,22 +25,7 @@ func Onset(r *record.Run, p *record.PortPair) *record.Onset {
 	if p.EnteredPerS == 0 || free <= 0 || !j.clientWaits() || !j.openLoop() {
 		return nil
 	}
-	return runsOut(free, p.EnteredPerS, j.portKept(), free/p.EnteredPerS)
-}
-
-// runsOut is when connect first finds no free port, if each is kept for that long, so many a second are taken, and at is when all are.
-//
-// TIME_WAITs end in bursts, at the ends of the timer wheel's buckets. Where those lie is not known. So from the shortest life on, ports
-// may have come back: one bucket's at most, because a load whose ports all come back never runs out.
-func runsOut(ports, rate float64, keep sockstate.Span, at float64) *record.Onset {
-	if rate*keep.Max.Seconds() <= ports {
-		return nil
-	}
-	o := &record.Onset{EarliestS: at, LatestS: at}
-	if at >= keep.Min.Seconds() {
-		o.LatestS += (keep.Max - keep.Min).Seconds()
-	}
-	return o
+	return model.RunsOut(free, p.EnteredPerS, j.portKept(), free/p.EnteredPerS)
 }
 
 func (j *judgement) outlook() (o record.Outlook) {
@@ -69,7 +55,7 @@ func (j *judgement) outlook() (o record.Outlook) {
 		return o
 	}
 	rate := j.finalRate()
-	found.Predicted = runsOut(places, rate, keep, j.filledAt(places))
+	found.Predicted = model.RunsOut(places, rate, keep, j.filledAt(places))
 	switch at := found.Predicted; {
 	case at == nil && found.ExhaustedInS == 0:
 		found.LevelsOffAt = j.levelsOff(rate*keep.Max.Seconds(), pairs)

@@ -91,9 +91,17 @@ func (f *Facts) check() error {
 		name string
 		v    int64
 	}{
-		{"cpus", int64(f.CPUs)}, {"hz", int64(f.HZ)}, {"memory_bytes", f.MemoryBytes}, {"available_bytes", f.AvailableBytes}, {"page_bytes", f.PageBytes},
-		{"cgroup_memory_bytes", f.CgroupMemoryBytes}, {"cgroup_available_bytes", f.CgroupAvailableBytes},
-		{"usage.files", f.Usage.Files}, {"usage.orphans", f.Usage.Orphans}, {"usage.tcp_pages", f.Usage.TCPPages}, {"usage.time_wait", f.Usage.TimeWait},
+		{"cpus", int64(f.CPUs)},
+		{"hz", int64(f.HZ)},
+		{"memory_bytes", f.MemoryBytes},
+		{"available_bytes", f.AvailableBytes},
+		{"page_bytes", f.PageBytes},
+		{"cgroup_memory_bytes", f.CgroupMemoryBytes},
+		{"cgroup_available_bytes", f.CgroupAvailableBytes},
+		{"usage.files", f.Usage.Files},
+		{"usage.orphans", f.Usage.Orphans},
+		{"usage.tcp_pages", f.Usage.TCPPages},
+		{"usage.time_wait", f.Usage.TimeWait},
 		{"usage.conntrack", f.Usage.Conntrack},
 	} {
 		if n.v < 0 || n.v > most {

@@ -22,12 +22,14 @@ const (
 	PlaceApplication = "application"
 )
 
+// The widest range of local ports.
 const (
-	// WidestRange is ip_local_port_range at its widest without the ports below 1024, MostPorts its size, and WidenBelow the size
-	// of a range from which on widening it is not worth a word.
+	// WidestRange is ip_local_port_range at its widest without the ports below 1024.
 	WidestRange = "1024 65535"
-	MostPorts   = 64512
-	WidenBelow  = 64000
+	// MostPorts is its size.
+	MostPorts = 64512
+	// WidenBelow is the size of a range from which on widening it is not worth a word.
+	WidenBelow = 64000
 )
 
 // changer changes an input step by step, so that the load at the rate to leaves the headroom free. Each change builds on those before it.

@@ -31,10 +31,13 @@ func TestJudgePlan(t *testing.T) {
 		want   []string
 	}{
 		{
-			"below", 2000, 20_000, []record.CapacityLimit{ports()},
+			"below", 2000, 20_000,
+			[]record.CapacityLimit{ports()},
 			[]record.CapacityChange{
-				{Where: model.PlaceSysctl, Key: "net.ipv4.ip_local_port_range", To: "1024 65535"}, {Where: model.PlaceAddresses, To: "39"},
-				{Where: model.PlaceMiddle, Side: model.NAT, Key: "addresses", To: "63"}, {Where: model.PlaceLimits, Side: "client", Key: "nofile", To: "32768"},
+				{Where: model.PlaceSysctl, Key: "net.ipv4.ip_local_port_range", To: "1024 65535"},
+				{Where: model.PlaceAddresses, To: "39"},
+				{Where: model.PlaceMiddle, Side: model.NAT, Key: "addresses", To: "63"},
+				{Where: model.PlaceLimits, Side: "client", Key: "nofile", To: "32768"},
 				{Where: model.PlaceHosts, Side: "server", Key: "hosts", To: "3"},
 			},
 			record.LimitPorts,
@@ -44,21 +47,27 @@ func TestJudgePlan(t *testing.T) {
 			},
 		},
 		{
-			"on the way", 100, 1000, []record.CapacityLimit{ports(func(l *record.CapacityLimit) { l.WhenS = &days })}, nil, record.LimitPorts,
+			"on the way", 100, 1000,
+			[]record.CapacityLimit{ports(func(l *record.CapacityLimit) { l.WhenS = &days })},
+			nil, record.LimitPorts,
 			[]string{
 				"the first limit is local ports (client), at 456.6 connections/s (between 449.2 and 464.3), on the way from 100.0/s to 1,000/s, after 0.5 days; at 1,000/s it is reached after 1.41 s",
 				"1,000/s fits as it is, with 30 % of each limit free",
 			},
 		},
 		{
-			"above", 10, 100, []record.CapacityLimit{ports(func(l *record.CapacityLimit) { l.FullAfterS, l.Reached.Hi = nil, model.MostRate })}, nil, record.LimitPorts,
+			"above", 10, 100,
+			[]record.CapacityLimit{ports(func(l *record.CapacityLimit) { l.FullAfterS, l.Reached.Hi = nil, model.MostRate })},
+			nil, record.LimitPorts,
 			[]string{
 				"the first limit is local ports (client), at 456.6 connections/s (at least 449.2), above the 100.0/s asked for",
 				"100.0/s fits as it is, with 30 % of each limit free",
 			},
 		},
 		{
-			"at its peaks", 10, 450, []record.CapacityLimit{ports()}, nil, record.LimitPorts,
+			"at its peaks", 10, 450,
+			[]record.CapacityLimit{ports()},
+			nil, record.LimitPorts,
 			[]string{
 				"the first limit is local ports (client), at 456.6 connections/s (between 449.2 and 464.3), above the 450.0/s asked for, whose peaks reach it all the same",
 				"450.0/s fits as it is, with 30 % of each limit free",
@@ -67,7 +76,8 @@ func TestJudgePlan(t *testing.T) {
 		{
 			"a leak", 10, 100,
 			[]record.CapacityLimit{{Name: record.LimitFds, Side: "server", Reached: &record.Estimate{}, Peak: record.Estimate{Endless: true}, FullAfterS: &record.Estimate{Value: 200}}},
-			[]record.CapacityChange{{Where: model.PlaceApplication}}, record.LimitFds,
+			[]record.CapacityChange{{Where: model.PlaceApplication}},
+			record.LimitFds,
 			[]string{
 				"the first limit is descriptors (server), at any rate, as connections that nobody closes add up; at 100.0/s it is reached after 200 s",
 				"100.0/s does not fit, whatever the limits: sockets that nobody closes add up",

@@ -144,6 +144,7 @@ func recordNumbers(t testing.TB, rec node) map[string]func(heads []string, rows 
 			return n
 		},
 	}
+	planNumbers(rec, all)
 	try, some := shownTry(rec)
 	if !some {
 		return all

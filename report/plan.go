@@ -8,7 +8,6 @@ import (
 	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/report/document"
-	"lastack/report/text"
 )
 
 // planDocument is the report of a plan: the answer, what bounds the load, what it needs, what to change, and how sure all that is.
@@ -201,28 +200,7 @@ func planNeeds(c *record.Capacity) *section {
 		row := t.row(sided(n.Side, needName(n.Name)), append(cells, lo, hi, txt(n.Formula))...)
 		row.Level = levelIf(some && mainNeed(n.Name))
 	}
-	s.add(curveTable(c))
 	return s
-}
-
-// curveTable has the needs over the rate, for spreadsheets.
-func curveTable(c *record.Capacity) *document.Table {
-	t := &table{document.Table{ID: "curve", Level: document.Data, Columns: []document.Column{{Name: "rate"}}}}
-	for i := range c.Limits {
-		t.Columns = append(t.Columns, document.Column{Name: sided(c.Limits[i].Side, record.CapacityWords(c.Limits[i].Name))})
-	}
-	for j, rate := range c.Curve.Rates {
-		cells := make([]document.Value, 0, len(c.Limits))
-		for i := range c.Limits {
-			if at := c.Curve.Needs[i]; at != nil {
-				cells = append(cells, document.Number(at[j]))
-			} else {
-				cells = append(cells, document.Absent("it grows as long as the load goes on"))
-			}
-		}
-		t.row(text.Exact(rate), cells...)
-	}
-	return &t.Table
 }
 
 // mainNeed reports whether a need belongs on the first page.

@@ -21,8 +21,9 @@ func overRates(c *record.Capacity, id, title, desc string, unit document.Unit) *
 	p := &document.Picture{ID: id, Title: title, Desc: desc, Form: document.Lines, At: c.Curve.Rates}
 	p.X, p.Y = document.Axis{Unit: document.PerSecond, Name: "connections", Log: true}, document.Axis{Unit: unit, Log: true}
 	p.Events = append(p.Events, document.Event{At: c.Asked.RateTo, What: "asked for", Main: true})
-	if c.Asked.RateFrom != c.Asked.RateTo {
+	if p.Desc += " 1 is the rate asked for."; c.Asked.RateFrom != c.Asked.RateTo {
 		p.Events = append([]document.Event{{At: c.Asked.RateFrom, What: "asked for, from"}}, p.Events...)
+		p.Desc = desc + " 1 and 2 are the lowest and the highest rate asked for."
 	}
 	return p
 }
@@ -36,9 +37,6 @@ func drawn(c *record.Capacity, i int) bool {
 func usePicture(c *record.Capacity) *document.Picture {
 	p := overRates(c, "p-use", "Use of each limit", "What share of each limit a load needs at most, in percent, over the rate of new connections.", document.Things)
 	p.Limits = append(p.Limits, document.Limit{Name: "the limit", At: 100})
-	if h := c.Asked.Headroom; h > 0 && h < 1 {
-		p.Limits = append(p.Limits, document.Limit{Name: "with the headroom", At: 100 * (1 - h)})
-	}
 	for i := range c.Limits {
 		if !drawn(c, i) || len(p.Curves) == shownLimits {
 			continue

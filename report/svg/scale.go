@@ -78,7 +78,9 @@ func (s *scale) decades(n int, widen bool) []float64 {
 	step := max(1, math.Ceil((hi-lo)/float64(n)))
 	var values []float64
 	for d := lo; d <= hi; d += step {
-		values = append(values, math.Pow(10, d))
+		if v := math.Pow(10, d); v >= s.from*(1-1e-9) && v <= s.to*(1+1e-9) {
+			values = append(values, v)
+		}
 	}
 	return values
 }

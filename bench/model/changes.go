@@ -24,8 +24,8 @@ const (
 
 // The widest range of local ports.
 const (
-	// WidestRange is ip_local_port_range at its widest without the ports below 1024.
-	WidestRange = "1024 65535"
+	// widestRange is ip_local_port_range at its widest without the ports below 1024.
+	widestRange = "1024 65535"
 	// MostPorts is its size.
 	MostPorts = 64512
 	// WidenBelow is the size of a range from which on widening it is not worth a word.
@@ -84,7 +84,7 @@ func (c *changer) ports() {
 	}
 	client, h := sockstate.Client.String(), &c.in.Client
 	if h.Ports < WidenBelow {
-		c.add(limit, client, PlaceSysctl, "net.ipv4.ip_local_port_range", h.PortRange, WidestRange,
+		c.add(limit, client, PlaceSysctl, "net.ipv4.ip_local_port_range", h.PortRange, widestRange,
 			fmt.Sprintf("%s ports for each pair of addresses; ip_local_reserved_ports keeps those that servers listen on", quantity.Count(MostPorts)))
 		h.Ports, h.FirstPass = MostPorts, MostPorts/Parities
 	}

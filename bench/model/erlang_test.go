@@ -29,7 +29,7 @@ func TestErlangB(t *testing.T) {
 		{50, 32.51, 0.001},
 		{100, 75.24, 0.001},
 	} {
-		if got := ErlangB(tt.n, tt.a); math.Abs(got/tt.b-1) > 0.006 {
+		if got := erlangB(tt.n, tt.a); math.Abs(got/tt.b-1) > 0.006 {
 			t.Errorf("B(%d, %g) = %g, the table says %g", tt.n, tt.a, got, tt.b)
 		}
 	}
@@ -38,15 +38,15 @@ func TestErlangB(t *testing.T) {
 		n    int64
 		a, b float64
 	}{{0, 3, 1}, {1, 1, 0.5}, {2, 1, 0.2}, {2, 2, 0.4}, {3, 0, 0}} {
-		if got := ErlangB(tt.n, tt.a); math.Abs(got-tt.b) > 1e-12 {
+		if got := erlangB(tt.n, tt.a); math.Abs(got-tt.b) > 1e-12 {
 			t.Errorf("B(%d, %g) = %g, want %g", tt.n, tt.a, got, tt.b)
 		}
 	}
 	// A naive sum of powers and factorials is infinite here. Under heavy load n of a get a place.
-	if got := ErlangB(64512, 645120); math.Abs(got-0.9) > 1e-4 {
+	if got := erlangB(64512, 645120); math.Abs(got-0.9) > 1e-4 {
 		t.Errorf("B(64512, 645120) = %g, want about 0.9", got)
 	}
-	if got, want := ErlangB(10_000, 10_000), math.Sqrt(2/(math.Pi*10_000)); math.Abs(got/want-1) > 0.01 {
+	if got, want := erlangB(10_000, 10_000), math.Sqrt(2/(math.Pi*10_000)); math.Abs(got/want-1) > 0.01 {
 		t.Errorf("B(n, n) = %g, want about sqrt(2/pi n) = %g", got, want)
 	}
 }
@@ -54,9 +54,9 @@ func TestErlangB(t *testing.T) {
 func TestErlangBGrows(t *testing.T) {
 	last := 0.0
 	for a := 1.0; a < 3000; a *= 1.3 {
-		b := ErlangB(500, a)
-		if b < last || b > 1 || ErlangB(501, a) > b {
-			t.Errorf("B(500, %g) = %g after %g, B(501, %g) = %g", a, b, last, a, ErlangB(501, a))
+		b := erlangB(500, a)
+		if b < last || b > 1 || erlangB(501, a) > b {
+			t.Errorf("B(500, %g) = %g after %g, B(501, %g) = %g", a, b, last, a, erlangB(501, a))
 		}
 		last = b
 	}

@@ -84,9 +84,9 @@ type CPU struct {
 // and 15,000 on two CPUs with both ends.
 var assumedCPU = CPU{client: span{26e-6, 42e-6, 67e-6}, server: span{26e-6, 42e-6, 67e-6}}
 
-// CPUOf is what the lifecycles of a run cost. It is not ok if the record does not tell. The interval begins with what the worker
+// cpuOf is what the lifecycles of a run cost. It is not ok if the record does not tell. The interval begins with what the worker
 // threads used, and ends with what the whole machine did.
-func CPUOf(r *record.Run) (cpu CPU, ok bool) {
+func cpuOf(r *record.Run) (cpu CPU, ok bool) {
 	c, n := r.Pressure.CPU, float64(r.Connections.Attempted)
 	if n == 0 || c.WorkersNotRead != "" || c.GeneratorS <= 0 || !c.SharesTell() {
 		return cpu, false

@@ -97,9 +97,9 @@ func MiddleNames(kind string) (names []string) {
 	return names
 }
 
-// NewMiddle returns a middle of the table with that many addresses, and what of it is assumed, empty if nothing. addresses is 0 if
+// newMiddle returns a middle of the table with that many addresses, and what of it is assumed, empty if nothing. addresses is 0 if
 // nobody said how many; only for a load balancer is it then 1.
-func NewMiddle(kind, name string, addresses int, client *Host) (m *Middle, doubt string, err error) {
+func newMiddle(kind, name string, addresses int, client *Host) (m *Middle, doubt string, err error) {
 	i := slices.IndexFunc(providers, func(p provider) bool { return p.Kind == kind && p.Name == name })
 	if i < 0 {
 		return nil, "", sockstate.BadValue(kind, name, "unknown")
@@ -121,8 +121,8 @@ func NewMiddle(kind, name string, addresses int, client *Host) (m *Middle, doubt
 	return m, doubt, nil
 }
 
-// NewTracker is a middle that only tracks connections.
-func NewTracker(most int64) *Middle { return &Middle{Kind: Conntrack, Name: "linux", Conntrack: most} }
+// newTracker is a middle that only tracks connections.
+func newTracker(most int64) *Middle { return &Middle{Kind: Conntrack, Name: "linux", Conntrack: most} }
 
 // kept is how long a port stays taken after a close.
 func (m *Middle) kept(resets bool) span {

@@ -243,7 +243,7 @@ func (c *collector) localPorts() {
 				if a > 20*n {
 					return 1 - n/a // the recursion's limit
 				}
-				return ErlangB(int64(n), a)
+				return erlangB(int64(n), a)
 			}
 			return span{of(each.lo), of(each.mean), of(each.hi)}
 		}

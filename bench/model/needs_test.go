@@ -76,7 +76,7 @@ func TestNeeds(t *testing.T) {
 			absent: []string{"TIME_WAIT server", "CLOSE_WAIT server", "FIN_WAIT_2 client"},
 		},
 		{
-			name: "held", close: "client:fin", onEOF: "close", change: func(in *Input) { in.Load.Hold = Constant(800 * time.Millisecond) },
+			name: "held", close: "client:fin", onEOF: "close", change: func(in *Input) { in.Load.Hold = constant(800 * time.Millisecond) },
 			want: is{
 				"ESTABLISHED client": {800, 800, 800}, "ESTABLISHED server": {800, 800, 800}, "descriptors client": {800, 800, 800}, "local_ports client": {60_800, 61_824, 62_848},
 				"kernel_memory server": {800 * 3750 * .95, 800 * 3750, 800 * 3750 * 1.05},
@@ -84,24 +84,24 @@ func TestNeeds(t *testing.T) {
 		},
 		{
 			// A round trip to connect and one in FIN_WAIT_1, LAST_ACK and the request socket.
-			name: "round trips", close: "client:fin", onEOF: "close", change: func(in *Input) { in.Load.RTT = Constant(10 * time.Millisecond) },
+			name: "round trips", close: "client:fin", onEOF: "close", change: func(in *Input) { in.Load.RTT = constant(10 * time.Millisecond) },
 			want: is{"orphans client": {10, 10, 10}, "orphans server": {10, 10, 10}, "syn_backlog server": {10, 10, 10}, "local_ports client": {60_020, 61_044, 62_068}, "descriptors client": {10, 10, 10}},
 		},
 		{
 			// 100 kB take two more round trips than the first window of 14,480 bytes.
 			name: "exchange", close: "client:rst", onEOF: "close", change: func(in *Input) {
-				in.Load.RTT, in.Load.Exchange, in.Load.Requests = Constant(10*time.Millisecond), exchange.Spec{Kind: exchange.Echo, Request: 1, Response: 100_000}, 3
+				in.Load.RTT, in.Load.Exchange, in.Load.Requests = constant(10*time.Millisecond), exchange.Spec{Kind: exchange.Echo, Request: 1, Response: 100_000}, 3
 			},
 			want: is{"ESTABLISHED client": {90, 90, 90}, "socket_buffers client": {90 * 25 * 4096, 90 * 25 * 4096, 90 * 25 * 4096}, "local_ports client": {100, 100, 100}},
 		},
 		{
-			name: "RST", close: "client:rst", onEOF: "close", change: func(in *Input) { in.Load.Hold = Constant(time.Second) },
+			name: "RST", close: "client:rst", onEOF: "close", change: func(in *Input) { in.Load.Hold = constant(time.Second) },
 			want:   is{"local_ports client": {1000, 1000, 1000}, "descriptors client": {1000, 1000, 1000}},
 			absent: []string{"TIME_WAIT client", "TIME_WAIT server"},
 		},
 		{
 			// The client's ports come back at once, so that its SYNs reopen TIME_WAITs of the first pass.
-			name: "TIME_WAIT at the server", close: "server:fin", onEOF: "close", change: func(in *Input) { in.Load.Hold = Constant(time.Second) },
+			name: "TIME_WAIT at the server", close: "server:fin", onEOF: "close", change: func(in *Input) { in.Load.Hold = constant(time.Second) },
 			want: is{"TIME_WAIT server": {14_116, 14_116, 14_116}, "local_ports client": {1000, 1000, 1000}}, absent: []string{"TIME_WAIT client"},
 		},
 		{
@@ -144,32 +144,32 @@ func TestNeeds(t *testing.T) {
 			want: is{"TIME_WAIT client": {0, 45_768, 62_048}, "TIME_WAIT server": {0, 45_768, 62_048}},
 		},
 		{
-			name: "Poisson", close: "client:fin", onEOF: "close", change: func(in *Input) { in.Load.Poisson, in.Load.Hold = true, Exponential(time.Second) },
+			name: "Poisson", close: "client:fin", onEOF: "close", change: func(in *Input) { in.Load.Poisson, in.Load.Hold = true, exponential(time.Second) },
 			// 1,000 at an instant, by chance within 2.58 x 31.6; ports: 62,024 within 2.58 x 249.
 			want: is{"ESTABLISHED client": {918.41, 1000, 1081.59}, "local_ports client": {60_357.5, 62_024, 63_690.5}},
 		},
 		{
-			name: "paced, held at random", close: "client:rst", onEOF: "close", change: func(in *Input) { in.Load.Hold = Exponential(2 * time.Second) },
+			name: "paced, held at random", close: "client:rst", onEOF: "close", change: func(in *Input) { in.Load.Hold = exponential(2 * time.Second) },
 			want: is{"ESTABLISHED client": {1918.41, 2000, 2081.59}}, // variance 1,000
 		},
 		{
 			name: "NAT", close: "client:fin", onEOF: "close", change: func(in *Input) {
-				in.Load.Hold = Constant(time.Second)
-				in.Middle, _, _ = NewMiddle(NAT, "azure", 2, &in.Client)
+				in.Load.Hold = constant(time.Second)
+				in.Middle, _, _ = newMiddle(NAT, "azure", 2, &in.Client)
 			},
 			want: is{"nat_ports nat": {66_000, 66_000, 66_000}, "tracked nat": {121_000, 131_000, 181_000}},
 		},
 		{
-			name: "NAT, RST", close: "server:rst", onEOF: "close", change: func(in *Input) { in.Middle, _, _ = NewMiddle(NAT, "azure", 2, &in.Client) },
+			name: "NAT, RST", close: "server:rst", onEOF: "close", change: func(in *Input) { in.Middle, _, _ = newMiddle(NAT, "azure", 2, &in.Client) },
 			want: is{"nat_ports nat": {16_000, 16_000, 16_000}, "tracked nat": {10_000, 20_000, 70_000}},
 		},
 		{
-			name: "firewall", close: "client:fin", onEOF: "never", change: func(in *Input) { in.Middle, in.Load.Sources = NewTracker(1000), 1_000_000 },
+			name: "firewall", close: "client:fin", onEOF: "never", change: func(in *Input) { in.Middle, in.Load.Sources = newTracker(1000), 1_000_000 },
 			want: is{"tracked conntrack": {60_000, 70_000, 120_000}}, // CLOSE_WAIT
 		},
 		{
 			// All 28,232 ports are in TIME_WAIT: there are no more tuples to track.
-			name: "firewall, one address", close: "client:fin", onEOF: "close", change: func(in *Input) { in.Middle = NewTracker(1000) },
+			name: "firewall, one address", close: "client:fin", onEOF: "close", change: func(in *Input) { in.Middle = newTracker(1000) },
 			want: is{"tracked conntrack": {28_232, 28_232, 28_232}},
 		},
 	} {
@@ -239,7 +239,7 @@ func TestSearchCostsCPU(t *testing.T) {
 // At 200/s over 64,512 ports a run of 230 s had 24,200 entries in the mean, from 21,361 to 26,433 (Linux 6.18, /proc/sys/net/netfilter).
 func TestTrackedReplaced(t *testing.T) {
 	in := testInput()
-	in.Middle, in.Client.Ports, in.Client.FirstPass = NewTracker(262144), 64512, 32256
+	in.Middle, in.Client.Ports, in.Client.FirstPass = newTracker(262144), 64512, 32256
 	got := need1(t, in, "tracked", "conntrack").at(200)
 	if math.Abs(got.mean/24_200-1) > 0.02 || got.lo > 21_361 || got.hi < 26_433 {
 		t.Errorf("%v", got)

@@ -37,8 +37,8 @@ func plan(t *testing.T, in *Input) *record.Capacity {
 // 449.2/s, and at 20,000/s the ports last 1.41 s.
 func TestFirstLimit(t *testing.T) {
 	in := testInput()
-	in.Load.RateFrom, in.Load.RateTo, in.Load.Hold, in.Load.Over = 2000, 20_000, Constant(800*time.Millisecond), 90*24*time.Hour
-	m, _, err := NewMiddle(NAT, "aws", 4, &in.Client)
+	in.Load.RateFrom, in.Load.RateTo, in.Load.Hold, in.Load.Over = 2000, 20_000, constant(800*time.Millisecond), 90*24*time.Hour
+	m, _, err := newMiddle(NAT, "aws", 4, &in.Client)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,8 +107,8 @@ func inputsAtRandom(t *testing.T, n int) []*Input {
 			l.OnEOF = reaction(t, []string{"close", "delay=100ms", "delay=70s", "never", "rst"}[r.IntN(5)])
 		}
 		l.Exchange = exchange.Spec{Kind: exchange.Echo, Request: 1 + r.IntN(1000), Response: 1 + r.IntN(100_000)}
-		l.Hold = []Time{Constant(0), Constant(800 * time.Millisecond), Between(0, 5*time.Second), Exponential(time.Minute)}[r.IntN(4)]
-		l.RTT, l.Poisson = []Time{Constant(0), Between(0, 20*time.Millisecond)}[r.IntN(2)], r.IntN(2) == 0
+		l.Hold = []Time{constant(0), constant(800 * time.Millisecond), between(0, 5*time.Second), exponential(time.Minute)}[r.IntN(4)]
+		l.RTT, l.Poisson = []Time{constant(0), between(0, 20*time.Millisecond)}[r.IntN(2)], r.IntN(2) == 0
 		l.Sources, l.Targets, l.RateTo = 1+r.IntN(40), 1+r.IntN(3), float64(1+r.IntN(20_000))
 		l.RateFrom = l.RateTo / 2
 		in.Client.Reuse, in.Client.HZ = r.IntN(4) == 0, []int{0, 100, 250, 1000}[r.IntN(4)]
@@ -116,10 +116,10 @@ func inputsAtRandom(t *testing.T, n int) []*Input {
 		switch i := r.IntN(len(names)); {
 		case names[i] == "":
 		case i < len(MiddleNames(NAT)):
-			in.Middle, _, _ = NewMiddle(NAT, names[i], 1+r.IntN(8), &in.Client)
+			in.Middle, _, _ = newMiddle(NAT, names[i], 1+r.IntN(8), &in.Client)
 			in.Middle.Conntrack = int64(1000 + r.IntN(1_000_000))
 		default:
-			in.Middle, _, _ = NewMiddle(Balancer, names[i], 1+r.IntN(8), &in.Client)
+			in.Middle, _, _ = newMiddle(Balancer, names[i], 1+r.IntN(8), &in.Client)
 		}
 		all = append(all, in)
 	}
@@ -164,8 +164,8 @@ func TestNeedsGrow(t *testing.T) {
 func TestLinearInAddresses(t *testing.T) {
 	for _, close := range []string{"client:fin", "client:rst"} {
 		in := testInput()
-		in.Load.Close, in.Load.Hold = policy(t, close), Constant(time.Second)
-		in.Middle, _, _ = NewMiddle(NAT, "azure", 2, &in.Client)
+		in.Load.Close, in.Load.Hold = policy(t, close), constant(time.Second)
+		in.Middle, _, _ = newMiddle(NAT, "azure", 2, &in.Client)
 		one := plan(t, in)
 		in.Load.Sources, in.Middle.Addresses = 2, 4
 		two := plan(t, in)
@@ -249,7 +249,7 @@ func TestMiddles(t *testing.T) {
 		if !strings.Contains(p.source, "20") && p.Name != "linux" || p.source == "" || p.keptFIN.lo > p.keptFIN.mean || p.keptFIN.mean > p.keptFIN.hi {
 			t.Errorf("%s %s: %+v", p.Kind, p.Name, p)
 		}
-		m, _, err := NewMiddle(p.Kind, p.Name, 2, &h)
+		m, _, err := newMiddle(p.Kind, p.Name, 2, &h)
 		if err != nil || m.PortsEach == 0 || m.Addresses != 2 {
 			t.Errorf("%s %s: %+v, %v", p.Kind, p.Name, m, err)
 		}
@@ -263,7 +263,7 @@ func TestMiddles(t *testing.T) {
 		{NAT, "aws", 9, "--nat-addresses 9: one gateway of aws has at most 8"},
 		{NAT, "cisco", 1, "--nat cisco: unknown"},
 	} {
-		if _, _, err := NewMiddle(tt.kind, tt.name, tt.addresses, &h); err == nil || err.Error() != tt.want {
+		if _, _, err := newMiddle(tt.kind, tt.name, tt.addresses, &h); err == nil || err.Error() != tt.want {
 			t.Errorf("%v, want %s", err, tt.want)
 		}
 	}
@@ -308,7 +308,7 @@ func TestCheck(t *testing.T) {
 		"--sources 0: ":     func(in *Input) { in.Load.Sources = 0 },
 		"--targets 0: ":     func(in *Input) { in.Load.Targets = 0 },
 		"--headroom 1: ":    func(in *Input) { in.Headroom = 1 },
-		"--hold 800h0m0s: ": func(in *Input) { in.Load.Hold = Constant(800 * time.Hour) },
+		"--hold 800h0m0s: ": func(in *Input) { in.Load.Hold = constant(800 * time.Hour) },
 	} {
 		in := testInput()
 		change(in)
@@ -320,18 +320,18 @@ func TestCheck(t *testing.T) {
 
 func TestParseTime(t *testing.T) {
 	for s, want := range map[string]Time{
-		"800ms": Constant(800 * time.Millisecond), "0s": {}, "1s..3s": {Min: time.Second, Mean: 2 * time.Second, Max: 3 * time.Second}, "exp:1m": {Mean: time.Minute, Exponential: true},
+		"800ms": constant(800 * time.Millisecond), "0s": {}, "1s..3s": {Min: time.Second, Mean: 2 * time.Second, Max: 3 * time.Second}, "exp:1m": {Mean: time.Minute, Exponential: true},
 	} {
-		got, err := ParseTime(s)
+		got, err := parseTime(s)
 		if err != nil || got != want {
 			t.Errorf("%q: %+v, %v", s, got, err)
 		}
-		if again, err := ParseTime(got.String()); err != nil || again != got {
+		if again, err := parseTime(got.String()); err != nil || again != got {
 			t.Errorf("%q prints as %q: %v", s, got, err)
 		}
 	}
 	for _, s := range []string{"", "x", "-1s", "3s..1s", "1s..", "..1s", "exp:", "exp:-1s", "exp:1s..2s", "900h", "1s...2s"} {
-		if got, err := ParseTime(s); err == nil {
+		if got, err := parseTime(s); err == nil {
 			t.Errorf("%q is read as %+v", s, got)
 		}
 	}

@@ -82,7 +82,7 @@ func TestBlockedIsErlangs(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, over := range []float64{0.9, 1, 1.1, 1.3, 2, 5} {
 		in := testInput()
-		in.Load.Poisson, in.Load.Hold, in.Client.Ports, in.Client.FirstPass = true, Constant(time.Second), n, n/2
+		in.Load.Poisson, in.Load.Hold, in.Client.Ports, in.Client.FirstPass = true, constant(time.Second), n, n/2
 		rate := over * n / 62.024
 		b := need1(t, in, "blocked", "client").at(rate)
 		got := loss(n, rate, 1, 3, 100, random.ExpFloat64)

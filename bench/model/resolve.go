@@ -30,7 +30,7 @@ type Spec struct {
 
 // What is assumed if nobody says.
 var (
-	assumedRTT   = Between(0, 2*time.Millisecond)
+	assumedRTT   = between(0, 2*time.Millisecond)
 	assumedPause = 10 * time.Millisecond
 )
 
@@ -87,7 +87,7 @@ func measured(s *Spec) (*CPU, error) {
 	if r.Kind != "" && r.Kind != record.KindRun {
 		return nil, sockstate.BadValue("from", "a "+r.Kind, "want the record of a run")
 	}
-	cpu, ok := CPUOf(r)
+	cpu, ok := cpuOf(r)
 	if !ok {
 		return nil, sockstate.BadValue("from", "", "this run does not tell the CPU time of a lifecycle: want one of a second or more, in which connections were made")
 	}
@@ -122,11 +122,11 @@ func (in *Input) addMiddle(s *Spec, say func(string, ...any)) (err error) {
 		kind, name, addresses = Balancer, s.LB, s.LBAddresses
 	case s.NAT == "":
 		if s.ConntrackMax > 0 {
-			in.Middle = NewTracker(s.ConntrackMax)
+			in.Middle = newTracker(s.ConntrackMax)
 		}
 		return nil
 	}
-	m, doubt, err := NewMiddle(kind, name, addresses, &in.Client)
+	m, doubt, err := newMiddle(kind, name, addresses, &in.Client)
 	if err != nil {
 		return err
 	}

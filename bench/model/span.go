@@ -53,14 +53,14 @@ type Time struct {
 	Exponential    bool
 }
 
-// Constant is a Time that does not vary.
-func Constant(d time.Duration) Time { return Time{Min: d, Mean: d, Max: d} }
+// constant is a Time that does not vary.
+func constant(d time.Duration) Time { return Time{Min: d, Mean: d, Max: d} }
 
-// Between is uniform from one duration to another.
-func Between(from, to time.Duration) Time { return Time{Min: from, Mean: (from + to) / 2, Max: to} }
+// between is uniform from one duration to another.
+func between(from, to time.Duration) Time { return Time{Min: from, Mean: (from + to) / 2, Max: to} }
 
-// Exponential has the mean d.
-func Exponential(d time.Duration) Time { return Time{Mean: d, Exponential: true} }
+// exponential has the mean d.
+func exponential(d time.Duration) Time { return Time{Mean: d, Exponential: true} }
 
 // mean is t where only its mean matters, as in a population.
 func (t Time) mean() span { return exactly(t.Mean.Seconds()) }
@@ -85,19 +85,19 @@ func (t Time) recorded() record.Lasts {
 	return record.Lasts{MinS: t.Min.Seconds(), MeanS: t.Mean.Seconds(), MaxS: t.Max.Seconds(), Exponential: t.Exponential}
 }
 
-// ParseTime reads a duration, one that varies evenly (LO..HI), or one that is exponential (exp:MEAN): the format of String.
-func ParseTime(s string) (Time, error) {
+// parseTime reads a duration, one that varies evenly (LO..HI), or one that is exponential (exp:MEAN): the format of String.
+func parseTime(s string) (Time, error) {
 	bad := sockstate.BadValue("", s, "want a duration like 800ms, LO..HI, or exp:MEAN")
 	parse := func(s string) (time.Duration, bool) {
 		d, err := time.ParseDuration(s)
 		return d, err == nil && d >= 0 && d <= mostTime
 	}
-	if mean, exponential := strings.CutPrefix(s, "exp:"); exponential {
+	if mean, random := strings.CutPrefix(s, "exp:"); random {
 		d, ok := parse(mean)
 		if !ok {
 			return Time{}, bad
 		}
-		return Exponential(d), nil
+		return exponential(d), nil
 	}
 	from, to, varies := strings.Cut(s, "..")
 	if !varies {
@@ -108,12 +108,12 @@ func ParseTime(s string) (Time, error) {
 	if !ok1 || !ok2 || lo > hi {
 		return Time{}, bad
 	}
-	return Between(lo, hi), nil
+	return between(lo, hi), nil
 }
 
-// UnmarshalText implements encoding.TextUnmarshaler with ParseTime.
+// UnmarshalText implements encoding.TextUnmarshaler with parseTime.
 func (t *Time) UnmarshalText(b []byte) (err error) {
-	*t, err = ParseTime(string(b))
+	*t, err = parseTime(string(b))
 	return err
 }
 

@@ -53,10 +53,11 @@ type group struct {
 
 	share    int // slots in closed loop, cap in open loop (0: none)
 	schedule arrivals.Schedule
-	next     int64 // the next arrival of this worker
-	step     int64
+	chance   *arrivals.Chance // nil: arrivals are paced
+	next     float64          // the next arrival of this worker, in arrivals of the schedule
+	step     float64
 	// cappedAt is the last arrival that was counted as capped.
-	cappedAt int64
+	cappedAt float64
 
 	// open counts lifecycles in flight, established those of them with a connection.
 	open, established, heldOpen int64
@@ -89,7 +90,7 @@ func newGroup(p *Plan, i int, sh *shared, id, workers int) *group {
 		predictsRST: who == teardown.ServerFirst && how.Resets() ||
 			who == teardown.ClientFirst && how.ReadsEnd() && spec.OnEOF.Kind == teardown.ReactRST,
 
-		step:     int64(workers),
+		step:     float64(workers),
 		cappedAt: -1,
 	}
 	if who == teardown.ServerFirst {
@@ -120,17 +121,28 @@ func newGroup(p *Plan, i int, sh *shared, id, workers int) *group {
 	g.share = part(spec.Connections, id, workers)
 	if spec.OpenLoop() {
 		g.schedule = p.schedule(spec)
-		g.next = int64(id)
+		g.next = float64(id)
+		idle := false
 		if c := spec.Connections; c > 0 && c < workers {
 			// The schedule is for those who may have a connection.
-			g.step = int64(c)
-			if id >= c {
-				g.next = g.schedule.Total()
-			}
+			g.step, idle = float64(c), id >= c
+		}
+		if spec.Poisson {
+			g.chance = arrivals.NewChance(spec.Seed, id)
+			g.next = g.step * g.chance.Gap()
+		}
+		if idle {
+			g.endSchedule()
 		}
 	}
 	return g
 }
+
+// scheduled reports whether an arrival is left.
+func (g *group) scheduled() bool { return g.next < float64(g.schedule.Total()) }
+
+// endSchedule leaves out the arrivals that are left.
+func (g *group) endSchedule() { g.next = max(g.next, float64(g.schedule.Total())) }
 
 // part is worker id's share of n.
 func part(n, id, workers int) int {

@@ -34,6 +34,9 @@ type Group struct {
 	// RateFrom and RateTo are the arrivals a second, rising or falling evenly over the duration. 0: closed loop.
 	RateFrom float64 `json:"rate_from,omitempty"`
 	RateTo   float64 `json:"rate_to,omitempty"`
+	// Poisson has arrivals come by chance, and not evenly: the gaps between them are exponential. Seed begins the sequence.
+	Poisson bool   `json:"poisson,omitempty"`
+	Seed    uint64 `json:"seed,omitempty"`
 	// Hold is the time between the exchange and the close, kept by the side that closes first.
 	Hold time.Duration `json:"hold_ns,omitempty"`
 	// Plateau opens all Connections once, holds them until the last is open and so much longer, and then closes

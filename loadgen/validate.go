@@ -111,6 +111,10 @@ func (g *Group) validate() error {
 		return sockstate.BadValue("rate", g.rate(), "want 0 (closed loop) to %d connections/s", MaxRate)
 	case g.OpenLoop() && g.RateFrom+g.RateTo < 1e-3:
 		return sockstate.BadValue("rate", g.rate(), "want at least 0.001 connections/s")
+	case g.Poisson && !g.OpenLoop():
+		return sockstate.BadValue("poisson", "", "needs a --rate: in closed loop nothing arrives by itself")
+	case g.Poisson && g.Plateau > 0:
+		return sockstate.BadValue("poisson", "", "not with --plateau, whose connections open evenly")
 	case !(g.CloseRate >= 0 && g.CloseRate <= MaxRate):
 		return sockstate.BadValue("close-rate", g.CloseRate, "want 0 (as fast as possible) to %d connections/s", MaxRate)
 	case g.CloseRate > 0 && g.Plateau == 0:

@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"math"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -204,7 +205,7 @@ func (w *worker) slots(g *group, now int64) (int, int64) {
 
 // arrivals starts the arrivals of an open loop that are due, at most so many, and returns when the next one is.
 func (w *worker) arrivals(g *group, now int64, most int) int64 {
-	for g.next < g.schedule.Total() {
+	for g.scheduled() {
 		due := w.start0 + int64(g.schedule.At(g.next))
 		switch {
 		case due > now:
@@ -231,13 +232,13 @@ func (w *worker) arrivals(g *group, now int64, most int) int64 {
 			g.Dropped += w.measured(due)
 		case !g.claim(w.plan, due >= w.measureFrom):
 			g.leave()
-			g.next = g.schedule.Total()
+			g.endSchedule()
 			return sockio.Never
 		default:
 			w.start(g, w.free.Take(), due, now)
 			most--
 		}
-		g.next += g.step
+		g.next += g.step * g.chance.Gap()
 	}
 	return sockio.Never
 }
@@ -250,24 +251,24 @@ func (w *worker) measured(due int64) int64 {
 	return 1
 }
 
-// drop counts the rest of an open loop's schedule as dropped.
+// drop counts the rest of an open loop's schedule as dropped: of arrivals by chance, as many as are expected.
 func (w *worker) drop(g *group) {
-	total, from := g.schedule.Total(), g.next
+	total, from := float64(g.schedule.Total()), g.next
 	// By count, not one by one: a long schedule has billions.
-	if ahead := g.schedule.Before(w.plan.Warmup) - from; ahead > 0 {
-		from += (ahead + g.step - 1) / g.step * g.step
+	if ahead := float64(g.schedule.Before(w.plan.Warmup)) - from; ahead > 0 {
+		from += math.Ceil(ahead/g.step) * g.step
 	}
 	if from < total {
-		g.Dropped += (total - from + g.step - 1) / g.step
+		g.Dropped += int64(math.Ceil((total - from) / g.step))
 	}
-	g.next = max(g.next, total)
+	g.endSchedule()
 }
 
 // exhausted reports whether no lifecycle of g will start any more.
 func (w *worker) exhausted(g *group, now int64) bool {
 	switch {
 	case g.OpenLoop():
-		return g.next >= g.schedule.Total()
+		return !g.scheduled()
 	case now >= w.end || g.share == 0:
 		return true
 	case w.plan.Count > 0 && g.shared.left.Load() <= 0 && now >= w.measureFrom:
@@ -284,7 +285,7 @@ func (w *worker) closeSchedules(now int64) {
 	w.end = now
 	for _, g := range w.groups {
 		if g.OpenLoop() {
-			g.next = g.schedule.Total()
+			g.endSchedule()
 		}
 	}
 }
@@ -333,7 +334,7 @@ func (w *worker) closePlateau(g *group, now int64, most int) int64 {
 	for ; g.scan > 0; g.scan-- {
 		due := from
 		if g.CloseRate > 0 {
-			due += int64(arrivals.Spread(float64(int64(g.closed)*g.step+int64(w.id)), g.CloseRate))
+			due += int64(arrivals.Spread(float64(g.closed)*g.step+float64(w.id), g.CloseRate))
 		}
 		if due > now {
 			return due

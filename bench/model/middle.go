@@ -53,22 +53,22 @@ var providers = []provider{
 	{
 		Middle: Middle{
 			Kind: NAT, Name: "aws", PortsEach: 55000, mostAddresses: 8, keptFIN: span{0, 60, 120}, keptRST: span{0, 60, 120},
-			source: "docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-basics.html, November 2026",
+			source: "docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-basics.html: 55,000 connections for each address and destination, or about 900 a second; November 2026",
 		},
-		doubt: "AWS does not say how long its NAT gateway keeps a port after the close: 60 s is assumed, and 0 to 120 s is the interval",
+		doubt: "AWS does not say how long its NAT gateway keeps a port after the close: its 55,000 connections a minute are taken as 60 s, and 0 to 120 s is the interval",
 	},
 	{
 		Middle: Middle{
 			Kind: NAT, Name: "gcp", PortsEach: 64512, keptFIN: span{30, 30, 120}, keptRST: span{0, 30, 120},
-			source: "cloud.google.com/nat/docs/ports-and-addresses and the release note of March 2026, November 2026",
+			source: "cloud.google.com/nat/docs/ports-and-addresses, docs/tune-nat-configuration, and the release note of 31 March 2026; November 2026",
 		},
-		doubt: "Cloud NAT keeps a port for 30 s (tcp-time-wait-timeout of gateways since October 2026; older ones 120 s), and gives each VM as many ports as it needs " +
-			"(dynamic allocation; the static default is 64 a VM)",
+		doubt: "Cloud NAT keeps a port for 30 s (tcp-time-wait-timeout of gateways made since 30 September 2026; those made before 30 June 2026 120 s), and gives each VM as " +
+			"many ports as it needs (dynamic allocation; the static default is 64 a VM)",
 	},
 	{
 		Middle: Middle{
 			Kind: NAT, Name: "azure", PortsEach: 50000, mostAddresses: 16, connections: 2_000_000, keptFIN: exactly(65), keptRST: exactly(16),
-			source: "learn.microsoft.com/azure/nat-gateway/nat-gateway-resource, November 2026",
+			source: "learn.microsoft.com/azure/nat-gateway/nat-gateway-resource: 16 addresses, 50,000 connections for each and destination, 2 million in all, ports kept 65 s after a FIN and 16 s after an RST; November 2026",
 		},
 	},
 	{
@@ -81,7 +81,7 @@ var providers = []provider{
 	{
 		Middle: Middle{
 			Kind: Balancer, Name: "aws-nlb", PortsEach: 55000, keptFIN: span{0, 60, 120}, keptRST: span{0, 60, 120},
-			source: "docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-troubleshooting.html, November 2026",
+			source: "docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-target-groups.html: about 55,000 connections a minute for each of its addresses and target; November 2026",
 		},
 		doubt: "the load balancer does not preserve client addresses (otherwise it needs no ports); an address is one node, and 55,000 connections a minute are taken as 60 s for each port",
 	},

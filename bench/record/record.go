@@ -208,9 +208,12 @@ type Group struct {
 	Connections int      `json:"connections,omitempty"`
 	RateFrom    float64  `json:"rate_from,omitempty"`
 	RateTo      float64  `json:"rate_to,omitempty"`
-	HoldNs      int64    `json:"hold_ns,omitempty"`
-	PlateauNs   int64    `json:"plateau_ns,omitempty"`
-	CloseRate   float64  `json:"close_rate,omitempty"`
+	// Poisson is set if arrivals came by chance. Seed began their sequence.
+	Poisson   bool    `json:"poisson,omitempty"`
+	Seed      uint64  `json:"seed,omitempty"`
+	HoldNs    int64   `json:"hold_ns,omitempty"`
+	PlateauNs int64   `json:"plateau_ns,omitempty"`
+	CloseRate float64 `json:"close_rate,omitempty"`
 	// Keep is idle, asking or partial for clients that keep their connection. ReconnectNs is how long they wait after they lost it.
 	Keep        string `json:"keep,omitempty"`
 	ReconnectNs int64  `json:"reconnect_ns,omitempty"`

@@ -56,6 +56,7 @@ func (o *runOptions) registerLoad(f *pflag.FlagSet, topologies ...sandbox.Topolo
 	f.SortFlags = false
 	f.VarP(count(&g.Connections), "connections", "c", "closed loop: connections at once; open loop: at most so many (no limit unless given)")
 	f.VarP(rateFlag{&g.RateFrom, &g.RateTo}, "rate", "R", "open loop: new connections/s, or LO..HI (0 = closed loop)")
+	f.BoolVar(&g.Poisson, "poisson", false, "open loop: arrivals come by chance, and are not paced")
 	f.DurationVarP(&p.Duration, "duration", "d", 0, "how long to start new connections; open ones then finish")
 	f.VarP(count(&p.Count), "count", "n", "stop after N connections (without -d: only then)")
 	f.DurationVar(&p.Warmup, "warmup", 0, "leave this time at the start out of the result")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math/rand/v2"
 	"net/netip"
 
 	"github.com/spf13/cobra"
@@ -54,6 +55,9 @@ func (o *runOptions) completeSpec(cmd *cobra.Command) error {
 	}
 	if err := checkOutputs(o.outputs, o.formats); err != nil {
 		return err
+	}
+	if g := &o.spec.Plan.Groups[0]; g.Poisson {
+		g.Seed = rand.Uint64() >> 11 // what a JSON number can hold
 	}
 	return o.join(cmd.Flags())
 }

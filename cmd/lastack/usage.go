@@ -18,7 +18,7 @@ type flagGroup struct {
 
 // loadGroups are those of the commands with a load. A command shows what it has of them.
 var loadGroups = []flagGroup{
-	{"Load", []string{"connections", "rate", "duration", "count", "warmup", "ramp", "plateau", "close-rate", "workers", "engine"}},
+	{"Load", []string{"connections", "rate", "poisson", "duration", "count", "warmup", "ramp", "plateau", "close-rate", "workers", "engine"}},
 	{"Connection", []string{
 		"close", "on-eof", "exchange", "requests", "think", "hold", "header", "connect-timeout", "request-timeout", "close-timeout",
 	}},

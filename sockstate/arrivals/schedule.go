@@ -78,11 +78,11 @@ func newSchedule(slopes ...slope) Schedule {
 // Total is the number of arrivals of the whole schedule; they are numbered from 0.
 func (p *Schedule) Total() int64 { return p.total }
 
-// At is when arrival n is due, from the start; n must be less than Total.
-func (p *Schedule) At(n int64) time.Duration {
+// At is when arrival n is due, from the start; n must be less than Total. It need not be whole: arrivals by chance come in between.
+func (p *Schedule) At(n float64) time.Duration {
 	for i := len(p.segments) - 1; i >= 0; i-- {
 		s := &p.segments[i]
-		if left := float64(n) - s.before; left >= 0 || i == 0 {
+		if left := n - s.before; left >= 0 || i == 0 {
 			return time.Duration(math.Round((s.start + s.invert(max(left, 0))) * 1e9))
 		}
 	}
@@ -108,7 +108,7 @@ func (p *Schedule) Before(elapsed time.Duration) int64 {
 	lo, hi := int64(0), p.total
 	for lo < hi {
 		mid := (lo + hi) / 2
-		if p.At(mid) < elapsed {
+		if p.At(float64(mid)) < elapsed {
 			lo = mid + 1
 		} else {
 			hi = mid

@@ -3,6 +3,7 @@ package arrivals
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -64,7 +65,7 @@ func TestScheduleAt(t *testing.T) {
 			p := newSchedule(tc.slopes...)
 			got := make(map[int64]time.Duration)
 			for n := range tc.want {
-				got[n] = p.At(n)
+				got[n] = p.At(float64(n))
 			}
 			if d := cmp.Diff(tc.want, got); d != "" {
 				t.Errorf("At (-want +got):\n%s", d)
@@ -87,7 +88,7 @@ func checkSchedule(t *testing.T, slopes []slope) {
 		if n >= total {
 			break
 		}
-		at := p.At(n)
+		at := p.At(float64(n))
 		if at < 0 || at > length {
 			t.Fatalf("%v: At(%d) = %v, outside the %v of the schedule", slopes, n, at, length)
 		}
@@ -97,8 +98,8 @@ func checkSchedule(t *testing.T, slopes []slope) {
 		if after := p.Before(at + 1); after != n+1 {
 			t.Fatalf("%v: Before(At(%d)+1ns) = %d", slopes, n, after)
 		}
-		if n+1 < total && p.At(n+1) <= at {
-			t.Fatalf("%v: At(%d) = %v and At(%d) = %v", slopes, n, at, n+1, p.At(n+1))
+		if n+1 < total && p.At(float64(n+1)) <= at {
+			t.Fatalf("%v: At(%d) = %v and At(%d) = %v", slopes, n, at, n+1, p.At(float64(n+1)))
 		}
 	}
 	if got := p.Before(length + 1); got != total {
@@ -205,7 +206,7 @@ func TestScheduleDue(t *testing.T) {
 			}
 		}
 		for n := int64(0); n < p.Total(); n++ {
-			due := p.At(n)
+			due := p.At(float64(n))
 			if got := p.Due(due.Seconds()); math.Abs(got-float64(n)) > 1e-4 {
 				t.Fatalf("%s: arrival %d is due at %v, by when there are %v", c.name, n, due, got)
 			}
@@ -229,7 +230,7 @@ func BenchmarkScheduleAt(b *testing.B) {
 	b.ReportAllocs()
 	var sum time.Duration
 	for i := 0; b.Loop(); i++ {
-		sum += p.At(int64(i) % p.Total())
+		sum += p.At(float64(int64(i) % p.Total()))
 	}
 	if sum < 0 {
 		b.Fatal("a time before the start")
@@ -257,5 +258,38 @@ func TestSpread(t *testing.T) {
 		if p.Total() < 2 || p.At(1) < time.Second {
 			t.Errorf("%v/s: %d arrivals, the second after %v", rate, p.Total(), p.At(1))
 		}
+	}
+}
+
+// Arrivals by chance have exponential gaps, in each worker and in all together: mean and standard deviation are equal. What several workers
+// have is a process of the whole rate.
+func TestChance(t *testing.T) {
+	const workers, rate, length = 3, 1000.0, 200 * time.Second
+	p := newSchedule(slope{length, rate, rate})
+	var all []float64
+	for id := range workers {
+		c, n := NewChance(7, id), 0.0
+		for n = workers * c.Gap(); n < float64(p.Total()); n += workers * c.Gap() {
+			all = append(all, p.At(n).Seconds())
+		}
+	}
+	slices.Sort(all)
+	if got, want := float64(len(all)), rate*length.Seconds(); math.Abs(got-want) > 5*math.Sqrt(want) {
+		t.Errorf("%v arrivals, expected %v", got, want)
+	}
+	mean, squares, last := 0.0, 0.0, 0.0
+	for _, at := range all {
+		mean, squares, last = mean+(at-last), squares+(at-last)*(at-last), at
+	}
+	n := float64(len(all))
+	if mean /= n; math.Abs(mean*rate-1) > 0.02 {
+		t.Errorf("the mean gap is %v s", mean)
+	}
+	// E[gap^2] = 2 / rate^2 for exponential gaps, 1 for even ones.
+	if second := squares / n * rate * rate; math.Abs(second-2) > 0.05 {
+		t.Errorf("the second moment of the gaps is %v of a squared mean gap, expected 2", second)
+	}
+	if got := (*Chance)(nil).Gap(); got != 1 {
+		t.Errorf("a paced gap is %v", got)
 	}
 }

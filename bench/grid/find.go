@@ -142,9 +142,9 @@ func (s *search) load(spec *setup.Spec, rate float64, lasts, interval time.Durat
 // turned notes how fast ports came back in the load.
 func (s *search) turned(t *record.FindTry, run *record.Run) {
 	t.Turnover = &record.Turnover{Starved: starved(run.Timeline)}
-	over, ok := turnoverOf(run.Timeline, s.cell.keeps, t.OfferedPerS, s.cell.ports)
+	over, ok := TurnoverOf(run.Timeline, s.cell.keeps, t.OfferedPerS, s.cell.ports)
 	if ok {
-		t.Turnover.PerS, t.Turnover.Ports = over.perS, over.ports
+		t.Turnover.PerS, t.Turnover.Ports = over.PerS, over.ports
 	} else if !t.Sustained {
 		t.Reason += "; it was not seen how fast all ports come back, perhaps since others had the CPUs: run it again on a quiet machine"
 	}

@@ -7,16 +7,16 @@ import (
 	"lastack/sockstate"
 )
 
-// turnover is the rate at which local ports come back from TIME_WAIT.
-type turnover struct {
-	// perS is the rate over one cycle: ports divided by the time until they were all there again.
-	perS float64
+// Turnover is the rate at which local ports come back from TIME_WAIT.
+type Turnover struct {
+	// PerS is the rate over one cycle: ports divided by the time until they were all there again.
+	PerS float64
 	// ports is how many completions the cycle has, cycleS how long it is.
 	ports  int64
 	cycleS float64
 }
 
-// turnoverOf measures it in the timeline of a load that is much faster: whenever ports come back, it uses them all within a part of the life of
+// TurnoverOf measures it in the timeline of a load that is much faster: whenever ports come back, it uses them all within a part of the life of
 // a TIME_WAIT, and then fails until the next come back. So its completions come in bursts, a life apart:
 //
 //	completed |##            ###           ####
@@ -29,7 +29,7 @@ type turnover struct {
 // the kernel's timer wheel has turned, see sockstate.TimeWaitLasts. The others begin with a turn. Life is how long a connection keeps its port,
 // rate that of the load, ports how many there are. ok is false if there are no three bursts, or if the second has not used the ports once: a
 // load that others keep from the CPU makes two bursts of one.
-func turnoverOf(timeline []record.Interval, life sockstate.Span, rate float64, ports int64) (t turnover, ok bool) {
+func TurnoverOf(timeline []record.Interval, life sockstate.Span, rate float64, ports int64) (t Turnover, ok bool) {
 	const share = 0.02 // of the ports; a few are late
 
 	// A gap between bursts is at least this long; one inside of a burst is a turn of the wheel at most.
@@ -53,7 +53,7 @@ func turnoverOf(timeline []record.Interval, life sockstate.Span, rate float64, p
 		return t, false
 	}
 	t.ports, t.cycleS = counts[1], begins[2]-begins[1]
-	t.perS = float64(t.ports) / t.cycleS
+	t.PerS = float64(t.ports) / t.cycleS
 	once := t.ports > 0 && math.Abs(float64(t.ports-ports)) <= share*float64(ports)
 	return t, once && t.cycleS >= life.Min.Seconds()
 }

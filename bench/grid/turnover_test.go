@@ -75,7 +75,7 @@ func TestTurnover(t *testing.T) {
 				simulated := func() *ports { return &ports{free: int(n), turn: turn, phase: turn * float64(phase) / 10} }
 				timeline, _ := simulated().drive(p.overdrive(), p.overdriven().Seconds(), p.sampled().Seconds())
 				name := fmt.Sprintf("HZ=%d, %d ports, phase %d/10, %v/s", hz, n, phase, p.overdrive())
-				got, ok := turnoverOf(timeline, life, p.overdrive(), n)
+				got, ok := TurnoverOf(timeline, life, p.overdrive(), n)
 				if !ok {
 					t.Errorf("%s: no turnover", name)
 					continue
@@ -84,8 +84,8 @@ func TestTurnover(t *testing.T) {
 				if hz != 250 {
 					within = (life.Max - life.Min).Seconds() / 2 / life.Mean().Seconds() * 1.05
 				}
-				if math.Abs(got.perS/want-1) > within || got.ports != n {
-					t.Errorf("%s: %d ports, %.4f/s in a cycle of %.3f s, want %d, %.4f/s", name, got.ports, got.perS, got.cycleS, n, want)
+				if math.Abs(got.PerS/want-1) > within || got.ports != n {
+					t.Errorf("%s: %d ports, %.4f/s in a cycle of %.3f s, want %d, %.4f/s", name, got.ports, got.PerS, got.cycleS, n, want)
 				}
 				below := float64(got.ports) / life.Max.Seconds() * justBelow
 				if _, failed := simulated().drive(below, p.confirmed().Seconds()*3, 1); failed > 0 {
@@ -117,7 +117,7 @@ func TestNoTurnover(t *testing.T) {
 		halted = append(halted, iv)
 	}
 	for name, timeline := range map[string][]record.Interval{"halted": halted, "too short": short, "too slow": slow, "empty": nil, "nothing": {{TS: 1}, {TS: 200}}} {
-		if got, ok := turnoverOf(timeline, life, 700, 1000); ok {
+		if got, ok := TurnoverOf(timeline, life, 700, 1000); ok {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

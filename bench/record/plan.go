@@ -18,6 +18,55 @@ type Capacity struct {
 	Generators CapacityGenerators `json:"generators"`
 	// Assumed says in a sentence each what was assumed because nobody said it, or because it could not be read.
 	Assumed []string `json:"assumed,omitempty"`
+	// Verified is what experiments measured of what the model predicts of them. It is nil if there were none.
+	Verified *CapacityVerified `json:"verified,omitempty"`
+}
+
+// CapacityVerified is the model's error: what experiments in sandboxes measured, beside what the model predicts of the same experiments.
+type CapacityVerified struct {
+	// Ports is the number of local ports of an experiment, Scale the part of the host's ports and TIME_WAIT buckets that it had.
+	Ports       int                  `json:"ports"`
+	Scale       float64              `json:"scale,omitempty"`
+	Experiments []CapacityExperiment `json:"experiments"`
+	Residuals   []CapacityResidual   `json:"residuals"`
+	// Limit is nil if no experiment was above the first limit.
+	Limit *CapacityNamed `json:"limit,omitempty"`
+	// Skipped says what was not measured, and why.
+	Skipped []string `json:"skipped,omitempty"`
+}
+
+// CapacityExperiment is a run below or above the first limit.
+type CapacityExperiment struct {
+	Name     string  `json:"name"`
+	RatePerS float64 `json:"rate_per_s"`
+	LastsS   float64 `json:"lasts_s"`
+	// SteadyS is from when on populations are averaged.
+	SteadyS   float64 `json:"steady_s"`
+	Valid     bool    `json:"valid"`
+	LimitedBy string  `json:"limited_by"`
+	Completed int64   `json:"completed"`
+	Failed    int64   `json:"failed"`
+}
+
+// CapacityResidual is a quantity, predicted and measured.
+type CapacityResidual struct {
+	Experiment string   `json:"experiment"`
+	Name       string   `json:"name"`
+	Side       string   `json:"side"`
+	Unit       string   `json:"unit"`
+	Predicted  Estimate `json:"predicted"`
+	Measured   float64  `json:"measured"`
+	// Error is Measured as a share of the prediction, less 1, Tolerance by how much it may be wrong.
+	Error     float64 `json:"error"`
+	Tolerance float64 `json:"tolerance"`
+	Within    bool    `json:"within"`
+}
+
+// CapacityNamed is the first limit, as the model and as the verdict of a run above it name it.
+type CapacityNamed struct {
+	Predicted string `json:"predicted"`
+	Measured  string `json:"measured"`
+	Right     bool   `json:"right"`
 }
 
 // Estimate is a number and the interval that it stays in: TIME_WAITs end in bursts, arrivals come by chance, and some inputs are known

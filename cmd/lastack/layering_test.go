@@ -59,6 +59,7 @@ var layers = []struct {
 
 	{"bench/grid", []string{"bench/cell", "loadgen", "sockstate", "sockstate/sockio", "sockstate/exchange", "sockstate/teardown", "bench", "bench/quantity", "bench/record", "bench/metric", "bench/host", "bench/sandbox", "bench/setup", "bench/sweep"}},
 	{"bench/tune", []string{"loadgen", "sockstate", "sockstate/teardown", "bench", "bench/grid", "bench/quantity", "bench/record", "bench/metric", "bench/host", "bench/setup"}},
+	{"bench/verify", []string{"loadgen", "sockstate", "sockstate/teardown", "bench", "bench/cell", "bench/grid", "bench/model", "bench/record", "bench/sandbox", "bench/setup"}},
 	{"bench/drain", []string{"bench/cell", "loadgen", "sockstate", "sockstate/...", "bench", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/process", "bench/setup"}},
 
 	// The project's own measurements, no part of the program.
@@ -80,7 +81,7 @@ var layers = []struct {
 		"sockstate", "bench/quantity", "bench/record", "bench/metric", "bench/compare", "bench/preset", "bench/sweep", "report/document", "report/text", "report/html", "report/markdown", "report/csv", "report/hlog",
 	}},
 	{"cmd/lastack", []string{
-		"report", "bench", "bench/cell", "bench/compare", "bench/drain", "bench/grid", "bench/preset", "bench/sweep", "bench/tune", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup", "bench/model",
+		"report", "bench", "bench/cell", "bench/compare", "bench/drain", "bench/grid", "bench/preset", "bench/sweep", "bench/tune", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup", "bench/model", "bench/verify",
 		// The values that flags hold.
 		"loadgen", "server", "sockstate", "sockstate/observe", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange",
 	}},

@@ -1,0 +1,241 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"lastack/bench"
+	"lastack/bench/model"
+	"lastack/bench/record"
+	"lastack/bench/sandbox"
+	"lastack/bench/setup"
+	"lastack/sockstate/exchange"
+	"lastack/sockstate/teardown"
+)
+
+// TestMain does the jobs of this package's cells.
+func TestMain(m *testing.M) {
+	sandbox.Main(map[string]sandbox.Func{bench.Job.Name: bench.Job.Func})
+	os.Exit(m.Run())
+}
+
+// pattern is a load whose predictions are compared with runs.
+type pattern struct {
+	close, eof, exchange string
+	hold                 time.Duration
+	ports                int
+	poisson              bool
+	// reuse and finTimeout are the client's sysctls, buckets is tcp_max_tw_buckets; 0 is the default.
+	reuse      bool
+	finTimeout time.Duration
+	buckets    int64
+}
+
+func (p pattern) String() string {
+	s := fmt.Sprintf("%s, held %v, %d ports", p.close, p.hold, p.ports)
+	for _, o := range []struct {
+		is   bool
+		name string
+	}{
+		{p.eof != "", "on-eof " + p.eof},
+		{p.exchange != "none", p.exchange},
+		{p.poisson, "Poisson"},
+		{p.reuse, "tcp_tw_reuse=1"},
+		{p.finTimeout > 0, "tcp_fin_timeout=" + fmt.Sprint(p.finTimeout.Seconds())},
+		{p.buckets > 0, fmt.Sprintf("%d TIME_WAIT buckets", p.buckets)},
+	} {
+		if o.is {
+			s += ", " + o.name
+		}
+	}
+	return s
+}
+
+// patterns are those of the table in the documentation. Each policy leaves the port to another state.
+func patterns() (all []pattern) {
+	const second = time.Second
+	add := func(p ...pattern) { all = append(all, p...) }
+	for _, poisson := range []bool{false, true} {
+		add(
+			// The client's TIME_WAIT keeps the port.
+			pattern{close: "client:fin", exchange: "echo:1,1", ports: 1000, poisson: poisson},
+			pattern{close: "client:fin", exchange: "none", hold: 800 * time.Millisecond, ports: 2000, poisson: poisson},
+			pattern{close: "client:fin", exchange: "echo:200,8192", hold: 5 * second, ports: 3000, poisson: poisson},
+			pattern{close: "client:half", exchange: "echo:1,1", hold: 2 * second, ports: 1000, poisson: poisson},
+			pattern{close: "client:fin", eof: "delay=2s", exchange: "none", hold: second, ports: 2000, poisson: poisson},
+			// Only open connections keep it.
+			pattern{close: "server:fin", exchange: "echo:1,1", hold: 3 * second, ports: 600, poisson: poisson},
+			pattern{close: "client:rst", exchange: "echo:1,1", hold: 2 * second, ports: 400, poisson: poisson},
+			pattern{close: "server:rst", exchange: "echo:1,1", hold: 5 * second, ports: 1000, poisson: poisson},
+			pattern{close: "server:fin", eof: "delay=1s", exchange: "echo:1,1", hold: second, ports: 400, poisson: poisson},
+			pattern{close: "client:half", eof: "delay=3s", exchange: "none", hold: second, ports: 1000, poisson: poisson},
+			pattern{close: "client:rst", exchange: "echo:64,65536", hold: 4 * second, ports: 500, poisson: poisson},
+		)
+	}
+	add(
+		pattern{close: "client:fin", exchange: "none", ports: 2000, buckets: 1000},
+		pattern{close: "server:fin", exchange: "none", hold: second, ports: 2000, buckets: 500},
+		pattern{close: "client:fin", eof: "never", exchange: "none", ports: 1000},
+		pattern{close: "never", exchange: "none", ports: 1000},
+	)
+	return all
+}
+
+func text[T any, P interface {
+	*T
+	UnmarshalText([]byte) error
+}](t *testing.T, s string) (v T) {
+	if err := P(&v).UnmarshalText([]byte(s)); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func (p pattern) setup(t *testing.T, f setup.Facts) *Setup {
+	load := model.Load{
+		RateFrom: 10, RateTo: 10, Poisson: p.poisson, Hold: model.Time{Min: p.hold, Mean: p.hold, Max: p.hold}, Requests: 1, Sources: 1, Targets: 1,
+		Close: text[teardown.Policy](t, p.close), Exchange: text[exchange.Spec](t, p.exchange),
+	}
+	if p.eof != "" {
+		load.OnEOF = text[teardown.Reaction](t, p.eof)
+	}
+	h := f.Host.Limits()
+	h.Ports, h.FirstPass, h.Buckets, h.Reuse = p.ports, p.ports/2, p.buckets, p.reuse
+	if p.finTimeout > 0 {
+		h.FinTimeout = p.finTimeout
+	}
+	in, err := model.Resolve(model.Spec{Load: load}, h, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Resolve(Spec{Plan: in, Ports: p.ports, Seed: 1}, f)
+	if err != nil {
+		t.Fatalf("%v: %v", p, err)
+	}
+	return r
+}
+
+func facts(t *testing.T) setup.Facts {
+	t.Helper()
+	f, err := setup.Read(&setup.Spec{Engine: "epoll", Sandbox: &sandbox.Spec{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// What two patterns are predicted is what short runs measure: one whose ports come back after the hold, and one that nobody closes.
+func TestResidual(t *testing.T) {
+	f := facts(t)
+	for _, p := range []pattern{
+		{close: "client:rst", exchange: "echo:1,1", hold: 2 * time.Second, ports: 400},
+		{close: "never", exchange: "none", ports: 400},
+	} {
+		t.Run(p.String(), func(t *testing.T) {
+			t.Parallel()
+			r := p.setup(t, f)
+			v, err := r.Run(t.Context(), func(string) {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			check(t, p, v)
+		})
+	}
+}
+
+func check(t *testing.T, p pattern, v *record.CapacityVerified) (ok bool) {
+	t.Helper()
+	ok = true
+	for _, r := range v.Residuals {
+		line := fmt.Sprintf("%v: %s %s %s: predicted %.4g (%.4g to %.4g), measured %.4g: %+.2f %%", p, r.Experiment, r.Side, r.Name,
+			r.Predicted.Value, r.Predicted.Lo, r.Predicted.Hi, r.Measured, 100*r.Error)
+		if !r.Within {
+			ok = false
+			t.Error(line)
+		} else {
+			t.Log(line)
+		}
+	}
+	switch {
+	case v.Limit == nil:
+		t.Errorf("%v: no experiment was above the limit: %q", p, v.Skipped)
+	case !v.Limit.Right:
+		ok = false
+		t.Errorf("%v: the model names %s, the run %s", p, v.Limit.Predicted, v.Limit.Measured)
+	}
+	return ok
+}
+
+// The table of residuals in the documentation.
+func TestResiduals(t *testing.T) {
+	if os.Getenv("LASTACK_LONG") == "" {
+		t.Skip("ten minutes of load: set LASTACK_LONG=1")
+	}
+	f := facts(t)
+	all := patterns()
+	results := make([]*record.CapacityVerified, len(all))
+	errs := make([]error, len(all))
+	var wait sync.WaitGroup
+	// At these rates the runs leave the CPU alone: what bounds them is how many processes there are.
+	turns := make(chan struct{}, 13)
+	for i, p := range all {
+		r := p.setup(t, f)
+		wait.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			results[i], errs[i] = r.Run(context.WithoutCancel(t.Context()), func(string) {})
+		})
+	}
+	wait.Wait()
+	var table strings.Builder
+	for i, p := range all {
+		if errs[i] != nil {
+			t.Errorf("%v: %v", p, errs[i])
+			continue
+		}
+		check(t, p, results[i])
+		fmt.Fprintln(&table, row(i+1, p, results[i]))
+	}
+	t.Logf("residuals in percent, times in seconds:\n%s", table.String())
+	if path := os.Getenv("LASTACK_RESIDUALS"); path != "" {
+		if err := os.WriteFile(path, []byte(table.String()), 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// row is a line of the table.
+func row(i int, p pattern, v *record.CapacityVerified) string {
+	cells := map[string]string{}
+	for _, r := range v.Residuals {
+		s := fmt.Sprintf("%+.2f", 100*r.Error)
+		switch {
+		case r.Name == "full_after":
+			s = fmt.Sprintf("%+.2f s", r.Measured-r.Predicted.Value)
+		case r.Name == "blocked":
+			s = fmt.Sprintf("%.2f in %.2f..%.2f", 100*r.Measured, 100*r.Predicted.Lo, 100*r.Predicted.Hi)
+		case r.Predicted.Value < 20: // a share says nothing of a few sockets
+			s = fmt.Sprintf("%+.1f sockets", r.Measured-r.Predicted.Value)
+		}
+		if !r.Within {
+			s += " !"
+		}
+		if old := cells[r.Name]; old != "" {
+			s = old + "; " + s
+		}
+		cells[r.Name] = s
+	}
+	limit := "not reached"
+	if v.Limit != nil {
+		if limit = v.Limit.Measured; !v.Limit.Right {
+			limit += " (model: " + v.Limit.Predicted + ")"
+		}
+	}
+	return fmt.Sprintf("| %d | %v | %s | %s | %s | %s | %s | %s | %s | %s |", i, p, cells["limited_rate"], cells["TIME_WAIT"], cells["ESTABLISHED"], cells["local_ports"], cells["full_after"],
+		cells["blocked"], cells["descriptors"], limit)
+}

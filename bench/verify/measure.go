@@ -1,0 +1,179 @@
+package verify
+
+import (
+	"math"
+	"slices"
+
+	"lastack/bench/grid"
+	"lastack/bench/record"
+	"lastack/sockstate"
+)
+
+// tolerance is by how much a prediction may be wrong, as a share.
+var tolerance = map[string]float64{
+	sockstate.Established.String(): 0.03,
+	sockstate.TimeWait.String():    0.02,
+	sockstate.FinWait2.String():    0.03,
+	sockstate.CloseWait.String():   0.03,
+	"local_ports":                  0.02,
+	"descriptors":                  0.03,
+	"limited_rate":                 0.01,
+}
+
+// slack is by how much a mean of counts may differ besides: they are whole, and a sample may see one connection more or less.
+const slack = 1
+
+// latest is by how many seconds a time to exhaustion may be wrong.
+const latest = 2.1
+
+// steady compares the populations of the experiment below the limit.
+func (e *experiment) steady(run *record.Run) (all []record.CapacityResidual) {
+	var window []*record.Interval
+	for i := range run.Timeline {
+		if iv := &run.Timeline[i]; iv.Phase == "load" && iv.Census() && iv.TS >= e.settled.Seconds() {
+			window = append(window, iv)
+		}
+	}
+	if len(window) == 0 {
+		return nil
+	}
+	mean := func(of func(iv *record.Interval) int) float64 {
+		sum := 0
+		for _, iv := range window {
+			sum += of(iv)
+		}
+		return float64(sum) / float64(len(window))
+	}
+	count := func(state string) func(side string) float64 {
+		return func(side string) float64 {
+			return mean(func(iv *record.Interval) int {
+				if side == sockstate.Server.String() {
+					return iv.Server[state]
+				}
+				return iv.Client[state]
+			})
+		}
+	}
+	held := record.Estimate{}
+	for i := range e.predicted.Needs {
+		n := &e.predicted.Needs[i]
+		p := n.At[0]
+		switch n.Name {
+		case sockstate.Established.String(), sockstate.FinWait2.String(), sockstate.CloseWait.String(), sockstate.TimeWait.String():
+			all = append(all, e.residual(n.Name, n.Side, n.Unit, p, count(n.Name)(n.Side)))
+		case "local_ports":
+			all = append(all, e.residual(n.Name, n.Side, n.Unit, p, mean(func(iv *record.Interval) int { return iv.PortsInUse })))
+		case "descriptors":
+			held.Value, held.Lo, held.Hi = held.Value+p.Value, held.Lo+p.Lo, held.Hi+p.Hi
+		}
+	}
+	if base, ok := idleFds(run); ok {
+		all = append(all, e.residual("descriptors", "both", "sockets", held, mean(func(iv *record.Interval) int { return iv.Fds - base })))
+	}
+	return all
+}
+
+// idleFds is how many descriptors the process has without a connection.
+func idleFds(run *record.Run) (n int, ok bool) {
+	for i := len(run.Timeline) - 1; i >= 0; i-- {
+		if iv := &run.Timeline[i]; iv.Fds > 0 && iv.InFlight == 0 && iv.Client[sockstate.Established.String()]+iv.Server[sockstate.Established.String()]+
+			iv.Server[sockstate.CloseWait.String()]+iv.Client[sockstate.CloseWait.String()] == 0 {
+			return iv.Fds, true
+		}
+	}
+	return 0, false
+}
+
+// residual is a prediction beside what was measured. Of arrivals by chance, and of times that are known roughly, only the interval is
+// predicted.
+func (e *experiment) residual(name, side, unit string, p record.Estimate, measured float64) record.CapacityResidual {
+	r := record.CapacityResidual{Experiment: e.name, Name: name, Side: side, Unit: unit, Predicted: p, Measured: measured, Tolerance: tolerance[name]}
+	if p.Value != 0 {
+		r.Error = measured/p.Value - 1
+	}
+	r.Within = math.Abs(measured-p.Value) <= max(r.Tolerance*p.Value, slack) || e.predicted.Asked.Poisson && measured >= p.Lo && measured <= p.Hi
+	return r
+}
+
+// exhausted compares what happened above the limit.
+func (e *experiment) exhausted(run *record.Run) (all []record.CapacityResidual) {
+	if len(e.predicted.Limits) == 0 || e.predicted.Limits[0].Name != record.LimitPorts {
+		return nil
+	}
+	first := &e.predicted.Limits[0]
+	poisson := e.predicted.Asked.Poisson
+	if at, ok := run.FirstFailureS[sockstate.OutcomeNoLocalPort.String()]; ok && first.FullAfterS != nil {
+		p := *first.FullAfterS
+		all = append(all, record.CapacityResidual{
+			Experiment: e.name, Name: "full_after", Side: first.Side, Unit: "seconds", Predicted: p, Measured: at, Error: at/p.Value - 1, Tolerance: latest / p.Value,
+			Within: math.Abs(at-p.Value) <= latest || at >= p.Lo && at <= p.Hi,
+		})
+	}
+	i := slices.IndexFunc(e.predicted.Needs, func(n record.CapacityNeed) bool { return n.Name == "blocked" })
+	if i < 0 || e.kept.Max == 0 {
+		return all
+	}
+	blocked := e.predicted.Needs[i].At[0]
+	if poisson {
+		lost, arrived := e.lost(run)
+		r := e.residual("blocked", first.Side, "share", blocked, lost)
+		// Of so many arrivals, a share that is near the interval's ends may be outside by chance. They come in clusters: while all ports are
+		// taken, each fails.
+		chance := 2.58 * math.Sqrt(lost*(1-lost)/arrived*2)
+		r.Tolerance, r.Within = chance, lost >= blocked.Lo-chance && lost <= blocked.Hi+chance
+		return append(all, r)
+	}
+	if rate, ok := e.limitedRate(run); ok {
+		share := func(blocked float64) float64 { return e.rate * (1 - blocked) }
+		p := record.Estimate{Value: share(blocked.Value), Lo: share(blocked.Hi), Hi: share(blocked.Lo)}
+		r := e.residual("limited_rate", first.Side, "rate", p, rate)
+		r.Within = math.Abs(r.Error) <= r.Tolerance || rate >= p.Lo && rate <= p.Hi
+		all = append(all, r)
+	}
+	return all
+}
+
+// lost is the share of arrivals that found no port, after the first lives of a port.
+func (e *experiment) lost(run *record.Run) (share, arrived float64) {
+	blocked, started := int64(0), int64(0)
+	for i := range run.Timeline {
+		if iv := &run.Timeline[i]; iv.TS > e.settled.Seconds() && iv.Phase == "load" {
+			started += iv.Started
+			blocked += iv.Failures[sockstate.OutcomeNoLocalPort.String()]
+		}
+	}
+	return float64(blocked) / max(float64(started), 1), max(float64(started), 1)
+}
+
+// limitedRate is what the ports let through, over whole lives of a port, so that bursts do not count in part.
+func (e *experiment) limitedRate(run *record.Run) (perS float64, ok bool) {
+	if e.kept.Min >= sockstate.TimeWaitLength {
+		t, ok := grid.TurnoverOf(run.Timeline, e.kept, e.rate, e.ports)
+		return t.PerS, ok
+	}
+	life := e.kept.Max.Seconds()
+	lives := math.Floor((e.lasts.Seconds() - life) / life)
+	if lives < 1 {
+		return 0, false
+	}
+	// What opens takes a port. The first life begins with all ports free.
+	from, to := life, life*(1+lives)
+	opened, begins, ends := int64(0), 0.0, 0.0
+	for i := range run.Timeline {
+		switch iv := &run.Timeline[i]; {
+		case iv.TS <= from:
+			begins = iv.TS
+		case iv.TS <= to:
+			opened += iv.Opened
+			ends = iv.TS
+		}
+	}
+	return float64(opened) / (ends - begins), ends > begins
+}
+
+// named compares what the model calls the first limit with what the run's own verdict does.
+func (e *experiment) named(run *record.Run) *record.CapacityNamed {
+	n := &record.CapacityNamed{Predicted: e.predicted.Limits[0].Name, Measured: run.Verdict.LimitedBy}
+	n.Right = n.Predicted == n.Measured
+	return n
+}

@@ -1,0 +1,247 @@
+package verify
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"lastack/bench/model"
+	"lastack/bench/record"
+	"lastack/bench/sandbox"
+	"lastack/bench/setup"
+	"lastack/loadgen"
+	"lastack/sockstate"
+	"lastack/sockstate/teardown"
+)
+
+// Spec says what to verify.
+type Spec struct {
+	Plan model.Input
+	// Ports is the number of local ports of an experiment; 0 chooses.
+	Ports int
+	Seed  uint64
+	// Version is for the records of the experiments.
+	Version string
+}
+
+// Setup is what runs.
+type Setup struct {
+	// Ports is the number of local ports of an experiment, Scale their part of the host's.
+	Ports int
+	Scale float64
+	below *experiment // nil if the load has no steady state
+	above *experiment
+	// skipped says what is not measured, and why.
+	skipped []string
+}
+
+// experiment is a run and what is predicted of it.
+type experiment struct {
+	name      string
+	rate      float64
+	lasts     time.Duration
+	setup     setup.Setup
+	predicted *record.Capacity
+	// settled is when populations are steady, kept how long a connection keeps its port.
+	settled time.Duration
+	kept    sockstate.Span
+	// ports is how many there are.
+	ports int64
+}
+
+const (
+	// somePorts is few enough to run out at a rate that leaves the CPU alone, and enough to measure a population within 1 %.
+	somePorts = 2000
+	// firstPort begins the range of the experiments.
+	firstPort = 20000
+	// under and over are the rates of the experiments, as shares of that at which the limit is reached.
+	under, over = 0.75, 1.4
+	// mostRate is the fastest rate of an experiment, a second, so that the CPU does not bound it.
+	mostRate = 1000
+	// leastRate keeps a short range from a rate at which nothing happens.
+	leastRate = 5
+)
+
+// Resolve prepares the experiments. It is a pure function.
+func Resolve(s Spec, f setup.Facts) (*Setup, error) {
+	r := &Setup{Ports: cmp.Or(s.Ports, somePorts)}
+	if n := s.Plan.Client.Ports; n > 0 {
+		r.Ports = min(r.Ports, n)
+		r.Scale = float64(r.Ports) / float64(n)
+	}
+	if s.Plan.Middle != nil {
+		r.skipped = append(r.skipped, "the "+model.KindWords(s.Plan.Middle.Kind)+": the experiments have none")
+	}
+	in, box := r.input(&s, &f)
+	// The rate at which the first limit is reached does not depend on the rate that is asked for.
+	c, err := model.Plan(at(in, leastRate))
+	if err != nil {
+		return nil, err
+	}
+	if len(c.Limits) == 0 || c.Limits[0].Reached == nil {
+		return nil, fmt.Errorf("this load reaches no limit that an experiment could show")
+	}
+	limit := c.Limits[0].Reached.Value
+	endless := limit == 0
+	if endless {
+		limit = float64(r.Ports) / 20 / over // full within 20 s
+	}
+	if limit*over > mostRate {
+		r.skipped = append(r.skipped, fmt.Sprintf("the first limit: with %d ports it is reached at %.0f/s, and experiments are at most at %d/s, so that the CPU does not bound them", r.Ports, limit, mostRate))
+	} else if r.above, err = r.experiment("above", in, box, max(limit*over, leastRate), &s, &f); err != nil {
+		return nil, err
+	}
+	if endless {
+		r.skipped = append(r.skipped, "the steady state: there is none")
+		return r, nil
+	}
+	r.below, err = r.experiment("below", in, box, max(min(limit*under, mostRate/2), 1), &s, &f)
+	return r, err
+}
+
+// input is the plan of an experiment, and its sandbox.
+func (r *Setup) input(s *Spec, f *setup.Facts) (model.Input, sandbox.Spec) {
+	box := sandbox.Spec{Topology: sandbox.Veth}
+	set := func(key, value string) { box.Sysctls = append(box.Sysctls, sandbox.Sysctl{Key: key, Value: value}) }
+	set("net.ipv4.ip_local_port_range", fmt.Sprintf("%d %d", firstPort, firstPort+r.Ports-1))
+	client := &s.Plan.Client
+	if client.Reuse {
+		set("net.ipv4.tcp_tw_reuse", "1")
+	}
+	if client.FinTimeout > 0 {
+		set("net.ipv4.tcp_fin_timeout", strconv.Itoa(int(client.FinTimeout.Seconds())))
+	}
+	if client.Buckets > 0 && r.Scale > 0 {
+		set("net.ipv4.tcp_max_tw_buckets", strconv.FormatInt(max(int64(math.Round(float64(client.Buckets)*r.Scale)), 1), 10))
+	}
+	h := f.Inside(&box).Limits()
+	h.ReuseDelay, h.FinTimeout = client.ReuseDelay, client.FinTimeout
+	in := s.Plan
+	in.Client, in.Server, in.ServerSame, in.Middle = h, h, false, nil
+	l := &in.Load
+	l.Sources, l.Targets, l.Growth, l.Over = 1, 1, nil, 0
+	// Across a veth pair a round trip and a reply take no time, and the server always accepts.
+	l.RTT, l.Service = model.Time{Max: time.Millisecond, Mean: 200 * time.Microsecond}, model.Time{Max: time.Millisecond, Mean: 200 * time.Microsecond}
+	l.AcceptPause = 5 * time.Millisecond
+	// A run holds each connection for the same time. Populations and Erlang's formula depend on the mean alone.
+	l.Hold = model.Time{Min: l.Hold.Mean, Mean: l.Hold.Mean, Max: l.Hold.Mean}
+	return in, box
+}
+
+func at(in model.Input, rate float64) model.Input {
+	in.Load.RateFrom, in.Load.RateTo = rate, rate
+	return in
+}
+
+func (r *Setup) experiment(name string, in model.Input, box sandbox.Spec, rate float64, s *Spec, f *setup.Facts) (*experiment, error) {
+	e := &experiment{name: name, rate: math.Round(rate*100) / 100, ports: int64(in.Client.Ports)}
+	var err error
+	if e.predicted, err = model.Plan(at(in, e.rate)); err != nil {
+		return nil, err
+	}
+	paced := at(in, e.rate)
+	paced.Load.Poisson = false
+	c, err := model.Plan(paced)
+	if err != nil {
+		return nil, err
+	}
+	e.times(c, in.Client.HZ, in.Load.OnEOF)
+	longest := e.settled
+	switch {
+	case name == "below" && in.Load.Poisson:
+		e.lasts = longest + max(longest*2, 20*time.Second)
+	case name == "below":
+		e.lasts = longest + max(longest/2, 10*time.Second)
+	case in.Load.Poisson:
+		e.lasts = longest + max(longest*2, 30*time.Second)
+	default:
+		e.lasts = max(2*e.kept.Max+5*time.Second, 15*time.Second)
+		if e.kept.Max == 0 { // nobody closes
+			e.lasts = 30 * time.Second
+		}
+	}
+	l := &in.Load
+	g := loadgen.Group{
+		Name: "run", RateFrom: e.rate, RateTo: e.rate, Poisson: l.Poisson, Hold: l.Hold.Mean, Close: l.Close, OnEOF: l.OnEOF, Exchange: l.Exchange,
+		ConnectTimeout: 5 * time.Second, RequestTimeout: 10 * time.Second, CloseTimeout: 5*time.Second + l.OnEOF.Delay + l.Hold.Mean,
+	}
+	if l.Poisson {
+		g.Seed = s.Seed
+	}
+	if l.Requests > 1 {
+		g.Requests = l.Requests
+	}
+	spec := setup.Spec{
+		Plan: loadgen.Plan{Groups: []loadgen.Group{g}, Duration: e.lasts}, Server: &setup.Server{}, Sandbox: &box, SharedHash: true, SourceCount: 1,
+		Engine: "epoll", // its sockets have descriptors that can be counted
+		Common: setup.Common{Interval: interval(r.Ports), Version: s.Version}, Given: []string{"sandbox"},
+	}
+	e.setup, err = setup.Resolve(spec, *f)
+	return e, err
+}
+
+// interval is the time between two samples, short enough to see when ports come back.
+func interval(ports int) time.Duration {
+	return min(max(time.Duration(ports)*100*time.Microsecond, 100*time.Millisecond), time.Second)
+}
+
+// times sets how long a connection keeps its port, and when all populations are steady, by the plan of paced arrivals.
+func (e *experiment) times(c *record.Capacity, hz int, eof teardown.Reaction) {
+	span := func(a record.Estimate) sockstate.Span {
+		if a.Endless {
+			return sockstate.Span{}
+		}
+		d := func(v float64) time.Duration { return time.Duration(v / e.rate * float64(time.Second)) }
+		return sockstate.Span{Min: d(a.Lo), Max: d(a.Hi)}
+	}
+	var by [sockstate.NumSides]time.Duration
+	for i := range c.Needs {
+		n := &c.Needs[i]
+		switch n.Name {
+		case "local_ports":
+			e.kept = span(n.At[0])
+		case sockstate.TimeWait.String():
+			by[sideOf(n.Side)] += sockstate.TimeWaitLasts(hz).Max
+		case sockstate.Established.String(), sockstate.FinWait2.String(), sockstate.CloseWait.String():
+			by[sideOf(n.Side)] += span(n.At[0]).Max
+		}
+	}
+	e.settled = slices.Max(by[:]) + eof.Delay + time.Second
+}
+
+func sideOf(name string) sockstate.Side {
+	if name == sockstate.Server.String() {
+		return sockstate.Server
+	}
+	return sockstate.Client
+}
+
+// all are the experiments that run.
+func (r *Setup) all() (all []*experiment) {
+	for _, e := range []*experiment{r.below, r.above} {
+		if e != nil {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// Expected is how long the experiments take.
+func (r *Setup) Expected() (longest time.Duration) {
+	for _, e := range r.all() {
+		longest = max(longest, e.lasts+e.setup.Plan.Groups[0].Hold+2*time.Second)
+	}
+	return longest
+}
+
+// Describe says in a line what runs.
+func (r *Setup) Describe() string {
+	s := ""
+	for _, e := range r.all() {
+		s += fmt.Sprintf("%s the first limit at %.1f/s for %.0f s, ", e.name, e.rate, e.lasts.Seconds())
+	}
+	return s + fmt.Sprintf("with %d local ports", r.Ports)
+}

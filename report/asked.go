@@ -169,15 +169,22 @@ func where(s record.Sandbox) string {
 	switch s.Mode {
 	case "root", "user":
 		out = "sandbox with its own network namespace"
-		if s.Topology == "veth" {
+		switch s.Topology {
+		case "veth":
 			out = "sandbox of two network namespaces joined by a veth pair"
+		case "nat":
+			out = "sandbox of three network namespaces: client, a router"
+			if n := s.NAT; n != nil {
+				out += " that translates to " + number(n.Addresses, "address", "addresses") + " with ports " + n.Ports
+			}
+			out += ", server"
 		}
 		out += given(s.Topology == "lo", ", both ends on lo") + map[string]string{"root": " (root)", "user": " (without root)"}[s.Mode]
 	case "off":
 		out = "this host's network namespace, no sandbox"
 	}
 	if s.EhashEntries > 0 {
-		out += fmt.Sprintf(", a connection hash of %s entries", quantity.Count(int64(s.EhashEntries))) + given(s.Topology == "veth", " each")
+		out += fmt.Sprintf(", a connection hash of %s entries", quantity.Count(int64(s.EhashEntries))) + given(s.Split(), " each")
 	}
 	out += given(s.Loss != "" && s.Loss != "0" && s.Loss != "0%", ", "+s.Loss+" of packets dropped on purpose")
 	return join(": ", out, s.Reason)

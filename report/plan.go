@@ -17,7 +17,7 @@ func planDocument(run *record.Run) *document.Document {
 		c = &record.Capacity{}
 	}
 	d := build(title(run), planAsked(&c.Asked), run.Warnings,
-		planContext(run, c), planAnswer(run), planLimits(c), planNeeds(c), planChanges(c), planEffects(c), planAssumed(c), planFiles(c), warnings(), planPictures(c))
+		planContext(run, c), planAnswer(run), planLimits(c), planNeeds(c), planChanges(c), planEffects(c), planVerified(c), planAssumed(c), planFiles(c), warnings(), planPictures(c))
 	d.Table = "needs"
 	return d
 }
@@ -70,7 +70,7 @@ func planContext(run *record.Run, c *record.Capacity) *section {
 		s.fact(document.Detail, "sysctls", sysctls(&run.Hosts[i]))
 	}
 	if !run.Started.IsZero() {
-		s.fact(document.Detail, "computed", run.Started.UTC().Format("2006-01-02 15:04:05 UTC")+"; nothing was measured")
+		s.fact(document.Detail, "computed", run.Started.UTC().Format("2006-01-02 15:04:05 UTC")+given(c.Verified == nil, "; nothing was measured"))
 	}
 	if cmd := run.Plan.Command; len(cmd) > 0 {
 		s.add(document.Fact{Name: "command", Text: shell(cmd), Command: true})

@@ -159,7 +159,7 @@ func portsPicture(run *record.Run) *document.Picture {
 // timeWaitPicture stacks both sides if they share the kernel's limit, which namespaces of their own do not.
 func timeWaitPicture(run *record.Run) *document.Picture {
 	form := document.Areas
-	if run.Sandbox.Topology == "veth" {
+	if run.Sandbox.Split() {
 		form = document.Lines
 	}
 	p := over(run, "p-time-wait", "TIME_WAIT", "Sockets in TIME_WAIT at the end of each interval.", form, document.Things)

@@ -277,7 +277,7 @@ func timeWaitPeak(run *record.Run) (note, used string) {
 	if tw.MaxBuckets <= 0 {
 		return note, ""
 	}
-	if run.Sandbox.Topology != "veth" { // where each side's namespace has buckets of its own
+	if !run.Sandbox.Split() { // where each side's namespace has buckets of its own
 		most = tw.Peak
 	}
 	used = quantity.Usage(float64(most), float64(tw.MaxBuckets)) + " of " + quantity.Count(int64(tw.MaxBuckets)) + " buckets"

@@ -40,8 +40,8 @@ func keys() []key {
 		{"exchange", "exchange", "what is exchanged: none, echo:1,1, http:/", "", func(s *setup.Spec, v string) (string, error) { return setText(&s.Plan.Groups[0].Exchange, v) }},
 		{"engine", "engine", strings.Join(sockio.BackendNames(), ", "), "", func(s *setup.Spec, v string) (string, error) { return setWord(&s.Engine, v, sockio.BackendNames()) }},
 		{"loss", "loss", "TCP packets dropped: 0%, 1%", "", setLoss},
-		{"topology", "topology", "lo, veth", "", func(s *setup.Spec, v string) (string, error) {
-			return setWord(&s.Sandbox.Topology, v, []string{string(sandbox.Lo), string(sandbox.Veth)})
+		{"topology", "topology", "lo, veth, nat", "", func(s *setup.Spec, v string) (string, error) {
+			return setWord(&s.Sandbox.Topology, v, []string{string(sandbox.Lo), string(sandbox.Veth), string(sandbox.Routed)})
 		}},
 		{"backlog", "backlog", "length of the accept queue: 128, 4k", "", func(s *setup.Spec, v string) (string, error) { return setCount(&s.Server.Backlog, v) }},
 		{"workers", "workers", "load worker threads; 0 is automatic", "", setWorkers},

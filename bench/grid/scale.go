@@ -116,7 +116,7 @@ func reuses(inside *host.Facts, topology sandbox.Topology) bool {
 		return false
 	}
 	reuse := inside.Sysctls["net.ipv4.tcp_tw_reuse"]
-	return reuse == "1" || reuse == "2" && topology != sandbox.Veth
+	return reuse == "1" || reuse == "2" && !topology.Split()
 }
 
 // reuseDelay is tcp_tw_reuse_delay, by default a second.

@@ -103,6 +103,15 @@ func cpuOf(r *record.Run) (cpu CPU, ok bool) {
 	return cpu, true
 }
 
+// Calibrate takes the CPU time of a lifecycle from a run. It reports whether the run tells.
+func (in *Input) Calibrate(r *record.Run) bool {
+	cpu, ok := cpuOf(r)
+	if ok {
+		in.CPU = &cpu
+	}
+	return ok
+}
+
 // host is that of a side.
 func (in *Input) host(side sockstate.Side) *Host {
 	if side == sockstate.Server {

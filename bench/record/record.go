@@ -63,6 +63,8 @@ type Run struct {
 	// CountersBySide splits Counters if client and server have separate namespaces.
 	CountersBySide map[string]map[string]int64 `json:"counters_by_side,omitempty"`
 	Pressure       Pressure                    `json:"pressure"`
+	// Tracking is set if a router was between client and server.
+	Tracking *Tracking `json:"tracking,omitempty"`
 	// Generator is set if the load's workers did not run all the time.
 	Generator *Generator `json:"generator,omitempty"`
 	// Needs is the estimate, made before the first socket opened, of what the plan needs.
@@ -267,7 +269,9 @@ type Host struct {
 type Sandbox struct {
 	// Mode is off, root or user.
 	Mode     string `json:"mode"`
-	Topology string `json:"topology,omitempty"` // lo or veth
+	Topology string `json:"topology,omitempty"` // lo, veth or nat
+	// NAT is what the router of the topology nat has.
+	NAT *NAT `json:"nat,omitempty"`
 	// Reason says why there is no sandbox, or what it cannot do.
 	Reason  string            `json:"reason,omitempty"`
 	Sysctls map[string]string `json:"sysctls,omitempty"` // those asked for
@@ -275,6 +279,30 @@ type Sandbox struct {
 	// EhashEntries is the size of each namespace's own connection hash; a namespace keeps half as many
 	// TIME_WAIT sockets. 0 means that they share the host's hash.
 	EhashEntries int `json:"ehash_entries,omitempty"`
+}
+
+// Split reports whether client and server had a network namespace each.
+func (s *Sandbox) Split() bool { return s.Topology == "veth" || s.Topology == "nat" }
+
+// NAT is a router that puts an address and a port of its own in place of the client's.
+type NAT struct {
+	Addresses int    `json:"addresses"`
+	Ports     string `json:"ports"` // of each address for a destination: "1024-65535"
+}
+
+// Tracking is what the router's connection tracking did.
+type Tracking struct {
+	// Peak is the most entries at once, Max their limit (nf_conntrack_max).
+	Peak int64 `json:"peak"`
+	Max  int64 `json:"max,omitempty"`
+	// States counts the entries by state when the load had ended. StatesReason says why it is missing.
+	States       map[string]int64 `json:"states,omitempty"`
+	StatesReason string           `json:"states_reason,omitempty"`
+	// InsertFailed counts connections for which the NAT had no free port, as they clashed with another one. Dropped counts packets for which
+	// there was no entry left, EarlyDropped entries that made room.
+	InsertFailed int64 `json:"insert_failed"`
+	Dropped      int64 `json:"dropped"`
+	EarlyDropped int64 `json:"early_dropped"`
 }
 
 // Server is the embedded server's ledger.
@@ -403,6 +431,7 @@ type Interval struct {
 	// PortsReusable is the part of PortsInUse that connect would take over at once (tcp_tw_reuse).
 	PortsReusable int   `json:"ports_reusable,omitempty"`
 	Fds           int   `json:"fds,omitempty"`
+	Tracked       int64 `json:"tracked,omitempty"`       // entries of the router's connection tracking
 	MemBytes      int64 `json:"tcp_mem_bytes,omitempty"` // sockstat mem of the whole host
 	// Counters holds the growth of counters that indicate trouble: retransmissions, drops, overflows.
 	Counters map[string]int64 `json:"counters,omitempty"`

@@ -30,20 +30,26 @@ func setUp(h *handoff, noHash error) (*Sandbox, error) {
 			return checkFresh(h, s.Client)
 		}},
 		{stepNamespaces, func() (err error) {
-			if s.Topology != Veth {
+			if !s.Topology.Split() {
 				return nil
 			}
 			if spec.EhashEntries > 0 && noHash == nil {
 				noHash = askForHash(spec.EhashEntries)
 			}
-			s.Server, err = netns.New()
+			if s.Server, err = netns.New(); err != nil || s.Topology != Routed {
+				return err
+			}
+			s.Router, err = netns.New()
 			return err
 		}},
 		{stepLoopback, func() error { return s.inEach(sockio.LoopbackUp) }},
 		{stepSysctl, func() error { return s.applySysctls(spec.Sysctls, true) }},
 		{stepVeth, func() error {
-			if s.Topology == Veth {
+			switch s.Topology {
+			case Veth:
 				return s.joinByVeth()
+			case Routed:
+				return s.joinByNAT(&spec.NAT)
 			}
 			s.useLoopback()
 			return nil
@@ -112,18 +118,28 @@ func status(mode Mode, spec Spec) record.Sandbox {
 			r.Sysctls[c.Key] = c.Value
 		}
 	}
+	if spec.topology() == Routed {
+		r.NAT = &record.NAT{Addresses: spec.NAT.addresses(), Ports: "1024-65535"}
+		if p := spec.NAT.Ports; !p.IsZero() {
+			r.NAT.Ports = p.String()
+		}
+	}
 	if spec.Loss > 0 {
 		r.Loss = spec.Loss.String()
 	}
 	return r
 }
 
-// namespaces lists Client and, if different, Server.
+// namespaces lists Client and, if different, Server and Router.
 func (s *Sandbox) namespaces() []*netns.NS {
-	if s.Server == s.Client {
-		return []*netns.NS{s.Client}
+	all := []*netns.NS{s.Client}
+	if s.Server != s.Client {
+		all = append(all, s.Server)
 	}
-	return []*netns.NS{s.Client, s.Server}
+	if s.Router != nil {
+		all = append(all, s.Router)
+	}
+	return all
 }
 
 // checkFresh refuses a namespace in use, whatever the environment says: in a new one lo

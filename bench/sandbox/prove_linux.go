@@ -30,7 +30,7 @@ func (s *Sandbox) proveConnected() error {
 			}
 		}
 	}
-	if s.Topology != Veth {
+	if !s.Topology.Split() {
 		return nil
 	}
 	for _, a := range []netip.Addr{s.ServerAddr4, s.ServerAddr6} {

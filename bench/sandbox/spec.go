@@ -22,7 +22,25 @@ const (
 	Lo Topology = "lo"
 	// Veth puts client and server in a namespace each, joined by a veth pair.
 	Veth Topology = "veth"
+	// Routed puts a router between them, in a namespace of its own, which translates addresses.
+	Routed Topology = "nat"
 )
+
+// Split reports whether client and server have a namespace each.
+func (t Topology) Split() bool { return t == Veth || t == Routed }
+
+// NAT is what a router of the topology Routed has.
+type NAT struct {
+	// Addresses is how many, 1 if 0, at most MaxNATAddresses. Connections take them in turn.
+	Addresses int `json:"addresses,omitempty"`
+	// Ports narrows the ports of each address for a destination; zero: 1024 to 65535.
+	Ports sockstate.PortRange `json:"ports,omitzero"`
+}
+
+// MaxNATAddresses is how many addresses a NAT may have.
+const MaxNATAddresses = 250
+
+func (n *NAT) addresses() int { return max(n.Addresses, 1) }
 
 // Mode is how a sandbox is made, as in the run record.
 type Mode string
@@ -46,6 +64,8 @@ type Spec struct {
 	Topology Topology `json:"topology,omitempty"`
 	// Sysctls are applied in order, in every namespace, and read back.
 	Sysctls []Sysctl `json:"sysctls,omitempty"`
+	// NAT is used with Routed only.
+	NAT NAT `json:"nat,omitzero"`
 	// Loss drops TCP packets at random. It needs nftables in the kernel.
 	Loss Loss `json:"loss,omitempty"`
 	// Sources are further source addresses, beside the topology's own
@@ -72,8 +92,11 @@ func (s Spec) topology() Topology { return cmp.Or(s.Topology, Lo) }
 
 // validate checks fields that did not come from their parsers.
 func (s Spec) validate() error {
-	if t := s.topology(); t != Lo && t != Veth {
-		return fmt.Errorf("unknown topology %q: want lo or veth", t)
+	if t := s.topology(); t != Lo && !t.Split() {
+		return fmt.Errorf("unknown topology %q: want lo, veth or nat", t)
+	}
+	if n := s.NAT.Addresses; n < 0 || n > MaxNATAddresses {
+		return fmt.Errorf("%d addresses of a NAT: want 1 to %d", n, MaxNATAddresses)
 	}
 	switch s.Mode {
 	case "", Root, User:

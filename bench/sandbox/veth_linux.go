@@ -146,10 +146,19 @@ func (s *Sandbox) addSources(prefixes []netip.Prefix) error {
 		if err != nil {
 			return err
 		}
-		if s.Topology != Veth {
+		c, sv := vethEnds(s.Client, s.Server)
+		switch s.Topology {
+		case Routed:
+			// The server sees the NAT's addresses.
+			if r := (hop{end{s.Router, insideLink}, p, c.v4.Addr(), c.mac}); p.Addr().Is6() {
+				return fmt.Errorf("source prefix %s: the NAT translates IPv4 only", p)
+			} else if err := r.add(); err != nil {
+				return err
+			}
+			continue
+		case Lo:
 			continue
 		}
-		c, sv := vethEnds(s.Client, s.Server)
 		via := c.v4.Addr()
 		if p.Addr().Is6() {
 			if !s.ClientAddr6.IsValid() {

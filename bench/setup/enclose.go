@@ -99,8 +99,8 @@ func (r *resolver) foreignSources() (foreign []netip.Prefix, err error) {
 				return nil, sockstate.BadValue("source", r.spec.Sources, "the embedded server listens on IPv4: want IPv4 addresses, or --ipv6")
 			case !loopback.Contains(a):
 				set.Add(a)
-			case r.spec.Sandbox != nil && r.spec.Sandbox.Topology == sandbox.Veth:
-				return nil, sockstate.BadValue("source", r.spec.Sources, "a loopback address cannot reach a server across a veth pair: want other addresses, or --topology lo")
+			case r.spec.Sandbox != nil && r.spec.Sandbox.Topology.Split():
+				return nil, sockstate.BadValue("source", r.spec.Sources, "a loopback address cannot reach a server in another namespace: want other addresses, or --topology lo")
 			}
 		}
 	}

@@ -199,7 +199,7 @@ func (r *resolver) ehashEntries() int {
 	}
 	n := r.Needs.TimeWaits
 	most := n.Client + n.Server
-	if r.Sandbox.Topology == sandbox.Veth {
+	if r.Sandbox.Topology.Split() {
 		most = max(n.Client, n.Server)
 	}
 	if most <= shared/2 {

@@ -80,7 +80,7 @@ func (r *resolver) sourceRange() netip.Prefix {
 	case r.V6:
 		p := sandbox.Range6()
 		return netip.PrefixFrom(p.Addr().Next(), p.Bits()) // the first is the subnet-router anycast address (RFC 4291, section 2.6.1)
-	case r.Sandbox == nil || r.Sandbox.Topology != sandbox.Veth:
+	case r.Sandbox == nil || !r.Sandbox.Topology.Split():
 		return netip.PrefixFrom(netip.AddrFrom4([4]byte{127, 1, 0, 1}), 8)
 	}
 	// The first /24 holds the link's own addresses.

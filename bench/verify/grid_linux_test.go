@@ -113,7 +113,7 @@ func (p pattern) setup(t *testing.T, f setup.Facts) *Setup {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Resolve(Spec{Plan: in, Ports: p.ports, Seed: 1}, f)
+	r, err := Resolve(Spec{Plan: in, Ports: p.ports, Seed: 1, Quick: true}, f)
 	if err != nil {
 		t.Fatalf("%v: %v", p, err)
 	}
@@ -139,7 +139,7 @@ func TestResidual(t *testing.T) {
 		t.Run(p.String(), func(t *testing.T) {
 			t.Parallel()
 			r := p.setup(t, f)
-			v, err := r.Run(t.Context(), func(string) {})
+			v, _, err := r.Run(t.Context(), func(string) {})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -188,7 +188,7 @@ func TestResiduals(t *testing.T) {
 		wait.Go(func() {
 			turns <- struct{}{}
 			defer func() { <-turns }()
-			results[i], errs[i] = r.Run(context.WithoutCancel(t.Context()), func(string) {})
+			results[i], _, errs[i] = r.Run(context.WithoutCancel(t.Context()), func(string) {})
 		})
 	}
 	wait.Wait()
@@ -238,4 +238,32 @@ func row(i int, p pattern, v *record.CapacityVerified) string {
 	}
 	return fmt.Sprintf("| %d | %v | %s | %s | %s | %s | %s | %s | %s | %s |", i, p, cells["limited_rate"], cells["TIME_WAIT"], cells["ESTABLISHED"], cells["local_ports"], cells["full_after"],
 		cells["blocked"], cells["descriptors"], limit)
+}
+
+// The experiments that run alone: descriptors are exact, memory is within 10 % where it can be read, and a lifecycle's CPU time is known.
+func TestAlone(t *testing.T) {
+	f := facts(t)
+	r := new(Setup)
+	in, err := model.Resolve(model.Spec{Load: model.Load{RateFrom: 10, RateTo: 10, Requests: 1, Sources: 1, Targets: 1}}, f.Host.Limits(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.addAlone(&Spec{Plan: in}, &f); err != nil {
+		t.Fatal(err)
+	}
+	v, calibrated, err := r.Run(t.Context(), func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, res := range v.Residuals {
+		t.Logf("%s: predicted %.0f, measured %.0f: %+.2f %%", res.Name, res.Predicted.Value, res.Measured, 100*res.Error)
+		if res.Name == "descriptors" && !res.Within {
+			t.Errorf("%s: predicted %.0f, measured %.0f", res.Name, res.Predicted.Value, res.Measured)
+		}
+	}
+	if calibrated == nil {
+		t.Logf("not calibrated: the run was not valid")
+	} else if !in.Calibrate(calibrated) {
+		t.Errorf("the calibration does not tell the CPU time")
+	}
 }

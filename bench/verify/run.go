@@ -3,45 +3,66 @@ package verify
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"lastack/bench"
 	"lastack/bench/record"
 )
 
-// Run carries out the experiments side by side, each in a sandbox of its own. see is called when one ends, on any goroutine. Without
-// sandboxes the error is a *sandbox.Error. When ctx is over there is no result.
-func (r *Setup) Run(ctx context.Context, see func(name string)) (*record.CapacityVerified, error) {
-	all := r.all()
+// Run carries out the experiments, each in a sandbox of its own. see is called when one ends, on any goroutine. calibrated is the run whose
+// CPU times tell what a lifecycle costs here, nil if there is none. Without sandboxes the error is a *sandbox.Error. When ctx is over there is
+// no result.
+func (r *Setup) Run(ctx context.Context, see func(name string)) (v *record.CapacityVerified, calibrated *record.Run, err error) {
+	together := r.together()
+	all := slices.Concat(r.alone, together)
 	runs, errs := make([]*record.Run, len(all)), make([]error, len(all))
+	do := func(i int) {
+		if errs[i] = ctx.Err(); errs[i] != nil {
+			return
+		}
+		if runs[i], errs[i] = all[i].run(ctx); errs[i] == nil {
+			see(all[i].name)
+		}
+	}
+	for i := range r.alone {
+		if do(i); errs[i] != nil {
+			return nil, nil, errs[i]
+		}
+	}
 	var wait sync.WaitGroup
-	for i, e := range all {
-		wait.Go(func() {
-			c, err := bench.Job.Start(ctx, *e.setup.Sandbox, e.setup)
-			if err == nil {
-				runs[i], err = c.Record(func(record.Event) {})
-			}
-			if errs[i] = err; err == nil {
-				see(e.name)
-			}
-		})
+	for i := range together {
+		wait.Go(func() { do(len(r.alone) + i) })
 	}
 	wait.Wait()
 	if err := errors.Join(append(errs, ctx.Err())...); err != nil {
+		return nil, nil, err
+	}
+	v = &record.CapacityVerified{Ports: r.Ports, Scale: r.Scale, Skipped: r.skipped}
+	for i, e := range all {
+		run := runs[i]
+		v.Experiments = append(v.Experiments, record.CapacityExperiment{
+			Name: e.name, RatePerS: e.rate, LastsS: e.lasts.Seconds(), SteadyS: e.settled.Seconds(), Valid: run.Verdict.Valid,
+			LimitedBy: run.Verdict.LimitedBy, Completed: run.Connections.Completed, Failed: run.Connections.Failed,
+		})
+		switch {
+		case e.compare != nil:
+			v.Residuals = append(v.Residuals, e.compare(run)...)
+		case run.Verdict.Valid:
+			calibrated = run
+		}
+		if e == r.above {
+			v.Limit = e.named(run)
+		}
+	}
+	return v, calibrated, nil
+}
+
+// run carries out one.
+func (e *experiment) run(ctx context.Context) (*record.Run, error) {
+	c, err := bench.Job.Start(ctx, *e.setup.Sandbox, e.setup)
+	if err != nil {
 		return nil, err
 	}
-	v := &record.CapacityVerified{Ports: r.Ports, Scale: r.Scale, Skipped: r.skipped}
-	for i, e := range all {
-		v.Experiments = append(v.Experiments, record.CapacityExperiment{
-			Name: e.name, RatePerS: e.rate, LastsS: e.lasts.Seconds(), SteadyS: e.settled.Seconds(), Valid: runs[i].Verdict.Valid,
-			LimitedBy: runs[i].Verdict.LimitedBy, Completed: runs[i].Connections.Completed, Failed: runs[i].Connections.Failed,
-		})
-		if e == r.below {
-			v.Residuals = append(v.Residuals, e.steady(runs[i])...)
-			continue
-		}
-		v.Residuals = append(v.Residuals, e.exhausted(runs[i])...)
-		v.Limit = e.named(runs[i])
-	}
-	return v, nil
+	return c.Record(func(record.Event) {})
 }

@@ -23,6 +23,8 @@ type Spec struct {
 	// Ports is the number of local ports of an experiment; 0 chooses.
 	Ports int
 	Seed  uint64
+	// Quick leaves out the experiments that run alone: those of CPU, memory and descriptors.
+	Quick bool
 	// Version is for the records of the experiments.
 	Version string
 }
@@ -32,6 +34,8 @@ type Setup struct {
 	// Ports is the number of local ports of an experiment, Scale their part of the host's.
 	Ports int
 	Scale float64
+	// alone are those that run first, one after the other.
+	alone []*experiment
 	below *experiment // nil if the load has no steady state
 	above *experiment
 	// skipped says what is not measured, and why.
@@ -50,6 +54,8 @@ type experiment struct {
 	kept    sockstate.Span
 	// ports is how many there are.
 	ports int64
+	// compare puts what a run measured beside what is predicted; nil if nothing is.
+	compare func(*record.Run) []record.CapacityResidual
 }
 
 const (
@@ -74,6 +80,11 @@ func Resolve(s Spec, f setup.Facts) (*Setup, error) {
 	}
 	if s.Plan.Middle != nil {
 		r.skipped = append(r.skipped, "the "+model.KindWords(s.Plan.Middle.Kind)+": the experiments have none")
+	}
+	if !s.Quick {
+		if err := r.addAlone(&s, &f); err != nil {
+			return nil, err
+		}
 	}
 	in, box := r.input(&s, &f)
 	// The rate at which the first limit is reached does not depend on the rate that is asked for.
@@ -179,6 +190,9 @@ func (r *Setup) experiment(name string, in model.Input, box sandbox.Spec, rate f
 		Engine: "epoll", // its sockets have descriptors that can be counted
 		Common: setup.Common{Interval: interval(r.Ports), Version: s.Version}, Given: []string{"sandbox"},
 	}
+	if e.compare = e.exhausted; name == "below" {
+		e.compare = e.steady
+	}
 	e.setup, err = setup.Resolve(spec, *f)
 	return e, err
 }
@@ -219,8 +233,8 @@ func sideOf(name string) sockstate.Side {
 	return sockstate.Client
 }
 
-// all are the experiments that run.
-func (r *Setup) all() (all []*experiment) {
+// together are the experiments that run side by side.
+func (r *Setup) together() (all []*experiment) {
 	for _, e := range []*experiment{r.below, r.above} {
 		if e != nil {
 			all = append(all, e)
@@ -231,8 +245,11 @@ func (r *Setup) all() (all []*experiment) {
 
 // Expected is how long the experiments take.
 func (r *Setup) Expected() (longest time.Duration) {
-	for _, e := range r.all() {
+	for _, e := range r.together() {
 		longest = max(longest, e.lasts+e.setup.Plan.Groups[0].Hold+2*time.Second)
+	}
+	for _, e := range r.alone {
+		longest += e.lasts + 2*time.Second
 	}
 	return longest
 }
@@ -240,7 +257,7 @@ func (r *Setup) Expected() (longest time.Duration) {
 // Describe says in a line what runs.
 func (r *Setup) Describe() string {
 	s := ""
-	for _, e := range r.all() {
+	for _, e := range r.together() {
 		s += fmt.Sprintf("%s the first limit at %.1f/s for %.0f s, ", e.name, e.rate, e.lasts.Seconds())
 	}
 	return s + fmt.Sprintf("with %d local ports", r.Ports)

@@ -38,6 +38,8 @@ var layers = []struct {
 
 	{"sockstate/capture", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio"}},
 
+	{"sockstate/conntrack", []string{"sockstate", "sockstate/netns"}},
+
 	{"server", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/sockdiag", "sockstate/teardown", "sockstate/exchange"}},
 	{"loadgen", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/arrivals", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange"}},
 

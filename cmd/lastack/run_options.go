@@ -41,7 +41,7 @@ func newRunOptions() *runOptions {
 const settleAuto = 135 * time.Second
 
 func (o *runOptions) register(f *pflag.FlagSet) {
-	o.registerLoad(f, sandbox.Lo, sandbox.Veth)
+	o.registerLoad(f, sandbox.Lo, sandbox.Veth, sandbox.Routed)
 	f.Var(decimal(&o.spec.ServerPID), "server-pid", "process ID of a local TARGET, whose CPU, descriptors and memory are then reported")
 	f.BoolVar(&o.sandbox, "sandbox", false, "fail if this host allows no sandbox")
 	f.BoolVar(&o.spec.Flush, "flush", false, "before and after the load, end the TIME_WAITs on its addresses and ports (needs CAP_NET_ADMIN)")
@@ -77,7 +77,9 @@ func (o *runOptions) registerLoad(f *pflag.FlagSet, topologies ...sandbox.Topolo
 	f.Var(newChoice(&s.Engine, sockio.BackendNames()...), "engine", "how to drive sockets")
 	f.Var(newChoice(&s.Census, observe.CensusNames()...), "census", "how to count sockets by state: sock_diag or /proc/net/tcp")
 	f.DurationVar(&s.Interval, "interval", time.Second, "time between samples of sockets, counters and CPU")
-	f.Var(newChoice(&o.box.Topology, topologies...), "topology", "connect both ends by loopback, or by a veth pair")
+	f.Var(newChoice(&o.box.Topology, topologies...), "topology", "connect both ends by loopback, by a veth pair, or through a router with NAT")
+	f.Var(count(&o.box.NAT.Addresses), "nat-addresses", "addresses of the router, taken in turn (1 unless given)")
+	f.Var(textFlag{&o.box.NAT.Ports, "LO-HI"}, "nat-ports", "ports of each of them (1024-65535 unless given)")
 	f.StringArrayVar(&o.sysctls, "sysctl", nil, "`NAME=VALUE` of a sysctl to set in the sandbox, like net.ipv4.tcp_tw_reuse=1 (repeatable)")
 	f.StringVar(&o.loss, "loss", "", "`SHARE` of TCP packets to drop, like 1%")
 	f.Var(waitFlag{d: &s.Settle, word: "auto", means: settleAuto, what: "settling time", like: "30s"}, "settle", "after the load, watch closing sockets for up to D; auto: until all have gone (until only TIME_WAIT is left, unless given)")

@@ -91,7 +91,7 @@ func (o *tuneOptions) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.keep, "keep", nil, "do not change `KEY`, one of those above (repeatable)")
 	f.Var(&o.allow, "allow", "the share of connections that may fail, like 0.1%")
 	f.BoolVar(&o.yes, "yes", false, "search for more than a day")
-	o.registerLoad(f, sandbox.Veth, sandbox.Lo)
+	o.registerLoad(f, sandbox.Veth, sandbox.Lo, sandbox.Routed)
 	o.registerOutput(f, tuneFormats())
 	for _, name := range chosen {
 		_ = f.MarkHidden(name) // they exist

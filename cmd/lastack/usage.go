@@ -25,7 +25,7 @@ var loadGroups = []flagGroup{
 	{"Target", []string{"server-pid", "allow-public"}},
 	{"Sources", []string{"source", "source-ports"}},
 	{"Embedded server", []string{"backlog", "listeners", "delay", "ipv6"}},
-	{"Sandbox", []string{"sandbox", "topology", "sysctl", "loss"}},
+	{"Sandbox", []string{"sandbox", "topology", "nat-addresses", "nat-ports", "sysctl", "loss"}},
 	{"Observing", []string{"census", "interval", "settle", "flush"}},
 }
 
@@ -54,7 +54,7 @@ var flagGroups = map[string][]flagGroup{
 	"plan": {
 		{"Load", []string{"rate", "growth", "over", "poisson", "hold", "close", "on-eof", "exchange", "requests", "rtt", "service", "accept-pause"}},
 		{"Addresses and the network", []string{"sources", "targets", "nat", "nat-addresses", "lb", "lb-addresses", "conntrack-max"}},
-		{"Limits", []string{"host", "limits", "server-limits", "from", "headroom"}},
+		{"Limits", []string{"host", "limits", "server-limits", "from", "headroom", "verify"}},
 		{"Result", []string{"format", "verbose", "output", "table"}},
 	},
 	"serve": {

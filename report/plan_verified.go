@@ -1,0 +1,88 @@
+package report
+
+import (
+	"fmt"
+
+	"lastack/bench/record"
+	"lastack/report/document"
+)
+
+// planVerified is the residual: what experiments measured beside what the model predicts of them.
+func planVerified(c *record.Capacity) *section {
+	v := c.Verified
+	if v == nil {
+		return nil
+	}
+	good := 0
+	for i := range v.Residuals {
+		if v.Residuals[i].Within {
+			good++
+		}
+	}
+	lead := fmt.Sprintf("%d of %s as predicted, in sandboxes with %s", good, number(len(v.Residuals), "quantity", "quantities"), number(v.Ports, "local port", "local ports"))
+	tone := document.Good
+	if good < len(v.Residuals) {
+		tone = document.Bad
+	}
+	if l := v.Limit; l != nil {
+		lead += ", and the first limit was " + record.CapacityWords(l.Measured)
+		if l.Right {
+			lead += ", as predicted"
+		} else {
+			lead, tone = lead+", where "+record.CapacityWords(l.Predicted)+" was predicted", document.Bad
+		}
+	}
+	s := begin(document.First, "VERIFIED", lead)
+	s.Tone = tone
+	t := s.table(document.First, "", "predicted", "at least", "at most", "measured", "off by", "may be")
+	for i := range v.Residuals {
+		r := &v.Residuals[i]
+		unit := func(x float64) document.Value { return residualValue(r, x) }
+		may := txt("the interval")
+		if r.Name == "descriptors" && r.Tolerance == 0 {
+			may = txt("exact")
+		} else if r.Tolerance > 0 && r.Name != "blocked" {
+			may = txt(fmt.Sprintf("%.1f %%", 100*finite(r.Tolerance)))
+		}
+		row := t.row(residualName(r), unit(r.Predicted.Value), unit(r.Predicted.Lo), unit(r.Predicted.Hi), unit(r.Measured), txt(percent(r.Error)), may)
+		row.Level = document.First
+		if !r.Within {
+			row.Tone = document.Bad
+		}
+	}
+	e := s.table(document.Detail, "", "rate", "lasted", "steady after", "completed", "failed", "limited by")
+	for i := range v.Experiments {
+		x := &v.Experiments[i]
+		rate := document.Value(document.Rate(x.RatePerS))
+		if x.RatePerS == 0 {
+			rate = nil
+		}
+		e.row(x.Name, rate, seconds(x.LastsS), seconds(x.SteadyS), document.Count(x.Completed), document.Count(x.Failed), txt(record.CapacityWords(x.LimitedBy)))
+	}
+	for _, k := range v.Skipped {
+		s.say(document.Detail, "not measured: "+k)
+	}
+	return s
+}
+
+// residualName is a quantity with the experiment and the side that it is of.
+func residualName(r *record.CapacityResidual) string {
+	name := needName(r.Name)
+	switch r.Name {
+	case "full_after":
+		name = "ports full after"
+	case "limited_rate":
+		name = "rate that ports leave"
+	}
+	return sided(r.Side, name+" ("+r.Experiment+")")
+}
+
+func residualValue(r *record.CapacityResidual, v float64) document.Value {
+	switch r.Unit {
+	case "seconds":
+		return seconds(finite(v))
+	case "rate":
+		return document.Rate(finite(v))
+	}
+	return unitValue(r.Unit, v)
+}

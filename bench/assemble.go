@@ -41,6 +41,9 @@ func (e *experiment) assemble() (*record.Run, error) {
 	e.addUnread(r)
 	e.addObserver(r)
 	e.addAccounting(r)
+	if e.tracker != nil {
+		r.Tracking = &e.tracker.all
+	}
 	r.Pressure.Ports.Outlook = verdict.Outlook(r)
 	for i := range r.Pressure.Pairs {
 		p := &r.Pressure.Pairs[i]

@@ -50,6 +50,7 @@ type experiment struct {
 	backend sockio.Backend // of both ends
 	watch   *observe.Observer
 	flusher *flusher // nil: TIME_WAITs stay
+	tracker *tracker // nil: no router
 
 	server *server.Server
 	load   *loadgen.Generator
@@ -132,6 +133,9 @@ func (e *experiment) prepare(ctx context.Context) (err error) {
 		if err := e.flusher.before(); err != nil {
 			return err
 		}
+	}
+	if err := e.openTracker(); err != nil {
+		return err
 	}
 	e.before = e.read()
 	e.load, err = loadgen.New(loadgen.Config{Plan: e.plan, Namespace: e.clientNS, Slots: s.Slots, Backend: e.backend, CPUs: s.CPUs, Unfiltered: e.unfiltered(), StartAt: s.StartAt})
@@ -235,6 +239,9 @@ func (e *experiment) measure(ctx context.Context) error {
 	e.result = result
 	e.sampler.interval("")
 	e.sampler.endCPU()
+	if err := e.tracker.finish(); err != nil {
+		e.sampler.warn("tracking: " + err.Error())
+	}
 	e.settleDown(ctx)
 	e.after = e.read()
 	if e.server != nil {
@@ -268,5 +275,8 @@ func (e *experiment) close() {
 	}
 	if e.flusher != nil {
 		e.flusher.close()
+	}
+	if e.tracker != nil {
+		e.tracker.source.Close()
 	}
 }

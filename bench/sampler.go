@@ -112,6 +112,9 @@ func (s *sampler) interval(phase string) (observed bool) {
 		s.slabPeak = max(s.slabPeak, e.watch.Slabs()-s.slabs)
 	}
 	s.addCounters(&iv)
+	if err := e.tracker.sample(&iv); err != nil {
+		s.warn("tracking: " + err.Error())
+	}
 	if s.nothingNew(&iv) {
 		return observed
 	}

@@ -16,7 +16,8 @@
 //	                250 Hz, in the mean 61.02 s. All TIME_WAITs of one bucket of the wheel end at once, so that the number
 //	                moves like a saw between r x 60.0 and r x 62.05. The interval holds both. A server's TIME_WAIT whose
 //	                client has no TIME_WAIT is reopened by the client's SYN from the same port (tcp_timewait_state_process),
-//	                so that there are no more than the ports that connect tries first.
+//	                so that of K open connections and A that would be in TIME_WAIT F(1 - exp(-A/F)) are left: F are the free ports
+//	                that connect chooses from, those of the first pass less K, or all less K if that is full.
 //	ports_kept      r x (time open + time in the client's states after it): a connection keeps its local port until it
 //	                leaves TIME_WAIT, or, with tcp_tw_reuse, until tcp_tw_reuse_delay after it entered it.
 //	port_bursts     paced arrivals: ports come back in bursts, one per bucket of the wheel, which is w long. With N ports and

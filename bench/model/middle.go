@@ -45,10 +45,9 @@ var providers = []provider{
 	{
 		Middle: Middle{
 			Kind: NAT, Name: "linux", PortsEach: 64512, // of a source port from 1024 on: nf_nat_l4proto_unique_tuple
-			keptFIN: span{120, 120, 180}, keptRST: span{10, 10, 70},
 			source: "net/netfilter/nf_nat_core.c and nf_conntrack_proto_tcp.c of Linux 6.18, November 2026",
 		},
-		doubt: "the NAT keeps a port until its conntrack entry is gone: since Linux 6.3 one that is closing may be evicted sooner, if 96 tries found no free port",
+		doubt: "the NAT runs Linux 6.3 or later, which takes the port of a closed connection if it finds no free one (nf_nat_may_kill); an older one keeps it for 120 s after FINs, 10 s after an RST",
 	},
 	{
 		Middle: Middle{

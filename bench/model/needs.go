@@ -143,12 +143,32 @@ func (c *collector) reused(side sockstate.Side, at steady, after transient) (ste
 	if first == 0 || side == sockstate.Client && !c.Client.Reuse || side == sockstate.Server && (c.x.waits[sockstate.Client].hi > 0 || behind) {
 		return at, after
 	}
-	kept := c.keptPort()
+	kept, ports := c.keptPort(), float64(c.pairs())*float64(c.Client.Ports)
 	bound := func(rate float64) span {
 		all, k := at(rate), kept.scale(rate)
-		return span{min(all.lo, InUse(k.lo, all.lo, first)), min(all.mean, InUse(k.mean, all.mean, first)), min(all.hi, InUse(k.hi, all.hi, first))}
+		of := func(all, kept float64) float64 {
+			young := 0.0
+			if side == sockstate.Client {
+				young = min(rate*c.Client.ReuseDelay.Seconds(), all) // connect does not take these over
+			}
+			room := first - kept
+			if room <= 0 {
+				room = ports - kept // the second pass goes over all others
+			}
+			return young + replaced(all-young, max(room, 0))
+		}
+		return span{min(all.lo, of(all.lo, k.hi)), of(all.mean, k.mean), of(all.hi, k.lo)}
 	}
 	return bound, func(rate, t float64) float64 { return min(after(rate, t), bound(rate).hi) }
+}
+
+// replaced is how many of n things that are left behind on free places are there, if each next one takes any of the places with equal chance,
+// and what is on it with it: F(1 - exp(-n/F)) of F places.
+func replaced(n, free float64) float64 {
+	if free <= 0 || n <= 0 {
+		return 0
+	}
+	return -free * math.Expm1(-n/free)
 }
 
 func (st *stage) minisocket() bool { return st.state == sockstate.TimeWait || st.mini }
@@ -312,15 +332,14 @@ func (c *collector) entries(lasts span) (steady, transient) {
 	}
 	bound := func(rate float64) span {
 		all := at(rate)
-		replaced := func(all, kept float64) float64 {
+		of := func(all, kept float64) float64 {
 			young := min(rate*kept, tuples)
-			free := tuples - young
-			if all <= young || free == 0 {
+			if all <= young {
 				return min(all, tuples)
 			}
-			return young - free*math.Expm1((young-all)/free)
+			return young + replaced(all-young, tuples-young)
 		}
-		return span{min(all.lo, rate*kept.lo, tuples), replaced(all.mean, kept.mean), replaced(all.hi, kept.hi)}
+		return span{min(all.lo, rate*kept.lo, tuples), of(all.mean, kept.mean), of(all.hi, kept.hi)}
 	}
 	return bound, func(rate, t float64) float64 { return min(after(rate, t), bound(rate).hi) }
 }

@@ -35,17 +35,29 @@ type CapacityVerified struct {
 	Skipped []string `json:"skipped,omitempty"`
 }
 
+// Disturbed reports whether an experiment lacked CPU time. Others may have had it: then the residuals say little.
+func (v *CapacityVerified) Disturbed() bool {
+	for i := range v.Experiments {
+		if v.Experiments[i].Late {
+			return true
+		}
+	}
+	return false
+}
+
 // CapacityExperiment is a run below or above the first limit.
 type CapacityExperiment struct {
 	Name     string  `json:"name"`
 	RatePerS float64 `json:"rate_per_s"`
 	LastsS   float64 `json:"lasts_s"`
 	// SteadyS is from when on populations are averaged.
-	SteadyS   float64 `json:"steady_s"`
-	Valid     bool    `json:"valid"`
-	LimitedBy string  `json:"limited_by"`
-	Completed int64   `json:"completed"`
-	Failed    int64   `json:"failed"`
+	SteadyS float64 `json:"steady_s"`
+	Valid   bool    `json:"valid"`
+	// Late is set if arrivals or closes came much later than scheduled.
+	Late      bool   `json:"late,omitempty"`
+	LimitedBy string `json:"limited_by"`
+	Completed int64  `json:"completed"`
+	Failed    int64  `json:"failed"`
 }
 
 // CapacityResidual is a quantity, predicted and measured.

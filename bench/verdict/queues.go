@@ -2,6 +2,21 @@ package verdict
 
 import "lastack/bench/record"
 
+// router says whether the router between client and server had no entry, or no port, for a connection. Their SYNs were dropped, so that a
+// client sees a slow connect or none.
+func (j *judgement) router() bool {
+	t, n := j.r.Tracking, j.r.Sandbox.NAT
+	switch {
+	case t == nil:
+		return false
+	case t.Dropped > 0:
+		return j.limit(record.LimitConntrack, true, "router_full", args{"entries": t.Peak, "limit": t.Max, "dropped": t.Dropped}, "raise_conntrack")
+	case t.InsertFailed == 0 || n == nil:
+		return false
+	}
+	return j.limit(record.LimitNATPorts, true, "nat_ports_out", args{"failed": t.InsertFailed, "addresses": n.Addresses, "ports": n.Ports}, "nat_addresses")
+}
+
 func (j *judgement) conntrack() bool {
 	c := j.r.Pressure.Conntrack
 	if c == nil || c.Limit == 0 || c.Peak < c.Limit*99/100 {
@@ -59,6 +74,11 @@ func (j *judgement) queues() bool {
 
 func queueCodes() []Code {
 	return []Code{
+		found("router_full", "the router's connection tracking was full", "a larger nf_conntrack_max, or shorter timeouts",
+			"the router tracked up to {entries} connections, of at most {limit}, and dropped {dropped} packets of new ones"),
+		found("nat_ports_out", "the NAT had no free port", "more addresses of the NAT, or a shorter hold",
+			"the NAT found no free port {failed} times: it has ports {ports} of {addresses} addresses, and drops the SYN, which the client sends again"),
+		remedy("nat_addresses", "more addresses of the NAT", "more --nat-addresses, wider --nat-ports, or a shorter --hold"),
 		found("conntrack_full", "connection tracking (nf_conntrack) was full", "raise net.netfilter.nf_conntrack_max, or do not track the load",
 			"connection tracking was full: {entries} of {limit} entries"),
 		found("tw_buckets_full", "there were tcp_max_tw_buckets TIME_WAITs, so that further closes skipped TIME_WAIT", "raise net.ipv4.tcp_max_tw_buckets, or accept it",

@@ -29,7 +29,7 @@ func Judge(r *record.Run) record.Verdict {
 
 func (j *judgement) run() {
 	for _, rule := range []func() bool{
-		j.nothing, j.ports, j.descriptors, j.cgroupMemory, j.memory, j.conntrack, j.quota, j.halted, j.lateness, j.capped, j.buckets, j.queues,
+		j.nothing, j.ports, j.descriptors, j.cgroupMemory, j.memory, j.conntrack, j.router, j.quota, j.halted, j.lateness, j.capped, j.buckets, j.queues,
 		j.failures, j.plateau, j.held, j.portSearch, j.loss, j.stalled, j.cpu, j.rate, j.slots,
 	} {
 		if rule() {

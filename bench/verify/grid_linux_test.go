@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -34,6 +33,8 @@ type pattern struct {
 	reuse      bool
 	finTimeout time.Duration
 	buckets    int64
+	// nat is the number of addresses of a router between both ends.
+	nat int
 }
 
 func (p pattern) String() string {
@@ -47,6 +48,7 @@ func (p pattern) String() string {
 		{p.poisson, "Poisson"},
 		{p.reuse, "tcp_tw_reuse=1"},
 		{p.finTimeout > 0, "tcp_fin_timeout=" + fmt.Sprint(p.finTimeout.Seconds())},
+		{p.nat > 0, fmt.Sprintf("NAT of %d addresses", p.nat)},
 		{p.buckets > 0, fmt.Sprintf("%d TIME_WAIT buckets", p.buckets)},
 	} {
 		if o.is {
@@ -82,6 +84,8 @@ func patterns() (all []pattern) {
 		pattern{close: "server:fin", exchange: "none", hold: second, ports: 2000, buckets: 500},
 		pattern{close: "client:fin", eof: "never", exchange: "none", ports: 1000},
 		pattern{close: "never", exchange: "none", ports: 1000},
+		pattern{close: "client:fin", exchange: "none", hold: 5 * second, ports: 400, nat: 4},
+		pattern{close: "client:rst", exchange: "echo:1,1", hold: 4 * second, ports: 200, nat: 2},
 	)
 	return all
 }
@@ -106,10 +110,15 @@ func (p pattern) setup(t *testing.T, f setup.Facts) *Setup {
 	}
 	h := f.Host.Limits()
 	h.Ports, h.FirstPass, h.Buckets, h.Reuse = p.ports, p.ports/2, p.buckets, p.reuse
+	spec := model.Spec{Load: load}
+	if p.nat > 0 {
+		h.Ports, h.FirstPass = 64512, 32256
+		spec.NAT, spec.NATAddresses = "linux", p.nat
+	}
 	if p.finTimeout > 0 {
 		h.FinTimeout = p.finTimeout
 	}
-	in, err := model.Resolve(model.Spec{Load: load}, h, nil)
+	in, err := model.Resolve(spec, h, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,13 +191,19 @@ func TestResiduals(t *testing.T) {
 	errs := make([]error, len(all))
 	var wait sync.WaitGroup
 	// At these rates the runs leave the CPU alone: what bounds them is how many processes there are.
-	turns := make(chan struct{}, 13)
+	turns := make(chan struct{}, 6)
 	for i, p := range all {
 		r := p.setup(t, f)
 		wait.Go(func() {
 			turns <- struct{}{}
 			defer func() { <-turns }()
-			results[i], _, errs[i] = r.Run(context.WithoutCancel(t.Context()), func(string) {})
+			for range 3 {
+				results[i], _, errs[i] = r.Run(t.Context(), func(string) {})
+				if errs[i] != nil || !results[i].Disturbed() {
+					return
+				}
+				t.Logf("%v: other programs had the CPUs: once more", p)
+			}
 		})
 	}
 	wait.Wait()
@@ -237,7 +252,7 @@ func row(i int, p pattern, v *record.CapacityVerified) string {
 		}
 	}
 	return fmt.Sprintf("| %d | %v | %s | %s | %s | %s | %s | %s | %s | %s |", i, p, cells["limited_rate"], cells["TIME_WAIT"], cells["ESTABLISHED"], cells["local_ports"], cells["full_after"],
-		cells["blocked"], cells["descriptors"], limit)
+		cells["blocked"], cells["tracked"], limit)
 }
 
 // The experiments that run alone: descriptors are exact, memory is within 10 % where it can be read, and a lifecycle's CPU time is known.

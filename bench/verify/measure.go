@@ -18,6 +18,7 @@ var tolerance = map[string]float64{
 	"local_ports":                  0.02,
 	"descriptors":                  0.03,
 	"limited_rate":                 0.01,
+	"tracked":                      0.02,
 }
 
 // slack is by how much a mean of counts may differ besides: they are whole, and a sample may see one connection more or less.
@@ -63,6 +64,13 @@ func (e *experiment) steady(run *record.Run) (all []record.CapacityResidual) {
 			all = append(all, e.residual(n.Name, n.Side, n.Unit, p, count(n.Name)(n.Side)))
 		case "local_ports":
 			all = append(all, e.residual(n.Name, n.Side, n.Unit, p, mean(func(iv *record.Interval) int { return iv.PortsInUse })))
+		case "tracked":
+			if e.tracked == 0 {
+				continue
+			}
+			if mean, ok := e.entries(run); ok {
+				all = append(all, e.residual(n.Name, n.Side, n.Unit, p, mean))
+			}
 		case "descriptors":
 			held.Value, held.Lo, held.Hi = held.Value+p.Value, held.Lo+p.Lo, held.Hi+p.Hi
 		}
@@ -97,10 +105,21 @@ func (e *experiment) residual(name, side, unit string, p record.Estimate, measur
 
 // exhausted compares what happened above the limit.
 func (e *experiment) exhausted(run *record.Run) (all []record.CapacityResidual) {
-	if len(e.predicted.Limits) == 0 || e.predicted.Limits[0].Name != record.LimitPorts {
+	first := e.first()
+	if first == nil || first.Name != record.LimitPorts && first.Name != record.LimitNATPorts {
 		return nil
 	}
-	first := &e.predicted.Limits[0]
+	if first.Name == record.LimitNATPorts {
+		if rate, ok := e.limitedRate(run); ok {
+			// What the NAT bears is what its ports are divided by.
+			p := *first.Reached
+			r := e.residual("limited_rate", first.Side, "rate", p, rate)
+			const within = 0.02
+			r.Tolerance, r.Within = within, math.Abs(r.Error) <= within || rate >= p.Lo && rate <= p.Hi
+			all = append(all, r)
+		}
+		return all
+	}
 	poisson := e.predicted.Asked.Poisson
 	if at, ok := run.FirstFailureS[sockstate.OutcomeNoLocalPort.String()]; ok && first.FullAfterS != nil {
 		p := *first.FullAfterS
@@ -173,7 +192,33 @@ func (e *experiment) limitedRate(run *record.Run) (perS float64, ok bool) {
 
 // named compares what the model calls the first limit with what the run's own verdict does.
 func (e *experiment) named(run *record.Run) *record.CapacityNamed {
-	n := &record.CapacityNamed{Predicted: e.predicted.Limits[0].Name, Measured: run.Verdict.LimitedBy}
+	n := &record.CapacityNamed{Measured: run.Verdict.LimitedBy}
+	if first := e.first(); first != nil {
+		n.Predicted = first.Name
+	}
 	n.Right = n.Predicted == n.Measured
 	return n
+}
+
+// first is the limit that is reached first at the experiment's rate, nil if none is.
+func (e *experiment) first() (first *record.CapacityLimit) {
+	for i := range e.predicted.Limits {
+		l := &e.predicted.Limits[i]
+		if l.FullAfterS != nil && (first == nil || l.FullAfterS.Value < first.FullAfterS.Value) {
+			first = l
+		}
+	}
+	return first
+}
+
+// entries is the mean number of tracked connections, from when it is steady.
+func (e *experiment) entries(run *record.Run) (mean float64, ok bool) {
+	sum, n := int64(0), 0
+	for i := range run.Timeline {
+		if iv := &run.Timeline[i]; iv.Phase == "load" && iv.TS >= e.tracked.Seconds() {
+			sum += iv.Tracked
+			n++
+		}
+	}
+	return float64(sum) / float64(max(n, 1)), n > 0
 }

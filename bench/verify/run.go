@@ -42,7 +42,7 @@ func (r *Setup) Run(ctx context.Context, see func(name string)) (v *record.Capac
 	for i, e := range all {
 		run := runs[i]
 		v.Experiments = append(v.Experiments, record.CapacityExperiment{
-			Name: e.name, RatePerS: e.rate, LastsS: e.lasts.Seconds(), SteadyS: e.settled.Seconds(), Valid: run.Verdict.Valid,
+			Late: late(run), Name: e.name, RatePerS: e.rate, LastsS: e.lasts.Seconds(), SteadyS: e.settled.Seconds(), Valid: run.Verdict.Valid,
 			LimitedBy: run.Verdict.LimitedBy, Completed: run.Connections.Completed, Failed: run.Connections.Failed,
 		})
 		switch {
@@ -65,4 +65,11 @@ func (e *experiment) run(ctx context.Context) (*record.Run, error) {
 		return nil, err
 	}
 	return c.Record(func(record.Event) {})
+}
+
+// late reports whether a run's connections began much later than scheduled: by more than changes a population.
+func late(run *record.Run) bool {
+	const most = 100e3 // µs
+	l, ok := run.Latency["lag"]
+	return ok && l.P99Us > most
 }

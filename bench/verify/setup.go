@@ -34,6 +34,8 @@ type Setup struct {
 	// Ports is the number of local ports of an experiment, Scale their part of the host's.
 	Ports int
 	Scale float64
+	// routed is set if a router with NAT is between both ends. Ports are then the router's.
+	routed bool
 	// alone are those that run first, one after the other.
 	alone []*experiment
 	below *experiment // nil if the load has no steady state
@@ -51,6 +53,8 @@ type experiment struct {
 	predicted *record.Capacity
 	// settled is when populations are steady, kept how long a connection keeps its port.
 	settled time.Duration
+	// tracked is when the number of tracked connections is steady, 0 without a router.
+	tracked time.Duration
 	kept    sockstate.Span
 	// ports is how many there are.
 	ports int64
@@ -67,6 +71,11 @@ const (
 	under, over = 0.75, 1.4
 	// mostRate is the fastest rate of an experiment, a second, so that the CPU does not bound it.
 	mostRate = 1000
+	// calmRate is the rate at which the ports should run out, with fewestPorts at least.
+	calmRate    = 40
+	fewestPorts = 64
+	// latestCollected is how late an entry of connection tracking may be collected.
+	latestCollected = 20 * time.Second
 	// leastRate keeps a short range from a rate at which nothing happens.
 	leastRate = 5
 )
@@ -78,7 +87,8 @@ func Resolve(s Spec, f setup.Facts) (*Setup, error) {
 		r.Ports = min(r.Ports, n)
 		r.Scale = float64(r.Ports) / float64(n)
 	}
-	if s.Plan.Middle != nil {
+	r.routed = s.Plan.Middle != nil && s.Plan.Middle.Kind == model.NAT && s.Plan.Middle.Name == "linux"
+	if s.Plan.Middle != nil && !r.routed {
 		r.skipped = append(r.skipped, "the "+model.KindWords(s.Plan.Middle.Kind)+": the experiments have none")
 	}
 	if !s.Quick {
@@ -96,6 +106,18 @@ func Resolve(s Spec, f setup.Facts) (*Setup, error) {
 		return nil, fmt.Errorf("this load reaches no limit that an experiment could show")
 	}
 	limit := c.Limits[0].Reached.Value
+	if limit > calmRate && limit < math.Inf(1) {
+		// Fewer ports run out at a rate that leaves the CPU alone.
+		r.Ports = max(int(math.Ceil(float64(r.Ports)*calmRate/limit)), fewestPorts)
+		if n := s.Plan.Client.Ports; n > 0 {
+			r.Scale = float64(r.Ports) / float64(n)
+		}
+		in, box = r.input(&s, &f)
+		if c, err = model.Plan(at(in, leastRate)); err != nil {
+			return nil, err
+		}
+		limit = c.Limits[0].Reached.Value
+	}
 	endless := limit == 0
 	if endless {
 		limit = float64(r.Ports) / 20 / over // full within 20 s
@@ -117,7 +139,15 @@ func Resolve(s Spec, f setup.Facts) (*Setup, error) {
 func (r *Setup) input(s *Spec, f *setup.Facts) (model.Input, sandbox.Spec) {
 	box := sandbox.Spec{Topology: sandbox.Veth}
 	set := func(key, value string) { box.Sysctls = append(box.Sysctls, sandbox.Sysctl{Key: key, Value: value}) }
-	set("net.ipv4.ip_local_port_range", fmt.Sprintf("%d %d", firstPort, firstPort+r.Ports-1))
+	if r.routed {
+		set("net.ipv4.ip_local_port_range", "1024 65535")
+		box.Topology = sandbox.Routed
+		n := s.Plan.Middle.Addresses
+		each := max(r.Ports/n, 1)
+		box.NAT = sandbox.NAT{Addresses: n, Ports: sockstate.PortRange{Lo: firstPort, Hi: uint16(firstPort + each - 1)}}
+	} else {
+		set("net.ipv4.ip_local_port_range", fmt.Sprintf("%d %d", firstPort, firstPort+r.Ports-1))
+	}
 	client := &s.Plan.Client
 	if client.Reuse {
 		set("net.ipv4.tcp_tw_reuse", "1")
@@ -132,6 +162,11 @@ func (r *Setup) input(s *Spec, f *setup.Facts) (model.Input, sandbox.Spec) {
 	h.ReuseDelay, h.FinTimeout = client.ReuseDelay, client.FinTimeout
 	in := s.Plan
 	in.Client, in.Server, in.ServerSame, in.Middle = h, h, false, nil
+	if r.routed {
+		m := *s.Plan.Middle
+		m.PortsEach = int64(box.NAT.Ports.Hi-box.NAT.Ports.Lo) + 1
+		in.Middle = &m
+	}
 	l := &in.Load
 	l.Sources, l.Targets, l.Growth, l.Over = 1, 1, nil, 0
 	// Across a veth pair a round trip and a reply take no time, and the server always accepts.
@@ -160,12 +195,15 @@ func (r *Setup) experiment(name string, in model.Input, box sandbox.Spec, rate f
 		return nil, err
 	}
 	e.times(c, in.Client.HZ, in.Load.OnEOF)
+	if in.Middle != nil {
+		e.tracked = e.settled + model.TrackedS*time.Second + latestCollected
+	}
 	longest := e.settled
 	switch {
 	case name == "below" && in.Load.Poisson:
 		e.lasts = longest + max(longest*2, 20*time.Second)
 	case name == "below":
-		e.lasts = longest + max(longest/2, 10*time.Second)
+		e.lasts = max(longest, e.tracked) + max(longest/2, 10*time.Second)
 	case in.Load.Poisson:
 		e.lasts = longest + max(longest*2, 30*time.Second)
 	default:
@@ -216,6 +254,10 @@ func (e *experiment) times(c *record.Capacity, hz int, eof teardown.Reaction) {
 		n := &c.Needs[i]
 		switch n.Name {
 		case "local_ports":
+			if e.kept.Max == 0 {
+				e.kept = span(n.At[0])
+			}
+		case "nat_ports":
 			e.kept = span(n.At[0])
 		case sockstate.TimeWait.String():
 			by[sideOf(n.Side)] += sockstate.TimeWaitLasts(hz).Max

@@ -17,7 +17,7 @@ func planDocument(run *record.Run) *document.Document {
 		c = &record.Capacity{}
 	}
 	d := build(title(run), planAsked(&c.Asked), run.Warnings,
-		planContext(run, c), planAnswer(run), planLimits(c), planNeeds(c), planChanges(c), planEffects(c), planVerified(c), planAssumed(c), planFiles(c), warnings(), planPictures(c))
+		planContext(run, c), planAnswer(run), planLimits(c), planNeeds(c), planChanges(c), planEffects(c), planVerified(c), planAssumed(c), planFiles(c), warnings(), planCurve(c), planPictures(c))
 	d.Table = "needs"
 	return d
 }

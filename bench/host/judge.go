@@ -27,6 +27,7 @@ func Judge(f *Facts, k *Features) []Line {
 	j.limits()
 	j.network()
 	j.kernel()
+	j.expect()
 	return j.lines
 }
 

@@ -84,6 +84,11 @@ type CPU struct {
 // and 15,000 on two CPUs with both ends.
 var assumedCPU = CPU{client: span{26e-6, 42e-6, 67e-6}, server: span{26e-6, 42e-6, 67e-6}}
 
+// LifecyclesPerS is how many lifecycles a second so many CPUs bear with both ends on them, an exchange of a byte each included.
+func LifecyclesPerS(cpus float64) (least, most float64) {
+	return cpus / (assumedCPU.client.hi + assumedCPU.server.hi), cpus / (assumedCPU.client.lo + assumedCPU.server.lo)
+}
+
 // cpuOf is what the lifecycles of a run cost. It is not ok if the record does not tell. The interval begins with what the worker
 // threads used, and ends with what the whole machine did.
 func cpuOf(r *record.Run) (cpu CPU, ok bool) {

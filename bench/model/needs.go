@@ -122,7 +122,7 @@ func (c *collector) stages(n need, side sockstate.Side, which func(*stage) bool)
 		return
 	}
 	if n.at, n.after = c.populate(parts); n.formula == "time_wait" {
-		n.at, n.after = c.reused(side, n.at, n.after)
+		n.at, n.after = c.reused(side, n.at, n.after, n.name == sockstate.TimeWait.String())
 	}
 	c.all = append(c.all, n)
 }
@@ -136,8 +136,9 @@ func (c *collector) add(n need, parts ...part) {
 }
 
 // reused bounds TIME_WAITs whose ports are used again before they are over: by the client's connect (tcp_tw_reuse), or by a SYN that
-// reopens the server's. A NAT chooses its ports otherwise.
-func (c *collector) reused(side sockstate.Side, at steady, after transient) (steady, transient) {
+// reopens the server's. A NAT chooses its ports otherwise. With displaced, open connections leave fewer ports to be in TIME_WAIT, so that
+// there may be fewer of these at a higher rate; without it is what there are at most, which grows with the rate.
+func (c *collector) reused(side sockstate.Side, at steady, after transient, displaced bool) (steady, transient) {
 	first := float64(c.pairs()) * float64(c.Client.FirstPass)
 	behind := c.Middle != nil && c.Middle.PortsEach > 0
 	if first == 0 || side == sockstate.Client && !c.Client.Reuse || side == sockstate.Server && (c.x.waits[sockstate.Client].hi > 0 || behind) {
@@ -151,9 +152,11 @@ func (c *collector) reused(side sockstate.Side, at steady, after transient) (ste
 			if side == sockstate.Client {
 				young = min(rate*c.Client.ReuseDelay.Seconds(), all) // connect does not take these over
 			}
-			room := first - kept
-			if room <= 0 {
-				room = ports - kept // the second pass goes over all others
+			room := first
+			if displaced {
+				if room -= kept; room <= 0 {
+					room = ports - kept // the second pass goes over all others
+				}
 			}
 			return young + replaced(all-young, max(room, 0))
 		}
@@ -200,7 +203,7 @@ func (c *collector) memory(side sockstate.Side) {
 		return m.bytes(m.Socket), !st.minisocket()
 	}))
 	mini, miniAfter := c.populate(c.x.parts(side, func(st *stage) (span, bool) { return exactly(1), st.minisocket() }))
-	mini, miniAfter = c.reused(side, mini, miniAfter)
+	mini, miniAfter = c.reused(side, mini, miniAfter, false)
 	each := m.bytes(m.TimeWait[side]).times(churn)
 	c.add(need{
 		name: "kernel_memory", side: side.String(), unit: bytesUnit, formula: "slabs", shown: true,

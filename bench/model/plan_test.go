@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lastack/bench/record"
+	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 	"lastack/sockstate/teardown"
 )
@@ -137,7 +138,9 @@ func TestNeedsGrow(t *testing.T) {
 				if now.lo > now.mean*(1+1e-9) || now.mean > now.hi*(1+1e-9) || math.IsNaN(now.lo+now.mean+now.hi) && !math.IsInf(now.mean, 1) {
 					t.Fatalf("input %d: %s of %s at %g/s is %v", i, n.name, n.side, rate, now)
 				}
-				if now.mean < last.mean*(1-1e-9) || now.hi < last.hi*(1-1e-9) {
+				// Open connections take the ports of TIME_WAITs that are reused.
+				displaced := n.name == sockstate.TimeWait.String() && (n.side == sockstate.Server.String() || in.Client.Reuse)
+				if !displaced && now.mean < last.mean*(1-1e-9) || !displaced && now.hi < last.hi*(1-1e-9) {
 					t.Fatalf("input %d: %s of %s falls to %v from %v at %g/s: %+v", i, n.name, n.side, now, last, rate, in.Load)
 				}
 				if n.after != nil {

@@ -324,6 +324,30 @@ func TestVerdict(t *testing.T) {
 			},
 		},
 		{
+			"a router's entries", closedLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				r.Sandbox.NAT = &record.NAT{Addresses: 4, Ports: "1024-65535"}
+				r.Tracking = &record.Tracking{Peak: 262_144, Max: 262_144, Dropped: 77, InsertFailed: 3}
+			}},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitConntrack,
+				Reasons: []string{"the router tracked up to 262,144 connections, of at most 262,144, and dropped 77 packets of new ones"},
+				Advice:  []string{"raise net.netfilter.nf_conntrack_max, or exempt the load with a notrack rule"},
+			},
+		},
+		{
+			"a NAT's ports", closedLoop,
+			[]func(*record.Run){func(r *record.Run) {
+				r.Sandbox.NAT = &record.NAT{Addresses: 4, Ports: "20000-20099"}
+				r.Tracking = &record.Tracking{Peak: 500, Max: 262_144, InsertFailed: 3}
+			}},
+			record.Verdict{
+				Valid: true, LimitedBy: record.LimitNATPorts,
+				Reasons: []string{"the NAT found no free port 3 times: it has ports 20000-20099 of 4 addresses, and drops the SYN, which the client sends again"},
+				Advice:  []string{"more --nat-addresses, wider --nat-ports, or a shorter --hold"},
+			},
+		},
+		{
 			"late by the machine", openLoop,
 			[]func(*record.Run){busyWith(11, 6, 2), func(r *record.Run) { r.Latency["lag"] = record.Latency{P99Us: 45_678} }},
 			record.Verdict{

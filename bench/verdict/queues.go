@@ -9,7 +9,7 @@ func (j *judgement) router() bool {
 	switch {
 	case t == nil:
 		return false
-	case t.Dropped > 0:
+	case t.Max > 0 && t.Peak >= t.Max*99/100 && t.Dropped > 0: // a clash is counted as dropped too
 		return j.limit(record.LimitConntrack, true, "router_full", args{"entries": t.Peak, "limit": t.Max, "dropped": t.Dropped}, "raise_conntrack")
 	case t.InsertFailed == 0 || n == nil:
 		return false

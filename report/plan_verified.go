@@ -25,7 +25,7 @@ func planVerified(c *record.Capacity) *section {
 		tone = document.Bad
 	}
 	if l := v.Limit; l != nil {
-		lead += ", and the first limit was " + record.CapacityWords(l.Measured)
+		lead += ", and the first limit of theirs was " + record.CapacityWords(l.Measured)
 		if l.Right {
 			lead += ", as predicted"
 		} else {

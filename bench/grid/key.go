@@ -43,6 +43,8 @@ func keys() []key {
 		{"topology", "topology", "lo, veth, nat", "", func(s *setup.Spec, v string) (string, error) {
 			return setWord(&s.Sandbox.Topology, v, []string{string(sandbox.Lo), string(sandbox.Veth), string(sandbox.Routed)})
 		}},
+		{"nat-addresses", "nat-addresses", "addresses of the router of topology nat: 1, 4", "", func(s *setup.Spec, v string) (string, error) { return setCount(&s.Sandbox.NAT.Addresses, v) }},
+		{"nat-ports", "nat-ports", "ports of each of them: 20000-20999", "", func(s *setup.Spec, v string) (string, error) { return setText(&s.Sandbox.NAT.Ports, v) }},
 		{"backlog", "backlog", "length of the accept queue: 128, 4k", "", func(s *setup.Spec, v string) (string, error) { return setCount(&s.Server.Backlog, v) }},
 		{"workers", "workers", "load worker threads; 0 is automatic", "", setWorkers},
 	}
@@ -60,7 +62,7 @@ func KeyNames() (names []string) {
 func KeyHelp() string {
 	var b strings.Builder
 	for _, k := range keys() {
-		fmt.Fprintf(&b, "  %-12s  %s\n", k.name, k.help)
+		fmt.Fprintf(&b, "  %-13s  %s\n", k.name, k.help)
 	}
 	return b.String()
 }

@@ -24,7 +24,7 @@ const (
 var freshSysctls = map[string]string{portRangeKey: "32768 60999", "net.ipv4.tcp_tw_reuse": "2", "net.ipv4.tcp_timestamps": "1"}
 
 // sandboxFlags require a sandbox.
-var sandboxFlags = []string{"sandbox", "topology", "sysctl", "loss"}
+var sandboxFlags = []string{"sandbox", "topology", "nat-addresses", "nat-ports", "sysctl", "loss"}
 
 // enclose makes the sandbox from the spec and from what the load needs, and sets r.inside.
 func (r *resolver) enclose() error {
@@ -44,11 +44,31 @@ func (r *resolver) enclose() error {
 	if len(foreign) > 0 {
 		r.NeedsSandbox = "--source"
 	}
+	if err := r.checkNAT(); err != nil {
+		return err
+	}
 	if err := r.widenPorts(); err != nil {
 		return err
 	}
 	r.inside = r.facts.Inside(r.Sandbox)
 	r.listServerPorts()
+	return nil
+}
+
+// checkNAT refuses what a router with NAT does not have.
+func (r *resolver) checkNAT() error {
+	switch n := &r.Sandbox.NAT; {
+	case r.Sandbox.Topology != sandbox.Routed:
+		for _, flag := range []string{"nat-addresses", "nat-ports"} {
+			if r.spec.given(flag) {
+				return sockstate.BadValue(flag, "", "only the router of --topology nat has them")
+			}
+		}
+	case n.Addresses < 0 || n.Addresses > sandbox.MaxNATAddresses || n.Addresses == 0 && r.spec.given("nat-addresses"):
+		return sockstate.BadValue("nat-addresses", n.Addresses, "want 1 to %d", sandbox.MaxNATAddresses)
+	case r.V6:
+		return sockstate.BadValue("ipv6", "", "the router of --topology nat translates IPv4 only")
+	}
 	return nil
 }
 
@@ -100,7 +120,8 @@ func (r *resolver) foreignSources() (foreign []netip.Prefix, err error) {
 			case !loopback.Contains(a):
 				set.Add(a)
 			case r.spec.Sandbox != nil && r.spec.Sandbox.Topology.Split():
-				return nil, sockstate.BadValue("source", r.spec.Sources, "a loopback address cannot reach a server in another namespace: want other addresses, or --topology lo")
+				across := map[sandbox.Topology]string{sandbox.Veth: "a veth pair", sandbox.Routed: "a router"}[r.spec.Sandbox.Topology]
+				return nil, sockstate.BadValue("source", r.spec.Sources, "a loopback address cannot reach a server across %s: want other addresses, or --topology lo", across)
 			}
 		}
 	}

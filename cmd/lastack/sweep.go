@@ -122,7 +122,7 @@ func (o *sweepOptions) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.metrics, "metric", nil, "the metric `NAME` by which cells are compared (repeatable); see lastack help metrics")
 	f.BoolVar(&o.yes, "yes", false, "run a grid of more than 500 cells, or for more than a day")
 	f.StringVar(&o.resume, "resume", "", "go on with the sweep of this record `FILE`")
-	o.registerLoad(f, sandbox.Veth, sandbox.Lo)
+	o.registerLoad(f, sandbox.Veth, sandbox.Lo, sandbox.Routed)
 	o.registerOutput(f, report.FormatNames())
 	f.StringArrayVar(&o.thresholds, "threshold", nil, "with --find: a `BOUND` that a sustained rate must meet, like 'connect.p99<5ms' (repeatable)")
 }

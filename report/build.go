@@ -53,6 +53,7 @@ func concerns() []concerned {
 		{"cpu", "pressure.cpu pressure.psi", document.Detail},
 		{"ports", "pressure.ports pressure.port_pairs", document.Detail},
 		{"pressure", "pressure", document.Detail},
+		{"router", "tracking", document.First},
 		{"kernel", "counters counters_by_side", document.First},
 		{"tcp_info", "tcp_info", document.Detail},
 		{"server", "server", document.First},

@@ -45,6 +45,9 @@ func pressure(run *record.Run) *section {
 	if p.Conntrack != nil {
 		add("conntrack", p.Conntrack.Peak, p.Conntrack.Limit, count, "")
 	}
+	if k := run.Tracking; k != nil {
+		add("router's conntrack", k.Peak, k.Max, count, "")
+	}
 	add("TCP buffers", p.Memory.TCPPeakBytes, p.Memory.TCPLimitBytes, bytes, "of the whole host, limit is tcp_mem")
 	slabs, process := "growth over the run", "resident, peak"
 	if n := run.Needs; n != nil && n.Connections >= manyConnections {

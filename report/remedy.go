@@ -37,7 +37,17 @@ var remedies = map[string]remedy{
 		if c := r.Pressure.Conntrack; c != nil && c.Limit > 0 {
 			return hostSetting("net.netfilter.nf_conntrack_max", powerFrom(2*c.Limit))
 		}
+		if t := r.Tracking; t != nil && t.Max > 0 { // a namespace has no nf_conntrack_max of its own
+			return hostSetting("net.netfilter.nf_conntrack_max", powerFrom(2*t.Max))
+		}
 		return nil
+	},
+	"nat_addresses": func(r *record.Run, args map[string]any) []string {
+		n := r.Sandbox.NAT
+		if n == nil || n.Addresses <= 0 || 2*n.Addresses > mostNATAddresses {
+			return nil
+		}
+		return again("--nat-addresses", strconv.Itoa(2*n.Addresses))(r, args)
 	},
 	"raise_file_max": func(r *record.Run, _ map[string]any) []string {
 		if limit := r.Pressure.Files.Limit; limit > 0 {
@@ -226,8 +236,11 @@ func fewerAtOnce(r *record.Run, args map[string]any) []string {
 	return again("--connections", strconv.Itoa(r.Plan.Groups[0].Connections/2))(r, args)
 }
 
+// mostNATAddresses is how many the router of a sandbox may have.
+const mostNATAddresses = 250
+
 // firstSources are the first client addresses of a sandbox's topologies.
-var firstSources = map[string]string{"lo": "127.0.0.1", "veth": "198.18.0.1"}
+var firstSources = map[string]string{"lo": "127.0.0.1", "veth": "198.18.0.1", "nat": "198.18.0.1"}
 
 // moreAddresses connects to the embedded server in a sandbox, which has them, from as many addresses as the load needs, or else from twice as many.
 func moreAddresses(r *record.Run, args map[string]any) []string {

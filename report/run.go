@@ -19,6 +19,6 @@ func runDocument(r *record.Run) *document.Document {
 		rates(r), connections(r), latencies(r), groups(r),
 		timeline(r), states(r), timeWait(r), settle(r),
 		accounting(r.Accounting), predicted(r),
-		ports(r), pressure(r), cpu(r), kernel(document.First, r), tcpInfo(r), server(r), observer(r),
+		ports(r), router(r), pressure(r), cpu(r), kernel(document.First, r), tcpInfo(r), server(r), observer(r),
 	)
 }

@@ -83,6 +83,11 @@ func timeline(run *record.Run) *section {
 	series("", "orphans", document.Gauge, 0, func(iv *record.Interval) float64 { return float64(iv.Orphans) })
 	series("", "ports in use", document.Gauge, float64(run.Pressure.Ports.Available), func(iv *record.Interval) float64 { return float64(iv.PortsInUse) })
 	series("", "ports reusable", document.Gauge, 0, func(iv *record.Interval) float64 { return float64(iv.PortsReusable) })
+	if k := run.Tracking; k != nil {
+		counted = false
+		series("", "conntrack entries", document.Gauge, float64(k.Max), func(iv *record.Interval) float64 { return float64(iv.Tracked) })
+		counted = true
+	}
 	level = document.Data
 	series("", "descriptors", document.Gauge, float64(run.Pressure.Fds.Limit), func(iv *record.Interval) float64 { return float64(iv.Fds) })
 	counted = false

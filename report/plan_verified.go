@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 
+	"lastack/bench/quantity"
 	"lastack/bench/record"
 	"lastack/report/document"
 )
@@ -59,10 +60,25 @@ func planVerified(c *record.Capacity) *section {
 		}
 		e.row(x.Name, rate, seconds(x.LastsS), seconds(x.SteadyS), document.Count(x.Completed), document.Count(x.Failed), txt(record.CapacityWords(x.LimitedBy)))
 	}
+	scaling(s, v.Scaling)
 	for _, k := range v.Skipped {
 		s.say(document.Detail, "not measured: "+k)
 	}
 	return s
+}
+
+// scaling is how the rate grows with the connections at once.
+func scaling(s *section, k *record.Scaling) {
+	if k == nil {
+		return
+	}
+	t := s.table(document.Detail, "connections at once", "lifecycles")
+	for _, l := range k.Levels {
+		t.row(quantity.Count(int64(l.Connections)), document.Rate(finite(l.PerS)))
+	}
+	s.say(document.Detail, fmt.Sprintf("both ends on this host do at most %s lifecycles/s (%s to %s), with %s at once, by the Universal Scalability Law: contention %.2f %%, coherency %.4f %%%s",
+		quantity.PerSecond(finite(k.Peak.Value)), quantity.PerSecond(finite(k.Peak.Lo)), quantity.PerSecond(finite(k.Peak.Hi)), number(k.PeakAt, "connection", "connections"),
+		100*finite(k.Contention), 100*finite(k.Coherency), given(k.Beyond, "; more connections than twice those that were tried may do more")))
 }
 
 // residualName is a quantity with the experiment and the side that it is of.

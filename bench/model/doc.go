@@ -25,7 +25,8 @@
 //	                comes back is away for k+1 buckets, S+v s, if it is among the first rv of its bucket, else for k+2. So
 //	                between N/(S+w) and N/(S+v) connections a second get a port; (N+rv)/(k+2) in each bucket if all buckets
 //	                have as many. How even they are depends on how the load began.
-//	                1,000 ports and 100/s in a run of 195 s: N/(S+v), every 61.44 s, and not every 61.02 s.
+//	                A load that begins with all ports free takes them in one burst, and again every S+v: for the first
+//	                lives it gets N/(S+v). 1,000 ports and 100/s in a run of 195 s: N/(S+v), every 61.44 s, and not every 61.02 s.
 //	erlang_b        Poisson arrivals: ports are a loss system without a queue, and the blocked share is Erlang's
 //	                B(N, a), a = r x mean time that a port is kept, whatever its distribution (A. Erlang, 1917; B. Sevast'yanov, 1957).
 //	                The recursion B(0) = 1, B(n) = a B(n-1) / (n + a B(n-1)) is stable. As TIME_WAITs end in bursts, times
@@ -37,8 +38,8 @@
 //	                for client:half.
 //	orphans         that of full sockets without a descriptor: FIN_WAIT_1, LAST_ACK and CLOSING after close(). A FIN_WAIT_2
 //	                orphan is a minisocket, unless tcp_fin_timeout is above 60 s.
-//	slabs           the sum over the states of population x bytes in the kernel's caches, see Memory. Caches of minisockets,
-//	                which come and go in bursts, hold up to a fifth more.
+//	slabs           the sum over the states of population x bytes in the kernel's caches, see Memory, and of tracked connections if the
+//	                host tracks them. Caches of minisockets, which come and go in bursts, hold up to a fifth more.
 //	buffers         r x time of the exchange x pages of the larger message: a socket takes whole pages of tcp_mem while a
 //	                buffer is not empty (__sk_mem_schedule).
 //	conntrack       r x (time open + the timeout after the close: 120 s after FINs, 10 s after an RST, 60 s in CLOSE_WAIT;
@@ -49,7 +50,8 @@
 //	nat_ports       r x (time open + the time for which the NAT keeps a port after the close), per destination.
 //	accept_queue    r x the time in which the server does not accept, at most the pause that is assumed.
 //	syn_backlog     r x one round trip: a request socket lives until the final ACK.
-//	cpu             r x CPU seconds per lifecycle, from a record or from the table, and what the port search costs.
+//	cpu             r x CPU seconds per lifecycle, from a record or from the table, and what the port search costs. How the rate of one
+//	                host grows with the connections at once is another question, which only measurements answer: see FitScaling.
 //
 // The time until a limit is reached is exact for constant times: until the first ones are over, a number grows by r each second.
 //

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -21,7 +22,12 @@ const (
 	spareFiles = 500
 	// busyFor is how long lifecycles go on as fast as they can, for their CPU time.
 	busyFor = 3 * time.Second
+	// levelFor is how long they do with fewer connections at once, for how the rate grows with these.
+	levelFor = time.Second
 )
+
+// levels are numbers of connections at once. The calibration is the last.
+var levels = []int{1, 2, 4, 8, 16, 32, 64}
 
 // box is a sandbox with ports enough.
 func wide() sandbox.Spec {
@@ -33,15 +39,23 @@ func (r *Setup) addAlone(s *Spec, f *setup.Facts) error {
 	if l.Close.Who == teardown.Nobody {
 		r.skipped = append(r.skipped, "the CPU time of a lifecycle: no lifecycle ends")
 	} else {
-		g := loadgen.Group{Name: "run", Connections: 64, Close: l.Close, Exchange: l.Exchange, ConnectTimeout: 5 * time.Second, RequestTimeout: 10 * time.Second, CloseTimeout: 5 * time.Second}
+		g := loadgen.Group{Name: "run", Close: l.Close, Exchange: l.Exchange, ConnectTimeout: 5 * time.Second, RequestTimeout: 10 * time.Second, CloseTimeout: 5 * time.Second}
 		if l.Requests > 1 {
 			g.Requests = l.Requests
 		}
-		e, err := newAlone("calibration", g, loadgen.Plan{Duration: busyFor}, "", s, f)
-		if err != nil {
-			return err
+		for i, n := range levels {
+			name, d := fmt.Sprintf("%d at once", n), levelFor
+			if i == len(levels)-1 {
+				name, d = "calibration", busyFor
+			}
+			g.Connections = n
+			e, err := newAlone(name, g, loadgen.Plan{Duration: d}, "", s, f)
+			if err != nil {
+				return err
+			}
+			e.level = n
+			r.alone = append(r.alone, e)
 		}
-		r.alone = append(r.alone, e)
 	}
 	n := heldConnections
 	if most := int(min(f.Host.NoFileSoft, math.MaxInt32)); (most-spareFiles)/2 < n {

@@ -145,6 +145,9 @@ func (e *experiment) exhausted(run *record.Run) (all []record.CapacityResidual) 
 	if rate, ok := e.limitedRate(run); ok {
 		share := func(blocked float64) float64 { return e.rate * (1 - blocked) }
 		p := record.Estimate{Value: share(blocked.Value), Lo: share(blocked.Hi), Hi: share(blocked.Lo)}
+		if e.turnsOver() {
+			p.Value = p.Hi // the experiment began with all ports free: see port_bursts of package model
+		}
 		r := e.residual("limited_rate", first.Side, "rate", p, rate)
 		r.Within = math.Abs(r.Error) <= r.Tolerance || rate >= p.Lo && rate <= p.Hi
 		all = append(all, r)
@@ -164,9 +167,12 @@ func (e *experiment) lost(run *record.Run) (share, arrived float64) {
 	return float64(blocked) / max(float64(started), 1), max(float64(started), 1)
 }
 
+// turnsOver reports whether ports come back from TIME_WAIT, in bursts.
+func (e *experiment) turnsOver() bool { return e.kept.Min >= sockstate.TimeWaitLength }
+
 // limitedRate is what the ports let through, over whole lives of a port, so that bursts do not count in part.
 func (e *experiment) limitedRate(run *record.Run) (perS float64, ok bool) {
-	if e.kept.Min >= sockstate.TimeWaitLength {
+	if e.turnsOver() {
 		t, ok := grid.TurnoverOf(run.Timeline, e.kept, e.rate, e.ports)
 		return t.PerS, ok
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"lastack/bench"
+	"lastack/bench/model"
 	"lastack/bench/record"
 )
 
@@ -39,6 +40,7 @@ func (r *Setup) Run(ctx context.Context, see func(name string)) (v *record.Capac
 		return nil, nil, err
 	}
 	v = &record.CapacityVerified{Ports: r.Ports, Scale: r.Scale, Skipped: r.skipped}
+	var scaling []record.ScalingLevel
 	for i, e := range all {
 		run := runs[i]
 		v.Experiments = append(v.Experiments, record.CapacityExperiment{
@@ -48,12 +50,18 @@ func (r *Setup) Run(ctx context.Context, see func(name string)) (v *record.Capac
 		switch {
 		case e.compare != nil:
 			v.Residuals = append(v.Residuals, e.compare(run)...)
-		case run.Verdict.Valid:
-			calibrated = run
+		case e.level > 0:
+			scaling = append(scaling, record.ScalingLevel{Connections: e.level, PerS: run.Rate.CompletedPerS})
+			if run.Verdict.Valid {
+				calibrated = run // the last has the most connections
+			}
 		}
 		if e == r.above {
 			v.Limit = e.named(run)
 		}
+	}
+	if s, ok := model.FitScaling(scaling); ok {
+		v.Scaling = s
 	}
 	return v, calibrated, nil
 }

@@ -58,6 +58,8 @@ type experiment struct {
 	kept    sockstate.Span
 	// ports is how many there are.
 	ports int64
+	// level is how many connections an experiment has at once that is about its rate; 0 for others.
+	level int
 	// compare puts what a run measured beside what is predicted; nil if nothing is.
 	compare func(*record.Run) []record.CapacityResidual
 }
@@ -196,6 +198,7 @@ func (r *Setup) experiment(name string, in model.Input, box sandbox.Spec, rate f
 	}
 	e.times(c, in.Client.HZ, in.Load.OnEOF)
 	if in.Middle != nil {
+		e.ports = int64(in.Middle.Addresses) * in.Middle.PortsEach
 		e.tracked = e.settled + model.TrackedS*time.Second + latestCollected
 	}
 	longest := e.settled

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"lastack/bench/quantity"
@@ -17,7 +18,8 @@ func planDocument(run *record.Run) *document.Document {
 		c = &record.Capacity{}
 	}
 	d := build(title(run), planAsked(&c.Asked), run.Warnings,
-		planContext(run, c), planAnswer(run), planLimits(c), planNeeds(c), planChanges(c), planEffects(c), planVerified(c), planAssumed(c), planFiles(c), warnings(), planCurve(c), planPictures(c))
+		planContext(run, c), planAnswer(run), planLimits(run, c), planChanges(c), planVerified(c), warnings(), planPictures(c),
+		planNeeds(c), planEffects(c), planAssumed(c), planFiles(c), planCurve(c))
 	d.Table = "needs"
 	return d
 }
@@ -70,7 +72,7 @@ func planContext(run *record.Run, c *record.Capacity) *section {
 		s.fact(document.Detail, "sysctls", sysctls(&run.Hosts[i]))
 	}
 	if !run.Started.IsZero() {
-		s.fact(document.Detail, "computed", run.Started.UTC().Format("2006-01-02 15:04:05 UTC")+given(c.Verified == nil, "; nothing was measured"))
+		s.fact(document.Detail, "computed", moment(run.Started)+given(c.Verified == nil, "; nothing was measured"))
 	}
 	if cmd := run.Plan.Command; len(cmd) > 0 {
 		s.add(document.Fact{Name: "command", Text: shell(cmd), Command: true})
@@ -107,15 +109,23 @@ func planAnswer(run *record.Run) *section {
 // mostRate is where a limit ends that perhaps no rate reaches, see record.CapacityLimit.
 const mostRate = 1e9
 
+// whenColumn is where the table of limits says when a rising rate reaches each.
+const whenColumn = 5
+
 // noticeable is the use from which on a limit belongs on the first page.
 const noticeable = 0.1
 
-func planLimits(c *record.Capacity) *section {
+func planLimits(run *record.Run, c *record.Capacity) *section {
 	if len(c.Limits) == 0 {
 		return nil
 	}
 	s := begin(document.First, "LIMITS", "in the order in which a growing rate reaches them, beside the most that "+askedRate(c.Asked.RateTo)+"/s need")
-	t := s.table(document.First, "", "needs", "limit", "used", "reached at", "full after", "+at least", "+at most", "~+limit of")
+	columns := []string{"", "needs", "limit", "used", "reached at", "full after", "+at least", "+at most", "~+limit of"}
+	rises := c.Asked.OverS > 0
+	if rises {
+		columns = slices.Insert(columns, whenColumn, "when")
+	}
+	t := s.table(document.First, columns...)
 	for i := range c.Limits {
 		l := &c.Limits[i]
 		cells := []document.Value{amountOf(l.Unit, &l.Peak, l.Peak.Hi), unitValue(l.Unit, l.Max), nil, nil, nil, nil, nil, txt(l.Source)}
@@ -133,6 +143,9 @@ func planLimits(c *record.Capacity) *section {
 		}
 		if l.FullAfterS != nil {
 			cells[4] = seconds(l.FullAfterS.Value)
+		}
+		if rises {
+			cells = slices.Insert(cells, whenColumn-1, txt(l.When(run.Started)))
 		}
 		row := t.row(sided(l.Side, record.CapacityWords(l.Name)), cells...)
 		row.Level, row.Main = levelIf(i < 3 || l.Peak.Endless || l.Use >= noticeable), i == 0
@@ -198,9 +211,21 @@ func planNeeds(c *record.Capacity) *section {
 			lo, hi = nil, nil
 		}
 		row := t.row(sided(n.Side, needName(n.Name)), append(cells, lo, hi, txt(n.Formula))...)
-		row.Level = levelIf(some && mainNeed(n.Name))
+		row.Level = levelIf(some && mainNeed(n.Name) && !plenty(c, n))
 	}
 	return s
+}
+
+// plenty reports whether all limits of a need are far away.
+func plenty(c *record.Capacity, n *record.CapacityNeed) (far bool) {
+	for i := range c.Limits {
+		if l := &c.Limits[i]; l.Need == n.Name && l.Side == n.Side {
+			if far = !l.Peak.Endless && l.Use < noticeable; !far {
+				return false
+			}
+		}
+	}
+	return far
 }
 
 // mainNeed reports whether a need belongs on the first page.
@@ -209,7 +234,7 @@ func mainNeed(name string) bool {
 	case "orphans", "minisockets", "socket_buffers", "syn_backlog", "accept_queue", "first_pass", "descriptors", "FIN_WAIT_2":
 		return false
 	}
-	return true
+	return !strings.HasPrefix(name, "slab_")
 }
 
 func needName(name string) string {
@@ -229,6 +254,9 @@ func needName(name string) string {
 	case "syn_backlog":
 		return "SYN backlog"
 	}
+	if slab, ok := strings.CutPrefix(name, "slab_"); ok {
+		return "slab " + slab
+	}
 	if name != strings.ToLower(name) {
 		return name // a state
 	}
@@ -241,7 +269,7 @@ func planChanges(c *record.Capacity) *section {
 		return s
 	}
 	s.Lead = fmt.Sprintf("so that %s/s leave %s of each limit free, in this order", askedRate(c.Asked.RateTo), fmt.Sprintf("%.0f %%", 100*finite(c.Asked.Headroom)))
-	t := s.table(document.First, "", "where", "change", "~+why")
+	t := s.table(document.First, "", "where", "~change", "~+why")
 	for i := range c.Changes {
 		ch := &c.Changes[i]
 		t.row(sided(ch.Side, ch.Key), txt(ch.Where), txt(becomes(ch.From, ch.To)), txt(ch.Why)).Level = document.First
@@ -274,7 +302,8 @@ func planAssumed(c *record.Capacity) *section {
 	if len(c.Assumed) == 0 {
 		return nil
 	}
-	s := begin(document.First, "ASSUMED", number(len(c.Assumed), "thing", "things")+" that nobody said or that could not be read: -v lists them")
+	s := begin(document.First, "ASSUMED", number(len(c.Assumed), "thing", "things")+" that nobody said or that could not be read: see -v"+
+		given(c.Verified == nil, "; --verify tests the plan"))
 	l := document.List{Level: document.Detail, Name: "assumed"}
 	for _, a := range c.Assumed {
 		l.Findings = append(l.Findings, document.Finding{Sentence: a})

@@ -22,6 +22,23 @@ type Memory struct {
 	Margin float64
 	// Source says where the numbers come from.
 	Source string
+	// socket and timeWait are what Socket and TimeWait are made of, by the kernel's caches. A server's TIME_WAIT has the first only.
+	socket, timeWait []cache
+}
+
+// cache is what an object takes of one of the kernel's caches, in bytes.
+type cache struct {
+	name  string
+	bytes int64
+}
+
+// parts divides a socket and a client's TIME_WAIT among the caches, as far as their sizes are known. The first has what is left.
+func (m *Memory) parts(inode, file, dentry, bind, bind2 int64) {
+	m.socket = []cache{{"TCP", m.Socket - inode - file - dentry}, {"sock_inode_cache", inode}, {"filp", file}, {"dentry", dentry}}
+	m.timeWait = []cache{{"tw_sock_TCP", m.TimeWait[sockstate.Server]}, {"tcp_bind_bucket", bind}}
+	if bind2 > 0 {
+		m.timeWait = append(m.timeWait, cache{"tcp_bind2_bucket", bind2})
+	}
 }
 
 // kernelMemory is the table of the memory by version, newest first. To correct it, read objsize, objperslab and pagesperslab of the caches in
@@ -51,7 +68,10 @@ func MemoryOf(kernel string, slabs map[string]int64) Memory {
 		}
 	}
 	tcp, inode := slabs["TCP"], slabs["sock_inode_cache"]
+	const file, bind = 195, 128 // filp and dentry; a bind bucket
 	if tcp == 0 || inode == 0 {
+		const inode = 862
+		m.parts(inode, file, file, bind, m.TimeWait[sockstate.Client]-m.TimeWait[sockstate.Server]-bind)
 		m.Source = "assumed for Linux " + version(kernel) + ", as /proc/slabinfo was not read"
 		return m
 	}
@@ -61,12 +81,12 @@ func MemoryOf(kernel string, slabs map[string]int64) Memory {
 		}
 		return otherwise
 	}
-	const file, bind = 195, 128 // filp and dentry; a bind bucket
 	m.Socket = tcp + inode + or("filp", file) + or("dentry", file)
 	tw := or("tw_sock_TCP", m.TimeWait[sockstate.Server])
 	m.TimeWait = [...]int64{tw + or("tcp_bind_bucket", bind) + or("tcp_bind2_bucket", bind), tw}
 	m.Request, m.Tracked = or("request_sock_TCP", m.Request), or("nf_conntrack", m.Tracked)
 	m.Margin, m.Source = 0.05, "/proc/slabinfo"
+	m.parts(inode, or("filp", file), or("dentry", file), or("tcp_bind_bucket", bind), or("tcp_bind2_bucket", bind))
 	return m
 }
 

@@ -196,23 +196,72 @@ var churn = span{1, 1.1, 1.2}
 // memory adds the kernel's memory of a side.
 func (c *collector) memory(side sockstate.Side) {
 	m := MemoryOf(c.host(side).Kernel, c.host(side).Slabs)
-	full, fullAfter := c.populate(c.x.parts(side, func(st *stage) (span, bool) {
-		if st.state == sockstate.SynRecv {
-			return m.bytes(m.Request), true
+	request := func(st *stage) bool { return st.state == sockstate.SynRecv }
+	socket := func(st *stage) bool { return !st.minisocket() && !request(st) }
+	of := func(which func(*stage) bool) objects {
+		at, after := c.populate(c.x.parts(side, func(st *stage) (span, bool) { return exactly(1), which(st) }))
+		return objects{at, after}
+	}
+	mini := of((*stage).minisocket)
+	mini.at, mini.after = c.reused(side, mini.at, mini.after, false)
+	sum := need{name: "kernel_memory", side: side.String(), unit: bytesUnit, formula: "slabs", shown: true}
+	var all []need
+	add := func(o objects, bytes span, caches ...cache) {
+		sum.at, sum.after = o.addTo(sum.at, sum.after, bytes)
+		for _, k := range caches {
+			n := need{name: "slab_" + k.name, side: side.String(), unit: bytesUnit, formula: "slabs"}
+			n.at, n.after = o.addTo(nil, nil, bytes.scale(float64(k.bytes)/total(caches)))
+			if n.shown = n.at(1).hi > 0; n.shown {
+				all = append(all, n)
+			}
 		}
-		return m.bytes(m.Socket), !st.minisocket()
-	}))
-	mini, miniAfter := c.populate(c.x.parts(side, func(st *stage) (span, bool) { return exactly(1), st.minisocket() }))
-	mini, miniAfter = c.reused(side, mini, miniAfter, false)
-	each := m.bytes(m.TimeWait[side]).times(churn)
-	c.add(need{
-		name: "kernel_memory", side: side.String(), unit: bytesUnit, formula: "slabs", shown: true,
-		at:    func(rate float64) span { return full(rate).plus(mini(rate).times(each)) },
-		after: func(rate, t float64) float64 { return fullAfter(rate, t) + miniAfter(rate, t)*each.hi },
-	})
+	}
+	add(of(socket), m.bytes(m.Socket), m.socket...)
+	add(of(request), m.bytes(m.Request), cache{"request_sock_TCP", m.Request})
+	waiting := m.timeWait
+	if side == sockstate.Server {
+		waiting = waiting[:1] // its port has a bucket already
+	}
+	add(mini, m.bytes(m.TimeWait[side]).times(churn), waiting...)
+	if c.host(side).Conntrack > 0 {
+		at, after := c.entries(c.trackedFor())
+		add(objects{at, after}, m.bytes(m.Tracked), cache{"nf_conntrack", m.Tracked})
+	}
+	c.add(sum)
+	c.all = append(c.all, all...)
 	if e := c.Load.Exchange; e.Kind != exchange.None {
 		c.add(need{name: "socket_buffers", side: side.String(), unit: bytesUnit, formula: "buffers"}, part{0, c.x.busy, exactly(float64(BufferBytes(e)))})
 	}
+}
+
+// objects are as many of a kind as a load has.
+type objects struct {
+	at    steady
+	after transient
+}
+
+// addTo adds their bytes to a sum, which is nil at first.
+func (o objects) addTo(at steady, after transient, bytes span) (steady, transient) {
+	return func(rate float64) span {
+			n := o.at(rate).times(bytes)
+			if at != nil {
+				n = n.plus(at(rate))
+			}
+			return n
+		}, func(rate, t float64) float64 {
+			n := product(o.after(rate, t), bytes.hi)
+			if after != nil {
+				n += after(rate, t)
+			}
+			return n
+		}
+}
+
+func total(caches []cache) (sum float64) {
+	for _, k := range caches {
+		sum += float64(k.bytes)
+	}
+	return sum
 }
 
 // pageBytes is the least that a socket takes of tcp_mem while a buffer is not empty (__sk_mem_schedule). An idle socket takes nothing,
@@ -290,11 +339,7 @@ func (c *collector) localPorts() {
 // middle adds what stands between both ends.
 func (c *collector) middle() {
 	m := c.Middle
-	open := c.x.total(sockstate.Client, func(st *stage) bool { return st.state == sockstate.SynSent || st.state == sockstate.Established })
-	// The time from the first close to the second.
-	closing := c.x.total(sockstate.Client, func(st *stage) bool {
-		return st.state == sockstate.FinWait1 || st.state == sockstate.FinWait2 || st.state == sockstate.CloseWait || st.state == sockstate.LastAck
-	})
+	open, closing := c.openFor()
 	if m != nil && m.PortsEach > 0 {
 		n, kept := need{name: m.Kind + "_ports", side: m.Kind, unit: ports, formula: "nat_ports", shown: true}, open.plus(closing).plus(m.kept(c.x.resets))
 		if m.asClient {
@@ -302,16 +347,7 @@ func (c *collector) middle() {
 		}
 		c.add(n, part{0, kept, exactly(1)})
 	}
-	tracked := exactly(trackedTimeWait)
-	switch {
-	case c.x.resets:
-		tracked = exactly(trackedClose)
-	case math.IsInf(closing.hi, 1) || c.x.waits[sockstate.Client].hi+c.x.waits[sockstate.Server].hi == 0:
-		closing, tracked = span{}, exactly(trackedCloseWait)
-	default:
-		closing = closing.most(trackedCloseWait)
-	}
-	at, after := c.entries(open.plus(closing).plus(tracked).plus(collectorLate))
+	at, after := c.entries(c.trackedFor())
 	n := need{unit: entries, name: "tracked", formula: "conntrack", shown: true, at: at, after: after}
 	if m != nil && (m.Conntrack > 0 || m.connections > 0) {
 		n.side = m.Kind
@@ -323,6 +359,30 @@ func (c *collector) middle() {
 			c.add(n)
 		}
 	}
+}
+
+// openFor is how long a connection is open, and how long it is from its first close to its second.
+func (c *collector) openFor() (open, closing span) {
+	open = c.x.total(sockstate.Client, func(st *stage) bool { return st.state == sockstate.SynSent || st.state == sockstate.Established })
+	closing = c.x.total(sockstate.Client, func(st *stage) bool {
+		return st.state == sockstate.FinWait1 || st.state == sockstate.FinWait2 || st.state == sockstate.CloseWait || st.state == sockstate.LastAck
+	})
+	return open, closing
+}
+
+// trackedFor is how long connection tracking has an entry for a connection.
+func (c *collector) trackedFor() span {
+	open, closing := c.openFor()
+	tracked := exactly(trackedTimeWait)
+	switch {
+	case c.x.resets:
+		tracked = exactly(trackedClose)
+	case math.IsInf(closing.hi, 1) || c.x.waits[sockstate.Client].hi+c.x.waits[sockstate.Server].hi == 0:
+		closing, tracked = span{}, exactly(trackedCloseWait)
+	default:
+		closing = closing.most(trackedCloseWait)
+	}
+	return open.plus(closing).plus(tracked).plus(collectorLate)
 }
 
 // entries is the number of tracked connections that are remembered for so long. A connection from a port that is free again takes the place

@@ -47,7 +47,7 @@ func TestReadStops(t *testing.T) {
 		{"a number", "1", "1", faultNotRecord, "a JSON number", 1 << 20},
 		{"another schema", `{"schema":"vegeta/v1","a":[`, "1,", faultNotRecord, "vegeta/v1", 1 << 20},
 		{"a newer schema", `{"schema":"lastack.run/v2","a":[`, "1,", faultNewer, "update lastack", 1 << 20},
-		{"another kind", `{"schema":"lastack.run/v1","kind":"plan","a":[`, "1,", faultNewer, "update lastack", 1 << 20},
+		{"another kind", `{"schema":"lastack.run/v1","kind":"fleet","a":[`, "1,", faultNewer, "update lastack", 1 << 20},
 		{"JSON Lines", "", "{\"t_s\":1}\n", faultNotRecord, "these are JSON Lines", 1 << 20},
 		{"records", "", head + "\n\"a\":1}\n", faultNotRecord, "more than one JSON value", 1 << 20},
 		{"no JSON after the schema", head, "x\x00", faultNotJSON, "byte 41", 1 << 20},

@@ -1,6 +1,9 @@
 package record
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // Capacity is what a load needs, what its hosts and the network between them allow, and what runs out first. Package model computes it,
 // and explains the formulas.
@@ -31,8 +34,30 @@ type CapacityVerified struct {
 	Residuals   []CapacityResidual   `json:"residuals"`
 	// Limit is nil if no experiment was above the first limit.
 	Limit *CapacityNamed `json:"limit,omitempty"`
+	// Scaling is how the rate grows with the connections at once; nil if it was not measured.
+	Scaling *Scaling `json:"scaling,omitempty"`
 	// Skipped says what was not measured, and why.
 	Skipped []string `json:"skipped,omitempty"`
+}
+
+// Scaling is a fit of the Universal Scalability Law to lifecycles a second, with both ends on one host.
+type Scaling struct {
+	Levels []ScalingLevel `json:"levels"`
+	// FirstPerS is the rate of one connection, Contention the share of a lifecycle in which only one can be, and Coherency what each pair costs.
+	FirstPerS  float64 `json:"first_per_s"`
+	Contention float64 `json:"contention"`
+	Coherency  float64 `json:"coherency"`
+	// Peak is the highest rate with at most twice the connections of the largest level, PeakAt their number. Beyond is set if more
+	// connections may have a higher rate.
+	Peak   Estimate `json:"peak_per_s"`
+	PeakAt int      `json:"peak_at"`
+	Beyond bool     `json:"beyond,omitempty"`
+}
+
+// ScalingLevel is the rate with so many connections at once.
+type ScalingLevel struct {
+	Connections int     `json:"connections"`
+	PerS        float64 `json:"per_s"`
 }
 
 // Disturbed reports whether an experiment lacked CPU time. Others may have had it: then the residuals say little.
@@ -169,6 +194,18 @@ type CapacityLimit struct {
 	FullAfterS *Estimate `json:"full_after_s,omitempty"`
 	// WhenS is when a rate that rises from RateFrom to RateTo in OverS gets there, nil if it does not or if OverS is 0.
 	WhenS *float64 `json:"when_s,omitempty"`
+}
+
+// When is the day on which a rate that rises from began on reaches the limit, "already" if it does from the start, and empty if nobody said
+// in what time it rises.
+func (l *CapacityLimit) When(began time.Time) string {
+	switch {
+	case l.WhenS == nil || began.IsZero():
+		return ""
+	case *l.WhenS <= 0:
+		return "already"
+	}
+	return began.UTC().Add(time.Duration(min(*l.WhenS, maxNumber/1e9) * 1e9)).Format("2 January 2006")
 }
 
 // CapacityWords is what the limit of a plan is called in a sentence.

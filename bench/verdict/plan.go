@@ -57,6 +57,9 @@ func (j *judgement) firstLimit(l *record.CapacityLimit) {
 	}
 	if l.WhenS != nil && *l.WhenS > 0 {
 		a["days"] = *l.WhenS / (24 * 3600)
+		if date := l.When(j.r.Started); date != "" {
+			a["date"] = date
+		}
 	}
 	j.because("first_limit", a)
 }
@@ -92,7 +95,7 @@ func planCodes() []Code {
 		found("first_limit", "what a growing rate reaches first", see,
 			"the first limit is {limit} ({at}), at {reached_per_s} connections/s [(between {least_per_s} and {most_per_s})|(at least {least_per_s})]"+
 				"[, below the {from_per_s}/s asked for{?below}|, above the {to_per_s}/s asked for, whose peaks reach it all the same{?peaks}|, above the {to_per_s}/s asked for{?above}|, on the way from {from_per_s}/s to {to_per_s}/s]"+
-				"[, after {days} days]"+
+				"[, after {days} days, on {date}|, after {days} days]"+
 				"[; at {to_per_s}/s it is reached after {full_after_s}]"),
 		found("any_rate_fills", "a number only grows, so that any rate reaches its limit", "close connections",
 			"the first limit is {limit} ({at}), at any rate, as connections that nobody closes add up[; at {to_per_s}/s it is reached after {full_after_s}]"),

@@ -29,7 +29,7 @@ is 0.
 With --format json it writes what lastack plan --limits reads: the limits of a
 host for a plan that is made elsewhere.`,
 		Example: `  lastack doctor
-  lastack doctor --format json > host.json`,
+  lastack doctor --format json`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			facts, err := host.Read()

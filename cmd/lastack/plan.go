@@ -53,9 +53,10 @@ with few local ports so that they run out within minutes, takes what a lifecycle
 costs here, and prints what was predicted of these runs beside what they
 measured. It takes a minute or four, needs no privilege, and opens connections
 inside of the sandboxes only.`,
-		Example: `  lastack plan --rate 2k..20k --hold 800ms --close client:fin --nat aws --nat-addresses 4
+		Example: `  lastack plan --rate 2k..20k --hold 800ms --nat aws --nat-addresses 4
+  lastack plan --rate 2k..20k --over 90d --exchange echo:200,8k -o plan.html
   lastack plan --rate 500 --hold 1s..5s --poisson --sources 4 -v
-  lastack plan --rate 5k --exchange echo:200,8k --from run.json --growth 2x,5x -o plan.html
+  lastack plan --rate 5k --from run.json --growth 2x,5x,10x
   lastack plan --rate 1k --limits host.json --conntrack-max 262144
   lastack plan --rate 2k --hold 800ms --verify`,
 		Args: noArguments,

@@ -211,21 +211,22 @@ func planNeeds(c *record.Capacity) *section {
 			lo, hi = nil, nil
 		}
 		row := t.row(sided(n.Side, needName(n.Name)), append(cells, lo, hi, txt(n.Formula))...)
-		row.Level = levelIf(some && mainNeed(n.Name) && !plenty(c, n))
+		row.Level = levelIf(some && mainNeed(n.Name) && pressing(c, n))
 	}
 	return s
 }
 
-// plenty reports whether all limits of a need are far away.
-func plenty(c *record.Capacity, n *record.CapacityNeed) (far bool) {
+// pressing reports whether a limit of a need is near. One without a limit is worth a line where no residuals take its place.
+func pressing(c *record.Capacity, n *record.CapacityNeed) bool {
+	bounded := false
 	for i := range c.Limits {
 		if l := &c.Limits[i]; l.Need == n.Name && l.Side == n.Side {
-			if far = !l.Peak.Endless && l.Use < noticeable; !far {
-				return false
+			if bounded = true; l.Peak.Endless || l.Use >= noticeable {
+				return true
 			}
 		}
 	}
-	return far
+	return !bounded && c.Verified == nil
 }
 
 // mainNeed reports whether a need belongs on the first page.

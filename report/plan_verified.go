@@ -46,7 +46,7 @@ func planVerified(c *record.Capacity) *section {
 			may = txt(fmt.Sprintf("%.1f %%", 100*finite(r.Tolerance)))
 		}
 		row := t.row(residualName(r), unit(r.Predicted.Value), unit(r.Predicted.Lo), unit(r.Predicted.Hi), unit(r.Measured), txt(percent(r.Error)), may)
-		row.Level = document.First
+		row.Level = levelIf(!r.Within || mainResidual(r.Name))
 		if !r.Within {
 			row.Tone = document.Bad
 		}
@@ -65,6 +65,15 @@ func planVerified(c *record.Capacity) *section {
 		s.say(document.Detail, "not measured: "+k)
 	}
 	return s
+}
+
+// mainResidual reports whether a quantity belongs on the first page even if it is as predicted.
+func mainResidual(name string) bool {
+	switch name {
+	case "TIME_WAIT", "local_ports", "limited_rate", "blocked", "tracked":
+		return true
+	}
+	return false
 }
 
 // scaling is how the rate grows with the connections at once.

@@ -118,7 +118,7 @@ func mayBeNegative(key string) bool {
 	for _, part := range strings.Split(key, ".") {
 		name, _, _ := strings.Cut(part, "[")
 		switch name {
-		case "sensitivity", "counters", "counters_by_side", "cpu", "predicted", "accounting", "thresholds", "findings", "values", "analysis":
+		case "sensitivity", "residuals", "counters", "counters_by_side", "cpu", "predicted", "accounting", "thresholds", "findings", "values", "analysis":
 			return true
 		}
 	}

@@ -2,10 +2,12 @@ package verdict
 
 import (
 	"fmt"
+	"slices"
 
 	"lastack/bench/model"
 	"lastack/bench/quantity"
 	"lastack/bench/record"
+	"lastack/sockstate"
 )
 
 // plan says in two sentences what a plan found: what runs out first, and what the load takes.
@@ -78,7 +80,12 @@ func planTakes(changes []record.CapacityChange) (takes []string, leaks bool) {
 		case model.PlaceHosts:
 			takes = append(takes, c.To+" hosts as "+c.Side)
 		case model.PlaceLimits:
-			takes = append(takes, fmt.Sprintf("%s %s at the %s", c.Key, c.To, c.Side))
+			at := func(side string) string { return fmt.Sprintf("%s %s at %s", c.Key, c.To, side) }
+			if i := slices.Index(takes, at("the client")); i >= 0 && c.Side == sockstate.Server.String() {
+				takes[i] = at("both ends")
+			} else {
+				takes = append(takes, at("the "+c.Side))
+			}
 		case model.PlaceSysctl:
 			sysctls++
 		}

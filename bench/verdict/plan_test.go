@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -20,7 +21,7 @@ func TestJudgePlan(t *testing.T) {
 		}
 		return l
 	}
-	days := 0.5 * 24 * 3600
+	days := 35.5 * 24 * 3600
 	for _, tt := range []struct {
 		name   string
 		from   float64
@@ -38,12 +39,14 @@ func TestJudgePlan(t *testing.T) {
 				{Where: model.PlaceAddresses, To: "39"},
 				{Where: model.PlaceMiddle, Side: model.NAT, Key: "addresses", To: "63"},
 				{Where: model.PlaceLimits, Side: "client", Key: "nofile", To: "32768"},
+				{Where: model.PlaceLimits, Side: "server", Key: "nofile", To: "32768"},
+				{Where: model.PlaceLimits, Side: "server", Key: "nproc", To: "2048"},
 				{Where: model.PlaceHosts, Side: "server", Key: "hosts", To: "3"},
 			},
 			record.LimitPorts,
 			[]string{
 				"the first limit is local ports (client), at 456.6 connections/s (between 449.2 and 464.3), below the 2,000/s asked for; at 20,000/s it is reached after 1.41 s",
-				"20,000/s with 30 % of each limit free takes 39 source addresses, 63 addresses of the NAT, nofile 32768 at the client, 3 hosts as server, 1 sysctl",
+				"20,000/s with 30 % of each limit free takes 39 source addresses, 63 addresses of the NAT, nofile 32768 at both ends, nproc 2048 at the server, 3 hosts as server, 1 sysctl",
 			},
 		},
 		{
@@ -51,7 +54,7 @@ func TestJudgePlan(t *testing.T) {
 			[]record.CapacityLimit{ports(func(l *record.CapacityLimit) { l.WhenS = &days })},
 			nil, record.LimitPorts,
 			[]string{
-				"the first limit is local ports (client), at 456.6 connections/s (between 449.2 and 464.3), on the way from 100.0/s to 1,000/s, after 0.5 days; at 1,000/s it is reached after 1.41 s",
+				"the first limit is local ports (client), at 456.6 connections/s (between 449.2 and 464.3), on the way from 100.0/s to 1,000/s, after 35.5 days, on 5 February 2027; at 1,000/s it is reached after 1.41 s",
 				"1,000/s fits as it is, with 30 % of each limit free",
 			},
 		},
@@ -86,7 +89,7 @@ func TestJudgePlan(t *testing.T) {
 		{"nothing is known", 10, 100, nil, nil, "", []string{"no limit is known that a rate could reach", "100.0/s fits as it is, with 30 % of each limit free"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := &record.Run{Kind: record.KindPlan, Capacity: &record.Capacity{
+			r := &record.Run{Kind: record.KindPlan, Started: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC), Capacity: &record.Capacity{
 				Asked: record.CapacityAsked{RateFrom: tt.from, RateTo: tt.to, Headroom: 0.3}, Limits: tt.limits, Changes: tt.change,
 			}}
 			v := words(t, r)

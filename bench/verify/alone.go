@@ -20,6 +20,8 @@ const (
 	heldConnections = 4000
 	// spareFiles is what a process has open besides connections, at most.
 	spareFiles = 500
+	// idleFor is how long they are watched after their close.
+	idleFor = 2 * time.Second
 	// busyFor is how long lifecycles go on as fast as they can, for their CPU time.
 	busyFor = 3 * time.Second
 	// levelFor is how long they do with fewer connections at once, for how the rate grows with these.
@@ -62,13 +64,16 @@ func (r *Setup) addAlone(s *Spec, f *setup.Facts) error {
 		n = max((most-spareFiles)/2, 1)
 	}
 	g := loadgen.Group{
-		Name: "run", Connections: n, Plateau: 2 * time.Second, Close: teardown.Policy{Who: teardown.ClientFirst, How: teardown.RST}, Exchange: l.Exchange,
+		Name: "run", Connections: n, Plateau: 2 * time.Second, Close: teardown.Policy{Who: teardown.ClientFirst, How: teardown.FIN}, Exchange: l.Exchange,
 		ConnectTimeout: 5 * time.Second, RequestTimeout: 10 * time.Second, CloseTimeout: 5 * time.Second,
 	}
 	e, err := newAlone("held", g, loadgen.Plan{}, "epoll", s, f)
 	if err != nil {
 		return err
 	}
+	// The server may close its ends later. TIME_WAITs keep the run from ending before that was seen.
+	e.setup.Settle = idleFor
+	e.lasts += idleFor
 	m := model.MemoryOf(f.Host.Kernel, f.Host.Slabs)
 	e.compare = func(run *record.Run) []record.CapacityResidual { return held(run, n, &m) }
 	r.alone = append(r.alone, e)

@@ -81,15 +81,17 @@ func (e *experiment) steady(run *record.Run) (all []record.CapacityResidual) {
 	return all
 }
 
-// idleFds is how many descriptors the process has without a connection.
+// idleFds is how many descriptors the process has without a connection: the fewest, as the server may be late to close its ends.
 func idleFds(run *record.Run) (n int, ok bool) {
-	for i := len(run.Timeline) - 1; i >= 0; i-- {
+	for i := range run.Timeline {
 		if iv := &run.Timeline[i]; iv.Fds > 0 && iv.InFlight == 0 && iv.Client[sockstate.Established.String()]+iv.Server[sockstate.Established.String()]+
 			iv.Server[sockstate.CloseWait.String()]+iv.Client[sockstate.CloseWait.String()] == 0 {
-			return iv.Fds, true
+			if n == 0 || iv.Fds < n {
+				n = iv.Fds
+			}
 		}
 	}
-	return 0, false
+	return n, n > 0
 }
 
 // residual is a prediction beside what was measured. Of arrivals by chance, and of times that are known roughly, only the interval is

@@ -183,7 +183,7 @@ func (o *planOptions) complete(cmd *cobra.Command) error {
 	if given("from") {
 		r, err := readRecord(cmd.InOrStdin(), o.from)
 		if err != nil {
-			return err
+			return usagef("--from %w", err)
 		}
 		o.spec.From = r
 	}

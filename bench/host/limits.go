@@ -48,6 +48,9 @@ func (f *Facts) Limits() model.Host {
 		}
 	}
 	h.ConntrackMax = limit("net.netfilter.nf_conntrack_max")
+	for name, to := range map[string]*time.Duration{"time_wait": &h.TrackedTimeWait, "close_wait": &h.TrackedCloseWait, "close": &h.TrackedClose} {
+		*to = time.Duration(limit("net.netfilter.nf_conntrack_tcp_timeout_"+name)) * time.Second
+	}
 	if f.Usage.Conntrack > 0 { // otherwise no rule makes the kernel track
 		h.Conntrack = h.ConntrackMax
 	}

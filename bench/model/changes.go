@@ -144,7 +144,7 @@ func (c *changer) middle() {
 		m.Addresses = n
 	}
 	if need, most, endless, short := c.lacks(record.LimitConntrack, m.Kind); short && !endless {
-		c.raise(record.LimitConntrack, m.Kind, "net.netfilter.nf_conntrack_max", most, need, "entries for connections that are open or were closed less than two minutes ago")
+		c.raise(record.LimitConntrack, m.Kind, "net.netfilter.nf_conntrack_max", most, need, "entries for connections that are open or were closed a short while ago, two minutes unless nf_conntrack_tcp_timeout_time_wait is shorter")
 	}
 	if need, most, endless, short := c.lacks(record.LimitMiddleConnections, m.Kind); short && !endless {
 		c.add(record.LimitMiddleConnections, m.Kind, PlaceMiddle, "gateways", "1", quantity.Count(int64(enough(need, most, c.in.Headroom))), "each tracks "+quantity.Count(int64(most))+" connections")
@@ -165,7 +165,7 @@ func (c *changer) sysctls() {
 		for _, r := range []struct{ limit, key, why string }{
 			{record.LimitTWBuckets, "net.ipv4.tcp_max_tw_buckets", "above it a socket skips TIME_WAIT"},
 			{record.LimitOrphans, "net.ipv4.tcp_max_orphans", "above it a close becomes a reset"},
-			{record.LimitConntrack, "net.netfilter.nf_conntrack_max", "entries for connections that are open or were closed less than two minutes ago"},
+			{record.LimitConntrack, "net.netfilter.nf_conntrack_max", "entries for connections that are open or were closed a short while ago, two minutes unless nf_conntrack_tcp_timeout_time_wait is shorter"},
 			{record.LimitAcceptQueue, "net.core.somaxconn", "a full accept queue drops SYNs; the listener's backlog must be as long"},
 			{record.LimitSYNDrops, "net.ipv4.tcp_max_syn_backlog", "handshakes in progress"},
 			{record.LimitFiles, "fs.file-max", "open files of the host"},

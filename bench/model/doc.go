@@ -42,11 +42,12 @@
 //	                host tracks them. Caches of minisockets, which come and go in bursts, hold up to a fifth more.
 //	buffers         r x time of the exchange x pages of the larger message: a socket takes whole pages of tcp_mem while a
 //	                buffer is not empty (__sk_mem_schedule).
-//	conntrack       r x (time open + the timeout after the close: 120 s after FINs, 10 s after an RST, 60 s in CLOSE_WAIT;
-//	                nf_conntrack_proto_tcp.c). Entries that are over still count until the collector finds them, at most
-//	                60 s later (GC_SCAN_INTERVAL_MAX of nf_conntrack_core.c), 10 s in the mean. Without a NAT a connection
-//	                from a port that is free again takes the place of the entry before: with N tuples, K of them kept, F = N-K
-//	                and A entries of that age, K + F(1 - exp((K-A)/F)) are left, if connect chooses evenly.
+//	conntrack       r x (time open + the timeout after the close: 120 s after FINs, 10 s after an RST, 60 s in CLOSE_WAIT,
+//	                or what the host's sysctls say; nf_conntrack_proto_tcp.c). Entries that are over still count until the
+//	                collector finds them, at most 60 s later (GC_SCAN_INTERVAL_MAX of nf_conntrack_core.c), 10 s in the mean.
+//	                Without a NAT a connection from a port that is free again takes the place of the entry before: with N
+//	                tuples, K of them kept, F = N-K and A entries of that age, K + F(1 - exp((K-A)/F)) are left, if connect
+//	                chooses evenly.
 //	nat_ports       r x (time open + the time for which the NAT keeps a port after the close), per destination.
 //	accept_queue    r x the time in which the server does not accept, at most the pause that is assumed.
 //	syn_backlog     r x one round trip: a request socket lives until the final ACK.

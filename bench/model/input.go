@@ -56,6 +56,9 @@ type Host struct {
 	MemoryBytes, BufferBytes int64
 	// Conntrack is nf_conntrack_max if the host tracks connections, ConntrackMax its value even if nothing does.
 	Conntrack, ConntrackMax int64
+	// TrackedTimeWait, TrackedCloseWait and TrackedClose are how long connection tracking keeps an entry after the last segment of these states;
+	// 0 is the kernel's default: 120, 60 and 10 s.
+	TrackedTimeWait, TrackedCloseWait, TrackedClose time.Duration
 	// Slabs has the bytes of an object in the kernel's caches, by their names; nil if they could not be read.
 	Slabs map[string]int64
 }

@@ -141,7 +141,7 @@ func (m *Middle) recorded(resets bool) *record.CapacityMiddle {
 	}
 }
 
-// The timeouts of a tracked connection in seconds (tcp_timeouts of nf_conntrack_proto_tcp.c). Who collects the entries is late.
+// The timeouts of a tracked connection in seconds, unless a sysctl says otherwise (tcp_timeouts of nf_conntrack_proto_tcp.c). Who collects the entries is late.
 const (
 	trackedTimeWait  = 120
 	trackedCloseWait = 60

@@ -1,7 +1,9 @@
 package model
 
 import (
+	"cmp"
 	"math"
+	"time"
 
 	"lastack/sockstate"
 	"lastack/sockstate/exchange"
@@ -224,7 +226,7 @@ func (c *collector) memory(side sockstate.Side) {
 	}
 	add(mini, m.bytes(m.TimeWait[side]).times(churn), waiting...)
 	if c.host(side).Conntrack > 0 {
-		at, after := c.entries(c.trackedFor())
+		at, after := c.entries(c.trackedFor(c.host(side)))
 		add(objects{at, after}, m.bytes(m.Tracked), cache{"nf_conntrack", m.Tracked})
 	}
 	c.add(sum)
@@ -347,16 +349,17 @@ func (c *collector) middle() {
 		}
 		c.add(n, part{0, kept, exactly(1)})
 	}
-	at, after := c.entries(c.trackedFor())
-	n := need{unit: entries, name: "tracked", formula: "conntrack", shown: true, at: at, after: after}
-	if m != nil && (m.Conntrack > 0 || m.connections > 0) {
-		n.side = m.Kind
+	add := func(side string, h *Host) {
+		n := need{name: "tracked", side: side, unit: entries, formula: "conntrack", shown: true}
+		n.at, n.after = c.entries(c.trackedFor(h))
 		c.add(n)
 	}
+	if m != nil && (m.Conntrack > 0 || m.connections > 0) {
+		add(m.Kind, new(Host)) // whose timeouts are not known
+	}
 	for side := range sockstate.Side(sockstate.NumSides) {
-		if c.host(side).Conntrack > 0 {
-			n.side = side.String()
-			c.add(n)
+		if h := c.host(side); h.Conntrack > 0 {
+			add(side.String(), h)
 		}
 	}
 }
@@ -370,17 +373,18 @@ func (c *collector) openFor() (open, closing span) {
 	return open, closing
 }
 
-// trackedFor is how long connection tracking has an entry for a connection.
-func (c *collector) trackedFor() span {
+// trackedFor is how long connection tracking of a host has an entry for a connection.
+func (c *collector) trackedFor(h *Host) span {
 	open, closing := c.openFor()
-	tracked := exactly(trackedTimeWait)
+	lasts := func(d time.Duration, otherwise float64) span { return exactly(cmp.Or(d.Seconds(), otherwise)) }
+	tracked, waits := lasts(h.TrackedTimeWait, trackedTimeWait), lasts(h.TrackedCloseWait, trackedCloseWait)
 	switch {
 	case c.x.resets:
-		tracked = exactly(trackedClose)
+		tracked = lasts(h.TrackedClose, trackedClose)
 	case math.IsInf(closing.hi, 1) || c.x.waits[sockstate.Client].hi+c.x.waits[sockstate.Server].hi == 0:
-		closing, tracked = span{}, exactly(trackedCloseWait)
+		closing, tracked = span{}, waits
 	default:
-		closing = closing.most(trackedCloseWait)
+		closing = closing.most(waits.mean)
 	}
 	return open.plus(closing).plus(tracked).plus(collectorLate)
 }

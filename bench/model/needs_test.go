@@ -174,6 +174,17 @@ func TestNeeds(t *testing.T) {
 			name: "firewall, one address", close: "client:fin", onEOF: "close", change: func(in *Input) { in.Middle = newTracker(1000) },
 			want: is{"tracked conntrack": {28_232, 28_232, 28_232}},
 		},
+		{
+			name: "tracked by the client's host, for a second", close: "client:fin", onEOF: "close", change: func(in *Input) {
+				in.Client.Conntrack, in.Client.TrackedTimeWait, in.Load.Sources = 262_144, time.Second, 1000
+			},
+			want: is{
+				"tracked client": {1000, 11_000, 61_000}, "slab_nf_conntrack client": {1000 * 256 * .95, 11_000 * 256, 61_000 * 256 * 1.05},
+				"slab_tw_sock_TCP client": {60_000 * 256 * .95, 61_024 * 256 * 1.1, 62_048 * 256 * 1.05 * 1.2},
+				"kernel_memory client":    {60_000*512*.95 + 1000*256*.95, 61_024*512*1.1 + 11_000*256, 62_048*512*1.05*1.2 + 61_000*256*1.05},
+			},
+			absent: []string{"tracked server", "slab_nf_conntrack server"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			in := testInput()

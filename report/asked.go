@@ -117,7 +117,7 @@ func describe(g *record.Group, durationNs, count int64) string {
 		}
 	case g.RateFrom > 0 || g.RateTo > 0:
 		s = askedRate(g.RateFrom) + given(g.RateTo != g.RateFrom && g.RateTo > 0, " to "+askedRate(g.RateTo)) +
-			" new connections/s (open loop" + given(g.Connections > 0, ", at most "+n+" at once") + ")"
+			" new connections/s (open loop" + given(g.Poisson, ", arrivals by chance") + given(g.Connections > 0, ", at most "+n+" at once") + ")"
 	default:
 		s = n + " connections at a time (closed loop)"
 	}

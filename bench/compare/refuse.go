@@ -67,6 +67,8 @@ func loads(r *record.Run) string {
 		switch {
 		case g.PlateauNs > 0:
 			return "plateau"
+		case g.Poisson:
+			return "open loop by chance"
 		case g.RateFrom > 0, g.RateTo > 0:
 			return "open loop"
 		}

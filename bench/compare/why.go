@@ -74,6 +74,7 @@ func settings(r *record.Run) map[string]string {
 	}
 	for i := range plan.Groups {
 		g := &plan.Groups[i]
+		g.Seed = 0 // each run has a sequence of its own
 		if r.Server != nil || plan.ServerWorkers > 0 || r.Drain != nil {
 			g.Targets = nil // the kernel's choice of port
 		}

@@ -120,25 +120,27 @@ func planLimits(run *record.Run, c *record.Capacity) *section {
 		return nil
 	}
 	s := begin(document.First, "LIMITS", "in the order in which a growing rate reaches them, beside the most that "+askedRate(c.Asked.RateTo)+"/s need")
-	columns := []string{"", "needs", "limit", "used", "reached at", "full after", "+at least", "+at most", "~+limit of"}
+	columns := []string{"", "needs", "limit", "used", "reached at", "full after"}
 	rises := c.Asked.OverS > 0
 	if rises {
 		columns = slices.Insert(columns, whenColumn, "when")
 	}
 	t := s.table(document.First, columns...)
+	sure := s.table(document.Detail, "reached", "at least", "at most", "~limit of")
 	for i := range c.Limits {
 		l := &c.Limits[i]
-		cells := []document.Value{amountOf(l.Unit, &l.Peak, l.Peak.Hi), unitValue(l.Unit, l.Max), nil, nil, nil, nil, nil, txt(l.Source)}
+		cells := []document.Value{amountOf(l.Unit, &l.Peak, l.Peak.Hi), unitValue(l.Unit, l.Max), nil, nil, nil}
+		var least, most document.Value
 		if !l.Peak.Endless {
 			cells[2] = document.Usage(l.Use)
 		}
 		if r := l.Reached; r != nil {
-			cells[3], cells[5], cells[6] = document.Rate(r.Value), document.Rate(r.Lo), document.Rate(r.Hi)
+			cells[3], least, most = document.Rate(r.Value), document.Rate(r.Lo), document.Rate(r.Hi)
 			if r.Hi >= mostRate {
-				cells[6] = nil
+				most = nil
 			}
 			if l.Peak.Endless {
-				cells[3], cells[5], cells[6] = document.Text("any rate"), nil, nil
+				cells[3], least, most = document.Text("any rate"), nil, nil
 			}
 		}
 		if l.FullAfterS != nil {
@@ -147,7 +149,9 @@ func planLimits(run *record.Run, c *record.Capacity) *section {
 		if rises {
 			cells = slices.Insert(cells, whenColumn-1, txt(l.When(run.Started)))
 		}
-		row := t.row(sided(l.Side, record.CapacityWords(l.Name)), cells...)
+		name := sided(l.Side, record.CapacityWords(l.Name))
+		sure.row(name, least, most, txt(l.Source))
+		row := t.row(name, cells...)
 		row.Level, row.Main = levelIf(i < 3 || l.Peak.Endless || l.Use >= noticeable), i == 0
 		if l.Peak.Endless || l.Use > 1 {
 			row.Tone = document.Bad

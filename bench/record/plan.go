@@ -205,7 +205,7 @@ func (l *CapacityLimit) When(began time.Time) string {
 	case *l.WhenS <= 0:
 		return "already"
 	}
-	return began.UTC().Add(time.Duration(min(*l.WhenS, maxNumber/1e9) * 1e9)).Format("2 January 2006")
+	return began.UTC().Add(time.Duration(min(*l.WhenS, maxNumber/1e9) * 1e9)).Format("2 Jan 2006")
 }
 
 // CapacityWords is what the limit of a plan is called in a sentence.

@@ -54,7 +54,7 @@ func TestJudgePlan(t *testing.T) {
 			[]record.CapacityLimit{ports(func(l *record.CapacityLimit) { l.WhenS = &days })},
 			nil, record.LimitPorts,
 			[]string{
-				"the first limit is local ports (client), at 456.6 connections/s (between 449.2 and 464.3), on the way from 100.0/s to 1,000/s, after 35.5 days, on 5 February 2027; at 1,000/s it is reached after 1.41 s",
+				"the first limit is local ports (client), at 456.6 connections/s (between 449.2 and 464.3), on the way from 100.0/s to 1,000/s, after 35.5 days, on 5 Feb 2027; at 1,000/s it is reached after 1.41 s",
 				"1,000/s fits as it is, with 30 % of each limit free",
 			},
 		},

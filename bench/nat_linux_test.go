@@ -1,9 +1,11 @@
 package bench
 
 import (
+	"os"
 	"testing"
 	"time"
 
+	"lastack/bench/host"
 	"lastack/bench/record"
 	"lastack/bench/sandbox"
 	"lastack/loadgen"
@@ -25,6 +27,36 @@ func TestNATPortsRunOut(t *testing.T) {
 		t.Errorf("%+v, want %d entries in TIME_WAIT and a failure for each of the others", n, ports)
 	}
 	if by := r.Verdict.LimitedBy; by != record.LimitNATPorts {
+		t.Errorf("limited by %s: %v", by, r.Verdict.Reasons)
+	}
+}
+
+// A router tracks as many connections as nf_conntrack_max allows, which no namespace can lower, and drops the SYNs of the others. The verdict
+// names the table. No privilege is needed.
+func TestConntrackFull(t *testing.T) {
+	if os.Getenv("LASTACK_LONG") == "" {
+		t.Skip("opens as many connections as nf_conntrack_max allows: set LASTACK_LONG=1")
+	}
+	f, err := host.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit, ok := f.Sysctl("net.netfilter.nf_conntrack_max")
+	const more, most = 2000, 500_000
+	if !ok || limit <= 0 || limit > most {
+		t.Skipf("nf_conntrack_max is %d: want 1 to %d", limit, most)
+	}
+	mustHaveRoom(t, limit+more)
+	g := group(t, "client:fin", "close", "none")
+	g.Connections, g.Plateau, g.ConnectTimeout = int(limit)+more, 2*time.Second, 5*time.Second
+	r := carryOut(t, "nobody", trial{Spec: sandbox.Spec{Topology: sandbox.Routed, NAT: sandbox.NAT{Addresses: 8}}, Plan: loadgen.Plan{Groups: []loadgen.Group{g}, Workers: 2}}).Run
+	if n := r.Tracking; n == nil || n.Peak < limit-1 || n.Peak > limit+1 || n.Dropped < more || n.InsertFailed != 0 {
+		t.Errorf("%+v, want %d entries at most, and a packet dropped for each of %d connections more", n, limit, more)
+	}
+	if c := r.Connections; c.Opened < limit-1 || c.Opened > limit+1 || r.Outcomes["connect_timeout"] != c.Attempted-c.Opened {
+		t.Errorf("%+v, outcomes %v, want %d opened and no answer to the others", c, r.Outcomes, limit)
+	}
+	if by := r.Verdict.LimitedBy; by != record.LimitConntrack {
 		t.Errorf("limited by %s: %v", by, r.Verdict.Reasons)
 	}
 }

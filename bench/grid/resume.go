@@ -82,6 +82,7 @@ func plain(p record.Plan) record.Plan {
 	p.Groups = slices.Clone(p.Groups)
 	for i := range p.Groups {
 		p.Groups[i].Targets, p.Groups[i].Headers = nil, nil // records keep no secrets
+		p.Groups[i].Seed = 0                                // each run has one of its own
 	}
 	return p
 }

@@ -2,6 +2,7 @@ package grid
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -181,7 +182,7 @@ func (x *runner) one(ctx context.Context, slot sweep.Slot, before *record.SweepR
 	if x.setup.Find != "" {
 		return x.find(ctx, run, before, tried)
 	}
-	m := x.load(ctx, x.setup.Cells[slot.Cell].Setup)
+	m := x.load(ctx, byChance(x.setup.Cells[slot.Cell].Setup, x.setup.Seed, slot))
 	run.ElapsedS = time.Since(began).Seconds()
 	if ctx.Err() != nil {
 		return record.SweepPart{}
@@ -200,6 +201,21 @@ func (x *runner) one(ctx context.Context, slot sweep.Slot, before *record.SweepR
 		x.records[slot.Cell] = m.run
 	}
 	return record.SweepPart{Run: &run, Sandbox: &m.run.Sandbox}
+}
+
+// byChance gives arrivals by chance a sequence of their own in each block, and in the run that repeats the base's.
+func byChance(s setup.Setup, seed uint64, slot sweep.Slot) setup.Setup {
+	s.Plan.Groups = slices.Clone(s.Plan.Groups)
+	for i := range s.Plan.Groups {
+		if g := &s.Plan.Groups[i]; g.Poisson {
+			of := uint64(slot.Block) * 2
+			if slot.Twin {
+				of++
+			}
+			g.Seed = rand.New(rand.NewPCG(seed, of)).Uint64() >> 11 // what a JSON number can hold
+		}
+	}
+	return s
 }
 
 // fill takes from a record what a sweep keeps.

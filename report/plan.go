@@ -121,7 +121,7 @@ func planLimits(run *record.Run, c *record.Capacity) *section {
 	}
 	s := begin(document.First, "LIMITS", "in the order in which a growing rate reaches them, beside the most that "+askedRate(c.Asked.RateTo)+"/s need")
 	columns := []string{"", "needs", "limit", "used", "reached at", "full after"}
-	rises := c.Asked.OverS > 0
+	rises := slices.ContainsFunc(c.Limits, func(l record.CapacityLimit) bool { return l.When(run.Started) != "" })
 	if rises {
 		columns = slices.Insert(columns, whenColumn, "when")
 	}
@@ -195,7 +195,7 @@ func planNeeds(c *record.Capacity) *section {
 			at = i
 		}
 	}
-	s := begin(document.First, "NEEDS", "in the steady state; at least and at most are at "+askedRate(c.Rates[at])+"/s")
+	s := begin(document.Detail, "NEEDS", "in the steady state; at least and at most are at "+askedRate(c.Rates[at])+"/s")
 	columns := []string{""}
 	for _, r := range c.Rates {
 		columns = append(columns, askedRate(r)+"/s")
@@ -215,7 +215,9 @@ func planNeeds(c *record.Capacity) *section {
 			lo, hi = nil, nil
 		}
 		row := t.row(sided(n.Side, needName(n.Name)), append(cells, lo, hi, txt(n.Formula))...)
-		row.Level = levelIf(some && mainNeed(n.Name) && pressing(c, n))
+		if row.Level = levelIf(some && mainNeed(n.Name) && pressing(c, n)); row.Level == document.First {
+			s.Level = document.First
+		}
 	}
 	return s
 }

@@ -40,9 +40,12 @@ func planVerified(c *record.Capacity) *section {
 		r := &v.Residuals[i]
 		unit := func(x float64) document.Value { return residualValue(r, x) }
 		may := txt("the interval")
-		if r.Name == "descriptors" && r.Tolerance == 0 {
+		switch {
+		case r.Name == "descriptors" && r.Tolerance == 0:
 			may = txt("exact")
-		} else if r.Tolerance > 0 && r.Name != "blocked" {
+		case r.Unit == "seconds":
+			may = txt(fmt.Sprintf("%.1f s", finite(r.Tolerance*r.Predicted.Value)))
+		case r.Tolerance > 0 && r.Name != "blocked":
 			may = txt(fmt.Sprintf("%.1f %%", 100*finite(r.Tolerance)))
 		}
 		row := t.row(residualName(r), unit(r.Predicted.Value), unit(r.Predicted.Lo), unit(r.Predicted.Hi), unit(r.Measured), txt(percent(r.Error)), may)

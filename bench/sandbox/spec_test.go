@@ -134,13 +134,13 @@ func FuzzParseLoss(f *testing.F) {
 }
 
 func TestTopology(t *testing.T) {
-	for _, want := range []Topology{Lo, Veth} {
+	for _, want := range []Topology{Lo, Veth, Routed} {
 		if err := (Spec{Topology: want}).validate(); err != nil {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
 	for _, bad := range []string{"LO", "bridge"} {
-		if err := (Spec{Topology: Topology(bad)}).validate(); err == nil || !strings.Contains(err.Error(), "want lo or veth") {
+		if err := (Spec{Topology: Topology(bad)}).validate(); err == nil || !strings.Contains(err.Error(), "want lo, veth or nat") {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}

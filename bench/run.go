@@ -239,10 +239,11 @@ func (e *experiment) measure(ctx context.Context) error {
 	e.result = result
 	e.sampler.interval("")
 	e.sampler.endCPU()
+	e.settleDown(ctx)
+	// Only now has the server answered the last FINs.
 	if err := e.tracker.finish(); err != nil {
 		e.sampler.warn("tracking: " + err.Error())
 	}
-	e.settleDown(ctx)
 	e.after = e.read()
 	if e.server != nil {
 		e.ended = e.server.Stats()

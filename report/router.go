@@ -37,7 +37,7 @@ func router(run *record.Run) *section {
 		s.note("entries by state were not read: " + k.StatesReason)
 	}
 	if len(k.States) > 0 {
-		states := s.table(document.Detail, "", "entries at the load's end")
+		states := s.table(document.Detail, "", "entries at the end")
 		for _, state := range slices.Sorted(maps.Keys(k.States)) {
 			states.row(state, count(k.States[state]))
 		}

@@ -295,7 +295,7 @@ type Tracking struct {
 	// Peak is the most entries at once, Max their limit (nf_conntrack_max).
 	Peak int64 `json:"peak"`
 	Max  int64 `json:"max,omitempty"`
-	// States counts the entries by state when the load had ended. StatesReason says why it is missing.
+	// States counts the entries by state when no socket changed its state any more. StatesReason says why it is missing.
 	States       map[string]int64 `json:"states,omitempty"`
 	StatesReason string           `json:"states_reason,omitempty"`
 	// InsertFailed counts connections for which the NAT had no free port, as they clashed with another one. Dropped counts packets for which

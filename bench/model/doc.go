@@ -47,7 +47,7 @@
 //	                collector finds them, at most 60 s later (GC_SCAN_INTERVAL_MAX of nf_conntrack_core.c), 10 s in the mean.
 //	                Without a NAT a connection from a port that is free again takes the place of the entry before: with N
 //	                tuples, K of them kept, F = N-K and A entries of that age, K + F(1 - exp((K-A)/F)) are left, if connect
-//	                chooses evenly.
+//	                chooses evenly. A NAT that takes over the ports of closed connections has as many entries as ports at most.
 //	nat_ports       r x (time open + the time for which the NAT keeps a port after the close), per destination.
 //	accept_queue    r x the time in which the server does not accept, at most the pause that is assumed.
 //	syn_backlog     r x one round trip: a request socket lives until the final ACK.

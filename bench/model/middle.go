@@ -151,5 +151,8 @@ const (
 // collectorLate is by how much: 10 s in the mean were measured.
 var collectorLate = span{0, 10, 60}
 
+// takesOver reports whether a NAT gives the port of a closed connection to a new one if no other is free (nf_nat_may_kill).
+func (m *Middle) takesOver() bool { return m.Kind == NAT && m.Name == "linux" }
+
 // TrackedS is how long connection tracking remembers a connection after its close by FINs, in seconds.
 const TrackedS = trackedTimeWait

@@ -390,11 +390,19 @@ func (c *collector) trackedFor(h *Host) span {
 }
 
 // entries is the number of tracked connections that are remembered for so long. A connection from a port that is free again takes the place
-// of the one before, see the package's doc. A NAT chooses ports whose entries are gone.
+// of the one before, see the package's doc. A NAT chooses ports whose entries are gone, and if there are none one of a closed connection if it takes
+// those over: then there are as many entries as it has ports, at most.
 func (c *collector) entries(lasts span) (steady, transient) {
 	at, after := c.populate([]part{{0, lasts, exactly(1)}})
 	kept, tuples := c.keptPort(), float64(c.pairs())*float64(c.Client.Ports)
-	if tuples == 0 || c.Middle != nil && c.Middle.PortsEach > 0 {
+	if m := c.Middle; m != nil && m.PortsEach > 0 {
+		if !m.takesOver() {
+			return at, after
+		}
+		most := float64(m.Addresses) * float64(m.PortsEach) * float64(c.Load.Targets)
+		return func(rate float64) span { return at(rate).most(most) }, func(rate, t float64) float64 { return min(after(rate, t), most) }
+	}
+	if tuples == 0 {
 		return at, after
 	}
 	bound := func(rate float64) span {

@@ -157,7 +157,7 @@ func (r *Setup) input(s *Spec, f *setup.Facts) (model.Input, sandbox.Spec) {
 	if client.FinTimeout > 0 {
 		set("net.ipv4.tcp_fin_timeout", strconv.Itoa(int(client.FinTimeout.Seconds())))
 	}
-	if client.Buckets > 0 && r.Scale > 0 {
+	if client.Buckets > 0 && r.Scale > 0 && !r.routed { // the client's ports are all there
 		set("net.ipv4.tcp_max_tw_buckets", strconv.FormatInt(max(int64(math.Round(float64(client.Buckets)*r.Scale)), 1), 10))
 	}
 	h := f.Inside(&box).Limits()
@@ -214,6 +214,9 @@ func (r *Setup) experiment(name string, in model.Input, box sandbox.Spec, rate f
 		if e.kept.Max == 0 { // nobody closes
 			e.lasts = 30 * time.Second
 		}
+	}
+	if first := e.first(); name == "above" && first != nil {
+		e.lasts = max(e.lasts, time.Duration(1.1*first.FullAfterS.Hi*float64(time.Second))+5*time.Second)
 	}
 	l := &in.Load
 	g := loadgen.Group{

@@ -180,6 +180,35 @@ func check(t *testing.T, p pattern, v *record.CapacityVerified) (ok bool) {
 	return ok
 }
 
+// Each pattern has an experiment above its first limit that lasts until this is reached, and which limit that is.
+func TestPatterns(t *testing.T) {
+	f := facts(t)
+	if n := len(patterns()); n < 24 {
+		t.Errorf("%d patterns", n)
+	}
+	for _, p := range patterns() {
+		r := p.setup(t, f)
+		want := record.LimitPorts
+		switch {
+		case p.nat > 0:
+			want = record.LimitNATPorts
+		case p.buckets > 0:
+			want = record.LimitTWBuckets
+		}
+		if r.above == nil || r.below == nil && p.close != "never" && p.eof != "never" {
+			t.Errorf("%v: an experiment is missing: %q", p, r.skipped)
+			continue
+		}
+		first := r.above.first()
+		if first == nil || first.Name != want {
+			t.Errorf("%v: %+v is first, want %s", p, first, want)
+		} else if r.above.lasts.Seconds() <= first.FullAfterS.Hi {
+			t.Errorf("%v: lasts %v, and the limit is reached after up to %.1f s", p, r.above.lasts, first.FullAfterS.Hi)
+		}
+		t.Logf("%v: %s, %d ports, about %v", p, r.Describe(), r.Ports, r.Expected().Round(time.Second))
+	}
+}
+
 // The table of residuals in the documentation.
 func TestResiduals(t *testing.T) {
 	if os.Getenv("LASTACK_LONG") == "" {

@@ -47,7 +47,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"drain", "--reconnect", ""}, []string{"never"}},
 		{[]string{"drain", "--threshold", "lost"}, []string{"lost", "lost_ratio"}},
 		{[]string{"sweep", "--vary", "con"}, []string{"connections="}},
-		{[]string{"sweep", "--vary", "topology="}, []string{"topology=lo", "topology=veth"}},
+		{[]string{"sweep", "--vary", "topology="}, []string{"topology=lo", "topology=nat", "topology=veth"}},
 		{[]string{"sweep", "--vary", "engine=epoll,"}, []string{"engine=epoll,auto", "engine=epoll,uring"}},
 		{[]string{"sweep", "--vary", "close=client:fin,client:r"}, []string{"close=client:fin,client:rst"}},
 		{[]string{"sweep", "--vary", "hold="}, nil},

@@ -147,24 +147,28 @@ func (c *collector) reused(side sockstate.Side, at steady, after transient, disp
 		return at, after
 	}
 	kept, ports := c.keptPort(), float64(c.pairs())*float64(c.Client.Ports)
+	// of is what is left of all, while kept ports are in use.
+	of := func(rate, all, kept float64) float64 {
+		young := 0.0
+		if side == sockstate.Client {
+			young = min(rate*c.Client.ReuseDelay.Seconds(), all) // connect does not take these over
+		}
+		room := first
+		if displaced {
+			if room -= kept; room <= 0 {
+				room = ports - kept // the second pass goes over all others
+			}
+		}
+		return young + replaced(all-young, max(room, 0))
+	}
 	bound := func(rate float64) span {
 		all, k := at(rate), kept.scale(rate)
-		of := func(all, kept float64) float64 {
-			young := 0.0
-			if side == sockstate.Client {
-				young = min(rate*c.Client.ReuseDelay.Seconds(), all) // connect does not take these over
-			}
-			room := first
-			if displaced {
-				if room -= kept; room <= 0 {
-					room = ports - kept // the second pass goes over all others
-				}
-			}
-			return young + replaced(all-young, max(room, 0))
-		}
-		return span{min(all.lo, of(all.lo, k.hi)), of(all.mean, k.mean), of(all.hi, k.lo)}
+		return span{min(all.lo, of(rate, all.lo, k.hi)), of(rate, all.mean, k.mean), of(rate, all.hi, k.lo)}
 	}
-	return bound, func(rate, t float64) float64 { return min(after(rate, t), bound(rate).hi) }
+	return bound, func(rate, t float64) float64 {
+		all, k := after(rate, t), kept.scale(rate)
+		return min(all, of(rate, all, k.lo), bound(rate).hi)
+	}
 }
 
 // replaced is how many of n things that are left behind on free places are there, if each next one takes any of the places with equal chance,
@@ -292,6 +296,24 @@ func (c *collector) keptPort() span {
 	return kept
 }
 
+// lastTimer is how long the timer lasts that gives every connection's local port back: TIME_WAIT's, or that of an orphan in FIN_WAIT_2. It is 0 if
+// they come back otherwise.
+func (c *collector) lastTimer() sockstate.Span {
+	waits := c.x.waits[sockstate.Client]
+	if waits.hi > 0 {
+		if c.Client.Reuse || waits.lo < 1 {
+			return sockstate.Span{}
+		}
+		return sockstate.TimeWaitLasts(c.Client.HZ)
+	}
+	for i := range c.x.sides[sockstate.Client] {
+		if st := &c.x.sides[sockstate.Client][i]; st.state == sockstate.FinWait2 && st.mini && st.share == exactly(1) {
+			return c.orphanLasts(sockstate.Client)
+		}
+	}
+	return sockstate.Span{}
+}
+
 // localPorts adds the client's ports, and what happens if there are too few.
 func (c *collector) localPorts() {
 	kept, pairs, waits := c.keptPort(), float64(c.pairs()), c.x.waits[sockstate.Client].hi > 0
@@ -321,10 +343,11 @@ func (c *collector) localPorts() {
 			}
 			return span{of(each.lo), of(each.mean), of(each.hi)}
 		}
-	case waits && !c.Client.Reuse && !math.IsInf(kept.mean, 1) && c.x.waits[sockstate.Client].lo == 1:
-		open := kept.mean - spanOf(sockstate.TimeWaitLasts(c.Client.HZ)).mean
+	case c.lastTimer().Max > 0 && !math.IsInf(kept.mean, 1):
+		lasts := c.lastTimer()
+		open := kept.mean - spanOf(lasts).mean
 		blocked.at = func(rate float64) span {
-			a := admitted(n*pairs, rate, open, c.Client.HZ)
+			a := admitted(n*pairs, rate, open, lasts)
 			return span{lost(a.hi, rate), lost(a.mean, rate), lost(a.lo, rate)}
 		}
 	default:

@@ -77,6 +77,17 @@ func TestFirstLimit(t *testing.T) {
 	}
 }
 
+// A SYN from the same port reopens the server's TIME_WAIT, so that 500 of them take more than 500 connections: connect chooses among the 1,000 ports
+// of its first pass, and after n connections 1000 (1 - exp(-n/1000)) are in TIME_WAIT, with n = 693.
+func TestFullAfterReopened(t *testing.T) {
+	in := testInput()
+	in.Load.RateFrom, in.Load.RateTo, in.Load.Close = 16, 16, policy(t, "server:fin")
+	in.Client.Ports, in.Client.FirstPass, in.Server.Buckets = 2000, 1000, 500
+	if l := limitOf(t, plan(t, in), record.LimitTWBuckets, "server"); l.FullAfterS == nil || math.Abs(l.FullAfterS.Value-1000*math.Ln2/16) > 0.1 {
+		t.Errorf("%+v, full after %+v", l, l.FullAfterS)
+	}
+}
+
 // A leak fills any limit: after limit / rate.
 func TestLeak(t *testing.T) {
 	in := testInput()

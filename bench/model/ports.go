@@ -43,12 +43,11 @@ func RunsOut(ports, rate float64, keep sockstate.Span, at float64) *record.Onset
 	return o
 }
 
-// admitted is how many of rate paced connections a second get one of n ports, if each keeps it for openS seconds and then in TIME_WAIT.
-// Ports come back together, at the end of a bucket of the timer wheel, so that one that is taken again at once is away for a whole number of
+// admitted is how many of rate paced connections a second get one of n ports, if each keeps it for openS seconds and then until a timer ends that lasts
+// for so long, as in TIME_WAIT. Ports come back together, at the end of a bucket of the timer wheel, so that one that is taken again at once is away for a whole number of
 // buckets.
-func admitted(n, rate, openS float64, hz int) span {
-	waits := sockstate.TimeWaitLasts(hz)
-	w, s := (waits.Max - waits.Min).Seconds(), openS+waits.Min.Seconds()
+func admitted(n, rate, openS float64, timer sockstate.Span) span {
+	w, s := (timer.Max - timer.Min).Seconds(), openS+timer.Min.Seconds()
 	if rate*(s+w) <= n {
 		return exactly(rate)
 	}

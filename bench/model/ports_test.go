@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"lastack/sockstate"
 )
 
 // loss plays a load on n ports: each arrival takes one if there is one, keeps it for open, and then in TIME_WAIT until the end of its
@@ -59,7 +61,7 @@ func TestAdmitted(t *testing.T) {
 				t.Run(fmt.Sprintf("%g %gx %d", open, over, after), func(t *testing.T) {
 					rate := over * n / (open + 62.048)
 					sim := (1 - loss(n, rate, open, after, 20, func() float64 { return 1 })) * rate
-					got := admitted(n, rate, open, 250)
+					got := admitted(n, rate, open, sockstate.TimeWaitLasts(250))
 					if math.Abs(got.mean/sim-1) > 0.012 || sim < got.lo*0.998 || sim > got.hi*1.002 {
 						t.Errorf("%v/s of %.3f/s get a port, in a simulation %.4f/s", got, rate, sim)
 					}
@@ -68,10 +70,14 @@ func TestAdmitted(t *testing.T) {
 		}
 	}
 	// By hand: 30 buckets of 2.048 s.
-	if got, want := admitted(1000, 100, 0, 250), (span{1000 / 62.048, 1000 / 61.44, 1000 / 61.44}); math.Abs(got.lo-want.lo)+math.Abs(got.mean-want.mean)+math.Abs(got.hi-want.hi) > 1e-9 {
+	if got, want := admitted(1000, 100, 0, sockstate.TimeWaitLasts(250)), (span{1000 / 62.048, 1000 / 61.44, 1000 / 61.44}); math.Abs(got.lo-want.lo)+math.Abs(got.mean-want.mean)+math.Abs(got.hi-want.hi) > 1e-9 {
 		t.Errorf("%v, want %v", got, want)
 	}
-	if got := admitted(28232, 455, 0, 250); got != exactly(455) {
+	// An orphan with tcp_fin_timeout=5 is in buckets of 0.256 s.
+	if got, want := admitted(1000, 400, 0, sockstate.OrphanLasts(5*time.Second, 250)), (span{1000 / 5.256, (1000 + 400*0.12) / 21 / 0.256, 1000 / 5.12}); math.Abs(got.lo-want.lo)+math.Abs(got.mean-want.mean)+math.Abs(got.hi-want.hi) > 1e-9 {
+		t.Errorf("orphans: %v, want %v", got, want)
+	}
+	if got := admitted(28232, 455, 0, sockstate.TimeWaitLasts(250)); got != exactly(455) {
 		t.Errorf("%v of 455/s, which need %g ports of 28232", got, 455*62.048)
 	}
 }

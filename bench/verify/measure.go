@@ -137,11 +137,11 @@ func (e *experiment) exhausted(run *record.Run) (all []record.CapacityResidual) 
 	blocked := e.predicted.Needs[i].At[0]
 	if poisson {
 		lost, arrived := e.lost(run)
-		r := e.residual("blocked", first.Side, "share", blocked, lost)
-		// Of so many arrivals, a share that is near the interval's ends may be outside by chance. They come in clusters: while all ports are
-		// taken, each fails.
+		// Of so many arrivals the share is farther from Erlang's by chance. They come in clusters: while all ports are taken, each fails.
 		chance := 2.58 * math.Sqrt(lost*(1-lost)/arrived*2)
-		r.Tolerance, r.Within = chance, lost >= blocked.Lo-chance && lost <= blocked.Hi+chance
+		blocked.Lo, blocked.Hi = max(blocked.Lo-chance, 0), min(blocked.Hi+chance, 1)
+		r := e.residual("blocked", first.Side, "share", blocked, lost)
+		r.Tolerance, r.Within = chance, lost >= blocked.Lo && lost <= blocked.Hi
 		return append(all, r)
 	}
 	if rate, ok := e.limitedRate(run); ok {
@@ -184,18 +184,21 @@ func (e *experiment) limitedRate(run *record.Run) (perS float64, ok bool) {
 		return 0, false
 	}
 	// What opens takes a port. The first life begins with all ports free.
-	from, to := life, life*(1+lives)
-	opened, begins, ends := int64(0), 0.0, 0.0
+	return (openedUntil(run, life*(1+lives)) - openedUntil(run, life)) / (life * lives), true
+}
+
+// openedUntil is how many connections were opened in the first seconds of a load. Within an interval they were opened evenly.
+func openedUntil(run *record.Run, seconds float64) (opened float64) {
+	from := 0.0
 	for i := range run.Timeline {
-		switch iv := &run.Timeline[i]; {
-		case iv.TS <= from:
-			begins = iv.TS
-		case iv.TS <= to:
-			opened += iv.Opened
-			ends = iv.TS
+		iv := &run.Timeline[i]
+		if iv.TS >= seconds {
+			return opened + float64(iv.Opened)*(seconds-from)/(iv.TS-from)
 		}
+		opened += float64(iv.Opened)
+		from = iv.TS
 	}
-	return float64(opened) / (ends - begins), ends > begins
+	return opened
 }
 
 // named compares what the model calls the first limit with what the run's own verdict does.

@@ -88,6 +88,8 @@ func settings(s *setup.Spec) map[string]string {
 	if b := s.Sandbox; b != nil {
 		set("--topology", b.Topology, b.Topology != "")
 		set("--loss", b.Loss, b.Loss > 0)
+		set("--nat-addresses", b.NAT.Addresses, b.NAT.Addresses > 0)
+		set("--nat-ports", b.NAT.Ports, !b.NAT.Ports.IsZero())
 		for _, c := range b.Sysctls {
 			set("--sysctl "+c.Key, c.Value, true)
 		}

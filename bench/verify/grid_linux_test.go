@@ -209,22 +209,19 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
-// The table of residuals in the documentation: -run TestResiduals/patterns/REGEXP measures some of its lines.
+// The table of residuals in the documentation: -run TestResiduals/patterns/REGEXP measures some of its lines. At these rates the runs leave the CPU
+// alone, so that -parallel 6 is no more than two CPUs bear.
 func TestResiduals(t *testing.T) {
 	if os.Getenv("LASTACK_LONG") == "" {
 		t.Skip("thirteen minutes of load: set LASTACK_LONG=1")
 	}
 	f := facts(t)
 	rows := make([]string, len(patterns()))
-	// At these rates the runs leave the CPU alone: what bounds them is how many processes there are.
-	turns := make(chan struct{}, 6)
 	t.Run("patterns", func(t *testing.T) {
 		for i, p := range patterns() {
 			t.Run(p.String(), func(t *testing.T) {
 				t.Parallel()
 				r := p.setup(t, f)
-				turns <- struct{}{}
-				defer func() { <-turns }()
 				var v *record.CapacityVerified
 				for range 3 {
 					var err error

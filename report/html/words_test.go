@@ -12,6 +12,7 @@ func TestCode(t *testing.T) {
 	for _, tt := range []struct{ in, want string }{
 		{"the run was short", "the run was short"},
 		{"tcp_fin_timeout=15: fails", `<code class="as-is">tcp_fin_timeout=15</code>: fails`},
+		{"raise fs.file-max, or not", "raise <code>fs.file-max</code>, or not"},
 		{"raise net.ipv4.tcp_tw_reuse=1", "raise <code>net.ipv4.tcp_tw_reuse=1</code>"},
 		{"a trial (ip_local_port_range=32768 65535) was late", "a trial (<code>ip_local_port_range=32768 65535</code>) was late"},
 		{"found_rate; runs of one cell", `<span class="as-is">found_rate</span>; runs of one cell`},

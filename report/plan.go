@@ -296,7 +296,7 @@ func planEffects(c *record.Capacity) *section {
 	if len(c.Effects) == 0 || len(c.Limits) == 0 {
 		return nil
 	}
-	s := begin(document.Detail, "SENSITIVITY", "what a bit more of an input does to the rate at which the first limit is reached: "+record.CapacityWords(c.Limits[0].Name))
+	s := begin(document.Detail, "SENSITIVITY", "what a bit more of an input does to the rate of the first limit: "+record.CapacityWords(c.Limits[0].Name))
 	t := s.table(document.Detail, "", "change", "reached at", "by", "then first")
 	for i := range c.Effects {
 		e := &c.Effects[i]

@@ -10,8 +10,8 @@
 //	                from a to b, and mean/2 r for an exponential one.
 //	states          the population of a TCP state. teardown.Predict says which states a close policy leads to, and the
 //	                times are: FIN_WAIT_1, LAST_ACK, CLOSING one round trip (up to 40 ms more if the ACK of a FIN is
-//	                delayed, TCP_DELACK_MIN); FIN_WAIT_2 and CLOSE_WAIT the delay of the passive side, for an orphan at
-//	                most tcp_fin_timeout (tcp_fin_time); TIME_WAIT see there.
+//	                delayed, TCP_DELACK_MIN); CLOSE_WAIT the delay of the passive side, FIN_WAIT_2 what the ACK leaves of it, for
+//	                an orphan at most tcp_fin_timeout (tcp_fin_time); TIME_WAIT see there.
 //	time_wait       r x (60 s and the rounding of the timer wheel). sockstate.TimeWaitLasts derives it: 60.0 to 62.05 s at
 //	                250 Hz, in the mean 61.02 s. All TIME_WAITs of one bucket of the wheel end at once, so that the number
 //	                moves like a saw between r x 60.0 and r x 62.05. The interval holds both. A server's TIME_WAIT whose

@@ -148,8 +148,9 @@ func (in *Input) dwell(st *stage, side sockstate.Side, active bool, rtt, waits s
 		st.held, st.mini = reads, !reads
 		switch l.OnEOF.Kind {
 		case teardown.ReactDelay:
-			d := l.OnEOF.Delay.Seconds()
-			if st.lasts = exactly(d); !reads {
+			// The passive side counts from the FIN, the active one from its ACK, which FIN_WAIT_1 waits for.
+			d, late := l.OnEOF.Delay.Seconds(), delayedACK
+			if st.lasts = (span{max(0, d-1.2*late), max(0, d-late/2), d}); !reads {
 				st.lasts = st.lasts.most(orphan)
 			}
 		case teardown.ReactNever:

@@ -101,7 +101,7 @@ func (e *experiment) residual(name, side, unit string, p record.Estimate, measur
 	if p.Value != 0 {
 		r.Error = measured/p.Value - 1
 	}
-	r.Within = math.Abs(measured-p.Value) <= max(r.Tolerance*p.Value, slack) || e.predicted.Asked.Poisson && measured >= p.Lo && measured <= p.Hi
+	r.Within = math.Abs(measured-p.Value) <= max(r.Tolerance*p.Value, slack) || measured >= p.Lo && measured <= p.Hi
 	return r
 }
 

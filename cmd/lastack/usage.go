@@ -42,7 +42,7 @@ var flagGroups = map[string][]flagGroup{
 		{"Search", []string{"find", "scale", "allow", "threshold"}},
 	}, loadGroups, resultGroup()),
 	"tune": slices.Concat([]flagGroup{
-		{"Search", []string{"base", "keep", "allow", "threshold"}},
+		{"Search", []string{"base", "keep", "allow", "threshold", "yes"}},
 	}, loadGroups, resultGroup()),
 	"drain": slices.Concat([]flagGroup{
 		{"Server", []string{"pid", "exec", "also", "contain", "ledger"}},

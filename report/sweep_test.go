@@ -126,6 +126,32 @@ func TestSweepPages(t *testing.T) {
 	golden.Check(t, filepath.Join("testdata", "sweep_differs.md"), string(show(t, View{Format: "md"}, r)))
 }
 
+// The page of a search says what a rate must meet to count as sustained.
+func TestSustainedIsSaid(t *testing.T) {
+	for _, tt := range []struct {
+		allow      float64
+		thresholds []string
+		want       string
+	}{
+		{0, nil, ""},
+		{0.001, nil, "if at most 0.1 % fail"},
+		{0, []string{"connect.p99<5ms"}, "if none fails, connect.p99<5ms"},
+		{0.01, []string{"connect.p99<5ms", "close.p99<1s"}, "if at most 1 % fail, connect.p99<5ms, close.p99<1s"},
+	} {
+		r := sample(t, "sweep-found")
+		r.Sweep.Allow, r.Sweep.Thresholds = tt.allow, tt.thresholds
+		got := ""
+		for line := range strings.Lines(string(show(t, View{Format: "text"}, r))) {
+			if name, text, _ := strings.Cut(strings.TrimSpace(line), " "); name == "sustained" {
+				got = strings.TrimSpace(text)
+			}
+		}
+		if got != tt.want {
+			t.Errorf("allow %v, thresholds %v: %q, want %q", tt.allow, tt.thresholds, got, tt.want)
+		}
+	}
+}
+
 // A grid that is too large for a page has the first rows on it.
 func TestLargeSweepPage(t *testing.T) {
 	random := rand.New(rand.NewPCG(2, 2))

@@ -23,6 +23,7 @@ func (r *Setup) CheckResume(old *record.Run) error {
 	if len(old.Hosts) != 1 || reflect.DeepEqual(o.Factors, s.Factors) && len(o.Cells) != len(s.Cells) {
 		return sockstate.BadValue("resume", "", "this record is incomplete: want one that lastack sweep has written")
 	}
+	// Records of older versions have neither settings nor a goal: what these were is unknown, and no reason to refuse.
 	for _, f := range []struct {
 		name     string
 		same     bool
@@ -34,8 +35,8 @@ func (r *Setup) CheckResume(old *record.Run) error {
 		{"--seed", o.Seed == s.Seed, o.Seed, s.Seed},
 		{"--find", o.Find == s.Find, o.Find, s.Find},
 		{"--scale", o.Scale == s.Scale, o.Scale, s.Scale},
-		{"--allow", o.Allow == s.Allow, o.Allow, s.Allow},
-		{"--threshold", slices.Equal(o.Thresholds, s.Thresholds), o.Thresholds, s.Thresholds},
+		{"--allow", o.Settings == nil || o.Allow == s.Allow, o.Allow, s.Allow},
+		{"--threshold", o.Settings == nil || slices.Equal(o.Thresholds, s.Thresholds), o.Thresholds, s.Thresholds},
 		{"--base", o.Base.From == s.Base.From && o.Base.File == s.Base.File, o.Base.From + o.Base.File, s.Base.From + s.Base.File},
 		{"the base's sysctls", maps.Equal(o.Base.Sysctls, s.Base.Sysctls), o.Base.Sysctls, s.Base.Sysctls},
 		{"the kernel", old.Hosts[0].Kernel == now.Hosts[0].Kernel, old.Hosts[0].Kernel, now.Hosts[0].Kernel},

@@ -254,6 +254,8 @@ func TestCheckResume(t *testing.T) {
 		{saved(func(s *Spec) { s.Goal.Allow = 0.5 }, nil, nil), "--resume: it is another sweep: --allow was 0.5 and is 0:"},
 		{saved(nil, nil, func(r *record.Run) { r.Sweep.Thresholds = []string{"connect.p99<1us"} }), "--resume: it is another sweep: --threshold was [connect.p99<1us] and is []:"},
 		{saved(func(s *Spec) { s.Run.Server.Backlog = 7 }, nil, func(r *record.Run) { r.Sweep.Settings = nil }), ""},
+		{saved(nil, nil, func(r *record.Run) { r.Sweep.Settings, r.Sweep.Allow = nil, 0.5 }), ""},
+		{saved(nil, nil, func(r *record.Run) { r.Sweep.Settings, r.Sweep.Thresholds = nil, []string{"connect.p99<1us"} }), ""},
 		{saved(nil, func(f *Facts) { f.Run.Host.Kernel = "6.1" }, nil), "--resume: it is another sweep: the kernel was 6.1 and is 6.18:"},
 		{saved(nil, func(f *Facts) { f.Base.Sysctls = map[string]string{"net.ipv4.tcp_fin_timeout": "9"} }, nil), "--resume: it is another sweep: the base's sysctls was"},
 		{saved(nil, nil, func(r *record.Run) { r.Hosts = nil }), "--resume: this record is incomplete"},

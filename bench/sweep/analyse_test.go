@@ -157,6 +157,38 @@ func TestHoles(t *testing.T) {
 	}
 }
 
+// An interrupted sweep lacks as many runs as it began with: each block has the base twice, whether or not its second run has ended.
+func TestIncompleteCounts(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		refused bool
+		runs    []record.SweepRun
+		want    string
+	}{
+		{"nothing ended", false, nil, "only 0 of 6 runs took place"},
+		{"only the base's first run ended", false, []record.SweepRun{{}}, "only 1 of 6 runs took place"},
+		{"only its second ended", false, []record.SweepRun{{Twin: true}}, "only 1 of 6 runs took place"},
+		{"a cell is refused", true, nil, "only 0 of 4 runs took place"},
+	} {
+		s := &record.Sweep{
+			Factors: []record.Factor{{Key: "backlog", Levels: []string{"5", "6"}}}, Blocks: 2,
+			Cells: []record.SweepCell{{Levels: []string{"5"}}, {Levels: []string{"6"}}}, Runs: tt.runs,
+		}
+		if tt.refused {
+			s.Cells[1].Refused = "it cannot be"
+		}
+		got := ""
+		for _, f := range Analyse(s).Findings {
+			if f.Code == codeIncomplete {
+				got = Sentence(f)
+			}
+		}
+		if !strings.HasPrefix(got, tt.want) {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
 // Counts and shares that are 0 have no logarithm. If all are 0 there is nothing to test, and no other test pays for it.
 func TestZeros(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))

@@ -47,6 +47,16 @@ func OrphanLasts(finTimeout time.Duration, hz int) Span {
 	return timerLasts(max(finTimeout, minOrphan), hz)
 }
 
+// FinTimeoutWithin is the longest tcp_fin_timeout, in seconds and of a minute at most, with which each orphan ends within d; 0 if none does.
+func FinTimeoutWithin(d time.Duration, hz int) (seconds int) {
+	for seconds = int(TimeWaitLength / time.Second); seconds > 0; seconds-- {
+		if OrphanLasts(time.Duration(seconds)*time.Second, hz).Max <= d {
+			break
+		}
+	}
+	return seconds
+}
+
 // timerLasts is how long the kernel takes to fire a timer that is due in d: d and the rounding of the timer wheel.
 func timerLasts(d time.Duration, hz int) Span {
 	if hz <= 0 {

@@ -46,3 +46,11 @@ func TestOrphanLasts(t *testing.T) {
 		}
 	}
 }
+
+func TestFinTimeoutWithin(t *testing.T) {
+	for within, want := range map[time.Duration]int{time.Hour: 60, 62 * time.Second: 59, 5260 * time.Millisecond: 5, 5200 * time.Millisecond: 4, time.Second: 0, 0: 0} {
+		if got := FinTimeoutWithin(within, 250); got != want {
+			t.Errorf("within %v: %d s, want %d", within, got, want)
+		}
+	}
+}

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"lastack/bench/host"
 	"lastack/bench/sandbox"
 	"lastack/bench/setup"
 	"lastack/bench/sweep"
@@ -99,32 +98,15 @@ func patternOf(spec setup.Spec, s *setup.Setup, facts *setup.Facts) pattern {
 	inside := facts.Inside(s.Sandbox)
 	lasts := sockstate.TimeWaitLasts(facts.Host.HZ)
 	finTimeout, known := inside.Sysctl("net.ipv4.tcp_fin_timeout")
+	reuse := sockstate.ReuseOf(inside.Sysctls)
 	switch {
 	case known && g.Close == (teardown.Policy{Who: teardown.ClientFirst, How: teardown.FIN}) && g.OnEOF.Kind == teardown.ReactNever:
 		lasts = sockstate.OrphanLasts(time.Duration(finTimeout)*time.Second, facts.Host.HZ) // a FIN_WAIT_2 is not reused
-	case reuses(inside, s.Sandbox.Topology):
-		delay := reuseDelay(inside)
-		lasts = sockstate.Span{Min: delay, Max: delay}
+	case reuse.On(!s.Sandbox.Topology.Split()):
+		lasts = sockstate.Span{Min: reuse.Delay, Max: reuse.Delay}
 	}
 	p.keeps = sockstate.Span{Min: lasts.Min + g.Hold, Max: lasts.Max + g.Hold}
 	return p
-}
-
-// reuses reports whether connect may take over a port in TIME_WAIT (tcp_twsk_unique).
-func reuses(inside *host.Facts, topology sandbox.Topology) bool {
-	if inside.Sysctls["net.ipv4.tcp_timestamps"] == "0" {
-		return false
-	}
-	reuse := inside.Sysctls["net.ipv4.tcp_tw_reuse"]
-	return reuse == "1" || reuse == "2" && !topology.Split()
-}
-
-// reuseDelay is tcp_tw_reuse_delay, by default a second.
-func reuseDelay(inside *host.Facts) time.Duration {
-	if ms, err := strconv.Atoi(inside.Sysctls["net.ipv4.tcp_tw_reuse_delay"]); err == nil {
-		return time.Duration(ms) * time.Millisecond
-	}
-	return time.Second
 }
 
 // narrow leaves a part of the cell's local ports, and of the room for TIME_WAITs.

@@ -61,11 +61,15 @@ func (c *changer) lacks(name, side string) (need, most float64, endless, short b
 }
 
 func (c *changer) add(limit, side, where, key, from, to, why string) {
-	// One sysctl for two limits is one change.
+	// One sysctl for two limits is one change, as far as both need.
 	for i := range c.all {
 		if a := &c.all[i]; a.Where == where && a.Key == key && a.Side == side {
 			if !slices.Contains(a.Limits, limit) {
 				a.Limits = append(a.Limits, limit)
+			}
+			was, err := strconv.ParseInt(a.To, 10, 64)
+			if n, bad := strconv.ParseInt(to, 10, 64); err == nil && bad == nil && n > was {
+				a.To = to
 			}
 			return
 		}
@@ -92,8 +96,8 @@ func (c *changer) ports() {
 	for c.lacksPorts() != "" && c.in.Load.Sources < math.MaxInt32 {
 		need, _, _, _ := c.lacks(record.LimitPorts, client)
 		targets := float64(c.in.Load.Targets)
-		// Beyond the first pass every connect walks past all of it, which costs far more than addresses do.
-		n := max(enough(need, float64(h.Ports)*targets, c.in.Headroom), enough(need, float64(h.FirstPass)*targets, 0))
+		// Beyond the first pass every connect walks past all of it, which costs far more than addresses do: a rate just above takes many CPUs.
+		n := max(enough(need, float64(h.Ports)*targets, c.in.Headroom), enough(need, float64(h.FirstPass)*targets, c.in.Headroom))
 		c.in.Load.Sources = max(n, c.in.Load.Sources+c.in.Load.Sources/100+1)
 	}
 	if c.in.Load.Sources == was {
@@ -166,14 +170,16 @@ func (c *changer) sysctls() {
 			{record.LimitTWBuckets, "net.ipv4.tcp_max_tw_buckets", "above it a socket skips TIME_WAIT"},
 			{record.LimitOrphans, "net.ipv4.tcp_max_orphans", "above it a close becomes a reset"},
 			{record.LimitConntrack, "net.netfilter.nf_conntrack_max", "entries for connections that are open or were closed a short while ago, two minutes unless nf_conntrack_tcp_timeout_time_wait is shorter"},
-			{record.LimitAcceptQueue, "net.core.somaxconn", "a full accept queue drops SYNs; the listener's backlog must be as long"},
-			{record.LimitSYNDrops, "net.ipv4.tcp_max_syn_backlog", "handshakes in progress"},
 			{record.LimitFiles, "fs.file-max", "open files of the host"},
 		} {
 			if need, most, endless, short := c.lacks(r.limit, s); short && !endless {
 				c.raise(r.limit, s, r.key, most, need, r.why)
 			}
 		}
+		if need, _, endless, short := c.lacks(record.LimitAcceptQueue, s); short && !endless {
+			c.raise(record.LimitAcceptQueue, s, somaxconn, float64(c.in.host(side).Backlog), need, "a full accept queue drops SYNs; the listener's backlog must be as long")
+		}
+		c.synBacklog(side)
 		if need, most, endless, short := c.lacks(record.LimitFds, s); short && !endless {
 			n := powerOfTwo(c.with(need))
 			c.add(record.LimitFds, s, PlaceLimits, "nofile", strconv.FormatInt(int64(most), 10), strconv.FormatInt(n, 10), "descriptors of a process; LimitNOFILE= in a systemd unit")
@@ -182,9 +188,29 @@ func (c *changer) sysctls() {
 			}
 		}
 		if need, most, endless, short := c.lacks(record.LimitTCPMemory, s); short && !endless {
-			pages := strconv.FormatInt(int64(c.with(need))/pageBytes+1, 10)
-			c.add(record.LimitTCPMemory, s, PlaceSysctl, "net.ipv4.tcp_mem", strconv.FormatInt(int64(most)/pageBytes, 10), pages, "its third value, in pages: buffers of all sockets")
+			// In the proportions of tcp_init_mem.
+			pages := int64(c.with(need))/pageBytes + 1
+			c.add(record.LimitTCPMemory, s, PlaceSysctl, "net.ipv4.tcp_mem", "max "+strconv.FormatInt(int64(most)/pageBytes, 10), fmt.Sprintf("%d %d %d", pages/2, pages*2/3, pages),
+				"pages for the buffers of all sockets: the third value is the most")
 		}
+	}
+}
+
+const somaxconn = "net.core.somaxconn"
+
+// synBacklog lengthens the queue of handshakes: it is as long as the listener's backlog, or, without SYN cookies, three quarters of
+// tcp_max_syn_backlog if that is less (tcp_conn_request).
+func (c *changer) synBacklog(side sockstate.Side) {
+	s, h := side.String(), c.in.host(side)
+	need, _, endless, short := c.lacks(record.LimitSYNDrops, s)
+	if !short || endless {
+		return
+	}
+	if h.SYNBacklog < h.Backlog {
+		c.raise(record.LimitSYNDrops, s, "net.ipv4.tcp_max_syn_backlog", float64(h.SYNBacklog)*4/3, need*4/3, "handshakes in progress, without SYN cookies")
+	}
+	if c.with(need) > float64(h.Backlog) {
+		c.raise(record.LimitSYNDrops, s, somaxconn, float64(h.Backlog), need, "handshakes in progress: the listener's backlog must be as long")
 	}
 }
 

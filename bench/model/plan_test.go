@@ -2,6 +2,7 @@ package model
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -222,16 +223,23 @@ func TestChangesAreEnough(t *testing.T) {
 			case "net.ipv4.tcp_max_orphans":
 				host.Orphans = n
 			case "net.core.somaxconn":
+				if host.SYNBacklog == host.Backlog {
+					host.SYNBacklog = n
+				}
 				host.Backlog = n
 			case "net.ipv4.tcp_max_syn_backlog":
-				host.SYNBacklog = n
+				host.SYNBacklog = n * 3 / 4
 			case "fs.file-max":
 				host.Files = n
 			case "nofile":
 				host.NoFile = n
 			case "fs.nr_open":
 			case "net.ipv4.tcp_mem":
-				host.BufferBytes = n * pageBytes
+				var low, pressure, most int64
+				if _, err := fmt.Sscan(c.To, &low, &pressure, &most); err != nil || low > pressure || pressure > most {
+					t.Errorf("tcp_mem %q: %v", c.To, err)
+				}
+				host.BufferBytes = most * pageBytes
 			case "hosts":
 				hosts[c.Side] = float64(n)
 			case "leak":
@@ -253,6 +261,50 @@ func TestChangesAreEnough(t *testing.T) {
 	}
 	if leaks == 0 {
 		t.Error("no load leaks")
+	}
+}
+
+// With as many addresses as are advised the rate, too, has the headroom: just above, connect would not begin to search.
+func TestChangesBearMore(t *testing.T) {
+	in := testInput()
+	in.Load.RateTo, in.Load.Close, in.Load.Hold = 20_000, policy(t, "client:fin"), constant(800*time.Millisecond)
+	changed := in.clone()
+	changed.Client.Ports, changed.Client.FirstPass = MostPorts, MostPorts/2
+	for _, c := range plan(t, in).Changes {
+		if c.Key == "sources" {
+			changed.Load.Sources, _ = strconv.Atoi(c.To)
+		}
+	}
+	c := plan(t, changed)
+	for _, l := range c.Limits {
+		if l.Side == "client" && slices.Contains([]string{record.LimitCPU, record.LimitPorts, record.LimitPortSearch}, l.Name) && l.Reached != nil && l.Reached.Value < 20_000/(1-in.Headroom) {
+			t.Errorf("%s is reached at %g/s", l.Name, l.Reached.Value)
+		}
+	}
+}
+
+// The queue of handshakes is as long as somaxconn allows with SYN cookies, and three quarters of tcp_max_syn_backlog without.
+func TestSYNBacklog(t *testing.T) {
+	for _, tt := range []struct {
+		backlog, syns int64
+		want          string
+	}{
+		{4096, 4096, "net.core.somaxconn 4096 -> 16384"},
+		{65535, 1536, "net.ipv4.tcp_max_syn_backlog 2048 -> 32768"},
+		{4096, 1536, "net.ipv4.tcp_max_syn_backlog 2048 -> 32768, net.core.somaxconn 4096 -> 16384"},
+	} {
+		in := testInput()
+		in.Load.RateTo, in.Load.RTT = 20_000, constant(500*time.Millisecond)
+		in.Server.Backlog, in.Server.SYNBacklog = tt.backlog, tt.syns
+		var got []string
+		for _, c := range plan(t, in).Changes {
+			if slices.Contains(c.Limits, record.LimitSYNDrops) {
+				got = append(got, c.Key+" "+c.From+" -> "+c.To)
+			}
+		}
+		if all := strings.Join(got, ", "); all != tt.want {
+			t.Errorf("backlog %d, %d: %s, want %s", tt.backlog, tt.syns, all, tt.want)
+		}
 	}
 }
 

@@ -295,22 +295,14 @@ func (s *situation) unpredicted() bool {
 
 // finTimeoutOfOrphans is the longest timeout, of a minute at most, by which orphans give their ports back in time.
 func finTimeoutOfOrphans(s *situation) []record.TuneSetting {
-	const most = int64(sockstate.TimeWaitLength / time.Second)
 	if !s.orphans() {
 		return nil
 	}
 	may := time.Duration(float64(s.ports)/s.rate*(1-spare)*float64(time.Second)) - s.group.Hold
-	lasts := func(seconds int64) time.Duration {
-		return sockstate.OrphanLasts(time.Duration(seconds)*time.Second, s.inside.HZ).Max
-	}
-	if n, known := s.inside.Sysctl(keyFinTimeout); known && lasts(n) <= may {
+	if n, known := s.inside.Sysctl(keyFinTimeout); known && sockstate.OrphanLasts(time.Duration(n)*time.Second, s.inside.HZ).Max <= may {
 		return nil
 	}
-	seconds := most
-	for seconds > 1 && lasts(seconds) > may {
-		seconds--
-	}
-	return s.set(keyFinTimeout, strconv.FormatInt(seconds, 10))
+	return s.set(keyFinTimeout, strconv.Itoa(max(sockstate.FinTimeoutWithin(may, s.inside.HZ), 1)))
 }
 
 func finTimeout(s *situation) []record.TuneSetting {

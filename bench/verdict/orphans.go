@@ -29,14 +29,19 @@ func (j *judgement) orphansLast() (lasts sockstate.Span, left bool) {
 
 // orphanLasts is how long an orphan of the client's host stays in FIN_WAIT_2 if its peer does not close.
 func (j *judgement) orphanLasts() sockstate.Span {
-	finTimeout, hz := sockstate.TimeWaitLength, 0
+	finTimeout := sockstate.TimeWaitLength
 	if s, err := strconv.Atoi(j.sysctl(finTimeoutSysctl)); err == nil {
 		finTimeout = time.Duration(s) * time.Second
 	}
-	if j.host != nil {
-		hz = j.host.HZ
+	return sockstate.OrphanLasts(finTimeout, j.hz())
+}
+
+// hz is the CONFIG_HZ of the client's host, 0 if unknown.
+func (j *judgement) hz() int {
+	if j.host == nil {
+		return 0
 	}
-	return sockstate.OrphanLasts(finTimeout, hz)
+	return j.host.HZ
 }
 
 const finTimeoutSysctl = "net.ipv4.tcp_fin_timeout"
@@ -68,7 +73,8 @@ func (j *judgement) portsOfOrphans(pairs int) {
 // orphanAdvice advises how to get ports for rate connections a second, each of which keeps one for so long, most as an orphan.
 func (j *judgement) orphanAdvice(rate float64, keep sockstate.Span, pairs int) {
 	available := j.r.Pressure.Ports.Available
-	if s := j.shorterFinTimeout(rate, float64(available)*float64(pairs)); s > 0 {
+	each := float64(available)*float64(pairs)/rate - j.holdS()
+	if s := sockstate.FinTimeoutWithin(time.Duration(each*float64(time.Second)), j.hz()); s > 0 {
 		j.advise("shorter_fin_timeout", args{"seconds": s})
 	}
 	if need := int64(math.Ceil(rate * keep.Max.Seconds() / float64(max(available, 1)))); need > int64(pairs) {
@@ -78,20 +84,6 @@ func (j *judgement) orphanAdvice(rate float64, keep sockstate.Span, pairs int) {
 		j.advise("wider_range", args{"ports": model.MostPorts, "bears_per_s": float64(model.MostPorts*pairs) / keep.Mean().Seconds()})
 	}
 	j.advise("server_closes_too", nil)
-}
-
-// shorterFinTimeout is the longest tcp_fin_timeout, in seconds, with which so many ports bear the rate; 0 if there is none.
-func (j *judgement) shorterFinTimeout(rate, ports float64) int {
-	hz := 0
-	if j.host != nil {
-		hz = j.host.HZ
-	}
-	for s := int(j.orphanLasts().Min.Seconds()) - 1; s > 0; s-- {
-		if lasts := sockstate.OrphanLasts(time.Duration(s)*time.Second, hz); rate*(lasts.Max.Seconds()+j.holdS()) <= ports {
-			return s
-		}
-	}
-	return 0
 }
 
 func orphanCodes() []Code {

@@ -144,12 +144,7 @@ func (j *judgement) clientWaits() bool {
 }
 
 // timeWait is how long the client's TIME_WAITs last.
-func (j *judgement) timeWait() sockstate.Span {
-	if j.host == nil {
-		return sockstate.TimeWaitLasts(0)
-	}
-	return sockstate.TimeWaitLasts(j.host.HZ)
-}
+func (j *judgement) timeWait() sockstate.Span { return sockstate.TimeWaitLasts(j.hz()) }
 
 // reuse is what connect does with TIME_WAITs.
 func (j *judgement) reuse() sockstate.Reuse {

@@ -173,6 +173,11 @@ func (o *planOptions) complete(cmd *cobra.Command) error {
 			return err
 		}
 	}
+	for name, of := range map[string]*model.Time{"rtt": &o.rtt, "service": &o.service} {
+		if of.Exponential {
+			return usagef("--%s %v: want a duration, or LO..HI for what is known of it", name, of)
+		}
+	}
 	if given("rtt") {
 		o.spec.RTT = &o.rtt
 	}

@@ -36,7 +36,7 @@ func setUp(h *handoff, noHash error) (*Sandbox, error) {
 			if spec.EhashEntries > 0 && noHash == nil {
 				noHash = askForHash(spec.EhashEntries)
 			}
-			if s.Server, err = netns.New(); err != nil || s.Topology != Routed {
+			if s.Server, err = netns.New(); err != nil || s.Topology == Veth {
 				return err
 			}
 			s.Router, err = netns.New()
@@ -50,6 +50,8 @@ func setUp(h *handoff, noHash error) (*Sandbox, error) {
 				return s.joinByVeth()
 			case Routed:
 				return s.joinByNAT(&spec.NAT)
+			case Relayed:
+				return s.joinByRelay()
 			}
 			s.useLoopback()
 			return nil

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	case "kill":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	}
-	for _, jobs := range []map[string]Func{cellJobs, placeJobs, packetJobs} {
+	for _, jobs := range []map[string]Func{cellJobs, placeJobs, packetJobs, relayJobs} {
 		maps.Copy(testJobs, jobs)
 	}
 	Main(testJobs)

@@ -33,15 +33,21 @@ func (s *Sandbox) proveConnected() error {
 	if !s.Topology.Split() {
 		return nil
 	}
-	for _, a := range []netip.Addr{s.ServerAddr4, s.ServerAddr6} {
-		if !a.IsValid() {
-			continue
+	across := func() error {
+		for _, a := range []netip.Addr{s.ServerAddr4, s.ServerAddr6} {
+			if !a.IsValid() {
+				continue
+			}
+			if err := proveConnection(s.Client, s.Server, a); err != nil {
+				return err
+			}
 		}
-		if err := proveConnection(s.Client, s.Server, a); err != nil {
-			return err
-		}
+		return nil
 	}
-	return nil
+	if s.Topology == Relayed {
+		return s.whileRelayed(across)
+	}
+	return across()
 }
 
 // proveConnection listens at a in one namespace, connects from another, and resets

@@ -15,7 +15,7 @@ type Sandbox struct {
 	// Client is this process's namespace. Server is the same value with Lo, and
 	// another namespace with Veth. Both are closed after the job.
 	Client, Server *netns.NS
-	// Router is between both, nil without one.
+	// Router is between both, nil without one. It has the ends of a Relay.
 	Router *netns.NS
 	// ServerAddr4 and ServerAddr6 are the server's addresses; a listener on the
 	// unspecified address serves them too. ServerAddr6 is invalid without IPv6.

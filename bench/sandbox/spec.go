@@ -24,10 +24,12 @@ const (
 	Veth Topology = "veth"
 	// Routed puts a router between them, in a namespace of its own, which translates addresses.
 	Routed Topology = "nat"
+	// Relayed puts a wire between them whose packets this process forwards one by one, see Relay.
+	Relayed Topology = "relay"
 )
 
 // Split reports whether client and server have a namespace each.
-func (t Topology) Split() bool { return t == Veth || t == Routed }
+func (t Topology) Split() bool { return t == Veth || t == Routed || t == Relayed }
 
 // NAT is what a router of the topology Routed has.
 type NAT struct {
@@ -93,7 +95,7 @@ func (s Spec) topology() Topology { return cmp.Or(s.Topology, Lo) }
 // validate checks fields that did not come from their parsers.
 func (s Spec) validate() error {
 	if t := s.topology(); t != Lo && !t.Split() {
-		return fmt.Errorf("unknown topology %q: want lo, veth or nat", t)
+		return fmt.Errorf("unknown topology %q: want lo, veth, nat or relay", t)
 	}
 	if n := s.NAT.Addresses; n < 0 || n > MaxNATAddresses {
 		return fmt.Errorf("%d addresses of a NAT: want 1 to %d", n, MaxNATAddresses)

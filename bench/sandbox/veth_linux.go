@@ -158,6 +158,8 @@ func (s *Sandbox) addSources(prefixes []netip.Prefix) error {
 			continue
 		case Lo:
 			continue
+		case Relayed:
+			return fmt.Errorf("source prefix %s: a relay has two addresses only", p)
 		}
 		via := c.v4.Addr()
 		if p.Addr().Is6() {

@@ -52,7 +52,7 @@ var layers = []struct {
 	{"bench/verdict", []string{"sockstate", "sockstate/teardown", "bench/quantity", "bench/record", "bench/metric", "bench/model"}},
 	{"bench/host", []string{"sockstate", "sockstate/...", "bench/quantity", "bench/model"}},
 	{"bench/process", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/sockdiag", "bench/host"}},
-	{"bench/sandbox", []string{"sockstate", "sockstate/netns", "sockstate/sockio", "sockstate/sockdiag", "sockstate/procnet", "bench/record", "bench/host", "bench/process"}},
+	{"bench/sandbox", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/sockdiag", "sockstate/procnet", "bench/record", "bench/host", "bench/process"}},
 	{"bench/setup", []string{"loadgen", "server", "sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange", "bench/quantity", "bench/record", "bench/host", "bench/sandbox", "bench/model"}},
 	{"bench/cell", []string{"bench/record", "bench/sandbox"}},
 	{"bench/sweep", []string{"bench/quantity", "bench/record", "bench/metric", "bench/stat"}},

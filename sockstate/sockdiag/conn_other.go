@@ -30,6 +30,11 @@ func (*Conn) DestroyAll(*sockstate.Filter, func(*Socket) bool) (int, error) {
 	return 0, sockstate.ErrNeedsLinux
 }
 
+// Find needs Linux.
+func (*Conn) Find(sockstate.Tuple) (Socket, bool, error) {
+	return Socket{}, false, sockstate.ErrNeedsLinux
+}
+
 // CheckDestroy needs Linux.
 func (*Conn) CheckDestroy() error { return sockstate.ErrNeedsLinux }
 

@@ -10,9 +10,9 @@ import (
 
 // Error is a failed sock_diag operation. It wraps the errno.
 type Error struct {
-	// Op is the operation: socket, connect, setsockopt, send, receive, dump or destroy.
+	// Op is the operation: socket, connect, setsockopt, send, receive, dump, find or destroy.
 	Op string
-	// Tuple is the socket to destroy, otherwise zero.
+	// Tuple is the socket to find or destroy, otherwise zero.
 	Tuple sockstate.Tuple
 	Err   error
 }

@@ -61,3 +61,18 @@ func TestErlangBGrows(t *testing.T) {
 		last = b
 	}
 }
+
+// B(0) = 1, B(n) = a B(n-1) / (n + a B(n-1))
+func TestErlangBRecursion(t *testing.T) {
+	for _, n := range []int64{1, 3, 40, 500, 28_232} {
+		for _, load := range []float64{0.9, 0.99, 1, 1.01, 1.2, 3, 100} {
+			a, b := load*float64(n), 1.0
+			for i := int64(1); i <= n; i++ {
+				b = a * b / (float64(i) + a*b)
+			}
+			if got := erlangB(n, a); math.Abs(got-b) > 1e-12*b+1e-30 {
+				t.Errorf("B(%d, %g) = %g, want %g", n, a, got, b)
+			}
+		}
+	}
+}

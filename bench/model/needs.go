@@ -92,8 +92,10 @@ func (x *life) parts(side sockstate.Side, each func(*stage) (weight span, counts
 // collector gathers the needs of a load.
 type collector struct {
 	*Input
-	x   life
-	all []need
+	x life
+	// blocked is the share of connects that find no local port, nil if the ports are not known.
+	blocked steady
+	all     []need
 }
 
 // needsOf are all quantities of a load, in the order in which they are shown.
@@ -335,12 +337,7 @@ func (c *collector) localPorts() {
 		blocked.formula = "erlang_b"
 		blocked.at = func(rate float64) span {
 			each := kept.scale(rate / pairs)
-			of := func(a float64) float64 {
-				if a > 20*n {
-					return 1 - n/a // the recursion's limit
-				}
-				return erlangB(int64(n), a)
-			}
+			of := func(a float64) float64 { return erlangB(int64(n), a) }
 			return span{of(each.lo), of(each.mean), of(each.hi)}
 		}
 	case c.lastTimer().Max > 0 && !math.IsInf(kept.mean, 1):
@@ -355,6 +352,7 @@ func (c *collector) localPorts() {
 			return span{lost(n*pairs/kept.lo, rate), lost(n*pairs/kept.mean, rate), lost(n*pairs/kept.hi, rate)}
 		}
 	}
+	c.blocked = blocked.at
 	c.add(blocked)
 	if c.Client.Reuse && waits && c.Client.FirstPass > 0 && c.Client.FirstPass < c.Client.Ports {
 		c.add(need{name: "first_pass", side: sockstate.Client.String(), unit: ports, formula: "port_search", at: at})
@@ -463,16 +461,20 @@ func (c *collector) cpus() {
 	if c.CPU != nil {
 		cost = *c.CPU
 	}
-	all, first := float64(c.pairs())*float64(c.Client.Ports), float64(c.Client.FirstPass)
+	each, first := float64(c.Client.Ports), float64(c.Client.FirstPass)
 	kept, pairs := c.keptPort(), float64(c.pairs())
-	searches := !c.Client.Reuse && first > 0 && c.x.waits[sockstate.Client].hi > 0
 	client := func(rate float64) span {
 		sum := cost.client.scale(rate)
-		if !searches {
+		if c.blocked == nil || rate*kept.hi <= first*pairs {
 			return sum
 		}
-		past := walked(first, min(rate*kept.mean, all)/pairs) * min(rate, all/kept.mean) * first
-		return sum.plus(span{past * WalkS, past * (WalkS + LongWalkS) / 2, past * LongWalkS})
+		lost := c.blocked(rate)
+		// of is how many ports in use all connects of a second walk past: all of them if none is free.
+		of := func(lost, kept float64) float64 {
+			inUse := min(rate*kept/pairs, each)
+			return rate * (lost*each + (1-lost)*walked(first, inUse)*first)
+		}
+		return sum.plus(span{of(lost.lo, kept.lo) * WalkS, of(lost.mean, kept.mean) * usualWalkS, of(lost.hi, kept.hi) * LongWalkS})
 	}
 	c.add(need{name: "cpu", side: sockstate.Client.String(), unit: cpus, formula: "cpu", at: client, shown: true})
 	c.add(need{name: "cpu", side: sockstate.Server.String(), unit: cpus, formula: "cpu", at: cost.server.scale, shown: true})

@@ -233,19 +233,35 @@ func TestTimeWaitByHZ(t *testing.T) {
 	}
 }
 
-// walks: with all 28,232 ports in use half of the connects walk past 14,116 of them: 0.1 to 0.4 µs each.
+// With all 28,232 ports in use half of the connects that succeed walk past 14,116 of them, and those that fail past all: 28,232/61.024 s succeed.
 func TestSearchCostsCPU(t *testing.T) {
+	const most = 28232 / 61.024
 	in := testInput()
 	in.CPU = &CPU{client: exactly(0), server: exactly(0)}
-	got := need1(t, in, "cpu", "client").at(28232 / 61.024)
-	walks := 28232 / 61.024 / 2 * 14116
-	for _, v := range [][2]float64{{got.lo, walks * 100e-9}, {got.mean, walks * 250e-9}, {got.hi, walks * 400e-9}} {
-		if math.Abs(v[0]/v[1]-1) > 1e-6 {
-			t.Errorf("%v CPUs, want %v at %.0f walks/s", got, v[1], walks)
-		}
-	}
-	if got := need1(t, in, "cpu", "client").at(14000 / 61.024); got.hi != 0 {
-		t.Errorf("%v CPUs although the first pass is enough", got)
+	for _, tc := range []struct {
+		name                string
+		load                Load
+		reuse               bool
+		rate, least, atMost float64
+	}{
+		{"the first pass is enough", Load{}, false, 13800 / 61.024, 0, 0},
+		{"the second pass", Load{}, false, most * 0.99, most * 0.485 * 14116 * 100e-9, most / 2 * 14116 * 400e-9},
+		{"more than there are ports", Load{}, false, 1160, 697 * 28232 * 100e-9, 701*28232*400e-9 + most/2*14116*400e-9},
+		{"ports are taken over", Load{}, true, 14000, 0, 0},
+		{"ports are taken over, but not at once", Load{}, true, 40000, 11700 * 28232 * 100e-9, 11800*28232*400e-9 + 14116*14116*400e-9},
+		{"without a TIME_WAIT", Load{Close: policy(t, "client:rst"), Hold: Time{Mean: time.Minute}}, false, 20000 / 60., 0, 7000 / 60. * 14116 * 400e-9},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			in := in
+			if tc.load.Hold.Mean > 0 {
+				in.Load.Hold, in.Load.Close = tc.load.Hold, tc.load.Close
+			}
+			in.Client.Reuse, in.Client.ReuseDelay = tc.reuse, time.Second
+			got := need1(t, in, "cpu", "client").at(tc.rate)
+			if got.lo > got.mean || got.mean > got.hi || got.lo < tc.least*0.99 || got.hi > tc.atMost*1.02 || got.mean < tc.least || got.mean > tc.atMost {
+				t.Errorf("%v CPUs, want some from %v to %v", got, tc.least, tc.atMost)
+			}
+		})
 	}
 }
 

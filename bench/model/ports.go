@@ -11,10 +11,13 @@ import (
 // (__inet_hash_connect). The first pass is cheap. The second begins by walking past every port that the first has used.
 const Parities = 2
 
-// WalkS and LongWalkS bound the time of a walk past one port in use, in seconds: 0.1 to 0.25 µs were measured, 0.28 on a busy machine.
+// WalkS and LongWalkS bound the time of a walk past one port in use, in seconds: 0.1 to 0.25 µs were measured, 0.28 on a busy machine. A connect that
+// found all of 28,232 ports in use took 0.11 to 0.13 µs for each of them.
 const (
 	WalkS     = 100e-9
 	LongWalkS = 400e-9
+
+	usualWalkS = 150e-9
 )
 
 // FirstPassBears is the rate a second at which the ports that connect tries first can be reused, each of them after it was open for openS

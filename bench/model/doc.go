@@ -29,11 +29,11 @@
 //	                lives it gets N/(S+v). 1,000 ports and 100/s in a run of 195 s: N/(S+v), every 61.44 s, and not every 61.02 s.
 //	erlang_b        Poisson arrivals: ports are a loss system without a queue, and the blocked share is Erlang's
 //	                B(N, a), a = r x mean time that a port is kept, whatever its distribution (A. Erlang, 1917; B. Sevast'yanov, 1957).
-//	                The recursion B(0) = 1, B(n) = a B(n-1) / (n + a B(n-1)) is stable. As TIME_WAITs end in bursts, times
-//	                are not independent, and the interval is from B at the shortest time to B at the longest.
-//	port_search     connect tries the ports of one parity first (__inet_hash_connect). Without reuse the share
-//	                1 - first / in use of all connects finds none of them free, and walks past all, 0.1 to 0.4 us each
-//	                (measured). With reuse the first pass is all there is: it bears first / (time open + reuse delay).
+//	                All terms of 1/B = 1 + N/a + N(N-1)/a^2 + ... are positive. As TIME_WAITs end in bursts, times are not independent, and the interval is from B at the shortest time to B at the longest.
+//	port_search     connect tries the ports of one parity first (__inet_hash_connect). The share 1 - first / in use of the
+//	                connects that succeed finds none of them free, and walks past all, 0.1 to 0.4 us each (measured). A connect that finds no
+//	                port walks past those of both parities. With reuse a port in TIME_WAIT is in use until the reuse delay is over:
+//	                the first pass bears first / (time open + reuse delay).
 //	descriptors     the population of the states in which the process still has the socket: until close(), or until EOF
 //	                for client:half.
 //	orphans         that of full sockets without a descriptor: FIN_WAIT_1, LAST_ACK and CLOSING after close(). A FIN_WAIT_2

@@ -200,7 +200,7 @@ func TestReloadKills(t *testing.T) {
 		Load: small(),
 		Stop: Stop{
 			Exec: reference{Shutdown: "graceful", Exchange: http, Addr: at}.args(), Signal: syscall.SIGHUP,
-			After: 20 * time.Millisecond, Watch: 100 * time.Millisecond,
+			After: 20 * time.Millisecond, Watch: 2 * time.Second,
 		},
 	}
 	run := tr.drained(t)

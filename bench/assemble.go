@@ -32,6 +32,12 @@ func (e *experiment) assemble() (*record.Run, error) {
 		return nil, err
 	}
 	e.addPlan(r)
+	r.RunID = e.setup.RunID
+	if s := e.setup.Shard; s != nil {
+		of := *s
+		of.StartSkewUs = e.result.Late.Microseconds()
+		r.Shard = &of
+	}
 	if h := e.result.Halts; h != (loadgen.Halts{}) {
 		r.Generator = &record.Generator{Halts: h.Count, HaltedS: h.Total.Seconds(), LongestHaltS: h.Longest.Seconds(), SuspendedS: h.Suspended.Seconds()}
 	}

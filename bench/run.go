@@ -216,6 +216,9 @@ func (e *experiment) measure(ctx context.Context) error {
 		return err
 	}
 	e.started = time.Now()
+	if at := e.setup.StartAt; !at.IsZero() {
+		e.started = e.started.Add(at.Sub(e.started)) // keeps the monotonic reading
+	}
 	if e.plan.Warmup == 0 {
 		e.sampler.beginCPU()
 	}

@@ -41,8 +41,10 @@ type Result struct {
 	// Started is when the schedule began, MeasuredFrom when the warm-up was over, Ended when the last
 	// lifecycle was over; on the clock of clock.Now.
 	Started, MeasuredFrom, Ended int64
-	Interrupted                  bool
-	Groups                       []GroupResult
+	// Late is how long after Started the last worker began.
+	Late        time.Duration
+	Interrupted bool
+	Groups      []GroupResult
 	// Halts is zero where the workers ran all the time.
 	Halts Halts
 	// Engine names the backend.
@@ -333,6 +335,9 @@ func (g *Generator) Start(ctx context.Context) error {
 		g.over = true
 		g.result.Ended = clock.Now()
 		g.result.Halts = g.halts()
+		for _, w := range g.workers {
+			g.result.Late = max(g.result.Late, time.Duration(w.late))
+		}
 		g.mu.Unlock()
 		close(g.done)
 	}()

@@ -155,9 +155,9 @@ func part(n, id, workers int) int {
 
 // schedule is that of an open loop, warm-up included. The rate of a plateau opens its connections and then stops by itself.
 func (p *Plan) schedule(g *Group) arrivals.Schedule {
-	l := arrivals.Load{From: g.RateFrom, To: g.RateTo, Warmup: p.Warmup, Ramp: p.Ramp, Duration: p.Duration, Count: p.Count}
+	l := arrivals.Load{From: g.RateFrom, To: g.RateTo, Warmup: p.Warmup, Ramp: p.Ramp, Duration: p.Duration, Count: p.Count, Phase: g.Phase}
 	if g.Plateau > 0 {
-		l = arrivals.Load{From: g.RateFrom, To: g.RateTo, Count: int64(g.Connections)}
+		l = arrivals.Load{From: g.RateFrom, To: g.RateTo, Count: int64(g.Connections), Phase: g.Phase}
 	}
 	return l.Schedule()
 }

@@ -37,6 +37,8 @@ type Group struct {
 	// Poisson has arrivals come by chance, and not evenly: the gaps between them are exponential. Seed begins the sequence.
 	Poisson bool   `json:"poisson,omitempty"`
 	Seed    uint64 `json:"seed,omitempty"`
+	// Phase, from 0 to below 1, delays paced arrivals by so much of a gap, see arrivals.Load: those of several processes take turns.
+	Phase float64 `json:"phase,omitempty"`
 	// Hold is the time between the exchange and the close, kept by the side that closes first.
 	Hold time.Duration `json:"hold_ns,omitempty"`
 	// Plateau opens all Connections once, holds them until the last is open and so much longer, and then closes

@@ -29,6 +29,7 @@ type worker struct {
 	pace     pace
 
 	start0      int64 // when the schedule starts
+	late        int64 // how much later the worker began; -1 until it does
 	measureFrom int64
 	end         int64 // no lifecycle starts after it
 
@@ -120,7 +121,7 @@ func (w *worker) onSchedule() bool {
 // run generates the load, from start on.
 func (w *worker) run(start int64) error {
 	p := w.plan
-	w.start0 = start
+	w.start0, w.late = start, -1
 	w.measureFrom = start + int64(p.Warmup)
 	w.end = sockio.Never
 	if p.Duration > 0 {
@@ -137,6 +138,13 @@ func (w *worker) run(start int64) error {
 		now := w.loop.Now()
 		w.pace.back(now)
 		until := w.measureLag(now, now+idle)
+		switch {
+		case w.late >= 0:
+		case now < start:
+			until = min(until, start)
+		default:
+			w.late = now - start
+		}
 		if w.concluding.Load() && w.concluded < len(w.conns) {
 			w.closeSchedules(now)
 			if w.conclude(now, closeBurst) {

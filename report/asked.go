@@ -54,10 +54,30 @@ func asked(r *record.Run, load, brief, interrupted string) *section {
 		s.fact(document.Detail, "engine", r.Plan.Engine+", because "+why)
 	}
 	if r.Shard != nil {
-		s.fact(document.First, "shard", fmt.Sprintf("%d of %d: all counts are of this part of the load", r.Shard.I, r.Shard.N))
+		s.fact(document.First, "shard", shardWords(r.Shard))
+	}
+	if r.RunID != "" {
+		s.fact(document.Detail, "run id", r.RunID)
 	}
 	if c := r.Plan.Command; len(c) > 0 {
 		s.add(document.Fact{Name: "command", Text: shell(c), Command: true})
+	}
+	return s
+}
+
+// shardWords says which part of a load a record has, and how far its start can be from the others'.
+func shardWords(of *record.Shard) string {
+	s := fmt.Sprintf("%d of 0 to %d: all counts are of this part of the load", of.I, of.N-1)
+	if of.StartAt == nil {
+		return s
+	}
+	us := func(n int64) string { return quantity.Micros(float64(n)) }
+	s += "; it started " + us(of.StartSkewUs) + " after the common moment"
+	if of.ClockUncertaintyUs > 0 {
+		s += fmt.Sprintf(", by a clock known within %s", us(of.ClockUncertaintyUs))
+	}
+	if len(of.Absent) > 0 {
+		s += fmt.Sprintf("; without shards %s, which did not come", strings.Trim(strings.Join(strings.Fields(fmt.Sprint(of.Absent)), ", "), "[]"))
 	}
 	return s
 }

@@ -25,9 +25,11 @@ func kinds() []string { return []string{KindRun, KindDrain, KindSweep, KindTune,
 
 // Run is one finished run.
 type Run struct {
-	Schema   string    `json:"schema"`
-	Version  string    `json:"version"`
-	Kind     string    `json:"kind"`
+	Schema  string `json:"schema"`
+	Version string `json:"version"`
+	Kind    string `json:"kind"`
+	// RunID is what the shards of one run have in common. A run of one process may have none.
+	RunID    string    `json:"run_id,omitempty"`
 	Started  time.Time `json:"started"`
 	ElapsedS float64   `json:"elapsed_s"`
 	// LoadS is the part of ElapsedS in which lifecycles could start. Rates refer to it. In the rest,
@@ -211,8 +213,10 @@ type Group struct {
 	RateFrom    float64  `json:"rate_from,omitempty"`
 	RateTo      float64  `json:"rate_to,omitempty"`
 	// Poisson is set if arrivals came by chance. Seed began their sequence.
-	Poisson   bool    `json:"poisson,omitempty"`
-	Seed      uint64  `json:"seed,omitempty"`
+	Poisson bool   `json:"poisson,omitempty"`
+	Seed    uint64 `json:"seed,omitempty"`
+	// Phase is the share of a gap by which paced arrivals were later than those of shard 0.
+	Phase     float64 `json:"phase,omitempty"`
 	HoldNs    int64   `json:"hold_ns,omitempty"`
 	PlateauNs int64   `json:"plateau_ns,omitempty"`
 	CloseRate float64 `json:"close_rate,omitempty"`
@@ -238,10 +242,22 @@ type Group struct {
 	SourcePorts   string `json:"source_ports,omitempty"`
 }
 
-// Shard is this process's part of a run that is spread over several processes.
+// Shard is this process's part of a run that is spread over several processes. Plan is this part.
 type Shard struct {
 	I int `json:"i"`
 	N int `json:"n"`
+	// PlanSHA256 identifies the plan of all shards together.
+	PlanSHA256 string `json:"plan_sha256,omitempty"`
+	// StartAt is the moment that the shards agreed to start at, on this host's clock, nil if there was none. StartSkewUs is how much later this
+	// one did.
+	StartAt     *time.Time `json:"start_at,omitempty"`
+	StartSkewUs int64      `json:"start_skew_us,omitempty"`
+	// ClockOffsetUs is how much this host's clock was ahead of shard 0's, ClockUncertaintyUs how wrong that may be at most (half of the shortest
+	// round trip). They are 0 without a rendezvous.
+	ClockOffsetUs      int64 `json:"clock_offset_us,omitempty"`
+	ClockUncertaintyUs int64 `json:"clock_uncertainty_us,omitempty"`
+	// Absent lists shards that did not come to the rendezvous, and without which a quorum started.
+	Absent []int `json:"absent,omitempty"`
 }
 
 // Host is where the run took place.

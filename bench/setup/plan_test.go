@@ -20,7 +20,7 @@ func TestRecordPlanLosesNothing(t *testing.T) {
 	p := loadgen.Plan{
 		Groups: []loadgen.Group{{
 			Name: "run", Targets: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.5:80"), netip.MustParseAddrPort("[fd00::1]:443")},
-			Connections: 1, RateFrom: 2.5, RateTo: 3.5, Poisson: true, Seed: 18, Hold: 4, Plateau: 5, CloseRate: 6.5,
+			Connections: 1, RateFrom: 2.5, RateTo: 3.5, Poisson: true, Seed: 18, Phase: 0.25, Hold: 4, Plateau: 5, CloseRate: 6.5,
 			Keep: loadgen.KeepAsking, Reconnect: 17, Gated: true,
 			Close: teardown.Policy{Who: teardown.ServerFirst, How: teardown.Linger, Linger: 2 * time.Second},
 			OnEOF: teardown.Reaction{Kind: teardown.ReactDelay, Delay: 200 * time.Millisecond}, Exchange: exchange.Spec{Kind: exchange.HTTP, Path: "/x"},

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"lastack/bench/record"
 	"lastack/bench/sandbox"
 	"lastack/loadgen"
 )
@@ -45,6 +46,9 @@ type Spec struct {
 type Common struct {
 	// StartAt is when the load starts, on the wall clock; zero means at once.
 	StartAt time.Time `json:"start_at,omitzero"`
+	// Shard is set for a part of a load that Divide made, RunID is what the shards of a run have in common.
+	Shard *record.Shard `json:"shard,omitempty"`
+	RunID string        `json:"run_id,omitempty"`
 	// Census is auto, diag or proc.
 	Census string `json:"census,omitempty"`
 	// Interval is the time between samples; 0 means 1 s.

@@ -53,7 +53,9 @@ var layers = []struct {
 	{"bench/host", []string{"sockstate", "sockstate/...", "bench/quantity", "bench/model"}},
 	{"bench/process", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/sockdiag", "bench/host"}},
 	{"bench/sandbox", []string{"sockstate", "sockstate/netns", "sockstate/clock", "sockstate/sockio", "sockstate/sockdiag", "sockstate/procnet", "bench/record", "bench/host", "bench/process"}},
-	{"bench/setup", []string{"loadgen", "server", "sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange", "bench/quantity", "bench/record", "bench/host", "bench/sandbox", "bench/model"}},
+	{"bench/shard", []string{"sockstate"}},
+	{"bench/rendezvous", []string{"sockstate", "bench/shard"}},
+	{"bench/setup", []string{"bench/shard", "loadgen", "server", "sockstate", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange", "bench/quantity", "bench/record", "bench/host", "bench/sandbox", "bench/model"}},
 	{"bench/cell", []string{"bench/record", "bench/sandbox"}},
 	{"bench/sweep", []string{"bench/quantity", "bench/record", "bench/metric", "bench/stat"}},
 	{"bench/preset", []string{"sockstate", "bench/quantity", "bench/record", "bench/metric", "bench/sweep"}},
@@ -83,7 +85,7 @@ var layers = []struct {
 		"sockstate", "bench/quantity", "bench/record", "bench/metric", "bench/compare", "bench/preset", "bench/sweep", "report/document", "report/text", "report/html", "report/markdown", "report/csv", "report/hlog",
 	}},
 	{"cmd/lastack", []string{
-		"report", "bench", "bench/cell", "bench/compare", "bench/drain", "bench/grid", "bench/preset", "bench/sweep", "bench/tune", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup", "bench/model", "bench/verify",
+		"report", "bench", "bench/cell", "bench/compare", "bench/drain", "bench/grid", "bench/preset", "bench/sweep", "bench/tune", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup", "bench/model", "bench/verify", "bench/shard", "bench/rendezvous",
 		// The values that flags hold.
 		"loadgen", "server", "sockstate", "sockstate/observe", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange",
 	}},

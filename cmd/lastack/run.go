@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -43,11 +44,23 @@ the delays of a server that stalls count for every connection due meanwhile.`,
 			if err := o.complete(cmd, args); err != nil {
 				return err
 			}
-			return measure(cmd, &o.resultFlags, bench.Job, o.setup, o.isolation(), 0, o.live(cmd.OutOrStdout(), cmd.ErrOrStderr()), func(*record.Run) {})
+			return o.run(cmd)
 		},
 	}
 	o.register(cmd.Flags())
 	return cmd
+}
+
+// run meets the other shards, if there are any, and runs the load.
+func (o *runOptions) run(cmd *cobra.Command) error {
+	see := o.live(cmd.OutOrStdout(), cmd.ErrOrStderr())
+	return o.carryOut(cmd, 0, func(ctx context.Context, shown *display, out *outputFiles) (*record.Run, error) {
+		if err := o.meet(ctx, &o.setup.Common, o.spec.AllowPublic); err != nil {
+			return nil, err
+		}
+		o.spec.Common = o.setup.Common // for the setup without a sandbox
+		return execute(ctx, shown, bench.Job, o.setup, o.isolation(), func(e record.Event) { shown.do(func() { see(e) }) }, out.capabilities())
+	})
 }
 
 func (o *runOptions) isolation() isolation[setup.Setup] {

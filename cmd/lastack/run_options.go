@@ -25,6 +25,7 @@ type runOptions struct {
 	sandbox bool
 	sysctls []string
 	loss    string
+	shardFlags
 	resultFlags
 
 	// complete sets the rest.
@@ -45,6 +46,7 @@ func (o *runOptions) register(f *pflag.FlagSet) {
 	f.Var(decimal(&o.spec.ServerPID), "server-pid", "process ID of a local TARGET, whose CPU, descriptors and memory are then reported")
 	f.BoolVar(&o.sandbox, "sandbox", false, "fail if this host allows no sandbox")
 	f.BoolVar(&o.spec.Flush, "flush", false, "before and after the load, end the TIME_WAITs on its addresses and ports (needs CAP_NET_ADMIN)")
+	o.shardFlags.register(f)
 	o.resultFlags.register(f, "connect.p99<5ms")
 	f.BoolVar(&o.spec.AllowPublic, "allow-public", false, "allow targets outside private and loopback ranges")
 	f.Lookup("exchange").DefValue += "; none with a TARGET"

@@ -59,7 +59,10 @@ func (o *runOptions) completeSpec(cmd *cobra.Command) error {
 	if g := &o.spec.Plan.Groups[0]; g.Poisson {
 		g.Seed = rand.Uint64() >> 11 // what a JSON number can hold
 	}
-	return o.join(cmd.Flags())
+	if err := o.join(cmd.Flags()); err != nil {
+		return err
+	}
+	return o.shardFlags.complete(&o.spec, given)
 }
 
 // resolve makes the setup from the spec.

@@ -36,7 +36,9 @@ func resultGroup(more ...string) []flagGroup {
 
 // flagGroups holds the groups of the commands with many flags.
 var flagGroups = map[string][]flagGroup{
-	"run": slices.Concat(loadGroups, resultGroup("threshold")),
+	"run": slices.Concat(loadGroups, []flagGroup{
+		{"Many processes", []string{"shard", "rendezvous", "rendezvous-timeout", "quorum", "start-at", "run-id"}},
+	}, resultGroup("threshold")),
 	"sweep": slices.Concat([]flagGroup{
 		{"Grid", []string{"vary", "preset", "base", "blocks", "seed", "parallel", "metric", "yes", "resume"}},
 		{"Search", []string{"find", "scale", "allow", "threshold"}},

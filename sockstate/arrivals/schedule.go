@@ -16,6 +16,9 @@ type Load struct {
 	Ramp time.Duration
 	// Count ends a load without a Duration. It does not include what arrives in Warmup. A load with a Ramp has some to spare.
 	Count int64
+	// Phase, from 0 to below 1, is the share of a gap between two arrivals by which all of them are late. N loads of an N-th of a rate, with the
+	// phases 0/N, 1/N, ..., are together the load of the whole rate.
+	Phase float64
 }
 
 // Schedule returns the schedule of a load, warm-up included.
@@ -23,11 +26,11 @@ func (l Load) Schedule() Schedule {
 	switch {
 	case l.Duration == 0:
 		n := float64(l.Count) + l.From*(l.Warmup.Seconds()+l.Ramp.Seconds())
-		return newSchedule(slope{l.Ramp, 0, l.From}, slope{Spread(n, l.From), l.From, l.From})
+		return newSchedule(l.Phase, slope{l.Ramp, 0, l.From}, slope{Spread(n, l.From), l.From, l.From})
 	case l.Ramp > 0:
-		return newSchedule(slope{l.Ramp, 0, l.From}, slope{l.Warmup + l.Duration - l.Ramp, l.From, l.From})
+		return newSchedule(l.Phase, slope{l.Ramp, 0, l.From}, slope{l.Warmup + l.Duration - l.Ramp, l.From, l.From})
 	}
-	return newSchedule(slope{l.Warmup, l.From, l.From}, slope{l.Duration, l.From, l.To})
+	return newSchedule(l.Phase, slope{l.Warmup, l.From, l.From}, slope{l.Duration, l.From, l.To})
 }
 
 // Spread is how long n things take at a rate, at most 68 years, so that a time.Duration does not overflow.
@@ -39,9 +42,10 @@ func Spread(n, rate float64) time.Duration { return time.Duration(min(n/rate, ma
 //	 r1 |      ____      arrivals by t:  H(t) = sum of the areas up to t
 //	    |    /           in a segment of length T from r0 to r1:
 //	 r0 |  /               H(u) = r0 u + (r1 - r0) u^2 / 2T
-//	    +----------> t   arrival n is due when H(t) = n
+//	    +----------> t   arrival n is due when H(t) = n + phase
 type Schedule struct {
 	segments []segment
+	phase    float64
 	total    int64
 }
 
@@ -58,8 +62,8 @@ type slope struct {
 }
 
 // newSchedule makes a schedule of successive slopes.
-func newSchedule(slopes ...slope) Schedule {
-	var p Schedule
+func newSchedule(phase float64, slopes ...slope) Schedule {
+	p := Schedule{phase: phase}
 	var start, before float64
 	for _, s := range slopes {
 		if s.length <= 0 {
@@ -71,7 +75,7 @@ func newSchedule(slopes ...slope) Schedule {
 		before += (s.from + s.to) / 2 * length
 	}
 	// An arrival exactly at the end belongs to what comes after.
-	p.total = int64(math.Ceil(before - 1e-6))
+	p.total = max(int64(math.Ceil(before-phase-1e-6)), 0)
 	return p
 }
 
@@ -80,6 +84,7 @@ func (p *Schedule) Total() int64 { return p.total }
 
 // At is when arrival n is due, from the start; n must be less than Total. It need not be whole: arrivals by chance come in between.
 func (p *Schedule) At(n float64) time.Duration {
+	n += p.phase
 	for i := len(p.segments) - 1; i >= 0; i-- {
 		s := &p.segments[i]
 		if left := n - s.before; left >= 0 || i == 0 {

@@ -33,7 +33,7 @@ func TestScheduleTotal(t *testing.T) {
 		{"a hundred million a second for a day", []slope{{24 * time.Hour, 1e8, 1e8}}, 8_640_000_000_000},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p := newSchedule(tc.slopes...)
+			p := newSchedule(0, tc.slopes...)
 			if got := p.Total(); got != tc.want {
 				t.Errorf("Total() = %d, want %d", got, tc.want)
 			}
@@ -62,7 +62,7 @@ func TestScheduleAt(t *testing.T) {
 		{"once in three seconds", []slope{{9 * s, 1.0 / 3, 1.0 / 3}}, map[int64]time.Duration{0: 0, 1: 3 * s, 2: 6 * s}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p := newSchedule(tc.slopes...)
+			p := newSchedule(0, tc.slopes...)
 			got := make(map[int64]time.Duration)
 			for n := range tc.want {
 				got[n] = p.At(float64(n))
@@ -77,7 +77,7 @@ func TestScheduleAt(t *testing.T) {
 // checkSchedule looks at the schedule around some of its arrivals.
 func checkSchedule(t *testing.T, slopes []slope) {
 	t.Helper()
-	p := newSchedule(slopes...)
+	p := newSchedule(0, slopes...)
 	var length time.Duration
 	for _, s := range slopes {
 		length += max(s.length, 0)
@@ -226,7 +226,7 @@ func TestScheduleDue(t *testing.T) {
 }
 
 func BenchmarkScheduleAt(b *testing.B) {
-	p := newSchedule(slope{10 * time.Second, 0, 20_000}, slope{time.Hour, 20_000, 20_000})
+	p := newSchedule(0, slope{10 * time.Second, 0, 20_000}, slope{time.Hour, 20_000, 20_000})
 	b.ReportAllocs()
 	var sum time.Duration
 	for i := 0; b.Loop(); i++ {
@@ -265,7 +265,7 @@ func TestSpread(t *testing.T) {
 // have is a process of the whole rate.
 func TestChance(t *testing.T) {
 	const workers, rate, length = 3, 1000.0, 200 * time.Second
-	p := newSchedule(slope{length, rate, rate})
+	p := newSchedule(0, slope{length, rate, rate})
 	var all []float64
 	for id := range workers {
 		c, n := NewChance(7, id), 0.0
@@ -291,5 +291,43 @@ func TestChance(t *testing.T) {
 	}
 	if got := (*Chance)(nil).Gap(); got != 1 {
 		t.Errorf("a paced gap is %v", got)
+	}
+}
+
+// The shards of a load have its arrivals, each of them once and at its time.
+func TestPhases(t *testing.T) {
+	const s = time.Second
+	for _, whole := range []Load{
+		{From: 1000, To: 1000, Duration: 3 * s},
+		{From: 900, To: 900, Duration: 3 * s, Warmup: s},
+		{From: 333, To: 333, Duration: s},
+		{From: 100, To: 700, Duration: 5 * s, Warmup: 2 * s},
+		{From: 700, Duration: 5 * s},
+		{From: 500, To: 500, Duration: 4 * s, Ramp: 2 * s},
+		{From: 3, To: 3, Duration: s},
+	} {
+		all := whole.Schedule()
+		for _, n := range []int{1, 2, 3, 7, 64} {
+			var got []time.Duration
+			for i := range n {
+				part := whole
+				part.From, part.To, part.Phase = whole.From/float64(n), whole.To/float64(n), float64(i)/float64(n)
+				p := part.Schedule()
+				for k := range p.Total() {
+					got = append(got, p.At(float64(k)))
+				}
+			}
+			slices.Sort(got)
+			if int64(len(got)) != all.Total() {
+				t.Errorf("%+v in %d parts: %d arrivals, want %d", whole, n, len(got), all.Total())
+				continue
+			}
+			for k, at := range got {
+				if d := at - all.At(float64(k)); d.Abs() > time.Microsecond {
+					t.Errorf("%+v in %d parts: arrival %d at %v, want %v", whole, n, k, at, all.At(float64(k)))
+					break
+				}
+			}
+		}
 	}
 }

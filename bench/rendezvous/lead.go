@@ -1,0 +1,212 @@
+package rendezvous
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+)
+
+// meeting is shard 0's side.
+type meeting struct {
+	*Spec
+	mu      sync.Mutex
+	arrived map[int]*link
+	ready   map[int]bool
+	// changed has room for one: something is new.
+	changed chan struct{}
+	failed  error
+	running sync.WaitGroup
+}
+
+func lead0(ctx context.Context, s *Spec) (Start, error) {
+	if s.Shard.N == 1 {
+		return Start{At: time.Now().Add(lead), RunID: s.RunID}, nil
+	}
+	addr, err := s.Find(ctx)
+	if err != nil {
+		return Start{}, err
+	}
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", addr.String())
+	if err != nil {
+		return Start{}, failed(0, "shard 0 cannot listen at %s (%v): it must run on the host with this address, and the port must be free", s.Name, errors.Unwrap(err))
+	}
+	m := &meeting{Spec: s, arrived: map[int]*link{}, ready: map[int]bool{}, changed: make(chan struct{}, 1)}
+	ctx, cancel := context.WithCancelCause(ctx)
+	m.running.Go(func() { m.accept(ctx, ln) })
+	st, err := m.wait(ctx)
+	m.announce(st, err)
+	_ = ln.Close() // it was only read from
+	cancel(errTimeout)
+	m.running.Wait()
+	return st, err
+}
+
+func (m *meeting) accept(ctx context.Context, ln net.Listener) {
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			return // closed
+		}
+		m.running.Go(func() {
+			defer c.Close()
+			l, stop := newLink(ctx, c)
+			defer stop()
+			m.serve(ctx, l)
+		})
+	}
+}
+
+// firstWord is how long a stranger may be silent.
+const firstWord = 5 * time.Second
+
+// serve talks with a shard until the rendezvous is over.
+func (m *meeting) serve(ctx context.Context, l *link) {
+	deadline, _ := ctx.Deadline()
+	_ = l.SetReadDeadline(time.Now().Add(min(firstWord, time.Until(deadline)))) // as in newLink
+	said, err := l.receive()
+	if err != nil || said.Hello == nil || said.Hello.Magic != magic {
+		return // a stranger
+	}
+	_ = l.SetReadDeadline(deadline)
+	h := said.Hello
+	if err := m.greet(h, l); err != nil {
+		l.refuse(err)
+		return
+	}
+	for {
+		said, err := l.receive()
+		at := time.Now().UnixNano()
+		switch {
+		case err != nil || said.Ask == nil && !said.Ready:
+			m.leave(h.I, l, ctx.Err() != nil)
+			return
+		case said.Ready:
+			m.mu.Lock()
+			m.ready[h.I] = true
+			m.mu.Unlock()
+			m.notify()
+		default:
+			said.Ask.T2, said.Ask.T3 = at, time.Now().UnixNano()
+			if l.send(message{Answer: said.Ask}) != nil {
+				m.leave(h.I, l, ctx.Err() != nil)
+				return
+			}
+		}
+	}
+}
+
+func (m *meeting) notify() {
+	select {
+	case m.changed <- struct{}{}:
+	default:
+	}
+}
+
+// greet checks a hello. What makes this run impossible ends it for all; a stranger does not.
+func (m *meeting) greet(h *hello, l *link) *Error {
+	given, want := sha256.Sum256([]byte(h.Token)), sha256.Sum256([]byte(m.Token))
+	if subtle.ConstantTimeCompare(given[:], want[:]) != 1 {
+		return &Error{h.I, "shard 0 has another token: give all shards the same"}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	fatal := func(format string, args ...any) *Error {
+		e := &Error{h.I, fmt.Sprintf(format, args...)}
+		if m.failed == nil {
+			m.failed = e
+		}
+		m.notify()
+		return e
+	}
+	switch {
+	case h.N != m.Shard.N:
+		return fatal("shard %d has %d shards, shard 0 has %d: give all the same number", h.I, h.N, m.Shard.N)
+	case h.I <= 0 || h.I >= h.N:
+		return fatal("there is no shard %d of %d beside shard 0", h.I, h.N)
+	case h.Plan != m.Plan:
+		return fatal("shard %d has another plan than shard 0 (lastack %s and %s): give all the same target, load and version", h.I, h.Version, m.Version)
+	case m.arrived[h.I] != nil:
+		return fatal("two processes say that they are shard %d: each needs its own number", h.I)
+	}
+	m.arrived[h.I] = l
+	return nil
+}
+
+// leave forgets a shard that went away before the start, so that it may come again.
+func (m *meeting) leave(i int, l *link, over bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.arrived[i] == l && !over {
+		delete(m.arrived, i)
+		delete(m.ready, i)
+	}
+}
+
+// wait returns when all shards are ready, when enough are at the timeout, or with an error.
+func (m *meeting) wait(ctx context.Context) (Start, error) {
+	late := time.NewTimer(m.Timeout)
+	defer late.Stop()
+	for {
+		absent, err := m.state()
+		switch {
+		case err != nil:
+			return Start{}, err
+		case len(absent) == 0:
+			return m.start(nil), nil
+		}
+		select {
+		case <-m.changed:
+		case <-ctx.Done():
+			return Start{}, context.Cause(ctx)
+		case <-late.C:
+			absent, err := m.state()
+			if here := m.Shard.N - len(absent); err == nil && m.Quorum > 0 && here >= m.Quorum {
+				return m.start(absent), nil
+			}
+			if err != nil {
+				return Start{}, err
+			}
+			return Start{}, failed(absent[0], "%s did not come within %v", names(absent), m.Timeout)
+		}
+	}
+}
+
+func (m *meeting) state() (absent []int, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := 1; i < m.Shard.N; i++ {
+		if !m.ready[i] {
+			absent = append(absent, i)
+		}
+	}
+	return absent, m.failed
+}
+
+func (m *meeting) start(absent []int) Start {
+	return Start{At: time.Now().Add(lead), RunID: m.RunID, Absent: absent}
+}
+
+// announce tells all that have come.
+func (m *meeting) announce(st Start, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	told := message{Start: &start{At: st.At.UnixNano(), RunID: st.RunID, Absent: st.Absent}}
+	if err != nil {
+		told = message{Error: "shard 0 was stopped"}
+		if e, ok := errors.AsType[*Error](err); ok {
+			told.Error, told.Of = e.Text, e.Shard
+		}
+	}
+	for i, l := range m.arrived {
+		if err != nil || !slices.Contains(st.Absent, i) {
+			_ = l.send(told) // it says itself that it did not hear
+		}
+	}
+}

@@ -18,7 +18,7 @@ func planDocument(run *record.Run) *document.Document {
 		c = &record.Capacity{}
 	}
 	d := build(title(run), planAsked(&c.Asked), run.Warnings,
-		planContext(run, c), planAnswer(run), planLimits(run, c), planChanges(c), planVerified(c), warnings(), planPictures(c),
+		planContext(run, c), planAnswer(run), planLimits(run, c), planChanges(c), planVerified(c, run.Interrupted), warnings(), planPictures(c),
 		planNeeds(c), planEffects(c), planAssumed(c), planFiles(c), planCurve(c))
 	d.Table = "needs"
 	return d

@@ -9,7 +9,7 @@ import (
 )
 
 // planVerified is the residual: what experiments measured beside what the model predicts of them.
-func planVerified(c *record.Capacity) *section {
+func planVerified(c *record.Capacity, interrupted bool) *section {
 	v := c.Verified
 	if v == nil {
 		return nil
@@ -33,8 +33,14 @@ func planVerified(c *record.Capacity) *section {
 			lead, tone = lead+", where "+record.CapacityWords(l.Predicted)+" was predicted", document.Bad
 		}
 	}
+	if len(v.Residuals) == 0 {
+		lead, tone = "nothing: no experiment that compares ended", document.Bad
+	}
 	s := begin(document.First, "VERIFIED", lead)
 	s.Tone = tone
+	if interrupted {
+		s.add(document.Note{Level: document.First, Tone: document.Bad, Doubt: true, Text: fmt.Sprintf("INTERRUPTED after %s: the plan is whole, what was verified is not", number(len(v.Experiments), "experiment", "experiments"))})
+	}
 	t := s.table(document.First, "", "predicted", "at least", "at most", "measured", "off by", "may be")
 	for i := range v.Residuals {
 		r := &v.Residuals[i]
@@ -65,7 +71,7 @@ func planVerified(c *record.Capacity) *section {
 	}
 	scaling(s, v.Scaling)
 	for _, k := range v.Skipped {
-		s.say(document.Detail, "not measured: "+k)
+		s.say(levelIf(interrupted), "not measured: "+k)
 	}
 	return s
 }

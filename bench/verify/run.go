@@ -12,8 +12,8 @@ import (
 )
 
 // Run carries out the experiments, each in a sandbox of its own. see is called when one ends, on any goroutine. calibrated is the run whose
-// CPU times tell what a lifecycle costs here, nil if there is none. Without sandboxes the error is a *sandbox.Error. When ctx is over there is
-// no result.
+// CPU times tell what a lifecycle costs here, nil if there is none. Without sandboxes the error is a *sandbox.Error. With an error, or when ctx
+// is over, the result is of the experiments that had ended, and says which had not.
 func (r *Setup) Run(ctx context.Context, see func(name string)) (v *record.CapacityVerified, calibrated *record.Run, err error) {
 	together := r.together()
 	all := slices.Concat(r.alone, together)
@@ -22,27 +22,43 @@ func (r *Setup) Run(ctx context.Context, see func(name string)) (v *record.Capac
 		if errs[i] = ctx.Err(); errs[i] != nil {
 			return
 		}
-		if runs[i], errs[i] = all[i].run(ctx); errs[i] == nil {
+		run, err := all[i].run(ctx)
+		switch {
+		case err != nil:
+			errs[i] = err
+		case run.Interrupted:
+			errs[i] = context.Canceled
+		default:
+			runs[i] = run
 			see(all[i].name)
 		}
 	}
 	for i := range r.alone {
 		if do(i); errs[i] != nil {
-			return nil, nil, errs[i]
+			break
 		}
 	}
-	var wait sync.WaitGroup
-	for i := range together {
-		wait.Go(func() { do(len(r.alone) + i) })
+	if errors.Join(errs...) == nil {
+		var wait sync.WaitGroup
+		for i := range together {
+			wait.Go(func() { do(len(r.alone) + i) })
+		}
+		wait.Wait()
 	}
-	wait.Wait()
-	if err := errors.Join(append(errs, ctx.Err())...); err != nil {
-		return nil, nil, err
-	}
-	v = &record.CapacityVerified{Ports: r.Ports, Scale: r.Scale, Skipped: r.skipped}
+	v, calibrated = r.result(all, runs)
+	return v, calibrated, errors.Join(append(errs, ctx.Err())...)
+}
+
+// result is what the experiments measured. The run of one that did not end is nil.
+func (r *Setup) result(all []*experiment, runs []*record.Run) (v *record.CapacityVerified, calibrated *record.Run) {
+	v = &record.CapacityVerified{Ports: r.Ports, Scale: r.Scale, Skipped: slices.Clone(r.skipped), Experiments: []record.CapacityExperiment{}, Residuals: []record.CapacityResidual{}}
 	var scaling []record.ScalingLevel
 	for i, e := range all {
 		run := runs[i]
+		if run == nil {
+			v.Skipped = append(v.Skipped, "the experiment "+e.name+": it did not end")
+			continue
+		}
 		v.Experiments = append(v.Experiments, record.CapacityExperiment{
 			Late: late(run), Name: e.name, RatePerS: e.rate, LastsS: e.lasts.Seconds(), SteadyS: e.settled.Seconds(), Valid: run.Verdict.Valid,
 			LimitedBy: run.Verdict.LimitedBy, Completed: run.Connections.Completed, Failed: run.Connections.Failed,
@@ -63,7 +79,7 @@ func (r *Setup) Run(ctx context.Context, see func(name string)) (v *record.Capac
 	if s, ok := model.FitScaling(scaling); ok {
 		v.Scaling = s
 	}
-	return v, calibrated, nil
+	return v, calibrated
 }
 
 // run carries out one.

@@ -123,21 +123,26 @@ func (o *planOptions) plan(cmd *cobra.Command) error {
 		return err
 	}
 	var verified *record.CapacityVerified
+	var failed error // of the experiments: the plan is printed all the same
 	if o.verify {
 		// What is wrong with the plan is said before anything runs.
 		if _, err := model.Plan(in); err != nil {
 			return err
 		}
-		if verified, err = verifyPlan(cmd, &in); err != nil {
-			return err
+		if verified, failed = verifyPlan(cmd, &in); verified == nil {
+			return failed
 		}
 	}
 	run, err := bench.Plan(in, facts, verified, versionString(), commandLine())
 	if err != nil {
 		return err
 	}
+	run.Interrupted = failed != nil && codeOf(failed, true) == exitInterrupted
 	run.Redact()
-	return p.print(func(w io.Writer, v report.View) error { return report.Render(w, v, run) })
+	if err := p.print(func(w io.Writer, v report.View) error { return report.Render(w, v, run) }); err != nil {
+		return err
+	}
+	return failed
 }
 
 // complete checks what was given.

@@ -16,7 +16,8 @@ import (
 	"lastack/report"
 )
 
-// verifyPlan runs the experiments of a plan, shows their progress, and takes the CPU time of a lifecycle from them unless a record said it.
+// verifyPlan runs the experiments of a plan, shows their progress, and takes the CPU time of a lifecycle from them unless a record said it. With
+// an error there may be a result as well, of the experiments that had ended.
 func verifyPlan(cmd *cobra.Command, in *model.Input) (*record.CapacityVerified, error) {
 	facts, err := setup.Read(&setup.Spec{Sandbox: &sandbox.Spec{}})
 	if err != nil {
@@ -34,17 +35,18 @@ func verifyPlan(cmd *cobra.Command, in *model.Input) (*record.CapacityVerified, 
 	v, calibrated, err := s.Run(ctx, func(name string) {
 		shown.do(func() { fmt.Fprintf(shown.stderr, "lastack: %s: done\n", name) })
 	})
-	refused, isRefused := errors.AsType[*sandbox.Error](err)
-	switch {
-	case ctx.Err() != nil || errors.Is(err, context.Canceled):
-		return nil, exitWith(exitInterrupted, errors.New(noResult))
-	case isRefused:
-		return nil, fmt.Errorf("--verify needs sandboxes, and this host allows none: %s; see lastack doctor, or leave the flag out", whyNoSandbox(refused))
-	case err != nil:
-		return nil, err
-	}
 	if in.CPU == nil && calibrated != nil {
 		in.Calibrate(calibrated)
 	}
-	return v, nil
+	refused, isRefused := errors.AsType[*sandbox.Error](err)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil || errors.Is(err, context.Canceled):
+		err = exitWith(exitInterrupted, nil)
+	case isRefused && len(v.Experiments) == 0:
+		return nil, fmt.Errorf("--verify needs sandboxes, and this host allows none: %s; see lastack doctor, or leave the flag out", whyNoSandbox(refused))
+	default:
+		err = fmt.Errorf("--verify: an experiment failed, and the plan says what the others measured: %w", err)
+	}
+	return v, err
 }

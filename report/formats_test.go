@@ -211,7 +211,7 @@ func TestFormats(t *testing.T) {
 	for _, name := range recorded(t) {
 		t.Run(name, func(t *testing.T) { checkFormats(t, sample(t, name)) })
 	}
-	for _, name := range []string{"exhausted", "open-loop", "missed", "ports", "drain-nginx-quit", "drain-repeat"} {
+	for _, name := range []string{"exhausted", "open-loop", "missed", "ports", "drain-nginx-quit", "drain-repeat", "plan", "plan-leak"} {
 		golden.Check(t, filepath.Join("testdata", name+".md"), string(render(t, "md", sample(t, name))))
 		golden.Check(t, filepath.Join("testdata", name+".csv"), string(render(t, "csv", sample(t, name))))
 	}

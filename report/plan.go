@@ -19,8 +19,8 @@ func planDocument(run *record.Run) *document.Document {
 	}
 	d := build(title(run), planAsked(&c.Asked), run.Warnings,
 		planContext(run, c), planAnswer(run), planLimits(run, c), planChanges(c), planVerified(c, run.Interrupted), warnings(), planPictures(c),
-		planNeeds(c), planEffects(c), planAssumed(c), planFiles(c), planCurve(c))
-	d.Table = "needs"
+		planNeeds(c), planEffects(c), planAssumed(c), planFiles(c), planCurve(c), planData(run, c))
+	d.Table = "plan"
 	return d
 }
 
@@ -60,6 +60,9 @@ func planContext(run *record.Run, c *record.Capacity) *section {
 		case m.Addresses > 0:
 			between += fmt.Sprintf(", %s %s with %s", m.Kind, m.Name, number(m.Addresses, "address", "addresses"))
 			between += " of " + quantity.Count(m.PortsEach) + " ports for each target"
+			if m.Gateways > 1 {
+				between += fmt.Sprintf(", as %s that share the connections evenly (assumed)", number(m.Gateways, "gateway", "gateways"))
+			}
 		case m.Conntrack > 0:
 			between += ", connection tracking of at most " + number(m.Conntrack, "entry", "entries")
 		}
@@ -90,8 +93,8 @@ func planAnswer(run *record.Run) *section {
 		}
 		s.say(document.First, reason)
 	}
-	if f := run.Verdict.Findings; len(f) > 1 {
-		switch f[len(f)-1].Code {
+	for _, f := range run.Verdict.Findings {
+		switch f.Code {
 		case "plan_fits":
 			s.Tone = document.Good
 		case "plan_leaks":
@@ -110,7 +113,7 @@ func planAnswer(run *record.Run) *section {
 const mostRate = 1e9
 
 // whenColumn is where the table of limits says when a rising rate reaches each.
-const whenColumn = 5
+const whenColumn = 6
 
 // noticeable is the use from which on a limit belongs on the first page.
 const noticeable = 0.1
@@ -119,32 +122,33 @@ func planLimits(run *record.Run, c *record.Capacity) *section {
 	if len(c.Limits) == 0 {
 		return nil
 	}
-	s := begin(document.First, "LIMITS", "in the order in which a growing rate reaches them, beside the most that "+askedRate(c.Asked.RateTo)+"/s need")
-	columns := []string{"", "needs", "limit", "used", "reached at", "full after"}
+	s := begin(document.First, "LIMITS", "as a growing rate reaches them; needs and used are the most at "+askedRate(c.Asked.RateTo)+"/s")
+	columns := []string{"", "needs", "limit", "used", "reached from", "on average", "full after"}
 	rises := slices.ContainsFunc(c.Limits, func(l record.CapacityLimit) bool { return l.When(run.Started) != "" })
 	if rises {
 		columns = slices.Insert(columns, whenColumn, "when")
+		columns[len(columns)-1] = "+full after" // a rate that rises is not there at once
 	}
 	t := s.table(document.First, columns...)
 	sure := s.table(document.Detail, "reached", "at least", "at most", "~limit of")
 	for i := range c.Limits {
 		l := &c.Limits[i]
-		cells := []document.Value{amountOf(l.Unit, &l.Peak, l.Peak.Hi), unitValue(l.Unit, l.Max), nil, nil, nil}
+		cells := []document.Value{amountOf(l.Unit, &l.Peak, l.Peak.Hi), unitValue(l.Unit, l.Max), nil, nil, nil, nil}
 		var least, most document.Value
 		if !l.Peak.Endless {
 			cells[2] = document.Usage(l.Use)
 		}
 		if r := l.Reached; r != nil {
-			cells[3], least, most = document.Rate(r.Value), document.Rate(r.Lo), document.Rate(r.Hi)
+			cells[3], cells[4], least, most = document.Rate(r.Lo), document.Rate(r.Value), document.Rate(r.Lo), document.Rate(r.Hi)
 			if r.Hi >= mostRate {
 				most = nil
 			}
 			if l.Peak.Endless {
-				cells[3], least, most = document.Text("any rate"), nil, nil
+				cells[3], cells[4], least, most = document.Text("any rate"), nil, nil, nil
 			}
 		}
 		if l.FullAfterS != nil {
-			cells[4] = seconds(l.FullAfterS.Value)
+			cells[5] = seconds(l.FullAfterS.Value)
 		}
 		if rises {
 			cells = slices.Insert(cells, whenColumn-1, txt(l.When(run.Started)))
@@ -152,13 +156,22 @@ func planLimits(run *record.Run, c *record.Capacity) *section {
 		name := sided(l.Side, record.CapacityWords(l.Name))
 		sure.row(name, least, most, txt(l.Source))
 		row := t.row(name, cells...)
-		row.Level, row.Main = levelIf(i < 3 || l.Peak.Endless || l.Use >= noticeable), i == 0
+		row.Level = levelIf(i < 3 || l.Peak.Endless || l.Use >= noticeable)
+		row.Main = row.Level == document.First
 		if l.Peak.Endless || l.Use > 1 {
 			row.Tone = document.Bad
 		}
 	}
-	s.note("a limit is reached at the earliest where the upper end of the need meets it: then the first connection may fail")
+	s.note("a limit is reached from where the upper end of the need meets it, when the first connection may fail; each need is of all connections offered, as if no other limit held them up")
 	return s
+}
+
+// ofSide is sided, or the name alone if a record does not say whose it is.
+func ofSide(side, name string) string {
+	if side == "" {
+		return name
+	}
+	return sided(side, name)
 }
 
 // sided is a name behind the side that it is of.
@@ -173,6 +186,8 @@ func unitValue(unit string, v float64) document.Value {
 		return document.Number(math.Round(v*100) / 100)
 	case "share":
 		return document.Share(min(v, 1))
+	case "rate":
+		return document.Rate(v)
 	}
 	return document.Count(int64(math.Ceil(min(v, 1<<62) - 1e-6)))
 }
@@ -180,7 +195,10 @@ func unitValue(unit string, v float64) document.Value {
 // amountOf is v of an estimate, or how fast it grows.
 func amountOf(unit string, e *record.Estimate, v float64) document.Value {
 	if e.Endless {
-		return document.Text("+" + quantity.PerSecond(e.Value) + "/s")
+		if unit == "bytes" {
+			return document.Text("+" + quantity.Bytes(int64(min(finite(v), 1<<62))) + "/s")
+		}
+		return document.Text("+" + quantity.PerSecond(finite(v)) + "/s")
 	}
 	return unitValue(unit, v)
 }
@@ -195,31 +213,43 @@ func planNeeds(c *record.Capacity) *section {
 			at = i
 		}
 	}
-	s := begin(document.Detail, "NEEDS", "in the steady state; at least and at most are at "+askedRate(c.Rates[at])+"/s")
+	s := begin(document.Detail, "NEEDS", "in the steady state, of all connections offered; at least and at most are at "+askedRate(c.Rates[at])+"/s")
 	columns := []string{""}
 	for _, r := range c.Rates {
 		columns = append(columns, askedRate(r)+"/s")
 	}
 	t := s.table(document.First, append(columns, "at least", "at most", "+formula")...)
+	for i := range c.Rates {
+		t.Columns[1+i].Key = rateKey(c, i)
+	}
 	for i := range c.Needs {
 		n := &c.Needs[i]
 		var cells []document.Value
 		some := false
 		for j := range n.At {
 			cells = append(cells, amountOf(n.Unit, &n.At[j], n.At[j].Value))
-			some = some || n.At[j].Value > 0
+			some = some || n.At[j].Value > 0 && (n.Name != "carried" || n.At[j].Value < c.Rates[j]*(1-1e-9))
 		}
 		peak := n.At[min(at, len(n.At)-1)]
-		lo, hi := unitValue(n.Unit, peak.Lo), unitValue(n.Unit, peak.Hi)
-		if peak.Endless {
-			lo, hi = nil, nil
-		}
+		lo, hi := amountOf(n.Unit, &peak, peak.Lo), amountOf(n.Unit, &peak, peak.Hi)
 		row := t.row(sided(n.Side, needName(n.Name)), append(cells, lo, hi, txt(n.Formula))...)
 		if row.Level = levelIf(some && mainNeed(n.Name) && pressing(c, n)); row.Level == document.First {
 			s.Level = document.First
 		}
 	}
 	return s
+}
+
+// rateKey is what a file calls the column of a rate, whatever that is.
+func rateKey(c *record.Capacity, i int) string {
+	grown := len(c.Rates) - len(c.Asked.Growth)
+	switch {
+	case i >= grown:
+		return fmt.Sprintf("growth_%d", i-grown+1)
+	case i == grown-1:
+		return "rate_to"
+	}
+	return "rate_from"
 }
 
 // pressing reports whether a limit of a need is near. One without a limit is worth a line where no residuals take its place.
@@ -248,6 +278,8 @@ func needName(name string) string {
 	switch name {
 	case "blocked":
 		return "blocked share"
+	case "carried":
+		return "carried by ports"
 	case "minisockets":
 		return "TIME_WAIT buckets"
 	case "nat_ports":
@@ -276,10 +308,11 @@ func planChanges(c *record.Capacity) *section {
 		return s
 	}
 	s.Lead = fmt.Sprintf("so that %s/s leave %s of each limit free, in this order", askedRate(c.Asked.RateTo), fmt.Sprintf("%.0f %%", 100*finite(c.Asked.Headroom)))
-	t := s.table(document.First, "", "where", "~change", "~+why")
+	t := s.table(document.First, "", "where", "change", "~+why")
 	for i := range c.Changes {
 		ch := &c.Changes[i]
-		t.row(sided(ch.Side, ch.Key), txt(ch.Where), txt(becomes(ch.From, ch.To)), txt(ch.Why)).Level = document.First
+		row := t.row(sided(ch.Side, ch.Key), txt(ch.Where), txt(becomes(ch.From, ch.To)), txt(ch.Why))
+		row.Level, row.Main = document.First, true
 	}
 	return s
 }
@@ -296,11 +329,11 @@ func planEffects(c *record.Capacity) *section {
 	if len(c.Effects) == 0 || len(c.Limits) == 0 {
 		return nil
 	}
-	s := begin(document.Detail, "SENSITIVITY", "what a bit more of an input does to the rate of the first limit: "+record.CapacityWords(c.Limits[0].Name))
-	t := s.table(document.Detail, "", "change", "reached at", "by", "then first")
+	s := begin(document.Detail, "SENSITIVITY", "what a bit more of an input, or a wider limit, does to the rate at which something runs out first")
+	t := s.table(document.Detail, "", "change", "then reached at", "by", "then first")
 	for i := range c.Effects {
 		e := &c.Effects[i]
-		t.row(e.Input, txt(becomes(e.From, e.To)), document.Rate(e.ReachedPerS), txt(percent(e.Change)), txt(record.CapacityWords(e.First)))
+		t.row(e.Input, txt(becomes(e.From, e.To)), document.Rate(e.ReachedPerS), txt(percent(e.Change)), txt(ofSide(e.Side, record.CapacityWords(e.First))))
 	}
 	return s
 }
@@ -322,7 +355,7 @@ func planAssumed(c *record.Capacity) *section {
 // planFiles has the changes as files to copy.
 func planFiles(c *record.Capacity) *section {
 	s := begin(document.Detail, "FILES", "to copy")
-	for _, side := range []string{"client", "server", "nat", "conntrack"} {
+	for _, side := range []string{"client", "server", "nat", "lb", "conntrack"} {
 		for _, f := range []struct{ where, path, format string }{
 			{"sysctl.d", "/etc/sysctl.d/90-lastack.conf", "%s = %s"}, {"limits.d", "/etc/security/limits.d/90-lastack.conf", "* - %s %s"},
 		} {

@@ -94,6 +94,7 @@ func Names() []string {
 		"net.ipv4.tcp_rfc1337",
 		"net.core.somaxconn",
 		"net.netfilter.nf_conntrack_max",
+		"net.netfilter.nf_conntrack_buckets",
 		"net.netfilter.nf_conntrack_tcp_timeout_time_wait",
 		"net.netfilter.nf_conntrack_tcp_timeout_close_wait",
 		"net.netfilter.nf_conntrack_tcp_timeout_close",

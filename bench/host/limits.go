@@ -36,7 +36,7 @@ func (f *Facts) Limits() model.Host {
 		}
 		return n
 	}
-	h.Files = limit("fs.file-max")
+	h.Files, h.NrOpen = limit("fs.file-max"), limit("fs.nr_open")
 	h.Buckets = limit("net.ipv4.tcp_max_tw_buckets")
 	h.Orphans = limit("net.ipv4.tcp_max_orphans")
 	h.Backlog = limit("net.core.somaxconn")
@@ -47,7 +47,7 @@ func (f *Facts) Limits() model.Host {
 			h.SYNBacklog = min(h.SYNBacklog, n-n/4)
 		}
 	}
-	h.ConntrackMax = limit("net.netfilter.nf_conntrack_max")
+	h.ConntrackMax, h.ConntrackBuckets = limit("net.netfilter.nf_conntrack_max"), limit("net.netfilter.nf_conntrack_buckets")
 	for name, to := range map[string]*time.Duration{"time_wait": &h.TrackedTimeWait, "close_wait": &h.TrackedCloseWait, "close": &h.TrackedClose} {
 		*to = time.Duration(limit("net.netfilter.nf_conntrack_tcp_timeout_"+name)) * time.Second
 	}

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/bits"
@@ -20,6 +21,12 @@ const (
 	PlaceMiddle      = "nat"
 	PlaceHosts       = "hosts"
 	PlaceApplication = "application"
+)
+
+// The keys of what a middle has more of.
+const (
+	KeyAddresses = "addresses"
+	KeyGateways  = "gateways"
 )
 
 // The widest range of local ports.
@@ -95,7 +102,7 @@ func (c *changer) ports() {
 	was := c.in.Load.Sources
 	for c.lacksPorts() != "" && c.in.Load.Sources < math.MaxInt32 {
 		need, _, _, _ := c.lacks(record.LimitPorts, client)
-		targets := float64(c.in.Load.Targets)
+		targets := float64(c.in.destinations())
 		// Beyond the first pass every connect walks past all of it, which costs far more than addresses do: a rate just above takes many CPUs.
 		n := max(enough(need, float64(h.Ports)*targets, c.in.Headroom), enough(need, float64(h.FirstPass)*targets, c.in.Headroom))
 		c.in.Load.Sources = max(n, c.in.Load.Sources+c.in.Load.Sources/100+1)
@@ -103,7 +110,11 @@ func (c *changer) ports() {
 	if c.in.Load.Sources == was {
 		return
 	}
-	why := fmt.Sprintf("source addresses, or as many targets: connect finds a port at once among the first %s of each", quantity.Count(int64(h.FirstPass)))
+	others := "targets"
+	if c.in.Middle != nil && c.in.Middle.Kind == Balancer {
+		others = "addresses of the load balancer"
+	}
+	why := fmt.Sprintf("source addresses, or as many "+others+": connect finds a port at once among the first %s of each", quantity.Count(int64(h.FirstPass)))
 	if !h.Reuse && h.ReuseDelay > 0 && c.waits() {
 		why += "; or net.ipv4.tcp_tw_reuse=1, which lets connect take over a TIME_WAIT port after " + h.ReuseDelay.String()
 	}
@@ -140,19 +151,43 @@ func (c *changer) middle() {
 	}
 	if need, _, endless, short := c.lacks(m.Kind+"_ports", m.Kind); short && !endless {
 		n := enough(need, float64(m.PortsEach)*float64(c.in.Load.Targets), c.in.Headroom)
-		why := fmt.Sprintf("each has %s ports for each target", quantity.Count(m.PortsEach))
-		if m.mostAddresses > 0 && n > m.mostAddresses {
-			why += fmt.Sprintf("; one gateway has at most %d addresses: %s gateways", m.mostAddresses, quantity.Count(int64((n+m.mostAddresses-1)/m.mostAddresses)))
+		c.add(m.Kind+"_ports", m.Kind, PlaceMiddle, KeyAddresses, quantity.Count(int64(m.Addresses)), quantity.Count(int64(n)), fmt.Sprintf("each has %s ports for each target", quantity.Count(m.PortsEach)))
+		if m.Addresses = n; m.gatewaysOf(n) > m.Gateways {
+			c.gateways(m.Kind+"_ports", m.gatewaysOf(n), fmt.Sprintf("one has at most %d addresses", m.mostAddresses))
 		}
-		c.add(m.Kind+"_ports", m.Kind, PlaceMiddle, "addresses", quantity.Count(int64(m.Addresses)), quantity.Count(int64(n)), why)
-		m.Addresses = n
 	}
 	if need, most, endless, short := c.lacks(record.LimitConntrack, m.Kind); short && !endless {
-		c.raise(record.LimitConntrack, m.Kind, "net.netfilter.nf_conntrack_max", most, need, "entries for connections that are open or were closed a short while ago, two minutes unless nf_conntrack_tcp_timeout_time_wait is shorter")
+		each := float64(m.Gateways)
+		c.conntrack(m.Kind, most/each, need/each, 0)
 	}
-	if need, most, endless, short := c.lacks(record.LimitMiddleConnections, m.Kind); short && !endless {
-		c.add(record.LimitMiddleConnections, m.Kind, PlaceMiddle, "gateways", "1", quantity.Count(int64(enough(need, most, c.in.Headroom))), "each tracks "+quantity.Count(int64(most))+" connections")
+	if need, _, endless, short := c.lacks(record.LimitMiddleConnections, m.Kind); short && !endless {
+		c.gateways(record.LimitMiddleConnections, enough(need, float64(m.connections), c.in.Headroom), "each tracks "+quantity.Count(m.connections)+" connections")
 	}
+}
+
+// gateways are as many as a limit takes. Each has an address at least.
+func (c *changer) gateways(limit string, n int, why string) {
+	m := c.in.Middle
+	c.add(limit, m.Kind, PlaceMiddle, KeyGateways, quantity.Count(int64(m.Gateways)), quantity.Count(int64(n)), why)
+	if m.Gateways = n; n > m.Addresses {
+		c.add(limit, m.Kind, PlaceMiddle, KeyAddresses, quantity.Count(int64(m.Addresses)), quantity.Count(int64(n)), "each gateway has one at least")
+		m.Addresses = n
+	}
+}
+
+// conntrack raises the number of tracked connections, and that of the buckets that they are found by, which are as many unless somebody has changed
+// that (nf_conntrack_init_start). have is how many buckets there are, 0 if that is not known.
+func (c *changer) conntrack(side string, most, need float64, have int64) {
+	c.raise(record.LimitConntrack, side, "net.netfilter.nf_conntrack_max", most, need, "entries for connections that are open or were closed a short while ago, two minutes unless nf_conntrack_tcp_timeout_time_wait is shorter")
+	to := powerOfTwo(c.with(need))
+	if have >= to {
+		return
+	}
+	from := "unknown"
+	if have > 0 {
+		from = strconv.FormatInt(have, 10)
+	}
+	c.add(record.LimitConntrack, side, PlaceSysctl, "net.netfilter.nf_conntrack_buckets", from, strconv.FormatInt(to, 10), "the hash table of these entries: with fewer buckets every packet walks a longer chain")
 }
 
 // raise is a sysctl that is raised to the next power of two.
@@ -164,27 +199,29 @@ func powerOfTwo(v float64) int64 { return 1 << bits.Len64(uint64(max(math.Ceil(v
 
 // sysctls raises what the sysctls and rlimits of both hosts bound.
 func (c *changer) sysctls() {
-	for side := range sockstate.Side(sockstate.NumSides) {
-		s := side.String()
+	for _, p := range c.in.places() {
+		s := p.name
 		for _, r := range []struct{ limit, key, why string }{
 			{record.LimitTWBuckets, "net.ipv4.tcp_max_tw_buckets", "above it a socket skips TIME_WAIT"},
 			{record.LimitOrphans, "net.ipv4.tcp_max_orphans", "above it a close becomes a reset"},
-			{record.LimitConntrack, "net.netfilter.nf_conntrack_max", "entries for connections that are open or were closed a short while ago, two minutes unless nf_conntrack_tcp_timeout_time_wait is shorter"},
 			{record.LimitFiles, "fs.file-max", "open files of the host"},
 		} {
 			if need, most, endless, short := c.lacks(r.limit, s); short && !endless {
 				c.raise(r.limit, s, r.key, most, need, r.why)
 			}
 		}
-		if need, _, endless, short := c.lacks(record.LimitAcceptQueue, s); short && !endless {
-			c.raise(record.LimitAcceptQueue, s, somaxconn, float64(c.in.host(side).Backlog), need, "a full accept queue drops SYNs; the listener's backlog must be as long")
+		if need, most, endless, short := c.lacks(record.LimitConntrack, s); short && !endless && p.host.Conntrack > 0 {
+			c.conntrack(s, most, need, p.host.ConntrackBuckets)
 		}
-		c.synBacklog(side)
+		if need, _, endless, short := c.lacks(record.LimitAcceptQueue, s); short && !endless {
+			c.raise(record.LimitAcceptQueue, s, somaxconn, float64(p.host.Backlog), need, "a full accept queue drops SYNs; the listener's backlog must be as long")
+		}
+		c.synBacklog(p)
 		if need, most, endless, short := c.lacks(record.LimitFds, s); short && !endless {
 			n := powerOfTwo(c.with(need))
 			c.add(record.LimitFds, s, PlaceLimits, "nofile", strconv.FormatInt(int64(most), 10), strconv.FormatInt(n, 10), "descriptors of a process; LimitNOFILE= in a systemd unit")
-			if n > defaultNrOpen {
-				c.add(record.LimitFds, s, PlaceSysctl, "fs.nr_open", strconv.Itoa(defaultNrOpen), strconv.FormatInt(n, 10), "the most that nofile may be")
+			if most := cmp.Or(p.host.NrOpen, defaultNrOpen); n > most {
+				c.add(record.LimitFds, s, PlaceSysctl, "fs.nr_open", strconv.FormatInt(most, 10), strconv.FormatInt(n, 10), "the most that nofile may be")
 			}
 		}
 		if need, most, endless, short := c.lacks(record.LimitTCPMemory, s); short && !endless {
@@ -200,8 +237,8 @@ const somaxconn = "net.core.somaxconn"
 
 // synBacklog lengthens the queue of handshakes: it is as long as the listener's backlog, or, without SYN cookies, three quarters of
 // tcp_max_syn_backlog if that is less (tcp_conn_request).
-func (c *changer) synBacklog(side sockstate.Side) {
-	s, h := side.String(), c.in.host(side)
+func (c *changer) synBacklog(p place) {
+	s, h := p.name, p.host
 	need, _, endless, short := c.lacks(record.LimitSYNDrops, s)
 	if !short || endless {
 		return
@@ -214,14 +251,14 @@ func (c *changer) synBacklog(side sockstate.Side) {
 	}
 }
 
-// defaultNrOpen is fs.nr_open unless somebody has changed it.
+// defaultNrOpen is fs.nr_open unless somebody has changed it, for a host that does not say.
 const defaultNrOpen = 1 << 20
 
 // hosts divides among several hosts what no sysctl gives.
 func (c *changer) hosts() {
-	for side := range sockstate.Side(sockstate.NumSides) {
-		if hosts, by, why := c.machines(side.String()); hosts > 1 {
-			c.add(by, side.String(), PlaceHosts, "hosts", "1", quantity.Count(int64(hosts)), why)
+	for _, p := range c.in.places() {
+		if hosts, by, why := c.machines(p.name); hosts > 1 {
+			c.add(by, p.name, PlaceHosts, "hosts", "1", quantity.Count(int64(hosts)), why)
 		}
 	}
 }

@@ -48,9 +48,12 @@
 //	                Without a NAT a connection from a port that is free again takes the place of the entry before: with N
 //	                tuples, K of them kept, F = N-K and A entries of that age, K + F(1 - exp((K-A)/F)) are left, if connect
 //	                chooses evenly. A NAT that takes over the ports of closed connections has as many entries as ports at most.
+//	carried         r x (1 - blocked share): a need above its limit is what is offered, and this is what local ports let through of it.
 //	nat_ports       r x (time open + the time for which the NAT keeps a port after the close), per destination.
 //	accept_queue    r x the time in which the server does not accept, at most the pause that is assumed.
 //	syn_backlog     r x one round trip: a request socket lives until the final ACK.
+//	proxy           a load balancer that is one is a server to the clients and a client to the targets: it has the sockets, the descriptors, the
+//	                memory and the CPU time of both, and the client's local ports are for its addresses, however many targets are behind.
 //	cpu             r x CPU seconds per lifecycle, from a record or from the table, and what the port search costs. How the rate of one
 //	                host grows with the connections at once is another question, which only measurements answer: see FitScaling.
 //

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"lastack/bench/quantity"
@@ -22,7 +23,7 @@ type input struct {
 const more = 1.1
 
 // inputs lists the inputs of a plan. Counts grow by one, everything else by a tenth.
-func inputs() []input {
+func inputs(in *Input) []input {
 	duration := func(name string, t func(*Input) *Time) input {
 		return input{name, func(in *Input) string { return t(in).Mean.Round(time.Microsecond).String() }, func(in *Input) bool {
 			if t(in).Mean == 0 {
@@ -35,7 +36,7 @@ func inputs() []input {
 	number := func(name string, n func(*Input) *int) input {
 		return input{name, func(in *Input) string { return quantity.Count(int64(*n(in))) }, func(in *Input) bool { *n(in)++; return true }}
 	}
-	return []input{
+	all := []input{
 		duration("hold", func(in *Input) *Time { return &in.Load.Hold }),
 		duration("rtt", func(in *Input) *Time { return &in.Load.RTT }),
 		duration("service", func(in *Input) *Time { return &in.Load.Service }),
@@ -65,16 +66,69 @@ func inputs() []input {
 			in.CPU.client, in.CPU.server = in.CPU.client.scale(more), in.CPU.server.scale(more)
 			return true
 		}},
+		{"HZ", func(in *Input) string { return strconv.Itoa(in.Client.HZ) }, func(in *Input) bool {
+			from := in.Client.HZ
+			in.Client.HZ = otherHZ
+			if from == otherHZ {
+				in.Client.HZ = usualHZ
+			}
+			in.Server.HZ = in.Client.HZ
+			return from > 0
+		}},
 	}
+	if in.Middle != nil {
+		all = append(all, wider(in.Middle.Kind+": nf_conntrack_max", quantity.Count, func(in *Input) *int64 { return &in.Middle.Conntrack }))
+	}
+	for i, p := range in.places() {
+		host := func(in *Input) *Host { return in.places()[i].host }
+		limit := func(name string, of func(*Host) *int64) input {
+			return wider(p.name+": "+name, quantity.Count, func(in *Input) *int64 { return of(host(in)) })
+		}
+		all = append(all,
+			limit("nofile", func(h *Host) *int64 { return &h.NoFile }),
+			limit("tcp_max_tw_buckets", func(h *Host) *int64 { return &h.Buckets }),
+			limit("nf_conntrack_max", func(h *Host) *int64 { return &h.Conntrack }),
+			wider(p.name+": memory", quantity.Bytes, func(in *Input) *int64 { return &host(in).MemoryBytes }),
+			input{p.name + ": CPUs", func(in *Input) string { return strconv.FormatFloat(host(in).CPUs, 'g', 3, 64) }, func(in *Input) bool {
+				host(in).CPUs *= more
+				return host(in).CPUs > 0
+			}},
+		)
+		if p.accepts() {
+			all = append(all, input{p.name + ": somaxconn", func(in *Input) string { return quantity.Count(host(in).Backlog) }, func(in *Input) bool {
+				h := host(in)
+				if h.SYNBacklog == h.Backlog { // otherwise tcp_max_syn_backlog bounds it
+					h.SYNBacklog = int64(float64(h.SYNBacklog) * more)
+				}
+				h.Backlog = int64(float64(h.Backlog) * more)
+				return h.Backlog > 0
+			}})
+		}
+	}
+	return all
 }
 
-// effects says what a bit more of each input does to the limit that is first.
+// wider is a limit that is a tenth wider. One that is 0 is not known.
+func wider(name string, words func(int64) string, n func(*Input) *int64) input {
+	return input{name, func(in *Input) string { return words(*n(in)) }, func(in *Input) bool {
+		*n(in) = int64(float64(*n(in)) * more)
+		return *n(in) > 0
+	}}
+}
+
+// The frequencies of kernels' timers: Debian's and Ubuntu's are built with 250, and since 2024 Ubuntu's with 1000.
+const (
+	usualHZ = 250
+	otherHZ = 1000
+)
+
+// effects says what a bit more of each input does to the rate at which something runs out first.
 func effects(in *Input, limits []record.CapacityLimit) (all []record.CapacityEffect) {
 	if len(limits) == 0 || limits[0].Reached == nil || limits[0].Reached.Value == 0 {
 		return nil
 	}
 	first := &limits[0]
-	for _, i := range inputs() {
+	for _, i := range inputs(in) {
 		changed := in.clone()
 		if i.name == "addresses of the middle" && in.Middle == nil {
 			continue
@@ -85,13 +139,12 @@ func effects(in *Input, limits []record.CapacityLimit) (all []record.CapacityEff
 		}
 		needs := needsOf(changed)
 		then := judged(changed, limitsOf(changed, needs))
-		j := slices.IndexFunc(then, func(l record.CapacityLimit) bool { return l.Name == first.Name && l.Side == first.Side })
-		if j < 0 || then[j].Reached == nil {
+		if len(then) == 0 || then[0].Reached == nil {
 			continue
 		}
-		at := then[j].Reached.Value
+		at := then[0].Reached.Value
 		e := record.CapacityEffect{
-			Input: i.name, From: from, To: i.value(changed), ReachedPerS: at, Change: at/first.Reached.Value - 1, First: then[0].Name,
+			Input: i.name, From: from, To: i.value(changed), ReachedPerS: at, Change: at/first.Reached.Value - 1, First: then[0].Name, Side: then[0].Side,
 		}
 		if math.Abs(e.Change) < 1e-9 {
 			e.Change = 0

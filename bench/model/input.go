@@ -1,6 +1,7 @@
 package model
 
 import (
+	"slices"
 	"time"
 
 	"lastack/bench/record"
@@ -49,13 +50,16 @@ type Host struct {
 	ReuseMode  string
 	FinTimeout time.Duration
 
-	NoFile, Files, Buckets, Orphans int64
+	// NrOpen is fs.nr_open, the most that NoFile may be.
+	NoFile, NrOpen, Files, Buckets, Orphans int64
 	// Backlog is somaxconn, SYNBacklog what bounds handshakes.
 	Backlog, SYNBacklog int64
 	// MemoryBytes is what processes may use, BufferBytes is tcp_mem.
 	MemoryBytes, BufferBytes int64
 	// Conntrack is nf_conntrack_max if the host tracks connections, ConntrackMax its value even if nothing does.
 	Conntrack, ConntrackMax int64
+	// ConntrackBuckets is the size of its hash table, nf_conntrack_buckets.
+	ConntrackBuckets int64
 	// TrackedTimeWait, TrackedCloseWait and TrackedClose are how long connection tracking keeps an entry after the last segment of these states;
 	// 0 is the kernel's default: 120, 60 and 10 s.
 	TrackedTimeWait, TrackedCloseWait, TrackedClose time.Duration
@@ -128,5 +132,32 @@ func (in *Input) host(side sockstate.Side) *Host {
 	return &in.Client
 }
 
-// pairs is the number of pairs of source and destination.
-func (in *Input) pairs() int64 { return int64(in.Load.Sources) * int64(in.Load.Targets) }
+// destinations is the number of those that the client connects to: the targets, or the addresses of the load balancer before them.
+func (in *Input) destinations() int {
+	if m := in.Middle; m != nil && m.Kind == Balancer {
+		return m.Addresses
+	}
+	return in.Load.Targets
+}
+
+// pairs is the number of pairs of the client's addresses and those that it connects to.
+func (in *Input) pairs() int64 { return int64(in.Load.Sources) * int64(in.destinations()) }
+
+// place is a host that has sockets of the load. A proxy is a server to the clients and a client to the targets, and has the sockets of both.
+type place struct {
+	name  string
+	host  *Host
+	roles []sockstate.Side
+}
+
+func (p place) accepts() bool { return slices.Contains(p.roles, sockstate.Server) }
+
+// places are the hosts with sockets of the load.
+func (in *Input) places() []place {
+	client, server := sockstate.Client, sockstate.Server
+	all := []place{{client.String(), &in.Client, []sockstate.Side{client}}, {server.String(), &in.Server, []sockstate.Side{server}}}
+	if m := in.Middle; m != nil && m.asClient {
+		all = append(all, place{m.Kind, &m.host, []sockstate.Side{server, client}})
+	}
+	return all
+}

@@ -34,11 +34,11 @@ func limitsOf(in *Input, needs []need) []limit {
 	if m := in.Middle; m != nil {
 		of(m.Kind+"_ports", m.Kind, m.Kind+"_ports", float64(m.Addresses)*float64(m.PortsEach)*float64(in.Load.Targets),
 			m.Name+each(int64(m.Addresses), int(m.PortsEach), "address", "addresses"))
-		of(record.LimitConntrack, m.Kind, "tracked", float64(m.Conntrack), "nf_conntrack_max of the "+KindWords(m.Kind))
-		of(record.LimitMiddleConnections, m.Kind, "tracked", float64(m.connections), m.Name+", of all connections of a gateway")
+		of(record.LimitConntrack, m.Kind, "tracked", float64(m.Conntrack)*float64(m.Gateways), "nf_conntrack_max of the "+KindWords(m.Kind)+m.ofGateways())
+		of(record.LimitMiddleConnections, m.Kind, "tracked", float64(m.connections)*float64(m.Gateways), m.Name+", of all connections of a gateway"+m.ofGateways())
 	}
-	for side := range sockstate.Side(sockstate.NumSides) {
-		h, s := in.host(side), side.String()
+	for _, p := range in.places() {
+		h, s := p.host, p.name
 		of(record.LimitFds, s, "descriptors", float64(h.NoFile), "RLIMIT_NOFILE of one process")
 		of(record.LimitFiles, s, "descriptors", float64(h.Files), "fs.file-max")
 		of(record.LimitTWBuckets, s, "minisockets", float64(h.Buckets), "net.ipv4.tcp_max_tw_buckets")
@@ -47,12 +47,11 @@ func limitsOf(in *Input, needs []need) []limit {
 		of(record.LimitTCPMemory, s, "socket_buffers", float64(h.BufferBytes), "net.ipv4.tcp_mem")
 		of(record.LimitConntrack, s, "tracked", float64(h.Conntrack), "net.netfilter.nf_conntrack_max")
 		of(record.LimitCPU, s, "cpu", h.CPUs, "CPUs of one host")
+		if h.Backlog > 0 {
+			of(record.LimitAcceptQueue, s, "accept_queue", float64(h.Backlog+1), "net.core.somaxconn")
+		}
+		of(record.LimitSYNDrops, s, "syn_backlog", float64(h.SYNBacklog), "the backlog of the listener")
 	}
-	server := sockstate.Server.String()
-	if n := in.Server.Backlog; n > 0 {
-		of(record.LimitAcceptQueue, server, "accept_queue", float64(n+1), "net.core.somaxconn")
-	}
-	of(record.LimitSYNDrops, server, "syn_backlog", float64(in.Server.SYNBacklog), "the backlog of the listener")
 	return all
 }
 
@@ -143,7 +142,7 @@ func judged(in *Input, limits []limit) []record.CapacityLimit {
 		peak, at := l.need.at(to), l.reached()
 		row := ranked{
 			CapacityLimit: record.CapacityLimit{
-				Name: l.name, Side: l.need.side, Need: l.need.name, Unit: l.need.unit, Max: l.max, Source: l.source, Peak: peak.estimate(to),
+				Name: l.name, Side: l.need.side, Need: l.need.name, Unit: l.need.unit, Max: l.max, Source: l.source, Peak: l.need.estimate(to),
 			},
 			rate: at.mean, full: math.Inf(1),
 		}
@@ -152,7 +151,7 @@ func judged(in *Input, limits []limit) []record.CapacityLimit {
 		}
 		if !math.IsInf(at.mean, 1) {
 			at.hi = min(at.hi, MostRate)
-			e := at.estimate(0)
+			e := at.estimate()
 			row.Reached = &e
 			if from, over := in.Load.RateFrom, in.Load.Over.Seconds(); over > 0 && at.mean <= to {
 				when := 0.0
@@ -163,7 +162,7 @@ func judged(in *Input, limits []limit) []record.CapacityLimit {
 			}
 		}
 		if t, ok := l.fullAfter(to, in.Load.Poisson); ok {
-			e := t.estimate(0)
+			e := t.estimate()
 			row.FullAfterS, row.full = &e, t.mean
 		}
 		all = append(all, row)

@@ -3,8 +3,10 @@ package model
 import (
 	"cmp"
 	"math"
+	"slices"
 	"time"
 
+	"lastack/bench/record"
 	"lastack/sockstate"
 	"lastack/sockstate/exchange"
 )
@@ -18,15 +20,23 @@ const (
 	bytesUnit   = "bytes"
 	cpus        = "cpus"
 	share       = "share"
+	perS        = "rate"
 )
 
 // need is a quantity that grows with the rate.
 type need struct {
 	name, side, unit, formula string
-	at                        steady
-	after                     transient // nil for what is there at once
+	amount
 	// shown is set for one that is worth a row even if nothing bounds it.
 	shown bool
+}
+
+// amount is how much of something there is.
+type amount struct {
+	at    steady
+	after transient // nil for what is there at once
+	// grows is what one without an end grows by with each connection, in its unit.
+	grows span
 }
 
 type (
@@ -36,6 +46,17 @@ type (
 	transient func(rate, t float64) float64
 )
 
+// estimate is the need at a rate for a record: what it grows by a second if it has no end.
+func (n *need) estimate(rate float64) record.Estimate {
+	now := n.at(rate)
+	if !math.IsInf(now.mean, 1) {
+		return now.estimate()
+	}
+	e := n.grows.scale(rate).estimate()
+	e.Endless = true
+	return e
+}
+
 // part is a time in which a connection counts: it begins so long after the connection does, and weighs each.
 type part struct {
 	begins      float64
@@ -43,8 +64,8 @@ type part struct {
 }
 
 // populate is the population of the parts under the arrivals of the load, see the package's doc.
-func (in *Input) populate(parts []part) (at steady, after transient) {
-	at = func(rate float64) span {
+func (in *Input) populate(parts []part) (a amount) {
+	a.at = func(rate float64) span {
 		var sum span
 		variance := 0.0
 		for _, p := range parts {
@@ -61,14 +82,40 @@ func (in *Input) populate(parts []part) (at steady, after transient) {
 		}
 		return sum.plus(span{-deviations * math.Sqrt(variance), 0, deviations * math.Sqrt(variance)}).atLeast(0)
 	}
-	after = func(rate, t float64) float64 {
+	a.after = func(rate, t float64) float64 {
 		sum := 0.0
 		for _, p := range parts {
 			sum += product(rate*min(max(t-p.begins, 0), p.lasts.hi), p.each.hi)
 		}
 		return sum
 	}
-	return at, after
+	for _, p := range parts {
+		if math.IsInf(p.lasts.mean, 1) {
+			a.grows = a.grows.plus(p.each)
+		}
+	}
+	return a
+}
+
+// plus adds two amounts. One that is not there yet is nothing.
+func (a amount) plus(b amount) amount {
+	if a.at == nil {
+		return b
+	}
+	return amount{
+		at:    func(rate float64) span { return a.at(rate).plus(b.at(rate)) },
+		after: func(rate, t float64) float64 { return a.after(rate, t) + b.after(rate, t) },
+		grows: a.grows.plus(b.grows),
+	}
+}
+
+// times is an amount of which each weighs so much.
+func (a amount) times(each span) amount {
+	return amount{
+		at:    func(rate float64) span { return a.at(rate).times(each) },
+		after: func(rate, t float64) float64 { return product(a.after(rate, t), each.hi) },
+		grows: a.grows.times(each),
+	}
 }
 
 // deviations of a normal distribution hold 99 % of it.
@@ -101,15 +148,15 @@ type collector struct {
 // needsOf are all quantities of a load, in the order in which they are shown.
 func needsOf(in *Input) []need {
 	c := &collector{Input: in, x: lifeOf(in)}
-	for side := range sockstate.Side(sockstate.NumSides) {
+	for _, p := range c.places() {
 		for _, s := range []sockstate.State{sockstate.Established, sockstate.FinWait2, sockstate.CloseWait} {
-			c.stages(need{name: s.String(), unit: sockets, formula: "states", shown: true}, side, func(st *stage) bool { return st.state == s })
+			c.stages(need{name: s.String(), unit: sockets, formula: "states", shown: true}, p, func(st *stage) bool { return st.state == s })
 		}
-		c.stages(need{name: sockstate.TimeWait.String(), unit: sockets, formula: "time_wait", shown: true}, side, func(st *stage) bool { return st.state == sockstate.TimeWait })
-		c.stages(need{name: "orphans", unit: sockets, formula: "orphans"}, side, c.orphan(side))
-		c.stages(need{name: "minisockets", unit: sockets, formula: "time_wait"}, side, (*stage).minisocket)
-		c.stages(need{name: "descriptors", unit: sockets, formula: "descriptors", shown: true}, side, func(st *stage) bool { return st.held })
-		c.memory(side)
+		c.stages(need{name: sockstate.TimeWait.String(), unit: sockets, formula: "time_wait", shown: true}, p, func(st *stage) bool { return st.state == sockstate.TimeWait })
+		c.stages(need{name: "orphans", unit: sockets, formula: "orphans"}, p, orphan(p.host))
+		c.stages(need{name: "minisockets", unit: sockets, formula: "time_wait"}, p, (*stage).minisocket)
+		c.stages(need{name: "descriptors", unit: sockets, formula: "descriptors", shown: true}, p, func(st *stage) bool { return st.held })
+		c.memory(p)
 	}
 	c.localPorts()
 	c.middle()
@@ -118,23 +165,29 @@ func needsOf(in *Input) []need {
 	return c.all
 }
 
-// stages adds the population of a side's stages that which accepts, if there are any.
-func (c *collector) stages(n need, side sockstate.Side, which func(*stage) bool) {
-	n.side = side.String()
-	parts := c.x.parts(side, func(st *stage) (span, bool) { return exactly(1), which(st) })
-	if len(parts) == 0 {
-		return
+// stages adds the population of a host's stages that which accepts, if there are any.
+func (c *collector) stages(n need, p place, which func(*stage) bool) {
+	n.side = p.name
+	for _, role := range p.roles {
+		parts := c.x.parts(role, func(st *stage) (span, bool) { return exactly(1), which(st) })
+		if len(parts) == 0 {
+			continue
+		}
+		a := c.populate(parts)
+		if n.formula == "time_wait" {
+			a.at, a.after = c.reused(p, role, a.at, a.after, n.name == sockstate.TimeWait.String())
+		}
+		n.amount = n.plus(a)
 	}
-	if n.at, n.after = c.populate(parts); n.formula == "time_wait" {
-		n.at, n.after = c.reused(side, n.at, n.after, n.name == sockstate.TimeWait.String())
+	if n.at != nil {
+		c.all = append(c.all, n)
 	}
-	c.all = append(c.all, n)
 }
 
 // add adds the population of parts, or a need that tells itself how it grows.
 func (c *collector) add(n need, parts ...part) {
 	if n.at == nil {
-		n.at, n.after = c.populate(parts)
+		n.amount = c.populate(parts)
 	}
 	c.all = append(c.all, n)
 }
@@ -142,18 +195,22 @@ func (c *collector) add(n need, parts ...part) {
 // reused bounds TIME_WAITs whose ports are used again before they are over: by the client's connect (tcp_tw_reuse), or by a SYN that
 // reopens the server's. A NAT chooses its ports otherwise. With displaced, open connections leave fewer ports to be in TIME_WAIT, so that
 // there may be fewer of these at a higher rate; without it is what there are at most, which grows with the rate.
-func (c *collector) reused(side sockstate.Side, at steady, after transient, displaced bool) (steady, transient) {
-	first := float64(c.pairs()) * float64(c.Client.FirstPass)
-	behind := c.Middle != nil && c.Middle.PortsEach > 0
-	if first == 0 || side == sockstate.Client && !c.Client.Reuse || side == sockstate.Server && (c.x.waits[sockstate.Client].hi > 0 || behind) {
+func (c *collector) reused(p place, side sockstate.Side, at steady, after transient, displaced bool) (steady, transient) {
+	client, pairs := &c.Client, float64(c.pairs())
+	if p.name == Balancer && side == sockstate.Client {
+		client, pairs = p.host, float64(c.Middle.Addresses)*float64(c.Load.Targets)
+	}
+	first := pairs * float64(client.FirstPass)
+	behind := p.name == sockstate.Server.String() && c.Middle != nil && c.Middle.PortsEach > 0
+	if first == 0 || side == sockstate.Client && !client.Reuse || side == sockstate.Server && (c.x.waits[sockstate.Client].hi > 0 || behind) {
 		return at, after
 	}
-	kept, ports := c.keptPort(), float64(c.pairs())*float64(c.Client.Ports)
+	kept, ports := c.keptPort(client), pairs*float64(client.Ports)
 	// of is what is left of all, while kept ports are in use.
 	of := func(rate, all, kept float64) float64 {
 		young := 0.0
 		if side == sockstate.Client {
-			young = min(rate*c.Client.ReuseDelay.Seconds(), all) // connect does not take these over
+			young = min(rate*client.ReuseDelay.Seconds(), all) // connect does not take these over
 		}
 		room := first
 		if displaced {
@@ -185,8 +242,8 @@ func replaced(n, free float64) float64 {
 func (st *stage) minisocket() bool { return st.state == sockstate.TimeWait || st.mini }
 
 // orphan tells the full sockets that no process has. One in FIN_WAIT_2 is full for as long as tcp_fin_timeout exceeds a TIME_WAIT.
-func (c *collector) orphan(side sockstate.Side) func(*stage) bool {
-	full := c.host(side).FinTimeout > sockstate.TimeWaitLength
+func orphan(h *Host) func(*stage) bool {
+	full := h.FinTimeout > sockstate.TimeWaitLength
 	return func(st *stage) bool {
 		switch st.state {
 		case sockstate.FinWait1, sockstate.LastAck, sockstate.Closing:
@@ -201,68 +258,52 @@ func (c *collector) orphan(side sockstate.Side) func(*stage) bool {
 // churn is how much more than its objects a cache holds whose objects come and go in bursts: 1.11 times as much was measured.
 var churn = span{1, 1.1, 1.2}
 
-// memory adds the kernel's memory of a side.
-func (c *collector) memory(side sockstate.Side) {
-	m := MemoryOf(c.host(side).Kernel, c.host(side).Slabs)
+// memory adds the kernel's memory of a host.
+func (c *collector) memory(p place) {
+	m := MemoryOf(p.host.Kernel, p.host.Slabs)
 	request := func(st *stage) bool { return st.state == sockstate.SynRecv }
 	socket := func(st *stage) bool { return !st.minisocket() && !request(st) }
-	of := func(which func(*stage) bool) objects {
-		at, after := c.populate(c.x.parts(side, func(st *stage) (span, bool) { return exactly(1), which(st) }))
-		return objects{at, after}
-	}
-	mini := of((*stage).minisocket)
-	mini.at, mini.after = c.reused(side, mini.at, mini.after, false)
-	sum := need{name: "kernel_memory", side: side.String(), unit: bytesUnit, formula: "slabs", shown: true}
-	var all []need
-	add := func(o objects, bytes span, caches ...cache) {
-		sum.at, sum.after = o.addTo(sum.at, sum.after, bytes)
+	sum := need{name: "kernel_memory", side: p.name, unit: bytesUnit, formula: "slabs", shown: true}
+	var slabs []need
+	add := func(o amount, bytes span, caches ...cache) {
+		sum.amount = sum.plus(o.times(bytes))
 		for _, k := range caches {
-			n := need{name: "slab_" + k.name, side: side.String(), unit: bytesUnit, formula: "slabs"}
-			n.at, n.after = o.addTo(nil, nil, bytes.scale(float64(k.bytes)/total(caches)))
-			if n.shown = n.at(1).hi > 0; n.shown {
-				all = append(all, n)
+			part := o.times(bytes.scale(float64(k.bytes) / total(caches)))
+			if part.at(1).hi == 0 {
+				continue
+			}
+			name := "slab_" + k.name
+			i := slices.IndexFunc(slabs, func(n need) bool { return n.name == name })
+			if i < 0 {
+				slabs = append(slabs, need{name: name, side: p.name, unit: bytesUnit, formula: "slabs", shown: true, amount: part})
+			} else {
+				slabs[i].amount = slabs[i].plus(part)
 			}
 		}
 	}
-	add(of(socket), m.bytes(m.Socket), m.socket...)
-	add(of(request), m.bytes(m.Request), cache{"request_sock_TCP", m.Request})
-	waiting := m.timeWait
-	if side == sockstate.Server {
-		waiting = waiting[:1] // its port has a bucket already
+	for _, role := range p.roles {
+		of := func(which func(*stage) bool) amount {
+			return c.populate(c.x.parts(role, func(st *stage) (span, bool) { return exactly(1), which(st) }))
+		}
+		mini := of((*stage).minisocket)
+		mini.at, mini.after = c.reused(p, role, mini.at, mini.after, false)
+		add(of(socket), m.bytes(m.Socket), m.socket...)
+		add(of(request), m.bytes(m.Request), cache{"request_sock_TCP", m.Request})
+		waiting := m.timeWait
+		if role == sockstate.Server {
+			waiting = waiting[:1] // its port has a bucket already
+		}
+		add(mini, m.bytes(m.TimeWait[role]).times(churn), waiting...)
 	}
-	add(mini, m.bytes(m.TimeWait[side]).times(churn), waiting...)
-	if c.host(side).Conntrack > 0 {
-		at, after := c.entries(c.trackedFor(c.host(side)))
-		add(objects{at, after}, m.bytes(m.Tracked), cache{"nf_conntrack", m.Tracked})
+	if p.host.Conntrack > 0 {
+		add(c.entries(c.trackedFor(p.host)), m.bytes(m.Tracked), cache{"nf_conntrack", m.Tracked})
 	}
 	c.add(sum)
-	c.all = append(c.all, all...)
+	c.all = append(c.all, slabs...)
 	if e := c.Load.Exchange; e.Kind != exchange.None {
-		c.add(need{name: "socket_buffers", side: side.String(), unit: bytesUnit, formula: "buffers"}, part{0, c.x.busy, exactly(float64(BufferBytes(e)))})
+		each := float64(len(p.roles)) * float64(BufferBytes(e))
+		c.add(need{name: "socket_buffers", side: p.name, unit: bytesUnit, formula: "buffers"}, part{0, c.x.busy, exactly(each)})
 	}
-}
-
-// objects are as many of a kind as a load has.
-type objects struct {
-	at    steady
-	after transient
-}
-
-// addTo adds their bytes to a sum, which is nil at first.
-func (o objects) addTo(at steady, after transient, bytes span) (steady, transient) {
-	return func(rate float64) span {
-			n := o.at(rate).times(bytes)
-			if at != nil {
-				n = n.plus(at(rate))
-			}
-			return n
-		}, func(rate, t float64) float64 {
-			n := product(o.after(rate, t), bytes.hi)
-			if after != nil {
-				n += after(rate, t)
-			}
-			return n
-		}
 }
 
 func total(caches []cache) (sum float64) {
@@ -281,8 +322,8 @@ func BufferBytes(e exchange.Spec) int64 {
 	return max(int64(max(e.Request, e.Response)+pageBytes-1)/pageBytes, 1) * pageBytes
 }
 
-// keptPort is how long a connection keeps its local port, in seconds.
-func (c *collector) keptPort() span {
+// keptPort is how long a connection keeps its local port of a client's host, in seconds.
+func (c *collector) keptPort(h *Host) span {
 	kept := c.x.total(sockstate.Client, func(st *stage) bool { return st.state != sockstate.TimeWait })
 	for i := range c.x.sides[sockstate.Client] {
 		st := &c.x.sides[sockstate.Client][i]
@@ -290,8 +331,8 @@ func (c *collector) keptPort() span {
 			continue
 		}
 		lasts := st.lasts
-		if c.Client.Reuse {
-			lasts = lasts.most(c.Client.ReuseDelay.Seconds())
+		if h.Reuse {
+			lasts = lasts.most(h.ReuseDelay.Seconds())
 		}
 		kept = kept.plus(st.share.times(lasts))
 	}
@@ -318,14 +359,14 @@ func (c *collector) lastTimer() sockstate.Span {
 
 // localPorts adds the client's ports, and what happens if there are too few.
 func (c *collector) localPorts() {
-	kept, pairs, waits := c.keptPort(), float64(c.pairs()), c.x.waits[sockstate.Client].hi > 0
-	at, after := c.populate([]part{{0, kept, exactly(1)}})
+	kept, pairs, waits := c.keptPort(&c.Client), float64(c.pairs()), c.x.waits[sockstate.Client].hi > 0
+	inUse := c.populate([]part{{0, kept, exactly(1)}})
 	if c.Load.Poisson && pairs > 1 {
 		// Each pair has its own share of the arrivals, and its own luck.
-		of := at
-		at = func(rate float64) span { return of(rate / pairs).scale(pairs) }
+		of := inUse.at
+		inUse.at = func(rate float64) span { return of(rate / pairs).scale(pairs) }
 	}
-	c.add(need{name: "local_ports", side: sockstate.Client.String(), unit: ports, formula: "ports_kept", at: at, after: after, shown: true})
+	c.add(need{name: "local_ports", side: sockstate.Client.String(), unit: ports, formula: "ports_kept", amount: inUse, shown: true})
 	if c.Client.Ports == 0 {
 		return
 	}
@@ -354,8 +395,12 @@ func (c *collector) localPorts() {
 	}
 	c.blocked = blocked.at
 	c.add(blocked)
+	c.add(need{name: "carried", side: sockstate.Client.String(), unit: perS, formula: blocked.formula, shown: true, amount: amount{at: func(rate float64) span {
+		b := blocked.at(rate)
+		return span{rate * (1 - b.hi), rate * (1 - b.mean), rate * (1 - b.lo)}
+	}}})
 	if c.Client.Reuse && waits && c.Client.FirstPass > 0 && c.Client.FirstPass < c.Client.Ports {
-		c.add(need{name: "first_pass", side: sockstate.Client.String(), unit: ports, formula: "port_search", at: at})
+		c.add(need{name: "first_pass", side: sockstate.Client.String(), unit: ports, formula: "port_search", amount: amount{at: inUse.at}})
 	}
 }
 
@@ -366,13 +411,18 @@ func (c *collector) middle() {
 	if m != nil && m.PortsEach > 0 {
 		n, kept := need{name: m.Kind + "_ports", side: m.Kind, unit: ports, formula: "nat_ports", shown: true}, open.plus(closing).plus(m.kept(c.x.resets))
 		if m.asClient {
-			n.formula, kept = "ports_kept", c.keptPort()
+			n.formula, kept = "ports_kept", c.keptPort(&m.host)
 		}
 		c.add(n, part{0, kept, exactly(1)})
 	}
+	if m != nil && m.Kind == Balancer && !m.asClient {
+		c.add(need{name: "flows", side: m.Kind, unit: connections, formula: "states", shown: true}, part{0, open.plus(closing), exactly(1)})
+	}
 	add := func(side string, h *Host) {
-		n := need{name: "tracked", side: side, unit: entries, formula: "conntrack", shown: true}
-		n.at, n.after = c.entries(c.trackedFor(h))
+		n := need{name: "tracked", side: side, unit: entries, formula: "conntrack", shown: true, amount: c.entries(c.trackedFor(h))}
+		if m != nil && side == m.Kind && m.asClient {
+			n.amount = n.times(exactly(2)) // of both connections of the proxy
+		}
 		c.add(n)
 	}
 	if m != nil && (m.Conntrack > 0 || m.connections > 0) {
@@ -413,18 +463,20 @@ func (c *collector) trackedFor(h *Host) span {
 // entries is the number of tracked connections that are remembered for so long. A connection from a port that is free again takes the place
 // of the one before, see the package's doc. A NAT chooses ports whose entries are gone, and if there are none one of a closed connection if it takes
 // those over: then there are as many entries as it has ports, at most.
-func (c *collector) entries(lasts span) (steady, transient) {
-	at, after := c.populate([]part{{0, lasts, exactly(1)}})
-	kept, tuples := c.keptPort(), float64(c.pairs())*float64(c.Client.Ports)
+func (c *collector) entries(lasts span) amount {
+	a := c.populate([]part{{0, lasts, exactly(1)}})
+	at, after := a.at, a.after
+	kept, tuples := c.keptPort(&c.Client), float64(c.pairs())*float64(c.Client.Ports)
 	if m := c.Middle; m != nil && m.PortsEach > 0 {
 		if !m.takesOver() {
-			return at, after
+			return a
 		}
 		most := float64(m.Addresses) * float64(m.PortsEach) * float64(c.Load.Targets)
-		return func(rate float64) span { return at(rate).most(most) }, func(rate, t float64) float64 { return min(after(rate, t), most) }
+		a.at, a.after = func(rate float64) span { return at(rate).most(most) }, func(rate, t float64) float64 { return min(after(rate, t), most) }
+		return a
 	}
 	if tuples == 0 {
-		return at, after
+		return a
 	}
 	bound := func(rate float64) span {
 		all := at(rate)
@@ -437,12 +489,12 @@ func (c *collector) entries(lasts span) (steady, transient) {
 		}
 		return span{min(all.lo, rate*kept.lo, tuples), of(all.mean, kept.mean), of(all.hi, kept.hi)}
 	}
-	return bound, func(rate, t float64) float64 { return min(after(rate, t), bound(rate).hi) }
+	a.at, a.after = bound, func(rate, t float64) float64 { return min(after(rate, t), bound(rate).hi) }
+	return a
 }
 
-// queues adds the server's queues of connections.
+// queues adds the queues of connections of those that accept: the server's, and a proxy's.
 func (c *collector) queues() {
-	server := sockstate.Server.String()
 	pause := c.Load.AcceptPause.Seconds()
 	at := func(rate float64) span {
 		n := rate * pause
@@ -451,8 +503,12 @@ func (c *collector) queues() {
 		}
 		return span{0, n, n}
 	}
-	c.add(need{name: "accept_queue", side: server, unit: connections, formula: "accept_queue", at: at, shown: true})
-	c.add(need{name: "syn_backlog", side: server, unit: connections, formula: "syn_backlog", shown: true}, part{0, c.Load.RTT.unsure(), exactly(1)})
+	for _, p := range c.places() {
+		if p.accepts() {
+			c.add(need{name: "accept_queue", side: p.name, unit: connections, formula: "accept_queue", amount: amount{at: at}, shown: true})
+			c.add(need{name: "syn_backlog", side: p.name, unit: connections, formula: "syn_backlog", shown: true}, part{0, c.Load.RTT.unsure(), exactly(1)})
+		}
+	}
 }
 
 // cpus adds the CPUs that lifecycles keep busy.
@@ -462,7 +518,7 @@ func (c *collector) cpus() {
 		cost = *c.CPU
 	}
 	each, first := float64(c.Client.Ports), float64(c.Client.FirstPass)
-	kept, pairs := c.keptPort(), float64(c.pairs())
+	kept, pairs := c.keptPort(&c.Client), float64(c.pairs())
 	client := func(rate float64) span {
 		sum := cost.client.scale(rate)
 		if c.blocked == nil || rate*kept.hi <= first*pairs {
@@ -476,6 +532,9 @@ func (c *collector) cpus() {
 		}
 		return sum.plus(span{of(lost.lo, kept.lo) * WalkS, of(lost.mean, kept.mean) * usualWalkS, of(lost.hi, kept.hi) * LongWalkS})
 	}
-	c.add(need{name: "cpu", side: sockstate.Client.String(), unit: cpus, formula: "cpu", at: client, shown: true})
-	c.add(need{name: "cpu", side: sockstate.Server.String(), unit: cpus, formula: "cpu", at: cost.server.scale, shown: true})
+	c.add(need{name: "cpu", side: sockstate.Client.String(), unit: cpus, formula: "cpu", amount: amount{at: client}, shown: true})
+	c.add(need{name: "cpu", side: sockstate.Server.String(), unit: cpus, formula: "cpu", amount: amount{at: cost.server.scale}, shown: true})
+	if m := c.Middle; m != nil && m.asClient {
+		c.add(need{name: "cpu", side: m.Kind, unit: cpus, formula: "cpu", amount: amount{at: cost.client.plus(cost.server).scale}, shown: true})
+	}
 }

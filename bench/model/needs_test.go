@@ -157,12 +157,12 @@ func TestNeeds(t *testing.T) {
 		{
 			name: "NAT", close: "client:fin", onEOF: "close", change: func(in *Input) {
 				in.Load.Hold = constant(time.Second)
-				in.Middle, _, _ = newMiddle(NAT, "azure", 2, &in.Client)
+				in.Middle, _, _ = newMiddle(NAT, "azure", 2, 0, &in.Client)
 			},
 			want: is{"nat_ports nat": {66_000, 66_000, 66_000}, "tracked nat": {121_000, 131_000, 181_000}},
 		},
 		{
-			name: "NAT, RST", close: "server:rst", onEOF: "close", change: func(in *Input) { in.Middle, _, _ = newMiddle(NAT, "azure", 2, &in.Client) },
+			name: "NAT, RST", close: "server:rst", onEOF: "close", change: func(in *Input) { in.Middle, _, _ = newMiddle(NAT, "azure", 2, 0, &in.Client) },
 			want: is{"nat_ports nat": {16_000, 16_000, 16_000}, "tracked nat": {10_000, 20_000, 70_000}},
 		},
 		{

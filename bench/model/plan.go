@@ -24,7 +24,7 @@ func Plan(in Input) (*record.Capacity, error) {
 		if n := &needs[i]; n.shown || slices.ContainsFunc(limits, func(l record.CapacityLimit) bool { return l.Need == n.name && l.Side == n.side }) {
 			row := record.CapacityNeed{Name: n.name, Side: n.side, Unit: n.unit, Formula: n.formula}
 			for _, rate := range c.Rates {
-				row.At = append(row.At, n.at(rate).estimate(rate))
+				row.At = append(row.At, n.estimate(rate))
 			}
 			c.Needs = append(c.Needs, row)
 		}

@@ -40,7 +40,7 @@ func plan(t *testing.T, in *Input) *record.Capacity {
 func TestFirstLimit(t *testing.T) {
 	in := testInput()
 	in.Load.RateFrom, in.Load.RateTo, in.Load.Hold, in.Load.Over = 2000, 20_000, constant(800*time.Millisecond), 90*24*time.Hour
-	m, _, err := newMiddle(NAT, "aws", 4, &in.Client)
+	m, _, err := newMiddle(NAT, "aws", 4, 0, &in.Client)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,10 +129,10 @@ func inputsAtRandom(t *testing.T, n int) []*Input {
 		switch i := r.IntN(len(names)); {
 		case names[i] == "":
 		case i < len(MiddleNames(NAT)):
-			in.Middle, _, _ = newMiddle(NAT, names[i], 1+r.IntN(8), &in.Client)
+			in.Middle, _, _ = newMiddle(NAT, names[i], 1+r.IntN(8), 0, &in.Client)
 			in.Middle.Conntrack = int64(1000 + r.IntN(1_000_000))
 		default:
-			in.Middle, _, _ = newMiddle(Balancer, names[i], 1+r.IntN(8), &in.Client)
+			in.Middle, _, _ = newMiddle(Balancer, names[i], 1+r.IntN(8), 0, &in.Client)
 		}
 		all = append(all, in)
 	}
@@ -151,7 +151,7 @@ func TestNeedsGrow(t *testing.T) {
 					t.Fatalf("input %d: %s of %s at %g/s is %v", i, n.name, n.side, rate, now)
 				}
 				// Open connections take the ports of TIME_WAITs that are reused.
-				displaced := n.name == sockstate.TimeWait.String() && (n.side == sockstate.Server.String() || in.Client.Reuse)
+				displaced := n.name == sockstate.TimeWait.String() && (n.side != sockstate.Client.String() || in.Client.Reuse)
 				if !displaced && now.mean < last.mean*(1-1e-9) || !displaced && now.hi < last.hi*(1-1e-9) {
 					t.Fatalf("input %d: %s of %s falls to %v from %v at %g/s: %+v", i, n.name, n.side, now, last, rate, in.Load)
 				}
@@ -180,7 +180,7 @@ func TestLinearInAddresses(t *testing.T) {
 	for _, close := range []string{"client:fin", "client:rst"} {
 		in := testInput()
 		in.Load.Close, in.Load.Hold = policy(t, close), constant(time.Second)
-		in.Middle, _, _ = newMiddle(NAT, "azure", 2, &in.Client)
+		in.Middle, _, _ = newMiddle(NAT, "azure", 2, 0, &in.Client)
 		one := plan(t, in)
 		in.Load.Sources, in.Middle.Addresses = 2, 4
 		two := plan(t, in)
@@ -200,11 +200,14 @@ func TestChangesAreEnough(t *testing.T) {
 	leaks := 0
 	for i, in := range inputsAtRandom(t, 60) {
 		changed := in.clone()
-		hosts := map[string]float64{"client": 1, "server": 1}
+		hosts := map[string]float64{"client": 1, "server": 1, Balancer: 1}
 		for _, c := range plan(t, in).Changes {
 			host := &changed.Client
-			if c.Side == "server" {
+			switch c.Side {
+			case "server":
 				host = &changed.Server
+			case Balancer:
+				host = &changed.Middle.host
 			}
 			n, _ := strconv.ParseInt(strings.ReplaceAll(c.To, ",", ""), 10, 64)
 			switch c.Key {
@@ -215,9 +218,13 @@ func TestChangesAreEnough(t *testing.T) {
 			case "addresses":
 				changed.Middle.Addresses = int(n)
 			case "gateways":
-				changed.Middle.connections *= n
+				changed.Middle.Gateways = int(n)
 			case "net.netfilter.nf_conntrack_max":
 				changed.Middle.Conntrack = n
+			case "net.netfilter.nf_conntrack_buckets":
+				if n != changed.Middle.Conntrack {
+					t.Errorf("%d buckets for %d entries", n, changed.Middle.Conntrack)
+				}
 			case "net.ipv4.tcp_max_tw_buckets":
 				host.Buckets = n
 			case "net.ipv4.tcp_max_orphans":
@@ -315,7 +322,7 @@ func TestMiddles(t *testing.T) {
 		if !strings.Contains(p.source, "20") && p.Name != "linux" || p.source == "" || p.keptFIN.lo > p.keptFIN.mean || p.keptFIN.mean > p.keptFIN.hi {
 			t.Errorf("%s %s: %+v", p.Kind, p.Name, p)
 		}
-		m, _, err := newMiddle(p.Kind, p.Name, 2, &h)
+		m, _, err := newMiddle(p.Kind, p.Name, 2, 0, &h)
 		if err != nil || m.PortsEach == 0 || m.Addresses != 2 {
 			t.Errorf("%s %s: %+v, %v", p.Kind, p.Name, m, err)
 		}
@@ -323,13 +330,15 @@ func TestMiddles(t *testing.T) {
 	for _, tt := range []struct {
 		kind, name string
 		addresses  int
+		gateways   int
 		want       string
 	}{
-		{NAT, "aws", 0, "--nat aws: a NAT needs addresses: add --nat-addresses N, as many as it has"},
-		{NAT, "aws", 9, "--nat-addresses 9: one gateway of aws has at most 8"},
-		{NAT, "cisco", 1, "--nat cisco: unknown"},
+		{NAT, "aws", 0, 0, "--nat aws: a NAT needs addresses: add --nat-addresses N, as many as it has"},
+		{NAT, "aws", 17, 2, "--gateways 2: a gateway of aws has at most 8 addresses: want at least 3 for 17"},
+		{NAT, "aws", 2, 3, "--gateways 3: each has an address at least: want at most 2, or more --nat-addresses"},
+		{NAT, "cisco", 1, 0, "--nat cisco: unknown"},
 	} {
-		if _, _, err := newMiddle(tt.kind, tt.name, tt.addresses, &h); err == nil || err.Error() != tt.want {
+		if _, _, err := newMiddle(tt.kind, tt.name, tt.addresses, tt.gateways, &h); err == nil || err.Error() != tt.want {
 			t.Errorf("%v, want %s", err, tt.want)
 		}
 	}

@@ -21,6 +21,8 @@ type Spec struct {
 	// NAT and LB are rows of the table of middles, empty without one; their addresses are 0 if nobody said.
 	NAT, LB                   string
 	NATAddresses, LBAddresses int
+	// Gateways is how many have the addresses of the NAT, 0 for as many as they take.
+	Gateways int
 	// ConntrackMax is nf_conntrack_max of the NAT, or of a firewall without one, 0 if nobody said.
 	ConntrackMax int64
 	Headroom     float64
@@ -116,6 +118,8 @@ func (in *Input) addMiddle(s *Spec, say func(string, ...any)) (err error) {
 		return sockstate.BadValue("lb", s.LB, "a plan has one NAT or one load balancer between client and server: leave --nat out, and plan the other leg apart")
 	case s.NAT == "" && s.NATAddresses > 0:
 		return sockstate.BadValue("nat-addresses", s.NATAddresses, "say which NAT has them: --nat linux, aws, gcp or azure")
+	case s.NAT == "" && s.Gateways > 0:
+		return sockstate.BadValue("gateways", s.Gateways, "say which NAT has them: --nat linux, aws, gcp or azure")
 	case s.LB == "" && s.LBAddresses > 0:
 		return sockstate.BadValue("lb-addresses", s.LBAddresses, "say which load balancer has them: --lb linux or aws-nlb")
 	case s.LB != "":
@@ -126,14 +130,21 @@ func (in *Input) addMiddle(s *Spec, say func(string, ...any)) (err error) {
 		}
 		return nil
 	}
-	m, doubt, err := newMiddle(kind, name, addresses, &in.Client)
+	gateways := s.Gateways
+	if kind != NAT {
+		gateways = 0
+	}
+	m, doubt, err := newMiddle(kind, name, addresses, gateways, &in.Client)
 	if err != nil {
 		return err
+	}
+	if m.Gateways > 1 {
+		say("the %s addresses of the NAT are those of %s gateways, among which the connections are divided evenly", quantity.Count(int64(m.Addresses)), quantity.Count(int64(m.Gateways)))
 	}
 	if doubt != "" {
 		say("%s", doubt)
 	}
-	if m.Conntrack = s.ConntrackMax; name == "linux" && kind == NAT && s.ConntrackMax == 0 {
+	if m.Conntrack = s.ConntrackMax; name == LinuxNAT && kind == NAT && s.ConntrackMax == 0 {
 		if m.Conntrack = in.Client.ConntrackMax; m.Conntrack == 0 {
 			m.Conntrack = usualConntrack
 		}

@@ -36,11 +36,8 @@ func product(a, b float64) float64 {
 	return a * b
 }
 
-// estimate is s for a record. growth is what an endless quantity grows by per second.
-func (a span) estimate(growth float64) record.Estimate {
-	if math.IsInf(a.mean, 1) {
-		return record.Estimate{Value: growth, Lo: growth, Hi: growth, Endless: true}
-	}
+// estimate is a finite span for a record.
+func (a span) estimate() record.Estimate {
 	if math.IsInf(a.hi, 1) {
 		a.hi = a.mean
 	}

@@ -155,6 +155,8 @@ type CapacityMiddle struct {
 	Kind      string `json:"kind"`
 	Name      string `json:"name"`
 	Addresses int    `json:"addresses,omitempty"`
+	// Gateways is how many have these addresses, and share the connections evenly; 0 in records that do not say, and then 1.
+	Gateways int `json:"gateways,omitempty"`
 	// PortsEach is the ports of an address for each destination, KeptMinS and KeptMaxS how long it keeps one after the close.
 	PortsEach int64   `json:"ports_each,omitempty"`
 	KeptMinS  float64 `json:"kept_min_s,omitempty"`
@@ -184,11 +186,12 @@ type CapacityLimit struct {
 	Max  float64 `json:"max"`
 	// Source says where Max comes from: a sysctl, or the table of package model.
 	Source string `json:"source"`
-	// Peak is the need at RateTo, Use its upper end as a share of Max, 0 if it is endless.
+	// Peak is the need at RateTo, as it is offered: what is carried is at most Max. Use is its upper end as a share of Max, 0 if it is endless:
+	// it is above 1 if RateTo is above Reached.Lo.
 	Peak Estimate `json:"peak"`
 	Use  float64  `json:"use"`
-	// Reached is the rate at which the need reaches Max, nil if no rate does. It begins where the first connection may fail, and ends
-	// at 1e9 if perhaps none does.
+	// Reached is the rate at which the need reaches Max, nil if no rate does: Value is where the mean does, Lo where the upper end does and the first
+	// connection may fail, and Hi where the lower end does, or 1e9 if perhaps no rate does.
 	Reached *Estimate `json:"reached_per_s,omitempty"`
 	// FullAfterS is how long the load runs at RateTo until Max is reached, nil if it is not.
 	FullAfterS *Estimate `json:"full_after_s,omitempty"`
@@ -245,16 +248,17 @@ func CapacityWords(limit string) string {
 	return limit
 }
 
-// CapacityEffect is what a change of one input does to the first limit.
+// CapacityEffect is what a change of one input does to the rate at which something runs out first.
 type CapacityEffect struct {
 	Input string `json:"input"`
 	From  string `json:"from"`
 	To    string `json:"to"`
-	// ReachedPerS is the rate at which the limit that was first is reached then, Change its growth as a share.
+	// ReachedPerS is the rate at which something runs out first then, Change its growth as a share.
 	ReachedPerS float64 `json:"reached_per_s"`
 	Change      float64 `json:"change"`
-	// First is the limit that is first then.
+	// First is the limit that is first then, Side whose it is.
 	First string `json:"first"`
+	Side  string `json:"side,omitempty"`
 }
 
 // CapacityChange is something to change, so that the load at RateTo fits with the headroom.

@@ -28,6 +28,56 @@ func (j *judgement) plan() {
 	default:
 		j.because("plan_fits", a)
 	}
+	j.overlapping(c)
+	j.freedPorts(c)
+	j.carried(c)
+}
+
+// overlapping names the limits that may be reached before the first, as the intervals of both overlap.
+func (j *judgement) overlapping(c *record.Capacity) {
+	if len(c.Limits) == 0 || c.Limits[0].Reached == nil || c.Limits[0].Reached.Value == 0 {
+		return
+	}
+	var others []string
+	for _, l := range c.Limits[1:] {
+		if l.Reached != nil && l.Reached.Lo <= c.Limits[0].Reached.Hi {
+			others = append(others, fmt.Sprintf("%s (%s, from %s/s on)", record.CapacityWords(l.Name), l.Side, quantity.PerSecond(l.Reached.Lo)))
+		}
+	}
+	if len(others) > 0 {
+		j.because("limits_overlap", args{"others": others})
+	}
+}
+
+// freedPorts says what full TIME_WAIT buckets do to the ports of the client.
+func (j *judgement) freedPorts(c *record.Capacity) {
+	reached := func(name string) *record.Estimate {
+		for i := range c.Limits {
+			if l := &c.Limits[i]; l.Name == name && l.Side == sockstate.Client.String() {
+				return l.Reached
+			}
+		}
+		return nil
+	}
+	buckets, ports := reached(record.LimitTWBuckets), reached(record.LimitPorts)
+	if buckets != nil && ports != nil && buckets.Value < ports.Value && ports.Value > 0 {
+		j.because("buckets_free_ports", args{"buckets_per_s": buckets.Value, "ports_per_s": ports.Value})
+	}
+}
+
+// carried is what local ports let through of the highest rate, if that is not all.
+func (j *judgement) carried(c *record.Capacity) {
+	at := slices.Index(c.Rates, c.Asked.RateTo)
+	for i := range c.Needs {
+		n := &c.Needs[i]
+		if n.Name != "carried" || at < 0 || at >= len(n.At) {
+			continue
+		}
+		const noticed = 1e-4 // of the connections
+		if carried := n.At[at].Value; carried < c.Asked.RateTo*(1-noticed) {
+			j.because("ports_carry", args{"carried_per_s": carried, "to_per_s": c.Asked.RateTo, "share": 1 - carried/c.Asked.RateTo})
+		}
+	}
 }
 
 func (j *judgement) firstLimit(l *record.CapacityLimit) {
@@ -76,9 +126,16 @@ func planTakes(changes []record.CapacityChange) (takes []string, leaks bool) {
 		case model.PlaceAddresses:
 			takes = append(takes, c.To+" source addresses")
 		case model.PlaceMiddle:
+			if c.Key == model.KeyGateways && slices.ContainsFunc(changes, func(o record.CapacityChange) bool { return o.Where == c.Where && o.Key == model.KeyAddresses }) {
+				continue // which follow from the addresses
+			}
 			takes = append(takes, fmt.Sprintf("%s %s of the %s", c.To, c.Key, model.KindWords(c.Side)))
 		case model.PlaceHosts:
-			takes = append(takes, c.To+" hosts as "+c.Side)
+			as := c.Side
+			if c.Side == model.Balancer {
+				as = model.KindWords(c.Side)
+			}
+			takes = append(takes, c.To+" hosts as "+as)
 		case model.PlaceLimits:
 			at := func(side string) string { return fmt.Sprintf("%s %s at %s", c.Key, c.To, side) }
 			if i := slices.Index(takes, at("the client")); i >= 0 && c.Side == sockstate.Server.String() {
@@ -110,6 +167,11 @@ func planCodes() []Code {
 		found("plan_takes", "what the highest rate takes, with the headroom", see,
 			"{to_per_s}/s with {headroom:%.0f} of each limit free takes {takes}"),
 		found("plan_fits", "the highest rate fits as everything is", "nothing", "{to_per_s}/s fits as it is, with {headroom:%.0f} of each limit free"),
+		found("limits_overlap", "intervals overlap", see, "which limit is first is not sure: its interval overlaps with that of {others}"),
+		found("buckets_free_ports", "TIME_WAIT buckets are full before the local ports are", "raise both",
+			"above {buckets_per_s}/s the TIME_WAIT buckets are full, and a close skips TIME_WAIT and frees its port at once: local ports last beyond {ports_per_s}/s"),
+		found("ports_carry", "local ports let through less than is offered", see,
+			"of {to_per_s}/s offered the local ports carry {carried_per_s}/s: {share:%.2f} of the connects find none"),
 		found("plan_leaks", "sockets that nobody closes use up any limit", "let one side close them", "{to_per_s}/s does not fit, whatever the limits: sockets that nobody closes add up"),
 	}
 }

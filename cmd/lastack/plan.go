@@ -14,6 +14,7 @@ import (
 	"lastack/bench/host"
 	"lastack/bench/model"
 	"lastack/bench/record"
+	"lastack/bench/sandbox"
 	"lastack/bench/setup"
 	"lastack/report"
 )
@@ -28,6 +29,7 @@ type planOptions struct {
 	host                 bool
 	limits, serverLimits string
 	from                 string
+	topology             string
 	verify               bool
 	printFlags
 }
@@ -58,7 +60,7 @@ inside of the sandboxes only.`,
   lastack plan --rate 500 --hold 1s..5s --poisson --sources 4 -v
   lastack plan --rate 5k --from run.json --growth 2x,5x,10x
   lastack plan --rate 1k --limits host.json --conntrack-max 262144
-  lastack plan --rate 2k --hold 800ms --verify`,
+  lastack plan --rate 2k --hold 800ms --topology nat --nat-addresses 2 --verify`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return asUsage(cmd, o.plan(cmd)) },
 	}
@@ -83,6 +85,8 @@ func (o *planOptions) registerAll(f *pflag.FlagSet) {
 	f.Var(optionalChoice(&s.NAT, model.MiddleNames(model.NAT)), "nat", "the NAT between client and server")
 	f.Var(count(&s.NATAddresses), "nat-addresses", "addresses of the NAT")
 	f.Var(optionalChoice(&s.LB, model.MiddleNames(model.Balancer)), "lb", "the load balancer before the server, which has ports of its own")
+	f.Var(count(&s.Gateways), "gateways", "gateways that have these addresses (as many as they take unless given)")
+	f.Var(optionalChoice(&o.topology, []string{string(sandbox.Veth), string(sandbox.Routed)}), "topology", "what --verify builds: nat is --nat linux with the facts of this host")
 	f.Var(count(&s.LBAddresses), "lb-addresses", "addresses of the load balancer (1 unless given)")
 	f.Var(count(&s.ConntrackMax), "conntrack-max", "nf_conntrack_max of the NAT, or of a firewall between client and server")
 	f.BoolVar(&o.host, "host", false, "take the limits of this host (the default)")
@@ -164,6 +168,8 @@ func (o *planOptions) complete(cmd *cobra.Command) error {
 		return usagef("standard input (-) can be read once only")
 	case given("nat-addresses") && o.spec.NATAddresses == 0, given("lb-addresses") && o.spec.LBAddresses == 0:
 		return usagef("--nat-addresses and --lb-addresses: want at least 1")
+	case given("gateways") && o.spec.Gateways == 0:
+		return usagef("--gateways 0: want at least 1")
 	case given("conntrack-max") && o.spec.ConntrackMax == 0:
 		return usagef("--conntrack-max 0: want at least 1")
 	case given("requests") && l.Requests == 0:
@@ -172,6 +178,9 @@ func (o *planOptions) complete(cmd *cobra.Command) error {
 		return usagef("--accept-pause %v: want a duration from 0s", o.pause)
 	case given("over") && l.RateFrom == l.RateTo:
 		return usagef("--over: the rate does not rise: want --rate LO..HI")
+	}
+	if err := o.between(); err != nil {
+		return err
 	}
 	if given("on-eof") {
 		if err := setup.CheckReaction(l.Close, l.OnEOF); err != nil {
@@ -196,6 +205,20 @@ func (o *planOptions) complete(cmd *cobra.Command) error {
 			return usagef("--from %w", err)
 		}
 		o.spec.From = r
+	}
+	return nil
+}
+
+// between takes what stands between both ends from the topology.
+func (o *planOptions) between() error {
+	switch s := &o.spec; {
+	case o.topology == string(sandbox.Veth) && s.NAT != "":
+		return usagef("--topology veth: it has no NAT: leave --nat %s out, or say --topology nat", s.NAT)
+	case o.topology != string(sandbox.Routed):
+	case s.NAT != "" && s.NAT != model.LinuxNAT:
+		return usagef("--topology nat: its router runs Linux: leave --nat %s out", s.NAT)
+	default:
+		s.NAT, s.NATAddresses = model.LinuxNAT, max(s.NATAddresses, 1)
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ var flagGroups = map[string][]flagGroup{
 	}, resultGroup("threshold")),
 	"plan": {
 		{"Load", []string{"rate", "growth", "over", "poisson", "hold", "close", "on-eof", "exchange", "requests", "rtt", "service", "accept-pause"}},
-		{"Addresses and the network", []string{"sources", "targets", "nat", "nat-addresses", "lb", "lb-addresses", "conntrack-max"}},
+		{"Addresses and the network", []string{"sources", "targets", "nat", "nat-addresses", "gateways", "topology", "lb", "lb-addresses", "conntrack-max"}},
 		{"Limits", []string{"host", "limits", "server-limits", "from", "headroom", "verify"}},
 		{"Result", []string{"format", "verbose", "output", "table"}},
 	},

@@ -170,7 +170,7 @@ func printText(b *bytes.Buffer, docs []*document.Document, v View) error {
 		if d.Name != "" {
 			b.WriteString(text.Line(d.Name, text.Columns-1) + ":\n")
 		}
-		if err := text.Write(b, d, text.Options{All: v.Verbose, Width: v.Width, Colour: v.Colour, Hint: v.Hint}); err != nil {
+		if err := text.Write(b, d, text.Options{All: v.Verbose, Width: v.Width, Colour: v.Colour, Box: v.Width > 0, Hint: v.Hint}); err != nil {
 			return err
 		}
 	}
@@ -214,6 +214,8 @@ func newDocument(run *record.Run) *document.Document {
 		return tuneDocument(run)
 	case run.Kind == record.KindPlan && run.Capacity != nil:
 		return planDocument(run)
+	case run.Kind == record.KindHandshake:
+		return handshakeDocument(run)
 	}
 	return runDocument(run)
 }

@@ -110,7 +110,7 @@ func TestReadFaults(t *testing.T) {
 		{"another tool", `{"schema":"vegeta/v1"}`, faultNotRecord, "", `"vegeta/v1"`},
 		{"bad version", `{"schema":"lastack.run/vX"}`, faultNotRecord, "", "lastack.run/vX"},
 		{"version 0", `{"schema":"lastack.run/v0"}`, faultNotRecord, "", "lastack.run/v0"},
-		{"another kind", `{"schema":"lastack.run/v1","kind":"fleet","cells":[],"connections":[]}`, faultNewer, "kind", `of kind "fleet", which this lastack does not know (it knows run, drain, sweep, tune, plan): update lastack`},
+		{"another kind", `{"schema":"lastack.run/v1","kind":"fleet","cells":[],"connections":[]}`, faultNewer, "kind", `of kind "fleet", which this lastack does not know (it knows run, drain, sweep, tune, plan, handshake): update lastack`},
 		{"kind is no text", `{"schema":"lastack.run/v1","kind":["run"]}`, faultDamaged, "kind", "take another copy"},
 		{"newer", `{"schema":"lastack.run/v2","connections":[]}`, faultNewer, "", "update lastack"},
 		{"schema of a wrong type", `{"schema":1}`, faultDamaged, "schema", "JSON number"},

@@ -152,7 +152,7 @@ func (h heading) check() error {
 	return nil
 }
 
-// undamaged checks that the ledger adds up, that a sweep, a tune or a plan is of one piece, and that the histograms can be decoded.
+// undamaged checks that the ledger adds up, that a sweep, a tune, a plan or a handshake is of one piece, and that the histograms can be decoded.
 func (r *Run) undamaged() error {
 	damaged := func(key string, err error, format string, args ...any) error {
 		return newFault(faultDamaged, err, "this run record is damaged at %q ("+format+"): %s", append(append([]any{key}, args...), wantFile)...).at(key)
@@ -178,6 +178,9 @@ func (r *Run) undamaged() error {
 		}
 	}
 	if key, err := r.checkPlan(); err != nil {
+		return damaged(key, err, "%v", err)
+	}
+	if key, err := r.checkHandshake(); err != nil {
 		return damaged(key, err, "%v", err)
 	}
 	for name, l := range r.Latency {

@@ -14,14 +14,17 @@ const Schema = "lastack.run/v1"
 
 // The kinds of run.
 const (
-	KindRun   = "run"
-	KindDrain = "drain"
-	KindSweep = "sweep"
-	KindTune  = "tune"
-	KindPlan  = "plan"
+	KindRun       = "run"
+	KindDrain     = "drain"
+	KindSweep     = "sweep"
+	KindTune      = "tune"
+	KindPlan      = "plan"
+	KindHandshake = "handshake"
 )
 
-func kinds() []string { return []string{KindRun, KindDrain, KindSweep, KindTune, KindPlan} }
+func kinds() []string {
+	return []string{KindRun, KindDrain, KindSweep, KindTune, KindPlan, KindHandshake}
+}
 
 // Run is one finished run.
 type Run struct {
@@ -57,6 +60,8 @@ type Run struct {
 	Sweep *Sweep `json:"sweep,omitempty"`
 	// Capacity is set for the kind plan. Result is then empty: nothing was measured.
 	Capacity *Capacity `json:"capacity,omitempty"`
+	// Handshake is set for the kind handshake. Result is then empty: its connections are all in it.
+	Handshake *Handshake `json:"handshake,omitempty"`
 
 	TCPInfo  *TCPInfo         `json:"tcp_info,omitempty"`
 	States   States           `json:"states"`

@@ -180,8 +180,8 @@ func (r *Relay) Receive(to []Frame) ([]Frame, error) {
 	return to, nil
 }
 
-// wait waits for a packet, for some milliseconds.
-func (r *Relay) wait(ms int) error {
+// Wait waits for a packet, for some milliseconds.
+func (r *Relay) Wait(ms int) error {
 	var fds []unix.PollFd
 	for _, fd := range r.FDs() {
 		fds = append(fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
@@ -280,7 +280,7 @@ func (r *Relay) forwardAll(over <-chan struct{}) error {
 			return nil
 		default:
 		}
-		err := r.wait(pause)
+		err := r.Wait(pause)
 		if err != nil {
 			return err
 		}

@@ -71,7 +71,7 @@ func relayed(s *Sandbox) (seen []string, err error) {
 				return nil, err
 			}
 		}
-		if err := r.wait(1000); err != nil {
+		if err := r.Wait(1000); err != nil {
 			return nil, err
 		}
 		if frames, err = r.Receive(frames[:0]); err != nil {

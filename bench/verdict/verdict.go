@@ -19,6 +19,8 @@ func Judge(r *record.Run) record.Verdict {
 		j.drain()
 	case r.Capacity != nil:
 		j.plan()
+	case r.Handshake != nil:
+		// It was watched, and stands for nothing else.
 	default:
 		j.run()
 	}

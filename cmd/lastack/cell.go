@@ -17,6 +17,7 @@ import (
 	"lastack/bench"
 	"lastack/bench/cell"
 	"lastack/bench/drain"
+	"lastack/bench/handshake"
 	"lastack/bench/host"
 	"lastack/bench/process"
 	"lastack/bench/quantity"
@@ -26,8 +27,9 @@ import (
 
 // cellJobs lists the jobs that a cell of this program can run.
 var cellJobs = map[string]sandbox.Func{
-	bench.Job.Name: bench.Job.Func,
-	drain.Job.Name: drain.Job.Func,
+	bench.Job.Name:     bench.Job.Func,
+	drain.Job.Name:     drain.Job.Func,
+	handshake.Job.Name: handshake.Job.Func,
 }
 
 // isolation says whether a job runs in a sandbox.

@@ -66,6 +66,9 @@ var layers = []struct {
 	{"bench/verify", []string{"loadgen", "sockstate", "sockstate/teardown", "bench", "bench/cell", "bench/grid", "bench/model", "bench/record", "bench/sandbox", "bench/setup"}},
 	{"bench/drain", []string{"bench/cell", "loadgen", "sockstate", "sockstate/...", "bench", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/process", "bench/setup"}},
 
+	{"bench/ladder", []string{"sockstate", "bench/record"}},
+	{"bench/handshake", []string{"bench/cell", "sockstate", "sockstate/...", "bench/ladder", "bench/record", "bench/sandbox", "bench/setup"}},
+
 	// The project's own measurements, no part of the program.
 	{"bench/lab", []string{"bench/quantity", "bench/record"}},
 	{"bench/lab/gallery", []string{"bench/lab", "bench/metric", "bench/quantity", "bench/record"}},
@@ -85,7 +88,7 @@ var layers = []struct {
 		"sockstate", "bench/quantity", "bench/record", "bench/metric", "bench/compare", "bench/preset", "bench/sweep", "report/document", "report/text", "report/html", "report/markdown", "report/csv", "report/hlog",
 	}},
 	{"cmd/lastack", []string{
-		"report", "bench", "bench/cell", "bench/compare", "bench/drain", "bench/grid", "bench/preset", "bench/sweep", "bench/tune", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup", "bench/model", "bench/verify", "bench/shard", "bench/rendezvous",
+		"report", "bench", "bench/cell", "bench/compare", "bench/drain", "bench/grid", "bench/handshake", "bench/preset", "bench/sweep", "bench/tune", "bench/process", "bench/quantity", "bench/record", "bench/metric", "bench/verdict", "bench/host", "bench/sandbox", "bench/setup", "bench/model", "bench/verify", "bench/shard", "bench/rendezvous",
 		// The values that flags hold.
 		"loadgen", "server", "sockstate", "sockstate/observe", "sockstate/sockio", "sockstate/teardown", "sockstate/exchange",
 	}},

@@ -110,6 +110,7 @@ func commands() []*cobra.Command {
 	all := []*cobra.Command{
 		newRun(),
 		newDrain(),
+		newHandshake(),
 		newSweep(),
 		newTune(),
 		newServe(),

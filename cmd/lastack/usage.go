@@ -53,6 +53,10 @@ var flagGroups = map[string][]flagGroup{
 		{"Requests", []string{"exchange", "in-flight-exchange", "think", "header", "connect-timeout", "request-timeout"}},
 		{"Target and sandbox", []string{"allow-public", "sandbox", "sysctl"}},
 	}, resultGroup("threshold")),
+	"handshake": append([]flagGroup{
+		{"Connection", []string{"close", "on-eof", "exchange", "hold"}},
+		{"Network and kernel", []string{"lose", "sysctl", "follow"}},
+	}, resultGroup()...),
 	"plan": {
 		{"Load", []string{"rate", "growth", "over", "poisson", "hold", "close", "on-eof", "exchange", "requests", "rtt", "service", "accept-pause"}},
 		{"Addresses and the network", []string{"sources", "targets", "nat", "nat-addresses", "gateways", "topology", "lb", "lb-addresses", "conntrack-max"}},

@@ -18,6 +18,8 @@ type Document struct {
 	Sections     []Section
 	// Table is the one that is printed where only one is, and nobody says which; empty is the timeline.
 	Table string
+	// Long is set if its first page may be longer than a page: what it shows is one whole.
+	Long bool
 	// Warnings lists doubts about the contents of the sections.
 	Warnings []Warning
 }

@@ -29,6 +29,8 @@ type Options struct {
 	Width int
 	// Colour marks good and bad news with a terminal's colours.
 	Colour bool
+	// Box draws with box characters, for a terminal.
+	Box bool
 	// Hint stands at the end of a first page.
 	Hint string
 }
@@ -85,7 +87,7 @@ func Write(w io.Writer, doc *document.Document, o Options) error {
 	}
 	o.Width = max(o.Width, 40)
 	var lines []string
-	if o.All {
+	if o.All || doc.Long {
 		lines = print(doc, o, limits{})
 	} else {
 		all := squeezes()
@@ -303,6 +305,10 @@ func (w *writer) block(b document.Block) {
 	case *document.Chart:
 		if w.shows(b.Level) {
 			w.chart(b)
+		}
+	case *document.Ladder:
+		if w.shows(b.Level) {
+			w.ladder(b)
 		}
 	case document.Quote:
 		if w.shows(b.Level) {

@@ -84,6 +84,13 @@ func NewBindNoPort() Opt {
 	return newOpt(solIP, ipBindAddressNoPort, 1)
 }
 
+// NewReuseAddr makes SO_REUSEADDR: bind takes a port that only TIME_WAITs have, if their sockets had the option too
+// (inet_csk_bind_conflict).
+func NewReuseAddr() Opt {
+	const solSocket, soReuseAddr = 1, 2
+	return newOpt(solSocket, soReuseAddr, 1)
+}
+
 // NewPortRange makes IP_LOCAL_PORT_RANGE (Linux 6.3; ENOPROTOOPT before), the ports that
 // connect chooses from. The kernel ignores a bound outside net.ipv4.ip_local_port_range
 // (inet_sk_get_local_port_range).

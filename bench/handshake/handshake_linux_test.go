@@ -1,0 +1,275 @@
+package handshake
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"lastack/bench/record"
+	"lastack/bench/sandbox"
+	"lastack/sockstate"
+	"lastack/sockstate/exchange"
+	"lastack/sockstate/teardown"
+)
+
+var echo = exchange.Spec{Kind: exchange.Echo, Request: 1, Response: 1}
+
+// codes lists what happened from a step on. A busy machine may delay a program by longer than the kernel delays an ACK: then two packets are
+// what is one otherwise. So a pure ACK counts for nothing, and a FIN with an ACK before it is one that has it.
+func codes(l *record.Ladder, from string) (all []string) {
+	begun := from == ""
+	for i := range l.Steps {
+		s := &l.Steps[i]
+		begun = begun || s.Code == from
+		switch {
+		case !begun, s.Code == "ack", s.Code == "ack_of_fin", s.Code == "arrives":
+			continue
+		case s.Code == "fin_second":
+			all = append(all, s.Side+" fin_merged")
+			continue
+		}
+		what := s.Side + " " + s.Code
+		if s.Packet > 0 && l.Packets[s.Packet-1].Fate == record.Lost {
+			what += ", lost"
+		}
+		all = append(all, what)
+	}
+	return all
+}
+
+// mustHave holds that the ladder has these steps in this order. Where the machine is so busy that an answer takes longer than a timer, there
+// may be packets that are sent again between.
+func mustHave(t *testing.T, l *record.Ladder, from string, want ...string) {
+	t.Helper()
+	got := codes(l, from)
+	rest := want
+	for _, c := range got {
+		switch {
+		case len(rest) > 0 && c == rest[0]:
+			rest = rest[1:]
+		case !strings.Contains(c, "_again"):
+			t.Errorf("%s is too much", c)
+		}
+	}
+	if len(rest) > 0 {
+		t.Errorf("%s is missing", rest[0])
+	}
+	if t.Failed() {
+		t.Logf("steps %q, want %q", got, want)
+	}
+}
+
+// path is the way of an end through its states from ESTABLISHED on.
+func path(e *record.LadderEnd) string {
+	var all []string
+	for i := range e.States {
+		all = append(all, e.States[i].State)
+	}
+	if i := slices.Index(all, "ESTABLISHED"); i > 0 {
+		all = all[i:]
+	}
+	return strings.Join(all, " > ")
+}
+
+// check holds what is true of every ladder: no gap in the states, no packet without a fate, and packets in order.
+func check(t *testing.T, l *record.Ladder) {
+	t.Helper()
+	for side, e := range []*record.LadderEnd{&l.Client, &l.Server} {
+		at := 0.0
+		for i := range e.States {
+			s := &e.States[i]
+			if s.FromS != at || s.ToS < s.FromS || s.Ended != (i < len(e.States)-1) {
+				t.Errorf("%v: state %d of %d is %+v, want it to begin at %v", sockstate.Side(side), i, len(e.States), *s, at)
+			}
+			at = s.ToS
+		}
+	}
+	for i := range l.Packets {
+		p := &l.Packets[i]
+		if (p.Fate == record.Delivered) != (p.ArrivedS != nil) || p.ArrivedS != nil && *p.ArrivedS < p.AtS {
+			t.Errorf("packet %d: %+v", i+1, *p)
+		}
+		if i > 0 && p.AtS < l.Packets[i-1].AtS && p.From == l.Packets[i-1].From {
+			t.Errorf("packet %d was sent at %v, and the one before it at %v", i+1, p.AtS, l.Packets[i-1].AtS)
+		}
+	}
+	for i := range l.Steps {
+		if s := &l.Steps[i]; s.Text == "" || s.Function == "" || s.Section == "" {
+			t.Errorf("step %d says nothing: %+v", i+1, *s)
+		}
+	}
+}
+
+// Each policy, with an exchange and without, ends as teardown.Predict says, and its steps have the right names.
+func TestPolicies(t *testing.T) {
+	want := map[string][]string{
+		"client:fin":       {"client fin_first", "server fin_merged", "client last_ack"},
+		"client:half":      {"client fin_half", "server fin_merged", "client last_ack"},
+		"client:rst":       {"client rst_linger"},
+		"client:linger=1s": {"client fin_linger", "server fin_merged", "client last_ack"},
+		"client:unread":    {"client rst_unread"},
+		"server:fin":       {"server fin_first", "client fin_merged", "server last_ack"},
+		"server:half":      {"server fin_half", "client fin_merged", "server last_ack"},
+		"server:linger=1s": {"server fin_linger", "client fin_merged", "server last_ack"},
+		"server:unread":    {"server rst_unread"},
+		"never":            nil,
+	}
+	for _, p := range teardown.Policies() {
+		for _, e := range []exchange.Spec{{}, echo, {Kind: exchange.HTTP, Path: "/"}} {
+			if p.NeedsExchange() && e.Kind == exchange.None {
+				continue
+			}
+			t.Run(fmt.Sprint(p, " ", e), func(t *testing.T) {
+				t.Parallel()
+				l := watched(t, Spec{Close: p, Exchange: e})
+				check(t, l)
+				q := teardown.Predict(p, teardown.Reaction{}, e, teardown.Env{})
+				for side, end := range []*record.LadderEnd{&l.Client, &l.Server} {
+					got := path(end)
+					if !slices.ContainsFunc(q.Paths[side], func(p teardown.Path) bool { return like(got, p.String()) }) {
+						t.Errorf("%v: %s, predicted are %v", sockstate.Side(side), got, q.Paths[side])
+					}
+				}
+				steps, ok := want[p.String()]
+				if !ok {
+					return // what follows is another test's, or races
+				}
+				begun := []string{"client syn", "server syn_ack", "client open"}
+				if e.Kind != exchange.None {
+					begun = append(begun, "client data")
+				}
+				if e.Kind != exchange.None && p.String() != "server:unread" {
+					begun = append(begun, "server data")
+				}
+				mustHave(t, l, "", append(begun, steps...)...)
+			})
+		}
+	}
+}
+
+// like compares a path with a predicted one. FIN_WAIT_2 lasts no time if ACK and FIN are one packet.
+func like(got, predicted string) bool {
+	without := func(s string) string { return strings.ReplaceAll(s, "FIN_WAIT_2 > ", "") }
+	return got == predicted || without(got) == without(predicted)
+}
+
+// The FINs of both:fin always cross.
+func TestSimultaneous(t *testing.T) {
+	for _, e := range []exchange.Spec{{}, echo} {
+		t.Run(e.String(), func(t *testing.T) {
+			t.Parallel()
+			l := watched(t, Spec{Close: teardown.Policy{Who: teardown.BothAtOnce}, Exchange: e})
+			check(t, l)
+			const want = "ESTABLISHED > FIN_WAIT_1 > CLOSING > TIME_WAIT"
+			if c, s := path(&l.Client), path(&l.Server); c != want || s != want {
+				t.Errorf("client %s, server %s", c, s)
+			}
+			got := codes(l, "")
+			for _, want := range []string{"client crossing_ack", "server crossing_ack"} {
+				if !slices.Contains(got, want) {
+					t.Errorf("no %s: %v", want, got)
+				}
+			}
+			if !slices.ContainsFunc(l.Steps, func(s record.LadderStep) bool { return s.Code == "arrives" }) {
+				t.Error("no FIN arrives after the other side had sent its own")
+			}
+		})
+	}
+}
+
+// A lost packet is lost exactly, and what TCP does about it has a name.
+func TestLoss(t *testing.T) {
+	open := []string{"client syn", "server syn_ack", "client open", "client data", "server data"}
+	for _, tt := range []struct {
+		lose  string
+		close string
+		want  []string
+	}{
+		{"fin", "client:fin", append(slices.Clone(open), "client fin_first, lost", "client fin_again", "server fin_merged", "client last_ack")},
+		{"fin", "server:fin", append(slices.Clone(open), "server fin_first, lost", "server fin_again", "client fin_merged", "server last_ack")},
+		{"last-ack", "client:fin", append(slices.Clone(open), "client fin_first", "server fin_merged", "client last_ack, lost", "server fin_again", "client last_ack_again")},
+		{"last-ack:2", "client:fin", append(slices.Clone(open), "client fin_first", "server fin_merged", "client last_ack, lost",
+			"server fin_again", "client last_ack_again, lost", "server fin_again", "client last_ack_again")},
+		{"ack", "client:fin", []string{"client syn", "server syn_ack", "client open, lost", "client open_data", "server data", "client fin_first", "server fin_merged", "client last_ack"}},
+		{"syn", "client:fin", append([]string{"client syn, lost", "client syn_again"}, append(slices.Clone(open[1:]), "client fin_first", "server fin_merged", "client last_ack")...)},
+	} {
+		t.Run(tt.lose+" "+tt.close, func(t *testing.T) {
+			t.Parallel()
+			s := Spec{Exchange: echo}
+			for into, text := range map[interface{ UnmarshalText([]byte) error }]string{&s.Close: tt.close, &s.Lose: tt.lose} {
+				if err := into.UnmarshalText([]byte(text)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l := watched(t, s)
+			check(t, l)
+			mustHave(t, l, "", tt.want...)
+		})
+	}
+}
+
+// A lost SYN|ACK is sent again by the server's timer, and because the client's SYN comes again; which one is first is chance.
+func TestLostSYNACK(t *testing.T) {
+	t.Parallel()
+	l := watched(t, Spec{Exchange: echo, Lose: Lose{What: loseSYNACK, Times: 1}})
+	check(t, l)
+	got := codes(l, "")
+	if got[1] != "server syn_ack, lost" || !slices.Contains(got, "server syn_ack_again") || got[len(got)-1] != "client last_ack" {
+		t.Errorf("steps: %v", got)
+	}
+}
+
+// A lost RST is not sent again: the other side does not learn of it.
+func TestLostRST(t *testing.T) {
+	t.Parallel()
+	l := watched(t, Spec{Close: teardown.Policy{How: teardown.RST}, Lose: Lose{What: loseRST, Times: 1}})
+	if c, s := path(&l.Client), path(&l.Server); c != "ESTABLISHED > CLOSED" || s != "ESTABLISHED" {
+		t.Errorf("client %s, server %s", c, s)
+	}
+}
+
+// The passive side's reactions.
+func TestReactions(t *testing.T) {
+	fin := teardown.Policy{}
+	t.Run("delay", func(t *testing.T) {
+		t.Parallel()
+		const delay = 100 * time.Millisecond
+		l := watched(t, Spec{Close: fin, OnEOF: teardown.Reaction{Kind: teardown.ReactDelay, Delay: delay}, Exchange: echo})
+		check(t, l)
+		if got := path(&l.Client); got != "ESTABLISHED > FIN_WAIT_1 > FIN_WAIT_2 > TIME_WAIT" {
+			t.Errorf("client: %s", got)
+		}
+		for i := range l.Server.States {
+			if s := &l.Server.States[i]; s.State == "CLOSE_WAIT" && s.DwellS() < delay.Seconds() {
+				t.Errorf("CLOSE_WAIT lasted %v s", s.DwellS())
+			}
+		}
+		if last := l.Client.States[len(l.Client.States)-1]; last.LeftS < 50 || last.LeftS > 60 {
+			t.Errorf("TIME_WAIT has %v s left", last.LeftS)
+		}
+	})
+	t.Run("rst", func(t *testing.T) {
+		t.Parallel()
+		l := watched(t, Spec{Close: fin, OnEOF: teardown.Reaction{Kind: teardown.ReactRST}, Exchange: echo})
+		check(t, l)
+		mustHave(t, l, "fin_first", "client fin_first", "server rst_close_wait")
+	})
+	t.Run("never", func(t *testing.T) {
+		t.Parallel()
+		l := watched(t, Spec{
+			Close: fin, OnEOF: teardown.Reaction{Kind: teardown.ReactNever}, Follow: true,
+			Sysctls: []sandbox.Sysctl{{Key: "net.ipv4.tcp_fin_timeout", Value: "1"}},
+		})
+		check(t, l)
+		if c, s := path(&l.Client), path(&l.Server); c != "ESTABLISHED > FIN_WAIT_1 > FIN_WAIT_2 > CLOSED" || s != "ESTABLISHED > CLOSE_WAIT" {
+			t.Errorf("client %s, server %s", c, s)
+		}
+		wait := l.Client.States[len(l.Client.States)-2]
+		if d := wait.DwellS(); d < 0.99 || d > 30 {
+			t.Errorf("FIN_WAIT_2 lasted %v s", d)
+		}
+		mustHave(t, l, "fin_first", "client fin_first", "client fin_wait_2_ends")
+	})
+}

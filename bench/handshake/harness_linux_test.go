@@ -1,0 +1,39 @@
+package handshake
+
+import (
+	"errors"
+	"os"
+	"syscall"
+	"testing"
+
+	"lastack/bench/record"
+	"lastack/bench/sandbox"
+)
+
+func TestMain(m *testing.M) {
+	sandbox.Main(map[string]sandbox.Func{Job.Name: Job.Func})
+	os.Exit(m.Run())
+}
+
+// watched runs a connection and returns its ladder. It skips the test where this host allows no sandbox.
+func watched(t *testing.T, s Spec) *record.Ladder {
+	t.Helper()
+	setup, err := Resolve(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := Watch(t.Context(), []Setup{setup}, 1)
+	if e, ok := errors.AsType[*sandbox.Error](err); ok && e.Cause != "" && (errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.ENOSPC)) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(run.Warnings) > 0 {
+		t.Errorf("warnings: %q", run.Warnings)
+	}
+	if err := run.Validate(); err != nil {
+		t.Error(err)
+	}
+	return &run.Handshake.Ladders[0]
+}

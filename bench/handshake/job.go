@@ -1,0 +1,83 @@
+package handshake
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"lastack/bench/cell"
+	"lastack/bench/record"
+)
+
+// Job watches one connection.
+var Job = cell.Job[Setup]{Name: "handshake", Do: do}
+
+// newRecord is the record of a setup, without what was seen.
+func newRecord(s *Setup, status record.Sandbox, began time.Time) *record.Run {
+	return &record.Run{
+		Schema: record.Schema, Version: s.Version, Kind: record.KindHandshake, Started: began.UTC(),
+		Plan: record.Plan{Groups: []record.Group{}, Command: s.Command}, Sandbox: status, Verdict: record.Verdict{Valid: true}, Warnings: []string{},
+		Handshake: &record.Handshake{Ladders: []record.Ladder{}},
+	}
+}
+
+// describe adds to a ladder what was asked for.
+func (s *Setup) describe(l *record.Ladder) {
+	l.Drill, l.Case, l.Teaches = s.Drill, s.Case, s.Teaches
+	l.Close, l.OnEOF, l.Exchange, l.Lose = s.Close.String(), s.OnEOF.String(), s.Exchange.String(), s.Lose.String()
+	for _, c := range s.Sysctls {
+		if l.Sysctls == nil {
+			l.Sysctls = make(map[string]string)
+		}
+		l.Sysctls[c.Key] = c.Value
+	}
+}
+
+// Join puts the ladders of several records into one, in their order.
+func Join(runs []*record.Run) *record.Run {
+	var all *record.Run
+	for _, r := range runs {
+		switch {
+		case r == nil:
+		case all == nil:
+			all = r
+		default:
+			all.Handshake.Ladders = append(all.Handshake.Ladders, r.Handshake.Ladders...)
+			all.Warnings = append(all.Warnings, r.Warnings...)
+			all.ElapsedS += r.ElapsedS
+			all.Interrupted = all.Interrupted || r.Interrupted
+		}
+	}
+	return all
+}
+
+// Watch watches each connection in a sandbox of its own, a few of them at once.
+func Watch(ctx context.Context, setups []Setup, parallel int) (*record.Run, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	runs, errs := make([]*record.Run, len(setups)), make([]error, len(setups))
+	places, done := make(chan struct{}, max(parallel, 1)), make(chan struct{})
+	for i := range setups {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			places <- struct{}{}
+			defer func() { <-places }()
+			c, err := Job.Start(ctx, setups[i].Box(), setups[i])
+			if err == nil {
+				runs[i], err = c.Record(func(record.Event) {})
+			}
+			if errs[i] = err; err != nil {
+				stop() // the others' records would be of no use
+			}
+		}()
+	}
+	for range setups {
+		<-done
+	}
+	for _, err := range errs {
+		if err != nil && !errors.Is(err, context.Canceled) {
+			return nil, err
+		}
+	}
+	return Join(runs), errors.Join(errs...)
+}

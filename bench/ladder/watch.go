@@ -1,0 +1,70 @@
+package ladder
+
+import (
+	"net/netip"
+	"time"
+
+	"lastack/sockstate"
+)
+
+// Watch is what was seen of a connection.
+type Watch struct {
+	Client, Server netip.AddrPort
+	Packets        []Packet
+	// Events are in the order in which they happened.
+	Events []Event
+	// Began are the states before the first event. A state of 0 is none: CLOSED.
+	Began [sockstate.NumSides]sockstate.State
+	// End is when the watch ended, and Left what was left then of a minisocket of each side.
+	End  int64
+	Left [sockstate.NumSides]time.Duration
+}
+
+// Event is something that happened.
+type Event struct {
+	// At is in nanoseconds, on the clock of clock.Now.
+	At   int64
+	Kind Kind
+	// Packet is the index of the packet of Sent, Arrived and Dropped.
+	Packet int
+	// Side is that of Called and Changed.
+	Side sockstate.Side
+	Call Call
+	// States are those of both sides after it.
+	States [sockstate.NumSides]sockstate.State
+}
+
+// Kind is what an event is.
+type Kind uint8
+
+// The kinds of events.
+const (
+	// Sent is a packet that its sender has sent; Arrived is when the other side has processed it, Dropped when the network has lost it.
+	Sent Kind = iota
+	Arrived
+	Dropped
+	// Replayed is a packet that the network delivers once more. Arrived follows.
+	Replayed
+	// Called is a system call of a program.
+	Called
+	// Changed is a state that ended by time.
+	Changed
+)
+
+// Call is a system call that explains what follows.
+type Call uint8
+
+// The calls.
+const (
+	// CallNone explains nothing.
+	CallNone Call = iota
+	// CallClose is close(), CallShutdown shutdown(SHUT_WR), CallLinger close() with SO_LINGER {1,n}, CallReset with SO_LINGER {1,0}, and
+	// CallUnread is close() with data unread.
+	CallClose
+	CallShutdown
+	CallLinger
+	CallReset
+	CallUnread
+	// CallBindRefused is bind() to a port in TIME_WAIT without SO_REUSEADDR.
+	CallBindRefused
+)

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"lastack/bench"
+	"lastack/bench/handshake"
+	"lastack/bench/host"
+	"lastack/bench/quantity"
+	"lastack/bench/record"
+	"lastack/bench/sandbox"
+	"lastack/report"
+	"lastack/sockstate/exchange"
+)
+
+// handshakeOptions is handshake's command line.
+type handshakeOptions struct {
+	spec    handshake.Spec
+	sysctls []string
+	resultFlags
+
+	// setups are of the connections to watch.
+	setups []handshake.Setup
+}
+
+func newHandshake() *cobra.Command {
+	o := &handshakeOptions{spec: handshake.Spec{Exchange: exchange.Spec{Kind: exchange.Echo, Request: 1, Response: 1}}}
+	cmd := &cobra.Command{
+		Use:   "handshake",
+		Short: "Draw one connection, packet by packet and state by state",
+		Long: `handshake opens and closes one connection and draws it as a ladder between both
+ends: each packet, each state of each end with the time spent in it, and for
+each step a sentence that says what happened and why, with the kernel's function
+and the section of RFC 9293.
+
+Both ends are in namespaces of a sandbox, which needs no privilege. Between them
+is a relay that forwards each packet and looks up both ends' states before and
+after it, so that the states are the kernel's own and exact. --lose has the
+relay drop one packet, or several in a row; what TCP does about it is drawn.
+--on-eof delay=100ms gives the passive side its moment in CLOSE_WAIT. --follow
+waits for the end of TIME_WAIT, which takes a minute.
+
+Sequence and acknowledgement numbers count from each side's SYN.`,
+		Example: `  lastack handshake
+  lastack handshake --on-eof delay=100ms
+  lastack handshake --lose last-ack
+  lastack handshake --lose fin:2 --close client:half
+  lastack handshake --close both:fin --exchange none
+  lastack handshake --sysctl net.ipv4.tcp_fin_timeout=1 --on-eof never --follow
+  lastack handshake --follow -o last-ack.json`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.complete(cmd); err != nil {
+				return asUsage(cmd, err)
+			}
+			return o.carryOut(cmd, cleanupLimit, o.watch)
+		},
+	}
+	o.registerAll(cmd.Flags())
+	return cmd
+}
+
+func (o *handshakeOptions) registerAll(f *pflag.FlagSet) {
+	s := &o.spec
+	f.SortFlags = false
+	f.Var(textFlag{&s.Close, "WHO:HOW"}, "close", "which side closes first, and how")
+	f.Var(textFlag{&s.OnEOF, "REACTION"}, "on-eof", "what the other side does when it reads EOF: close, delay=D, never or rst")
+	f.Var(textFlag{&s.Exchange, "KIND"}, "exchange", "before the close: none, echo:REQ,RESP (bytes) or http:/path")
+	f.DurationVar(&s.Hold, "hold", 0, "how long the side that closes first waits before it closes")
+	f.Var(textFlag{&s.Lose, "WHAT[:N]"}, "lose", "the packet that the network loses: "+handshake.LoseHelp)
+	f.StringArrayVar(&o.sysctls, "sysctl", nil, "`NAME=VALUE` of a sysctl to set at both ends, like net.ipv4.tcp_fin_timeout=1 (repeatable)")
+	f.BoolVar(&s.Follow, "follow", false, "wait for the end of TIME_WAIT, and of a FIN_WAIT_2 without a process")
+	o.registerOutput(f, report.FormatNames())
+}
+
+// complete checks the command line before a socket opens.
+func (o *handshakeOptions) complete(cmd *cobra.Command) error {
+	s := &o.spec
+	if s.Close.NeedsExchange() && s.Exchange.Kind == exchange.None && !cmd.Flags().Changed("exchange") {
+		s.Exchange = exchange.Spec{Kind: exchange.Echo, Request: 1, Response: 1}
+	}
+	var err error
+	if s.Sysctls, err = parseSysctls(o.sysctls); err != nil {
+		return usagef("%w", err)
+	}
+	if err := checkOutputs(o.outputs, o.formats); err != nil {
+		return err
+	}
+	s.Version, s.Command = versionString(), commandLine()
+	setup, err := handshake.Resolve(*s)
+	if err != nil {
+		return err
+	}
+	o.setups = []handshake.Setup{setup}
+	return nil
+}
+
+// watch watches the connections, each in a sandbox of its own.
+func (o *handshakeOptions) watch(ctx context.Context, shown *display, _ *outputFiles) (*record.Run, error) {
+	if o.spec.Follow && !o.quiet {
+		fmt.Fprintf(shown, "lastack: waiting for the end of TIME_WAIT, which takes up to %v\n", timeWaitAtMost)
+	}
+	run, err := handshake.Watch(ctx, o.setups, parallelHandshakes)
+	sysctl, isSysctl := errors.AsType[*sandbox.SysctlError](err)
+	switch {
+	case isSysctl:
+		return nil, usagef("--%w", sysctl)
+	case err != nil && ctx.Err() == nil:
+		return nil, lost(shown, noSandbox("handshake needs a sandbox", err))
+	}
+	if run != nil {
+		if facts, ferr := host.Read(); ferr == nil {
+			run.Hosts = []record.Host{bench.RecordHost(facts)}
+		}
+		for _, w := range run.Warnings {
+			_, text := record.SplitWarning(w)
+			fmt.Fprintf(shown, "lastack: %s\n", quantity.Escape(text))
+		}
+	}
+	return run, err
+}
+
+const (
+	// timeWaitAtMost is what --follow waits for: the minute, and what its timer may be late.
+	timeWaitAtMost = 65 * time.Second
+	// parallelHandshakes is how many connections are watched at once. Each has a CPU.
+	parallelHandshakes = 2
+)

@@ -209,6 +209,7 @@ func (e *experiment) addObserver(r *record.Run) {
 	r.Observer.Census, r.Observer.CensusReason = e.watch.Source()
 	r.Observer.Trace, r.Observer.TraceReason = e.watch.Trace()
 	r.Observer.Cost = e.sampler.cost
+	r.Observer.IntervalS = e.setup.Interval.Seconds()
 	r.Observer.Unread = slices.Concat(e.facts.Unread, e.watch.Unread(), e.hostUnread())
 	slices.Sort(r.Observer.Unread)
 	r.Observer.Unread = slices.Compact(r.Observer.Unread)

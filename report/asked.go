@@ -45,9 +45,17 @@ func asked(r *record.Run, load, brief, interrupted string) *section {
 		set = append(set, k+"=\""+r.Sandbox.Sysctls[k]+"\"")
 	}
 	s.fact(document.First, "set", strings.Join(set, ", "))
+	said := map[string]bool{} // shards may be on one host, or on hosts alike
 	for i := range r.Hosts {
-		s.fact(document.Detail, "host", host(&r.Hosts[i]))
-		s.fact(document.Detail, "sysctls", sysctls(&r.Hosts[i]))
+		is, set := host(&r.Hosts[i]), sysctls(&r.Hosts[i])
+		if !said[is+set] {
+			s.fact(document.Detail, "host", is)
+			s.fact(document.Detail, "sysctls", set)
+		}
+		said[is+set] = true
+	}
+	if len(r.Shards) > 0 {
+		s.fact(document.First, "shards", shardsWords(r))
 	}
 	s.fact(document.Detail, "run", when(r))
 	if why := r.Plan.EngineReason; why != "" {

@@ -20,14 +20,33 @@ var ErrNoHistogram = errors.New("the record holds a summary of this latency but 
 // NewLatency summarizes a histogram of nanoseconds and encodes it. It must have the range and
 // precision of NewHistogram.
 func NewLatency(h *hdr.Histogram) (Latency, error) {
+	if h == nil {
+		return Latency{}, errors.New("there is no latency histogram")
+	}
+	return newLatency(h, h.EncodeV2)
+}
+
+// histogram is one of the library's, dense or packed.
+type histogram interface {
+	TotalCount() int64
+	Min() int64
+	Max() int64
+	Mean() float64
+	ValueAtPercentile(percentile float64) int64
+	LowestTrackableValue() int64
+	HighestTrackableValue() int64
+	SignificantFigures() int64
+}
+
+func newLatency(h histogram, encode func() ([]byte, error)) (Latency, error) {
 	if err := checkGeometry(h); err != nil {
 		return Latency{}, err
 	}
-	encoded, err := h.Encode(hdr.V2CompressedEncodingCookieBase)
+	encoded, err := encode()
 	if err != nil {
 		return Latency{}, fmt.Errorf("encode a latency histogram: %w", err)
 	}
-	l := Summarize(h)
+	l := summarize(h)
 	l.Hdr = string(encoded)
 	return l, nil
 }
@@ -35,7 +54,9 @@ func NewLatency(h *hdr.Histogram) (Latency, error) {
 // Summarize is NewLatency without the encoded histogram, so it cannot be merged and has no other
 // percentiles. h, in nanoseconds, may have any range and precision. An empty one makes the zero
 // Latency.
-func Summarize(h *hdr.Histogram) Latency {
+func Summarize(h *hdr.Histogram) Latency { return summarize(h) }
+
+func summarize(h histogram) Latency {
 	if h.TotalCount() == 0 {
 		return Latency{}
 	}
@@ -63,19 +84,21 @@ func (l Latency) Histogram() (*hdr.Histogram, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the latency histogram is damaged: %w", err)
 	}
-	if err := checkGeometry(h); err != nil {
-		return nil, err
-	}
-	if h.TotalCount() != l.Count {
-		return nil, fmt.Errorf("the latency histogram is damaged: it holds %d values, its summary says %d", h.TotalCount(), l.Count)
-	}
-	return h, nil
+	return h, l.check(h)
 }
 
-func checkGeometry(h *hdr.Histogram) error {
-	if h == nil {
-		return errors.New("there is no latency histogram")
+// check compares what was decoded with the summary.
+func (l Latency) check(h histogram) error {
+	if err := checkGeometry(h); err != nil {
+		return err
 	}
+	if h.TotalCount() != l.Count {
+		return fmt.Errorf("the latency histogram is damaged: it holds %d values, its summary says %d", h.TotalCount(), l.Count)
+	}
+	return nil
+}
+
+func checkGeometry(h histogram) error {
 	return checkRange(h.LowestTrackableValue(), h.HighestTrackableValue(), h.SignificantFigures())
 }
 

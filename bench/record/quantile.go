@@ -2,8 +2,6 @@ package record
 
 import (
 	"math"
-
-	hdr "github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // Rank is the rank, from 1, of a percentile among n sorted values: ceil(p/100*n), as in HdrHistogram's reference
@@ -27,7 +25,11 @@ func Rank(percentile float64, n int64) int64 {
 
 // Percentile is the value of h at a percentile from 0 to 100, 0 if h is empty. It asks the library for the percentile that
 // the library's rounding turns into Rank.
-func Percentile(h *hdr.Histogram, percentile float64) int64 {
+func Percentile(h interface {
+	TotalCount() int64
+	ValueAtPercentile(percentile float64) int64
+}, percentile float64,
+) int64 {
 	n := h.TotalCount()
 	if n == 0 || percentile <= 0 {
 		return h.ValueAtPercentile(0) //nolint:forbidigo // the smallest value

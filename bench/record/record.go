@@ -39,11 +39,14 @@ type Run struct {
 	// lifecycles in flight finish.
 	LoadS float64 `json:"load_s"`
 	// Interrupted is set if a signal ended the run early.
-	Interrupted bool    `json:"interrupted,omitempty"`
-	Plan        Plan    `json:"plan"`
-	Shard       *Shard  `json:"shard,omitempty"`
-	Hosts       []Host  `json:"hosts"`
-	Sandbox     Sandbox `json:"sandbox"`
+	Interrupted bool   `json:"interrupted,omitempty"`
+	Plan        Plan   `json:"plan"`
+	Shard       *Shard `json:"shard,omitempty"`
+	// Shards is set in a merged run, in their order. ShardsMissing lists those that were not merged although they took part.
+	Shards        []ShardResult `json:"shards,omitempty"`
+	ShardsMissing []int         `json:"shards_missing,omitempty"`
+	Hosts         []Host        `json:"hosts"`
+	Sandbox       Sandbox       `json:"sandbox"`
 
 	Result
 	// Groups holds the result of each group of the plan, if there are several.
@@ -623,6 +626,8 @@ type Observer struct {
 	// what would come from there.
 	Unread []string `json:"unread,omitempty"`
 	Cost   Cost     `json:"cost"`
+	// IntervalS is the time between two samples. Records of older versions do not have it.
+	IntervalS float64 `json:"interval_s,omitempty"`
 }
 
 // Cost is the cost of observing.

@@ -1,6 +1,9 @@
 package record
 
-import "slices"
+import (
+	"errors"
+	"slices"
+)
 
 // Timeline collects the intervals of a run, so that its record can be read again however long it runs: at most mostRows, with at most
 // mostHistograms bytes of histograms. Beyond either, it folds pairs of neighbours, from the oldest on and a few with each interval that
@@ -116,16 +119,11 @@ func merge(a, b *Latency) (*Latency, error) {
 		}
 		return a, nil
 	}
-	h, err := a.Histogram()
-	if err != nil {
+	var s LatencySum
+	if err := errors.Join(s.Add(a), s.Add(b)); err != nil {
 		return nil, err
 	}
-	more, err := b.Histogram()
-	if err != nil {
-		return nil, err
-	}
-	h.Merge(more)
-	l, err := NewLatency(h)
+	l, err := s.Latency()
 	return &l, err
 }
 

@@ -40,7 +40,7 @@ func remedy(name, means, pattern string) Code {
 func Codes() []Code {
 	return slices.Concat(
 		generalCodes(), portCodes(), orphanCodes(), searchCodes(), fdCodes(), memoryCodes(), scheduleCodes(), queueCodes(), failureCodes(), lossCodes(), haltedCodes(), stalledCodes(),
-		cpuCodes(), restCodes(), closeCodes(), replyCodes(), outlookCodes(), drainCodes(), planCodes())
+		cpuCodes(), restCodes(), closeCodes(), replyCodes(), outlookCodes(), drainCodes(), planCodes(), shardCodes())
 }
 
 // sentences turns the findings into text. Nothing else does.

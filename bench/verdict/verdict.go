@@ -21,6 +21,8 @@ func Judge(r *record.Run) record.Verdict {
 		j.plan()
 	case r.Handshake != nil:
 		// It was watched, and stands for nothing else.
+	case len(r.Shards) > 0:
+		j.shards()
 	default:
 		j.run()
 	}

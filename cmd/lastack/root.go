@@ -116,6 +116,7 @@ func commands() []*cobra.Command {
 		newServe(),
 		newReport(),
 		newCompare(),
+		newMerge(),
 		newPlan(),
 		newDoctor(),
 		newCompletion(),

@@ -1,0 +1,201 @@
+// Package merge makes one record of those of the shards of a run:
+//
+//	histograms        bucket by bucket, so that the merged one is that of all values
+//	counts, outcomes  added
+//	timelines         added on one axis, the number of the interval
+//	kernel's figures  once for each network namespace: shards in one saw each other's sockets, and the largest of theirs counts
+//	hosts, pressure, observers, verdicts   kept for each shard
+//	accounting        the sums of what was expected and counted
+//
+// A merged record can be merged again. The result depends on neither the order nor the grouping.
+package merge
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"lastack/bench/record"
+	"lastack/bench/verdict"
+)
+
+// Merger takes records one after the other, so that only one needs to be in memory.
+type Merger struct {
+	parts    []part
+	latency  map[string]*record.LatencySum
+	groups   []group
+	timeline timeline
+	first    *record.Run // without its timeline: what all have in common
+	problems []string
+}
+
+// part is a shard, and the name of the record that it came from.
+type part struct {
+	record.ShardResult
+	name  string
+	runID string
+}
+
+// Error lists what is wrong with the records.
+type Error struct {
+	Problems []string
+	// Missing is set if some shards are missing, and nothing else is wrong.
+	Missing bool
+}
+
+func (e *Error) Error() string {
+	s := e.Problems[0]
+	if n := len(e.Problems) - 1; n > 0 {
+		s += fmt.Sprintf(" (and %d more)", n)
+	}
+	return s
+}
+
+// Add takes a record, whose name is for messages. The run must not be used after that.
+func (m *Merger) Add(name string, r *record.Run) {
+	problem := func(format string, args ...any) {
+		m.problems = append(m.problems, name+" "+fmt.Sprintf(format, args...))
+	}
+	switch {
+	case r.Kind != "" && r.Kind != record.KindRun:
+		problem("is the record of a %s: want the shards of a run", r.Kind)
+		return
+	case r.Shard == nil && len(r.Shards) == 0:
+		problem("is no shard: its run had one process (lastack run --shard I/N makes shards)")
+		return
+	}
+	parts := partsOf(name, r)
+	// A duplicate or a foreign record is named, and not added up.
+	if !m.fits(parts) {
+		return
+	}
+	m.parts = append(m.parts, parts...)
+	if err := m.addLatency(r); err != nil {
+		problem("cannot be merged: %v", err)
+	}
+	if err := m.timeline.add(r); err != nil {
+		problem("cannot be merged: %v", err)
+	}
+	if m.first == nil {
+		r.Timeline = nil
+		m.first = r
+	}
+}
+
+// partsOf are the shards of a record, merged or not.
+func partsOf(name string, r *record.Run) (parts []part) {
+	if r.Shard == nil {
+		for i := range r.Shards {
+			parts = append(parts, part{r.Shards[i], name, r.RunID})
+		}
+		return parts
+	}
+	s := record.ShardResult{
+		Shard: *r.Shard, Version: r.Version, Started: r.Started, ElapsedS: r.ElapsedS, LoadS: r.LoadS, Interrupted: r.Interrupted, Plan: r.Plan, Sandbox: r.Sandbox,
+		Result: r.Result, Warmup: r.Warmup, Server: r.Server, TCPInfo: r.TCPInfo, States: r.States, TimeWait: r.TimeWait, Counters: r.Counters, CountersBySide: r.CountersBySide,
+		Pressure: r.Pressure, Tracking: r.Tracking, Generator: r.Generator, Observer: r.Observer, Settle: r.Settle, Predicted: r.Predicted, Accounting: r.Accounting, Verdict: r.Verdict, Warnings: r.Warnings,
+	}
+	if len(r.Hosts) > 0 {
+		s.Host = r.Hosts[0]
+		s.Host.ClockOffsetUs = r.Shard.ClockOffsetUs
+	}
+	s.Latency = summaries(r.Latency)
+	for i := range r.Groups {
+		g := r.Groups[i]
+		g.Latency = summaries(g.Latency)
+		s.Groups = append(s.Groups, g)
+	}
+	return []part{{s, name, r.RunID}}
+}
+
+// summaries are latencies without their histograms.
+func summaries(all map[string]record.Latency) map[string]record.Latency {
+	s := make(map[string]record.Latency, len(all))
+	for k, l := range all {
+		l.Hdr = ""
+		s[k] = l
+	}
+	return s
+}
+
+// fits checks new shards against those that there are.
+func (m *Merger) fits(parts []part) (ok bool) {
+	ok = true
+	problem := func(format string, args ...any) {
+		ok = false
+		m.problems = append(m.problems, fmt.Sprintf(format, args...))
+	}
+	for i := range parts {
+		p := &parts[i]
+		if p.N < 1 || p.I < 0 || p.I >= p.N {
+			problem("%s says that it is shard %d of %d, which there is not", p.name, p.I, p.N)
+			continue
+		}
+		if len(m.parts) == 0 {
+			continue
+		}
+		first := &m.parts[0]
+		switch {
+		case p.runID != first.runID:
+			problem("%s is of another run (%s) than %s (%s)", p.name, named(p.runID), first.name, named(first.runID))
+		case p.N != first.N:
+			problem("%s has %d shards, %s has %d", p.name, p.N, first.name, first.N)
+		case p.PlanSHA256 != first.PlanSHA256:
+			problem("%s has another plan than %s: the load differs", p.name, first.name)
+		case p.runID == "" && apart(p, first):
+			problem("%s is of another run than %s: they were not under load at the same time", p.name, first.name)
+		}
+		if at := slices.IndexFunc(m.parts, func(o part) bool { return o.I == p.I }); at >= 0 && ok {
+			problem("shard %d is there twice: %s and %s", p.I, m.parts[at].name, p.name)
+		}
+	}
+	return ok
+}
+
+func named(runID string) string { return cmp.Or(runID, "which has no name") }
+
+// apart reports whether two loads were not going on at any time together, as far as their clocks say.
+func apart(a, b *part) bool {
+	if b.Started.Before(a.Started) {
+		a, b = b, a
+	}
+	return b.Started.Sub(a.Started).Seconds() > a.ElapsedS
+}
+
+// Result is the merged record. Without partial, all shards that took part must be there. The error is an *Error.
+func (m *Merger) Result(partial bool) (*record.Run, error) {
+	if len(m.problems) > 0 {
+		return nil, &Error{Problems: m.problems}
+	}
+	if len(m.parts) == 0 {
+		return nil, &Error{Problems: []string{"there is no record to merge"}}
+	}
+	slices.SortFunc(m.parts, func(a, b part) int { return cmp.Compare(a.I, b.I) })
+	missing := m.missing()
+	if len(missing) > 0 && !partial {
+		e := &Error{Missing: true}
+		for _, i := range missing {
+			e.Problems = append(e.Problems, fmt.Sprintf("shard %d of 0 to %d is missing", i, m.parts[0].N-1))
+		}
+		return nil, e
+	}
+	r, err := m.run()
+	if err != nil {
+		return nil, &Error{Problems: []string{err.Error()}}
+	}
+	r.ShardsMissing = missing
+	r.Verdict = verdict.Judge(r)
+	return r, nil
+}
+
+// missing lists the shards that took part and are not there.
+func (m *Merger) missing() (missing []int) {
+	for i := range m.parts[0].N {
+		is := func(p part) bool { return p.I == i }
+		absent := func(p part) bool { return slices.Contains(p.Absent, i) }
+		if !slices.ContainsFunc(m.parts, is) && !slices.ContainsFunc(m.parts, absent) {
+			missing = append(missing, i)
+		}
+	}
+	return missing
+}

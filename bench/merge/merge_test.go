@@ -1,0 +1,285 @@
+package merge
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	hdr "github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/google/go-cmp/cmp"
+
+	"lastack/bench/record"
+	"lastack/sockstate"
+)
+
+// values are what a shard measured, and what all did.
+type values struct {
+	latency   map[string]*hdr.Histogram
+	rows      []*hdr.Histogram
+	completed []int64
+	conns     record.Connections
+	outcomes  map[string]int64
+}
+
+func newValues() *values {
+	v := &values{latency: map[string]*hdr.Histogram{}, outcomes: map[string]int64{}, completed: make([]int64, 5)}
+	for _, k := range []string{"connect", "lifecycle"} {
+		v.latency[k] = record.NewHistogram()
+	}
+	for range v.completed {
+		v.rows = append(v.rows, record.NewHistogram())
+	}
+	return v
+}
+
+func mustLatency(t testing.TB, h *hdr.Histogram) record.Latency {
+	t.Helper()
+	l, err := record.NewLatency(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// made are the records of n shards, and what one process had recorded that saw everything. Rates are of whole numbers, whose sums are exact.
+func made(t testing.TB, rng *rand.Rand, n int) (shards []*record.Run, union *values) {
+	t.Helper()
+	union = newValues()
+	at := time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
+	for i := range n {
+		mine := newValues()
+		both := []*values{mine, union}
+		for range rng.IntN(2000) {
+			ns := 1 + rng.Int64N(1<<uint(1+rng.IntN(40)))
+			row := rng.IntN(len(mine.rows))
+			outcome := []string{"ok", "refused", "rst_sent"}[rng.IntN(3)]
+			for _, v := range both {
+				for _, h := range []*hdr.Histogram{v.latency["connect"], v.latency["lifecycle"], v.rows[row]} {
+					if err := h.RecordValue(ns); err != nil {
+						t.Fatal(err)
+					}
+				}
+				v.completed[row]++
+				v.conns.Attempted++
+				v.conns.Completed++
+				v.outcomes[outcome]++
+			}
+		}
+		done := float64(mine.conns.Completed)
+		r := &record.Run{
+			Schema: record.Schema, Version: "v1", Kind: record.KindRun, RunID: "R", Started: at, ElapsedS: 5, LoadS: 5,
+			Shard: &record.Shard{I: i, N: n, PlanSHA256: "p", StartAt: &at, StartSkewUs: int64(rng.IntN(500)), ClockUncertaintyUs: 10},
+			Plan:  record.Plan{Groups: []record.Group{{Name: "run", Targets: []string{"127.0.0.1:80"}, RateFrom: 900 / float64(n), RateTo: 900 / float64(n)}}, Workers: 2, Engine: "uring"},
+			Hosts: []record.Host{{BootID: fmt.Sprint("boot", i%5), NetNS: fmt.Sprint("net:", i%7)}}, Sandbox: record.Sandbox{Mode: "off"},
+			Result: record.Result{
+				Connections: mine.conns, Outcomes: mine.outcomes, Rate: record.Rate{CompletedPerS: done / 8, TargetPerS: 900 / float64(n)},
+				Latency: map[string]record.Latency{},
+			},
+			Counters: map[string]int64{"TcpActiveOpens": mine.conns.Attempted}, Verdict: record.Verdict{Valid: true, LimitedBy: record.LimitTarget},
+			Accounting: []record.Check{
+				{Name: "sum of outcomes = attempted", Want: one(mine.conns.Attempted), Got: mine.conns.Attempted, OK: true, Exact: true},
+				{Name: "TcpActiveOpens = attempted less failed before a SYN", Want: one(mine.conns.Attempted), Got: mine.conns.Attempted, OK: true},
+			},
+			Observer: record.Observer{IntervalS: 1}, Warnings: []string{fmt.Sprint("warning ", i%2)},
+		}
+		for k, h := range mine.latency {
+			r.Latency[k] = mustLatency(t, h)
+		}
+		for k, h := range mine.rows {
+			l := mustLatency(t, h)
+			iv := record.Interval{TS: float64(k+1) + rng.Float64()/50, Phase: "load", Completed: mine.completed[k], Client: map[string]int{"ESTABLISHED": i}}
+			if l.Count > 0 {
+				iv.Lifecycle = &l
+			}
+			r.Timeline = append(r.Timeline, iv)
+		}
+		shards = append(shards, r)
+	}
+	return shards, union
+}
+
+func one(n int64) sockstate.Range { return sockstate.Range{Min: n, Max: n} }
+
+// merged merges copies, as a merger takes what it is given apart.
+func merged(t testing.TB, partial bool, runs ...*record.Run) *record.Run {
+	t.Helper()
+	var m Merger
+	for i, r := range runs {
+		m.Add(fmt.Sprintf("%d.json", i), again(t, r))
+	}
+	r, err := m.Result(partial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// again is a record that was saved and read.
+func again(t testing.TB, r *record.Run) *record.Run {
+	t.Helper()
+	b, err := record.Marshal(r, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := record.Read(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read
+}
+
+// The merged record is that of one process that saw everything.
+func TestUnion(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{2, 3, 7, 64} {
+		rng := rand.New(rand.NewPCG(1, uint64(n)))
+		shards, union := made(t, rng, n)
+		r := merged(t, false, shards...)
+		for k, h := range union.latency {
+			if d := cmp.Diff(mustLatency(t, h), r.Latency[k]); d != "" {
+				t.Errorf("%d shards: %s (-union +merged):\n%s", n, k, d)
+			}
+		}
+		if d := cmp.Diff(union.conns, r.Connections); d != "" {
+			t.Errorf("%d shards: %s", n, d)
+		}
+		if d := cmp.Diff(union.outcomes, r.Outcomes); d != "" {
+			t.Errorf("%d shards: %s", n, d)
+		}
+		if len(r.Timeline) != len(union.rows) {
+			t.Fatalf("%d shards: %d intervals", n, len(r.Timeline))
+		}
+		for k, h := range union.rows {
+			iv := &r.Timeline[k]
+			if d := cmp.Diff(mustLatency(t, h), *iv.Lifecycle); d != "" || iv.Completed != union.completed[k] {
+				t.Errorf("%d shards: interval %d completed %d, want %d\n%s", n, k, iv.Completed, union.completed[k], d)
+			}
+		}
+		if g := r.Plan.Groups[0]; g.RateFrom != 900 || r.Rate.TargetPerS != 900 || r.Plan.Workers != 2*n {
+			t.Errorf("%d shards: plan %+v", n, r.Plan)
+		}
+		if len(r.Shards) != n || len(r.Hosts) != n || !r.Verdict.Valid || !r.Accounting[0].OK || r.Accounting[0].Got != union.conns.Attempted {
+			t.Errorf("%d shards: %d shards, %d hosts, verdict %+v, accounting %+v", n, len(r.Shards), len(r.Hosts), r.Verdict, r.Accounting)
+		}
+	}
+}
+
+// Neither order nor grouping matters.
+func TestOrder(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(2, 2))
+	for range 5 {
+		shards, _ := made(t, rng, 2+rng.IntN(20))
+		want := text(t, merged(t, false, shards...))
+		mixed := slices.Clone(shards)
+		rng.Shuffle(len(mixed), func(i, j int) { mixed[i], mixed[j] = mixed[j], mixed[i] })
+		if d := cmp.Diff(want, text(t, merged(t, false, mixed...))); d != "" {
+			t.Fatalf("another order of %d:\n%s", len(shards), d)
+		}
+		cut := 1 + rng.IntN(len(mixed)-1)
+		a, b := merged(t, true, mixed[:cut]...), merged(t, true, mixed[cut:]...)
+		if d := cmp.Diff(want, text(t, merged(t, false, b, a))); d != "" {
+			t.Fatalf("%d and %d of %d:\n%s", cut, len(mixed)-cut, len(shards), d)
+		}
+	}
+}
+
+func text(t testing.TB, r *record.Run) string {
+	t.Helper()
+	b, err := record.Marshal(r, " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// Shards in one namespace saw each other's connections, which count once.
+func TestSharedKernel(t *testing.T) {
+	t.Parallel()
+	shards, _ := made(t, rand.New(rand.NewPCG(3, 3)), 3)
+	all := int64(0)
+	for _, r := range shards {
+		all += r.Connections.Attempted
+	}
+	for _, r := range shards {
+		r.Hosts[0] = record.Host{BootID: "b", NetNS: "n"}
+		r.Counters["TcpActiveOpens"], r.Accounting[1].Got = all, all
+	}
+	r := merged(t, false, shards...)
+	if r.Counters["TcpActiveOpens"] != all || !r.Accounting[1].OK || r.Accounting[1].Got != all || r.Timeline[0].Client != nil {
+		t.Errorf("counters %v, accounting %+v, timeline %v", r.Counters, r.Accounting[1], r.Timeline[0].Client)
+	}
+}
+
+// What does not belong together is named.
+func TestProblems(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		change func(all []*record.Run) []*record.Run
+		want   string
+	}{
+		{"missing", func(all []*record.Run) []*record.Run { return slices.Delete(all, 1, 2) }, "shard 1 of 0 to 3 is missing"},
+		{"two missing", func(all []*record.Run) []*record.Run { return all[:2] }, "shard 2 of 0 to 3 is missing; shard 3 of 0 to 3 is missing"},
+		{"twice", func(all []*record.Run) []*record.Run { return append(all, all[2]) }, "shard 2 is there twice: 2.json and 4.json"},
+		{"another run", func(all []*record.Run) []*record.Run { all[1].RunID = "S"; return all }, "1.json is of another run (S) than 0.json (R)"},
+		{"another plan", func(all []*record.Run) []*record.Run { all[3].Shard.PlanSHA256 = "q"; return all }, "3.json has another plan than 0.json"},
+		{"another number", func(all []*record.Run) []*record.Run { all[2].Shard.N = 5; return all }, "2.json has 5 shards, 0.json has 4"},
+		{"no such shard", func(all []*record.Run) []*record.Run { all[2].Shard.I = 4; return all }, "2.json says that it is shard 4 of 4"},
+		{"no shard", func(all []*record.Run) []*record.Run { all[0].Shard = nil; return all }, "0.json is no shard"},
+		{"a drain", func(all []*record.Run) []*record.Run {
+			all[0].Kind, all[0].Drain = record.KindDrain, &record.Drain{Tries: []record.DrainTry{{}}}
+			return all
+		}, "0.json is the record of a drain"},
+		{"without its histogram", func(all []*record.Run) []*record.Run {
+			l := all[1].Latency["connect"]
+			l.Hdr = ""
+			all[1].Latency["connect"] = l
+			return all
+		}, "1.json cannot be merged: latency.connect: the record holds a summary"},
+		{"another time", func(all []*record.Run) []*record.Run {
+			for i, r := range all {
+				r.RunID = ""
+				r.Started = r.Started.Add(time.Duration(i) * time.Hour)
+			}
+			return all
+		}, "1.json is of another run than 0.json"},
+		{"nothing", func([]*record.Run) []*record.Run { return nil }, "there is no record to merge"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			shards, _ := made(t, rand.New(rand.NewPCG(4, 4)), 4)
+			var m Merger
+			for i, r := range tc.change(shards) {
+				m.Add(fmt.Sprintf("%d.json", i), again(t, r))
+			}
+			_, err := m.Result(false)
+			e, ok := errors.AsType[*Error](err)
+			if !ok || !strings.Contains(strings.Join(e.Problems, "; "), tc.want) {
+				t.Errorf("%v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+// A partial merge is not valid, and says what is missing.
+func TestPartial(t *testing.T) {
+	t.Parallel()
+	shards, _ := made(t, rand.New(rand.NewPCG(5, 5)), 4)
+	r := merged(t, true, shards[0], shards[3])
+	if d := cmp.Diff([]int{1, 2}, r.ShardsMissing); d != "" || r.Verdict.Valid || !strings.Contains(strings.Join(r.Verdict.Reasons, " "), "shards 1, 2 took part") {
+		t.Errorf("missing %v, verdict %+v", r.ShardsMissing, r.Verdict)
+	}
+	// Those that never came are not missing.
+	for _, i := range []int{0, 3} {
+		shards[i].Shard.Absent = []int{1, 2}
+	}
+	if r := merged(t, false, shards[0], shards[3]); len(r.ShardsMissing) > 0 || !r.Verdict.Valid {
+		t.Errorf("missing %v, verdict %+v", r.ShardsMissing, r.Verdict)
+	}
+}

@@ -1,0 +1,277 @@
+package merge
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+
+	"lastack/bench/record"
+	"lastack/sockstate"
+)
+
+// run is the merged record, without its verdict.
+func (m *Merger) run() (*record.Run, error) {
+	first := &m.parts[0]
+	r := &record.Run{
+		Schema: record.Schema, Version: first.Version, Kind: record.KindRun, RunID: first.runID, Started: first.Started, Sandbox: first.Sandbox,
+		Greetings: m.first.Greetings, Predicted: m.predicted(), Warnings: []string{},
+	}
+	for i := range m.parts {
+		p := &m.parts[i]
+		r.Shards = append(r.Shards, p.ShardResult)
+		r.Hosts = append(r.Hosts, p.Host)
+		r.Interrupted = r.Interrupted || p.Interrupted
+		r.ElapsedS, r.LoadS = max(r.ElapsedS, p.ElapsedS), max(r.LoadS, p.LoadS)
+		if p.Started.Before(r.Started) {
+			r.Started = p.Started
+		}
+	}
+	r.Plan = m.plan()
+	var err error
+	if r.Result, err = result(m.results(-1), m.latency); err != nil {
+		return nil, err
+	}
+	for i := range m.groups {
+		one, err := result(m.results(i), m.groups[i].latency)
+		if err != nil {
+			return nil, err
+		}
+		r.Groups = append(r.Groups, record.GroupResult{Name: m.groups[i].name, Result: one})
+	}
+	if r.Timeline, err = m.timeline.intervals(); err != nil {
+		return nil, err
+	}
+	m.addServers(r)
+	m.addKernels(r)
+	r.Accounting = m.accounting()
+	m.warn(r)
+	return r, nil
+}
+
+// plan is that of all shards together.
+func (m *Merger) plan() record.Plan {
+	p := m.parts[0].Plan
+	p.Groups = slices.Clone(p.Groups)
+	p.Count, p.Workers, p.ServerWorkers, p.Probed, p.CPUs = 0, 0, 0, 0, nil
+	for i := range p.Groups {
+		g := &p.Groups[i]
+		g.Connections, g.RateFrom, g.RateTo, g.CloseRate, g.Phase, g.Seed, g.Sources, g.SourcesChosen = 0, 0, 0, 0, 0, 0, nil, 0
+	}
+	for k := range m.parts {
+		of := &m.parts[k].Plan
+		p.Count += of.Count
+		p.Workers += of.Workers
+		p.ServerWorkers += of.ServerWorkers
+		p.Probed += of.Probed
+		if of.Engine != p.Engine {
+			p.Engine, p.EngineReason = "mixed", ""
+		}
+		for i := range min(len(p.Groups), len(of.Groups)) {
+			g, part := &p.Groups[i], &of.Groups[i]
+			g.Connections += part.Connections
+			g.RateFrom += part.RateFrom
+			g.RateTo += part.RateTo
+			g.CloseRate += part.CloseRate
+			for _, t := range part.Targets {
+				if !slices.Contains(g.Targets, t) {
+					g.Targets = append(slices.Clip(g.Targets), t)
+				}
+			}
+			for _, s := range part.Sources {
+				if !slices.Contains(g.Sources, s) {
+					g.Sources = append(g.Sources, s)
+				}
+			}
+			g.SourcesChosen += part.SourcesChosen
+		}
+	}
+	for i := range p.Groups {
+		g := &p.Groups[i]
+		g.RateFrom, g.RateTo, g.CloseRate = rounded(g.RateFrom), rounded(g.RateTo), rounded(g.CloseRate)
+	}
+	return p
+}
+
+// rounded takes away what a division by the number of shards and the sum of the parts leave behind.
+func rounded(v float64) float64 {
+	r, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 12, 64), 64)
+	if err != nil {
+		return v
+	}
+	return r
+}
+
+// results are those of the shards, or of a group of theirs.
+func (m *Merger) results(group int) (all []*record.Result) {
+	for i := range m.parts {
+		if group < 0 {
+			all = append(all, &m.parts[i].Result)
+		} else if g := m.parts[i].Groups; group < len(g) {
+			all = append(all, &g[group].Result)
+		}
+	}
+	return all
+}
+
+func result(all []*record.Result, sums map[string]*record.LatencySum) (r record.Result, err error) {
+	r.Outcomes = map[string]int64{}
+	for _, of := range all {
+		addConnections(&r.Connections, &of.Connections)
+		maps.Copy(r.Outcomes, sum(r.Outcomes, of.Outcomes))
+		r.Rate.OpenedPerS += of.Rate.OpenedPerS
+		r.Rate.CompletedPerS += of.Rate.CompletedPerS
+		r.Rate.RequestsPerS += of.Rate.RequestsPerS
+		r.Rate.TargetPerS += of.Rate.TargetPerS
+		r.HTTP, r.Errnos, r.ExchangeErrors = sum(r.HTTP, of.HTTP), sum(r.Errnos, of.Errnos), sum(r.ExchangeErrors, of.ExchangeErrors)
+		r.FirstFailureS = earliest(r.FirstFailureS, of.FirstFailureS)
+		for k, v := range of.ExchangeExamples {
+			if r.ExchangeExamples == nil {
+				r.ExchangeExamples = map[string]string{}
+			}
+			if _, ok := r.ExchangeExamples[k]; !ok {
+				r.ExchangeExamples[k] = v
+			}
+		}
+		for k, v := range of.LatencyAbsent {
+			if r.LatencyAbsent == nil {
+				r.LatencyAbsent = map[string]string{}
+			}
+			r.LatencyAbsent[k] = cmp.Or(r.LatencyAbsent[k], v)
+		}
+	}
+	r.Rate.TargetPerS = rounded(r.Rate.TargetPerS)
+	if r.Latency, err = latencies(sums); err != nil {
+		return r, err
+	}
+	maps.DeleteFunc(r.LatencyAbsent, func(k, _ string) bool { _, ok := r.Latency[k]; return ok })
+	if len(r.LatencyAbsent) == 0 {
+		r.LatencyAbsent = nil
+	}
+	return r, nil
+}
+
+func addConnections(to, c *record.Connections) {
+	to.Scheduled += c.Scheduled
+	to.Attempted += c.Attempted
+	to.Opened += c.Opened
+	to.Completed += c.Completed
+	to.Failed += c.Failed
+	to.Unfinished += c.Unfinished
+	to.Capped += c.Capped
+	to.Requests += c.Requests
+	to.PeakOpen += c.PeakOpen
+}
+
+func earliest(a, b map[string]float64) map[string]float64 {
+	if len(a)+len(b) == 0 {
+		return nil
+	}
+	all := maps.Clone(b)
+	for k, v := range a {
+		if was, ok := all[k]; !ok || v < was {
+			if all == nil {
+				all = map[string]float64{}
+			}
+			all[k] = v
+		}
+	}
+	return all
+}
+
+// predicted adds up what the shards' outcomes should lead to.
+func (m *Merger) predicted() record.Predicted {
+	p := m.parts[0].Predicted
+	p.Counters = map[string]sockstate.Range{}
+	for i := range m.parts {
+		of := &m.parts[i].Predicted
+		for name, r := range of.Counters {
+			sum := p.Counters[name]
+			p.Counters[name] = sockstate.Range{Min: sum.Min + r.Min, Max: sum.Max + r.Max}
+		}
+		if of.TimeWait != p.TimeWait {
+			p.TimeWait = "either"
+		}
+	}
+	return p
+}
+
+// addServers adds up the embedded servers, if each shard had one, and the warm-ups.
+func (m *Merger) addServers(r *record.Run) {
+	all := &record.Server{Outcomes: map[string]int64{}}
+	for i := range m.parts {
+		if w := m.parts[i].Warmup; w != nil {
+			if r.Warmup == nil {
+				r.Warmup = new(record.Connections)
+			}
+			addConnections(r.Warmup, w)
+		}
+		s := m.parts[i].Server
+		if s == nil {
+			all = nil
+			continue
+		}
+		if all == nil {
+			continue
+		}
+		all.Listeners += s.Listeners
+		all.Backlog, all.DelayNs = s.Backlog, s.DelayNs
+		all.Accepted += s.Accepted
+		all.Requests += s.Requests
+		all.Open += s.Open
+		all.Outcomes, all.AcceptErrors = sum(all.Outcomes, s.Outcomes), sum(all.AcceptErrors, s.AcceptErrors)
+	}
+	r.Server = all
+}
+
+// warn collects the warnings of the shards, each once, and says what differs between them.
+func (m *Merger) warn(r *record.Run) {
+	by := map[string][]int{}
+	var order []string
+	for i := range m.parts {
+		for _, w := range m.parts[i].Warnings {
+			if by[w] == nil {
+				order = append(order, w)
+			}
+			by[w] = append(by[w], m.parts[i].I)
+		}
+	}
+	for _, w := range order {
+		if len(by[w]) < len(m.parts) {
+			w = shards(by[w]) + ": " + w
+		}
+		r.Warnings = append(r.Warnings, w)
+	}
+	for i := range m.parts {
+		if p := &m.parts[i]; p.Version != m.parts[0].Version {
+			r.Warnings = append(r.Warnings, shards([]int{p.I})+" was run by lastack "+p.Version+", shard "+strconv.Itoa(m.parts[0].I)+" by "+m.parts[0].Version)
+		}
+		if math.Abs(m.parts[i].LoadS-m.parts[0].LoadS) > 0.1*m.parts[0].LoadS {
+			r.Warnings = append(r.Warnings, shards([]int{m.parts[i].I})+" was under load for another time than the others")
+		}
+	}
+	if m.timeline.shared {
+		r.Warnings = append(r.Warnings, "timeline: some shards were in one network namespace and saw each other's sockets, so that the timeline has no states")
+	}
+}
+
+// shards names some in a sentence.
+func shards(of []int) string {
+	s := "shard"
+	if len(of) > 1 {
+		s = "shards"
+	}
+	for i, n := range of {
+		switch {
+		case i == 0:
+			s += " "
+		case i == len(of)-1:
+			s += " and "
+		default:
+			s += ", "
+		}
+		s += strconv.Itoa(n)
+	}
+	return s
+}

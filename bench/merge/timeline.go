@@ -1,0 +1,174 @@
+package merge
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"sync"
+
+	"lastack/bench/record"
+)
+
+// timeline adds intervals up. The axis is the number of the interval: shards sample at nearly the same times, and each a little later than the whole
+// number.
+type timeline struct {
+	rows map[slot]*row
+	// kernels are those of the shards so far. If two are in one, nobody knows whose sockets are whose, and the sum has no census.
+	kernels map[string]bool
+	shared  bool
+}
+
+// slot is a place on the axis. A phase ends within an interval, so that there may be one of each at a time.
+type slot struct {
+	at    int64
+	phase string
+}
+
+type row struct {
+	sum                record.Interval
+	lifecycle, connect record.LatencySum
+}
+
+// phases are in their order.
+var phases = []string{"warmup", "load", "drain", "settle"}
+
+func (t *timeline) add(r *record.Run) error {
+	if t.rows == nil {
+		t.rows, t.kernels = map[slot]*row{}, map[string]bool{}
+	}
+	for _, p := range partsOf("", r) {
+		k := p.Kernel()
+		t.shared = t.shared || t.kernels[k]
+		t.kernels[k] = true
+	}
+	t.shared = t.shared || shared(r)
+	every := r.Observer.IntervalS
+	if every <= 0 {
+		every = 1
+	}
+	for i := range r.Timeline {
+		iv := &r.Timeline[i]
+		at := slot{int64(math.Round(iv.TS / every)), iv.Phase}
+		if t.rows[at] == nil {
+			t.rows[at] = new(row)
+		}
+		if err := t.rows[at].add(iv); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shared reports whether a merged record has shards in one kernel.
+func shared(r *record.Run) bool {
+	seen := map[string]bool{}
+	for i := range r.Shards {
+		k := r.Shards[i].Kernel()
+		if seen[k] {
+			return true
+		}
+		seen[k] = true
+	}
+	return false
+}
+
+func (w *row) add(iv *record.Interval) error {
+	s := &w.sum
+	s.TS, s.Phase = max(s.TS, iv.TS), iv.Phase
+	s.Started += iv.Started
+	s.Opened += iv.Opened
+	s.Completed += iv.Completed
+	s.Failed += iv.Failed
+	s.Requests += iv.Requests
+	s.InFlight += iv.InFlight
+	s.Failures = sum(s.Failures, iv.Failures)
+	// Of a warm-up there are no histograms: the larger percentiles.
+	s.P50Us, s.P99Us, s.MaxUs = max(s.P50Us, iv.P50Us), max(s.P99Us, iv.P99Us), max(s.MaxUs, iv.MaxUs)
+	s.Client, s.Server = sum(s.Client, iv.Client), sum(s.Server, iv.Server)
+	s.AcceptQueue += iv.AcceptQueue
+	s.NotAccepted += iv.NotAccepted
+	s.FinWait2Mini += iv.FinWait2Mini
+	s.Orphans += iv.Orphans
+	s.PortsInUse, s.PortsReusable = max(s.PortsInUse, iv.PortsInUse), max(s.PortsReusable, iv.PortsReusable) // of a pair
+	s.Fds += iv.Fds
+	s.Tracked += iv.Tracked
+	s.MemBytes += iv.MemBytes
+	s.Counters = sum(s.Counters, iv.Counters)
+	for _, l := range []struct {
+		to   *record.LatencySum
+		from *record.Latency
+	}{{&w.lifecycle, iv.Lifecycle}, {&w.connect, iv.Connect}} {
+		if l.from != nil {
+			if err := l.to.Add(l.from); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// intervals are the sums, in the order of time.
+func (t *timeline) intervals() ([]record.Interval, error) {
+	var at []slot
+	for s := range t.rows {
+		at = append(at, s)
+	}
+	slices.SortFunc(at, func(a, b slot) int {
+		return cmp.Or(cmp.Compare(slices.Index(phases, a.phase), slices.Index(phases, b.phase)), cmp.Compare(a.at, b.at), cmp.Compare(a.phase, b.phase))
+	})
+	all, errs := make([]record.Interval, len(at)), make([]error, len(at))
+	const workers = 4 // compressing the histograms takes most of the time
+	var wait sync.WaitGroup
+	for w := range workers {
+		wait.Go(func() {
+			for i := w; i < len(at); i += workers {
+				all[i], errs[i] = t.rows[at[i]].interval(t.shared)
+			}
+		})
+	}
+	wait.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func (w *row) interval(shared bool) (record.Interval, error) {
+	iv := w.sum
+	if shared {
+		iv.Client, iv.Server, iv.Counters = nil, nil, nil
+		iv.AcceptQueue, iv.NotAccepted, iv.FinWait2Mini, iv.Orphans, iv.PortsInUse, iv.PortsReusable, iv.Fds, iv.Tracked, iv.MemBytes = 0, 0, 0, 0, 0, 0, 0, 0, 0
+	}
+	for _, l := range []struct {
+		from *record.LatencySum
+		to   **record.Latency
+	}{{&w.lifecycle, &iv.Lifecycle}, {&w.connect, &iv.Connect}} {
+		sum, err := l.from.Latency()
+		if err != nil {
+			return iv, err
+		}
+		if sum.Count > 0 {
+			*l.to = &sum
+		}
+	}
+	if l := iv.Lifecycle; l != nil {
+		iv.P50Us, iv.P99Us = l.P50Us, l.P99Us
+	}
+	return iv, nil
+}
+
+// sum adds maps up; both may be nil.
+func sum[N int | int64](a, b map[string]N) map[string]N {
+	if len(a)+len(b) == 0 {
+		return nil
+	}
+	s := make(map[string]N, max(len(a), len(b)))
+	for _, m := range []map[string]N{a, b} {
+		for k, n := range m {
+			s[k] += n
+		}
+	}
+	return s
+}

@@ -32,7 +32,7 @@ func Percentile(h interface {
 ) int64 {
 	n := h.TotalCount()
 	if n == 0 || percentile <= 0 {
-		return h.ValueAtPercentile(0) //nolint:forbidigo // the smallest value
+		return h.ValueAtPercentile(0) // the smallest value
 	}
-	return h.ValueAtPercentile(100 * float64(Rank(percentile, n)) / float64(n)) //nolint:forbidigo // at our rank
+	return h.ValueAtPercentile(100 * float64(Rank(percentile, n)) / float64(n)) // at our rank
 }

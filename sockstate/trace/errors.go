@@ -1,0 +1,43 @@
+package trace
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+)
+
+// Error is a part of the trace that the kernel refused. It wraps the errno where there is one.
+type Error struct {
+	// Op is what was refused: btf, map, load, attach, iterate or read.
+	Op string
+	// What is the map, the program or the type.
+	What string
+	Err  error
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("eBPF: %s %s: %v%s", e.Op, e.What, e.Err, e.remedy())
+}
+
+// remedy says what to do.
+func (e *Error) remedy() string {
+	switch {
+	case e.Op == "btf":
+		return " (needs a kernel built with CONFIG_DEBUG_INFO_BTF)"
+	case errors.Is(e.Err, syscall.EPERM), errors.Is(e.Err, syscall.EACCES):
+		return " (needs CAP_BPF and CAP_PERFMON in the initial user namespace)"
+	case errors.Is(e.Err, syscall.ENOMEM):
+		return " (out of memory, or above the memory limit of the cgroup)"
+	}
+	return ""
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// missing is a name that the kernel's BTF lacks.
+type missing struct{ name string }
+
+func (e *missing) Error() string { return "this kernel has no " + e.name }
+
+// Unwrap makes it the answer "unsupported".
+func (e *missing) Unwrap() error { return syscall.EOPNOTSUPP }

@@ -1,0 +1,168 @@
+package trace
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/cilium/ebpf/btf"
+)
+
+// layout holds where this kernel's structs have their members, in bytes, by names from its BTF.
+type layout struct {
+	spec *btf.Spec
+	// err is the first name that was not found.
+	err error
+
+	dport, num, hash, portpair, state, family, net int16 // struct sock_common
+	protocol, sport                                int16 // struct sock, struct inet_sock
+	inum                                           int16 // struct net
+
+	twTimer, twSubstate int16 // struct inet_timewait_sock
+	timerFunction       int16 // struct timer_list
+
+	skbDev, skbHead, skbTransport, devNet int16 // struct sk_buff, struct net_device
+
+	reasons map[uint64]string // enum sk_rst_reason
+}
+
+// commonBytes is how much of struct sock_common the programs copy of a minisocket.
+const commonBytes = 96
+
+func loadLayout() (*layout, error) {
+	spec, err := btf.LoadKernelSpec()
+	if err != nil {
+		return nil, &Error{"btf", "vmlinux", err}
+	}
+	return newLayout(spec)
+}
+
+func newLayout(spec *btf.Spec) (*layout, error) {
+	l := &layout{spec: spec}
+	l.dport = l.offset("sock_common", "skc_dport")
+	l.num = l.offset("sock_common", "skc_num")
+	l.hash = l.offset("sock_common", "skc_hash")
+	l.portpair = l.offset("sock_common", "skc_portpair")
+	l.state = l.offset("sock_common", "skc_state")
+	l.family = l.offset("sock_common", "skc_family")
+	l.net = l.offset("sock_common", "skc_net")
+	l.protocol = l.offset("sock", "sk_protocol")
+	l.sport = l.offset("inet_sock", "inet_sport")
+	l.inum = l.offset("net", "ns.inum")
+	l.twTimer = l.offset("inet_timewait_sock", "tw_timer")
+	l.twSubstate = l.offset("inet_timewait_sock", "tw_substate")
+	l.timerFunction = l.offset("timer_list", "function")
+	l.skbDev = l.offset("sk_buff", "dev")
+	l.skbHead = l.offset("sk_buff", "head")
+	l.skbTransport = l.offset("sk_buff", "transport_header")
+	l.devNet = l.offset("net_device", "nd_net")
+	if l.net+8 > commonBytes && l.err == nil {
+		l.err = fmt.Errorf("struct sock_common has its namespace at %d", l.net)
+	}
+	if l.err != nil {
+		return nil, &Error{"btf", "vmlinux", l.err}
+	}
+	l.reasons = make(map[uint64]string)
+	var reasons *btf.Enum
+	if spec.TypeByName("sk_rst_reason", &reasons) == nil {
+		for _, v := range reasons.Values {
+			l.reasons[v.Value] = strings.TrimPrefix(v.Name, "SK_RST_REASON_")
+		}
+	}
+	return l, nil
+}
+
+// offset finds a member, also in anonymous structs and unions. A dot goes into a member.
+func (l *layout) offset(structure, path string) int16 {
+	var t btf.Type
+	var s *btf.Struct
+	if err := l.spec.TypeByName(structure, &s); err != nil {
+		l.lacks("struct " + structure)
+		return 0
+	}
+	t = s
+	var at uint32
+	for name := range strings.SplitSeq(path, ".") {
+		m, off, ok := member(t, name)
+		if !ok {
+			l.lacks("member " + path + " of struct " + structure)
+			return 0
+		}
+		at, t = at+off, m
+	}
+	return int16(at)
+}
+
+func (l *layout) lacks(name string) {
+	if l.err == nil {
+		l.err = &missing{name}
+	}
+}
+
+// member finds a member of a struct or union by name.
+func member(t btf.Type, name string) (of btf.Type, offset uint32, ok bool) {
+	var members []btf.Member
+	switch t := btf.UnderlyingType(t).(type) {
+	case *btf.Struct:
+		members = t.Members
+	case *btf.Union:
+		members = t.Members
+	}
+	for _, m := range members {
+		if m.Name == name {
+			return m.Type, m.Offset.Bytes(), true
+		}
+		if m.Name == "" {
+			if of, off, ok := member(m.Type, name); ok {
+				return of, m.Offset.Bytes() + off, true
+			}
+		}
+	}
+	return nil, 0, false
+}
+
+// parameters is the number of parameters of a tracepoint, 0 if the kernel lacks it.
+func (l *layout) parameters(tracepoint string) int {
+	var t *btf.Typedef
+	if l.spec.TypeByName("btf_trace_"+tracepoint, &t) != nil {
+		return 0
+	}
+	p, ok := t.Type.(*btf.Pointer)
+	if !ok {
+		return 0
+	}
+	f, ok := p.Target.(*btf.FuncProto)
+	if !ok {
+		return 0
+	}
+	return len(f.Params) - 1 // without the tracepoint's own data
+}
+
+// symbol is the address of a kernel function.
+func symbol(name string) (uint64, error) {
+	f, err := os.Open("/proc/kallsyms")
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	want := []byte(" " + name)
+	for s := bufio.NewScanner(f); s.Scan(); {
+		line := s.Bytes()
+		if !bytes.HasSuffix(line, want) {
+			continue
+		}
+		hex, _, _ := strings.Cut(string(line), " ")
+		addr, err := strconv.ParseUint(hex, 16, 64)
+		if err != nil {
+			return 0, err
+		}
+		if addr == 0 {
+			return 0, fmt.Errorf("/proc/kallsyms hides addresses (kernel.kptr_restrict)")
+		}
+		return addr, nil
+	}
+	return 0, &missing{"function " + name}
+}

@@ -117,6 +117,7 @@ func commands() []*cobra.Command {
 		newReport(),
 		newCompare(),
 		newMerge(),
+		newFleet(),
 		newPlan(),
 		newDoctor(),
 		newCompletion(),

@@ -63,6 +63,11 @@ var flagGroups = map[string][]flagGroup{
 		{"Limits", []string{"host", "limits", "server-limits", "from", "headroom", "verify"}},
 		{"Result", []string{"format", "verbose", "output", "table"}},
 	},
+	"fleet": {
+		{"Fleet", []string{"number", "name", "collect", "port", "program"}},
+		{"mpi, ssh", []string{"hosts"}},
+		{"kubernetes", []string{"image", "sysctl"}},
+	},
 	"serve": {
 		{"Server", []string{"listen", "backlog", "listeners", "reuse-port", "ipv6", "workers", "engine"}},
 		{"Connection", []string{"close", "on-eof", "exchange", "requests", "hold", "delay", "slow"}},

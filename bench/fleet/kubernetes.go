@@ -1,0 +1,187 @@
+package fleet
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"lastack/sockstate"
+)
+
+// safeSysctls are those that a pod may set without the cluster's consent, and the version of Kubernetes since which
+// (https://kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster/).
+var safeSysctls = map[string]string{
+	"net.ipv4.ip_local_port_range":        "1.4",
+	"net.ipv4.tcp_syncookies":             "1.4",
+	"net.ipv4.ping_group_range":           "1.21",
+	"net.ipv4.ip_unprivileged_port_start": "1.22",
+	"net.ipv4.ip_local_reserved_ports":    "1.27",
+	"net.ipv4.tcp_keepalive_time":         "1.29",
+	"net.ipv4.tcp_fin_timeout":            "1.29",
+	"net.ipv4.tcp_keepalive_intvl":        "1.29",
+	"net.ipv4.tcp_keepalive_probes":       "1.29",
+	"net.ipv4.tcp_rmem":                   "1.32",
+	"net.ipv4.tcp_wmem":                   "1.32",
+}
+
+// DefaultImage is what .dist/Dockerfile's comment calls the image.
+const DefaultImage = "lastack"
+
+var imageOf = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]*$`)
+
+func (s *Spec) checkKubernetes() error {
+	switch {
+	case !imageOf.MatchString(s.Image):
+		return sockstate.BadValue("image", s.Image, "want the name of an image, like registry.example/lastack:1.0")
+	case len(s.Hosts) > 0:
+		return sockstate.BadValue("hosts", strings.Join(s.Hosts, ","), "Kubernetes chooses the nodes: leave the flag out")
+	case s.Collect != "" && !nameOf.MatchString(s.Collect):
+		return sockstate.BadValue("collect", s.Collect, "want the name of a PersistentVolumeClaim that several pods can write (ReadWriteMany)")
+	}
+	return nil
+}
+
+// quoteYAML is a string of YAML: those of JSON are.
+func quoteYAML(s string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return `""` // a string cannot fail
+	}
+	return string(b)
+}
+
+func (s *Spec) kubernetes() string {
+	var b strings.Builder
+	args := append([]string{"run"}, s.Run...)
+	args = append(args, "--shard", fmt.Sprint(s.N), "--rendezvous", fmt.Sprintf("%s-0.%s:%d", s.Name, s.Name, s.Port), "--rendezvous-timeout", "10m", "-q")
+	if s.Collect != "" {
+		args = append(args, "-o", "/records/"+s.Name+"-$(JOB_COMPLETION_INDEX).json")
+	} else {
+		args = append(args, "--format", "json")
+	}
+	s.explain(&b)
+	fmt.Fprintf(&b, `apiVersion: v1
+kind: Secret
+metadata:
+  name: %[1]s
+stringData:
+  token: %[2]s
+---
+# Names for the pods, so that they find shard 0, also before it is ready.
+apiVersion: v1
+kind: Service
+metadata:
+  name: %[1]s
+spec:
+  clusterIP: None
+  publishNotReadyAddresses: true
+  selector:
+    job-name: %[1]s
+---
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: %[1]s
+spec:
+  completionMode: Indexed
+  completions: %[3]d
+  # All at once: they wait for each other.
+  parallelism: %[3]d
+  # A shard that failed is not run again by itself, and never beside its successor: the others would be over.
+  backoffLimitPerIndex: 0
+  podReplacementPolicy: Failed
+  template:
+    spec:
+      subdomain: %[1]s
+      restartPolicy: Never
+      automountServiceAccountToken: false
+      # Each on a node of its own, as far as there are some.
+      topologySpreadConstraints:
+        - maxSkew: 1
+          topologyKey: kubernetes.io/hostname
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector:
+            matchLabels:
+              job-name: %[1]s
+      securityContext:
+        runAsNonRoot: true
+        runAsUser: 65534
+        runAsGroup: 65534
+        seccompProfile:
+          type: RuntimeDefault
+`, s.Name, quoteYAML(s.Token), s.N)
+	if len(s.Sysctls) > 0 {
+		b.WriteString("        sysctls:\n")
+		for _, c := range s.Sysctls {
+			fmt.Fprintf(&b, "          - name: %s\n            value: %s\n", quoteYAML(c.Name), quoteYAML(c.Value))
+		}
+	}
+	fmt.Fprintf(&b, `      containers:
+        - name: lastack
+          image: %s
+          args:
+`, quoteYAML(s.Image))
+	for _, a := range args {
+		fmt.Fprintf(&b, "            - %s\n", quoteYAML(a))
+	}
+	fmt.Fprintf(&b, `          env:
+            - name: LASTACK_TOKEN
+              valueFrom:
+                secretKeyRef:
+                  name: %s
+                  key: token
+          # Whole CPUs: a load generator that is throttled measures itself.
+          resources:
+            requests:
+              cpu: "2"
+              memory: 1Gi
+            limits:
+              cpu: "2"
+              memory: 1Gi
+          securityContext:
+            allowPrivilegeEscalation: false
+            readOnlyRootFilesystem: true
+            capabilities:
+              drop: ["ALL"]
+`, s.Name)
+	if s.Collect != "" {
+		fmt.Fprintf(&b, `          volumeMounts:
+            - name: records
+              mountPath: /records
+      volumes:
+        - name: records
+          persistentVolumeClaim:
+            claimName: %s
+`, quoteYAML(s.Collect))
+	}
+	return b.String()
+}
+
+// explain says at the top how to use the manifests, and what the cluster must allow.
+func (s *Spec) explain(b *strings.Builder) {
+	fmt.Fprintf(b, "# One load from %d pods. Use it:\n", s.N)
+	fmt.Fprintf(b, "#   lastack fleet kubernetes ... | kubectl apply -f -\n#   kubectl wait --for=condition=complete --timeout=1h job/%s\n", s.Name)
+	if s.Collect == "" {
+		fmt.Fprintf(b, "#   kubectl logs -l job-name=%s --tail=-1 --max-log-requests=%d | lastack merge - -o run.json\n", s.Name, s.N)
+	} else {
+		fmt.Fprintf(b, "#   lastack merge %s-*.json -o run.json, where the claim %s is mounted\n", s.Name, s.Collect)
+	}
+	fmt.Fprintf(b, "#   kubectl delete job,service,secret %s\n", s.Name)
+	if s.Image == DefaultImage {
+		fmt.Fprintf(b, "# The image %s must be on the nodes: make dist, docker build -f .dist/Dockerfile, and --image says where you pushed it.\n", DefaultImage)
+	}
+	var unsafe []string
+	for _, c := range s.Sysctls {
+		if since, ok := safeSysctls[c.Name]; ok {
+			fmt.Fprintf(b, "# %s: a pod may set it from Kubernetes %s on.\n", c.Name, since)
+		} else {
+			unsafe = append(unsafe, c.Name)
+		}
+	}
+	if slices.Sort(unsafe); len(unsafe) > 0 {
+		fmt.Fprintf(b, "# Ask the cluster's owner to allow, on the nodes: kubelet --allowed-unsafe-sysctls=%s\n", strings.Join(unsafe, ","))
+	}
+	b.WriteString("# io_uring: most container runtimes forbid it, and lastack then uses epoll, which makes fewer connections a second.\n")
+}

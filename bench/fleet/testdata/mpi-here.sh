@@ -1,0 +1,15 @@
+#!/bin/sh
+# One load from 4 hosts, by Open MPI. Run it with sh on the first of them; lastack must be installed on each.
+# The records come to the directory below, which all hosts must share, and are merged there.
+set -eu
+dir=./lastack-$$
+mkdir -p "$dir"
+export dir run_id=lastack-$(date +%s)-$$
+export LASTACK_TOKEN=SECRET
+: "${LASTACK_RENDEZVOUS:=$(hostname):9100}"
+export LASTACK_RENDEZVOUS
+# A shard whose result is not valid must not end the others.
+mpirun -n 4 --map-by ppr:1:node -x dir -x run_id -x LASTACK_TOKEN -x LASTACK_RENDEZVOUS ${MPIRUN_FLAGS:-} \
+  sh -c 'lastack run web.example:80 -R 4k -H '\''X: it'\''\'\'''\''s'\'' --rendezvous "$LASTACK_RENDEZVOUS" --run-id "$run_id" -q -o "$dir/shard-$OMPI_COMM_WORLD_RANK.json" || test $? = 3'
+lastack merge "$dir"/shard-*.json -o "$dir/run.json" -o "$dir/run.html" || test $? = 3
+exec lastack report "$dir/run.json"

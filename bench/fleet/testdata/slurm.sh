@@ -1,0 +1,19 @@
+#!/bin/sh
+#SBATCH --job-name=lastack
+#SBATCH --ntasks=4
+#SBATCH --ntasks-per-node=1
+#SBATCH --output=lastack-%j.out
+# One load from 4 nodes. Submit it with sbatch; lastack must be installed on each node.
+# The records come to the directory below, which all nodes must share, and are merged there.
+set -eu
+dir='/shared/my runs'/lastack-$SLURM_JOB_ID
+mkdir -p "$dir"
+export dir
+export LASTACK_TOKEN=SECRET
+# Shard 0 is on the first node of the job, where this script runs.
+: "${LASTACK_RENDEZVOUS:=$(hostname):9100}"
+export LASTACK_RENDEZVOUS
+# A shard whose result is not valid must not end the others.
+srun --kill-on-bad-exit=0 sh -c 'exec lastack run web.example:80 -R 4k -H '\''X: it'\''\'\'''\''s'\'' --rendezvous "$LASTACK_RENDEZVOUS" --run-id "slurm-$SLURM_JOB_ID" -q -o "$dir/shard-$SLURM_PROCID.json"' || true
+lastack merge "$dir"/shard-*.json -o "$dir/run.json" -o "$dir/run.html" || test $? = 3
+exec lastack report "$dir/run.json"

@@ -31,7 +31,7 @@ what they saved. It starts nothing itself. The ENGINE is
               Service and a Secret. No cluster was at hand to try them on
   slurm       a batch script for sbatch
   mpi         a script that calls mpirun
-  ssh         a script that calls ssh for each host: sh -s HOST...
+  ssh         a script that calls ssh; its arguments are the hosts
 
 After -- follows the command line of the load, for all shards together: -R 40k
 are 10k from each of four. Each process takes its part of it (--shard), all
@@ -44,7 +44,7 @@ A drain is not divided: its clients must see one signal by one clock.`,
     run web.example:80 -R 40k -d 60s | kubectl apply -f -
   lastack fleet slurm -n 4 --collect /shared -- run web.example:80 -R 40k | sbatch
   lastack fleet mpi -n 4 --hosts a,b,c,d -- run web.example:80 -c 4k | sh
-  lastack fleet ssh -n 2 -- run web.example:80 -R 20k -d 30s | sh -s a.example b.example`,
+  lastack fleet ssh -n 2 -- run web.example:80 -R 20k -d 30s >go.sh`,
 		Args: func(*cobra.Command, []string) error { return nil }, // RunE says what is missing
 		RunE: func(cmd *cobra.Command, args []string) error { return asUsage(cmd, o.print(cmd, args)) },
 	}

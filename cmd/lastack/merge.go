@@ -42,7 +42,7 @@ JSON Lines or not.
 The exit code is 3 if the merged run is not valid.`,
 		Example: `  lastack merge shard-*.json
   lastack merge shard-*.json -o run.json -o run.html
-  cat shard-*.json | lastack merge - --format json
+  lastack merge - --format json <all-shards.jsonl
   lastack merge --partial shard-0.json shard-2.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {

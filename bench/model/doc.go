@@ -44,10 +44,13 @@
 //	                buffer is not empty (__sk_mem_schedule).
 //	conntrack       r x (time open + the timeout after the close: 120 s after FINs, 10 s after an RST, 60 s in CLOSE_WAIT,
 //	                or what the host's sysctls say; nf_conntrack_proto_tcp.c). Entries that are over still count until the
-//	                collector finds them, at most 60 s later (GC_SCAN_INTERVAL_MAX of nf_conntrack_core.c), 10 s in the mean.
-//	                Without a NAT a connection from a port that is free again takes the place of the entry before: with N
-//	                tuples, K of them kept, F = N-K and A entries of that age, K + F(1 - exp((K-A)/F)) are left, if connect
-//	                chooses evenly. A NAT that takes over the ports of closed connections has as many entries as ports at most.
+//	                collector finds them. It sleeps between two scans for the mean of what all entries have left, 60 s at most
+//	                and 300 s of each (gc_worker of nf_conntrack_core.c): 60 s with open connections or after FINs, 6 s after
+//	                RSTs. An entry is late by half of it in the mean. Lookups find some earlier. Other namespaces count too,
+//	                so that the interval is 0 to 60 s.
+//	                A connection from a port that is free again takes the place of the entry before, also behind a NAT: of the F free
+//	                ports that connect tries first, which it chooses evenly, and A entries of connections that are over,
+//	                F(1 - exp(-A/F)) are left. A NAT that takes over the ports of closed connections has as many entries as ports at most.
 //	carried         r x (1 - blocked share): a need above its limit is what is offered, and this is what local ports let through of it.
 //	nat_ports       r x (time open + the time for which the NAT keeps a port after the close), per destination.
 //	accept_queue    r x the time in which the server does not accept, at most the pause that is assumed.

@@ -36,7 +36,9 @@ type Middle struct {
 	connections   int64
 	// Conntrack is nf_conntrack_max of each gateway, 0 if that is not known to bound it.
 	Conntrack int64
-	source    string
+	// Router says for how long it tracks a connection after its close. What is 0 is the kernel's default; nothing else of it counts.
+	Router Host
+	source string
 }
 
 // ofGateways says how many there are, if there are several.
@@ -169,18 +171,5 @@ func (m *Middle) recorded(resets bool) *record.CapacityMiddle {
 	}
 }
 
-// The timeouts of a tracked connection in seconds, unless a sysctl says otherwise (tcp_timeouts of nf_conntrack_proto_tcp.c). Who collects the entries is late.
-const (
-	trackedTimeWait  = 120
-	trackedCloseWait = 60
-	trackedClose     = 10
-)
-
-// collectorLate is by how much: 10 s in the mean were measured.
-var collectorLate = span{0, 10, 60}
-
 // takesOver reports whether a NAT gives the port of a closed connection to a new one if no other is free (nf_nat_may_kill).
 func (m *Middle) takesOver() bool { return m.Kind == NAT && m.Name == LinuxNAT }
-
-// TrackedS is how long connection tracking remembers a connection after its close by FINs, in seconds.
-const TrackedS = trackedTimeWait

@@ -137,7 +137,9 @@ func TestEffectsOfLimits(t *testing.T) {
 	// Wider than the next limit has no use.
 	near(t, "reuse", files["tcp_tw_reuse"].Change, 0)
 	tracked := of(func(in *Input) { in.Load.Sources, in.Middle = 100, newTracker(1000) })["conntrack: nf_conntrack_max"]
-	near(t, "tracked", tracked.Change, 0.1)
+	if c := tracked.Change; math.Abs(c-0.1) > 1e-3 { // the more entries, the more often they are collected
+		t.Errorf("tracked: %v", c)
+	}
 }
 
 // nofile and conntrack are raised with what bounds them.

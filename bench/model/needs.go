@@ -1,10 +1,8 @@
 package model
 
 import (
-	"cmp"
 	"math"
 	"slices"
-	"time"
 
 	"lastack/bench/record"
 	"lastack/sockstate"
@@ -296,7 +294,7 @@ func (c *collector) memory(p place) {
 		add(mini, m.bytes(m.TimeWait[role]).times(churn), waiting...)
 	}
 	if p.host.Conntrack > 0 {
-		add(c.entries(c.trackedFor(p.host)), m.bytes(m.Tracked), cache{"nf_conntrack", m.Tracked})
+		add(c.entries(p.host), m.bytes(m.Tracked), cache{"nf_conntrack", m.Tracked})
 	}
 	c.add(sum)
 	c.all = append(c.all, slabs...)
@@ -361,6 +359,11 @@ func (c *collector) lastTimer() sockstate.Span {
 func (c *collector) localPorts() {
 	kept, pairs, waits := c.keptPort(&c.Client), float64(c.pairs()), c.x.waits[sockstate.Client].hi > 0
 	inUse := c.populate([]part{{0, kept, exactly(1)}})
+	if hold := c.Load.Hold; hold.spread() > 0 && !math.IsInf(kept.hi, 1) {
+		// Connections that are held for a short time are over before the mean is.
+		rest := kept.hi - hold.Mean.Seconds()
+		inUse.after = func(rate, t float64) float64 { return rate * (t - hold.over(t-rest)) }
+	}
 	if c.Load.Poisson && pairs > 1 {
 		// Each pair has its own share of the arrivals, and its own luck.
 		of := inUse.at
@@ -419,14 +422,14 @@ func (c *collector) middle() {
 		c.add(need{name: "flows", side: m.Kind, unit: connections, formula: "states", shown: true}, part{0, open.plus(closing), exactly(1)})
 	}
 	add := func(side string, h *Host) {
-		n := need{name: "tracked", side: side, unit: entries, formula: "conntrack", shown: true, amount: c.entries(c.trackedFor(h))}
+		n := need{name: "tracked", side: side, unit: entries, formula: "conntrack", shown: true, amount: c.entries(h)}
 		if m != nil && side == m.Kind && m.asClient {
 			n.amount = n.times(exactly(2)) // of both connections of the proxy
 		}
 		c.add(n)
 	}
 	if m != nil && (m.Conntrack > 0 || m.connections > 0) {
-		add(m.Kind, new(Host)) // whose timeouts are not known
+		add(m.Kind, &m.Router)
 	}
 	for side := range sockstate.Side(sockstate.NumSides) {
 		if h := c.host(side); h.Conntrack > 0 {
@@ -442,55 +445,6 @@ func (c *collector) openFor() (open, closing span) {
 		return st.state == sockstate.FinWait1 || st.state == sockstate.FinWait2 || st.state == sockstate.CloseWait || st.state == sockstate.LastAck
 	})
 	return open, closing
-}
-
-// trackedFor is how long connection tracking of a host has an entry for a connection.
-func (c *collector) trackedFor(h *Host) span {
-	open, closing := c.openFor()
-	lasts := func(d time.Duration, otherwise float64) span { return exactly(cmp.Or(d.Seconds(), otherwise)) }
-	tracked, waits := lasts(h.TrackedTimeWait, trackedTimeWait), lasts(h.TrackedCloseWait, trackedCloseWait)
-	switch {
-	case c.x.resets:
-		tracked = lasts(h.TrackedClose, trackedClose)
-	case math.IsInf(closing.hi, 1) || c.x.waits[sockstate.Client].hi+c.x.waits[sockstate.Server].hi == 0:
-		closing, tracked = span{}, waits
-	default:
-		closing = closing.most(waits.mean)
-	}
-	return open.plus(closing).plus(tracked).plus(collectorLate)
-}
-
-// entries is the number of tracked connections that are remembered for so long. A connection from a port that is free again takes the place
-// of the one before, see the package's doc. A NAT chooses ports whose entries are gone, and if there are none one of a closed connection if it takes
-// those over: then there are as many entries as it has ports, at most.
-func (c *collector) entries(lasts span) amount {
-	a := c.populate([]part{{0, lasts, exactly(1)}})
-	at, after := a.at, a.after
-	kept, tuples := c.keptPort(&c.Client), float64(c.pairs())*float64(c.Client.Ports)
-	if m := c.Middle; m != nil && m.PortsEach > 0 {
-		if !m.takesOver() {
-			return a
-		}
-		most := float64(m.Addresses) * float64(m.PortsEach) * float64(c.Load.Targets)
-		a.at, a.after = func(rate float64) span { return at(rate).most(most) }, func(rate, t float64) float64 { return min(after(rate, t), most) }
-		return a
-	}
-	if tuples == 0 {
-		return a
-	}
-	bound := func(rate float64) span {
-		all := at(rate)
-		of := func(all, kept float64) float64 {
-			young := min(rate*kept, tuples)
-			if all <= young {
-				return min(all, tuples)
-			}
-			return young + replaced(all-young, tuples-young)
-		}
-		return span{min(all.lo, rate*kept.lo, tuples), of(all.mean, kept.mean), of(all.hi, kept.hi)}
-	}
-	a.at, a.after = bound, func(rate, t float64) float64 { return min(after(rate, t), bound(rate).hi) }
-	return a
 }
 
 // queues adds the queues of connections of those that accept: the server's, and a proxy's.

@@ -73,6 +73,22 @@ func (t Time) spread() float64 {
 	return (t.Max - t.Min).Seconds() / 6
 }
 
+// over is the integral of F from 0 to x seconds: of connections that arrive evenly for so long, it is how much of that time they are over.
+func (t Time) over(x float64) float64 {
+	lo, mean, hi := t.Min.Seconds(), t.Mean.Seconds(), t.Max.Seconds()
+	switch {
+	case x <= 0:
+		return 0
+	case t.Exponential && mean > 0:
+		return x + mean*math.Expm1(-x/mean)
+	case x <= lo:
+		return 0
+	case x < hi:
+		return (x - lo) * (x - lo) / 2 / (hi - lo)
+	}
+	return x - mean
+}
+
 func (t Time) scaled(f float64) Time {
 	of := func(d time.Duration) time.Duration { return time.Duration(float64(d) * f) }
 	return Time{of(t.Min), of(t.Mean), of(t.Max), t.Exponential}

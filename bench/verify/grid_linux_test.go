@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -27,18 +28,28 @@ func TestMain(m *testing.M) {
 type pattern struct {
 	close, eof, exchange string
 	hold                 time.Duration
-	ports                int
-	poisson              bool
-	// reuse and finTimeout are the client's sysctls, buckets is tcp_max_tw_buckets; 0 is the default.
-	reuse      bool
-	finTimeout time.Duration
-	buckets    int64
-	// nat is the number of addresses of a router between both ends.
-	nat int
+	// varies is how the hold does if not at all, in the words of --hold.
+	varies  string
+	ports   int
+	poisson bool
+	// reuse is the client's tcp_tw_reuse, buckets tcp_max_tw_buckets; 0 is the default.
+	reuse   bool
+	buckets int64
+	// nat is the number of addresses of a router between both ends, sources that of the client's, 1 if 0.
+	nat, sources int
+	// tracked is how long the router remembers a connection after an RST, 0 for 10 s.
+	tracked time.Duration
+	// rate is that of an experiment below the first limit if there is none above it: one that takes too many connections.
+	rate float64
+	// first is the first limit, the ports if empty.
+	first string
 }
 
+// limit is the first limit.
+func (p pattern) limit() string { return cmp.Or(p.first, record.LimitPorts) }
+
 func (p pattern) String() string {
-	s := fmt.Sprintf("%s, held %v, %d ports", p.close, p.hold, p.ports)
+	s := fmt.Sprintf("%s, held %s, %d ports", p.close, cmp.Or(p.varies, p.hold.String()), p.ports)
 	for _, o := range []struct {
 		is   bool
 		name string
@@ -47,8 +58,10 @@ func (p pattern) String() string {
 		{p.exchange != "none", p.exchange},
 		{p.poisson, "Poisson"},
 		{p.reuse, "tcp_tw_reuse=1"},
-		{p.finTimeout > 0, "tcp_fin_timeout=" + fmt.Sprint(p.finTimeout.Seconds())},
 		{p.nat > 0, fmt.Sprintf("NAT of %d addresses", p.nat)},
+		{p.sources > 0, fmt.Sprintf("%d sources", p.sources)},
+		{p.tracked > 0, fmt.Sprintf("tracked %v after an RST", p.tracked)},
+		{p.rate > 0, fmt.Sprintf("%v a second", p.rate)},
 		{p.buckets > 0, fmt.Sprintf("%d TIME_WAIT buckets", p.buckets)},
 	} {
 		if o.is {
@@ -80,15 +93,32 @@ func patterns() (all []pattern) {
 		)
 	}
 	add(
-		pattern{close: "client:fin", exchange: "none", ports: 2000, buckets: 1000},
-		pattern{close: "server:fin", exchange: "none", hold: second, ports: 2000, buckets: 500},
+		pattern{close: "client:fin", exchange: "none", ports: 2000, buckets: 1000, first: record.LimitTWBuckets},
+		pattern{close: "server:fin", exchange: "none", hold: second, ports: 2000, buckets: 500, first: record.LimitTWBuckets},
 		pattern{close: "client:fin", eof: "never", exchange: "none", ports: 1000},
 		pattern{close: "never", exchange: "none", ports: 1000},
-		pattern{close: "client:fin", exchange: "none", hold: 5 * second, ports: 400, nat: 4},
-		pattern{close: "client:rst", exchange: "echo:1,1", hold: 4 * second, ports: 200, nat: 2},
+		pattern{close: "client:fin", exchange: "none", hold: 5 * second, ports: 400, nat: 4, first: record.LimitNATPorts},
+		pattern{close: "client:rst", exchange: "echo:1,1", hold: 4 * second, ports: 200, nat: 2, first: record.LimitNATPorts},
+		// A port in TIME_WAIT is taken over after tcp_tw_reuse_delay.
+		pattern{close: "client:fin", exchange: "none", hold: 3 * second, ports: 160, reuse: true},
+		pattern{close: "client:fin", exchange: "none", hold: 3 * second, ports: 160, reuse: true, poisson: true},
+		// Populations depend on the mean of the hold alone.
+		pattern{close: "client:rst", exchange: "none", varies: "2s..8s", ports: 400},
+		pattern{close: "client:fin", exchange: "none", varies: "exp:3s", ports: 1000},
+		pattern{close: "client:rst", exchange: "none", varies: "exp:4s", ports: 400, poisson: true},
+		// Both ends of a connection that nobody closes keep a descriptor of one process.
+		pattern{close: "never", exchange: "none", ports: 20000, first: record.LimitFds},
+		// The table of the router below its limit, where connections from one address take the places of earlier ones, and full.
+		pattern{close: "client:rst", exchange: "none", ports: manyPorts, nat: 4, sources: 64, rate: 300, first: record.LimitConntrack},
+		pattern{close: "client:rst", exchange: "none", ports: manyPorts, nat: 4, rate: 300, first: record.LimitConntrack},
+		pattern{close: "server:fin", exchange: "none", hold: second, ports: manyPorts, nat: 4, sources: 64, rate: 200, first: record.LimitConntrack},
+		pattern{close: "client:rst", exchange: "none", ports: manyPorts, nat: 8, sources: 64, tracked: 180 * second, first: record.LimitConntrack},
 	)
 	return all
 }
+
+// manyPorts is more ports than a NAT of an experiment uses.
+const manyPorts = 320_000
 
 func text[T any, P interface {
 	*T
@@ -108,6 +138,10 @@ func (p pattern) setup(t *testing.T, f setup.Facts) *Setup {
 	if p.eof != "" {
 		load.OnEOF = text[teardown.Reaction](t, p.eof)
 	}
+	if p.varies != "" {
+		load.Hold = text[model.Time](t, p.varies)
+	}
+	load.Sources = max(p.sources, 1)
 	h := f.Host.Limits()
 	h.Ports, h.FirstPass, h.Buckets, h.Reuse = p.ports, p.ports/2, p.buckets, p.reuse
 	spec := model.Spec{Load: load}
@@ -115,14 +149,14 @@ func (p pattern) setup(t *testing.T, f setup.Facts) *Setup {
 		h.Ports, h.FirstPass = 64512, 32256
 		spec.NAT, spec.NATAddresses = "linux", p.nat
 	}
-	if p.finTimeout > 0 {
-		h.FinTimeout = p.finTimeout
-	}
 	in, err := model.Resolve(spec, h, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Resolve(Spec{Plan: in, Ports: p.ports, Seed: 1, Quick: true}, f)
+	if p.nat > 0 {
+		in.Middle.Router.TrackedClose = p.tracked
+	}
+	r, err := Resolve(Spec{Plan: in, Ports: p.ports, Seed: 1, Quick: true, Rate: p.rate}, f)
 	if err != nil {
 		t.Fatalf("%v: %v", p, err)
 	}
@@ -171,6 +205,7 @@ func check(t *testing.T, p pattern, v *record.CapacityVerified) (ok bool) {
 		}
 	}
 	switch {
+	case p.rate > 0: // below the limit only
 	case v.Limit == nil:
 		t.Errorf("%v: no experiment was above the limit: %q", p, v.Skipped)
 	case !v.Limit.Right:
@@ -188,12 +223,12 @@ func TestPatterns(t *testing.T) {
 	}
 	for _, p := range patterns() {
 		r := p.setup(t, f)
-		want := record.LimitPorts
-		switch {
-		case p.nat > 0:
-			want = record.LimitNATPorts
-		case p.buckets > 0:
-			want = record.LimitTWBuckets
+		want := p.limit()
+		if p.rate > 0 {
+			if r.above != nil || r.below == nil || r.below.rate != p.rate {
+				t.Errorf("%v: %s", p, r.Describe())
+			}
+			continue
 		}
 		if r.above == nil || r.below == nil && p.close != "never" && p.eof != "never" {
 			t.Errorf("%v: an experiment is missing: %q", p, r.skipped)
@@ -231,7 +266,7 @@ func TestResiduals(t *testing.T) {
 					if !v.Disturbed() {
 						break
 					}
-					t.Log("other programs had the CPUs: once more")
+					t.Logf("other programs had the CPUs: once more than %s", row(i+1, p, v))
 				}
 				check(t, p, v)
 				rows[i] = row(i+1, p, v)

@@ -63,6 +63,9 @@ func (e *experiment) steady(run *record.Run) (all []record.CapacityResidual) {
 		case sockstate.Established.String(), sockstate.FinWait2.String(), sockstate.CloseWait.String(), sockstate.TimeWait.String():
 			all = append(all, e.residual(n.Name, n.Side, n.Unit, p, count(n.Name)(n.Side)))
 		case "local_ports":
+			if e.reuse || e.sources > 1 {
+				continue // in use are also those in TIME_WAIT that may be taken over, and of several addresses the same ones
+			}
 			all = append(all, e.residual(n.Name, n.Side, n.Unit, p, mean(func(iv *record.Interval) int { return iv.PortsInUse })))
 		case "tracked":
 			if e.tracked == 0 {
@@ -108,7 +111,12 @@ func (e *experiment) residual(name, side, unit string, p record.Estimate, measur
 // exhausted compares what happened above the limit.
 func (e *experiment) exhausted(run *record.Run) (all []record.CapacityResidual) {
 	first := e.first()
-	if first == nil || first.Name != record.LimitPorts && first.Name != record.LimitNATPorts {
+	switch {
+	case first == nil:
+		return nil
+	case first.Name == record.LimitConntrack:
+		return e.overflow(run, first)
+	case !ofPorts(first):
 		return nil
 	}
 	if first.Name == record.LimitNATPorts {
@@ -124,11 +132,7 @@ func (e *experiment) exhausted(run *record.Run) (all []record.CapacityResidual) 
 	}
 	poisson := e.predicted.Asked.Poisson
 	if at, ok := run.FirstFailureS[sockstate.OutcomeNoLocalPort.String()]; ok && first.FullAfterS != nil {
-		p := *first.FullAfterS
-		all = append(all, record.CapacityResidual{
-			Experiment: e.name, Name: "full_after", Side: first.Side, Unit: "seconds", Predicted: p, Measured: at, Error: at/p.Value - 1, Tolerance: latest / p.Value,
-			Within: math.Abs(at-p.Value) <= latest || at >= p.Lo && at <= p.Hi,
-		})
+		all = append(all, e.fullAfter(first, at))
 	}
 	i := slices.IndexFunc(e.predicted.Needs, func(n record.CapacityNeed) bool { return n.Name == "blocked" })
 	if i < 0 || e.kept.Max == 0 {
@@ -155,6 +159,32 @@ func (e *experiment) exhausted(run *record.Run) (all []record.CapacityResidual) 
 		all = append(all, r)
 	}
 	return all
+}
+
+// overflow compares when the table of a router was full, and how many entries it then had.
+func (e *experiment) overflow(run *record.Run, first *record.CapacityLimit) (all []record.CapacityResidual) {
+	t := run.Tracking
+	if t == nil {
+		return nil
+	}
+	for i := range run.Timeline {
+		// The collector drops entries of closed connections when it finds the table nearly full.
+		if iv := &run.Timeline[i]; float64(iv.Tracked) >= first.Max*0.999 && first.FullAfterS != nil {
+			all = append(all, e.fullAfter(first, iv.TS))
+			break
+		}
+	}
+	most := record.Estimate{Value: first.Max, Lo: first.Max, Hi: first.Max}
+	return append(all, e.residual("tracked", first.Side, first.Unit, most, float64(t.Peak)))
+}
+
+// fullAfter compares when a limit was reached.
+func (e *experiment) fullAfter(first *record.CapacityLimit, at float64) record.CapacityResidual {
+	p := *first.FullAfterS
+	return record.CapacityResidual{
+		Experiment: e.name, Name: "full_after", Side: first.Side, Unit: "seconds", Predicted: p, Measured: at, Error: at/p.Value - 1, Tolerance: latest / p.Value,
+		Within: math.Abs(at-p.Value) <= latest || at >= p.Lo && at <= p.Hi,
+	}
 }
 
 // lost is the share of arrivals that found no port, after the first lives of a port.
@@ -226,7 +256,7 @@ func (e *experiment) first() (first *record.CapacityLimit) {
 func (e *experiment) entries(run *record.Run) (mean float64, ok bool) {
 	sum, n := int64(0), 0
 	for i := range run.Timeline {
-		if iv := &run.Timeline[i]; iv.Phase == "load" && iv.TS >= e.tracked.Seconds() {
+		if iv := &run.Timeline[i]; iv.Phase == "load" && iv.TS >= e.tracked.Seconds() && iv.TS < (e.tracked+e.scans).Seconds() {
 			sum += iv.Tracked
 			n++
 		}

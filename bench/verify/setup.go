@@ -23,6 +23,8 @@ type Spec struct {
 	// Ports is the number of local ports of an experiment; 0 chooses.
 	Ports int
 	Seed  uint64
+	// Rate has one experiment run at that rate, below the first limit, and none above it; 0 chooses both.
+	Rate float64
 	// Quick leaves out the experiments that run alone: those of CPU, memory and descriptors.
 	Quick bool
 	// Version is for the records of the experiments.
@@ -53,11 +55,13 @@ type experiment struct {
 	predicted *record.Capacity
 	// settled is when populations are steady, kept how long a connection keeps its port.
 	settled time.Duration
-	// tracked is when the number of tracked connections is steady, 0 without a router.
-	tracked time.Duration
-	kept    sockstate.Span
-	// ports is how many there are.
-	ports int64
+	// tracked is when the number of tracked connections is steady, 0 without a router, and scans how long it is then averaged.
+	tracked, scans time.Duration
+	kept           sockstate.Span
+	// ports is how many there are, reuse is set if connect takes them over from TIME_WAIT.
+	ports   int64
+	reuse   bool
+	sources int
 	// level is how many connections an experiment has at once that is about its rate; 0 for others.
 	level int
 	// compare puts what a run measured beside what is predicted; nil if nothing is.
@@ -72,12 +76,18 @@ const (
 	// under and over are the rates of the experiments, as shares of that at which the limit is reached.
 	under, over = 0.75, 1.4
 	// mostRate is the fastest rate of an experiment, a second, so that the CPU does not bound it.
-	mostRate = 1000
+	mostRate = 2500
+	// steadyRate is the fastest rate of one below the limit: populations are proportional to it, and need no more.
+	steadyRate = 200
 	// calmRate is the rate at which the ports should run out, with fewestPorts at least.
 	calmRate    = 40
 	fewestPorts = 64
-	// latestCollected is how late an entry of connection tracking may be collected.
-	latestCollected = 20 * time.Second
+	// mostSources is how many of the plan's source addresses an experiment with a router has.
+	mostSources = 64
+	// ownFiles is what a run has open besides connections.
+	ownFiles = 64
+	// fullWithin is within how many seconds a limit should be full that any rate fills.
+	fullWithin = 20
 	// leastRate keeps a short range from a rate at which nothing happens.
 	leastRate = 5
 )
@@ -85,13 +95,20 @@ const (
 // Resolve prepares the experiments. It is a pure function.
 func Resolve(s Spec, f setup.Facts) (*Setup, error) {
 	r := &Setup{Ports: cmp.Or(s.Ports, somePorts)}
-	if n := s.Plan.Client.Ports; n > 0 {
-		r.Ports = min(r.Ports, n)
-		r.Scale = float64(r.Ports) / float64(n)
-	}
 	r.routed = s.Plan.Middle != nil && s.Plan.Middle.Kind == model.NAT && s.Plan.Middle.Name == "linux"
+	all := s.Plan.Client.Ports
+	if r.routed {
+		all = s.Plan.Middle.Addresses * int(s.Plan.Middle.PortsEach)
+	}
+	if all > 0 {
+		r.Ports = min(r.Ports, all)
+		r.Scale = float64(r.Ports) / float64(all)
+	}
 	if s.Plan.Middle != nil && !r.routed {
 		r.skipped = append(r.skipped, "the "+model.KindWords(s.Plan.Middle.Kind)+": the experiments have none")
+	}
+	if l := &s.Plan.Load; varies(l.Hold) && !holdsVary(l) {
+		r.skipped = append(r.skipped, "how the hold varies: the experiments hold each connection for the mean, as their server, which closes first or with the client, has one hold for all")
 	}
 	if !s.Quick {
 		if err := r.addAlone(&s, &f); err != nil {
@@ -104,25 +121,33 @@ func Resolve(s Spec, f setup.Facts) (*Setup, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(c.Limits) == 0 || c.Limits[0].Reached == nil {
+	first := stops(c)
+	if first == nil {
 		return nil, fmt.Errorf("this load reaches no limit that an experiment could show")
 	}
-	limit := c.Limits[0].Reached.Value
-	if limit > calmRate && limit < math.Inf(1) {
+	limit := first.Reached.Value
+	if limit > calmRate && ofPorts(first) {
 		// Fewer ports run out at a rate that leaves the CPU alone.
 		r.Ports = max(int(math.Ceil(float64(r.Ports)*calmRate/limit)), fewestPorts)
-		if n := s.Plan.Client.Ports; n > 0 {
-			r.Scale = float64(r.Ports) / float64(n)
+		if all > 0 {
+			r.Scale = float64(r.Ports) / float64(all)
 		}
 		in, box = r.input(&s, &f)
 		if c, err = model.Plan(at(in, leastRate)); err != nil {
 			return nil, err
 		}
-		limit = c.Limits[0].Reached.Value
+		if first = stops(c); first == nil {
+			return nil, fmt.Errorf("this load reaches no limit that an experiment could show")
+		}
+		limit = first.Reached.Value
 	}
 	endless := limit == 0
 	if endless {
-		limit = float64(r.Ports) / 20 / over // full within 20 s
+		limit = min(fewest(c), float64(r.Ports)) / fullWithin / over
+	}
+	if s.Rate > 0 {
+		r.below, err = r.experiment("below", in, box, s.Rate, &s, &f)
+		return r, err
 	}
 	if limit*over > mostRate {
 		r.skipped = append(r.skipped, fmt.Sprintf("the first limit: with %d ports it is reached at %.0f/s, and experiments are at most at %d/s, so that the CPU does not bound them", r.Ports, limit, mostRate))
@@ -133,8 +158,32 @@ func Resolve(s Spec, f setup.Facts) (*Setup, error) {
 		r.skipped = append(r.skipped, "the steady state: there is none")
 		return r, nil
 	}
-	r.below, err = r.experiment("below", in, box, max(min(limit*under, mostRate/2), 1), &s, &f)
+	r.below, err = r.experiment("below", in, box, max(min(limit*under, steadyRate), 1), &s, &f)
 	return r, err
+}
+
+// stops is the limit that a growing rate reaches first and at which connections fail, nil if none is: a long search for a port only takes CPU time.
+func stops(c *record.Capacity) *record.CapacityLimit {
+	for i := range c.Limits {
+		if l := &c.Limits[i]; l.Reached != nil && l.Name != record.LimitPortSearch {
+			return l
+		}
+	}
+	return nil
+}
+
+func ofPorts(l *record.CapacityLimit) bool {
+	return l.Name == record.LimitPorts || l.Name == record.LimitNATPorts
+}
+
+// fewest is the smallest limit that any rate fills.
+func fewest(c *record.Capacity) (most float64) {
+	for i := range c.Limits {
+		if l := &c.Limits[i]; l.Reached != nil && l.Reached.Value == 0 && (most == 0 || l.Max < most) {
+			most = l.Max
+		}
+	}
+	return most
 }
 
 // input is the plan of an experiment, and its sandbox.
@@ -145,7 +194,7 @@ func (r *Setup) input(s *Spec, f *setup.Facts) (model.Input, sandbox.Spec) {
 		set("net.ipv4.ip_local_port_range", "1024 65535")
 		box.Topology = sandbox.Routed
 		n := s.Plan.Middle.Addresses
-		each := max(r.Ports/n, 1)
+		each := min(max(r.Ports/n, 1), math.MaxUint16-firstPort)
 		box.NAT = sandbox.NAT{Addresses: n, Ports: sockstate.PortRange{Lo: firstPort, Hi: uint16(firstPort + each - 1)}}
 	} else {
 		set("net.ipv4.ip_local_port_range", fmt.Sprintf("%d %d", firstPort, firstPort+r.Ports-1))
@@ -160,7 +209,17 @@ func (r *Setup) input(s *Spec, f *setup.Facts) (model.Input, sandbox.Spec) {
 	if client.Buckets > 0 && r.Scale > 0 && !r.routed { // the client's ports are all there
 		set("net.ipv4.tcp_max_tw_buckets", strconv.FormatInt(max(int64(math.Round(float64(client.Buckets)*r.Scale)), 1), 10))
 	}
+	if r.routed {
+		for key, d := range map[string]time.Duration{
+			"time_wait": s.Plan.Middle.Router.TrackedTimeWait, "close_wait": s.Plan.Middle.Router.TrackedCloseWait, "close": s.Plan.Middle.Router.TrackedClose,
+		} {
+			if d > 0 {
+				set("net.netfilter.nf_conntrack_tcp_timeout_"+key, strconv.Itoa(int(d.Seconds())))
+			}
+		}
+	}
 	h := f.Inside(&box).Limits()
+	h.NoFile = max(int64(min(f.Host.NoFileSoft, math.MaxInt32))-ownFiles, 2) / 2 // both ends are of one process
 	h.ReuseDelay, h.FinTimeout = client.ReuseDelay, client.FinTimeout
 	in := s.Plan
 	in.Client, in.Server, in.ServerSame, in.Middle = h, h, false, nil
@@ -170,12 +229,16 @@ func (r *Setup) input(s *Spec, f *setup.Facts) (model.Input, sandbox.Spec) {
 		in.Middle = &m
 	}
 	l := &in.Load
-	l.Sources, l.Targets, l.Growth, l.Over = 1, 1, nil, 0
+	if l.Targets, l.Growth, l.Over = 1, nil, 0; !r.routed {
+		l.Sources = 1
+	}
+	l.Sources = min(l.Sources, mostSources)
 	// Across a veth pair a round trip and a reply take no time, and the server always accepts.
 	l.RTT, l.Service = model.Time{Max: time.Millisecond, Mean: 200 * time.Microsecond}, model.Time{Max: time.Millisecond, Mean: 200 * time.Microsecond}
 	l.AcceptPause = 5 * time.Millisecond
-	// A run holds each connection for the same time. Populations and Erlang's formula depend on the mean alone.
-	l.Hold = model.Time{Min: l.Hold.Mean, Mean: l.Hold.Mean, Max: l.Hold.Mean}
+	if !holdsVary(l) {
+		l.Hold = model.Time{Min: l.Hold.Mean, Mean: l.Hold.Mean, Max: l.Hold.Mean}
+	}
 	return in, box
 }
 
@@ -185,7 +248,7 @@ func at(in model.Input, rate float64) model.Input {
 }
 
 func (r *Setup) experiment(name string, in model.Input, box sandbox.Spec, rate float64, s *Spec, f *setup.Facts) (*experiment, error) {
-	e := &experiment{name: name, rate: math.Round(rate*100) / 100, ports: int64(in.Client.Ports)}
+	e := &experiment{name: name, rate: math.Round(rate*100) / 100, ports: int64(in.Client.Ports), reuse: in.Client.Reuse, sources: in.Load.Sources}
 	var err error
 	if e.predicted, err = model.Plan(at(in, e.rate)); err != nil {
 		return nil, err
@@ -196,17 +259,19 @@ func (r *Setup) experiment(name string, in model.Input, box sandbox.Spec, rate f
 	if err != nil {
 		return nil, err
 	}
+	holds := holdsOf(in.Load.Hold)
 	e.times(c, in.Client.HZ, in.Load.OnEOF)
+	e.settled += holds[len(holds)-1] - in.Load.Hold.Mean
 	if in.Middle != nil {
 		e.ports = int64(in.Middle.Addresses) * in.Middle.PortsEach
-		e.tracked = e.settled + model.TrackedS*time.Second + latestCollected
+		e.tracked, e.scans = e.trackedFrom(c)
 	}
 	longest := e.settled
 	switch {
 	case name == "below" && in.Load.Poisson:
 		e.lasts = longest + max(longest*2, 20*time.Second)
 	case name == "below":
-		e.lasts = max(longest, e.tracked) + max(longest/2, 10*time.Second)
+		e.lasts = max(longest+max(longest/2, 10*time.Second), e.tracked+e.scans)
 	case in.Load.Poisson:
 		e.lasts = longest + max(longest*2, 30*time.Second)
 	default:
@@ -218,19 +283,8 @@ func (r *Setup) experiment(name string, in model.Input, box sandbox.Spec, rate f
 	if first := e.first(); name == "above" && first != nil {
 		e.lasts = max(e.lasts, time.Duration(1.1*first.FullAfterS.Hi*float64(time.Second))+5*time.Second)
 	}
-	l := &in.Load
-	g := loadgen.Group{
-		Name: "run", RateFrom: e.rate, RateTo: e.rate, Poisson: l.Poisson, Hold: l.Hold.Mean, Close: l.Close, OnEOF: l.OnEOF, Exchange: l.Exchange,
-		ConnectTimeout: 5 * time.Second, RequestTimeout: 10 * time.Second, CloseTimeout: 5*time.Second + l.OnEOF.Delay + l.Hold.Mean,
-	}
-	if l.Poisson {
-		g.Seed = s.Seed
-	}
-	if l.Requests > 1 {
-		g.Requests = l.Requests
-	}
 	spec := setup.Spec{
-		Plan: loadgen.Plan{Groups: []loadgen.Group{g}, Duration: e.lasts}, Server: &setup.Server{}, Sandbox: &box, SharedHash: true, SourceCount: 1,
+		Plan: loadgen.Plan{Groups: e.groups(&in.Load, holds, s.Seed), Duration: e.lasts}, Server: &setup.Server{}, Sandbox: &box, SharedHash: true, SourceCount: in.Load.Sources,
 		Engine: "epoll", // its sockets have descriptors that can be counted
 		Common: setup.Common{Interval: interval(r.Ports), Version: s.Version}, Given: []string{"sandbox"},
 	}
@@ -241,8 +295,12 @@ func (r *Setup) experiment(name string, in model.Input, box sandbox.Spec, rate f
 	return e, err
 }
 
-// interval is the time between two samples, short enough to see when ports come back.
+// interval is the time between two samples, short enough to see when ports come back from TIME_WAIT. The few ports that come back otherwise do not
+// need that, and a sample takes CPU time: it walks the connection hash of the host.
 func interval(ports int) time.Duration {
+	if ports < 500 {
+		return 250 * time.Millisecond
+	}
 	return min(max(time.Duration(ports)*100*time.Microsecond, 100*time.Millisecond), time.Second)
 }
 
@@ -274,6 +332,22 @@ func (e *experiment) times(c *record.Capacity, hz int, eof teardown.Reaction) {
 	e.settled = slices.Max(by[:]) + eof.Delay + time.Second
 }
 
+// trackedFrom is when the number of entries of the router is steady, and how long it takes to see its mean: some scans of the collector.
+func (e *experiment) trackedFrom(c *record.Capacity) (from, scans time.Duration) {
+	const enough = 60 // s
+	for i := range c.Needs {
+		n := &c.Needs[i]
+		if n.Name != "tracked" || n.Side != model.NAT {
+			continue
+		}
+		a := n.At[0]
+		// Between two scans as many come as are over at the second, which the mean has half of.
+		scan := max(2*(a.Value-a.Lo)/e.rate, 1)
+		return max(time.Duration((a.Lo/e.rate+scan)*float64(time.Second)), e.settled), time.Duration(math.Ceil(enough/scan) * scan * float64(time.Second))
+	}
+	return 0, 0
+}
+
 func sideOf(name string) sockstate.Side {
 	if name == sockstate.Server.String() {
 		return sockstate.Server
@@ -294,7 +368,7 @@ func (r *Setup) together() (all []*experiment) {
 // Expected is how long the experiments take.
 func (r *Setup) Expected() (longest time.Duration) {
 	for _, e := range r.together() {
-		longest = max(longest, e.lasts+e.setup.Plan.Groups[0].Hold+2*time.Second)
+		longest = max(longest, e.lasts+e.longest()+2*time.Second)
 	}
 	for _, e := range r.alone {
 		longest += e.lasts + 2*time.Second

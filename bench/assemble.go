@@ -47,6 +47,7 @@ func (e *experiment) assemble() (*record.Run, error) {
 	e.addUnread(r)
 	e.addObserver(r)
 	e.addAccounting(r)
+	e.addTrace(r)
 	if e.tracker != nil {
 		r.Tracking = &e.tracker.all
 	}

@@ -20,6 +20,7 @@ import (
 	"lastack/sockstate/netns"
 	"lastack/sockstate/observe"
 	"lastack/sockstate/sockio"
+	"lastack/sockstate/trace"
 )
 
 const (
@@ -49,8 +50,9 @@ type experiment struct {
 	facts   *host.Facts    // the client's namespace is this process's
 	backend sockio.Backend // of both ends
 	watch   *observe.Observer
-	flusher *flusher // nil: TIME_WAITs stay
-	tracker *tracker // nil: no router
+	traced  *trace.Result // nil: no trace
+	flusher *flusher      // nil: TIME_WAITs stay
+	tracker *tracker      // nil: no router
 
 	server *server.Server
 	load   *loadgen.Generator
@@ -121,6 +123,8 @@ func (e *experiment) prepare(ctx context.Context) (err error) {
 		Namespaces: e.namespaces(),
 		Filter:     sockstate.Filter{Servers: e.targets(), Since: time.Now(), Reuse: e.reuse()},
 		Census:     s.Census,
+		Tracer:     e.tracer(),
+		NeedsTrace: s.Trace == TraceOn,
 		ServerPID:  s.ServerPID,
 	})
 	if err != nil {
@@ -248,6 +252,7 @@ func (e *experiment) measure(ctx context.Context) error {
 		e.sampler.warn("tracking: " + err.Error())
 	}
 	e.after = e.read()
+	e.stopTrace()
 	if e.server != nil {
 		e.ended = e.server.Stats()
 	}

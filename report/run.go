@@ -17,7 +17,7 @@ func runDocument(r *record.Run) *document.Document {
 		asked(r, "", "", interrupted),
 		judgement(r), thresholds(r.Thresholds), warnings(), runPictures(r),
 		rates(r), connections(r), latencies(r), groups(r), shards(r),
-		timeline(r), states(r), timeWait(r), settle(r),
+		timeline(r), states(r), traced(r), timeWait(r), settle(r),
 		accounting(r.Accounting), predicted(r),
 		ports(r), router(r), pressure(r), cpu(r), kernel(document.First, r), tcpInfo(r), server(r), observer(r),
 	)

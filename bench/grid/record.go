@@ -101,6 +101,7 @@ func settings(s *setup.Spec) map[string]string {
 		set("--listeners", v.Listeners, v.Listeners > 0)
 	}
 	set("--census", s.Census, s.Census != "")
+	set("--trace", s.Trace, s.Trace != "" && s.Trace != "off")
 	set("--flush", s.Flush, s.Flush)
 	set("--interval", s.Interval, s.Interval > 0)
 	set("--settle", s.Settle, s.Settle > 0)

@@ -51,6 +51,7 @@ func most[N int | int64](a, b map[string]N) map[string]N {
 // addKernels adds what the kernels counted and what the censuses saw.
 func (m *Merger) addKernels(r *record.Run) {
 	r.Counters = map[string]int64{}
+	// Traces are left out: each counts all connections to its ports in its namespaces, also those of another shard.
 	r.States = record.States{Source: m.parts[0].States.Source, Peak: map[string]map[string]int{}}
 	for _, k := range m.kernels() {
 		counters := k[0].Counters

@@ -362,6 +362,23 @@ type States struct {
 	Peak   map[string]map[string]int `json:"peak"`
 	// Final is the last census, after settling.
 	Final map[string]map[string]int `json:"final,omitempty"`
+	// Transitions counts the changes of state that the trace saw, by side: "ESTABLISHED>FIN_WAIT_1". Those of the warm-up count too. Without a trace it
+	// is missing, as are all that follow.
+	Transitions map[string]map[string]int64 `json:"transitions,omitempty"`
+	// Dwell is the time spent in each state, by side, of the connections that have left it. Count, minimum, mean and maximum are exact, the percentiles
+	// within 0.5 %.
+	Dwell map[string]map[string]Latency `json:"dwell,omitempty"`
+	// Living counts the sockets that were in a state when the trace ended.
+	Living map[string]map[string]int64 `json:"living,omitempty"`
+	// Unpredicted counts the changes of state that are on no predicted path.
+	Unpredicted map[string]map[string]int64 `json:"unpredicted,omitempty"`
+	// ResetsSent counts resets by side and the kernel's reason (enum sk_rst_reason), ResetsReceived by side and the receiver's state, Retransmits the
+	// segments sent again, by side and state.
+	ResetsSent     map[string]map[string]int64 `json:"resets_sent,omitempty"`
+	ResetsReceived map[string]map[string]int64 `json:"resets_received,omitempty"`
+	Retransmits    map[string]map[string]int64 `json:"retransmits,omitempty"`
+	// Lost counts events that the trace missed or could not follow; the numbers above lack them.
+	Lost int64 `json:"lost,omitempty"`
 }
 
 // TimeWait is the build-up of TIME_WAIT.
@@ -620,7 +637,7 @@ type Generator struct {
 type Observer struct {
 	Census       string `json:"census"` // diag, proc or off
 	CensusReason string `json:"census_reason,omitempty"`
-	Trace        string `json:"trace"` // off
+	Trace        string `json:"trace"` // bpf or off
 	TraceReason  string `json:"trace_reason,omitempty"`
 	// Unread lists what this process could not read, and why: "/proc/net/netstat: permission denied". The record lacks
 	// what would come from there.

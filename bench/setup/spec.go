@@ -51,6 +51,8 @@ type Common struct {
 	RunID string        `json:"run_id,omitempty"`
 	// Census is auto, diag or proc.
 	Census string `json:"census,omitempty"`
+	// Trace is auto, on or off; empty means off.
+	Trace string `json:"trace,omitempty"`
 	// Interval is the time between samples; 0 means 1 s.
 	Interval time.Duration `json:"interval_ns,omitempty"`
 	// Settle is how long to watch the teardown after the load, at most; 0 means until only TIME_WAIT is left.

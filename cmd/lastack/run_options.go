@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"lastack/bench"
 	"lastack/bench/quantity"
 	"lastack/bench/sandbox"
 	"lastack/bench/setup"
@@ -78,6 +79,7 @@ func (o *runOptions) registerLoad(f *pflag.FlagSet, topologies ...sandbox.Topolo
 	f.BoolVarP(&o.server.V6, "ipv6", "6", false, "the server listens on IPv6")
 	f.Var(newChoice(&s.Engine, sockio.BackendNames()...), "engine", "how to drive sockets")
 	f.Var(newChoice(&s.Census, observe.CensusNames()...), "census", "how to count sockets by state: sock_diag or /proc/net/tcp")
+	f.Var(newChoice(&s.Trace, bench.TraceAuto, bench.TraceOn, bench.TraceOff), "trace", "follow each connection's states in the kernel, by eBPF (auto: with root's privileges)")
 	f.DurationVar(&s.Interval, "interval", time.Second, "time between samples of sockets, counters and CPU")
 	f.Var(newChoice(&o.box.Topology, topologies...), "topology", "connect both ends by loopback, by a veth pair, or through a router with NAT")
 	f.Var(count(&o.box.NAT.Addresses), "nat-addresses", "addresses of the router, taken in turn (1 unless given)")
@@ -89,6 +91,15 @@ func (o *runOptions) registerLoad(f *pflag.FlagSet, topologies ...sandbox.Topolo
 	f.Lookup("connections").DefValue = quantity.FormatCount(setup.DefaultConnections)
 	f.Lookup("duration").DefValue = setup.DefaultDuration.String()
 	f.Lookup("backlog").DefValue = quantity.FormatCount(server.DefaultBacklog)
+}
+
+// untraced is the spec of one of many runs, which are traced only if that was asked for: each would take longer to start.
+func (o *runOptions) untraced() setup.Spec {
+	s := o.spec
+	if s.Trace == bench.TraceAuto {
+		s.Trace = bench.TraceOff
+	}
+	return s
 }
 
 // registerClient adds the flags of requests.

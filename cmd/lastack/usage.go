@@ -26,7 +26,7 @@ var loadGroups = []flagGroup{
 	{"Sources", []string{"source", "source-ports"}},
 	{"Embedded server", []string{"backlog", "listeners", "delay", "ipv6"}},
 	{"Sandbox", []string{"sandbox", "topology", "nat-addresses", "nat-ports", "sysctl", "loss"}},
-	{"Observing", []string{"census", "interval", "settle", "flush"}},
+	{"Observing", []string{"census", "trace", "interval", "settle", "flush"}},
 }
 
 // resultGroup is that of the flags that say how a result is saved and shown, and more of its command.

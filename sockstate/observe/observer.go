@@ -87,10 +87,10 @@ func (o *Observer) open(cfg Config) (err error) {
 		sources = Sources()
 	}
 	o.census, o.reason, err = census(cfg.Census, sources, func(s Source) error { return o.openSource(spaces, s) })
-	if err == nil {
-		o.startTrace(cfg.Tracer, spaces)
+	if err != nil {
+		return err
 	}
-	return err
+	return o.startTrace(&cfg, spaces)
 }
 
 func (o *Observer) openSource(spaces []*netns.NS, s Source) error {

@@ -22,6 +22,7 @@ import (
 	"lastack/sockstate/netns"
 	"lastack/sockstate/sockio"
 	"lastack/sockstate/socktest"
+	"lastack/sockstate/trace"
 )
 
 func newObserver(t testing.TB, cfg Config) *Observer {
@@ -462,9 +463,9 @@ func (f *fakeTracer) Start(filter *sockstate.Filter, _ []*netns.NS) error {
 	return nil
 }
 
-func (f *fakeTracer) Stop() (*Trace, error) {
+func (f *fakeTracer) Stop() (*trace.Result, error) {
 	f.stopped++
-	return &Trace{}, nil
+	return &trace.Result{}, nil
 }
 
 func TestTracer(t *testing.T) {
@@ -478,6 +479,9 @@ func TestTracer(t *testing.T) {
 	if name, reason := ask(&fakeTracer{fail: unix.EPERM}).Trace(); name != Off || reason != "the trace by bpf is not allowed here: operation not permitted" {
 		t.Errorf("denied: %q, %q", name, reason)
 	}
+	if _, err := New(Config{Tracer: &fakeTracer{fail: unix.EPERM}, NeedsTrace: true}); !errors.Is(err, unix.EPERM) {
+		t.Errorf("denied, but needed: %v", err)
+	}
 	f := &fakeTracer{}
 	o := ask(f)
 	if name, reason := o.Trace(); name != "bpf" || reason != "" || f.started != 1 {
@@ -486,11 +490,11 @@ func TestTracer(t *testing.T) {
 	if diff := cmp.Diff(servers, f.servers, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
 		t.Errorf("the servers (-want +got):\n%s", diff)
 	}
-	if trace, err := o.StopTrace(); trace == nil || err != nil {
-		t.Errorf("StopTrace: %v, %v", trace, err)
+	if got, err := o.StopTrace(); got == nil || err != nil {
+		t.Errorf("StopTrace: %v, %v", got, err)
 	}
-	if trace, err := o.StopTrace(); trace != nil || err != nil {
-		t.Errorf("StopTrace again: %v, %v", trace, err)
+	if got, err := o.StopTrace(); got != nil || err != nil {
+		t.Errorf("StopTrace again: %v, %v", got, err)
 	}
 	if err := o.Close(); err != nil || f.stopped != 1 {
 		t.Errorf("stopped %d times, %v", f.stopped, err)

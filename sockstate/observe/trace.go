@@ -3,6 +3,7 @@ package observe
 import (
 	"lastack/sockstate"
 	"lastack/sockstate/netns"
+	"lastack/sockstate/trace"
 )
 
 // Tracer follows every event of the load's sockets in the kernel; a census only samples their states.
@@ -12,33 +13,50 @@ type Tracer interface {
 	// Start begins to trace the sockets that f selects in the namespaces. An error leaves nothing behind.
 	Start(f *sockstate.Filter, spaces []*netns.NS) error
 	// Stop ends the trace and returns it.
-	Stop() (*Trace, error)
+	Stop() (*trace.Result, error)
 }
 
-// Trace is the result of a tracer.
-type Trace struct {
-	// Transitions is each side's number of state changes, by the state before and the state after.
-	Transitions [sockstate.NumSides][sockstate.NumStates][sockstate.NumStates]int64
+// BPF traces by eBPF. Sockets is how many it can follow at once, 0: trace.DefaultSockets.
+type BPF struct {
+	Sockets int
+	running *trace.Trace
 }
 
-// startTrace starts the tracer, if any. If it fails, the load goes on without it.
-func (o *Observer) startTrace(t Tracer, spaces []*netns.NS) {
-	o.trace, o.traceReason = Off, "this version observes by census and counters only"
+// Name implements Tracer.
+func (*BPF) Name() string { return "bpf" }
+
+// Start implements Tracer.
+func (b *BPF) Start(f *sockstate.Filter, spaces []*netns.NS) (err error) {
+	b.running, err = trace.Start(trace.Config{Servers: f.Servers, Namespaces: spaces, Sockets: b.Sockets, TimeWaits: max(b.Sockets, trace.DefaultSockets)})
+	return err
+}
+
+// Stop implements Tracer.
+func (b *BPF) Stop() (*trace.Result, error) { return b.running.Stop() }
+
+// startTrace starts the tracer, if any. If it fails, the load goes on without it, unless it has to have one.
+func (o *Observer) startTrace(cfg *Config, spaces []*netns.NS) error {
+	o.trace, o.traceReason = Off, "not asked for"
+	t := cfg.Tracer
 	if t == nil {
-		return
+		return nil
 	}
 	if err := t.Start(&o.filter, spaces); err != nil {
+		if cfg.NeedsTrace {
+			return err
+		}
 		o.traceReason = refusal("the trace by "+t.Name(), err)
-		return
+		return nil
 	}
 	o.tracer, o.trace, o.traceReason = t, t.Name(), ""
+	return nil
 }
 
 // Trace is the tracer's name, or off and why there is none.
 func (o *Observer) Trace() (name, reason string) { return o.trace, o.traceReason }
 
 // StopTrace ends the trace and returns it, nil without one. Close ends it too.
-func (o *Observer) StopTrace() (*Trace, error) {
+func (o *Observer) StopTrace() (*trace.Result, error) {
 	t := o.tracer
 	if t == nil {
 		return nil, nil

@@ -1,0 +1,181 @@
+package bench
+
+import (
+	"maps"
+	"strings"
+
+	"lastack/bench/record"
+	"lastack/sockstate"
+	"lastack/sockstate/observe"
+	"lastack/sockstate/teardown"
+	"lastack/sockstate/trace"
+)
+
+// The values of --trace. TraceAuto traces where the kernel allows it.
+const (
+	TraceAuto = "auto"
+	TraceOn   = "on"
+	TraceOff  = "off"
+)
+
+// tracer is what traces the run, nil if nothing does.
+func (e *experiment) tracer() observe.Tracer {
+	if t := e.setup.Trace; t != TraceAuto && t != TraceOn {
+		return nil
+	}
+	return &observe.BPF{Sockets: max(2*e.setup.Slots, trace.DefaultSockets)} // both ends
+}
+
+// stopTrace ends the trace, once the teardown has settled.
+func (e *experiment) stopTrace() {
+	r, err := e.watch.StopTrace()
+	if err != nil {
+		e.sampler.warn("states.transitions: " + err.Error())
+		return
+	}
+	e.traced = r
+}
+
+// addTrace adds what the trace has counted.
+func (e *experiment) addTrace(r *record.Run) {
+	t := e.traced
+	if t == nil {
+		return
+	}
+	s := &r.States
+	s.Transitions, s.Dwell, s.Living = make(map[string]map[string]int64), make(map[string]map[string]record.Latency), make(map[string]map[string]int64)
+	s.ResetsSent, s.ResetsReceived, s.Retransmits = make(map[string]map[string]int64), make(map[string]map[string]int64), make(map[string]map[string]int64)
+	for side := range sockstate.Side(sockstate.NumSides) {
+		name := side.String()
+		s.Transitions[name] = transitions(t, side)
+		s.Dwell[name] = dwell(t, side)
+		s.Living[name] = sockstate.ByName[sockstate.State](t.Living[side][:])
+		s.ResetsReceived[name] = sockstate.ByName[sockstate.State](t.Received[side][:])
+		s.Retransmits[name] = sockstate.ByName[sockstate.State](t.Retransmits[side][:])
+		s.ResetsSent[name] = make(map[string]int64)
+	}
+	for _, reset := range t.Sent {
+		s.ResetsSent[reset.Side.String()][reset.Reason] += reset.N
+	}
+	s.Unpredicted = unpredicted(s.Transitions, r.Predicted.Paths, len(r.Plan.Groups))
+	s.Lost = t.Lost.Total()
+	if s.Lost > 0 {
+		r.Warnings = append(r.Warnings, "states.transitions: the trace missed events, so its numbers are too low")
+	}
+	if t.TimeWaitReason != "" {
+		r.Warnings = append(r.Warnings, "states.transitions: TIME_WAIT was not followed, FIN_WAIT_2>CLOSED includes it: "+t.TimeWaitReason)
+	}
+	r.Accounting = append(r.Accounting, e.traceChecks(r)...)
+	e.addClose(r)
+}
+
+func transitions(t *trace.Result, side sockstate.Side) map[string]int64 {
+	m := make(map[string]int64)
+	for from := range sockstate.State(sockstate.NumStates) {
+		for to := range sockstate.State(sockstate.NumStates) {
+			if n := t.Transitions[side][from][to]; n != 0 {
+				m[from.String()+">"+to.String()] += n
+			}
+		}
+	}
+	return m
+}
+
+func dwell(t *trace.Result, side sockstate.Side) map[string]record.Latency {
+	m := make(map[string]record.Latency)
+	for state := range sockstate.State(sockstate.NumStates) {
+		if d := &t.Dwell[side][state]; d.Count() > 0 {
+			m[state.String()] = exact(record.Summarize(d.Histogram()), d)
+		}
+	}
+	return m
+}
+
+// exact puts in what the trace knows better than its histogram.
+func exact(l record.Latency, d *trace.Dwell) record.Latency {
+	l.MinUs, l.MeanUs, l.MaxUs = float64(d.Min)/1e3, float64(d.Mean())/1e3, float64(d.Max)/1e3
+	return l
+}
+
+// unpredicted leaves the changes of state after the handshake that are on no predicted path. It is nil with several groups, whose paths are not all
+// known.
+func unpredicted(all map[string]map[string]int64, paths map[string][]string, groups int) map[string]map[string]int64 {
+	if groups > 1 {
+		return nil
+	}
+	left := make(map[string]map[string]int64)
+	for side, changes := range all {
+		m := maps.Clone(changes)
+		for _, known := range []string{"CLOSED>SYN_SENT", "SYN_SENT>ESTABLISHED", "LISTEN>SYN_RECV", "SYN_RECV>ESTABLISHED", "TIME_WAIT>CLOSED"} {
+			delete(m, known)
+		}
+		for _, path := range paths[side] {
+			from := ""
+			for _, to := range strings.Split(path, " > ") {
+				if from != "" {
+					delete(m, from+">"+to)
+				}
+				from = to
+			}
+		}
+		if len(m) > 0 {
+			left[side] = m
+		}
+	}
+	return left
+}
+
+// traceChecks compares the trace with the ledger and the kernel's counters.
+func (e *experiment) traceChecks(r *record.Run) []record.Check {
+	t := e.traced
+	var total sockstate.Range // opened, and begun
+	for i := range e.result.Groups {
+		g := &e.result.Groups[i]
+		for _, l := range []struct{ opened, begun int64 }{{g.Ledger.Opened, g.Ledger.Attempted - g.Ledger.NoSYN}, {g.Warmup.Opened, g.Warmup.Attempted - g.Warmup.NoSYN}} {
+			total.Min, total.Max = total.Min+l.opened, total.Max+l.begun
+		}
+	}
+	unbalanced, sent := int64(0), int64(0)
+	for side := range sockstate.Side(sockstate.NumSides) {
+		for s := range sockstate.State(sockstate.NumStates) {
+			if s != sockstate.Closed && s != sockstate.Listen && t.Entries(side, s) != t.Exits(side, s)+t.Living[side][s] {
+				unbalanced++
+			}
+		}
+	}
+	for _, reset := range t.Sent {
+		sent += reset.N
+	}
+	isExact := e.sandbox != nil && r.Settle.Done && t.Lost.Total() == 0
+	checks := []record.Check{
+		check("trace: connections that came to ESTABLISHED at the client", total, t.Entries(sockstate.Client, sockstate.Established), isExact, ""),
+		check("trace: states whose entries are not exits and living", one(0), unbalanced, isExact, ""),
+	}
+	resets := check("trace: resets sent = TcpOutRsts", one(r.Counters["TcpOutRsts"]), sent, isExact, "")
+	if why := e.after.notRead(&e.before, "TcpOutRsts"); why != "" {
+		resets = record.Check{Name: resets.Name, Want: resets.Want, NotRead: why}
+	}
+	checks = append(checks, resets)
+	if n := t.Lost.Total(); n > 0 {
+		for i := range checks {
+			checks[i] = record.Check{Name: checks[i].Name, Want: checks[i].Want, NotRead: "the trace missed events"}
+		}
+	}
+	return checks
+}
+
+// addClose adds the time that client:fin takes, which only the trace sees. A warm-up cannot be told apart.
+func (e *experiment) addClose(r *record.Run) {
+	name := sockstate.LatencyClose.String()
+	d := &e.traced.Close[sockstate.Client]
+	if len(e.plan.Groups) != 1 || r.LatencyAbsent[name] == "" || r.Warmup != nil || d.Count() == 0 || e.plan.Groups[0].Close.Who != teardown.ClientFirst {
+		return
+	}
+	l, err := record.NewLatency(d.Histogram())
+	if err != nil {
+		r.Warnings = append(r.Warnings, "latency.close: "+err.Error())
+		return
+	}
+	r.Latency[name] = exact(l, d)
+	delete(r.LatencyAbsent, name)
+}

@@ -41,7 +41,7 @@ func checkFormats(t testing.TB, r *record.Run) {
 		if bytes.ContainsFunc(b.Bytes(), func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) {
 			t.Errorf("%s: a character that is not printable", format)
 		}
-		if check := checks[format]; check != nil {
+		if check := checks[format]; check != nil && (format != "md" || !newDocument(r).Long) {
 			check(t, b.Bytes())
 		}
 	}

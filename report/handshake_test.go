@@ -1,6 +1,10 @@
 package report
 
 import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -84,10 +88,73 @@ func TestHandshakeFormats(t *testing.T) {
 	for name, r := range handshakes(t) {
 		t.Run(name, func(t *testing.T) {
 			checkFormats(t, r)
+			for format, suffix := range map[string]string{SVG: ".svg", Mermaid: ".mmd", "md": ".md"} {
+				golden.Check(t, filepath.Join("testdata", "handshakes", name+suffix), string(show(t, View{Format: format}, r)))
+			}
+			page := string(show(t, View{Format: "html"}, r))
+			for _, want := range []string{`<svg class="ladder"`, `role="img"`, "prefers-color-scheme:dark"} {
+				if !strings.Contains(page, want) {
+					t.Errorf("html: no %s", want)
+				}
+			}
 			for _, table := range []string{"ladder.packets", "ladder.states", "ladder.steps"} {
 				golden.Check(t, filepath.Join("testdata", "handshakes", name+"-"+strings.TrimPrefix(table, "ladder.")+".csv"), string(show(t, View{Format: "csv", Table: table}, r)))
 			}
 		})
+	}
+}
+
+// The drawing is well-formed, says what it shows, and asks for nothing else.
+func TestHandshakeSVG(t *testing.T) {
+	for name, r := range handshakes(t) {
+		b := show(t, View{Format: SVG}, r)
+		title, desc := "", ""
+		d := xml.NewDecoder(bytes.NewReader(b))
+		for {
+			token, err := d.Token()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			e, ok := token.(xml.StartElement)
+			if !ok {
+				continue
+			}
+			for _, a := range e.Attr {
+				if a.Name.Local == "href" || a.Name.Local == "src" {
+					t.Errorf("%s: %s asks for %s", name, e.Name.Local, a.Value)
+				}
+			}
+			switch e.Name.Local {
+			case "title":
+				err = d.DecodeElement(&title, &e)
+			case "desc":
+				err = d.DecodeElement(&desc, &e)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !strings.Contains(title, "handshake") || !strings.Contains(desc, "client sends SYN") {
+			t.Errorf("%s: title %q, desc %q", name, title, desc)
+		}
+		for _, s := range r.Handshake.Ladders[0].Client.States {
+			if !bytes.Contains(b, []byte(">"+s.State+"<")) {
+				t.Errorf("%s: no %s", name, s.State)
+			}
+		}
+	}
+}
+
+// A record of another kind has no packets.
+func TestHandshakeFormatsNeedOne(t *testing.T) {
+	for _, format := range []string{SVG, Mermaid, PcapNG} {
+		var b bytes.Buffer
+		if err := Render(&b, View{Format: format}, sample(t, "count-one")); !errors.Is(err, ErrNoLadder) || b.Len() > 0 {
+			t.Errorf("%s: %v", format, err)
+		}
 	}
 }
 

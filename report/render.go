@@ -18,6 +18,9 @@ import (
 	"lastack/report/hlog"
 	"lastack/report/html"
 	"lastack/report/markdown"
+	"lastack/report/mermaid"
+	"lastack/report/pcapng"
+	"lastack/report/svg"
 	"lastack/report/text"
 )
 
@@ -45,8 +48,8 @@ type format struct {
 	suffixes []string
 	print    func(*bytes.Buffer, []*document.Document, View) error
 	write    func(*bytes.Buffer, *record.Run) error
-	// settings is set if only a tune has it: what to change.
-	settings bool
+	// settings is set if only a tune has it: what to change; ladders, if only a handshake has.
+	settings, ladders bool
 	// histograms is set if those of intervals and groups are printed, which must be sound then.
 	histograms bool
 }
@@ -56,6 +59,10 @@ const (
 	JSON = "json"
 	CSV  = "csv"
 	Conf = "conf"
+	// The formats that only a handshake has: drawings, and its packets.
+	SVG     = "svg"
+	Mermaid = "mermaid"
+	PcapNG  = "pcapng"
 )
 
 // formats lists the formats, the default one first.
@@ -69,6 +76,9 @@ func formats() []format {
 		{name: "md", suffixes: []string{".md", ".markdown"}, print: printMarkdown},
 		{name: "hlog", suffixes: []string{".hlog"}, print: printHlog, histograms: true},
 		{name: Conf, suffixes: []string{".conf"}, write: writeConf, settings: true},
+		{name: SVG, suffixes: []string{".svg"}, print: printSVG, ladders: true},
+		{name: Mermaid, suffixes: []string{".mmd", ".mermaid"}, print: printMermaid, ladders: true},
+		{name: PcapNG, suffixes: []string{".pcapng"}, write: writePcapNG, ladders: true},
 	}
 }
 
@@ -78,12 +88,15 @@ func formats() []format {
 func FormatNames() []string {
 	var names []string
 	for _, f := range formats() {
-		if !f.settings {
+		if !f.settings && !f.ladders {
 			names = append(names, f.name)
 		}
 	}
 	return names
 }
+
+// HandshakeFormats lists what a View of a handshake takes, the default one first.
+func HandshakeFormats() []string { return append(FormatNames(), SVG, Mermaid, PcapNG) }
 
 // Suffixes lists the suffixes of files in these formats.
 func Suffixes(names []string) (list []string) {
@@ -111,13 +124,13 @@ func FormatOf(path string) (name string, ok bool) {
 
 // HasRecord reports whether a format has the whole record, so that nothing is lost with it.
 func HasRecord(name string) bool {
-	return slices.ContainsFunc(formats(), func(f format) bool { return f.name == name && f.write != nil && !f.settings })
+	return slices.ContainsFunc(formats(), func(f format) bool { return f.name == name && f.write != nil && !f.settings && !f.ladders })
 }
 
 // TableError says that no run has the View's Table.
 type TableError = csv.UnknownTableError
 
-// Render writes runs to w. Nothing is written unless all could be rendered. The error tells the names of formats, or is a *TableError, ErrNoSettings,
+// Render writes runs to w. Nothing is written unless all could be rendered. The error tells the names of formats, or is a *TableError, ErrNoSettings, ErrNoLadder,
 // one of the record, about a damaged histogram, or w's own.
 func Render(w io.Writer, v View, runs ...*record.Run) error {
 	i := slices.IndexFunc(formats(), func(f format) bool { return f.name == v.Format })
@@ -134,6 +147,8 @@ func Render(w io.Writer, v View, runs ...*record.Run) error {
 		}
 		var err error
 		switch {
+		case f.ladders && run.Handshake == nil:
+			err = fmt.Errorf("%w, and this one is of a %s: want %s", ErrNoLadder, run.Kind, strings.Join(FormatNames(), ", "))
 		case f.write != nil:
 			err = f.write(&b, run)
 		case f.histograms:
@@ -219,6 +234,32 @@ func newDocument(run *record.Run) *document.Document {
 	}
 	return runDocument(run)
 }
+
+func printMermaid(b *bytes.Buffer, docs []*document.Document, _ View) error {
+	return mermaid.Write(b, docs)
+}
+
+func printSVG(b *bytes.Buffer, docs []*document.Document, _ View) error {
+	var all []*document.Ladder
+	var titles, asked []string
+	for _, d := range docs {
+		asked = append(asked, d.Title+": "+d.Asked)
+		for i := range d.Sections {
+			for _, block := range d.Sections[i].Blocks {
+				if l, ok := block.(*document.Ladder); ok {
+					all, titles = append(all, l), append(titles, document.Heading(d.Sections[i].Title))
+				}
+			}
+		}
+	}
+	b.Write(svg.Ladders(strings.Join(asked, "; "), all, titles))
+	return nil
+}
+
+func writePcapNG(b *bytes.Buffer, run *record.Run) error { return pcapng.Write(b, run) }
+
+// ErrNoLadder says that a record is of no handshake, so that there is nothing to draw packet by packet.
+var ErrNoLadder = errors.New("only a record of lastack handshake has packets")
 
 // ErrNoSettings says that a record is of no tune, so that there is nothing that Conf could show.
 var ErrNoSettings = errors.New("only a record of lastack tune has settings to change")

@@ -46,6 +46,9 @@ relay drop one packet, or several in a row; what TCP does about it is drawn.
 --on-eof delay=100ms gives the passive side its moment in CLOSE_WAIT. --follow
 waits for the end of TIME_WAIT, which takes a minute.
 
+--format svg, or -o FILE.svg, is the drawing for a talk; mermaid is for Markdown;
+pcapng opens in Wireshark, with the states as packet comments.
+
 Sequence and acknowledgement numbers count from each side's SYN.`,
 		Example: `  lastack handshake
   lastack handshake --on-eof delay=100ms
@@ -53,7 +56,7 @@ Sequence and acknowledgement numbers count from each side's SYN.`,
   lastack handshake --lose fin:2 --close client:half
   lastack handshake --close both:fin --exchange none
   lastack handshake --sysctl net.ipv4.tcp_fin_timeout=1 --on-eof never --follow
-  lastack handshake --follow -o last-ack.json`,
+  lastack handshake --lose last-ack -o last-ack.svg -o last-ack.pcapng`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.complete(cmd); err != nil {
@@ -76,7 +79,7 @@ func (o *handshakeOptions) registerAll(f *pflag.FlagSet) {
 	f.Var(textFlag{&s.Lose, "WHAT[:N]"}, "lose", "the packet that the network loses: "+handshake.LoseHelp)
 	f.StringArrayVar(&o.sysctls, "sysctl", nil, "`NAME=VALUE` of a sysctl to set at both ends, like net.ipv4.tcp_fin_timeout=1 (repeatable)")
 	f.BoolVar(&s.Follow, "follow", false, "wait for the end of TIME_WAIT, and of a FIN_WAIT_2 without a process")
-	o.registerOutput(f, report.FormatNames())
+	o.registerOutput(f, report.HandshakeFormats())
 }
 
 // complete checks the command line before a socket opens.

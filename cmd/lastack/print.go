@@ -114,6 +114,11 @@ func (f *printFlags) formatOf(cmd *cobra.Command, path string) (string, error) {
 	return cmp.Or(suffix, f.format), nil
 }
 
+// noSuchThing reports whether a record has nothing that its format could show.
+func noSuchThing(err error) bool {
+	return errors.Is(err, report.ErrNoSettings) || errors.Is(err, report.ErrNoLadder)
+}
+
 func (p *printer) close() {
 	for _, t := range p.to {
 		t.file.close()
@@ -127,9 +132,9 @@ func (p *printer) print(render func(io.Writer, report.View) error) error {
 		switch err := render(&pages[i], t.view); {
 		case errors.As(err, new(*report.TableError)):
 			return usagef("--table: %w", err)
-		case errors.Is(err, report.ErrNoSettings) && t.file != nil:
+		case noSuchThing(err) && t.file != nil:
 			return usagef("--output %s: %w", t.file.path, err)
-		case errors.Is(err, report.ErrNoSettings):
+		case noSuchThing(err):
 			return usagef("--format %s: %w", t.view.Format, err)
 		case err != nil:
 			return err

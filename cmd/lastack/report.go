@@ -19,10 +19,10 @@ func newReport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report FILE...",
 		Short: "Show saved records in any format",
-		Long: `report shows a record that run, drain, sweep or tune saved with --output,
-exactly as the command itself would have. It works on any operating system. FILE
-may be - for standard input. With several FILEs, one follows the other; as csv
-they are one table, whose first column names the FILE.
+		Long: `report shows a record that run, drain, sweep, tune or handshake saved with
+--output, exactly as the command itself would have. It works on any operating
+system. FILE may be - for standard input. With several FILEs, one follows the
+other; as csv they are one table, whose first column names the FILE.
 
   text    a page for people: the first, or all with -v
   json    the record itself
@@ -33,9 +33,12 @@ they are one table, whose first column names the FILE.
   md      Markdown for a pull request, at most 60 lines
   hlog    the latency histograms of the intervals, for HdrHistogram's tools
   conf    the settings that tune recommends, as a file of sysctl.d
+  svg     the drawing of a handshake, by itself; mermaid for a Markdown page
+  pcapng  its packets for Wireshark, with the states of both ends as comments
 
 With -o the suffix of the file's name chooses the format: .txt (with -v),
-.json, .jsonl, .csv, .html, .md, .hlog or .conf. Several -o write several files.
+.json, .jsonl, .csv, .html, .md, .hlog, .conf, .svg, .mmd or .pcapng. Several -o
+write several files.
 Without a suffix --format chooses it.`,
 		Example: `  lastack report run.json
   lastack report -v run.json
@@ -53,7 +56,7 @@ Without a suffix --format chooses it.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return printReport(cmd, &flags, args) },
 	}
-	flags.register(cmd.Flags(), tuneFormats())
+	flags.register(cmd.Flags(), append(tuneFormats(), report.SVG, report.Mermaid, report.PcapNG))
 	return cmd
 }
 

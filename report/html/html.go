@@ -69,6 +69,7 @@ type block struct {
 	Note    *document.Note
 	Quote   *document.Quote
 	Table   *grid
+	Ladder  template.HTML
 	Events  []document.Event
 	Figure  *figure
 	Caption string
@@ -134,6 +135,7 @@ func Print(w io.Writer, docs ...*document.Document) error {
 	}
 	f := file{Style: template.CSS(style), Script: template.JS(script)}
 	var titles []string
+	drawn := false
 	for i, doc := range docs {
 		p := &page{Title: strings.TrimPrefix(doc.Name+": "+doc.Title, ": "), Asked: doc.Asked}
 		titles = append(titles, cmp.Or(doc.Name, doc.Title))
@@ -142,6 +144,10 @@ func Print(w io.Writer, docs ...*document.Document) error {
 			p.Prefix = p.ID + "-"
 		}
 		p.fill(doc)
+		if !drawn && slices.ContainsFunc(doc.Sections, hasLadder) {
+			drawn = true
+			f.Style += template.CSS(svg.LadderStyle)
+		}
 		f.Pages = append(f.Pages, p)
 	}
 	f.Title = strings.Join(titles, ", ")
@@ -154,6 +160,11 @@ func Print(w io.Writer, docs ...*document.Document) error {
 	}
 	_, err = w.Write(b.Bytes())
 	return err
+}
+
+// hasLadder reports whether a section draws a ladder.
+func hasLadder(s document.Section) bool {
+	return slices.ContainsFunc(s.Blocks, func(b document.Block) bool { _, is := b.(*document.Ladder); return is })
 }
 
 // fill sorts the sections of a document.
@@ -207,7 +218,7 @@ func (p *page) fill(doc *document.Document) {
 				b.List.Name = ""
 			}
 		}
-		s.Wide = slices.ContainsFunc(s.Blocks, func(b block) bool { return b.Table != nil && b.Table.wide() })
+		s.Wide = slices.ContainsFunc(s.Blocks, func(b block) bool { return b.Table != nil && b.Table.wide() || b.Ladder != "" })
 		if d.ID == "timeline" && len(p.Pictures) > 0 && len(p.Pictures[0].Strip) > 0 && len(s.Warnings) == 0 {
 			p.Pictures[0].say(s)
 			continue
@@ -315,6 +326,10 @@ func (p *page) blocks(all []document.Block) []block {
 			}
 		case *document.Picture:
 			out = append(out, block{Figure: p.figure(b)})
+		case *document.Ladder:
+			named := *b
+			named.ID = p.Prefix + b.ID + "-drawing"
+			out = append(out, block{Ladder: template.HTML(svg.Ladder(&named, "Packets and states"))})
 		}
 	}
 	return out

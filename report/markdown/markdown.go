@@ -46,6 +46,12 @@ func squeezes() []limits {
 // Write prints a document. The error is w's own.
 func Write(w io.Writer, doc *document.Document) error {
 	var p *page
+	if doc.Long {
+		p = &page{doc: doc, limits: squeezes()[0], spans: make(map[int]span)}
+		p.open()
+		_, err := io.WriteString(w, strings.Join(p.lines, "\n")+"\n")
+		return err
+	}
 	for _, l := range squeezes() {
 		p = &page{doc: doc, limits: l, spans: make(map[int]span)}
 		if p.open(); len(p.lines) <= openLines {
@@ -383,6 +389,10 @@ func (p *page) block(b document.Block) {
 	case *document.Chart:
 		if p.shows(b.Level) {
 			p.chart(b)
+		}
+	case *document.Ladder:
+		if p.shows(b.Level) {
+			p.ladder(b)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -170,5 +171,35 @@ func TestHandshakeDamaged(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkFormats(t, r)
+	}
+}
+
+// Drills are a section each, with tables of their own, on one page and in one picture.
+func TestHandshakeDrills(t *testing.T) {
+	all := handshakes(t)
+	run := all["rst"]
+	run.Handshake.Ladders = append(run.Handshake.Ladders, all["simultaneous"].Handshake.Ladders[0], all["last-ack"].Handshake.Ladders[0])
+	for i, name := range []string{"linger-rst", "simultaneous", "simultaneous"} {
+		l := &run.Handshake.Ladders[i]
+		if l.Drill, l.Teaches = name, "One sentence. Another one."; i > 0 {
+			l.Case = []string{"once", "twice"}[i-1]
+		}
+	}
+	checkFormats(t, run)
+	page := string(show(t, View{Format: "text"}, run))
+	for _, want := range []string{"2 drills, 3 connections", "LINGER-RST   One sentence. Another one.", "SIMULTANEOUS, ONCE", "SIMULTANEOUS, TWICE"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q", want)
+		}
+	}
+	if got, want := tables(t, run), []string{"linger_rst.packets", "linger_rst.states", "linger_rst.steps", "simultaneous_2.packets"}; !slices.Equal(got[:4], want) {
+		t.Errorf("tables: %v", got)
+	}
+	drawn := string(show(t, View{Format: SVG}, run))
+	if n := strings.Count(drawn, "<svg"); n != 1 || !strings.Contains(drawn, ">Simultaneous, twice<") {
+		t.Errorf("%d pictures: %.300s", n, drawn)
+	}
+	if n := strings.Count(string(show(t, View{Format: "html"}, run)), "<svg class=\"ladder\""); n != 3 {
+		t.Errorf("%d drawings on the page", n)
 	}
 }

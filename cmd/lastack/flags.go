@@ -59,8 +59,13 @@ func (c *choice) Set(s string) error {
 	return nil
 }
 
-// Type implements pflag.Value. The help text shows the words.
-func (c *choice) Type() string { return strings.Join(c.of, "|") }
+// Type implements pflag.Value. The help text shows the words, unless a line has no room for them.
+func (c *choice) Type() string {
+	if words := strings.Join(c.of, "|"); len(words) < usageWidth {
+		return words
+	}
+	return "NAME"
+}
 
 // countFlag is a count.
 type countFlag[T int | int64] struct{ n *T }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,6 +24,7 @@ import (
 type handshakeOptions struct {
 	spec    handshake.Spec
 	sysctls []string
+	drill   string
 	resultFlags
 
 	// setups are of the connections to watch.
@@ -46,8 +48,14 @@ relay drop one packet, or several in a row; what TCP does about it is drawn.
 --on-eof delay=100ms gives the passive side its moment in CLOSE_WAIT. --follow
 waits for the end of TIME_WAIT, which takes a minute.
 
---format svg, or -o FILE.svg, is the drawing for a talk; mermaid is for Markdown;
-pcapng opens in Wireshark, with the states as packet comments.
+--drill shows a connection from which something is to be learnt, with two
+sentences on what. It is one of:
+
+` + drillList() + `
+or all, which as html is a page that teaches the close of TCP from real packets.
+
+--format svg, or -o FILE.svg, is the drawing for a talk; mermaid is for
+Markdown; pcapng opens in Wireshark, with the states as packet comments.
 
 Sequence and acknowledgement numbers count from each side's SYN.`,
 		Example: `  lastack handshake
@@ -56,7 +64,9 @@ Sequence and acknowledgement numbers count from each side's SYN.`,
   lastack handshake --lose fin:2 --close client:half
   lastack handshake --close both:fin --exchange none
   lastack handshake --sysctl net.ipv4.tcp_fin_timeout=1 --on-eof never --follow
-  lastack handshake --lose last-ack -o last-ack.svg -o last-ack.pcapng`,
+  lastack handshake --lose last-ack -o last-ack.svg -o last-ack.pcapng
+  lastack handshake --drill time-wait-assassination
+  lastack handshake --drill all -o drills.html`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.complete(cmd); err != nil {
@@ -69,6 +79,19 @@ Sequence and acknowledgement numbers count from each side's SYN.`,
 	return cmd
 }
 
+// drillList names the drills, in lines of the help, and the timeout that one waits for.
+func drillList() string {
+	var b strings.Builder
+	for _, d := range handshake.Drills() {
+		line := "  " + d.Name
+		if d.Waits != "" {
+			line = fmt.Sprintf("  %-25s waits for %s", d.Name, d.Waits)
+		}
+		b.WriteString(line + "\n")
+	}
+	return b.String()
+}
+
 func (o *handshakeOptions) registerAll(f *pflag.FlagSet) {
 	s := &o.spec
 	f.SortFlags = false
@@ -79,6 +102,7 @@ func (o *handshakeOptions) registerAll(f *pflag.FlagSet) {
 	f.Var(textFlag{&s.Lose, "WHAT[:N]"}, "lose", "the packet that the network loses: "+handshake.LoseHelp)
 	f.StringArrayVar(&o.sysctls, "sysctl", nil, "`NAME=VALUE` of a sysctl to set at both ends, like net.ipv4.tcp_fin_timeout=1 (repeatable)")
 	f.BoolVar(&s.Follow, "follow", false, "wait for the end of TIME_WAIT, and of a FIN_WAIT_2 without a process")
+	f.Var(optionalChoice(&o.drill, handshake.DrillNames()), "drill", "show what this drill teaches")
 	o.registerOutput(f, report.HandshakeFormats())
 }
 
@@ -96,11 +120,23 @@ func (o *handshakeOptions) complete(cmd *cobra.Command) error {
 		return err
 	}
 	s.Version, s.Command = versionString(), commandLine()
-	setup, err := handshake.Resolve(*s)
-	if err != nil {
-		return err
+	specs := []handshake.Spec{*s}
+	if o.drill != "" {
+		for _, flag := range []string{"close", "on-eof", "exchange", "hold", "lose", "sysctl"} {
+			if cmd.Flags().Changed(flag) {
+				return usagef("--drill %s: a drill has its own --%s: leave one of them out", o.drill, flag)
+			}
+		}
+		specs = handshake.Drilled(o.drill)
 	}
-	o.setups = []handshake.Setup{setup}
+	for _, spec := range specs {
+		spec.Version, spec.Command, spec.Follow = s.Version, s.Command, s.Follow || spec.Follow
+		setup, err := handshake.Resolve(spec)
+		if err != nil {
+			return err
+		}
+		o.setups = append(o.setups, setup)
+	}
 	return nil
 }
 

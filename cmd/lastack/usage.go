@@ -56,6 +56,7 @@ var flagGroups = map[string][]flagGroup{
 	"handshake": append([]flagGroup{
 		{"Connection", []string{"close", "on-eof", "exchange", "hold"}},
 		{"Network and kernel", []string{"lose", "sysctl", "follow"}},
+		{"Drills", []string{"drill"}},
 	}, resultGroup()...),
 	"plan": {
 		{"Load", []string{"rate", "growth", "over", "poisson", "hold", "close", "on-eof", "exchange", "requests", "rtt", "service", "accept-pause"}},

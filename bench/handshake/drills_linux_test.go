@@ -1,0 +1,177 @@
+package handshake
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"lastack/bench/record"
+	"lastack/sockstate"
+)
+
+// lesson is what a drill must show: the steps from one on, and the states of both ends from ESTABLISHED on.
+type lesson struct {
+	from           string
+	steps          []string
+	client, server string
+	// also is true of the ladder.
+	also func(t *testing.T, l *record.Ladder)
+}
+
+const (
+	activePath  = "ESTABLISHED > FIN_WAIT_1 > FIN_WAIT_2 > TIME_WAIT"
+	passivePath = "ESTABLISHED > CLOSE_WAIT > LAST_ACK > CLOSED"
+)
+
+// again is the steps after a last ACK that was lost n times.
+func again(n int) []string {
+	all := []string{"client fin_first", "server fin_merged", "client last_ack, lost"}
+	for i := range n {
+		answer := "client last_ack_again"
+		if i < n-1 {
+			answer += ", lost"
+		}
+		all = append(all, "server fin_again", answer)
+	}
+	return all
+}
+
+// lessons are by drill and case. The paths and steps are those of RFC 9293, figures 12 and 13 and section 3.10.7, and of the kernel's
+// functions that the steps name.
+var lessons = map[string]lesson{
+	"orderly": {
+		from: "fin_first", steps: []string{"client fin_first", "server fin_merged", "client last_ack"}, client: activePath, server: passivePath,
+		also: func(t *testing.T, l *record.Ladder) {
+			if !slices.ContainsFunc(l.Steps, func(s record.LadderStep) bool { return s.Code == "ack_of_fin" }) {
+				t.Error("ACK and FIN are one packet")
+			}
+		},
+	},
+	"half-close": {
+		from: "fin_half", steps: []string{"client fin_half", "server data", "server fin_merged", "client last_ack"}, client: activePath, server: passivePath,
+		also: func(t *testing.T, l *record.Ladder) {
+			for i := range l.Packets {
+				if p := &l.Packets[i]; p.Bytes == 5 && (p.From != "server" || p.After.Client != "FIN_WAIT_2" && p.After.Client != "TIME_WAIT") {
+					t.Errorf("the late reply: %+v", p)
+				}
+			}
+		},
+	},
+	"server-first": {from: "fin_first", steps: []string{"server fin_first", "client fin_merged", "server last_ack"}, client: passivePath, server: activePath},
+	"simultaneous": {
+		from: "fin_crossing", steps: []string{"client fin_crossing", "client crossing_ack", "server crossing_ack"},
+		client: "ESTABLISHED > FIN_WAIT_1 > CLOSING > TIME_WAIT", server: "ESTABLISHED > FIN_WAIT_1 > CLOSING > TIME_WAIT",
+	},
+	"lost-last-ack, once":        {from: "fin_first", steps: again(1), client: activePath, server: passivePath},
+	"lost-last-ack, twice":       {from: "fin_first", steps: again(2), client: activePath, server: passivePath},
+	"lost-last-ack, three times": {from: "fin_first", steps: again(3), client: activePath, server: passivePath},
+	"lost-fin": {
+		from: "fin_first", steps: []string{"client fin_first, lost", "client fin_again", "server fin_merged", "client last_ack"},
+		client: activePath, server: passivePath,
+	},
+	"lost-syn": {
+		steps:  []string{"client syn, lost", "client syn_again", "server syn_ack", "client open", "client data", "server data", "client fin_first", "server fin_merged", "client last_ack"},
+		client: activePath, server: passivePath,
+	},
+	"lost-syn-ack": {
+		from: "fin_first", steps: []string{"client fin_first", "server fin_merged", "client last_ack"}, client: activePath, server: passivePath,
+		also: func(t *testing.T, l *record.Ladder) {
+			if l.Packets[1].Fate != record.Lost || !slices.ContainsFunc(l.Steps, func(s record.LadderStep) bool { return s.Code == "syn_ack_again" }) {
+				t.Error("no SYN|ACK was lost, and sent again")
+			}
+		},
+	},
+	"linger-rst": {from: "rst_linger", steps: []string{"client rst_linger"}, client: "ESTABLISHED > CLOSED", server: "ESTABLISHED > CLOSED"},
+	"unread":     {from: "rst_unread", steps: []string{"client rst_unread"}, client: "ESTABLISHED > CLOSED", server: "ESTABLISHED > CLOSED"},
+	"fin-wait-2-timeout": {
+		from: "fin_first", steps: []string{"client fin_first", "client fin_wait_2_ends", "server fin_merged", "client rst_no_socket"},
+		client: "ESTABLISHED > FIN_WAIT_1 > FIN_WAIT_2 > CLOSED", server: passivePath,
+	},
+	"close-wait-leak": {
+		from: "fin_first", steps: []string{"client fin_first", "client fin_wait_2_ends"},
+		client: "ESTABLISHED > FIN_WAIT_1 > FIN_WAIT_2 > CLOSED", server: "ESTABLISHED > CLOSE_WAIT",
+	},
+	"time-wait-reopened-by-syn": {
+		from:   "fin_first",
+		steps:  []string{"server fin_first", "client fin_merged", "server last_ack", "client syn_reopens", "server syn_ack", "client open"},
+		client: passivePath + " > SYN_SENT > ESTABLISHED", server: activePath + " > SYN_RECV > ESTABLISHED",
+	},
+	"time-wait-assassination, rfc1337 off": {
+		from:   "fin_first",
+		steps:  []string{"client fin_first", "server fin_merged", "client last_ack", "server replayed", "client time_wait_answers", "server rst_kills_time_wait"},
+		client: activePath + " > CLOSED", server: passivePath,
+	},
+	"time-wait-assassination, rfc1337 on": {
+		from:   "fin_first",
+		steps:  []string{"client fin_first", "server fin_merged", "client last_ack", "server replayed", "client time_wait_answers", "server rst_ignored"},
+		client: activePath, server: passivePath,
+	},
+	"port-reuse": {
+		from:   "fin_first",
+		steps:  []string{"client fin_first", "server fin_merged", "client last_ack", "client bind_refused", "client syn_reuses", "server syn_ack", "client open"},
+		client: activePath + " > SYN_SENT > ESTABLISHED", server: passivePath + " > SYN_RECV > ESTABLISHED",
+	},
+}
+
+// Each drill shows what it teaches.
+func TestDrills(t *testing.T) {
+	shown := 0
+	for _, s := range Drilled(AllDrills) {
+		name := strings.TrimSuffix(s.Drill+", "+s.Case, ", ")
+		want, ok := lessons[name]
+		if !ok {
+			t.Errorf("%s: nothing is asserted", name)
+			continue
+		}
+		shown++
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := watched(t, s)
+			check(t, l)
+			mustHave(t, l, want.from, want.steps...)
+			for side, w := range []string{want.client, want.server} {
+				got := path([]*record.LadderEnd{&l.Client, &l.Server}[side])
+				if !like(got, w) {
+					t.Errorf("%v: %s, want %s", sockstate.Side(side), got, w)
+				}
+			}
+			if want.also != nil {
+				want.also(t, l)
+			}
+			if l.Drill != s.Drill || l.Teaches == "" {
+				t.Errorf("ladder of %q teaches %q", l.Drill, l.Teaches)
+			}
+			t.Logf("%.2f s", l.LastsS)
+		})
+	}
+	if shown != len(lessons) {
+		t.Errorf("%d of %d lessons are shown", shown, len(lessons))
+	}
+}
+
+// What a drill teaches takes two sentences, and its names are as they are typed.
+func TestDrillWords(t *testing.T) {
+	names := DrillNames()
+	if len(names) != 16 || names[len(names)-1] != AllDrills {
+		t.Errorf("names: %v", names)
+	}
+	for _, d := range Drills() {
+		if n := strings.Count(d.Teaches, ". ") + strings.Count(d.Teaches, ".\" "); n != 1 || !strings.HasSuffix(d.Teaches, ".") {
+			t.Errorf("%s: %d sentences: %s", d.Name, n+1, d.Teaches)
+		}
+		if strings.ToLower(d.Name) != d.Name || strings.ContainsAny(d.Name, " _") {
+			t.Errorf("the name %q", d.Name)
+		}
+		if got := Drilled(d.Name); len(got) != len(d.cases) || got[0].Drill != d.Name {
+			t.Errorf("%s: %+v", d.Name, got)
+		}
+		for _, s := range Drilled(d.Name) {
+			if _, err := Resolve(s); err != nil {
+				t.Errorf("%s: %v", d.Name, err)
+			}
+		}
+	}
+	if got := Drilled("nothing"); got != nil {
+		t.Errorf("%+v", got)
+	}
+}

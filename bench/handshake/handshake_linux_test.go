@@ -40,16 +40,18 @@ func codes(l *record.Ladder, from string) (all []string) {
 }
 
 // mustHave holds that the ladder has these steps in this order. Where the machine is so busy that an answer takes longer than a timer, there
-// may be packets that are sent again between.
+// may be packets that are sent again between (a tail loss probe takes 10 ms).
 func mustHave(t *testing.T, l *record.Ladder, from string, want ...string) {
 	t.Helper()
 	got := codes(l, from)
 	rest := want
-	for _, c := range got {
+	again := slices.ContainsFunc(got, func(c string) bool { return strings.Contains(c, "_again") })
+	for i, c := range got {
 		switch {
 		case len(rest) > 0 && c == rest[0]:
 			rest = rest[1:]
-		case !strings.Contains(c, "_again"):
+		case strings.Contains(c, "_again"), again && slices.Contains(got[:i], c): // and is answered once more
+		default:
 			t.Errorf("%s is too much", c)
 		}
 	}

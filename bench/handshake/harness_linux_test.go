@@ -3,6 +3,7 @@ package handshake
 import (
 	"errors"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -28,6 +29,9 @@ func watched(t *testing.T, s Spec) *record.Ladder {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(run.Warnings) == 1 && strings.Contains(run.Warnings[0], "got no CPU") {
+		t.Skip(run.Warnings[0])
 	}
 	if len(run.Warnings) > 0 {
 		t.Errorf("warnings: %q", run.Warnings)

@@ -62,6 +62,10 @@ func Watch(ctx context.Context, setups []Setup, parallel int) (*record.Run, erro
 			defer func() { done <- struct{}{} }()
 			places <- struct{}{}
 			defer func() { <-places }()
+			if setups[i].Target.IsValid() {
+				runs[i], errs[i] = Job.Do(ctx, setups[i], cell.Here("the target is somewhere else", func(record.Event) {}, nil))
+				return
+			}
 			c, err := Job.Start(ctx, setups[i].Box(), setups[i])
 			if err == nil {
 				runs[i], err = c.Record(func(record.Event) {})

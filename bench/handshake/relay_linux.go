@@ -61,8 +61,8 @@ type relayed struct {
 	// lastData is the server's last frame with data, to be replayed.
 	lastData *sandbox.Frame
 	dataAt   int
-	// last is when something happened last.
-	last int64
+	// last is when something happened last; late is the longest time in which this process got no CPU.
+	last, late int64
 	// more is what a drill does next.
 	again, replay bool
 	second        bool
@@ -75,19 +75,22 @@ type held struct {
 }
 
 // runRelayed watches a connection in a sandbox. The caller's thread is in the client's namespace, and ends with the call.
-func runRelayed(ctx context.Context, s *Setup, box *sandbox.Sandbox) (w *ladder.Watch, warnings []string, err error) {
+//
+// It needs a CPU in time: a kernel that waits longer for an answer than its timers do sends again what is not lost. late is the longest time
+// in which it got none. Each try has a port of its own.
+func runRelayed(ctx context.Context, s *Setup, box *sandbox.Sandbox, try uint16) (w *ladder.Watch, warnings []string, late time.Duration, err error) {
 	r := &relayed{setup: s, box: box, finFirst: -1, again: s.Again, replay: s.Replay}
 	if r.relay, err = box.OpenRelay(); err != nil {
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
 	defer func() { err = errors.Join(err, r.relay.Close()) }()
 	for side, ns := range []*netns.NS{box.Client, box.Server} {
 		if r.diags[side], err = sockdiag.Open(ns); err != nil {
-			return nil, nil, err
+			return nil, nil, 0, err
 		}
 		defer func() { err = errors.Join(err, r.diags[side].Close()) }()
 	}
-	r.watch.Client = netip.AddrPortFrom(box.ClientRange4.Addr().Next(), clientPort)
+	r.watch.Client = netip.AddrPortFrom(box.ClientRange4.Addr().Next(), clientPort+try)
 	r.watch.Server = netip.AddrPortFrom(box.ServerAddr4, serverPort)
 	var listener *sockio.Listener
 	err = box.Server.Do(func() (err error) {
@@ -95,22 +98,22 @@ func runRelayed(ctx context.Context, s *Setup, box *sandbox.Sandbox) (w *ladder.
 		return err
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
 	defer func() { err = errors.Join(err, listener.Close()) }()
 	for side := range r.ends {
 		if r.ends[side], err = newEnd(sockstate.Side(side), s, r.called); err != nil {
-			return nil, nil, err
+			return nil, nil, 0, err
 		}
 		defer func() { err = errors.Join(err, r.ends[side].loop.CloseAll(true)) }()
 	}
 	if err := r.ends[sockstate.Server].loop.Accept(listener.FD, 0); err != nil {
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
 	if err := r.watchAll(ctx); err != nil {
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
-	return &r.watch, r.warnings(), nil
+	return &r.watch, r.warnings(), time.Duration(r.late), nil
 }
 
 // watchAll watches the connection until nothing more happens.
@@ -126,7 +129,9 @@ func (r *relayed) watchAll(ctx context.Context) error {
 	r.ends[sockstate.Client].connect(r.watch.Client, r.watch.Server, opts...)
 	r.last = clock.Now()
 	deadline := r.last + int64(watchLimit)
-	for {
+	for before := r.last; ; {
+		top := clock.Now()
+		r.late, before = max(r.late, top-before), top
 		busy, err := r.step()
 		if err != nil {
 			return err

@@ -277,6 +277,9 @@ func (b *builder) classify(p *Packet, side sockstate.Side, again bool, before [s
 }
 
 func (b *builder) classifyReset(was sockstate.State, side sockstate.Side) Code {
+	if !b.ends[side].opened {
+		return codeRefused
+	}
 	if was == 0 || was == sockstate.Closed || was == sockstate.Listen || was == sockstate.TimeWait {
 		return codeRSTNoSocket
 	}

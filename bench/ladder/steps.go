@@ -35,6 +35,7 @@ const (
 	codeRSTNoSocket    Code = "rst_no_socket"
 	codeRSTKills       Code = "rst_kills_time_wait"
 	codeRSTIgnored     Code = "rst_ignored"
+	codeRefused        Code = "refused"
 	codeReplayed       Code = "replayed"
 	codeArrives        Code = "arrives"
 	codeTimeWaitEnds   Code = "time_wait_ends"
@@ -163,6 +164,10 @@ var steps = map[Code]step{
 	},
 	codeRSTNoSocket: {
 		"{A} has no such connection any more, so its kernel answers by RST.",
+		"tcp_v4_send_reset", "3.10.7.1",
+	},
+	codeRefused: {
+		"Nothing listens at this port of {A}: its kernel refuses the connection by RST.",
 		"tcp_v4_send_reset", "3.10.7.1",
 	},
 	codeRSTKills: {

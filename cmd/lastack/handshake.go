@@ -25,6 +25,7 @@ type handshakeOptions struct {
 	spec    handshake.Spec
 	sysctls []string
 	drill   string
+	public  bool
 	resultFlags
 
 	// setups are of the connections to watch.
@@ -34,7 +35,7 @@ type handshakeOptions struct {
 func newHandshake() *cobra.Command {
 	o := &handshakeOptions{spec: handshake.Spec{Exchange: exchange.Spec{Kind: exchange.Echo, Request: 1, Response: 1}}}
 	cmd := &cobra.Command{
-		Use:   "handshake",
+		Use:   "handshake [TARGET]",
 		Short: "Draw one connection, packet by packet and state by state",
 		Long: `handshake opens and closes one connection and draws it as a ladder between both
 ends: each packet, each state of each end with the time spent in it, and for
@@ -57,6 +58,10 @@ or all, which as html is a page that teaches the close of TCP from real packets.
 --format svg, or -o FILE.svg, is the drawing for a talk; mermaid is for
 Markdown; pcapng opens in Wireshark, with the states as packet comments.
 
+Against a TARGET (HOST:PORT, or http://HOST:PORT/path) the client's end is
+watched, which needs CAP_NET_RAW. The server's states are inferred from the
+packets.
+
 Sequence and acknowledgement numbers count from each side's SYN.`,
 		Example: `  lastack handshake
   lastack handshake --on-eof delay=100ms
@@ -65,11 +70,12 @@ Sequence and acknowledgement numbers count from each side's SYN.`,
   lastack handshake --close both:fin --exchange none
   lastack handshake --sysctl net.ipv4.tcp_fin_timeout=1 --on-eof never --follow
   lastack handshake --lose last-ack -o last-ack.svg -o last-ack.pcapng
+  lastack handshake web.example:80 --close client:half
   lastack handshake --drill time-wait-assassination
   lastack handshake --drill all -o drills.html`,
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.complete(cmd); err != nil {
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.complete(cmd, args); err != nil {
 				return asUsage(cmd, err)
 			}
 			return o.carryOut(cmd, cleanupLimit, o.watch)
@@ -98,17 +104,22 @@ func (o *handshakeOptions) registerAll(f *pflag.FlagSet) {
 	f.Var(textFlag{&s.Close, "WHO:HOW"}, "close", "which side closes first, and how")
 	f.Var(textFlag{&s.OnEOF, "REACTION"}, "on-eof", "what the other side does when it reads EOF: close, delay=D, never or rst")
 	f.Var(textFlag{&s.Exchange, "KIND"}, "exchange", "before the close: none, echo:REQ,RESP (bytes) or http:/path")
+	f.Lookup("exchange").DefValue += "; none with a TARGET"
 	f.DurationVar(&s.Hold, "hold", 0, "how long the side that closes first waits before it closes")
 	f.Var(textFlag{&s.Lose, "WHAT[:N]"}, "lose", "the packet that the network loses: "+handshake.LoseHelp)
 	f.StringArrayVar(&o.sysctls, "sysctl", nil, "`NAME=VALUE` of a sysctl to set at both ends, like net.ipv4.tcp_fin_timeout=1 (repeatable)")
 	f.BoolVar(&s.Follow, "follow", false, "wait for the end of TIME_WAIT, and of a FIN_WAIT_2 without a process")
+	f.BoolVar(&o.public, "allow-public", false, "allow a target outside private and loopback ranges")
 	f.Var(optionalChoice(&o.drill, handshake.DrillNames()), "drill", "show what this drill teaches")
 	o.registerOutput(f, report.HandshakeFormats())
 }
 
 // complete checks the command line before a socket opens.
-func (o *handshakeOptions) complete(cmd *cobra.Command) error {
+func (o *handshakeOptions) complete(cmd *cobra.Command, args []string) error {
 	s := &o.spec
+	if err := o.aim(cmd, args); err != nil {
+		return err
+	}
 	if s.Close.NeedsExchange() && s.Exchange.Kind == exchange.None && !cmd.Flags().Changed("exchange") {
 		s.Exchange = exchange.Spec{Kind: exchange.Echo, Request: 1, Response: 1}
 	}
@@ -138,6 +149,33 @@ func (o *handshakeOptions) complete(cmd *cobra.Command) error {
 		o.setups = append(o.setups, setup)
 	}
 	return nil
+}
+
+// aim takes the TARGET, if there is one.
+func (o *handshakeOptions) aim(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case len(args) > 1:
+		return usagef("handshake takes one TARGET, but was given %d", len(args))
+	case o.drill != "":
+		return usagef("--drill %s: a drill is in a sandbox: leave out the TARGET %q", o.drill, args[0])
+	}
+	t, err := parseTarget(cmd.Context(), args[0])
+	if err != nil {
+		return err
+	}
+	if err := t.checkPublic(o.public); err != nil {
+		return err
+	}
+	fixed := ""
+	if cmd.Flags().Changed("exchange") {
+		fixed = "--exchange"
+	} else {
+		o.spec.Exchange = exchange.Spec{}
+	}
+	o.spec.Target = t.addr
+	return t.mergeExchange(&o.spec.Exchange, fixed)
 }
 
 // watch watches the connections, each in a sandbox of its own.

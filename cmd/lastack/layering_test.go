@@ -125,7 +125,7 @@ var onlyThirdParty = map[string][]string{
 
 // notThirdParty names foreign packages that stay out of all packages but those listed.
 var notThirdParty = map[string][]string{
-	"golang.org/x/sys/unix":   {"sockstate/...", "server", "loadgen", "bench", "bench/host", "bench/sandbox", "bench/process", "bench/drain", "bench/lab/peers"},
+	"golang.org/x/sys/unix":   {"sockstate/...", "server", "loadgen", "bench", "bench/host", "bench/sandbox", "bench/process", "bench/drain", "bench/handshake", "bench/lab/peers"},
 	"github.com/spf13/cobra":  {"cmd/lastack"},
 	"github.com/mdlayher/...": {"sockstate/...", "bench/...", "bench"},
 }

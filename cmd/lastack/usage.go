@@ -55,7 +55,7 @@ var flagGroups = map[string][]flagGroup{
 	}, resultGroup("threshold")),
 	"handshake": append([]flagGroup{
 		{"Connection", []string{"close", "on-eof", "exchange", "hold"}},
-		{"Network and kernel", []string{"lose", "sysctl", "follow"}},
+		{"Network and kernel", []string{"lose", "sysctl", "follow", "allow-public"}},
 		{"Drills", []string{"drill"}},
 	}, resultGroup()...),
 	"plan": {

@@ -46,6 +46,8 @@ type Filter struct {
 	All bool
 	// Client, if valid, selects only the segments of this client address and port: one connection after another.
 	Client netip.AddrPort
+	// whole passes whole packets, and not their headers alone.
+	whole bool
 }
 
 // compile is the filter for a server's segments, from the network header on; it passes their headers.
@@ -55,7 +57,10 @@ func (f Filter) compile(server netip.AddrPort) []bpf.Instruction {
 	if v6 {
 		protocol = 6
 	}
-	var p program
+	p := program{length: maxHeaders}
+	if f.whole {
+		p.length = wholePacket
+	}
 	p.unless(bpf.LoadAbsolute{Off: protocol, Size: 1}, bpf.JumpEqual, protocolTCP)
 	if v6 {
 		p.add(bpf.LoadConstant{Dst: bpf.RegX, Val: ipv6Header})
@@ -104,7 +109,14 @@ func end(at netip.AddrPort, source bool) []test {
 	return append(all, test{port, uint32(at.Port())})
 }
 
-type program struct{ code []bpf.Instruction }
+// wholePacket is longer than any.
+const wholePacket = 1 << 18
+
+type program struct {
+	code []bpf.Instruction
+	// length is how much of a packet is passed.
+	length uint32
+}
 
 func (p *program) add(i ...bpf.Instruction) { p.code = append(p.code, i...) }
 
@@ -119,5 +131,5 @@ func (p *program) pass(tests []test) {
 		behind := 2*(len(tests)-i) - 1
 		p.add(t.load, bpf.JumpIf{Cond: bpf.JumpEqual, Val: t.want, SkipFalse: uint8(behind)})
 	}
-	p.add(bpf.RetConstant{Val: maxHeaders})
+	p.add(bpf.RetConstant{Val: p.length})
 }

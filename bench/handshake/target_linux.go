@@ -1,0 +1,208 @@
+package handshake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lastack/bench/ladder"
+	"lastack/sockstate"
+	"lastack/sockstate/capture"
+	"lastack/sockstate/clock"
+	"lastack/sockstate/sockdiag"
+	"lastack/sockstate/sockio"
+	"lastack/sockstate/teardown"
+)
+
+// targetLimit bounds how long a TARGET may take for all that it does by itself.
+const targetLimit = 30 * time.Second
+
+// aimed watches the client's end of a connection to a server somewhere else.
+type aimed struct {
+	setup *Setup
+	tap   *capture.Tap // nil without the privilege
+	diag  *sockdiag.Conn
+	end   *end
+
+	watch ladder.Watch
+	local netip.AddrPort
+	ends  [sockstate.NumSides]ladder.Machine
+	state sockstate.State // of the client, by the kernel
+	mini  bool
+	last  int64
+	buf   []byte
+}
+
+// runTarget watches a connection to the setup's Target.
+func runTarget(ctx context.Context, s *Setup) (w *ladder.Watch, warnings []string, err error) {
+	a := &aimed{setup: s, buf: make([]byte, 64<<10)}
+	a.ends[sockstate.Server].State = sockstate.Listen
+	a.watch.Server = s.Target
+	a.tap, err = capture.OpenTap(capture.Config{Server: s.Target, Filter: capture.Filter{All: true}})
+	if err != nil {
+		if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) {
+			return nil, nil, err
+		}
+		return nil, nil, fmt.Errorf("the packets to %s cannot be read: %w; without TARGET both ends are in a sandbox, which needs no privilege", s.Target, err)
+	}
+	defer func() { err = errors.Join(err, a.tap.Close()) }()
+	if a.diag, err = sockdiag.Open(nil); err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, a.diag.Close()) }()
+	if a.end, err = newEnd(sockstate.Client, s, a.called); err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, a.end.loop.CloseAll(true)) }()
+	if err := a.watchAll(ctx); err != nil {
+		return nil, nil, err
+	}
+	if len(a.watch.Packets) == 0 {
+		return nil, nil, fmt.Errorf("no packet to %s was seen: %w", s.Target, errors.Join(a.end.err, errors.New("the connection takes another way than the route says")))
+	}
+	if a.end.err != nil {
+		warnings = append(warnings, fmt.Sprintf("handshake: the client: %v", a.end.err))
+	}
+	return &a.watch, warnings, nil
+}
+
+func (a *aimed) called(side sockstate.Side, c ladder.Call) {
+	a.watch.Events = append(a.watch.Events, ladder.Event{At: clock.Now(), Kind: ladder.Called, Side: side, Call: c, States: a.states()})
+}
+
+func (a *aimed) states() [sockstate.NumSides]sockstate.State {
+	return [...]sockstate.State{a.ends[0].State, a.ends[1].State}
+}
+
+func (a *aimed) watchAll(ctx context.Context) error {
+	a.watch.Began = a.states()
+	a.end.dial = sockio.Dial{Remote: sockio.NewAddr(a.setup.Target)}
+	a.end.phase = dialing
+	a.end.loop.Dial(a.end.sock, &a.end.dial)
+	a.last = clock.Now()
+	deadline := a.last + int64(targetLimit) + int64(a.setup.Hold)
+	if a.setup.Follow {
+		deadline += int64(watchLimit)
+	}
+	for {
+		did, err := a.end.run()
+		if err != nil {
+			return err
+		}
+		if !a.local.IsValid() && a.end.phase != gone {
+			if at, err := a.end.loop.LocalAddr(a.end.sock); err == nil && at.Port() != 0 {
+				a.local, a.watch.Client = at, at
+			}
+		}
+		saw, err := a.read()
+		if err != nil {
+			return err
+		}
+		changed := false
+		if !saw {
+			if changed, err = a.look(); err != nil {
+				return err
+			}
+		}
+		now := clock.Now()
+		switch {
+		case did || saw || changed:
+			a.last = now
+			continue
+		case ctx.Err() != nil || now > deadline || a.settled(now):
+			a.watch.End = now
+			return nil
+		}
+		fds := []unix.PollFd{{Fd: int32(a.tap.FD()), Events: unix.POLLIN}}
+		if _, err := unix.Poll(fds, int(nextTimer.Milliseconds())); err != nil && !errors.Is(err, unix.EINTR) {
+			return os.NewSyscallError("poll", err)
+		}
+	}
+}
+
+// read takes the packets that the tap has seen.
+func (a *aimed) read() (any bool, err error) {
+	for a.local.IsValid() || a.end.over() {
+		n, at, err := a.tap.Read(a.buf)
+		if err != nil || n == 0 {
+			return any, err
+		}
+		p, ok := ladder.Decode(slices.Clone(a.buf[:n]))
+		if ok && !a.local.IsValid() && p.Destination == a.setup.Target && p.Flags.Has(ladder.SYN) {
+			a.local, a.watch.Client = p.Source, p.Source // of a socket that was refused before it could be asked
+		}
+		if !ok || p.Source != a.local && p.Destination != a.local {
+			continue
+		}
+		if last := len(a.watch.Events) - 1; last >= 0 {
+			at = max(at, a.watch.Events[last].At) // the first packets may be without the kernel's timestamp
+		}
+		any = true
+		from := sockstate.Server
+		if p.Source == a.local {
+			from = sockstate.Client
+		}
+		a.watch.Packets = append(a.watch.Packets, p)
+		a.ends[from].Sent(&p)
+		e := ladder.Event{At: at, Kind: ladder.Sent, Packet: len(a.watch.Packets) - 1, States: a.states()}
+		a.watch.Events = append(a.watch.Events, e)
+		a.ends[from.Other()].Received(&p)
+		e.Kind, e.States = ladder.Arrived, a.states()
+		a.watch.Events = append(a.watch.Events, e)
+	}
+	return any, nil
+}
+
+// look looks up the client's state. What the kernel says goes before what the packets say.
+func (a *aimed) look() (changed bool, err error) {
+	if !a.local.IsValid() || len(a.watch.Packets) == 0 {
+		return false, nil
+	}
+	s, ok, err := a.diag.Find(sockstate.Tuple{Local: a.local, Remote: a.setup.Target})
+	if err != nil {
+		return false, err
+	}
+	a.state, a.mini = sockstate.Closed, false
+	if ok {
+		a.state, a.mini = s.State, s.Mini
+		a.watch.Left[sockstate.Client] = s.Left
+	}
+	c := &a.ends[sockstate.Client]
+	if c.State == a.state {
+		return false, nil
+	}
+	c.State = a.state
+	a.watch.Events = append(a.watch.Events, ladder.Event{At: clock.Now(), Kind: ladder.Changed, Side: sockstate.Client, States: a.states()})
+	return true, nil
+}
+
+// settled reports whether nothing more will happen at the client's end.
+func (a *aimed) settled(now int64) bool {
+	rest := int64(quiet)
+	if a.local.IsValid() && len(a.watch.Packets) == 0 {
+		return now-a.last >= int64(stalled)
+	}
+	switch {
+	case a.end.timed || a.setup.Follow && a.mini:
+		return false
+	case a.setup.Close.Who == teardown.Nobody:
+		rest = max(rest, int64(a.setup.Hold))
+	case !a.end.over():
+		return false // the limit ends a wait for the server
+	}
+	switch a.ends[sockstate.Client].State {
+	case sockstate.Closed, sockstate.TimeWait:
+	case sockstate.FinWait2:
+		rest = int64(targetLimit) // the server may still close
+	case sockstate.Established:
+	default:
+		return false
+	}
+	return now-a.last >= rest
+}

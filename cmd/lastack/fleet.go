@@ -42,7 +42,7 @@ LASTACK_RENDEZVOUS names another place to meet than the first host.
 A drain is not divided: its clients must see one signal by one clock.`,
 		Example: `  lastack fleet kubernetes -n 4 --image registry.example/lastack:1.0 -- \
     run web.example:80 -R 40k -d 60s | kubectl apply -f -
-  lastack fleet slurm -n 4 --collect /shared -- run web.example:80 -R 40k | sbatch
+  lastack fleet slurm -n 4 --collect /nfs -- run web.example:80 -c 4k | sbatch
   lastack fleet mpi -n 4 --hosts a,b,c,d -- run web.example:80 -c 4k | sh
   lastack fleet ssh -n 2 -- run web.example:80 -R 20k -d 30s >go.sh`,
 		Args: func(*cobra.Command, []string) error { return nil }, // RunE says what is missing

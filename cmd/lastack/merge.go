@@ -33,11 +33,11 @@ those of all connections, and not means of percentiles. What the kernel counted
 counts once for each network namespace. Hosts, pressure and the verdict are kept
 for each shard, and the verdict says which of them differs.
 
-A shard that is missing, there twice, of another run or of another plan is named,
-and nothing is merged. --partial merges without those that are missing, and says
-so. A merged record can be merged again, and reported, compared and exported like
-any other. FILE may be - for standard input, with one record after the other, as
-JSON Lines or not.
+A shard that is missing, there twice, of another run or of another plan is
+named, and nothing is merged. --partial merges without those that are missing,
+and says so. A merged record can be merged again, and reported, compared and
+exported like any other. FILE may be - for standard input, with one record after
+the other, as JSON Lines or not.
 
 The exit code is 3 if the merged run is not valid.`,
 		Example: `  lastack merge shard-*.json

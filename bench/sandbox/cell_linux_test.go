@@ -394,6 +394,15 @@ func TestOutOfMemory(t *testing.T) {
 	}
 }
 
+func setExisting(path string, value int) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(f, value)
+	return errors.Join(err, f.Close())
+}
+
 // memoryGroup makes a control group that bounds memory.
 func memoryGroup(t *testing.T, limit int) string {
 	t.Helper()
@@ -402,7 +411,8 @@ func memoryGroup(t *testing.T, limit int) string {
 		dir := filepath.Join(root, fmt.Sprintf("lastack-test-%d", os.Getpid()))
 		err := os.Mkdir(dir, 0o755)
 		if err == nil {
-			if err = os.WriteFile(filepath.Join(dir, file), fmt.Append(nil, limit), 0); err == nil {
+			// In a directory that is no control group the file would be made, and bound nothing.
+			if err = setExisting(filepath.Join(dir, file), limit); err == nil {
 				t.Cleanup(func() {
 					until(t, "the control group to be empty", func() bool { return os.Remove(dir) == nil })
 				})

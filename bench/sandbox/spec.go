@@ -95,7 +95,7 @@ func (s Spec) topology() Topology { return cmp.Or(s.Topology, Lo) }
 // validate checks fields that did not come from their parsers.
 func (s Spec) validate() error {
 	if t := s.topology(); t != Lo && !t.Split() {
-		return fmt.Errorf("unknown topology %q: want lo, veth, nat or relay", t)
+		return fmt.Errorf("unknown topology %q: want lo, veth or nat", t)
 	}
 	if n := s.NAT.Addresses; n < 0 || n > MaxNATAddresses {
 		return fmt.Errorf("%d addresses of a NAT: want 1 to %d", n, MaxNATAddresses)

@@ -76,8 +76,11 @@ func (m *meeting) serve(ctx context.Context, l *link) {
 	}
 	_ = l.SetReadDeadline(deadline)
 	h := said.Hello
-	if err := m.greet(h, l); err != nil {
-		l.refuse(err)
+	if err, fatal := m.greet(h, l); err != nil {
+		l.refuse(err) // before the end, which may come at once
+		if fatal {
+			m.fail(err)
+		}
 		return
 	}
 	for {
@@ -110,33 +113,36 @@ func (m *meeting) notify() {
 }
 
 // greet checks a hello. What makes this run impossible ends it for all; a stranger does not.
-func (m *meeting) greet(h *hello, l *link) *Error {
+func (m *meeting) greet(h *hello, l *link) (err *Error, fatal bool) {
 	given, want := sha256.Sum256([]byte(h.Token)), sha256.Sum256([]byte(m.Token))
 	if subtle.ConstantTimeCompare(given[:], want[:]) != 1 {
-		return &Error{h.I, "shard 0 has another token: give all shards the same"}
+		return &Error{h.I, "shard 0 has another token: give all shards the same"}, false
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	fatal := func(format string, args ...any) *Error {
-		e := &Error{h.I, fmt.Sprintf(format, args...)}
-		if m.failed == nil {
-			m.failed = e
-		}
-		m.notify()
-		return e
-	}
+	no := func(format string, args ...any) (*Error, bool) { return &Error{h.I, fmt.Sprintf(format, args...)}, true }
 	switch {
 	case h.N != m.Shard.N:
-		return fatal("shard %d has %d shards, shard 0 has %d: give all the same number", h.I, h.N, m.Shard.N)
+		return no("shard %d has %d shards, shard 0 has %d: give all the same number", h.I, h.N, m.Shard.N)
 	case h.I <= 0 || h.I >= h.N:
-		return fatal("there is no shard %d of %d beside shard 0", h.I, h.N)
+		return no("there is no shard %d of %d beside shard 0", h.I, h.N)
 	case h.Plan != m.Plan:
-		return fatal("shard %d has another plan than shard 0 (lastack %s and %s): give all the same target, load and version", h.I, h.Version, m.Version)
+		return no("shard %d has another plan than shard 0 (lastack %s and %s): give all the same target, load and version", h.I, h.Version, m.Version)
 	case m.arrived[h.I] != nil:
-		return fatal("two processes say that they are shard %d: each needs its own number", h.I)
+		return no("two processes say that they are shard %d: each needs its own number", h.I)
 	}
 	m.arrived[h.I] = l
-	return nil
+	return nil, false
+}
+
+// fail ends the rendezvous for all.
+func (m *meeting) fail(err *Error) {
+	m.mu.Lock()
+	if m.failed == nil {
+		m.failed = err
+	}
+	m.mu.Unlock()
+	m.notify()
 }
 
 // leave forgets a shard that went away before the start, so that it may come again.

@@ -62,7 +62,9 @@ func ComparisonFormats() []string {
 }
 
 // compares reports whether f shows comparisons: they have no intervals or histograms of a load and no packets, and JSON is their own.
-func (f *format) compares() bool { return f.name == JSON || f.print != nil && !f.histograms && !f.ladders }
+func (f *format) compares() bool {
+	return f.name == JSON || f.print != nil && !f.histograms && !f.ladders
+}
 
 // comparisonDocument is the report of a comparison: what came of it, why, and then the numbers.
 func comparisonDocument(c *compare.Comparison) *document.Document {

@@ -120,7 +120,9 @@ func (m *meeting) greet(h *hello, l *link) (err *Error, fatal bool) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	no := func(format string, args ...any) (*Error, bool) { return &Error{h.I, fmt.Sprintf(format, args...)}, true }
+	no := func(format string, args ...any) (*Error, bool) {
+		return &Error{h.I, fmt.Sprintf(format, args...)}, true
+	}
 	switch {
 	case h.N != m.Shard.N:
 		return no("shard %d has %d shards, shard 0 has %d: give all the same number", h.I, h.N, m.Shard.N)
